@@ -1,0 +1,39 @@
+package servers
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
+
+const host = "127.0.0.1"
+
+// Ports are taken from below the range that the kernel gives to outgoing connections (32768 and up on Linux). From
+// within it, a port whose server was killed could be given to somebody's outgoing connection before the server is back,
+// and a client polling the dead port could even be connected to itself.
+const (
+	firstPort = 20_000
+	lastPort  = 32_000
+)
+
+// portTries is how many ports are tried: one in use is rare, so that many in a row mean something else is wrong.
+const portTries = 20
+
+// freePort chooses a port that nobody listens on now. Somebody may before it is used; who starts a server tries another
+// one then.
+func freePort() (int, error) {
+	var last error
+	for range portTries {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		listener, err := net.Listen("tcp", address(port))
+		if err != nil {
+			last = err
+			continue
+		}
+		return port, listener.Close()
+	}
+	return 0, fmt.Errorf("no free port in %d tries: %w", portTries, last)
+}
+
+func address(port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }

@@ -1,0 +1,232 @@
+#!/usr/bin/env bash
+# Finds, or installs, the real programs that the tests run against: redis-server, MySQL, MariaDB, Chromium, and the C
+# compiler that the race detector needs.
+#
+# Standard output is the result: the names of what is missing and could not be had, one on a line; nothing when all is
+# there. Standard error tells what is being done. The exit code is 0 either way: a test whose server is missing says so
+# and is skipped, the rest can still run.
+#
+# The three servers are never installed into the system, because installing such a package would start its service.
+# Their packages are unpacked, with every library they need, into a private folder (INTERLOCK_CACHE, else
+# ~/.cache/interlock) and run from there; that takes neither root nor a container, and removing the folder undoes it.
+# A server that is installed already is used as it is. Chromium and the compiler are installed as packages.
+set -euo pipefail
+
+cache="${INTERLOCK_CACHE:-${XDG_CACHE_HOME:-${HOME:?neither INTERLOCK_CACHE nor HOME is set}/.cache}/interlock}"
+
+# Servers live in sbin, which is not on every user's PATH.
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+
+readonly tries=3
+readonly update_seconds=180   # a full package index is some 10 MB
+readonly download_seconds=300 # the largest server is some 60 MB
+readonly install_seconds=600  # chromium and what it needs is some 200 MB
+
+say() { printf '%s\n' "$*" >&2; }
+
+# retry COMMAND...: a mirror that stumbles once should not cost a test run.
+retry() {
+  local try
+  for ((try = 1; try <= tries; try++)); do
+    if "$@"; then return 0; fi
+    say "  attempt $try of $tries failed: $1 $2"
+  done
+  return 1
+}
+
+# --- what is there ---------------------------------------------------------------------------------------------------
+
+# run_unpacked ROOT PROGRAM ARGUMENT...: runs a program of an unpacked tree with that tree's own loader and libraries.
+run_unpacked() {
+  local root="$1" program="$2" loader dir path=""
+  shift 2
+  loader="$(compgen -G "$root/usr/lib/*-linux-*/ld-linux*.so.*" || compgen -G "$root/lib/*-linux-*/ld-linux*.so.*")" || return 1
+  for dir in "$root"/usr/lib/*-linux-* "$root"/lib/*-linux-* "$root"/usr/lib/mysql/private; do
+    path+="${path:+:}$dir"
+  done
+  "${loader%%$'\n'*}" --library-path "$path" "$root/$program" "$@"
+}
+
+# found NAME PROGRAM: whether PROGRAM is installed, or its tree unpacked as NAME.
+found() { command -v "$2" >/dev/null || [[ -e "$cache/$1/complete" ]]; }
+
+found_redis() { found redis redis-server; }
+found_mariadb() { found mariadb mariadbd; }
+# MariaDB's package installs a `mysqld` too, which is no MySQL.
+found_mysql() {
+  if command -v mysqld >/dev/null && ! mysqld --version 2>/dev/null | grep -q MariaDB; then return 0; fi
+  [[ -e "$cache/mysql/complete" ]]
+}
+found_chromium() {
+  command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable
+} >/dev/null
+found_compiler() { command -v gcc >/dev/null && echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1; }
+
+# --- unpacking servers into the private folder ------------------------------------------------------------------------
+
+work=""
+trap '[[ -z "$work" ]] || rm -rf "$work"' EXIT
+
+# private_apt FOLDER COMMAND...: an apt that has its own lists and caches and believes that nothing is installed, so
+# that it resolves a package down to its C library, reads the machine's sources (or FOLDER/only.sources) and changes
+# nothing outside FOLDER.
+private_apt() {
+  local folder="$1" program="$2"
+  shift 2
+  local options=(
+    -o "Dir::State=$folder/state" -o "Dir::State::Lists=$folder/lists" -o "Dir::State::status=$folder/status"
+    -o "Dir::Cache=$folder/cache" -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null
+    -o APT::Install-Recommends=false -o APT::Sandbox::User=root -o Debug::NoLocking=true
+    -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
+    -o Acquire::IndexTargets::deb::CNF::DefaultEnabled=false -o Acquire::Retries=3
+    -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 -o APT::Update::Post-Invoke-Success=
+  )
+  if [[ -e "$folder/only.sources" ]]; then
+    options+=(-o "Dir::Etc::sourcelist=$folder/only.sources" -o Dir::Etc::sourceparts=/dev/null)
+  elif [[ -e "$folder/only.list" ]]; then
+    options+=(-o "Dir::Etc::sourcelist=$folder/only.list" -o Dir::Etc::sourceparts=/dev/null)
+  fi
+  timeout -k 10 "$download_seconds" "$program" -qq "${options[@]}" "$@" </dev/null
+}
+
+# prepare_apt FOLDER: fetches the package index. A third party's source that is down does not matter, so success means
+# that some index came.
+prepare_apt() {
+  local folder="$1"
+  mkdir -p "$folder/lists/partial" "$folder/state" "$folder/cache/archives/partial"
+  : >"$folder/status"
+  private_apt "$folder" apt-get update >"$folder/update.log" 2>&1 || true
+  compgen -G "$folder/lists/*_Packages*" >/dev/null || { cat "$folder/update.log" >&2; return 1; }
+}
+
+# unstable_source FOLDER: writes into FOLDER the machine's own Debian source with the suite replaced by unstable, and
+# keeps all else: mirror, key, options. apt itself says which file and which entry of it is the Debian archive.
+unstable_source() {
+  local folder="$1" entry file number
+  entry="$(private_apt "$work/own" apt-get indextargets --format '$(LABEL) $(COMPONENT) $(CODENAME) $(RELEASE) $(SOURCESENTRY)' 'Created-By: Packages' 2>/dev/null |
+    awk '$1 == "Debian" && $2 == "main" && $3 !~ /-/ { print $NF; exit }')"
+  [[ -n "$entry" ]] || return 1
+  file="${entry%:*}" number="${entry##*:}"
+  mkdir -p "$folder"
+  case "$file" in
+    *.sources) # entries are paragraphs; a field may go on over indented lines
+      awk -v number="$number" 'BEGIN { RS = ""; FS = "\n" } /(^|\n)URIs:/ && ++seen == number {
+        for (i = 1; i <= NF; i++) {
+          if ($i ~ /^[^ \t#]/) drop = ($i ~ /^(Types|Suites|Components):/)
+          if (!drop) print $i
+        }
+        print "Types: deb\nSuites: sid\nComponents: main"
+      }' "$file" >"$folder/only.sources"
+      ;;
+    *) # entries are lines
+      sed -nE "${number}s/^[[:space:]]*deb[[:space:]]+((\[[^]]*\][[:space:]]+)?[^[:space:]]+)[[:space:]].*/deb \1 sid main/p" \
+        "$file" >"$folder/only.list"
+      ;;
+  esac
+}
+
+# download FOLDER PACKAGE: the package and everything it needs, as .deb files in FOLDER/debs. The index is fetched
+# anew on a second attempt, since a package may have been replaced in between.
+download() {
+  local folder="$1" package="$2" names
+  rm -rf "$folder/debs"
+  mkdir -p "$folder/debs"
+  names="$(private_apt "$folder" apt-get -s install "$package" | awk '$1 == "Inst" { print $2 }')"
+  [[ -n "$names" ]] || return 1
+  # shellcheck disable=SC2086 # package names hold no spaces and are meant to be split
+  (cd "$folder/debs" && private_apt "$folder" apt-get download $names) || { prepare_apt "$folder"; return 1; }
+}
+
+# unpack NAME PROGRAM FOLDER PACKAGE: puts PACKAGE and what it needs into the cache as NAME, whole or not at all.
+unpack() {
+  local name="$1" program="$2" folder="$3" package="$4" deb tree="$work/$1" version
+  say "fetching $package"
+  retry download "$folder" "$package" || return 1
+  mkdir -p "$tree"
+  for deb in "$folder"/debs/*.deb; do dpkg -x "$deb" "$tree"; done
+  version="$(run_unpacked "$tree" "$program" --version)" || return 1
+  printf '%s\n' "$version" >"$tree/complete"
+  rm -rf "${cache:?}/$name"
+  mv "$tree" "$cache/$name"
+  say "unpacked into $cache/$name: $version"
+}
+
+# own_apt: the machine's own sources, fetched once.
+own_apt() { [[ -d "$work/own/lists" ]] || retry prepare_apt "$work/own"; }
+
+newest_package() { # FOLDER REGULAR-EXPRESSION
+  private_apt "$1" apt-cache search --names-only "$2" | awk '{ print $1 }' | sort -V | tail -n 1
+}
+
+install_redis() { own_apt && unpack redis usr/bin/redis-server "$work/own" redis-server; }
+
+install_mariadb() { own_apt && unpack mariadb usr/sbin/mariadbd "$work/own" mariadb-server-core; }
+
+# Ubuntu ships MySQL; Debian only in unstable, whose packages bring their own C library along.
+install_mysql() {
+  local package
+  local names='^mysql-server-core(-[0-9.]+)?$'
+  own_apt || return 1
+  package="$(newest_package "$work/own" "$names")"
+  if [[ -n "$package" ]]; then
+    unpack mysql usr/sbin/mysqld "$work/own" "$package"
+    return
+  fi
+  unstable_source "$work/unstable" || { say "no Debian source found to derive MySQL's from"; return 1; }
+  retry prepare_apt "$work/unstable" || return 1
+  package="$(newest_package "$work/unstable" "$names")"
+  [[ -n "$package" ]] || { say "Debian unstable has no MySQL for this machine"; return 1; }
+  unpack mysql usr/sbin/mysqld "$work/unstable" "$package"
+}
+
+# --- installing packages ----------------------------------------------------------------------------------------------
+
+system_apt() {
+  local root=()
+  if [[ "$(id -u)" != 0 ]]; then
+    sudo -n true 2>/dev/null || { say "not root, and no sudo without a password"; return 1; }
+    root=(sudo -n)
+  fi
+  timeout -k 10 "$install_seconds" "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+    -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@" </dev/null >&2
+}
+
+install_package() {
+  say "installing $*"
+  retry system_apt update || true # a third party's source that is down does not matter
+  retry system_apt install --no-install-recommends "$@"
+}
+
+install_chromium() { install_package chromium; }
+install_compiler() { install_package gcc libc6-dev; }
+
+# --- all of it --------------------------------------------------------------------------------------------------------
+
+declare -A names=(
+  [redis]=redis-server [mysql]=mysqld [mariadb]=mariadbd [chromium]=chromium [compiler]=gcc
+)
+
+main() {
+  local it
+  for it in redis mysql mariadb chromium compiler; do
+    "found_$it" && continue
+    if ! command -v apt-get >/dev/null; then
+      say "${names[$it]} is missing, and without apt-get this script cannot install it"
+    else
+      if [[ -z "$work" ]]; then
+        mkdir -p "$cache"
+        if command -v flock >/dev/null; then # two runs at once would each fetch everything
+          exec 9>"$cache/install.lock"
+          flock -w "$install_seconds" 9 || true
+          "found_$it" && continue
+        fi
+        work="$(mktemp -d "$cache/install.XXXXXX")" # on the cache's own disk, so that the last step is a rename
+      fi
+      "install_$it" && "found_$it" && continue
+      say "${names[$it]} is missing and could not be installed"
+    fi
+    printf '%s\n' "${names[$it]}"
+  done
+}
+
+main

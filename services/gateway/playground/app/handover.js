@@ -1,0 +1,69 @@
+import { orderIdPlaceholder, runIdPlaceholder } from "./tabs.js";
+
+// Ids are opaque and only the server makes them: the run to buy is the one the last search showed, the order to pay the
+// one just placed. The hand-over remembers them from the results and writes them into the variables of the tabs that
+// need them, in plain sight, in place of the placeholder or of what it wrote there before; never over what the user
+// wrote.
+export function createHandOver() {
+  let journey = null; // { runId, from, to, seatClass }
+  let orderId = null;
+  const ours = new Set([runIdPlaceholder, orderIdPlaceholder]);
+  const listeners = new Set();
+
+  function learn(result) {
+    const data = result?.data;
+    if (!data) return;
+    journey = journeyIn(data) ?? journey;
+    orderId = data.placeOrder?.order?.id ?? orderId;
+    for (const listener of listeners) listener();
+  }
+
+  function fill(text) {
+    let variables;
+    try {
+      variables = JSON.parse(text);
+    } catch {
+      return text; // empty, half typed, or with comments: the user's own
+    }
+    const before = JSON.stringify(variables);
+    const { order, pay, cancel } = variables ?? {};
+    if (journey && ours.has(order?.runId)) {
+      const { runId, from, to, seatClass } = journey;
+      Object.assign(order, { runId, from, to });
+      if (seatClass) for (const passenger of order.passengers) passenger.seatClass = seatClass;
+    }
+    if (journey && ours.has(variables?.runIds?.[0])) {
+      Object.assign(variables, { runIds: [journey.runId], from: journey.from, to: journey.to });
+    }
+    if (orderId && ours.has(pay?.orderId)) pay.orderId = orderId;
+    if (orderId && ours.has(cancel?.orderId)) cancel.orderId = orderId;
+    if (journey) ours.add(journey.runId);
+    if (orderId) ours.add(orderId);
+    return JSON.stringify(variables) === before ? text : JSON.stringify(variables, null, 2);
+  }
+
+  function subscribe(listener) {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  return { learn, fill, subscribe };
+}
+
+function journeyIn(data) {
+  const offers = data.searchTickets?.nodes ?? [];
+  const offer = offers.find((each) => roomiest(each?.classes)) ?? offers[0];
+  if (offer?.run?.id) return journey(offer.run.id, offer.from, offer.to, offer.classes);
+  const run = data.run ?? data.publishTrain?.runs?.[0];
+  if (run?.id && run.calls?.length) return journey(run.id, run.calls[0], run.calls.at(-1), run.availability?.classes);
+  return null;
+}
+
+function journey(runId, from, to, classes) {
+  return { runId, from: from?.station?.code, to: to?.station?.code, seatClass: roomiest(classes)?.seatClass };
+}
+
+// The class with the most seats left: the one a first try is most likely to get.
+function roomiest(classes) {
+  return (classes ?? []).filter((each) => each.remaining > 0).sort((a, b) => b.remaining - a.remaining)[0];
+}

@@ -1,0 +1,206 @@
+// Package playground serves GraphiQL, the page in which a railway's admins publish trains and everybody else tries the
+// API, from the server's own origin: scripts, styles, fonts and workers are embedded in the binary, so the page works
+// where there is no internet.
+//
+// It never answers GraphQL itself (the page talks to /graphql of the same origin), never sees a token (the page keeps
+// it) and never needs the bundle to be there: a binary built without Node serves a page that says how to get one.
+//
+// Invariants: everything under assets/ has its content's hash in its name, so it may be cached for ever; the page itself
+// may not, or an upgraded server would be asked for assets it no longer has. The handler is immutable and safe for
+// concurrent use.
+package playground
+
+import (
+	"bytes"
+	"compress/gzip"
+	"embed"
+	"io"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// The folder always holds a committed placeholder; Vite builds index.html and assets/ beside it. "all:" embeds names
+// that begin with "_" or "." too: what a bundler calls its files is its own business.
+//
+//go:embed all:dist
+var dist embed.FS
+
+const (
+	root       = "/playground"
+	assetsPath = root + "/assets/"
+
+	// Immutable for a year, the longest that caches promise to honour: another content has another name.
+	cacheForever = "public, max-age=31536000, immutable"
+	// Kept, but asked for again each time: it names the assets of this very build.
+	cacheNever = "no-cache"
+
+	// The bundle asks nothing of any other origin. Styles are the exception that Monaco and GraphiQL need: they make
+	// style elements and attributes as they go. GraphiQL's fonts and Monaco's drawings are data: URLs inside the styles.
+	// connect-src covers the WebSocket of the same origin too.
+	contentSecurityPolicy = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; " +
+		"style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; " +
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+// Handler serves /playground, /playground/ and /playground/assets/…; mount it at "/playground" and "/playground/"
+// without stripping the prefix.
+func Handler() http.Handler {
+	bundle, err := fs.Sub(dist, "dist")
+	if err != nil {
+		panic("playground: the embedded folder is called dist: " + err.Error())
+	}
+	return newHandler(bundle)
+}
+
+// newHandler serves the bundle in the given folder, or says how to build it where there is no index.html.
+func newHandler(bundle fs.FS) http.Handler {
+	page, err := fs.ReadFile(bundle, "index.html")
+	if err != nil {
+		page = []byte(notBuilt)
+	}
+	return handler{bundle: bundle, page: page}
+}
+
+type handler struct {
+	bundle fs.FS
+	page   []byte
+}
+
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("Content-Security-Policy", contentSecurityPolicy)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
+
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		header.Set("Allow", "GET, HEAD")
+		http.Error(w, "the playground is read with GET; GraphQL is at /graphql", http.StatusMethodNotAllowed)
+		return
+	}
+	switch name, isAsset := strings.CutPrefix(r.URL.Path, assetsPath); {
+	case isAsset:
+		h.serveAsset(w, r, name)
+	case r.URL.Path == root, r.URL.Path == root+"/":
+		header.Set("Cache-Control", cacheNever)
+		header.Set("Content-Type", "text/html; charset=utf-8")
+		send(w, r, bytes.NewReader(h.page), int64(len(h.page)))
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// serveAsset sends one file of the bundle. The build stores them compressed only; a client that takes no gzip gets the
+// file unpacked on the way.
+func (h handler) serveAsset(w http.ResponseWriter, r *http.Request, name string) {
+	file, err := h.bundle.Open("assets/" + name + ".gz")
+	if err != nil {
+		// Not there, or not a path (fs.FS refuses "..", "//" and the like): to the client it is the same.
+		http.NotFound(w, r)
+		return
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		http.NotFound(w, r)
+		return
+	}
+
+	header := w.Header()
+	header.Set("Cache-Control", cacheForever)
+	header.Set("Content-Type", contentType(name))
+	header.Set("Vary", "Accept-Encoding")
+	if acceptsGzip(r) {
+		header.Set("Content-Encoding", "gzip")
+		send(w, r, file, info.Size())
+		return
+	}
+	unpacked, err := gzip.NewReader(file)
+	if err != nil {
+		header.Del("Cache-Control")
+		http.Error(w, "the embedded bundle is damaged; build it again", http.StatusInternalServerError)
+		return
+	}
+	send(w, r, unpacked, unknownSize)
+}
+
+const unknownSize = -1
+
+// send writes the body, or for HEAD only what GET would have said about it.
+func send(w http.ResponseWriter, r *http.Request, body io.Reader, size int64) {
+	if size != unknownSize {
+		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	}
+	if r.Method == http.MethodHead {
+		return
+	}
+	// The only error left is a client that went away, and there is nobody to tell.
+	_, _ = io.Copy(w, body)
+}
+
+// acceptsGzip tells whether the client takes gzip. A refusal by "q=0" is honoured; finer preferences do not matter when
+// there are two choices.
+func acceptsGzip(r *http.Request) bool {
+	for _, field := range r.Header.Values("Accept-Encoding") {
+		for coding := range strings.SplitSeq(field, ",") {
+			name, quality, _ := strings.Cut(strings.TrimSpace(coding), ";")
+			if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
+				continue
+			}
+			weight, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(quality), "q="), 64)
+			return err != nil || weight > 0
+		}
+	}
+	return false
+}
+
+// contentType names the types of a bundle itself: what the operating system's tables say about ".js" differs from
+// machine to machine, and a browser runs no script that comes under a wrong name.
+func contentType(name string) string {
+	switch extension := path.Ext(name); extension {
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	case ".ttf":
+		return "font/ttf"
+	case ".woff2":
+		return "font/woff2"
+	case ".md":
+		return "text/plain; charset=utf-8"
+	default:
+		if known := mime.TypeByExtension(extension); known != "" {
+			return known
+		}
+		return "application/octet-stream"
+	}
+}
+
+// notBuilt is the page of a server that was built without Node. The API is all there; only the page is missing.
+const notBuilt = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>GraphiQL is not built</title>
+<style>
+body { font: 16px/1.6 system-ui, sans-serif; margin: 12vh auto; max-width: 38em; padding: 0 1.5em; }
+code { background: color-mix(in srgb, currentColor 10%, transparent); border-radius: 4px; padding: 2px 6px; }
+</style>
+</head>
+<body>
+<h1>GraphiQL is not built</h1>
+<p>This <code>interlock</code> was built where Node.js was missing, so it has no playground in it. Everything else works:
+the API is at <code>/graphql</code>, its schema at <a href="/schema.graphql"><code>/schema.graphql</code></a>.</p>
+<p>To get the playground, install Node.js 20.19 or newer, run <code>make build</code> in Interlock's source folder, and
+start the new <code>bin/interlock</code>.</p>
+</body>
+</html>
+`

@@ -1,0 +1,101 @@
+package rail
+
+import "time"
+
+// OrderKey is what makes a request for an order unique on its run.
+type OrderKey struct {
+	Buyer string
+	Key   string
+}
+
+// Cancel asks to end one hold.
+type Cancel struct {
+	OrderID string
+	// Buyer must own the order.
+	Buyer  string
+	Reason string
+}
+
+// Batch is what a clerk asks of the ledger: the orders of one lock and one commit.
+type Batch struct {
+	RunID RunID
+	// Locking opens the run with a locking read, which waits for whoever is writing it: so that nobody loses twice, and
+	// so that the outcome of an unknown commit is settled.
+	Locking bool
+	// KnownVersion is the version whose seat maps the clerk still has, or 0. When the run is still at it, the ledger does
+	// not read them again.
+	KnownVersion int64
+	// Keys and Documents are looked up: orders that exist already, and digests of documents that travel already.
+	Keys      []OrderKey
+	Documents []string
+	// Cancels are carried out before Decide, in this order. Holds of the run that are past their time are always
+	// expired, first of all.
+	Cancels []Cancel
+}
+
+// BatchState is what the ledger says of a run inside the batch's transaction. All of it was read after the version.
+type BatchState struct {
+	// Now is the primary's clock.
+	Now     time.Time
+	Run     *Run
+	Version int64
+	// MapsUnchanged says that the run is still at KnownVersion and Maps was not read.
+	MapsUnchanged bool
+	// Maps has the sold bits of each class with at least one sale ever; a class that is not in it is all free. Layout:
+	// see package seatmap.
+	Maps map[SeatClass][]byte
+	// Replays has, of the keys asked for, those that have an order.
+	Replays map[OrderKey]Replay
+	// Travelling has, of the documents asked for, those with a live ticket after the cancels and expiries.
+	Travelling map[string]bool
+	// Expired are the holds this transaction ended because they were past their time.
+	Expired []*Order
+	// Cancels has one answer for each of Batch.Cancels.
+	Cancels []CancelResult
+}
+
+// Freed are the orders whose seats this transaction gives back: the maps still have them.
+func (s *BatchState) Freed() []*Order {
+	freed := append([]*Order(nil), s.Expired...)
+	for _, c := range s.Cancels {
+		if c.Changed {
+			freed = append(freed, c.Order)
+		}
+	}
+	return freed
+}
+
+// CancelResult is what became of a Cancel.
+type CancelResult struct {
+	// Order is the order as it is now, with its tickets; nil where the buyer has no such order.
+	Order *Order
+	// Changed says that this transaction ended the hold, and its seats are to be freed.
+	Changed bool
+}
+
+// Replay is an order that a key has already.
+type Replay struct {
+	Order *Order
+	// BodyHash is of the request that placed it.
+	BodyHash string
+}
+
+// NewOrder is an order a batch places.
+type NewOrder struct {
+	Order    *Order
+	Key      string
+	BodyHash string
+	// Documents has the digest of each ticket's document number.
+	Documents []string
+}
+
+// BatchChanges is what a clerk decided.
+type BatchChanges struct {
+	Orders []NewOrder
+	// Maps has the whole new map of each class that changed.
+	Maps map[SeatClass][]byte
+}
+
+// Decide looks at a run's state and says what to write. It must not block. An error from it rolls the batch back and
+// comes out of Sell unchanged.
+type Decide func(*BatchState) (BatchChanges, error)

@@ -1,0 +1,251 @@
+package rail
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Bounds of a train's calls. The counts of a run grow with the square of its calls; 256 calls are 32,640 pairs.
+const (
+	MaxCalls = 256
+	// MaxOffset is the longest a train runs after the start of its service date; the longest passenger trains take a week.
+	MaxOffset = 14 * 24 * time.Hour
+	maxMetres = 100_000_000
+)
+
+// NoDistance is Call.Metres where the timetable gives none.
+const NoDistance int32 = -1
+
+// Call is one stop of a train.
+type Call struct {
+	Station StationCode `json:"station"`
+	// ArrivalSeconds and DepartureSeconds count from Date.ServiceStart in the train's time zone and pass 86,400 after
+	// midnight. At the origin the arrival, at the terminus the departure, says nothing.
+	ArrivalSeconds   int32 `json:"arr"`
+	DepartureSeconds int32 `json:"dep"`
+	// Metres is the distance from the origin, or NoDistance.
+	Metres int32 `json:"metres"`
+	// NoBoarding and NoAlighting are calls where passengers only get off, or only on.
+	NoBoarding  bool `json:"noBoarding,omitempty"`
+	NoAlighting bool `json:"noAlighting,omitempty"`
+}
+
+// Train is a numbered service: its calls, its coaches and its fares. It is never changed once made: a train that runs
+// differently on some dates is another Train with the same number.
+type Train struct {
+	// ID is a digest of all the rest: equal trains have equal ids.
+	ID     string
+	Number string
+	// Kind is the railway's word for the sort of train, "G" or "高速"; may be "".
+	Kind string
+	// TimeZone is the IANA zone that call offsets count in.
+	TimeZone  string
+	Calls     []Call
+	Formation *Formation
+	Fares     *Fares
+
+	location *time.Location
+	pairs    map[pairKey]int64
+}
+
+type pairKey struct {
+	class    SeatClass
+	from, to int
+}
+
+// NewTrain makes a train of parts, which it keeps. It may be invalid: see Validate.
+func NewTrain(number, kind, timeZone string, calls []Call, formation *Formation, fares *Fares) *Train {
+	t := &Train{Number: number, Kind: kind, TimeZone: timeZone, Calls: calls, Formation: formation, Fares: fares}
+	t.ID = digest(struct {
+		Number, Kind, Zone string
+		Calls              []Call
+		Formation          string
+		Fares              *Fares
+	}{number, kind, timeZone, calls, formation.ID, fares})
+	t.location = time.UTC
+	if loc, err := LoadZone(timeZone); err == nil {
+		t.location = loc
+	}
+	t.pairs = map[pairKey]int64{}
+	for _, pair := range fares.Pairs {
+		for i := range calls {
+			for j := i + 1; j < len(calls) && calls[i].Station == pair.From; j++ {
+				if calls[j].Station == pair.To {
+					t.pairs[pairKey{pair.SeatClass, i, j}] = pair.Minor
+				}
+			}
+		}
+	}
+	return t
+}
+
+// Location is the time zone that call offsets count in.
+func (t *Train) Location() *time.Location { return t.location }
+
+// Legs is how many legs the train has: one less than calls.
+func (t *Train) Legs() int { return len(t.Calls) - 1 }
+
+// Aliases are the other numbers of a train that changes its number on the way: "D305" and "D308" of "D305/D308".
+func (t *Train) Aliases() []string {
+	if !strings.Contains(t.Number, "/") {
+		return nil
+	}
+	return strings.Split(t.Number, "/")
+}
+
+// Price is what a seat of a class costs from call i to call j; false where the fares do not say, or the fare is for
+// nothing the train has.
+func (t *Train) Price(class SeatClass, i, j int) (Money, bool) {
+	if i < 0 || j <= i || j >= len(t.Calls) {
+		return Money{}, false
+	}
+	if minor, ok := t.pairs[pairKey{class, i, j}]; ok {
+		return Money{minor, t.Fares.Currency}, true
+	}
+	rate := t.Fares.rate(class)
+	if rate == nil || t.Calls[i].Metres == NoDistance || t.Calls[j].Metres == NoDistance {
+		return Money{}, false
+	}
+	return Money{t.Fares.forMetres(rate, int64(t.Calls[j].Metres-t.Calls[i].Metres)), t.Fares.Currency}, true
+}
+
+// Pair finds the calls to board and alight at between two stations: of those that can, the last boarding that still
+// reaches to, and from there the first alighting. It matters where a train calls at a station twice.
+func (t *Train) Pair(from, to StationCode) (i, j int, ok bool) {
+	next := -1
+	for at := len(t.Calls) - 1; at >= 0; at-- {
+		call := &t.Calls[at]
+		if call.Station == from && !call.NoBoarding && next > at {
+			return at, next, true
+		}
+		if call.Station == to && !call.NoAlighting {
+			next = at
+		}
+	}
+	return 0, 0, false
+}
+
+// Sellable tells whether a passenger may board at call i and alight at call j.
+func (t *Train) Sellable(i, j int) bool {
+	return i >= 0 && i < j && j < len(t.Calls) && !t.Calls[i].NoBoarding && !t.Calls[j].NoAlighting
+}
+
+// Validate lists everything that is wrong with the train, each with its path below at (number, calls, coaches, fares).
+func (t *Train) Validate(at ...string) Errors {
+	var errs Errors
+	if !printable(t.Number, 128) {
+		errs.Add(Invalid, under(at, "number"), "a train's number has 1 to 128 printable characters")
+	}
+	if t.Kind != "" && !printable(t.Kind, 64) {
+		errs.Add(Invalid, under(at, "kind"), "a train's kind has at most 64 printable characters")
+	}
+	if _, err := LoadZone(t.TimeZone); err != nil {
+		errs.Add(Invalid, under(at, "timeZone"), "%q is not an IANA time zone", t.TimeZone)
+	}
+	errs = append(errs, t.validateCalls(under(at, "calls"))...)
+	errs = append(errs, t.Formation.Validate(under(at, "coaches")...)...)
+	errs = append(errs, t.Fares.Validate(under(at, "fares")...)...)
+	if len(errs) == 0 {
+		errs = t.validatePrices(under(at, "fares"))
+	}
+	return errs
+}
+
+func (t *Train) validateCalls(at []string) Errors {
+	var errs Errors
+	if len(t.Calls) < 2 || len(t.Calls) > MaxCalls {
+		errs.Add(Invalid, at, "a train calls at 2 to %d stations, not %d", MaxCalls, len(t.Calls))
+		return errs
+	}
+	for i := range t.Calls {
+		call, path := &t.Calls[i], under(at, Index(i))
+		if !call.Station.Valid() {
+			errs.Add(Invalid, under(path, "station"), "a station's code has 1 to 64 printable characters")
+		}
+		arrival, departure := call.ArrivalSeconds, call.DepartureSeconds
+		if i == 0 {
+			arrival = departure
+		}
+		if i == len(t.Calls)-1 {
+			departure = arrival
+		}
+		switch {
+		case arrival < 0 || departure < 0 || departure > int32(MaxOffset/time.Second) || arrival > int32(MaxOffset/time.Second):
+			errs.Add(Invalid, path, "a call's times are between 0 and %d hours after the start of the service date", MaxOffset/time.Hour)
+		case departure < arrival:
+			errs.Add(Invalid, under(path, "departure"), "the train leaves call %d before it arrives", i+1)
+		case i > 0 && arrival < t.Calls[i-1].DepartureSeconds:
+			errs.Add(Invalid, under(path, "arrival"), "the train arrives at call %d before it left call %d", i+1, i)
+		}
+		if call.Metres != NoDistance && (call.Metres < 0 || call.Metres > maxMetres) {
+			errs.Add(Invalid, under(path, "distanceKm"), "a distance is between 0 and %d km", maxMetres/1_000)
+		}
+		if i > 0 && call.Metres != NoDistance && call.Metres < t.Calls[i-1].Metres {
+			errs.Add(Invalid, under(path, "distanceKm"), "the distance goes down at call %d", i+1)
+		}
+	}
+	return errs
+}
+
+// validatePrices refuses a train with a seat it could not put a price on.
+func (t *Train) validatePrices(at []string) Errors {
+	var errs Errors
+	for _, class := range t.Formation.Classes {
+		for i := range t.Calls {
+			for j := i + 1; j < len(t.Calls); j++ {
+				if _, ok := t.Price(class, i, j); !ok && t.Sellable(i, j) {
+					errs.Add(Invalid, at, "no fare for %s from %s to %s (and perhaps further pairs): give the pair, or a price per kilometre and the distances of both calls",
+						class, t.Calls[i].Station, t.Calls[j].Station)
+					return errs
+				}
+			}
+		}
+	}
+	return errs
+}
+
+// trainDocument is how a train is kept in the ledger; formation and fares are kept once for all who share them.
+type trainDocument struct {
+	Number   string `json:"number"`
+	Kind     string `json:"kind,omitempty"`
+	TimeZone string `json:"zone"`
+	Calls    []Call `json:"calls"`
+	Fares    *Fares `json:"fares"`
+}
+
+// Document is the train's JSON without its formation, for DecodeTrain.
+func (t *Train) Document() ([]byte, error) {
+	return json.Marshal(trainDocument{t.Number, t.Kind, t.TimeZone, t.Calls, t.Fares})
+}
+
+// DecodeTrain reads what Document wrote. It fails when the result has another id than it should: a train that was
+// changed behind its id must not be sold from.
+func DecodeTrain(id string, document []byte, formation *Formation) (*Train, error) {
+	var d trainDocument
+	if err := json.Unmarshal(document, &d); err != nil {
+		return nil, fmt.Errorf("train %s: %w", id, err)
+	}
+	t := NewTrain(d.Number, d.Kind, d.TimeZone, d.Calls, formation, d.Fares)
+	if t.ID != id {
+		return nil, fmt.Errorf("train %s: its document has the digest %s", id, t.ID)
+	}
+	return t, nil
+}
+
+// Document is the formation's JSON, for DecodeFormation.
+func (f *Formation) Document() ([]byte, error) { return json.Marshal(f.Coaches) }
+
+// DecodeFormation reads what Formation.Document wrote, and holds it against the id as DecodeTrain does.
+func DecodeFormation(id string, document []byte) (*Formation, error) {
+	var coaches []Coach
+	if err := json.Unmarshal(document, &coaches); err != nil {
+		return nil, fmt.Errorf("formation %s: %w", id, err)
+	}
+	f := NewFormation(coaches)
+	if f.ID != id {
+		return nil, fmt.Errorf("formation %s: its document has the digest %s", id, f.ID)
+	}
+	return f, nil
+}

@@ -1,0 +1,66 @@
+package sale
+
+import (
+	"context"
+
+	"interlock/services/rail"
+)
+
+// Ledger is the part of the ledger that a sale needs.
+//
+// Every method keeps to its context's deadline. Besides *rail.Error (UNAVAILABLE: nothing was written, try again
+// later), rail.ErrVersionLost and rail.ErrUnknown, an error means that nothing was written.
+type Ledger interface {
+	// Sell runs one batch in one transaction on the primary: it reads the run's version first, then all that the batch
+	// asks for, carries out expiries and cancels, calls decide, moves the version on by compare-and-set, writes what
+	// decide returned and commits. It returns the new version once the commit was acknowledged as durably as the ledger
+	// is set to. Also a batch that changes nothing moves the version on, so that no answer rests on what a primary said
+	// that is not the primary any more.
+	//
+	// rail.ErrVersionLost: somebody else sold in between; nothing was written. rail.ErrUnknown: the commit may or may
+	// not have taken place. NOT_FOUND: there is no such run. decide's own error: rolled back.
+	Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (version int64, err error)
+
+	// Pay makes an order PAID if it is ON_HOLD and its time has not run out by the primary's clock, and stores the key
+	// with it. It answers the order as it is after its own acknowledged commit, whatever became of it; paid tells
+	// whether the order is paid under this very key (now or by an earlier call). NOT_FOUND where the buyer has no such
+	// order. rail.ErrUnknown: ask again with the same key.
+	Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key string) (order *rail.Order, paid bool, err error)
+
+	// DueRuns are runs with holds past their time, at most limit.
+	DueRuns(ctx context.Context, limit int) ([]rail.RunID, error)
+
+	// Order reads one order with its tickets from the primary; nil where there is none.
+	Order(ctx context.Context, orderID string) (*rail.Order, error)
+	// OrderByNumber is Order by the number people use.
+	OrderByNumber(ctx context.Context, number string) (*rail.Order, error)
+	// Orders lists orders, newest first, from a replica where there is one.
+	Orders(ctx context.Context, filter rail.OrderFilter) ([]*rail.Order, error)
+	// Train is the Train with an id: orders outlive the timetable they were placed by.
+	Train(ctx context.Context, id string) (*rail.Train, error)
+}
+
+// Lock keeps the servers that sell one run out of each other's way. Nothing rests on it but speed.
+type Lock interface {
+	// Acquire asks once for the lock of a run. rail.ErrLockTaken: somebody has it. rail.ErrNoQuorum: nobody can say.
+	Acquire(ctx context.Context, name string) (rail.Lease, error)
+}
+
+// Availability is told what is left after a batch.
+type Availability interface {
+	// Apply stores what is left unless something newer is stored already, and tells subscribers.
+	Apply(ctx context.Context, left *rail.Availability) error
+	// Announce tells subscribers that an order moved on.
+	Announce(ctx context.Context, change rail.Change) error
+}
+
+// Runs finds a run that is published.
+type Runs interface {
+	Run(id rail.RunID) (*rail.Run, bool)
+}
+
+// Payments charges buyers.
+type Payments interface {
+	// Charge starts to collect the total of an order. It must be safe to repeat with the same key.
+	Charge(ctx context.Context, order *rail.Order, key string) (Payment, error)
+}

@@ -1,0 +1,26 @@
+package watch
+
+import (
+	"context"
+
+	"interlock/services/rail"
+)
+
+// Availability tells of changes, and what is left.
+type Availability interface {
+	// Remaining answers every ask, in their order, in one round trip. A run it does not know is not an error: its
+	// answer is not Known.
+	Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, error)
+	// Listen opens a stream of changes. It reconnects by itself; what is said meanwhile is lost.
+	Listen(ctx context.Context) (rail.Listener, error)
+}
+
+// Runs finds a run that is published.
+type Runs interface {
+	Run(id rail.RunID) (*rail.Run, bool)
+}
+
+// Orders reads an order from the primary; nil where there is none.
+type Orders interface {
+	Order(ctx context.Context, orderID string) (*rail.Order, error)
+}
