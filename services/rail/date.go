@@ -2,6 +2,8 @@ package rail
 
 import (
 	"fmt"
+	"io"
+	"strconv"
 	"time"
 )
 
@@ -71,4 +73,18 @@ func floorDiv(a, b int64) int64 {
 		q--
 	}
 	return q
+}
+
+// MarshalGQL writes the date as a GraphQL scalar.
+func (d Date) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, strconv.Quote(d.String())) }
+
+// UnmarshalGQL reads the date from a GraphQL scalar.
+func (d *Date) UnmarshalGQL(v any) error {
+	s, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("a date is a string like \"2019-10-12\"")
+	}
+	parsed, err := ParseDate(s)
+	*d = parsed
+	return err
 }
