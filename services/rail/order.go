@@ -222,3 +222,9 @@ func validDocument(number string) bool {
 	}
 	return true
 }
+
+// MaxReason is how many characters a reason has at most.
+const MaxReason = 256
+
+// ValidReason tells whether a reason has 1 to MaxReason printable characters.
+func ValidReason(reason string) bool { return printable(reason, MaxReason) }

@@ -42,6 +42,15 @@ func (id RunID) Valid() bool {
 	return err == nil
 }
 
+// Date is the service date in a valid id.
+func (id RunID) Date() Date {
+	date, err := ParseDate(string(id[strings.LastIndexByte(string(id), '@')+1:]))
+	if err != nil {
+		return 0
+	}
+	return date
+}
+
 // RunStatus is what was decided about a run; its RunState follows from it and from the time.
 type RunStatus string
 
@@ -77,6 +86,17 @@ type Run struct {
 	Status       RunStatus
 	// Reason is why the run was suspended or withdrawn.
 	Reason string
+}
+
+// WithStatus is the run with a status that was heard of before the timetable was: the run itself where it is the same,
+// else a copy without the reason, which belonged to the old one.
+func (r *Run) WithStatus(status RunStatus) *Run {
+	if status == r.Status || status == "" {
+		return r
+	}
+	changed := *r
+	changed.Status, changed.Reason = status, ""
+	return &changed
 }
 
 // Arrival is when the run reaches call i.

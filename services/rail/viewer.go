@@ -1,6 +1,9 @@
 package rail
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Role is what a viewer may do.
 type Role string
@@ -16,6 +19,8 @@ type Viewer struct {
 	// Subject is the buyer's stable name, 1 to 128 printable ASCII characters.
 	Subject string
 	Roles   []Role
+	// Expires is when what was proven about the viewer stops being true; a stream does not outlive it. Zero: never.
+	Expires time.Time
 }
 
 // Is tells whether the viewer has a role.

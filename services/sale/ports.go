@@ -30,6 +30,11 @@ type Ledger interface {
 	// DueRuns are runs with holds past their time, at most limit.
 	DueRuns(ctx context.Context, limit int) ([]rail.RunID, error)
 
+	Orders
+}
+
+// Orders reads orders, and what they were placed by.
+type Orders interface {
 	// Order reads one order with its tickets from the primary; nil where there is none.
 	Order(ctx context.Context, orderID string) (*rail.Order, error)
 	// OrderByNumber is Order by the number people use.

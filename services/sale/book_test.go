@@ -1,0 +1,296 @@
+package sale_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"interlock/services/rail"
+	"interlock/services/sale"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// book is a ledger of one run in memory, with faults to be injected. The real ledgers are held against their own
+// conformance suite; this one is here to make the clerk's life hard.
+type book struct {
+	mu      sync.Mutex
+	run     *rail.Run
+	version int64
+	maps    map[rail.SeatClass][]byte
+	orders  map[string]*rail.Order
+	keys    map[rail.OrderKey]rail.Replay
+	live    map[string]string // document digest → order id
+	skew    time.Duration     // how far the book's clock is ahead
+
+	batches []rail.Batch
+	// before is called as a batch begins; after has its changes, before they are written. lost is asked once they are.
+	before func(rail.Batch) error
+	after  func(rail.Batch, rail.BatchChanges) error
+	lost   func() bool
+}
+
+func (b *book) now() time.Time { return time.Now().Add(b.skew) }
+
+func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (int64, error) {
+	b.mu.Lock()
+	b.batches = append(b.batches, batch)
+	before := b.before
+	b.mu.Unlock()
+	if before != nil {
+		if err := before(batch); err != nil {
+			return 0, err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.run == nil || batch.RunID != b.run.ID {
+		return 0, rail.Refuse(rail.NotFound, "there is no such run")
+	}
+	state := &rail.BatchState{
+		Now: b.now(), Run: b.run, Version: b.version, Maps: maps.Clone(b.maps),
+		Replays: map[rail.OrderKey]rail.Replay{}, Travelling: map[string]bool{},
+		MapsUnchanged: batch.KnownVersion == b.version,
+	}
+	ended := map[string]rail.OrderState{}
+	for _, id := range slices.Sorted(maps.Keys(b.orders)) {
+		if o := b.orders[id]; o.State == rail.OnHold && !o.PayBy.After(b.now()) {
+			ended[id] = rail.Expired
+			state.Expired = append(state.Expired, o)
+		}
+	}
+	for _, cancel := range batch.Cancels {
+		var result rail.CancelResult
+		if o := b.orders[cancel.OrderID]; o != nil && o.Buyer == cancel.Buyer {
+			now := *o
+			if ended[o.ID] != "" {
+				now.State = ended[o.ID]
+			} else if o.State == rail.OnHold {
+				now.State, now.StateReason = rail.Cancelled, cancel.Reason
+				ended[o.ID], result.Changed = rail.Cancelled, true
+			}
+			result.Order = &now
+		}
+		state.Cancels = append(state.Cancels, result)
+	}
+	for _, key := range batch.Keys {
+		if replay, ok := b.keys[key]; ok {
+			state.Replays[key] = replay
+		}
+	}
+	for _, document := range batch.Documents {
+		if id, ok := b.live[document]; ok && ended[id] == "" {
+			state.Travelling[document] = true
+		}
+	}
+	changes, err := decide(state)
+	if err != nil {
+		return 0, err
+	}
+	if b.after != nil {
+		if err := b.after(batch, changes); err != nil {
+			return 0, err
+		}
+	}
+	b.version++
+	for id, s := range ended {
+		o := *b.orders[id]
+		o.State = s
+		b.orders[id] = &o
+		maps.DeleteFunc(b.live, func(_, order string) bool { return order == id })
+	}
+	maps.Copy(b.maps, changes.Maps)
+	for _, n := range changes.Orders {
+		b.orders[n.Order.ID] = n.Order
+		b.keys[rail.OrderKey{Buyer: n.Order.Buyer, Key: n.Key}] = rail.Replay{Order: n.Order, BodyHash: n.BodyHash}
+		for _, document := range n.Documents {
+			b.live[document] = n.Order.ID
+		}
+	}
+	if b.lost != nil && b.lost() {
+		return 0, rail.ErrUnknown
+	}
+	return b.version, nil
+}
+
+func (b *book) Pay(_ context.Context, _ rail.RunID, id, buyer, _ string) (*rail.Order, bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := *b.orders[id]
+	if o.State == rail.OnHold && !o.PayBy.After(b.now()) {
+		o.State = rail.Expired
+		return &o, false, nil
+	}
+	if o.State == rail.OnHold {
+		o.State, o.PaidAt = rail.Paid, b.now()
+		b.orders[id] = &o
+		return &o, true, nil
+	}
+	return &o, false, nil
+}
+
+func (b *book) DueRuns(context.Context, int) ([]rail.RunID, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, o := range b.orders {
+		if o.State == rail.OnHold && !o.PayBy.After(b.now()) {
+			return []rail.RunID{b.run.ID}, nil
+		}
+	}
+	return nil, nil
+}
+
+func (b *book) Order(_ context.Context, id string) (*rail.Order, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.orders[id], nil
+}
+
+func (b *book) OrderByNumber(context.Context, string) (*rail.Order, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func (b *book) Orders(_ context.Context, f rail.OrderFilter) ([]*rail.Order, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var found []*rail.Order
+	for _, o := range b.orders {
+		if o.Buyer == f.Buyer && slices.Contains(f.States, o.State) && len(found) < f.Limit {
+			found = append(found, o)
+		}
+	}
+	return found, nil
+}
+
+func (b *book) Train(context.Context, string) (*rail.Train, error) { return b.run.Train, nil }
+
+func (b *book) Run(id rail.RunID) (*rail.Run, bool) {
+	return b.run, b.run.ID == id
+}
+
+// board is what Redis would be told.
+type board struct {
+	mu        sync.Mutex
+	applied   []*rail.Availability
+	announced []rail.Change
+	hang      chan struct{}
+}
+
+func (b *board) Apply(ctx context.Context, left *rail.Availability) error {
+	if b.hang != nil {
+		select {
+		case <-b.hang:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.applied = append(b.applied, left)
+	return nil
+}
+
+func (b *board) Announce(_ context.Context, change rail.Change) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.announced = append(b.announced, change)
+	return nil
+}
+
+// lock is held by one lease at a time per name, or always says yes, or answers an error.
+type lock struct {
+	yes  bool
+	err  error
+	held sync.Map // name → true
+}
+
+func (l *lock) Acquire(_ context.Context, name string) (rail.Lease, error) {
+	if l.err != nil {
+		return nil, l.err
+	}
+	if _, taken := l.held.LoadOrStore(name, true); taken && !l.yes {
+		return nil, rail.ErrLockTaken
+	}
+	return lease{l, name}, nil
+}
+
+type lease struct {
+	l    *lock
+	name string
+}
+
+func (lease) Extend(context.Context) error { return nil }
+func (lease) Until() time.Time             { return time.Now().Add(time.Hour) }
+func (l lease) Release()                   { l.l.held.Delete(l.name) }
+
+// world is an office with everything around it.
+type world struct {
+	*sale.Office
+	book  *book
+	board *board
+	lock  *lock
+}
+
+// openWorld sells a train of five calls with one coach each of 10 FIRST and 20 SECOND seats, that leaves in two days.
+func openWorld(t *testing.T, settings sale.Settings) *world {
+	t.Helper()
+	w := &world{
+		book: &book{
+			run: newRun(t), version: 1, maps: map[rail.SeatClass][]byte{}, orders: map[string]*rail.Order{},
+			keys: map[rail.OrderKey]rail.Replay{}, live: map[string]string{},
+		},
+		board: &board{}, lock: &lock{},
+	}
+	var ids atomic.Int64
+	next := func() string { return strconv.FormatInt(ids.Add(1), 10) }
+	w.Office = sale.Open(sale.Options{
+		Ledger: w.book, Lock: w.lock, Availability: w.board, Runs: w.book, Payments: sale.Sandbox{},
+		NewID: next, NewNumber: next, DocumentKey: []byte("key of this test"), Settings: settings,
+		Log: slog.New(slog.DiscardHandler),
+	})
+	t.Cleanup(func() { require.NoError(t, w.Close(context.Background())) })
+	return w
+}
+
+func newRun(t *testing.T) *rail.Run {
+	t.Helper()
+	var calls []rail.Call
+	for i, code := range []rail.StationCode{"AAA", "BBB", "CCC", "DDD", "EEE"} {
+		calls = append(calls, rail.Call{
+			Station: code, ArrivalSeconds: int32(i * 3600), DepartureSeconds: int32(i*3600 + 60), Metres: int32(i * 100_000),
+		})
+	}
+	first, err := rail.RowSeats("A C", 1, 5, nil)
+	require.NoError(t, err)
+	second, err := rail.RowSeats("AB CD", 1, 5, nil)
+	require.NoError(t, err)
+	train := rail.NewTrain("T12", "T", "UTC", calls,
+		rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.First, Seats: first}, {Number: "2", SeatClass: rail.Second, Seats: second}}),
+		&rail.Fares{Currency: "CNY", PerKm: []rail.KmRate{
+			{SeatClass: rail.First, MicrosPerKm: 80_000_000}, {SeatClass: rail.Second, MicrosPerKm: 50_000_000},
+		}})
+	require.Empty(t, train.Validate())
+	date := rail.DateIn(time.Now(), time.UTC).AddDays(2)
+	return &rail.Run{ID: rail.NewRunID("T12", date), Train: train, Date: date, ClosesBefore: 5 * time.Minute, Status: rail.Published}
+}
+
+// order is a request for SECOND seats from AAA to CCC, one for each document.
+func (w *world) order(key string, documents ...string) rail.PlaceOrder {
+	place := rail.PlaceOrder{IdempotencyKey: "key-" + key + "-0000", RunID: w.book.run.ID, From: "AAA", To: "CCC"}
+	for _, document := range documents {
+		place.Passengers = append(place.Passengers, rail.PassengerRequest{
+			Passenger: rail.Passenger{Name: "Passenger " + document, DocumentNumber: document}, SeatClass: rail.Second,
+		})
+	}
+	return place
+}

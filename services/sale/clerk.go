@@ -1,0 +1,287 @@
+package sale
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"interlock/services/rail"
+	"interlock/services/seatmap"
+)
+
+// clerk serves the queue of one run. It is one goroutine, which ends when nothing waits.
+type clerk struct {
+	office *Office
+	run    rail.RunID
+	queue  []*request // guarded by office.mu
+
+	lease     rail.Lease
+	heldSince time.Time
+
+	// maps are the run's seat maps as of version; version is 0 while they may not be what the ledger has. layouts are of
+	// the train they were made for.
+	train   *rail.Train
+	maps    map[rail.SeatClass]*seatmap.Map
+	layouts map[rail.SeatClass]*seatmap.Layout
+	version int64
+
+	applying applier
+}
+
+// maxAttempts bounds how often a batch tries again after it lost the compare-and-set. From the second time on it opens
+// with a locking read, so it can lose again only to somebody who did not need to wait.
+const maxAttempts = 5
+
+// extendBelow is how much life a lock must have left for a batch to begin: a slow batch takes about a second, and a
+// lock that is lost under way costs speed, nothing else.
+const extendBelow = 1500 * time.Millisecond
+
+func (c *clerk) serve() {
+	defer c.applying.wait()
+	defer c.release()
+	for {
+		batch := c.office.next(c)
+		if batch == nil {
+			return
+		}
+		c.hold()
+		c.process(batch)
+		if c.lease != nil && time.Since(c.heldSince) > c.office.settings.LockHoldMax && c.office.wanted(c) {
+			c.release()
+			c.pause(2 * c.office.settings.LockRetry)
+		}
+	}
+}
+
+// hold gets or keeps the run's lock. Where nobody can say who has it, or somebody has it for longer than a lock lives,
+// the clerk goes on without it: the ledger refuses what is wrong.
+func (c *clerk) hold() {
+	o := c.office
+	ctx, cancel := context.WithTimeout(o.life, o.settings.LockWait)
+	defer cancel()
+	if c.lease != nil {
+		if time.Until(c.lease.Until()) > extendBelow || c.lease.Extend(ctx) == nil {
+			return
+		}
+		c.release()
+	}
+	for {
+		lease, err := o.Lock.Acquire(ctx, string(c.run))
+		switch {
+		case err == nil:
+			c.lease, c.heldSince = lease, time.Now()
+			return
+		case !errors.Is(err, rail.ErrLockTaken) || ctx.Err() != nil:
+			o.counters.withoutLock.Add(1)
+			return
+		}
+		o.counters.lockTaken.Add(1)
+		// The jitter keeps clerks from asking in step for ever.
+		c.pause(o.settings.LockRetry + rand.N(o.settings.LockRetry))
+	}
+}
+
+func (c *clerk) release() {
+	if c.lease != nil {
+		c.lease.Release()
+		c.lease = nil
+	}
+}
+
+func (c *clerk) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.office.life.Done():
+	}
+}
+
+// process serves a batch: whole if the ledger takes it, else in halves until whatever the ledger refuses is alone.
+func (c *clerk) process(batch []*request) {
+	o := c.office
+	for attempt := 1; ; attempt++ {
+		version, decided, err := c.sell(batch, attempt > 1)
+		var poison *poisoned
+		switch {
+		case err == nil:
+			o.settle(c.run)
+			c.version = version
+			for _, d := range decided.answers {
+				d.request.answer <- d.answer
+				o.counters.count(d)
+			}
+			c.apply(decided)
+			return
+		case errors.Is(err, rail.ErrVersionLost):
+			o.counters.versionLost.Add(1)
+			if attempt < maxAttempts {
+				continue
+			}
+			c.fail(batch, &rail.Error{Code: rail.Unavailable, Message: "the run is too busy: nothing was ordered", RetryAfter: overloadedRetryAfter, Cause: err})
+		case errors.Is(err, rail.ErrUnknown):
+			o.counters.unknown.Add(1)
+			o.doubt(c.run, batch)
+			c.fail(batch, pending(err))
+		case errors.As(err, &poison):
+			o.counters.poisoned.Add(1)
+			c.fail([]*request{poison.request}, poison)
+			batch = without(batch, poison.request)
+			if len(batch) == 0 {
+				return
+			}
+			attempt--
+			continue
+		case len(batch) > 1 && rail.CodeOf(err) == rail.Internal && o.life.Err() == nil:
+			c.process(batch[:len(batch)/2])
+			c.process(batch[len(batch)/2:])
+		default:
+			if len(batch) == 1 && rail.CodeOf(err) == rail.Internal {
+				o.counters.poisoned.Add(1)
+			}
+			c.fail(batch, err)
+		}
+		return
+	}
+}
+
+// fail answers a whole batch with one error. A request that was in a commit whose outcome is not known is never told
+// more than that.
+func (c *clerk) fail(batch []*request, err error) {
+	for _, r := range batch {
+		told := err
+		if r.place != nil && rail.CodeOf(err) != rail.NotFound && c.office.inDoubt(c.run, r.place.key) {
+			told = pending(err)
+		}
+		r.answer <- answer{err: told}
+	}
+}
+
+// sell runs a batch in the ledger once.
+func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
+	o := c.office
+	ask := rail.Batch{RunID: c.run, Locking: locking || o.isUnsettled(c.run), KnownVersion: c.version}
+	for _, r := range batch {
+		if r.place != nil {
+			ask.Keys = append(ask.Keys, r.place.key)
+			ask.Documents = append(ask.Documents, r.place.documents...)
+		}
+		if r.cancel != nil {
+			ask.Cancels = append(ask.Cancels, *r.cancel)
+		}
+	}
+	// Whatever comes of it, the maps in memory are only right again once a commit says so.
+	c.version = 0
+	ctx, cancel := context.WithTimeout(o.life, o.settings.BatchTimeout)
+	defer cancel()
+	var decided *decision
+	version, err := o.Ledger.Sell(ctx, ask, func(state *rail.BatchState) (rail.BatchChanges, error) {
+		var err error
+		decided, err = c.decide(batch, state)
+		if err != nil {
+			return rail.BatchChanges{}, err
+		}
+		return decided.changes, nil
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	o.counters.batches.Add(1)
+	o.counters.requests.Add(int64(len(batch)))
+	o.counters.expired.Add(int64(len(decided.state.Expired)))
+	return version, decided, nil
+}
+
+// load makes the maps in memory those of the batch's version.
+func (c *clerk) load(state *rail.BatchState) error {
+	train := state.Run.Train
+	if c.train != train {
+		c.train, c.layouts = train, map[rail.SeatClass]*seatmap.Layout{}
+		for _, class := range train.Formation.Classes {
+			c.layouts[class] = seatmap.NewLayout(train.Formation, class)
+		}
+	}
+	if state.MapsUnchanged {
+		return nil
+	}
+	c.maps = map[rail.SeatClass]*seatmap.Map{}
+	for _, class := range train.Formation.Classes {
+		seats := len(train.Formation.Seats(class))
+		sold, ok := state.Maps[class]
+		if !ok {
+			c.maps[class] = seatmap.New(train.Legs(), seats)
+			continue
+		}
+		m, err := seatmap.Decode(train.Legs(), seats, sold)
+		if err != nil {
+			return fmt.Errorf("seat map of %s, %s: %w", c.run, class, err)
+		}
+		c.maps[class] = m
+	}
+	return nil
+}
+
+// apply tells Redis what is left and which orders moved on, beside the buyers' answers.
+func (c *clerk) apply(decided *decision) {
+	state := decided.state
+	counts := make([]uint16, rail.Pairs(len(c.train.Calls))*len(c.train.Formation.Classes))
+	for i, class := range c.train.Formation.Classes {
+		c.maps[class].Counts(counts, len(c.train.Formation.Classes), i)
+	}
+	c.applying.newest(c.office, &rail.Availability{
+		RunID: c.run, TrainID: c.train.ID, Version: c.version, Status: state.Run.Status, Counts: counts,
+	})
+	c.office.announce(state.Freed()...)
+}
+
+// applier tells Redis the newest availability of a run, one at a time: what comes while it is busy takes the place of
+// what waits.
+type applier struct {
+	mu      sync.Mutex
+	next    *rail.Availability
+	running bool
+	done    sync.WaitGroup
+}
+
+func (a *applier) newest(o *Office, left *rail.Availability) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.next = left
+	if a.running {
+		return
+	}
+	a.running = true
+	a.done.Go(func() {
+		for left := a.take(); left != nil; left = a.take() {
+			ctx, cancel := context.WithTimeout(o.life, o.settings.ApplyTimeout)
+			if o.Availability.Apply(ctx, left) != nil {
+				o.counters.applyFailed.Add(1)
+			}
+			cancel()
+		}
+	})
+}
+
+func (a *applier) take() *rail.Availability {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	left := a.next
+	a.next = nil
+	a.running = left != nil
+	return left
+}
+
+func (a *applier) wait() { a.done.Wait() }
+
+func without(batch []*request, r *request) []*request {
+	rest := make([]*request, 0, len(batch)-1)
+	for _, other := range batch {
+		if other != r {
+			rest = append(rest, other)
+		}
+	}
+	return rest
+}

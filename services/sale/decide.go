@@ -1,0 +1,204 @@
+package sale
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"interlock/services/rail"
+)
+
+// decision is what a clerk made of a batch: what the ledger is to write, and what each buyer is told once it has.
+type decision struct {
+	state   *rail.BatchState
+	changes rail.BatchChanges
+	answers []decided
+
+	// placed and travelling are what this batch itself has added to the state: a key or a document may be in it twice.
+	placed     map[rail.OrderKey]rail.Replay
+	travelling map[string]bool
+	changed    map[rail.SeatClass]bool
+}
+
+type decided struct {
+	request *request
+	answer  answer
+}
+
+// poisoned is a request that made the clerk panic. It fails alone: the batch is served again without it.
+type poisoned struct {
+	request *request
+	reason  any
+	stack   []byte
+}
+
+func (p *poisoned) Error() string {
+	return fmt.Sprintf("allocation panicked: %v\n%s", p.reason, p.stack)
+}
+
+// decide serves a batch on the state the ledger gave: seats given back first, then each request in the order it came.
+func (c *clerk) decide(batch []*request, state *rail.BatchState) (*decision, error) {
+	if err := c.load(state); err != nil {
+		return nil, err
+	}
+	d := &decision{
+		state:  state,
+		placed: map[rail.OrderKey]rail.Replay{}, travelling: map[string]bool{}, changed: map[rail.SeatClass]bool{},
+	}
+	for _, order := range state.Freed() {
+		for _, ticket := range order.Tickets {
+			if err := c.maps[ticket.SeatClass].Release(ticket.SeatIndex, order.From, order.To); err != nil {
+				return nil, fmt.Errorf("order %s gives back a seat it does not have: %w", order.ID, err)
+			}
+			d.changed[ticket.SeatClass] = true
+		}
+	}
+	cancels := state.Cancels
+	for _, r := range batch {
+		var a answer
+		switch {
+		case r.place != nil:
+			var err error
+			if a, err = c.place(d, r); err != nil {
+				return nil, err
+			}
+		case r.cancel != nil:
+			a = cancelled(cancels[0])
+			cancels = cancels[1:]
+		}
+		d.answers = append(d.answers, decided{r, a})
+	}
+	d.changes.Maps = map[rail.SeatClass][]byte{}
+	for class := range d.changed {
+		d.changes.Maps[class] = c.maps[class].Encode()
+	}
+	return d, nil
+}
+
+// place decides one order. The error is a poisoned request's; a refusal is in the answer.
+func (c *clerk) place(d *decision, r *request) (a answer, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = &poisoned{r, reason, debug.Stack()}
+		}
+	}()
+	replay, ok := d.state.Replays[r.place.key]
+	if !ok {
+		replay, ok = d.placed[r.place.key]
+	}
+	if ok {
+		if replay.BodyHash != r.place.bodyHash {
+			return answer{err: rail.Refuse(rail.IdempotencyConflict, "this key has placed another order: %s", replay.Order.Number).At("input", "idempotencyKey")}, nil
+		}
+		return answer{order: replay.Order, replayed: true}, nil
+	}
+	order, refusal := c.allocate(d, r.place)
+	if refusal != nil {
+		return answer{err: refusal}, nil
+	}
+	for _, digest := range r.place.documents {
+		d.travelling[digest] = true
+	}
+	d.placed[r.place.key] = rail.Replay{Order: order, BodyHash: r.place.bodyHash}
+	d.changes.Orders = append(d.changes.Orders, rail.NewOrder{
+		Order: order, Key: r.place.key.Key, BodyHash: r.place.bodyHash, Documents: r.place.documents,
+	})
+	return answer{order: order}, nil
+}
+
+// allocate makes an order with a seat for each passenger, or refuses and leaves the maps as they were.
+func (c *clerk) allocate(d *decision, p *placing) (*rail.Order, error) {
+	state, o := d.state, c.office
+	run := state.Run
+	if run.Train.ID != p.train.ID {
+		// The run was published anew since the request was validated: hold it against what is sold now.
+		from, to, err := p.body.Validate(run)
+		if err != nil {
+			return nil, err
+		}
+		p.train, p.from, p.to = run.Train, from, to
+	}
+	if refusal := run.MaySell(p.from, state.Now); refusal != nil {
+		return nil, refusal.At("input", "runId")
+	}
+	for i, digest := range p.documents {
+		if state.Travelling[digest] || d.travelling[digest] {
+			return nil, rail.Refuse(rail.AlreadyTravelling, "this document number has a ticket on the run already").
+				At("input", "passengers", rail.Index(i), "documentNumber")
+		}
+	}
+	order := &rail.Order{
+		ID: rail.NewOrderID(run.ID, o.NewID()), RunID: run.ID, TrainID: run.Train.ID, Number: o.NewNumber(),
+		Buyer: p.key.Buyer, Version: 1, State: rail.OnHold, From: p.from, To: p.to,
+		Tickets: make([]rail.Ticket, len(p.body.Passengers)), Total: rail.Money{Currency: run.Train.Fares.Currency},
+		PlacedAt: state.Now, PayBy: state.Now.Add(o.settings.Hold),
+	}
+	// A hold that outlives the departure would keep a seat nobody can board for.
+	if departure := run.Departure(p.from); order.PayBy.After(departure) {
+		order.PayBy = departure
+	}
+	return order, c.seat(d, order, p)
+}
+
+// seat gives every passenger a seat, class by class, or none.
+func (c *clerk) seat(d *decision, order *rail.Order, p *placing) error {
+	train := d.state.Run.Train
+	var seated []rail.SeatClass
+	for _, class := range train.Formation.Classes {
+		var who []int
+		var wishes []rail.Wish
+		for i, passenger := range p.body.Passengers {
+			if passenger.SeatClass == class {
+				who, wishes = append(who, i), append(wishes, passenger.Wish)
+			}
+		}
+		if len(who) == 0 {
+			continue
+		}
+		price, ok := train.Price(class, p.from, p.to)
+		if !ok {
+			return errors.New("a seat without a price was on sale: " + train.ID)
+		}
+		seats, ok := c.maps[class].Allocate(c.layouts[class], p.from, p.to, wishes)
+		if !ok {
+			for _, ticket := range order.Tickets {
+				for _, done := range seated {
+					if ticket.SeatClass == done {
+						if err := c.maps[done].Release(ticket.SeatIndex, p.from, p.to); err != nil {
+							panic(err) // It was sold three lines above.
+						}
+					}
+				}
+			}
+			left := c.maps[class].Remaining(p.from, p.to)
+			return rail.Refuse(rail.SoldOut, "%d %s seats are left, %d were asked for", left, class, len(who)).
+				At("input", "passengers", rail.Index(who[0]), "seatClass")
+		}
+		seated = append(seated, class)
+		for n, i := range who {
+			ref := train.Formation.Seats(class)[seats[n]]
+			order.Tickets[i] = rail.Ticket{
+				SeatClass: class, SeatIndex: seats[n], Coach: ref.Coach.Number, Seat: ref.Seat.Label,
+				Price: price, Passenger: p.body.Passengers[i].Passenger,
+			}
+			order.Total.Minor += price.Minor
+		}
+	}
+	for _, class := range seated {
+		d.changed[class] = true
+	}
+	return nil
+}
+
+// cancelled tells a buyer what became of a cancellation.
+func cancelled(c rail.CancelResult) answer {
+	switch {
+	case c.Order == nil:
+		return answer{err: notFound()}
+	case c.Order.State == rail.Paid:
+		return answer{order: c.Order, err: rail.Refuse(rail.WrongState, "the order is paid: it cannot be cancelled").At("input", "orderId")}
+	case c.Order.State == rail.Expired:
+		return answer{order: c.Order, err: rail.Refuse(rail.HoldExpired, "the hold had ended already").At("input", "orderId")}
+	}
+	return answer{order: c.Order}
+}

@@ -1,0 +1,66 @@
+package sale
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// expiryLock elects the server that looks for holds past their time. It is not a run id, so it is no run's lock.
+const expiryLock = "expiry"
+
+// maxDueRuns is how many runs one sweep wakes: what is left comes in the next.
+const maxDueRuns = 256
+
+// Sweep gives back, until ctx ends, the seats of holds that ran out on runs nobody else is buying on, and settles
+// commits whose buyers do not come back. The first is done by one of all servers, while they agree on which.
+func (o *Office) Sweep(ctx context.Context) {
+	ticker := time.NewTicker(o.settings.SweepInterval)
+	defer ticker.Stop()
+	var lease rail.Lease
+	defer func() {
+		if lease != nil {
+			lease.Release()
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for _, run := range o.unsettledRuns() {
+			o.wake(run)
+		}
+		if lease != nil && lease.Extend(ctx) != nil {
+			lease.Release()
+			lease = nil
+		}
+		if lease == nil {
+			var err error
+			lease, err = o.Lock.Acquire(ctx, expiryLock)
+			if errors.Is(err, rail.ErrLockTaken) {
+				continue
+			}
+		}
+		if err := o.sweep(ctx); err != nil && ctx.Err() == nil {
+			o.Log.WarnContext(ctx, "could not look for holds past their time", "error", err)
+		}
+	}
+}
+
+func (o *Office) sweep(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, o.settings.BatchTimeout)
+	defer cancel()
+	runs, err := o.Ledger.DueRuns(ctx, maxDueRuns)
+	for _, run := range runs {
+		o.wake(run)
+	}
+	return err
+}
+
+// wake has the clerk of a run serve a batch that asks for nothing: every batch expires what is due and settles what is
+// in doubt. A full queue will do the same.
+func (o *Office) wake(run rail.RunID) { _ = o.enqueue(run, newRequest(o.life)) }

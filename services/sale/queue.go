@@ -1,0 +1,126 @@
+package sale
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// request is one thing somebody asked of a run's clerk: to place an order, to cancel one, or (neither) only to look for
+// holds that ran out and commits that are not settled.
+type request struct {
+	ctx    context.Context
+	place  *placing
+	cancel *rail.Cancel
+	state  atomic.Int32
+	answer chan answer
+}
+
+// placing is a validated order.
+type placing struct {
+	key       rail.OrderKey
+	body      rail.PlaceOrder
+	bodyHash  string
+	documents []string
+	// train is the one the request was validated against; from and to are calls of it.
+	train    *rail.Train
+	from, to int
+}
+
+type answer struct {
+	order    *rail.Order
+	err      error
+	replayed bool
+}
+
+// A request waits until a batch takes it or its buyer leaves, whichever comes first.
+const (
+	waits int32 = iota
+	taken
+	left
+)
+
+func newRequest(ctx context.Context) *request {
+	return &request{ctx: ctx, answer: make(chan answer, 1)}
+}
+
+// take claims the request for a batch; false when its buyer has left.
+func (r *request) take() bool { return r.ctx.Err() == nil && r.state.CompareAndSwap(waits, taken) }
+
+// overloadedRetryAfter is about the time a full queue takes to be served.
+const overloadedRetryAfter = 500 * time.Millisecond
+
+// ask hands a request to the clerk of its run and waits for the answer.
+func (o *Office) ask(id rail.RunID, r *request) (*rail.Order, error) {
+	if err := o.enqueue(id, r); err != nil {
+		return nil, err
+	}
+	select {
+	case a := <-r.answer:
+		return a.order, a.err
+	case <-r.ctx.Done():
+		if r.state.CompareAndSwap(waits, left) {
+			return nil, &rail.Error{Code: rail.Unavailable, Message: "the request ran out of time before its turn: nothing was done", RetryAfter: overloadedRetryAfter, Cause: r.ctx.Err()}
+		}
+		return nil, pending(r.ctx.Err())
+	}
+}
+
+// enqueue puts a request into the queue of its run, and wakes a clerk where none is serving it.
+func (o *Office) enqueue(id rail.RunID, r *request) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return &rail.Error{Code: rail.Unavailable, Message: "this server is shutting down", RetryAfter: overloadedRetryAfter}
+	}
+	c := o.serving[id]
+	if o.waiting >= o.settings.MaxWaiting || c != nil && len(c.queue) >= o.settings.MaxQueue {
+		o.counters.overloaded.Add(1)
+		return &rail.Error{Code: rail.Overloaded, Message: "too many orders are waiting", RetryAfter: overloadedRetryAfter}
+	}
+	if c == nil {
+		c = &clerk{office: o, run: id}
+		o.serving[id] = c
+		o.clerks.Go(c.serve)
+	}
+	c.queue = append(c.queue, r)
+	o.waiting++
+	return nil
+}
+
+// next takes the next batch off a clerk's queue. Where nothing waits it takes the clerk off duty and returns nil: both
+// under one lock, so that no request is left with nobody to serve it.
+func (o *Office) next(c *clerk) []*request {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var batch []*request
+	n := 0
+	for ; n < len(c.queue) && len(batch) < o.settings.MaxBatch; n++ {
+		if c.queue[n].take() {
+			batch = append(batch, c.queue[n])
+		}
+	}
+	clear(c.queue[:n])
+	c.queue = c.queue[n:]
+	o.waiting -= n
+	if batch == nil {
+		delete(o.serving, c.run)
+	}
+	return batch
+}
+
+// wanted tells whether anybody still waits in a clerk's queue.
+func (o *Office) wanted(c *clerk) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(c.queue) > 0
+}
+
+// Waiting is how many requests wait for a clerk now.
+func (o *Office) Waiting() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.waiting
+}

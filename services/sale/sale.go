@@ -1,0 +1,293 @@
+// Package sale sells seats: it takes orders, pays, cancels and expires them.
+//
+// All that changes the seat maps of a run goes through the run's clerk, of which a process has one per run that is being
+// sold: it takes all that waits, asks for the run's lock, and serves the whole batch in one transaction of the ledger.
+// The lock keeps clerks of different processes out of each other's way; what is right is decided by the ledger alone,
+// and everything here stays right with a lock that always says yes.
+//
+// Package sale never answers a buyer before the ledger has acknowledged the commit the answer rests on, and never says
+// that an order failed while that is not known.
+//
+// All methods of Office may be called by many goroutines.
+package sale
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// Settings are the bounds of a sale. The zero value of a field means its default.
+type Settings struct {
+	// Hold is how long an order may stay unpaid.
+	Hold time.Duration
+	// MaxBatch is how many requests one commit serves. More make the commit itself slow: the rows of 512 orders are
+	// written in about 20 ms, as long as a buyer waits for two fsyncs.
+	MaxBatch int
+	// MaxQueue is how many requests may wait for one run, MaxWaiting for all of them: seconds of work, not minutes, so
+	// that a buyer is told OVERLOADED at once and not after giving up.
+	MaxQueue, MaxWaiting int
+	// BatchTimeout bounds one batch in the ledger.
+	BatchTimeout time.Duration
+	// LockHoldMax is how long one clerk keeps a run's lock while buyers wait; then it stays away for two LockRetry, so
+	// that the clerks of other servers get their turn.
+	LockHoldMax, LockRetry time.Duration
+	// LockWait is how long a clerk waits for a lock that somebody else holds before it goes on under the ledger's guard
+	// alone. It is longer than a lock lives, so it takes a lock that is lost and renewed to get there.
+	LockWait time.Duration
+	// ApplyTimeout bounds telling Redis; what it misses is repaired.
+	ApplyTimeout time.Duration
+	// SweepInterval is how often holds past their time are looked for. A batch on a run expires them anyway.
+	SweepInterval time.Duration
+	// MaxOpenHolds is how many unpaid orders a buyer may have; 0 is no limit.
+	MaxOpenHolds int
+}
+
+func (s Settings) withDefaults() Settings {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	count := func(n *int, v int) {
+		if *n == 0 {
+			*n = v
+		}
+	}
+	def(&s.Hold, 15*time.Minute)
+	def(&s.BatchTimeout, 5*time.Second)
+	def(&s.LockHoldMax, 500*time.Millisecond)
+	def(&s.LockRetry, 5*time.Millisecond)
+	def(&s.LockWait, 4*time.Second)
+	def(&s.ApplyTimeout, 100*time.Millisecond)
+	def(&s.SweepInterval, time.Second)
+	count(&s.MaxBatch, 512)
+	count(&s.MaxQueue, 8_192)
+	count(&s.MaxWaiting, 32_768)
+	return s
+}
+
+// Office sells seats of all runs. Make one with Open.
+type Office struct {
+	Options
+	settings Settings
+	counters counters
+
+	// life ends with Close: no batch begins after it.
+	life   context.Context
+	end    context.CancelFunc
+	clerks sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	waiting int
+	serving map[rail.RunID]*clerk
+	// unsettled are the runs with a commit nobody knows the outcome of, and the requests that were in it.
+	unsettled map[rail.RunID]map[rail.OrderKey]bool
+}
+
+// Options are what an office works with. All fields but Settings are needed.
+type Options struct {
+	Ledger       Ledger
+	Lock         Lock
+	Availability Availability
+	Runs         Runs
+	Payments     Payments
+	// NewID makes unique ids, NewNumber unguessable order numbers for people.
+	NewID, NewNumber func() string
+	// DocumentKey keys the digests of document numbers. All servers on one ledger have the same.
+	DocumentKey []byte
+	Settings    Settings
+	Log         *slog.Logger
+}
+
+// Open opens an office. Close it to end its goroutines.
+func Open(options Options) *Office {
+	o := &Office{
+		Options:   options,
+		settings:  options.Settings.withDefaults(),
+		serving:   map[rail.RunID]*clerk{},
+		unsettled: map[rail.RunID]map[rail.OrderKey]bool{},
+	}
+	o.life, o.end = context.WithCancel(context.Background())
+	return o
+}
+
+// Close stops taking requests, lets the clerks finish what waits until ctx ends, and then ends them.
+func (o *Office) Close(ctx context.Context) error {
+	o.mu.Lock()
+	o.closed = true
+	o.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		o.clerks.Wait()
+		close(done)
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	o.end()
+	<-done
+	return err
+}
+
+// Place buys seats for all passengers of a request, or none. It may be repeated with the same key: the order is the
+// same. Besides the refusals of rail it answers OVERLOADED and UNAVAILABLE (nothing was ordered) and ORDER_PENDING (not
+// known yet: repeat with the same key).
+func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder) (*rail.Order, error) {
+	place.Normalize()
+	run, ok := o.Runs.Run(place.RunID)
+	if !ok {
+		return nil, rail.Refuse(rail.NotFound, "there is no such run").At("input", "runId")
+	}
+	from, to, err := place.Validate(run)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.checkOpenHolds(ctx, buyer); err != nil {
+		return nil, err
+	}
+	hash, err := bodyHash(&place)
+	if err != nil {
+		return nil, err
+	}
+	r := newRequest(ctx)
+	r.place = &placing{
+		key: rail.OrderKey{Buyer: buyer, Key: place.IdempotencyKey}, body: place, bodyHash: hash,
+		train: run.Train, from: from, to: to,
+	}
+	for _, who := range place.Passengers {
+		r.place.documents = append(r.place.documents, o.documentDigest(who.DocumentNumber))
+	}
+	return o.ask(place.RunID, r)
+}
+
+// Cancel gives a hold back. Repeating it is harmless. NOT_FOUND: the buyer has no such order. WRONG_STATE: it is paid.
+// HOLD_EXPIRED: it has ended already.
+func (o *Office) Cancel(ctx context.Context, buyer, orderID, reason string) (*rail.Order, error) {
+	runID, ok := rail.RunOfOrder(orderID)
+	if !ok {
+		return nil, notFound()
+	}
+	if reason != "" && !rail.ValidReason(reason) {
+		return nil, rail.Refuse(rail.Invalid, "a reason has at most %d printable characters", rail.MaxReason).At("input", "reason")
+	}
+	r := newRequest(ctx)
+	r.cancel = &rail.Cancel{OrderID: orderID, Buyer: buyer, Reason: reason}
+	return o.ask(runID, r)
+}
+
+// Pay charges for an order and makes it PAID. It may be repeated with the same key. HOLD_EXPIRED: the time to pay is
+// over. WRONG_STATE: it was paid with another key, or cancelled. The order is answered also beside a refusal.
+func (o *Office) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Order, Payment, error) {
+	if !rail.ValidKey(key) {
+		return nil, Payment{}, rail.Refuse(rail.Invalid, "an idempotency key has 8 to 128 printable ASCII characters without spaces").At("input", "idempotencyKey")
+	}
+	order, err := o.Ledger.Order(ctx, orderID)
+	if err != nil {
+		return nil, Payment{}, err
+	}
+	if order == nil || order.Buyer != buyer {
+		return nil, Payment{}, notFound()
+	}
+	var payment Payment
+	if order.State == rail.OnHold {
+		payment, err = o.Payments.Charge(ctx, order, key)
+		if err != nil || payment.State != PaymentSucceeded {
+			return order, payment, err
+		}
+	}
+	order, paid, err := o.Ledger.Pay(ctx, order.RunID, orderID, buyer, key)
+	switch {
+	case errors.Is(err, rail.ErrUnknown):
+		return nil, Payment{}, pending(err)
+	case err != nil:
+		return nil, Payment{}, err
+	}
+	o.announce(order)
+	switch {
+	case paid:
+		return order, Payment{State: PaymentSucceeded}, nil
+	case order.State == rail.Expired:
+		return order, Payment{}, rail.Refuse(rail.HoldExpired, "the hold ended at %s", order.PayBy.Format(time.RFC3339)).At("input", "orderId")
+	case order.State == rail.Paid:
+		return order, Payment{}, rail.Refuse(rail.WrongState, "the order is paid already").At("input", "orderId")
+	}
+	return order, Payment{}, rail.Refuse(rail.WrongState, "the order is %s", order.State).At("input", "orderId")
+}
+
+// checkOpenHolds refuses a buyer with too many unpaid orders. Two requests at once may both pass: it bounds hoarding,
+// it promises nothing.
+func (o *Office) checkOpenHolds(ctx context.Context, buyer string) error {
+	limit := o.settings.MaxOpenHolds
+	if limit == 0 {
+		return nil
+	}
+	holds, err := o.Ledger.Orders(ctx, rail.OrderFilter{Buyer: buyer, States: []rail.OrderState{rail.OnHold}, Limit: limit})
+	if err != nil {
+		return err
+	}
+	if len(holds) >= limit {
+		return rail.Refuse(rail.WrongState, "you have %d unpaid orders: pay or cancel one first", len(holds))
+	}
+	return nil
+}
+
+// documentDigest stands for a document number in the ledger: equal numbers have equal digests, and whoever reads the
+// digests without the key cannot try numbers out.
+func (o *Office) documentDigest(number string) string {
+	mac := hmac.New(sha256.New, o.DocumentKey)
+	mac.Write([]byte(number))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24])
+}
+
+// bodyHash tells two requests apart that come with the same key.
+func bodyHash(place *rail.PlaceOrder) (string, error) {
+	b, err := json.Marshal(place)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(b)
+	return base64.RawURLEncoding.EncodeToString(sum[:24]), nil
+}
+
+// announce tells whoever watches the orders, beside the answer: nobody waits for it, and the watchers look again anyway.
+func (o *Office) announce(orders ...*rail.Order) {
+	if len(orders) == 0 {
+		return
+	}
+	o.clerks.Go(func() {
+		ctx, cancel := context.WithTimeout(o.life, o.settings.ApplyTimeout)
+		defer cancel()
+		for _, order := range orders {
+			if o.Availability.Announce(ctx, rail.Change{RunID: order.RunID, OrderID: order.ID, Version: order.Version}) != nil {
+				o.counters.applyFailed.Add(1)
+			}
+		}
+	})
+}
+
+func notFound() error {
+	return rail.Refuse(rail.NotFound, "there is no such order").At("input", "orderId")
+}
+
+func pending(cause error) error {
+	return &rail.Error{
+		Code: rail.OrderPending, Message: "it is not known yet whether this took place: repeat it with the same key",
+		RetryAfter: pendingRetryAfter, Cause: cause,
+	}
+}
+
+// pendingRetryAfter is about how long a locking read waits for a lost transaction.
+const pendingRetryAfter = time.Second

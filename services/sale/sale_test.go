@@ -1,0 +1,452 @@
+package sale_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/rail"
+	"interlock/services/sale"
+)
+
+func TestPlace_OneOrder(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	place := w.order("one", "DOC00001", "DOC00002")
+	place.Passengers[1].SeatClass = rail.First
+	order, err := w.Place(t.Context(), "ann", place)
+	require.NoError(t, err)
+	require.Equal(t, rail.OnHold, order.State)
+	require.Equal(t, "2", order.Tickets[0].Coach)
+	require.Equal(t, "1", order.Tickets[1].Coach)
+	require.Equal(t, rail.Money{Minor: 10_000 + 16_000, Currency: "CNY"}, order.Total)
+	require.Equal(t, 15*time.Minute, order.PayBy.Sub(order.PlacedAt))
+	require.NoError(t, w.Close(t.Context()))
+	require.Len(t, w.board.applied, 1)
+	left := w.board.applied[0]
+	require.Equal(t, int64(2), left.Version)
+	at := func(i, j, class int) uint16 { return left.Counts[rail.PairIndex(5, i, j)*2+class] }
+	require.Equal(t, uint16(9), at(0, 1, 0))
+	require.Equal(t, uint16(19), at(0, 4, 1))
+	require.Equal(t, uint16(20), at(2, 4, 1), "the seat is free again after CCC")
+}
+
+func TestPlace_Refusals(t *testing.T) {
+	past := func(w *world) { w.book.skew = 72 * time.Hour }
+	for _, c := range []struct {
+		name    string
+		code    rail.Code
+		path    string
+		arrange func(*world, *rail.PlaceOrder)
+	}{
+		{"run unknown", rail.NotFound, "input.runId", func(_ *world, p *rail.PlaceOrder) { p.RunID = "X1@2030-01-01" }},
+		{"key too short", rail.Invalid, "input.idempotencyKey", func(_ *world, p *rail.PlaceOrder) { p.IdempotencyKey = "short" }},
+		{"from is to", rail.Invalid, "input.to", func(_ *world, p *rail.PlaceOrder) { p.To = p.From }},
+		{"wrong direction", rail.Invalid, "input.to", func(_ *world, p *rail.PlaceOrder) { p.From, p.To = p.To, p.From }},
+		{"station unknown", rail.Invalid, "input.from", func(_ *world, p *rail.PlaceOrder) { p.From = "ZZZ" }},
+		{"nobody", rail.Invalid, "input.passengers", func(_ *world, p *rail.PlaceOrder) { p.Passengers = nil }},
+		{"ten", rail.Invalid, "input.passengers", func(w *world, p *rail.PlaceOrder) {
+			*p = w.order("ten", "D0001", "D0002", "D0003", "D0004", "D0005", "D0006", "D0007", "D0008", "D0009", "D0010")
+		}},
+		{"one document twice", rail.Invalid, "input.passengers.1.documentNumber", func(w *world, p *rail.PlaceOrder) { *p = w.order("twice", "same1", " SAME1 ") }},
+		{"class unknown", rail.Invalid, "input.passengers.0.seatClass", func(_ *world, p *rail.PlaceOrder) { p.Passengers[0].SeatClass = rail.Business }},
+		{"closed", rail.SaleClosed, "input.runId", func(w *world, _ *rail.PlaceOrder) { past(w) }},
+		{"not open", rail.SaleNotOpen, "input.runId", func(w *world, _ *rail.PlaceOrder) { w.book.run.SaleOpensAt = time.Now().Add(time.Hour) }},
+		{"suspended", rail.NotOnSale, "input.runId", func(w *world, _ *rail.PlaceOrder) { w.book.run.Status = rail.Suspended }},
+		{"withdrawn", rail.NotOnSale, "input.runId", func(w *world, _ *rail.PlaceOrder) { w.book.run.Status = rail.Withdrawn }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := openWorld(t, sale.Settings{})
+			place := w.order("refusal", "DOC00001")
+			c.arrange(w, &place)
+			_, err := w.Place(t.Context(), "ann", place)
+			var refusal *rail.Error
+			require.ErrorAs(t, err, &refusal)
+			require.Equal(t, c.code, refusal.Code)
+			require.Equal(t, c.path, strings.Join(refusal.Path, "."))
+			require.Empty(t, w.book.orders)
+		})
+	}
+}
+
+func TestPlace_SoldOutIsAllOrNothing(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	for i := range 9 {
+		_, err := w.Place(t.Context(), "ann", w.order(fmt.Sprint("fill", i), fmt.Sprint("DOCA", i), fmt.Sprint("DOCB", i)))
+		require.NoError(t, err)
+	}
+	before := string(w.book.maps[rail.Second])
+	three := w.order("three", "LAST1", "LAST2", "LAST3")
+	_, err := w.Place(t.Context(), "bob", three)
+	require.ErrorIs(t, err, &rail.Error{Code: rail.SoldOut})
+	require.Equal(t, before, string(w.book.maps[rail.Second]), "a party that does not fit takes no seat")
+	three.IdempotencyKey, three.Passengers = "key-two-00000", three.Passengers[:2]
+	_, err = w.Place(t.Context(), "bob", three)
+	require.NoError(t, err, "a party that fits does")
+}
+
+func TestPlace_KeyIsOneOrder(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	var wait sync.WaitGroup
+	var ids sync.Map
+	for range 20 {
+		wait.Go(func() {
+			order, err := w.Place(t.Context(), "ann", w.order("same", "DOC00001"))
+			if err == nil {
+				ids.Store(order.ID, true)
+			}
+		})
+	}
+	wait.Wait()
+	n := 0
+	ids.Range(func(any, any) bool { n++; return true })
+	require.Equal(t, 1, n)
+	require.Len(t, w.book.orders, 1)
+
+	other := w.order("same", "DOC00002")
+	_, err := w.Place(t.Context(), "ann", other)
+	require.ErrorIs(t, err, &rail.Error{Code: rail.IdempotencyConflict})
+	_, err = w.Place(t.Context(), "bob", other)
+	require.NoError(t, err, "a key belongs to its buyer")
+}
+
+func TestPlace_DocumentTravelsOnce(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	first, err := w.Place(t.Context(), "ann", w.order("first", "DOC00001"))
+	require.NoError(t, err)
+	_, err = w.Place(t.Context(), "bob", w.order("second", "doc00001"))
+	require.ErrorIs(t, err, &rail.Error{Code: rail.AlreadyTravelling})
+	_, err = w.Cancel(t.Context(), "ann", first.ID, "")
+	require.NoError(t, err)
+	_, err = w.Place(t.Context(), "bob", w.order("second", "doc00001"))
+	require.NoError(t, err, "who cancelled may buy again, and a refusal is not remembered by its key")
+}
+
+func TestCancel(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	order, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.NoError(t, err)
+	_, err = w.Cancel(t.Context(), "bob", order.ID, "")
+	require.ErrorIs(t, err, &rail.Error{Code: rail.NotFound}, "somebody else's order is no order")
+	_, err = w.Cancel(t.Context(), "ann", "no order id", "")
+	require.ErrorIs(t, err, &rail.Error{Code: rail.NotFound})
+	for range 2 {
+		cancelled, err := w.Cancel(t.Context(), "ann", order.ID, "changed my mind")
+		require.NoError(t, err)
+		require.Equal(t, rail.Cancelled, cancelled.State)
+	}
+	require.NotContains(t, string(w.book.maps[rail.Second]), "\x01", "its seat is free again")
+
+	paid, err := w.Place(t.Context(), "ann", w.order("paid", "DOC00001"))
+	require.NoError(t, err)
+	_, payment, err := w.Pay(t.Context(), "ann", paid.ID, "payment-0001")
+	require.NoError(t, err)
+	require.Equal(t, sale.PaymentSucceeded, payment.State)
+	_, err = w.Cancel(t.Context(), "ann", paid.ID, "")
+	require.ErrorIs(t, err, &rail.Error{Code: rail.WrongState})
+}
+
+func TestPay_AfterTheHold(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	order, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.NoError(t, err)
+	w.book.mu.Lock()
+	w.book.skew = 16 * time.Minute
+	w.book.mu.Unlock()
+	_, _, err = w.Pay(t.Context(), "ann", order.ID, "payment-0001")
+	require.ErrorIs(t, err, &rail.Error{Code: rail.HoldExpired})
+}
+
+func TestSweep_GivesSeatsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{})
+		order, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		go w.Sweep(ctx)
+		<-time.After(14 * time.Minute)
+		synctest.Wait()
+		require.Equal(t, rail.OnHold, w.book.orders[order.ID].State)
+		<-time.After(time.Minute + time.Second)
+		synctest.Wait()
+		require.Equal(t, rail.Expired, w.book.orders[order.ID].State)
+		require.Equal(t, int64(1), w.Stats().Expired)
+		stop()
+		synctest.Wait()
+		require.Contains(t, w.board.announced, rail.Change{RunID: order.RunID, OrderID: order.ID, Version: 1})
+	})
+}
+
+func TestClerk_ServesWhatWaitsInOneBatch(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	gate := make(chan struct{})
+	begun := make(chan struct{}, 100)
+	w.book.before = func(rail.Batch) error {
+		begun <- struct{}{}
+		<-gate
+		return nil
+	}
+	var wait sync.WaitGroup
+	buy := func(i int) {
+		wait.Go(func() {
+			_, err := w.Place(t.Context(), "ann", w.order(fmt.Sprint("n", i), fmt.Sprint("DOC0", i)))
+			require.NoError(t, err)
+		})
+	}
+	buy(0)
+	<-begun
+	for i := 1; i < 10; i++ {
+		buy(i)
+	}
+	require.Eventually(t, func() bool { return w.Waiting() == 9 }, 5*time.Second, time.Millisecond)
+	close(gate)
+	wait.Wait()
+	require.Equal(t, int64(2), w.Stats().Batches, "nine buyers who waited are one batch")
+	require.Equal(t, int64(10), w.Stats().Placed)
+}
+
+func TestClerk_QueueIsBounded(t *testing.T) {
+	w := openWorld(t, sale.Settings{MaxQueue: 2})
+	gate := make(chan struct{})
+	begun := make(chan struct{}, 100)
+	w.book.before = func(rail.Batch) error {
+		begun <- struct{}{}
+		<-gate
+		return nil
+	}
+	var wait sync.WaitGroup
+	place := func(i int) error {
+		_, err := w.Place(t.Context(), "ann", w.order(fmt.Sprint("n", i), fmt.Sprint("DOC0", i)))
+		return err
+	}
+	wait.Go(func() { require.NoError(t, place(0)) })
+	<-begun
+	for i := 1; i <= 2; i++ {
+		wait.Go(func() { require.NoError(t, place(i)) })
+	}
+	require.Eventually(t, func() bool { return w.Waiting() == 2 }, 5*time.Second, time.Millisecond)
+	err := place(3)
+	var refusal *rail.Error
+	require.ErrorAs(t, err, &refusal)
+	require.Equal(t, rail.Overloaded, refusal.Code)
+	require.Positive(t, refusal.RetryAfter)
+	close(gate)
+	wait.Wait()
+}
+
+func TestClerk_WhoHangsUpIsDropped(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	gate := make(chan struct{})
+	begun := make(chan struct{}, 100)
+	w.book.before = func(rail.Batch) error {
+		begun <- struct{}{}
+		<-gate
+		return nil
+	}
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		_, err := w.Place(t.Context(), "ann", w.order("stays", "DOC00001"))
+		require.NoError(t, err)
+	})
+	<-begun
+	ctx, hangUp := context.WithCancel(t.Context())
+	wait.Go(func() {
+		_, err := w.Place(ctx, "bob", w.order("leaves", "DOC00002"))
+		require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
+	})
+	require.Eventually(t, func() bool { return w.Waiting() == 1 }, 5*time.Second, time.Millisecond)
+	hangUp()
+	require.Eventually(t, func() bool { return ctx.Err() != nil }, time.Second, time.Millisecond)
+	close(gate)
+	wait.Wait()
+	require.NoError(t, w.Close(t.Context()))
+	require.Len(t, w.book.orders, 1)
+}
+
+func TestClerk_PoisonedOrderFailsAlone(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	gate := make(chan struct{})
+	begun := make(chan struct{}, 100)
+	w.book.before = func(rail.Batch) error {
+		select {
+		case begun <- struct{}{}:
+		default:
+		}
+		<-gate
+		return nil
+	}
+	w.book.after = func(_ rail.Batch, changes rail.BatchChanges) error {
+		for _, n := range changes.Orders {
+			if strings.HasPrefix(n.Order.Tickets[0].Passenger.Name, "Passenger POISON") {
+				return errors.New("the ledger will not have it")
+			}
+		}
+		return nil
+	}
+	var wait sync.WaitGroup
+	var placed, failed atomic.Int64
+	place := func(key, document string) {
+		wait.Go(func() {
+			_, err := w.Place(t.Context(), "ann", w.order(key, document))
+			switch {
+			case err == nil:
+				placed.Add(1)
+			case rail.CodeOf(err) == rail.Internal:
+				failed.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	place("first", "DOC00000")
+	<-begun
+	for i := range 8 {
+		place(fmt.Sprint("good", i), fmt.Sprint("DOC1", i))
+	}
+	place("poison", "POISON1")
+	require.Eventually(t, func() bool { return w.Waiting() == 9 }, 5*time.Second, time.Millisecond)
+	close(gate)
+	wait.Wait()
+	require.Equal(t, int64(9), placed.Load())
+	require.Equal(t, int64(1), failed.Load())
+	require.Len(t, w.book.orders, 9)
+}
+
+func TestClerk_TriesAgainWithALockingRead(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	w.book.after = func(batch rail.Batch, _ rail.BatchChanges) error {
+		if !batch.Locking {
+			return rail.ErrVersionLost
+		}
+		return nil
+	}
+	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.NoError(t, err)
+	require.Equal(t, int64(1), w.Stats().VersionLost)
+	require.Len(t, w.book.orders, 1)
+	require.Len(t, w.book.batches, 2)
+}
+
+func TestClerk_GivesUpWhereItAlwaysLoses(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	w.book.after = func(rail.Batch, rail.BatchChanges) error { return rail.ErrVersionLost }
+	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
+	require.Empty(t, w.book.orders)
+}
+
+func TestPlace_UnknownCommitIsSettledByTheKey(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	lost := true
+	w.book.lost = func() bool { return lost }
+	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.ErrorIs(t, err, &rail.Error{Code: rail.OrderPending})
+
+	w.book.mu.Lock()
+	lost = false
+	w.book.before = func(rail.Batch) error { return rail.Refuse(rail.Unavailable, "one probe at a time") }
+	w.book.mu.Unlock()
+	_, err = w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.ErrorIs(t, err, &rail.Error{Code: rail.OrderPending}, "not settled yet: still pending, not unavailable")
+	_, err = w.Place(t.Context(), "bob", w.order("other", "DOC00002"))
+	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable}, "who was not in it knows that nothing was done")
+
+	w.book.mu.Lock()
+	w.book.before = nil
+	w.book.mu.Unlock()
+	order, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.NoError(t, err)
+	require.Len(t, w.book.orders, 1)
+	require.Contains(t, w.book.orders, order.ID)
+	require.True(t, w.book.batches[len(w.book.batches)-1].Locking, "a batch that settles opens with a locking read")
+	_, err = w.Place(t.Context(), "bob", w.order("other", "DOC00002"))
+	require.NoError(t, err)
+	require.False(t, w.book.batches[len(w.book.batches)-1].Locking)
+}
+
+func TestSweep_SettlesWhereNobodyComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{})
+		lost := true
+		w.book.lost = func() bool { defer func() { lost = false }(); return lost }
+		_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+		require.ErrorIs(t, err, &rail.Error{Code: rail.OrderPending})
+		ctx, stop := context.WithCancel(t.Context())
+		go w.Sweep(ctx)
+		<-time.After(1500 * time.Millisecond)
+		synctest.Wait()
+		require.Len(t, w.book.batches, 2)
+		require.True(t, w.book.batches[1].Locking)
+		stop()
+		synctest.Wait()
+	})
+}
+
+func TestClerk_SellsWithoutAQuorum(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	w.lock.err = rail.ErrNoQuorum
+	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.NoError(t, err)
+	require.Equal(t, int64(1), w.Stats().WithoutLock)
+}
+
+func TestClerk_DoesNotWaitForEverForALock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{})
+		w.lock.held.Store(string(w.book.run.ID), true)
+		begun := time.Now()
+		_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+		require.NoError(t, err)
+		require.InDelta(t, 4*time.Second, time.Since(begun), float64(100*time.Millisecond))
+		require.Positive(t, w.Stats().LockTaken)
+	})
+}
+
+func TestClerk_GivesTheLockBack(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.NoError(t, err)
+	require.NoError(t, w.Close(t.Context()))
+	_, held := w.lock.held.Load(string(w.book.run.ID))
+	require.False(t, held)
+}
+
+func TestClerk_HungRedisDelaysNoBuyer(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	w.board.hang = make(chan struct{})
+	for i := range 20 {
+		_, err := w.Place(t.Context(), "ann", w.order(fmt.Sprint("order", i), fmt.Sprint("DOC1", i)))
+		require.NoError(t, err)
+	}
+	close(w.board.hang)
+	require.NoError(t, w.Close(t.Context()))
+	versions := map[int64]bool{}
+	for _, left := range w.board.applied {
+		versions[left.Version] = true
+	}
+	require.Contains(t, versions, int64(21), "the newest version is told")
+}
+
+func TestPlace_OpenHoldsAreLimited(t *testing.T) {
+	w := openWorld(t, sale.Settings{MaxOpenHolds: 1})
+	_, err := w.Place(t.Context(), "ann", w.order("one", "DOC00001"))
+	require.NoError(t, err)
+	_, err = w.Place(t.Context(), "ann", w.order("two", "DOC00002"))
+	require.ErrorIs(t, err, &rail.Error{Code: rail.WrongState})
+	_, err = w.Place(t.Context(), "bob", w.order("two", "DOC00002"))
+	require.NoError(t, err)
+}
+
+func TestClose_RefusesWhatComesAfter(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	require.NoError(t, w.Close(t.Context()))
+	_, err := w.Place(t.Context(), "ann", w.order("late", "DOC00001"))
+	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
+}

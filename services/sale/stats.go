@@ -1,0 +1,51 @@
+package sale
+
+import "sync/atomic"
+
+// counters only ever rise.
+type counters struct {
+	batches, requests, placed, replayed, refused  atomic.Int64
+	versionLost, unknown, overloaded              atomic.Int64
+	lockTaken, withoutLock, poisoned, applyFailed atomic.Int64
+	expired                                       atomic.Int64
+}
+
+// count notes what became of an order.
+func (c *counters) count(d decided) {
+	switch {
+	case d.request.place == nil:
+	case d.answer.err != nil:
+		c.refused.Add(1)
+	case d.answer.replayed:
+		c.replayed.Add(1)
+	default:
+		c.placed.Add(1)
+	}
+}
+
+// Stats are what an office has done since it was opened.
+type Stats struct {
+	// Batches served Requests; Placed, Replayed and Refused are what became of them.
+	Batches, Requests, Placed, Replayed, Refused int64
+	// VersionLost counts compare-and-sets lost to another clerk, Unknown commits without an outcome.
+	VersionLost, Unknown int64
+	// Overloaded counts requests turned away by a full queue.
+	Overloaded int64
+	// LockTaken counts attempts that met somebody else's lock, WithoutLock batches under the ledger's guard alone.
+	LockTaken, WithoutLock int64
+	// Poisoned counts requests that failed alone. ApplyFailed counts messages Redis did not take.
+	Poisoned, ApplyFailed int64
+	// Expired counts holds that ran out.
+	Expired int64
+}
+
+// Stats reads the counters.
+func (o *Office) Stats() Stats {
+	c := &o.counters
+	return Stats{
+		Batches: c.batches.Load(), Requests: c.requests.Load(), Placed: c.placed.Load(), Replayed: c.replayed.Load(),
+		Refused: c.refused.Load(), VersionLost: c.versionLost.Load(), Unknown: c.unknown.Load(),
+		Overloaded: c.overloaded.Load(), LockTaken: c.lockTaken.Load(), WithoutLock: c.withoutLock.Load(),
+		Poisoned: c.poisoned.Load(), ApplyFailed: c.applyFailed.Load(), Expired: c.expired.Load(),
+	}
+}
