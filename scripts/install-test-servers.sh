@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Finds, or installs, the real programs that the tests run against: redis-server, MySQL, MariaDB, Chromium, and the C
-# compiler that the race detector needs.
+# compiler that the race detector needs. Node is looked for only.
 #
 # Standard output is the result: the names of what is missing and could not be had, one on a line; nothing when all is
 # there. Standard error tells what is being done. The exit code is 0 either way: a test whose server is missing says so
@@ -18,9 +18,8 @@ cache="${INTERLOCK_CACHE:-${XDG_CACHE_HOME:-${HOME:?neither INTERLOCK_CACHE nor 
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 readonly tries=3
-readonly update_seconds=180   # a full package index is some 10 MB
-readonly download_seconds=300 # the largest server is some 60 MB
-readonly install_seconds=600  # chromium and what it needs is some 200 MB
+readonly fetch_seconds=300   # an index is some 10 MB, the largest server some 60 MB
+readonly install_seconds=600 # chromium and what it needs is some 200 MB
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -60,6 +59,7 @@ found_mysql() {
 found_chromium() {
   command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable
 } >/dev/null
+found_node() { command -v node && command -v npm; } >/dev/null
 found_compiler() { command -v gcc >/dev/null && echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1; }
 
 # --- unpacking servers into the private folder ------------------------------------------------------------------------
@@ -86,7 +86,7 @@ private_apt() {
   elif [[ -e "$folder/only.list" ]]; then
     options+=(-o "Dir::Etc::sourcelist=$folder/only.list" -o Dir::Etc::sourceparts=/dev/null)
   fi
-  timeout -k 10 "$download_seconds" "$program" -qq "${options[@]}" "$@" </dev/null
+  timeout -k 10 "$fetch_seconds" "$program" -qq "${options[@]}" "$@" </dev/null
 }
 
 # prepare_apt FOLDER: fetches the package index. A third party's source that is down does not matter, so success means
@@ -103,8 +103,9 @@ prepare_apt() {
 # keeps all else: mirror, key, options. apt itself says which file and which entry of it is the Debian archive.
 unstable_source() {
   local folder="$1" entry file number
-  entry="$(private_apt "$work/own" apt-get indextargets --format '$(LABEL) $(COMPONENT) $(CODENAME) $(RELEASE) $(SOURCESENTRY)' 'Created-By: Packages' 2>/dev/null |
-    awk '$1 == "Debian" && $2 == "main" && $3 !~ /-/ { print $NF; exit }')"
+  # shellcheck disable=SC2016 # apt fills these in
+  entry="$(private_apt "$work/own" apt-get indextargets --format '$(LABEL) $(COMPONENT) $(CODENAME) $(SOURCESENTRY)' \
+    'Created-By: Packages' 2>/dev/null | awk '$1 == "Debian" && $2 == "main" && $3 !~ /-/ { print $4; exit }')"
   [[ -n "$entry" ]] || return 1
   file="${entry%:*}" number="${entry##*:}"
   mkdir -p "$folder"
@@ -143,11 +144,11 @@ unpack() {
   say "fetching $package"
   retry download "$folder" "$package" || return 1
   mkdir -p "$tree"
-  for deb in "$folder"/debs/*.deb; do dpkg -x "$deb" "$tree"; done
+  for deb in "$folder"/debs/*.deb; do dpkg -x "$deb" "$tree" || return 1; done
   version="$(run_unpacked "$tree" "$program" --version)" || return 1
   printf '%s\n' "$version" >"$tree/complete"
   rm -rf "${cache:?}/$name"
-  mv "$tree" "$cache/$name"
+  mv "$tree" "$cache/$name" || return 1
   say "unpacked into $cache/$name: $version"
 }
 
@@ -181,51 +182,57 @@ install_mysql() {
 
 # --- installing packages ----------------------------------------------------------------------------------------------
 
-system_apt() {
-  local root=()
-  if [[ "$(id -u)" != 0 ]]; then
-    sudo -n true 2>/dev/null || { say "not root, and no sudo without a password"; return 1; }
-    root=(sudo -n)
-  fi
-  timeout -k 10 "$install_seconds" "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
-    -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@" </dev/null >&2
+as_root=() # the command that makes the next one run as root
+
+may_install() {
+  if [[ "$(id -u)" == 0 ]]; then return 0; fi
+  as_root=(sudo -n)
+  sudo -n true 2>/dev/null
 }
 
+# system_apt ARGUMENT...: what apt and dpkg have to say, which is much, is told only when it fails.
+system_apt() {
+  timeout -k 10 "$install_seconds" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+    -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@" </dev/null >"$work/apt.log" 2>&1 ||
+    { tail -n 20 "$work/apt.log" >&2; return 1; }
+}
+
+updated=""
+
 install_package() {
+  may_install || { say "installing $* takes root, or sudo without a password"; return 1; }
   say "installing $*"
-  retry system_apt update || true # a third party's source that is down does not matter
+  [[ -n "$updated" ]] || retry system_apt update || true # a third party's source that is down does not matter
+  updated=yes
   retry system_apt install --no-install-recommends "$@"
 }
 
 install_chromium() { install_package chromium; }
 install_compiler() { install_package gcc libc6-dev; }
+install_node() { false; } # a distribution's is often too old for the playground
 
 # --- all of it --------------------------------------------------------------------------------------------------------
 
-declare -A names=(
-  [redis]=redis-server [mysql]=mysqld [mariadb]=mariadbd [chromium]=chromium [compiler]=gcc
-)
+# prepare: what the first thing that is missing needs. Two runs at once would each fetch everything, so one waits.
+prepare() {
+  mkdir -p "$cache"
+  exec 9>"$cache/install.lock"
+  if flock -w "$install_seconds" 9; then rm -rf "$cache"/install.??????/; fi # left by a run that was killed
+  work="$(mktemp -d "$cache/install.XXXXXX")" # on the cache's own disk, so that the last step is a rename
+}
 
 main() {
-  local it
-  for it in redis mysql mariadb chromium compiler; do
+  local it name
+  for it in redis:redis-server mysql:mysqld mariadb:mariadbd chromium:chromium compiler:gcc node:node; do
+    name="${it#*:}" it="${it%:*}"
     "found_$it" && continue
-    if ! command -v apt-get >/dev/null; then
-      say "${names[$it]} is missing, and without apt-get this script cannot install it"
-    else
-      if [[ -z "$work" ]]; then
-        mkdir -p "$cache"
-        if command -v flock >/dev/null; then # two runs at once would each fetch everything
-          exec 9>"$cache/install.lock"
-          flock -w "$install_seconds" 9 || true
-          "found_$it" && continue
-        fi
-        work="$(mktemp -d "$cache/install.XXXXXX")" # on the cache's own disk, so that the last step is a rename
-      fi
-      "install_$it" && "found_$it" && continue
-      say "${names[$it]} is missing and could not be installed"
+    if command -v apt-get >/dev/null; then
+      [[ -n "$work" ]] || prepare
+      if "found_$it"; then continue; fi # the run that was waited for got it
+      if "install_$it" && "found_$it"; then continue; fi
     fi
-    printf '%s\n' "${names[$it]}"
+    say "$name is missing, and this script could not install it"
+    printf '%s\n' "$name"
   done
 }
 

@@ -156,6 +156,12 @@ func (b *book) Order(_ context.Context, id string) (*rail.Order, error) {
 	return b.orders[id], nil
 }
 
+func (b *book) state(id string) rail.OrderState {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.orders[id].State
+}
+
 func (b *book) OrderByNumber(context.Context, string) (*rail.Order, error) {
 	return nil, errors.ErrUnsupported
 }

@@ -17,25 +17,33 @@ type folder struct {
 	owner *os.File // locked as long as the process lives; nil when the caller named the folder
 }
 
-// openFolder makes a temporary folder, or takes the caller's.
-func openFolder(path string) (*folder, error) {
-	if path != "" {
-		path, err := filepath.Abs(path)
-		if err != nil {
-			return nil, err
+// openFolder makes a temporary folder, or takes the caller's. Its path is the real one, which servers tell too.
+func openFolder(wanted string) (*folder, error) {
+	path := wanted
+	var err error
+	if wanted == "" {
+		sweep()
+		path, err = os.MkdirTemp("", folderPrefix)
+	} else {
+		err = os.MkdirAll(wanted, 0o755)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return nil, err
+	}
+	f := &folder{path: path}
+	if wanted == "" {
+		// Locked first and named then, or else it could be swept away in between.
+		if f.owner, err = lockFile(f.join("new.lock"), syscall.LOCK_EX); err == nil {
+			err = os.Rename(f.owner.Name(), f.join(ownerFile))
 		}
-		return &folder{path: path}, os.MkdirAll(path, 0o755)
 	}
-	sweep()
-	path, err := os.MkdirTemp("", folderPrefix)
-	if err != nil {
-		return nil, err
-	}
-	owner, err := lockFile(filepath.Join(path, ownerFile), syscall.LOCK_EX)
-	if err != nil {
-		return nil, err
-	}
-	return &folder{path: path, owner: owner}, nil
+	return f, err
 }
 
 func (f *folder) join(name ...string) string {

@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -34,6 +35,27 @@ func freePort() (int, error) {
 		return port, listener.Close()
 	}
 	return 0, fmt.Errorf("no free port in %d tries: %w", portTries, last)
+}
+
+// startOnPort starts a server on the port that is asked for, or on free ones until one is not taken by somebody else
+// before the server has it.
+func startOnPort(wanted int, start func(port int) error) error {
+	port, tries := wanted, 1
+	if wanted == 0 {
+		tries = portTries
+	}
+	for range tries {
+		if wanted == 0 {
+			var err error
+			if port, err = freePort(); err != nil {
+				return err
+			}
+		}
+		if err := start(port); !errors.Is(err, errPortTaken) {
+			return err
+		}
+	}
+	return fmt.Errorf("port %d %w", port, errPortTaken)
 }
 
 func address(port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }

@@ -95,8 +95,8 @@ func (p *process) kill() error {
 	return nil
 }
 
-// errPortTaken tells that somebody else took the port between its choice and its use.
-var errPortTaken = errors.New("the port was taken meanwhile")
+// errPortTaken tells that somebody else has the port.
+var errPortTaken = errors.New("is taken")
 
 // startSeconds is how long a server may take until it answers. A MySQL that recovers after a kill on a busy machine takes
 // about ten.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -38,16 +37,14 @@ type SQLOptions struct {
 }
 
 // SQLServer is a MySQL or a MariaDB. Its user root has no password and may come from this machine only.
+//
+// Beware of Stop on a semi-synchronous primary: ended in order, it answers its waiting commits OK without any replica
+// having them. Kill does not.
 type SQLServer struct {
+	server
 	flavor  Flavor
-	binary  Binary
-	folder  *folder
-	port    int
 	relaxed bool
 	args    []string
-
-	mu      sync.Mutex
-	process *process // nil before the first start
 }
 
 // StartMySQL starts a MySQL and returns once it answers.
@@ -73,7 +70,7 @@ func startSQL(ctx context.Context, flavor Flavor, b Binary, o SQLOptions) (*SQLS
 	if err != nil {
 		return nil, err
 	}
-	s := &SQLServer{flavor: flavor, binary: b, folder: f, relaxed: o.Relaxed, args: o.Args}
+	s := &SQLServer{server: server{binary: b, folder: f}, flavor: flavor, relaxed: o.Relaxed, args: o.Args}
 	err = s.prepare()
 	if err == nil {
 		err = startOnPort(o.Port, func(port int) error {
@@ -85,24 +82,6 @@ func startSQL(ctx context.Context, flavor Flavor, b Binary, o SQLOptions) (*SQLS
 		return nil, errors.Join(err, f.close())
 	}
 	return s, nil
-}
-
-// startOnPort starts a server on the port that is asked for, or on free ones until one is not taken by somebody else
-// before the server has it.
-func startOnPort(wanted int, start func(port int) error) error {
-	if wanted != 0 {
-		return start(wanted)
-	}
-	for range portTries {
-		port, err := freePort()
-		if err != nil {
-			return err
-		}
-		if err := start(port); !errors.Is(err, errPortTaken) {
-			return err
-		}
-	}
-	return errPortTaken
 }
 
 // prepare makes the server's folders, with fresh data where there is none.
@@ -119,30 +98,20 @@ func (s *SQLServer) prepare() error {
 // Start starts a server that was stopped or killed again, on the same data and address, and returns once it answers.
 // A running one is left alone.
 func (s *SQLServer) Start(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.process != nil && s.process.running() {
-		return nil
-	}
-	p, err := startProcess(s.binary.command(s.arguments()...), s.LogPath())
-	if err != nil {
-		return err
-	}
 	config := s.config("")
 	config.Logger = &mysql.NopLogger{} // it would report each refused connection while the server starts
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
-		return errors.Join(err, p.kill())
+		return err
 	}
 	db := sql.OpenDB(connector)
 	defer db.Close()
-	s.process = p
-	return p.await(ctx, s.LogPath(), func(ctx context.Context) error {
+	return s.start(ctx, s.arguments(), func(ctx context.Context) error {
 		var data string
 		if err := db.QueryRowContext(ctx, "SELECT @@datadir").Scan(&data); err != nil {
 			return err
 		}
-		if filepath.Clean(data) != s.DataFolder() { // somebody else's server, on a port that ours will not get
+		if filepath.Clean(data) != s.DataFolder() { // somebody else's, on a port that ours will not get
 			return fmt.Errorf("%s answers for %s", s.Addr(), data)
 		}
 		return nil
@@ -188,15 +157,6 @@ func (s *SQLServer) arguments() []string {
 // Flavor says which database this is.
 func (s *SQLServer) Flavor() Flavor { return s.flavor }
 
-// Version is the program's version, like "9.7.4".
-func (s *SQLServer) Version() string { return s.binary.Version }
-
-// Addr is the address the server listens on; it stays the same over every restart.
-func (s *SQLServer) Addr() string { return address(s.port) }
-
-// Port is the port of Addr.
-func (s *SQLServer) Port() int { return s.port }
-
 // DSN is the data source name, for go-sql-driver, of the database with that name, as root; an empty name is no database.
 func (s *SQLServer) DSN(database string) string { return s.config(database).FormatDSN() }
 
@@ -208,39 +168,3 @@ func (s *SQLServer) config(database string) *mysql.Config {
 
 // DataFolder is where the data is. It may be looked into, copied or spoilt while the server does not run.
 func (s *SQLServer) DataFolder() string { return s.folder.join("data") }
-
-// LogPath is the server's error log.
-func (s *SQLServer) LogPath() string { return s.folder.join("server.log") }
-
-// Pid is the process id, also of a server that has ended.
-func (s *SQLServer) Pid() int { return s.current().pid() }
-
-// Done is closed when the server has ended, for whatever reason. Each Start makes a new one.
-func (s *SQLServer) Done() <-chan struct{} { return s.current().done }
-
-// Signal sends a signal: SIGSTOP freezes a server, SIGCONT thaws it. To a server that has ended it does nothing.
-func (s *SQLServer) Signal(sig os.Signal) error { return s.current().signal(sig) }
-
-// Stop ends the server in order, and by force when that takes too long, which is an error. Beware: a semi-synchronous
-// primary that is stopped in order answers its waiting commits OK without any replica having them. Kill does not.
-func (s *SQLServer) Stop(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.process.stop(ctx)
-}
-
-// Kill ends the server as a crash would, and returns once it has ended.
-func (s *SQLServer) Kill() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.process.kill()
-}
-
-// Close kills the server, and removes its folder if that was a temporary one.
-func (s *SQLServer) Close() error { return errors.Join(s.Kill(), s.folder.close()) }
-
-func (s *SQLServer) current() *process {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.process
-}

@@ -30,8 +30,9 @@ import (
 var dist embed.FS
 
 const (
-	root       = "/playground"
-	assetsPath = root + "/assets/"
+	root         = "/playground"
+	assetsPath   = root + "/assets/"
+	licensesPath = root + "/licenses.md" // of the packages in the bundle; most ask to be named wherever they are
 
 	// Immutable for a year, the longest that caches promise to honour: another content has another name.
 	cacheForever = "public, max-age=31536000, immutable"
@@ -46,7 +47,7 @@ const (
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-// Handler serves /playground, /playground/ and /playground/assets/…; mount it at "/playground" and "/playground/"
+// Handler serves /playground, /playground/ and what the page needs below that; mount it at "/playground" and "/playground/"
 // without stripping the prefix.
 func Handler() http.Handler {
 	bundle, err := fs.Sub(dist, "dist")
@@ -60,14 +61,19 @@ func Handler() http.Handler {
 func newHandler(bundle fs.FS) http.Handler {
 	page, err := fs.ReadFile(bundle, "index.html")
 	if err != nil {
-		page = []byte(notBuilt)
+		return handler{page: []byte(notBuilt), bundle: bundle}
 	}
-	return handler{bundle: bundle, page: page}
+	licenses, err := fs.ReadFile(bundle, "licenses.md")
+	if err != nil {
+		licenses = nil // a build of another making; the page works all the same
+	}
+	return handler{page: page, licenses: licenses, bundle: bundle}
 }
 
 type handler struct {
-	bundle fs.FS
-	page   []byte
+	page     []byte
+	licenses []byte // nil: there is no such file
+	bundle   fs.FS
 }
 
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -89,6 +95,10 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		header.Set("Cache-Control", cacheNever)
 		header.Set("Content-Type", "text/html; charset=utf-8")
 		send(w, r, bytes.NewReader(h.page), int64(len(h.page)))
+	case r.URL.Path == licensesPath && h.licenses != nil:
+		header.Set("Cache-Control", cacheNever)
+		header.Set("Content-Type", "text/plain; charset=utf-8")
+		send(w, r, bytes.NewReader(h.licenses), int64(len(h.licenses)))
 	default:
 		http.NotFound(w, r)
 	}
@@ -172,8 +182,6 @@ func contentType(name string) string {
 		return "font/ttf"
 	case ".woff2":
 		return "font/woff2"
-	case ".md":
-		return "text/plain; charset=utf-8"
 	default:
 		if known := mime.TypeByExtension(extension); known != "" {
 			return known

@@ -23,6 +23,7 @@ func bundle(t *testing.T) fs.FS {
 	return fstest.MapFS{
 		"placeholder.txt":              {Data: []byte("committed\n")},
 		"index.html":                   {Data: []byte("<!doctype html><title>Interlock GraphiQL</title>")},
+		"licenses.md":                  {Data: []byte("# Licenses\n")},
 		"assets/index-BPsVM2M1.js.gz":  {Data: compress(t, script)},
 		"assets/index-DtDIb3-w.css.gz": {Data: compress(t, "body{}")},
 		"assets/damaged.js.gz":         {Data: []byte("not gzip")},
@@ -76,7 +77,17 @@ func TestHandler_NotBuilt(t *testing.T) {
 	require.Contains(t, page, "<title>GraphiQL is not built</title>")
 	require.Contains(t, page, "make build")
 	require.Contains(t, page, "Node.js")
-	require.Equal(t, http.StatusNotFound, ask(handler, http.MethodGet, "/playground/assets/index.js", nil).StatusCode)
+	for _, path := range []string{"/playground/assets/index.js", "/playground/licenses.md"} {
+		require.Equal(t, http.StatusNotFound, ask(handler, http.MethodGet, path, nil).StatusCode, path)
+	}
+}
+
+func TestHandler_Licenses(t *testing.T) {
+	response := ask(playground.NewHandler(bundle(t)), http.MethodGet, "/playground/licenses.md", nil)
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	require.Equal(t, "text/plain; charset=utf-8", response.Header.Get("Content-Type"))
+	require.Equal(t, "no-cache", response.Header.Get("Cache-Control"), "its name does not change with its content")
+	require.Equal(t, "# Licenses\n", body(t, response))
 }
 
 // Whatever is embedded in this binary, the page is one of the two and never an error.

@@ -21,7 +21,7 @@ function emptyOutDirButPlaceholder() {
 }
 
 // The server embeds the assets compressed only: the binary carries a quarter of the bytes, and nothing is compressed
-// while serving. index.html stays as it is, because the server looks at it to know whether there is a bundle.
+// while serving. What is not an asset stays as it is: the page, by which the server knows that there is a bundle.
 function compressAssets() {
   return {
     name: "compress-assets",
@@ -49,7 +49,7 @@ export default defineConfig({
     // Monaco is one editor; there is nothing to split that the page does not need at once.
     chunkSizeWarningLimit: 8192,
     // The bundle goes into the binary, so the licences of what is in it go with it.
-    license: { fileName: "assets/licenses.md" },
+    license: { fileName: "licenses.md" },
     rolldownOptions: {
       // GraphiQL's packages carry directives for a compiler that ran before they were published; bundling drops them,
       // rightly, and a build that is fine should say nothing.

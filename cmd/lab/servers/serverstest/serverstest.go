@@ -59,7 +59,7 @@ func (l *lent[S]) get(t testing.TB, start func(context.Context) (S, error)) S {
 	}
 	server, err := l.server, l.err
 	shared.mu.Unlock()
-	check(t, err)
+	Require(t, err)
 	return server
 }
 
@@ -70,8 +70,9 @@ func (l *lent[S]) close() error {
 	return l.server.Close()
 }
 
-// check ends the test on an error: skipped for a server that is not installed, failed for all else.
-func check(t testing.TB, err error) {
+// Require ends the test on an error from starting a server: skipped when it is not installed, failed for all else. It is
+// for tests that start servers of their own.
+func Require(t testing.TB, err error) {
 	t.Helper()
 	switch {
 	case err == nil:
@@ -181,7 +182,7 @@ func Redis(t testing.TB) (addr string) {
 func NewRedis(t testing.TB) *servers.RedisServer {
 	t.Helper()
 	server, err := servers.StartRedis(t.Context(), servers.RedisOptions{})
-	check(t, err)
+	Require(t, err)
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {
 			t.Error(err)

@@ -1,4 +1,6 @@
-import { orderIdPlaceholder, runIdPlaceholder } from "./tabs.js";
+// What stands in the ready tabs in place of ids, until a result has shown one.
+export const runIdPlaceholder = "the run's id: run Search first, it is filled in here";
+export const orderIdPlaceholder = "the order's id: run Buy first, it is filled in here";
 
 // Ids are opaque and only the server makes them: the run to buy is the one the last search showed, the order to pay the
 // one just placed. The hand-over remembers them from the results and writes them into the variables of the tabs that
@@ -30,7 +32,8 @@ export function createHandOver() {
     if (journey && ours.has(order?.runId)) {
       const { runId, from, to, seatClass } = journey;
       Object.assign(order, { runId, from, to });
-      if (seatClass) for (const passenger of order.passengers) passenger.seatClass = seatClass;
+      const passengers = Array.isArray(order.passengers) ? order.passengers : [];
+      if (seatClass) for (const passenger of passengers) Object.assign(passenger, { seatClass });
     }
     if (journey && ours.has(variables?.runIds?.[0])) {
       Object.assign(variables, { runIds: [journey.runId], from: journey.from, to: journey.to });

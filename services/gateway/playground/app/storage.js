@@ -1,14 +1,24 @@
 // Where GraphiQL keeps things. The tabs live as long as the browser tab, so that a reload loses no work, but the next
 // visit starts with ready tabs whose dates are right; the look and the history stay.
-const sessionKeys = new Set(["tabState", "query", "variables", "headers"].map((name) => `graphiql:${name}`));
+const tabsKey = "graphiql:tabState";
+
+// The open tab's contents a second time. GraphiQL writes them and the tabs at different moments, and after a reload in
+// between it takes the difference for a new tab. The tabs alone say everything.
+const neverKept = new Set(["query", "variables", "headers"].map((name) => `graphiql:${name}`));
+
+// Until the user drags the bar between query and variables: half and half, for the ready tabs' variables say what is
+// published and bought, and are worth reading.
+const defaults = new Map([["graphiql:secondaryEditorFlex", "1.2"]]);
 
 function home(key) {
-  return sessionKeys.has(key) ? sessionStorage : localStorage;
+  return key === tabsKey ? sessionStorage : localStorage;
 }
 
 export const tabStorage = {
-  getItem: (key) => home(key).getItem(key),
-  setItem: (key, value) => home(key).setItem(key, value),
+  getItem: (key) => (neverKept.has(key) ? null : (home(key).getItem(key) ?? defaults.get(key) ?? null)),
+  setItem: (key, value) => {
+    if (!neverKept.has(key)) home(key).setItem(key, value);
+  },
   removeItem: (key) => home(key).removeItem(key),
   clear: clearTabs,
   get length() {
@@ -17,5 +27,5 @@ export const tabStorage = {
 };
 
 export function clearTabs() {
-  for (const key of sessionKeys) sessionStorage.removeItem(key);
+  sessionStorage.removeItem(tabsKey);
 }

@@ -1,3 +1,4 @@
+import { orderIdPlaceholder, runIdPlaceholder } from "./handover.js";
 import buy from "./tabs/buy.graphql?raw";
 import buyVariables from "./tabs/buy.json?raw";
 import publish from "./tabs/publish.graphql?raw";
@@ -6,10 +7,6 @@ import search from "./tabs/search.graphql?raw";
 import searchVariables from "./tabs/search.json?raw";
 import watch from "./tabs/watch.graphql?raw";
 import watchVariables from "./tabs/watch.json?raw";
-
-// Ids that only the server makes; the hand-over replaces them once a result has shown one.
-export const runIdPlaceholder = "the run's id: run Search first, it is filled in here";
-export const orderIdPlaceholder = "the order's id: run Buy first, it is filled in here";
 
 // The four ways, each a document and its variables. The files are plain GraphQL and JSON, so that a test can hold them
 // against the schema; in the variables, words in braces stand for what is known only now.

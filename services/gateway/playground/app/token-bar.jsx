@@ -52,7 +52,7 @@ function Viewer({ token }) {
   const claims = describeToken(token);
   return (
     <span className="token-bar-note" role="status">
-      {claims ? <Claims {...claims} /> : <span className="token-bar-warning">this is not a token (a JWT)</span>}
+      {claims ? <Claims key={token} {...claims} /> : <span className="token-bar-warning">this is not a token (a JWT)</span>}
       <button type="button" className="token-bar-button" onClick={() => setToken("")}>
         Forget
       </button>
