@@ -1,0 +1,69 @@
+package resolvers
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+
+	"interlock/services/rail"
+)
+
+// Cursors seals places in lists into opaque strings that notice tampering. A cursor is good only for the list it was
+// made for, with the same arguments, on any server with the same key.
+type Cursors struct{ Key []byte }
+
+// macBytes is how much of the seal a cursor carries: too much to guess, and short enough to read in a log.
+const macBytes = 12
+
+// seal makes the cursor of a place in a list.
+func (c Cursors) seal(list list, place any) string {
+	body, err := json.Marshal(place)
+	if err != nil {
+		panic(err) // Places are plain structs of this package; they always marshal.
+	}
+	return base64.RawURLEncoding.EncodeToString(append(c.mac(list, body), body...))
+}
+
+// open reads a cursor into place. A nil cursor is the beginning, and leaves place as it is.
+func (c Cursors) open(list list, cursor *string, place any) (found bool, err error) {
+	if cursor == nil {
+		return false, nil
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
+	if err != nil || len(raw) < macBytes || !hmac.Equal(raw[:macBytes], c.mac(list, raw[macBytes:])) ||
+		json.Unmarshal(raw[macBytes:], place) != nil {
+		return false, rail.Refuse(rail.BadUserInput, "this is not a cursor of this list").At("after")
+	}
+	return true, nil
+}
+
+func (c Cursors) mac(list list, body []byte) []byte {
+	mac := hmac.New(sha256.New, c.Key)
+	mac.Write([]byte(list))
+	mac.Write([]byte{0})
+	mac.Write(body)
+	return mac.Sum(nil)[:macBytes]
+}
+
+// list names a list and the arguments that choose what is in it.
+type list string
+
+func listOf(name string, arguments ...any) list {
+	b, err := json.Marshal(arguments)
+	if err != nil {
+		panic(err) // Arguments come out of GraphQL; they always marshal.
+	}
+	return list(name + string(b))
+}
+
+// maxPage is the most a page may have: more is a mistake, or somebody who wants it all.
+const maxPage = 100
+
+// pageSize is how many the page is to have, 1 to maxPage.
+func pageSize(first *int) (int, error) {
+	if first == nil || *first < 1 || *first > maxPage {
+		return 0, rail.Refuse(rail.BadUserInput, "first is between 1 and %d", maxPage).At("first")
+	}
+	return *first, nil
+}

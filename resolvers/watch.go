@@ -1,0 +1,47 @@
+package resolvers
+
+import (
+	"context"
+
+	"interlock/graph"
+	"interlock/services/rail"
+)
+
+// The fourth way: watch.
+
+func (r *subscriptionResolver) SeatAvailability(ctx context.Context, runIDs []string, from, to *rail.StationCode) (<-chan *graph.SeatAvailability, error) {
+	ids := make([]rail.RunID, len(runIDs))
+	for i, id := range runIDs {
+		ids[i] = decodeRunID(id)
+	}
+	snapshots, err := r.Hub.SubscribeSeats(ctx, ids, value(from), value(to))
+	if err != nil {
+		return nil, err
+	}
+	return translate(ctx, snapshots, func(s *rail.Snapshot) *graph.SeatAvailability { return r.snapshot(*s) }), nil
+}
+
+func (r *subscriptionResolver) OrderChanged(ctx context.Context, orderID string) (<-chan *graph.Order, error) {
+	orders, err := r.Hub.SubscribeOrder(ctx, decodeOrderID(orderID), rail.ViewerFrom(ctx).MaySee)
+	if err != nil {
+		return nil, err
+	}
+	return translate(ctx, orders, order), nil
+}
+
+// translate passes a stream on in other words. It holds at most one event back: whoever reads slowly gets what the hub
+// has kept for it, the newest.
+func translate[A, B any](ctx context.Context, from <-chan A, say func(A) B) <-chan B {
+	to := make(chan B)
+	go func() {
+		defer close(to)
+		for event := range from {
+			select {
+			case to <- say(event):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return to
+}
