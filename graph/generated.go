@@ -2293,7 +2293,7 @@ input RunFilter {
   train: String
   "A station it calls at."
   station: StationCode
-  "The first service date; today where not given."
+  "The first service date; today (UTC) where not given."
   from: Date
   "The last service date; the first where not given."
   through: Date

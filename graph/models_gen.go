@@ -437,7 +437,7 @@ type RunFilter struct {
 	Train *string `json:"train,omitempty"`
 	// A station it calls at.
 	Station *rail.StationCode `json:"station,omitempty"`
-	// The first service date; today where not given.
+	// The first service date; today (UTC) where not given.
 	From *rail.Date `json:"from,omitempty"`
 	// The last service date; the first where not given.
 	Through *rail.Date `json:"through,omitempty"`

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/template"
+	"time"
+
+	"interlock/services/publish"
+	"interlock/services/publish/sample"
+	"interlock/services/rail"
+)
+
+// demoDays is how many days the demonstration sells: a weekend away, and ready well within half a minute.
+const demoDays = 5
+
+// demoZone is where the sample's trains run: its "today" is theirs.
+const demoZone = "Asia/Shanghai"
+
+// publishDemo puts the sample timetable on sale from today on. Started again, it adds the days that are new.
+func (s *Server) publishDemo(ctx context.Context) error {
+	feed, err := sample.Feed(ctx)
+	if err != nil {
+		return err
+	}
+	templates, err := sample.Templates()
+	if err != nil {
+		return err
+	}
+	today, err := demoToday()
+	if err != nil {
+		return err
+	}
+	report, err := s.publisher.Import(ctx, publish.ImportRequest{
+		Feed: feed, Templates: templates, From: today, Days: demoDays, By: "demo",
+	})
+	if err != nil {
+		return err
+	}
+	s.log.Info("the sample timetable is on sale", "from", today, "days", demoDays, "stations", report.Stations,
+		"trains", report.Trains, "runs", report.Runs, "created", report.Created)
+	s.prepare("")
+	return nil
+}
+
+func demoToday() (rail.Date, error) {
+	zone, err := rail.LoadZone(demoZone)
+	if err != nil {
+		return 0, err
+	}
+	return rail.DateIn(time.Now(), zone), nil
+}
+
+// demoTokenLife is how long the tokens that are printed are good for.
+const demoTokenLife = 24 * time.Hour
+
+var demoText = template.Must(template.New("demo").Parse(`
+Interlock is ready: {{.Trains}} trains a day, on sale from {{.Today}} on, {{.Durability}} durability.
+
+  {{.URL}}/playground   the four ways, in tabs (opens with an admin's token: {{.URL}}/playground#token={{.Admin}})
+  {{.URL}}/readyz       whether it is ready, and what an acknowledged order is worth
+  {{.URL}}/metrics      figures
+
+A passenger's token:
+
+  TOKEN={{.Passenger}}
+
+Buy a seat on G1 to Shanghai tomorrow (it prints the order; every call with a new key buys another seat):
+
+  RUN=$(curl -s {{.URL}}/graphql -H 'content-type: application/json' \
+    -d '{"query":"{run(train:\"G1\",date:\"{{.Tomorrow}}\"){id}}"}' | sed 's/.*"id":"\([^"]*\)".*/\1/')
+  curl -s {{.URL}}/graphql -H 'content-type: application/json' -H "authorization: Bearer $TOKEN" \
+    -d '{"query":"mutation($i:PlaceOrderInput!){placeOrder(input:$i){order{number payBy tickets{coach seat price{amount currencyCode}}} userErrors{code message path}}}","variables":{"i":{"idempotencyKey":"demo-'$(date +%s%N)'","runId":"'$RUN'","from":"VNP","to":"AOH","passengers":[{"name":"A Passenger","documentNumber":"D'$(date +%s%N)'","seatClass":"SECOND"}]}}}'
+
+Watch the seats of the same run go (leave it running and buy in another window):
+
+  curl -N {{.URL}}/graphql -H 'content-type: application/json' -H 'accept: text/event-stream' \
+    -d '{"query":"subscription($r:[ID!]!){seatAvailability(runIds:$r,from:\"VNP\",to:\"AOH\"){version classes{seatClass remaining}}}","variables":{"r":["'$RUN'"]}}'
+
+`))
+
+// tellDemo prints what to open and what to try.
+func (s *Server) tellDemo(ctx context.Context, out io.Writer) error {
+	if err := s.awaitReady(ctx); err != nil {
+		return err
+	}
+	if s.tokens == nil {
+		return nil
+	}
+	admin, err := s.tokens.Issue("demo-admin", []rail.Role{rail.RoleAdmin, rail.RolePassenger}, demoTokenLife)
+	if err != nil {
+		return err
+	}
+	passenger, err := s.tokens.Issue("demo-passenger", []rail.Role{rail.RolePassenger}, demoTokenLife)
+	if err != nil {
+		return err
+	}
+	today, err := demoToday()
+	if err != nil {
+		return err
+	}
+	_, runs := s.timetable.Size()
+	return demoText.Execute(out, map[string]any{
+		"URL": s.URL(), "Admin": admin, "Passenger": passenger, "Today": today, "Tomorrow": today.AddDays(1),
+		"Trains": fmt.Sprint(runs / demoDays), "Durability": s.durability(),
+	})
+}

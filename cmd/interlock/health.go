@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// healthTimeout is longer than every check of /readyz may take.
+const healthTimeout = 5 * time.Second
+
+// maxHealth bounds what is read of an answer.
+const maxHealth = 64 << 10
+
+// ready asks a server's /readyz: whether it is ready, and what it said.
+func ready(ctx context.Context, url string) (bool, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", nil)
+	if err != nil {
+		return false, "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false, "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxHealth))
+	return response.StatusCode == http.StatusOK, string(body), err
+}
+
+// readyPoll is how often a server that is getting ready is asked.
+const readyPoll = 100 * time.Millisecond
+
+// awaitReady returns when the server is ready, or with the context's error.
+func (s *Server) awaitReady(ctx context.Context) error {
+	ticker := time.NewTicker(readyPoll)
+	defer ticker.Stop()
+	for {
+		if ok, _, err := ready(ctx, s.URL()); ok && err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+type healthcheckCommand struct{}
+
+// Run exits with 0 when the local server is ready, 1 when it is not, 2 when it does not answer.
+func (healthcheckCommand) Run(ctx context.Context, settings *Settings, out io.Writer) error {
+	url, err := settings.localURL()
+	if err != nil {
+		return err
+	}
+	ok, answer, err := ready(ctx, url)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, answer)
+	if !ok {
+		return errFound
+	}
+	return nil
+}

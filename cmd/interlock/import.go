@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/schollz/progressbar/v3"
+
+	"interlock/services/publish"
+	"interlock/services/publish/gtfs"
+	"interlock/services/publish/sample"
+	"interlock/services/rail"
+)
+
+type importCommand struct {
+	Feed      string `arg:"" help:"The feed: a zip, or the folder it was unpacked into." placeholder:"FEED.zip"`
+	From      string `required:"" help:"The first service date." placeholder:"DATE"`
+	Days      int    `required:"" help:"How many service dates." placeholder:"N"`
+	SaleOpens string `default:"now" help:"When the sale opens: now, a time such as 2019-10-01T08:00:00+08:00, or N-days-before."`
+	Templates string `help:"Coaches and fares by kind of train; those of the sample timetable where not given." placeholder:"FILE"`
+}
+
+// Run reads the feed whole before anything of it is published.
+func (c importCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
+	request, err := c.read(ctx)
+	if err != nil {
+		return err
+	}
+	if settings.embedded() {
+		if err := settings.dataFolder(); err != nil {
+			return err
+		}
+	}
+	opened, err := openStores(ctx, settings, false)
+	if err != nil {
+		return err
+	}
+	publisher := publish.Publisher{
+		Ledger: opened.ledger, Availability: nobodyToTell{}, Now: time.Now, ClosesBefore: settings.SaleClosesBefore, Log: log,
+	}
+	if opened.cache != nil {
+		publisher.Availability = opened.cache
+	}
+	begun := time.Now()
+	request.Progress = progress(os.Stderr)
+	report, err := publisher.Import(ctx, request)
+	if err := errors.Join(err, opened.Close()); err != nil {
+		return err
+	}
+	for _, notice := range report.Notices {
+		log.Info(notice)
+	}
+	_, err = fmt.Fprintf(out, "%d stations, %d trains, %d runs: %d created, %d changed, %d unchanged, in %.1f s\n",
+		report.Stations, report.Trains, report.Runs, report.Created, report.Changed, report.Unchanged, time.Since(begun).Seconds())
+	return err
+}
+
+// read makes a request of the command line and its files.
+func (c importCommand) read(ctx context.Context) (publish.ImportRequest, error) {
+	request := publish.ImportRequest{Days: c.Days, By: "import"}
+	var err error
+	if request.From, err = rail.ParseDate(c.From); err != nil {
+		return request, fmt.Errorf("--from: %w", err)
+	}
+	if request.SaleOpens, err = parseSaleOpens(c.SaleOpens); err != nil {
+		return request, err
+	}
+	if request.Templates, err = c.readTemplates(); err != nil {
+		return request, err
+	}
+	request.Feed, err = gtfs.ReadFile(ctx, c.Feed, gtfs.Options{})
+	return request, err
+}
+
+func (c importCommand) readTemplates() (*publish.Templates, error) {
+	if c.Templates == "" {
+		return sample.Templates()
+	}
+	b, err := os.ReadFile(c.Templates)
+	if err != nil {
+		return nil, err
+	}
+	return publish.ParseTemplates(c.Templates, b)
+}
+
+const daysBefore = "-days-before"
+
+func parseSaleOpens(s string) (publish.SaleOpens, error) {
+	if s == "now" {
+		return publish.SaleOpens{}, nil
+	}
+	if number, ok := strings.CutSuffix(s, daysBefore); ok {
+		if days, err := strconv.Atoi(number); err == nil && days >= 0 {
+			return publish.SaleOpens{DaysBefore: &days}, nil
+		}
+	}
+	if at, err := time.Parse(time.RFC3339, s); err == nil {
+		return publish.SaleOpens{At: at}, nil
+	}
+	return publish.SaleOpens{}, fmt.Errorf("--sale-opens: %q is neither now, nor a time such as 2019-10-01T08:00:00+08:00, nor 15%s", s, daysBefore)
+}
+
+// progressLine is how often a line is written where there is no terminal.
+const progressLine = 5 * time.Second
+
+// progress draws a bar on a terminal, and writes plain lines elsewhere.
+func progress(to *os.File) func(done, total int) {
+	if isatty.IsTerminal(to.Fd()) {
+		var bar *progressbar.ProgressBar
+		return func(done, total int) {
+			if bar == nil {
+				bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(to), progressbar.OptionSetDescription("runs"),
+					progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionOnCompletion(func() { fmt.Fprintln(to) }))
+			}
+			_ = bar.Set(done)
+		}
+	}
+	var told time.Time
+	return func(done, total int) {
+		if done == total || time.Since(told) >= progressLine {
+			told = time.Now()
+			fmt.Fprintf(to, "%d of %d runs\n", done, total)
+		}
+	}
+}
+
+// nobodyToTell stands in for Redis where no server runs on the embedded folder: the next one loads what is left from the
+// ledger when it starts.
+type nobodyToTell struct{}
+
+func (nobodyToTell) Load(context.Context, []*rail.Availability) error { return nil }
+func (nobodyToTell) AnnouncePublication(context.Context) error        { return nil }

@@ -1,0 +1,110 @@
+// Command interlock sells train tickets: it serves the API, publishes timetables, and looks after what was sold.
+//
+// Standard output is the result, standard error the log. It exits with 0 when all is well, 1 when it found something
+// wrong, and 2 when it could not look.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	_ "time/tzdata" // A server without a time zone database must show the same times.
+
+	"github.com/alecthomas/kong"
+	kongyaml "github.com/alecthomas/kong-yaml"
+)
+
+// version is set by the linker to what the source was called.
+var version = "development"
+
+// commands is the whole command line. Every flag is also a variable INTERLOCK_… and a line of the YAML file.
+type commands struct {
+	Settings `embed:""`
+
+	Serve       serveCommand       `cmd:"" help:"Serve the API."`
+	Migrate     migrateCommand     `cmd:"" help:"Bring the ledger's schema up to date."`
+	Import      importCommand      `cmd:"" help:"Put the trains of a GTFS feed on sale."`
+	Rebuild     rebuildCommand     `cmd:"" help:"Rewrite Redis from the ledger."`
+	Verify      verifyCommand      `cmd:"" help:"Recompute every promise from the tickets."`
+	Token       tokenCommand       `cmd:"" help:"Print a development token."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask the local server whether it is ready."`
+	Config      configCommand      `cmd:"" help:"Print the settings in force."`
+
+	Version kong.VersionFlag `help:"Print version, commit and Go version."`
+}
+
+// The exit codes besides 0.
+const (
+	exitFound       = 1
+	exitCouldNotSee = 2
+)
+
+// errFound says that a command looked, and found something wrong that it has already printed.
+var errFound = errors.New("something is wrong")
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is main with its surroundings handed in.
+func run(arguments []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	cli := commands{}
+	exited := -1
+	parser, err := kong.New(&cli,
+		kong.Name("interlock"),
+		kong.Description("Sells train tickets, and never one seat twice."),
+		kong.DefaultEnvars("INTERLOCK"),
+		kong.Configuration(kongyaml.Loader, "interlock.yaml"),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.Vars{"version": versionLine()},
+		kong.UsageOnError(),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "interlock:", err)
+		return exitCouldNotSee
+	}
+	command, err := parser.Parse(arguments)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "interlock:", err)
+		return exitCouldNotSee
+	}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: cli.LogLevel}))
+	command.BindTo(ctx, (*context.Context)(nil))
+	command.BindTo(stdout, (*io.Writer)(nil))
+	switch err := command.Run(&cli.Settings, log); {
+	case errors.Is(err, errFound):
+		return exitFound
+	case err != nil:
+		fmt.Fprintln(stderr, "interlock:", err)
+		return exitCouldNotSee
+	}
+	return 0
+}
+
+// commit is the revision the binary was built from, as far as the toolchain noted it.
+func commit() string {
+	info, ok := debug.ReadBuildInfo()
+	if ok {
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				return setting.Value
+			}
+		}
+	}
+	return "unknown"
+}
+
+func versionLine() string {
+	return fmt.Sprintf("interlock %s, commit %s, %s", version, commit(), runtime.Version())
+}

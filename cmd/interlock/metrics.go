@@ -1,0 +1,64 @@
+package main
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics shows the rooms' counters. They count for themselves; this only gives them names.
+type metrics struct {
+	server  *Server
+	figures []figure
+}
+
+type figure struct {
+	description *prometheus.Desc
+	kind        prometheus.ValueType
+	read        func(*Server) float64
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{server: s}
+	add := func(kind prometheus.ValueType, name, help string, read func(*Server) float64) {
+		m.figures = append(m.figures, figure{prometheus.NewDesc("interlock_"+name, help, nil, nil), kind, read})
+	}
+	counter := func(name, help string, read func(*Server) float64) {
+		add(prometheus.CounterValue, name+"_total", help, read)
+	}
+	gauge := func(name, help string, read func(*Server) float64) { add(prometheus.GaugeValue, name, help, read) }
+
+	counter("orders_placed", "Orders placed, replays not counted.", func(s *Server) float64 { return float64(s.office.Stats().Placed) })
+	counter("orders_replayed", "Requests answered with an order their key had placed before.", func(s *Server) float64 { return float64(s.office.Stats().Replayed) })
+	counter("orders_refused", "Orders refused.", func(s *Server) float64 { return float64(s.office.Stats().Refused) })
+	counter("orders_overloaded", "Requests turned away by a full queue.", func(s *Server) float64 { return float64(s.office.Stats().Overloaded) })
+	counter("holds_expired", "Holds that ran out.", func(s *Server) float64 { return float64(s.office.Stats().Expired) })
+	counter("batches", "Batches committed.", func(s *Server) float64 { return float64(s.office.Stats().Batches) })
+	counter("batched_requests", "Requests in the batches committed.", func(s *Server) float64 { return float64(s.office.Stats().Requests) })
+	counter("version_lost", "Compare-and-sets lost to another clerk.", func(s *Server) float64 { return float64(s.office.Stats().VersionLost) })
+	counter("commits_unknown", "Commits without an outcome.", func(s *Server) float64 { return float64(s.office.Stats().Unknown) })
+	counter("requests_poisoned", "Requests that failed alone.", func(s *Server) float64 { return float64(s.office.Stats().Poisoned) })
+	counter("lock_taken", "Attempts that met somebody else's lock.", func(s *Server) float64 { return float64(s.office.Stats().LockTaken) })
+	counter("batches_without_lock", "Times a clerk went on without the lock, under the ledger's guard alone. Alarm when it rises.", func(s *Server) float64 { return float64(s.office.Stats().WithoutLock) })
+	counter("redis_not_told", "Messages Redis did not take; repair makes them good.", func(s *Server) float64 { return float64(s.office.Stats().ApplyFailed) })
+	gauge("requests_waiting", "Requests that wait for a clerk.", func(s *Server) float64 { return float64(s.office.Waiting()) })
+	counter("redis_repaired", "Entries of Redis that were not what the ledger says.", func(s *Server) float64 { return float64(s.auditor.Stats().Repaired) })
+	counter("redis_reloads", "Times Redis had lost its data.", func(s *Server) float64 { return float64(s.auditor.Stats().Reloads) })
+	gauge("publication_number", "The publication this server's timetable is at.", func(s *Server) float64 { return float64(s.timetable.Number()) })
+	gauge("runs", "Runs in this server's timetable.", func(s *Server) float64 { _, runs := s.timetable.Size(); return float64(runs) })
+	gauge("seat_subscribers", "Subscriptions to seats.", func(s *Server) float64 { seats, _ := s.hub.Subscribers(); return float64(seats) })
+	gauge("order_subscribers", "Subscriptions to orders.", func(s *Server) float64 { _, orders := s.hub.Subscribers(); return float64(orders) })
+	return m
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(to chan<- *prometheus.Desc) {
+	for _, f := range m.figures {
+		to <- f.description
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(to chan<- prometheus.Metric) {
+	for _, f := range m.figures {
+		to <- prometheus.MustNewConstMetric(f.description, f.kind, f.read(m.server))
+	}
+}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"interlock/services/ledger"
+)
+
+type migrateCommand struct{}
+
+// Run brings the ledger's schema up to date; it may run while servers do, and on several machines at once.
+func (migrateCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger) error {
+	if settings.embedded() {
+		if err := settings.dataFolder(); err != nil {
+			return err
+		}
+	}
+	if err := ledger.Migrate(ctx, ledgerOptions(settings)); err != nil {
+		return err
+	}
+	log.Info("the schema is up to date")
+	return nil
+}

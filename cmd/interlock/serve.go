@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+type serveCommand struct {
+	Demo bool `help:"Put the sample timetable on sale, from today on."`
+}
+
+// Run serves until it is told to stop.
+func (c serveCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
+	server, err := Open(ctx, settings, log)
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "url", server.URL(), "version", version, "ledger", server.stores.ledger.Flavor(),
+		"durability", server.durability(), "payments", settings.payments())
+	if settings.embedded() {
+		log.Info("nothing is configured: this is the embedded default, SQLite and an in-process Redis in one folder; for real sales give --mysql, --redis and --lock-redis",
+			"folder", settings.Data)
+	}
+	if !c.Demo {
+		return server.Run(ctx)
+	}
+	server.prepare("the sample timetable is being put on sale")
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	demo := make(chan error, 1)
+	go func() {
+		err := server.publishDemo(ctx)
+		if err == nil {
+			err = server.tellDemo(ctx, out)
+		}
+		if err != nil && ctx.Err() == nil {
+			stop(fmt.Errorf("the demonstration cannot be set up: %w", err))
+		}
+		demo <- err
+	}()
+	err = server.Run(ctx)
+	<-demo
+	if cause := context.Cause(ctx); cause != context.Canceled {
+		return cause
+	}
+	return err
+}
+
+// prepare makes the server unready with a reason; "" makes it ready again, as far as its checks say.
+func (s *Server) prepare(what string) {
+	if what == "" {
+		s.preparing.Store(nil)
+		return
+	}
+	s.preparing.Store(&what)
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/vektah/gqlparser/v2/formatter"
+
+	"interlock/resolvers"
+	"interlock/services/audit"
+	"interlock/services/gateway"
+	"interlock/services/gateway/playground"
+	"interlock/services/identity"
+	"interlock/services/ledger"
+	"interlock/services/publish"
+	"interlock/services/rail"
+	"interlock/services/sale"
+	"interlock/services/search"
+	"interlock/services/watch"
+)
+
+// Server is a whole Interlock server: every room, wired by hand. The tests that go through the public API share it.
+type Server struct {
+	settings *Settings
+	log      *slog.Logger
+	stores   *stores
+
+	timetable *search.Timetable
+	publisher *publish.Publisher
+	office    *sale.Office
+	hub       *watch.Hub
+	auditor   *audit.Auditor
+	gateway   *gateway.Gateway
+	tokens    *identity.Development // nil where an issuer's tokens are taken
+
+	listener net.Listener
+	// preparing is what readiness still waits for besides its checks: "" is nothing.
+	preparing atomic.Pointer[string]
+}
+
+// Open opens the stores, wires the rooms and listens. Run serves then.
+func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Server, err error) {
+	opened, err := openStores(ctx, settings, true)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, opened.Close())
+		}
+	}()
+	key, err := documentKey(settings)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{settings: settings, log: log, stores: opened}
+
+	s.timetable = search.NewTimetable(opened.ledger)
+	s.timetable.Log = log
+	finder := &search.Finder{Timetable: s.timetable, Availability: opened.cache}
+	s.publisher = &publish.Publisher{
+		Ledger: opened.ledger, Availability: opened.cache, Timetable: s.timetable, Stations: s.timetable, Runs: s.timetable,
+		Now: time.Now, ClosesBefore: settings.SaleClosesBefore, Log: log,
+	}
+	s.office = sale.Open(sale.Options{
+		Ledger: opened.ledger, Lock: opened.lock, Availability: opened.cache, Runs: s.timetable, Payments: payments(settings),
+		NewID: newOrderID, NewNumber: newOrderNumber, DocumentKey: key, Log: log,
+		Settings: sale.Settings{Hold: settings.Hold, MaxOpenHolds: settings.MaxOpenHolds},
+	})
+	s.hub = watch.New(opened.cache, s.timetable, opened.ledger)
+	s.hub.Log = log
+	s.timetable.Changed = s.hub.Wake
+	s.auditor = &audit.Auditor{Ledger: opened.ledger, Cache: opened.cache, Lock: opened.lock, Log: log}
+
+	resolver := &resolvers.Resolver{
+		Timetable: s.timetable, Finder: finder, Sale: s.office, OrderBook: opened.ledger, Publisher: s.publisher,
+		Hub: s.hub, Cursors: resolvers.Cursors{Key: deriveKey(key, "cursors")}, Now: time.Now,
+	}
+	if s.gateway, err = s.openGateway(resolver); err != nil {
+		return nil, err
+	}
+	if s.listener, err = net.Listen("tcp", settings.Listen); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// openGateway puts the resolvers behind HTTP.
+func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, error) {
+	verifier, err := s.openIdentity()
+	if err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newMetrics(s))
+	schema := resolver.Schema()
+	var text strings.Builder
+	formatter.NewFormatter(&text).FormatSchema(schema.Schema())
+	return gateway.New(gateway.Options{
+		Schema: schema, SchemaText: text.String(), Identity: verifier, Playground: playground.Handler(),
+		AllowedOrigins: s.settings.AllowedOrigins, Checks: s.checks(verifier), Durability: string(s.durability()),
+		Registry: registry, Log: s.log, Version: gateway.Version{Version: version, Commit: commit(), Go: runtime.Version()},
+	})
+}
+
+// openIdentity takes an issuer's tokens, or development ones where no issuer is configured.
+func (s *Server) openIdentity() (identity.Verifier, error) {
+	if s.settings.OIDCIssuer != "" {
+		return identity.NewIssuer(identity.IssuerOptions{
+			Issuer: s.settings.OIDCIssuer, Audience: s.settings.OIDCAudience, KeysURL: s.settings.OIDCKeys,
+			RolesClaim: s.settings.RolesClaim,
+		})
+	}
+	tokens, err := developmentTokens(s.settings)
+	s.tokens = tokens
+	return tokens, err
+}
+
+// checks decide whether the server is ready: whether what should be on sale can be searched and bought.
+func (s *Server) checks(verifier identity.Verifier) []gateway.Check {
+	all := []gateway.Check{
+		{Name: "ledger", Ready: func(ctx context.Context) (string, error) {
+			return string(s.stores.ledger.Flavor()), s.stores.ledger.Ready(ctx)
+		}},
+		{Name: "timetable", Ready: func(context.Context) (string, error) {
+			if what := s.preparing.Load(); what != nil {
+				return "", rail.Refuse(rail.Unavailable, "%s", *what)
+			}
+			if !s.timetable.Loaded() {
+				return "", rail.Refuse(rail.Unavailable, "not read yet")
+			}
+			stations, runs := s.timetable.Size()
+			return fmt.Sprintf("%d stations, %d runs", stations, runs), nil
+		}},
+		{Name: "availability", Ready: func(ctx context.Context) (string, error) {
+			loaded, err := s.stores.cache.Loaded(ctx)
+			if err == nil && !loaded {
+				err = rail.Refuse(rail.Unavailable, "being loaded from the ledger")
+			}
+			return "loaded", err
+		}},
+	}
+	if issuer, ok := verifier.(*identity.Issuer); ok {
+		all = append(all, gateway.Check{Name: "issuer", Ready: func(ctx context.Context) (string, error) {
+			return s.settings.OIDCIssuer, issuer.Ready(ctx)
+		}})
+	}
+	return all
+}
+
+// shutdownTimeout is how long requests under way may take to finish when the server is told to stop.
+const shutdownTimeout = 10 * time.Second
+
+// Run serves until ctx ends, finishes what is under way, and closes everything.
+func (s *Server) Run(ctx context.Context) error {
+	life, end := context.WithCancel(context.Background())
+	var loops sync.WaitGroup
+	told, closePublications := s.stores.cache.ListenPublications()
+	for _, loop := range []func(context.Context){
+		func(ctx context.Context) { s.timetable.Watch(ctx, search.DefaultInterval, told) },
+		s.hub.Run, s.office.Sweep, s.auditor.Run,
+	} {
+		loops.Go(func() { loop(life) })
+	}
+	server := gateway.NewServer(s.gateway)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(s.listener) }()
+	var err error
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+	}
+	limited, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	err = errors.Join(err, server.Shutdown(limited), s.office.Close(limited))
+	end()
+	loops.Wait()
+	return errors.Join(err, closePublications(), s.stores.Close())
+}
+
+// URL is where the server listens.
+func (s *Server) URL() string {
+	local := *s.settings
+	local.Listen = s.listener.Addr().String()
+	url, err := local.localURL()
+	if err != nil {
+		panic(err) // A listener's address always has a host and a port.
+	}
+	return url
+}
+
+// durability is what an acknowledged order is worth here.
+func (s *Server) durability() ledger.Durability { return ledgerOptions(s.settings).Durability }
+
+func payments(s *Settings) sale.Payments {
+	if s.payments() == "sandbox" {
+		return sale.Sandbox{}
+	}
+	return sale.NoPayments{}
+}
+
+// newOrderID is unique and rises with time, which keeps the ledger's indexes dense.
+func newOrderID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// numberAlphabet is Crockford's base 32: no letter is taken for another when read aloud.
+const numberAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+// newOrderNumber is 60 random bits in twelve characters: short enough to read out, too many to guess.
+func newOrderNumber() string {
+	b := make([]byte, 12)
+	_, _ = rand.Read(b) // It never fails: crypto/rand ends the process instead.
+	for i := range b {
+		b[i] = numberAlphabet[b[i]%32]
+	}
+	return string(b)
+}
+
+// deriveKey makes one key of another for a different use, so that neither says anything about the other.
+func deriveKey(key []byte, use string) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(use))
+	return mac.Sum(nil)
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/goccy/go-yaml"
+
+	"interlock/services/ledger"
+)
+
+// Settings are what all commands share. Nothing given is the embedded default.
+type Settings struct {
+	Config kong.ConfigFlag `yaml:"-" help:"A YAML file with settings, besides ./interlock.yaml." placeholder:"FILE"`
+
+	Listen         string   `yaml:"listen" default:"127.0.0.1:8080" help:"The address to serve on."`
+	AllowedOrigins []string `yaml:"allowed-origins" help:"Web origins that may use the API besides our own." placeholder:"ORIGIN"`
+	Data           string   `yaml:"data" default:"interlock-data" help:"The folder of the embedded default: database, development secrets, addresses." placeholder:"FOLDER"`
+
+	MySQL        string            `yaml:"mysql" help:"The ledger's primary: a DSN such as user:password@tcp(db:3306)/interlock. Without it, the embedded default." placeholder:"DSN"`
+	MySQLReplica string            `yaml:"mysql-replica" help:"A replica to read lists from." placeholder:"DSN"`
+	Durability   ledger.Durability `yaml:"durability" default:"replicated" enum:"replicated,local" help:"With MySQL: refuse to sell while semi-synchronous replication is off (replicated), or trust one server and its disk (local)."`
+
+	Redis           []string `yaml:"redis" help:"The cache: one address or URL, or several of a cluster or of sentinels." placeholder:"ADDRESS"`
+	RedisMasterName string   `yaml:"redis-master-name" help:"The master's name, where the cache's addresses are sentinels." placeholder:"NAME"`
+	RedisCluster    bool     `yaml:"redis-cluster" help:"The cache is a Redis Cluster."`
+	RedisUsername   string   `yaml:"redis-username" help:"The cache's user." placeholder:"NAME"`
+	RedisPassword   string   `yaml:"redis-password" help:"The cache's password." placeholder:"SECRET"`
+	LockRedis       []string `yaml:"lock-redis" help:"The lock's nodes: 3 or 5 independent Redis masters." placeholder:"ADDRESS"`
+
+	Hold             time.Duration `yaml:"hold" default:"15m" help:"How long an order may stay unpaid."`
+	SaleClosesBefore time.Duration `yaml:"sale-closes-before" default:"5m" help:"How long before a departure selling from there ends; for runs published from now on."`
+	MaxOpenHolds     int           `yaml:"max-open-holds" default:"0" help:"How many unpaid orders a buyer may have; 0 is any number."`
+	Payments         string        `yaml:"payments" default:"" enum:",none,sandbox" help:"The payment provider: sandbox (takes no money) or none. The embedded default has the sandbox."`
+
+	OIDCIssuer   string `yaml:"oidc-issuer" help:"Take the tokens of this OpenID Connect issuer, and refuse development tokens." placeholder:"URL"`
+	OIDCAudience string `yaml:"oidc-audience" help:"The audience a token must name." placeholder:"NAME"`
+	OIDCKeys     string `yaml:"oidc-keys" help:"Where the issuer's keys are, if it does not say." placeholder:"URL"`
+	TokenSecret  string `yaml:"token-secret" help:"The secret of development tokens, at least 32 characters; the data folder's own where not given." placeholder:"SECRET"`
+	RolesClaim   string `yaml:"roles-claim" default:"roles" help:"The claim that has a token's roles; dots go into objects." placeholder:"NAME"`
+	DocumentKey  string `yaml:"document-key" help:"The key of the digests of document numbers, the same on all servers; at least 32 characters. Needed with MySQL." placeholder:"SECRET"`
+
+	LogLevel slog.Level `yaml:"log-level" default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
+}
+
+// minDocumentKey is as much as the digest it keys can use.
+const minDocumentKey = 32
+
+// embedded tells whether nothing but this process is needed.
+func (s *Settings) embedded() bool { return s.MySQL == "" }
+
+// validate refuses settings that do not go together, before anything is opened.
+func (s *Settings) validate() error {
+	if s.embedded() {
+		if len(s.Redis) > 0 || len(s.LockRedis) > 0 || s.MySQLReplica != "" {
+			return errors.New("--redis, --lock-redis and --mysql-replica go with --mysql: without it everything is embedded")
+		}
+		return nil
+	}
+	if len(s.Redis) == 0 {
+		return errors.New("--mysql needs --redis: where the cache is")
+	}
+	if n := len(s.LockRedis); n != 3 && n != 5 {
+		return fmt.Errorf("--mysql needs --lock-redis with 3 or 5 independent Redis masters, not %d", n)
+	}
+	if len(s.DocumentKey) < minDocumentKey {
+		return fmt.Errorf("--mysql needs --document-key with at least %d characters, the same on all servers", minDocumentKey)
+	}
+	return nil
+}
+
+// payments is the provider in force.
+func (s *Settings) payments() string {
+	if s.Payments == "" && s.embedded() {
+		return "sandbox"
+	}
+	return s.Payments
+}
+
+// localURL is where this machine reaches the server that these settings describe.
+func (s *Settings) localURL() (string, error) {
+	host, port, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return "", fmt.Errorf("--listen: %w", err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port), nil
+}
+
+type configCommand struct{}
+
+// Run prints the settings as a YAML file that may be used again, without its secrets.
+func (configCommand) Run(s *Settings, out io.Writer) error {
+	shown := *s
+	for _, secret := range []*string{&shown.RedisPassword, &shown.DocumentKey, &shown.TokenSecret} {
+		if *secret != "" {
+			*secret = "(hidden)"
+		}
+	}
+	for _, dsn := range []*string{&shown.MySQL, &shown.MySQLReplica} {
+		*dsn = hidePassword(*dsn)
+	}
+	shown.Redis = append([]string(nil), shown.Redis...)
+	for i := range shown.Redis {
+		shown.Redis[i] = hidePassword(shown.Redis[i])
+	}
+	b, err := yaml.Marshal(&shown)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(b)
+	return err
+}
+
+// hidePassword takes the password out of "user:password@…", with or without a scheme in front.
+func hidePassword(dsn string) string {
+	at := strings.LastIndexByte(dsn, '@')
+	if at < 0 {
+		return dsn
+	}
+	start := strings.Index(dsn[:at], "://")
+	if start < 0 {
+		start = 0
+	} else {
+		start += len("://")
+	}
+	colon := strings.IndexByte(dsn[start:at], ':')
+	if colon < 0 {
+		return dsn
+	}
+	return dsn[:start+colon] + ":(hidden)" + dsn[at:]
+}
+
+// dataFolder makes the data folder where it is not there yet; nobody else may look into it.
+func (s *Settings) dataFolder() error { return os.MkdirAll(s.Data, 0o700) }

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/redis/go-redis/v9"
+
+	"interlock/services/availability"
+	"interlock/services/identity"
+	"interlock/services/ledger"
+	"interlock/services/lock"
+)
+
+// stores are the adapters, open.
+type stores struct {
+	ledger *ledger.Ledger
+	// cache and lock are nil for a command on an embedded folder that no server runs on.
+	cache  *availability.Cache
+	lock   *lock.Lock
+	client redis.UniversalClient
+	close  []func() error
+}
+
+// Close closes all that was opened, the last first.
+func (s *stores) Close() error {
+	var errs []error
+	for i := len(s.close) - 1; i >= 0; i-- {
+		errs = append(errs, s.close[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// ledgerOptions say where the ledger is.
+func ledgerOptions(s *Settings) ledger.Options {
+	if s.embedded() {
+		return ledger.Options{Path: filepath.Join(s.Data, ledgerFile), Durability: ledger.Local}
+	}
+	return ledger.Options{DSN: s.MySQL, ReplicaDSN: s.MySQLReplica, Durability: s.Durability}
+}
+
+// openStores opens the adapters. owner is the server that starts the in-process Redis; every other command uses that of
+// the server that runs.
+func openStores(ctx context.Context, s *Settings, owner bool) (opened *stores, err error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	opened = &stores{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, opened.Close())
+		}
+	}()
+	cacheOptions := availability.Options{
+		Addrs: s.Redis, MasterName: s.RedisMasterName, Cluster: s.RedisCluster,
+		Username: s.RedisUsername, Password: s.RedisPassword,
+	}
+	nodes := s.LockRedis
+	if s.embedded() {
+		addresses, err := opened.embeddedRedis(s, owner)
+		if err != nil {
+			return nil, err
+		}
+		cacheOptions.Addrs, nodes = []string{addresses.Cache}, addresses.Locks
+		if err := ledger.Migrate(ctx, ledgerOptions(s)); err != nil {
+			return nil, err
+		}
+	}
+	if opened.ledger, err = ledger.Open(ctx, ledgerOptions(s)); err != nil {
+		return nil, err
+	}
+	opened.close = append(opened.close, opened.ledger.Close)
+	if len(nodes) == 0 {
+		return opened, nil
+	}
+	if opened.client, err = availability.Connect(cacheOptions); err != nil {
+		return nil, err
+	}
+	opened.close = append(opened.close, opened.client.Close)
+	opened.cache = availability.New(opened.client)
+	if opened.lock, err = lock.New(lock.Options{Nodes: nodes}); err != nil {
+		return nil, err
+	}
+	opened.close = append(opened.close, opened.lock.Close)
+	return opened, nil
+}
+
+// embeddedRedis starts the in-process Redis, or finds that of the running server. No server is no error: the addresses
+// are empty then.
+func (o *stores) embeddedRedis(s *Settings, owner bool) (redisAddresses, error) {
+	if !owner {
+		addresses, err := runningRedis(s)
+		if errors.Is(err, errNoServer) {
+			err = nil
+		}
+		return addresses, err
+	}
+	release, err := ownFolder(s)
+	if err != nil {
+		return redisAddresses{}, err
+	}
+	o.close = append(o.close, func() error { release(); return nil })
+	started, err := startRedis(s)
+	if err != nil {
+		return redisAddresses{}, err
+	}
+	o.close = append(o.close, func() error { started.Close(); return nil })
+	return redisAddresses{Cache: started.Addr, Locks: started.LockAddrs}, nil
+}
+
+// documentKey keys the digests of document numbers. The embedded default makes its own.
+func documentKey(s *Settings) ([]byte, error) {
+	if s.DocumentKey != "" || !s.embedded() {
+		return []byte(s.DocumentKey), nil
+	}
+	return identity.DevelopmentSecret(filepath.Join(s.Data, documentKeyFile))
+}
+
+// developmentTokens makes and checks tokens with the secret of the settings, or the data folder's.
+func developmentTokens(s *Settings) (*identity.Development, error) {
+	if s.OIDCIssuer != "" {
+		return nil, fmt.Errorf("an issuer is configured (%s): there are no development tokens", s.OIDCIssuer)
+	}
+	if s.TokenSecret != "" {
+		return identity.NewDevelopment([]byte(s.TokenSecret))
+	}
+	if err := s.dataFolder(); err != nil {
+		return nil, err
+	}
+	secret, err := identity.DevelopmentSecret(filepath.Join(s.Data, tokenSecretFile))
+	if err != nil {
+		return nil, err
+	}
+	return identity.NewDevelopment(secret)
+}

@@ -1,0 +1,263 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"interlock/services/rail"
+	"interlock/services/seatmap"
+)
+
+// The checks of Verify.
+const (
+	// CheckOverlap: two live tickets have one seat on one leg.
+	CheckOverlap = "overlap"
+	// CheckTicket: a live ticket is for a seat or calls that its run does not have.
+	CheckTicket = "ticket"
+	// CheckMap: a seat map is not what the live tickets say.
+	CheckMap = "map"
+	// CheckCapacity: sold and free do not add up to the seats of a class.
+	CheckCapacity = "capacity"
+	// CheckRedis: Redis is not what the ledger says at the same version, or stays behind it.
+	CheckRedis = "redis"
+)
+
+// maxDefects bounds a report: whoever has a thousand defects has one problem.
+const maxDefects = 1_000
+
+// booksPage is how many runs are read at once; a run that is sold out has thousands of tickets.
+const booksPage = 200
+
+// settleTime is how long Redis may stay behind the ledger before Verify calls it wrong: repair promises a second.
+// settlePoll is how often it looks meanwhile.
+const (
+	settleTime = 3 * time.Second
+	settlePoll = 200 * time.Millisecond
+)
+
+// Defect is one promise that does not hold.
+type Defect struct {
+	Check string     `json:"check"`
+	Run   rail.RunID `json:"run"`
+	// Coach and Seat are empty where the defect is not of one seat.
+	Coach   string `json:"coach"`
+	Seat    string `json:"seat"`
+	Message string `json:"message"`
+}
+
+// Report is what Verify found.
+type Report struct {
+	OK      bool     `json:"ok"`
+	Runs    int      `json:"runs"`
+	Tickets int      `json:"tickets"`
+	Defects []Defect `json:"defects"`
+}
+
+func (r *Report) add(d Defect) {
+	r.OK = false
+	if len(r.Defects) < maxDefects {
+		r.Defects = append(r.Defects, d)
+	}
+}
+
+// Verify recomputes every promise from the tickets. It may run while seats are sold: each run is looked at at one
+// version. An error means that it could not look; what it found is in the report.
+func (a *Auditor) Verify(ctx context.Context) (*Report, error) {
+	report := &Report{OK: true, Defects: []Defect{}}
+	var after rail.RunID
+	for {
+		page, err := a.Ledger.Books(ctx, after, booksPage)
+		if err != nil {
+			return nil, err
+		}
+		if len(page) == 0 {
+			return report, nil
+		}
+		lefts := make([]*rail.Availability, len(page))
+		for i, books := range page {
+			report.Runs++
+			lefts[i] = verifyBooks(books, report)
+		}
+		if a.Cache != nil {
+			if err := a.verifyRedis(ctx, after, lefts, report); err != nil {
+				return nil, err
+			}
+		}
+		after = page[len(page)-1].Run.ID
+	}
+}
+
+// verifyBooks checks one run's books, and says what is left by its tickets.
+func verifyBooks(books *rail.Books, report *Report) *rail.Availability {
+	run := books.Run
+	train := run.Train
+	tickets := map[rail.SeatClass]*seatmap.Map{}
+	for _, class := range train.Formation.Classes {
+		tickets[class] = seatmap.New(train.Legs(), len(train.Formation.Seats(class)))
+	}
+	for _, order := range books.Live {
+		for i := range order.Tickets {
+			report.Tickets++
+			verifyTicket(run, order, &order.Tickets[i], tickets, report)
+		}
+	}
+	left := &rail.Availability{
+		RunID: run.ID, TrainID: train.ID, Version: books.Version, Status: run.Status,
+		Counts: make([]uint16, rail.Pairs(len(train.Calls))*len(train.Formation.Classes)),
+	}
+	for i, class := range train.Formation.Classes {
+		verifyMap(run, class, books.Maps[class], tickets[class], report)
+		tickets[class].Counts(left.Counts, len(train.Formation.Classes), i)
+	}
+	return left
+}
+
+// verifyTicket checks a ticket by itself and sells its seat in the map of all tickets, which refuses what is sold.
+func verifyTicket(run *rail.Run, order *rail.Order, ticket *rail.Ticket, tickets map[rail.SeatClass]*seatmap.Map, report *Report) {
+	defect := func(check, format string, arguments ...any) {
+		report.add(Defect{Check: check, Run: run.ID, Coach: ticket.Coach, Seat: ticket.Seat, Message: fmt.Sprintf(format, arguments...)})
+	}
+	seats := run.Train.Formation.Seats(ticket.SeatClass)
+	switch {
+	case order.TrainID != run.Train.ID:
+		defect(CheckTicket, "order %s was placed on another train than the run has now", order.Number)
+	case ticket.SeatIndex < 0 || ticket.SeatIndex >= len(seats):
+		defect(CheckTicket, "order %s has seat %d of %s, which has %d", order.Number, ticket.SeatIndex, ticket.SeatClass, len(seats))
+	case seats[ticket.SeatIndex].Coach.Number != ticket.Coach || seats[ticket.SeatIndex].Seat.Label != ticket.Seat:
+		defect(CheckTicket, "order %s says coach %s seat %s, but its seat in the map is coach %s seat %s", order.Number,
+			ticket.Coach, ticket.Seat, seats[ticket.SeatIndex].Coach.Number, seats[ticket.SeatIndex].Seat.Label)
+	case !run.Train.Sellable(order.From, order.To):
+		defect(CheckTicket, "order %s goes from call %d to call %d, which the run does not sell", order.Number, order.From+1, order.To+1)
+	case !tickets[ticket.SeatClass].IsFree(ticket.SeatIndex, order.From, order.To):
+		defect(CheckOverlap, "order %s has the seat from call %d to call %d, and so has another order on some leg of it", order.Number, order.From+1, order.To+1)
+	default:
+		if err := tickets[ticket.SeatClass].Sell(ticket.SeatIndex, order.From, order.To); err != nil {
+			defect(CheckOverlap, "order %s: %v", order.Number, err)
+		}
+	}
+}
+
+// verifyMap holds the ledger's seat map of a class against the one the tickets make, seat by seat and leg by leg, and
+// its free seats against the coaches.
+func verifyMap(run *rail.Run, class rail.SeatClass, sold []byte, tickets *seatmap.Map, report *Report) {
+	legs, seats := run.Train.Legs(), run.Train.Formation.Seats(class)
+	stored := seatmap.New(legs, len(seats))
+	if sold != nil {
+		var err error
+		if stored, err = seatmap.Decode(legs, len(seats), sold); err != nil {
+			report.add(Defect{Check: CheckMap, Run: run.ID, Message: fmt.Sprintf("the map of %s cannot be read: %v", class, err)})
+			return
+		}
+	}
+	for seat, ref := range seats {
+		for leg := range legs {
+			inMap, inTickets := !stored.IsFree(seat, leg, leg+1), !tickets.IsFree(seat, leg, leg+1)
+			if inMap == inTickets {
+				continue
+			}
+			message := fmt.Sprintf("leg %d is sold in the map, and no live ticket has it", leg+1)
+			if inTickets {
+				message = fmt.Sprintf("leg %d is free in the map, and a live ticket has it", leg+1)
+			}
+			report.add(Defect{Check: CheckMap, Run: run.ID, Coach: ref.Coach.Number, Seat: ref.Seat.Label, Message: message})
+		}
+	}
+	for leg := range legs {
+		sold := 0
+		for seat := range seats {
+			if !tickets.IsFree(seat, leg, leg+1) {
+				sold++
+			}
+		}
+		if free := stored.Remaining(leg, leg+1); sold+free != len(seats) {
+			report.add(Defect{Check: CheckCapacity, Run: run.ID, Message: fmt.Sprintf(
+				"%s on leg %d: %d sold by the tickets and %d free by the map are not %d seats", class, leg+1, sold, free, len(seats))})
+		}
+	}
+}
+
+// verifyRedis compares a page of runs with Redis, each at one version. A sale in flight is never accused: while Redis
+// and the ledger are at different versions, both are read again, and only what has not come together after settleTime
+// is a defect: Redis either has not moved at all, or is still not what the ledger says.
+func (a *Auditor) verifyRedis(ctx context.Context, after rail.RunID, lefts []*rail.Availability, report *Report) error {
+	limit := len(lefts)
+	deadline := time.Now().Add(settleTime)
+	first := map[rail.RunID]int64{}
+	for {
+		stored, err := a.Cache.Stored(ctx, lefts)
+		if err != nil {
+			return err
+		}
+		var open []*rail.Availability
+		for i, left := range lefts {
+			seen := stored[i]
+			switch {
+			case seen != nil && seen.Version == left.Version:
+				if !equal(seen, left) {
+					report.add(Defect{Check: CheckRedis, Run: left.RunID, Message: fmt.Sprintf("at version %d Redis has other counts than the tickets", left.Version)})
+				}
+				continue
+			case time.Now().Before(deadline):
+				if _, ok := first[left.RunID]; !ok {
+					first[left.RunID] = versionOf(seen)
+				}
+				open = append(open, left)
+			case versionOf(seen) != first[left.RunID]:
+				// It moves: the run is being sold, and its versions are compared by somebody who comes at a quieter time.
+			case seen == nil:
+				report.add(Defect{Check: CheckRedis, Run: left.RunID, Message: "Redis does not have the run"})
+			default:
+				report.add(Defect{Check: CheckRedis, Run: left.RunID, Message: fmt.Sprintf("Redis stays at version %d, the ledger is at %d", seen.Version, left.Version)})
+			}
+		}
+		if len(open) == 0 {
+			return nil
+		}
+		if err := pause(ctx, settlePoll); err != nil {
+			return err
+		}
+		if lefts, err = a.readAgain(ctx, after, limit, open); err != nil {
+			return err
+		}
+	}
+}
+
+// versionOf is an entry's version, 0 where there is none.
+func versionOf(left *rail.Availability) int64 {
+	if left == nil {
+		return 0
+	}
+	return left.Version
+}
+
+// readAgain recomputes some runs of a page from their tickets as they are now. Their books were checked already; what is
+// wrong with them is not said twice.
+func (a *Auditor) readAgain(ctx context.Context, after rail.RunID, limit int, open []*rail.Availability) ([]*rail.Availability, error) {
+	wanted := map[rail.RunID]bool{}
+	for _, left := range open {
+		wanted[left.RunID] = true
+	}
+	page, err := a.Ledger.Books(ctx, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	var lefts []*rail.Availability
+	for _, books := range page {
+		if wanted[books.Run.ID] {
+			lefts = append(lefts, verifyBooks(books, &Report{}))
+		}
+	}
+	return lefts, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
