@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"log/slog"
 )
@@ -27,25 +27,25 @@ func (c serveCommand) Run(ctx context.Context, settings *Settings, log *slog.Log
 		return server.Run(ctx)
 	}
 	server.prepare("the sample timetable is being put on sale")
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	demo := make(chan error, 1)
 	go func() {
 		err := server.publishDemo(ctx)
 		if err == nil {
 			err = server.tellDemo(ctx, out)
 		}
-		if err != nil && ctx.Err() == nil {
-			stop(fmt.Errorf("the demonstration cannot be set up: %w", err))
+		if errors.Is(err, context.Canceled) {
+			err = nil
+		}
+		if err != nil {
+			stop()
 		}
 		demo <- err
 	}()
 	err = server.Run(ctx)
-	<-demo
-	if cause := context.Cause(ctx); cause != context.Canceled {
-		return cause
-	}
-	return err
+	stop()
+	return errors.Join(<-demo, err)
 }
 
 // prepare makes the server unready with a reason; "" makes it ready again, as far as its checks say.

@@ -43,11 +43,11 @@ func ledgerOptions(s *Settings) ledger.Options {
 
 // openStores opens the adapters. owner is the server that starts the in-process Redis; every other command uses that of
 // the server that runs.
-func openStores(ctx context.Context, s *Settings, owner bool) (opened *stores, err error) {
+func openStores(ctx context.Context, s *Settings, owner bool) (_ *stores, err error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
-	opened = &stores{}
+	opened := &stores{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, opened.Close())

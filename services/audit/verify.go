@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -93,13 +94,20 @@ func verifyBooks(books *rail.Books, report *Report) *rail.Availability {
 	run := books.Run
 	train := run.Train
 	tickets := map[rail.SeatClass]*seatmap.Map{}
+	// sold counts the tickets of a class on each leg, whatever seat they name.
+	sold := map[rail.SeatClass][]int{}
 	for _, class := range train.Formation.Classes {
 		tickets[class] = seatmap.New(train.Legs(), len(train.Formation.Seats(class)))
+		sold[class] = make([]int, train.Legs())
 	}
 	for _, order := range books.Live {
 		for i := range order.Tickets {
+			ticket := &order.Tickets[i]
 			report.Tickets++
-			verifyTicket(run, order, &order.Tickets[i], tickets, report)
+			verifyTicket(run, order, ticket, tickets, report)
+			for leg := max(order.From, 0); leg < min(order.To, len(sold[ticket.SeatClass])); leg++ {
+				sold[ticket.SeatClass][leg]++
+			}
 		}
 	}
 	left := &rail.Availability{
@@ -107,7 +115,7 @@ func verifyBooks(books *rail.Books, report *Report) *rail.Availability {
 		Counts: make([]uint16, rail.Pairs(len(train.Calls))*len(train.Formation.Classes)),
 	}
 	for i, class := range train.Formation.Classes {
-		verifyMap(run, class, books.Maps[class], tickets[class], report)
+		verifyMap(run, class, books.Maps[class], tickets[class], sold[class], report)
 		tickets[class].Counts(left.Counts, len(train.Formation.Classes), i)
 	}
 	return left
@@ -138,20 +146,33 @@ func verifyTicket(run *rail.Run, order *rail.Order, ticket *rail.Ticket, tickets
 	}
 }
 
-// verifyMap holds the ledger's seat map of a class against the one the tickets make, seat by seat and leg by leg, and
-// its free seats against the coaches.
-func verifyMap(run *rail.Run, class rail.SeatClass, sold []byte, tickets *seatmap.Map, report *Report) {
+// verifyMap holds the ledger's seat map of a class against the one the tickets make, and its free seats together with
+// the tickets against the coaches.
+func verifyMap(run *rail.Run, class rail.SeatClass, bits []byte, tickets *seatmap.Map, sold []int, report *Report) {
 	legs, seats := run.Train.Legs(), run.Train.Formation.Seats(class)
 	stored := seatmap.New(legs, len(seats))
-	if sold != nil {
+	if bits != nil {
 		var err error
-		if stored, err = seatmap.Decode(legs, len(seats), sold); err != nil {
+		if stored, err = seatmap.Decode(legs, len(seats), bits); err != nil {
 			report.add(Defect{Check: CheckMap, Run: run.ID, Message: fmt.Sprintf("the map of %s cannot be read: %v", class, err)})
 			return
 		}
 	}
+	if !bytes.Equal(stored.Encode(), tickets.Encode()) {
+		compareMaps(run, seats, stored, tickets, report)
+	}
+	for leg := range legs {
+		if free := stored.Remaining(leg, leg+1); sold[leg]+free != len(seats) {
+			report.add(Defect{Check: CheckCapacity, Run: run.ID, Message: fmt.Sprintf(
+				"%s on leg %d: %d sold by the tickets and %d free by the map are not %d seats", class, leg+1, sold[leg], free, len(seats))})
+		}
+	}
+}
+
+// compareMaps names every seat and leg on which two maps are not equal.
+func compareMaps(run *rail.Run, seats []rail.SeatRef, stored, tickets *seatmap.Map, report *Report) {
 	for seat, ref := range seats {
-		for leg := range legs {
+		for leg := range run.Train.Legs() {
 			inMap, inTickets := !stored.IsFree(seat, leg, leg+1), !tickets.IsFree(seat, leg, leg+1)
 			if inMap == inTickets {
 				continue
@@ -161,18 +182,6 @@ func verifyMap(run *rail.Run, class rail.SeatClass, sold []byte, tickets *seatma
 				message = fmt.Sprintf("leg %d is free in the map, and a live ticket has it", leg+1)
 			}
 			report.add(Defect{Check: CheckMap, Run: run.ID, Coach: ref.Coach.Number, Seat: ref.Seat.Label, Message: message})
-		}
-	}
-	for leg := range legs {
-		sold := 0
-		for seat := range seats {
-			if !tickets.IsFree(seat, leg, leg+1) {
-				sold++
-			}
-		}
-		if free := stored.Remaining(leg, leg+1); sold+free != len(seats) {
-			report.add(Defect{Check: CheckCapacity, Run: run.ID, Message: fmt.Sprintf(
-				"%s on leg %d: %d sold by the tickets and %d free by the map are not %d seats", class, leg+1, sold, free, len(seats))})
 		}
 	}
 }
