@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -13,13 +14,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"interlock/cmd/lab/servers/serverstest"
 	"interlock/services/rail"
 	"interlock/services/sale"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(serverstest.Main(m)) }
 
 // book is a ledger of one run in memory, with faults to be injected. The real ledgers are held against their own
 // conformance suite; this one is here to make the clerk's life hard.
