@@ -12,14 +12,11 @@ import (
 	"interlock/services/rail"
 )
 
-// demoDays is how many days the demonstration sells: a weekend away, and ready well within half a minute.
-const demoDays = 5
-
 // demoZone is where the sample's trains run: its "today" is theirs.
 const demoZone = "Asia/Shanghai"
 
 // publishDemo puts the sample timetable on sale from today on. Started again, it adds the days that are new.
-func (s *Server) publishDemo(ctx context.Context) error {
+func (s *Server) publishDemo(ctx context.Context, days int) error {
 	feed, err := sample.Feed(ctx)
 	if err != nil {
 		return err
@@ -33,12 +30,12 @@ func (s *Server) publishDemo(ctx context.Context) error {
 		return err
 	}
 	report, err := s.publisher.Import(ctx, publish.ImportRequest{
-		Feed: feed, Templates: templates, From: today, Days: demoDays, By: "demo",
+		Feed: feed, Templates: templates, From: today, Days: days, By: "demo",
 	})
 	if err != nil {
 		return err
 	}
-	s.log.Info("the sample timetable is on sale", "from", today, "days", demoDays, "stations", report.Stations,
+	s.log.Info("the sample timetable is on sale", "from", today, "days", days, "stations", report.Stations,
 		"trains", report.Trains, "runs", report.Runs, "created", report.Created)
 	s.prepare("")
 	return nil
@@ -81,7 +78,7 @@ Watch the seats of the same run go (leave it running and buy in another window):
 `))
 
 // tellDemo prints what to open and what to try.
-func (s *Server) tellDemo(ctx context.Context, out io.Writer) error {
+func (s *Server) tellDemo(ctx context.Context, days int, out io.Writer) error {
 	if err := s.awaitReady(ctx); err != nil {
 		return err
 	}
@@ -103,6 +100,6 @@ func (s *Server) tellDemo(ctx context.Context, out io.Writer) error {
 	_, runs := s.timetable.Size()
 	return demoText.Execute(out, map[string]any{
 		"URL": s.URL(), "Admin": admin, "Passenger": passenger, "Today": today, "Tomorrow": today.AddDays(1),
-		"Trains": fmt.Sprint(runs / demoDays), "Durability": s.durability(),
+		"Trains": fmt.Sprint(runs / days), "Durability": s.durability(),
 	})
 }

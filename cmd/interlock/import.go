@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -21,15 +19,16 @@ import (
 )
 
 type importCommand struct {
-	Feed      string `arg:"" help:"The feed: a zip, or the folder it was unpacked into." placeholder:"FEED.zip"`
-	From      string `required:"" help:"The first service date." placeholder:"DATE"`
-	Days      int    `required:"" help:"How many service dates." placeholder:"N"`
-	SaleOpens string `default:"now" help:"When the sale opens: now, a time such as 2019-10-01T08:00:00+08:00, or N-days-before."`
-	Templates string `help:"Coaches and fares by kind of train; those of the sample timetable where not given." placeholder:"FILE"`
+	Feed      string  `arg:"" help:"The feed: a zip, or the folder it was unpacked into." placeholder:"FEED.zip"`
+	From      string  `required:"" help:"The first service date." placeholder:"DATE"`
+	Days      int     `required:"" help:"How many service dates." placeholder:"N"`
+	SaleOpens string  `default:"now" help:"When the sale opens: now, a time such as 2019-10-01T08:00:00+08:00, or N-days-before."`
+	Unit      float64 `help:"How many metres a unit of the feed's shape_dist_traveled has; found out where not given." placeholder:"METRES"`
+	Templates string  `help:"Coaches and fares by kind of train; those of the sample timetable where not given." placeholder:"FILE"`
 }
 
 // Run reads the feed whole before anything of it is published.
-func (c importCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
+func (c importCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer, errs errorStream) error {
 	request, err := c.read(ctx)
 	if err != nil {
 		return err
@@ -50,7 +49,7 @@ func (c importCommand) Run(ctx context.Context, settings *Settings, log *slog.Lo
 		publisher.Availability = opened.cache
 	}
 	begun := time.Now()
-	request.Progress = progress(os.Stderr)
+	request.Progress = progress(errs)
 	report, err := publisher.Import(ctx, request)
 	if err := errors.Join(err, opened.Close()); err != nil {
 		return err
@@ -68,15 +67,15 @@ func (c importCommand) read(ctx context.Context) (publish.ImportRequest, error) 
 	request := publish.ImportRequest{Days: c.Days, By: "import"}
 	var err error
 	if request.From, err = rail.ParseDate(c.From); err != nil {
-		return request, fmt.Errorf("--from: %w", err)
+		return request, rail.Refuse(rail.Invalid, "--from: %v", err)
 	}
-	if request.SaleOpens, err = parseSaleOpens(c.SaleOpens); err != nil {
+	if request.SaleOpens, err = publish.ParseSaleOpens(c.SaleOpens); err != nil {
 		return request, err
 	}
 	if request.Templates, err = c.readTemplates(); err != nil {
 		return request, err
 	}
-	request.Feed, err = gtfs.ReadFile(ctx, c.Feed, gtfs.Options{})
+	request.Feed, err = gtfs.ReadFile(ctx, c.Feed, gtfs.Options{MetresPerUnit: c.Unit})
 	return request, err
 }
 
@@ -91,37 +90,13 @@ func (c importCommand) readTemplates() (*publish.Templates, error) {
 	return publish.ParseTemplates(c.Templates, b)
 }
 
-const daysBefore = "-days-before"
-
-func parseSaleOpens(s string) (publish.SaleOpens, error) {
-	if s == "now" {
-		return publish.SaleOpens{}, nil
-	}
-	if number, ok := strings.CutSuffix(s, daysBefore); ok {
-		if days, err := strconv.Atoi(number); err == nil && days >= 0 {
-			return publish.SaleOpens{DaysBefore: &days}, nil
-		}
-	}
-	if at, err := time.Parse(time.RFC3339, s); err == nil {
-		return publish.SaleOpens{At: at}, nil
-	}
-	return publish.SaleOpens{}, fmt.Errorf("--sale-opens: %q is neither now, nor a time such as 2019-10-01T08:00:00+08:00, nor 15%s", s, daysBefore)
-}
-
 // progressLine is how often a line is written where there is no terminal.
 const progressLine = 5 * time.Second
 
 // progress draws a bar on a terminal, and writes plain lines elsewhere.
-func progress(to *os.File) func(done, total int) {
-	if isatty.IsTerminal(to.Fd()) {
-		var bar *progressbar.ProgressBar
-		return func(done, total int) {
-			if bar == nil {
-				bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(to), progressbar.OptionSetDescription("runs"),
-					progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionOnCompletion(func() { fmt.Fprintln(to) }))
-			}
-			_ = bar.Set(done)
-		}
+func progress(to errorStream) func(done, total int) {
+	if f, ok := to.Writer.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
+		return progressBar(f)
 	}
 	var told time.Time
 	return func(done, total int) {
@@ -129,6 +104,17 @@ func progress(to *os.File) func(done, total int) {
 			told = time.Now()
 			fmt.Fprintf(to, "%d of %d runs\n", done, total)
 		}
+	}
+}
+
+func progressBar(terminal *os.File) func(done, total int) {
+	var bar *progressbar.ProgressBar
+	return func(done, total int) {
+		if bar == nil {
+			bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(terminal), progressbar.OptionSetDescription("runs"),
+				progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionOnCompletion(func() { fmt.Fprintln(terminal) }))
+		}
+		_ = bar.Set(done)
 	}
 }
 

@@ -19,6 +19,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	kongyaml "github.com/alecthomas/kong-yaml"
+
+	"interlock/services/rail"
 )
 
 // version is set by the linker to what the source was called.
@@ -45,6 +47,9 @@ const (
 	exitFound       = 1
 	exitCouldNotSee = 2
 )
+
+// errorStream is standard error, for commands that show how far they are.
+type errorStream struct{ io.Writer }
 
 // errFound says that a command looked, and found something wrong that it has already printed.
 var errFound = errors.New("something is wrong")
@@ -82,14 +87,35 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: cli.LogLevel}))
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.BindTo(stdout, (*io.Writer)(nil))
-	switch err := command.Run(&cli.Settings, log); {
+	command.Bind(errorStream{stderr})
+	err = command.Run(&cli.Settings, log)
+	switch {
+	case err == nil:
+		return 0
 	case errors.Is(err, errFound):
 		return exitFound
-	case err != nil:
-		fmt.Fprintln(stderr, "interlock:", err)
-		return exitCouldNotSee
+	case rail.CodeOf(err).IsRefusal():
+		// What was asked for was looked at and found wrong: a feed, a template, a date.
+		for _, refusal := range refusals(err) {
+			fmt.Fprintln(stderr, "interlock:", refusal.Message)
+		}
+		return exitFound
 	}
-	return 0
+	fmt.Fprintln(stderr, "interlock:", err)
+	return exitCouldNotSee
+}
+
+// refusals are all refusals in an error, one for each line to print.
+func refusals(err error) []*rail.Error {
+	var all rail.Errors
+	if errors.As(err, &all) {
+		return all
+	}
+	var one *rail.Error
+	if errors.As(err, &one) {
+		return []*rail.Error{one}
+	}
+	return nil
 }
 
 // commit is the revision the binary was built from, as far as the toolchain noted it.

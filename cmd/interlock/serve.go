@@ -8,7 +8,8 @@ import (
 )
 
 type serveCommand struct {
-	Demo bool `help:"Put the sample timetable on sale, from today on."`
+	Demo     bool `help:"Put the sample timetable on sale, from today on."`
+	DemoDays int  `default:"5" help:"How many days of it."`
 }
 
 // Run serves until it is told to stop.
@@ -31,9 +32,9 @@ func (c serveCommand) Run(ctx context.Context, settings *Settings, log *slog.Log
 	defer stop()
 	demo := make(chan error, 1)
 	go func() {
-		err := server.publishDemo(ctx)
+		err := server.publishDemo(ctx, c.DemoDays)
 		if err == nil {
-			err = server.tellDemo(ctx, out)
+			err = server.tellDemo(ctx, c.DemoDays, out)
 		}
 		if errors.Is(err, context.Canceled) {
 			err = nil

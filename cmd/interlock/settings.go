@@ -20,34 +20,34 @@ import (
 type Settings struct {
 	Config kong.ConfigFlag `yaml:"-" help:"A YAML file with settings, besides ./interlock.yaml." placeholder:"FILE"`
 
-	Listen         string   `yaml:"listen" default:"127.0.0.1:8080" help:"The address to serve on."`
-	AllowedOrigins []string `yaml:"allowed-origins" help:"Web origins that may use the API besides our own." placeholder:"ORIGIN"`
-	Data           string   `yaml:"data" default:"interlock-data" help:"The folder of the embedded default: database, development secrets, addresses." placeholder:"FOLDER"`
+	Listen         string   `name:"listen" yaml:"listen" default:"127.0.0.1:8080" help:"The address to serve on."`
+	AllowedOrigins []string `name:"allowed-origins" yaml:"allowed-origins" help:"Web origins that may use the API besides our own." placeholder:"ORIGIN"`
+	Data           string   `name:"data" yaml:"data" default:"interlock-data" help:"The folder of the embedded default: database, development secrets, addresses." placeholder:"FOLDER"`
 
-	MySQL        string            `yaml:"mysql" help:"The ledger's primary: a DSN such as user:password@tcp(db:3306)/interlock. Without it, the embedded default." placeholder:"DSN"`
-	MySQLReplica string            `yaml:"mysql-replica" help:"A replica to read lists from." placeholder:"DSN"`
-	Durability   ledger.Durability `yaml:"durability" default:"replicated" enum:"replicated,local" help:"With MySQL: refuse to sell while semi-synchronous replication is off (replicated), or trust one server and its disk (local)."`
+	MySQL        string            `name:"mysql" yaml:"mysql" help:"The ledger's primary: a DSN such as user:password@tcp(db:3306)/interlock. Without it, the embedded default." placeholder:"DSN"`
+	MySQLReplica string            `name:"mysql-replica" yaml:"mysql-replica" help:"A replica to read lists from." placeholder:"DSN"`
+	Durability   ledger.Durability `name:"durability" yaml:"durability" default:"replicated" enum:"replicated,local" help:"With MySQL: refuse to sell while semi-synchronous replication is off (replicated), or trust one server and its disk (local)."`
 
-	Redis           []string `yaml:"redis" help:"The cache: one address or URL, or several of a cluster or of sentinels." placeholder:"ADDRESS"`
-	RedisMasterName string   `yaml:"redis-master-name" help:"The master's name, where the cache's addresses are sentinels." placeholder:"NAME"`
-	RedisCluster    bool     `yaml:"redis-cluster" help:"The cache is a Redis Cluster."`
-	RedisUsername   string   `yaml:"redis-username" help:"The cache's user." placeholder:"NAME"`
-	RedisPassword   string   `yaml:"redis-password" help:"The cache's password." placeholder:"SECRET"`
-	LockRedis       []string `yaml:"lock-redis" help:"The lock's nodes: 3 or 5 independent Redis masters." placeholder:"ADDRESS"`
+	Redis           []string `name:"redis" yaml:"redis" help:"The cache: one address or URL, or several of a cluster or of sentinels." placeholder:"ADDRESS"`
+	RedisMasterName string   `name:"redis-master-name" yaml:"redis-master-name" help:"The master's name, where the cache's addresses are sentinels." placeholder:"NAME"`
+	RedisCluster    bool     `name:"redis-cluster" yaml:"redis-cluster" help:"The cache is a Redis Cluster."`
+	RedisUsername   string   `name:"redis-username" yaml:"redis-username" help:"The cache's user." placeholder:"NAME"`
+	RedisPassword   string   `name:"redis-password" yaml:"redis-password" help:"The cache's password." placeholder:"SECRET"`
+	LockRedis       []string `name:"lock-redis" yaml:"lock-redis" help:"The lock's nodes: 3 or 5 independent Redis masters." placeholder:"ADDRESS"`
 
-	Hold             time.Duration `yaml:"hold" default:"15m" help:"How long an order may stay unpaid."`
-	SaleClosesBefore time.Duration `yaml:"sale-closes-before" default:"5m" help:"How long before a departure selling from there ends; for runs published from now on."`
-	MaxOpenHolds     int           `yaml:"max-open-holds" default:"0" help:"How many unpaid orders a buyer may have; 0 is any number."`
-	Payments         string        `yaml:"payments" default:"" enum:",none,sandbox" help:"The payment provider: sandbox (takes no money) or none. The embedded default has the sandbox."`
+	Hold             time.Duration `name:"hold" yaml:"hold" default:"15m" help:"How long an order may stay unpaid."`
+	SaleClosesBefore time.Duration `name:"sale-closes-before" yaml:"sale-closes-before" default:"5m" help:"How long before a departure selling from there ends; for runs published from now on."`
+	MaxOpenHolds     int           `name:"max-open-holds" yaml:"max-open-holds" default:"0" help:"How many unpaid orders a buyer may have; 0 is any number."`
+	Payments         string        `name:"payments" yaml:"payments" default:"" enum:",none,sandbox" help:"The payment provider: sandbox (takes no money) or none. The embedded default has the sandbox."`
 
-	OIDCIssuer   string `yaml:"oidc-issuer" help:"Take the tokens of this OpenID Connect issuer, and refuse development tokens." placeholder:"URL"`
-	OIDCAudience string `yaml:"oidc-audience" help:"The audience a token must name." placeholder:"NAME"`
-	OIDCKeys     string `yaml:"oidc-keys" help:"Where the issuer's keys are, if it does not say." placeholder:"URL"`
-	TokenSecret  string `yaml:"token-secret" help:"The secret of development tokens, at least 32 characters; the data folder's own where not given." placeholder:"SECRET"`
-	RolesClaim   string `yaml:"roles-claim" default:"roles" help:"The claim that has a token's roles; dots go into objects." placeholder:"NAME"`
-	DocumentKey  string `yaml:"document-key" help:"The key of the digests of document numbers, the same on all servers; at least 32 characters. Needed with MySQL." placeholder:"SECRET"`
+	OIDCIssuer   string `name:"oidc-issuer" yaml:"oidc-issuer" help:"Take the tokens of this OpenID Connect issuer, and refuse development tokens." placeholder:"URL"`
+	OIDCAudience string `name:"oidc-audience" yaml:"oidc-audience" help:"The audience a token must name." placeholder:"NAME"`
+	OIDCKeys     string `name:"oidc-keys" yaml:"oidc-keys" help:"Where the issuer's keys are, if it does not say." placeholder:"URL"`
+	TokenSecret  string `name:"token-secret" yaml:"token-secret" help:"The secret of development tokens, at least 32 characters; the data folder's own where not given." placeholder:"SECRET"`
+	RolesClaim   string `name:"roles-claim" yaml:"roles-claim" default:"roles" help:"The claim that has a token's roles; dots go into objects." placeholder:"NAME"`
+	DocumentKey  string `name:"document-key" yaml:"document-key" help:"The key of the digests of document numbers, the same on all servers; at least 32 characters. Needed with MySQL." placeholder:"SECRET"`
 
-	LogLevel slog.Level `yaml:"log-level" default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
+	LogLevel slog.Level `name:"log-level" yaml:"log-level" default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
 }
 
 // minDocumentKey is as much as the digest it keys can use.

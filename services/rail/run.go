@@ -18,7 +18,8 @@ const maxRunID = 160
 // NewRunID makes the id of a train's run. Numbers are percent-encoded; one too long for an id is cut and closed with
 // a digest of the whole.
 func NewRunID(number string, date Date) RunID {
-	encoded := strings.ReplaceAll(url.PathEscape(number), "@", "%40")
+	// Of what PathEscape lets through, "@" ends the number here and "~" comes before a digest.
+	encoded := strings.NewReplacer("@", "%40", "~", "%7E").Replace(url.PathEscape(number))
 	const room = maxRunID - len("@2019-10-12")
 	if len(encoded) > room {
 		sum := sha256.Sum256([]byte(number))

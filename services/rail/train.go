@@ -3,6 +3,7 @@ package rail
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -92,7 +93,7 @@ func (t *Train) Aliases() []string {
 	if !strings.Contains(t.Number, "/") {
 		return nil
 	}
-	return strings.Split(t.Number, "/")
+	return slices.DeleteFunc(strings.Split(t.Number, "/"), func(number string) bool { return number == "" })
 }
 
 // Price is what a seat of a class costs from call i to call j; false where the fares do not say, or the fare is for
@@ -112,8 +113,12 @@ func (t *Train) Price(class SeatClass, i, j int) (Money, bool) {
 }
 
 // Pair finds the calls to board and alight at between two stations: of those that can, the last boarding that still
-// reaches to, and from there the first alighting. It matters where a train calls at a station twice.
+// reaches to, and from there the first alighting. It matters where a train calls at a station twice. Nobody goes from a
+// station to itself, not even on a train that comes back to it.
 func (t *Train) Pair(from, to StationCode) (i, j int, ok bool) {
+	if from == to {
+		return 0, 0, false
+	}
 	next := -1
 	for at := len(t.Calls) - 1; at >= 0; at-- {
 		call := &t.Calls[at]
@@ -159,6 +164,8 @@ func (t *Train) validateCalls(at []string) Errors {
 		errs.Add(Invalid, at, "a train calls at 2 to %d stations, not %d", MaxCalls, len(t.Calls))
 		return errs
 	}
+	// Calls without a distance may lie between two that have one.
+	farthest := NoDistance
 	for i := range t.Calls {
 		call, path := &t.Calls[i], under(at, Index(i))
 		if !call.Station.Valid() {
@@ -179,12 +186,14 @@ func (t *Train) validateCalls(at []string) Errors {
 		case i > 0 && arrival < t.Calls[i-1].DepartureSeconds:
 			errs.Add(Invalid, under(path, "arrival"), "the train arrives at call %d before it left call %d", i+1, i)
 		}
-		if call.Metres != NoDistance && (call.Metres < 0 || call.Metres > maxMetres) {
+		switch {
+		case call.Metres == NoDistance:
+		case call.Metres < 0 || call.Metres > maxMetres:
 			errs.Add(Invalid, under(path, "distanceKm"), "a distance is between 0 and %d km", maxMetres/1_000)
-		}
-		if i > 0 && call.Metres != NoDistance && call.Metres < t.Calls[i-1].Metres {
+		case call.Metres < farthest:
 			errs.Add(Invalid, under(path, "distanceKm"), "the distance goes down at call %d", i+1)
 		}
+		farthest = max(farthest, call.Metres)
 	}
 	return errs
 }
@@ -226,6 +235,9 @@ func DecodeTrain(id string, document []byte, formation *Formation) (*Train, erro
 	var d trainDocument
 	if err := json.Unmarshal(document, &d); err != nil {
 		return nil, fmt.Errorf("train %s: %w", id, err)
+	}
+	if d.Fares == nil {
+		return nil, fmt.Errorf("train %s: its document has no fares", id)
 	}
 	t := NewTrain(d.Number, d.Kind, d.TimeZone, d.Calls, formation, d.Fares)
 	if t.ID != id {

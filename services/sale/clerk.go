@@ -199,10 +199,7 @@ func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
 func (c *clerk) load(state *rail.BatchState) error {
 	train := state.Run.Train
 	if c.train != train {
-		c.train, c.layouts = train, map[rail.SeatClass]*seatmap.Layout{}
-		for _, class := range train.Formation.Classes {
-			c.layouts[class] = seatmap.NewLayout(train.Formation, class)
-		}
+		c.train, c.layouts = train, c.office.layoutsOf(train.Formation)
 	}
 	if state.MapsUnchanged {
 		return nil
@@ -222,6 +219,20 @@ func (c *clerk) load(state *rail.BatchState) error {
 		c.maps[class] = m
 	}
 	return nil
+}
+
+// layoutsOf are the layouts of a formation's classes. They take most of a millisecond to make, and a railway has few
+// formations: they are made once and kept.
+func (o *Office) layoutsOf(f *rail.Formation) map[rail.SeatClass]*seatmap.Layout {
+	if known, ok := o.layouts.Load(f.ID); ok {
+		return known.(map[rail.SeatClass]*seatmap.Layout)
+	}
+	layouts := map[rail.SeatClass]*seatmap.Layout{}
+	for _, class := range f.Classes {
+		layouts[class] = seatmap.NewLayout(f, class)
+	}
+	o.layouts.Store(f.ID, layouts)
+	return layouts
 }
 
 // apply tells Redis what is left and which orders moved on, beside the buyers' answers.

@@ -80,6 +80,7 @@ type Office struct {
 	Options
 	settings Settings
 	counters counters
+	layouts  sync.Map // formation id → map[rail.SeatClass]*seatmap.Layout
 
 	// life ends with Close: no batch begins after it.
 	life   context.Context

@@ -18,8 +18,10 @@ const stopSeconds = 20
 
 // process is a running program that dies with its parent.
 type process struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed once the program has ended and was waited for
+	cmd      *exec.Cmd
+	done     chan struct{} // closed once the program has ended and was waited for
+	logPath  string
+	logStart int64 // where in the log this run begins
 }
 
 // startProcess starts cmd, with both its outputs appended to the file at logPath.
@@ -29,10 +31,14 @@ func startProcess(cmd *exec.Cmd, logPath string) (*process, error) {
 		return nil, err
 	}
 	defer log.Close() // the program has its own copy
+	info, err := log.Stat()
+	if err != nil {
+		return nil, err
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = attributes()
 
-	p := &process{cmd: cmd, done: make(chan struct{})}
+	p := &process{cmd: cmd, done: make(chan struct{}), logPath: logPath, logStart: info.Size()}
 	started := make(chan error)
 	go func() {
 		// The kernel ties "kill it when its parent dies" to the thread that started it, so that thread must live as
@@ -98,16 +104,16 @@ func (p *process) kill() error {
 // errPortTaken tells that somebody else has the port.
 var errPortTaken = errors.New("is taken")
 
-// startSeconds is how long a server may take until it answers. A MySQL that recovers after a kill on a busy machine takes
-// about ten.
-const startSeconds = 90
+// startSeconds is how long a server may take until it answers. A MySQL that starts on a machine ten times overloaded takes
+// about 50; one that fails says so by ending.
+const startSeconds = 180
 
 // pollMilliseconds is how often a starting server is asked. A Redis is there in some 10 ms, a MySQL in a second or two.
 const pollMilliseconds = 10
 
 // await polls ready until it returns nil. It gives up when the program ends, ctx does, or startSeconds are over, and kills
 // what it gave up on; then the error tells the end of the log.
-func (p *process) await(ctx context.Context, logPath string, ready func(context.Context) error) error {
+func (p *process) await(ctx context.Context, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startSeconds*time.Second)
 	defer cancel()
 	ticker := time.NewTicker(pollMilliseconds * time.Millisecond)
@@ -117,7 +123,7 @@ func (p *process) await(ctx context.Context, logPath string, ready func(context.
 	for {
 		select {
 		case <-p.done:
-			tail := logTail(logPath)
+			tail := p.logTail()
 			if strings.Contains(tail, "ddress already in use") {
 				return errPortTaken
 			}
@@ -128,7 +134,7 @@ func (p *process) await(ctx context.Context, logPath string, ready func(context.
 				return err
 			}
 			return fmt.Errorf("%s did not become ready (%w; at last: %w); the end of its log:\n%s",
-				p.cmd.Path, ctx.Err(), last, logTail(logPath))
+				p.cmd.Path, ctx.Err(), last, p.logTail())
 		case <-ticker.C:
 			err := ready(ctx)
 			if err == nil {
@@ -144,12 +150,13 @@ func (p *process) await(ctx context.Context, logPath string, ready func(context.
 // logTailBytes is enough for the last few dozen lines, among which servers name their trouble.
 const logTailBytes = 4096
 
-// logTail returns the end of the log, or why it cannot be had, for an error message.
-func logTail(path string) string {
-	log, err := os.ReadFile(path)
+// logTail returns the end of what this run has logged, or why it cannot be had, for an error message.
+func (p *process) logTail() string {
+	log, err := os.ReadFile(p.logPath)
 	if err != nil {
 		return err.Error()
 	}
+	log = log[min(p.logStart, int64(len(log))):]
 	if len(log) > logTailBytes {
 		log = log[len(log)-logTailBytes:]
 	}

@@ -22,6 +22,7 @@ func newData(flavor Flavor, b Binary, path string) error {
 		return fmt.Errorf("make a %s data folder: %w", flavor, err)
 	}
 	if err := os.CopyFS(path, os.DirFS(template)); err != nil {
+		_ = os.RemoveAll(path) // half a copy must not be taken for data
 		return fmt.Errorf("copy a %s data folder: %w", flavor, err)
 	}
 	// It holds the server's identity, which no two may share; a server without one makes its own.

@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+const (
+	mediaGraphQL = "application/graphql-response+json"
+	mediaJSON    = "application/json"
+)
+
+// refuse answers what was not executed. It takes any error; what is not ours is presented as INTERNAL.
+func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, status int, err error) {
+	presented := g.faults.present(r.Context(), err)
+	if wait, ok := presented.Extensions["retryAfterMs"].(int64); ok && status == http.StatusServiceUnavailable {
+		// Whole seconds, rounded up: who comes too early is refused again.
+		w.Header().Set("Retry-After", strconv.FormatInt((wait+999)/1000, 10))
+	}
+	answer(w, r, status, &graphql.Response{Errors: gqlerror.List{presented}})
+}
+
+// answer writes a whole response. An answer to what was executed has data, be it null; a refusal has none.
+func answer(w http.ResponseWriter, r *http.Request, status int, response *graphql.Response) {
+	body, err := encode(response)
+	if err != nil {
+		// Only an extension of our own could fail to encode.
+		panic(err)
+	}
+	contentType := mediaJSON
+	if accepts(r, mediaGraphQL) {
+		contentType = mediaGraphQL
+	}
+	header := w.Header()
+	header.Set("Content-Type", contentType+"; charset=utf-8")
+	header.Add("Vary", "Accept")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	// A writer that knows no deadlines is a test's.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	w.WriteHeader(status)
+	// The only error left is a client that went away, and there is nobody to tell.
+	_, _ = w.Write(body)
+}
+
+// encode is the response's JSON. The data is JSON already, and large: it is copied, where encoding/json would check and
+// compact it once more.
+func encode(response *graphql.Response) ([]byte, error) {
+	body := make([]byte, 0, len(response.Data)+256)
+	body = append(body, '{')
+	if len(response.Errors) > 0 {
+		errs, err := json.Marshal(response.Errors)
+		if err != nil {
+			return nil, err
+		}
+		body = append(append(body, `"errors":`...), errs...)
+	}
+	if response.Data != nil {
+		if len(body) > 1 {
+			body = append(body, ',')
+		}
+		body = append(append(body, `"data":`...), response.Data...)
+	}
+	if len(response.Extensions) > 0 {
+		extensions, err := json.Marshal(response.Extensions)
+		if err != nil {
+			return nil, err
+		}
+		if len(body) > 1 {
+			body = append(body, ',')
+		}
+		body = append(append(body, `"extensions":`...), extensions...)
+	}
+	return append(body, '}'), nil
+}

@@ -1,0 +1,182 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/errcode"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"interlock/services/rail"
+)
+
+const internalText = "something went wrong on the server; its log has it under this requestId"
+
+// The refusals of the gateway itself.
+var (
+	forbiddenOrigin = rail.Refuse(rail.Forbidden, "pages of this origin may not use the API; see --allowed-origins")
+	tooManyRequests = &rail.Error{Code: rail.Overloaded, Message: "too many requests at once", RetryAfter: overloadRetry}
+	tooManyStreams  = &rail.Error{Code: rail.Overloaded, Message: "too many streams are open", RetryAfter: overloadRetry}
+	tookTooLong     = &rail.Error{
+		Code: rail.Unavailable, Message: "the answer took too long; what a mutation asked for may have been done: ask again with the same idempotency key",
+		RetryAfter: overloadRetry,
+	}
+	wentAway = rail.Refuse(rail.Unavailable, "the request was given up")
+)
+
+// faults turns errors into what clients are told, and logs what they are not.
+type faults struct {
+	log     *slog.Logger
+	metrics *metrics
+	now     func() time.Time
+
+	mu     sync.Mutex
+	warned map[rail.Code]time.Time
+}
+
+// present is gqlgen's error presenter.
+func (f *faults) present(ctx context.Context, err error) *gqlerror.Error {
+	// gqlgen has wrapped the error to give it a path; its text there is the whole chain's, which is not for clients.
+	out := &gqlerror.Error{}
+	var wrapped *gqlerror.Error
+	if errors.As(err, &wrapped) {
+		out.Path, out.Locations = wrapped.Path, wrapped.Locations
+	}
+	var many rail.Errors
+	if errors.As(err, &many) && len(many) > 0 {
+		last := min(len(many), maxErrors) - 1
+		for _, each := range many[:last] {
+			graphql.AddError(ctx, each)
+		}
+		err = many[last]
+	}
+	var known *rail.Error
+	switch {
+	case errors.As(err, &known):
+		f.tell(ctx, out, known)
+	case wrapped != nil && codeOf(wrapped) != "":
+		out.Message, out.Extensions = wrapped.Message, wrapped.Extensions
+		if codeOf(wrapped) == errcode.ValidationFailed && isVariable(wrapped.Path) {
+			out.Extensions = map[string]any{"code": string(rail.BadUserInput)}
+		}
+	case errors.Is(err, context.DeadlineExceeded):
+		f.tell(ctx, out, tookTooLong)
+	case errors.Is(err, context.Canceled):
+		f.tell(ctx, out, wentAway)
+	case readsArguments(ctx):
+		// gqlgen's own scalars say what is wrong with a value in plain errors.
+		out.Message, out.Extensions = lastOf(err).Error(), map[string]any{"code": string(rail.BadUserInput)}
+	case wrapped != nil && wrapped.Err == nil && !graphql.HasOperationContext(ctx):
+		// gqlgen says so itself, before there is an operation: a message on a WebSocket that it cannot read.
+		out.Message, out.Extensions = wrapped.Message, map[string]any{"code": string(rail.BadUserInput)}
+	default:
+		f.tell(ctx, out, &rail.Error{Code: rail.Internal, Cause: err})
+	}
+	f.metrics.countError(codeOf(out))
+	return out
+}
+
+// tell fills in what a client is told of an error of ours, and logs its cause.
+func (f *faults) tell(ctx context.Context, out *gqlerror.Error, e *rail.Error) {
+	out.Message = e.Message
+	out.Extensions = map[string]any{"code": string(e.Code)}
+	if len(e.Path) > 0 {
+		out.Extensions["path"] = e.Path
+	}
+	if e.RetryAfter > 0 {
+		out.Extensions["retryAfterMs"] = e.RetryAfter.Milliseconds()
+	}
+	switch {
+	case e.Code == rail.Internal:
+		out.Message = internalText
+		out.Extensions["requestId"] = requestID(ctx)
+		if e.Cause != nil {
+			f.log.ErrorContext(ctx, "an operation failed", f.about(ctx, out, e)...)
+		}
+	case e.Cause != nil && e.Code != rail.Unauthenticated && f.mayWarn(e.Code):
+		f.log.WarnContext(ctx, "an operation was refused", f.about(ctx, out, e)...)
+	}
+}
+
+func (f *faults) about(ctx context.Context, out *gqlerror.Error, e *rail.Error) []any {
+	return []any{
+		"operation", operationName(ctx), "path", out.Path.String(), "code", string(e.Code), "request_id", requestID(ctx),
+		"error", e.Cause.Error(),
+	}
+}
+
+// mayWarn keeps warnings to one per interval and code.
+func (f *faults) mayWarn(code rail.Code) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	if last, ok := f.warned[code]; ok && now.Sub(last) < warnInterval {
+		return false
+	}
+	if f.warned == nil {
+		f.warned = map[rail.Code]time.Time{}
+	}
+	f.warned[code] = now
+	return true
+}
+
+// recovered is gqlgen's recover function, and that of all other requests: it logs the panic where its stack still is, and gives an error that says no
+// more.
+func (f *faults) recovered(ctx context.Context, cause any) error {
+	f.metrics.panics.Inc()
+	f.log.ErrorContext(ctx, "a request panicked", "operation", operationName(ctx), "request_id", requestID(ctx),
+		"panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+	return &rail.Error{Code: rail.Internal, Message: internalText}
+}
+
+// operationName is what a log line calls an operation: the client's name for it, else its kind.
+func operationName(ctx context.Context) string {
+	if !graphql.HasOperationContext(ctx) {
+		return ""
+	}
+	operation := graphql.GetOperationContext(ctx)
+	switch {
+	case operation.OperationName != "":
+		return operation.OperationName
+	case operation.Operation == nil:
+		return ""
+	case operation.Operation.Name != "":
+		return operation.Operation.Name
+	}
+	return string(operation.Operation.Operation)
+}
+
+func codeOf(e *gqlerror.Error) string {
+	code, _ := e.Extensions["code"].(string)
+	return code
+}
+
+// isVariable tells whether an error of GraphQL's validation points at the value of a variable.
+func isVariable(path ast.Path) bool {
+	return len(path) > 0 && path[0] == ast.PathName("variable")
+}
+
+// readsArguments tells whether the error arose while gqlgen read a field's arguments, before any resolver ran: then the
+// field has arguments, but none were read yet.
+func readsArguments(ctx context.Context) bool {
+	field := graphql.GetFieldContext(ctx)
+	return field != nil && field.Args == nil && field.Field.Field != nil && len(field.Field.Arguments) > 0
+}
+
+// lastOf is the error at the bottom of a chain, without what was put around it.
+func lastOf(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}

@@ -1,0 +1,167 @@
+// Package gateway is the door: HTTP in front of the GraphQL schema.
+//
+// It serves GraphQL at /graphql over POST, GET (queries only), WebSocket (graphql-transport-ws) and server-sent events,
+// the playground, the schema's text, health and metrics. It proves who asks once, at the door, and puts the viewer into
+// the context; it decides how large, deep, dear, long and many requests may be; it turns errors into codes. It never
+// knows what a train is, never decides what a viewer may do, and never lets the text of an error out that is not a
+// *rail.Error or GraphQL's own.
+//
+// Every refusal has a GraphQL error body with extensions.code. Status codes follow GraphQL over HTTP: 200 for what was
+// executed, whatever became of it (half an answer is an answer, and retries hang on extensions.code); 4xx or 503 for
+// what was not: 400 for a document or variables that make no sense, 401 for a token that proves nothing (none at all is
+// anonymous), 403 for a foreign origin, 405, 413, 415, and 503 with Retry-After for what is too much or cannot be said
+// just now. GET and POST have transports of our own where gqlgen's echo bodies, answer 200 to what they could not read,
+// and write to slow readers for ever; its executor and its WebSocket protocol are used as they are.
+//
+// A Gateway is immutable once made, but for counters and the set of open streams, and safe for concurrent use. Close
+// ends its streams; nothing of it runs when no request does.
+package gateway
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"interlock/services/identity"
+)
+
+// Version says what is running.
+type Version struct {
+	Version string
+	Commit  string
+	Go      string
+}
+
+// Options make a Gateway. Zero limits are the defaults of the same name.
+type Options struct {
+	Schema graphql.ExecutableSchema
+	// SchemaText is what /schema.graphql shows.
+	SchemaText string
+	// Identity checks tokens.
+	Identity identity.Verifier
+	// Playground serves /playground and all below; nil where there is none.
+	Playground http.Handler
+	// AllowedOrigins may use the API from a browser, besides our own origin: "https://tickets.example.com". "*" is any.
+	AllowedOrigins []string
+	// Checks decide whether the server is ready.
+	Checks []Check
+	// Durability is "replicated" or "local"; it is shown by /readyz and as a metric.
+	Durability string
+	// Registry takes the metrics and serves them; nil makes one.
+	Registry *prometheus.Registry
+	// Log gets what must not reach the client; nil is slog.Default.
+	Log     *slog.Logger
+	Version Version
+	// NewRequestID names requests that come without a name; nil makes UUIDs.
+	NewRequestID func() string
+
+	MaxBodyBytes           int64
+	DepthLimit             int
+	ComplexityLimit        int
+	TokenLimit             int
+	OperationTimeout       time.Duration
+	MaxInFlight            int
+	MaxStreams             int
+	MaxOperationsPerSocket int
+}
+
+// Gateway answers all HTTP requests of a server.
+type Gateway struct {
+	options Options
+	origins origins
+	log     *slog.Logger
+	metrics *metrics
+	checks  *checks
+	streams *streams
+	faults  *faults
+	flights flights
+	graphql *handler.Server
+	handler http.Handler
+}
+
+// New makes a Gateway, or says what is wrong with its options.
+func New(o Options) (*Gateway, error) {
+	if o.Schema == nil || o.Identity == nil {
+		return nil, errors.New("a gateway needs a schema and somebody who checks tokens")
+	}
+	allowed, err := parseOrigins(o.AllowedOrigins)
+	if err != nil {
+		return nil, err
+	}
+	setDefaults(&o)
+	g := &Gateway{options: o, origins: allowed, log: o.Log, flights: flights{limit: int64(o.MaxInFlight)}}
+	if g.metrics, err = newMetrics(o.Registry, o.Schema.Schema(), o.Version, o.Durability); err != nil {
+		return nil, err
+	}
+	g.streams = newStreams(o.MaxStreams, g.metrics)
+	g.checks = newChecks(o.Checks, o.Durability, o.Version, o.Log)
+	g.faults = &faults{log: o.Log, metrics: g.metrics, now: time.Now}
+	g.graphql = g.newExecutor()
+	g.handler = g.routes()
+	return g, nil
+}
+
+func setDefaults(o *Options) {
+	o.MaxBodyBytes = orDefault(o.MaxBodyBytes, DefaultMaxBodyBytes)
+	o.DepthLimit = orDefault(o.DepthLimit, DefaultDepthLimit)
+	o.ComplexityLimit = orDefault(o.ComplexityLimit, DefaultComplexityLimit)
+	o.TokenLimit = orDefault(o.TokenLimit, DefaultTokenLimit)
+	o.OperationTimeout = orDefault(o.OperationTimeout, DefaultOperationTimeout)
+	o.MaxInFlight = orDefault(o.MaxInFlight, DefaultMaxInFlight)
+	o.MaxStreams = orDefault(o.MaxStreams, DefaultMaxStreams)
+	o.MaxOperationsPerSocket = orDefault(o.MaxOperationsPerSocket, DefaultMaxOperationsPerSocket)
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.NewRequestID == nil {
+		o.NewRequestID = func() string { return uuid.Must(uuid.NewV7()).String() }
+	}
+}
+
+func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
+	if value <= 0 {
+		return otherwise
+	}
+	return value
+}
+
+// newExecutor puts GraphQL together: limits first, so that nothing is spent on what is refused.
+func (g *Gateway) newExecutor() *handler.Server {
+	cache := newDocuments()
+	server := handler.New(g.options.Schema)
+	server.SetQueryCache(cache)
+	server.SetParserTokenLimit(g.options.TokenLimit)
+	server.SetErrorPresenter(g.faults.present)
+	server.SetRecoverFunc(g.faults.recovered)
+	server.Use(&documentLimits{cache: cache, tokens: g.options.TokenLimit, depth: g.options.DepthLimit})
+	server.Use(extension.Introspection{})
+	server.Use(extension.FixedComplexityLimit(g.options.ComplexityLimit))
+	server.Use(&operations{timeout: g.options.OperationTimeout, metrics: g.metrics})
+	server.AddTransport(g.socketTransport())
+	server.AddTransport(eventTransport{g})
+	server.AddTransport(plainTransport{g})
+	return server
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+
+// Registry is where the metrics are.
+func (g *Gateway) Registry() *prometheus.Registry { return g.options.Registry }
+
+// Drain makes the server unready and ends every stream, WebSockets with 1001 (going away), so that clients go elsewhere.
+// It does not wait.
+func (g *Gateway) Drain() {
+	g.checks.drain()
+	g.streams.drain()
+}

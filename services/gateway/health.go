@@ -1,0 +1,135 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"golang.org/x/sync/singleflight"
+
+	"interlock/services/rail"
+)
+
+// Check is one thing that must be right before a server takes requests.
+type Check struct {
+	// Name is a word for a probe's reader: "ledger", "timetable".
+	Name string
+	// Ready says how it is, or why not. The text of a *rail.Error is shown to anybody, any other error's goes to the log.
+	Ready func(ctx context.Context) (message string, err error)
+}
+
+// checks answers /readyz.
+type checks struct {
+	list       []Check
+	durability string
+	version    Version
+	log        *slog.Logger
+	// one run of the checks serves all who ask meanwhile: /readyz is open to anybody.
+	one singleflight.Group
+
+	mu       sync.Mutex
+	draining bool
+	failing  map[string]bool
+}
+
+func newChecks(list []Check, durability string, version Version, log *slog.Logger) *checks {
+	return &checks{list: list, durability: durability, version: version, log: log, failing: map[string]bool{}}
+}
+
+// drain makes the server unready for good.
+func (c *checks) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
+}
+
+type readiness struct {
+	Ready      bool          `json:"ready"`
+	Durability string        `json:"durability,omitempty"`
+	Version    string        `json:"version,omitempty"`
+	Checks     []checkResult `json:"checks"`
+}
+
+type checkResult struct {
+	Name    string `json:"name"`
+	OK      bool   `json:"ok"`
+	Message string `json:"message,omitempty"`
+}
+
+// ServeHTTP implements http.Handler.
+func (c *checks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// The run belongs to all who wait for it, so it does not end with the one who happened to start it.
+	answer, _, _ := c.one.Do("", func() (any, error) { return c.run(context.WithoutCancel(r.Context())), nil })
+	now := answer.(readiness)
+	status := http.StatusOK
+	if !now.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	// The only error left is a client that went away.
+	_ = json.NewEncoder(w).Encode(now)
+}
+
+func (c *checks) run(ctx context.Context) readiness {
+	now := readiness{Ready: true, Durability: c.durability, Version: c.version.Version, Checks: make([]checkResult, len(c.list))}
+	var all sync.WaitGroup
+	for i, check := range c.list {
+		all.Go(func() { now.Checks[i] = c.ask(ctx, check) })
+	}
+	all.Wait()
+	c.mu.Lock()
+	if c.draining {
+		now.Checks = append(now.Checks, checkResult{Name: "draining", Message: "the server is going away"})
+	}
+	c.mu.Unlock()
+	for _, each := range now.Checks {
+		now.Ready = now.Ready && each.OK
+	}
+	return now
+}
+
+// ask runs one check. A change for the worse is logged once, and so is the recovery.
+func (c *checks) ask(ctx context.Context, check Check) checkResult {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	message, err := guarded(ctx, check)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was := c.failing[check.Name]
+	c.failing[check.Name] = err != nil
+	switch {
+	case err != nil && !was:
+		c.log.WarnContext(ctx, "not ready", "check", check.Name, "error", err)
+	case err == nil && was:
+		c.log.InfoContext(ctx, "ready again", "check", check.Name)
+	}
+	if err == nil {
+		return checkResult{check.Name, true, message}
+	}
+	var known *rail.Error
+	switch {
+	case errors.As(err, &known):
+		message = known.Message
+	case errors.Is(err, context.DeadlineExceeded):
+		message = fmt.Sprintf("no answer within %s", checkTimeout)
+	default:
+		message = "failed; the server's log says why"
+	}
+	return checkResult{check.Name, false, message}
+}
+
+// guarded keeps a check that panics from taking the server down.
+func guarded(ctx context.Context, check Check) (message string, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("the check panicked: %v", cause)
+		}
+	}()
+	return check.Ready(ctx)
+}

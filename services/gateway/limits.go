@@ -1,0 +1,72 @@
+package gateway
+
+import "time"
+
+// The limits of a gateway, each a default that Options may change.
+const (
+	// DefaultMaxBodyBytes is twice what publishing a train with 256 calls and 20 coaches takes.
+	DefaultMaxBodyBytes = 256 << 10
+	// DefaultDepthLimit is a few levels more than the deepest sensible question has: viewer, orders, edges, node, tickets,
+	// order, run, availability, classes, price, amount are 11.
+	DefaultDepthLimit = 15
+	// DefaultComplexityLimit admits a hundred offers with every scalar of their runs, calls (30 of them, with stations)
+	// and classes, about 50,000, twice.
+	DefaultComplexityLimit = 100_000
+	// DefaultTokenLimit is more than the largest mutation written without variables, and keeps parsing under 5 ms.
+	DefaultTokenLimit = 10_000
+	// DefaultOperationTimeout is longer than any honest answer takes; whoever still waits has given up.
+	DefaultOperationTimeout = 10 * time.Second
+	// DefaultMaxInFlight is the rush of ten thousand buyers, twice. An operation that waits costs some 20 KiB.
+	DefaultMaxInFlight = 20_000
+	// DefaultMaxStreams bounds WebSockets and event streams together, at about 40 KiB each: 2 GB.
+	DefaultMaxStreams = 50_000
+	// DefaultMaxOperationsPerSocket is what one WebSocket may have running: a phone shows a few screens, a board in a
+	// station a few dozen trains.
+	DefaultMaxOperationsPerSocket = 100
+)
+
+// The limits that are nobody's setting.
+const (
+	// maxSelections bounds the selections of one document. Holding fields against each other takes the square of it:
+	// 500 take 15 ms, 4,000 take a second. Introspection has about 100.
+	maxSelections = 500
+	// maxRepeats bounds how often one answer key is selected at one place: a fragment or two may share it, more is an
+	// attempt at the square above.
+	maxRepeats = 16
+	// maxExpanded bounds the selections once every fragment is put in place: 20 fragments that each name the next one
+	// twice are a million.
+	maxExpanded = 5_000
+	// maxErrors bounds the errors of one answer over HTTP; nobody reads on.
+	maxErrors = 20
+	// cachedDocuments and cachedDocumentBytes bound the cache of parsed documents: a parsed one takes some 30 times its
+	// text, so all of them stay under 64 MB. A front end has a few dozen, of about a kilobyte.
+	cachedDocuments     = 500
+	cachedDocumentBytes = 4 << 10
+	// bodyTimeout is for sending a whole body; a client that drips it holds a connection no longer than that.
+	bodyTimeout = 15 * time.Second
+	// writeTimeout is for taking an answer, or one event of a stream: whoever takes nothing for so long is gone, or
+	// would make us keep what it does not read.
+	writeTimeout = 15 * time.Second
+	// initTimeout is for the first message on a WebSocket.
+	initTimeout = 10 * time.Second
+	// keepAlive is how often an idle stream shows a sign of life: proxies commonly cut after 60 s, some after 30 s.
+	keepAlive = 20 * time.Second
+	// checkTimeout bounds one readiness check: probes commonly wait for 3 s or more.
+	checkTimeout = 2 * time.Second
+	// preflightAge is how long a browser may remember what it may ask; Chromium remembers no longer than 2 h.
+	preflightAge = 2 * time.Hour
+	// overloadRetry is what a refused client is told to wait: long enough for some thousand others to be served.
+	overloadRetry = time.Second
+	// warnInterval is the least time between two warnings of one kind: a database that is down fails every request.
+	warnInterval = time.Second
+)
+
+// The limits of the HTTP server.
+const (
+	// readHeaderTimeout ends clients that drip their headers (slow loris).
+	readHeaderTimeout = 5 * time.Second
+	// idleTimeout is longer than the 60 s load balancers commonly keep connections for, so that it is them who close.
+	idleTimeout = 2 * time.Minute
+	// maxHeaderBytes leaves room for a token of 16 KiB and for a question in the URL.
+	maxHeaderBytes = 32 << 10
+)

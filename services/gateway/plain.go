@@ -1,0 +1,62 @@
+package gateway
+
+import (
+	"net/http"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"interlock/services/rail"
+)
+
+// plainTransport is one question and one answer.
+type plainTransport struct{ g *Gateway }
+
+var _ graphql.Transport = plainTransport{}
+
+// Supports implements graphql.Transport: what is no stream comes here.
+func (t plainTransport) Supports(*http.Request) bool { return true }
+
+// Do implements graphql.Transport.
+func (t plainTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	ctx := r.Context()
+	params, err := t.g.question(w, r)
+	if err != nil {
+		t.g.refuseBody(w, r, err)
+		return
+	}
+	operation, errs := exec.CreateOperationContext(ctx, params)
+	if len(errs) > 0 {
+		answer(w, r, http.StatusBadRequest, exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs[:min(len(errs), maxErrors)]))
+		return
+	}
+	if operation.Operation.Operation == ast.Subscription {
+		t.g.refuse(w, r, http.StatusBadRequest,
+			rail.Refuse(rail.BadUserInput, "a subscription needs a WebSocket, or Accept: text/event-stream"))
+		return
+	}
+	if t.g.refuseMutationByGET(w, r, operation) {
+		return
+	}
+	responses, ctx := exec.DispatchOperation(ctx, operation)
+	response := responses(ctx)
+	if response == nil {
+		// The time was over before anything was executed.
+		t.g.refuse(w, r, http.StatusServiceUnavailable, tookTooLong)
+		return
+	}
+	if response.Data == nil {
+		response.Data = []byte("null")
+	}
+	answer(w, r, http.StatusOK, response)
+}
+
+// refuseMutationByGET keeps what browsers, caches and crawlers may fetch from changing anything.
+func (g *Gateway) refuseMutationByGET(w http.ResponseWriter, r *http.Request, operation *graphql.OperationContext) bool {
+	if r.Method != http.MethodGet || operation.Operation.Operation != ast.Mutation {
+		return false
+	}
+	w.Header().Set("Allow", "POST, OPTIONS")
+	g.refuse(w, r, http.StatusMethodNotAllowed, rail.Refuse(rail.BadUserInput, "a mutation is asked with POST; GET only reads"))
+	return true
+}

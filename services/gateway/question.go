@@ -1,0 +1,114 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"interlock/services/rail"
+)
+
+// question reads what is asked out of a GET's URL or a POST's body.
+func (g *Gateway) question(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error) {
+	start := graphql.Now()
+	var (
+		params *graphql.RawParams
+		err    error
+	)
+	if r.Method == http.MethodGet {
+		params, err = fromURL(r.URL.RawQuery)
+	} else {
+		params, err = g.fromBody(w, r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if params.Query == "" {
+		if _, hash := params.Extensions["persistedQuery"]; hash {
+			// Clients that know these send the whole query next.
+			return nil, errPersistedQuery
+		}
+		return nil, unreadable("there is no query")
+	}
+	params.Headers = r.Header
+	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
+	return params, nil
+}
+
+var errPersistedQuery = &gqlerror.Error{
+	Message: "PersistedQueryNotSupported", Extensions: map[string]any{"code": "PERSISTED_QUERY_NOT_SUPPORTED"},
+}
+
+func fromURL(rawQuery string) (*graphql.RawParams, error) {
+	values, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return nil, unreadable("the URL's query is not well-formed")
+	}
+	params := &graphql.RawParams{Query: values.Get("query"), OperationName: values.Get("operationName")}
+	for name, into := range map[string]*map[string]any{"variables": &params.Variables, "extensions": &params.Extensions} {
+		if text := values.Get(name); text != "" {
+			if err := decode([]byte(text), into); err != nil {
+				return nil, unreadable("%s is not a JSON object", name)
+			}
+		}
+	}
+	return params, nil
+}
+
+// fromBody reads a body that may be neither too long nor too slow.
+func (g *Gateway) fromBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error) {
+	limit := g.options.MaxBodyBytes
+	tooLong := &bodyError{http.StatusRequestEntityTooLarge, rail.Refuse(rail.BadUserInput, "the body is longer than %d bytes", limit)}
+	if r.ContentLength > limit {
+		return nil, tooLong
+	}
+	controller := http.NewResponseController(w)
+	// A writer that knows no deadlines is a test's.
+	_ = controller.SetReadDeadline(time.Now().Add(bodyTimeout))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, tooLong
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		w.Header().Set("Connection", "close")
+		return nil, &bodyError{http.StatusRequestTimeout, rail.Refuse(rail.BadUserInput, "the body did not come within %s", bodyTimeout)}
+	case err != nil:
+		return nil, unreadable("the body cannot be read")
+	}
+	_ = controller.SetReadDeadline(time.Time{})
+
+	if text := bytes.TrimLeft(body, " \t\r\n"); len(text) > 0 && text[0] == '[' {
+		return nil, unreadable("batches are not supported: send one operation per request")
+	}
+	params := &graphql.RawParams{}
+	if err := decode(body, params); err != nil {
+		return nil, unreadable("the body is not a JSON object with query, variables, operationName and extensions")
+	}
+	return params, nil
+}
+
+// decode reads one JSON value and nothing after it; numbers keep all their digits.
+func decode(text []byte, into any) error {
+	if trimmed := strings.TrimLeft(string(text[:min(len(text), 16)]), " \t\r\n"); !strings.HasPrefix(trimmed, "{") && trimmed != "null" {
+		return errors.New("not an object")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the object")
+	}
+	return nil
+}

@@ -1,0 +1,240 @@
+package gateway_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/gateway"
+	"interlock/services/rail"
+)
+
+// pipes is a network inside a test: what waits on it waits on the test's own clock.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.done) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
+
+func (p *pipes) dial(ctx context.Context) (net.Conn, error) {
+	here, there := net.Pipe()
+	select {
+	case p.conns <- there:
+		return here, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// inBubble runs a test against a server on a clock of its own.
+func inBubble(t *testing.T, test func(*testing.T, *world, *pipes), change ...func(*gateway.Options)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := prepare(t, change...)
+		w.tokens.Now = time.Now
+		network := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		w.host, w.url = "interlock.test", "http://interlock.test"
+		w.client = &http.Client{Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return network.dial(ctx) },
+		}}
+		w.serve(t, network)
+		test(t, w, network)
+	})
+}
+
+func TestServer_Limits(t *testing.T) {
+	server := prepare(t).server.HTTP()
+	require.Equal(t, gateway.ReadHeaderTimeout, server.ReadHeaderTimeout)
+	require.Positive(t, server.IdleTimeout)
+	require.Positive(t, server.MaxHeaderBytes)
+	require.Zero(t, server.WriteTimeout, "it would end streams")
+	require.Zero(t, server.ReadTimeout, "it would end streams")
+}
+
+func TestServer_SlowHeaders(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *world, network *pipes) {
+		conn, err := network.dial(t.Context())
+		require.NoError(t, err)
+		start := time.Now()
+		_, err = conn.Write([]byte("GET /livez HTTP/1.1\r\nHost: x\r\n"))
+		require.NoError(t, err)
+		_, err = io.ReadAll(conn)
+		require.NoError(t, err)
+		require.Equal(t, gateway.ReadHeaderTimeout, time.Since(start))
+	})
+}
+
+func TestServer_SlowBody(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *world, network *pipes) {
+		conn, err := network.dial(t.Context())
+		require.NoError(t, err)
+		start := time.Now()
+		_, err = conn.Write([]byte("POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"))
+		require.NoError(t, err)
+		text, err := io.ReadAll(conn)
+		require.NoError(t, err)
+		require.Equal(t, gateway.BodyTimeout, time.Since(start))
+		require.Contains(t, string(text), "408 Request Timeout")
+		require.Contains(t, string(text), "BAD_USER_INPUT")
+	})
+}
+
+func TestServer_SlowReader(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, network *pipes) {
+		conn, err := network.dial(t.Context())
+		require.NoError(t, err)
+		start := time.Now()
+		_, err = conn.Write([]byte("GET /graphql?query={blob(bytes:100000)} HTTP/1.1\r\nHost: x\r\n\r\n"))
+		require.NoError(t, err)
+		// It reads nothing. The server lets go of it, and is idle again.
+		require.Eventually(t, func() bool {
+			return strings.Contains(w.do(t, "GET", "/metrics", "").raw, "interlock_http_requests_in_flight 1\n")
+		}, time.Hour, time.Second)
+		require.InDelta(t, gateway.WriteTimeout, time.Since(start), float64(2*time.Second))
+		_ = conn.Close()
+	})
+}
+
+func TestSocket_InitTimeout(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
+		p, _, err := w.dial(t)
+		require.NoError(t, err)
+		start := time.Now()
+		p.wantClose(t, 4408)
+		require.Equal(t, gateway.InitTimeout, time.Since(start))
+	})
+}
+
+func TestSocket_IdleStaysOpen(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
+		p := w.call(t, nil)
+		p.send(t, "subscribe", "1", query(`subscription{ticks}`))
+		// The reader answers pings as it waits.
+		got := make(chan error, 1)
+		go func() {
+			m, err := p.read(t)
+			if err == nil && m.Type != "next" {
+				err = io.ErrUnexpectedEOF
+			}
+			got <- err
+		}()
+		select {
+		case err := <-got:
+			require.NoError(t, err, "nothing was said")
+		case <-time.After(10 * gateway.KeepAlive):
+		}
+		w.stub.ticks <- 1
+		require.NoError(t, <-got)
+	})
+}
+
+func TestSocket_DeafClientIsLetGo(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
+		p := w.call(t, nil)
+		start := time.Now()
+		p.send(t, "subscribe", "1", query(`subscription{flood}`))
+		// It never reads: the first event blocks, and must not for ever.
+		<-w.stub.ended
+		require.LessOrEqual(t, time.Since(start), gateway.WriteTimeout)
+	})
+}
+
+func TestSocket_SilentClientIsLetGo(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
+		p := w.call(t, nil)
+		start := time.Now()
+		p.send(t, "subscribe", "1", query(`subscription{ticks}`))
+		// Nothing is sent to it, and it answers no ping: it may be gone without a word.
+		<-w.stub.ended
+		require.LessOrEqual(t, time.Since(start), gateway.KeepAlive+gateway.WriteTimeout)
+	})
+}
+
+func TestSocket_EndsWithItsToken(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
+		token, err := w.tokens.Issue("alice", []rail.Role{rail.RolePassenger}, time.Minute)
+		require.NoError(t, err)
+		p := w.call(t, map[string]any{"authorization": "Bearer " + token})
+		p.send(t, "subscribe", "1", query(`subscription{ticks}`))
+		start := time.Now()
+		require.Equal(t, "UNAUTHENTICATED: the token has expired", p.wantClose(t, 4403))
+		require.LessOrEqual(t, time.Since(start), time.Minute)
+		<-w.stub.ended
+	})
+}
+
+func TestEvents_EndWithTheirToken(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
+		token, err := w.tokens.Issue("alice", []rail.Role{rail.RolePassenger}, time.Minute)
+		require.NoError(t, err)
+		_, body := w.events(t, "POST", "/graphql", `{"query":"subscription{ticks}"}`, "Authorization", "Bearer "+token)
+		start := time.Now()
+		rest, err := io.ReadAll(body)
+		require.NoError(t, err)
+		require.LessOrEqual(t, time.Since(start), time.Minute)
+		require.Greater(t, strings.Count(string(rest), ":\n\n"), 1, "an idle stream shows that it lives")
+		require.NotContains(t, string(rest), "complete")
+		<-w.stub.ended
+	})
+}
+
+func TestEvents_DeafClientIsLetGo(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, network *pipes) {
+		conn, err := network.dial(t.Context())
+		require.NoError(t, err)
+		start := time.Now()
+		_, err = conn.Write([]byte("GET /graphql?query=subscription{flood} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"))
+		require.NoError(t, err)
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		require.NoError(t, err)
+		require.Contains(t, line, "200 OK")
+		<-w.stub.ended
+		require.LessOrEqual(t, time.Since(start), gateway.WriteTimeout)
+		_ = conn.Close()
+	})
+}
+
+func TestShutdown_DeafSocketDoesNotHold(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
+		p := w.call(t, nil)
+		p.send(t, "subscribe", "1", query(`subscription{ticks}`))
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		start := time.Now()
+		require.NoError(t, w.server.Shutdown(ctx))
+		require.LessOrEqual(t, time.Since(start), 15*time.Second)
+	})
+}
+
+func TestWarnings_AreBounded(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
+		for range 50 {
+			w.post(t, `{fails(how:"overloaded")}`)
+		}
+		require.Equal(t, 1, strings.Count(w.log.String(), "hunter2"), "a rush does not fill the log")
+	})
+}

@@ -1,0 +1,44 @@
+package gtfs
+
+import (
+	"strings"
+
+	"interlock/services/rail"
+)
+
+// readAgencies finds the time zone of all times. GTFS wants every agency of a feed to have the same.
+func (r *reader) readAgencies() error {
+	t, err := r.open("agency.txt")
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	places, err := t.require("agency_timezone")
+	if err != nil {
+		return err
+	}
+	zone, id := places[0], t.column("agency_id")
+	r.agencies = map[string]bool{}
+	for {
+		ok, err := t.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		name := t.get(zone)
+		if _, err := rail.LoadZone(name); err != nil {
+			return t.refuse("agency_timezone %q is not an IANA time zone", name)
+		}
+		if r.feed.TimeZone != "" && r.feed.TimeZone != name {
+			return t.refuse("agency_timezone is %q here and %q before: all agencies of a feed share one", name, r.feed.TimeZone)
+		}
+		r.feed.TimeZone = strings.Clone(name)
+		r.agencies[strings.Clone(t.get(id))] = true
+	}
+	if r.feed.TimeZone == "" {
+		return refuse(t.name, 0, "the file has no agency")
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package gtfs
+
+import (
+	"archive/zip"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"interlock/services/rail"
+)
+
+// Bounds of an archive.
+const (
+	// maxEntries is far above the thirty-odd files GTFS knows, and keeps the search for a feed's folder short.
+	maxEntries = 10_000
+	// encrypted is the general purpose flag of an entry that needs a password.
+	encrypted = 0x1
+)
+
+// required are the files without which there is no timetable; of the two calendars one is enough.
+var required = []string{"agency.txt", "stops.txt", "routes.txt", "trips.txt", "stop_times.txt"}
+
+// ReadFile is ReadZip of a file, or Read of a folder. An error of opening it goes up unchanged: nobody looked at a feed
+// yet.
+func ReadFile(ctx context.Context, name string, options Options) (*Feed, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return Read(ctx, os.DirFS(name), options)
+	}
+	feed, err := ReadZip(ctx, file, info.Size(), options)
+	if errors.Is(err, errNotZip) {
+		return nil, refuse(filepath.Base(name), 0, "it is not a zip archive")
+	}
+	return feed, err
+}
+
+// errNotZip is what ReadZip answers for bytes that are no archive at all.
+var errNotZip = rail.Refuse(rail.Invalid, "the feed is not a zip archive")
+
+// ReadZip reads a feed from a zip archive. Its files may lie in one folder of it.
+func ReadZip(ctx context.Context, r io.ReaderAt, size int64, options Options) (*Feed, error) {
+	archive, err := zip.NewReader(r, size)
+	if err != nil {
+		return nil, errNotZip
+	}
+	if len(archive.File) > maxEntries {
+		return nil, rail.Refuse(rail.Invalid, "the archive has %d entries, more than %d", len(archive.File), maxEntries)
+	}
+	for _, file := range archive.File {
+		if file.Flags&encrypted != 0 {
+			return nil, refuse(file.Name, 0, "it is encrypted")
+		}
+	}
+	return Read(ctx, archive, options)
+}
+
+// locate finds the one folder the feed lies in: the root, or the only folder that has files of a feed.
+func locate(fsys fs.FS) (fs.FS, error) {
+	folders := map[string]bool{}
+	var names []string
+	entries := 0
+	err := fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entries++; entries > maxEntries {
+			return rail.Refuse(rail.Invalid, "the feed has more than %d files", maxEntries)
+		}
+		if entry.IsDir() {
+			// Archives made on a Mac carry a shadow of every file in this folder.
+			if entry.Name() == "__MACOSX" || (name != "." && strings.HasPrefix(entry.Name(), ".")) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		for _, file := range required {
+			if entry.Name() == file && !folders[path.Dir(name)] {
+				folders[path.Dir(name)] = true
+				names = append(names, path.Dir(name))
+			}
+		}
+		return nil
+	})
+	var refusal *rail.Error
+	if errors.As(err, &refusal) {
+		return nil, refusal
+	}
+	if err != nil {
+		return nil, &rail.Error{Code: rail.Invalid, Message: "the feed cannot be read: " + err.Error(), Cause: err}
+	}
+	folder := "."
+	switch {
+	case folders["."] || len(names) == 0:
+	case len(names) == 1:
+		folder = names[0]
+	default:
+		return nil, rail.Refuse(rail.Invalid, "the archive has more than one feed: in the folders %q and %q", names[0], names[1])
+	}
+	root, err := fs.Sub(fsys, folder)
+	if err != nil {
+		return nil, &rail.Error{Code: rail.Invalid, Message: "the feed cannot be read: " + err.Error(), Cause: err}
+	}
+	for _, file := range required {
+		if !exists(root, file) {
+			return nil, rail.Refuse(rail.Invalid, "the feed lacks %s", file)
+		}
+	}
+	if !exists(root, "calendar.txt") && !exists(root, "calendar_dates.txt") {
+		return nil, rail.Refuse(rail.Invalid, "the feed lacks calendar.txt and calendar_dates.txt")
+	}
+	return root, nil
+}
+
+// exists tells whether a file is there; one that is there and cannot be opened is found out by whoever opens it.
+func exists(fsys fs.FS, file string) bool {
+	info, err := fs.Stat(fsys, file)
+	return err == nil && !info.IsDir()
+}

@@ -1,0 +1,97 @@
+// Package gtfs reads a timetable in the General Transit Feed Specification (GTFS Schedule) into the words of rail:
+// stations, trips with their calls, and the dates they run on. It takes any valid feed of any railway.
+//
+// It never knows coaches, seats, fares or today's date, writes nothing, and guesses nothing silently: whatever it leaves
+// out or works out by itself that a reader might wonder about is in Feed.Notices. Files it has no use for (shapes,
+// pathways, transfers, levels, …) are not opened.
+//
+// Invariants: a feed comes back whole or not at all; a refusal is a *rail.Error (or rail.Errors) with code INVALID whose
+// message begins with the file and line it is about ("stop_times.txt:17: …"). Every trip that comes back has at least
+// two calls, at stations of the feed, with times that never go backwards. What it reads is bounded (see the limits), so
+// a hostile archive costs no more than a large honest one.
+//
+// Files are read row by row; of the large one, stop_times.txt, 40 bytes a row are kept. A Feed is never changed once
+// made and may be shared by many goroutines.
+package gtfs
+
+import (
+	"context"
+	"io/fs"
+
+	"interlock/services/rail"
+)
+
+// Options are what a feed cannot say by itself.
+type Options struct {
+	// MetresPerUnit is the length of one unit of shape_dist_traveled: GTFS leaves the unit to the feed. With 0 it is
+	// taken for a kilometre, unless the straight lines between the stops show that it is a metre, a mile or a foot.
+	MetresPerUnit float64
+}
+
+// Feed is what a GTFS feed says.
+type Feed struct {
+	// TimeZone is the agencies' time zone, in which the times of all trips count.
+	TimeZone string
+	// Stations are the stops and stations that have no parent, in the feed's order.
+	Stations []*rail.Station
+	// Trips are in the feed's order.
+	Trips []*Trip
+	// Notices tell in plain words what was left out or worked out.
+	Notices []string
+}
+
+// Trip is a train on the dates of its service.
+type Trip struct {
+	ID string
+	// Line is where in trips.txt the trip is.
+	Line int
+	// Number is trip_short_name, else trip_id.
+	Number  string
+	Route   *Route
+	Service *Service
+	Calls   []rail.Call
+}
+
+// Route is the line a trip belongs to.
+type Route struct {
+	ShortName string
+	LongName  string
+	Desc      string
+	Type      int
+}
+
+// Read reads a feed from a file system, such as a folder or an opened archive.
+func Read(ctx context.Context, fsys fs.FS, options Options) (*Feed, error) {
+	root, err := locate(fsys)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{ctx: ctx, fsys: root, options: options, feed: &Feed{}}
+	for _, step := range []func() error{
+		r.readAgencies, r.readStops, r.readTranslations, r.makeStations, r.readRoutes, r.readServices, r.readTrips,
+		r.refuseFrequencies, r.readStopTimes, r.makeTrips, r.noticeFares,
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return r.feed, nil
+}
+
+// reader is a feed that is being read.
+type reader struct {
+	ctx     context.Context
+	fsys    fs.FS
+	options Options
+	feed    *Feed
+
+	agencies map[string]bool
+	stops    []stop
+	stopByID map[string]int32
+	routes   map[string]*Route
+	services map[string]*Service
+	tripByID map[string]int32
+	times    []stopTime
+	// perUnit is metres per unit of shape_dist_traveled.
+	perUnit float64
+}

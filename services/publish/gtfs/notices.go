@@ -1,0 +1,25 @@
+package gtfs
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+func (r *reader) notice(format string, args ...any) {
+	r.feed.Notices = append(r.feed.Notices, fmt.Sprintf(format, args...))
+}
+
+// noticeFares tells of fares that are not read: what a seat costs is said by the import's templates.
+func (r *reader) noticeFares() error {
+	entries, err := fs.ReadDir(r.fsys, ".")
+	if err != nil {
+		return unreadable(".", err)
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); strings.HasPrefix(name, "fare_") && strings.HasSuffix(name, ".txt") {
+			r.notice("%s is ignored: fares come from the templates", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,35 @@
+package gtfs
+
+import (
+	"errors"
+	"fmt"
+
+	"interlock/services/rail"
+)
+
+// maxNamed is how many unusable trips are named before the reader gives up: enough to see what is wrong with a feed,
+// and no more than a screen holds.
+const maxNamed = 20
+
+// refuse is the refusal of a feed for what is in a line of a file; line 0 is the file as a whole.
+func refuse(file string, line int, format string, args ...any) *rail.Error {
+	at := file
+	if line > 0 {
+		at = fmt.Sprintf("%s:%d", file, line)
+	}
+	return &rail.Error{Code: rail.Invalid, Message: at + ": " + fmt.Sprintf(format, args...)}
+}
+
+// collect adds a refusal to a list, so that a feed's every fault is told at once. It returns false once there are
+// enough, or when err is not a refusal; the list is then what to return.
+func collect(list *rail.Errors, err error) (goOn bool, other error) {
+	if err == nil {
+		return true, nil
+	}
+	var refusal *rail.Error
+	if !errors.As(err, &refusal) {
+		return false, err
+	}
+	*list = append(*list, refusal)
+	return len(*list) < maxNamed, nil
+}

@@ -1,0 +1,48 @@
+package gtfs
+
+import "strings"
+
+// maxRouteType is the end of the extended route types (taxis are 1500 to 1507).
+const maxRouteType = 1_799
+
+func (r *reader) readRoutes() error {
+	t, err := r.open("routes.txt")
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	places, err := t.require("route_id", "route_type")
+	if err != nil {
+		return err
+	}
+	id, kind := places[0], places[1]
+	agency, short, long, desc := t.column("agency_id"), t.column("route_short_name"), t.column("route_long_name"), t.column("route_desc")
+	r.routes = map[string]*Route{}
+	for {
+		ok, err := t.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return nil
+		}
+		routeID := strings.Clone(t.get(id))
+		if routeID == "" {
+			return t.refuse("route_id is empty")
+		}
+		if r.routes[routeID] != nil {
+			return t.refuse("route %q is there twice", routeID)
+		}
+		if name := t.get(agency); name != "" && !r.agencies[name] {
+			return t.refuse("agency %q does not exist", name)
+		}
+		if t.get(kind) == "" {
+			return t.refuse("route_type is empty")
+		}
+		route := &Route{ShortName: oneLine(t.get(short)), LongName: oneLine(t.get(long)), Desc: oneLine(t.get(desc))}
+		if route.Type, err = smallNumber(t, kind, "route_type", maxRouteType); err != nil {
+			return err
+		}
+		r.routes[routeID] = route
+	}
+}

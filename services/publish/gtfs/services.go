@@ -1,0 +1,149 @@
+package gtfs
+
+import (
+	"strings"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// Service is a set of dates.
+type Service struct {
+	weekdays   [7]bool
+	start, end rail.Date
+	// calendar says whether weekdays, start and end mean anything: a service may have exceptions only.
+	calendar bool
+	// exceptions are dates that were added (true) or taken away (false).
+	exceptions map[rail.Date]bool
+}
+
+// RunsOn tells whether a date is one of the service's.
+func (s *Service) RunsOn(date rail.Date) bool {
+	if added, ok := s.exceptions[date]; ok {
+		return added
+	}
+	return s.calendar && date >= s.start && date <= s.end && s.weekdays[date.Weekday()]
+}
+
+func (r *reader) readServices() error {
+	r.services = map[string]*Service{}
+	if exists(r.fsys, "calendar.txt") {
+		if err := r.readCalendar(); err != nil {
+			return err
+		}
+	}
+	if exists(r.fsys, "calendar_dates.txt") {
+		return r.readCalendarDates()
+	}
+	return nil
+}
+
+func (r *reader) readCalendar() error {
+	t, err := r.open("calendar.txt")
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	days := []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"} // As time.Weekday counts.
+	columns, err := t.require(append([]string{"service_id", "start_date", "end_date"}, days...)...)
+	if err != nil {
+		return err
+	}
+	id, start, end, weekdays := columns[0], columns[1], columns[2], columns[3:]
+	for {
+		ok, err := t.next()
+		if err != nil || !ok {
+			return err
+		}
+		service := r.service(t.get(id))
+		if service == nil {
+			return t.refuse("service_id is empty")
+		}
+		if service.calendar {
+			return t.refuse("service %q is there twice", t.get(id))
+		}
+		service.calendar = true
+		if service.start, err = date(t, start, "start_date"); err != nil {
+			return err
+		}
+		if service.end, err = date(t, end, "end_date"); err != nil {
+			return err
+		}
+		if service.end < service.start {
+			return t.refuse("end_date %s is before start_date %s", service.end, service.start)
+		}
+		for day, column := range weekdays {
+			switch t.get(column) {
+			case "1":
+				service.weekdays[day] = true
+			case "0":
+			default:
+				return t.refuse("%s %q is not 0 or 1", days[day], t.get(column))
+			}
+		}
+	}
+}
+
+func (r *reader) readCalendarDates() error {
+	t, err := r.open("calendar_dates.txt")
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	columns, err := t.require("service_id", "date", "exception_type")
+	if err != nil {
+		return err
+	}
+	for {
+		ok, err := t.next()
+		if err != nil || !ok {
+			return err
+		}
+		service := r.service(t.get(columns[0]))
+		if service == nil {
+			return t.refuse("service_id is empty")
+		}
+		on, err := date(t, columns[1], "date")
+		if err != nil {
+			return err
+		}
+		kind := t.get(columns[2])
+		if kind != "1" && kind != "2" {
+			return t.refuse("exception_type %q is not 1 (added) or 2 (taken away)", kind)
+		}
+		if before, twice := service.exceptions[on]; twice && before != (kind == "1") {
+			return t.refuse("service %q has %s both added and taken away", t.get(columns[0]), on)
+		}
+		if service.exceptions == nil {
+			service.exceptions = map[rail.Date]bool{}
+		}
+		service.exceptions[on] = kind == "1"
+	}
+}
+
+// service is the service with an id, made at its first mention; nil for an empty id.
+func (r *reader) service(id string) *Service {
+	if id == "" {
+		return nil
+	}
+	service := r.services[id]
+	if service == nil {
+		service = &Service{}
+		r.services[strings.Clone(id)] = service
+	}
+	return service
+}
+
+// date reads YYYYMMDD.
+func date(t *table, column int, name string) (rail.Date, error) {
+	text := t.get(column)
+	parsed, err := time.Parse("20060102", text)
+	if err != nil {
+		return 0, t.refuse("%s %q is not a date like 20191012", name, text)
+	}
+	day, err := rail.ParseDate(parsed.Format(time.DateOnly))
+	if err != nil {
+		return 0, t.refuse("%s: %v", name, err)
+	}
+	return day, nil
+}

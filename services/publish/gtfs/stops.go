@@ -1,0 +1,188 @@
+package gtfs
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"interlock/services/rail"
+)
+
+// The kinds of location that trains call at; entrances (2), pathway nodes (3) and boarding areas (4) are not.
+const (
+	locationStop    = 0
+	locationStation = 1
+	locationMax     = 4
+	// maxParents is how many parents up a location's station is: a boarding area, its platform, its station.
+	maxParents = 3
+)
+
+// stop is a row of stops.txt.
+type stop struct {
+	id, code, name, zone, parent string
+	location                     int
+	latitude, longitude          *float64
+	line                         int
+	// root is the stop without a parent that this one belongs to: itself, or its parent's root.
+	root int32
+	// names are the translations of the name.
+	names map[string]string
+	// station is what the stop became; nil for one with a parent, and for what no train calls at.
+	station *rail.Station
+}
+
+// calledAt tells whether a train may call here.
+func (s *stop) calledAt() bool { return s.location == locationStop || s.location == locationStation }
+
+func (r *reader) readStops() error {
+	t, err := r.open("stops.txt")
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	places, err := t.require("stop_id")
+	if err != nil {
+		return err
+	}
+	id, code, name, zone, parent := places[0], t.column("stop_code"), t.column("stop_name"), t.column("stop_timezone"), t.column("parent_station")
+	latitude, longitude, location := t.column("stop_lat"), t.column("stop_lon"), t.column("location_type")
+	r.stopByID = map[string]int32{}
+	for {
+		ok, err := t.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		s := stop{
+			id: strings.Clone(t.get(id)), code: strings.Clone(t.get(code)), name: oneLine(t.get(name)),
+			zone: strings.Clone(t.get(zone)), parent: strings.Clone(t.get(parent)), line: t.line,
+		}
+		if s.id == "" {
+			return t.refuse("stop_id is empty")
+		}
+		if before, twice := r.stopByID[s.id]; twice {
+			return t.refuse("stop %q is there already in line %d", s.id, r.stops[before].line)
+		}
+		if s.location, err = smallNumber(t, location, "location_type", locationMax); err != nil {
+			return err
+		}
+		if s.latitude, err = degrees(t, latitude, "stop_lat"); err != nil {
+			return err
+		}
+		if s.longitude, err = degrees(t, longitude, "stop_lon"); err != nil {
+			return err
+		}
+		r.stopByID[s.id] = int32(len(r.stops))
+		r.stops = append(r.stops, s)
+	}
+	return r.findRoots()
+}
+
+// findRoots follows parent_station to the top: a stop with a parent is its parent.
+func (r *reader) findRoots() error {
+	for i := range r.stops {
+		at := int32(i)
+		for parents := 0; r.stops[at].parent != ""; parents++ {
+			parent, ok := r.stopByID[r.stops[at].parent]
+			if !ok {
+				return refuse("stops.txt", r.stops[at].line, "parent_station %q of stop %q does not exist", r.stops[at].parent, r.stops[at].id)
+			}
+			if parents == maxParents {
+				return refuse("stops.txt", r.stops[i].line, "stop %q has more than %d parents above it, or is its own", r.stops[i].id, maxParents)
+			}
+			at = parent
+		}
+		r.stops[i].root = at
+	}
+	return nil
+}
+
+// makeStations makes a station of every stop without a parent that a train may call at.
+func (r *reader) makeStations() error {
+	var roots []int32
+	for i := range r.stops {
+		if s := &r.stops[i]; s.root == int32(i) && s.calledAt() {
+			roots = append(roots, int32(i))
+		}
+	}
+	codes := r.chooseCodes(roots)
+	var errs rail.Errors
+	for _, root := range roots {
+		s := &r.stops[root]
+		station := &rail.Station{
+			Code: codes[root], Name: s.name, Names: s.names, TimeZone: s.zone, Latitude: s.latitude, Longitude: s.longitude,
+		}
+		if station.TimeZone == "" {
+			station.TimeZone = r.feed.TimeZone
+		}
+		for _, wrong := range station.Validate() {
+			goOn, _ := collect(&errs, refuse("stops.txt", s.line, "stop %q: %s", s.id, wrong.Message))
+			if !goOn {
+				return errs
+			}
+		}
+		s.station = station
+		r.feed.Stations = append(r.feed.Stations, station)
+	}
+	return errs.OrNil()
+}
+
+// chooseCodes gives every root a code: stop_code where it is there, fit to be one and nobody else's, else stop_id. A
+// stop_code that is the stop_id another station had to fall back on is somebody else's too; falling back may make
+// further ones so, hence the loop. It ends, because every round but the last takes a stop_code away.
+func (r *reader) chooseCodes(roots []int32) map[int32]rail.StationCode {
+	codes := make(map[int32]rail.StationCode, len(roots))
+	for _, root := range roots {
+		codes[root] = rail.StationCode(r.stops[root].code)
+		if !codes[root].Valid() {
+			codes[root] = rail.StationCode(r.stops[root].id)
+		}
+	}
+	for {
+		takenBy := make(map[rail.StationCode]int, len(roots))
+		for _, code := range codes {
+			takenBy[code]++
+		}
+		changed := false
+		for root, code := range codes {
+			if id := rail.StationCode(r.stops[root].id); takenBy[code] > 1 && code != id {
+				codes[root] = id
+				changed = true
+			}
+		}
+		if !changed {
+			return codes
+		}
+	}
+}
+
+// smallNumber reads an enumeration; empty is 0.
+func smallNumber(t *table, column int, name string, maximum int) (int, error) {
+	text := t.get(column)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > maximum {
+		return 0, t.refuse("%s %q is not a number from 0 to %d", name, text, maximum)
+	}
+	return n, nil
+}
+
+// degrees reads a latitude or longitude; nil where there is none.
+func degrees(t *table, column int, name string) (*float64, error) {
+	text := t.get(column)
+	if text == "" {
+		return nil, nil
+	}
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
+		return nil, t.refuse("%s %q is not a number", name, text)
+	}
+	return &value, nil
+}
+
+// oneLine makes one line of a name: a quoted field may have line breaks, a name may not.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

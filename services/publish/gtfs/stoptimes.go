@@ -1,0 +1,208 @@
+package gtfs
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strconv"
+
+	"interlock/services/rail"
+)
+
+// The values of pickup_type and drop_off_type: 0 is regular, 1 is none, 2 and 3 want a word with the railway first,
+// which buying a ticket is.
+const (
+	handlingNone = 1
+	handlingMax  = 3
+)
+
+// stopTime is a row of stop_times.txt.
+type stopTime struct {
+	distance           float64
+	trip, stop, line   int32
+	sequence           uint32
+	arrival, departure int32
+	hasDistance        bool
+	noBoarding         bool
+	noAlighting        bool
+}
+
+func (r *reader) readStopTimes() error {
+	t, err := r.open("stop_times.txt")
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	places, err := t.require("trip_id", "stop_id", "stop_sequence")
+	if err != nil {
+		return err
+	}
+	tripID, stopID, sequence := places[0], places[1], places[2]
+	// Either is optional wherever the other is given.
+	arrival, departure := t.column("arrival_time"), t.column("departure_time")
+	distance, timepoint := t.column("shape_dist_traveled"), t.column("timepoint")
+	pickup, dropOff := t.column("pickup_type"), t.column("drop_off_type")
+	for {
+		ok, err := t.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		row := stopTime{line: int32(t.line)}
+		if row.trip, err = r.tripOf(t, tripID); err != nil {
+			return err
+		}
+		if row.stop, err = r.stopOf(t, stopID, row.trip); err != nil {
+			return err
+		}
+		if row.sequence, err = order(t, sequence); err != nil {
+			return err
+		}
+		if row.arrival, err = clock(t, arrival, "arrival_time"); err != nil {
+			return err
+		}
+		if row.departure, err = clock(t, departure, "departure_time"); err != nil {
+			return err
+		}
+		if row.distance, row.hasDistance, err = travelled(t, distance); err != nil {
+			return err
+		}
+		exact, err := smallNumber(t, timepoint, "timepoint", 1)
+		if err != nil {
+			return err
+		}
+		if exact == 1 && row.arrival == unknownTime && row.departure == unknownTime {
+			return t.refuse("timepoint 1 promises an exact time, and there is none")
+		}
+		get, err := smallNumber(t, pickup, "pickup_type", handlingMax)
+		if err != nil {
+			return err
+		}
+		leave, err := smallNumber(t, dropOff, "drop_off_type", handlingMax)
+		if err != nil {
+			return err
+		}
+		row.noBoarding, row.noAlighting = get == handlingNone, leave == handlingNone
+		r.times = append(r.times, row)
+	}
+	// Most feeds are in this order already, and sorting what is sorted costs one pass.
+	slices.SortStableFunc(r.times, func(a, b stopTime) int {
+		return cmp.Or(cmp.Compare(a.trip, b.trip), cmp.Compare(a.sequence, b.sequence))
+	})
+	for i := 1; i < len(r.times); i++ {
+		if a, b := &r.times[i-1], &r.times[i]; a.trip == b.trip && a.sequence == b.sequence {
+			return refuse(t.name, int(b.line), "trip %q has stop_sequence %d twice (line %d)", r.feed.Trips[b.trip].ID, b.sequence, a.line)
+		}
+	}
+	return nil
+}
+
+func (r *reader) tripOf(t *table, column int) (int32, error) {
+	id := t.get(column)
+	// Rows of one trip mostly follow each other.
+	if n := len(r.times); n > 0 && r.feed.Trips[r.times[n-1].trip].ID == id {
+		return r.times[n-1].trip, nil
+	}
+	trip, ok := r.tripByID[id]
+	if !ok {
+		return 0, t.refuse("trip %q does not exist", id)
+	}
+	return trip, nil
+}
+
+func (r *reader) stopOf(t *table, column int, trip int32) (int32, error) {
+	id := t.get(column)
+	if id == "" {
+		return 0, t.refuse("trip %q has a call without a stop_id: a train does not run on demand", r.feed.Trips[trip].ID)
+	}
+	i, ok := r.stopByID[id]
+	if !ok {
+		return 0, t.refuse("stop %q does not exist", id)
+	}
+	if !r.stops[i].calledAt() {
+		return 0, t.refuse("stop %q is not one that trains call at (location_type %d)", id, r.stops[i].location)
+	}
+	root := r.stops[i].root
+	if r.stops[root].station == nil {
+		return 0, t.refuse("the parent of stop %q is not a station (location_type %d)", id, r.stops[root].location)
+	}
+	return root, nil
+}
+
+// order reads stop_sequence: it rises along a trip, and need not begin at 1 nor be without gaps.
+func order(t *table, column int) (uint32, error) {
+	n, err := strconv.ParseUint(t.get(column), 10, 32)
+	if err != nil {
+		return 0, t.refuse("stop_sequence %q is not a whole number from 0", t.get(column))
+	}
+	return uint32(n), nil
+}
+
+func travelled(t *table, column int) (distance float64, ok bool, err error) {
+	text := t.get(column)
+	if text == "" {
+		return 0, false, nil
+	}
+	distance, err = strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(distance) || math.IsInf(distance, 0) || distance < 0 {
+		return 0, false, t.refuse("shape_dist_traveled %q is not a number from 0", text)
+	}
+	return distance, true, nil
+}
+
+// makeTrips makes calls of the rows, trip by trip, and refuses by name the trips that no seat could be sold on.
+func (r *reader) makeTrips() error {
+	r.perUnit = r.unit()
+	var errs rail.Errors
+	straight := 0
+	next := 0
+	for i, trip := range r.feed.Trips {
+		first := next
+		for next < len(r.times) && r.times[next].trip == int32(i) {
+			next++
+		}
+		byStraight, err := r.makeCalls(trip, r.times[first:next])
+		goOn, other := collect(&errs, err)
+		if other != nil {
+			return other
+		}
+		if !goOn {
+			return errs
+		}
+		if byStraight {
+			straight++
+		}
+	}
+	r.times = nil
+	if straight > 0 {
+		r.notice("%d trips have no shape_dist_traveled: their distances are the straight lines between their stops × %g", straight, detour)
+	}
+	return errs.OrNil()
+}
+
+// makeCalls makes one trip's calls of its rows; byStraight says that their distances are no more than an estimate.
+func (r *reader) makeCalls(trip *Trip, rows []stopTime) (byStraight bool, err error) {
+	if len(rows) < 2 {
+		return false, refuse("trips.txt", trip.Line, "trip %q calls at %d stops, and a train needs 2", trip.ID, len(rows))
+	}
+	if len(rows) > rail.MaxCalls {
+		return false, refuse("trips.txt", trip.Line, "trip %q calls at %d stops, more than %d", trip.ID, len(rows), rail.MaxCalls)
+	}
+	if err := fillTimes(trip, rows); err != nil {
+		return false, err
+	}
+	metres, byStraight, err := r.metres(trip, rows)
+	if err != nil {
+		return false, err
+	}
+	trip.Calls = make([]rail.Call, len(rows))
+	for i, row := range rows {
+		trip.Calls[i] = rail.Call{
+			Station: r.stops[row.stop].station.Code, ArrivalSeconds: row.arrival, DepartureSeconds: row.departure,
+			Metres: metres[i], NoBoarding: row.noBoarding && i < len(rows)-1, NoAlighting: row.noAlighting && i > 0,
+		}
+	}
+	return byStraight, nil
+}

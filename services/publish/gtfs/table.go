@@ -1,0 +1,197 @@
+package gtfs
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"interlock/services/rail"
+)
+
+// Bounds of one file. A zip archive can hold a thousand times its size, so all of them are counted on what is unpacked.
+const (
+	// maxFileBytes is several times the stop_times.txt of the largest national railways.
+	maxFileBytes = 1 << 30
+	// maxRecordBytes bounds one row: an unclosed quote would otherwise swallow the whole file into memory.
+	maxRecordBytes = 1 << 20
+	// maxRows keeps what is kept of stop_times.txt below half a gigabyte; the largest railways have about five million.
+	maxRows = 10_000_000
+	// rowsPerLook is how often a reader looks whether it was told to stop.
+	rowsPerLook = 1_024
+)
+
+var (
+	errFileTooLong   = errors.New("the file is too long")
+	errRecordTooLong = errors.New("the row is too long: is a quote not closed?")
+)
+
+// table is one file of a feed, read row by row.
+type table struct {
+	ctx     context.Context
+	name    string
+	file    fs.File
+	meter   *meter
+	csv     *csv.Reader
+	columns []string
+	row     []string
+	// line is where the row begins, counted from 1; the header is before it.
+	line int
+	rows int
+}
+
+// open opens a file and reads its header.
+func (r *reader) open(name string) (*table, error) {
+	file, err := r.fsys.Open(name)
+	if err != nil {
+		return nil, unreadable(name, err)
+	}
+	t := &table{ctx: r.ctx, name: name, file: file, meter: &meter{r: file}}
+	buffered := bufio.NewReader(t.meter)
+	if mark, _ := buffered.Peek(3); string(mark) == "\uFEFF" {
+		_, _ = buffered.Discard(3) // They were peeked, so they are there.
+	}
+	t.csv = csv.NewReader(buffered)
+	t.csv.FieldsPerRecord = -1 // Counted in next, for a message that says more.
+	t.csv.ReuseRecord = true
+	t.csv.TrimLeadingSpace = true
+	if err := t.readHeader(); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *table) readHeader() error {
+	header, err := t.read()
+	if errors.Is(err, io.EOF) {
+		return refuse(t.name, 1, "the file is empty")
+	}
+	if err != nil {
+		return err
+	}
+	t.columns = make([]string, len(header))
+	for i, column := range header {
+		column = strings.TrimSpace(column)
+		if column != "" && slices.Contains(t.columns[:i], column) {
+			return refuse(t.name, t.line, "the column %q is there twice", column)
+		}
+		t.columns[i] = strings.Clone(column)
+	}
+	return nil
+}
+
+// close gives the file back. What it could say was said while reading.
+func (t *table) close() { _ = t.file.Close() }
+
+// column is the place of a column, -1 where the file has none of that name.
+func (t *table) column(name string) int { return slices.Index(t.columns, name) }
+
+// require is column, refusing a file without it.
+func (t *table) require(names ...string) ([]int, error) {
+	places := make([]int, len(names))
+	for i, name := range names {
+		if places[i] = t.column(name); places[i] < 0 {
+			return nil, refuse(t.name, 1, "the file has no column %q", name)
+		}
+	}
+	return places, nil
+}
+
+// next goes to the next row; false at the end.
+func (t *table) next() (bool, error) {
+	for {
+		row, err := t.read()
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if len(row) == 1 && strings.TrimSpace(row[0]) == "" && len(t.columns) > 1 {
+			continue // A line of nothing but spaces.
+		}
+		if len(row) != len(t.columns) {
+			return false, refuse(t.name, t.line, "the row has %d fields, the header has %d", len(row), len(t.columns))
+		}
+		if t.rows++; t.rows > maxRows {
+			return false, refuse(t.name, t.line, "the file has more than %d rows", maxRows)
+		}
+		for i, field := range row {
+			if !utf8.ValidString(field) {
+				return false, refuse(t.name, t.line, "the field %q is not UTF-8", t.columns[i])
+			}
+		}
+		t.row = row
+		return true, nil
+	}
+}
+
+// read reads one record, whatever it is.
+func (t *table) read() ([]string, error) {
+	if t.rows%rowsPerLook == 0 {
+		if err := t.ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	t.meter.record = 0
+	row, err := t.csv.Read()
+	if err == nil {
+		t.line, _ = t.csv.FieldPos(0)
+		return row, nil
+	}
+	if errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	var broken *csv.ParseError
+	switch {
+	case errors.As(err, &broken):
+		return nil, refuse(t.name, broken.StartLine, "%v", broken.Err)
+	case errors.Is(err, errRecordTooLong), errors.Is(err, errFileTooLong):
+		return nil, refuse(t.name, t.line+1, "%v", err)
+	}
+	return nil, unreadable(t.name, err)
+}
+
+// get is a field of the row without the spaces around it, "" where the file has no such column. It lives as long as the
+// whole row does: whoever keeps it clones it.
+func (t *table) get(column int) string {
+	if column < 0 {
+		return ""
+	}
+	return strings.TrimSpace(t.row[column])
+}
+
+// refuse is the refusal of the feed for what is in this row.
+func (t *table) refuse(format string, args ...any) *rail.Error {
+	return refuse(t.name, t.line, format, args...)
+}
+
+// unreadable is the refusal of a file that does not unpack.
+func unreadable(name string, err error) error {
+	return &rail.Error{Code: rail.Invalid, Message: name + ": the file cannot be read: " + err.Error(), Cause: err}
+}
+
+// meter counts what is read and stops at the bounds of a row and of a file.
+type meter struct {
+	r            io.Reader
+	file, record int64
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	if m.record > maxRecordBytes {
+		return 0, errRecordTooLong
+	}
+	if m.file > maxFileBytes {
+		return 0, errFileTooLong
+	}
+	n, err := m.r.Read(p)
+	m.record += int64(n)
+	m.file += int64(n)
+	return n, err
+}

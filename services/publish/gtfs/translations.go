@@ -1,0 +1,73 @@
+package gtfs
+
+import "strings"
+
+// readTranslations collects the names of stops in other languages. GTFS names what is translated by its record_id or by
+// its field_value, and the first goes before the second.
+func (r *reader) readTranslations() error {
+	if !exists(r.fsys, "translations.txt") {
+		return nil
+	}
+	t, err := r.open("translations.txt")
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	if t.column("table_name") < 0 && t.column("trans_id") >= 0 {
+		r.notice("translations.txt is in the form from before GTFS had translations, and is ignored")
+		return nil
+	}
+	places, err := t.require("table_name", "field_name", "language", "translation")
+	if err != nil {
+		return err
+	}
+	tableName, fieldName, language, translation := places[0], places[1], places[2], places[3]
+	recordID, fieldValue := t.column("record_id"), t.column("field_value")
+	byValue := map[string]map[string]string{}
+	for {
+		ok, err := t.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		if t.get(tableName) != "stops" || t.get(fieldName) != "stop_name" || t.get(translation) == "" {
+			continue
+		}
+		if t.get(language) == "" {
+			return t.refuse("language is empty")
+		}
+		tag, name := strings.Clone(t.get(language)), oneLine(t.get(translation))
+		switch id, value := t.get(recordID), t.get(fieldValue); {
+		case id != "":
+			i, known := r.stopByID[id]
+			if !known {
+				return t.refuse("record_id: stop %q does not exist", id)
+			}
+			put(&r.stops[i].names, tag, name)
+		case value != "":
+			names := byValue[oneLine(value)]
+			put(&names, tag, name)
+			byValue[oneLine(value)] = names
+		default:
+			return t.refuse("neither record_id nor field_value says what is translated")
+		}
+	}
+	for i := range r.stops {
+		s := &r.stops[i]
+		for tag, name := range byValue[s.name] {
+			if _, better := s.names[tag]; !better {
+				put(&s.names, tag, name)
+			}
+		}
+	}
+	return nil
+}
+
+func put(names *map[string]string, tag, name string) {
+	if *names == nil {
+		*names = map[string]string{}
+	}
+	(*names)[tag] = name
+}

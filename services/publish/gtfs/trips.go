@@ -1,0 +1,91 @@
+package gtfs
+
+import (
+	"strings"
+
+	"interlock/services/rail"
+)
+
+func (r *reader) readTrips() error {
+	t, err := r.open("trips.txt")
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	places, err := t.require("trip_id", "route_id", "service_id")
+	if err != nil {
+		return err
+	}
+	id, route, service, number := places[0], places[1], places[2], t.column("trip_short_name")
+	r.tripByID = map[string]int32{}
+	for {
+		ok, err := t.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		trip := &Trip{
+			ID: strings.Clone(t.get(id)), Line: t.line, Number: oneLine(t.get(number)),
+			Route: r.routes[t.get(route)], Service: r.services[t.get(service)],
+		}
+		if trip.ID == "" {
+			return t.refuse("trip_id is empty")
+		}
+		if before, twice := r.tripByID[trip.ID]; twice {
+			return t.refuse("trip %q is there already in line %d", trip.ID, r.feed.Trips[before].Line)
+		}
+		if trip.Route == nil {
+			return t.refuse("trip %q: route %q does not exist", trip.ID, t.get(route))
+		}
+		if trip.Service == nil {
+			return t.refuse("trip %q: service %q does not exist", trip.ID, t.get(service))
+		}
+		if trip.Number == "" {
+			trip.Number = trip.ID
+		}
+		r.tripByID[trip.ID] = int32(len(r.feed.Trips))
+		r.feed.Trips = append(r.feed.Trips, trip)
+	}
+	if len(r.feed.Trips) == 0 {
+		return refuse(t.name, 0, "the file has no trip")
+	}
+	return nil
+}
+
+// refuseFrequencies refuses trips that leave "every ten minutes": they have no times that a seat could be sold for.
+func (r *reader) refuseFrequencies() error {
+	const name = "frequencies.txt"
+	if !exists(r.fsys, name) {
+		return nil
+	}
+	t, err := r.open(name)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	places, err := t.require("trip_id")
+	if err != nil {
+		return err
+	}
+	var errs rail.Errors
+	named := map[string]bool{}
+	for {
+		ok, err := t.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return errs.OrNil()
+		}
+		id := strings.Clone(t.get(places[0]))
+		if named[id] {
+			continue
+		}
+		named[id] = true
+		if goOn, _ := collect(&errs, t.refuse("trip %q runs by frequency, and a seat is sold for a time", id)); !goOn {
+			return errs
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package publish
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// maxDaysBefore is the earliest a sale may open by a count of days: no railway opens one more than a year ahead.
+const maxDaysBefore = 366
+
+// SaleOpens says when the sale of a run opens. The zero value is at once.
+type SaleOpens struct {
+	// At is an instant, or zero.
+	At time.Time
+	// DaysBefore is so many days before the service date, at its midnight in the origin's time zone; or nil.
+	DaysBefore *int
+}
+
+// atOnce is when a run opened that is on sale at once. It is the same instant whenever it is published, for otherwise
+// publishing the same again would be a change, and refused once a seat is sold.
+func atOnce() time.Time { return time.Unix(0, 0).UTC() }
+
+// ParseSaleOpens reads "now", an instant in RFC 3339, or "N-days-before".
+func ParseSaleOpens(s string) (SaleOpens, error) {
+	if s == "now" {
+		return SaleOpens{}, nil
+	}
+	for _, suffix := range []string{"-days-before", "-day-before"} {
+		if number, ok := strings.CutSuffix(s, suffix); ok {
+			days, err := strconv.Atoi(number)
+			if err != nil {
+				break
+			}
+			opens := SaleOpens{DaysBefore: &days}
+			return opens, opens.validate(nil).OrNil()
+		}
+	}
+	at, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return SaleOpens{}, rail.Refuse(rail.Invalid, "%q is not now, an instant like 2019-10-12T09:00:00+08:00, or a count like 15-days-before", s)
+	}
+	opens := SaleOpens{At: at}
+	return opens, opens.validate(nil).OrNil()
+}
+
+func (o SaleOpens) validate(path []string) rail.Errors {
+	var errs rail.Errors
+	switch {
+	case !o.At.IsZero() && o.DaysBefore != nil:
+		errs.Add(rail.Invalid, path, "a sale opens at an instant or so many days before, not both")
+	case o.DaysBefore != nil && (*o.DaysBefore < 0 || *o.DaysBefore > maxDaysBefore):
+		errs.Add(rail.Invalid, append(path, "daysBefore"), "a sale opens 0 to %d days before", maxDaysBefore)
+	case !o.At.IsZero() && (o.At.UTC().Year() < 1970 || o.At.UTC().Year() > 9999):
+		errs.Add(rail.Invalid, append(path, "at"), "a sale opens between 1970 and 9999")
+	}
+	return errs
+}
+
+// on is when the sale of a run on a date opens. Instants are cut to milliseconds, which every ledger keeps.
+func (o SaleOpens) on(date rail.Date, origin *time.Location) time.Time {
+	switch {
+	case o.DaysBefore != nil:
+		return date.AddDays(-*o.DaysBefore).Midnight(origin).UTC()
+	case !o.At.IsZero():
+		return o.At.UTC().Truncate(time.Millisecond)
+	}
+	return atOnce()
+}

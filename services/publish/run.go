@@ -1,0 +1,103 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"unicode"
+	"unicode/utf8"
+
+	"interlock/services/rail"
+)
+
+// maxReason is the longest reason: it is shown to passengers whole, in a line or two.
+const maxReason = 256
+
+// Suspend stops the sale of a run; holds may still be paid or cancelled. It returns the run as it is now, nil where this
+// server's copy does not have it yet.
+func (p *Publisher) Suspend(ctx context.Context, id rail.RunID, reason, by string) (*rail.Run, error) {
+	return p.setStatus(ctx, id, rail.Suspended, reason, by)
+}
+
+// Resume lets a suspended run be sold again.
+func (p *Publisher) Resume(ctx context.Context, id rail.RunID, reason, by string) (*rail.Run, error) {
+	return p.setStatus(ctx, id, rail.Published, reason, by)
+}
+
+func (p *Publisher) setStatus(ctx context.Context, id rail.RunID, status rail.RunStatus, reason, by string) (*rail.Run, error) {
+	if err := validateDecision(id, reason); err != nil {
+		return nil, err
+	}
+	left, err := p.Ledger.SetStatus(ctx, id, status, reason, by)
+	if err != nil {
+		return nil, atRun(err)
+	}
+	p.tell(ctx, []*rail.Availability{left})
+	return p.now(left, reason), nil
+}
+
+// Withdraw takes a run off sale for good. A run with live orders is RUN_HAS_ORDERS, unless cancelOrders: then each is
+// cancelled with the reason. It returns the run as it is now, as Suspend does, and the orders that had been paid, whose
+// buyers are owed their money.
+func (p *Publisher) Withdraw(ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool) (run *rail.Run, paid []*rail.Order, err error) {
+	if err := validateDecision(id, reason); err != nil {
+		return nil, nil, err
+	}
+	left, paid, err := p.Ledger.Withdraw(ctx, id, reason, by, cancelOrders)
+	if err != nil {
+		return nil, nil, atRun(err)
+	}
+	p.tell(ctx, []*rail.Availability{left})
+	return p.now(left, reason), paid, nil
+}
+
+// now is the run after a decision about it: this server's copy, put right where the copy could not be refreshed.
+func (p *Publisher) now(left *rail.Availability, reason string) *rail.Run {
+	run, ok := p.Runs.Run(left.RunID)
+	if !ok {
+		return nil
+	}
+	if run.Status == left.Status {
+		return run
+	}
+	fresh := *run
+	fresh.Status, fresh.Reason = left.Status, reason
+	if left.Status == rail.Published {
+		fresh.Reason = ""
+	}
+	return &fresh
+}
+
+func validateDecision(id rail.RunID, reason string) error {
+	var errs rail.Errors
+	if !id.Valid() {
+		errs.Add(rail.NotFound, input("runId"), "there is no such run")
+	}
+	if !printable(reason, maxReason) {
+		errs.Add(rail.Invalid, input("reason"), "a reason has 1 to %d printable characters", maxReason)
+	}
+	return errs.OrNil()
+}
+
+// printable tells whether s has 1 to most printable characters, and one that can be seen.
+func printable(s string, most int) bool {
+	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > most {
+		return false
+	}
+	seen := false
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			return false
+		}
+		seen = seen || r != ' '
+	}
+	return seen
+}
+
+// atRun points a refusal of the ledger at the run it is about; any other error goes up unchanged.
+func atRun(err error) error {
+	var refusal *rail.Error
+	if errors.As(err, &refusal) && refusal.Code.IsRefusal() && len(refusal.Path) == 0 {
+		return refusal.At(input("runId")...)
+	}
+	return err
+}

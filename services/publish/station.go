@@ -1,0 +1,22 @@
+package publish
+
+import (
+	"context"
+
+	"interlock/services/rail"
+)
+
+// PublishStation adds a station, or changes the one with the same code. One that is equal already stays as it is.
+func (p *Publisher) PublishStation(ctx context.Context, station rail.Station, by string) (*rail.Station, error) {
+	if err := station.Validate("input").OrNil(); err != nil {
+		return nil, err
+	}
+	changed, err := p.Ledger.PutStations(ctx, []*rail.Station{&station}, by)
+	if err != nil {
+		return nil, err
+	}
+	if changed > 0 {
+		p.tell(ctx, nil)
+	}
+	return &station, nil
+}

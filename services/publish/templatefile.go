@@ -1,0 +1,313 @@
+package publish
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"interlock/services/rail"
+)
+
+// maxTemplateBytes is far more than anybody writes by hand.
+const maxTemplateBytes = 1 << 20
+
+// The file, as it is written. services/publish/sample/templates.yaml is one with every part explained.
+type (
+	templateFile struct {
+		Currency scalar                 `yaml:"currency"`
+		RoundTo  scalar                 `yaml:"round_to"`
+		Kinds    map[string]*kindInFile `yaml:"kinds"`
+		Default  *kindInFile            `yaml:"default"`
+	}
+	kindInFile struct {
+		Coaches []coachInFile `yaml:"coaches"`
+		Fares   []fareInFile  `yaml:"fares"`
+	}
+	coachInFile struct {
+		Numbers scalar        `yaml:"numbers"`
+		Class   scalar        `yaml:"class"`
+		Rows    *rowsInFile   `yaml:"rows"`
+		Berths  *berthsInFile `yaml:"berths"`
+	}
+	rowsInFile struct {
+		Letters scalar   `yaml:"letters"`
+		First   int      `yaml:"first"`
+		Last    int      `yaml:"last"`
+		Without []scalar `yaml:"without"`
+	}
+	berthsInFile struct {
+		Tiers []scalar `yaml:"tiers"`
+		First int      `yaml:"first"`
+		Last  int      `yaml:"last"`
+	}
+	fareInFile struct {
+		Class   scalar `yaml:"class"`
+		PerKm   scalar `yaml:"per_km"`
+		Minimum scalar `yaml:"minimum"`
+	}
+)
+
+// scalar is a value as it was written, and where: a price must not pass through a float.
+type scalar struct {
+	text string
+	line int
+}
+
+// UnmarshalYAML keeps the text and the line of a plain or quoted value.
+func (s *scalar) UnmarshalYAML(node ast.Node) error {
+	switch node.(type) {
+	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		s.text, s.line = strings.TrimSpace(node.GetToken().Value), node.GetToken().Position.Line
+		return nil
+	}
+	return &yaml.UnexpectedNodeTypeError{Actual: node.Type(), Expected: ast.StringType, Token: node.GetToken()}
+}
+
+// ParseTemplates reads the YAML of a templates file; name is what refusals call it. Everything in it is checked here, so
+// that a mistake is found before a feed is.
+func ParseTemplates(name string, data []byte) (*Templates, error) {
+	if len(data) > maxTemplateBytes {
+		return nil, rail.Refuse(rail.Invalid, "%s: the file is longer than %d bytes", name, maxTemplateBytes)
+	}
+	p := templateParser{name: name}
+	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
+	if err := decoder.Decode(&p.file); err != nil && !errors.Is(err, io.EOF) {
+		return nil, p.broken(err)
+	}
+	if err := decoder.Decode(&templateFile{}); !errors.Is(err, io.EOF) {
+		return nil, p.refuse(0, "the file has more than one document")
+	}
+	p.tree, _ = parser.ParseBytes(data, 0) // It was decoded, so it parses; the tree only knows where kinds begin.
+	return p.parse()
+}
+
+type templateParser struct {
+	name string
+	file templateFile
+	tree *ast.File
+}
+
+func (p *templateParser) refuse(line int, format string, args ...any) *rail.Error {
+	at := p.name
+	if line > 0 {
+		at += ":" + strconv.Itoa(line)
+	}
+	return &rail.Error{Code: rail.Invalid, Message: at + ": " + fmt.Sprintf(format, args...)}
+}
+
+// broken is the refusal of what is not YAML, or has fields that do not exist.
+func (p *templateParser) broken(err error) error {
+	var broken yaml.Error
+	if errors.As(err, &broken) && broken.GetToken() != nil {
+		return p.refuse(broken.GetToken().Position.Line, "%s", broken.GetMessage())
+	}
+	return p.refuse(0, "%v", err)
+}
+
+func (p *templateParser) parse() (*Templates, error) {
+	if len(p.file.Kinds) == 0 && p.file.Default == nil {
+		return nil, p.refuse(0, "the file has neither kinds nor a default")
+	}
+	currency := rail.Currency(p.file.Currency.text)
+	if !currency.Valid() {
+		return nil, p.refuse(p.file.Currency.line, "currency: %q is not an ISO 4217 code such as CNY", currency)
+	}
+	var roundTo int64
+	if p.file.RoundTo.text != "" {
+		money, err := rail.ParseMoney(p.file.RoundTo.text, currency)
+		if err != nil {
+			return nil, p.refuse(p.file.RoundTo.line, "round_to: %v", err)
+		}
+		roundTo = money.Minor
+	}
+	templates := &Templates{kinds: map[string]*Template{}}
+	for _, kind := range slices.Sorted(maps.Keys(p.file.Kinds)) {
+		template, err := p.template("kinds", kind, p.file.Kinds[kind], currency, roundTo)
+		if err != nil {
+			return nil, err
+		}
+		templates.kinds[kind] = template
+	}
+	if p.file.Default != nil {
+		template, err := p.template("default", "", p.file.Default, currency, roundTo)
+		if err != nil {
+			return nil, err
+		}
+		templates.fallback = template
+	}
+	return templates, nil
+}
+
+func (p *templateParser) template(section, kind string, in *kindInFile, currency rail.Currency, roundTo int64) (*Template, error) {
+	here := p.lineOf(section, kind)
+	if in == nil || len(in.Coaches) == 0 {
+		return nil, p.refuse(here, "%s has no coaches", strings.TrimSpace(section+" "+kind))
+	}
+	var coaches []rail.Coach
+	var lines []int // Of each coach.
+	for _, spec := range in.Coaches {
+		line := cmp.Or(spec.Numbers.line, spec.Class.line, here)
+		numbers, err := coachNumbers(spec.Numbers.text)
+		if err != nil {
+			return nil, p.refuse(line, "%v", err)
+		}
+		class := rail.SeatClass(spec.Class.text)
+		if !class.Valid() {
+			return nil, p.refuse(cmp.Or(spec.Class.line, line), "%q is not a seat class: they are %v", class, rail.SeatClasses)
+		}
+		seats, err := spec.seats()
+		if err != nil {
+			return nil, p.refuse(cmp.Or(spec.layoutLine(), line), "%s", message(err))
+		}
+		for _, number := range numbers {
+			coaches = append(coaches, rail.Coach{Number: number, SeatClass: class, Seats: seats})
+			lines = append(lines, line)
+		}
+	}
+	formation := rail.NewFormation(coaches)
+	if errs := formation.Validate(); len(errs) > 0 {
+		return nil, p.refuse(lineAt(errs[0].Path, 0, lines, here), "%s", errs[0].Message)
+	}
+	fares, err := p.fares(in, here, currency, roundTo)
+	if err != nil {
+		return nil, err
+	}
+	for _, class := range formation.Classes {
+		if !slices.ContainsFunc(fares.PerKm, func(rate rail.KmRate) bool { return rate.SeatClass == class }) {
+			return nil, p.refuse(here, "%s has %s seats and no fare for them", strings.TrimSpace(section+" "+kind), class)
+		}
+	}
+	return &Template{Formation: formation, Fares: fares}, nil
+}
+
+func (p *templateParser) fares(in *kindInFile, here int, currency rail.Currency, roundTo int64) (*rail.Fares, error) {
+	fares := &rail.Fares{Currency: currency, RoundToMinor: roundTo}
+	var lines []int // Of each fare.
+	for _, spec := range in.Fares {
+		line := cmp.Or(spec.PerKm.line, spec.Class.line, here)
+		micros, err := rail.ParseKmRate(spec.PerKm.text, currency)
+		if err != nil {
+			return nil, p.refuse(line, "per_km: %v", err)
+		}
+		rate := rail.KmRate{SeatClass: rail.SeatClass(spec.Class.text), MicrosPerKm: micros}
+		if spec.Minimum.text != "" {
+			minimum, err := rail.ParseMoney(spec.Minimum.text, currency)
+			if err != nil {
+				return nil, p.refuse(spec.Minimum.line, "minimum: %v", err)
+			}
+			rate.MinimumMinor = minimum.Minor
+		}
+		fares.PerKm = append(fares.PerKm, rate)
+		lines = append(lines, line)
+	}
+	if errs := fares.Validate(); len(errs) > 0 {
+		return nil, p.refuse(lineAt(errs[0].Path, 1, lines, p.file.RoundTo.line), "%s", errs[0].Message)
+	}
+	return fares, nil
+}
+
+// seats lays a coach out.
+func (c *coachInFile) seats() ([]rail.Seat, error) {
+	switch {
+	case c.Rows != nil && c.Berths == nil:
+		var without []string
+		for _, label := range c.Rows.Without {
+			without = append(without, label.text)
+		}
+		return rail.RowSeats(c.Rows.Letters.text, c.Rows.First, c.Rows.Last, without)
+	case c.Berths != nil && c.Rows == nil:
+		var tiers []rail.SeatPosition
+		for _, tier := range c.Berths.Tiers {
+			tiers = append(tiers, rail.SeatPosition(tier.text))
+		}
+		return rail.BerthSeats(tiers, c.Berths.First, c.Berths.Last)
+	}
+	return nil, rail.Refuse(rail.Invalid, "a coach has rows or berths")
+}
+
+// layoutLine is where the layout is, 0 where it has nothing that knows.
+func (c *coachInFile) layoutLine() int {
+	switch {
+	case c.Rows != nil:
+		return c.Rows.Letters.line
+	case c.Berths != nil && len(c.Berths.Tiers) > 0:
+		return c.Berths.Tiers[0].line
+	}
+	return 0
+}
+
+// coachNumbers are the numbers of coaches that are all alike: "5", or "5-8" for four of them.
+func coachNumbers(text string) ([]string, error) {
+	if text == "" {
+		return nil, errors.New("a coach has no numbers")
+	}
+	low, high, isRange := strings.Cut(text, "-")
+	from, err1 := strconv.Atoi(low)
+	to, err2 := strconv.Atoi(high)
+	if !isRange || err1 != nil || err2 != nil {
+		return []string{text}, nil
+	}
+	if from < 0 || to < from || to-from >= rail.MaxCoaches {
+		return nil, fmt.Errorf("numbers %q are not 1 to %d coaches", text, rail.MaxCoaches)
+	}
+	var numbers []string
+	for n := from; n <= to; n++ {
+		numbers = append(numbers, strconv.Itoa(n))
+	}
+	return numbers, nil
+}
+
+// lineAt is the line of what a path points at by an index.
+func lineAt(path []string, place int, lines []int, otherwise int) int {
+	if len(path) > place {
+		if i, err := strconv.Atoi(path[place]); err == nil && i < len(lines) {
+			return lines[i]
+		}
+	}
+	return otherwise
+}
+
+// lineOf is the line of a section, or of a kind in it; 0 where that is not known.
+func (p *templateParser) lineOf(section, kind string) int {
+	if p.tree == nil || len(p.tree.Docs) == 0 {
+		return 0
+	}
+	line, value := entry(p.tree.Docs[0].Body, section)
+	if kind != "" {
+		line, _ = entry(value, kind)
+	}
+	return line
+}
+
+// entry finds a key in a mapping.
+func entry(node ast.Node, key string) (line int, value ast.Node) {
+	mapping, ok := node.(ast.MapNode)
+	if !ok {
+		return 0, nil
+	}
+	for entries := mapping.MapRange(); entries.Next(); {
+		if token := entries.Key().GetToken(); token.Value == key {
+			return token.Position.Line, entries.Value()
+		}
+	}
+	return 0, nil
+}
+
+// message is what an error of rail says, without its code.
+func message(err error) string {
+	var refusal *rail.Error
+	if errors.As(err, &refusal) {
+		return refusal.Message
+	}
+	return err.Error()
+}

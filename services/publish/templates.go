@@ -1,0 +1,73 @@
+package publish
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"interlock/services/publish/gtfs"
+	"interlock/services/rail"
+)
+
+// maxKind is the longest kind that rail allows a train.
+const maxKind = 64
+
+// Templates are the coaches and fares of trains by their kind, for timetables that have neither.
+type Templates struct {
+	kinds map[string]*Template
+	// fallback is what a kind without a template gets, nil where that is a refusal.
+	fallback *Template
+}
+
+// Template is the coaches and fares of one kind of train. It is never changed once made, and shared by its trains.
+type Template struct {
+	Formation *rail.Formation
+	Fares     *rail.Fares
+}
+
+// Of finds a trip's template. A kind is looked up by the route's short name, its description, its long name, the letters
+// the train's number begins with ("G" of "G1"), and the route's type ("type:101"), in this order; after that comes the
+// default. kind is what the train is then called: the name the template was found by, or else the route's short name.
+// nil means that the kind has no template.
+func (t *Templates) Of(trip *gtfs.Trip) (kind string, template *Template) {
+	for _, name := range []string{trip.Route.ShortName, trip.Route.Desc, trip.Route.LongName, letters(trip.Number)} {
+		if template := t.kinds[name]; template != nil && name != "" {
+			return shownKind(name), template
+		}
+	}
+	kind = shownKind(trip.Route.ShortName)
+	if template := t.kinds[typeName(trip)]; template != nil {
+		return kind, template
+	}
+	return kind, t.fallback
+}
+
+// shownKind is the name of a kind if it is fit to be shown as a train's, else nothing: a long name of a route is not.
+func shownKind(name string) string {
+	if !printable(name, maxKind) {
+		return ""
+	}
+	return name
+}
+
+// kindOf is the word to refuse a trip without a template by.
+func kindOf(trip *gtfs.Trip) string {
+	switch {
+	case trip.Route.ShortName != "":
+		return trip.Route.ShortName
+	case letters(trip.Number) != "":
+		return letters(trip.Number)
+	}
+	return typeName(trip)
+}
+
+func typeName(trip *gtfs.Trip) string { return fmt.Sprintf("type:%d", trip.Route.Type) }
+
+// letters are what a number begins with before its first character that is no letter.
+func letters(number string) string {
+	end := strings.IndexFunc(number, func(r rune) bool { return !unicode.IsLetter(r) })
+	if end < 0 {
+		return number
+	}
+	return number[:end]
+}

@@ -1,0 +1,182 @@
+package publish
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// TrainRequest asks to put a train on sale on a range of dates.
+type TrainRequest struct {
+	Number string
+	Kind   string
+	// TimeZone is what the offsets of the calls count in; "" is the origin station's.
+	TimeZone string
+	Calls    []rail.Call
+	Coaches  []rail.Coach
+	Fares    rail.Fares
+	// From and Through are the first and the last service date.
+	From, Through rail.Date
+	// Weekdays restrict the dates; none is every day.
+	Weekdays  []time.Weekday
+	SaleOpens SaleOpens
+	// ValidateOnly asks what would happen; nothing does.
+	ValidateOnly bool
+}
+
+// TrainResult is what became, or would become, of a TrainRequest.
+type TrainResult struct {
+	Train *rail.Train
+	// Runs are the train's runs on the dates asked for, in their order.
+	Runs []*rail.Run
+	// Created, Changed and Unchanged add up to the runs.
+	Created, Changed, Unchanged int
+}
+
+// PublishTrain puts a train on sale, on all of its dates or none. Everything that is wrong with the request is told at
+// once; a change to a run that has orders is RUN_HAS_ORDERS, and nothing is written.
+func (p *Publisher) PublishTrain(ctx context.Context, request TrainRequest, by string) (TrainResult, error) {
+	train, runs, err := p.prepare(ctx, &request)
+	if err != nil {
+		return TrainResult{}, err
+	}
+	publications, err := p.Ledger.Publish(ctx, runs, by, request.ValidateOnly)
+	if err != nil {
+		return TrainResult{}, err
+	}
+	result := TrainResult{Train: train}
+	for _, publication := range publications {
+		result.Runs = append(result.Runs, publication.Run)
+	}
+	result.Created, result.Changed, result.Unchanged = count(publications)
+	if !request.ValidateOnly && result.Created+result.Changed > 0 {
+		p.tell(ctx, allFree(publications))
+	}
+	return result, nil
+}
+
+// prepare makes the train and its runs, or lists everything that is wrong with the request.
+func (p *Publisher) prepare(ctx context.Context, request *TrainRequest) (*rail.Train, []*rail.Run, error) {
+	var errs rail.Errors
+	if n := len(request.Calls); n < 2 || n > rail.MaxCalls {
+		// Said alone: most of what else there is to say follows from the calls.
+		errs.Add(rail.Invalid, input("calls"), "a train calls at 2 to %d stations, not %d", rail.MaxCalls, n)
+		return nil, nil, errs
+	}
+	stations := p.findStations(ctx, request.Calls)
+	for i, call := range request.Calls {
+		if stations[i] == nil && call.Station.Valid() {
+			errs.Add(rail.Invalid, input("calls", rail.Index(i), "station"), "there is no station %q", call.Station)
+		}
+	}
+	zone, originZone := request.TimeZone, time.UTC
+	if origin := stations[0]; origin != nil {
+		originZone = origin.Location()
+		if zone == "" {
+			zone = origin.TimeZone
+		}
+	} else if zone == "" {
+		zone = "UTC" // Never sold by: an unknown origin is refused already, and needs no second error about its zone.
+	}
+	fares := request.Fares
+	train := rail.NewTrain(request.Number, request.Kind, zone, tidy(request.Calls), rail.NewFormation(request.Coaches), &fares)
+	errs = append(errs, train.Validate("input")...)
+	errs = append(errs, request.SaleOpens.validate(input("saleOpens"))...)
+	dates, wrongDates := serviceDates(request.From, request.Through, rail.DateIn(p.Now(), originZone), request.Weekdays)
+	errs = append(errs, wrongDates...)
+	if len(errs) > 0 {
+		return nil, nil, errs
+	}
+	runs := make([]*rail.Run, len(dates))
+	for i, date := range dates {
+		runs[i] = p.run(train, date, request.SaleOpens.on(date, originZone))
+	}
+	return train, runs, nil
+}
+
+// findStations finds the stations of calls, nil where there is none. Another server may have published one a moment
+// ago, so before any is called unknown the timetable is brought up to date.
+func (p *Publisher) findStations(ctx context.Context, calls []rail.Call) []*rail.Station {
+	stations, all := p.lookUp(calls)
+	if !all && p.Timetable != nil && p.Timetable.Refresh(ctx) == nil {
+		stations, _ = p.lookUp(calls)
+	}
+	return stations
+}
+
+func (p *Publisher) lookUp(calls []rail.Call) (stations []*rail.Station, all bool) {
+	stations, all = make([]*rail.Station, len(calls)), true
+	for i, call := range calls {
+		station, ok := p.Stations.Station(call.Station)
+		if ok {
+			stations[i] = station
+		}
+		all = all && ok
+	}
+	return stations, all
+}
+
+// tidy is the calls with what says nothing made equal, so that equal trains have equal ids: the arrival at the origin,
+// the departure from the terminus, alighting at the one and boarding at the other.
+func tidy(calls []rail.Call) []rail.Call {
+	calls = slices.Clone(calls)
+	first, last := &calls[0], &calls[len(calls)-1]
+	first.ArrivalSeconds, first.NoAlighting = first.DepartureSeconds, false
+	last.DepartureSeconds, last.NoBoarding = last.ArrivalSeconds, false
+	return calls
+}
+
+func (p *Publisher) run(train *rail.Train, date rail.Date, opens time.Time) *rail.Run {
+	return &rail.Run{
+		ID: rail.NewRunID(train.Number, date), Train: train, Date: date,
+		SaleOpensAt: opens, ClosesBefore: p.ClosesBefore, Status: rail.Published,
+	}
+}
+
+func count(publications []rail.Publication) (created, changed, unchanged int) {
+	for _, publication := range publications {
+		switch publication.Outcome {
+		case rail.RunCreated:
+			created++
+		case rail.RunChanged:
+			changed++
+		default:
+			unchanged++
+		}
+	}
+	return created, changed, unchanged
+}
+
+// allFree is what is left of runs that were created or changed: every seat, for every pair of calls. The runs of one
+// train share one list of counts.
+func allFree(publications []rail.Publication) []*rail.Availability {
+	var left []*rail.Availability
+	counts := map[*rail.Train][]uint16{}
+	for _, publication := range publications {
+		if publication.Outcome == rail.RunUnchanged {
+			continue
+		}
+		run := publication.Run
+		if counts[run.Train] == nil {
+			counts[run.Train] = capacity(run.Train)
+		}
+		left = append(left, &rail.Availability{
+			RunID: run.ID, TrainID: run.Train.ID, Version: publication.Version, Status: run.Status, Counts: counts[run.Train],
+		})
+	}
+	return left
+}
+
+// capacity is the seats of every class, for every pair of calls.
+func capacity(train *rail.Train) []uint16 {
+	classes := train.Formation.Classes
+	counts := make([]uint16, 0, rail.Pairs(len(train.Calls))*len(classes))
+	for range rail.Pairs(len(train.Calls)) {
+		for _, class := range classes {
+			counts = append(counts, uint16(len(train.Formation.Seats(class))))
+		}
+	}
+	return counts
+}

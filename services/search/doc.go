@@ -1,0 +1,13 @@
+// Package search is way 1: it finds runs with seats.
+//
+// It has the whole timetable in memory (Timetable) and answers a search (Finder) from it and from one round trip to
+// the availability. A search never asks the ledger, and never fails because the availability does: what is left is
+// then not known. The ledger is asked only when something was published.
+//
+// The timetable is a chain of snapshots behind one atomic pointer. A snapshot never changes once it is there to be
+// read, so readers neither wait nor lock, and each call answers from one publication. The next snapshot shares with
+// the last all that did not change: a publication costs what it brings and a shallow copy of an index over trains,
+// never one over runs.
+//
+// All methods may be called by many goroutines. Whatever they return is shared with others and must not be changed.
+package search

@@ -1,0 +1,295 @@
+package search
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"interlock/services/rail"
+)
+
+const (
+	// MaxStations is how many stations a search may name on each side: the stations of the largest city.
+	MaxStations = 8
+	// MaxFirst is how many offers one page may have; it bounds the round trip to the availability.
+	MaxFirst = 100
+	// availabilityTimeout is how long a search waits for what is left. A search without it now is worth more to a
+	// passenger than one with it later.
+	availabilityTimeout = 500 * time.Millisecond
+	// notLoadedRetryAfter is about how long a server reads its timetable when it starts.
+	notLoadedRetryAfter = 2 * time.Second
+	// secondsPerDay turns the offset of a call into days after the service date.
+	secondsPerDay = 24 * 60 * 60
+	// dateSpread is how many days the local date of a call may differ from what its offset says by itself: zones are at
+	// most 26 hours apart, and a service day begins up to two hours from midnight when clocks change.
+	dateSpread = 2
+)
+
+// Query is what a passenger asks: from any of some stations to any of some others on a day.
+type Query struct {
+	From, To []rail.StationCode
+	// Date is the day of boarding, local at the station.
+	Date rail.Date
+	// Now decides which sales are closed, and which dates are past.
+	Now time.Time
+	// First is how many offers to return at most, 1 to MaxFirst.
+	First int
+	// After is the place to go on from; nil is the beginning.
+	After *Place
+}
+
+// Place is the place of an offer in a result: offers are sorted by departure from the boarding station, then number.
+type Place struct {
+	Departure time.Time
+	RunID     rail.RunID
+}
+
+// PlaceOf is the place of an offer in its result.
+func PlaceOf(offer rail.Offer) Place {
+	return Place{offer.Run.Departure(offer.From), offer.Run.ID}
+}
+
+func (p Place) compare(q Place) int {
+	return cmp.Or(p.Departure.Compare(q.Departure), compareIDs(p.RunID, q.RunID))
+}
+
+// Result is what was found.
+type Result struct {
+	Offers  []rail.Offer
+	HasNext bool
+	// AsOf is a time at which all of it was true, but for what was on its way.
+	AsOf time.Time
+	// LeftErr is why it is not known what is left of any offer; nil where it is. It is for the log: the search is
+	// answered all the same.
+	LeftErr error
+}
+
+// Finder answers searches.
+type Finder struct {
+	Timetable    *Timetable
+	Availability Availability
+}
+
+// Find finds the runs that take a passenger from one of the stations to one of the others, boarding on the date.
+//
+// Left out is what the passenger cannot have any more: runs that were withdrawn, and those that cannot be bought from
+// the boarding station because its sale is closed. What is not on sale yet, or suspended, is there; its state says so.
+//
+// Where a run calls at several of the stations, the offer is what rail.Train.Pair would choose: to board at the last
+// call that still reaches a destination (and is left on the date), and to alight at the first after it; never a pair
+// that the same two stations would not get in an order.
+//
+// Errors: BAD_USER_INPUT with the path of the argument (rail.Errors where several are wrong), UNAVAILABLE before the
+// timetable is loaded, and those of ctx.
+func (f *Finder) Find(ctx context.Context, q Query) (*Result, error) {
+	if !f.Timetable.Loaded() {
+		err := rail.Refuse(rail.Unavailable, "this server is still reading its timetable")
+		err.RetryAfter = notLoadedRetryAfter
+		return nil, err
+	}
+	s := f.Timetable.view()
+	if err := s.check(&q); err != nil {
+		return nil, err
+	}
+	found := s.find(&q)
+	result := &Result{AsOf: q.Now}
+	if len(found) > q.First {
+		found, result.HasNext = found[:q.First], true
+	}
+	result.Offers = make([]rail.Offer, len(found))
+	asks := make([]rail.Ask, len(found))
+	for i, hit := range found {
+		result.Offers[i] = rail.Offer{Run: hit.run, From: hit.from, To: hit.to}
+		asks[i] = rail.Ask{Run: hit.run, From: hit.from, To: hit.to}
+	}
+	if len(asks) == 0 {
+		return result, ctx.Err()
+	}
+	limited, cancel := context.WithTimeout(ctx, availabilityTimeout)
+	defer cancel()
+	left, err := f.Availability.Remaining(limited, asks)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		result.LeftErr = err
+		return result, nil
+	}
+	for i := range result.Offers {
+		offer := &result.Offers[i]
+		offer.Left = left[i]
+		if left[i].Known {
+			// The availability hears of a suspension before the timetable is read again.
+			offer.Run = offer.Run.WithStatus(left[i].Status)
+		}
+	}
+	return result, nil
+}
+
+// check lists everything that is wrong with a query.
+func (s *snapshot) check(q *Query) error {
+	var errs rail.Errors
+	s.checkStations(&errs, "from", q.From)
+	s.checkStations(&errs, "to", q.To)
+	for i, code := range q.To {
+		if slices.Contains(q.From, code) {
+			errs.Add(rail.BadUserInput, []string{"to", rail.Index(i)}, "from and to are the same station %q", code)
+		}
+	}
+	if q.First < 1 || q.First > MaxFirst {
+		errs.Add(rail.BadUserInput, []string{"first"}, "first is between 1 and %d", MaxFirst)
+	}
+	if len(errs) == 0 {
+		// A date is past when it is over at every station one might board at.
+		today := rail.DateIn(q.Now, s.stations.zone(q.From[0]))
+		for _, code := range q.From[1:] {
+			today = min(today, rail.DateIn(q.Now, s.stations.zone(code)))
+		}
+		if q.Date < today {
+			errs.Add(rail.BadUserInput, []string{"date"}, "%s is past: today is %s", q.Date, today)
+		}
+	}
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return errs
+}
+
+func (s *snapshot) checkStations(errs *rail.Errors, argument string, codes []rail.StationCode) {
+	if len(codes) == 0 || len(codes) > MaxStations {
+		errs.Add(rail.BadUserInput, []string{argument}, "a search names 1 to %d stations to go %s, not %d", MaxStations, argument, len(codes))
+		return
+	}
+	for i, code := range codes {
+		if s.stations.byCode[code] == nil {
+			errs.Add(rail.BadUserInput, []string{argument, rail.Index(i)}, "there is no station %q", code)
+		}
+	}
+}
+
+// hit is a run that was found.
+type hit struct {
+	run       *rail.Run
+	from, to  int
+	departure time.Time
+}
+
+func (h hit) place() Place { return Place{h.departure, h.run.ID} }
+
+// ends marks the stations of a search.
+type ends uint8
+
+const (
+	isFrom ends = 1 << iota
+	isTo
+)
+
+// find is all that Find finds after a place, in order.
+func (s *snapshot) find(q *Query) []hit {
+	marks := make([]ends, len(s.boards))
+	for _, code := range q.To {
+		if number, called := s.codes[code]; called {
+			marks[number] |= isTo
+		}
+	}
+	var hits []hit
+	seen := make([]bool, len(s.services))
+	// All origins are marked before any service is looked at: a service is looked at once for all of them.
+	for _, code := range q.From {
+		if number, called := s.codes[code]; called {
+			marks[number] |= isFrom
+		}
+	}
+	for _, code := range q.From {
+		number, called := s.codes[code]
+		if !called {
+			continue
+		}
+		for _, at := range s.boards[number] {
+			if !seen[at] {
+				seen[at] = true
+				hits = s.services[at].find(s, q, marks, hits)
+			}
+		}
+	}
+	slices.SortFunc(hits, func(a, b hit) int { return a.place().compare(b.place()) })
+	return hits
+}
+
+// find appends the runs of a service that a query finds. Calls are looked at from the last to the first, as Train.Pair
+// does, so that of one run the last boarding that will do is found first.
+func (v *service) find(s *snapshot, q *Query, marks []ends, hits []hit) []hit {
+	first := len(hits)
+	if v.repeats {
+		for _, p := range v.pairs(q) {
+			hits = v.board(s, q, p.from, p.to, hits, first)
+		}
+		return hits
+	}
+	to := -1
+	for from := len(v.calls) - 1; from >= 0; from-- {
+		mark := marks[v.calls[from]]
+		if mark == 0 {
+			continue
+		}
+		call := &v.train.Calls[from]
+		if mark&isFrom != 0 && !call.NoBoarding && to > from {
+			hits = v.board(s, q, from, to, hits, first)
+		}
+		if mark&isTo != 0 && !call.NoAlighting {
+			to = from
+		}
+	}
+	return hits
+}
+
+// pair is where to board and where to alight.
+type pair struct{ from, to int }
+
+// pairs are the calls that orders between the stations of a query would be for, the last boarding first, then the first
+// alighting. It asks for every two stations, which only a train that calls at some station twice makes necessary.
+func (v *service) pairs(q *Query) []pair {
+	var pairs []pair
+	for _, from := range q.From {
+		for _, to := range q.To {
+			if i, j, ok := v.train.Pair(from, to); ok {
+				pairs = append(pairs, pair{i, j})
+			}
+		}
+	}
+	slices.SortFunc(pairs, func(a, b pair) int { return cmp.Or(cmp.Compare(b.from, a.from), cmp.Compare(a.to, b.to)) })
+	return pairs
+}
+
+// board appends the runs that leave a call on the query's date and can still be had, but for those that are among the
+// hits from first on: they were found with a later boarding.
+func (v *service) board(s *snapshot, q *Query, from, to int, hits []hit, first int) []hit {
+	call := &v.train.Calls[from]
+	zone := v.train.Location()
+	if station := s.stations.byCode[call.Station]; station != nil {
+		zone = station.Location()
+	}
+	near := q.Date.AddDays(-int(call.DepartureSeconds / secondsPerDay))
+	for _, run := range v.runs[v.runs.from(near.AddDays(-dateSpread)):] {
+		if run.Date > near.AddDays(dateSpread) {
+			break
+		}
+		if run.Status == rail.Withdrawn {
+			continue
+		}
+		found := hit{run: run, from: from, to: to, departure: run.Departure(from)}
+		switch {
+		case rail.DateIn(found.departure, zone) != q.Date:
+		case !q.Now.Before(run.SaleClosesAt(from)):
+		case q.After != nil && found.place().compare(*q.After) <= 0:
+		case slices.ContainsFunc(hits[first:], func(h hit) bool { return h.run == run }):
+		default:
+			hits = append(hits, found)
+		}
+	}
+	return hits
+}

@@ -1,0 +1,182 @@
+package search_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"interlock/services/rail"
+	"interlock/services/search"
+)
+
+var modelStations = []rail.StationCode{"A", "B", "C", "D", "E", "F"}
+
+var modelZones = []string{shanghai, "Europe/Berlin", "America/Los_Angeles", "Pacific/Kiritimati"}
+
+// drawTrain draws a train that may call at a station again and again, over up to three days.
+func drawTrain(t *rapid.T, number string) *rail.Train {
+	seconds := int32(0)
+	var calls []rail.Call
+	for range rapid.IntRange(2, 7).Draw(t, "calls") {
+		seconds += int32(rapid.IntRange(0, 12*60).Draw(t, "minutes")) * 60
+		call := at(rapid.SampledFrom(modelStations).Draw(t, "station"), 0, 0)
+		call.ArrivalSeconds, call.DepartureSeconds = seconds, seconds
+		call.NoBoarding = rapid.IntRange(0, 9).Draw(t, "noBoarding") == 0
+		call.NoAlighting = rapid.IntRange(0, 9).Draw(t, "noAlighting") == 0
+		calls = append(calls, call)
+	}
+	return trainIn(rapid.SampledFrom(modelZones).Draw(t, "zone"), number, calls...)
+}
+
+// naive finds by looking at every run and every two stations.
+func naive(runs map[rail.RunID]*rail.Run, zones map[rail.StationCode]*time.Location, q search.Query) []string {
+	type pair struct{ from, to int }
+	type found struct {
+		departure time.Time
+		number    string
+		line      string
+	}
+	var all []found
+	for _, run := range runs {
+		var pairs []pair
+		for _, from := range q.From {
+			for _, to := range q.To {
+				i, j, ok := run.Train.Pair(from, to)
+				if ok && run.Status != rail.Withdrawn && q.Now.Before(run.SaleClosesAt(i)) && rail.DateIn(run.Departure(i), zones[from]) == q.Date {
+					pairs = append(pairs, pair{i, j})
+				}
+			}
+		}
+		if len(pairs) > 0 {
+			best := slices.MinFunc(pairs, func(a, b pair) int { return cmp.Or(cmp.Compare(b.from, a.from), cmp.Compare(a.to, b.to)) })
+			all = append(all, found{run.Departure(best.from), run.Train.Number, fmt.Sprint(run.ID, " ", best.from, " ", best.to)})
+		}
+	}
+	slices.SortFunc(all, func(a, b found) int {
+		return cmp.Or(a.departure.Compare(b.departure), cmp.Compare(a.number, b.number), cmp.Compare(a.line, b.line))
+	})
+	lines := []string{}
+	for _, f := range all {
+		lines = append(lines, f.line)
+	}
+	return lines
+}
+
+// Whatever is published in whatever steps, a search finds what looking at every run finds.
+func TestFind_IsWhatLookingAtEveryRunFinds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var stations []*rail.Station
+		zones := map[rail.StationCode]*time.Location{}
+		for _, code := range modelStations {
+			name := rapid.SampledFrom(modelZones).Draw(t, "zone")
+			stations = append(stations, &rail.Station{Code: code, Name: string(code), TimeZone: name})
+			zones[code] = zone(name)
+		}
+		l := &ledger{}
+		l.publish(stations)
+		timetable := search.NewTimetable(l)
+		finder := search.Finder{Timetable: timetable, Availability: &availability{}}
+		runs := map[rail.RunID]*rail.Run{}
+		trains := []*rail.Train{}
+		for range rapid.IntRange(1, 6).Draw(t, "publications") {
+			var published []*rail.Run
+			for range rapid.IntRange(0, 6).Draw(t, "runs") {
+				if len(trains) == 0 || rapid.Bool().Draw(t, "newTrain") {
+					trains = append(trains, drawTrain(t, rapid.SampledFrom([]string{"1", "10", "2", "2/3"}).Draw(t, "number")))
+				}
+				run := runOf(rapid.SampledFrom(trains).Draw(t, "train"), today.AddDays(rapid.IntRange(-4, 4).Draw(t, "day")))
+				run.Status = rapid.SampledFrom([]rail.RunStatus{rail.Published, rail.Published, rail.Suspended, rail.Withdrawn}).Draw(t, "status")
+				published = append(published, run)
+				runs[run.ID] = run
+			}
+			l.publish(nil, published...)
+			if rapid.Bool().Draw(t, "refresh") {
+				require.NoError(t, timetable.Refresh(context.Background()))
+			}
+		}
+		require.NoError(t, timetable.Refresh(context.Background()))
+
+		for id, run := range runs {
+			got, _ := timetable.Run(id)
+			require.Same(t, run, got)
+		}
+		for range 4 {
+			mixed := rapid.Permutation(modelStations).Draw(t, "stations")
+			split := rapid.IntRange(1, len(mixed)-1).Draw(t, "split")
+			until := rapid.IntRange(split+1, len(mixed)).Draw(t, "until")
+			q := search.Query{
+				From: mixed[:split], To: mixed[split:until], Date: today.AddDays(rapid.IntRange(0, 4).Draw(t, "date")),
+				Now: noon.Add(time.Duration(rapid.IntRange(-24, 24).Draw(t, "hours")) * time.Hour), First: search.MaxFirst,
+			}
+			result, err := finder.Find(context.Background(), q)
+			if rail.CodeOf(err) == rail.BadUserInput {
+				continue // the date is past
+			}
+			require.NoError(t, err)
+			got := []string{}
+			for _, o := range result.Offers {
+				got = append(got, fmt.Sprint(o.Run.ID, " ", o.From, " ", o.To))
+			}
+			require.Equal(t, naive(runs, zones, q), got)
+		}
+	})
+}
+
+// Readers and publications at the same time: each search answers from one publication. Every publication suspends all
+// runs or resumes all, so a mixture would show.
+func TestFind_AnswersFromOnePublication(t *testing.T) {
+	var calls []rail.Call
+	for i, code := range modelStations {
+		calls = append(calls, at(code, 13+i, 0))
+	}
+	var runs, suspended []*rail.Run
+	for i := range 20 {
+		run := runOf(trainOf(strings.Repeat("G", i+1), calls...), today)
+		runs, suspended = append(runs, run), append(suspended, withStatus(run, rail.Suspended))
+	}
+	timetable, l := loaded(t, stationsOf(modelStations...), runs...)
+	var readers sync.WaitGroup
+	done := make(chan struct{})
+	for range 4 {
+		readers.Go(func() {
+			finder := search.Finder{Timetable: timetable, Availability: &availability{}}
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				result, err := finder.Find(t.Context(), query("A", "F", today))
+				if err != nil || len(result.Offers) != 20 {
+					t.Errorf("%d offers, %v", len(result.Offers), err)
+					return
+				}
+				for _, o := range result.Offers {
+					if _, ok := timetable.Run(o.Run.ID); !ok {
+						t.Errorf("%s is gone", o.Run.ID)
+					}
+					if o.Run.Status != result.Offers[0].Run.Status {
+						t.Error("one search shows two publications")
+						return
+					}
+				}
+			}
+		})
+	}
+	for i := range 100 {
+		l.publish(nil, [][]*rail.Run{suspended, runs}[i%2]...)
+		// A new train each time, so that the indexes grow under the readers.
+		l.publish(nil, runOf(trainOf(fmt.Sprint("K", i), calls[1], calls[0]), today))
+		require.NoError(t, timetable.Refresh(t.Context()))
+	}
+	close(done)
+	readers.Wait()
+}

@@ -1,0 +1,90 @@
+package search
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// RunPlace is the place of a run in a list: runs are sorted by service date, then departure from their origin, then
+// number.
+type RunPlace struct {
+	Date      rail.Date
+	Departure time.Time
+	RunID     rail.RunID
+}
+
+// RunPlaceOf is the place of a run in a list.
+func RunPlaceOf(run *rail.Run) RunPlace { return RunPlace{run.Date, run.Departure(0), run.ID} }
+
+func (p RunPlace) compare(q RunPlace) int {
+	return cmp.Or(cmp.Compare(p.Date, q.Date), p.Departure.Compare(q.Departure), compareIDs(p.RunID, q.RunID))
+}
+
+// Runs lists runs, at most limit of them from after a place on, and tells whether there are more. An empty part of the
+// filter, the zero date too, restricts nothing.
+func (t *Timetable) Runs(filter rail.RunFilter, now time.Time, after *RunPlace, limit int) (runs []*rail.Run, hasNext bool) {
+	first := filter.From
+	if after != nil {
+		first = max(first, after.Date)
+	}
+	// Days are looked at one after the other until the page is full, so that only they need sorting and states.
+	days := map[rail.Date][]*rail.Run{}
+	for _, line := range t.view().linesOf(filter.Train) {
+		for _, run := range line[line.from(first):] {
+			if filter.Through != 0 && run.Date > filter.Through {
+				break
+			}
+			days[run.Date] = append(days[run.Date], run)
+		}
+	}
+	for _, date := range slices.Sorted(maps.Keys(days)) {
+		day := make([]RunPlace, 0, len(days[date]))
+		byID := make(map[rail.RunID]*rail.Run, len(days[date]))
+		for _, run := range days[date] {
+			place := RunPlaceOf(run)
+			if (after == nil || place.compare(*after) > 0) && matches(run, &filter, now) {
+				day = append(day, place)
+				byID[run.ID] = run
+			}
+		}
+		slices.SortFunc(day, RunPlace.compare)
+		for _, place := range day {
+			if len(runs) == limit {
+				return runs, true
+			}
+			runs = append(runs, byID[place.RunID])
+		}
+	}
+	return runs, false
+}
+
+// linesOf are the lines with a number or alias, all for "".
+func (s *snapshot) linesOf(number string) []calendar {
+	if number == "" {
+		return slices.Collect(maps.Values(s.lines))
+	}
+	keys := append([]string{lineKey(rail.NewRunID(number, 0))}, s.aliases[number]...)
+	var lines []calendar
+	for _, key := range keys {
+		lines = append(lines, s.lines[key])
+	}
+	return lines
+}
+
+// matches tells whether a run has the station and the state that are asked for.
+func matches(run *rail.Run, filter *rail.RunFilter, now time.Time) bool {
+	if filter.Station != "" && !slices.ContainsFunc(run.Train.Calls, func(c rail.Call) bool { return c.Station == filter.Station }) {
+		return false
+	}
+	return len(filter.States) == 0 || slices.Contains(filter.States, run.StateAt(now))
+}
+
+// compareIDs sorts run ids by number, then date. (As bytes, "G10@…" would come before "G1@…".)
+func compareIDs(a, b rail.RunID) int {
+	return cmp.Or(strings.Compare(lineKey(a), lineKey(b)), cmp.Compare(a, b))
+}

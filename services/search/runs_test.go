@@ -1,0 +1,68 @@
+package search_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/rail"
+	"interlock/services/search"
+)
+
+func ids(runs []*rail.Run) string {
+	var all []string
+	for _, run := range runs {
+		all = append(all, string(run.ID))
+	}
+	return strings.Join(all, " ")
+}
+
+func TestRuns_FilterAndOrder(t *testing.T) {
+	g1 := trainOf("G1", at("VNP", 9, 0), at("NJH", 12, 0), at("AOH", 13, 48))
+	g10 := trainOf("G10", at("AOH", 9, 0), at("VNP", 13, 48))
+	early := trainOf("Z9", at("AOH", 6, 0), at("VNP", 23, 0))
+	slash := trainOf("D305/D308", at("VNP", 21, 0), at("AOH", 31, 0))
+	notOpen := runOf(slash, tomorrow)
+	notOpen.SaleOpensAt = noon.Add(time.Hour)
+	timetable, _ := loaded(
+		t, stationsOf("VNP", "NJH", "AOH"),
+		runOf(g1, today), withStatus(runOf(g1, tomorrow), rail.Suspended), runOf(g10, today), runOf(g10, tomorrow),
+		withStatus(runOf(early, tomorrow), rail.Withdrawn), notOpen,
+	)
+	for name, c := range map[string]struct {
+		filter rail.RunFilter
+		want   string
+	}{
+		"all, by date, departure, number": {rail.RunFilter{}, "G1@2019-10-11 G10@2019-10-11 Z9@2019-10-12 G1@2019-10-12 G10@2019-10-12 D305%2FD308@2019-10-12"},
+		"from a date":                     {rail.RunFilter{From: tomorrow, Train: "G1"}, "G1@2019-10-12"},
+		"through a date":                  {rail.RunFilter{Through: today}, "G1@2019-10-11 G10@2019-10-11"},
+		"of a train":                      {rail.RunFilter{Train: "G1"}, "G1@2019-10-11 G1@2019-10-12"},
+		"of an alias":                     {rail.RunFilter{Train: "D308"}, "D305%2FD308@2019-10-12"},
+		"of no train":                     {rail.RunFilter{Train: "G3"}, ""},
+		"at a station":                    {rail.RunFilter{Station: "NJH"}, "G1@2019-10-11 G1@2019-10-12"},
+		"suspended":                       {rail.RunFilter{States: []rail.RunState{rail.RunSuspended}}, "G1@2019-10-12"},
+		"closed or withdrawn":             {rail.RunFilter{States: []rail.RunState{rail.RunClosed, rail.RunWithdrawn}}, "G1@2019-10-11 G10@2019-10-11 Z9@2019-10-12"},
+		"not open":                        {rail.RunFilter{States: []rail.RunState{rail.RunNotOpen}}, "D305%2FD308@2019-10-12"},
+		"an empty range of dates":         {rail.RunFilter{From: tomorrow, Through: today}, ""},
+	} {
+		runs, hasNext := timetable.Runs(c.filter, noon, nil, 100)
+		require.Equal(t, c.want, ids(runs), name)
+		require.False(t, hasNext, name)
+		for limit := 1; limit < 4; limit++ {
+			var paged []*rail.Run
+			var after *search.RunPlace
+			for {
+				page, hasNext := timetable.Runs(c.filter, noon, after, limit)
+				paged = append(paged, page...)
+				if !hasNext {
+					break
+				}
+				place := search.RunPlaceOf(page[len(page)-1])
+				after = &place
+			}
+			require.Equal(t, c.want, ids(paged), "%s, by %d", name, limit)
+		}
+	}
+}

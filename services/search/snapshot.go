@@ -1,0 +1,222 @@
+package search
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"interlock/services/rail"
+)
+
+// snapshot is the timetable at one publication number. It never changes once it can be read. Its successor is made by
+// with, and by one goroutine at a time.
+type snapshot struct {
+	number   int64
+	stations *stations
+	// lines has the runs of each train number. The key is a run's id without its date; so a run is found by its id
+	// without an index over all runs.
+	lines map[string]calendar
+	// aliases has, for each alias of a number, the keys of the lines it may mean, sorted.
+	aliases map[string][]string
+	// services are the distinct trains; index finds one by the train's id.
+	services []*service
+	index    map[string]int32
+	// codes numbers the stations that trains call at. boards has, by that number, the services that take passengers
+	// there.
+	codes  map[rail.StationCode]int32
+	boards [][]int32
+}
+
+// emptySnapshot is the timetable before anything was published. It is never changed.
+var emptySnapshot = &snapshot{stations: newStations(nil)}
+
+// service is a train and the runs it has. It never changes.
+type service struct {
+	train *rail.Train
+	// calls are the numbers of the stations called at, as in snapshot.codes.
+	calls []int32
+	// repeats says that the train calls at some station twice.
+	repeats bool
+	// runs may be empty: a train that all its runs were taken from stays until the timetable is loaded anew, because
+	// taking it out of every index would cost more than the memory it gives back.
+	runs calendar
+}
+
+// calendar is runs in the order of their dates, no two on one date.
+type calendar []*rail.Run
+
+// from is the index of the first run on a date or after it.
+func (c calendar) from(date rail.Date) int {
+	at, _ := slices.BinarySearchFunc(c, date, func(r *rail.Run, d rail.Date) int { return cmp.Compare(r.Date, d) })
+	return at
+}
+
+// on is the run on a date, nil where there is none.
+func (c calendar) on(date rail.Date) *rail.Run {
+	if at := c.from(date); at < len(c) && c[at].Date == date {
+		return c[at]
+	}
+	return nil
+}
+
+// with is a calendar with runs put in, in place of those on the same dates. The runs are sorted, no two on one date.
+func (c calendar) with(runs calendar) calendar {
+	merged := make(calendar, 0, len(c)+len(runs))
+	for _, run := range runs {
+		at := c.from(run.Date)
+		merged = append(append(merged, c[:at]...), run)
+		if at < len(c) && c[at].Date == run.Date {
+			at++
+		}
+		c = c[at:]
+	}
+	return slices.Clip(append(merged, c...))
+}
+
+// without is a calendar less one run.
+func (c calendar) without(run *rail.Run) calendar {
+	if at := slices.Index(c, run); at >= 0 {
+		return slices.Concat(c[:at], c[at+1:])
+	}
+	return c
+}
+
+// lineKey is a run's id without its date.
+func lineKey(id rail.RunID) string {
+	at := strings.LastIndexByte(string(id), '@')
+	if at < 0 {
+		return string(id)
+	}
+	return string(id[:at])
+}
+
+// run is the run with an id.
+func (s *snapshot) run(id rail.RunID) (*rail.Run, bool) {
+	key := lineKey(id)
+	if len(key) == len(id) {
+		return nil, false
+	}
+	date, err := rail.ParseDate(string(id[len(key)+1:]))
+	if err != nil {
+		return nil, false
+	}
+	run := s.lines[key].on(date)
+	return run, run != nil
+}
+
+// with is the next snapshot.
+func (s *snapshot) with(changes *rail.TimetableChanges) *snapshot {
+	next := *s
+	next.number = changes.Number
+	if len(changes.Stations) > 0 {
+		next.stations = s.stations.with(changes.Stations)
+	}
+	if len(changes.Runs) > 0 {
+		next.addTrains(changes.Runs)
+		next.putRuns(changes.Runs)
+	}
+	return &next
+}
+
+// addTrains makes services of the trains that are new, and puts them in the indexes. The receiver is not to be read
+// by others yet, but shares its parts with the last snapshot: what changes is cloned first. A slice may be appended to
+// as it is, since readers of the last snapshot do not look beyond their own length, and snapshots have one successor.
+func (s *snapshot) addTrains(runs []*rail.Run) {
+	fresh := map[string]*rail.Train{}
+	var order []*rail.Train
+	for _, run := range runs {
+		if _, known := s.index[run.Train.ID]; !known && fresh[run.Train.ID] == nil {
+			fresh[run.Train.ID] = run.Train
+			order = append(order, run.Train)
+		}
+	}
+	if len(order) == 0 {
+		return
+	}
+	s.index = cloned(s.index)
+	s.codes = cloned(s.codes)
+	s.aliases = cloned(s.aliases)
+	s.boards = slices.Clone(s.boards)
+	for _, train := range order {
+		number := int32(len(s.services))
+		made := &service{train: train, calls: make([]int32, len(train.Calls))}
+		for i, call := range train.Calls {
+			code, known := s.codes[call.Station]
+			if !known {
+				code = int32(len(s.boards))
+				s.codes[call.Station] = code
+				s.boards = append(s.boards, nil)
+			}
+			if slices.Contains(made.calls[:i], code) {
+				made.repeats = true
+			}
+			made.calls[i] = code
+			if at := s.boards[code]; !call.NoBoarding && (len(at) == 0 || at[len(at)-1] != number) {
+				s.boards[code] = append(at, number)
+			}
+		}
+		s.services = append(s.services, made)
+		s.index[train.ID] = number
+		for _, alias := range train.Aliases() {
+			key := lineKey(rail.NewRunID(train.Number, 0))
+			if at, known := slices.BinarySearch(s.aliases[alias], key); !known {
+				s.aliases[alias] = slices.Insert(slices.Clone(s.aliases[alias]), at, key)
+			}
+		}
+	}
+}
+
+// putRuns puts runs in their lines and services, and takes those that changed their train out of the old one.
+func (s *snapshot) putRuns(runs []*rail.Run) {
+	lines := map[string]calendar{}
+	for _, run := range runs {
+		key := lineKey(run.ID)
+		lines[key] = append(lines[key], run)
+	}
+	s.lines = cloned(s.lines)
+	s.services = slices.Clone(s.services)
+	put := map[int32]calendar{}
+	for key, changed := range lines {
+		changed = lastOfEachDate(changed)
+		old := s.lines[key]
+		for _, run := range changed {
+			if was := old.on(run.Date); was != nil && was.Train.ID != run.Train.ID {
+				s.replaceRuns(s.index[was.Train.ID], func(c calendar) calendar { return c.without(was) })
+			}
+			number := s.index[run.Train.ID]
+			put[number] = append(put[number], run)
+		}
+		s.lines[key] = old.with(changed)
+	}
+	for number, changed := range put {
+		s.replaceRuns(number, func(c calendar) calendar { return c.with(changed) })
+	}
+}
+
+// replaceRuns puts a service with other runs in place of a service.
+func (s *snapshot) replaceRuns(number int32, change func(calendar) calendar) {
+	changed := *s.services[number]
+	changed.runs = change(changed.runs)
+	s.services[number] = &changed
+}
+
+// lastOfEachDate sorts runs by date and keeps of each date the one that came last: the newest.
+func lastOfEachDate(runs calendar) calendar {
+	slices.SortStableFunc(runs, func(a, b *rail.Run) int { return cmp.Compare(a.Date, b.Date) })
+	kept := runs[:0]
+	for i, run := range runs {
+		if i+1 == len(runs) || runs[i+1].Date != run.Date {
+			kept = append(kept, run)
+		}
+	}
+	return kept
+}
+
+// cloned is maps.Clone, and an empty map for nil.
+func cloned[K comparable, V any](m map[K]V) map[K]V {
+	if m == nil {
+		return map[K]V{}
+	}
+	return maps.Clone(m)
+}

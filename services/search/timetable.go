@@ -1,0 +1,153 @@
+package search
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"interlock/services/rail"
+)
+
+const (
+	// DefaultInterval is how often a server looks for a new publication: twice a second, so that every server shows one
+	// within a second even when no message tells it.
+	DefaultInterval = 500 * time.Millisecond
+	// watchTimeout bounds one refresh of Watch. The first one reads the whole timetable, which takes seconds on a slow
+	// disk; a ledger that has not answered after this long never will on this connection.
+	watchTimeout = time.Minute
+)
+
+// Timetable is everything that was published, in memory. Make one with NewTimetable.
+type Timetable struct {
+	// Log gets the failures of Watch, which has nobody to return them to; nil is the default logger.
+	Log *slog.Logger
+	// Changed is called after each new publication is there to be read, by the goroutine that read it. It must not
+	// block; nil is fine. Set it before the first Refresh.
+	Changed func()
+
+	ledger  Ledger
+	flights *flights
+	current atomic.Pointer[snapshot]
+}
+
+// NewTimetable makes a timetable that is empty until its first Refresh.
+func NewTimetable(ledger Ledger) *Timetable {
+	return &Timetable{ledger: ledger, flights: newFlights()}
+}
+
+// Refresh brings the timetable up to what was published before the call. It costs one small query when nothing was.
+// Calls at the same time share the work.
+func (t *Timetable) Refresh(ctx context.Context) error {
+	return t.flights.do(ctx, t.refresh)
+}
+
+func (t *Timetable) refresh(ctx context.Context) error {
+	number, err := t.ledger.PublicationNumber(ctx)
+	if err != nil {
+		return err
+	}
+	base := t.current.Load()
+	switch {
+	case base == nil:
+		base = emptySnapshot
+	case number == base.number:
+		return nil
+	case number < base.number:
+		// The ledger was put back to an older state. What it had published since is not on sale any more, and no
+		// increment would say so.
+		base = emptySnapshot
+	}
+	changes, err := t.ledger.Changes(ctx, base.number)
+	if err != nil {
+		return err
+	}
+	t.current.Store(base.with(changes))
+	if t.Changed != nil {
+		t.Changed()
+	}
+	return nil
+}
+
+// Watch refreshes the timetable at every interval, and at once when woken, until ctx ends. A wake channel of capacity 1
+// that is written to without blocking loses nothing.
+func (t *Timetable) Watch(ctx context.Context, interval time.Duration, wake <-chan struct{}) {
+	log := t.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	failing := false
+	for {
+		limited, cancel := context.WithTimeout(ctx, watchTimeout)
+		err := t.Refresh(limited)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		// Told once, not twice a second for as long as the ledger is away.
+		if err != nil && !failing {
+			log.Error("the timetable cannot be refreshed; searches go on with the last one", "publication", t.Number(), "error", err)
+		} else if err == nil && failing {
+			log.Info("the timetable is refreshed again", "publication", t.Number())
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-wake:
+		}
+	}
+}
+
+// view is the snapshot to read from; before the first Refresh, an empty one.
+func (t *Timetable) view() *snapshot {
+	if s := t.current.Load(); s != nil {
+		return s
+	}
+	return emptySnapshot
+}
+
+// Loaded tells whether the timetable was read at all.
+func (t *Timetable) Loaded() bool { return t.current.Load() != nil }
+
+// Number is the publication number up to which the timetable goes; 0 before it is loaded.
+func (t *Timetable) Number() int64 { return t.view().number }
+
+// Size is how many stations and runs there are.
+func (t *Timetable) Size() (stations, runs int) {
+	s := t.view()
+	for _, line := range s.lines {
+		runs += len(line)
+	}
+	return len(s.stations.byCode), runs
+}
+
+// Run is the run with an id, also when it is long past or was withdrawn.
+func (t *Timetable) Run(id rail.RunID) (*rail.Run, bool) {
+	return t.view().run(id)
+}
+
+// RunOf is a train's run on a service date. A train is found by its number, else by one of its aliases: "D305" and
+// "D308" find "D305/D308". A run that was withdrawn is found only where there is no other.
+func (t *Timetable) RunOf(number string, date rail.Date) (*rail.Run, bool) {
+	s := t.view()
+	best, _ := s.run(rail.NewRunID(number, date))
+	for _, key := range s.aliases[number] {
+		if best != nil && best.Status != rail.Withdrawn {
+			break
+		}
+		if run := s.lines[key].on(date); run != nil && (best == nil || run.Status != rail.Withdrawn) {
+			best = run
+		}
+	}
+	return best, best != nil
+}
+
+// Station is the station with a code.
+func (t *Timetable) Station(code rail.StationCode) (*rail.Station, bool) {
+	station, ok := t.view().stations.byCode[code]
+	return station, ok
+}

@@ -1,0 +1,190 @@
+package watch
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"interlock/services/rail"
+)
+
+const (
+	// DefaultMaxSubscribers is how many seat subscriptions one server takes: at the few ten kilobytes that a connection
+	// and its buffers cost, they fill what a server is given, and not more.
+	DefaultMaxSubscribers = 20_000
+	// DefaultMaxOrderSubscribers is less, because each watched order is read from the primary every five seconds: this
+	// is a thousand reads a second.
+	DefaultMaxOrderSubscribers = 5_000
+	// DefaultEventsPerSecond is about what one core writes to sockets. When a change goes to very many subscribers, the
+	// next one waits until they can have got it; what happens meanwhile is told in one event.
+	DefaultEventsPerSecond = 50_000
+
+	// sweepInterval is how often everything watched is read again, so that a lost message is made good within a second.
+	sweepInterval = time.Second
+	// retryAfter is how long whoever was turned away should wait: streams end by the minute.
+	retryAfter = 30 * time.Second
+)
+
+// Hub fans changes out. Make one with New; set its fields before it is used.
+type Hub struct {
+	// Now is the clock by which runs close.
+	Now func() time.Time
+	// Log gets what goes wrong while nobody asks; nil is the default logger.
+	Log *slog.Logger
+	// MaxSubscribers and MaxOrderSubscribers bound the open subscriptions of seats and of orders.
+	MaxSubscribers, MaxOrderSubscribers int
+	// EventsPerSecond bounds how fast seat events are handed out; 0 does not.
+	EventsPerSecond int
+
+	availability Availability
+	runs         Runs
+	orders       Orders
+
+	// The signals have capacity 1 and are written to without blocking: one that is waiting says all.
+	seatsDirty, ordersDirty, followsDirty, timetableMoved chan struct{}
+
+	mu      sync.Mutex
+	stopped bool
+	// watched are the runs that are to be followed.
+	watched map[rail.RunID]*watchedRun
+	// follows are the runs that were added to watched or taken from it since the listener was last told, or that want
+	// another look once it was.
+	follows map[rail.RunID]struct{}
+	// dirtyPairs are to be read.
+	dirtyPairs       []*pair
+	subscribers      map[*subscriber]struct{}
+	watchedOrders    map[string]*watchedOrder
+	orderSubscribers int
+}
+
+// watchedRun is a run that somebody watches seats of, or an order on.
+type watchedRun struct {
+	id     rail.RunID
+	pairs  map[stations]*pair
+	orders map[string]*watchedOrder
+}
+
+// New makes a hub. It tells nobody anything until Run.
+func New(availability Availability, runs Runs, orders Orders) *Hub {
+	signal := func() chan struct{} { return make(chan struct{}, 1) }
+	return &Hub{
+		Now:                 time.Now,
+		MaxSubscribers:      DefaultMaxSubscribers,
+		MaxOrderSubscribers: DefaultMaxOrderSubscribers,
+		EventsPerSecond:     DefaultEventsPerSecond,
+		availability:        availability,
+		runs:                runs,
+		orders:              orders,
+		seatsDirty:          signal(),
+		ordersDirty:         signal(),
+		followsDirty:        signal(),
+		timetableMoved:      signal(),
+		watched:             map[rail.RunID]*watchedRun{},
+		follows:             map[rail.RunID]struct{}{},
+		subscribers:         map[*subscriber]struct{}{},
+		watchedOrders:       map[string]*watchedOrder{},
+	}
+}
+
+// Run does the hub's work until ctx ends, and ends all subscriptions then. It is called once.
+func (h *Hub) Run(ctx context.Context) {
+	if h.Log == nil {
+		h.Log = slog.Default()
+	}
+	var loops sync.WaitGroup
+	loops.Go(func() { h.listen(ctx) })
+	loops.Go(func() { h.handOutSeats(ctx) })
+	loops.Go(func() { h.handOutOrders(ctx) })
+	loops.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stopped = true
+	for s := range h.subscribers {
+		h.endSubscriber(s)
+	}
+	for _, o := range h.watchedOrders {
+		h.endOrder(o)
+	}
+}
+
+// Wake tells the hub that the timetable has moved on. It never waits.
+func (h *Hub) Wake() { raise(h.timetableMoved) }
+
+// Subscribers is how many subscriptions are open.
+func (h *Hub) Subscribers() (seats, orders int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.subscribers), h.orderSubscribers
+}
+
+// admit is nil when one more subscription may be opened. The mutex is held.
+func (h *Hub) admit(open, most int) *rail.Error {
+	if h.stopped {
+		return rail.Refuse(rail.Unavailable, "this server is stopping")
+	}
+	if open >= most {
+		err := rail.Refuse(rail.Overloaded, "this server has %d subscriptions, and takes no more", open)
+		err.RetryAfter = retryAfter
+		return err
+	}
+	return nil
+}
+
+// watch is the watched run with an id, made and given to the listener where there is none. The mutex is held.
+func (h *Hub) watch(id rail.RunID) *watchedRun {
+	run := h.watched[id]
+	if run == nil {
+		run = &watchedRun{id: id, pairs: map[stations]*pair{}, orders: map[string]*watchedOrder{}}
+		h.watched[id] = run
+		h.refollow(id)
+	}
+	return run
+}
+
+// unwatch lets go of a run that nobody watches any more. The mutex is held.
+func (h *Hub) unwatch(run *watchedRun) {
+	if len(run.pairs) == 0 && len(run.orders) == 0 {
+		delete(h.watched, run.id)
+		h.refollow(run.id)
+	}
+}
+
+// refollow puts a run before the listener. The mutex is held.
+func (h *Hub) refollow(id rail.RunID) {
+	h.follows[id] = struct{}{}
+	raise(h.followsDirty)
+}
+
+// raise sets a signal that is not set.
+func raise(signal chan<- struct{}) {
+	select {
+	case signal <- struct{}{}:
+	default:
+	}
+}
+
+// pause waits, but not beyond the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// trouble logs when something begins to fail and when it works again, not each time in between.
+type trouble struct {
+	what    string
+	failing bool
+}
+
+func (t *trouble) tell(log *slog.Logger, err error) {
+	if err != nil && !t.failing {
+		log.Warn("watch: "+t.what+" fails", "error", err)
+	} else if err == nil && t.failing {
+		log.Info("watch: " + t.what + " works again")
+	}
+	t.failing = err != nil
+}

@@ -1,0 +1,211 @@
+package watch
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"interlock/services/rail"
+)
+
+const (
+	// lookEverySweeps is how often a watched order is read though nothing was heard of it: every five seconds.
+	lookEverySweeps = 5
+	// orderReaders is how many orders are read at a time: enough to keep up, and a small part of the primary's
+	// connections.
+	orderReaders = 4
+	// orderTimeout is how long reading one order may take.
+	orderTimeout = 2 * time.Second
+)
+
+// watchedOrder is an order that somebody watches.
+type watchedOrder struct {
+	run *watchedRun
+	// latest is what every subscriber has got.
+	latest      *rail.Order
+	subscribers []*orderSubscriber
+	// dirty says that the order is to be read; sweeps counts those since it was.
+	dirty  bool
+	sweeps int
+}
+
+// orderSubscriber watches one order.
+type orderSubscriber struct {
+	outbox  outbox[rail.Order]
+	release func() bool
+}
+
+// SubscribeOrder opens a stream of an order: first as it is, then each new version, or at least the last. The channel is
+// closed when the order is cancelled or expired, or paid and its run closed, and when ctx or the hub ends.
+//
+// Errors: NOT_FOUND where there is no such order, or visible says no; OVERLOADED; UNAVAILABLE when the hub has stopped;
+// and those of reading the order.
+func (h *Hub) SubscribeOrder(ctx context.Context, orderID string, visible func(*rail.Order) bool) (<-chan *rail.Order, error) {
+	order, err := h.readOrder(ctx, orderID)
+	if err != nil {
+		return nil, err
+	}
+	if order == nil || !visible(order) {
+		return nil, rail.Refuse(rail.NotFound, "there is no such order").At("orderId")
+	}
+	s := &orderSubscriber{outbox: newOutbox[rail.Order](1)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.admit(h.orderSubscribers, h.MaxOrderSubscribers); err != nil {
+		return nil, err
+	}
+	o := h.watchedOrders[orderID]
+	if o == nil && h.isOver(order) {
+		s.outbox.put(0, order)
+		close(s.outbox.events)
+		return s.outbox.events, nil
+	}
+	if o == nil {
+		o = &watchedOrder{run: h.watch(order.RunID), latest: order}
+		h.watchedOrders[orderID] = o
+		o.run.orders[orderID] = o
+	}
+	o.subscribers = append(o.subscribers, s)
+	h.orderSubscribers++
+	s.release = context.AfterFunc(ctx, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.endOrderSubscriber(o, s)
+	})
+	// Others may have seen a later version than was just read, or this may be new to them.
+	if order.Version > o.latest.Version {
+		h.tellOrder(o, order)
+	} else {
+		s.outbox.put(0, o.latest)
+	}
+	// What happened between reading the order and following its run went unheard: the listener has it looked at again.
+	h.refollow(order.RunID)
+	return s.outbox.events, nil
+}
+
+// isOver tells whether nothing more can be told of an order. The mutex need not be held.
+func (h *Hub) isOver(order *rail.Order) bool {
+	if order.State != rail.Paid {
+		return !order.State.Live()
+	}
+	run, ok := h.runs.Run(order.RunID)
+	return ok && !h.Now().Before(run.ClosesAt())
+}
+
+// tellOrder gives a later version of an order to all who watch it. The mutex is held.
+func (h *Hub) tellOrder(o *watchedOrder, order *rail.Order) {
+	o.latest = order
+	for _, s := range o.subscribers {
+		s.outbox.put(0, order)
+	}
+	if h.isOver(order) {
+		h.endOrder(o)
+	}
+}
+
+// endOrder ends all subscriptions of an order. The mutex is held.
+func (h *Hub) endOrder(o *watchedOrder) {
+	for _, s := range slices.Clone(o.subscribers) {
+		h.endOrderSubscriber(o, s)
+	}
+}
+
+// endOrderSubscriber closes one stream, if it is not closed yet. The mutex is held.
+func (h *Hub) endOrderSubscriber(o *watchedOrder, s *orderSubscriber) {
+	at := slices.Index(o.subscribers, s)
+	if at < 0 {
+		return
+	}
+	o.subscribers = slices.Delete(o.subscribers, at, at+1)
+	h.orderSubscribers--
+	s.release()
+	close(s.outbox.events)
+	if len(o.subscribers) == 0 {
+		delete(h.watchedOrders, o.latest.ID)
+		delete(o.run.orders, o.latest.ID)
+		h.unwatch(o.run)
+	}
+}
+
+// markOrder has an order read. The mutex is held.
+func (h *Hub) markOrder(o *watchedOrder) {
+	o.dirty = true
+	raise(h.ordersDirty)
+}
+
+// handOutOrders reads what is marked, and what was not read for long, and hands it out, until ctx ends.
+func (h *Hub) handOutOrders(ctx context.Context) {
+	reading := trouble{what: "reading watched orders"}
+	sweep := time.NewTicker(sweepInterval)
+	defer sweep.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-sweep.C:
+			h.sweepOrders()
+		case <-h.ordersDirty:
+		}
+		err := h.readOrders(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		reading.tell(h.Log, err)
+	}
+}
+
+// sweepOrders marks the orders that were not read for long, and ends those whose run has closed.
+func (h *Hub) sweepOrders() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, o := range h.watchedOrders {
+		o.sweeps++
+		if h.isOver(o.latest) {
+			h.endOrder(o)
+		} else if o.sweeps >= lookEverySweeps {
+			o.dirty = true
+		}
+	}
+}
+
+// readOrders reads the marked orders, each once.
+func (h *Hub) readOrders(ctx context.Context) error {
+	h.mu.Lock()
+	var ids []string
+	for id, o := range h.watchedOrders {
+		if o.dirty {
+			o.dirty, o.sweeps = false, 0
+			ids = append(ids, id)
+		}
+	}
+	h.mu.Unlock()
+	var readers errgroup.Group
+	readers.SetLimit(orderReaders)
+	for _, id := range ids {
+		readers.Go(func() error {
+			order, err := h.readOrder(ctx, id)
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			o := h.watchedOrders[id]
+			switch {
+			case o == nil:
+			case err != nil:
+				// With the next sweep, not in five seconds: it may have been marked because it changed.
+				o.sweeps = lookEverySweeps
+			case order != nil && order.Version > o.latest.Version:
+				h.tellOrder(o, order)
+			}
+			return err
+		})
+	}
+	return readers.Wait()
+}
+
+// readOrder reads an order, within a time.
+func (h *Hub) readOrder(ctx context.Context, id string) (*rail.Order, error) {
+	limited, cancel := context.WithTimeout(ctx, orderTimeout)
+	defer cancel()
+	return h.orders.Order(limited, id)
+}

@@ -1,0 +1,359 @@
+package watch
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"interlock/services/rail"
+)
+
+const (
+	// MaxRuns is how many runs one subscription may watch: a page of search results.
+	MaxRuns = 100
+	// maxAsks is how many asks go into one round trip, so that its answer stays below a few hundred kilobytes.
+	maxAsks = 4_096
+	// readTimeout is how long one round trip may take; the next sweep reads again anyway.
+	readTimeout = sweepInterval / 2
+	// statusGrace is how long an event waits for the timetable to hear of a change of a run's status, too, so that the
+	// event can give the reason. The timetable looks twice a second.
+	statusGrace = 500 * time.Millisecond
+)
+
+// stations are where a subscriber boards and alights; "" is the origin, or the terminus.
+type stations struct{ from, to rail.StationCode }
+
+// calls finds the calls of a train to board and alight at: between two stations those that an order would be for, from
+// the origin the first call at the other, to the terminus the last that reaches it.
+func (s stations) calls(train *rail.Train) (from, to int, ok bool) {
+	last := len(train.Calls) - 1
+	switch {
+	case s == stations{}:
+		return 0, last, true
+	case s.from == "":
+		to = 1 + slices.IndexFunc(train.Calls[1:], func(c rail.Call) bool { return c.Station == s.to && !c.NoAlighting })
+		return 0, to, to > 0
+	case s.to == "":
+		for from = last - 1; from >= 0; from-- {
+			if c := &train.Calls[from]; c.Station == s.from && !c.NoBoarding {
+				return from, last, true
+			}
+		}
+		return 0, 0, false
+	}
+	return train.Pair(s.from, s.to)
+}
+
+// pair is what is read for all who watch a run between the same stations.
+type pair struct {
+	run      *watchedRun
+	stations stations
+	slots    []*slot
+	// fresh is how many of the slots have not had their first event.
+	fresh int
+	// version is what every slot that is not fresh has got at least.
+	version int64
+	// dirty says that the pair is among Hub.dirtyPairs.
+	dirty bool
+	// read is the run as it was when the pair was last read.
+	read *rail.Run
+	// heldSince is when an event began to wait for the timetable; zero when none does.
+	heldSince time.Time
+}
+
+// slot is one subscriber's interest in one run.
+type slot struct {
+	subscriber *subscriber
+	pair       *pair
+	// subject is the slot's number in its subscriber, at its number in its pair.
+	subject, at int
+	// version is the last one put; fresh says that nothing was.
+	version int64
+	fresh   bool
+}
+
+// subscriber watches the seats of some runs.
+type subscriber struct {
+	outbox outbox[rail.Snapshot]
+	// open are the slots whose runs can still change.
+	open map[*slot]struct{}
+	// release ends the wait for the end of the subscriber's context.
+	release func() bool
+}
+
+// SubscribeSeats opens a stream of what is left on runs between two stations: first a snapshot of each, then whatever
+// changes. Of each run versions go up; whoever reads slowly skips some, and gets the last. The channel is closed when
+// all runs are closed or withdrawn, and when ctx or the hub ends.
+//
+// Only the first snapshot of a run may not be known; once the availability can tell, the next one is.
+//
+// Errors: BAD_USER_INPUT or NOT_FOUND with the path of the argument; OVERLOADED; UNAVAILABLE when the hub has stopped.
+func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rail.StationCode) (<-chan *rail.Snapshot, error) {
+	wanted := stations{from, to}
+	if len(ids) == 0 || len(ids) > MaxRuns {
+		return nil, rail.Refuse(rail.BadUserInput, "a subscription watches 1 to %d runs, not %d", MaxRuns, len(ids)).At("runIds")
+	}
+	if from != "" && from == to {
+		return nil, rail.Refuse(rail.BadUserInput, "from and to are the same station %q", from).At("to")
+	}
+	distinct := make([]rail.RunID, 0, len(ids))
+	for i, id := range ids {
+		run, ok := h.runs.Run(id)
+		if !ok {
+			return nil, rail.Refuse(rail.NotFound, "there is no run %q", id).At("runIds", rail.Index(i))
+		}
+		if _, _, ok := wanted.calls(run.Train); !ok {
+			return nil, wanted.explain(run)
+		}
+		if !slices.Contains(distinct, id) {
+			distinct = append(distinct, id)
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.admit(len(h.subscribers), h.MaxSubscribers); err != nil {
+		return nil, err
+	}
+	s := &subscriber{outbox: newOutbox[rail.Snapshot](len(distinct)), open: make(map[*slot]struct{}, len(distinct))}
+	h.subscribers[s] = struct{}{}
+	for subject, id := range distinct {
+		run := h.watch(id)
+		p := run.pairs[wanted]
+		if p == nil {
+			p = &pair{run: run, stations: wanted}
+			run.pairs[wanted] = p
+		}
+		added := &slot{subscriber: s, pair: p, subject: subject, at: len(p.slots), fresh: true}
+		p.slots = append(p.slots, added)
+		p.fresh++
+		s.open[added] = struct{}{}
+		h.markPair(p)
+	}
+	s.release = context.AfterFunc(ctx, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.endSubscriber(s)
+	})
+	return s.outbox.events, nil
+}
+
+// explain says why nobody can go between two stations on a run.
+func (s stations) explain(run *rail.Run) *rail.Error {
+	calls := func(code rail.StationCode) bool {
+		return slices.ContainsFunc(run.Train.Calls, func(c rail.Call) bool { return c.Station == code })
+	}
+	switch {
+	case s.from != "" && !calls(s.from):
+		return rail.Refuse(rail.BadUserInput, "%s does not call at %q", run.ID, s.from).At("from")
+	case s.to != "" && !calls(s.to):
+		return rail.Refuse(rail.BadUserInput, "%s does not call at %q", run.ID, s.to).At("to")
+	case s.to == "":
+		return rail.Refuse(rail.BadUserInput, "%s takes no passengers from %q to its terminus", run.ID, s.from).At("from")
+	}
+	return rail.Refuse(rail.BadUserInput, "%s takes no passengers from %q to %q", run.ID, s.from, s.to).At("to")
+}
+
+// endSubscriber closes a subscriber's stream, if it is not closed yet. The mutex is held.
+func (h *Hub) endSubscriber(s *subscriber) {
+	if _, is := h.subscribers[s]; !is {
+		return
+	}
+	delete(h.subscribers, s)
+	for open := range s.open {
+		h.removeSlot(open)
+	}
+	s.release()
+	close(s.outbox.events)
+}
+
+// endSlot ends a subscriber's interest in one run, and the stream with the last of them. The mutex is held.
+func (h *Hub) endSlot(ended *slot) {
+	h.removeSlot(ended)
+	if s := ended.subscriber; len(s.open) == 0 {
+		h.endSubscriber(s)
+	}
+}
+
+// removeSlot takes a slot out of its pair and its subscriber. The mutex is held.
+func (h *Hub) removeSlot(gone *slot) {
+	p := gone.pair
+	last := len(p.slots) - 1
+	p.slots[gone.at] = p.slots[last]
+	p.slots[gone.at].at = gone.at
+	p.slots[last] = nil
+	p.slots = p.slots[:last]
+	if gone.fresh {
+		p.fresh--
+	}
+	delete(gone.subscriber.open, gone)
+	if len(p.slots) == 0 {
+		delete(p.run.pairs, p.stations)
+		h.unwatch(p.run)
+	}
+}
+
+// markPair has a pair read. The mutex is held.
+func (h *Hub) markPair(p *pair) {
+	if !p.dirty {
+		p.dirty = true
+		h.dirtyPairs = append(h.dirtyPairs, p)
+		raise(h.seatsDirty)
+	}
+}
+
+// handOutSeats reads what is marked, and hands it out, until ctx ends.
+func (h *Hub) handOutSeats(ctx context.Context) {
+	reading := trouble{what: "reading what is left"}
+	sweep := time.NewTicker(sweepInterval)
+	defer sweep.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-sweep.C:
+			h.markAllPairs()
+		case <-h.timetableMoved:
+			h.markMovedPairs()
+		case <-h.seatsDirty:
+		}
+		events, err := h.readPairs(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		reading.tell(h.Log, err)
+		if h.EventsPerSecond > 0 && events > 0 {
+			pause(ctx, time.Duration(events)*time.Second/time.Duration(h.EventsPerSecond))
+		}
+	}
+}
+
+// markAllPairs is the sweep; it also has the listener asked again where that failed.
+func (h *Hub) markAllPairs() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, run := range h.watched {
+		for _, p := range run.pairs {
+			h.markPair(p)
+		}
+	}
+	if len(h.follows) > 0 {
+		raise(h.followsDirty)
+	}
+}
+
+// markMovedPairs marks the pairs of runs that were published anew.
+func (h *Hub) markMovedPairs() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, watched := range h.watched {
+		run, _ := h.runs.Run(id)
+		for _, p := range watched.pairs {
+			if p.read != run {
+				h.markPair(p)
+			}
+		}
+	}
+}
+
+// readPairs reads the marked pairs, each once, and hands out what is new. It returns how many events that made.
+func (h *Hub) readPairs(ctx context.Context) (events int, err error) {
+	h.mu.Lock()
+	var pairs []*pair
+	var asks []rail.Ask
+	for _, p := range h.dirtyPairs {
+		p.dirty = false
+		if len(p.slots) == 0 {
+			continue
+		}
+		run, ok := h.runs.Run(p.run.id)
+		var from, to int
+		if ok {
+			from, to, ok = p.stations.calls(run.Train)
+		}
+		if !ok {
+			// The run is not in the timetable any more, or was published anew and does not go there: no version of it
+			// can be told any more.
+			h.endPair(p)
+			continue
+		}
+		p.read = run
+		pairs = append(pairs, p)
+		asks = append(asks, rail.Ask{Run: run, From: from, To: to})
+	}
+	h.dirtyPairs = h.dirtyPairs[:0]
+	h.mu.Unlock()
+
+	for start := 0; start < len(asks); start += maxAsks {
+		end := min(start+maxAsks, len(asks))
+		asOf := h.Now()
+		left, failed := h.readLeft(ctx, asks[start:end])
+		if ctx.Err() != nil {
+			return events, ctx.Err()
+		}
+		if failed != nil {
+			err = failed
+		}
+		h.mu.Lock()
+		for i, p := range pairs[start:end] {
+			events += h.handOut(p, &rail.Snapshot{Run: asks[start+i].Run, From: asks[start+i].From, To: asks[start+i].To, Left: left[i], AsOf: asOf}, failed == nil)
+		}
+		h.mu.Unlock()
+	}
+	return events, err
+}
+
+// readLeft reads what is left, within a time; where that fails, nothing is known.
+func (h *Hub) readLeft(ctx context.Context, asks []rail.Ask) ([]rail.Left, error) {
+	limited, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	left, err := h.availability.Remaining(limited, asks)
+	if err != nil {
+		return make([]rail.Left, len(asks)), err
+	}
+	return left, nil
+}
+
+// handOut gives a snapshot to those of a pair to whom it is new, and ends the pair when there is nothing left to tell.
+// answered is false where the availability failed to answer. The mutex is held.
+func (h *Hub) handOut(p *pair, snapshot *rail.Snapshot, answered bool) (events int) {
+	now, left := h.Now(), &snapshot.Left
+	published := snapshot.Run
+	isNew := left.Known && left.Version > p.version
+	if left.Known {
+		// The status belongs to the version: an event never shows the one without the other.
+		snapshot.Run = published.WithStatus(left.Status)
+	}
+	switch {
+	case !isNew || snapshot.Run == published:
+		p.heldSince = time.Time{}
+	case p.heldSince.IsZero():
+		p.heldSince = now
+	}
+	held := !p.heldSince.IsZero() && now.Sub(p.heldSince) < statusGrace
+	if p.fresh > 0 || isNew && !held {
+		lowest := int64(0)
+		for i, s := range p.slots {
+			if s.fresh || isNew && !held && left.Version > s.version {
+				s.subscriber.outbox.put(s.subject, snapshot)
+				s.version, s.fresh = left.Version, false
+				events++
+			}
+			if i == 0 || s.version < lowest {
+				lowest = s.version
+			}
+		}
+		p.fresh, p.version = 0, lowest
+	}
+	closed := !now.Before(published.ClosesAt())
+	if closed || answered && !held && snapshot.Run.Status == rail.Withdrawn {
+		h.endPair(p)
+	}
+	return events
+}
+
+// endPair ends the interest of all who watch a pair. The mutex is held.
+func (h *Hub) endPair(p *pair) {
+	for _, s := range slices.Clone(p.slots) {
+		h.endSlot(s)
+	}
+}
