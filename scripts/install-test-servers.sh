@@ -152,8 +152,16 @@ unpack() {
   say "unpacked into $cache/$name: $version"
 }
 
-# own_apt: the machine's own sources, fetched once.
-own_apt() { [[ -d "$work/own/lists" ]] || retry prepare_apt "$work/own"; }
+own=""
+
+# own_apt: the index of the machine's own sources, fetched once; a failure would only repeat itself.
+own_apt() {
+  if [[ -z "$own" ]]; then
+    own=none
+    if retry prepare_apt "$work/own"; then own=there; fi
+  fi
+  [[ "$own" == there ]]
+}
 
 newest_package() { # FOLDER REGULAR-EXPRESSION
   private_apt "$1" apt-cache search --names-only "$2" | awk '{ print $1 }' | sort -V | tail -n 1

@@ -1,0 +1,65 @@
+# Interlock's commands for people and CI. A newcomer needs `make demo`; whoever changes something, `make test`.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+# The one tool that is not in go.mod: it would bring two hundred modules along.
+GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+PLAYGROUND := services/gateway/playground
+
+.PHONY: build playground demo test lint generate fmt clean
+
+## build: bin/interlock, with the playground where Node is present
+build: playground
+	go build -ldflags '-X main.version=$(VERSION)' -o bin/interlock ./cmd/interlock
+
+## demo: the embedded server with the sample timetable on sale, on port 8080
+demo: build
+	exec bin/interlock serve --demo --listen :8080
+
+## test: installs what is missing, then checks and tests everything
+test:
+	scripts/test.sh
+
+## lint: the import rules and the linters of .golangci.yml
+lint:
+	$(GOLANGCI) run
+
+## generate: graph/ from schema.graphql
+generate:
+	go tool gqlgen generate
+
+## fmt: formats the Go sources
+fmt:
+	$(GOLANGCI) fmt
+
+## clean: removes what was built, not what was installed
+clean:
+	rm -rf bin $(PLAYGROUND)/node_modules
+	git clean -fdXq -- $(PLAYGROUND)/dist
+
+# Node is needed in the version that package.json names; without it the server says how to get the playground.
+NODE_FITS := $(shell node -e ' \
+	const want = require("./$(PLAYGROUND)/package.json").engines.node.match(/\d+/g).map(Number); \
+	const have = process.versions.node.split(".").map(Number); \
+	const fits = have[0] > want[0] || (have[0] === want[0] && have[1] >= (want[1] ?? 0)); \
+	if (fits) console.log("yes")' 2>/dev/null && command -v npm)
+
+ifeq ($(firstword $(NODE_FITS)),yes)
+playground: $(PLAYGROUND)/dist/index.html
+else
+playground:
+	@echo 'Node is missing or too old (see engines in $(PLAYGROUND)/package.json): building without the playground.'
+endif
+
+$(PLAYGROUND)/dist/index.html: $(PLAYGROUND)/node_modules/.package-lock.json $(shell find $(PLAYGROUND)/app -type f) \
+		$(addprefix $(PLAYGROUND)/,index.html package.json vite.config.js)
+	cd $(PLAYGROUND) && npm run build
+
+# npm itself leaves this file, newer than the one it was made from.
+$(PLAYGROUND)/node_modules/.package-lock.json: $(PLAYGROUND)/package-lock.json
+	cd $(PLAYGROUND) && npm ci --no-audit --no-fund
+	touch $@

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# What `make test` does: installs the servers that the tests need, builds the playground, checks that the sources are
+# formatted and generated, fuzzes for a few seconds, and runs every test. One run tells everything that is wrong: a step
+# that fails does not keep the next from running.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly fuzz_time=5s
+readonly package_timeout=12m # for one package's tests; nothing that passes takes a quarter of it
+
+failed=()
+step() { # NAME COMMAND...
+  local name="$1"
+  shift
+  printf '\n== %s\n' "$name"
+  "$@" || failed+=("$name")
+}
+
+build_playground() {
+  make --no-print-directory playground || return 1
+  if [[ "$missing" != *node* ]]; then npm --prefix services/gateway/playground test; fi
+}
+
+check_formatted() {
+  local files
+  files="$(find . -name node_modules -prune -o -name '*.go' -print0 | xargs -0 gofmt -l)" || return 1
+  [[ -z "$files" ]] || { printf 'not formatted (make fmt): %s\n' "$files"; return 1; }
+}
+
+# The folder is compared with itself, not with what is committed, so that the check is right in a dirty tree as well.
+check_generated() {
+  local before result=0
+  before="$(mktemp -d)"
+  cp -r graph "$before"
+  go tool gqlgen generate && diff -r "$before/graph" graph || result=1
+  rm -rf "$before"
+  ((result == 0)) || printf 'graph/ was not what schema.graphql makes of it; it is now\n'
+  return "$result"
+}
+
+fuzz() {
+  local found file name result=0
+  while IFS=: read -r file found; do
+    name="${found#func }"
+    go test -run '^$' -fuzz "^$name\$" -fuzztime "$fuzz_time" "$(dirname "$file")" || result=1
+  done < <(grep -roE --include='*_test.go' --exclude-dir=node_modules '^func Fuzz[A-Za-z0-9_]+' .)
+  return "$result"
+}
+
+test_all() {
+  local options=(-timeout "$package_timeout")
+  if [[ "$missing" != *gcc* ]]; then options+=(-race); fi # the race detector needs a C compiler
+  if [[ -z "$missing" ]]; then export INTERLOCK_REQUIRE_SERVERS=1; fi # a test must not be skipped unnoticed
+  go test "${options[@]}" ./...
+}
+
+missing="$(scripts/install-test-servers.sh)"
+step 'playground' build_playground
+step 'formatted' check_formatted
+step 'generated' check_generated
+step 'vet' go vet ./...
+step 'fuzz' fuzz
+step 'test' test_all
+
+if [[ -n "$missing" ]]; then
+  printf '\nNOT TESTED: what needs %s, which could not be had on this machine.\n' "${missing//$'\n'/, }"
+fi
+if ((${#failed[@]})); then
+  printf '\nFAILED:%s\n' "$(printf ' %s' "${failed[@]}")"
+  exit 1
+fi
