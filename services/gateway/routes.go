@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -73,7 +74,7 @@ func (g *Gateway) survive(r *http.Request, w *recorder, cause any) {
 	if cause == nil {
 		return
 	}
-	if cause == http.ErrAbortHandler { //nolint:errorlint,err113 // net/http compares it so too
+	if abort, ok := cause.(error); ok && errors.Is(abort, http.ErrAbortHandler) {
 		panic(cause)
 	}
 	err := g.faults.recovered(r.Context(), cause)

@@ -166,6 +166,22 @@ func TestSocket_Errors(t *testing.T) {
 	p.want(t, "complete", "4", "")
 }
 
+func TestSocket_PanicInAStream(t *testing.T) {
+	w := start(t)
+	p := w.call(t, nil)
+	p.send(t, "subscribe", "1", query(`subscription{explodes}`))
+	m, err := p.read(t)
+	require.NoError(t, err)
+	require.Equal(t, "error", m.Type)
+	require.Contains(t, string(m.Payload), gateway.InternalText)
+	require.NotContains(t, string(m.Payload), "hunter2")
+	require.Eventually(t, func() bool {
+		return strings.Contains(w.do(t, "GET", "/metrics", "").raw, `interlock_subscriptions{field="explodes"} 0`)
+	}, patience, time.Millisecond, "it is counted out")
+	p.send(t, "subscribe", "2", query(`{hello}`))
+	p.want(t, "next", "2", "")
+}
+
 func TestSocket_Token(t *testing.T) {
 	w := start(t)
 	good := w.token(t, "alice", rail.RolePassenger)
@@ -402,7 +418,7 @@ func TestShutdown_TellsStreams(t *testing.T) {
 
 	done := make(chan error, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		done <- w.server.Shutdown(ctx)
 	}()
@@ -423,11 +439,11 @@ func TestShutdown_IsBounded(t *testing.T) {
 	require.NoError(t, err)
 	cut := make(chan error, 1)
 	go func() {
-		_, err := w.client.Do(request) //nolint:bodyclose // it fails
+		_, err := w.client.Do(request)
 		cut <- err
 	}()
 	<-w.stub.entered
-	over, stop := context.WithCancel(context.Background())
+	over, stop := contextWithCancel(t)
 	stop()
 	require.ErrorIs(t, w.server.Shutdown(over), context.Canceled)
 	require.Error(t, <-cut, "what did not end in time is cut off")

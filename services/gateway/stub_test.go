@@ -42,7 +42,7 @@ type Query {
 }
 type Deep { deep: Deep name: String }
 type Mutation { sell(count: Int!): Int }
-type Subscription { ticks(from: Int): Int broken: Int whoever: String flood: String }
+type Subscription { ticks(from: Int): Int broken: Int whoever: String explodes: String flood: String }
 `
 
 // stub is a schema written by hand, with what gqlgen's generated code does around resolvers.
@@ -198,6 +198,8 @@ func (s *stub) stream(ctx context.Context, field graphql.CollectedField) graphql
 			name = v.Subject
 		}
 		return graphql.OneShot(&graphql.Response{Data: json.RawMessage(`{"whoever":"` + name + `"}`)})
+	case "explodes":
+		return func(context.Context) *graphql.Response { panic(causeText) }
 	case "flood":
 		data := json.RawMessage(`{"flood":"` + strings.Repeat("x", 64<<10) + `"}`)
 		return func(ctx context.Context) *graphql.Response {

@@ -222,11 +222,18 @@ func TestShutdown_DeafSocketDoesNotHold(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		p := w.call(t, nil)
 		p.send(t, "subscribe", "1", query(`subscription{ticks}`))
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		start := time.Now()
 		require.NoError(t, w.server.Shutdown(ctx))
 		require.LessOrEqual(t, time.Since(start), 15*time.Second)
+		// What Shutdown says has ended, has. (The stub tells so from a goroutine of its own.)
+		synctest.Wait()
+		select {
+		case <-w.stub.ended:
+		default:
+			t.Error("a stream outlived Shutdown")
+		}
 	})
 }
 

@@ -1,0 +1,93 @@
+package availability
+
+import (
+	"context"
+	"sync"
+
+	"interlock/services/rail"
+)
+
+// changesBuffer is what a reader may be behind before the oldest changes are dropped: some seconds of every batch of
+// every run that one server's subscribers watch.
+const changesBuffer = 1_024
+
+// listener is a rail.Listener.
+type listener struct {
+	stream  stream
+	changes chan rail.Change
+	close   sync.Once
+}
+
+// Listen opens a stream of changes. Redis need not be there yet. The context is for the opening only: Close ends the
+// stream. It must be closed before the client is.
+//
+// Its Follow returns when Redis has confirmed: what is applied later is heard. On an error, the context's included, the
+// runs are followed all the same, from when Redis can be reached. A run that is heard again after the connection was
+// lost gets a change to version 0: nobody knows what it has missed.
+func (c *Cache) Listen(ctx context.Context) (rail.Listener, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l := &listener{changes: make(chan rail.Change, changesBuffer)}
+	l.stream = stream{
+		client:    c.client,
+		heartbeat: c.Heartbeat,
+		lost:      func() { c.counts.disconnected.Add(1) },
+		subscribed: func(channel string, again bool) {
+			if id := runOf(channel); id != "" && again {
+				c.counts.dropped.Add(l.push(rail.Change{RunID: id}))
+			}
+		},
+		received: func(channel, message string) {
+			if change, ok := parseChange(channel, message); ok {
+				c.counts.dropped.Add(l.push(change))
+			}
+		},
+	}
+	l.stream.start()
+	return l, nil
+}
+
+// push hands a change over without ever waiting: while there is no room, the oldest goes. Only the stream's reader
+// pushes.
+func (l *listener) push(change rail.Change) (dropped uint64) {
+	for {
+		select {
+		case l.changes <- change:
+			return dropped
+		default:
+		}
+		select {
+		case <-l.changes:
+			dropped++
+		default: // a reader was faster
+		}
+	}
+}
+
+func (l *listener) Follow(ctx context.Context, ids ...rail.RunID) error {
+	return l.stream.add(ctx, channelsOf(ids))
+}
+
+func (l *listener) Unfollow(_ context.Context, ids ...rail.RunID) error {
+	l.stream.remove(channelsOf(ids))
+	return nil
+}
+
+func (l *listener) Changes() <-chan rail.Change { return l.changes }
+
+func (l *listener) Close() error {
+	l.close.Do(func() {
+		l.stream.close()
+		close(l.changes)
+	})
+	return nil
+}
+
+func channelsOf(ids []rail.RunID) []string {
+	channels := make([]string, len(ids))
+	for i, id := range ids {
+		channels[i] = changesChannel(id)
+	}
+	return channels
+}

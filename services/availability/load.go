@@ -1,0 +1,136 @@
+package availability
+
+import (
+	"context"
+	"errors"
+
+	"github.com/redis/go-redis/v9"
+
+	"interlock/services/rail"
+)
+
+const (
+	// entriesPerPipeline and bytesPerPipeline bound what Load and Stored have in flight: enough to hide the round
+	// trips, and far from what a slow Redis needs a second for. One entry may be larger alone.
+	entriesPerPipeline = 500
+	bytesPerPipeline   = 4 << 20
+
+	// loadedKey is there while Redis has kept everything since the last full load.
+	loadedKey = "interlock:loaded"
+)
+
+// Load stores what is left of many runs, each unless the same or a newer version is stored already, and tells
+// subscribers.
+//
+// Most are new to Redis, or there already: a plain SET NX and a look at the version settle those, and only what is
+// really newer takes a script, which costs several times as much.
+func (c *Cache) Load(ctx context.Context, left []*rail.Availability) error {
+	for chunk := range chunks(left) {
+		if err := c.load(ctx, chunk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cache) load(ctx context.Context, left []*rail.Availability) error {
+	writes := make([]write, len(left))
+	pipe := c.client.Pipeline()
+	added := make([]*redis.BoolCmd, len(left))
+	for i := range left {
+		var err error
+		if writes[i], err = newWrite(left[i]); err != nil {
+			return err
+		}
+		added[i] = pipe.SetNX(ctx, writes[i].key, writes[i].entry, 0)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+
+	pipe = c.client.Pipeline()
+	headers, sizes := make([]*redis.StringCmd, len(left)), make([]*redis.IntCmd, len(left))
+	for i, w := range writes {
+		if added[i].Val() {
+			pipe.Publish(ctx, changesChannel(w.left.RunID), message(rail.Change{Version: w.left.Version}))
+			c.counts.applied.Add(1)
+			continue
+		}
+		headers[i] = pipe.GetRange(ctx, w.key, 0, headerBytes-1)
+		sizes[i] = pipe.StrLen(ctx, w.key)
+	}
+	if cmds, err := pipe.Exec(ctx); err != nil {
+		for _, cmd := range cmds {
+			if err := cmd.Err(); err != nil && !isForeign(err) {
+				return err
+			}
+		}
+	}
+
+	var newer []write
+	for i, w := range writes {
+		if headers[i] == nil {
+			continue
+		}
+		h, ok := decodeHeader(headers[i].Val())
+		if readable := ok && int64(h.size()) == sizes[i].Val(); !readable || h.version < w.left.Version {
+			newer = append(newer, w)
+		} else {
+			c.counts.outdated.Add(1)
+		}
+	}
+	return c.applyAll(ctx, newer)
+}
+
+// Stored reads whole entries of the runs it is given, in their order; nil where there is none, or none that can be
+// read.
+func (c *Cache) Stored(ctx context.Context, runs []*rail.Availability) ([]*rail.Availability, error) {
+	stored := make([]*rail.Availability, 0, len(runs))
+	for chunk := range chunks(runs) {
+		pipe := c.client.Pipeline()
+		cmds := make([]*redis.StringCmd, len(chunk))
+		for i, run := range chunk {
+			cmds[i] = pipe.Get(ctx, entryKey(run.RunID))
+		}
+		// The commands' own errors are looked at one by one.
+		_, _ = pipe.Exec(ctx)
+		for i, cmd := range cmds {
+			if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && !isForeign(err) {
+				return nil, err
+			}
+			stored = append(stored, decode(chunk[i].RunID, cmd.Val()))
+		}
+	}
+	return stored, nil
+}
+
+// Loaded tells whether the marker of a full load is there. A Redis that lost its data has lost the marker too.
+func (c *Cache) Loaded(ctx context.Context) (bool, error) {
+	n, err := c.client.Exists(ctx, loadedKey).Result()
+	return n > 0, err
+}
+
+// MarkLoaded sets the marker of a full load.
+func (c *Cache) MarkLoaded(ctx context.Context) error {
+	return c.client.Set(ctx, loadedKey, "1", 0).Err()
+}
+
+// chunks cuts entries into what goes into one pipeline.
+func chunks(entries []*rail.Availability) func(yield func([]*rail.Availability) bool) {
+	return func(yield func([]*rail.Availability) bool) {
+		start, bytes := 0, 0
+		for i, entry := range entries {
+			size := headerBytes + countBytes*len(entry.Counts)
+			if i > start && (i-start == entriesPerPipeline || bytes+size > bytesPerPipeline) {
+				if !yield(entries[start:i]) {
+					return
+				}
+				start, bytes = i, 0
+			}
+			bytes += size
+		}
+		if start < len(entries) {
+			yield(entries[start:])
+		}
+	}
+}

@@ -1,0 +1,44 @@
+package availability
+
+import (
+	"context"
+	"sync"
+)
+
+const publicationsChannel = "interlock:publications"
+
+// AnnouncePublication tells every server that the ledger has published something.
+func (c *Cache) AnnouncePublication(ctx context.Context) error {
+	return c.client.Publish(ctx, publicationsChannel, "published").Err()
+}
+
+// ListenPublications opens a stream of AnnouncePublication. Any number of publications that were not taken yet are one:
+// whoever is told asks the ledger what is new. It tells also when it comes to hear, or hears again after a time when it
+// did not, since what was said before is lost. Close ends it, waits for its goroutines, and closes told.
+func (c *Cache) ListenPublications() (told <-chan struct{}, closer func() error) {
+	tell := make(chan struct{}, 1)
+	notify := func() {
+		select {
+		case tell <- struct{}{}:
+		default:
+		}
+	}
+	s := &stream{
+		client:     c.client,
+		heartbeat:  c.Heartbeat,
+		received:   func(string, string) { notify() },
+		subscribed: func(string, bool) { notify() },
+		lost:       func() { c.counts.disconnected.Add(1) },
+	}
+	s.start()
+	// Nobody waits for Redis here: where it is away, the stream takes the channel up when it is back.
+	s.want([]string{publicationsChannel})
+	var once sync.Once
+	return tell, func() error {
+		once.Do(func() {
+			s.close()
+			close(tell)
+		})
+		return nil
+	}
+}

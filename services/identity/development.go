@@ -1,0 +1,83 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"interlock/services/rail"
+)
+
+// MinSecretBytes is the least an HS256 secret may have: with less than the hash's own size, guessing the secret is
+// easier than breaking the hash (RFC 7518, 3.2).
+const MinSecretBytes = 32
+
+// Development checks and makes tokens with a shared secret. It has no leeway: whoever made the token has this clock.
+type Development struct {
+	// Now is the clock; time.Now unless a test says otherwise. It is not to be changed once the verifier is in use.
+	Now func() time.Time
+
+	secret []byte
+}
+
+// NewDevelopment makes a verifier that takes tokens signed with the secret by HS256. Their roles are in the claim
+// "roles".
+func NewDevelopment(secret []byte) (*Development, error) {
+	if len(secret) < MinSecretBytes {
+		return nil, fmt.Errorf("a development secret has at least %d bytes, not %d", MinSecretBytes, len(secret))
+	}
+	return &Development{Now: time.Now, secret: append([]byte(nil), secret...)}, nil
+}
+
+// Verify implements Verifier.
+func (d *Development) Verify(_ context.Context, token string) (*rail.Viewer, error) {
+	if len(token) > maxTokenBytes {
+		return nil, refuse("the token is too long", nil)
+	}
+	// The claims are checked by the one reading that both kinds of proof share.
+	parser := jwt.NewParser(
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
+	claims := jwt.MapClaims{}
+	_, err := parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
+		if _, critical := t.Header["crit"]; critical {
+			// RFC 7515, 4.1.11: who does not understand what the signer calls critical must refuse.
+			return nil, errors.New("the token has critical headers")
+		}
+		return d.secret, nil
+	})
+	if err != nil {
+		return nil, refuse("the token is not valid", err)
+	}
+	return reading{now: d.Now, rolesClaim: DefaultRolesClaim}.viewer(claims)
+}
+
+// Issue makes a token for a subject, for development and demonstration.
+func (d *Development) Issue(subject string, roles []rail.Role, ttl time.Duration) (string, error) {
+	if !validSubject(subject) {
+		return "", rail.Refuse(rail.Invalid, "a subject is 1 to %d printable ASCII characters without spaces", maxSubjectBytes)
+	}
+	// Times in a token are whole seconds: less than one would be over before it is made.
+	if ttl < time.Second {
+		return "", rail.Refuse(rail.Invalid, "a token lives at least a second, not %s", ttl)
+	}
+	names := make([]string, len(roles))
+	for i, role := range roles {
+		if role != rail.RolePassenger && role != rail.RoleAdmin {
+			return "", rail.Refuse(rail.Invalid, "%q is not a role; there are %s", role,
+				strings.Join([]string{string(rail.RolePassenger), string(rail.RoleAdmin)}, " and "))
+		}
+		names[i] = string(role)
+	}
+	now := d.Now()
+	return jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"iss":             "interlock-development",
+		"sub":             subject,
+		DefaultRolesClaim: names,
+		"iat":             now.Unix(),
+		"exp":             now.Add(ttl).Unix(),
+	}).SignedString(d.secret)
+}

@@ -1,0 +1,205 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"interlock/services/rail"
+	"interlock/services/seatmap"
+)
+
+// availability counts what is left of a run from its maps. Runs that nothing was sold on share one slice per train,
+// kept in free where it is not nil: nobody writes into counts.
+func availability(run *rail.Run, version int64, maps map[rail.SeatClass][]byte, free map[string][]uint16) (*rail.Availability, error) {
+	left := &rail.Availability{RunID: run.ID, TrainID: run.Train.ID, Version: version, Status: run.Status}
+	if len(maps) == 0 {
+		if left.Counts = free[run.Train.ID]; left.Counts == nil {
+			left.Counts = allFree(run.Train)
+			if free != nil {
+				free[run.Train.ID] = left.Counts
+			}
+		}
+		return left, nil
+	}
+	left.Counts = allFree(run.Train)
+	classes := run.Train.Formation.Classes
+	for class, sold := range maps {
+		offset := run.Train.Formation.ClassIndex(class)
+		if offset < 0 {
+			return nil, fmt.Errorf("ledger: the run %s has a seat map of %s, and its train no such seats", run.ID, class)
+		}
+		m, err := seatmap.Decode(run.Train.Legs(), len(run.Train.Formation.Seats(class)), sold)
+		if err != nil {
+			return nil, fmt.Errorf("ledger: the run %s, %s: %w", run.ID, class, err)
+		}
+		m.Counts(left.Counts, len(classes), offset)
+	}
+	return left, nil
+}
+
+// allFree are the counts of a train with every seat free.
+func allFree(train *rail.Train) []uint16 {
+	classes := train.Formation.Classes
+	counts := make([]uint16, rail.Pairs(len(train.Calls))*len(classes))
+	for k, class := range classes {
+		seats := uint16(len(train.Formation.Seats(class)))
+		for at := k; at < len(counts); at += len(classes) {
+			counts[at] = seats
+		}
+	}
+	return counts
+}
+
+// versioned is a run, its version and its maps, all of one moment.
+type versioned struct {
+	run     *rail.Run
+	version int64
+	maps    map[rail.SeatClass][]byte
+}
+
+// page reads runs by a condition, inside a snapshot.
+func (t *transaction) page(ctx context.Context, condition string, args ...any) ([]versioned, error) {
+	var rows []runRow
+	var versions []int64
+	err := t.rows(ctx, "SELECT r.version, "+runColumns+" FROM runs r WHERE "+condition, args, func(r *sql.Rows) error {
+		var row runRow
+		var version int64
+		err := r.Scan(append([]any{&version}, row.fields()...)...)
+		rows, versions = append(rows, row), append(versions, version)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	runs, err := t.runs(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]rail.RunID, len(runs))
+	for i, run := range runs {
+		ids[i] = run.ID
+	}
+	maps, err := t.maps(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]versioned, len(runs))
+	for i, run := range runs {
+		all[i] = versioned{run, versions[i], maps[run.ID]}
+	}
+	return all, nil
+}
+
+// left reads what is left of the runs of a condition, each at one version: the snapshot sees one moment.
+func (l *Ledger) left(ctx context.Context, condition string, args ...any) ([]*rail.Availability, error) {
+	t, err := l.snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := t.page(ctx, condition, args...)
+	t.end() // before the counting, which is this process's own work
+	if err != nil {
+		return nil, definite(err)
+	}
+	all := make([]*rail.Availability, len(runs))
+	free := map[string][]uint16{}
+	for i, r := range runs {
+		if all[i], err = availability(r.run, r.version, r.maps, free); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// Touched are the runs whose version moved within the last window by the primary's clock, with what is left of each.
+func (l *Ledger) Touched(ctx context.Context, window time.Duration) ([]*rail.Availability, error) {
+	return l.left(ctx, "r.touched_at >= "+l.dialect.now()+" - ? ORDER BY r.id", window.Milliseconds())
+}
+
+// Availabilities are what is left of runs in the order of their ids, after the given id, at most limit.
+func (l *Ledger) Availabilities(ctx context.Context, after rail.RunID, limit int) ([]*rail.Availability, error) {
+	return l.left(ctx, "r.id > ? ORDER BY r.id LIMIT ?", string(after), limit)
+}
+
+// Books are all that is written of runs in the order of their ids, after the given id, at most limit.
+func (l *Ledger) Books(ctx context.Context, after rail.RunID, limit int) ([]*rail.Books, error) {
+	t, err := l.snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer t.end()
+	runs, err := t.page(ctx, "r.id > ? ORDER BY r.id LIMIT ?", string(after), limit)
+	if err != nil || len(runs) == 0 {
+		return []*rail.Books{}, definite(err)
+	}
+	books := make([]*rail.Books, len(runs))
+	byID := make(map[rail.RunID]*rail.Books, len(runs))
+	for i, r := range runs {
+		books[i] = &rail.Books{Run: r.run, Version: r.version, Maps: r.maps, Live: []*rail.Order{}}
+		byID[r.run.ID] = books[i]
+	}
+	live, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB {
+		return g.Where("run_id > ? AND run_id <= ? AND "+stateOfFound+" IN ?", string(after), string(runs[len(runs)-1].run.ID),
+			[]string{string(rail.OnHold), string(rail.Paid)}).Order("run_id, id")
+	})
+	if err != nil {
+		return nil, definite(err)
+	}
+	for _, e := range live {
+		if b := byID[e.order.RunID]; b != nil {
+			b.Live = append(b.Live, e.order)
+		}
+	}
+	return books, nil
+}
+
+// Bounds of a leap.
+const (
+	// leapBy is far beyond what a run's version can have moved on since any backup or dead primary.
+	leapBy = 1_000_000
+	// leapPage is how many runs leap in one transaction: few enough that no sale waits for long.
+	leapPage = 1_000
+)
+
+// Leap raises every run's version by a million, a page of runs at a time. It leaves alone when they were touched: all
+// of them at once would be more than repair looks at, and a rebuild follows.
+func (l *Ledger) Leap(ctx context.Context) (int, error) {
+	total := 0
+	for after := ""; ; {
+		last, changed, err := l.leapPage(ctx, after)
+		total += changed
+		if err != nil || last == "" {
+			return total, err
+		}
+		after = last
+	}
+}
+
+func (l *Ledger) leapPage(ctx context.Context, after string) (last string, changed int, err error) {
+	t, err := l.write(ctx, l.publisher())
+	if err != nil {
+		return "", 0, err
+	}
+	defer t.end()
+	if err := t.guard(ctx); err != nil {
+		return "", 0, definite(err)
+	}
+	err = t.rows(ctx, "SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?", []any{after, leapPage}, func(r *sql.Rows) error {
+		return r.Scan(&last)
+	})
+	if err != nil || last == "" {
+		return "", 0, definite(err)
+	}
+	rows, err := t.exec(ctx, "UPDATE runs SET version = version + ? WHERE id > ? AND id <= ?", leapBy, after, last)
+	if err != nil {
+		return "", 0, definite(err)
+	}
+	if err := t.commit(ctx); err != nil {
+		return "", 0, err
+	}
+	return last, int(rows), nil
+}

@@ -1,0 +1,145 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+)
+
+// Flavor is the kind of database the ledger is kept in.
+type Flavor string
+
+// The flavors.
+const (
+	MySQL   Flavor = "MySQL"
+	MariaDB Flavor = "MariaDB"
+	SQLite  Flavor = "SQLite"
+)
+
+// dialect is what differs between the flavors, in one place.
+type dialect struct {
+	flavor Flavor
+	// version is what the server says of itself.
+	version string
+	// isolation is the session variable of the isolation level: MySQL and new MariaDBs call it transaction_isolation,
+	// MariaDB 10.11 knows it as tx_isolation only.
+	isolation string
+}
+
+// ask tells the dialect of the MySQL or MariaDB behind db.
+func ask(ctx context.Context, db *sql.DB) (dialect, error) {
+	d := dialect{flavor: MySQL, isolation: "transaction_isolation"}
+	if err := db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&d.version); err != nil {
+		return dialect{}, err
+	}
+	if !strings.Contains(d.version, "MariaDB") {
+		return d, nil
+	}
+	d.flavor = MariaDB
+	var name, value string
+	err := db.QueryRowContext(ctx, "SHOW VARIABLES LIKE 'transaction_isolation'").Scan(&name, &value)
+	if errors.Is(err, sql.ErrNoRows) {
+		d.isolation, err = "tx_isolation", nil
+	}
+	return d, err
+}
+
+// now is the server's clock in milliseconds UTC, the same throughout one statement.
+func (d dialect) now() string {
+	if d.flavor == SQLite {
+		return "CAST(ROUND(unixepoch('now', 'subsec') * 1000) AS INTEGER)"
+	}
+	return "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
+}
+
+// nowAfterLocks is the server's clock when the row is read, which is after any wait for its lock.
+func (d dialect) nowAfterLocks() string {
+	if d.flavor == SQLite {
+		return d.now()
+	}
+	return "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)"
+}
+
+// forUpdate ends a SELECT whose rows nobody else may change until the transaction ends. SQLite's transactions that write
+// are alone from the start.
+func (d dialect) forUpdate() string {
+	if d.flavor == SQLite {
+		return ""
+	}
+	return " FOR UPDATE"
+}
+
+// begin opens a transaction that writes.
+func (d dialect) begin() []string {
+	if d.flavor == SQLite {
+		return []string{"BEGIN IMMEDIATE"}
+	}
+	return []string{"START TRANSACTION"}
+}
+
+// beginSnapshot opens a transaction whose reads all see one moment.
+func (d dialect) beginSnapshot() []string {
+	if d.flavor == SQLite {
+		return []string{"BEGIN"}
+	}
+	return []string{
+		"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+		"START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+	}
+}
+
+// arguments bounds the arguments of one statement.
+func (d dialect) arguments() int {
+	if d.flavor == SQLite {
+		return maxSQLiteArguments
+	}
+	return maxArguments
+}
+
+// keysIn is the condition for n pairs of a buyer and a key. Each form is the one that its planner looks up pair by pair.
+func (d dialect) keysIn(n int) string {
+	if d.flavor == SQLite {
+		return "(buyer, idempotency_key) IN (VALUES (?,?)" + strings.Repeat(",(?,?)", n-1) + ")"
+	}
+	const one = "(buyer = ? AND idempotency_key = ?)"
+	return "(" + one + strings.Repeat(" OR "+one, n-1) + ")"
+}
+
+// collation compares byte by byte and does not pad.
+func (d dialect) collation() string {
+	if d.flavor == MariaDB {
+		return "utf8mb4_nopad_bin"
+	}
+	return "utf8mb4_0900_bin"
+}
+
+// semiSync is the prefix of the variables and states of semi-synchronous replication on a primary.
+func (d dialect) semiSync() string {
+	if d.flavor == MariaDB {
+		return "rpl_semi_sync_master_"
+	}
+	return "rpl_semi_sync_source_"
+}
+
+// guard are two columns, whether the server is read-only and whether semi-synchronous replication is on, for every
+// transaction that writes: what they say is read in that transaction, on the server that will commit it.
+func (d dialect) guard(durability Durability) string {
+	readOnly, semiSync := "CAST(@@GLOBAL.read_only AS CHAR)", "'ON'"
+	if d.flavor == SQLite {
+		readOnly = "'OFF'"
+	}
+	if durability == Replicated {
+		semiSync = "CAST(@@GLOBAL." + d.semiSync() + "enabled AS CHAR)"
+	}
+	return readOnly + ", " + semiSync
+}
+
+// isOn reads a variable that servers write as 1, ON or YES.
+func isOn(value string) bool {
+	switch strings.ToUpper(value) {
+	case "", "0", "OFF", "NO", "FALSE":
+		return false
+	}
+	return true
+}

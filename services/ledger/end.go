@@ -1,0 +1,139 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	"interlock/services/rail"
+)
+
+// maxExpired bounds the holds that one batch ends, so that a run that was forgotten for long is cleared in steps that
+// keep no buyer waiting; the next batch takes the next.
+const maxExpired = 1_000
+
+// lockOrders locks orders of a run by their ids and reads them as they are now. It looks them up by the primary key and
+// nothing else: whoever locks orders by another index can wait in a circle with a payment.
+func (t *transaction) lockOrders(ctx context.Context, run rail.RunID, ids []string) ([]entry, error) {
+	var all []entry
+	for chunk := range slices.Chunk(ids, maxIDs) {
+		if lock := t.p.dialect.forUpdate(); lock != "" {
+			query := "SELECT id FROM orders WHERE run_id = ? AND id IN " + marks(len(chunk)) + lock
+			args := append([]any{string(run)}, anys(chunk)...)
+			if err := t.rows(ctx, query, args, func(*sql.Rows) error { return nil }); err != nil {
+				return nil, err
+			}
+		}
+		entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id IN ?", string(run), chunk) })
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, entries...)
+	}
+	return all, nil
+}
+
+// expire ends the holds of a run that are past their time, and answers those it ended. The run is locked by now.
+func (t *transaction) expire(ctx context.Context, run rail.RunID, now time.Time) ([]*rail.Order, error) {
+	var ids []string
+	err := t.rows(ctx, "SELECT id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= ? AND run_id = ? ORDER BY pay_by LIMIT ?",
+		[]any{now.UnixMilli(), string(run), maxExpired}, func(r *sql.Rows) error {
+			var id string
+			err := r.Scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	entries, err := t.lockOrders(ctx, run, ids)
+	if err != nil {
+		return nil, err
+	}
+	var ended []*rail.Order
+	for _, e := range entries {
+		// A payment may have come between the two reads.
+		if rail.OrderState(e.row.State) == rail.OnHold && e.row.PayBy <= now.UnixMilli() {
+			e.order.State, e.order.EndedAt, e.order.Version = rail.Expired, e.order.PayBy, e.order.Version+1
+			ended = append(ended, e.order)
+		}
+	}
+	slices.SortFunc(ended, func(a, b *rail.Order) int { return cmp.Compare(a.ID, b.ID) })
+	return ended, t.endOrders(ctx, run, ended, "state = 'EXPIRED', ended_at = pay_by", "= 'ON_HOLD'")
+}
+
+// cancel carries out the batch's cancels, one after the other. Holds past their time were expired before.
+func (t *transaction) cancel(ctx context.Context, run rail.RunID, cancels []rail.Cancel, now time.Time) ([]rail.CancelResult, error) {
+	if len(cancels) == 0 {
+		return nil, nil
+	}
+	var ids []string
+	for _, c := range cancels {
+		if !slices.Contains(ids, c.OrderID) {
+			ids = append(ids, c.OrderID)
+		}
+	}
+	entries, err := t.lockOrders(ctx, run, ids)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]*rail.Order, len(entries))
+	for _, e := range entries {
+		known[e.order.ID] = e.order
+	}
+	results := make([]rail.CancelResult, len(cancels))
+	byReason := map[string][]*rail.Order{}
+	for i, c := range cancels {
+		o := known[c.OrderID]
+		if o == nil || o.Buyer != c.Buyer {
+			continue
+		}
+		results[i].Order = o
+		// By the clock that the expiries went by: a hold that ended since is left to the next sweep.
+		if o.State != rail.OnHold {
+			continue
+		}
+		o.State, o.StateReason, o.EndedAt, o.Version = rail.Cancelled, clip(c.Reason, maxReason), now, o.Version+1
+		results[i].Changed = true
+		byReason[o.StateReason] = append(byReason[o.StateReason], o)
+	}
+	for reason, orders := range byReason {
+		err := t.endOrders(ctx, run, orders, "state = 'CANCELLED', state_reason = ?, ended_at = ?", "= 'ON_HOLD'",
+			reason, now.UnixMilli())
+		if err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
+}
+
+// endOrders ends orders of a run by a conditional update, and their tickets with them. The orders are locked, so that
+// the condition on their state holds for each of them; if it should not, nothing may be freed.
+func (t *transaction) endOrders(ctx context.Context, run rail.RunID, orders []*rail.Order, set, state string, args ...any) error {
+	for chunk := range slices.Chunk(orders, maxIDs) {
+		ids := make([]any, len(chunk))
+		for i, o := range chunk {
+			ids[i] = o.ID
+		}
+		which := append([]any{string(run)}, ids...)
+		changed, err := t.exec(ctx, "UPDATE orders SET "+set+", version = version + 1 WHERE run_id = ? AND id IN "+
+			marks(len(ids))+" AND "+stateOfFound+" "+state, append(slices.Clone(args), which...)...)
+		if err != nil {
+			return err
+		}
+		if changed != int64(len(chunk)) {
+			return fmt.Errorf("ledger: of %d orders of %s that are to end only %d did", len(chunk), run, changed)
+		}
+		// SET and NULL: a document may travel again as soon as its ticket is dead.
+		_, err = t.exec(ctx, "UPDATE tickets SET live_document = NULL WHERE run_id = ? AND order_id IN "+marks(len(ids)), which...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	gosqlite "github.com/glebarez/go-sqlite"
+	"github.com/go-sql-driver/mysql"
+
+	"interlock/services/rail"
+)
+
+// Duplicate says what of an order exists already.
+type Duplicate string
+
+// The duplicates.
+const (
+	// DuplicateKey: the buyer has an order with that key on the run.
+	DuplicateKey Duplicate = "key"
+	// DuplicateDocument: a passenger's document has a live ticket on the run.
+	DuplicateDocument Duplicate = "document"
+	// DuplicateNumber: another order has that number. A new number is all it needs.
+	DuplicateNumber Duplicate = "number"
+	// DuplicateID: something else, an id that was given twice.
+	DuplicateID Duplicate = "id"
+)
+
+// ErrDuplicate says that a row exists already; nothing was written. The reads of a batch see keys and documents before
+// that, so only a number is ever to be expected here.
+type ErrDuplicate struct { //nolint:errname // Named like the other errors a clerk knows.
+	Cause Duplicate
+	Err   error
+}
+
+func (e *ErrDuplicate) Error() string {
+	return fmt.Sprintf("the %s exists already: %v", string(e.Cause), e.Err)
+}
+
+func (e *ErrDuplicate) Unwrap() error { return e.Err }
+
+// Duplicate is the cause for those who do not know this package's types.
+func (e *ErrDuplicate) Duplicate() string { return string(e.Cause) }
+
+// MySQL's and MariaDB's error numbers that mean something here.
+const (
+	erTooManyConnections  = 1040
+	erServerShutdown      = 1053
+	erUnknownDatabase     = 1049
+	erDuplicateEntry      = 1062
+	erNoSuchTable         = 1146
+	erRowChanged          = 1020
+	erUserConnections     = 1203
+	erLockWaitTimeout     = 1205
+	erDeadlock            = 1213
+	erUnknownVariable     = 1193
+	erUserLimit           = 1226
+	erReadOnlyOption      = 1290
+	erQueryInterrupted    = 1317
+	erReadOnlyTransaction = 1792
+	erReadOnlyMode        = 1836
+	erConnectionKilled    = 1927
+	erRolledBackInCommit  = 3101
+	erStatementTimeout    = 3024
+	erClientInteraction   = 4031
+)
+
+// SQLite's primary result codes that mean something here; the extended code has them in its lowest byte.
+const (
+	sqliteBusy       = 5
+	sqliteLocked     = 6
+	sqliteInterrupt  = 9
+	sqliteConstraint = 19
+)
+
+func sqliteCode(err error) int {
+	var e *gosqlite.Error
+	if errors.As(err, &e) {
+		return e.Code() & 0xff
+	}
+	return 0
+}
+
+func mysqlNumber(err error) uint16 {
+	var e *mysql.MySQLError
+	if errors.As(err, &e) {
+		return e.Number
+	}
+	return 0
+}
+
+// unavailable makes the answer to whoever may try again: nothing was written.
+func unavailable(message string, cause error) *rail.Error {
+	return &rail.Error{Code: rail.Unavailable, Message: message, RetryAfter: retryAfter, Cause: cause}
+}
+
+// definite says what an error from before COMMIT means. Nothing was written in any case: the server rolls back what is
+// not committed.
+func definite(err error) error {
+	var known *rail.Error
+	var duplicate *ErrDuplicate
+	switch {
+	case err == nil, errors.As(err, &known), errors.As(err, &duplicate), errors.Is(err, rail.ErrVersionLost):
+		return err
+	}
+	switch mysqlNumber(err) {
+	case 0:
+	case erLockWaitTimeout, erDeadlock, erRowChanged:
+		return unavailable("somebody else is writing the same rows", err)
+	case erReadOnlyOption, erReadOnlyMode, erReadOnlyTransaction:
+		return unavailable("the ledger is read-only", err)
+	case erTooManyConnections, erUserConnections, erUserLimit:
+		return unavailable("the ledger has no connection free", err)
+	case erServerShutdown, erQueryInterrupted, erConnectionKilled, erStatementTimeout, erClientInteraction:
+		return unavailable("the ledger broke the transaction off", err)
+	case erDuplicateEntry:
+		return &ErrDuplicate{Cause: duplicateCause(err.Error()), Err: err}
+	default:
+		return fmt.Errorf("ledger: %w", err)
+	}
+	switch sqliteCode(err) {
+	case sqliteBusy, sqliteLocked:
+		return unavailable("somebody else is writing the ledger", err)
+	case sqliteInterrupt:
+		return unavailable("the ledger took too long", err)
+	case sqliteConstraint:
+		if strings.Contains(err.Error(), "UNIQUE constraint failed") {
+			return &ErrDuplicate{Cause: duplicateCause(err.Error()), Err: err}
+		}
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return unavailable("the ledger took too long", err)
+	}
+	if isBroken(err) {
+		return unavailable("the ledger cannot be reached", err)
+	}
+	return fmt.Errorf("ledger: %w", err)
+}
+
+// isBroken tells whether the connection, not the server's answer, is what failed.
+func isBroken(err error) bool {
+	var network net.Error
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network)
+}
+
+// refusedCommit tells whether an error from COMMIT is one of those by which a server says that it did not commit.
+// Whatever is not known to be that is unknown: a server that is shut down (1053) or interrupted (1317) while a commit
+// waits for its replica has written it.
+func refusedCommit(err error) bool {
+	switch mysqlNumber(err) {
+	case erRowChanged, erLockWaitTimeout, erDeadlock, erReadOnlyOption, erReadOnlyMode, erRolledBackInCommit:
+		return true
+	}
+	switch sqliteCode(err) {
+	case sqliteBusy, sqliteLocked, sqliteConstraint:
+		return true
+	}
+	return false
+}
+
+// duplicateCause finds what is double in what the three flavors say: MySQL names the table and the index
+// ('orders.orders_number'), MariaDB the index, SQLite the columns ("orders.number").
+func duplicateCause(message string) Duplicate {
+	// What is quoted before the index is data that a buyer may have chosen; the index comes after it.
+	if at := strings.LastIndex(message, " for key "); at >= 0 {
+		message = message[at:]
+	}
+	switch {
+	case strings.Contains(message, "orders_number"), strings.Contains(message, "orders.number"):
+		return DuplicateNumber
+	case strings.Contains(message, "orders_key"), strings.Contains(message, "orders.idempotency_key"):
+		return DuplicateKey
+	case strings.Contains(message, "tickets_live_document"), strings.Contains(message, "tickets.live_document"):
+		return DuplicateDocument
+	}
+	return DuplicateID
+}

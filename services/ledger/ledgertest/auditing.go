@@ -1,0 +1,222 @@
+package ledgertest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/ledger"
+	"interlock/services/rail"
+	"interlock/services/seatmap"
+)
+
+func touched(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	quiet := NewRun(NewTrain("T14"), day)
+	publish(t, l, quiet)
+	all, err := l.Touched(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Empty(t, all, "a new run is not touched: whoever published it has loaded it")
+	c.place(run, one("wang"))
+	all, err = l.Touched(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	require.Equal(t, run, all[0].RunID)
+	require.EqualValues(t, 2, all[0].Version)
+	require.EqualValues(t, 5, all[0].Counts[1])
+
+	_, err = l.SetStatus(t.Context(), quiet.ID, rail.Suspended, "snow", "an admin")
+	require.NoError(t, err)
+	all, err = l.Touched(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	_, err = s.db.ExecContext(t.Context(), "UPDATE runs SET touched_at = touched_at - 100000 WHERE id = ?", string(run))
+	require.NoError(t, err)
+	all, err = l.Touched(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	require.Equal(t, quiet.ID, all[0].RunID)
+	require.Equal(t, rail.Suspended, all[0].Status)
+}
+
+func availabilitiesPagesAndCounts(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	train := NewTrain("T14")
+	for d := range 5 {
+		publish(t, l, NewRun(train, day.AddDays(d)))
+	}
+	r := request{buyer: "wang", key: "key-0001", from: 1, to: 2, class: rail.First, documents: []string{"D1", "D2"}}
+	c.place(run, r)
+	c.place(run, one("li"))
+
+	var all []*rail.Availability
+	for after := rail.RunID(""); ; {
+		page, err := l.Availabilities(t.Context(), after, 4)
+		require.NoError(t, err)
+		all = append(all, page...)
+		if len(page) < 4 {
+			break
+		}
+		after = page[len(page)-1].RunID
+	}
+	require.Len(t, all, 6)
+	for i := 1; i < len(all); i++ {
+		require.Less(t, all[i-1].RunID, all[i].RunID)
+	}
+	left := all[0]
+	require.Equal(t, run, left.RunID)
+	require.EqualValues(t, 3, left.Version)
+	// Pairs are (0,1) (0,2) (0,3) (1,2) (1,3) (2,3); classes are FIRST, SECOND.
+	require.Equal(t, []rail.SeatClass{rail.First, rail.Second}, NewTrain("T12").Formation.Classes)
+	require.Equal(t, []uint16{2, 5, 0, 5, 0, 5, 0, 5, 0, 5, 2, 5}, left.Counts)
+	for _, free := range all[1:] {
+		require.Equal(t, train.ID, free.TrainID)
+		require.EqualValues(t, 1, free.Version)
+		require.Equal(t, []uint16{2, 6, 2, 6, 2, 6, 2, 6, 2, 6, 2, 6}, free.Counts)
+	}
+	require.Same(t, &all[1].Counts[0], &all[2].Counts[0], "what follows from the timetable is made once a train")
+
+	// A map that no train has is a defect, and said so rather than counted.
+	_, err := s.db.ExecContext(t.Context(), "UPDATE seat_maps SET sold = 'xyz'")
+	require.NoError(t, err)
+	_, err = l.Availabilities(t.Context(), "", 10)
+	require.ErrorContains(t, err, string(run))
+}
+
+func booksOfRuns(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	other := NewRun(NewTrain("T14"), day)
+	publish(t, l, other)
+	hold, paid := c.place(run, one("wang")), c.place(run, one("li"))
+	cancelled := c.place(run, one("zhao"))
+	_, _, err := l.Pay(t.Context(), run, paid.ID, "li", "pay-0001")
+	require.NoError(t, err)
+	_, _, err = c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: cancelled.ID, Buyer: "zhao"}}})
+	require.NoError(t, err)
+	Age(t, s.o, hold.ID)
+
+	books, err := l.Books(t.Context(), "", 10)
+	require.NoError(t, err)
+	require.Len(t, books, 2)
+	require.Equal(t, run, books[0].Run.ID)
+	require.EqualValues(t, 5, books[0].Version)
+	require.Len(t, books[0].Live, 2, "a hold past its time has its seat until it is swept")
+	ids := []string{}
+	for _, o := range books[0].Live {
+		require.Len(t, o.Tickets, 1)
+		ids = append(ids, o.ID)
+	}
+	require.ElementsMatch(t, []string{hold.ID, paid.ID}, ids)
+	m, err := seatmap.Decode(3, 6, books[0].Maps[rail.Second])
+	require.NoError(t, err)
+	require.Equal(t, 6, m.SoldLegs())
+	require.Empty(t, books[1].Live)
+	require.Empty(t, books[1].Maps)
+
+	books, err = l.Books(t.Context(), run, 1)
+	require.NoError(t, err)
+	require.Len(t, books, 1)
+	require.Equal(t, other.ID, books[0].Run.ID)
+	books, err = l.Books(t.Context(), other.ID, 1)
+	require.NoError(t, err)
+	require.Empty(t, books)
+}
+
+// booksOneVersion reads books while a run is sold and sold: a sale in flight must never look like a defect.
+func booksOneVersion(t *testing.T, s *suite) {
+	l, _, run := s.published(t)
+	seller := newClerk(t, s.open(t))
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			r := one(fmt.Sprint("buyer-", i))
+			o, _, err := seller.sell(context.Background(), batch(run, r), r)
+			if err == nil && o.orders[0] != nil {
+				_, _, err = seller.sell(context.Background(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: o.orders[0].ID, Buyer: r.buyer}}})
+			}
+			if err != nil && rail.CodeOf(err) != rail.Unavailable {
+				t.Errorf("%v", err)
+				return
+			}
+		}
+	})
+	for range 50 {
+		checkBooks(t, l, run, nil)
+		left, err := l.Availabilities(t.Context(), "", 10)
+		require.NoError(t, err)
+		require.Contains(t, []uint16{5, 6}, left[0].Counts[1])
+	}
+	close(done)
+	wg.Wait()
+}
+
+func leap(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	c.place(run, one("wang"))
+	var runs []*rail.Run
+	train := NewTrain("K1")
+	for d := range 1_500 {
+		runs = append(runs, NewRun(train, day.AddDays(d)))
+	}
+	publish(t, l, runs...)
+	leapt, err := l.Leap(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1_501, leapt)
+	require.EqualValues(t, 1_000_002, s.version(t, run))
+	require.Equal(t, 1_500, s.count(t, "SELECT COUNT(*) FROM runs WHERE version = 1000001"))
+	b := batch(run, one("li"))
+	b.KnownVersion = 2
+	o, version, err := c.sell(t.Context(), b, one("li"))
+	require.NoError(t, err)
+	require.False(t, o.state.MapsUnchanged)
+	require.EqualValues(t, 1_000_003, version)
+}
+
+func ready(t *testing.T, s *suite) {
+	l := s.open(t)
+	require.NoError(t, l.Ready(t.Context()))
+	status, err := l.Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, l.Flavor(), status.Flavor)
+	require.Equal(t, ledger.Local, status.Durability)
+	require.NotEmpty(t, status.Version)
+	require.NotContains(t, status.Place, "root")
+	require.False(t, status.ReadOnly)
+
+	_, err = s.db.ExecContext(t.Context(), "DELETE FROM goose_db_version WHERE version_id > 0")
+	require.NoError(t, err)
+	require.ErrorContains(t, l.Ready(t.Context()), "00001_ledger.sql")
+	_, err = s.db.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (1, 1)")
+	require.NoError(t, err)
+	require.NoError(t, l.Ready(t.Context()))
+}
+
+func migrateManyAtOnce(t *testing.T, s *suite) {
+	for _, statement := range []string{"tickets", "orders", "seat_maps", "runs", "trains", "formations", "stations", "publications", "counters", "goose_db_version"} {
+		_, err := s.db.ExecContext(t.Context(), "DROP TABLE "+statement)
+		require.NoError(t, err)
+	}
+	l := s.open(t)
+	require.ErrorContains(t, l.Ready(t.Context()), "00001_ledger.sql")
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if err := ledger.Migrate(t.Context(), s.o); err != nil {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	wg.Wait()
+	require.NoError(t, l.Ready(t.Context()))
+	publish(t, l, NewRun(NewTrain("T12"), day))
+}

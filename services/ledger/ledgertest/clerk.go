@@ -1,0 +1,219 @@
+package ledgertest
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/ledger"
+	"interlock/services/rail"
+	"interlock/services/seatmap"
+)
+
+// holdTTL is how long the suite's holds last: less than Age takes off.
+const holdTTL = 15 * time.Minute
+
+// NewTrain makes a train of four calls, A, B, C and D, with six seats in second class and two in first.
+func NewTrain(number string) *rail.Train { return newTrain(number, 3) }
+
+func newTrain(number string, rows int) *rail.Train {
+	seats, err := rail.RowSeats("A B", 1, rows, nil)
+	if err != nil {
+		panic(err) // three rows of two are a layout
+	}
+	formation := rail.NewFormation([]rail.Coach{
+		{Number: "1", SeatClass: rail.Second, Seats: seats},
+		{Number: "2", SeatClass: rail.First, Seats: seats[:2]},
+	})
+	calls := make([]rail.Call, 4)
+	for i := range calls {
+		calls[i] = rail.Call{
+			Station:          rail.StationCode("ABCD"[i : i+1]),
+			ArrivalSeconds:   int32(8+i) * 3600,
+			DepartureSeconds: int32(8+i)*3600 + 60,
+			Metres:           int32(i) * 100_000,
+		}
+	}
+	return rail.NewTrain(number, "G", "Asia/Shanghai", calls, formation, &rail.Fares{
+		Currency: "CNY",
+		PerKm:    []rail.KmRate{{SeatClass: rail.Second, MicrosPerKm: 46_000_000}, {SeatClass: rail.First, MicrosPerKm: 74_000_000}},
+	})
+}
+
+// NewRun makes a run that is on sale.
+func NewRun(train *rail.Train, date rail.Date) *rail.Run {
+	return &rail.Run{
+		ID:           rail.NewRunID(train.Number, date),
+		Train:        train,
+		Date:         date,
+		SaleOpensAt:  time.UnixMilli(1_500_000_000_123).UTC(),
+		ClosesBefore: 5 * time.Minute,
+		Status:       rail.Published,
+	}
+}
+
+// A date of a run, far enough in the future for all the suite does.
+var day = rail.NewDate(2019, 10, 12)
+
+// request is what somebody wants of a run.
+type request struct {
+	buyer, key string
+	from, to   int
+	class      rail.SeatClass
+	documents  []string
+}
+
+// clerk sells as a sale does, only simpler: what it decides is not what is tested.
+type clerk struct {
+	t       testing.TB
+	l       *ledger.Ledger
+	numbers atomic.Int64
+}
+
+func newClerk(t testing.TB, l *ledger.Ledger) *clerk { return &clerk{t: t, l: l} }
+
+// batch is a batch for requests.
+func batch(run rail.RunID, requests ...request) rail.Batch {
+	b := rail.Batch{RunID: run}
+	for _, r := range requests {
+		b.Keys = append(b.Keys, rail.OrderKey{Buyer: r.buyer, Key: r.key})
+		b.Documents = append(b.Documents, r.documents...)
+	}
+	return b
+}
+
+// outcome is what became of a batch of requests.
+type outcome struct {
+	state  *rail.BatchState
+	orders []*rail.Order // nil where there was no seat, or somebody travels already
+}
+
+// decide serves the requests.
+func (c *clerk) decide(into *outcome, requests ...request) rail.Decide {
+	return func(s *rail.BatchState) (rail.BatchChanges, error) {
+		*into = outcome{state: s, orders: make([]*rail.Order, len(requests))}
+		train := s.Run.Train
+		maps := map[rail.SeatClass]*seatmap.Map{}
+		load := func(class rail.SeatClass) (*seatmap.Map, error) {
+			if maps[class] != nil {
+				return maps[class], nil
+			}
+			n := len(train.Formation.Seats(class))
+			m := seatmap.New(train.Legs(), n)
+			if sold, ok := s.Maps[class]; ok {
+				var err error
+				if m, err = seatmap.Decode(train.Legs(), n, sold); err != nil {
+					return nil, err
+				}
+			}
+			maps[class] = m
+			return m, nil
+		}
+		for _, o := range s.Freed() {
+			for _, ticket := range o.Tickets {
+				m, err := load(ticket.SeatClass)
+				if err != nil {
+					return rail.BatchChanges{}, err
+				}
+				if err := m.Release(ticket.SeatIndex, o.From, o.To); err != nil {
+					return rail.BatchChanges{}, fmt.Errorf("%s: %w", o.ID, err)
+				}
+			}
+		}
+		var changes rail.BatchChanges
+		for i, r := range requests {
+			if replay, ok := s.Replays[rail.OrderKey{Buyer: r.buyer, Key: r.key}]; ok {
+				into.orders[i] = replay.Order
+				continue
+			}
+			if travels(s, r.documents) {
+				continue
+			}
+			m, err := load(r.class)
+			if err != nil {
+				return rail.BatchChanges{}, err
+			}
+			seats, ok := m.Allocate(seatmap.NewLayout(train.Formation, r.class), r.from, r.to, make([]rail.Wish, len(r.documents)))
+			if !ok {
+				continue
+			}
+			o := c.order(s, r, seats)
+			into.orders[i] = o
+			changes.Orders = append(changes.Orders, rail.NewOrder{Order: o, Key: r.key, BodyHash: "hash of " + r.key, Documents: r.documents})
+		}
+		changes.Maps = map[rail.SeatClass][]byte{}
+		for class, m := range maps {
+			changes.Maps[class] = m.Encode()
+		}
+		return changes, nil
+	}
+}
+
+func travels(s *rail.BatchState, documents []string) bool {
+	for _, d := range documents {
+		if s.Travelling[d] {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *clerk) order(s *rail.BatchState, r request, seats []int) *rail.Order {
+	id, err := uuid.NewV7()
+	require.NoError(c.t, err)
+	price, ok := s.Run.Train.Price(r.class, r.from, r.to)
+	require.True(c.t, ok)
+	o := &rail.Order{
+		ID:       string(s.Run.ID) + "/" + id.String(),
+		RunID:    s.Run.ID,
+		TrainID:  s.Run.Train.ID,
+		Number:   strconv.FormatInt(c.numbers.Add(1), 36) + "-" + id.String()[24:],
+		Buyer:    r.buyer,
+		Version:  1,
+		State:    rail.OnHold,
+		From:     r.from,
+		To:       r.to,
+		Total:    rail.Money{Minor: price.Minor * int64(len(seats)), Currency: price.Currency},
+		PlacedAt: s.Now,
+		PayBy:    s.Now.Add(holdTTL),
+	}
+	for i, seat := range seats {
+		ref := s.Run.Train.Formation.Seats(r.class)[seat]
+		o.Tickets = append(o.Tickets, rail.Ticket{
+			SeatClass: r.class,
+			SeatIndex: seat,
+			Coach:     ref.Coach.Number,
+			Seat:      ref.Seat.Label,
+			Price:     price,
+			Passenger: rail.Passenger{Name: "王 " + r.documents[i], DocumentNumber: r.documents[i]},
+		})
+	}
+	return o
+}
+
+// sell runs one batch.
+func (c *clerk) sell(ctx context.Context, b rail.Batch, requests ...request) (outcome, int64, error) {
+	var o outcome
+	version, err := c.l.Sell(ctx, b, c.decide(&o, requests...))
+	return o, version, err
+}
+
+// place sells to one buyer, and must succeed.
+func (c *clerk) place(run rail.RunID, r request) *rail.Order {
+	c.t.Helper()
+	o, _, err := c.sell(c.t.Context(), batch(run, r), r)
+	require.NoError(c.t, err)
+	require.NotNil(c.t, o.orders[0])
+	return o.orders[0]
+}
+
+// one is a request for one second-class seat all the way.
+func one(buyer string) request {
+	return request{buyer: buyer, key: "key-of-" + buyer, from: 0, to: 3, class: rail.Second, documents: []string{"DOC" + buyer}}
+}

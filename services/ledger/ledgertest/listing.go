@@ -1,0 +1,109 @@
+package ledgertest
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/rail"
+)
+
+func ordersListAndCursors(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	var want []string
+	for i := range 6 {
+		r := one("wang")
+		r.key, r.documents = fmt.Sprint("key-000", i), []string{fmt.Sprint("D", i)}
+		r.from, r.to = i%3, i%3+1
+		want = append([]string{c.place(run, r).ID}, want...)
+	}
+	c.place(run, one("li"))
+	// Orders of one millisecond are told apart by their ids.
+	_, err := s.db.ExecContext(t.Context(), "UPDATE orders SET placed_at = 1570000000000 WHERE buyer = 'wang'")
+	require.NoError(t, err)
+
+	for _, limit := range []int{1, 2, 4, 6, 100} {
+		var got []string
+		filter := rail.OrderFilter{Buyer: "wang", Limit: limit}
+		for {
+			page, err := l.Orders(t.Context(), filter)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(page), limit)
+			for _, o := range page {
+				require.Len(t, o.Tickets, 1)
+				got = append(got, o.ID)
+			}
+			if len(page) < limit {
+				break
+			}
+			last := page[len(page)-1]
+			filter.After = rail.OrderPlace{PlacedAt: last.PlacedAt, ID: last.ID}
+		}
+		require.Equal(t, want, got, "pages of %d", limit)
+	}
+}
+
+func ordersFilters(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	other := NewRun(NewTrain("T14"), day)
+	publish(t, l, other)
+	hold := c.place(run, one("wang"))
+	paid := c.place(other.ID, one("wang"))
+	cancelled, unswept, expired := c.place(run, one("li")), c.place(run, one("zhao")), c.place(run, one("sun"))
+	_, _, err := l.Pay(t.Context(), other.ID, paid.ID, "wang", "pay-0001")
+	require.NoError(t, err)
+	Age(t, s.o, expired.ID)
+	_, _, err = c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: cancelled.ID, Buyer: "li", Reason: "late"}}})
+	require.NoError(t, err)
+	Age(t, s.o, unswept.ID)
+
+	for name, test := range map[string]struct {
+		filter rail.OrderFilter
+		want   []*rail.Order
+	}{
+		"all":          {rail.OrderFilter{}, []*rail.Order{hold, paid, cancelled, unswept, expired}},
+		"buyer":        {rail.OrderFilter{Buyer: "wang"}, []*rail.Order{hold, paid}},
+		"run":          {rail.OrderFilter{RunID: other.ID}, []*rail.Order{paid}},
+		"number":       {rail.OrderFilter{Number: cancelled.Number}, []*rail.Order{cancelled}},
+		"on hold":      {rail.OrderFilter{States: []rail.OrderState{rail.OnHold}}, []*rail.Order{hold}},
+		"paid":         {rail.OrderFilter{States: []rail.OrderState{rail.Paid}}, []*rail.Order{paid}},
+		"expired":      {rail.OrderFilter{States: []rail.OrderState{rail.Expired}}, []*rail.Order{unswept, expired}},
+		"two states":   {rail.OrderFilter{States: []rail.OrderState{rail.Expired, rail.Cancelled}}, []*rail.Order{cancelled, unswept, expired}},
+		"every state":  {rail.OrderFilter{States: rail.OrderStates}, []*rail.Order{hold, paid, cancelled, unswept, expired}},
+		"no state":     {rail.OrderFilter{States: []rail.OrderState{"' OR 1 = 1 --"}}, nil},
+		"buyer, state": {rail.OrderFilter{Buyer: "wang", States: []rail.OrderState{rail.OnHold, rail.Expired}}, []*rail.Order{hold}},
+		"run, state":   {rail.OrderFilter{RunID: run, States: []rail.OrderState{rail.Paid, rail.Expired}}, []*rail.Order{unswept, expired}},
+		"byte by byte": {rail.OrderFilter{Buyer: "Wang"}, nil},
+		"no padding":   {rail.OrderFilter{Buyer: "wang "}, nil},
+	} {
+		test.filter.Limit = 50
+		got, err := l.Orders(t.Context(), test.filter)
+		require.NoError(t, err, name)
+		ids := []string{}
+		for i, o := range got {
+			ids = append(ids, o.ID)
+			if i > 0 {
+				require.False(t, got[i-1].PlacedAt.Before(o.PlacedAt), name)
+			}
+		}
+		want := []string{}
+		for _, o := range test.want {
+			want = append(want, o.ID)
+		}
+		require.ElementsMatch(t, want, ids, name)
+	}
+}
+
+func orderUnknown(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	placed := c.place(run, one("wang"))
+	for _, id := range []string{"", "/", "x", string(run), string(run) + "/", placed.ID + " ", "T13" + placed.ID[3:]} {
+		o, err := l.Order(t.Context(), id)
+		require.NoError(t, err, id)
+		require.Nil(t, o, id)
+	}
+	o, err := l.OrderByNumber(t.Context(), "NOTHING")
+	require.NoError(t, err)
+	require.Nil(t, o)
+}

@@ -1,0 +1,91 @@
+package ledgertest
+
+import (
+	"database/sql"
+	"path/filepath"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/stretchr/testify/require"
+
+	"interlock/cmd/lab/servers/serverstest"
+	"interlock/services/ledger"
+)
+
+// SQLite is a fresh, migrated ledger in a file.
+func SQLite(t testing.TB) ledger.Options {
+	t.Helper()
+	o := ledger.Options{Path: filepath.Join(t.TempDir(), "ledger.db")}
+	require.NoError(t, ledger.Migrate(t.Context(), o))
+	return o
+}
+
+// MySQL is a fresh, migrated ledger on the shared MySQL. The test is skipped where none is installed.
+func MySQL(t testing.TB) ledger.Options { return server(t, serverstest.MySQL(t)) }
+
+// MariaDB is a fresh, migrated ledger on the shared MariaDB. The test is skipped where none is installed.
+func MariaDB(t testing.TB) ledger.Options { return server(t, serverstest.MariaDB(t)) }
+
+// server drops the database, which has the server's default collation: migrating makes it again, with the right one.
+func server(t testing.TB, dsn string) ledger.Options {
+	t.Helper()
+	c, err := mysql.ParseDSN(dsn)
+	require.NoError(t, err)
+	db, err := sql.Open("mysql", dsn)
+	require.NoError(t, err)
+	defer db.Close()
+	_, err = db.ExecContext(t.Context(), "DROP DATABASE "+c.DBName)
+	require.NoError(t, err)
+	o := ledger.Options{DSN: dsn, Durability: ledger.Local}
+	require.NoError(t, ledger.Migrate(t.Context(), o))
+	return o
+}
+
+// Flavor is a database that ledgers are tested on.
+type Flavor struct {
+	Name string
+	// New is a fresh, migrated ledger.
+	New func(t testing.TB) ledger.Options
+}
+
+// Flavors are all of them.
+func Flavors() []Flavor {
+	return []Flavor{{"SQLite", SQLite}, {"MySQL", MySQL}, {"MariaDB", MariaDB}}
+}
+
+// Open opens a ledger for the length of a test.
+func Open(t testing.TB, o ledger.Options) *ledger.Ledger {
+	t.Helper()
+	l, err := ledger.Open(t.Context(), o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	return l
+}
+
+// DB is the ledger's database, to look into or to spoil.
+func DB(t testing.TB, o ledger.Options) *sql.DB {
+	t.Helper()
+	name, dsn := "mysql", o.DSN
+	if dsn == "" {
+		name, dsn = "sqlite", "file:"+o.Path+"?_pragma=busy_timeout(5000)"
+	}
+	db, err := sql.Open(name, dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+// Age makes orders, or with none named all of them, an hour older: a hold is then past its time.
+func Age(t testing.TB, o ledger.Options, ids ...string) {
+	t.Helper()
+	const hour = 3_600_000
+	db := DB(t, o)
+	if len(ids) == 0 {
+		_, err := db.ExecContext(t.Context(), "UPDATE orders SET placed_at = placed_at - ?, pay_by = pay_by - ?", hour, hour)
+		require.NoError(t, err)
+	}
+	for _, id := range ids {
+		_, err := db.ExecContext(t.Context(), "UPDATE orders SET placed_at = placed_at - ?, pay_by = pay_by - ? WHERE id = ?", hour, hour, id)
+		require.NoError(t, err)
+	}
+}

@@ -1,0 +1,141 @@
+package ledgertest
+
+import (
+	"database/sql"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/ledger"
+	"interlock/services/rail"
+)
+
+// suite is one database, emptied before every test.
+type suite struct {
+	o  ledger.Options
+	db *sql.DB
+}
+
+// Run proves that a ledger keeps its contract. The options are of a migrated database that is the suite's own.
+func Run(t *testing.T, o ledger.Options) {
+	s := &suite{o: o, db: DB(t, o)}
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, s *suite)
+	}{
+		{"Sell_PlacesAndReplays", sellPlacesAndReplays},
+		{"Sell_UnknownRun", sellUnknownRun},
+		{"Sell_DecideSaysNo", sellDecideSaysNo},
+		{"Sell_DecidePanics", sellDecidePanics},
+		{"Sell_MovesTheVersionOnAlways", sellMovesTheVersionOnAlways},
+		{"Sell_LosesToWhoeverCommittedFirst", sellLosesToWhoeverCommittedFirst},
+		{"Sell_LockingKeepsOthersOut", sellLockingKeepsOthersOut},
+		{"Sell_KnownVersion", sellKnownVersion},
+		{"Sell_ReadsStateAndClock", sellReadsStateAndClock},
+		{"Sell_LargeBatch", sellLargeBatch},
+		{"Sell_Duplicates", sellDuplicates},
+		{"Sell_ForeignOrder", sellForeignOrder},
+		{"Sell_KeysAreComparedByteByByte", sellKeysByteByByte},
+		{"Sell_Deadline", sellDeadline},
+		{"Sell_ManyAtOnce", sellManyAtOnce},
+		{"Cancel_FreesAndLetsTheDocumentTravel", cancelFrees},
+		{"Cancel_OnlyOnesOwnHolds", cancelOnlyOnesOwnHolds},
+		{"Cancel_TwiceInOneBatch", cancelTwiceInOneBatch},
+		{"Expire_FreesAndLetsTheDocumentTravel", expireFrees},
+		{"Expire_ReadsExpiredBeforeTheSweep", expireReadsExpiredBeforeTheSweep},
+		{"Pay_OnceAndAgain", payOnceAndAgain},
+		{"Pay_AfterTheHold", payAfterTheHold},
+		{"Pay_Unknown", payUnknown},
+		{"Pay_AgainstExpiry", payAgainstExpiry},
+		{"Pay_AgainstCancel", payAgainstCancel},
+		{"DueRuns", dueRuns},
+		{"Orders_ListAndCursors", ordersListAndCursors},
+		{"Orders_Filters", ordersFilters},
+		{"Order_Unknown", orderUnknown},
+		{"Publish_CreatedUnchangedChanged", publishCreatedUnchangedChanged},
+		{"Publish_RunHasOrders", publishRunHasOrders},
+		{"Publish_ValidateOnly", publishValidateOnly},
+		{"Publish_ChangedRunHasNoSeatSold", publishChangedRunHasNoSeatSold},
+		{"Publish_KeepsASuspension", publishKeepsASuspension},
+		{"Publish_NumberRisesOnlyWithChange", publishNumberRises},
+		{"Publish_LargeBatch", publishLargeBatch},
+		{"Stations_PutAndChange", stationsPutAndChange},
+		{"SetStatus", setStatus},
+		{"SetStatus_AgainstSell", setStatusAgainstSell},
+		{"Withdraw", withdraw},
+		{"Withdraw_ThenPublishContinuesTheVersion", withdrawThenPublish},
+		{"Changes_SinceANumber", changesSinceANumber},
+		{"Train_SharedAndUnknown", trainSharedAndUnknown},
+		{"Touched", touched},
+		{"Availabilities_PagesAndCounts", availabilitiesPagesAndCounts},
+		{"Books", booksOfRuns},
+		{"Books_OneVersion", booksOneVersion},
+		{"Leap", leap},
+		{"Ready", ready},
+		{"Migrate_ManyAtOnce", migrateManyAtOnce},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s.empty(t)
+			test.run(t, s)
+		})
+	}
+}
+
+func (s *suite) empty(t *testing.T) {
+	t.Helper()
+	for _, table := range []string{"tickets", "orders", "seat_maps", "runs", "trains", "formations", "stations", "publications"} {
+		_, err := s.db.ExecContext(t.Context(), "DELETE FROM "+table)
+		require.NoError(t, err)
+	}
+	_, err := s.db.ExecContext(t.Context(), "UPDATE counters SET value = 0")
+	require.NoError(t, err)
+}
+
+// open opens the suite's ledger.
+func (s *suite) open(t *testing.T) *ledger.Ledger {
+	t.Helper()
+	return Open(t, s.o)
+}
+
+// published opens a ledger with T12 on sale.
+func (s *suite) published(t *testing.T) (*ledger.Ledger, *clerk, rail.RunID) {
+	t.Helper()
+	l := s.open(t)
+	run := NewRun(NewTrain("T12"), day)
+	publish(t, l, run)
+	return l, newClerk(t, l), run.ID
+}
+
+func publish(t *testing.T, l *ledger.Ledger, runs ...*rail.Run) []rail.Publication {
+	t.Helper()
+	done, err := l.Publish(t.Context(), runs, "an admin", false)
+	require.NoError(t, err)
+	return done
+}
+
+func (s *suite) count(t *testing.T, query string, args ...any) int {
+	t.Helper()
+	var n int
+	require.NoError(t, s.db.QueryRowContext(t.Context(), query, args...).Scan(&n))
+	return n
+}
+
+func (s *suite) version(t *testing.T, id rail.RunID) int64 {
+	t.Helper()
+	return int64(s.count(t, "SELECT version FROM runs WHERE id = ?", string(id)))
+}
+
+// read reads one order, which must be there.
+func read(t *testing.T, l *ledger.Ledger, id string) *rail.Order {
+	t.Helper()
+	o, err := l.Order(t.Context(), id)
+	require.NoError(t, err)
+	require.NotNil(t, o)
+	return o
+}
+
+func requireCode(t *testing.T, code rail.Code, err error) {
+	t.Helper()
+	require.Error(t, err)
+	require.Equal(t, code, rail.CodeOf(err), "%v", err)
+}

@@ -1,0 +1,120 @@
+-- The ledger's first shape, in what MySQL, MariaDB and SQLite have in common. Times are milliseconds since 1970 UTC.
+-- The database's own collation is a binary one without padding; 'key', 'Key' and 'key ' are three keys.
+
+-- There is no way down: no tool may drop the only truth.
+
+-- +goose Up
+
+-- The one row is the publication number. Whoever publishes locks it first, so that numbers become visible in order.
+CREATE TABLE counters (
+    name VARCHAR(32) NOT NULL,
+    value BIGINT NOT NULL,
+    PRIMARY KEY (name)
+);
+INSERT INTO counters (name, value) VALUES ('publication', 0);
+
+-- Who published, suspended, resumed or withdrew what, and when. runs has one run id a line.
+CREATE TABLE publications (
+    number BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    who VARCHAR(128) NOT NULL,
+    what VARCHAR(32) NOT NULL,
+    reason VARCHAR(1000) NOT NULL,
+    runs LONGBLOB NOT NULL,
+    PRIMARY KEY (number)
+);
+
+CREATE TABLE stations (
+    code VARCHAR(64) NOT NULL,
+    document LONGBLOB NOT NULL,
+    publication BIGINT NOT NULL,
+    PRIMARY KEY (code)
+);
+
+-- Formations and trains are named by a digest of their content; their rows are never changed.
+CREATE TABLE formations (
+    id VARCHAR(64) NOT NULL,
+    document LONGBLOB NOT NULL,
+    PRIMARY KEY (id)
+);
+
+CREATE TABLE trains (
+    id VARCHAR(64) NOT NULL,
+    formation_id VARCHAR(64) NOT NULL,
+    document LONGBLOB NOT NULL,
+    PRIMARY KEY (id)
+);
+
+-- A run's version moves on with everything that decides whether or what may be sold, and never restarts.
+CREATE TABLE runs (
+    id VARCHAR(160) NOT NULL,
+    train_number VARCHAR(128) NOT NULL,
+    train_id VARCHAR(64) NOT NULL,
+    service_date VARCHAR(10) NOT NULL,
+    sale_opens_at BIGINT NOT NULL,
+    closes_before_seconds BIGINT NOT NULL,
+    status VARCHAR(16) NOT NULL,
+    reason VARCHAR(1000) NOT NULL,
+    version BIGINT NOT NULL,
+    touched_at BIGINT NOT NULL,
+    publication BIGINT NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE INDEX runs_touched ON runs (touched_at);
+CREATE INDEX runs_publication ON runs (publication);
+
+-- Written with the first sale of a class: a row that is not there is a map with every seat free.
+CREATE TABLE seat_maps (
+    run_id VARCHAR(160) NOT NULL,
+    seat_class VARCHAR(32) NOT NULL,
+    sold LONGBLOB NOT NULL,
+    PRIMARY KEY (run_id, seat_class)
+);
+
+CREATE TABLE orders (
+    run_id VARCHAR(160) NOT NULL,
+    id VARCHAR(200) NOT NULL,
+    number VARCHAR(32) NOT NULL,
+    buyer VARCHAR(128) NOT NULL,
+    idempotency_key VARCHAR(128) NOT NULL,
+    body_hash VARCHAR(128) NOT NULL,
+    version BIGINT NOT NULL,
+    state VARCHAR(16) NOT NULL,
+    state_reason VARCHAR(1000) NOT NULL,
+    train_id VARCHAR(64) NOT NULL,
+    from_call BIGINT NOT NULL,
+    to_call BIGINT NOT NULL,
+    total_minor BIGINT NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    placed_at BIGINT NOT NULL,
+    pay_by BIGINT NOT NULL,
+    paid_at BIGINT,
+    ended_at BIGINT,
+    pay_key VARCHAR(128),
+    pay_attempts BIGINT NOT NULL,
+    PRIMARY KEY (run_id, id)
+);
+CREATE UNIQUE INDEX orders_key ON orders (run_id, buyer, idempotency_key);
+CREATE UNIQUE INDEX orders_number ON orders (number);
+CREATE INDEX orders_buyer ON orders (buyer, placed_at, id);
+CREATE INDEX orders_placed ON orders (placed_at, id);
+CREATE INDEX orders_due ON orders (state, pay_by, run_id);
+
+-- live_document is a keyed digest of the passenger's document number while the ticket is alive, and NULL after that:
+-- one document travels once on a run, and who cancelled may buy again.
+CREATE TABLE tickets (
+    run_id VARCHAR(160) NOT NULL,
+    order_id VARCHAR(200) NOT NULL,
+    n BIGINT NOT NULL,
+    seat_class VARCHAR(32) NOT NULL,
+    seat_index BIGINT NOT NULL,
+    coach VARCHAR(8) NOT NULL,
+    seat VARCHAR(8) NOT NULL,
+    price_minor BIGINT NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    passenger_name VARCHAR(64) NOT NULL,
+    document_number VARCHAR(64) NOT NULL,
+    live_document VARCHAR(128),
+    PRIMARY KEY (run_id, order_id, n)
+);
+CREATE UNIQUE INDEX tickets_live_document ON tickets (run_id, live_document);

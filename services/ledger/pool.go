@@ -1,0 +1,134 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"maps"
+	"net/url"
+	"strconv"
+	"time"
+
+	gormsqlite "github.com/glebarez/sqlite"
+	"github.com/go-sql-driver/mysql"
+	gormmysql "gorm.io/driver/mysql"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+)
+
+// pool is connections with the same session settings, and gorm on top of them.
+type pool struct {
+	dialect dialect
+	sql     *sql.DB
+	gorm    *gorm.DB
+	// statement bounds each statement but COMMIT.
+	statement time.Duration
+}
+
+func (p *pool) close() error {
+	if p == nil {
+		return nil
+	}
+	return p.sql.Close()
+}
+
+// newPool puts gorm on a connector. gorm's own transactions and prepared statements are off: transactions are explicit
+// here, and the driver puts arguments in by itself, which saves a round trip.
+func newPool(d dialect, connector driver.Connector, statement time.Duration) (*pool, error) {
+	db := sql.OpenDB(connector)
+	var dialector gorm.Dialector
+	if d.flavor == SQLite {
+		dialector = &gormsqlite.Dialector{Conn: db}
+	} else {
+		dialector = gormmysql.New(gormmysql.Config{Conn: db, SkipInitializeWithVersion: true})
+	}
+	g, err := gorm.Open(dialector, &gorm.Config{
+		SkipDefaultTransaction: true,
+		DisableAutomaticPing:   true,
+		Logger:                 logger.Discard,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", definite(err))
+	}
+	db.SetConnMaxLifetime(maxConnectionAge)
+	return &pool{dialect: d, sql: db, gorm: g, statement: statement}, nil
+}
+
+// session is what a connection to MySQL or MariaDB is set up with.
+type session struct {
+	waitSeconds, lockSeconds int
+}
+
+// parseDSN reads a data source name and takes away every choice of it that would break a promise.
+func parseDSN(dsn string) (*mysql.Config, error) {
+	c, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: the data source name: %w", err)
+	}
+	c.Logger = &mysql.NopLogger{} // What it would write goes up as an error, too.
+	c.InterpolateParams = true
+	c.MultiStatements = false
+	c.ClientFoundRows = false // A conditional update counts the rows it changed.
+	c.RejectReadOnly = false  // It would turn a refused commit into a silent retry.
+	c.CheckConnLiveness = true
+	c.ParseTime = false
+	c.Loc = time.UTC
+	if c.Timeout == 0 {
+		c.Timeout = dialTimeout
+	}
+	return c, nil
+}
+
+// connector makes the connector of one pool.
+func (d dialect) connector(c *mysql.Config, s session) (driver.Connector, error) {
+	c = c.Clone()
+	c.Params = maps.Clone(c.Params)
+	if c.Params == nil {
+		c.Params = map[string]string{}
+	}
+	c.Params[d.isolation] = "'READ-COMMITTED'"
+	c.Params["time_zone"] = "'+00:00'"
+	c.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+	c.Params["wait_timeout"] = strconv.Itoa(s.waitSeconds)
+	c.Params["innodb_lock_wait_timeout"] = strconv.Itoa(s.lockSeconds)
+	if d.flavor == MariaDB {
+		c.Params["idle_write_transaction_timeout"] = strconv.Itoa(s.waitSeconds)
+	}
+	return mysql.NewConnector(c)
+}
+
+// sqliteConnector opens connections to one file.
+type sqliteConnector struct {
+	dsn    string
+	driver driver.Driver
+}
+
+func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
+func (c sqliteConnector) Driver() driver.Driver                        { return c.driver }
+
+// newSQLiteConnector sets each connection to: a write-ahead log, so that readers and the writer do not wait for each
+// other; a flush with every commit, because an answered order must outlive a power cut; and to wait for another process
+// that writes, for at most wait.
+func newSQLiteConnector(path string, wait time.Duration) (driver.Connector, error) {
+	db, err := sql.Open(gormsqlite.DriverName, "")
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	defer db.Close()
+	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() +
+		fmt.Sprintf("?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate",
+			wait.Milliseconds())
+	return sqliteConnector{dsn, db.Driver()}, nil
+}
+
+// openWithout opens a server without choosing a database, for questions that come before there is one.
+func openWithout(c *mysql.Config, wrap func(driver.Connector) driver.Connector) (*sql.DB, error) {
+	c = c.Clone()
+	c.DBName = ""
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	return sql.OpenDB(wrap(connector)), nil
+}

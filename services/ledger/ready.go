@@ -1,0 +1,125 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// Status is what the ledger is, for banners and metrics.
+type Status struct {
+	Flavor     Flavor
+	Version    string
+	Durability Durability
+	// Place is the file, or the server's address and database, without user and password.
+	Place string
+	// ReadOnly and SemiSync are the primary's at this moment; Replicas is how many acknowledge its commits.
+	ReadOnly bool
+	SemiSync bool
+	Replicas int
+}
+
+// Status tells what the ledger is, and how its primary is just now.
+func (l *Ledger) Status(ctx context.Context) (Status, error) {
+	s := Status{Flavor: l.dialect.flavor, Version: l.dialect.version, Durability: l.options.Durability, Place: l.options.Path}
+	if l.dialect.flavor == SQLite {
+		return s, nil
+	}
+	c, err := mysql.ParseDSN(l.options.DSN)
+	if err != nil {
+		return s, fmt.Errorf("ledger: %w", err)
+	}
+	s.Place = c.Addr + "/" + c.DBName
+	if s.ReadOnly, err = l.readOnly(ctx); err != nil {
+		return s, definite(err)
+	}
+	state, err := readSemiSync(ctx, l.dialect, l.desk.sql, l.options.StatementTimeout)
+	s.SemiSync, s.Replicas = state.enabled && state.active, int(state.replicas)
+	return s, definite(err)
+}
+
+func (l *Ledger) readOnly(ctx context.Context) (bool, error) {
+	var readOnly, semiSync string
+	err := queryRows(ctx, l.desk.sql, l.options.StatementTimeout, "SELECT "+l.dialect.guard(Local), nil, func(r *sql.Rows) error {
+		return r.Scan(&readOnly, &semiSync)
+	})
+	return isOn(readOnly), err
+}
+
+// Ready is nil when the ledger could sell now, else the first reason why not, in words for whoever runs it.
+func (l *Ledger) Ready(ctx context.Context) error {
+	if err := l.migrated(ctx); err != nil {
+		return err
+	}
+	if l.dialect.flavor == SQLite {
+		return nil
+	}
+	c, err := mysql.ParseDSN(l.options.DSN)
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	collation, err := collationOf(ctx, l.desk.sql, c.DBName)
+	if err != nil {
+		return definite(err)
+	}
+	if err := l.dialect.checkCollation(c.DBName, collation); err != nil {
+		return err
+	}
+	readOnly, err := l.readOnly(ctx)
+	if err != nil {
+		return definite(err)
+	}
+	if readOnly {
+		return errors.New("ledger: the primary is read-only")
+	}
+	if l.options.Durability != Replicated {
+		return nil
+	}
+	state, err := readSemiSync(ctx, l.dialect, l.desk.sql, l.options.StatementTimeout)
+	if err != nil {
+		return definite(err)
+	}
+	if problem := state.problem(); problem != "" {
+		return errors.New("ledger: " + problem + "; configure it, or choose the durability local")
+	}
+	if state.replicas < 1 {
+		return errors.New("ledger: no replica is connected that could acknowledge a commit")
+	}
+	return nil
+}
+
+// migrated names the first migration that was not applied.
+func (l *Ledger) migrated(ctx context.Context) error {
+	var applied sql.NullInt64
+	err := queryRows(ctx, l.desk.sql, l.options.StatementTimeout, "SELECT MAX(version_id) FROM goose_db_version", nil,
+		func(r *sql.Rows) error { return r.Scan(&applied) })
+	switch {
+	case err == nil:
+	case mysqlNumber(err) == erNoSuchTable, mysqlNumber(err) == erUnknownDatabase, strings.Contains(err.Error(), "no such table"):
+	default:
+		return definite(err)
+	}
+	files, err := fs.Glob(migrationFiles, "migrations/*.sql") // in the order of their names
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	for _, file := range files {
+		name := path.Base(file)
+		number, _, _ := strings.Cut(name, "_")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+		if version > applied.Int64 {
+			return fmt.Errorf("ledger: the migration %s is missing: run interlock migrate", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,277 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	"interlock/services/rail"
+)
+
+// maxKeysPerQuery bounds the pairs in one look for keys: MySQL plans each of them by itself.
+const maxKeysPerQuery = 200
+
+// Sell runs one batch in one transaction: see sale.Ledger.
+func (l *Ledger) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (int64, error) {
+	t, err := l.write(ctx, l.sale)
+	if err != nil {
+		return 0, err
+	}
+	defer t.end()
+
+	state, err := t.open(ctx, &batch)
+	if err != nil {
+		return 0, definite(err)
+	}
+	changes, err := decide(state)
+	if err != nil {
+		return 0, err
+	}
+	if err := t.record(ctx, state, &changes); err != nil {
+		return 0, definite(err)
+	}
+	if err := t.commit(ctx); err != nil {
+		return 0, err
+	}
+	return state.Version + 1, nil
+}
+
+// open reads what a batch asks for, the version before everything else, and ends the holds that are to end.
+func (t *transaction) open(ctx context.Context, batch *rail.Batch) (*rail.BatchState, error) {
+	head, err := t.readRun(ctx, batch.RunID, batch.Locking)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.lookAtSemiSync(ctx); err != nil {
+		return nil, err
+	}
+	s := &rail.BatchState{
+		Now:        head.now,
+		Run:        head.run,
+		Version:    head.version,
+		Replays:    map[rail.OrderKey]rail.Replay{},
+		Travelling: map[string]bool{},
+	}
+	if head.due || len(batch.Cancels) > 0 {
+		if !batch.Locking {
+			// Orders are locked after their run, by everyone, so that nobody waits in a circle.
+			if err := t.lockRun(ctx, batch.RunID, head.version); err != nil {
+				return nil, err
+			}
+		}
+		if s.Expired, err = t.expire(ctx, batch.RunID, head.now); err != nil {
+			return nil, err
+		}
+		if s.Cancels, err = t.cancel(ctx, batch.RunID, batch.Cancels, head.now); err != nil {
+			return nil, err
+		}
+	}
+	if batch.KnownVersion != 0 && batch.KnownVersion == head.version {
+		s.MapsUnchanged = true
+	} else {
+		maps, err := t.maps(ctx, []rail.RunID{batch.RunID})
+		if err != nil {
+			return nil, err
+		}
+		s.Maps = maps[batch.RunID]
+	}
+	if err := t.replays(ctx, batch, s.Replays); err != nil {
+		return nil, err
+	}
+	return s, t.travelling(ctx, batch, s.Travelling)
+}
+
+// runHead is a run as a transaction finds it.
+type runHead struct {
+	run     *rail.Run
+	version int64
+	// now is the server's clock.
+	now time.Time
+	// due tells that holds are past their time. It is a hint: it may miss one that fell due this moment.
+	due bool
+}
+
+// readRun is the first statement of everything that sells: the version, and in the same statement the run's state, the
+// primary's clock and whether it may be written. Whatever is read after it is at least as new as the version, so that
+// the compare-and-set vouches for all of it.
+func (t *transaction) readRun(ctx context.Context, id rail.RunID, locking bool) (*runHead, error) {
+	d := t.p.dialect
+	query := "SELECT r.version, " + runColumns + ", " + d.nowAfterLocks() + ", " +
+		"EXISTS (SELECT 1 FROM orders o WHERE o.state = 'ON_HOLD' AND o.pay_by <= " + d.now() + " AND o.run_id = r.id), " +
+		d.guard(t.l.options.Durability) + " FROM runs r WHERE r.id = ?"
+	if locking {
+		query += d.forUpdate()
+	}
+	var head *runHead
+	var row runRow
+	var readOnly, semiSync string
+	err := t.rows(ctx, query, []any{string(id)}, func(r *sql.Rows) error {
+		head = &runHead{}
+		var now int64
+		err := r.Scan(append(append([]any{&head.version}, row.fields()...), &now, &head.due, &readOnly, &semiSync)...)
+		head.now = fromMillis(now)
+		return err
+	})
+	if err != nil {
+		return nil, guardFailure(err)
+	}
+	if head == nil {
+		return nil, t.notFound(ctx, "there is no run %s", id)
+	}
+	if err := t.l.guarded(readOnly, semiSync); err != nil {
+		return nil, err
+	}
+	runs, err := t.runs(ctx, []runRow{row})
+	if err != nil {
+		return nil, err
+	}
+	head.run = runs[0]
+	return head, nil
+}
+
+// lockRun locks a run that was read without a lock, unless somebody else has sold on it since.
+func (t *transaction) lockRun(ctx context.Context, id rail.RunID, version int64) error {
+	locked := int64(-1)
+	err := t.rows(ctx, "SELECT version FROM runs WHERE id = ?"+t.p.dialect.forUpdate(), []any{string(id)}, func(r *sql.Rows) error {
+		return r.Scan(&locked)
+	})
+	if err != nil {
+		return err
+	}
+	if locked != version {
+		return t.l.lost()
+	}
+	return nil
+}
+
+// maps reads the seat maps of runs; a run with none is not in the answer.
+func (t *transaction) maps(ctx context.Context, ids []rail.RunID) (map[rail.RunID]map[rail.SeatClass][]byte, error) {
+	found := map[rail.RunID]map[rail.SeatClass][]byte{}
+	for chunk := range slices.Chunk(ids, maxIDs) {
+		err := t.rows(ctx, "SELECT run_id, seat_class, sold FROM seat_maps WHERE run_id IN "+marks(len(chunk)), anys(chunk),
+			func(r *sql.Rows) error {
+				var run, class string
+				var sold []byte
+				if err := r.Scan(&run, &class, &sold); err != nil {
+					return err
+				}
+				id := rail.RunID(run)
+				if found[id] == nil {
+					found[id] = map[rail.SeatClass][]byte{}
+				}
+				found[id][rail.SeatClass(class)] = sold
+				return nil
+			})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// replays finds the orders that the batch's keys have already.
+func (t *transaction) replays(ctx context.Context, batch *rail.Batch, into map[rail.OrderKey]rail.Replay) error {
+	for chunk := range slices.Chunk(batch.Keys, maxKeysPerQuery) {
+		keys, err := t.takenKeys(ctx, batch.RunID, chunk)
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			continue // as nearly always
+		}
+		entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id IN ?", string(batch.RunID), keys) })
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			into[rail.OrderKey{Buyer: e.row.Buyer, Key: e.row.IdempotencyKey}] = rail.Replay{Order: e.order, BodyHash: e.row.BodyHash}
+		}
+	}
+	return nil
+}
+
+// takenKeys finds the ids of the orders that keys have.
+func (t *transaction) takenKeys(ctx context.Context, id rail.RunID, keys []rail.OrderKey) ([]string, error) {
+	query := "SELECT id FROM orders WHERE run_id = ? AND " + t.p.dialect.keysIn(len(keys))
+	args := make([]any, 0, 1+2*len(keys))
+	args = append(args, string(id))
+	for _, k := range keys {
+		args = append(args, k.Buyer, k.Key)
+	}
+	var ids []string
+	err := t.rows(ctx, query, args, func(r *sql.Rows) error {
+		var order string
+		err := r.Scan(&order)
+		ids = append(ids, order)
+		return err
+	})
+	return ids, err
+}
+
+// travelling finds the documents that have a live ticket on the run.
+func (t *transaction) travelling(ctx context.Context, batch *rail.Batch, into map[string]bool) error {
+	for chunk := range slices.Chunk(batch.Documents, maxIDs) {
+		err := t.rows(ctx, "SELECT live_document FROM tickets WHERE run_id = ? AND live_document IN "+marks(len(chunk)),
+			append([]any{string(batch.RunID)}, anys(chunk)...), func(r *sql.Rows) error {
+				var document string
+				err := r.Scan(&document)
+				into[document] = true
+				return err
+			})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record writes what was decided: the version first, so that whoever loses writes nothing at all.
+func (t *transaction) record(ctx context.Context, s *rail.BatchState, changes *rail.BatchChanges) error {
+	id := s.Run.ID
+	if err := t.compareAndSet(ctx, id, s.Version, ""); err != nil {
+		return err
+	}
+	maps := make([][]any, 0, len(changes.Maps))
+	for class, sold := range changes.Maps {
+		maps = append(maps, []any{string(id), string(class), sold})
+	}
+	var orders, tickets [][]any
+	for i := range changes.Orders {
+		n := &changes.Orders[i]
+		o := n.Order
+		if run, ok := runOf(o.ID); !ok || run != id || o.RunID != id || len(n.Documents) != len(o.Tickets) || len(o.Tickets) == 0 {
+			return fmt.Errorf("ledger: the order %s is not one of the run %s, or its tickets and documents do not match", o.ID, id)
+		}
+		orders = append(orders, []any{
+			string(id), o.ID, o.Number, o.Buyer, n.Key, n.BodyHash, o.Version, string(o.State), clip(o.StateReason, maxReason), o.TrainID,
+			o.From, o.To, o.Total.Minor, string(o.Total.Currency), o.PlacedAt.UnixMilli(), o.PayBy.UnixMilli(),
+			millisOrNil(o.PaidAt), millisOrNil(o.EndedAt), 0,
+		})
+		for k := range o.Tickets {
+			ticket := &o.Tickets[k]
+			tickets = append(tickets, []any{
+				string(id), o.ID, k, string(ticket.SeatClass), ticket.SeatIndex, ticket.Coach, ticket.Seat, ticket.Price.Minor,
+				string(ticket.Price.Currency), ticket.Passenger.Name, ticket.Passenger.DocumentNumber, n.Documents[k],
+			})
+		}
+	}
+	// REPLACE is the one way to write a row that may be there which all flavors share.
+	if err := t.insert(ctx, "REPLACE INTO seat_maps", []string{"run_id", "seat_class", "sold"}, maps); err != nil {
+		return err
+	}
+	err := t.insert(ctx, "INSERT INTO orders", []string{
+		"run_id", "id", "number", "buyer", "idempotency_key", "body_hash", "version", "state", "state_reason", "train_id",
+		"from_call", "to_call", "total_minor", "currency", "placed_at", "pay_by", "paid_at", "ended_at", "pay_attempts",
+	}, orders)
+	if err != nil {
+		return err
+	}
+	return t.insert(ctx, "INSERT INTO tickets", []string{
+		"run_id", "order_id", "n", "seat_class", "seat_index", "coach", "seat", "price_minor", "currency", "passenger_name",
+		"document_number", "live_document",
+	}, tickets)
+}

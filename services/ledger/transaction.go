@@ -1,0 +1,178 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"interlock/services/rail"
+)
+
+// transaction is one transaction on one connection of its own. BEGIN, COMMIT and ROLLBACK are statements like any other,
+// because database/sql's own Commit knows no deadline, and may answer for a connection that is gone.
+type transaction struct {
+	l         *Ledger
+	p         *pool
+	conn      *sql.Conn
+	admission *admission // nil: this transaction only reads
+	over      bool       // committed, or not to be rolled back
+	broken    bool       // the connection must not be used again
+}
+
+// write begins a transaction on the primary that may commit. Whoever gets one must call end.
+func (l *Ledger) write(ctx context.Context, p *pool) (*transaction, error) {
+	a, err := l.breaker.admit()
+	if err != nil {
+		return nil, err
+	}
+	t, err := l.begin(ctx, p, p.dialect.begin())
+	if err != nil {
+		a.done()
+		return nil, err
+	}
+	t.admission = a
+	return t, nil
+}
+
+// snapshot begins a transaction whose reads all see one moment of the primary. Whoever gets one must call end.
+func (l *Ledger) snapshot(ctx context.Context) (*transaction, error) {
+	return l.begin(ctx, l.desk, l.desk.dialect.beginSnapshot())
+}
+
+func (l *Ledger) begin(ctx context.Context, p *pool, statements []string) (*transaction, error) {
+	t, err := l.tryBegin(ctx, p, statements)
+	if err != nil && isBroken(err) && ctx.Err() == nil {
+		// The server may have closed the pooled connection a moment ago. Nothing was begun, so a fresh one is tried once.
+		t, err = l.tryBegin(ctx, p, statements)
+	}
+	return t, definite(err)
+}
+
+func (l *Ledger) tryBegin(ctx context.Context, p *pool, statements []string) (*transaction, error) {
+	connecting, cancel := context.WithTimeout(ctx, p.statement)
+	defer cancel()
+	conn, err := p.sql.Conn(connecting)
+	if err != nil {
+		return nil, err
+	}
+	t := &transaction{l: l, p: p, conn: conn}
+	for _, statement := range statements {
+		err := t.plain(ctx, statement, p.statement)
+		for sqliteCode(err) == sqliteBusy && connecting.Err() == nil {
+			// Another process writes. SQLite waits for it by itself, but deaf to deadlines, so only for a moment at a time.
+			err = t.plain(ctx, statement, p.statement)
+		}
+		if err != nil {
+			t.broken = true
+			t.end()
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// plain runs a statement without arguments.
+func (t *transaction) plain(ctx context.Context, statement string, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	_, err := t.conn.ExecContext(ctx, statement)
+	return err
+}
+
+// on is gorm on the transaction's connection.
+func (t *transaction) on(ctx context.Context) *gorm.DB {
+	g := t.p.gorm.WithContext(ctx)
+	g.Statement.ConnPool = t.conn
+	return g
+}
+
+// exec runs a statement and tells how many rows it changed.
+func (t *transaction) exec(ctx context.Context, statement string, args ...any) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.p.statement)
+	defer cancel()
+	result := t.on(ctx).Exec(statement, args...)
+	return result.RowsAffected, result.Error
+}
+
+// rows runs a query and calls scan for each row. It reads variables of the server too, whose @ gorm takes for its own.
+func (t *transaction) rows(ctx context.Context, query string, args []any, scan func(row *sql.Rows) error) error {
+	return queryRows(ctx, t.conn, t.p.statement, query, args, scan)
+}
+
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func queryRows(ctx context.Context, on querier, limit time.Duration, query string, args []any, scan func(row *sql.Rows) error) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	rows, err := on.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := rows.Close(); err == nil {
+			err = closed
+		}
+	}()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// commit sends COMMIT, once. Its errors are the caller's answer as they are: *rail.Error where nothing was written,
+// rail.ErrUnknown where nobody knows.
+func (t *transaction) commit(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return definite(err) // not sent
+	}
+	if err := t.admission.confirm(); err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, t.l.options.CommitTimeout)
+	defer cancel()
+	_, err := t.conn.ExecContext(limited, "COMMIT")
+	switch {
+	case err == nil:
+		t.over = true
+		t.admission.committed()
+		t.l.commits.Add(1)
+		return nil
+	case refusedCommit(err):
+		return definite(err)
+	}
+	// From here on the connection is useless: whatever became of the transaction, it is not to be rolled back by us, as
+	// it may be written already and only wait for its replica.
+	t.over, t.broken = true, true
+	t.l.unknownCommits.Add(1)
+	if errors.Is(limited.Err(), context.DeadlineExceeded) {
+		t.admission.timedOut()
+	}
+	return fmt.Errorf("%w: %w", rail.ErrUnknown, err)
+}
+
+// end rolls back what was not committed and gives the connection back, or throws it away where it can be trusted no
+// longer. It is harmless after commit.
+func (t *transaction) end() {
+	if !t.over && !t.broken {
+		// The caller's context may be over by now; the server must hear of the end all the same.
+		if err := t.plain(context.Background(), "ROLLBACK", rollbackTimeout); err != nil {
+			t.broken = true
+		}
+	}
+	if t.broken {
+		_ = t.conn.Raw(func(any) error { return driver.ErrBadConn }) // makes database/sql close it
+	}
+	_ = t.conn.Close()
+	if t.admission != nil {
+		t.admission.done()
+	}
+}
