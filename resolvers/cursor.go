@@ -30,8 +30,8 @@ func (c Cursors) open(list list, cursor *string, place any) (found bool, err err
 	if cursor == nil {
 		return false, nil
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
-	if err != nil || len(raw) < macBytes || !hmac.Equal(raw[:macBytes], c.mac(list, raw[macBytes:])) ||
+	raw, ok := decodeText(*cursor)
+	if !ok || len(raw) < macBytes || !hmac.Equal(raw[:macBytes], c.mac(list, raw[macBytes:])) ||
 		json.Unmarshal(raw[macBytes:], place) != nil {
 		return false, rail.Refuse(rail.BadUserInput, "this is not a cursor of this list").At("after")
 	}

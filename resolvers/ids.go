@@ -23,12 +23,18 @@ func encodeID(kind, name string) string {
 
 // decodeID is the kind and the name of an id; both empty where it is none.
 func decodeID(id string) (kind, name string) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(id)
-	if err != nil {
+	raw, ok := decodeText(id)
+	if !ok {
 		return "", ""
 	}
 	kind, name, _ = strings.Cut(string(raw), ":")
 	return kind, name
+}
+
+// decodeText is what one text alone stands for. Base64 as the library reads it has others: with line breaks in it, say.
+func decodeText(text string) ([]byte, bool) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	return raw, err == nil && base64.RawURLEncoding.EncodeToString(raw) == text
 }
 
 func runID(id rail.RunID) string { return encodeID(runNode, string(id)) }

@@ -1,0 +1,19 @@
+package resolvers
+
+// What the tests of this package look at from outside.
+var (
+	EncodeID    = encodeID
+	DecodeID    = decodeID
+	SplitTicket = splitTicket
+	TicketID    = ticketID
+	DecodeRunID = decodeRunID
+	ListOf      = listOf
+)
+
+// Seal and Open are the cursors' two ends.
+func (c Cursors) Seal(list list, place any) string { return c.seal(list, place) }
+
+// Open reads what Seal made.
+func (c Cursors) Open(list list, cursor *string, place any) (bool, error) {
+	return c.open(list, cursor, place)
+}
