@@ -14,7 +14,7 @@ import (
 )
 
 // change is a copy of an input with some of its fields replaced.
-func change(input map[string]any, fields map[string]any) map[string]any {
+func change(input, fields map[string]any) map[string]any {
 	c := map[string]any{}
 	for k, v := range input {
 		c[k] = v

@@ -175,8 +175,10 @@ func TestVerify_FindsWhatWasPlantedInRedis(t *testing.T) {
 	defer client.Close()
 	verify := func() (int, string) {
 		var stdout, stderr bytes.Buffer
-		arguments := []string{"verify", "--json", "--mysql", settings.MySQL, "--durability", "local", "--redis", settings.Redis[0],
-			"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey}
+		arguments := []string{
+			"verify", "--json", "--mysql", settings.MySQL, "--durability", "local", "--redis", settings.Redis[0],
+			"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey,
+		}
 		code := run(arguments, &stdout, &stderr)
 		require.NotEqual(t, exitCouldNotSee, code, stderr.String())
 		return code, stdout.String()
@@ -199,8 +201,10 @@ func TestVerify_FindsWhatWasPlantedInRedis(t *testing.T) {
 	require.Contains(t, out, "does not have the run")
 
 	var stdout, stderr bytes.Buffer
-	require.Zero(t, run([]string{"rebuild", "--leap", "--mysql", settings.MySQL, "--durability", "local", "--redis", settings.Redis[0],
-		"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey}, &stdout, &stderr), stderr.String())
+	require.Zero(t, run([]string{
+		"rebuild", "--leap", "--mysql", settings.MySQL, "--durability", "local", "--redis", settings.Redis[0],
+		"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey,
+	}, &stdout, &stderr), stderr.String())
 	code, out = verify()
 	require.Zero(t, code, out)
 	entry, err = client.Get(t.Context(), key).Bytes()

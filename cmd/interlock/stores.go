@@ -25,10 +25,10 @@ type stores struct {
 }
 
 // Close closes all that was opened, the last first.
-func (s *stores) Close() error {
+func (o *stores) Close() error {
 	var errs []error
-	for i := len(s.close) - 1; i >= 0; i-- {
-		errs = append(errs, s.close[i]())
+	for i := len(o.close) - 1; i >= 0; i-- {
+		errs = append(errs, o.close[i]())
 	}
 	return errors.Join(errs...)
 }

@@ -325,13 +325,14 @@ func (s *stream) tell() {
 	}
 	clear(s.dirty)
 	s.mu.Unlock()
+	// Removed ones go first, so that whoever is told of an added one hears nothing any more of what it removed before.
+	if len(removed) > 0 { // to Redis, none would mean all
+		// Where this fails the connection is broken, and the next one hears only what is wanted.
+		_ = sub.Unsubscribe(s.ctx, removed...)
+	}
 	if len(added) > 0 {
 		if err := sub.Subscribe(s.ctx, added...); err != nil {
 			s.settle(added, err)
 		}
-	}
-	if len(removed) > 0 { // to Redis, none would mean all
-		// Where this fails the connection is broken, and the next one hears only what is wanted.
-		_ = sub.Unsubscribe(s.ctx, removed...)
 	}
 }

@@ -66,7 +66,7 @@ const (
 	dialTimeout = 3 * time.Second
 	// saleWaitSeconds is how long the server lets a sale's transaction idle before it ends it: a frozen process must not
 	// hold a run for long. saleIdle is below it, so that pooled connections are closed by us first, not by the server.
-	saleWaitSeconds = 600
+	saleWaitSeconds = 2
 	saleIdle        = 1_200 * time.Millisecond
 	// deskWaitSeconds and deskIdle are the same for the other work, whose transactions think longer between statements.
 	// The server still frees a frozen one's runs within 5 s.

@@ -48,6 +48,9 @@ type seat struct {
 	attempt *attempt
 	node    *node
 
+	// settled is closed when the node has answered, or will not.
+	settled chan struct{}
+
 	mu    sync.Mutex
 	state seatState
 }
@@ -60,8 +63,9 @@ func (s *seat) Get(ctx context.Context) (redis.Conn, error) {
 	return &question{seat: s, ctx: ctx}, nil
 }
 
-// settle writes down whether the node set the lock; false if it was given up meanwhile.
+// settle writes down, once, whether the node set the lock; false if it was given up meanwhile.
 func (s *seat) settle(state seatState) bool {
+	defer close(s.settled)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wanted := s.state != abandoned
@@ -134,6 +138,11 @@ func (q *question) Eval(script *redis.Script, keysAndArgs ...any) (reply any, er
 		}
 		// A buyer who has gone away must not keep a lock from being released.
 		return s.eval(context.WithoutCancel(q.ctx), script, keysAndArgs...)
+	}
+	select {
+	case <-s.settled:
+	case <-q.ctx.Done():
+		return nil, q.ctx.Err()
 	}
 	if !s.isHeld() {
 		return int64(0), nil

@@ -110,7 +110,7 @@ func (l *Lock) Acquire(ctx context.Context, name string) (rail.Lease, error) {
 	a := &attempt{lock: l, ctx: ctx, seats: make([]seat, len(l.nodes))}
 	pools := make([]redsyncredis.Pool, len(l.nodes))
 	for i, n := range l.nodes {
-		a.seats[i] = seat{attempt: a, node: n}
+		a.seats[i] = seat{attempt: a, node: n, settled: make(chan struct{})}
 		pools[i] = &a.seats[i]
 	}
 	mutex := redsync.New(pools...).NewMutex(keyPrefix+name,
