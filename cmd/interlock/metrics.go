@@ -43,7 +43,7 @@ func newMetrics(s *Server) *metrics {
 	counter("redis_repaired", "Entries of Redis that were not what the ledger says.", func(s *Server) float64 { return float64(s.auditor.Stats().Repaired) })
 	counter("redis_reloads", "Times Redis had lost its data.", func(s *Server) float64 { return float64(s.auditor.Stats().Reloads) })
 	gauge("publication_number", "The publication this server's timetable is at.", func(s *Server) float64 { return float64(s.timetable.Number()) })
-	gauge("runs", "Runs in this server's timetable.", func(s *Server) float64 { _, runs := s.timetable.Size(); return float64(runs) })
+	gauge("runs", "Runs in this server's timetable.", func(s *Server) float64 { return float64(s.runs()) })
 	gauge("seat_subscribers", "Subscriptions to seats.", func(s *Server) float64 { seats, _ := s.hub.Subscribers(); return float64(seats) })
 	gauge("order_subscribers", "Subscriptions to orders.", func(s *Server) float64 { _, orders := s.hub.Subscribers(); return float64(orders) })
 	return m

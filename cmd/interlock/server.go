@@ -83,7 +83,7 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	s.hub = watch.New(opened.cache, s.timetable, opened.ledger)
 	s.hub.Log = log
 	s.timetable.Changed = s.hub.Wake
-	s.auditor = &audit.Auditor{Ledger: opened.ledger, Cache: opened.cache, Lock: opened.lock, Log: log}
+	s.auditor = &audit.Auditor{Ledger: opened.ledger, Cache: opened.cache, Lock: opened.lock, Runs: s.runs, Log: log}
 
 	resolver := &resolvers.Resolver{
 		Timetable: s.timetable, Finder: finder, Sale: s.office, OrderBook: opened.ledger, Publisher: s.publisher,
@@ -200,6 +200,12 @@ func (s *Server) URL() string {
 		panic(err) // A listener's address always has a host and a port.
 	}
 	return url
+}
+
+// runs is how many runs are published.
+func (s *Server) runs() int {
+	_, runs := s.timetable.Size()
+	return runs
 }
 
 // durability is what an acknowledged order is worth here.

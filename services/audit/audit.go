@@ -39,8 +39,9 @@ type Auditor struct {
 	Ledger Ledger
 	// Cache may be nil for Verify, which then looks at the ledger only.
 	Cache Cache
-	// Lock is needed by Run.
+	// Lock and Runs are needed by Run; Runs says about how many runs there are, which sets its pace.
 	Lock Lock
+	Runs func() int
 	Log  *slog.Logger
 
 	repaired atomic.Int64
@@ -66,7 +67,7 @@ func (a *Auditor) Run(ctx context.Context) {
 			lease.Release()
 		}
 	}()
-	round := round{auditor: a}
+	var after rail.RunID
 	failing := false
 	for {
 		if lease != nil && lease.Extend(ctx) != nil {
@@ -80,7 +81,7 @@ func (a *Auditor) Run(ctx context.Context) {
 			taken = errors.Is(err, rail.ErrLockTaken)
 		}
 		if !taken {
-			err := a.pass(ctx, &round)
+			err := a.pass(ctx, &after)
 			if err != nil && !failing && ctx.Err() == nil {
 				// Told once, and not four times a second for as long as it lasts.
 				a.Log.ErrorContext(ctx, "repair cannot compare Redis with the ledger", "error", err)
@@ -98,8 +99,8 @@ func (a *Auditor) Run(ctx context.Context) {
 }
 
 // pass is one interval of repair: a reload where Redis has lost its data, else what was touched lately and the next page
-// of the round.
-func (a *Auditor) pass(ctx context.Context, round *round) error {
+// of the round, which goes on after a run.
+func (a *Auditor) pass(ctx context.Context, after *rail.RunID) error {
 	limited, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
 	loaded, err := a.Cache.Loaded(limited)
@@ -112,7 +113,7 @@ func (a *Auditor) pass(ctx context.Context, round *round) error {
 	if err := a.compare(limited, func() ([]*rail.Availability, error) { return a.Ledger.Touched(limited, touchedWindow) }); err != nil {
 		return err
 	}
-	return round.next(limited)
+	return a.comparePage(limited, after)
 }
 
 // reload loads every run, and then sets the marker that says so.
@@ -227,30 +228,21 @@ func equal(x, y *rail.Availability) bool {
 	return x.Status == y.Status && x.TrainID == y.TrainID && slices.Equal(x.Counts, y.Counts)
 }
 
-// round goes through all runs again and again, a page at a time, as fast as roundTime asks.
-type round struct {
-	auditor *Auditor
-	after   rail.RunID
-	// counted are the runs of this round so far, total those of the last whole one.
-	counted, total int
-}
-
-func (r *round) next(ctx context.Context) error {
+// comparePage compares the next page of a round through all runs, so large that a round takes roundTime.
+func (a *Auditor) comparePage(ctx context.Context, after *rail.RunID) error {
 	const passes = int(roundTime / repairInterval)
-	limit := max(minPage, (r.total+passes-1)/passes)
+	limit := max(minPage, (a.Runs()+passes-1)/passes)
 	var page []*rail.Availability
-	err := r.auditor.compare(ctx, func() (_ []*rail.Availability, err error) {
-		page, err = r.auditor.Ledger.Availabilities(ctx, r.after, limit)
+	err := a.compare(ctx, func() (_ []*rail.Availability, err error) {
+		page, err = a.Ledger.Availabilities(ctx, *after, limit)
 		return page, err
 	})
 	if err != nil {
 		return err
 	}
-	r.counted += len(page)
-	if len(page) < limit {
-		r.after, r.total, r.counted = "", r.counted, 0
-		return nil
+	*after = ""
+	if len(page) == limit {
+		*after = page[len(page)-1].RunID
 	}
-	r.after = page[len(page)-1].RunID
 	return nil
 }
