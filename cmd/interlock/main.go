@@ -19,6 +19,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	kongyaml "github.com/alecthomas/kong-yaml"
+	"github.com/redis/go-redis/v9"
 
 	"interlock/services/rail"
 )
@@ -47,6 +48,15 @@ const (
 	exitFound       = 1
 	exitCouldNotSee = 2
 )
+
+// redisLog is where go-redis, which has one log for a whole process, tells of connections that fail. Whoever used them
+// has got an error for it; so this is for the curious.
+type redisLog struct{ log *slog.Logger }
+
+// Printf implements the logger of go-redis.
+func (l redisLog) Printf(ctx context.Context, format string, arguments ...any) {
+	l.log.DebugContext(ctx, fmt.Sprintf(format, arguments...))
+}
 
 // errorStream is standard error, for commands that show how far they are.
 type errorStream struct{ io.Writer }
@@ -85,6 +95,7 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 		return exitCouldNotSee
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: cli.LogLevel}))
+	redis.SetLogger(redisLog{log})
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.BindTo(stdout, (*io.Writer)(nil))
 	command.Bind(errorStream{stderr})

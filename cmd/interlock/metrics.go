@@ -40,6 +40,19 @@ func newMetrics(s *Server) *metrics {
 	counter("batches_without_lock", "Times a clerk went on without the lock, under the ledger's guard alone. Alarm when it rises.", func(s *Server) float64 { return float64(s.office.Stats().WithoutLock) })
 	counter("redis_not_told", "Messages Redis did not take; repair makes them good.", func(s *Server) float64 { return float64(s.office.Stats().ApplyFailed) })
 	gauge("requests_waiting", "Requests that wait for a clerk.", func(s *Server) float64 { return float64(s.office.Waiting()) })
+	counter("redis_asked", "What is left, asked of Redis.", func(s *Server) float64 { return float64(s.stores.cache.Stats().Asks) })
+	counter("redis_unknown", "What is left, where Redis could not say: the answer was remaining null.", func(s *Server) float64 { return float64(s.stores.cache.Stats().Unknown) })
+	counter("lock_no_quorum", "Attempts to lock without enough lock nodes. Alarm when it rises.", func(s *Server) float64 { return float64(s.stores.lock.Stats().NoQuorum) })
+	counter("lock_lost", "Locks that were lost while they were held.", func(s *Server) float64 { return float64(s.stores.lock.Stats().Lost) })
+	gauge("lock_nodes_down", "Lock nodes that are left alone because they keep failing.", func(s *Server) float64 {
+		down := 0
+		for _, node := range s.stores.lock.Stats().Nodes {
+			if node.Down {
+				down++
+			}
+		}
+		return float64(down)
+	})
 	counter("redis_repaired", "Entries of Redis that were not what the ledger says.", func(s *Server) float64 { return float64(s.auditor.Stats().Repaired) })
 	counter("redis_reloads", "Times Redis had lost its data.", func(s *Server) float64 { return float64(s.auditor.Stats().Reloads) })
 	gauge("publication_number", "The publication this server's timetable is at.", func(s *Server) float64 { return float64(s.timetable.Number()) })

@@ -261,6 +261,7 @@ func TestBreaker_OneProbeAtATime(t *testing.T) {
 		var e *rail.Error
 		require.ErrorAs(t, err, &e)
 		require.Equal(t, rail.Unavailable, e.Code)
+		require.Contains(t, e.Message, "still waiting for its acknowledgement", "it was told at once, not after trying")
 		require.Positive(t, e.RetryAfter)
 		return e.RetryAfter
 	}
@@ -429,6 +430,88 @@ func TestWithoutVersionCheck_SellsASeatTwice(t *testing.T) {
 			require.Equal(t, books[0].Live[0].Tickets[0].Seat, books[0].Live[1].Tickets[0].Seat)
 		})
 	}
+}
+
+// TestExpire_PaymentUnderWay sweeps a hold whose payment came in time and still waits for its commit. The sweep finds
+// it on hold and past its time, waits for its row, and must then leave it alone.
+func TestExpire_PaymentUnderWay(t *testing.T) {
+	for _, flavor := range ledgertest.Flavors()[1:] {
+		t.Run(flavor.Name, func(t *testing.T) {
+			o := flavor.New(t)
+			sweeping := make(chan struct{})
+			var late atomic.Bool
+			l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+				if late.Load() { // The database's clock, an hour later.
+					s.Query = strings.ReplaceAll(s.Query, "(3)) * 1000", "(3)) * 1000 + 3600000")
+				}
+				if strings.HasPrefix(s.Query, "SELECT id FROM orders WHERE run_id = ? AND id IN") && strings.HasSuffix(s.Query, "FOR UPDATE") {
+					close(sweeping) // It has decided what is due, and goes to lock it.
+				}
+				return s.Send()
+			})
+			committing := make(chan struct{})
+			payer, _ := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+				if s.Query == "COMMIT" {
+					close(committing)
+					<-sweeping
+				}
+				return s.Send()
+			})
+			_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
+			require.NoError(t, err)
+			id := string(run) + "/wang"
+			paid := make(chan bool)
+			go func() {
+				_, ok, err := payer.Pay(t.Context(), run, id, "wang", "pay-0001")
+				paid <- ok && err == nil
+			}()
+			<-committing
+			late.Store(true)
+			_, err = l.Sell(t.Context(), rail.Batch{RunID: run}, func(s *rail.BatchState) (rail.BatchChanges, error) {
+				require.Empty(t, s.Expired, "it was paid in time")
+				return rail.BatchChanges{}, nil
+			})
+			require.NoError(t, err)
+			require.True(t, <-paid)
+			late.Store(false)
+			order, err := l.Order(t.Context(), id)
+			require.NoError(t, err)
+			require.Equal(t, rail.Paid, order.State)
+		})
+	}
+}
+
+// TestBooks_OneVersion sells between an audit's read of the versions and its read of the maps: what it answers is of
+// one version all the same, so that a sale in flight is never accused.
+func TestBooks_OneVersion(t *testing.T) {
+	onEach(t, func(t *testing.T, o ledger.Options) {
+		other := ledgertest.Open(t, o)
+		var armed atomic.Bool
+		var run rail.RunID
+		seat := 0
+		l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
+			if strings.Contains(s.Query, "FROM seat_maps") && armed.CompareAndSwap(true, false) {
+				_, err := other.Sell(ctx, rail.Batch{RunID: run}, sells("buyer-"+string(rune('a'+seat)), seat))
+				require.NoError(t, err)
+				seat++
+			}
+			return s.Send()
+		})
+		for want := range 3 {
+			armed.Store(true)
+			books, err := l.Books(t.Context(), "", 10)
+			require.NoError(t, err)
+			require.EqualValues(t, 1+2*want, books[0].Version)
+			require.Len(t, books[0].Live, 2*want)
+			require.Equal(t, want == 0, books[0].Maps[rail.Second] == nil)
+
+			armed.Store(true)
+			left, err := l.Availabilities(t.Context(), "", 10)
+			require.NoError(t, err)
+			require.EqualValues(t, 2+2*want, left[0].Version)
+			require.EqualValues(t, 6-(1+2*want), left[0].Counts[1])
+		}
+	})
 }
 
 // TestMigrate_MakesAndRefusesDatabases makes the database where there is none, and refuses one that would take two keys

@@ -118,7 +118,7 @@ func findOrders(ctx context.Context, g *gorm.DB, d dialect, limit time.Duration,
 	g = g.WithContext(ctx)
 	var rows []orderRow
 	if err := where(g.Table("orders").Select(d.orderColumns())).Find(&rows).Error; err != nil {
-		return nil, err
+		return nil, late(ctx, err)
 	}
 	entries := make([]entry, len(rows))
 	byID := make(map[string]*rail.Order, len(rows))
@@ -138,7 +138,7 @@ func findOrders(ctx context.Context, g *gorm.DB, d dialect, limit time.Duration,
 		var tickets []ticketRow
 		err := g.Table("tickets").Select(ticketColumns).Where(condition).Order("run_id, order_id, n").Find(&tickets).Error
 		if err != nil {
-			return nil, err
+			return nil, late(ctx, err)
 		}
 		for i := range tickets {
 			o := byID[tickets[i].OrderID]

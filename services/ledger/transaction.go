@@ -81,6 +81,14 @@ func (t *transaction) plain(ctx context.Context, statement string, limit time.Du
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	_, err := t.conn.ExecContext(ctx, statement)
+	return late(ctx, err)
+}
+
+// late says of a statement's error that its time was over, where the driver only says that it was interrupted.
+func late(ctx context.Context, err error) error {
+	if over := ctx.Err(); err != nil && over != nil && !errors.Is(err, over) {
+		return fmt.Errorf("%w: %w", over, err)
+	}
 	return err
 }
 
@@ -96,7 +104,7 @@ func (t *transaction) exec(ctx context.Context, statement string, args ...any) (
 	ctx, cancel := context.WithTimeout(ctx, t.p.statement)
 	defer cancel()
 	result := t.on(ctx).Exec(statement, args...)
-	return result.RowsAffected, result.Error
+	return result.RowsAffected, late(ctx, result.Error)
 }
 
 // rows runs a query and calls scan for each row. It reads variables of the server too, whose @ gorm takes for its own.
@@ -113,12 +121,13 @@ func queryRows(ctx context.Context, on querier, limit time.Duration, query strin
 	defer cancel()
 	rows, err := on.QueryContext(ctx, query, args...)
 	if err != nil {
-		return err
+		return late(ctx, err)
 	}
 	defer func() {
 		if closed := rows.Close(); err == nil {
 			err = closed
 		}
+		err = late(ctx, err)
 	}()
 	for rows.Next() {
 		if err := scan(rows); err != nil {

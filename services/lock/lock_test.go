@@ -462,7 +462,15 @@ func TestBreaker_OneProbeASecond(t *testing.T) {
 	require.LessOrEqual(t, connections.Load(), int64(2))
 
 	clock.Advance(1)
-	acquires(20)
+	var wait sync.WaitGroup
+	for range 20 {
+		wait.Go(func() {
+			if _, err := l.Acquire(t.Context(), run); !errors.Is(err, rail.ErrNoQuorum) {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
 	require.EqualValues(t, 3, l.Stats().Nodes[0].Failures, "one probe is enough")
 	require.LessOrEqual(t, connections.Load(), int64(3))
 	require.True(t, l.Stats().Nodes[0].Down)

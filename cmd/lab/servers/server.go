@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"sync"
 )
 
@@ -17,14 +18,19 @@ type server struct {
 	process *process // nil before the first start
 }
 
-// start runs the program, unless it runs already, and returns once it is ready.
+// start runs the server's own program, unless it runs already, and returns once it is ready.
 func (s *server) start(ctx context.Context, args []string, ready func(context.Context) error) error {
+	return s.startCommand(ctx, s.binary.command(args...), ready)
+}
+
+// startCommand is start with the whole command given.
+func (s *server) startCommand(ctx context.Context, cmd *exec.Cmd, ready func(context.Context) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.process != nil && s.process.running() {
 		return nil
 	}
-	p, err := startProcess(s.binary.command(args...), s.LogPath())
+	p, err := startProcess(cmd, s.LogPath())
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,59 @@
+package cluster
+
+import (
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+
+	"interlock/cmd/lab/servers"
+)
+
+// Addresses is where everything is, and what it takes to use it.
+type Addresses struct {
+	Flavor   string   `json:"flavor"`
+	Version  string   `json:"version"`
+	Servers  []string `json:"servers"`
+	Primary  string   `json:"primary"`
+	Replicas []string `json:"replicas"`
+	Locks    []string `json:"lock_redis"`
+	Cache    string   `json:"cache_redis"`
+	// MySQL, TokenSecret and DocumentKey are for commands of interlock on this cluster: --mysql, --token-secret and
+	// --document-key.
+	MySQL       string `json:"mysql"`
+	TokenSecret string `json:"token_secret"`
+	DocumentKey string `json:"document_key"`
+}
+
+// Addresses tells where everything is.
+func (c *Cluster) Addresses() Addresses {
+	a := Addresses{
+		Flavor: strings.ToLower(string(c.options.Flavor)), Version: c.Primary.Version(), Servers: []string{},
+		Primary: c.Primary.Addr(), Replicas: []string{}, Locks: c.lockAddrs(), Cache: c.Cache.Addr(),
+		MySQL: c.DSN(Database), TokenSecret: c.secrets.token, DocumentKey: c.secrets.document,
+	}
+	for _, s := range c.Servers() {
+		a.Servers = append(a.Servers, "http://"+s.Addr())
+	}
+	for _, r := range c.Replicas {
+		a.Replicas = append(a.Replicas, r.Addr())
+	}
+	return a
+}
+
+func (c *Cluster) lockAddrs() []string {
+	addrs := make([]string, len(c.Locks))
+	for i, l := range c.Locks {
+		addrs[i] = l.Addr()
+	}
+	return addrs
+}
+
+// DSN is the data source name of a database on the primary, as the user that the servers are.
+func (c *Cluster) DSN(database string) string { return c.dsnOf(c.Primary, database) }
+
+func (c *Cluster) dsnOf(member *servers.SQLServer, database string) string {
+	config := mysql.NewConfig()
+	config.User, config.Passwd = serverUser, c.secrets.database
+	config.Net, config.Addr, config.DBName = "tcp", member.Addr(), database
+	return config.FormatDSN()
+}

@@ -1,0 +1,163 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"interlock/cmd/lab/servers"
+	"interlock/services/identity"
+	"interlock/services/ledger"
+)
+
+const (
+	// replicas is the least that survives one member's death and still acknowledges commits.
+	replicas = 2
+	// lockNodes is the least that survives one node's death with a majority.
+	lockNodes = 3
+	// startTimeout is for everything together: a MySQL starts in seconds, on a machine ten times overloaded in a minute.
+	startTimeout = 5 * time.Minute
+	// Database is the ledger's name.
+	Database = "interlock"
+)
+
+// Options say what to start. The zero value is one server on MySQL.
+type Options struct {
+	Flavor servers.Flavor
+	// Servers is how many `interlock serve` there are.
+	Servers int
+	// Binary is the interlock program; Build makes one.
+	Binary string
+	// ServerArgs are further arguments of every `interlock serve`.
+	ServerArgs []string
+	// Log is told how far the start is; nil: nobody.
+	Log *slog.Logger
+}
+
+// Cluster is a running cluster. Its methods may be called from several goroutines; what it starts and stops is safe, and
+// each single server is the business of one goroutine at a time.
+type Cluster struct {
+	options Options
+	secrets secrets
+	dialect dialect
+	tokens  *identity.Development
+
+	// Primary and Replicas are the database's members as they were opened.
+	Primary  *servers.SQLServer
+	Replicas []*servers.SQLServer
+	Locks    []*servers.RedisServer
+	Cache    *servers.RedisServer
+
+	mu      sync.Mutex
+	servers []*servers.Program
+}
+
+// Start starts a cluster and returns once every server of it is ready to sell.
+func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
+	if o.Flavor == "" {
+		o.Flavor = servers.MySQL
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Cluster{options: o, secrets: newSecrets(), dialect: dialectOf(o.Flavor), Replicas: make([]*servers.SQLServer, replicas),
+		Locks: make([]*servers.RedisServer, lockNodes)}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	if c.tokens, err = identity.NewDevelopment([]byte(c.secrets.token)); err != nil {
+		return nil, err
+	}
+	if err := c.startStores(ctx); err != nil {
+		return nil, err
+	}
+	o.Log.Info("the members run, read-only", "flavor", o.Flavor, "version", c.Primary.Version())
+	if err := c.open(ctx); err != nil {
+		return nil, fmt.Errorf("opening the primary: %w", err)
+	}
+	o.Log.Info("the primary is open: a replica has acknowledged the barrier commit")
+	if err := ledger.Migrate(ctx, ledger.Options{DSN: c.DSN(Database)}); err != nil {
+		return nil, err
+	}
+	for range o.Servers {
+		if _, err := c.AddServer(ctx); err != nil {
+			return nil, err
+		}
+	}
+	o.Log.Info("the cluster is up", "servers", o.Servers)
+	return c, nil
+}
+
+// startStores starts the databases and the Redis side by side: each waits mostly for its disk.
+func (c *Cluster) startStores(ctx context.Context) error {
+	all, ctx := errgroup.WithContext(ctx)
+	member := func(id int, into **servers.SQLServer) {
+		all.Go(func() error {
+			start := servers.StartMySQL
+			if c.options.Flavor == servers.MariaDB {
+				start = servers.StartMariaDB
+			}
+			server, err := start(ctx, servers.SQLOptions{Args: c.dialect.settings(id)})
+			*into = server
+			return err
+		})
+	}
+	node := func(into **servers.RedisServer) {
+		all.Go(func() error {
+			server, err := servers.StartRedis(ctx, servers.RedisOptions{})
+			*into = server
+			return err
+		})
+	}
+	member(1, &c.Primary)
+	for i := range c.Replicas {
+		member(i+2, &c.Replicas[i])
+	}
+	for i := range c.Locks {
+		node(&c.Locks[i])
+	}
+	node(&c.Cache)
+	return all.Wait()
+}
+
+// Flavor is the kind of database.
+func (c *Cluster) Flavor() servers.Flavor { return c.options.Flavor }
+
+// Tokens signs tokens that the servers take.
+func (c *Cluster) Tokens() *identity.Development { return c.tokens }
+
+// Close ends everything: the servers in order, the rest by force.
+func (c *Cluster) Close() error {
+	var errs []error
+	c.mu.Lock()
+	running := c.servers
+	c.servers = nil
+	c.mu.Unlock()
+	var stopping sync.WaitGroup
+	stopped := make([]error, len(running))
+	for i, s := range running {
+		stopping.Go(func() { stopped[i] = stop(s) })
+	}
+	stopping.Wait()
+	errs = append(errs, stopped...)
+	for _, s := range append([]*servers.SQLServer{c.Primary}, c.Replicas...) {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	for _, s := range append([]*servers.RedisServer{c.Cache}, c.Locks...) {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

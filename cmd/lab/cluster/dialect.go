@@ -1,0 +1,110 @@
+package cluster
+
+import (
+	"fmt"
+	"strconv"
+
+	"interlock/cmd/lab/servers"
+)
+
+const (
+	// ackTimeoutMilliseconds is the largest that MySQL takes, seven weeks: a primary must never fall back to sending
+	// commits without waiting.
+	ackTimeoutMilliseconds = 4_294_967_295
+	// netTimeoutSeconds and heartbeatSeconds are how soon a replica notices that its primary is frozen: the defaults take
+	// a minute.
+	netTimeoutSeconds = 4
+	heartbeatSeconds  = 1
+	// maxConnections is what four servers with their pools, and as many baselines, need at once.
+	maxConnections = 1_000
+	// bufferPool and redoLog keep a quarter of an hour of selling in memory, so that what is measured is the sale and not
+	// the disk's reads.
+	bufferPool, redoLog = "512M", "1G"
+)
+
+// dialect is what the two databases say differently. Words are SQL, columns those of the replica's state.
+type dialect struct {
+	flavor servers.Flavor
+	// semiSync is the prefix of the source side's variables.
+	semiSync string
+	// replicaState asks a replica for its state; receiving is the column that says whether it is connected.
+	replicaState, receiving, receiveError string
+	startReplica, stopReplica             string
+	// protect and unprotect switch the last protection against writing on and off; root may write in between, while the
+	// member stays read-only to everybody else. MariaDB has no such step.
+	protect, unprotect string
+	readOnly           string
+}
+
+func dialectOf(flavor servers.Flavor) dialect {
+	if flavor == servers.MariaDB {
+		return dialect{
+			flavor: flavor, semiSync: "rpl_semi_sync_master_", replicaState: "SHOW SLAVE STATUS", receiving: "Slave_IO_Running",
+			receiveError: "Last_IO_Error", startReplica: "START SLAVE", stopReplica: "STOP SLAVE", readOnly: "SELECT @@GLOBAL.read_only",
+		}
+	}
+	return dialect{
+		flavor: flavor, semiSync: "rpl_semi_sync_source_", replicaState: "SHOW REPLICA STATUS", receiving: "Replica_IO_Running",
+		receiveError: "Last_IO_Error", startReplica: "START REPLICA", stopReplica: "STOP REPLICA",
+		protect: "SET GLOBAL super_read_only = ON", unprotect: "SET GLOBAL super_read_only = OFF",
+		readOnly: "SELECT @@GLOBAL.super_read_only",
+	}
+}
+
+// settings are the arguments of the member with an id: the same for all, since each may be primary one day. Whoever starts
+// or restarts is read-only and has its source side off; opening it is somebody's decision.
+func (d dialect) settings(id int) []string {
+	common := []string{
+		"--server-id=" + strconv.Itoa(id),
+		"--log-bin=binlog",
+		"--sync-binlog=1",
+		"--innodb-flush-log-at-trx-commit=1",
+		// With recovery on, a replica that was killed throws its relay log away, and with it what it has acknowledged.
+		"--relay-log-recovery=OFF",
+		"--sync-relay-log=1",
+		"--max-connections=" + strconv.Itoa(maxConnections),
+		"--innodb-buffer-pool-size=" + bufferPool,
+	}
+	if d.flavor == servers.MariaDB {
+		return append(common,
+			"--read-only=ON",
+			"--binlog-format=ROW", // MIXED would send statements
+			"--log-slave-updates=ON",
+			"--gtid-strict-mode=ON",
+			fmt.Sprintf("--slave-net-timeout=%d", netTimeoutSeconds),
+			"--rpl-semi-sync-master-enabled=OFF",
+			"--rpl-semi-sync-master-wait-point=AFTER_SYNC", // AFTER_COMMIT shows what no replica has
+			"--rpl-semi-sync-master-wait-no-slave=ON",
+			fmt.Sprintf("--rpl-semi-sync-master-timeout=%d", ackTimeoutMilliseconds),
+			"--rpl-semi-sync-slave-enabled=ON",
+			"--max-allowed-packet=64M", // what MySQL has
+			"--innodb-log-file-size="+redoLog,
+		)
+	}
+	return append(common,
+		"--super-read-only=ON",
+		"--gtid-mode=ON", "--enforce-gtid-consistency=ON",
+		fmt.Sprintf("--replica-net-timeout=%d", netTimeoutSeconds),
+		// Loaded before any replica connects: one that was connected earlier would not count.
+		"--plugin-load-add=semisync_source.so", "--plugin-load-add=semisync_replica.so",
+		"--loose-rpl-semi-sync-source-enabled=OFF",
+		"--loose-rpl-semi-sync-source-wait-point=AFTER_SYNC",
+		"--loose-rpl-semi-sync-source-wait-for-replica-count=1",
+		"--loose-rpl-semi-sync-source-wait-no-replica=ON",
+		fmt.Sprintf("--loose-rpl-semi-sync-source-timeout=%d", ackTimeoutMilliseconds),
+		"--loose-rpl-semi-sync-replica-enabled=ON",
+		"--innodb-redo-log-capacity="+redoLog,
+	)
+}
+
+// follow points a replica at its primary.
+func (d dialect) follow(primary *servers.SQLServer, password string) string {
+	if d.flavor == servers.MariaDB {
+		return fmt.Sprintf("CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = %d, MASTER_USER = '%s', MASTER_PASSWORD = '%s', "+
+			"MASTER_USE_GTID = slave_pos, MASTER_HEARTBEAT_PERIOD = %d, MASTER_CONNECT_RETRY = 1",
+			primary.Port(), replicationUser, password, heartbeatSeconds)
+	}
+	return fmt.Sprintf("CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = %d, SOURCE_USER = '%s', SOURCE_PASSWORD = '%s', "+
+		"SOURCE_AUTO_POSITION = 1, SOURCE_HEARTBEAT_PERIOD = %d, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 86400, GET_SOURCE_PUBLIC_KEY = 1",
+		primary.Port(), replicationUser, password, heartbeatSeconds)
+}

@@ -1,0 +1,95 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"interlock/cmd/lab/servers"
+)
+
+const (
+	// readyTimeout bounds one question whether a server is ready; its own checks take two seconds at most.
+	readyTimeout = 3 * time.Second
+	// hold is far longer than any measurement: an order that expires while it is counted would look lost.
+	hold = 12 * time.Hour
+	// stopTimeout is more than the ten seconds a server gives its requests.
+	stopTimeout = 15 * time.Second
+)
+
+// AddServer starts one more `interlock serve` and returns once it is ready.
+func (c *Cluster) AddServer(ctx context.Context) (*servers.Program, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	server, err := servers.StartProgram(ctx, servers.ProgramOptions{
+		Path: c.options.Binary, Args: c.serverArgs, Env: c.serverEnv(), Ready: Ready,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("interlock serve: %w", err)
+	}
+	c.servers = append(c.servers, server)
+	return server, nil
+}
+
+// RemoveServer ends a server in order.
+func (c *Cluster) RemoveServer(server *servers.Program) error {
+	c.mu.Lock()
+	c.servers = slices.DeleteFunc(c.servers, func(s *servers.Program) bool { return s == server })
+	c.mu.Unlock()
+	return stop(server)
+}
+
+func stop(server *servers.Program) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	return errors.Join(server.Stop(ctx), server.Close())
+}
+
+// Servers are the servers that run.
+func (c *Cluster) Servers() []*servers.Program {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.servers)
+}
+
+func (c *Cluster) serverArgs(addr string) []string {
+	args := []string{
+		"serve", "--listen", addr, "--durability", "replicated", "--payments", "sandbox", "--hold", hold.String(),
+		"--redis", c.Cache.Addr(), "--lock-redis", strings.Join(c.lockAddrs(), ","), "--log-level", "WARN",
+	}
+	return append(args, c.options.ServerArgs...)
+}
+
+func (c *Cluster) serverEnv() []string {
+	return []string{
+		"INTERLOCK_MYSQL=" + c.DSN(Database),
+		"INTERLOCK_TOKEN_SECRET=" + c.secrets.token,
+		"INTERLOCK_DOCUMENT_KEY=" + c.secrets.document,
+	}
+}
+
+// Ready is nil when the server at addr is ready to sell, else what it says it waits for.
+func Ready(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	request.Close = true // asked once in a while: an idle connection would only be in the way
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	said, err := io.ReadAll(io.LimitReader(response.Body, 1<<16))
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("not ready: %s", said)
+	}
+	return err
+}

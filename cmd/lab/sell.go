@@ -1,0 +1,10 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+)
+
+type sellCommand struct{}
+
+func (c sellCommand) Run(ctx context.Context, log *slog.Logger) error { return nil }
