@@ -1,7 +1,6 @@
 package ledger_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -59,7 +58,7 @@ func importSample(b *testing.B, l *ledger.Ledger) {
 				runs = append(runs, ledgertest.NewRun(train, day.AddDays(d)))
 			}
 		}
-		_, err := l.Publish(context.Background(), runs, "an admin", false)
+		_, err := l.Publish(b.Context(), runs, "an admin", false)
 		require.NoError(b, err)
 	}
 }
@@ -138,8 +137,10 @@ func BenchmarkSell(b *testing.B) {
 								ID: fmt.Sprintf("%s/%08d-%04d", s.Run.ID, n, i), RunID: s.Run.ID, TrainID: s.Run.Train.ID,
 								Number: fmt.Sprint(n, "-", i), Buyer: fmt.Sprint("buyer-", i), Version: 1, State: rail.OnHold, To: 3,
 								Total: price, PlacedAt: s.Now, PayBy: s.Now.Add(holdTime),
-								Tickets: []rail.Ticket{{SeatClass: rail.Second, SeatIndex: i, Coach: "1", Seat: "1A", Price: price,
-									Passenger: rail.Passenger{Name: "王", DocumentNumber: "D1234567"}}},
+								Tickets: []rail.Ticket{{
+									SeatClass: rail.Second, SeatIndex: i, Coach: "1", Seat: "1A", Price: price,
+									Passenger: rail.Passenger{Name: "王", DocumentNumber: "D1234567"},
+								}},
 							},
 						})
 					}

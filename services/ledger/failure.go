@@ -33,7 +33,7 @@ const (
 
 // ErrDuplicate says that a row exists already; nothing was written. The reads of a batch see keys and documents before
 // that, so only a number is ever to be expected here.
-type ErrDuplicate struct { //nolint:errname // Named like the other errors a clerk knows.
+type ErrDuplicate struct {
 	Cause Duplicate
 	Err   error
 }

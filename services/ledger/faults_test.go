@@ -58,8 +58,10 @@ func sellSeat(s *rail.BatchState, buyer string, n int) (rail.BatchChanges, error
 			Order: &rail.Order{
 				ID: string(s.Run.ID) + "/" + buyer, RunID: s.Run.ID, TrainID: s.Run.Train.ID, Number: "N-" + buyer, Buyer: buyer,
 				Version: 1, State: rail.OnHold, From: 0, To: 3, Total: price, PlacedAt: s.Now, PayBy: s.Now.Add(time.Minute),
-				Tickets: []rail.Ticket{{SeatClass: rail.Second, SeatIndex: n, Coach: ref.Coach.Number, Seat: ref.Seat.Label, Price: price,
-					Passenger: rail.Passenger{Name: buyer, DocumentNumber: "D" + buyer}}},
+				Tickets: []rail.Ticket{{
+					SeatClass: rail.Second, SeatIndex: n, Coach: ref.Coach.Number, Seat: ref.Seat.Label, Price: price,
+					Passenger: rail.Passenger{Name: buyer, DocumentNumber: "D" + buyer},
+				}},
 			},
 		}},
 	}, nil

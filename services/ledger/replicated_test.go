@@ -143,7 +143,7 @@ func TestSell_FrozenServer(t *testing.T) {
 			require.NoError(t, err)
 			locked, thaw, done := make(chan struct{}), make(chan struct{}), make(chan error)
 			go func() {
-				_, err := frozen.Sell(context.Background(), rail.Batch{RunID: run.ID, Locking: true}, func(s *rail.BatchState) (rail.BatchChanges, error) {
+				_, err := frozen.Sell(t.Context(), rail.Batch{RunID: run.ID, Locking: true}, func(s *rail.BatchState) (rail.BatchChanges, error) {
 					close(locked)
 					<-thaw
 					return sellSeat(s, "wang", 0)

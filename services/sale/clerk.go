@@ -106,6 +106,7 @@ func (c *clerk) process(batch []*request) {
 	for attempt := 1; ; attempt++ {
 		version, decided, err := c.sell(batch, attempt > 1)
 		var poison *poisoned
+		var duplicate interface{ Duplicate() string }
 		switch {
 		case err == nil:
 			o.settle(c.run)
@@ -134,6 +135,9 @@ func (c *clerk) process(batch []*request) {
 				return
 			}
 			attempt--
+			continue
+		case errors.As(err, &duplicate) && duplicate.Duplicate() == "number" && attempt < maxAttempts:
+			// Two orders drew one number: the next attempt draws others.
 			continue
 		case len(batch) > 1 && rail.CodeOf(err) == rail.Internal && o.life.Err() == nil:
 			c.process(batch[:len(batch)/2])

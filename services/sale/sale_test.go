@@ -336,6 +336,27 @@ func TestClerk_TriesAgainWithALockingRead(t *testing.T) {
 	require.Len(t, w.book.batches, 2)
 }
 
+// twice is what a ledger answers when a number exists already.
+type twice struct{ error }
+
+func (twice) Duplicate() string { return "number" }
+
+func TestClerk_DrawsAnotherNumber(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	var numbers []string
+	w.book.after = func(_ rail.Batch, changes rail.BatchChanges) error {
+		numbers = append(numbers, changes.Orders[0].Order.Number)
+		if len(numbers) == 1 {
+			return twice{errors.New("duplicate key")}
+		}
+		return nil
+	}
+	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.NoError(t, err)
+	require.Len(t, numbers, 2)
+	require.NotEqual(t, numbers[0], numbers[1])
+}
+
 func TestClerk_GivesUpWhereItAlwaysLoses(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	w.book.after = func(rail.Batch, rail.BatchChanges) error { return rail.ErrVersionLost }

@@ -1,7 +1,6 @@
 package ledgertest
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -140,9 +139,9 @@ func booksOneVersion(t *testing.T, s *suite) {
 			default:
 			}
 			r := one(fmt.Sprint("buyer-", i))
-			o, _, err := seller.sell(context.Background(), batch(run, r), r)
+			o, _, err := seller.sell(t.Context(), batch(run, r), r)
 			if err == nil && o.orders[0] != nil {
-				_, _, err = seller.sell(context.Background(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: o.orders[0].ID, Buyer: r.buyer}}})
+				_, _, err = seller.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: o.orders[0].ID, Buyer: r.buyer}}})
 			}
 			if err != nil && rail.CodeOf(err) != rail.Unavailable {
 				t.Errorf("%v", err)

@@ -92,7 +92,7 @@ func (c *connection) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx
 	if b, ok := c.Conn.(driver.ConnBeginTx); ok {
 		return b.BeginTx(ctx, o)
 	}
-	return c.Begin() //nolint:staticcheck // What a driver without BeginTx has.
+	return c.Begin()
 }
 
 func (c *connection) CheckNamedValue(v *driver.NamedValue) error {
