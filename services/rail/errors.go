@@ -143,6 +143,9 @@ var (
 	// ErrUnknown says that nobody knows yet whether a commit took place. It is settled by the next batch on the run
 	// that is opened Locking and commits, and by nothing else.
 	ErrUnknown = errors.New("the outcome of a commit is unknown")
+	// ErrHeld says that somebody's transaction on this run (or order) is still open: perhaps only slow, perhaps one whose
+	// commit waits for its replica and may hold what is asked for. Nothing was written by the caller's own.
+	ErrHeld = errors.New("another transaction on it is still open")
 )
 
 // What a lock answers a clerk.
