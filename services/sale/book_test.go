@@ -32,6 +32,8 @@ type book struct {
 	orders  map[string]*rail.Order
 	keys    map[rail.OrderKey]rail.Replay
 	live    map[string]string // document digest → order id
+	paidBy  map[string]string // order id → payment key
+	loading bool              // whether the timetable is still being read
 	skew    time.Duration     // how far the book's clock is ahead
 
 	batches []rail.Batch
@@ -63,11 +65,16 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 		Replays: map[rail.OrderKey]rail.Replay{}, Travelling: map[string]bool{},
 		MapsUnchanged: batch.KnownVersion == b.version,
 	}
+	if state.MapsUnchanged {
+		state.Maps = nil
+	}
 	ended := map[string]rail.OrderState{}
 	for _, id := range slices.Sorted(maps.Keys(b.orders)) {
 		if o := b.orders[id]; o.State == rail.OnHold && !o.PayBy.After(b.now()) {
 			ended[id] = rail.Expired
-			state.Expired = append(state.Expired, o)
+			now := *o
+			now.State, now.Version = rail.Expired, o.Version+1
+			state.Expired = append(state.Expired, &now)
 		}
 	}
 	for _, cancel := range batch.Cancels {
@@ -77,7 +84,7 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 			if ended[o.ID] != "" {
 				now.State = ended[o.ID]
 			} else if o.State == rail.OnHold {
-				now.State, now.StateReason = rail.Cancelled, cancel.Reason
+				now.State, now.StateReason, now.Version = rail.Cancelled, cancel.Reason, o.Version+1
 				ended[o.ID], result.Changed = rail.Cancelled, true
 			}
 			result.Order = &now
@@ -106,7 +113,7 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 	b.version++
 	for id, s := range ended {
 		o := *b.orders[id]
-		o.State = s
+		o.State, o.Version = s, o.Version+1
 		b.orders[id] = &o
 		maps.DeleteFunc(b.live, func(_, order string) bool { return order == id })
 	}
@@ -124,17 +131,20 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 	return b.version, nil
 }
 
-func (b *book) Pay(_ context.Context, _ rail.RunID, id, buyer, _ string) (*rail.Order, bool, error) {
+func (b *book) Pay(_ context.Context, _ rail.RunID, id, _, key string) (*rail.Order, bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	o := *b.orders[id]
+	if o.State == rail.Paid {
+		return &o, b.paidBy[id] == key, nil
+	}
 	if o.State == rail.OnHold && !o.PayBy.After(b.now()) {
 		o.State = rail.Expired
 		return &o, false, nil
 	}
 	if o.State == rail.OnHold {
 		o.State, o.PaidAt = rail.Paid, b.now()
-		b.orders[id] = &o
+		b.orders[id], b.paidBy[id] = &o, key
 		return &o, true, nil
 	}
 	return &o, false, nil
@@ -182,8 +192,10 @@ func (b *book) Orders(_ context.Context, f rail.OrderFilter) ([]*rail.Order, err
 func (b *book) Train(context.Context, string) (*rail.Train, error) { return b.run.Train, nil }
 
 func (b *book) Run(id rail.RunID) (*rail.Run, bool) {
-	return b.run, b.run.ID == id
+	return b.run, b.run.ID == id && !b.loading
 }
+
+func (b *book) Loaded() bool { return !b.loading }
 
 // board is what Redis would be told.
 type board struct {
@@ -254,7 +266,7 @@ func openWorld(t *testing.T, settings sale.Settings) *world {
 	w := &world{
 		book: &book{
 			run: newRun(t), version: 1, maps: map[rail.SeatClass][]byte{}, orders: map[string]*rail.Order{},
-			keys: map[rail.OrderKey]rail.Replay{}, live: map[string]string{},
+			keys: map[rail.OrderKey]rail.Replay{}, live: map[string]string{}, paidBy: map[string]string{},
 		},
 		board: &board{}, lock: &lock{},
 	}

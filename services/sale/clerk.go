@@ -42,14 +42,15 @@ const extendBelow = 1500 * time.Millisecond
 func (c *clerk) serve() {
 	defer c.applying.wait()
 	defer c.release()
-	for {
+	// The lock comes first, then the batch: who arrives while the clerk waits for the lock is in it, and who leaves is not.
+	for c.office.wanted(c) {
+		c.hold()
 		batch := c.office.next(c)
 		if batch == nil {
 			return
 		}
-		c.hold()
 		c.process(batch)
-		if c.lease != nil && time.Since(c.heldSince) > c.office.settings.LockHoldMax && c.office.wanted(c) {
+		if c.lease != nil && time.Since(c.heldSince) > c.office.settings.LockHoldMax {
 			c.release()
 			c.pause(2 * c.office.settings.LockRetry)
 		}
@@ -106,6 +107,7 @@ func (c *clerk) process(batch []*request) {
 	for attempt := 1; ; attempt++ {
 		version, decided, err := c.sell(batch, attempt > 1)
 		var poison *poisoned
+		var broken *brokenRun
 		var duplicate interface{ Duplicate() string }
 		switch {
 		case err == nil:
@@ -136,6 +138,10 @@ func (c *clerk) process(batch []*request) {
 			}
 			attempt--
 			continue
+		case errors.As(err, &broken):
+			// Halving would not help: it is the run that is wrong, not an order.
+			o.Log.Error("the run cannot be sold", "run", c.run, "error", broken)
+			c.fail(batch, err)
 		case errors.As(err, &duplicate) && duplicate.Duplicate() == "number" && attempt < maxAttempts:
 			// Two orders drew one number: the next attempt draws others.
 			continue
@@ -152,15 +158,10 @@ func (c *clerk) process(batch []*request) {
 	}
 }
 
-// fail answers a whole batch with one error. A request that was in a commit whose outcome is not known is never told
-// more than that.
+// fail answers a whole batch with one error.
 func (c *clerk) fail(batch []*request, err error) {
 	for _, r := range batch {
-		told := err
-		if r.place != nil && rail.CodeOf(err) != rail.NotFound && c.office.inDoubt(c.run, r.place.key) {
-			told = pending(err)
-		}
-		r.answer <- answer{err: told}
+		r.answer <- answer{err: c.office.told(c.run, r, err)}
 	}
 }
 
@@ -184,7 +185,7 @@ func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
 	var decided *decision
 	version, err := o.Ledger.Sell(ctx, ask, func(state *rail.BatchState) (rail.BatchChanges, error) {
 		var err error
-		decided, err = c.decide(batch, state)
+		decided, err = c.decideSafely(batch, state)
 		if err != nil {
 			return rail.BatchChanges{}, err
 		}

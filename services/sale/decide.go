@@ -36,6 +36,26 @@ func (p *poisoned) Error() string {
 	return fmt.Sprintf("allocation panicked: %v\n%s", p.reason, p.stack)
 }
 
+// brokenRun says that a run's books do not fit together, so that nothing can be sold on it until somebody has looked.
+type brokenRun struct{ error }
+
+func (b *brokenRun) Unwrap() error { return b.error }
+
+// decideSafely is decide, whose every error but a poisoned request's is the run's, a panic too: what is wrong with one
+// run must not end a server that sells a thousand.
+func (c *clerk) decideSafely(batch []*request, state *rail.BatchState) (d *decision, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("the clerk panicked: %v\n%s", reason, debug.Stack())
+		}
+		var poison *poisoned
+		if err != nil && !errors.As(err, &poison) {
+			err = &brokenRun{err}
+		}
+	}()
+	return c.decide(batch, state)
+}
+
 // decide serves a batch on the state the ledger gave: seats given back first, then each request in the order it came.
 func (c *clerk) decide(batch []*request, state *rail.BatchState) (*decision, error) {
 	if err := c.load(state); err != nil {
@@ -92,6 +112,9 @@ func (c *clerk) place(d *decision, r *request) (a answer, err error) {
 		}
 		return answer{order: replay.Order, replayed: true}, nil
 	}
+	if r.place.refuseIfNew != nil {
+		return answer{err: r.place.refuseIfNew}, nil
+	}
 	order, refusal := c.allocate(d, r.place)
 	if refusal != nil {
 		return answer{err: refusal}, nil
@@ -143,6 +166,14 @@ func (c *clerk) allocate(d *decision, p *placing) (*rail.Order, error) {
 // seat gives every passenger a seat, class by class, or none.
 func (c *clerk) seat(d *decision, order *rail.Order, p *placing) error {
 	train := d.state.Run.Train
+	prices := map[rail.SeatClass]rail.Money{}
+	for _, passenger := range p.body.Passengers {
+		price, ok := train.Price(passenger.SeatClass, p.from, p.to)
+		if !ok {
+			return errors.New("a seat without a price was on sale: " + train.ID)
+		}
+		prices[passenger.SeatClass] = price
+	}
 	var seated []rail.SeatClass
 	for _, class := range train.Formation.Classes {
 		var who []int
@@ -154,10 +185,6 @@ func (c *clerk) seat(d *decision, order *rail.Order, p *placing) error {
 		}
 		if len(who) == 0 {
 			continue
-		}
-		price, ok := train.Price(class, p.from, p.to)
-		if !ok {
-			return errors.New("a seat without a price was on sale: " + train.ID)
 		}
 		seats, ok := c.maps[class].Allocate(c.layouts[class], p.from, p.to, wishes)
 		if !ok {
@@ -179,9 +206,9 @@ func (c *clerk) seat(d *decision, order *rail.Order, p *placing) error {
 			ref := train.Formation.Seats(class)[seats[n]]
 			order.Tickets[i] = rail.Ticket{
 				SeatClass: class, SeatIndex: seats[n], Coach: ref.Coach.Number, Seat: ref.Seat.Label,
-				Price: price, Passenger: p.body.Passengers[i].Passenger,
+				Price: prices[class], Passenger: p.body.Passengers[i].Passenger,
 			}
-			order.Total.Minor += price.Minor
+			order.Total.Minor += prices[class].Minor
 		}
 	}
 	for _, class := range seated {

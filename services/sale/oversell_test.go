@@ -69,10 +69,8 @@ func sellToAll(t *testing.T, options ledger.Options, run *rail.Run) (*rush, int6
 					Passenger: rail.Passenger{Name: "A Passenger", DocumentNumber: fmt.Sprintf("D%06d%d", n, p)}, SeatClass: rail.Second,
 				})
 			}
-			var err error
-			for range 50 {
-				var order *rail.Order
-				order, err = offices[n%rushServers].Place(ctx, "buyer", place)
+			for {
+				order, err := offices[n%rushServers].Place(ctx, "buyer", place)
 				told.mu.Lock()
 				switch rail.CodeOf(err) {
 				case "":
@@ -81,16 +79,21 @@ func sellToAll(t *testing.T, options ledger.Options, run *rail.Run) (*rush, int6
 					told.soldOut++
 				case rail.Unavailable, rail.Overloaded, rail.OrderPending:
 					told.mu.Unlock()
-					continue
+					var again *rail.Error
+					errors.As(err, &again)
+					select {
+					case <-time.After(again.RetryAfter):
+						continue
+					case <-ctx.Done():
+					}
+					told.mu.Lock()
+					told.failures = append(told.failures, err)
 				default:
 					told.failures = append(told.failures, err)
 				}
 				told.mu.Unlock()
 				return
 			}
-			told.mu.Lock()
-			defer told.mu.Unlock()
-			told.failures = append(told.failures, err)
 		})
 	}
 	wait.Wait()

@@ -31,6 +31,9 @@ func (Sandbox) Charge(context.Context, *rail.Order, string) (Payment, error) {
 	return Payment{State: PaymentSucceeded}, nil
 }
 
+// Void has nothing to give back.
+func (Sandbox) Void(context.Context, *rail.Order, string) error { return nil }
+
 // NoPayments is the provider where none was switched on.
 type NoPayments struct{}
 
@@ -38,3 +41,6 @@ type NoPayments struct{}
 func (NoPayments) Charge(context.Context, *rail.Order, string) (Payment, error) {
 	return Payment{}, rail.Refuse(rail.PaymentUnavailable, "this server takes no payments: none was switched on (--payments)")
 }
+
+// Void has nothing to give back.
+func (NoPayments) Void(context.Context, *rail.Order, string) error { return nil }

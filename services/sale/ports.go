@@ -62,10 +62,15 @@ type Availability interface {
 // Runs finds a run that is published.
 type Runs interface {
 	Run(id rail.RunID) (*rail.Run, bool)
+	// Loaded is false until the timetable was read: a run that is not found then may be there all the same.
+	Loaded() bool
 }
 
 // Payments charges buyers.
 type Payments interface {
 	// Charge starts to collect the total of an order. It must be safe to repeat with the same key.
 	Charge(ctx context.Context, order *rail.Order, key string) (Payment, error)
+	// Void gives back what Charge took with a key: the ledger has said for certain that the order is not paid by it. It
+	// must be safe to repeat, and harmless where nothing was taken.
+	Void(ctx context.Context, order *rail.Order, key string) error
 }

@@ -27,6 +27,8 @@ type placing struct {
 	// train is the one the request was validated against; from and to are calls of it.
 	train    *rail.Train
 	from, to int
+	// refuseIfNew is why the buyer may have no further order; one that the key has already is theirs all the same.
+	refuseIfNew error
 }
 
 type answer struct {
@@ -46,6 +48,17 @@ func newRequest(ctx context.Context) *request {
 	return &request{ctx: ctx, answer: make(chan answer, 1)}
 }
 
+// name tells the request from all others on its run, also when it is repeated; "" where nobody would miss it.
+func (r *request) name() string {
+	switch {
+	case r.place != nil:
+		return "place " + r.place.key.Buyer + " " + r.place.key.Key
+	case r.cancel != nil:
+		return "cancel " + r.cancel.OrderID
+	}
+	return ""
+}
+
 // take claims the request for a batch; false when its buyer has left.
 func (r *request) take() bool { return r.ctx.Err() == nil && r.state.CompareAndSwap(waits, taken) }
 
@@ -55,14 +68,14 @@ const overloadedRetryAfter = 500 * time.Millisecond
 // ask hands a request to the clerk of its run and waits for the answer.
 func (o *Office) ask(id rail.RunID, r *request) (*rail.Order, error) {
 	if err := o.enqueue(id, r); err != nil {
-		return nil, err
+		return nil, o.told(id, r, err)
 	}
 	select {
 	case a := <-r.answer:
 		return a.order, a.err
 	case <-r.ctx.Done():
 		if r.state.CompareAndSwap(waits, left) {
-			return nil, &rail.Error{Code: rail.Unavailable, Message: "the request ran out of time before its turn: nothing was done", RetryAfter: overloadedRetryAfter, Cause: r.ctx.Err()}
+			return nil, o.told(id, r, &rail.Error{Code: rail.Unavailable, Message: "the request ran out of time before its turn: nothing was done", RetryAfter: overloadedRetryAfter, Cause: r.ctx.Err()})
 		}
 		return nil, pending(r.ctx.Err())
 	}
@@ -73,7 +86,7 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
-		return &rail.Error{Code: rail.Unavailable, Message: "this server is shutting down", RetryAfter: overloadedRetryAfter}
+		return closing()
 	}
 	c := o.serving[id]
 	if o.waiting >= o.settings.MaxWaiting || c != nil && len(c.queue) >= o.settings.MaxQueue {
@@ -111,10 +124,13 @@ func (o *Office) next(c *clerk) []*request {
 	return batch
 }
 
-// wanted tells whether anybody still waits in a clerk's queue.
+// wanted tells whether anybody waits in a clerk's queue. Where nobody does it takes the clerk off duty, as next does.
 func (o *Office) wanted(c *clerk) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if len(c.queue) == 0 {
+		delete(o.serving, c.run)
+	}
 	return len(c.queue) > 0
 }
 

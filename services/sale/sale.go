@@ -17,7 +17,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -43,6 +42,10 @@ type Settings struct {
 	// LockWait is how long a clerk waits for a lock that somebody else holds before it goes on under the ledger's guard
 	// alone. It is longer than a lock lives, so it takes a lock that is lost and renewed to get there.
 	LockWait time.Duration
+	// MaxPaying is how many payments are in the ledger at the same time: enough to fill its group commit, and few enough
+	// to leave the clerks their connections. PayWait is how long one more waits for its turn.
+	MaxPaying int
+	PayWait   time.Duration
 	// ApplyTimeout bounds telling Redis; what it misses is repaired.
 	ApplyTimeout time.Duration
 	// SweepInterval is how often holds past their time are looked for. A batch on a run expires them anyway.
@@ -72,6 +75,8 @@ func (s Settings) withDefaults() Settings {
 	count(&s.MaxBatch, 512)
 	count(&s.MaxQueue, 8_192)
 	count(&s.MaxWaiting, 32_768)
+	count(&s.MaxPaying, 8)
+	def(&s.PayWait, 2*time.Second)
 	return s
 }
 
@@ -87,12 +92,15 @@ type Office struct {
 	end    context.CancelFunc
 	clerks sync.WaitGroup
 
+	// paying has a place for each payment that may be in the ledger.
+	paying chan struct{}
+
 	mu      sync.Mutex
 	closed  bool
 	waiting int
 	serving map[rail.RunID]*clerk
 	// unsettled are the runs with a commit nobody knows the outcome of, and the requests that were in it.
-	unsettled map[rail.RunID]map[rail.OrderKey]bool
+	unsettled map[rail.RunID]map[string]bool
 }
 
 // Options are what an office works with. All fields but Settings are needed.
@@ -116,8 +124,9 @@ func Open(options Options) *Office {
 		Options:   options,
 		settings:  options.Settings.withDefaults(),
 		serving:   map[rail.RunID]*clerk{},
-		unsettled: map[rail.RunID]map[rail.OrderKey]bool{},
+		unsettled: map[rail.RunID]map[string]bool{},
 	}
+	o.paying = make(chan struct{}, o.settings.MaxPaying)
 	o.life, o.end = context.WithCancel(context.Background())
 	return o
 }
@@ -149,14 +158,15 @@ func (o *Office) Close(ctx context.Context) error {
 func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder) (*rail.Order, error) {
 	place.Normalize()
 	run, ok := o.Runs.Run(place.RunID)
-	if !ok {
+	switch {
+	case ok:
+	case !o.Runs.Loaded():
+		return nil, notLoaded()
+	default:
 		return nil, rail.Refuse(rail.NotFound, "there is no such run").At("input", "runId")
 	}
 	from, to, err := place.Validate(run)
 	if err != nil {
-		return nil, err
-	}
-	if err := o.checkOpenHolds(ctx, buyer); err != nil {
 		return nil, err
 	}
 	hash, err := bodyHash(&place)
@@ -166,7 +176,7 @@ func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder)
 	r := newRequest(ctx)
 	r.place = &placing{
 		key: rail.OrderKey{Buyer: buyer, Key: place.IdempotencyKey}, body: place, bodyHash: hash,
-		train: run.Train, from: from, to: to,
+		train: run.Train, from: from, to: to, refuseIfNew: o.tooManyHolds(ctx, buyer),
 	}
 	for _, who := range place.Passengers {
 		r.place.documents = append(r.place.documents, o.documentDigest(who.DocumentNumber))
@@ -178,6 +188,10 @@ func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder)
 // HOLD_EXPIRED: it has ended already.
 func (o *Office) Cancel(ctx context.Context, buyer, orderID, reason string) (*rail.Order, error) {
 	runID, ok := rail.RunOfOrder(orderID)
+	if ok && o.Runs.Loaded() {
+		// Without this, anybody could start a clerk for every run they can think of.
+		_, ok = o.Runs.Run(runID)
+	}
 	if !ok {
 		return nil, notFound()
 	}
@@ -186,63 +200,26 @@ func (o *Office) Cancel(ctx context.Context, buyer, orderID, reason string) (*ra
 	}
 	r := newRequest(ctx)
 	r.cancel = &rail.Cancel{OrderID: orderID, Buyer: buyer, Reason: reason}
-	return o.ask(runID, r)
+	order, err := o.ask(runID, r)
+	if rail.CodeOf(err) == rail.NotFound {
+		err = notFound() // also where there is no such run: what is not there looks the same everywhere
+	}
+	return order, err
 }
 
-// Pay charges for an order and makes it PAID. It may be repeated with the same key. HOLD_EXPIRED: the time to pay is
-// over. WRONG_STATE: it was paid with another key, or cancelled. The order is answered also beside a refusal.
-func (o *Office) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Order, Payment, error) {
-	if !rail.ValidKey(key) {
-		return nil, Payment{}, rail.Refuse(rail.Invalid, "an idempotency key has 8 to 128 printable ASCII characters without spaces").At("input", "idempotencyKey")
-	}
-	order, err := o.Ledger.Order(ctx, orderID)
-	if err != nil {
-		return nil, Payment{}, err
-	}
-	if order == nil || order.Buyer != buyer {
-		return nil, Payment{}, notFound()
-	}
-	var payment Payment
-	if order.State == rail.OnHold {
-		payment, err = o.Payments.Charge(ctx, order, key)
-		if err != nil || payment.State != PaymentSucceeded {
-			return order, payment, err
-		}
-	}
-	order, paid, err := o.Ledger.Pay(ctx, order.RunID, orderID, buyer, key)
-	switch {
-	case errors.Is(err, rail.ErrUnknown):
-		return nil, Payment{}, pending(err)
-	case err != nil:
-		return nil, Payment{}, err
-	}
-	o.announce(order)
-	switch {
-	case paid:
-		return order, Payment{State: PaymentSucceeded}, nil
-	case order.State == rail.Expired:
-		return order, Payment{}, rail.Refuse(rail.HoldExpired, "the hold ended at %s", order.PayBy.Format(time.RFC3339)).At("input", "orderId")
-	case order.State == rail.Paid:
-		return order, Payment{}, rail.Refuse(rail.WrongState, "the order is paid already").At("input", "orderId")
-	}
-	return order, Payment{}, rail.Refuse(rail.WrongState, "the order is %s", order.State).At("input", "orderId")
-}
-
-// checkOpenHolds refuses a buyer with too many unpaid orders. Two requests at once may both pass: it bounds hoarding,
-// it promises nothing.
-func (o *Office) checkOpenHolds(ctx context.Context, buyer string) error {
+// tooManyHolds is the refusal of a buyer with too many unpaid orders, nil where that is nobody's concern. It holds for a
+// new order only: a key that has one gets it. Two requests at once may both pass, and so does everybody while orders
+// cannot be counted: it bounds hoarding, it promises nothing.
+func (o *Office) tooManyHolds(ctx context.Context, buyer string) error {
 	limit := o.settings.MaxOpenHolds
 	if limit == 0 {
 		return nil
 	}
 	holds, err := o.Ledger.Orders(ctx, rail.OrderFilter{Buyer: buyer, States: []rail.OrderState{rail.OnHold}, Limit: limit})
-	if err != nil {
-		return err
+	if err != nil || len(holds) < limit {
+		return nil
 	}
-	if len(holds) >= limit {
-		return rail.Refuse(rail.WrongState, "you have %d unpaid orders: pay or cancel one first", len(holds))
-	}
-	return nil
+	return rail.Refuse(rail.WrongState, "you have %d unpaid orders: pay or cancel one first", len(holds))
 }
 
 // documentDigest stands for a document number in the ledger: equal numbers have equal digests, and whoever reads the
@@ -277,6 +254,16 @@ func (o *Office) announce(orders ...*rail.Order) {
 			}
 		}
 	})
+}
+
+// closing is the answer of an office that was closed.
+func closing() error {
+	return &rail.Error{Code: rail.Unavailable, Message: "this server is shutting down", RetryAfter: overloadedRetryAfter}
+}
+
+// notLoaded is the answer of an office that does not know yet which runs there are.
+func notLoaded() error {
+	return &rail.Error{Code: rail.Unavailable, Message: "the timetable is not loaded yet", RetryAfter: overloadedRetryAfter}
 }
 
 func notFound() error {

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/rail"
@@ -135,8 +136,10 @@ func TestCancel(t *testing.T) {
 	require.NoError(t, err)
 	_, err = w.Cancel(t.Context(), "bob", order.ID, "")
 	require.ErrorIs(t, err, &rail.Error{Code: rail.NotFound}, "somebody else's order is no order")
-	_, err = w.Cancel(t.Context(), "ann", "no order id", "")
-	require.ErrorIs(t, err, &rail.Error{Code: rail.NotFound})
+	for _, nothing := range []string{"no order id", "Z9@2030-01-01/1"} {
+		_, err = w.Cancel(t.Context(), "ann", nothing, "")
+		require.Equal(t, rail.Refuse(rail.NotFound, "there is no such order").At("input", "orderId"), err)
+	}
 	for range 2 {
 		cancelled, err := w.Cancel(t.Context(), "ann", order.ID, "changed my mind")
 		require.NoError(t, err)
@@ -182,7 +185,7 @@ func TestSweep_GivesSeatsBack(t *testing.T) {
 		synctest.Wait()
 		w.board.mu.Lock()
 		defer w.board.mu.Unlock()
-		require.Contains(t, w.board.announced, rail.Change{RunID: order.RunID, OrderID: order.ID, Version: 1})
+		require.Contains(t, w.board.announced, rail.Change{RunID: order.RunID, OrderID: order.ID, Version: 2})
 	})
 }
 
@@ -199,7 +202,7 @@ func TestClerk_ServesWhatWaitsInOneBatch(t *testing.T) {
 	buy := func(i int) {
 		wait.Go(func() {
 			_, err := w.Place(t.Context(), "ann", w.order(fmt.Sprint("n", i), fmt.Sprint("DOC0", i)))
-			require.NoError(t, err)
+			assert.NoError(t, err)
 		})
 	}
 	buy(0)
@@ -228,10 +231,10 @@ func TestClerk_QueueIsBounded(t *testing.T) {
 		_, err := w.Place(t.Context(), "ann", w.order(fmt.Sprint("n", i), fmt.Sprint("DOC0", i)))
 		return err
 	}
-	wait.Go(func() { require.NoError(t, place(0)) })
+	wait.Go(func() { assert.NoError(t, place(0)) })
 	<-begun
 	for i := 1; i <= 2; i++ {
-		wait.Go(func() { require.NoError(t, place(i)) })
+		wait.Go(func() { assert.NoError(t, place(i)) })
 	}
 	require.Eventually(t, func() bool { return w.Waiting() == 2 }, 5*time.Second, time.Millisecond)
 	err := place(3)
@@ -255,13 +258,13 @@ func TestClerk_WhoHangsUpIsDropped(t *testing.T) {
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		_, err := w.Place(t.Context(), "ann", w.order("stays", "DOC00001"))
-		require.NoError(t, err)
+		assert.NoError(t, err)
 	})
 	<-begun
 	ctx, hangUp := context.WithCancel(t.Context())
 	wait.Go(func() {
 		_, err := w.Place(ctx, "bob", w.order("leaves", "DOC00002"))
-		require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
+		assert.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
 	})
 	require.Eventually(t, func() bool { return w.Waiting() == 1 }, 5*time.Second, time.Millisecond)
 	hangUp()
@@ -461,17 +464,197 @@ func TestClerk_HungRedisDelaysNoBuyer(t *testing.T) {
 
 func TestPlace_OpenHoldsAreLimited(t *testing.T) {
 	w := openWorld(t, sale.Settings{MaxOpenHolds: 1})
-	_, err := w.Place(t.Context(), "ann", w.order("one", "DOC00001"))
+	first, err := w.Place(t.Context(), "ann", w.order("one", "DOC00001"))
 	require.NoError(t, err)
 	_, err = w.Place(t.Context(), "ann", w.order("two", "DOC00002"))
 	require.ErrorIs(t, err, &rail.Error{Code: rail.WrongState})
+	again, err := w.Place(t.Context(), "ann", w.order("one", "DOC00001"))
+	require.NoError(t, err, "a key that has an order gets it")
+	require.Equal(t, first.ID, again.ID)
 	_, err = w.Place(t.Context(), "bob", w.order("two", "DOC00002"))
 	require.NoError(t, err)
+}
+
+func TestPlace_BeforeTheTimetableIsLoaded(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	w.book.loading = true
+	_, err := w.Place(t.Context(), "ann", w.order("one", "DOC00001"))
+	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable}, "not: there is no such run")
+}
+
+func TestPlace_InDoubtNobodyIsToldThatNothingWasDone(t *testing.T) {
+	w := openWorld(t, sale.Settings{MaxQueue: 1})
+	lost := true
+	w.book.lost = func() bool { return lost }
+	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.ErrorIs(t, err, &rail.Error{Code: rail.OrderPending})
+
+	gate, begun := make(chan struct{}), make(chan struct{}, 100)
+	w.book.mu.Lock()
+	lost = false
+	w.book.before = func(rail.Batch) error {
+		begun <- struct{}{}
+		<-gate
+		return nil
+	}
+	w.book.mu.Unlock()
+	var wait sync.WaitGroup
+	for _, key := range []string{"first", "waits"} {
+		wait.Go(func() {
+			_, err := w.Place(t.Context(), "bob", w.order(key, "DOC0"+key))
+			assert.NoError(t, err)
+		})
+		if key == "first" {
+			<-begun
+		}
+	}
+	require.Eventually(t, func() bool { return w.Waiting() == 1 }, 5*time.Second, time.Millisecond)
+	_, err = w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.ErrorIs(t, err, &rail.Error{Code: rail.OrderPending}, "the queue is full, and the order may exist")
+	_, err = w.Place(t.Context(), "eve", w.order("other", "DOC00009"))
+	require.ErrorIs(t, err, &rail.Error{Code: rail.Overloaded})
+	close(gate)
+	wait.Wait()
+	_, err = w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.NoError(t, err)
+}
+
+func TestPlace_SomebodyElsesOpenCommitMayBeOnesOwn(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	held := &rail.Error{Code: rail.Unavailable, Message: "somebody holds the row", Cause: rail.ErrHeld}
+	w.book.before = func(rail.Batch) error { return held }
+	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.ErrorIs(t, err, &rail.Error{Code: rail.OrderPending})
+}
+
+func TestClerk_WaitsForTheLockBeforeItTakesTheBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{})
+		w.lock.held.Store(string(w.book.run.ID), true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := w.Place(ctx, "ann", w.order("order", "DOC00001"))
+		require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable}, "it never began")
+		require.NoError(t, w.Close(t.Context()))
+		require.Empty(t, w.book.orders, "who left is not sold a seat")
+	})
+}
+
+func TestClerk_APanicFailsOneOrder(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	gate, begun := make(chan struct{}), make(chan struct{}, 100)
+	w.book.before = func(rail.Batch) error {
+		begun <- struct{}{}
+		<-gate
+		return nil
+	}
+	numbers := 0
+	number := w.NewNumber
+	w.NewNumber = func() string {
+		if numbers++; numbers == 5 {
+			panic("the fifth number")
+		}
+		return number()
+	}
+	var wait sync.WaitGroup
+	var placed, failed atomic.Int64
+	buy := func(i int) {
+		wait.Go(func() {
+			_, err := w.Place(t.Context(), "ann", w.order(fmt.Sprint("n", i), fmt.Sprint("DOC0", i)))
+			if err == nil {
+				placed.Add(1)
+			} else if assert.Equal(t, rail.Internal, rail.CodeOf(err)) {
+				failed.Add(1)
+			}
+		})
+	}
+	buy(0)
+	<-begun
+	for i := 1; i < 10; i++ {
+		buy(i)
+	}
+	require.Eventually(t, func() bool { return w.Waiting() == 9 }, 5*time.Second, time.Millisecond)
+	close(gate)
+	wait.Wait()
+	require.Equal(t, []int64{9, 1}, []int64{placed.Load(), failed.Load()})
+	require.Len(t, w.book.orders, 9)
+}
+
+func TestClerk_ABrokenRunHarmsNoOther(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	w.book.maps[rail.Second] = []byte("no map")
+	_, err := w.Place(t.Context(), "ann", w.order("one", "DOC00001"))
+	require.Equal(t, rail.Internal, rail.CodeOf(err))
+	require.Len(t, w.book.batches, 1, "what is wrong with the run is not looked for among the orders")
+
+	delete(w.book.maps, rail.Second)
+	order, err := w.Place(t.Context(), "ann", w.order("one", "DOC00001"))
+	require.NoError(t, err)
+	w.book.mu.Lock()
+	w.book.skew = time.Hour
+	w.book.orders[order.ID].Tickets[0].SeatClass = rail.Business
+	w.book.mu.Unlock()
+	_, err = w.Place(t.Context(), "ann", w.order("two", "DOC00002"))
+	require.Equal(t, rail.Internal, rail.CodeOf(err), "a ticket of a class the train lacks fails its run, not the server")
+}
+
+// till counts what it takes and gives back.
+type till struct {
+	sale.Sandbox
+	voided atomic.Int64
+	before func()
+}
+
+func (c *till) Charge(ctx context.Context, order *rail.Order, key string) (sale.Payment, error) {
+	c.before()
+	return c.Sandbox.Charge(ctx, order, key)
+}
+
+func (c *till) Void(context.Context, *rail.Order, string) error {
+	c.voided.Add(1)
+	return nil
+}
+
+func TestPay_GivesMoneyBackWhereTheHoldEndedMeanwhile(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	order, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.NoError(t, err)
+	cash := &till{before: func() {
+		w.book.mu.Lock()
+		defer w.book.mu.Unlock()
+		w.book.skew = 16 * time.Minute
+	}}
+	w.Payments = cash
+	_, _, err = w.Pay(t.Context(), "ann", order.ID, "payment-0001")
+	require.ErrorIs(t, err, &rail.Error{Code: rail.HoldExpired})
+	require.Equal(t, int64(1), cash.voided.Load())
+}
+
+func TestPay_IsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{MaxPaying: 1})
+		order, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+		require.NoError(t, err)
+		gate := make(chan struct{})
+		w.Payments = &till{before: func() { <-gate }}
+		var wait sync.WaitGroup
+		wait.Go(func() {
+			_, _, err := w.Pay(t.Context(), "ann", order.ID, "payment-0001")
+			assert.NoError(t, err)
+		})
+		synctest.Wait()
+		_, _, err = w.Pay(t.Context(), "ann", order.ID, "payment-0001")
+		require.ErrorIs(t, err, &rail.Error{Code: rail.Overloaded})
+		close(gate)
+		wait.Wait()
+	})
 }
 
 func TestClose_RefusesWhatComesAfter(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	require.NoError(t, w.Close(t.Context()))
 	_, err := w.Place(t.Context(), "ann", w.order("late", "DOC00001"))
+	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
+	_, _, err = w.Pay(t.Context(), "ann", "T12@2030-01-01/1", "payment-0001")
 	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
 }

@@ -1,13 +1,18 @@
 package sale
 
-import "interlock/services/rail"
+import (
+	"errors"
+
+	"interlock/services/rail"
+)
 
 // A commit whose outcome is not known is settled by the next batch on its run that opens with a locking read and
 // commits: the read waits for the lost transaction, the batch looks the keys up, and the version it writes makes a
 // commit that is still on its way fail its compare-and-set. Until then the run is unsettled, every batch on it opens
-// locking, and who was in the lost one is told ORDER_PENDING.
+// locking, and who was in the lost one is told ORDER_PENDING and nothing else. A server that was not there when the
+// commit got lost meets its transaction on the run's row, and says the same to whoever comes with a key or an order.
 
-// maxDoubts bounds how many keys are remembered per run; beyond it a buyer may be told UNAVAILABLE, which also says to
+// maxDoubts bounds how many requests are remembered per run; beyond it a buyer may be told UNAVAILABLE, which also says to
 // try again.
 const maxDoubts = 16_384
 
@@ -15,16 +20,35 @@ const maxDoubts = 16_384
 func (o *Office) doubt(run rail.RunID, batch []*request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	keys := o.unsettled[run]
-	if keys == nil {
-		keys = map[rail.OrderKey]bool{}
-		o.unsettled[run] = keys
+	names := o.unsettled[run]
+	if names == nil {
+		names = map[string]bool{}
+		o.unsettled[run] = names
 	}
 	for _, r := range batch {
-		if r.place != nil && len(keys) < maxDoubts {
-			keys[r.place.key] = true
+		if name := r.name(); name != "" && len(names) < maxDoubts {
+			names[name] = true
 		}
 	}
+}
+
+// told is what a request is told of a failure: not "nothing was done" where that is not known.
+func (o *Office) told(run rail.RunID, r *request, err error) error {
+	if r.name() == "" {
+		// Nobody waits for this answer. What passes by itself is tried again; the rest somebody has to hear of.
+		var broken *brokenRun
+		if rail.CodeOf(err) == rail.Internal && !errors.As(err, &broken) {
+			o.Log.Error("a run could not be looked after", "run", run, "error", err)
+		}
+		return err
+	}
+	o.mu.Lock()
+	doubted := o.unsettled[run][r.name()]
+	o.mu.Unlock()
+	if doubted || errors.Is(err, rail.ErrHeld) {
+		return pending(err)
+	}
+	return err
 }
 
 // settle notes that a locking batch on the run has committed, or that nothing was in doubt.
@@ -39,12 +63,6 @@ func (o *Office) isUnsettled(run rail.RunID) bool {
 	defer o.mu.Unlock()
 	_, ok := o.unsettled[run]
 	return ok
-}
-
-func (o *Office) inDoubt(run rail.RunID, key rail.OrderKey) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.unsettled[run][key]
 }
 
 func (o *Office) unsettledRuns() []rail.RunID {

@@ -1,0 +1,99 @@
+package sale
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// Pay charges for an order and makes it PAID. It may be repeated with the same key. HOLD_EXPIRED: the time to pay is
+// over. WRONG_STATE: it was paid with another key, or cancelled. The order is answered also beside a refusal.
+// ORDER_PENDING: not known yet, repeat with the same key. OVERLOADED: too many others are paying.
+func (o *Office) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Order, Payment, error) {
+	if !rail.ValidKey(key) {
+		return nil, Payment{}, rail.Refuse(rail.Invalid, "an idempotency key has 8 to 128 printable ASCII characters without spaces").At("input", "idempotencyKey")
+	}
+	leave, err := o.enterPaying(ctx)
+	if err != nil {
+		return nil, Payment{}, err
+	}
+	defer leave()
+	order, err := o.Ledger.Order(ctx, orderID)
+	if err != nil {
+		return nil, Payment{}, err
+	}
+	if order == nil || order.Buyer != buyer {
+		return nil, Payment{}, notFound()
+	}
+	var payment Payment
+	if order.State == rail.OnHold {
+		payment, err = o.Payments.Charge(ctx, order, key)
+		if err != nil || payment.State != PaymentSucceeded {
+			return order, payment, err
+		}
+	}
+	order, paid, err := o.Ledger.Pay(ctx, order.RunID, orderID, buyer, key)
+	switch {
+	case errors.Is(err, rail.ErrUnknown) || errors.Is(err, rail.ErrHeld):
+		return nil, Payment{}, pending(err)
+	case err != nil:
+		return nil, Payment{}, err
+	}
+	o.announce(order)
+	if paid {
+		return order, Payment{State: PaymentSucceeded}, nil
+	}
+	if payment.State == PaymentSucceeded {
+		o.void(ctx, order, key)
+	}
+	return order, Payment{}, unpayable(order)
+}
+
+// enterPaying takes a place among those who pay, until leave is called.
+func (o *Office) enterPaying(ctx context.Context) (leave func(), err error) {
+	o.mu.Lock()
+	if o.closed {
+		o.mu.Unlock()
+		return nil, closing()
+	}
+	o.clerks.Add(1)
+	o.mu.Unlock()
+	timer := time.NewTimer(o.settings.PayWait)
+	defer timer.Stop()
+	select {
+	case o.paying <- struct{}{}:
+		return func() { <-o.paying; o.clerks.Done() }, nil
+	case <-timer.C:
+		o.counters.overloaded.Add(1)
+		err = &rail.Error{Code: rail.Overloaded, Message: "too many payments are waiting: nothing was done", RetryAfter: overloadedRetryAfter}
+	case <-ctx.Done():
+		err = &rail.Error{Code: rail.Unavailable, Message: "the request ran out of time before its turn: nothing was done", RetryAfter: overloadedRetryAfter, Cause: ctx.Err()}
+	}
+	o.clerks.Done()
+	return nil, err
+}
+
+// voidTimeout bounds giving money back; the buyer's own patience does not.
+const voidTimeout = 10 * time.Second
+
+// void gives back what was taken for an order that could not be paid any more.
+func (o *Office) void(ctx context.Context, order *rail.Order, key string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), voidTimeout)
+	defer cancel()
+	if err := o.Payments.Void(ctx, order, key); err != nil {
+		o.Log.ErrorContext(ctx, "money was taken for an order that is not paid, and could not be given back", "order", order.Number, "error", err)
+	}
+}
+
+// unpayable says why an order was not paid.
+func unpayable(order *rail.Order) error {
+	switch order.State {
+	case rail.Expired:
+		return rail.Refuse(rail.HoldExpired, "the hold ended at %s", order.PayBy.Format(time.RFC3339)).At("input", "orderId")
+	case rail.Paid:
+		return rail.Refuse(rail.WrongState, "the order is paid already").At("input", "orderId")
+	}
+	return rail.Refuse(rail.WrongState, "the order is %s", order.State).At("input", "orderId")
+}
