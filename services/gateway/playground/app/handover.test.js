@@ -13,7 +13,7 @@ const search = (...nodes) => ({ data: { searchTickets: { nodes } } });
 
 const buyVariables = (runId = runIdPlaceholder) =>
   JSON.stringify({
-    order: { idempotencyKey: "0123456789", runId, from: "?", to: "?", passengers: [{ name: "张伟", seatClass: "?" }] },
+    order: { idempotencyKey: "0123456789", runId, from: "?", to: "?", passengers: [{ name: "A Passenger", seatClass: "?" }] },
     pay: { orderId: orderIdPlaceholder },
     cancel: { orderId: orderIdPlaceholder },
   });
@@ -27,7 +27,7 @@ test("a search fills in the run, the stations and the class with the most seats"
     runId: "R1",
     from: "VNP",
     to: "AOH",
-    passengers: [{ name: "张伟", seatClass: "SECOND" }],
+    passengers: [{ name: "A Passenger", seatClass: "SECOND" }],
   });
   assert.equal(pay.orderId, orderIdPlaceholder);
   const watch = handOver.fill(JSON.stringify({ runIds: [runIdPlaceholder], from: "?", to: "?" }));
