@@ -2293,9 +2293,9 @@ input RunFilter {
   train: String
   "A station it calls at."
   station: StationCode
-  "The first service date; today (UTC) where not given."
+  "The first service date. Where not given, runs are listed from today on, in the time zone of each run's origin."
   from: Date
-  "The last service date; the first where not given."
+  "The last service date; where not given, ` + "`" + `from` + "`" + `, and without that there is no last."
   through: Date
   "Only runs in these states."
   states: [RunState!]

@@ -437,9 +437,9 @@ type RunFilter struct {
 	Train *string `json:"train,omitempty"`
 	// A station it calls at.
 	Station *rail.StationCode `json:"station,omitempty"`
-	// The first service date; today (UTC) where not given.
+	// The first service date. Where not given, runs are listed from today on, in the time zone of each run's origin.
 	From *rail.Date `json:"from,omitempty"`
-	// The last service date; the first where not given.
+	// The last service date; where not given, `from`, and without that there is no last.
 	Through *rail.Date `json:"through,omitempty"`
 	// Only runs in these states.
 	States []rail.RunState `json:"states,omitempty"`

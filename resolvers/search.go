@@ -170,14 +170,14 @@ func (r *queryResolver) Runs(_ context.Context, filter graph.RunFilter, first *i
 	if err != nil {
 		return nil, err
 	}
-	f := rail.RunFilter{
-		Train: value(filter.Train), Station: value(filter.Station),
-		From: rail.DateIn(r.Now(), time.UTC), States: filter.States,
-	}
+	// Where no first date is given, it is each run's own today: no date of the server's gets into the filter, and so a
+	// cursor is good over midnight too.
+	f := rail.RunFilter{Train: value(filter.Train), Station: value(filter.Station), States: filter.States}
 	if filter.From != nil {
-		f.From = *filter.From
+		// The zero date says that none was given; who gives it, 1970-01-01, means all there ever were.
+		f.From = max(*filter.From, 1)
+		f.Through = f.From
 	}
-	f.Through = f.From
 	if filter.Through != nil {
 		f.Through = *filter.Through
 	}
@@ -237,12 +237,7 @@ func (r *runResolver) Availability(ctx context.Context, run *graph.Run, from, to
 	if !ok {
 		return nil, nil
 	}
-	snapshot := rail.Snapshot{Run: run.Run, From: i, To: j, AsOf: r.Now()}
-	// A cache that cannot be asked leaves the snapshot not known: that is its answer, and no error.
-	if left, err := r.Finder.Availability.Remaining(ctx, []rail.Ask{{Run: run.Run, From: i, To: j}}); err == nil {
-		snapshot.Left = left[0]
-	}
-	return r.snapshot(snapshot), nil
+	return r.snapshot(r.Finder.Left(ctx, run.Run, i, j, r.Now())), nil
 }
 
 // Name is the name in a language, or the railway's own.

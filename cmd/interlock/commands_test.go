@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -144,6 +146,75 @@ func TestCommands_Small(t *testing.T) {
 	require.Equal(t, exitCouldNotSee, code)
 	code, _, _ = command(t, folder, "no-such-command")
 	require.Equal(t, exitCouldNotSee, code)
+}
+
+// Whatever a setting may have a secret in, `interlock config` does not show it.
+func TestCommands_ConfigHidesSecrets(t *testing.T) {
+	const secret = "topsecret"
+	// Names, numbers and places: these have no secret, and are shown as they are.
+	plain := map[string]bool{
+		"Listen": true, "AllowedOrigins": true, "Data": true, "RedisMasterName": true, "RedisUsername": true,
+		"Payments": true, "OIDCAudience": true, "RolesClaim": true,
+	}
+	for _, address := range []string{
+		"user:" + secret + "@tcp(db:3306)/interlock", "redis://user:" + secret + "@h:1", "rediss://:" + secret + "@h:1/0",
+		"user:" + secret + "@/x@tcp(db:3306)/interlock", "user:p://" + secret + "@tcp(db:3306)/interlock", secret,
+	} {
+		settings := Settings{}
+		fields := reflect.ValueOf(&settings).Elem()
+		hidden := 0
+		for i := range fields.NumField() {
+			name, field := fields.Type().Field(i).Name, fields.Field(i)
+			isSecret := name == "RedisPassword" || name == "TokenSecret" || name == "DocumentKey"
+			if plain[name] || address == secret && !isSecret {
+				continue
+			}
+			switch value := field.Addr().Interface().(type) {
+			case *string:
+				*value = address
+				hidden++
+			case *[]string:
+				*value = []string{address, address}
+				hidden++
+			}
+		}
+		require.Equal(t, map[bool]int{true: 3, false: 9}[address == secret], hidden, "a new setting: has it a secret?")
+		given := settings
+		given.Redis, given.LockRedis = slices.Clone(settings.Redis), slices.Clone(settings.LockRedis)
+		var out bytes.Buffer
+		require.NoError(t, configCommand{}.Run(&settings, &out))
+		require.NotContains(t, out.String(), secret)
+		require.Equal(t, given, settings, "it only shows")
+		if strings.HasPrefix(address, "redis") {
+			require.Contains(t, out.String(), ":(hidden)@h:1", "what is no secret is shown")
+		}
+	}
+}
+
+func TestVerify_MakesNothing(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "interlock-data")
+	could := func(arguments ...string) string {
+		t.Helper()
+		code, out, errs := command(t, folder, arguments...)
+		require.Equal(t, exitCouldNotSee, code, errs)
+		require.Empty(t, out)
+		return errs
+	}
+	require.Contains(t, could("verify", "--json"), "there is no ledger")
+	could("rebuild")
+	require.NoDirExists(t, folder)
+
+	// A ledger without its schema, as an older version or half an upgrade would leave it, is not brought up to date.
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, ledgerFile), nil, 0o600))
+	require.Contains(t, could("verify", "--json"), "no such table")
+	require.Contains(t, could("verify", "--json"), "no such table", "the first did not make it")
+
+	code, _, errs := command(t, folder, "migrate")
+	require.Zero(t, code, errs)
+	code, out, errs := command(t, folder, "verify", "--json")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, `"ok":true`)
 }
 
 func TestServer_OwnsItsFolder(t *testing.T) {

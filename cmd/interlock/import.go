@@ -123,4 +123,5 @@ func progressBar(terminal *os.File) func(done, total int) {
 type nobodyToTell struct{}
 
 func (nobodyToTell) Load(context.Context, []*rail.Availability) error { return nil }
+func (nobodyToTell) Announce(context.Context, rail.Change) error      { return nil }
 func (nobodyToTell) AnnouncePublication(context.Context) error        { return nil }

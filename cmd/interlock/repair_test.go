@@ -31,11 +31,9 @@ func (r *running) remaining(t *testing.T) int {
 	return int(left)
 }
 
-// The bounds that repair promises, doubled for a machine that runs other tests beside this one.
-const (
-	soldRunHealsIn = 2 * time.Second
-	allHealsIn     = 10 * time.Second
-)
+// healsIn is when repair is taken to have failed. It promises far less (a sold run in a second, everything in five), which
+// the lab measures; here other tests and the race detector have the same machine, and only what happens counts.
+const healsIn = time.Minute
 
 func TestServer_RepairsRedis(t *testing.T) {
 	r := start(t, embeddedSettings(t))
@@ -46,37 +44,51 @@ func TestServer_RepairsRedis(t *testing.T) {
 	require.NoError(t, err)
 	placed := r.ask(t, r.passenger, placeOrderMutation, map[string]any{"i": orderInput(run, "key-00000001", "D0000001")})
 	require.NotNil(t, placed.at(t, "placeOrder.order"))
-	heals := func(within time.Duration) {
+	// heals breaks Redis, and waits until repair says that it has mended something and a search reads the right number.
+	// (The number alone would say nothing where what was broken is not what the search reads.)
+	heals := func(t *testing.T, counter func(audit.Stats) int64, broken func() error) {
 		t.Helper()
-		require.Eventually(t, func() bool { return r.remaining(t) == 1 }, within, 20*time.Millisecond)
+		require.Eventually(t, func() bool { return r.remaining(t) == 1 }, healsIn, 20*time.Millisecond)
+		before := counter(r.auditor.Stats())
+		require.NoError(t, broken())
+		require.Eventually(t, func() bool {
+			return counter(r.auditor.Stats()) > before && r.remaining(t) == 1
+		}, healsIn, 20*time.Millisecond)
 	}
-	heals(soldRunHealsIn)
+	repaired := func(s audit.Stats) int64 { return s.Repaired }
+	set := func(entry []byte) error { return client.Set(t.Context(), key, entry, 0).Err() }
 
 	t.Run("a server that died between its commit and Redis", func(t *testing.T) {
-		require.NoError(t, client.Set(t.Context(), key, old, 0).Err())
-		heals(soldRunHealsIn)
+		heals(t, repaired, func() error { return set(old) })
 	})
 	t.Run("a key that is gone is not known, never 0", func(t *testing.T) {
-		require.NoError(t, client.Del(t.Context(), key).Err())
-		require.NotZero(t, r.remaining(t))
-		heals(soldRunHealsIn)
+		heals(t, repaired, func() error {
+			err := client.Del(t.Context(), key).Err()
+			require.NotZero(t, r.remaining(t))
+			return err
+		})
 	})
 	t.Run("wrong counts at the right version", func(t *testing.T) {
-		now, err := client.Get(t.Context(), key).Bytes()
-		require.NoError(t, err)
-		now[len(now)-1]++
-		require.NoError(t, client.Set(t.Context(), key, now, 0).Err())
-		heals(soldRunHealsIn)
+		heals(t, repaired, func() error {
+			now, err := client.Get(t.Context(), key).Bytes()
+			require.NoError(t, err)
+			count := now[hardSeatsAt : hardSeatsAt+2]
+			require.Equal(t, []byte{0, 1}, count, "this is not what the search reads")
+			count[1] = 2
+			return set(now)
+		})
 	})
 	t.Run("a version the ledger does not have", func(t *testing.T) {
-		require.NoError(t, client.Set(t.Context(), key, "9"+string(old[1:]), 0).Err())
-		heals(soldRunHealsIn)
+		heals(t, repaired, func() error { return set([]byte("9" + string(old[1:]))) })
 	})
 	t.Run("everything is gone", func(t *testing.T) {
-		require.NoError(t, client.FlushAll(t.Context()).Err())
-		heals(allHealsIn)
+		heals(t, func(s audit.Stats) int64 { return s.Reloads }, func() error { return client.FlushAll(t.Context()).Err() })
 	})
 }
+
+// hardSeatsAt is where the entry of T12 has what the tests search for: after a header of 55 bytes, two bytes for each of
+// two classes of each pair of its three calls; the second class of the second pair, BJP to SHH.
+const hardSeatsAt = 55 + 2*(2*1+1)
 
 func mustDate(t *testing.T, s string) rail.Date {
 	t.Helper()
@@ -110,7 +122,7 @@ func TestVerify_FindsWhatWasPlanted(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(out), &report), out)
 		return code, report
 	}
-	require.Eventually(t, func() bool { return r.remaining(t) == 0 }, soldRunHealsIn, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return r.remaining(t) == 0 }, healsIn, 20*time.Millisecond)
 	code, report := verify()
 	require.Zero(t, code)
 	require.Equal(t, audit.Report{OK: true, Runs: 1, Tickets: 2, Defects: []audit.Defect{}}, report)

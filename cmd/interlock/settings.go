@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,12 +108,14 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 			*secret = "(hidden)"
 		}
 	}
-	for _, dsn := range []*string{&shown.MySQL, &shown.MySQLReplica} {
-		*dsn = hidePassword(*dsn)
+	for _, address := range []*string{&shown.MySQL, &shown.MySQLReplica, &shown.OIDCIssuer, &shown.OIDCKeys} {
+		*address = hidePassword(*address)
 	}
-	shown.Redis = append([]string(nil), shown.Redis...)
-	for i := range shown.Redis {
-		shown.Redis[i] = hidePassword(shown.Redis[i])
+	for _, list := range []*[]string{&shown.Redis, &shown.LockRedis} {
+		*list = slices.Clone(*list)
+		for i := range *list {
+			(*list)[i] = hidePassword((*list)[i])
+		}
 	}
 	b, err := yaml.Marshal(&shown)
 	if err != nil {
@@ -121,23 +125,21 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 	return err
 }
 
+// scheme is what may come before an address: a password may have "://" in it, too.
+var scheme = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://`)
+
 // hidePassword takes the password out of "user:password@…", with or without a scheme in front.
-func hidePassword(dsn string) string {
-	at := strings.LastIndexByte(dsn, '@')
+func hidePassword(address string) string {
+	at := strings.LastIndexByte(address, '@')
 	if at < 0 {
-		return dsn
+		return address
 	}
-	start := strings.Index(dsn[:at], "://")
-	if start < 0 {
-		start = 0
-	} else {
-		start += len("://")
-	}
-	colon := strings.IndexByte(dsn[start:at], ':')
+	start := len(scheme.FindString(address[:at]))
+	colon := strings.IndexByte(address[start:at], ':')
 	if colon < 0 {
-		return dsn
+		return address
 	}
-	return dsn[:start+colon] + ":(hidden)" + dsn[at:]
+	return address[:start+colon] + ":(hidden)" + address[at:]
 }
 
 // dataFolder makes the data folder where it is not there yet; nobody else may look into it.

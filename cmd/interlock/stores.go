@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/redis/go-redis/v9"
@@ -41,9 +42,25 @@ func ledgerOptions(s *Settings) ledger.Options {
 	return ledger.Options{DSN: s.MySQL, ReplicaDSN: s.MySQLReplica, Durability: s.Durability}
 }
 
-// openStores opens the adapters. owner is the server that starts the in-process Redis; every other command uses that of
-// the server that runs.
-func openStores(ctx context.Context, s *Settings, owner bool) (_ *stores, err error) {
+// opening says what a command may do to the embedded folder.
+type opening struct {
+	// owner is the server that starts the in-process Redis; every other command uses that of the server that runs.
+	owner bool
+	// migrate brings the schema up to date. Who only looks leaves everything as it is.
+	migrate bool
+}
+
+// openStores opens the adapters for a command that sells or publishes: an embedded ledger is made where there is none.
+func openStores(ctx context.Context, s *Settings, owner bool) (*stores, error) {
+	return open(ctx, s, opening{owner: owner, migrate: true})
+}
+
+// openAsTheyAre opens the adapters for a command that looks at what is there, and makes nothing.
+func openAsTheyAre(ctx context.Context, s *Settings) (*stores, error) {
+	return open(ctx, s, opening{})
+}
+
+func open(ctx context.Context, s *Settings, how opening) (_ *stores, err error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
@@ -59,12 +76,12 @@ func openStores(ctx context.Context, s *Settings, owner bool) (_ *stores, err er
 	}
 	nodes := s.LockRedis
 	if s.embedded() {
-		addresses, err := opened.embeddedRedis(s, owner)
+		addresses, err := opened.embeddedRedis(s, how.owner)
 		if err != nil {
 			return nil, err
 		}
 		cacheOptions.Addrs, nodes = []string{addresses.Cache}, addresses.Locks
-		if err := ledger.Migrate(ctx, ledgerOptions(s)); err != nil {
+		if err := prepareFile(ctx, s, how.migrate); err != nil {
 			return nil, err
 		}
 	}
@@ -85,6 +102,18 @@ func openStores(ctx context.Context, s *Settings, owner bool) (_ *stores, err er
 	}
 	opened.close = append(opened.close, opened.lock.Close)
 	return opened, nil
+}
+
+// prepareFile brings the embedded ledger's schema up to date, or looks whether there is a ledger: to open one that is not
+// there would make it.
+func prepareFile(ctx context.Context, s *Settings, migrate bool) error {
+	if migrate {
+		return ledger.Migrate(ctx, ledgerOptions(s))
+	}
+	if _, err := os.Stat(ledgerOptions(s).Path); err != nil {
+		return fmt.Errorf("there is no ledger: %w", err)
+	}
+	return nil
 }
 
 // embeddedRedis starts the in-process Redis, or finds that of the running server. No server is no error: the addresses

@@ -15,9 +15,9 @@ type verifyCommand struct {
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
-// Run exits with 1 when a promise does not hold, and with 2 when that could not be found out.
+// Run exits with 1 when a promise does not hold, and with 2 when that could not be found out. It writes nothing.
 func (c verifyCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
-	opened, err := openStores(ctx, settings, false)
+	opened, err := openAsTheyAre(ctx, settings)
 	if err != nil {
 		return err
 	}
@@ -28,18 +28,22 @@ func (c verifyCommand) Run(ctx context.Context, settings *Settings, log *slog.Lo
 		log.Info("no server runs on this folder, so there is no Redis to hold against the ledger")
 	}
 	report, err := auditor.Verify(ctx)
-	if err := errors.Join(err, opened.Close()); err != nil {
+	if err = errors.Join(err, opened.Close()); report == nil {
 		return err
 	}
+	// With a report beside it, the error is about some runs only.
 	if c.JSON {
-		err = json.NewEncoder(out).Encode(report)
+		err = errors.Join(err, json.NewEncoder(out).Encode(report))
 	} else {
-		err = print(out, report)
+		err = errors.Join(err, print(out, report))
 	}
-	if err == nil && !report.OK {
-		err = errFound
+	if len(report.Defects) == 0 {
+		return err
 	}
-	return err
+	if err != nil {
+		log.Error("not everything could be looked at", "error", err)
+	}
+	return errFound
 }
 
 func print(out io.Writer, report *audit.Report) error {
@@ -49,8 +53,11 @@ func print(out io.Writer, report *audit.Report) error {
 		}
 	}
 	verdict := "every promise holds"
-	if !report.OK {
+	switch {
+	case len(report.Defects) > 0:
 		verdict = fmt.Sprintf("%d defects", len(report.Defects))
+	case !report.OK:
+		verdict = "no defect, but not every run could be looked at"
 	}
 	_, err := fmt.Fprintf(out, "%d runs, %d tickets: %s\n", report.Runs, report.Tickets, verdict)
 	return err
@@ -62,7 +69,7 @@ type rebuildCommand struct {
 
 // Run rewrites Redis from the ledger.
 func (c rebuildCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
-	opened, err := openStores(ctx, settings, false)
+	opened, err := openAsTheyAre(ctx, settings)
 	if err != nil {
 		return err
 	}
@@ -71,9 +78,10 @@ func (c rebuildCommand) Run(ctx context.Context, settings *Settings, log *slog.L
 	}
 	auditor := audit.Auditor{Ledger: opened.ledger, Cache: opened.cache, Lock: opened.lock, Log: log}
 	runs, err := auditor.Rebuild(ctx, c.Leap)
-	if err := errors.Join(err, opened.Close()); err != nil {
-		return err
+	// Runs that cannot be read are an error beside all those that were rewritten.
+	if runs > 0 || err == nil {
+		_, printErr := fmt.Fprintf(out, "%d runs rewritten\n", runs)
+		err = errors.Join(err, printErr)
 	}
-	_, err = fmt.Fprintf(out, "%d runs rewritten\n", runs)
-	return err
+	return errors.Join(err, opened.Close())
 }

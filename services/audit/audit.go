@@ -3,6 +3,8 @@
 //
 // It never changes what was sold. Repair writes to Redis only what the ledger says, and only in place of the very version
 // it was compared with, so that it may run beside any number of sales and other repairers; Verify writes nothing at all.
+//
+// A run that the ledger cannot read stops neither: the others are repaired and verified, and the damage is reported.
 package audit
 
 import (
@@ -61,34 +63,14 @@ func (a *Auditor) Stats() Stats { return Stats{Repaired: a.repaired.Load(), Relo
 func (a *Auditor) Run(ctx context.Context) {
 	ticker := time.NewTicker(repairInterval)
 	defer ticker.Stop()
-	var lease rail.Lease
-	defer func() {
-		if lease != nil {
-			lease.Release()
-		}
-	}()
-	var after rail.RunID
-	failing := false
+	r := repairer{Auditor: a, told: map[string]bool{}, met: map[string]bool{}}
+	defer r.resign()
 	for {
-		if lease != nil && lease.Extend(ctx) != nil {
-			lease.Release()
-			lease = nil
-		}
-		taken := false
-		if lease == nil {
-			var err error
-			lease, err = a.Lock.Acquire(ctx, repairLock)
-			taken = errors.Is(err, rail.ErrLockTaken)
-		}
-		if !taken {
-			err := a.pass(ctx, &after)
-			if err != nil && !failing && ctx.Err() == nil {
-				// Told once, and not four times a second for as long as it lasts.
-				a.Log.ErrorContext(ctx, "repair cannot compare Redis with the ledger", "error", err)
-			} else if err == nil && failing {
-				a.Log.InfoContext(ctx, "repair goes on")
+		if r.elected(ctx) {
+			err := r.pass(ctx)
+			if ctx.Err() == nil {
+				r.tell(ctx, err)
 			}
-			failing = err != nil
 		}
 		select {
 		case <-ctx.Done():
@@ -98,86 +80,184 @@ func (a *Auditor) Run(ctx context.Context) {
 	}
 }
 
+// repairer is one Run: what it remembers from pass to pass.
+type repairer struct {
+	*Auditor
+	lease rail.Lease
+	// after is the run that the round through all runs has come to.
+	after rail.RunID
+	// failing says that the last pass could not compare, and that this was told.
+	failing bool
+	// told is what the ledger had said about runs that it cannot read when this round began, and what was logged of it
+	// since; met is what it has said in this round.
+	told, met map[string]bool
+}
+
+// elected tells whether this process is to repair. It keeps the election up, so it is asked again in anything that takes
+// long.
+func (r *repairer) elected(ctx context.Context) bool {
+	if r.lease != nil && r.lease.Extend(ctx) != nil {
+		r.resign()
+	}
+	if r.lease != nil {
+		return true
+	}
+	lease, err := r.Lock.Acquire(ctx, repairLock)
+	if err == nil {
+		r.lease = lease
+	}
+	return !errors.Is(err, rail.ErrLockTaken)
+}
+
+func (r *repairer) resign() {
+	if r.lease != nil {
+		r.lease.Release()
+		r.lease = nil
+	}
+}
+
+// tell logs what becomes of passes: once when something begins, and not four times a second for as long as it lasts.
+func (r *repairer) tell(ctx context.Context, err error) {
+	if err != nil && !r.failing {
+		r.Log.ErrorContext(ctx, "repair cannot compare Redis with the ledger", "error", err)
+	} else if err == nil && r.failing {
+		r.Log.InfoContext(ctx, "repair goes on")
+	}
+	r.failing = err != nil
+}
+
+// tellDamage logs what the ledger says about runs that it cannot read, once for as long as every round meets it.
+func (r *repairer) tellDamage(ctx context.Context, damage error) {
+	if damage == nil {
+		return
+	}
+	said := damage.Error()
+	r.met[said] = true
+	if !r.told[said] {
+		r.told[said] = true
+		r.Log.ErrorContext(ctx, "the ledger has runs that cannot be read: Redis is not repaired there", "error", damage)
+	}
+}
+
+// roundDone forgets the damage that a whole round did not meet any more.
+func (r *repairer) roundDone(ctx context.Context) {
+	if len(r.told) > 0 && len(r.met) == 0 {
+		r.Log.InfoContext(ctx, "the ledger can read every run again")
+	}
+	r.told, r.met = r.met, map[string]bool{}
+}
+
 // pass is one interval of repair: a reload where Redis has lost its data, else what was touched lately and the next page
-// of the round, which goes on after a run.
-func (a *Auditor) pass(ctx context.Context, after *rail.RunID) error {
+// of the round.
+func (r *repairer) pass(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
-	loaded, err := a.Cache.Loaded(limited)
+	loaded, err := r.Cache.Loaded(limited)
 	if err != nil {
 		return err
 	}
 	if !loaded {
-		return a.reload(ctx)
+		return r.reload(ctx)
 	}
-	if err := a.compare(limited, func() ([]*rail.Availability, error) { return a.Ledger.Touched(limited, touchedWindow) }); err != nil {
+	if err := r.compareTouched(limited); err != nil {
 		return err
 	}
-	return a.comparePage(limited, after)
+	return r.comparePage(limited)
 }
 
 // reload loads every run, and then sets the marker that says so.
-func (a *Auditor) reload(ctx context.Context) error {
+func (r *repairer) reload(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
 	begun := time.Now()
-	runs, err := a.pages(ctx, func(page []*rail.Availability) error { return a.Cache.Load(ctx, page) })
+	data, err := r.Cache.BeginLoad(ctx)
 	if err != nil {
 		return err
 	}
-	a.reloads.Add(1)
-	a.Log.InfoContext(ctx, "Redis was loaded from the ledger", "runs", runs, "seconds", time.Since(begun).Seconds())
-	return a.Cache.MarkLoaded(ctx)
-}
-
-// pages goes through all runs.
-func (a *Auditor) pages(ctx context.Context, each func([]*rail.Availability) error) (runs int, err error) {
-	var after rail.RunID
-	for {
-		page, err := a.Ledger.Availabilities(ctx, after, pageSize)
-		if err != nil || len(page) == 0 {
-			return runs, err
+	runs := 0
+	for page, err := range pages(ctx, r.Ledger.Availabilities, pageSize) {
+		if err != nil {
+			return err
 		}
-		if err := each(page); err != nil {
-			return runs, err
+		r.tellDamage(ctx, page.damage)
+		if !r.elected(ctx) {
+			return nil // This took too long, and somebody else has begun it.
 		}
-		runs += len(page)
-		after = page[len(page)-1].RunID
+		if err := r.Cache.Load(ctx, page.items); err != nil {
+			return err
+		}
+		runs += len(page.items)
 	}
+	if err := r.Cache.MarkLoaded(ctx, data); err != nil {
+		return err
+	}
+	r.reloads.Add(1)
+	r.Log.InfoContext(ctx, "Redis was loaded from the ledger", "runs", runs, "seconds", time.Since(begun).Seconds())
+	return nil
 }
 
 // Rebuild rewrites every entry of Redis that is not what the ledger says. With leap it first raises every version in the
-// ledger by a million: after a loss of data, versions from before it must not come again.
+// ledger by a million: after a loss of data, versions from before it must not come again. It goes on past runs that the
+// ledger cannot read, and ends with an error that names them.
 func (a *Auditor) Rebuild(ctx context.Context, leap bool) (runs int, err error) {
 	if leap {
 		if _, err := a.Ledger.Leap(ctx); err != nil {
 			return 0, err
 		}
 	}
-	var after rail.RunID
-	for {
-		var page []*rail.Availability
-		err := a.compare(ctx, func() (_ []*rail.Availability, err error) {
-			page, err = a.Ledger.Availabilities(ctx, after, pageSize)
-			return page, err
-		})
+	data, err := a.Cache.BeginLoad(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var all damages
+	for page, err := range pages(ctx, a.Ledger.Availabilities, pageSize) {
 		if err != nil {
 			return runs, err
 		}
-		if len(page) == 0 {
-			return runs, a.Cache.MarkLoaded(ctx)
+		all.add(page.damage)
+		if err := a.compare(ctx, page.items, page.again); err != nil {
+			return runs, err
 		}
-		runs += len(page)
-		after = page[len(page)-1].RunID
+		runs += len(page.items)
 	}
+	return runs, errors.Join(a.Cache.MarkLoaded(ctx, data), all.err())
 }
 
-// compare holds what Redis has of some runs against what the ledger says, and rewrites what is not equal. read is asked
-// for the truth again where Redis is ahead of it: either there was a sale in between, or Redis is wrong.
-func (a *Auditor) compare(ctx context.Context, read func() ([]*rail.Availability, error)) error {
+// compareTouched compares what was touched lately.
+func (r *repairer) compareTouched(ctx context.Context) error {
+	read := func() ([]*rail.Availability, error) { return r.Ledger.Touched(ctx, touchedWindow) }
 	truth, err := read()
-	if err != nil || len(truth) == 0 {
+	if err != nil && len(truth) == 0 && !isDamage(ctx, r.Ledger.Availabilities, err) {
 		return err
+	}
+	r.tellDamage(ctx, err)
+	return r.compare(ctx, truth, read)
+}
+
+// comparePage compares the next page of a round through all runs, so large that a round takes roundTime.
+func (r *repairer) comparePage(ctx context.Context) error {
+	const passes = int(roundTime / repairInterval)
+	limit := max(minPage, (r.Runs()+passes-1)/passes)
+	page, err := readPage(ctx, r.Ledger.Availabilities, r.after, limit)
+	if err != nil {
+		return err
+	}
+	r.tellDamage(ctx, page.damage)
+	if err := r.compare(ctx, page.items, page.again); err != nil {
+		return err
+	}
+	r.after = page.next
+	if r.after == "" {
+		r.roundDone(ctx)
+	}
+	return nil
+}
+
+// compare holds what Redis has of some runs against what the ledger says, and rewrites what is not equal. again is asked
+// for the truth once more where Redis is ahead of it: either there was a sale in between, or Redis is wrong.
+func (a *Auditor) compare(ctx context.Context, truth []*rail.Availability, again func() ([]*rail.Availability, error)) error {
+	if len(truth) == 0 {
+		return nil
 	}
 	stored, err := a.Cache.Stored(ctx, truth)
 	if err != nil {
@@ -204,7 +284,8 @@ func (a *Auditor) compare(ctx context.Context, read func() ([]*rail.Availability
 	if len(ahead) == 0 {
 		return nil
 	}
-	if truth, err = read(); err != nil {
+	// What came is used, as it was the first time; damage was told then.
+	if truth, err = again(); err != nil && len(truth) == 0 {
 		return err
 	}
 	for _, left := range truth {
@@ -226,23 +307,4 @@ func (a *Auditor) replace(ctx context.Context, left *rail.Availability, seen int
 
 func equal(x, y *rail.Availability) bool {
 	return x.Status == y.Status && x.TrainID == y.TrainID && slices.Equal(x.Counts, y.Counts)
-}
-
-// comparePage compares the next page of a round through all runs, so large that a round takes roundTime.
-func (a *Auditor) comparePage(ctx context.Context, after *rail.RunID) error {
-	const passes = int(roundTime / repairInterval)
-	limit := max(minPage, (a.Runs()+passes-1)/passes)
-	var page []*rail.Availability
-	err := a.compare(ctx, func() (_ []*rail.Availability, err error) {
-		page, err = a.Ledger.Availabilities(ctx, *after, limit)
-		return page, err
-	})
-	if err != nil {
-		return err
-	}
-	*after = ""
-	if len(page) == limit {
-		*after = page[len(page)-1].RunID
-	}
-	return nil
 }

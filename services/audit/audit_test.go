@@ -1,8 +1,10 @@
 package audit_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -31,12 +33,14 @@ type truth struct {
 	touched []rail.RunID
 	read    func()
 	err     error
+	// damaged cannot be read.
+	damaged map[rail.RunID]bool
 	// wholeReads counts pages, touchedReads the looks at what was touched.
 	wholeReads, touchedReads int
 }
 
 func newTruth(n int) *truth {
-	t := &truth{lefts: map[rail.RunID]*rail.Availability{}}
+	t := &truth{lefts: map[rail.RunID]*rail.Availability{}, damaged: map[rail.RunID]bool{}}
 	for i := range n {
 		run := ledgertest.NewRun(ledgertest.NewTrain("T"+strconv.Itoa(100+i)), rail.NewDate(2030, 1, 1))
 		t.runs = append(t.runs, run)
@@ -76,25 +80,54 @@ func (t *truth) page(after rail.RunID, limit int) []*rail.Run {
 	return page
 }
 
+// readable are those of some runs that can be read, beside an error that names the others.
+func (t *truth) readable(runs []*rail.Run) ([]*rail.Run, error) {
+	var errs []error
+	var healthy []*rail.Run
+	for _, run := range runs {
+		if t.damaged[run.ID] {
+			errs = append(errs, fmt.Errorf("the run %s cannot be read", run.ID))
+			continue
+		}
+		healthy = append(healthy, run)
+	}
+	return healthy, errors.Join(errs...)
+}
+
 func (t *truth) Touched(context.Context, time.Duration) ([]*rail.Availability, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.touchedReads++
-	var lefts []*rail.Availability
-	for _, id := range t.touched {
-		lefts = append(lefts, t.lefts[id])
+	if t.err != nil {
+		return nil, t.err
 	}
-	return lefts, t.err
+	var runs []*rail.Run
+	for _, run := range t.runs {
+		if slices.Contains(t.touched, run.ID) {
+			runs = append(runs, run)
+		}
+	}
+	runs, err := t.readable(runs)
+	return t.left(runs), err
+}
+
+func (t *truth) left(runs []*rail.Run) []*rail.Availability {
+	var lefts []*rail.Availability
+	for _, run := range runs {
+		lefts = append(lefts, t.lefts[run.ID])
+	}
+	return lefts
 }
 
 func (t *truth) Availabilities(_ context.Context, after rail.RunID, limit int) ([]*rail.Availability, error) {
 	t.mu.Lock()
 	t.wholeReads++
-	var lefts []*rail.Availability
-	for _, run := range t.page(after, limit) {
-		lefts = append(lefts, t.lefts[run.ID])
+	runs, err := t.readable(t.page(after, limit))
+	lefts := t.left(runs)
+	read := t.read
+	if t.err != nil {
+		lefts, err = nil, t.err
 	}
-	read, err := t.read, t.err
 	t.mu.Unlock()
 	if read != nil {
 		read()
@@ -105,11 +138,15 @@ func (t *truth) Availabilities(_ context.Context, after rail.RunID, limit int) (
 func (t *truth) Books(_ context.Context, after rail.RunID, limit int) ([]*rail.Books, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.err != nil {
+		return nil, t.err
+	}
+	runs, err := t.readable(t.page(after, limit))
 	var books []*rail.Books
-	for _, run := range t.page(after, limit) {
+	for _, run := range runs {
 		books = append(books, &rail.Books{Run: run, Version: t.lefts[run.ID].Version})
 	}
-	return books, t.err
+	return books, err
 }
 
 func (t *truth) Leap(context.Context) (int, error) { return 0, errors.ErrUnsupported }
@@ -120,8 +157,19 @@ type redis struct {
 	entries  map[rail.RunID]*rail.Availability
 	loaded   bool
 	replaced []rail.RunID
-	// looked is called before each look.
-	looked func()
+	// losses counts how often it lost its data.
+	losses int
+	// looked is called before each look, filled after each load.
+	looked, filled func()
+}
+
+// flush loses everything.
+func (r *redis) flush() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.entries)
+	r.loaded = false
+	r.losses++
 }
 
 func (r *redis) Stored(_ context.Context, runs []*rail.Availability) ([]*rail.Availability, error) {
@@ -138,6 +186,9 @@ func (r *redis) Stored(_ context.Context, runs []*rail.Availability) ([]*rail.Av
 }
 
 func (r *redis) Load(_ context.Context, lefts []*rail.Availability) error {
+	if r.filled != nil {
+		defer r.filled()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, left := range lefts {
@@ -164,9 +215,18 @@ func (r *redis) Loaded(context.Context) (bool, error) {
 	return r.loaded, nil
 }
 
-func (r *redis) MarkLoaded(context.Context) error {
+func (r *redis) BeginLoad(context.Context) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return fmt.Sprint("data ", r.losses), nil
+}
+
+func (r *redis) MarkLoaded(_ context.Context, data string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if data != fmt.Sprint("data ", r.losses) {
+		return errors.New("the data is another")
+	}
 	r.loaded = true
 	return nil
 }
@@ -187,23 +247,36 @@ func (r *redis) version(id rail.RunID) int64 {
 }
 
 // election lets one in, or nobody, or nobody knows.
-type election struct{ err error }
+type election struct {
+	err error
+	// extended is called each time a term is, and says what comes of it.
+	extended func() error
+}
 
 func (e election) Acquire(context.Context, string) (rail.Lease, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
-	return term{}, nil
+	return term{e}, nil
 }
 
-type term struct{}
+type term struct{ election }
 
-func (term) Extend(context.Context) error { return nil }
-func (term) Until() time.Time             { return time.Now().Add(time.Hour) }
-func (term) Release()                     {}
+func (t term) Extend(context.Context) error {
+	if t.extended == nil {
+		return nil
+	}
+	return t.extended()
+}
+func (term) Until() time.Time { return time.Now().Add(time.Hour) }
+func (term) Release()         {}
 
 func newAuditor(t *truth, r *redis, lock audit.Lock) *audit.Auditor {
-	return &audit.Auditor{Ledger: t, Cache: r, Lock: lock, Runs: func() int { return len(t.runs) }, Log: slog.New(slog.DiscardHandler)}
+	a := &audit.Auditor{Ledger: t, Lock: lock, Runs: func() int { return len(t.runs) }, Log: slog.New(slog.DiscardHandler)}
+	if r != nil {
+		a.Cache = r
+	}
+	return a
 }
 
 // repairFor runs repair for a while of a bubble's time.
@@ -258,9 +331,9 @@ func TestRun_ComparesEveryRunWithinAMinute(t *testing.T) {
 func TestRun_IsDoneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger, cache := newTruth(3), &redis{entries: map[rail.RunID]*rail.Availability{}}
-		repairFor(t, newAuditor(ledger, cache, election{rail.ErrLockTaken}), time.Second)
+		repairFor(t, newAuditor(ledger, cache, election{err: rail.ErrLockTaken}), time.Second)
 		require.Zero(t, ledger.touchedReads+ledger.wholeReads)
-		repairFor(t, newAuditor(ledger, cache, election{rail.ErrNoQuorum}), time.Second)
+		repairFor(t, newAuditor(ledger, cache, election{err: rail.ErrNoQuorum}), time.Second)
 		require.NotZero(t, ledger.wholeReads, "where nobody can say who repairs, everybody does")
 	})
 }
@@ -302,6 +375,156 @@ func TestRun_GoesOnAfterAFailure(t *testing.T) {
 		repairFor(t, a, time.Second)
 		require.Len(t, cache.entries, 3)
 	})
+}
+
+// A Redis that loses its data again while it is loaded must not be taken for a loaded one.
+func TestRun_RedisLosesItsDataDuringAReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ledger, cache := newTruth(5_000), &redis{entries: map[rail.RunID]*rail.Availability{}}
+		cache.filled = sync.OnceFunc(cache.flush) // after the first of three pages
+		a := newAuditor(ledger, cache, election{})
+		repairFor(t, a, 100*time.Millisecond)
+		require.False(t, cache.loaded)
+		require.Zero(t, a.Stats().Reloads)
+		repairFor(t, a, 300*time.Millisecond)
+		require.True(t, cache.loaded)
+		require.Len(t, cache.entries, 5_000)
+	})
+}
+
+func TestRun_StaysElectedDuringAReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ledger, cache := newTruth(5_000), &redis{entries: map[rail.RunID]*rail.Availability{}}
+		loads, extensions := 0, 0
+		cache.filled = func() { loads++ }
+		repairFor(t, newAuditor(ledger, cache, election{extended: func() error { extensions++; return nil }}), 100*time.Millisecond)
+		require.Equal(t, 3, loads)
+		require.Equal(t, 3, extensions, "once a page")
+	})
+}
+
+// once elects one for one term: who has lost it finds that somebody else has it.
+type once struct{ acquired, over bool }
+
+func (o *once) Acquire(context.Context, string) (rail.Lease, error) {
+	if o.acquired {
+		return nil, rail.ErrLockTaken
+	}
+	o.acquired = true
+	return term{election{extended: func() error {
+		if o.over {
+			return errors.New("the term is over")
+		}
+		return nil
+	}}}, nil
+}
+
+func TestRun_GivesAReloadUpToWhoIsElected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ledger, cache := newTruth(5_000), &redis{entries: map[rail.RunID]*rail.Availability{}}
+		lock := &once{}
+		cache.filled = func() { lock.over = true }
+		repairFor(t, newAuditor(ledger, cache, lock), time.Second)
+		require.Len(t, cache.entries, 2_000, "one page")
+		require.False(t, cache.loaded)
+	})
+}
+
+// damages are the runs of a ledger of n that cannot be read, by where they are.
+func damages(n int) map[string][]int {
+	many := func(from, to int) (all []int) {
+		for i := from; i < to; i++ {
+			all = append(all, i)
+		}
+		return all
+	}
+	return map[string][]int{
+		"one": {7}, "the first": {0}, "the last": {n - 1}, "first and last of a page": {99, 100},
+		"more than a page of repair": many(100, 350), "more than a page of a reload": many(0, 2_100), "all": many(0, n),
+	}
+}
+
+func TestRun_GoesPastRunsThatCannotBeRead(t *testing.T) {
+	const n = 2_500
+	for name, damaged := range damages(n) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ledger, cache := newTruth(n), &redis{entries: map[rail.RunID]*rail.Availability{}}
+				for _, at := range damaged {
+					ledger.damaged[ledger.runs[at].ID] = true
+				}
+				ledger.touched = []rail.RunID{ledger.runs[damaged[0]].ID}
+				var log bytes.Buffer
+				a := newAuditor(ledger, cache, election{})
+				a.Log = slog.New(slog.NewTextHandler(&log, nil))
+				repairFor(t, a, 100*time.Millisecond)
+				require.Len(t, cache.entries, n-len(damaged), "all others are loaded")
+				require.True(t, cache.loaded, "it would be loaded again for ever")
+				require.Contains(t, log.String(), string(ledger.runs[damaged[0]].ID))
+
+				var want []rail.RunID
+				for _, at := range []int{1, 50, 98, 101, 400, 2_300, n - 2} {
+					run := ledger.runs[at]
+					if ledger.damaged[run.ID] {
+						continue
+					}
+					wrong := *ledger.lefts[run.ID]
+					wrong.Counts = slices.Clone(wrong.Counts)
+					wrong.Counts[0]++
+					cache.set(wrong)
+					want = append(want, run.ID)
+				}
+				repairFor(t, a, time.Minute)
+				require.ElementsMatch(t, want, cache.replaced)
+
+				// What was touched is repaired at once beside one that cannot be read.
+				if len(damaged) < n {
+					sold := ledger.runs[2_400].ID
+					ledger.bump(sold)
+					ledger.touched = append(ledger.touched, sold)
+					repairFor(t, a, 10*time.Millisecond)
+					require.Equal(t, int64(2), cache.version(sold))
+				}
+
+				log.Reset()
+				repairFor(t, a, 2*time.Minute)
+				require.LessOrEqual(t, bytes.Count(log.Bytes(), []byte("level=ERROR")), 5, "it is not told in every round")
+				clear(ledger.damaged)
+				repairFor(t, a, 2*time.Minute)
+				require.Len(t, cache.entries, n, "what can be read again is repaired")
+			})
+		})
+	}
+}
+
+func TestVerify_GoesPastRunsThatCannotBeRead(t *testing.T) {
+	const n = 2_500
+	for name, damaged := range damages(n) {
+		t.Run(name, func(t *testing.T) {
+			ledger := newTruth(n)
+			for _, at := range damaged {
+				ledger.damaged[ledger.runs[at].ID] = true
+			}
+			report, err := newAuditor(ledger, nil, nil).Verify(t.Context())
+			require.ErrorContains(t, err, string(ledger.runs[damaged[0]].ID))
+			require.ErrorContains(t, err, string(ledger.runs[damaged[len(damaged)-1]].ID))
+			require.False(t, report.OK)
+			require.Equal(t, n-len(damaged), report.Runs)
+			require.Empty(t, report.Defects)
+		})
+	}
+}
+
+func TestRebuild_GoesPastRunsThatCannotBeRead(t *testing.T) {
+	for _, at := range []int{0, 1, 2} {
+		ledger, cache := newTruth(3), &redis{entries: map[rail.RunID]*rail.Availability{}}
+		ledger.damaged[ledger.runs[at].ID] = true
+		runs, err := newAuditor(ledger, cache, nil).Rebuild(t.Context(), false)
+		require.EqualError(t, err, "the run "+string(ledger.runs[at].ID)+" cannot be read")
+		require.Equal(t, 2, runs)
+		require.Len(t, cache.entries, 2)
+		require.True(t, cache.loaded)
+	}
 }
 
 func loadedPair(t *testing.T) (*truth, *redis, *audit.Auditor) {

@@ -8,12 +8,17 @@ import (
 )
 
 // Ledger is the truth that everything else is held against.
+//
+// A run of which the ledger cannot make sense (its seat map is damaged, say) must not hide the others: Touched,
+// Availabilities and Books then return the others together with an error that names it. An error with nothing beside it
+// is either a ledger that cannot be asked, or one that has nothing else there.
 type Ledger interface {
 	// Touched are the runs whose version moved within the last window by the primary's clock, with what is left of each,
-	// from the primary.
+	// from the primary. It may leave some out where there are very many: the round through all runs finds those.
 	Touched(ctx context.Context, window time.Duration) ([]*rail.Availability, error)
 	// Availabilities are what is left of runs in the order of their ids, after the given id, at most limit; each at one
-	// version. Runs that nothing was ever sold on follow from the timetable, so a page costs few rows.
+	// version. Runs that nothing was ever sold on follow from the timetable, so a page costs few rows. A run that cannot
+	// be read counts for the limit.
 	Availabilities(ctx context.Context, after rail.RunID, limit int) ([]*rail.Availability, error)
 	// Books are the same runs with everything that verify needs: tickets, maps and coaches, each run at one version.
 	Books(ctx context.Context, after rail.RunID, limit int) ([]*rail.Books, error)
@@ -25,15 +30,18 @@ type Ledger interface {
 type Cache interface {
 	// Stored reads whole entries, in the order of the ids; nil where there is none, or none that can be read.
 	Stored(ctx context.Context, runs []*rail.Availability) ([]*rail.Availability, error)
-	// Load stores what is left of many runs, each unless something newer is stored already, and tells subscribers.
+	// Load stores what is left of many runs, each unless something newer is stored already, and tells subscribers, though
+	// not always in the same step: if the process dies in between, they find out by their next look.
 	Load(ctx context.Context, left []*rail.Availability) error
 	// Replace stores an entry if what is stored still equals the version it was compared at (0: nothing is stored), and
 	// tells subscribers.
 	Replace(ctx context.Context, left *rail.Availability, seen int64) error
-	// Loaded tells whether the marker of a full load is there; MarkLoaded sets it. A cache that lost its data has lost
-	// the marker too.
+	// Loaded tells whether the marker of a full load is there. A cache that lost its data has lost the marker too.
 	Loaded(ctx context.Context) (bool, error)
-	MarkLoaded(ctx context.Context) error
+	// BeginLoad names the data the cache has now; MarkLoaded sets the marker unless the cache has lost that data since,
+	// which is an error.
+	BeginLoad(ctx context.Context) (data string, err error)
+	MarkLoaded(ctx context.Context, data string) error
 }
 
 // Lock elects the one repairer.

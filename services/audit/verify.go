@@ -63,30 +63,33 @@ func (r *Report) add(d Defect) {
 }
 
 // Verify recomputes every promise from the tickets. It may run while seats are sold: each run is looked at at one
-// version. An error means that it could not look; what it found is in the report.
+// version.
+//
+// An error means that it could not look. Where there is a report beside it, it could not look at some runs only, which
+// the error names; the report is of all others, and not OK.
 func (a *Auditor) Verify(ctx context.Context) (*Report, error) {
 	report := &Report{OK: true, Defects: []Defect{}}
-	var after rail.RunID
-	for {
-		page, err := a.Ledger.Books(ctx, after, booksPage)
+	var all damages
+	for page, err := range pages(ctx, a.Ledger.Books, booksPage) {
 		if err != nil {
 			return nil, err
 		}
-		if len(page) == 0 {
-			return report, nil
+		if page.damage != nil {
+			report.OK = false
+			all.add(page.damage)
 		}
-		lefts := make([]*rail.Availability, len(page))
-		for i, books := range page {
+		lefts := make([]*rail.Availability, len(page.items))
+		for i, books := range page.items {
 			report.Runs++
 			lefts[i] = verifyBooks(books, report)
 		}
 		if a.Cache != nil {
-			if err := a.verifyRedis(ctx, after, lefts, report); err != nil {
+			if err := a.verifyRedis(ctx, page, lefts, report); err != nil {
 				return nil, err
 			}
 		}
-		after = page[len(page)-1].Run.ID
 	}
+	return report, all.err()
 }
 
 // verifyBooks checks one run's books, and says what is left by its tickets.
@@ -189,8 +192,7 @@ func compareMaps(run *rail.Run, seats []rail.SeatRef, stored, tickets *seatmap.M
 // verifyRedis compares a page of runs with Redis, each at one version. A sale in flight is never accused: while Redis
 // and the ledger are at different versions, both are read again, and only what has not come together after settleTime
 // is a defect: Redis either has not moved at all, or is still not what the ledger says.
-func (a *Auditor) verifyRedis(ctx context.Context, after rail.RunID, lefts []*rail.Availability, report *Report) error {
-	limit := len(lefts)
+func (a *Auditor) verifyRedis(ctx context.Context, page page[*rail.Books], lefts []*rail.Availability, report *Report) error {
 	deadline := time.Now().Add(settleTime)
 	first := map[rail.RunID]int64{}
 	for {
@@ -226,7 +228,7 @@ func (a *Auditor) verifyRedis(ctx context.Context, after rail.RunID, lefts []*ra
 		if err := pause(ctx, settlePoll); err != nil {
 			return err
 		}
-		if lefts, err = a.readAgain(ctx, after, limit, open); err != nil {
+		if lefts, err = readAgain(page, open); err != nil {
 			return err
 		}
 	}
@@ -242,17 +244,17 @@ func versionOf(left *rail.Availability) int64 {
 
 // readAgain recomputes some runs of a page from their tickets as they are now. Their books were checked already; what is
 // wrong with them is not said twice.
-func (a *Auditor) readAgain(ctx context.Context, after rail.RunID, limit int, open []*rail.Availability) ([]*rail.Availability, error) {
+func readAgain(page page[*rail.Books], open []*rail.Availability) ([]*rail.Availability, error) {
 	wanted := map[rail.RunID]bool{}
 	for _, left := range open {
 		wanted[left.RunID] = true
 	}
-	page, err := a.Ledger.Books(ctx, after, limit)
-	if err != nil {
+	all, err := page.again()
+	if err != nil && len(all) == 0 {
 		return nil, err
 	}
 	var lefts []*rail.Availability
-	for _, books := range page {
+	for _, books := range all {
 		if wanted[books.Run.ID] {
 			lefts = append(lefts, verifyBooks(books, &Report{}))
 		}

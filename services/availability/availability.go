@@ -5,8 +5,10 @@
 //
 // What it promises:
 //
-//   - The entry of a run is written whole, in one step with the message that tells of it, and only by a newer version
-//     (Apply, Load) or in place of the very version that was compared (Replace).
+//   - The entry of a run is written whole, and only by a newer version (Apply, Load) or in place of the very version that
+//     was compared (Replace).
+//   - A message tells of every entry that is written: in the same step (Apply, Replace), or a moment later, and never if
+//     the process dies just then (Load, of a run that was not there). Who must not miss one looks again now and then.
 //   - All counts of one answer are of one version.
 //   - Every call ends by its context's deadline, whatever Redis does.
 //   - A listener that falls behind loses the oldest changes; it never blocks the connection and never grows.

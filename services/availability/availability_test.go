@@ -116,7 +116,11 @@ func TestCache_HungRedis(t *testing.T) {
 			_, err := cache.Loaded(ctx)
 			return err
 		},
-		"MarkLoaded": cache.MarkLoaded,
+		"BeginLoad": func(ctx context.Context) error {
+			_, err := cache.BeginLoad(ctx)
+			return err
+		},
+		"MarkLoaded": func(ctx context.Context) error { return cache.MarkLoaded(ctx, "data") },
 		"Ping":       cache.Ping,
 		"Follow":     func(ctx context.Context) error { return changes.Follow(ctx, run.ID) },
 	} {

@@ -2,6 +2,7 @@ package availability
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 
 	"github.com/redis/go-redis/v9"
@@ -15,12 +16,18 @@ const (
 	entriesPerPipeline = 500
 	bytesPerPipeline   = 4 << 20
 
-	// loadedKey is there while Redis has kept everything since the last full load.
-	loadedKey = "interlock:loaded"
+	// loadedKey is there while Redis has kept everything since the last full load. loadingKey has the name of the data
+	// that a load was begun on; a Redis that loses its data loses the name. The braces put both on one node.
+	loadedKey  = "interlock:loaded"
+	loadingKey = "{" + loadedKey + "}:data"
 )
 
+// errLostMeanwhile says that a load is to be begun again.
+var errLostMeanwhile = errors.New("Redis lost its data while it was being loaded")
+
 // Load stores what is left of many runs, each unless the same or a newer version is stored already, and tells
-// subscribers.
+// subscribers: of what is new to Redis, a moment after it was written (a process that dies in between tells nobody, and
+// subscribers find out by their next look), of what took the place of something older in the same step.
 //
 // Most are new to Redis, or there already: a plain SET NX and a look at the version settle those, and only what is
 // really newer takes a script, which costs several times as much.
@@ -110,9 +117,26 @@ func (c *Cache) Loaded(ctx context.Context) (bool, error) {
 	return n > 0, err
 }
 
-// MarkLoaded sets the marker of a full load.
-func (c *Cache) MarkLoaded(ctx context.Context) error {
-	return c.client.Set(ctx, loadedKey, "1", 0).Err()
+// BeginLoad names the data that Redis has now. Whoever loads it at the same time gets the same name; a Redis that loses
+// its data loses the name with it.
+func (c *Cache) BeginLoad(ctx context.Context) (data string, err error) {
+	pipe := c.client.Pipeline()
+	pipe.SetNX(ctx, loadingKey, rand.Text(), 0)
+	name := pipe.Get(ctx, loadingKey)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return "", err
+	}
+	return name.Result()
+}
+
+// MarkLoaded sets the marker of a full load that was begun on this data. It is an error when Redis has lost that since:
+// whatever of the load came before is lost too.
+func (c *Cache) MarkLoaded(ctx context.Context, data string) error {
+	marked, err := c.scripts.loaded.Run(ctx, c.client, []string{loadedKey, loadingKey}, data).Int()
+	if err == nil && marked == 0 {
+		err = errLostMeanwhile
+	}
+	return err
 }
 
 // chunks cuts entries into what goes into one pipeline.

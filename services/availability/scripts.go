@@ -18,14 +18,20 @@ var (
 	applyLua string
 	//go:embed lua/replace.lua
 	replaceLua string
+	//go:embed lua/loaded.lua
+	loadedLua string
 )
 
 // scripts are what runs inside Redis, each in one step. A redis.Script sends the text again to a Redis that has
 // forgotten it, but not in a pipeline: see applyAll.
-type scripts struct{ apply, replace *redis.Script }
+type scripts struct{ apply, replace, loaded *redis.Script }
 
 func newScripts() scripts {
-	return scripts{apply: redis.NewScript(storedLua + applyLua), replace: redis.NewScript(storedLua + replaceLua)}
+	return scripts{
+		apply:   redis.NewScript(storedLua + applyLua),
+		replace: redis.NewScript(storedLua + replaceLua),
+		loaded:  redis.NewScript(loadedLua),
+	}
 }
 
 // write is one entry on its way to Redis, by one of the scripts.

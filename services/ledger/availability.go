@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -94,35 +95,91 @@ func (t *transaction) page(ctx context.Context, condition string, args ...any) (
 	return all, nil
 }
 
-// left reads what is left of the runs of a condition, each at one version: the snapshot sees one moment.
-func (l *Ledger) left(ctx context.Context, condition string, args ...any) ([]*rail.Availability, error) {
+// versions reads the runs of a condition, each at one version: the snapshot sees one moment.
+func (l *Ledger) versions(ctx context.Context, condition string, args ...any) ([]versioned, error) {
 	t, err := l.snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer t.end()
 	runs, err := t.page(ctx, condition, args...)
-	t.end() // before the counting, which is this process's own work
-	if err != nil {
-		return nil, definite(err)
+	return runs, definite(err)
+}
+
+// counting counts what is left of runs. A run whose maps cannot be read is left out and named: it must not keep what is
+// left of all the others from being known.
+type counting struct {
+	free    map[string][]uint16
+	left    []*rail.Availability
+	damaged []error
+	more    int
+}
+
+// maxDamaged is how many runs that cannot be counted are named: whoever has more has one problem.
+const maxDamaged = 10
+
+func (c *counting) add(runs []versioned) {
+	if c.free == nil {
+		c.left, c.free = make([]*rail.Availability, 0, len(runs)), map[string][]uint16{}
 	}
-	all := make([]*rail.Availability, len(runs))
-	free := map[string][]uint16{}
-	for i, r := range runs {
-		if all[i], err = availability(r.run, r.version, r.maps, free); err != nil {
-			return nil, err
+	for _, r := range runs {
+		left, err := availability(r.run, r.version, r.maps, c.free)
+		switch {
+		case err == nil:
+			c.left = append(c.left, left)
+		case len(c.damaged) < maxDamaged:
+			c.damaged = append(c.damaged, err)
+		default:
+			c.more++
 		}
 	}
-	return all, nil
 }
 
-// Touched are the runs whose version moved within the last window by the primary's clock, with what is left of each.
+// err names the runs that were left out, nil where there are none.
+func (c *counting) err() error {
+	if c.more > 0 {
+		c.damaged = append(c.damaged, fmt.Errorf("ledger: %d more runs cannot be read", c.more))
+	}
+	return errors.Join(c.damaged...)
+}
+
+// maxTouched bounds the runs of one look at what was touched lately. A primary sells on fewer in a second; a publication
+// that changes a whole timetable touches more, and must not have all of it read four times a second.
+const maxTouched = 2_000
+
+// Touched are the runs whose version moved within the last window by the primary's clock, with what is left of each: the
+// newest maxTouched of them. Beside an error, which names the runs that cannot be read, there is what is left of the
+// others. It misses runs beyond maxTouched, and a run whose commit waited for longer than the window: when it
+// was touched was written before the commit, and shows only after it. Whoever needs every run goes through
+// Availabilities too.
 func (l *Ledger) Touched(ctx context.Context, window time.Duration) ([]*rail.Availability, error) {
-	return l.left(ctx, "r.touched_at >= "+l.dialect.now()+" - ? ORDER BY r.id", window.Milliseconds())
+	runs, err := l.versions(ctx, "r.touched_at >= "+l.dialect.now()+" - ? ORDER BY r.touched_at DESC LIMIT ?",
+		window.Milliseconds(), maxTouched)
+	if err != nil {
+		return nil, err
+	}
+	var c counting
+	c.add(runs)
+	return c.left, c.err()
 }
 
-// Availabilities are what is left of runs in the order of their ids, after the given id, at most limit.
+// Availabilities are what is left of runs in the order of their ids, after the given id, at most limit. Beside an error,
+// which names the runs that cannot be read, there is what is left of the others, as many as limit: fewer than limit means
+// that none come after them, unless the ledger could not be read at all, when there are none.
 func (l *Ledger) Availabilities(ctx context.Context, after rail.RunID, limit int) ([]*rail.Availability, error) {
-	return l.left(ctx, "r.id > ? ORDER BY r.id LIMIT ?", string(after), limit)
+	var c counting
+	for {
+		missing := limit - len(c.left)
+		runs, err := l.versions(ctx, "r.id > ? ORDER BY r.id LIMIT ?", string(after), missing)
+		if err != nil {
+			return nil, err
+		}
+		c.add(runs)
+		if len(runs) < missing || len(c.left) == limit {
+			return c.left, c.err()
+		}
+		after = runs[len(runs)-1].run.ID // Some could not be read: those after them come in their place.
+	}
 }
 
 // Books are all that is written of runs in the order of their ids, after the given id, at most limit.

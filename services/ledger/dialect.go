@@ -122,17 +122,20 @@ func (d dialect) semiSync() string {
 	return "rpl_semi_sync_source_"
 }
 
-// guard are two columns, whether the server is read-only and whether semi-synchronous replication is on, for every
-// transaction that writes: what they say is read in that transaction, on the server that will commit it.
+// guard are three columns, which server this is, whether it is read-only and whether semi-synchronous replication is on,
+// for every transaction that writes: what they say is read in that transaction, on the server that will commit it.
 func (d dialect) guard(durability Durability) string {
-	readOnly, semiSync := "CAST(@@GLOBAL.read_only AS CHAR)", "'ON'"
-	if d.flavor == SQLite {
-		readOnly = "'OFF'"
+	server, readOnly, semiSync := "CAST(@@GLOBAL.server_uuid AS CHAR)", "CAST(@@GLOBAL.read_only AS CHAR)", "'ON'"
+	switch d.flavor {
+	case SQLite:
+		server, readOnly = "''", "'OFF'"
+	case MariaDB:
+		server = "CAST(@@GLOBAL.server_id AS CHAR)" // it has no other name; members of a cluster each have one of their own
 	}
 	if durability == Replicated {
 		semiSync = "CAST(@@GLOBAL." + d.semiSync() + "enabled AS CHAR)"
 	}
-	return readOnly + ", " + semiSync
+	return server + ", " + readOnly + ", " + semiSync
 }
 
 // isOn reads a variable that servers write as 1, ON or YES.

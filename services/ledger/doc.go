@@ -16,5 +16,6 @@
 //
 // Locks are taken in one order: publication number, run, orders. Paying locks the order alone.
 //
-// A Ledger may be used by many goroutines. Every method keeps to its context's deadline.
+// A Ledger may be used by many goroutines. Every method keeps to its context's deadline until it has sent COMMIT, and
+// waits for that for Options.CommitTimeout, however soon its caller has gone.
 package ledger

@@ -59,7 +59,7 @@ func (t *transaction) expire(ctx context.Context, run rail.RunID, now time.Time)
 	for _, e := range entries {
 		// A payment may have come between the two reads.
 		if rail.OrderState(e.row.State) == rail.OnHold && e.row.PayBy <= now.UnixMilli() {
-			e.order.State, e.order.EndedAt, e.order.Version = rail.Expired, e.order.PayBy, e.order.Version+1
+			e.order.State, e.order.EndedAt, e.order.Version = rail.Expired, e.order.PayBy, e.row.Version+1
 			ended = append(ended, e.order)
 		}
 	}
@@ -98,7 +98,7 @@ func (t *transaction) cancel(ctx context.Context, run rail.RunID, cancels []rail
 		if o.State != rail.OnHold {
 			continue
 		}
-		o.State, o.StateReason, o.EndedAt, o.Version = rail.Cancelled, clip(c.Reason, maxReason), now, o.Version+1
+		o.State, o.StateReason, o.EndedAt, o.Version = rail.Cancelled, clip(c.Reason, rail.MaxReason), now, o.Version+1
 		results[i].Changed = true
 		byReason[o.StateReason] = append(byReason[o.StateReason], o)
 	}

@@ -142,6 +142,20 @@ func definite(err error) error {
 	return fmt.Errorf("ledger: %w", err)
 }
 
+// held says of an error from the row of a run or of an order, when somebody else's transaction kept it locked, that it
+// is rail.ErrHeld: that transaction may be one whose commit waits for its replica.
+func held(err error) error {
+	busy := mysqlNumber(err) == erLockWaitTimeout
+	switch sqliteCode(err) {
+	case sqliteBusy, sqliteLocked:
+		busy = true
+	}
+	if !busy {
+		return err
+	}
+	return unavailable("another transaction on the same row is still open", fmt.Errorf("%w: %w", rail.ErrHeld, err))
+}
+
 // isBroken tells whether the connection, not the server's answer, is what failed.
 func isBroken(err error) bool {
 	var network net.Error

@@ -20,18 +20,27 @@ const (
 	minSemiSyncTimeout = 24 * time.Hour
 )
 
-// semiSyncCheck remembers when the state of replication was looked at last.
+// semiSyncCheck remembers which server's state of replication was looked at last, and when. After a failover the name of
+// the primary leads to another server, whose state is another.
 type semiSyncCheck struct {
-	mu sync.Mutex
-	at time.Time
+	mu     sync.Mutex
+	server string
+	at     time.Time
 }
 
-// guarded judges what the guard's two columns said.
-func (l *Ledger) guarded(readOnly, semiSync string) error {
-	if isOn(readOnly) {
+// guardColumns are what the guard's columns said.
+type guardColumns struct {
+	server, readOnly, semiSync string
+}
+
+func (g *guardColumns) fields() []any { return []any{&g.server, &g.readOnly, &g.semiSync} }
+
+// problem is nil where the server may be written.
+func (g *guardColumns) problem() error {
+	if isOn(g.readOnly) {
 		return unavailable("the ledger is read-only", nil)
 	}
-	if !isOn(semiSync) {
+	if !isOn(g.semiSync) {
 		return unavailable("semi-synchronous replication is off: an answered order might be lost", nil)
 	}
 	return nil
@@ -40,17 +49,17 @@ func (l *Ledger) guarded(readOnly, semiSync string) error {
 // guard asks the transaction's server whether it may be written: a server that was killed and restarted has lost its
 // semi-synchronous replication, and its commits would be worth nothing.
 func (t *transaction) guard(ctx context.Context) error {
-	var readOnly, semiSync string
+	var g guardColumns
 	err := t.rows(ctx, "SELECT "+t.p.dialect.guard(t.l.options.Durability), nil, func(row *sql.Rows) error {
-		return row.Scan(&readOnly, &semiSync)
+		return row.Scan(g.fields()...)
 	})
 	if err != nil {
 		return guardFailure(err)
 	}
-	if err := t.l.guarded(readOnly, semiSync); err != nil {
+	if err := g.problem(); err != nil {
 		return err
 	}
-	return t.lookAtSemiSync(ctx)
+	return t.lookAtSemiSync(ctx, g.server)
 }
 
 // guardFailure says what an error from reading the guard's columns means: a server without the plugin does not know the
@@ -62,16 +71,16 @@ func guardFailure(err error) error {
 	return err
 }
 
-// lookAtSemiSync looks at the whole state of replication once in a while. That it is switched on says little where it
-// could have fallen back to asynchronous.
-func (t *transaction) lookAtSemiSync(ctx context.Context) error {
+// lookAtSemiSync looks at the whole state of a server's replication once in a while. That it is switched on says little
+// where it could have fallen back to asynchronous.
+func (t *transaction) lookAtSemiSync(ctx context.Context, server string) error {
 	l := t.l
 	if l.options.Durability != Replicated {
 		return nil
 	}
 	now := l.options.Clock()
 	l.semiSync.mu.Lock()
-	due := now.Sub(l.semiSync.at) >= semiSyncInterval
+	due := server != l.semiSync.server || now.Sub(l.semiSync.at) >= semiSyncInterval
 	l.semiSync.mu.Unlock()
 	if !due {
 		return nil
@@ -84,7 +93,7 @@ func (t *transaction) lookAtSemiSync(ctx context.Context) error {
 		return unavailable(problem, nil)
 	}
 	l.semiSync.mu.Lock()
-	l.semiSync.at = now
+	l.semiSync.server, l.semiSync.at = server, now
 	l.semiSync.mu.Unlock()
 	return nil
 }

@@ -23,6 +23,8 @@ type Ledger struct {
 	lists   *pool
 	breaker breaker
 	trains  *trainCache
+	// payments has a place for each payment that may be under way.
+	payments chan struct{}
 
 	commits           atomic.Int64
 	unknownCommits    atomic.Int64
@@ -53,6 +55,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if err := open(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
+	l.payments = make(chan struct{}, max(1, l.sale.sql.Stats().MaxOpenConnections/paymentsShare))
 	return l, nil
 }
 
@@ -198,7 +201,7 @@ func (t *transaction) compareAndSet(ctx context.Context, id rail.RunID, version 
 		" WHERE id = ? AND version = ?"
 	changed, err := t.exec(ctx, statement, append(args, string(id), version)...)
 	if err != nil {
-		return err
+		return held(err)
 	}
 	if changed != 1 {
 		return t.l.lost()

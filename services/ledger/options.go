@@ -32,8 +32,8 @@ type Options struct {
 	CommitTimeout time.Duration
 	// StatementTimeout bounds every other statement of a sale. 0: defaultStatementTimeout.
 	StatementTimeout time.Duration
-	// MaxConnections bounds the connections to the primary that sales use; the other work has fewer of its own. 0:
-	// defaultConnections.
+	// MaxConnections bounds the connections to the primary that sales and payments use; payments get a part of them only,
+	// and the other work has fewer of its own. 0: defaultConnections.
 	MaxConnections int
 	// Wrap, if set, is put around the driver's connectors to the primary: for tests that cut, change or delay what is sent.
 	Wrap func(driver.Connector) driver.Connector
@@ -54,6 +54,10 @@ const (
 
 // Bounds that are not for anyone to set.
 const (
+	// paymentsShare is the part of a ledger's connections that payments may use, one third: whoever pays has a hold and
+	// time, and a clerk that waits for a connection keeps hundreds of buyers waiting. Payments have no pool of their own,
+	// as that would be idle without a rush and needs connections that MySQL may not have; SQLite has one writer in all.
+	paymentsShare = 3
 	// deskConnections is for the other work on the primary: single orders, publishing, audit.
 	deskConnections = 8
 	// replicaConnections is for lists of orders.
@@ -88,8 +92,6 @@ const (
 	maxStatementBytes = 1 << 20
 	// maxIDs bounds the ids in one IN list: enough to make round trips rare, few enough for every optimizer to use the key.
 	maxIDs = 500
-	// maxReason is how many characters of a reason are kept: what their columns hold.
-	maxReason = 1_000
 	// retryAfter is what a client is told when the ledger is busy or gone for a moment: about one lock wait.
 	retryAfter = time.Second
 )

@@ -13,7 +13,7 @@ import (
 
 // Order reads one order with its tickets from the primary; nil where there is none.
 func (l *Ledger) Order(ctx context.Context, orderID string) (*rail.Order, error) {
-	run, ok := runOf(orderID)
+	run, ok := rail.RunOfOrder(orderID)
 	if !ok {
 		return nil, nil
 	}

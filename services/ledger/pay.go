@@ -12,6 +12,11 @@ import (
 // Pay makes an order PAID if it is on hold and in time: see sale.Ledger. It changes no seat map and needs no lock but
 // that of the order's row, which a sweep or a cancel that comes at the same moment waits for.
 func (l *Ledger) Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key string) (*rail.Order, bool, error) {
+	leave, err := l.enterPayments(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	defer leave()
 	t, err := l.write(ctx, l.sale)
 	if err != nil {
 		return nil, false, err
@@ -28,20 +33,33 @@ func (l *Ledger) Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key 
 	return e.order, paid, nil
 }
 
+// enterPayments takes one of the places of payments, in the order in which they came. database/sql gives connections to
+// anyone who waits: among thousands who pay, a clerk would never get one.
+func (l *Ledger) enterPayments(ctx context.Context) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.options.StatementTimeout)
+	defer cancel()
+	select {
+	case l.payments <- struct{}{}:
+		return func() { <-l.payments }, nil
+	case <-ctx.Done():
+		return nil, unavailable("too many payments are under way", ctx.Err())
+	}
+}
+
 func (t *transaction) pay(ctx context.Context, runID rail.RunID, orderID, buyer, key string) (entry, error) {
 	now := t.p.dialect.now()
 	changed, err := t.exec(ctx, "UPDATE orders SET state = 'PAID', paid_at = "+now+", pay_key = ?, version = version + 1 "+
 		"WHERE run_id = ? AND id = ? AND buyer = ? AND state = 'ON_HOLD' AND pay_by > "+now,
 		key, string(runID), orderID, buyer)
 	if err != nil {
-		return entry{}, err
+		return entry{}, held(err)
 	}
 	if changed == 0 {
 		// The answer is to rest on a commit of its own all the same, or a primary that is none any more could give it.
 		changed, err = t.exec(ctx, "UPDATE orders SET pay_attempts = pay_attempts + 1 WHERE run_id = ? AND id = ? AND buyer = ?",
 			string(runID), orderID, buyer)
 		if err != nil {
-			return entry{}, err
+			return entry{}, held(err)
 		}
 	}
 	if changed == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"interlock/services/rail"
@@ -37,43 +38,53 @@ func (l *Ledger) publisher() *pool {
 	return l.desk
 }
 
+// publication is one entry in the record of publications.
+type publication struct {
+	number int64
+	// at is when it was made, by the primary's clock.
+	at time.Time
+}
+
 // publishing begins a publication: it locks the publication number before anything else, so that no later number can
 // become visible before this one, and answers the number this publication will have. A publication that changes nothing
 // is rolled back, and its number is given to the next.
-func (l *Ledger) publishing(ctx context.Context) (*transaction, int64, error) {
+func (l *Ledger) publishing(ctx context.Context) (*transaction, publication, error) {
 	t, err := l.write(ctx, l.publisher())
 	if err != nil {
-		return nil, 0, err
+		return nil, publication{}, err
 	}
-	number, err := t.nextNumber(ctx)
+	p, err := t.nextPublication(ctx)
 	if err != nil {
 		t.end()
-		return nil, 0, definite(err)
+		return nil, publication{}, definite(err)
 	}
-	return t, number, nil
+	return t, p, nil
 }
 
-func (t *transaction) nextNumber(ctx context.Context) (int64, error) {
+func (t *transaction) nextPublication(ctx context.Context) (p publication, err error) {
 	if _, err := t.exec(ctx, "UPDATE counters SET value = value + 1 WHERE name = 'publication'"); err != nil {
-		return 0, err
+		return p, err
 	}
 	if err := t.guard(ctx); err != nil {
-		return 0, err
+		return p, err
 	}
-	var number int64
-	err := t.rows(ctx, "SELECT value FROM counters WHERE name = 'publication'", nil, func(r *sql.Rows) error { return r.Scan(&number) })
-	return number, err
+	var now int64
+	err = t.rows(ctx, "SELECT value, "+t.p.dialect.now()+" FROM counters WHERE name = 'publication'", nil, func(r *sql.Rows) error {
+		return r.Scan(&p.number, &now)
+	})
+	p.at = fromMillis(now)
+	return p, err
 }
 
 // publish records who did what, and commits.
-func (t *transaction) publish(ctx context.Context, number int64, who, what, reason string, runs []rail.RunID) error {
+func (t *transaction) publish(ctx context.Context, p publication, who, what, reason string, runs []rail.RunID) error {
 	var list strings.Builder
 	for _, id := range runs {
 		list.WriteString(string(id))
 		list.WriteByte('\n')
 	}
-	_, err := t.exec(ctx, "INSERT INTO publications (number, at, who, what, reason, runs) VALUES (?, "+t.p.dialect.now()+", ?, ?, ?, ?)",
-		number, clip(who, maxWho), what, clip(reason, maxReason), []byte(list.String()))
+	_, err := t.exec(ctx, "INSERT INTO publications (number, at, who, what, reason, runs) VALUES (?, ?, ?, ?, ?, ?)",
+		p.number, p.at.UnixMilli(), clip(who, maxWho), what, clip(reason, rail.MaxReason), []byte(list.String()))
 	if err != nil {
 		return definite(err)
 	}

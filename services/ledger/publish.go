@@ -18,7 +18,7 @@ func (l *Ledger) Publish(ctx context.Context, runs []*rail.Run, by string, valid
 	if validateOnly {
 		return l.rehearse(ctx, runs)
 	}
-	t, number, err := l.publishing(ctx)
+	t, publication, err := l.publishing(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -31,10 +31,10 @@ func (l *Ledger) Publish(ctx context.Context, runs []*rail.Run, by string, valid
 	if len(ids) == 0 {
 		return plan.publications, nil
 	}
-	if err := t.carryOut(ctx, plan, number); err != nil {
+	if err := t.carryOut(ctx, plan, publication.number); err != nil {
 		return nil, definite(err)
 	}
-	if err := t.publish(ctx, number, by, didPublish, "", ids); err != nil {
+	if err := t.publish(ctx, publication, by, didPublish, "", ids); err != nil {
 		return nil, err
 	}
 	return plan.publications, nil
@@ -162,17 +162,25 @@ func (t *transaction) storedRuns(ctx context.Context, ids []rail.RunID, lock str
 
 // refuseOrders refuses to change runs of which one has a live order. A hold past its time is none.
 func (t *transaction) refuseOrders(ctx context.Context, ids []rail.RunID) error {
+	live := t.p.dialect.inStates(stateOfFound, []rail.OrderState{rail.OnHold, rail.Paid})
 	for chunk := range slices.Chunk(ids, maxIDs) {
-		busy := ""
-		err := t.rows(ctx, "SELECT run_id FROM orders WHERE run_id IN "+marks(len(chunk))+
-			" AND "+t.p.dialect.inStates(stateOfFound, []rail.OrderState{rail.OnHold, rail.Paid})+" ORDER BY run_id LIMIT 1", anys(chunk),
-			func(r *sql.Rows) error { return r.Scan(&busy) })
-		if err != nil {
+		if err := t.refuseWhere(ctx, chunk, live); err != nil {
 			return err
 		}
-		if busy != "" {
-			return rail.Refuse(rail.RunHasOrders, "the run %s has orders and cannot be changed", busy)
-		}
+	}
+	return nil
+}
+
+// refuseWhere refuses to change at most maxIDs runs of which one has an order by a condition.
+func (t *transaction) refuseWhere(ctx context.Context, ids []rail.RunID, condition string) error {
+	busy := ""
+	err := t.rows(ctx, "SELECT run_id FROM orders WHERE run_id IN "+marks(len(ids))+" AND "+condition+" ORDER BY run_id LIMIT 1", anys(ids),
+		func(r *sql.Rows) error { return r.Scan(&busy) })
+	if err != nil {
+		return err
+	}
+	if busy != "" {
+		return rail.Refuse(rail.RunHasOrders, "the run %s has orders and cannot be changed", busy)
 	}
 	return nil
 }
@@ -251,9 +259,14 @@ func (t *transaction) clearRuns(ctx context.Context, ids []rail.RunID) error {
 			return err
 		}
 		for _, id := range due {
-			if err := t.expireAll(ctx, id, now); err != nil {
+			if _, err := t.expireAll(ctx, id, now); err != nil {
 				return err
 			}
+		}
+		// Not by the clock but by what is written: a payment that was under way while refuseOrders looked, and that came in
+		// time, has kept its seat.
+		if err := t.refuseWhere(ctx, chunk, stateOfFound+" IN ('ON_HOLD', 'PAID')"); err != nil {
+			return err
 		}
 		if _, err := t.exec(ctx, "DELETE FROM seat_maps WHERE run_id IN "+marks(len(chunk)), anys(chunk)...); err != nil {
 			return err
@@ -262,12 +275,14 @@ func (t *transaction) clearRuns(ctx context.Context, ids []rail.RunID) error {
 	return nil
 }
 
-// expireAll ends every hold of a run that is past its time.
-func (t *transaction) expireAll(ctx context.Context, id rail.RunID, now time.Time) error {
+// expireAll ends every hold of a run that is past its time, and answers them.
+func (t *transaction) expireAll(ctx context.Context, id rail.RunID, now time.Time) ([]*rail.Order, error) {
+	var all []*rail.Order
 	for {
 		ended, err := t.expire(ctx, id, now)
+		all = append(all, ended...)
 		if err != nil || len(ended) < maxExpired {
-			return err
+			return all, err
 		}
 	}
 }

@@ -46,11 +46,11 @@ func (l *Ledger) Status(ctx context.Context) (Status, error) {
 }
 
 func (l *Ledger) readOnly(ctx context.Context) (bool, error) {
-	var readOnly, semiSync string
+	var g guardColumns
 	err := queryRows(ctx, l.desk.sql, l.options.StatementTimeout, "SELECT "+l.dialect.guard(Local), nil, func(r *sql.Rows) error {
-		return r.Scan(&readOnly, &semiSync)
+		return r.Scan(g.fields()...)
 	})
-	return isOn(readOnly), err
+	return isOn(g.readOnly), err
 }
 
 // Ready is nil when the ledger could sell now, else the first reason why not, in words for whoever runs it.

@@ -88,7 +88,7 @@ func (r *orderRow) order() *rail.Order {
 		o.EndedAt = fromMillis(*r.EndedAt)
 	}
 	if o.State == rail.OnHold && r.PayBy <= r.Clock {
-		o.State, o.EndedAt = rail.Expired, o.PayBy // what the sweep will write
+		o.State, o.EndedAt, o.Version = rail.Expired, o.PayBy, r.Version+1 // what the sweep will write
 	}
 	return o
 }
@@ -197,14 +197,4 @@ func millisOrNil(t time.Time) any {
 		return nil
 	}
 	return t.UnixMilli()
-}
-
-// runOf is the run that an order's id begins with.
-func runOf(orderID string) (rail.RunID, bool) {
-	at := strings.LastIndexByte(orderID, '/')
-	if at < 1 {
-		return "", false
-	}
-	id := rail.RunID(orderID[:at])
-	return id, id.Valid()
 }

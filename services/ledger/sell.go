@@ -46,7 +46,7 @@ func (t *transaction) open(ctx context.Context, batch *rail.Batch) (*rail.BatchS
 	if err != nil {
 		return nil, err
 	}
-	if err := t.lookAtSemiSync(ctx); err != nil {
+	if err := t.lookAtSemiSync(ctx, head.server); err != nil {
 		return nil, err
 	}
 	s := &rail.BatchState{
@@ -89,8 +89,9 @@ func (t *transaction) open(ctx context.Context, batch *rail.Batch) (*rail.BatchS
 type runHead struct {
 	run     *rail.Run
 	version int64
-	// now is the server's clock.
-	now time.Time
+	// server is which one it is, now its clock.
+	server string
+	now    time.Time
 	// due tells that holds are past their time. It is a hint: it may miss one that fell due this moment.
 	due bool
 }
@@ -108,21 +109,21 @@ func (t *transaction) readRun(ctx context.Context, id rail.RunID, locking bool) 
 	}
 	var head *runHead
 	var row runRow
-	var readOnly, semiSync string
+	var g guardColumns
 	err := t.rows(ctx, query, []any{string(id)}, func(r *sql.Rows) error {
 		head = &runHead{}
 		var now int64
-		err := r.Scan(append(append([]any{&head.version}, row.fields()...), &now, &head.due, &readOnly, &semiSync)...)
-		head.now = fromMillis(now)
+		err := r.Scan(slices.Concat([]any{&head.version}, row.fields(), []any{&now, &head.due}, g.fields())...)
+		head.server, head.now = g.server, fromMillis(now)
 		return err
 	})
 	if err != nil {
-		return nil, guardFailure(err)
+		return nil, guardFailure(held(err))
 	}
 	if head == nil {
 		return nil, t.notFound(ctx, "there is no run %s", id)
 	}
-	if err := t.l.guarded(readOnly, semiSync); err != nil {
+	if err := g.problem(); err != nil {
 		return nil, err
 	}
 	runs, err := t.runs(ctx, []runRow{row})
@@ -140,7 +141,7 @@ func (t *transaction) lockRun(ctx context.Context, id rail.RunID, version int64)
 		return r.Scan(&locked)
 	})
 	if err != nil {
-		return err
+		return held(err)
 	}
 	if locked != version {
 		return t.l.lost()
@@ -243,11 +244,11 @@ func (t *transaction) record(ctx context.Context, s *rail.BatchState, changes *r
 	for i := range changes.Orders {
 		n := &changes.Orders[i]
 		o := n.Order
-		if run, ok := runOf(o.ID); !ok || run != id || o.RunID != id || len(n.Documents) != len(o.Tickets) || len(o.Tickets) == 0 {
+		if run, ok := rail.RunOfOrder(o.ID); !ok || run != id || o.RunID != id || len(n.Documents) != len(o.Tickets) || len(o.Tickets) == 0 {
 			return fmt.Errorf("ledger: the order %s is not one of the run %s, or its tickets and documents do not match", o.ID, id)
 		}
 		orders = append(orders, []any{
-			string(id), o.ID, o.Number, o.Buyer, n.Key, n.BodyHash, o.Version, string(o.State), clip(o.StateReason, maxReason), o.TrainID,
+			string(id), o.ID, o.Number, o.Buyer, n.Key, n.BodyHash, o.Version, string(o.State), clip(o.StateReason, rail.MaxReason), o.TrainID,
 			o.From, o.To, o.Total.Minor, string(o.Total.Currency), o.PlacedAt.UnixMilli(), o.PayBy.UnixMilli(),
 			millisOrNil(o.PaidAt), millisOrNil(o.EndedAt), 0,
 		})

@@ -35,16 +35,16 @@ func readStations(ctx context.Context, on querier, p *pool, after int64) ([]*rai
 
 // PutStations adds stations or changes those with the same code; equal ones stay as they are.
 func (l *Ledger) PutStations(ctx context.Context, stations []*rail.Station, by string) (int, error) {
-	t, number, err := l.publishing(ctx)
+	t, publication, err := l.publishing(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer t.end()
-	changed, err := t.putStations(ctx, stations, number)
+	changed, err := t.putStations(ctx, stations, publication.number)
 	if err != nil || changed == 0 {
 		return 0, definite(err)
 	}
-	if err := t.publish(ctx, number, by, didStations, "", nil); err != nil {
+	if err := t.publish(ctx, publication, by, didStations, "", nil); err != nil {
 		return 0, err
 	}
 	return changed, nil

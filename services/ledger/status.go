@@ -12,18 +12,18 @@ func (l *Ledger) SetStatus(ctx context.Context, id rail.RunID, status rail.RunSt
 	what := didSuspend
 	switch status {
 	case rail.Published:
-		what, reason = didResume, clip(reason, maxReason)
+		what, reason = didResume, clip(reason, rail.MaxReason)
 	case rail.Suspended:
-		reason = clip(reason, maxReason)
+		reason = clip(reason, rail.MaxReason)
 	default:
 		return nil, rail.Refuse(rail.Invalid, "a run cannot be set to %s", status)
 	}
-	t, number, err := l.publishing(ctx)
+	t, publication, err := l.publishing(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer t.end()
-	head, left, err := t.lockedRun(ctx, id)
+	head, maps, err := t.lockedRun(ctx, id)
 	if err != nil {
 		return nil, definite(err)
 	}
@@ -31,33 +31,40 @@ func (l *Ledger) SetStatus(ctx context.Context, id rail.RunID, status rail.RunSt
 	case rail.Withdrawn:
 		return nil, rail.Refuse(rail.WrongState, "the run %s was withdrawn; publish it again", id)
 	case status:
-		return left, nil
+		return head.left(maps), nil
 	}
 	kept := reason
 	if status == rail.Published {
 		kept = "" // an open run has no reason; why it was opened is in the record
 	}
-	err = t.compareAndSet(ctx, id, head.version, ", status = ?, reason = ?, publication = ?", string(status), kept, number)
+	err = t.compareAndSet(ctx, id, head.version, ", status = ?, reason = ?, publication = ?", string(status), kept, publication.number)
 	if err != nil {
 		return nil, definite(err)
 	}
-	if err := t.publish(ctx, number, by, what, reason, []rail.RunID{id}); err != nil {
+	if err := t.publish(ctx, publication, by, what, reason, []rail.RunID{id}); err != nil {
 		return nil, err
 	}
+	left := head.left(maps)
 	left.Version, left.Status = head.version+1, status
 	return left, nil
 }
 
-// lockedRun locks a run and reads what is left of it.
-func (t *transaction) lockedRun(ctx context.Context, id rail.RunID) (*runHead, *rail.Availability, error) {
+// lockedRun locks a run and reads its maps. What they mean is nobody's business before the decision is written: a run
+// whose maps are damaged is one that has to be taken off sale.
+func (t *transaction) lockedRun(ctx context.Context, id rail.RunID) (*runHead, map[rail.SeatClass][]byte, error) {
 	head, err := t.readRun(ctx, id, true)
 	if err != nil {
 		return nil, nil, err
 	}
 	maps, err := t.maps(ctx, []rail.RunID{id})
+	return head, maps[id], err
+}
+
+// left is what is left of the run by its maps, without counts where they cannot be read.
+func (h *runHead) left(maps map[rail.SeatClass][]byte) *rail.Availability {
+	left, err := availability(h.run, h.version, maps, nil)
 	if err != nil {
-		return nil, nil, err
+		return &rail.Availability{RunID: h.run.ID, TrainID: h.run.Train.ID, Version: h.version, Status: h.run.Status}
 	}
-	left, err := availability(head.run, head.version, maps[id], nil)
-	return head, left, err
+	return left
 }

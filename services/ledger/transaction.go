@@ -33,7 +33,7 @@ func (l *Ledger) write(ctx context.Context, p *pool) (*transaction, error) {
 	t, err := l.begin(ctx, p, p.dialect.begin())
 	if err != nil {
 		a.done()
-		return nil, err
+		return nil, held(err) // SQLite locks every row at once, and right here
 	}
 	t.admission = a
 	return t, nil
@@ -146,7 +146,9 @@ func (t *transaction) commit(ctx context.Context) error {
 	if err := t.admission.confirm(); err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, t.l.options.CommitTimeout)
+	// From here on only our own clock may end the wait: a client that hangs up would leave a session hanging on the server,
+	// and nobody would learn that the cluster does not acknowledge.
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.l.options.CommitTimeout)
 	defer cancel()
 	_, err := t.conn.ExecContext(limited, "COMMIT")
 	switch {

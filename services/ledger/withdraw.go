@@ -11,37 +11,56 @@ import (
 
 // Withdraw takes a run off sale for good: see publish.Ledger. The run keeps its row and its version.
 func (l *Ledger) Withdraw(ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool) (*rail.Availability, []*rail.Order, error) {
-	t, number, err := l.publishing(ctx)
+	t, publication, err := l.publishing(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer t.end()
-	head, left, err := t.lockedRun(ctx, id)
+	head, maps, err := t.lockedRun(ctx, id)
 	if err != nil {
 		return nil, nil, definite(err)
 	}
 	if head.run.Status == rail.Withdrawn {
-		return left, nil, nil
+		ended, err := t.withdrawnOrders(ctx, id)
+		if err != nil {
+			return nil, nil, definite(err)
+		}
+		return head.left(maps), ended, nil
 	}
-	reason = clip(reason, maxReason)
-	paid, err := t.withdraw(ctx, head, reason, cancelOrders, number)
+	reason = clip(reason, rail.MaxReason)
+	ended, err := t.withdraw(ctx, head, reason, cancelOrders, publication.number)
 	if err != nil {
 		return nil, nil, definite(err)
 	}
-	if err := t.publish(ctx, number, by, didWithdraw, reason, []rail.RunID{id}); err != nil {
+	publication.at = head.now // the very moment its orders ended, by which withdrawnOrders finds them
+	if err := t.publish(ctx, publication, by, didWithdraw, reason, []rail.RunID{id}); err != nil {
 		return nil, nil, err
 	}
-	left, err = availability(head.run, head.version+1, nil, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	left.Status = rail.Withdrawn
-	return left, paid, nil
+	left := head.left(nil)
+	left.Version, left.Status = head.version+1, rail.Withdrawn
+	return left, ended, nil
 }
 
+// withdrawnOrders are the orders that the withdrawal of a run cancelled. Whoever withdraws again may not have heard the
+// answer to the first time, and somebody has to repay those who had paid.
+func (t *transaction) withdrawnOrders(ctx context.Context, id rail.RunID) ([]*rail.Order, error) {
+	entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB {
+		// A run keeps the number of the publication that withdrew it until it is published again.
+		return g.Where("run_id = ? AND "+stateOfFound+" = ? AND ended_at = "+
+			"(SELECT p.at FROM publications p JOIN runs r ON r.publication = p.number WHERE r.id = ?)",
+			string(id), string(rail.Cancelled), string(id)).Order("id")
+	})
+	if err != nil {
+		return nil, err
+	}
+	return orderOnly(entries), nil
+}
+
+// withdraw ends what is live on a run, and answers all that it ended.
 func (t *transaction) withdraw(ctx context.Context, head *runHead, reason string, cancelOrders bool, number int64) ([]*rail.Order, error) {
 	id := head.run.ID
-	if err := t.expireAll(ctx, id, head.now); err != nil {
+	expired, err := t.expireAll(ctx, id, head.now)
+	if err != nil {
 		return nil, err
 	}
 	live, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB {
@@ -53,18 +72,19 @@ func (t *transaction) withdraw(ctx context.Context, head *runHead, reason string
 	if len(live) > 0 && !cancelOrders {
 		return nil, rail.Refuse(rail.RunHasOrders, "the run %s has %d orders", id, len(live))
 	}
-	paid, err := t.cancelAll(ctx, id, live, reason, head.now)
+	cancelled, err := t.cancelAll(ctx, id, live, reason, head.now)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := t.exec(ctx, "DELETE FROM seat_maps WHERE run_id = ?", string(id)); err != nil {
 		return nil, err
 	}
-	return paid, t.compareAndSet(ctx, id, head.version, ", status = ?, reason = ?, publication = ?",
+	return append(expired, cancelled...), t.compareAndSet(ctx, id, head.version, ", status = ?, reason = ?, publication = ?",
 		string(rail.Withdrawn), reason, number)
 }
 
-// cancelAll ends orders, holds and paid ones, and answers those that are paid by the time they are locked.
+// cancelAll ends orders, holds and paid ones, and answers them as they are then: those that were paid by the time they
+// were locked have PaidAt.
 func (t *transaction) cancelAll(ctx context.Context, run rail.RunID, live []entry, reason string, now time.Time) ([]*rail.Order, error) {
 	ids := make([]string, len(live))
 	for i, e := range live {
@@ -74,15 +94,11 @@ func (t *transaction) cancelAll(ctx context.Context, run rail.RunID, live []entr
 	if err != nil {
 		return nil, err
 	}
-	var paid []*rail.Order
-	orders := orderOnly(locked)
-	for i, e := range locked {
-		o := orders[i]
-		if rail.OrderState(e.row.State) == rail.Paid {
-			paid = append(paid, o)
-		}
-		o.State, o.StateReason, o.EndedAt, o.Version = rail.Cancelled, reason, now, o.Version+1
+	for _, e := range locked {
+		// From the row's version: a hold that fell due a moment ago shows the one that a sweep would write.
+		e.order.State, e.order.StateReason, e.order.EndedAt, e.order.Version = rail.Cancelled, reason, now, e.row.Version+1
 	}
-	return paid, t.endOrders(ctx, run, orders, "state = 'CANCELLED', state_reason = ?, ended_at = ?",
+	orders := orderOnly(locked)
+	return orders, t.endOrders(ctx, run, orders, "state = 'CANCELLED', state_reason = ?, ended_at = ?",
 		"IN ('ON_HOLD', 'PAID')", reason, now.UnixMilli())
 }

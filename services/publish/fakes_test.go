@@ -3,6 +3,7 @@ package publish_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"testing"
@@ -26,6 +27,8 @@ type fakeLedger struct {
 	runs     map[rail.RunID]*fakeRun
 	// number rises with every publication; writes counts the calls that may write.
 	number, writes, rehearsals int
+	// lost makes every call that writes lose its answer: it has been done, and nobody knows.
+	lost bool
 	// failWrites makes Publish fail once so many calls have written.
 	failAfter int
 	failWith  error
@@ -37,6 +40,18 @@ type fakeRun struct {
 	run     rail.Run
 	version int64
 	orders  []*rail.Order
+	// ended are the orders that its withdrawal ended.
+	ended []*rail.Order
+	// damaged says that its seat maps cannot be read.
+	damaged bool
+}
+
+// answer is what a call that has written says.
+func (l *fakeLedger) answer() error {
+	if l.lost {
+		return fmt.Errorf("%w: %w", rail.ErrUnknown, context.DeadlineExceeded)
+	}
+	return nil
 }
 
 func (l *fakeLedger) Stations(context.Context) ([]*rail.Station, error) {
@@ -60,7 +75,7 @@ func (l *fakeLedger) PutStations(_ context.Context, stations []*rail.Station, by
 	if changed > 0 {
 		l.number++
 	}
-	return changed, nil
+	return changed, l.answer()
 }
 
 func (l *fakeLedger) Publish(ctx context.Context, runs []*rail.Run, by string, validateOnly bool) ([]rail.Publication, error) {
@@ -106,7 +121,7 @@ func (l *fakeLedger) Publish(ctx context.Context, runs []*rail.Run, by string, v
 			l.runs[publication.Run.ID] = &fakeRun{run: *publication.Run, version: publication.Version}
 		}
 	}
-	return publications, nil
+	return publications, l.answer()
 }
 
 func (l *fakeLedger) SetStatus(_ context.Context, id rail.RunID, status rail.RunStatus, reason, by string) (*rail.Availability, error) {
@@ -125,7 +140,11 @@ func (l *fakeLedger) SetStatus(_ context.Context, id rail.RunID, status rail.Run
 			was.run.Reason = ""
 		}
 	}
-	return &rail.Availability{RunID: id, TrainID: was.run.Train.ID, Version: was.version, Status: was.run.Status, Counts: []uint16{7}}, nil
+	left := &rail.Availability{RunID: id, TrainID: was.run.Train.ID, Version: was.version, Status: was.run.Status, Counts: []uint16{7}}
+	if was.damaged {
+		left.Counts = nil
+	}
+	return left, l.answer()
 }
 
 func (l *fakeLedger) Withdraw(_ context.Context, id rail.RunID, reason, by string, cancelOrders bool) (*rail.Availability, []*rail.Order, error) {
@@ -138,10 +157,12 @@ func (l *fakeLedger) Withdraw(_ context.Context, id rail.RunID, reason, by strin
 	if len(was.orders) > 0 && !cancelOrders {
 		return nil, nil, rail.Refuse(rail.RunHasOrders, "the run %s has orders", id)
 	}
-	paid := was.orders
-	was.version++
-	was.orders, was.run.Status, was.run.Reason = nil, rail.Withdrawn, reason
-	return &rail.Availability{RunID: id, TrainID: was.run.Train.ID, Version: was.version, Status: rail.Withdrawn}, paid, nil
+	if was.run.Status != rail.Withdrawn {
+		was.version++
+		was.ended, was.orders, was.run.Status, was.run.Reason = was.orders, nil, rail.Withdrawn, reason
+	}
+	left := &rail.Availability{RunID: id, TrainID: was.run.Train.ID, Version: was.version, Status: rail.Withdrawn, Counts: []uint16{7}}
+	return left, was.ended, l.answer()
 }
 
 // fakeAvailability remembers what it was told.
@@ -149,7 +170,9 @@ type fakeAvailability struct {
 	left      map[rail.RunID]*rail.Availability
 	loads     int
 	announced int
-	failLoad  error
+	// orders are the changes of orders that were announced.
+	orders   []rail.Change
+	failLoad error
 	// hang makes every call wait for its deadline.
 	hang bool
 }
@@ -168,6 +191,17 @@ func (a *fakeAvailability) Load(ctx context.Context, left []*rail.Availability) 
 	for _, each := range left {
 		a.left[each.RunID] = each
 	}
+	return nil
+}
+
+func (a *fakeAvailability) Announce(ctx context.Context, change rail.Change) error {
+	if a.hang {
+		<-ctx.Done()
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	a.orders = append(a.orders, change)
 	return nil
 }
 

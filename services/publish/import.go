@@ -65,7 +65,7 @@ func (p *Publisher) Import(ctx context.Context, request ImportRequest) (ImportRe
 		changes[i] = unchanged < len(publications)
 	}
 	if report.StationsChanged, err = p.Ledger.PutStations(ctx, request.Feed.Stations, request.By); err != nil {
-		return report, err
+		return report, unsure(err)
 	}
 	err = p.publishChunks(ctx, &request, &report, chunks, changes)
 	if report.StationsChanged+report.Created+report.Changed > 0 {
@@ -83,7 +83,7 @@ func (p *Publisher) publishChunks(ctx context.Context, request *ImportRequest, r
 		if changes[i] {
 			publications, err := p.Ledger.Publish(ctx, runs, request.By, false)
 			if err != nil {
-				return err
+				return unsure(err) // If it was done, importing again does not load it; repair does.
 			}
 			created, changed, unchanged := count(publications)
 			report.Created, report.Changed, report.Unchanged = report.Created+created, report.Changed+changed, report.Unchanged+unchanged

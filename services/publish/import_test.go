@@ -3,6 +3,7 @@ package publish_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -300,6 +301,23 @@ func TestImport_InterruptedLeavesWholeTrainsAndFinishesLater(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2*4_398, report.Created+rest.Created)
 	require.Equal(t, report.Created, rest.Unchanged)
+}
+
+// An import whose chunk may or may not have been published says so, and importing again finds out.
+func TestImport_AnswerLost(t *testing.T) {
+	h := newHouse(t)
+	request := sampleRequest(t, 1)
+	h.ledger.lost = true
+	_, err := h.Import(t.Context(), request)
+	requireUnsure(t, err) // of the stations
+	h.ledger.lost = false
+	h.ledger.failAfter, h.ledger.failWith = 1, fmt.Errorf("%w: broken pipe", rail.ErrUnknown)
+	report, err := h.Import(t.Context(), request)
+	requireUnsure(t, err)
+	h.ledger.failWith = nil
+	rest, err := h.Import(t.Context(), request)
+	require.NoError(t, err)
+	require.Equal(t, rest.Runs, report.Created+rest.Created)
 }
 
 func TestImport_StopsWhenToldTo(t *testing.T) {

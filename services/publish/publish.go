@@ -5,7 +5,8 @@
 // through the ledger. It never decides whether a change would hurt an order: the ledger does, in the transaction that
 // makes the change. It never sells.
 //
-// Invariants: what the ledger refused is nowhere else either. Availability and the timetables are told only after the
+// Invariants: what the ledger refused is nowhere else either. What the ledger may or may not have done is UNAVAILABLE and
+// says so; repeating it finds out, and tells everyone what the first time could not. Availability and the timetables are told only after the
 // ledger's commit, and that they could not be told is logged, never answered: the publication stands, and repair heals
 // the rest. Publishing the same again changes nothing, today or tomorrow, here or on another server: what is stored
 // depends on the request alone, never on when it came.
@@ -15,6 +16,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -50,21 +52,53 @@ type Publisher struct {
 
 // Bounds of what is told after a commit.
 const (
-	// tellMax is how long a publication waits after its commit for each of availability, this server's timetable and the
-	// others. It is long for a healthy server and short for whoever waits for the answer; repair does the rest.
+	// tellMax is how long a publication waits after its commit for each of availability, this server's timetable, the
+	// others, and those who watch the orders it ended. It is long for a healthy server and short for whoever waits for the answer; repair does the rest.
 	tellMax = 3 * time.Second
 	// loadRuns is how many runs are loaded into availability in one call, so that each call fits well into tellMax.
 	loadRuns = 500
+	// repeatAfter is how long to wait before a publication is repeated of which nobody knows whether it was made: about as
+	// long as a commit may wait for its replica.
+	repeatAfter = 3 * time.Second
 )
 
-// tell brings availability and the timetables up to date after a commit. The publication has happened, so it is told in
-// full even when its caller has gone.
-func (p *Publisher) tell(ctx context.Context, left []*rail.Availability) {
+// tell brings availability and the timetables up to date after a commit, and tells of the orders it ended. The publication
+// has happened, so it is told in full even when its caller has gone. It is told again when it is repeated: the first time
+// may have been cut short between the ledger and here.
+func (p *Publisher) tell(ctx context.Context, left []*rail.Availability, ended ...*rail.Order) {
 	ctx = context.WithoutCancel(ctx)
 	reached := p.load(ctx, left)
 	p.refresh(ctx)
-	if reached {
-		p.announce(ctx)
+	if !reached {
+		return // Whoever cannot be reached once is not asked again: other servers and subscribers look by themselves.
+	}
+	p.announce(ctx)
+	p.announceOrders(ctx, ended)
+}
+
+// announceOrders tells subscribers of orders that these have ended.
+func (p *Publisher) announceOrders(ctx context.Context, ended []*rail.Order) {
+	if len(ended) == 0 {
+		return
+	}
+	p.within(ctx, "not all who watch the orders it ended are told yet", func(ctx context.Context) error {
+		for _, o := range ended {
+			if err := p.Availability.Announce(ctx, rail.Change{RunID: o.RunID, OrderID: o.ID, Version: o.Version}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// unsure makes of an error of the ledger what its caller is told, where nobody knows what became of the commit. There is
+// no key to ask again with, and none is needed.
+func unsure(err error) error {
+	if !errors.Is(err, rail.ErrUnknown) {
+		return err
+	}
+	return &rail.Error{
+		Code: rail.Unavailable, Message: "it may have been done: repeat it to find out, which is harmless", RetryAfter: repeatAfter, Cause: err,
 	}
 }
 

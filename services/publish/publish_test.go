@@ -47,11 +47,51 @@ func TestPublishStation_CanBeCalledAtAtOnce(t *testing.T) {
 	require.Equal(t, "tester", h.ledger.by[0])
 }
 
-func TestPublishStation_TheSameAgainTellsNobody(t *testing.T) {
+// Who publishes the same again may not have heard the answer to the first time, and nobody else either.
+func TestPublishStation_TheSameAgainIsToldAgain(t *testing.T) {
 	h := newHouse(t)
-	_, err := h.PublishStation(t.Context(), rail.Station{Code: "BJP", Name: "北京", TimeZone: "Asia/Shanghai"}, "tester")
-	require.NoError(t, err)
+	h.ledger.lost = true
+	station := rail.Station{Code: "VNP", Name: "北京南", TimeZone: "Asia/Shanghai"}
+	_, err := h.PublishStation(t.Context(), station, "tester")
+	requireUnsure(t, err)
 	require.Equal(t, 3, h.availability.announced)
+	h.ledger.lost = false
+	number := h.ledger.number
+	_, err = h.PublishStation(t.Context(), station, "tester")
+	require.NoError(t, err)
+	require.Equal(t, number, h.ledger.number)
+	require.Equal(t, 4, h.availability.announced)
+	_, ok := h.timetable.Station("VNP")
+	require.True(t, ok)
+}
+
+// requireUnsure requires an error that says: it may have been done, repeat it.
+func requireUnsure(t *testing.T, err error) {
+	t.Helper()
+	var e *rail.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, rail.Unavailable, e.Code)
+	require.Contains(t, e.Message, "repeat it")
+	require.NotContains(t, e.Message, "key", "there is none to ask again with")
+	require.Positive(t, e.RetryAfter)
+	require.ErrorIs(t, err, rail.ErrUnknown, "the log has the cause")
+}
+
+func TestPublishTrain_AnswerLost(t *testing.T) {
+	h := newHouse(t)
+	h.ledger.lost = true
+	_, err := h.PublishTrain(t.Context(), t12(), "tester")
+	requireUnsure(t, err)
+	require.Empty(t, h.availability.left)
+	h.ledger.lost = false
+	h.ledger.runs["T12@2026-03-05"].version++ // a seat was sold meanwhile
+	result, err := h.PublishTrain(t.Context(), t12(), "tester")
+	require.NoError(t, err)
+	require.Equal(t, 7, result.Unchanged)
+	require.Len(t, h.availability.left, 6, "what nothing was sold on follows from the train, and is loaded")
+	require.NotContains(t, h.availability.left, rail.RunID("T12@2026-03-05"), "repair does this one")
+	_, ok := h.timetable.Run("T12@2026-03-03")
+	require.True(t, ok)
 }
 
 func TestPublishStation_Invalid(t *testing.T) {
@@ -95,10 +135,11 @@ func TestPublishTrain_TheSameAgainChangesNothing(t *testing.T) {
 	h := newHouse(t)
 	_, err := h.PublishTrain(t.Context(), t12(), "tester")
 	require.NoError(t, err)
-	number, loads := h.ledger.runs["T12@2026-03-03"].version, h.availability.loads
 	// A day later, with seats sold, and said a little differently: what says nothing may differ.
 	h.now = h.now.Add(20 * time.Hour)
-	h.ledger.runs["T12@2026-03-03"].orders = []*rail.Order{{}}
+	sold := h.ledger.runs["T12@2026-03-03"]
+	sold.orders, sold.version = []*rail.Order{{}}, 2
+	clear(h.availability.left)
 	again := t12()
 	again.TimeZone = "Asia/Shanghai"
 	again.Calls[0].ArrivalSeconds, again.Calls[0].NoAlighting = 60, true
@@ -108,8 +149,8 @@ func TestPublishTrain_TheSameAgainChangesNothing(t *testing.T) {
 	require.Equal(t, 7, result.Unchanged)
 	require.Zero(t, result.Created+result.Changed)
 	require.Len(t, result.Runs, 7)
-	require.Equal(t, number, h.ledger.runs["T12@2026-03-03"].version)
-	require.Equal(t, loads, h.availability.loads, "sold seats must not be loaded as free")
+	require.EqualValues(t, 2, h.ledger.runs["T12@2026-03-03"].version)
+	require.NotContains(t, h.availability.left, rail.RunID("T12@2026-03-03"), "sold seats must not be loaded as free")
 }
 
 func TestPublishTrain_AChange(t *testing.T) {
@@ -132,7 +173,8 @@ func TestPublishTrain_MoreDatesLeaveTheOldOnesAlone(t *testing.T) {
 	h := newHouse(t)
 	_, err := h.PublishTrain(t.Context(), t12(), "tester")
 	require.NoError(t, err)
-	h.ledger.runs["T12@2026-03-03"].orders = []*rail.Order{{}}
+	sold := h.ledger.runs["T12@2026-03-03"]
+	sold.orders, sold.version = []*rail.Order{{}}, 2
 	clear(h.availability.left)
 	longer := t12()
 	longer.Through++
@@ -140,7 +182,7 @@ func TestPublishTrain_MoreDatesLeaveTheOldOnesAlone(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, result.Created)
 	require.Equal(t, 7, result.Unchanged)
-	require.Len(t, h.availability.left, 1)
+	require.NotContains(t, h.availability.left, rail.RunID("T12@2026-03-03"))
 	require.Contains(t, h.availability.left, rail.RunID("T12@2026-03-10"))
 }
 
@@ -366,7 +408,8 @@ func TestSuspendResumeWithdraw(t *testing.T) {
 	require.Empty(t, run.Reason)
 	require.Equal(t, rail.Published, h.availability.left[id].Status)
 
-	h.ledger.runs[id].orders = []*rail.Order{{Number: "paid"}}
+	paidOrder := &rail.Order{ID: "a", RunID: id, Number: "paid", Version: 3, PaidAt: monday}
+	h.ledger.runs[id].orders = []*rail.Order{{ID: "b", RunID: id, Number: "hold", Version: 2}, paidOrder}
 	announced := h.availability.announced
 	_, _, err = h.Withdraw(t.Context(), id, "no locomotive", "third", false)
 	hasRefusal(t, err, "RUN_HAS_ORDERS input.runId")
@@ -375,8 +418,10 @@ func TestSuspendResumeWithdraw(t *testing.T) {
 	run, paid, err := h.Withdraw(t.Context(), id, "no locomotive", "third", true)
 	require.NoError(t, err)
 	require.Equal(t, rail.Withdrawn, run.Status)
-	require.Equal(t, []*rail.Order{{Number: "paid"}}, paid)
+	require.Equal(t, []*rail.Order{paidOrder}, paid)
 	require.Equal(t, rail.Withdrawn, h.availability.left[id].Status)
+	require.Equal(t, []rail.Change{{RunID: id, OrderID: "b", Version: 2}, {RunID: id, OrderID: "a", Version: 3}}, h.availability.orders,
+		"who watches an order hears of its end")
 
 	_, err = h.Resume(t.Context(), id, "never mind", "third")
 	hasRefusal(t, err, "WRONG_STATE input.runId")
@@ -386,6 +431,79 @@ func TestSuspendResumeWithdraw(t *testing.T) {
 	require.Equal(t, 1, result.Changed)
 	require.Equal(t, 6, result.Unchanged)
 	require.EqualValues(t, 5, h.availability.left[id].Version, "a version never restarts")
+}
+
+func TestSuspendWithdraw_AnswerLost(t *testing.T) {
+	const id = rail.RunID("T12@2026-03-03")
+	h := newHouse(t)
+	_, err := h.PublishTrain(t.Context(), t12(), "tester")
+	require.NoError(t, err)
+	paidOrder := &rail.Order{ID: "a", RunID: id, Version: 3, PaidAt: monday}
+	h.ledger.runs[id].orders = []*rail.Order{paidOrder}
+
+	h.ledger.lost = true
+	_, err = h.Suspend(t.Context(), id, "a bridge is closed", "tester")
+	requireUnsure(t, err)
+	require.Equal(t, rail.Published, h.availability.left[id].Status)
+	h.ledger.lost = false
+	run, err := h.Suspend(t.Context(), id, "a bridge is closed", "tester")
+	require.NoError(t, err)
+	require.Equal(t, rail.Suspended, run.Status)
+	require.Equal(t, rail.Suspended, h.availability.left[id].Status, "who missed it the first time is told now")
+
+	h.ledger.lost = true
+	_, _, err = h.Withdraw(t.Context(), id, "no locomotive", "tester", true)
+	requireUnsure(t, err)
+	require.Empty(t, h.availability.orders)
+	h.ledger.lost = false
+	run, paid, err := h.Withdraw(t.Context(), id, "no locomotive", "tester", true)
+	require.NoError(t, err)
+	require.Equal(t, rail.Withdrawn, run.Status)
+	require.Equal(t, []*rail.Order{paidOrder}, paid, "who is owed money is not forgotten with the answer")
+	require.Equal(t, rail.Withdrawn, h.availability.left[id].Status)
+	require.Len(t, h.availability.orders, 1)
+}
+
+// A run whose maps are damaged is suspended; nobody is told counts that nobody knows, and everybody that it is.
+func TestSuspend_DamagedMap(t *testing.T) {
+	const id = rail.RunID("T12@2026-03-03")
+	h := newHouse(t)
+	_, err := h.PublishTrain(t.Context(), t12(), "tester")
+	require.NoError(t, err)
+	h.ledger.runs[id].damaged = true
+	loads, announced := h.availability.loads, h.availability.announced
+	run, err := h.Suspend(t.Context(), id, "damaged", "tester")
+	require.NoError(t, err)
+	require.Equal(t, rail.Suspended, run.Status)
+	require.Equal(t, loads, h.availability.loads)
+	require.Equal(t, announced+1, h.availability.announced)
+	require.Contains(t, h.log.String(), string(id))
+}
+
+func TestWithdraw_HangingCacheIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const id = rail.RunID("T12@2026-03-03")
+		h := newHouse(t)
+		_, err := h.PublishTrain(t.Context(), t12(), "tester")
+		require.NoError(t, err)
+		for range 1_000 {
+			h.ledger.runs[id].orders = append(h.ledger.runs[id].orders, &rail.Order{RunID: id})
+		}
+		h.Availability = hangingOrders{h.availability}
+		start := time.Now()
+		_, _, err = h.Withdraw(t.Context(), id, "no locomotive", "tester", true)
+		require.NoError(t, err)
+		require.LessOrEqual(t, time.Since(start), 5*time.Second)
+		require.Contains(t, h.log.String(), "deadline exceeded")
+	})
+}
+
+// hangingOrders is an availability that takes everything but changes of orders.
+type hangingOrders struct{ *fakeAvailability }
+
+func (hangingOrders) Announce(ctx context.Context, _ rail.Change) error {
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 func TestSuspend_TimetableThatLagsIsPutRight(t *testing.T) {
@@ -408,6 +526,7 @@ func TestSuspend_BadInput(t *testing.T) {
 		"no run id":        {"T12", "why not", "NOT_FOUND input.runId"},
 		"no reason":        {"T12@2026-03-03", "", "INVALID input.reason"},
 		"nothing but air":  {"T12@2026-03-03", "  ", "INVALID input.reason"},
+		"air around it":    {"T12@2026-03-03", "why not ", "INVALID input.reason"},
 		"two lines":        {"T12@2026-03-03", "one\ntwo", "INVALID input.reason"},
 		"a novel":          {"T12@2026-03-03", strings.Repeat("长", 257), "INVALID input.reason"},
 		"no text encoding": {"T12@2026-03-03", "\xff", "INVALID input.reason"},

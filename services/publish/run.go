@@ -3,14 +3,9 @@ package publish
 import (
 	"context"
 	"errors"
-	"unicode"
-	"unicode/utf8"
 
 	"interlock/services/rail"
 )
-
-// maxReason is the longest reason: it is shown to passengers whole, in a line or two.
-const maxReason = 256
 
 // Suspend stops the sale of a run; holds may still be paid or cancelled. It returns the run as it is now, nil where this
 // server's copy does not have it yet.
@@ -31,22 +26,37 @@ func (p *Publisher) setStatus(ctx context.Context, id rail.RunID, status rail.Ru
 	if err != nil {
 		return nil, atRun(err)
 	}
-	p.tell(ctx, []*rail.Availability{left})
+	p.tell(ctx, p.counted(ctx, left))
 	return p.now(left, reason), nil
+}
+
+// counted is what is left of a run, as it is to be loaded; none where the ledger could not count it, since availability
+// must not show what nobody knows.
+func (p *Publisher) counted(ctx context.Context, left *rail.Availability) []*rail.Availability {
+	if left.Counts == nil {
+		p.Log.ErrorContext(ctx, "a run's seat maps cannot be read: what is left of it is not stored", "run", left.RunID)
+		return nil
+	}
+	return []*rail.Availability{left}
 }
 
 // Withdraw takes a run off sale for good. A run with live orders is RUN_HAS_ORDERS, unless cancelOrders: then each is
 // cancelled with the reason. It returns the run as it is now, as Suspend does, and the orders that had been paid, whose
-// buyers are owed their money.
+// buyers are owed their money; the same again when it is repeated.
 func (p *Publisher) Withdraw(ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool) (run *rail.Run, paid []*rail.Order, err error) {
 	if err := validateDecision(id, reason); err != nil {
 		return nil, nil, err
 	}
-	left, paid, err := p.Ledger.Withdraw(ctx, id, reason, by, cancelOrders)
+	left, ended, err := p.Ledger.Withdraw(ctx, id, reason, by, cancelOrders)
 	if err != nil {
 		return nil, nil, atRun(err)
 	}
-	p.tell(ctx, []*rail.Availability{left})
+	for _, o := range ended {
+		if !o.PaidAt.IsZero() {
+			paid = append(paid, o)
+		}
+	}
+	p.tell(ctx, p.counted(ctx, left), ended...)
 	return p.now(left, reason), paid, nil
 }
 
@@ -72,32 +82,17 @@ func validateDecision(id rail.RunID, reason string) error {
 	if !id.Valid() {
 		errs.Add(rail.NotFound, input("runId"), "there is no such run")
 	}
-	if !printable(reason, maxReason) {
-		errs.Add(rail.Invalid, input("reason"), "a reason has 1 to %d printable characters", maxReason)
+	if !rail.ValidReason(reason) {
+		errs.Add(rail.Invalid, input("reason"), "a reason has 1 to %d printable characters, none of them a space at either end", rail.MaxReason)
 	}
 	return errs.OrNil()
 }
 
-// printable tells whether s has 1 to most printable characters, and one that can be seen.
-func printable(s string, most int) bool {
-	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > most {
-		return false
-	}
-	seen := false
-	for _, r := range s {
-		if !unicode.IsPrint(r) {
-			return false
-		}
-		seen = seen || r != ' '
-	}
-	return seen
-}
-
-// atRun points a refusal of the ledger at the run it is about; any other error goes up unchanged.
+// atRun points a refusal of the ledger at the run it is about.
 func atRun(err error) error {
 	var refusal *rail.Error
 	if errors.As(err, &refusal) && refusal.Code.IsRefusal() && len(refusal.Path) == 0 {
 		return refusal.At(input("runId")...)
 	}
-	return err
+	return unsure(err)
 }

@@ -11,12 +11,9 @@ func (p *Publisher) PublishStation(ctx context.Context, station rail.Station, by
 	if err := station.Validate("input").OrNil(); err != nil {
 		return nil, err
 	}
-	changed, err := p.Ledger.PutStations(ctx, []*rail.Station{&station}, by)
-	if err != nil {
-		return nil, err
+	if _, err := p.Ledger.PutStations(ctx, []*rail.Station{&station}, by); err != nil {
+		return nil, unsure(err)
 	}
-	if changed > 0 {
-		p.tell(ctx, nil)
-	}
+	p.tell(ctx, nil)
 	return &station, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"interlock/services/publish/gtfs"
 	"interlock/services/rail"
@@ -44,7 +45,7 @@ func (t *Templates) Of(trip *gtfs.Trip) (kind string, template *Template) {
 
 // shownKind is the name of a kind if it is fit to be shown as a train's, else nothing: a long name of a route is not.
 func shownKind(name string) string {
-	if !printable(name, maxKind) {
+	if utf8.RuneCountInString(name) > maxKind || !rail.ValidReason(name) { // printable as a reason is, and shorter
 		return ""
 	}
 	return name

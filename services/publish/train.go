@@ -44,14 +44,14 @@ func (p *Publisher) PublishTrain(ctx context.Context, request TrainRequest, by s
 	}
 	publications, err := p.Ledger.Publish(ctx, runs, by, request.ValidateOnly)
 	if err != nil {
-		return TrainResult{}, err
+		return TrainResult{}, unsure(err)
 	}
 	result := TrainResult{Train: train}
 	for _, publication := range publications {
 		result.Runs = append(result.Runs, publication.Run)
 	}
 	result.Created, result.Changed, result.Unchanged = count(publications)
-	if !request.ValidateOnly && result.Created+result.Changed > 0 {
+	if !request.ValidateOnly {
 		p.tell(ctx, allFree(publications))
 	}
 	return result, nil
@@ -149,13 +149,17 @@ func count(publications []rail.Publication) (created, changed, unchanged int) {
 	return created, changed, unchanged
 }
 
-// allFree is what is left of runs that were created or changed: every seat, for every pair of calls. The runs of one
+// untouched is a run's version until something is sold on it or decided about it.
+const untouched = 1
+
+// allFree is what is left of runs that have every seat free, for every pair of calls: those that were created or changed,
+// and those that were created by an earlier call and not touched since, whose answer may have got lost. The runs of one
 // train share one list of counts.
 func allFree(publications []rail.Publication) []*rail.Availability {
 	var left []*rail.Availability
 	counts := map[*rail.Train][]uint16{}
 	for _, publication := range publications {
-		if publication.Outcome == rail.RunUnchanged {
+		if publication.Outcome == rail.RunUnchanged && publication.Version != untouched {
 			continue
 		}
 		run := publication.Run

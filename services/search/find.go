@@ -3,6 +3,7 @@ package search
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -60,16 +61,26 @@ type Result struct {
 	HasNext bool
 	// AsOf is a time at which all of it was true, but for what was on its way.
 	AsOf time.Time
-	// LeftErr is why it is not known what is left of any offer; nil where it is. It is for the log: the search is
-	// answered all the same.
-	LeftErr error
 }
 
-// Finder answers searches.
+// Finder answers searches. It must not be copied once it is used.
 type Finder struct {
 	Timetable    *Timetable
 	Availability Availability
+	// Log gets the failures of the availability, which no search fails for; nil is the default logger.
+	Log *slog.Logger
+
+	asking trouble
 }
+
+// Stats counts what a Finder has done since it was made.
+type Stats struct {
+	// Unanswered is how often the availability gave no answer at all, so that nothing was known of what is left.
+	Unanswered int64
+}
+
+// Stats reads the counters.
+func (f *Finder) Stats() Stats { return Stats{Unanswered: f.asking.count.Load()} }
 
 // Find finds the runs that take a passenger from one of the stations to one of the others, boarding on the date.
 //
@@ -106,17 +117,11 @@ func (f *Finder) Find(ctx context.Context, q Query) (*Result, error) {
 	if len(asks) == 0 {
 		return result, ctx.Err()
 	}
-	limited, cancel := context.WithTimeout(ctx, availabilityTimeout)
-	defer cancel()
-	left, err := f.Availability.Remaining(limited, asks)
+	left := f.remaining(ctx, asks)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if err != nil {
-		result.LeftErr = err
-		return result, nil
-	}
-	for i := range result.Offers {
+	for i := range left {
 		offer := &result.Offers[i]
 		offer.Left = left[i]
 		if left[i].Known {
@@ -125,6 +130,34 @@ func (f *Finder) Find(ctx context.Context, q Query) (*Result, error) {
 		}
 	}
 	return result, nil
+}
+
+// Left says what is left of one run from one call to another, which the run must have. Like a search it does not fail
+// because the availability does: what is left is then not known.
+func (f *Finder) Left(ctx context.Context, run *rail.Run, from, to int, now time.Time) rail.Snapshot {
+	snapshot := rail.Snapshot{Run: run, From: from, To: to, AsOf: now}
+	for _, left := range f.remaining(ctx, []rail.Ask{{Run: run, From: from, To: to}}) {
+		snapshot.Left = left
+		if left.Known {
+			snapshot.Run = run.WithStatus(left.Status)
+		}
+	}
+	return snapshot
+}
+
+// remaining asks the availability, within a time; nil where it does not answer.
+func (f *Finder) remaining(ctx context.Context, asks []rail.Ask) []rail.Left {
+	limited, cancel := context.WithTimeout(ctx, availabilityTimeout)
+	defer cancel()
+	left, err := f.Availability.Remaining(limited, asks)
+	if err != nil && ctx.Err() != nil {
+		return nil // It was the asker who went away, and that says nothing about the availability.
+	}
+	f.asking.tell(ctx, f.Log, err)
+	if err != nil {
+		return nil
+	}
+	return left
 }
 
 // check lists everything that is wrong with a query.

@@ -1,9 +1,12 @@
 package search_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -287,17 +290,71 @@ func TestFind_StatusIsThatOfTheAvailability(t *testing.T) {
 	require.Equal(t, rail.Published, run.Status, "the shared run is not touched")
 }
 
-func TestFind_AvailabilityFails(t *testing.T) {
+func TestFind_AvailabilityFails(t *testing.T) { synctest.Test(t, availabilityFails) }
+
+func availabilityFails(t *testing.T) {
 	timetable, _ := fiveTrains(t)
-	down := errors.New("down")
+	left := &availability{}
+	down := func(context.Context, []rail.Ask) ([]rail.Left, error) { return nil, errors.New("down") }
+	var log bytes.Buffer
+	finder := search.Finder{Timetable: timetable, Availability: left, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	run, _ := timetable.Run(rail.NewRunID("G1", tomorrow))
+	find := func(known bool) {
+		t.Helper()
+		result, err := finder.Find(t.Context(), query("VNP", "AOH", tomorrow))
+		require.NoError(t, err)
+		require.Len(t, result.Offers, 5)
+		require.Equal(t, known, result.Offers[0].Left.Known)
+		require.Equal(t, known, finder.Left(t.Context(), run, 0, 1, noon).Left.Known)
+	}
+	find(true)
+	require.Empty(t, log.String())
+	require.Zero(t, finder.Stats().Unanswered)
+
+	left.answer = down
+	find(false)
+	find(false)
+	require.Equal(t, 1, strings.Count(log.String(), "\n"), "told once, not by every search: %s", log.String())
+	require.Contains(t, log.String(), "down")
+	require.EqualValues(t, 4, finder.Stats().Unanswered)
+
+	left.answer = nil
+	find(true)
+	left.answer = down
+	find(false)
+	left.answer = nil
+	find(true)
+	require.Equal(t, 1, strings.Count(log.String(), "\n"), "now and then is still one trouble: %s", log.String())
+	require.EqualValues(t, 6, finder.Stats().Unanswered)
+	<-time.After(time.Second)
+	find(true)
+	find(true)
+	require.Equal(t, 2, strings.Count(log.String(), "\n"), "that it is over is told too: %s", log.String())
+	require.Contains(t, log.String(), "works again")
+
+	// Who goes away says nothing about the availability.
+	left.answer = down
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := finder.Find(gone, query("VNP", "AOH", tomorrow))
+	require.ErrorIs(t, err, context.Canceled)
+	require.False(t, finder.Left(gone, run, 0, 1, noon).Left.Known)
+	require.EqualValues(t, 6, finder.Stats().Unanswered)
+	require.Equal(t, 2, strings.Count(log.String(), "\n"), log.String())
+}
+
+func TestLeft_StatusIsThatOfTheAvailability(t *testing.T) {
+	timetable, _ := fiveTrains(t)
+	suspended := rail.Left{Known: true, Version: 9, Status: rail.Suspended, Counts: []uint16{0, 0}}
 	finder := search.Finder{Timetable: timetable, Availability: &availability{
-		answer: func(context.Context, []rail.Ask) ([]rail.Left, error) { return nil, down },
+		answer: func(context.Context, []rail.Ask) ([]rail.Left, error) { return []rail.Left{suspended}, nil },
 	}}
-	result, err := finder.Find(t.Context(), query("VNP", "AOH", tomorrow))
-	require.NoError(t, err)
-	require.Len(t, result.Offers, 5)
-	require.False(t, result.Offers[0].Left.Known)
-	require.Same(t, down, result.LeftErr)
+	run, _ := timetable.Run(rail.NewRunID("G1", tomorrow))
+	snapshot := finder.Left(t.Context(), run, 0, 1, noon)
+	require.Equal(t, suspended, snapshot.Left)
+	require.Equal(t, rail.RunSuspended, snapshot.Run.StateAt(noon))
+	require.Equal(t, noon, snapshot.AsOf)
+	require.Equal(t, rail.Published, run.Status, "the shared run is not touched")
 }
 
 func TestFind_AvailabilityHangs(t *testing.T) {
@@ -309,7 +366,12 @@ func TestFind_AvailabilityHangs(t *testing.T) {
 				return nil, ctx.Err()
 			},
 		}}
+		run, _ := timetable.Run(rail.NewRunID("G1", tomorrow))
 		began := time.Now()
+		require.False(t, finder.Left(t.Context(), run, 0, 1, noon).Left.Known)
+		require.LessOrEqual(t, time.Since(began), time.Second)
+
+		began = time.Now()
 		result, err := finder.Find(t.Context(), query("VNP", "AOH", tomorrow))
 		require.NoError(t, err)
 		require.Len(t, result.Offers, 5)

@@ -26,9 +26,14 @@ func (p RunPlace) compare(q RunPlace) int {
 }
 
 // Runs lists runs, at most limit of them from after a place on, and tells whether there are more. An empty part of the
-// filter, the zero date too, restricts nothing.
+// filter restricts nothing, but for From: without it, runs are listed from today on, which is a run's own today, in the
+// time zone of its train.
 func (t *Timetable) Runs(filter rail.RunFilter, now time.Time, after *RunPlace, limit int) (runs []*rail.Run, hasNext bool) {
 	first := filter.From
+	if first == 0 {
+		// It is this date or a later one everywhere; matches looks closer.
+		first = rail.DateIn(now, time.UTC).AddDays(-1)
+	}
 	if after != nil {
 		first = max(first, after.Date)
 	}
@@ -76,8 +81,12 @@ func (s *snapshot) linesOf(number string) []calendar {
 	return lines
 }
 
-// matches tells whether a run has the station and the state that are asked for.
+// matches tells whether a run has the station and the state that are asked for, and is not of the past where no first
+// date is.
 func matches(run *rail.Run, filter *rail.RunFilter, now time.Time) bool {
+	if filter.From == 0 && run.Date < rail.DateIn(now, run.Train.Location()) {
+		return false
+	}
 	if filter.Station != "" && !slices.ContainsFunc(run.Train.Calls, func(c rail.Call) bool { return c.Station == filter.Station }) {
 		return false
 	}

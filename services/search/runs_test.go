@@ -66,3 +66,35 @@ func TestRuns_FilterAndOrder(t *testing.T) {
 		}
 	}
 }
+
+// Without a first date, runs are listed from today on, and each has its own today.
+func TestRuns_FromTodayOnWhereTheTrainRuns(t *testing.T) {
+	pago := trainIn("Pacific/Pago_Pago", "P1", at("PPG", 12, 0), at("AOH", 14, 0))
+	kiritimati := trainIn("Pacific/Kiritimati", "K1", at("CXI", 12, 0), at("AOH", 14, 0))
+	berlin := trainIn("Europe/Berlin", "B1", at("BLS", 12, 0), at("AOH", 14, 0))
+	var runs []*rail.Run
+	for _, train := range []*rail.Train{pago, kiritimati, berlin} {
+		runs = append(runs, runsOf(train, today.AddDays(-3), 6)...)
+	}
+	timetable, _ := loaded(t, stationsOf("PPG", "CXI", "BLS", "AOH"), runs...)
+	for _, c := range []struct{ now, first string }{
+		// It is three dates at once between 10:00 and 11:00 UTC.
+		{"2019-10-11T10:30:00Z", "P1@2019-10-10 K1@2019-10-12 B1@2019-10-11"},
+		{"2019-10-11T11:30:00Z", "P1@2019-10-11 K1@2019-10-12 B1@2019-10-11"},
+		{"2019-10-11T21:59:00Z", "P1@2019-10-11 K1@2019-10-12 B1@2019-10-11"},
+		{"2019-10-11T22:01:00Z", "P1@2019-10-11 K1@2019-10-12 B1@2019-10-12"},
+	} {
+		now, err := time.Parse(time.RFC3339, c.now)
+		require.NoError(t, err)
+		var first []string
+		for _, number := range []string{"P1", "K1", "B1"} {
+			found, hasNext := timetable.Runs(rail.RunFilter{Train: number}, now, nil, 100)
+			require.False(t, hasNext)
+			require.Equal(t, today.AddDays(2), found[len(found)-1].Date, "and all that come")
+			first = append(first, string(found[0].ID))
+		}
+		require.Equal(t, c.first, strings.Join(first, " "), c.now)
+	}
+	found, _ := timetable.Runs(rail.RunFilter{From: today.AddDays(-9)}, noon, nil, 100)
+	require.Len(t, found, len(runs), "with a first date, the past too")
+}

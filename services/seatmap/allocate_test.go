@@ -221,6 +221,7 @@ func TestAllocate_WishesOfAParty(t *testing.T) {
 		"the window to whom wishes it":    {nil, []rail.Wish{nothing, window}, "1/1B 1/1A"},
 		"window and aisle":                {nil, []rail.Wish{aisle, window}, "1/1D 1/1F"},
 		"letters side by side":            {nil, []rail.Wish{letter("C"), letter("B")}, "1/1C 1/1B"},
+		"a letter in lower case":          {nil, []rail.Wish{letter("b"), nothing}, "1/1B 1/1A"},
 		"both windows of a row":           {nil, []rail.Wish{letter("F"), letter("A")}, "1/1F 1/1A"},
 		"a window each":                   {nil, []rail.Wish{window, window}, "1/1A 1/1F"},
 		"three windows, two rows":         {nil, []rail.Wish{window, window, window}, "1/1A 1/1F 1/2A"},

@@ -43,6 +43,8 @@ type world struct {
 	listener *listener
 	// listens counts Listen, reads Remaining, asked the asks of it, orderReads Order.
 	listens, reads, asked, orderReads int
+	// read is what an order looks like when it is read; nil is as it was put.
+	read func(*rail.Order) *rail.Order
 	// down has everything fail; slow is how long a read takes after it has looked.
 	down bool
 	slow time.Duration
@@ -143,6 +145,9 @@ func (w *world) Order(_ context.Context, id string) (*rail.Order, error) {
 	w.orderReads++
 	if w.down {
 		return nil, errDown
+	}
+	if order := w.orders[id]; order != nil && w.read != nil {
+		return w.read(order), nil
 	}
 	return w.orders[id], nil
 }

@@ -29,6 +29,8 @@ type watchedOrder struct {
 	// dirty says that the order is to be read; sweeps counts those since it was.
 	dirty  bool
 	sweeps int
+	// due has the order read when its hold ends; nil where it has none. It is stopped with the last subscription.
+	due *time.Timer
 }
 
 // orderSubscriber watches one order.
@@ -66,6 +68,7 @@ func (h *Hub) SubscribeOrder(ctx context.Context, orderID string, visible func(*
 		o = &watchedOrder{run: h.watch(order.RunID), latest: order}
 		h.watchedOrders[orderID] = o
 		o.run.orders[orderID] = o
+		h.lookWhenDue(o)
 	}
 	o.subscribers = append(o.subscribers, s)
 	h.orderSubscribers++
@@ -94,9 +97,33 @@ func (h *Hub) isOver(order *rail.Order) bool {
 	return ok && !h.Now().Before(run.ClosesAt())
 }
 
+// isDue tells whether the end of an order's hold has come by this server's clock. It is the primary's that decides: where
+// that is behind, the order is looked at by every sweep until it has come there too.
+func (h *Hub) isDue(order *rail.Order) bool {
+	return order.State == rail.OnHold && !order.PayBy.IsZero() && !h.Now().Before(order.PayBy)
+}
+
+// lookWhenDue has an order read at once when its hold ends. Nobody says so then: the hold ends by the clock, and what
+// sweeps it comes later. The mutex is held.
+func (h *Hub) lookWhenDue(o *watchedOrder) {
+	if o.due != nil {
+		o.due.Stop()
+		o.due = nil
+	}
+	if o.latest.State != rail.OnHold || o.latest.PayBy.IsZero() {
+		return
+	}
+	o.due = time.AfterFunc(o.latest.PayBy.Sub(h.Now()), func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.markOrder(o)
+	})
+}
+
 // tellOrder gives a later version of an order to all who watch it. The mutex is held.
 func (h *Hub) tellOrder(o *watchedOrder, order *rail.Order) {
 	o.latest = order
+	h.lookWhenDue(o)
 	for _, s := range o.subscribers {
 		s.outbox.put(0, order)
 	}
@@ -123,6 +150,9 @@ func (h *Hub) endOrderSubscriber(o *watchedOrder, s *orderSubscriber) {
 	s.release()
 	close(s.outbox.events)
 	if len(o.subscribers) == 0 {
+		if o.due != nil {
+			o.due.Stop()
+		}
 		delete(h.watchedOrders, o.latest.ID)
 		delete(o.run.orders, o.latest.ID)
 		h.unwatch(o.run)
@@ -156,7 +186,7 @@ func (h *Hub) handOutOrders(ctx context.Context) {
 	}
 }
 
-// sweepOrders marks the orders that were not read for long, and ends those whose run has closed.
+// sweepOrders marks the orders that were not read for long or whose hold has ended, and ends those whose run has closed.
 func (h *Hub) sweepOrders() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -164,7 +194,7 @@ func (h *Hub) sweepOrders() {
 		o.sweeps++
 		if h.isOver(o.latest) {
 			h.endOrder(o)
-		} else if o.sweeps >= lookEverySweeps {
+		} else if o.sweeps >= lookEverySweeps || h.isDue(o.latest) {
 			o.dirty = true
 		}
 	}

@@ -107,6 +107,85 @@ func TestOrder_IsLookedAtEveryFiveSeconds(t *testing.T) {
 	})
 }
 
+// expire makes the ledger tell of a hold as it does: it is over when its time is, though nobody has written that yet.
+func (w *world) expire(id string, behind time.Duration) {
+	w.set(func() {
+		w.read = func(order *rail.Order) *rail.Order {
+			if order.ID != id || order.State != rail.OnHold || time.Now().Add(-behind).Before(order.PayBy) {
+				return order
+			}
+			over := next(*order, rail.Expired)
+			return &over
+		}
+	})
+}
+
+func TestOrder_IsToldAtOnceWhenItsHoldEnds(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		behind, within time.Duration
+	}{
+		{"at once", 0, 0},
+		{"the primary's clock is behind", 300 * time.Millisecond, time.Second},
+		{"the primary's clock is far behind", 3200 * time.Millisecond, 4 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+				order := hold(w.publish("G1", "A", "B"))
+				order.PayBy = time.Now().Add(7*time.Second + 123*time.Millisecond) // between two looks
+				w.put(order)
+				w.expire(order.ID, c.behind)
+				events, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
+				require.NoError(t, err)
+				settle()
+				taken(events)
+				wait(time.Until(order.PayBy) - time.Millisecond)
+				got, _ := taken(events)
+				require.Empty(t, got)
+				wait(c.within + time.Millisecond)
+				got, open := taken(events)
+				require.Equal(t, []int64{2}, orderVersions(got))
+				require.Equal(t, rail.Expired, got[0].State)
+				require.False(t, open)
+			})
+		})
+	}
+}
+
+// A hold that is paid, or that nobody watches any more, is not looked at when it would have ended.
+func TestOrder_IsNotLookedAtForAHoldThatIsNone(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+		order := hold(w.publish("G1", "A", "B"))
+		order.PayBy = time.Now().Add(2 * time.Second)
+		w.put(order)
+		ctx, leave := context.WithCancel(t.Context())
+		events, err := hub.SubscribeOrder(ctx, order.ID, anyone)
+		require.NoError(t, err)
+		settle()
+		w.say(w.put(next(order, rail.Paid)))
+		settle()
+		taken(events)
+		reads := w.get(&w.orderReads)
+		wait(4 * time.Second)
+		require.Equal(t, reads, w.get(&w.orderReads))
+		leave()
+		settle()
+
+		w.put(order)
+		order.PayBy = time.Now().Add(2 * time.Second)
+		w.put(order)
+		ctx, leave = context.WithCancel(t.Context())
+		_, err = hub.SubscribeOrder(ctx, order.ID, anyone)
+		require.NoError(t, err)
+		settle()
+		leave()
+		settle()
+		reads = w.get(&w.orderReads)
+		wait(10 * time.Second)
+		require.Equal(t, reads, w.get(&w.orderReads))
+	})
+}
+
 func TestOrder_PrimaryIsAway(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		order := hold(w.publish("G1", "A", "B"))

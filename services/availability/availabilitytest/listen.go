@@ -175,7 +175,7 @@ func redisKilledAndBack(t *testing.T, f *fixture) {
 	waitTold(t, told)
 	f.apply(t, left(r, 1))
 	require.EqualValues(t, 1, next(t, listener).Version)
-	require.NoError(t, f.cache.MarkLoaded(t.Context()))
+	f.markLoaded(t)
 
 	require.NoError(t, f.server.Kill())
 	within := func(call func(context.Context) error) error {

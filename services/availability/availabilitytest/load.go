@@ -156,8 +156,36 @@ func markerLostWithTheData(t *testing.T, f *fixture) {
 		return loaded
 	}
 	require.False(t, loaded())
-	require.NoError(t, f.cache.MarkLoaded(t.Context()))
+	f.markLoaded(t)
 	require.True(t, loaded())
+	f.markLoaded(t)
+	require.True(t, loaded(), "a load of what is loaded changes nothing")
 	require.NoError(t, f.server.FlushAll(t.Context()))
 	require.False(t, loaded())
+
+	// Whoever began before the data was lost has loaded some of it into nothing.
+	before, err := f.cache.BeginLoad(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, f.server.FlushAll(t.Context()))
+	require.Error(t, f.cache.MarkLoaded(t.Context(), before))
+	require.False(t, loaded())
+	after, err := f.cache.BeginLoad(t.Context())
+	require.NoError(t, err)
+	require.Error(t, f.cache.MarkLoaded(t.Context(), before))
+	require.False(t, loaded())
+
+	// Two that load at the same time do not keep each other from coming to an end.
+	other, err := f.cache.BeginLoad(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, f.cache.MarkLoaded(t.Context(), after))
+	require.NoError(t, f.cache.MarkLoaded(t.Context(), other))
+	require.True(t, loaded())
+}
+
+// markLoaded sets the marker as a load of nothing does.
+func (f *fixture) markLoaded(t *testing.T) {
+	t.Helper()
+	data, err := f.cache.BeginLoad(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, f.cache.MarkLoaded(t.Context(), data))
 }

@@ -78,12 +78,78 @@ func availabilitiesPagesAndCounts(t *testing.T, s *suite) {
 		require.Equal(t, []uint16{2, 6, 2, 6, 2, 6, 2, 6, 2, 6, 2, 6}, free.Counts)
 	}
 	require.Same(t, &all[1].Counts[0], &all[2].Counts[0], "what follows from the timetable is made once a train")
+}
 
-	// A map that no train has is a defect, and said so rather than counted.
-	_, err := s.db.ExecContext(t.Context(), "UPDATE seat_maps SET sold = 'xyz'")
+// availabilitiesDamagedMaps spoils some maps: those runs are named rather than counted, and the others are all there.
+func availabilitiesDamagedMaps(t *testing.T, s *suite) {
+	l := s.open(t)
+	c := newClerk(t, l)
+	train := NewTrain("T12")
+	var runs []*rail.Run
+	for d := range 20 {
+		runs = append(runs, NewRun(train, day.AddDays(d)))
+	}
+	publish(t, l, runs...)
+	for _, run := range runs[:15] {
+		c.place(run.ID, one("wang"))
+	}
+	_, err := s.db.ExecContext(t.Context(), "UPDATE seat_maps SET sold = 'xyz' WHERE run_id < ?", string(runs[5].ID))
 	require.NoError(t, err)
-	_, err = l.Availabilities(t.Context(), "", 10)
-	require.ErrorContains(t, err, string(run))
+	ids := func(all []*rail.Availability) (ids []rail.RunID) {
+		for _, left := range all {
+			require.NotEmpty(t, left.Counts)
+			ids = append(ids, left.RunID)
+		}
+		return ids
+	}
+	wanted := func(runs []*rail.Run) (ids []rail.RunID) {
+		for _, run := range runs {
+			ids = append(ids, run.ID)
+		}
+		return ids
+	}
+
+	page, err := l.Availabilities(t.Context(), "", 3)
+	for _, run := range runs[:5] {
+		require.ErrorContains(t, err, string(run.ID))
+	}
+	require.Equal(t, wanted(runs[5:8]), ids(page), "a page is as long as it was asked for, if there are so many")
+	page, err = l.Availabilities(t.Context(), runs[7].ID, 3)
+	require.NoError(t, err)
+	require.Equal(t, wanted(runs[8:11]), ids(page))
+	all, err := l.Availabilities(t.Context(), "", 100)
+	require.ErrorContains(t, err, string(runs[0].ID))
+	require.Equal(t, wanted(runs[5:]), ids(all))
+	all, err = l.Touched(t.Context(), time.Minute)
+	require.ErrorContains(t, err, string(runs[0].ID))
+	require.ElementsMatch(t, wanted(runs[5:15]), ids(all))
+
+	_, err = s.db.ExecContext(t.Context(), "UPDATE seat_maps SET sold = 'xyz'")
+	require.NoError(t, err)
+	all, err = l.Availabilities(t.Context(), "", 100)
+	require.ErrorContains(t, err, "5 more runs", "not all of them are named")
+	require.Equal(t, wanted(runs[15:]), ids(all))
+	none, err := l.Availabilities(t.Context(), runs[19].ID, 100)
+	require.NoError(t, err)
+	require.Empty(t, none)
+}
+
+// touchedIsBounded touches more runs than are looked at: the newest are there, whatever their ids.
+func touchedIsBounded(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	train := NewTrain("K1")
+	var runs []*rail.Run
+	for d := range 2_100 {
+		runs = append(runs, NewRun(train, day.AddDays(d)))
+	}
+	publish(t, l, runs...)
+	_, err := s.db.ExecContext(t.Context(), "UPDATE runs SET touched_at = ?", time.Now().Add(-5*time.Second).UnixMilli())
+	require.NoError(t, err)
+	c.place(run, one("wang"))
+	all, err := l.Touched(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Len(t, all, 2_000)
+	require.Equal(t, run, all[0].RunID)
 }
 
 func booksOfRuns(t *testing.T, s *suite) {

@@ -312,15 +312,14 @@ func withdraw(t *testing.T, s *suite) {
 	require.EqualValues(t, 4, s.version(t, run))
 	require.Equal(t, "ON_HOLD", s.stored(t, old.ID), "nothing was written")
 
-	left, refund, err := l.Withdraw(t.Context(), run, "no track", "an admin", true)
+	left, ended, err := l.Withdraw(t.Context(), run, "no track", "an admin", true)
 	require.NoError(t, err)
 	require.Equal(t, rail.Withdrawn, left.Status)
 	require.EqualValues(t, 5, left.Version)
 	require.Equal(t, []uint16{2, 6}, left.Counts[:2], "every seat is free")
-	require.Len(t, refund, 1)
-	require.Equal(t, paid.ID, refund[0].ID)
-	require.Equal(t, read(t, l, paid.ID), refund[0])
-	require.False(t, refund[0].PaidAt.IsZero())
+	require.ElementsMatch(t, []*rail.Order{read(t, l, hold.ID), read(t, l, paid.ID), read(t, l, old.ID)}, ended, "everyone who watches one of them is told")
+	require.False(t, read(t, l, paid.ID).PaidAt.IsZero())
+	require.True(t, read(t, l, hold.ID).PaidAt.IsZero())
 	for _, o := range []*rail.Order{hold, paid} {
 		got := read(t, l, o.ID)
 		require.Equal(t, rail.Cancelled, got.State)
@@ -336,10 +335,12 @@ func withdraw(t *testing.T, s *suite) {
 	_, ok, err := l.Pay(t.Context(), run, hold.ID, "wang", "pay-0002")
 	require.NoError(t, err)
 	require.False(t, ok)
-	again, refund, err := l.Withdraw(t.Context(), run, "again", "an admin", true)
-	require.NoError(t, err)
-	require.Empty(t, refund)
-	require.Equal(t, left, again)
+	for _, cancelOrders := range []bool{true, false} {
+		again, cancelled, err := l.Withdraw(t.Context(), run, "again", "an admin", cancelOrders)
+		require.NoError(t, err)
+		require.Equal(t, left, again)
+		require.ElementsMatch(t, []*rail.Order{read(t, l, hold.ID), read(t, l, paid.ID)}, cancelled, "the answer may have got lost")
+	}
 	_, _, err = l.Withdraw(t.Context(), "T13@2019-10-12", "no track", "an admin", true)
 	requireCode(t, rail.NotFound, err)
 }
@@ -361,8 +362,32 @@ func withdrawThenPublish(t *testing.T, s *suite) {
 	require.Equal(t, rail.RunChanged, done[0].Outcome)
 	require.EqualValues(t, 5, done[0].Version, "1 published, 2 sold, 3 withdrawn, 4 looked at")
 	require.Equal(t, rail.Published, done[0].Run.Status)
-	c.place(run, one("wang2"))
+	placed := c.place(run, one("wang2"))
 	require.EqualValues(t, 6, s.version(t, run))
+	for range 2 {
+		_, ended, err := l.Withdraw(t.Context(), run, "no track", "an admin", true)
+		require.NoError(t, err)
+		require.Equal(t, []*rail.Order{read(t, l, placed.ID)}, ended, "the first withdrawal's orders are not this one's")
+	}
+}
+
+// damagedMap spoils the seat map of one run: that run can be taken off sale all the same.
+func damagedMap(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	placed := c.place(run, one("wang"))
+	_, err := s.db.ExecContext(t.Context(), "UPDATE seat_maps SET sold = 'xyz'")
+	require.NoError(t, err)
+	for range 2 {
+		left, err := l.SetStatus(t.Context(), run, rail.Suspended, "damaged", "an admin")
+		require.NoError(t, err)
+		require.Equal(t, &rail.Availability{RunID: run, TrainID: placed.TrainID, Version: 3, Status: rail.Suspended}, left, "without counts")
+	}
+	left, ended, err := l.Withdraw(t.Context(), run, "damaged", "an admin", true)
+	require.NoError(t, err)
+	require.Equal(t, []uint16{2, 6}, left.Counts[:2])
+	require.EqualValues(t, 4, left.Version)
+	require.Equal(t, rail.Withdrawn, left.Status)
+	require.Len(t, ended, 1)
 }
 
 func changesSinceANumber(t *testing.T, s *suite) {

@@ -505,6 +505,7 @@ func expireReadsExpiredBeforeTheSweep(t *testing.T, s *suite) {
 	got := read(t, l, old.ID)
 	require.Equal(t, rail.Expired, got.State)
 	require.Equal(t, got.PayBy, got.EndedAt)
+	require.EqualValues(t, 2, got.Version, "another state is another version")
 	require.Equal(t, "ON_HOLD", s.stored(t, old.ID))
 
 	// A cancel that comes too late finds it expired, and its seats are freed once.
@@ -513,4 +514,6 @@ func expireReadsExpiredBeforeTheSweep(t *testing.T, s *suite) {
 	require.Equal(t, rail.Expired, o.state.Cancels[0].Order.State)
 	require.False(t, o.state.Cancels[0].Changed)
 	require.Len(t, o.state.Freed(), 1)
+	require.Equal(t, got, o.state.Freed()[0], "it is what the sweep writes")
+	require.Equal(t, got, read(t, l, old.ID))
 }

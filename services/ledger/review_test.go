@@ -1,0 +1,341 @@
+package ledger_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/ledger"
+	"interlock/services/ledger/ledgertest"
+	"interlock/services/rail"
+)
+
+// TestPublish_PaymentUnderWay changes a run while a hold's payment, which came in time, still waits for its commit. The
+// change finds the hold past its time, waits for its row, and must then refuse: the seat is paid for.
+func TestPublish_PaymentUnderWay(t *testing.T) {
+	for _, flavor := range ledgertest.Flavors()[1:] { // SQLite's transactions come one after the other
+		t.Run(flavor.Name, func(t *testing.T) {
+			o := flavor.New(t)
+			clearing := make(chan struct{})
+			var late atomic.Bool
+			l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+				if late.Load() { // The database's clock, an hour later.
+					s.Query = strings.ReplaceAll(s.Query, "(3)) * 1000", "(3)) * 1000 + 3600000")
+				}
+				if strings.HasPrefix(s.Query, "SELECT id FROM orders WHERE run_id = ? AND id IN") && strings.HasSuffix(s.Query, "FOR UPDATE") {
+					close(clearing) // It has decided what is due, and goes to lock it.
+				}
+				return s.Send()
+			})
+			committing := make(chan struct{})
+			payer, _ := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+				if s.Query == "COMMIT" {
+					close(committing)
+					<-clearing
+				}
+				return s.Send()
+			})
+			_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
+			require.NoError(t, err)
+			id := string(run) + "/wang"
+			paid := make(chan bool)
+			go func() {
+				_, ok, err := payer.Pay(t.Context(), run, id, "wang", "pay-0001")
+				paid <- ok && err == nil
+			}()
+			<-committing
+			late.Store(true)
+			changed := ledgertest.NewRun(ledgertest.NewTrain("T12"), day)
+			changed.ClosesBefore += time.Minute
+			_, err = l.Publish(t.Context(), []*rail.Run{changed}, "an admin", false)
+			require.True(t, <-paid)
+			require.Equal(t, rail.RunHasOrders, rail.CodeOf(err), "%v", err)
+			late.Store(false)
+			order, err := l.Order(t.Context(), id)
+			require.NoError(t, err)
+			require.Equal(t, rail.Paid, order.State)
+			_, err = l.Sell(t.Context(), rail.Batch{RunID: run}, sells("li", 0))
+			require.ErrorContains(t, err, "sold", "the seat is still sold")
+		})
+	}
+}
+
+// TestCommit_CallerGone has callers hang up as soon as COMMIT is sent, to a cluster that does not acknowledge. The wait
+// goes on until the ledger's own time is over, and the next one is told at once.
+func TestCommit_CallerGone(t *testing.T) {
+	onEach(t, func(t *testing.T, o ledger.Options) {
+		o.CommitTimeout = 50 * time.Millisecond
+		seller, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error { return s.Send() })
+		_, err := seller.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
+		require.NoError(t, err)
+		other := ledgertest.NewRun(ledgertest.NewTrain("T14"), day)
+		for name, do := range map[string]func(ctx context.Context, l *ledger.Ledger) error{
+			"Sell": func(ctx context.Context, l *ledger.Ledger) error {
+				_, err := l.Sell(ctx, rail.Batch{RunID: run}, nothing)
+				return err
+			},
+			"Pay": func(ctx context.Context, l *ledger.Ledger) error {
+				_, _, err := l.Pay(ctx, run, string(run)+"/wang", "wang", "pay-0001")
+				return err
+			},
+			"Publish": func(ctx context.Context, l *ledger.Ledger) error {
+				_, err := l.Publish(ctx, []*rail.Run{other}, "an admin", false)
+				return err
+			},
+			"SetStatus": func(ctx context.Context, l *ledger.Ledger) error {
+				_, err := l.SetStatus(ctx, run, rail.Suspended, "snow", "an admin")
+				return err
+			},
+			"Withdraw": func(ctx context.Context, l *ledger.Ledger) error {
+				_, _, err := l.Withdraw(ctx, run, "no track", "an admin", true)
+				return err
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				ctx, hangUp := context.WithCancel(t.Context())
+				defer hangUp()
+				wrap := o
+				wrap.Wrap = func(c driver.Connector) driver.Connector {
+					return ledgertest.Intercept(c, func(ctx context.Context, s *ledgertest.Statement) error {
+						if s.Query != "COMMIT" {
+							return s.Send()
+						}
+						hangUp()
+						<-ctx.Done()
+						return ctx.Err()
+					})
+				}
+				l := ledgertest.Open(t, wrap)
+				err := do(ctx, l)
+				require.ErrorIs(t, err, rail.ErrUnknown)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.True(t, l.Stats().Probing)
+				err = do(t.Context(), l)
+				require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
+				require.NotErrorIs(t, err, rail.ErrUnknown, "no second COMMIT hangs on the server")
+				require.EqualValues(t, 1, l.Stats().UnknownCommits)
+			})
+		}
+	})
+}
+
+// TestHeld meets somebody else's commit that is still open, on a run and on an order, at each place that can: it is said
+// that somebody has it.
+func TestHeld(t *testing.T) {
+	for _, flavor := range ledgertest.Flavors() {
+		t.Run(flavor.Name, func(t *testing.T) {
+			o := flavor.New(t)
+			var armed atomic.Bool
+			var release chan struct{}
+			committing := make(chan struct{})
+			holder, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+				if s.Query == "COMMIT" && armed.CompareAndSwap(true, false) {
+					committing <- struct{}{}
+					<-release
+				}
+				return s.Send()
+			})
+			_, err := holder.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
+			require.NoError(t, err)
+			id := string(run) + "/wang"
+			if o.DSN == "" {
+				o.StatementTimeout = 100 * time.Millisecond // SQLite waits for nothing else
+			}
+			sell := func(b rail.Batch) func(*ledger.Ledger) error {
+				return func(l *ledger.Ledger) error {
+					_, err := l.Sell(t.Context(), b, nothing)
+					return err
+				}
+			}
+			pay := func(l *ledger.Ledger) error {
+				_, _, err := l.Pay(t.Context(), run, id, "wang", "pay-0001")
+				return err
+			}
+			meets := func(hold func(*ledger.Ledger) error, others ...func(*ledger.Ledger) error) {
+				t.Helper()
+				release = make(chan struct{})
+				armed.Store(true)
+				held := make(chan error, 1)
+				go func() { held <- hold(holder) }()
+				<-committing
+				var wg sync.WaitGroup
+				errs := make([]error, len(others))
+				for i, other := range others {
+					l := ledgertest.Open(t, o)
+					wg.Go(func() { errs[i] = other(l) })
+				}
+				wg.Wait()
+				close(release)
+				require.NoError(t, <-held)
+				for i, err := range errs {
+					var e *rail.Error
+					require.ErrorAs(t, err, &e)
+					require.ErrorIs(t, err, rail.ErrHeld, "%d", i)
+					require.Equal(t, rail.Unavailable, e.Code)
+					require.Positive(t, e.RetryAfter)
+				}
+			}
+			meets(sell(rail.Batch{RunID: run}), sell(rail.Batch{RunID: run}), sell(rail.Batch{RunID: run, Locking: true}),
+				sell(rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: id, Buyer: "wang"}}}))
+			meets(pay, pay)
+			meets(pay, func(l *ledger.Ledger) error { // which changes nothing, and says so in a commit of its own
+				_, _, err := l.Pay(t.Context(), run, id, "wang", "pay-0002")
+				return err
+			})
+			require.NoError(t, pay(holder))
+		})
+	}
+}
+
+// TestGuard_AnotherServer lets the name of the primary lead to another server, as a failover does. What was seen of the
+// old one's replication says nothing about the new one's.
+func TestGuard_AnotherServer(t *testing.T) {
+	for _, flavor := range ledgertest.Flavors()[1:] {
+		t.Run(flavor.Name, func(t *testing.T) {
+			o := flavor.New(t)
+			prefix, identity := "rpl_semi_sync_source_", "@@GLOBAL.server_uuid"
+			if flavor.Name == string(ledger.MariaDB) {
+				prefix, identity = "rpl_semi_sync_master_", "@@GLOBAL.server_id"
+			}
+			var server, status atomic.Value
+			server.Store("'a'")
+			status.Store("ON")
+			var looks atomic.Int64
+			c := &clock{}
+			c.advance(time.Hour)
+			o.Clock = c.read // which stands still from here on
+			_, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error { return s.Send() })
+			o.Durability = ledger.Replicated
+			o.Wrap = func(c driver.Connector) driver.Connector {
+				return ledgertest.Intercept(c, func(_ context.Context, s *ledgertest.Statement) error {
+					s.Query = strings.ReplaceAll(s.Query, "@@GLOBAL."+prefix+"enabled", "'ON'")
+					s.Query = strings.ReplaceAll(s.Query, identity, server.Load().(string))
+					switch {
+					case strings.HasPrefix(s.Query, "SHOW GLOBAL VARIABLES LIKE '"+prefix):
+						looks.Add(1)
+						s.Query = fmt.Sprintf("SELECT '%[1]senabled', 'ON' UNION SELECT '%[1]swait_point', 'AFTER_SYNC' "+
+							"UNION SELECT '%[1]swait_no_slave', 'ON' UNION SELECT '%[1]stimeout', '4294967295'", prefix)
+					case strings.HasPrefix(s.Query, "SHOW GLOBAL STATUS LIKE '"+prefix):
+						s.Query = fmt.Sprintf("SELECT '%sstatus', '%s'", prefix, status.Load())
+					}
+					return s.Send()
+				})
+			}
+			l := ledgertest.Open(t, o)
+			sell := func() error {
+				_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, nothing)
+				return err
+			}
+			pay := func() error {
+				_, _, err := l.Pay(t.Context(), run, string(run)+"/nobody", "wang", "pay-0001")
+				return err
+			}
+			for range 2 {
+				require.NoError(t, sell())
+				require.Equal(t, rail.NotFound, rail.CodeOf(pay()))
+			}
+			require.EqualValues(t, 1, looks.Load(), "one server is looked at once in a while")
+
+			server.Store("'b'")
+			status.Store("OFF")
+			require.ErrorContains(t, sell(), "fallen back", "another server is looked at at once")
+			require.ErrorContains(t, pay(), "fallen back")
+			status.Store("ON")
+			require.NoError(t, sell())
+			require.EqualValues(t, 4, looks.Load())
+		})
+	}
+}
+
+// TestPay_LeavesConnectionsToSales has many payments wait on the server. Sales go on beside them.
+func TestPay_LeavesConnectionsToSales(t *testing.T) {
+	for _, flavor := range ledgertest.Flavors()[1:] {
+		t.Run(flavor.Name, func(t *testing.T) {
+			o := flavor.New(t)
+			o.MaxConnections, o.StatementTimeout = 6, 500*time.Millisecond
+			var paying atomic.Int64
+			release := make(chan struct{})
+			l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
+				if strings.HasPrefix(s.Query, "UPDATE orders SET state = 'PAID'") {
+					paying.Add(1)
+					<-release
+				}
+				return s.Send()
+			})
+			var wg sync.WaitGroup
+			for i := range 50 {
+				wg.Go(func() {
+					_, _, err := l.Pay(t.Context(), run, fmt.Sprint(run, "/", i), "wang", "pay-0001")
+					if code := rail.CodeOf(err); code != rail.Unavailable && code != rail.NotFound {
+						t.Errorf("%v", err)
+					}
+				})
+			}
+			for range 40 {
+				_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, nothing)
+				require.NoError(t, err)
+			}
+			require.EqualValues(t, 2, paying.Load(), "a third of the connections")
+			close(release)
+			wg.Wait()
+		})
+	}
+}
+
+// TestPay_LeavesTheOneWriterToSales has many payments want SQLite's one writer. A sale gets it nearly at once.
+func TestPay_LeavesTheOneWriterToSales(t *testing.T) {
+	o := ledgertest.SQLite(t)
+	o.StatementTimeout = 200 * time.Millisecond
+	l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+		if strings.HasPrefix(s.Query, "UPDATE orders SET state = 'PAID'") {
+			<-time.After(2 * time.Millisecond) // a slow disk
+		}
+		return s.Send()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for i := range 500 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				_, _, _ = l.Pay(ctx, run, fmt.Sprint(run, "/", i), "wang", "pay-0001")
+			}
+		})
+	}
+	for range 20 {
+		_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, nothing)
+		require.NoError(t, err)
+	}
+	cancel()
+	wg.Wait()
+}
+
+// TestWithdraw_HoldFallsDueMeanwhile cancels a hold that falls due between two statements: its version goes on by one.
+func TestWithdraw_HoldFallsDueMeanwhile(t *testing.T) {
+	onEach(t, func(t *testing.T, o ledger.Options) {
+		var late atomic.Bool
+		l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+			if late.Load() {
+				s.Query = strings.ReplaceAll(s.Query, " AS clock", " + 3600000 AS clock")
+			}
+			return s.Send()
+		})
+		_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
+		require.NoError(t, err)
+		late.Store(true)
+		_, ended, err := l.Withdraw(t.Context(), run, "no track", "an admin", true)
+		require.NoError(t, err)
+		late.Store(false)
+		order, err := l.Order(t.Context(), string(run)+"/wang")
+		require.NoError(t, err)
+		require.Equal(t, []*rail.Order{order}, ended)
+		require.Equal(t, rail.Cancelled, order.State)
+		require.EqualValues(t, 2, order.Version)
+	})
+}
