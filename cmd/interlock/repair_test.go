@@ -86,6 +86,39 @@ func TestServer_RepairsRedis(t *testing.T) {
 	})
 }
 
+// A seat map that nobody can read makes one run unknown, and leaves all others as they are.
+func TestServer_RepairsBesideADamagedSeatMap(t *testing.T) {
+	settings := embeddedSettings(t)
+	r := start(t, settings)
+	run := r.publishT12(t)
+	a := r.ask(t, r.passenger, placeOrderMutation, map[string]any{"i": orderInput(run, "key-00000001", "D0000001")})
+	require.NotNil(t, a.at(t, "placeOrder.order"))
+	a = r.ask(t, r.admin, publishTrainMutation, map[string]any{"i": change(trainInput(), map[string]any{"number": "T14"})})
+	require.EqualValues(t, 1, a.at(t, "publishTrain.created"), "%s", a.Data)
+	_, err := ledgertest.DB(t, ledgerOptions(settings)).ExecContext(t.Context(), "UPDATE seat_maps SET sold = x'00'")
+	require.NoError(t, err)
+	require.NoError(t, r.stores.client.FlushAll(t.Context()).Err())
+	left := func(number string) any {
+		return r.ask(t, "", `query($n:String!,$d:Date!){run(train:$n,date:$d){availability{classes{remaining}}}}`, map[string]any{"n": number, "d": day()}).
+			at(t, "run.availability.classes.1.remaining")
+	}
+	require.Eventually(t, func() bool {
+		ok, _, err := ready(t.Context(), r.url)
+		return err == nil && ok && left("T14") != nil
+	}, healsIn, 20*time.Millisecond)
+	require.EqualValues(t, 2, left("T14"))
+	require.Nil(t, left("T12"))
+	require.NoError(t, r.stores.client.Del(t.Context(), "{"+string(rail.NewRunID("T14", mustDate(t, day())))+"}:left").Err())
+	require.Eventually(t, func() bool { return left("T14") != nil }, healsIn, 20*time.Millisecond, "it is repaired as well")
+
+	code, out := r.interlock(t, "verify")
+	require.Equal(t, exitFound, code, out)
+	require.Contains(t, out, "cannot be read")
+	code, out = r.interlock(t, "rebuild")
+	require.Equal(t, exitCouldNotSee, code, out)
+	require.Equal(t, "1 runs rewritten\n", out)
+}
+
 // hardSeatsAt is where the entry of T12 has what the tests search for: after a header of 55 bytes, two bytes for each of
 // two classes of each pair of its three calls; the second class of the second pair, BJP to SHH.
 const hardSeatsAt = 55 + 2*(2*1+1)

@@ -62,6 +62,9 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errFound):
 		return exitFound
 	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = fmt.Errorf("%w: %w", cause, err) // which signal it was
+	}
 	fmt.Fprintln(stderr, "lab:", err)
 	return exitCouldNotSee
 }

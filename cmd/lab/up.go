@@ -20,24 +20,25 @@ type clusterFlags struct {
 	Interlock string `help:"A built interlock; without it, one is built." placeholder:"FILE" type:"existingfile"`
 }
 
-// start starts the cluster, with a built program where none is given; clean removes that again.
-func (f clusterFlags) start(ctx context.Context, servers int, log *slog.Logger) (c *cluster.Cluster, clean func() error, err error) {
-	binary, clean := f.Interlock, func() error { return nil }
+// start starts the cluster, with a built program where none is given; stop ends both.
+func (f clusterFlags) start(ctx context.Context, servers int, log *slog.Logger) (c *cluster.Cluster, stop func() error, err error) {
+	binary, removeBinary := f.Interlock, func() error { return nil }
 	if binary == "" {
 		folder, err := os.MkdirTemp("", "interlock-lab-")
 		if err != nil {
 			return nil, nil, err
 		}
-		clean = func() error { return os.RemoveAll(folder) }
+		removeBinary = func() error { return os.RemoveAll(folder) }
+		log.Info("building interlock")
 		if binary, err = cluster.Build(ctx, folder); err != nil {
-			return nil, nil, errors.Join(err, clean())
+			return nil, nil, errors.Join(err, removeBinary())
 		}
 	}
 	c, err = cluster.Start(ctx, cluster.Options{Flavor: f.flavor(), Servers: servers, Binary: binary, Log: log})
 	if err != nil {
-		return nil, nil, errors.Join(err, clean())
+		return nil, nil, errors.Join(err, removeBinary())
 	}
-	return c, func() error { return errors.Join(c.Close(), clean()) }, nil
+	return c, func() error { return errors.Join(c.Close(), removeBinary()) }, nil
 }
 
 func (f clusterFlags) flavor() servers.Flavor {

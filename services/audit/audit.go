@@ -209,18 +209,18 @@ func (a *Auditor) Rebuild(ctx context.Context, leap bool) (runs int, err error) 
 	if err != nil {
 		return 0, err
 	}
-	var all damages
+	var damage error
 	for page, err := range pages(ctx, a.Ledger.Availabilities, pageSize) {
 		if err != nil {
 			return runs, err
 		}
-		all.add(page.damage)
+		damage = errors.Join(damage, page.damage)
 		if err := a.compare(ctx, page.items, page.again); err != nil {
 			return runs, err
 		}
 		runs += len(page.items)
 	}
-	return runs, errors.Join(a.Cache.MarkLoaded(ctx, data), all.err())
+	return runs, errors.Join(a.Cache.MarkLoaded(ctx, data), damage)
 }
 
 // compareTouched compares what was touched lately.

@@ -70,28 +70,33 @@ func (t *truth) bump(id rail.RunID) {
 	t.lefts[id] = &left
 }
 
-func (t *truth) page(after rail.RunID, limit int) []*rail.Run {
-	var page []*rail.Run
-	for _, run := range t.runs {
-		if run.ID > after && len(page) < limit {
-			page = append(page, run)
-		}
+// page is at most limit runs after one that can be read, beside an error that names the others that were met.
+func (t *truth) page(after rail.RunID, limit int) ([]*rail.Run, error) {
+	from, found := slices.BinarySearchFunc(t.runs, after, func(r *rail.Run, id rail.RunID) int { return strings.Compare(string(r.ID), string(id)) })
+	if found {
+		from++
 	}
-	return page
+	return t.readable(t.runs[from:], limit)
 }
 
-// readable are those of some runs that can be read, beside an error that names the others.
-func (t *truth) readable(runs []*rail.Run) ([]*rail.Run, error) {
-	var errs []error
-	var healthy []*rail.Run
+// readable are at most limit of some runs that can be read, beside an error that names the first and the last of the
+// others before them.
+func (t *truth) readable(runs []*rail.Run, limit int) ([]*rail.Run, error) {
+	var damaged, healthy []*rail.Run
 	for _, run := range runs {
-		if t.damaged[run.ID] {
-			errs = append(errs, fmt.Errorf("the run %s cannot be read", run.ID))
-			continue
+		if len(healthy) == limit {
+			break
 		}
-		healthy = append(healthy, run)
+		if t.damaged[run.ID] {
+			damaged = append(damaged, run)
+		} else {
+			healthy = append(healthy, run)
+		}
 	}
-	return healthy, errors.Join(errs...)
+	if len(damaged) == 0 {
+		return healthy, nil
+	}
+	return healthy, fmt.Errorf("%d runs from %s to %s cannot be read", len(damaged), damaged[0].ID, damaged[len(damaged)-1].ID)
 }
 
 func (t *truth) Touched(context.Context, time.Duration) ([]*rail.Availability, error) {
@@ -107,7 +112,7 @@ func (t *truth) Touched(context.Context, time.Duration) ([]*rail.Availability, e
 			runs = append(runs, run)
 		}
 	}
-	runs, err := t.readable(runs)
+	runs, err := t.readable(runs, len(runs))
 	return t.left(runs), err
 }
 
@@ -122,7 +127,7 @@ func (t *truth) left(runs []*rail.Run) []*rail.Availability {
 func (t *truth) Availabilities(_ context.Context, after rail.RunID, limit int) ([]*rail.Availability, error) {
 	t.mu.Lock()
 	t.wholeReads++
-	runs, err := t.readable(t.page(after, limit))
+	runs, err := t.page(after, limit)
 	lefts := t.left(runs)
 	read := t.read
 	if t.err != nil {
@@ -141,7 +146,7 @@ func (t *truth) Books(_ context.Context, after rail.RunID, limit int) ([]*rail.B
 	if t.err != nil {
 		return nil, t.err
 	}
-	runs, err := t.readable(t.page(after, limit))
+	runs, err := t.page(after, limit)
 	var books []*rail.Books
 	for _, run := range runs {
 		books = append(books, &rail.Books{Run: run, Version: t.lefts[run.ID].Version})
@@ -520,7 +525,8 @@ func TestRebuild_GoesPastRunsThatCannotBeRead(t *testing.T) {
 		ledger, cache := newTruth(3), &redis{entries: map[rail.RunID]*rail.Availability{}}
 		ledger.damaged[ledger.runs[at].ID] = true
 		runs, err := newAuditor(ledger, cache, nil).Rebuild(t.Context(), false)
-		require.EqualError(t, err, "the run "+string(ledger.runs[at].ID)+" cannot be read")
+		id := string(ledger.runs[at].ID)
+		require.EqualError(t, err, "1 runs from "+id+" to "+id+" cannot be read", "said once")
 		require.Equal(t, 2, runs)
 		require.Len(t, cache.entries, 2)
 		require.True(t, cache.loaded)

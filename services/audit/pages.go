@@ -2,21 +2,13 @@ package audit
 
 import (
 	"context"
-	"errors"
 	"iter"
-	"slices"
 
 	"interlock/services/rail"
 )
 
-const (
-	// maxPage is how far a page is widened, widenBy at a time, to get past runs that cannot be read: a train's damaged
-	// timetable is a year of them. Where that many in a row are damaged, what comes after them is not looked for.
-	maxPage = 10 * pageSize
-	widenBy = 8
-	// pastAll comes after every run id, all of which are printable ASCII.
-	pastAll rail.RunID = "\x7f"
-)
+// pastAll comes after every run id, all of which are printable ASCII.
+const pastAll rail.RunID = "\x7f"
 
 // reader reads the items of runs after an id, at most limit of them; see Ledger for what its error means.
 type reader[T any] func(ctx context.Context, after rail.RunID, limit int) ([]T, error)
@@ -24,7 +16,7 @@ type reader[T any] func(ctx context.Context, after rail.RunID, limit int) ([]T, 
 // page is some runs' items.
 type page[T any] struct {
 	items []T
-	// damage names the runs that could not be read; nil where there is none.
+	// damage names runs among them that could not be read; nil where there is none.
 	damage error
 	// next is the run after which the next page begins, "" when there is none.
 	next rail.RunID
@@ -32,26 +24,17 @@ type page[T any] struct {
 	again func() ([]T, error)
 }
 
-// readPage reads a page, and goes past runs that cannot be read. An error means that the ledger could not be asked.
+// readPage reads a page. An error means that the ledger could not be asked.
 func readPage[T item](ctx context.Context, read reader[T], after rail.RunID, limit int) (page[T], error) {
-	for ; ; limit *= widenBy {
-		items, err := read(ctx, after, limit)
-		if err != nil && len(items) == 0 {
-			if !isDamage(ctx, read, err) {
-				return page[T]{}, err
-			}
-			// Nothing in this page can be read, and so nothing says where it ends: only a longer one gets past it.
-			if limit < maxPage {
-				continue
-			}
-		}
-		p := page[T]{items: items, damage: err, again: func() ([]T, error) { return read(ctx, after, limit) }}
-		// With damage a short page need not be the last.
-		if len(items) > 0 && (len(items) >= limit || err != nil) {
-			p.next = runOf(items[len(items)-1])
-		}
-		return p, nil
+	items, err := read(ctx, after, limit)
+	if err != nil && len(items) == 0 && !isDamage(ctx, read, err) {
+		return page[T]{}, err
 	}
+	p := page[T]{items: items, damage: err, again: func() ([]T, error) { return read(ctx, after, limit) }}
+	if len(items) == limit {
+		p.next = runOf(items[limit-1])
+	}
+	return p, nil
 }
 
 // isDamage tells whether an error with no run beside it is about runs that cannot be read. A ledger that is away says so,
@@ -70,9 +53,6 @@ func pages[T item](ctx context.Context, read reader[T], limit int) iter.Seq2[pag
 		var after rail.RunID
 		for {
 			p, err := readPage(ctx, read, after, limit)
-			if err == nil && len(p.items) == 0 && p.damage == nil {
-				return
-			}
 			if !yield(p, err) || err != nil || p.next == "" {
 				return
 			}
@@ -95,14 +75,3 @@ func runOf[T item](i T) rail.RunID {
 	}
 	panic("unreachable: item has no other type")
 }
-
-// damages collects what pages say about damage. Runs at the end of one page may be met again by the next.
-type damages []error
-
-func (d *damages) add(damage error) {
-	if damage != nil && !slices.ContainsFunc(*d, func(e error) bool { return e.Error() == damage.Error() }) {
-		*d = append(*d, damage)
-	}
-}
-
-func (d *damages) err() error { return errors.Join(*d...) }

@@ -10,15 +10,15 @@ import (
 // Ledger is the truth that everything else is held against.
 //
 // A run of which the ledger cannot make sense (its seat map is damaged, say) must not hide the others: Touched,
-// Availabilities and Books then return the others together with an error that names it. An error with nothing beside it
-// is either a ledger that cannot be asked, or one that has nothing else there.
+// Availabilities and Books then return the others together with an error that names it, and those that come after it in
+// its place. So fewer than limit always means that none come after them. An error with nothing beside it is either a
+// ledger that cannot be asked, or one that has nothing else there.
 type Ledger interface {
 	// Touched are the runs whose version moved within the last window by the primary's clock, with what is left of each,
 	// from the primary. It may leave some out where there are very many: the round through all runs finds those.
 	Touched(ctx context.Context, window time.Duration) ([]*rail.Availability, error)
 	// Availabilities are what is left of runs in the order of their ids, after the given id, at most limit; each at one
-	// version. Runs that nothing was ever sold on follow from the timetable, so a page costs few rows. A run that cannot
-	// be read counts for the limit.
+	// version. Runs that nothing was ever sold on follow from the timetable, so a page costs few rows.
 	Availabilities(ctx context.Context, after rail.RunID, limit int) ([]*rail.Availability, error)
 	// Books are the same runs with everything that verify needs: tickets, maps and coaches, each run at one version.
 	Books(ctx context.Context, after rail.RunID, limit int) ([]*rail.Books, error)

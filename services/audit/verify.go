@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -69,14 +70,14 @@ func (r *Report) add(d Defect) {
 // the error names; the report is of all others, and not OK.
 func (a *Auditor) Verify(ctx context.Context) (*Report, error) {
 	report := &Report{OK: true, Defects: []Defect{}}
-	var all damages
+	var damage error
 	for page, err := range pages(ctx, a.Ledger.Books, booksPage) {
 		if err != nil {
 			return nil, err
 		}
 		if page.damage != nil {
 			report.OK = false
-			all.add(page.damage)
+			damage = errors.Join(damage, page.damage)
 		}
 		lefts := make([]*rail.Availability, len(page.items))
 		for i, books := range page.items {
@@ -89,7 +90,7 @@ func (a *Auditor) Verify(ctx context.Context) (*Report, error) {
 			}
 		}
 	}
-	return report, all.err()
+	return report, damage
 }
 
 // verifyBooks checks one run's books, and says what is left by its tickets.

@@ -23,7 +23,7 @@ const (
 )
 
 // errLostMeanwhile says that a load is to be begun again.
-var errLostMeanwhile = errors.New("Redis lost its data while it was being loaded")
+var errLostMeanwhile = errors.New("the data in Redis was lost while it was being loaded")
 
 // Load stores what is left of many runs, each unless the same or a newer version is stored already, and tells
 // subscribers: of what is new to Redis, a moment after it was written (a process that dies in between tells nobody, and

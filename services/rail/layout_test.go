@@ -12,10 +12,16 @@ func TestRowSeats_ChineseSecondClass(t *testing.T) {
 	seats, err := rail.RowSeats("ABC DF", 22, 23, nil)
 	require.NoError(t, err)
 	require.Equal(t, []rail.Seat{
-		{Label: "22A", Position: rail.Window}, {Label: "22B", Position: rail.Middle}, {Label: "22C", Position: rail.Aisle},
-		{Label: "22D", Position: rail.Aisle}, {Label: "22F", Position: rail.Window},
-		{Label: "23A", Position: rail.Window}, {Label: "23B", Position: rail.Middle}, {Label: "23C", Position: rail.Aisle},
-		{Label: "23D", Position: rail.Aisle}, {Label: "23F", Position: rail.Window},
+		{Label: "22A", Position: rail.Window},
+		{Label: "22B", Position: rail.Middle},
+		{Label: "22C", Position: rail.Aisle},
+		{Label: "22D", Position: rail.Aisle},
+		{Label: "22F", Position: rail.Window},
+		{Label: "23A", Position: rail.Window},
+		{Label: "23B", Position: rail.Middle},
+		{Label: "23C", Position: rail.Aisle},
+		{Label: "23D", Position: rail.Aisle},
+		{Label: "23F", Position: rail.Window},
 	}, seats)
 	require.Equal(t, "23", seats[6].Row())
 	require.Equal(t, "B", seats[6].Letter())
@@ -69,8 +75,12 @@ func TestBerthSeats(t *testing.T) {
 	seats, err := rail.BerthSeats([]rail.SeatPosition{rail.LowerBerth, rail.MiddleBerth, rail.UpperBerth}, 5, 6)
 	require.NoError(t, err)
 	require.Equal(t, []rail.Seat{
-		{Label: "5L", Position: rail.LowerBerth}, {Label: "5M", Position: rail.MiddleBerth}, {Label: "5U", Position: rail.UpperBerth},
-		{Label: "6L", Position: rail.LowerBerth}, {Label: "6M", Position: rail.MiddleBerth}, {Label: "6U", Position: rail.UpperBerth},
+		{Label: "5L", Position: rail.LowerBerth},
+		{Label: "5M", Position: rail.MiddleBerth},
+		{Label: "5U", Position: rail.UpperBerth},
+		{Label: "6L", Position: rail.LowerBerth},
+		{Label: "6M", Position: rail.MiddleBerth},
+		{Label: "6U", Position: rail.UpperBerth},
 	}, seats)
 	for name, c := range map[string]struct {
 		tiers       []rail.SeatPosition

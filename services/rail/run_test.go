@@ -120,9 +120,13 @@ func TestRun_Times(t *testing.T) {
 		got  time.Time
 		want string
 	}{
-		{run.Departure(0), "2019-10-12T20:00:00+08:00"}, {run.Arrival(1), "2019-10-12T21:00:00+08:00"}, {run.Departure(1), "2019-10-12T21:05:00+08:00"},
-		{run.Arrival(2), "2019-10-13T05:00:00+08:00"}, {run.Arrival(3), "2019-10-13T08:30:00+08:00"},
-		{run.SaleClosesAt(0), "2019-10-12T19:55:00+08:00"}, {run.SaleClosesAt(2), "2019-10-13T05:05:00+08:00"},
+		{run.Departure(0), "2019-10-12T20:00:00+08:00"},
+		{run.Arrival(1), "2019-10-12T21:00:00+08:00"},
+		{run.Departure(1), "2019-10-12T21:05:00+08:00"},
+		{run.Arrival(2), "2019-10-13T05:00:00+08:00"},
+		{run.Arrival(3), "2019-10-13T08:30:00+08:00"},
+		{run.SaleClosesAt(0), "2019-10-12T19:55:00+08:00"},
+		{run.SaleClosesAt(2), "2019-10-13T05:05:00+08:00"},
 		{run.ClosesAt(), "2019-10-13T05:05:00+08:00"},
 	} {
 		require.Equal(t, c.want, c.got.Format(time.RFC3339))

@@ -62,7 +62,8 @@ func TestFind_DateIsThatOfBoarding(t *testing.T) {
 
 func TestFind_DateIsLocalAtTheStation(t *testing.T) {
 	stations := []*rail.Station{
-		{Code: "PEK", Name: "Beijing", TimeZone: shanghai}, {Code: "ULN", Name: "Ulaanbaatar", TimeZone: "Asia/Ulaanbaatar"},
+		{Code: "PEK", Name: "Beijing", TimeZone: shanghai},
+		{Code: "ULN", Name: "Ulaanbaatar", TimeZone: "Asia/Ulaanbaatar"},
 		{Code: "MOW", Name: "Moscow", TimeZone: "Europe/Moscow"},
 	}
 	// Leaves 02:00 on the 12th in Beijing's time: 21:00 on the 11th in Moscow.
@@ -176,8 +177,10 @@ func TestFind_BadInput(t *testing.T) {
 		"nowhere to go from": {func(q *search.Query) { q.From = nil }, [][]string{{"from"}}},
 		"nowhere to go to":   {func(q *search.Query) { q.To = nil }, [][]string{{"to"}}},
 		"too many":           {func(q *search.Query) { q.From = many }, [][]string{{"from"}}},
-		"unknown": {func(q *search.Query) { q.From = []rail.StationCode{"VNP", "XXX"}; q.To = []rail.StationCode{"vnp"} },
-			[][]string{{"from", "1"}, {"to", "0"}}},
+		"unknown": {
+			func(q *search.Query) { q.From = []rail.StationCode{"VNP", "XXX"}; q.To = []rail.StationCode{"vnp"} },
+			[][]string{{"from", "1"}, {"to", "0"}},
+		},
 		"from = to":  {func(q *search.Query) { q.To = []rail.StationCode{"AOH", "VNP"} }, [][]string{{"to", "1"}}},
 		"past":       {func(q *search.Query) { q.Date = today - 1 }, [][]string{{"date"}}},
 		"past there": {func(q *search.Query) { q.From = []rail.StationCode{"LAX"}; q.Date = today - 2 }, [][]string{{"date"}}},

@@ -39,7 +39,7 @@ func play(t *testing.T, program []step, runs, readers int) (wrong string) {
 		}
 		streams := make([]<-chan *rail.Snapshot, readers)
 		seen := make([]map[rail.RunID]int64, readers)
-		take := func(reader int, most int) {
+		take := func(reader, most int) {
 			for range most {
 				select {
 				case s := <-streams[reader]:

@@ -65,8 +65,10 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Cluster{options: o, secrets: newSecrets(), dialect: dialectOf(o.Flavor), Replicas: make([]*servers.SQLServer, replicas),
-		Locks: make([]*servers.RedisServer, lockNodes)}
+	c := &Cluster{
+		options: o, secrets: newSecrets(), dialect: dialectOf(o.Flavor),
+		Replicas: make([]*servers.SQLServer, replicas), Locks: make([]*servers.RedisServer, lockNodes),
+	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	defer func() {

@@ -280,3 +280,42 @@ func connect(t *testing.T, server *servers.RedisServer) *redis.Client {
 	closeAtEnd(t, client)
 	return client
 }
+
+func TestProgram_KeepsItsAddressAndEnvironment(t *testing.T) {
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip(err)
+	}
+	program, err := servers.StartProgram(t.Context(), servers.ProgramOptions{
+		Path: shell,
+		Args: func(addr string) []string {
+			return []string{"-c", `echo "$SECRET at ` + addr + `" >> said; exec sleep 60`}
+		},
+		Env:   []string{"SECRET=word"},
+		Ready: func(context.Context, string) error { return nil },
+	})
+	require.NoError(t, err)
+	closeAtEnd(t, program)
+	said := filepath.Join(filepath.Dir(program.LogPath()), "said")
+	require.Eventually(t, func() bool {
+		text, _ := os.ReadFile(said)
+		return string(text) == "word at "+program.Addr()+"\n"
+	}, 10*time.Second, 10*time.Millisecond)
+	pid := program.Pid()
+	require.NoError(t, program.Stop(t.Context()))
+	require.NoError(t, program.Start(t.Context()))
+	require.NotEqual(t, pid, program.Pid())
+}
+
+func TestProgram_ThatFailsSaysWhy(t *testing.T) {
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip(err)
+	}
+	_, err = servers.StartProgram(t.Context(), servers.ProgramOptions{
+		Path:  shell,
+		Args:  func(string) []string { return []string{"-c", "echo no such setting >&2; exit 3"} },
+		Ready: func(context.Context, string) error { return errors.New("not yet") },
+	})
+	require.ErrorContains(t, err, "no such setting")
+}

@@ -86,7 +86,8 @@ func (f *fixture) connect(t *testing.T) redis.UniversalClient {
 
 // short is a train whose entry is read in one command, long one whose entry is read in three.
 func short() *rail.Train { return train("G1", 5, rail.Business, rail.Second) }
-func long() *rail.Train  { return train("K1", 64, rail.SoftSleeper, rail.HardSleeper, rail.HardSeat) }
+
+func long() *rail.Train { return train("K1", 64, rail.SoftSleeper, rail.HardSleeper, rail.HardSeat) }
 
 func train(number string, calls int, classes ...rail.SeatClass) *rail.Train {
 	route := make([]rail.Call, calls)

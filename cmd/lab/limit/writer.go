@@ -1,0 +1,167 @@
+package limit
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	_ "github.com/go-sql-driver/mysql" // the driver
+	"github.com/google/uuid"
+
+	"interlock/services/ledger"
+	"interlock/services/rail"
+)
+
+// commitTimeout bounds one transaction: the largest of the sweep takes a second on a busy machine.
+const commitTimeout = 30 * time.Second
+
+// Options say what is written and where.
+type Options struct {
+	// DSN is a database of its own on the primary.
+	DSN string
+	// Legs, SeatsPerClass and Classes make the seat maps' size.
+	Legs, SeatsPerClass int
+	Classes             []rail.SeatClass
+}
+
+// Limit is a database to write into.
+type Limit struct {
+	options Options
+	db      *sql.DB
+	runs    int
+}
+
+// Open makes the tables, the ledger's own.
+func Open(ctx context.Context, o Options) (*Limit, error) {
+	if err := ledger.Migrate(ctx, ledger.Options{DSN: o.DSN}); err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("mysql", o.DSN)
+	if err != nil {
+		return nil, err
+	}
+	return &Limit{options: o, db: db}, nil
+}
+
+// Close disconnects.
+func (l *Limit) Close() error { return l.db.Close() }
+
+// Writer writes transactions of orders on one connection and one run of its own, so that no two wait for one row.
+type Writer struct {
+	limit   *Limit
+	conn    *sql.Conn
+	run     string
+	version int64
+	orders  []byte
+	tickets []byte
+	maps    []byte
+	count   uint64
+}
+
+// NewWriter makes a run and a writer for it.
+func (l *Limit) NewWriter(ctx context.Context) (*Writer, error) {
+	l.runs++
+	w := &Writer{limit: l, run: fmt.Sprintf("L%d@2030-01-01", l.runs), version: 1}
+	var err error
+	if w.conn, err = l.db.Conn(ctx); err != nil {
+		return nil, err
+	}
+	err = w.exec(ctx, "INSERT INTO runs (id, train_number, train_id, service_date, sale_opens_at, closes_before_seconds, status, reason, version, touched_at, publication) "+
+		"VALUES ('"+w.run+"', 'L', '"+trainID+"', '2030-01-01', 0, 300, 'PUBLISHED', '', 1, 0, 1)")
+	return w, err
+}
+
+// trainID is as long as the ledger's.
+const trainID = "3b2e7c1d9a8f4e6b5c0d1a2f3e4b5c6d"
+
+// Close gives the connection back.
+func (w *Writer) Close() error { return w.conn.Close() }
+
+func (w *Writer) exec(ctx context.Context, statement string) error {
+	_, err := w.conn.ExecContext(ctx, statement)
+	return err
+}
+
+// Write writes one transaction of n orders and says how long its COMMIT took.
+func (w *Writer) Write(ctx context.Context, n int) (commit time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	w.build(n)
+	if err := w.exec(ctx, "START TRANSACTION"); err != nil {
+		return 0, err
+	}
+	result, err := w.conn.ExecContext(ctx, "UPDATE runs SET version = version + 1, touched_at = "+strconv.FormatInt(time.Now().UnixMilli(), 10)+
+		" WHERE id = '"+w.run+"' AND version = "+strconv.FormatInt(w.version, 10))
+	if err != nil {
+		return 0, err
+	}
+	if changed, err := result.RowsAffected(); err != nil || changed != 1 {
+		return 0, errors.Join(err, errors.New("the version is not the one that was written last"))
+	}
+	for _, statement := range [][]byte{w.maps, w.orders, w.tickets} {
+		if err := w.exec(ctx, string(statement)); err != nil {
+			return 0, err
+		}
+	}
+	begun := time.Now()
+	err = w.exec(ctx, "COMMIT")
+	w.version++
+	return time.Since(begun), err
+}
+
+// build makes the statements' text. The rows are as long as a sale's.
+func (w *Writer) build(n int) {
+	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
+	payBy := strconv.FormatInt(time.Now().Add(15*time.Minute).UnixMilli(), 10)
+	bits := make([]byte, w.limit.options.Legs*((w.limit.options.SeatsPerClass+63)/64)*8)
+	_, _ = rand.Read(bits[:min(len(bits), 8*n)]) // what changes; it never fails
+	w.maps = append(w.maps[:0], "REPLACE INTO seat_maps (run_id, seat_class, sold) VALUES "...)
+	for i, class := range w.limit.options.Classes {
+		if i > 0 {
+			w.maps = append(w.maps, ',')
+		}
+		w.maps = fmt.Appendf(w.maps, "('%s','%s',x'", w.run, class)
+		w.maps = hex.AppendEncode(w.maps, bits)
+		w.maps = append(w.maps, "')"...)
+	}
+	w.orders = append(w.orders[:0], "INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, "+
+		"from_call, to_call, total_minor, currency, placed_at, pay_by, paid_at, ended_at, pay_attempts) VALUES "...)
+	w.tickets = append(w.tickets[:0], "INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, passenger_name, "+
+		"document_number, live_document) VALUES "...)
+	for i := range n {
+		w.count++
+		id := uuid.Must(uuid.NewV7()).String()
+		// As unlike each other as keys, numbers and digests are.
+		random := uuid.New()
+		key := hex.EncodeToString(random[:])
+		class := w.limit.options.Classes[i%len(w.limit.options.Classes)]
+		if i > 0 {
+			w.orders, w.tickets = append(w.orders, ','), append(w.tickets, ',')
+		}
+		w.orders = append(w.orders, "('"+w.run+"','"+w.run+"/"+id+"','"+key[:12]+"','buyer-"+key[:5]+"','"+key+"','"+key+
+			"',1,'ON_HOLD','','"+trainID+"',3,17,55300,'CNY',"+now+","+payBy+",NULL,NULL,0)"...)
+		w.tickets = append(w.tickets, "('"+w.run+"','"+w.run+"/"+id+"',0,'"+string(class)+"',1234,'12','34B',55300,'CNY','王秀英','110101199001"+
+			strconv.FormatUint(100_000+w.count%900_000, 10)+"','"+key+"')"...)
+	}
+}
+
+// WritePlain writes one order with its ticket in a transaction and nothing else, and says how long its COMMIT took: what
+// any program pays that wants an order to be safe.
+func (w *Writer) WritePlain(ctx context.Context) (commit time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	w.build(1)
+	for _, statement := range []string{"START TRANSACTION", string(w.orders), string(w.tickets)} {
+		if err := w.exec(ctx, statement); err != nil {
+			return 0, err
+		}
+	}
+	begun := time.Now()
+	err = w.exec(ctx, "COMMIT")
+	return time.Since(begun), err
+}

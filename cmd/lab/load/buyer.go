@@ -1,0 +1,167 @@
+package load
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+)
+
+// Crowd is what all buyers of the lab share.
+type Crowd struct {
+	Journal *Journal
+	// Token makes the token of the n-th buyer.
+	Token func(n int) (string, error)
+	// Seed makes keys and trips; printed, so that a trip can be seen again.
+	Seed uint64
+
+	// documents counts up: no two passengers have one document.
+	documents atomic.Uint64
+	tokens    []string
+}
+
+// tokenOf is a buyer's token; it is made once.
+func (c *Crowd) tokenOf(n int) (string, error) {
+	for len(c.tokens) <= n {
+		token, err := c.Token(len(c.tokens))
+		if err != nil {
+			return "", err
+		}
+		c.tokens = append(c.tokens, token)
+	}
+	return c.tokens[n], nil
+}
+
+// buyer buys one ticket after the other.
+type buyer struct {
+	crowd   *Crowd
+	venue   *Venue
+	server  string
+	number  int
+	random  *rand.Rand
+	request *request
+	conn    *connection
+
+	// window is when answers count.
+	window window
+	counts [outcomes]int
+	// inWindow has the orders that count, by second of the window.
+	inWindow []int32
+	// latencies, in microseconds, are of the orders that count.
+	latencies    []uint32
+	acknowledged []Acknowledged
+	soldOut      []NoSeat
+	problems     map[string]int
+	// unserved are those of an offered load who came and never got to ask.
+	unserved int
+}
+
+// window is a stretch of time, after a warm-up.
+type window struct{ begin, end time.Time }
+
+func (w window) has(t time.Time) bool { return !t.Before(w.begin) && t.Before(w.end) }
+
+func (w window) seconds() float64 { return w.end.Sub(w.begin).Seconds() }
+
+// pauseAfterTrouble keeps a buyer who gets no answer from asking in a tight circle; maxPause bounds what a server may ask
+// for.
+const (
+	pauseAfterTrouble = 50 * time.Millisecond
+	maxPause          = 2 * time.Second
+	// maxReplays is how often one key is asked again; a settled cluster needs one.
+	maxReplays = 20
+)
+
+func (c *Crowd) newBuyer(venue *Venue, server string, n int, w window) (*buyer, error) {
+	token, err := c.tokenOf(n)
+	if err != nil {
+		return nil, err
+	}
+	return &buyer{
+		crowd: c, venue: venue, server: server, number: n, window: w, request: newRequest(server, token),
+		random:   rand.New(rand.NewPCG(c.Seed, c.documents.Add(1)<<20+uint64(n))),
+		inWindow: make([]int32, int(w.seconds())+1),
+		problems: map[string]int{},
+	}, nil
+}
+
+// buy asks for one ticket, and asks again with the same key until it is known what became of it. intended is when the
+// buyer wanted to ask, which is when the wait begins.
+func (b *buyer) buy(ctx context.Context, intended time.Time) error {
+	s := b.venue.pick(b.random)
+	run := s.now.Load()
+	t := randomTrip(b.random)
+	var key [16]byte
+	binary.BigEndian.PutUint64(key[:8], b.random.Uint64())
+	document := b.crowd.documents.Add(1)
+	binary.BigEndian.PutUint64(key[8:], document)
+	request := b.request.order(run, t, key, document, b.random)
+	for replay := range maxReplays {
+		a := b.send(ctx, request)
+		heard := time.Now()
+		b.counts[a.outcome]++
+		if a.problem != "" {
+			b.problems[a.problem]++
+		}
+		switch a.outcome {
+		case Placed:
+			b.acknowledged = append(b.acknowledged, Acknowledged{a.number, a.told})
+			if replay == 0 && b.window.has(heard) {
+				b.inWindow[int(heard.Sub(b.window.begin).Seconds())]++
+				b.latencies = append(b.latencies, uint32(heard.Sub(intended).Microseconds()))
+			}
+			return b.venue.sold(s, run, t.to-t.from)
+		case SoldOut:
+			b.soldOut = append(b.soldOut, NoSeat{run, int8(t.from), int8(t.to), int8(t.class), heard})
+			return nil
+		case Refused:
+			return nil
+		case Overloaded, Unavailable:
+			pause(ctx, min(max(a.retryAfter, pauseAfterTrouble), maxPause))
+			return nil
+		}
+		// Pending, or no answer at all: only the same key can tell.
+		if !pause(ctx, min(max(a.retryAfter, pauseAfterTrouble), maxPause)) {
+			return nil
+		}
+	}
+	b.problems["an order stayed unknown"]++
+	return nil
+}
+
+// send sends a request over the buyer's connection, a new one where the last broke.
+func (b *buyer) send(ctx context.Context, request []byte) answer {
+	if b.conn == nil {
+		conn, err := dial(ctx, b.server)
+		if err != nil {
+			return answer{outcome: Broken, problem: err.Error()}
+		}
+		b.conn = conn
+	}
+	status, body, err := b.conn.roundTrip(request)
+	if err != nil {
+		b.leave()
+		return answer{outcome: Broken, problem: err.Error()}
+	}
+	return read(status, body)
+}
+
+func (b *buyer) leave() {
+	if b.conn != nil {
+		b.conn.close()
+		b.conn = nil
+	}
+}
+
+// pause waits; false when the context ended before.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

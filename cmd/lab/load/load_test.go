@@ -1,0 +1,150 @@
+package load
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestDocument_IsOneOfItsKind(t *testing.T) {
+	form := regexp.MustCompile(`^[0-9]{17}[0-9X]$`)
+	seen := map[string]bool{}
+	for n := range uint64(200_000) {
+		document := string(appendDocument(nil, n))
+		require.Regexp(t, form, document)
+		require.False(t, seen[document], "the %d-th document was there before: %s", n, document)
+		seen[document] = true
+	}
+}
+
+func TestRead(t *testing.T) {
+	placed := `{"data":{"placeOrder":{"order":{"number":"4F7K2M9QX8TB","state":"ON_HOLD","payBy":null,"total":{"amount":"5.00","currencyCode":"CNY"},"tickets":[{"coach":"3","seat":"23B","seatClass":"FIRST","price":{"amount":"5.00"}}]},"userErrors":[]}}}`
+	a := read(200, []byte(placed))
+	require.Equal(t, Placed, a.outcome)
+	require.Equal(t, "4F7K2M9QX8TB", string(a.number[:]))
+	require.Equal(t, Told([]byte("3"), []byte("23B")), a.told)
+	require.NotEqual(t, Told([]byte("32"), []byte("3B")), a.told)
+
+	for body, want := range map[string]Outcome{
+		`{"data":{"placeOrder":{"order":null,"userErrors":[{"code":"SOLD_OUT","message":"no","path":["input"]}]}}}`:         SoldOut,
+		`{"data":{"placeOrder":{"order":null,"userErrors":[{"code":"ALREADY_TRAVELLING","message":"no"}]}}}`:                Refused,
+		`{"errors":[{"message":"x","extensions":{"code":"OVERLOADED","retryAfterMs":500}}],"data":{"placeOrder":null}}`:     Overloaded,
+		`{"errors":[{"message":"x","extensions":{"code":"ORDER_PENDING","retryAfterMs":1000}}],"data":{"placeOrder":null}}`: Pending,
+		`{"errors":[{"message":"x","extensions":{"code":"UNAVAILABLE","retryAfterMs":1000}}],"data":{"placeOrder":null}}`:   Unavailable,
+		`{"errors":[{"message":"x","extensions":{"code":"INTERNAL"}}],"data":{"placeOrder":null}}`:                          Broken,
+		`Bad Gateway`: Broken,
+		strings.Replace(placed, `"tickets":[{`, `"tickets":[],"x":[{`, 1): Broken,
+	} {
+		require.Equal(t, want, read(200, []byte(body)).outcome, body)
+	}
+	require.Equal(t, 500*time.Millisecond, read(200, []byte(`{"errors":[{"extensions":{"code":"OVERLOADED","retryAfterMs":500}}]}`)).retryAfter)
+}
+
+func TestConnection_ReadsWholeAnswers(t *testing.T) {
+	long := strings.Repeat("seat ", 3_000)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := long
+		if r.URL.Path == "/short" {
+			body = "ok"
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = w.Write([]byte(body))
+	}))
+	t.Cleanup(server.Close)
+	c, err := dial(t.Context(), server.Listener.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(c.close)
+	for range 3 {
+		status, body, err := c.roundTrip([]byte("GET /long HTTP/1.1\r\nHost: x\r\n\r\n"))
+		require.NoError(t, err)
+		require.Equal(t, 200, status)
+		require.Equal(t, long, string(body))
+		_, body, err = c.roundTrip([]byte("GET /short HTTP/1.1\r\nHost: x\r\n\r\n"))
+		require.NoError(t, err)
+		require.Equal(t, "ok", string(body))
+	}
+}
+
+func TestConnection_Refused(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	_, err = dial(t.Context(), listener.Addr().String())
+	require.Error(t, err)
+}
+
+// TestCorrected: a buyer who stalls for 1,000 intervals stands for 1,000 others who would have waited for the rest of it.
+func TestCorrected(t *testing.T) {
+	raw := hdrhistogram.New(1, maxLatency.Microseconds(), digits)
+	require.NoError(t, raw.RecordValues(1_000, 999))
+	require.NoError(t, raw.RecordValue(1_000_000))
+	w := window{end: time.Unix(2, 0), begin: time.Unix(0, 0)}
+	require.EqualValues(t, 1_000, raw.ValueAtQuantile(99))
+	whole := corrected(raw, w, 1) // 1,000 in 2 s: one every 2 ms
+	require.InDelta(t, 999+500, whole.TotalCount(), 2)
+	require.Greater(t, whole.ValueAtQuantile(99), int64(900_000))
+	require.EqualValues(t, 1_000, whole.ValueAtQuantile(50))
+}
+
+func TestLeastShare(t *testing.T) {
+	require.Zero(t, leastShare([][]int{{1, 2, 3}}), "one server has no share")
+	require.InDelta(t, 1, leastShare([][]int{{1, 1, 1, 1, 1, 1}, {1, 1, 1, 1, 1, 1}}), 1e-9)
+	require.InDelta(t, 0.5, leastShare([][]int{{3, 3, 3, 3, 3, 0}, {1, 1, 1, 1, 1, 0}}), 1e-9)
+}
+
+func TestVenue_MovesOnAndFollowsZipf(t *testing.T) {
+	runs := &Runs{}
+	for range 5 {
+		runs.Add([]*Run{{SeatsPerClass: 256}})
+	}
+	one, err := OneRun(runs)
+	require.NoError(t, err)
+	var moved *Run
+	one.Moved = func(r *Run) { moved = r }
+	first := one.First()
+	require.NoError(t, one.sold(&one.slots[0], first, first.SeatLegs()*moveOnPercent/100-1))
+	require.Same(t, first, one.First())
+	require.NoError(t, one.sold(&one.slots[0], first, 10))
+	require.NotSame(t, first, one.First())
+	require.Same(t, one.First(), moved)
+	require.NoError(t, one.sold(&one.slots[0], first, 10), "who was late moves nobody")
+	require.Same(t, one.First(), moved)
+
+	zipf, err := Zipf(runs, 3)
+	require.NoError(t, err)
+	require.Zero(t, runs.Left())
+	counts := map[*slot]int{}
+	random := rand.New(rand.NewPCG(1, 1))
+	for range 110_000 {
+		counts[zipf.pick(random)]++
+	}
+	require.InDelta(t, 60_000, counts[&zipf.slots[0]], 1_000)
+	require.InDelta(t, 30_000, counts[&zipf.slots[1]], 1_000)
+	require.InDelta(t, 20_000, counts[&zipf.slots[2]], 1_000)
+	require.ErrorIs(t, one.sold(&one.slots[0], one.First(), first.SeatLegs()), errNoRuns)
+}
+
+func TestArrivals_KeepTheirRate(t *testing.T) {
+	a := newArrivals(1, 1_000)
+	begin := a.last
+	for range 10_000 {
+		a.next()
+	}
+	require.InDelta(t, 10, a.last.Sub(begin).Seconds(), 0.5)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.False(t, pause(ctx, time.Hour))
+}

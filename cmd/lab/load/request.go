@@ -1,0 +1,71 @@
+package load
+
+import (
+	"encoding/hex"
+	"math/rand/v2"
+	"strconv"
+)
+
+// orderDocument asks for what a web frontend shows after a purchase.
+const orderDocument = `mutation Buy($i:PlaceOrderInput!){placeOrder(input:$i){order{number state payBy total{amount currencyCode} tickets{coach seat seatClass price{amount}}} userErrors{code message path}}}`
+
+// trip is what a buyer asks for.
+type trip struct {
+	from, to int
+	class    int
+}
+
+func randomTrip(random *rand.Rand) trip {
+	from, to := random.IntN(Calls), random.IntN(Calls-1)
+	if to >= from {
+		to++
+	} else {
+		from, to = to, from
+	}
+	return trip{from, to, random.IntN(len(Classes))}
+}
+
+// request builds a buyer's requests, each in the same buffer.
+type request struct {
+	head []byte // up to the content's length
+	body []byte
+	all  []byte
+}
+
+func newRequest(server, token string) *request {
+	return &request{head: []byte("POST /graphql HTTP/1.1\r\nHost: " + server + "\r\nContent-Type: application/json\r\nAccept: application/json\r\n" +
+		"User-Agent: lab\r\nAuthorization: Bearer " + token + "\r\nContent-Length: ")}
+}
+
+// stations are the codes, made once.
+var stations = func() (codes [Calls]string) {
+	for n := range codes {
+		codes[n] = StationCode(n)
+	}
+	return codes
+}()
+
+// order is a request for one passenger with a key and a document that nobody else has.
+func (r *request) order(run *Run, t trip, key [16]byte, document uint64, random *rand.Rand) []byte {
+	b := append(r.body[:0], `{"query":"`+orderDocument+`","operationName":"Buy","variables":{"i":{"idempotencyKey":"`...)
+	b = hex.AppendEncode(b, key[:])
+	b = append(b, `","runId":"`...)
+	b = append(b, run.ID...)
+	b = append(b, `","from":"`...)
+	b = append(b, stations[t.from]...)
+	b = append(b, `","to":"`...)
+	b = append(b, stations[t.to]...)
+	b = append(b, `","passengers":[{"name":"`...)
+	b = appendName(b, random)
+	b = append(b, `","documentNumber":"`...)
+	b = appendDocument(b, document)
+	b = append(b, `","seatClass":"`...)
+	b = append(b, Classes[t.class]...)
+	b = append(b, `"}]}}}`...)
+	r.body = b
+	all := append(r.all[:0], r.head...)
+	all = strconv.AppendInt(all, int64(len(b)), 10)
+	all = append(all, headerEnd...)
+	r.all = append(all, b...)
+	return r.all
+}

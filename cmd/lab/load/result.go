@@ -1,0 +1,130 @@
+package load
+
+import (
+	"math"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Result is what a rush came to. Only orders count that were placed for a key's first answer within the window.
+type Result struct {
+	Buyers           int     `json:"buyers"`
+	Servers          int     `json:"servers"`
+	Seconds          float64 `json:"seconds"`
+	OfferedPerSecond float64 `json:"offered_per_second,omitempty"`
+	Orders           int     `json:"orders"`
+	OrdersPerSecond  float64 `json:"orders_per_second"`
+	// Unserved came, under an offered load, and were still waiting to ask at the end: the latencies know nothing of them.
+	Unserved         int            `json:"unserved,omitempty"`
+	P50Milliseconds  float64        `json:"p50_ms"`
+	P90Milliseconds  float64        `json:"p90_ms"`
+	P99Milliseconds  float64        `json:"p99_ms"`
+	P999Milliseconds float64        `json:"p999_ms"`
+	MaxMilliseconds  float64        `json:"max_ms"`
+	Answers          map[string]int `json:"answers"`
+	// LeastShare is, of several servers and over every five seconds, the smallest part of its even share that one got.
+	LeastShare float64 `json:"least_share_over_5_s,omitempty"`
+
+	latencies []uint32
+}
+
+// Latencies are of all orders of a lone buyer that count, uncorrected.
+func (r *Result) Latencies() []time.Duration {
+	all := make([]time.Duration, len(r.latencies))
+	for i, l := range r.latencies {
+		all[i] = time.Duration(l) * time.Microsecond
+	}
+	return all
+}
+
+const (
+	// maxLatency bounds what the histogram tells apart: nothing is waited for longer.
+	maxLatency = time.Minute
+	// digits is three: a thousandth is less than two runs differ by.
+	digits = 3
+	// shareSeconds is the stretch over which no server may be starved.
+	shareSeconds = 5
+)
+
+func newResult(r Rush, buyers []*buyer, w window) *Result {
+	result := &Result{Buyers: r.Buyers, Servers: len(r.Servers), Seconds: w.seconds(), OfferedPerSecond: r.PerSecond, Answers: map[string]int{}}
+	raw := hdrhistogram.New(1, maxLatency.Microseconds(), digits)
+	perServer := make([][]int, len(r.Servers))
+	for i := range perServer {
+		perServer[i] = make([]int, int(w.seconds())+1)
+	}
+	for _, b := range buyers {
+		result.Orders += len(b.latencies)
+		result.Unserved += b.unserved
+		for o, n := range b.counts {
+			if n > 0 {
+				result.Answers[Outcome(o).String()] += n
+			}
+		}
+		for _, l := range b.latencies {
+			_ = raw.RecordValue(min(int64(l), maxLatency.Microseconds())) // in range, so it cannot fail
+		}
+		if len(buyers) == 1 {
+			result.latencies = b.latencies
+		}
+		for second, n := range b.inWindow {
+			perServer[b.number%len(r.Servers)][second] += int(n)
+		}
+	}
+	result.OrdersPerSecond = float64(result.Orders) / w.seconds()
+	if r.PerSecond == 0 {
+		raw = corrected(raw, w, r.Buyers)
+	}
+	milliseconds := func(quantile float64) float64 {
+		return math.Round(float64(raw.ValueAtQuantile(quantile))/10) / 100
+	}
+	result.P50Milliseconds, result.P90Milliseconds, result.P99Milliseconds = milliseconds(50), milliseconds(90), milliseconds(99)
+	result.P999Milliseconds, result.MaxMilliseconds = milliseconds(99.9), milliseconds(100)
+	result.LeastShare = leastShare(perServer)
+	return result
+}
+
+// corrected adds the waits that a closed loop leaves out: a buyer who waits for long does not ask meanwhile, as others
+// would have, each of whom would have waited for the rest. They would have come as often as buyers did come on the
+// average. An open loop counts from when the buyer wanted to ask, and needs no correction.
+func corrected(raw *hdrhistogram.Histogram, w window, buyers int) *hdrhistogram.Histogram {
+	if raw.TotalCount() == 0 {
+		return raw
+	}
+	interval := int64(w.seconds() * 1e6 * float64(buyers) / float64(raw.TotalCount()))
+	whole := hdrhistogram.New(1, maxLatency.Microseconds(), digits)
+	for _, bar := range raw.Distribution() {
+		for value := bar.To; bar.Count > 0 && value > 0; value -= max(interval, 1) {
+			_ = whole.RecordValues(min(value, maxLatency.Microseconds()), bar.Count) // in range, so it cannot fail
+			if value <= interval {
+				break
+			}
+		}
+	}
+	return whole
+}
+
+func leastShare(perServer [][]int) float64 {
+	if len(perServer) < 2 {
+		return 0
+	}
+	least := math.Inf(1)
+	for from := 0; from+shareSeconds < len(perServer[0]); from++ {
+		all, fewest := 0, math.MaxInt
+		for _, seconds := range perServer {
+			sum := 0
+			for _, n := range seconds[from : from+shareSeconds] {
+				sum += n
+			}
+			all, fewest = all+sum, min(fewest, sum)
+		}
+		if all > 0 {
+			least = min(least, float64(fewest)*float64(len(perServer))/float64(all))
+		}
+	}
+	if math.IsInf(least, 1) {
+		return 0
+	}
+	return least
+}

@@ -1,0 +1,94 @@
+package load
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Rush is one measurement: some buyers at some servers for a while.
+type Rush struct {
+	Crowd *Crowd
+	Venue *Venue
+	// Servers are the addresses; buyers are spread over them evenly.
+	Servers []string
+	Buyers  int
+	// WarmUp comes before the window that counts.
+	WarmUp, Window time.Duration
+	// PerSecond is the offered load of an open rush: buyers come when they come, whether others were served or not. 0: each
+	// buyer asks again as soon as there is an answer.
+	PerSecond float64
+}
+
+// Run runs the rush.
+func (r Rush) Run(ctx context.Context) (*Result, error) {
+	begin := time.Now().Add(r.WarmUp)
+	w := window{begin, begin.Add(r.Window)}
+	buyers := make([]*buyer, r.Buyers)
+	for n := range buyers {
+		var err error
+		if buyers[n], err = r.Crowd.newBuyer(r.Venue, r.Servers[n%len(r.Servers)], n, w); err != nil {
+			return nil, err
+		}
+	}
+	var arrivals *arrivals
+	if r.PerSecond > 0 {
+		arrivals = newArrivals(r.Crowd.Seed, r.PerSecond)
+	}
+	all, ctx := errgroup.WithContext(ctx)
+	for _, b := range buyers {
+		all.Go(func() error {
+			defer b.leave()
+			for ctx.Err() == nil {
+				intended := time.Now()
+				if arrivals != nil {
+					intended = arrivals.next()
+					if intended.After(w.end) || !pause(ctx, time.Until(intended)) {
+						return nil
+					}
+				}
+				if !time.Now().Before(w.end) {
+					if arrivals != nil {
+						b.unserved++ // came in time, and found nobody free until the end
+						continue
+					}
+					return nil
+				}
+				if err := b.buy(ctx, intended); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	err := all.Wait()
+	for _, b := range buyers {
+		r.Crowd.Journal.add(b)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newResult(r, buyers, w), nil
+}
+
+// arrivals are the times at which buyers come, by chance and independent of each other (a Poisson process).
+type arrivals struct {
+	mu     sync.Mutex
+	random *rand.Rand
+	mean   float64
+	last   time.Time
+}
+
+func newArrivals(seed uint64, perSecond float64) *arrivals {
+	return &arrivals{random: rand.New(rand.NewPCG(seed, 1)), mean: float64(time.Second) / perSecond, last: time.Now()}
+}
+
+func (a *arrivals) next() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.last = a.last.Add(time.Duration(a.random.ExpFloat64() * a.mean))
+	return a.last
+}

@@ -1,0 +1,142 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// The hot train: as long as the longest of a real timetable, with many more seats than any, so that a rush lasts.
+const (
+	Calls         = 38
+	SeatsPerClass = 4_096
+	// A coach has 64 rows of four.
+	coachRows, coachSeats = 64, 256
+	// MaxDates is how many dates one publication may have.
+	MaxDates = 400
+)
+
+// Classes are the hot train's.
+var Classes = [...]rail.SeatClass{rail.Business, rail.First, rail.Second}
+
+// StationCode is the code of the n-th call's station.
+func StationCode(n int) string { return fmt.Sprintf("L%02d", n) }
+
+const (
+	publishStation = `mutation($i:PublishStationInput!){publishStation(input:$i){userErrors{code path message}}}`
+	publishTrain   = `mutation($i:PublishTrainInput!){publishTrain(input:$i){runs{id date} userErrors{code path message}}}`
+)
+
+// Publish puts a train of the hot shape, with so many seats in each class, on sale for a number of dates, through the public
+// API.
+func Publish(ctx context.Context, server, adminToken, number string, seatsPerClass, dates int) ([]*Run, error) {
+	api := API{Server: server, Token: adminToken}
+	for n := range Calls {
+		var answer struct {
+			PublishStation struct{ UserErrors []refusal }
+		}
+		err := api.Ask(ctx, publishStation, map[string]any{"i": map[string]any{
+			"code": StationCode(n), "name": fmt.Sprintf("Lab %d", n+1), "timeZone": "Asia/Shanghai",
+		}}, &answer)
+		if err == nil && len(answer.PublishStation.UserErrors) > 0 {
+			err = fmt.Errorf("publishStation: %+v", answer.PublishStation.UserErrors)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	var answer struct {
+		PublishTrain struct {
+			Runs       []struct{ ID, Date string }
+			UserErrors []refusal
+		}
+	}
+	err := api.Ask(ctx, publishTrain, map[string]any{"i": trainInput(number, seatsPerClass, dates)}, &answer)
+	if err == nil && len(answer.PublishTrain.UserErrors) > 0 {
+		err = fmt.Errorf("publishTrain: %+v", answer.PublishTrain.UserErrors)
+	}
+	if err != nil {
+		return nil, err
+	}
+	runs := make([]*Run, len(answer.PublishTrain.Runs))
+	for i, run := range answer.PublishTrain.Runs {
+		date, err := rail.ParseDate(run.Date)
+		if err != nil {
+			return nil, err
+		}
+		runs[i] = &Run{ID: run.ID, RunID: rail.NewRunID(number, date), SeatsPerClass: seatsPerClass}
+	}
+	return runs, nil
+}
+
+type refusal struct {
+	Code, Message string
+	Path          []string
+}
+
+// trainInput is a train that calls every twenty minutes, from the day after tomorrow on: by then it is that date in every
+// time zone.
+func trainInput(number string, seatsPerClass, dates int) map[string]any {
+	calls := make([]any, Calls)
+	for n := range calls {
+		minute := 6*60 + 20*n
+		call := map[string]any{"station": StationCode(n), "distanceKm": 35 * n}
+		if n > 0 {
+			call["arrival"] = fmt.Sprintf("%02d:%02d", minute/60, minute%60)
+		}
+		if n < Calls-1 {
+			call["departure"] = fmt.Sprintf("%02d:%02d", (minute+2)/60, (minute+2)%60)
+		}
+		calls[n] = call
+	}
+	var coaches, fares []any
+	for c, class := range Classes {
+		coachesPerClass := seatsPerClass / coachSeats
+		for n := range coachesPerClass {
+			coaches = append(coaches, map[string]any{
+				"number": fmt.Sprint(c*coachesPerClass + n + 1), "seatClass": class,
+				"layout": map[string]any{"rows": map[string]any{"letters": "AB CD", "first": 1, "last": coachRows}},
+			})
+		}
+		fares = append(fares, map[string]any{"seatClass": class, "amount": fmt.Sprintf("%d.40", len(Classes)-c)})
+	}
+	first := rail.DateIn(time.Now(), time.UTC).AddDays(2)
+	return map[string]any{
+		"number": number, "kind": "G", "calls": calls, "coaches": coaches,
+		"fares": map[string]any{"currencyCode": "CNY", "roundTo": "0.50", "perKm": fares},
+		"from":  first.String(), "through": first.AddDays(dates - 1).String(),
+	}
+}
+
+// AwaitRun waits until a server sells a run: servers learn of a publication within a second.
+func AwaitRun(ctx context.Context, server, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, publicationTimeout)
+	defer cancel()
+	ticker := time.NewTicker(publicationPoll)
+	defer ticker.Stop()
+	for {
+		var answer struct{ Node *struct{ State string } }
+		err := API{Server: server}.Ask(ctx, `query($i:ID!){node(id:$i){... on Run{state}}}`, map[string]any{"i": id}, &answer)
+		if err == nil && answer.Node != nil && answer.Node.State == "ON_SALE" {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			state := "unknown to it"
+			if answer.Node != nil {
+				state = answer.Node.State
+			}
+			return fmt.Errorf("%s does not sell the run %s, which is %s: %w", server, id, state, errors.Join(ctx.Err(), err))
+		}
+	}
+}
+
+const (
+	// publicationTimeout is generous: a server promises a second.
+	publicationTimeout = 30 * time.Second
+	publicationPoll    = 50 * time.Millisecond
+)

@@ -1,0 +1,201 @@
+package sell
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	_ "github.com/go-sql-driver/mysql" // the driver for reading the ledger's tables
+
+	"interlock/cmd/lab/cluster"
+	"interlock/cmd/lab/load"
+	"interlock/services/audit"
+	"interlock/services/availability"
+	"interlock/services/ledger"
+	"interlock/services/rail"
+	"interlock/services/seatmap"
+)
+
+const (
+	// checkTimeout is for reading a million orders twice.
+	checkTimeout = 4 * time.Minute
+	// runsAtOnce is how many runs verify reads at once: each has tens of thousands of tickets, where a real train has a
+	// thousand.
+	runsAtOnce = 4
+)
+
+// check holds everything that was told to anybody against the ledger.
+func (l *lab) check(ctx context.Context, report *Report) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	acknowledged := l.crowd.Journal.Acknowledged()
+	report.Acknowledged, report.Problems = len(acknowledged), l.crowd.Journal.Problems()
+	var err error
+	if report.Verify, err = l.verify(ctx); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	for _, defect := range report.Verify.Defects {
+		if defect.Check == audit.CheckOverlap {
+			report.DoubleSold++
+		}
+	}
+	db, err := sql.Open("mysql", l.cluster.DSN(cluster.Database))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if report.Lost, err = lost(ctx, db, acknowledged); err != nil {
+		return fmt.Errorf("looking for what was acknowledged: %w", err)
+	}
+	wrong, err := l.wronglyRefused(ctx, db)
+	if err != nil {
+		return err
+	}
+	report.WronglyRefused = l.crowd.Journal.Refused()
+	for _, n := range wrong {
+		report.WronglyRefused += n
+	}
+	if report.SellsOut != nil {
+		report.SellsOut.WronglyRefused = wrong[report.SellsOut.run]
+	}
+	return nil
+}
+
+// verify is `interlock verify`.
+func (l *lab) verify(ctx context.Context) (*audit.Report, error) {
+	books, err := ledger.Open(ctx, ledger.Options{DSN: l.cluster.DSN(cluster.Database)})
+	if err != nil {
+		return nil, err
+	}
+	client, err := availability.Connect(availability.Options{Addrs: []string{l.cluster.Cache.Addr()}})
+	if err != nil {
+		return nil, errors.Join(err, books.Close())
+	}
+	report, err := verifyAll(ctx, &audit.Auditor{Cache: availability.New(client), Log: l.log}, books)
+	return report, errors.Join(err, client.Close(), books.Close())
+}
+
+// verifyAll verifies a few runs at a time, each few as if there were no others.
+func verifyAll(ctx context.Context, auditor *audit.Auditor, books *ledger.Ledger) (*audit.Report, error) {
+	whole := &audit.Report{OK: true, Defects: []audit.Defect{}}
+	few := &someRuns{Ledger: books}
+	auditor.Ledger = few
+	for {
+		report, err := auditor.Verify(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if report.Runs == 0 {
+			return whole, nil
+		}
+		whole.OK = whole.OK && report.OK
+		whole.Runs += report.Runs
+		whole.Tickets += report.Tickets
+		whole.Defects = append(whole.Defects, report.Defects...)
+		few.after = few.last
+	}
+}
+
+// someRuns is a ledger of only a few runs, those after an id.
+type someRuns struct {
+	*ledger.Ledger
+	after, last rail.RunID
+}
+
+// Books implements audit.Ledger.
+func (s *someRuns) Books(ctx context.Context, after rail.RunID, limit int) ([]*rail.Books, error) {
+	if after != "" {
+		return nil, nil // these few are all there are
+	}
+	books, err := s.Ledger.Books(ctx, s.after, min(limit, runsAtOnce))
+	if len(books) > 0 {
+		s.last = books[len(books)-1].Run.ID
+	}
+	return books, err
+}
+
+// lost counts the orders that a buyer was told of and that the ledger does not have, or has with another seat.
+func lost(ctx context.Context, db *sql.DB, acknowledged []load.Acknowledged) (int, error) {
+	missing := make(map[[12]byte]uint64, len(acknowledged))
+	for _, a := range acknowledged {
+		missing[a.Number] = a.Told
+	}
+	rows, err := db.QueryContext(ctx, "SELECT o.number, t.coach, t.seat FROM orders o JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id")
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var number, coach, seat sql.RawBytes
+	for rows.Next() {
+		if err := rows.Scan(&number, &coach, &seat); err != nil {
+			return 0, err
+		}
+		if len(number) != len([12]byte{}) {
+			continue
+		}
+		if told, ok := missing[[12]byte(number)]; ok && told == load.Told(coach, seat) {
+			delete(missing, [12]byte(number))
+		}
+	}
+	return len(missing), errors.Join(rows.Err(), rows.Close())
+}
+
+// wronglyRefused counts, by their run, the buyers who were told that nothing is left while a seat was free. The run's maps are made again
+// from its orders, batch by batch, and each refusal is held against them as they were when the buyer heard of it, which is
+// the version it was made at or one just after it. Nobody gives a seat back in this load, so what is free then was free at
+// the version of the refusal too.
+func (l *lab) wronglyRefused(ctx context.Context, db *sql.DB) (map[*load.Run]int, error) {
+	byRun := map[*load.Run][]load.NoSeat{}
+	for _, r := range l.crowd.Journal.SoldOut() {
+		byRun[r.Run] = append(byRun[r.Run], r)
+	}
+	wrong := map[*load.Run]int{}
+	for run, refusals := range byRun {
+		n, err := judge(ctx, db, run, refusals)
+		if err != nil {
+			return nil, fmt.Errorf("judging the refusals of %s: %w", run.RunID, err)
+		}
+		wrong[run] = n
+	}
+	return wrong, nil
+}
+
+func judge(ctx context.Context, db *sql.DB, run *load.Run, refusals []load.NoSeat) (int, error) {
+	slices.SortFunc(refusals, func(a, b load.NoSeat) int { return a.HeardAt.Compare(b.HeardAt) })
+	var maps [len(load.Classes)]*seatmap.Map
+	for i := range maps {
+		maps[i] = seatmap.New(load.Calls-1, run.SeatsPerClass)
+	}
+	rows, err := db.QueryContext(ctx, "SELECT o.placed_at, o.from_call, o.to_call, t.seat_class, t.seat_index "+
+		"FROM orders o JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id WHERE o.run_id = ? ORDER BY o.placed_at", string(run.RunID))
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	wrong := 0
+	decide := func(before int64) {
+		for len(refusals) > 0 && refusals[0].HeardAt.UnixMilli() < before {
+			if r := refusals[0]; maps[r.Class].Remaining(int(r.From), int(r.To)) > 0 {
+				wrong++
+			}
+			refusals = refusals[1:]
+		}
+	}
+	for rows.Next() {
+		var placedAt int64
+		var from, to, seat int
+		var class rail.SeatClass
+		if err := rows.Scan(&placedAt, &from, &to, &class, &seat); err != nil {
+			return 0, err
+		}
+		decide(placedAt)
+		if err := maps[slices.Index(load.Classes[:], class)].Sell(seat, from, to); err != nil {
+			return 0, err
+		}
+	}
+	decide(1 << 62)
+	return wrong, errors.Join(rows.Err(), rows.Close())
+}

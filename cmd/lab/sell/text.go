@@ -1,0 +1,46 @@
+package sell
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Text is a report for people.
+func Text(r *Report) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	hot := func(name string, h *Hot) {
+		if h != nil {
+			line("%-14s %8.0f orders/s   p50 %7.2f ms   p99 %7.2f ms   %4.1f × baseline   %4.2f of the limit", name,
+				h.OrdersPerSecond, h.P50Milliseconds, h.P99Milliseconds, h.RatioToBaseline, h.RatioToLimit)
+		}
+	}
+	hot("hot_64", r.Hot64)
+	hot("hot_1024", r.Hot1024)
+	if r.Baseline != nil {
+		line("%-14s %8.0f orders/s   %+v", "baseline", r.Baseline.OrdersPerSecond, r.Baseline.Best)
+	}
+	if r.Limit != nil {
+		line("%-14s %8.0f orders/s   %+v", "limit", r.Limit.OrdersPerSecond, r.Limit.Best)
+	}
+	if f := r.FourServers; f != nil {
+		line("%-14s %8.2f of one, least share %.2f", "four_servers", f.RatioToOne, f.LeastShareOver5S)
+	}
+	if z := r.Zipf100; z != nil {
+		line("%-14s %8.2f of hot", "zipf_100", z.RatioToHot)
+	}
+	if o := r.OneBuyer; o != nil {
+		line("%-14s %8.2f of a commit (%.2f ms, %.2f ms)", "one_buyer", o.P50RatioToCommit, o.P50Milliseconds, o.CommitP50Milliseconds)
+	}
+	if s := r.SellsOut; s != nil {
+		line("%-14s %8d orders, %d sold out, %.1f %% of all seat-legs", "sells_out", s.Orders, s.SoldOut, 100*s.SoldSeatLegsRatio)
+	}
+	line("%d orders acknowledged: %d double sold, %d lost, %d wrongly refused", r.Acknowledged, r.DoubleSold, r.Lost, r.WronglyRefused)
+	if r.Verify != nil {
+		line("verify: ok %t, %d runs, %d tickets, %d defects", r.Verify.OK, r.Verify.Runs, r.Verify.Tickets, len(r.Verify.Defects))
+	}
+	for problem, n := range r.Problems {
+		line("%d × %s", n, problem)
+	}
+	return b.String()
+}
