@@ -42,6 +42,7 @@ func newMetrics(s *Server) *metrics {
 	gauge("requests_waiting", "Requests that wait for a clerk.", func(s *Server) float64 { return float64(s.office.Waiting()) })
 	counter("redis_asked", "What is left, asked of Redis.", func(s *Server) float64 { return float64(s.stores.cache.Stats().Asks) })
 	counter("redis_unknown", "What is left, where Redis could not say: the answer was remaining null.", func(s *Server) float64 { return float64(s.stores.cache.Stats().Unknown) })
+	counter("searches_unanswered", "Searches that Redis could not answer: remaining was null.", func(s *Server) float64 { return float64(s.finder.Stats().Unanswered) })
 	counter("lock_no_quorum", "Attempts to lock without enough lock nodes. Alarm when it rises.", func(s *Server) float64 { return float64(s.stores.lock.Stats().NoQuorum) })
 	counter("lock_lost", "Locks that were lost while they were held.", func(s *Server) float64 { return float64(s.stores.lock.Stats().Lost) })
 	gauge("lock_nodes_down", "Lock nodes that are left alone because they keep failing.", func(s *Server) float64 {

@@ -39,6 +39,7 @@ type Server struct {
 	stores   *stores
 
 	timetable *search.Timetable
+	finder    *search.Finder
 	publisher *publish.Publisher
 	office    *sale.Office
 	hub       *watch.Hub
@@ -70,7 +71,7 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 
 	s.timetable = search.NewTimetable(opened.ledger)
 	s.timetable.Log = log
-	finder := &search.Finder{Timetable: s.timetable, Availability: opened.cache}
+	s.finder = &search.Finder{Timetable: s.timetable, Availability: opened.cache, Log: log}
 	s.publisher = &publish.Publisher{
 		Ledger: opened.ledger, Availability: opened.cache, Timetable: s.timetable, Stations: s.timetable, Runs: s.timetable,
 		Now: time.Now, ClosesBefore: settings.SaleClosesBefore, Log: log,
@@ -86,7 +87,7 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	s.auditor = &audit.Auditor{Ledger: opened.ledger, Cache: opened.cache, Lock: opened.lock, Runs: s.runs, Log: log}
 
 	resolver := &resolvers.Resolver{
-		Timetable: s.timetable, Finder: finder, Sale: s.office, OrderBook: opened.ledger, Publisher: s.publisher,
+		Timetable: s.timetable, Finder: s.finder, Sale: s.office, OrderBook: opened.ledger, Publisher: s.publisher,
 		Hub: s.hub, Cursors: resolvers.Cursors{Key: deriveKey(key, "cursors")}, Now: time.Now,
 	}
 	if s.gateway, err = s.openGateway(resolver); err != nil {
