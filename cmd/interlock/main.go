@@ -40,7 +40,7 @@ type commands struct {
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the local server whether it is ready."`
 	Config      configCommand      `cmd:"" help:"Print the settings in force."`
 
-	Version kong.VersionFlag `help:"Print version, commit and Go version."`
+	Version kong.VersionFlag `env:"-" help:"Print version, commit and Go version."`
 }
 
 // The exit codes besides 0.

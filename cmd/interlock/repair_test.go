@@ -297,7 +297,7 @@ func TestServer_RefusesToSellUnreplicatedByDefault(t *testing.T) {
 		answer = said
 		return err == nil && !ok
 	}, 10*time.Second, 50*time.Millisecond)
-	require.Contains(t, answer, "replicated")
+	require.Contains(t, answer, "semi-sync")
 	cancel()
 	require.NoError(t, <-done)
 }

@@ -28,6 +28,7 @@ const sellLimit = 15 * time.Minute
 
 // Run measures, and prints what it measured.
 func (c sellCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) error {
+	begun := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, sellLimit)
 	defer cancel()
 	up, stop, err := c.start(ctx, 1, log)
@@ -36,6 +37,7 @@ func (c sellCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) e
 	}
 	report, err := sell.Run(ctx, up, sell.Options{
 		Window: time.Duration(c.Seconds) * time.Second, Rounds: c.Rounds, Short: c.Short, Only: c.Only,
+		Limit:   sellLimit - time.Since(begun),
 		Command: "lab " + strings.Join(os.Args[1:], " "), Log: log,
 	})
 	if err := errors.Join(err, stop()); err != nil {

@@ -110,6 +110,7 @@ func TestServer_SlowReader(t *testing.T) {
 		start := time.Now()
 		_, err = conn.Write([]byte("GET /graphql?query={blob(bytes:100000)} HTTP/1.1\r\nHost: x\r\n\r\n"))
 		require.NoError(t, err)
+		synctest.Wait() // until the server has begun to answer
 		// It reads nothing. The server lets go of it, and is idle again.
 		require.Eventually(t, func() bool {
 			return strings.Contains(w.do(t, "GET", "/metrics", "").raw, "interlock_http_requests_in_flight 1\n")

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -11,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
+
+	"interlock/services/rail"
 )
 
 // Status is what the ledger is, for banners and metrics.
@@ -77,7 +78,7 @@ func (l *Ledger) Ready(ctx context.Context) error {
 		return definite(err)
 	}
 	if readOnly {
-		return errors.New("ledger: the primary is read-only")
+		return unready("the primary is read-only")
 	}
 	if l.options.Durability != Replicated {
 		return nil
@@ -87,13 +88,16 @@ func (l *Ledger) Ready(ctx context.Context) error {
 		return definite(err)
 	}
 	if problem := state.problem(); problem != "" {
-		return errors.New("ledger: " + problem + "; configure it, or choose the durability local")
+		return unready(problem + "; configure it, or choose the durability local")
 	}
 	if state.replicas < 1 {
-		return errors.New("ledger: no replica is connected that could acknowledge a commit")
+		return unready("no replica is connected that could acknowledge a commit")
 	}
 	return nil
 }
+
+// unready is a reason that whoever asks for readiness may read: it names no address and no user.
+func unready(reason string) error { return rail.Refuse(rail.Unavailable, "ledger: %s", reason) }
 
 // migrated names the first migration that was not applied.
 func (l *Ledger) migrated(ctx context.Context) error {
@@ -118,7 +122,7 @@ func (l *Ledger) migrated(ctx context.Context) error {
 			return fmt.Errorf("ledger: %w", err)
 		}
 		if version > applied.Int64 {
-			return fmt.Errorf("ledger: the migration %s is missing: run interlock migrate", name)
+			return unready("the migration " + name + " is missing: run interlock migrate")
 		}
 	}
 	return nil

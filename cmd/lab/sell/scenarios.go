@@ -68,7 +68,14 @@ func (l *lab) rounds(ctx context.Context, report *Report) error {
 	var hot64, hot1024, two, four, zipf []*load.Result
 	first := []string{l.server}
 	zipfian := func(runs *load.Runs) (*load.Venue, error) { return load.Zipf(runs, zipfRuns) }
+	var last time.Duration
 	for round := range l.Rounds {
+		if round > 0 && !l.hasTime(last) {
+			l.log.Warn("no time is left for more rounds", "done", round)
+			report.Rounds = round
+			break
+		}
+		begun := time.Now()
 		l.log.Info("round", "number", round+1, "of", l.Rounds)
 		if err := l.rush(ctx, hot64Scenario, &hot64, first, fewBuyers, load.OneRun); err != nil {
 			return err
@@ -89,6 +96,7 @@ func (l *lab) rounds(ctx context.Context, report *Report) error {
 				return fmt.Errorf("%s: %w", serversScenario, err)
 			}
 		}
+		last = time.Since(begun)
 	}
 	report.Hot64, report.Hot1024 = median(hot64), median(hot1024)
 	compare(report)
@@ -189,6 +197,9 @@ func (l *lab) sellOut(ctx context.Context) (*SellsOut, error) {
 func (l *lab) curves(ctx context.Context, report *Report) error {
 	if l.wants(buyersScenario) {
 		for _, buyers := range curveBuyers {
+			if !l.hasTime(2 * curveWindow) {
+				break
+			}
 			result, err := l.sell(ctx, []string{l.server}, buyers, curveWindow, 0, load.OneRun)
 			if err != nil {
 				return fmt.Errorf("%s: %w", buyersScenario, err)
@@ -199,6 +210,9 @@ func (l *lab) curves(ctx context.Context, report *Report) error {
 	}
 	if l.wants(offeredScenario) && report.Hot1024 != nil {
 		for _, part := range curveLoads {
+			if !l.hasTime(2 * curveWindow) {
+				break
+			}
 			result, err := l.sell(ctx, []string{l.server}, openBuyers, curveWindow, part*report.Hot1024.OrdersPerSecond, load.OneRun)
 			if err != nil {
 				return fmt.Errorf("%s: %w", offeredScenario, err)

@@ -21,6 +21,8 @@ type Options struct {
 	// Window is one round's length, Rounds how many there are of each scenario.
 	Window time.Duration
 	Rounds int
+	// Limit bounds the whole; 0: nothing does. Where it comes near, rounds and curves are left out, never the checks.
+	Limit time.Duration
 	// Short leaves out all but what shows that it is right and faster than the baseline.
 	Short bool
 	// Only names the scenarios; empty: all.
@@ -57,6 +59,8 @@ const (
 	tokenLife = 12 * time.Hour
 	// fewRuns is when more are published: more than one round at ten times today's speed takes.
 	fewRuns = 150
+	// reserve is kept of the limit for what comes after the rounds: one buyer, a sell-out, and the checks.
+	reserve = 3 * time.Minute
 )
 
 // lab is one run of it.
@@ -70,6 +74,7 @@ type lab struct {
 	watcher *load.Subscriber
 	log     *slog.Logger
 	trains  int
+	begun   time.Time
 }
 
 // Run measures on a cluster with one server.
@@ -80,7 +85,7 @@ func Run(ctx context.Context, c *cluster.Cluster, o Options) (*Report, error) {
 		}
 	}
 	begun := time.Now()
-	l := &lab{Options: o, cluster: c, runs: &load.Runs{}, small: &load.Runs{}, server: c.Servers()[0].Addr(), log: o.Log}
+	l := &lab{begun: begun, Options: o, cluster: c, runs: &load.Runs{}, small: &load.Runs{}, server: c.Servers()[0].Addr(), log: o.Log}
 	l.crowd = &load.Crowd{
 		Journal: &load.Journal{}, Seed: rand.Uint64(),
 		Token: func(n int) (string, error) {
@@ -136,6 +141,11 @@ func (l *lab) publishInto(ctx context.Context, into *load.Runs, seatsPerClass, d
 	}
 	into.Add(runs)
 	return nil
+}
+
+// hasTime tells whether something that takes so long may still be begun.
+func (l *lab) hasTime(takes time.Duration) bool {
+	return l.Limit == 0 || time.Since(l.begun)+takes+reserve < l.Limit
 }
 
 func (l *lab) wants(scenario string) bool {
