@@ -97,15 +97,21 @@ func TestServer_RepairsBesideADamagedSeatMap(t *testing.T) {
 	require.EqualValues(t, 1, a.at(t, "publishTrain.created"), "%s", a.Data)
 	_, err := ledgertest.DB(t, ledgerOptions(settings)).ExecContext(t.Context(), "UPDATE seat_maps SET sold = x'00'")
 	require.NoError(t, err)
-	require.NoError(t, r.stores.client.FlushAll(t.Context()).Err())
 	left := func(number string) any {
 		return r.ask(t, "", `query($n:String!,$d:Date!){run(train:$n,date:$d){availability{classes{remaining}}}}`, map[string]any{"n": number, "d": day()}).
 			at(t, "run.availability.classes.1.remaining")
 	}
-	require.Eventually(t, func() bool {
-		ok, _, err := ready(t.Context(), r.url)
-		return err == nil && ok && left("T14") != nil
-	}, healsIn, 20*time.Millisecond)
+	// What the sale or a repair read before the damage may still arrive after a flush, once each: then it is flushed again.
+	for range 5 {
+		require.NoError(t, r.stores.client.FlushAll(t.Context()).Err())
+		require.Eventually(t, func() bool {
+			ok, _, err := ready(t.Context(), r.url)
+			return err == nil && ok && left("T14") != nil
+		}, healsIn, 20*time.Millisecond)
+		if left("T12") == nil {
+			break
+		}
+	}
 	require.EqualValues(t, 2, left("T14"))
 	require.Nil(t, left("T12"))
 	require.NoError(t, r.stores.client.Del(t.Context(), "{"+string(rail.NewRunID("T14", mustDate(t, day())))+"}:left").Err())
