@@ -105,13 +105,14 @@ func (l *Ledger) openServer(ctx context.Context) error {
 		if err != nil {
 			return nil, err
 		}
+		p.joins = s.joins
 		p.limit(connections, idle)
 		return p, nil
 	}
-	if l.sale, err = open(session{saleWaitSeconds, saleLockSeconds}, o.StatementTimeout, saleIdle, o.MaxConnections); err != nil {
+	if l.sale, err = open(session{saleWaitSeconds, saleLockSeconds, true}, o.StatementTimeout, saleIdle, o.MaxConnections); err != nil {
 		return err
 	}
-	if l.desk, err = open(session{deskWaitSeconds, deskLockSeconds}, deskStatementTimeout, deskIdle, deskConnections); err != nil {
+	if l.desk, err = open(session{deskWaitSeconds, deskLockSeconds, false}, deskStatementTimeout, deskIdle, deskConnections); err != nil {
 		return err
 	}
 	l.lists = l.desk
@@ -122,7 +123,7 @@ func (l *Ledger) openServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	connector, err := l.dialect.connector(replica, session{deskWaitSeconds, deskLockSeconds})
+	connector, err := l.dialect.connector(replica, session{deskWaitSeconds, deskLockSeconds, false})
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
@@ -194,12 +195,24 @@ func (l *Ledger) lost() error {
 	return rail.ErrVersionLost
 }
 
+// versionIs is the condition of every compare-and-set. The tests take it out to show what comes of that.
+const versionIs = " AND version = ?"
+
+// change is what else of a run moves on with its version: ", column = ?" for each.
+type change struct {
+	columns string
+	args    []any
+}
+
 // compareAndSet moves a run's version on. It is the last line against a double sale: no row changed means that somebody
-// else sold in between. The condition stands at the very end, for the tests that take it out.
-func (t *transaction) compareAndSet(ctx context.Context, id rail.RunID, version int64, set string, args ...any) error {
-	statement := "UPDATE runs SET version = version + 1, touched_at = " + t.p.dialect.now() + set +
-		" WHERE id = ? AND version = ?"
-	changed, err := t.exec(ctx, statement, append(args, string(id), version)...)
+// else sold in between. What comes after it is written, or not, in the same round trip; the caller must end the transaction
+// when it is lost.
+func (t *transaction) compareAndSet(ctx context.Context, id rail.RunID, version int64, set change, after ...statement) error {
+	moved := statement{
+		text: "UPDATE runs SET version = version + 1, touched_at = " + t.p.dialect.now() + set.columns + " WHERE id = ?" + versionIs,
+		args: append(set.args, string(id), version),
+	}
+	changed, err := t.together(ctx, append([]statement{moved}, after...))
 	if err != nil {
 		return held(err)
 	}

@@ -111,7 +111,7 @@ func migrateServer(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	c.ParseTime = true // goose reads when a migration was applied
-	connector, err := d.connector(c, session{int(migrateTimeout / time.Second), migrateLockSeconds})
+	connector, err := d.connector(c, session{int(migrateTimeout / time.Second), migrateLockSeconds, false})
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}

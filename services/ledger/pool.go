@@ -22,6 +22,8 @@ type pool struct {
 	dialect dialect
 	sql     *sql.DB
 	gorm    *gorm.DB
+	// joins tells that the connections take several statements at once.
+	joins bool
 	// statement bounds each statement but COMMIT.
 	statement time.Duration
 }
@@ -58,6 +60,8 @@ func newPool(d dialect, connector driver.Connector, statement time.Duration) (*p
 // session is what a connection to MySQL or MariaDB is set up with.
 type session struct {
 	waitSeconds, lockSeconds int
+	// joins admits several statements at once. Arguments are escaped by the driver either way.
+	joins bool
 }
 
 // parseDSN reads a data source name and takes away every choice of it that would break a promise.
@@ -87,6 +91,7 @@ func (d dialect) connector(c *mysql.Config, s session) (driver.Connector, error)
 	if c.Params == nil {
 		c.Params = map[string]string{}
 	}
+	c.MultiStatements = s.joins
 	c.Params[d.isolation] = "'READ-COMMITTED'"
 	c.Params["time_zone"] = "'+00:00'"
 	c.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"

@@ -225,10 +225,13 @@ func (t *transaction) carryOut(ctx context.Context, plan *publishPlan, number in
 		if p.Outcome != rail.RunChanged {
 			continue
 		}
-		err := t.compareAndSet(ctx, p.Run.ID, plan.before[p.Run.ID],
+		err := t.compareAndSet(ctx, p.Run.ID, plan.before[p.Run.ID], change{
 			", train_number = ?, train_id = ?, service_date = ?, sale_opens_at = ?, closes_before_seconds = ?, status = ?, reason = ?, publication = ?",
-			p.Run.Train.Number, p.Run.Train.ID, p.Run.Date.String(), p.Run.SaleOpensAt.UnixMilli(),
-			int64(p.Run.ClosesBefore/time.Second), string(p.Run.Status), p.Run.Reason, number)
+			[]any{
+				p.Run.Train.Number, p.Run.Train.ID, p.Run.Date.String(), p.Run.SaleOpensAt.UnixMilli(),
+				int64(p.Run.ClosesBefore / time.Second), string(p.Run.Status), p.Run.Reason, number,
+			},
+		})
 		if err != nil {
 			return fmt.Errorf("the run %s: %w", p.Run.ID, err)
 		}

@@ -161,14 +161,21 @@ func orderOnly(entries []entry) []*rail.Order {
 	return orders
 }
 
-// insert writes rows in as few statements as the bounds on one statement admit.
+// insert writes rows, and tells nobody how many there were before.
 func (t *transaction) insert(ctx context.Context, into string, columns []string, rows [][]any) error {
+	_, err := t.together(ctx, t.p.dialect.inserts(into, columns, rows))
+	return err
+}
+
+// inserts write rows in as few statements as the bounds on one statement admit.
+func (d dialect) inserts(into string, columns []string, rows [][]any) []statement {
+	var all []statement
 	one := marks(len(columns))
 	head := into + " (" + strings.Join(columns, ", ") + ") VALUES "
 	for len(rows) > 0 {
 		n, bytes := 0, 0
-		var args []any
-		for n < len(rows) && (n+1)*len(columns) <= t.p.dialect.arguments() && (n == 0 || bytes < maxStatementBytes) {
+		args := make([]any, 0, min(len(rows)*len(columns), d.arguments()))
+		for n < len(rows) && (n+1)*len(columns) <= d.arguments() && (n == 0 || bytes < maxStatementBytes) {
 			for _, v := range rows[n] {
 				switch v := v.(type) {
 				case []byte:
@@ -180,13 +187,10 @@ func (t *transaction) insert(ctx context.Context, into string, columns []string,
 			args = append(args, rows[n]...)
 			n++
 		}
-		statement := head + one + strings.Repeat(","+one, n-1)
-		if _, err := t.exec(ctx, statement, args...); err != nil {
-			return err
-		}
+		all = append(all, statement{text: head + one + strings.Repeat(","+one, n-1), args: args, bytes: bytes})
 		rows = rows[n:]
 	}
-	return nil
+	return all
 }
 
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

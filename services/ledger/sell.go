@@ -17,13 +17,14 @@ const maxKeysPerQuery = 200
 
 // Sell runs one batch in one transaction: see sale.Ledger.
 func (l *Ledger) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (int64, error) {
-	t, err := l.write(ctx, l.sale)
-	if err != nil {
-		return 0, err
+	t, head, err := l.openRun(ctx, batch.RunID, batch.Locking)
+	if t != nil {
+		defer t.end()
 	}
-	defer t.end()
-
-	state, err := t.open(ctx, &batch)
+	if err != nil {
+		return 0, definite(err)
+	}
+	state, err := t.open(ctx, &batch, head)
 	if err != nil {
 		return 0, definite(err)
 	}
@@ -40,12 +41,8 @@ func (l *Ledger) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide)
 	return state.Version + 1, nil
 }
 
-// open reads what a batch asks for, the version before everything else, and ends the holds that are to end.
-func (t *transaction) open(ctx context.Context, batch *rail.Batch) (*rail.BatchState, error) {
-	head, err := t.readRun(ctx, batch.RunID, batch.Locking)
-	if err != nil {
-		return nil, err
-	}
+// open reads what a batch asks for, after its run, and ends the holds that are to end.
+func (t *transaction) open(ctx context.Context, batch *rail.Batch, head *runHead) (_ *rail.BatchState, err error) {
 	if err := t.lookAtSemiSync(ctx, head.server); err != nil {
 		return nil, err
 	}
@@ -53,7 +50,6 @@ func (t *transaction) open(ctx context.Context, batch *rail.Batch) (*rail.BatchS
 		Now:        head.now,
 		Run:        head.run,
 		Version:    head.version,
-		Replays:    map[rail.OrderKey]rail.Replay{},
 		Travelling: map[string]bool{},
 	}
 	if head.due || len(batch.Cancels) > 0 {
@@ -79,7 +75,11 @@ func (t *transaction) open(ctx context.Context, batch *rail.Batch) (*rail.BatchS
 		}
 		s.Maps = maps[batch.RunID]
 	}
-	if err := t.replays(ctx, batch, s.Replays); err != nil {
+	s.Find = func(keys []rail.OrderKey) (map[rail.OrderKey]rail.Replay, error) {
+		found, err := t.replays(ctx, batch.RunID, keys)
+		return found, definite(err)
+	}
+	if s.Replays, err = t.replays(ctx, batch.RunID, batch.Keys); err != nil {
 		return nil, err
 	}
 	return s, t.travelling(ctx, batch, s.Travelling)
@@ -174,25 +174,26 @@ func (t *transaction) maps(ctx context.Context, ids []rail.RunID) (map[rail.RunI
 	return found, nil
 }
 
-// replays finds the orders that the batch's keys have already.
-func (t *transaction) replays(ctx context.Context, batch *rail.Batch, into map[rail.OrderKey]rail.Replay) error {
-	for chunk := range slices.Chunk(batch.Keys, maxKeysPerQuery) {
-		keys, err := t.takenKeys(ctx, batch.RunID, chunk)
+// replays finds the orders that keys have already.
+func (t *transaction) replays(ctx context.Context, run rail.RunID, keys []rail.OrderKey) (map[rail.OrderKey]rail.Replay, error) {
+	found := map[rail.OrderKey]rail.Replay{}
+	for chunk := range slices.Chunk(keys, maxKeysPerQuery) {
+		ids, err := t.takenKeys(ctx, run, chunk)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if len(keys) == 0 {
+		if len(ids) == 0 {
 			continue // as nearly always
 		}
-		entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id IN ?", string(batch.RunID), keys) })
+		entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id IN ?", string(run), ids) })
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, e := range entries {
-			into[rail.OrderKey{Buyer: e.row.Buyer, Key: e.row.IdempotencyKey}] = rail.Replay{Order: e.order, BodyHash: e.row.BodyHash}
+			found[rail.OrderKey{Buyer: e.row.Buyer, Key: e.row.IdempotencyKey}] = rail.Replay{Order: e.order, BodyHash: e.row.BodyHash}
 		}
 	}
-	return nil
+	return found, nil
 }
 
 // takenKeys finds the ids of the orders that keys have.
@@ -230,12 +231,9 @@ func (t *transaction) travelling(ctx context.Context, batch *rail.Batch, into ma
 	return nil
 }
 
-// record writes what was decided: the version first, so that whoever loses writes nothing at all.
+// record writes what was decided, the version first.
 func (t *transaction) record(ctx context.Context, s *rail.BatchState, changes *rail.BatchChanges) error {
 	id := s.Run.ID
-	if err := t.compareAndSet(ctx, id, s.Version, ""); err != nil {
-		return err
-	}
 	maps := make([][]any, 0, len(changes.Maps))
 	for class, sold := range changes.Maps {
 		maps = append(maps, []any{string(id), string(class), sold})
@@ -260,19 +258,17 @@ func (t *transaction) record(ctx context.Context, s *rail.BatchState, changes *r
 			})
 		}
 	}
-	// REPLACE is the one way to write a row that may be there which all flavors share.
-	if err := t.insert(ctx, "REPLACE INTO seat_maps", []string{"run_id", "seat_class", "sold"}, maps); err != nil {
-		return err
-	}
-	err := t.insert(ctx, "INSERT INTO orders", []string{
-		"run_id", "id", "number", "buyer", "idempotency_key", "body_hash", "version", "state", "state_reason", "train_id",
-		"from_call", "to_call", "total_minor", "currency", "placed_at", "pay_by", "paid_at", "ended_at", "pay_attempts",
-	}, orders)
-	if err != nil {
-		return err
-	}
-	return t.insert(ctx, "INSERT INTO tickets", []string{
-		"run_id", "order_id", "n", "seat_class", "seat_index", "coach", "seat", "price_minor", "currency", "passenger_name",
-		"document_number", "live_document",
-	}, tickets)
+	d := t.p.dialect
+	return t.compareAndSet(ctx, id, s.Version, change{}, slices.Concat(
+		// REPLACE is the one way to write a row that may be there which all flavors share.
+		d.inserts("REPLACE INTO seat_maps", []string{"run_id", "seat_class", "sold"}, maps),
+		d.inserts("INSERT INTO orders", []string{
+			"run_id", "id", "number", "buyer", "idempotency_key", "body_hash", "version", "state", "state_reason", "train_id",
+			"from_call", "to_call", "total_minor", "currency", "placed_at", "pay_by", "paid_at", "ended_at", "pay_attempts",
+		}, orders),
+		d.inserts("INSERT INTO tickets", []string{
+			"run_id", "order_id", "n", "seat_class", "seat_index", "coach", "seat", "price_minor", "currency", "passenger_name",
+			"document_number", "live_document",
+		}, tickets),
+	)...)
 }

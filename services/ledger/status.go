@@ -37,7 +37,7 @@ func (l *Ledger) SetStatus(ctx context.Context, id rail.RunID, status rail.RunSt
 	if status == rail.Published {
 		kept = "" // an open run has no reason; why it was opened is in the record
 	}
-	err = t.compareAndSet(ctx, id, head.version, ", status = ?, reason = ?, publication = ?", string(status), kept, publication.number)
+	err = t.compareAndSet(ctx, id, head.version, change{", status = ?, reason = ?, publication = ?", []any{string(status), kept, publication.number}})
 	if err != nil {
 		return nil, definite(err)
 	}

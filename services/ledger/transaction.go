@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -20,8 +21,10 @@ type transaction struct {
 	p         *pool
 	conn      *sql.Conn
 	admission *admission // nil: this transaction only reads
-	over      bool       // committed, or not to be rolled back
-	broken    bool       // the connection must not be used again
+	// opening begins the transaction. It is sent with the first read, and is "" from then on.
+	opening string
+	over    bool // committed, or not to be rolled back
+	broken  bool // the connection must not be used again
 }
 
 // write begins a transaction on the primary that may commit. Whoever gets one must call end.
@@ -42,6 +45,37 @@ func (l *Ledger) write(ctx context.Context, p *pool) (*transaction, error) {
 // snapshot begins a transaction whose reads all see one moment of the primary. Whoever gets one must call end.
 func (l *Ledger) snapshot(ctx context.Context) (*transaction, error) {
 	return l.begin(ctx, l.desk, l.desk.dialect.beginSnapshot())
+}
+
+// openRun begins a sale's transaction with its first read, the run's. Whoever gets a transaction must call end.
+func (l *Ledger) openRun(ctx context.Context, id rail.RunID, locking bool) (*transaction, *runHead, error) {
+	if !l.sale.joins {
+		t, err := l.write(ctx, l.sale)
+		if err != nil {
+			return nil, nil, err
+		}
+		head, err := t.readRun(ctx, id, locking)
+		return t, head, err
+	}
+	a, err := l.breaker.admit()
+	if err != nil {
+		return nil, nil, err
+	}
+	for again := false; ; again = true {
+		t, err := l.tryBegin(ctx, l.sale, nil)
+		if err != nil {
+			a.done()
+			return nil, nil, definite(err)
+		}
+		t.admission, t.opening = a, strings.Join(l.dialect.begin(), "; ")+"; "
+		head, err := t.readRun(ctx, id, locking)
+		// As in begin: the server may have closed the pooled connection a moment ago.
+		if err == nil || again || t.opening == "" || ctx.Err() != nil {
+			return t, head, err
+		}
+		t.admission, t.broken = nil, true
+		t.end()
+	}
 }
 
 func (l *Ledger) begin(ctx context.Context, p *pool, statements []string) (*transaction, error) {
@@ -96,6 +130,9 @@ func late(ctx context.Context, err error) error {
 func (t *transaction) on(ctx context.Context) *gorm.DB {
 	g := t.p.gorm.WithContext(ctx)
 	g.Statement.ConnPool = t.conn
+	if t.p.joins {
+		g.Statement.ConnPool = firstCounts{t.conn}
+	}
 	return g
 }
 
@@ -109,7 +146,11 @@ func (t *transaction) exec(ctx context.Context, statement string, args ...any) (
 
 // rows runs a query and calls scan for each row. It reads variables of the server too, whose @ gorm takes for its own.
 func (t *transaction) rows(ctx context.Context, query string, args []any, scan func(row *sql.Rows) error) error {
-	return queryRows(ctx, t.conn, t.p.statement, query, args, scan)
+	err := queryRows(ctx, t.conn, t.p.statement, t.opening+query, args, scan)
+	if !isBroken(err) {
+		t.opening = ""
+	}
+	return err
 }
 
 type querier interface {

@@ -79,8 +79,8 @@ func (t *transaction) withdraw(ctx context.Context, head *runHead, reason string
 	if _, err := t.exec(ctx, "DELETE FROM seat_maps WHERE run_id = ?", string(id)); err != nil {
 		return nil, err
 	}
-	return append(expired, cancelled...), t.compareAndSet(ctx, id, head.version, ", status = ?, reason = ?, publication = ?",
-		string(rail.Withdrawn), reason, number)
+	return append(expired, cancelled...), t.compareAndSet(ctx, id, head.version, change{", status = ?, reason = ?, publication = ?",
+		[]any{string(rail.Withdrawn), reason, number}})
 }
 
 // cancelAll ends orders, holds and paid ones, and answers them as they are then: those that were paid by the time they

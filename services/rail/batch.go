@@ -25,7 +25,9 @@ type Batch struct {
 	// KnownVersion is the version whose seat maps the clerk still has, or 0. When the run is still at it, the ledger does
 	// not read them again.
 	KnownVersion int64
-	// Keys and Documents are looked up: orders that exist already, and digests of documents that travel already.
+	// Keys and Documents are looked up: orders that exist already, and digests of documents that travel already. Looking
+	// is not needed to keep a promise: an order whose key or document is there already is refused by the ledger, and the
+	// whole batch with it.
 	Keys      []OrderKey
 	Documents []string
 	// Cancels are carried out before Decide, in this order. Holds of the run that are past their time are always
@@ -46,6 +48,8 @@ type BatchState struct {
 	Maps map[SeatClass][]byte
 	// Replays has, of the keys asked for, those that have an order.
 	Replays map[OrderKey]Replay
+	// Find looks further keys up, in the same transaction.
+	Find func(keys []OrderKey) (map[OrderKey]Replay, error)
 	// Travelling has, of the documents asked for, those with a live ticket after the cancels and expiries.
 	Travelling map[string]bool
 	// Expired are the holds this transaction ended because they were past their time.
@@ -96,6 +100,6 @@ type BatchChanges struct {
 	Maps map[SeatClass][]byte
 }
 
-// Decide looks at a run's state and says what to write. It must not block. An error from it rolls the batch back and
+// Decide looks at a run's state and says what to write. It must not block but in Find. An error from it rolls the batch back and
 // comes out of Sell unchanged.
 type Decide func(*BatchState) (BatchChanges, error)

@@ -62,7 +62,7 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 	}
 	state := &rail.BatchState{
 		Now: b.now(), Run: b.run, Version: b.version, Maps: maps.Clone(b.maps),
-		Replays: map[rail.OrderKey]rail.Replay{}, Travelling: map[string]bool{},
+		Travelling:    map[string]bool{},
 		MapsUnchanged: batch.KnownVersion == b.version,
 	}
 	if state.MapsUnchanged {
@@ -91,11 +91,16 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 		}
 		state.Cancels = append(state.Cancels, result)
 	}
-	for _, key := range batch.Keys {
-		if replay, ok := b.keys[key]; ok {
-			state.Replays[key] = replay
+	state.Find = func(keys []rail.OrderKey) (map[rail.OrderKey]rail.Replay, error) {
+		found := map[rail.OrderKey]rail.Replay{}
+		for _, key := range keys {
+			if replay, ok := b.keys[key]; ok {
+				found[key] = replay
+			}
 		}
+		return found, nil
 	}
+	state.Replays, _ = state.Find(batch.Keys)
 	for _, document := range batch.Documents {
 		if id, ok := b.live[document]; ok && ended[id] == "" {
 			state.Travelling[document] = true
@@ -108,6 +113,16 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 	if b.after != nil {
 		if err := b.after(batch, changes); err != nil {
 			return 0, err
+		}
+	}
+	for _, n := range changes.Orders {
+		if _, ok := b.keys[rail.OrderKey{Buyer: n.Order.Buyer, Key: n.Key}]; ok {
+			return 0, twice("key")
+		}
+		for _, document := range n.Documents {
+			if id, ok := b.live[document]; ok && ended[id] == "" {
+				return 0, twice("document")
+			}
 		}
 	}
 	b.version++

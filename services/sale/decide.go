@@ -107,10 +107,7 @@ func (c *clerk) place(d *decision, r *request) (a answer, err error) {
 		replay, ok = d.placed[r.place.key]
 	}
 	if ok {
-		if replay.BodyHash != r.place.bodyHash {
-			return answer{err: rail.Refuse(rail.IdempotencyConflict, "this key has placed another order: %s", replay.Order.Number).At("input", "idempotencyKey")}, nil
-		}
-		return answer{order: replay.Order, replayed: true}, nil
+		return replayed(replay, r.place), nil
 	}
 	if r.place.refuseIfNew != nil {
 		return answer{err: r.place.refuseIfNew}, nil
@@ -127,6 +124,42 @@ func (c *clerk) place(d *decision, r *request) (a answer, err error) {
 		Order: order, Key: r.place.key.Key, BodyHash: r.place.bodyHash, Documents: r.place.documents,
 	})
 	return answer{order: order}, nil
+}
+
+// replay looks whether those who were refused have an order by their key, where keys were not looked up before: the
+// ledger would not have taken a second one, but a refusal asks nothing of it. What a refused request was is not decided
+// by those before it, so that nothing else changes.
+func (d *decision) replay() error {
+	var keys []rail.OrderKey
+	for _, a := range d.answers {
+		if a.request.place != nil && a.answer.err != nil {
+			keys = append(keys, a.request.place.key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	found, err := d.state.Find(keys)
+	if err != nil {
+		return err
+	}
+	for i, a := range d.answers {
+		if a.request.place == nil || a.answer.err == nil {
+			continue
+		}
+		if replay, ok := found[a.request.place.key]; ok {
+			d.answers[i].answer = replayed(replay, a.request.place)
+		}
+	}
+	return nil
+}
+
+// replayed answers a request whose key has an order.
+func replayed(replay rail.Replay, p *placing) answer {
+	if replay.BodyHash != p.bodyHash {
+		return answer{err: rail.Refuse(rail.IdempotencyConflict, "this key has placed another order: %s", replay.Order.Number).At("input", "idempotencyKey")}
+	}
+	return answer{order: replay.Order, replayed: true}
 }
 
 // allocate makes an order with a seat for each passenger, or refuses and leaves the maps as they were.

@@ -103,8 +103,7 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 	return nil
 }
 
-// next takes the next batch off a clerk's queue. Where nothing waits it takes the clerk off duty and returns nil: both
-// under one lock, so that no request is left with nobody to serve it.
+// next takes the next batch off a clerk's queue; it is empty where all have left.
 func (o *Office) next(c *clerk) []*request {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -118,20 +117,26 @@ func (o *Office) next(c *clerk) []*request {
 	clear(c.queue[:n])
 	c.queue = c.queue[n:]
 	o.waiting -= n
-	if batch == nil {
-		delete(o.serving, c.run)
-	}
 	return batch
 }
 
-// wanted tells whether anybody waits in a clerk's queue. Where nobody does it takes the clerk off duty, as next does.
-func (o *Office) wanted(c *clerk) bool {
+// idle tells whether nobody waits in a clerk's queue.
+func (o *Office) idle(c *clerk) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(c.queue) == 0 {
-		delete(o.serving, c.run)
+	return len(c.queue) == 0
+}
+
+// offDuty takes a clerk off duty if nobody waits in its queue: both under one lock, so that no request is left with
+// nobody to serve it.
+func (o *Office) offDuty(c *clerk) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(c.queue) > 0 {
+		return false
 	}
-	return len(c.queue) > 0
+	delete(o.serving, c.run)
+	return true
 }
 
 // Waiting is how many requests wait for a clerk now.

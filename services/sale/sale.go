@@ -37,8 +37,9 @@ type Settings struct {
 	// BatchTimeout bounds one batch in the ledger.
 	BatchTimeout time.Duration
 	// LockHoldMax is how long one clerk keeps a run's lock while buyers wait; then it stays away for two LockRetry, so
-	// that the clerks of other servers get their turn.
-	LockHoldMax, LockRetry time.Duration
+	// that the clerks of other servers get their turn. As soon as it knows that there are others it keeps the lock for
+	// LockTurn only: a batch or two, while the others' buyers read their answers and come back.
+	LockHoldMax, LockTurn, LockRetry time.Duration
 	// LockWait is how long a clerk waits for a lock that somebody else holds before it goes on under the ledger's guard
 	// alone. It is longer than a lock lives, so it takes a lock that is lost and renewed to get there.
 	LockWait time.Duration
@@ -68,11 +69,12 @@ func (s Settings) withDefaults() Settings {
 	def(&s.Hold, 15*time.Minute)
 	def(&s.BatchTimeout, 5*time.Second)
 	def(&s.LockHoldMax, 500*time.Millisecond)
+	def(&s.LockTurn, 50*time.Millisecond)
 	def(&s.LockRetry, 5*time.Millisecond)
 	def(&s.LockWait, 4*time.Second)
 	def(&s.ApplyTimeout, 100*time.Millisecond)
 	def(&s.SweepInterval, time.Second)
-	count(&s.MaxBatch, 512)
+	count(&s.MaxBatch, 1_024)
 	count(&s.MaxQueue, 8_192)
 	count(&s.MaxWaiting, 32_768)
 	count(&s.MaxPaying, 8)

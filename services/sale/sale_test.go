@@ -339,10 +339,11 @@ func TestClerk_TriesAgainWithALockingRead(t *testing.T) {
 	require.Len(t, w.book.batches, 2)
 }
 
-// twice is what a ledger answers when a number exists already.
-type twice struct{ error }
+// twice is what a ledger answers when something exists already.
+type twice string
 
-func (twice) Duplicate() string { return "number" }
+func (t twice) Error() string     { return string(t) + " exists already" }
+func (t twice) Duplicate() string { return string(t) }
 
 func TestClerk_DrawsAnotherNumber(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
@@ -350,7 +351,7 @@ func TestClerk_DrawsAnotherNumber(t *testing.T) {
 	w.book.after = func(_ rail.Batch, changes rail.BatchChanges) error {
 		numbers = append(numbers, changes.Orders[0].Order.Number)
 		if len(numbers) == 1 {
-			return twice{errors.New("duplicate key")}
+			return twice("number")
 		}
 		return nil
 	}
@@ -657,4 +658,31 @@ func TestClose_RefusesWhatComesAfter(t *testing.T) {
 	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
 	_, _, err = w.Pay(t.Context(), "ann", "T12@2030-01-01/1", "payment-0001")
 	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
+}
+
+// Keys are looked up only when somebody comes again. Whoever was refused gets the order that the key has all the same.
+func TestClerk_LooksKeysUpWhenSomebodyComesAgain(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	first, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.NoError(t, err)
+	require.Empty(t, w.book.batches[0].Keys)
+
+	w.book.run.Status = rail.Suspended
+	again, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.NoError(t, err, "a new order would be refused, this one is there")
+	require.Equal(t, first, again)
+	_, err = w.Place(t.Context(), "ann", w.order("order", "DOC00002"))
+	require.Equal(t, rail.IdempotencyConflict, rail.CodeOf(err))
+	_, err = w.Place(t.Context(), "bob", w.order("order", "DOC00002"))
+	require.Equal(t, rail.NotOnSale, rail.CodeOf(err))
+	require.Len(t, w.book.batches, 4, "none was tried twice")
+
+	w.book.run.Status = rail.Published
+	again, err = w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.NoError(t, err)
+	require.Equal(t, first, again)
+	require.Len(t, w.book.batches, 6, "the key was there already: the batch was served again, with a look")
+	require.Len(t, w.book.batches[5].Keys, 1)
+	_, err = w.Place(t.Context(), "cy", w.order("order", "doc00001"))
+	require.Equal(t, rail.AlreadyTravelling, rail.CodeOf(err))
 }

@@ -42,6 +42,15 @@ func sellPlacesAndReplays(t *testing.T, s *suite) {
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM orders"))
 	require.Equal(t, 2, s.count(t, "SELECT COUNT(*) FROM tickets"))
 
+	_, err = l.Sell(t.Context(), rail.Batch{RunID: run}, func(state *rail.BatchState) (rail.BatchChanges, error) {
+		require.Empty(t, state.Replays)
+		mine, others := rail.OrderKey{Buyer: "wang", Key: "key-0001"}, rail.OrderKey{Buyer: "li", Key: "key-0001"}
+		found, err := state.Find([]rail.OrderKey{mine, others})
+		require.Equal(t, map[rail.OrderKey]rail.Replay{mine: {Order: placed, BodyHash: "hash of key-0001"}}, found)
+		return rail.BatchChanges{}, err
+	})
+	require.NoError(t, err)
+
 	m, err := seatmap.Decode(3, 6, again.state.Maps[rail.Second])
 	require.NoError(t, err)
 	require.Equal(t, 4, m.SoldLegs())
