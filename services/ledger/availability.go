@@ -80,11 +80,7 @@ func (t *transaction) page(ctx context.Context, condition string, args ...any) (
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]rail.RunID, len(runs))
-	for i, run := range runs {
-		ids[i] = run.ID
-	}
-	maps, err := t.maps(ctx, ids)
+	maps, err := t.maps(ctx, runs)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
 	"interlock/services/rail"
+	"interlock/services/seatmap"
 )
 
 // holdTime is how long a hold of these tests lasts.
@@ -144,7 +145,10 @@ func BenchmarkSell(b *testing.B) {
 							},
 						})
 					}
-					c.Maps = map[rail.SeatClass][]byte{rail.Second: make([]byte, 11*10*8)}
+					for i := range size {
+						c.Seats = seatmap.AppendChange(c.Seats, seatmap.Change{Seat: i, To: 3})
+					}
+					c.Maps = map[rail.SeatClass][]byte{rail.First: make([]byte, 11*10*8), rail.Second: make([]byte, 11*10*8)}
 					return c, nil
 				})
 				require.NoError(b, err)

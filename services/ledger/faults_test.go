@@ -39,20 +39,27 @@ func onEach(t *testing.T, run func(t *testing.T, o ledger.Options)) {
 
 // sellSeat sells second-class seat n all the way to a buyer.
 func sellSeat(s *rail.BatchState, buyer string, n int) (rail.BatchChanges, error) {
-	m := seatmap.New(3, 6)
-	if sold, ok := s.Maps[rail.Second]; ok {
-		var err error
-		if m, err = seatmap.Decode(3, 6, sold); err != nil {
-			return rail.BatchChanges{}, err
+	maps := map[rail.SeatClass]*seatmap.Map{rail.First: seatmap.New(3, 2), rail.Second: seatmap.New(3, 6)}
+	encoded := map[rail.SeatClass][]byte{}
+	for class, m := range maps {
+		if sold, ok := s.Maps[class]; ok {
+			var err error
+			if m, err = seatmap.Decode(3, m.Seats(), sold); err != nil {
+				return rail.BatchChanges{}, err
+			}
 		}
-	}
-	if err := m.Sell(n, 0, 3); err != nil {
-		return rail.BatchChanges{}, err
+		if class == rail.Second {
+			if err := m.Sell(n, 0, 3); err != nil {
+				return rail.BatchChanges{}, err
+			}
+		}
+		encoded[class] = m.Encode()
 	}
 	ref := s.Run.Train.Formation.Seats(rail.Second)[n]
 	price, _ := s.Run.Train.Price(rail.Second, 0, 3)
 	return rail.BatchChanges{
-		Maps: map[rail.SeatClass][]byte{rail.Second: m.Encode()},
+		Maps:  encoded,
+		Seats: seatmap.AppendChange(nil, seatmap.Change{Class: s.Run.Train.Formation.ClassIndex(rail.Second), Seat: n, To: 3}),
 		Orders: []rail.NewOrder{{
 			Key: "key-of-" + buyer, BodyHash: "hash", Documents: []string{"digest-of-" + buyer},
 			Order: &rail.Order{

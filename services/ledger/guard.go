@@ -80,21 +80,26 @@ func (t *transaction) lookAtSemiSync(ctx context.Context, server string) error {
 	}
 	now := l.options.Clock()
 	l.semiSync.mu.Lock()
-	due := server != l.semiSync.server || now.Sub(l.semiSync.at) >= semiSyncInterval
+	known := server == l.semiSync.server
+	due := !known || now.Sub(l.semiSync.at) >= semiSyncInterval
+	if known && due {
+		l.semiSync.at = now // One looks again; the others go by what was seen a second ago.
+	}
 	l.semiSync.mu.Unlock()
 	if !due {
 		return nil
 	}
 	state, err := readSemiSync(ctx, l.dialect, t.conn, t.p.statement)
-	if err != nil {
-		return err
-	}
-	if problem := state.problem(); problem != "" {
-		return unavailable(problem, nil)
+	if problem := state.problem(); err == nil && problem != "" {
+		err = unavailable(problem, nil)
 	}
 	l.semiSync.mu.Lock()
+	defer l.semiSync.mu.Unlock()
+	if err != nil {
+		l.semiSync.server = "" // So that nobody goes by it any more.
+		return err
+	}
 	l.semiSync.server, l.semiSync.at = server, now
-	l.semiSync.mu.Unlock()
 	return nil
 }
 

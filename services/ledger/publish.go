@@ -226,10 +226,10 @@ func (t *transaction) carryOut(ctx context.Context, plan *publishPlan, number in
 			continue
 		}
 		err := t.compareAndSet(ctx, p.Run.ID, plan.before[p.Run.ID], change{
-			", train_number = ?, train_id = ?, service_date = ?, sale_opens_at = ?, closes_before_seconds = ?, status = ?, reason = ?, publication = ?",
+			", train_number = ?, train_id = ?, service_date = ?, sale_opens_at = ?, closes_before_seconds = ?, status = ?, reason = ?, publication = ?, changes_bytes = ?",
 			[]any{
 				p.Run.Train.Number, p.Run.Train.ID, p.Run.Date.String(), p.Run.SaleOpensAt.UnixMilli(),
-				int64(p.Run.ClosesBefore / time.Second), string(p.Run.Status), p.Run.Reason, number,
+				int64(p.Run.ClosesBefore / time.Second), string(p.Run.Status), p.Run.Reason, number, noMaps,
 			},
 		})
 		if err != nil {
@@ -271,7 +271,7 @@ func (t *transaction) clearRuns(ctx context.Context, ids []rail.RunID) error {
 		if err := t.refuseWhere(ctx, chunk, stateOfFound+" IN ('ON_HOLD', 'PAID')"); err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, "DELETE FROM seat_maps WHERE run_id IN "+marks(len(chunk)), anys(chunk)...); err != nil {
+		if err := t.clearMaps(ctx, chunk); err != nil {
 			return err
 		}
 	}

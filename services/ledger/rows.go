@@ -194,11 +194,3 @@ func (d dialect) inserts(into string, columns []string, rows [][]any) []statemen
 }
 
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
-
-// millisOrNil is the column of a time that may not have come.
-func millisOrNil(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t.UnixMilli()
-}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -32,7 +33,7 @@ func (l *Ledger) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide)
 	if err != nil {
 		return 0, err
 	}
-	if err := t.record(ctx, state, &changes); err != nil {
+	if err := t.record(ctx, state, head.changesBytes, &changes); err != nil {
 		return 0, definite(err)
 	}
 	if err := t.commit(ctx); err != nil {
@@ -50,6 +51,7 @@ func (t *transaction) open(ctx context.Context, batch *rail.Batch, head *runHead
 		Now:        head.now,
 		Run:        head.run,
 		Version:    head.version,
+		WholeMaps:  head.changesBytes < 0 || head.changesBytes >= maxChanges,
 		Travelling: map[string]bool{},
 	}
 	if head.due || len(batch.Cancels) > 0 {
@@ -69,7 +71,7 @@ func (t *transaction) open(ctx context.Context, batch *rail.Batch, head *runHead
 	if batch.KnownVersion != 0 && batch.KnownVersion == head.version {
 		s.MapsUnchanged = true
 	} else {
-		maps, err := t.maps(ctx, []rail.RunID{batch.RunID})
+		maps, err := t.maps(ctx, []*rail.Run{head.run})
 		if err != nil {
 			return nil, err
 		}
@@ -89,6 +91,8 @@ func (t *transaction) open(ctx context.Context, batch *rail.Batch, head *runHead
 type runHead struct {
 	run     *rail.Run
 	version int64
+	// changesBytes is how much of what is sold is not in the maps, noMaps where there are none.
+	changesBytes int64
 	// server is which one it is, now its clock.
 	server string
 	now    time.Time
@@ -101,7 +105,7 @@ type runHead struct {
 // the compare-and-set vouches for all of it.
 func (t *transaction) readRun(ctx context.Context, id rail.RunID, locking bool) (*runHead, error) {
 	d := t.p.dialect
-	query := "SELECT r.version, " + runColumns + ", " + d.nowAfterLocks() + ", " +
+	query := "SELECT r.version, r.changes_bytes, " + runColumns + ", " + d.nowAfterLocks() + ", " +
 		"EXISTS (SELECT 1 FROM orders o WHERE o.state = 'ON_HOLD' AND o.pay_by <= " + d.now() + " AND o.run_id = r.id), " +
 		d.guard(t.l.options.Durability) + " FROM runs r WHERE r.id = ?"
 	if locking {
@@ -113,7 +117,7 @@ func (t *transaction) readRun(ctx context.Context, id rail.RunID, locking bool) 
 	err := t.rows(ctx, query, []any{string(id)}, func(r *sql.Rows) error {
 		head = &runHead{}
 		var now int64
-		err := r.Scan(slices.Concat([]any{&head.version}, row.fields(), []any{&now, &head.due}, g.fields())...)
+		err := r.Scan(slices.Concat([]any{&head.version, &head.changesBytes}, row.fields(), []any{&now, &head.due}, g.fields())...)
 		head.server, head.now = g.server, fromMillis(now)
 		return err
 	})
@@ -147,31 +151,6 @@ func (t *transaction) lockRun(ctx context.Context, id rail.RunID, version int64)
 		return t.l.lost()
 	}
 	return nil
-}
-
-// maps reads the seat maps of runs; a run with none is not in the answer.
-func (t *transaction) maps(ctx context.Context, ids []rail.RunID) (map[rail.RunID]map[rail.SeatClass][]byte, error) {
-	found := map[rail.RunID]map[rail.SeatClass][]byte{}
-	for chunk := range slices.Chunk(ids, maxIDs) {
-		err := t.rows(ctx, "SELECT run_id, seat_class, sold FROM seat_maps WHERE run_id IN "+marks(len(chunk)), anys(chunk),
-			func(r *sql.Rows) error {
-				var run, class string
-				var sold []byte
-				if err := r.Scan(&run, &class, &sold); err != nil {
-					return err
-				}
-				id := rail.RunID(run)
-				if found[id] == nil {
-					found[id] = map[rail.SeatClass][]byte{}
-				}
-				found[id][rail.SeatClass(class)] = sold
-				return nil
-			})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
 }
 
 // replays finds the orders that keys have already.
@@ -232,12 +211,8 @@ func (t *transaction) travelling(ctx context.Context, batch *rail.Batch, into ma
 }
 
 // record writes what was decided, the version first.
-func (t *transaction) record(ctx context.Context, s *rail.BatchState, changes *rail.BatchChanges) error {
+func (t *transaction) record(ctx context.Context, s *rail.BatchState, changesBytes int64, changes *rail.BatchChanges) error {
 	id := s.Run.ID
-	maps := make([][]any, 0, len(changes.Maps))
-	for class, sold := range changes.Maps {
-		maps = append(maps, []any{string(id), string(class), sold})
-	}
 	var orders, tickets [][]any
 	for i := range changes.Orders {
 		n := &changes.Orders[i]
@@ -247,8 +222,7 @@ func (t *transaction) record(ctx context.Context, s *rail.BatchState, changes *r
 		}
 		orders = append(orders, []any{
 			string(id), o.ID, o.Number, o.Buyer, n.Key, n.BodyHash, o.Version, string(o.State), clip(o.StateReason, rail.MaxReason), o.TrainID,
-			o.From, o.To, o.Total.Minor, string(o.Total.Currency), o.PlacedAt.UnixMilli(), o.PayBy.UnixMilli(),
-			millisOrNil(o.PaidAt), millisOrNil(o.EndedAt), 0,
+			o.From, o.To, o.Total.Minor, string(o.Total.Currency), o.PlacedAt.UnixMilli(), o.PayBy.UnixMilli(), 0,
 		})
 		for k := range o.Tickets {
 			ticket := &o.Tickets[k]
@@ -259,16 +233,24 @@ func (t *transaction) record(ctx context.Context, s *rail.BatchState, changes *r
 		}
 	}
 	d := t.p.dialect
-	return t.compareAndSet(ctx, id, s.Version, change{}, slices.Concat(
-		// REPLACE is the one way to write a row that may be there which all flavors share.
-		d.inserts("REPLACE INTO seat_maps", []string{"run_id", "seat_class", "sold"}, maps),
+	bytes, maps, err := t.recordMaps(s, changesBytes, changes)
+	if err != nil {
+		return err
+	}
+	err = t.compareAndSet(ctx, id, s.Version, change{", changes_bytes = ?", []any{bytes}}, slices.Concat(
+		maps,
 		d.inserts("INSERT INTO orders", []string{
 			"run_id", "id", "number", "buyer", "idempotency_key", "body_hash", "version", "state", "state_reason", "train_id",
-			"from_call", "to_call", "total_minor", "currency", "placed_at", "pay_by", "paid_at", "ended_at", "pay_attempts",
+			"from_call", "to_call", "total_minor", "currency", "placed_at", "pay_by", "pay_attempts",
 		}, orders),
 		d.inserts("INSERT INTO tickets", []string{
 			"run_id", "order_id", "n", "seat_class", "seat_index", "coach", "seat", "price_minor", "currency", "passenger_name",
 			"document_number", "live_document",
 		}, tickets),
 	)...)
+	// Whoever sold in between has written that version's changes, and that is what the database complains of first.
+	if mysqlNumber(err) == erDuplicateEntry && strings.Contains(err.Error(), fmt.Sprintf("'%s-%d' for key ", id, s.Version+1)) {
+		return t.l.lost()
+	}
+	return err
 }

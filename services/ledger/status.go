@@ -56,7 +56,7 @@ func (t *transaction) lockedRun(ctx context.Context, id rail.RunID) (*runHead, m
 	if err != nil {
 		return nil, nil, err
 	}
-	maps, err := t.maps(ctx, []rail.RunID{id})
+	maps, err := t.maps(ctx, []*rail.Run{head.run})
 	return head, maps[id], err
 }
 

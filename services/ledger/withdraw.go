@@ -76,11 +76,12 @@ func (t *transaction) withdraw(ctx context.Context, head *runHead, reason string
 	if err != nil {
 		return nil, err
 	}
-	if _, err := t.exec(ctx, "DELETE FROM seat_maps WHERE run_id = ?", string(id)); err != nil {
+	if err := t.clearMaps(ctx, []rail.RunID{id}); err != nil {
 		return nil, err
 	}
-	return append(expired, cancelled...), t.compareAndSet(ctx, id, head.version, change{", status = ?, reason = ?, publication = ?",
-		[]any{string(rail.Withdrawn), reason, number}})
+	return append(expired, cancelled...), t.compareAndSet(ctx, id, head.version, change{
+		", status = ?, reason = ?, publication = ?, changes_bytes = ?", []any{string(rail.Withdrawn), reason, number, noMaps},
+	})
 }
 
 // cancelAll ends orders, holds and paid ones, and answers them as they are then: those that were paid by the time they

@@ -43,6 +43,8 @@ type BatchState struct {
 	Version int64
 	// MapsUnchanged says that the run is still at KnownVersion and Maps was not read.
 	MapsUnchanged bool
+	// WholeMaps says that the ledger wants whole maps this time, not only what changed on them.
+	WholeMaps bool
 	// Maps has the sold bits of each class with at least one sale ever; a class that is not in it is all free. Layout:
 	// see package seatmap.
 	Maps map[SeatClass][]byte
@@ -96,7 +98,9 @@ type NewOrder struct {
 // BatchChanges is what a clerk decided.
 type BatchChanges struct {
 	Orders []NewOrder
-	// Maps has the whole new map of each class that changed.
+	// Seats is what was sold and given back, see seatmap.AppendChange. It is written unless WholeMaps.
+	Seats []byte
+	// Maps has the whole new map of every class. It is written where WholeMaps.
 	Maps map[SeatClass][]byte
 }
 

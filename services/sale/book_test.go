@@ -63,7 +63,7 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 	state := &rail.BatchState{
 		Now: b.now(), Run: b.run, Version: b.version, Maps: maps.Clone(b.maps),
 		Travelling:    map[string]bool{},
-		MapsUnchanged: batch.KnownVersion == b.version,
+		MapsUnchanged: batch.KnownVersion == b.version, WholeMaps: true,
 	}
 	if state.MapsUnchanged {
 		state.Maps = nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"time"
 
@@ -17,24 +18,33 @@ type clerk struct {
 	office *Office
 	run    rail.RunID
 	queue  []*request // guarded by office.mu
+	// turn tells that the next batch may go to the ledger.
+	turn chan struct{}
 
 	lease     rail.Lease
 	heldSince time.Time
 	// shared tells that another server's clerk sells this run, too.
 	shared bool
 
-	// maps are the run's seat maps as of version; version is 0 while they may not be what the ledger has. layouts are of
-	// the train they were made for.
-	train   *rail.Train
-	maps    map[rail.SeatClass]*seatmap.Map
-	layouts map[rail.SeatClass]*seatmap.Layout
-	version int64
+	known
 
 	// lookUntil is until when keys and documents are looked up before anything is written.
 	lookUntil time.Time
 
 	applying applier
 }
+
+// known is what a clerk knows of its run. maps are as of version, which is 0 while they may not be what the ledger has;
+// layouts are of the train they were made for.
+type known struct {
+	train   *rail.Train
+	maps    map[rail.SeatClass]*seatmap.Map
+	layouts map[rail.SeatClass]*seatmap.Layout
+	version int64
+}
+
+// maxKnown is how many runs are remembered whose clerks went off duty: at most 60 KB each, for the longest trains.
+const maxKnown = 512
 
 // maxAttempts bounds how often a batch tries again after it lost the compare-and-set. From the second time on it opens
 // with a locking read, so it can lose again only to somebody who did not need to wait.
@@ -61,9 +71,11 @@ func (c *clerk) serve() {
 		}
 		// The lock comes first, then the batch: who arrives while the clerk waits for the lock is in it, and who leaves is not.
 		c.hold()
+		c.office.takeTurn(c)
 		if batch := c.office.next(c); len(batch) > 0 {
 			c.process(batch)
 		}
+		c.office.giveTurn()
 		c.share()
 	}
 }
@@ -140,10 +152,7 @@ func (c *clerk) process(batch []*request) {
 		case err == nil:
 			o.settle(c.run)
 			c.version = version
-			for _, d := range decided.answers {
-				d.request.answer <- d.answer
-				o.counters.count(d)
-			}
+			o.clerks.Go(func() { o.answer(decided.answers) })
 			c.apply(decided)
 			return
 		case errors.Is(err, rail.ErrVersionLost):
@@ -184,6 +193,16 @@ func (c *clerk) process(batch []*request) {
 			c.fail(batch, err)
 		}
 		return
+	}
+}
+
+// answer tells buyers, one after the other: each gets the processor before the next one is woken. Five hundred of them
+// woken at once would all stand in the scheduler's queue before the clerk, at every one of its next batch's statements.
+func (o *Office) answer(answers []decided) {
+	for _, d := range answers {
+		o.counters.count(d)
+		d.request.answer <- d.answer
+		runtime.Gosched()
 	}
 }
 

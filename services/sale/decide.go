@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"interlock/services/rail"
+	"interlock/services/seatmap"
 )
 
 // decision is what a clerk made of a batch: what the ledger is to write, and what each buyer is told once it has.
@@ -17,7 +18,6 @@ type decision struct {
 	// placed and travelling are what this batch itself has added to the state: a key or a document may be in it twice.
 	placed     map[rail.OrderKey]rail.Replay
 	travelling map[string]bool
-	changed    map[rail.SeatClass]bool
 }
 
 type decided struct {
@@ -63,14 +63,14 @@ func (c *clerk) decide(batch []*request, state *rail.BatchState) (*decision, err
 	}
 	d := &decision{
 		state:  state,
-		placed: map[rail.OrderKey]rail.Replay{}, travelling: map[string]bool{}, changed: map[rail.SeatClass]bool{},
+		placed: map[rail.OrderKey]rail.Replay{}, travelling: map[string]bool{},
 	}
 	for _, order := range state.Freed() {
 		for _, ticket := range order.Tickets {
 			if err := c.maps[ticket.SeatClass].Release(ticket.SeatIndex, order.From, order.To); err != nil {
 				return nil, fmt.Errorf("order %s gives back a seat it does not have: %w", order.ID, err)
 			}
-			d.changed[ticket.SeatClass] = true
+			d.note(c.train, order, &ticket, true)
 		}
 	}
 	cancels := state.Cancels
@@ -88,11 +88,20 @@ func (c *clerk) decide(batch []*request, state *rail.BatchState) (*decision, err
 		}
 		d.answers = append(d.answers, decided{r, a})
 	}
-	d.changes.Maps = map[rail.SeatClass][]byte{}
-	for class := range d.changed {
-		d.changes.Maps[class] = c.maps[class].Encode()
+	if state.WholeMaps && len(d.changes.Seats) > 0 {
+		d.changes.Maps = map[rail.SeatClass][]byte{}
+		for class, m := range c.maps {
+			d.changes.Maps[class] = m.Encode()
+		}
 	}
 	return d, nil
+}
+
+// note keeps what changed on a seat.
+func (d *decision) note(train *rail.Train, order *rail.Order, ticket *rail.Ticket, freed bool) {
+	d.changes.Seats = seatmap.AppendChange(d.changes.Seats, seatmap.Change{
+		Class: train.Formation.ClassIndex(ticket.SeatClass), Seat: ticket.SeatIndex, From: order.From, To: order.To, Freed: freed,
+	})
 }
 
 // place decides one order. The error is a poisoned request's; a refusal is in the answer.
@@ -244,8 +253,8 @@ func (c *clerk) seat(d *decision, order *rail.Order, p *placing) error {
 			order.Total.Minor += prices[class].Minor
 		}
 	}
-	for _, class := range seated {
-		d.changed[class] = true
+	for i := range order.Tickets {
+		d.note(train, order, &order.Tickets[i], false)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ type request struct {
 	ctx    context.Context
 	place  *placing
 	cancel *rail.Cancel
+	since  time.Time
 	state  atomic.Int32
 	answer chan answer
 }
@@ -45,7 +46,7 @@ const (
 )
 
 func newRequest(ctx context.Context) *request {
-	return &request{ctx: ctx, answer: make(chan answer, 1)}
+	return &request{ctx: ctx, since: time.Now(), answer: make(chan answer, 1)}
 }
 
 // name tells the request from all others on its run, also when it is repeated; "" where nobody would miss it.
@@ -95,6 +96,10 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 	}
 	if c == nil {
 		c = &clerk{office: o, run: id}
+		if known, ok := o.known.Peek(id); ok {
+			c.known = known
+			o.known.Remove(id)
+		}
 		o.serving[id] = c
 		o.clerks.Go(c.serve)
 	}
@@ -136,6 +141,9 @@ func (o *Office) offDuty(c *clerk) bool {
 		return false
 	}
 	delete(o.serving, c.run)
+	if c.version != 0 {
+		o.known.Add(c.run, c.known)
+	}
 	return true
 }
 

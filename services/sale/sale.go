@@ -21,6 +21,8 @@ import (
 	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"interlock/services/rail"
 )
 
@@ -43,6 +45,9 @@ type Settings struct {
 	// LockWait is how long a clerk waits for a lock that somebody else holds before it goes on under the ledger's guard
 	// alone. It is longer than a lock lives, so it takes a lock that is lost and renewed to get there.
 	LockWait time.Duration
+	// MaxSelling is how many runs' batches are in the ledger at the same time: enough for the primary to commit some of
+	// them together, and few enough that the others grow meanwhile.
+	MaxSelling int
 	// MaxPaying is how many payments are in the ledger at the same time: enough to fill its group commit, and few enough
 	// to leave the clerks their connections. PayWait is how long one more waits for its turn.
 	MaxPaying int
@@ -77,6 +82,7 @@ func (s Settings) withDefaults() Settings {
 	count(&s.MaxBatch, 1_024)
 	count(&s.MaxQueue, 8_192)
 	count(&s.MaxWaiting, 32_768)
+	count(&s.MaxSelling, 6)
 	count(&s.MaxPaying, 8)
 	def(&s.PayWait, 2*time.Second)
 	return s
@@ -101,6 +107,9 @@ type Office struct {
 	closed  bool
 	waiting int
 	serving map[rail.RunID]*clerk
+	turns   turns
+	// known are the runs whose clerks went off duty lately.
+	known *lru.Cache[rail.RunID, known]
 	// unsettled are the runs with a commit nobody knows the outcome of, and the requests that were in it.
 	unsettled map[rail.RunID]map[string]bool
 }
@@ -128,6 +137,8 @@ func Open(options Options) *Office {
 		serving:   map[rail.RunID]*clerk{},
 		unsettled: map[rail.RunID]map[string]bool{},
 	}
+	o.known, _ = lru.New[rail.RunID, known](maxKnown) // it fails for sizes below 1 only
+	o.turns.free = o.settings.MaxSelling
 	o.paying = make(chan struct{}, o.settings.MaxPaying)
 	o.life, o.end = context.WithCancel(context.Background())
 	return o

@@ -258,16 +258,17 @@ func ready(t *testing.T, s *suite) {
 	require.NotContains(t, status.Place, "root")
 	require.False(t, status.ReadOnly)
 
+	applied := s.count(t, "SELECT MAX(version_id) FROM goose_db_version")
 	_, err = s.db.ExecContext(t.Context(), "DELETE FROM goose_db_version WHERE version_id > 0")
 	require.NoError(t, err)
 	require.ErrorContains(t, l.Ready(t.Context()), "00001_ledger.sql")
-	_, err = s.db.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (1, 1)")
+	_, err = s.db.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, 1)", applied)
 	require.NoError(t, err)
 	require.NoError(t, l.Ready(t.Context()))
 }
 
 func migrateManyAtOnce(t *testing.T, s *suite) {
-	for _, statement := range []string{"tickets", "orders", "seat_maps", "runs", "trains", "formations", "stations", "publications", "counters", "goose_db_version"} {
+	for _, statement := range []string{"tickets", "orders", "seat_changes", "seat_maps", "cluster", "absent_members", "runs", "trains", "formations", "stations", "publications", "counters", "goose_db_version"} {
 		_, err := s.db.ExecContext(t.Context(), "DROP TABLE "+statement)
 		require.NoError(t, err)
 	}

@@ -115,6 +115,12 @@ func (c *clerk) decide(into *outcome, requests ...request) rail.Decide {
 			maps[class] = m
 			return m, nil
 		}
+		var changes rail.BatchChanges
+		note := func(o *rail.Order, ticket rail.Ticket, freed bool) {
+			changes.Seats = seatmap.AppendChange(changes.Seats, seatmap.Change{
+				Class: train.Formation.ClassIndex(ticket.SeatClass), Seat: ticket.SeatIndex, From: o.From, To: o.To, Freed: freed,
+			})
+		}
 		for _, o := range s.Freed() {
 			for _, ticket := range o.Tickets {
 				m, err := load(ticket.SeatClass)
@@ -124,9 +130,9 @@ func (c *clerk) decide(into *outcome, requests ...request) rail.Decide {
 				if err := m.Release(ticket.SeatIndex, o.From, o.To); err != nil {
 					return rail.BatchChanges{}, fmt.Errorf("%s: %w", o.ID, err)
 				}
+				note(o, ticket, true)
 			}
 		}
-		var changes rail.BatchChanges
 		for i, r := range requests {
 			if replay, ok := s.Replays[rail.OrderKey{Buyer: r.buyer, Key: r.key}]; ok {
 				into.orders[i] = replay.Order
@@ -145,10 +151,17 @@ func (c *clerk) decide(into *outcome, requests ...request) rail.Decide {
 			}
 			o := c.order(s, r, seats)
 			into.orders[i] = o
+			for _, ticket := range o.Tickets {
+				note(o, ticket, false)
+			}
 			changes.Orders = append(changes.Orders, rail.NewOrder{Order: o, Key: r.key, BodyHash: "hash of " + r.key, Documents: r.documents})
 		}
 		changes.Maps = map[rail.SeatClass][]byte{}
-		for class, m := range maps {
+		for _, class := range train.Formation.Classes {
+			m, err := load(class)
+			if err != nil {
+				return rail.BatchChanges{}, err
+			}
 			changes.Maps[class] = m.Encode()
 		}
 		return changes, nil

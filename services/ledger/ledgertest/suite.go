@@ -86,7 +86,7 @@ func Run(t *testing.T, o ledger.Options) {
 
 func (s *suite) empty(t *testing.T) {
 	t.Helper()
-	for _, table := range []string{"tickets", "orders", "seat_maps", "runs", "trains", "formations", "stations", "publications"} {
+	for _, table := range []string{"tickets", "orders", "seat_changes", "seat_maps", "cluster", "runs", "trains", "formations", "stations", "publications"} {
 		_, err := s.db.ExecContext(t.Context(), "DELETE FROM "+table)
 		require.NoError(t, err)
 	}

@@ -58,17 +58,28 @@ CREATE TABLE runs (
     version BIGINT NOT NULL,
     touched_at BIGINT NOT NULL,
     publication BIGINT NOT NULL,
+    changes_bytes BIGINT DEFAULT -1 NOT NULL,
     PRIMARY KEY (id)
 );
 CREATE INDEX runs_touched ON runs (touched_at);
 CREATE INDEX runs_publication ON runs (publication);
 
--- Written with the first sale of a class: a row that is not there is a map with every seat free.
+-- What is sold is the maps with the changes after them, which are put into the maps once in a while; changes_bytes of
+-- the run says how many there are, and is -1 while there are no maps. A row that is not there is a map with every seat
+-- free.
 CREATE TABLE seat_maps (
     run_id VARCHAR(160) NOT NULL,
     seat_class VARCHAR(32) NOT NULL,
     sold LONGBLOB NOT NULL,
     PRIMARY KEY (run_id, seat_class)
+);
+
+-- The version is the one that the changes made.
+CREATE TABLE seat_changes (
+    run_id VARCHAR(160) NOT NULL,
+    version BIGINT NOT NULL,
+    changes LONGBLOB NOT NULL,
+    PRIMARY KEY (run_id, version)
 );
 
 CREATE TABLE orders (
@@ -94,9 +105,9 @@ CREATE TABLE orders (
     pay_attempts BIGINT NOT NULL,
     PRIMARY KEY (run_id, id)
 );
-CREATE UNIQUE INDEX orders_key ON orders (run_id, buyer, idempotency_key);
+-- A buyer's orders are few: they are listed by the same index that keeps their keys apart.
+CREATE UNIQUE INDEX orders_key ON orders (buyer, run_id, idempotency_key);
 CREATE UNIQUE INDEX orders_number ON orders (number);
-CREATE INDEX orders_buyer ON orders (buyer, placed_at, id);
 CREATE INDEX orders_placed ON orders (placed_at, id);
 CREATE INDEX orders_due ON orders (state, pay_by, run_id);
 

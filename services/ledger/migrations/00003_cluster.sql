@@ -1,0 +1,27 @@
+-- Which member of the ledger's cluster may be sold on. Written by whoever opens a member, in the commit that a replica has
+-- to acknowledge before the member is opened; read by every server. Where there is one server only, both stay empty.
+
+-- There is no way down: no tool may drop the only truth.
+
+-- +goose Up
+
+-- The one row (id 1). The epoch rises with every opening, so that a member that was forgotten, and comes back writable, is
+-- recognised.
+CREATE TABLE cluster (
+    id BIGINT NOT NULL,
+    epoch BIGINT NOT NULL,
+    primary_member VARCHAR(255) NOT NULL,
+    opened_at BIGINT NOT NULL,
+    PRIMARY KEY (id)
+);
+
+-- The members that hold no acknowledged order that others have not, because they receive nothing since they were put here:
+-- EXCLUDED by a person, LEFT behind by a takeover, or REBUILDING. A failover need not reach them.
+CREATE TABLE absent_members (
+    member VARCHAR(255) NOT NULL,
+    state VARCHAR(16) NOT NULL,
+    since BIGINT NOT NULL,
+    by_whom VARCHAR(128) NOT NULL,
+    reason VARCHAR(1000) NOT NULL,
+    PRIMARY KEY (member)
+);

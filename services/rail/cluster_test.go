@@ -1,0 +1,51 @@
+package rail_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/rail"
+)
+
+func TestPrimary(t *testing.T) {
+	open := func(name string, epoch int64) rail.Member {
+		return rail.Member{Name: name, Answers: true, Writable: true, SemiSync: true, Replicas: 1, Epoch: epoch, Opened: name}
+	}
+	follows := func(name string, epoch int64, primary string) rail.Member {
+		return rail.Member{Name: name, Answers: true, Epoch: epoch, Opened: primary}
+	}
+	change := func(m rail.Member, how func(*rail.Member)) rail.Member { how(&m); return m }
+	for name, c := range map[string]struct {
+		members []rail.Member
+		want    int
+		reason  string
+	}{
+		"one is open": {[]rail.Member{follows("b", 3, "a"), open("a", 3)}, 1, ""},
+		"an old one was forgotten, and is writable too": {[]rail.Member{open("a", 3), open("b", 4)}, 1, ""},
+		"an old one is all that is writable":            {[]rail.Member{open("a", 3), follows("c", 4, "b")}, -1, "b was opened later"},
+		"an epoch that nobody acknowledged":             {[]rail.Member{open("a", 3), follows("b", 4, "b")}, 0, ""},
+		"two of one epoch":                              {[]rail.Member{open("a", 3), open("b", 3)}, -1, "two members are writable"},
+		"two old ones do not hide a new one":            {[]rail.Member{open("a", 3), open("b", 3), open("c", 4)}, 2, ""},
+		"all are read-only":                             {[]rail.Member{follows("a", 3, "a"), follows("b", 3, "a")}, -1, "no member of the cluster is writable"},
+		"asynchronous": {
+			[]rail.Member{change(open("a", 3), func(m *rail.Member) { m.SemiSync = false })}, -1, "semi-synchronous replication is off",
+		},
+		"no replica": {[]rail.Member{change(open("a", 3), func(m *rail.Member) { m.Replicas = 0 })}, -1, "no replica is connected"},
+		"nobody answers, whatever was said": {
+			[]rail.Member{change(open("a", 3), func(m *rail.Member) { m.Answers = false })}, -1, "no member of the cluster answers",
+		},
+		"nobody is asked": {nil, -1, "no member"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := rail.Primary(c.members)
+			require.Equal(t, c.want, got)
+			if c.reason == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.reason)
+			require.Equal(t, rail.Unavailable, rail.CodeOf(err))
+		})
+	}
+}
