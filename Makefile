@@ -16,9 +16,9 @@ PLAYGROUND := services/gateway/playground
 build: playground
 	go build -ldflags '-X main.version=$(VERSION)' -o bin/interlock ./cmd/interlock
 
-## demo: the embedded server with the sample timetable on sale, on port 8080
+## demo: the embedded server with the sample timetable on sale, on 127.0.0.1:8080; elsewhere with INTERLOCK_LISTEN
 demo: build
-	exec bin/interlock serve --demo --listen :8080
+	exec bin/interlock serve --demo
 
 ## test: installs what is missing, then checks and tests everything
 test:

@@ -173,6 +173,9 @@ func (r *orderResolver) To(ctx context.Context, o *graph.Order) (*graph.Call, er
 // runOf is the order's run with the calls it was placed by. They differ from today's only where the run was withdrawn
 // and published again in another shape.
 func (r *Resolver) runOf(ctx context.Context, o *rail.Order) (*rail.Run, error) {
+	if err := r.Timetable.Ready(); err != nil {
+		return nil, err
+	}
 	run, ok := r.Timetable.Run(o.RunID)
 	if ok && run.Train.ID == o.TrainID {
 		return run, nil

@@ -20,10 +20,16 @@ func (r *queryResolver) Node(ctx context.Context, id string) (graph.Node, error)
 	kind, name := decodeID(id)
 	switch kind {
 	case stationNode:
+		if err := r.Timetable.Ready(); err != nil {
+			return nil, err
+		}
 		if s, ok := r.Timetable.Station(rail.StationCode(name)); ok {
 			return station(s), nil
 		}
 	case runNode:
+		if err := r.Timetable.Ready(); err != nil {
+			return nil, err
+		}
 		if run, ok := r.Timetable.Run(rail.RunID(name)); ok {
 			return r.run(run), nil
 		}
@@ -84,6 +90,9 @@ type stationPlace struct {
 func (r *queryResolver) Stations(_ context.Context, matching *string, first *int, after *string) (*graph.StationConnection, error) {
 	size, err := pageSize(first)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.Timetable.Ready(); err != nil {
 		return nil, err
 	}
 	name := listOf("stations", value(matching))
@@ -151,6 +160,9 @@ func (r *queryResolver) SearchTickets(ctx context.Context, from, to []rail.Stati
 }
 
 func (r *queryResolver) Run(_ context.Context, train string, date rail.Date) (*graph.Run, error) {
+	if err := r.Timetable.Ready(); err != nil {
+		return nil, err
+	}
 	run, ok := r.Timetable.RunOf(train, date)
 	if !ok {
 		return nil, nil
@@ -183,6 +195,9 @@ func (r *queryResolver) Runs(_ context.Context, filter graph.RunFilter, first *i
 	}
 	if f.Through < f.From {
 		return nil, rail.Refuse(rail.BadUserInput, "through is before from").At("filter", "through")
+	}
+	if err := r.Timetable.Ready(); err != nil {
+		return nil, err
 	}
 	name := listOf("runs", f)
 	var place runPlace

@@ -154,7 +154,7 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 	// Names, numbers and places: these have no secret, and are shown as they are.
 	plain := map[string]bool{
 		"Listen": true, "AllowedOrigins": true, "Data": true, "RedisMasterName": true, "RedisUsername": true,
-		"Payments": true, "OIDCAudience": true, "RolesClaim": true,
+		"Payments": true, "OIDCAudience": true, "RolesClaim": true, "ReplicationUser": true,
 	}
 	for _, address := range []string{
 		"user:" + secret + "@tcp(db:3306)/interlock", "redis://user:" + secret + "@h:1", "rediss://:" + secret + "@h:1/0",
@@ -165,7 +165,7 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 		hidden := 0
 		for i := range fields.NumField() {
 			name, field := fields.Type().Field(i).Name, fields.Field(i)
-			isSecret := name == "RedisPassword" || name == "TokenSecret" || name == "DocumentKey"
+			isSecret := name == "RedisPassword" || name == "TokenSecret" || name == "DocumentKey" || name == "ReplicationPassword"
 			if plain[name] || address == secret && !isSecret {
 				continue
 			}
@@ -178,9 +178,10 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 				hidden++
 			}
 		}
-		require.Equal(t, map[bool]int{true: 3, false: 9}[address == secret], hidden, "a new setting: has it a secret?")
+		require.Equal(t, map[bool]int{true: 4, false: 11}[address == secret], hidden, "a new setting: has it a secret?")
 		given := settings
 		given.Redis, given.LockRedis = slices.Clone(settings.Redis), slices.Clone(settings.LockRedis)
+		given.GuardMembers = slices.Clone(settings.GuardMembers)
 		var out bytes.Buffer
 		require.NoError(t, configCommand{}.Run(&settings, &out))
 		require.NotContains(t, out.String(), secret)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -28,6 +27,16 @@ type redisAddresses struct {
 	Locks []string `json:"locks"`
 }
 
+const (
+	// ownTries and ownRetry are how often and how soon a server asks again for a folder that is taken: a command that
+	// looks whether a server runs has it for a moment.
+	ownTries = 5
+	ownRetry = 20 * time.Millisecond
+	// startTries and startRetry are how long a command waits for the note of a server that is just starting.
+	startTries = 20
+	startRetry = 50 * time.Millisecond
+)
+
 // ownFolder claims the data folder for this process until release; a second server there is refused.
 func ownFolder(s *Settings) (release func(), err error) {
 	if err := s.dataFolder(); err != nil {
@@ -37,15 +46,54 @@ func ownFolder(s *Settings) (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	for try := 1; ; try++ {
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) || try == ownTries {
+			break
+		}
+		time.Sleep(ownRetry)
+	}
+	if err == nil {
+		// What a server left that was killed is not true any more, and ours is not written yet.
+		err = forgetRedis(s)
+	}
+	if err != nil {
 		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("another server owns %s", s.Data)
 		}
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
-	// The file stays: taking it away would let two processes own two files of one name.
-	return func() { _ = f.Close() }, nil
+	return func() {
+		_ = forgetRedis(s) // Where it stays, nobody reads it: the folder has no owner.
+		// The lock's file stays: taking it away would let two processes own two files of one name.
+		_ = f.Close()
+	}, nil
+}
+
+// isOwned tells whether a server runs on the data folder. A server that was killed does not, whatever it left there.
+func isOwned(s *Settings) (bool, error) {
+	f, err := os.Open(filepath.Join(s.Data, lockFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close() // and with it the lock
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
+}
+
+// forgetRedis takes away the note of where the in-process Redis is.
+func forgetRedis(s *Settings) error {
+	err := os.Remove(filepath.Join(s.Data, redisFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // startRedis starts the in-process Redis and notes its addresses for the other commands.
@@ -76,23 +124,37 @@ func writeFile(name string, b []byte) error {
 // errNoServer says that no server owns the data folder, so that there is no in-process Redis.
 var errNoServer = errors.New("no server is running on this data folder")
 
-// runningRedis is where the in-process Redis of the running server is. A server that was killed leaves its note behind,
-// so only an address that answers counts.
+// runningRedis is where the in-process Redis of the running server is. The note of a server that was killed is not even
+// read: by now, somebody else may listen there.
 func runningRedis(s *Settings) (redisAddresses, error) {
-	b, err := os.ReadFile(filepath.Join(s.Data, redisFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return redisAddresses{}, errNoServer
+	for try := 1; ; try++ {
+		owned, err := isOwned(s)
+		if err == nil && !owned {
+			err = errNoServer
+		}
+		if err != nil {
+			return redisAddresses{}, err
+		}
+		addresses, err := readRedis(s)
+		if err == nil || !errors.Is(err, os.ErrNotExist) {
+			return addresses, err
+		}
+		if try == startTries {
+			return redisAddresses{}, fmt.Errorf("a server is starting on %s, and has no Redis yet; try again in a moment", s.Data)
+		}
+		time.Sleep(startRetry)
 	}
-	if err != nil {
-		return redisAddresses{}, err
-	}
+}
+
+// readRedis reads the note of where the in-process Redis is.
+func readRedis(s *Settings) (redisAddresses, error) {
 	var addresses redisAddresses
-	if err := json.Unmarshal(b, &addresses); err != nil {
-		return redisAddresses{}, fmt.Errorf("%s: %w", filepath.Join(s.Data, redisFile), err)
-	}
-	conn, err := net.DialTimeout("tcp", addresses.Cache, time.Second)
+	b, err := os.ReadFile(filepath.Join(s.Data, redisFile))
 	if err != nil {
-		return redisAddresses{}, errNoServer
+		return addresses, err
 	}
-	return addresses, conn.Close()
+	if err := json.Unmarshal(b, &addresses); err != nil {
+		return addresses, fmt.Errorf("%s: %w", filepath.Join(s.Data, redisFile), err)
+	}
+	return addresses, nil
 }

@@ -18,7 +18,6 @@ import (
 	_ "time/tzdata" // A server without a time zone database must show the same times.
 
 	"github.com/alecthomas/kong"
-	kongyaml "github.com/alecthomas/kong-yaml"
 	"github.com/redis/go-redis/v9"
 
 	"interlock/services/rail"
@@ -27,7 +26,7 @@ import (
 // version is set by the linker to what the source was called.
 var version = "development"
 
-// commands is the whole command line. Every flag is also a variable INTERLOCK_… and a line of the YAML file.
+// commands is the whole command line. Every setting is also a variable INTERLOCK_… and a line of the YAML file.
 type commands struct {
 	Settings `embed:""`
 
@@ -36,11 +35,12 @@ type commands struct {
 	Import      importCommand      `cmd:"" help:"Put the trains of a GTFS feed on sale."`
 	Rebuild     rebuildCommand     `cmd:"" help:"Rewrite Redis from the ledger."`
 	Verify      verifyCommand      `cmd:"" help:"Recompute every promise from the tickets."`
+	Guard       guardCommand       `cmd:"" help:"Look after the members of a MySQL cluster."`
 	Token       tokenCommand       `cmd:"" help:"Print a development token."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the local server whether it is ready."`
 	Config      configCommand      `cmd:"" help:"Print the settings in force."`
 
-	Version kong.VersionFlag `env:"-" help:"Print version, commit and Go version."`
+	Version kong.VersionFlag `help:"Print version, commit and Go version."`
 }
 
 // The exit codes besides 0.
@@ -72,11 +72,17 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 	defer stop()
 	cli := commands{}
 	exited := -1
+	file, err := besideUs()
+	if err != nil {
+		fmt.Fprintln(stderr, "interlock:", err)
+		return exitCouldNotSee
+	}
 	parser, err := kong.New(&cli,
 		kong.Name("interlock"),
 		kong.Description("Sells train tickets, and never one seat twice."),
-		kong.DefaultEnvars("INTERLOCK"),
-		kong.Configuration(kongyaml.Loader, "interlock.yaml"),
+		settingVariables(),
+		kong.Resolvers(file...),
+		kong.Configuration(readSettings),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code }),
 		kong.Vars{"version": versionLine()},

@@ -36,6 +36,15 @@ func newMetrics(s *Server) *metrics {
 	counter("version_lost", "Compare-and-sets lost to another clerk.", func(s *Server) float64 { return float64(s.office.Stats().VersionLost) })
 	counter("commits_unknown", "Commits without an outcome.", func(s *Server) float64 { return float64(s.office.Stats().Unknown) })
 	counter("requests_poisoned", "Requests that failed alone.", func(s *Server) float64 { return float64(s.office.Stats().Poisoned) })
+	counter("ledger_commits", "Commits acknowledged: of batches, payments and publications.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().Commits) })
+	counter("ledger_commits_unknown", "Commits of any kind that were not heard of again. Alarm when it rises.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().UnknownCommits) })
+	counter("ledger_compare_and_sets_lost", "Transactions that somebody else's on the same run came before.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().LostCompareAndSets) })
+	gauge("ledger_probing", "1 while the cluster does not acknowledge commits, and one probe at a time looks whether it does again. Alarm when it stays.", func(s *Server) float64 {
+		if s.stores.ledger.Stats().Probing {
+			return 1
+		}
+		return 0
+	})
 	counter("lock_taken", "Attempts that met somebody else's lock.", func(s *Server) float64 { return float64(s.office.Stats().LockTaken) })
 	counter("batches_without_lock", "Times a clerk went on without the lock, under the ledger's guard alone. Alarm when it rises.", func(s *Server) float64 { return float64(s.office.Stats().WithoutLock) })
 	counter("redis_not_told", "Messages Redis did not take; repair makes them good.", func(s *Server) float64 { return float64(s.office.Stats().ApplyFailed) })

@@ -197,6 +197,10 @@ func encodeStation(code string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte("Station:" + code))
 }
 
+func encodeRun(id string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte("Run:" + id))
+}
+
 func TestServer_RefusesOrdersBeforeTheSaleAndAfterTheClose(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	r.publishT12(t)

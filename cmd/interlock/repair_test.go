@@ -122,7 +122,7 @@ func TestServer_RepairsBesideADamagedSeatMap(t *testing.T) {
 	require.Contains(t, out, "cannot be read")
 	code, out = r.interlock(t, "rebuild")
 	require.Equal(t, exitCouldNotSee, code, out)
-	require.Equal(t, "1 runs rewritten\n", out)
+	require.Equal(t, "1 run compared, 0 rewritten\n", out)
 }
 
 // hardSeatsAt is where the entry of T12 has what the tests search for: after a header of 55 bytes, two bytes for each of
@@ -196,14 +196,13 @@ func TestVerify_FindsWhatWasPlanted(t *testing.T) {
 	code, _ = verify()
 	require.Zero(t, code, "what was planted is gone again")
 	t.Run("a seat that is free in the map", func(t *testing.T) {
-		var sold []byte
-		require.NoError(t, db.QueryRowContext(t.Context(), "SELECT sold FROM seat_maps WHERE seat_class = 'HARD_SEAT'").Scan(&sold))
-		spoiled := bytes.Clone(sold)
-		spoiled[0] &^= 1
-		exec("UPDATE seat_maps SET sold = ? WHERE seat_class = 'HARD_SEAT'", spoiled)
+		// The first order wrote the map, the second what it changed on it.
+		var changes []byte
+		require.NoError(t, db.QueryRowContext(t.Context(), "SELECT changes FROM seat_changes").Scan(&changes))
+		exec("UPDATE seat_changes SET changes = ?", []byte{})
 		finds(audit.CheckMap, "23A")
 		finds(audit.CheckCapacity, "")
-		exec("UPDATE seat_maps SET sold = ? WHERE seat_class = 'HARD_SEAT'", sold)
+		exec("UPDATE seat_changes SET changes = ?", changes)
 	})
 	t.Run("a ticket without its order", func(t *testing.T) {
 		exec("UPDATE orders SET state = 'CANCELLED' WHERE id = (SELECT MAX(id) FROM orders)")
@@ -256,6 +255,7 @@ func TestVerify_FindsWhatWasPlantedInRedis(t *testing.T) {
 		"rebuild", "--leap", "--mysql", settings.MySQL, "--durability", "local", "--redis", settings.Redis[0],
 		"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey,
 	}, &stdout, &stderr), stderr.String())
+	require.Equal(t, "1 run compared, 1 rewritten\n", stdout.String())
 	code, out = verify()
 	require.Zero(t, code, out)
 	entry, err = client.Get(t.Context(), key).Bytes()

@@ -10,14 +10,13 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/vektah/gqlparser/v2/formatter"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"interlock/resolvers"
 	"interlock/services/audit"
@@ -71,6 +70,7 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 
 	s.timetable = search.NewTimetable(opened.ledger)
 	s.timetable.Log = log
+	s.timetable.Now = time.Now
 	s.finder = &search.Finder{Timetable: s.timetable, Availability: opened.cache, Log: log}
 	s.publisher = &publish.Publisher{
 		Ledger: opened.ledger, Availability: opened.cache, Timetable: s.timetable, Stations: s.timetable, Runs: s.timetable,
@@ -83,6 +83,7 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	})
 	s.hub = watch.New(opened.cache, s.timetable, opened.ledger)
 	s.hub.Log = log
+	s.hub.PaymentGrace = commitTimeout + failoverTime
 	s.timetable.Changed = s.hub.Wake
 	s.auditor = &audit.Auditor{Ledger: opened.ledger, Cache: opened.cache, Lock: opened.lock, Runs: s.runs, Log: log}
 
@@ -105,17 +106,22 @@ func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, er
 	if err != nil {
 		return nil, err
 	}
+	remembered, err := identity.Remember(verifier, time.Now)
+	if err != nil {
+		return nil, err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newMetrics(s))
 	schema := resolver.Schema()
-	var text strings.Builder
-	formatter.NewFormatter(&text).FormatSchema(schema.Schema())
 	return gateway.New(gateway.Options{
-		Schema: schema, SchemaText: text.String(), Identity: verifier, Playground: playground.Handler(),
+		Schema: schema, SchemaText: contract(schema.Schema()), Identity: remembered, Playground: playground.Handler(),
 		AllowedOrigins: s.settings.AllowedOrigins, Checks: s.checks(verifier), Durability: string(s.durability()),
 		Registry: registry, Log: s.log, Version: gateway.Version{Version: version, Commit: commit(), Go: runtime.Version()},
 	})
 }
+
+// contract is the schema as it was written: a formatter would leave out what stands at its head.
+func contract(schema *ast.Schema) string { return schema.Query.Position.Src.Input }
 
 // openIdentity takes an issuer's tokens, or development ones where no issuer is configured.
 func (s *Server) openIdentity() (identity.Verifier, error) {
@@ -136,6 +142,7 @@ func (s *Server) checks(verifier identity.Verifier) []gateway.Check {
 		{Name: "ledger", Ready: func(ctx context.Context) (string, error) {
 			return string(s.stores.ledger.Flavor()), s.stores.ledger.Ready(ctx)
 		}},
+		{Name: "commits", Ready: (&commitsCheck{stats: s.stores.ledger.Stats, now: time.Now}).Ready},
 		{Name: "timetable", Ready: func(context.Context) (string, error) {
 			if what := s.preparing.Load(); what != nil {
 				return "", rail.Refuse(rail.Unavailable, "%s", *what)

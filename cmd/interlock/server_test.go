@@ -80,7 +80,10 @@ type answer struct {
 	Data   json.RawMessage
 	Errors []struct {
 		Message    string
-		Extensions struct{ Code string }
+		Extensions struct {
+			Code         string
+			RetryAfterMs int
+		}
 	}
 }
 

@@ -30,6 +30,10 @@ type Settings struct {
 	MySQLReplica string            `name:"mysql-replica" yaml:"mysql-replica" help:"A replica to read lists from." placeholder:"DSN"`
 	Durability   ledger.Durability `name:"durability" yaml:"durability" default:"replicated" enum:"replicated,local" help:"With MySQL: refuse to sell while semi-synchronous replication is off (replicated), or trust one server and its disk (local)."`
 
+	GuardMembers        []string `name:"guard-members" yaml:"guard-members" help:"For guard: all members of the ledger's MySQL cluster, as a user that may administer them: admin:password@tcp(db1:3306)/interlock." placeholder:"DSN"`
+	ReplicationUser     string   `name:"replication-user" yaml:"replication-user" help:"For guard: who a replica logs in to its primary as." placeholder:"NAME"`
+	ReplicationPassword string   `name:"replication-password" yaml:"replication-password" help:"For guard: that user's password." placeholder:"SECRET"`
+
 	Redis           []string `name:"redis" yaml:"redis" help:"The cache: one address or URL, or several of a cluster or of sentinels." placeholder:"ADDRESS"`
 	RedisMasterName string   `name:"redis-master-name" yaml:"redis-master-name" help:"The master's name, where the cache's addresses are sentinels." placeholder:"NAME"`
 	RedisCluster    bool     `name:"redis-cluster" yaml:"redis-cluster" help:"The cache is a Redis Cluster."`
@@ -103,7 +107,9 @@ type configCommand struct{}
 // Run prints the settings as a YAML file that may be used again, without its secrets.
 func (configCommand) Run(s *Settings, out io.Writer) error {
 	shown := *s
-	for _, secret := range []*string{&shown.RedisPassword, &shown.DocumentKey, &shown.TokenSecret} {
+	// What is in force, not what a setting that does not count here says: the embedded default is never replicated.
+	shown.Durability = ledgerOptions(s).Durability
+	for _, secret := range []*string{&shown.RedisPassword, &shown.DocumentKey, &shown.TokenSecret, &shown.ReplicationPassword} {
 		if *secret != "" {
 			*secret = "(hidden)"
 		}
@@ -111,7 +117,7 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 	for _, address := range []*string{&shown.MySQL, &shown.MySQLReplica, &shown.OIDCIssuer, &shown.OIDCKeys} {
 		*address = hidePassword(*address)
 	}
-	for _, list := range []*[]string{&shown.Redis, &shown.LockRedis} {
+	for _, list := range []*[]string{&shown.Redis, &shown.LockRedis, &shown.GuardMembers} {
 		*list = slices.Clone(*list)
 		for i := range *list {
 			(*list)[i] = hidePassword((*list)[i])

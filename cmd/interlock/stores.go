@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -34,12 +35,22 @@ func (o *stores) Close() error {
 	return errors.Join(errs...)
 }
 
+const (
+	// commitTimeout is how long a COMMIT may take until nobody waits for its outcome any more: long for a healthy cluster,
+	// where it takes milliseconds, and short for a buyer.
+	commitTimeout = 3 * time.Second
+	// failoverTime is how long it takes to replace a primary, and with it to settle the commits that waited on it.
+	failoverTime = 10 * time.Second
+)
+
 // ledgerOptions say where the ledger is.
 func ledgerOptions(s *Settings) ledger.Options {
 	if s.embedded() {
 		return ledger.Options{Path: filepath.Join(s.Data, ledgerFile), Durability: ledger.Local}
 	}
-	return ledger.Options{DSN: s.MySQL, ReplicaDSN: s.MySQLReplica, Durability: s.Durability}
+	return ledger.Options{
+		DSN: s.MySQL, ReplicaDSN: s.MySQLReplica, Durability: s.Durability, CommitTimeout: commitTimeout,
+	}
 }
 
 // opening says what a command may do to the embedded folder.

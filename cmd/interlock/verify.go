@@ -55,11 +55,11 @@ func print(out io.Writer, report *audit.Report) error {
 	verdict := "every promise holds"
 	switch {
 	case len(report.Defects) > 0:
-		verdict = fmt.Sprintf("%d defects", len(report.Defects))
+		verdict = count(len(report.Defects), "defect")
 	case !report.OK:
 		verdict = "no defect, but not every run could be looked at"
 	}
-	_, err := fmt.Fprintf(out, "%d runs, %d tickets: %s\n", report.Runs, report.Tickets, verdict)
+	_, err := fmt.Fprintf(out, "%s, %s: %s\n", count(report.Runs, "run"), count(report.Tickets, "ticket"), verdict)
 	return err
 }
 
@@ -80,8 +80,16 @@ func (c rebuildCommand) Run(ctx context.Context, settings *Settings, log *slog.L
 	runs, err := auditor.Rebuild(ctx, c.Leap)
 	// Runs that cannot be read are an error beside all those that were rewritten.
 	if runs > 0 || err == nil {
-		_, printErr := fmt.Fprintf(out, "%d runs rewritten\n", runs)
+		_, printErr := fmt.Fprintf(out, "%s compared, %d rewritten\n", count(runs, "run"), auditor.Stats().Repaired)
 		err = errors.Join(err, printErr)
 	}
 	return errors.Join(err, opened.Close())
+}
+
+// count is a number of things in words: "1 run", "2 runs".
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

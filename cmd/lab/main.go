@@ -18,8 +18,12 @@ import (
 )
 
 type commands struct {
-	Up   upCommand   `cmd:"" help:"Run a cluster until told to stop."`
-	Sell sellCommand `cmd:"" help:"Sell tickets as fast as they go, against a baseline and a limit."`
+	Up     upCommand     `cmd:"" help:"Run a cluster until told to stop."`
+	Sell   sellCommand   `cmd:"" help:"Sell tickets as fast as they go, against a baseline and a limit."`
+	Search searchCommand `cmd:"" help:"Search while tickets are sold, and count what MySQL is asked."`
+	Watch  watchCommand  `cmd:"" help:"Let thousands follow one run that is being sold."`
+	Seats  seatsCommand  `cmd:"" help:"Sell a season by several ways of choosing the seat."`
+	Report reportCommand `cmd:"" help:"Write docs/benchmarks.md from what the others printed."`
 }
 
 // The exit codes besides 0.

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -29,7 +30,7 @@ const (
 	// roundTime is within what every run is compared. A little below the minute that is promised.
 	roundTime = 50 * time.Second
 	// minPage keeps a round over a small timetable from being a page of nothing, pageSize bounds memory in a reload.
-	minPage  = 100
+	minPage  = 10
 	pageSize = 2_000
 	// passTimeout bounds one pass of repair, reloadTimeout a full reload.
 	passTimeout   = 10 * time.Second
@@ -220,7 +221,7 @@ func (a *Auditor) Rebuild(ctx context.Context, leap bool) (runs int, err error) 
 			return runs, err
 		}
 		damage = errors.Join(damage, page.damage)
-		if err := a.compare(ctx, page.items, page.again); err != nil {
+		if err := a.compare(ctx, page.items); err != nil {
 			return runs, err
 		}
 		runs += len(page.items)
@@ -234,14 +235,13 @@ func (r *repairer) compareTouched(ctx context.Context) error {
 		return nil
 	}
 	r.looks = 0
-	read := func() ([]*rail.Availability, error) { return r.Ledger.Touched(ctx, touchedWindow) }
-	truth, err := read()
+	truth, err := r.Ledger.Touched(ctx, touchedWindow)
 	r.touched = len(truth)
 	if err != nil && len(truth) == 0 && !isDamage(ctx, r.Ledger.Availabilities, err) {
 		return err
 	}
 	r.tellDamage(ctx, err)
-	return r.compare(ctx, truth, read)
+	return r.compare(ctx, truth)
 }
 
 // comparePage compares the next page of a round through all runs, so large that a round takes roundTime.
@@ -253,7 +253,7 @@ func (r *repairer) comparePage(ctx context.Context) error {
 		return err
 	}
 	r.tellDamage(ctx, page.damage)
-	if err := r.compare(ctx, page.items, page.again); err != nil {
+	if err := r.compare(ctx, page.items); err != nil {
 		return err
 	}
 	r.after = page.next
@@ -263,9 +263,9 @@ func (r *repairer) comparePage(ctx context.Context) error {
 	return nil
 }
 
-// compare holds what Redis has of some runs against what the ledger says, and rewrites what is not equal. again is asked
-// for the truth once more where Redis is ahead of it: either there was a sale in between, or Redis is wrong.
-func (a *Auditor) compare(ctx context.Context, truth []*rail.Availability, again func() ([]*rail.Availability, error)) error {
+// compare holds what Redis has of some runs against what the ledger says, and rewrites what is not equal. Where
+// Redis is ahead, the ledger is asked once more: either there was a sale in between, or Redis is wrong.
+func (a *Auditor) compare(ctx context.Context, truth []*rail.Availability) error {
 	if len(truth) == 0 {
 		return nil
 	}
@@ -295,7 +295,7 @@ func (a *Auditor) compare(ctx context.Context, truth []*rail.Availability, again
 		return nil
 	}
 	// What came is used, as it was the first time; damage was told then.
-	if truth, err = again(); err != nil && len(truth) == 0 {
+	if truth, err = a.Ledger.Left(ctx, slices.Collect(maps.Keys(ahead))); err != nil && len(truth) == 0 {
 		return err
 	}
 	for _, left := range truth {

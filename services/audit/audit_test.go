@@ -116,6 +116,22 @@ func (t *truth) Touched(context.Context, time.Duration) ([]*rail.Availability, e
 	return t.left(runs), err
 }
 
+func (t *truth) Left(_ context.Context, ids []rail.RunID) ([]*rail.Availability, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err != nil {
+		return nil, t.err
+	}
+	var runs []*rail.Run
+	for _, run := range t.runs {
+		if slices.Contains(ids, run.ID) {
+			runs = append(runs, run)
+		}
+	}
+	runs, err := t.readable(runs, len(runs))
+	return t.left(runs), err
+}
+
 func (t *truth) left(runs []*rail.Run) []*rail.Availability {
 	var lefts []*rail.Availability
 	for _, run := range runs {

@@ -9,7 +9,7 @@ import (
 
 // Ledger is the truth that everything else is held against.
 //
-// A run of which the ledger cannot make sense (its seat map is damaged, say) must not hide the others: Touched,
+// A run of which the ledger cannot make sense (its seat map is damaged, say) must not hide the others: Touched, Left,
 // Availabilities and Books then return the others together with an error that names it, and those that come after it in
 // its place. So fewer than limit always means that none come after them. An error with nothing beside it is either a
 // ledger that cannot be asked, or one that has nothing else there.
@@ -17,6 +17,8 @@ type Ledger interface {
 	// Touched are the runs whose version moved within the last window by the primary's clock, with what is left of each,
 	// from the primary. It may leave some out where there are very many: the round through all runs finds those.
 	Touched(ctx context.Context, window time.Duration) ([]*rail.Availability, error)
+	// Left is what is left of some runs, in any order.
+	Left(ctx context.Context, runs []rail.RunID) ([]*rail.Availability, error)
 	// Availabilities are what is left of runs in the order of their ids, after the given id, at most limit; each at one
 	// version. Runs that nothing was ever sold on follow from the timetable, so a page costs few rows.
 	Availabilities(ctx context.Context, after rail.RunID, limit int) ([]*rail.Availability, error)

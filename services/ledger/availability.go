@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -156,6 +157,20 @@ func (l *Ledger) Touched(ctx context.Context, window time.Duration) ([]*rail.Ava
 	}
 	var c counting
 	c.add(runs)
+	return c.left, c.err()
+}
+
+// Left is what is left of some runs, each at one version. Runs there are not are not in the answer. Beside an error, which
+// names the runs that cannot be read, there is what is left of the others.
+func (l *Ledger) Left(ctx context.Context, ids []rail.RunID) ([]*rail.Availability, error) {
+	var c counting
+	for chunk := range slices.Chunk(ids, maxIDs) {
+		runs, err := l.versions(ctx, "r.id IN "+marks(len(chunk)), anys(chunk)...)
+		if err != nil {
+			return nil, err
+		}
+		c.add(runs)
+	}
 	return c.left, c.err()
 }
 

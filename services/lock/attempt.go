@@ -168,23 +168,35 @@ func (s *seat) eval(ctx context.Context, script *redis.Script, keysAndArgs ...an
 	return reply, err
 }
 
-// takeBack removes from this one node what the attempt set there, or may have set. What cannot be removed ends by
-// itself.
+// takeBack removes from this one node what the attempt set there, or may have set; where the node does not answer, when
+// it is back.
 func (s *seat) takeBack(name, value string) {
-	_, _ = redsync.New(onlySeat{s}).NewMutex(name, redsync.WithValue(value)).Unlock()
+	pool := onlySeat{s, func() { s.takeBack(name, value) }}
+	_, _ = redsync.New(pool).NewMutex(name, redsync.WithValue(value)).Unlock()
 }
 
 // onlySeat is a pool of one connection, which asks the node whatever the seat's state is.
-type onlySeat struct{ seat *seat }
-
-func (o onlySeat) Get(context.Context) (redis.Conn, error) {
-	return takingBack{&question{seat: o.seat}}, nil
+type onlySeat struct {
+	seat *seat
+	// again is what takes it back later.
+	again func()
 }
 
-type takingBack struct{ *question }
+func (o onlySeat) Get(context.Context) (redis.Conn, error) {
+	return takingBack{&question{seat: o.seat}, o.again}, nil
+}
+
+type takingBack struct {
+	*question
+	again func()
+}
 
 func (t takingBack) Eval(script *redis.Script, keysAndArgs ...any) (any, error) {
-	return t.seat.eval(context.Background(), script, keysAndArgs...)
+	reply, err := t.seat.eval(context.Background(), script, keysAndArgs...)
+	if err != nil && !isAnswer(err) {
+		t.seat.node.owe(t.again)
+	}
+	return reply, err
 }
 
 // The rest of redis.Conn is never used to lock.

@@ -38,10 +38,13 @@ func (b *breaker) allow() bool {
 	return true
 }
 
-func (b *breaker) answered() {
+// answered reports an answer. It tells whether the node is back.
+func (b *breaker) answered() (back bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	back = b.open
 	b.failures, b.open, b.probing = 0, false, false
+	return back
 }
 
 func (b *breaker) failed() {

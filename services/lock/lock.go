@@ -8,7 +8,7 @@
 //
 //   - A lease is given by more than half of the nodes, and Until is before any of them forgets it.
 //   - Release, and a failed Acquire, take away what was set and nothing that somebody else set; also what a slow node
-//     sets after the caller has gone.
+//     sets after the caller has gone, and a frozen one when it is back.
 //   - Every call ends within a few node time-outs. A node that is dead or hung costs nothing while the others have a
 //     quorum, and is left alone after a few failures but for one probe a second.
 //
@@ -92,6 +92,7 @@ func New(o Options) (*Lock, error) {
 		if err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
+		n.back = func() { l.later(n.settle) }
 		l.nodes = append(l.nodes, n)
 		if there[n.addr] {
 			return nil, errors.Join(fmt.Errorf("the lock node %s is given twice, and would have two votes", n.addr), l.Close())

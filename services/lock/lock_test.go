@@ -302,6 +302,74 @@ func TestAcquire_SlowNodeKeepsNothing(t *testing.T) {
 	})
 }
 
+// freeze has a node do nothing until it is thawed, and then set the locks it was asked for meanwhile. Other questions get
+// lost, as they do where a new connection is not even greeted.
+func freeze(node *miniredis.Miniredis) (asked <-chan struct{}, thaw func()) {
+	came, gate := make(chan struct{}, 100), make(chan struct{})
+	node.Server().SetPreHook(func(_ *server.Peer, cmd string, _ ...string) bool {
+		select {
+		case <-gate:
+			return false
+		default:
+		}
+		switch cmd {
+		case "HELLO":
+			return false
+		case "SET":
+			came <- struct{}{}
+			<-gate
+			return false
+		}
+		<-gate
+		return true
+	})
+	return came, sync.OnceFunc(func() { close(gate) })
+}
+
+// A node that was frozen does all that it had been sent, when it goes on: it sets locks that nobody has any more, and
+// that would keep everybody out for as long as a lock lasts.
+func TestAcquire_FrozenNodesKeepNothing(t *testing.T) {
+	nodes := miniredises(t, 3)
+	clock := &clock{}
+	o := calm(addrs(nodes))
+	o.NodeTimeout, o.Now = 300*time.Millisecond, clock.Now
+	l := newLock(t, o)
+	var thaws []func()
+	var asked []<-chan struct{}
+	for _, node := range nodes {
+		came, thaw := freeze(node)
+		defer thaw()
+		thaws, asked = append(thaws, thaw), append(asked, came)
+	}
+	_, err := l.Acquire(t.Context(), run)
+	require.ErrorIs(t, err, rail.ErrNoQuorum)
+	for _, came := range asked {
+		<-came
+	}
+	eventually(t, func() bool {
+		for _, node := range l.Stats().Nodes {
+			if !node.Down {
+				return false
+			}
+		}
+		return true
+	})
+	for i, thaw := range thaws {
+		thaw()
+		eventually(t, func() bool { return nodes[i].Exists(key) })
+	}
+	_, err = newLock(t, calm(addrs(nodes))).Acquire(t.Context(), run)
+	require.ErrorIs(t, err, rail.ErrLockTaken, "by nobody")
+	clock.Advance(time.Second)
+	lease, err := l.Acquire(t.Context(), "another run") // the first question that is answered
+	require.NoError(t, err)
+	defer lease.Release()
+	for _, node := range nodes {
+		eventually(t, func() bool { return !node.Exists(key) })
+	}
+	acquire(t, l).Release()
+}
+
 // commands is how many scripts a node has run: the taking back is one.
 func commands(node *miniredis.Miniredis) int {
 	client := redis.NewClient(&redis.Options{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,9 @@ const (
 	// clockLag is more than the age of the clock from which go-redis counts its time-outs: were they the same as the
 	// question's, a short one could be over before it began.
 	clockLag = 100 * time.Millisecond
+	// maxOwed is more than clerks ask for at the moment a node freezes, and afterwards it is asked once a second. What is
+	// beyond it ends by itself.
+	maxOwed = 256
 )
 
 // node is one of the independent masters.
@@ -30,6 +34,12 @@ type node struct {
 	client  *redis.Client
 	pool    redsyncredis.Pool
 	breaker breaker
+	// back is called when the node answers again after it was left alone.
+	back func()
+
+	mu sync.Mutex
+	// owed takes back what the node did not say whether it set.
+	owed []func()
 
 	failures, skipped atomic.Uint64
 }
@@ -77,10 +87,11 @@ func (n *node) ask(ctx context.Context, timeout time.Duration, question func(red
 	if err == nil {
 		err = question(conn)
 	}
-	var answer redis.Error
 	switch {
-	case err == nil || errors.As(err, &answer):
-		n.breaker.answered()
+	case err == nil || isAnswer(err):
+		if n.breaker.answered() {
+			n.back()
+		}
 	case over(ctx) != nil || errors.Is(err, redis.ErrPoolTimeout): // says nothing about the node
 		n.breaker.undecided()
 	default:
@@ -88,4 +99,31 @@ func (n *node) ask(ctx context.Context, timeout time.Duration, question func(red
 		n.breaker.failed()
 	}
 	return err
+}
+
+// isAnswer tells an answer that is an error from none.
+func isAnswer(err error) bool {
+	var answer redis.Error
+	return errors.As(err, &answer)
+}
+
+// owe remembers to take something back when the node is back. A node that was frozen then does all that it had been sent,
+// also what nobody waits for any more: locks would be set that nobody has.
+func (n *node) owe(takeBack func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.owed) < maxOwed {
+		n.owed = append(n.owed, takeBack)
+	}
+}
+
+// settle takes back all that is owed.
+func (n *node) settle() {
+	n.mu.Lock()
+	owed := n.owed
+	n.owed = nil
+	n.mu.Unlock()
+	for _, takeBack := range owed {
+		takeBack()
+	}
 }

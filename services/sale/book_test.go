@@ -146,6 +146,15 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 	return b.version, nil
 }
 
+// set gives the run another status.
+func (b *book) set(status rail.RunStatus) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	run := *b.run
+	run.Status = status
+	b.run = &run
+}
+
 func (b *book) Pay(_ context.Context, _ rail.RunID, id, _, key string) (*rail.Order, bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -18,8 +18,8 @@ type clerk struct {
 	office *Office
 	run    rail.RunID
 	queue  []*request // guarded by office.mu
-	// turn tells that the next batch may go to the ledger.
-	turn chan struct{}
+	// turn tells that the next batch may go to the ledger, arrived that the queue is not empty any more.
+	turn, arrived chan struct{}
 
 	lease     rail.Lease
 	heldSince time.Time
@@ -62,7 +62,8 @@ const extendBelow = 1500 * time.Millisecond
 func (c *clerk) serve() {
 	defer c.applying.wait()
 	for {
-		if c.office.idle(c) {
+		c.linger()
+		if c.office.behind(c) == 0 {
 			// The lock goes back before the clerk goes off duty: the next one of this run would only wait for it.
 			c.release()
 			if c.office.offDuty(c) {
@@ -77,6 +78,21 @@ func (c *clerk) serve() {
 		}
 		c.office.giveTurn()
 		c.share()
+	}
+}
+
+// linger keeps the lock a moment for the next buyer: to give it back and to get it again takes as long as an order. Where
+// another server sells the run, too, it is kept for nobody.
+func (c *clerk) linger() {
+	if c.lease == nil || c.shared || c.office.behind(c) > 0 {
+		return
+	}
+	timer := time.NewTimer(c.office.settings.LockLinger)
+	defer timer.Stop()
+	select {
+	case <-c.arrived:
+	case <-timer.C:
+	case <-c.office.life.Done():
 	}
 }
 

@@ -95,7 +95,7 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 		return &rail.Error{Code: rail.Overloaded, Message: "too many orders are waiting", RetryAfter: overloadedRetryAfter}
 	}
 	if c == nil {
-		c = &clerk{office: o, run: id}
+		c = &clerk{office: o, run: id, turn: make(chan struct{}, 1), arrived: make(chan struct{}, 1)}
 		if known, ok := o.known.Peek(id); ok {
 			c.known = known
 			o.known.Remove(id)
@@ -105,6 +105,10 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 	}
 	c.queue = append(c.queue, r)
 	o.waiting++
+	select {
+	case c.arrived <- struct{}{}:
+	default: // It was told, and has not looked yet.
+	}
 	return nil
 }
 
@@ -125,11 +129,11 @@ func (o *Office) next(c *clerk) []*request {
 	return batch
 }
 
-// idle tells whether nobody waits in a clerk's queue.
-func (o *Office) idle(c *clerk) bool {
+// behind is how many requests wait in a clerk's queue.
+func (o *Office) behind(c *clerk) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(c.queue) == 0
+	return len(c.queue)
 }
 
 // offDuty takes a clerk off duty if nobody waits in its queue: both under one lock, so that no request is left with

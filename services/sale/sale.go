@@ -42,6 +42,8 @@ type Settings struct {
 	// that the clerks of other servers get their turn. As soon as it knows that there are others it keeps the lock for
 	// LockTurn only: a batch or two, while the others' buyers read their answers and come back.
 	LockHoldMax, LockTurn, LockRetry time.Duration
+	// LockLinger is how long a clerk keeps a lock that it alone wants when nobody waits any more.
+	LockLinger time.Duration
 	// LockWait is how long a clerk waits for a lock that somebody else holds before it goes on under the ledger's guard
 	// alone. It is longer than a lock lives, so it takes a lock that is lost and renewed to get there.
 	LockWait time.Duration
@@ -75,6 +77,7 @@ func (s Settings) withDefaults() Settings {
 	def(&s.BatchTimeout, 5*time.Second)
 	def(&s.LockHoldMax, 500*time.Millisecond)
 	def(&s.LockTurn, 50*time.Millisecond)
+	def(&s.LockLinger, 5*time.Millisecond)
 	def(&s.LockRetry, 5*time.Millisecond)
 	def(&s.LockWait, 4*time.Second)
 	def(&s.ApplyTimeout, 100*time.Millisecond)
@@ -82,7 +85,7 @@ func (s Settings) withDefaults() Settings {
 	count(&s.MaxBatch, 1_024)
 	count(&s.MaxQueue, 8_192)
 	count(&s.MaxWaiting, 32_768)
-	count(&s.MaxSelling, 6)
+	count(&s.MaxSelling, 4)
 	count(&s.MaxPaying, 8)
 	def(&s.PayWait, 2*time.Second)
 	return s

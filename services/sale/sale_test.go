@@ -667,7 +667,7 @@ func TestClerk_LooksKeysUpWhenSomebodyComesAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, w.book.batches[0].Keys)
 
-	w.book.run.Status = rail.Suspended
+	w.book.set(rail.Suspended)
 	again, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
 	require.NoError(t, err, "a new order would be refused, this one is there")
 	require.Equal(t, first, again)
@@ -677,7 +677,7 @@ func TestClerk_LooksKeysUpWhenSomebodyComesAgain(t *testing.T) {
 	require.Equal(t, rail.NotOnSale, rail.CodeOf(err))
 	require.Len(t, w.book.batches, 4, "none was tried twice")
 
-	w.book.run.Status = rail.Published
+	w.book.set(rail.Published)
 	again, err = w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
 	require.NoError(t, err)
 	require.Equal(t, first, again)

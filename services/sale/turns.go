@@ -24,9 +24,6 @@ func (o *Office) takeTurn(c *clerk) {
 		o.mu.Unlock()
 		return
 	}
-	if c.turn == nil {
-		c.turn = make(chan struct{}, 1)
-	}
 	o.turns.waiting = append(o.turns.waiting, c)
 	o.mu.Unlock()
 	ctx, cancel := context.WithTimeout(o.life, o.settings.BatchTimeout)

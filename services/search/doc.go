@@ -9,5 +9,8 @@
 // the last all that did not change: a publication costs what it brings and a shallow copy of an index over trains,
 // never one over runs.
 //
+// Runs that are over leave the index of searches, and most of their memory: what is kept of them finds them by their
+// ids and lists them, and nothing else.
+//
 // All methods may be called by many goroutines. Whatever they return is shared with others and must not be changed.
 package search

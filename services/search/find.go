@@ -18,8 +18,6 @@ const (
 	// availabilityTimeout is how long a search waits for what is left. A search without it now is worth more to a
 	// passenger than one with it later.
 	availabilityTimeout = 500 * time.Millisecond
-	// notLoadedRetryAfter is about how long a server reads its timetable when it starts.
-	notLoadedRetryAfter = 2 * time.Second
 	// secondsPerDay turns the offset of a call into days after the service date.
 	secondsPerDay = 24 * 60 * 60
 	// dateSpread is how many days the local date of a call may differ from what its offset says by itself: zones are at
@@ -94,9 +92,7 @@ func (f *Finder) Stats() Stats { return Stats{Unanswered: f.asking.count.Load()}
 // Errors: BAD_USER_INPUT with the path of the argument (rail.Errors where several are wrong), UNAVAILABLE before the
 // timetable is loaded, and those of ctx.
 func (f *Finder) Find(ctx context.Context, q Query) (*Result, error) {
-	if !f.Timetable.Loaded() {
-		err := rail.Refuse(rail.Unavailable, "this server is still reading its timetable")
-		err.RetryAfter = notLoadedRetryAfter
+	if err := f.Timetable.Ready(); err != nil {
 		return nil, err
 	}
 	s := f.Timetable.view()

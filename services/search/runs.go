@@ -2,7 +2,6 @@ package search
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -37,20 +36,16 @@ func (t *Timetable) Runs(filter rail.RunFilter, now time.Time, after *RunPlace, 
 	if after != nil {
 		first = max(first, after.Date)
 	}
+	lines := t.view().linesOf(filter.Train)
 	// Days are looked at one after the other until the page is full, so that only they need sorting and states.
-	days := map[rail.Date][]*rail.Run{}
-	for _, line := range t.view().linesOf(filter.Train) {
-		for _, run := range line[line.from(first):] {
-			if filter.Through != 0 && run.Date > filter.Through {
-				break
+	for _, date := range datesOf(lines, first, filter.Through) {
+		var day []RunPlace
+		byID := map[rail.RunID]*rail.Run{}
+		for key, l := range lines {
+			run := l.on(key, date)
+			if run == nil {
+				continue
 			}
-			days[run.Date] = append(days[run.Date], run)
-		}
-	}
-	for _, date := range slices.Sorted(maps.Keys(days)) {
-		day := make([]RunPlace, 0, len(days[date]))
-		byID := make(map[rail.RunID]*rail.Run, len(days[date]))
-		for _, run := range days[date] {
 			place := RunPlaceOf(run)
 			if (after == nil || place.compare(*after) > 0) && matches(run, &filter, now) {
 				day = append(day, place)
@@ -69,14 +64,13 @@ func (t *Timetable) Runs(filter rail.RunFilter, now time.Time, after *RunPlace, 
 }
 
 // linesOf are the lines with a number or alias, all for "".
-func (s *snapshot) linesOf(number string) []calendar {
+func (s *snapshot) linesOf(number string) map[string]line {
 	if number == "" {
-		return slices.Collect(maps.Values(s.lines))
+		return s.lines
 	}
-	keys := append([]string{lineKey(rail.NewRunID(number, 0))}, s.aliases[number]...)
-	var lines []calendar
-	for _, key := range keys {
-		lines = append(lines, s.lines[key])
+	lines := map[string]line{}
+	for _, key := range append([]string{lineKey(rail.NewRunID(number, 0))}, s.aliases[number]...) {
+		lines[key] = s.lines[key]
 	}
 	return lines
 }

@@ -16,7 +16,7 @@ type snapshot struct {
 	stations *stations
 	// lines has the runs of each train number. The key is a run's id without its date; so a run is found by its id
 	// without an index over all runs.
-	lines map[string]calendar
+	lines map[string]line
 	// aliases has, for each alias of a number, the keys of the lines it may mean, sorted.
 	aliases map[string][]string
 	// services are the distinct trains; index finds one by the train's id.
@@ -38,8 +38,7 @@ type service struct {
 	calls []int32
 	// repeats says that the train calls at some station twice.
 	repeats bool
-	// runs may be empty: a train that all its runs were taken from stays until the timetable is loaded anew, because
-	// taking it out of every index would cost more than the memory it gives back.
+	// runs may be empty: a train that all its runs were taken from stays until past runs are packed the next time.
 	runs calendar
 }
 
@@ -101,7 +100,7 @@ func (s *snapshot) run(id rail.RunID) (*rail.Run, bool) {
 	if err != nil {
 		return nil, false
 	}
-	run := s.lines[key].on(date)
+	run := s.lines[key].on(key, date)
 	return run, run != nil
 }
 
@@ -169,25 +168,27 @@ func (s *snapshot) addTrains(runs []*rail.Run) {
 
 // putRuns puts runs in their lines and services, and takes those that changed their train out of the old one.
 func (s *snapshot) putRuns(runs []*rail.Run) {
-	lines := map[string]calendar{}
+	changes := map[string]calendar{}
 	for _, run := range runs {
 		key := lineKey(run.ID)
-		lines[key] = append(lines[key], run)
+		changes[key] = append(changes[key], run)
 	}
 	s.lines = cloned(s.lines)
 	s.services = slices.Clone(s.services)
 	put := map[int32]calendar{}
-	for key, changed := range lines {
+	for key, changed := range changes {
 		changed = lastOfEachDate(changed)
-		old := s.lines[key]
+		l := s.lines[key]
 		for _, run := range changed {
-			if was := old.on(run.Date); was != nil && was.Train.ID != run.Train.ID {
+			l.unpack(run.Date)
+			if was := l.recent.on(run.Date); was != nil && was.Train.ID != run.Train.ID {
 				s.replaceRuns(s.index[was.Train.ID], func(c calendar) calendar { return c.without(was) })
 			}
 			number := s.index[run.Train.ID]
 			put[number] = append(put[number], run)
 		}
-		s.lines[key] = old.with(changed)
+		l.recent = l.recent.with(changed)
+		s.lines[key] = l
 	}
 	for number, changed := range put {
 		s.replaceRuns(number, func(c calendar) calendar { return c.with(changed) })

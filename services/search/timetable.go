@@ -16,12 +16,17 @@ const (
 	// watchTimeout bounds one refresh of Watch. The first one reads the whole timetable, which takes seconds on a slow
 	// disk; a ledger that has not answered after this long never will on this connection.
 	watchTimeout = time.Minute
+	// notLoadedRetryAfter is about how long a server reads its timetable when it starts.
+	notLoadedRetryAfter = 2 * time.Second
 )
 
 // Timetable is everything that was published, in memory. Make one with NewTimetable.
 type Timetable struct {
 	// Log gets the failures of Watch, which has nobody to return them to; nil is the default logger.
 	Log *slog.Logger
+	// Now is the clock by which runs are past, and packed so that they can be looked up only; nil packs none. Set it
+	// before the first Refresh.
+	Now func() time.Time
 	// Changed is called after each new publication is there to be read, by the goroutine that read it. It must not
 	// block; nil is fine. Set it before the first Refresh.
 	Changed func()
@@ -29,6 +34,8 @@ type Timetable struct {
 	ledger  Ledger
 	flights *flights
 	current atomic.Pointer[snapshot]
+	// packedAt is when past runs were packed last. It belongs to whoever refreshes.
+	packedAt time.Time
 }
 
 // NewTimetable makes a timetable that is empty until its first Refresh.
@@ -52,6 +59,7 @@ func (t *Timetable) refresh(ctx context.Context) error {
 	case base == nil:
 		base = emptySnapshot
 	case number == base.number:
+		t.show(base)
 		return nil
 	case number < base.number:
 		// The ledger was put back to an older state. What it had published since is not on sale any more, and no
@@ -62,11 +70,24 @@ func (t *Timetable) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.current.Store(base.with(changes))
+	if base == emptySnapshot {
+		t.packedAt = time.Time{} // All that ever ran was just read.
+	}
+	t.show(base.with(changes))
 	if t.Changed != nil {
 		t.Changed()
 	}
 	return nil
+}
+
+// show has a snapshot read from now on, its past runs packed where it is time to.
+func (t *Timetable) show(s *snapshot) {
+	if t.Now != nil {
+		if now := t.Now(); now.Sub(t.packedAt) >= packInterval {
+			s, t.packedAt = s.packed(now.Add(-keepPast)), now
+		}
+	}
+	t.current.Store(s)
 }
 
 // Watch refreshes the timetable at every interval, and at once when woken, until ctx ends. A wake channel of capacity 1
@@ -113,19 +134,29 @@ func (t *Timetable) view() *snapshot {
 // Loaded tells whether the timetable was read at all.
 func (t *Timetable) Loaded() bool { return t.current.Load() != nil }
 
+// Ready is nil once the timetable was read, and UNAVAILABLE before: what is not found then may be there all the same.
+func (t *Timetable) Ready() error {
+	if t.Loaded() {
+		return nil
+	}
+	err := rail.Refuse(rail.Unavailable, "this server is still reading its timetable")
+	err.RetryAfter = notLoadedRetryAfter
+	return err
+}
+
 // Number is the publication number up to which the timetable goes; 0 before it is loaded.
 func (t *Timetable) Number() int64 { return t.view().number }
 
 // Size is how many stations and runs there are.
 func (t *Timetable) Size() (stations, runs int) {
 	s := t.view()
-	for _, line := range s.lines {
-		runs += len(line)
+	for _, l := range s.lines {
+		runs += l.size()
 	}
 	return len(s.stations.byCode), runs
 }
 
-// Run is the run with an id, also when it is long past or was withdrawn.
+// Run is the run with an id, also when it is long past or was withdrawn. One that is past may be another copy each time.
 func (t *Timetable) Run(id rail.RunID) (*rail.Run, bool) {
 	return t.view().run(id)
 }
@@ -139,7 +170,7 @@ func (t *Timetable) RunOf(number string, date rail.Date) (*rail.Run, bool) {
 		if best != nil && best.Status != rail.Withdrawn {
 			break
 		}
-		if run := s.lines[key].on(date); run != nil && (best == nil || run.Status != rail.Withdrawn) {
+		if run := s.lines[key].on(key, date); run != nil && (best == nil || run.Status != rail.Withdrawn) {
 			best = run
 		}
 	}

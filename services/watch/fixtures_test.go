@@ -45,6 +45,10 @@ type world struct {
 	listens, reads, asked, orderReads int
 	// read is what an order looks like when it is read; nil is as it was put.
 	read func(*rail.Order) *rail.Order
+	// answering is called when an order was looked at and the answer is on its way; nil is nothing.
+	answering func()
+	// loading says that the runs are not read yet.
+	loading bool
 	// down has everything fail; slow is how long a read takes after it has looked.
 	down bool
 	slow time.Duration
@@ -116,6 +120,12 @@ func (w *world) Run(id rail.RunID) (*rail.Run, bool) {
 	return run, ok
 }
 
+func (w *world) Loaded() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.loading
+}
+
 func (w *world) Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, error) {
 	w.mu.Lock()
 	w.reads++
@@ -140,16 +150,24 @@ func (w *world) Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, er
 }
 
 func (w *world) Order(_ context.Context, id string) (*rail.Order, error) {
+	order, answering, err := w.look(id)
+	if answering != nil {
+		answering()
+	}
+	return order, err
+}
+
+func (w *world) look(id string) (_ *rail.Order, answering func(), err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.orderReads++
 	if w.down {
-		return nil, errDown
+		return nil, nil, errDown
 	}
 	if order := w.orders[id]; order != nil && w.read != nil {
-		return w.read(order), nil
+		return w.read(order), w.answering, nil
 	}
-	return w.orders[id], nil
+	return w.orders[id], w.answering, nil
 }
 
 // put makes a new version of an order, and says nothing.

@@ -20,8 +20,14 @@ const (
 	// next one waits until they can have got it; what happens meanwhile is told in one event.
 	DefaultEventsPerSecond = 50_000
 
+	// DefaultPaymentGrace is longer than a payment's statements and its commit may take (2 s each, and 3 s), and than it
+	// takes to replace a primary that died with the commit (10 s).
+	DefaultPaymentGrace = 15 * time.Second
+
 	// sweepInterval is how often everything watched is read again, so that a lost message is made good within a second.
 	sweepInterval = time.Second
+	// notLoadedRetryAfter is about how long a server reads its timetable when it starts.
+	notLoadedRetryAfter = 2 * time.Second
 	// retryAfter is how long whoever was turned away should wait: streams end by the minute.
 	retryAfter = 30 * time.Second
 )
@@ -36,6 +42,9 @@ type Hub struct {
 	MaxSubscribers, MaxOrderSubscribers int
 	// EventsPerSecond bounds how fast seat events are handed out; 0 does not.
 	EventsPerSecond int
+	// PaymentGrace is how long after the end of a hold a payment that was in time may still become known. It must be
+	// longer than the ledger waits for a commit.
+	PaymentGrace time.Duration
 
 	availability Availability
 	runs         Runs
@@ -73,6 +82,7 @@ func New(availability Availability, runs Runs, orders Orders) *Hub {
 		MaxSubscribers:      DefaultMaxSubscribers,
 		MaxOrderSubscribers: DefaultMaxOrderSubscribers,
 		EventsPerSecond:     DefaultEventsPerSecond,
+		PaymentGrace:        DefaultPaymentGrace,
 		availability:        availability,
 		runs:                runs,
 		orders:              orders,

@@ -65,6 +65,7 @@ func (h *Hub) changed(change rail.Change) {
 	defer h.mu.Unlock()
 	if change.OrderID != "" {
 		if o := h.watchedOrders[change.OrderID]; o != nil && (change.Version == 0 || change.Version > o.latest.Version) {
+			o.said = max(o.said, change.Version)
 			h.markOrder(o)
 		}
 		return

@@ -23,9 +23,13 @@ const (
 // watchedOrder is an order that somebody watches.
 type watchedOrder struct {
 	run *watchedRun
-	// latest is what every subscriber has got.
+	// latest is what every subscriber has got, or something later that says no more.
 	latest      *rail.Order
 	subscribers []*orderSubscriber
+	// said is the highest version that a message told of.
+	said int64
+	// expiredSince is when the hold was first read as over by the clock; zero before.
+	expiredSince time.Time
 	// dirty says that the order is to be read; sweeps counts those since it was.
 	dirty  bool
 	sweeps int
@@ -41,6 +45,11 @@ type orderSubscriber struct {
 
 // SubscribeOrder opens a stream of an order: first as it is, then each new version, or at least the last. The channel is
 // closed when the order is cancelled or expired, or paid and its run closed, and when ctx or the hub ends.
+//
+// A hold reads as expired from the end of its time on, but a payment that was in time may still wait for its commit, and
+// would come as the same version. So the end of a hold is told when it is certain (a sweep wrote it, which takes about a
+// second, or PaymentGrace is over), and only then does the stream end. Whoever subscribes in between gets the order as
+// expired, at the version that is written.
 //
 // Errors: NOT_FOUND where there is no such order, or visible says no; OVERLOADED; UNAVAILABLE when the hub has stopped;
 // and those of reading the order.
@@ -59,6 +68,12 @@ func (h *Hub) SubscribeOrder(ctx context.Context, orderID string, visible func(*
 		return nil, err
 	}
 	o := h.watchedOrders[orderID]
+	// Another subscriber's order is read again anyway, and that tells whether it is certain.
+	expired := order.State == rail.Expired && (o != nil || h.Now().Before(order.PayBy.Add(h.PaymentGrace)))
+	first := order
+	if expired {
+		first, order = asWritten(order)
+	}
 	if o == nil && h.isOver(order) {
 		s.outbox.put(0, order)
 		close(s.outbox.events)
@@ -78,9 +93,12 @@ func (h *Hub) SubscribeOrder(ctx context.Context, orderID string, visible func(*
 		h.endOrderSubscriber(o, s)
 	})
 	// Others may have seen a later version than was just read, or this may be new to them.
-	if order.Version > o.latest.Version {
+	switch {
+	case order.Version > o.latest.Version:
 		h.tellOrder(o, order)
-	} else {
+	case expired && order.Version == o.latest.Version:
+		s.outbox.put(0, first)
+	default:
 		s.outbox.put(0, o.latest)
 	}
 	// What happened between reading the order and following its run went unheard: the listener has it looked at again.
@@ -97,8 +115,32 @@ func (h *Hub) isOver(order *rail.Order) bool {
 	return ok && !h.Now().Before(run.ClosesAt())
 }
 
-// isDue tells whether the end of an order's hold has come by this server's clock. It is the primary's that decides: where
-// that is behind, the order is looked at by every sweep until it has come there too.
+// asWritten takes an order apart that reads as expired by the clock: as it may be told, at the version that is written,
+// and as it is written. Reading makes it the version that a sweep will write, which may still become a payment's.
+func asWritten(order *rail.Order) (told, written *rail.Order) {
+	expired, onHold := *order, *order
+	expired.Version--
+	onHold.Version--
+	onHold.State, onHold.EndedAt = rail.OnHold, time.Time{}
+	return &expired, &onHold
+}
+
+// isCertain tells whether an order that was read as expired will not be paid after all: when its version had been told
+// of before it was read, said being the highest that was, since only what is committed is told of; or when it has been
+// read so for long enough. The mutex is held.
+func (h *Hub) isCertain(o *watchedOrder, order *rail.Order, said int64) bool {
+	if said >= order.Version {
+		return true
+	}
+	// From when it was first read so, and not by its own time: the primary's clock may be another than ours.
+	if o.expiredSince.IsZero() {
+		o.expiredSince = h.Now()
+	}
+	return h.Now().Sub(o.expiredSince) >= h.PaymentGrace
+}
+
+// isDue tells whether the end of an order's hold has come by this server's clock. It is the primary's that decides, and
+// the ledger that writes it: the order is looked at by every sweep until it is certain.
 func (h *Hub) isDue(order *rail.Order) bool {
 	return order.State == rail.OnHold && !order.PayBy.IsZero() && !h.Now().Before(order.PayBy)
 }
@@ -203,17 +245,17 @@ func (h *Hub) sweepOrders() {
 // readOrders reads the marked orders, each once.
 func (h *Hub) readOrders(ctx context.Context) error {
 	h.mu.Lock()
-	var ids []string
+	said := map[string]int64{}
 	for id, o := range h.watchedOrders {
 		if o.dirty {
 			o.dirty, o.sweeps = false, 0
-			ids = append(ids, id)
+			said[id] = o.said
 		}
 	}
 	h.mu.Unlock()
 	var readers errgroup.Group
 	readers.SetLimit(orderReaders)
-	for _, id := range ids {
+	for id, said := range said {
 		readers.Go(func() error {
 			order, err := h.readOrder(ctx, id)
 			h.mu.Lock()
@@ -224,7 +266,9 @@ func (h *Hub) readOrders(ctx context.Context) error {
 			case err != nil:
 				// With the next sweep, not in five seconds: it may have been marked because it changed.
 				o.sweeps = lookEverySweeps
-			case order != nil && order.Version > o.latest.Version:
+			case order == nil || order.Version <= o.latest.Version:
+			case order.State == rail.Expired && !h.isCertain(o, order, said):
+			default:
 				h.tellOrder(o, order)
 			}
 			return err

@@ -120,29 +120,56 @@ func (w *world) expire(id string, behind time.Duration) {
 	})
 }
 
-func TestOrder_IsToldAtOnceWhenItsHoldEnds(t *testing.T) {
+// The end of a hold is read by the clock at once, and told as soon as a sweep has written it and said so.
+func TestOrder_IsToldWhenTheEndOfItsHoldIsWritten(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+		order := hold(w.publish("G1", "A", "B"))
+		order.PayBy = time.Now().Add(7*time.Second + 123*time.Millisecond) // between two looks
+		w.put(order)
+		w.expire(order.ID, 0)
+		events, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
+		require.NoError(t, err)
+		settle()
+		taken(events)
+		wait(time.Until(order.PayBy) + 1300*time.Millisecond)
+		got, open := taken(events)
+		require.Empty(t, got, "it may still be paid")
+		require.True(t, open)
+		w.say(w.put(next(order, rail.Expired)))
+		settle()
+		got, open = taken(events)
+		require.Equal(t, []int64{2}, orderVersions(got))
+		require.Equal(t, rail.Expired, got[0].State)
+		require.False(t, open)
+	})
+}
+
+// Where the sweep's message is lost, the end of a hold is told when no payment can come any more, whatever the clocks
+// say.
+func TestOrder_IsToldThoughNobodySaysThatItsHoldEnded(t *testing.T) {
 	for _, c := range []struct {
 		name           string
 		behind, within time.Duration
 	}{
-		{"at once", 0, 0},
-		{"the primary's clock is behind", 300 * time.Millisecond, time.Second},
-		{"the primary's clock is far behind", 3200 * time.Millisecond, 4 * time.Second},
+		{"at once", 0, time.Second},
+		{"the primary's clock is behind", 300 * time.Millisecond, 2 * time.Second},
+		{"the primary's clock is far behind", 3200 * time.Millisecond, 5 * time.Second},
+		{"the primary's clock is ahead", -time.Minute, 6*time.Second - time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 				order := hold(w.publish("G1", "A", "B"))
-				order.PayBy = time.Now().Add(7*time.Second + 123*time.Millisecond) // between two looks
+				order.PayBy = time.Now().Add(80*time.Second + 123*time.Millisecond)
 				w.put(order)
 				w.expire(order.ID, c.behind)
 				events, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
 				require.NoError(t, err)
 				settle()
 				taken(events)
-				wait(time.Until(order.PayBy) - time.Millisecond)
+				wait(time.Until(order.PayBy) + c.behind + hub.PaymentGrace - time.Millisecond)
 				got, _ := taken(events)
 				require.Empty(t, got)
-				wait(c.within + time.Millisecond)
+				wait(time.Until(order.PayBy) + c.within + hub.PaymentGrace + time.Millisecond)
 				got, open := taken(events)
 				require.Equal(t, []int64{2}, orderVersions(got))
 				require.Equal(t, rail.Expired, got[0].State)
@@ -150,6 +177,137 @@ func TestOrder_IsToldAtOnceWhenItsHoldEnds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A payment that was in time waits for its commit while the hold ends, and then comes as the very version that reading
+// by the clock had promised for the end.
+func TestOrder_APaymentThatWaitsForItsCommitWhenTheHoldEnds(t *testing.T) {
+	for _, said := range []bool{true, false} {
+		inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+			order := hold(w.publish("G1", "A", "B"))
+			order.PayBy = time.Now().Add(2 * time.Second)
+			w.put(order)
+			w.expire(order.ID, 0)
+			early, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
+			require.NoError(t, err)
+			settle()
+			taken(early)
+			wait(time.Until(order.PayBy) + time.Second)
+			late, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
+			require.NoError(t, err)
+			got, open := taken(late)
+			require.Equal(t, []int64{1}, orderVersions(got), "expired, at the version that is written")
+			require.Equal(t, rail.Expired, got[0].State)
+			require.True(t, open)
+			wait(hub.PaymentGrace - 3*time.Second)
+			for _, events := range []<-chan *rail.Order{early, late} {
+				got, open := taken(events)
+				require.Empty(t, got)
+				require.True(t, open)
+			}
+
+			paid := w.put(next(order, rail.Paid))
+			if said {
+				w.say(paid)
+			}
+			wait(1100 * time.Millisecond)
+			for _, events := range []<-chan *rail.Order{early, late} {
+				got, open := taken(events)
+				require.Equal(t, []int64{2}, orderVersions(got))
+				require.Equal(t, rail.Paid, got[0].State)
+				require.True(t, open)
+			}
+		})
+	}
+}
+
+// Nobody watched it when it expired: who asks soon afterwards hears the end for certain, who asks later has it at once.
+func TestOrder_WhoComesAfterTheEndOfTheHold(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+		order := hold(w.publish("G1", "A", "B"))
+		order.PayBy = time.Now()
+		over := next(order, rail.Expired)
+		w.put(over)
+		wait(time.Second)
+		events, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
+		require.NoError(t, err)
+		wait(hub.PaymentGrace + 1100*time.Millisecond)
+		got, open := taken(events)
+		require.Equal(t, []int64{2}, orderVersions(got), "of the versions 1 and 2, the last")
+		require.Equal(t, rail.Expired, got[0].State)
+		require.False(t, open)
+
+		events, err = hub.SubscribeOrder(t.Context(), order.ID, anyone)
+		require.NoError(t, err)
+		got, open = taken(events)
+		require.Equal(t, []int64{2}, orderVersions(got))
+		require.False(t, open)
+	})
+}
+
+// What is said while a look is under way proves nothing about that look: neither about a subscriber's first one, nor
+// about the hub's.
+func TestOrder_PaidWhileItIsReadAfterTheEndOfTheHold(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+			order := hold(w.publish("G1", "A", "B"))
+			order.PayBy = time.Now().Add(time.Second)
+			w.put(order)
+			w.expire(order.ID, 0)
+			early, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
+			require.NoError(t, err)
+			settle()
+			taken(early)
+			if first {
+				wait(1500 * time.Millisecond)
+			}
+			w.set(func() {
+				w.answering = func() { // It was read as expired.
+					w.set(func() { w.answering = nil })
+					w.say(w.put(next(order, rail.Paid)))
+					<-time.After(time.Millisecond)
+				}
+			})
+			streams := []<-chan *rail.Order{early}
+			if first {
+				late, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
+				require.NoError(t, err)
+				streams = append(streams, late)
+			}
+			wait(1100 * time.Millisecond)
+			for _, events := range streams {
+				got, open := taken(events)
+				require.Equal(t, rail.Paid, got[len(got)-1].State)
+				require.EqualValues(t, 2, got[len(got)-1].Version)
+				require.True(t, open)
+			}
+		})
+	}
+}
+
+// The primary's clock decides, and a server's may be an hour ahead: another subscriber does not end it for the first.
+func TestOrder_APaymentThatWaitsWhereTheServersClockIsAhead(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+		hub.Now = func() time.Time { return time.Now().Add(time.Hour) }
+		order := hold(w.publish("G1", "A", "B", "C", "D"))
+		order.PayBy = time.Now().Add(time.Second)
+		w.put(order)
+		w.expire(order.ID, 0)
+		early, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
+		require.NoError(t, err)
+		wait(1500 * time.Millisecond)
+		taken(early)
+		_, err = hub.SubscribeOrder(t.Context(), order.ID, anyone)
+		require.NoError(t, err)
+		wait(1500 * time.Millisecond)
+		got, open := taken(early)
+		require.Empty(t, got)
+		require.True(t, open)
+		w.say(w.put(next(order, rail.Paid)))
+		settle()
+		got, _ = taken(early)
+		require.Equal(t, rail.Paid, got[0].State)
+	})
 }
 
 // A hold that is paid, or that nobody watches any more, is not looked at when it would have ended.

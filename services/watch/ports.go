@@ -18,6 +18,8 @@ type Availability interface {
 // Runs finds a run that is published.
 type Runs interface {
 	Run(id rail.RunID) (*rail.Run, bool)
+	// Loaded is false until the timetable was read: a run that is not found then may be there all the same.
+	Loaded() bool
 }
 
 // Orders reads an order from the primary; nil where there is none.

@@ -87,7 +87,8 @@ type subscriber struct {
 //
 // Only the first snapshot of a run may not be known; once the availability can tell, the next one is.
 //
-// Errors: BAD_USER_INPUT or NOT_FOUND with the path of the argument; OVERLOADED; UNAVAILABLE when the hub has stopped.
+// Errors: BAD_USER_INPUT or NOT_FOUND with the path of the argument; OVERLOADED; UNAVAILABLE when the hub has
+// stopped, and before the timetable is read.
 func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rail.StationCode) (<-chan *rail.Snapshot, error) {
 	wanted := stations{from, to}
 	if len(ids) == 0 || len(ids) > MaxRuns {
@@ -99,6 +100,11 @@ func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rai
 	distinct := make([]rail.RunID, 0, len(ids))
 	for i, id := range ids {
 		run, ok := h.runs.Run(id)
+		if !ok && !h.runs.Loaded() {
+			err := rail.Refuse(rail.Unavailable, "this server is still reading its timetable")
+			err.RetryAfter = notLoadedRetryAfter
+			return nil, err
+		}
 		if !ok {
 			return nil, rail.Refuse(rail.NotFound, "there is no run %q", id).At("runIds", rail.Index(i))
 		}

@@ -527,3 +527,18 @@ func TestHub_EndsAllStreams(t *testing.T) {
 	_, err = hub.SubscribeOrder(t.Context(), "o", func(*rail.Order) bool { return true })
 	require.Equal(t, rail.Unavailable, rail.CodeOf(err))
 }
+
+// A run that is not found while a server still reads its timetable may be there all the same.
+func TestSeats_BeforeTheTimetableIsRead(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+		w.set(func() { w.loading = true })
+		_, err := hub.SubscribeSeats(t.Context(), []rail.RunID{"G1@2019-10-12"}, "", "")
+		var refusal *rail.Error
+		require.ErrorAs(t, err, &refusal)
+		require.Equal(t, rail.Unavailable, refusal.Code)
+		require.Positive(t, refusal.RetryAfter)
+		w.set(func() { w.loading = false })
+		_, err = hub.SubscribeSeats(t.Context(), []rail.RunID{"G1@2019-10-12"}, "", "")
+		require.Equal(t, rail.NotFound, rail.CodeOf(err))
+	})
+}

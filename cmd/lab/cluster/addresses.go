@@ -3,8 +3,6 @@ package cluster
 import (
 	"strings"
 
-	"github.com/go-sql-driver/mysql"
-
 	"interlock/cmd/lab/servers"
 )
 
@@ -22,6 +20,8 @@ type Addresses struct {
 	MySQL       string `json:"mysql"`
 	TokenSecret string `json:"token_secret"`
 	DocumentKey string `json:"document_key"`
+	// Guard are the variables of an `interlock guard` of this cluster; empty for MariaDB.
+	Guard []string `json:"guard"`
 }
 
 // Addresses tells where everything is.
@@ -30,6 +30,9 @@ func (c *Cluster) Addresses() Addresses {
 		Flavor: strings.ToLower(string(c.options.Flavor)), Version: c.Primary.Version(), Servers: []string{},
 		Primary: c.Primary.Addr(), Replicas: []string{}, Locks: c.lockAddrs(), Cache: c.Cache.Addr(),
 		MySQL: c.DSN(Database), TokenSecret: c.secrets.token, DocumentKey: c.secrets.document,
+	}
+	if c.options.Flavor == servers.MySQL {
+		a.Guard = c.members.GuardEnv()
 	}
 	for _, s := range c.Servers() {
 		a.Servers = append(a.Servers, "http://"+s.Addr())
@@ -49,11 +52,4 @@ func (c *Cluster) lockAddrs() []string {
 }
 
 // DSN is the data source name of a database on the primary, as the user that the servers are.
-func (c *Cluster) DSN(database string) string { return c.dsnOf(c.Primary, database) }
-
-func (c *Cluster) dsnOf(member *servers.SQLServer, database string) string {
-	config := mysql.NewConfig()
-	config.User, config.Passwd = serverUser, c.secrets.database
-	config.Net, config.Addr, config.DBName = "tcp", member.Addr(), database
-	return config.FormatDSN()
-}
+func (c *Cluster) DSN(database string) string { return c.members.DSN(c.Primary, database) }

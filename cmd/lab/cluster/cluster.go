@@ -44,7 +44,7 @@ type Options struct {
 type Cluster struct {
 	options Options
 	secrets secrets
-	dialect dialect
+	members *Members
 	tokens  *identity.Development
 
 	// Primary and Replicas are the database's members as they were opened.
@@ -66,8 +66,7 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Cluster{
-		options: o, secrets: newSecrets(), dialect: dialectOf(o.Flavor),
-		Replicas: make([]*servers.SQLServer, replicas), Locks: make([]*servers.RedisServer, lockNodes),
+		options: o, secrets: newSecrets(), members: &Members{}, Locks: make([]*servers.RedisServer, lockNodes),
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -83,7 +82,7 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 		return nil, err
 	}
 	o.Log.Info("the members run, read-only", "flavor", o.Flavor, "version", c.Primary.Version())
-	if err := c.open(ctx); err != nil {
+	if err := c.members.Open(ctx, o.Log); err != nil {
 		return nil, fmt.Errorf("opening the primary: %w", err)
 	}
 	o.Log.Info("the primary is open: a replica has acknowledged the barrier commit")
@@ -102,17 +101,14 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 // startStores starts the databases and the Redis side by side: each waits mostly for its disk.
 func (c *Cluster) startStores(ctx context.Context) error {
 	all, ctx := errgroup.WithContext(ctx)
-	member := func(id int, into **servers.SQLServer) {
-		all.Go(func() error {
-			start := servers.StartMySQL
-			if c.options.Flavor == servers.MariaDB {
-				start = servers.StartMariaDB
-			}
-			server, err := start(ctx, servers.SQLOptions{Args: c.dialect.settings(id)})
-			*into = server
+	all.Go(func() error {
+		members, err := StartMembers(ctx, c.options.Flavor, 1+replicas)
+		if err != nil {
 			return err
-		})
-	}
+		}
+		c.members, c.Primary, c.Replicas = members, members.Servers[0], members.Servers[1:]
+		return nil
+	})
 	node := func(into **servers.RedisServer) {
 		all.Go(func() error {
 			server, err := servers.StartRedis(ctx, servers.RedisOptions{})
@@ -120,16 +116,15 @@ func (c *Cluster) startStores(ctx context.Context) error {
 			return err
 		})
 	}
-	member(1, &c.Primary)
-	for i := range c.Replicas {
-		member(i+2, &c.Replicas[i])
-	}
 	for i := range c.Locks {
 		node(&c.Locks[i])
 	}
 	node(&c.Cache)
 	return all.Wait()
 }
+
+// Members are the database's servers, for who guards them.
+func (c *Cluster) Members() *Members { return c.members }
 
 // Flavor is the kind of database.
 func (c *Cluster) Flavor() servers.Flavor { return c.options.Flavor }
@@ -151,11 +146,7 @@ func (c *Cluster) Close() error {
 	}
 	stopping.Wait()
 	errs = append(errs, stopped...)
-	for _, s := range append([]*servers.SQLServer{c.Primary}, c.Replicas...) {
-		if s != nil {
-			errs = append(errs, s.Close())
-		}
-	}
+	errs = append(errs, c.members.Close())
 	for _, s := range append([]*servers.RedisServer{c.Cache}, c.Locks...) {
 		if s != nil {
 			errs = append(errs, s.Close())

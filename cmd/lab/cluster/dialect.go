@@ -24,32 +24,20 @@ const (
 	rowEvent = "4194304"
 )
 
-// dialect is what the two databases say differently. Words are SQL, columns those of the replica's state.
+// dialect is what the two databases say differently.
 type dialect struct {
 	flavor servers.Flavor
-	// semiSync is the prefix of the source side's variables.
-	semiSync string
-	// replicaState asks a replica for its state; receiving is the column that says whether it is connected.
-	replicaState, receiving, receiveError string
-	startReplica, stopReplica             string
 	// protect and unprotect switch the last protection against writing on and off; root may write in between, while the
 	// member stays read-only to everybody else. MariaDB has no such step.
 	protect, unprotect string
-	readOnly           string
 }
 
 func dialectOf(flavor servers.Flavor) dialect {
 	if flavor == servers.MariaDB {
-		return dialect{
-			flavor: flavor, semiSync: "rpl_semi_sync_master_", replicaState: "SHOW SLAVE STATUS", receiving: "Slave_IO_Running",
-			receiveError: "Last_IO_Error", startReplica: "START SLAVE", stopReplica: "STOP SLAVE", readOnly: "SELECT @@GLOBAL.read_only",
-		}
+		return dialect{flavor: flavor}
 	}
 	return dialect{
-		flavor: flavor, semiSync: "rpl_semi_sync_source_", replicaState: "SHOW REPLICA STATUS", receiving: "Replica_IO_Running",
-		receiveError: "Last_IO_Error", startReplica: "START REPLICA", stopReplica: "STOP REPLICA",
-		protect: "SET GLOBAL super_read_only = ON", unprotect: "SET GLOBAL super_read_only = OFF",
-		readOnly: "SELECT @@GLOBAL.super_read_only",
+		flavor: flavor, protect: "SET GLOBAL super_read_only = ON", unprotect: "SET GLOBAL super_read_only = OFF",
 	}
 }
 
@@ -94,6 +82,7 @@ func (d dialect) settings(id int) []string {
 		fmt.Sprintf("--replica-net-timeout=%d", netTimeoutSeconds),
 		// Loaded before any replica connects: one that was connected earlier would not count.
 		"--plugin-load-add=semisync_source.so", "--plugin-load-add=semisync_replica.so",
+		"--plugin-load-add=mysql_clone.so", // a member with a history of its own is rebuilt by it
 		"--loose-rpl-semi-sync-source-enabled=OFF",
 		"--loose-rpl-semi-sync-source-wait-point=AFTER_SYNC",
 		"--loose-rpl-semi-sync-source-wait-for-replica-count=1",
@@ -105,16 +94,4 @@ func (d dialect) settings(id int) []string {
 		// doubles what 100 runs sell at once, whose commits a replica receives one by one. MariaDB has nothing like it.
 		"--binlog-transaction-compression=ON", "--binlog-transaction-compression-level-zstd=1",
 	)
-}
-
-// follow points a replica at its primary.
-func (d dialect) follow(primary *servers.SQLServer, password string) string {
-	if d.flavor == servers.MariaDB {
-		return fmt.Sprintf("CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = %d, MASTER_USER = '%s', MASTER_PASSWORD = '%s', "+
-			"MASTER_USE_GTID = slave_pos, MASTER_HEARTBEAT_PERIOD = %d, MASTER_CONNECT_RETRY = 1",
-			primary.Port(), replicationUser, password, heartbeatSeconds)
-	}
-	return fmt.Sprintf("CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = %d, SOURCE_USER = '%s', SOURCE_PASSWORD = '%s', "+
-		"SOURCE_AUTO_POSITION = 1, SOURCE_HEARTBEAT_PERIOD = %d, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 86400, GET_SOURCE_PUBLIC_KEY = 1",
-		primary.Port(), replicationUser, password, heartbeatSeconds)
 }

@@ -59,7 +59,9 @@ type Writer struct {
 	version int64
 	orders  []byte
 	tickets []byte
-	maps    []byte
+	seats   []byte
+	// changes is how many bytes of changes were written since the seat maps were.
+	changes int
 	count   uint64
 }
 
@@ -103,7 +105,7 @@ func (w *Writer) Write(ctx context.Context, n int) (commit time.Duration, err er
 	if changed, err := result.RowsAffected(); err != nil || changed != 1 {
 		return 0, errors.Join(err, errors.New("the version is not the one that was written last"))
 	}
-	for _, statement := range [][]byte{w.maps, w.orders, w.tickets} {
+	for _, statement := range [][]byte{w.seats, w.orders, w.tickets} {
 		if err := w.exec(ctx, string(statement)); err != nil {
 			return 0, err
 		}
@@ -118,19 +120,9 @@ func (w *Writer) Write(ctx context.Context, n int) (commit time.Duration, err er
 func (w *Writer) build(n int) {
 	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
 	payBy := strconv.FormatInt(time.Now().Add(15*time.Minute).UnixMilli(), 10)
-	bits := make([]byte, w.limit.options.Legs*((w.limit.options.SeatsPerClass+63)/64)*8)
-	_, _ = rand.Read(bits[:min(len(bits), 8*n)]) // what changes; it never fails
-	w.maps = append(w.maps[:0], "REPLACE INTO seat_maps (run_id, seat_class, sold) VALUES "...)
-	for i, class := range w.limit.options.Classes {
-		if i > 0 {
-			w.maps = append(w.maps, ',')
-		}
-		w.maps = fmt.Appendf(w.maps, "('%s','%s',x'", w.run, class)
-		w.maps = hex.AppendEncode(w.maps, bits)
-		w.maps = append(w.maps, "')"...)
-	}
+	w.buildSeats(n)
 	w.orders = append(w.orders[:0], "INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, "+
-		"from_call, to_call, total_minor, currency, placed_at, pay_by, paid_at, ended_at, pay_attempts) VALUES "...)
+		"from_call, to_call, total_minor, currency, placed_at, pay_by, pay_attempts) VALUES "...)
 	w.tickets = append(w.tickets[:0], "INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, passenger_name, "+
 		"document_number, live_document) VALUES "...)
 	for i := range n {
@@ -144,9 +136,37 @@ func (w *Writer) build(n int) {
 			w.orders, w.tickets = append(w.orders, ','), append(w.tickets, ',')
 		}
 		w.orders = append(w.orders, "('"+w.run+"','"+w.run+"/"+id+"','"+key[:12]+"','buyer-"+key[:5]+"','"+key+"','"+key+
-			"',1,'ON_HOLD','','"+trainID+"',3,17,55300,'CNY',"+now+","+payBy+",NULL,NULL,0)"...)
+			"',1,'ON_HOLD','','"+trainID+"',3,17,55300,'CNY',"+now+","+payBy+",0)"...)
 		w.tickets = append(w.tickets, "('"+w.run+"','"+w.run+"/"+id+"',0,'"+string(class)+"',1234,'12','34B',55300,'CNY','王秀英','110101199001"+
 			strconv.FormatUint(100_000+w.count%900_000, 10)+"','"+key+"')"...)
+	}
+}
+
+// The ledger's: a sold seat is about six bytes of changes, and the whole maps are written after 16 KiB of them.
+const (
+	changeBytes = 6
+	changesRow  = 16
+	maxChanges  = 16 << 10
+)
+
+// buildSeats makes the statement of what changes on the seats.
+func (w *Writer) buildSeats(n int) {
+	changes := make([]byte, changeBytes*n)
+	_, _ = rand.Read(changes) // it never fails
+	if w.changes > 0 && w.changes < maxChanges {
+		w.changes += changesRow + len(changes)
+		w.seats = fmt.Appendf(w.seats[:0], "INSERT INTO seat_changes (run_id, version, changes) VALUES ('%s',%d,x'%x')", w.run, w.version+1, changes)
+		return
+	}
+	w.changes = changesRow
+	bits := make([]byte, w.limit.options.Legs*((w.limit.options.SeatsPerClass+63)/64)*8)
+	_, _ = rand.Read(bits[:len(bits)/2])
+	w.seats = append(w.seats[:0], "REPLACE INTO seat_maps (run_id, seat_class, sold) VALUES "...)
+	for i, class := range w.limit.options.Classes {
+		if i > 0 {
+			w.seats = append(w.seats, ',')
+		}
+		w.seats = fmt.Appendf(w.seats, "('%s','%s',x'%x')", w.run, class, bits)
 	}
 }
 

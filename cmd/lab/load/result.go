@@ -25,6 +25,8 @@ type Result struct {
 	Answers          map[string]int `json:"answers"`
 	// LeastShare is, of several servers and over every five seconds, the smallest part of its even share that one got.
 	LeastShare float64 `json:"least_share_over_5_s,omitempty"`
+	// OrdersPerServer is how many of the orders each of several servers sold.
+	OrdersPerServer []int `json:"orders_per_server,omitempty"`
 
 	latencies []uint32
 }
@@ -82,6 +84,15 @@ func newResult(r Rush, buyers []*buyer, w window) *Result {
 	result.P50Milliseconds, result.P90Milliseconds, result.P99Milliseconds = milliseconds(50), milliseconds(90), milliseconds(99)
 	result.P999Milliseconds, result.MaxMilliseconds = milliseconds(99.9), milliseconds(100)
 	result.LeastShare = leastShare(perServer)
+	if len(perServer) > 1 {
+		for _, seconds := range perServer {
+			sold := 0
+			for _, n := range seconds {
+				sold += n
+			}
+			result.OrdersPerServer = append(result.OrdersPerServer, sold)
+		}
+	}
 	return result
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"interlock/cmd/lab/load"
+	"interlock/cmd/lab/seats"
 	"interlock/services/audit"
 )
 
@@ -28,6 +29,9 @@ type Report struct {
 	Offered  []*load.Result `json:"offered,omitempty"`
 	Baseline *Baseline      `json:"baseline,omitempty"`
 	Limit    *Limit         `json:"limit,omitempty"`
+
+	// Seats is what the choice of seats is worth: a season in memory, shorter than that of `lab seats`.
+	Seats *seats.Report `json:"seats,omitempty"`
 
 	// Acknowledged is how many orders buyers were told of, over everything, measured or not.
 	Acknowledged     int            `json:"acknowledged"`

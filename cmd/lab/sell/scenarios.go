@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"interlock/cmd/lab/load"
+	"interlock/cmd/lab/seats"
 	"interlock/cmd/lab/servers"
 )
 
@@ -23,6 +24,8 @@ const (
 	outWindow = 10 * time.Second
 	// openBuyers is how many may wait at once under an offered load.
 	openBuyers = 2_048
+	// seatsSeeds take five seconds; all of a season's take half a minute.
+	seatsSeeds = 12
 )
 
 var (
@@ -59,6 +62,11 @@ func (l *lab) measure(ctx context.Context, report *Report) (err error) {
 	}
 	if l.Short {
 		return nil
+	}
+	if l.wants(seatsScenario) {
+		if report.Seats, err = seats.Run(ctx, seats.Options{Seeds: seatsSeeds, Log: l.log}); err != nil {
+			return fmt.Errorf("%s: %w", seatsScenario, err)
+		}
 	}
 	return l.curves(ctx, report)
 }

@@ -44,12 +44,13 @@ const (
 	outScenario      = "sells_out"
 	buyersScenario   = "buyers"
 	offeredScenario  = "offered"
+	seatsScenario    = "seats"
 )
 
 // Scenarios are all there are, in the order of the report.
 var Scenarios = []string{
 	baselineScenario, limitScenario, hot64Scenario, hot1024Scenario, serversScenario, zipfScenario, oneScenario, outScenario,
-	buyersScenario, offeredScenario,
+	buyersScenario, offeredScenario, seatsScenario,
 }
 
 const (

@@ -27,6 +27,9 @@ func touched(t *testing.T, s *suite) {
 	require.Equal(t, run, all[0].RunID)
 	require.EqualValues(t, 2, all[0].Version)
 	require.EqualValues(t, 5, all[0].Counts[1])
+	some, err := l.Left(t.Context(), []rail.RunID{"X9@2019-10-12", all[0].RunID})
+	require.NoError(t, err)
+	require.Equal(t, all[:1], some)
 
 	_, err = l.SetStatus(t.Context(), quiet.ID, rail.Suspended, "snow", "an admin")
 	require.NoError(t, err)

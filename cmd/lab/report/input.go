@@ -1,0 +1,62 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"interlock/cmd/lab/find"
+	"interlock/cmd/lab/follow"
+	"interlock/cmd/lab/seats"
+	"interlock/cmd/lab/sell"
+)
+
+// Input is what the page is made of. What is nil was not measured.
+type Input struct {
+	Sell   *sell.Report
+	Seats  *seats.Report
+	Search *find.Report
+	Watch  *follow.Report
+	// Notes are taken over as they are; empty: none.
+	Notes string
+}
+
+// ErrUnknown says that a document is none of ours.
+var ErrUnknown = errors.New("not what lab sell, seats, search or watch prints")
+
+// ErrTwice says that there are two documents of one kind.
+var ErrTwice = errors.New("a second document of its kind")
+
+// Add reads one document and finds out by its keys which it is.
+func (in *Input) Add(document []byte) error {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(document, &keys); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	has := func(key string) bool { return keys[key] != nil }
+	switch {
+	case has("double_sold"):
+		if err := into(&in.Sell, document); err != nil {
+			return err
+		}
+		if has("seats") { // a sale may have simulated the seats as well
+			return into(&in.Seats, keys["seats"])
+		}
+		return nil
+	case has("min_ratio_to_reseating"):
+		return into(&in.Seats, document)
+	case has("reconnect"):
+		return into(&in.Watch, document)
+	case has("busy"):
+		return into(&in.Search, document)
+	}
+	return ErrUnknown
+}
+
+func into[T any](at **T, document []byte) error {
+	if *at != nil {
+		return ErrTwice
+	}
+	*at = new(T)
+	return json.Unmarshal(document, *at)
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"interlock/cmd/lab/cluster"
+	"interlock/cmd/lab/find"
+	"interlock/cmd/lab/load"
+)
+
+type searchCommand struct {
+	clusterFlags
+	JSON      bool    `name:"json" help:"Print one JSON document."`
+	Seconds   int     `default:"15" help:"How long one scenario is."`
+	Searchers int     `default:"16" help:"How many search at once."`
+	Days      int     `default:"15" help:"How many days of the sample timetable are on sale."`
+	PerSecond float64 `default:"150" help:"How many orders a second are sold beside the searches."`
+}
+
+// searchLimit is what `lab search` may take altogether.
+const searchLimit = 5 * time.Minute
+
+// Run measures, and prints what it measured.
+func (c searchCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, searchLimit)
+	defer cancel()
+	up, stop, err := c.start(ctx, 1, log)
+	if err != nil {
+		return err
+	}
+	report, err := c.measure(ctx, up, log)
+	if err := errors.Join(err, stop()); err != nil {
+		return err
+	}
+	if c.JSON {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(report)
+	} else {
+		_, err = fmt.Fprint(out, find.Text(report))
+	}
+	if err == nil && !report.OK() {
+		err = errFound
+	}
+	return err
+}
+
+func (c searchCommand) measure(ctx context.Context, up *cluster.Cluster, log *slog.Logger) (*find.Report, error) {
+	date, err := find.Tomorrow(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	imported, err := find.Import(ctx, up, date, c.Days, log)
+	if err != nil {
+		return nil, err
+	}
+	log.Info("the sample timetable is on sale", "from", date, "days", c.Days, "runs", imported.Runs)
+	return find.Run(ctx, find.Options{
+		Server: up.Servers()[0].Addr(), Date: date.String(), Runs: imported.Runs, Days: c.Days, Tokens: up.Tokens(), Cluster: up,
+		Window: time.Duration(c.Seconds) * time.Second, Searchers: c.Searchers, Train: "G90001", SeatsPerClass: load.SeatsPerClass, OrdersPerSecond: c.PerSecond,
+		Command: "lab " + strings.Join(os.Args[1:], " "), Log: log,
+	})
+}

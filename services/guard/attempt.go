@@ -1,0 +1,234 @@
+package guard
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// errBusy says that another guard holds a lock. It is nobody's fault, and over soon.
+var errBusy = &rail.Error{
+	Code: rail.Unavailable, Message: "another guard is at work on the cluster", RetryAfter: waitSeconds * time.Second,
+}
+
+// attempt is the permission to change the cluster: the lock of every member that answers, a majority of all of them at
+// least. It ends with the first of its connections that is lost.
+type attempt struct {
+	g *Guard
+	// caller is the context that the attempt was asked for with: what goes on after the attempt ends with that.
+	caller context.Context
+	// sessions are by the members' order; nil where the member does not answer.
+	sessions []*session
+	// cancel ends the attempt's context, with the reason.
+	cancel context.CancelCauseFunc
+	keep   sync.WaitGroup
+}
+
+// begin takes the locks. The context that it returns ends with the attempt; what is done in the attempt is done with it.
+// end must be called.
+func (g *Guard) begin(ctx context.Context) (*attempt, context.Context, error) {
+	caller := ctx
+	ctx, cancel := context.WithCancelCause(ctx)
+	a := &attempt{g: g, caller: caller, sessions: make([]*session, len(g.members)), cancel: cancel}
+	failures := make([]error, len(g.members))
+	var connecting sync.WaitGroup
+	for i, e := range g.members {
+		connecting.Go(func() { a.sessions[i], failures[i] = e.connect(ctx) })
+	}
+	connecting.Wait()
+	err := a.lock(ctx, failures)
+	if err != nil {
+		a.end()
+		return nil, nil, err
+	}
+	for _, s := range a.sessions {
+		if s != nil {
+			s.lost = func(err error) { cancel(fmt.Errorf("the lock on a member is lost: %w", err)) }
+			a.keep.Go(func() { s.keepLock(ctx, cancel) })
+		}
+	}
+	return a, ctx, nil
+}
+
+// lock takes the lock of each member in the list's order, so that of two guards one gets the first, and the other gives up
+// there.
+func (a *attempt) lock(ctx context.Context, failures []error) error {
+	held, servers := 0, map[string]string{}
+	for _, s := range a.sessions {
+		if s == nil {
+			continue
+		}
+		var version, uuid string
+		if err := s.one(ctx, lookTimeout, "SELECT VERSION()", nil, &version); err != nil {
+			return err
+		}
+		if err := checkVersion(version); err != nil {
+			return err
+		}
+		if err := s.exec(ctx, lookTimeout, "SET SESSION wait_timeout = ?", waitSeconds); err != nil {
+			return err
+		}
+		if err := s.one(ctx, lookTimeout, "SELECT @@GLOBAL.server_uuid", nil, &uuid); err != nil {
+			return err
+		}
+		if twin := servers[uuid]; twin != "" {
+			return rail.Refuse(rail.WrongState, "%s and %s are one server: each would count for a majority", twin, s.name)
+		}
+		var got sql.NullInt64
+		if err := s.one(ctx, lookTimeout, "SELECT GET_LOCK(?, 0)", []any{lockName}, &got); err != nil {
+			return err
+		}
+		if got.Int64 != 1 {
+			return errBusy
+		}
+		servers[uuid] = s.name
+		held++
+	}
+	if held < a.g.majority() {
+		return &rail.Error{
+			Code:    rail.Unavailable,
+			Message: fmt.Sprintf("only %d of %d members answer, and a guard needs %d", held, len(a.g.members), a.g.majority()),
+			Cause:   errors.Join(failures...),
+		}
+	}
+	return nil
+}
+
+// keepLock uses the connection while nobody else does, and ends the attempt when the lock is not this connection's any more.
+func (s *session) keepLock(ctx context.Context, cancel context.CancelCauseFunc) {
+	ticker := time.NewTicker(keepInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if !s.mu.TryLock() {
+			continue // a statement is under way, which keeps the connection too
+		}
+		s.mu.Unlock()
+		if err := s.holds(ctx); err != nil {
+			cancel(fmt.Errorf("the lock on a member is lost: %w", err))
+			return
+		}
+	}
+}
+
+// holds is nil while the lock is this connection's.
+func (s *session) holds(ctx context.Context) error {
+	var mine sql.NullBool
+	err := s.one(ctx, lookTimeout, "SELECT IS_USED_LOCK(?) = CONNECTION_ID()", []any{lockName}, &mine)
+	if err == nil && !mine.Bool {
+		err = fmt.Errorf("guard: %s: the lock is not ours any more", s.name)
+	}
+	return err
+}
+
+// confirm makes sure of all locks, before the steps after which there is no way back.
+func (a *attempt) confirm(ctx context.Context) error {
+	return a.each(func(_ int, s *session) error { return s.holds(ctx) })
+}
+
+// end gives the locks back, with the connections that held them.
+func (a *attempt) end() {
+	a.cancel(nil)
+	a.keep.Wait()
+	for _, s := range a.sessions {
+		if s != nil {
+			s.close()
+		}
+	}
+}
+
+// why is err, or the loss that ended the attempt and caused err.
+func why(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if err == nil || cause == nil || errors.Is(err, cause) || errors.Is(cause, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, err)
+}
+
+// read reads one member on its own connection.
+func (a *attempt) read(ctx context.Context, s *session) (Member, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	m, err := readMember(ctx, s.conn, a.g.database)
+	m.Name = s.name
+	return m, s.failure("reading its state", err)
+}
+
+// look reads all members that answered; the others have a Problem. A member that answers and cannot be read is an error:
+// nothing is decided on half a state.
+func (a *attempt) look(ctx context.Context) ([]Member, error) {
+	members := make([]Member, len(a.sessions))
+	err := a.each(func(i int, s *session) (err error) {
+		members[i], err = a.read(ctx, s)
+		return err
+	})
+	for i, e := range a.g.members {
+		members[i].Name = e.name
+		if a.sessions[i] == nil {
+			members[i].Problem = "it does not answer"
+		}
+	}
+	return members, err
+}
+
+// each does something on all connections side by side. The failure of one does not break off the others: a statement that
+// is broken off costs its connection, and that the attempt.
+func (a *attempt) each(do func(int, *session) error) error {
+	errs := make([]error, len(a.sessions))
+	var all sync.WaitGroup
+	for i, s := range a.sessions {
+		if s != nil {
+			all.Go(func() { errs[i] = do(i, s) })
+		}
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// contains tells whether a GTID set has all of another.
+func contains(ctx context.Context, on *session, set, part string) (bool, error) {
+	var has sql.NullBool
+	err := on.one(ctx, lookTimeout, "SELECT GTID_SUBSET(?, ?)", []any{part, set}, &has)
+	return has.Bool, err
+}
+
+// beyond is what a GTID set has that another has not.
+func beyond(ctx context.Context, on *session, set, other string) (string, error) {
+	var rest string
+	err := on.one(ctx, lookTimeout, "SELECT GTID_SUBTRACT(?, ?)", []any{set, other}, &rest)
+	return oneLine(rest), err
+}
+
+// await looks until something holds; what it says of itself at last is in the error.
+func await(ctx context.Context, limit time.Duration, holds func() (ok bool, state string, err error)) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	ticker := time.NewTicker(poll)
+	defer ticker.Stop()
+	for {
+		ok, state, err := holds()
+		if err != nil || ok {
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-limited.Done():
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return rail.Refuse(rail.WrongState, "%s, after %v", state, limit)
+		}
+	}
+}

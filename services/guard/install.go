@@ -1,0 +1,460 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// Opening is what came of making a member writable.
+type Opening struct {
+	// Primary is the member, Epoch the cluster's now.
+	Primary string `json:"primary"`
+	Epoch   int64  `json:"epoch"`
+	// Already tells that it was open before, and nothing was changed.
+	Already bool `json:"already_open,omitempty"`
+	// Left are the members that do not count any more: they did not answer.
+	Left []string `json:"left,omitempty"`
+	// Loss tells that one of them may have held acknowledged orders, and that somebody accepted it. Versions have leapt, and
+	// Redis wants rebuilding.
+	Loss bool `json:"loss_accepted,omitempty"`
+}
+
+// installation says what is wanted of an opening.
+type installation struct {
+	// want is the member to open; empty: one that has everything.
+	want string
+	// acceptLoss goes on where a member that may hold acknowledged orders does not answer.
+	acceptLoss bool
+}
+
+// candidate is a member that may be opened.
+type candidate struct {
+	index  int
+	record Record
+	// replicas are the other members that answer and count.
+	replicas []int
+	// left are members that do not answer and will not count any more.
+	left []string
+	loss bool
+}
+
+// install makes one member writable. It is for a cluster without a writable member that answers.
+func (a *attempt) install(ctx context.Context, how installation) (Opening, error) {
+	members, err := a.look(ctx)
+	if err != nil {
+		return Opening{}, err
+	}
+	for _, m := range members {
+		if m.Answers() && !m.ReadOnly {
+			return Opening{}, rail.Refuse(rail.WrongState, "%s is writable: a second primary would be opened beside it", m.Name)
+		}
+	}
+	stopped, err := a.stopReceivers(ctx, members)
+	if err != nil {
+		return Opening{}, err
+	}
+	c, err := a.choose(ctx, how)
+	if err != nil {
+		a.startAgain(ctx, stopped)
+		return Opening{}, err
+	}
+	return a.open(ctx, c)
+}
+
+// stopReceivers stops the receivers of all members that answer. From then on no primary gets another acknowledgement from
+// any of them. It returns those that ran.
+func (a *attempt) stopReceivers(ctx context.Context, members []Member) (stopped []int, err error) {
+	for i, m := range members {
+		if m.Answers() && m.Receiver != nil && m.Receiver.State != receiverOff {
+			stopped = append(stopped, i)
+		}
+	}
+	err = a.each(func(i int, s *session) error {
+		if members[i].Receiver == nil {
+			return nil
+		}
+		return s.exec(ctx, stopTimeout, "STOP REPLICA IO_THREAD")
+	})
+	if err == nil {
+		a.g.log.Info("the receivers are stopped", "members", len(stopped))
+	}
+	return stopped, err
+}
+
+// startAgain lets receivers go on after a refusal, so that nothing has changed.
+func (a *attempt) startAgain(ctx context.Context, stopped []int) {
+	for _, i := range stopped {
+		if err := a.sessions[i].exec(ctx, statementTimeout, "START REPLICA IO_THREAD"); err != nil {
+			a.g.log.Warn("a receiver could not be started again", "member", a.sessions[i].name, "error", err)
+		}
+	}
+}
+
+// choose finds the member to open: one that has everything that any member which counts may have acknowledged. What counts
+// is read on the candidate itself, once it has applied all that it has received.
+func (a *attempt) choose(ctx context.Context, how installation) (*candidate, error) {
+	members, err := a.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	order, err := a.order(ctx, members, how.want)
+	if err != nil {
+		return nil, err
+	}
+	var reasons []string
+	for _, i := range order {
+		c, reason, err := a.examine(ctx, members, i, how)
+		if err != nil {
+			return nil, err
+		}
+		if reason == "" {
+			return c, nil
+		}
+		reasons = append(reasons, members[i].Name+": "+reason)
+	}
+	return nil, rail.Refuse(rail.WrongState, "no member may be opened: %s", strings.Join(reasons, "; "))
+}
+
+// order puts members that have more before those that have less, and of equal ones the last primary first: it needs no
+// receiver to be moved.
+func (a *attempt) order(ctx context.Context, members []Member, want string) ([]int, error) {
+	last := lastPrimary(members)
+	var order []int
+	score := make([]int, len(members))
+	for i := range members {
+		m := &members[i]
+		if !m.Answers() || want != "" && m.Name != want {
+			continue
+		}
+		for j := range members {
+			if !members[j].Answers() || i == j {
+				continue
+			}
+			has, err := contains(ctx, a.sessions[i], m.Received(), members[j].Received())
+			if err != nil {
+				return nil, err
+			}
+			if has {
+				score[i] += 2
+			}
+		}
+		if m.Name == last {
+			score[i]++
+		}
+		at := len(order)
+		for at > 0 && score[order[at-1]] < score[i] {
+			at--
+		}
+		order = append(order[:at], append([]int{i}, order[at:]...)...)
+	}
+	if len(order) == 0 {
+		return nil, rail.Refuse(rail.WrongState, "%s does not answer", want)
+	}
+	return order, nil
+}
+
+// lastPrimary is who was opened last, as far as the members that answer know.
+func lastPrimary(members []Member) string {
+	var epoch int64
+	name := ""
+	for i := range members {
+		if r := &members[i].Record; r.Epoch > epoch {
+			epoch, name = r.Epoch, r.Primary
+		}
+	}
+	return name
+}
+
+// examine looks whether a member may be opened, and says why not.
+func (a *attempt) examine(ctx context.Context, members []Member, i int, how installation) (*candidate, string, error) {
+	m, s := &members[i], a.sessions[i]
+	if len(m.Wrong) > 0 {
+		return nil, strings.Join(m.Wrong, ", "), nil
+	}
+	if m.Receiver != nil {
+		if reason, err := a.apply(ctx, s, m.Received()); err != nil || reason != "" {
+			return nil, reason, err
+		}
+	}
+	record, err := readRecordOn(ctx, s, a.g.database)
+	if err != nil {
+		return nil, "", err
+	}
+	if gone := record.absent(m.Name); gone != nil {
+		return nil, fmt.Sprintf("it does not count since %s (%s, %s)", gone.Since.Format(time.RFC3339), gone.State, gone.Reason), nil
+	}
+	c := &candidate{index: i, record: record}
+	all := primaryKnowsAll(members, &record)
+	for j := range members {
+		other := &members[j]
+		switch {
+		case j == i, record.absent(other.Name) != nil:
+			continue
+		case other.Answers():
+			has, err := contains(ctx, s, m.Received(), other.Received())
+			if err != nil {
+				return nil, "", err
+			}
+			if !has {
+				rest, err := beyond(ctx, s, other.Received(), m.Received())
+				return nil, fmt.Sprintf("it lacks what %s has: %s", other.Name, rest), err
+			}
+			c.replicas = append(c.replicas, j)
+		case other.Name == record.Primary:
+			// The dead primary: what it alone has was never acknowledged.
+			c.left = append(c.left, other.Name)
+		case all:
+			// It has nothing that its primary has not, and goes on counting.
+		case how.acceptLoss:
+			c.left = append(c.left, other.Name)
+			c.loss = true
+		default:
+			return nil, fmt.Sprintf("%s does not answer and may hold an acknowledged order (start it again, or exclude it "+
+				"while there is a primary, or accept the loss)", other.Name), nil
+		}
+	}
+	if len(c.replicas) == 0 {
+		return nil, "no replica would be left to acknowledge its commits", nil
+	}
+	if c.loss && a.g.options.Leap == nil {
+		return nil, "a loss cannot be accepted here: nobody would raise the versions", nil
+	}
+	return c, "", nil
+}
+
+// primaryKnowsAll tells whether the last primary answers, and so brings all that anybody has acknowledged to it: then a
+// replica that does not answer can have no more. That the last one known is the last one is sure where only one member does
+// not answer: had that one been opened since, it would have had a follower, and that would not be the old one's still.
+func primaryKnowsAll(members []Member, record *Record) bool {
+	silent, primary := 0, false
+	for i := range members {
+		m := &members[i]
+		switch {
+		case !m.Answers():
+			silent++
+		case m.Name == record.Primary:
+			primary = m.Receiver == nil
+		case m.Receiver == nil:
+			if record.absent(m.Name) == nil {
+				return false
+			}
+		case m.Receiver.Source != record.Primary:
+			return false
+		}
+	}
+	return primary && silent == 1
+}
+
+func readRecordOn(ctx context.Context, s *session, database string) (Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	record, err := readRecord(ctx, s.conn, database)
+	return record, s.failure("reading the cluster's record", err)
+}
+
+// apply lets a replica apply all that it has received. Where it cannot, it says why.
+func (a *attempt) apply(ctx context.Context, s *session, received string) (reason string, err error) {
+	if err := s.exec(ctx, statementTimeout, "START REPLICA SQL_THREAD"); err != nil {
+		return "", err
+	}
+	begun := time.Now()
+	for time.Since(begun) < applyTimeout {
+		var late int
+		err := s.one(ctx, statementTimeout, "SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?)", []any{received, applySlice.Seconds()}, &late)
+		if err != nil || late == 0 {
+			return "", err
+		}
+		m, err := a.read(ctx, s)
+		if err != nil {
+			return "", err
+		}
+		if m.Receiver == nil || !m.Receiver.Applying {
+			said := "it does not say why"
+			if m.Receiver != nil && m.Receiver.ApplyError != "" {
+				said = m.Receiver.ApplyError
+			}
+			return "it cannot apply what it has received: " + said, nil
+		}
+	}
+	return fmt.Sprintf("it has not applied what it has received within %v", applyTimeout), nil
+}
+
+// open makes the candidate writable, in the one order in which nothing can be answered that no replica has.
+func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
+	s, log := a.sessions[c.index], a.g.log
+	epoch := c.record.Epoch
+	members, err := a.look(ctx)
+	if err != nil {
+		return Opening{}, err
+	}
+	for _, m := range members {
+		epoch = max(epoch, m.Record.Epoch)
+	}
+	epoch++
+	if err := a.confirm(ctx); err != nil {
+		return Opening{}, err
+	}
+	if err := a.standAlone(ctx, s, &members[c.index]); err != nil {
+		return Opening{}, err
+	}
+	for _, i := range c.replicas {
+		// One that cannot be moved is looked after later; one that can is enough.
+		if err := a.follow(ctx, i, c.index); err != nil {
+			if ctx.Err() != nil {
+				return Opening{}, err
+			}
+			log.Warn("a replica does not follow the new primary", "member", members[i].Name, "error", err)
+		}
+	}
+	if err := a.awaitFollower(ctx, c); err != nil {
+		return Opening{}, err
+	}
+	if err := s.exec(ctx, statementTimeout, "SET GLOBAL rpl_semi_sync_source_enabled = ON"); err != nil {
+		return Opening{}, err
+	}
+	err = await(ctx, followTimeout, func() (bool, string, error) {
+		m, err := a.read(ctx, s)
+		return m.Source.Enabled && m.Source.Active && m.Source.Clients >= 1,
+			fmt.Sprintf("semi-synchronous replication does not begin on %s: %d replicas connected", s.name, m.Source.Clients), err
+	})
+	if err != nil {
+		return Opening{}, err
+	}
+	log.Info("replicas are connected and the source side is on", "member", s.name)
+
+	// From here on administrators may write, nobody else.
+	if err := s.exec(ctx, statementTimeout, "SET GLOBAL super_read_only = OFF"); err != nil {
+		return Opening{}, err
+	}
+	if err := a.prepare(ctx, s, c); err != nil {
+		return Opening{}, err
+	}
+	changes := []change{a.g.opened(epoch, s.name)}
+	for _, name := range c.left {
+		changes = append(changes, a.g.leaves(name, Left, "guard", "it did not answer when "+s.name+" took over"))
+	}
+	if err := a.confirm(ctx); err != nil {
+		return Opening{}, err
+	}
+	if err := a.commit(ctx, s, changes...); err != nil {
+		return Opening{}, err
+	}
+	log.Info("the barrier commit is acknowledged", "member", s.name, "epoch", epoch)
+	if c.loss {
+		if err := a.g.options.Leap(ctx, s.dsn()); err != nil {
+			return Opening{}, fmt.Errorf("guard: raising the versions: %w", err)
+		}
+	}
+	if err := s.exec(ctx, statementTimeout, "SET GLOBAL offline_mode = OFF"); err != nil {
+		return Opening{}, err
+	}
+	if err := a.confirm(ctx); err != nil {
+		return Opening{}, err
+	}
+	if err := s.exec(ctx, statementTimeout, "SET GLOBAL read_only = OFF"); err != nil {
+		return Opening{}, err
+	}
+	log.Info("the member is writable", "member", s.name, "epoch", epoch, "left", c.left, "loss_accepted", c.loss)
+	return Opening{Primary: s.name, Epoch: epoch, Left: c.left, Loss: c.loss}, nil
+}
+
+// standAlone makes a read-only member one that follows nobody and has its source side off. A commit that still waits there
+// is a guard's own, of an attempt that has ended: everybody else was kept out.
+func (a *attempt) standAlone(ctx context.Context, s *session, m *Member) error {
+	statements := []string{"SET GLOBAL rpl_semi_sync_source_enabled = OFF", "SET GLOBAL super_read_only = ON"}
+	if m.Receiver != nil {
+		statements = append(statements, "STOP REPLICA", "RESET REPLICA ALL")
+	}
+	for _, statement := range statements {
+		if err := s.exec(ctx, stopTimeout, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare makes the ledger's tables where a member is opened for the first time.
+func (a *attempt) prepare(ctx context.Context, s *session, c *candidate) error {
+	if c.record.prepared {
+		return nil
+	}
+	if a.g.options.Prepare == nil {
+		return rail.Refuse(rail.WrongState, "%s has no table for the cluster's epoch, and nobody makes it", s.name)
+	}
+	// A migration that is broken off cannot go on: it is finished even if the attempt ends meanwhile.
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), prepareTimeout)
+	defer cancel()
+	if err := a.g.options.Prepare(limited, s.dsn()); err != nil {
+		return fmt.Errorf("guard: making the ledger's tables on %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// follow lets a member receive from the primary, which must have all that the member has. What it has received and not yet
+// applied is kept: it may be the one that acknowledged it.
+func (a *attempt) follow(ctx context.Context, replica, primary int) error {
+	s, source := a.sessions[replica], a.g.members[primary]
+	m, err := a.read(ctx, s)
+	if err != nil {
+		return err
+	}
+	login := a.g.options.Replication
+	where := "CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?, SOURCE_PASSWORD = ?, " +
+		"SOURCE_HEARTBEAT_PERIOD = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 86400, GET_SOURCE_PUBLIC_KEY = 1"
+	args := []any{source.host, source.port, login.User, login.Password}
+	if m.Receiver == nil || !m.Receiver.automatic {
+		where += ", SOURCE_AUTO_POSITION = 1"
+	} else {
+		// Without a running applier the server would throw the relay log away.
+		if err := s.exec(ctx, statementTimeout, "START REPLICA SQL_THREAD"); err != nil {
+			return err
+		}
+		if m, err = a.read(ctx, s); err != nil {
+			return err
+		}
+		if !m.Receiver.Applying {
+			return rail.Refuse(rail.WrongState, "%s does not apply what it has received: %s", s.name, m.Receiver.ApplyError)
+		}
+	}
+	for _, step := range []change{
+		{"SET GLOBAL rpl_semi_sync_source_enabled = OFF", nil},
+		{"SET GLOBAL super_read_only = ON", nil},
+		{"STOP REPLICA IO_THREAD", nil},
+		{where, args},
+		{"SET GLOBAL offline_mode = OFF", nil},
+		{"START REPLICA", nil},
+	} {
+		if m.Receiver == nil && step.statement == "STOP REPLICA IO_THREAD" {
+			continue
+		}
+		if err := s.exec(ctx, stopTimeout, step.statement, step.args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitFollower returns once a replica is connected to the candidate.
+func (a *attempt) awaitFollower(ctx context.Context, c *candidate) error {
+	return await(ctx, followTimeout, func() (bool, string, error) {
+		members, err := a.look(ctx)
+		if err != nil {
+			return false, "", err
+		}
+		states := []string{}
+		for _, i := range c.replicas {
+			m := &members[i]
+			if m.Follows(&members[c.index]) {
+				return true, "", nil
+			}
+			if m.Receiver != nil {
+				states = append(states, m.Name+" "+m.Receiver.State+" "+m.Receiver.Error)
+			}
+		}
+		return false, "no replica connects to " + members[c.index].Name + ": " + strings.Join(states, ", "), nil
+	})
+}

@@ -1,0 +1,157 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// Bounds of everything that is waited for.
+const (
+	// connectTimeout is how long a member may take to answer a new connection. A frozen one never does.
+	connectTimeout = time.Second
+	// glanceTimeout bounds one look of a supervisor at one member. A healthy one takes milliseconds, and one that is missed
+	// by mistake is looked at again before anything is done.
+	glanceTimeout = time.Second
+	// lookTimeout bounds every other look.
+	lookTimeout = 3 * time.Second
+	// statementTimeout bounds a statement that changes something and waits for nobody, also on a busy disk.
+	statementTimeout = 10 * time.Second
+	// stopTimeout bounds stopping a receiver and throwing its files away: on a disk that others keep busy, 20 s were not
+	// always enough, and breaking off would only begin anew.
+	stopTimeout = time.Minute
+	// barrierTimeout bounds the barrier commit: a replica that is connected acknowledges in milliseconds.
+	barrierTimeout = 10 * time.Second
+	// prepareTimeout bounds making the tables of a new ledger.
+	prepareTimeout = 2 * time.Minute
+	// applyTimeout bounds applying what was received. Whoever is further behind needs a person's decision.
+	applyTimeout = 10 * time.Minute
+	// applySlice is how long one statement waits for it: short enough that a lost lock is noticed meanwhile.
+	applySlice = time.Second
+	// followTimeout is how long replicas may take to connect; they try once a second.
+	followTimeout = 30 * time.Second
+	// poll is how often a state is looked at that should come about in milliseconds.
+	poll = 50 * time.Millisecond
+	// waitSeconds is how long a member keeps the lock of a guard that says nothing any more.
+	waitSeconds = 3
+	// keepInterval is how often a lock's connection is used, well below waitSeconds.
+	keepInterval = time.Second
+	// lockWaitSeconds bounds a statement's wait for a member's own locks, above all setting it read-only while a commit
+	// waits for its replica.
+	lockWaitSeconds = 5
+	// lookInterval is how often the cluster is looked at.
+	lookInterval = 500 * time.Millisecond
+	// lostLooks is how many looks in a row must miss the primary before it counts as lost: a restart of a busy server's
+	// connection is no failover.
+	lostLooks = 3
+	// actionPause follows an action that failed or was refused: its cause is hardly gone sooner, and guards that were in
+	// each other's way part by the random half of it.
+	actionPause = 2 * time.Second
+	// netTimeoutSeconds is the longest replica_net_timeout that is taken: the default notices a frozen primary after a
+	// minute.
+	netTimeoutSeconds = 10
+	// minAckTimeout is what passes for "never falls back to asynchronous", in milliseconds: a day.
+	minAckTimeout = 24 * 60 * 60 * 1000
+	// maxMembers is more than anybody needs; every look asks each.
+	maxMembers = 9
+)
+
+// lockName is the lock that a guard holds on a majority of the members.
+const lockName = "interlock_guard"
+
+// Login is a user and its password.
+type Login struct{ User, Password string }
+
+// Options say which cluster to guard.
+type Options struct {
+	// Members are the data source names, for go-sql-driver, of all members, as a user that may administer them. Each names
+	// the ledger's database. Members reach each other by the same addresses.
+	Members []string
+	// Replication is who a replica logs in to its primary as.
+	Replication Login
+	// Prepare makes the ledger's tables through a data source name, of a member that is opened for the first time and still
+	// read-only to everybody else. nil: they must be there.
+	Prepare func(ctx context.Context, dsn string) error
+	// Leap raises every run's version through a data source name, of a member that is about to be opened with a loss. nil:
+	// a loss cannot be accepted.
+	Leap func(ctx context.Context, dsn string) error
+	// Who is written beside what a person had done. Empty: "somebody".
+	Who string
+	// Log is told what is done and why; nil: nobody.
+	Log *slog.Logger
+}
+
+// endpoint is where a member is, and how to log in.
+type endpoint struct {
+	name   string // host:port
+	host   string
+	port   uint16
+	config *mysql.Config
+}
+
+func newEndpoint(dsn string) (endpoint, error) {
+	c, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return endpoint{}, fmt.Errorf("guard: a member's data source name: %w", err)
+	}
+	if c.Net != "tcp" || c.DBName == "" {
+		return endpoint{}, fmt.Errorf("guard: the member %s: a TCP address and the ledger's database are needed", c.Addr)
+	}
+	host, digits, err := net.SplitHostPort(c.Addr)
+	if err != nil {
+		return endpoint{}, fmt.Errorf("guard: the member %s: %w", c.Addr, err)
+	}
+	port, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil || host == "" {
+		return endpoint{}, fmt.Errorf("guard: the member %s: an address is host:port", c.Addr)
+	}
+	c.Logger = &mysql.NopLogger{} // What it would write goes up as an error, too.
+	c.InterpolateParams = true    // Statements such as CHANGE REPLICATION SOURCE cannot be prepared.
+	c.MultiStatements = false
+	c.ParseTime = false
+	c.Timeout = connectTimeout
+	return endpoint{name: c.Addr, host: host, port: uint16(port), config: c}, nil
+}
+
+// dsn is the data source name of the ledger on this member.
+func (e endpoint) dsn() string { return e.config.FormatDSN() }
+
+// connector connects without choosing the database: there may be none yet.
+func (e endpoint) connector() (*mysql.Config, error) {
+	c := e.config.Clone()
+	c.DBName = ""
+	if c.Params == nil {
+		c.Params = map[string]string{}
+	}
+	c.Params["lock_wait_timeout"] = strconv.Itoa(lockWaitSeconds)
+	c.Params["time_zone"] = "'+00:00'"
+	return c, nil
+}
+
+func endpoints(dsns []string) ([]endpoint, error) {
+	if len(dsns) < 2 || len(dsns) > maxMembers {
+		return nil, fmt.Errorf("guard: 2 to %d members are needed, not %d", maxMembers, len(dsns))
+	}
+	members := make([]endpoint, len(dsns))
+	seen := map[string]bool{}
+	for i, dsn := range dsns {
+		var err error
+		if members[i], err = newEndpoint(dsn); err != nil {
+			return nil, err
+		}
+		if seen[members[i].name] {
+			return nil, fmt.Errorf("guard: the member %s is given twice", members[i].name)
+		}
+		seen[members[i].name] = true
+		if members[i].config.DBName != members[0].config.DBName {
+			return nil, errors.New("guard: all members must name the same database")
+		}
+	}
+	return members, nil
+}

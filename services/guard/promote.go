@@ -1,0 +1,104 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+
+	"interlock/services/rail"
+)
+
+// Promote makes another member the primary, in order: the old one is made read-only, waits for no commit, and the new one
+// has all it has before it is opened. No order is lost; one that was under way is refused and may be tried again. Where
+// something is in the way before the old primary has given up its part, it goes on as before.
+func (g *Guard) Promote(ctx context.Context, member string) (Opening, error) {
+	to, err := g.index(member)
+	if err != nil {
+		return Opening{}, err
+	}
+	a, ctx, err := g.begin(ctx)
+	if err != nil {
+		return Opening{}, err
+	}
+	defer a.end()
+	opening, err := a.promote(ctx, to)
+	return opening, why(ctx, err)
+}
+
+func (a *attempt) promote(ctx context.Context, to int) (Opening, error) {
+	members, err := a.look(ctx)
+	if err != nil {
+		return Opening{}, err
+	}
+	from, err := primaryOf(members)
+	if err != nil {
+		return Opening{}, err
+	}
+	target := &members[to]
+	switch {
+	case to == from:
+		return Opening{Primary: target.Name, Epoch: target.Record.Epoch, Already: true}, nil
+	case !target.Follows(&members[from]):
+		return Opening{}, rail.Refuse(rail.WrongState, "%s does not follow the primary %s", target.Name, members[from].Name)
+	case members[from].Record.absent(target.Name) != nil:
+		return Opening{}, rail.Refuse(rail.WrongState, "%s does not count: include it first", target.Name)
+	}
+	old, heir := a.sessions[from], a.sessions[to]
+	// While orders are still placed, so that there is little left to wait for.
+	if reason, err := a.apply(ctx, heir, members[from].Executed); err != nil || reason != "" {
+		return Opening{}, refuseFor(heir.name, reason, err)
+	}
+	// It waits for commits under way, and gives up after lockWaitSeconds.
+	err = old.exec(ctx, statementTimeout, "SET GLOBAL super_read_only = ON")
+	if serverError(err) == erLockWaitTimeout {
+		return Opening{}, &rail.Error{
+			Code: rail.WrongState, Cause: err,
+			Message: fmt.Sprintf("a commit on %s waits for its replica: it cannot be made read-only in order", old.name),
+		}
+	}
+	if err != nil {
+		return Opening{}, err
+	}
+	if err := a.handOver(ctx, old, heir); err != nil {
+		if ctx.Err() == nil { // the locks are held and nobody else was opened: it may go on
+			err = joinReopened(err, old.exec(ctx, statementTimeout, "SET GLOBAL read_only = OFF"))
+		}
+		return Opening{}, err
+	}
+	opening, err := a.install(ctx, installation{want: heir.name})
+	if err != nil && ctx.Err() == nil {
+		a.g.log.Warn("the new primary cannot be opened; the old one is opened again", "member", heir.name, "error", err)
+		if _, again := a.install(ctx, installation{}); again != nil {
+			err = fmt.Errorf("%w; and nothing is open: %w", err, again)
+		}
+	}
+	return opening, err
+}
+
+// handOver waits until the heir has all that the read-only primary has.
+func (a *attempt) handOver(ctx context.Context, old, heir *session) error {
+	last, err := a.read(ctx, old)
+	if err != nil {
+		return err
+	}
+	if last.Source.Waiting != 0 {
+		return rail.Refuse(rail.WrongState, "%d sessions wait for a replica on %s", last.Source.Waiting, old.name)
+	}
+	if reason, err := a.apply(ctx, heir, last.Executed); err != nil || reason != "" {
+		return refuseFor(heir.name, reason, err)
+	}
+	return nil
+}
+
+func refuseFor(member, reason string, err error) error {
+	if err != nil {
+		return err
+	}
+	return rail.Refuse(rail.WrongState, "%s: %s", member, reason)
+}
+
+func joinReopened(err, reopening error) error {
+	if reopening != nil {
+		return fmt.Errorf("%w; and the primary stays read-only: %w", err, reopening)
+	}
+	return err
+}

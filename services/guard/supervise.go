@@ -1,0 +1,201 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// Supervise looks after the cluster until the context ends: it opens a member where none is writable, takes over when the
+// primary is lost to it and to a replica, shuts old primaries that come back, and lets strays follow. The first opening of
+// all is a person's. Any number of processes may supervise one cluster.
+func (g *Guard) Supervise(ctx context.Context) error {
+	ticker := time.NewTicker(lookInterval)
+	defer ticker.Stop()
+	missed, said, failed := 0, "", ""
+	for {
+		members := g.look(ctx, glanceTimeout)
+		if ctx.Err() != nil {
+			return nil
+		}
+		what := g.decide(members, &missed)
+		if what.alarm != said {
+			said = what.alarm
+			if said == "" {
+				g.log.Info("the cluster is well")
+			} else {
+				g.log.Error("the cluster needs somebody, or a moment", "reason", said)
+			}
+		}
+		pause := time.Duration(0)
+		if what.do != nil {
+			err := what.do(ctx)
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case errors.Is(err, errBusy):
+				g.log.Info("another guard is at work", "wanted", what.name)
+				pause = actionPause
+			case err != nil:
+				if failed != err.Error() { // said once, and not with every try
+					failed = err.Error()
+					g.log.Error("an action ended", "action", what.name, "member", what.member, "error", err)
+				}
+				pause = actionPause
+			default:
+				failed = ""
+			}
+		}
+		if pause > 0 {
+			pause = pause/2 + rand.N(pause/2)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(pause):
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// action is the one thing to be done next.
+type action struct {
+	name, member string
+	do           func(context.Context) error
+	// alarm is what is wrong with the cluster; "" for nothing.
+	alarm string
+}
+
+// decide says what to do about what was seen. Whatever it says is looked at again under the locks.
+func (g *Guard) decide(members []Member, missed *int) action {
+	p, err := primaryOf(members)
+	if err == nil {
+		*missed = 0
+		return g.lookAfter(members, p)
+	}
+	alarm := messageOf(err)
+	for i := range members {
+		if stale(members, i) {
+			return action{"fence", members[i].Name, func(ctx context.Context) error { return g.fence(ctx, i) }, alarm}
+		}
+	}
+	for i := range members {
+		if members[i].Answers() && !members[i].ReadOnly {
+			// It is open, and something is amiss that an opening would not mend: its replicas may have to be started.
+			return g.startReceiver(members, i, alarm)
+		}
+	}
+	last := lastPrimary(members)
+	if last == "" {
+		return action{alarm: alarm + "; it was never opened: interlock guard open"}
+	}
+	open := func(ctx context.Context) error { _, err := g.Open(ctx, OpenOptions{}); return err }
+	if i, err := g.index(last); err == nil && members[i].Answers() {
+		*missed = 0
+		return action{"open", last, open, alarm}
+	}
+	*missed++
+	if *missed < lostLooks || !lost(members, last) {
+		return action{alarm: alarm}
+	}
+	return action{"fail over", last, open, alarm}
+}
+
+// lookAfter keeps every member at the primary's side.
+func (g *Guard) lookAfter(members []Member, p int) action {
+	primary := &members[p]
+	alarm := ""
+	for i := range members {
+		m := &members[i]
+		gone := primary.Record.absent(m.Name)
+		switch {
+		case i == p:
+		case !m.Answers():
+			if gone == nil || gone.State != Excluded {
+				alarm = fmt.Sprintf("%s does not answer: %s", m.Name, m.Problem)
+			}
+		case !m.ReadOnly:
+			return action{"fence", m.Name, func(ctx context.Context) error { return g.fence(ctx, i) }, m.Name + " is writable beside the primary"}
+		case m.Cloning, g.rebuilds(m.Name):
+			alarm = m.Name + " is being rebuilt"
+		case gone != nil && gone.State == Excluded:
+			if m.Receiver != nil && m.Receiver.State != receiverOff {
+				return action{"disconnect", m.Name, func(ctx context.Context) error { return g.disconnect(ctx, i) }, m.Name + " is excluded and receives"}
+			}
+		case gone != nil, !m.Follows(primary) && !connecting(m, primary):
+			return action{"join", m.Name, func(ctx context.Context) error { return g.join(ctx, i, false) }, m.Name + " does not follow the primary"}
+		case !m.Follows(primary):
+			alarm = fmt.Sprintf("%s does not reach the primary: %s", m.Name, m.Receiver.Error)
+		case !m.Receiver.Applying:
+			alarm = fmt.Sprintf("%s does not apply what it receives: %s", m.Name, m.Receiver.ApplyError)
+		}
+	}
+	return action{alarm: alarm}
+}
+
+// connecting tells whether a member is on its way to the primary by itself.
+func connecting(m, primary *Member) bool {
+	return m.Receiver != nil && m.Receiver.Source == primary.Name && m.Receiver.State != receiverOff
+}
+
+// startReceiver lets replicas of a writable member go on whose receiver was stopped, by a person or an attempt that broke
+// off.
+func (g *Guard) startReceiver(members []Member, writable int, alarm string) action {
+	for i := range members {
+		m := &members[i]
+		if i == writable || !m.Answers() || m.Receiver == nil || m.Receiver.State != receiverOff ||
+			m.Receiver.Source != members[writable].Name || members[writable].Record.absent(m.Name) != nil {
+			continue
+		}
+		return action{"start the receiver", m.Name, func(ctx context.Context) error { return g.start(ctx, i, writable) }, alarm}
+	}
+	return action{alarm: alarm}
+}
+
+// start lets a replica of the writable member receive again. It never moves one.
+func (g *Guard) start(ctx context.Context, i, writable int) error {
+	a, ctx, err := g.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer a.end()
+	members, err := a.look(ctx)
+	if err != nil {
+		return why(ctx, err)
+	}
+	if g.startReceiver(members, writable, "").member == "" || !members[writable].Answers() || members[writable].ReadOnly || stale(members, writable) {
+		return nil // things have changed meanwhile
+	}
+	return why(ctx, a.sessions[i].exec(ctx, statementTimeout, "START REPLICA"))
+}
+
+// disconnect stops an excluded member that receives all the same.
+func (g *Guard) disconnect(ctx context.Context, i int) error {
+	a, ctx, err := g.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer a.end()
+	members, err := a.look(ctx)
+	if err != nil {
+		return why(ctx, err)
+	}
+	return why(ctx, a.disconnect(ctx, i, &members[i]))
+}
+
+// messageOf is a refusal's text without its code.
+func messageOf(err error) string {
+	var known *rail.Error
+	if errors.As(err, &known) {
+		return known.Message
+	}
+	return err.Error()
+}

@@ -1,0 +1,181 @@
+//go:build lab
+
+// These take minutes on two busy cores, so they are run by hand: go test -tags lab ./services/guard
+
+package guard_test
+
+import (
+	"context"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/guard"
+	"interlock/services/ledger"
+)
+
+func TestFrozen_AnswersNobody(t *testing.T) {
+	b := openBed(t, 3)
+	stopGuard := b.supervise()
+	require.NoError(t, b.sell(0, 1))
+	frozen := time.Now()
+	require.NoError(t, b.members.Servers[0].Signal(syscall.SIGSTOP))
+	b.eventually(func() bool { return b.primary() != "" }, "another primary")
+	t.Logf("another primary after %v", time.Since(frozen))
+	stopGuard()
+
+	require.NoError(t, b.members.Servers[0].Signal(syscall.SIGCONT))
+	answered := make(chan error, 1)
+	old := b.db(0)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		_, err := old.ExecContext(ctx, "INSERT INTO sold VALUES (23)")
+		answered <- err
+	}()
+	b.eventually(func() bool {
+		return b.ask(0, "SELECT VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME = 'Rpl_semi_sync_source_wait_sessions'") == "1"
+	}, "a commit waits on the old primary")
+	found, err := ledger.Find(t.Context(), b.serverDSNs())
+	require.NoError(t, err)
+	require.NotEqual(t, 0, found.Index, "servers find the new one")
+
+	b.supervise()
+	require.ErrorContains(t, <-answered, "invalid connection", "it is hung up on, and never told OK")
+	// It has a history of its own now, is rebuilt, and ends, since nobody here restarts it.
+	<-b.members.Servers[0].Done()
+	require.NoError(t, b.members.Servers[0].Start(t.Context()))
+	b.eventually(func() bool { return b.guard.Status(t.Context()).OK }, "rebuilt, it follows")
+	require.Equal(t, "0", b.ask(0, "SELECT COUNT(*) FROM interlock.sold WHERE seat = 23"), "not merged")
+	b.has(0, []int{1})
+}
+
+func TestFailover_RefusesWhatMayLoseAnOrder(t *testing.T) {
+	b := openBed(t, 5)
+	require.NoError(t, b.sell(0, 1))
+	b.well("all follow")
+
+	// One replica is away: it may be the only one that acknowledged something.
+	require.NoError(t, b.members.Servers[4].Kill())
+	require.ErrorContains(t, b.guard.Exclude(t.Context(), b.name(4), "", false), "nobody knows whether it still receives")
+	require.NoError(t, b.members.Servers[0].Kill())
+	_, err := b.guard.Open(t.Context(), guard.OpenOptions{})
+	require.ErrorContains(t, err, b.name(4)+" does not answer and may hold an acknowledged order")
+	for i := 1; i <= 3; i++ {
+		b.protected(i)
+		require.Equal(t, "CONNECTING", b.ask(i, "SELECT SERVICE_STATE FROM performance_schema.replication_connection_status"), "as before")
+	}
+
+	// The primary is back, and has all that the silent replica can have.
+	require.NoError(t, b.members.Servers[0].Start(t.Context()))
+	opening, err := b.guard.Open(t.Context(), guard.OpenOptions{})
+	require.NoError(t, err)
+	require.Equal(t, b.name(0), opening.Primary)
+	require.Empty(t, opening.Left, "it goes on counting")
+	require.NoError(t, b.members.Servers[4].Start(t.Context()))
+	b.well("all follow")
+
+	// Excluded while it could not acknowledge, it is not missed.
+	const source = "SELECT COALESCE(MAX(HOST), '') FROM performance_schema.replication_connection_configuration"
+	require.NoError(t, b.guard.Exclude(t.Context(), b.name(4), "a new disk", false))
+	require.Empty(t, b.ask(4, source))
+	require.NoError(t, b.sell(0, 2))
+	require.NoError(t, b.members.Servers[4].Kill())
+	require.NoError(t, b.members.Servers[0].Kill())
+	opening, err = b.guard.Open(t.Context(), guard.OpenOptions{})
+	require.NoError(t, err)
+	require.Equal(t, []string{b.name(0)}, opening.Left)
+	heir := b.index(opening.Primary)
+	b.has(heir, []int{1, 2})
+
+	// Supervised, the old primary comes back by itself, and who was excluded by hand does not.
+	require.NoError(t, b.members.Servers[0].Start(t.Context()))
+	require.NoError(t, b.members.Servers[4].Start(t.Context()))
+	stop := b.supervise()
+	b.well("all that count follow")
+	require.Empty(t, b.ask(4, source))
+	stop()
+	require.NoError(t, b.guard.Include(t.Context(), b.name(4)))
+	b.well("included")
+	require.Empty(t, b.guard.Status(t.Context()).Members[heir].Record.Absent)
+	b.has(4, []int{1, 2})
+
+	// With the primary and a replica gone for good, a person may accept the loss, and versions leap.
+	b.do(heir, "INSERT INTO runs (id, train_number, train_id, service_date, sale_opens_at, closes_before_seconds, status, reason, "+
+		"version, touched_at, publication) VALUES ('T12@2019-10-12', 'T12', 't', '2019-10-12', 0, 300, 'ON_SALE', '', 105, 0, 1)")
+	require.NoError(t, b.members.Servers[4].Kill())
+	require.NoError(t, b.members.Servers[heir].Kill())
+	_, err = b.guard.Open(t.Context(), guard.OpenOptions{})
+	require.ErrorContains(t, err, "may hold an acknowledged order")
+	opening, err = b.guard.Open(t.Context(), guard.OpenOptions{AcceptLoss: true})
+	require.NoError(t, err)
+	require.True(t, opening.Loss)
+	require.Equal(t, "1000105", b.ask(b.index(opening.Primary), "SELECT version FROM interlock.runs"))
+}
+
+func TestGuards_OneActs(t *testing.T) {
+	b := openBed(t, 3)
+	for range 3 {
+		b.supervise()
+	}
+	require.NoError(t, b.members.Servers[0].Kill())
+	b.eventually(func() bool { return b.primary() != "" }, "another primary")
+	require.Never(t, func() bool { return b.guard.Status(t.Context()).Epoch > 2 }, 5*time.Second, 200*time.Millisecond)
+	require.Equal(t, int64(2), b.guard.Status(t.Context()).Epoch, "taken over once")
+}
+
+func TestOpen_NobodyLeftToAcknowledge(t *testing.T) {
+	b := openBed(t, 3)
+	b.well("all follow")
+	require.NoError(t, b.guard.Exclude(t.Context(), b.name(1), "", false))
+	require.ErrorContains(t, b.guard.Exclude(t.Context(), b.name(2), "", false), "no other replica is connected")
+	stop := b.supervise()
+	require.NoError(t, b.members.Servers[0].Kill())
+	require.Never(t, func() bool { return b.primary() != "" }, 6*time.Second, 200*time.Millisecond)
+	stop()
+	_, err := b.guard.Open(t.Context(), guard.OpenOptions{})
+	require.ErrorContains(t, err, "no replica would be left")
+	b.protected(2)
+
+	require.NoError(t, b.members.Servers[2].Kill())
+	_, err = b.guard.Open(t.Context(), guard.OpenOptions{})
+	require.ErrorContains(t, err, "only 1 of 3 members answer")
+	b.protected(1)
+
+	// The dead are started again, and all goes on.
+	b.supervise()
+	require.NoError(t, b.members.Servers[0].Start(t.Context()))
+	require.NoError(t, b.members.Servers[2].Start(t.Context()))
+	b.well("open")
+	require.NoError(t, b.sell(0, 1))
+}
+
+// A stopped guard's lock ends by itself, and its statements with it.
+func TestGuard_ThatIsCutOff(t *testing.T) {
+	b := openBed(t, 3)
+	o := b.members.Guard(b.log())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	g, err := guard.New(o)
+	require.NoError(t, err)
+	defer g.Close()
+	// A replica that cannot finish a statement: the attempt waits for it, and its locks are kept meanwhile.
+	stuck, err := b.root(2).Conn(t.Context())
+	require.NoError(t, err)
+	_, err = stuck.ExecContext(t.Context(), "FLUSH TABLES WITH READ LOCK")
+	require.NoError(t, err)
+	require.NoError(t, b.sell(0, 1))
+	promoted := make(chan error, 1)
+	go func() { _, err := g.Promote(ctx, b.name(2)); promoted <- err }()
+	b.eventually(func() bool { return b.ask(0, "SELECT COALESCE(IS_USED_LOCK('interlock_guard'), 0)") != "0" }, "at work")
+	require.Never(t, func() bool { return b.ask(1, "SELECT COALESCE(IS_USED_LOCK('interlock_guard'), 0)") == "0" },
+		5*time.Second, 100*time.Millisecond, "longer than an idle connection would live")
+	b.kill(1)
+	err = <-promoted
+	require.ErrorContains(t, err, "the lock on a member is lost")
+	require.Equal(t, "0", b.ask(0, "SELECT @@GLOBAL.read_only"), "the primary goes on")
+	require.False(t, strings.Contains(b.primary(), b.name(2)))
+}

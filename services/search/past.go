@@ -1,0 +1,233 @@
+package search
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"interlock/services/rail"
+)
+
+const (
+	// keepPast is how long after its last arrival a run is kept as it is. Nobody can board it any more, so that no search
+	// finds it; two days are more than zones (26 hours) and servers' clocks can differ by.
+	keepPast = 48 * time.Hour
+	// packInterval is how often past runs are looked for: a few milliseconds' work, for runs that come by the day.
+	packInterval = time.Hour
+)
+
+// line is the runs of one train number.
+type line struct {
+	// recent are those that may be searched for.
+	recent calendar
+	// past are those that are over. They are only looked up: for their orders, and by admins.
+	past []*bundle
+}
+
+// bundle is runs of a line that differ in nothing but their dates. A day of a national timetable then costs a few bytes
+// for each run, and not a few hundred. It never changes.
+type bundle struct {
+	train        *rail.Train
+	closesBefore time.Duration
+	status       rail.RunStatus
+	reason       string
+	// opensAt is when the sale of the run on base opened, step how much later that of each day after it: nothing where
+	// all opened at once, a day where each opened as many days before.
+	base    rail.Date
+	opensAt time.Time
+	step    time.Duration
+	// dates are sorted.
+	dates []rail.Date
+}
+
+// on is the run on a date, nil where there is none. key is the line's: its runs' ids without their dates.
+func (l line) on(key string, date rail.Date) *rail.Run {
+	if run := l.recent.on(date); run != nil {
+		return run
+	}
+	for _, b := range l.past {
+		if _, is := slices.BinarySearch(b.dates, date); is {
+			return b.run(key, date)
+		}
+	}
+	return nil
+}
+
+// run is the run on one of the dates.
+func (b *bundle) run(key string, date rail.Date) *rail.Run {
+	return &rail.Run{
+		ID: rail.RunID(key + "@" + date.String()), Train: b.train, Date: date, SaleOpensAt: b.opens(b.step, date),
+		ClosesBefore: b.closesBefore, Status: b.status, Reason: b.reason,
+	}
+}
+
+// opens is when the sale of the run on a date opened, by a step.
+func (b *bundle) opens(step time.Duration, date rail.Date) time.Time {
+	return b.opensAt.Add(step * time.Duration(date-b.base))
+}
+
+// with is the bundle with a run; nil where the run differs in more than its date.
+func (b *bundle) with(run *rail.Run) *bundle {
+	if b.train.ID != run.Train.ID || b.closesBefore != run.ClosesBefore || b.status != run.Status || b.reason != run.Reason {
+		return nil
+	}
+	const day = 24 * time.Hour
+	step := b.step
+	if len(b.dates) == 1 && !b.opensAt.Equal(run.SaleOpensAt) {
+		step = day // One run says nothing about the step.
+	}
+	if !b.opens(step, run.Date).Equal(run.SaleOpensAt) {
+		return nil
+	}
+	next := *b
+	next.step = step
+	if last := b.dates[len(b.dates)-1]; last < run.Date {
+		// Readers of the last snapshot do not look beyond their own length, and snapshots have one successor.
+		next.dates = append(b.dates, run.Date)
+		return &next
+	}
+	at, _ := slices.BinarySearch(b.dates, run.Date)
+	next.dates = slices.Insert(slices.Clone(b.dates), at, run.Date)
+	return &next
+}
+
+// pack puts a run among those that are over.
+func (l *line) pack(run *rail.Run) {
+	for i, b := range l.past {
+		if next := b.with(run); next != nil {
+			l.past = slices.Clone(l.past)
+			l.past[i] = next
+			return
+		}
+	}
+	l.past = append(slices.Clip(l.past), &bundle{
+		train: run.Train, closesBefore: run.ClosesBefore, status: run.Status, reason: run.Reason,
+		base: run.Date, opensAt: run.SaleOpensAt, dates: []rail.Date{run.Date},
+	})
+}
+
+// unpack takes the run on a date out of those that are over, if it is there.
+func (l *line) unpack(date rail.Date) {
+	for i, b := range l.past {
+		at, is := slices.BinarySearch(b.dates, date)
+		if !is {
+			continue
+		}
+		l.past = slices.Clone(l.past)
+		if len(b.dates) == 1 {
+			l.past = slices.Delete(l.past, i, i+1)
+			return
+		}
+		next := *b
+		next.dates = slices.Concat(b.dates[:at], b.dates[at+1:])
+		l.past[i] = &next
+		return
+	}
+}
+
+// size is how many runs there are.
+func (l line) size() int {
+	n := len(l.recent)
+	for _, b := range l.past {
+		n += len(b.dates)
+	}
+	return n
+}
+
+// dates calls yield with the dates of all runs from one date on, in no order, some of them twice.
+func (l line) dates(from rail.Date, yield func(rail.Date)) {
+	for _, run := range l.recent[l.recent.from(from):] {
+		yield(run.Date)
+	}
+	for _, b := range l.past {
+		at, _ := slices.BinarySearch(b.dates, from)
+		for _, date := range b.dates[at:] {
+			yield(date)
+		}
+	}
+}
+
+// isPast tells whether a run had come to its terminus by an instant.
+func isPast(run *rail.Run, by time.Time) bool { return run.Arrival(run.Train.Legs()).Before(by) }
+
+// packed is the snapshot with all runs packed that were over by an instant; itself where there are none.
+func (s *snapshot) packed(by time.Time) *snapshot {
+	next := *s
+	next.lines = maps.Clone(s.lines)
+	found := false
+	for key, l := range s.lines {
+		var past calendar
+		if l.recent, past = l.recent.split(by); len(past) == 0 {
+			continue
+		}
+		for _, run := range past {
+			l.pack(run)
+		}
+		next.lines[key] = l
+		found = true
+	}
+	if !found {
+		return s
+	}
+	empty := false
+	next.services = slices.Clone(s.services)
+	for number, v := range s.services {
+		if left, past := v.runs.split(by); len(past) > 0 {
+			next.replaceRuns(int32(number), func(calendar) calendar { return left })
+		}
+		empty = empty || len(next.services[number].runs) == 0
+	}
+	if empty {
+		next.reindex()
+	}
+	return &next
+}
+
+// split parts the runs that were over by an instant from the others.
+func (c calendar) split(by time.Time) (left, past calendar) {
+	// Only those are worth a closer look whose date had begun somewhere.
+	end := c.from(rail.DateIn(by, time.UTC).AddDays(2))
+	for _, run := range c[:end] {
+		if isPast(run, by) {
+			past = append(past, run)
+		} else {
+			left = append(left, run)
+		}
+	}
+	if len(past) == 0 {
+		return c, nil
+	}
+	return slices.Clip(append(left, c[end:]...)), past
+}
+
+// reindex leaves the trains out of the index that have no run any more, so that searches do not look at all that ever
+// ran. The receiver is not to be read by others yet.
+func (s *snapshot) reindex() {
+	var kept []*service
+	var runs []*rail.Run
+	for _, v := range s.services {
+		if len(v.runs) > 0 {
+			kept = append(kept, v)
+			runs = append(runs, v.runs[0])
+		}
+	}
+	s.services, s.index, s.codes, s.boards = nil, nil, nil, nil
+	s.addTrains(runs)
+	for number, v := range kept {
+		s.services[number].runs = v.runs
+	}
+}
+
+// datesOf are the dates on which lines have runs, from one to another, sorted; 0 is no last one.
+func datesOf(lines map[string]line, first, last rail.Date) []rail.Date {
+	dates := map[rail.Date]struct{}{}
+	for _, l := range lines {
+		l.dates(first, func(date rail.Date) {
+			if last == 0 || date <= last {
+				dates[date] = struct{}{}
+			}
+		})
+	}
+	return slices.SortedFunc(maps.Keys(dates), cmp.Compare[rail.Date])
+}
