@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 const (
 	// replicas is the least that survives one member's death and still acknowledges commits.
 	replicas = 2
-	// lockNodes is the least that survives one node's death with a majority.
+	// lockNodes is the least that survives one node's death with a majority; Options may ask for more.
 	lockNodes = 3
 	// startTimeout is for everything together: a MySQL starts in seconds, on a machine ten times overloaded in a minute.
 	startTimeout = 5 * time.Minute
@@ -35,6 +36,13 @@ type Options struct {
 	Binary string
 	// ServerArgs are further arguments of every `interlock serve`.
 	ServerArgs []string
+	// LockNodes is how many lock Redis there are; 0: three.
+	LockNodes int
+	// LocksApart gives every server lock nodes that no other server uses, so that each is told yes whenever it asks: a lock
+	// that always says yes.
+	LocksApart bool
+	// Hold is how long an order may stay unpaid; 0: longer than any measurement.
+	Hold time.Duration
 	// Log is told how far the start is; nil: nobody.
 	Log *slog.Logger
 }
@@ -55,6 +63,8 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	servers []*servers.Program
+	// apart are the lock nodes of servers that share none.
+	apart []*servers.RedisServer
 }
 
 // Start starts a cluster and returns once every server of it is ready to sell.
@@ -65,8 +75,14 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.LockNodes == 0 {
+		o.LockNodes = lockNodes
+	}
+	if o.Hold == 0 {
+		o.Hold = hold
+	}
 	c := &Cluster{
-		options: o, secrets: newSecrets(), members: &Members{}, Locks: make([]*servers.RedisServer, lockNodes),
+		options: o, secrets: newSecrets(), members: &Members{}, Locks: make([]*servers.RedisServer, o.LockNodes),
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -147,7 +163,7 @@ func (c *Cluster) Close() error {
 	stopping.Wait()
 	errs = append(errs, stopped...)
 	errs = append(errs, c.members.Close())
-	for _, s := range append([]*servers.RedisServer{c.Cache}, c.Locks...) {
+	for _, s := range slices.Concat([]*servers.RedisServer{c.Cache}, c.Locks, c.apart) {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

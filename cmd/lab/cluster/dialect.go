@@ -19,7 +19,7 @@ const (
 	maxConnections = 1_000
 	// bufferPool and redoLog keep a quarter of an hour of selling in memory, so that what is measured is the sale and not
 	// the disk's reads.
-	bufferPool, redoLog = "512M", "1G"
+	bufferPool, redoLog = "2G", "4G"
 	// rowEvent is above what one statement of a sale writes.
 	rowEvent = "4194304"
 )

@@ -26,8 +26,16 @@ const (
 func (c *Cluster) AddServer(ctx context.Context) (*servers.Program, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	locks := c.lockAddrs()
+	if c.options.LocksApart {
+		var err error
+		if locks, err = c.lockApart(ctx); err != nil {
+			return nil, err
+		}
+	}
 	server, err := servers.StartProgram(ctx, servers.ProgramOptions{
-		Path: c.options.Binary, Args: c.serverArgs, Env: c.serverEnv(), Ready: Ready,
+		Path: c.options.Binary, Env: c.serverEnv(), Ready: Ready,
+		Args: func(addr string) []string { return c.serverArgs(addr, locks) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("interlock serve: %w", err)
@@ -57,10 +65,23 @@ func (c *Cluster) Servers() []*servers.Program {
 	return slices.Clone(c.servers)
 }
 
-func (c *Cluster) serverArgs(addr string) []string {
+// lockApart starts lock nodes for one server alone. The caller holds the lock.
+func (c *Cluster) lockApart(ctx context.Context) ([]string, error) {
+	var addrs []string
+	for range c.options.LockNodes {
+		node, err := servers.StartRedis(ctx, servers.RedisOptions{})
+		if err != nil {
+			return nil, err
+		}
+		c.apart, addrs = append(c.apart, node), append(addrs, node.Addr())
+	}
+	return addrs, nil
+}
+
+func (c *Cluster) serverArgs(addr string, locks []string) []string {
 	args := []string{
-		"serve", "--listen", addr, "--durability", "replicated", "--payments", "sandbox", "--hold", hold.String(),
-		"--redis", c.Cache.Addr(), "--lock-redis", strings.Join(c.lockAddrs(), ","), "--log-level", "WARN",
+		"serve", "--listen", addr, "--durability", "replicated", "--payments", "sandbox", "--hold", c.options.Hold.String(),
+		"--redis", c.Cache.Addr(), "--lock-redis", strings.Join(locks, ","), "--log-level", "WARN",
 	}
 	return append(args, c.options.ServerArgs...)
 }

@@ -1,0 +1,50 @@
+package check
+
+import (
+	"interlock/services/rail"
+	"interlock/services/seatmap"
+)
+
+// Capacity is C6: on every leg, the live tickets of a class and the seats that its map calls free are together the seats of
+// its coaches. Tickets are counted one by one, whatever seat they name.
+func Capacity(books []*rail.Books) *Result {
+	r := begin("C6")
+	for _, b := range books {
+		train := b.Run.Train
+		sold := map[rail.SeatClass][]int{}
+		for _, class := range train.Formation.Classes {
+			sold[class] = make([]int, train.Legs())
+		}
+		for _, order := range b.Live {
+			for _, ticket := range order.Tickets {
+				for leg := order.From; leg < order.To; leg++ {
+					sold[ticket.SeatClass][leg]++
+				}
+			}
+		}
+		for _, class := range train.Formation.Classes {
+			seats := len(train.Formation.Seats(class))
+			free, err := mapOf(b, class)
+			if err != nil {
+				r.wrong("%s: the map of %s cannot be read: %v", b.Run.ID, class, err)
+				continue
+			}
+			for leg := range train.Legs() {
+				r.Looked++
+				if left := free.Remaining(leg, leg+1); sold[class][leg]+left != seats {
+					r.wrong("%s, %s on leg %d: %d sold and %d free are not %d seats", b.Run.ID, class, leg+1, sold[class][leg], left, seats)
+				}
+			}
+		}
+	}
+	return r
+}
+
+// mapOf is a class's seat map by the books.
+func mapOf(b *rail.Books, class rail.SeatClass) (*seatmap.Map, error) {
+	legs, seats := b.Run.Train.Legs(), len(b.Run.Train.Formation.Seats(class))
+	if b.Maps[class] == nil {
+		return seatmap.New(legs, seats), nil
+	}
+	return seatmap.Decode(legs, seats, b.Maps[class])
+}

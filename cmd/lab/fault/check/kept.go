@@ -1,0 +1,41 @@
+package check
+
+import (
+	"interlock/cmd/lab/fault/history"
+	"interlock/services/rail"
+)
+
+// Kept is C2: every order that a client was told of is on the primary, with its seat and its key, and as far on as the
+// client was told.
+func Kept(calls []history.Call, primary history.Member) *Result {
+	r := begin("C2")
+	stored := map[string]history.Stored{}
+	for _, t := range primary.Tickets {
+		stored[t.Number] = t
+	}
+	for _, c := range calls {
+		if c.Outcome != history.Done || c.Order == nil || c.Kind == history.Search {
+			continue
+		}
+		r.Looked++
+		has, ok := stored[c.Order.Number]
+		switch {
+		case !ok:
+			r.wrong("%s was told of order %s (%s, coach %s seat %s) by %s, and the primary does not have it",
+				c.Buyer, c.Order.Number, c.Kind, c.Order.Coach, c.Order.Seat, c.Server)
+		case has.Coach != c.Order.Coach || has.Seat != c.Order.Seat || has.Run != c.Run:
+			r.wrong("order %s was told with coach %s seat %s, and the primary has coach %s seat %s of %s",
+				c.Order.Number, c.Order.Coach, c.Order.Seat, has.Coach, has.Seat, has.Run)
+		case has.Buyer != c.Buyer || c.Kind == history.Place && has.Key != c.Key:
+			r.wrong("order %s is %s's with the key %s, and the primary has it as %s's with the key %s",
+				c.Order.Number, c.Buyer, c.Key, has.Buyer, has.Key)
+		case has.Version < c.Order.Version:
+			r.wrong("order %s was told at version %d, and the primary has version %d", c.Order.Number, c.Order.Version, has.Version)
+		case has.Version == c.Order.Version && has.State != c.Order.State,
+			c.Order.State != rail.OnHold && has.State != c.Order.State:
+			// What is paid, cancelled or expired stays so; runs are not withdrawn here.
+			r.wrong("order %s was told %s, and the primary has %s", c.Order.Number, c.Order.State, has.State)
+		}
+	}
+	return r
+}

@@ -1,0 +1,53 @@
+package check
+
+import (
+	"time"
+
+	"interlock/cmd/lab/fault/history"
+)
+
+// SettleTime is how long after the healing a request may stay open.
+const SettleTime = 30 * time.Second
+
+// Settled is C4: whatever a client was left in doubt about has come to one outcome soon after the healing, and every
+// answer to one key names one order.
+func Settled(calls []history.Call, healed time.Time) *Result {
+	r := begin("C4")
+	placed, refused := 0, 0
+	longest := time.Duration(0)
+	for request, attempts := range history.ByRequest(calls) {
+		doubt, number := false, ""
+		for _, a := range attempts {
+			doubt = doubt || a.Outcome.Doubtful()
+			if a.Outcome != history.Done || a.Order == nil {
+				continue
+			}
+			if number != "" && number != a.Order.Number {
+				r.wrong("%s got the orders %s and %s for one %s with the key %s", request.Buyer, number, a.Order.Number, request.Kind, request.Key)
+			}
+			number = a.Order.Number
+		}
+		if !doubt {
+			continue
+		}
+		r.Looked++
+		last := attempts[len(attempts)-1]
+		longest = max(longest, last.End.Sub(attempts[0].Start))
+		switch {
+		case !last.Outcome.Settles():
+			r.wrong("%s does not know what became of its %s with the key %s: %d answers, the last %s %s", request.Buyer, request.Kind,
+				request.Key, len(attempts), last.Outcome, last.Code)
+		case last.End.After(healed.Add(SettleTime)):
+			r.wrong("%s learned only %.1f s after the healing what became of its %s with the key %s", request.Buyer,
+				last.End.Sub(healed).Seconds(), request.Kind, request.Key)
+		case last.Outcome == history.Done:
+			placed++
+		default:
+			refused++
+		}
+	}
+	r.figure("done", float64(placed))
+	r.figure("refused", float64(refused))
+	r.figure("longest_seconds", longest.Seconds())
+	return r
+}

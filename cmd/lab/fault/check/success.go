@@ -1,0 +1,63 @@
+package check
+
+import (
+	"time"
+
+	"interlock/cmd/lab/fault/history"
+)
+
+const (
+	// RecoverTime is how long after the healing requests may still fail.
+	RecoverTime = 10 * time.Second
+	// minSuccess is the part of requests that must succeed from then on.
+	minSuccess = 0.99
+	// minLooked keeps a silent minute from passing for a good one.
+	minLooked = 20
+)
+
+// Success is C11: of the calls begun from RecoverTime after the healing until an end, at least 99 % did what was asked, or
+// said a true no. wrongNo are the refusals that were not.
+func Success(calls []history.Call, healed, end time.Time, wrongNo map[history.Request]bool) *Result {
+	r := begin("C11")
+	from, failed := healed.Add(RecoverTime), 0
+	first := ""
+	for _, c := range calls {
+		if c.Start.Before(from) || c.Start.After(end) {
+			continue
+		}
+		r.Looked++
+		if c.Outcome == history.Done || c.Outcome == history.Refused && !wrongNo[c.Request] {
+			continue
+		}
+		failed++
+		if first == "" {
+			first = string(c.Kind) + " at " + c.Server + ": " + string(c.Outcome) + " " + c.Code + " " + c.Problem
+		}
+	}
+	ratio := 0.0
+	if r.Looked > 0 {
+		ratio = 1 - float64(failed)/float64(r.Looked)
+	}
+	r.figure("success_ratio", ratio)
+	switch {
+	case r.Looked < minLooked:
+		r.wrong("only %d calls were made after the recovery", r.Looked)
+	case ratio < minSuccess:
+		r.wrong("%d of %d calls failed after the recovery, first %s", failed, r.Looked, first)
+		r.Failed = failed
+	}
+	return r
+}
+
+// Outage is the longest stretch from one time to another in which no client was told of a new order.
+func Outage(calls []history.Call, from, to time.Time) time.Duration {
+	last, longest := from, time.Duration(0)
+	for _, c := range calls { // in the order in which answers came
+		if c.Kind != history.Place || c.Outcome != history.Done || c.End.Before(from) || c.End.After(to) {
+			continue
+		}
+		longest = max(longest, c.End.Sub(last))
+		last = c.End
+	}
+	return max(longest, to.Sub(last))
+}

@@ -1,0 +1,181 @@
+// Package history is what the clients of a cluster did and heard, and what the cluster's members have of it: what the
+// checks are made on.
+//
+// It judges nothing. A Log may be written by many goroutines; everything else is plain values. All times are of this
+// machine's clock, which every process of the proving ground shares.
+package history
+
+import (
+	"sync"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// Kind is what a client asked for.
+type Kind string
+
+// The kinds.
+const (
+	Place  Kind = "place"
+	Pay    Kind = "pay"
+	Cancel Kind = "cancel"
+	Search Kind = "search"
+)
+
+// Outcome is what a client could make of an answer.
+type Outcome string
+
+// The outcomes.
+const (
+	// Done: what was asked for has taken place.
+	Done Outcome = "done"
+	// Refused: an honest no, with a code.
+	Refused Outcome = "refused"
+	// Pending: not known yet; the same key will tell.
+	Pending Outcome = "pending"
+	// Overloaded and Unavailable: nothing was done by this request; come again.
+	Overloaded  Outcome = "overloaded"
+	Unavailable Outcome = "unavailable"
+	// Broken: no answer, or one that makes no sense. What became of it only the same key can tell.
+	Broken Outcome = "broken"
+)
+
+// Settles tells whether nothing is left to be asked after such an answer.
+func (o Outcome) Settles() bool { return o == Done || o == Refused }
+
+// Doubtful tells whether the request may or may not have taken effect.
+func (o Outcome) Doubtful() bool { return o == Pending || o == Broken }
+
+// Request is what is asked for, however often: a retry is the same request.
+type Request struct {
+	Kind Kind
+	// Buyer is who asks, Key his own name for it: the idempotency key of a placing, the order's number else.
+	Buyer, Key string
+}
+
+// Call is one question to one server, and its answer.
+type Call struct {
+	Request
+	Server   string
+	Run      rail.RunID
+	From, To int
+	Class    rail.SeatClass
+	// Start and End are when the client began to ask, and when it had the answer.
+	Start, End time.Time
+	Outcome    Outcome
+	// Code is the refusal's, or that of the error.
+	Code string
+	// Problem is what is wrong with a broken answer.
+	Problem string
+	// Order is the one in the answer; nil where there is none.
+	Order *Order
+}
+
+// Order is an order as a client was told of it.
+type Order struct {
+	ID, Number string
+	Version    int64
+	State      rail.OrderState
+	// Coach and Seat are of its one ticket.
+	Coach, Seat string
+}
+
+// Seen is one event of a subscription: a run's version, and when it came.
+type Seen struct {
+	Version int64
+	At      time.Time
+	// First marks the first event of a connection, which says how things are: after a connection broke, the version that
+	// was known already may come again.
+	First bool
+}
+
+// Stream is what one subscriber saw of one run, in order.
+type Stream struct {
+	Subscriber string
+	Run        rail.RunID
+	Events     []Seen
+}
+
+// Stored is one ticket with its order, as a member of the cluster has it.
+type Stored struct {
+	Number, Buyer, Key string
+	Run                rail.RunID
+	State              rail.OrderState
+	Version            int64
+	From, To           int
+	// PlacedAt and EndedAt are by the primary's clock, in whole milliseconds, read right after the run's version: those
+	// of one run are in the order of its versions. EndedAt is zero while the order has its seats.
+	PlacedAt, EndedAt time.Time
+	Class             rail.SeatClass
+	SeatIndex         int
+	Coach, Seat       string
+}
+
+// Member is everything that one member of the cluster has.
+type Member struct {
+	Name    string
+	Tickets []Stored
+}
+
+// Interval is a stretch of time.
+type Interval struct{ From, To time.Time }
+
+// Log collects calls and streams.
+type Log struct {
+	mu      sync.Mutex
+	calls   []Call
+	streams []*Stream
+}
+
+// Add notes a call.
+func (l *Log) Add(c Call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, c)
+}
+
+// Follow begins a stream; See adds to it.
+func (l *Log) Follow(subscriber string, run rail.RunID) *Stream {
+	s := &Stream{Subscriber: subscriber, Run: run}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.streams = append(l.streams, s)
+	return s
+}
+
+// See adds an event to one of the log's streams.
+func (l *Log) See(s *Stream, e Seen) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.Events = append(s.Events, e)
+}
+
+// Calls are all calls whose answer has come, in the order in which answers came.
+func (l *Log) Calls() []Call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]Call(nil), l.calls...)
+}
+
+// Streams are all streams as they are now.
+func (l *Log) Streams() []Stream {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]Stream, len(l.streams))
+	for i, s := range l.streams {
+		all[i] = Stream{Subscriber: s.Subscriber, Run: s.Run, Events: append([]Seen(nil), s.Events...)}
+	}
+	return all
+}
+
+// ByRequest groups calls, which must be in the order in which answers came, by what was asked for.
+func ByRequest(calls []Call) map[Request][]Call {
+	grouped := map[Request][]Call{}
+	for _, c := range calls {
+		if c.Kind != Search {
+			grouped[c.Request] = append(grouped[c.Request], c)
+		}
+	}
+	return grouped
+}
