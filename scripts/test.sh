@@ -54,12 +54,19 @@ test_all() {
   go test "${options[@]}" ./...
 }
 
+# A real cluster, buyers on it and a baseline beside: what is sold is right, and at least five times the baseline.
+short_sale() {
+  if [[ -n "$missing" ]]; then echo "not run: $missing is missing"; return 0; fi
+  go test -tags lab -timeout "$package_timeout" -run '^TestShort$' ./cmd/lab/sell
+}
+
 missing="$(scripts/install-test-servers.sh)"
 step 'playground' build_playground
 step 'formatted' check_formatted
 step 'generated' check_generated
 step 'vet' go vet ./...
 step 'fuzz' fuzz
+step 'short sale' short_sale
 step 'test' test_all
 
 if [[ -n "$missing" ]]; then

@@ -39,11 +39,14 @@ func (in *Input) Add(document []byte) error {
 		if err := into(&in.Sell, document); err != nil {
 			return err
 		}
-		if has("seats") { // a sale may have simulated the seats as well
-			return into(&in.Seats, keys["seats"])
+		if in.Seats == nil {
+			in.Seats = in.Sell.Seats
 		}
 		return nil
 	case has("min_ratio_to_reseating"):
+		if in.Sell != nil && in.Seats == in.Sell.Seats {
+			in.Seats = nil // A whole season goes before the short one of a sale.
+		}
 		return into(&in.Seats, document)
 	case has("reconnect"):
 		return into(&in.Watch, document)

@@ -167,7 +167,7 @@ func (in *Input) scenarios() []scenario {
 
 // roundsTable has every round of every scenario; the median's is marked.
 func (in *Input) roundsTable() string {
-	t := newTable(2, "scenario", "round", "orders/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "slowest ms", "least share in 5 s")
+	t := newTable(2, "scenario", "round", "orders/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "slowest ms", "least share in 5 s", "orders of each server")
 	for _, s := range in.scenarios() {
 		marked := false
 		for i, r := range s.hot.Each {
@@ -175,7 +175,7 @@ func (in *Input) roundsTable() string {
 			if !marked && sameResult(r, s.hot.Result) {
 				round, marked = "**"+round+"**", true
 			}
-			t.add(append([]string{"`" + s.Name + "`", round}, resultCells(r)...)...)
+			t.add(append(append([]string{"`" + s.Name + "`", round}, resultCells(r)...), perServer(r))...)
 		}
 	}
 	return t.String()
@@ -184,6 +184,18 @@ func (in *Input) roundsTable() string {
 // sameResult tells whether a round is the one that was taken for the median.
 func sameResult(a, b *load.Result) bool {
 	return a.Orders == b.Orders && a.P99Milliseconds == b.P99Milliseconds && a.MaxMilliseconds == b.MaxMilliseconds
+}
+
+// perServer is what each of several servers sold.
+func perServer(r *load.Result) string {
+	if len(r.OrdersPerServer) == 0 {
+		return none
+	}
+	each := make([]string, len(r.OrdersPerServer))
+	for i, orders := range r.OrdersPerServer {
+		each[i] = count(orders)
+	}
+	return strings.Join(each, " · ")
 }
 
 func resultCells(r *load.Result) []string {
