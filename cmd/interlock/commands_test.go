@@ -181,7 +181,7 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 		require.Equal(t, map[bool]int{true: 4, false: 11}[address == secret], hidden, "a new setting: has it a secret?")
 		given := settings
 		given.Redis, given.LockRedis = slices.Clone(settings.Redis), slices.Clone(settings.LockRedis)
-		given.GuardMembers = slices.Clone(settings.GuardMembers)
+		given.GuardMembers, given.MySQL = slices.Clone(settings.GuardMembers), slices.Clone(settings.MySQL)
 		var out bytes.Buffer
 		require.NoError(t, configCommand{}.Run(&settings, &out))
 		require.NotContains(t, out.String(), secret)

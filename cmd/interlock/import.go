@@ -38,7 +38,7 @@ func (c importCommand) Run(ctx context.Context, settings *Settings, log *slog.Lo
 			return err
 		}
 	}
-	opened, err := openStores(ctx, settings, false)
+	opened, err := openStores(ctx, settings, log, false)
 	if err != nil {
 		return err
 	}

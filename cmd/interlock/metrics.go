@@ -40,11 +40,17 @@ func newMetrics(s *Server) *metrics {
 	counter("ledger_commits_unknown", "Commits of any kind that were not heard of again. Alarm when it rises.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().UnknownCommits) })
 	counter("ledger_compare_and_sets_lost", "Transactions that somebody else's on the same run came before.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().LostCompareAndSets) })
 	gauge("ledger_probing", "1 while the cluster does not acknowledge commits, and one probe at a time looks whether it does again. Alarm when it stays.", func(s *Server) float64 {
-		if s.stores.ledger.Stats().Probing {
-			return 1
-		}
-		return 0
+		return oneIf(s.stores.ledger.Stats().Probing)
 	})
+	gauge("ledger_has_primary", "0 while there is no primary to sell on. Alarm when it stays longer than a failover takes.", func(s *Server) float64 {
+		return oneIf(s.stores.ledger.Stats().HasPrimary)
+	})
+	gauge("ledger_two_primaries", "1 while two members are writable with one epoch, and nothing is sold on either. Alarm at once.", func(s *Server) float64 {
+		return oneIf(s.stores.ledger.Stats().TwoPrimaries)
+	})
+	gauge("ledger_epoch", "The epoch of the primary: it rises with every opening; 0 without a cluster.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().Epoch) })
+	counter("ledger_primary_changes", "Times another primary was found than the one before.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().PrimaryChanges) })
+	counter("ledger_lists_on_primary", "Lists of orders that no replica of the cluster was near enough for.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().ListsOnPrimary) })
 	counter("lock_taken", "Attempts that met somebody else's lock.", func(s *Server) float64 { return float64(s.office.Stats().LockTaken) })
 	counter("batches_without_lock", "Times a clerk went on without the lock, under the ledger's guard alone. Alarm when it rises.", func(s *Server) float64 { return float64(s.office.Stats().WithoutLock) })
 	counter("redis_not_told", "Messages Redis did not take; repair makes them good.", func(s *Server) float64 { return float64(s.office.Stats().ApplyFailed) })
@@ -70,6 +76,14 @@ func newMetrics(s *Server) *metrics {
 	gauge("seat_subscribers", "Subscriptions to seats.", func(s *Server) float64 { seats, _ := s.hub.Subscribers(); return float64(seats) })
 	gauge("order_subscribers", "Subscriptions to orders.", func(s *Server) float64 { _, orders := s.hub.Subscribers(); return float64(orders) })
 	return m
+}
+
+// oneIf is a gauge's 1 or 0.
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 // Describe implements prometheus.Collector.

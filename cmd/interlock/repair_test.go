@@ -226,7 +226,7 @@ func TestVerify_FindsWhatWasPlantedInRedis(t *testing.T) {
 	verify := func() (int, string) {
 		var stdout, stderr bytes.Buffer
 		arguments := []string{
-			"verify", "--json", "--mysql", settings.MySQL, "--durability", "local", "--redis", settings.Redis[0],
+			"verify", "--json", "--mysql", settings.MySQL[0], "--durability", "local", "--redis", settings.Redis[0],
 			"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey,
 		}
 		code := run(arguments, &stdout, &stderr)
@@ -252,7 +252,7 @@ func TestVerify_FindsWhatWasPlantedInRedis(t *testing.T) {
 
 	var stdout, stderr bytes.Buffer
 	require.Zero(t, run([]string{
-		"rebuild", "--leap", "--mysql", settings.MySQL, "--durability", "local", "--redis", settings.Redis[0],
+		"rebuild", "--leap", "--mysql", settings.MySQL[0], "--durability", "local", "--redis", settings.Redis[0],
 		"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey,
 	}, &stdout, &stderr), stderr.String())
 	require.Equal(t, "1 run compared, 1 rewritten\n", stdout.String())

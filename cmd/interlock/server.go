@@ -53,7 +53,7 @@ type Server struct {
 
 // Open opens the stores, wires the rooms and listens. Run serves then.
 func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Server, err error) {
-	opened, err := openStores(ctx, settings, true)
+	opened, err := openStores(ctx, settings, log, true)
 	if err != nil {
 		return nil, err
 	}

@@ -317,7 +317,7 @@ func TestServer_FourWaysEmbedded(t *testing.T) { fourWays(t, start(t, embeddedSe
 // realSettings are those of a server on real MySQL (or MariaDB) and Redis.
 func realSettings(t *testing.T, dsn string) *Settings {
 	s := embeddedSettings(t)
-	s.MySQL, s.Durability, s.Payments = dsn, ledger.Local, "sandbox"
+	s.MySQL, s.Durability, s.Payments = []string{dsn}, ledger.Local, "sandbox"
 	s.Redis = []string{serverstest.NewRedis(t).Addr()}
 	for range 3 {
 		s.LockRedis = append(s.LockRedis, serverstest.NewRedis(t).Addr())

@@ -26,8 +26,8 @@ type Settings struct {
 	AllowedOrigins []string `name:"allowed-origins" yaml:"allowed-origins" help:"Web origins that may use the API besides our own." placeholder:"ORIGIN"`
 	Data           string   `name:"data" yaml:"data" default:"interlock-data" help:"The folder of the embedded default: database, development secrets, addresses." placeholder:"FOLDER"`
 
-	MySQL        string            `name:"mysql" yaml:"mysql" help:"The ledger's primary: a DSN such as user:password@tcp(db:3306)/interlock. Without it, the embedded default." placeholder:"DSN"`
-	MySQLReplica string            `name:"mysql-replica" yaml:"mysql-replica" help:"A replica to read lists from." placeholder:"DSN"`
+	MySQL        []string          `name:"mysql" yaml:"mysql" help:"The ledger: the DSN of its primary, such as user:password@tcp(db:3306)/interlock, or those of all members of its cluster, repeated or with commas between them (a comma within one is written \\,), among which the primary is found. Without it, the embedded default." placeholder:"DSN"`
+	MySQLReplica string            `name:"mysql-replica" yaml:"mysql-replica" help:"A replica to read lists from, where --mysql names the primary alone." placeholder:"DSN"`
 	Durability   ledger.Durability `name:"durability" yaml:"durability" default:"replicated" enum:"replicated,local" help:"With MySQL: refuse to sell while semi-synchronous replication is off (replicated), or trust one server and its disk (local)."`
 
 	GuardMembers        []string `name:"guard-members" yaml:"guard-members" help:"For guard: all members of the ledger's MySQL cluster, as a user that may administer them: admin:password@tcp(db1:3306)/interlock." placeholder:"DSN"`
@@ -60,7 +60,7 @@ type Settings struct {
 const minDocumentKey = 32
 
 // embedded tells whether nothing but this process is needed.
-func (s *Settings) embedded() bool { return s.MySQL == "" }
+func (s *Settings) embedded() bool { return len(s.MySQL) == 0 }
 
 // validate refuses settings that do not go together, before anything is opened.
 func (s *Settings) validate() error {
@@ -70,6 +70,9 @@ func (s *Settings) validate() error {
 		}
 		return nil
 	}
+	if err := s.validateMembers(); err != nil {
+		return err
+	}
 	if len(s.Redis) == 0 {
 		return errors.New("--mysql needs --redis: where the cache is")
 	}
@@ -78,6 +81,18 @@ func (s *Settings) validate() error {
 	}
 	if len(s.DocumentKey) < minDocumentKey {
 		return fmt.Errorf("--mysql needs --document-key with at least %d characters, the same on all servers", minDocumentKey)
+	}
+	return nil
+}
+
+// validateMembers refuses what does not go with several members.
+func (s *Settings) validateMembers() error {
+	switch {
+	case len(s.MySQL) == 1:
+	case s.MySQLReplica != "":
+		return errors.New("--mysql-replica goes with one --mysql: among several, replicas to read from are found")
+	case s.Durability == ledger.Local:
+		return errors.New("--durability local goes with one --mysql: a cluster is replicated")
 	}
 	return nil
 }
@@ -114,10 +129,10 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 			*secret = "(hidden)"
 		}
 	}
-	for _, address := range []*string{&shown.MySQL, &shown.MySQLReplica, &shown.OIDCIssuer, &shown.OIDCKeys} {
+	for _, address := range []*string{&shown.MySQLReplica, &shown.OIDCIssuer, &shown.OIDCKeys} {
 		*address = hidePassword(*address)
 	}
-	for _, list := range []*[]string{&shown.Redis, &shown.LockRedis, &shown.GuardMembers} {
+	for _, list := range []*[]string{&shown.MySQL, &shown.Redis, &shown.LockRedis, &shown.GuardMembers} {
 		*list = slices.Clone(*list)
 		for i := range *list {
 			(*list)[i] = hidePassword((*list)[i])

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"interlock/services/ledger"
 )
 
 // configIn runs `interlock config` in a folder with an interlock.yaml.
@@ -144,4 +146,44 @@ func TestSettings_ConfigReadsWhatItPrinted(t *testing.T) {
 	require.Zero(t, code, errs)
 	require.Equal(t, first, second)
 	require.Contains(t, second, "hold: 7m0s")
+}
+
+// The ledger's members are given like every list: repeated, with commas between them, or as a list of the file.
+func TestSettings_MembersOfTheLedger(t *testing.T) {
+	const a, b = "root@tcp(db1:3306)/interlock", "root@tcp(db2:3306)/interlock"
+	const shown = "mysql:\n- " + a + "\n- " + b + "\n"
+	for name, c := range map[string]struct {
+		file, variable string
+		arguments      []string
+	}{
+		"repeated":    {arguments: []string{"--mysql", a, "--mysql", b}},
+		"with commas": {arguments: []string{"--mysql", a + "," + b}},
+		"variable":    {variable: a + "," + b},
+		"file":        {file: "mysql:\n- " + a + "\n- " + b + "\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.variable != "" {
+				t.Setenv("INTERLOCK_MYSQL", c.variable)
+			}
+			code, out, errs := configIn(t, c.file, c.arguments...)
+			require.Zero(t, code, errs)
+			require.Contains(t, out, shown)
+		})
+	}
+	_, out, errs := configIn(t, "mysql: "+a+"\n")
+	require.Contains(t, out, "mysql:\n- "+a+"\n", errs)
+	_, out, errs = configIn(t, "", "--mysql", `root:a\,b@tcp(db1:3306)/interlock`)
+	require.Contains(t, out, "mysql:\n- root:(hidden)@tcp(db1:3306)/interlock\n", errs)
+
+	cluster := Settings{
+		MySQL: []string{a, b}, Redis: []string{"c:1"}, LockRedis: []string{"l:1", "l:2", "l:3"}, DocumentKey: strings.Repeat("k", minDocumentKey),
+		Durability: ledger.Replicated,
+	}
+	require.NoError(t, cluster.validate())
+	require.Equal(t, cluster.MySQL, ledgerOptions(&cluster).Members)
+	require.Empty(t, ledgerOptions(&cluster).DSN)
+	local, replica := cluster, cluster
+	local.Durability, replica.MySQLReplica = ledger.Local, a
+	require.ErrorContains(t, local.validate(), "--durability local goes with one --mysql")
+	require.ErrorContains(t, replica.validate(), "--mysql-replica goes with one --mysql")
 }

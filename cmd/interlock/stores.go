@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -48,9 +49,13 @@ func ledgerOptions(s *Settings) ledger.Options {
 	if s.embedded() {
 		return ledger.Options{Path: filepath.Join(s.Data, ledgerFile), Durability: ledger.Local}
 	}
-	return ledger.Options{
-		DSN: s.MySQL, ReplicaDSN: s.MySQLReplica, Durability: s.Durability, CommitTimeout: commitTimeout,
+	o := ledger.Options{ReplicaDSN: s.MySQLReplica, Durability: s.Durability, CommitTimeout: commitTimeout}
+	if len(s.MySQL) == 1 {
+		o.DSN = s.MySQL[0]
+	} else {
+		o.Members = s.MySQL
 	}
+	return o
 }
 
 // opening says what a command may do to the embedded folder.
@@ -62,16 +67,16 @@ type opening struct {
 }
 
 // openStores opens the adapters for a command that sells or publishes: an embedded ledger is made where there is none.
-func openStores(ctx context.Context, s *Settings, owner bool) (*stores, error) {
-	return open(ctx, s, opening{owner: owner, migrate: true})
+func openStores(ctx context.Context, s *Settings, log *slog.Logger, owner bool) (*stores, error) {
+	return open(ctx, s, log, opening{owner: owner, migrate: true})
 }
 
 // openAsTheyAre opens the adapters for a command that looks at what is there, and makes nothing.
-func openAsTheyAre(ctx context.Context, s *Settings) (*stores, error) {
-	return open(ctx, s, opening{})
+func openAsTheyAre(ctx context.Context, s *Settings, log *slog.Logger) (*stores, error) {
+	return open(ctx, s, log, opening{})
 }
 
-func open(ctx context.Context, s *Settings, how opening) (_ *stores, err error) {
+func open(ctx context.Context, s *Settings, log *slog.Logger, how opening) (_ *stores, err error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
@@ -96,7 +101,9 @@ func open(ctx context.Context, s *Settings, how opening) (_ *stores, err error) 
 			return nil, err
 		}
 	}
-	if opened.ledger, err = ledger.Open(ctx, ledgerOptions(s)); err != nil {
+	ledgerAt := ledgerOptions(s)
+	ledgerAt.Log = log
+	if opened.ledger, err = ledger.Open(ctx, ledgerAt); err != nil {
 		return nil, err
 	}
 	opened.close = append(opened.close, opened.ledger.Close)

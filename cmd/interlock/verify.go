@@ -17,7 +17,7 @@ type verifyCommand struct {
 
 // Run exits with 1 when a promise does not hold, and with 2 when that could not be found out. It writes nothing.
 func (c verifyCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
-	opened, err := openAsTheyAre(ctx, settings)
+	opened, err := openAsTheyAre(ctx, settings, log)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ type rebuildCommand struct {
 
 // Run rewrites Redis from the ledger.
 func (c rebuildCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
-	opened, err := openAsTheyAre(ctx, settings)
+	opened, err := openAsTheyAre(ctx, settings, log)
 	if err != nil {
 		return err
 	}

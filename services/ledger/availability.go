@@ -150,7 +150,11 @@ const maxTouched = 2_000
 // was touched was written before the commit, and shows only after it. Whoever needs every run goes through
 // Availabilities too.
 func (l *Ledger) Touched(ctx context.Context, window time.Duration) ([]*rail.Availability, error) {
-	runs, err := l.versions(ctx, "r.touched_at >= "+l.dialect.now()+" - ? ORDER BY r.touched_at DESC LIMIT ?",
+	h, err := l.at()
+	if err != nil {
+		return nil, err
+	}
+	runs, err := l.versions(ctx, "r.touched_at >= "+h.dialect.now()+" - ? ORDER BY r.touched_at DESC LIMIT ?",
 		window.Milliseconds(), maxTouched)
 	if err != nil {
 		return nil, err
@@ -248,7 +252,11 @@ func (l *Ledger) Leap(ctx context.Context) (int, error) {
 }
 
 func (l *Ledger) leapPage(ctx context.Context, after string) (last string, changed int, err error) {
-	t, err := l.write(ctx, l.publisher())
+	h, err := l.at()
+	if err != nil {
+		return "", 0, err
+	}
+	t, err := l.write(ctx, h, h.publisher())
 	if err != nil {
 		return "", 0, err
 	}

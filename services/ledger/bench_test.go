@@ -16,7 +16,7 @@ import (
 // holdTime is how long a hold of these tests lasts.
 const holdTime = 15 * time.Minute
 
-// The sample timetable's size: see docs/benchmarks.md.
+// The sample timetable's size: see docs/footprint.md.
 const (
 	sampleTrains = 4_398
 	sampleDays   = 15

@@ -36,7 +36,7 @@ func TestPublish_PaymentUnderWay(t *testing.T) {
 			})
 			committing := make(chan struct{})
 			payer, _ := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
-				if s.Query == "COMMIT" {
+				if s.Commits() {
 					close(committing)
 					<-clearing
 				}
@@ -104,7 +104,7 @@ func TestCommit_CallerGone(t *testing.T) {
 				wrap := o
 				wrap.Wrap = func(c driver.Connector) driver.Connector {
 					return ledgertest.Intercept(c, func(ctx context.Context, s *ledgertest.Statement) error {
-						if s.Query != "COMMIT" {
+						if !s.Commits() {
 							return s.Send()
 						}
 						hangUp()
@@ -136,7 +136,7 @@ func TestHeld(t *testing.T) {
 			var release chan struct{}
 			committing := make(chan struct{})
 			holder, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
-				if s.Query == "COMMIT" && armed.CompareAndSwap(true, false) {
+				if s.Commits() && armed.CompareAndSwap(true, false) {
 					committing <- struct{}{}
 					<-release
 				}
@@ -217,13 +217,17 @@ func TestGuard_AnotherServer(t *testing.T) {
 				return ledgertest.Intercept(c, func(_ context.Context, s *ledgertest.Statement) error {
 					s.Query = strings.ReplaceAll(s.Query, "@@GLOBAL."+prefix+"enabled", "'ON'")
 					s.Query = strings.ReplaceAll(s.Query, identity, server.Load().(string))
-					switch {
-					case strings.HasPrefix(s.Query, "SHOW GLOBAL VARIABLES LIKE '"+prefix):
+					if strings.HasPrefix(s.Query, "SHOW GLOBAL VARIABLES LIKE '"+prefix) {
 						looks.Add(1)
 						s.Query = fmt.Sprintf("SELECT '%[1]senabled', 'ON' UNION SELECT '%[1]swait_point', 'AFTER_SYNC' "+
 							"UNION SELECT '%[1]swait_no_slave', 'ON' UNION SELECT '%[1]stimeout', '4294967295'", prefix)
+					}
+					state := fmt.Sprintf("SELECT '%sstatus', '%s'", prefix, status.Load())
+					switch {
+					case s.Commits():
+						s.Query = "COMMIT; " + state
 					case strings.HasPrefix(s.Query, "SHOW GLOBAL STATUS LIKE '"+prefix):
-						s.Query = fmt.Sprintf("SELECT '%sstatus', '%s'", prefix, status.Load())
+						s.Query = state
 					}
 					return s.Send()
 				})

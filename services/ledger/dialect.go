@@ -122,6 +122,29 @@ func (d dialect) semiSync() string {
 	return "rpl_semi_sync_source_"
 }
 
+// semiSyncStatus asks for the states of semi-synchronous replication on a primary.
+func (d dialect) semiSyncStatus() string { return "SHOW GLOBAL STATUS LIKE '" + d.semiSync() + "%'" }
+
+// semiSyncSince asks only for what a commit's answer rests on: whether replication is active, and how often it was switched
+// off. On MySQL that takes half of the time of a SHOW; MariaDB has nothing faster.
+func (d dialect) semiSyncSince() string {
+	if d.flavor == MariaDB {
+		return d.semiSyncStatus()
+	}
+	return "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME IN ('" +
+		d.semiSync() + "status', '" + d.semiSync() + "no_times')"
+}
+
+// guard are four columns: the dialect's three, and the cluster's epoch as this server has it, NULL where there is no
+// cluster or it was never opened.
+func (h *home) guard(durability Durability) string {
+	epoch := "NULL"
+	if h.clustered {
+		epoch = "(SELECT epoch FROM cluster WHERE id = 1)"
+	}
+	return h.dialect.guard(durability) + ", " + epoch
+}
+
 // guard are three columns, which server this is, whether it is read-only and whether semi-synchronous replication is on,
 // for every transaction that writes: what they say is read in that transaction, on the server that will commit it.
 func (d dialect) guard(durability Durability) string {
@@ -136,6 +159,22 @@ func (d dialect) guard(durability Durability) string {
 		semiSync = "CAST(@@GLOBAL." + d.semiSync() + "enabled AS CHAR)"
 	}
 	return server + ", " + readOnly + ", " + semiSync
+}
+
+// applied is the set of transactions that a server has, as text.
+func (d dialect) applied() string {
+	if d.flavor == MariaDB {
+		return "CAST(@@GLOBAL.gtid_current_pos AS CHAR)"
+	}
+	return "CAST(@@GLOBAL.gtid_executed AS CHAR)"
+}
+
+// hasApplied tells whether a server has all of such a set, without waiting for it.
+func (d dialect) hasApplied() string {
+	if d.flavor == MariaDB {
+		return "COALESCE(MASTER_GTID_WAIT(?, 0), -1) = 0"
+	}
+	return "GTID_SUBSET(?, @@GLOBAL.gtid_executed)"
 }
 
 // isOn reads a variable that servers write as 1, ON or YES.

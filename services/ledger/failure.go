@@ -65,6 +65,7 @@ const (
 	erReadOnlyTransaction = 1792
 	erReadOnlyMode        = 1836
 	erConnectionKilled    = 1927
+	erOfflineMode         = 3032
 	erRolledBackInCommit  = 3101
 	erStatementTimeout    = 3024
 	erClientInteraction   = 4031
@@ -112,7 +113,7 @@ func definite(err error) error {
 	case 0:
 	case erLockWaitTimeout, erDeadlock, erRowChanged:
 		return unavailable("somebody else is writing the same rows", err)
-	case erReadOnlyOption, erReadOnlyMode, erReadOnlyTransaction:
+	case erReadOnlyOption, erReadOnlyMode, erReadOnlyTransaction, erOfflineMode:
 		return unavailable("the ledger is read-only", err)
 	case erTooManyConnections, erUserConnections, erUserLimit:
 		return unavailable("the ledger has no connection free", err)

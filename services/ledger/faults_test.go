@@ -105,7 +105,7 @@ func TestSell_AnswerToCommitLost(t *testing.T) {
 				var armed atomic.Bool
 				var commits atomic.Int64
 				l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
-					if s.Query != "COMMIT" || !armed.Load() {
+					if !s.Commits() || !armed.Load() {
 						return s.Send()
 					}
 					commits.Add(1)
@@ -145,7 +145,7 @@ func TestPay_AnswerToCommitLost(t *testing.T) {
 		var armed atomic.Bool
 		l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
 			err := s.Send()
-			if s.Query == "COMMIT" && armed.Load() && err == nil {
+			if s.Commits() && armed.Load() && err == nil {
 				return mysql.ErrInvalidConn
 			}
 			return err
@@ -169,7 +169,7 @@ func TestSell_CommitRefused(t *testing.T) {
 		for _, number := range []uint16{1020, 1205, 1213, 1290, 1836} {
 			var armed atomic.Bool
 			l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
-				if s.Query == "COMMIT" && armed.Load() {
+				if s.Commits() && armed.Load() {
 					return &mysql.MySQLError{Number: number, Message: "refused"}
 				}
 				return s.Send()
@@ -194,7 +194,7 @@ func TestSell_BrokenBeforeCommit(t *testing.T) {
 	onEach(t, func(t *testing.T, o ledger.Options) {
 		var breakAt, at atomic.Int64
 		l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
-			if at.Add(1) == breakAt.Load() && s.Query != "COMMIT" {
+			if at.Add(1) == breakAt.Load() && !s.Commits() {
 				return errors.Join(s.Send(), mysql.ErrInvalidConn)
 			}
 			return s.Send()
@@ -247,7 +247,7 @@ func TestBreaker_OneProbeAtATime(t *testing.T) {
 	probing, probe := make(chan struct{}), make(chan struct{})
 	var hold atomic.Bool
 	l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
-		if s.Query != "COMMIT" {
+		if !s.Commits() {
 			return s.Send()
 		}
 		commits.Add(1)
@@ -326,7 +326,7 @@ func TestBreaker_ProbeThatDoesNotCommit(t *testing.T) {
 	o.Clock, o.CommitTimeout = c.read, 20*time.Millisecond
 	var hang atomic.Bool
 	l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
-		if s.Query == "COMMIT" && hang.Load() {
+		if s.Commits() && hang.Load() {
 			<-ctx.Done()
 			return ctx.Err()
 		}
@@ -460,7 +460,7 @@ func TestExpire_PaymentUnderWay(t *testing.T) {
 			})
 			committing := make(chan struct{})
 			payer, _ := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
-				if s.Query == "COMMIT" {
+				if s.Commits() {
 					close(committing)
 					<-sweeping
 				}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,14 +27,24 @@ type semiSyncCheck struct {
 	mu     sync.Mutex
 	server string
 	at     time.Time
+	// offs is how often replication had been switched off by then.
+	offs int64
+}
+
+// forget has the next transaction look again.
+func (c *semiSyncCheck) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.server = ""
 }
 
 // guardColumns are what the guard's columns said.
 type guardColumns struct {
 	server, readOnly, semiSync string
+	epoch                      sql.NullInt64
 }
 
-func (g *guardColumns) fields() []any { return []any{&g.server, &g.readOnly, &g.semiSync} }
+func (g *guardColumns) fields() []any { return []any{&g.server, &g.readOnly, &g.semiSync, &g.epoch} }
 
 // problem is nil where the server may be written.
 func (g *guardColumns) problem() error {
@@ -46,17 +57,31 @@ func (g *guardColumns) problem() error {
 	return nil
 }
 
+// guarded is nil where the guard's columns admit writing: on a server that may be written, which is the one that was
+// found. In a cluster whatever else they say is about the primary, and has it looked for.
+func (t *transaction) guarded(g *guardColumns) error {
+	err := g.problem()
+	if err == nil && t.h.clustered && g.epoch.Int64 != t.h.epoch {
+		err = unavailable("the ledger's primary has changed",
+			fmt.Errorf("its epoch is %d, and was %d when it was found", g.epoch.Int64, t.h.epoch))
+	}
+	if err != nil && t.l.cluster != nil {
+		t.l.cluster.doubt(t.h, true, err)
+	}
+	return err
+}
+
 // guard asks the transaction's server whether it may be written: a server that was killed and restarted has lost its
 // semi-synchronous replication, and its commits would be worth nothing.
 func (t *transaction) guard(ctx context.Context) error {
 	var g guardColumns
-	err := t.rows(ctx, "SELECT "+t.p.dialect.guard(t.l.options.Durability), nil, func(row *sql.Rows) error {
+	err := t.rows(ctx, "SELECT "+t.h.guard(t.l.options.Durability), nil, func(row *sql.Rows) error {
 		return row.Scan(g.fields()...)
 	})
 	if err != nil {
 		return guardFailure(err)
 	}
-	if err := g.problem(); err != nil {
+	if err := t.guarded(&g); err != nil {
 		return err
 	}
 	return t.lookAtSemiSync(ctx, g.server)
@@ -78,28 +103,30 @@ func (t *transaction) lookAtSemiSync(ctx context.Context, server string) error {
 	if l.options.Durability != Replicated {
 		return nil
 	}
-	now := l.options.Clock()
-	l.semiSync.mu.Lock()
-	known := server == l.semiSync.server
-	due := !known || now.Sub(l.semiSync.at) >= semiSyncInterval
+	now, check := l.options.Clock(), &t.h.semiSync
+	check.mu.Lock()
+	known := server == check.server
+	due := !known || now.Sub(check.at) >= semiSyncInterval
 	if known && due {
-		l.semiSync.at = now // One looks again; the others go by what was seen a second ago.
+		check.at = now // One looks again; the others go by what was seen a second ago.
 	}
-	l.semiSync.mu.Unlock()
+	t.looked, t.offs = !due, check.offs
+	check.mu.Unlock()
 	if !due {
 		return nil
 	}
-	state, err := readSemiSync(ctx, l.dialect, t.conn, t.p.statement)
+	state, err := readSemiSync(ctx, t.p.dialect, t.conn, t.p.statement)
 	if problem := state.problem(); err == nil && problem != "" {
 		err = unavailable(problem, nil)
 	}
-	l.semiSync.mu.Lock()
-	defer l.semiSync.mu.Unlock()
+	check.mu.Lock()
+	defer check.mu.Unlock()
 	if err != nil {
-		l.semiSync.server = "" // So that nobody goes by it any more.
+		check.server = "" // So that nobody goes by it any more.
 		return err
 	}
-	l.semiSync.server, l.semiSync.at = server, now
+	check.server, check.at, check.offs = server, now, state.offs
+	t.looked, t.offs = true, state.offs
 	return nil
 }
 
@@ -108,12 +135,15 @@ type semiSyncState struct {
 	enabled, active, afterSync, waitsAlone bool
 	timeout                                time.Duration
 	replicas                               int64
+	// offs is how often it has been switched off since the server started, in whatever way. While it stays the same, and
+	// replication active, every commit was acknowledged before it was answered.
+	offs int64
 }
 
-func readSemiSync(ctx context.Context, d dialect, on querier, limit time.Duration) (semiSyncState, error) {
-	var s semiSyncState
+// scan reads a row that names a variable or a state and its value.
+func (s *semiSyncState) scan(d dialect) func(*sql.Rows) error {
 	prefix := d.semiSync()
-	scan := func(row *sql.Rows) error {
+	return func(row *sql.Rows) error {
 		var name, value string
 		if err := row.Scan(&name, &value); err != nil {
 			return err
@@ -126,6 +156,8 @@ func readSemiSync(ctx context.Context, d dialect, on querier, limit time.Duratio
 			s.active = isOn(value)
 		case "clients":
 			s.replicas = number
+		case "no_times":
+			s.offs = number
 		case "wait_point":
 			s.afterSync = strings.EqualFold(value, "AFTER_SYNC")
 		case "wait_no_replica", "wait_no_slave":
@@ -136,8 +168,12 @@ func readSemiSync(ctx context.Context, d dialect, on querier, limit time.Duratio
 		}
 		return nil
 	}
-	for _, query := range []string{"SHOW GLOBAL VARIABLES LIKE '", "SHOW GLOBAL STATUS LIKE '"} {
-		if err := queryRows(ctx, on, limit, query+prefix+"%'", nil, scan); err != nil {
+}
+
+func readSemiSync(ctx context.Context, d dialect, on querier, limit time.Duration) (semiSyncState, error) {
+	var s semiSyncState
+	for _, query := range []string{"SHOW GLOBAL VARIABLES LIKE '" + d.semiSync() + "%'", d.semiSyncStatus()} {
+		if err := queryRows(ctx, on, limit, query, nil, s.scan(d)); err != nil {
 			return s, err
 		}
 	}

@@ -2,26 +2,18 @@ package ledger
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
-	"fmt"
 	"sync/atomic"
-	"time"
 
 	"interlock/services/rail"
 )
 
-// Ledger is the ledger behind one primary.
+// Ledger is the ledger, behind whichever server is its primary.
 type Ledger struct {
 	options Options
-	dialect dialect
-	// sale is for what sells: short transactions that must not wait. On SQLite all that writes shares its one connection.
-	sale *pool
-	// desk is for all other work on the primary.
-	desk *pool
-	// lists is where lists are read: a replica, or the desk.
-	lists   *pool
-	breaker breaker
+	// only is the one primary there is; nil where cluster finds it.
+	only    *home
+	cluster *cluster
 	trains  *trainCache
 	// payments has a place for each payment that may be under way.
 	payments chan struct{}
@@ -29,7 +21,7 @@ type Ledger struct {
 	commits           atomic.Int64
 	unknownCommits    atomic.Int64
 	lostCompareAndSet atomic.Int64
-	semiSync          semiSyncCheck
+	listsOnPrimary    atomic.Int64
 }
 
 // Stats counts what happened since the ledger was opened.
@@ -40,153 +32,120 @@ type Stats struct {
 	LostCompareAndSets int64
 	// Probing is true while the cluster does not acknowledge commits, and one probe at a time looks whether it does again.
 	Probing bool
+	// HasPrimary is false while there is nobody to sell on, TwoPrimaries true while that is because two members are
+	// writable with one epoch. Both are about clusters: one server is always taken for the primary.
+	HasPrimary, TwoPrimaries bool
+	// Epoch is that of the primary, PrimaryChanges how often one was found that was not the one before.
+	Epoch, PrimaryChanges int64
+	// ListsOnPrimary are lists of orders that no replica of a cluster was near enough for.
+	ListsOnPrimary int64
 }
 
-// Open connects to the ledger. It does not look whether the schema is there: Ready does.
+// Open connects to the ledger. It does not look whether the schema is there: Ready does. That a cluster has no primary just
+// now is no error: everything is UNAVAILABLE until it has one.
 func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	l := &Ledger{options: o, breaker: breaker{clock: o.Clock}, trains: newTrainCache()}
-	open := l.openServer
-	if o.DSN == "" {
-		open = l.openFile
+	l := &Ledger{options: o, trains: newTrainCache()}
+	connections := o.MaxConnections
+	var err error
+	switch {
+	case len(o.Members) > 0:
+		l.cluster, err = openCluster(ctx, &l.options)
+	case o.DSN != "":
+		l.only, err = openOnly(ctx, &l.options)
+	default:
+		connections = 1
+		l.only, err = openFile(&l.options)
 	}
-	if err := open(ctx); err != nil {
-		return nil, errors.Join(err, l.Close())
+	if err != nil {
+		return nil, err
 	}
-	l.payments = make(chan struct{}, max(1, l.sale.sql.Stats().MaxOpenConnections/paymentsShare))
+	l.payments = make(chan struct{}, max(1, connections/paymentsShare))
 	return l, nil
 }
 
-// openFile opens SQLite. One connection writes: writers wait for each other in this process's own queue, which keeps
-// deadlines, and not in SQLite's, which polls.
-func (l *Ledger) openFile(context.Context) error {
-	l.dialect = dialect{flavor: SQLite}
-	open := func(busy, statement time.Duration) (*pool, error) {
-		connector, err := newSQLiteConnector(l.options.Path, busy)
-		if err != nil {
-			return nil, err
-		}
-		return newPool(l.dialect, l.wrap(connector), statement)
-	}
-	var err error
-	if l.sale, err = open(sqliteBusyStep, l.options.StatementTimeout); err != nil {
-		return err
-	}
-	l.sale.sql.SetMaxOpenConns(1)
-	if l.desk, err = open(l.options.StatementTimeout, deskStatementTimeout); err != nil {
-		return err
-	}
-	l.desk.sql.SetMaxOpenConns(deskConnections)
-	l.desk.sql.SetMaxIdleConns(deskConnections)
-	l.lists = l.desk
-	err = l.desk.sql.QueryRow("SELECT sqlite_version()").Scan(&l.dialect.version)
-	l.sale.dialect, l.desk.dialect = l.dialect, l.dialect
-	return definite(err)
-}
-
-// openServer opens MySQL or MariaDB.
-func (l *Ledger) openServer(ctx context.Context) error {
-	o := &l.options
-	primary, err := parseDSN(o.DSN)
+// openOnly opens the one server that a data source name leads to.
+func openOnly(ctx context.Context, o *Options) (*home, error) {
+	d, err := askServer(ctx, o.DSN, o.wrapped)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if l.dialect, err = askServer(ctx, o.DSN, l.wrap); err != nil {
-		return err
+	h, err := openServer(o, o.DSN, d)
+	if err != nil || o.ReplicaDSN == "" {
+		return h, err
 	}
-	open := func(s session, statement, idle time.Duration, connections int) (*pool, error) {
-		connector, err := l.dialect.connector(primary, s)
-		if err != nil {
-			return nil, fmt.Errorf("ledger: %w", err)
-		}
-		p, err := newPool(l.dialect, l.wrap(connector), statement)
-		if err != nil {
-			return nil, err
-		}
-		p.joins = s.joins
-		p.limit(connections, idle)
-		return p, nil
+	if h.replica, err = openReplica(o, o.ReplicaDSN, d); err != nil {
+		return nil, errors.Join(err, h.close())
 	}
-	if l.sale, err = open(session{saleWaitSeconds, saleLockSeconds, true}, o.StatementTimeout, saleIdle, o.MaxConnections); err != nil {
-		return err
-	}
-	if l.desk, err = open(session{deskWaitSeconds, deskLockSeconds, false}, deskStatementTimeout, deskIdle, deskConnections); err != nil {
-		return err
-	}
-	l.lists = l.desk
-	if o.ReplicaDSN == "" {
-		return nil
-	}
-	replica, err := parseDSN(o.ReplicaDSN)
-	if err != nil {
-		return err
-	}
-	connector, err := l.dialect.connector(replica, session{deskWaitSeconds, deskLockSeconds, false})
-	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
-	}
-	// The replica may be away: lists fail then, and nothing else.
-	lists, err := newPool(l.dialect, connector, o.StatementTimeout)
-	if err != nil {
-		return err
-	}
-	lists.limit(replicaConnections, deskIdle)
-	l.lists = lists
-	return nil
-}
-
-func (p *pool) limit(connections int, idle time.Duration) {
-	p.sql.SetMaxOpenConns(connections)
-	p.sql.SetMaxIdleConns(connections)
-	p.sql.SetConnMaxIdleTime(idle)
-}
-
-// askServer tells the dialect of the server behind a data source name, which may name a database that is not there yet.
-func askServer(ctx context.Context, dsn string, wrap func(driver.Connector) driver.Connector) (dialect, error) {
-	c, err := parseDSN(dsn)
-	if err != nil {
-		return dialect{}, err
-	}
-	db, err := openWithout(c, wrap)
-	if err != nil {
-		return dialect{}, err
-	}
-	defer db.Close()
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	d, err := ask(ctx, db)
-	return d, definite(err)
-}
-
-func (l *Ledger) wrap(c driver.Connector) driver.Connector {
-	if l.options.Wrap == nil {
-		return c
-	}
-	return l.options.Wrap(c)
+	h.lists.Store(h.replica)
+	return h, nil
 }
 
 // Close closes every connection.
 func (l *Ledger) Close() error {
-	err := errors.Join(l.sale.close(), l.desk.close())
-	if l.lists != l.desk {
-		err = errors.Join(err, l.lists.close())
+	if l.cluster != nil {
+		return l.cluster.close()
 	}
-	return err
+	return l.only.close()
+}
+
+// at is the primary to work on; an UNAVAILABLE error while there is none.
+func (l *Ledger) at() (*home, error) {
+	if l.cluster != nil {
+		return l.cluster.primary()
+	}
+	return l.only, nil
+}
+
+// stays is nil while a home is the one to sell on.
+func (l *Ledger) stays(h *home) error {
+	if now, err := l.at(); err != nil || now != h {
+		return unavailable("the ledger's primary is changing", err)
+	}
+	return nil
+}
+
+// failed says what an error from before COMMIT means, after a cluster has heard what it says about its primary.
+func (l *Ledger) failed(h *home, err error) error {
+	l.heard(h, err)
+	return definite(err)
+}
+
+// heard tells the cluster of an error, which may be that its primary is none any more.
+func (l *Ledger) heard(h *home, err error) {
+	if err == nil || l.cluster == nil {
+		return
+	}
+	if known, certain := doubts(err); known {
+		l.cluster.doubt(h, certain, err)
+	}
 }
 
 // Flavor is the kind of database behind the ledger.
-func (l *Ledger) Flavor() Flavor { return l.dialect.flavor }
+func (l *Ledger) Flavor() Flavor {
+	if h, err := l.at(); err == nil {
+		return h.dialect.flavor
+	}
+	return MySQL // or MariaDB; whoever has no primary cannot know
+}
 
 // Stats are the ledger's counters.
 func (l *Ledger) Stats() Stats {
-	return Stats{
+	s := Stats{
 		Commits:            l.commits.Load(),
 		UnknownCommits:     l.unknownCommits.Load(),
 		LostCompareAndSets: l.lostCompareAndSet.Load(),
-		Probing:            l.breaker.isOpen(),
+		ListsOnPrimary:     l.listsOnPrimary.Load(),
 	}
+	if l.cluster != nil {
+		s.TwoPrimaries, s.PrimaryChanges = l.cluster.figures()
+	}
+	if h, err := l.at(); err == nil {
+		s.HasPrimary, s.Epoch, s.Probing = true, h.epoch, h.breaker.isOpen()
+	}
+	return s
 }
 
 // lost counts and answers a compare-and-set that changed no row.

@@ -5,14 +5,19 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"interlock/services/rail"
 )
 
-// findTimeout bounds one look at one member: a frozen one never answers, and buyers wait meanwhile.
-const findTimeout = 2 * time.Second
+// Bounds of one look at the members.
+const (
+	// findTimeout bounds it: a frozen member never answers, and buyers wait meanwhile.
+	findTimeout = 2 * time.Second
+	// findGrace is how long a primary that was found waits for the members that have not answered yet: one of them may know
+	// better, and one that is frozen must not make every look as long as it can be.
+	findGrace = 300 * time.Millisecond
+)
 
 // Found is the member to sell on.
 type Found struct {
@@ -23,65 +28,119 @@ type Found struct {
 	Epoch int64
 	// Members are what all of them said, in the order given.
 	Members []rail.Member
+
+	answers []answer
+}
+
+// answer is what else a member said.
+type answer struct {
+	dialect dialect
+	// applied is what it has, as a set of transactions.
+	applied string
+	// keepsUp tells that it has all that it was asked for.
+	keepsUp bool
+	err     error
 }
 
 // Find looks for the primary among the members of a MySQL cluster: the one that is writable, semi-synchronous with a
 // replica connected, and of the highest epoch. Where there is none the error is UNAVAILABLE and says why, and Found has the
-// Members only. It asks all of them side by side, each for at most two seconds, on connections of its own.
-func Find(ctx context.Context, dsns []string) (Found, error) {
-	found := Found{Members: make([]rail.Member, len(dsns))}
-	failures := make([]error, len(dsns))
-	var asking sync.WaitGroup
-	for i, dsn := range dsns {
-		asking.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, findTimeout)
-			defer cancel()
-			found.Members[i], failures[i] = askMember(ctx, dsn)
-		})
+// Members only. It asks all of them side by side, on connections of its own, for at most two seconds; once a primary is
+// found the others have 300 ms more, and one that has not answered by then does not Answer.
+func Find(ctx context.Context, dsns []string) (Found, error) { return find(ctx, dsns, "") }
+
+// find is Find, and asks which members have all of a set of transactions.
+func find(ctx context.Context, dsns []string, set string) (Found, error) {
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
+	type said struct {
+		i      int
+		member rail.Member
+		answer answer
 	}
-	asking.Wait()
-	i, err := rail.Primary(found.Members)
+	all := make(chan said, len(dsns))
+	found := Found{Members: make([]rail.Member, len(dsns)), answers: make([]answer, len(dsns))}
+	for i, dsn := range dsns {
+		found.Members[i].Name = nameOf(dsn)
+		found.answers[i].err = fmt.Errorf("ledger: %s has not answered", found.Members[i].Name)
+		go func() {
+			m, a := askMember(ctx, dsn, set)
+			all <- said{i, m, a}
+		}()
+	}
+	var grace <-chan time.Time
+	for missing := len(dsns); missing > 0; {
+		select {
+		case s := <-all:
+			missing--
+			found.Members[s.i], found.answers[s.i] = s.member, s.answer
+			if _, err := rail.Primary(found.Members); err == nil && grace == nil {
+				timer := time.NewTimer(findGrace)
+				defer timer.Stop()
+				grace = timer.C
+			}
+			continue
+		case <-grace:
+		}
+		break
+	}
+	primary, err := rail.Primary(found.Members)
 	if err != nil {
 		var known *rail.Error
 		if errors.As(err, &known) {
+			failures := []error{known.Cause}
+			for _, a := range found.answers {
+				failures = append(failures, a.err)
+			}
 			known.RetryAfter, known.Cause = retryAfter, errors.Join(failures...)
 		}
 		return found, err
 	}
-	found.DSN, found.Index, found.Epoch = dsns[i], i, found.Members[i].Epoch
+	found.DSN, found.Index, found.Epoch = dsns[primary], primary, found.Members[primary].Epoch
 	return found, nil
 }
 
-// askMember asks one member what decides. One that cannot be asked does not Answer.
-func askMember(ctx context.Context, dsn string) (rail.Member, error) {
+// askMember asks one member what decides, and whether it has a set of transactions. One that cannot be asked does not
+// Answer.
+func askMember(ctx context.Context, dsn, set string) (rail.Member, answer) {
+	m, a := rail.Member{Name: nameOf(dsn)}, answer{}
+	if err := a.ask(ctx, dsn, set, &m); err != nil {
+		a.err = fmt.Errorf("ledger: %s: %w", m.Name, err)
+		return m, a
+	}
+	m.Answers = true
+	return m, a
+}
+
+func (a *answer) ask(ctx context.Context, dsn, set string, m *rail.Member) error {
 	c, err := parseDSN(dsn)
 	if err != nil {
-		return rail.Member{}, err
+		return err
 	}
-	m := rail.Member{Name: c.Addr}
 	db, err := openWithout(c, unwrapped)
 	if err != nil {
-		return m, err
+		return err
 	}
 	defer db.Close()
-	d, err := ask(ctx, db)
-	if err != nil {
-		return m, fmt.Errorf("ledger: %s: %w", c.Addr, err)
+	if a.dialect, err = ask(ctx, db); err != nil {
+		return err
 	}
-	var g guardColumns
-	err = queryRows(ctx, db, findTimeout, "SELECT "+d.guard(Replicated), nil, func(r *sql.Rows) error { return r.Scan(g.fields()...) })
+	var server, readOnly, semiSync string
+	err = queryRows(ctx, db, findTimeout, "SELECT "+a.dialect.guard(Replicated)+", "+a.dialect.applied(), nil,
+		func(r *sql.Rows) error { return r.Scan(&server, &readOnly, &semiSync, &a.applied) })
 	if err != nil {
-		return m, fmt.Errorf("ledger: %s: %w", c.Addr, err)
+		return err
 	}
-	state, err := readSemiSync(ctx, d, db, findTimeout)
+	state, err := readSemiSync(ctx, a.dialect, db, findTimeout)
 	if err != nil {
-		return m, fmt.Errorf("ledger: %s: %w", c.Addr, err)
+		return err
 	}
-	m.Epoch, m.Opened, err = readEpoch(ctx, db, c.DBName)
-	if err != nil {
-		return m, fmt.Errorf("ledger: %s: %w", c.Addr, err)
+	if m.Epoch, m.Opened, err = readEpoch(ctx, db, c.DBName); err != nil {
+		return err
 	}
-	m.Writable, m.SemiSync, m.Replicas = !isOn(g.readOnly), state.problem() == "", state.replicas
-	m.Answers = true
-	return m, nil
+	m.Writable, m.SemiSync, m.Replicas = !isOn(readOnly), state.problem() == "", state.replicas
+	if set == "" {
+		return nil
+	}
+	return queryRows(ctx, db, findTimeout, "SELECT "+a.dialect.hasApplied(), []any{set},
+		func(r *sql.Rows) error { return r.Scan(&a.keepsUp) })
 }

@@ -35,6 +35,13 @@ func Migrate(ctx context.Context, o Options) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
+	if len(o.Members) > 0 {
+		found, err := Find(ctx, o.Members)
+		if err != nil {
+			return err
+		}
+		o.DSN = found.DSN
+	}
 	if o.DSN == "" {
 		return migrateFile(ctx, o)
 	}
@@ -74,8 +81,7 @@ func migrateFile(ctx context.Context, o Options) error {
 }
 
 func migrateServer(ctx context.Context, o Options) (err error) {
-	wrap := (&Ledger{options: o}).wrap
-	d, err := askServer(ctx, o.DSN, wrap)
+	d, err := askServer(ctx, o.DSN, o.wrapped)
 	if err != nil {
 		return err
 	}
@@ -86,7 +92,7 @@ func migrateServer(ctx context.Context, o Options) (err error) {
 	if c.DBName == "" {
 		return errors.New("ledger: the data source name names no database")
 	}
-	outside, err := openWithout(c, wrap)
+	outside, err := openWithout(c, o.wrapped)
 	if err != nil {
 		return err
 	}
@@ -115,7 +121,7 @@ func migrateServer(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	db := sql.OpenDB(wrap(connector))
+	db := sql.OpenDB(o.wrapped(connector))
 	defer db.Close()
 	p, err := migrations(goose.DialectMySQL, db)
 	if err != nil {

@@ -3,6 +3,8 @@ package ledger
 import (
 	"database/sql/driver"
 	"errors"
+	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -19,8 +21,12 @@ const (
 
 // Options says where the ledger is kept, and how long to wait for it.
 type Options struct {
-	// DSN is the data source name, for go-sql-driver, of the MySQL or MariaDB primary. Empty: SQLite, in the file Path.
+	// DSN is the data source name, for go-sql-driver, of the MySQL or MariaDB primary. Empty, and Members too: SQLite, in
+	// the file Path.
 	DSN string
+	// Members are those of all members of a cluster, in place of DSN: the ledger finds the primary itself, and lists are read
+	// on a replica that keeps up.
+	Members []string
 	// ReplicaDSN is where lists of orders are read; empty: on the primary.
 	ReplicaDSN string
 	// Path is the SQLite file. It is used only without a DSN.
@@ -39,6 +45,8 @@ type Options struct {
 	Wrap func(driver.Connector) driver.Connector
 	// Clock is this process's clock, by which probes are spaced and nothing else. nil: time.Now.
 	Clock func() time.Time
+	// Log is told when a cluster's primary changes, is missed, or is two. nil: nobody.
+	Log *slog.Logger
 }
 
 // What Options are when they do not say.
@@ -92,12 +100,18 @@ const (
 	maxStatementBytes = 1 << 20
 	// maxIDs bounds the ids in one IN list: enough to make round trips rare, few enough for every optimizer to use the key.
 	maxIDs = 500
+	// maxMembers is more than any cluster has; every look asks each.
+	maxMembers = 9
 	// retryAfter is what a client is told when the ledger is busy or gone for a moment: about one lock wait.
 	retryAfter = time.Second
 )
 
 func (o *Options) fill() error {
-	if o.DSN == "" {
+	if len(o.Members) > 0 {
+		if err := o.checkMembers(); err != nil {
+			return err
+		}
+	} else if o.DSN == "" {
 		if o.Path == "" {
 			return errors.New("ledger: neither a DSN nor a path")
 		}
@@ -128,5 +142,44 @@ func (o *Options) fill() error {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	return nil
+}
+
+// checkMembers refuses what no cluster can be.
+func (o *Options) checkMembers() error {
+	switch {
+	case o.DSN != "" || o.ReplicaDSN != "":
+		return errors.New("ledger: a cluster's members take the place of a primary's and a replica's data source name")
+	case len(o.Members) > maxMembers:
+		return fmt.Errorf("ledger: %d members are more than the %d that are looked at", len(o.Members), maxMembers)
+	case o.Durability == Local:
+		return errors.New("ledger: a cluster is replicated: with the durability local, name the one server")
+	}
+	database, seen := "", map[string]bool{}
+	for _, dsn := range o.Members {
+		c, err := parseDSN(dsn)
+		if err != nil {
+			return err
+		}
+		if seen[c.Addr] {
+			return fmt.Errorf("ledger: the member %s is given twice", c.Addr)
+		}
+		seen[c.Addr] = true
+		if c.DBName == "" || database != "" && c.DBName != database {
+			return errors.New("ledger: all members must name the same database")
+		}
+		database = c.DBName
+	}
+	return nil
+}
+
+// wrapped is a connector to the primary, with what tests put around it.
+func (o *Options) wrapped(c driver.Connector) driver.Connector {
+	if o.Wrap == nil {
+		return c
+	}
+	return o.Wrap(c)
 }

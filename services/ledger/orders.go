@@ -26,16 +26,45 @@ func (l *Ledger) OrderByNumber(ctx context.Context, number string) (*rail.Order,
 }
 
 func (l *Ledger) one(ctx context.Context, where func(*gorm.DB) *gorm.DB) (*rail.Order, error) {
-	entries, err := findOrders(ctx, l.desk.gorm, l.dialect, l.options.StatementTimeout, where)
+	h, err := l.at()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := findOrders(ctx, h.desk.gorm, h.dialect, l.options.StatementTimeout, where)
 	if err != nil || len(entries) == 0 {
-		return nil, definite(err)
+		return nil, l.failed(h, err)
 	}
 	return entries[0].order, nil
 }
 
-// Orders lists orders, newest first, from a replica where there is one.
+// Orders lists orders, newest first, from a replica where there is one; of a cluster's replicas from one that has kept up,
+// else from the primary.
 func (l *Ledger) Orders(ctx context.Context, filter rail.OrderFilter) ([]*rail.Order, error) {
-	entries, err := findOrders(ctx, l.lists.gorm, l.dialect, l.lists.statement, func(g *gorm.DB) *gorm.DB {
+	h, err := l.at()
+	if err != nil {
+		return nil, err
+	}
+	on := h.lists.Load()
+	entries, err := findOrders(ctx, on.gorm, h.dialect, on.statement, h.dialect.matching(filter))
+	if err != nil && l.cluster != nil && on != h.desk && ctx.Err() == nil {
+		// It kept up a moment ago, and the primary is still there to ask.
+		h.lists.CompareAndSwap(on, h.desk)
+		on = h.desk
+		entries, err = findOrders(ctx, on.gorm, h.dialect, l.options.StatementTimeout, h.dialect.matching(filter))
+	}
+	if l.cluster != nil && on == h.desk {
+		l.listsOnPrimary.Add(1)
+		l.heard(h, err)
+	}
+	if err != nil {
+		return nil, definite(err)
+	}
+	return orderOnly(entries), nil
+}
+
+// matching is what a list of orders asks for.
+func (d dialect) matching(filter rail.OrderFilter) func(*gorm.DB) *gorm.DB {
+	return func(g *gorm.DB) *gorm.DB {
 		if filter.Buyer != "" {
 			g = g.Where("buyer = ?", filter.Buyer)
 		}
@@ -46,18 +75,14 @@ func (l *Ledger) Orders(ctx context.Context, filter rail.OrderFilter) ([]*rail.O
 			g = g.Where("number = ?", filter.Number)
 		}
 		if len(filter.States) > 0 {
-			g = g.Where(l.dialect.inStates("state", filter.States))
+			g = g.Where(d.inStates("state", filter.States))
 		}
 		if filter.After.ID != "" {
 			at := filter.After.PlacedAt.UnixMilli()
 			g = g.Where("(placed_at < ? OR (placed_at = ? AND id < ?))", at, at, filter.After.ID)
 		}
 		return g.Order("placed_at DESC, id DESC").Limit(filter.Limit)
-	})
-	if err != nil {
-		return nil, definite(err)
 	}
-	return orderOnly(entries), nil
 }
 
 // inStates is the condition for states as an order shows them: a hold past its time is expired, swept or not. The column
@@ -82,15 +107,19 @@ func (d dialect) inStates(column string, states []rail.OrderState) string {
 
 // DueRuns are runs with holds past their time, at most limit.
 func (l *Ledger) DueRuns(ctx context.Context, limit int) ([]rail.RunID, error) {
+	h, err := l.at()
+	if err != nil {
+		return nil, err
+	}
 	var ids []rail.RunID
-	err := queryRows(ctx, l.desk.sql, l.options.StatementTimeout, "SELECT DISTINCT run_id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= "+
-		l.dialect.now()+" LIMIT ?", []any{limit}, func(r *sql.Rows) error {
+	err = queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT DISTINCT run_id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= "+
+		h.dialect.now()+" LIMIT ?", []any{limit}, func(r *sql.Rows) error {
 		var id string
 		err := r.Scan(&id)
 		ids = append(ids, rail.RunID(id))
 		return err
 	})
-	return ids, definite(err)
+	return ids, l.failed(h, err)
 }
 
 // clock reads the primary's clock.

@@ -17,7 +17,11 @@ func (l *Ledger) Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key 
 		return nil, false, err
 	}
 	defer leave()
-	t, err := l.write(ctx, l.sale)
+	h, err := l.at()
+	if err != nil {
+		return nil, false, err
+	}
+	t, err := l.write(ctx, h, h.sale)
 	if err != nil {
 		return nil, false, err
 	}

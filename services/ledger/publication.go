@@ -24,18 +24,14 @@ const (
 
 // PublicationNumber rises with every publication.
 func (l *Ledger) PublicationNumber(ctx context.Context) (int64, error) {
-	var number int64
-	err := queryRows(ctx, l.desk.sql, l.options.StatementTimeout, "SELECT value FROM counters WHERE name = 'publication'", nil,
-		func(r *sql.Rows) error { return r.Scan(&number) })
-	return number, definite(err)
-}
-
-// publisher is the pool that publishes.
-func (l *Ledger) publisher() *pool {
-	if l.dialect.flavor == SQLite {
-		return l.sale // its one writer
+	h, err := l.at()
+	if err != nil {
+		return 0, err
 	}
-	return l.desk
+	var number int64
+	err = queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT value FROM counters WHERE name = 'publication'", nil,
+		func(r *sql.Rows) error { return r.Scan(&number) })
+	return number, l.failed(h, err)
 }
 
 // publication is one entry in the record of publications.
@@ -49,7 +45,11 @@ type publication struct {
 // become visible before this one, and answers the number this publication will have. A publication that changes nothing
 // is rolled back, and its number is given to the next.
 func (l *Ledger) publishing(ctx context.Context) (*transaction, publication, error) {
-	t, err := l.write(ctx, l.publisher())
+	h, err := l.at()
+	if err != nil {
+		return nil, publication{}, err
+	}
+	t, err := l.write(ctx, h, h.publisher())
 	if err != nil {
 		return nil, publication{}, err
 	}

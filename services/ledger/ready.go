@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-sql-driver/mysql"
-
 	"interlock/services/rail"
 )
 
@@ -29,26 +27,26 @@ type Status struct {
 
 // Status tells what the ledger is, and how its primary is just now.
 func (l *Ledger) Status(ctx context.Context) (Status, error) {
-	s := Status{Flavor: l.dialect.flavor, Version: l.dialect.version, Durability: l.options.Durability, Place: l.options.Path}
-	if l.dialect.flavor == SQLite {
+	s := Status{Flavor: l.Flavor(), Durability: l.options.Durability}
+	h, err := l.at()
+	if err != nil {
+		return s, err
+	}
+	s.Version, s.Place = h.dialect.version, h.place
+	if h.dialect.flavor == SQLite {
 		return s, nil
 	}
-	c, err := mysql.ParseDSN(l.options.DSN)
-	if err != nil {
-		return s, fmt.Errorf("ledger: %w", err)
-	}
-	s.Place = c.Addr + "/" + c.DBName
-	if s.ReadOnly, err = l.readOnly(ctx); err != nil {
+	if s.ReadOnly, err = l.readOnly(ctx, h); err != nil {
 		return s, definite(err)
 	}
-	state, err := readSemiSync(ctx, l.dialect, l.desk.sql, l.options.StatementTimeout)
+	state, err := readSemiSync(ctx, h.dialect, h.desk.sql, l.options.StatementTimeout)
 	s.SemiSync, s.Replicas = state.enabled && state.active, int(state.replicas)
 	return s, definite(err)
 }
 
-func (l *Ledger) readOnly(ctx context.Context) (bool, error) {
+func (l *Ledger) readOnly(ctx context.Context, h *home) (bool, error) {
 	var g guardColumns
-	err := queryRows(ctx, l.desk.sql, l.options.StatementTimeout, "SELECT "+l.dialect.guard(Local), nil, func(r *sql.Rows) error {
+	err := queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT "+h.guard(Local), nil, func(r *sql.Rows) error {
 		return r.Scan(g.fields()...)
 	})
 	return isOn(g.readOnly), err
@@ -56,26 +54,26 @@ func (l *Ledger) readOnly(ctx context.Context) (bool, error) {
 
 // Ready is nil when the ledger could sell now, else the first reason why not, in words for whoever runs it.
 func (l *Ledger) Ready(ctx context.Context) error {
-	if err := l.migrated(ctx); err != nil {
+	h, err := l.at()
+	if err != nil {
 		return err
 	}
-	if l.dialect.flavor == SQLite {
+	if err := l.migrated(ctx, h); err != nil {
+		return err
+	}
+	if h.dialect.flavor == SQLite {
 		return nil
 	}
-	c, err := mysql.ParseDSN(l.options.DSN)
+	collation, err := collationOf(ctx, h.desk.sql, h.database)
 	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
+		return l.failed(h, err)
 	}
-	collation, err := collationOf(ctx, l.desk.sql, c.DBName)
-	if err != nil {
-		return definite(err)
-	}
-	if err := l.dialect.checkCollation(c.DBName, collation); err != nil {
+	if err := h.dialect.checkCollation(h.database, collation); err != nil {
 		return err
 	}
-	readOnly, err := l.readOnly(ctx)
+	readOnly, err := l.readOnly(ctx, h)
 	if err != nil {
-		return definite(err)
+		return l.failed(h, err)
 	}
 	if readOnly {
 		return unready("the primary is read-only")
@@ -83,7 +81,7 @@ func (l *Ledger) Ready(ctx context.Context) error {
 	if l.options.Durability != Replicated {
 		return nil
 	}
-	state, err := readSemiSync(ctx, l.dialect, l.desk.sql, l.options.StatementTimeout)
+	state, err := readSemiSync(ctx, h.dialect, h.desk.sql, l.options.StatementTimeout)
 	if err != nil {
 		return definite(err)
 	}
@@ -100,15 +98,15 @@ func (l *Ledger) Ready(ctx context.Context) error {
 func unready(reason string) error { return rail.Refuse(rail.Unavailable, "ledger: %s", reason) }
 
 // migrated names the first migration that was not applied.
-func (l *Ledger) migrated(ctx context.Context) error {
+func (l *Ledger) migrated(ctx context.Context, h *home) error {
 	var applied sql.NullInt64
-	err := queryRows(ctx, l.desk.sql, l.options.StatementTimeout, "SELECT MAX(version_id) FROM goose_db_version", nil,
+	err := queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT MAX(version_id) FROM goose_db_version", nil,
 		func(r *sql.Rows) error { return r.Scan(&applied) })
 	switch {
 	case err == nil:
 	case mysqlNumber(err) == erNoSuchTable, mysqlNumber(err) == erUnknownDatabase, strings.Contains(err.Error(), "no such table"):
 	default:
-		return definite(err)
+		return l.failed(h, err)
 	}
 	files, err := fs.Glob(migrationFiles, "migrations/*.sql") // in the order of their names
 	if err != nil {

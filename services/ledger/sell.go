@@ -107,7 +107,7 @@ func (t *transaction) readRun(ctx context.Context, id rail.RunID, locking bool) 
 	d := t.p.dialect
 	query := "SELECT r.version, r.changes_bytes, " + runColumns + ", " + d.nowAfterLocks() + ", " +
 		"EXISTS (SELECT 1 FROM orders o WHERE o.state = 'ON_HOLD' AND o.pay_by <= " + d.now() + " AND o.run_id = r.id), " +
-		d.guard(t.l.options.Durability) + " FROM runs r WHERE r.id = ?"
+		t.h.guard(t.l.options.Durability) + " FROM runs r WHERE r.id = ?"
 	if locking {
 		query += d.forUpdate()
 	}
@@ -127,7 +127,7 @@ func (t *transaction) readRun(ctx context.Context, id rail.RunID, locking bool) 
 	if head == nil {
 		return nil, t.notFound(ctx, "there is no run %s", id)
 	}
-	if err := g.problem(); err != nil {
+	if err := t.guarded(&g); err != nil {
 		return nil, err
 	}
 	runs, err := t.runs(ctx, []runRow{row})

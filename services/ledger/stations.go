@@ -13,8 +13,12 @@ import (
 
 // Stations are all stations.
 func (l *Ledger) Stations(ctx context.Context) ([]*rail.Station, error) {
-	stations, err := readStations(ctx, l.desk.sql, l.desk, 0)
-	return stations, definite(err)
+	h, err := l.at()
+	if err != nil {
+		return nil, err
+	}
+	stations, err := readStations(ctx, h.desk.sql, h.desk, 0)
+	return stations, l.failed(h, err)
 }
 
 // readStations reads the stations that were published after a publication number.

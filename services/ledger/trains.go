@@ -189,9 +189,16 @@ func (l *Ledger) loadFormations(ctx context.Context, on querier, p *pool, ids []
 
 // Train is the Train with an id. NOT_FOUND: there is none.
 func (l *Ledger) Train(ctx context.Context, id string) (*rail.Train, error) {
-	found, err := l.loadTrains(ctx, l.desk.sql, l.desk, []string{id})
+	if known := l.trains.train(id); known != nil {
+		return known, nil // trains never change
+	}
+	h, err := l.at()
 	if err != nil {
-		return nil, definite(err)
+		return nil, err
+	}
+	found, err := l.loadTrains(ctx, h.desk.sql, h.desk, []string{id})
+	if err != nil {
+		return nil, l.failed(h, err)
 	}
 	if found[id] == nil {
 		return nil, rail.Refuse(rail.NotFound, "there is no train %q", id)

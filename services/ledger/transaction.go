@@ -18,6 +18,7 @@ import (
 // because database/sql's own Commit knows no deadline, and may answer for a connection that is gone.
 type transaction struct {
 	l         *Ledger
+	h         *home
 	p         *pool
 	conn      *sql.Conn
 	admission *admission // nil: this transaction only reads
@@ -25,15 +26,18 @@ type transaction struct {
 	opening string
 	over    bool // committed, or not to be rolled back
 	broken  bool // the connection must not be used again
+	// looked says that the state of replication was looked at, and offs how often it had been switched off by then.
+	looked bool
+	offs   int64
 }
 
 // write begins a transaction on the primary that may commit. Whoever gets one must call end.
-func (l *Ledger) write(ctx context.Context, p *pool) (*transaction, error) {
-	a, err := l.breaker.admit()
+func (l *Ledger) write(ctx context.Context, h *home, p *pool) (*transaction, error) {
+	a, err := h.breaker.admit()
 	if err != nil {
 		return nil, err
 	}
-	t, err := l.begin(ctx, p, p.dialect.begin())
+	t, err := l.begin(ctx, h, p, p.dialect.begin())
 	if err != nil {
 		a.done()
 		return nil, held(err) // SQLite locks every row at once, and right here
@@ -44,30 +48,38 @@ func (l *Ledger) write(ctx context.Context, p *pool) (*transaction, error) {
 
 // snapshot begins a transaction whose reads all see one moment of the primary. Whoever gets one must call end.
 func (l *Ledger) snapshot(ctx context.Context) (*transaction, error) {
-	return l.begin(ctx, l.desk, l.desk.dialect.beginSnapshot())
+	h, err := l.at()
+	if err != nil {
+		return nil, err
+	}
+	return l.begin(ctx, h, h.desk, h.dialect.beginSnapshot())
 }
 
 // openRun begins a sale's transaction with its first read, the run's. Whoever gets a transaction must call end.
 func (l *Ledger) openRun(ctx context.Context, id rail.RunID, locking bool) (*transaction, *runHead, error) {
-	if !l.sale.joins {
-		t, err := l.write(ctx, l.sale)
+	h, err := l.at()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !h.sale.joins {
+		t, err := l.write(ctx, h, h.sale)
 		if err != nil {
 			return nil, nil, err
 		}
 		head, err := t.readRun(ctx, id, locking)
 		return t, head, err
 	}
-	a, err := l.breaker.admit()
+	a, err := h.breaker.admit()
 	if err != nil {
 		return nil, nil, err
 	}
 	for again := false; ; again = true {
-		t, err := l.tryBegin(ctx, l.sale, nil)
+		t, err := l.tryBegin(ctx, h, h.sale, nil)
 		if err != nil {
 			a.done()
 			return nil, nil, definite(err)
 		}
-		t.admission, t.opening = a, strings.Join(l.dialect.begin(), "; ")+"; "
+		t.admission, t.opening = a, strings.Join(h.dialect.begin(), "; ")+"; "
 		head, err := t.readRun(ctx, id, locking)
 		// As in begin: the server may have closed the pooled connection a moment ago.
 		if err == nil || again || t.opening == "" || ctx.Err() != nil {
@@ -78,23 +90,27 @@ func (l *Ledger) openRun(ctx context.Context, id rail.RunID, locking bool) (*tra
 	}
 }
 
-func (l *Ledger) begin(ctx context.Context, p *pool, statements []string) (*transaction, error) {
-	t, err := l.tryBegin(ctx, p, statements)
+func (l *Ledger) begin(ctx context.Context, h *home, p *pool, statements []string) (*transaction, error) {
+	t, err := l.tryBegin(ctx, h, p, statements)
 	if err != nil && isBroken(err) && ctx.Err() == nil {
 		// The server may have closed the pooled connection a moment ago. Nothing was begun, so a fresh one is tried once.
-		t, err = l.tryBegin(ctx, p, statements)
+		t, err = l.tryBegin(ctx, h, p, statements)
 	}
 	return t, definite(err)
 }
 
-func (l *Ledger) tryBegin(ctx context.Context, p *pool, statements []string) (*transaction, error) {
+func (l *Ledger) tryBegin(ctx context.Context, h *home, p *pool, statements []string) (*transaction, error) {
 	connecting, cancel := context.WithTimeout(ctx, p.statement)
 	defer cancel()
 	conn, err := p.sql.Conn(connecting)
 	if err != nil {
+		l.heard(h, err)
+		if gone := l.stays(h); gone != nil {
+			err = gone
+		}
 		return nil, err
 	}
-	t := &transaction{l: l, p: p, conn: conn}
+	t := &transaction{l: l, h: h, p: p, conn: conn}
 	for _, statement := range statements {
 		err := t.plain(ctx, statement, p.statement)
 		for sqliteCode(err) == sqliteBusy && connecting.Err() == nil {
@@ -115,7 +131,9 @@ func (t *transaction) plain(ctx context.Context, statement string, limit time.Du
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	_, err := t.conn.ExecContext(ctx, statement)
-	return late(ctx, err)
+	err = late(ctx, err)
+	t.l.heard(t.h, err)
+	return err
 }
 
 // late says of a statement's error that its time was over, where the driver only says that it was interrupted.
@@ -141,7 +159,9 @@ func (t *transaction) exec(ctx context.Context, statement string, args ...any) (
 	ctx, cancel := context.WithTimeout(ctx, t.p.statement)
 	defer cancel()
 	result := t.on(ctx).Exec(statement, args...)
-	return result.RowsAffected, late(ctx, result.Error)
+	err := late(ctx, result.Error)
+	t.l.heard(t.h, err)
+	return result.RowsAffected, err
 }
 
 // rows runs a query and calls scan for each row. It reads variables of the server too, whose @ gorm takes for its own.
@@ -150,6 +170,7 @@ func (t *transaction) rows(ctx context.Context, query string, args []any, scan f
 	if !isBroken(err) {
 		t.opening = ""
 	}
+	t.l.heard(t.h, err)
 	return err
 }
 
@@ -184,6 +205,10 @@ func (t *transaction) commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return definite(err) // not sent
 	}
+	// A primary that is none any more can get no acknowledgement, and would only keep the buyers waiting for one.
+	if err := t.l.stays(t.h); err != nil {
+		return err
+	}
 	if err := t.admission.confirm(); err != nil {
 		return err
 	}
@@ -191,14 +216,15 @@ func (t *transaction) commit(ctx context.Context) error {
 	// and nobody would learn that the cluster does not acknowledge.
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.l.options.CommitTimeout)
 	defer cancel()
-	_, err := t.conn.ExecContext(limited, "COMMIT")
+	err := t.sendCommit(limited)
+	t.l.heard(t.h, err)
 	switch {
 	case err == nil:
 		t.over = true
 		t.admission.committed()
 		t.l.commits.Add(1)
 		return nil
-	case refusedCommit(err):
+	case refusedCommit(err), errors.Is(err, errNotSent):
 		return definite(err)
 	}
 	// From here on the connection is useless: whatever became of the transaction, it is not to be rolled back by us, as
@@ -210,6 +236,45 @@ func (t *transaction) commit(ctx context.Context) error {
 	}
 	return fmt.Errorf("%w: %w", rail.ErrUnknown, err)
 }
+
+// sendCommit sends COMMIT. A replicated commit's OK is worth nothing by itself: a primary that is shut down, or whose
+// semi-synchronous replication is switched off, gives it to every commit that waits for a replica, and none has it. So the
+// state of replication is asked for behind it, in the same text where the connection takes several statements: whoever is
+// shutting down does not come to answer that, and who has switched it off since it was looked at says so.
+func (t *transaction) sendCommit(ctx context.Context) error {
+	if t.l.options.Durability != Replicated {
+		_, err := t.conn.ExecContext(ctx, "COMMIT")
+		return err
+	}
+	if !t.looked {
+		return fmt.Errorf("nobody has looked at the replication that this commit rests on: %w", errNotSent)
+	}
+	query, ask := "COMMIT; ", t.p.dialect.semiSyncSince()
+	if !t.p.joins {
+		if _, err := t.conn.ExecContext(ctx, "COMMIT"); err != nil {
+			return err
+		}
+		query = ""
+	}
+	var now semiSyncState
+	err := queryRows(ctx, t.conn, t.l.options.CommitTimeout, query+ask, nil, now.scan(t.p.dialect))
+	if err == nil && !(now.active && now.offs == t.offs) {
+		err = errUnacknowledged
+	}
+	if err != nil && !t.p.joins {
+		err = fmt.Errorf("%w: %s", errUnacknowledged, err.Error()) // COMMIT was not what failed
+	}
+	if errors.Is(err, errUnacknowledged) {
+		t.h.semiSync.forget()
+	}
+	return err
+}
+
+// errUnacknowledged says that semi-synchronous replication was switched off while a commit may have waited for it.
+var errUnacknowledged = errors.New("the commit was answered, and perhaps by no replica")
+
+// errNotSent says that COMMIT was not sent.
+var errNotSent = errors.New("the commit was not sent")
 
 // end rolls back what was not committed and gives the connection back, or throws it away where it can be trusted no
 // longer. It is harmless after commit.

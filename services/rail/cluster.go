@@ -19,7 +19,7 @@ type Member struct {
 
 // Primary is the index of the one member that may be sold on: writable, semi-synchronous with a replica connected, and of
 // the highest epoch that anybody knows. Where there is none it is -1 and an UNAVAILABLE error that says why; two writable
-// members with one epoch are nobody's primary.
+// members with one epoch are nobody's primary, and ErrTwoPrimaries.
 func Primary(members []Member) (int, error) {
 	none := func(format string, args ...any) (int, error) { return -1, Refuse(Unavailable, format, args...) }
 	best, other := -1, -1
@@ -44,7 +44,10 @@ func Primary(members []Member) (int, error) {
 	case best < 0:
 		return none("no member of the cluster is writable")
 	case other >= 0:
-		return none("two members are writable with the epoch %d: %s and %s", members[best].Epoch, members[best].Name, members[other].Name)
+		err := Refuse(Unavailable, "two members are writable with the epoch %d: %s and %s",
+			members[best].Epoch, members[best].Name, members[other].Name)
+		err.Cause = ErrTwoPrimaries
+		return -1, err
 	}
 	chosen := members[best]
 	for _, m := range members {

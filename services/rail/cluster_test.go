@@ -1,6 +1,8 @@
 package rail_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,6 +47,7 @@ func TestPrimary(t *testing.T) {
 				return
 			}
 			require.ErrorContains(t, err, c.reason)
+			require.Equal(t, strings.Contains(c.reason, "two members"), errors.Is(err, rail.ErrTwoPrimaries))
 			require.Equal(t, rail.Unavailable, rail.CodeOf(err))
 		})
 	}

@@ -148,6 +148,10 @@ var (
 	ErrHeld = errors.New("another transaction on it is still open")
 )
 
+// ErrTwoPrimaries says that two members of the ledger's cluster are writable with one epoch. Whoever is sold to on the one
+// may be forgotten by the other, so nothing is sold on either until a person has decided.
+var ErrTwoPrimaries = errors.New("two members of the cluster are writable")
+
 // What a lock answers a clerk.
 var (
 	// ErrLockTaken says that somebody else holds the lock.

@@ -20,6 +20,7 @@ func (o *Office) Sweep(ctx context.Context) {
 	ticker := time.NewTicker(o.settings.SweepInterval)
 	defer ticker.Stop()
 	var lease rail.Lease
+	failing := false
 	defer func() {
 		if lease != nil {
 			lease.Release()
@@ -45,10 +46,21 @@ func (o *Office) Sweep(ctx context.Context) {
 				continue
 			}
 		}
-		if err := o.sweep(ctx); err != nil && ctx.Err() == nil {
-			o.Log.WarnContext(ctx, "could not look for holds past their time", "error", err)
+		if err := o.sweep(ctx); ctx.Err() == nil {
+			o.tellSweep(ctx, &failing, err)
 		}
 	}
+}
+
+// tellSweep logs what becomes of sweeps: once when they begin to fail and once when they go on, and not every second for as
+// long as the ledger is away.
+func (o *Office) tellSweep(ctx context.Context, failing *bool, err error) {
+	if err != nil && !*failing {
+		o.Log.WarnContext(ctx, "holds past their time cannot be looked for", "error", err)
+	} else if err == nil && *failing {
+		o.Log.InfoContext(ctx, "holds past their time are looked for again")
+	}
+	*failing = err != nil
 }
 
 func (o *Office) sweep(ctx context.Context) error {

@@ -2,7 +2,6 @@ package sale
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"interlock/services/rail"
@@ -20,9 +19,10 @@ func (o *Office) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Ord
 		return nil, Payment{}, err
 	}
 	defer leave()
+	this := payAttempt{orderID, buyer, key}
 	order, err := o.Ledger.Order(ctx, orderID)
 	if err != nil {
-		return nil, Payment{}, err
+		return nil, Payment{}, o.paymentTold(this, err)
 	}
 	if order == nil || order.Buyer != buyer {
 		return nil, Payment{}, notFound()
@@ -35,19 +35,15 @@ func (o *Office) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Ord
 		}
 	}
 	order, paid, err := o.Ledger.Pay(ctx, order.RunID, orderID, buyer, key)
-	switch {
-	case errors.Is(err, rail.ErrUnknown) || errors.Is(err, rail.ErrHeld):
-		return nil, Payment{}, pending(err)
-	case err != nil:
+	if err = o.paymentTold(this, err); err != nil {
 		return nil, Payment{}, err
 	}
 	o.announce(order)
 	if paid {
 		return order, Payment{State: PaymentSucceeded}, nil
 	}
-	if payment.State == PaymentSucceeded {
-		o.void(ctx, order, key)
-	}
+	// Also where this call took nothing: an earlier one with this key may have, and never have heard what became of it.
+	o.void(ctx, order, key)
 	return order, Payment{}, unpayable(order)
 }
 

@@ -115,6 +115,8 @@ type Office struct {
 	known *lru.Cache[rail.RunID, known]
 	// unsettled are the runs with a commit nobody knows the outcome of, and the requests that were in it.
 	unsettled map[rail.RunID]map[string]bool
+	// unsettledPayments are those whose commit nobody knows the outcome of.
+	unsettledPayments map[payAttempt]bool
 }
 
 // Options are what an office works with. All fields but Settings are needed.
@@ -139,6 +141,8 @@ func Open(options Options) *Office {
 		settings:  options.Settings.withDefaults(),
 		serving:   map[rail.RunID]*clerk{},
 		unsettled: map[rail.RunID]map[string]bool{},
+
+		unsettledPayments: map[payAttempt]bool{},
 	}
 	o.known, _ = lru.New[rail.RunID, known](maxKnown) // it fails for sizes below 1 only
 	o.turns.free = o.settings.MaxSelling

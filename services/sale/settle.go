@@ -12,7 +12,7 @@ import (
 // locking, and who was in the lost one is told ORDER_PENDING and nothing else. A server that was not there when the
 // commit got lost meets its transaction on the run's row, and says the same to whoever comes with a key or an order.
 
-// maxDoubts bounds how many requests are remembered per run; beyond it a buyer may be told UNAVAILABLE, which also says to
+// maxDoubts bounds how many requests are remembered per run, and how many payments; beyond it a buyer may be told UNAVAILABLE, which also says to
 // try again.
 const maxDoubts = 16_384
 
@@ -47,6 +47,28 @@ func (o *Office) told(run rail.RunID, r *request, err error) error {
 	o.mu.Unlock()
 	if doubted || errors.Is(err, rail.ErrHeld) {
 		return pending(err)
+	}
+	return err
+}
+
+// payAttempt is one buyer's attempt to pay for one order.
+type payAttempt struct{ order, buyer, key string }
+
+// paymentTold is what a payment is told of what came of it. Once its commit was unknown it is told ORDER_PENDING, also while
+// the ledger cannot even be asked, until the ledger has said what it is: its row's lock holds whoever asks up until then.
+func (o *Office) paymentTold(p payAttempt, err error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case errors.Is(err, rail.ErrUnknown):
+		if len(o.unsettledPayments) < maxDoubts {
+			o.unsettledPayments[p] = true
+		}
+		return pending(err)
+	case errors.Is(err, rail.ErrHeld), rail.CodeOf(err) == rail.Unavailable && o.unsettledPayments[p]:
+		return pending(err)
+	case err == nil, rail.CodeOf(err).IsRefusal():
+		delete(o.unsettledPayments, p)
 	}
 	return err
 }

@@ -41,6 +41,9 @@ type Options struct {
 	// LocksApart gives every server lock nodes that no other server uses, so that each is told yes whenever it asks: a lock
 	// that always says yes.
 	LocksApart bool
+	// Guards is how many `interlock guard` supervise the members, of MySQL only. With some, every server is told of all
+	// members, and finds the primary itself.
+	Guards int
 	// Hold is how long an order may stay unpaid; 0: longer than any measurement.
 	Hold time.Duration
 	// Log is told how far the start is; nil: nobody.
@@ -64,7 +67,8 @@ type Cluster struct {
 	mu      sync.Mutex
 	servers []*servers.Program
 	// apart are the lock nodes of servers that share none.
-	apart []*servers.RedisServer
+	apart  []*servers.RedisServer
+	guards []*servers.Program
 }
 
 // Start starts a cluster and returns once every server of it is ready to sell.
@@ -103,6 +107,9 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 	}
 	o.Log.Info("the primary is open: a replica has acknowledged the barrier commit")
 	if err := ledger.Migrate(ctx, ledger.Options{DSN: c.DSN(Database)}); err != nil {
+		return nil, err
+	}
+	if err := c.startGuards(ctx); err != nil {
 		return nil, err
 	}
 	for range o.Servers {
@@ -162,6 +169,9 @@ func (c *Cluster) Close() error {
 	}
 	stopping.Wait()
 	errs = append(errs, stopped...)
+	for _, g := range c.guards {
+		errs = append(errs, g.Close()) // by force: a member that is on its way down must not be opened again
+	}
 	errs = append(errs, c.members.Close())
 	for _, s := range slices.Concat([]*servers.RedisServer{c.Cache}, c.Locks, c.apart) {
 		if s != nil {

@@ -88,7 +88,7 @@ func (c *Cluster) serverArgs(addr string, locks []string) []string {
 
 func (c *Cluster) serverEnv() []string {
 	return []string{
-		"INTERLOCK_MYSQL=" + c.DSN(Database),
+		"INTERLOCK_MYSQL=" + strings.Join(c.DSNs(), ","),
 		"INTERLOCK_TOKEN_SECRET=" + c.secrets.token,
 		"INTERLOCK_DOCUMENT_KEY=" + c.secrets.document,
 	}

@@ -15,6 +15,11 @@ type Statement struct {
 	Send func() error
 }
 
+// Commits tells a COMMIT, also one that is sent with the question behind it whether a replica has it.
+func (s *Statement) Commits() bool {
+	return s.Query == "COMMIT" || strings.HasPrefix(s.Query, "COMMIT; ")
+}
+
 // Interceptor is called for every statement. What it returns is what the driver answers; an error after a Send that
 // succeeded is an answer that got lost.
 type Interceptor func(ctx context.Context, s *Statement) error

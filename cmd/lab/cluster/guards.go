@@ -1,0 +1,40 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	"interlock/cmd/lab/servers"
+)
+
+// startGuards starts the supervisors.
+func (c *Cluster) startGuards(ctx context.Context) error {
+	for range c.options.Guards {
+		guard, err := servers.StartProgram(ctx, servers.ProgramOptions{
+			Path: c.options.Binary, Env: c.members.GuardEnv(),
+			Args:  func(string) []string { return []string{"guard", "--log-level", "INFO"} },
+			Ready: func(context.Context, string) error { return nil }, // it serves nobody
+		})
+		if err != nil {
+			return fmt.Errorf("interlock guard: %w", err)
+		}
+		c.guards = append(c.guards, guard)
+	}
+	return nil
+}
+
+// Guards are the supervisors that run.
+func (c *Cluster) Guards() []*servers.Program { return c.guards }
+
+// DSNs are the data source names of the ledger that the servers are given: of all members where somebody guards them, of
+// the primary alone where nobody does.
+func (c *Cluster) DSNs() []string {
+	if c.options.Guards == 0 {
+		return []string{c.DSN(Database)}
+	}
+	dsns := make([]string, len(c.members.Servers))
+	for i, s := range c.members.Servers {
+		dsns[i] = c.members.DSN(s, Database)
+	}
+	return dsns
+}

@@ -1,0 +1,129 @@
+package sale_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/rail"
+	"interlock/services/sale"
+)
+
+// away is a ledger that cannot be asked for a while.
+type away struct {
+	sale.Ledger
+	gone atomic.Bool
+	// paid, if set, is what becomes of the answer to a payment.
+	paid func(pay func() (*rail.Order, bool, error)) (*rail.Order, bool, error)
+}
+
+func (a *away) refuse() error {
+	if a.gone.Load() {
+		return &rail.Error{Code: rail.Unavailable, Message: "no primary", RetryAfter: time.Second}
+	}
+	return nil
+}
+
+func (a *away) Order(ctx context.Context, id string) (*rail.Order, error) {
+	if err := a.refuse(); err != nil {
+		return nil, err
+	}
+	return a.Ledger.Order(ctx, id)
+}
+
+func (a *away) DueRuns(ctx context.Context, limit int) ([]rail.RunID, error) {
+	if err := a.refuse(); err != nil {
+		return nil, err
+	}
+	return a.Ledger.DueRuns(ctx, limit)
+}
+
+func (a *away) Pay(ctx context.Context, run rail.RunID, id, buyer, key string) (*rail.Order, bool, error) {
+	pay := func() (*rail.Order, bool, error) { return a.Ledger.Pay(ctx, run, id, buyer, key) }
+	if a.paid == nil {
+		return pay()
+	}
+	return a.paid(pay)
+}
+
+// Nobody is told that a payment was not made while that is not known: not by the commit that got lost, nor by a ledger that
+// has no primary.
+func TestPay_UnknownIsPendingUntilTheLedgerSays(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	order, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.NoError(t, err)
+	ledger := &away{Ledger: w.Ledger}
+	w.Ledger = ledger
+	pay := func(key string) rail.Code {
+		_, _, err := w.Pay(t.Context(), "ann", order.ID, key)
+		return rail.CodeOf(err)
+	}
+	ledger.gone.Store(true)
+	require.Equal(t, rail.Unavailable, pay("payment-0001"), "nothing was done")
+	ledger.gone.Store(false)
+	ledger.paid = func(pay func() (*rail.Order, bool, error)) (*rail.Order, bool, error) {
+		_, _, err := pay()
+		require.NoError(t, err)
+		return nil, false, rail.ErrUnknown
+	}
+	require.Equal(t, rail.OrderPending, pay("payment-0001"))
+	ledger.gone.Store(true)
+	require.Equal(t, rail.OrderPending, pay("payment-0001"), "the primary is dead, and so is the one who knew")
+	require.Equal(t, rail.Unavailable, pay("payment-0002"))
+	ledger.gone.Store(false)
+	ledger.paid = nil
+	require.Empty(t, pay("payment-0001"), "paid")
+	ledger.gone.Store(true)
+	require.Equal(t, rail.Unavailable, pay("payment-0001"), "it is settled")
+}
+
+func TestPay_GivesMoneyBackThatALostCallTook(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	order, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+	require.NoError(t, err)
+	cash := &till{before: func() {}}
+	w.Payments = cash
+	ledger := &away{Ledger: w.Ledger, paid: func(func() (*rail.Order, bool, error)) (*rail.Order, bool, error) {
+		return nil, false, rail.ErrUnknown // and its commit is lost with the primary
+	}}
+	w.Ledger = ledger
+	_, _, err = w.Pay(t.Context(), "ann", order.ID, "payment-0001")
+	require.Equal(t, rail.OrderPending, rail.CodeOf(err))
+	require.Zero(t, cash.voided.Load(), "it may be paid")
+	w.book.mu.Lock()
+	w.book.skew = 16 * time.Minute
+	w.book.orders[order.ID].State = rail.Expired
+	w.book.mu.Unlock()
+	ledger.paid = nil
+	_, _, err = w.Pay(t.Context(), "ann", order.ID, "payment-0001")
+	require.Equal(t, rail.HoldExpired, rail.CodeOf(err))
+	require.EqualValues(t, 1, cash.voided.Load())
+}
+
+func TestSweep_TellsOnceThatTheLedgerIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{})
+		ledger := &away{Ledger: w.Ledger}
+		w.Ledger = ledger
+		var log bytes.Buffer
+		w.Log = slog.New(slog.NewTextHandler(&log, nil))
+		ledger.gone.Store(true)
+		ctx, stop := context.WithCancel(t.Context())
+		go w.Sweep(ctx)
+		<-time.After(time.Minute)
+		ledger.gone.Store(false)
+		<-time.After(time.Minute)
+		stop()
+		synctest.Wait()
+		require.Equal(t, 1, strings.Count(log.String(), "cannot be looked for"), "%s", &log)
+		require.Equal(t, 1, strings.Count(log.String(), "are looked for again"), "%s", &log)
+		require.Equal(t, 2, strings.Count(log.String(), "\n"), "%s", &log)
+	})
+}
