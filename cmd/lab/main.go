@@ -22,6 +22,7 @@ type commands struct {
 	Sell   sellCommand   `cmd:"" help:"Sell tickets as fast as they go, against a baseline and a limit."`
 	Search searchCommand `cmd:"" help:"Search while tickets are sold, and count what MySQL is asked."`
 	Watch  watchCommand  `cmd:"" help:"Let thousands follow one run that is being sold."`
+	Fault  faultCommand  `cmd:"" help:"Break something while people buy, and hold everything against what they were told."`
 	Seats  seatsCommand  `cmd:"" help:"Sell a season by several ways of choosing the seat."`
 	Report reportCommand `cmd:"" help:"Write docs/benchmarks.md from what the others printed."`
 }

@@ -26,6 +26,10 @@ func Refused(calls []history.Call, primary history.Member) *Result {
 				r.wrong("%s was told %s (%s) for the key %s last, and the primary has order %s", request.Buyer, last.Outcome,
 					last.Code, request.Key, has.Number)
 			}
+		case history.Pay:
+			if states[request.Key] == rail.Paid {
+				r.wrong("%s was told %s (%s) when it paid order %s, which is paid", request.Buyer, last.Outcome, last.Code, request.Key)
+			}
 		case history.Cancel:
 			if states[request.Key] == rail.Cancelled {
 				r.wrong("%s was told %s (%s) when it cancelled order %s, which is cancelled", request.Buyer, last.Outcome, last.Code, request.Key)

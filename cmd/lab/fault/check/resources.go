@@ -30,8 +30,8 @@ func Returned(before, after []Resources) *Result {
 			continue
 		}
 		for _, one := range []struct {
-			what        string
-			was, is     int
+			what    string
+			was, is int
 		}{
 			{"goroutines", b.Goroutines, a.Goroutines}, {"files", b.Files, a.Files}, {"connections", b.Connections, a.Connections},
 		} {

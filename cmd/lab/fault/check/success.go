@@ -26,7 +26,7 @@ func Success(calls []history.Call, healed, end time.Time, wrongNo map[history.Re
 			continue
 		}
 		r.Looked++
-		if c.Outcome == history.Done || c.Outcome == history.Refused && !wrongNo[c.Request] {
+		if c.Outcome == history.Done || c.Outcome == history.Refused && honest(c) && !wrongNo[c.Request] {
 			continue
 		}
 		failed++
@@ -47,6 +47,11 @@ func Success(calls []history.Call, healed, end time.Time, wrongNo map[history.Re
 		r.Failed = failed
 	}
 	return r
+}
+
+// honest tells whether a refusal is one that a correct request may get: nothing is left, or the hold is over.
+func honest(c history.Call) bool {
+	return c.Kind == history.Place && c.Code == "SOLD_OUT" || c.Kind != history.Place && c.Code == "HOLD_EXPIRED"
 }
 
 // Outage is the longest stretch from one time to another in which no client was told of a new order.

@@ -1,0 +1,163 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"interlock/cmd/lab/fault/history"
+	"interlock/cmd/lab/load"
+	"interlock/services/rail"
+)
+
+const (
+	orderFields    = `order{id number version state tickets{coach seat}} userErrors{code message}`
+	placeDocument  = `mutation($i:PlaceOrderInput!){placeOrder(input:$i){` + orderFields + `}}`
+	payDocument    = `mutation($i:PayOrderInput!){payOrder(input:$i){` + orderFields + `}}`
+	cancelDocument = `mutation($i:CancelOrderInput!){cancelOrder(input:$i){` + orderFields + `}}`
+)
+
+// Of ten orders, so many are paid and so many given back; the rest stay on hold.
+const payOfTen, cancelOfTen = 3, 3
+
+// buyer buys one ticket after the other.
+type buyer struct {
+	room   *Room
+	name   string
+	token  string
+	random *rand.Rand
+	// at is the server that is asked next.
+	at int
+}
+
+func buyerName(n int) string { return fmt.Sprintf("buyer-%05d", n) }
+
+func (r *Room) newBuyer(n int, token string) *buyer {
+	return &buyer{room: r, name: buyerName(n), token: token, random: r.random(uint64(n)), at: n}
+}
+
+// live buys until the buyer is to leave.
+func (b *buyer) live() {
+	for b.room.leaving.Err() == nil {
+		if order, call := b.place(); order != nil {
+			if d := b.room.options.Dawdle; d > 0 {
+				pause(b.room.leaving, time.Duration(b.random.Int64N(int64(d))))
+			}
+			switch one := b.random.IntN(10); {
+			case one < payOfTen:
+				b.pay(order, call)
+			case one < payOfTen+cancelOfTen:
+				b.cancel(order, call)
+			}
+		}
+		pause(b.room.leaving, b.room.options.Pause)
+	}
+}
+
+// Want is a request for one seat.
+type Want struct {
+	Run      *load.Run
+	From, To int
+	Class    rail.SeatClass
+	Key      string
+	Document string
+}
+
+// want makes one that nobody else has.
+func (r *Room) want(random *rand.Rand) Want {
+	from, to := random.IntN(load.Calls), random.IntN(load.Calls-1)
+	if to >= from {
+		to++
+	} else {
+		from, to = to, from
+	}
+	n := r.documents.Add(1)
+	return Want{
+		Run: r.options.Runs[random.IntN(len(r.options.Runs))], From: from, To: to, Class: load.Classes[random.IntN(len(load.Classes))],
+		Key: fmt.Sprintf("room-%08x-%08x", random.Uint32(), n), Document: fmt.Sprintf("R%010d", n),
+	}
+}
+
+// input is the mutation's.
+func (w Want) input() map[string]any {
+	return map[string]any{
+		"idempotencyKey": w.Key, "runId": w.Run.ID, "from": load.StationCode(w.From), "to": load.StationCode(w.To),
+		"passengers": []any{map[string]any{"name": "王秀英", "documentNumber": w.Document, "seatClass": w.Class}},
+	}
+}
+
+// call is the call for a request, before it is made.
+func (w Want) call(name string) history.Call {
+	return history.Call{
+		Request: history.Request{Kind: history.Place, Buyer: name, Key: w.Key}, Run: w.Run.RunID, From: w.From, To: w.To, Class: w.Class,
+	}
+}
+
+// place asks for a seat; the order is nil where there is none.
+func (b *buyer) place() (*history.Order, history.Call) {
+	w := b.room.want(b.random)
+	return b.insist(w.call(b.name), placeDocument, "placeOrder", w.input())
+}
+
+func (b *buyer) pay(order *history.Order, placed history.Call) {
+	placed.Request = history.Request{Kind: history.Pay, Buyer: b.name, Key: order.Number}
+	b.insist(placed, payDocument, "payOrder", map[string]any{"orderId": order.ID, "idempotencyKey": "pay-" + order.Number})
+}
+
+func (b *buyer) cancel(order *history.Order, placed history.Call) {
+	placed.Request = history.Request{Kind: history.Cancel, Buyer: b.name, Key: order.Number}
+	b.insist(placed, cancelDocument, "cancelOrder", map[string]any{"orderId": order.ID})
+}
+
+// insist asks one server after the other the same thing, until it is known what became of it. Who is leaving insists
+// still: what was begun is to be known.
+func (b *buyer) insist(c history.Call, document, field string, input map[string]any) (*history.Order, history.Call) {
+	servers := b.room.options.Servers
+	for {
+		c.Server, c.Order = servers[b.at%len(servers)], nil
+		answer := b.room.mutate(b.room.life, &c, b.token, document, field, input)
+		if answer.outcome.Settles() {
+			return c.Order, c
+		}
+		b.at++
+		if !pause(b.room.life, min(max(answer.retryAfter, fewestPause), longestPause)) {
+			return nil, c
+		}
+	}
+}
+
+// Together sends one request so many times at the same moment, over all servers in turn, and returns once each has
+// settled: for a key that is used by several hands at once.
+func (r *Room) Together(ctx context.Context, subject string, times int, stream uint64) error {
+	token, err := r.options.Token(subject)
+	if err != nil {
+		return err
+	}
+	random := r.random(stream)
+	w := r.want(random)
+	begin, done := make(chan struct{}), make(chan struct{})
+	for n := range times {
+		r.people.Go(func() {
+			defer func() { done <- struct{}{} }()
+			one := &buyer{room: r, name: subject, token: token, at: n}
+			<-begin
+			one.insist(w.call(subject), placeDocument, "placeOrder", w.input())
+		})
+	}
+	close(begin)
+	for range times {
+		<-done
+	}
+	return context.Cause(ctx)
+}
+
+// Placed is how many orders clients have been told of since a time, by servers other than one.
+func (r *Room) Placed(since time.Time, except string) (n int) {
+	for _, c := range r.log.Calls() {
+		if c.Kind == history.Place && c.Outcome == history.Done && c.Start.After(since) && c.Server != except {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,61 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"interlock/cmd/lab/fault/history"
+	"interlock/services/rail"
+)
+
+// hands is how many use one key at once.
+const hands = 10
+
+// sameKey lets ten hands use one key at the same moment over all servers, again and again.
+func sameKey() Fault {
+	return Fault{
+		Name: "same_key_at_once", Area: buyersArea, Shape: ordinary, Lasts: 4 * time.Second,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			ctx, stop := context.WithCancel(ctx)
+			rounds, done, seed := 0, make(chan error, 1), s.Random.Uint64()
+			go func() {
+				for ctx.Err() == nil {
+					if err := s.Room.Together(context.WithoutCancel(ctx), fmt.Sprintf("hands-%d", rounds), hands, seed+uint64(rounds)); err != nil {
+						done <- err
+						return
+					}
+					rounds++
+				}
+				done <- nil
+			}()
+			return func(context.Context) (Injected, error) {
+				stop()
+				err := <-done
+				return Injected{Fired: rounds > 0, Facts: map[string]any{"keys": rounds, "times_each": hands}}, err
+			}, nil
+		},
+	}
+}
+
+// holdsExpire lets holds be so short that buyers pay while they run out.
+func holdsExpire() Fault {
+	return Fault{
+		Name: "paying_while_holds_expire", Area: buyersArea, Shape: Shape{Servers: 2, LockNodes: 3, Hold: 2 * time.Second}, Lasts: 6 * time.Second,
+		Inject: func(_ context.Context, s *Scene) (Heal, error) {
+			return func(context.Context) (Injected, error) {
+				paid, late := 0, 0
+				for _, c := range s.Room.Log().Calls() {
+					switch {
+					case c.Kind != history.Pay:
+					case c.Outcome == history.Done && c.Order.State == rail.Paid:
+						paid++
+					case c.Code == "HOLD_EXPIRED":
+						late++
+					}
+				}
+				return Injected{Fired: paid > 0 && late > 0, Facts: map[string]any{"paid_in_time": paid, "paid_too_late": late}}, nil
+			}, nil
+		},
+	}
+}

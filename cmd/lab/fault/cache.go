@@ -1,0 +1,119 @@
+package fault
+
+import (
+	"context"
+	"time"
+
+	"interlock/cmd/lab/fault/history"
+	"interlock/cmd/lab/servers"
+)
+
+const cacheLast = 4 * time.Second
+
+// cacheKilled kills the cache; it comes back empty.
+func cacheKilled() Fault { return cacheAway("cache_killed", (*servers.RedisServer).Kill, restart) }
+
+// cacheHung freezes the cache: it takes connections and says nothing.
+func cacheHung() Fault { return cacheAway("cache_hung", freeze, thaw) }
+
+// cacheAway takes the cache away. Buyers get their answers all the same, and who searches is told that it is not known what
+// is left.
+func cacheAway(name string, away func(*servers.RedisServer) error, back func(context.Context, *servers.RedisServer) error) Fault {
+	return Fault{
+		Name: name, Area: cacheArea, Shape: ordinary, Lasts: cacheLast,
+		Inject: func(_ context.Context, s *Scene) (Heal, error) {
+			if err := away(s.Cluster.Cache); err != nil {
+				return nil, err
+			}
+			begun := time.Now()
+			return func(ctx context.Context) (Injected, error) {
+				placed, unknown := s.Room.Placed(begun, ""), 0
+				for _, c := range s.Room.Log().Calls() {
+					if c.Kind == history.Search && c.Code == "UNKNOWN" && c.Start.After(begun) {
+						unknown++
+					}
+				}
+				proof := Injected{Fired: unknown > 0, Facts: map[string]any{"searches_not_known": unknown, "placed_meanwhile": placed}}
+				if placed == 0 {
+					proof.Broken = append(proof.Broken, "buyers got no answers while the cache was away")
+				}
+				return proof, back(ctx, s.Cluster.Cache)
+			}, nil
+		},
+	}
+}
+
+// cacheFlushed empties the cache in the middle of everything.
+func cacheFlushed() Fault {
+	return Fault{
+		Name: "cache_flushed", Area: cacheArea, Shape: ordinary, Lasts: cacheLast,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			client := redisAt(s.Cluster.Cache.Addr())
+			defer client.Close()
+			before, err := client.DBSize(ctx).Result()
+			if err != nil {
+				return nil, err
+			}
+			reloads := s.sum(ctx, "interlock_redis_reloads_total")
+			if err := client.FlushAll(ctx).Err(); err != nil {
+				return nil, err
+			}
+			return func(ctx context.Context) (Injected, error) {
+				loaded := s.sum(ctx, "interlock_redis_reloads_total") - reloads
+				return Injected{Fired: before > 0 && loaded > 0, Facts: map[string]any{"keys_flushed": before, "full_loads": loaded}}, nil
+			}, nil
+		},
+	}
+}
+
+// pubSubCut cuts every connection that listens at the cache, again and again.
+func pubSubCut() Fault {
+	const every = 500 * time.Millisecond
+	return Fault{
+		Name: "pub_sub_cut", Area: cacheArea, Shape: ordinary, Lasts: cacheLast,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			ctx, stop := context.WithCancel(ctx)
+			cut, done := int64(0), make(chan struct{})
+			go func() {
+				defer close(done)
+				client := redisAt(s.Cluster.Cache.Addr())
+				defer client.Close()
+				for ctx.Err() == nil {
+					// A cache that another fault has taken away has nobody to be cut off.
+					cut += client.ClientKillByFilter(ctx, "TYPE", "pubsub").Val()
+					wait(ctx, every)
+				}
+			}()
+			return func(context.Context) (Injected, error) {
+				stop()
+				<-done
+				return Injected{Fired: cut > 0, Facts: map[string]any{"connections_cut": cut}}, nil
+			}, nil
+		},
+	}
+}
+
+// subscribersReconnect cuts five thousand subscribers off at once, and all come back at once.
+func subscribersReconnect() Fault {
+	return Fault{
+		Name: "subscribers_reconnect", Area: cacheArea, Shape: ordinary, Lasts: 2 * cacheLast, Subscribers: 5_000,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			const figure = "interlock_seat_subscribers"
+			before := s.sum(ctx, figure)
+			s.Room.Reconnect()
+			begun := time.Now()
+			return func(context.Context) (Injected, error) {
+				back := 0
+				for _, stream := range s.Room.Log().Streams() {
+					for _, e := range stream.Events {
+						if e.First && e.At.After(begun) {
+							back++
+							break
+						}
+					}
+				}
+				return Injected{Fired: before > 0 && back > 0, Facts: map[string]any{"cut_off": before, "back": back}}, nil
+			}, nil
+		},
+	}
+}

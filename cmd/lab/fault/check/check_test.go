@@ -1,0 +1,415 @@
+package check_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"interlock/cmd/lab/fault/check"
+	"interlock/cmd/lab/fault/history"
+	"interlock/services/rail"
+	"interlock/services/seatmap"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	runID  = rail.RunID("T12@2019-10-12")
+	legs   = 4
+	seats  = 2
+	server = "127.0.0.1:1"
+)
+
+// epoch is when every history here begins.
+var epoch = time.UnixMilli(1_570_000_000_000)
+
+// at is so many seconds later.
+func at(seconds float64) time.Time { return epoch.Add(time.Duration(seconds * float64(time.Second))) }
+
+// story is a history in which every promise holds: ann buys seat 23A and keeps it, bob buys 23B and gives it back, cid buys
+// 23B after him, and dan is told that nothing is left.
+type story struct {
+	calls   []history.Call
+	primary history.Member
+	books   []*rail.Books
+}
+
+func train() *rail.Train {
+	f := rail.NewFormation([]rail.Coach{{Number: "3", SeatClass: rail.Second, Seats: []rail.Seat{{Label: "23A"}, {Label: "23B"}}}})
+	calls := make([]rail.Call, legs+1)
+	for i := range calls {
+		calls[i] = rail.Call{Station: rail.StationCode("S" + string(rune('A'+i)))}
+	}
+	return rail.NewTrain("T12", "T", "Asia/Shanghai", calls, f, &rail.Fares{})
+}
+
+func call(kind history.Kind, buyer, key string, from, to float64, outcome history.Outcome, order *history.Order) history.Call {
+	return history.Call{
+		Request: history.Request{Kind: kind, Buyer: buyer, Key: key}, Server: server, Run: runID, From: 0, To: legs, Class: rail.Second,
+		Start: at(from), End: at(to), Outcome: outcome, Order: order,
+	}
+}
+
+func order(number, seat string, version int64, state rail.OrderState) *history.Order {
+	return &history.Order{ID: "id-" + number, Number: number, Version: version, State: state, Coach: "3", Seat: seat}
+}
+
+func stored(number, buyer, key, seat string, index int, state rail.OrderState, version int64, placed, ended float64) history.Stored {
+	s := history.Stored{
+		Number: number, Buyer: buyer, Key: key, Run: runID, State: state, Version: version, From: 0, To: legs, PlacedAt: at(placed),
+		Class: rail.Second, SeatIndex: index, Coach: "3", Seat: seat,
+	}
+	if ended > 0 {
+		s.EndedAt = at(ended)
+	}
+	return s
+}
+
+func good() *story {
+	soldOut := call(history.Place, "dan", "key-dan", 5, 6, history.Refused, nil)
+	soldOut.Code = "SOLD_OUT"
+	t := train()
+	ticket := func(index int, seat string) []rail.Ticket {
+		return []rail.Ticket{{SeatClass: rail.Second, SeatIndex: index, Coach: "3", Seat: seat}}
+	}
+	full := seatmap.New(legs, seats)
+	for seat := range seats {
+		if err := full.Sell(seat, 0, legs); err != nil {
+			panic(err)
+		}
+	}
+	return &story{
+		calls: []history.Call{
+			call(history.Place, "ann", "key-ann", 0, 1, history.Pending, nil),
+			call(history.Place, "ann", "key-ann", 1.1, 1.3, history.Done, order("A1", "23A", 1, rail.OnHold)),
+			call(history.Place, "bob", "key-bob", 1, 2, history.Done, order("B1", "23B", 1, rail.OnHold)),
+			call(history.Cancel, "bob", "B1", 2.5, 3, history.Done, order("B1", "23B", 2, rail.Cancelled)),
+			call(history.Place, "cid", "key-cid", 3.5, 4, history.Done, order("C1", "23B", 1, rail.OnHold)),
+			soldOut,
+		},
+		primary: history.Member{Name: "primary", Tickets: []history.Stored{
+			stored("A1", "ann", "key-ann", "23A", 0, rail.OnHold, 1, 0.5, 0),
+			stored("B1", "bob", "key-bob", "23B", 1, rail.Cancelled, 2, 1.5, 2.8),
+			stored("C1", "cid", "key-cid", "23B", 1, rail.OnHold, 1, 3.8, 0),
+		}},
+		books: []*rail.Books{{
+			Run: &rail.Run{ID: runID, Train: t, Status: rail.Published}, Version: 5,
+			Maps: map[rail.SeatClass][]byte{rail.Second: full.Encode()},
+			Live: []*rail.Order{
+				{Number: "A1", RunID: runID, TrainID: t.ID, From: 0, To: legs, State: rail.OnHold, Tickets: ticket(0, "23A")},
+				{Number: "C1", RunID: runID, TrainID: t.ID, From: 0, To: legs, State: rail.OnHold, Tickets: ticket(1, "23B")},
+			},
+		}},
+	}
+}
+
+func (s *story) linear() *check.Result {
+	r, _ := check.Linear(s.calls, s.primary, s.books, 5*time.Second)
+	return r
+}
+
+// holds and fails say what a check says of a history.
+func holds(t *testing.T, r *check.Result) {
+	t.Helper()
+	require.True(t, r.OK, r.Examples)
+	require.Positive(t, r.Looked, "it looked at something")
+}
+
+func fails(t *testing.T, r *check.Result, says string) {
+	t.Helper()
+	require.False(t, r.OK)
+	require.Positive(t, r.Failed)
+	require.Contains(t, r.Examples[0], says)
+}
+
+func TestChecks_GoodHistory(t *testing.T) {
+	s := good()
+	holds(t, check.Overlap([]history.Member{s.primary}))
+	holds(t, check.Kept(s.calls, s.primary))
+	holds(t, check.Refused(s.calls, s.primary))
+	holds(t, check.Settled(s.calls, at(1)))
+	holds(t, s.linear())
+	holds(t, check.Capacity(s.books))
+}
+
+func TestOverlap_SeatSoldTwice(t *testing.T) {
+	s := good()
+	second := stored("X1", "eve", "key-eve", "23B", 1, rail.Paid, 1, 4, 0)
+	second.From, second.To = legs-1, legs
+	s.primary.Tickets = append(s.primary.Tickets, second)
+	fails(t, check.Overlap([]history.Member{s.primary}), "seat 23B is sold to C1")
+}
+
+func TestOverlap_OnAReplicaOnly(t *testing.T) {
+	s := good()
+	replica := history.Member{Name: "replica", Tickets: append([]history.Stored{}, s.primary.Tickets...)}
+	replica.Tickets[1].State = rail.OnHold
+	fails(t, check.Overlap([]history.Member{s.primary, replica}), "replica: ")
+}
+
+func TestOverlap_NeighboursAndTheDead(t *testing.T) {
+	s := good()
+	s.primary.Tickets[2].From = 2
+	before := stored("X1", "eve", "key-eve", "23B", 1, rail.Paid, 1, 4, 0)
+	before.To = 2
+	s.primary.Tickets = append(s.primary.Tickets, before)
+	holds(t, check.Overlap([]history.Member{s.primary}))
+}
+
+func TestKept_OrderLost(t *testing.T) {
+	s := good()
+	s.primary.Tickets = s.primary.Tickets[1:]
+	fails(t, check.Kept(s.calls, s.primary), "the primary does not have it")
+}
+
+func TestKept_OrderChanged(t *testing.T) {
+	for says, change := range map[string]func(*history.Stored){
+		"coach 3 seat 23A, and": func(s *history.Stored) { s.Seat = "23C" },
+		"as eve's":              func(s *history.Stored) { s.Buyer = "eve" },
+		"the primary has version 0": func(s *history.Stored) {
+			s.Version = 0
+		},
+		"was told ON_HOLD": func(s *history.Stored) { s.State = rail.Paid },
+	} {
+		s := good()
+		change(&s.primary.Tickets[0])
+		fails(t, check.Kept(s.calls, s.primary), says)
+	}
+}
+
+func TestKept_CancelledLivesAgain(t *testing.T) {
+	s := good()
+	s.primary.Tickets[1].State, s.primary.Tickets[1].Version = rail.OnHold, 3
+	fails(t, check.Kept(s.calls, s.primary), "was told CANCELLED")
+}
+
+func TestRefused_SoldAllTheSame(t *testing.T) {
+	s := good()
+	s.primary.Tickets = append(s.primary.Tickets, stored("D1", "dan", "key-dan", "23C", 2, rail.OnHold, 1, 5.5, 0))
+	fails(t, check.Refused(s.calls, s.primary), "the primary has order D1")
+}
+
+func TestRefused_UnavailableMeansNothingWasDone(t *testing.T) {
+	s := good()
+	s.calls[5].Outcome = history.Unavailable
+	s.primary.Tickets = append(s.primary.Tickets, stored("D1", "dan", "key-dan", "23C", 2, rail.OnHold, 1, 5.5, 0))
+	fails(t, check.Refused(s.calls, s.primary), "was told unavailable")
+
+	// After a doubtful attempt it speaks of itself only.
+	doubtful := call(history.Place, "dan", "key-dan", 4.5, 4.9, history.Broken, nil)
+	s.calls = append(append([]history.Call{}, s.calls[:5]...), doubtful, s.calls[5])
+	require.True(t, check.Refused(s.calls, s.primary).OK)
+}
+
+func TestRefused_PaidAndCancelledAllTheSame(t *testing.T) {
+	for _, one := range []struct {
+		kind  history.Kind
+		state rail.OrderState
+	}{{history.Pay, rail.Paid}, {history.Cancel, rail.Cancelled}} {
+		s := good()
+		s.calls = append(s.calls, call(one.kind, "ann", "A1", 6, 7, history.Refused, nil))
+		s.primary.Tickets[0].State = one.state
+		fails(t, check.Refused(s.calls, s.primary), "A1")
+	}
+}
+
+func TestSettled_StaysOpen(t *testing.T) {
+	s := good()
+	fails(t, check.Settled(s.calls[:1], at(1)), "ann does not know what became of its place")
+}
+
+func TestSettled_TooLate(t *testing.T) {
+	s := good()
+	s.calls[1].End = at(1).Add(check.SettleTime + time.Second)
+	fails(t, check.Settled(s.calls, at(1)), "31.0 s after the healing")
+}
+
+func TestSettled_TwoOrdersForOneKey(t *testing.T) {
+	s := good()
+	s.calls = append(s.calls, call(history.Place, "ann", "key-ann", 6, 7, history.Done, order("A2", "23A", 1, rail.OnHold)))
+	fails(t, check.Settled(s.calls, at(1)), "the orders A1 and A2")
+}
+
+func TestLinear_SoldWhileItIsSold(t *testing.T) {
+	s := good()
+	// cid has the seat before bob gives it back: both by the ledger's times and by the clients'.
+	s.calls[4].Start, s.calls[4].End = at(2.1), at(2.4)
+	s.primary.Tickets[2].PlacedAt = at(2.2)
+	r := s.linear()
+	fails(t, r, "replayed: order C1")
+	require.Contains(t, r.Examples[len(r.Examples)-1], "cannot have taken place in any order", "porcupine finds it without the ledger's times")
+}
+
+func TestLinear_LostAndSoldAgain(t *testing.T) {
+	s := good()
+	// bob's order is gone with its primary, and cid has his seat.
+	s.calls = append(s.calls[:3], s.calls[4:]...)
+	s.primary.Tickets = []history.Stored{s.primary.Tickets[0], s.primary.Tickets[2]}
+	fails(t, s.linear(), "seat 23B: its 2 sales and returns cannot have taken place in any order")
+}
+
+func TestLinear_TakesEffectBeforeItIsAskedFor(t *testing.T) {
+	s := good()
+	s.primary.Tickets[2].PlacedAt = at(3.2)
+	fails(t, s.linear(), "the place of order C1 took effect -0.300 s after")
+}
+
+func TestLinear_WrongNo(t *testing.T) {
+	s := good()
+	s.calls[5].Start, s.calls[5].End = at(3.1), at(3.3) // while nobody has 23B
+	r, wrongNo := check.Linear(s.calls, s.primary, s.books, 5*time.Second)
+	fails(t, r, "dan was told that no seat")
+	require.Equal(t, map[history.Request]bool{s.calls[5].Request: true}, wrongNo)
+}
+
+func TestLinear_NobodyAskedForIt(t *testing.T) {
+	s := good()
+	s.calls = s.calls[2:]
+	fails(t, s.linear(), "no client of this history has asked for it")
+}
+
+func TestLinear_UndecidedMayOrMayNot(t *testing.T) {
+	s := good()
+	// cid's answer never came: his order is there all the same, or it is not.
+	s.calls[4].Outcome, s.calls[4].Order = history.Broken, nil
+	holds(t, s.linear())
+	s.primary.Tickets = s.primary.Tickets[:2]
+	s.calls = s.calls[:5]
+	holds(t, s.linear())
+}
+
+func TestLinear_SearchRunsOut(t *testing.T) {
+	s := good()
+	// Two orders keep one seat, and a dozen have it for a moment, all within one minute: no order of them is right, and to
+	// know that takes longer than there is.
+	s.calls = s.calls[:4]
+	s.primary.Tickets = s.primary.Tickets[:2]
+	for n := range 14 {
+		number := fmt.Sprintf("Z%d", n)
+		s.calls = append(s.calls, call(history.Place, "zoe", "key-"+number, 10, 90, history.Done, order(number, "23B", 1, rail.OnHold)))
+		state, ended := rail.Cancelled, 20.0
+		if n < 2 {
+			state, ended = rail.OnHold, 0
+		} else {
+			s.calls = append(s.calls, call(history.Cancel, "zoe", number, 10, 90, history.Done, order(number, "23B", 2, rail.Cancelled)))
+		}
+		s.primary.Tickets = append(s.primary.Tickets, stored(number, "zoe", "key-"+number, "23B", 1, state, 2, 20, ended))
+	}
+	r, _ := check.Linear(s.calls, s.primary, s.books, 0)
+	require.False(t, r.OK)
+	require.Contains(t, strings.Join(r.Examples, " "), "could not be checked in time")
+}
+
+func TestLinear_GivenBackByAnother(t *testing.T) {
+	s := good()
+	// ann's and eve's orders are for one seat, and only ann's is given back: eve cannot have had it before.
+	s.calls = append(s.calls,
+		call(history.Place, "eve", "key-eve", 1.35, 1.4, history.Done, order("E1", "23A", 1, rail.OnHold)),
+		call(history.Cancel, "ann", "A1", 1.45, 1.5, history.Done, order("A1", "23A", 2, rail.Cancelled)))
+	s.primary.Tickets[0].State, s.primary.Tickets[0].EndedAt = rail.Cancelled, at(1.47)
+	s.primary.Tickets = append(s.primary.Tickets, stored("E1", "eve", "key-eve", "23A", 0, rail.OnHold, 1, 1.38, 0))
+	r := s.linear()
+	require.Contains(t, strings.Join(r.Examples, " "), "seat 23A: its 3 sales and returns cannot have taken place in any order")
+}
+
+func TestCapacity_MapAndTicketsDisagree(t *testing.T) {
+	s := good()
+	s.books[0].Live = s.books[0].Live[:1]
+	fails(t, check.Capacity(s.books), "1 sold and 0 free are not 2 seats")
+}
+
+func TestDerived(t *testing.T) {
+	s := good()
+	counts, err := check.Recount(s.books[0])
+	require.NoError(t, err)
+	right := func() []*rail.Availability {
+		return []*rail.Availability{{RunID: runID, Version: 5, Counts: append([]uint16{}, counts...)}}
+	}
+	holds(t, check.Derived(s.books, right()))
+
+	fails(t, check.Derived(s.books, []*rail.Availability{nil}), "Redis does not have it")
+	old := right()
+	old[0].Version = 4
+	fails(t, check.Derived(s.books, old), "Redis has version 4")
+	wrong := right()
+	wrong[0].Counts[0]++
+	fails(t, check.Derived(s.books, wrong), "other counts")
+	twice := good()
+	twice.books[0].Live[1].Tickets[0].SeatIndex = 0
+	fails(t, check.Derived(twice.books, right()), "the tickets make no map")
+}
+
+func TestStreams(t *testing.T) {
+	stream := func(events ...history.Seen) []history.Stream {
+		return []history.Stream{{Subscriber: "sub", Run: runID, Events: events}}
+	}
+	seen := func(version int64, seconds float64, first bool) history.Seen {
+		return history.Seen{Version: version, At: at(seconds), First: first}
+	}
+	last := map[rail.RunID]int64{runID: 9}
+	holds(t, check.Streams(stream(seen(3, 0, true), seen(5, 1, false), seen(5, 2, true), seen(9, 3, false)), last, at(3)))
+
+	fails(t, check.Streams(stream(seen(5, 0, true), seen(4, 1, false), seen(9, 2, false)), last, at(3)), "version 4 of T12@2019-10-12 after 5")
+	fails(t, check.Streams(stream(seen(5, 0, true), seen(5, 1, false), seen(9, 2, false)), last, at(3)), "version 5 of T12@2019-10-12 after 5")
+	fails(t, check.Streams(stream(seen(5, 0, true)), last, at(3)), "which is at 9")
+	fails(t, check.Streams(stream(), last, at(3)), "which is at 9")
+	fails(t, check.Streams(stream(seen(10, 0, true)), last, at(3)), "which is at 9")
+	fails(t, check.Streams(stream(seen(9, 9, true)), last, at(3)), "6.0 s after")
+}
+
+func TestReturned(t *testing.T) {
+	before := []check.Resources{{Process: "a", Goroutines: 100, Files: 50}, {Process: "db", Connections: 30}}
+	holds(t, check.Returned(before, []check.Resources{{Process: "a", Goroutines: 120, Files: 40}, {Process: "db", Connections: 40}}))
+	fails(t, check.Returned(before, []check.Resources{{Process: "a", Goroutines: 300, Files: 50}, {Process: "db"}}), "300 goroutines")
+	fails(t, check.Returned(before, []check.Resources{{Process: "a", Goroutines: 100, Files: 50}, {Process: "db", Connections: 500}}), "500 connections")
+	fails(t, check.Returned(before, before[:1]), "db does not say")
+}
+
+func TestUnreplicated_AnsweredWithoutAReplica(t *testing.T) {
+	s := good()
+	alone := []history.Interval{{From: at(3.2), To: at(4.5)}}
+	fails(t, check.Unreplicated(s.calls, alone, 0), "answered with order C1")
+	s.calls[4].Outcome, s.calls[4].Order = history.Pending, nil
+	holds(t, check.Unreplicated(s.calls, alone, 0))
+	// What was asked before, and answered after, may have had one.
+	require.True(t, check.Unreplicated(good().calls, []history.Interval{{From: at(3.6), To: at(3.9)}}, 0).OK)
+}
+
+func TestSuccess(t *testing.T) {
+	var calls []history.Call
+	for range 200 {
+		calls = append(calls, call(history.Place, "ann", "k", 20, 21, history.Done, nil))
+	}
+	holds(t, check.Success(calls, at(5), at(30), nil))
+	calls[0].Outcome, calls[1].Outcome = history.Unavailable, history.Pending
+	holds(t, check.Success(calls, at(5), at(30), nil))
+	calls[2].Outcome = history.Broken
+	fails(t, check.Success(calls, at(5), at(30), nil), "3 of 200 calls failed")
+	fails(t, check.Success(calls, at(15), at(30), nil), "only 0 calls")
+}
+
+func TestSuccess_OnlyATrueNoCounts(t *testing.T) {
+	var calls []history.Call
+	for range 100 {
+		c := call(history.Place, "ann", "k", 20, 21, history.Refused, nil)
+		c.Code = "SOLD_OUT"
+		calls = append(calls, c)
+	}
+	holds(t, check.Success(calls, at(5), at(30), nil))
+	fails(t, check.Success(calls, at(5), at(30), map[history.Request]bool{calls[0].Request: true}), "100 of 100")
+	for i := range calls {
+		calls[i].Code = "INVALID"
+	}
+	fails(t, check.Success(calls, at(5), at(30), nil), "100 of 100")
+}
+
+func TestOutage(t *testing.T) {
+	s := good() // orders are told at 1.3, 2 and 4
+	require.Equal(t, 2*time.Second, check.Outage(s.calls, at(1), at(4.5)))
+	require.Equal(t, 6*time.Second, check.Outage(s.calls, at(1), at(10)))
+	require.Equal(t, 3*time.Second, check.Outage(nil, at(1), at(4)))
+}

@@ -1,0 +1,239 @@
+package fault
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	_ "github.com/go-sql-driver/mysql" // the driver for reading the members' tables
+
+	"interlock/cmd/lab/cluster"
+	"interlock/cmd/lab/fault/check"
+	"interlock/cmd/lab/fault/history"
+	"interlock/cmd/lab/load"
+	"interlock/cmd/lab/servers"
+	"interlock/services/availability"
+	"interlock/services/ledger"
+	"interlock/services/rail"
+)
+
+// evidence reads what the cluster has of the runs of one fault.
+type evidence struct {
+	cluster *cluster.Cluster
+	// primary is the member that is sold on now.
+	primary *servers.SQLServer
+	ids     []rail.RunID
+	after   rail.RunID
+	ledger  *ledger.Ledger
+	cache   *availability.Cache
+	close   []func() error
+}
+
+// gather opens everything that is to be read. runs are of one train.
+func gather(ctx context.Context, c *cluster.Cluster, train string, runs []*load.Run) (_ *evidence, err error) {
+	e := &evidence{cluster: c, after: rail.RunID(train + "@")} // before any of its dates
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.Close())
+		}
+	}()
+	for _, run := range runs {
+		e.ids = append(e.ids, run.RunID)
+	}
+	if e.primary, err = primaryOf(ctx, c); err != nil {
+		return nil, err
+	}
+	if e.ledger, err = ledger.Open(ctx, ledger.Options{DSN: c.Members().DSN(e.primary, cluster.Database)}); err != nil {
+		return nil, err
+	}
+	e.close = append(e.close, e.ledger.Close)
+	client, err := availability.Connect(availability.Options{Addrs: []string{c.Cache.Addr()}})
+	if err != nil {
+		return nil, err
+	}
+	e.close = append(e.close, client.Close)
+	e.cache = availability.New(client)
+	return e, nil
+}
+
+// Close closes what was opened.
+func (e *evidence) Close() error {
+	var errs []error
+	for _, one := range e.close {
+		errs = append(errs, one())
+	}
+	return errors.Join(errs...)
+}
+
+// books are all that the primary has written of the runs.
+func (e *evidence) books(ctx context.Context) ([]*rail.Books, error) {
+	return e.ledger.Books(ctx, e.after, len(e.ids))
+}
+
+const (
+	// derivedTime is within what Redis must be right, and derivedPoll how often that is looked at.
+	derivedTime = 5 * time.Second
+	derivedPoll = 100 * time.Millisecond
+)
+
+// derived looks at Redis until it is what the tickets say, or its time is over, and says how long that took.
+func (e *evidence) derived(ctx context.Context, rest time.Time) ([]*rail.Books, *check.Result, error) {
+	for {
+		books, err := e.books(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		lefts := make([]*rail.Availability, len(books))
+		for i, b := range books {
+			lefts[i] = &rail.Availability{RunID: b.Run.ID}
+		}
+		stored, err := e.cache.Stored(ctx, lefts)
+		if err != nil {
+			return nil, nil, err
+		}
+		result := check.Derived(books, stored)
+		took := time.Since(rest)
+		if result.OK || took > derivedTime {
+			result.Figures = map[string]float64{"right_after_seconds": took.Seconds()}
+			return books, result, nil
+		}
+		if wait(ctx, derivedPoll); ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+	}
+}
+
+// primaryOf is the member that may be sold on.
+func primaryOf(ctx context.Context, c *cluster.Cluster) (*servers.SQLServer, error) {
+	if len(c.Guards()) == 0 {
+		return c.Primary, nil
+	}
+	found, err := ledger.Find(ctx, c.DSNs())
+	if err != nil {
+		return nil, err
+	}
+	return c.Members().Servers[found.Index], nil
+}
+
+// caughtUpSeconds is how long a replica may need for what it has received and not applied yet.
+const caughtUpSeconds = 10
+
+// members are the tickets that every member has of the runs, once the replicas have caught up; the primary's are the first.
+// A member that does not run, or is being rebuilt, has none: what is right is right without it.
+func (e *evidence) members(ctx context.Context) ([]history.Member, error) {
+	position, err := ask(ctx, e.primary, "SELECT @@GLOBAL.gtid_executed")
+	if err != nil {
+		return nil, err
+	}
+	tickets, err := e.tickets(ctx, e.primary)
+	if err != nil {
+		return nil, err
+	}
+	all := []history.Member{{Name: e.primary.Addr(), Tickets: tickets}}
+	for _, server := range e.cluster.Members().Servers {
+		if server == e.primary {
+			continue
+		}
+		if late, err := ask(ctx, server, "SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?)", position, caughtUpSeconds); err != nil || late != "0" {
+			if len(e.cluster.Guards()) == 0 {
+				return nil, fmt.Errorf("%s has not caught up: %w", server.Addr(), errors.Join(err, errLate))
+			}
+			continue
+		}
+		if tickets, err = e.tickets(ctx, server); err != nil {
+			return nil, err
+		}
+		all = append(all, history.Member{Name: server.Addr(), Tickets: tickets})
+	}
+	return all, nil
+}
+
+var errLate = errors.New("it is behind")
+
+// ask is the one value that a member answers.
+func ask(ctx context.Context, server *servers.SQLServer, query string, args ...any) (value string, err error) {
+	db, err := sql.Open("mysql", server.DSN(""))
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(ctx, (caughtUpSeconds+1)*time.Second)
+	defer cancel()
+	return value, db.QueryRowContext(ctx, query, args...).Scan(&value)
+}
+
+func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []history.Stored, err error) {
+	db, err := sql.Open("mysql", server.DSN(cluster.Database))
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	args := make([]any, len(e.ids))
+	for i, id := range e.ids {
+		args[i] = string(id)
+	}
+	rows, err := db.QueryContext(ctx, "SELECT o.number, o.buyer, o.idempotency_key, o.run_id, o.state, o.version, o.from_call, o.to_call, "+
+		"o.placed_at, COALESCE(o.ended_at, 0), t.seat_class, t.seat_index, t.coach, t.seat FROM orders o "+
+		"JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id WHERE o.run_id IN (?"+strings.Repeat(", ?", len(args)-1)+")", args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Err(), rows.Close()) }()
+	var tickets []history.Stored
+	for rows.Next() {
+		var t history.Stored
+		var placed, ended int64
+		if err := rows.Scan(&t.Number, &t.Buyer, &t.Key, &t.Run, &t.State, &t.Version, &t.From, &t.To, &placed, &ended, &t.Class,
+			&t.SeatIndex, &t.Coach, &t.Seat); err != nil {
+			return nil, err
+		}
+		t.PlacedAt = time.UnixMilli(placed)
+		if ended != 0 {
+			t.EndedAt = time.UnixMilli(ended)
+		}
+		tickets = append(tickets, t)
+	}
+	return tickets, nil
+}
+
+// execute runs a statement on a member as root.
+func execute(ctx context.Context, server *servers.SQLServer, statement string) error {
+	db, err := sql.Open("mysql", server.DSN(""))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.ExecContext(ctx, statement)
+	return err
+}
+
+// resources are what every server holds, and how many connections the primary has.
+func resources(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
+	var all []check.Resources
+	for _, server := range c.Servers() {
+		figures, err := metrics(ctx, server.Addr())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, check.Resources{
+			Process: server.Addr(), Goroutines: int(figures["go_goroutines"]), Files: int(figures["process_open_fds"]),
+		})
+	}
+	member, err := primaryOf(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("mysql", member.DSN(""))
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	// Named for what it is and not where: after a failover it is another one.
+	primary := check.Resources{Process: "the primary"}
+	var name string
+	err = db.QueryRowContext(ctx, "SHOW GLOBAL STATUS LIKE 'Threads_connected'").Scan(&name, &primary.Connections)
+	return append(all, primary), err
+}

@@ -1,0 +1,93 @@
+package fault
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"interlock/cmd/lab/cluster"
+	"interlock/cmd/lab/fault/actors"
+	"interlock/cmd/lab/fault/history"
+)
+
+// Shape is the cluster that a fault needs.
+type Shape struct {
+	// Servers is how many `interlock serve` there are.
+	Servers int
+	// LockNodes is how many lock nodes there are, LocksApart whether every server has its own, which is a lock that always
+	// says yes.
+	LockNodes  int
+	LocksApart bool
+	// Guards is how many supervisors the members have. With some, the servers know all members.
+	Guards int
+	// Unprotected servers sell although nothing is replicated.
+	Unprotected bool
+	// Hold is how long an order may stay unpaid; 0: longer than the fault.
+	Hold time.Duration
+}
+
+// ordinary is the least that survives what it should.
+var ordinary = Shape{Servers: 2, LockNodes: 3}
+
+// Fault is one thing that can break.
+type Fault struct {
+	// Name is what it is called, Area which row of the table it is in.
+	Name, Area string
+	Shape      Shape
+	// Lasts is how long it is left broken.
+	Lasts time.Duration
+	// Subscribers is how many follow the runs; 0: a few.
+	Subscribers int
+	// Spoils says that the cluster is not what it was afterwards, whatever comes of it.
+	Spoils bool
+	// Missing says what is needed to inject it and is not there yet; "" where nothing is.
+	Missing string
+	// Inject breaks it, and returns how it is healed. On an error nothing stays broken.
+	Inject func(ctx context.Context, s *Scene) (Heal, error)
+}
+
+// Heal makes a fault good again, and proves that it took place. It is called once, also when the context of Inject has
+// ended.
+type Heal func(ctx context.Context) (Injected, error)
+
+// Injected is the proof of a fault.
+type Injected struct {
+	// Fired tells that it really happened.
+	Fired bool `json:"fired"`
+	// Facts are what shows it.
+	Facts map[string]any `json:"facts"`
+	// Broken are promises about the time of the fault itself that did not hold.
+	Broken []string `json:"broken,omitempty"`
+}
+
+// Scene is what a fault has to do with.
+type Scene struct {
+	Cluster *cluster.Cluster
+	Room    *actors.Room
+	// Random is made of the Seed: the same seed chooses the same victims.
+	Random *rand.Rand
+	Seed   uint64
+	Log    *slog.Logger
+
+	// alone are the times without any replica, which faults note as they heal.
+	alone []history.Interval
+}
+
+// Alone notes a time in which no replica could have acknowledged anything.
+func (s *Scene) Alone(from, to time.Time) {
+	s.alone = append(s.alone, history.Interval{From: from, To: to})
+}
+
+// anyServer chooses one of the servers.
+func (s *Scene) anyServer() int { return s.Random.IntN(len(s.Cluster.Servers())) }
+
+// wait waits; it returns early when the context ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
