@@ -11,7 +11,7 @@ import (
 const (
 	// garbagePercent lets the heap grow to five times what is in use before it is collected. Under a rush that is a sixth
 	// of the processor's time; what it costs is memory, of which a server that has a whole country's timetable loaded
-	// uses less than 100 MB.
+	// uses about 100 MB.
 	garbagePercent = 400
 	// memoryShare is the part of the machine's or the container's memory from which on the collector works as hard as it
 	// must: the rest is for a database or a cache beside it.
