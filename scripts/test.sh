@@ -57,7 +57,7 @@ test_all() {
 # A real cluster, buyers on it and a baseline beside: what is sold is right, and at least five times the baseline.
 short_sale() {
   if [[ -n "$missing" ]]; then echo "not run: $missing is missing"; return 0; fi
-  go test -tags lab -timeout "$package_timeout" -run '^TestShort$' ./cmd/lab/sell
+  INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout "$package_timeout" -run '^TestShort$' ./cmd/lab/sell
 }
 
 missing="$(scripts/install-test-servers.sh)"

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -28,17 +26,7 @@ func (c seatsCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 			return err
 		}
 	}
-	if c.JSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(report)
-	} else {
-		_, err = fmt.Fprint(out, seats.Text(report))
-	}
-	if err == nil && !report.OK() {
-		err = errFound
-	}
-	return err
+	return show(out, c.JSON, report, seats.Text)
 }
 
 // draw writes the picture to a file.

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -43,15 +41,5 @@ func (c sellCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) e
 	if err := errors.Join(err, stop()); err != nil {
 		return err
 	}
-	if c.JSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(report)
-	} else {
-		_, err = fmt.Fprint(out, sell.Text(report))
-	}
-	if err == nil && !report.OK() {
-		err = errFound
-	}
-	return err
+	return show(out, c.JSON, report, sell.Text)
 }

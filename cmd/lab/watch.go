@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -45,15 +43,5 @@ func (c watchCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 	if err := errors.Join(err, stop()); err != nil {
 		return err
 	}
-	if c.JSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(report)
-	} else {
-		_, err = fmt.Fprint(out, follow.Text(report))
-	}
-	if err == nil && !report.OK() {
-		err = errFound
-	}
-	return err
+	return show(out, c.JSON, report, follow.Text)
 }

@@ -31,8 +31,8 @@ const (
 	DuplicateID Duplicate = "id"
 )
 
-// ErrDuplicate says that a row exists already; nothing was written. The reads of a batch see keys and documents before
-// that, so only a number is ever to be expected here.
+// ErrDuplicate says that a row exists already; nothing was written. A batch that looked keys and documents up
+// first meets a number here, or somebody who was faster.
 type ErrDuplicate struct {
 	Cause Duplicate
 	Err   error

@@ -83,7 +83,7 @@ func changed(train *rail.Train, maps map[rail.SeatClass][]byte, sets []changeSet
 	slices.SortFunc(sets, func(a, b changeSet) int { return cmp.Compare(a.version, b.version) })
 	classes := train.Formation.Classes
 	decoded := make([]*seatmap.Map, len(classes))
-	failed := error(nil)
+	var failed error
 	for i, class := range classes {
 		seats := len(train.Formation.Seats(class))
 		decoded[i] = seatmap.New(train.Legs(), seats)

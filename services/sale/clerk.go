@@ -84,15 +84,19 @@ func (c *clerk) serve() {
 // linger keeps the lock a moment for the next buyer: to give it back and to get it again takes as long as an order. Where
 // another server sells the run, too, it is kept for nobody.
 func (c *clerk) linger() {
-	if c.lease == nil || c.shared || c.office.behind(c) > 0 {
+	if c.lease == nil || c.shared {
 		return
 	}
 	timer := time.NewTimer(c.office.settings.LockLinger)
 	defer timer.Stop()
-	select {
-	case <-c.arrived:
-	case <-timer.C:
-	case <-c.office.life.Done():
+	for c.office.behind(c) == 0 {
+		select {
+		case <-c.arrived: // perhaps long ago, of one that is served by now
+		case <-timer.C:
+			return
+		case <-c.office.life.Done():
+			return
+		}
 	}
 }
 
@@ -243,14 +247,14 @@ func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
 			ask.Cancels = append(ask.Cancels, *r.cancel)
 		}
 	}
-	known := c.version
+	had := c.version
 	// Whatever comes of it, the maps in memory are only right again once a commit says so.
 	c.version = 0
 	ctx, cancel := context.WithTimeout(o.life, o.settings.BatchTimeout)
 	defer cancel()
 	var decided *decision
 	version, err := o.Ledger.Sell(ctx, ask, func(state *rail.BatchState) (rail.BatchChanges, error) {
-		if known != 0 && known != state.Version {
+		if had != 0 && had != state.Version {
 			c.shared = true
 		}
 		var err error

@@ -30,8 +30,8 @@ import (
 type Settings struct {
 	// Hold is how long an order may stay unpaid.
 	Hold time.Duration
-	// MaxBatch is how many requests one commit serves. More make the commit itself slow: the rows of 512 orders are
-	// written in about 20 ms, as long as a buyer waits for two fsyncs.
+	// MaxBatch is how many requests one commit serves. More make the commit itself slow: everybody in the batch
+	// waits until the last order's rows are written.
 	MaxBatch int
 	// MaxQueue is how many requests may wait for one run, MaxWaiting for all of them: seconds of work, not minutes, so
 	// that a buyer is told OVERLOADED at once and not after giving up.

@@ -686,3 +686,22 @@ func TestClerk_LooksKeysUpWhenSomebodyComesAgain(t *testing.T) {
 	_, err = w.Place(t.Context(), "cy", w.order("order", "doc00001"))
 	require.Equal(t, rail.AlreadyTravelling, rail.CodeOf(err))
 }
+
+// The next buyer of a run finds the lock where the last one's clerk has left it, unless nobody comes for a while.
+func TestClerk_KeepsTheLockForTheNextBuyer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{})
+		held := func() bool {
+			synctest.Wait()
+			_, held := w.lock.held.Load(string(w.book.run.ID))
+			return held
+		}
+		for i := range 3 {
+			_, err := w.Place(t.Context(), "ann", w.order(fmt.Sprint("order", i), fmt.Sprint("DOC0000", i)))
+			require.NoError(t, err)
+			require.True(t, held(), "after order %d", i+1)
+		}
+		<-time.After(time.Second)
+		require.False(t, held())
+	})
+}
