@@ -182,7 +182,7 @@ func TestHeld(t *testing.T) {
 					require.Positive(t, e.RetryAfter)
 				}
 			}
-			meets(sell(rail.Batch{RunID: run}), sell(rail.Batch{RunID: run}), sell(rail.Batch{RunID: run, Locking: true}),
+			meets(sell(rail.Batch{RunID: run, Locking: true}), sell(rail.Batch{RunID: run}), sell(rail.Batch{RunID: run, Locking: true}),
 				sell(rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: id, Buyer: "wang"}}}))
 			meets(pay, pay)
 			meets(pay, func(l *ledger.Ledger) error { // which changes nothing, and says so in a commit of its own
@@ -225,7 +225,7 @@ func TestGuard_AnotherServer(t *testing.T) {
 					state := fmt.Sprintf("SELECT '%sstatus', '%s'", prefix, status.Load())
 					switch {
 					case s.Commits():
-						s.Query = "COMMIT; " + state
+						s.Query = s.Query[:strings.LastIndex(s.Query, "COMMIT; ")] + "COMMIT; " + state
 					case strings.HasPrefix(s.Query, "SHOW GLOBAL STATUS LIKE '"+prefix):
 						s.Query = state
 					}

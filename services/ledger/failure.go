@@ -52,6 +52,7 @@ const (
 	erTooManyConnections  = 1040
 	erServerShutdown      = 1053
 	erUnknownDatabase     = 1049
+	erBadNull             = 1048
 	erDuplicateEntry      = 1062
 	erNoSuchTable         = 1146
 	erRowChanged          = 1020
@@ -59,6 +60,9 @@ const (
 	erLockWaitTimeout     = 1205
 	erDeadlock            = 1213
 	erUnknownVariable     = 1193
+	erDataTruncated       = 1265
+	erNoDefault           = 1364
+	erWrongValue          = 1366
 	erUserLimit           = 1226
 	erReadOnlyOption      = 1290
 	erQueryInterrupted    = 1317
@@ -177,6 +181,30 @@ func refusedCommit(err error) bool {
 		return true
 	}
 	return false
+}
+
+// refusedStatement tells whether an error from a text that ends with COMMIT is from a statement before it, after which
+// nothing more of the text was executed. No commit complains of data, of a constraint or of SQL itself.
+func refusedStatement(err error) bool {
+	var e *mysql.MySQLError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Number {
+	case erReadOnlyTransaction, erDataTruncated, erNoDefault, erWrongValue: // of no class that says so
+		return true
+	}
+	switch string(e.SQLState[:2]) {
+	case "22", "23", "42": // data exception, integrity constraint violation, syntax error or access rule violation
+		return true
+	}
+	return false
+}
+
+// lostCompareAndSet tells whether a run's version was to become NULL.
+func lostCompareAndSet(err error) bool {
+	return mysqlNumber(err) == erBadNull && strings.Contains(err.Error(), "'version'") ||
+		sqliteCode(err) == sqliteConstraint && strings.Contains(err.Error(), "NOT NULL constraint failed: runs.version")
 }
 
 // duplicateCause finds what is double in what the three flavors say: MySQL names the table and the index

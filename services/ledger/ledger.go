@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 
 	"interlock/services/rail"
@@ -148,14 +149,24 @@ func (l *Ledger) Stats() Stats {
 	return s
 }
 
-// lost counts and answers a compare-and-set that changed no row.
+// lost counts and answers a compare-and-set that found another version.
 func (l *Ledger) lost() error {
 	l.lostCompareAndSet.Add(1)
 	return rail.ErrVersionLost
 }
 
-// versionIs is the condition of every compare-and-set. The tests take it out to show what comes of that.
-const versionIs = " AND version = ?"
+// refused says of an error from a compare-and-set, or from what was sent behind it, what it means.
+func (l *Ledger) refused(err error) error {
+	if lostCompareAndSet(err) {
+		return l.lost()
+	}
+	return held(err)
+}
+
+// movedOn is a run's version after every compare-and-set: NULL, which it cannot be, where somebody else has moved it on
+// since it was read. The statement fails then, and nothing that was sent behind it is executed. The tests take the
+// comparison out to show what comes of that.
+const movedOn = "CASE version WHEN ? THEN version + 1 END"
 
 // change is what else of a run moves on with its version: ", column = ?" for each.
 type change struct {
@@ -163,20 +174,18 @@ type change struct {
 	args    []any
 }
 
-// compareAndSet moves a run's version on. It is the last line against a double sale: no row changed means that somebody
-// else sold in between. What comes after it is written, or not, in the same round trip; the caller must end the transaction
-// when it is lost.
-func (t *transaction) compareAndSet(ctx context.Context, id rail.RunID, version int64, set change, after ...statement) error {
-	moved := statement{
-		text: "UPDATE runs SET version = version + 1, touched_at = " + t.p.dialect.now() + set.columns + " WHERE id = ?" + versionIs,
-		args: append(set.args, string(id), version),
+// compareAndSet is the statement that moves a run's version on. It is the last line against a double sale: where it fails,
+// see lost, somebody else sold in between, and the caller must end the transaction.
+func (d dialect) compareAndSet(id rail.RunID, version int64, set change) statement {
+	return statement{
+		text: "UPDATE runs SET version = " + movedOn + ", touched_at = " + d.now() + set.columns + " WHERE id = ?",
+		args: slices.Concat([]any{version}, set.args, []any{string(id)}),
 	}
-	changed, err := t.together(ctx, append([]statement{moved}, after...))
-	if err != nil {
-		return held(err)
-	}
-	if changed != 1 {
-		return t.l.lost()
-	}
-	return nil
+}
+
+// compareAndSet moves a run's version on, and what else changes with it.
+func (t *transaction) compareAndSet(ctx context.Context, id rail.RunID, version int64, set change) error {
+	s := t.p.dialect.compareAndSet(id, version, set)
+	_, err := t.exec(ctx, s.text, s.args...)
+	return t.l.refused(err)
 }

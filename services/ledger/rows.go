@@ -163,8 +163,7 @@ func orderOnly(entries []entry) []*rail.Order {
 
 // insert writes rows, and tells nobody how many there were before.
 func (t *transaction) insert(ctx context.Context, into string, columns []string, rows [][]any) error {
-	_, err := t.together(ctx, t.p.dialect.inserts(into, columns, rows))
-	return err
+	return t.together(ctx, t.p.dialect.inserts(into, columns, rows))
 }
 
 // inserts write rows in as few statements as the bounds on one statement admit.

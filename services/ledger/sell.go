@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -33,10 +32,11 @@ func (l *Ledger) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide)
 	if err != nil {
 		return 0, err
 	}
-	if err := t.record(ctx, state, head.changesBytes, &changes); err != nil {
+	record, err := t.record(state, head.changesBytes, &changes)
+	if err != nil {
 		return 0, definite(err)
 	}
-	if err := t.commit(ctx); err != nil {
+	if err := t.commit(ctx, record...); err != nil {
 		return 0, err
 	}
 	return state.Version + 1, nil
@@ -210,15 +210,15 @@ func (t *transaction) travelling(ctx context.Context, batch *rail.Batch, into ma
 	return nil
 }
 
-// record writes what was decided, the version first.
-func (t *transaction) record(ctx context.Context, s *rail.BatchState, changesBytes int64, changes *rail.BatchChanges) error {
+// record are the statements that write what was decided, the version first.
+func (t *transaction) record(s *rail.BatchState, changesBytes int64, changes *rail.BatchChanges) ([]statement, error) {
 	id := s.Run.ID
 	var orders, tickets [][]any
 	for i := range changes.Orders {
 		n := &changes.Orders[i]
 		o := n.Order
 		if run, ok := rail.RunOfOrder(o.ID); !ok || run != id || o.RunID != id || len(n.Documents) != len(o.Tickets) || len(o.Tickets) == 0 {
-			return fmt.Errorf("ledger: the order %s is not one of the run %s, or its tickets and documents do not match", o.ID, id)
+			return nil, fmt.Errorf("ledger: the order %s is not one of the run %s, or its tickets and documents do not match", o.ID, id)
 		}
 		orders = append(orders, []any{
 			string(id), o.ID, o.Number, o.Buyer, n.Key, n.BodyHash, o.Version, string(o.State), clip(o.StateReason, rail.MaxReason), o.TrainID,
@@ -235,9 +235,10 @@ func (t *transaction) record(ctx context.Context, s *rail.BatchState, changesByt
 	d := t.p.dialect
 	bytes, maps, err := t.recordMaps(s, changesBytes, changes)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	err = t.compareAndSet(ctx, id, s.Version, change{", changes_bytes = ?", []any{bytes}}, slices.Concat(
+	return slices.Concat(
+		[]statement{d.compareAndSet(id, s.Version, change{", changes_bytes = ?", []any{bytes}})},
 		maps,
 		d.inserts("INSERT INTO orders", []string{
 			"run_id", "id", "number", "buyer", "idempotency_key", "body_hash", "version", "state", "state_reason", "train_id",
@@ -247,10 +248,5 @@ func (t *transaction) record(ctx context.Context, s *rail.BatchState, changesByt
 			"run_id", "order_id", "n", "seat_class", "seat_index", "coach", "seat", "price_minor", "currency", "passenger_name",
 			"document_number", "live_document",
 		}, tickets),
-	)...)
-	// Whoever sold in between has written that version's changes, and that is what the database complains of first.
-	if mysqlNumber(err) == erDuplicateEntry && strings.Contains(err.Error(), fmt.Sprintf("'%s-%d' for key ", id, s.Version+1)) {
-		return t.l.lost()
-	}
-	return err
+	), nil
 }

@@ -2,13 +2,7 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
-	"fmt"
 	"strings"
-
-	"github.com/go-sql-driver/mysql"
-	"gorm.io/gorm"
 )
 
 // statement is one statement that writes, and about how long its arguments are.
@@ -21,60 +15,44 @@ type statement struct {
 // maxTogetherBytes bounds what is sent at once: MariaDB takes 16 MB by default, MySQL 64.
 const maxTogetherBytes = 4 << 20
 
-// together runs statements in their order, and tells how many rows the first of them changed. Nothing comes after one
-// that fails. MySQL and MariaDB get all of them in one round trip: an order by itself is a handful of small statements,
-// and most of their time would be waiting for each other.
-func (t *transaction) together(ctx context.Context, statements []statement) (first int64, err error) {
-	for n := 0; n < len(statements); {
-		var text strings.Builder
-		var args []any
-		bytes, from := 0, n
-		for n < len(statements) && (n == from || t.p.joins && bytes+statements[n].bytes <= maxTogetherBytes) {
-			if n > from {
-				text.WriteString("; ")
-			}
-			text.WriteString(statements[n].text)
-			args = append(args, statements[n].args...)
-			bytes += statements[n].bytes
-			n++
+// together runs statements in their order. Nothing comes after one that fails. MySQL and MariaDB get as many of them in one
+// round trip as fit: an order by itself is a handful of small statements, and most of their time would be waiting for each
+// other.
+func (t *transaction) together(ctx context.Context, statements []statement) error {
+	for len(statements) > 0 {
+		n := 1
+		if t.p.joins {
+			n = fitting(statements)
 		}
-		changed, err := t.exec(ctx, text.String(), args...)
-		if err != nil {
-			return 0, err
-		}
-		if from == 0 {
-			first = changed
-		}
-	}
-	return first, nil
-}
-
-// firstCounts is a connection that answers for several statements at once with the rows that the first of them changed.
-// database/sql hides what the driver says of each.
-type firstCounts struct{ *sql.Conn }
-
-var _ gorm.ConnPool = firstCounts{}
-
-// ExecContext sends a text of one or more statements.
-func (c firstCounts) ExecContext(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
-	named := make([]driver.NamedValue, len(args))
-	for i, arg := range args {
-		value, err := driver.DefaultParameterConverter.ConvertValue(arg)
-		if err != nil {
-			return nil, fmt.Errorf("argument %d: %w", i+1, err)
-		}
-		named[i] = driver.NamedValue{Ordinal: i + 1, Value: value}
-	}
-	err = c.Raw(func(connection any) error {
-		of, err := connection.(driver.ExecerContext).ExecContext(ctx, query, named)
-		if err != nil {
+		text, args := joined(statements[:n])
+		if _, err := t.exec(ctx, text, args...); err != nil {
 			return err
 		}
-		result = driver.RowsAffected(0)
-		if all := of.(mysql.Result).AllRowsAffected(); len(all) > 0 {
-			result = driver.RowsAffected(all[0])
-		}
-		return nil
-	})
-	return result, err
+		statements = statements[n:]
+	}
+	return nil
+}
+
+// fitting is how many of the first statements may be sent at once, at least one.
+func fitting(statements []statement) (n int) {
+	bytes := 0
+	for n < len(statements) && (n == 0 || bytes+statements[n].bytes <= maxTogetherBytes) {
+		bytes += statements[n].bytes
+		n++
+	}
+	return n
+}
+
+// joined is one text of several statements.
+func joined(statements []statement) (string, []any) {
+	texts, size := make([]string, len(statements)), 0
+	for i, s := range statements {
+		texts[i] = s.text
+		size += len(s.args)
+	}
+	args := make([]any, 0, size)
+	for _, s := range statements {
+		args = append(args, s.args...)
+	}
+	return strings.Join(texts, "; "), args
 }

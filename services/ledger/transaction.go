@@ -148,9 +148,6 @@ func late(ctx context.Context, err error) error {
 func (t *transaction) on(ctx context.Context) *gorm.DB {
 	g := t.p.gorm.WithContext(ctx)
 	g.Statement.ConnPool = t.conn
-	if t.p.joins {
-		g.Statement.ConnPool = firstCounts{t.conn}
-	}
 	return g
 }
 
@@ -178,6 +175,14 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
+// throughGorm asks what gorm is to write, and answers with what is asked behind it.
+type throughGorm struct{ on *gorm.DB }
+
+// QueryContext implements querier.
+func (g throughGorm) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return g.on.WithContext(ctx).Raw(query, args...).Rows()
+}
+
 func queryRows(ctx context.Context, on querier, limit time.Duration, query string, args []any, scan func(row *sql.Rows) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -199,9 +204,16 @@ func queryRows(ctx context.Context, on querier, limit time.Duration, query strin
 	return rows.Err()
 }
 
-// commit sends COMMIT, once. Its errors are the caller's answer as they are: *rail.Error where nothing was written,
+// commit sends COMMIT, once, and in the same text before it the last statements that write, a compare-and-set first. Its
+// errors are the caller's answer as they are: *rail.Error and rail.ErrVersionLost where nothing was written,
 // rail.ErrUnknown where nobody knows.
-func (t *transaction) commit(ctx context.Context) error {
+func (t *transaction) commit(ctx context.Context, last ...statement) error {
+	if !t.p.joins || fitting(last) < len(last) {
+		if err := t.together(ctx, last); err != nil {
+			return definite(t.l.refused(err))
+		}
+		last = nil
+	}
 	if err := ctx.Err(); err != nil {
 		return definite(err) // not sent
 	}
@@ -216,7 +228,7 @@ func (t *transaction) commit(ctx context.Context) error {
 	// and nobody would learn that the cluster does not acknowledge.
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.l.options.CommitTimeout)
 	defer cancel()
-	err := t.sendCommit(limited)
+	err := t.sendCommit(limited, last)
 	t.l.heard(t.h, err)
 	switch {
 	case err == nil:
@@ -224,8 +236,8 @@ func (t *transaction) commit(ctx context.Context) error {
 		t.admission.committed()
 		t.l.commits.Add(1)
 		return nil
-	case refusedCommit(err), errors.Is(err, errNotSent):
-		return definite(err)
+	case refusedCommit(err), errors.Is(err, errNotSent), len(last) > 0 && refusedStatement(err):
+		return definite(t.l.refused(err))
 	}
 	// From here on the connection is useless: whatever became of the transaction, it is not to be rolled back by us, as
 	// it may be written already and only wait for its replica.
@@ -237,27 +249,27 @@ func (t *transaction) commit(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", rail.ErrUnknown, err)
 }
 
-// sendCommit sends COMMIT. A replicated commit's OK is worth nothing by itself: a primary that is shut down, or whose
-// semi-synchronous replication is switched off, gives it to every commit that waits for a replica, and none has it. So the
-// state of replication is asked for behind it, in the same text where the connection takes several statements: whoever is
-// shutting down does not come to answer that, and who has switched it off since it was looked at says so.
-func (t *transaction) sendCommit(ctx context.Context) error {
+// sendCommit sends COMMIT behind the last statements. A replicated commit's OK is worth nothing by itself: a primary that is
+// shut down, or whose semi-synchronous replication is switched off, gives it to every commit that waits for a replica, and
+// none has it. So the state of replication is asked for behind it, in the same text where the connection takes several
+// statements: whoever is shutting down does not come to answer that, and who has switched it off since it was looked at
+// says so.
+func (t *transaction) sendCommit(ctx context.Context, last []statement) error {
+	text, args := joined(append(last, statement{text: "COMMIT"}))
 	if t.l.options.Durability != Replicated {
-		_, err := t.conn.ExecContext(ctx, "COMMIT")
-		return err
+		return t.on(ctx).Exec(text, args...).Error
 	}
 	if !t.looked {
 		return fmt.Errorf("nobody has looked at the replication that this commit rests on: %w", errNotSent)
 	}
-	query, ask := "COMMIT; ", t.p.dialect.semiSyncSince()
-	if !t.p.joins {
-		if _, err := t.conn.ExecContext(ctx, "COMMIT"); err != nil {
-			return err
-		}
-		query = ""
+	ask := t.p.dialect.semiSyncSince()
+	if t.p.joins {
+		ask = text + "; " + ask
+	} else if _, err := t.conn.ExecContext(ctx, text); err != nil {
+		return err
 	}
 	var now semiSyncState
-	err := queryRows(ctx, t.conn, t.l.options.CommitTimeout, query+ask, nil, now.scan(t.p.dialect))
+	err := queryRows(ctx, throughGorm{t.on(ctx)}, t.l.options.CommitTimeout, ask, args, now.scan(t.p.dialect))
 	if err == nil && !(now.active && now.offs == t.offs) {
 		err = errUnacknowledged
 	}

@@ -4,8 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/base32"
+	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -41,7 +42,7 @@ func Open(ctx context.Context, o Options) (*Limit, error) {
 	if err := ledger.Migrate(ctx, ledger.Options{DSN: o.DSN}); err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("mysql", o.DSN)
+	db, err := sql.Open("mysql", o.DSN+"?multiStatements=true")
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +61,7 @@ type Writer struct {
 	orders  []byte
 	tickets []byte
 	seats   []byte
+	text    []byte
 	// changes is how many bytes of changes were written since the seat maps were.
 	changes int
 	count   uint64
@@ -89,37 +91,32 @@ func (w *Writer) exec(ctx context.Context, statement string) error {
 	return err
 }
 
-// Write writes one transaction of n orders and says how long its COMMIT took.
-func (w *Writer) Write(ctx context.Context, n int) (commit time.Duration, err error) {
+// Write writes one transaction of n orders, in one text.
+func (w *Writer) Write(ctx context.Context, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	w.build(n)
-	if err := w.exec(ctx, "START TRANSACTION"); err != nil {
-		return 0, err
+	// As in a sale, the version cannot become NULL.
+	w.text = fmt.Appendf(w.text[:0], "START TRANSACTION; UPDATE runs SET version = CASE version WHEN %d THEN version + 1 END, touched_at = %d WHERE id = '%s'",
+		w.version, time.Now().UnixMilli(), w.run)
+	for _, statement := range [][]byte{w.seats, w.orders, w.tickets, []byte("COMMIT")} {
+		w.text = append(append(w.text, "; "...), statement...)
 	}
-	result, err := w.conn.ExecContext(ctx, "UPDATE runs SET version = version + 1, touched_at = "+strconv.FormatInt(time.Now().UnixMilli(), 10)+
-		" WHERE id = '"+w.run+"' AND version = "+strconv.FormatInt(w.version, 10))
-	if err != nil {
-		return 0, err
-	}
-	if changed, err := result.RowsAffected(); err != nil || changed != 1 {
-		return 0, errors.Join(err, errors.New("the version is not the one that was written last"))
-	}
-	for _, statement := range [][]byte{w.seats, w.orders, w.tickets} {
-		if err := w.exec(ctx, string(statement)); err != nil {
-			return 0, err
-		}
-	}
-	begun := time.Now()
-	err = w.exec(ctx, "COMMIT")
 	w.version++
-	return time.Since(begun), err
+	return w.exec(ctx, string(w.text))
 }
+
+// buyers is how many buyers a hot run has in the lab.
+const buyers = 1_024
+
+// orderID is how an order's unique part is written: see newOrderID of cmd/interlock.
+var orderID = base32.HexEncoding.WithPadding(base32.NoPadding)
 
 // build makes the statements' text. The rows are as long as a sale's.
 func (w *Writer) build(n int) {
-	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
-	payBy := strconv.FormatInt(time.Now().Add(15*time.Minute).UnixMilli(), 10)
+	placed := time.Now()
+	now := strconv.FormatInt(placed.UnixMilli(), 10)
+	payBy := strconv.FormatInt(placed.Add(15*time.Minute).UnixMilli(), 10)
 	w.buildSeats(n)
 	w.orders = append(w.orders[:0], "INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, "+
 		"from_call, to_call, total_minor, currency, placed_at, pay_by, pay_attempts) VALUES "...)
@@ -127,15 +124,18 @@ func (w *Writer) build(n int) {
 		"document_number, live_document) VALUES "...)
 	for i := range n {
 		w.count++
-		id := uuid.Must(uuid.NewV7()).String()
-		// As unlike each other as keys, numbers and digests are.
+		unique := uuid.Must(uuid.NewV7())
+		id := orderID.EncodeToString(unique[:])
+		// As unlike each other as keys and digests are.
 		random := uuid.New()
 		key := hex.EncodeToString(random[:])
+		number := rail.NewOrderNumber(placed, binary.NativeEndian.Uint64(random[:]))
+		buyer := binary.NativeEndian.Uint16(random[8:]) % buyers
 		class := w.limit.options.Classes[i%len(w.limit.options.Classes)]
 		if i > 0 {
 			w.orders, w.tickets = append(w.orders, ','), append(w.tickets, ',')
 		}
-		w.orders = append(w.orders, "('"+w.run+"','"+w.run+"/"+id+"','"+key[:12]+"','buyer-"+key[:5]+"','"+key+"','"+key+
+		w.orders = append(w.orders, "('"+w.run+"','"+w.run+"/"+id+"','"+number+"','"+fmt.Sprintf("buyer-%05d", buyer)+"','"+key+"','"+key+
 			"',1,'ON_HOLD','','"+trainID+"',3,17,55300,'CNY',"+now+","+payBy+",0)"...)
 		w.tickets = append(w.tickets, "('"+w.run+"','"+w.run+"/"+id+"',0,'"+string(class)+"',1234,'12','34B',55300,'CNY','王秀英','110101199001"+
 			strconv.FormatUint(100_000+w.count%900_000, 10)+"','"+key+"')"...)

@@ -75,7 +75,7 @@ func limitOnce(ctx context.Context, to *limit.Limit, size, connections int) (cel
 	for i, w := range writers {
 		all.Go(func() error {
 			for time.Since(begun) < limitCell {
-				if _, err := w.Write(ctx, size); err != nil {
+				if err := w.Write(ctx, size); err != nil {
 					return err
 				}
 				written[i] += size

@@ -1,0 +1,28 @@
+package rail
+
+import "time"
+
+const (
+	// numberLength is what people read out on the telephone: 12 characters of 5 bits.
+	numberLength = 12
+	// numberAlphabet is Douglas Crockford's base 32 (https://www.crockford.com/base32.html): no I, L, O, U.
+	numberAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	// numberTick is 64 ms, and numberRandomBits what is left beside 29 bits of ticks, which begin anew after 397 days. Two
+	// orders of one tick have the same number with a chance of one in 2³¹: at 10,000 orders a second, all year, once in ten
+	// minutes, and then the ledger refuses the second, and it gets another.
+	numberTick       = 64 * time.Millisecond
+	numberRandomBits = 31
+)
+
+// NewOrderNumber makes an order's number for people of the time it was placed at, which comes first, and of random bits. An
+// index of numbers grows at its end that way: entries at random places were a fifth of what an order cost the ledger.
+func NewOrderNumber(placed time.Time, random uint64) string {
+	ticks := uint64(placed.UnixMilli()) / uint64(numberTick.Milliseconds())
+	bits := ticks<<numberRandomBits | random&(1<<numberRandomBits-1)
+	var number [numberLength]byte
+	for i := numberLength - 1; i >= 0; i-- {
+		number[i] = numberAlphabet[bits&31]
+		bits >>= 5
+	}
+	return string(number[:])
+}
