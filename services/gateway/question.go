@@ -74,7 +74,7 @@ func (g *Gateway) fromBody(w http.ResponseWriter, r *http.Request) (*graphql.Raw
 	controller := http.NewResponseController(w)
 	// A writer that knows no deadlines is a test's.
 	_ = controller.SetReadDeadline(time.Now().Add(bodyTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := read(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
@@ -95,6 +95,16 @@ func (g *Gateway) fromBody(w http.ResponseWriter, r *http.Request) (*graphql.Raw
 		return nil, unreadable("the body is not a JSON object with query, variables, operationName and extensions")
 	}
 	return params, nil
+}
+
+// read reads a whole body. Where its length is known, into as much memory as it takes.
+func read(body io.Reader, length int64) ([]byte, error) {
+	if length < 0 {
+		return io.ReadAll(body)
+	}
+	whole := make([]byte, length)
+	_, err := io.ReadFull(body, whole)
+	return whole, err
 }
 
 // decode reads one JSON value and nothing after it; numbers keep all their digits.

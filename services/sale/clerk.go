@@ -28,6 +28,8 @@ type clerk struct {
 
 	known
 
+	expects expected
+
 	// lookUntil is until when keys and documents are looked up before anything is written.
 	lookUntil time.Time
 
@@ -72,9 +74,12 @@ func (c *clerk) serve() {
 		}
 		// The lock comes first, then the batch: who arrives while the clerk waits for the lock is in it, and who leaves is not.
 		c.hold()
+		c.gather()
 		c.office.takeTurn(c)
 		if batch := c.office.next(c); len(batch) > 0 {
+			begun := time.Now()
 			c.process(batch)
+			c.expects = expected{len(batch) + c.office.behind(c), time.Since(begun)}
 		}
 		c.office.giveTurn()
 		c.share()

@@ -57,6 +57,24 @@ func (l *lab) measureLimit(ctx context.Context) (*Limit, error) {
 	return result, errors.Join(to.Close(), l.cluster.DropBeside(ctx, limitName))
 }
 
+// limitBeside measures the best cell once more.
+func (l *lab) limitBeside(ctx context.Context, m *Limit) error {
+	if err := l.cluster.Settle(ctx); err != nil {
+		return err
+	}
+	to, err := l.openLimit(ctx)
+	if err != nil {
+		return err
+	}
+	cell, err := limitOnce(ctx, to, m.Best.OrdersPerTransaction, m.Best.Connections)
+	if err := errors.Join(err, to.Close(), l.cluster.DropBeside(ctx, limitName)); err != nil {
+		return err
+	}
+	l.log.Info("limit beside", "orders_per_second", int(cell.OrdersPerSecond))
+	m.Beside = append(m.Beside, cell)
+	return nil
+}
+
 func limitOnce(ctx context.Context, to *limit.Limit, size, connections int) (cell LimitCell, err error) {
 	writers := make([]*limit.Writer, connections)
 	for i := range writers {

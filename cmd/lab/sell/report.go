@@ -122,6 +122,8 @@ type Limit struct {
 	OrdersPerSecond float64     `json:"orders_per_second"`
 	Best            LimitCell   `json:"best"`
 	Cells           []LimitCell `json:"cells"`
+	// Beside is the best cell again, before each round, so that a machine that changes its speed changes both.
+	Beside []LimitCell `json:"beside,omitempty"`
 }
 
 // LimitCell is one size of transactions on some connections.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"interlock/cmd/lab/load"
@@ -91,6 +92,11 @@ func (l *lab) rounds(ctx context.Context, report *Report) error {
 		if l.Short {
 			continue
 		}
+		if report.Limit != nil {
+			if err := l.limitBeside(ctx, report.Limit); err != nil {
+				return fmt.Errorf("%s: %w", limitScenario, err)
+			}
+		}
 		if l.wants(hot1024Scenario) || l.wants(serversScenario) || l.wants(zipfScenario) {
 			if err := l.always(ctx, hot1024Scenario, &hot1024, first, manyBuyers, load.OneRun); err != nil {
 				return err
@@ -129,8 +135,13 @@ func compare(report *Report) {
 		if b := report.Baseline; b != nil && b.OrdersPerSecond > 0 {
 			hot.RatioToBaseline = hot.OrdersPerSecond / b.OrdersPerSecond
 		}
-		if m := report.Limit; m != nil && m.OrdersPerSecond > 0 {
-			hot.RatioToLimit = hot.OrdersPerSecond / m.OrdersPerSecond
+		if m := report.Limit; m != nil && len(m.Beside) == len(hot.Each) {
+			ratios := make([]float64, len(hot.Each))
+			for i, round := range hot.Each {
+				ratios[i] = round.OrdersPerSecond / m.Beside[i].OrdersPerSecond
+			}
+			slices.Sort(ratios)
+			hot.RatioToLimit = ratios[(len(ratios)-1)/2]
 		}
 	}
 }
