@@ -1,130 +1,21 @@
 package ledgertest
 
 import (
-	"context"
 	"database/sql/driver"
-	"errors"
-	"strings"
+
+	"interlock/services/ledger/intercept"
 )
 
 // Statement is a statement on its way to the database.
-type Statement struct {
-	Query string
-	Args  []driver.NamedValue
-	// Send sends Query and Args as they are now. Whoever does not call it has kept the statement from the server.
-	Send func() error
-}
+type Statement = intercept.Statement
 
-// Commits tells a COMMIT, also one that is sent behind what it commits, and with the question behind it whether a replica
-// has it.
-func (s *Statement) Commits() bool {
-	return s.Query == "COMMIT" || strings.HasPrefix(s.Query, "COMMIT; ") ||
-		strings.HasSuffix(s.Query, "; COMMIT") || strings.Contains(s.Query, "; COMMIT; ")
-}
-
-// Interceptor is called for every statement. What it returns is what the driver answers; an error after a Send that
-// succeeded is an answer that got lost.
-type Interceptor func(ctx context.Context, s *Statement) error
+// Interceptor is called for every statement.
+type Interceptor = intercept.Interceptor
 
 // Intercept puts an interceptor between database/sql and a driver.
-func Intercept(c driver.Connector, i Interceptor) driver.Connector { return &connector{c, i} }
+func Intercept(c driver.Connector, i Interceptor) driver.Connector { return intercept.Intercept(c, i) }
 
-// WithoutVersionCheck takes the comparison of the version out of every compare-and-set, and lets a version's changes of
-// seats be written twice, so that a test can show that seats are sold twice without the two.
+// WithoutVersionCheck takes away what keeps seats from being sold twice.
 func WithoutVersionCheck(c driver.Connector) driver.Connector {
-	return Intercept(c, func(_ context.Context, s *Statement) error {
-		s.Query = strings.ReplaceAll(s.Query, "CASE version WHEN ? THEN version + 1 END", "version + 1 + 0 * ?")
-		s.Query = strings.ReplaceAll(s.Query, "INSERT INTO seat_changes", "REPLACE INTO seat_changes")
-		return s.Send()
-	})
-}
-
-type connector struct {
-	driver.Connector
-	intercept Interceptor
-}
-
-func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	inner, err := c.Connector.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &connection{inner, c.intercept}, nil
-}
-
-// connection passes on whatever the driver's connection can do.
-type connection struct {
-	driver.Conn
-	intercept Interceptor
-}
-
-func (c *connection) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	var result driver.Result
-	s := &Statement{Query: query, Args: args}
-	s.Send = func() (err error) {
-		result, err = c.Conn.(driver.ExecerContext).ExecContext(ctx, s.Query, s.Args)
-		return err
-	}
-	if err := c.intercept(ctx, s); err != nil {
-		return nil, err
-	}
-	return result, nil
-}
-
-func (c *connection) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	var rows driver.Rows
-	s := &Statement{Query: query, Args: args}
-	s.Send = func() (err error) {
-		rows, err = c.Conn.(driver.QueryerContext).QueryContext(ctx, s.Query, s.Args)
-		return err
-	}
-	if err := c.intercept(ctx, s); err != nil {
-		if rows != nil {
-			err = errors.Join(err, rows.Close())
-		}
-		return nil, err
-	}
-	return rows, nil
-}
-
-func (c *connection) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	if p, ok := c.Conn.(driver.ConnPrepareContext); ok {
-		return p.PrepareContext(ctx, query)
-	}
-	return c.Prepare(query)
-}
-
-func (c *connection) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
-	if b, ok := c.Conn.(driver.ConnBeginTx); ok {
-		return b.BeginTx(ctx, o)
-	}
-	return c.Begin()
-}
-
-func (c *connection) CheckNamedValue(v *driver.NamedValue) error {
-	if n, ok := c.Conn.(driver.NamedValueChecker); ok {
-		return n.CheckNamedValue(v)
-	}
-	return driver.ErrSkip
-}
-
-func (c *connection) ResetSession(ctx context.Context) error {
-	if r, ok := c.Conn.(driver.SessionResetter); ok {
-		return r.ResetSession(ctx)
-	}
-	return nil
-}
-
-func (c *connection) IsValid() bool {
-	if v, ok := c.Conn.(driver.Validator); ok {
-		return v.IsValid()
-	}
-	return true
-}
-
-func (c *connection) Ping(ctx context.Context) error {
-	if p, ok := c.Conn.(driver.Pinger); ok {
-		return p.Ping(ctx)
-	}
-	return nil
+	return intercept.WithoutVersionCheck(c)
 }
