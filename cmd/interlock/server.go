@@ -39,6 +39,7 @@ type Server struct {
 	settings *Settings
 	log      *slog.Logger
 	stores   *stores
+	now      func() time.Time
 
 	timetable *search.Timetable
 	finder    *search.Finder
@@ -69,30 +70,30 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{settings: settings, log: log, stores: opened}
+	s := &Server{settings: settings, log: log, stores: opened, now: opened.faults.clock()}
 
 	s.timetable = search.NewTimetable(opened.ledger)
 	s.timetable.Log = log
-	s.timetable.Now = time.Now
+	s.timetable.Now = s.now
 	s.finder = &search.Finder{Timetable: s.timetable, Availability: opened.cache, Log: log}
 	s.publisher = &publish.Publisher{
 		Ledger: opened.ledger, Availability: opened.cache, Timetable: s.timetable, Stations: s.timetable, Runs: s.timetable,
-		Now: time.Now, ClosesBefore: settings.SaleClosesBefore, Log: log,
+		Now: s.now, ClosesBefore: settings.SaleClosesBefore, Log: log,
 	}
-	s.office = sale.Open(sale.Options{
+	s.office = sale.Open(opened.faults.around(sale.Options{
 		Ledger: opened.ledger, Lock: opened.lock, Availability: opened.cache, Runs: s.timetable, Payments: payments(settings),
-		NewID: newOrderID, NewNumber: newOrderNumber, DocumentKey: key, Log: log,
+		NewID: newOrderID, NewNumber: func() string { return newOrderNumber(s.now()) }, DocumentKey: key, Log: log,
 		Settings: sale.Settings{Hold: settings.Hold, MaxOpenHolds: settings.MaxOpenHolds},
-	})
+	}))
 	s.hub = watch.New(opened.cache, s.timetable, opened.ledger)
-	s.hub.Log = log
+	s.hub.Log, s.hub.Now = log, s.now
 	s.hub.PaymentGrace = commitTimeout + failoverTime
 	s.timetable.Changed = s.hub.Wake
 	s.auditor = &audit.Auditor{Ledger: opened.ledger, Cache: opened.cache, Lock: opened.lock, Runs: s.runs, Log: log}
 
 	resolver := &resolvers.Resolver{
 		Timetable: s.timetable, Finder: s.finder, Sale: s.office, OrderBook: opened.ledger, Publisher: s.publisher,
-		Hub: s.hub, Cursors: resolvers.Cursors{Key: deriveKey(key, "cursors")}, Now: time.Now,
+		Hub: s.hub, Cursors: resolvers.Cursors{Key: deriveKey(key, "cursors")}, Now: s.now,
 	}
 	if s.gateway, err = s.openGateway(resolver); err != nil {
 		return nil, err
@@ -109,7 +110,7 @@ func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, er
 	if err != nil {
 		return nil, err
 	}
-	remembered, err := identity.Remember(verifier, time.Now)
+	remembered, err := identity.Remember(verifier, s.now)
 	if err != nil {
 		return nil, err
 	}
@@ -131,12 +132,15 @@ func (s *Server) openIdentity() (identity.Verifier, error) {
 	if s.settings.OIDCIssuer != "" {
 		return identity.NewIssuer(identity.IssuerOptions{
 			Issuer: s.settings.OIDCIssuer, Audience: s.settings.OIDCAudience, KeysURL: s.settings.OIDCKeys,
-			RolesClaim: s.settings.RolesClaim,
+			RolesClaim: s.settings.RolesClaim, Now: s.now,
 		})
 	}
 	tokens, err := developmentTokens(s.settings)
-	s.tokens = tokens
-	return tokens, err
+	if err != nil {
+		return nil, err
+	}
+	tokens.Now, s.tokens = s.now, tokens
+	return tokens, nil
 }
 
 // checks decide whether the server is ready: whether what should be on sale can be searched and bought.
@@ -237,10 +241,10 @@ func newOrderID() string {
 }
 
 // newOrderNumber is for people.
-func newOrderNumber() string {
+func newOrderNumber(now time.Time) string {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // It never fails: crypto/rand ends the process instead.
-	return rail.NewOrderNumber(time.Now(), binary.NativeEndian.Uint64(random[:]))
+	return rail.NewOrderNumber(now, binary.NativeEndian.Uint64(random[:]))
 }
 
 // deriveKey makes one key of another for a different use, so that neither says anything about the other.

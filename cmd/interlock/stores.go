@@ -24,6 +24,8 @@ type stores struct {
 	cache  *availability.Cache
 	lock   *lock.Lock
 	client redis.UniversalClient
+	// faults are what the proving ground does to a server: nothing in the one that is shipped.
+	faults faults
 	close  []func() error
 }
 
@@ -101,7 +103,13 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, how opening) (_ *s
 			return nil, err
 		}
 	}
-	ledgerAt := ledgerOptions(s)
+	if how.owner {
+		if opened.faults, err = openFaults(log); err != nil {
+			return nil, err
+		}
+		opened.close = append(opened.close, opened.faults.Close)
+	}
+	ledgerAt := opened.faults.ledger(ledgerOptions(s))
 	ledgerAt.Log = log
 	if opened.ledger, err = ledger.Open(ctx, ledgerAt); err != nil {
 		return nil, err

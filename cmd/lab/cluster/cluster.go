@@ -46,6 +46,13 @@ type Options struct {
 	Guards int
 	// Hold is how long an order may stay unpaid; 0: longer than any measurement.
 	Hold time.Duration
+	// Breakable servers hold batches at exact points for whoever asks at their Control. Like AnyVersion and ClocksApart it
+	// takes a Binary that was built with FaultTag; any other ignores it.
+	Breakable bool
+	// AnyVersion takes the check of a run's version away from the servers, and with it what keeps seats from being sold twice.
+	AnyVersion bool
+	// ClocksApart puts the first server's clock so far ahead, and the second's so far behind, and so on in turn.
+	ClocksApart time.Duration
 	// Log is told how far the start is; nil: nobody.
 	Log *slog.Logger
 }

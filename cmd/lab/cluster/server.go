@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"interlock/cmd/interlock/points"
 	"interlock/cmd/lab/servers"
 )
 
@@ -34,7 +35,7 @@ func (c *Cluster) AddServer(ctx context.Context) (*servers.Program, error) {
 		}
 	}
 	server, err := servers.StartProgram(ctx, servers.ProgramOptions{
-		Path: c.options.Binary, Env: c.serverEnv(), Ready: Ready,
+		Path: c.options.Binary, Env: append(c.serverEnv(), c.faultEnv(len(c.servers))...), Ready: Ready,
 		Args: func(addr string) []string { return c.serverArgs(addr, locks) },
 	})
 	if err != nil {
@@ -93,6 +94,30 @@ func (c *Cluster) serverEnv() []string {
 		"INTERLOCK_DOCUMENT_KEY=" + c.secrets.document,
 	}
 }
+
+// controlFile is the socket at which a server holds batches, in the server's own folder.
+const controlFile = "control"
+
+// faultEnv is what the n-th server is told of what is done to it.
+func (c *Cluster) faultEnv(n int) []string {
+	var env []string
+	if c.options.Breakable {
+		env = append(env, points.ControlVariable+"="+controlFile)
+	}
+	if c.options.AnyVersion {
+		env = append(env, points.VersionCheckVariable+"="+points.VersionCheckOff)
+	}
+	if off := c.options.ClocksApart; off != 0 {
+		if n%2 == 1 {
+			off = -off
+		}
+		env = append(env, points.ClockVariable+"="+off.String())
+	}
+	return env
+}
+
+// Control is where a server of a Breakable cluster is asked to hold a batch, with points.Hold.
+func (c *Cluster) Control(server *servers.Program) string { return server.Path(controlFile) }
 
 // Ready is nil when the server at addr is ready to sell, else what it says it waits for.
 func Ready(ctx context.Context, addr string) error {

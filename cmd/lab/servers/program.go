@@ -47,6 +47,9 @@ func StartProgram(ctx context.Context, o ProgramOptions) (*Program, error) {
 	return p, nil
 }
 
+// Path is where a file of the folder is that the program runs in.
+func (p *Program) Path(name string) string { return p.folder.join(name) }
+
 // Start starts a program that was stopped or killed again, in the same folder and on the same address, and returns once it
 // is ready. A running one is left alone.
 func (p *Program) Start(ctx context.Context) error {

@@ -1,0 +1,74 @@
+//go:build fault
+
+package main
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"interlock/cmd/interlock/points"
+	"interlock/services/ledger"
+	"interlock/services/ledger/intercept"
+	"interlock/services/sale"
+)
+
+// faults are what the proving ground does to this server, which was built for that and for nothing else: batches are held at
+// exact points, the clock is off, any version is taken.
+type faults struct {
+	control    *points.Control // nil where no batches are held
+	off        time.Duration
+	anyVersion bool
+}
+
+// openFaults reads what is to be done from the environment. That is no setting: there are none for what is not shipped.
+func openFaults(log *slog.Logger) (f faults, err error) {
+	if off := os.Getenv(points.ClockVariable); off != "" {
+		if f.off, err = time.ParseDuration(off); err != nil {
+			return f, fmt.Errorf("%s: %w", points.ClockVariable, err)
+		}
+	}
+	f.anyVersion = os.Getenv(points.VersionCheckVariable) == points.VersionCheckOff
+	if path := os.Getenv(points.ControlVariable); path != "" {
+		if f.control, err = points.Listen(path, points.Limit); err != nil {
+			return f, err
+		}
+	}
+	log.Warn("this server was built to be broken: it is not for selling", "holds_batches", f.control != nil, "clock_off", f.off,
+		"any_version", f.anyVersion)
+	return f, nil
+}
+
+// Close lets go of a batch that is held.
+func (f faults) Close() error {
+	if f.control == nil {
+		return nil
+	}
+	return f.control.Close()
+}
+
+func (f faults) ledger(o ledger.Options) ledger.Options {
+	o.Wrap = func(c driver.Connector) driver.Connector {
+		if f.anyVersion {
+			c = intercept.WithoutVersionCheck(c)
+		}
+		if f.control != nil {
+			c = intercept.Intercept(c, f.control.Statement)
+		}
+		return c
+	}
+	return o
+}
+
+func (f faults) around(o sale.Options) sale.Options {
+	if f.control == nil {
+		return o
+	}
+	return f.control.Around(o)
+}
+
+func (f faults) clock() func() time.Time {
+	return func() time.Time { return time.Now().Add(f.off) }
+}

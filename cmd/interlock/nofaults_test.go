@@ -1,0 +1,31 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What the proving ground does to a server is not in the one that is shipped: neither its packages nor the file that wires
+// them are built. With the tag they are, or this would prove nothing.
+func TestFaults_AreNotInWhatIsShipped(t *testing.T) {
+	list := func(arguments ...string) []string {
+		out, err := exec.CommandContext(t.Context(), "go", append([]string{"list"}, arguments...)...).CombinedOutput()
+		require.NoError(t, err, string(out))
+		return strings.Fields(string(out))
+	}
+	const files = "-f={{join .GoFiles \" \"}}"
+	needed := []string{"interlock/cmd/interlock/points", "interlock/services/ledger/intercept"}
+
+	shipped := list("-deps", ".")
+	require.Contains(t, shipped, "interlock/services/ledger")
+	for _, pkg := range needed {
+		require.NotContains(t, shipped, pkg)
+		require.Contains(t, list("-tags=fault", "-deps", "."), pkg)
+	}
+	require.NotContains(t, list(files, "."), "faults.go")
+	require.Contains(t, list(files, "."), "nofaults.go")
+	require.Contains(t, list(files, "-tags=fault", "."), "faults.go")
+}
