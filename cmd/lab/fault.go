@@ -53,7 +53,7 @@ func (c faultCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 		}
 		return cluster.Start(ctx, cluster.Options{
 			ServerArgs: args, Flavor: c.flavor(), Servers: s.Servers, Binary: binary, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Guards: s.Guards,
-			Hold: s.Hold, Log: log,
+			Hold: s.Hold, Breakable: true, AnyVersion: s.AnyVersion, ClocksApart: s.ClocksApart, Log: log,
 		})
 	}}
 	defer func() { err = errors.Join(err, stage.Close(), removeBinary()) }()
@@ -109,7 +109,7 @@ func (c faultCommand) binary(ctx context.Context, log *slog.Logger) (path string
 	}
 	remove = func() error { return os.RemoveAll(folder) }
 	log.Info("building interlock")
-	if path, err = cluster.Build(ctx, folder); err != nil {
+	if path, err = cluster.Build(ctx, folder, cluster.FaultTag); err != nil {
 		return "", nil, errors.Join(err, remove())
 	}
 	return path, remove, nil

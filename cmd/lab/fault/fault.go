@@ -25,6 +25,10 @@ type Shape struct {
 	Unprotected bool
 	// Hold is how long an order may stay unpaid; 0: longer than the fault.
 	Hold time.Duration
+	// AnyVersion servers do not check the version of a run: what they sell twice shows what the check is for.
+	AnyVersion bool
+	// ClocksApart is how far the first server's clock is ahead, and the second's behind.
+	ClocksApart time.Duration
 }
 
 // ordinary is the least that survives what it should.
@@ -41,6 +45,8 @@ type Fault struct {
 	Subscribers int
 	// Spoils says that the cluster is not what it was afterwards, whatever comes of it.
 	Spoils bool
+	// Alone says that it takes too long to be one of several at once.
+	Alone bool
 	// Missing says what is needed to inject it and is not there yet; "" where nothing is.
 	Missing string
 	// Inject breaks it, and returns how it is healed. On an error nothing stays broken.

@@ -20,7 +20,7 @@ import (
 // newStage lends clusters of a program that is built for the test.
 func newStage(t *testing.T) *fault.Stage {
 	t.Helper()
-	path, err := cluster.Build(t.Context(), t.TempDir())
+	path, err := cluster.Build(t.Context(), t.TempDir(), cluster.FaultTag)
 	require.NoError(t, err)
 	stage := &fault.Stage{
 		Log: slog.New(slog.DiscardHandler),
@@ -31,7 +31,7 @@ func newStage(t *testing.T) *fault.Stage {
 			}
 			c, err := cluster.Start(ctx, cluster.Options{
 				Servers: s.Servers, ServerArgs: args, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Guards: s.Guards, Hold: s.Hold,
-				Binary: path,
+				Breakable: true, AnyVersion: s.AnyVersion, ClocksApart: s.ClocksApart, Binary: path,
 			})
 			serverstest.Require(t, err)
 			return c, err
@@ -51,6 +51,25 @@ func TestPlay(t *testing.T) {
 		require.True(t, line.OK, line.Text())
 		require.Positive(t, line.Acknowledged)
 	}
+}
+
+// TestPlay_AnyVersion takes the version check away from servers whose locks say yes to all: seats are sold twice, and the
+// checks see it. The same with the check is lock_says_yes, which passes.
+func TestPlay_AnyVersion(t *testing.T) {
+	f, err := fault.Find("lock_says_yes", 1)
+	require.NoError(t, err)
+	f.Shape.AnyVersion = true
+	line := newStage(t).Play(t.Context(), f, 1)
+	t.Log(line.Text())
+	require.False(t, line.OK)
+	require.Empty(t, line.Problem)
+	require.Zero(t, line.Injected.Facts["compare_and_sets_lost"], "nobody is refused")
+	caught := map[string]bool{}
+	for _, c := range line.Checks {
+		caught[c.Name] = !c.OK
+	}
+	require.True(t, caught["C1"], "two live tickets have one seat on one leg")
+	require.True(t, caught["C5"], "no order of sales explains that")
 }
 
 // TestTellUnprotected tells the story without protection: A's order is lost, B has A's seat, and the checks see both.

@@ -6,7 +6,9 @@ import (
 	"syscall"
 	"time"
 
+	"interlock/cmd/interlock/points"
 	"interlock/cmd/lab/fault/history"
+	"interlock/cmd/lab/servers"
 	"interlock/services/rail"
 )
 
@@ -23,28 +25,64 @@ func serverFrozen() Fault {
 	return Fault{
 		Name: "server_frozen", Area: serverArea, Shape: ordinary, Lasts: frozenLast,
 		Inject: func(_ context.Context, s *Scene) (Heal, error) {
-			victim := s.Cluster.Servers()[s.anyServer()]
-			if err := victim.Signal(syscall.SIGSTOP); err != nil {
+			return s.freeze(s.Cluster.Servers()[s.anyServer()], nil)
+		},
+	}
+}
+
+// serverFrozenAt is serverFrozen at an exact point of a batch. What the server was about to send it sends when it thaws:
+// long after its lock, and the transaction's time, were over.
+func serverFrozenAt(point points.Point) Fault {
+	return Fault{
+		Name: "server_frozen_" + string(point), Area: serverArea, Shape: ordinary, Lasts: frozenLast,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			victim := s.sellingServer()
+			m, release, err := s.hold(ctx, victim, point)
+			if err != nil {
 				return nil, err
 			}
-			frozen := time.Now()
-			return func(context.Context) (Injected, error) {
-				thawed := time.Now()
-				err := victim.Signal(syscall.SIGCONT)
-				calls := s.Room.Log().Calls()
-				under := underway(calls, victim.Addr(), frozen)
-				proof := Injected{Fired: under > 0, Facts: map[string]any{"calls_under_way": under, "frozen_seconds": thawed.Sub(frozen).Seconds()}}
-				for _, run := range s.Room.Runs() {
-					after, ok := soldAgain(calls, run.RunID, victim.Addr(), frozen, thawed)
-					proof.Facts["sold_again_seconds "+string(run.RunID)] = after.Seconds()
-					if !ok || after > sellAgain {
-						proof.Broken = append(proof.Broken, fmt.Sprintf("%s was not sold again within %v of the freeze", run.RunID, sellAgain))
-					}
-				}
-				return proof, err
+			heal, err := s.freeze(victim, m)
+			if err != nil {
+				release()
+				return nil, err
+			}
+			return func(ctx context.Context) (Injected, error) {
+				defer release() // the server is told when it has thawed
+				return heal(ctx)
 			}, nil
 		},
 	}
+}
+
+// freeze stops a server until it is healed. at is the batch that it holds just then; nil where nobody knows.
+func (s *Scene) freeze(victim *servers.Program, at *moment) (Heal, error) {
+	if err := victim.Signal(syscall.SIGSTOP); err != nil {
+		return nil, err
+	}
+	frozen := time.Now()
+	return func(context.Context) (Injected, error) {
+		thawed := time.Now()
+		err := victim.Signal(syscall.SIGCONT)
+		calls := s.Room.Log().Calls()
+		under := underway(calls, victim.Addr(), frozen)
+		proof := Injected{Fired: under > 0, Facts: map[string]any{"calls_under_way": under, "frozen_seconds": thawed.Sub(frozen).Seconds()}}
+		for _, run := range s.Room.Runs() {
+			after, ok := soldAgain(calls, run.RunID, victim.Addr(), frozen, thawed)
+			proof.Facts["sold_again_seconds "+string(run.RunID)] = after.Seconds()
+			if !ok || after > sellAgain {
+				proof.Broken = append(proof.Broken, fmt.Sprintf("%s was not sold again within %v of the freeze", run.RunID, sellAgain))
+			}
+			if at != nil && at.Run == run.RunID {
+				at.SoldAgain = after.Seconds()
+			}
+		}
+		if at != nil {
+			at.CallsUnderWay = under
+			proof.Facts["held"] = at
+			proof.Fired = proof.Fired && at.fits(s.Cluster)
+		}
+		return proof, err
+	}, nil
 }
 
 // underway is how many calls to a server, or to any where it is "", had begun and were not answered at a moment.

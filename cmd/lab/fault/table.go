@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"interlock/cmd/interlock/points"
 )
 
 // The areas of the table.
@@ -18,9 +20,6 @@ const (
 	buyersArea      = "buyers"
 )
 
-// needsHook is why faults at an exact point of a batch are not injected yet.
-const needsHook = "the server has no hook by which a batch can be held at an exact point"
-
 // needsProxy is why faults on the way to the database are not injected yet.
 const needsProxy = "there is no proxy between servers and the primary yet"
 
@@ -28,8 +27,8 @@ const needsProxy = "there is no proxy between servers and the primary yet"
 func Table() []Fault {
 	return []Fault{
 		lockSaysYes(), lockNodeKilled(), twoLockNodesKilled(), lockNodeHung(), lockQuorumLost(), lockNodeForgets(),
-		serverFrozen(), serverKilled(),
-		missing("server_killed_at_each_point", serverArea, needsHook),
+		serverFrozen(), serverFrozenAt(points.BeforeUpdate), serverFrozenAt(points.BeforeCommit),
+		serverKilled(), serverKilledAtEachPoint(),
 		missing("commit_answer_cut", databaseArea, needsProxy),
 		missing("database_black_hole", databaseArea, needsProxy),
 		missing("database_slow", databaseArea, needsProxy),
@@ -41,8 +40,7 @@ func Table() []Fault {
 		cacheFlushed(), cacheKilled(), cacheHung(), pubSubCut(), subscribersReconnect(),
 		missing("old_snapshot_delivered", cacheArea, "nothing can hold a message to Redis back yet"),
 		missing("reader_stalls", cacheArea, "lab watch shows it; it is not a fault here yet"),
-		sameKey(), sameKeyAcrossFailover(), holdsExpire(),
-		missing("clocks_apart", buyersArea, "a server's clock cannot be set apart from its machine's yet"),
+		sameKey(), sameKeyAcrossFailover(), holdsExpire(), clocksApart(),
 	}
 }
 
@@ -77,7 +75,7 @@ func overlapping(seed uint64) Fault {
 	var chosen []Fault
 	areas := map[string]bool{}
 	for _, f := range table {
-		if f.Missing == "" && f.Shape == ordinary && !areas[f.Area] && len(chosen) < maxOverlap {
+		if f.Missing == "" && f.Shape == ordinary && !f.Alone && !areas[f.Area] && len(chosen) < maxOverlap {
 			chosen = append(chosen, f)
 			areas[f.Area] = true
 		}
