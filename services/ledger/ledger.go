@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"interlock/services/rail"
@@ -16,6 +17,9 @@ type Ledger struct {
 	only    *home
 	cluster *cluster
 	trains  *trainCache
+	// ahead are the transactions that were begun before their batches came.
+	aheadMu sync.Mutex
+	ahead   map[rail.RunID]*ahead
 	// payments has a place for each payment that may be under way.
 	payments chan struct{}
 
@@ -48,7 +52,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	l := &Ledger{options: o, trains: newTrainCache()}
+	l := &Ledger{options: o, trains: newTrainCache(), ahead: map[rail.RunID]*ahead{}}
 	connections := o.MaxConnections
 	var err error
 	switch {
@@ -86,6 +90,7 @@ func openOnly(ctx context.Context, o *Options) (*home, error) {
 
 // Close closes every connection.
 func (l *Ledger) Close() error {
+	l.endAhead()
 	if l.cluster != nil {
 		return l.cluster.close()
 	}

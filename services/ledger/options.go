@@ -38,6 +38,8 @@ type Options struct {
 	CommitTimeout time.Duration
 	// StatementTimeout bounds every other statement of a sale. 0: defaultStatementTimeout.
 	StatementTimeout time.Duration
+	// AheadFor is how long a transaction that was begun ahead waits for its batch. 0: defaultAheadFor.
+	AheadFor time.Duration
 	// MaxConnections bounds the connections to the primary that sales and payments use; payments get a part of them only,
 	// and the other work has fewer of its own. 0: defaultConnections.
 	MaxConnections int
@@ -55,6 +57,9 @@ const (
 	defaultCommitTimeout = 3 * time.Second
 	// defaultStatementTimeout is above the second that a statement may wait for a row lock.
 	defaultStatementTimeout = 2 * time.Second
+	// defaultAheadFor is longer than answered buyers take to ask again, and short enough to be nobody's burden where they do
+	// not.
+	defaultAheadFor = 50 * time.Millisecond
 	// defaultConnections is how many runs one process sells at the same moment. MySQL admits 151 clients by default, and
 	// several servers share it.
 	defaultConnections = 24
@@ -62,6 +67,8 @@ const (
 
 // Bounds that are not for anyone to set.
 const (
+	// maxAhead is how many transactions are begun ahead at most: as many as batches are in the ledger at a time.
+	maxAhead = 4
 	// paymentsShare is the part of a ledger's connections that payments may use, one third: whoever pays has a hold and
 	// time, and a clerk that waits for a connection keeps hundreds of buyers waiting. Payments have no pool of their own,
 	// as that would be idle without a rush and needs connections that MySQL may not have; SQLite has one writer in all.
@@ -135,6 +142,9 @@ func (o *Options) fill() error {
 	}
 	if o.StatementTimeout <= 0 {
 		o.StatementTimeout = defaultStatementTimeout
+	}
+	if o.AheadFor == 0 {
+		o.AheadFor = defaultAheadFor
 	}
 	if o.MaxConnections <= 0 {
 		o.MaxConnections = defaultConnections

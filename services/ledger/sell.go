@@ -17,7 +17,7 @@ const maxKeysPerQuery = 200
 
 // Sell runs one batch in one transaction: see sale.Ledger.
 func (l *Ledger) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (int64, error) {
-	t, head, err := l.openRun(ctx, batch.RunID, batch.Locking)
+	t, head, err := l.openRun(ctx, &batch)
 	if t != nil {
 		defer t.end()
 	}
@@ -36,8 +36,14 @@ func (l *Ledger) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide)
 	if err != nil {
 		return 0, definite(err)
 	}
+	if batch.Follows && l.mayBegin(t.h) {
+		t.next = batch.RunID
+	}
 	if err := t.commit(ctx, record...); err != nil {
 		return 0, err
+	}
+	if t.begun != nil {
+		l.keep(batch.RunID, t.begun)
 	}
 	return state.Version + 1, nil
 }
@@ -100,42 +106,59 @@ type runHead struct {
 	due bool
 }
 
-// readRun is the first statement of everything that sells: the version, and in the same statement the run's state, the
-// primary's clock and whether it may be written. Whatever is read after it is at least as new as the version, so that
-// the compare-and-set vouches for all of it.
-func (t *transaction) readRun(ctx context.Context, id rail.RunID, locking bool) (*runHead, error) {
+// headRow is a run's row as the first statement of everything that sells reads it.
+type headRow struct {
+	found bool
+	head  runHead
+	run   runRow
+	guard guardColumns
+}
+
+func (h *headRow) scan(r *sql.Rows) error {
+	h.found = true
+	var now int64
+	err := r.Scan(slices.Concat([]any{&h.head.version, &h.head.changesBytes}, h.run.fields(), []any{&now, &h.head.due}, h.guard.fields())...)
+	h.head.server, h.head.now = h.guard.server, fromMillis(now)
+	return err
+}
+
+// headQuery is the first statement of everything that sells: the version, and in the same statement the run's state, the
+// primary's clock and whether it may be written. Whatever is read after it is at least as new as the version, so that the
+// compare-and-set vouches for all of it.
+func (t *transaction) headQuery() string {
 	d := t.p.dialect
-	query := "SELECT r.version, r.changes_bytes, " + runColumns + ", " + d.nowAfterLocks() + ", " +
+	return "SELECT r.version, r.changes_bytes, " + runColumns + ", " + d.nowAfterLocks() + ", " +
 		"EXISTS (SELECT 1 FROM orders o WHERE o.state = 'ON_HOLD' AND o.pay_by <= " + d.now() + " AND o.run_id = r.id), " +
 		t.h.guard(t.l.options.Durability) + " FROM runs r WHERE r.id = ?"
+}
+
+// readRun sends the first statement.
+func (t *transaction) readRun(ctx context.Context, id rail.RunID, locking bool) (*runHead, error) {
+	query := t.headQuery()
 	if locking {
-		query += d.forUpdate()
+		query += t.p.dialect.forUpdate()
 	}
-	var head *runHead
-	var row runRow
-	var g guardColumns
-	err := t.rows(ctx, query, []any{string(id)}, func(r *sql.Rows) error {
-		head = &runHead{}
-		var now int64
-		err := r.Scan(slices.Concat([]any{&head.version, &head.changesBytes}, row.fields(), []any{&now, &head.due}, g.fields())...)
-		head.server, head.now = g.server, fromMillis(now)
-		return err
-	})
-	if err != nil {
+	var read headRow
+	if err := t.rows(ctx, query, []any{string(id)}, read.scan); err != nil {
 		return nil, guardFailure(held(err))
 	}
-	if head == nil {
+	if !read.found {
 		return nil, t.notFound(ctx, "there is no run %s", id)
 	}
-	if err := t.guarded(&g); err != nil {
+	return t.head(ctx, &read)
+}
+
+// head is what was read, where it may be sold on.
+func (t *transaction) head(ctx context.Context, read *headRow) (*runHead, error) {
+	if err := t.guarded(&read.guard); err != nil {
 		return nil, err
 	}
-	runs, err := t.runs(ctx, []runRow{row})
+	runs, err := t.runs(ctx, []runRow{read.run})
 	if err != nil {
 		return nil, err
 	}
-	head.run = runs[0]
-	return head, nil
+	read.head.run = runs[0]
+	return &read.head, nil
 }
 
 // lockRun locks a run that was read without a lock, unless somebody else has sold on it since.

@@ -29,6 +29,9 @@ type transaction struct {
 	// looked says that the state of replication was looked at, and offs how often it had been switched off by then.
 	looked bool
 	offs   int64
+	// next is the run whose next transaction is begun behind this one's COMMIT, "" for none, and begun what came of that.
+	next  rail.RunID
+	begun *ahead
 }
 
 // write begins a transaction on the primary that may commit. Whoever gets one must call end.
@@ -56,10 +59,14 @@ func (l *Ledger) snapshot(ctx context.Context) (*transaction, error) {
 }
 
 // openRun begins a sale's transaction with its first read, the run's. Whoever gets a transaction must call end.
-func (l *Ledger) openRun(ctx context.Context, id rail.RunID, locking bool) (*transaction, *runHead, error) {
+func (l *Ledger) openRun(ctx context.Context, batch *rail.Batch) (*transaction, *runHead, error) {
+	id, locking := batch.RunID, batch.Locking
 	h, err := l.at()
 	if err != nil {
 		return nil, nil, err
+	}
+	if t, head, err := l.opened(ctx, h, batch); t != nil || err != nil {
+		return t, head, err
 	}
 	if !h.sale.joins {
 		t, err := l.write(ctx, h, h.sale)
@@ -175,14 +182,6 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// throughGorm asks what gorm is to write, and answers with what is asked behind it.
-type throughGorm struct{ on *gorm.DB }
-
-// QueryContext implements querier.
-func (g throughGorm) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return g.on.WithContext(ctx).Raw(query, args...).Rows()
-}
-
 func queryRows(ctx context.Context, on querier, limit time.Duration, query string, args []any, scan func(row *sql.Rows) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -262,24 +261,51 @@ func (t *transaction) sendCommit(ctx context.Context, last []statement) error {
 	if !t.looked {
 		return fmt.Errorf("nobody has looked at the replication that this commit rests on: %w", errNotSent)
 	}
-	ask := t.p.dialect.semiSyncSince()
+	var now semiSyncState
+	ask, err := t.p.dialect.semiSyncSince(), error(nil)
 	if t.p.joins {
-		ask = text + "; " + ask
+		err = t.sendTogether(ctx, text+"; "+ask, args, now.scan(t.p.dialect))
 	} else if _, err := t.conn.ExecContext(ctx, text); err != nil {
 		return err
+	} else if err := queryRows(ctx, t.conn, t.l.options.CommitTimeout, ask, nil, now.scan(t.p.dialect)); err != nil {
+		return fmt.Errorf("%w: %s", errUnacknowledged, err.Error()) // COMMIT was not what failed
 	}
-	var now semiSyncState
-	err := queryRows(ctx, throughGorm{t.on(ctx)}, t.l.options.CommitTimeout, ask, args, now.scan(t.p.dialect))
 	if err == nil && !(now.active && now.offs == t.offs) {
 		err = errUnacknowledged
-	}
-	if err != nil && !t.p.joins {
-		err = fmt.Errorf("%w: %s", errUnacknowledged, err.Error()) // COMMIT was not what failed
 	}
 	if errors.Is(err, errUnacknowledged) {
 		t.h.semiSync.forget()
 	}
 	return err
+}
+
+// sendTogether sends a text that ends with COMMIT and a question, and behind it what begins the next transaction. The order is
+// written by gorm.
+func (t *transaction) sendTogether(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) (err error) {
+	if t.next != "" {
+		text = strings.Join(append([]string{text}, append(t.p.dialect.begin(), t.headQuery())...), "; ")
+		args = append(args, string(t.next))
+	}
+	rows, err := t.on(ctx).Raw(text, args...).Rows()
+	if err != nil {
+		return late(ctx, err)
+	}
+	defer func() {
+		if closed := rows.Close(); err == nil && t.begun == nil && !t.broken {
+			err = closed
+		}
+		err = late(ctx, err)
+	}()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil || t.next == "" {
+		return err
+	}
+	t.begun = t.begunAhead(rows)
+	return nil
 }
 
 // errUnacknowledged says that semi-synchronous replication was switched off while a commit may have waited for it.
@@ -297,10 +323,12 @@ func (t *transaction) end() {
 			t.broken = true
 		}
 	}
-	if t.broken {
-		_ = t.conn.Raw(func(any) error { return driver.ErrBadConn }) // makes database/sql close it
+	if t.conn != nil { // else it is the next transaction's
+		if t.broken {
+			_ = t.conn.Raw(func(any) error { return driver.ErrBadConn }) // makes database/sql close it
+		}
+		_ = t.conn.Close()
 	}
-	_ = t.conn.Close()
 	if t.admission != nil {
 		t.admission.done()
 	}

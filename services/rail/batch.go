@@ -25,6 +25,9 @@ type Batch struct {
 	// KnownVersion is the version whose seat maps the clerk still has, or 0. When the run is still at it, the ledger does
 	// not read them again.
 	KnownVersion int64
+	// Follows says that another batch of the run will be there at once, as far as anybody can tell: the ledger may begin its
+	// transaction in the same round trip in which it commits this one's.
+	Follows bool
 	// Keys and Documents are looked up: orders that exist already, and digests of documents that travel already. Looking
 	// is not needed to keep a promise: an order whose key or document is there already is refused by the ledger, and the
 	// whole batch with it.

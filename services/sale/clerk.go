@@ -29,6 +29,8 @@ type clerk struct {
 	known
 
 	expects expected
+	// served is how many batches there were since the clerk went on duty.
+	served int
 
 	// lookUntil is until when keys and documents are looked up before anything is written.
 	lookUntil time.Time
@@ -79,6 +81,7 @@ func (c *clerk) serve() {
 		if batch := c.office.next(c); len(batch) > 0 {
 			begun := time.Now()
 			c.process(batch)
+			c.served++
 			c.expects = expected{len(batch) + c.office.behind(c), time.Since(begun)}
 		}
 		c.office.giveTurn()
@@ -241,7 +244,7 @@ func (c *clerk) fail(batch []*request, err error) {
 // sell runs a batch in the ledger once.
 func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
 	o := c.office
-	ask := rail.Batch{RunID: c.run, Locking: locking || o.isUnsettled(c.run), KnownVersion: c.version}
+	ask := rail.Batch{RunID: c.run, Locking: locking || o.isUnsettled(c.run), KnownVersion: c.version, Follows: o.follows(c)}
 	look := ask.Locking || time.Now().Before(c.lookUntil)
 	for _, r := range batch {
 		if r.place != nil && look {

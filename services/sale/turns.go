@@ -15,6 +15,14 @@ type turns struct {
 	waiting []*clerk
 }
 
+// follows tells whether a clerk's next batch will go to the ledger right after this one, as far as anybody can tell: where
+// other servers or other runs want their turn it will not, and a clerk that goes off duty after a batch had few buyers.
+func (o *Office) follows(c *clerk) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !c.shared && len(o.turns.waiting) == 0 && (len(c.queue) > 0 || c.served > 0)
+}
+
 // takeTurn waits until the clerk's next batch may go to the ledger. It waits for batches that are bounded themselves; should
 // that not be enough, it goes on.
 func (o *Office) takeTurn(c *clerk) {

@@ -37,10 +37,11 @@ func (s *Statement) SendBeforeCommit() error {
 	if at < 0 {
 		return nil // it comes by itself
 	}
-	if err := s.exec(s.Context, s.Query[:at], s.Args); err != nil {
+	args := strings.Count(s.Query[:at], "?")
+	if err := s.exec(s.Context, s.Query[:at], s.Args[:args]); err != nil {
 		return err
 	}
-	s.Query, s.Args = s.Query[at+len("; "):], nil // COMMIT takes no arguments, nor does the question
+	s.Query, s.Args = s.Query[at+len("; "):], s.Args[args:]
 	return nil
 }
 

@@ -1,0 +1,104 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// While a run is being sold, its next batch comes as soon as this one is answered. So the text that commits a batch begins the
+// next one's transaction, too, with its first read: the run's. It holds no lock, and what it read is vouched for by the next
+// batch's compare-and-set, whoever sells in between. That is one of two round trips less.
+
+// ahead is a transaction that was begun before its batch came.
+type ahead struct {
+	t *transaction
+	// read is what it has read, received when that came.
+	read     headRow
+	received time.Time
+	end      *time.Timer
+}
+
+// mayBegin tells whether the next batch's transaction may be begun.
+func (l *Ledger) mayBegin(h *home) bool {
+	l.aheadMu.Lock()
+	defer l.aheadMu.Unlock()
+	return h.sale.joins && l.options.Durability == Replicated && len(l.ahead) < maxAhead
+}
+
+// begunAhead reads what was sent behind a COMMIT to begin the next batch; nil where it did not begin. The commit is answered by
+// then, and nothing that goes wrong here takes that back.
+func (t *transaction) begunAhead(rows *sql.Rows) *ahead {
+	a := &ahead{received: time.Now()}
+	if !rows.NextResultSet() || !rows.Next() || a.read.scan(rows) != nil || rows.Close() != nil {
+		t.broken = true // Who knows what it is in the middle of.
+		return nil
+	}
+	a.t = &transaction{l: t.l, h: t.h, p: t.p, conn: t.conn}
+	t.conn = nil // It is the next one's.
+	return a
+}
+
+// keep keeps a transaction for the next batch of its run, for a while.
+func (l *Ledger) keep(id rail.RunID, a *ahead) {
+	l.aheadMu.Lock()
+	defer l.aheadMu.Unlock()
+	l.ahead[id] = a
+	a.end = time.AfterFunc(l.options.AheadFor, func() {
+		if l.takeAhead(id, a) != nil {
+			a.t.end()
+		}
+	})
+}
+
+// takeAhead takes the transaction that was begun for a run, or only if it is a certain one; nil where there is none. Who takes
+// it ends it.
+func (l *Ledger) takeAhead(id rail.RunID, only *ahead) *ahead {
+	l.aheadMu.Lock()
+	defer l.aheadMu.Unlock()
+	a := l.ahead[id]
+	if a == nil || only != nil && a != only {
+		return nil
+	}
+	delete(l.ahead, id)
+	a.end.Stop()
+	return a
+}
+
+// opened goes on with a transaction that was begun ahead for a batch. It is nil where there is none, where the run is to be
+// locked, where the primary is another by now, and where the clerk has not the maps of the version that was read: those of now
+// would be newer.
+func (l *Ledger) opened(ctx context.Context, h *home, batch *rail.Batch) (*transaction, *runHead, error) {
+	a := l.takeAhead(batch.RunID, nil)
+	if a == nil {
+		return nil, nil, nil
+	}
+	if a.t.h != h || batch.Locking || a.read.head.version != batch.KnownVersion {
+		a.t.end()
+		return nil, nil, nil
+	}
+	admission, err := h.breaker.admit()
+	if err != nil {
+		a.t.end()
+		return nil, nil, err
+	}
+	a.t.admission = admission
+	// The primary's clock goes on meanwhile. What it said came a moment after it had said it, so that this is never ahead of it.
+	a.read.head.now = a.read.head.now.Add(time.Since(a.received))
+	head, err := a.t.head(ctx, &a.read)
+	return a.t, head, err
+}
+
+// endAhead ends every transaction that was begun ahead.
+func (l *Ledger) endAhead() {
+	l.aheadMu.Lock()
+	all := l.ahead
+	l.ahead = map[rail.RunID]*ahead{}
+	l.aheadMu.Unlock()
+	for _, a := range all {
+		a.end.Stop()
+		a.t.end()
+	}
+}

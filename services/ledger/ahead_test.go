@@ -1,0 +1,125 @@
+package ledger_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/ledger"
+	"interlock/services/ledger/intercept"
+	"interlock/services/ledger/ledgertest"
+	"interlock/services/rail"
+)
+
+// sent remembers the texts that are sent to the database.
+type sent struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+func (s *sent) intercept(_ context.Context, statement *intercept.Statement) error {
+	s.mu.Lock()
+	s.texts = append(s.texts, statement.Query)
+	s.mu.Unlock()
+	return statement.Send()
+}
+
+// take is what was sent since it was asked last, of what a sale sends.
+func (s *sent) take() (texts []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, text := range s.texts {
+		if strings.Contains(text, "START TRANSACTION") || strings.Contains(text, "COMMIT") || strings.Contains(text, "ROLLBACK") {
+			texts = append(texts, text)
+		}
+	}
+	s.texts = nil
+	return texts
+}
+
+// TestSell_Ahead sells batches that follow each other: each but the first is one text, on a state that was read before it came.
+func TestSell_Ahead(t *testing.T) {
+	b := openBed(t)
+	var s sent
+	o := b.options
+	o.Wrap = func(c driver.Connector) driver.Connector { return intercept.Intercept(c, s.intercept) }
+	o.AheadFor = time.Minute
+	l, other := ledgertest.Open(t, o), ledgertest.Open(t, b.options)
+	b.eventually(func() bool { return l.Ready(t.Context()) == nil && other.Ready(t.Context()) == nil }, "both know the primary")
+	known := int64(0)
+	follows := func() rail.Batch { return rail.Batch{RunID: b.run, Follows: true, KnownVersion: known} }
+	sell := func(l *ledger.Ledger, batch rail.Batch, buyer string, seat int) error {
+		t.Helper()
+		version, err := l.Sell(t.Context(), batch, sells(buyer, seat))
+		if batch.Follows && err == nil {
+			known = version
+		}
+		return err
+	}
+
+	require.NoError(t, sell(l, follows(), "zhao", 0))
+	require.Len(t, s.take(), 2, "it opens, and commits")
+	require.NoError(t, sell(l, follows(), "qian", 1))
+	texts := s.take()
+	require.Len(t, texts, 1, "it was opened by the text that committed the one before")
+	require.Less(t, strings.Index(texts[0], "COMMIT"), strings.Index(texts[0], "START TRANSACTION"))
+
+	// Somebody else sells in between: what was read ahead is old, and the compare-and-set says so.
+	require.NoError(t, sell(other, rail.Batch{RunID: b.run}, "sun", 2))
+	require.ErrorIs(t, sell(l, follows(), "li", 2), rail.ErrVersionLost)
+	require.EqualValues(t, 1, l.Stats().LostCompareAndSets)
+	// The next attempt opens with a lock, as a clerk's does.
+	require.NoError(t, sell(l, rail.Batch{RunID: b.run, Locking: true, Follows: true}, "li", 3))
+	s.take()
+
+	// Who does not have the maps of what was read ahead reads again.
+	known--
+	require.NoError(t, sell(l, follows(), "feng", 4))
+	require.Equal(t, "ROLLBACK", s.take()[0])
+	// One that opens with a lock reads again, and what was begun ahead is ended.
+	require.NoError(t, sell(l, rail.Batch{RunID: b.run, Locking: true}, "zhou", 5))
+	require.Equal(t, "ROLLBACK", s.take()[0])
+
+	// Nobody comes: it ends by itself, and the next batch opens as ever.
+	o.AheadFor = time.Millisecond
+	l = ledgertest.Open(t, o)
+	b.eventually(func() bool { return l.Ready(t.Context()) == nil }, "it knows the primary")
+	s.take()
+	_, err := l.Sell(t.Context(), follows(), nothing)
+	require.NoError(t, err)
+	var all []string
+	b.eventually(func() bool { all = append(all, s.take()...); return len(all) == 3 }, "it ends by itself")
+	require.Equal(t, "ROLLBACK", all[2])
+	_, err = l.Sell(t.Context(), rail.Batch{RunID: b.run}, nothing)
+	require.NoError(t, err)
+	require.Len(t, s.take(), 2)
+	require.Zero(t, l.Stats().UnknownCommits)
+}
+
+// TestSell_AheadIsLost has the connection break in what comes behind a commit's answer: the batch is committed, that is known,
+// and the next one opens as ever.
+func TestSell_AheadIsLost(t *testing.T) {
+	b := openBed(t)
+	var s sent
+	o := b.options
+	o.Wrap = func(c driver.Connector) driver.Connector {
+		return intercept.Intercept(c, func(ctx context.Context, statement *intercept.Statement) error {
+			// What would begin the next transaction is no SQL: everything before it has been executed by then.
+			statement.Query = strings.Replace(statement.Query, "; START TRANSACTION; SELECT", "; START TRANSACTION; SELEKT", 1)
+			return s.intercept(ctx, statement)
+		})
+	}
+	l := ledgertest.Open(t, o)
+	b.eventually(func() bool { return l.Ready(t.Context()) == nil }, "it knows the primary")
+	for seat, buyer := range []string{"zhao", "qian"} {
+		_, err := l.Sell(t.Context(), rail.Batch{RunID: b.run, Follows: true}, sells(buyer, seat))
+		require.NoError(t, err)
+		require.Len(t, s.take(), 2)
+	}
+	require.Zero(t, l.Stats().UnknownCommits)
+}
