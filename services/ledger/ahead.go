@@ -15,10 +15,10 @@ import (
 // ahead is a transaction that was begun before its batch came.
 type ahead struct {
 	t *transaction
-	// read is what it has read, received when that came.
-	read     headRow
-	received time.Time
-	end      *time.Timer
+	// rows is what comes behind the commit's answer. Nobody waits for it before the batch is answered; giveUp ends the wait.
+	rows   *sql.Rows
+	giveUp context.CancelFunc
+	end    *time.Timer
 }
 
 // mayBegin tells whether the next batch's transaction may be begun.
@@ -28,17 +28,18 @@ func (l *Ledger) mayBegin(h *home) bool {
 	return h.sale.joins && l.options.Durability == Replicated && len(l.ahead) < maxAhead
 }
 
-// begunAhead reads what was sent behind a COMMIT to begin the next batch; nil where it did not begin. The commit is answered by
-// then, and nothing that goes wrong here takes that back.
-func (t *transaction) begunAhead(rows *sql.Rows) *ahead {
-	a := &ahead{received: time.Now()}
-	if !rows.NextResultSet() || !rows.Next() || a.read.scan(rows) != nil || rows.Close() != nil {
-		t.broken = true // Who knows what it is in the middle of.
-		return nil
-	}
-	a.t = &transaction{l: t.l, h: t.h, p: t.p, conn: t.conn}
-	t.conn = nil // It is the next one's.
-	return a
+// read reads what the transaction has read; false where it did not begin.
+func (a *ahead) read() (read headRow, ok bool) {
+	defer a.giveUp()
+	ok = a.rows.NextResultSet() && a.rows.Next() && read.scan(a.rows) == nil && a.rows.Close() == nil
+	a.t.broken = !ok // Who knows what it is in the middle of.
+	return read, ok
+}
+
+// drop ends a transaction that nobody will use.
+func (a *ahead) drop() {
+	a.read()
+	a.t.end()
 }
 
 // keep keeps a transaction for the next batch of its run, for a while.
@@ -48,7 +49,7 @@ func (l *Ledger) keep(id rail.RunID, a *ahead) {
 	l.ahead[id] = a
 	a.end = time.AfterFunc(l.options.AheadFor, func() {
 		if l.takeAhead(id, a) != nil {
-			a.t.end()
+			a.drop()
 		}
 	})
 }
@@ -75,7 +76,8 @@ func (l *Ledger) opened(ctx context.Context, h *home, batch *rail.Batch) (*trans
 	if a == nil {
 		return nil, nil, nil
 	}
-	if a.t.h != h || batch.Locking || a.read.head.version != batch.KnownVersion {
+	read, ok := a.read()
+	if !ok || a.t.h != h || batch.Locking || read.head.version != batch.KnownVersion {
 		a.t.end()
 		return nil, nil, nil
 	}
@@ -85,9 +87,7 @@ func (l *Ledger) opened(ctx context.Context, h *home, batch *rail.Batch) (*trans
 		return nil, nil, err
 	}
 	a.t.admission = admission
-	// The primary's clock goes on meanwhile. What it said came a moment after it had said it, so that this is never ahead of it.
-	a.read.head.now = a.read.head.now.Add(time.Since(a.received))
-	head, err := a.t.head(ctx, &a.read)
+	head, err := a.t.head(ctx, &read)
 	return a.t, head, err
 }
 
@@ -99,6 +99,6 @@ func (l *Ledger) endAhead() {
 	l.aheadMu.Unlock()
 	for _, a := range all {
 		a.end.Stop()
-		a.t.end()
+		a.drop()
 	}
 }

@@ -226,7 +226,13 @@ func (t *transaction) commit(ctx context.Context, last ...statement) error {
 	// From here on only our own clock may end the wait: a client that hangs up would leave a session hanging on the server,
 	// and nobody would learn that the cluster does not acknowledge.
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.l.options.CommitTimeout)
-	defer cancel()
+	defer func() {
+		if t.begun == nil {
+			cancel()
+			return
+		}
+		t.begun.giveUp = cancel
+	}()
 	err := t.sendCommit(limited, last)
 	t.l.heard(t.h, err)
 	switch {
@@ -276,6 +282,10 @@ func (t *transaction) sendCommit(ctx context.Context, last []statement) error {
 	if errors.Is(err, errUnacknowledged) {
 		t.h.semiSync.forget()
 	}
+	if err != nil && t.begun != nil {
+		_ = t.begun.rows.Close() // The connection is not used again: nobody knows what became of the commit.
+		t.conn, t.begun = t.begun.t.conn, nil
+	}
 	return err
 }
 
@@ -290,22 +300,22 @@ func (t *transaction) sendTogether(ctx context.Context, text string, args []any,
 	if err != nil {
 		return late(ctx, err)
 	}
-	defer func() {
-		if closed := rows.Close(); err == nil && t.begun == nil && !t.broken {
-			err = closed
-		}
-		err = late(ctx, err)
-	}()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
+	for err == nil && rows.Next() {
+		err = scan(rows)
 	}
-	if err := rows.Err(); err != nil || t.next == "" {
-		return err
+	if err == nil {
+		err = rows.Err()
 	}
-	t.begun = t.begunAhead(rows)
-	return nil
+	if err == nil && t.next != "" {
+		// The connection is the next transaction's, with what is still to be read from it.
+		t.begun = &ahead{t: &transaction{l: t.l, h: t.h, p: t.p, conn: t.conn}, rows: rows}
+		t.conn = nil
+		return nil
+	}
+	if closed := rows.Close(); err == nil {
+		err = closed
+	}
+	return late(ctx, err)
 }
 
 // errUnacknowledged says that semi-synchronous replication was switched off while a commit may have waited for it.

@@ -8,12 +8,12 @@ import "time"
 
 const (
 	// gatherTick is how long a clerk looks whether more buyers come. One that nobody joins waits that long in vain.
-	gatherTick = time.Millisecond
+	gatherTick = 2 * time.Millisecond
 	// gatherMax bounds the whole wait, by less than a commit takes on a busy machine; the last batch's own time does, too.
 	gatherMax = 10 * time.Millisecond
-	// gatherGrowth is by which part of itself a queue must have grown in a tick for another tick to be worth it: hundreds who
-	// wait are not kept for a handful.
-	gatherGrowth = 8
+	// gatherGrowth is which part of those who are expected must have come in a tick for another tick to be worth it: hundreds
+	// who wait are not kept for a handful.
+	gatherGrowth = 32
 )
 
 // expected is what a clerk knows of the buyers around it when it has answered a batch.
@@ -39,7 +39,7 @@ func (c *clerk) gather() {
 			return
 		}
 		waiting = c.office.behind(c)
-		if waiting-before <= before/gatherGrowth || time.Now().After(deadline) {
+		if waiting-before <= c.expects.buyers/gatherGrowth || time.Now().After(deadline) {
 			return
 		}
 		before = waiting
