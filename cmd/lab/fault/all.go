@@ -90,5 +90,8 @@ func rank(s Shape) int {
 	if s.LocksApart {
 		n += 1_000
 	}
+	if s.FirstDiskBytes > 0 {
+		n += 100_000
+	}
 	return n
 }

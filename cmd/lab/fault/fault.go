@@ -25,6 +25,10 @@ type Shape struct {
 	Unprotected bool
 	// Hold is how long an order may stay unpaid; 0: longer than the fault.
 	Hold time.Duration
+	// AnyVersion servers do not check the version of a run: what they sell twice shows what the check is for.
+	AnyVersion bool
+	// FirstDiskBytes is the size of the disk of its own that the first primary's binary log is on; 0: it is with its data.
+	FirstDiskBytes int64
 }
 
 // ordinary is the least that survives what it should.
@@ -37,6 +41,10 @@ type Fault struct {
 	Shape      Shape
 	// Lasts is how long it is left broken.
 	Lasts time.Duration
+	// Buyers is how many buy, each as slowly as a person; 0: the usual two dozen, who hardly think.
+	Buyers int
+	// Slow is how much more time than others it may take.
+	Slow time.Duration
 	// Subscribers is how many follow the runs; 0: a few.
 	Subscribers int
 	// Spoils says that the cluster is not what it was afterwards, whatever comes of it.
