@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -149,7 +150,7 @@ func (p *play) sellTwice(ctx context.Context, say Say) error {
 		}
 		say("A and B ask two servers for it at the same moment. A is told: order %s, coach %s, seat %s. B is told: order %s, coach %s, seat %s.",
 			a.Order.Number, a.Order.Coach, a.Order.Seat, b.Order.Number, b.Order.Coach, b.Order.Seat)
-		overlap, _, _, err := p.checks(ctx, room.Log().Calls())
+		overlap, _, _, err := p.checks(ctx, room.Log().Calls(), n)
 		if err != nil {
 			return err
 		}
@@ -174,7 +175,7 @@ func (p *play) lose(ctx context.Context, say Say) error {
 			return err
 		}
 	}
-	say("The next day's T12, the same seat. The replicas receive nothing for a moment.")
+	say("Another day's T12, the same seat. The replicas receive nothing for a moment.")
 	calls, err := p.buyOne(ctx, "A", last, c.Servers()[0], say)
 	if err != nil {
 		return err
@@ -188,7 +189,7 @@ func (p *play) lose(ctx context.Context, say Say) error {
 		return err
 	}
 	calls = append(calls, second...)
-	_, kept, linear, err := p.checks(ctx, calls)
+	_, kept, linear, err := p.checks(ctx, calls, last)
 	if err != nil {
 		return err
 	}
@@ -261,8 +262,8 @@ func (p *play) keep(ctx context.Context, say Say) error {
 		a, err = room.Buy("A", 0, p.seat("A", 0))
 		asked <- err
 	}()
-	pending := p.awaitPending(ctx, room)
-	say("The replicas are frozen. A buys: the primary has taken the seat, no replica has. A is told %s: ask again with the same key.", pending)
+	first := p.awaitAnswer(ctx, room)
+	say("The replicas are frozen. A buys: the primary has taken the seat, no replica has. A is told %s: ask again with the same key.", first.Code)
 	killed := time.Now()
 	err = errors.Join(victim.Kill(), os.RemoveAll(victim.DataFolder()), p.signalReplicas(victim, syscall.SIGCONT))
 	if err != nil {
@@ -290,13 +291,13 @@ func (p *play) keep(ctx context.Context, say Say) error {
 	}
 	say("B asks for a seat, and is told %s.", b.Code)
 	calls := room.Log().Calls()
-	overlap, kept, linear, err := p.checks(ctx, calls)
+	overlap, kept, linear, err := p.checks(ctx, calls, 0)
 	if err != nil {
 		return err
 	}
 	p.line.count(calls)
 	p.line.Checks = []*check.Result{overlap, kept, linear}
-	p.line.OK = overlap.OK && kept.OK && linear.OK && pending == string(history.Pending)
+	p.line.OK = overlap.OK && kept.OK && linear.OK && first.Outcome == history.Pending
 	if !p.line.OK {
 		return fmt.Errorf("a promise was broken: %s", p.line.Text())
 	}
@@ -304,15 +305,15 @@ func (p *play) keep(ctx context.Context, say Say) error {
 	return nil
 }
 
-// awaitPending waits until somebody has an answer, and is what it was; "" where nobody gets one.
-func (p *play) awaitPending(ctx context.Context, room *actors.Room) string {
+// awaitAnswer waits until somebody has an answer, and is the call; an empty one where nobody gets one.
+func (p *play) awaitAnswer(ctx context.Context, room *actors.Room) history.Call {
 	for ctx.Err() == nil {
 		if calls := room.Log().Calls(); len(calls) > 0 {
-			return string(calls[0].Outcome)
+			return calls[0]
 		}
 		wait(ctx, derivedPoll)
 	}
-	return ""
+	return history.Call{}
 }
 
 func (p *play) signalReplicas(primary *servers.SQLServer, sig syscall.Signal) error {
@@ -325,13 +326,17 @@ func (p *play) signalReplicas(primary *servers.SQLServer, sig syscall.Signal) er
 	return errors.Join(errs...)
 }
 
-// checks hold what A and B were told against what the primary has now.
-func (p *play) checks(ctx context.Context, calls []history.Call) (overlap, kept, linear *check.Result, err error) {
-	e, err := gather(ctx, p.cluster, p.train, p.runs)
+// checks hold what A and B were told of the n-th run against what the primary has of it now.
+func (p *play) checks(ctx context.Context, calls []history.Call, n int) (overlap, kept, linear *check.Result, err error) {
+	e, err := gather(ctx, p.cluster, p.train, p.runs[n:n+1])
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	defer e.Close()
+	if n > 0 {
+		e.after = p.runs[n-1].RunID
+	}
+	calls = slices.DeleteFunc(calls, func(c history.Call) bool { return c.Run != p.runs[n].RunID })
 	books, err := e.books(ctx)
 	if err != nil {
 		return nil, nil, nil, err
