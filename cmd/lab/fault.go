@@ -16,7 +16,7 @@ import (
 
 type faultCommand struct {
 	clusterFlags
-	Name   string `arg:"" help:"The fault, \"overlap\" for up to three at once, \"all\", or \"23B\" for what happens without protection."`
+	Name   string `arg:"" help:"The fault, \"overlap\" for up to three at once, \"all\", or \"23B\" for the story, without protection and with it."`
 	JSON   bool   `name:"json" help:"Print one JSON document a line."`
 	Seed   uint64 `default:"1" help:"Chooses victims, moments, and what people want."`
 	Seeds  int    `default:"1" help:"For all: how many seeds, from 1 on."`
