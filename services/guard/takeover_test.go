@@ -168,6 +168,7 @@ func TestGuard_ThatLeftItsLockBehind(t *testing.T) {
 	require.NoError(t, err)
 	dead, err := b.root(0).Conn(t.Context())
 	require.NoError(t, err)
+	defer dead.Close()
 	_, err = dead.ExecContext(t.Context(), "SELECT GET_LOCK('interlock_guard', 0)")
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -193,6 +194,7 @@ func TestGuard_ThatIsCutOff(t *testing.T) {
 	// A replica that cannot finish a statement: the attempt waits for it, and its locks are kept meanwhile.
 	stuck, err := b.root(2).Conn(t.Context())
 	require.NoError(t, err)
+	defer stuck.Close()
 	_, err = stuck.ExecContext(t.Context(), "FLUSH TABLES WITH READ LOCK")
 	require.NoError(t, err)
 	require.NoError(t, b.sell(0, 1))
