@@ -44,6 +44,9 @@ type Options struct {
 	// Guards is how many `interlock guard` supervise the members, of MySQL only. With some, every server is told of all
 	// members, and finds the primary itself.
 	Guards int
+	// FirstDiskBytes puts the binary log of the member that is opened first on a disk of so many bytes, which can be filled;
+	// 0: with its data. See servers.SQLOptions.
+	FirstDiskBytes int64
 	// Hold is how long an order may stay unpaid; 0: longer than any measurement.
 	Hold time.Duration
 	// Breakable servers hold batches at exact points for whoever asks at their Control. Like AnyVersion and ClocksApart it
@@ -132,7 +135,7 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 func (c *Cluster) startStores(ctx context.Context) error {
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error {
-		members, err := StartMembers(ctx, c.options.Flavor, 1+replicas)
+		members, err := startMembers(ctx, c.options.Flavor, 1+replicas, c.options.FirstDiskBytes)
 		if err != nil {
 			return err
 		}

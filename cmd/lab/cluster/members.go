@@ -26,6 +26,11 @@ type Members struct {
 // StartMembers starts servers that may become a cluster: read-only, with the users they need, and strangers to each other.
 // They are the caller's to Close.
 func StartMembers(ctx context.Context, flavor servers.Flavor, count int) (*Members, error) {
+	return startMembers(ctx, flavor, count, 0)
+}
+
+// startMembers is StartMembers, with the binary log of the first one on a disk of so many bytes; 0: with its data.
+func startMembers(ctx context.Context, flavor servers.Flavor, count int, firstDiskBytes int64) (*Members, error) {
 	m := &Members{Servers: make([]*servers.SQLServer, count), dialect: dialectOf(flavor), secrets: newSecrets()}
 	start := servers.StartMySQL
 	if flavor == servers.MariaDB {
@@ -34,7 +39,11 @@ func StartMembers(ctx context.Context, flavor servers.Flavor, count int) (*Membe
 	starting, ctx := errgroup.WithContext(ctx)
 	for i := range m.Servers {
 		starting.Go(func() (err error) {
-			if m.Servers[i], err = start(ctx, servers.SQLOptions{Args: m.dialect.settings(i + 1)}); err != nil {
+			o := servers.SQLOptions{Args: m.dialect.settings(i + 1)}
+			if i == 0 {
+				o.SmallDiskBytes = firstDiskBytes
+			}
+			if m.Servers[i], err = start(ctx, o); err != nil {
 				return err
 			}
 			root, err := asRoot(m.Servers[i])

@@ -93,5 +93,8 @@ func rank(s Shape) int {
 	if s.ClocksApart != 0 {
 		n += 2_000
 	}
+	if s.FirstDiskBytes > 0 {
+		n += 100_000
+	}
 	return n
 }

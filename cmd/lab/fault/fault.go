@@ -29,6 +29,8 @@ type Shape struct {
 	AnyVersion bool
 	// ClocksApart is how far the first server's clock is ahead, and the second's behind.
 	ClocksApart time.Duration
+	// FirstDiskBytes is the size of the disk of its own that the first primary's binary log is on; 0: it is with its data.
+	FirstDiskBytes int64
 }
 
 // ordinary is the least that survives what it should.
@@ -41,6 +43,10 @@ type Fault struct {
 	Shape      Shape
 	// Lasts is how long it is left broken.
 	Lasts time.Duration
+	// Buyers is how many buy, each as slowly as a person; 0: the usual two dozen, who hardly think.
+	Buyers int
+	// Slow is how much more time than others it may take.
+	Slow time.Duration
 	// Subscribers is how many follow the runs; 0: a few.
 	Subscribers int
 	// Spoils says that the cluster is not what it was afterwards, whatever comes of it.

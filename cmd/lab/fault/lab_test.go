@@ -31,7 +31,7 @@ func newStage(t *testing.T) *fault.Stage {
 			}
 			c, err := cluster.Start(ctx, cluster.Options{
 				Servers: s.Servers, ServerArgs: args, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Guards: s.Guards, Hold: s.Hold,
-				Breakable: true, AnyVersion: s.AnyVersion, ClocksApart: s.ClocksApart, Binary: path,
+				FirstDiskBytes: s.FirstDiskBytes, Breakable: true, AnyVersion: s.AnyVersion, ClocksApart: s.ClocksApart, Binary: path,
 			})
 			serverstest.Require(t, err)
 			return c, err
@@ -72,12 +72,17 @@ func TestPlay_AnyVersion(t *testing.T) {
 	require.True(t, caught["C5"], "no order of sales explains that")
 }
 
-// TestTellUnprotected tells the story without protection: A's order is lost, B has A's seat, and the checks see both.
-func TestTellUnprotected(t *testing.T) {
+// TestTell tells the story: without protection a seat is sold twice and an order is lost, and the checks see both; with it
+// neither happens.
+func TestTell(t *testing.T) {
 	stage := newStage(t)
-	var said []string
-	line, err := fault.TellUnprotected(t.Context(), stage, func(s string) { said = append(said, s) })
-	require.NoError(t, err)
-	require.True(t, line.OK, said)
-	require.Len(t, said, 6)
+	for name, tell := range map[string]func(context.Context, *fault.Stage, fault.Say) (*fault.Line, error){
+		"Unprotected": fault.TellUnprotected, "Protected": fault.TellProtected,
+	} {
+		t.Run(name, func(t *testing.T) {
+			line, err := tell(t.Context(), stage, func(format string, args ...any) { t.Logf(format, args...) })
+			require.NoError(t, err)
+			require.True(t, line.OK, line.Text())
+		})
+	}
 }

@@ -36,7 +36,7 @@ func Table() []Fault {
 		replicaKilled(), replicasStopped(),
 		primaryKilled(), primaryFrozen(),
 		primaryTerminatedAlone(), primaryRestarted(), primaryAndReplicaKilled(), readOnly(),
-		missing("disk_full", replicationArea, "the members' data is on no disk that can be filled without harm"),
+		diskFull(),
 		cacheFlushed(), cacheKilled(), cacheHung(), pubSubCut(), subscribersReconnect(),
 		missing("old_snapshot_delivered", cacheArea, "nothing can hold a message to Redis back yet"),
 		missing("reader_stalls", cacheArea, "lab watch shows it; it is not a fault here yet"),

@@ -39,6 +39,9 @@ func (r *Room) newBuyer(n int, token string) *buyer {
 
 // live buys until the buyer is to leave.
 func (b *buyer) live() {
+	if d := b.room.options.BuyersPause; d > b.room.options.Pause {
+		pause(b.room.leaving, time.Duration(b.random.Int64N(int64(d)))) // not all in step
+	}
 	for b.room.leaving.Err() == nil {
 		if order, call := b.place(); order != nil {
 			if d := b.room.options.Dawdle; d > 0 {
@@ -51,7 +54,7 @@ func (b *buyer) live() {
 				b.cancel(order, call)
 			}
 		}
-		pause(b.room.leaving, b.room.options.Pause)
+		pause(b.room.leaving, b.room.options.BuyersPause)
 	}
 }
 
@@ -150,6 +153,17 @@ func (r *Room) Together(ctx context.Context, subject string, times int, stream u
 		<-done
 	}
 	return context.Cause(ctx)
+}
+
+// Buy lets somebody ask for a seat, the at-th server first, until it is known what became of it, and is the last call.
+func (r *Room) Buy(subject string, at int, w Want) (history.Call, error) {
+	token, err := r.options.Token(subject)
+	if err != nil {
+		return history.Call{}, err
+	}
+	one := &buyer{room: r, name: subject, token: token, at: at}
+	_, c := one.insist(w.call(subject), placeDocument, "placeOrder", w.input())
+	return c, nil
 }
 
 // Placed is how many orders clients have been told of since a time, by servers other than one.

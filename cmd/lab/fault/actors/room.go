@@ -25,6 +25,8 @@ type Options struct {
 	Buyers, Searchers, Subscribers int
 	// Pause is how long a buyer and a searcher think between two requests.
 	Pause time.Duration
+	// BuyersPause is how long a buyer thinks instead, where that is not 0.
+	BuyersPause time.Duration
 	// Dawdle is up to how long a buyer takes until it pays or cancels.
 	Dawdle time.Duration
 	// Seed makes what they want.
@@ -50,6 +52,9 @@ const idleConnections = 512
 
 // Open lets everybody in. Leave and Close end it.
 func Open(ctx context.Context, o Options) (*Room, error) {
+	if o.BuyersPause == 0 {
+		o.BuyersPause = o.Pause
+	}
 	r := &Room{options: o, log: &history.Log{}, client: &http.Client{Transport: &http.Transport{
 		MaxIdleConnsPerHost: idleConnections, IdleConnTimeout: answerTimeout,
 	}}}
