@@ -53,7 +53,7 @@ func (c faultCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 		}
 		return cluster.Start(ctx, cluster.Options{
 			ServerArgs: args, Flavor: c.flavor(), Servers: s.Servers, Binary: binary, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Guards: s.Guards,
-			Hold: s.Hold, Log: log,
+			Linked: s.Linked, Hold: s.Hold, Log: log,
 		})
 	}}
 	defer func() { err = errors.Join(err, stage.Close(), removeBinary()) }()

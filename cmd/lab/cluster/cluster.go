@@ -44,6 +44,8 @@ type Options struct {
 	// Guards is how many `interlock guard` supervise the members, of MySQL only. With some, every server is told of all
 	// members, and finds the primary itself.
 	Guards int
+	// Linked puts a link between every server and every member that it knows.
+	Linked bool
 	// Hold is how long an order may stay unpaid; 0: longer than any measurement.
 	Hold time.Duration
 	// Log is told how far the start is; nil: nobody.
@@ -69,6 +71,7 @@ type Cluster struct {
 	// apart are the lock nodes of servers that share none.
 	apart  []*servers.RedisServer
 	guards []*servers.Program
+	links  []*Link
 }
 
 // Start starts a cluster and returns once every server of it is ready to sell.
@@ -169,6 +172,7 @@ func (c *Cluster) Close() error {
 	}
 	stopping.Wait()
 	errs = append(errs, stopped...)
+	errs = append(errs, closeLinks(c.Links()))
 	for _, g := range c.guards {
 		errs = append(errs, g.Close()) // by force: a member that is on its way down must not be opened again
 	}

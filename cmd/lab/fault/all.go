@@ -90,5 +90,8 @@ func rank(s Shape) int {
 	if s.LocksApart {
 		n += 1_000
 	}
+	if s.Linked {
+		n += 100_000
+	}
 	return n
 }

@@ -21,6 +21,8 @@ type Shape struct {
 	LocksApart bool
 	// Guards is how many supervisors the members have. With some, the servers know all members.
 	Guards int
+	// Linked puts a link between every server and every member, on which what they say can be kept from arriving.
+	Linked bool
 	// Unprotected servers sell although nothing is replicated.
 	Unprotected bool
 	// Hold is how long an order may stay unpaid; 0: longer than the fault.

@@ -30,8 +30,8 @@ func newStage(t *testing.T) *fault.Stage {
 				args = []string{"--durability", "local"}
 			}
 			c, err := cluster.Start(ctx, cluster.Options{
-				Servers: s.Servers, ServerArgs: args, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Guards: s.Guards, Hold: s.Hold,
-				Binary: path,
+				Servers: s.Servers, ServerArgs: args, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Guards: s.Guards, Linked: s.Linked,
+				Hold: s.Hold, Binary: path,
 			})
 			serverstest.Require(t, err)
 			return c, err

@@ -21,19 +21,13 @@ const (
 // needsHook is why faults at an exact point of a batch are not injected yet.
 const needsHook = "the server has no hook by which a batch can be held at an exact point"
 
-// needsProxy is why faults on the way to the database are not injected yet.
-const needsProxy = "there is no proxy between servers and the primary yet"
-
 // Table is every fault there is, those that cannot be injected yet included.
 func Table() []Fault {
 	return []Fault{
 		lockSaysYes(), lockNodeKilled(), twoLockNodesKilled(), lockNodeHung(), lockQuorumLost(), lockNodeForgets(),
 		serverFrozen(), serverKilled(),
 		missing("server_killed_at_each_point", serverArea, needsHook),
-		missing("commit_answer_cut", databaseArea, needsProxy),
-		missing("database_black_hole", databaseArea, needsProxy),
-		missing("database_slow", databaseArea, needsProxy),
-		missing("server_partitioned", databaseArea, needsProxy),
+		commitAnswerCut(), blackHole(), databaseSlow(), serverPartitioned(),
 		replicaKilled(), replicasStopped(),
 		primaryKilled(), primaryFrozen(),
 		primaryTerminatedAlone(), primaryRestarted(), primaryAndReplicaKilled(), readOnly(),

@@ -1,0 +1,121 @@
+package link
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/Shopify/toxiproxy/v2/stream"
+)
+
+// connection is one connection of a server to the member, in two halves.
+type connection struct {
+	link           *Link
+	server, member net.Conn
+
+	mu       sync.Mutex
+	commands commands
+	// commit says that the command under way is a COMMIT, answered how much of its answer the server has been given, cutAt
+	// where the answer breaks off, -1 being nowhere, and cut that it has.
+	commit          bool
+	answered, cutAt int
+	cut             bool
+	ended           sync.Once
+}
+
+// end closes both halves; whoever reads or writes them notices.
+func (c *connection) end() {
+	c.ended.Do(func() {
+		_, _ = c.server.Close(), c.member.Close() // nobody has anything left to say
+	})
+}
+
+// begins is told of every command, before the member has the whole of it.
+func (c *connection) begins(commit bool) {
+	cutter := c.link.cutter.Load()
+	if c.commit && c.cutAt < 0 && cutter != nil {
+		cutter.whole(c.answered)
+	}
+	c.commit, c.answered, c.cutAt = commit, 0, -1
+	if commit && cutter != nil {
+		c.cutAt = cutter.next()
+	}
+}
+
+// source is one side of a connection, and counts what it says.
+type source struct {
+	net.Conn
+	taken *atomic.Int64
+}
+
+func (s source) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	s.taken.Add(int64(n))
+	return n, err
+}
+
+// toMember is where what a server says arrives. It never fails, as toxiproxy would leave goroutines behind that wait to get
+// rid of more: a connection that is broken is ended instead, and all that comes is dropped.
+type toMember struct{ *connection }
+
+func (c toMember) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	c.commands.scan(p, c.begins)
+	c.mu.Unlock()
+	c.give(c.member, stream.Upstream, p)
+	return len(p), nil
+}
+
+// Close ends the connection when the server has, as far as the member can know.
+func (c toMember) Close() error {
+	c.link.awaitOpen()
+	c.end()
+	c.link.forget(c.connection)
+	return nil
+}
+
+// toServer is where what the member says arrives, and like toMember.
+type toServer struct{ *connection }
+
+func (c toServer) Write(p []byte) (int, error) {
+	told, cut := c.answer(p)
+	c.give(c.server, stream.Downstream, told)
+	if cut {
+		c.end()
+	}
+	return len(p), nil
+}
+
+// answer is what the server is to be told of a piece that the member says, and whether the answer breaks off with it.
+func (c *connection) answer(p []byte) (told []byte, cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.cut:
+		return nil, false
+	case c.cutAt >= 0 && c.answered+len(p) >= c.cutAt:
+		p, c.cut = p[:c.cutAt-c.answered], true
+		if cutter := c.link.cutter.Load(); cutter != nil {
+			cutter.happened(c.cutAt)
+		}
+	}
+	c.answered += len(p)
+	return p, c.cut
+}
+
+func (c toServer) Close() error {
+	c.link.awaitOpen()
+	c.end()
+	return nil
+}
+
+func (c *connection) give(to net.Conn, direction stream.Direction, p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	n, err := to.Write(p)
+	c.link.given[direction].Add(int64(n))
+	if err != nil {
+		c.end()
+	}
+}
