@@ -8,6 +8,9 @@ import (
 	"github.com/Shopify/toxiproxy/v2/stream"
 )
 
+// nowhere is where an answer breaks off that does not.
+const nowhere = -1
+
 // connection is one connection of a server to the member, in two halves.
 type connection struct {
 	link           *Link
@@ -16,7 +19,7 @@ type connection struct {
 	mu       sync.Mutex
 	commands commands
 	// commit says that the command under way is a COMMIT, answered how much of its answer the server has been given, cutAt
-	// where the answer breaks off, -1 being nowhere, and cut that it has.
+	// where the answer breaks off, and cut that it has.
 	commit          bool
 	answered, cutAt int
 	cut             bool
@@ -33,10 +36,10 @@ func (c *connection) end() {
 // begins is told of every command, before the member has the whole of it.
 func (c *connection) begins(commit bool) {
 	cutter := c.link.cutter.Load()
-	if c.commit && c.cutAt < 0 && cutter != nil {
+	if c.commit && c.cutAt == nowhere && cutter != nil {
 		cutter.whole(c.answered)
 	}
-	c.commit, c.answered, c.cutAt = commit, 0, -1
+	c.commit, c.answered, c.cutAt = commit, 0, nowhere
 	if commit && cutter != nil {
 		c.cutAt = cutter.next()
 	}
@@ -93,7 +96,7 @@ func (c *connection) answer(p []byte) (told []byte, cut bool) {
 	switch {
 	case c.cut:
 		return nil, false
-	case c.cutAt >= 0 && c.answered+len(p) >= c.cutAt:
+	case c.cutAt != nowhere && c.answered+len(p) >= c.cutAt:
 		p, c.cut = p[:c.cutAt-c.answered], true
 		if cutter := c.link.cutter.Load(); cutter != nil {
 			cutter.happened(c.cutAt)

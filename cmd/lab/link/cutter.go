@@ -17,13 +17,13 @@ type Cutter struct {
 // NewCutter has cut nothing yet.
 func NewCutter() *Cutter { return &Cutter{cuts: map[int]int{}} }
 
-// next is where the next answer breaks off; -1: nowhere.
+// next is where the next answer breaks off, or nowhere.
 func (c *Cutter) next() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seen++
 	if c.length == 0 || c.seen%2 == 0 {
-		return -1
+		return nowhere
 	}
 	at := c.planned % (c.length + 1)
 	c.planned++

@@ -77,7 +77,7 @@ func (l *Link) accept() {
 				_ = server.Close() // the server learns that there is nobody
 				return
 			}
-			l.join(&connection{link: l, server: server, member: member})
+			l.join(&connection{link: l, server: server, member: member, cutAt: nowhere})
 		})
 	}
 }

@@ -21,7 +21,10 @@ var answer = []byte("answered!")
 // limit is far longer than anything here takes.
 const limit = 10 * time.Second
 
-// member answers every command of MySQL's protocol, and tells what it is asked.
+// greeting is what it says first.
+var greeting = []byte("hello")
+
+// member greets and answers every command, as MySQL's protocol has it, and tells what it is asked.
 func member(t *testing.T) (addr string, asked chan string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -37,6 +40,9 @@ func member(t *testing.T) (addr string, asked chan string) {
 			go func() {
 				defer conn.Close()
 				header := make([]byte, 4)
+				if _, err := conn.Write(greeting); err != nil {
+					return
+				}
 				for {
 					if _, err := io.ReadFull(conn, header); err != nil {
 						asked <- "hung up"
@@ -74,6 +80,15 @@ func connect(t *testing.T, l *link.Link) net.Conn {
 	return conn
 }
 
+// greeted is a connection whose member has greeted.
+func greeted(t *testing.T, l *link.Link) net.Conn {
+	t.Helper()
+	conn := connect(t, l)
+	_, err := io.ReadFull(conn, make([]byte, len(greeting)))
+	require.NoError(t, err)
+	return conn
+}
+
 func command(text string) []byte {
 	n := 1 + len(text)
 	return append([]byte{byte(n), byte(n >> 8), 0, 0, 3}, text...)
@@ -89,7 +104,7 @@ func TestLink_Cut(t *testing.T) {
 	l.Cut(cutter)
 	at, pieces := []int{}, 0
 	for len(at) < 2*(len(answer)+1) {
-		conn := connect(t, l)
+		conn := greeted(t, l)
 		for _, text := range []string{"SELECT 2", "COMMIT", "INSERT INTO t VALUES ('COMMIT; SELECT 1')", commit, "SELECT 3"} {
 			pieces++
 			for piece := range slices.Chunk(command(text), 1+pieces%7) {
@@ -125,7 +140,7 @@ func TestLink_Cut(t *testing.T) {
 func TestLink_Swallow(t *testing.T) {
 	addr, asked := member(t)
 	l := open(t, addr)
-	conn := connect(t, l)
+	conn := greeted(t, l)
 	ask := func(conn net.Conn) {
 		_, err := conn.Write(command("SELECT 1"))
 		require.NoError(t, err)
@@ -148,14 +163,14 @@ func TestLink_Swallow(t *testing.T) {
 
 	l.Heal(t.Context())
 	require.Equal(t, "hung up", <-asked)
-	_, err = io.ReadFull(late, make([]byte, len(answer)))
+	_, err = io.ReadFull(late, make([]byte, len(greeting)+len(answer)))
 	require.NoError(t, err, "who came meanwhile is heard at last")
 }
 
 func TestLink_Delay(t *testing.T) {
 	addr, _ := member(t)
 	l := open(t, addr)
-	conn := connect(t, l)
+	conn := greeted(t, l)
 	for _, by := range []time.Duration{150 * time.Millisecond, 50 * time.Millisecond} {
 		require.NoError(t, l.Delay(by))
 		begun := time.Now()
