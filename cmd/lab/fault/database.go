@@ -22,7 +22,7 @@ const (
 	// statement may take, and more than a commit's worth of it.
 	slowBy, stallBy = 200 * time.Millisecond, 1500 * time.Millisecond
 	// stallEvery is how often there is a stall, which lasts as long as it delays.
-	stallEvery = 3 * time.Second
+	stallEvery = 4500 * time.Millisecond
 )
 
 // linksToPrimary are the ways to the primary of one server, or of all where it is nil.
@@ -82,8 +82,8 @@ func blackHole() Fault {
 			from := time.Now()
 			return func(ctx context.Context) (Injected, error) {
 				to := time.Now()
-				s.Alone(from, to) // whatever is answered now rests on no commit
 				calls := s.Room.Log().Calls()
+				placed, _, _ := orderTimes(calls, from)
 				up, down := heal(ctx)
 				searches, failed := searched(calls, from)
 				proof := Injected{Fired: up > 0 && underway(calls, "", from) > 0, Facts: map[string]any{
@@ -91,6 +91,9 @@ func blackHole() Fault {
 					"told_pending": told(calls, history.Pending, "", from), "seconds": to.Sub(from).Seconds(),
 					"searches": searches, "searches_failed": failed,
 				}}
+				if placed > 0 {
+					proof.Broken = append(proof.Broken, fmt.Sprintf("%d orders were told that no primary can have committed", placed))
+				}
 				if searches == 0 || failed > 0 {
 					proof.Broken = append(proof.Broken, "searching stopped")
 				}
@@ -103,7 +106,7 @@ func blackHole() Fault {
 // databaseSlow lets every answer of the primary come 200 ms late, and stall again and again.
 func databaseSlow() Fault {
 	return Fault{
-		Name: "database_slow", Area: databaseArea, Shape: linked, Lasts: 9 * time.Second,
+		Name: "database_slow", Area: databaseArea, Shape: linked, Lasts: 10 * time.Second,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			links, err := s.linksToPrimary(ctx, nil)
 			if err != nil {

@@ -5,55 +5,50 @@ import (
 	"encoding/binary"
 )
 
-const (
-	// packetHeader is a packet's: its length in three bytes and its number, which is 0 for a command only.
-	packetHeader = 4
-	// queryCommand begins the command that is a text.
-	queryCommand = 0x03
-)
+// packetHeader is how long the head of a packet is: its length in three bytes, and its number, which is 0 for a command and
+// for nothing else that a client says.
+const packetHeader = 4
 
-// commitText begins the text that commits a sale or a payment and asks, in the same breath, whether a replica has it.
-var commitText = []byte("COMMIT;")
-
-// headBytes is what it takes to know a COMMIT.
-var headBytes = 1 + len(commitText)
+// commitText is in every text that commits a sale or a payment: it asks, in the same breath, whether a replica has it.
+var commitText = []byte("COMMIT; S")
 
 // commands finds the commands in what a client says to MySQL, in pieces of any size.
 type commands struct {
-	// head is the beginning of the packet under way: its header, and what tells a COMMIT.
+	// head is of the packet under way, as long as it is not whole; rest is what is still to come of its body.
 	head []byte
-	// rest is what is still to come of the packet.
 	rest int
+	// tail is the end of what has come of the command: too little to hold the text that commits, and perhaps its beginning.
+	tail []byte
 }
 
-// scan reads a piece and calls begins for every command whose beginning is known with it.
-func (c *commands) scan(p []byte, begins func(commit bool)) {
+// scan reads a piece. It calls begins for every command that begins in it, and commits when one turns out to commit.
+func (c *commands) scan(p []byte, begins, commits func()) {
 	for len(p) > 0 {
-		if len(c.head) < packetHeader {
+		if c.rest == 0 {
 			n := min(packetHeader-len(c.head), len(p))
 			c.head, p = append(c.head, p[:n]...), p[n:]
 			if len(c.head) < packetHeader {
 				return
 			}
-			c.rest = int(binary.LittleEndian.Uint32(c.head) & 0xff_ffff)
-		} else {
-			n := min(c.rest, len(p))
-			if missing := packetHeader + headBytes - len(c.head); missing > 0 {
-				c.head = append(c.head, p[:min(missing, n)]...)
+			c.rest = bodyOf(c.head)
+			if c.head[3] == 0 {
+				c.tail = c.tail[:0]
+				begins()
 			}
-			c.rest, p = c.rest-n, p[n:]
-		}
-		known := len(c.head) == packetHeader+headBytes
-		if known && c.head[3] == 0 {
-			begins(c.head[packetHeader] == queryCommand && bytes.Equal(c.head[packetHeader+1:], commitText))
-			c.head[3] = 1 // told
-		}
-		if c.rest > 0 {
+			c.head = c.head[:0]
 			continue
 		}
-		if !known && c.head[3] == 0 {
-			begins(false) // too short for a COMMIT
+		n := min(c.rest, len(p))
+		seen := append(c.tail, p[:n]...)
+		if bytes.Contains(seen, commitText) {
+			commits()
 		}
-		c.head = c.head[:0]
+		c.tail = append(c.tail[:0], seen[max(0, len(seen)-len(commitText)+1):]...)
+		c.rest, p = c.rest-n, p[n:]
 	}
+}
+
+// bodyOf is how long the body of a packet is.
+func bodyOf(packet []byte) int {
+	return int(binary.LittleEndian.Uint32(packet) & 0xff_ffff)
 }

@@ -18,12 +18,11 @@ type connection struct {
 
 	mu       sync.Mutex
 	commands commands
-	// commit says that the command under way is a COMMIT, answered how much of its answer the server has been given, cutAt
-	// where the answer breaks off, and cut that it has.
-	commit          bool
-	answered, cutAt int
-	cut             bool
-	ended           sync.Once
+	// answer is that to the COMMIT under way, nil where there is none; cutAt is where it breaks off, and cut says that it has.
+	answer *answer
+	cutAt  int
+	cut    bool
+	ended  sync.Once
 }
 
 // end closes both halves; whoever reads or writes them notices.
@@ -33,15 +32,18 @@ func (c *connection) end() {
 	})
 }
 
-// begins is told of every command, before the member has the whole of it.
-func (c *connection) begins(commit bool) {
-	cutter := c.link.cutter.Load()
-	if c.commit && c.cutAt == nowhere && cutter != nil {
-		cutter.whole(c.answered)
+// begins is told of every command: the answer to the one before has come.
+func (c *connection) begins() {
+	if cutter := c.link.cutter.Load(); cutter != nil && c.answer != nil && c.answer.began && c.cutAt == nowhere {
+		cutter.whole(c.answer.told)
 	}
-	c.commit, c.answered, c.cutAt = commit, 0, nowhere
-	if commit && cutter != nil {
-		c.cutAt = cutter.next()
+	c.answer, c.cutAt = nil, nowhere
+}
+
+// commits is told that the command under way commits, before the member has the whole of it.
+func (c *connection) commits() {
+	if cutter := c.link.cutter.Load(); cutter != nil {
+		c.answer, c.cutAt = &answer{}, cutter.next()
 	}
 }
 
@@ -63,7 +65,7 @@ type toMember struct{ *connection }
 
 func (c toMember) Write(p []byte) (int, error) {
 	c.mu.Lock()
-	c.commands.scan(p, c.begins)
+	c.commands.scan(p, c.begins, c.commits)
 	c.mu.Unlock()
 	c.give(c.member, stream.Upstream, p)
 	return len(p), nil
@@ -81,7 +83,7 @@ func (c toMember) Close() error {
 type toServer struct{ *connection }
 
 func (c toServer) Write(p []byte) (int, error) {
-	told, cut := c.answer(p)
+	told, cut := c.tell(p)
 	c.give(c.server, stream.Downstream, told)
 	if cut {
 		c.end()
@@ -89,21 +91,24 @@ func (c toServer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// answer is what the server is to be told of a piece that the member says, and whether the answer breaks off with it.
-func (c *connection) answer(p []byte) (told []byte, cut bool) {
+// tell is what the server is to be told of a piece that the member says, and whether the answer breaks off with it.
+func (c *connection) tell(p []byte) (told []byte, cut bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.cut:
 		return nil, false
-	case c.cutAt != nowhere && c.answered+len(p) >= c.cutAt:
-		p, c.cut = p[:c.cutAt-c.answered], true
+	case c.answer == nil:
+		return p, false
+	}
+	before, commit := c.answer.split(p)
+	if over := c.answer.told - c.cutAt; c.cutAt != nowhere && c.answer.began && over >= 0 {
+		commit, c.cut = commit[:len(commit)-over], true
 		if cutter := c.link.cutter.Load(); cutter != nil {
 			cutter.happened(c.cutAt)
 		}
 	}
-	c.answered += len(p)
-	return p, c.cut
+	return append(before, commit...), c.cut
 }
 
 func (c toServer) Close() error {

@@ -6,18 +6,18 @@ import "sync"
 // answer, and from 0 again. The others pass, so that something is sold meanwhile; the first of them shows how long an answer
 // is. Links may share one, and its methods may be called from several goroutines.
 type Cutter struct {
-	mu      sync.Mutex
-	seen    int
-	planned int
+	mu   sync.Mutex
+	seen int
 	// length is how long a whole answer is; 0: not known yet.
 	length int
-	cuts   map[int]int
+	// planned and cuts are how often an answer was to break off at a byte, and did: some commits get no answer.
+	planned, cuts map[int]int
 }
 
 // NewCutter has cut nothing yet.
-func NewCutter() *Cutter { return &Cutter{cuts: map[int]int{}} }
+func NewCutter() *Cutter { return &Cutter{planned: map[int]int{}, cuts: map[int]int{}} }
 
-// next is where the next answer breaks off, or nowhere.
+// next is where the next answer breaks off, or nowhere: the first byte at which the fewest did, and were to.
 func (c *Cutter) next() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -25,9 +25,14 @@ func (c *Cutter) next() int {
 	if c.length == 0 || c.seen%2 == 0 {
 		return nowhere
 	}
-	at := c.planned % (c.length + 1)
-	c.planned++
-	return at
+	least := 0
+	for at := range c.length + 1 {
+		if c.cuts[at] < c.cuts[least] || c.cuts[at] == c.cuts[least] && c.planned[at] < c.planned[least] {
+			least = at
+		}
+	}
+	c.planned[least]++
+	return least
 }
 
 // whole tells how long an answer was that passed.
