@@ -17,7 +17,7 @@ import (
 
 const (
 	// playLimit bounds one fault, from its first buyer to its last check.
-	playLimit = 60 * time.Second
+	playLimit = 90 * time.Second
 	// healLimit bounds healing, also where the rest has run out of time: nothing may stay broken.
 	healLimit = 20 * time.Second
 	// warmUp is until connections are open and every clerk knows its run.

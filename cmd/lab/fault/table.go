@@ -33,8 +33,7 @@ func Table() []Fault {
 		primaryTerminatedAlone(), primaryRestarted(), primaryAndReplicaKilled(), readOnly(),
 		missing("disk_full", replicationArea, "the members' data is on no disk that can be filled without harm"),
 		cacheFlushed(), cacheKilled(), cacheHung(), pubSubCut(), subscribersReconnect(),
-		missing("old_snapshot_delivered", cacheArea, "nothing can hold a message to Redis back yet"),
-		missing("reader_stalls", cacheArea, "lab watch shows it; it is not a fault here yet"),
+		oldSnapshot(), lastMessageLost(), readerStalls(),
 		sameKey(), sameKeyAcrossFailover(), holdsExpire(),
 		missing("clocks_apart", buyersArea, "a server's clock cannot be set apart from its machine's yet"),
 	}
