@@ -29,6 +29,12 @@ type Shape struct {
 	Hold time.Duration
 }
 
+// within tells whether a fault that needs one shape can be injected into another: guards and links are in nobody's way.
+func (s Shape) within(other Shape) bool {
+	s.Guards, s.Linked = other.Guards, other.Linked
+	return s == other
+}
+
 // ordinary is the least that survives what it should.
 var ordinary = Shape{Servers: 2, LockNodes: 3}
 

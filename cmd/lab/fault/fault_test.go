@@ -34,7 +34,7 @@ func TestFind_Unknown(t *testing.T) {
 }
 
 func TestFind_OverlapFollowsTheSeed(t *testing.T) {
-	seen := map[string]bool{}
+	seen, all := map[string]bool{}, ""
 	for seed := range uint64(20) {
 		f, err := fault.Find(fault.Overlap, seed)
 		require.NoError(t, err)
@@ -44,6 +44,12 @@ func TestFind_OverlapFollowsTheSeed(t *testing.T) {
 		seen[f.Area] = true
 	}
 	require.Greater(t, len(seen), 5, "seeds choose")
+	for name := range seen {
+		all += name + "+"
+	}
+	for _, one := range []string{"lock_", "server_", "database_", "primary_", "cache_", "same_key_at_once"} {
+		require.Contains(t, all, one, "of every area")
+	}
 }
 
 // TestPlay_Missing says that what cannot be injected is told, and never passed for a success.
