@@ -74,9 +74,9 @@ func overlapping(seed uint64) Fault {
 	var chosen []Fault
 	areas := map[string]bool{}
 	for _, f := range table {
-		if f.Missing == "" && f.Shape.within(linked) && !areas[f.Area] && len(chosen) < maxOverlap {
+		if f.Missing == "" && f.Shape.within(linked) && !areas[overlapArea(f)] && len(chosen) < maxOverlap {
 			chosen = append(chosen, f)
-			areas[f.Area] = true
+			areas[overlapArea(f)] = true
 		}
 	}
 	// The primary is to be there while the others look for it.
@@ -108,9 +108,17 @@ func overlapping(seed uint64) Fault {
 // maxOverlap is how many faults are there at once, minOverlap how many of them must be seen to have been.
 const maxOverlap, minOverlap = 3, 2
 
+// overlapArea is a fault's area among others: who takes the primary away is in the way of all that do.
+func overlapArea(f Fault) string {
+	if f.Spoils {
+		return replicationArea
+	}
+	return f.Area
+}
+
 // turn puts what may take the primary away behind everything else.
 func turn(f Fault) int {
-	if f.Area == replicationArea {
+	if overlapArea(f) == replicationArea {
 		return 1
 	}
 	return 0
