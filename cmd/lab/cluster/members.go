@@ -105,7 +105,7 @@ func (m *Members) Guard(log *slog.Logger) guard.Options {
 		Leap:    ledger.LeapBeforeOpening,
 	}
 	for _, s := range m.Servers {
-		o.Members = append(o.Members, dsn(s, guardUser, m.secrets.guard, Database))
+		o.Members = append(o.Members, dsn(s.Addr(), guardUser, m.secrets.guard, Database))
 	}
 	return o
 }
@@ -122,12 +122,12 @@ func (m *Members) GuardEnv() []string {
 
 // DSN is the data source name of a database on a member, as the user that the servers are.
 func (m *Members) DSN(s *servers.SQLServer, database string) string {
-	return dsn(s, serverUser, m.secrets.database, database)
+	return dsn(s.Addr(), serverUser, m.secrets.database, database)
 }
 
-func dsn(s *servers.SQLServer, user, password, database string) string {
+func dsn(addr, user, password, database string) string {
 	config := mysql.NewConfig()
-	config.User, config.Passwd, config.Net, config.Addr, config.DBName = user, password, "tcp", s.Addr(), database
+	config.User, config.Passwd, config.Net, config.Addr, config.DBName = user, password, "tcp", addr, database
 	return config.FormatDSN()
 }
 

@@ -14,27 +14,25 @@ import (
 
 	"interlock/cmd/lab/cluster"
 	"interlock/cmd/lab/fault"
+	"interlock/cmd/lab/servers"
 	"interlock/cmd/lab/servers/serverstest"
 )
 
 // newStage lends clusters of a program that is built for the test.
 func newStage(t *testing.T) *fault.Stage {
 	t.Helper()
+	for _, find := range []func() (servers.Binary, error){servers.FindMySQL, servers.FindRedis} {
+		_, err := find()
+		serverstest.Require(t, err)
+	}
 	path, err := cluster.Build(t.Context(), t.TempDir(), cluster.FaultTag)
 	require.NoError(t, err)
 	stage := &fault.Stage{
 		Log: slog.New(slog.DiscardHandler),
 		Start: func(ctx context.Context, s fault.Shape) (*cluster.Cluster, error) {
-			var args []string
-			if s.Unprotected {
-				args = []string{"--durability", "local"}
-			}
-			c, err := cluster.Start(ctx, cluster.Options{
-				Servers: s.Servers, ServerArgs: args, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Guards: s.Guards, Hold: s.Hold,
-				FirstDiskBytes: s.FirstDiskBytes, Breakable: true, AnyVersion: s.AnyVersion, ClocksApart: s.ClocksApart, Binary: path,
-			})
-			serverstest.Require(t, err)
-			return c, err
+			o := s.Options()
+			o.Binary = path
+			return cluster.Start(ctx, o)
 		},
 	}
 	t.Cleanup(func() { require.NoError(t, stage.Close()) })

@@ -43,18 +43,27 @@ func (b *buyer) live() {
 		pause(b.room.leaving, time.Duration(b.random.Int64N(int64(d)))) // not all in step
 	}
 	for b.room.leaving.Err() == nil {
-		if order, call := b.place(); order != nil {
-			if d := b.room.options.Dawdle; d > 0 {
-				pause(b.room.leaving, time.Duration(b.random.Int64N(int64(d))))
-			}
-			switch one := b.random.IntN(10); {
-			case one < payOfTen:
-				b.pay(order, call)
-			case one < payOfTen+cancelOfTen:
-				b.cancel(order, call)
-			}
-		}
+		b.trip()
 		pause(b.room.leaving, b.room.options.BuyersPause)
+	}
+}
+
+// trip is one purchase, and what comes of it.
+func (b *buyer) trip() {
+	b.room.working.RLock()
+	defer b.room.working.RUnlock()
+	order, call := b.place()
+	if order == nil {
+		return
+	}
+	if d := b.room.options.Dawdle; d > 0 {
+		pause(b.room.leaving, time.Duration(b.random.Int64N(int64(d))))
+	}
+	switch one := b.random.IntN(10); {
+	case one < payOfTen:
+		b.pay(order, call)
+	case one < payOfTen+cancelOfTen:
+		b.cancel(order, call)
 	}
 }
 
@@ -133,6 +142,8 @@ func (b *buyer) insist(c history.Call, document, field string, input map[string]
 // Together sends one request so many times at the same moment, over all servers in turn, and returns once each has
 // settled: for a key that is used by several hands at once.
 func (r *Room) Together(ctx context.Context, subject string, times int, stream uint64) error {
+	r.working.RLock()
+	defer r.working.RUnlock()
 	token, err := r.options.Token(subject)
 	if err != nil {
 		return err

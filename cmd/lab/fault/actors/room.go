@@ -44,7 +44,9 @@ type Room struct {
 	end, leave, unfollow     context.CancelFunc
 	people, subscribers      sync.WaitGroup
 	documents                atomic.Uint64
-	connections              connectedness
+	// working is held for reading by who changes something, for as long as it is not known what became of it.
+	working     sync.RWMutex
+	connections connectedness
 }
 
 // idleConnections is how many of one server are kept: as many as ask at once.
@@ -106,6 +108,26 @@ func (r *Room) Leave(ctx context.Context) {
 	case <-ctx.Done():
 		r.end() // subscribers, too: nothing more is to be learned
 		<-gone
+	}
+}
+
+// Rest lets nobody who buys begin anything new until resume is called, and returns once all know what became of what they
+// have begun. On an error nobody rests.
+func (r *Room) Rest(ctx context.Context) (resume func(), err error) {
+	quiet := make(chan struct{})
+	go func() {
+		r.working.Lock()
+		close(quiet)
+	}()
+	select {
+	case <-quiet:
+		return r.working.Unlock, nil
+	case <-ctx.Done():
+		go func() {
+			<-quiet
+			r.working.Unlock()
+		}()
+		return nil, ctx.Err()
 	}
 }
 
