@@ -1,7 +1,7 @@
 //go:build lab
 
-// A cluster takes a minute or two to prove itself on two busy cores, so these tests are run by hand:
-// go test -tags lab ./cmd/lab/...
+// A cluster takes a minute or two to prove itself on two busy cores. TestShort is a step of `make test`; the others are run by
+// hand: go test -tags lab ./cmd/lab/...
 
 package fault_test
 
@@ -37,6 +37,18 @@ func newStage(t *testing.T) *fault.Stage {
 	}
 	t.Cleanup(func() { require.NoError(t, stage.Close()) })
 	return stage
+}
+
+// TestShort plays those that stand for all. Each is told, also where one has failed.
+func TestShort(t *testing.T) {
+	stage := newStage(t)
+	for _, f := range fault.Short() {
+		t.Run(f.Name, func(t *testing.T) {
+			line := stage.Play(t.Context(), f, 1)
+			t.Log(line.Text())
+			require.True(t, line.OK, line.Text())
+		})
+	}
 }
 
 // TestPlay plays a few faults that differ the most: a lock that is none, a server that dies, and no replica.

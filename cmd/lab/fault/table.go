@@ -39,6 +39,20 @@ func Table() []Fault {
 	}
 }
 
+// Short is what stands for the whole table where there are minutes for it, and not an hour: the lock off, a server's death at
+// each point, a COMMIT cut, and three ends of a primary, two of which nobody fences. What can be played on one cluster is.
+func Short() []Fault {
+	faults := []Fault{
+		lockSaysYes(), serverKilledAtEachPoint(), commitAnswerCut(), primaryKilled(), primaryFrozen(), primaryTerminatedAlone(),
+	}
+	for i, f := range faults {
+		if f.Shape.within(linked) {
+			faults[i].Shape = linked
+		}
+	}
+	return faults
+}
+
 // Overlap is the name of the fault that is up to three of the others, chosen by the seed.
 const Overlap = "overlap"
 
