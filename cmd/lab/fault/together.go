@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
-// together is several faults at once: each begins at a random moment after the one before, and they heal in that order. All
-// of them have to have taken place.
+// together is several faults at once: each begins at a random moment after the one before, and the last one heals first, as a
+// server that is started again waits for the primary and the cache. All of them have to have taken place.
 func together(faults []Fault) Fault {
 	f := Fault{Shape: ordinary}
 	var names []string
@@ -41,7 +42,7 @@ const maxStagger = time.Second
 func healAll(ctx context.Context, names []string, heals []Heal) (Injected, error) {
 	whole := Injected{Fired: true, Facts: map[string]any{}}
 	var errs []error
-	for i, heal := range heals {
+	for i, heal := range slices.Backward(heals) {
 		one, err := heal(ctx)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", names[i], err))
