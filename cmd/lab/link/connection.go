@@ -2,6 +2,7 @@ package link
 
 import (
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -101,14 +102,14 @@ func (c *connection) tell(p []byte) (told []byte, cut bool) {
 	case c.answer == nil:
 		return p, false
 	}
-	before, commit := c.answer.split(p)
+	before, commit, behind := c.answer.split(p)
 	if over := c.answer.told - c.cutAt; c.cutAt != nowhere && c.answer.began && over >= 0 {
-		commit, c.cut = commit[:len(commit)-over], true
+		commit, behind, c.cut = commit[:len(commit)-over], nil, true
 		if cutter := c.link.cutter.Load(); cutter != nil {
 			cutter.happened(c.cutAt)
 		}
 	}
-	return append(before, commit...), c.cut
+	return slices.Concat(before, commit, behind), c.cut
 }
 
 func (c toServer) Close() error {

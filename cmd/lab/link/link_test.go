@@ -119,17 +119,18 @@ func command(text string) []byte {
 }
 
 // TestLink_Cut says that answers to COMMIT break off at every byte, from none of it to the whole of it, and nothing else
-// does: neither what is said of the statements before it, nor any other answer, in whatever pieces it comes.
+// does: neither what is said of the statements before it and behind it, nor any other answer, in whatever pieces it comes.
 func TestLink_Cut(t *testing.T) {
 	addr, _ := member(t)
 	l, cutter := open(t, addr), link.NewCutter()
 	l.Cut(cutter)
 	length := len(committed) + len(status)
+	const ahead = "UPDATE a; COMMIT; SELECT 1; START TRANSACTION; SELECT 2"
 	at, pieces := []int{}, 0
 	for len(at) < 2*(length+1) {
 		conn := greeted(t, l)
 		for _, text := range []string{
-			"SELECT 2", "COMMIT", "UPDATE a; INSERT b; COMMIT; SELECT 1", "START TRANSACTION; SELECT 1", "COMMIT; SELECT 1", "SELECT 3",
+			"SELECT 2", "COMMIT", "UPDATE a; INSERT b; COMMIT; SELECT 1", "START TRANSACTION; SELECT 1", "COMMIT; SELECT 1", ahead, "SELECT 3",
 		} {
 			pieces++
 			for piece := range slices.Chunk(command(text), 1+pieces%7) {
@@ -143,6 +144,9 @@ func TestLink_Cut(t *testing.T) {
 			require.Equal(t, want[:n], got[:n], text)
 			if err == nil {
 				continue
+			}
+			if _, behind, ok := strings.Cut(text, "COMMIT; SELECT 1; "); ok {
+				want = want[:len(want)-len(answerTo(behind))]
 			}
 			if before := len(want) - length; strings.Contains(text, "COMMIT; S") && n >= before {
 				at = append(at, n-before)
