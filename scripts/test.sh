@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What `make test` does: installs the servers that the tests need, builds the playground, checks that the sources are
-# formatted and generated, fuzzes for a few seconds, and runs every test. One run tells everything that is wrong: a step
-# that fails does not keep the next from running.
+# formatted and generated, fuzzes for a few seconds, sells on a real cluster, breaks some, and runs every test. One run tells
+# everything that is wrong: a step that fails does not keep the next from running.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -60,6 +60,13 @@ short_sale() {
   INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout "$package_timeout" -run '^TestShort$' ./cmd/lab/sell
 }
 
+# The faults that stand for all, on real clusters that people use: the lock off, a server killed at each point, COMMIT cut, the
+# primary killed, an old one that thaws unfenced, and one that is ended while its replicas are stopped.
+short_faults() {
+  if [[ -n "$missing" ]]; then echo "not run: $missing is missing"; return 0; fi
+  INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout "$package_timeout" -run '^TestShort$' -v ./cmd/lab/fault
+}
+
 missing="$(scripts/install-test-servers.sh)"
 step 'playground' build_playground
 step 'formatted' check_formatted
@@ -67,6 +74,7 @@ step 'generated' check_generated
 step 'vet' go vet ./...
 step 'fuzz' fuzz
 step 'short sale' short_sale
+step 'short faults' short_faults
 step 'test' test_all
 
 if [[ -n "$missing" ]]; then

@@ -16,10 +16,11 @@ import (
 
 type faultCommand struct {
 	clusterFlags
-	Name  string `arg:"" help:"The fault, \"overlap\" for up to three at once, \"all\", or \"23B\" for what happens without protection."`
-	JSON  bool   `name:"json" help:"Print one JSON document a line."`
-	Seed  uint64 `default:"1" help:"Chooses victims, moments, and what people want."`
-	Seeds int    `default:"1" help:"For all: how many seeds, from 1 on."`
+	Name   string `arg:"" help:"The fault, \"overlap\" for up to three at once, \"all\", or \"23B\" for the story, without protection and with it."`
+	JSON   bool   `name:"json" help:"Print one JSON document a line."`
+	Seed   uint64 `default:"1" help:"Chooses victims, moments, and what people want."`
+	Seeds  int    `default:"1" help:"For all: how many seeds, from 1 on."`
+	Buyers int    `default:"0" help:"For one fault: how many buy, instead of two dozen."`
 }
 
 const (
@@ -39,6 +40,7 @@ func (c faultCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 		if one, err = fault.Find(c.Name, c.Seed); err != nil {
 			return err
 		}
+		one.Buyers = c.Buyers
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -47,14 +49,9 @@ func (c faultCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 		return err
 	}
 	stage := &fault.Stage{Log: log, Start: func(ctx context.Context, s fault.Shape) (*cluster.Cluster, error) {
-		var args []string
-		if s.Unprotected {
-			args = []string{"--durability", "local"}
-		}
-		return cluster.Start(ctx, cluster.Options{
-			ServerArgs: args, Flavor: c.flavor(), Servers: s.Servers, Binary: binary, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Guards: s.Guards,
-			Hold: s.Hold, Breakable: true, AnyVersion: s.AnyVersion, ClocksApart: s.ClocksApart, Log: log,
-		})
+		o := s.Options()
+		o.Flavor, o.Binary, o.Log = c.flavor(), binary, log
+		return cluster.Start(ctx, o)
 	}}
 	defer func() { err = errors.Join(err, stage.Close(), removeBinary()) }()
 	ok := false
@@ -65,9 +62,6 @@ func (c faultCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 		ok, err = c.story(ctx, stage, out)
 	default:
 		line := stage.Play(ctx, one, c.Seed)
-		if line.Skipped != "" {
-			return errors.Join(c.tell(out, line), fmt.Errorf("%s cannot be injected: %s", line.Name, line.Skipped))
-		}
 		ok, err = line.OK, c.tell(out, line)
 	}
 	if err == nil && !ok {
@@ -76,18 +70,36 @@ func (c faultCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 	return err
 }
 
-// story tells what happens without protection, step by step.
-func (c faultCommand) story(ctx context.Context, stage *fault.Stage, out io.Writer) (bool, error) {
-	step := 0
-	line, err := fault.TellUnprotected(ctx, stage, func(said string) {
-		if step++; !c.JSON {
-			fmt.Fprintf(out, "%d. %s\n", step, said)
+// story tells what happens without protection, and then with it, step by step.
+func (c faultCommand) story(ctx context.Context, stage *fault.Stage, out io.Writer) (ok bool, err error) {
+	for _, telling := range []struct {
+		heading string
+		tell    func(context.Context, *fault.Stage, fault.Say) (*fault.Line, error)
+	}{{"Without protection", fault.TellUnprotected}, {"With protection", fault.TellProtected}} {
+		step := 0
+		say := func(format string, args ...any) {
+			if c.JSON {
+				return
+			}
+			if step++; step == 1 {
+				fmt.Fprintf(out, "%s\n\n", telling.heading)
+			}
+			fmt.Fprintf(out, "%d. %s\n", step, fmt.Sprintf(format, args...))
 		}
-	})
-	if err != nil || !c.JSON {
-		return err == nil, err
+		line, err := telling.tell(ctx, stage, say)
+		if err != nil {
+			return false, err
+		}
+		if c.JSON {
+			err = c.tell(out, line)
+		} else {
+			_, err = fmt.Fprintln(out)
+		}
+		if err != nil || !line.OK {
+			return false, err
+		}
 	}
-	return line.OK, c.tell(out, line)
+	return true, nil
 }
 
 func (c faultCommand) tell(out io.Writer, line *fault.Line) error {

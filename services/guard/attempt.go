@@ -32,16 +32,15 @@ type attempt struct {
 // begin takes the locks. The context that it returns ends with the attempt; what is done in the attempt is done with it.
 // end must be called.
 func (g *Guard) begin(ctx context.Context) (*attempt, context.Context, error) {
+	return g.beginWithout(ctx, "")
+}
+
+// beginWithout is begin, and does not wait for a member that is known not to answer.
+func (g *Guard) beginWithout(ctx context.Context, silent string) (*attempt, context.Context, error) {
 	caller := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	a := &attempt{g: g, caller: caller, sessions: make([]*session, len(g.members)), cancel: cancel}
-	failures := make([]error, len(g.members))
-	var connecting sync.WaitGroup
-	for i, e := range g.members {
-		connecting.Go(func() { a.sessions[i], failures[i] = e.connect(ctx) })
-	}
-	connecting.Wait()
-	err := a.lock(ctx, failures)
+	err := a.lock(ctx, a.connect(ctx, silent))
 	if err != nil {
 		a.end()
 		return nil, nil, err
@@ -53,6 +52,46 @@ func (g *Guard) begin(ctx context.Context) (*attempt, context.Context, error) {
 		}
 	}
 	return a, ctx, nil
+}
+
+// connect connects to all members side by side, and says of each why not. One that is known to be silent has as long as the
+// others need.
+func (a *attempt) connect(ctx context.Context, silent string) []error {
+	type outcome struct {
+		i   int
+		s   *session
+		err error
+	}
+	outcomes := make(chan outcome, len(a.g.members))
+	failures, missing, late := make([]error, len(a.g.members)), 0, false
+	for i, e := range a.g.members {
+		if e.name == silent {
+			late, failures[i] = true, fmt.Errorf("guard: %s has not answered for some time", e.name)
+		} else {
+			missing++
+		}
+		go func() {
+			s, err := e.connect(ctx)
+			outcomes <- outcome{i, s, err}
+		}()
+	}
+	for missing > 0 {
+		o := <-outcomes
+		a.sessions[o.i], failures[o.i] = o.s, o.err
+		if a.g.members[o.i].name == silent {
+			late = false
+		} else {
+			missing--
+		}
+	}
+	if late {
+		a.keep.Go(func() {
+			if o := <-outcomes; o.s != nil {
+				o.s.close()
+			}
+		})
+	}
+	return failures
 }
 
 // lock takes the lock of each member in the list's order, so that of two guards one gets the first, and the other gives up
@@ -79,12 +118,8 @@ func (a *attempt) lock(ctx context.Context, failures []error) error {
 		if twin := servers[uuid]; twin != "" {
 			return rail.Refuse(rail.WrongState, "%s and %s are one server: each would count for a majority", twin, s.name)
 		}
-		var got sql.NullInt64
-		if err := s.one(ctx, lookTimeout, "SELECT GET_LOCK(?, 0)", []any{lockName}, &got); err != nil {
+		if err := a.lockOne(ctx, s); err != nil {
 			return err
-		}
-		if got.Int64 != 1 {
-			return errBusy
 		}
 		servers[uuid] = s.name
 		held++
@@ -97,6 +132,37 @@ func (a *attempt) lock(ctx context.Context, failures []error) error {
 		}
 	}
 	return nil
+}
+
+// lockOne takes a member's lock, or says that another guard holds it.
+//
+// A guard whose barrier commit got no acknowledgement has hung up, and its session does not know: it waits for a replica,
+// perhaps for ever, and keeps the lock. It is told from a living guard's by how long it has waited. On a read-only member
+// nobody else's commit can be waiting, so there the source side is switched off, which ends it; the epoch that it leaves
+// behind is one that nobody has acknowledged.
+func (a *attempt) lockOne(ctx context.Context, s *session) error {
+	var got sql.NullInt64
+	if err := s.one(ctx, lookTimeout, "SELECT GET_LOCK(?, 0)", []any{lockName}, &got); err != nil || got.Int64 == 1 {
+		return err
+	}
+	var dead int
+	const deserted = "SELECT COUNT(*) FROM performance_schema.processlist WHERE ID = IS_USED_LOCK(?) AND @@GLOBAL.read_only " +
+		"AND STATE LIKE 'Waiting for semi-sync ACK%' AND TIME >= ?"
+	if err := s.one(ctx, lookTimeout, deserted, []any{lockName, deadHolder.Seconds()}, &dead); err != nil {
+		return err
+	}
+	if dead == 0 {
+		return errBusy
+	}
+	a.g.log.Warn("a guard has left its lock behind in a commit that no replica acknowledges: it is ended", "member", s.name)
+	if err := s.exec(ctx, statementTimeout, "SET GLOBAL rpl_semi_sync_source_enabled = OFF"); err != nil {
+		return err
+	}
+	err := s.one(ctx, lookTimeout, "SELECT GET_LOCK(?, ?)", []any{lockName, (lookTimeout / 2).Seconds()}, &got)
+	if err == nil && got.Int64 != 1 {
+		err = errBusy
+	}
+	return err
 }
 
 // keepLock uses the connection while nobody else does, and ends the attempt when the lock is not this connection's any more.

@@ -22,6 +22,7 @@ import (
 	"interlock/cmd/lab/servers/serverstest"
 	"interlock/services/guard"
 	"interlock/services/ledger"
+	"interlock/services/rail"
 )
 
 func TestMain(m *testing.M) { os.Exit(serverstest.Main(m)) }
@@ -266,6 +267,7 @@ func TestOpen(t *testing.T) {
 		_ = other.Raw(func(any) error { return driver.ErrBadConn }) // it dies
 	})
 	t.Run("First", func(t *testing.T) { bed.in(t).opensFirst() })
+	t.Run("TwoWritableMembers", func(t *testing.T) { bed.in(t).twoWritable() })
 	t.Run("ASupervisorReopensWhatRestarted", func(t *testing.T) {
 		b := bed.in(t)
 		require.NoError(t, b.members.Servers[0].Kill())
@@ -284,6 +286,32 @@ func TestOpen(t *testing.T) {
 		require.Equal(t, before+1, opening.Epoch)
 		require.Equal(t, before+1, b.guard.Status(t.Context()).Epoch)
 	})
+}
+
+// twoWritable opens a second member behind everybody's back, with the epoch that all have: it is nobody's primary, and the
+// first one is none any more. A guard says so, and does not choose.
+func (b *bed) twoWritable() {
+	set := func(statements ...string) {
+		for _, s := range statements {
+			_, err := b.root(1).ExecContext(b.Context(), s)
+			require.NoError(b, err)
+		}
+	}
+	set("SET GLOBAL rpl_semi_sync_source_enabled = ON", "SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF")
+	s := b.guard.Status(b.Context())
+	require.False(b, s.OK)
+	require.Empty(b, s.Primary)
+	require.Contains(b, s.Reason, "two members are writable with the epoch 1")
+	_, err := ledger.Find(b.Context(), b.serverDSNs())
+	require.ErrorIs(b, err, rail.ErrTwoPrimaries)
+	_, err = b.guard.Open(b.Context(), guard.OpenOptions{})
+	require.ErrorContains(b, err, "is writable: a second primary would be opened beside it")
+	stop := b.supervise()
+	const readOnly = "SELECT @@GLOBAL.read_only"
+	require.Never(b, func() bool { return b.ask(0, readOnly)+b.ask(1, readOnly) != "00" }, 2*time.Second, 100*time.Millisecond)
+	stop()
+	set("SET GLOBAL read_only = ON", "SET GLOBAL rpl_semi_sync_source_enabled = OFF", "SET GLOBAL super_read_only = ON")
+	b.well("one is left")
 }
 
 func (b *bed) opensFirst() {

@@ -54,6 +54,10 @@ type Receiver struct {
 	State string `json:"state"`
 	// Error is the last one of the receiver, ApplyError that of the applier.
 	Error string `json:"error,omitempty"`
+	// HeartbeatSeconds is how often its source says something even if nothing happens, SilentSeconds how long it has said
+	// nothing, neither a transaction nor a heartbeat; 0 where it never has.
+	HeartbeatSeconds float64 `json:"heartbeat_seconds"`
+	SilentSeconds    float64 `json:"silent_seconds"`
 	// Received is the GTID set that it has written to its own disk since it follows.
 	Received string `json:"gtid_received"`
 	// Applying tells that what was received is being applied.
@@ -82,6 +86,13 @@ type Source struct {
 
 // Answers tells whether the member could be read.
 func (m *Member) Answers() bool { return m.Problem == "" }
+
+// hears tells whether a receiver hears its source: it is connected, and that has not missed several heartbeats. A frozen
+// source keeps its connections.
+func (r *Receiver) hears(source string) bool {
+	return r != nil && r.Source == source && r.State == receiverOn &&
+		(r.HeartbeatSeconds <= 0 || r.SilentSeconds <= silentHeartbeats*r.HeartbeatSeconds)
+}
 
 // Received is everything it has on its disk, applied or not: a GTID set.
 func (m *Member) Received() string {
@@ -196,14 +207,16 @@ func (m *Member) readSemiSync(ctx context.Context, on querier) error {
 // readReceiver reads whom it follows.
 func (m *Member) readReceiver(ctx context.Context, on querier) error {
 	const query = "SELECT c.CHANNEL_NAME, c.HOST, c.PORT, c.AUTO_POSITION, s.SOURCE_UUID, s.SERVICE_STATE, s.LAST_ERROR_MESSAGE, " +
-		"s.RECEIVED_TRANSACTION_SET FROM performance_schema.replication_connection_configuration c " +
+		"s.RECEIVED_TRANSACTION_SET, c.HEARTBEAT_INTERVAL, COALESCE(TIMESTAMPDIFF(MICROSECOND, GREATEST(s.LAST_HEARTBEAT_TIMESTAMP, " +
+		"s.QUEUEING_TRANSACTION_START_QUEUE_TIMESTAMP, s.LAST_QUEUED_TRANSACTION_END_QUEUE_TIMESTAMP), NOW(6)) / 1e6, 0) FROM performance_schema.replication_connection_configuration c " +
 		"JOIN performance_schema.replication_connection_status s USING (CHANNEL_NAME) " +
 		"WHERE c.CHANNEL_NAME NOT LIKE 'group\\_replication\\_%'"
 	return queryRows(ctx, on, lookTimeout, query, nil, func(row *sql.Rows) error {
 		var channel, host, automatic string
 		var port int
 		r := &Receiver{}
-		err := row.Scan(&channel, &host, &port, &automatic, &r.SourceUUID, &r.State, &r.Error, &r.Received)
+		err := row.Scan(&channel, &host, &port, &automatic, &r.SourceUUID, &r.State, &r.Error, &r.Received,
+			&r.HeartbeatSeconds, &r.SilentSeconds)
 		if err != nil {
 			return err
 		}

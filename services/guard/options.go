@@ -42,6 +42,9 @@ const (
 	waitSeconds = 3
 	// keepInterval is how often a lock's connection is used, well below waitSeconds.
 	keepInterval = time.Second
+	// deadHolder is how long a lock's holder may wait for a replica until its guard is certain to have hung up: a barrier
+	// commit's time, and the time in which a member's answer is read.
+	deadHolder = barrierTimeout + lookTimeout
 	// lockWaitSeconds bounds a statement's wait for a member's own locks, above all setting it read-only while a commit
 	// waits for its replica.
 	lockWaitSeconds = 5
@@ -50,6 +53,10 @@ const (
 	// lostLooks is how many looks in a row must miss the primary before it counts as lost: a restart of a busy server's
 	// connection is no failover.
 	lostLooks = 3
+	// silentHeartbeats is how many heartbeats a replica may miss until it has lost its primary. With the design's second
+	// between two it knows before replica_net_timeout is over, after which its receiver cannot be stopped while it
+	// waits, as long again, for an answer to its new connection.
+	silentHeartbeats = 2
 	// actionPause follows an action that failed or was refused: its cause is hardly gone sooner, and guards that were in
 	// each other's way part by the random half of it.
 	actionPause = 2 * time.Second

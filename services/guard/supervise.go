@@ -106,7 +106,8 @@ func (g *Guard) decide(members []Member, missed *int) action {
 	if *missed < lostLooks || !lost(members, last) {
 		return action{alarm: alarm}
 	}
-	return action{"fail over", last, open, alarm}
+	takeOver := func(ctx context.Context) error { _, err := g.Open(ctx, OpenOptions{silent: last}); return err }
+	return action{"fail over", last, takeOver, alarm}
 }
 
 // lookAfter keeps every member at the primary's side.

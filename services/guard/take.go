@@ -12,6 +12,8 @@ type OpenOptions struct {
 	Member string
 	// AcceptLoss goes on where a member that may hold acknowledged orders does not answer.
 	AcceptLoss bool
+	// silent is a member that is known not to answer: it is not waited for.
+	silent string
 }
 
 // Open makes one member writable where none is: at the first start, after a restart, and after the death of the primary. It
@@ -23,7 +25,7 @@ func (g *Guard) Open(ctx context.Context, o OpenOptions) (Opening, error) {
 			return Opening{}, err
 		}
 	}
-	a, ctx, err := g.begin(ctx)
+	a, ctx, err := g.beginWithout(ctx, o.silent)
 	if err != nil {
 		return Opening{}, err
 	}
@@ -45,20 +47,20 @@ func (a *attempt) take(ctx context.Context, o OpenOptions) (Opening, error) {
 		return Opening{Primary: m.Name, Epoch: m.Record.Epoch, Already: true}, nil
 	}
 	if last := lastPrimary(members); last != "" && !lost(members, last) {
-		return Opening{}, rail.Refuse(rail.WrongState, "%s does not answer here, but every replica is connected to it", last)
+		return Opening{}, rail.Refuse(rail.WrongState, "%s does not answer here, but every replica hears it", last)
 	}
 	return a.install(ctx, installation{want: o.Member, acceptLoss: o.AcceptLoss})
 }
 
 // lost tells whether the primary is not only our loss: it answers (so nothing depends on who else reaches it), or a replica
-// that answers is not connected to it.
+// that answers does not hear it.
 func lost(members []Member, primary string) bool {
 	for i := range members {
 		m := &members[i]
 		if m.Name == primary && m.Answers() {
 			return true
 		}
-		if m.Name != primary && m.Answers() && (m.Receiver == nil || m.Receiver.State != receiverOn || m.Receiver.Source != primary) {
+		if m.Name != primary && m.Answers() && !m.Receiver.hears(primary) {
 			return true
 		}
 	}

@@ -23,8 +23,11 @@ func TestFrozen_AnswersNobody(t *testing.T) {
 	require.NoError(t, b.sell(0, 1))
 	frozen := time.Now()
 	require.NoError(t, b.members.Servers[0].Signal(syscall.SIGSTOP))
-	b.eventually(func() bool { return b.primary() != "" }, "another primary")
-	t.Logf("another primary after %v", time.Since(frozen))
+	// As servers look: a guard's status would wait for the frozen one each time.
+	b.eventually(func() bool { _, err := ledger.Find(t.Context(), b.serverDSNs()); return err == nil }, "another primary")
+	took := time.Since(frozen)
+	t.Logf("another primary after %v", took)
+	require.Less(t, took, 6*time.Second, "before the receivers wait for an answer to a new connection, and cannot be stopped")
 	stopGuard()
 
 	require.NoError(t, b.members.Servers[0].Signal(syscall.SIGCONT))
@@ -153,6 +156,32 @@ func TestOpen_NobodyLeftToAcknowledge(t *testing.T) {
 	require.NoError(t, b.sell(0, 1))
 }
 
+// A guard whose barrier commit nobody acknowledges hangs up, and its session on the member keeps the lock. The next one ends
+// it, once it is certain that nobody waits for it, and goes on.
+func TestGuard_ThatLeftItsLockBehind(t *testing.T) {
+	b := openBed(t, 3)
+	for i := 1; i <= 2; i++ {
+		_, err := b.root(i).ExecContext(t.Context(), "STOP REPLICA IO_THREAD")
+		require.NoError(t, err)
+	}
+	_, err := b.root(0).ExecContext(t.Context(), "SET GLOBAL read_only = ON") // as it is when a barrier is committed
+	require.NoError(t, err)
+	dead, err := b.root(0).Conn(t.Context())
+	require.NoError(t, err)
+	defer dead.Close()
+	_, err = dead.ExecContext(t.Context(), "SELECT GET_LOCK('interlock_guard', 0)")
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = dead.ExecContext(ctx, "INSERT INTO interlock.sold VALUES (1)")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+
+	_, err = b.guard.Open(t.Context(), guard.OpenOptions{})
+	require.ErrorContains(t, err, "another guard is at work", "it may be alive still")
+	b.eventually(func() bool { _, err := b.guard.Open(t.Context(), guard.OpenOptions{}); return err == nil }, "it was not")
+	require.NoError(t, b.sell(b.index(b.primary()), 2))
+}
+
 // A stopped guard's lock ends by itself, and its statements with it.
 func TestGuard_ThatIsCutOff(t *testing.T) {
 	b := openBed(t, 3)
@@ -165,6 +194,7 @@ func TestGuard_ThatIsCutOff(t *testing.T) {
 	// A replica that cannot finish a statement: the attempt waits for it, and its locks are kept meanwhile.
 	stuck, err := b.root(2).Conn(t.Context())
 	require.NoError(t, err)
+	defer stuck.Close()
 	_, err = stuck.ExecContext(t.Context(), "FLUSH TABLES WITH READ LOCK")
 	require.NoError(t, err)
 	require.NoError(t, b.sell(0, 1))

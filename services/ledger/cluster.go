@@ -37,6 +37,8 @@ type cluster struct {
 	// current is where to sell; nil while nobody knows, and why says why.
 	current *home
 	why     error
+	// silent tells that the primary there is did not answer the last look.
+	silent bool
 	// last is the home that was found last, and retired the one before: what was begun on it may still be ending.
 	last, retired *home
 	// reached is what the primary had at the look before, and replicas the pools of those whose turn it was to be read on.
@@ -68,7 +70,7 @@ func (c *cluster) watch(ctx context.Context) {
 			pause.Stop()
 			return
 		}
-		if _, err := c.primary(); err == nil {
+		if c.answers() {
 			rest := time.NewTimer(watchInterval - lookPause)
 			select {
 			case <-rest.C:
@@ -98,8 +100,9 @@ func (c *cluster) look(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.two = errors.Is(err, rail.ErrTwoPrimaries)
+	c.silent = err != nil && c.isOnlySilent(&found)
 	if err != nil {
-		if !c.isOnlySilent(&found) {
+		if !c.silent {
 			c.current, c.why = nil, err
 		}
 		c.tell(err)
@@ -215,6 +218,13 @@ func (c *cluster) primary() (*home, error) {
 		message = "two members of the ledger's cluster are writable: nothing is done on either"
 	}
 	return nil, unavailable(message, c.why)
+}
+
+// answers tells whether there is a primary that answers; while there is none, another one may be opened at any moment.
+func (c *cluster) answers() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current != nil && !c.silent
 }
 
 // doubt has the members looked at at once. Where it is certain that a home is none any more, nobody uses it until then.

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -190,6 +192,34 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	require.Len(t, seats, 3)
 
 	b.twoPrimaries()
+	b.openedBesideAFrozenOne()
+}
+
+// openedBesideAFrozenOne opens a member while a look at the cluster waits for one that is frozen: the look finds it, and
+// does not say after two seconds that there was none when it began.
+func (b *bed) openedBesideAFrozenOne() {
+	found, err := ledger.Find(b.Context(), b.options.Members)
+	require.NoError(b, err)
+	frozen, err := net.Listen("tcp", "127.0.0.1:0") // it takes connections, and says nothing
+	require.NoError(b, err)
+	defer frozen.Close()
+	members := append(slices.Clone(b.options.Members), "interlock@tcp("+frozen.Addr().String()+")/"+cluster.Database)
+	b.root(found.Index, "SET GLOBAL read_only = ON")
+	type outcome struct {
+		found ledger.Found
+		err   error
+	}
+	looked := make(chan outcome, 1)
+	begun := time.Now()
+	go func() {
+		found, err := ledger.Find(b.Context(), members)
+		looked <- outcome{found, err}
+	}()
+	b.eventually(func() bool { return time.Since(begun) > 700*time.Millisecond }, "everybody else has said no")
+	b.root(found.Index, "SET GLOBAL read_only = OFF")
+	again := <-looked
+	require.NoError(b, again.err)
+	require.Equal(b, found.DSN, again.found.DSN)
 }
 
 // twoPrimaries opens a second member behind everybody's back: nothing is sold on either until there is one again.

@@ -31,12 +31,25 @@ type home struct {
 
 	breaker  breaker
 	semiSync semiSyncCheck
+	// life ends when another primary is known, and with it what was begun here and cannot commit any more. A COMMIT that was
+	// sent is waited for all the same.
+	life  context.Context
+	leave context.CancelFunc
+}
+
+// during is a context that ends after some time, and with the home's life: buyers do not wait for a frozen primary once there
+// is another one.
+func (h *home) during(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	stop := context.AfterFunc(h.life, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // openFile opens SQLite. One connection writes: writers wait for each other in this process's own queue, which keeps
 // deadlines, and not in SQLite's, which polls.
 func openFile(o *Options) (_ *home, err error) {
 	h := &home{dialect: dialect{flavor: SQLite}, place: o.Path, breaker: breaker{clock: o.Clock}}
+	h.life, h.leave = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())
@@ -76,6 +89,7 @@ func openServer(o *Options, dsn string, d dialect) (_ *home, err error) {
 		dialect: d, place: c.Addr + "/" + c.DBName, dsn: dsn, database: c.DBName,
 		breaker: breaker{clock: o.Clock},
 	}
+	h.life, h.leave = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())
@@ -136,14 +150,16 @@ func (h *home) publisher() *pool {
 	return h.desk
 }
 
-// retire closes the connections that nobody uses, and every other as soon as nobody does.
+// retire ends what was begun here, closes the connections that nobody uses, and every other as soon as nobody does.
 func (h *home) retire() {
+	h.leave()
 	for _, p := range []*pool{h.sale, h.desk} {
 		p.sql.SetMaxIdleConns(-1)
 	}
 }
 
 func (h *home) close() error {
+	h.leave()
 	return errors.Join(h.sale.close(), h.desk.close(), h.replica.close())
 }
 

@@ -17,6 +17,9 @@ const (
 	// findGrace is how long a primary that was found waits for the members that have not answered yet: one of them may know
 	// better, and one that is frozen must not make every look as long as it can be.
 	findGrace = 300 * time.Millisecond
+	// findAgain is how often those that have answered are asked again while others have not and there is no primary: while
+	// one is frozen another is opened, which whoever waited for the frozen one would miss by up to two seconds.
+	findAgain = lookPause
 )
 
 // Found is the member to sell on.
@@ -44,8 +47,9 @@ type answer struct {
 
 // Find looks for the primary among the members of a MySQL cluster: the one that is writable, semi-synchronous with a
 // replica connected, and of the highest epoch. Where there is none the error is UNAVAILABLE and says why, and Found has the
-// Members only. It asks all of them side by side, on connections of its own, for at most two seconds; once a primary is
-// found the others have 300 ms more, and one that has not answered by then does not Answer.
+// Members only. It asks all of them side by side, on connections of its own, for at most two seconds, and those that
+// answer again while it waits for others; once a primary is found the others have 300 ms more, and one that has not answered
+// by then does not Answer.
 func Find(ctx context.Context, dsns []string) (Found, error) { return find(ctx, dsns, "") }
 
 // find is Find, and asks which members have all of a set of transactions.
@@ -57,26 +61,45 @@ func find(ctx context.Context, dsns []string, set string) (Found, error) {
 		member rail.Member
 		answer answer
 	}
-	all := make(chan said, len(dsns))
+	all := make(chan said, len(dsns)) // one question to each is under way at most
 	found := Found{Members: make([]rail.Member, len(dsns)), answers: make([]answer, len(dsns))}
-	for i, dsn := range dsns {
-		found.Members[i].Name = nameOf(dsn)
-		found.answers[i].err = fmt.Errorf("ledger: %s has not answered", found.Members[i].Name)
+	asked, heard := make([]bool, len(dsns)), make([]bool, len(dsns))
+	question := func(i int) {
+		asked[i] = true
 		go func() {
-			m, a := askMember(ctx, dsn, set)
+			m, a := askMember(ctx, dsns[i], set)
 			all <- said{i, m, a}
 		}()
 	}
+	for i, dsn := range dsns {
+		found.Members[i].Name = nameOf(dsn)
+		found.answers[i].err = fmt.Errorf("ledger: %s has not answered", found.Members[i].Name)
+		question(i)
+	}
+	again := time.NewTicker(findAgain)
+	defer again.Stop()
 	var grace <-chan time.Time
 	for missing := len(dsns); missing > 0; {
 		select {
 		case s := <-all:
-			missing--
+			if asked[s.i] = false; !heard[s.i] {
+				heard[s.i] = true
+				missing--
+			} else if !s.member.Answers {
+				continue // it has answered, and then the time was over
+			}
 			found.Members[s.i], found.answers[s.i] = s.member, s.answer
 			if _, err := rail.Primary(found.Members); err == nil && grace == nil {
 				timer := time.NewTimer(findGrace)
 				defer timer.Stop()
 				grace = timer.C
+			}
+			continue
+		case <-again.C:
+			for i := range dsns {
+				if heard[i] && !asked[i] && grace == nil {
+					question(i)
+				}
 			}
 			continue
 		case <-grace:

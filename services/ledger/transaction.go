@@ -88,8 +88,8 @@ func (l *Ledger) openRun(ctx context.Context, batch *rail.Batch) (*transaction, 
 		}
 		t.admission, t.opening = a, strings.Join(h.dialect.begin(), "; ")+"; "
 		head, err := t.readRun(ctx, id, locking)
-		// As in begin: the server may have closed the pooled connection a moment ago.
-		if err == nil || again || t.opening == "" || ctx.Err() != nil {
+		// As in begin: the server may have closed the pooled connection a moment ago. One that does not answer has not.
+		if err == nil || again || t.opening == "" || ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
 			return t, head, err
 		}
 		t.admission, t.broken = nil, true
@@ -99,7 +99,7 @@ func (l *Ledger) openRun(ctx context.Context, batch *rail.Batch) (*transaction, 
 
 func (l *Ledger) begin(ctx context.Context, h *home, p *pool, statements []string) (*transaction, error) {
 	t, err := l.tryBegin(ctx, h, p, statements)
-	if err != nil && isBroken(err) && ctx.Err() == nil {
+	if err != nil && isBroken(err) && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
 		// The server may have closed the pooled connection a moment ago. Nothing was begun, so a fresh one is tried once.
 		t, err = l.tryBegin(ctx, h, p, statements)
 	}
@@ -107,7 +107,7 @@ func (l *Ledger) begin(ctx context.Context, h *home, p *pool, statements []strin
 }
 
 func (l *Ledger) tryBegin(ctx context.Context, h *home, p *pool, statements []string) (*transaction, error) {
-	connecting, cancel := context.WithTimeout(ctx, p.statement)
+	connecting, cancel := h.during(ctx, p.statement)
 	defer cancel()
 	conn, err := p.sql.Conn(connecting)
 	if err != nil {
@@ -135,7 +135,7 @@ func (l *Ledger) tryBegin(ctx context.Context, h *home, p *pool, statements []st
 
 // plain runs a statement without arguments.
 func (t *transaction) plain(ctx context.Context, statement string, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := t.h.during(ctx, limit)
 	defer cancel()
 	_, err := t.conn.ExecContext(ctx, statement)
 	err = late(ctx, err)
@@ -160,7 +160,7 @@ func (t *transaction) on(ctx context.Context) *gorm.DB {
 
 // exec runs a statement and tells how many rows it changed.
 func (t *transaction) exec(ctx context.Context, statement string, args ...any) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, t.p.statement)
+	ctx, cancel := t.h.during(ctx, t.p.statement)
 	defer cancel()
 	result := t.on(ctx).Exec(statement, args...)
 	err := late(ctx, result.Error)
@@ -170,6 +170,8 @@ func (t *transaction) exec(ctx context.Context, statement string, args ...any) (
 
 // rows runs a query and calls scan for each row. It reads variables of the server too, whose @ gorm takes for its own.
 func (t *transaction) rows(ctx context.Context, query string, args []any, scan func(row *sql.Rows) error) error {
+	ctx, cancel := t.h.during(ctx, t.p.statement)
+	defer cancel()
 	err := queryRows(ctx, t.conn, t.p.statement, t.opening+query, args, scan)
 	if !isBroken(err) {
 		t.opening = ""

@@ -44,6 +44,11 @@ type Options struct {
 	// Guards is how many `interlock guard` supervise the members, of MySQL only. With some, every server is told of all
 	// members, and finds the primary itself.
 	Guards int
+	// Linked puts a link between every server and every member that it knows.
+	Linked bool
+	// FirstDiskBytes puts the binary log of the member that is opened first on a disk of so many bytes, which can be filled;
+	// 0: with its data. See servers.SQLOptions.
+	FirstDiskBytes int64
 	// Hold is how long an order may stay unpaid; 0: longer than any measurement.
 	Hold time.Duration
 	// Breakable servers hold batches at exact points for whoever asks at their Control. Like AnyVersion and ClocksApart it
@@ -76,6 +81,7 @@ type Cluster struct {
 	// apart are the lock nodes of servers that share none.
 	apart  []*servers.RedisServer
 	guards []*servers.Program
+	links  []*Link
 }
 
 // Start starts a cluster and returns once every server of it is ready to sell.
@@ -132,7 +138,7 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 func (c *Cluster) startStores(ctx context.Context) error {
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error {
-		members, err := StartMembers(ctx, c.options.Flavor, 1+replicas)
+		members, err := startMembers(ctx, c.options.Flavor, 1+replicas, c.options.FirstDiskBytes)
 		if err != nil {
 			return err
 		}
@@ -176,6 +182,7 @@ func (c *Cluster) Close() error {
 	}
 	stopping.Wait()
 	errs = append(errs, stopped...)
+	errs = append(errs, closeLinks(c.Links()))
 	for _, g := range c.guards {
 		errs = append(errs, g.Close()) // by force: a member that is on its way down must not be opened again
 	}

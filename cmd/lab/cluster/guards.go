@@ -25,16 +25,3 @@ func (c *Cluster) startGuards(ctx context.Context) error {
 
 // Guards are the supervisors that run.
 func (c *Cluster) Guards() []*servers.Program { return c.guards }
-
-// DSNs are the data source names of the ledger that the servers are given: of all members where somebody guards them, of
-// the primary alone where nobody does.
-func (c *Cluster) DSNs() []string {
-	if c.options.Guards == 0 {
-		return []string{c.DSN(Database)}
-	}
-	dsns := make([]string, len(c.members.Servers))
-	for i, s := range c.members.Servers {
-		dsns[i] = c.members.DSN(s, Database)
-	}
-	return dsns
-}

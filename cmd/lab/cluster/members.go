@@ -26,6 +26,11 @@ type Members struct {
 // StartMembers starts servers that may become a cluster: read-only, with the users they need, and strangers to each other.
 // They are the caller's to Close.
 func StartMembers(ctx context.Context, flavor servers.Flavor, count int) (*Members, error) {
+	return startMembers(ctx, flavor, count, 0)
+}
+
+// startMembers is StartMembers, with the binary log of the first one on a disk of so many bytes; 0: with its data.
+func startMembers(ctx context.Context, flavor servers.Flavor, count int, firstDiskBytes int64) (*Members, error) {
 	m := &Members{Servers: make([]*servers.SQLServer, count), dialect: dialectOf(flavor), secrets: newSecrets()}
 	start := servers.StartMySQL
 	if flavor == servers.MariaDB {
@@ -34,7 +39,11 @@ func StartMembers(ctx context.Context, flavor servers.Flavor, count int) (*Membe
 	starting, ctx := errgroup.WithContext(ctx)
 	for i := range m.Servers {
 		starting.Go(func() (err error) {
-			if m.Servers[i], err = start(ctx, servers.SQLOptions{Args: m.dialect.settings(i + 1)}); err != nil {
+			o := servers.SQLOptions{Args: m.dialect.settings(i + 1)}
+			if i == 0 {
+				o.SmallDiskBytes = firstDiskBytes
+			}
+			if m.Servers[i], err = start(ctx, o); err != nil {
 				return err
 			}
 			root, err := asRoot(m.Servers[i])
@@ -96,7 +105,7 @@ func (m *Members) Guard(log *slog.Logger) guard.Options {
 		Leap:    ledger.LeapBeforeOpening,
 	}
 	for _, s := range m.Servers {
-		o.Members = append(o.Members, dsn(s, guardUser, m.secrets.guard, Database))
+		o.Members = append(o.Members, dsn(s.Addr(), guardUser, m.secrets.guard, Database))
 	}
 	return o
 }
@@ -113,12 +122,12 @@ func (m *Members) GuardEnv() []string {
 
 // DSN is the data source name of a database on a member, as the user that the servers are.
 func (m *Members) DSN(s *servers.SQLServer, database string) string {
-	return dsn(s, serverUser, m.secrets.database, database)
+	return dsn(s.Addr(), serverUser, m.secrets.database, database)
 }
 
-func dsn(s *servers.SQLServer, user, password, database string) string {
+func dsn(addr, user, password, database string) string {
 	config := mysql.NewConfig()
-	config.User, config.Passwd, config.Net, config.Addr, config.DBName = user, password, "tcp", s.Addr(), database
+	config.User, config.Passwd, config.Net, config.Addr, config.DBName = user, password, "tcp", addr, database
 	return config.FormatDSN()
 }
 

@@ -34,13 +34,21 @@ func (c *Cluster) AddServer(ctx context.Context) (*servers.Program, error) {
 			return nil, err
 		}
 	}
+	links, dsns, err := c.openLinks()
+	if err != nil {
+		return nil, err
+	}
 	server, err := servers.StartProgram(ctx, servers.ProgramOptions{
-		Path: c.options.Binary, Env: append(c.serverEnv(), c.faultEnv(len(c.servers))...), Ready: Ready,
+		Path: c.options.Binary, Env: append(c.serverEnv(dsns), c.faultEnv(len(c.servers))...), Ready: Ready,
 		Args: func(addr string) []string { return c.serverArgs(addr, locks) },
 	})
 	if err != nil {
-		return nil, fmt.Errorf("interlock serve: %w", err)
+		return nil, errors.Join(fmt.Errorf("interlock serve: %w", err), closeLinks(links))
 	}
+	for _, l := range links {
+		l.Server = server
+	}
+	c.links = append(c.links, links...)
 	c.servers = append(c.servers, server)
 	return server, nil
 }
@@ -87,9 +95,9 @@ func (c *Cluster) serverArgs(addr string, locks []string) []string {
 	return append(args, c.options.ServerArgs...)
 }
 
-func (c *Cluster) serverEnv() []string {
+func (c *Cluster) serverEnv(dsns []string) []string {
 	return []string{
-		"INTERLOCK_MYSQL=" + strings.Join(c.DSNs(), ","),
+		"INTERLOCK_MYSQL=" + strings.Join(dsns, ","),
 		"INTERLOCK_TOKEN_SECRET=" + c.secrets.token,
 		"INTERLOCK_DOCUMENT_KEY=" + c.secrets.document,
 	}

@@ -21,6 +21,8 @@ type Shape struct {
 	LocksApart bool
 	// Guards is how many supervisors the members have. With some, the servers know all members.
 	Guards int
+	// Linked puts a link between every server and every member, on which what they say can be kept from arriving.
+	Linked bool
 	// Unprotected servers sell although nothing is replicated.
 	Unprotected bool
 	// Hold is how long an order may stay unpaid; 0: longer than the fault.
@@ -29,6 +31,27 @@ type Shape struct {
 	AnyVersion bool
 	// ClocksApart is how far the first server's clock is ahead, and the second's behind.
 	ClocksApart time.Duration
+	// FirstDiskBytes is the size of the disk of its own that the first primary's binary log is on; 0: it is with its data.
+	FirstDiskBytes int64
+}
+
+// Options are those of a cluster of this shape, whose servers were built with cluster.FaultTag. Flavor, Binary and Log are
+// the caller's.
+func (s Shape) Options() cluster.Options {
+	o := cluster.Options{
+		Servers: s.Servers, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Guards: s.Guards, Linked: s.Linked, Hold: s.Hold,
+		FirstDiskBytes: s.FirstDiskBytes, Breakable: true, AnyVersion: s.AnyVersion, ClocksApart: s.ClocksApart,
+	}
+	if s.Unprotected {
+		o.ServerArgs = []string{"--durability", "local"}
+	}
+	return o
+}
+
+// within tells whether a fault that needs one shape can be injected into another: guards and links are in nobody's way.
+func (s Shape) within(other Shape) bool {
+	s.Guards, s.Linked = other.Guards, other.Linked
+	return s == other
 }
 
 // ordinary is the least that survives what it should.
@@ -41,14 +64,16 @@ type Fault struct {
 	Shape      Shape
 	// Lasts is how long it is left broken.
 	Lasts time.Duration
+	// Buyers is how many buy, each as slowly as a person; 0: the usual two dozen, who hardly think.
+	Buyers int
+	// Slow is how much more time than others it may take.
+	Slow time.Duration
 	// Subscribers is how many follow the runs; 0: a few.
 	Subscribers int
 	// Spoils says that the cluster is not what it was afterwards, whatever comes of it.
 	Spoils bool
 	// Alone says that it takes too long to be one of several at once.
 	Alone bool
-	// Missing says what is needed to inject it and is not there yet; "" where nothing is.
-	Missing string
 	// Inject breaks it, and returns how it is healed. On an error nothing stays broken.
 	Inject func(ctx context.Context, s *Scene) (Heal, error)
 }

@@ -1,7 +1,6 @@
 package fault_test
 
 import (
-	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,11 +15,9 @@ func TestTable_IsWhole(t *testing.T) {
 		require.False(t, names[f.Name], "%s is there twice", f.Name)
 		names[f.Name] = true
 		areas[f.Area]++
-		require.NotEqual(t, f.Missing == "", f.Inject == nil, "%s can be injected, or says why not", f.Name)
-		if f.Inject != nil {
-			require.Positive(t, f.Lasts, f.Name)
-			require.Positive(t, f.Shape.Servers, f.Name)
-		}
+		require.NotNil(t, f.Inject, f.Name)
+		require.Positive(t, f.Lasts, f.Name)
+		require.Positive(t, f.Shape.Servers, f.Name)
 		found, err := fault.Find(f.Name, 1)
 		require.NoError(t, err)
 		require.Equal(t, f.Name, found.Name)
@@ -34,7 +31,7 @@ func TestFind_Unknown(t *testing.T) {
 }
 
 func TestFind_OverlapFollowsTheSeed(t *testing.T) {
-	seen := map[string]bool{}
+	seen, all := map[string]bool{}, ""
 	for seed := range uint64(20) {
 		f, err := fault.Find(fault.Overlap, seed)
 		require.NoError(t, err)
@@ -44,13 +41,10 @@ func TestFind_OverlapFollowsTheSeed(t *testing.T) {
 		seen[f.Area] = true
 	}
 	require.Greater(t, len(seen), 5, "seeds choose")
-}
-
-// TestPlay_Missing says that what cannot be injected is told, and never passed for a success.
-func TestPlay_Missing(t *testing.T) {
-	stage := &fault.Stage{Log: slog.New(slog.DiscardHandler)}
-	line := stage.Play(t.Context(), fault.Fault{Name: "f", Missing: "no hands"}, 1)
-	require.Equal(t, "no hands", line.Skipped)
-	require.False(t, line.OK)
-	require.Contains(t, line.Text(), "not injected: no hands")
+	for name := range seen {
+		all += name + "+"
+	}
+	for _, one := range []string{"lock_", "server_", "database_", "primary_", "cache_", "same_key_at_once"} {
+		require.Contains(t, all, one, "of every area")
+	}
 }

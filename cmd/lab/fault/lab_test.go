@@ -1,7 +1,7 @@
 //go:build lab
 
-// A cluster takes a minute or two to prove itself on two busy cores, so these tests are run by hand:
-// go test -tags lab ./cmd/lab/...
+// A cluster takes a minute or two to prove itself on two busy cores. TestShort is a step of `make test`; the others are run by
+// hand: go test -tags lab ./cmd/lab/...
 
 package fault_test
 
@@ -14,31 +14,41 @@ import (
 
 	"interlock/cmd/lab/cluster"
 	"interlock/cmd/lab/fault"
+	"interlock/cmd/lab/servers"
 	"interlock/cmd/lab/servers/serverstest"
 )
 
 // newStage lends clusters of a program that is built for the test.
 func newStage(t *testing.T) *fault.Stage {
 	t.Helper()
+	for _, find := range []func() (servers.Binary, error){servers.FindMySQL, servers.FindRedis} {
+		_, err := find()
+		serverstest.Require(t, err)
+	}
 	path, err := cluster.Build(t.Context(), t.TempDir(), cluster.FaultTag)
 	require.NoError(t, err)
 	stage := &fault.Stage{
 		Log: slog.New(slog.DiscardHandler),
 		Start: func(ctx context.Context, s fault.Shape) (*cluster.Cluster, error) {
-			var args []string
-			if s.Unprotected {
-				args = []string{"--durability", "local"}
-			}
-			c, err := cluster.Start(ctx, cluster.Options{
-				Servers: s.Servers, ServerArgs: args, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Guards: s.Guards, Hold: s.Hold,
-				Breakable: true, AnyVersion: s.AnyVersion, ClocksApart: s.ClocksApart, Binary: path,
-			})
-			serverstest.Require(t, err)
-			return c, err
+			o := s.Options()
+			o.Binary = path
+			return cluster.Start(ctx, o)
 		},
 	}
 	t.Cleanup(func() { require.NoError(t, stage.Close()) })
 	return stage
+}
+
+// TestShort plays those that stand for all. Each is told, also where one has failed.
+func TestShort(t *testing.T) {
+	stage := newStage(t)
+	for _, f := range fault.Short() {
+		t.Run(f.Name, func(t *testing.T) {
+			line := stage.Play(t.Context(), f, 1)
+			t.Log(line.Text())
+			require.True(t, line.OK, line.Text())
+		})
+	}
 }
 
 // TestPlay plays a few faults that differ the most: a lock that is none, a server that dies, and no replica.
@@ -72,12 +82,17 @@ func TestPlay_AnyVersion(t *testing.T) {
 	require.True(t, caught["C5"], "no order of sales explains that")
 }
 
-// TestTellUnprotected tells the story without protection: A's order is lost, B has A's seat, and the checks see both.
-func TestTellUnprotected(t *testing.T) {
+// TestTell tells the story: without protection a seat is sold twice and an order is lost, and the checks see both; with it
+// neither happens.
+func TestTell(t *testing.T) {
 	stage := newStage(t)
-	var said []string
-	line, err := fault.TellUnprotected(t.Context(), stage, func(s string) { said = append(said, s) })
-	require.NoError(t, err)
-	require.True(t, line.OK, said)
-	require.Len(t, said, 6)
+	for name, tell := range map[string]func(context.Context, *fault.Stage, fault.Say) (*fault.Line, error){
+		"Unprotected": fault.TellUnprotected, "Protected": fault.TellProtected,
+	} {
+		t.Run(name, func(t *testing.T) {
+			line, err := tell(t.Context(), stage, func(format string, args ...any) { t.Logf(format, args...) })
+			require.NoError(t, err)
+			require.True(t, line.OK, line.Text())
+		})
+	}
 }

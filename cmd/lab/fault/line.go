@@ -13,8 +13,7 @@ type Line struct {
 	Name string `json:"fault"`
 	Area string `json:"area"`
 	Seed uint64 `json:"seed"`
-	// Skipped says why it was not injected.
-	Skipped  string    `json:"skipped,omitempty"`
+	// Injected is the proof; nil where it did not come to that.
 	Injected *Injected `json:"injected,omitempty"`
 	// OutageSeconds is the longest time from the fault on in which nobody was told of a new order.
 	OutageSeconds float64 `json:"outage_seconds"`
@@ -80,17 +79,12 @@ func (l *Line) count(calls []history.Call) {
 // Text is the line for people.
 func (l *Line) Text() string {
 	var b strings.Builder
-	switch {
-	case l.Skipped != "":
-		fmt.Fprintf(&b, "%-30s not injected: %s\n", l.Name, l.Skipped)
-		return b.String()
-	case l.OK:
-		fmt.Fprintf(&b, "%-30s ok   ", l.Name)
-	default:
-		fmt.Fprintf(&b, "%-30s FAIL ", l.Name)
+	verdict := "FAIL"
+	if l.OK {
+		verdict = "ok"
 	}
-	fmt.Fprintf(&b, "outage %.1f s, %d orders acknowledged, %d in doubt (%d done, %d refused, %d open), %.0f s\n", l.OutageSeconds,
-		l.Acknowledged, l.Pending.Requests, l.Pending.Done, l.Pending.Refused, l.Pending.Open, l.TookSeconds)
+	fmt.Fprintf(&b, "%-30s %-4s outage %.1f s, %d orders acknowledged, %d in doubt (%d done, %d refused, %d open), %.0f s\n", l.Name, verdict,
+		l.OutageSeconds, l.Acknowledged, l.Pending.Requests, l.Pending.Done, l.Pending.Refused, l.Pending.Open, l.TookSeconds)
 	if l.Problem != "" {
 		fmt.Fprintf(&b, "  %s\n", l.Problem)
 	}

@@ -3,11 +3,15 @@ package fault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
+	"interlock/cmd/lab/cluster"
 	"interlock/cmd/lab/fault/history"
 	"interlock/cmd/lab/servers"
 )
@@ -22,8 +26,16 @@ const (
 	resumeWithin = 10 * time.Second
 )
 
-// primaryKilled kills the primary in the middle of the sale. Guard takes over. With an odd seed its data is deleted, and it
-// stays away; else it comes back, and joins.
+// bury deletes a dead primary's data with an odd seed: all that was answered has to be elsewhere, and it stays away. With an
+// even one it comes back, and joins.
+func (s *Scene) bury(dead *servers.SQLServer) (deleted bool, err error) {
+	if s.Seed%2 == 0 {
+		return false, nil
+	}
+	return true, errors.Join(dead.Kill(), os.RemoveAll(dead.DataFolder()))
+}
+
+// primaryKilled kills the primary in the middle of the sale. Guard takes over.
 func primaryKilled() Fault {
 	return Fault{
 		Name: "primary_killed", Area: replicationArea, Shape: guarded, Lasts: failoverLast, Spoils: true,
@@ -36,11 +48,9 @@ func primaryKilled() Fault {
 			if err := victim.Kill(); err != nil {
 				return nil, err
 			}
-			deleted := s.Seed%2 == 1
-			if deleted {
-				if err := os.RemoveAll(victim.DataFolder()); err != nil {
-					return nil, err
-				}
+			deleted, err := s.bury(victim)
+			if err != nil {
+				return nil, err
 			}
 			return func(ctx context.Context) (Injected, error) {
 				proof := s.tookOver(ctx, victim, killed)
@@ -53,6 +63,9 @@ func primaryKilled() Fault {
 		},
 	}
 }
+
+// speaks is how long a thawed primary may say what it still has to say, before it is buried.
+const speaks = 3 * time.Second
 
 // primaryFrozen freezes the primary until another has taken its place, and thaws it then without anybody fencing it: what
 // it still has to say must be nobody's answer.
@@ -70,34 +83,67 @@ func primaryFrozen() Fault {
 			}
 			return func(ctx context.Context) (Injected, error) {
 				proof := s.tookOver(ctx, victim, frozen)
-				return proof, victim.Signal(syscall.SIGCONT)
+				if err := victim.Signal(syscall.SIGCONT); err != nil {
+					return proof, err
+				}
+				wait(ctx, speaks)
+				deleted, err := s.bury(victim)
+				proof.Facts["data_deleted"] = deleted
+				return proof, err
 			}, nil
 		},
 	}
 }
 
-// primaryRestarted kills the primary and starts it at once, before anybody has taken over: it comes back read-only, and may
-// show what no replica has.
+// primaryRestarted kills the primary and starts it again before anybody has taken over: guard is held up meanwhile. It comes
+// back read-only, and may show what no replica has; nothing may be sold on it until it is opened. With an odd seed it dies
+// again before that, and its data is deleted.
 func primaryRestarted() Fault {
 	return Fault{
-		Name: "primary_restarted_before_failover", Area: replicationArea, Shape: guarded, Lasts: failoverLast, Spoils: true,
-		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+		Name: "primary_restarted_before_failover", Area: replicationArea, Shape: guarded, Lasts: 8 * time.Second, Spoils: true,
+		Inject: func(ctx context.Context, s *Scene) (_ Heal, err error) {
 			victim, err := primaryOf(ctx, s.Cluster)
 			if err != nil {
 				return nil, err
 			}
+			if err := s.signalGuards(syscall.SIGSTOP); err != nil {
+				return nil, errors.Join(err, s.signalGuards(syscall.SIGCONT))
+			}
 			killed := time.Now()
-			if err := errors.Join(victim.Kill(), victim.Start(ctx)); err != nil {
+			err = errors.Join(victim.Kill(), victim.Start(ctx))
+			back := time.Now()
+			readOnly, asking := ask(ctx, victim, "SELECT @@GLOBAL.super_read_only")
+			_, none := primaryOf(ctx, s.Cluster)
+			deleted, burying := s.bury(victim)
+			thawed := time.Now()
+			if err := errors.Join(err, asking, burying, s.signalGuards(syscall.SIGCONT)); err != nil {
 				return nil, err
 			}
-			back := time.Since(killed)
+			s.Alone(killed, thawed)
 			return func(ctx context.Context) (Injected, error) {
-				proof := s.resumed(ctx, killed)
-				proof.Facts["back_after_seconds"] = back.Seconds()
+				proof := s.resumed(ctx, thawed)
+				under := underway(s.Room.Log().Calls(), "", killed)
+				proof.Fired = under > 0 && none != nil
+				proof.Facts["calls_under_way"], proof.Facts["data_deleted"] = under, deleted
+				proof.Facts["back_after_seconds"] = back.Sub(killed).Seconds()
+				proof.Facts["back_read_only"] = readOnly == "1"
+				proof.Facts["nobody_was_primary"] = fmt.Sprint(none)
+				if readOnly != "1" {
+					proof.Broken = append(proof.Broken, "it came back writable")
+				}
 				return proof, nil
 			}, nil
 		},
 	}
+}
+
+// signalGuards sends a signal to every supervisor.
+func (s *Scene) signalGuards(sig syscall.Signal) error {
+	var errs []error
+	for _, g := range s.Cluster.Guards() {
+		errs = append(errs, g.Signal(sig))
+	}
+	return errors.Join(errs...)
 }
 
 // readOnly makes the primary read-only in the middle of the sale, as a person may.
@@ -117,6 +163,9 @@ func readOnly() Fault {
 		},
 	}
 }
+
+// shutdownSaid is how MySQL says that it was asked to end.
+const shutdownSaid = "Received SHUTDOWN"
 
 // primaryTerminatedAlone ends the primary in order while no replica hears it: it answers the commits that wait OK, and
 // nobody has them. Then the replicas are back.
@@ -155,10 +204,13 @@ func primaryTerminatedAlone() Fault {
 			return func(context.Context) (Injected, error) {
 				to := time.Now()
 				s.Alone(from, to)
-				under := underway(s.Room.Log().Calls(), "", ending)
-				return Injected{Fired: under > 0, Facts: map[string]any{
-					"calls_under_way": under, "primary_ended": ended(victim), "alone_seconds": to.Sub(from).Seconds(),
-				}}, thaw()
+				under, gone := underway(s.Room.Log().Calls(), "", ending), ended(victim)
+				said, err := lastSaid(victim, shutdownSaid)
+				deleted, burying := s.bury(victim)
+				return Injected{Fired: under > 0 && said != "", Facts: map[string]any{
+					"calls_under_way": under, "mysql_said": said, "primary_ended": gone, "data_deleted": deleted,
+					"alone_seconds": to.Sub(from).Seconds(),
+				}}, errors.Join(err, burying, thaw())
 			}, nil
 		},
 	}
@@ -181,16 +233,61 @@ func primaryAndReplicaKilled() Fault {
 				return nil, err
 			}
 			gone := time.Now()
+			deleted, err := s.bury(victim)
+			if err != nil {
+				return nil, errors.Join(err, replica.Start(ctx))
+			}
 			return func(ctx context.Context) (Injected, error) {
 				under, placed := underway(s.Room.Log().Calls(), "", killed), s.Room.Placed(gone, "")
-				proof := Injected{Fired: under > 0, Facts: map[string]any{"calls_under_way": under, "placed_meanwhile": placed}}
+				s.Alone(gone, time.Now())
+				refusal, err := s.refusal(killed)
+				proof := Injected{Fired: under > 0 && refusal != "", Facts: map[string]any{
+					"calls_under_way": under, "placed_meanwhile": placed, "data_deleted": deleted, "guard_refused": refusal,
+				}}
 				if placed > 0 {
 					proof.Broken = append(proof.Broken, "orders were sold by one member of three")
 				}
-				return proof, errors.Join(replica.Start(ctx), victim.Start(ctx))
+				if !strings.Contains(refusal, "only 1 of 3 members answer") {
+					proof.Broken = append(proof.Broken, "guard did not refuse for want of a majority")
+				}
+				err = errors.Join(err, replica.Start(ctx))
+				if !deleted {
+					err = errors.Join(err, victim.Start(ctx))
+				}
+				return proof, err
 			}, nil
 		},
 	}
+}
+
+// refusal is the reason why a supervisor did not do what it had in mind since a time, in its own words; "" where none was in
+// the way.
+func (s *Scene) refusal(since time.Time) (reason string, err error) {
+	for _, g := range s.Cluster.Guards() {
+		log, err := os.ReadFile(g.LogPath())
+		if err != nil {
+			return "", err
+		}
+		for line := range strings.Lines(string(log)) {
+			_, said, ended := strings.Cut(line, `msg="an action ended"`)
+			_, said, failed := strings.Cut(said, "error=")
+			if !ended || !failed || !after(line, since) {
+				continue
+			}
+			if quoted, err := strconv.QuotedPrefix(said); err == nil {
+				said, _ = strconv.Unquote(quoted)
+			}
+			reason = strings.TrimSpace(said)
+		}
+	}
+	return reason, nil
+}
+
+// after tells whether a line of a log was written after a time.
+func after(line string, since time.Time) bool {
+	stamp, _, _ := strings.Cut(strings.TrimPrefix(line, "time="), " ")
+	at, err := time.Parse(time.RFC3339, stamp)
+	return err == nil && at.After(since)
 }
 
 // sameKeyAcrossFailover lets ten hands use one key at once while the primary dies.
@@ -200,7 +297,8 @@ func sameKeyAcrossFailover() Fault {
 	return f
 }
 
-// tookOver is the proof that another member is the primary now, and that buying went on in time.
+// tookOver is the proof that another member is the primary now, and that buying went on in time. From the time on until that
+// one was opened nobody could have acknowledged anything.
 func (s *Scene) tookOver(ctx context.Context, victim *servers.SQLServer, since time.Time) Injected {
 	proof := s.resumed(ctx, since)
 	now, err := primaryOf(ctx, s.Cluster)
@@ -210,8 +308,28 @@ func (s *Scene) tookOver(ctx context.Context, victim *servers.SQLServer, since t
 		proof.Fired = false
 	default:
 		proof.Facts["primary_was"], proof.Facts["primary_is"] = victim.Addr(), now.Addr()
+		opened, err := openedAt(ctx, now)
+		if err != nil {
+			proof.Broken = append(proof.Broken, "nobody knows when the new primary was opened: "+err.Error())
+			break
+		}
+		proof.Facts["opened_after_seconds"] = opened.Sub(since).Seconds()
+		s.Alone(since.Add(stops), opened)
 	}
 	return proof
+}
+
+// stops is until every thread of a member that was killed or frozen has stopped, also on a busy machine.
+const stops = 50 * time.Millisecond
+
+// openedAt is when a primary was opened, by its barrier commit and the clock that all here share.
+func openedAt(ctx context.Context, primary *servers.SQLServer) (time.Time, error) {
+	said, err := ask(ctx, primary, "SELECT opened_at FROM "+cluster.Database+".cluster")
+	if err != nil {
+		return time.Time{}, err
+	}
+	milliseconds, err := strconv.ParseInt(said, 10, 64)
+	return time.UnixMilli(milliseconds), err
 }
 
 // resumed is the proof that something happened to a primary that was being sold on, that there is one again, and that

@@ -1,11 +1,13 @@
 package fault
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
-	"time"
 
 	"interlock/cmd/interlock/points"
 )
@@ -20,31 +22,36 @@ const (
 	buyersArea      = "buyers"
 )
 
-// needsProxy is why faults on the way to the database are not injected yet.
-const needsProxy = "there is no proxy between servers and the primary yet"
-
-// Table is every fault there is, those that cannot be injected yet included.
+// Table is every fault there is.
 func Table() []Fault {
 	return []Fault{
 		lockSaysYes(), lockNodeKilled(), twoLockNodesKilled(), lockNodeHung(), lockQuorumLost(), lockNodeForgets(),
 		serverFrozen(), serverFrozenAt(points.BeforeUpdate), serverFrozenAt(points.BeforeCommit),
 		serverKilled(), serverKilledAtEachPoint(),
-		missing("commit_answer_cut", databaseArea, needsProxy),
-		missing("database_black_hole", databaseArea, needsProxy),
-		missing("database_slow", databaseArea, needsProxy),
-		missing("server_partitioned", databaseArea, needsProxy),
+		commitAnswerCut(), blackHole(), databaseSlow(), serverPartitioned(),
 		replicaKilled(), replicasStopped(),
 		primaryKilled(), primaryFrozen(),
 		primaryTerminatedAlone(), primaryRestarted(), primaryAndReplicaKilled(), readOnly(),
-		missing("disk_full", replicationArea, "the members' data is on no disk that can be filled without harm"),
+		diskFull(),
 		cacheFlushed(), cacheKilled(), cacheHung(), pubSubCut(), subscribersReconnect(),
-		missing("old_snapshot_delivered", cacheArea, "nothing can hold a message to Redis back yet"),
-		missing("reader_stalls", cacheArea, "lab watch shows it; it is not a fault here yet"),
+		oldSnapshot(), lastMessageLost(), readerStalls(),
 		sameKey(), sameKeyAcrossFailover(), holdsExpire(), clocksApart(),
 	}
 }
 
-func missing(name, area, why string) Fault { return Fault{Name: name, Area: area, Missing: why} }
+// Short is what stands for the whole table where there are minutes for it, and not an hour: the lock off, a server's death at
+// each point, a COMMIT cut, and three ends of a primary, two of which nobody fences. What can be played on one cluster is.
+func Short() []Fault {
+	faults := []Fault{
+		lockSaysYes(), serverKilledAtEachPoint(), commitAnswerCut(), primaryKilled(), primaryFrozen(), primaryTerminatedAlone(),
+	}
+	for i, f := range faults {
+		if f.Shape.within(linked) {
+			faults[i].Shape = linked
+		}
+	}
+	return faults
+}
 
 // Overlap is the name of the fault that is up to three of the others, chosen by the seed.
 const Overlap = "overlap"
@@ -67,7 +74,9 @@ func Find(name string, seed uint64) (Fault, error) {
 	return Fault{}, fmt.Errorf("%w: %s; there are all, %s, %s", ErrUnknown, name, Overlap, strings.Join(names, ", "))
 }
 
-// overlapping is up to three faults of different areas at once, on a cluster that all of them can be injected into.
+// overlapping is up to three faults of different areas at once, on a cluster that all of them can be injected into. What a
+// fault alone promises of its own time need not hold beside the others, and one may hide the proof of another: of two it is
+// asked for. What is promised of everybody's orders holds in any case.
 func overlapping(seed uint64) Fault {
 	random := rand.New(rand.NewPCG(seed, 3))
 	table := Table()
@@ -75,21 +84,56 @@ func overlapping(seed uint64) Fault {
 	var chosen []Fault
 	areas := map[string]bool{}
 	for _, f := range table {
-		if f.Missing == "" && f.Shape == ordinary && !f.Alone && !areas[f.Area] && len(chosen) < maxOverlap {
+		if f.Shape.within(linked) && !f.Alone && !areas[overlapArea(f)] && len(chosen) < maxOverlap {
 			chosen = append(chosen, f)
-			areas[f.Area] = true
+			areas[overlapArea(f)] = true
 		}
 	}
-	return together(chosen)
+	// What waits for a batch is to find one, and the primary is to be there while the others look for it.
+	slices.SortStableFunc(chosen, func(a, b Fault) int { return cmp.Compare(turn(a), turn(b)) })
+	f := together(chosen)
+	f.Name, f.Shape = Overlap, linked
+	inject := f.Inject
+	f.Inject = func(ctx context.Context, s *Scene) (Heal, error) {
+		heal, err := inject(ctx, s)
+		if err != nil {
+			return heal, err
+		}
+		return func(ctx context.Context) (Injected, error) {
+			whole, err := heal(ctx)
+			whole.Broken = nil
+			fired := 0
+			for _, one := range whole.Facts {
+				if one.(Injected).Fired {
+					fired++
+				}
+			}
+			whole.Fired = fired >= minOverlap
+			return whole, err
+		}, nil
+	}
+	return f
 }
 
-// maxOverlap is how many faults are there at once.
-const maxOverlap = 3
+// maxOverlap is how many faults are there at once, minOverlap how many of them must be seen to have been.
+const maxOverlap, minOverlap = 3, 2
 
-// longest is how long the longest of some faults lasts.
-func longest(faults []Fault) (d time.Duration) {
-	for _, f := range faults {
-		d = max(d, f.Lasts)
+// overlapArea is a fault's area among others: who takes the primary away is in the way of all that do.
+func overlapArea(f Fault) string {
+	if f.Spoils {
+		return replicationArea
 	}
-	return d
+	return f.Area
+}
+
+// turn puts what may hold a batch before everything else, and what may take the primary away behind it.
+func turn(f Fault) int {
+	switch overlapArea(f) {
+	case serverArea:
+		return -1
+	case replicationArea:
+		return 1
+	default:
+		return 0
+	}
 }

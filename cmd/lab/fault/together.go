@@ -3,33 +3,37 @@ package fault
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
-// together is several faults at once: each begins at a random moment after the one before, and they heal in that order.
+// together is several faults at once: each begins at a random moment after the one before, and the last one heals first, as a
+// server that is started again waits for the primary and the cache. All of them have to have taken place.
 func together(faults []Fault) Fault {
-	names := make([]string, len(faults))
-	for i, f := range faults {
-		names[i] = f.Name
+	f := Fault{Shape: ordinary}
+	var names []string
+	for _, one := range faults {
+		names = append(names, one.Name)
+		f.Lasts, f.Spoils = max(f.Lasts, one.Lasts), f.Spoils || one.Spoils
 	}
-	return Fault{
-		Name: Overlap, Area: strings.Join(names, "+"), Shape: ordinary, Lasts: longest(faults),
-		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
-			var heals []Heal
-			heal := func(ctx context.Context) (Injected, error) { return healAll(ctx, names, heals) }
-			for _, f := range faults {
-				one, err := f.Inject(ctx, s)
-				if err != nil {
-					_, healing := heal(context.WithoutCancel(ctx))
-					return nil, errors.Join(err, healing)
-				}
-				heals = append(heals, one)
-				wait(ctx, time.Duration(s.Random.Int64N(int64(maxStagger))))
+	f.Area = strings.Join(names, "+")
+	f.Inject = func(ctx context.Context, s *Scene) (Heal, error) {
+		var heals []Heal
+		heal := func(ctx context.Context) (Injected, error) { return healAll(ctx, names, heals) }
+		for _, one := range faults {
+			next, err := one.Inject(ctx, s)
+			if err != nil {
+				_, healing := heal(context.WithoutCancel(ctx))
+				return nil, errors.Join(fmt.Errorf("%s: %w", one.Name, err), healing)
 			}
-			return heal, nil
-		},
+			heals = append(heals, next)
+			wait(ctx, time.Duration(s.Random.Int64N(int64(maxStagger))))
+		}
+		return heal, nil
 	}
+	return f
 }
 
 // maxStagger keeps overlapping faults overlapping: it is less than any of them lasts.
@@ -38,11 +42,13 @@ const maxStagger = time.Second
 func healAll(ctx context.Context, names []string, heals []Heal) (Injected, error) {
 	whole := Injected{Fired: true, Facts: map[string]any{}}
 	var errs []error
-	for i, heal := range heals {
+	for i, heal := range slices.Backward(heals) {
 		one, err := heal(ctx)
-		errs = append(errs, err)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", names[i], err))
+		}
 		whole.Fired = whole.Fired && one.Fired
-		whole.Facts[names[i]] = one.Facts
+		whole.Facts[names[i]] = one
 		whole.Broken = append(whole.Broken, one.Broken...)
 	}
 	return whole, errors.Join(errs...)

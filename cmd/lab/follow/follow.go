@@ -214,7 +214,7 @@ func (l *lab) sell(ctx context.Context) error {
 
 // withStalled has one more subscriber, who reads nothing, and asks the server what became of him.
 func (l *lab) withStalled(ctx context.Context, during func()) error {
-	reader, err := stall(l.Server, l.run.ID)
+	reader, err := load.Stall(l.Server, l.run.ID)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ const (
 )
 
 func openSocket(ctx context.Context, server, run string) (stream, error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ReadBufferSize: eventBuffer, WriteBufferSize: eventBuffer}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ReadBufferSize: transportBuffer, WriteBufferSize: transportBuffer}}
 	//nolint:bodyclose // the library says that a handshake's body needs no closing
 	conn, _, err := websocket.Dial(ctx, "ws://"+server+"/graphql", &websocket.DialOptions{
 		HTTPClient: client, Subprotocols: []string{"graphql-transport-ws"},
@@ -50,7 +50,7 @@ func (s *socketStream) subscribe(ctx context.Context, run string) error {
 	if !bytes.Contains(said, []byte(ackMessage)) {
 		return fmt.Errorf("a socket was answered %.300s", said)
 	}
-	payload, err := question(seats, run)
+	payload, err := question(run)
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,7 @@
 package load
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -14,8 +9,8 @@ import (
 
 // Subscriber is one phone that watches the run being sold, over server-sent events.
 type Subscriber struct {
-	server string
-	client http.Client
+	server    string
+	transport http.Transport
 
 	mu     sync.Mutex
 	cancel context.CancelFunc
@@ -27,7 +22,7 @@ type Subscriber struct {
 
 // NewSubscriber watches nothing yet.
 func NewSubscriber(ctx context.Context, server string) *Subscriber {
-	s := &Subscriber{server: server, client: http.Client{Transport: &http.Transport{}}}
+	s := &Subscriber{server: server}
 	s.life, s.end = context.WithCancel(ctx)
 	return s
 }
@@ -53,34 +48,17 @@ func (s *Subscriber) Watch(run *Run) {
 }
 
 func (s *Subscriber) watch(ctx context.Context, run *Run) error {
-	body, err := json.Marshal(map[string]any{
-		"query":     `subscription($r:[ID!]!){seatAvailability(runIds:$r){version classes{seatClass remaining}}}`,
-		"variables": map[string]any{"r": []string{run.ID}},
-	})
+	events, err := OpenSeats(ctx, &s.transport, s.server, run.ID)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.server+"/graphql", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", "text/event-stream")
-	response, err := s.client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("a subscription was answered %s", response.Status)
-	}
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		if bytes.HasPrefix(lines.Bytes(), []byte("event: next")) {
-			s.events.Add(1)
+	defer events.Close()
+	for {
+		if _, err := events.Next(); err != nil {
+			return err
 		}
+		s.events.Add(1)
 	}
-	return errors.Join(lines.Err(), errors.New("the stream ended"))
 }
 
 // Events is how many events came.
@@ -90,5 +68,5 @@ func (s *Subscriber) Events() int { return int(s.events.Load()) }
 func (s *Subscriber) Close() {
 	s.end()
 	s.done.Wait()
-	s.client.CloseIdleConnections()
+	s.transport.CloseIdleConnections()
 }

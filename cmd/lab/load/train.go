@@ -33,13 +33,37 @@ const (
 // Publish puts a train of the hot shape, with so many seats in each class, on sale for a number of dates, through the public
 // API.
 func Publish(ctx context.Context, server, adminToken, number string, seatsPerClass, dates int) ([]*Run, error) {
-	api := API{Server: server, Token: adminToken}
-	for n := range Calls {
+	names := make([]string, Calls)
+	for n := range names {
+		names[n] = fmt.Sprintf("Lab %d", n+1)
+	}
+	return publish(ctx, API{Server: server, Token: adminToken}, names, trainInput(number, seatsPerClass, dates), seatsPerClass)
+}
+
+// PublishOneSeat puts a train from Beijing to Shanghai on sale for a number of dates that has a single seat.
+func PublishOneSeat(ctx context.Context, server, adminToken, number, coach, seat string, dates int) ([]*Run, error) {
+	first := rail.DateIn(time.Now(), time.UTC).AddDays(2)
+	return publish(ctx, API{Server: server, Token: adminToken}, []string{"Beijing", "Shanghai"}, map[string]any{
+		"number": number, "kind": "T", "calls": []any{
+			map[string]any{"station": StationCode(0), "distanceKm": 0, "departure": "18:00"},
+			map[string]any{"station": StationCode(1), "distanceKm": 1463, "arrival": "31:30"},
+		},
+		"coaches": []any{map[string]any{
+			"number": coach, "seatClass": rail.Second, "layout": map[string]any{"seats": []any{map[string]any{"label": seat}}},
+		}},
+		"fares": map[string]any{"currencyCode": "CNY", "perKm": []any{map[string]any{"seatClass": rail.Second, "amount": "0.40"}}},
+		"from":  first.String(), "through": first.AddDays(dates - 1).String(),
+	}, 1)
+}
+
+// publish puts stations and a train that calls there on sale.
+func publish(ctx context.Context, api API, stations []string, train map[string]any, seatsPerClass int) ([]*Run, error) {
+	for n, name := range stations {
 		var answer struct {
 			PublishStation struct{ UserErrors []refusal }
 		}
 		err := api.Ask(ctx, publishStation, map[string]any{"i": map[string]any{
-			"code": StationCode(n), "name": fmt.Sprintf("Lab %d", n+1), "timeZone": "Asia/Shanghai",
+			"code": StationCode(n), "name": name, "timeZone": "Asia/Shanghai",
 		}}, &answer)
 		if err == nil && len(answer.PublishStation.UserErrors) > 0 {
 			err = fmt.Errorf("publishStation: %+v", answer.PublishStation.UserErrors)
@@ -54,7 +78,7 @@ func Publish(ctx context.Context, server, adminToken, number string, seatsPerCla
 			UserErrors []refusal
 		}
 	}
-	err := api.Ask(ctx, publishTrain, map[string]any{"i": trainInput(number, seatsPerClass, dates)}, &answer)
+	err := api.Ask(ctx, publishTrain, map[string]any{"i": train}, &answer)
 	if err == nil && len(answer.PublishTrain.UserErrors) > 0 {
 		err = fmt.Errorf("publishTrain: %+v", answer.PublishTrain.UserErrors)
 	}
@@ -67,7 +91,7 @@ func Publish(ctx context.Context, server, adminToken, number string, seatsPerCla
 		if err != nil {
 			return nil, err
 		}
-		runs[i] = &Run{ID: run.ID, RunID: rail.NewRunID(number, date), SeatsPerClass: seatsPerClass}
+		runs[i] = &Run{ID: run.ID, RunID: rail.NewRunID(train["number"].(string), date), SeatsPerClass: seatsPerClass}
 	}
 	return runs, nil
 }

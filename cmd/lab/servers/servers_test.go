@@ -127,6 +127,41 @@ func TestSQL_KeepsANamedFolder(t *testing.T) {
 	require.Equal(t, "lab", ask(t, open(t, server), "SHOW DATABASES LIKE 'lab'"))
 }
 
+// TestSQL_SmallDisk fills the disk of a MySQL's binary log: commits wait, reads go on, and the log says why.
+func TestSQL_SmallDisk(t *testing.T) {
+	namespace := []string{"--mount"}
+	if os.Geteuid() != 0 {
+		namespace = append(namespace, "--user", "--map-root-user")
+	}
+	if said, err := exec.Command("unshare", append(namespace, "true")...).CombinedOutput(); err != nil {
+		t.Skipf("no mount namespace can be made here: %v: %s", err, said)
+	}
+	server, err := servers.StartMySQL(t.Context(), servers.SQLOptions{SmallDiskBytes: 16 << 20})
+	serverstest.Require(t, err)
+	closeAtEnd(t, server)
+	db := open(t, server)
+	run(t, db, "CREATE DATABASE lab", "CREATE TABLE lab.seats (label VARCHAR(8) PRIMARY KEY, why LONGTEXT)")
+	run(t, db, "INSERT INTO lab.seats VALUES ('23A', '')")
+	disk, err := server.SmallDisk()
+	require.NoError(t, err)
+	require.NoError(t, disk.Fill())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = db.ExecContext(ctx, "INSERT INTO lab.seats VALUES ('23B', REPEAT('x', 100000))")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	var seats int
+	require.NoError(t, db.QueryRow("SELECT COUNT(*) FROM lab.seats").Scan(&seats))
+	require.Equal(t, 1, seats)
+	log, err := os.ReadFile(server.LogPath())
+	require.NoError(t, err)
+	require.Contains(t, string(log), "No space left on device")
+	require.NoError(t, disk.Free())
+
+	plain := serverstest.MySQLServer(t)
+	_, err = plain.SmallDisk()
+	require.ErrorContains(t, err, "has no disk of its own")
+}
+
 func TestRedis_KeepsWhatItIsToldToKeep(t *testing.T) {
 	folder := t.TempDir()
 	server, err := servers.StartRedis(t.Context(), servers.RedisOptions{

@@ -32,6 +32,9 @@ type SQLOptions struct {
 	// Relaxed leaves flushing to the operating system: much faster, and still nothing is lost when the server is killed,
 	// only when the machine is. For tests of what is right; never for figures, or for what a primary promises.
 	Relaxed bool
+	// SmallDiskBytes keeps the binary log on a disk of its own with so many bytes, in memory; 0: with the data. What is on it
+	// does not outlive the server's process, so such a server cannot be started again.
+	SmallDiskBytes int64
 	// Args are further arguments, like "--server-id=2". They come last, so that they win.
 	Args []string
 }
@@ -44,6 +47,7 @@ type SQLServer struct {
 	server
 	flavor  Flavor
 	relaxed bool
+	small   int64
 	args    []string
 }
 
@@ -70,7 +74,7 @@ func startSQL(ctx context.Context, flavor Flavor, b Binary, o SQLOptions) (*SQLS
 	if err != nil {
 		return nil, err
 	}
-	s := &SQLServer{server: server{binary: b, folder: f}, flavor: flavor, relaxed: o.Relaxed, args: o.Args}
+	s := &SQLServer{server: server{binary: b, folder: f}, flavor: flavor, relaxed: o.Relaxed, small: o.SmallDiskBytes, args: o.Args}
 	err = s.prepare()
 	if err == nil {
 		err = startOnPort(o.Port, func(port int) error {
@@ -86,8 +90,10 @@ func startSQL(ctx context.Context, flavor Flavor, b Binary, o SQLOptions) (*SQLS
 
 // prepare makes the server's folders, with fresh data where there is none.
 func (s *SQLServer) prepare() error {
-	if err := os.MkdirAll(s.folder.join("tmp"), 0o755); err != nil {
-		return err
+	for _, folder := range []string{s.folder.join("tmp"), s.smallFolder()} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return err
+		}
 	}
 	if _, err := os.Stat(s.DataFolder()); err == nil {
 		return nil
@@ -106,7 +112,11 @@ func (s *SQLServer) Start(ctx context.Context) error {
 	}
 	db := sql.OpenDB(connector)
 	defer db.Close()
-	return s.start(ctx, s.arguments(), func(ctx context.Context) error {
+	cmd := s.binary.command(s.arguments()...)
+	if s.small > 0 {
+		cmd = onSmallDisk(cmd, s.smallFolder(), s.small)
+	}
+	return s.startCommand(ctx, cmd, func(ctx context.Context) error {
 		var data string
 		if err := db.QueryRowContext(ctx, "SELECT @@datadir").Scan(&data); err != nil {
 			return err
@@ -151,7 +161,14 @@ func (s *SQLServer) arguments() []string {
 	} else {
 		args = append(args, "--innodb-flush-log-at-trx-commit=1", "--sync-binlog=1")
 	}
-	return append(args, s.args...)
+	args = append(args, s.args...)
+	if s.small > 0 {
+		args = append(args, "--log-bin="+filepath.Join(s.smallFolder(), "binlog"))
+		if os.Geteuid() != 0 {
+			args = append(args, "--user=root") // who it is in a namespace of its own
+		}
+	}
+	return args
 }
 
 // Flavor says which database this is.
@@ -165,6 +182,8 @@ func (s *SQLServer) config(database string) *mysql.Config {
 	config.User, config.Net, config.Addr, config.DBName = "root", "tcp", s.Addr(), database
 	return config
 }
+
+func (s *SQLServer) smallFolder() string { return s.folder.join("small") }
 
 // DataFolder is where the data is. It may be looked into, copied or spoilt while the server does not run.
 func (s *SQLServer) DataFolder() string { return s.folder.join("data") }

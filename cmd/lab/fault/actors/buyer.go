@@ -39,19 +39,31 @@ func (r *Room) newBuyer(n int, token string) *buyer {
 
 // live buys until the buyer is to leave.
 func (b *buyer) live() {
+	if d := b.room.options.BuyersPause; d > b.room.options.Pause {
+		pause(b.room.leaving, time.Duration(b.random.Int64N(int64(d)))) // not all in step
+	}
 	for b.room.leaving.Err() == nil {
-		if order, call := b.place(); order != nil {
-			if d := b.room.options.Dawdle; d > 0 {
-				pause(b.room.leaving, time.Duration(b.random.Int64N(int64(d))))
-			}
-			switch one := b.random.IntN(10); {
-			case one < payOfTen:
-				b.pay(order, call)
-			case one < payOfTen+cancelOfTen:
-				b.cancel(order, call)
-			}
-		}
-		pause(b.room.leaving, b.room.options.Pause)
+		b.trip()
+		pause(b.room.leaving, b.room.options.BuyersPause)
+	}
+}
+
+// trip is one purchase, and what comes of it.
+func (b *buyer) trip() {
+	b.room.working.RLock()
+	defer b.room.working.RUnlock()
+	order, call := b.place()
+	if order == nil {
+		return
+	}
+	if d := b.room.options.Dawdle; d > 0 {
+		pause(b.room.leaving, time.Duration(b.random.Int64N(int64(d))))
+	}
+	switch one := b.random.IntN(10); {
+	case one < payOfTen:
+		b.pay(order, call)
+	case one < payOfTen+cancelOfTen:
+		b.cancel(order, call)
 	}
 }
 
@@ -130,6 +142,8 @@ func (b *buyer) insist(c history.Call, document, field string, input map[string]
 // Together sends one request so many times at the same moment, over all servers in turn, and returns once each has
 // settled: for a key that is used by several hands at once.
 func (r *Room) Together(ctx context.Context, subject string, times int, stream uint64) error {
+	r.working.RLock()
+	defer r.working.RUnlock()
 	token, err := r.options.Token(subject)
 	if err != nil {
 		return err
@@ -150,6 +164,17 @@ func (r *Room) Together(ctx context.Context, subject string, times int, stream u
 		<-done
 	}
 	return context.Cause(ctx)
+}
+
+// Buy lets somebody ask for a seat, the at-th server first, until it is known what became of it, and is the last call.
+func (r *Room) Buy(subject string, at int, w Want) (history.Call, error) {
+	token, err := r.options.Token(subject)
+	if err != nil {
+		return history.Call{}, err
+	}
+	one := &buyer{room: r, name: subject, token: token, at: at}
+	_, c := one.insist(w.call(subject), placeDocument, "placeOrder", w.input())
+	return c, nil
 }
 
 // Placed is how many orders clients have been told of since a time, by servers other than one.

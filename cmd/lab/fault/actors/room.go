@@ -25,6 +25,8 @@ type Options struct {
 	Buyers, Searchers, Subscribers int
 	// Pause is how long a buyer and a searcher think between two requests.
 	Pause time.Duration
+	// BuyersPause is how long a buyer thinks instead, where that is not 0.
+	BuyersPause time.Duration
 	// Dawdle is up to how long a buyer takes until it pays or cancels.
 	Dawdle time.Duration
 	// Seed makes what they want.
@@ -42,7 +44,9 @@ type Room struct {
 	end, leave, unfollow     context.CancelFunc
 	people, subscribers      sync.WaitGroup
 	documents                atomic.Uint64
-	connections              connectedness
+	// working is held for reading by who changes something, for as long as it is not known what became of it.
+	working     sync.RWMutex
+	connections connectedness
 }
 
 // idleConnections is how many of one server are kept: as many as ask at once.
@@ -50,6 +54,9 @@ const idleConnections = 512
 
 // Open lets everybody in. Leave and Close end it.
 func Open(ctx context.Context, o Options) (*Room, error) {
+	if o.BuyersPause == 0 {
+		o.BuyersPause = o.Pause
+	}
 	r := &Room{options: o, log: &history.Log{}, client: &http.Client{Transport: &http.Transport{
 		MaxIdleConnsPerHost: idleConnections, IdleConnTimeout: answerTimeout,
 	}}}
@@ -101,6 +108,26 @@ func (r *Room) Leave(ctx context.Context) {
 	case <-ctx.Done():
 		r.end() // subscribers, too: nothing more is to be learned
 		<-gone
+	}
+}
+
+// Rest lets nobody who buys begin anything new until resume is called, and returns once all know what became of what they
+// have begun. On an error nobody rests.
+func (r *Room) Rest(ctx context.Context) (resume func(), err error) {
+	quiet := make(chan struct{})
+	go func() {
+		r.working.Lock()
+		close(quiet)
+	}()
+	select {
+	case <-quiet:
+		return r.working.Unlock, nil
+	case <-ctx.Done():
+		go func() {
+			<-quiet
+			r.working.Unlock()
+		}()
+		return nil, ctx.Err()
 	}
 }
 

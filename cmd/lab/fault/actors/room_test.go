@@ -3,6 +3,7 @@ package actors_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -141,6 +142,40 @@ func TestRoom_LeaveEndsWithoutAnAnswer(t *testing.T) {
 	for _, c := range room.Log().Calls() {
 		require.NotEqual(t, history.Done, c.Outcome)
 	}
+}
+
+func TestRoom_Rest(t *testing.T) {
+	pending := failing(`{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING","retryAfterMs":1}}]}`)
+	room, o := open(t, pending, actors.Options{Buyers: 4, Seed: 1})
+	bought := func(n int) func() bool { return func() bool { return room.Placed(time.Time{}, "") >= n } }
+	require.Eventually(t, bought(8), 10*time.Second, time.Millisecond)
+	resume, err := room.Rest(t.Context())
+	require.NoError(t, err)
+	quiet := time.Now()
+	before := room.Placed(time.Time{}, "")
+	for request, attempts := range history.ByRequest(room.Log().Calls()) {
+		require.True(t, attempts[len(attempts)-1].Outcome.Settles(), request)
+	}
+	require.Never(t, bought(before+1), 50*time.Millisecond, time.Millisecond)
+	resume()
+	require.Eventually(t, bought(before+8), 10*time.Second, time.Millisecond)
+	for _, c := range room.Log().Calls() {
+		require.False(t, c.Start.Before(quiet) && c.End.After(quiet), "nothing is under way")
+	}
+
+	o.mu.Lock() // the office is frozen, and whoever asks it does not come to rest
+	require.Eventually(t, func() bool {
+		limited, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		resume, err := room.Rest(limited)
+		if err == nil {
+			resume() // nobody was asking just then
+		}
+		return errors.Is(err, context.DeadlineExceeded)
+	}, 10*time.Second, time.Millisecond)
+	o.mu.Unlock()
+	before = room.Placed(time.Time{}, "")
+	require.Eventually(t, bought(before+8), 10*time.Second, time.Millisecond, "the sale goes on")
 }
 
 func TestRoom_SearchersAndSubscribers(t *testing.T) {

@@ -1,13 +1,9 @@
 package actors
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"sync"
 	"time"
@@ -15,8 +11,6 @@ import (
 	"interlock/cmd/lab/fault/history"
 	"interlock/cmd/lab/load"
 )
-
-const seatsDocument = `subscription($r:[ID!]!){seatAvailability(runIds:$r){version classes{seatClass remaining}}}`
 
 // connectedness is what all subscribers' connections have in common: they can be cut at once.
 type connectedness struct {
@@ -73,44 +67,23 @@ func (r *Room) subscribe(n int, run *load.Run, stream *history.Stream) {
 	}
 }
 
-var (
-	dataField = []byte("data: ")
-	errEnded  = errors.New("the stream ended")
-)
-
 func (r *Room) watch(ctx context.Context, server string, run *load.Run, stream *history.Stream) error {
-	body, err := json.Marshal(map[string]any{"query": seatsDocument, "variables": map[string]any{"r": []string{run.ID}}})
+	events, err := load.OpenSeats(ctx, r.client.Transport, server, run.ID)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+server+"/graphql", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", "text/event-stream")
-	response, err := r.client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("a subscription was answered %s", response.Status)
-	}
-	lines := bufio.NewScanner(response.Body)
-	for first := true; lines.Scan(); {
-		data, ok := bytes.CutPrefix(lines.Bytes(), dataField)
-		if !ok {
-			continue
+	defer events.Close()
+	for first := true; ; first = false {
+		event, err := events.Next()
+		if err != nil {
+			return err
 		}
-		version, err := versionOf(data)
+		version, err := versionOf(event)
 		if err != nil {
 			return err
 		}
 		r.log.See(stream, history.Seen{Version: version, At: time.Now(), First: first})
-		first = false
 	}
-	return errors.Join(lines.Err(), errEnded)
 }
 
 var versionField = []byte(`"version":`)

@@ -1,0 +1,73 @@
+package load
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+const (
+	// eventBuffer holds an event of two hundred bytes; there are thousands of subscribers. maxEvent is many times the
+	// largest that anybody here asks for.
+	eventBuffer = 1 << 10
+	maxEvent    = 1 << 20
+)
+
+// Events is a subscription over server-sent events. It is for one goroutine.
+type Events struct {
+	response *http.Response
+	lines    *bufio.Scanner
+}
+
+// OpenEvents subscribes at a server to what a request's body asks for. It ends with the context, or with Close.
+func OpenEvents(ctx context.Context, through http.RoundTripper, server string, body []byte) (*Events, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+server+"/graphql", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Accept", "text/event-stream")
+	response, err := through.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, errors.Join(fmt.Errorf("a subscription was answered %s", response.Status), response.Body.Close())
+	}
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(make([]byte, 0, eventBuffer), maxEvent)
+	return &Events{response, lines}, nil
+}
+
+// OpenSeats subscribes to what is left of a run, as a phone does that shows all of it.
+func OpenSeats(ctx context.Context, through http.RoundTripper, server, run string) (*Events, error) {
+	body, err := json.Marshal(map[string]any{
+		"query":     `subscription($r:[ID!]!){seatAvailability(runIds:$r){version classes{seatClass remaining}}}`,
+		"variables": map[string]any{"r": []string{run}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return OpenEvents(ctx, through, server, body)
+}
+
+var dataField = []byte("data: ")
+
+// Next waits for the next event and is its text, good until the one after. A stream that ends is an error.
+func (e *Events) Next() ([]byte, error) {
+	for e.lines.Scan() {
+		if data, ok := bytes.CutPrefix(e.lines.Bytes(), dataField); ok {
+			return data, nil
+		}
+	}
+	return nil, errors.Join(errors.New("the event stream ended"), e.lines.Err())
+}
+
+// Close ends the stream.
+func (e *Events) Close() {
+	_ = e.response.Body.Close() // what it has to say is of no use to anybody
+}
