@@ -78,7 +78,7 @@ func (s Settings) withDefaults() Settings {
 	def(&s.LockHoldMax, 500*time.Millisecond)
 	def(&s.LockTurn, 50*time.Millisecond)
 	def(&s.LockLinger, 5*time.Millisecond)
-	def(&s.LockRetry, 5*time.Millisecond)
+	def(&s.LockRetry, 10*time.Millisecond)
 	def(&s.LockWait, 4*time.Second)
 	def(&s.ApplyTimeout, 100*time.Millisecond)
 	def(&s.SweepInterval, time.Second)
