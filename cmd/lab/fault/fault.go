@@ -68,6 +68,8 @@ type Fault struct {
 	Buyers int
 	// Slow is how much more time than others it may take.
 	Slow time.Duration
+	// Late is how much later than on a whole line the primary's answers come.
+	Late time.Duration
 	// Subscribers is how many follow the runs; 0: a few.
 	Subscribers int
 	// Spoils says that the cluster is not what it was afterwards, whatever comes of it.

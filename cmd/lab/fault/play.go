@@ -227,7 +227,7 @@ func (p *play) judge(ctx context.Context) error {
 	calls := p.room.Log().Calls()
 	p.line.count(calls)
 	p.line.OutageSeconds = check.Outage(calls, p.broken, p.judgedUntil).Seconds()
-	linear, wrongNo := check.Linear(calls, members[0], books, searchLimit)
+	linear, wrongNo := check.Linear(calls, members[0], books, p.fault.Late, searchLimit)
 	p.line.Checks = []*check.Result{
 		check.Overlap(members), check.Kept(calls, members[0]), check.Refused(calls, members[0]), check.Settled(calls, p.healed),
 		linear, check.Capacity(books), derived, streams, check.Returned(p.before, p.after),

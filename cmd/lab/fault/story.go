@@ -346,7 +346,7 @@ func (p *play) checks(ctx context.Context, calls []history.Call, n int) (overlap
 		return nil, nil, nil, err
 	}
 	primary := history.Member{Name: e.primary.Addr(), Tickets: tickets}
-	linear, _ = check.Linear(calls, primary, books, searchLimit)
+	linear, _ = check.Linear(calls, primary, books, 0, searchLimit)
 	return check.Overlap([]history.Member{primary}), check.Kept(calls, primary), linear, nil
 }
 

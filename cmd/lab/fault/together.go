@@ -16,7 +16,7 @@ func together(faults []Fault) Fault {
 	var names []string
 	for _, one := range faults {
 		names = append(names, one.Name)
-		f.Lasts, f.Spoils = max(f.Lasts, one.Lasts), f.Spoils || one.Spoils
+		f.Lasts, f.Late, f.Spoils = max(f.Lasts, one.Lasts), max(f.Late, one.Late), f.Spoils || one.Spoils
 	}
 	f.Area = strings.Join(names, "+")
 	f.Inject = func(ctx context.Context, s *Scene) (Heal, error) {

@@ -130,7 +130,7 @@ func TestLink_Cut(t *testing.T) {
 	for len(at) < 2*(length+1) {
 		conn := greeted(t, l)
 		for _, text := range []string{
-			"SELECT 2", "COMMIT", "UPDATE a; INSERT b; COMMIT; SELECT 1", "START TRANSACTION; SELECT 1", "COMMIT; SELECT 1", ahead, "SELECT 3",
+			"SELECT 2", "COMMIT", ahead, "UPDATE a; INSERT b; COMMIT; SELECT 1", "START TRANSACTION; SELECT 1", "COMMIT; SELECT 1", "SELECT 3",
 		} {
 			pieces++
 			for piece := range slices.Chunk(command(text), 1+pieces%7) {

@@ -108,7 +108,7 @@ func good() *story {
 }
 
 func (s *story) linear() *check.Result {
-	r, _ := check.Linear(s.calls, s.primary, s.books, 5*time.Second)
+	r, _ := check.Linear(s.calls, s.primary, s.books, 0, 5*time.Second)
 	return r
 }
 
@@ -258,10 +258,21 @@ func TestLinear_TakesEffectBeforeItIsAskedFor(t *testing.T) {
 	fails(t, s.linear(), "the place of order C1 took effect -0.300 s after")
 }
 
+// TestLinear_BegunAhead says that a transaction that was begun before its buyers asked is none that comes too early.
+func TestLinear_BegunAhead(t *testing.T) {
+	s := good()
+	s.primary.Tickets[2].PlacedAt = at(3.45)
+	holds(t, s.linear())
+	s.primary.Tickets[2].PlacedAt = at(3.3)
+	fails(t, s.linear(), "the place of order C1 took effect -0.200 s after")
+	r, _ := check.Linear(s.calls, s.primary, s.books, 200*time.Millisecond, 5*time.Second)
+	holds(t, r)
+}
+
 func TestLinear_WrongNo(t *testing.T) {
 	s := good()
 	s.calls[5].Start, s.calls[5].End = at(3.1), at(3.3) // while nobody has 23B
-	r, wrongNo := check.Linear(s.calls, s.primary, s.books, 5*time.Second)
+	r, wrongNo := check.Linear(s.calls, s.primary, s.books, 0, 5*time.Second)
 	fails(t, r, "dan was told that no seat")
 	require.Equal(t, map[history.Request]bool{s.calls[5].Request: true}, wrongNo)
 }
@@ -299,7 +310,7 @@ func TestLinear_SearchRunsOut(t *testing.T) {
 		}
 		s.primary.Tickets = append(s.primary.Tickets, stored(number, "zoe", "key-"+number, "23B", 1, state, 2, 20, ended))
 	}
-	r, _ := check.Linear(s.calls, s.primary, s.books, 0)
+	r, _ := check.Linear(s.calls, s.primary, s.books, 0, 0)
 	require.False(t, r.OK)
 	require.Contains(t, strings.Join(r.Examples, " "), "could not be checked in time")
 }

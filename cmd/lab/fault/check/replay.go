@@ -18,8 +18,8 @@ type turn struct {
 }
 
 // replay sells every run again in the order of the ledger's times, and says which refusals it cannot explain: a buyer was
-// told that nothing is left, and at every moment of his call something was.
-func replay(r *Result, calls []history.Call, primary history.Member, books []*rail.Books) map[history.Request]bool {
+// told that nothing is left, and at every moment of his call, and a little before it, something was.
+func replay(r *Result, calls []history.Call, primary history.Member, books []*rail.Books, early time.Duration) map[history.Request]bool {
 	turns := map[rail.RunID][]turn{}
 	for i := range primary.Tickets {
 		t := &primary.Tickets[i]
@@ -39,7 +39,7 @@ func replay(r *Result, calls []history.Call, primary history.Member, books []*ra
 	}
 	wrongNo := map[history.Request]bool{}
 	for _, b := range books {
-		p := &player{result: r, maps: map[rail.SeatClass]*seatmap.Map{}, wrongNo: wrongNo}
+		p := &player{result: r, maps: map[rail.SeatClass]*seatmap.Map{}, wrongNo: wrongNo, early: early}
 		for _, class := range b.Run.Train.Formation.Classes {
 			p.maps[class] = seatmap.New(b.Run.Train.Legs(), len(b.Run.Train.Formation.Seats(class)))
 		}
@@ -53,6 +53,8 @@ type player struct {
 	result  *Result
 	maps    map[rail.SeatClass]*seatmap.Map
 	wrongNo map[history.Request]bool
+	// early is how much earlier than a call the time of what it did may be.
+	early time.Duration
 	// open are the refusals whose calls are under way and not explained yet.
 	open []history.Call
 }
@@ -67,7 +69,7 @@ func (p *player) play(turns []turn, refusals []history.Call) {
 	})
 	slices.SortFunc(refusals, func(a, b history.Call) int { return a.Start.Compare(b.Start) })
 	for _, t := range turns {
-		for len(refusals) > 0 && refusals[0].Start.Add(-clockSlack).Before(t.at) {
+		for len(refusals) > 0 && refusals[0].Start.Add(-p.early).Before(t.at) {
 			p.begin(refusals[0])
 			refusals = refusals[1:]
 		}
