@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"sync"
 	"time"
 
 	"interlock/services/rail"
@@ -18,6 +19,7 @@ type ahead struct {
 	// rows is what comes behind the commit's answer. Nobody waits for it before the batch is answered; giveUp ends the wait.
 	rows   *sql.Rows
 	giveUp context.CancelFunc
+	begun  time.Time
 	end    *time.Timer
 }
 
@@ -29,16 +31,29 @@ func (l *Ledger) mayBegin(h *home) bool {
 }
 
 // read reads what the transaction has read; false where it did not begin.
-func (a *ahead) read() (read headRow, ok bool) {
+func (a *ahead) read(ctx context.Context) (read headRow, ok bool) {
 	defer a.giveUp()
-	ok = a.rows.NextResultSet() && a.rows.Next() && read.scan(a.rows) == nil && a.rows.Close() == nil
+	stop := context.AfterFunc(ctx, a.giveUp)
+	defer stop()
+	ok = a.rows.NextResultSet() && a.rows.Next() && read.scan(a.rows) == nil
+	drain(a.rows)
+	ok = a.rows.Err() == nil && a.rows.Close() == nil && ok
 	a.t.broken = !ok // Who knows what it is in the middle of.
 	return read, ok
 }
 
+// drain reads what is left of rows while their context can still end that: closing them would, without one.
+func drain(rows *sql.Rows) {
+	for rows.Next() || rows.NextResultSet() {
+		continue
+	}
+}
+
 // drop ends a transaction that nobody will use.
 func (a *ahead) drop() {
-	a.read()
+	ctx, cancel := context.WithTimeout(context.Background(), rollbackTimeout)
+	defer cancel()
+	a.read(ctx)
 	a.t.end()
 }
 
@@ -46,6 +61,10 @@ func (a *ahead) drop() {
 func (l *Ledger) keep(id rail.RunID, a *ahead) {
 	l.aheadMu.Lock()
 	defer l.aheadMu.Unlock()
+	if before := l.ahead[id]; before != nil { // of another batch of the run at the same time
+		before.end.Stop()
+		go before.drop()
+	}
 	l.ahead[id] = a
 	a.end = time.AfterFunc(l.options.AheadFor, func() {
 		if l.takeAhead(id, a) != nil {
@@ -76,8 +95,14 @@ func (l *Ledger) opened(ctx context.Context, h *home, batch *rail.Batch) (*trans
 	if a == nil {
 		return nil, nil, nil
 	}
-	read, ok := a.read()
-	if !ok || a.t.h != h || batch.Locking || read.head.version != batch.KnownVersion {
+	if a.t.h != h || batch.Locking || time.Since(a.begun) > l.options.AheadFor {
+		go a.drop() // Nobody waits for what nobody wants.
+		return nil, nil, nil
+	}
+	limited, cancel := h.during(ctx, a.t.p.statement)
+	defer cancel()
+	read, ok := a.read(limited)
+	if !ok || read.head.version != batch.KnownVersion {
 		a.t.end()
 		return nil, nil, nil
 	}
@@ -97,8 +122,10 @@ func (l *Ledger) endAhead() {
 	all := l.ahead
 	l.ahead = map[rail.RunID]*ahead{}
 	l.aheadMu.Unlock()
+	var ending sync.WaitGroup
 	for _, a := range all {
 		a.end.Stop()
-		a.drop()
+		ending.Go(a.drop)
 	}
+	ending.Wait()
 }

@@ -10,8 +10,8 @@
 //     writes, so that two transactions that read the same seat map cannot both commit.
 //   - Whatever decides whether or what may be sold (a run's state, opening, train) moves the same version.
 //   - An order's rows change only by conditional updates; seats are freed for rows that really changed, and no others.
-//   - An error before COMMIT was sent means that nothing was written. An error from COMMIT is rail.ErrUnknown unless the
-//     server said that it refused.
+//   - An error before COMMIT was sent means that nothing was written. An error from the text that has COMMIT in it is
+//     rail.ErrUnknown unless the server said that it refused, or it can only be from what stands before COMMIT.
 //   - The publication number is locked before anything is published, so numbers become visible in order.
 //
 // Locks are taken in one order: publication number, run, orders. Paying locks the order alone.

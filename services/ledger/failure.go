@@ -184,7 +184,8 @@ func refusedCommit(err error) bool {
 }
 
 // refusedStatement tells whether an error from a text that ends with COMMIT is from a statement before it, after which
-// nothing more of the text was executed. No commit complains of data, of a constraint or of SQL itself.
+// nothing more of the text was executed. Neither a commit nor the question behind it complains of data or of a constraint. Of
+// SQL or of rights the question might, when all is committed: class 42 proves nothing.
 func refusedStatement(err error) bool {
 	var e *mysql.MySQLError
 	if !errors.As(err, &e) {
@@ -195,7 +196,7 @@ func refusedStatement(err error) bool {
 		return true
 	}
 	switch string(e.SQLState[:2]) {
-	case "22", "23", "42": // data exception, integrity constraint violation, syntax error or access rule violation
+	case "22", "23": // data exception, integrity constraint violation
 		return true
 	}
 	return false

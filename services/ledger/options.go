@@ -33,7 +33,8 @@ type Options struct {
 	Path string
 	// Durability is Replicated unless said otherwise; a SQLite file is always Local.
 	Durability Durability
-	// CommitTimeout bounds a COMMIT, and so the wait for a replica. A commit that takes longer is unknown. 0:
+	// CommitTimeout bounds a COMMIT with what is written in the same text, and so the wait for a replica. A commit that takes
+	// longer is unknown. 0:
 	// defaultCommitTimeout.
 	CommitTimeout time.Duration
 	// StatementTimeout bounds every other statement of a sale. 0: defaultStatementTimeout.

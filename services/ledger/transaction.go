@@ -285,6 +285,7 @@ func (t *transaction) sendCommit(ctx context.Context, last []statement) error {
 		t.h.semiSync.forget()
 	}
 	if err != nil && t.begun != nil {
+		drain(t.begun.rows)
 		_ = t.begun.rows.Close() // The connection is not used again: nobody knows what became of the commit.
 		t.conn, t.begun = t.begun.t.conn, nil
 	}
@@ -302,22 +303,27 @@ func (t *transaction) sendTogether(ctx context.Context, text string, args []any,
 	if err != nil {
 		return late(ctx, err)
 	}
-	for err == nil && rows.Next() {
-		err = scan(rows)
+	defer func() {
+		if t.begun == nil {
+			drain(rows)
+			if closed := rows.Close(); err == nil {
+				err = closed
+			}
+		}
+		err = late(ctx, err)
+	}()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = rows.Err()
+	if err := rows.Err(); err != nil || t.next == "" {
+		return err
 	}
-	if err == nil && t.next != "" {
-		// The connection is the next transaction's, with what is still to be read from it.
-		t.begun = &ahead{t: &transaction{l: t.l, h: t.h, p: t.p, conn: t.conn}, rows: rows}
-		t.conn = nil
-		return nil
-	}
-	if closed := rows.Close(); err == nil {
-		err = closed
-	}
-	return late(ctx, err)
+	// The connection is the next transaction's, with what is still to be read from it.
+	t.begun = &ahead{t: &transaction{l: t.l, h: t.h, p: t.p, conn: t.conn}, rows: rows, begun: time.Now()}
+	t.conn = nil
+	return nil
 }
 
 // errUnacknowledged says that semi-synchronous replication was switched off while a commit may have waited for it.

@@ -82,7 +82,7 @@ func (c *clerk) serve() {
 			begun := time.Now()
 			c.process(batch)
 			c.served++
-			c.expects = expected{len(batch) + c.office.behind(c), time.Since(begun)}
+			c.expects = expected{min(len(batch)+c.office.behind(c), c.office.settings.MaxBatch), time.Since(begun)}
 		}
 		c.office.giveTurn()
 		c.share()

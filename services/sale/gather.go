@@ -18,7 +18,7 @@ const (
 
 // expected is what a clerk knows of the buyers around it when it has answered a batch.
 type expected struct {
-	// buyers are those who were answered and those who waited then.
+	// buyers are those who were answered and those who waited then, as many as a batch may have.
 	buyers int
 	// took is how long the batch was in the ledger.
 	took time.Duration
@@ -26,6 +26,9 @@ type expected struct {
 
 // gather lets the buyers that the last batch has answered come back, as long as they come. Who is alone is served at once.
 func (c *clerk) gather() {
+	if c.expects.buyers == 0 {
+		return // It has answered nobody yet.
+	}
 	deadline := time.Now().Add(min(c.expects.took, gatherMax))
 	tick := time.NewTicker(gatherTick)
 	defer tick.Stop()

@@ -196,7 +196,7 @@ func (p *play) lose(ctx context.Context, say Say) error {
 	p.line.count(calls)
 	p.line.Checks = append(p.line.Checks, kept, linear)
 	if kept.OK || linear.OK {
-		return errors.New("A's order was lost and B was sold its seat, and the checks did not see it")
+		return errors.New("the checks did not see that A's order was lost and B was sold its seat")
 	}
 	p.caught(say, kept, linear)
 	return nil
@@ -274,7 +274,7 @@ func (p *play) keep(ctx context.Context, say Say) error {
 		return err
 	}
 	if a.Order == nil {
-		return fmt.Errorf("A got no ticket: %s %s %s", a.Outcome, a.Code, a.Problem)
+		return fmt.Errorf("buyer A got no ticket: %s %s %s", a.Outcome, a.Code, a.Problem)
 	}
 	now, err := primaryOf(ctx, p.cluster)
 	if err != nil {
@@ -287,7 +287,7 @@ func (p *play) keep(ctx context.Context, say Say) error {
 		return err
 	}
 	if b.Outcome != history.Refused {
-		return fmt.Errorf("B was told %s %s", b.Outcome, b.Code)
+		return fmt.Errorf("buyer B was told %s %s", b.Outcome, b.Code)
 	}
 	say("B asks for a seat, and is told %s.", b.Code)
 	calls := room.Log().Calls()

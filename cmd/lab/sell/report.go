@@ -52,9 +52,11 @@ func (r *Report) OK() bool {
 // Hot is one run and a fixed number of buyers: the median of the rounds, and each of them.
 type Hot struct {
 	*load.Result
-	RatioToBaseline float64        `json:"ratio_to_baseline,omitempty"`
-	RatioToLimit    float64        `json:"ratio_to_limit,omitempty"`
-	Each            []*load.Result `json:"rounds"`
+	RatioToBaseline float64 `json:"ratio_to_baseline,omitempty"`
+	RatioToLimit    float64 `json:"ratio_to_limit,omitempty"`
+	// RatioToLimitBeside is against what the best cell came to in the same round.
+	RatioToLimitBeside float64        `json:"ratio_to_limit_beside,omitempty"`
+	Each               []*load.Result `json:"rounds"`
 }
 
 // FourServers is one run sold by 1, 2 and 4 processes.

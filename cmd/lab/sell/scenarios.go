@@ -135,15 +135,26 @@ func compare(report *Report) {
 		if b := report.Baseline; b != nil && b.OrdersPerSecond > 0 {
 			hot.RatioToBaseline = hot.OrdersPerSecond / b.OrdersPerSecond
 		}
-		if m := report.Limit; m != nil && len(m.Beside) == len(hot.Each) {
-			ratios := make([]float64, len(hot.Each))
-			for i, round := range hot.Each {
-				ratios[i] = round.OrdersPerSecond / m.Beside[i].OrdersPerSecond
-			}
-			slices.Sort(ratios)
-			hot.RatioToLimit = ratios[(len(ratios)-1)/2]
+		if m := report.Limit; m != nil && m.OrdersPerSecond > 0 {
+			hot.RatioToLimit = hot.OrdersPerSecond / m.OrdersPerSecond
+			hot.RatioToLimitBeside = beside(hot.Each, m.Beside)
 		}
 	}
+}
+
+// beside is the median of what rounds came to against the limit in the same round; 0 where that was not measured.
+func beside(rounds []*load.Result, limits []LimitCell) float64 {
+	var ratios []float64
+	for i, round := range rounds {
+		if i < len(limits) && limits[i].OrdersPerSecond > 0 {
+			ratios = append(ratios, round.OrdersPerSecond/limits[i].OrdersPerSecond)
+		}
+	}
+	if len(ratios) == 0 {
+		return 0
+	}
+	slices.Sort(ratios)
+	return ratios[(len(ratios)-1)/2]
 }
 
 func ratio(a, b *Hot) float64 {
