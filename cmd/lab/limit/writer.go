@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	_ "github.com/go-sql-driver/mysql" // the driver
@@ -35,6 +36,7 @@ type Limit struct {
 	options Options
 	db      *sql.DB
 	runs    int
+	numbers atomic.Uint64
 }
 
 // Open makes the tables, the ledger's own.
@@ -129,7 +131,8 @@ func (w *Writer) build(n int) {
 		// As unlike each other as keys and digests are.
 		random := uuid.New()
 		key := hex.EncodeToString(random[:])
-		number := rail.NewOrderNumber(placed, binary.NativeEndian.Uint64(random[:]))
+		// Thousands of one moment would have two alike now and then, and a sale draws again.
+		number := rail.NewOrderNumber(placed, w.limit.numbers.Add(1))
 		buyer := binary.NativeEndian.Uint16(random[8:]) % buyers
 		class := w.limit.options.Classes[i%len(w.limit.options.Classes)]
 		if i > 0 {
