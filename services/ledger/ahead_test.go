@@ -105,8 +105,8 @@ func TestSell_Ahead(t *testing.T) {
 	require.Zero(t, l.Stats().UnknownCommits)
 }
 
-// TestSell_AheadIsLost has the connection break in what comes behind a commit's answer: the batch is committed, that is known,
-// and the next one opens as ever.
+// TestSell_AheadIsLost has what comes behind a commit's answer fail: the batch is committed, that is known, and the next one
+// opens as ever.
 func TestSell_AheadIsLost(t *testing.T) {
 	b := openBed(t)
 	var s sent

@@ -29,8 +29,6 @@ type clerk struct {
 	known
 
 	expects expected
-	// served is how many batches there were since the clerk went on duty.
-	served int
 
 	// lookUntil is until when keys and documents are looked up before anything is written.
 	lookUntil time.Time
@@ -81,7 +79,6 @@ func (c *clerk) serve() {
 		if batch := c.office.next(c); len(batch) > 0 {
 			begun := time.Now()
 			c.process(batch)
-			c.served++
 			c.expects = expected{min(len(batch)+c.office.behind(c), c.office.settings.MaxBatch), time.Since(begun)}
 		}
 		c.office.giveTurn()

@@ -20,7 +20,7 @@ type turns struct {
 func (o *Office) follows(c *clerk) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return !c.shared && len(o.turns.waiting) == 0 && (len(c.queue) > 0 || c.served > 0)
+	return !c.shared && len(o.turns.waiting) == 0 && (len(c.queue) > 0 || c.expects.buyers > 0)
 }
 
 // takeTurn waits until the clerk's next batch may go to the ledger. It waits for batches that are bounded themselves; should
