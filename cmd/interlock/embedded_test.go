@@ -15,7 +15,10 @@ func TestCommands_AskNoStrangerForAServerThatWasKilled(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "interlock-data")
 	code, _, errs := command(t, folder, "import", smallFeed(t, nil), "--from", day(), "--days", "1")
 	require.Zero(t, code, errs)
-	stranger := miniredis.RunT(t)
+	// On an address of its own: other tests' clients may still be looking for theirs on 127.0.0.1, at a port that was given away.
+	stranger := miniredis.NewMiniRedis()
+	require.NoError(t, stranger.StartAddr("127.0.0.2:0"))
+	t.Cleanup(stranger.Close)
 	note, err := json.Marshal(redisAddresses{Cache: stranger.Addr(), Locks: []string{stranger.Addr()}})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(folder, redisFile), note, 0o600))

@@ -21,6 +21,10 @@ type ahead struct {
 	giveUp context.CancelFunc
 	begun  time.Time
 	end    *time.Timer
+	// came is closed once all of it is there: what was read, and whether the transaction did begin.
+	came chan struct{}
+	head headRow
+	ok   bool
 }
 
 // mayBegin tells whether the next batch's transaction may be begun.
@@ -30,16 +34,24 @@ func (l *Ledger) mayBegin(h *home) bool {
 	return h.sale.joins && l.options.Durability == Replicated && len(l.ahead) < maxAhead
 }
 
-// read reads what the transaction has read; false where it did not begin.
-func (a *ahead) read(ctx context.Context) (read headRow, ok bool) {
+// read reads what the transaction reads first, at once, so that what it says of the primary's clock is as new as can be.
+func (a *ahead) read() {
+	defer close(a.came)
 	defer a.giveUp()
-	stop := context.AfterFunc(ctx, a.giveUp)
-	defer stop()
-	ok = a.rows.NextResultSet() && a.rows.Next() && read.scan(a.rows) == nil
+	ok := a.rows.NextResultSet() && a.rows.Next() && a.t.scan(&a.head, a.rows) == nil
 	drain(a.rows)
-	ok = a.rows.Err() == nil && a.rows.Close() == nil && ok
-	a.t.broken = !ok // Who knows what it is in the middle of.
-	return read, ok
+	a.ok = a.rows.Err() == nil && a.rows.Close() == nil && ok
+	a.t.broken = !a.ok // Who knows what it is in the middle of.
+}
+
+// wait waits for what was read, and ends that wait with ctx.
+func (a *ahead) wait(ctx context.Context) {
+	select {
+	case <-a.came:
+	case <-ctx.Done():
+		a.giveUp()
+		<-a.came
+	}
 }
 
 // drain reads what is left of rows while their context can still end that: closing them would, without one.
@@ -53,7 +65,7 @@ func drain(rows *sql.Rows) {
 func (a *ahead) drop() {
 	ctx, cancel := context.WithTimeout(context.Background(), rollbackTimeout)
 	defer cancel()
-	a.read(ctx)
+	a.wait(ctx)
 	a.t.end()
 }
 
@@ -66,6 +78,7 @@ func (l *Ledger) keep(id rail.RunID, a *ahead) {
 		go before.drop()
 	}
 	l.ahead[id] = a
+	go a.read()
 	a.end = time.AfterFunc(l.options.AheadFor, func() {
 		if l.takeAhead(id, a) != nil {
 			a.drop()
@@ -101,8 +114,8 @@ func (l *Ledger) opened(ctx context.Context, h *home, batch *rail.Batch) (*trans
 	}
 	limited, cancel := h.during(ctx, a.t.p.statement)
 	defer cancel()
-	read, ok := a.read(limited)
-	if !ok || read.head.version != batch.KnownVersion {
+	a.wait(limited)
+	if !a.ok || a.head.head.version != batch.KnownVersion {
 		a.t.end()
 		return nil, nil, nil
 	}
@@ -112,7 +125,10 @@ func (l *Ledger) opened(ctx context.Context, h *home, batch *rail.Batch) (*trans
 		return nil, nil, err
 	}
 	a.t.admission = admission
-	head, err := a.t.head(ctx, &read)
+	head, err := a.t.head(ctx, &a.head)
+	if err == nil {
+		head.now = h.clock.after(head.now)
+	}
 	return a.t, head, err
 }
 

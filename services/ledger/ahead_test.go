@@ -11,6 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/cmd/lab/cluster"
+	"interlock/cmd/lab/servers"
+	"interlock/cmd/lab/servers/serverstest"
 	"interlock/services/ledger"
 	"interlock/services/ledger/intercept"
 	"interlock/services/ledger/ledgertest"
@@ -148,4 +151,55 @@ func TestSell_TheQuestionFails(t *testing.T) {
 	_, err := l.Sell(t.Context(), rail.Batch{RunID: b.run}, sells("zhao", 0))
 	require.ErrorIs(t, err, rail.ErrUnknown)
 	require.True(t, b.settled("zhao"), "it was committed")
+}
+
+// TestSell_AheadHangs has what comes behind a commit's answer hang: buyers are answered all the same, and the next batch gives
+// it up and opens as ever.
+func TestSell_AheadHangs(t *testing.T) {
+	b := openBed(t)
+	var s sent
+	o := b.options
+	o.AheadFor, o.CommitTimeout, o.StatementTimeout = time.Minute, time.Minute, 500*time.Millisecond
+	o.Wrap = func(c driver.Connector) driver.Connector {
+		return intercept.Intercept(c, func(ctx context.Context, statement *intercept.Statement) error {
+			statement.Query = strings.Replace(statement.Query, "; START TRANSACTION; SELECT", "; DO SLEEP(50); START TRANSACTION; SELECT", 1)
+			return s.intercept(ctx, statement)
+		})
+	}
+	l := ledgertest.Open(t, o)
+	b.eventually(func() bool { return l.Ready(t.Context()) == nil }, "it knows the primary")
+	version, begun := int64(0), time.Now()
+	for seat, buyer := range []string{"zhao", "qian"} {
+		var err error
+		version, err = l.Sell(t.Context(), rail.Batch{RunID: b.run, KnownVersion: version, Follows: true}, sells(buyer, seat))
+		require.NoError(t, err)
+		require.Len(t, s.take(), 2)
+	}
+	require.Less(t, time.Since(begun), 50*time.Second, "nobody has waited for what hangs")
+	require.Zero(t, l.Stats().UnknownCommits)
+}
+
+// TestSell_AheadOnMariaDB has each batch but the first be one text there as well.
+func TestSell_AheadOnMariaDB(t *testing.T) {
+	members, err := cluster.StartMembers(t.Context(), servers.MariaDB, 2)
+	serverstest.Require(t, err)
+	t.Cleanup(func() { require.NoError(t, members.Close()) })
+	require.NoError(t, members.Open(context.WithoutCancel(t.Context()), nil))
+	var s sent
+	o := ledger.Options{DSN: members.DSN(members.Servers[0], cluster.Database), AheadFor: time.Minute, CommitTimeout: time.Minute}
+	require.NoError(t, ledger.Migrate(t.Context(), o))
+	o.Wrap = func(c driver.Connector) driver.Connector { return intercept.Intercept(c, s.intercept) }
+	l := ledgertest.Open(t, o)
+	run := ledgertest.NewRun(ledgertest.NewTrain("T12"), day)
+	_, err = l.Publish(t.Context(), []*rail.Run{run}, "an admin", false)
+	require.NoError(t, err)
+	s.take()
+	version := int64(0)
+	for seat, buyer := range []string{"zhao", "qian", "sun"} {
+		version, err = l.Sell(t.Context(), rail.Batch{RunID: run.ID, KnownVersion: version, Follows: true}, sells(buyer, seat))
+		require.NoError(t, err)
+		texts := s.take()
+		require.Len(t, texts, map[bool]int{true: 2, false: 1}[seat == 0])
+	}
+	require.Zero(t, l.Stats().UnknownCommits)
 }

@@ -31,6 +31,7 @@ type home struct {
 
 	breaker  breaker
 	semiSync semiSyncCheck
+	clock    clock
 	// life ends when another primary is known, and with it what was begun here and cannot commit any more. A COMMIT that was
 	// sent is waited for all the same.
 	life  context.Context

@@ -114,11 +114,15 @@ type headRow struct {
 	guard guardColumns
 }
 
-func (h *headRow) scan(r *sql.Rows) error {
+// scan reads the row, and looks at the clock.
+func (t *transaction) scan(h *headRow, r *sql.Rows) error {
 	h.found = true
 	var now int64
 	err := r.Scan(slices.Concat([]any{&h.head.version, &h.head.changesBytes}, h.run.fields(), []any{&now, &h.head.due}, h.guard.fields())...)
 	h.head.server, h.head.now = h.guard.server, fromMillis(now)
+	if err == nil {
+		t.h.clock.saw(h.head.now)
+	}
 	return err
 }
 
@@ -139,7 +143,7 @@ func (t *transaction) readRun(ctx context.Context, id rail.RunID, locking bool) 
 		query += t.p.dialect.forUpdate()
 	}
 	var read headRow
-	if err := t.rows(ctx, query, []any{string(id)}, read.scan); err != nil {
+	if err := t.rows(ctx, query, []any{string(id)}, func(r *sql.Rows) error { return t.scan(&read, r) }); err != nil {
 		return nil, guardFailure(held(err))
 	}
 	if !read.found {

@@ -321,7 +321,7 @@ func (t *transaction) sendTogether(ctx context.Context, text string, args []any,
 		return err
 	}
 	// The connection is the next transaction's, with what is still to be read from it.
-	t.begun = &ahead{t: &transaction{l: t.l, h: t.h, p: t.p, conn: t.conn}, rows: rows, begun: time.Now()}
+	t.begun = &ahead{t: &transaction{l: t.l, h: t.h, p: t.p, conn: t.conn}, rows: rows, begun: time.Now(), came: make(chan struct{})}
 	t.conn = nil
 	return nil
 }

@@ -78,7 +78,7 @@ func (s *Scene) freeze(victim *servers.Program, at *moment) (Heal, error) {
 		}
 		if at != nil {
 			at.CallsUnderWay = under
-			proof.Facts["held"] = at
+			proof.Facts["held"] = *at
 			proof.Fired = proof.Fired && at.fits(s.Cluster)
 		}
 		return proof, err

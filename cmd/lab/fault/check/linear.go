@@ -10,22 +10,18 @@ import (
 	"interlock/services/rail"
 )
 
-const (
-	// clockSlack is how far a time of the ledger, cut to a millisecond, may lie outside of a call that it belongs to.
-	clockSlack = 2 * time.Millisecond
-	// aheadSlack is how much earlier it may be: a batch's transaction may have been begun, and its clock read, in the text that
-	// committed the batch before, up to 50 ms before its buyers asked (decision 0034), and a busy machine lets that wait.
-	aheadSlack = 100 * time.Millisecond
-)
+// clockSlack is how far a time of the ledger, cut to a millisecond and perhaps reckoned from the last that the primary told
+// (decision 0034), may lie outside of a call that it belongs to.
+const clockSlack = 2 * time.Millisecond
 
 // Linear is C5: the history of each run is linearizable. It is shown twice. The whole run is replayed by the ledger's own
 // times, which must lie within the calls that they are of and never sell what is sold: that is a linearization. And
 // porcupine, who knows nothing of the ledger's times, looks for one by the clients' clocks alone, seat by seat, in at most
 // limit. What nobody knows the outcome of may have taken effect at any time, or never; porcupine's own time-out is a
-// failure. late is how much later than on a whole line answers of the primary may have come, and what was read ahead with them.
+// failure. late is how much later than on a whole line answers of the primary may have come, and with them its clock.
 // wrongNo are the refusals that no moment of the replay explains.
 func Linear(calls []history.Call, primary history.Member, books []*rail.Books, late, limit time.Duration) (r *Result, wrongNo map[history.Request]bool) {
-	early := clockSlack + aheadSlack + late
+	early := clockSlack + late
 	r = begin("C5")
 	timely(r, calls, primary, early)
 	wrongNo = replay(r, calls, primary, books, early)

@@ -1,0 +1,44 @@
+package ledger
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestClock has a primary that is seven minutes ahead tell its time in answers that travel for some milliseconds.
+func TestClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ahead, ms = 7 * time.Minute, time.Millisecond
+		var c clock
+		truth := func() time.Time { return time.Now().Add(ahead) }
+		told := func(journey time.Duration) time.Time {
+			theirs := truth()
+			time.Sleep(journey)
+			c.saw(theirs)
+			return theirs
+		}
+		late := func(theirs time.Time) time.Duration { return truth().Sub(c.after(theirs)) }
+
+		first := truth()
+		require.Equal(t, first, c.after(first), "of what nobody has seen, only what was told is known")
+		told(20 * ms)
+		last := told(3 * ms)
+		require.Equal(t, 3*ms, late(last))
+		last = told(40 * ms)
+		require.Equal(t, 3*ms, late(last), "the fastest answer says it best")
+		time.Sleep(30 * ms)
+		require.Equal(t, 3*ms, late(last), "and goes on to, as time passes")
+		require.Zero(t, late(truth()), "what was told just now is later than what is known")
+
+		time.Sleep(clockInterval)
+		last = told(9 * ms)
+		require.Equal(t, 3*ms, late(last), "it counts for another interval")
+		time.Sleep(clockInterval)
+		require.Equal(t, 9*ms, late(last), "and not for a third")
+		time.Sleep(2 * clockInterval)
+		require.Equal(t, last, c.after(last), "nothing is known of a primary that has been silent")
+	})
+}
