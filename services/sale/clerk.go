@@ -77,9 +77,7 @@ func (c *clerk) serve() {
 		c.gather()
 		c.office.takeTurn(c)
 		if batch := c.office.next(c); len(batch) > 0 {
-			begun := time.Now()
 			c.process(batch)
-			c.expects = expected{min(len(batch)+c.office.behind(c), c.office.settings.MaxBatch), time.Since(begun)}
 		}
 		c.office.giveTurn()
 		c.share()
@@ -168,6 +166,7 @@ func (c *clerk) pause(d time.Duration) {
 // process serves a batch: whole if the ledger takes it, else in halves until whatever the ledger refuses is alone.
 func (c *clerk) process(batch []*request) {
 	o := c.office
+	begun := time.Now()
 	for attempt := 1; ; attempt++ {
 		version, decided, err := c.sell(batch, attempt > 1)
 		var poison *poisoned
@@ -177,6 +176,7 @@ func (c *clerk) process(batch []*request) {
 		case err == nil:
 			o.settle(c.run)
 			c.version = version
+			c.expect(len(batch), time.Since(begun))
 			o.clerks.Go(func() { o.answer(decided.answers) })
 			c.apply(decided)
 			return

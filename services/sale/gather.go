@@ -16,12 +16,17 @@ const (
 	gatherGrowth = 32
 )
 
-// expected is what a clerk knows of the buyers around it when it has answered a batch.
+// expected is what a clerk knows of the buyers around it when it answers a batch.
 type expected struct {
-	// buyers are those who were answered and those who waited then, as many as a batch may have.
+	// buyers are those who are answered and those who wait then, as many as a batch may have.
 	buyers int
 	// took is how long the batch was in the ledger.
 	took time.Duration
+}
+
+// expect is to be called before a batch is answered: whoever is back already would be counted twice.
+func (c *clerk) expect(batch int, took time.Duration) {
+	c.expects = expected{min(batch+c.office.behind(c), c.office.settings.MaxBatch), took}
 }
 
 // gather lets the buyers that the last batch has answered come back, as long as they come. Who is alone is served at once.
