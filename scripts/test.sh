@@ -9,6 +9,17 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly fuzz_runs=20000x fuzz_smaller=100x
 readonly package_timeout=12m # for one package's tests; nothing that passes takes a quarter of it
 
+# there PROGRAM...: whether this machine has them all.
+there() {
+  local program
+  for program in "$@"; do
+    if grep -qxF "$program" <<<"$missing"; then
+      echo "not run: $program is missing"
+      return 1
+    fi
+  done
+}
+
 failed=()
 step() { # NAME COMMAND...
   local name="$1"
@@ -19,7 +30,7 @@ step() { # NAME COMMAND...
 
 build_playground() {
   make --no-print-directory playground || return 1
-  if [[ "$missing" != *node* ]]; then npm --prefix services/gateway/playground test; fi
+  if there node; then npm --prefix services/gateway/playground test; fi
 }
 
 check_formatted() {
@@ -50,21 +61,21 @@ fuzz() {
 
 test_all() {
   local options=(-timeout "$package_timeout")
-  if [[ "$missing" != *gcc* ]]; then options+=(-race); fi # the race detector needs a C compiler
+  if there gcc; then options+=(-race); fi # the race detector needs a C compiler
   if [[ -z "$missing" ]]; then export INTERLOCK_REQUIRE_SERVERS=1; fi # a test must not be skipped unnoticed
   go test "${options[@]}" ./...
 }
 
 # A real cluster, buyers on it and a baseline beside: what is sold is right, and at least five times the baseline.
 short_sale() {
-  if [[ -n "$missing" ]]; then echo "not run: $missing is missing"; return 0; fi
+  there redis-server mysqld || return 0
   INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout "$package_timeout" -run '^TestShort$' ./cmd/lab/sell
 }
 
 # The faults that stand for all, on real clusters that people use: the lock off, a server killed at each point, COMMIT cut, the
 # primary killed, an old one that thaws unfenced, and one that is ended while its replicas are stopped.
 short_faults() {
-  if [[ -n "$missing" ]]; then echo "not run: $missing is missing"; return 0; fi
+  there redis-server mysqld || return 0
   INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout "$package_timeout" -run '^TestShort$' -v ./cmd/lab/fault
 }
 

@@ -21,10 +21,7 @@ type clerk struct {
 	// turn tells that the next batch may go to the ledger, arrived that the queue is not empty any more.
 	turn, arrived chan struct{}
 
-	lease     rail.Lease
-	heldSince time.Time
-	// shared tells that another server's clerk sells this run, too.
-	shared bool
+	lease rail.Lease
 
 	known
 
@@ -43,6 +40,11 @@ type known struct {
 	maps    map[rail.SeatClass]*seatmap.Map
 	layouts map[rail.SeatClass]*seatmap.Layout
 	version int64
+	// shared tells that another server's clerk sells this run, too.
+	shared bool
+	// heldSince is when this server's turn with the lock began, leftAt when its clerk gave the lock back last. A clerk that goes
+	// off duty between two batches is still in its turn when it is called again.
+	heldSince, leftAt time.Time
 }
 
 // maxKnown is how many runs are remembered whose clerks went off duty: at most 60 KB each, for the longest trains.
@@ -114,9 +116,12 @@ func (c *clerk) share() {
 		c.release()
 		// Whoever else wants the lock shows in what comes next: it is taken then, or the version has moved on.
 		c.shared = false
-		c.pause(2 * s.LockRetry)
+		c.pause(2 * maxRetry(s))
 	}
 }
+
+// maxRetry is the longest that a clerk waits before it asks for a lock again.
+func maxRetry(s *Settings) time.Duration { return 2 * s.LockRetry }
 
 // hold gets or keeps the run's lock. Where nobody can say who has it, or somebody has it for longer than a lock lives,
 // the clerk goes on without it: the ledger refuses what is wrong.
@@ -134,23 +139,26 @@ func (c *clerk) hold() {
 		lease, err := o.Lock.Acquire(ctx, string(c.run))
 		switch {
 		case err == nil:
-			c.lease, c.heldSince = lease, time.Now()
+			c.lease = lease
+			if time.Since(c.leftAt) > maxRetry(&o.settings) {
+				c.heldSince = time.Now() // Whoever else wanted it could have had it.
+			}
 			return
 		case !errors.Is(err, rail.ErrLockTaken) || ctx.Err() != nil:
 			o.counters.withoutLock.Add(1)
 			return
 		}
 		o.counters.lockTaken.Add(1)
-		c.shared = true
+		c.shared, c.leftAt = true, time.Time{}
 		// The jitter keeps clerks from asking in step for ever.
-		c.pause(o.settings.LockRetry + rand.N(o.settings.LockRetry))
+		c.pause(o.settings.LockRetry + rand.N(maxRetry(&o.settings)-o.settings.LockRetry))
 	}
 }
 
 func (c *clerk) release() {
 	if c.lease != nil {
 		c.lease.Release()
-		c.lease = nil
+		c.lease, c.leftAt = nil, time.Now()
 	}
 }
 

@@ -38,8 +38,8 @@ type Settings struct {
 	MaxQueue, MaxWaiting int
 	// BatchTimeout bounds one batch in the ledger.
 	BatchTimeout time.Duration
-	// LockHoldMax is how long one clerk keeps a run's lock while buyers wait; then it stays away for two LockRetry, so
-	// that the clerks of other servers get their turn. As soon as it knows that there are others it keeps the lock for
+	// LockHoldMax is how long one clerk keeps a run's lock while buyers wait; then it stays away for twice the longest wait
+	// between two tries, which is two LockRetry, so that the clerks of other servers get their turn. As soon as it knows that there are others it keeps the lock for
 	// LockTurn only: a batch or two, while the others' buyers read their answers and come back.
 	LockHoldMax, LockTurn, LockRetry time.Duration
 	// LockLinger is how long a clerk keeps a lock that it alone wants when nobody waits any more.
@@ -75,7 +75,7 @@ func (s Settings) withDefaults() Settings {
 	}
 	def(&s.Hold, 15*time.Minute)
 	def(&s.BatchTimeout, 5*time.Second)
-	def(&s.LockHoldMax, 500*time.Millisecond)
+	def(&s.LockHoldMax, time.Second)
 	def(&s.LockTurn, 50*time.Millisecond)
 	def(&s.LockLinger, 5*time.Millisecond)
 	def(&s.LockRetry, 10*time.Millisecond)

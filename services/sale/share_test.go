@@ -1,0 +1,64 @@
+package sale_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/rail"
+	"interlock/services/sale"
+)
+
+// TestClerks_ShareARun has four servers sell one run for five seconds. Each serves at least half of what would be its share, and
+// one whose buyers have the lock all the time stays away long enough for the others to get it.
+func TestClerks_ShareARun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const servers, buyers = 4, 8
+		w := openWorld(t, sale.Settings{})
+		w.book.before = func(rail.Batch) error {
+			time.Sleep(8 * time.Millisecond)
+			return nil
+		}
+		var ids atomic.Int64
+		offices := []*sale.Office{w.Office}
+		for len(offices) < servers {
+			next := func() string { return "other-" + strconv.FormatInt(ids.Add(1), 10) }
+			office := sale.Open(sale.Options{
+				Ledger: w.book, Lock: w.lock, Availability: w.board, Runs: w.book, Payments: sale.Sandbox{}, NewID: next, NewNumber: next,
+				DocumentKey: []byte("key of this test"), Log: slog.New(slog.DiscardHandler),
+			})
+			t.Cleanup(func() { require.NoError(t, office.Close(context.Background())) })
+			offices = append(offices, office)
+		}
+		end := time.Now().Add(5 * time.Second)
+		for i, office := range offices {
+			for buyer := range buyers {
+				go func() {
+					for n := 0; time.Now().Before(end); n++ {
+						key := fmt.Sprintf("s%db%dn%d", i, buyer, n)
+						_, _ = office.Place(t.Context(), "buyer"+key, w.order(key, "DOC"+key)) // nearly all are told that it is sold out
+						time.Sleep(time.Millisecond)
+					}
+				}()
+			}
+		}
+		time.Sleep(time.Until(end))
+		served, all := make([]int64, servers), int64(0)
+		for i, office := range offices {
+			served[i] = office.Stats().Requests
+			all += served[i]
+		}
+		require.Greater(t, all, int64(1000))
+		for i := range served {
+			require.Greater(t, served[i]*2*servers, all, "%v", served)
+		}
+		time.Sleep(time.Second)
+	})
+}
