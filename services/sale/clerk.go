@@ -17,7 +17,8 @@ import (
 type clerk struct {
 	office *Office
 	run    rail.RunID
-	queue  []*request // guarded by office.mu
+	queue  []*request    // guarded by office.mu
+	pace   time.Duration // what a request of the last batch took; guarded by office.mu
 	// turn tells that the next batch may go to the ledger, arrived that the queue is not empty any more.
 	turn, arrived chan struct{}
 

@@ -26,7 +26,11 @@ type expected struct {
 
 // expect is to be called before a batch is answered: whoever is back already would be counted twice.
 func (c *clerk) expect(batch int, took time.Duration) {
-	c.expects = expected{min(batch+c.office.behind(c), c.office.settings.MaxBatch), took}
+	o := c.office
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c.pace = took / time.Duration(batch)
+	c.expects = expected{min(batch+len(c.queue), o.settings.MaxBatch), took}
 }
 
 // gather lets the buyers that the last batch has answered come back, as long as they come. Who is alone is served at once.

@@ -63,8 +63,12 @@ func (r *request) name() string {
 // take claims the request for a batch; false when its buyer has left.
 func (r *request) take() bool { return r.ctx.Err() == nil && r.state.CompareAndSwap(waits, taken) }
 
-// overloadedRetryAfter is about the time a full queue takes to be served.
-const overloadedRetryAfter = 500 * time.Millisecond
+// overloadedRetryAfter is when to come back where nobody can say how long it takes, and never sooner; maxRetryAfter is never
+// later, since what took long may be over by then.
+const (
+	overloadedRetryAfter = 500 * time.Millisecond
+	maxRetryAfter        = 5 * time.Second
+)
 
 // ask hands a request to the clerk of its run and waits for the answer.
 func (o *Office) ask(id rail.RunID, r *request) (*rail.Order, error) {
@@ -92,7 +96,7 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 	c := o.serving[id]
 	if o.waiting >= o.settings.MaxWaiting || c != nil && len(c.queue) >= o.settings.MaxQueue {
 		o.counters.overloaded.Add(1)
-		return &rail.Error{Code: rail.Overloaded, Message: "too many orders are waiting", RetryAfter: overloadedRetryAfter}
+		return &rail.Error{Code: rail.Overloaded, Message: "too many orders are waiting", RetryAfter: c.servedIn()}
 	}
 	if c == nil {
 		c = &clerk{office: o, run: id, turn: make(chan struct{}, 1), arrived: make(chan struct{}, 1)}
@@ -110,6 +114,14 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 	default: // It was told, and has not looked yet.
 	}
 	return nil
+}
+
+// servedIn is about how long those who wait take to be served, at the pace of the last batch. office.mu must be held.
+func (c *clerk) servedIn() time.Duration {
+	if c == nil {
+		return overloadedRetryAfter
+	}
+	return min(max(time.Duration(len(c.queue))*c.pace, overloadedRetryAfter), maxRetryAfter)
 }
 
 // next takes the next batch off a clerk's queue; it is empty where all have left.

@@ -246,6 +246,31 @@ func TestClerk_QueueIsBounded(t *testing.T) {
 	wait.Wait()
 }
 
+// Who finds the queue full is told to come back when about all who wait are served, at the pace of the last batch.
+func TestClerk_SaysWhenToComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{MaxQueue: 2, MaxBatch: 1})
+		w.book.before = func(rail.Batch) error {
+			time.Sleep(600 * time.Millisecond)
+			return nil
+		}
+		place := func(i int) error {
+			_, err := w.Place(t.Context(), "ann", w.order(fmt.Sprint("n", i), fmt.Sprint("DOC0", i)))
+			return err
+		}
+		require.NoError(t, place(0))
+		for i := 1; i <= 3; i++ {
+			go func() { assert.NoError(t, place(i)) }()
+			synctest.Wait()
+		}
+		var refusal *rail.Error
+		require.ErrorAs(t, place(4), &refusal)
+		require.Equal(t, rail.Overloaded, refusal.Code)
+		require.Equal(t, 2*600*time.Millisecond, refusal.RetryAfter)
+		time.Sleep(time.Minute)
+	})
+}
+
 func TestClerk_WhoHangsUpIsDropped(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	gate := make(chan struct{})
