@@ -231,7 +231,7 @@ func (p *play) judge(ctx context.Context) error {
 	p.line.Checks = []*check.Result{
 		check.Overlap(members), check.Kept(calls, members[0]), check.Refused(calls, members[0]), check.Settled(calls, p.healed),
 		linear, check.Capacity(books), derived, streams, check.Returned(p.before, p.after),
-		check.Unreplicated(calls, p.scene.alone, 0), check.Success(calls, p.healed, p.judgedUntil.Add(-think), wrongNo),
+		check.Unreplicated(calls, p.scene.alone), check.Success(calls, p.healed, p.judgedUntil.Add(-think), wrongNo),
 	}
 	return nil
 }

@@ -173,7 +173,10 @@ func TestKept_OrderChanged(t *testing.T) {
 		"the primary has version 0": func(s *history.Stored) {
 			s.Version = 0
 		},
-		"was told ON_HOLD": func(s *history.Stored) { s.State = rail.Paid },
+		"was told ON_HOLD":                func(s *history.Stored) { s.State = rail.Paid },
+		"has it in SECOND from call 2 to": func(s *history.Stored) { s.From = 1 },
+		"from call 1 to 4":                func(s *history.Stored) { s.To = legs - 1 },
+		"has it in FIRST":                 func(s *history.Stored) { s.Class = rail.First },
 	} {
 		s := good()
 		change(&s.primary.Tickets[0])
@@ -381,11 +384,19 @@ func TestReturned(t *testing.T) {
 func TestUnreplicated_AnsweredWithoutAReplica(t *testing.T) {
 	s := good()
 	alone := []history.Interval{{From: at(3.2), To: at(4.5)}}
-	fails(t, check.Unreplicated(s.calls, alone, 0), "answered with order C1")
+	fails(t, check.Unreplicated(s.calls, alone), "answered with order C1")
 	s.calls[4].Outcome, s.calls[4].Order = history.Pending, nil
-	holds(t, check.Unreplicated(s.calls, alone, 0))
-	// What was asked before, and answered after, may have had one.
-	require.True(t, check.Unreplicated(good().calls, []history.Interval{{From: at(3.6), To: at(3.9)}}, 0).OK)
+	holds(t, check.Unreplicated(s.calls, alone))
+	// What was answered after it may have had one.
+	holds(t, check.Unreplicated(good().calls, []history.Interval{{From: at(3.2), To: at(3.9)}}))
+}
+
+func TestUnreplicated_NobodyAsked(t *testing.T) {
+	// cid has asked before, and is answered after it: that shows nothing.
+	fails(t, check.Unreplicated(good().calls, []history.Interval{{From: at(3.6), To: at(3.9)}}), "nobody asked for anything")
+	none := check.Unreplicated(good().calls, nil)
+	require.True(t, none.OK)
+	require.Zero(t, none.Figures["alone_intervals"])
 }
 
 func TestSuccess(t *testing.T) {
@@ -398,7 +409,29 @@ func TestSuccess(t *testing.T) {
 	holds(t, check.Success(calls, at(5), at(30), nil))
 	calls[2].Outcome = history.Broken
 	fails(t, check.Success(calls, at(5), at(30), nil), "3 of 200 calls failed")
-	fails(t, check.Success(calls, at(15), at(30), nil), "only 0 calls")
+	fails(t, check.Success(calls, at(15), at(30), nil), "only 0 orders")
+}
+
+func TestSuccess_OrdersFailAmongSearches(t *testing.T) {
+	var calls []history.Call
+	for n := range 10_000 {
+		c := call(history.Search, "sam", "", 20, 21, history.Done, nil)
+		if n%100 == 0 {
+			c = call(history.Place, "ann", "k", 20, 21, history.Unavailable, nil)
+		}
+		calls = append(calls, c)
+	}
+	fails(t, check.Success(calls, at(5), at(30), nil), "100 of 100 calls failed")
+}
+
+func TestSuccess_NobodyOrders(t *testing.T) {
+	var calls []history.Call
+	for _, kind := range []history.Kind{history.Search, history.Pay, history.Cancel} {
+		for range 100 {
+			calls = append(calls, call(kind, "ann", "k", 20, 21, history.Done, nil))
+		}
+	}
+	fails(t, check.Success(calls, at(5), at(30), nil), "only 0 orders")
 }
 
 func TestSuccess_OnlyATrueNoCounts(t *testing.T) {
