@@ -73,39 +73,6 @@ func (e *evidence) books(ctx context.Context) ([]*rail.Books, error) {
 	return e.ledger.Books(ctx, e.after, len(e.ids))
 }
 
-const (
-	// derivedTime is within what Redis must be right, and derivedPoll how often that is looked at.
-	derivedTime = 5 * time.Second
-	derivedPoll = 100 * time.Millisecond
-)
-
-// derived looks at Redis until it is what the tickets say, or its time is over, and says how long that took.
-func (e *evidence) derived(ctx context.Context, rest time.Time) ([]*rail.Books, *check.Result, error) {
-	for {
-		books, err := e.books(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		lefts := make([]*rail.Availability, len(books))
-		for i, b := range books {
-			lefts[i] = &rail.Availability{RunID: b.Run.ID}
-		}
-		stored, err := e.cache.Stored(ctx, lefts)
-		if err != nil {
-			return nil, nil, err
-		}
-		result := check.Derived(books, stored)
-		took := time.Since(rest)
-		if result.OK || took > derivedTime {
-			result.Figures = map[string]float64{"right_after_seconds": took.Seconds()}
-			return books, result, nil
-		}
-		if wait(ctx, derivedPoll); ctx.Err() != nil {
-			return nil, nil, ctx.Err()
-		}
-	}
-}
-
 // primaryOf is the member that may be sold on.
 func primaryOf(ctx context.Context, c *cluster.Cluster) (*servers.SQLServer, error) {
 	if len(c.Guards()) == 0 {

@@ -70,6 +70,10 @@ type Fault struct {
 	Slow time.Duration
 	// Late is how much later than on a whole line the primary's answers come.
 	Late time.Duration
+	// RedisLate is how long after the healing Redis may be behind the ledger on what is sold, where that may be more than
+	// check.SoldTime, and RedisWhy what it needs that is not there by then.
+	RedisLate time.Duration
+	RedisWhy  string
 	// Subscribers is how many follow the runs; 0: a few.
 	Subscribers int
 	// Spoils says that the cluster is not what it was afterwards, whatever comes of it.

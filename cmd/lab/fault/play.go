@@ -83,6 +83,8 @@ type play struct {
 	// broken and healed are when the fault began, and when it was made good; rest is when nobody changed anything any more.
 	broken, healed, judgedUntil, rest time.Time
 	before, after                     []check.Resources
+	// caughtUp is how long after the healing Redis had what the ledger has of the runs.
+	caughtUp time.Duration
 }
 
 func (p *play) run(ctx context.Context) error {
@@ -189,7 +191,8 @@ func (p *play) heal(ctx context.Context, heal Heal) (Injected, error) {
 
 // recover lets the sale go on until it has to be well again, and then lets everybody leave who changes something.
 func (p *play) recover(ctx context.Context) (err error) {
-	wait(ctx, check.RecoverTime+judged)
+	p.caughtUp = caughtUp(ctx, p.cluster, p.runs, p.healed)
+	wait(ctx, time.Until(p.healed.Add(check.RecoverTime+judged)))
 	if p.after, err = resources(ctx, p.cluster); err != nil {
 		return err
 	}
@@ -211,7 +214,9 @@ func (p *play) judge(ctx context.Context) error {
 		return fmt.Errorf("gathering the evidence: %w", err)
 	}
 	defer e.Close()
-	books, derived, err := e.derived(ctx, p.rest)
+	books, derived, err := e.derived(ctx, p.rest, check.DerivedTimes{
+		Healed: p.caughtUp, HealedLimit: p.fault.RedisLate, Why: p.fault.RedisWhy,
+	})
 	if err != nil {
 		return fmt.Errorf("comparing Redis: %w", err)
 	}

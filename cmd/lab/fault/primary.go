@@ -24,6 +24,8 @@ const (
 	failoverLast = 12 * time.Second
 	// resumeWithin is when buying goes on.
 	resumeWithin = 10 * time.Second
+	// noPrimaryYet is why Redis may be late where guard takes over only after the healing.
+	noPrimaryYet = "there is no primary to be up to date with until guard has taken over"
 )
 
 // bury deletes a dead primary's data with an odd seed: all that was answered has to be elsewhere, and it stays away. With an
@@ -173,6 +175,7 @@ func primaryTerminatedAlone() Fault {
 	const aloneFor = 1500 * time.Millisecond
 	return Fault{
 		Name: "primary_terminated_while_replicas_are_stopped", Area: replicationArea, Shape: guarded, Lasts: 3 * time.Second, Spoils: true,
+		RedisLate: resumeWithin, RedisWhy: noPrimaryYet,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			victim, err := primaryOf(ctx, s.Cluster)
 			if err != nil {
@@ -221,6 +224,7 @@ func primaryTerminatedAlone() Fault {
 func primaryAndReplicaKilled() Fault {
 	return Fault{
 		Name: "primary_and_replica_killed", Area: replicationArea, Shape: guarded, Lasts: 6 * time.Second, Spoils: true,
+		RedisLate: resumeWithin, RedisWhy: noPrimaryYet,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			victim, err := primaryOf(ctx, s.Cluster)
 			if err != nil {

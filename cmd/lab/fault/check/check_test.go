@@ -355,6 +355,48 @@ func TestDerived(t *testing.T) {
 	fails(t, check.Derived(twice.books, right()), "the tickets make no map")
 }
 
+func TestDerived_EveryRun(t *testing.T) {
+	truth := []*rail.Availability{{RunID: "T13@2019-10-12", Version: 3, Counts: []uint16{7, 8}}}
+	everywhere := func(has *rail.Availability) *check.Result {
+		s := good()
+		counts, err := check.Recount(s.books[0])
+		require.NoError(t, err)
+		r := check.Derived(s.books, []*rail.Availability{{RunID: runID, Version: 5, Counts: counts}})
+		check.Everywhere(r, truth, []*rail.Availability{has})
+		return r
+	}
+	holds(t, everywhere(&rail.Availability{Version: 3, Counts: []uint16{7, 8}}))
+	fails(t, everywhere(nil), "T13@2019-10-12: Redis does not have it")
+	fails(t, everywhere(&rail.Availability{Version: 2, Counts: []uint16{7, 8}}), "Redis has version 2, the ledger 3")
+	fails(t, everywhere(&rail.Availability{Version: 3, Counts: []uint16{7, 9}}), "other counts")
+}
+
+func TestDerived_InTime(t *testing.T) {
+	took := func(change func(*check.DerivedTimes)) *check.Result {
+		times := check.DerivedTimes{Healed: time.Second, Sold: time.Second, All: 5 * time.Second}
+		change(&times)
+		r := check.Derived(nil, nil)
+		check.InTime(r, times)
+		return r
+	}
+	require.True(t, took(func(*check.DerivedTimes) {}).OK)
+	late := func(times *check.DerivedTimes) { times.Healed = 3 * time.Second }
+	fails(t, took(late), "only 3.0 s after the healing")
+	fails(t, took(func(times *check.DerivedTimes) { times.Sold = 2 * time.Second }), "only 2.0 s after the last sale")
+	fails(t, took(func(times *check.DerivedTimes) { times.All = 6 * time.Second }), "only 6.0 s after the last sale")
+	// More is allowed only where somebody has said why.
+	allowed := took(func(times *check.DerivedTimes) {
+		late(times)
+		times.HealedLimit, times.Why = 4*time.Second, "there is no primary before"
+	})
+	require.True(t, allowed.OK)
+	require.Equal(t, "there is no primary before", allowed.Note)
+	fails(t, took(func(times *check.DerivedTimes) {
+		late(times)
+		times.HealedLimit = 2 * time.Second
+	}), "and 2s is allowed")
+}
+
 func TestStreams(t *testing.T) {
 	stream := func(events ...history.Seen) []history.Stream {
 		return []history.Stream{{Subscriber: "sub", Run: runID, Events: events}}
