@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -25,6 +24,8 @@ type evidence struct {
 	cluster *cluster.Cluster
 	// primary is the member that is sold on now.
 	primary *servers.SQLServer
+	// deleted are the members whose data was deleted.
+	deleted []*servers.SQLServer
 	ids     []rail.RunID
 	after   rail.RunID
 	ledger  *ledger.Ledger
@@ -84,41 +85,6 @@ func primaryOf(ctx context.Context, c *cluster.Cluster) (*servers.SQLServer, err
 	}
 	return c.Members().Servers[found.Index], nil
 }
-
-// caughtUpSeconds is how long a replica may need for what it has received and not applied yet.
-const caughtUpSeconds = 10
-
-// members are the tickets that every member has of the runs, once the replicas have caught up; the primary's are the first.
-// A member that does not run, or is being rebuilt, has none: what is right is right without it.
-func (e *evidence) members(ctx context.Context) ([]history.Member, error) {
-	position, err := ask(ctx, e.primary, "SELECT @@GLOBAL.gtid_executed")
-	if err != nil {
-		return nil, err
-	}
-	tickets, err := e.tickets(ctx, e.primary)
-	if err != nil {
-		return nil, err
-	}
-	all := []history.Member{{Name: e.primary.Addr(), Tickets: tickets}}
-	for _, server := range e.cluster.Members().Servers {
-		if server == e.primary {
-			continue
-		}
-		if late, err := ask(ctx, server, "SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?)", position, caughtUpSeconds); err != nil || late != "0" {
-			if len(e.cluster.Guards()) == 0 {
-				return nil, fmt.Errorf("%s has not caught up: %w", server.Addr(), errors.Join(err, errLate))
-			}
-			continue
-		}
-		if tickets, err = e.tickets(ctx, server); err != nil {
-			return nil, err
-		}
-		all = append(all, history.Member{Name: server.Addr(), Tickets: tickets})
-	}
-	return all, nil
-}
-
-var errLate = errors.New("it is behind")
 
 // ask is the one value that a member answers.
 func ask(ctx context.Context, server *servers.SQLServer, query string, args ...any) (value string, err error) {

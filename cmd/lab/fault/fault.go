@@ -9,6 +9,7 @@ import (
 	"interlock/cmd/lab/cluster"
 	"interlock/cmd/lab/fault/actors"
 	"interlock/cmd/lab/fault/history"
+	"interlock/cmd/lab/servers"
 )
 
 // Shape is the cluster that a fault needs.
@@ -109,6 +110,8 @@ type Scene struct {
 
 	// alone are the times without any replica, which faults note as they heal.
 	alone []history.Interval
+	// deleted are the members whose data a fault has deleted: they stay away.
+	deleted []*servers.SQLServer
 }
 
 // Alone notes a time in which no replica could have acknowledged anything.

@@ -214,6 +214,7 @@ func (p *play) judge(ctx context.Context) error {
 		return fmt.Errorf("gathering the evidence: %w", err)
 	}
 	defer e.Close()
+	e.deleted = p.scene.deleted
 	books, derived, err := e.derived(ctx, p.rest, check.DerivedTimes{
 		Healed: p.caughtUp, HealedLimit: p.fault.RedisLate, Why: p.fault.RedisWhy,
 	})

@@ -34,6 +34,7 @@ func (s *Scene) bury(dead *servers.SQLServer) (deleted bool, err error) {
 	if s.Seed%2 == 0 {
 		return false, nil
 	}
+	s.deleted = append(s.deleted, dead)
 	return true, errors.Join(dead.Kill(), os.RemoveAll(dead.DataFolder()))
 }
 

@@ -151,6 +151,17 @@ func TestOverlap_OnAReplicaOnly(t *testing.T) {
 	fails(t, check.Overlap([]history.Member{s.primary, replica}), "replica: ")
 }
 
+func TestOverlap_MemberThatWasNotRead(t *testing.T) {
+	s := good()
+	silent := history.Member{Name: "replica", Problem: "it is behind"}
+	fails(t, check.Overlap([]history.Member{s.primary, silent, s.primary}), "replica could not be read: it is behind")
+	deleted := history.Member{Name: "replica", Deleted: true}
+	r := check.Overlap([]history.Member{s.primary, deleted, s.primary})
+	holds(t, r)
+	require.EqualValues(t, 2, r.Figures["members_looked_at"])
+	fails(t, check.Overlap([]history.Member{s.primary, deleted, deleted}), "only 1 of 3 members were read")
+}
+
 func TestOverlap_NeighboursAndTheDead(t *testing.T) {
 	s := good()
 	s.primary.Tickets[2].From = 2
