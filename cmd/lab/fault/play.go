@@ -19,7 +19,7 @@ const (
 	// playLimit bounds one fault, from its first buyer to its last check.
 	playLimit = 90 * time.Second
 	// healLimit bounds healing, also where the rest has run out of time: nothing may stay broken.
-	healLimit = 20 * time.Second
+	healLimit = 30 * time.Second
 	// warmUp is until connections are open and every clerk knows its run.
 	warmUp = 2 * time.Second
 	// judged is how long calls are looked at after the recovery.

@@ -67,37 +67,6 @@ func primaryKilled() Fault {
 	}
 }
 
-// speaks is how long a thawed primary may say what it still has to say, before it is buried.
-const speaks = 3 * time.Second
-
-// primaryFrozen freezes the primary until another has taken its place, and thaws it then without anybody fencing it: what
-// it still has to say must be nobody's answer.
-func primaryFrozen() Fault {
-	return Fault{
-		Name: "primary_frozen_and_thawed", Area: replicationArea, Shape: guarded, Lasts: failoverLast, Spoils: true,
-		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
-			victim, err := primaryOf(ctx, s.Cluster)
-			if err != nil {
-				return nil, err
-			}
-			frozen := time.Now()
-			if err := victim.Signal(syscall.SIGSTOP); err != nil {
-				return nil, err
-			}
-			return func(ctx context.Context) (Injected, error) {
-				proof := s.tookOver(ctx, victim, frozen)
-				if err := victim.Signal(syscall.SIGCONT); err != nil {
-					return proof, err
-				}
-				wait(ctx, speaks)
-				deleted, err := s.bury(victim)
-				proof.Facts["data_deleted"] = deleted
-				return proof, err
-			}, nil
-		},
-	}
-}
-
 // primaryRestarted kills the primary and starts it again before anybody has taken over: guard is held up meanwhile. It comes
 // back read-only, and may show what no replica has; nothing may be sold on it until it is opened. With an odd seed it dies
 // again before that, and its data is deleted.
