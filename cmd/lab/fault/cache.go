@@ -2,16 +2,26 @@ package fault
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"interlock/cmd/lab/fault/check"
 	"interlock/cmd/lab/fault/history"
 	"interlock/cmd/lab/servers"
 )
 
-const cacheLast = 4 * time.Second
+const (
+	cacheLast = 4 * time.Second
+	// comeBack is the part of those who were cut off that must be back in twice that time.
+	comeBack = 0.99
+)
 
 // cacheKilled kills the cache; it comes back empty.
-func cacheKilled() Fault { return cacheAway("cache_killed", (*servers.RedisServer).Kill, restart) }
+func cacheKilled() Fault {
+	f := cacheAway("cache_killed", (*servers.RedisServer).Kill, restart)
+	f.RedisLate, f.RedisWhy = check.AllTime, "it comes back empty, and its clients ask once a second whether a dead one is back"
+	return f
+}
 
 // cacheHung freezes the cache: it takes connections and says nothing.
 func cacheHung() Fault { return cacheAway("cache_hung", freeze, thaw) }
@@ -112,7 +122,11 @@ func subscribersReconnect() Fault {
 						}
 					}
 				}
-				return Injected{Fired: before > 0 && back > 0, Facts: map[string]any{"cut_off": before, "back": back}}, nil
+				proof := Injected{Fired: before > 0 && back > 0, Facts: map[string]any{"cut_off": before, "back": back}}
+				if float64(back) < comeBack*before {
+					proof.Broken = append(proof.Broken, fmt.Sprintf("only %d of %.0f subscribers came back", back, before))
+				}
+				return proof, nil
 			}, nil
 		},
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -25,6 +24,8 @@ type evidence struct {
 	cluster *cluster.Cluster
 	// primary is the member that is sold on now.
 	primary *servers.SQLServer
+	// deleted are the members whose data was deleted.
+	deleted []*servers.SQLServer
 	ids     []rail.RunID
 	after   rail.RunID
 	ledger  *ledger.Ledger
@@ -73,39 +74,6 @@ func (e *evidence) books(ctx context.Context) ([]*rail.Books, error) {
 	return e.ledger.Books(ctx, e.after, len(e.ids))
 }
 
-const (
-	// derivedTime is within what Redis must be right, and derivedPoll how often that is looked at.
-	derivedTime = 5 * time.Second
-	derivedPoll = 100 * time.Millisecond
-)
-
-// derived looks at Redis until it is what the tickets say, or its time is over, and says how long that took.
-func (e *evidence) derived(ctx context.Context, rest time.Time) ([]*rail.Books, *check.Result, error) {
-	for {
-		books, err := e.books(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		lefts := make([]*rail.Availability, len(books))
-		for i, b := range books {
-			lefts[i] = &rail.Availability{RunID: b.Run.ID}
-		}
-		stored, err := e.cache.Stored(ctx, lefts)
-		if err != nil {
-			return nil, nil, err
-		}
-		result := check.Derived(books, stored)
-		took := time.Since(rest)
-		if result.OK || took > derivedTime {
-			result.Figures = map[string]float64{"right_after_seconds": took.Seconds()}
-			return books, result, nil
-		}
-		if wait(ctx, derivedPoll); ctx.Err() != nil {
-			return nil, nil, ctx.Err()
-		}
-	}
-}
-
 // primaryOf is the member that may be sold on.
 func primaryOf(ctx context.Context, c *cluster.Cluster) (*servers.SQLServer, error) {
 	if len(c.Guards()) == 0 {
@@ -117,41 +85,6 @@ func primaryOf(ctx context.Context, c *cluster.Cluster) (*servers.SQLServer, err
 	}
 	return c.Members().Servers[found.Index], nil
 }
-
-// caughtUpSeconds is how long a replica may need for what it has received and not applied yet.
-const caughtUpSeconds = 10
-
-// members are the tickets that every member has of the runs, once the replicas have caught up; the primary's are the first.
-// A member that does not run, or is being rebuilt, has none: what is right is right without it.
-func (e *evidence) members(ctx context.Context) ([]history.Member, error) {
-	position, err := ask(ctx, e.primary, "SELECT @@GLOBAL.gtid_executed")
-	if err != nil {
-		return nil, err
-	}
-	tickets, err := e.tickets(ctx, e.primary)
-	if err != nil {
-		return nil, err
-	}
-	all := []history.Member{{Name: e.primary.Addr(), Tickets: tickets}}
-	for _, server := range e.cluster.Members().Servers {
-		if server == e.primary {
-			continue
-		}
-		if late, err := ask(ctx, server, "SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?)", position, caughtUpSeconds); err != nil || late != "0" {
-			if len(e.cluster.Guards()) == 0 {
-				return nil, fmt.Errorf("%s has not caught up: %w", server.Addr(), errors.Join(err, errLate))
-			}
-			continue
-		}
-		if tickets, err = e.tickets(ctx, server); err != nil {
-			return nil, err
-		}
-		all = append(all, history.Member{Name: server.Addr(), Tickets: tickets})
-	}
-	return all, nil
-}
-
-var errLate = errors.New("it is behind")
 
 // ask is the one value that a member answers.
 func ask(ctx context.Context, server *servers.SQLServer, query string, args ...any) (value string, err error) {

@@ -9,6 +9,7 @@ import (
 	"interlock/cmd/lab/cluster"
 	"interlock/cmd/lab/fault/actors"
 	"interlock/cmd/lab/fault/history"
+	"interlock/cmd/lab/servers"
 )
 
 // Shape is the cluster that a fault needs.
@@ -70,6 +71,10 @@ type Fault struct {
 	Slow time.Duration
 	// Late is how much later than on a whole line the primary's answers come.
 	Late time.Duration
+	// RedisLate is how long after the healing Redis may be behind the ledger on what is sold, where that may be more than
+	// check.SoldTime, and RedisWhy what it needs that is not there by then.
+	RedisLate time.Duration
+	RedisWhy  string
 	// Subscribers is how many follow the runs; 0: a few.
 	Subscribers int
 	// Spoils says that the cluster is not what it was afterwards, whatever comes of it.
@@ -105,6 +110,10 @@ type Scene struct {
 
 	// alone are the times without any replica, which faults note as they heal.
 	alone []history.Interval
+	// deleted are the members whose data a fault has deleted: they stay away.
+	deleted []*servers.SQLServer
+	// later are looks at what can be told only once there was time to recover. Each is what did not hold.
+	later []func(ctx context.Context) (broken []string)
 }
 
 // Alone notes a time in which no replica could have acknowledged anything.

@@ -258,15 +258,9 @@ func (s *Scene) lastVersions(ctx context.Context, quiet time.Time) (last map[rai
 	}
 	last = map[rail.RunID]int64{}
 	for _, run := range s.Room.Runs() {
-		version := int64(0)
-		said, err := ask(ctx, primary, "SELECT version FROM "+cluster.Database+".runs WHERE id = ?", string(run.RunID))
-		if err != nil {
+		if last[run.RunID], err = versionOn(ctx, primary, run.RunID); err != nil {
 			return nil, false, err
 		}
-		if _, err := fmt.Sscan(said, &version); err != nil {
-			return nil, false, err
-		}
-		last[run.RunID] = version
 	}
 	for {
 		if check.Streams(s.Room.Log().Streams(), last, quiet).OK {

@@ -84,16 +84,11 @@ func (m *moment) look(ctx context.Context, c *cluster.Cluster) error {
 	if err != nil {
 		return err
 	}
-	const version = "SELECT version FROM " + cluster.Database + ".runs WHERE id = ?"
-	text, err := ask(ctx, primary, version, string(m.Run))
-	if err != nil {
-		return err
-	}
-	if m.OnPrimary, err = strconv.ParseInt(text, 10, 64); err != nil {
+	if m.OnPrimary, err = versionOn(ctx, primary, m.Run); err != nil {
 		return err
 	}
 	var refused *mysql.MySQLError
-	if _, err := ask(ctx, primary, version+" FOR UPDATE NOWAIT", string(m.Run)); errors.As(err, &refused) {
+	if _, err := ask(ctx, primary, versionQuery+" FOR UPDATE NOWAIT", string(m.Run)); errors.As(err, &refused) {
 		m.RowLocked = true
 	} else if err != nil {
 		return err
@@ -107,6 +102,17 @@ func (m *moment) look(ctx context.Context, c *cluster.Cluster) error {
 		}
 	}
 	return nil
+}
+
+const versionQuery = "SELECT version FROM " + cluster.Database + ".runs WHERE id = ?"
+
+// versionOn is a run's version on a member.
+func versionOn(ctx context.Context, member *servers.SQLServer, run rail.RunID) (int64, error) {
+	said, err := ask(ctx, member, versionQuery, string(run))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(said, 10, 64)
 }
 
 // versionInRedis is a run's version in the cache, 0 where it has none.

@@ -19,7 +19,7 @@ const (
 	// playLimit bounds one fault, from its first buyer to its last check.
 	playLimit = 90 * time.Second
 	// healLimit bounds healing, also where the rest has run out of time: nothing may stay broken.
-	healLimit = 20 * time.Second
+	healLimit = 30 * time.Second
 	// warmUp is until connections are open and every clerk knows its run.
 	warmUp = 2 * time.Second
 	// judged is how long calls are looked at after the recovery.
@@ -83,6 +83,8 @@ type play struct {
 	// broken and healed are when the fault began, and when it was made good; rest is when nobody changed anything any more.
 	broken, healed, judgedUntil, rest time.Time
 	before, after                     []check.Resources
+	// caughtUp is how long after the healing Redis had what the ledger has of the runs.
+	caughtUp time.Duration
 }
 
 func (p *play) run(ctx context.Context) error {
@@ -189,7 +191,11 @@ func (p *play) heal(ctx context.Context, heal Heal) (Injected, error) {
 
 // recover lets the sale go on until it has to be well again, and then lets everybody leave who changes something.
 func (p *play) recover(ctx context.Context) (err error) {
-	wait(ctx, check.RecoverTime+judged)
+	p.caughtUp = caughtUp(ctx, p.cluster, p.runs, p.healed)
+	wait(ctx, time.Until(p.healed.Add(check.RecoverTime+judged)))
+	for _, look := range p.scene.later {
+		p.line.Injected.Broken = append(p.line.Injected.Broken, look(ctx)...)
+	}
 	if p.after, err = resources(ctx, p.cluster); err != nil {
 		return err
 	}
@@ -211,7 +217,10 @@ func (p *play) judge(ctx context.Context) error {
 		return fmt.Errorf("gathering the evidence: %w", err)
 	}
 	defer e.Close()
-	books, derived, err := e.derived(ctx, p.rest)
+	e.deleted = p.scene.deleted
+	books, derived, err := e.derived(ctx, p.rest, check.DerivedTimes{
+		Healed: p.caughtUp, HealedLimit: p.fault.RedisLate, Why: p.fault.RedisWhy,
+	})
 	if err != nil {
 		return fmt.Errorf("comparing Redis: %w", err)
 	}
@@ -231,7 +240,7 @@ func (p *play) judge(ctx context.Context) error {
 	p.line.Checks = []*check.Result{
 		check.Overlap(members), check.Kept(calls, members[0]), check.Refused(calls, members[0]), check.Settled(calls, p.healed),
 		linear, check.Capacity(books), derived, streams, check.Returned(p.before, p.after),
-		check.Unreplicated(calls, p.scene.alone, 0), check.Success(calls, p.healed, p.judgedUntil.Add(-think), wrongNo),
+		check.Unreplicated(calls, p.scene.alone), check.Success(calls, p.healed, p.judgedUntil.Add(-think), wrongNo),
 	}
 	return nil
 }

@@ -151,6 +151,17 @@ func TestOverlap_OnAReplicaOnly(t *testing.T) {
 	fails(t, check.Overlap([]history.Member{s.primary, replica}), "replica: ")
 }
 
+func TestOverlap_MemberThatWasNotRead(t *testing.T) {
+	s := good()
+	silent := history.Member{Name: "replica", Problem: "it is behind"}
+	fails(t, check.Overlap([]history.Member{s.primary, silent, s.primary}), "replica could not be read: it is behind")
+	deleted := history.Member{Name: "replica", Deleted: true}
+	r := check.Overlap([]history.Member{s.primary, deleted, s.primary})
+	holds(t, r)
+	require.EqualValues(t, 2, r.Figures["members_looked_at"])
+	fails(t, check.Overlap([]history.Member{s.primary, deleted, deleted}), "only 1 of 3 members were read")
+}
+
 func TestOverlap_NeighboursAndTheDead(t *testing.T) {
 	s := good()
 	s.primary.Tickets[2].From = 2
@@ -173,7 +184,10 @@ func TestKept_OrderChanged(t *testing.T) {
 		"the primary has version 0": func(s *history.Stored) {
 			s.Version = 0
 		},
-		"was told ON_HOLD": func(s *history.Stored) { s.State = rail.Paid },
+		"was told ON_HOLD":                func(s *history.Stored) { s.State = rail.Paid },
+		"has it in SECOND from call 2 to": func(s *history.Stored) { s.From = 1 },
+		"from call 1 to 4":                func(s *history.Stored) { s.To = legs - 1 },
+		"has it in FIRST":                 func(s *history.Stored) { s.Class = rail.First },
 	} {
 		s := good()
 		change(&s.primary.Tickets[0])
@@ -352,6 +366,48 @@ func TestDerived(t *testing.T) {
 	fails(t, check.Derived(twice.books, right()), "the tickets make no map")
 }
 
+func TestDerived_EveryRun(t *testing.T) {
+	truth := []*rail.Availability{{RunID: "T13@2019-10-12", Version: 3, Counts: []uint16{7, 8}}}
+	everywhere := func(has *rail.Availability) *check.Result {
+		s := good()
+		counts, err := check.Recount(s.books[0])
+		require.NoError(t, err)
+		r := check.Derived(s.books, []*rail.Availability{{RunID: runID, Version: 5, Counts: counts}})
+		check.Everywhere(r, truth, []*rail.Availability{has})
+		return r
+	}
+	holds(t, everywhere(&rail.Availability{Version: 3, Counts: []uint16{7, 8}}))
+	fails(t, everywhere(nil), "T13@2019-10-12: Redis does not have it")
+	fails(t, everywhere(&rail.Availability{Version: 2, Counts: []uint16{7, 8}}), "Redis has version 2, the ledger 3")
+	fails(t, everywhere(&rail.Availability{Version: 3, Counts: []uint16{7, 9}}), "other counts")
+}
+
+func TestDerived_InTime(t *testing.T) {
+	took := func(change func(*check.DerivedTimes)) *check.Result {
+		times := check.DerivedTimes{Healed: time.Second, Sold: time.Second, All: 5 * time.Second}
+		change(&times)
+		r := check.Derived(nil, nil)
+		check.InTime(r, times)
+		return r
+	}
+	require.True(t, took(func(*check.DerivedTimes) {}).OK)
+	late := func(times *check.DerivedTimes) { times.Healed = 3 * time.Second }
+	fails(t, took(late), "only 3.0 s after the healing")
+	fails(t, took(func(times *check.DerivedTimes) { times.Sold = 2 * time.Second }), "only 2.0 s after the last sale")
+	fails(t, took(func(times *check.DerivedTimes) { times.All = 6 * time.Second }), "only 6.0 s after the last sale")
+	// More is allowed only where somebody has said why.
+	allowed := took(func(times *check.DerivedTimes) {
+		late(times)
+		times.HealedLimit, times.Why = 4*time.Second, "there is no primary before"
+	})
+	require.True(t, allowed.OK)
+	require.Equal(t, "there is no primary before", allowed.Note)
+	fails(t, took(func(times *check.DerivedTimes) {
+		late(times)
+		times.HealedLimit = 2 * time.Second
+	}), "and 2s is allowed")
+}
+
 func TestStreams(t *testing.T) {
 	stream := func(events ...history.Seen) []history.Stream {
 		return []history.Stream{{Subscriber: "sub", Run: runID, Events: events}}
@@ -381,11 +437,19 @@ func TestReturned(t *testing.T) {
 func TestUnreplicated_AnsweredWithoutAReplica(t *testing.T) {
 	s := good()
 	alone := []history.Interval{{From: at(3.2), To: at(4.5)}}
-	fails(t, check.Unreplicated(s.calls, alone, 0), "answered with order C1")
+	fails(t, check.Unreplicated(s.calls, alone), "answered with order C1")
 	s.calls[4].Outcome, s.calls[4].Order = history.Pending, nil
-	holds(t, check.Unreplicated(s.calls, alone, 0))
-	// What was asked before, and answered after, may have had one.
-	require.True(t, check.Unreplicated(good().calls, []history.Interval{{From: at(3.6), To: at(3.9)}}, 0).OK)
+	holds(t, check.Unreplicated(s.calls, alone))
+	// What was answered after it may have had one.
+	holds(t, check.Unreplicated(good().calls, []history.Interval{{From: at(3.2), To: at(3.9)}}))
+}
+
+func TestUnreplicated_NobodyAsked(t *testing.T) {
+	// cid has asked before, and is answered after it: that shows nothing.
+	fails(t, check.Unreplicated(good().calls, []history.Interval{{From: at(3.6), To: at(3.9)}}), "nobody asked for anything")
+	none := check.Unreplicated(good().calls, nil)
+	require.True(t, none.OK)
+	require.Zero(t, none.Figures["alone_intervals"])
 }
 
 func TestSuccess(t *testing.T) {
@@ -398,7 +462,29 @@ func TestSuccess(t *testing.T) {
 	holds(t, check.Success(calls, at(5), at(30), nil))
 	calls[2].Outcome = history.Broken
 	fails(t, check.Success(calls, at(5), at(30), nil), "3 of 200 calls failed")
-	fails(t, check.Success(calls, at(15), at(30), nil), "only 0 calls")
+	fails(t, check.Success(calls, at(15), at(30), nil), "only 0 orders")
+}
+
+func TestSuccess_OrdersFailAmongSearches(t *testing.T) {
+	var calls []history.Call
+	for n := range 10_000 {
+		c := call(history.Search, "sam", "", 20, 21, history.Done, nil)
+		if n%100 == 0 {
+			c = call(history.Place, "ann", "k", 20, 21, history.Unavailable, nil)
+		}
+		calls = append(calls, c)
+	}
+	fails(t, check.Success(calls, at(5), at(30), nil), "100 of 100 calls failed")
+}
+
+func TestSuccess_NobodyOrders(t *testing.T) {
+	var calls []history.Call
+	for _, kind := range []history.Kind{history.Search, history.Pay, history.Cancel} {
+		for range 100 {
+			calls = append(calls, call(kind, "ann", "k", 20, 21, history.Done, nil))
+		}
+	}
+	fails(t, check.Success(calls, at(5), at(30), nil), "only 0 orders")
 }
 
 func TestSuccess_OnlyATrueNoCounts(t *testing.T) {

@@ -2,13 +2,67 @@ package check
 
 import (
 	"slices"
+	"time"
 
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
 
-// Derived is C7 at one moment: what Redis has of each run is what follows from the run's live tickets. stored is in the
-// order of the books, nil where Redis has nothing.
+const (
+	// SoldTime is within what Redis must be right about the runs that were sold, AllTime about every run there is.
+	SoldTime, AllTime = time.Second, 5 * time.Second
+)
+
+// DerivedTimes are how long Redis took.
+type DerivedTimes struct {
+	// Healed is from the healing until Redis had of every run that is sold what the ledger had of it by then. HealedLimit is
+	// how long that may take, Why what keeps it from being SoldTime; 0 and "" where nothing does.
+	Healed, HealedLimit time.Duration
+	Why                 string
+	// Sold and All are from when all had come to rest until it was right about the runs that were sold, and about every run.
+	Sold, All time.Duration
+}
+
+// InTime adds to C7 how long it took.
+func InTime(r *Result, t DerivedTimes) {
+	limit := SoldTime
+	if t.HealedLimit > 0 {
+		limit, r.Note = t.HealedLimit, t.Why
+	}
+	for _, one := range []struct {
+		figure, what string
+		took, limit  time.Duration
+	}{
+		{"sold_right_after_healing_seconds", "the healing Redis was right about the runs that are sold", t.Healed, limit},
+		{"sold_right_after_rest_seconds", "the last sale Redis was right about the runs that were sold", t.Sold, SoldTime},
+		{"all_right_after_rest_seconds", "the last sale Redis was right about every run", t.All, AllTime},
+	} {
+		r.figure(one.figure, one.took.Seconds())
+		if one.took > one.limit {
+			r.wrong("only %.1f s after %s, and %v is allowed", one.took.Seconds(), one.what, one.limit)
+		}
+	}
+}
+
+// Everywhere adds to C7, at one moment, every run that the ledger has: Redis has what follows from the run's maps. stored is
+// in their order, nil where Redis has nothing.
+func Everywhere(r *Result, truth, stored []*rail.Availability) {
+	for i, want := range truth {
+		r.Looked++
+		has := stored[i]
+		switch {
+		case has == nil:
+			r.wrong("%s: Redis does not have it", want.RunID)
+		case has.Version != want.Version:
+			r.wrong("%s: Redis has version %d, the ledger %d", want.RunID, has.Version, want.Version)
+		case !slices.Equal(has.Counts, want.Counts):
+			r.wrong("%s: at version %d Redis has other counts than the maps make", want.RunID, want.Version)
+		}
+	}
+}
+
+// Derived is C7 at one moment: what Redis has of each run that was sold is what follows from the run's live tickets. stored is
+// in the order of the books, nil where Redis has nothing.
 func Derived(books []*rail.Books, stored []*rail.Availability) *Result {
 	r := begin("C7")
 	for i, b := range books {

@@ -5,8 +5,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Kept is C2: every order that a client was told of is on the primary, with its seat and its key, and as far on as the
-// client was told.
+// Kept is C2: every order that a client was told of is on the primary, with its seat, the way and the class that were asked
+// for, and its key, and as far on as the client was told.
 func Kept(calls []history.Call, primary history.Member) *Result {
 	r := begin("C2")
 	stored := map[string]history.Stored{}
@@ -26,6 +26,9 @@ func Kept(calls []history.Call, primary history.Member) *Result {
 		case has.Coach != c.Order.Coach || has.Seat != c.Order.Seat || has.Run != c.Run:
 			r.wrong("order %s was told with coach %s seat %s, and the primary has coach %s seat %s of %s",
 				c.Order.Number, c.Order.Coach, c.Order.Seat, has.Coach, has.Seat, has.Run)
+		case has.From != c.From || has.To != c.To || has.Class != c.Class:
+			r.wrong("order %s was asked for in %s from call %d to %d, and the primary has it in %s from call %d to %d",
+				c.Order.Number, c.Class, c.From+1, c.To+1, has.Class, has.From+1, has.To+1)
 		case has.Buyer != c.Buyer || c.Kind == history.Place && has.Key != c.Key:
 			r.wrong("order %s is %s's with the key %s, and the primary has it as %s's with the key %s",
 				c.Order.Number, c.Buyer, c.Key, has.Buyer, has.Key)

@@ -9,14 +9,27 @@ import (
 )
 
 // Overlap is C1: on no member do two live tickets have one seat on one leg. It looks at what a passenger sees, coach and
-// seat, and not at the numbers of a seat map.
+// seat, and not at the numbers of a seat map. Every member must have been read but those whose data was deleted, and those
+// must be the fewer.
 func Overlap(members []history.Member) *Result {
 	r := begin("C1")
 	type place struct {
 		run         rail.RunID
 		coach, seat string
 	}
+	looked, restarted := 0, 0
 	for _, m := range members {
+		if m.Deleted {
+			continue
+		}
+		if m.Problem != "" {
+			r.wrong("%s could not be read: %s", m.Name, m.Problem)
+			continue
+		}
+		looked++
+		if m.Restarted {
+			restarted++
+		}
 		seats := map[place][]history.Stored{}
 		for _, t := range m.Tickets {
 			if t.State.Live() {
@@ -36,5 +49,10 @@ func Overlap(members []history.Member) *Result {
 			}
 		}
 	}
+	if looked <= len(members)/2 {
+		r.wrong("only %d of %d members were read", looked, len(members))
+	}
+	r.figure("members_looked_at", float64(looked))
+	r.figure("members_restarted", float64(restarted))
 	return r
 }

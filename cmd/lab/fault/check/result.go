@@ -14,6 +14,8 @@ type Result struct {
 	Examples []string `json:"examples,omitempty"`
 	// Figures are what was measured on the way.
 	Figures map[string]float64 `json:"figures,omitempty"`
+	// Note is why something was allowed here that usually is not.
+	Note string `json:"note,omitempty"`
 }
 
 // maxExamples is enough to see what it is about.

@@ -116,6 +116,11 @@ type Stored struct {
 type Member struct {
 	Name    string
 	Tickets []Stored
+	// Deleted says that its data was deleted, and nothing is to be read of it. Problem says why else nothing could be.
+	Deleted bool
+	Problem string
+	// Restarted says that it had ended when it was rebuilt, and was started again.
+	Restarted bool
 }
 
 // Interval is a stretch of time.
