@@ -46,6 +46,8 @@ type buyer struct {
 	// window is when answers count.
 	window window
 	counts [outcomes]int
+	// answered is how many answers, of whatever kind, came within the window.
+	answered int
 	// inWindow has the orders that count, by second of the window.
 	inWindow []int32
 	// latencies, in microseconds, are of the orders that count.
@@ -101,6 +103,9 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 		a := b.send(ctx, request)
 		heard := time.Now()
 		b.counts[a.outcome]++
+		if b.window.has(heard) {
+			b.answered++
+		}
 		if a.problem != "" {
 			b.problems[a.problem]++
 		}

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -86,17 +85,37 @@ func TestConnection_Refused(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestCorrected: a buyer who stalls for 1,000 intervals stands for 1,000 others who would have waited for the rest of it.
-func TestCorrected(t *testing.T) {
-	raw := hdrhistogram.New(1, maxLatency.Microseconds(), digits)
-	require.NoError(t, raw.RecordValues(1_000, 999))
-	require.NoError(t, raw.RecordValue(1_000_000))
-	w := window{end: time.Unix(2, 0), begin: time.Unix(0, 0)}
-	require.EqualValues(t, 1_000, raw.ValueAtQuantile(99))
-	whole := corrected(raw, w, 1) // 1,000 in 2 s: one every 2 ms
-	require.InDelta(t, 999+500, whole.TotalCount(), 2)
-	require.Greater(t, whole.ValueAtQuantile(99), int64(900_000))
-	require.EqualValues(t, 1_000, whole.ValueAtQuantile(50))
+// TestWaits_SeesAStall: a buyer who stalls for 500 intervals stands for 500 others who would have waited for the rest of it.
+func TestWaits_SeesAStall(t *testing.T) {
+	b := &buyer{latencies: []uint32{1_000_000}}
+	for range 999 {
+		b.latencies = append(b.latencies, 1_000)
+	}
+	require.EqualValues(t, 1_000, waits([]*buyer{b}, 0).ValueAtQuantile(99))
+	all := waits([]*buyer{b}, 2_000)
+	require.EqualValues(t, 999+500, all.TotalCount())
+	require.Greater(t, all.ValueAtQuantile(99), int64(900_000))
+	require.EqualValues(t, 1_000, all.ValueAtQuantile(50))
+}
+
+// TestWaits_SteadyLoopIsNotCorrected: where every buyer asks again as soon as there is an answer and none waits for much
+// longer than the others, nobody is left out. Adding anything would make the figures better than what buyers met.
+func TestWaits_SteadyLoopIsNotCorrected(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	buyers, sum := make([]*buyer, 64), int64(0)
+	const each = 500
+	for i := range buyers {
+		buyers[i] = &buyer{}
+		for range each {
+			l := uint32(15_000 + random.IntN(20_000))
+			buyers[i].latencies = append(buyers[i].latencies, l)
+			sum += int64(l)
+		}
+	}
+	raw, corrected := waits(buyers, 0), waits(buyers, sum/(each*int64(len(buyers))))
+	for _, quantile := range []float64{1, 50, 90, 99, 99.9, 100} {
+		require.GreaterOrEqual(t, corrected.ValueAtQuantile(quantile), raw.ValueAtQuantile(quantile), "p%v", quantile)
+	}
 }
 
 func TestLeastShare(t *testing.T) {

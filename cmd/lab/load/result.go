@@ -51,21 +51,19 @@ const (
 
 func newResult(r Rush, buyers []*buyer, w window) *Result {
 	result := &Result{Buyers: r.Buyers, Servers: len(r.Servers), Seconds: w.seconds(), OfferedPerSecond: r.PerSecond, Answers: map[string]int{}}
-	raw := hdrhistogram.New(1, maxLatency.Microseconds(), digits)
 	perServer := make([][]int, len(r.Servers))
 	for i := range perServer {
 		perServer[i] = make([]int, int(w.seconds())+1)
 	}
+	answered := 0
 	for _, b := range buyers {
+		answered += b.answered
 		result.Orders += len(b.latencies)
 		result.Unserved += b.unserved
 		for o, n := range b.counts {
 			if n > 0 {
 				result.Answers[Outcome(o).String()] += n
 			}
-		}
-		for _, l := range b.latencies {
-			_ = raw.RecordValue(min(int64(l), maxLatency.Microseconds())) // in range, so it cannot fail
 		}
 		if len(buyers) == 1 {
 			result.latencies = b.latencies
@@ -75,11 +73,13 @@ func newResult(r Rush, buyers []*buyer, w window) *Result {
 		}
 	}
 	result.OrdersPerSecond = float64(result.Orders) / w.seconds()
-	if r.PerSecond == 0 {
-		raw = corrected(raw, w, r.Buyers)
+	interval := int64(0) // an open loop counts from when the buyer wanted to ask: nothing is left out
+	if r.PerSecond == 0 && answered > 0 {
+		interval = int64(w.seconds() * 1e6 * float64(r.Buyers) / float64(answered))
 	}
+	all := waits(buyers, interval)
 	milliseconds := func(quantile float64) float64 {
-		return math.Round(float64(raw.ValueAtQuantile(quantile))/10) / 100
+		return math.Round(float64(all.ValueAtQuantile(quantile))/10) / 100
 	}
 	result.P50Milliseconds, result.P90Milliseconds, result.P99Milliseconds = milliseconds(50), milliseconds(90), milliseconds(99)
 	result.P999Milliseconds, result.MaxMilliseconds = milliseconds(99.9), milliseconds(100)
@@ -96,24 +96,17 @@ func newResult(r Rush, buyers []*buyer, w window) *Result {
 	return result
 }
 
-// corrected adds the waits that a closed loop leaves out: a buyer who waits for long does not ask meanwhile, as others
-// would have, each of whom would have waited for the rest. They would have come as often as buyers did come on the
-// average. An open loop counts from when the buyer wanted to ask, and needs no correction.
-func corrected(raw *hdrhistogram.Histogram, w window, buyers int) *hdrhistogram.Histogram {
-	if raw.TotalCount() == 0 {
-		return raw
-	}
-	interval := int64(w.seconds() * 1e6 * float64(buyers) / float64(raw.TotalCount()))
-	whole := hdrhistogram.New(1, maxLatency.Microseconds(), digits)
-	for _, bar := range raw.Distribution() {
-		for value := bar.To; bar.Count > 0 && value > 0; value -= max(interval, 1) {
-			_ = whole.RecordValues(min(value, maxLatency.Microseconds()), bar.Count) // in range, so it cannot fail
-			if value <= interval {
-				break
-			}
+// waits are the latencies of all buyers with the waits that a closed loop leaves out: a buyer who waits for long does not
+// ask meanwhile, as others would have, each of whom would have waited for the rest. They would have come at the interval,
+// in microseconds, at which a buyer asks on the average, whatever he is answered; 0: nothing is left out.
+func waits(buyers []*buyer, interval int64) *hdrhistogram.Histogram {
+	all := hdrhistogram.New(1, maxLatency.Microseconds(), digits)
+	for _, b := range buyers {
+		for _, l := range b.latencies {
+			_ = all.RecordCorrectedValue(min(int64(l), maxLatency.Microseconds()), interval) // in range, so it cannot fail
 		}
 	}
-	return whole
+	return all
 }
 
 func leastShare(perServer [][]int) float64 {
