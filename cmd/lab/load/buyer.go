@@ -45,17 +45,20 @@ type buyer struct {
 
 	// window is when answers count.
 	window window
+	// open tells that the load is offered: each question is another person's, who leaves when he is refused.
+	open   bool
 	counts [outcomes]int
 	// answered is how many answers, of whatever kind, came within the window.
 	answered int
 	// inWindow has the orders that count, by second of the window.
 	inWindow []int32
-	// latencies, in microseconds, are of the orders that count.
+	// latencies, in microseconds, are of the orders that count; under an offered load, of all who came within the window,
+	// whenever they were served.
 	latencies    []uint32
 	acknowledged []Acknowledged
 	soldOut      []NoSeat
 	problems     map[string]int
-	// unserved are those of an offered load who came and never got to ask.
+	// unserved are those of an offered load who came within the window and got no order for want of an answer in time.
 	unserved int
 }
 
@@ -75,13 +78,14 @@ const (
 	maxReplays = 20
 )
 
-func (c *Crowd) newBuyer(venue *Venue, server string, n int, w window) (*buyer, error) {
+func (r *Rush) newBuyer(n int, w window) (*buyer, error) {
+	c, server := r.Crowd, r.Servers[n%len(r.Servers)]
 	token, err := c.tokenOf(n)
 	if err != nil {
 		return nil, err
 	}
 	return &buyer{
-		crowd: c, venue: venue, server: server, number: n, window: w, request: newRequest(server, token),
+		crowd: c, venue: r.Venue, server: server, number: n, window: w, open: r.PerSecond > 0, request: newRequest(server, token),
 		random:   rand.New(rand.NewPCG(c.Seed, c.documents.Add(1)<<20+uint64(n))),
 		inWindow: make([]int32, int(w.seconds())+1),
 		problems: map[string]int{},
@@ -112,9 +116,12 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 		switch a.outcome {
 		case Placed:
 			b.acknowledged = append(b.acknowledged, Acknowledged{a.number, a.told})
-			if replay == 0 && b.window.has(heard) {
+			counts := replay == 0 && b.window.has(heard)
+			if counts {
 				b.inWindow[int(heard.Sub(b.window.begin).Seconds())]++
-				b.latencies = append(b.latencies, uint32(heard.Sub(intended).Microseconds()))
+			}
+			if b.open && b.window.has(intended) || !b.open && counts {
+				b.waited(intended, heard)
 			}
 			return b.venue.sold(s, run, t.to-t.from)
 		case SoldOut:
@@ -123,6 +130,12 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 		case Refused:
 			return nil
 		case Overloaded, Unavailable:
+			if b.open {
+				if a.outcome == Unavailable {
+					b.notServed(intended, heard)
+				}
+				return nil
+			}
 			pause(ctx, min(max(a.retryAfter, pauseAfterTrouble), maxPause))
 			return nil
 		}
@@ -132,7 +145,23 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 		}
 	}
 	b.problems["an order stayed unknown"]++
+	if b.open {
+		b.notServed(intended, time.Now())
+	}
 	return nil
+}
+
+// waited notes a wait.
+func (b *buyer) waited(intended, until time.Time) {
+	b.latencies = append(b.latencies, uint32(until.Sub(intended).Microseconds()))
+}
+
+// notServed notes one of an offered load who waited in vain: at least as long as this.
+func (b *buyer) notServed(intended, until time.Time) {
+	if b.window.has(intended) {
+		b.unserved++
+		b.waited(intended, until)
+	}
 }
 
 // send sends a request over the buyer's connection, a new one where the last broke.

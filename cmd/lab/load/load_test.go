@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -166,4 +168,60 @@ func TestArrivals_KeepTheirRate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.False(t, pause(ctx, time.Hour))
+}
+
+// seller answers every order after a while, one at a time.
+func seller(t *testing.T, takes time.Duration, body string) string {
+	var one sync.Mutex
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		one.Lock()
+		defer one.Unlock()
+		time.Sleep(takes)
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
+}
+
+const placedBody = `{"data":{"placeOrder":{"order":{"number":"4F7K2M9QX8TB","tickets":[{"coach":"3","seat":"23B"}]},"userErrors":[]}}}`
+
+func rush(t *testing.T, server string) Rush {
+	runs := &Runs{}
+	runs.Add([]*Run{{SeatsPerClass: 4_096}})
+	venue, err := OneRun(runs)
+	require.NoError(t, err)
+	crowd := &Crowd{Journal: &Journal{}, Token: func(int) (string, error) { return "token", nil }}
+	return Rush{Crowd: crowd, Venue: venue, Servers: []string{server}, Buyers: 1, Window: 500 * time.Millisecond}
+}
+
+// TestRush_OfferedLoadKeepsItsSlowTail: twice as many come as are served. Those at the end of the line came within the
+// window and are served after it.
+func TestRush_OfferedLoadKeepsItsSlowTail(t *testing.T) {
+	r := rush(t, seller(t, 20*time.Millisecond, placedBody))
+	r.PerSecond = 100
+	result, err := r.Run(t.Context())
+	require.NoError(t, err)
+	require.LessOrEqual(t, result.Orders, 25, "what is sold after the window does not count")
+	require.Equal(t, result.Answers["placed"], len(result.Latencies()), "the wait of each is known")
+	require.Greater(t, len(result.Latencies()), result.Orders)
+	require.Greater(t, result.MaxMilliseconds, 250.0)
+	require.Zero(t, result.Unserved)
+}
+
+func TestRush_OfferedLoadKnowsWhoWaitedInVain(t *testing.T) {
+	now := time.Now()
+	b := &buyer{window: window{now, now.Add(time.Second)}}
+	b.notServed(now.Add(-time.Millisecond), now.Add(6*time.Second))
+	require.Zero(t, b.unserved, "the warm-up does not count")
+	b.notServed(now.Add(900*time.Millisecond), now.Add(6*time.Second))
+	require.Equal(t, 1, b.unserved)
+	require.Equal(t, []uint32{5_100_000}, b.latencies)
+}
+
+func TestRush_ClosedLoopCountsWithinTheWindow(t *testing.T) {
+	r := rush(t, seller(t, 20*time.Millisecond, placedBody))
+	result, err := r.Run(t.Context())
+	require.NoError(t, err)
+	require.Positive(t, result.Orders)
+	require.Len(t, result.Latencies(), result.Orders)
 }

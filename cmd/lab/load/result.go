@@ -7,7 +7,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Result is what a rush came to. Only orders count that were placed for a key's first answer within the window.
+// Result is what a rush came to. Only orders count that were placed for a key's first answer within the window. Latencies
+// are theirs; under an offered load, they are of all who came within the window and were not refused.
 type Result struct {
 	Buyers           int     `json:"buyers"`
 	Servers          int     `json:"servers"`
@@ -15,7 +16,8 @@ type Result struct {
 	OfferedPerSecond float64 `json:"offered_per_second,omitempty"`
 	Orders           int     `json:"orders"`
 	OrdersPerSecond  float64 `json:"orders_per_second"`
-	// Unserved came, under an offered load, and were still waiting to ask at the end: the latencies know nothing of them.
+	// Unserved came, under an offered load, and had waited in vain when they were given up. The latencies have them with the
+	// time until then.
 	Unserved         int            `json:"unserved,omitempty"`
 	P50Milliseconds  float64        `json:"p50_ms"`
 	P90Milliseconds  float64        `json:"p90_ms"`
@@ -58,7 +60,6 @@ func newResult(r Rush, buyers []*buyer, w window) *Result {
 	answered := 0
 	for _, b := range buyers {
 		answered += b.answered
-		result.Orders += len(b.latencies)
 		result.Unserved += b.unserved
 		for o, n := range b.counts {
 			if n > 0 {
@@ -70,6 +71,7 @@ func newResult(r Rush, buyers []*buyer, w window) *Result {
 		}
 		for second, n := range b.inWindow {
 			perServer[b.number%len(r.Servers)][second] += int(n)
+			result.Orders += int(n)
 		}
 	}
 	result.OrdersPerSecond = float64(result.Orders) / w.seconds()
