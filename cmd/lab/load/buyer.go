@@ -104,6 +104,7 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 	binary.BigEndian.PutUint64(key[8:], document)
 	request := b.request.order(run, t, key, document, b.random)
 	for replay := range maxReplays {
+		asked := time.Now()
 		a := b.send(ctx, request)
 		heard := time.Now()
 		b.counts[a.outcome]++
@@ -125,7 +126,7 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 			}
 			return b.venue.sold(s, run, t.to-t.from)
 		case SoldOut:
-			b.soldOut = append(b.soldOut, NoSeat{run, int8(t.from), int8(t.to), int8(t.class), heard})
+			b.soldOut = append(b.soldOut, NoSeat{run, int8(t.from), int8(t.to), int8(t.class), asked, heard})
 			return nil
 		case Refused:
 			return nil

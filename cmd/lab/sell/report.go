@@ -34,14 +34,17 @@ type Report struct {
 	Seats *seats.Report `json:"seats,omitempty"`
 
 	// Acknowledged is how many orders buyers were told of, over everything, measured or not.
-	Acknowledged     int            `json:"acknowledged"`
-	DoubleSold       int            `json:"double_sold"`
-	Lost             int            `json:"lost"`
-	WronglyRefused   int            `json:"wrongly_refused"`
-	Verify           *audit.Report  `json:"verify,omitempty"`
-	Problems         map[string]int `json:"problems,omitempty"`
-	SubscriberEvents int            `json:"subscriber_events"`
-	TookSeconds      float64        `json:"took_seconds"`
+	Acknowledged   int `json:"acknowledged"`
+	DoubleSold     int `json:"double_sold"`
+	Lost           int `json:"lost"`
+	WronglyRefused int `json:"wrongly_refused"`
+	// UndecidedRefusals are of buyers for whom a seat was free when they asked and none when they heard: nobody can tell
+	// which of both it was at the version of the refusal.
+	UndecidedRefusals int            `json:"undecided_refusals"`
+	Verify            *audit.Report  `json:"verify,omitempty"`
+	Problems          map[string]int `json:"problems,omitempty"`
+	SubscriberEvents  int            `json:"subscriber_events"`
+	TookSeconds       float64        `json:"took_seconds"`
 }
 
 // OK tells whether every promise held.
@@ -95,6 +98,7 @@ type SellsOut struct {
 	AnswersPerSecond  float64 `json:"answers_per_second"`
 	SoldSeatLegsRatio float64 `json:"sold_seat_legs_ratio"`
 	WronglyRefused    int     `json:"wrongly_refused"`
+	UndecidedRefusals int     `json:"undecided_refusals"`
 
 	run *load.Run
 }

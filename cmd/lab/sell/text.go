@@ -35,7 +35,8 @@ func Text(r *Report) string {
 	if s := r.SellsOut; s != nil {
 		line("%-14s %8d orders, %d sold out, %.1f %% of all seat-legs", "sells_out", s.Orders, s.SoldOut, 100*s.SoldSeatLegsRatio)
 	}
-	line("%d orders acknowledged: %d double sold, %d lost, %d wrongly refused", r.Acknowledged, r.DoubleSold, r.Lost, r.WronglyRefused)
+	line("%d orders acknowledged: %d double sold, %d lost, %d wrongly refused, %d refusals undecided", r.Acknowledged, r.DoubleSold, r.Lost,
+		r.WronglyRefused, r.UndecidedRefusals)
 	if r.Verify != nil {
 		line("verify: ok %t, %d runs, %d tickets, %d defects", r.Verify.OK, r.Verify.Runs, r.Verify.Tickets, len(r.Verify.Defects))
 	}
