@@ -52,7 +52,7 @@ func (r *Report) OK() bool {
 	return r.DoubleSold == 0 && r.Lost == 0 && r.WronglyRefused == 0 && (r.Verify == nil || r.Verify.OK)
 }
 
-// Hot is one run and a fixed number of buyers: the median of the rounds, and each of them.
+// Hot is one run and a fixed number of buyers: the median of each figure over the rounds, and each round.
 type Hot struct {
 	*load.Result
 	RatioToBaseline float64 `json:"ratio_to_baseline,omitempty"`

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"interlock/cmd/lab/load"
@@ -118,10 +117,7 @@ func (l *lab) rounds(ctx context.Context, report *Report) error {
 		report.Zipf100 = &Zipf{Hot: m, RatioToHot: ratio(m, report.Hot1024)}
 	}
 	if m := median(four); m != nil {
-		report.FourServers = &FourServers{RatioToOne: ratio(m, report.Hot1024), One: report.Hot1024, Two: median(two), Four: m, LeastShareOver5S: 1}
-		for _, result := range four {
-			report.FourServers.LeastShareOver5S = min(report.FourServers.LeastShareOver5S, result.LeastShare)
-		}
+		report.FourServers = &FourServers{RatioToOne: ratio(m, report.Hot1024), One: report.Hot1024, Two: median(two), Four: m, LeastShareOver5S: m.LeastShare}
 	}
 	return nil
 }
@@ -150,11 +146,7 @@ func beside(rounds []*load.Result, limits []LimitCell) float64 {
 			ratios = append(ratios, round.OrdersPerSecond/limits[i].OrdersPerSecond)
 		}
 	}
-	if len(ratios) == 0 {
-		return 0
-	}
-	slices.Sort(ratios)
-	return ratios[(len(ratios)-1)/2]
+	return middle(ratios)
 }
 
 func ratio(a, b *Hot) float64 {

@@ -204,17 +204,5 @@ func (l *lab) sell(ctx context.Context, servers []string, buyers int, window tim
 	}.Run(ctx)
 }
 
-// median is the round in the middle by orders per second; nil where there is none.
-func median(rounds []*load.Result) *Hot {
-	if len(rounds) == 0 {
-		return nil
-	}
-	sorted := slices.Clone(rounds)
-	slices.SortFunc(sorted, func(a, b *load.Result) int {
-		return int(a.OrdersPerSecond*1e3) - int(b.OrdersPerSecond*1e3)
-	})
-	return &Hot{Result: sorted[(len(sorted)-1)/2], Each: rounds}
-}
-
 // ErrUnknownScenario says that a scenario is not one of Scenarios.
 var ErrUnknownScenario = errors.New("there is no such scenario")
