@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"encoding/binary"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -97,12 +96,9 @@ func (r *Rush) newBuyer(n int, w window) (*buyer, error) {
 func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 	s := b.venue.pick(b.random)
 	run := s.now.Load()
-	t := randomTrip(b.random)
-	var key [16]byte
-	binary.BigEndian.PutUint64(key[:8], b.random.Uint64())
+	t := RandomTrip(b.random)
 	document := b.crowd.documents.Add(1)
-	binary.BigEndian.PutUint64(key[8:], document)
-	request := b.request.order(run, t, key, document, b.random)
+	request := b.request.order(run, t, NewKey(b.random, document), document, b.random)
 	for replay := range maxReplays {
 		asked := time.Now()
 		a := b.send(ctx, request)
@@ -124,9 +120,9 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 			if b.open && b.window.has(intended) || !b.open && counts {
 				b.waited(intended, heard)
 			}
-			return b.venue.sold(s, run, t.to-t.from)
+			return b.venue.sold(s, run, t.To-t.From)
 		case SoldOut:
-			b.soldOut = append(b.soldOut, NoSeat{run, int8(t.from), int8(t.to), int8(t.class), asked, heard})
+			b.soldOut = append(b.soldOut, NoSeat{run, int8(t.From), int8(t.To), int8(t.Class), asked, heard})
 			return nil
 		case Refused:
 			return nil

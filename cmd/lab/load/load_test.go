@@ -24,7 +24,7 @@ func TestDocument_IsOneOfItsKind(t *testing.T) {
 	form := regexp.MustCompile(`^[0-9]{17}[0-9X]$`)
 	seen := map[string]bool{}
 	for n := range uint64(200_000) {
-		document := string(appendDocument(nil, n))
+		document := string(AppendDocument(nil, n))
 		require.Regexp(t, form, document)
 		require.False(t, seen[document], "the %d-th document was there before: %s", n, document)
 		seen[document] = true
@@ -136,7 +136,7 @@ func TestVenue_MovesOnAndFollowsZipf(t *testing.T) {
 	var moved *Run
 	one.Moved = func(r *Run) { moved = r }
 	first := one.First()
-	require.NoError(t, one.sold(&one.slots[0], first, first.SeatLegs()*moveOnPercent/100-1))
+	require.NoError(t, one.sold(&one.slots[0], first, first.SeatLegs()*MoveOnPercent/100-1))
 	require.Same(t, first, one.First())
 	require.NoError(t, one.sold(&one.slots[0], first, 10))
 	require.NotSame(t, first, one.First())

@@ -25,9 +25,7 @@ var (
 const limitName = "limit"
 
 func (l *lab) openLimit(ctx context.Context) (*limit.Limit, error) {
-	return limit.Open(ctx, limit.Options{
-		DSN: l.cluster.BesideDSN(limitName), Legs: load.Calls - 1, SeatsPerClass: load.SeatsPerClass, Classes: load.Classes[:],
-	})
+	return limit.Open(ctx, l.cluster.BesideDSN(limitName))
 }
 
 // measureLimit goes through the whole sweep: the best of it is the limit.
