@@ -26,3 +26,17 @@ func TestMedian(t *testing.T) {
 	require.Equal(t, map[string]int{"placed": 3, "pending": 4}, m.Answers)
 	require.Equal(t, rounds, m.Each)
 }
+
+func TestMedianOne(t *testing.T) {
+	one := medianOne([]OneRound{
+		{Orders: 10, Seconds: 4.5, P50Milliseconds: 3, CommitP50Milliseconds: 1, P50RatioToCommit: 3},
+		{Orders: 20, Seconds: 4.5, P50Milliseconds: 5, CommitP50Milliseconds: 5, P50RatioToCommit: 1},
+		{Orders: 30, Seconds: 4.5, P50Milliseconds: 6, CommitP50Milliseconds: 3, P50RatioToCommit: 2},
+	})
+	require.Equal(t, 60, one.Orders)
+	require.InDelta(t, 13.5, one.Seconds, 1e-9)
+	require.InDelta(t, 5, one.P50Milliseconds, 0)
+	require.InDelta(t, 3, one.CommitP50Milliseconds, 0)
+	require.InDelta(t, 2, one.P50RatioToCommit, 0)
+	require.Len(t, one.Each, 3)
+}

@@ -78,9 +78,17 @@ type Zipf struct {
 	RatioToHot float64 `json:"ratio_to_hot"`
 }
 
-// OneBuyer is one buyer on an idle system, beside one plain transaction's commit.
+// OneBuyer is one buyer on an idle system, beside one plain transaction's commit: the median of each figure over the
+// rounds, and each round.
 type OneBuyer struct {
+	OneRound
+	Each []OneRound `json:"rounds"`
+}
+
+// OneRound is one round of it. Orders are those of the buyer, in so many seconds; the plain transactions take as long.
+type OneRound struct {
 	Orders                int     `json:"orders"`
+	Seconds               float64 `json:"seconds"`
 	P50Milliseconds       float64 `json:"p50_ms"`
 	P99Milliseconds       float64 `json:"p99_ms"`
 	CommitP50Milliseconds float64 `json:"commit_p50_ms"`

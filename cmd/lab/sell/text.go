@@ -30,7 +30,8 @@ func Text(r *Report) string {
 		line("%-14s %8.2f of hot", "zipf_100", z.RatioToHot)
 	}
 	if o := r.OneBuyer; o != nil {
-		line("%-14s %8.2f of a commit (%.2f ms, %.2f ms)", "one_buyer", o.P50RatioToCommit, o.P50Milliseconds, o.CommitP50Milliseconds)
+		line("%-14s %8.2f of a commit (%.2f ms, %.2f ms), %d rounds of %.1f s in all", "one_buyer", o.P50RatioToCommit, o.P50Milliseconds, o.CommitP50Milliseconds,
+			len(o.Each), o.Seconds)
 	}
 	if s := r.SellsOut; s != nil {
 		line("%-14s %8d orders, %d sold out, %.1f %% of all seat-legs", "sells_out", s.Orders, s.SoldOut, 100*s.SoldSeatLegsRatio)
