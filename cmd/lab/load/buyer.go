@@ -53,7 +53,9 @@ type buyer struct {
 	inWindow []int32
 	// latencies, in microseconds, are of the orders that count; under an offered load, of all who came within the window,
 	// whenever they were served.
-	latencies    []uint32
+	latencies []uint32
+	// overloaded are, in microseconds, the times from a question within the window to the answer OVERLOADED.
+	overloaded   []uint32
 	acknowledged []Acknowledged
 	soldOut      []NoSeat
 	problems     map[string]int
@@ -127,6 +129,9 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 		case Refused:
 			return nil
 		case Overloaded, Unavailable:
+			if a.outcome == Overloaded && b.window.has(asked) {
+				b.overloaded = append(b.overloaded, uint32(heard.Sub(asked).Microseconds()))
+			}
 			if b.open {
 				if a.outcome == Unavailable {
 					b.notServed(intended, heard)

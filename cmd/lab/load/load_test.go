@@ -225,3 +225,17 @@ func TestRush_ClosedLoopCountsWithinTheWindow(t *testing.T) {
 	require.Positive(t, result.Orders)
 	require.Len(t, result.Latencies(), result.Orders)
 }
+
+// TestRush_OverloadedAnswersAreTimed: who is refused under an offered load leaves at once, so that others get to ask.
+func TestRush_OverloadedAnswersAreTimed(t *testing.T) {
+	r := rush(t, seller(t, 5*time.Millisecond, `{"errors":[{"message":"x","extensions":{"code":"OVERLOADED","retryAfterMs":500}}],"data":{"placeOrder":null}}`))
+	r.PerSecond = 40
+	result, err := r.Run(t.Context())
+	require.NoError(t, err)
+	answers, p50, p99 := result.Overloaded()
+	require.Greater(t, answers, 4)
+	require.GreaterOrEqual(t, p50, 5*time.Millisecond)
+	require.GreaterOrEqual(t, p99, p50)
+	require.Zero(t, result.Orders)
+	require.Empty(t, result.Latencies(), "a refusal is no wait for an order")
+}

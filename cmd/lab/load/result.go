@@ -30,7 +30,8 @@ type Result struct {
 	// OrdersPerServer is how many of the orders each of several servers sold.
 	OrdersPerServer []int `json:"orders_per_server,omitempty"`
 
-	latencies []uint32
+	latencies  []uint32
+	overloaded *hdrhistogram.Histogram
 }
 
 // Latencies are of all orders of a lone buyer that count, uncorrected.
@@ -40,6 +41,15 @@ func (r *Result) Latencies() []time.Duration {
 		all[i] = time.Duration(l) * time.Microsecond
 	}
 	return all
+}
+
+// Overloaded is how many questions within the window were answered OVERLOADED, and how long the answers took, from the
+// question on.
+func (r *Result) Overloaded() (answers int, p50, p99 time.Duration) {
+	of := func(quantile float64) time.Duration {
+		return time.Duration(r.overloaded.ValueAtQuantile(quantile)) * time.Microsecond
+	}
+	return int(r.overloaded.TotalCount()), of(50), of(99)
 }
 
 const (
@@ -80,6 +90,12 @@ func newResult(r Rush, buyers []*buyer, w window) *Result {
 		interval = int64(w.seconds() * 1e6 * float64(r.Buyers) / float64(answered))
 	}
 	all := waits(buyers, interval)
+	result.overloaded = newHistogram()
+	for _, b := range buyers {
+		for _, l := range b.overloaded {
+			record(result.overloaded, l, 0)
+		}
+	}
 	milliseconds := func(quantile float64) float64 {
 		return math.Round(float64(all.ValueAtQuantile(quantile))/10) / 100
 	}
@@ -102,13 +118,21 @@ func newResult(r Rush, buyers []*buyer, w window) *Result {
 // ask meanwhile, as others would have, each of whom would have waited for the rest. They would have come at the interval,
 // in microseconds, at which a buyer asks on the average, whatever he is answered; 0: nothing is left out.
 func waits(buyers []*buyer, interval int64) *hdrhistogram.Histogram {
-	all := hdrhistogram.New(1, maxLatency.Microseconds(), digits)
+	all := newHistogram()
 	for _, b := range buyers {
 		for _, l := range b.latencies {
-			_ = all.RecordCorrectedValue(min(int64(l), maxLatency.Microseconds()), interval) // in range, so it cannot fail
+			record(all, l, interval)
 		}
 	}
 	return all
+}
+
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, maxLatency.Microseconds(), digits)
+}
+
+func record(h *hdrhistogram.Histogram, microseconds uint32, interval int64) {
+	_ = h.RecordCorrectedValue(min(int64(microseconds), maxLatency.Microseconds()), interval) // in range, so it cannot fail
 }
 
 func leastShare(perServer [][]int) float64 {

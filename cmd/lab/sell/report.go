@@ -27,6 +27,7 @@ type Report struct {
 	// Buyers is throughput against buyers, Offered latency against offered load.
 	Buyers   []*load.Result `json:"buyers,omitempty"`
 	Offered  []*load.Result `json:"offered,omitempty"`
+	Overload *Overload      `json:"overload,omitempty"`
 	Baseline *Baseline      `json:"baseline,omitempty"`
 	Limit    *Limit         `json:"limit,omitempty"`
 
@@ -109,6 +110,21 @@ type SellsOut struct {
 	UndecidedRefusals int     `json:"undecided_refusals"`
 
 	run *load.Run
+}
+
+// Overload is one run that is offered far more than can be sold.
+type Overload struct {
+	*load.Result
+	// OverloadedAnswers were told within the window that too many are waiting, and how long that took, from the question on.
+	OverloadedAnswers         int     `json:"overloaded_answers"`
+	OverloadedP50Milliseconds float64 `json:"overloaded_p50_ms"`
+	OverloadedP99Milliseconds float64 `json:"overloaded_p99_ms"`
+	// The server's resident memory: before anybody came, and at the start, in the middle and at the end of the window; 0
+	// where the system does not tell.
+	MemoryBeforeMegabytes float64 `json:"memory_before_mb"`
+	MemoryStartMegabytes  float64 `json:"memory_start_mb"`
+	MemoryMiddleMegabytes float64 `json:"memory_middle_mb"`
+	MemoryEndMegabytes    float64 `json:"memory_end_mb"`
 }
 
 // Baseline is what one lock and one transaction per order come to.

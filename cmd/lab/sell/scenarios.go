@@ -68,7 +68,15 @@ func (l *lab) measure(ctx context.Context, report *Report) (err error) {
 			return fmt.Errorf("%s: %w", seatsScenario, err)
 		}
 	}
-	return l.curves(ctx, report)
+	if err := l.curves(ctx, report); err != nil {
+		return err
+	}
+	if l.wants(overloadScenario) && report.Hot1024 != nil {
+		if report.Overload, err = l.overload(ctx, report.Hot1024.OrdersPerSecond); err != nil {
+			return fmt.Errorf("%s: %w", overloadScenario, err)
+		}
+	}
+	return nil
 }
 
 // rounds takes the scenarios with rounds in turns.
@@ -96,7 +104,7 @@ func (l *lab) rounds(ctx context.Context, report *Report) error {
 				return fmt.Errorf("%s: %w", limitScenario, err)
 			}
 		}
-		if l.wants(hot1024Scenario) || l.wants(serversScenario) || l.wants(zipfScenario) {
+		if l.wants(hot1024Scenario) || l.wants(serversScenario) || l.wants(zipfScenario) || l.wants(overloadScenario) {
 			if err := l.always(ctx, hot1024Scenario, &hot1024, first, manyBuyers, load.OneRun); err != nil {
 				return err
 			}

@@ -44,13 +44,14 @@ const (
 	outScenario      = "sells_out"
 	buyersScenario   = "buyers"
 	offeredScenario  = "offered"
+	overloadScenario = "overload"
 	seatsScenario    = "seats"
 )
 
 // Scenarios are all there are, in the order of the report.
 var Scenarios = []string{
 	baselineScenario, limitScenario, hot64Scenario, hot1024Scenario, serversScenario, zipfScenario, oneScenario, outScenario,
-	buyersScenario, offeredScenario, seatsScenario,
+	buyersScenario, offeredScenario, seatsScenario, overloadScenario,
 }
 
 const (
@@ -60,7 +61,7 @@ const (
 	tokenLife = 12 * time.Hour
 	// fewRuns is when more are published: more than one round at ten times today's speed takes.
 	fewRuns = 150
-	// reserve is kept of the limit for what comes after the rounds: one buyer, a sell-out, and the checks.
+	// reserve is kept of the limit for what comes after the rounds: one buyer, a sell-out, an overload, and the checks.
 	reserve = 3 * time.Minute
 )
 

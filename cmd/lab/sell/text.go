@@ -36,6 +36,11 @@ func Text(r *Report) string {
 	if s := r.SellsOut; s != nil {
 		line("%-14s %8d orders, %d sold out, %.1f %% of all seat-legs", "sells_out", s.Orders, s.SoldOut, 100*s.SoldSeatLegsRatio)
 	}
+	if o := r.Overload; o != nil {
+		line("%-14s %8.0f orders/s of %.0f offered, %d told OVERLOADED   p50 %.2f ms   p99 %.2f ms   memory %.0f, %.0f, %.0f, %.0f MB", "overload",
+			o.OrdersPerSecond, o.OfferedPerSecond, o.OverloadedAnswers, o.OverloadedP50Milliseconds, o.OverloadedP99Milliseconds,
+			o.MemoryBeforeMegabytes, o.MemoryStartMegabytes, o.MemoryMiddleMegabytes, o.MemoryEndMegabytes)
+	}
 	line("%d orders acknowledged: %d double sold, %d lost, %d wrongly refused, %d refusals undecided", r.Acknowledged, r.DoubleSold, r.Lost,
 		r.WronglyRefused, r.UndecidedRefusals)
 	if r.Verify != nil {
