@@ -173,10 +173,10 @@ func TestArrivals_KeepTheirRate(t *testing.T) {
 // seller answers every order after a while, one at a time.
 func seller(t *testing.T, takes time.Duration, body string) string {
 	var one sync.Mutex
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		one.Lock()
 		defer one.Unlock()
-		time.Sleep(takes)
+		pause(r.Context(), takes)
 		_, _ = io.WriteString(w, body)
 	}))
 	t.Cleanup(server.Close)

@@ -63,7 +63,8 @@ func (l *lab) check(ctx context.Context, report *Report) error {
 	return nil
 }
 
-// verify is `interlock verify`.
+// verify makes the checks of `interlock verify`. That program reads two hundred runs at once, which is too much of runs with
+// so many tickets.
 func (l *lab) verify(ctx context.Context) (*audit.Report, error) {
 	books, err := ledger.Open(ctx, ledger.Options{DSN: l.cluster.DSN(cluster.Database)})
 	if err != nil {
