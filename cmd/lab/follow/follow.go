@@ -10,6 +10,7 @@ import (
 
 	"interlock/cmd/lab/crossing"
 	"interlock/cmd/lab/load"
+	"interlock/cmd/lab/servers"
 	"interlock/services/identity"
 	"interlock/services/rail"
 )
@@ -111,14 +112,14 @@ func (l *lab) arrive(ctx context.Context) error {
 	for n := range l.Subscribers {
 		l.subscribers = append(l.subscribers, &subscriber{server: l.Server, socket: n%2 == 1, run: l.run.ID, begun: l.begun})
 	}
-	before := residentBytes(l.Pid)
+	before := servers.ResidentBytes(l.Pid)
 	begun := time.Now()
 	if err := l.connect(ctx, connectAtOnce, nil); err != nil {
 		return err
 	}
 	l.report.ConnectSeconds = time.Since(begun).Seconds()
 	pause(ctx, min(quiet, l.Window))
-	if idle := residentBytes(l.Pid); idle > 0 {
+	if idle := servers.ResidentBytes(l.Pid); idle > 0 {
 		l.report.Memory = &Memory{
 			BeforeMegabytes: before / megabyte, IdleMegabytes: idle / megabyte,
 			PerSubscriberKilobytes: (idle - before) / 1024 / float64(l.Subscribers),
@@ -197,7 +198,7 @@ func (l *lab) sell(ctx context.Context) error {
 		return err
 	}
 	if l.report.Memory != nil {
-		l.report.Memory.SellingMegabytes = residentBytes(l.Pid) / megabyte
+		l.report.Memory.SellingMegabytes = servers.ResidentBytes(l.Pid) / megabyte
 	}
 	l.leave()
 	log := crossing.Log{Acks: l.acks}

@@ -2,88 +2,65 @@ package limit
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"encoding/base32"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"strconv"
-	"sync/atomic"
+	"math/rand/v2"
 	"time"
 
-	_ "github.com/go-sql-driver/mysql" // the driver
-	"github.com/google/uuid"
-
-	"interlock/services/ledger"
-	"interlock/services/rail"
+	"interlock/cmd/lab/load"
+	"interlock/services/seatmap"
 )
 
-// commitTimeout bounds one transaction: the largest of the sweep takes a second on a busy machine.
-const commitTimeout = 30 * time.Second
+const (
+	// commitTimeout bounds one transaction: the largest of the sweep takes a second on a busy machine.
+	commitTimeout = 30 * time.Second
+	// trainID is as long as the ledger's.
+	trainID = "3b2e7c1d9a8f4e6b5c0d1a2f3e4b5c6d"
+	// nowText is the primary's clock, as the ledger asks for it.
+	nowText = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
+)
 
-// Options say what is written and where.
-type Options struct {
-	// DSN is a database of its own on the primary.
-	DSN string
-	// Legs, SeatsPerClass and Classes make the seat maps' size.
-	Legs, SeatsPerClass int
-	Classes             []rail.SeatClass
-}
+// The ledger's: when the whole maps are written, what a row of changes counts for besides its bytes, and what a run's
+// changes_bytes is before the first sale.
+const (
+	maxChanges = 16 << 10
+	changeRow  = 16
+	noMaps     = -1
+)
 
-// Limit is a database to write into.
-type Limit struct {
-	options Options
-	db      *sql.DB
-	runs    int
-	numbers atomic.Uint64
-}
-
-// Open makes the tables, the ledger's own.
-func Open(ctx context.Context, o Options) (*Limit, error) {
-	if err := ledger.Migrate(ctx, ledger.Options{DSN: o.DSN}); err != nil {
-		return nil, err
-	}
-	db, err := sql.Open("mysql", o.DSN+"?multiStatements=true")
-	if err != nil {
-		return nil, err
-	}
-	return &Limit{options: o, db: db}, nil
-}
-
-// Close disconnects.
-func (l *Limit) Close() error { return l.db.Close() }
-
-// Writer writes transactions of orders on one connection and one run of its own, so that no two wait for one row.
+// Writer writes transactions of orders on one connection and into one run at a time that no other writer has, so that no
+// two wait for one row.
 type Writer struct {
-	limit   *Limit
-	conn    *sql.Conn
+	limit  *Limit
+	conn   *sql.Conn
+	random *rand.Rand
+
 	run     string
 	version int64
-	orders  []byte
-	tickets []byte
-	seats   []byte
-	text    []byte
-	// changes is how many bytes of changes were written since the seat maps were.
-	changes int
-	count   uint64
+	// left are the places that are still to be sold of the run, maps what is sold.
+	left []place
+	maps [len(load.Classes)]*seatmap.Map
+	// changesBytes is how much of what is sold is not in the maps in the database.
+	changesBytes int
+
+	// The transaction's statements, each one or several in one text.
+	seats, orders, tickets, text []byte
+	changes                      []byte
 }
 
 // NewWriter makes a run and a writer for it.
 func (l *Limit) NewWriter(ctx context.Context) (*Writer, error) {
-	l.runs++
-	w := &Writer{limit: l, run: fmt.Sprintf("L%d@2030-01-01", l.runs), version: 1}
+	w := l.newWriter()
 	var err error
 	if w.conn, err = l.db.Conn(ctx); err != nil {
 		return nil, err
 	}
-	err = w.exec(ctx, "INSERT INTO runs (id, train_number, train_id, service_date, sale_opens_at, closes_before_seconds, status, reason, version, touched_at, publication) "+
-		"VALUES ('"+w.run+"', 'L', '"+trainID+"', '2030-01-01', 0, 300, 'PUBLISHED', '', 1, 0, 1)")
-	return w, err
+	return w, w.moveOn(ctx)
 }
 
-// trainID is as long as the ledger's.
-const trainID = "3b2e7c1d9a8f4e6b5c0d1a2f3e4b5c6d"
+func (l *Limit) newWriter() *Writer {
+	return &Writer{limit: l, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
+}
 
 // Close gives the connection back.
 func (w *Writer) Close() error { return w.conn.Close() }
@@ -93,84 +70,80 @@ func (w *Writer) exec(ctx context.Context, statement string) error {
 	return err
 }
 
+// moveOn begins a fresh run. That is one more commit every some twenty thousand orders.
+func (w *Writer) moveOn(ctx context.Context) error {
+	w.begin(w.limit.newRun())
+	return w.exec(ctx, "INSERT INTO runs (id, train_number, train_id, service_date, sale_opens_at, closes_before_seconds, status, reason, version, touched_at, publication) "+
+		"VALUES ('"+w.run+"', 'L', '"+trainID+"', '2030-01-01', 0, 300, 'PUBLISHED', '', 1, 0, 1)")
+}
+
+func (w *Writer) begin(run string) {
+	w.run, w.version, w.left, w.maps, w.changesBytes = run, 1, w.limit.season, newMaps(), noMaps
+}
+
 // Write writes one transaction of n orders, in one text.
 func (w *Writer) Write(ctx context.Context, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	w.build(n)
-	// As in a sale, the version cannot become NULL.
-	w.text = fmt.Appendf(w.text[:0], "START TRANSACTION; UPDATE runs SET version = CASE version WHEN %d THEN version + 1 END, touched_at = %d WHERE id = '%s'",
-		w.version, time.Now().UnixMilli(), w.run)
-	for _, statement := range [][]byte{w.seats, w.orders, w.tickets, []byte("COMMIT")} {
-		w.text = append(append(w.text, "; "...), statement...)
+	if len(w.left) < n {
+		if err := w.moveOn(ctx); err != nil {
+			return err
+		}
+	}
+	if err := w.build(n); err != nil {
+		return err
 	}
 	w.version++
 	return w.exec(ctx, string(w.text))
 }
 
-// buyers is how many buyers a hot run has in the lab.
-const buyers = 1_024
-
-// orderID is how an order's unique part is written: see newOrderID of cmd/interlock.
-var orderID = base32.HexEncoding.WithPadding(base32.NoPadding)
-
-// build makes the statements' text. The rows are as long as a sale's.
-func (w *Writer) build(n int) {
-	placed := time.Now()
-	now := strconv.FormatInt(placed.UnixMilli(), 10)
-	payBy := strconv.FormatInt(placed.Add(15*time.Minute).UnixMilli(), 10)
-	w.buildSeats(n)
-	w.orders = append(w.orders[:0], "INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, "+
-		"from_call, to_call, total_minor, currency, placed_at, pay_by, pay_attempts) VALUES "...)
-	w.tickets = append(w.tickets[:0], "INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, passenger_name, "+
-		"document_number, live_document) VALUES "...)
-	for i := range n {
-		w.count++
-		unique := uuid.Must(uuid.NewV7())
-		id := orderID.EncodeToString(unique[:])
-		// As unlike each other as keys and digests are.
-		random := uuid.New()
-		key := hex.EncodeToString(random[:])
-		// Thousands of one moment would have two alike now and then, and a sale draws again.
-		number := rail.NewOrderNumber(placed, w.limit.numbers.Add(1))
-		buyer := binary.NativeEndian.Uint16(random[8:]) % buyers
-		class := w.limit.options.Classes[i%len(w.limit.options.Classes)]
-		if i > 0 {
-			w.orders, w.tickets = append(w.orders, ','), append(w.tickets, ',')
-		}
-		w.orders = append(w.orders, "('"+w.run+"','"+w.run+"/"+id+"','"+number+"','"+fmt.Sprintf("buyer-%05d", buyer)+"','"+key+"','"+key+
-			"',1,'ON_HOLD','','"+trainID+"',3,17,55300,'CNY',"+now+","+payBy+",0)"...)
-		w.tickets = append(w.tickets, "('"+w.run+"','"+w.run+"/"+id+"',0,'"+string(class)+"',1234,'12','34B',55300,'CNY','王秀英','110101199001"+
-			strconv.FormatUint(100_000+w.count%900_000, 10)+"','"+key+"')"...)
+// build makes the transaction's text.
+func (w *Writer) build(n int) error {
+	sold := w.take(n)
+	if err := w.buildSeats(sold); err != nil {
+		return err
 	}
+	w.buildOrders(sold)
+	// As in a sale, the version cannot become NULL.
+	w.text = fmt.Appendf(w.text[:0], "START TRANSACTION; UPDATE runs SET version = CASE version WHEN %d THEN version + 1 END, touched_at = %s, changes_bytes = %d WHERE id = '%s'",
+		w.version, nowText, w.changesBytes, w.run)
+	for _, statements := range [][]byte{w.seats, w.orders, w.tickets, []byte("COMMIT")} {
+		w.text = append(append(w.text, "; "...), statements...)
+	}
+	return nil
 }
 
-// The ledger's: a sold seat is about six bytes of changes, and the whole maps are written after 16 KiB of them.
-const (
-	changeBytes = 6
-	changesRow  = 16
-	maxChanges  = 16 << 10
-)
+// take takes the next places.
+func (w *Writer) take(n int) []place {
+	sold := w.left[:n]
+	w.left = w.left[n:]
+	return sold
+}
 
-// buildSeats makes the statement of what changes on the seats.
-func (w *Writer) buildSeats(n int) {
-	changes := make([]byte, changeBytes*n)
-	_, _ = rand.Read(changes) // it never fails
-	if w.changes > 0 && w.changes < maxChanges {
-		w.changes += changesRow + len(changes)
-		w.seats = fmt.Appendf(w.seats[:0], "INSERT INTO seat_changes (run_id, version, changes) VALUES ('%s',%d,x'%x')", w.run, w.version+1, changes)
-		return
+// buildSeats makes the statements of what changes on the seats: the changes, or now and then the whole maps.
+func (w *Writer) buildSeats(sold []place) error {
+	w.changes = w.changes[:0]
+	for _, p := range sold {
+		if err := w.maps[p.Class].Sell(p.seat, p.From, p.To); err != nil {
+			return err
+		}
+		w.changes = seatmap.AppendChange(w.changes, seatmap.Change{Class: p.Class, Seat: p.seat, From: p.From, To: p.To})
 	}
-	w.changes = changesRow
-	bits := make([]byte, w.limit.options.Legs*((w.limit.options.SeatsPerClass+63)/64)*8)
-	_, _ = rand.Read(bits[:len(bits)/2])
+	if w.changesBytes >= 0 && w.changesBytes < maxChanges {
+		w.changesBytes += changeRow + len(w.changes)
+		w.seats = fmt.Appendf(w.seats[:0], "INSERT INTO seat_changes (run_id, version, changes) VALUES ('%s',%d,x'%x')", w.run, w.version+1, w.changes)
+		return nil
+	}
+	w.changesBytes = 0
 	w.seats = append(w.seats[:0], "REPLACE INTO seat_maps (run_id, seat_class, sold) VALUES "...)
-	for i, class := range w.limit.options.Classes {
+	for i, class := range load.Classes {
 		if i > 0 {
 			w.seats = append(w.seats, ',')
 		}
-		w.seats = fmt.Appendf(w.seats, "('%s','%s',x'%x')", w.run, class, bits)
+		w.seats = fmt.Appendf(w.seats, "('%s','%s',x'%x')", w.run, class, w.maps[i].Encode())
 	}
+	w.seats = fmt.Appendf(w.seats, "; DELETE FROM seat_changes WHERE run_id = '%s'", w.run)
+	return nil
 }
 
 // WritePlain writes one order with its ticket in a transaction and nothing else, and says how long its COMMIT took: what
@@ -178,7 +151,12 @@ func (w *Writer) buildSeats(n int) {
 func (w *Writer) WritePlain(ctx context.Context) (commit time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	w.build(1)
+	if len(w.left) == 0 {
+		if err := w.moveOn(ctx); err != nil {
+			return 0, err
+		}
+	}
+	w.buildOrders(w.take(1))
 	for _, statement := range []string{"START TRANSACTION", string(w.orders), string(w.tickets)} {
 		if err := w.exec(ctx, statement); err != nil {
 			return 0, err

@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"encoding/binary"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -45,15 +44,22 @@ type buyer struct {
 
 	// window is when answers count.
 	window window
+	// open tells that the load is offered: each question is another person's, who leaves when he is refused.
+	open   bool
 	counts [outcomes]int
+	// answered is how many answers, of whatever kind, came within the window.
+	answered int
 	// inWindow has the orders that count, by second of the window.
 	inWindow []int32
-	// latencies, in microseconds, are of the orders that count.
-	latencies    []uint32
+	// latencies, in microseconds, are of the orders that count; under an offered load, of all who came within the window,
+	// whenever they were served.
+	latencies []uint32
+	// overloaded are, in microseconds, the times from a question within the window to the answer OVERLOADED.
+	overloaded   []uint32
 	acknowledged []Acknowledged
 	soldOut      []NoSeat
 	problems     map[string]int
-	// unserved are those of an offered load who came and never got to ask.
+	// unserved are those of an offered load who came within the window and got no order for want of an answer in time.
 	unserved int
 }
 
@@ -73,13 +79,14 @@ const (
 	maxReplays = 20
 )
 
-func (c *Crowd) newBuyer(venue *Venue, server string, n int, w window) (*buyer, error) {
+func (r *Rush) newBuyer(n int, w window) (*buyer, error) {
+	c, server := r.Crowd, r.Servers[n%len(r.Servers)]
 	token, err := c.tokenOf(n)
 	if err != nil {
 		return nil, err
 	}
 	return &buyer{
-		crowd: c, venue: venue, server: server, number: n, window: w, request: newRequest(server, token),
+		crowd: c, venue: r.Venue, server: server, number: n, window: w, open: r.PerSecond > 0, request: newRequest(server, token),
 		random:   rand.New(rand.NewPCG(c.Seed, c.documents.Add(1)<<20+uint64(n))),
 		inWindow: make([]int32, int(w.seconds())+1),
 		problems: map[string]int{},
@@ -91,33 +98,46 @@ func (c *Crowd) newBuyer(venue *Venue, server string, n int, w window) (*buyer, 
 func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 	s := b.venue.pick(b.random)
 	run := s.now.Load()
-	t := randomTrip(b.random)
-	var key [16]byte
-	binary.BigEndian.PutUint64(key[:8], b.random.Uint64())
+	t := RandomTrip(b.random)
 	document := b.crowd.documents.Add(1)
-	binary.BigEndian.PutUint64(key[8:], document)
-	request := b.request.order(run, t, key, document, b.random)
+	request := b.request.order(run, t, NewKey(b.random, document), document, b.random)
 	for replay := range maxReplays {
+		asked := time.Now()
 		a := b.send(ctx, request)
 		heard := time.Now()
 		b.counts[a.outcome]++
+		if b.window.has(heard) {
+			b.answered++
+		}
 		if a.problem != "" {
 			b.problems[a.problem]++
 		}
 		switch a.outcome {
 		case Placed:
 			b.acknowledged = append(b.acknowledged, Acknowledged{a.number, a.told})
-			if replay == 0 && b.window.has(heard) {
+			counts := replay == 0 && b.window.has(heard)
+			if counts {
 				b.inWindow[int(heard.Sub(b.window.begin).Seconds())]++
-				b.latencies = append(b.latencies, uint32(heard.Sub(intended).Microseconds()))
 			}
-			return b.venue.sold(s, run, t.to-t.from)
+			if b.open && b.window.has(intended) || !b.open && counts {
+				b.waited(intended, heard)
+			}
+			return b.venue.sold(s, run, t.To-t.From)
 		case SoldOut:
-			b.soldOut = append(b.soldOut, NoSeat{run, int8(t.from), int8(t.to), int8(t.class), heard})
+			b.soldOut = append(b.soldOut, NoSeat{run, int8(t.From), int8(t.To), int8(t.Class), asked, heard})
 			return nil
 		case Refused:
 			return nil
 		case Overloaded, Unavailable:
+			if a.outcome == Overloaded && b.window.has(asked) {
+				b.overloaded = append(b.overloaded, uint32(heard.Sub(asked).Microseconds()))
+			}
+			if b.open {
+				if a.outcome == Unavailable {
+					b.notServed(intended, heard)
+				}
+				return nil
+			}
 			pause(ctx, min(max(a.retryAfter, pauseAfterTrouble), maxPause))
 			return nil
 		}
@@ -127,7 +147,23 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 		}
 	}
 	b.problems["an order stayed unknown"]++
+	if b.open {
+		b.notServed(intended, time.Now())
+	}
 	return nil
+}
+
+// waited notes a wait.
+func (b *buyer) waited(intended, until time.Time) {
+	b.latencies = append(b.latencies, uint32(until.Sub(intended).Microseconds()))
+}
+
+// notServed notes one of an offered load who waited in vain: at least as long as this.
+func (b *buyer) notServed(intended, until time.Time) {
+	if b.window.has(intended) {
+		b.unserved++
+		b.waited(intended, until)
+	}
 }
 
 // send sends a request over the buyer's connection, a new one where the last broke.

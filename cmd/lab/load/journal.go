@@ -26,8 +26,8 @@ type NoSeat struct {
 	Run      *Run
 	From, To int8
 	Class    int8
-	// HeardAt is when: what was refused had been decided before.
-	HeardAt time.Time
+	// AskedAt and HeardAt are when: it was decided in between.
+	AskedAt, HeardAt time.Time
 }
 
 // maxProblems bounds the kinds of trouble that are remembered: the first few explain the rest.

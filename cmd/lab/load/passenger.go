@@ -10,8 +10,8 @@ var (
 	givens   = []string{"伟", "芳", "娜", "敏", "静", "丽", "强", "磊", "军", "洋", "勇", "艳", "杰", "娟", "涛", "明", "超", "秀英", "霞", "平", "刚", "桂英", "建国", "志强", "雨桐", "梓涵", "浩然", "子轩"}
 )
 
-// appendName appends a made-up name.
-func appendName(b []byte, random *rand.Rand) []byte {
+// AppendName appends a made-up name.
+func AppendName(b []byte, random *rand.Rand) []byte {
 	b = append(b, surnames[random.IntN(len(surnames))]...)
 	return append(b, givens[random.IntN(len(givens))]...)
 }
@@ -26,8 +26,8 @@ const (
 	stride = 777_767_777
 )
 
-// appendDocument appends the n-th made-up document number; no two of a billion are equal.
-func appendDocument(b []byte, n uint64) []byte {
+// AppendDocument appends the n-th made-up document number; no two of a billion are equal.
+func AppendDocument(b []byte, n uint64) []byte {
 	n = n % (areas * days * serials) * stride % (areas * days * serials)
 	area, day, serial := n/(days*serials), n/serials%days, n%serials
 	start := len(b)

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
 	"strconv"
@@ -9,20 +10,25 @@ import (
 // orderDocument asks for what a web frontend shows after a purchase.
 const orderDocument = `mutation Buy($i:PlaceOrderInput!){placeOrder(input:$i){order{number state payBy total{amount currencyCode} tickets{coach seat seatClass price{amount}}} userErrors{code message path}}}`
 
-// trip is what a buyer asks for.
-type trip struct {
-	from, to int
-	class    int
-}
+// Trip is what a buyer asks for: from a call to a later one, in one of Classes.
+type Trip struct{ From, To, Class int }
 
-func randomTrip(random *rand.Rand) trip {
+// RandomTrip is between any two calls, in any class.
+func RandomTrip(random *rand.Rand) Trip {
 	from, to := random.IntN(Calls), random.IntN(Calls-1)
 	if to >= from {
 		to++
 	} else {
 		from, to = to, from
 	}
-	return trip{from, to, random.IntN(len(Classes))}
+	return Trip{from, to, random.IntN(len(Classes))}
+}
+
+// NewKey is an idempotency key that nobody else has, as the one with a document has no other.
+func NewKey(random *rand.Rand, document uint64) (key [16]byte) {
+	binary.BigEndian.PutUint64(key[:8], random.Uint64())
+	binary.BigEndian.PutUint64(key[8:], document)
+	return key
 }
 
 // request builds a buyer's requests, each in the same buffer.
@@ -46,21 +52,21 @@ var stations = func() (codes [Calls]string) {
 }()
 
 // order is a request for one passenger with a key and a document that nobody else has.
-func (r *request) order(run *Run, t trip, key [16]byte, document uint64, random *rand.Rand) []byte {
+func (r *request) order(run *Run, t Trip, key [16]byte, document uint64, random *rand.Rand) []byte {
 	b := append(r.body[:0], `{"query":"`+orderDocument+`","operationName":"Buy","variables":{"i":{"idempotencyKey":"`...)
 	b = hex.AppendEncode(b, key[:])
 	b = append(b, `","runId":"`...)
 	b = append(b, run.ID...)
 	b = append(b, `","from":"`...)
-	b = append(b, stations[t.from]...)
+	b = append(b, stations[t.From]...)
 	b = append(b, `","to":"`...)
-	b = append(b, stations[t.to]...)
+	b = append(b, stations[t.To]...)
 	b = append(b, `","passengers":[{"name":"`...)
-	b = appendName(b, random)
+	b = AppendName(b, random)
 	b = append(b, `","documentNumber":"`...)
-	b = appendDocument(b, document)
+	b = AppendDocument(b, document)
 	b = append(b, `","seatClass":"`...)
-	b = append(b, Classes[t.class]...)
+	b = append(b, Classes[t.Class]...)
 	b = append(b, `"}]}}}`...)
 	r.body = b
 	all := append(r.all[:0], r.head...)

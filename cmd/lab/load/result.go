@@ -7,7 +7,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Result is what a rush came to. Only orders count that were placed for a key's first answer within the window.
+// Result is what a rush came to. Only orders count that were placed for a key's first answer within the window. Latencies
+// are theirs; under an offered load, they are of all who came within the window and were not refused.
 type Result struct {
 	Buyers           int     `json:"buyers"`
 	Servers          int     `json:"servers"`
@@ -15,7 +16,8 @@ type Result struct {
 	OfferedPerSecond float64 `json:"offered_per_second,omitempty"`
 	Orders           int     `json:"orders"`
 	OrdersPerSecond  float64 `json:"orders_per_second"`
-	// Unserved came, under an offered load, and were still waiting to ask at the end: the latencies know nothing of them.
+	// Unserved came, under an offered load, and had waited in vain when they were given up. The latencies have them with the
+	// time until then.
 	Unserved         int            `json:"unserved,omitempty"`
 	P50Milliseconds  float64        `json:"p50_ms"`
 	P90Milliseconds  float64        `json:"p90_ms"`
@@ -28,7 +30,8 @@ type Result struct {
 	// OrdersPerServer is how many of the orders each of several servers sold.
 	OrdersPerServer []int `json:"orders_per_server,omitempty"`
 
-	latencies []uint32
+	latencies  []uint32
+	overloaded *hdrhistogram.Histogram
 }
 
 // Latencies are of all orders of a lone buyer that count, uncorrected.
@@ -38,6 +41,15 @@ func (r *Result) Latencies() []time.Duration {
 		all[i] = time.Duration(l) * time.Microsecond
 	}
 	return all
+}
+
+// Overloaded is how many questions within the window were answered OVERLOADED, and how long the answers took, from the
+// question on.
+func (r *Result) Overloaded() (answers int, p50, p99 time.Duration) {
+	of := func(quantile float64) time.Duration {
+		return time.Duration(r.overloaded.ValueAtQuantile(quantile)) * time.Microsecond
+	}
+	return int(r.overloaded.TotalCount()), of(50), of(99)
 }
 
 const (
@@ -51,35 +63,41 @@ const (
 
 func newResult(r Rush, buyers []*buyer, w window) *Result {
 	result := &Result{Buyers: r.Buyers, Servers: len(r.Servers), Seconds: w.seconds(), OfferedPerSecond: r.PerSecond, Answers: map[string]int{}}
-	raw := hdrhistogram.New(1, maxLatency.Microseconds(), digits)
 	perServer := make([][]int, len(r.Servers))
 	for i := range perServer {
 		perServer[i] = make([]int, int(w.seconds())+1)
 	}
+	answered := 0
 	for _, b := range buyers {
-		result.Orders += len(b.latencies)
+		answered += b.answered
 		result.Unserved += b.unserved
 		for o, n := range b.counts {
 			if n > 0 {
 				result.Answers[Outcome(o).String()] += n
 			}
 		}
-		for _, l := range b.latencies {
-			_ = raw.RecordValue(min(int64(l), maxLatency.Microseconds())) // in range, so it cannot fail
-		}
 		if len(buyers) == 1 {
 			result.latencies = b.latencies
 		}
 		for second, n := range b.inWindow {
 			perServer[b.number%len(r.Servers)][second] += int(n)
+			result.Orders += int(n)
 		}
 	}
 	result.OrdersPerSecond = float64(result.Orders) / w.seconds()
-	if r.PerSecond == 0 {
-		raw = corrected(raw, w, r.Buyers)
+	interval := int64(0) // an open loop counts from when the buyer wanted to ask: nothing is left out
+	if r.PerSecond == 0 && answered > 0 {
+		interval = int64(w.seconds() * 1e6 * float64(r.Buyers) / float64(answered))
+	}
+	all := waits(buyers, interval)
+	result.overloaded = newHistogram()
+	for _, b := range buyers {
+		for _, l := range b.overloaded {
+			record(result.overloaded, l, 0)
+		}
 	}
 	milliseconds := func(quantile float64) float64 {
-		return math.Round(float64(raw.ValueAtQuantile(quantile))/10) / 100
+		return math.Round(float64(all.ValueAtQuantile(quantile))/10) / 100
 	}
 	result.P50Milliseconds, result.P90Milliseconds, result.P99Milliseconds = milliseconds(50), milliseconds(90), milliseconds(99)
 	result.P999Milliseconds, result.MaxMilliseconds = milliseconds(99.9), milliseconds(100)
@@ -96,24 +114,25 @@ func newResult(r Rush, buyers []*buyer, w window) *Result {
 	return result
 }
 
-// corrected adds the waits that a closed loop leaves out: a buyer who waits for long does not ask meanwhile, as others
-// would have, each of whom would have waited for the rest. They would have come as often as buyers did come on the
-// average. An open loop counts from when the buyer wanted to ask, and needs no correction.
-func corrected(raw *hdrhistogram.Histogram, w window, buyers int) *hdrhistogram.Histogram {
-	if raw.TotalCount() == 0 {
-		return raw
-	}
-	interval := int64(w.seconds() * 1e6 * float64(buyers) / float64(raw.TotalCount()))
-	whole := hdrhistogram.New(1, maxLatency.Microseconds(), digits)
-	for _, bar := range raw.Distribution() {
-		for value := bar.To; bar.Count > 0 && value > 0; value -= max(interval, 1) {
-			_ = whole.RecordValues(min(value, maxLatency.Microseconds()), bar.Count) // in range, so it cannot fail
-			if value <= interval {
-				break
-			}
+// waits are the latencies of all buyers with the waits that a closed loop leaves out: a buyer who waits for long does not
+// ask meanwhile, as others would have, each of whom would have waited for the rest. They would have come at the interval,
+// in microseconds, at which a buyer asks on the average, whatever he is answered; 0: nothing is left out.
+func waits(buyers []*buyer, interval int64) *hdrhistogram.Histogram {
+	all := newHistogram()
+	for _, b := range buyers {
+		for _, l := range b.latencies {
+			record(all, l, interval)
 		}
 	}
-	return whole
+	return all
+}
+
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, maxLatency.Microseconds(), digits)
+}
+
+func record(h *hdrhistogram.Histogram, microseconds uint32, interval int64) {
+	_ = h.RecordCorrectedValue(min(int64(microseconds), maxLatency.Microseconds()), interval) // in range, so it cannot fail
 }
 
 func leastShare(perServer [][]int) float64 {

@@ -23,14 +23,19 @@ type Rush struct {
 	PerSecond float64
 }
 
+// patience is how long after the window those of an offered load who came within it may still get to ask. Without it the
+// slowest would be left out of the latencies.
+const patience = 5 * time.Second
+
 // Run runs the rush.
 func (r Rush) Run(ctx context.Context) (*Result, error) {
 	begin := time.Now().Add(r.WarmUp)
 	w := window{begin, begin.Add(r.Window)}
+	lastCall := w.end.Add(patience)
 	buyers := make([]*buyer, r.Buyers)
 	for n := range buyers {
 		var err error
-		if buyers[n], err = r.Crowd.newBuyer(r.Venue, r.Servers[n%len(r.Servers)], n, w); err != nil {
+		if buyers[n], err = r.newBuyer(n, w); err != nil {
 			return nil, err
 		}
 	}
@@ -46,16 +51,13 @@ func (r Rush) Run(ctx context.Context) (*Result, error) {
 				intended := time.Now()
 				if arrivals != nil {
 					intended = arrivals.next()
-					if intended.After(w.end) || !pause(ctx, time.Until(intended)) {
-						return nil
-					}
 				}
-				if !time.Now().Before(w.end) {
-					if arrivals != nil {
-						b.unserved++ // came in time, and found nobody free until the end
-						continue
-					}
+				if !intended.Before(w.end) || arrivals != nil && !pause(ctx, time.Until(intended)) {
 					return nil
+				}
+				if !time.Now().Before(lastCall) {
+					b.notServed(intended, lastCall) // all connections were taken until now
+					continue
 				}
 				if err := b.buy(ctx, intended); err != nil {
 					return err

@@ -14,7 +14,9 @@ const (
 	Calls         = 38
 	SeatsPerClass = 4_096
 	// A coach has 64 rows of four.
-	coachRows, coachSeats = 64, 256
+	coachRows, coachSeats, coachLetters = 64, 256, "AB CD"
+	// kmPerLeg is from call to call.
+	kmPerLeg = 35
 	// MaxDates is how many dates one publication may have.
 	MaxDates = 400
 )
@@ -107,7 +109,7 @@ func trainInput(number string, seatsPerClass, dates int) map[string]any {
 	calls := make([]any, Calls)
 	for n := range calls {
 		minute := 6*60 + 20*n
-		call := map[string]any{"station": StationCode(n), "distanceKm": 35 * n}
+		call := map[string]any{"station": StationCode(n), "distanceKm": kmPerLeg * n}
 		if n > 0 {
 			call["arrival"] = fmt.Sprintf("%02d:%02d", minute/60, minute%60)
 		}
@@ -122,10 +124,10 @@ func trainInput(number string, seatsPerClass, dates int) map[string]any {
 		for n := range coachesPerClass {
 			coaches = append(coaches, map[string]any{
 				"number": fmt.Sprint(c*coachesPerClass + n + 1), "seatClass": class,
-				"layout": map[string]any{"rows": map[string]any{"letters": "AB CD", "first": 1, "last": coachRows}},
+				"layout": map[string]any{"rows": map[string]any{"letters": coachLetters, "first": 1, "last": coachRows}},
 			})
 		}
-		fares = append(fares, map[string]any{"seatClass": class, "amount": fmt.Sprintf("%d.40", len(Classes)-c)})
+		fares = append(fares, map[string]any{"seatClass": class, "amount": fmt.Sprintf("%d.40", fareOfClass(c))})
 	}
 	first := rail.DateIn(time.Now(), time.UTC).AddDays(2)
 	return map[string]any{
@@ -133,6 +135,30 @@ func trainInput(number string, seatsPerClass, dates int) map[string]any {
 		"fares": map[string]any{"currencyCode": "CNY", "roundTo": "0.50", "perKm": fares},
 		"from":  first.String(), "through": first.AddDays(dates - 1).String(),
 	}
+}
+
+// fareOfClass is the yuan in the fare for a kilometre; forty fen are added.
+func fareOfClass(class int) int { return len(Classes) - class }
+
+// Price is what the hot train's trips cost, in fen: its fare for a kilometre, rounded to half a yuan.
+func Price(t Trip) int {
+	const half = 50
+	return (kmPerLeg*(t.To-t.From)*(100*fareOfClass(t.Class)+40) + half/2) / half * half
+}
+
+// Formation is the hot train's.
+func Formation() (*rail.Formation, error) {
+	seats, err := rail.RowSeats(coachLetters, 1, coachRows, nil)
+	if err != nil {
+		return nil, err
+	}
+	var coaches []rail.Coach
+	for _, class := range Classes {
+		for range SeatsPerClass / coachSeats {
+			coaches = append(coaches, rail.Coach{Number: fmt.Sprint(len(coaches) + 1), SeatClass: class, Seats: seats})
+		}
+	}
+	return rail.NewFormation(coaches), nil
 }
 
 // AwaitRun waits until a server sells a run: servers learn of a publication within a second.

@@ -9,8 +9,8 @@ import (
 	"interlock/services/rail"
 )
 
-// moveOnPercent is how much of a run is sold before the load moves on to a fresh one: beyond it, long trips are refused.
-const moveOnPercent = 70
+// MoveOnPercent is how much of a run is sold before the load moves on to a fresh one: beyond it, long trips are refused.
+const MoveOnPercent = 70
 
 // Run is one run that is being sold.
 type Run struct {
@@ -57,7 +57,7 @@ func (r *Runs) Left() int {
 	return len(r.all) - r.next
 }
 
-// Venue is what is on sale in one measurement: one run, or many of unequal popularity. Where one is sold by moveOnPercent,
+// Venue is what is on sale in one measurement: one run, or many of unequal popularity. Where one is sold by MoveOnPercent,
 // a fresh run of the same shape takes its place, unless it is to be sold out.
 type Venue struct {
 	runs  *Runs
@@ -133,7 +133,7 @@ func (v *Venue) pick(random *rand.Rand) *slot {
 
 // sold counts what a buyer got of a run, and moves on where it is enough.
 func (v *Venue) sold(s *slot, run *Run, legs int) error {
-	if run.sold.Add(int64(legs))*100 < int64(run.SeatLegs())*moveOnPercent || v.untilSoldOut {
+	if run.sold.Add(int64(legs))*100 < int64(run.SeatLegs())*MoveOnPercent || v.untilSoldOut {
 		return nil
 	}
 	s.moving.Lock()

@@ -77,8 +77,10 @@ func (in *Input) goals() []goal {
 	add("refused while a seat was free", "wrongly_refused", whole, false, 0, always(s.WronglyRefused))
 	add("best-fit against free re-seating, the worst load", "seats.min_ratio_to_reseating", fine, true, seats.MinRatioToReseating,
 		of(in.Seats != nil, func() float64 { return in.Seats.MinRatioToReseating }))
-	add("best-fit against first-fit, the worst load", "seats.min_ratio_to_first_fit", fine, true, seats.MinRatioToFirstFit,
-		of(in.Seats != nil, func() float64 { return in.Seats.MinRatioToFirstFit }))
+	add("… against first-fit, parties together", "seats.min_ratio_to_first_fit", fine, true,
+		seats.MinRatioToFirstFit, of(in.Seats != nil, func() float64 { return in.Seats.MinRatioToFirstFit }))
+	add("… against first-fit, parties apart", "seats.min_ratio_to_first_fit_apart", fine, true,
+		seats.MinRatioToFirstFit, of(in.Seats != nil, func() float64 { return in.Seats.MinRatioToFirstFitApart }))
 	if r := in.Search; r != nil {
 		add("search: the oldest that an answer was", "selling.staleness_max_ms", milliseconds, false, find.MaxStalenessMilliseconds,
 			of(r.Selling != nil, func() float64 { return r.Selling.StalenessMax }))

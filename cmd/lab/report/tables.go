@@ -165,25 +165,19 @@ func (in *Input) scenarios() []scenario {
 	return slices.DeleteFunc(all, func(s scenario) bool { return s.hot == nil || s.hot.Result == nil })
 }
 
-// roundsTable has every round of every scenario; the median's is marked.
+// roundsTable has every round of every scenario, and the medians.
 func (in *Input) roundsTable() string {
 	t := newTable(2, "scenario", "round", "orders/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "slowest ms", "least share in 5 s", "orders of each server")
 	for _, s := range in.scenarios() {
-		marked := false
-		for i, r := range s.hot.Each {
-			round := fmt.Sprint(i + 1)
-			if !marked && sameResult(r, s.hot.Result) {
-				round, marked = "**"+round+"**", true
-			}
+		add := func(round string, r *load.Result) {
 			t.add(append(append([]string{"`" + s.Name + "`", round}, resultCells(r)...), perServer(r))...)
 		}
+		for i, r := range s.hot.Each {
+			add(fmt.Sprint(i+1), r)
+		}
+		add("**median**", s.hot.Result)
 	}
 	return t.String()
-}
-
-// sameResult tells whether a round is the one that was taken for the median.
-func sameResult(a, b *load.Result) bool {
-	return a.Orders == b.Orders && a.P99Milliseconds == b.P99Milliseconds && a.MaxMilliseconds == b.MaxMilliseconds
 }
 
 // perServer is what each of several servers sold.
@@ -229,6 +223,9 @@ func (in *Input) answersTable() string {
 	}
 	for _, r := range in.Sell.Offered {
 		rows = append(rows, row{fmt.Sprintf("`offered` %s", number(r.OfferedPerSecond)), r})
+	}
+	if o := in.Sell.Overload; o != nil {
+		rows = append(rows, row{"`overload`", o.Result})
 	}
 	var codes []string
 	for _, o := range outcomes {

@@ -10,7 +10,8 @@ import (
 const (
 	// MinRatioToReseating is how much of what free re-seating sells, best-fit is to sell at each load.
 	MinRatioToReseating = 0.985
-	// MinRatioToFirstFit is never below first-fit.
+	// MinRatioToFirstFit is never below first-fit. It is required against the first-fit that keeps parties together, as
+	// best-fit does; against the one that tears them apart, which may fill gaps that best-fit must not, it is reported.
 	MinRatioToFirstFit = 1.0
 )
 

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	_ "github.com/go-sql-driver/mysql" // the driver for reading the ledger's tables
@@ -16,7 +15,6 @@ import (
 	"interlock/services/availability"
 	"interlock/services/ledger"
 	"interlock/services/rail"
-	"interlock/services/seatmap"
 )
 
 const (
@@ -50,21 +48,23 @@ func (l *lab) check(ctx context.Context, report *Report) error {
 	if report.Lost, err = lost(ctx, db, acknowledged); err != nil {
 		return fmt.Errorf("looking for what was acknowledged: %w", err)
 	}
-	wrong, err := l.wronglyRefused(ctx, db)
+	judged, err := l.judgeRefusals(ctx, db)
 	if err != nil {
 		return err
 	}
 	report.WronglyRefused = l.crowd.Journal.Refused()
-	for _, n := range wrong {
-		report.WronglyRefused += n
+	for _, v := range judged {
+		report.WronglyRefused += v.wrong
+		report.UndecidedRefusals += v.undecided
 	}
-	if report.SellsOut != nil {
-		report.SellsOut.WronglyRefused = wrong[report.SellsOut.run]
+	if out := report.SellsOut; out != nil {
+		out.WronglyRefused, out.UndecidedRefusals = judged[out.run].wrong, judged[out.run].undecided
 	}
 	return nil
 }
 
-// verify is `interlock verify`.
+// verify makes the checks of `interlock verify`. That program reads two hundred runs at once, which is too much of runs with
+// so many tickets.
 func (l *lab) verify(ctx context.Context) (*audit.Report, error) {
 	books, err := ledger.Open(ctx, ledger.Options{DSN: l.cluster.DSN(cluster.Database)})
 	if err != nil {
@@ -141,61 +141,4 @@ func lost(ctx context.Context, db *sql.DB, acknowledged []load.Acknowledged) (in
 		}
 	}
 	return len(missing), errors.Join(rows.Err(), rows.Close())
-}
-
-// wronglyRefused counts, by their run, the buyers who were told that nothing is left while a seat was free. The run's maps are made again
-// from its orders, batch by batch, and each refusal is held against them as they were when the buyer heard of it, which is
-// the version it was made at or one just after it. Nobody gives a seat back in this load, so what is free then was free at
-// the version of the refusal too.
-func (l *lab) wronglyRefused(ctx context.Context, db *sql.DB) (map[*load.Run]int, error) {
-	byRun := map[*load.Run][]load.NoSeat{}
-	for _, r := range l.crowd.Journal.SoldOut() {
-		byRun[r.Run] = append(byRun[r.Run], r)
-	}
-	wrong := map[*load.Run]int{}
-	for run, refusals := range byRun {
-		n, err := judge(ctx, db, run, refusals)
-		if err != nil {
-			return nil, fmt.Errorf("judging the refusals of %s: %w", run.RunID, err)
-		}
-		wrong[run] = n
-	}
-	return wrong, nil
-}
-
-func judge(ctx context.Context, db *sql.DB, run *load.Run, refusals []load.NoSeat) (int, error) {
-	slices.SortFunc(refusals, func(a, b load.NoSeat) int { return a.HeardAt.Compare(b.HeardAt) })
-	var maps [len(load.Classes)]*seatmap.Map
-	for i := range maps {
-		maps[i] = seatmap.New(load.Calls-1, run.SeatsPerClass)
-	}
-	rows, err := db.QueryContext(ctx, "SELECT o.placed_at, o.from_call, o.to_call, t.seat_class, t.seat_index "+
-		"FROM orders o JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id WHERE o.run_id = ? ORDER BY o.placed_at", string(run.RunID))
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	wrong := 0
-	decide := func(before int64) {
-		for len(refusals) > 0 && refusals[0].HeardAt.UnixMilli() < before {
-			if r := refusals[0]; maps[r.Class].Remaining(int(r.From), int(r.To)) > 0 {
-				wrong++
-			}
-			refusals = refusals[1:]
-		}
-	}
-	for rows.Next() {
-		var placedAt int64
-		var from, to, seat int
-		var class rail.SeatClass
-		if err := rows.Scan(&placedAt, &from, &to, &class, &seat); err != nil {
-			return 0, err
-		}
-		decide(placedAt)
-		if err := maps[slices.Index(load.Classes[:], class)].Sell(seat, from, to); err != nil {
-			return 0, err
-		}
-	}
-	decide(1 << 62)
-	return wrong, errors.Join(rows.Err(), rows.Close())
 }

@@ -2,5 +2,5 @@
 // and then holds everything that any buyer was told against the ledger.
 //
 // Scenarios are taken in turns, round by round, so that what changes on the machine meanwhile changes all of them. A
-// figure is the median of its rounds.
+// figure is the median of its rounds, each by itself.
 package sell

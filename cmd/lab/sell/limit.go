@@ -3,13 +3,11 @@ package sell
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"interlock/cmd/lab/limit"
-	"interlock/cmd/lab/load"
 )
 
 // limitCell is enough for a few transactions of the largest size on a slow disk.
@@ -25,9 +23,7 @@ var (
 const limitName = "limit"
 
 func (l *lab) openLimit(ctx context.Context) (*limit.Limit, error) {
-	return limit.Open(ctx, limit.Options{
-		DSN: l.cluster.BesideDSN(limitName), Legs: load.Calls - 1, SeatsPerClass: load.SeatsPerClass, Classes: load.Classes[:],
-	})
+	return limit.Open(ctx, l.cluster.BesideDSN(limitName))
 }
 
 // measureLimit goes through the whole sweep: the best of it is the limit.
@@ -108,68 +104,4 @@ func limitOnce(ctx context.Context, to *limit.Limit, size, connections int) (cel
 	}
 	cell.OrdersPerSecond = float64(cell.Orders) / cell.Seconds
 	return cell, err
-}
-
-// measureOne lets one buyer buy on an idle system, and in turn writes plain transactions of one order each.
-func (l *lab) measureOne(ctx context.Context) (*OneBuyer, error) {
-	to, err := l.openLimit(ctx)
-	if err != nil {
-		return nil, err
-	}
-	writer, err := to.NewWriter(ctx)
-	if err != nil {
-		return nil, errors.Join(err, to.Close())
-	}
-	one, err := l.oneInTurns(ctx, writer)
-	return one, errors.Join(err, writer.Close(), to.Close(), l.cluster.DropBeside(ctx, limitName))
-}
-
-const (
-	// oneTurns and oneTurn are short, so that both meet the same moods of the machine.
-	oneTurns = 4
-	oneTurn  = 1500 * time.Millisecond
-)
-
-func (l *lab) oneInTurns(ctx context.Context, writer *limit.Writer) (*OneBuyer, error) {
-	var buyer, commits, whole []time.Duration
-	venue, err := load.OneRun(l.runs)
-	if err != nil {
-		return nil, err
-	}
-	l.watcher.Watch(venue.First())
-	for range oneTurns {
-		result, err := load.Rush{
-			Crowd: l.crowd, Venue: venue, Servers: []string{l.server}, Buyers: 1, WarmUp: oneTurn / 5, Window: oneTurn,
-		}.Run(ctx)
-		if err != nil {
-			return nil, err
-		}
-		buyer = append(buyer, result.Latencies()...)
-		for begun := time.Now(); time.Since(begun) < oneTurn; {
-			before := time.Now()
-			commit, err := writer.WritePlain(ctx)
-			if err != nil {
-				return nil, err
-			}
-			commits, whole = append(commits, commit), append(whole, time.Since(before))
-		}
-	}
-	one := &OneBuyer{
-		Orders: len(buyer), P50Milliseconds: quantile(buyer, 0.5), P99Milliseconds: quantile(buyer, 0.99),
-		CommitP50Milliseconds: quantile(commits, 0.5), CommitP99Milliseconds: quantile(commits, 0.99),
-		TransactionP50Milliseconds: quantile(whole, 0.5),
-	}
-	if one.CommitP50Milliseconds > 0 {
-		one.P50RatioToCommit = one.P50Milliseconds / one.CommitP50Milliseconds
-	}
-	return one, nil
-}
-
-// quantile is in milliseconds, 0 where there is nothing.
-func quantile(all []time.Duration, q float64) float64 {
-	if len(all) == 0 {
-		return 0
-	}
-	slices.Sort(all)
-	return float64(all[int(q*float64(len(all)-1))].Microseconds()) / 1e3
 }

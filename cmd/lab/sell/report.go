@@ -27,6 +27,7 @@ type Report struct {
 	// Buyers is throughput against buyers, Offered latency against offered load.
 	Buyers   []*load.Result `json:"buyers,omitempty"`
 	Offered  []*load.Result `json:"offered,omitempty"`
+	Overload *Overload      `json:"overload,omitempty"`
 	Baseline *Baseline      `json:"baseline,omitempty"`
 	Limit    *Limit         `json:"limit,omitempty"`
 
@@ -34,14 +35,17 @@ type Report struct {
 	Seats *seats.Report `json:"seats,omitempty"`
 
 	// Acknowledged is how many orders buyers were told of, over everything, measured or not.
-	Acknowledged     int            `json:"acknowledged"`
-	DoubleSold       int            `json:"double_sold"`
-	Lost             int            `json:"lost"`
-	WronglyRefused   int            `json:"wrongly_refused"`
-	Verify           *audit.Report  `json:"verify,omitempty"`
-	Problems         map[string]int `json:"problems,omitempty"`
-	SubscriberEvents int            `json:"subscriber_events"`
-	TookSeconds      float64        `json:"took_seconds"`
+	Acknowledged   int `json:"acknowledged"`
+	DoubleSold     int `json:"double_sold"`
+	Lost           int `json:"lost"`
+	WronglyRefused int `json:"wrongly_refused"`
+	// UndecidedRefusals are of buyers for whom a seat was free when they asked and none when they heard: nobody can tell
+	// which of both it was at the version of the refusal.
+	UndecidedRefusals int            `json:"undecided_refusals"`
+	Verify            *audit.Report  `json:"verify,omitempty"`
+	Problems          map[string]int `json:"problems,omitempty"`
+	SubscriberEvents  int            `json:"subscriber_events"`
+	TookSeconds       float64        `json:"took_seconds"`
 }
 
 // OK tells whether every promise held.
@@ -49,7 +53,7 @@ func (r *Report) OK() bool {
 	return r.DoubleSold == 0 && r.Lost == 0 && r.WronglyRefused == 0 && (r.Verify == nil || r.Verify.OK)
 }
 
-// Hot is one run and a fixed number of buyers: the median of the rounds, and each of them.
+// Hot is one run and a fixed number of buyers: the median of each figure over the rounds, and each round.
 type Hot struct {
 	*load.Result
 	RatioToBaseline float64 `json:"ratio_to_baseline,omitempty"`
@@ -75,9 +79,17 @@ type Zipf struct {
 	RatioToHot float64 `json:"ratio_to_hot"`
 }
 
-// OneBuyer is one buyer on an idle system, beside one plain transaction's commit.
+// OneBuyer is one buyer on an idle system, beside one plain transaction's commit: the median of each figure over the
+// rounds, and each round.
 type OneBuyer struct {
+	OneRound
+	Each []OneRound `json:"rounds"`
+}
+
+// OneRound is one round of it. Orders are those of the buyer, in so many seconds; the plain transactions take as long.
+type OneRound struct {
 	Orders                int     `json:"orders"`
+	Seconds               float64 `json:"seconds"`
 	P50Milliseconds       float64 `json:"p50_ms"`
 	P99Milliseconds       float64 `json:"p99_ms"`
 	CommitP50Milliseconds float64 `json:"commit_p50_ms"`
@@ -95,8 +107,24 @@ type SellsOut struct {
 	AnswersPerSecond  float64 `json:"answers_per_second"`
 	SoldSeatLegsRatio float64 `json:"sold_seat_legs_ratio"`
 	WronglyRefused    int     `json:"wrongly_refused"`
+	UndecidedRefusals int     `json:"undecided_refusals"`
 
 	run *load.Run
+}
+
+// Overload is one run that is offered far more than can be sold.
+type Overload struct {
+	*load.Result
+	// OverloadedAnswers were told within the window that too many are waiting, and how long that took, from the question on.
+	OverloadedAnswers         int     `json:"overloaded_answers"`
+	OverloadedP50Milliseconds float64 `json:"overloaded_p50_ms"`
+	OverloadedP99Milliseconds float64 `json:"overloaded_p99_ms"`
+	// The server's resident memory: before anybody came, and at the start, in the middle and at the end of the window; 0
+	// where the system does not tell.
+	MemoryBeforeMegabytes float64 `json:"memory_before_mb"`
+	MemoryStartMegabytes  float64 `json:"memory_start_mb"`
+	MemoryMiddleMegabytes float64 `json:"memory_middle_mb"`
+	MemoryEndMegabytes    float64 `json:"memory_end_mb"`
 }
 
 // Baseline is what one lock and one transaction per order come to.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"interlock/cmd/lab/load"
@@ -69,7 +68,15 @@ func (l *lab) measure(ctx context.Context, report *Report) (err error) {
 			return fmt.Errorf("%s: %w", seatsScenario, err)
 		}
 	}
-	return l.curves(ctx, report)
+	if err := l.curves(ctx, report); err != nil {
+		return err
+	}
+	if l.wants(overloadScenario) && report.Hot1024 != nil {
+		if report.Overload, err = l.overload(ctx, report.Hot1024.OrdersPerSecond); err != nil {
+			return fmt.Errorf("%s: %w", overloadScenario, err)
+		}
+	}
+	return nil
 }
 
 // rounds takes the scenarios with rounds in turns.
@@ -97,7 +104,7 @@ func (l *lab) rounds(ctx context.Context, report *Report) error {
 				return fmt.Errorf("%s: %w", limitScenario, err)
 			}
 		}
-		if l.wants(hot1024Scenario) || l.wants(serversScenario) || l.wants(zipfScenario) {
+		if l.wants(hot1024Scenario) || l.wants(serversScenario) || l.wants(zipfScenario) || l.wants(overloadScenario) {
 			if err := l.always(ctx, hot1024Scenario, &hot1024, first, manyBuyers, load.OneRun); err != nil {
 				return err
 			}
@@ -118,10 +125,7 @@ func (l *lab) rounds(ctx context.Context, report *Report) error {
 		report.Zipf100 = &Zipf{Hot: m, RatioToHot: ratio(m, report.Hot1024)}
 	}
 	if m := median(four); m != nil {
-		report.FourServers = &FourServers{RatioToOne: ratio(m, report.Hot1024), One: report.Hot1024, Two: median(two), Four: m, LeastShareOver5S: 1}
-		for _, result := range four {
-			report.FourServers.LeastShareOver5S = min(report.FourServers.LeastShareOver5S, result.LeastShare)
-		}
+		report.FourServers = &FourServers{RatioToOne: ratio(m, report.Hot1024), One: report.Hot1024, Two: median(two), Four: m, LeastShareOver5S: m.LeastShare}
 	}
 	return nil
 }
@@ -150,11 +154,7 @@ func beside(rounds []*load.Result, limits []LimitCell) float64 {
 			ratios = append(ratios, round.OrdersPerSecond/limits[i].OrdersPerSecond)
 		}
 	}
-	if len(ratios) == 0 {
-		return 0
-	}
-	slices.Sort(ratios)
-	return ratios[(len(ratios)-1)/2]
+	return middle(ratios)
 }
 
 func ratio(a, b *Hot) float64 {

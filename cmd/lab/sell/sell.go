@@ -44,13 +44,14 @@ const (
 	outScenario      = "sells_out"
 	buyersScenario   = "buyers"
 	offeredScenario  = "offered"
+	overloadScenario = "overload"
 	seatsScenario    = "seats"
 )
 
 // Scenarios are all there are, in the order of the report.
 var Scenarios = []string{
 	baselineScenario, limitScenario, hot64Scenario, hot1024Scenario, serversScenario, zipfScenario, oneScenario, outScenario,
-	buyersScenario, offeredScenario, seatsScenario,
+	buyersScenario, offeredScenario, seatsScenario, overloadScenario,
 }
 
 const (
@@ -60,7 +61,7 @@ const (
 	tokenLife = 12 * time.Hour
 	// fewRuns is when more are published: more than one round at ten times today's speed takes.
 	fewRuns = 150
-	// reserve is kept of the limit for what comes after the rounds: one buyer, a sell-out, and the checks.
+	// reserve is kept of the limit for what comes after the rounds: one buyer, a sell-out, an overload, and the checks.
 	reserve = 3 * time.Minute
 )
 
@@ -202,18 +203,6 @@ func (l *lab) sell(ctx context.Context, servers []string, buyers int, window tim
 	return load.Rush{
 		Crowd: l.crowd, Venue: v, Servers: servers, Buyers: buyers, WarmUp: warmUp, Window: window, PerSecond: perSecond,
 	}.Run(ctx)
-}
-
-// median is the round in the middle by orders per second; nil where there is none.
-func median(rounds []*load.Result) *Hot {
-	if len(rounds) == 0 {
-		return nil
-	}
-	sorted := slices.Clone(rounds)
-	slices.SortFunc(sorted, func(a, b *load.Result) int {
-		return int(a.OrdersPerSecond*1e3) - int(b.OrdersPerSecond*1e3)
-	})
-	return &Hot{Result: sorted[(len(sorted)-1)/2], Each: rounds}
 }
 
 // ErrUnknownScenario says that a scenario is not one of Scenarios.

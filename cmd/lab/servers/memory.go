@@ -1,4 +1,4 @@
-package follow
+package servers
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// residentBytes is a process's resident memory; 0 where the system does not tell.
-func residentBytes(pid int) float64 {
+// ResidentBytes is a process's resident memory; 0 where the system does not tell.
+func ResidentBytes(pid int) float64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
