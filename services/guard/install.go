@@ -158,15 +158,17 @@ func (a *attempt) order(ctx context.Context, members []Member, want string) ([]i
 }
 
 // lastPrimary is who was opened last, as far as the members that answer know.
-func lastPrimary(members []Member) string {
-	var epoch int64
-	name := ""
+func lastPrimary(members []Member) string { return lastRecord(members).Primary }
+
+// lastRecord is what the members say of their cluster that has the highest epoch.
+func lastRecord(members []Member) *Record {
+	last := &Record{}
 	for i := range members {
-		if r := &members[i].Record; r.Epoch > epoch {
-			epoch, name = r.Epoch, r.Primary
+		if r := &members[i].Record; r.Epoch > last.Epoch {
+			last = r
 		}
 	}
-	return name
+	return last
 }
 
 // examine looks whether a member may be opened, and says why not.
@@ -333,6 +335,16 @@ func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
 	if err := a.prepare(ctx, s, c); err != nil {
 		return Opening{}, err
 	}
+	if c.loss {
+		// Before the record says that who was lost does not count: an attempt that ends here is refused again, and not opened
+		// by the next one with versions that mean something else already.
+		if err := a.confirm(ctx); err != nil {
+			return Opening{}, err
+		}
+		if err := a.g.options.Leap(ctx, s.dsn()); err != nil {
+			return Opening{}, fmt.Errorf("guard: raising the versions: %w", err)
+		}
+	}
 	changes := []change{a.g.opened(epoch, s.name)}
 	for _, name := range c.left {
 		changes = append(changes, a.g.leaves(name, Left, "guard", "it did not answer when "+s.name+" took over"))
@@ -344,11 +356,6 @@ func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
 		return Opening{}, err
 	}
 	log.Info("the barrier commit is acknowledged", "member", s.name, "epoch", epoch)
-	if c.loss {
-		if err := a.g.options.Leap(ctx, s.dsn()); err != nil {
-			return Opening{}, fmt.Errorf("guard: raising the versions: %w", err)
-		}
-	}
 	if err := s.exec(ctx, statementTimeout, "SET GLOBAL offline_mode = OFF"); err != nil {
 		return Opening{}, err
 	}

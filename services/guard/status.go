@@ -24,7 +24,7 @@ func (g *Guard) Status(ctx context.Context) Status {
 		return s
 	}
 	s.Primary, s.Epoch = members[p].Name, members[p].Record.Epoch
-	s.Reason = g.lookAfter(members, p).alarm
+	s.Reason = g.lookAfter(members, p, "").alarm
 	s.OK = s.Reason == ""
 	return s
 }

@@ -16,13 +16,13 @@ import (
 func (g *Guard) Supervise(ctx context.Context) error {
 	ticker := time.NewTicker(lookInterval)
 	defer ticker.Stop()
-	missed, said, failed := 0, "", ""
+	missed, said, failed, failedOn := 0, "", "", ""
 	for {
 		members := g.look(ctx, glanceTimeout)
 		if ctx.Err() != nil {
 			return nil
 		}
-		what := g.decide(members, &missed)
+		what := g.decide(members, &missed, failedOn)
 		if what.alarm != said {
 			said = what.alarm
 			if said == "" {
@@ -41,13 +41,14 @@ func (g *Guard) Supervise(ctx context.Context) error {
 				g.log.Info("another guard is at work", "wanted", what.name)
 				pause = actionPause
 			case err != nil:
+				failedOn = what.member
 				if failed != err.Error() { // said once, and not with every try
 					failed = err.Error()
 					g.log.Error("an action ended", "action", what.name, "member", what.member, "error", err)
 				}
 				pause = actionPause
 			default:
-				failed = ""
+				failed, failedOn = "", ""
 			}
 		}
 		if pause > 0 {
@@ -74,12 +75,13 @@ type action struct {
 	alarm string
 }
 
-// decide says what to do about what was seen. Whatever it says is looked at again under the locks.
-func (g *Guard) decide(members []Member, missed *int) action {
+// decide says what to do about what was seen. Whatever it says is looked at again under the locks. failed is the member whose
+// action failed last.
+func (g *Guard) decide(members []Member, missed *int, failed string) action {
 	p, err := primaryOf(members)
 	if err == nil {
 		*missed = 0
-		return g.lookAfter(members, p)
+		return g.lookAfter(members, p, failed)
 	}
 	alarm := messageOf(err)
 	for i := range members {
@@ -110,36 +112,55 @@ func (g *Guard) decide(members []Member, missed *int) action {
 	return action{"fail over", last, takeOver, alarm}
 }
 
-// lookAfter keeps every member at the primary's side.
-func (g *Guard) lookAfter(members []Member, p int) action {
+// lookAfter keeps every member at the primary's side. What went wrong with one member is tried again only when no other
+// needs anything: a join that is refused for ever must keep nobody from being shut, or from joining.
+func (g *Guard) lookAfter(members []Member, p int, failed string) action {
 	primary := &members[p]
-	alarm := ""
+	next, followers := action{}, int64(0)
 	for i := range members {
-		m := &members[i]
-		gone := primary.Record.absent(m.Name)
-		switch {
-		case i == p:
-		case !m.Answers():
-			if gone == nil || gone.State != Excluded {
-				alarm = fmt.Sprintf("%s does not answer: %s", m.Name, m.Problem)
-			}
-		case !m.ReadOnly:
-			return action{"fence", m.Name, func(ctx context.Context) error { return g.fence(ctx, i) }, m.Name + " is writable beside the primary"}
-		case m.Cloning, g.rebuilds(m.Name):
-			alarm = m.Name + " is being rebuilt"
-		case gone != nil && gone.State == Excluded:
-			if m.Receiver != nil && m.Receiver.State != receiverOff {
-				return action{"disconnect", m.Name, func(ctx context.Context) error { return g.disconnect(ctx, i) }, m.Name + " is excluded and receives"}
-			}
-		case gone != nil, !m.Follows(primary) && !connecting(m, primary):
-			return action{"join", m.Name, func(ctx context.Context) error { return g.join(ctx, i, false) }, m.Name + " does not follow the primary"}
-		case !m.Follows(primary):
-			alarm = fmt.Sprintf("%s does not reach the primary: %s", m.Name, m.Receiver.Error)
-		case !m.Receiver.Applying:
-			alarm = fmt.Sprintf("%s does not apply what it receives: %s", m.Name, m.Receiver.ApplyError)
+		if i == p {
+			continue
+		}
+		if members[i].Answers() && !members[i].ReadOnly {
+			return action{"fence", members[i].Name, func(ctx context.Context) error { return g.fence(ctx, i) }, members[i].Name + " is writable beside the primary"}
+		}
+		if members[i].Follows(primary) {
+			followers++
+		}
+		one := g.lookAfterOne(primary, &members[i], i)
+		if one.do != nil && (next.do == nil || next.member == failed) || next.do == nil && one.alarm != "" {
+			next = one
 		}
 	}
-	return action{alarm: alarm}
+	if strangers := primary.Source.Clients - followers; strangers > 0 && next.alarm == "" {
+		next.alarm = fmt.Sprintf("%d replicas acknowledge commits of %s and are not among guard's members: at a failover nobody would "+
+			"ask what they have", strangers, primary.Name)
+	}
+	return next
+}
+
+// lookAfterOne is what a read-only member needs.
+func (g *Guard) lookAfterOne(primary, m *Member, i int) action {
+	gone := primary.Record.absent(m.Name)
+	switch {
+	case !m.Answers():
+		if gone == nil || gone.State != Excluded {
+			return action{alarm: fmt.Sprintf("%s does not answer: %s", m.Name, m.Problem)}
+		}
+	case m.Cloning, g.rebuilds(m.Name):
+		return action{alarm: m.Name + " is being rebuilt"}
+	case gone != nil && gone.State == Excluded:
+		if m.Receiver != nil && m.Receiver.State != receiverOff {
+			return action{"disconnect", m.Name, func(ctx context.Context) error { return g.disconnect(ctx, i) }, m.Name + " is excluded and receives"}
+		}
+	case gone != nil, !m.Follows(primary) && !connecting(m, primary):
+		return action{"join", m.Name, func(ctx context.Context) error { return g.join(ctx, i, false) }, m.Name + " does not follow the primary"}
+	case !m.Follows(primary):
+		return action{alarm: fmt.Sprintf("%s does not reach the primary: %s", m.Name, m.Receiver.Error)}
+	case !m.Receiver.Applying:
+		return action{alarm: fmt.Sprintf("%s does not apply what it receives: %s", m.Name, m.Receiver.ApplyError)}
+	}
+	return action{}
 }
 
 // connecting tells whether a member is on its way to the primary by itself.

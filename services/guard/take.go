@@ -53,14 +53,15 @@ func (a *attempt) take(ctx context.Context, o OpenOptions) (Opening, error) {
 }
 
 // lost tells whether the primary is not only our loss: it answers (so nothing depends on who else reaches it), or a replica
-// that answers does not hear it.
+// that counts and answers does not hear it. One that was put out, has left or is being rebuilt hears nobody anyway.
 func lost(members []Member, primary string) bool {
+	record := lastRecord(members)
 	for i := range members {
 		m := &members[i]
 		if m.Name == primary && m.Answers() {
 			return true
 		}
-		if m.Name != primary && m.Answers() && !m.Receiver.hears(primary) {
+		if m.Name != primary && m.Answers() && record.absent(m.Name) == nil && !m.Receiver.hears(primary) {
 			return true
 		}
 	}

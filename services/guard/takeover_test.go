@@ -6,6 +6,8 @@ package guard_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"strings"
 	"syscall"
 	"testing"
@@ -113,6 +115,18 @@ func TestFailover_RefusesWhatMayLoseAnOrder(t *testing.T) {
 	require.NoError(t, b.members.Servers[heir].Kill())
 	_, err = b.guard.Open(t.Context(), guard.OpenOptions{})
 	require.ErrorContains(t, err, "may hold an acknowledged order")
+
+	// Where they do not leap, nothing is opened, and nobody else opens it either.
+	options := b.members.Guard(slog.New(slog.DiscardHandler))
+	options.Leap = func(context.Context, string) error { return errors.New("no room") }
+	clumsy, err := guard.New(options)
+	require.NoError(t, err)
+	_, err = clumsy.Open(t.Context(), guard.OpenOptions{AcceptLoss: true})
+	require.ErrorContains(t, err, "no room")
+	require.NoError(t, clumsy.Close())
+	_, err = b.guard.Open(t.Context(), guard.OpenOptions{})
+	require.ErrorContains(t, err, "may hold an acknowledged order")
+
 	opening, err = b.guard.Open(t.Context(), guard.OpenOptions{AcceptLoss: true})
 	require.NoError(t, err)
 	require.True(t, opening.Loss)

@@ -31,10 +31,23 @@ func (l *Ledger) one(ctx context.Context, where func(*gorm.DB) *gorm.DB) (*rail.
 		return nil, err
 	}
 	entries, err := findOrders(ctx, h.desk.gorm, h.dialect, l.options.StatementTimeout, where)
-	if err != nil || len(entries) == 0 {
+	if err != nil {
 		return nil, l.failed(h, err)
 	}
+	if len(entries) == 0 {
+		return nil, l.vouched(ctx, h)
+	}
 	return entries[0].order, nil
+}
+
+// vouched is nil where a server that has found nothing is still the primary: a former one does not know the orders of the next.
+func (l *Ledger) vouched(ctx context.Context, h *home) error {
+	t, err := l.begin(ctx, h, h.desk, nil)
+	if err != nil {
+		return err
+	}
+	defer t.end()
+	return definite(t.guard(ctx))
 }
 
 // Orders lists orders, newest first, from a replica where there is one; of a cluster's replicas from one that has kept up,

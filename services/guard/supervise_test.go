@@ -1,0 +1,59 @@
+package guard
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// cluster is a primary with replicas that follow it.
+func cluster(names ...string) []Member {
+	members := []Member{{
+		Name: "primary", UUID: "p", Source: Source{Enabled: true, Active: true, Clients: int64(len(names))},
+		Record: Record{Epoch: 3, Primary: "primary"},
+	}}
+	for _, name := range names {
+		members = append(members, Member{
+			Name: name, ReadOnly: true, Record: members[0].Record,
+			Receiver: &Receiver{Source: "primary", SourceUUID: "p", State: receiverOn, Applying: true},
+		})
+	}
+	return members
+}
+
+func TestLookAfter_WhatFailsKeepsNobodyElseWaiting(t *testing.T) {
+	g := &Guard{}
+	members := cluster("a", "b", "c")
+	require.Equal(t, action{}, g.lookAfter(members, 0, ""))
+	members[1].Receiver, members[3].Receiver = nil, nil
+	next := g.lookAfter(members, 0, "")
+	require.Equal(t, []string{"join", "a"}, []string{next.name, next.member})
+	next = g.lookAfter(members, 0, "a")
+	require.Equal(t, []string{"join", "c"}, []string{next.name, next.member})
+	members[3].Receiver = members[2].Receiver
+	next = g.lookAfter(members, 0, "a")
+	require.Equal(t, "a", next.member, "nobody else needs anything")
+	members[3].ReadOnly = false
+	next = g.lookAfter(members, 0, "")
+	require.Equal(t, []string{"fence", "c"}, []string{next.name, next.member}, "before anything else")
+}
+
+func TestLookAfter_StrangersThatAcknowledge(t *testing.T) {
+	members := cluster("a", "b")
+	members[0].Source.Clients = 3
+	require.Contains(t, (&Guard{}).lookAfter(members, 0, "").alarm, "1 replicas acknowledge commits of primary and are not among guard's members")
+}
+
+func TestLost_WhoDoesNotCountIsNoWitness(t *testing.T) {
+	members := cluster("a", "b")
+	members[0].Problem = "no answer"
+	require.False(t, lost(members, "primary"), "all replicas hear it")
+	members[2].Receiver = nil
+	require.True(t, lost(members, "primary"))
+	for i := range members {
+		members[i].Record.Absent = []Absent{{Member: "b", State: Excluded}}
+	}
+	require.False(t, lost(members, "primary"))
+	members[1].Receiver = &Receiver{Source: "primary", State: "CONNECTING"}
+	require.True(t, lost(members, "primary"))
+}
