@@ -239,3 +239,14 @@ func TestRush_OverloadedAnswersAreTimed(t *testing.T) {
 	require.Zero(t, result.Orders)
 	require.Empty(t, result.Latencies(), "a refusal is no wait for an order")
 }
+
+// TestNewResult_EveryAnswerIsAnInterval: a buyer who is told SOLD_OUT has asked as well, and asks again.
+func TestNewResult_EveryAnswerIsAnInterval(t *testing.T) {
+	now := time.Now()
+	w := window{now, now.Add(time.Second)}
+	b := &buyer{answered: 80, latencies: []uint32{10_000, 10_000, 10_000, 200_000}, inWindow: []int32{4, 0}}
+	r := newResult(Rush{Buyers: 1, Servers: []string{""}}, []*buyer{b}, w)
+	require.Equal(t, 4, r.Orders)
+	require.InDelta(t, 100, r.P50Milliseconds, 13, "one every 12.5 ms would have waited for the rest of the 200")
+	require.InDelta(t, 200, r.MaxMilliseconds, 1)
+}
