@@ -2,7 +2,9 @@ package load
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"net"
 	"sync/atomic"
 	"time"
 )
@@ -171,16 +173,25 @@ func (b *buyer) send(ctx context.Context, request []byte) answer {
 	if b.conn == nil {
 		conn, err := dial(ctx, b.server)
 		if err != nil {
-			return answer{outcome: Broken, problem: err.Error()}
+			return answer{outcome: Broken, problem: problem(err)}
 		}
 		b.conn = conn
 	}
 	status, body, err := b.conn.roundTrip(request)
 	if err != nil {
 		b.leave()
-		return answer{outcome: Broken, problem: err.Error()}
+		return answer{outcome: Broken, problem: problem(err)}
 	}
 	return read(status, body)
+}
+
+// problem is what is wrong with a connection, without its addresses: those of a thousand buyers are a thousand problems.
+func problem(err error) string {
+	var failed *net.OpError
+	if errors.As(err, &failed) {
+		return failed.Op + ": " + failed.Err.Error()
+	}
+	return err.Error()
 }
 
 func (b *buyer) leave() {

@@ -85,6 +85,7 @@ func TestConnection_Refused(t *testing.T) {
 	require.NoError(t, listener.Close())
 	_, err = dial(t.Context(), listener.Addr().String())
 	require.Error(t, err)
+	require.Equal(t, "dial: connect: connection refused", problem(err), "the same for every buyer")
 }
 
 // TestWaits_SeesAStall: a buyer who stalls for 500 intervals stands for 500 others who would have waited for the rest of it.
