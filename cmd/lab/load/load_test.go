@@ -251,3 +251,18 @@ func TestNewResult_EveryAnswerIsAnInterval(t *testing.T) {
 	require.InDelta(t, 100, r.P50Milliseconds, 13, "one every 12.5 ms would have waited for the rest of the 200")
 	require.InDelta(t, 200, r.MaxMilliseconds, 1)
 }
+
+// TestRush_NobodyAsksForEver: what is not known some seconds after the window stays unknown.
+func TestRush_NobodyAsksForEver(t *testing.T) {
+	r := rush(t, seller(t, time.Millisecond, `{"errors":[{"message":"x","extensions":{"code":"ORDER_PENDING"}}],"data":{"placeOrder":null}}`))
+	r.PerSecond = 1
+	end := time.Now().Add(-patience)
+	b, err := r.newBuyer(0, window{end.Add(-time.Second), end})
+	require.NoError(t, err)
+	require.NoError(t, b.buy(t.Context(), end.Add(-time.Millisecond)))
+	b.leave()
+	require.Equal(t, 1, b.counts[Pending])
+	require.Equal(t, 1, b.unserved)
+	require.GreaterOrEqual(t, b.latencies[0], uint32(patience.Microseconds()))
+	require.Equal(t, map[string]int{"an order stayed unknown": 1}, b.problems)
+}
