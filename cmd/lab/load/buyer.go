@@ -2,7 +2,9 @@ package load
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"net"
 	"sync/atomic"
 	"time"
 )
@@ -68,6 +70,10 @@ type window struct{ begin, end time.Time }
 
 func (w window) has(t time.Time) bool { return !t.Before(w.begin) && t.Before(w.end) }
 
+// lastCall is until when those who came within the window may ask, or ask again: without these seconds the slowest would
+// be left out of the latencies, and without an end a server that does not answer would never be left.
+func (w window) lastCall() time.Time { return w.end.Add(patience) }
+
 func (w window) seconds() float64 { return w.end.Sub(w.begin).Seconds() }
 
 // pauseAfterTrouble keeps a buyer who gets no answer from asking in a tight circle; maxPause bounds what a server may ask
@@ -77,6 +83,7 @@ const (
 	maxPause          = 2 * time.Second
 	// maxReplays is how often one key is asked again; a settled cluster needs one.
 	maxReplays = 20
+	patience   = 5 * time.Second
 )
 
 func (r *Rush) newBuyer(n int, w window) (*buyer, error) {
@@ -101,7 +108,7 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 	t := RandomTrip(b.random)
 	document := b.crowd.documents.Add(1)
 	request := b.request.order(run, t, NewKey(b.random, document), document, b.random)
-	for replay := range maxReplays {
+	for replay := 0; replay < maxReplays && (replay == 0 || time.Now().Before(b.window.lastCall())); replay++ {
 		asked := time.Now()
 		a := b.send(ctx, request)
 		heard := time.Now()
@@ -171,16 +178,25 @@ func (b *buyer) send(ctx context.Context, request []byte) answer {
 	if b.conn == nil {
 		conn, err := dial(ctx, b.server)
 		if err != nil {
-			return answer{outcome: Broken, problem: err.Error()}
+			return answer{outcome: Broken, problem: problem(err)}
 		}
 		b.conn = conn
 	}
 	status, body, err := b.conn.roundTrip(request)
 	if err != nil {
 		b.leave()
-		return answer{outcome: Broken, problem: err.Error()}
+		return answer{outcome: Broken, problem: problem(err)}
 	}
 	return read(status, body)
+}
+
+// problem is what is wrong with a connection, without its addresses: those of a thousand buyers are a thousand problems.
+func problem(err error) string {
+	var failed *net.OpError
+	if errors.As(err, &failed) {
+		return failed.Op + ": " + failed.Err.Error()
+	}
+	return err.Error()
 }
 
 func (b *buyer) leave() {

@@ -85,6 +85,7 @@ func TestConnection_Refused(t *testing.T) {
 	require.NoError(t, listener.Close())
 	_, err = dial(t.Context(), listener.Addr().String())
 	require.Error(t, err)
+	require.Equal(t, "dial: connect: connection refused", problem(err), "the same for every buyer")
 }
 
 // TestWaits_SeesAStall: a buyer who stalls for 500 intervals stands for 500 others who would have waited for the rest of it.
@@ -238,4 +239,30 @@ func TestRush_OverloadedAnswersAreTimed(t *testing.T) {
 	require.GreaterOrEqual(t, p99, p50)
 	require.Zero(t, result.Orders)
 	require.Empty(t, result.Latencies(), "a refusal is no wait for an order")
+}
+
+// TestNewResult_EveryAnswerIsAnInterval: a buyer who is told SOLD_OUT has asked as well, and asks again.
+func TestNewResult_EveryAnswerIsAnInterval(t *testing.T) {
+	now := time.Now()
+	w := window{now, now.Add(time.Second)}
+	b := &buyer{answered: 80, latencies: []uint32{10_000, 10_000, 10_000, 200_000}, inWindow: []int32{4, 0}}
+	r := newResult(Rush{Buyers: 1, Servers: []string{""}}, []*buyer{b}, w)
+	require.Equal(t, 4, r.Orders)
+	require.InDelta(t, 100, r.P50Milliseconds, 13, "one every 12.5 ms would have waited for the rest of the 200")
+	require.InDelta(t, 200, r.MaxMilliseconds, 1)
+}
+
+// TestRush_NobodyAsksForEver: what is not known some seconds after the window stays unknown.
+func TestRush_NobodyAsksForEver(t *testing.T) {
+	r := rush(t, seller(t, time.Millisecond, `{"errors":[{"message":"x","extensions":{"code":"ORDER_PENDING"}}],"data":{"placeOrder":null}}`))
+	r.PerSecond = 1
+	end := time.Now().Add(-patience)
+	b, err := r.newBuyer(0, window{end.Add(-time.Second), end})
+	require.NoError(t, err)
+	require.NoError(t, b.buy(t.Context(), end.Add(-time.Millisecond)))
+	b.leave()
+	require.Equal(t, 1, b.counts[Pending])
+	require.Equal(t, 1, b.unserved)
+	require.GreaterOrEqual(t, b.latencies[0], uint32(patience.Microseconds()))
+	require.Equal(t, map[string]int{"an order stayed unknown": 1}, b.problems)
 }

@@ -23,15 +23,10 @@ type Rush struct {
 	PerSecond float64
 }
 
-// patience is how long after the window those of an offered load who came within it may still get to ask. Without it the
-// slowest would be left out of the latencies.
-const patience = 5 * time.Second
-
 // Run runs the rush.
 func (r Rush) Run(ctx context.Context) (*Result, error) {
 	begin := time.Now().Add(r.WarmUp)
 	w := window{begin, begin.Add(r.Window)}
-	lastCall := w.end.Add(patience)
 	buyers := make([]*buyer, r.Buyers)
 	for n := range buyers {
 		var err error
@@ -55,7 +50,7 @@ func (r Rush) Run(ctx context.Context) (*Result, error) {
 				if !intended.Before(w.end) || arrivals != nil && !pause(ctx, time.Until(intended)) {
 					return nil
 				}
-				if !time.Now().Before(lastCall) {
+				if lastCall := w.lastCall(); !time.Now().Before(lastCall) {
 					b.notServed(intended, lastCall) // all connections were taken until now
 					continue
 				}
