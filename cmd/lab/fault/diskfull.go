@@ -73,7 +73,7 @@ func diskFull() Fault {
 				if deleted {
 					proof = s.tookOver(ctx, victim, done)
 				} else {
-					proof = s.resumed(ctx, done)
+					proof = s.resumed(ctx, done, done)
 				}
 				maps.Copy(proof.Facts, facts)
 				under := underway(s.Room.Log().Calls(), "", full)

@@ -112,6 +112,8 @@ type Scene struct {
 	alone []history.Interval
 	// deleted are the members whose data a fault has deleted: they stay away.
 	deleted []*servers.SQLServer
+	// later are looks at what can be told only once there was time to recover. Each is what did not hold.
+	later []func(ctx context.Context) (broken []string)
 }
 
 // Alone notes a time in which no replica could have acknowledged anything.

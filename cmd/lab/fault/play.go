@@ -193,6 +193,9 @@ func (p *play) heal(ctx context.Context, heal Heal) (Injected, error) {
 func (p *play) recover(ctx context.Context) (err error) {
 	p.caughtUp = caughtUp(ctx, p.cluster, p.runs, p.healed)
 	wait(ctx, time.Until(p.healed.Add(check.RecoverTime+judged)))
+	for _, look := range p.scene.later {
+		p.line.Injected.Broken = append(p.line.Injected.Broken, look(ctx)...)
+	}
 	if p.after, err = resources(ctx, p.cluster); err != nil {
 		return err
 	}

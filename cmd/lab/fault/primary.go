@@ -38,7 +38,7 @@ func (s *Scene) bury(dead *servers.SQLServer) (deleted bool, err error) {
 	return true, errors.Join(dead.Kill(), os.RemoveAll(dead.DataFolder()))
 }
 
-// primaryKilled kills the primary in the middle of the sale. Guard takes over.
+// primaryKilled kills the primary while a commit waits for its replica. Guard takes over.
 func primaryKilled() Fault {
 	return Fault{
 		Name: "primary_killed", Area: replicationArea, Shape: guarded, Lasts: failoverLast, Spoils: true,
@@ -47,8 +47,8 @@ func primaryKilled() Fault {
 			if err != nil {
 				return nil, err
 			}
-			killed := time.Now()
-			if err := victim.Kill(); err != nil {
+			waiting, killed, err := whileCommitting(ctx, victim, victim.Kill)
+			if err != nil {
 				return nil, err
 			}
 			deleted, err := s.bury(victim)
@@ -57,7 +57,8 @@ func primaryKilled() Fault {
 			}
 			return func(ctx context.Context) (Injected, error) {
 				proof := s.tookOver(ctx, victim, killed)
-				proof.Facts["data_deleted"] = deleted
+				proof.Fired = proof.Fired && waiting > 0
+				proof.Facts["commits_waiting"], proof.Facts["data_deleted"] = waiting, deleted
 				if deleted {
 					return proof, nil
 				}
@@ -67,9 +68,9 @@ func primaryKilled() Fault {
 	}
 }
 
-// primaryRestarted kills the primary and starts it again before anybody has taken over: guard is held up meanwhile. It comes
-// back read-only, and may show what no replica has; nothing may be sold on it until it is opened. With an odd seed it dies
-// again before that, and its data is deleted.
+// primaryRestarted kills the primary while a commit waits, and starts it again before anybody has taken over: guard is held up
+// meanwhile. It comes back read-only, and may show what no replica has; nothing may be sold on it until it is opened. With an
+// odd seed it dies again before that, and its data is deleted.
 func primaryRestarted() Fault {
 	return Fault{
 		Name: "primary_restarted_before_failover", Area: replicationArea, Shape: guarded, Lasts: 8 * time.Second, Spoils: true,
@@ -81,8 +82,8 @@ func primaryRestarted() Fault {
 			if err := s.signalGuards(syscall.SIGSTOP); err != nil {
 				return nil, errors.Join(err, s.signalGuards(syscall.SIGCONT))
 			}
-			killed := time.Now()
-			err = errors.Join(victim.Kill(), victim.Start(ctx))
+			waiting, killed, err := whileCommitting(ctx, victim, victim.Kill)
+			err = errors.Join(err, victim.Start(ctx))
 			back := time.Now()
 			readOnly, asking := ask(ctx, victim, "SELECT @@GLOBAL.super_read_only")
 			_, none := primaryOf(ctx, s.Cluster)
@@ -93,10 +94,9 @@ func primaryRestarted() Fault {
 			}
 			s.Alone(killed, thawed)
 			return func(ctx context.Context) (Injected, error) {
-				proof := s.resumed(ctx, thawed)
-				under := underway(s.Room.Log().Calls(), "", killed)
-				proof.Fired = under > 0 && none != nil
-				proof.Facts["calls_under_way"], proof.Facts["data_deleted"] = under, deleted
+				proof := s.resumed(ctx, killed, thawed)
+				proof.Fired = proof.Fired && waiting > 0 && none != nil
+				proof.Facts["commits_waiting"], proof.Facts["data_deleted"] = waiting, deleted
 				proof.Facts["back_after_seconds"] = back.Sub(killed).Seconds()
 				proof.Facts["back_read_only"] = readOnly == "1"
 				proof.Facts["nobody_was_primary"] = fmt.Sprint(none)
@@ -118,7 +118,7 @@ func (s *Scene) signalGuards(sig syscall.Signal) error {
 	return errors.Join(errs...)
 }
 
-// readOnly makes the primary read-only in the middle of the sale, as a person may.
+// readOnly makes the primary read-only in the middle of the sale, as a person may. Guard opens it again, or another one.
 func readOnly() Fault {
 	return Fault{
 		Name: "read_only_in_a_sale", Area: replicationArea, Shape: guarded, Lasts: failoverLast, Spoils: true,
@@ -127,20 +127,39 @@ func readOnly() Fault {
 			if err != nil {
 				return nil, err
 			}
+			before, err := epochOf(ctx, victim)
+			if err != nil {
+				return nil, err
+			}
 			begun := time.Now()
 			if err := execute(ctx, victim, "SET GLOBAL super_read_only = ON"); err != nil {
 				return nil, err
 			}
-			return func(ctx context.Context) (Injected, error) { return s.resumed(ctx, begun), nil }, nil
+			return func(ctx context.Context) (Injected, error) {
+				proof := s.resumed(ctx, begun, begun)
+				now, err := primaryOf(ctx, s.Cluster)
+				if err != nil {
+					return proof, nil // told already
+				}
+				after, err := epochOf(ctx, now)
+				// Nothing is sold on a member that is read-only, and nobody but guard opens one.
+				proof.Fired = proof.Fired && after > before
+				proof.Facts["epoch_before"], proof.Facts["epoch_after"] = before, after
+				return proof, err
+			}, nil
 		},
 	}
 }
 
-// shutdownSaid is how MySQL says that it was asked to end.
-const shutdownSaid = "Received SHUTDOWN"
+const (
+	// shutdownSaid is how MySQL says that it was asked to end.
+	shutdownSaid = "Received SHUTDOWN"
+	// endLimit is how long it may take to end once its replicas hear it again.
+	endLimit = 10 * time.Second
+)
 
 // primaryTerminatedAlone ends the primary in order while no replica hears it: it answers the commits that wait OK, and
-// nobody has them. Then the replicas are back.
+// nobody has them. Then the replicas are back, and guard takes over.
 func primaryTerminatedAlone() Fault {
 	const aloneFor = 1500 * time.Millisecond
 	return Fault{
@@ -170,27 +189,39 @@ func primaryTerminatedAlone() Fault {
 			}
 			from := time.Now()
 			wait(ctx, aloneFor) // until commits wait
-			ending := time.Now()
-			if err := victim.Signal(syscall.SIGTERM); err != nil {
+			waiting, ending, err := whileCommitting(ctx, victim, func() error { return victim.Signal(syscall.SIGTERM) })
+			if err != nil {
 				return nil, errors.Join(err, thaw())
 			}
-			return func(context.Context) (Injected, error) {
+			return func(ctx context.Context) (Injected, error) {
 				to := time.Now()
 				s.Alone(from, to)
 				under, gone := underway(s.Room.Log().Calls(), "", ending), ended(victim)
 				said, err := lastSaid(victim, shutdownSaid)
 				deleted, burying := s.bury(victim)
-				return Injected{Fired: under > 0 && said != "", Facts: map[string]any{
-					"calls_under_way": under, "mysql_said": said, "primary_ended": gone, "data_deleted": deleted,
-					"alone_seconds": to.Sub(from).Seconds(),
-				}}, errors.Join(err, burying, thaw())
+				facts := map[string]any{
+					"calls_under_way": under, "commits_waiting": waiting, "mysql_said": said, "primary_ended": gone,
+					"data_deleted": deleted, "alone_seconds": to.Sub(from).Seconds(),
+				}
+				err = errors.Join(err, burying, thaw())
+				s.later = append(s.later, func(ctx context.Context) []string { return s.goesOn(ctx, facts, ending, to) })
+				if !deleted {
+					select {
+					case <-victim.Done():
+					case <-time.After(endLimit):
+						err = errors.Join(err, victim.Kill())
+					}
+					facts["ended_after_seconds"] = time.Since(ending).Seconds()
+					err = errors.Join(err, victim.Start(ctx))
+				}
+				return Injected{Fired: under > 0 && waiting > 0 && said != "", Facts: facts}, err
 			}, nil
 		},
 	}
 }
 
 // primaryAndReplicaKilled leaves one member of three: guard has to refuse, since the dead replica may have what the living
-// one has not. Once both are started again, all goes on.
+// one has not. Once the replica is back guard takes over.
 func primaryAndReplicaKilled() Fault {
 	return Fault{
 		Name: "primary_and_replica_killed", Area: replicationArea, Shape: guarded, Lasts: 6 * time.Second, Spoils: true,
@@ -202,9 +233,12 @@ func primaryAndReplicaKilled() Fault {
 			}
 			members := s.Cluster.Members().Servers
 			replica := members[(slices.Index(members, victim)+1)%len(members)]
-			killed := time.Now()
-			if err := errors.Join(replica.Kill(), victim.Kill()); err != nil {
+			if err := replica.Kill(); err != nil {
 				return nil, err
+			}
+			waiting, killed, err := whileCommitting(ctx, victim, victim.Kill)
+			if err != nil {
+				return nil, errors.Join(err, replica.Start(ctx))
 			}
 			gone := time.Now()
 			deleted, err := s.bury(victim)
@@ -215,8 +249,9 @@ func primaryAndReplicaKilled() Fault {
 				under, placed := underway(s.Room.Log().Calls(), "", killed), s.Room.Placed(gone, "")
 				s.Alone(gone, time.Now())
 				refusal, err := s.refusal(killed)
-				proof := Injected{Fired: under > 0 && refusal != "", Facts: map[string]any{
-					"calls_under_way": under, "placed_meanwhile": placed, "data_deleted": deleted, "guard_refused": refusal,
+				proof := Injected{Fired: under > 0 && waiting > 0 && refusal != "", Facts: map[string]any{
+					"calls_under_way": under, "commits_waiting": waiting, "placed_meanwhile": placed, "data_deleted": deleted,
+					"guard_refused": refusal,
 				}}
 				if placed > 0 {
 					proof.Broken = append(proof.Broken, "orders were sold by one member of three")
@@ -225,6 +260,8 @@ func primaryAndReplicaKilled() Fault {
 					proof.Broken = append(proof.Broken, "guard did not refuse for want of a majority")
 				}
 				err = errors.Join(err, replica.Start(ctx))
+				back := time.Now()
+				s.later = append(s.later, func(ctx context.Context) []string { return s.goesOn(ctx, proof.Facts, killed, back) })
 				if !deleted {
 					err = errors.Join(err, victim.Start(ctx))
 				}
@@ -274,7 +311,7 @@ func sameKeyAcrossFailover() Fault {
 // tookOver is the proof that another member is the primary now, and that buying went on in time. From the time on until that
 // one was opened nobody could have acknowledged anything.
 func (s *Scene) tookOver(ctx context.Context, victim *servers.SQLServer, since time.Time) Injected {
-	proof := s.resumed(ctx, since)
+	proof := s.resumed(ctx, since, since)
 	now, err := primaryOf(ctx, s.Cluster)
 	switch {
 	case err != nil: // told already
@@ -306,36 +343,44 @@ func openedAt(ctx context.Context, primary *servers.SQLServer) (time.Time, error
 	return time.UnixMilli(milliseconds), err
 }
 
-// resumed is the proof that something happened to a primary that was being sold on, that there is one again, and that
-// buying went on in time.
-func (s *Scene) resumed(ctx context.Context, since time.Time) Injected {
-	calls := s.Room.Log().Calls()
-	under := underway(calls, "", since)
-	proof := Injected{Fired: under > 0, Facts: map[string]any{"calls_under_way": under}}
-	if _, err := primaryOf(ctx, s.Cluster); err != nil {
-		proof.Broken = append(proof.Broken, "there is no primary: "+err.Error())
+// epochOf is the cluster's epoch as a member has it.
+func epochOf(ctx context.Context, member *servers.SQLServer) (int64, error) {
+	said, err := ask(ctx, member, "SELECT epoch FROM "+cluster.Database+".cluster")
+	if err != nil {
+		return 0, err
 	}
-	searches, failed := 0, 0
-	resumed := time.Duration(0)
+	return strconv.ParseInt(said, 10, 64)
+}
+
+// resumed is the proof that a primary broke that was being sold on, that there is one again, and that buying went on in time
+// from a moment at which it could.
+func (s *Scene) resumed(ctx context.Context, broken, from time.Time) Injected {
+	under := underway(s.Room.Log().Calls(), "", broken)
+	proof := Injected{Fired: under > 0, Facts: map[string]any{"calls_under_way": under}}
+	proof.Broken = s.goesOn(ctx, proof.Facts, broken, from)
+	return proof
+}
+
+// goesOn notes when buying went on from a moment at which it could, and how many searched since the primary broke. It is what
+// does not hold: that there is a primary, that buying went on in time, and that searching never stopped.
+func (s *Scene) goesOn(ctx context.Context, facts map[string]any, broken, from time.Time) (wrong []string) {
+	if _, err := primaryOf(ctx, s.Cluster); err != nil {
+		wrong = append(wrong, "there is no primary: "+err.Error())
+	}
+	calls, resumed := s.Room.Log().Calls(), time.Duration(0)
 	for _, c := range calls { // in the order in which answers came
-		switch {
-		case c.Start.Before(since):
-		case c.Kind == history.Search:
-			searches++
-			if c.Outcome != history.Done {
-				failed++
-			}
-		case c.Kind == history.Place && c.Outcome == history.Done && resumed == 0:
-			resumed = c.End.Sub(since)
+		if c.Kind == history.Place && c.Outcome == history.Done && !c.Start.Before(from) {
+			resumed = c.End.Sub(from)
+			break
 		}
 	}
-	proof.Facts["resumed_after_seconds"] = resumed.Seconds()
-	proof.Facts["searches"], proof.Facts["searches_failed"] = searches, failed
+	searches, failed := searched(calls, broken)
+	facts["resumed_after_seconds"], facts["searches"], facts["searches_failed"] = resumed.Seconds(), searches, failed
 	if resumed == 0 || resumed > resumeWithin {
-		proof.Broken = append(proof.Broken, "buying did not go on within "+resumeWithin.String())
+		wrong = append(wrong, "buying did not go on within "+resumeWithin.String())
 	}
 	if searches == 0 || failed > 0 {
-		proof.Broken = append(proof.Broken, "searching stopped")
+		wrong = append(wrong, "searching stopped")
 	}
-	return proof
+	return wrong
 }

@@ -101,7 +101,7 @@ func overlapping(seed uint64) Fault {
 		}
 		return func(ctx context.Context) (Injected, error) {
 			whole, err := heal(ctx)
-			whole.Broken = nil
+			whole.Broken, s.later = nil, nil
 			fired := 0
 			for _, one := range whole.Facts {
 				if one.(Injected).Fired {
