@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"interlock/cmd/lab/fault/check"
 	"interlock/cmd/lab/fault/history"
 	"interlock/cmd/lab/servers"
 )
@@ -16,7 +17,11 @@ const (
 )
 
 // cacheKilled kills the cache; it comes back empty.
-func cacheKilled() Fault { return cacheAway("cache_killed", (*servers.RedisServer).Kill, restart) }
+func cacheKilled() Fault {
+	f := cacheAway("cache_killed", (*servers.RedisServer).Kill, restart)
+	f.RedisLate, f.RedisWhy = check.AllTime, "it comes back empty, and its clients ask once a second whether a dead one is back"
+	return f
+}
 
 // cacheHung freezes the cache: it takes connections and says nothing.
 func cacheHung() Fault { return cacheAway("cache_hung", freeze, thaw) }

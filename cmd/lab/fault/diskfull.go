@@ -71,9 +71,9 @@ func diskFull() Fault {
 			return func(ctx context.Context) (Injected, error) {
 				proof := Injected{}
 				if deleted {
-					proof = s.tookOver(ctx, victim, done)
+					proof = s.tookOver(ctx, victim, begun, done)
 				} else {
-					proof = s.resumed(ctx, done, done)
+					proof = s.resumed(ctx, begun, done)
 				}
 				maps.Copy(proof.Facts, facts)
 				under := underway(s.Room.Log().Calls(), "", full)

@@ -56,7 +56,7 @@ func primaryKilled() Fault {
 				return nil, err
 			}
 			return func(ctx context.Context) (Injected, error) {
-				proof := s.tookOver(ctx, victim, killed)
+				proof := s.tookOver(ctx, victim, killed, killed)
 				proof.Fired = proof.Fired && waiting > 0
 				proof.Facts["commits_waiting"], proof.Facts["data_deleted"] = waiting, deleted
 				if deleted {
@@ -308,10 +308,10 @@ func sameKeyAcrossFailover() Fault {
 	return f
 }
 
-// tookOver is the proof that another member is the primary now, and that buying went on in time. From the time on until that
-// one was opened nobody could have acknowledged anything.
-func (s *Scene) tookOver(ctx context.Context, victim *servers.SQLServer, since time.Time) Injected {
-	proof := s.resumed(ctx, since, since)
+// tookOver is the proof that another member is the primary now in the place of one that broke, and that buying went on in time
+// since it was gone. From then on until the other was opened nobody could have acknowledged anything.
+func (s *Scene) tookOver(ctx context.Context, victim *servers.SQLServer, broken, since time.Time) Injected {
+	proof := s.resumed(ctx, broken, since)
 	now, err := primaryOf(ctx, s.Cluster)
 	switch {
 	case err != nil: // told already

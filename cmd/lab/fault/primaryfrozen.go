@@ -35,7 +35,7 @@ func primaryFrozen() Fault {
 			}
 			asked := s.askNow(ctx)
 			return func(ctx context.Context) (Injected, error) {
-				proof := s.tookOver(ctx, victim, frozen)
+				proof := s.tookOver(ctx, victim, frozen, frozen)
 				err := s.thawUnfenced(ctx, victim, &proof)
 				deleted, burying := s.bury(victim)
 				proof.Facts["data_deleted"] = deleted
