@@ -196,25 +196,22 @@ func primaryTerminatedAlone() Fault {
 			return func(ctx context.Context) (Injected, error) {
 				to := time.Now()
 				s.Alone(from, to)
-				under, already := underway(s.Room.Log().Calls(), "", ending), ended(victim)
+				under, gone := underway(s.Room.Log().Calls(), "", ending), ended(victim)
 				said, err := lastSaid(victim, shutdownSaid)
 				deleted, burying := s.bury(victim)
 				facts := map[string]any{
-					"calls_under_way": under, "commits_waiting": waiting, "mysql_said": said, "primary_ended": already,
+					"calls_under_way": under, "commits_waiting": waiting, "mysql_said": said, "primary_ended": gone,
 					"data_deleted": deleted, "alone_seconds": to.Sub(from).Seconds(),
 				}
 				err = errors.Join(err, burying, thaw())
+				s.later = append(s.later, func(ctx context.Context) []string { return s.goesOn(ctx, facts, ending, to) })
 				if !deleted {
 					select {
 					case <-victim.Done():
 					case <-time.After(endLimit):
 						err = errors.Join(err, victim.Kill())
 					}
-				}
-				gone := time.Now()
-				facts["gone_after_seconds"] = gone.Sub(to).Seconds()
-				s.later = append(s.later, func(ctx context.Context) []string { return s.goesOn(ctx, facts, ending, gone) })
-				if !deleted {
+					facts["ended_after_seconds"] = time.Since(ending).Seconds()
 					err = errors.Join(err, victim.Start(ctx))
 				}
 				return Injected{Fired: under > 0 && waiting > 0 && said != "", Facts: facts}, err
