@@ -129,7 +129,7 @@ func overlapArea(f Fault) string {
 // turn puts what may hold a batch before everything else, and what may take the primary away behind it.
 func turn(f Fault) int {
 	switch overlapArea(f) {
-	case serverArea:
+	case serverArea, lockArea:
 		return -1
 	case replicationArea:
 		return 1
