@@ -16,7 +16,7 @@ func TestClock(t *testing.T) {
 		truth := func() time.Time { return time.Now().Add(ahead) }
 		told := func(journey time.Duration) time.Time {
 			theirs := truth()
-			time.Sleep(journey)
+			<-time.After(journey)
 			c.saw(theirs)
 			return theirs
 		}
@@ -29,16 +29,16 @@ func TestClock(t *testing.T) {
 		require.Equal(t, 3*ms, late(last))
 		last = told(40 * ms)
 		require.Equal(t, 3*ms, late(last), "the fastest answer says it best")
-		time.Sleep(30 * ms)
+		<-time.After(30 * ms)
 		require.Equal(t, 3*ms, late(last), "and goes on to, as time passes")
 		require.Zero(t, late(truth()), "what was told just now is later than what is known")
 
-		time.Sleep(clockInterval)
+		<-time.After(clockInterval)
 		last = told(9 * ms)
 		require.Equal(t, 3*ms, late(last), "it counts for another interval")
-		time.Sleep(clockInterval)
+		<-time.After(clockInterval)
 		require.Equal(t, 9*ms, late(last), "and not for a third")
-		time.Sleep(2 * clockInterval)
+		<-time.After(2 * clockInterval)
 		require.Equal(t, last, c.after(last), "nothing is known of a primary that has been silent")
 	})
 }

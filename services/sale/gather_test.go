@@ -21,7 +21,7 @@ func TestClerk_GathersThoseItAnswered(t *testing.T) {
 		const buyers, orders, commit = 6, 3, 20 * time.Millisecond
 		w := openWorld(t, sale.Settings{})
 		w.book.before = func(rail.Batch) error {
-			time.Sleep(commit)
+			<-time.After(commit)
 			return nil
 		}
 		place := func(buyer, n int) {
@@ -33,7 +33,7 @@ func TestClerk_GathersThoseItAnswered(t *testing.T) {
 			wait.Go(func() {
 				place(buyer, 0)
 				for n := 1; n < orders; n++ {
-					time.Sleep(time.Duration(1+buyer) * time.Millisecond)
+					<-time.After(time.Duration(1+buyer) * time.Millisecond)
 					place(buyer, n)
 				}
 			})

@@ -251,7 +251,7 @@ func TestClerk_SaysWhenToComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{MaxQueue: 2, MaxBatch: 1})
 		w.book.before = func(rail.Batch) error {
-			time.Sleep(600 * time.Millisecond)
+			<-time.After(600 * time.Millisecond)
 			return nil
 		}
 		place := func(i int) error {
@@ -267,7 +267,7 @@ func TestClerk_SaysWhenToComeBack(t *testing.T) {
 		require.ErrorAs(t, place(4), &refusal)
 		require.Equal(t, rail.Overloaded, refusal.Code)
 		require.Equal(t, 2*600*time.Millisecond, refusal.RetryAfter)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 	})
 }
 

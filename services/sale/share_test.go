@@ -23,7 +23,7 @@ func TestClerks_ShareARun(t *testing.T) {
 		const servers, buyers = 4, 8
 		w := openWorld(t, sale.Settings{})
 		w.book.before = func(rail.Batch) error {
-			time.Sleep(8 * time.Millisecond)
+			<-time.After(8 * time.Millisecond)
 			return nil
 		}
 		var ids atomic.Int64
@@ -44,12 +44,12 @@ func TestClerks_ShareARun(t *testing.T) {
 					for n := 0; time.Now().Before(end); n++ {
 						key := fmt.Sprintf("s%db%dn%d", i, buyer, n)
 						_, _ = office.Place(t.Context(), "buyer"+key, w.order(key, "DOC"+key)) // nearly all are told that it is sold out
-						time.Sleep(time.Millisecond)
+						<-time.After(time.Millisecond)
 					}
 				}()
 			}
 		}
-		time.Sleep(time.Until(end))
+		<-time.After(time.Until(end))
 		served, all := make([]int64, servers), int64(0)
 		for i, office := range offices {
 			served[i] = office.Stats().Requests
@@ -59,6 +59,6 @@ func TestClerks_ShareARun(t *testing.T) {
 		for i := range served {
 			require.Greater(t, served[i]*2*servers, all, "%v", served)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 	})
 }

@@ -8,9 +8,12 @@ import (
 	"interlock/services/seatmap"
 )
 
+// Within these Redis must be right.
 const (
-	// SoldTime is within what Redis must be right about the runs that were sold, AllTime about every run there is.
-	SoldTime, AllTime = time.Second, 5 * time.Second
+	// SoldTime is for the runs that were sold.
+	SoldTime = time.Second
+	// AllTime is for every run there is.
+	AllTime = 5 * time.Second
 )
 
 // DerivedTimes are how long Redis took.
