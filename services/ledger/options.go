@@ -34,8 +34,7 @@ type Options struct {
 	// Durability is Replicated unless said otherwise; a SQLite file is always Local.
 	Durability Durability
 	// CommitTimeout bounds a COMMIT with what is written in the same text, and so the wait for a replica. A commit that takes
-	// longer is unknown. 0:
-	// defaultCommitTimeout.
+	// longer is unknown. 0: defaultCommitTimeout.
 	CommitTimeout time.Duration
 	// StatementTimeout bounds every other statement of a sale. 0: defaultStatementTimeout.
 	StatementTimeout time.Duration

@@ -282,6 +282,7 @@ type world struct {
 	book  *book
 	board *board
 	lock  *lock
+	ids   atomic.Int64
 }
 
 // openWorld sells a train of five calls with one coach each of 10 FIRST and 20 SECOND seats, that leaves in two days.
@@ -294,15 +295,21 @@ func openWorld(t *testing.T, settings sale.Settings) *world {
 		},
 		board: &board{}, lock: &lock{},
 	}
-	var ids atomic.Int64
-	next := func() string { return strconv.FormatInt(ids.Add(1), 10) }
-	w.Office = sale.Open(sale.Options{
+	w.Office = w.open(t, settings)
+	return w
+}
+
+// open opens an office of one more server.
+func (w *world) open(t *testing.T, settings sale.Settings) *sale.Office {
+	t.Helper()
+	next := func() string { return strconv.FormatInt(w.ids.Add(1), 10) }
+	office := sale.Open(sale.Options{
 		Ledger: w.book, Lock: w.lock, Availability: w.board, Runs: w.book, Payments: sale.Sandbox{},
 		NewID: next, NewNumber: next, DocumentKey: []byte("key of this test"), Settings: settings,
 		Log: slog.New(slog.DiscardHandler),
 	})
-	t.Cleanup(func() { require.NoError(t, w.Close(context.Background())) })
-	return w
+	t.Cleanup(func() { require.NoError(t, office.Close(context.Background())) })
+	return office
 }
 
 func newRun(t *testing.T) *rail.Run {

@@ -121,7 +121,7 @@ func (c *clerk) share() {
 	}
 }
 
-// maxRetry is the longest that a clerk waits before it asks for a lock again.
+// maxRetry is the longest that a clerk waits before it asks for a lock again: LockRetry, and as much of it again by chance.
 func maxRetry(s *Settings) time.Duration { return 2 * s.LockRetry }
 
 // hold gets or keeps the run's lock. Where nobody can say who has it, or somebody has it for longer than a lock lives,
@@ -152,7 +152,7 @@ func (c *clerk) hold() {
 		o.counters.lockTaken.Add(1)
 		c.shared, c.leftAt = true, time.Time{}
 		// The jitter keeps clerks from asking in step for ever.
-		c.pause(o.settings.LockRetry + rand.N(maxRetry(&o.settings)-o.settings.LockRetry))
+		c.pause(o.settings.LockRetry + rand.N(o.settings.LockRetry))
 	}
 }
 

@@ -38,9 +38,9 @@ type Settings struct {
 	MaxQueue, MaxWaiting int
 	// BatchTimeout bounds one batch in the ledger.
 	BatchTimeout time.Duration
-	// LockHoldMax is how long one clerk keeps a run's lock while buyers wait; then it stays away for twice the longest wait
-	// between two tries, which is two LockRetry, so that the clerks of other servers get their turn. As soon as it knows that there are others it keeps the lock for
-	// LockTurn only: a batch or two, while the others' buyers read their answers and come back.
+	// LockHoldMax is how long one clerk keeps a run's lock while buyers wait; then it stays away for four LockRetry, so that
+	// the clerks of other servers, who wait for up to two between their tries, get their turn. As soon as it knows that there
+	// are others it keeps the lock for LockTurn only: a batch or two, while the others' buyers read their answers and come back.
 	LockHoldMax, LockTurn, LockRetry time.Duration
 	// LockLinger is how long a clerk keeps a lock that it alone wants when nobody waits any more.
 	LockLinger time.Duration

@@ -1,11 +1,7 @@
 package sale_test
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"strconv"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,16 +22,9 @@ func TestClerks_ShareARun(t *testing.T) {
 			<-time.After(8 * time.Millisecond)
 			return nil
 		}
-		var ids atomic.Int64
 		offices := []*sale.Office{w.Office}
 		for len(offices) < servers {
-			next := func() string { return "other-" + strconv.FormatInt(ids.Add(1), 10) }
-			office := sale.Open(sale.Options{
-				Ledger: w.book, Lock: w.lock, Availability: w.board, Runs: w.book, Payments: sale.Sandbox{}, NewID: next, NewNumber: next,
-				DocumentKey: []byte("key of this test"), Log: slog.New(slog.DiscardHandler),
-			})
-			t.Cleanup(func() { require.NoError(t, office.Close(context.Background())) })
-			offices = append(offices, office)
+			offices = append(offices, w.open(t, sale.Settings{}))
 		}
 		end := time.Now().Add(5 * time.Second)
 		for i, office := range offices {
