@@ -94,9 +94,8 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 		return closing()
 	}
 	c := o.serving[id]
-	if o.waiting >= o.settings.MaxWaiting || c != nil && len(c.queue) >= o.settings.MaxQueue {
-		o.counters.overloaded.Add(1)
-		return &rail.Error{Code: rail.Overloaded, Message: "too many orders are waiting", RetryAfter: c.servedIn()}
+	if o.full(c) {
+		return o.overloaded(c)
 	}
 	if c == nil {
 		c = &clerk{office: o, run: id, turn: make(chan struct{}, 1), arrived: make(chan struct{}, 1)}
@@ -114,6 +113,31 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 	default: // It was told, and has not looked yet.
 	}
 	return nil
+}
+
+// room is the refusal of one more request for a run, nil where it may come. To be refused costs little here, and in a rush
+// most are: whoever comes asks before anything else is done for them.
+func (o *Office) room(id rail.RunID) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if c := o.serving[id]; o.full(c) {
+		return o.overloaded(c)
+	}
+	return nil
+}
+
+// full tells whether whoever comes now would wait too long: behind too many, or behind more than the next batch takes where
+// the first of them have waited for MaxWait already. office.mu must be held.
+func (o *Office) full(c *clerk) bool {
+	s := &o.settings
+	return o.waiting >= s.MaxWaiting || c != nil && (len(c.queue) >= s.MaxQueue ||
+		len(c.queue) >= s.MaxBatch && time.Since(c.queue[0].since) > s.MaxWait)
+}
+
+// overloaded refuses a request for want of room. office.mu must be held.
+func (o *Office) overloaded(c *clerk) error {
+	o.counters.overloaded.Add(1)
+	return &rail.Error{Code: rail.Overloaded, Message: "too many orders are waiting", RetryAfter: c.servedIn()}
 }
 
 // servedIn is about how long those who wait take to be served, at the pace of the last batch. office.mu must be held.

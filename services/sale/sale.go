@@ -36,6 +36,9 @@ type Settings struct {
 	// MaxQueue is how many requests may wait for one run, MaxWaiting for all of them: seconds of work, not minutes, so
 	// that a buyer is told OVERLOADED at once and not after giving up.
 	MaxQueue, MaxWaiting int
+	// MaxWait is how long the first of a queue that fills a batch may have waited for one more to be let in: where work takes
+	// longer than MaxQueue foresees, fewer wait.
+	MaxWait time.Duration
 	// BatchTimeout bounds one batch in the ledger.
 	BatchTimeout time.Duration
 	// LockHoldMax is how long one clerk keeps a run's lock while buyers wait; then it stays away for four LockRetry, so that
@@ -74,6 +77,7 @@ func (s Settings) withDefaults() Settings {
 		}
 	}
 	def(&s.Hold, 15*time.Minute)
+	def(&s.MaxWait, 2*time.Second)
 	def(&s.BatchTimeout, 5*time.Second)
 	def(&s.LockHoldMax, time.Second)
 	def(&s.LockTurn, 50*time.Millisecond)
@@ -185,21 +189,22 @@ func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder)
 	default:
 		return nil, rail.Refuse(rail.NotFound, "there is no such run").At("input", "runId")
 	}
-	from, to, err := place.Validate(run)
-	if err != nil {
-		return nil, err
-	}
-	hash, err := bodyHash(&place)
-	if err != nil {
-		return nil, err
-	}
 	r := newRequest(ctx)
-	r.place = &placing{
-		key: rail.OrderKey{Buyer: buyer, Key: place.IdempotencyKey}, body: place, bodyHash: hash,
-		train: run.Train, from: from, to: to, refuseIfNew: o.tooManyHolds(ctx, buyer),
+	r.place = &placing{key: rail.OrderKey{Buyer: buyer, Key: place.IdempotencyKey}, body: place, train: run.Train}
+	p := r.place
+	if err := o.room(place.RunID); err != nil {
+		return nil, o.told(place.RunID, r, err)
 	}
+	var err error
+	if p.from, p.to, err = place.Validate(run); err != nil {
+		return nil, err
+	}
+	if p.bodyHash, err = bodyHash(&place); err != nil {
+		return nil, err
+	}
+	p.refuseIfNew = o.tooManyHolds(ctx, buyer)
 	for _, who := range place.Passengers {
-		r.place.documents = append(r.place.documents, o.documentDigest(who.DocumentNumber))
+		p.documents = append(p.documents, o.documentDigest(who.DocumentNumber))
 	}
 	return o.ask(place.RunID, r)
 }

@@ -246,6 +246,36 @@ func TestClerk_QueueIsBounded(t *testing.T) {
 	wait.Wait()
 }
 
+// Where a batch takes long, nobody is let in behind those who have waited long already and fill the next one.
+func TestClerk_QueueIsBoundedInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{MaxBatch: 2, MaxWait: time.Second})
+		const batch = 3 * time.Second
+		w.book.before = func(rail.Batch) error {
+			<-time.After(batch)
+			return nil
+		}
+		n := 0
+		place := func() error {
+			n++
+			_, err := w.Place(t.Context(), "ann", w.order(fmt.Sprint("n", n), fmt.Sprint("DOC0", n)))
+			return err
+		}
+		comes := func() {
+			go func() { assert.NoError(t, place()) }()
+			synctest.Wait()
+		}
+		comes() // and is served
+		comes()
+		<-time.After(batch / 2)
+		comes() // behind one who has waited long, but in the same batch
+		require.ErrorIs(t, place(), &rail.Error{Code: rail.Overloaded})
+		<-time.After(batch)
+		comes() // The batch has begun: nobody waits any more.
+		<-time.After(time.Minute)
+	})
+}
+
 // Who finds the queue full is told to come back when about all who wait are served, at the pace of the last batch.
 func TestClerk_SaysWhenToComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
