@@ -15,6 +15,7 @@ type serveCommand struct {
 // Run serves until it is told to stop.
 func (c serveCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
 	tradeMemoryForSpeed(log)
+	spareProcessors()
 	server, err := Open(ctx, settings, log)
 	if err != nil {
 		return err

@@ -28,6 +28,11 @@ func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 			rail.Refuse(rail.BadUserInput, "a POST has a body of Content-Type application/json, in UTF-8 and not compressed"))
 		return
 	}
+	if g.turnstile.crowded() {
+		// Before anything is spent on it: a server that has too much to do must not have most of it with refusals.
+		g.refuse(w, r, http.StatusServiceUnavailable, tooManyRequests)
+		return
+	}
 	viewer, err := g.viewerOf(r.Context(), r.Header.Values("Authorization"))
 	if err != nil {
 		g.refuseToken(w, r, err)

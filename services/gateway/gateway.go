@@ -74,16 +74,17 @@ type Options struct {
 
 // Gateway answers all HTTP requests of a server.
 type Gateway struct {
-	options Options
-	origins origins
-	log     *slog.Logger
-	metrics *metrics
-	checks  *checks
-	streams *streams
-	faults  *faults
-	flights flights
-	graphql *handler.Server
-	handler http.Handler
+	options   Options
+	origins   origins
+	log       *slog.Logger
+	metrics   *metrics
+	checks    *checks
+	streams   *streams
+	faults    *faults
+	flights   flights
+	turnstile *turnstile
+	graphql   *handler.Server
+	handler   http.Handler
 }
 
 // New makes a Gateway, or says what is wrong with its options.
@@ -96,7 +97,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	setDefaults(&o)
-	g := &Gateway{options: o, origins: allowed, log: o.Log, flights: flights{limit: int64(o.MaxInFlight)}}
+	g := &Gateway{options: o, origins: allowed, log: o.Log, flights: flights{limit: int64(o.MaxInFlight)}, turnstile: newTurnstile()}
 	if g.metrics, err = newMetrics(o.Registry, o.Schema.Schema(), o.Version, o.Durability); err != nil {
 		return nil, err
 	}

@@ -55,6 +55,9 @@ const (
 	checkTimeout = 2 * time.Second
 	// preflightAge is how long a browser may remember what it may ask; Chromium remembers no longer than 2 h.
 	preflightAge = 2 * time.Hour
+	// maxLine is how long requests may stand in the line to be read before others are sent away: more than searches and
+	// orders take that the server can carry, and less than anybody notices.
+	maxLine = 250 * time.Millisecond
 	// overloadRetry is what a refused client is told to wait: long enough for some thousand others to be served.
 	overloadRetry = time.Second
 	// warnInterval is the least time between two warnings of one kind: a database that is down fails every request.

@@ -25,9 +25,13 @@ func (g *Gateway) question(w http.ResponseWriter, r *http.Request) (*graphql.Raw
 		err    error
 	)
 	if r.Method == http.MethodGet {
-		params, err = fromURL(r.URL.RawQuery)
+		g.turnstile.pass(func() { params, err = fromURL(r.URL.RawQuery) })
 	} else {
-		params, err = g.fromBody(w, r)
+		var text []byte
+		if text, err = g.body(w, r); err != nil {
+			return nil, err
+		}
+		g.turnstile.pass(func() { params, err = fromBody(text) })
 	}
 	if err != nil {
 		return nil, err
@@ -64,8 +68,8 @@ func fromURL(rawQuery string) (*graphql.RawParams, error) {
 	return params, nil
 }
 
-// fromBody reads a body that may be neither too long nor too slow.
-func (g *Gateway) fromBody(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error) {
+// body reads a body that may be neither too long nor too slow.
+func (g *Gateway) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	limit := g.options.MaxBodyBytes
 	tooLong := &bodyError{http.StatusRequestEntityTooLarge, rail.Refuse(rail.BadUserInput, "the body is longer than %d bytes", limit)}
 	if r.ContentLength > limit {
@@ -86,7 +90,10 @@ func (g *Gateway) fromBody(w http.ResponseWriter, r *http.Request) (*graphql.Raw
 		return nil, unreadable("the body cannot be read")
 	}
 	_ = controller.SetReadDeadline(time.Time{})
+	return body, nil
+}
 
+func fromBody(body []byte) (*graphql.RawParams, error) {
 	if text := bytes.TrimLeft(body, " \t\r\n"); len(text) > 0 && text[0] == '[' {
 		return nil, unreadable("batches are not supported: send one operation per request")
 	}

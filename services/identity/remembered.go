@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// rememberedTokens is how many checked tokens are kept: about 20 MB of the largest that issuers make.
-	rememberedTokens = 8_192
+	// rememberedTokens is how many checked tokens are kept: more than a rush's buyers, since whoever comes in turn to a
+	// memory that is too small finds nothing in it. It is about 50 MB of the largest that issuers make.
+	rememberedTokens = 20_000
 	// rememberedFor is how long a token is taken without another look at its signature. A key that its issuer has taken
 	// back lives on for so much longer.
 	rememberedFor = time.Minute
