@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// garbagePercent lets the heap grow to five times what is in use before it is collected. Under a rush that is a sixth
-	// of the processor's time; what it costs is memory, of which a server that has a whole country's timetable loaded
-	// uses about 100 MB.
-	garbagePercent = 400
+	// garbagePercent lets the heap grow to three times what is in use before it is collected. Under a rush that is a
+	// twentieth of the processor's time; more would save little of it, and make the server touch memory it never had just
+	// when everybody comes, which is dear.
+	garbagePercent = 200
 	// memoryShare is the part of the machine's or the container's memory from which on the collector works as hard as it
 	// must: the rest is for a database or a cache beside it.
 	memoryShare = 0.5
