@@ -23,14 +23,6 @@ type Opening struct {
 	Loss bool `json:"loss_accepted,omitempty"`
 }
 
-// installation says what is wanted of an opening.
-type installation struct {
-	// want is the member to open; empty: one that has everything.
-	want string
-	// acceptLoss goes on where a member that may hold acknowledged orders does not answer.
-	acceptLoss bool
-}
-
 // candidate is a member that may be opened.
 type candidate struct {
 	index  int
@@ -42,8 +34,9 @@ type candidate struct {
 	loss bool
 }
 
-// install makes one member writable. It is for a cluster without a writable member that answers.
-func (a *attempt) install(ctx context.Context, how installation) (Opening, error) {
+// install makes one member writable: the one that is wanted, or one that has everything where want is empty. It is for a
+// cluster without a writable member that answers.
+func (a *attempt) install(ctx context.Context, want string) (Opening, error) {
 	members, err := a.look(ctx)
 	if err != nil {
 		return Opening{}, err
@@ -57,7 +50,7 @@ func (a *attempt) install(ctx context.Context, how installation) (Opening, error
 	if err != nil {
 		return Opening{}, err
 	}
-	c, err := a.choose(ctx, how)
+	c, err := a.choose(ctx, want)
 	if err != nil {
 		a.startAgain(ctx, stopped)
 		return Opening{}, err
@@ -96,18 +89,18 @@ func (a *attempt) startAgain(ctx context.Context, stopped []int) {
 
 // choose finds the member to open: one that has everything that any member which counts may have acknowledged. What counts
 // is read on the candidate itself, once it has applied all that it has received.
-func (a *attempt) choose(ctx context.Context, how installation) (*candidate, error) {
+func (a *attempt) choose(ctx context.Context, want string) (*candidate, error) {
 	members, err := a.look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	order, err := a.order(ctx, members, how.want)
+	order, err := a.order(ctx, members, want)
 	if err != nil {
 		return nil, err
 	}
 	var reasons []string
 	for _, i := range order {
-		c, reason, err := a.examine(ctx, members, i, how)
+		c, reason, err := a.examine(ctx, members, i)
 		if err != nil {
 			return nil, err
 		}
@@ -172,7 +165,7 @@ func lastRecord(members []Member) *Record {
 }
 
 // examine looks whether a member may be opened, and says why not.
-func (a *attempt) examine(ctx context.Context, members []Member, i int, how installation) (*candidate, string, error) {
+func (a *attempt) examine(ctx context.Context, members []Member, i int) (*candidate, string, error) {
 	m, s := &members[i], a.sessions[i]
 	if len(m.Wrong) > 0 {
 		return nil, strings.Join(m.Wrong, ", "), nil
@@ -211,13 +204,20 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 			c.left = append(c.left, other.Name)
 		case all:
 			// It has nothing that its primary has not, and goes on counting.
-		case how.acceptLoss:
+		case a.acceptLoss:
 			c.left = append(c.left, other.Name)
 			c.loss = true
 		default:
 			return nil, fmt.Sprintf("%s does not answer and may hold an acknowledged order (start it again, or exclude it "+
 				"while there is a primary, or accept the loss)", other.Name), nil
 		}
+	}
+	for _, name := range a.g.unlisted(&record) {
+		if err := a.g.whole(&record); !a.acceptLoss {
+			return nil, messageOf(err), nil
+		}
+		c.left = append(c.left, name)
+		c.loss = true
 	}
 	if len(c.replicas) == 0 {
 		return nil, "no replica would be left to acknowledge its commits", nil
@@ -345,9 +345,9 @@ func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
 			return Opening{}, fmt.Errorf("guard: raising the versions: %w", err)
 		}
 	}
-	changes := []change{a.g.opened(epoch, s.name)}
+	changes := a.g.opened(epoch, s.name, &c.record)
 	for _, name := range c.left {
-		changes = append(changes, a.g.leaves(name, Left, "guard", "it did not answer when "+s.name+" took over"))
+		changes = append(changes, a.g.listed(name, Left, "guard", "it did not answer when "+s.name+" took over"))
 	}
 	if err := a.confirm(ctx); err != nil {
 		return Opening{}, err

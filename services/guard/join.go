@@ -41,7 +41,7 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 		return nil // it will be back
 	case gone != nil && gone.State == Excluded && !byHand:
 		return rail.Refuse(rail.WrongState, "%s was excluded by %s", m.Name, gone.By)
-	case gone == nil && m.Follows(primary):
+	case primary.Record.counts(m.Name) && m.Follows(primary):
 		return nil
 	}
 	s := a.sessions[i]
@@ -65,8 +65,8 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 		return a.rebuild(ctx, members, p, i, reason)
 	}
 	// It counts from here on, and receives from there on: in this order.
-	if gone != nil {
-		if err := a.commit(ctx, a.sessions[p], a.g.returns(m.Name)); err != nil {
+	if !primary.Record.counts(m.Name) {
+		if err := a.commit(ctx, a.sessions[p], a.g.listed(m.Name, counts, "guard", "")); err != nil {
 			return err
 		}
 	}

@@ -64,10 +64,10 @@ func (a *attempt) promote(ctx context.Context, to int) (Opening, error) {
 		}
 		return Opening{}, err
 	}
-	opening, err := a.install(ctx, installation{want: heir.name})
+	opening, err := a.install(ctx, heir.name)
 	if err != nil && ctx.Err() == nil {
 		a.g.log.Warn("the new primary cannot be opened; the old one is opened again", "member", heir.name, "error", err)
-		if _, again := a.install(ctx, installation{}); again != nil {
+		if _, again := a.install(ctx, ""); again != nil {
 			err = fmt.Errorf("%w; and nothing is open: %w", err, again)
 		}
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"interlock/services/rail"
 )
 
 // Record is what the ledger says of its cluster.
@@ -14,11 +17,16 @@ type Record struct {
 	Epoch int64 `json:"epoch"`
 	// Primary is the member that was opened last.
 	Primary string `json:"primary,omitempty"`
-	// Absent are the members that do not count.
+	// Counts are the members that may hold an acknowledged order, Absent those that hold none: both together are all that were
+	// ever to receive commits.
+	Counts []string `json:"counts,omitempty"`
 	Absent []Absent `json:"absent,omitempty"`
 	// prepared tells that the tables are there.
 	prepared bool
 }
+
+// counts is the state of a member that does.
+const counts = "COUNTS"
 
 // Absent is a member that receives nothing, and holds no acknowledged order that others have not.
 type Absent struct {
@@ -38,6 +46,9 @@ const (
 	Left       Absence = "LEFT"
 	Rebuilding Absence = "REBUILDING"
 )
+
+// counts tells whether a member is known to count.
+func (r *Record) counts(name string) bool { return slices.Contains(r.Counts, name) }
 
 // absent is the entry of a member, or nil.
 func (r *Record) absent(name string) *Absent {
@@ -65,11 +76,15 @@ func readRecord(ctx context.Context, on querier, database string) (Record, error
 	}
 	r.prepared = true
 	err = queryRows(ctx, on, lookTimeout,
-		"SELECT member, state, since, by_whom, reason FROM "+quoted(database)+".absent_members ORDER BY member", nil,
+		"SELECT member, state, since, by_whom, reason FROM "+quoted(database)+".cluster_members ORDER BY member", nil,
 		func(row *sql.Rows) error {
 			var a Absent
 			var since int64
 			err := row.Scan(&a.Member, &a.State, &since, &a.By, &a.Reason)
+			if a.State == counts {
+				r.Counts = append(r.Counts, a.Member)
+				return err
+			}
 			a.Since = time.UnixMilli(since).UTC()
 			r.Absent = append(r.Absent, a)
 			return err
@@ -89,25 +104,43 @@ type change struct {
 	args      []any
 }
 
-// opened writes that a member was opened.
-func (g *Guard) opened(epoch int64, primary string) change {
-	return change{
+// opened writes that a member was opened, and that all members count from here on of which nothing is known yet.
+func (g *Guard) opened(epoch int64, primary string, record *Record) []change {
+	changes := []change{{
 		"REPLACE INTO " + quoted(g.database) + ".cluster (id, epoch, primary_member, opened_at) VALUES (1, ?, ?, " + now + ")",
 		[]any{epoch, primary},
+	}}
+	for _, m := range g.members {
+		if record.absent(m.name) == nil && !record.counts(m.name) {
+			changes = append(changes, g.listed(m.name, counts, "guard", ""))
+		}
 	}
+	return changes
 }
 
-// leaves writes that a member does not count from here on.
-func (g *Guard) leaves(member string, state Absence, by, reason string) change {
+// listed writes whether a member counts from here on.
+func (g *Guard) listed(member string, as Absence, by, reason string) change {
 	return change{
-		"REPLACE INTO " + quoted(g.database) + ".absent_members (member, state, since, by_whom, reason) VALUES (?, ?, " + now + ", ?, ?)",
-		[]any{member, string(state), cut(by, 128), cut(reason, 1000)},
+		"REPLACE INTO " + quoted(g.database) + ".cluster_members (member, state, since, by_whom, reason) VALUES (?, ?, " + now + ", ?, ?)",
+		[]any{member, string(as), cut(by, 128), cut(reason, 1000)},
 	}
 }
 
-// returns writes that a member counts again.
-func (g *Guard) returns(member string) change {
-	return change{"DELETE FROM " + quoted(g.database) + ".absent_members WHERE member = ?", []any{member}}
+// whole is nil where this guard's list has every member that counts. With a list that lacks one, a minority would be taken for
+// a majority, and nobody would ask the one that is missing which orders it has.
+func (g *Guard) whole(record *Record) error {
+	if missing := g.unlisted(record); len(missing) > 0 {
+		return rail.Refuse(rail.WrongState, "%s may hold an acknowledged order and is not in this guard's list of members: give it the "+
+			"whole list (one that is gone for good is excluded first, by a guard with the whole list)", missing[0])
+	}
+	return nil
+}
+
+// unlisted are the members that count and are not in this guard's list.
+func (g *Guard) unlisted(record *Record) []string {
+	return slices.DeleteFunc(slices.Clone(record.Counts), func(name string) bool {
+		return slices.ContainsFunc(g.members, func(e endpoint) bool { return e.name == name })
+	})
 }
 
 // cut shortens text to the width of its column.

@@ -24,6 +24,10 @@ func (g *Guard) Status(ctx context.Context) Status {
 		return s
 	}
 	s.Primary, s.Epoch = members[p].Name, members[p].Record.Epoch
+	if err := g.whole(&members[p].Record); err != nil {
+		s.Reason = messageOf(err)
+		return s
+	}
 	s.Reason = g.lookAfter(members, p, "").alarm
 	s.OK = s.Reason == ""
 	return s

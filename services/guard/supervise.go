@@ -78,6 +78,9 @@ type action struct {
 // decide says what to do about what was seen. Whatever it says is looked at again under the locks. failed is the member whose
 // action failed last.
 func (g *Guard) decide(members []Member, missed *int, failed string) action {
+	if err := g.whole(lastRecord(members)); err != nil {
+		return action{alarm: messageOf(err)}
+	}
 	p, err := primaryOf(members)
 	if err == nil {
 		*missed = 0
@@ -153,7 +156,7 @@ func (g *Guard) lookAfterOne(primary, m *Member, i int) action {
 		if m.Receiver != nil && m.Receiver.State != receiverOff {
 			return action{"disconnect", m.Name, func(ctx context.Context) error { return g.disconnect(ctx, i) }, m.Name + " is excluded and receives"}
 		}
-	case gone != nil, !m.Follows(primary) && !connecting(m, primary):
+	case !primary.Record.counts(m.Name), !m.Follows(primary) && !connecting(m, primary):
 		return action{"join", m.Name, func(ctx context.Context) error { return g.join(ctx, i, false) }, m.Name + " does not follow the primary"}
 	case !m.Follows(primary):
 		return action{alarm: fmt.Sprintf("%s does not reach the primary: %s", m.Name, m.Receiver.Error)}

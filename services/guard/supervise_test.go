@@ -12,6 +12,7 @@ func cluster(names ...string) []Member {
 		Name: "primary", UUID: "p", Source: Source{Enabled: true, Active: true, Clients: int64(len(names))},
 		Record: Record{Epoch: 3, Primary: "primary"},
 	}}
+	members[0].Record.Counts = append([]string{"primary"}, names...)
 	for _, name := range names {
 		members = append(members, Member{
 			Name: name, ReadOnly: true, Record: members[0].Record,
@@ -21,8 +22,45 @@ func cluster(names ...string) []Member {
 	return members
 }
 
-func TestLookAfter_WhatFailsKeepsNobodyElseWaiting(t *testing.T) {
+// guardOf is a guard with a list of members.
+func guardOf(names ...string) *Guard {
 	g := &Guard{}
+	for _, name := range names {
+		g.members = append(g.members, endpoint{name: name})
+	}
+	return g
+}
+
+func TestDecide_WithHalfAListNothingIsDone(t *testing.T) {
+	members, missed := cluster("a", "b"), 0
+	short := guardOf("primary", "a")
+	for _, change := range []func(){
+		func() {},
+		func() { members[1].Receiver = nil },        // it would join
+		func() { members[0].Problem = "no answer" }, // it would be taken over
+		func() { members[1].Record.Absent = []Absent{{Member: "b"}} },         // and whoever says so is behind the others
+		func() { members[0].Problem, members[0].ReadOnly = "", true },         // it would be opened
+		func() { members[0].ReadOnly, members[1].ReadOnly = false, false },    // it would be shut
+		func() { members[1].Record.Epoch, members[1].Record.Absent = 4, nil }, // it was replaced
+	} {
+		change()
+		for range lostLooks + 1 {
+			what := short.decide(members[:2], &missed, "")
+			require.Nil(t, what.do, what.name)
+			require.Contains(t, what.alarm, "b may hold an acknowledged order and is not in this guard's list")
+		}
+	}
+}
+
+func TestLookAfter_WhoFollowsUnrecordedJoins(t *testing.T) {
+	members := cluster("a", "b")
+	members[0].Record.Counts = []string{"primary", "a"}
+	next := guardOf("primary", "a", "b").lookAfter(members, 0, "")
+	require.Equal(t, []string{"join", "b"}, []string{next.name, next.member})
+}
+
+func TestLookAfter_WhatFailsKeepsNobodyElseWaiting(t *testing.T) {
+	g := guardOf("primary", "a", "b", "c")
 	members := cluster("a", "b", "c")
 	require.Equal(t, action{}, g.lookAfter(members, 0, ""))
 	members[1].Receiver, members[3].Receiver = nil, nil
@@ -41,7 +79,7 @@ func TestLookAfter_WhatFailsKeepsNobodyElseWaiting(t *testing.T) {
 func TestLookAfter_StrangersThatAcknowledge(t *testing.T) {
 	members := cluster("a", "b")
 	members[0].Source.Clients = 3
-	require.Contains(t, (&Guard{}).lookAfter(members, 0, "").alarm, "1 replicas acknowledge commits of primary and are not among guard's members")
+	require.Contains(t, guardOf("primary", "a", "b").lookAfter(members, 0, "").alarm, "1 replicas acknowledge commits of primary and are not among guard's members")
 }
 
 func TestLost_WhoDoesNotCountIsNoWitness(t *testing.T) {

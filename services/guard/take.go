@@ -10,7 +10,7 @@ import (
 type OpenOptions struct {
 	// Member is the one to open; empty: one that has everything, the last primary first.
 	Member string
-	// AcceptLoss goes on where a member that may hold acknowledged orders does not answer.
+	// AcceptLoss goes on where a member that may hold acknowledged orders does not answer, or is not in the list.
 	AcceptLoss bool
 	// silent is a member that is known not to answer: it is not waited for.
 	silent string
@@ -30,6 +30,7 @@ func (g *Guard) Open(ctx context.Context, o OpenOptions) (Opening, error) {
 		return Opening{}, err
 	}
 	defer a.end()
+	a.acceptLoss = o.AcceptLoss
 	opening, err := a.take(ctx, o)
 	return opening, why(ctx, err)
 }
@@ -49,7 +50,7 @@ func (a *attempt) take(ctx context.Context, o OpenOptions) (Opening, error) {
 	if last := lastPrimary(members); last != "" && !lost(members, last) {
 		return Opening{}, rail.Refuse(rail.WrongState, "%s does not answer here, but every replica hears it", last)
 	}
-	return a.install(ctx, installation{want: o.Member, acceptLoss: o.AcceptLoss})
+	return a.install(ctx, o.Member)
 }
 
 // lost tells whether the primary is not only our loss: it answers (so nothing depends on who else reaches it), or a replica

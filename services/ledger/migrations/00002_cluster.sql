@@ -15,9 +15,10 @@ CREATE TABLE cluster (
     PRIMARY KEY (id)
 );
 
--- The members that hold no acknowledged order that others have not, because they receive nothing since they were put here:
--- EXCLUDED by a person, LEFT behind by a takeover, or REBUILDING. A failover need not reach them.
-CREATE TABLE absent_members (
+-- Every member that was ever to receive commits. One that COUNTS may hold an acknowledged order that others have not: a
+-- failover must reach it, whoever carries it out. The others hold none, because they receive nothing since: EXCLUDED by a
+-- person, LEFT behind by a takeover, or REBUILDING.
+CREATE TABLE cluster_members (
     member VARCHAR(255) NOT NULL,
     state VARCHAR(16) NOT NULL,
     since BIGINT NOT NULL,
