@@ -1493,7 +1493,8 @@ Interlock sells train tickets, and never one seat twice on the same leg. This sc
 
 Ids and cursors are opaque. What is wrong with a mutation's input, or an expected "no", is an entry in the payload's
 ` + "`" + `userErrors` + "`" + `; everything else that fails is a top-level error whose ` + "`" + `extensions.code` + "`" + ` says what it is: BAD_USER_INPUT,
-UNAUTHENTICATED, FORBIDDEN, OVERLOADED and ORDER_PENDING (both with ` + "`" + `retryAfterMs` + "`" + `), UNAVAILABLE, INTERNAL.
+UNAUTHENTICATED, FORBIDDEN, OVERLOADED and ORDER_PENDING (both with ` + "`" + `retryAfterMs` + "`" + `), UNAVAILABLE, INTERNAL. OVERLOADED says
+that this attempt did nothing; what an earlier one with the same idempotency key did stays.
 """
 schema {
   query: Query

@@ -9,9 +9,8 @@ import (
 )
 
 const (
-	// garbagePercent lets the heap grow to three times what is in use before it is collected. Under a rush that is a
-	// twentieth of the processor's time; more would save little of it, and make the server touch memory it never had just
-	// when everybody comes, which is dear.
+	// garbagePercent lets the heap grow to three times what is in use before it is collected. More would save little, and have
+	// the server touch memory that it never had just when everybody comes, which is dear.
 	garbagePercent = 200
 	// memoryShare is the part of the machine's or the container's memory from which on the collector works as hard as it
 	// must: the rest is for a database or a cache beside it.
@@ -26,7 +25,7 @@ func tradeMemoryForSpeed(log *slog.Logger) {
 		memlimit.WithProvider(memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem)),
 	)
 	if err != nil {
-		// Without a limit, a heap five times its size might be more than there is.
+		// Without a limit, a heap three times its size might be more than there is.
 		log.Warn("how much memory there is cannot be told: garbage is collected as Go does by default", "error", err)
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"interlock/services/rail"
 )
@@ -14,6 +15,10 @@ import (
 // serveGraphQL is the way to /graphql: where from, how, who, how many, and then what.
 func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
+	if r.Method == http.MethodPost {
+		// What is refused has a body, too, that the server reads to its end. A writer that knows no deadlines is a test's.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	}
 	if !g.admit(w, r) {
 		return
 	}
@@ -29,7 +34,7 @@ func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if g.turnstile.crowded() {
-		// Before anything is spent on it: a server that has too much to do must not have most of it with refusals.
+		// Before its token is checked and its body understood: what a server has too much of must not be refusals.
 		g.refuse(w, r, http.StatusServiceUnavailable, tooManyRequests)
 		return
 	}

@@ -22,7 +22,7 @@ const internalText = "something went wrong on the server; its log has it under t
 // The refusals of the gateway itself.
 var (
 	forbiddenOrigin = rail.Refuse(rail.Forbidden, "pages of this origin may not use the API; see --allowed-origins")
-	tooManyRequests = &rail.Error{Code: rail.Overloaded, Message: "too many requests at once", RetryAfter: overloadRetry}
+	tooManyRequests = &rail.Error{Code: rail.Overloaded, Message: "too many requests at once: nothing was done with this one", RetryAfter: overloadRetry}
 	tooManyStreams  = &rail.Error{Code: rail.Overloaded, Message: "too many streams are open", RetryAfter: overloadRetry}
 	tookTooLong     = &rail.Error{
 		Code: rail.Unavailable, Message: "the answer took too long; what a mutation asked for may have been done: ask again with the same idempotency key",

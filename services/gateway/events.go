@@ -23,11 +23,6 @@ func (t eventTransport) Supports(r *http.Request) bool { return wantsEvents(r) }
 
 // Do implements graphql.Transport.
 func (t eventTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	params, err := t.g.question(w, r)
-	if err != nil {
-		t.g.refuseBody(w, r, err)
-		return
-	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	if viewer := rail.ViewerFrom(ctx); viewer != nil && !viewer.Expires.IsZero() {
@@ -42,7 +37,11 @@ func (t eventTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.
 	}
 	defer leave()
 
-	operation, errs := exec.CreateOperationContext(ctx, params)
+	operation, errs, err := t.g.question(ctx, w, r, exec)
+	if err != nil {
+		t.g.refuseBody(w, r, err)
+		return
+	}
 	if len(errs) == 0 && t.g.refuseMutationByGET(w, r, operation) {
 		return
 	}

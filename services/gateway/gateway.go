@@ -62,12 +62,15 @@ type Options struct {
 	// NewRequestID names requests that come without a name; nil makes UUIDs.
 	NewRequestID func() string
 
-	MaxBodyBytes           int64
-	DepthLimit             int
-	ComplexityLimit        int
-	TokenLimit             int
-	OperationTimeout       time.Duration
-	MaxInFlight            int
+	MaxBodyBytes     int64
+	DepthLimit       int
+	ComplexityLimit  int
+	TokenLimit       int
+	OperationTimeout time.Duration
+	MaxInFlight      int
+	// MaxReading is how many operations are read and checked at a time: fewer than there are threads that run Go code, so that
+	// one is left to look at the network.
+	MaxReading             int
 	MaxStreams             int
 	MaxOperationsPerSocket int
 }
@@ -97,7 +100,10 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	setDefaults(&o)
-	g := &Gateway{options: o, origins: allowed, log: o.Log, flights: flights{limit: int64(o.MaxInFlight)}, turnstile: newTurnstile()}
+	g := &Gateway{
+		options: o, origins: allowed, log: o.Log,
+		flights: flights{limit: int64(o.MaxInFlight)}, turnstile: newTurnstile(o.MaxReading),
+	}
 	if g.metrics, err = newMetrics(o.Registry, o.Schema.Schema(), o.Version, o.Durability); err != nil {
 		return nil, err
 	}
@@ -116,6 +122,7 @@ func setDefaults(o *Options) {
 	o.TokenLimit = orDefault(o.TokenLimit, DefaultTokenLimit)
 	o.OperationTimeout = orDefault(o.OperationTimeout, DefaultOperationTimeout)
 	o.MaxInFlight = orDefault(o.MaxInFlight, DefaultMaxInFlight)
+	o.MaxReading = orDefault(o.MaxReading, DefaultMaxReading)
 	o.MaxStreams = orDefault(o.MaxStreams, DefaultMaxStreams)
 	o.MaxOperationsPerSocket = orDefault(o.MaxOperationsPerSocket, DefaultMaxOperationsPerSocket)
 	if o.Registry == nil {

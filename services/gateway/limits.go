@@ -18,6 +18,8 @@ const (
 	DefaultOperationTimeout = 10 * time.Second
 	// DefaultMaxInFlight is the rush of ten thousand buyers, twice. An operation that waits costs some 20 KiB.
 	DefaultMaxInFlight = 20_000
+	// DefaultMaxReading fits two processors.
+	DefaultMaxReading = 2
 	// DefaultMaxStreams bounds WebSockets and event streams together, at about 40 KiB each: 2 GB.
 	DefaultMaxStreams = 50_000
 	// DefaultMaxOperationsPerSocket is what one WebSocket may have running: a phone shows a few screens, a board in a
@@ -55,9 +57,11 @@ const (
 	checkTimeout = 2 * time.Second
 	// preflightAge is how long a browser may remember what it may ask; Chromium remembers no longer than 2 h.
 	preflightAge = 2 * time.Hour
-	// maxLine is how long requests may stand in the line to be read before others are sent away: more than searches and
-	// orders take that the server can carry, and less than anybody notices.
-	maxLine = 250 * time.Millisecond
+	// crowdedAfter is how long the last one who was read has stood in the line when whoever comes is sent away: a crowd that
+	// comes in one moment stands there by then, and the rest is told at once, not after a second.
+	crowdedAfter = 250 * time.Millisecond
+	// maxStanding bounds the time in that line, as ten seconds of it and ten of an operation are more than anybody waits.
+	maxStanding = 5 * time.Second
 	// overloadRetry is what a refused client is told to wait: long enough for some thousand others to be served.
 	overloadRetry = time.Second
 	// warnInterval is the least time between two warnings of one kind: a database that is down fails every request.

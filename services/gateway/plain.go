@@ -20,12 +20,11 @@ func (t plainTransport) Supports(*http.Request) bool { return true }
 // Do implements graphql.Transport.
 func (t plainTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx := r.Context()
-	params, err := t.g.question(w, r)
+	operation, errs, err := t.g.question(ctx, w, r, exec)
 	if err != nil {
 		t.g.refuseBody(w, r, err)
 		return
 	}
-	operation, errs := exec.CreateOperationContext(ctx, params)
 	if len(errs) > 0 {
 		answer(w, r, http.StatusBadRequest, exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs[:min(len(errs), maxErrors)]))
 		return

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -17,21 +18,40 @@ import (
 	"interlock/services/rail"
 )
 
-// question reads what is asked out of a GET's URL or a POST's body.
-func (g *Gateway) question(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error) {
+// question reads what is asked out of a GET's URL or a POST's body, and checks it. The list is what GraphQL has against it,
+// the error why it cannot be read.
+func (g *Gateway) question(ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) (
+	operation *graphql.OperationContext, errs gqlerror.List, err error,
+) {
 	start := graphql.Now()
-	var (
-		params *graphql.RawParams
-		err    error
-	)
-	if r.Method == http.MethodGet {
-		g.turnstile.pass(func() { params, err = fromURL(r.URL.RawQuery) })
-	} else {
-		var text []byte
-		if text, err = g.body(w, r); err != nil {
-			return nil, err
+	var body []byte
+	if r.Method == http.MethodPost {
+		// Before the turnstile: whoever drips it must keep nobody else waiting.
+		if body, err = g.body(w, r); err != nil {
+			return nil, nil, err
 		}
-		g.turnstile.pass(func() { params, err = fromBody(text) })
+	}
+	late := g.turnstile.pass(ctx, func() {
+		var params *graphql.RawParams
+		if params, err = paramsOf(r, body); err != nil {
+			return
+		}
+		params.Headers = r.Header
+		params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
+		operation, errs = exec.CreateOperationContext(ctx, params)
+	})
+	if late != nil {
+		return nil, nil, late
+	}
+	return operation, errs, err
+}
+
+// paramsOf understands a GET's URL or a POST's body.
+func paramsOf(r *http.Request, body []byte) (params *graphql.RawParams, err error) {
+	if r.Method == http.MethodGet {
+		params, err = fromURL(r.URL.RawQuery)
+	} else {
+		params, err = fromBody(body)
 	}
 	if err != nil {
 		return nil, err
@@ -43,8 +63,6 @@ func (g *Gateway) question(w http.ResponseWriter, r *http.Request) (*graphql.Raw
 		}
 		return nil, unreadable("there is no query")
 	}
-	params.Headers = r.Header
-	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
 	return params, nil
 }
 
@@ -75,9 +93,6 @@ func (g *Gateway) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, tooLong
 	}
-	controller := http.NewResponseController(w)
-	// A writer that knows no deadlines is a test's.
-	_ = controller.SetReadDeadline(time.Now().Add(bodyTimeout))
 	body, err := read(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 	var over *http.MaxBytesError
 	switch {
@@ -89,10 +104,12 @@ func (g *Gateway) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	case err != nil:
 		return nil, unreadable("the body cannot be read")
 	}
-	_ = controller.SetReadDeadline(time.Time{})
+	// A writer that knows no deadlines is a test's.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return body, nil
 }
 
+// fromBody understands a body.
 func fromBody(body []byte) (*graphql.RawParams, error) {
 	if text := bytes.TrimLeft(body, " \t\r\n"); len(text) > 0 && text[0] == '[' {
 		return nil, unreadable("batches are not supported: send one operation per request")

@@ -1,11 +1,13 @@
 package gateway_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/gateway"
@@ -20,7 +22,7 @@ func TestTurnstile_LetsFewIn(t *testing.T) {
 		var all sync.WaitGroup
 		for range 100 {
 			all.Go(func() {
-				turnstile.Pass(func() {
+				assert.NoError(t, turnstile.Pass(t.Context(), func() {
 					mu.Lock()
 					inside++
 					most = max(most, inside)
@@ -30,7 +32,7 @@ func TestTurnstile_LetsFewIn(t *testing.T) {
 					inside--
 					passed++
 					mu.Unlock()
-				})
+				}))
 			})
 		}
 		all.Wait()
@@ -44,23 +46,71 @@ func TestTurnstile_IsCrowdedWhileTheLineIsLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turnstile := gateway.NewTurnstile(1)
 		var all sync.WaitGroup
-		for range 5 {
-			all.Go(func() { turnstile.Pass(func() { <-time.After(gateway.MaxLine) }) })
+		come := func(n int, takes time.Duration) {
+			for range n {
+				all.Go(func() { assert.NoError(t, turnstile.Pass(t.Context(), func() { <-time.After(takes) })) })
+			}
+			synctest.Wait()
 		}
-		synctest.Wait()
+		come(5, gateway.CrowdedAfter)
 		require.False(t, turnstile.Crowded(), "nobody has stood there for long yet")
-		<-time.After(5 * gateway.MaxLine / 2)
+		<-time.After(5 * gateway.CrowdedAfter / 2)
 		require.True(t, turnstile.Crowded())
 		all.Wait()
 		require.False(t, turnstile.Crowded(), "nobody stands there any more")
+		come(2, time.Millisecond)
+		require.False(t, turnstile.Crowded(), "that was long ago")
+		all.Wait()
+	})
+}
+
+// Whoever goes away leaves the line, nobody stands there for ever, and neither is read any more.
+func TestTurnstile_NobodyStandsForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turnstile := gateway.NewTurnstile(1)
+		var all sync.WaitGroup
+		all.Go(func() { assert.NoError(t, turnstile.Pass(t.Context(), func() { <-time.After(time.Minute) })) })
+		synctest.Wait()
+		ctx, hangUp := context.WithTimeout(t.Context(), time.Second)
+		defer hangUp()
+		for waits, ctx := range map[time.Duration]context.Context{time.Second: ctx, gateway.MaxStanding: t.Context()} {
+			all.Go(func() {
+				since := time.Now()
+				assert.Error(t, turnstile.Pass(ctx, func() { t.Error("it was read") }))
+				assert.Equal(t, waits, time.Since(since))
+			})
+		}
+		all.Wait()
 	})
 }
 
 // A place is free again whatever becomes of the work in it.
 func TestTurnstile_OutlivesAPanic(t *testing.T) {
 	turnstile := gateway.NewTurnstile(1)
-	require.Panics(t, func() { turnstile.Pass(func() { panic("rubbish") }) })
+	require.Panics(t, func() { _ = turnstile.Pass(t.Context(), func() { panic("rubbish") }) })
 	passed := false
-	turnstile.Pass(func() { passed = true })
+	require.NoError(t, turnstile.Pass(t.Context(), func() { passed = true }))
 	require.True(t, passed)
+}
+
+// While the line is long the door refuses whoever comes, before it looks at a token, and nobody but them.
+func TestDoor_RefusesWhileTheLineIsLong(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
+		turnstile := w.gate.Turnstile()
+		var all sync.WaitGroup
+		for range 3 * gateway.DefaultMaxReading {
+			all.Go(func() {
+				assert.NoError(t, turnstile.Pass(t.Context(), func() { <-time.After(2 * gateway.CrowdedAfter) }))
+			})
+		}
+		synctest.Wait()
+		<-time.After(3 * gateway.CrowdedAfter)
+		r := w.do(t, "POST", "/graphql", `{"query":"{hello}"}`, "Content-Type", "application/json", "Authorization", "Bearer rubbish")
+		require.Equal(t, 503, r.status)
+		require.Equal(t, "OVERLOADED", r.code())
+		require.Equal(t, "1", r.header.Get("Retry-After"))
+		require.Equal(t, 200, w.do(t, "GET", "/livez", "").status)
+		all.Wait()
+		require.Equal(t, 200, w.post(t, `{hello}`).status)
+	})
 }

@@ -37,6 +37,7 @@ type book struct {
 	skew    time.Duration     // how far the book's clock is ahead
 
 	batches []rail.Batch
+	lists   atomic.Int64 // how often orders were listed
 	// before is called as a batch begins; after has its changes, before they are written. lost is asked once they are.
 	before func(rail.Batch) error
 	after  func(rail.Batch, rail.BatchChanges) error
@@ -202,6 +203,7 @@ func (b *book) OrderByNumber(context.Context, string) (*rail.Order, error) {
 }
 
 func (b *book) Orders(_ context.Context, f rail.OrderFilter) ([]*rail.Order, error) {
+	b.lists.Add(1)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var found []*rail.Order

@@ -17,8 +17,7 @@ import (
 type clerk struct {
 	office *Office
 	run    rail.RunID
-	queue  []*request    // guarded by office.mu
-	pace   time.Duration // what a request of the last batch took; guarded by office.mu
+	queue  []*request // guarded by office.mu
 	// turn tells that the next batch may go to the ledger, arrived that the queue is not empty any more.
 	turn, arrived chan struct{}
 
@@ -26,6 +25,7 @@ type clerk struct {
 
 	known
 
+	// expects is written under office.mu, and read by others under it.
 	expects expected
 
 	// lookUntil is until when keys and documents are looked up before anything is written.

@@ -29,7 +29,6 @@ func (c *clerk) expect(batch int, took time.Duration) {
 	o := c.office
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	c.pace = took / time.Duration(batch)
 	c.expects = expected{min(batch+len(c.queue), o.settings.MaxBatch), took}
 }
 

@@ -46,7 +46,7 @@ const (
 )
 
 func newRequest(ctx context.Context) *request {
-	return &request{ctx: ctx, since: time.Now(), answer: make(chan answer, 1)}
+	return &request{ctx: ctx, answer: make(chan answer, 1)}
 }
 
 // name tells the request from all others on its run, also when it is repeated; "" where nobody would miss it.
@@ -106,6 +106,7 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 		o.serving[id] = c
 		o.clerks.Go(c.serve)
 	}
+	r.since = time.Now()
 	c.queue = append(c.queue, r)
 	o.waiting++
 	select {
@@ -115,8 +116,8 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 	return nil
 }
 
-// room is the refusal of one more request for a run, nil where it may come. To be refused costs little here, and in a rush
-// most are: whoever comes asks before anything else is done for them.
+// room is the refusal of one more request for a run, nil where it may come. In a rush most are refused, so they ask before
+// anything dear is done for them.
 func (o *Office) room(id rail.RunID) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -126,26 +127,33 @@ func (o *Office) room(id rail.RunID) error {
 	return nil
 }
 
-// full tells whether whoever comes now would wait too long: behind too many, or behind more than the next batch takes where
-// the first of them have waited for MaxWait already. office.mu must be held.
+// full tells whether whoever comes now would be behind too many, or wait for too long. Who is in the next batch never does.
+// office.mu must be held.
 func (o *Office) full(c *clerk) bool {
 	s := &o.settings
-	return o.waiting >= s.MaxWaiting || c != nil && (len(c.queue) >= s.MaxQueue ||
-		len(c.queue) >= s.MaxBatch && time.Since(c.queue[0].since) > s.MaxWait)
+	switch {
+	case o.waiting >= s.MaxWaiting, c != nil && len(c.queue) >= s.MaxQueue:
+		return true
+	case c == nil || len(c.queue) < s.MaxBatch:
+		return false
+	}
+	return c.servedIn() > s.MaxWait || time.Since(c.queue[0].since) > s.MaxWait
 }
 
 // overloaded refuses a request for want of room. office.mu must be held.
 func (o *Office) overloaded(c *clerk) error {
 	o.counters.overloaded.Add(1)
-	return &rail.Error{Code: rail.Overloaded, Message: "too many orders are waiting", RetryAfter: c.servedIn()}
+	retry := overloadedRetryAfter
+	if c != nil {
+		retry = min(max(c.servedIn(), retry), maxRetryAfter)
+	}
+	return &rail.Error{Code: rail.Overloaded, Message: "too many orders are waiting", RetryAfter: retry}
 }
 
-// servedIn is about how long those who wait take to be served, at the pace of the last batch. office.mu must be held.
+// servedIn is about how long the full batches of those who wait take, at the pace of the last batch, which may have been a
+// smaller one. office.mu must be held.
 func (c *clerk) servedIn() time.Duration {
-	if c == nil {
-		return overloadedRetryAfter
-	}
-	return min(max(time.Duration(len(c.queue))*c.pace, overloadedRetryAfter), maxRetryAfter)
+	return time.Duration(len(c.queue)/c.office.settings.MaxBatch) * c.expects.took
 }
 
 // next takes the next batch off a clerk's queue; it is empty where all have left.

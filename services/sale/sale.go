@@ -36,8 +36,8 @@ type Settings struct {
 	// MaxQueue is how many requests may wait for one run, MaxWaiting for all of them: seconds of work, not minutes, so
 	// that a buyer is told OVERLOADED at once and not after giving up.
 	MaxQueue, MaxWaiting int
-	// MaxWait is how long the first of a queue that fills a batch may have waited for one more to be let in: where work takes
-	// longer than MaxQueue foresees, fewer wait.
+	// MaxWait bounds a queue in time, where batches take longer than MaxQueue foresees: nobody more is let in who would wait for
+	// longer, at the pace of the last batch, nor behind a full batch of which the first has waited for longer.
 	MaxWait time.Duration
 	// BatchTimeout bounds one batch in the ledger.
 	BatchTimeout time.Duration
@@ -177,8 +177,8 @@ func (o *Office) Close(ctx context.Context) error {
 }
 
 // Place buys seats for all passengers of a request, or none. It may be repeated with the same key: the order is the
-// same. Besides the refusals of rail it answers OVERLOADED and UNAVAILABLE (nothing was ordered) and ORDER_PENDING (not
-// known yet: repeat with the same key).
+// same. Besides the refusals of rail it answers OVERLOADED and UNAVAILABLE (this attempt ordered nothing; what an earlier one
+// with the same key did stays) and ORDER_PENDING (not known yet: repeat with the same key).
 func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder) (*rail.Order, error) {
 	place.Normalize()
 	run, ok := o.Runs.Run(place.RunID)
@@ -189,23 +189,24 @@ func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder)
 	default:
 		return nil, rail.Refuse(rail.NotFound, "there is no such run").At("input", "runId")
 	}
+	from, to, err := place.Validate(run)
+	if err != nil {
+		return nil, err
+	}
 	r := newRequest(ctx)
-	r.place = &placing{key: rail.OrderKey{Buyer: buyer, Key: place.IdempotencyKey}, body: place, train: run.Train}
-	p := r.place
+	r.place = &placing{
+		key: rail.OrderKey{Buyer: buyer, Key: place.IdempotencyKey}, body: place, train: run.Train, from: from, to: to,
+	}
 	if err := o.room(place.RunID); err != nil {
 		return nil, o.told(place.RunID, r, err)
 	}
-	var err error
-	if p.from, p.to, err = place.Validate(run); err != nil {
+	if r.place.bodyHash, err = bodyHash(&place); err != nil {
 		return nil, err
 	}
-	if p.bodyHash, err = bodyHash(&place); err != nil {
-		return nil, err
-	}
-	p.refuseIfNew = o.tooManyHolds(ctx, buyer)
 	for _, who := range place.Passengers {
-		p.documents = append(p.documents, o.documentDigest(who.DocumentNumber))
+		r.place.documents = append(r.place.documents, o.documentDigest(who.DocumentNumber))
 	}
+	r.place.refuseIfNew = o.tooManyHolds(ctx, buyer)
 	return o.ask(place.RunID, r)
 }
 

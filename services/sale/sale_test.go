@@ -246,11 +246,12 @@ func TestClerk_QueueIsBounded(t *testing.T) {
 	wait.Wait()
 }
 
-// Where a batch takes long, nobody is let in behind those who have waited long already and fill the next one.
+// Where a batch takes long, nobody is let in behind those who have waited long already and fill the next one, nor where all
+// who wait take long at the pace of the last batch.
 func TestClerk_QueueIsBoundedInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{MaxBatch: 2, MaxWait: time.Second})
-		const batch = 3 * time.Second
+		batch := 3 * time.Second
 		w.book.before = func(rail.Batch) error {
 			<-time.After(batch)
 			return nil
@@ -267,11 +268,42 @@ func TestClerk_QueueIsBoundedInTime(t *testing.T) {
 		}
 		comes() // and is served
 		comes()
+		comes()
+		comes() // behind a full batch, of which nobody has waited yet
 		<-time.After(batch / 2)
-		comes() // behind one who has waited long, but in the same batch
 		require.ErrorIs(t, place(), &rail.Error{Code: rail.Overloaded})
-		<-time.After(batch)
-		comes() // The batch has begun: nobody waits any more.
+		<-time.After(batch) // The next one is in the ledger, and took 3 s the last time; one waits.
+		comes()
+		require.ErrorIs(t, place(), &rail.Error{Code: rail.Overloaded})
+		<-time.After(time.Minute)
+		comes()
+		<-time.After(time.Minute)
+	})
+}
+
+// What can never be ordered is said, whatever the queue; and whoever is refused has cost the ledger nothing.
+func TestPlace_WhileTheQueueIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{MaxQueue: 1, MaxOpenHolds: 1})
+		w.book.before = func(rail.Batch) error {
+			<-time.After(time.Second)
+			return nil
+		}
+		for i := range 2 {
+			go func() {
+				_, err := w.Place(t.Context(), fmt.Sprint("ann", i), w.order(fmt.Sprint("n", i), fmt.Sprint("DOC0", i)))
+				assert.NoError(t, err)
+			}()
+			synctest.Wait()
+		}
+		asked := w.book.lists.Load()
+		_, err := w.Place(t.Context(), "bob", w.order("bob", "DOC00009"))
+		require.ErrorIs(t, err, &rail.Error{Code: rail.Overloaded})
+		require.Equal(t, asked, w.book.lists.Load())
+		wrong := w.order("wrong", "DOC00009")
+		wrong.From = wrong.To
+		_, err = w.Place(t.Context(), "bob", wrong)
+		require.ErrorIs(t, err, &rail.Error{Code: rail.Invalid})
 		<-time.After(time.Minute)
 	})
 }

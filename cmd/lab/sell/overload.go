@@ -15,8 +15,8 @@ const (
 	// overloadBuyers is how many may wait at once. A server has at most 8,192 waiting for one run, and two batches of 1,024
 	// on their way; the rest is for those who are told so.
 	overloadBuyers = 12_288
-	// overloadWarmUp is until the queue is full, and the server's heap as large as it gets: garbage is collected at five times
-	// what is in use, and twelve thousand connections take half a gigabyte.
+	// overloadWarmUp is until the queue is full, and the server's heap as large as it gets: garbage is collected at three times
+	// what is in use, and twelve thousand connections take a third of a gigabyte.
 	overloadWarmUp = 20 * time.Second
 	overloadWindow = 20 * time.Second
 	megabyte       = 1 << 20
