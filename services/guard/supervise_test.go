@@ -34,19 +34,20 @@ func guardOf(names ...string) *Guard {
 func TestDecide_WithHalfAListNothingIsDone(t *testing.T) {
 	members, missed := cluster("a", "b"), 0
 	short := guardOf("primary", "a")
-	for _, change := range []func(){
-		func() {},
-		func() { members[1].Receiver = nil },        // it would join
-		func() { members[0].Problem = "no answer" }, // it would be taken over
-		func() { members[1].Record.Absent = []Absent{{Member: "b"}} },         // and whoever says so is behind the others
-		func() { members[0].Problem, members[0].ReadOnly = "", true },         // it would be opened
-		func() { members[0].ReadOnly, members[1].ReadOnly = false, false },    // it would be shut
-		func() { members[1].Record.Epoch, members[1].Record.Absent = 4, nil }, // it was replaced
+	for _, c := range []struct {
+		would  string
+		change func()
+	}{
+		{"nothing is amiss", func() {}},
+		{"join", func() { members[1].Receiver = nil }},
+		{"take over", func() { members[0] = Member{Name: "primary", Problem: "no answer"} }},
+		{"open", func() { members[0] = Member{Name: "primary", ReadOnly: true, Record: members[1].Record} }},
+		{"shut", func() { members[0].ReadOnly, members[1].ReadOnly, members[1].Record.Epoch = false, false, 4 }},
 	} {
-		change()
+		c.change()
 		for range lostLooks + 1 {
 			what := short.decide(members[:2], &missed, "")
-			require.Nil(t, what.do, what.name)
+			require.Nil(t, what.do, "it would "+c.would)
 			require.Contains(t, what.alarm, "b may hold an acknowledged order and is not in this guard's list")
 		}
 	}
