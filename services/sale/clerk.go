@@ -124,6 +124,13 @@ func (c *clerk) share() {
 // maxRetry is the longest that a clerk waits before it asks for a lock again: LockRetry, and as much of it again by chance.
 func maxRetry(s *Settings) time.Duration { return 2 * s.LockRetry }
 
+// retryIn is how long a clerk waits before it asks for a lock again. Whoever asks first after it was given back has it, so that
+// those who have waited longer ask more often: among equals chance alone would keep one of four out for seconds. The jitter
+// keeps clerks from asking in step for ever.
+func retryIn(retry, waited time.Duration) time.Duration {
+	return (retry + rand.N(retry)) >> min(waited/(10*retry), 2)
+}
+
 // hold gets or keeps the run's lock. Where nobody can say who has it, or somebody has it for longer than a lock lives,
 // the clerk goes on without it: the ledger refuses what is wrong.
 func (c *clerk) hold() {
@@ -136,7 +143,7 @@ func (c *clerk) hold() {
 		}
 		c.release()
 	}
-	for {
+	for since := time.Now(); ; {
 		lease, err := o.Lock.Acquire(ctx, string(c.run))
 		switch {
 		case err == nil:
@@ -151,8 +158,7 @@ func (c *clerk) hold() {
 		}
 		o.counters.lockTaken.Add(1)
 		c.shared, c.leftAt = true, time.Time{}
-		// The jitter keeps clerks from asking in step for ever.
-		c.pause(o.settings.LockRetry + rand.N(o.settings.LockRetry))
+		c.pause(retryIn(o.settings.LockRetry, time.Since(since)))
 	}
 }
 
