@@ -72,7 +72,7 @@ func (guardSuperviseCommand) Run(ctx context.Context, settings *Settings, log *s
 
 type guardOpenCommand struct {
 	Member     string `arg:"" optional:"" help:"The member to open; else one that has everything."`
-	AcceptLoss bool   `help:"Go on although a member that may hold answered orders does not answer. They are lost; rebuild Redis afterwards."`
+	AcceptLoss bool   `help:"Go on although a member that may hold answered orders does not answer, or is not in the list. They are lost; rebuild Redis afterwards."`
 }
 
 // Run exits with 1 when no member may be opened, and says why.

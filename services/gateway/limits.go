@@ -60,7 +60,7 @@ const (
 	// crowdedAfter is how long the last one who was read has stood in the line when whoever comes is sent away: a crowd that
 	// comes in one moment stands there by then, and the rest is told at once, not after a second.
 	crowdedAfter = 250 * time.Millisecond
-	// maxStanding bounds the time in that line, as ten seconds of it and ten of an operation are more than anybody waits.
+	// maxStanding bounds the time in that line: whoever stood there for longer had little of a client's own time left.
 	maxStanding = 5 * time.Second
 	// overloadRetry is what a refused client is told to wait: long enough for some thousand others to be served.
 	overloadRetry = time.Second

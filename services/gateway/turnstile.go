@@ -50,7 +50,7 @@ func (t *turnstile) stand(ctx context.Context) error {
 	}
 }
 
-// crowded tells whether whoever comes now had better come later. Those who stand in the line already are not sent away.
+// crowded tells whether whoever comes now had better come later. Those who stand in the line already stay.
 func (t *turnstile) crowded() bool {
 	return t.waiting.Load() > 0 && time.Duration(t.waited.Load()) > crowdedAfter
 }

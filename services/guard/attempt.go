@@ -24,8 +24,6 @@ type attempt struct {
 	caller context.Context
 	// sessions are by the members' order; nil where the member does not answer.
 	sessions []*session
-	// acceptLoss goes on although members that may hold acknowledged orders do not answer, or are not in the list.
-	acceptLoss bool
 	// cancel ends the attempt's context, with the reason.
 	cancel context.CancelCauseFunc
 	keep   sync.WaitGroup
@@ -235,7 +233,7 @@ func (a *attempt) read(ctx context.Context, s *session) (Member, error) {
 }
 
 // look reads all members that answered; the others have a Problem. A member that answers and cannot be read is an error:
-// nothing is decided on half a state, nor with half a list.
+// nothing is decided on half a state.
 func (a *attempt) look(ctx context.Context) ([]Member, error) {
 	members := make([]Member, len(a.sessions))
 	err := a.each(func(i int, s *session) (err error) {
@@ -247,9 +245,6 @@ func (a *attempt) look(ctx context.Context) ([]Member, error) {
 		if a.sessions[i] == nil {
 			members[i].Problem = "it does not answer"
 		}
-	}
-	if err == nil && !a.acceptLoss {
-		err = a.g.whole(lastRecord(members))
 	}
 	return members, err
 }

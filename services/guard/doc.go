@@ -11,9 +11,10 @@
 //   - An acknowledged order is on its primary and on a replica that counts. A takeover starts by stopping the receivers of
 //     all replicas it reaches: from then on the old primary can get no acknowledgement and so can answer nobody. It goes on
 //     only if every replica that counts was reached.
-//   - A member does not count while the ledger lists it as absent. It is listed only while it receives nothing, in a commit
-//     that another replica acknowledged, and taken off the list in such a commit before it receives again. So the list of
-//     whoever has all that could be reached is right for exactly that moment of history.
+//   - The ledger records which members count. A member is recorded as absent only while it receives nothing, in a commit that
+//     another replica acknowledged, and as one that counts in such a commit before guard lets it receive. So the record of
+//     whoever has all that could be reached is right for exactly that moment of history; and who counts there and is not in a
+//     guard's list is not forgotten: that guard opens nobody.
 //   - Every opening raises the epoch, in the barrier commit.
 //
 // Everything that changes a member runs on that member's own pinned connection, which holds the lock and never reconnects.

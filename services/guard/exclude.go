@@ -171,6 +171,9 @@ func (a *attempt) raise(ctx context.Context) (Opening, error) {
 	case !m.Source.Enabled || !m.Source.Active || m.Source.Clients < 1:
 		return Opening{}, rail.Refuse(rail.WrongState, "semi-synchronous replication is off on %s, or no replica is connected", m.Name)
 	}
+	if err := a.g.whole(&m.Record); err != nil {
+		return Opening{}, err
+	}
 	for i := range members {
 		other := &members[i]
 		if i == writable || !other.Answers() || m.Record.absent(other.Name) != nil {

@@ -23,6 +23,14 @@ type Opening struct {
 	Loss bool `json:"loss_accepted,omitempty"`
 }
 
+// installation says what is wanted of an opening.
+type installation struct {
+	// want is the member to open; empty: one that has everything.
+	want string
+	// acceptLoss goes on where a member that may hold acknowledged orders does not answer, or is not in the list.
+	acceptLoss bool
+}
+
 // candidate is a member that may be opened.
 type candidate struct {
 	index  int
@@ -34,9 +42,8 @@ type candidate struct {
 	loss bool
 }
 
-// install makes one member writable: the one that is wanted, or one that has everything where want is empty. It is for a
-// cluster without a writable member that answers.
-func (a *attempt) install(ctx context.Context, want string) (Opening, error) {
+// install makes one member writable. It is for a cluster without a writable member that answers.
+func (a *attempt) install(ctx context.Context, how installation) (Opening, error) {
 	members, err := a.look(ctx)
 	if err != nil {
 		return Opening{}, err
@@ -50,7 +57,7 @@ func (a *attempt) install(ctx context.Context, want string) (Opening, error) {
 	if err != nil {
 		return Opening{}, err
 	}
-	c, err := a.choose(ctx, want)
+	c, err := a.choose(ctx, how)
 	if err != nil {
 		a.startAgain(ctx, stopped)
 		return Opening{}, err
@@ -89,18 +96,18 @@ func (a *attempt) startAgain(ctx context.Context, stopped []int) {
 
 // choose finds the member to open: one that has everything that any member which counts may have acknowledged. What counts
 // is read on the candidate itself, once it has applied all that it has received.
-func (a *attempt) choose(ctx context.Context, want string) (*candidate, error) {
+func (a *attempt) choose(ctx context.Context, how installation) (*candidate, error) {
 	members, err := a.look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	order, err := a.order(ctx, members, want)
+	order, err := a.order(ctx, members, how.want)
 	if err != nil {
 		return nil, err
 	}
 	var reasons []string
 	for _, i := range order {
-		c, reason, err := a.examine(ctx, members, i)
+		c, reason, err := a.examine(ctx, members, i, how)
 		if err != nil {
 			return nil, err
 		}
@@ -165,7 +172,7 @@ func lastRecord(members []Member) *Record {
 }
 
 // examine looks whether a member may be opened, and says why not.
-func (a *attempt) examine(ctx context.Context, members []Member, i int) (*candidate, string, error) {
+func (a *attempt) examine(ctx context.Context, members []Member, i int, how installation) (*candidate, string, error) {
 	m, s := &members[i], a.sessions[i]
 	if len(m.Wrong) > 0 {
 		return nil, strings.Join(m.Wrong, ", "), nil
@@ -198,13 +205,18 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int) (*candid
 				rest, err := beyond(ctx, s, other.Received(), m.Received())
 				return nil, fmt.Sprintf("it lacks what %s has: %s", other.Name, rest), err
 			}
-			c.replicas = append(c.replicas, j)
+			// One that is not recorded would be the only one to know, should it be the one that acknowledges: it joins later.
+			if record.counts(other.Name) {
+				c.replicas = append(c.replicas, j)
+			}
+		case !record.counts(other.Name):
+			// It has never received anything.
 		case other.Name == record.Primary:
 			// The dead primary: what it alone has was never acknowledged.
 			c.left = append(c.left, other.Name)
 		case all:
 			// It has nothing that its primary has not, and goes on counting.
-		case a.acceptLoss:
+		case how.acceptLoss:
 			c.left = append(c.left, other.Name)
 			c.loss = true
 		default:
@@ -212,12 +224,11 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int) (*candid
 				"while there is a primary, or accept the loss)", other.Name), nil
 		}
 	}
-	for _, name := range a.g.unlisted(&record) {
-		if err := a.g.whole(&record); !a.acceptLoss {
-			return nil, messageOf(err), nil
+	if missing := a.g.unlisted(&record); len(missing) > 0 {
+		if !how.acceptLoss {
+			return nil, messageOf(a.g.whole(&record)), nil
 		}
-		c.left = append(c.left, name)
-		c.loss = true
+		c.left, c.loss = append(c.left, missing...), true
 	}
 	if len(c.replicas) == 0 {
 		return nil, "no replica would be left to acknowledge its commits", nil

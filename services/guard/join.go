@@ -43,6 +43,9 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 		return rail.Refuse(rail.WrongState, "%s was excluded by %s", m.Name, gone.By)
 	case primary.Record.counts(m.Name) && m.Follows(primary):
 		return nil
+	case gone == nil && m.Follows(primary):
+		// Somebody else let it follow. It may be the one that acknowledges, so that it goes on meanwhile.
+		return a.commit(ctx, a.sessions[p], a.g.listed(m.Name, counts, "guard", ""))
 	}
 	s := a.sessions[i]
 	if m.Receiver != nil {

@@ -42,6 +42,9 @@ func (a *attempt) promote(ctx context.Context, to int) (Opening, error) {
 	case members[from].Record.absent(target.Name) != nil:
 		return Opening{}, rail.Refuse(rail.WrongState, "%s does not count: include it first", target.Name)
 	}
+	if err := a.g.whole(&members[from].Record); err != nil {
+		return Opening{}, err
+	}
 	old, heir := a.sessions[from], a.sessions[to]
 	// While orders are still placed, so that there is little left to wait for.
 	if reason, err := a.apply(ctx, heir, members[from].Executed); err != nil || reason != "" {
@@ -64,10 +67,10 @@ func (a *attempt) promote(ctx context.Context, to int) (Opening, error) {
 		}
 		return Opening{}, err
 	}
-	opening, err := a.install(ctx, heir.name)
+	opening, err := a.install(ctx, installation{want: heir.name})
 	if err != nil && ctx.Err() == nil {
 		a.g.log.Warn("the new primary cannot be opened; the old one is opened again", "member", heir.name, "error", err)
-		if _, again := a.install(ctx, ""); again != nil {
+		if _, again := a.install(ctx, installation{}); again != nil {
 			err = fmt.Errorf("%w; and nothing is open: %w", err, again)
 		}
 	}

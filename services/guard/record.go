@@ -47,8 +47,10 @@ const (
 	Rebuilding Absence = "REBUILDING"
 )
 
-// counts tells whether a member is known to count.
-func (r *Record) counts(name string) bool { return slices.Contains(r.Counts, name) }
+// counts tells whether a member counts. As long as nothing is recorded, as after an opening by somebody else, all do.
+func (r *Record) counts(name string) bool {
+	return slices.Contains(r.Counts, name) || len(r.Counts) == 0 && r.absent(name) == nil
+}
 
 // absent is the entry of a member, or nil.
 func (r *Record) absent(name string) *Absent {
@@ -104,14 +106,15 @@ type change struct {
 	args      []any
 }
 
-// opened writes that a member was opened, and that all members count from here on of which nothing is known yet.
+// opened writes that a member was opened, and counts. The first time all members do; whoever is new later joins.
 func (g *Guard) opened(epoch int64, primary string, record *Record) []change {
 	changes := []change{{
 		"REPLACE INTO " + quoted(g.database) + ".cluster (id, epoch, primary_member, opened_at) VALUES (1, ?, ?, " + now + ")",
 		[]any{epoch, primary},
 	}}
 	for _, m := range g.members {
-		if record.absent(m.name) == nil && !record.counts(m.name) {
+		first := len(record.Counts) == 0 && record.absent(m.name) == nil
+		if first || m.name == primary && !record.counts(primary) {
 			changes = append(changes, g.listed(m.name, counts, "guard", ""))
 		}
 	}

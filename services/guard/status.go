@@ -21,13 +21,12 @@ func (g *Guard) Status(ctx context.Context) Status {
 	p, err := primaryOf(members)
 	if err != nil {
 		s.Reason = messageOf(err)
+		if half := g.whole(lastRecord(members)); half != nil {
+			s.Reason += "; " + messageOf(half)
+		}
 		return s
 	}
 	s.Primary, s.Epoch = members[p].Name, members[p].Record.Epoch
-	if err := g.whole(&members[p].Record); err != nil {
-		s.Reason = messageOf(err)
-		return s
-	}
 	s.Reason = g.lookAfter(members, p, "").alarm
 	s.OK = s.Reason == ""
 	return s

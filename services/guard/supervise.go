@@ -78,9 +78,6 @@ type action struct {
 // decide says what to do about what was seen. Whatever it says is looked at again under the locks. failed is the member whose
 // action failed last.
 func (g *Guard) decide(members []Member, missed *int, failed string) action {
-	if err := g.whole(lastRecord(members)); err != nil {
-		return action{alarm: messageOf(err)}
-	}
 	p, err := primaryOf(members)
 	if err == nil {
 		*missed = 0
@@ -134,6 +131,9 @@ func (g *Guard) lookAfter(members []Member, p int, failed string) action {
 		if one.do != nil && (next.do == nil || next.member == failed) || next.do == nil && one.alarm != "" {
 			next = one
 		}
+	}
+	if err := g.whole(&primary.Record); err != nil && next.alarm == "" {
+		next.alarm = messageOf(err)
 	}
 	if strangers := primary.Source.Clients - followers; strangers > 0 && next.alarm == "" {
 		next.alarm = fmt.Sprintf("%d replicas acknowledge commits of %s and are not among guard's members: at a failover nobody would "+

@@ -31,26 +31,13 @@ func guardOf(names ...string) *Guard {
 	return g
 }
 
-func TestDecide_WithHalfAListNothingIsDone(t *testing.T) {
-	members, missed := cluster("a", "b"), 0
-	short := guardOf("primary", "a")
-	for _, c := range []struct {
-		would  string
-		change func()
-	}{
-		{"nothing is amiss", func() {}},
-		{"join", func() { members[1].Receiver = nil }},
-		{"take over", func() { members[0] = Member{Name: "primary", Problem: "no answer"} }},
-		{"open", func() { members[0] = Member{Name: "primary", ReadOnly: true, Record: members[1].Record} }},
-		{"shut", func() { members[0].ReadOnly, members[1].ReadOnly, members[1].Record.Epoch = false, false, 4 }},
-	} {
-		c.change()
-		for range lostLooks + 1 {
-			what := short.decide(members[:2], &missed, "")
-			require.Nil(t, what.do, "it would "+c.would)
-			require.Contains(t, what.alarm, "b may hold an acknowledged order and is not in this guard's list")
-		}
-	}
+func TestLookAfter_HalfAListIsAnAlarm(t *testing.T) {
+	members := cluster("a", "b")
+	members[0].Source.Clients = 1 // b is away, and so no stranger
+	require.Contains(t, guardOf("primary", "a").lookAfter(members[:2], 0, "").alarm,
+		"b may hold an acknowledged order and is not in this guard's list")
+	members[0].Record.Counts, members[0].Record.Absent = []string{"primary", "a"}, []Absent{{Member: "b", State: Excluded}}
+	require.Equal(t, action{}, guardOf("primary", "a").lookAfter(members[:2], 0, ""))
 }
 
 func TestLookAfter_WhoFollowsUnrecordedJoins(t *testing.T) {
@@ -95,4 +82,12 @@ func TestLost_WhoDoesNotCountIsNoWitness(t *testing.T) {
 	require.False(t, lost(members, "primary"))
 	members[1].Receiver = &Receiver{Source: "primary", State: "CONNECTING"}
 	require.True(t, lost(members, "primary"))
+}
+
+func TestLost_WhoWasPutOutNeedNotKnow(t *testing.T) {
+	members := cluster("a", "b")
+	members[0].Problem = "no answer"
+	members[1].Receiver = nil // a is excluded, and has not received that
+	members[2].Record.Absent = []Absent{{Member: "a", State: Excluded}}
+	require.False(t, lost(members, "primary"), "b hears it")
 }

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"slices"
 
 	"interlock/services/rail"
 )
@@ -30,7 +31,6 @@ func (g *Guard) Open(ctx context.Context, o OpenOptions) (Opening, error) {
 		return Opening{}, err
 	}
 	defer a.end()
-	a.acceptLoss = o.AcceptLoss
 	opening, err := a.take(ctx, o)
 	return opening, why(ctx, err)
 }
@@ -50,19 +50,23 @@ func (a *attempt) take(ctx context.Context, o OpenOptions) (Opening, error) {
 	if last := lastPrimary(members); last != "" && !lost(members, last) {
 		return Opening{}, rail.Refuse(rail.WrongState, "%s does not answer here, but every replica hears it", last)
 	}
-	return a.install(ctx, o.Member)
+	return a.install(ctx, installation{want: o.Member, acceptLoss: o.AcceptLoss})
 }
 
 // lost tells whether the primary is not only our loss: it answers (so nothing depends on who else reaches it), or a replica
-// that counts and answers does not hear it. One that was put out, has left or is being rebuilt hears nobody anyway.
+// that counts and answers does not hear it. One that was put out, has left or is being rebuilt hears nobody anyway; its own
+// record need not have it.
 func lost(members []Member, primary string) bool {
-	record := lastRecord(members)
+	epoch := lastRecord(members).Epoch
+	away := func(name string) bool {
+		return slices.ContainsFunc(members, func(m Member) bool { return m.Record.Epoch == epoch && m.Record.absent(name) != nil })
+	}
 	for i := range members {
 		m := &members[i]
 		if m.Name == primary && m.Answers() {
 			return true
 		}
-		if m.Name != primary && m.Answers() && record.absent(m.Name) == nil && !m.Receiver.hears(primary) {
+		if m.Name != primary && m.Answers() && !away(m.Name) && !m.Receiver.hears(primary) {
 			return true
 		}
 	}

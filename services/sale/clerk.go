@@ -125,10 +125,18 @@ func (c *clerk) share() {
 func maxRetry(s *Settings) time.Duration { return 2 * s.LockRetry }
 
 // retryIn is how long a clerk waits before it asks for a lock again. Whoever asks first after it was given back has it, so that
-// those who have waited longer ask more often: among equals chance alone would keep one of four out for seconds. The jitter
-// keeps clerks from asking in step for ever.
+// those who have waited longer ask more often: among equals chance alone would keep one of four out for seconds. Where that
+// does not help, the lock is not given back, and asking for it often would only be work for the lock nodes. The jitter keeps
+// clerks from asking in step for ever.
 func retryIn(retry, waited time.Duration) time.Duration {
-	return (retry + rand.N(retry)) >> min(waited/(10*retry), 2)
+	interval := retry + rand.N(retry)
+	switch {
+	case waited < 10*retry, waited > 100*retry:
+		return interval
+	case waited < 20*retry:
+		return interval / 2
+	}
+	return interval / 4
 }
 
 // hold gets or keeps the run's lock. Where nobody can say who has it, or somebody has it for longer than a lock lives,

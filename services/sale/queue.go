@@ -144,14 +144,14 @@ func (o *Office) full(c *clerk) bool {
 func (o *Office) overloaded(c *clerk) error {
 	o.counters.overloaded.Add(1)
 	retry := overloadedRetryAfter
-	if c != nil {
-		retry = min(max(c.servedIn(), retry), maxRetryAfter)
+	if c != nil && len(c.queue) > 0 {
+		retry = min(max(retry, c.servedIn(), time.Since(c.queue[0].since)), maxRetryAfter)
 	}
 	return &rail.Error{Code: rail.Overloaded, Message: "too many orders are waiting", RetryAfter: retry}
 }
 
-// servedIn is about how long the full batches of those who wait take, at the pace of the last batch, which may have been a
-// smaller one. office.mu must be held.
+// servedIn is about how long the full batches of those who wait take in the ledger, at the pace of the last one that was taken,
+// which may have been smaller. office.mu must be held.
 func (c *clerk) servedIn() time.Duration {
 	return time.Duration(len(c.queue)/c.office.settings.MaxBatch) * c.expects.took
 }

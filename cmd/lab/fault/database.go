@@ -106,7 +106,7 @@ func blackHole() Fault {
 // databaseSlow lets every answer of the primary come 200 ms late, and stall again and again.
 func databaseSlow() Fault {
 	return Fault{
-		Name: "database_slow", Area: databaseArea, Shape: linked, Lasts: 10 * time.Second, Late: stallBy,
+		Name: "database_slow", Area: databaseArea, Shape: linked, Lasts: 20 * time.Second, Late: stallBy,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			links, err := s.linksToPrimary(ctx, nil)
 			if err != nil {
