@@ -120,7 +120,8 @@ func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, er
 	return gateway.New(gateway.Options{
 		Schema: schema, SchemaText: contract(schema.Schema()), Identity: remembered, Playground: playground.Handler(),
 		AllowedOrigins: s.settings.AllowedOrigins, Checks: s.checks(verifier), Durability: string(s.durability()),
-		MaxReading: readers(), Registry: registry, Log: s.log, Version: gateway.Version{Version: version, Commit: commit(), Go: runtime.Version()},
+		MaxReading: readers(), Registry: registry, Log: s.log,
+		Version: gateway.Version{Version: version, Commit: commit(), Go: runtime.Version()},
 	})
 }
 

@@ -224,11 +224,11 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 				"while there is a primary, or accept the loss)", other.Name), nil
 		}
 	}
-	if missing := a.g.unlisted(&record); len(missing) > 0 {
+	if err := a.g.whole(&record); err != nil {
 		if !how.acceptLoss {
-			return nil, messageOf(a.g.whole(&record)), nil
+			return nil, messageOf(err), nil
 		}
-		c.left, c.loss = append(c.left, missing...), true
+		c.left, c.loss = append(c.left, a.g.unlisted(&record)...), true
 	}
 	if len(c.replicas) == 0 {
 		return nil, "no replica would be left to acknowledge its commits", nil

@@ -130,13 +130,10 @@ func maxRetry(s *Settings) time.Duration { return 2 * s.LockRetry }
 // clerks from asking in step for ever.
 func retryIn(retry, waited time.Duration) time.Duration {
 	interval := retry + rand.N(retry)
-	switch {
-	case waited < 10*retry, waited > 100*retry:
+	if waited > 200*retry {
 		return interval
-	case waited < 20*retry:
-		return interval / 2
 	}
-	return interval / 4
+	return interval >> min(waited/(10*retry), 3)
 }
 
 // hold gets or keeps the run's lock. Where nobody can say who has it, or somebody has it for longer than a lock lives,

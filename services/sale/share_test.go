@@ -16,12 +16,13 @@ import (
 // would be its share: one whose buyers have the lock all the time stays away long enough for the others to get it, and where a
 // turn is one long batch, of which there are a few dozen, none is unlucky for long.
 func TestClerks_ShareARun(t *testing.T) {
-	for _, batch := range []time.Duration{8 * time.Millisecond, 85 * time.Millisecond} {
-		t.Run(batch.String(), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { shareARun(t, batch) }) })
+	for batch, least := range map[time.Duration]int64{8 * time.Millisecond: 1000, 85 * time.Millisecond: 300} {
+		t.Run(batch.String(), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { shareARun(t, batch, least) }) })
 	}
 }
 
-func shareARun(t *testing.T, batch time.Duration) {
+// shareARun has batches of a length, and at least so many requests served in each five seconds.
+func shareARun(t *testing.T, batch time.Duration, least int64) {
 	const servers, buyers, window, windows = 4, 8, 5 * time.Second, 12
 	w := openWorld(t, sale.Settings{})
 	w.book.before = func(rail.Batch) error {
@@ -53,9 +54,9 @@ func shareARun(t *testing.T, batch time.Duration) {
 			served[i], before[i] = requests-before[i], requests
 			all += served[i]
 		}
-		require.Greater(t, all, int64(window/batch))
+		require.Greater(t, all, least)
 		for i := range served {
-			require.GreaterOrEqual(t, served[i]*2*servers, all, "%v", served)
+			require.Greater(t, served[i]*2*servers, all, "%v", served)
 		}
 	}
 	<-time.After(time.Second)

@@ -16,7 +16,7 @@ const (
 	// on their way; the rest is for those who are told so.
 	overloadBuyers = 12_288
 	// overloadWarmUp is until the queue is full, and the server's heap as large as it gets: garbage is collected at three times
-	// what is in use, and twelve thousand connections take a third of a gigabyte.
+	// what is in use.
 	overloadWarmUp = 20 * time.Second
 	overloadWindow = 20 * time.Second
 	megabyte       = 1 << 20
