@@ -16,11 +16,12 @@ import (
 )
 
 // faults are what the proving ground does to this server, which was built for that and for nothing else: batches are held at
-// exact points, the clock is off, any version is taken.
+// exact points, the clock is off, any version is taken, any commit is taken for replicated.
 type faults struct {
-	control    *points.Control // nil where no batches are held
-	off        time.Duration
-	anyVersion bool
+	control      *points.Control // nil where no batches are held
+	off          time.Duration
+	anyVersion   bool
+	asynchronous bool
 }
 
 // openFaults reads what is to be done from the environment. That is no setting: there are none for what is not shipped.
@@ -31,13 +32,14 @@ func openFaults(log *slog.Logger) (f faults, err error) {
 		}
 	}
 	f.anyVersion = os.Getenv(points.VersionCheckVariable) == points.VersionCheckOff
+	f.asynchronous = os.Getenv(points.ReplicationVariable) == points.ReplicationAssumed
 	if path := os.Getenv(points.ControlVariable); path != "" {
 		if f.control, err = points.Listen(path, points.Limit); err != nil {
 			return f, err
 		}
 	}
 	log.Warn("this server was built to be broken: it is not for selling", "holds_batches", f.control != nil, "clock_off", f.off,
-		"any_version", f.anyVersion)
+		"any_version", f.anyVersion, "asynchronous", f.asynchronous)
 	return f, nil
 }
 
@@ -53,6 +55,9 @@ func (f faults) ledger(o ledger.Options) ledger.Options {
 	o.Wrap = func(c driver.Connector) driver.Connector {
 		if f.anyVersion {
 			c = intercept.WithoutVersionCheck(c)
+		}
+		if f.asynchronous {
+			c = intercept.WithoutReplication(c)
 		}
 		if f.control != nil {
 			c = intercept.Intercept(c, f.control.Statement)

@@ -161,10 +161,12 @@ func held(err error) error {
 	return unavailable("another transaction on the same row is still open", fmt.Errorf("%w: %w", rail.ErrHeld, err))
 }
 
-// isBroken tells whether the connection, not the server's answer, is what failed.
+// isBroken tells whether the connection, not the server's answer, is what failed. A server that closes one because nobody
+// says anything leaves a word, which whoever speaks next takes for the answer.
 func isBroken(err error) bool {
 	var network net.Error
-	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, sql.ErrConnDone) ||
+	return mysqlNumber(err) == erClientInteraction ||
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, sql.ErrConnDone) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network)
 }
 

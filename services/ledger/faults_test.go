@@ -193,9 +193,10 @@ func TestSell_CommitRefused(t *testing.T) {
 func TestSell_BrokenBeforeCommit(t *testing.T) {
 	onEach(t, func(t *testing.T, o ledger.Options) {
 		var breakAt, at atomic.Int64
+		var broken error = mysql.ErrInvalidConn
 		l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
 			if at.Add(1) == breakAt.Load() && !s.Commits() {
-				return errors.Join(s.Send(), mysql.ErrInvalidConn)
+				return errors.Join(s.Send(), broken)
 			}
 			return s.Send()
 		})
@@ -211,11 +212,14 @@ func TestSell_BrokenBeforeCommit(t *testing.T) {
 			})
 			return err
 		}
-		// The first statement begins the transaction; it is tried again on another connection.
-		at.Store(0)
-		breakAt.Store(1)
-		_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, nothing)
-		require.NoError(t, err)
+		// The first statement begins the transaction; it is tried again on another connection. A server that has closed the
+		// first one because nobody said anything says so, if there is time.
+		for _, broken = range []error{&mysql.MySQLError{Number: 4031, Message: "disconnected because of inactivity"}, mysql.ErrInvalidConn} {
+			at.Store(0)
+			breakAt.Store(1)
+			_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, nothing)
+			require.NoError(t, err)
+		}
 
 		n := int64(2)
 		for ; ; n++ {
@@ -437,6 +441,31 @@ func TestWithoutVersionCheck_SellsASeatTwice(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, books[0].Live, 2)
 			require.Equal(t, books[0].Live[0].Tickets[0].Seat, books[0].Live[1].Tickets[0].Seat)
+		})
+	}
+}
+
+// TestWithoutReplication_SellsWithoutAReplica takes away what promise 2 rests on: a server without any replication is sold on
+// as if all were on two machines.
+func TestWithoutReplication_SellsWithoutAReplica(t *testing.T) {
+	for _, flavor := range ledgertest.Flavors() {
+		if flavor.Name != "MySQL" {
+			continue
+		}
+		t.Run(flavor.Name, func(t *testing.T) {
+			o := flavor.New(t)
+			_, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error { return s.Send() })
+			o.Durability = ledger.Replicated
+			careful := ledgertest.Open(t, o)
+			_, err := careful.Sell(t.Context(), rail.Batch{RunID: run}, sells("li", 0))
+			require.Equal(t, rail.Unavailable, rail.CodeOf(err))
+			require.Error(t, careful.Ready(t.Context()))
+
+			o.Wrap = ledgertest.WithoutReplication
+			careless := ledgertest.Open(t, o)
+			_, err = careless.Sell(t.Context(), rail.Batch{RunID: run}, sells("li", 0))
+			require.NoError(t, err)
+			require.NoError(t, careless.Ready(t.Context()))
 		})
 	}
 }

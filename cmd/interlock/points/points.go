@@ -52,6 +52,9 @@ const (
 	// VersionCheckVariable takes the check of the version away when it is VersionCheckOff.
 	VersionCheckVariable = "INTERLOCK_FAULT_VERSION_CHECK"
 	VersionCheckOff      = "off"
+	// ReplicationVariable has the server take every commit for acknowledged by a replica when it is ReplicationAssumed.
+	ReplicationVariable = "INTERLOCK_FAULT_REPLICATION"
+	ReplicationAssumed  = "assumed"
 )
 
 // Held is a batch that is held.

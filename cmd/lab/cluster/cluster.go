@@ -34,8 +34,6 @@ type Options struct {
 	Servers int
 	// Binary is the interlock program; Build makes one.
 	Binary string
-	// ServerArgs are further arguments of every `interlock serve`.
-	ServerArgs []string
 	// LockNodes is how many lock Redis there are; 0: three.
 	LockNodes int
 	// LocksApart gives every server lock nodes that no other server uses, so that each is told yes whenever it asks: a lock
@@ -51,11 +49,13 @@ type Options struct {
 	FirstDiskBytes int64
 	// Hold is how long an order may stay unpaid; 0: longer than any measurement.
 	Hold time.Duration
-	// Breakable servers hold batches at exact points for whoever asks at their Control. Like AnyVersion and ClocksApart it
-	// takes a Binary that was built with FaultTag; any other ignores it.
+	// Breakable servers hold batches at exact points for whoever asks at their Control. Like AnyVersion, Asynchronous and
+	// ClocksApart it takes a Binary that was built with FaultTag; any other ignores it.
 	Breakable bool
 	// AnyVersion takes the check of a run's version away from the servers, and with it what keeps seats from being sold twice.
 	AnyVersion bool
+	// Asynchronous has the servers take every commit for replicated, whatever the primary says.
+	Asynchronous bool
 	// ClocksApart puts the first server's clock so far ahead, and the second's so far behind, and so on in turn.
 	ClocksApart time.Duration
 	// Log is told how far the start is; nil: nobody.

@@ -88,11 +88,10 @@ func (c *Cluster) lockApart(ctx context.Context) ([]string, error) {
 }
 
 func (c *Cluster) serverArgs(addr string, locks []string) []string {
-	args := []string{
+	return []string{
 		"serve", "--listen", addr, "--durability", "replicated", "--payments", "sandbox", "--hold", c.options.Hold.String(),
 		"--redis", c.Cache.Addr(), "--lock-redis", strings.Join(locks, ","), "--log-level", "WARN",
 	}
-	return append(args, c.options.ServerArgs...)
 }
 
 func (c *Cluster) serverEnv(dsns []string) []string {
@@ -114,6 +113,9 @@ func (c *Cluster) faultEnv(n int) []string {
 	}
 	if c.options.AnyVersion {
 		env = append(env, points.VersionCheckVariable+"="+points.VersionCheckOff)
+	}
+	if c.options.Asynchronous {
+		env = append(env, points.ReplicationVariable+"="+points.ReplicationAssumed)
 	}
 	if off := c.options.ClocksApart; off != 0 {
 		if n%2 == 1 {

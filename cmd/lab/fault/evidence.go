@@ -10,7 +10,6 @@ import (
 	_ "github.com/go-sql-driver/mysql" // the driver for reading the members' tables
 
 	"interlock/cmd/lab/cluster"
-	"interlock/cmd/lab/fault/check"
 	"interlock/cmd/lab/fault/history"
 	"interlock/cmd/lab/load"
 	"interlock/cmd/lab/servers"
@@ -109,7 +108,7 @@ func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []
 		args[i] = string(id)
 	}
 	rows, err := db.QueryContext(ctx, "SELECT o.number, o.buyer, o.idempotency_key, o.run_id, o.state, o.version, o.from_call, o.to_call, "+
-		"o.placed_at, COALESCE(o.ended_at, 0), t.seat_class, t.seat_index, t.coach, t.seat FROM orders o "+
+		"o.placed_at, COALESCE(o.ended_at, 0), COALESCE(o.paid_at, 0), o.pay_by, t.seat_class, t.seat_index, t.coach, t.seat FROM orders o "+
 		"JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id WHERE o.run_id IN (?"+strings.Repeat(", ?", len(args)-1)+")", args...)
 	if err != nil {
 		return nil, err
@@ -118,14 +117,17 @@ func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []
 	var tickets []history.Stored
 	for rows.Next() {
 		var t history.Stored
-		var placed, ended int64
-		if err := rows.Scan(&t.Number, &t.Buyer, &t.Key, &t.Run, &t.State, &t.Version, &t.From, &t.To, &placed, &ended, &t.Class,
-			&t.SeatIndex, &t.Coach, &t.Seat); err != nil {
+		var placed, ended, paid, payBy int64
+		if err := rows.Scan(&t.Number, &t.Buyer, &t.Key, &t.Run, &t.State, &t.Version, &t.From, &t.To, &placed, &ended, &paid, &payBy,
+			&t.Class, &t.SeatIndex, &t.Coach, &t.Seat); err != nil {
 			return nil, err
 		}
-		t.PlacedAt = time.UnixMilli(placed)
+		t.PlacedAt, t.PayBy = time.UnixMilli(placed), time.UnixMilli(payBy)
 		if ended != 0 {
 			t.EndedAt = time.UnixMilli(ended)
+		}
+		if paid != 0 {
+			t.PaidAt = time.UnixMilli(paid)
 		}
 		tickets = append(tickets, t)
 	}
@@ -141,32 +143,4 @@ func execute(ctx context.Context, server *servers.SQLServer, statement string) e
 	defer db.Close()
 	_, err = db.ExecContext(ctx, statement)
 	return err
-}
-
-// resources are what every server holds, and how many connections the primary has.
-func resources(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
-	var all []check.Resources
-	for _, server := range c.Servers() {
-		figures, err := metrics(ctx, server.Addr())
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, check.Resources{
-			Process: server.Addr(), Goroutines: int(figures["go_goroutines"]), Files: int(figures["process_open_fds"]),
-		})
-	}
-	member, err := primaryOf(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	db, err := sql.Open("mysql", member.DSN(""))
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
-	// Named for what it is and not where: after a failover it is another one.
-	primary := check.Resources{Process: "the primary"}
-	var name string
-	err = db.QueryRowContext(ctx, "SHOW GLOBAL STATUS LIKE 'Threads_connected'").Scan(&name, &primary.Connections)
-	return append(all, primary), err
 }

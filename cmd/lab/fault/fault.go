@@ -2,6 +2,7 @@ package fault
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -24,8 +25,8 @@ type Shape struct {
 	Guards int
 	// Linked puts a link between every server and every member, on which what they say can be kept from arriving.
 	Linked bool
-	// Unprotected servers sell although nothing is replicated.
-	Unprotected bool
+	// Asynchronous servers take every commit for replicated: what is lost then shows what asking for it is for.
+	Asynchronous bool
 	// Hold is how long an order may stay unpaid; 0: longer than the fault.
 	Hold time.Duration
 	// AnyVersion servers do not check the version of a run: what they sell twice shows what the check is for.
@@ -39,14 +40,11 @@ type Shape struct {
 // Options are those of a cluster of this shape, whose servers were built with cluster.FaultTag. Flavor, Binary and Log are
 // the caller's.
 func (s Shape) Options() cluster.Options {
-	o := cluster.Options{
+	return cluster.Options{
 		Servers: s.Servers, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Guards: s.Guards, Linked: s.Linked, Hold: s.Hold,
-		FirstDiskBytes: s.FirstDiskBytes, Breakable: true, AnyVersion: s.AnyVersion, ClocksApart: s.ClocksApart,
+		FirstDiskBytes: s.FirstDiskBytes, Breakable: true, AnyVersion: s.AnyVersion, Asynchronous: s.Asynchronous,
+		ClocksApart: s.ClocksApart,
 	}
-	if s.Unprotected {
-		o.ServerArgs = []string{"--durability", "local"}
-	}
-	return o
 }
 
 // within tells whether a fault that needs one shape can be injected into another: guards and links are in nobody's way.
@@ -97,6 +95,15 @@ type Injected struct {
 	Facts map[string]any `json:"facts"`
 	// Broken are promises about the time of the fault itself that did not hold.
 	Broken []string `json:"broken,omitempty"`
+}
+
+// text are the facts for people.
+func (i *Injected) text() string {
+	said, err := json.Marshal(i.Facts)
+	if err != nil {
+		return err.Error()
+	}
+	return string(said)
 }
 
 // Scene is what a fault has to do with.

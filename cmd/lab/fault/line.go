@@ -89,9 +89,11 @@ func (l *Line) Text() string {
 		fmt.Fprintf(&b, "  %s\n", l.Problem)
 	}
 	if l.Injected != nil {
+		what := "injected"
 		if !l.Injected.Fired {
-			fmt.Fprintf(&b, "  it did not take place: %v\n", l.Injected.Facts)
+			what = "it did not take place"
 		}
+		fmt.Fprintf(&b, "  %s: %s\n", what, l.Injected.text())
 		for _, broken := range l.Injected.Broken {
 			fmt.Fprintf(&b, "  %s\n", broken)
 		}

@@ -157,7 +157,7 @@ func (p *play) breakAndHeal(ctx context.Context) (err error) {
 	for p.room.Following() < p.fault.Subscribers && ctx.Err() == nil {
 		wait(ctx, derivedPoll)
 	}
-	if p.before, err = resources(ctx, p.cluster); err != nil {
+	if p.before, err = most(ctx, p.cluster); err != nil {
 		return err
 	}
 	// A random part of a second: no two seeds meet the sale in the same place.
@@ -179,7 +179,7 @@ func (p *play) breakAndHeal(ctx context.Context) (err error) {
 	}
 	p.line.Injected = &injected
 	p.healed = time.Now()
-	p.log.Info("healed", "fault", p.fault.Name, "fired", injected.Fired, "facts", injected.Facts)
+	p.log.Info("healed", "fault", p.fault.Name, "fired", injected.Fired, "facts", injected.text())
 	return ctx.Err()
 }
 
@@ -196,7 +196,7 @@ func (p *play) recover(ctx context.Context) (err error) {
 	for _, look := range p.scene.later {
 		p.line.Injected.Broken = append(p.line.Injected.Broken, look(ctx)...)
 	}
-	if p.after, err = resources(ctx, p.cluster); err != nil {
+	if p.after, err = least(ctx, p.cluster); err != nil {
 		return err
 	}
 	p.judgedUntil = time.Now()

@@ -25,9 +25,9 @@ const Story = "23B"
 // Say is told each step of the story.
 type Say func(format string, args ...any)
 
-// unprotected is a cluster whose servers trust one disk, as they do where nobody asks for replication, each with lock nodes of
-// its own, which say yes to everybody, and without the check of a run's version.
-var unprotected = Shape{Servers: 2, LockNodes: 3, LocksApart: true, Unprotected: true, AnyVersion: true}
+// unprotected is a cluster whose servers take every commit for replicated, each with lock nodes of its own, which say yes to
+// everybody, and without the check of a run's version. None of that can be had from the program that is shipped.
+var unprotected = Shape{Servers: 2, LockNodes: 3, LocksApart: true, Asynchronous: true, AnyVersion: true}
 
 // tries is how many trains A and B want the last seat of at the same moment, until they are sold it both: whoever is a moment
 // late finds it sold.
@@ -45,7 +45,7 @@ func TellUnprotected(ctx context.Context, s *Stage, say Say) (*Line, error) {
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, playLimit)
 	defer cancel()
-	say("The members replicate asynchronously: an answer waits for no replica. The lock says yes to everybody, and no server checks the version of what it sells.")
+	say("The members replicate asynchronously: an answer waits for no replica. The lock says yes to everybody, and no server checks the version of what it sells, or whether a replica has it.")
 	if err := execute(ctx, p.cluster.Primary, "SET GLOBAL rpl_semi_sync_source_enabled = OFF"); err != nil {
 		return nil, err
 	}

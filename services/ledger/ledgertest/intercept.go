@@ -19,3 +19,8 @@ func Intercept(c driver.Connector, i Interceptor) driver.Connector { return inte
 func WithoutVersionCheck(c driver.Connector) driver.Connector {
 	return intercept.WithoutVersionCheck(c)
 }
+
+// WithoutReplication takes away what keeps orders from being answered that no replica has.
+func WithoutReplication(c driver.Connector) driver.Connector {
+	return intercept.WithoutReplication(c)
+}

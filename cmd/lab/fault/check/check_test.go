@@ -339,6 +339,52 @@ func TestLinear_GivenBackByAnother(t *testing.T) {
 	require.Contains(t, strings.Join(r.Examples, " "), "seat 23A: its 3 sales and returns cannot have taken place in any order")
 }
 
+// paid is good, and ann has paid.
+func paid() *story {
+	s := good()
+	s.calls = append(s.calls, call(history.Pay, "ann", "A1", 1.5, 1.8, history.Done, order("A1", "23A", 2, rail.Paid)))
+	ann := &s.primary.Tickets[0]
+	ann.State, ann.Version, ann.PaidAt, ann.PayBy = rail.Paid, 2, at(1.6), at(9)
+	return s
+}
+
+func TestLinear_Payments(t *testing.T) {
+	holds(t, paid().linear())
+
+	s := paid()
+	s.primary.Tickets[0].PaidAt = at(1.4)
+	fails(t, s.linear(), "the pay of order A1 took effect -0.100 s after it was asked for")
+
+	s = paid()
+	s.calls = s.calls[:len(s.calls)-1]
+	fails(t, s.linear(), "order A1 is paid, and no client of this history has paid it")
+
+	s = paid()
+	s.primary.Tickets[0].PayBy = at(1.6)
+	fails(t, s.linear(), "order A1 was paid 0.000 s after its hold was over")
+
+	s = good()
+	s.primary.Tickets[1].State, s.primary.Tickets[1].PayBy = rail.Expired, at(2.9)
+	fails(t, s.linear(), "order B1 expired 0.100 s before its hold was over")
+}
+
+func TestLinear_HoldIsOver(t *testing.T) {
+	s := paid()
+	s.primary.Tickets[2].PayBy = at(9)
+	over := call(history.Pay, "cid", "C1", 8.5, 9, history.Refused, nil)
+	over.Code = "HOLD_EXPIRED"
+	s.calls = append(s.calls, over)
+	holds(t, s.linear())
+	s.calls[len(s.calls)-1].End = at(8.9)
+	fails(t, s.linear(), "cid was told that the hold of order C1 is over, 100ms before it was")
+}
+
+func TestLinear_NobodyCancelledIt(t *testing.T) {
+	s := good()
+	s.calls = append(s.calls[:3], s.calls[4:]...)
+	fails(t, s.linear(), "order B1 is cancelled, and no client of this history has cancelled it")
+}
+
 func TestCapacity_MapAndTicketsDisagree(t *testing.T) {
 	s := good()
 	s.books[0].Live = s.books[0].Live[:1]
@@ -427,11 +473,11 @@ func TestStreams(t *testing.T) {
 }
 
 func TestReturned(t *testing.T) {
-	before := []check.Resources{{Process: "a", Goroutines: 100, Files: 50}, {Process: "db", Connections: 30}}
-	holds(t, check.Returned(before, []check.Resources{{Process: "a", Goroutines: 120, Files: 40}, {Process: "db", Connections: 40}}))
-	fails(t, check.Returned(before, []check.Resources{{Process: "a", Goroutines: 300, Files: 50}, {Process: "db"}}), "300 goroutines")
-	fails(t, check.Returned(before, []check.Resources{{Process: "a", Goroutines: 100, Files: 50}, {Process: "db", Connections: 500}}), "500 connections")
-	fails(t, check.Returned(before, before[:1]), "db does not say")
+	before := []check.Resources{{Processes: "a", Goroutines: 100, Files: 50}, {Processes: "db", Connections: 30}}
+	holds(t, check.Returned(before, []check.Resources{{Processes: "a", Goroutines: 120, Files: 40}, {Processes: "db", Connections: 40}}))
+	fails(t, check.Returned(before, []check.Resources{{Processes: "a", Goroutines: 140, Files: 50}, {Processes: "db"}}), "140 goroutines")
+	fails(t, check.Returned(before, []check.Resources{{Processes: "a", Goroutines: 100, Files: 50}, {Processes: "db", Connections: 60}}), "60 connections")
+	fails(t, check.Returned(before, before[:1]), "db do not say")
 }
 
 func TestUnreplicated_AnsweredWithoutAReplica(t *testing.T) {

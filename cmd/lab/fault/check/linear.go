@@ -15,7 +15,8 @@ import (
 const clockSlack = 2 * time.Millisecond
 
 // Linear is C5: the history of each run is linearizable. It is shown twice. The whole run is replayed by the ledger's own
-// times, which must lie within the calls that they are of and never sell what is sold: that is a linearization. And
+// times, which are in the order of its versions, must lie within the calls that they are of and never sell what is sold: that
+// is a linearization. Payments are held against the end of their holds by the same times. And
 // porcupine, who knows nothing of the ledger's times, looks for one by the clients' clocks alone, seat by seat, in at most
 // limit. What nobody knows the outcome of may have taken effect at any time, or never; porcupine's own time-out is a
 // failure. late is how much later than on a whole line answers of the primary may have come, and with them its clock.
@@ -24,6 +25,7 @@ func Linear(calls []history.Call, primary history.Member, books []*rail.Books, l
 	early := clockSlack + late
 	r = begin("C5")
 	timely(r, calls, primary, early)
+	payments(r, calls, primary)
 	wrongNo = replay(r, calls, primary, books, early)
 	bySeat(r, calls, primary, limit)
 	return r, wrongNo
@@ -46,10 +48,12 @@ func timely(r *Result, calls []history.Call, primary history.Member, early time.
 		switch request.Kind {
 		case history.Place:
 			at = placed[key{request.Buyer, request.Key}].PlacedAt
+		case history.Pay:
+			at = byNumber[request.Key].PaidAt
 		case history.Cancel:
 			at = byNumber[request.Key].EndedAt
 		}
-		if at.IsZero() { // a payment, or an order that is not there, which C2 tells of
+		if at.IsZero() { // the order is not there, or not what the client was told, which C2 tells of
 			continue
 		}
 		r.Looked++
@@ -142,6 +146,8 @@ func bySeat(r *Result, calls []history.Call, primary history.Member, limit time.
 		case rail.Cancelled:
 			if from, to, ok := span(grouped[history.Request{Kind: history.Cancel, Buyer: t.Buyer, Key: t.Number}]); ok {
 				add(seatOp{release: true, order: order, from: t.From, to: t.To}, from, to)
+			} else {
+				r.wrong("order %s is cancelled, and no client of this history has cancelled it", t.Number)
 			}
 		case rail.Expired:
 			add(seatOp{release: true, order: order, from: t.From, to: t.To}, t.EndedAt.UnixNano(), never)

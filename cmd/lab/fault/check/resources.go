@@ -1,31 +1,30 @@
 package check
 
-import "fmt"
-
-// Resources are what one process holds: 0 where that cannot be asked.
+// Resources are what processes of one kind hold: 0 where that cannot be asked.
 type Resources struct {
-	Process     string
+	Processes   string
 	Goroutines  int
 	Files       int
 	Connections int
 }
 
 const (
-	// grown is how much more than before a process may hold under the same load: pools fill and empty by chance, a leak of
-	// something per request is hundreds.
-	grown      = 1.5
-	grownFixed = 60
+	// grown is how much more than before may be held under the same load: pools fill and empty by chance, a leak of something
+	// per request is hundreds.
+	grown      = 1.1
+	grownFixed = 20
 )
 
-// Returned is C9: under the same load as before the fault, each process holds about what it held before it.
+// Returned is C9: under the same load as before the fault, processes hold about what they held before it. before is the most
+// that they held, after the least, within a moment each.
 func Returned(before, after []Resources) *Result {
 	r := begin("C9")
 	then := map[string]Resources{}
 	for _, b := range before {
-		then[b.Process] = b
+		then[b.Processes] = b
 	}
 	for _, a := range after {
-		b, ok := then[a.Process]
+		b, ok := then[a.Processes]
 		if !ok {
 			continue
 		}
@@ -39,29 +38,26 @@ func Returned(before, after []Resources) *Result {
 				continue
 			}
 			r.Looked++
+			r.figure(a.Processes+": "+one.what+" before", float64(one.was))
+			r.figure(a.Processes+": "+one.what+" after", float64(one.is))
 			if float64(one.is) > grown*float64(one.was)+grownFixed {
-				r.wrong("%s has %d %s, and had %d before", a.Process, one.is, one.what, one.was)
+				r.wrong("%s have %d %s, and had %d before", a.Processes, one.is, one.what, one.was)
 			}
 		}
 	}
 	for _, b := range before {
-		if !has(after, b.Process) {
-			r.wrong("%s does not say what it holds", b.Process)
+		if !has(after, b.Processes) {
+			r.wrong("%s do not say what they hold", b.Processes)
 		}
 	}
 	return r
 }
 
-func has(all []Resources, process string) bool {
+func has(all []Resources, processes string) bool {
 	for _, one := range all {
-		if one.Process == process {
+		if one.Processes == processes {
 			return true
 		}
 	}
 	return false
-}
-
-// String is for logs.
-func (r Resources) String() string {
-	return fmt.Sprintf("%s: %d goroutines, %d files, %d connections", r.Process, r.Goroutines, r.Files, r.Connections)
 }

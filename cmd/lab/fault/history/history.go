@@ -105,11 +105,12 @@ type Stored struct {
 	Version            int64
 	From, To           int
 	// PlacedAt and EndedAt are by the primary's clock, in whole milliseconds, read right after the run's version: those
-	// of one run are in the order of its versions. EndedAt is zero while the order has its seats.
-	PlacedAt, EndedAt time.Time
-	Class             rail.SeatClass
-	SeatIndex         int
-	Coach, Seat       string
+	// of one run are in the order of its versions. EndedAt is zero while the order has its seats. PaidAt, zero while it is not
+	// paid, and PayBy, until when it may be, are by the same clock.
+	PlacedAt, EndedAt, PaidAt, PayBy time.Time
+	Class                            rail.SeatClass
+	SeatIndex                        int
+	Coach, Seat                      string
 }
 
 // Member is everything that one member of the cluster has.
