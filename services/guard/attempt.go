@@ -233,17 +233,26 @@ func (a *attempt) read(ctx context.Context, s *session) (Member, error) {
 }
 
 // look reads all members that answered; the others have a Problem. A member that answers and cannot be read is an error:
-// nothing is decided on half a state.
+// nothing is decided on half a state. One that is absent has a Problem, too: whatever is done to it meanwhile keeps nobody
+// from failing over.
 func (a *attempt) look(ctx context.Context) ([]Member, error) {
-	members := make([]Member, len(a.sessions))
-	err := a.each(func(i int, s *session) (err error) {
-		members[i], err = a.read(ctx, s)
-		return err
+	members, failures := make([]Member, len(a.sessions)), make([]error, len(a.sessions))
+	err := a.each(func(i int, s *session) error {
+		members[i], failures[i] = a.read(ctx, s)
+		return nil
 	})
+	record := lastRecord(members)
 	for i, e := range a.g.members {
-		members[i].Name = e.name
-		if a.sessions[i] == nil {
-			members[i].Problem = "it does not answer"
+		m := &members[i]
+		m.Name = e.name
+		switch {
+		case a.sessions[i] == nil:
+			m.Problem = "it does not answer"
+		case failures[i] == nil:
+		case ctx.Err() == nil && record.absent(e.name) != nil:
+			m.Problem = failures[i].Error()
+		default:
+			err = errors.Join(err, failures[i])
 		}
 	}
 	return members, err

@@ -14,7 +14,8 @@
 //   - The ledger records which members count. A member is recorded as absent only while it receives nothing, in a commit that
 //     another replica acknowledged, and as one that counts in such a commit before guard lets it receive. So the record of
 //     whoever has all that could be reached is right for exactly that moment of history; and who counts there and is not in a
-//     guard's list is not forgotten: that guard opens nobody.
+//     guard's list is not forgotten: that guard opens nobody. Nor is another server that answers under the name of one that
+//     counts taken for it.
 //   - Every opening raises the epoch, in the barrier commit.
 //
 // Everything that changes a member runs on that member's own pinned connection, which holds the lock and never reconnects.

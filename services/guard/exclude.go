@@ -49,7 +49,7 @@ func (a *attempt) exclude(ctx context.Context, i int, reason string, vouched boo
 		return err
 	}
 	// Whoever acknowledges this has everything that came before it, also what the excluded one alone had acknowledged.
-	return a.commit(ctx, primary, a.g.listed(m.Name, Excluded, a.g.options.Who, reason))
+	return a.commit(ctx, primary, a.g.listed(m.Name, Excluded, "", a.g.options.Who, reason))
 }
 
 // followers counts the replicas that acknowledge the primary's commits, besides one.
@@ -192,7 +192,7 @@ func (a *attempt) raise(ctx context.Context) (Opening, error) {
 			return Opening{}, err
 		}
 	}
-	if err := a.commit(ctx, a.sessions[writable], a.g.opened(epoch+1, m.Name, &m.Record)...); err != nil {
+	if err := a.commit(ctx, a.sessions[writable], a.g.opened(epoch+1, m, members, &m.Record)...); err != nil {
 		return Opening{}, err
 	}
 	return Opening{Primary: m.Name, Epoch: epoch + 1}, nil

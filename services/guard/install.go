@@ -35,8 +35,8 @@ type installation struct {
 type candidate struct {
 	index  int
 	record Record
-	// replicas are the other members that answer and count.
-	replicas []int
+	// replicas are the other members that answer and count, joining those of them that do so from the barrier on.
+	replicas, joining []int
 	// left are members that do not answer and will not count any more.
 	left []string
 	loss bool
@@ -119,8 +119,8 @@ func (a *attempt) choose(ctx context.Context, how installation) (*candidate, err
 	return nil, rail.Refuse(rail.WrongState, "no member may be opened: %s", strings.Join(reasons, "; "))
 }
 
-// order puts members that have more before those that have less, and of equal ones the last primary first: it needs no
-// receiver to be moved.
+// order puts members that have more before those that have less, of equal ones those that have applied all of it before those
+// that have yet to, and of those the last primary first: it needs no receiver to be moved.
 func (a *attempt) order(ctx context.Context, members []Member, want string) ([]int, error) {
 	last := lastPrimary(members)
 	var order []int
@@ -139,8 +139,15 @@ func (a *attempt) order(ctx context.Context, members []Member, want string) ([]i
 				return nil, err
 			}
 			if has {
-				score[i] += 2
+				score[i] += 4
 			}
+		}
+		applied, err := contains(ctx, a.sessions[i], m.Executed, m.Received())
+		if err != nil {
+			return nil, err
+		}
+		if applied {
+			score[i] += 2
 		}
 		if m.Name == last {
 			score[i]++
@@ -189,46 +196,73 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 	if gone := record.absent(m.Name); gone != nil {
 		return nil, fmt.Sprintf("it does not count since %s (%s, %s)", gone.Since.Format(time.RFC3339), gone.State, gone.Reason), nil
 	}
+	if !record.isServer(m) {
+		return nil, "it is not the server that counts under its name: it joins once there is a primary", nil
+	}
 	c := &candidate{index: i, record: record}
-	all := primaryKnowsAll(members, &record)
+	half := a.g.whole(&record)
+	all, err := primaryKnowsAll(ctx, s, members, &record)
+	if err != nil {
+		return nil, "", err
+	}
+	var spare []int
 	for j := range members {
 		other := &members[j]
-		switch {
-		case j == i, record.absent(other.Name) != nil:
+		if j == i {
 			continue
-		case other.Answers():
-			has, err := contains(ctx, s, m.Received(), other.Received())
-			if err != nil {
+		}
+		has := false
+		if other.Answers() {
+			if has, err = contains(ctx, s, m.Received(), other.Received()); err != nil {
 				return nil, "", err
 			}
+		}
+		gone := record.absent(other.Name)
+		switch {
+		case gone != nil && (gone.State == Lost || !other.Answers() || other.Receiver == nil):
+			// What it has was given up, or never acknowledged.
+			if gone.State == Left && has {
+				spare = append(spare, j)
+			}
+		case other.Answers() && record.isServer(other):
 			if !has {
 				rest, err := beyond(ctx, s, other.Received(), m.Received())
 				return nil, fmt.Sprintf("it lacks what %s has: %s", other.Name, rest), err
 			}
-			// One that is not recorded would be the only one to know, should it be the one that acknowledges: it joins later.
-			if record.counts(other.Name) {
+			switch {
+			case record.counts(other.Name):
 				c.replicas = append(c.replicas, j)
+			case gone == nil && half != nil:
+				spare = append(spare, j)
 			}
+			// One that is not recorded would be the only one to know, should it be the one that acknowledges: it joins later.
 		case !record.counts(other.Name):
 			// It has never received anything.
 		case other.Name == record.Primary:
-			// The dead primary: what it alone has was never acknowledged.
+			// The dead primary, or another server in its place: what it alone has was never acknowledged.
 			c.left = append(c.left, other.Name)
 		case all:
 			// It has nothing that its primary has not, and goes on counting.
 		case how.acceptLoss:
 			c.left = append(c.left, other.Name)
 			c.loss = true
+		case other.Answers():
+			return nil, fmt.Sprintf("%s is another server than the one that counts under this name, which may hold an acknowledged "+
+				"order (start that one again, or accept the loss)", other.Name), nil
 		default:
 			return nil, fmt.Sprintf("%s does not answer and may hold an acknowledged order (start it again, or exclude it "+
 				"while there is a primary, or accept the loss)", other.Name), nil
 		}
 	}
-	if err := a.g.whole(&record); err != nil {
+	if half != nil {
 		if !how.acceptLoss {
-			return nil, messageOf(err), nil
+			return nil, messageOf(half), nil
 		}
 		c.left, c.loss = append(c.left, a.g.unlisted(&record)...), true
+	}
+	if len(c.replicas) == 0 {
+		// Until the barrier says that these count nobody but guard can commit, so that they acknowledge nothing else.
+		c.replicas, c.joining = spare, spare
 	}
 	if len(c.replicas) == 0 {
 		return nil, "no replica would be left to acknowledge its commits", nil
@@ -240,26 +274,41 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 }
 
 // primaryKnowsAll tells whether the last primary answers, and so brings all that anybody has acknowledged to it: then a
-// replica that does not answer can have no more. That the last one known is the last one is sure where only one member does
-// not answer: had that one been opened since, it would have had a follower, and that would not be the old one's still.
-func primaryKnowsAll(members []Member, record *Record) bool {
-	silent, primary := 0, false
+// replica that does not answer can have no more. That the last one known is the last one is sure where at most one member does
+// not answer: had that one been opened since, it would have had a follower, and that would not be the old one's still. That
+// its data is its own shows in its having all that anybody else has.
+func primaryKnowsAll(ctx context.Context, on *session, members []Member, record *Record) (bool, error) {
+	silent, primary := 0, -1
 	for i := range members {
 		m := &members[i]
 		switch {
 		case !m.Answers():
 			silent++
 		case m.Name == record.Primary:
-			primary = m.Receiver == nil
+			if m.Receiver != nil || !record.isServer(m) {
+				return false, nil
+			}
+			primary = i
 		case m.Receiver == nil:
 			if record.absent(m.Name) == nil {
-				return false
+				return false, nil
 			}
 		case m.Receiver.Source != record.Primary:
-			return false
+			return false, nil
 		}
 	}
-	return primary && silent == 1
+	if primary < 0 || silent > 1 {
+		return false, nil
+	}
+	for i := range members {
+		if i == primary || !members[i].Answers() || members[i].Receiver == nil {
+			continue
+		}
+		if has, err := contains(ctx, on, members[primary].Received(), members[i].Received()); err != nil || !has {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 func readRecordOn(ctx context.Context, s *session, database string) (Record, error) {
@@ -356,9 +405,17 @@ func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
 			return Opening{}, fmt.Errorf("guard: raising the versions: %w", err)
 		}
 	}
-	changes := a.g.opened(epoch, s.name, &c.record)
+	var joining []*Member
+	for _, i := range c.joining {
+		joining = append(joining, &members[i])
+	}
+	changes := a.g.opened(epoch, &members[c.index], members, &c.record, joining...)
+	as := Left
+	if c.loss {
+		as = Lost
+	}
 	for _, name := range c.left {
-		changes = append(changes, a.g.listed(name, Left, "guard", "it did not answer when "+s.name+" took over"))
+		changes = append(changes, a.g.listed(name, as, c.record.servers[name], "guard", "it did not answer when "+s.name+" took over"))
 	}
 	if err := a.confirm(ctx); err != nil {
 		return Opening{}, err

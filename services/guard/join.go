@@ -25,11 +25,18 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 		return err
 	}
 	p, err := primaryOf(members)
-	if err != nil {
-		return err
+	alone := err != nil
+	if alone {
+		if p = lonely(members); p < 0 {
+			return err
+		}
 	}
 	m, primary := &members[i], &members[p]
+	if err := a.g.whole(&primary.Record); err != nil {
+		return err
+	}
 	gone := primary.Record.absent(m.Name)
+	known := primary.Record.counts(m.Name) && primary.Record.servers[m.Name] == m.UUID
 	switch {
 	case i == p:
 		return rail.Refuse(rail.WrongState, "%s is the primary", m.Name)
@@ -41,11 +48,13 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 		return nil // it will be back
 	case gone != nil && gone.State == Excluded && !byHand:
 		return rail.Refuse(rail.WrongState, "%s was excluded by %s", m.Name, gone.By)
-	case primary.Record.counts(m.Name) && m.Follows(primary):
+	case known && m.Follows(primary):
 		return nil
 	case gone == nil && m.Follows(primary):
 		// Somebody else let it follow. It may be the one that acknowledges, so that it goes on meanwhile.
-		return a.commit(ctx, a.sessions[p], a.g.listed(m.Name, counts, "guard", ""))
+		return a.commit(ctx, a.sessions[p], a.g.counting(members, &primary.Record, m)...)
+	case gone == nil && !known && len(m.Wrong) > 0:
+		return rail.Refuse(rail.WrongState, "%s: %s", m.Name, m.Wrong[0])
 	}
 	s := a.sessions[i]
 	if m.Receiver != nil {
@@ -64,20 +73,50 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 	if reason == "" && gone != nil && gone.State == Rebuilding && !still.Cloned {
 		reason = "its rebuilding was not finished"
 	}
+	if reason == "" && gone != nil && gone.State == Lost && (gone.server == "" || gone.server == still.UUID) {
+		reason = "it may have transactions that were given up"
+	}
 	if reason != "" {
 		return a.rebuild(ctx, members, p, i, reason)
 	}
-	// It counts from here on, and receives from there on: in this order.
-	if !primary.Record.counts(m.Name) {
-		if err := a.commit(ctx, a.sessions[p], a.g.listed(m.Name, counts, "guard", "")); err != nil {
+	// It counts from here on, and receives from there on: in this order, unless there is nobody else to acknowledge that. Should
+	// it be left behind in between it is asked what it has all the same, since it has a receiver.
+	list := func() error { return a.commit(ctx, a.sessions[p], a.g.counting(members, &primary.Record, m)...) }
+	if !known && !alone {
+		if err := list(); err != nil {
 			return err
 		}
 	}
 	if err := a.follow(ctx, i, p); err != nil {
 		return err
 	}
+	if !known && alone {
+		if err := list(); err != nil {
+			return err
+		}
+	}
 	a.g.log.Info("the member follows the primary", "member", m.Name, "primary", primary.Name)
 	return nil
+}
+
+// lonely is the one writable member where all that it lacks to be the primary is somebody who acknowledges, -1 where there is
+// none: its orders wait, and it is the last that was opened.
+func lonely(members []Member) int {
+	found := -1
+	for i := range members {
+		m := &members[i]
+		switch {
+		case !m.Answers() || m.ReadOnly:
+			continue
+		case found >= 0 || m.Source.Clients > 0 || !m.Source.Enabled || !m.Source.Active:
+			return -1
+		}
+		found = i
+	}
+	if found < 0 || lastRecord(members).Epoch != members[found].Record.Epoch || members[found].Record.Primary != members[found].Name {
+		return -1
+	}
+	return found
 }
 
 // cannotFollow says why a member that receives nothing cannot follow the primary: it has a history of its own, or the

@@ -204,6 +204,9 @@ func (m *Member) readSemiSync(ctx context.Context, on querier) error {
 	return nil
 }
 
+// errOtherChannels says of a member that answers that its state is not understood.
+var errOtherChannels = errors.New("it has other replication channels than the default one")
+
 // readReceiver reads whom it follows.
 func (m *Member) readReceiver(ctx context.Context, on querier) error {
 	const query = "SELECT c.CHANNEL_NAME, c.HOST, c.PORT, c.AUTO_POSITION, s.SOURCE_UUID, s.SERVICE_STATE, s.LAST_ERROR_MESSAGE, " +
@@ -221,7 +224,7 @@ func (m *Member) readReceiver(ctx context.Context, on querier) error {
 			return err
 		}
 		if channel != "" || m.Receiver != nil {
-			return errors.New("it has other replication channels than the default one")
+			return errOtherChannels
 		}
 		r.Source, r.Received = fmt.Sprintf("%s:%d", host, port), oneLine(r.Received)
 		r.automatic = automatic == "1" || strings.EqualFold(automatic, "YES")

@@ -37,7 +37,7 @@ func (a *attempt) rebuild(ctx context.Context, members []Member, p, i int, reaso
 	if err := a.confirm(ctx); err != nil {
 		return err
 	}
-	if err := a.commit(ctx, primary, g.listed(s.name, Rebuilding, "guard", reason)); err != nil {
+	if err := a.commit(ctx, primary, g.listed(s.name, Rebuilding, "", "guard", reason)); err != nil {
 		return err
 	}
 	steps := []string{

@@ -21,6 +21,8 @@ type Record struct {
 	// ever to receive commits.
 	Counts []string `json:"counts,omitempty"`
 	Absent []Absent `json:"absent,omitempty"`
+	// servers are the server_uuids of those that count, "" where it is not known.
+	servers map[string]string
 	// prepared tells that the tables are there.
 	prepared bool
 }
@@ -35,6 +37,8 @@ type Absent struct {
 	Since  time.Time `json:"since"`
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
+	// server is the server_uuid of the one that was lost; "" where it is not known, or of no interest.
+	server string
 }
 
 // Absence says why a member does not count.
@@ -45,11 +49,21 @@ const (
 	Excluded   Absence = "EXCLUDED"
 	Left       Absence = "LEFT"
 	Rebuilding Absence = "REBUILDING"
+	// Lost members may have acknowledged what was given up. The numbers of those transactions are given anew, so that nothing
+	// tells the two apart: they are rebuilt, whatever they seem to have.
+	Lost Absence = "LOST"
 )
 
 // counts tells whether a member counts. As long as nothing is recorded, as after an opening by somebody else, all do.
 func (r *Record) counts(name string) bool {
 	return slices.Contains(r.Counts, name) || len(r.Counts) == 0 && r.absent(name) == nil
+}
+
+// isServer tells whether a member is the server that counts under its name, and not one that was put in its place, with an
+// older copy of the data or none: it knows nothing of what the other has acknowledged.
+func (r *Record) isServer(m *Member) bool {
+	known := r.servers[m.Name]
+	return known == "" || known == m.UUID
 }
 
 // absent is the entry of a member, or nil.
@@ -66,7 +80,7 @@ func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``
 
 // readRecord reads the record; a ledger without the tables was never opened.
 func readRecord(ctx context.Context, on querier, database string) (Record, error) {
-	var r Record
+	r := Record{servers: map[string]string{}}
 	err := queryRows(ctx, on, lookTimeout, "SELECT epoch, primary_member FROM "+quoted(database)+".cluster WHERE id = 1", nil,
 		func(row *sql.Rows) error { return row.Scan(&r.Epoch, &r.Primary) })
 	switch serverError(err) {
@@ -78,16 +92,17 @@ func readRecord(ctx context.Context, on querier, database string) (Record, error
 	}
 	r.prepared = true
 	err = queryRows(ctx, on, lookTimeout,
-		"SELECT member, state, since, by_whom, reason FROM "+quoted(database)+".cluster_members ORDER BY member", nil,
+		"SELECT member, state, server_uuid, since, by_whom, reason FROM "+quoted(database)+".cluster_members ORDER BY member", nil,
 		func(row *sql.Rows) error {
 			var a Absent
+			var server string
 			var since int64
-			err := row.Scan(&a.Member, &a.State, &since, &a.By, &a.Reason)
+			err := row.Scan(&a.Member, &a.State, &server, &since, &a.By, &a.Reason)
 			if a.State == counts {
-				r.Counts = append(r.Counts, a.Member)
+				r.Counts, r.servers[a.Member] = append(r.Counts, a.Member), server
 				return err
 			}
-			a.Since = time.UnixMilli(since).UTC()
+			a.Since, a.server = time.UnixMilli(since).UTC(), server
 			r.Absent = append(r.Absent, a)
 			return err
 		})
@@ -106,26 +121,39 @@ type change struct {
 	args      []any
 }
 
-// opened writes that a member was opened, and counts. The first time all members do; whoever is new later joins.
-func (g *Guard) opened(epoch int64, primary string, record *Record) []change {
+// opened writes that a member was opened, and that it and others count.
+func (g *Guard) opened(epoch int64, primary *Member, members []Member, record *Record, others ...*Member) []change {
 	changes := []change{{
 		"REPLACE INTO " + quoted(g.database) + ".cluster (id, epoch, primary_member, opened_at) VALUES (1, ?, ?, " + now + ")",
-		[]any{epoch, primary},
+		[]any{epoch, primary.Name},
 	}}
-	for _, m := range g.members {
-		first := len(record.Counts) == 0 && record.absent(m.name) == nil
-		if first || m.name == primary && !record.counts(primary) {
-			changes = append(changes, g.listed(m.name, counts, "guard", ""))
+	return append(changes, g.counting(members, record, append(others, primary)...)...)
+}
+
+// counting writes that members count from here on. The first time all do that are not known to be absent, as all have until
+// then.
+func (g *Guard) counting(members []Member, record *Record, more ...*Member) (changes []change) {
+	if len(record.Counts) == 0 {
+		for i := range members {
+			if m := &members[i]; record.absent(m.Name) == nil && !slices.Contains(more, m) {
+				changes = append(changes, g.listed(m.Name, counts, m.UUID, "guard", ""))
+			}
+		}
+	}
+	for _, m := range more {
+		if !slices.Contains(record.Counts, m.Name) || record.servers[m.Name] != m.UUID {
+			changes = append(changes, g.listed(m.Name, counts, m.UUID, "guard", ""))
 		}
 	}
 	return changes
 }
 
-// listed writes whether a member counts from here on.
-func (g *Guard) listed(member string, as Absence, by, reason string) change {
+// listed writes whether a member, which is a server, counts from here on.
+func (g *Guard) listed(member string, as Absence, server, by, reason string) change {
 	return change{
-		"REPLACE INTO " + quoted(g.database) + ".cluster_members (member, state, since, by_whom, reason) VALUES (?, ?, " + now + ", ?, ?)",
-		[]any{member, string(as), cut(by, 128), cut(reason, 1000)},
+		"REPLACE INTO " + quoted(g.database) + ".cluster_members (member, state, server_uuid, since, by_whom, reason) " +
+			"VALUES (?, ?, ?, " + now + ", ?, ?)",
+		[]any{member, string(as), server, cut(by, 128), cut(reason, 1000)},
 	}
 }
 

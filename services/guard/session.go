@@ -49,14 +49,14 @@ func (s *session) close() {
 }
 
 // failure names the member and the statement, and tells of a connection that is lost: whatever is not the server's own
-// answer, a deadline too, which the driver keeps by hanging up.
+// answer, or what we make of it, a deadline too, which the driver keeps by hanging up.
 func (s *session) failure(statement string, err error) error {
 	if err == nil {
 		return nil
 	}
 	err = fmt.Errorf("guard: %s: %s: %w", s.name, firstWords(statement), err)
 	var answer *mysql.MySQLError
-	if !errors.As(err, &answer) && !errors.Is(err, sql.ErrNoRows) && s.lost != nil {
+	if !errors.As(err, &answer) && !errors.Is(err, sql.ErrNoRows) && !errors.Is(err, errOtherChannels) && s.lost != nil {
 		s.lost(err)
 	}
 	return err

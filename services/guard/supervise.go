@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"interlock/services/rail"
@@ -91,8 +92,11 @@ func (g *Guard) decide(members []Member, missed *int, failed string) action {
 	}
 	for i := range members {
 		if members[i].Answers() && !members[i].ReadOnly {
-			// It is open, and something is amiss that an opening would not mend: its replicas may have to be started.
-			return g.startReceiver(members, i, alarm)
+			// It is open, and something is amiss that an opening would not mend: its replicas may have to be started, or found.
+			if next := g.startReceiver(members, i, alarm); next.do != nil {
+				return next
+			}
+			return g.accompany(members, alarm, failed)
 		}
 	}
 	last := lastPrimary(members)
@@ -132,6 +136,9 @@ func (g *Guard) lookAfter(members []Member, p int, failed string) action {
 			next = one
 		}
 	}
+	if len(primary.Wrong) > 0 && next.alarm == "" {
+		next.alarm = wrongSettings(primary)
+	}
 	if err := g.whole(&primary.Record); err != nil && next.alarm == "" {
 		next.alarm = messageOf(err)
 	}
@@ -153,17 +160,24 @@ func (g *Guard) lookAfterOne(primary, m *Member, i int) action {
 	case m.Cloning, g.rebuilds(m.Name):
 		return action{alarm: m.Name + " is being rebuilt"}
 	case gone != nil && gone.State == Excluded:
-		if m.Receiver != nil && m.Receiver.State != receiverOff {
+		if m.Receiver != nil { // also one that does not run: it would after a restart
 			return action{"disconnect", m.Name, func(ctx context.Context) error { return g.disconnect(ctx, i) }, m.Name + " is excluded and receives"}
 		}
-	case !primary.Record.counts(m.Name), !m.Follows(primary) && !connecting(m, primary):
+	case !primary.Record.counts(m.Name), primary.Record.servers[m.Name] != m.UUID, !m.Follows(primary) && !connecting(m, primary):
 		return action{"join", m.Name, func(ctx context.Context) error { return g.join(ctx, i, false) }, m.Name + " does not follow the primary"}
 	case !m.Follows(primary):
 		return action{alarm: fmt.Sprintf("%s does not reach the primary: %s", m.Name, m.Receiver.Error)}
 	case !m.Receiver.Applying:
 		return action{alarm: fmt.Sprintf("%s does not apply what it receives: %s", m.Name, m.Receiver.ApplyError)}
+	case len(m.Wrong) > 0:
+		return action{alarm: wrongSettings(m)}
 	}
 	return action{}
+}
+
+// wrongSettings is an alarm and no more: to keep a replica away for them would leave fewer that acknowledge.
+func wrongSettings(m *Member) string {
+	return fmt.Sprintf("the settings of %s break a promise: %s", m.Name, strings.Join(m.Wrong, ", "))
 }
 
 // connecting tells whether a member is on its way to the primary by itself.
@@ -185,6 +199,27 @@ func (g *Guard) startReceiver(members []Member, writable int, alarm string) acti
 	return action{alarm: alarm}
 }
 
+// accompany lets somebody follow a writable member whom nobody follows: one that counts rather than one that does not.
+func (g *Guard) accompany(members []Member, alarm, failed string) action {
+	w := lonely(members)
+	if w < 0 {
+		return action{alarm: alarm}
+	}
+	next := action{alarm: alarm}
+	for i := range members {
+		m := &members[i]
+		gone := members[w].Record.absent(m.Name)
+		if i == w || !m.Answers() || m.Cloning || g.rebuilds(m.Name) || connecting(m, &members[w]) ||
+			gone != nil && gone.State == Excluded {
+			continue
+		}
+		if next.do == nil || next.member == failed || gone == nil && members[w].Record.absent(next.member) != nil {
+			next = action{"join", m.Name, func(ctx context.Context) error { return g.join(ctx, i, false) }, alarm}
+		}
+	}
+	return next
+}
+
 // start lets a replica of the writable member receive again. It never moves one.
 func (g *Guard) start(ctx context.Context, i, writable int) error {
 	a, ctx, err := g.begin(ctx)
@@ -202,7 +237,8 @@ func (g *Guard) start(ctx context.Context, i, writable int) error {
 	return why(ctx, a.sessions[i].exec(ctx, statementTimeout, "START REPLICA"))
 }
 
-// disconnect stops an excluded member that receives all the same.
+// disconnect stops an excluded member that receives all the same. Another replica then has what that one alone may have
+// acknowledged.
 func (g *Guard) disconnect(ctx context.Context, i int) error {
 	a, ctx, err := g.begin(ctx)
 	if err != nil {
@@ -213,7 +249,21 @@ func (g *Guard) disconnect(ctx context.Context, i int) error {
 	if err != nil {
 		return why(ctx, err)
 	}
-	return why(ctx, a.disconnect(ctx, i, &members[i]))
+	p, err := primaryOf(members)
+	if err != nil {
+		return err
+	}
+	gone := members[p].Record.absent(members[i].Name)
+	if gone == nil || gone.State != Excluded {
+		return nil // it was, a moment ago
+	}
+	if a.followers(members, p, i) == 0 {
+		return rail.Refuse(rail.WrongState, "no other replica is connected: without %s, nobody would acknowledge a commit", members[i].Name)
+	}
+	if err := a.disconnect(ctx, i, &members[i]); err != nil {
+		return why(ctx, err)
+	}
+	return why(ctx, a.commit(ctx, a.sessions[p], g.listed(gone.Member, Excluded, "", gone.By, gone.Reason)))
 }
 
 // messageOf is a refusal's text without its code.

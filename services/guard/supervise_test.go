@@ -70,6 +70,44 @@ func TestLookAfter_StrangersThatAcknowledge(t *testing.T) {
 	require.Contains(t, guardOf("primary", "a", "b").lookAfter(members, 0, "").alarm, "1 replicas acknowledge commits of primary and are not among guard's members")
 }
 
+func TestLookAfter_AnotherServerUnderTheNameJoins(t *testing.T) {
+	g, members := guardOf("primary", "a", "b"), cluster("a", "b")
+	members[0].Record.servers = map[string]string{"primary": "p", "a": "u", "b": ""}
+	members[1].UUID = "u"
+	require.Equal(t, action{}, g.lookAfter(members, 0, ""))
+	members[1].UUID = "v"
+	next := g.lookAfter(members, 0, "")
+	require.Equal(t, []string{"join", "a"}, []string{next.name, next.member})
+}
+
+func TestLookAfter_WrongSettingsAreAnAlarm(t *testing.T) {
+	g, members := guardOf("primary", "a", "b"), cluster("a", "b")
+	members[2].Wrong = []string{"sync_relay_log must be 1"}
+	next := g.lookAfter(members, 0, "")
+	require.Nil(t, next.do)
+	require.Contains(t, next.alarm, "the settings of b break a promise: sync_relay_log must be 1")
+	members[2].Wrong, members[0].Wrong = nil, []string{"log_bin"}
+	require.Contains(t, g.lookAfter(members, 0, "").alarm, "the settings of primary break a promise")
+}
+
+// A writable member that nobody follows gets somebody: whoever counts rather than whoever does not, and nobody who was put out.
+func TestDecide_WhoIsAloneGetsAFollower(t *testing.T) {
+	g, members, missed := guardOf("primary", "a", "b"), cluster("a", "b"), 0
+	members[0].Source.Clients = 0
+	members[1].Receiver, members[2].Receiver = nil, nil
+	members[0].Record.Counts, members[0].Record.Absent = []string{"primary", "b"}, []Absent{{Member: "a", State: Left}}
+	next := g.decide(members, &missed, "")
+	require.Equal(t, []string{"join", "b"}, []string{next.name, next.member})
+	members[2].Problem = "it does not answer"
+	next = g.decide(members, &missed, "")
+	require.Equal(t, []string{"join", "a"}, []string{next.name, next.member})
+	members[0].Record.Absent[0].State = Excluded
+	require.Nil(t, g.decide(members, &missed, "").do)
+	members[0].Record.Absent[0].State = Left
+	members[1].Record.Epoch = 4
+	require.Equal(t, "fence", g.decide(members, &missed, "").name, "somebody was opened later")
+}
+
 func TestLost_WhoDoesNotCountIsNoWitness(t *testing.T) {
 	members := cluster("a", "b")
 	members[0].Problem = "no answer"

@@ -7,6 +7,7 @@ package guard_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"syscall"
@@ -131,6 +132,53 @@ func TestFailover_RefusesWhatMayLoseAnOrder(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, opening.Loss)
 	require.Equal(t, "1000105", b.ask(b.index(opening.Primary), "SELECT version FROM interlock.runs"))
+
+	// What they may have that was given up cannot be told from what comes now: they are rebuilt, whatever they seem to have.
+	now := b.index(opening.Primary)
+	b.do(now, "DELETE FROM runs")
+	stop = b.supervise()
+	for _, lost := range []int{4, heir} {
+		require.NoError(t, b.members.Servers[lost].Start(t.Context()))
+		<-b.members.Servers[lost].Done() // rebuilt, it ends, since nobody here restarts it
+		require.NoError(t, b.members.Servers[lost].Start(t.Context()))
+	}
+	b.well("all follow")
+	stop()
+	require.Empty(t, b.guard.Status(t.Context()).Members[now].Record.Absent)
+}
+
+// Who was put out, and receives all the same, may be the only one that acknowledged an order; who was put out and cannot even
+// be read keeps nobody from taking over.
+func TestFailover_WhoWasPutOut(t *testing.T) {
+	b := openBed(t, 4)
+	b.well("all follow")
+	require.NoError(t, b.guard.Exclude(t.Context(), b.name(3), "a new disk", false))
+	login := b.members.Guard(b.log()).Replication
+	b.do(3, fmt.Sprintf("CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = %d, SOURCE_USER = '%s', SOURCE_PASSWORD = '%s', "+
+		"SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1", b.members.Servers[0].Port(), login.User, login.Password), "START REPLICA")
+	b.eventually(func() bool {
+		return b.ask(3, "SELECT SERVICE_STATE FROM performance_schema.replication_connection_status") == "ON"
+	}, "it receives")
+	for i := 1; i <= 2; i++ {
+		b.do(i, "STOP REPLICA IO_THREAD")
+	}
+	require.NoError(t, b.sell(0, 1), "it acknowledges")
+	b.killed(0)
+	_, err := b.guard.Open(t.Context(), guard.OpenOptions{})
+	require.ErrorContains(t, err, "it lacks what "+b.name(3)+" has")
+
+	b.start(0)
+	stop := b.supervise()
+	b.well("it is put out again, and the others have what it has")
+	stop()
+	b.has(1, []int{1})
+	require.Empty(t, b.ask(3, "SELECT COALESCE(MAX(HOST), '') FROM performance_schema.replication_connection_configuration"))
+
+	primary := b.index(b.primary())
+	b.do(3, "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1' FOR CHANNEL 'another'")
+	b.killed(primary)
+	_, err = b.guard.Open(t.Context(), guard.OpenOptions{})
+	require.NoError(t, err)
 }
 
 func TestGuards_OneActs(t *testing.T) {
