@@ -59,15 +59,32 @@ func (s *Stage) Close() error {
 	return err
 }
 
-// All plays the whole table and one overlap for every seed from 1 on, and tells each line as it comes. ok is false when
+// overlapsPerSeed is how many overlaps are played for every seed, each with a seed of its own, so far apart: an odd seed has odd
+// ones, since those delete a dead primary's data.
+const overlapsPerSeed, overlapSeeds = 2, 1000
+
+// part is one play of many.
+type part struct {
+	fault Fault
+	seed  uint64
+}
+
+// All plays the whole table and some overlaps for every seed from 1 on, and tells each line as it comes. ok is false when
 // anything was wrong or a fault did not fire.
 func All(ctx context.Context, s *Stage, seeds int, tell func(*Line) error) (ok bool, err error) {
 	ok = true
 	for seed := uint64(1); seed <= uint64(seeds); seed++ {
-		faults := append(Table(), overlapping(seed))
-		byShape(faults)
-		for _, f := range faults {
-			line := s.Play(ctx, f, seed)
+		var parts []part
+		for _, f := range Table() {
+			parts = append(parts, part{f, seed})
+		}
+		for n := range uint64(overlapsPerSeed) {
+			own := seed + n*overlapSeeds
+			parts = append(parts, part{overlapping(own), own})
+		}
+		byShape(parts)
+		for _, p := range parts {
+			line := s.Play(ctx, p.fault, p.seed)
 			if err := errors.Join(tell(line), ctx.Err()); err != nil {
 				return false, err
 			}
@@ -78,12 +95,14 @@ func All(ctx context.Context, s *Stage, seeds int, tell func(*Line) error) (ok b
 }
 
 // byShape puts those of one shape one after the other, since a cluster takes longer to start than most faults do.
-func byShape(faults []Fault) {
+func byShape(parts []part) {
 	var shapes []Shape
-	for _, f := range faults {
-		if !slices.Contains(shapes, f.Shape) {
-			shapes = append(shapes, f.Shape)
+	for _, p := range parts {
+		if !slices.Contains(shapes, p.fault.Shape) {
+			shapes = append(shapes, p.fault.Shape)
 		}
 	}
-	slices.SortStableFunc(faults, func(a, b Fault) int { return slices.Index(shapes, a.Shape) - slices.Index(shapes, b.Shape) })
+	slices.SortStableFunc(parts, func(a, b part) int {
+		return slices.Index(shapes, a.fault.Shape) - slices.Index(shapes, b.fault.Shape)
+	})
 }

@@ -18,6 +18,7 @@ func sameKey() Fault {
 		Name: "same_key_at_once", Area: buyersArea, Shape: ordinary, Lasts: 4 * time.Second,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			ctx, stop := context.WithCancel(ctx)
+			begun := time.Now()
 			rounds, done, seed := 0, make(chan error, 1), s.Random.Uint64()
 			go func() {
 				for ctx.Err() == nil {
@@ -32,10 +33,34 @@ func sameKey() Fault {
 			return func(context.Context) (Injected, error) {
 				stop()
 				err := <-done
-				return Injected{Fired: rounds > 0, Facts: map[string]any{"keys": rounds, "times_each": hands}}, err
+				several, across := answeredBySeveral(s.Room.Log().Calls(), begun)
+				return Injected{Fired: several > 0, Facts: map[string]any{
+					"keys": rounds, "times_each": hands, "orders_told_by_several_servers": several, "longest_key_seconds": across.Seconds(),
+				}}, err
 			}, nil
 		},
 	}
+}
+
+// answeredBySeveral is how many orders were told by more than one server since a time, and the longest that it took from when
+// somebody first asked for one of them until the last one was told.
+func answeredBySeveral(calls []history.Call, since time.Time) (orders int, longest time.Duration) {
+	for request, attempts := range history.ByRequest(calls) {
+		told := map[string]bool{}
+		for _, a := range attempts {
+			if a.Outcome == history.Done {
+				told[a.Server] = true
+			}
+		}
+		if request.Kind != history.Place || len(told) < 2 || attempts[0].Start.Before(since) {
+			continue
+		}
+		orders++
+		for _, a := range attempts {
+			longest = max(longest, attempts[len(attempts)-1].End.Sub(a.Start))
+		}
+	}
+	return orders, longest
 }
 
 // holdsExpire lets holds be so short that buyers pay while they run out.

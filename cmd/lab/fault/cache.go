@@ -12,6 +12,8 @@ import (
 
 const (
 	cacheLast = 4 * time.Second
+	// notHeldUp is less than anybody waits for a cache, and more than an order takes on a busy machine.
+	notHeldUp = time.Second
 	// comeBack is the part of those who were cut off that must be back in twice that time.
 	comeBack = 0.99
 )
@@ -37,15 +39,22 @@ func cacheAway(name string, away func(*servers.RedisServer) error, back func(con
 			}
 			begun := time.Now()
 			return func(ctx context.Context) (Injected, error) {
-				placed, unknown := s.Room.Placed(begun, ""), 0
-				for _, c := range s.Room.Log().Calls() {
-					if c.Kind == history.Search && c.Code == "UNKNOWN" && c.Start.After(begun) {
+				calls, unknown, without := s.Room.Log().Calls(), 0, 0
+				for _, c := range calls {
+					switch {
+					case !c.Start.After(begun):
+					case c.Kind == history.Search && c.Code == "UNKNOWN":
 						unknown++
+					case c.Kind != history.Search && !c.Outcome.Settles():
+						without++
 					}
 				}
-				proof := Injected{Fired: unknown > 0, Facts: map[string]any{"searches_not_known": unknown, "placed_meanwhile": placed}}
-				if placed == 0 {
-					proof.Broken = append(proof.Broken, "buyers got no answers while the cache was away")
+				placed, _, slowest := orderTimes(calls, begun)
+				proof := Injected{Fired: unknown > 0, Facts: map[string]any{
+					"searches_not_known": unknown, "placed_meanwhile": placed, "without_answer": without, "slowest_order_ms": slowest.Milliseconds(),
+				}}
+				if placed == 0 || without > 0 || slowest > notHeldUp {
+					proof.Broken = append(proof.Broken, "buyers were held up while the cache was away")
 				}
 				return proof, back(ctx, s.Cluster.Cache)
 			}, nil

@@ -92,7 +92,7 @@ func blackHole() Fault {
 					"searches": searches, "searches_failed": failed,
 				}}
 				if placed > 0 {
-					proof.Broken = append(proof.Broken, fmt.Sprintf("%d orders were told that no primary can have committed", placed))
+					proof.Unsafe = append(proof.Unsafe, fmt.Sprintf("%d orders were told that no primary can have committed", placed))
 				}
 				if searches == 0 || failed > 0 {
 					proof.Broken = append(proof.Broken, "searching stopped")
@@ -203,12 +203,12 @@ func told(calls []history.Call, outcome history.Outcome, server string, from tim
 	return n
 }
 
-// searched is how many searches were begun after a moment, and how many of them failed.
+// searched is how many searches were begun after a moment, and how many of them failed, or could not say what is left.
 func searched(calls []history.Call, from time.Time) (n, failed int) {
 	for _, c := range calls {
 		if c.Kind == history.Search && c.Start.After(from) {
 			n++
-			if c.Outcome != history.Done {
+			if c.Outcome != history.Done || c.Code != "" {
 				failed++
 			}
 		}

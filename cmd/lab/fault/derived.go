@@ -16,11 +16,12 @@ const derivedPoll = 100 * time.Millisecond
 // until looks until what it sees is right, or its time is over, and says how long that took since a moment.
 func until(ctx context.Context, since time.Time, limit time.Duration, look func() (right bool, err error)) (took time.Duration, err error) {
 	for {
+		took = time.Since(since) // as it was when it was looked at: looking takes time, too
 		right, err := look()
 		if err != nil {
 			return 0, err
 		}
-		if took = time.Since(since); right || took > limit {
+		if right || took > limit {
 			return took, nil
 		}
 		if wait(ctx, derivedPoll); ctx.Err() != nil {

@@ -95,6 +95,8 @@ type Injected struct {
 	Facts map[string]any `json:"facts"`
 	// Broken are promises about the time of the fault itself that did not hold.
 	Broken []string `json:"broken,omitempty"`
+	// Unsafe are those that must hold whatever else is broken at the same time.
+	Unsafe []string `json:"unsafe,omitempty"`
 }
 
 // text are the facts for people.

@@ -2,6 +2,7 @@ package fault
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"interlock/cmd/lab/fault/check"
@@ -39,7 +40,7 @@ type Pending struct {
 
 // judge says whether all is well: the fault took place, what is promised of its time held, and so did every check.
 func (l *Line) judge() {
-	l.OK = l.Problem == "" && l.Injected != nil && l.Injected.Fired && len(l.Injected.Broken) == 0 && len(l.Checks) > 0
+	l.OK = l.Problem == "" && l.Injected != nil && l.Injected.Fired && len(l.Injected.Broken)+len(l.Injected.Unsafe) == 0 && len(l.Checks) > 0
 	for _, c := range l.Checks {
 		l.OK = l.OK && c.OK
 	}
@@ -94,7 +95,7 @@ func (l *Line) Text() string {
 			what = "it did not take place"
 		}
 		fmt.Fprintf(&b, "  %s: %s\n", what, l.Injected.text())
-		for _, broken := range l.Injected.Broken {
+		for _, broken := range append(slices.Clone(l.Injected.Unsafe), l.Injected.Broken...) {
 			fmt.Fprintf(&b, "  %s\n", broken)
 		}
 	}

@@ -166,7 +166,7 @@ func oldSnapshot() Fault {
 				err := <-done
 				proof := Injected{Fired: delivered > 0, Facts: map[string]any{"delivered_late": delivered, "versions_behind_at_most": behind}}
 				if back > 0 {
-					proof.Broken = append(proof.Broken, fmt.Sprintf("the cache went back to an older version %d times", back))
+					proof.Unsafe = append(proof.Unsafe, fmt.Sprintf("the cache went back to an older version %d times", back))
 				}
 				return proof, errors.Join(err, store.close())
 			}, nil

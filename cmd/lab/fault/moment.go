@@ -88,7 +88,7 @@ func (m *moment) look(ctx context.Context, c *cluster.Cluster) error {
 		return err
 	}
 	var refused *mysql.MySQLError
-	if _, err := ask(ctx, primary, versionQuery+" FOR UPDATE NOWAIT", string(m.Run)); errors.As(err, &refused) {
+	if _, err := ask(ctx, primary, versionQuery+" FOR UPDATE NOWAIT", string(m.Run)); errors.As(err, &refused) && refused.Number == lockedNow {
 		m.RowLocked = true
 	} else if err != nil {
 		return err
@@ -103,6 +103,9 @@ func (m *moment) look(ctx context.Context, c *cluster.Cluster) error {
 	}
 	return nil
 }
+
+// lockedNow is MySQL's error for a row that somebody has locked.
+const lockedNow = 3572
 
 const versionQuery = "SELECT version FROM " + cluster.Database + ".runs WHERE id = ?"
 

@@ -157,7 +157,7 @@ func (p *play) breakAndHeal(ctx context.Context) (err error) {
 	for p.room.Following() < p.fault.Subscribers && ctx.Err() == nil {
 		wait(ctx, derivedPoll)
 	}
-	if p.before, err = most(ctx, p.cluster); err != nil {
+	if p.before, err = least(ctx, p.cluster); err != nil {
 		return err
 	}
 	// A random part of a second: no two seeds meet the sale in the same place.

@@ -2,6 +2,7 @@ package fault
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -101,7 +102,7 @@ func primaryRestarted() Fault {
 				proof.Facts["back_read_only"] = readOnly == "1"
 				proof.Facts["nobody_was_primary"] = fmt.Sprint(none)
 				if readOnly != "1" {
-					proof.Broken = append(proof.Broken, "it came back writable")
+					proof.Unsafe = append(proof.Unsafe, "it came back writable")
 				}
 				return proof, nil
 			}, nil
@@ -158,7 +159,7 @@ const (
 	endLimit = 10 * time.Second
 )
 
-// primaryTerminatedAlone ends the primary in order while no replica hears it: it answers the commits that wait OK, and
+// primaryTerminatedAlone ends the primary in order while no replica is there: it answers the commits that wait OK, and
 // nobody has them. Then the replicas are back, and guard takes over.
 func primaryTerminatedAlone() Fault {
 	const aloneFor = 1500 * time.Millisecond
@@ -170,11 +171,11 @@ func primaryTerminatedAlone() Fault {
 			if err != nil {
 				return nil, err
 			}
-			var frozen []*servers.SQLServer
-			thaw := func() error {
+			var stopped []*servers.SQLServer
+			startAgain := func(ctx context.Context) error {
 				var errs []error
-				for _, m := range frozen {
-					errs = append(errs, m.Signal(syscall.SIGCONT))
+				for _, m := range stopped {
+					errs = append(errs, m.Start(ctx))
 				}
 				return errors.Join(errs...)
 			}
@@ -182,16 +183,20 @@ func primaryTerminatedAlone() Fault {
 				if m == victim {
 					continue
 				}
-				if err := m.Signal(syscall.SIGSTOP); err != nil {
-					return nil, errors.Join(err, thaw())
+				stopped = append(stopped, m)
+				if err := m.Kill(); err != nil {
+					return nil, errors.Join(err, startAgain(ctx))
 				}
-				frozen = append(frozen, m)
 			}
-			from := time.Now()
+			from := time.Now().Add(stops)
+			told, err := s.commitAlone(ctx, victim)
+			if err != nil {
+				return nil, errors.Join(err, startAgain(ctx))
+			}
 			wait(ctx, aloneFor) // until commits wait
 			waiting, ending, err := whileCommitting(ctx, victim, func() error { return victim.Signal(syscall.SIGTERM) })
 			if err != nil {
-				return nil, errors.Join(err, thaw())
+				return nil, errors.Join(err, startAgain(ctx))
 			}
 			return func(ctx context.Context) (Injected, error) {
 				to := time.Now()
@@ -199,12 +204,18 @@ func primaryTerminatedAlone() Fault {
 				under, gone := underway(s.Room.Log().Calls(), "", ending), ended(victim)
 				said, err := lastSaid(victim, shutdownSaid)
 				deleted, burying := s.bury(victim)
+				naive := "nothing"
+				select {
+				case naive = <-told:
+				default:
+				}
 				facts := map[string]any{
-					"calls_under_way": under, "commits_waiting": waiting, "mysql_said": said, "primary_ended": gone,
+					"calls_under_way": under, "commits_waiting": waiting, "mysql_said": said, "primary_ended": gone, "who_believes_ok_was_told": naive,
 					"data_deleted": deleted, "alone_seconds": to.Sub(from).Seconds(),
 				}
-				err = errors.Join(err, burying, thaw())
-				s.later = append(s.later, func(ctx context.Context) []string { return s.goesOn(ctx, facts, ending, to) })
+				err = errors.Join(err, burying, startAgain(ctx))
+				back := time.Now()
+				s.later = append(s.later, func(ctx context.Context) []string { return s.goesOn(ctx, facts, ending, back) })
 				if !deleted {
 					select {
 					case <-victim.Done():
@@ -214,10 +225,33 @@ func primaryTerminatedAlone() Fault {
 					facts["ended_after_seconds"] = time.Since(ending).Seconds()
 					err = errors.Join(err, victim.Start(ctx))
 				}
-				return Injected{Fired: under > 0 && waiting > 0 && said != "", Facts: facts}, err
+				return Injected{Fired: under > 0 && waiting > 0 && said != "" && naive == "OK", Facts: facts}, err
 			}, nil
 		},
 	}
+}
+
+// commitAlone commits on a primary that no replica hears, as somebody who believes what he is told, and says what that was.
+func (s *Scene) commitAlone(ctx context.Context, primary *servers.SQLServer) (told <-chan string, err error) {
+	db, err := sql.Open("mysql", s.Cluster.Members().DSN(primary, cluster.Database))
+	if err != nil {
+		return nil, err
+	}
+	conn, err := db.Conn(ctx) // so that what is waited for below is the commit
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	answer := make(chan string, 1)
+	go func() {
+		defer db.Close()
+		defer conn.Close()
+		if _, err := conn.ExecContext(ctx, "INSERT INTO counters (name, value) VALUES ('alone', 0)"); err != nil {
+			answer <- err.Error()
+			return
+		}
+		answer <- "OK"
+	}()
+	return answer, nil
 }
 
 // primaryAndReplicaKilled leaves one member of three: guard has to refuse, since the dead replica may have what the living
@@ -254,7 +288,7 @@ func primaryAndReplicaKilled() Fault {
 					"guard_refused": refusal,
 				}}
 				if placed > 0 {
-					proof.Broken = append(proof.Broken, "orders were sold by one member of three")
+					proof.Unsafe = append(proof.Unsafe, "orders were sold by one member of three")
 				}
 				if !strings.Contains(refusal, "only 1 of 3 members answer") {
 					proof.Broken = append(proof.Broken, "guard did not refuse for want of a majority")

@@ -114,7 +114,7 @@ func (s *Scene) commitStraight(ctx context.Context, victim *servers.SQLServer, p
 	proof.Fired = proof.Fired && readOnly == "0" && errors.Is(said, context.DeadlineExceeded)
 	if said == nil {
 		proof.Facts["commit_on_it"] = "OK"
-		proof.Broken = append(proof.Broken, "the old primary answered a commit that no replica has")
+		proof.Unsafe = append(proof.Unsafe, "the old primary answered a commit that no replica has")
 	}
 	return nil
 }

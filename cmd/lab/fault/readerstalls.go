@@ -64,7 +64,7 @@ func readerStalls() Fault {
 			return func(ctx context.Context) (Injected, error) {
 				after, grown := s.sum(ctx, figure), s.sum(ctx, memory)-bytes
 				late := delays(ear.all(), s.Room.Log().Streams())
-				proof := Injected{Fired: came > before && after < came && len(late) > 0, Facts: map[string]any{
+				proof := Injected{Fired: came > before && after <= before && len(late) > 0, Facts: map[string]any{
 					"readers_stalled": came - before, "let_go": came - after, "servers_grown_bytes": grown, "versions_seen_by_others": len(late),
 				}}
 				if len(late) > 0 {

@@ -56,7 +56,7 @@ func replicasStopped() Fault {
 					return nil, errors.Join(err, giveBack(ctx))
 				}
 			}
-			from := time.Now()
+			from := time.Now().Add(stops)
 			return func(ctx context.Context) (Injected, error) {
 				to := time.Now()
 				s.Alone(from, to)

@@ -13,16 +13,8 @@ import (
 // looks is how often it is looked at what is held: pools, and whoever looks once in a while, fill and empty it by chance.
 const looks = 5
 
-// most and least are what the processes of a cluster hold at most and at least within half a second.
-func most(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
-	return held(ctx, c, func(a, b int) int { return max(a, b) })
-}
-
+// least is what the processes of a cluster hold at least within half a second.
 func least(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
-	return held(ctx, c, func(a, b int) int { return min(a, b) })
-}
-
-func held(ctx context.Context, c *cluster.Cluster, choose func(a, b int) int) ([]check.Resources, error) {
 	all, err := resources(ctx, c)
 	for range looks - 1 {
 		if err != nil {
@@ -33,7 +25,7 @@ func held(ctx context.Context, c *cluster.Cluster, choose func(a, b int) int) ([
 		again, err = resources(ctx, c)
 		for i := range min(len(all), len(again)) {
 			a, b := &all[i], again[i]
-			a.Goroutines, a.Files, a.Connections = choose(a.Goroutines, b.Goroutines), choose(a.Files, b.Files), choose(a.Connections, b.Connections)
+			a.Goroutines, a.Files, a.Connections = min(a.Goroutines, b.Goroutines), min(a.Files, b.Files), min(a.Connections, b.Connections)
 		}
 	}
 	return all, err

@@ -95,12 +95,12 @@ func underway(calls []history.Call, server string, at time.Time) (n int) {
 	return n
 }
 
-// soldAgain is when another server first answered with an order on a run that was asked for after a moment; not ok where
-// none has until an end.
+// soldAgain is when another server first answered, with an order or that there is none left, who asked for a run after a moment;
+// not ok where none has until an end.
 func soldAgain(calls []history.Call, run rail.RunID, except string, from, to time.Time) (after time.Duration, ok bool) {
 	for _, c := range calls { // in the order in which answers came
 		if c.Run == run && c.Kind == history.Place && c.Server != except && c.Start.After(from) && c.End.Before(to) &&
-			(c.Outcome == history.Done || c.Outcome == history.Refused) {
+			(c.Outcome == history.Done || c.Code == "SOLD_OUT") {
 			return c.End.Sub(from), true
 		}
 	}

@@ -74,9 +74,9 @@ func Find(name string, seed uint64) (Fault, error) {
 	return Fault{}, fmt.Errorf("%w: %s; there are all, %s, %s", ErrUnknown, name, Overlap, strings.Join(names, ", "))
 }
 
-// overlapping is up to three faults of different areas at once, on a cluster that all of them can be injected into. What a
-// fault alone promises of its own time need not hold beside the others, and one may hide the proof of another: of two it is
-// asked for. What is promised of everybody's orders holds in any case.
+// overlapping is up to three faults of different areas at once, on a cluster that all of them can be injected into. How
+// buying goes on in a fault's own time need not hold beside the others, and one may hide the proof of another: of two it is
+// asked for. What must never be, and what is promised of everybody's orders, holds in any case.
 func overlapping(seed uint64) Fault {
 	random := rand.New(rand.NewPCG(seed, 3))
 	table := Table()

@@ -52,7 +52,7 @@ func healAll(ctx context.Context, names []string, heals []Heal) (Injected, error
 		}
 		whole.Fired = whole.Fired && one.Fired
 		whole.Facts[names[i]] = one
-		whole.Broken = append(whole.Broken, one.Broken...)
+		whole.Broken, whole.Unsafe = append(whole.Broken, one.Broken...), append(whole.Unsafe, one.Unsafe...)
 	}
 	return whole, errors.Join(errs...)
 }

@@ -110,10 +110,17 @@ func (r *Room) mutate(ctx context.Context, c *history.Call, token, query, field 
 	if answer.outcome == history.Done {
 		answer = read(answer, field, c)
 	}
+	if wanted := comesOf[c.Kind]; answer.outcome == history.Done && wanted != "" && c.Order.State != wanted {
+		answer = reply{outcome: history.Broken, problem: fmt.Sprintf("the order is %s after a %s", c.Order.State, c.Kind)}
+		c.Order = nil
+	}
 	c.Outcome, c.Code, c.Problem = answer.outcome, answer.code, answer.problem
 	r.log.Add(*c)
 	return answer
 }
+
+// comesOf is what an order is once what was asked for has taken place; a placed one may be anything by then.
+var comesOf = map[history.Kind]rail.OrderState{history.Pay: rail.Paid, history.Cancel: rail.Cancelled}
 
 // read finds the order or the refusal in an answer.
 func read(answer reply, field string, c *history.Call) reply {

@@ -248,6 +248,23 @@ func TestSettled_TwoOrdersForOneKey(t *testing.T) {
 	fails(t, check.Settled(s.calls, at(1)), "the orders A1 and A2")
 }
 
+func TestSettled_ToldAndThenRefused(t *testing.T) {
+	s := good()
+	again := call(history.Place, "bob", "key-bob", 2.1, 2.3, history.Refused, nil)
+	again.Code = "SOLD_OUT"
+	s.calls = append(s.calls, again)
+	fails(t, check.Settled(s.calls, at(1)), "bob was told SOLD_OUT for its place with the key key-bob, after it was told of order B1")
+	// One that was asked before may have been answered after it.
+	s.calls[len(s.calls)-1].Start = at(1.9)
+	holds(t, check.Settled(s.calls, at(1)))
+}
+
+func TestRefused_ForNoReason(t *testing.T) {
+	s := good()
+	s.calls[5].Code = "NOT_FOUND"
+	fails(t, check.Refused(s.calls, s.primary), "dan was told NOT_FOUND when it asked to place key-dan")
+}
+
 func TestLinear_SoldWhileItIsSold(t *testing.T) {
 	s := good()
 	// cid has the seat before bob gives it back: both by the ledger's times and by the clients'.
@@ -475,7 +492,7 @@ func TestStreams(t *testing.T) {
 func TestReturned(t *testing.T) {
 	before := []check.Resources{{Processes: "a", Goroutines: 100, Files: 50}, {Processes: "db", Connections: 30}}
 	holds(t, check.Returned(before, []check.Resources{{Processes: "a", Goroutines: 120, Files: 40}, {Processes: "db", Connections: 40}}))
-	fails(t, check.Returned(before, []check.Resources{{Processes: "a", Goroutines: 140, Files: 50}, {Processes: "db"}}), "140 goroutines")
+	fails(t, check.Returned(before, []check.Resources{{Processes: "a", Goroutines: 160, Files: 50}, {Processes: "db"}}), "160 goroutines")
 	fails(t, check.Returned(before, []check.Resources{{Processes: "a", Goroutines: 100, Files: 50}, {Processes: "db", Connections: 60}}), "60 connections")
 	fails(t, check.Returned(before, before[:1]), "db do not say")
 }
@@ -488,6 +505,11 @@ func TestUnreplicated_AnsweredWithoutAReplica(t *testing.T) {
 	holds(t, check.Unreplicated(s.calls, alone))
 	// What was answered after it may have had one.
 	holds(t, check.Unreplicated(good().calls, []history.Interval{{From: at(3.2), To: at(3.9)}}))
+}
+
+func TestUnreplicated_RefusedWithoutAReplica(t *testing.T) {
+	// dan is told that nothing is left, which rests on a commit like everything else.
+	fails(t, check.Unreplicated(good().calls, []history.Interval{{From: at(4.9), To: at(6.5)}}), "SOLD_OUT while it was")
 }
 
 func TestUnreplicated_NobodyAsked(t *testing.T) {
@@ -521,6 +543,21 @@ func TestSuccess_OrdersFailAmongSearches(t *testing.T) {
 		calls = append(calls, c)
 	}
 	fails(t, check.Success(calls, at(5), at(30), nil), "100 of 100 calls failed")
+}
+
+func TestSuccess_SearchesSayNothing(t *testing.T) {
+	var calls []history.Call
+	for n := range 100 {
+		calls = append(calls, call(history.Place, "ann", "k", 20, 21, history.Done, nil))
+		c := call(history.Search, "sam", "", 20, 21, history.Done, nil)
+		if n < 2 {
+			c.Code = "UNKNOWN"
+		}
+		calls = append(calls, c)
+	}
+	fails(t, check.Success(calls, at(5), at(30), nil), "2 of 100 searches did not say what is left")
+	calls[1].Code = ""
+	holds(t, check.Success(calls, at(5), at(30), nil))
 }
 
 func TestSuccess_NobodyOrders(t *testing.T) {

@@ -35,7 +35,7 @@ func payments(r *Result, calls []history.Call, primary history.Member) {
 	}
 	for _, c := range calls {
 		t, ok := byNumber[c.Key]
-		if c.Kind != history.Pay || c.Code != "HOLD_EXPIRED" || !ok {
+		if c.Code != "HOLD_EXPIRED" || !ok {
 			continue
 		}
 		r.Looked++

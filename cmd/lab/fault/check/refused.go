@@ -5,7 +5,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Refused is C3: what a client was told that it did not take place has not.
+// Refused is C3: what a client was told that it did not take place has not, and nobody was told a reason that a correct request
+// cannot meet here.
 func Refused(calls []history.Call, primary history.Member) *Result {
 	r := begin("C3")
 	type key struct{ buyer, key string }
@@ -13,6 +14,11 @@ func Refused(calls []history.Call, primary history.Member) *Result {
 	for _, t := range primary.Tickets {
 		placed[key{t.Buyer, t.Key}] = t
 		states[t.Number] = t.State
+	}
+	for _, c := range calls {
+		if c.Outcome == history.Refused && !honest(c) {
+			r.wrong("%s was told %s when it asked to %s %s", c.Buyer, c.Code, c.Kind, c.Key)
+		}
 	}
 	for request, attempts := range history.ByRequest(calls) {
 		if !refused(attempts) {

@@ -9,23 +9,27 @@ import (
 // SettleTime is how long after the healing a request may stay open.
 const SettleTime = 30 * time.Second
 
-// Settled is C4: whatever a client was left in doubt about has come to one outcome soon after the healing, and every
-// answer to one key names one order.
+// Settled is C4: whatever a client was left in doubt about has come to one outcome soon after the healing, every answer to one
+// key names one order, and who asks after somebody was told of it is not refused.
 func Settled(calls []history.Call, healed time.Time) *Result {
 	r := begin("C4")
 	placed, refused := 0, 0
 	longest := time.Duration(0)
 	for request, attempts := range history.ByRequest(calls) {
-		doubt, number := false, ""
+		doubt, named := false, ""
 		for _, a := range attempts {
 			doubt = doubt || a.Outcome.Doubtful()
+			if done := firstDone(attempts); a.Outcome == history.Refused && done != nil && a.Start.After(done.End) {
+				r.wrong("%s was told %s for its %s with the key %s, after it was told of order %s", request.Buyer, a.Code, request.Kind,
+					request.Key, number(done.Order))
+			}
 			if a.Outcome != history.Done || a.Order == nil {
 				continue
 			}
-			if number != "" && number != a.Order.Number {
-				r.wrong("%s got the orders %s and %s for one %s with the key %s", request.Buyer, number, a.Order.Number, request.Kind, request.Key)
+			if named != "" && named != a.Order.Number {
+				r.wrong("%s got the orders %s and %s for one %s with the key %s", request.Buyer, named, a.Order.Number, request.Kind, request.Key)
 			}
-			number = a.Order.Number
+			named = a.Order.Number
 		}
 		if !doubt {
 			continue

@@ -16,14 +16,21 @@ const (
 )
 
 // Success is C11: of the placings, payments and cancellations begun from RecoverTime after the healing until an end, at
-// least 99 % did what was asked, or said a true no. wrongNo are the refusals that were not. Searches are not counted: there
-// are so many that all orders might fail among them, and they do not need the database.
+// least 99 % did what was asked, or said a true no. wrongNo are the refusals that were not. Of the searches 99 % said what is
+// left: they are counted by themselves, since there are so many that all orders might fail among them.
 func Success(calls []history.Call, healed, end time.Time, wrongNo map[history.Request]bool) *Result {
 	r := begin("C11")
 	from, failed := healed.Add(RecoverTime), 0
-	placings, first := 0, ""
+	placings, searches, unknown, first := 0, 0, 0, ""
 	for _, c := range calls {
-		if c.Kind == history.Search || c.Start.Before(from) || c.Start.After(end) {
+		if c.Start.Before(from) || c.Start.After(end) {
+			continue
+		}
+		if c.Kind == history.Search {
+			searches++
+			if c.Outcome != history.Done || c.Code != "" {
+				unknown++
+			}
 			continue
 		}
 		r.Looked++
@@ -44,7 +51,11 @@ func Success(calls []history.Call, healed, end time.Time, wrongNo map[history.Re
 	}
 	r.figure("placings", float64(placings))
 	r.figure("success_ratio", ratio)
+	r.figure("searches", float64(searches))
+	r.figure("searches_failed", float64(unknown))
 	switch {
+	case float64(unknown) > (1-minSuccess)*float64(searches):
+		r.wrong("%d of %d searches did not say what is left after the recovery", unknown, searches)
 	case placings < minPlacings:
 		r.wrong("only %d orders were asked for after the recovery", placings)
 	case ratio < minSuccess:

@@ -3,7 +3,7 @@ package check
 import "interlock/cmd/lab/fault/history"
 
 // Unreplicated is C10: nothing was acknowledged while no replica could have had it. alone are the times without one: what
-// was asked for in such a stretch may be answered with an order only after it. Where there was one, somebody must have asked
+// was asked for in such a stretch may be answered, with an order or that there is none, only after it. Where there was one, somebody must have asked
 // for something meanwhile.
 func Unreplicated(calls []history.Call, alone []history.Interval) *Result {
 	r := begin("C10")
@@ -16,9 +16,10 @@ func Unreplicated(calls []history.Call, alone []history.Interval) *Result {
 				continue
 			}
 			r.Looked++
-			if c.Outcome == history.Done && !c.End.After(i.To) {
-				r.wrong("%s: a %s was asked %.3f s after the last replica was gone, and answered with order %s while it was",
-					c.Server, c.Kind, c.Start.Sub(i.From).Seconds(), number(c.Order))
+			// A refusal rests on a commit as well.
+			if c.Outcome.Settles() && !c.End.After(i.To) {
+				r.wrong("%s: a %s was asked %.3f s after the last replica was gone, and answered with order %s %s while it was",
+					c.Server, c.Kind, c.Start.Sub(i.From).Seconds(), number(c.Order), c.Code)
 			}
 		}
 	}
