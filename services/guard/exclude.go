@@ -37,6 +37,9 @@ func (a *attempt) exclude(ctx context.Context, i int, reason string, vouched boo
 	if i == p {
 		return rail.Refuse(rail.WrongState, "%s is the primary", m.Name)
 	}
+	if gone := members[p].Record.absent(m.Name); gone != nil && gone.State == Lost {
+		return rail.Refuse(rail.WrongState, "%s does not count: it was given up, and is rebuilt when it comes back", m.Name)
+	}
 	if a.followers(members, p, i) == 0 {
 		return rail.Refuse(rail.WrongState, "no other replica is connected: without %s, nobody would acknowledge a commit", m.Name)
 	}

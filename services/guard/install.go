@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -196,10 +197,10 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 	if gone := record.absent(m.Name); gone != nil {
 		return nil, fmt.Sprintf("it does not count since %s (%s, %s)", gone.Since.Format(time.RFC3339), gone.State, gone.Reason), nil
 	}
-	if !record.isServer(m) {
+	if !record.isServer(m) && !how.acceptLoss {
 		return nil, "it is not the server that counts under its name: it joins once there is a primary", nil
 	}
-	c := &candidate{index: i, record: record}
+	c := &candidate{index: i, record: record, loss: !record.isServer(m)}
 	half := a.g.whole(&record)
 	all, err := primaryKnowsAll(ctx, s, members, &record)
 	if err != nil {
@@ -232,7 +233,7 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 			switch {
 			case record.counts(other.Name):
 				c.replicas = append(c.replicas, j)
-			case gone == nil && half != nil:
+			case gone == nil && half != nil, gone != nil && gone.State == Left:
 				spare = append(spare, j)
 			}
 			// One that is not recorded would be the only one to know, should it be the one that acknowledges: it joins later.
@@ -241,11 +242,17 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 		case other.Name == record.Primary:
 			// The dead primary, or another server in its place: what it alone has was never acknowledged.
 			c.left = append(c.left, other.Name)
+			if has {
+				spare = append(spare, j)
+			}
 		case all:
 			// It has nothing that its primary has not, and goes on counting.
 		case how.acceptLoss:
 			c.left = append(c.left, other.Name)
 			c.loss = true
+			if has {
+				spare = append(spare, j)
+			}
 		case other.Answers():
 			return nil, fmt.Sprintf("%s is another server than the one that counts under this name, which may hold an acknowledged "+
 				"order (start that one again, or accept the loss)", other.Name), nil
@@ -263,6 +270,9 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 	if len(c.replicas) == 0 {
 		// Until the barrier says that these count nobody but guard can commit, so that they acknowledge nothing else.
 		c.replicas, c.joining = spare, spare
+		c.left = slices.DeleteFunc(c.left, func(name string) bool {
+			return slices.ContainsFunc(spare, func(j int) bool { return members[j].Name == name })
+		})
 	}
 	if len(c.replicas) == 0 {
 		return nil, "no replica would be left to acknowledge its commits", nil
@@ -282,7 +292,7 @@ func primaryKnowsAll(ctx context.Context, on *session, members []Member, record 
 	for i := range members {
 		m := &members[i]
 		switch {
-		case !m.Answers():
+		case !m.Answers(), m.Name != record.Primary && !record.isServer(m):
 			silent++
 		case m.Name == record.Primary:
 			if m.Receiver != nil || !record.isServer(m) {
@@ -301,7 +311,7 @@ func primaryKnowsAll(ctx context.Context, on *session, members []Member, record 
 		return false, nil
 	}
 	for i := range members {
-		if i == primary || !members[i].Answers() || members[i].Receiver == nil {
+		if i == primary || !members[i].Answers() || members[i].Receiver == nil || !record.isServer(&members[i]) {
 			continue
 		}
 		if has, err := contains(ctx, on, members[primary].Received(), members[i].Received()); err != nil || !has {

@@ -37,6 +37,8 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 	}
 	gone := primary.Record.absent(m.Name)
 	known := primary.Record.counts(m.Name) && primary.Record.servers[m.Name] == m.UUID
+	unheard := alone // nobody follows it at all
+	alone = alone || a.followers(members, p, i) == 0
 	switch {
 	case i == p:
 		return rail.Refuse(rail.WrongState, "%s is the primary", m.Name)
@@ -55,6 +57,11 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 		return a.commit(ctx, a.sessions[p], a.g.counting(members, &primary.Record, m)...)
 	case gone == nil && !known && len(m.Wrong) > 0:
 		return rail.Refuse(rail.WrongState, "%s: %s", m.Name, m.Wrong[0])
+	case unheard && elsewhere(m, primary):
+		return rail.Refuse(rail.WrongState, "%s follows %s, and not %s", m.Name, m.Receiver.Source, primary.Name)
+	case alone && !primary.Record.counts(m.Name) && len(members)-2 >= a.g.majority():
+		// It would acknowledge orders before anybody else knows that it counts, and the others could go on without the two.
+		return rail.Refuse(rail.WrongState, "%s does not count, and nobody who does follows %s: start one of those", m.Name, primary.Name)
 	}
 	s := a.sessions[i]
 	if m.Receiver != nil {
@@ -70,14 +77,20 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 	if err != nil {
 		return err
 	}
-	if reason == "" && gone != nil && gone.State == Rebuilding && !still.Cloned {
+	if own := still.Record.absent(m.Name); reason == "" && gone != nil && gone.State == Rebuilding &&
+		(own == nil || own.State != Rebuilding || !own.Since.Equal(gone.Since)) {
+		// A copy of the primary has that very entry, which it cannot have received.
 		reason = "its rebuilding was not finished"
 	}
 	if reason == "" && gone != nil && gone.State == Lost && (gone.server == "" || gone.server == still.UUID) {
 		reason = "it may have transactions that were given up"
 	}
 	if reason != "" {
-		return a.rebuild(ctx, members, p, i, reason)
+		err := a.rebuild(ctx, members, p, i, reason)
+		if err != nil && ctx.Err() == nil && m.Receiver != nil && m.Receiver.State != receiverOff && !a.g.rebuilds(m.Name) {
+			a.startAgain(ctx, []int{i}) // as it was
+		}
+		return err
 	}
 	// It counts from here on, and receives from there on: in this order, unless there is nobody else to acknowledge that. Should
 	// it be left behind in between it is asked what it has all the same, since it has a receiver.
@@ -91,12 +104,28 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 		return err
 	}
 	if !known && alone {
+		err := await(ctx, followTimeout, func() (bool, string, error) {
+			now, err := a.read(ctx, a.sessions[p])
+			if err != nil {
+				return false, "", err
+			}
+			replica, err := a.read(ctx, s)
+			return replica.Follows(&now) && now.Source.Clients >= 1, m.Name + " does not reach " + primary.Name, err
+		})
+		if err != nil {
+			return err
+		}
 		if err := list(); err != nil {
 			return err
 		}
 	}
 	a.g.log.Info("the member follows the primary", "member", m.Name, "primary", primary.Name)
 	return nil
+}
+
+// elsewhere tells whether a member receives from another one.
+func elsewhere(m, primary *Member) bool {
+	return m.Receiver != nil && m.Receiver.State == receiverOn && m.Receiver.SourceUUID != primary.UUID
 }
 
 // lonely is the one writable member where all that it lacks to be the primary is somebody who acknowledges, -1 where there is

@@ -41,8 +41,6 @@ type Member struct {
 	Wrong []string `json:"wrong_settings,omitempty"`
 	// Cloning tells that it is being rebuilt at this moment.
 	Cloning bool `json:"cloning,omitempty"`
-	// Cloned tells that the last rebuilding was finished.
-	Cloned bool `json:"-"`
 }
 
 // Receiver is a replica's side.
@@ -253,9 +251,9 @@ func (m *Member) readApplier(ctx context.Context, on querier) error {
 // readClone reads whether it is being rebuilt. What a server that died in the middle says of it stays; so the session must
 // be there too.
 func (m *Member) readClone(ctx context.Context, on querier) error {
-	const last = "SELECT STATE = 'Completed', STATE = 'In Progress' AND PID IN (SELECT ID FROM performance_schema.processlist) " +
+	const last = "SELECT STATE = 'In Progress' AND PID IN (SELECT ID FROM performance_schema.processlist) " +
 		"FROM performance_schema.clone_status"
-	err := queryRows(ctx, on, lookTimeout, last, nil, func(row *sql.Rows) error { return row.Scan(&m.Cloned, &m.Cloning) })
+	err := queryRows(ctx, on, lookTimeout, last, nil, func(row *sql.Rows) error { return row.Scan(&m.Cloning) })
 	if serverError(err) == erNoSuchTable {
 		return nil // the plugin is not loaded, so it never was
 	}

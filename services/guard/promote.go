@@ -39,7 +39,7 @@ func (a *attempt) promote(ctx context.Context, to int) (Opening, error) {
 		return Opening{Primary: target.Name, Epoch: target.Record.Epoch, Already: true}, nil
 	case !target.Follows(&members[from]):
 		return Opening{}, rail.Refuse(rail.WrongState, "%s does not follow the primary %s", target.Name, members[from].Name)
-	case members[from].Record.absent(target.Name) != nil:
+	case members[from].Record.absent(target.Name) != nil, !members[from].Record.isServer(target):
 		return Opening{}, rail.Refuse(rail.WrongState, "%s does not count: include it first", target.Name)
 	}
 	if err := a.g.whole(&members[from].Record); err != nil {

@@ -90,6 +90,19 @@ func TestRecord(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, opening.Loss)
 		b.eventually(func() bool { return g.Status(t.Context()).OK }, "all follow under their new names")
+
+		// And other servers under those, as after a restore.
+		for i := range 3 {
+			b.replaced(i)
+		}
+		b.start(0, 1, 2)
+		_, err = g.Open(t.Context(), guard.OpenOptions{})
+		require.ErrorContains(t, err, "it is not the server that counts under its name")
+		opening, err = g.Open(t.Context(), guard.OpenOptions{AcceptLoss: true})
+		require.NoError(t, err)
+		require.True(t, opening.Loss)
+		require.Empty(t, opening.Left)
+		b.eventually(func() bool { return g.Status(t.Context()).OK }, "all follow")
 	})
 }
 
@@ -122,6 +135,7 @@ func (b *bed) anotherReplica() {
 	b.replaced(replica)
 	b.killed(primary)
 	b.start(replica)
+	b.do(replica, "STOP REPLICA", "RESET REPLICA ALL") // as one that has no data yet
 	_, err := b.guard.Open(b.Context(), guard.OpenOptions{})
 	require.ErrorContains(b, err, b.name(replica)+" is another server than the one that counts under this name")
 	// The primary has all that the one before may have acknowledged.

@@ -191,7 +191,8 @@ func (g *Guard) startReceiver(members []Member, writable int, alarm string) acti
 	for i := range members {
 		m := &members[i]
 		if i == writable || !m.Answers() || m.Receiver == nil || m.Receiver.State != receiverOff ||
-			m.Receiver.Source != members[writable].Name || members[writable].Record.absent(m.Name) != nil {
+			m.Receiver.Source != members[writable].Name || members[writable].Record.absent(m.Name) != nil ||
+			m.Receiver.Error != "" { // it has stopped by itself, and would again
 			continue
 		}
 		return action{"start the receiver", m.Name, func(ctx context.Context) error { return g.start(ctx, i, writable) }, alarm}
@@ -210,7 +211,7 @@ func (g *Guard) accompany(members []Member, alarm, failed string) action {
 		m := &members[i]
 		gone := members[w].Record.absent(m.Name)
 		if i == w || !m.Answers() || m.Cloning || g.rebuilds(m.Name) || connecting(m, &members[w]) ||
-			gone != nil && gone.State == Excluded {
+			elsewhere(m, &members[w]) || gone != nil && gone.State == Excluded {
 			continue
 		}
 		if next.do == nil || next.member == failed || gone == nil && members[w].Record.absent(next.member) != nil {
