@@ -21,6 +21,8 @@ const (
 	// slowBy is what every answer of the primary takes longer, and stallBy what it takes in a stall: less than what a
 	// statement may take, and more than a commit's worth of it.
 	slowBy, stallBy = 200 * time.Millisecond, 1500 * time.Millisecond
+	// slowPatience is how long people wait then.
+	slowPatience = 12 * time.Second
 	// stallEvery is how often there is a stall, which lasts as long as it delays.
 	stallEvery = 4500 * time.Millisecond
 )
@@ -103,10 +105,12 @@ func blackHole() Fault {
 	}
 }
 
-// databaseSlow lets every answer of the primary come 200 ms late, and stall again and again.
+// databaseSlow lets every answer of the primary come 200 ms late, and stall again and again. A batch that gives holds back asks
+// ten times, which is two seconds with one stall, and one that comes second on a run waits for that: who gives up after four is
+// served only once he is gone, and comes back, which is another batch.
 func databaseSlow() Fault {
 	return Fault{
-		Name: "database_slow", Area: databaseArea, Shape: linked, Lasts: 20 * time.Second, Late: stallBy,
+		Name: "database_slow", Area: databaseArea, Shape: linked, Lasts: 20 * time.Second, Late: stallBy, Patience: slowPatience,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			links, err := s.linksToPrimary(ctx, nil)
 			if err != nil {

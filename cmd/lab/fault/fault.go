@@ -67,6 +67,8 @@ type Fault struct {
 	Buyers int
 	// Slow is how much more time than others it may take.
 	Slow time.Duration
+	// Patience is how long clients wait for an answer; 0: as usual.
+	Patience time.Duration
 	// Late is how much later than on a whole line the primary's answers come.
 	Late time.Duration
 	// RedisLate is how long after the healing Redis may be behind the ledger on what is sold, where that may be more than

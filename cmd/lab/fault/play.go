@@ -127,7 +127,7 @@ func (p *play) publish(ctx context.Context) error {
 
 func (p *play) open(ctx context.Context) (err error) {
 	o := actors.Options{
-		Runs: p.runs, Buyers: buyers, Searchers: searchers, Subscribers: subscribers, Pause: think, Seed: p.seed,
+		Runs: p.runs, Buyers: buyers, Searchers: searchers, Subscribers: subscribers, Pause: think, Patience: p.fault.Patience, Seed: p.seed,
 		Token: func(subject string) (string, error) {
 			return p.cluster.Tokens().Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
 		},

@@ -17,6 +17,7 @@ func together(faults []Fault) Fault {
 	for _, one := range faults {
 		names = append(names, one.Name)
 		f.Lasts, f.Late, f.Spoils = max(f.Lasts, one.Lasts), max(f.Late, one.Late), f.Spoils || one.Spoils
+		f.Patience = max(f.Patience, one.Patience)
 		if one.RedisLate > f.RedisLate {
 			f.RedisLate, f.RedisWhy = one.RedisLate, one.RedisWhy
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// answerTimeout is when a client gives an answer up and asks another server: a server that is frozen never gives one.
+	// answerTimeout is when a client usually gives an answer up and asks another server: one that is frozen never gives one.
 	answerTimeout = 4 * time.Second
 	// maxAnswer is many times any answer to what is asked here.
 	maxAnswer = 1 << 20
@@ -38,7 +38,7 @@ type reply struct {
 
 // ask sends a document to a server. Whatever goes wrong is a reply, too.
 func (r *Room) ask(ctx context.Context, server, token, query string, variables map[string]any) reply {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.options.Patience)
 	defer cancel()
 	broken := func(err error) reply { return reply{outcome: history.Broken, problem: err.Error()} }
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})

@@ -27,6 +27,8 @@ type Options struct {
 	Pause time.Duration
 	// BuyersPause is how long a buyer thinks instead, where that is not 0.
 	BuyersPause time.Duration
+	// Patience is how long a client waits for an answer until it asks another server; 0: answerTimeout.
+	Patience time.Duration
 	// Dawdle is up to how long a buyer takes until it pays or cancels.
 	Dawdle time.Duration
 	// Seed makes what they want.
@@ -56,6 +58,9 @@ const idleConnections = 512
 func Open(ctx context.Context, o Options) (*Room, error) {
 	if o.BuyersPause == 0 {
 		o.BuyersPause = o.Pause
+	}
+	if o.Patience == 0 {
+		o.Patience = answerTimeout
 	}
 	r := &Room{options: o, log: &history.Log{}, client: &http.Client{Transport: &http.Transport{
 		MaxIdleConnsPerHost: idleConnections, IdleConnTimeout: answerTimeout,
