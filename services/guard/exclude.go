@@ -21,10 +21,10 @@ func (g *Guard) Exclude(ctx context.Context, member, reason string, vouched bool
 		return err
 	}
 	defer a.end()
-	return why(ctx, a.exclude(ctx, i, reason, vouched))
+	return why(ctx, a.exclude(ctx, i, g.options.Who, reason, vouched))
 }
 
-func (a *attempt) exclude(ctx context.Context, i int, reason string, vouched bool) error {
+func (a *attempt) exclude(ctx context.Context, i int, by, reason string, vouched bool) error {
 	members, err := a.look(ctx)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (a *attempt) exclude(ctx context.Context, i int, reason string, vouched boo
 		return err
 	}
 	// Whoever acknowledges this has everything that came before it, also what the excluded one alone had acknowledged.
-	return a.commit(ctx, primary, a.g.listed(m.Name, Excluded, "", a.g.options.Who, reason))
+	return a.commit(ctx, primary, a.g.listed(m.Name, Excluded, "", by, reason))
 }
 
 // followers counts the replicas that acknowledge the primary's commits, besides one.

@@ -238,8 +238,8 @@ func (g *Guard) start(ctx context.Context, i, writable int) error {
 	return why(ctx, a.sessions[i].exec(ctx, statementTimeout, "START REPLICA"))
 }
 
-// disconnect stops an excluded member that receives all the same. Another replica then has what that one alone may have
-// acknowledged.
+// disconnect excludes a member once more that was excluded, and receives all the same: another replica then has what that one
+// alone may have acknowledged.
 func (g *Guard) disconnect(ctx context.Context, i int) error {
 	a, ctx, err := g.begin(ctx)
 	if err != nil {
@@ -258,13 +258,7 @@ func (g *Guard) disconnect(ctx context.Context, i int) error {
 	if gone == nil || gone.State != Excluded {
 		return nil // it was, a moment ago
 	}
-	if a.followers(members, p, i) == 0 {
-		return rail.Refuse(rail.WrongState, "no other replica is connected: without %s, nobody would acknowledge a commit", members[i].Name)
-	}
-	if err := a.disconnect(ctx, i, &members[i]); err != nil {
-		return why(ctx, err)
-	}
-	return why(ctx, a.commit(ctx, a.sessions[p], g.listed(gone.Member, Excluded, "", gone.By, gone.Reason)))
+	return why(ctx, a.exclude(ctx, i, gone.By, gone.Reason, false))
 }
 
 // messageOf is a refusal's text without its code.

@@ -10,10 +10,7 @@ import (
 // payments holds payments against the end of the holds that they are for. All is by the primary's clock, whichever server
 // asked: nothing is paid once its hold is over, no hold ends before, and nobody is told that it is over while it is not.
 func payments(r *Result, calls []history.Call, primary history.Member) {
-	asked := map[history.Request]bool{}
-	for _, c := range calls {
-		asked[c.Request] = true
-	}
+	asked := history.ByRequest(calls)
 	byNumber := map[string]history.Stored{}
 	for _, t := range primary.Tickets {
 		byNumber[t.Number] = t
@@ -23,7 +20,7 @@ func payments(r *Result, calls []history.Call, primary history.Member) {
 				r.wrong("order %s was paid %.3f s after its hold was over", t.Number, t.PaidAt.Sub(t.PayBy).Seconds())
 			}
 		}
-		if t.State == rail.Paid && !asked[history.Request{Kind: history.Pay, Buyer: t.Buyer, Key: t.Number}] {
+		if t.State == rail.Paid && asked[history.Request{Kind: history.Pay, Buyer: t.Buyer, Key: t.Number}] == nil {
 			r.wrong("order %s is paid, and no client of this history has paid it", t.Number)
 		}
 		if t.State == rail.Expired {

@@ -16,10 +16,10 @@ func Settled(calls []history.Call, healed time.Time) *Result {
 	placed, refused := 0, 0
 	longest := time.Duration(0)
 	for request, attempts := range history.ByRequest(calls) {
-		doubt, named := false, ""
+		doubt, named, done := false, "", firstDone(attempts)
 		for _, a := range attempts {
 			doubt = doubt || a.Outcome.Doubtful()
-			if done := firstDone(attempts); a.Outcome == history.Refused && done != nil && a.Start.After(done.End) {
+			if a.Outcome == history.Refused && done != nil && a.Start.After(done.End) {
 				r.wrong("%s was told %s for its %s with the key %s, after it was told of order %s", request.Buyer, a.Code, request.Kind,
 					request.Key, number(done.Order))
 			}
