@@ -143,12 +143,15 @@ func (p *pool) limit(connections int, idle time.Duration) {
 	p.sql.SetConnMaxIdleTime(idle)
 }
 
-// publisher is the pool that publishes.
+// publisher is the pool that publishes. On SQLite it is the one connection that writes, which another publication may keep
+// for as long as publishing may take.
 func (h *home) publisher() *pool {
-	if h.dialect.flavor == SQLite {
-		return h.sale // its one writer
+	if h.dialect.flavor != SQLite {
+		return h.desk
 	}
-	return h.desk
+	p := *h.sale
+	p.statement = h.desk.statement
+	return &p
 }
 
 // retire ends what was begun here, closes the connections that nobody uses, and every other as soon as nobody does.

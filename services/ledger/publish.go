@@ -217,7 +217,7 @@ func (t *transaction) carryOut(ctx context.Context, plan *publishPlan, number in
 	if err != nil {
 		return err
 	}
-	if err := t.clearRuns(ctx, changed); err != nil {
+	if err := t.clearRuns(ctx, changed, plan.before); err != nil {
 		return err
 	}
 	for i := range plan.publications {
@@ -240,8 +240,8 @@ func (t *transaction) carryOut(ctx context.Context, plan *publishPlan, number in
 }
 
 // clearRuns ends what holds past their time are left on runs that change, and frees every seat: the maps of another
-// train would be read wrong.
-func (t *transaction) clearRuns(ctx context.Context, ids []rail.RunID) error {
+// train would be read wrong. before are the runs' versions.
+func (t *transaction) clearRuns(ctx context.Context, ids []rail.RunID, before map[rail.RunID]int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -262,7 +262,7 @@ func (t *transaction) clearRuns(ctx context.Context, ids []rail.RunID) error {
 			return err
 		}
 		for _, id := range due {
-			if _, err := t.expireAll(ctx, id, now); err != nil {
+			if _, err := t.expireAll(ctx, moment{id, before[id] + 1, now}); err != nil {
 				return err
 			}
 		}
@@ -279,10 +279,10 @@ func (t *transaction) clearRuns(ctx context.Context, ids []rail.RunID) error {
 }
 
 // expireAll ends every hold of a run that is past its time, and answers them.
-func (t *transaction) expireAll(ctx context.Context, id rail.RunID, now time.Time) ([]*rail.Order, error) {
+func (t *transaction) expireAll(ctx context.Context, at moment) ([]*rail.Order, error) {
 	var all []*rail.Order
 	for {
-		ended, err := t.expire(ctx, id, now)
+		ended, err := t.expire(ctx, at)
 		all = append(all, ended...)
 		if err != nil || len(ended) < maxExpired {
 			return all, err

@@ -67,10 +67,10 @@ func (t *transaction) open(ctx context.Context, batch *rail.Batch, head *runHead
 				return nil, err
 			}
 		}
-		if s.Expired, err = t.expire(ctx, batch.RunID, head.now); err != nil {
+		if s.Expired, err = t.expire(ctx, head.next()); err != nil {
 			return nil, err
 		}
-		if s.Cancels, err = t.cancel(ctx, batch.RunID, batch.Cancels, head.now); err != nil {
+		if s.Cancels, err = t.cancel(ctx, head.next(), batch.Cancels); err != nil {
 			return nil, err
 		}
 	}
@@ -105,6 +105,9 @@ type runHead struct {
 	// due tells that holds are past their time. It is a hint: it may miss one that fell due this moment.
 	due bool
 }
+
+// next is the moment that a transaction which read the run so may make.
+func (h *runHead) next() moment { return moment{h.run.ID, h.version + 1, h.now} }
 
 // headRow is a run's row as the first statement of everything that sells reads it.
 type headRow struct {
@@ -249,7 +252,7 @@ func (t *transaction) record(s *rail.BatchState, changesBytes int64, changes *ra
 		}
 		orders = append(orders, []any{
 			string(id), o.ID, o.Number, o.Buyer, n.Key, n.BodyHash, o.Version, string(o.State), clip(o.StateReason, rail.MaxReason), o.TrainID,
-			o.From, o.To, o.Total.Minor, string(o.Total.Currency), o.PlacedAt.UnixMilli(), o.PayBy.UnixMilli(), 0,
+			o.From, o.To, o.Total.Minor, string(o.Total.Currency), o.PlacedAt.UnixMilli(), o.PayBy.UnixMilli(), 0, s.Version + 1,
 		})
 		for k := range o.Tickets {
 			ticket := &o.Tickets[k]
@@ -269,7 +272,7 @@ func (t *transaction) record(s *rail.BatchState, changesBytes int64, changes *ra
 		maps,
 		d.inserts("INSERT INTO orders", []string{
 			"run_id", "id", "number", "buyer", "idempotency_key", "body_hash", "version", "state", "state_reason", "train_id",
-			"from_call", "to_call", "total_minor", "currency", "placed_at", "pay_by", "pay_attempts",
+			"from_call", "to_call", "total_minor", "currency", "placed_at", "pay_by", "pay_attempts", "placed_run_version",
 		}, orders),
 		d.inserts("INSERT INTO tickets", []string{
 			"run_id", "order_id", "n", "seat_class", "seat_index", "coach", "seat", "price_minor", "currency", "passenger_name",

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -59,7 +58,7 @@ func (t *transaction) withdrawnOrders(ctx context.Context, id rail.RunID) ([]*ra
 // withdraw ends what is live on a run, and answers all that it ended.
 func (t *transaction) withdraw(ctx context.Context, head *runHead, reason string, cancelOrders bool, number int64) ([]*rail.Order, error) {
 	id := head.run.ID
-	expired, err := t.expireAll(ctx, id, head.now)
+	expired, err := t.expireAll(ctx, head.next())
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +71,7 @@ func (t *transaction) withdraw(ctx context.Context, head *runHead, reason string
 	if len(live) > 0 && !cancelOrders {
 		return nil, rail.Refuse(rail.RunHasOrders, "the run %s has %d orders", id, len(live))
 	}
-	cancelled, err := t.cancelAll(ctx, id, live, reason, head.now)
+	cancelled, err := t.cancelAll(ctx, head.next(), live, reason)
 	if err != nil {
 		return nil, err
 	}
@@ -86,20 +85,20 @@ func (t *transaction) withdraw(ctx context.Context, head *runHead, reason string
 
 // cancelAll ends orders, holds and paid ones, and answers them as they are then: those that were paid by the time they
 // were locked have PaidAt.
-func (t *transaction) cancelAll(ctx context.Context, run rail.RunID, live []entry, reason string, now time.Time) ([]*rail.Order, error) {
+func (t *transaction) cancelAll(ctx context.Context, at moment, live []entry, reason string) ([]*rail.Order, error) {
 	ids := make([]string, len(live))
 	for i, e := range live {
 		ids[i] = e.order.ID
 	}
-	locked, err := t.lockOrders(ctx, run, ids)
+	locked, err := t.lockOrders(ctx, at.run, ids)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range locked {
 		// From the row's version: a hold that fell due a moment ago shows the one that a sweep would write.
-		e.order.State, e.order.StateReason, e.order.EndedAt, e.order.Version = rail.Cancelled, reason, now, e.row.Version+1
+		e.order.State, e.order.StateReason, e.order.EndedAt, e.order.Version = rail.Cancelled, reason, at.now, e.row.Version+1
 	}
 	orders := orderOnly(locked)
-	return orders, t.endOrders(ctx, run, orders, "state = 'CANCELLED', state_reason = ?, ended_at = ?",
-		"IN ('ON_HOLD', 'PAID')", reason, now.UnixMilli())
+	return orders, t.endOrders(ctx, at, orders, "state = 'CANCELLED', state_reason = ?, ended_at = ?",
+		"IN ('ON_HOLD', 'PAID')", reason, at.now.UnixMilli())
 }

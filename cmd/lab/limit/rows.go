@@ -21,14 +21,14 @@ const (
 	// payWithin is how long an order may stay unpaid.
 	payWithin = 15 * time.Minute
 	// rowsOfOrders and rowsOfTickets are how many rows the ledger writes in one statement: 16,000 values.
-	rowsOfOrders, rowsOfTickets = 16_000 / 17, 16_000 / 12
+	rowsOfOrders, rowsOfTickets = 16_000 / 18, 16_000 / 12
 	// digestBytes are what a request's hash and a document's digest keep of their 32 bytes.
 	digestBytes = 24
 	// scatter makes of a count what looks as random as an order's number and, being odd, is as little there twice.
 	scatter = 0x9e3779b97f4a7c15
 
 	ordersHead = "INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, " +
-		"from_call, to_call, total_minor, currency, placed_at, pay_by, pay_attempts) VALUES "
+		"from_call, to_call, total_minor, currency, placed_at, pay_by, pay_attempts, placed_run_version) VALUES "
 	ticketsHead = "INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, passenger_name, " +
 		"document_number, live_document) VALUES "
 )
@@ -57,7 +57,7 @@ func (w *Writer) buildOrders(sold []place) {
 		w.orders = fmt.Appendf(w.orders, "','buyer-%05d','", w.random.IntN(buyers))
 		w.orders = hex.AppendEncode(w.orders, key[:])
 		w.orders = w.appendDigest(append(w.orders, "','"...))
-		w.orders = fmt.Appendf(w.orders, "',1,'ON_HOLD','','"+trainID+"',%d,%d,%d,'CNY',%s,0)", p.From, p.To, price, times)
+		w.orders = fmt.Appendf(w.orders, "',1,'ON_HOLD','','"+trainID+"',%d,%d,%d,'CNY',%s,0,%d)", p.From, p.To, price, times, w.version+1)
 
 		w.tickets = startRow(w.tickets, i, rowsOfTickets, ticketsHead)
 		w.tickets = append(w.tickets, "('"+w.run+"','"+w.run+"/"...)

@@ -107,3 +107,32 @@ func orderUnknown(t *testing.T, s *suite) {
 	require.NoError(t, err)
 	require.Nil(t, o)
 }
+
+// ordersRunVersions: which versions of the run an order's seats were taken and given back at is told by its row.
+func ordersRunVersions(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	lived := func(o *rail.Order, from, to int) {
+		t.Helper()
+		require.Equal(t, from, s.count(t, "SELECT placed_run_version FROM orders WHERE id = ?", o.ID))
+		require.Equal(t, to, s.count(t, "SELECT COALESCE(ended_run_version, 0) FROM orders WHERE id = ?", o.ID))
+	}
+	cancelled, expired := c.place(run, one("wang")), c.place(run, one("li"))
+	lived(cancelled, 2, 0)
+	lived(expired, 3, 0)
+	_, _, err := c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: cancelled.ID, Buyer: "wang"}}})
+	require.NoError(t, err)
+	lived(cancelled, 2, 4)
+	Age(t, s.o, expired.ID)
+	kept := c.place(run, one("zhao"))
+	lived(expired, 3, 5)
+	lived(kept, 5, 0)
+
+	Age(t, s.o, kept.ID)
+	publish(t, l, NewRun(newTrain("T12", 100), day))
+	lived(kept, 5, 6)
+	withdrawn := c.place(run, one("qian"))
+	_, _, err = l.Withdraw(t.Context(), run, "no track", "an admin", true)
+	require.NoError(t, err)
+	lived(withdrawn, 7, 8)
+	lived(cancelled, 2, 4)
+}

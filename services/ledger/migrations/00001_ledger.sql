@@ -82,6 +82,8 @@ CREATE TABLE seat_changes (
     PRIMARY KEY (run_id, version)
 );
 
+-- placed_run_version and ended_run_version are the versions of the run that the order's seats were taken and given back at:
+-- a run's orders in their order are the history of its seats.
 CREATE TABLE orders (
     run_id VARCHAR(160) NOT NULL,
     id VARCHAR(200) NOT NULL,
@@ -103,6 +105,8 @@ CREATE TABLE orders (
     ended_at BIGINT,
     pay_key VARCHAR(128),
     pay_attempts BIGINT NOT NULL,
+    placed_run_version BIGINT NOT NULL,
+    ended_run_version BIGINT,
     PRIMARY KEY (run_id, id)
 );
 -- A buyer's orders are few: they are listed by the same index that keeps their keys apart.

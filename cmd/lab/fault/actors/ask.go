@@ -93,7 +93,12 @@ func (r *Room) ask(ctx context.Context, server, token, query string, variables m
 type told struct {
 	ID, Number, State string
 	Version           int64
-	Tickets           []struct{ Coach, Seat string }
+	Total             struct{ Amount, CurrencyCode string }
+	PayBy             time.Time
+	Tickets           []struct {
+		Coach, Seat string
+		Passenger   struct{ DocumentNumberMasked string }
+	}
 }
 
 // payload is what every mutation of an order answers.
@@ -135,9 +140,14 @@ func read(answer reply, field string, c *history.Call) reply {
 	case p.Order == nil || len(p.Order.Tickets) == 0:
 		return reply{outcome: history.Broken, problem: fmt.Sprintf("neither an order nor a reason: %.200s", answer.data)}
 	}
+	total, err := rail.ParseMoney(p.Order.Total.Amount, rail.Currency(p.Order.Total.CurrencyCode))
+	if err != nil {
+		return reply{outcome: history.Broken, problem: err.Error()}
+	}
+	ticket := p.Order.Tickets[0]
 	c.Order = &history.Order{
-		ID: p.Order.ID, Number: p.Order.Number, Version: p.Order.Version, State: rail.OrderState(p.Order.State),
-		Coach: p.Order.Tickets[0].Coach, Seat: p.Order.Tickets[0].Seat,
+		ID: p.Order.ID, Number: p.Order.Number, Version: p.Order.Version, State: rail.OrderState(p.Order.State), Total: total, PayBy: p.Order.PayBy,
+		Coach: ticket.Coach, Seat: ticket.Seat, DocumentMasked: ticket.Passenger.DocumentNumberMasked,
 	}
 	return answer
 }

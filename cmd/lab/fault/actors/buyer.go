@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	orderFields    = `order{id number version state tickets{coach seat}} userErrors{code message}`
+	orderFields = `order{id number version state total{amount currencyCode} payBy ` +
+		`tickets{coach seat passenger{documentNumberMasked}}} userErrors{code message}`
 	placeDocument  = `mutation($i:PlaceOrderInput!){placeOrder(input:$i){` + orderFields + `}}`
 	payDocument    = `mutation($i:PayOrderInput!){payOrder(input:$i){` + orderFields + `}}`
 	cancelDocument = `mutation($i:CancelOrderInput!){cancelOrder(input:$i){` + orderFields + `}}`
@@ -103,6 +104,7 @@ func (w Want) input() map[string]any {
 func (w Want) call(name string) history.Call {
 	return history.Call{
 		Request: history.Request{Kind: history.Place, Buyer: name, Key: w.Key}, Run: w.Run.RunID, From: w.From, To: w.To, Class: w.Class,
+		Document: w.Document,
 	}
 }
 

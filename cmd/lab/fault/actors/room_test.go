@@ -57,10 +57,10 @@ func (o *office) serve(w http.ResponseWriter, r *http.Request) {
 		if o.asked[input.IdempotencyKey] == 2 {
 			o.orders++
 		}
-		fmt.Fprintf(w, `{"data":{"placeOrder":{"order":{"id":"i","number":%q,"version":1,"state":"ON_HOLD","tickets":[{"coach":"3","seat":"23B"}]},"userErrors":[]}}}`,
+		fmt.Fprintf(w, `{"data":{"placeOrder":{"order":{"id":"i","number":%q,"version":1,"state":"ON_HOLD","total":{"amount":"5.00","currencyCode":"CNY"},"payBy":null,"tickets":[{"coach":"3","seat":"23B"}]},"userErrors":[]}}}`,
 			input.IdempotencyKey)
 	case strings.Contains(question.Query, "payOrder"):
-		fmt.Fprint(w, `{"data":{"payOrder":{"order":{"id":"i","number":"n","version":2,"state":"PAID","tickets":[{"coach":"3","seat":"23B"}]},"userErrors":[]}}}`)
+		fmt.Fprint(w, `{"data":{"payOrder":{"order":{"id":"i","number":"n","version":2,"state":"PAID","total":{"amount":"5.00","currencyCode":"CNY"},"payBy":null,"tickets":[{"coach":"3","seat":"23B"}]},"userErrors":[]}}}`)
 	default:
 		fmt.Fprint(w, `{"data":{"cancelOrder":{"order":null,"userErrors":[{"code":"HOLD_EXPIRED","message":"too late"}]}}}`)
 	}

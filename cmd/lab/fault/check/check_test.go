@@ -30,6 +30,9 @@ var epoch = time.UnixMilli(1_570_000_000_000)
 // at is so many seconds later.
 func at(seconds float64) time.Time { return epoch.Add(time.Duration(seconds * float64(time.Second))) }
 
+// versionAt is the version that the run has so many seconds after it was published: it moves on every millisecond.
+func versionAt(seconds float64) int64 { return 1 + int64(seconds*1000) }
+
 // story is a history in which every promise holds: ann buys seat 23A and keeps it, bob buys 23B and gives it back, cid buys
 // 23B after him, and dan is told that nothing is left.
 type story struct {
@@ -48,23 +51,39 @@ func train() *rail.Train {
 }
 
 func call(kind history.Kind, buyer, key string, from, to float64, outcome history.Outcome, order *history.Order) history.Call {
-	return history.Call{
+	c := history.Call{
 		Request: history.Request{Kind: kind, Buyer: buyer, Key: key}, Server: server, Run: runID, From: 0, To: legs, Class: rail.Second,
 		Start: at(from), End: at(to), Outcome: outcome, Order: order,
 	}
+	if order != nil {
+		c.Document = passenger(order.Number).DocumentNumber
+	}
+	return c
+}
+
+// price is what every order costs.
+var price = rail.Money{Minor: 55_300, Currency: "CNY"}
+
+// passenger is who travels by an order.
+func passenger(number string) rail.Passenger {
+	return rail.Passenger{Name: "王秀英", DocumentNumber: "1101011990" + number}
 }
 
 func order(number, seat string, version int64, state rail.OrderState) *history.Order {
-	return &history.Order{ID: "id-" + number, Number: number, Version: version, State: state, Coach: "3", Seat: seat}
+	return &history.Order{
+		ID: "id-" + number, Number: number, Version: version, State: state, Coach: "3", Seat: seat, Total: price,
+		DocumentMasked: passenger(number).DocumentNumberMasked(),
+	}
 }
 
 func stored(number, buyer, key, seat string, index int, state rail.OrderState, version int64, placed, ended float64) history.Stored {
 	s := history.Stored{
 		Number: number, Buyer: buyer, Key: key, Run: runID, State: state, Version: version, From: 0, To: legs, PlacedAt: at(placed),
-		Class: rail.Second, SeatIndex: index, Coach: "3", Seat: seat,
+		PlacedVersion: versionAt(placed), Class: rail.Second, SeatIndex: index, Coach: "3", Seat: seat,
+		Total: price, Passenger: passenger(number),
 	}
 	if ended > 0 {
-		s.EndedAt = at(ended)
+		s.EndedAt, s.EndedVersion = at(ended), versionAt(ended)
 	}
 	return s
 }
@@ -188,11 +207,23 @@ func TestKept_OrderChanged(t *testing.T) {
 		"has it in SECOND from call 2 to": func(s *history.Stored) { s.From = 1 },
 		"from call 1 to 4":                func(s *history.Stored) { s.To = legs - 1 },
 		"has it in FIRST":                 func(s *history.Stored) { s.Class = rail.First },
+		"has it for 553.01 CNY":           func(s *history.Stored) { s.Total.Minor++ },
+		"has 1101011990A2":                func(s *history.Stored) { s.Passenger = passenger("A2") },
 	} {
 		s := good()
 		change(&s.primary.Tickets[0])
 		fails(t, check.Kept(s.calls, s.primary), says)
 	}
+}
+
+func TestKept_TimeToPay(t *testing.T) {
+	s := good()
+	s.primary.Tickets[0].PayBy = at(900)
+	holds(t, check.Kept(s.calls, s.primary)) // nobody was told until when
+	s.calls[1].Order.PayBy = at(900)
+	holds(t, check.Kept(s.calls, s.primary))
+	s.calls[1].Order.PayBy = at(901)
+	fails(t, check.Kept(s.calls, s.primary), ":41.000, and the primary has it for 553.00 CNY by")
 }
 
 func TestKept_CancelledLivesAgain(t *testing.T) {
@@ -269,7 +300,7 @@ func TestLinear_SoldWhileItIsSold(t *testing.T) {
 	s := good()
 	// cid has the seat before bob gives it back: both by the ledger's times and by the clients'.
 	s.calls[4].Start, s.calls[4].End = at(2.1), at(2.4)
-	s.primary.Tickets[2].PlacedAt = at(2.2)
+	s.primary.Tickets[2].PlacedAt, s.primary.Tickets[2].PlacedVersion = at(2.2), versionAt(2.2)
 	r := s.linear()
 	fails(t, r, "replayed: order C1")
 	require.Contains(t, r.Examples[len(r.Examples)-1], "cannot have taken place in any order", "porcupine finds it without the ledger's times")
@@ -296,6 +327,48 @@ func TestLinear_LateLine(t *testing.T) {
 	fails(t, s.linear(), "the place of order C1 took effect -0.050 s after")
 	r, _ := check.Linear(s.calls, s.primary, s.books, 50*time.Millisecond, 5*time.Second)
 	holds(t, r)
+}
+
+// TestLinear_OneMillisecond has a seat sold, given back and sold again within one: only their versions tell their order.
+func TestLinear_OneMillisecond(t *testing.T) {
+	s := good()
+	bob, cid := &s.primary.Tickets[1], &s.primary.Tickets[2]
+	s.calls[3].Start, s.calls[4].Start = at(1.4), at(1.4)
+	bob.EndedAt, cid.PlacedAt = bob.PlacedAt, bob.PlacedAt
+	bob.EndedVersion, cid.PlacedVersion = bob.PlacedVersion+1, bob.PlacedVersion+2
+	holds(t, s.linear())
+	bob.EndedVersion, cid.PlacedVersion = bob.PlacedVersion+2, bob.PlacedVersion+1
+	fails(t, s.linear(), "order C1, coach 3 seat 23B from call 1 to 5, cannot be sold")
+}
+
+func TestLinear_VersionsAndTimesDisagree(t *testing.T) {
+	s := good()
+	s.primary.Tickets[2].PlacedVersion = s.primary.Tickets[1].EndedVersion + 1
+	s.primary.Tickets[1].EndedAt = s.primary.Tickets[2].PlacedAt.Add(10 * time.Millisecond)
+	s.calls[3].End = at(4)
+	fails(t, s.linear(), "was made 10ms before the version before it")
+
+	s = good()
+	s.primary.Tickets[1].PlacedVersion = s.primary.Tickets[0].PlacedVersion
+	fails(t, s.linear(), "version 501, was made twice, 1s apart: the second time for order B1")
+
+	s = good()
+	s.primary.Tickets[0].PlacedVersion = 0
+	fails(t, s.linear(), "has orders that belong to no version of it")
+}
+
+// TestLinear_Expired: what a sale ended with it was over by then, and a sweep may come at any time.
+func TestLinear_Expired(t *testing.T) {
+	s := good()
+	bob, cid := &s.primary.Tickets[1], &s.primary.Tickets[2]
+	s.calls = append(s.calls[:3], s.calls[4:]...)
+	bob.State, bob.PayBy = rail.Expired, bob.EndedAt
+	holds(t, s.linear())
+	bob.EndedVersion = cid.PlacedVersion
+	holds(t, s.linear())
+	bob.EndedAt = cid.PlacedAt.Add(time.Millisecond)
+	bob.PayBy = bob.EndedAt
+	fails(t, s.linear(), "version 3801, ended a hold 1ms before it was over")
 }
 
 func TestLinear_WrongNo(t *testing.T) {
@@ -331,13 +404,13 @@ func TestLinear_SearchRunsOut(t *testing.T) {
 	for n := range 14 {
 		number := fmt.Sprintf("Z%d", n)
 		s.calls = append(s.calls, call(history.Place, "zoe", "key-"+number, 10, 90, history.Done, order(number, "23B", 1, rail.OnHold)))
-		state, ended := rail.Cancelled, 20.0
+		state, placed, ended := rail.Cancelled, 20+float64(n), 20.5+float64(n)
 		if n < 2 {
-			state, ended = rail.OnHold, 0
+			state, placed, ended = rail.OnHold, 40+float64(n), 0
 		} else {
 			s.calls = append(s.calls, call(history.Cancel, "zoe", number, 10, 90, history.Done, order(number, "23B", 2, rail.Cancelled)))
 		}
-		s.primary.Tickets = append(s.primary.Tickets, stored(number, "zoe", "key-"+number, "23B", 1, state, 2, 20, ended))
+		s.primary.Tickets = append(s.primary.Tickets, stored(number, "zoe", "key-"+number, "23B", 1, state, 2, placed, ended))
 	}
 	r, _ := check.Linear(s.calls, s.primary, s.books, 0, 0)
 	require.False(t, r.OK)
@@ -350,7 +423,8 @@ func TestLinear_GivenBackByAnother(t *testing.T) {
 	s.calls = append(s.calls,
 		call(history.Place, "eve", "key-eve", 1.35, 1.4, history.Done, order("E1", "23A", 1, rail.OnHold)),
 		call(history.Cancel, "ann", "A1", 1.45, 1.5, history.Done, order("A1", "23A", 2, rail.Cancelled)))
-	s.primary.Tickets[0].State, s.primary.Tickets[0].EndedAt = rail.Cancelled, at(1.47)
+	ann := &s.primary.Tickets[0]
+	ann.State, ann.EndedAt, ann.EndedVersion = rail.Cancelled, at(1.47), versionAt(1.47)
 	s.primary.Tickets = append(s.primary.Tickets, stored("E1", "eve", "key-eve", "23A", 0, rail.OnHold, 1, 1.38, 0))
 	r := s.linear()
 	require.Contains(t, strings.Join(r.Examples, " "), "seat 23A: its 3 sales and returns cannot have taken place in any order")
@@ -512,9 +586,11 @@ func TestUnreplicated_RefusedWithoutAReplica(t *testing.T) {
 	fails(t, check.Unreplicated(good().calls, []history.Interval{{From: at(4.9), To: at(6.5)}}), "SOLD_OUT while it was")
 }
 
-func TestUnreplicated_NobodyAsked(t *testing.T) {
-	// cid has asked before, and is answered after it: that shows nothing.
-	fails(t, check.Unreplicated(good().calls, []history.Interval{{From: at(3.6), To: at(3.9)}}), "nobody asked for anything")
+func TestUnreplicated_NobodyWaited(t *testing.T) {
+	// cid has asked before, and is answered in it: that shows nothing.
+	fails(t, check.Unreplicated(good().calls, []history.Interval{{From: at(3.6), To: at(4.2)}}), "nobody waited for an answer")
+	// He who waits all the time shows that nobody was answered.
+	holds(t, check.Unreplicated(good().calls, []history.Interval{{From: at(3.6), To: at(3.9)}}))
 	none := check.Unreplicated(good().calls, nil)
 	require.True(t, none.OK)
 	require.Zero(t, none.Figures["alone_intervals"])

@@ -14,9 +14,9 @@ import (
 // (decision 0034), may lie outside of a call that it belongs to.
 const clockSlack = 2 * time.Millisecond
 
-// Linear is C5: the history of each run is linearizable. It is shown twice. The whole run is replayed by the ledger's own
-// times, which are in the order of its versions, must lie within the calls that they are of and never sell what is sold: that
-// is a linearization. Payments are held against the end of their holds by the same times. And
+// Linear is C5: the history of each run is linearizable. It is shown twice. The whole run is replayed in the order of its
+// versions, which must never sell what is sold, and whose times must rise and lie within the calls that they are of: that is
+// a linearization. Payments are held against the end of their holds by the same times. And
 // porcupine, who knows nothing of the ledger's times, looks for one by the clients' clocks alone, seat by seat, in at most
 // limit. What nobody knows the outcome of may have taken effect at any time, or never; porcupine's own time-out is a
 // failure. late is how much later than on a whole line answers of the primary may have come, and with them its clock.

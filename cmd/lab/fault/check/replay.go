@@ -10,27 +10,47 @@ import (
 	"interlock/services/seatmap"
 )
 
-// turn is one change of a run's maps in the replay.
+// turn is what one version of a run did to its maps: it gave back first, and sold then.
 type turn struct {
-	at      time.Time
-	release bool
-	ticket  *history.Stored
+	version        int64
+	released, sold []*history.Stored
 }
 
-// replay sells every run again in the order of the ledger's times, and says which refusals it cannot explain: a buyer was
-// told that nothing is left, and at every moment of his call, and a little before it, something was.
-func replay(r *Result, calls []history.Call, primary history.Member, books []*rail.Books, early time.Duration) map[history.Request]bool {
-	turns := map[rail.RunID][]turn{}
-	for i := range primary.Tickets {
-		t := &primary.Tickets[i]
-		if t.EndedAt.Equal(t.PlacedAt) {
-			continue // it lived for less than a millisecond, and nobody can say what came first
+// turns are those of every run, in the order of their versions.
+func turns(primary history.Member) map[rail.RunID][]*turn {
+	type key struct {
+		run     rail.RunID
+		version int64
+	}
+	known, all := map[key]*turn{}, map[rail.RunID][]*turn{}
+	at := func(run rail.RunID, version int64) *turn {
+		t := known[key{run, version}]
+		if t == nil {
+			t = &turn{version: version}
+			known[key{run, version}] = t
+			all[run] = append(all[run], t)
 		}
-		turns[t.Run] = append(turns[t.Run], turn{at: t.PlacedAt, ticket: t})
-		if !t.EndedAt.IsZero() {
-			turns[t.Run] = append(turns[t.Run], turn{at: t.EndedAt, release: true, ticket: t})
+		return t
+	}
+	for i := range primary.Tickets {
+		s := &primary.Tickets[i]
+		placed := at(s.Run, s.PlacedVersion)
+		placed.sold = append(placed.sold, s)
+		if !s.EndedAt.IsZero() {
+			ended := at(s.Run, s.EndedVersion)
+			ended.released = append(ended.released, s)
 		}
 	}
+	for _, one := range all {
+		slices.SortFunc(one, func(a, b *turn) int { return cmp.Compare(a.version, b.version) })
+	}
+	return all
+}
+
+// replay sells every run again, version by version, and says which refusals it cannot explain: a buyer was told that
+// nothing is left, and at every moment of his call, and a little before it, something was.
+func replay(r *Result, calls []history.Call, primary history.Member, books []*rail.Books, early time.Duration) map[history.Request]bool {
+	all := turns(primary)
 	refusals := map[rail.RunID][]history.Call{}
 	for _, c := range calls {
 		if c.Kind == history.Place && c.Outcome == history.Refused && c.Code == "SOLD_OUT" {
@@ -39,11 +59,11 @@ func replay(r *Result, calls []history.Call, primary history.Member, books []*ra
 	}
 	wrongNo := map[history.Request]bool{}
 	for _, b := range books {
-		p := &player{result: r, maps: map[rail.SeatClass]*seatmap.Map{}, wrongNo: wrongNo, early: early}
+		p := &player{result: r, run: b.Run.ID, maps: map[rail.SeatClass]*seatmap.Map{}, wrongNo: wrongNo, early: early}
 		for _, class := range b.Run.Train.Formation.Classes {
 			p.maps[class] = seatmap.New(b.Run.Train.Legs(), len(b.Run.Train.Formation.Seats(class)))
 		}
-		p.play(turns[b.Run.ID], refusals[b.Run.ID])
+		p.play(all[b.Run.ID], refusals[b.Run.ID])
 	}
 	return wrongNo
 }
@@ -51,42 +71,31 @@ func replay(r *Result, calls []history.Call, primary history.Member, books []*ra
 // player replays one run.
 type player struct {
 	result  *Result
+	run     rail.RunID
 	maps    map[rail.SeatClass]*seatmap.Map
 	wrongNo map[history.Request]bool
-	// early is how much earlier than a call the time of what it did may be.
+	// early is how much earlier than it was a version's time may be.
 	early time.Duration
+	// now is when the last version was made.
+	now time.Time
 	// open are the refusals whose calls are under way and not explained yet.
 	open []history.Call
 }
 
-func (p *player) play(turns []turn, refusals []history.Call) {
-	slices.SortFunc(turns, func(a, b turn) int {
-		if c := a.at.Compare(b.at); c != 0 {
-			return c
-		}
-		// A batch gives back first, and sells then.
-		return cmp.Compare(rank(a), rank(b))
-	})
+func (p *player) play(turns []*turn, refusals []history.Call) {
 	slices.SortFunc(refusals, func(a, b history.Call) int { return a.Start.Compare(b.Start) })
 	for _, t := range turns {
-		for len(refusals) > 0 && refusals[0].Start.Add(-p.early).Before(t.at) {
+		p.pass(t)
+		for len(refusals) > 0 && refusals[0].Start.Add(-p.early).Before(p.now) {
 			p.begin(refusals[0])
 			refusals = refusals[1:]
 		}
-		p.endBefore(t.at)
-		p.result.Looked++
-		m, s := p.maps[t.ticket.Class], t.ticket
-		if m == nil {
-			p.result.wrong("order %s has a seat of %s, and its run no such seats", s.Number, s.Class)
-			continue
+		p.endBefore(p.now)
+		for _, s := range t.released {
+			p.change(t, s, "given back", (*seatmap.Map).Release)
 		}
-		act, what := m.Sell, "sold"
-		if t.release {
-			act, what = m.Release, "given back"
-		}
-		if err := act(s.SeatIndex, s.From, s.To); err != nil {
-			p.result.wrong("%s, replayed: order %s, coach %s seat %s from call %d to %d, cannot be %s at %s: %v", s.Run, s.Number, s.Coach,
-				s.Seat, s.From+1, s.To+1, what, t.at.Format(time.TimeOnly+".000"), err)
+		for _, s := range t.sold {
+			p.change(t, s, "sold", (*seatmap.Map).Sell)
 		}
 		p.explain()
 	}
@@ -96,11 +105,57 @@ func (p *player) play(turns []turn, refusals []history.Call) {
 	p.endBefore(time.Unix(1<<40, 0))
 }
 
-func rank(t turn) int {
-	if t.release {
-		return 0
+// pass lets time pass until a version was made. What a version sold and what it cancelled has the one time at which the
+// version before was read, and that is no earlier than the time of that one. What expired with it has the end of its hold,
+// after which the version was made; one that only swept may have been made at any time from then on.
+func (p *player) pass(t *turn) {
+	var made, over time.Time
+	for _, s := range t.sold {
+		p.made(t, &made, s, s.PlacedAt)
 	}
-	return 1
+	for _, s := range t.released {
+		if s.State == rail.Cancelled {
+			p.made(t, &made, s, s.EndedAt)
+		} else if s.EndedAt.After(over) {
+			over = s.EndedAt
+		}
+	}
+	p.result.Looked++
+	switch {
+	case t.version <= 0:
+		p.result.wrong("%s has orders that belong to no version of it", p.run)
+	case made.IsZero():
+		made = over
+	case over.After(made):
+		p.result.wrong("%s, version %d, ended a hold %s before it was over", p.run, t.version, over.Sub(made))
+	case made.Add(p.early).Before(p.now):
+		p.result.wrong("%s, version %d, was made %s before the version before it", p.run, t.version, p.now.Sub(made))
+	}
+	if made.After(p.now) {
+		p.now = made
+	}
+}
+
+// made notes when an order says that its version was made: a version with two times was made twice.
+func (p *player) made(t *turn, made *time.Time, s *history.Stored, at time.Time) {
+	if !made.IsZero() && !made.Equal(at) {
+		p.result.wrong("%s, version %d, was made twice, %s apart: the second time for order %s", p.run, t.version, at.Sub(*made).Abs(), s.Number)
+	}
+	*made = at
+}
+
+// change sells one ticket's seat again, or gives it back.
+func (p *player) change(t *turn, s *history.Stored, what string, act func(m *seatmap.Map, seat, from, to int) error) {
+	p.result.Looked++
+	m := p.maps[s.Class]
+	if m == nil {
+		p.result.wrong("order %s has a seat of %s, and its run no such seats", s.Number, s.Class)
+		return
+	}
+	if err := act(m, s.SeatIndex, s.From, s.To); err != nil {
+		p.result.wrong("%s, replayed: order %s, coach %s seat %s from call %d to %d, cannot be %s by version %d: %v", s.Run, s.Number, s.Coach,
+			s.Seat, s.From+1, s.To+1, what, t.version, err)
+	}
 }
 
 // begin looks at a refusal at the first moment of its call.

@@ -3,8 +3,9 @@ package check
 import "interlock/cmd/lab/fault/history"
 
 // Unreplicated is C10: nothing was acknowledged while no replica could have had it. alone are the times without one: what
-// was asked for in such a stretch may be answered, with an order or that there is none, only after it. Where there was one, somebody must have asked
-// for something meanwhile.
+// was asked for in such a stretch may be answered, with an order or that there is none, only after it. Where there was one,
+// somebody must have waited for an answer meanwhile: one that came before its end to who had asked before its beginning
+// shows nothing, since a replica may have been there in time.
 func Unreplicated(calls []history.Call, alone []history.Interval) *Result {
 	r := begin("C10")
 	for _, c := range calls {
@@ -12,7 +13,7 @@ func Unreplicated(calls []history.Call, alone []history.Interval) *Result {
 			continue
 		}
 		for _, i := range alone {
-			if c.Start.Before(i.From) || c.Start.After(i.To) {
+			if c.Start.After(i.To) || c.Start.Before(i.From) && !c.End.After(i.To) {
 				continue
 			}
 			r.Looked++
@@ -25,7 +26,7 @@ func Unreplicated(calls []history.Call, alone []history.Interval) *Result {
 	}
 	r.figure("alone_intervals", float64(len(alone)))
 	if len(alone) > 0 && r.Looked == 0 {
-		r.wrong("nobody asked for anything while no replica could acknowledge it")
+		r.wrong("nobody waited for an answer while no replica could acknowledge it")
 	}
 	return r
 }

@@ -61,6 +61,8 @@ type Call struct {
 	Run      rail.RunID
 	From, To int
 	Class    rail.SeatClass
+	// Document is the passenger's document number; empty where nobody is to travel.
+	Document string
 	// Start and End are when the client began to ask, and when it had the answer.
 	Start, End time.Time
 	Outcome    Outcome
@@ -77,8 +79,11 @@ type Order struct {
 	ID, Number string
 	Version    int64
 	State      rail.OrderState
-	// Coach and Seat are of its one ticket.
-	Coach, Seat string
+	Total      rail.Money
+	// PayBy is until when it may be paid; zero where that was not told, since it was paid or has ended.
+	PayBy time.Time
+	// Coach, Seat and DocumentMasked are of its one ticket.
+	Coach, Seat, DocumentMasked string
 }
 
 // Seen is one event of a subscription: a run's version, and when it came.
@@ -104,13 +109,18 @@ type Stored struct {
 	State              rail.OrderState
 	Version            int64
 	From, To           int
-	// PlacedAt and EndedAt are by the primary's clock, in whole milliseconds, read right after the run's version: those
-	// of one run are in the order of its versions. EndedAt is zero while the order has its seats. PaidAt, zero while it is not
+	// PlacedVersion and EndedVersion are the run's that the seat was taken and given back at; EndedVersion is 0 while the
+	// order has it.
+	PlacedVersion, EndedVersion int64
+	// PlacedAt and EndedAt are by the primary's clock, in whole milliseconds, read right after the version before theirs.
+	// EndedAt is zero while the order has its seat; of a hold that expired it is the hold's end. PaidAt, zero while it is not
 	// paid, and PayBy, until when it may be, are by the same clock.
 	PlacedAt, EndedAt, PaidAt, PayBy time.Time
 	Class                            rail.SeatClass
 	SeatIndex                        int
 	Coach, Seat                      string
+	Total                            rail.Money
+	Passenger                        rail.Passenger
 }
 
 // Member is everything that one member of the cluster has.
