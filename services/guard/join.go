@@ -24,103 +24,147 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 	if err != nil {
 		return err
 	}
-	p, err := primaryOf(members)
-	alone := err != nil
-	if alone {
-		if p = lonely(members); p < 0 {
-			return err
-		}
-	}
-	m, primary := &members[i], &members[p]
-	if err := a.g.whole(&primary.Record); err != nil {
-		return err
-	}
-	gone := primary.Record.absent(m.Name)
-	known := primary.Record.counts(m.Name) && primary.Record.servers[m.Name] == m.UUID
-	unheard := alone // nobody follows it at all
-	alone = alone || a.followers(members, p, i) == 0
-	switch {
-	case i == p:
-		return rail.Refuse(rail.WrongState, "%s is the primary", m.Name)
-	case !m.Answers():
-		return rail.Refuse(rail.Unavailable, "%s does not answer", m.Name)
-	case !m.ReadOnly:
-		return rail.Refuse(rail.WrongState, "%s is writable", m.Name)
-	case m.Cloning, a.g.rebuilds(m.Name):
-		return nil // it will be back
-	case gone != nil && gone.State == Excluded && !byHand:
-		return rail.Refuse(rail.WrongState, "%s was excluded by %s", m.Name, gone.By)
-	case known && m.Follows(primary):
-		return nil
-	case gone == nil && m.Follows(primary):
-		// Somebody else let it follow. It may be the one that acknowledges, so that it goes on meanwhile.
-		return a.commit(ctx, a.sessions[p], a.g.counting(members, &primary.Record, m)...)
-	case gone == nil && !known && len(m.Wrong) > 0:
-		return rail.Refuse(rail.WrongState, "%s: %s", m.Name, m.Wrong[0])
-	case unheard && elsewhere(m, primary):
-		return rail.Refuse(rail.WrongState, "%s follows %s, and not %s", m.Name, m.Receiver.Source, primary.Name)
-	case alone && !primary.Record.counts(m.Name) && len(members)-2 >= a.g.majority():
-		// It would acknowledge orders before anybody else knows that it counts, and the others could go on without the two.
-		return rail.Refuse(rail.WrongState, "%s does not count, and nobody who does follows %s: start one of those", m.Name, primary.Name)
-	}
-	s := a.sessions[i]
-	if m.Receiver != nil {
-		if err := s.exec(ctx, stopTimeout, "STOP REPLICA IO_THREAD"); err != nil {
-			return err
-		}
-	}
-	still, err := a.read(ctx, s)
+	n, err := a.newcomer(members, i)
 	if err != nil {
 		return err
 	}
-	reason, err := a.cannotFollow(ctx, p, &still)
-	if err != nil {
+	if done, err := a.mayJoin(ctx, n, byHand); done || err != nil {
 		return err
 	}
-	if own := still.Record.absent(m.Name); reason == "" && gone != nil && gone.State == Rebuilding &&
-		(own == nil || own.State != Rebuilding || !own.Since.Equal(gone.Since)) {
-		// A copy of the primary has that very entry, which it cannot have received.
-		reason = "its rebuilding was not finished"
-	}
-	if reason == "" && gone != nil && gone.State == Lost && (gone.server == "" || gone.server == still.UUID) {
-		reason = "it may have transactions that were given up"
+	reason, err := a.quiet(ctx, n)
+	if err != nil {
+		return err
 	}
 	if reason != "" {
-		err := a.rebuild(ctx, members, p, i, reason)
-		if err != nil && ctx.Err() == nil && m.Receiver != nil && m.Receiver.State != receiverOff && !a.g.rebuilds(m.Name) {
+		err := a.rebuild(ctx, members, n.p, i, reason)
+		if r := n.member.Receiver; err != nil && ctx.Err() == nil && r != nil && r.State != receiverOff && !a.g.rebuilds(n.member.Name) {
 			a.startAgain(ctx, []int{i}) // as it was
 		}
 		return err
 	}
-	// It counts from here on, and receives from there on: in this order, unless there is nobody else to acknowledge that. Should
-	// it be left behind in between it is asked what it has all the same, since it has a receiver.
-	list := func() error { return a.commit(ctx, a.sessions[p], a.g.counting(members, &primary.Record, m)...) }
-	if !known && !alone {
-		if err := list(); err != nil {
-			return err
-		}
-	}
-	if err := a.follow(ctx, i, p); err != nil {
+	if err := a.takeIn(ctx, n); err != nil {
 		return err
 	}
-	if !known && alone {
-		err := await(ctx, followTimeout, func() (bool, string, error) {
-			now, err := a.read(ctx, a.sessions[p])
-			if err != nil {
-				return false, "", err
-			}
-			replica, err := a.read(ctx, s)
-			return replica.Follows(&now) && now.Source.Clients >= 1, m.Name + " does not reach " + primary.Name, err
-		})
-		if err != nil {
-			return err
+	a.g.log.Info("the member follows the primary", "member", n.member.Name, "primary", n.primary.Name)
+	return nil
+}
+
+// newcomer is a member that is to follow the primary, as both were found.
+type newcomer struct {
+	members         []Member
+	i, p            int
+	member, primary *Member
+	// absent is the primary's entry that the member is put out by; nil where there is none.
+	absent *Absent
+	// counts tells that this very server counts already.
+	counts bool
+	// unheard tells that nobody follows the primary, alone that nobody but perhaps the member does.
+	unheard, alone bool
+}
+
+// newcomer finds whom a member is to follow: the primary, or a writable member that lacks nothing but a follower.
+func (a *attempt) newcomer(members []Member, i int) (*newcomer, error) {
+	p, err := primaryOf(members)
+	unheard := err != nil
+	if unheard {
+		if p = lonely(members); p < 0 {
+			return nil, err
 		}
-		if err := list(); err != nil {
+	}
+	m, primary := &members[i], &members[p]
+	return &newcomer{
+		members: members, i: i, p: p, member: m, primary: primary,
+		absent:  primary.Record.absent(m.Name),
+		counts:  primary.Record.counts(m.Name) && primary.Record.servers[m.Name] == m.UUID,
+		unheard: unheard, alone: unheard || a.followers(members, p, i) == 0,
+	}, a.g.whole(&primary.Record)
+}
+
+// mayJoin refuses where the member may not join. Done tells that nothing is left to do.
+func (a *attempt) mayJoin(ctx context.Context, n *newcomer, byHand bool) (done bool, err error) {
+	m, primary := n.member, n.primary
+	switch {
+	case n.i == n.p:
+		return false, rail.Refuse(rail.WrongState, "%s is the primary", m.Name)
+	case !m.Answers():
+		return false, rail.Refuse(rail.Unavailable, "%s does not answer", m.Name)
+	case !m.ReadOnly:
+		return false, rail.Refuse(rail.WrongState, "%s is writable", m.Name)
+	case m.Cloning, a.g.rebuilds(m.Name):
+		return true, nil // it will be back
+	case n.absent != nil && n.absent.State == Excluded && !byHand:
+		return false, rail.Refuse(rail.WrongState, "%s was excluded by %s", m.Name, n.absent.By)
+	case n.counts && m.Follows(primary):
+		return true, nil
+	case n.absent == nil && m.Follows(primary):
+		// Somebody else let it follow. It may be the one that acknowledges, so that it goes on meanwhile.
+		return true, a.count(ctx, n)
+	case n.absent == nil && !n.counts && len(m.Wrong) > 0:
+		return false, rail.Refuse(rail.WrongState, "%s: %s", m.Name, m.Wrong[0])
+	case n.unheard && elsewhere(m, primary):
+		return false, rail.Refuse(rail.WrongState, "%s follows %s, and not %s", m.Name, m.Receiver.Source, primary.Name)
+	case n.alone && !primary.Record.counts(m.Name) && len(n.members)-2 >= a.g.majority():
+		// It would acknowledge orders before anybody else knows that it counts, and the others could go on without the two.
+		return false, rail.Refuse(rail.WrongState, "%s does not count, and nobody who does follows %s: start one of those", m.Name, primary.Name)
+	}
+	return false, nil
+}
+
+// quiet stops the member's receiver, and says why it cannot follow as it is then: "" where it can.
+func (a *attempt) quiet(ctx context.Context, n *newcomer) (reason string, err error) {
+	s := a.sessions[n.i]
+	if n.member.Receiver != nil {
+		if err := s.exec(ctx, stopTimeout, "STOP REPLICA IO_THREAD"); err != nil {
+			return "", err
+		}
+	}
+	still, err := a.read(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	if reason, err := a.cannotFollow(ctx, n.p, &still); reason != "" || err != nil || n.absent == nil {
+		return reason, err
+	}
+	own := still.Record.absent(n.member.Name)
+	switch {
+	case n.absent.State == Rebuilding && (own == nil || own.State != Rebuilding || !own.Since.Equal(n.absent.Since)):
+		// A copy of the primary has that very entry, which it cannot have received.
+		return "its rebuilding was not finished", nil
+	case n.absent.State == Lost && (n.absent.server == "" || n.absent.server == still.UUID):
+		return "it may have transactions that were given up", nil
+	}
+	return "", nil
+}
+
+// takeIn lets the member count, and receive. It counts from here on, and receives from there on: in this order, unless there
+// is nobody else to acknowledge that. Should it be left behind in between it is asked what it has all the same, since it has
+// a receiver.
+func (a *attempt) takeIn(ctx context.Context, n *newcomer) error {
+	if !n.counts && !n.alone {
+		if err := a.count(ctx, n); err != nil {
 			return err
 		}
 	}
-	a.g.log.Info("the member follows the primary", "member", m.Name, "primary", primary.Name)
-	return nil
+	if err := a.follow(ctx, n.i, n.p); err != nil || n.counts || !n.alone {
+		return err
+	}
+	err := await(ctx, followTimeout, func() (bool, string, error) {
+		primary, err := a.read(ctx, a.sessions[n.p])
+		if err != nil {
+			return false, "", err
+		}
+		replica, err := a.read(ctx, a.sessions[n.i])
+		return replica.Follows(&primary) && primary.Source.Clients >= 1, n.member.Name + " does not reach " + n.primary.Name, err
+	})
+	if err != nil {
+		return err
+	}
+	return a.count(ctx, n)
+}
+
+// count records on the primary that the member counts.
+func (a *attempt) count(ctx context.Context, n *newcomer) error {
+	return a.commit(ctx, a.sessions[n.p], a.g.counting(n.members, &n.primary.Record, n.member)...)
 }
 
 // elsewhere tells whether a member receives from another one.

@@ -3,8 +3,10 @@ package fault
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
+	"interlock/cmd/lab/cluster"
 	"interlock/cmd/lab/servers"
 )
 
@@ -34,4 +36,33 @@ func whileCommitting(ctx context.Context, primary *servers.SQLServer, do func() 
 	}
 	at = time.Now()
 	return waiting, at, do()
+}
+
+// commitOn commits a counter on a member, as somebody does who takes it for the primary and believes what it says. What it
+// says comes once it says it, or ctx has ended.
+func (s *Scene) commitOn(ctx context.Context, member *servers.SQLServer, counter string) (said <-chan error, err error) {
+	db, err := sql.Open("mysql", s.Cluster.Members().DSN(member, cluster.Database))
+	if err != nil {
+		return nil, err
+	}
+	conn, err := db.Conn(ctx) // so that what is waited for below is the commit
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	answer := make(chan error, 1)
+	go func() {
+		defer db.Close()
+		defer conn.Close()
+		_, err := conn.ExecContext(ctx, "INSERT INTO counters (name, value) VALUES (?, 0)", counter)
+		answer <- err
+	}()
+	return answer, nil
+}
+
+// saidOf is what was said, in a word where it was yes.
+func saidOf(err error) string {
+	if err == nil {
+		return "OK"
+	}
+	return err.Error()
 }

@@ -2,7 +2,6 @@ package fault
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -189,7 +188,7 @@ func primaryTerminatedAlone() Fault {
 				}
 			}
 			from := time.Now().Add(stops)
-			told, err := s.commitAlone(ctx, victim)
+			told, err := s.commitOn(ctx, victim, "alone")
 			if err != nil {
 				return nil, errors.Join(err, startAgain(ctx))
 			}
@@ -206,7 +205,8 @@ func primaryTerminatedAlone() Fault {
 				deleted, burying := s.bury(victim)
 				naive := "nothing"
 				select {
-				case naive = <-told:
+				case err := <-told:
+					naive = saidOf(err)
 				default:
 				}
 				facts := map[string]any{
@@ -229,29 +229,6 @@ func primaryTerminatedAlone() Fault {
 			}, nil
 		},
 	}
-}
-
-// commitAlone commits on a primary that no replica hears, as somebody who believes what he is told, and says what that was.
-func (s *Scene) commitAlone(ctx context.Context, primary *servers.SQLServer) (told <-chan string, err error) {
-	db, err := sql.Open("mysql", s.Cluster.Members().DSN(primary, cluster.Database))
-	if err != nil {
-		return nil, err
-	}
-	conn, err := db.Conn(ctx) // so that what is waited for below is the commit
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	answer := make(chan string, 1)
-	go func() {
-		defer db.Close()
-		defer conn.Close()
-		if _, err := conn.ExecContext(ctx, "INSERT INTO counters (name, value) VALUES ('alone', 0)"); err != nil {
-			answer <- err.Error()
-			return
-		}
-		answer <- "OK"
-	}()
-	return answer, nil
 }
 
 // primaryAndReplicaKilled leaves one member of three: guard has to refuse, since the dead replica may have what the living

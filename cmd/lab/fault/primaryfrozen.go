@@ -2,13 +2,10 @@ package fault
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 	"syscall"
 	"time"
 
-	"interlock/cmd/lab/cluster"
 	"interlock/cmd/lab/servers"
 )
 
@@ -97,23 +94,16 @@ func (s *Scene) commitStraight(ctx context.Context, victim *servers.SQLServer, p
 	if err != nil {
 		return err
 	}
-	db, err := sql.Open("mysql", s.Cluster.Members().DSN(victim, cluster.Database))
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	conn, err := db.Conn(ctx) // so that what is waited for below is the commit
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
 	limited, cancel := context.WithTimeout(ctx, straightLimit)
 	defer cancel()
-	_, said := conn.ExecContext(limited, "INSERT INTO counters (name, value) VALUES ('thawed', 0)")
-	proof.Facts["thawed_writable"], proof.Facts["commit_on_it"] = readOnly == "0", fmt.Sprint(said)
+	told, err := s.commitOn(limited, victim, "thawed")
+	if err != nil {
+		return err
+	}
+	said := <-told
+	proof.Facts["thawed_writable"], proof.Facts["commit_on_it"] = readOnly == "0", saidOf(said)
 	proof.Fired = proof.Fired && readOnly == "0" && errors.Is(said, context.DeadlineExceeded)
 	if said == nil {
-		proof.Facts["commit_on_it"] = "OK"
 		proof.Unsafe = append(proof.Unsafe, "the old primary answered a commit that no replica has")
 	}
 	return nil
