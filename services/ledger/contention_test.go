@@ -320,6 +320,29 @@ func TestPay_LeavesTheOneWriterToSales(t *testing.T) {
 	wg.Wait()
 }
 
+// TestPublish_WaitsForTheOneWriter has two publish at once on SQLite, and the first takes longer than any statement may.
+func TestPublish_WaitsForTheOneWriter(t *testing.T) {
+	o := ledgertest.SQLite(t)
+	o.StatementTimeout = 200 * time.Millisecond
+	l, _ := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+		if strings.HasPrefix(s.Query, "INSERT INTO") {
+			<-time.After(100 * time.Millisecond) // a slow disk
+		}
+		return s.Send()
+	})
+	var wg sync.WaitGroup
+	for i := range 2 {
+		wg.Go(func() {
+			run := ledgertest.NewRun(ledgertest.NewTrain(fmt.Sprint("K", i)), day)
+			_, err := l.Publish(t.Context(), []*rail.Run{run}, "an admin", false)
+			if err != nil {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // TestWithdraw_HoldFallsDueMeanwhile cancels a hold that falls due between two statements: its version goes on by one.
 func TestWithdraw_HoldFallsDueMeanwhile(t *testing.T) {
 	onEach(t, func(t *testing.T, o ledger.Options) {

@@ -143,14 +143,14 @@ func (p *pool) limit(connections int, idle time.Duration) {
 	p.sql.SetConnMaxIdleTime(idle)
 }
 
-// publisher is the pool that publishes. On SQLite it is the one connection that writes, which another publication may keep
-// for as long as publishing may take.
+// publisher is the pool that publishes. On SQLite it is the one connection that writes: a publication waits for it for as long
+// as another one may take, and no statement of it may keep sales waiting for longer than one of theirs.
 func (h *home) publisher() *pool {
 	if h.dialect.flavor != SQLite {
 		return h.desk
 	}
 	p := *h.sale
-	p.statement = h.desk.statement
+	p.wait = h.desk.wait
 	return &p
 }
 

@@ -24,8 +24,8 @@ type pool struct {
 	gorm    *gorm.DB
 	// joins tells that the connections take several statements at once.
 	joins bool
-	// statement bounds each statement but COMMIT.
-	statement time.Duration
+	// statement bounds each statement but COMMIT, wait how long a transaction waits for a connection.
+	statement, wait time.Duration
 }
 
 func (p *pool) close() error {
@@ -54,7 +54,7 @@ func newPool(d dialect, connector driver.Connector, statement time.Duration) (*p
 		return nil, fmt.Errorf("ledger: %w", definite(err))
 	}
 	db.SetConnMaxLifetime(maxConnectionAge)
-	return &pool{dialect: d, sql: db, gorm: g, statement: statement}, nil
+	return &pool{dialect: d, sql: db, gorm: g, statement: statement, wait: statement}, nil
 }
 
 // session is what a connection to MySQL or MariaDB is set up with.

@@ -262,7 +262,7 @@ func (t *transaction) clearRuns(ctx context.Context, ids []rail.RunID, before ma
 			return err
 		}
 		for _, id := range due {
-			if _, err := t.expireAll(ctx, moment{id, before[id] + 1, now}); err != nil {
+			if _, err := t.expireAll(ctx, moment{run: id, version: before[id] + 1, now: now}); err != nil {
 				return err
 			}
 		}

@@ -107,7 +107,7 @@ type runHead struct {
 }
 
 // next is the moment that a transaction which read the run so may make.
-func (h *runHead) next() moment { return moment{h.run.ID, h.version + 1, h.now} }
+func (h *runHead) next() moment { return moment{run: h.run.ID, version: h.version + 1, now: h.now} }
 
 // headRow is a run's row as the first statement of everything that sells reads it.
 type headRow struct {

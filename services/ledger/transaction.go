@@ -107,7 +107,7 @@ func (l *Ledger) begin(ctx context.Context, h *home, p *pool, statements []strin
 }
 
 func (l *Ledger) tryBegin(ctx context.Context, h *home, p *pool, statements []string) (*transaction, error) {
-	connecting, cancel := h.during(ctx, p.statement)
+	connecting, cancel := h.during(ctx, p.wait)
 	defer cancel()
 	conn, err := p.sql.Conn(connecting)
 	if err != nil {

@@ -124,7 +124,8 @@ func (p *play) buyers(ctx context.Context, from ...*servers.Program) (*actors.Ro
 // seat is what everybody wants of the n-th run.
 func (p *play) seat(who string, n int) actors.Want {
 	return actors.Want{
-		Run: p.runs[n], From: 0, To: 1, Class: rail.Second, Key: fmt.Sprintf("story-%s-%d", who, n), Document: fmt.Sprintf("S%s%05d", who, n),
+		Run: p.runs[n], From: 0, To: 1, Class: rail.Second, Key: fmt.Sprintf("story-%s-%d", who, n),
+		Passenger: rail.Passenger{Name: "王秀英", DocumentNumber: fmt.Sprintf("S%s%05d", who, n)},
 	}
 }
 

@@ -82,8 +82,8 @@ CREATE TABLE seat_changes (
     PRIMARY KEY (run_id, version)
 );
 
--- placed_run_version and ended_run_version are the versions of the run that the order's seats were taken and given back at:
--- a run's orders in their order are the history of its seats.
+-- placed_run_version and ended_run_version are the versions of the run that the order's seats were taken and given back at.
+-- In the order of these versions, and within one those that ended first, a run's orders are the history of its seats.
 CREATE TABLE orders (
     run_id VARCHAR(160) NOT NULL,
     id VARCHAR(200) NOT NULL,

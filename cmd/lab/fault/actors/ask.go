@@ -97,7 +97,7 @@ type told struct {
 	PayBy             time.Time
 	Tickets           []struct {
 		Coach, Seat string
-		Passenger   struct{ DocumentNumberMasked string }
+		Passenger   struct{ Name, DocumentNumberMasked string }
 	}
 }
 
@@ -147,7 +147,7 @@ func read(answer reply, field string, c *history.Call) reply {
 	ticket := p.Order.Tickets[0]
 	c.Order = &history.Order{
 		ID: p.Order.ID, Number: p.Order.Number, Version: p.Order.Version, State: rail.OrderState(p.Order.State), Total: total, PayBy: p.Order.PayBy,
-		Coach: ticket.Coach, Seat: ticket.Seat, DocumentMasked: ticket.Passenger.DocumentNumberMasked,
+		Coach: ticket.Coach, Seat: ticket.Seat, Name: ticket.Passenger.Name, DocumentMasked: ticket.Passenger.DocumentNumberMasked,
 	}
 	return answer
 }

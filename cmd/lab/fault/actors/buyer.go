@@ -13,7 +13,7 @@ import (
 
 const (
 	orderFields = `order{id number version state total{amount currencyCode} payBy ` +
-		`tickets{coach seat passenger{documentNumberMasked}}} userErrors{code message}`
+		`tickets{coach seat passenger{name documentNumberMasked}}} userErrors{code message}`
 	placeDocument  = `mutation($i:PlaceOrderInput!){placeOrder(input:$i){` + orderFields + `}}`
 	payDocument    = `mutation($i:PayOrderInput!){payOrder(input:$i){` + orderFields + `}}`
 	cancelDocument = `mutation($i:CancelOrderInput!){cancelOrder(input:$i){` + orderFields + `}}`
@@ -74,7 +74,8 @@ type Want struct {
 	From, To int
 	Class    rail.SeatClass
 	Key      string
-	Document string
+	// Passenger is who is to travel.
+	Passenger rail.Passenger
 }
 
 // want makes one that nobody else has.
@@ -88,7 +89,7 @@ func (r *Room) want(random *rand.Rand) Want {
 	n := r.documents.Add(1)
 	return Want{
 		Run: r.options.Runs[random.IntN(len(r.options.Runs))], From: from, To: to, Class: load.Classes[random.IntN(len(load.Classes))],
-		Key: fmt.Sprintf("room-%08x-%08x", random.Uint32(), n), Document: fmt.Sprintf("R%010d", n),
+		Key: fmt.Sprintf("room-%08x-%08x", random.Uint32(), n), Passenger: rail.Passenger{Name: string(load.AppendName(nil, random)), DocumentNumber: fmt.Sprintf("R%010d", n)},
 	}
 }
 
@@ -96,7 +97,9 @@ func (r *Room) want(random *rand.Rand) Want {
 func (w Want) input() map[string]any {
 	return map[string]any{
 		"idempotencyKey": w.Key, "runId": w.Run.ID, "from": load.StationCode(w.From), "to": load.StationCode(w.To),
-		"passengers": []any{map[string]any{"name": "王秀英", "documentNumber": w.Document, "seatClass": w.Class}},
+		"passengers": []any{map[string]any{
+			"name": w.Passenger.Name, "documentNumber": w.Passenger.DocumentNumber, "seatClass": w.Class,
+		}},
 	}
 }
 
@@ -104,7 +107,7 @@ func (w Want) input() map[string]any {
 func (w Want) call(name string) history.Call {
 	return history.Call{
 		Request: history.Request{Kind: history.Place, Buyer: name, Key: w.Key}, Run: w.Run.RunID, From: w.From, To: w.To, Class: w.Class,
-		Document: w.Document,
+		Passenger: w.Passenger,
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"interlock/cmd/lab/fault/actors"
 	"interlock/cmd/lab/fault/history"
 	"interlock/cmd/lab/load"
+	"interlock/services/rail"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -57,10 +58,10 @@ func (o *office) serve(w http.ResponseWriter, r *http.Request) {
 		if o.asked[input.IdempotencyKey] == 2 {
 			o.orders++
 		}
-		fmt.Fprintf(w, `{"data":{"placeOrder":{"order":{"id":"i","number":%q,"version":1,"state":"ON_HOLD","total":{"amount":"5.00","currencyCode":"CNY"},"payBy":null,"tickets":[{"coach":"3","seat":"23B"}]},"userErrors":[]}}}`,
+		fmt.Fprintf(w, `{"data":{"placeOrder":{"order":{"id":"i","number":%q,"version":1,"state":"ON_HOLD","total":{"amount":"5.00","currencyCode":"CNY"},"payBy":"2019-10-12T09:15:00.123+08:00","tickets":[{"coach":"3","seat":"23B","passenger":{"name":"王伟","documentNumberMasked":"R**1"}}]},"userErrors":[]}}}`,
 			input.IdempotencyKey)
 	case strings.Contains(question.Query, "payOrder"):
-		fmt.Fprint(w, `{"data":{"payOrder":{"order":{"id":"i","number":"n","version":2,"state":"PAID","total":{"amount":"5.00","currencyCode":"CNY"},"payBy":null,"tickets":[{"coach":"3","seat":"23B"}]},"userErrors":[]}}}`)
+		fmt.Fprint(w, `{"data":{"payOrder":{"order":{"id":"i","number":"n","version":2,"state":"PAID","total":{"amount":"5.00","currencyCode":"CNY"},"payBy":"2019-10-12T09:15:00.123+08:00","tickets":[{"coach":"3","seat":"23B","passenger":{"name":"王伟","documentNumberMasked":"R**1"}}]},"userErrors":[]}}}`)
 	default:
 		fmt.Fprint(w, `{"data":{"cancelOrder":{"order":null,"userErrors":[{"code":"HOLD_EXPIRED","message":"too late"}]}}}`)
 	}
@@ -114,7 +115,11 @@ func TestRoom_InsistsWithTheSameKey(t *testing.T) {
 				last := attempts[len(attempts)-1]
 				require.Equal(t, history.Done, last.Outcome, "who leaves knows what became of it")
 				require.Equal(t, request.Key, last.Order.Number)
-				require.Equal(t, "23B", last.Order.Seat)
+				require.Equal(t, &history.Order{
+					ID: "i", Number: request.Key, Version: 1, State: rail.OnHold, Total: rail.Money{Minor: 500, Currency: "CNY"},
+					PayBy: last.Order.PayBy, Coach: "3", Seat: "23B", Name: "王伟", DocumentMasked: "R**1",
+				}, last.Order)
+				require.EqualValues(t, 1_570_842_900_123, last.Order.PayBy.UnixMilli())
 				for _, a := range attempts {
 					require.False(t, a.End.Before(a.Start))
 					outcomes[a.Outcome]++

@@ -1,14 +1,9 @@
 package check
 
 import (
-	"time"
-
 	"interlock/cmd/lab/fault/history"
 	"interlock/services/rail"
 )
-
-// clockFormat is a time of day to the millisecond.
-const clockFormat = time.TimeOnly + ".000"
 
 // Kept is C2: every order that a client was told of is on the primary, with its seat, its price and its time to pay, with the
 // way, the class and the passenger that were asked for, with its key, and as far on as the client was told.
@@ -34,12 +29,13 @@ func Kept(calls []history.Call, primary history.Member) *Result {
 		case has.From != c.From || has.To != c.To || has.Class != c.Class:
 			r.wrong("order %s was asked for in %s from call %d to %d, and the primary has it in %s from call %d to %d",
 				c.Order.Number, c.Class, c.From+1, c.To+1, has.Class, has.From+1, has.To+1)
-		case has.Total != c.Order.Total || !c.Order.PayBy.IsZero() && !has.PayBy.Equal(c.Order.PayBy):
-			r.wrong("order %s was told for %s, to be paid by %s, and the primary has it for %s by %s", c.Order.Number, c.Order.Total,
-				c.Order.PayBy.Format(clockFormat), has.Total, has.PayBy.Format(clockFormat))
-		case has.Passenger.DocumentNumber != c.Document || has.Passenger.DocumentNumberMasked() != c.Order.DocumentMasked:
-			r.wrong("order %s was asked for with the document %s and told with %s, and the primary has %s",
-				c.Order.Number, c.Document, c.Order.DocumentMasked, has.Passenger.DocumentNumber)
+		case has.Total != c.Order.Total:
+			r.wrong("order %s was told for %s, and the primary has it for %s", c.Order.Number, c.Order.Total, has.Total)
+		case c.Order.State == rail.OnHold && !has.PayBy.Equal(c.Order.PayBy):
+			r.wrong("order %s was told to be paid %s later than the primary has it", c.Order.Number, c.Order.PayBy.Sub(has.PayBy))
+		case has.Passenger != c.Passenger || has.Passenger.Name != c.Order.Name || has.Passenger.DocumentNumberMasked() != c.Order.DocumentMasked:
+			r.wrong("order %s was asked for %s with %s, told for %s with %s, and the primary has it for %s with %s", c.Order.Number, c.Passenger.Name,
+				c.Passenger.DocumentNumber, c.Order.Name, c.Order.DocumentMasked, has.Passenger.Name, has.Passenger.DocumentNumber)
 		case has.Buyer != c.Buyer || c.Kind == history.Place && has.Key != c.Key:
 			r.wrong("order %s is %s's with the key %s, and the primary has it as %s's with the key %s",
 				c.Order.Number, c.Buyer, c.Key, has.Buyer, has.Key)

@@ -15,8 +15,8 @@ import (
 const clockSlack = 2 * time.Millisecond
 
 // Linear is C5: the history of each run is linearizable. It is shown twice. The whole run is replayed in the order of its
-// versions, which must never sell what is sold, and whose times must rise and lie within the calls that they are of: that is
-// a linearization. Payments are held against the end of their holds by the same times. And
+// versions, which must never sell what is sold, must be in the order in which clients were answered and asked, and whose times must
+// rise and lie within the calls that they are of: that is a linearization. Payments are held against the end of their holds by the same times. And
 // porcupine, who knows nothing of the ledger's times, looks for one by the clients' clocks alone, seat by seat, in at most
 // limit. What nobody knows the outcome of may have taken effect at any time, or never; porcupine's own time-out is a
 // failure. late is how much later than on a whole line answers of the primary may have come, and with them its clock.
@@ -25,6 +25,7 @@ func Linear(calls []history.Call, primary history.Member, books []*rail.Books, l
 	early := clockSlack + late
 	r = begin("C5")
 	timely(r, calls, primary, early)
+	realTime(r, calls, primary)
 	payments(r, calls, primary)
 	wrongNo = replay(r, calls, primary, books, early)
 	bySeat(r, calls, primary, limit)
@@ -40,10 +41,6 @@ func timely(r *Result, calls []history.Call, primary history.Member, early time.
 		byNumber[t.Number] = t
 	}
 	for request, attempts := range history.ByRequest(calls) {
-		told := firstDone(attempts)
-		if told == nil {
-			continue
-		}
 		at := time.Time{}
 		switch request.Kind {
 		case history.Place:
@@ -51,32 +48,22 @@ func timely(r *Result, calls []history.Call, primary history.Member, early time.
 		case history.Pay:
 			at = byNumber[request.Key].PaidAt
 		case history.Cancel:
-			at = byNumber[request.Key].EndedAt
+			if t := byNumber[request.Key]; t.State == rail.Cancelled {
+				at = t.EndedAt
+			}
 		}
-		if at.IsZero() { // the order is not there, or not what the client was told, which C2 tells of
+		if at.IsZero() { // it has not taken place, which C2 tells of where somebody was told otherwise
 			continue
 		}
 		r.Looked++
-		from := attempts[0].Start
-		for _, a := range attempts {
-			if a.Start.Before(from) {
-				from = a.Start
-			}
+		asked, told := firstStart(attempts), firstDone(attempts)
+		if at.Before(asked.Add(-early)) {
+			r.wrong("the %s of %s took effect %.3f s before %s asked for it", request.Kind, request.Key, asked.Sub(at).Seconds(), request.Buyer)
 		}
-		if at.Before(from.Add(-early)) || at.After(told.End.Add(clockSlack)) {
-			r.wrong("the %s of order %s took effect %.3f s after it was asked for, and was answered after %.3f s", request.Kind,
-				number(told.Order), at.Sub(from).Seconds(), told.End.Sub(from).Seconds())
+		if told != nil && at.After(told.End.Add(clockSlack)) {
+			r.wrong("the %s of %s took effect %.3f s after %s was told of it", request.Kind, request.Key, at.Sub(told.End).Seconds(), request.Buyer)
 		}
 	}
-}
-
-func firstDone(attempts []history.Call) *history.Call {
-	for i := range attempts {
-		if attempts[i].Outcome == history.Done {
-			return &attempts[i]
-		}
-	}
-	return nil
 }
 
 // seatOp is what an order does to its seat: it takes it on some legs, or gives it back. order is a number for it, from 1 on.
@@ -184,10 +171,7 @@ func span(attempts []history.Call) (from, to int64, ok bool) {
 	if len(attempts) == 0 {
 		return 0, 0, false
 	}
-	from, to = never, never
-	for _, a := range attempts {
-		from = min(from, a.Start.UnixNano())
-	}
+	from, to = firstStart(attempts).UnixNano(), never
 	if told := firstDone(attempts); told != nil {
 		to = told.End.UnixNano()
 	}

@@ -10,6 +10,9 @@ import (
 	"interlock/services/seatmap"
 )
 
+// aheadFor is how long before a batch what it goes by may have been read (decision 0034).
+const aheadFor = 50 * time.Millisecond
+
 // turn is what one version of a run did to its maps: it gave back first, and sold then.
 type turn struct {
 	version        int64
@@ -64,6 +67,9 @@ func replay(r *Result, calls []history.Call, primary history.Member, books []*ra
 			p.maps[class] = seatmap.New(b.Run.Train.Legs(), len(b.Run.Train.Formation.Seats(class)))
 		}
 		p.play(all[b.Run.ID], refusals[b.Run.ID])
+		if one := all[b.Run.ID]; len(one) > 0 && one[len(one)-1].version > b.Version {
+			r.wrong("%s is at version %d, and has orders of version %d", b.Run.ID, b.Version, one[len(one)-1].version)
+		}
 	}
 	return wrongNo
 }
@@ -85,8 +91,8 @@ type player struct {
 func (p *player) play(turns []*turn, refusals []history.Call) {
 	slices.SortFunc(refusals, func(a, b history.Call) int { return a.Start.Compare(b.Start) })
 	for _, t := range turns {
-		p.pass(t)
-		for len(refusals) > 0 && refusals[0].Start.Add(-p.early).Before(p.now) {
+		begun := p.pass(t)
+		for len(refusals) > 0 && refusals[0].Start.Add(-p.early).Before(begun) {
 			p.begin(refusals[0])
 			refusals = refusals[1:]
 		}
@@ -105,43 +111,54 @@ func (p *player) play(turns []*turn, refusals []history.Call) {
 	p.endBefore(time.Unix(1<<40, 0))
 }
 
-// pass lets time pass until a version was made. What a version sold and what it cancelled has the one time at which the
-// version before was read, and that is no earlier than the time of that one. What expired with it has the end of its hold,
-// after which the version was made; one that only swept may have been made at any time from then on.
-func (p *player) pass(t *turn) {
-	var made, over time.Time
+// times are when a version was made, zero where it only swept, and when the last of the holds was over that expired with it.
+// What it sold and what it cancelled has the one time at which it was made: one that has two was made twice.
+func (t *turn) times() (made, over time.Time, twice *history.Stored) {
+	at := func(s *history.Stored, when time.Time) {
+		if !made.IsZero() && !made.Equal(when) {
+			twice = s
+		}
+		made = when
+	}
 	for _, s := range t.sold {
-		p.made(t, &made, s, s.PlacedAt)
+		at(s, s.PlacedAt)
 	}
 	for _, s := range t.released {
 		if s.State == rail.Cancelled {
-			p.made(t, &made, s, s.EndedAt)
+			at(s, s.EndedAt)
 		} else if s.EndedAt.After(over) {
 			over = s.EndedAt
 		}
 	}
-	p.result.Looked++
+	return made, over, twice
+}
+
+// pass lets time pass until a version was made, and says until when its calls may have seen the one before: for one that only
+// swept, which was made no earlier than the holds were over, a batch that was begun ahead may have read that a moment before.
+func (p *player) pass(t *turn) (begun time.Time) {
+	made, over, twice := t.times()
 	switch {
 	case t.version <= 0:
 		p.result.wrong("%s has orders that belong to no version of it", p.run)
+	case twice != nil:
+		p.result.wrong("%s, version %d, was made twice, and one of them by order %s", p.run, t.version, twice.Number)
 	case made.IsZero():
-		made = over
+		p.now = later(p.now, over)
+		return later(p.now, over.Add(aheadFor))
 	case over.After(made):
 		p.result.wrong("%s, version %d, ended a hold %s before it was over", p.run, t.version, over.Sub(made))
 	case made.Add(p.early).Before(p.now):
 		p.result.wrong("%s, version %d, was made %s before the version before it", p.run, t.version, p.now.Sub(made))
 	}
-	if made.After(p.now) {
-		p.now = made
-	}
+	p.now = later(p.now, made)
+	return p.now
 }
 
-// made notes when an order says that its version was made: a version with two times was made twice.
-func (p *player) made(t *turn, made *time.Time, s *history.Stored, at time.Time) {
-	if !made.IsZero() && !made.Equal(at) {
-		p.result.wrong("%s, version %d, was made twice, %s apart: the second time for order %s", p.run, t.version, at.Sub(*made).Abs(), s.Number)
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	*made = at
+	return b
 }
 
 // change sells one ticket's seat again, or gives it back.

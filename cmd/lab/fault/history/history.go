@@ -61,8 +61,8 @@ type Call struct {
 	Run      rail.RunID
 	From, To int
 	Class    rail.SeatClass
-	// Document is the passenger's document number; empty where nobody is to travel.
-	Document string
+	// Passenger is who is to travel; nobody where nothing is sold.
+	Passenger rail.Passenger
 	// Start and End are when the client began to ask, and when it had the answer.
 	Start, End time.Time
 	Outcome    Outcome
@@ -82,8 +82,8 @@ type Order struct {
 	Total      rail.Money
 	// PayBy is until when it may be paid; zero where that was not told, since it was paid or has ended.
 	PayBy time.Time
-	// Coach, Seat and DocumentMasked are of its one ticket.
-	Coach, Seat, DocumentMasked string
+	// Coach, Seat, and the passenger's name and masked document number, are of its one ticket.
+	Coach, Seat, Name, DocumentMasked string
 }
 
 // Seen is one event of a subscription: a run's version, and when it came.
@@ -112,8 +112,8 @@ type Stored struct {
 	// PlacedVersion and EndedVersion are the run's that the seat was taken and given back at; EndedVersion is 0 while the
 	// order has it.
 	PlacedVersion, EndedVersion int64
-	// PlacedAt and EndedAt are by the primary's clock, in whole milliseconds, read right after the version before theirs.
-	// EndedAt is zero while the order has its seat; of a hold that expired it is the hold's end. PaidAt, zero while it is not
+	// PlacedAt and EndedAt are by the primary's clock, in whole milliseconds, as it was after the version before theirs was
+	// read. EndedAt is zero while the order has its seat; of a hold that expired it is the hold's end. PaidAt, zero while it is not
 	// paid, and PayBy, until when it may be, are by the same clock.
 	PlacedAt, EndedAt, PaidAt, PayBy time.Time
 	Class                            rail.SeatClass
