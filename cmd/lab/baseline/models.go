@@ -33,6 +33,8 @@ type order struct {
 	PlacedAt       int64
 	PayBy          int64
 	PayAttempts    int
+	// PlacedRunVersion is the version that was read: no order here moves it on, as a lock keeps the others out.
+	PlacedRunVersion int64
 }
 
 type ticket struct {

@@ -190,7 +190,7 @@ func (s *Seller) transact(ctx context.Context, w Way, r Request) error {
 		err = tx.Create(&order{
 			RunID: r.Run, ID: id, Number: id[len(id)-12:], Buyer: r.Buyer, IdempotencyKey: r.Key, BodyHash: r.Key, Version: 1,
 			State: "ON_HOLD", TrainID: on.TrainID, FromCall: r.From, ToCall: r.To, TotalMinor: 55_300, Currency: "CNY",
-			PlacedAt: now, PayBy: now + (15 * time.Minute).Milliseconds(),
+			PlacedAt: now, PayBy: now + (15 * time.Minute).Milliseconds(), PlacedRunVersion: on.Version,
 		}).Error
 		if err != nil {
 			return err
