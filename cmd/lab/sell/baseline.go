@@ -1,6 +1,7 @@
 package sell
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ func (l *lab) measureBaseline(ctx context.Context) (*Baseline, error) {
 		return nil, err
 	}
 	result := &Baseline{}
+	var problem string
 	for _, way := range baseline.Ways() {
 		for _, buyers := range baselineBuyers {
 			if l.Short && (buyers != baselineBuyers[1] || way.LocalMutex) {
@@ -46,12 +48,19 @@ func (l *lab) measureBaseline(ctx context.Context) (*Baseline, error) {
 			l.log.Info("baseline", "way", cell.Way, "retry_ms", cell.RetryMilliseconds, "local_mutex", cell.LocalMutex, "buyers", buyers,
 				"orders_per_second", int(cell.OrdersPerSecond), "failed", cell.Failed)
 			result.Cells = append(result.Cells, cell)
+			problem = cmp.Or(cell.Problem, problem)
 			if cell.OrdersPerSecond > result.OrdersPerSecond {
 				result.OrdersPerSecond, result.Best = cell.OrdersPerSecond, cell
 			}
 		}
 	}
-	return result, errors.Join(seller.Close(), l.cluster.DropBeside(ctx, name))
+	if err := errors.Join(seller.Close(), l.cluster.DropBeside(ctx, name)); err != nil {
+		return nil, err
+	}
+	if result.OrdersPerSecond == 0 {
+		return nil, fmt.Errorf("%w: %s", ErrNothingSold, problem)
+	}
+	return result, nil
 }
 
 func (l *lab) baselineCell(ctx context.Context, seller *baseline.Seller, way baseline.Way, buyers int, run string) (BaselineCell, error) {
@@ -102,3 +111,6 @@ func (l *lab) baselineCell(ctx context.Context, seller *baseline.Seller, way bas
 	}
 	return cell, ctx.Err()
 }
+
+// ErrNothingSold says that the baseline sold nothing in any way, so that there is nothing to compare with.
+var ErrNothingSold = errors.New("the baseline sold nothing")
