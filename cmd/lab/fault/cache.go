@@ -112,10 +112,13 @@ func pubSubCut() Fault {
 	}
 }
 
+// stormLate is how much later a server reads the primary's answers while it answers five thousand at once.
+const stormLate = 40 * time.Millisecond
+
 // subscribersReconnect cuts five thousand subscribers off at once, and all come back at once.
 func subscribersReconnect() Fault {
 	return Fault{
-		Name: "subscribers_reconnect", Area: cacheArea, Shape: ordinary, Lasts: 2 * cacheLast, Subscribers: 5_000,
+		Name: "subscribers_reconnect", Area: cacheArea, Shape: ordinary, Lasts: 2 * cacheLast, Subscribers: 5_000, Late: stormLate,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			const figure = "interlock_seat_subscribers"
 			before := s.sum(ctx, figure)

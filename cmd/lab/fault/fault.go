@@ -69,7 +69,7 @@ type Fault struct {
 	Slow time.Duration
 	// Patience is how long clients wait for an answer; 0: as usual.
 	Patience time.Duration
-	// Late is how much later than on a whole line the primary's answers come.
+	// Late is how much later than usual the primary's answers come, or are read.
 	Late time.Duration
 	// RedisLate is how long after the healing Redis may be behind the ledger on what is sold, where that may be more than
 	// check.SoldTime, and RedisWhy what it needs that is not there by then.
