@@ -52,16 +52,16 @@ func (e *evidence) derived(ctx context.Context, rest time.Time, times check.Deri
 	}
 	sold := *r
 	times.All, err = until(ctx, rest, check.AllTime, func() (bool, error) {
-		truth, err := e.ledger.Availabilities(ctx, "", maxRuns)
-		if err != nil {
-			return false, err
+		truth, damaged := e.ledger.Availabilities(ctx, "", maxRuns)
+		if truth == nil {
+			return false, damaged
 		}
 		stored, err := e.cache.Stored(ctx, truth)
 		if err != nil {
 			return false, err
 		}
 		*r = sold
-		check.Everywhere(r, truth, stored)
+		check.Everywhere(r, truth, stored, damaged)
 		return r.Failed == sold.Failed, nil
 	})
 	check.InTime(r, times)

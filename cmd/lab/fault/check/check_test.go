@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -547,18 +548,21 @@ func TestDerived(t *testing.T) {
 
 func TestDerived_EveryRun(t *testing.T) {
 	truth := []*rail.Availability{{RunID: "T13@2019-10-12", Version: 3, Counts: []uint16{7, 8}}}
+	var damaged error
 	everywhere := func(has *rail.Availability) *check.Result {
 		s := good()
 		counts, err := check.Recount(s.books[0])
 		require.NoError(t, err)
 		r := check.Derived(s.books, []*rail.Availability{{RunID: runID, Version: runVersion, Counts: counts}})
-		check.Everywhere(r, truth, []*rail.Availability{has})
+		check.Everywhere(r, truth, []*rail.Availability{has}, damaged)
 		return r
 	}
 	holds(t, everywhere(&rail.Availability{Version: 3, Counts: []uint16{7, 8}}))
 	fails(t, everywhere(nil), "T13@2019-10-12: Redis does not have it")
 	fails(t, everywhere(&rail.Availability{Version: 2, Counts: []uint16{7, 8}}), "Redis has version 2, the ledger 3")
 	fails(t, everywhere(&rail.Availability{Version: 3, Counts: []uint16{7, 9}}), "other counts")
+	damaged = errors.New("the run T14@2019-10-12: no map")
+	fails(t, everywhere(&rail.Availability{Version: 3, Counts: []uint16{7, 8}}), "cannot be read: the run T14@2019-10-12: no map")
 }
 
 func TestDerived_InTime(t *testing.T) {

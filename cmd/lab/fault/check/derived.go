@@ -48,8 +48,11 @@ func InTime(r *Result, t DerivedTimes) {
 }
 
 // Everywhere adds to C7, at one moment, every run that the ledger has: Redis has what follows from the run's maps. stored is
-// in their order, nil where Redis has nothing.
-func Everywhere(r *Result, truth, stored []*rail.Availability) {
+// in their order, nil where Redis has nothing; damaged names the runs whose maps cannot be read, nil where there are none.
+func Everywhere(r *Result, truth, stored []*rail.Availability, damaged error) {
+	if damaged != nil {
+		r.wrong("the maps of some runs cannot be read: %v", damaged)
+	}
 	for i, want := range truth {
 		r.Looked++
 		has := stored[i]
