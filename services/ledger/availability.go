@@ -180,7 +180,7 @@ func (l *Ledger) Left(ctx context.Context, ids []rail.RunID) ([]*rail.Availabili
 
 // Availabilities are what is left of runs in the order of their ids, after the given id, at most limit. Beside an error,
 // which names the runs that cannot be read, there is what is left of the others, as many as limit: fewer than limit means
-// that none come after them, unless the ledger could not be read at all, when there are none.
+// that none come after them, unless the ledger could not be read at all, when they are nil.
 func (l *Ledger) Availabilities(ctx context.Context, after rail.RunID, limit int) ([]*rail.Availability, error) {
 	var c counting
 	for {

@@ -53,7 +53,7 @@ func (e *evidence) derived(ctx context.Context, rest time.Time, times check.Deri
 	sold := *r
 	times.All, err = until(ctx, rest, check.AllTime, func() (bool, error) {
 		truth, damaged := e.ledger.Availabilities(ctx, "", maxRuns)
-		if truth == nil {
+		if truth == nil { // the ledger itself, and not some of its runs
 			return false, damaged
 		}
 		stored, err := e.cache.Stored(ctx, truth)

@@ -1,7 +1,6 @@
 package sell
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +34,6 @@ func (l *lab) measureBaseline(ctx context.Context) (*Baseline, error) {
 		return nil, err
 	}
 	result := &Baseline{}
-	var problem string
 	for _, way := range baseline.Ways() {
 		for _, buyers := range baselineBuyers {
 			if l.Short && (buyers != baselineBuyers[1] || way.LocalMutex) {
@@ -48,7 +46,6 @@ func (l *lab) measureBaseline(ctx context.Context) (*Baseline, error) {
 			l.log.Info("baseline", "way", cell.Way, "retry_ms", cell.RetryMilliseconds, "local_mutex", cell.LocalMutex, "buyers", buyers,
 				"orders_per_second", int(cell.OrdersPerSecond), "failed", cell.Failed)
 			result.Cells = append(result.Cells, cell)
-			problem = cmp.Or(cell.Problem, problem)
 			if cell.OrdersPerSecond > result.OrdersPerSecond {
 				result.OrdersPerSecond, result.Best = cell.OrdersPerSecond, cell
 			}
@@ -58,7 +55,7 @@ func (l *lab) measureBaseline(ctx context.Context) (*Baseline, error) {
 		return nil, err
 	}
 	if result.OrdersPerSecond == 0 {
-		return nil, fmt.Errorf("%w: %s", ErrNothingSold, problem)
+		return nil, fmt.Errorf("it sold nothing, so that there is nothing to compare with: %s", result.Cells[len(result.Cells)-1].Problem)
 	}
 	return result, nil
 }
@@ -111,6 +108,3 @@ func (l *lab) baselineCell(ctx context.Context, seller *baseline.Seller, way bas
 	}
 	return cell, ctx.Err()
 }
-
-// ErrNothingSold says that the baseline sold nothing in any way, so that there is nothing to compare with.
-var ErrNothingSold = errors.New("the baseline sold nothing")

@@ -132,6 +132,13 @@ func availabilitiesDamagedMaps(t *testing.T, s *suite) {
 	all, err = l.Availabilities(t.Context(), "", 100)
 	require.ErrorContains(t, err, "5 more runs", "not all of them are named")
 	require.Equal(t, wanted(runs[15:]), ids(all))
+	_, err = s.db.ExecContext(t.Context(), "INSERT INTO seat_maps (run_id, seat_class, sold) SELECT id, 'SECOND', 'xyz' FROM runs WHERE id >= ?",
+		string(runs[15].ID))
+	require.NoError(t, err)
+	all, err = l.Availabilities(t.Context(), "", 100)
+	require.ErrorContains(t, err, "10 more runs")
+	require.Empty(t, all)
+	require.NotNil(t, all, "the ledger can be read, if none of its runs can")
 	none, err := l.Availabilities(t.Context(), runs[19].ID, 100)
 	require.NoError(t, err)
 	require.Empty(t, none)

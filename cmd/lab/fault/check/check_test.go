@@ -359,9 +359,9 @@ func TestLinear_OneMillisecond(t *testing.T) {
 func TestLinear_VersionsAndTimesDisagree(t *testing.T) {
 	s := good()
 	s.primary.Tickets[2].PlacedVersion = s.primary.Tickets[1].EndedVersion + 1
-	s.primary.Tickets[1].EndedAt = s.primary.Tickets[2].PlacedAt.Add(20 * time.Millisecond)
+	s.primary.Tickets[1].EndedAt = s.primary.Tickets[2].PlacedAt.Add(10 * time.Millisecond)
 	s.calls[3].End = at(4)
-	fails(t, s.linear(), "was made 20ms before the version before it")
+	fails(t, s.linear(), "was made 10ms before the version before it")
 
 	s = good()
 	s.primary.Tickets[1].PlacedVersion = s.primary.Tickets[0].PlacedVersion
@@ -404,7 +404,7 @@ func TestLinear_Expired(t *testing.T) {
 	asks := soldOut.Start
 	soldOut.Start, soldOut.End = bob.EndedAt.Add(5*time.Millisecond), bob.EndedAt.Add(30*time.Millisecond)
 	holds(t, s.linear())
-	soldOut.Start, soldOut.End = bob.EndedAt.Add(70*time.Millisecond), bob.EndedAt.Add(100*time.Millisecond)
+	soldOut.Start, soldOut.End = bob.EndedAt.Add(60*time.Millisecond), bob.EndedAt.Add(90*time.Millisecond)
 	fails(t, s.linear(), "dan was told that no seat")
 	soldOut.Start, soldOut.End = asks, asks.Add(time.Second)
 	bob.EndedVersion = cid.PlacedVersion
