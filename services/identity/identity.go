@@ -14,6 +14,7 @@ package identity
 
 import (
 	"context"
+	"strings"
 
 	"interlock/services/rail"
 )
@@ -31,6 +32,18 @@ const (
 	// DefaultRolesClaim is where roles are looked for unless a setting names another place.
 	DefaultRolesClaim = "roles"
 )
+
+// checkForm refuses what no issuer makes before it is parsed. The parsers take line breaks in what base64 says: a token has one
+// spelling.
+func checkForm(token string) error {
+	switch {
+	case len(token) > maxTokenBytes:
+		return refuse("the token is too long", nil)
+	case strings.ContainsAny(token, " \t\r\n"):
+		return refuse("the token is not valid", nil)
+	}
+	return nil
+}
 
 // refuse is every "no" to a token; the cause stays in the process.
 func refuse(message string, cause error) *rail.Error {

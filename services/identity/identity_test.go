@@ -120,6 +120,7 @@ func TestDevelopment_Refuses(t *testing.T) {
 		"ES256":                  {es256, invalid},
 		"critical header":        {with(`{"alg":"HS256","crit":["b64"],"b64":false}`), invalid},
 		"trailing part":          {good + ".x", invalid},
+		"a line break":           {good + "\n", "the token is not valid"},
 		"too long":               {good + strings.Repeat("x", 20_000), "the token is too long"},
 		"expired":                {sign(t, secret, jwt.MapClaims{"sub": "alice", "exp": noon.Add(-time.Second).Unix()}), "the token has expired"},
 		"expires now":            {sign(t, secret, jwt.MapClaims{"sub": "alice", "exp": noon.Unix()}), "the token has expired"},
@@ -166,6 +167,7 @@ func FuzzDevelopment_Verify(f *testing.F) {
 	good, err := d.Issue("alice", []rail.Role{rail.RoleAdmin}, time.Hour)
 	require.NoError(f, err)
 	f.Add(good)
+	f.Add(good + "\n")
 	f.Add("eyJhbGciOiJub25lIn0.e30.")
 	f.Fuzz(func(t *testing.T, token string) {
 		viewer, err := d.Verify(t.Context(), token)

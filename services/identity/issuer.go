@@ -135,8 +135,8 @@ func (i *Issuer) verifierFor(keysURL string) *oidc.IDTokenVerifier {
 
 // Verify implements Verifier.
 func (i *Issuer) Verify(ctx context.Context, token string) (*rail.Viewer, error) {
-	if len(token) > maxTokenBytes {
-		return nil, refuse("the token is too long", nil)
+	if err := checkForm(token); err != nil {
+		return nil, err
 	}
 	verifier, err := i.discover(ctx)
 	if err != nil {

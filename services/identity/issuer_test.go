@@ -209,6 +209,7 @@ func TestIssuer_Refuses(t *testing.T) {
 		"another audience":     {ours.sign(l.claims(map[string]any{"aud": "payroll"})), invalid},
 		"no audience":          {ours.sign(l.claims(map[string]any{"aud": nil})), invalid},
 		"rubbish":              {"x", invalid},
+		"a line break":         {ours.sign(l.claims(nil)) + "\n", invalid},
 		"too long":             {strings.Repeat("x", 20_000), "the token is too long"},
 		"expired":              {ours.sign(l.claims(map[string]any{"exp": noon.Add(-31 * time.Second).Unix()})), "the token has expired"},
 		"not valid yet":        {ours.sign(l.claims(map[string]any{"nbf": noon.Add(31 * time.Second).Unix()})), "the token is not valid yet"},
