@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -71,7 +72,6 @@ func TestPublish_PaymentUnderWay(t *testing.T) {
 // goes on until the ledger's own time is over, and the next one is told at once.
 func TestCommit_CallerGone(t *testing.T) {
 	onEach(t, func(t *testing.T, o ledger.Options) {
-		o.CommitTimeout = 50 * time.Millisecond
 		seller, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error { return s.Send() })
 		_, err := seller.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
 		require.NoError(t, err)
@@ -102,6 +102,7 @@ func TestCommit_CallerGone(t *testing.T) {
 				ctx, hangUp := context.WithCancel(t.Context())
 				defer hangUp()
 				wrap := o
+				wrap.CommitTimeout = 50 * time.Millisecond
 				wrap.Wrap = func(c driver.Connector) driver.Connector {
 					return ledgertest.Intercept(c, func(ctx context.Context, s *ledgertest.Statement) error {
 						if !s.Commits() {
@@ -126,6 +127,36 @@ func TestCommit_CallerGone(t *testing.T) {
 	})
 }
 
+// TestCommit_TimeIsOverBefore has SQLite's driver come to a statement after its time was over. It says that all is well, and may
+// not have executed it: nobody is told yes.
+func TestCommit_TimeIsOverBefore(t *testing.T) {
+	for name, is := range map[string]func(*ledgertest.Statement) bool{
+		"COMMIT": (*ledgertest.Statement).Commits,
+		"UPDATE": func(s *ledgertest.Statement) bool { return strings.HasPrefix(s.Query, "UPDATE runs") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := ledgertest.SQLite(t)
+			o.CommitTimeout, o.StatementTimeout = 200*time.Millisecond, 200*time.Millisecond
+			var stands atomic.Bool
+			l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
+				if is(s) && stands.Load() {
+					<-ctx.Done() // as a process that was stopped meanwhile
+				}
+				return s.Send()
+			})
+			stands.Store(true)
+			_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, name == "COMMIT", errors.Is(err, rail.ErrUnknown))
+
+			stands.Store(false)
+			o.Wrap = nil
+			_, err = ledgertest.Open(t, o).Sell(t.Context(), rail.Batch{RunID: run}, nothing)
+			require.NoError(t, err, "nothing is held")
+		})
+	}
+}
+
 // TestHeld meets somebody else's commit that is still open, on a run and on an order, at each place that can: it is said
 // that somebody has it.
 func TestHeld(t *testing.T) {
@@ -146,7 +177,7 @@ func TestHeld(t *testing.T) {
 			require.NoError(t, err)
 			id := string(run) + "/wang"
 			if o.DSN == "" {
-				o.StatementTimeout = 100 * time.Millisecond // SQLite waits for nothing else
+				o.StatementTimeout = time.Second // SQLite waits for nothing else
 			}
 			sell := func(b rail.Batch) func(*ledger.Ledger) error {
 				return func(l *ledger.Ledger) error {
@@ -296,7 +327,7 @@ func TestPay_LeavesConnectionsToSales(t *testing.T) {
 // TestPay_LeavesTheOneWriterToSales has many payments want SQLite's one writer. A sale gets it nearly at once.
 func TestPay_LeavesTheOneWriterToSales(t *testing.T) {
 	o := ledgertest.SQLite(t)
-	o.StatementTimeout = 200 * time.Millisecond
+	o.StatementTimeout = 500 * time.Millisecond
 	l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
 		if strings.HasPrefix(s.Query, "UPDATE orders SET state = 'PAID'") {
 			<-time.After(2 * time.Millisecond) // a slow disk
@@ -323,10 +354,10 @@ func TestPay_LeavesTheOneWriterToSales(t *testing.T) {
 // TestPublish_WaitsForTheOneWriter has two publish at once on SQLite, and the first takes longer than any statement may.
 func TestPublish_WaitsForTheOneWriter(t *testing.T) {
 	o := ledgertest.SQLite(t)
-	o.StatementTimeout = 200 * time.Millisecond
+	o.StatementTimeout = time.Second
 	l, _ := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
 		if strings.HasPrefix(s.Query, "INSERT INTO") {
-			<-time.After(100 * time.Millisecond) // a slow disk
+			<-time.After(500 * time.Millisecond) // a slow disk
 		}
 		return s.Send()
 	})

@@ -78,6 +78,15 @@ func (d dialect) begin() []string {
 	return []string{"START TRANSACTION"}
 }
 
+// executed is what became of a statement, of which the driver says err. SQLite's does not execute what it comes to after the
+// statement's time was over, a COMMIT neither, and says that all is well.
+func (d dialect) executed(ctx context.Context, err error) error {
+	if err == nil && d.flavor == SQLite {
+		return ctx.Err()
+	}
+	return err
+}
+
 // beginSnapshot opens a transaction whose reads all see one moment.
 func (d dialect) beginSnapshot() []string {
 	if d.flavor == SQLite {

@@ -138,7 +138,7 @@ func (t *transaction) plain(ctx context.Context, statement string, limit time.Du
 	ctx, cancel := t.h.during(ctx, limit)
 	defer cancel()
 	_, err := t.conn.ExecContext(ctx, statement)
-	err = late(ctx, err)
+	err = late(ctx, t.p.dialect.executed(ctx, err))
 	t.l.heard(t.h, err)
 	return err
 }
@@ -163,7 +163,7 @@ func (t *transaction) exec(ctx context.Context, statement string, args ...any) (
 	ctx, cancel := t.h.during(ctx, t.p.statement)
 	defer cancel()
 	result := t.on(ctx).Exec(statement, args...)
-	err := late(ctx, result.Error)
+	err := late(ctx, t.p.dialect.executed(ctx, result.Error))
 	t.l.heard(t.h, err)
 	return result.RowsAffected, err
 }
@@ -264,7 +264,7 @@ func (t *transaction) commit(ctx context.Context, last ...statement) error {
 func (t *transaction) sendCommit(ctx context.Context, last []statement) error {
 	text, args := joined(append(last, statement{text: "COMMIT"}))
 	if t.l.options.Durability != Replicated {
-		return t.on(ctx).Exec(text, args...).Error
+		return t.p.dialect.executed(ctx, t.on(ctx).Exec(text, args...).Error)
 	}
 	if !t.looked {
 		return fmt.Errorf("nobody has looked at the replication that this commit rests on: %w", errNotSent)
