@@ -54,7 +54,7 @@ func TestCommands_Import(t *testing.T) {
 	require.Eventually(t, func() bool {
 		a := r.ask(t, "", searchQuery, map[string]any{"f": []string{"A"}, "t": []string{"B"}, "d": later})
 		return a.at(t, "searchTickets.nodes.0.classes.0.remaining") != nil
-	}, 2*time.Second, 20*time.Millisecond)
+	}, healsIn, 20*time.Millisecond)
 }
 
 func TestCommands_ImportRefusesBrokenFeeds(t *testing.T) {

@@ -273,7 +273,7 @@ func TestServer_SearchesWithMySQLStopped(t *testing.T) {
 	require.NoError(t, mysql.Kill())
 	require.Equal(t, 2, r.remaining(t), "search never touches MySQL")
 	require.NotEmpty(t, r.ask(t, "", `{stations(matching:"北"){nodes{code}}}`, nil).at(t, "stations.nodes"))
-	left, _ := seats(t, r.watch(t, "", watchSubscription, map[string]any{"r": []string{run}})())
+	left, _ := seats(t, r.watch(t, "", watchSubscription, map[string]any{"r": []string{run}}))
 	require.Equal(t, 2, left)
 	a := r.ask(t, r.passenger, placeOrderMutation, map[string]any{"i": orderInput(run, "key-00000001", "D0000001")})
 	require.NotEmpty(t, a.Errors)

@@ -43,7 +43,7 @@ func openBed(t *testing.T) *bed {
 	g, err := guard.New(members.Guard(log))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, g.Close()) })
-	b := &bed{T: t, members: members, guard: g, options: ledger.Options{CommitTimeout: time.Second, Log: log}}
+	b := &bed{T: t, members: members, guard: g, options: ledger.Options{Log: log}}
 	for _, s := range members.Servers {
 		b.options.Members = append(b.options.Members, members.DSN(s, cluster.Database))
 	}

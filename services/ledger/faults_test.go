@@ -245,7 +245,7 @@ func (c *clock) advance(d time.Duration) { c.now.Add(int64(d)) }
 func TestBreaker_OneProbeAtATime(t *testing.T) {
 	o := ledgertest.SQLite(t)
 	c := &clock{}
-	o.Clock, o.CommitTimeout = c.read, 20*time.Millisecond
+	o.Clock, o.CommitTimeout = c.read, 200*time.Millisecond
 	var hang atomic.Bool
 	var commits atomic.Int64
 	probing, probe := make(chan struct{}), make(chan struct{})
@@ -327,7 +327,7 @@ func TestBreaker_OneProbeAtATime(t *testing.T) {
 func TestBreaker_ProbeThatDoesNotCommit(t *testing.T) {
 	o := ledgertest.SQLite(t)
 	c := &clock{}
-	o.Clock, o.CommitTimeout = c.read, 20*time.Millisecond
+	o.Clock, o.CommitTimeout = c.read, 200*time.Millisecond
 	var hang atomic.Bool
 	l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
 		if s.Commits() && hang.Load() {

@@ -45,7 +45,7 @@ func TestReplicated_SellsOnlyWhileReplicated(t *testing.T) {
 			o := ledger.Options{DSN: server.DSN("interlock"), CommitTimeout: 500 * time.Millisecond, Clock: c.read}
 			require.NoError(t, ledger.Migrate(t.Context(), o))
 			local := o
-			local.Durability = ledger.Local
+			local.Durability, local.CommitTimeout = ledger.Local, 0
 			run := ledgertest.NewRun(ledgertest.NewTrain("T12"), day)
 			alone := ledgertest.Open(t, local)
 			_, err = alone.Publish(t.Context(), []*rail.Run{run}, "an admin", false)

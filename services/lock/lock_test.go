@@ -332,7 +332,7 @@ func TestAcquire_FrozenNodesKeepNothing(t *testing.T) {
 	nodes := miniredises(t, 3)
 	clock := &clock{}
 	o := calm(addrs(nodes))
-	o.NodeTimeout, o.Now = 300*time.Millisecond, clock.Now
+	o.NodeTimeout, o.Now = time.Second, clock.Now
 	l := newLock(t, o)
 	var thaws []func()
 	var asked []<-chan struct{}

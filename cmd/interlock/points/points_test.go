@@ -227,7 +227,7 @@ func TestHold_IsBounded(t *testing.T) {
 
 func TestHold_GivesUp(t *testing.T) {
 	path, _, o := open(t, time.Minute)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	_, _, err := points.Hold(ctx, path, points.AfterLock, []rail.RunID{run})
 	require.ErrorContains(t, err, "no batch came by after_lock")

@@ -145,7 +145,7 @@ func TestSQL_SmallDisk(t *testing.T) {
 	disk, err := server.SmallDisk()
 	require.NoError(t, err)
 	require.NoError(t, disk.Fill())
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	_, err = db.ExecContext(ctx, "INSERT INTO lab.seats VALUES ('23B', REPEAT('x', 100000))")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -192,7 +192,7 @@ func TestRedis_MayBeFrozen(t *testing.T) {
 	require.NoError(t, client.Ping(t.Context()).Err())
 
 	require.NoError(t, server.Signal(syscall.SIGSTOP))
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	require.ErrorContains(t, client.Ping(ctx).Err(), "timeout")
 	require.NoError(t, server.Signal(syscall.SIGCONT))

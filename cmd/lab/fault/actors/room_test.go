@@ -135,15 +135,16 @@ func TestRoom_InsistsWithTheSameKey(t *testing.T) {
 }
 
 func TestRoom_LeaveEndsWithoutAnAnswer(t *testing.T) {
-	never := func(w http.ResponseWriter) {
+	thaw := make(chan struct{})
+	frozen := func(w http.ResponseWriter) { // with the whole office
+		<-thaw
 		fmt.Fprint(w, `{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING"}}]}`)
 	}
-	room, o := open(t, never, actors.Options{Buyers: 2, Seed: 1})
-	o.mu.Lock() // the office is frozen
+	room, _ := open(t, frozen, actors.Options{Buyers: 2, Seed: 1})
 	leaving, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	room.Leave(leaving)
-	o.mu.Unlock()
+	close(thaw)
 	for _, c := range room.Log().Calls() {
 		require.NotEqual(t, history.Done, c.Outcome)
 	}
