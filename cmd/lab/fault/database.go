@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"interlock/cmd/lab/cluster"
@@ -85,7 +86,8 @@ func blackHole() Fault {
 			return func(ctx context.Context) (Injected, error) {
 				to := time.Now()
 				calls := s.Room.Log().Calls()
-				placed, _, _ := orderTimes(calls, from)
+				closed, err := s.untilReplaced(ctx, links[0].Member, to)
+				placed, _, _ := orderTimes(slices.DeleteFunc(slices.Clone(calls), func(c history.Call) bool { return c.End.After(closed) }), from)
 				up, down := heal(ctx)
 				searches, failed := searched(calls, from)
 				proof := Injected{Fired: up > 0 && underway(calls, "", from) > 0, Facts: map[string]any{
@@ -99,10 +101,20 @@ func blackHole() Fault {
 				if searches == 0 || failed > 0 {
 					proof.Broken = append(proof.Broken, "searching stopped")
 				}
-				return proof, nil
+				return proof, err
 			}, nil
 		},
 	}
+}
+
+// untilReplaced is when another member was opened in the place of one, and end where none has been: beside other faults, guard
+// may have put another in its place, to which no link is broken.
+func (s *Scene) untilReplaced(ctx context.Context, member *servers.SQLServer, end time.Time) (time.Time, error) {
+	now, err := primaryOf(ctx, s.Cluster)
+	if err != nil || now == member {
+		return end, nil // a cluster without a primary has nobody to commit on
+	}
+	return openedAt(ctx, now)
 }
 
 // databaseSlow lets every answer of the primary come 200 ms late, and stall again and again. A batch that gives holds back asks

@@ -238,9 +238,9 @@ func (p *play) judge(ctx context.Context) error {
 	p.line.OutageSeconds = check.Outage(calls, p.broken, p.judgedUntil).Seconds()
 	linear, wrongNo := check.Linear(calls, members[0], books, p.fault.Late, searchLimit)
 	p.line.Checks = []*check.Result{
-		check.Overlap(members), check.Kept(calls, members[0]), check.Refused(calls, members[0]), check.Settled(calls, p.healed),
+		check.Overlap(members), check.Kept(calls, members[0]), check.Refused(calls, members[0]), check.Settled(calls, members[0], p.healed),
 		linear, check.Capacity(books), derived, streams, check.Returned(p.before, p.after),
-		check.Unreplicated(calls, p.scene.alone), check.Success(calls, p.healed, p.judgedUntil.Add(-think), wrongNo),
+		check.Unreplicated(calls, p.scene.alone, p.fault.Late), check.Success(calls, p.healed, p.judgedUntil.Add(-think), wrongNo),
 	}
 	return nil
 }

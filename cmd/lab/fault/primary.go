@@ -92,7 +92,7 @@ func primaryRestarted() Fault {
 			if err := errors.Join(err, asking, burying, s.signalGuards(syscall.SIGCONT)); err != nil {
 				return nil, err
 			}
-			s.Alone(killed, thawed)
+			s.Alone(killed.Add(stops), thawed)
 			return func(ctx context.Context) (Injected, error) {
 				proof := s.resumed(ctx, killed, thawed)
 				proof.Fired = proof.Fired && waiting > 0 && none != nil
@@ -312,11 +312,46 @@ func after(line string, since time.Time) bool {
 	return err == nil && at.After(since)
 }
 
-// sameKeyAcrossFailover lets ten hands use one key at once while the primary dies.
+// sameKeyAcrossFailover lets ten hands use one key at once while the primary dies: with one they ask before, and are told after
+// by several servers.
 func sameKeyAcrossFailover() Fault {
 	f := together([]Fault{sameKey(), primaryKilled()})
 	f.Name, f.Area, f.Shape, f.Spoils = "same_key_across_a_failover", buyersArea, guarded, true
+	inject := f.Inject
+	f.Inject = func(ctx context.Context, s *Scene) (Heal, error) {
+		heal, err := inject(ctx, s)
+		if err != nil {
+			return heal, err
+		}
+		return func(ctx context.Context) (Injected, error) {
+			whole, err := heal(ctx)
+			across := 0
+			if n := len(s.alone); n > 0 {
+				across = toldAcross(s.Room.Log().Calls(), s.alone[n-1])
+			}
+			whole.Facts["orders_asked_for_before_and_told_after"] = across
+			whole.Fired = whole.Fired && across > 0
+			return whole, err
+		}, nil
+	}
 	return f
+}
+
+// toldAcross is how many orders were asked for before a gap, and told after it by more than one server.
+func toldAcross(calls []history.Call, gap history.Interval) (orders int) {
+	for request, attempts := range history.ByRequest(calls) {
+		told, before := map[string]bool{}, false
+		for _, a := range attempts {
+			before = before || a.Start.Before(gap.From)
+			if a.Outcome == history.Done && a.End.After(gap.To) {
+				told[a.Server] = true
+			}
+		}
+		if request.Kind == history.Place && before && len(told) > 1 {
+			orders++
+		}
+	}
+	return orders
 }
 
 // tookOver is the proof that another member is the primary now in the place of one that broke, and that buying went on in time

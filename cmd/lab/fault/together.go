@@ -17,7 +17,7 @@ func together(faults []Fault) Fault {
 	for _, one := range faults {
 		names = append(names, one.Name)
 		f.Lasts, f.Late, f.Spoils = max(f.Lasts, one.Lasts), max(f.Late, one.Late), f.Spoils || one.Spoils
-		f.Patience = max(f.Patience, one.Patience)
+		f.Patience, f.Slow, f.Subscribers = max(f.Patience, one.Patience), max(f.Slow, one.Slow), max(f.Subscribers, one.Subscribers)
 		if one.RedisLate > f.RedisLate {
 			f.RedisLate, f.RedisWhy = one.RedisLate, one.RedisWhy
 		}

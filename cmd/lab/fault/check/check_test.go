@@ -161,7 +161,7 @@ func TestChecks_GoodHistory(t *testing.T) {
 	holds(t, check.Overlap([]history.Member{s.primary}))
 	holds(t, check.Kept(s.calls, s.primary))
 	holds(t, check.Refused(s.calls, s.primary))
-	holds(t, check.Settled(s.calls, at(1)))
+	holds(t, check.Settled(s.calls, s.primary, at(1)))
 	holds(t, s.linear())
 	holds(t, check.Capacity(s.books))
 }
@@ -279,19 +279,28 @@ func TestRefused_PaidAndCancelledAllTheSame(t *testing.T) {
 
 func TestSettled_StaysOpen(t *testing.T) {
 	s := good()
-	fails(t, check.Settled(s.calls[:1], at(1)), "ann does not know what became of its place")
+	fails(t, check.Settled(s.calls[:1], s.primary, at(1)), "ann does not know what became of its place")
 }
 
 func TestSettled_TooLate(t *testing.T) {
 	s := good()
 	s.calls[1].End = at(1).Add(check.SettleTime + time.Second)
-	fails(t, check.Settled(s.calls, at(1)), "31.0 s after the healing")
+	fails(t, check.Settled(s.calls, s.primary, at(1)), "31.0 s after the healing")
 }
 
 func TestSettled_TwoOrdersForOneKey(t *testing.T) {
 	s := good()
 	s.calls = append(s.calls, call(history.Place, "ann", "key-ann", 6, 7, history.Done, order("A2", "23A", 1, rail.OnHold)))
-	fails(t, check.Settled(s.calls, at(1)), "the orders A1 and A2")
+	fails(t, check.Settled(s.calls, s.primary, at(1)), "the orders A1 and A2")
+}
+
+// TestSettled_TwoOrdersAndOneWasTold has a second order for ann's key on the primary, of which nobody was told.
+func TestSettled_TwoOrdersAndOneWasTold(t *testing.T) {
+	s := good()
+	s.primary.Tickets = append(s.primary.Tickets, stored("A2", "ann", "key-ann", "23C", 2, rail.OnHold, 1, 0.6, 0))
+	fails(t, check.Settled(s.calls, s.primary, at(1)), "the primary has the orders A1 and A2 of ann for the key key-ann")
+	s.primary.Tickets[3].Buyer = "eve"
+	holds(t, check.Settled(s.calls, s.primary, at(1)))
 }
 
 func TestSettled_ToldAndThenRefused(t *testing.T) {
@@ -299,10 +308,10 @@ func TestSettled_ToldAndThenRefused(t *testing.T) {
 	again := call(history.Place, "bob", "key-bob", 2.1, 2.3, history.Refused, nil)
 	again.Code = "SOLD_OUT"
 	s.calls = append(s.calls, again)
-	fails(t, check.Settled(s.calls, at(1)), "bob was told SOLD_OUT for its place with the key key-bob, after it was told of order B1")
+	fails(t, check.Settled(s.calls, s.primary, at(1)), "bob was told SOLD_OUT for its place with the key key-bob, after it was told of order B1")
 	// One that was asked before may have been answered after it.
 	s.calls[len(s.calls)-1].Start = at(1.9)
-	holds(t, check.Settled(s.calls, at(1)))
+	holds(t, check.Settled(s.calls, s.primary, at(1)))
 }
 
 func TestRefused_ForNoReason(t *testing.T) {
@@ -617,33 +626,49 @@ func TestReturned(t *testing.T) {
 	fails(t, check.Returned(before, before[:1]), "db do not say")
 }
 
+func unreplicated(calls []history.Call, alone []history.Interval) *check.Result {
+	return check.Unreplicated(calls, alone, 0)
+}
+
 func TestUnreplicated_AnsweredWithoutAReplica(t *testing.T) {
 	s := good()
 	alone := []history.Interval{{From: at(3.2), To: at(4.5)}}
-	fails(t, check.Unreplicated(s.calls, alone), "answered with order C1")
+	fails(t, unreplicated(s.calls, alone), "answered with order C1")
 	s.calls[4].Outcome, s.calls[4].Order = history.Pending, nil
-	holds(t, check.Unreplicated(s.calls, alone))
+	holds(t, unreplicated(s.calls, alone))
 	// What was answered after it may have had one.
-	holds(t, check.Unreplicated(good().calls, []history.Interval{{From: at(3.2), To: at(3.9)}}))
+	holds(t, unreplicated(good().calls, []history.Interval{{From: at(3.2), To: at(3.9)}}))
 }
 
 func TestUnreplicated_RefusedWithoutAReplica(t *testing.T) {
 	// dan is told that nothing is left, which rests on a commit like everything else.
-	fails(t, check.Unreplicated(good().calls, []history.Interval{{From: at(4.9), To: at(6.5)}}), "SOLD_OUT while it was")
+	fails(t, unreplicated(good().calls, []history.Interval{{From: at(4.9), To: at(6.5)}}), "SOLD_OUT while it was")
+}
+
+// TestUnreplicated_AskedBefore has cid ask before the last replica is gone. His answer may have been on its way, for so long.
+func TestUnreplicated_AskedBefore(t *testing.T) {
+	s := good()
+	s.calls[4].End, s.calls[5].End = at(5), at(9)
+	through := func(from float64) []history.Interval { return []history.Interval{{From: at(from), To: at(6)}} }
+	fails(t, unreplicated(s.calls, through(3.9)), "that had been asked for before was answered with order C1  1.100 s after")
+	holds(t, unreplicated(s.calls, through(4.1)))
+	holds(t, check.Unreplicated(s.calls, through(3.9), 200*time.Millisecond))
+	s.calls[4].Outcome, s.calls[4].Order = history.Pending, nil
+	holds(t, unreplicated(s.calls, through(3.9)))
 }
 
 func TestUnreplicated_NobodyWants(t *testing.T) {
 	// cid has asked before, and is answered in it: that shows nothing.
-	fails(t, check.Unreplicated(good().calls, []history.Interval{{From: at(3.6), To: at(4.2)}}), "nobody wanted an answer")
+	fails(t, unreplicated(good().calls, []history.Interval{{From: at(3.6), To: at(4.2)}}), "nobody wanted an answer")
 	// Who waits all the time might have been answered, unless his server never asked.
 	s := good()
 	through := []history.Interval{{From: at(3.6), To: at(3.9)}}
-	holds(t, check.Unreplicated(s.calls, through))
+	holds(t, unreplicated(s.calls, through))
 	s.calls[4].Outcome, s.calls[4].Order = history.Broken, nil
-	fails(t, check.Unreplicated(s.calls, through), "nobody wanted an answer")
+	fails(t, unreplicated(s.calls, through), "nobody wanted an answer")
 	// Each time there must be somebody.
-	fails(t, check.Unreplicated(good().calls, append(through, history.Interval{From: at(20), To: at(21)})), "nobody wanted an answer")
-	none := check.Unreplicated(good().calls, nil)
+	fails(t, unreplicated(good().calls, append(through, history.Interval{From: at(20), To: at(21)})), "nobody wanted an answer")
+	none := unreplicated(good().calls, nil)
 	require.True(t, none.OK)
 	require.Zero(t, none.Figures["alone_intervals"])
 }

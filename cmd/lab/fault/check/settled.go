@@ -4,15 +4,17 @@ import (
 	"time"
 
 	"interlock/cmd/lab/fault/history"
+	"interlock/services/rail"
 )
 
 // SettleTime is how long after the healing a request may stay open.
 const SettleTime = 30 * time.Second
 
 // Settled is C4: whatever a client was left in doubt about has come to one outcome soon after the healing, every answer to one
-// key names one order, and who asks after somebody was told of it is not refused.
-func Settled(calls []history.Call, healed time.Time) *Result {
+// key names one order, the primary has no other for it, and who asks after somebody was told of it is not refused.
+func Settled(calls []history.Call, primary history.Member, healed time.Time) *Result {
 	r := begin("C4")
+	oneOrder(r, primary)
 	placed, refused := 0, 0
 	longest := time.Duration(0)
 	for request, attempts := range history.ByRequest(calls) {
@@ -54,4 +56,21 @@ func Settled(calls []history.Call, healed time.Time) *Result {
 	r.figure("refused", float64(refused))
 	r.figure("longest_seconds", longest.Seconds())
 	return r
+}
+
+// oneOrder holds that the primary has one order for each key, also where nobody was told of the other.
+func oneOrder(r *Result, primary history.Member) {
+	type key struct {
+		run        rail.RunID
+		buyer, key string
+	}
+	numbers := map[key]string{}
+	for _, t := range primary.Tickets {
+		k := key{t.Run, t.Buyer, t.Key}
+		if first, ok := numbers[k]; ok && first != t.Number {
+			r.wrong("the primary has the orders %s and %s of %s for the key %s", first, t.Number, t.Buyer, t.Key)
+		}
+		numbers[k] = t.Number
+	}
+	r.figure("keys", float64(len(numbers)))
 }

@@ -1,12 +1,20 @@
 package check
 
-import "interlock/cmd/lab/fault/history"
+import (
+	"time"
+
+	"interlock/cmd/lab/fault/history"
+)
+
+// underWay is how long the answer to a commit that a replica still had may be on its way to the client.
+const underWay = time.Second
 
 // Unreplicated is C10: nothing was acknowledged while no replica could have had it. alone are the times without one: what
-// was asked for in such a stretch may be answered, with an order or that there is none, only after it. In each of them
-// somebody must have wanted an answer: he asked in it, or he had asked before and was answered after it by who may not have
-// known meanwhile.
-func Unreplicated(calls []history.Call, alone []history.Interval) *Result {
+// was asked for in such a stretch may be answered, with an order or that there is none, only after it. What had been asked for
+// before may have been committed before, too: it may be answered in it for a moment, and then only after it. late is how much
+// later than usual answers come. In each stretch somebody must have wanted an answer: he asked in it, or he had asked before
+// and was answered after it by who may not have known meanwhile.
+func Unreplicated(calls []history.Call, alone []history.Interval, late time.Duration) *Result {
 	r := begin("C10")
 	sent := 0
 	for _, i := range alone {
@@ -15,8 +23,14 @@ func Unreplicated(calls []history.Call, alone []history.Interval) *Result {
 			switch {
 			case c.Kind == history.Search || c.Start.After(i.To):
 			case c.Start.Before(i.From):
-				if c.End.After(i.To) && (c.Outcome.Settles() || c.Outcome == history.Pending) {
-					wanted++
+				switch {
+				case c.End.After(i.To):
+					if c.Outcome.Settles() || c.Outcome == history.Pending {
+						wanted++
+					}
+				case c.Outcome.Settles() && c.End.After(i.From.Add(underWay+late)):
+					r.wrong("%s: a %s that had been asked for before was answered with order %s %s %.3f s after the last replica was gone",
+						c.Server, c.Kind, number(c.Order), c.Code, c.End.Sub(i.From).Seconds())
 				}
 			default:
 				wanted++
