@@ -81,16 +81,11 @@ func (a *attempt) disconnect(ctx context.Context, i int, m *Member) error {
 	if err != nil {
 		return err
 	}
-	if reason, err := a.apply(ctx, s, stopped.Received()); err != nil || reason != "" {
+	if reason, err := a.apply(ctx, s, stopped.Received(), applyTimeout); err != nil || reason != "" {
 		a.startAgain(ctx, []int{i})
 		return refuseFor(m.Name, reason, err)
 	}
-	for _, statement := range []string{"STOP REPLICA", "RESET REPLICA ALL"} {
-		if err := s.exec(ctx, stopTimeout, statement); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.forget(ctx)
 }
 
 // stays makes as sure as can be that a member which does not answer receives nothing.
@@ -171,6 +166,10 @@ func (a *attempt) raise(ctx context.Context) (Opening, error) {
 	switch {
 	case len(m.Wrong) > 0:
 		return Opening{}, rail.Refuse(rail.WrongState, "%s: %s", m.Name, m.Wrong[0])
+	case m.Receiver != nil:
+		// Nobody could tell later that it has all that anybody has acknowledged, and after a restart it would follow again.
+		return Opening{}, rail.Refuse(rail.WrongState, "%s still has a receiver, for %s: run STOP REPLICA and RESET REPLICA ALL there",
+			m.Name, m.Receiver.Source)
 	case !m.Source.Enabled || !m.Source.Active || m.Source.Clients < 1:
 		return Opening{}, rail.Refuse(rail.WrongState, "semi-synchronous replication is off on %s, or no replica is connected", m.Name)
 	}
@@ -182,16 +181,7 @@ func (a *attempt) raise(ctx context.Context) (Opening, error) {
 		if i == writable || !other.Answers() || m.Record.absent(other.Name) != nil {
 			continue
 		}
-		// A replica may have a commit that the primary has not finished.
-		err := await(ctx, statementTimeout, func() (bool, string, error) {
-			newest, err := a.read(ctx, a.sessions[writable])
-			if err != nil {
-				return false, "", err
-			}
-			has, err := contains(ctx, a.sessions[writable], newest.Executed, other.Received())
-			return has, fmt.Sprintf("%s lacks what %s has", m.Name, other.Name), err
-		})
-		if err != nil {
+		if err := a.awaitHas(ctx, a.sessions[writable], other); err != nil {
 			return Opening{}, err
 		}
 	}
@@ -199,4 +189,16 @@ func (a *attempt) raise(ctx context.Context) (Opening, error) {
 		return Opening{}, err
 	}
 	return Opening{Primary: m.Name, Epoch: epoch + 1}, nil
+}
+
+// awaitHas returns once the writable member has what another had: a replica may have a commit that is not finished there.
+func (a *attempt) awaitHas(ctx context.Context, writable *session, other *Member) error {
+	return await(ctx, statementTimeout, func() (bool, string, error) {
+		newest, err := a.read(ctx, writable)
+		if err != nil {
+			return false, "", err
+		}
+		has, err := contains(ctx, writable, newest.Executed, other.Received())
+		return has, fmt.Sprintf("%s lacks what %s has", writable.name, other.Name), err
+	})
 }

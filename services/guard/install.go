@@ -30,6 +30,9 @@ type installation struct {
 	want string
 	// acceptLoss goes on where a member that may hold acknowledged orders does not answer, or is not in the list.
 	acceptLoss bool
+	// knowsAll tells that the last primary was found under these same locks to have all that anybody has acknowledged, and has
+	// been read-only since. A first attempt moves receivers, by which that could not be told any more.
+	knowsAll bool
 }
 
 // candidate is a member that may be opened.
@@ -186,7 +189,7 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 		return nil, strings.Join(m.Wrong, ", "), nil
 	}
 	if m.Receiver != nil {
-		if reason, err := a.apply(ctx, s, m.Received()); err != nil || reason != "" {
+		if reason, err := a.apply(ctx, s, m.Received(), applyTimeout); err != nil || reason != "" {
 			return nil, reason, err
 		}
 	}
@@ -202,11 +205,14 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 	}
 	c := &candidate{index: i, record: record, loss: !record.isServer(m)}
 	half := a.g.whole(&record)
-	all, err := primaryKnowsAll(ctx, s, members, &record)
-	if err != nil {
-		return nil, "", err
+	all := how.knowsAll
+	if !all {
+		if all, err = primaryKnowsAll(ctx, s, members, &record); err != nil {
+			return nil, "", err
+		}
 	}
 	var spare []int
+	var away []string
 	for j := range members {
 		other := &members[j]
 		if j == i {
@@ -247,6 +253,7 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 			}
 		case all:
 			// It has nothing that its primary has not, and goes on counting.
+			away = append(away, other.Name)
 		case how.acceptLoss:
 			c.left = append(c.left, other.Name)
 			c.loss = true
@@ -277,6 +284,14 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 	if len(c.replicas) == 0 {
 		return nil, "no replica would be left to acknowledge its commits", nil
 	}
+	if len(c.joining) > 0 && len(away) > 0 && len(members)-2 >= a.g.majority() {
+		// As where one joins: whoever is away would not know who counts now, and with the others could go on without the two.
+		if !how.acceptLoss {
+			return nil, fmt.Sprintf("nobody who counts would acknowledge its commits (start %s, or accept the loss)",
+				strings.Join(away, " or ")), nil
+		}
+		c.left, c.loss = append(c.left, away...), true
+	}
 	if c.loss && a.g.options.Leap == nil {
 		return nil, "a loss cannot be accepted here: nobody would raise the versions", nil
 	}
@@ -288,26 +303,8 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 // not answer: had that one been opened since, it would have had a follower, and that would not be the old one's still. That
 // its data is its own shows in its having all that anybody else has.
 func primaryKnowsAll(ctx context.Context, on *session, members []Member, record *Record) (bool, error) {
-	silent, primary := 0, -1
-	for i := range members {
-		m := &members[i]
-		switch {
-		case !m.Answers(), m.Name != record.Primary && !record.isServer(m):
-			silent++
-		case m.Name == record.Primary:
-			if m.Receiver != nil || !record.isServer(m) {
-				return false, nil
-			}
-			primary = i
-		case m.Receiver == nil:
-			if record.absent(m.Name) == nil {
-				return false, nil
-			}
-		case m.Receiver.Source != record.Primary:
-			return false, nil
-		}
-	}
-	if primary < 0 || silent > 1 {
+	primary := soleSource(members, record)
+	if primary < 0 {
 		return false, nil
 	}
 	for i := range members {
@@ -321,6 +318,34 @@ func primaryKnowsAll(ctx context.Context, on *session, members []Member, record 
 	return true, nil
 }
 
+// soleSource is the last primary where nobody can have received from anybody else since it was opened, -1 where that is not
+// sure.
+func soleSource(members []Member, record *Record) int {
+	silent, primary := 0, -1
+	for i := range members {
+		m := &members[i]
+		switch {
+		case !m.Answers(), m.Name != record.Primary && !record.isServer(m):
+			silent++
+		case m.Name == record.Primary:
+			if m.Receiver != nil || !record.isServer(m) {
+				return -1
+			}
+			primary = i
+		case m.Receiver == nil:
+			if record.absent(m.Name) == nil {
+				return -1
+			}
+		case m.Receiver.Source != record.Primary:
+			return -1
+		}
+	}
+	if silent > 1 {
+		return -1
+	}
+	return primary
+}
+
 func readRecordOn(ctx context.Context, s *session, database string) (Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -328,13 +353,17 @@ func readRecordOn(ctx context.Context, s *session, database string) (Record, err
 	return record, s.failure("reading the cluster's record", err)
 }
 
-// apply lets a replica apply all that it has received. Where it cannot, it says why.
-func (a *attempt) apply(ctx context.Context, s *session, received string) (reason string, err error) {
-	if err := s.exec(ctx, statementTimeout, "START REPLICA SQL_THREAD"); err != nil {
+// apply lets a replica apply all that it has received, for so long at most. Where it cannot, it says why.
+func (a *attempt) apply(ctx context.Context, s *session, received string, limit time.Duration) (reason string, err error) {
+	err = s.exec(ctx, statementTimeout, "START REPLICA SQL_THREAD")
+	if serverError(err) != 0 {
+		return fmt.Sprintf("its applier cannot be started: %v", err), nil
+	}
+	if err != nil {
 		return "", err
 	}
 	begun := time.Now()
-	for time.Since(begun) < applyTimeout {
+	for time.Since(begun) < limit {
 		var late int
 		err := s.one(ctx, statementTimeout, "SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?)", []any{received, applySlice.Seconds()}, &late)
 		if err != nil || late == 0 {
@@ -352,7 +381,7 @@ func (a *attempt) apply(ctx context.Context, s *session, received string) (reaso
 			return "it cannot apply what it has received: " + said, nil
 		}
 	}
-	return fmt.Sprintf("it has not applied what it has received within %v", applyTimeout), nil
+	return fmt.Sprintf("it has not applied what it has received within %v", limit), nil
 }
 
 // open makes the candidate writable, in the one order in which nothing can be answered that no replica has.
@@ -434,6 +463,9 @@ func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
 		return Opening{}, err
 	}
 	log.Info("the barrier commit is acknowledged", "member", s.name, "epoch", epoch)
+	if err := a.cutOff(ctx, c.index); err != nil {
+		return Opening{}, err
+	}
 	if err := s.exec(ctx, statementTimeout, "SET GLOBAL offline_mode = OFF"); err != nil {
 		return Opening{}, err
 	}
@@ -447,19 +479,46 @@ func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
 	return Opening{Primary: s.name, Epoch: epoch, Left: c.left, Loss: c.loss}, nil
 }
 
-// standAlone makes a read-only member one that follows nobody and has its source side off. A commit that still waits there
-// is a guard's own, of an attempt that has ended: everybody else was kept out.
-func (a *attempt) standAlone(ctx context.Context, s *session, m *Member) error {
-	statements := []string{"SET GLOBAL rpl_semi_sync_source_enabled = OFF", "SET GLOBAL super_read_only = ON"}
-	if m.Receiver != nil {
-		statements = append(statements, "STOP REPLICA", "RESET REPLICA ALL")
+// cutOff lets nobody receive from anybody but the candidate, not even after a restart: it would acknowledge the commits of an
+// old primary that lives. What is thrown away unapplied the candidate has, and whoever acknowledged the barrier.
+func (a *attempt) cutOff(ctx context.Context, candidate int) error {
+	members, err := a.look(ctx)
+	if err != nil {
+		return err
 	}
-	for _, statement := range statements {
+	p := &members[candidate]
+	return a.each(func(i int, s *session) error {
+		m := &members[i]
+		if i == candidate || !m.Answers() || m.Receiver == nil || m.Receiver.Source == p.Name || m.Follows(p) {
+			return nil
+		}
+		a.g.log.Warn("a replica could not be moved: it is to join anew", "member", m.Name, "followed", m.Receiver.Source)
+		return s.forget(ctx)
+	})
+}
+
+// forget ends a replica's receiving for good: it does not know any more whom it followed.
+func (s *session) forget(ctx context.Context) error {
+	for _, statement := range []string{"STOP REPLICA", "RESET REPLICA ALL"} {
 		if err := s.exec(ctx, stopTimeout, statement); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// standAlone makes a read-only member one that follows nobody and has its source side off. A commit that still waits there
+// is a guard's own, of an attempt that has ended: everybody else was kept out.
+func (a *attempt) standAlone(ctx context.Context, s *session, m *Member) error {
+	for _, statement := range []string{"SET GLOBAL rpl_semi_sync_source_enabled = OFF", "SET GLOBAL super_read_only = ON"} {
+		if err := s.exec(ctx, stopTimeout, statement); err != nil {
+			return err
+		}
+	}
+	if m.Receiver == nil {
+		return nil
+	}
+	return s.forget(ctx)
 }
 
 // prepare makes the ledger's tables where a member is opened for the first time.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 
@@ -33,8 +34,12 @@ type Member struct {
 	Receiver *Receiver `json:"receiver,omitempty"`
 	// Source is its side as a semi-synchronous primary.
 	Source Source `json:"source"`
-	// Acknowledges tells that it tells its primary what it has received.
+	// Acknowledges tells that it tells its primary what it has received, or would as soon as it follows one.
 	Acknowledges bool `json:"acknowledges"`
+	// mute tells that it is set to acknowledge, and does not: its receiver was connected before that.
+	mute bool
+	// acknowledging is the receiver's own word for it.
+	acknowledging bool
 	// Record is what the ledger on it says of the cluster: on a replica, perhaps not the last word.
 	Record Record `json:"record"`
 	// Wrong are settings that would break a promise if it were primary.
@@ -100,7 +105,7 @@ func (m *Member) Received() string {
 	return union(m.Executed, m.Receiver.Received)
 }
 
-// Follows tells whether it is connected to the primary and acknowledges.
+// Follows tells whether it is connected to the primary.
 func (m *Member) Follows(primary *Member) bool {
 	return m.Answers() && m.Receiver != nil && m.Receiver.State == receiverOn && m.Receiver.SourceUUID == primary.UUID
 }
@@ -118,6 +123,9 @@ func readMember(ctx context.Context, on querier, database string) (Member, error
 			return Member{}, err
 		}
 	}
+	// The status is OFF of a receiver that is not connected, too.
+	m.mute = m.Acknowledges && !m.acknowledging && m.Receiver != nil && m.Receiver.State == receiverOn
+	m.Acknowledges = m.Acknowledges && !m.mute
 	record, err := readRecord(ctx, on, database)
 	m.Record = record
 	return m, err
@@ -175,7 +183,7 @@ func (m *Member) readSemiSync(ctx context.Context, on querier) error {
 	m.want(m.Acknowledges, "rpl_semi_sync_replica_enabled must be ON")
 
 	found := map[string]string{}
-	const states = "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME LIKE 'Rpl\\_semi\\_sync\\_source\\_%'"
+	const states = "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME LIKE 'Rpl\\_semi\\_sync\\_%'"
 	err = queryRows(ctx, on, lookTimeout, states, nil, func(row *sql.Rows) error {
 		var name, value string
 		err := row.Scan(&name, &value)
@@ -185,6 +193,7 @@ func (m *Member) readSemiSync(ctx context.Context, on querier) error {
 	if err != nil {
 		return err
 	}
+	m.acknowledging = found["rpl_semi_sync_replica_status"] == "ON"
 	switch found["status"] {
 	case "ON", "OFF":
 		m.Source.Active = found["status"] == "ON"
@@ -224,12 +233,15 @@ func (m *Member) readReceiver(ctx context.Context, on querier) error {
 		if channel != "" || m.Receiver != nil {
 			return errOtherChannels
 		}
-		r.Source, r.Received = fmt.Sprintf("%s:%d", host, port), oneLine(r.Received)
+		r.Source, r.Received = address(host, port), oneLine(r.Received)
 		r.automatic = automatic == "1" || strings.EqualFold(automatic, "YES")
 		m.Receiver = r
 		return nil
 	})
 }
+
+// address is a member's name as the driver writes it, IPv6 in brackets.
+func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
 
 // readApplier reads whether what it receives is applied.
 func (m *Member) readApplier(ctx context.Context, on querier) error {

@@ -32,6 +32,9 @@ const (
 	prepareTimeout = 2 * time.Minute
 	// applyTimeout bounds applying what was received. Whoever is further behind needs a person's decision.
 	applyTimeout = 10 * time.Minute
+	// handOverTimeout bounds it while nobody may write: the heir had caught up a moment before, so that more than a few commits
+	// under way are a fault of its applier, which buyers must not wait for.
+	handOverTimeout = 10 * time.Second
 	// applySlice is how long one statement waits for it: short enough that a lost lock is noticed meanwhile.
 	applySlice = time.Second
 	// followTimeout is how long replicas may take to connect; they try once a second.

@@ -84,20 +84,29 @@ func (g *Guard) decide(members []Member, missed *int, failed string) action {
 		*missed = 0
 		return g.lookAfter(members, p, failed)
 	}
-	alarm := messageOf(err)
+	alarm, shut := messageOf(err), action{}
 	for i := range members {
 		if stale(members, i) {
-			return action{"fence", members[i].Name, func(ctx context.Context) error { return g.fence(ctx, i) }, alarm}
+			shut = action{"fence", members[i].Name, func(ctx context.Context) error { return g.fence(ctx, i) }, alarm}
+			if shut.member != failed {
+				return shut
+			}
 		}
 	}
 	for i := range members {
-		if members[i].Answers() && !members[i].ReadOnly {
+		if members[i].Answers() && !members[i].ReadOnly && !stale(members, i) {
 			// It is open, and something is amiss that an opening would not mend: its replicas may have to be started, or found.
-			if next := g.startReceiver(members, i, alarm); next.do != nil {
+			next := g.startReceiver(members, i, alarm)
+			if next.do == nil {
+				next = g.accompany(members, alarm, failed)
+			}
+			if next.do != nil || shut.do == nil {
 				return next
 			}
-			return g.accompany(members, alarm, failed)
 		}
+	}
+	if shut.do != nil {
+		return shut
 	}
 	last := lastPrimary(members)
 	if last == "" {
@@ -125,13 +134,13 @@ func (g *Guard) lookAfter(members []Member, p int, failed string) action {
 		if i == p {
 			continue
 		}
-		if members[i].Answers() && !members[i].ReadOnly {
-			return action{"fence", members[i].Name, func(ctx context.Context) error { return g.fence(ctx, i) }, members[i].Name + " is writable beside the primary"}
-		}
-		if members[i].Follows(primary) {
+		if members[i].Follows(primary) && !members[i].mute {
 			followers++
 		}
-		one := g.lookAfterOne(primary, &members[i], i)
+		one := g.lookAfterOne(primary, &members[i], i, p)
+		if one.name == "fence" && one.member != failed {
+			return one // before anything else
+		}
 		if one.do != nil && (next.do == nil || next.member == failed) || next.do == nil && one.alarm != "" {
 			next = one
 		}
@@ -149,14 +158,16 @@ func (g *Guard) lookAfter(members []Member, p int, failed string) action {
 	return next
 }
 
-// lookAfterOne is what a read-only member needs.
-func (g *Guard) lookAfterOne(primary, m *Member, i int) action {
+// lookAfterOne is what a member needs that is not the primary.
+func (g *Guard) lookAfterOne(primary, m *Member, i, p int) action {
 	gone := primary.Record.absent(m.Name)
 	switch {
 	case !m.Answers():
 		if gone == nil || gone.State != Excluded {
 			return action{alarm: fmt.Sprintf("%s does not answer: %s", m.Name, m.Problem)}
 		}
+	case !m.ReadOnly:
+		return action{"fence", m.Name, func(ctx context.Context) error { return g.fence(ctx, i) }, m.Name + " is writable beside the primary"}
 	case m.Cloning, g.rebuilds(m.Name):
 		return action{alarm: m.Name + " is being rebuilt"}
 	case gone != nil && gone.State == Excluded:
@@ -167,6 +178,8 @@ func (g *Guard) lookAfterOne(primary, m *Member, i int) action {
 		return action{"join", m.Name, func(ctx context.Context) error { return g.join(ctx, i, false) }, m.Name + " does not follow the primary"}
 	case !m.Follows(primary):
 		return action{alarm: fmt.Sprintf("%s does not reach the primary: %s", m.Name, m.Receiver.Error)}
+	case m.mute:
+		return action{"start the receiver", m.Name, func(ctx context.Context) error { return g.start(ctx, i, p) }, m.Name + " follows the primary and acknowledges nothing"}
 	case !m.Receiver.Applying:
 		return action{alarm: fmt.Sprintf("%s does not apply what it receives: %s", m.Name, m.Receiver.ApplyError)}
 	case len(m.Wrong) > 0:
@@ -186,13 +199,16 @@ func connecting(m, primary *Member) bool {
 }
 
 // startReceiver lets replicas of a writable member go on whose receiver was stopped, by a person or an attempt that broke
-// off.
+// off, or has to be started anew to acknowledge.
 func (g *Guard) startReceiver(members []Member, writable int, alarm string) action {
 	for i := range members {
 		m := &members[i]
-		if i == writable || !m.Answers() || m.Receiver == nil || m.Receiver.State != receiverOff ||
-			m.Receiver.Source != members[writable].Name || members[writable].Record.absent(m.Name) != nil ||
-			m.Receiver.Error != "" { // it has stopped by itself, and would again
+		if i == writable || !m.Answers() || m.Receiver == nil || m.Receiver.Source != members[writable].Name ||
+			members[writable].Record.absent(m.Name) != nil {
+			continue
+		}
+		// One with an error has stopped by itself, and would again.
+		if !m.mute && (m.Receiver.State != receiverOff || m.Receiver.Error != "") {
 			continue
 		}
 		return action{"start the receiver", m.Name, func(ctx context.Context) error { return g.start(ctx, i, writable) }, alarm}
@@ -234,6 +250,11 @@ func (g *Guard) start(ctx context.Context, i, writable int) error {
 	}
 	if g.startReceiver(members, writable, "").member == "" || !members[writable].Answers() || members[writable].ReadOnly || stale(members, writable) {
 		return nil // things have changed meanwhile
+	}
+	if members[i].mute {
+		if err := a.sessions[i].exec(ctx, stopTimeout, "STOP REPLICA IO_THREAD"); err != nil {
+			return why(ctx, err)
+		}
 	}
 	return why(ctx, a.sessions[i].exec(ctx, statementTimeout, "START REPLICA"))
 }

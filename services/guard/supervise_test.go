@@ -62,6 +62,75 @@ func TestLookAfter_WhatFailsKeepsNobodyElseWaiting(t *testing.T) {
 	members[3].ReadOnly = false
 	next = g.lookAfter(members, 0, "")
 	require.Equal(t, []string{"fence", "c"}, []string{next.name, next.member}, "before anything else")
+	next = g.lookAfter(members, 0, "c")
+	require.Equal(t, []string{"join", "a"}, []string{next.name, next.member}, "a fence that fails keeps nobody waiting either")
+	members[1].Receiver = members[2].Receiver
+	require.Equal(t, "fence", g.lookAfter(members, 0, "c").name, "nobody else needs anything")
+}
+
+// An old primary that cannot be shut must not keep the replicas of the new one from being started.
+func TestDecide_AFenceThatFailsKeepsNobodyWaiting(t *testing.T) {
+	g, members, missed := guardOf("primary", "a", "b", "old"), cluster("a", "b", "old"), 0
+	members[0].Source.Clients = 0
+	members[3].ReadOnly, members[3].Record, members[3].Receiver = false, Record{Epoch: 2, Primary: "old"}, nil
+	stopped := *members[1].Receiver
+	stopped.State = receiverOff
+	members[1].Receiver = &stopped
+	require.Equal(t, "fence", g.decide(members, &missed, "").name)
+	next := g.decide(members, &missed, "old")
+	require.Equal(t, []string{"start the receiver", "a"}, []string{next.name, next.member})
+	members[1].Receiver = members[2].Receiver
+	require.Equal(t, "fence", g.decide(members, &missed, "old").name, "nobody else needs anything")
+}
+
+func TestLookAfter_WhoAcknowledgesNothingIsStartedAnew(t *testing.T) {
+	g, members := guardOf("primary", "a", "b"), cluster("a", "b")
+	members[2].mute = true
+	next := g.lookAfter(members, 0, "")
+	require.Equal(t, []string{"start the receiver", "b"}, []string{next.name, next.member})
+	require.Contains(t, next.alarm, "b follows the primary and acknowledges nothing")
+	members[0].Source.Clients, members[1].Problem = 0, "it does not answer" // b is the only one
+	missed := 0
+	next = g.decide(members, &missed, "")
+	require.Equal(t, []string{"start the receiver", "b"}, []string{next.name, next.member})
+}
+
+// Names are compared with the addresses that members say they follow.
+func TestAddress_IsTheNameOfTheMember(t *testing.T) {
+	for _, name := range []string{"[::1]:3306", "[2001:db8::7]:3307", "10.0.0.1:3306", "db1:3306"} {
+		e, err := newEndpoint("g@tcp(" + name + ")/x")
+		require.NoError(t, err)
+		require.Equal(t, name, e.name)
+		require.Equal(t, e.name, address(e.host, int(e.port)))
+	}
+	e, err := newEndpoint("g@tcp([::1]:3306)/x")
+	require.NoError(t, err)
+	require.Equal(t, "::1", e.host, "as a replica is told")
+	members := cluster("a", "b")
+	members[0].Name = e.name
+	for i := range members {
+		members[i].Record.Primary = e.name
+	}
+	members[0].Record.Counts[0] = e.name
+	for i := 1; i <= 2; i++ {
+		members[i].Receiver.Source = address("::1", 3306)
+	}
+	require.True(t, members[1].Receiver.hears(e.name))
+	require.True(t, connecting(&members[1], &members[0]))
+	require.Equal(t, 0, soleSource(members, &members[0].Record))
+}
+
+// With two replicas away one of them may have been opened since, and the other follow it.
+func TestSoleSource(t *testing.T) {
+	members := cluster("a", "b", "c", "d")
+	record := &members[0].Record
+	require.Equal(t, 0, soleSource(members, record))
+	members[4].Problem = "it does not answer"
+	require.Equal(t, 0, soleSource(members, record))
+	members[3].Problem = "it does not answer"
+	require.Equal(t, -1, soleSource(members, record))
+	members[3].Problem, members[0].Receiver = "", members[1].Receiver
+	require.Equal(t, -1, soleSource(members, record), "it was promoted by hand, and still has a receiver")
 }
 
 func TestLookAfter_StrangersThatAcknowledge(t *testing.T) {

@@ -78,7 +78,7 @@ func (m *Members) makeUsers(ctx context.Context, on *member) error {
 			fmt.Sprintf("GRANT ALL ON `%s`.* TO '%s'@'%%'", Database, guardUser),
 			fmt.Sprintf("GRANT SELECT ON performance_schema.* TO '%s'@'%%'", guardUser),
 			fmt.Sprintf("GRANT PROCESS, RELOAD, REPLICATION CLIENT, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN, "+
-				"REPLICATION_SLAVE_ADMIN, BACKUP_ADMIN, CLONE_ADMIN ON *.* TO '%s'@'%%'", guardUser),
+				"REPLICATION_SLAVE_ADMIN, BACKUP_ADMIN, CLONE_ADMIN, SYSTEM_USER ON *.* TO '%s'@'%%'", guardUser),
 		)
 	}
 	return on.do(ctx, append(statements, "SET SESSION sql_log_bin = 1", m.dialect.protect)...)
