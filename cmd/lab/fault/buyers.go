@@ -3,7 +3,10 @@ package fault
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"interlock/cmd/lab/fault/history"
 	"interlock/services/rail"
@@ -12,30 +15,33 @@ import (
 // hands is how many use one key at once.
 const hands = 10
 
-// sameKey lets ten hands use one key at the same moment over all servers, again and again.
-func sameKey() Fault {
+// sameKey lets ten hands use one key at the same moment over all servers, again and again, and so for several keys side by side.
+func sameKey(keysAtOnce int) Fault {
 	return Fault{
 		Name: "same_key_at_once", Area: buyersArea, Shape: ordinary, Lasts: 4 * time.Second,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			ctx, stop := context.WithCancel(ctx)
 			begun := time.Now()
-			rounds, done, seed := 0, make(chan error, 1), s.Random.Uint64()
-			go func() {
-				for ctx.Err() == nil {
-					if err := s.Room.Together(context.WithoutCancel(ctx), fmt.Sprintf("hands-%d", rounds), hands, seed+uint64(rounds)); err != nil {
-						done <- err
-						return
+			var asking errgroup.Group
+			var keys atomic.Uint64
+			seed := s.Random.Uint64()
+			for range keysAtOnce {
+				asking.Go(func() error {
+					for ctx.Err() == nil {
+						n := keys.Add(1)
+						if err := s.Room.Together(context.WithoutCancel(ctx), fmt.Sprintf("hands-%d", n), hands, seed+n); err != nil {
+							return err
+						}
 					}
-					rounds++
-				}
-				done <- nil
-			}()
+					return nil
+				})
+			}
 			return func(context.Context) (Injected, error) {
 				stop()
-				err := <-done
+				err := asking.Wait()
 				several, across := answeredBySeveral(s.Room.Log().Calls(), begun)
 				return Injected{Fired: several > 0, Facts: map[string]any{
-					"keys": rounds, "times_each": hands, "orders_told_by_several_servers": several, "longest_key_seconds": across.Seconds(),
+					"keys": keys.Load(), "times_each": hands, "orders_told_by_several_servers": several, "longest_key_seconds": across.Seconds(),
 				}}, err
 			}, nil
 		},

@@ -312,10 +312,10 @@ func after(line string, since time.Time) bool {
 	return err == nil && at.After(since)
 }
 
-// sameKeyAcrossFailover lets ten hands use one key at once while the primary dies: with one they ask before, and are told after
-// by several servers.
+// sameKeyAcrossFailover lets ten hands use one key at once while the primary dies: with one they ask several servers before, and
+// are told after. There are a few such keys, since what one is for may be sold out.
 func sameKeyAcrossFailover() Fault {
-	f := together([]Fault{sameKey(), primaryKilled()})
+	f := together([]Fault{sameKey(4), primaryKilled()})
 	f.Name, f.Area, f.Shape, f.Spoils = "same_key_across_a_failover", buyersArea, guarded, true
 	inject := f.Inject
 	f.Inject = func(ctx context.Context, s *Scene) (Heal, error) {
@@ -337,17 +337,19 @@ func sameKeyAcrossFailover() Fault {
 	return f
 }
 
-// toldAcross is how many orders were asked for before a gap, and told after it by more than one server.
+// toldAcross is how many orders several hands asked several servers for before a gap, and were told of after it.
 func toldAcross(calls []history.Call, gap history.Interval) (orders int) {
 	for request, attempts := range history.ByRequest(calls) {
-		told, before := map[string]bool{}, false
+		asked, told := map[string]bool{}, 0
 		for _, a := range attempts {
-			before = before || a.Start.Before(gap.From)
+			if a.Start.Before(gap.From) {
+				asked[a.Server] = true
+			}
 			if a.Outcome == history.Done && a.End.After(gap.To) {
-				told[a.Server] = true
+				told++
 			}
 		}
-		if request.Kind == history.Place && before && len(told) > 1 {
+		if request.Kind == history.Place && len(asked) > 1 && told > 1 {
 			orders++
 		}
 	}

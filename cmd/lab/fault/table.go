@@ -35,7 +35,7 @@ func Table() []Fault {
 		diskFull(),
 		cacheFlushed(), cacheKilled(), cacheHung(), pubSubCut(), subscribersReconnect(),
 		oldSnapshot(), lastMessageLost(), readerStalls(),
-		sameKey(), sameKeyAcrossFailover(), holdsExpire(), clocksApart(),
+		sameKey(1), sameKeyAcrossFailover(), holdsExpire(), clocksApart(),
 	}
 }
 
