@@ -196,9 +196,11 @@ async function open(name, token) {
 
   const start = async (tab, operation) => {
     await select(tab);
-    await page.locator("button.graphiql-execute-button").click();
-    const choice = page.getByRole("menuitem", { name: operation, exact: true });
-    if (tab === "Search" || tab === "Buy") await choice.click(); // tabs of several operations ask which
+    const several = tab === "Search" || tab === "Buy"; // tabs of several operations ask which
+    // What a tab's operations are GraphiQL knows a moment after it has opened it: until then the button is the last tab's, and
+    // runs or offers what that one had.
+    await page.locator(`button.graphiql-execute-button${several ? "[aria-haspopup]" : ":not([aria-haspopup])"}`).click();
+    if (several) await page.getByRole("menuitem", { name: operation, exact: true }).click();
   };
 
   return {
