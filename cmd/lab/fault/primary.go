@@ -317,24 +317,14 @@ func after(line string, since time.Time) bool {
 func sameKeyAcrossFailover() Fault {
 	f := together([]Fault{sameKey(4), primaryKilled()})
 	f.Name, f.Area, f.Shape, f.Spoils = "same_key_across_a_failover", buyersArea, guarded, true
-	inject := f.Inject
-	f.Inject = func(ctx context.Context, s *Scene) (Heal, error) {
-		heal, err := inject(ctx, s)
-		if err != nil {
-			return heal, err
+	return f.healed(func(s *Scene, proof *Injected) {
+		across := 0
+		if n := len(s.alone); n > 0 {
+			across = toldAcross(s.Room.Log().Calls(), s.alone[n-1])
 		}
-		return func(ctx context.Context) (Injected, error) {
-			whole, err := heal(ctx)
-			across := 0
-			if n := len(s.alone); n > 0 {
-				across = toldAcross(s.Room.Log().Calls(), s.alone[n-1])
-			}
-			whole.Facts["orders_asked_for_before_and_told_after"] = across
-			whole.Fired = whole.Fired && across > 0
-			return whole, err
-		}, nil
-	}
-	return f
+		proof.Facts["orders_asked_for_before_and_told_after"] = across
+		proof.Fired = proof.Fired && across > 0
+	})
 }
 
 // toldAcross is how many orders several hands asked several servers for before a gap, and were told of after it.

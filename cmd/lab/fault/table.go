@@ -2,7 +2,6 @@ package fault
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -93,26 +92,16 @@ func overlapping(seed uint64) Fault {
 	slices.SortStableFunc(chosen, func(a, b Fault) int { return cmp.Compare(turn(a), turn(b)) })
 	f := together(chosen)
 	f.Name, f.Shape = Overlap, linked
-	inject := f.Inject
-	f.Inject = func(ctx context.Context, s *Scene) (Heal, error) {
-		heal, err := inject(ctx, s)
-		if err != nil {
-			return heal, err
-		}
-		return func(ctx context.Context) (Injected, error) {
-			whole, err := heal(ctx)
-			whole.Broken, s.later = nil, nil
-			fired := 0
-			for _, one := range whole.Facts {
-				if one.(Injected).Fired {
-					fired++
-				}
+	return f.healed(func(s *Scene, proof *Injected) {
+		proof.Broken, s.later = nil, nil
+		fired := 0
+		for _, one := range proof.Facts {
+			if one.(Injected).Fired {
+				fired++
 			}
-			whole.Fired = fired >= minOverlap
-			return whole, err
-		}, nil
-	}
-	return f
+		}
+		proof.Fired = fired >= minOverlap
+	})
 }
 
 // maxOverlap is how many faults are there at once, minOverlap how many of them must be seen to have been.

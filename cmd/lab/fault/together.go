@@ -40,6 +40,23 @@ func together(faults []Fault) Fault {
 	return f
 }
 
+// healed lets a look at a fault's proof add to it once the fault has been healed.
+func (f Fault) healed(look func(s *Scene, proof *Injected)) Fault {
+	inject := f.Inject
+	f.Inject = func(ctx context.Context, s *Scene) (Heal, error) {
+		heal, err := inject(ctx, s)
+		if err != nil {
+			return heal, err
+		}
+		return func(ctx context.Context) (Injected, error) {
+			proof, err := heal(ctx)
+			look(s, &proof)
+			return proof, err
+		}, nil
+	}
+	return f
+}
+
 // maxStagger keeps overlapping faults overlapping: it is less than any of them lasts.
 const maxStagger = time.Second
 
