@@ -40,6 +40,8 @@ const (
 	buyers      = 24
 	searchers   = 3
 	subscribers = 12
+	// impatient are so many of the buyers: a primary may be replaced before one who does as he is told has asked again.
+	impatient = 4
 	// fewBuyers is beside thousands of subscribers, each of whom is told of every batch.
 	fewBuyers = 6
 	think     = 20 * time.Millisecond
@@ -127,7 +129,8 @@ func (p *play) publish(ctx context.Context) error {
 
 func (p *play) open(ctx context.Context) (err error) {
 	o := actors.Options{
-		Runs: p.runs, Buyers: buyers, Searchers: searchers, Subscribers: subscribers, Pause: think, Patience: p.fault.Patience, Seed: p.seed,
+		Runs: p.runs, Buyers: buyers, Impatient: impatient, Searchers: searchers, Subscribers: subscribers,
+		Pause: think, Patience: p.fault.Patience, Seed: p.seed,
 		Token: func(subject string) (string, error) {
 			return p.cluster.Tokens().Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
 		},

@@ -30,12 +30,18 @@ type buyer struct {
 	random *rand.Rand
 	// at is the server that is asked next.
 	at int
+	// waits is the longest that the buyer waits before asking again.
+	waits time.Duration
 }
 
 func buyerName(n int) string { return fmt.Sprintf("buyer-%05d", n) }
 
 func (r *Room) newBuyer(n int, token string) *buyer {
-	return &buyer{room: r, name: buyerName(n), token: token, random: r.random(uint64(n)), at: n}
+	b := &buyer{room: r, name: buyerName(n), token: token, random: r.random(uint64(n)), at: n, waits: longestPause}
+	if n < r.options.Impatient {
+		b.waits = fewestPause
+	}
+	return b
 }
 
 // live buys until the buyer is to leave.
@@ -138,7 +144,7 @@ func (b *buyer) insist(c history.Call, document, field string, input map[string]
 			return c.Order, c
 		}
 		b.at++
-		if !pause(b.room.life, min(max(answer.retryAfter, fewestPause), longestPause)) {
+		if !pause(b.room.life, min(max(answer.retryAfter, fewestPause), b.waits)) {
 			return nil, c
 		}
 	}
@@ -159,7 +165,7 @@ func (r *Room) Together(ctx context.Context, subject string, times int, stream u
 	for n := range times {
 		r.people.Go(func() {
 			defer func() { done <- struct{}{} }()
-			one := &buyer{room: r, name: subject, token: token, at: n}
+			one := &buyer{room: r, name: subject, token: token, at: n, waits: longestPause}
 			<-begin
 			one.insist(w.call(subject), placeDocument, "placeOrder", w.input())
 		})
@@ -177,7 +183,7 @@ func (r *Room) Buy(subject string, at int, w Want) (history.Call, error) {
 	if err != nil {
 		return history.Call{}, err
 	}
-	one := &buyer{room: r, name: subject, token: token, at: at}
+	one := &buyer{room: r, name: subject, token: token, at: at, waits: longestPause}
 	_, c := one.insist(w.call(subject), placeDocument, "placeOrder", w.input())
 	return c, nil
 }

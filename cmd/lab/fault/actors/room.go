@@ -23,6 +23,8 @@ type Options struct {
 	Token func(subject string) (string, error)
 	// Buyers, Searchers and Subscribers are how many there are. Every subscriber follows one of the runs.
 	Buyers, Searchers, Subscribers int
+	// Impatient is how many of the buyers ask again almost at once, whatever they are told: somebody wants an answer at any time.
+	Impatient int
 	// Pause is how long a buyer and a searcher think between two requests.
 	Pause time.Duration
 	// BuyersPause is how long a buyer thinks instead, where that is not 0.

@@ -134,6 +134,30 @@ func TestRoom_InsistsWithTheSameKey(t *testing.T) {
 	}
 }
 
+func TestRoom_Impatient(t *testing.T) {
+	const retryAfter = 500 * time.Millisecond
+	room, _ := open(t, failing(`{"errors":[{"message":"m","extensions":{"code":"UNAVAILABLE","retryAfterMs":500}}]}`), actors.Options{
+		Buyers: 2, Impatient: 1, Seed: 1,
+	})
+	sooner, later := 0, 0
+	require.Eventually(t, func() bool {
+		sooner, later = 0, 0
+		for request, attempts := range history.ByRequest(room.Log().Calls()) {
+			for i, a := range attempts[1:] {
+				switch before := attempts[i]; {
+				case before.Outcome != history.Unavailable:
+				case a.Start.Sub(before.End) < retryAfter:
+					require.Equal(t, "buyer-00000", request.Buyer, "the others wait for as long as they are told")
+					sooner++
+				default:
+					later++
+				}
+			}
+		}
+		return sooner > 1 && later > 1
+	}, 10*time.Second, time.Millisecond)
+}
+
 func TestRoom_LeaveEndsWithoutAnAnswer(t *testing.T) {
 	thaw := make(chan struct{})
 	frozen := func(w http.ResponseWriter) { // with the whole office
