@@ -51,12 +51,13 @@ func primaryKilled() Fault {
 			if err != nil {
 				return nil, err
 			}
+			gone := time.Now()
 			deleted, err := s.bury(victim)
 			if err != nil {
 				return nil, err
 			}
 			return func(ctx context.Context) (Injected, error) {
-				proof := s.tookOver(ctx, victim, killed, killed)
+				proof := s.tookOver(ctx, victim, killed, gone)
 				proof.Fired = proof.Fired && waiting > 0
 				proof.Facts["commits_waiting"], proof.Facts["data_deleted"] = waiting, deleted
 				if deleted {
@@ -83,6 +84,7 @@ func primaryRestarted() Fault {
 				return nil, errors.Join(err, s.signalGuards(syscall.SIGCONT))
 			}
 			waiting, killed, err := whileCommitting(ctx, victim, victim.Kill)
+			gone := time.Now()
 			err = errors.Join(err, victim.Start(ctx))
 			back := time.Now()
 			readOnly, asking := ask(ctx, victim, "SELECT @@GLOBAL.super_read_only")
@@ -92,7 +94,7 @@ func primaryRestarted() Fault {
 			if err := errors.Join(err, asking, burying, s.signalGuards(syscall.SIGCONT)); err != nil {
 				return nil, err
 			}
-			s.Alone(killed.Add(stops), thawed)
+			s.Alone(gone, thawed)
 			return func(ctx context.Context) (Injected, error) {
 				proof := s.resumed(ctx, killed, thawed)
 				proof.Fired = proof.Fired && waiting > 0 && none != nil
@@ -187,7 +189,7 @@ func primaryTerminatedAlone() Fault {
 					return nil, errors.Join(err, startAgain(ctx))
 				}
 			}
-			from := time.Now().Add(stops)
+			from := time.Now()
 			told, err := s.commitOn(ctx, victim, "alone")
 			if err != nil {
 				return nil, errors.Join(err, startAgain(ctx))
@@ -363,13 +365,10 @@ func (s *Scene) tookOver(ctx context.Context, victim *servers.SQLServer, broken,
 			break
 		}
 		proof.Facts["opened_after_seconds"] = opened.Sub(since).Seconds()
-		s.Alone(since.Add(stops), opened)
+		s.Alone(since, opened)
 	}
 	return proof
 }
-
-// stops is until every thread of a member that was killed or frozen has stopped, also on a busy machine.
-const stops = 50 * time.Millisecond
 
 // openedAt is when a primary was opened, by its barrier commit and the clock that all here share.
 func openedAt(ctx context.Context, primary *servers.SQLServer) (time.Time, error) {

@@ -26,13 +26,14 @@ func primaryFrozen() Fault {
 			if err != nil {
 				return nil, err
 			}
-			frozen := time.Now()
-			if err := victim.Signal(syscall.SIGSTOP); err != nil {
+			freezing := time.Now()
+			if err := victim.Freeze(ctx); err != nil {
 				return nil, err
 			}
+			frozen := time.Now()
 			asked := s.askNow(ctx)
 			return func(ctx context.Context) (Injected, error) {
-				proof := s.tookOver(ctx, victim, frozen, frozen)
+				proof := s.tookOver(ctx, victim, freezing, frozen)
 				err := s.thawUnfenced(ctx, victim, &proof)
 				deleted, burying := s.bury(victim)
 				proof.Facts["data_deleted"] = deleted
@@ -50,7 +51,6 @@ func primaryFrozen() Fault {
 // askNow lets somebody ask every server for a seat who has asked for nothing yet: while the primary is frozen, all others
 // wait for their answers. What is returned tells when all is known.
 func (s *Scene) askNow(ctx context.Context) <-chan error {
-	wait(ctx, 2*stops)
 	done, stream := make(chan error, 1), s.Random.Uint64()
 	go func() {
 		done <- s.Room.Together(context.WithoutCancel(ctx), "latecomer", len(s.Cluster.Servers()), stream)

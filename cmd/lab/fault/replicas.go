@@ -39,7 +39,7 @@ func replicasStopped() Fault {
 		Name: "all_replicas_stopped", Area: replicationArea, Shape: ordinary, Lasts: 5 * time.Second,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			killed := s.Random.IntN(2) == 0
-			away, back := func(m *servers.SQLServer) error { return m.Signal(syscall.SIGSTOP) },
+			away, back := func(m *servers.SQLServer) error { return m.Freeze(ctx) },
 				func(_ context.Context, m *servers.SQLServer) error { return m.Signal(syscall.SIGCONT) }
 			if killed {
 				away, back = (*servers.SQLServer).Kill, func(ctx context.Context, m *servers.SQLServer) error { return m.Start(ctx) }
@@ -56,7 +56,7 @@ func replicasStopped() Fault {
 					return nil, errors.Join(err, giveBack(ctx))
 				}
 			}
-			from := time.Now().Add(stops)
+			from := time.Now()
 			return func(ctx context.Context) (Injected, error) {
 				to := time.Now()
 				s.Alone(from, to)

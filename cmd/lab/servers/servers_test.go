@@ -191,7 +191,15 @@ func TestRedis_MayBeFrozen(t *testing.T) {
 	client := connect(t, server)
 	require.NoError(t, client.Ping(t.Context()).Err())
 
-	require.NoError(t, server.Signal(syscall.SIGSTOP))
+	require.NoError(t, server.Freeze(t.Context()))
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", server.Pid()))
+	require.NoError(t, err)
+	require.NotEmpty(t, threads)
+	for _, thread := range threads {
+		status, err := os.ReadFile(thread)
+		require.NoError(t, err)
+		require.Contains(t, string(status), "State:\tT (stopped)")
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	require.ErrorContains(t, client.Ping(ctx).Err(), "timeout")
