@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"interlock/cmd/lab/cluster"
+	"interlock/cmd/lab/fault/check"
 	"interlock/cmd/lab/fault/history"
 	"interlock/cmd/lab/servers"
 )
@@ -89,18 +90,14 @@ func blackHole() Fault {
 				closed, err := s.untilReplaced(ctx, links[0].Member, to)
 				placed, _, _ := orderTimes(slices.DeleteFunc(slices.Clone(calls), func(c history.Call) bool { return c.End.After(closed) }), from)
 				up, down := heal(ctx)
-				searches, failed := searched(calls, from)
 				proof := Injected{Fired: up > 0 && underway(calls, "", from) > 0, Facts: map[string]any{
 					"bytes_to_primary_lost": up, "bytes_from_primary_lost": down, "calls_under_way": underway(calls, "", from),
 					"told_pending": told(calls, history.Pending, "", from), "seconds": to.Sub(from).Seconds(),
-					"searches": searches, "searches_failed": failed,
 				}}
 				if placed > 0 {
 					proof.Unsafe = append(proof.Unsafe, fmt.Sprintf("%d orders were told that no primary can have committed", placed))
 				}
-				if searches == 0 || failed > 0 {
-					proof.Broken = append(proof.Broken, "searching stopped")
-				}
+				proof.Broken = searched(calls, from, proof.Facts)
 				return proof, err
 			}, nil
 		},
@@ -219,17 +216,15 @@ func told(calls []history.Call, outcome history.Outcome, server string, from tim
 	return n
 }
 
-// searched is how many searches were begun after a moment, and how many of them failed, or could not say what is left.
-func searched(calls []history.Call, from time.Time) (n, failed int) {
-	for _, c := range calls {
-		if c.Kind == history.Search && c.Start.After(from) {
-			n++
-			if c.Outcome != history.Done || c.Code != "" {
-				failed++
-			}
-		}
+// searched notes how many searches were begun after a moment and how many of them failed, and is what does not hold: that
+// searching never stopped.
+func searched(calls []history.Call, from time.Time, facts map[string]any) (wrong []string) {
+	n, failed, stopped := check.Searched(calls, from)
+	facts["searches"], facts["searches_failed"] = n, failed
+	if stopped {
+		wrong = append(wrong, "searching stopped")
 	}
-	return n, failed
+	return wrong
 }
 
 // orderTimes are how many orders were asked for and told after a moment, and how long the fastest and the slowest took.

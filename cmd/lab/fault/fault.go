@@ -67,6 +67,8 @@ type Fault struct {
 	Buyers int
 	// Slow is how much more time than others it may take.
 	Slow time.Duration
+	// Judged is how long calls are looked at after the recovery; 0: as usual.
+	Judged time.Duration
 	// Patience is how long clients wait for an answer; 0: as usual.
 	Patience time.Duration
 	// Late is how much later than usual the primary's answers come, or are read.

@@ -103,7 +103,16 @@ func (p *play) run(ctx context.Context) error {
 	if err := p.recover(ctx); err != nil {
 		return err
 	}
-	return p.judge(ctx)
+	// As soon as nobody changes anything any more Redis has to be right: what it is held against is opened before.
+	e, err := gather(ctx, p.cluster, p.train, p.runs)
+	if err != nil {
+		return fmt.Errorf("gathering the evidence: %w", err)
+	}
+	defer e.Close()
+	if err := p.leave(ctx); err != nil {
+		return err
+	}
+	return p.judge(ctx, e)
 }
 
 // publish puts fresh runs on sale at every server.
@@ -192,16 +201,19 @@ func (p *play) heal(ctx context.Context, heal Heal) (Injected, error) {
 	return heal(ctx)
 }
 
-// recover lets the sale go on until it has to be well again, and then lets everybody leave who changes something.
+// recover lets the sale go on until it has to be well again, and for as long as it is looked at then.
 func (p *play) recover(ctx context.Context) (err error) {
 	p.caughtUp = caughtUp(ctx, p.cluster, p.runs, p.healed)
-	wait(ctx, time.Until(p.healed.Add(check.RecoverTime+judged)))
+	wait(ctx, time.Until(p.healed.Add(check.RecoverTime+max(p.fault.Judged, judged))))
 	for _, look := range p.scene.later {
 		p.line.Injected.Broken = append(p.line.Injected.Broken, look(ctx)...)
 	}
-	if p.after, err = least(ctx, p.cluster); err != nil {
-		return err
-	}
+	p.after, err = least(ctx, p.cluster)
+	return err
+}
+
+// leave lets everybody leave who changes something.
+func (p *play) leave(ctx context.Context) error {
 	p.judgedUntil = time.Now()
 	leaving, cancel := context.WithTimeout(ctx, leaveLimit)
 	defer cancel()
@@ -214,12 +226,7 @@ func (p *play) recover(ctx context.Context) (err error) {
 }
 
 // judge holds everything against everything.
-func (p *play) judge(ctx context.Context) error {
-	e, err := gather(ctx, p.cluster, p.train, p.runs)
-	if err != nil {
-		return fmt.Errorf("gathering the evidence: %w", err)
-	}
-	defer e.Close()
+func (p *play) judge(ctx context.Context, e *evidence) error {
 	e.deleted = p.scene.deleted
 	books, derived, err := e.derived(ctx, p.rest, check.DerivedTimes{
 		Healed: p.caughtUp, HealedLimit: p.fault.RedisLate, Why: p.fault.RedisWhy,

@@ -744,3 +744,26 @@ func TestOutage(t *testing.T) {
 	require.Equal(t, 6*time.Second, check.Outage(s.calls, at(1), at(10)))
 	require.Equal(t, 3*time.Second, check.Outage(nil, at(1), at(4)))
 }
+
+func TestSearched(t *testing.T) {
+	search := func(buyer string, start float64, outcome history.Outcome, code string) history.Call {
+		c := call(history.Search, buyer, "", start, start+0.1, outcome, nil)
+		c.Code = code
+		return c
+	}
+	early := search("ann", 1, history.Broken, "")
+	calls := []history.Call{
+		early, search("ann", 3, history.Done, "UNKNOWN"), search("bob", 3, history.Done, "UNKNOWN"), search("ann", 4, history.Done, ""),
+		search("ann", 5, history.Done, "UNKNOWN"),
+	}
+	n, failed, stopped := check.Searched(calls, at(2))
+	require.Equal(t, []any{4, 3, false}, []any{n, failed, stopped}, "nobody twice in a row")
+	for name, last := range map[string]history.Call{
+		"twice in a row": search("bob", 6, history.Done, "UNKNOWN"), "no answer": search("bob", 6, history.Unavailable, "UNAVAILABLE"),
+	} {
+		n, failed, stopped = check.Searched(append(calls[:len(calls):len(calls)], last), at(2))
+		require.Equal(t, []any{5, 4, true}, []any{n, failed, stopped}, name)
+	}
+	_, _, stopped = check.Searched(calls, at(7))
+	require.True(t, stopped, "nobody searched")
+}
