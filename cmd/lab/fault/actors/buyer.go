@@ -51,8 +51,18 @@ func (b *buyer) live() {
 	}
 	for b.room.leaving.Err() == nil {
 		b.trip()
-		pause(b.room.leaving, b.room.options.BuyersPause)
+		pause(b.room.leaving, b.thinks())
 	}
+}
+
+// thinks is how long the buyer thinks until the next purchase. People do not ask in step, also where all of them have just been
+// held up by the same.
+func (b *buyer) thinks() time.Duration {
+	d := b.room.options.BuyersPause
+	if d <= b.room.options.Pause {
+		return d
+	}
+	return d/2 + time.Duration(b.random.Int64N(int64(d)))
 }
 
 // trip is one purchase, and what comes of it.

@@ -27,7 +27,7 @@ type Options struct {
 	Impatient int
 	// Pause is how long a buyer and a searcher think between two requests.
 	Pause time.Duration
-	// BuyersPause is how long a buyer thinks instead, where that is not 0.
+	// BuyersPause is how long a buyer thinks instead, on average, where that is not 0.
 	BuyersPause time.Duration
 	// Patience is how long a client waits for an answer until it asks another server; 0: answerTimeout.
 	Patience time.Duration
@@ -53,8 +53,13 @@ type Room struct {
 	connections connectedness
 }
 
-// idleConnections is how many of one server are kept: as many as ask at once.
-const idleConnections = 512
+const (
+	// idleConnections is how many of one server are kept: as many as ask at once.
+	idleConnections = 512
+	// idleTime is how long one is kept that nobody needs. What a server holds for clients is looked at, so what a crowd has left
+	// behind must be gone soon.
+	idleTime = time.Second
+)
 
 // Open lets everybody in. Leave and Close end it.
 func Open(ctx context.Context, o Options) (*Room, error) {
@@ -65,7 +70,7 @@ func Open(ctx context.Context, o Options) (*Room, error) {
 		o.Patience = answerTimeout
 	}
 	r := &Room{options: o, log: &history.Log{}, client: &http.Client{Transport: &http.Transport{
-		MaxIdleConnsPerHost: idleConnections, IdleConnTimeout: answerTimeout,
+		MaxIdleConnsPerHost: idleConnections, IdleConnTimeout: idleTime,
 	}}}
 	r.life, r.end = context.WithCancel(ctx)
 	r.leaving, r.leave = context.WithCancel(r.life)
