@@ -30,18 +30,14 @@ type buyer struct {
 	random *rand.Rand
 	// at is the server that is asked next.
 	at int
-	// waits is the longest that the buyer waits before asking again.
-	waits time.Duration
+	// impatient is one who waits for the fewest pause, whatever he is told.
+	impatient bool
 }
 
 func buyerName(n int) string { return fmt.Sprintf("buyer-%05d", n) }
 
 func (r *Room) newBuyer(n int, token string) *buyer {
-	b := &buyer{room: r, name: buyerName(n), token: token, random: r.random(uint64(n)), at: n, waits: longestPause}
-	if n < r.options.Impatient {
-		b.waits = fewestPause
-	}
-	return b
+	return &buyer{room: r, name: buyerName(n), token: token, random: r.random(uint64(n)), at: n, impatient: n < r.options.Impatient}
 }
 
 // live buys until the buyer is to leave.
@@ -154,7 +150,11 @@ func (b *buyer) insist(c history.Call, document, field string, input map[string]
 			return c.Order, c
 		}
 		b.at++
-		if !pause(b.room.life, min(max(answer.retryAfter, fewestPause), b.waits)) {
+		longest := longestPause
+		if b.impatient {
+			longest = fewestPause
+		}
+		if !pause(b.room.life, min(max(answer.retryAfter, fewestPause), longest)) {
 			return nil, c
 		}
 	}
@@ -175,7 +175,7 @@ func (r *Room) Together(ctx context.Context, subject string, times int, stream u
 	for n := range times {
 		r.people.Go(func() {
 			defer func() { done <- struct{}{} }()
-			one := &buyer{room: r, name: subject, token: token, at: n, waits: longestPause}
+			one := &buyer{room: r, name: subject, token: token, at: n}
 			<-begin
 			one.insist(w.call(subject), placeDocument, "placeOrder", w.input())
 		})
@@ -193,7 +193,7 @@ func (r *Room) Buy(subject string, at int, w Want) (history.Call, error) {
 	if err != nil {
 		return history.Call{}, err
 	}
-	one := &buyer{room: r, name: subject, token: token, at: at, waits: longestPause}
+	one := &buyer{room: r, name: subject, token: token, at: at}
 	_, c := one.insist(w.call(subject), placeDocument, "placeOrder", w.input())
 	return c, nil
 }
