@@ -135,6 +135,162 @@ func TestCache_HungRedis(t *testing.T) {
 	}
 }
 
+// hung is a miniredis that takes connections and says nothing until it is told to thaw.
+func hung(t *testing.T, m *miniredis.Miniredis) (thaw func()) {
+	gate := make(chan struct{})
+	thaw = sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(thaw)
+	m.Server().SetPreHook(func(*server.Peer, string, ...string) bool {
+		<-gate
+		return false
+	})
+	return thaw
+}
+
+// asking is a cache with a clock of its own, which is asked in two ways: a search is a pipeline, a look for the marker of a
+// full load one command.
+type asking struct {
+	*availability.Cache
+	now time.Time
+}
+
+func (a *asking) connect(t *testing.T, o availability.Options) {
+	a.now = time.Now()
+	o.Now = func() time.Time { return a.now }
+	client, err := availability.Connect(o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	a.Cache = availability.New(client)
+}
+
+func (a *asking) search(ctx context.Context, limit time.Duration, run *rail.Run) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	_, err := a.Remaining(ctx, []rail.Ask{{Run: run, To: 1}})
+	return err
+}
+
+func (a *asking) look(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	_, err := a.Loaded(ctx)
+	return err
+}
+
+const (
+	// inVain is long enough for what gets no answer anyway, enough for what gets one.
+	inVain = 20 * time.Millisecond
+	enough = 20 * time.Second
+)
+
+func requireAsked(t *testing.T, err error) {
+	t.Helper()
+	require.Error(t, err)
+	require.NotErrorIs(t, err, availability.ErrSilent)
+}
+
+// A Redis that hangs is asked only now and then: every question costs it a connection. That it is back is known by the
+// next one.
+func TestConnect_HungRedisIsLeftAlone(t *testing.T) {
+	m, run := miniredis.RunT(t), someRun()
+	var cache asking
+	cache.connect(t, availability.Options{Addrs: []string{m.Addr()}})
+	require.NoError(t, cache.search(t.Context(), enough, run))
+
+	thaw := hung(t, m)
+	for range 3 { // a moment's silence is none
+		requireAsked(t, cache.search(t.Context(), inVain, run))
+		cache.now = cache.now.Add(100 * time.Millisecond)
+	}
+	requireAsked(t, cache.look(t.Context(), inVain))
+	for range 3 {
+		for range 10 {
+			require.ErrorIs(t, cache.look(t.Context(), enough), availability.ErrSilent)
+			require.ErrorIs(t, cache.search(t.Context(), enough, run), availability.ErrSilent)
+		}
+		cache.now = cache.now.Add(250 * time.Millisecond)
+		requireAsked(t, cache.search(t.Context(), inVain, run))
+	}
+
+	thaw()
+	require.ErrorIs(t, cache.search(t.Context(), enough, run), availability.ErrSilent)
+	cache.now = cache.now.Add(250 * time.Millisecond)
+	for range 3 {
+		require.NoError(t, cache.look(t.Context(), enough))
+		require.NoError(t, cache.search(t.Context(), enough, run))
+	}
+}
+
+// Of a Cluster, only the node that is silent is left alone.
+func TestConnect_HungNodeOfACluster(t *testing.T) {
+	nodes := []*miniredis.Miniredis{miniredis.RunT(t), miniredis.RunT(t)}
+	for _, m := range nodes { // each says that the slots are divided between the two
+		m.Server().SetPreHook(func(peer *server.Peer, cmd string, _ ...string) bool {
+			if cmd != "CLUSTER" {
+				return false
+			}
+			peer.Block(func(w *server.Writer) {
+				w.WriteLen(len(nodes))
+				for i, node := range nodes {
+					w.WriteLen(3)
+					w.WriteInt(i * 8_192)
+					w.WriteInt(i*8_192 + 8_191)
+					w.WriteLen(2)
+					w.WriteBulk(node.Host())
+					w.WriteInt(node.Server().Addr().Port)
+				}
+			})
+			return true
+		})
+	}
+	var cache asking
+	cache.connect(t, availability.Options{Addrs: []string{nodes[0].Addr()}, Cluster: true})
+	var on [2]*rail.Run // a run on each node
+	for day := 0; on[0] == nil || on[1] == nil; day++ {
+		run := someRun()
+		run.Date = run.Date.AddDays(day)
+		run.ID = rail.NewRunID("T12", run.Date)
+		require.NoError(t, cache.Apply(t.Context(), left(run, 1)))
+		for i, node := range nodes {
+			if node.Exists("{" + string(run.ID) + "}:left") {
+				on[i] = run
+			}
+		}
+	}
+
+	hung(t, nodes[1])
+	for range 4 {
+		requireAsked(t, cache.search(t.Context(), inVain, on[1]))
+		require.NoError(t, cache.search(t.Context(), enough, on[0]))
+		cache.now = cache.now.Add(100 * time.Millisecond)
+	}
+	for range 3 {
+		require.ErrorIs(t, cache.search(t.Context(), enough, on[1]), availability.ErrSilent)
+		require.NoError(t, cache.search(t.Context(), enough, on[0]))
+	}
+}
+
+// An error is an answer, and who breaks a call off knows nothing of Redis.
+func TestConnect_RedisThatAnswersIsAsked(t *testing.T) {
+	m := miniredis.RunT(t)
+	var cache asking
+	cache.connect(t, availability.Options{Addrs: []string{m.Addr()}})
+
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	m.SetError("ERR out of order")
+	for range 3 {
+		cache.now = cache.now.Add(time.Second)
+		require.ErrorContains(t, cache.Ping(t.Context()), "out of order")
+		require.ErrorContains(t, cache.Ping(t.Context()), "out of order")
+	}
+	for range 3 {
+		cache.now = cache.now.Add(time.Second)
+		require.ErrorIs(t, cache.Ping(gone), context.Canceled)
+		require.ErrorIs(t, cache.Ping(gone), context.Canceled)
+	}
+}
+
 // A connection on which nothing comes any more, though it can be written to, is given up.
 func TestListen_SilentConnection(t *testing.T) {
 	m := miniredis.RunT(t)
@@ -146,15 +302,9 @@ func TestListen_SilentConnection(t *testing.T) {
 	defer listener.Close()
 	require.NoError(t, listener.Follow(t.Context(), run.ID))
 
-	gate := make(chan struct{})
-	open := sync.OnceFunc(func() { close(gate) })
-	defer open()
-	m.Server().SetPreHook(func(*server.Peer, string, ...string) bool {
-		<-gate
-		return false
-	})
-	require.Eventually(t, func() bool { return cache.Stats().Disconnected > 0 }, 20*time.Second, time.Millisecond)
-	open()
+	thaw := hung(t, m)
+	require.Eventually(t, func() bool { return cache.Stats().Disconnected > 0 }, enough, time.Millisecond)
+	thaw()
 	require.Equal(t, rail.Change{RunID: run.ID}, <-listener.Changes(), "it may have missed something")
 	require.NoError(t, cache.Apply(t.Context(), left(run, 1)))
 	for change := range listener.Changes() {

@@ -45,9 +45,12 @@ type Options struct {
 	TLS *tls.Config
 	// PoolSize is the most connections at once, 0 the default.
 	PoolSize int
+	// Now is the clock that says when a silent Redis is asked again; nil: time.Now.
+	Now func() time.Time
 }
 
-// Connect makes a client with every bound given; it does not need Redis to be there yet.
+// Connect makes a client with every bound given, which leaves a Redis alone that does not answer (see ErrSilent). Redis need
+// not be there yet.
 func Connect(o Options) (redis.UniversalClient, error) {
 	if len(o.Addrs) == 0 {
 		return nil, errors.New("no address of the cache's Redis was given")
@@ -74,7 +77,10 @@ func Connect(o Options) (redis.UniversalClient, error) {
 	if o.PoolSize <= 0 {
 		o.PoolSize = defaultPoolSize
 	}
-	return redis.NewUniversalClient(&redis.UniversalOptions{
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	client := redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs:            o.Addrs,
 		MasterName:       o.MasterName,
 		IsClusterMode:    o.Cluster,
@@ -105,5 +111,7 @@ func Connect(o Options) (redis.UniversalClient, error) {
 		PipelinePoolSize: -1,
 		PoolTimeout:      dialTimeout,
 		ConnMaxIdleTime:  idleTimeout,
-	}), nil
+	})
+	watchOver(client, o.Now)
+	return client, nil
 }
