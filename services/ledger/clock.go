@@ -5,27 +5,33 @@ import (
 	"time"
 )
 
-// clockInterval is how long a look at the primary's clock counts, once or twice: far longer than batches are apart, and too
-// short for two clocks to drift apart by what anybody could tell.
-const clockInterval = time.Second
+const (
+	// clockInterval is how long a look at the primary's clock counts, once or twice: far longer than batches are apart.
+	clockInterval = time.Second
+	// leadMax is how long it counts where there is no later one: two clocks drift apart by a few milliseconds meanwhile.
+	leadMax = time.Minute
+)
 
 // clock is what is known of the primary's clock between two looks at it. An answer that tells a time was given before it came,
 // so the primary has been ahead of us by that time less our own of its coming, or by more. The answer that travelled fastest
 // says it best, which is Cristian's algorithm (F. Cristian, Probabilistic clock synchronization, 1989) seen from one side:
 // what is told may be late by that journey, and is never early. A primary whose clock is put back is believed to be
-// where it was for two intervals at most.
+// where it was until it has been looked at for two intervals. What was seen before a silence goes on to count until then,
+// too: the first answer after one may have waited all through it, in a server that stood still.
 type clock struct {
 	mu sync.Mutex
 	// origin is when the first look was; our times are counted from it, so that nobody who sets our clock moves them.
 	origin time.Time
-	// leads are how far the primary's clock was ahead of ours, in this interval and in the one before, which ended at since.
+	// leads are how far the primary's clock was ahead of ours, in this interval, which began at since, and in the last one
+	// before in which it told its time.
 	leads [2]lead
 	since time.Duration
 }
 
-// lead is a time of the primary at our origin; known tells that there is one.
+// lead is a time of the primary at our origin, and when, in our time, that was seen; known tells that there is one.
 type lead struct {
 	at    time.Time
+	seen  time.Duration
 	known bool
 }
 
@@ -35,7 +41,7 @@ func (c *clock) saw(theirs time.Time) {
 	defer c.mu.Unlock()
 	ours := c.ours()
 	if at := theirs.Add(-ours); !c.leads[0].known || at.After(c.leads[0].at) {
-		c.leads[0] = lead{at, true}
+		c.leads[0] = lead{at, ours, true}
 	}
 }
 
@@ -58,10 +64,14 @@ func (c *clock) ours() time.Duration {
 		c.origin = time.Now()
 	}
 	ours := time.Since(c.origin)
-	if past := ours - c.since; past >= 2*clockInterval {
-		c.leads, c.since = [2]lead{}, ours
-	} else if past >= clockInterval {
-		c.leads, c.since = [2]lead{{}, c.leads[0]}, ours
+	if ours-c.since >= clockInterval {
+		if c.leads[0].known {
+			c.leads[1] = c.leads[0]
+		}
+		c.leads[0], c.since = lead{}, ours
+	}
+	if ours-c.leads[1].seen >= leadMax {
+		c.leads[1] = lead{}
 	}
 	return ours
 }
