@@ -2,8 +2,10 @@ package availability_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -93,77 +95,107 @@ func TestCache_HungRedis(t *testing.T) {
 		}
 	})
 
-	cache := availability.New(connect(t, listener.Addr().String()))
 	run := someRun()
-	changes, err := cache.Listen(t.Context())
+	changes, err := availability.New(connect(t, listener.Addr().String())).Listen(t.Context())
 	require.NoError(t, err)
 	defer changes.Close()
-	for name, call := range map[string]func(context.Context) error{
-		"Apply":   func(ctx context.Context) error { return cache.Apply(ctx, left(run, 1)) },
-		"Replace": func(ctx context.Context) error { return cache.Replace(ctx, left(run, 1), 0) },
-		"Load":    func(ctx context.Context) error { return cache.Load(ctx, []*rail.Availability{left(run, 1)}) },
-		"Stored": func(ctx context.Context) error {
+	for name, call := range map[string]func(context.Context, *availability.Cache) error{
+		"Apply":   func(ctx context.Context, cache *availability.Cache) error { return cache.Apply(ctx, left(run, 1)) },
+		"Replace": func(ctx context.Context, cache *availability.Cache) error { return cache.Replace(ctx, left(run, 1), 0) },
+		"Load": func(ctx context.Context, cache *availability.Cache) error {
+			return cache.Load(ctx, []*rail.Availability{left(run, 1)})
+		},
+		"Stored": func(ctx context.Context, cache *availability.Cache) error {
 			_, err := cache.Stored(ctx, []*rail.Availability{left(run, 1)})
 			return err
 		},
-		"Remaining": func(ctx context.Context) error {
+		"Remaining": func(ctx context.Context, cache *availability.Cache) error {
 			_, err := cache.Remaining(ctx, []rail.Ask{{Run: run, To: 1}})
 			return err
 		},
-		"Announce":            func(ctx context.Context) error { return cache.Announce(ctx, rail.Change{RunID: run.ID}) },
-		"AnnouncePublication": cache.AnnouncePublication,
-		"Loaded": func(ctx context.Context) error {
+		"Announce": func(ctx context.Context, cache *availability.Cache) error {
+			return cache.Announce(ctx, rail.Change{RunID: run.ID})
+		},
+		"AnnouncePublication": func(ctx context.Context, cache *availability.Cache) error { return cache.AnnouncePublication(ctx) },
+		"Loaded": func(ctx context.Context, cache *availability.Cache) error {
 			_, err := cache.Loaded(ctx)
 			return err
 		},
-		"BeginLoad": func(ctx context.Context) error {
+		"BeginLoad": func(ctx context.Context, cache *availability.Cache) error {
 			_, err := cache.BeginLoad(ctx)
 			return err
 		},
-		"MarkLoaded": func(ctx context.Context) error { return cache.MarkLoaded(ctx, "data") },
-		"Ping":       cache.Ping,
-		"Follow":     func(ctx context.Context) error { return changes.Follow(ctx, run.ID) },
+		"MarkLoaded": func(ctx context.Context, cache *availability.Cache) error { return cache.MarkLoaded(ctx, "data") },
+		"Ping":       func(ctx context.Context, cache *availability.Cache) error { return cache.Ping(ctx) },
+		"Follow":     func(ctx context.Context, _ *availability.Cache) error { return changes.Follow(ctx, run.ID) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			// A client of its own, since none is let through for long.
+			cache := availability.New(connect(t, listener.Addr().String()))
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
 			start := time.Now()
-			require.Error(t, call(ctx))
+			err := call(ctx, cache)
 			// The connection's own time-out is two seconds; so this was the deadline.
 			require.Less(t, time.Since(start), time.Second)
+			require.Error(t, err)
+			require.NotErrorIs(t, err, availability.ErrSilent)
 		})
 	}
 }
 
-// hung is a miniredis that takes connections and says nothing until it is told to thaw.
-func hung(t *testing.T, m *miniredis.Miniredis) (thaw func()) {
+// hang makes a miniredis take connections and say nothing to some commands, or to all, until it is told to thaw.
+func hang(t *testing.T, m *miniredis.Miniredis, commands ...string) (thaw func()) {
 	gate := make(chan struct{})
 	thaw = sync.OnceFunc(func() { close(gate) })
 	t.Cleanup(thaw)
-	m.Server().SetPreHook(func(*server.Peer, string, ...string) bool {
-		<-gate
+	m.Server().SetPreHook(func(_ *server.Peer, command string, _ ...string) bool {
+		if len(commands) == 0 || slices.Contains(commands, command) {
+			<-gate
+		}
 		return false
 	})
 	return thaw
 }
 
-// asking is a cache with a clock of its own, which is asked in two ways: a search is a pipeline, a look for the marker of a
-// full load one command.
+// asking is a cache whose clock only the test moves. It is asked in two ways: a search is a pipeline, a look for the marker
+// of a full load one command.
 type asking struct {
 	*availability.Cache
+	client redis.UniversalClient
+	run    *rail.Run
+
+	mu  sync.Mutex
 	now time.Time
 }
 
-func (a *asking) connect(t *testing.T, o availability.Options) {
-	a.now = time.Now()
-	o.Now = func() time.Time { return a.now }
+func newAsking(t *testing.T, o availability.Options) *asking {
+	a := &asking{run: someRun(), now: time.Now()}
+	o.Now = a.clock
 	client, err := availability.Connect(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
-	a.Cache = availability.New(client)
+	a.client, a.Cache = client, availability.New(client)
+	return a
 }
 
-func (a *asking) search(ctx context.Context, limit time.Duration, run *rail.Run) error {
+func (a *asking) clock() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.now
+}
+
+func (a *asking) pass(d time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.now = a.now.Add(d)
+}
+
+func (a *asking) search(ctx context.Context, limit time.Duration) error {
+	return a.searchFor(ctx, limit, a.run)
+}
+
+func (a *asking) searchFor(ctx context.Context, limit time.Duration, run *rail.Run) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	_, err := a.Remaining(ctx, []rail.Ask{{Run: run, To: 1}})
@@ -177,47 +209,95 @@ func (a *asking) look(ctx context.Context, limit time.Duration) error {
 	return err
 }
 
+// connections is how often a call has wanted one.
+func (a *asking) connections() int {
+	stats := a.client.PoolStats()
+	return int(stats.Hits + stats.Misses)
+}
+
 const (
 	// inVain is long enough for what gets no answer anyway, enough for what gets one.
 	inVain = 20 * time.Millisecond
 	enough = 20 * time.Second
 )
 
-func requireAsked(t *testing.T, err error) {
-	t.Helper()
-	require.Error(t, err)
-	require.NotErrorIs(t, err, availability.ErrSilent)
-}
-
 // A Redis that hangs is asked only now and then: every question costs it a connection. That it is back is known by the
-// next one.
+// first answer.
 func TestConnect_HungRedisIsLeftAlone(t *testing.T) {
-	m, run := miniredis.RunT(t), someRun()
-	var cache asking
-	cache.connect(t, availability.Options{Addrs: []string{m.Addr()}})
-	require.NoError(t, cache.search(t.Context(), enough, run))
+	m := miniredis.RunT(t)
+	cache := newAsking(t, availability.Options{Addrs: []string{m.Addr()}})
+	require.NoError(t, cache.search(t.Context(), enough))
 
-	thaw := hung(t, m)
-	for range 3 { // a moment's silence is none
-		requireAsked(t, cache.search(t.Context(), inVain, run))
-		cache.now = cache.now.Add(100 * time.Millisecond)
-	}
-	requireAsked(t, cache.look(t.Context(), inVain))
+	thaw := hang(t, m)
+	require.NotErrorIs(t, cache.look(t.Context(), inVain), availability.ErrSilent)
+	require.Eventually(t, func() bool {
+		return errors.Is(cache.search(t.Context(), inVain), availability.ErrSilent)
+	}, enough, time.Millisecond)
 	for range 3 {
+		asked := cache.connections()
 		for range 10 {
 			require.ErrorIs(t, cache.look(t.Context(), enough), availability.ErrSilent)
-			require.ErrorIs(t, cache.search(t.Context(), enough, run), availability.ErrSilent)
+			require.ErrorIs(t, cache.search(t.Context(), enough), availability.ErrSilent)
 		}
-		cache.now = cache.now.Add(250 * time.Millisecond)
-		requireAsked(t, cache.search(t.Context(), inVain, run))
+		require.Equal(t, asked, cache.connections())
+		require.Eventually(t, func() bool { // Who has it asked does not wait for that.
+			cache.pass(250 * time.Millisecond)
+			return errors.Is(cache.search(t.Context(), enough), availability.ErrSilent) && cache.connections() == asked+1
+		}, enough, time.Millisecond)
 	}
 
 	thaw()
-	require.ErrorIs(t, cache.search(t.Context(), enough, run), availability.ErrSilent)
-	cache.now = cache.now.Add(250 * time.Millisecond)
+	require.Eventually(t, func() bool {
+		cache.pass(250 * time.Millisecond)
+		return cache.search(t.Context(), enough) == nil
+	}, enough, time.Millisecond)
 	for range 3 {
 		require.NoError(t, cache.look(t.Context(), enough))
-		require.NoError(t, cache.search(t.Context(), enough, run))
+		require.NoError(t, cache.search(t.Context(), enough))
+	}
+}
+
+// A Redis that is dead is asked now and then as well, though it costs nothing to be told that nobody listens.
+func TestConnect_DeadRedisIsLeftAlone(t *testing.T) {
+	m := miniredis.RunT(t)
+	cache := newAsking(t, availability.Options{Addrs: []string{m.Addr()}})
+	m.Close()
+	require.Eventually(t, func() bool {
+		return errors.Is(cache.search(t.Context(), enough), availability.ErrSilent)
+	}, enough, time.Millisecond)
+	next := func() time.Time {
+		asked := cache.connections()
+		require.Eventually(t, func() bool { // A question that fails is put twice.
+			cache.pass(10 * time.Millisecond)
+			return errors.Is(cache.search(t.Context(), enough), availability.ErrSilent) && cache.connections() == asked+2
+		}, enough, time.Millisecond)
+		return cache.clock()
+	}
+	before := next()
+	for range 3 {
+		now := next()
+		require.Greater(t, now.Sub(before), 200*time.Millisecond)
+		before = now
+	}
+
+	require.NoError(t, m.Restart())
+	require.Eventually(t, func() bool {
+		cache.pass(10 * time.Millisecond)
+		return cache.search(t.Context(), enough) == nil
+	}, enough, time.Millisecond)
+}
+
+// Callers in a hurry do not make a slow Redis a silent one.
+func TestConnect_SlowRedisIsAsked(t *testing.T) {
+	m := miniredis.RunT(t)
+	cache := newAsking(t, availability.Options{Addrs: []string{m.Addr()}})
+	hang(t, m, "GETRANGE")
+	for range 20 {
+		err := cache.search(t.Context(), inVain)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, availability.ErrSilent)
+		require.NoError(t, cache.look(t.Context(), enough))
+		cache.pass(time.Second)
 	}
 }
 
@@ -225,8 +305,8 @@ func TestConnect_HungRedisIsLeftAlone(t *testing.T) {
 func TestConnect_HungNodeOfACluster(t *testing.T) {
 	nodes := []*miniredis.Miniredis{miniredis.RunT(t), miniredis.RunT(t)}
 	for _, m := range nodes { // each says that the slots are divided between the two
-		m.Server().SetPreHook(func(peer *server.Peer, cmd string, _ ...string) bool {
-			if cmd != "CLUSTER" {
+		m.Server().SetPreHook(func(peer *server.Peer, command string, _ ...string) bool {
+			if command != "CLUSTER" {
 				return false
 			}
 			peer.Block(func(w *server.Writer) {
@@ -243,8 +323,7 @@ func TestConnect_HungNodeOfACluster(t *testing.T) {
 			return true
 		})
 	}
-	var cache asking
-	cache.connect(t, availability.Options{Addrs: []string{nodes[0].Addr()}, Cluster: true})
+	cache := newAsking(t, availability.Options{Addrs: []string{nodes[0].Addr()}, Cluster: true})
 	var on [2]*rail.Run // a run on each node
 	for day := 0; on[0] == nil || on[1] == nil; day++ {
 		run := someRun()
@@ -258,37 +337,39 @@ func TestConnect_HungNodeOfACluster(t *testing.T) {
 		}
 	}
 
-	hung(t, nodes[1])
-	for range 4 {
-		requireAsked(t, cache.search(t.Context(), inVain, on[1]))
-		require.NoError(t, cache.search(t.Context(), enough, on[0]))
-		cache.now = cache.now.Add(100 * time.Millisecond)
-	}
+	hang(t, nodes[1])
+	require.Eventually(t, func() bool {
+		return errors.Is(cache.searchFor(t.Context(), inVain, on[1]), availability.ErrSilent) &&
+			cache.searchFor(t.Context(), enough, on[0]) == nil
+	}, enough, time.Millisecond)
 	for range 3 {
-		require.ErrorIs(t, cache.search(t.Context(), enough, on[1]), availability.ErrSilent)
-		require.NoError(t, cache.search(t.Context(), enough, on[0]))
+		require.ErrorIs(t, cache.searchFor(t.Context(), enough, on[1]), availability.ErrSilent)
+		require.NoError(t, cache.searchFor(t.Context(), enough, on[0]))
 	}
 }
 
-// An error is an answer, and who breaks a call off knows nothing of Redis.
-func TestConnect_RedisThatAnswersIsAsked(t *testing.T) {
+// An error is an answer, and who breaks a call off knows nothing of Redis: there is nothing to ask it.
+func TestConnect_RedisThatAnswersIsNotAskedMore(t *testing.T) {
 	m := miniredis.RunT(t)
-	var cache asking
-	cache.connect(t, availability.Options{Addrs: []string{m.Addr()}})
+	cache := newAsking(t, availability.Options{Addrs: []string{m.Addr()}})
+	require.NoError(t, cache.Ping(t.Context()))
+	asked := cache.connections()
 
+	m.SetError("ERR out of order")
+	for range 50 {
+		cache.pass(time.Second)
+		require.ErrorContains(t, cache.Ping(t.Context()), "out of order")
+	}
+	require.Equal(t, asked+50, cache.connections())
 	gone, hangUp := context.WithCancel(t.Context())
 	hangUp()
-	m.SetError("ERR out of order")
-	for range 3 {
-		cache.now = cache.now.Add(time.Second)
-		require.ErrorContains(t, cache.Ping(t.Context()), "out of order")
-		require.ErrorContains(t, cache.Ping(t.Context()), "out of order")
-	}
-	for range 3 {
-		cache.now = cache.now.Add(time.Second)
-		require.ErrorIs(t, cache.Ping(gone), context.Canceled)
+	for range 50 {
+		cache.pass(time.Second)
 		require.ErrorIs(t, cache.Ping(gone), context.Canceled)
 	}
+	m.SetError("")
+	require.NoError(t, cache.Ping(t.Context()))
+	require.Equal(t, asked+51, cache.connections())
 }
 
 // A connection on which nothing comes any more, though it can be written to, is given up.
@@ -302,7 +383,7 @@ func TestListen_SilentConnection(t *testing.T) {
 	defer listener.Close()
 	require.NoError(t, listener.Follow(t.Context(), run.ID))
 
-	thaw := hung(t, m)
+	thaw := hang(t, m)
 	require.Eventually(t, func() bool { return cache.Stats().Disconnected > 0 }, enough, time.Millisecond)
 	thaw()
 	require.Equal(t, rail.Change{RunID: run.ID}, <-listener.Changes(), "it may have missed something")

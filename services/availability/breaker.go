@@ -3,6 +3,7 @@ package availability
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -10,55 +11,62 @@ import (
 )
 
 const (
-	// silence is how long a Redis must have answered nothing before it is left alone: longer than a busy machine stands
-	// still, and short beside what its clients would cost it and their callers until then.
-	silence = 250 * time.Millisecond
-	// askEvery is how often a Redis that is left alone is asked all the same, and so how soon its being back is known: well
-	// within the second in which what was sold meanwhile has to be right again.
+	// patience is how long a Redis may take to answer a PING before it is left alone: as long as a search waits for it, and
+	// longer than a busy machine stands still.
+	patience = 500 * time.Millisecond
+	// askEvery is the pause between two such questions, and so about how soon its being back is known: well within the second
+	// in which what was sold meanwhile has to be right again.
 	askEvery = 250 * time.Millisecond
 )
 
-// ErrSilent is what every call gets at once while Redis is left alone because it does not answer.
-var ErrSilent = errors.New("the cache's Redis does not answer: it is left alone, but for one call every 250 ms")
+// ErrSilent is what every call gets at once while Redis is left alone because it does not answer. Its text goes on with what
+// was heard of Redis last.
+var ErrSilent = errors.New("the cache's Redis is left alone, because it does not answer")
 
-// breaker leaves a Redis alone that has answered nothing for silence, but for one call every askEvery.
+// breaker leaves a Redis alone that does not answer. A call that gets no answer has it asked by a PING, since callers may be
+// more impatient than Redis is silent; once that is not answered either, calls fail at once, and have it asked again now and
+// then, until anything is answered.
 //
 // It is there for a Redis that hangs: who gives up on an answer closes the connection and takes a new one, and in seconds
 // the queue in which the kernel keeps connections that nobody accepts would be full. What comes next is not even heard
 // of when Redis is back, and go-redis, after as many failures as its pool is large, looks only once a second.
 type breaker struct {
-	now func() time.Time
+	node *redis.Client
+	now  func() time.Time
 
 	mu sync.Mutex
-	// since is when the first call failed after the last answer, the zero time while calls are answered.
-	since time.Time
-	open  bool
-	// next is when a call is let through again while open.
-	next time.Time
+	// silent is what calls get, nil while they are let through.
+	silent error
+	// asking is true while a PING is under way; the next one may come at next.
+	asking bool
+	next   time.Time
 }
 
 // watchOver puts a breaker before every node of a client: of a Cluster, only the node that is silent is left alone.
 func watchOver(client redis.UniversalClient, now func() time.Time) {
-	if client, ok := client.(*redis.ClusterClient); ok {
-		client.OnNewNode(func(node *redis.Client) { node.AddHook(&breaker{now: now}) })
-		return
+	watch := func(node *redis.Client) { node.AddHook(&breaker{node: node, now: now}) }
+	switch client := client.(type) {
+	case *redis.ClusterClient:
+		client.OnNewNode(watch)
+	case *redis.Client:
+		watch(client)
 	}
-	client.AddHook(&breaker{now: now})
 }
 
-// probe marks the context of a call that was let through while the breaker is open: what it takes to connect goes through
-// the same hooks.
-type probe struct{}
+// through marks the context of what is always let through, with all that it takes to connect: the breaker's own question,
+// and a listener that takes a new connection, at its own pace.
+type through struct{}
 
-// DialHook, ProcessHook and ProcessPipelineHook make a breaker a redis.Hook. Of a listener, it only sees that it connects.
+func letThrough(ctx context.Context) context.Context { return context.WithValue(ctx, through{}, true) }
+
+// DialHook, ProcessHook and ProcessPipelineHook make a breaker a redis.Hook.
 func (b *breaker) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (b *breaker) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		ctx, allowed := b.allow(ctx)
-		if !allowed {
-			cmd.SetErr(ErrSilent)
-			return ErrSilent
+		if err := b.allow(ctx); err != nil {
+			cmd.SetErr(err)
+			return err
 		}
 		err := next(ctx, cmd)
 		b.report(err)
@@ -68,12 +76,11 @@ func (b *breaker) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (b *breaker) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		ctx, allowed := b.allow(ctx)
-		if !allowed {
+		if err := b.allow(ctx); err != nil {
 			for _, cmd := range cmds {
-				cmd.SetErr(ErrSilent)
+				cmd.SetErr(err)
 			}
-			return ErrSilent
+			return err
 		}
 		err := next(ctx, cmds)
 		b.report(err)
@@ -81,19 +88,17 @@ func (b *breaker) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	}
 }
 
-// allow tells whether to ask, and with which context.
-func (b *breaker) allow(ctx context.Context) (context.Context, bool) {
+// allow is the error of a call that is not let through.
+func (b *breaker) allow(ctx context.Context) error {
+	if ctx.Value(through{}) != nil {
+		return nil
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.open || ctx.Value(probe{}) != nil {
-		return ctx, true
+	if b.silent != nil {
+		b.ask()
 	}
-	now := b.now()
-	if now.Before(b.next) {
-		return ctx, false
-	}
-	b.next = now.Add(askEvery)
-	return context.WithValue(ctx, probe{}, true), true
+	return b.silent
 }
 
 // report takes down what became of a call. An answer that is an error counts as one; a call that its caller broke off, or
@@ -101,14 +106,43 @@ func (b *breaker) allow(ctx context.Context) (context.Context, bool) {
 func (b *breaker) report(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var answer redis.Error
 	switch {
-	case err == nil || errors.As(err, &answer):
-		b.since, b.open = time.Time{}, false
-	case errors.Is(err, context.Canceled) || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, ErrSilent):
-	case b.since.IsZero():
-		b.since = b.now()
-	case !b.open && b.now().Sub(b.since) >= silence:
-		b.open, b.next = true, b.now().Add(askEvery)
+	case isAnswer(err):
+		b.silent = nil
+	case isSilence(err):
+		b.ask()
+	}
+}
+
+func isAnswer(err error) bool {
+	var answer redis.Error
+	return err == nil || errors.As(err, &answer)
+}
+
+func isSilence(err error) bool {
+	return !isAnswer(err) &&
+		!errors.Is(err, context.Canceled) && !errors.Is(err, redis.ErrPoolTimeout) && !errors.Is(err, redis.ErrClosed)
+}
+
+// ask has Redis asked, unless it has just been. The mutex is held.
+func (b *breaker) ask() {
+	if b.asking || b.now().Before(b.next) {
+		return
+	}
+	b.asking = true
+	go b.ping()
+}
+
+// ping asks Redis, and ends within patience. An answer is reported on the way, as that of any call is.
+func (b *breaker) ping() {
+	ctx, cancel := context.WithTimeout(letThrough(context.Background()), patience)
+	defer cancel()
+	err := b.node.Ping(ctx).Err()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asking, b.next = false, b.now().Add(askEvery)
+	if isSilence(err) {
+		// Not wrapped: what this question met is not what the call that gets it has met.
+		b.silent = fmt.Errorf("%w; last: %s", ErrSilent, err.Error())
 	}
 }

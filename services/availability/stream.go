@@ -242,7 +242,7 @@ func (s *stream) connect() (*redis.PubSub, error) {
 	clear(s.dirty)
 	s.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(s.ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(letThrough(s.ctx), connectTimeout)
 	defer cancel()
 	sub := s.client.Subscribe(s.ctx)
 	err := sub.Ping(ctx)

@@ -47,6 +47,14 @@ func TestClock(t *testing.T) {
 		last = told(20 * ms)
 		<-time.After(clockInterval)
 		require.Equal(t, 20*ms, late(last), "later answers are")
+
+		const put = time.Minute
+		c.saw(truth().Add(-put))
+		require.Equal(t, 20*ms, late(truth().Add(-put)), "a clock that was put back is believed to be where it was")
+		<-time.After(clockInterval)
+		c.saw(truth().Add(-put))
+		require.Equal(t, put, late(truth().Add(-put)), "for two intervals at most")
+		last = truth().Add(-put)
 		<-time.After(leadMax)
 		require.Equal(t, last, c.after(last), "nothing is known of a primary that has been silent for long")
 	})
