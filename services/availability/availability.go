@@ -10,8 +10,8 @@
 //   - A message tells of every entry that is written: in the same step (Apply, Replace), or a moment later, and never if
 //     the process dies just then (Load, of a run that was not there). Who must not miss one looks again now and then.
 //   - All counts of one answer are of one version.
-//   - Every call ends by its context's deadline, whatever Redis does; and at once, once Redis has not answered a PING
-//     either, until it answers again.
+//   - Every call ends by its context's deadline, whatever Redis does; and all but a listener's at once, while Redis is known
+//     not to answer.
 //   - A listener that falls behind loses the oldest changes; it never blocks the connection and never grows.
 //
 // A Cache and a listener may be used by many goroutines. It needs Redis 7.0 or later, Valkey or miniredis; one node,

@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// patience is how long a Redis may take to answer a PING before it is left alone: as long as a search waits for it, and
-	// longer than a busy machine stands still.
+	// patience is how long a Redis may take to answer a breaker's question before it is left alone: as long as a search waits
+	// for it, and longer than a busy machine stands still.
 	patience = 500 * time.Millisecond
-	// askEvery is the pause between two such questions, and so about how soon its being back is known: well within the second
-	// in which what was sold meanwhile has to be right again.
+	// askEvery is the pause between two questions, and so about how soon a Redis that takes connections is known to be back:
+	// well within the second in which what was sold meanwhile has to be right again.
 	askEvery = 250 * time.Millisecond
 )
 
@@ -23,9 +23,9 @@ const (
 // was heard of Redis last.
 var ErrSilent = errors.New("the cache's Redis is left alone, because it does not answer")
 
-// breaker leaves a Redis alone that does not answer. A call that gets no answer has it asked by a PING, since callers may be
-// more impatient than Redis is silent; once that is not answered either, calls fail at once, and have it asked again now and
-// then, until anything is answered.
+// breaker leaves a Redis alone that does not answer. A call that gets no answer has it asked by a question of the breaker's
+// own, since callers may be in a hurry, and their connections dead; once that is not answered either, nor anything else
+// meanwhile, calls fail at once, and have it asked again now and then, until anything is answered.
 //
 // It is there for a Redis that hangs: who gives up on an answer closes the connection and takes a new one, and in seconds
 // the queue in which the kernel keeps connections that nobody accepts would be full. What comes next is not even heard
@@ -37,9 +37,9 @@ type breaker struct {
 	mu sync.Mutex
 	// silent is what calls get, nil while they are let through.
 	silent error
-	// asking is true while a PING is under way; the next one may come at next.
-	asking bool
-	next   time.Time
+	// asking is true while a question is under way, heard when anything was answered since; the next one may come at next.
+	asking, heard bool
+	next          time.Time
 }
 
 // watchOver puts a breaker before every node of a client: of a Cluster, only the node that is silent is left alone.
@@ -102,13 +102,13 @@ func (b *breaker) allow(ctx context.Context) error {
 }
 
 // report takes down what became of a call. An answer that is an error counts as one; a call that its caller broke off, or
-// that got no connection for a reason that is not Redis', says nothing.
+// that found every connection taken, says nothing.
 func (b *breaker) report(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case isAnswer(err):
-		b.silent = nil
+		b.silent, b.heard = nil, true
 	case isSilence(err):
 		b.ask()
 	}
@@ -129,20 +129,31 @@ func (b *breaker) ask() {
 	if b.asking || b.now().Before(b.next) {
 		return
 	}
-	b.asking = true
-	go b.ping()
+	b.asking, b.heard = true, false
+	go b.question()
 }
 
-// ping asks Redis, and ends within patience. An answer is reported on the way, as that of any call is.
-func (b *breaker) ping() {
+// question is over within patience. An answer is reported on the way, as that of any call is.
+func (b *breaker) question() {
 	ctx, cancel := context.WithTimeout(letThrough(context.Background()), patience)
 	defer cancel()
-	err := b.node.Ping(ctx).Err()
+	err := b.connect(ctx)
+	if isSilence(err) && b.node.PoolStats().IdleConns > 0 {
+		// To connect may take others than Redis, such as Sentinels.
+		err = b.node.Ping(ctx).Err()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asking, b.next = false, b.now().Add(askEvery)
-	if isSilence(err) {
+	if isSilence(err) && !b.heard {
 		// Not wrapped: what this question met is not what the call that gets it has met.
 		b.silent = fmt.Errorf("%w; last: %s", ErrSilent, err.Error())
 	}
+}
+
+// connect takes a new connection, which begins with a HELLO and its answer: those in the pool may all have died without a
+// word, or be taken by callers. An empty subscription is go-redis' way to one that is not the pool's.
+func (b *breaker) connect(ctx context.Context) error {
+	fresh := b.node.Subscribe(ctx)
+	return errors.Join(fresh.Ping(ctx), fresh.Close())
 }
