@@ -227,12 +227,18 @@ func (a *asking) fill(t *testing.T, m *miniredis.Miniredis, connections int) {
 	looking.Wait()
 }
 
-// dials counts attempts to connect.
-type dials struct{ n atomic.Int64 }
+// dials counts attempts to connect, and can make them fail.
+type dials struct {
+	n    atomic.Int64
+	fail atomic.Bool
+}
 
 func (d *dials) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		d.n.Add(1)
+		if d.fail.Load() {
+			return nil, errors.New("nobody says where Redis is")
+		}
 		return next(ctx, network, addr)
 	}
 }
@@ -368,6 +374,21 @@ func TestConnect_AnswersOnOldConnections(t *testing.T) {
 	hang(t, m, "HELLO", "GETRANGE")
 	require.Error(t, cache.search(t.Context(), inVain))
 	for asked := time.Now(); time.Since(asked) < time.Second; {
+		require.NoError(t, cache.look(t.Context(), enough))
+	}
+}
+
+// A Redis that cannot be connected to, as when all Sentinels are gone, is asked on the connections there are.
+func TestConnect_NobodyToConnectTo(t *testing.T) {
+	m := miniredis.RunT(t)
+	cache := newAsking(t, availability.Options{Addrs: []string{m.Addr()}})
+	cache.fill(t, m, 3) // one that the search loses, one for the question, one to look
+	hang(t, m, "GETRANGE")
+	cache.dials.fail.Store(true)
+	dialled := cache.dials.n.Load()
+	require.Error(t, cache.search(t.Context(), inVain))
+	require.Eventually(t, func() bool { return cache.dials.n.Load() > dialled }, enough, time.Millisecond)
+	for range 100 {
 		require.NoError(t, cache.look(t.Context(), enough))
 	}
 }

@@ -30,11 +30,10 @@ type clock struct {
 	since time.Duration
 }
 
-// lead is a time of the primary at our origin, and when, in our time, that was seen; known tells that there is one.
+// lead is a time of the primary at our origin, the zero time where none is known, and when, in our time, it was seen.
 type lead struct {
-	at    time.Time
-	seen  time.Duration
-	known bool
+	at   time.Time
+	seen time.Duration
 }
 
 // saw says that the primary has just told its time.
@@ -42,8 +41,8 @@ func (c *clock) saw(theirs time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ours := c.ours()
-	if at := theirs.Add(-ours); !c.leads[0].known || at.After(c.leads[0].at) {
-		c.leads[0] = lead{at, ours, true}
+	if at := theirs.Add(-ours); at.After(c.leads[0].at) {
+		c.leads[0] = lead{at, ours}
 	}
 }
 
@@ -53,7 +52,7 @@ func (c *clock) after(theirs time.Time) time.Time {
 	defer c.mu.Unlock()
 	ours := c.ours()
 	for _, l := range c.leads {
-		if now := l.at.Add(ours); l.known && now.After(theirs) {
+		if now := l.at.Add(ours); now.After(theirs) {
 			theirs = now
 		}
 	}
@@ -67,7 +66,7 @@ func (c *clock) ours() time.Duration {
 	}
 	ours := time.Since(c.origin)
 	if ours-c.since >= clockInterval {
-		if c.leads[0].known {
+		if !c.leads[0].at.IsZero() {
 			c.leads[1] = c.leads[0]
 		}
 		c.leads[0], c.since = lead{}, ours
