@@ -2022,8 +2022,12 @@ enum UserErrorCode {
   SALE_CLOSED
   "The run is suspended or withdrawn."
   NOT_ON_SALE
-  "This document number has a live ticket on the run already."
+  "This document number has a live ticket on a part of the trip already."
   ALREADY_TRAVELLING
+  "The buyer has too many unpaid orders, on the run or in all, or has let too many lapse on the run. Paying or cancelling one helps in the first case."
+  HOLD_LIMIT
+  "The buyer has asked for tickets for too many different document numbers in the last 24 hours."
+  DOCUMENT_LIMIT
   "The hold ended before it was paid."
   HOLD_EXPIRED
   "The order or run is in a state that does not allow this."
@@ -2054,7 +2058,7 @@ input PlaceOrderInput {
 input PassengerInput {
   "1 to 64 printable characters."
   name: String!
-  "4 to 32 letters and digits. One document number has at most one live ticket on a run."
+  "4 to 32 letters and digits. One document number has at most one live ticket on each part of a run."
   documentNumber: String!
   "The class."
   seatClass: SeatClass!

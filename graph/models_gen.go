@@ -230,7 +230,7 @@ type PairFareInput struct {
 type PassengerInput struct {
 	// 1 to 64 printable characters.
 	Name string `json:"name"`
-	// 4 to 32 letters and digits. One document number has at most one live ticket on a run.
+	// 4 to 32 letters and digits. One document number has at most one live ticket on each part of a run.
 	DocumentNumber string `json:"documentNumber"`
 	// The class.
 	SeatClass rail.SeatClass `json:"seatClass"`

@@ -17,7 +17,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -83,7 +82,10 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	s.office = sale.Open(opened.faults.around(sale.Options{
 		Ledger: opened.ledger, Lock: opened.lock, Availability: opened.cache, Runs: s.timetable, Payments: payments(settings),
 		NewID: newOrderID, NewNumber: func() string { return newOrderNumber(s.now()) }, DocumentKey: key, Log: log,
-		Settings: sale.Settings{Hold: settings.Hold, MaxOpenHolds: settings.MaxOpenHolds},
+		Settings: sale.Settings{
+			Hold: settings.Hold, MaxRunHolds: limit(settings.MaxRunHolds), MaxOpenHolds: limit(settings.MaxOpenHolds),
+			MaxLapsedHolds: limit(settings.MaxLapsedHolds), MaxDocuments: limit(settings.MaxDocuments),
+		},
 	}))
 	s.hub = watch.New(opened.cache, s.timetable, opened.ledger)
 	s.hub.Log, s.hub.Now = log, s.now
@@ -234,11 +236,20 @@ func payments(s *Settings) sale.Payments {
 	return sale.NoPayments{}
 }
 
-// newOrderID is unique and rises with time, which keeps the ledger's indexes dense: a UUID of version 7 in 26 characters,
-// not 36, since every index of orders and tickets has it.
+// limit is a setting of which 0 is no limit, as a sale has it.
+func limit(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+// newOrderID is unique among the orders of one batch: 64 random bits in 13 characters. It is short, since every index of orders and
+// tickets has it.
 func newOrderID() string {
-	id := uuid.Must(uuid.NewV7())
-	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(id[:]))
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // It never fails: crypto/rand ends the process instead.
+	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:]))
 }
 
 // newOrderNumber is for people.

@@ -81,7 +81,7 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 						return err
 					},
 					"payment": func() error {
-						_, _, err := l.Pay(t.Context(), b.ID, string(b.ID)+"/zhao", "zhao", "pay-0001")
+						_, _, err := l.Pay(t.Context(), b.ID, firstOrder(b.ID, "zhao"), "zhao", "pay-0001")
 						return err
 					},
 					"publication": func() error {

@@ -123,19 +123,20 @@ func BenchmarkSell(b *testing.B) {
 			const size = 200
 			known := int64(0)
 			for n := 0; b.Loop(); n++ {
-				batch := rail.Batch{RunID: run.ID, KnownVersion: known}
+				batch := rail.Batch{RunID: run.ID, KnownVersion: known, ClaimsAt: known}
+				documents := make([]string, size)
 				for i := range size {
 					batch.Keys = append(batch.Keys, rail.OrderKey{Buyer: fmt.Sprint("buyer-", i), Key: fmt.Sprint("key-", n)})
-					batch.Documents = append(batch.Documents, fmt.Sprint("digest-", n, "-", i))
+					documents[i] = fmt.Sprint("digest-", n, "-", i)
 				}
 				known, err = l.Sell(b.Context(), batch, func(s *rail.BatchState) (rail.BatchChanges, error) {
 					var c rail.BatchChanges
 					price, _ := s.Run.Train.Price(rail.Second, 0, 3)
 					for i := range size {
 						c.Orders = append(c.Orders, rail.NewOrder{
-							Key: fmt.Sprint("key-", n), BodyHash: "hash", Documents: []string{batch.Documents[i]},
+							Key: fmt.Sprint("key-", n), BodyHash: "hash", Documents: documents[i : i+1],
 							Order: &rail.Order{
-								ID: fmt.Sprintf("%s/%08d-%04d", s.Run.ID, n, i), RunID: s.Run.ID, TrainID: s.Run.Train.ID,
+								ID: rail.NewOrderID(s.Run.ID, s.Version+1, fmt.Sprintf("%08d-%04d", n, i)), RunID: s.Run.ID, TrainID: s.Run.Train.ID,
 								Number: fmt.Sprint(n, "-", i), Buyer: fmt.Sprint("buyer-", i), Version: 1, State: rail.OnHold, To: 3,
 								Total: price, PlacedAt: s.Now, PayBy: s.Now.Add(holdTime),
 								Tickets: []rail.Ticket{{

@@ -138,7 +138,7 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	sold, paid := make(chan error, 1), make(chan error, 1)
 	go func() { sold <- b.sell("li", 1) }()
 	go func() {
-		_, _, err := b.ledger.Pay(context.WithoutCancel(t.Context()), b.run, string(b.run)+"/wang", "wang", "pay-0001")
+		_, _, err := b.ledger.Pay(context.WithoutCancel(t.Context()), b.run, firstOrder(b.run, "wang"), "wang", "pay-0001")
 		paid <- err
 	}()
 	require.ErrorIs(t, <-sold, rail.ErrUnknown)
@@ -167,11 +167,11 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	require.EqualValues(t, 2, b.ledger.Stats().Epoch)
 	require.False(t, b.ledger.Stats().Probing, "what hung on the dead one says nothing of this one")
 
-	order, isPaid, err := b.ledger.Pay(t.Context(), b.run, string(b.run)+"/wang", "wang", "pay-0001")
+	order, isPaid, err := b.ledger.Pay(t.Context(), b.run, firstOrder(b.run, "wang"), "wang", "pay-0001")
 	require.NoError(t, err)
 	require.True(t, isPaid)
 	require.EqualValues(t, 2, order.Version, "it was paid once")
-	li, err := b.ledger.Order(t.Context(), string(b.run)+"/li")
+	li, err := b.ledger.OrderByNumber(t.Context(), "N-li")
 	require.NoError(t, err)
 	require.Equal(t, known, li != nil)
 	if !known {

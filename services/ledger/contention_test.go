@@ -45,7 +45,7 @@ func TestPublish_PaymentUnderWay(t *testing.T) {
 			})
 			_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
 			require.NoError(t, err)
-			id := string(run) + "/wang"
+			id := firstOrder(run, "wang")
 			paid := make(chan bool)
 			go func() {
 				_, ok, err := payer.Pay(t.Context(), run, id, "wang", "pay-0001")
@@ -82,7 +82,7 @@ func TestCommit_CallerGone(t *testing.T) {
 				return err
 			},
 			"Pay": func(ctx context.Context, l *ledger.Ledger) error {
-				_, _, err := l.Pay(ctx, run, string(run)+"/wang", "wang", "pay-0001")
+				_, _, err := l.Pay(ctx, run, firstOrder(run, "wang"), "wang", "pay-0001")
 				return err
 			},
 			"Publish": func(ctx context.Context, l *ledger.Ledger) error {
@@ -175,7 +175,7 @@ func TestHeld(t *testing.T) {
 			})
 			_, err := holder.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
 			require.NoError(t, err)
-			id := string(run) + "/wang"
+			id := firstOrder(run, "wang")
 			if o.DSN == "" {
 				o.StatementTimeout = time.Second // SQLite waits for nothing else
 			}
@@ -390,7 +390,7 @@ func TestWithdraw_HoldFallsDueMeanwhile(t *testing.T) {
 		_, ended, err := l.Withdraw(t.Context(), run, "no track", "an admin", true)
 		require.NoError(t, err)
 		late.Store(false)
-		order, err := l.Order(t.Context(), string(run)+"/wang")
+		order, err := l.OrderByNumber(t.Context(), "N-wang")
 		require.NoError(t, err)
 		require.Equal(t, []*rail.Order{order}, ended)
 		require.Equal(t, rail.Cancelled, order.State)

@@ -136,11 +136,6 @@ func (t *transaction) endOrders(ctx context.Context, at moment, orders []*rail.O
 		if changed != int64(len(chunk)) {
 			return fmt.Errorf("ledger: of %d orders of %s that are to end only %d did", len(chunk), at.run, changed)
 		}
-		// SET and NULL: a document may travel again as soon as its ticket is dead.
-		_, err = t.exec(ctx, "UPDATE tickets SET live_document = NULL WHERE run_id = ? AND order_id IN "+marks(len(ids)), which...)
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -23,8 +23,6 @@ type Duplicate string
 const (
 	// DuplicateKey: the buyer has an order with that key on the run.
 	DuplicateKey Duplicate = "key"
-	// DuplicateDocument: a passenger's document has a live ticket on the run.
-	DuplicateDocument Duplicate = "document"
 	// DuplicateNumber: another order has that number. A new number is all it needs.
 	DuplicateNumber Duplicate = "number"
 	// DuplicateID: something else, an id that was given twice.
@@ -222,8 +220,6 @@ func duplicateCause(message string) Duplicate {
 		return DuplicateNumber
 	case strings.Contains(message, "orders_key"), strings.Contains(message, "orders.idempotency_key"):
 		return DuplicateKey
-	case strings.Contains(message, "tickets_live_document"), strings.Contains(message, "tickets.live_document"):
-		return DuplicateDocument
 	}
 	return DuplicateID
 }

@@ -63,7 +63,7 @@ func sellSeat(s *rail.BatchState, buyer string, n int) (rail.BatchChanges, error
 		Orders: []rail.NewOrder{{
 			Key: "key-of-" + buyer, BodyHash: "hash", Documents: []string{"digest-of-" + buyer},
 			Order: &rail.Order{
-				ID: string(s.Run.ID) + "/" + buyer, RunID: s.Run.ID, TrainID: s.Run.Train.ID, Number: "N-" + buyer, Buyer: buyer,
+				ID: rail.NewOrderID(s.Run.ID, s.Version+1, buyer), RunID: s.Run.ID, TrainID: s.Run.Train.ID, Number: "N-" + buyer, Buyer: buyer,
 				Version: 1, State: rail.OnHold, From: 0, To: 3, Total: price, PlacedAt: s.Now, PayBy: s.Now.Add(time.Minute),
 				Tickets: []rail.Ticket{{
 					SeatClass: rail.Second, SeatIndex: n, Coach: ref.Coach.Number, Seat: ref.Seat.Label, Price: price,
@@ -73,6 +73,9 @@ func sellSeat(s *rail.BatchState, buyer string, n int) (rail.BatchChanges, error
 		}},
 	}, nil
 }
+
+// firstOrder is the id of a buyer's order that sellSeat made, where it was the first batch of a run.
+func firstOrder(run rail.RunID, buyer string) string { return rail.NewOrderID(run, 2, buyer) }
 
 func sells(buyer string, n int) rail.Decide {
 	return func(s *rail.BatchState) (rail.BatchChanges, error) { return sellSeat(s, buyer, n) }
@@ -153,10 +156,10 @@ func TestPay_AnswerToCommitLost(t *testing.T) {
 		_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
 		require.NoError(t, err)
 		armed.Store(true)
-		_, _, err = l.Pay(t.Context(), run, string(run)+"/wang", "wang", "pay-0001")
+		_, _, err = l.Pay(t.Context(), run, firstOrder(run, "wang"), "wang", "pay-0001")
 		require.ErrorIs(t, err, rail.ErrUnknown)
 		armed.Store(false)
-		order, paid, err := l.Pay(t.Context(), run, string(run)+"/wang", "wang", "pay-0001")
+		order, paid, err := l.Pay(t.Context(), run, firstOrder(run, "wang"), "wang", "pay-0001")
 		require.NoError(t, err)
 		require.True(t, paid)
 		require.EqualValues(t, 2, order.Version, "it was paid once")
@@ -204,10 +207,9 @@ func TestSell_BrokenBeforeCommit(t *testing.T) {
 			at.Store(0)
 			breakAt.Store(n)
 			b := keyOf(run, "wang")
-			b.Documents = []string{"digest-of-wang"}
 			_, err := l.Sell(t.Context(), b, func(s *rail.BatchState) (rail.BatchChanges, error) {
 				require.Empty(t, s.Replays)
-				require.Empty(t, s.Travelling)
+				require.Empty(t, s.Claims)
 				return sellSeat(s, "wang", 0)
 			})
 			return err
@@ -229,7 +231,7 @@ func TestSell_BrokenBeforeCommit(t *testing.T) {
 			}
 			break // COMMIT's turn, which is not broken here
 		}
-		require.GreaterOrEqual(t, n, int64(5), "version, maps, keys, documents, and what is written with COMMIT or before it")
+		require.GreaterOrEqual(t, n, int64(5), "version, claims, maps, keys, and what is written with COMMIT or before it")
 		require.Zero(t, l.Stats().UnknownCommits)
 	})
 }
@@ -497,7 +499,7 @@ func TestExpire_PaymentUnderWay(t *testing.T) {
 			})
 			_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
 			require.NoError(t, err)
-			id := string(run) + "/wang"
+			id := firstOrder(run, "wang")
 			paid := make(chan bool)
 			go func() {
 				_, ok, err := payer.Pay(t.Context(), run, id, "wang", "pay-0001")

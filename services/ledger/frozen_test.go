@@ -42,7 +42,7 @@ func TestFrozen_ReplicasAndAShutdown(t *testing.T) {
 		sold <- err
 	}()
 	go func() {
-		_, _, err := l.Pay(t.Context(), b.run, string(b.run)+"/zhao", "zhao", "pay-0001")
+		_, _, err := l.Pay(t.Context(), b.run, firstOrder(b.run, "zhao"), "zhao", "pay-0001")
 		paid <- err
 	}()
 	b.eventually(func() bool { return committing(t, db) == 3 }, "they wait")
@@ -54,10 +54,10 @@ func TestFrozen_ReplicasAndAShutdown(t *testing.T) {
 	b.signal(syscall.SIGCONT, 1, 2)
 	b.eventually(func() bool { _, err := b.guard.Open(t.Context(), guard.OpenOptions{}); return err == nil }, "another is opened")
 	known := b.settled("wang")
-	order, err := b.ledger.Order(t.Context(), string(b.run)+"/wang")
+	order, err := b.ledger.OrderByNumber(t.Context(), "N-wang")
 	require.NoError(t, err)
 	require.Equal(t, known, order != nil)
-	_, isPaid, err := b.ledger.Pay(t.Context(), b.run, string(b.run)+"/zhao", "zhao", "pay-0001")
+	_, isPaid, err := b.ledger.Pay(t.Context(), b.run, firstOrder(b.run, "zhao"), "zhao", "pay-0001")
 	require.NoError(t, err)
 	require.True(t, isPaid)
 }
@@ -76,7 +76,7 @@ func TestFrozen_Primary(t *testing.T) {
 	b.signal(syscall.SIGCONT, 0)
 	require.NoError(t, b.sell("wang", 0))
 	fresh := ledgertest.Open(t, b.options)
-	order, err := fresh.Order(t.Context(), string(b.run)+"/wang")
+	order, err := fresh.OrderByNumber(t.Context(), "N-wang")
 	require.NoError(t, err)
 	require.NotNil(t, order, "who starts now finds the same one")
 	found, err := ledger.Find(t.Context(), b.options.Members)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -54,11 +55,15 @@ func (t *transaction) open(ctx context.Context, batch *rail.Batch, head *runHead
 		return nil, err
 	}
 	s := &rail.BatchState{
-		Now:        head.now,
-		Run:        head.run,
-		Version:    head.version,
-		WholeMaps:  head.changesBytes < 0 || head.changesBytes >= maxChanges,
-		Travelling: map[string]bool{},
+		Now:       head.now,
+		Run:       head.run,
+		Version:   head.version,
+		WholeMaps: head.changesBytes < 0 || head.changesBytes >= maxChanges,
+	}
+	if batch.ClaimsAt != head.version {
+		if s.Claims, err = t.claims(ctx, batch.RunID, batch.ClaimsAt); err != nil {
+			return nil, err
+		}
 	}
 	if head.due || len(batch.Cancels) > 0 {
 		if !batch.Locking {
@@ -90,7 +95,11 @@ func (t *transaction) open(ctx context.Context, batch *rail.Batch, head *runHead
 	if s.Replays, err = t.replays(ctx, batch.RunID, batch.Keys); err != nil {
 		return nil, err
 	}
-	return s, t.travelling(ctx, batch, s.Travelling)
+	s.States = func(orderIDs []string) (map[string]rail.OrderState, error) {
+		states, err := t.states(ctx, batch.RunID, orderIDs)
+		return states, definite(err)
+	}
+	return s, nil
 }
 
 // runHead is a run as a transaction finds it.
@@ -223,32 +232,17 @@ func (t *transaction) takenKeys(ctx context.Context, id rail.RunID, keys []rail.
 	return ids, err
 }
 
-// travelling finds the documents that have a live ticket on the run.
-func (t *transaction) travelling(ctx context.Context, batch *rail.Batch, into map[string]bool) error {
-	for chunk := range slices.Chunk(batch.Documents, maxIDs) {
-		err := t.rows(ctx, "SELECT live_document FROM tickets WHERE run_id = ? AND live_document IN "+marks(len(chunk)),
-			append([]any{string(batch.RunID)}, anys(chunk)...), func(r *sql.Rows) error {
-				var document string
-				err := r.Scan(&document)
-				into[document] = true
-				return err
-			})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // record are the statements that write what was decided, the version first.
 func (t *transaction) record(s *rail.BatchState, changesBytes int64, changes *rail.BatchChanges) ([]statement, error) {
 	id := s.Run.ID
-	var orders, tickets [][]any
+	prefix := rail.OrderIDsFrom(id, s.Version+1)
+	var orders, tickets, asked [][]any
 	for i := range changes.Orders {
 		n := &changes.Orders[i]
 		o := n.Order
-		if run, ok := rail.RunOfOrder(o.ID); !ok || run != id || o.RunID != id || len(n.Documents) != len(o.Tickets) || len(o.Tickets) == 0 {
-			return nil, fmt.Errorf("ledger: the order %s is not one of the run %s, or its tickets and documents do not match", o.ID, id)
+		if !strings.HasPrefix(o.ID, prefix) || o.RunID != id || len(n.Documents) != len(o.Tickets) || len(o.Tickets) == 0 {
+			return nil, fmt.Errorf("ledger: the order %s is not one of the run %s at the version %d, or its tickets and documents do not match",
+				o.ID, id, s.Version+1)
 		}
 		orders = append(orders, []any{
 			string(id), o.ID, o.Number, o.Buyer, n.Key, n.BodyHash, o.Version, string(o.State), clip(o.StateReason, rail.MaxReason), o.TrainID,
@@ -261,6 +255,9 @@ func (t *transaction) record(s *rail.BatchState, changesBytes int64, changes *ra
 				string(ticket.Price.Currency), ticket.Passenger.Name, ticket.Passenger.DocumentNumber, n.Documents[k],
 			})
 		}
+	}
+	for _, a := range changes.Asked {
+		asked = append(asked, []any{string(id), a.Buyer, a.Document, s.Now.UnixMilli()})
 	}
 	d := t.p.dialect
 	bytes, maps, err := t.recordMaps(s, changesBytes, changes)
@@ -276,7 +273,8 @@ func (t *transaction) record(s *rail.BatchState, changesBytes int64, changes *ra
 		}, orders),
 		d.inserts("INSERT INTO tickets", []string{
 			"run_id", "order_id", "n", "seat_class", "seat_index", "coach", "seat", "price_minor", "currency", "passenger_name",
-			"document_number", "live_document",
+			"document_number", "document",
 		}, tickets),
+		d.inserts("REPLACE INTO asked_documents", []string{"run_id", "buyer", "document", "at"}, asked),
 	), nil
 }

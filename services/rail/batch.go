@@ -28,11 +28,11 @@ type Batch struct {
 	// Follows says that another batch of the run will be there at once, as far as anybody can tell: the ledger may begin its
 	// transaction in the same round trip in which it commits this one's.
 	Follows bool
-	// Keys and Documents are looked up: orders that exist already, and digests of documents that travel already. Looking
-	// is not needed to keep a promise: an order whose key or document is there already is refused by the ledger, and the
-	// whole batch with it.
-	Keys      []OrderKey
-	Documents []string
+	// ClaimsAt is the version up to which the clerk knows the claims of the run; 0 where it knows none.
+	ClaimsAt int64
+	// Keys are looked up: orders that exist already. Looking is not needed to keep a promise: an order whose key is there
+	// already is refused by the ledger, and the whole batch with it.
+	Keys []OrderKey
 	// Cancels are carried out before Decide, in this order. Holds of the run that are past their time are always
 	// expired, first of all.
 	Cancels []Cancel
@@ -55,8 +55,12 @@ type BatchState struct {
 	Replays map[OrderKey]Replay
 	// Find looks further keys up, in the same transaction.
 	Find func(keys []OrderKey) (map[OrderKey]Replay, error)
-	// Travelling has, of the documents asked for, those with a live ticket after the cancels and expiries.
-	Travelling map[string]bool
+	// Claims are those of the run's orders that were placed after Batch.ClaimsAt and are live, before the cancels and expiries:
+	// those may yet be rolled back. All of one order are beside each other.
+	Claims []Claim
+	// States looks orders of the run up, in the same transaction: what state each is in by the primary's clock, after the
+	// cancels and expiries. Those that there are not have none.
+	States func(orderIDs []string) (map[string]OrderState, error)
 	// Expired are the holds this transaction ended because they were past their time.
 	Expired []*Order
 	// Cancels has one answer for each of Batch.Cancels.
@@ -72,6 +76,17 @@ func (s *BatchState) Freed() []*Order {
 		}
 	}
 	return freed
+}
+
+// Claim is one live ticket, as far as other passengers and the buyer's limits are concerned.
+type Claim struct {
+	OrderID string
+	Buyer   string
+	// Held tells that the order is not paid yet.
+	Held     bool
+	From, To int
+	// Document is the keyed digest of the passenger's document number.
+	Document string
 }
 
 // CancelResult is what became of a Cancel.
@@ -98,15 +113,24 @@ type NewOrder struct {
 	Documents []string
 }
 
+// AskedDocument is a document that a buyer has asked for and learnt of that it travels already.
+type AskedDocument struct {
+	Buyer string
+	// Document is its keyed digest.
+	Document string
+}
+
 // BatchChanges is what a clerk decided.
 type BatchChanges struct {
 	Orders []NewOrder
+	// Asked are remembered for BuyerRecord.
+	Asked []AskedDocument
 	// Seats is what was sold and given back, see seatmap.AppendChange. It is written unless WholeMaps.
 	Seats []byte
 	// Maps has the whole new map of every class. It is written where WholeMaps.
 	Maps map[SeatClass][]byte
 }
 
-// Decide looks at a run's state and says what to write. It must not block but in Find. An error from it rolls the batch back and
+// Decide looks at a run's state and says what to write. It must not block but in Find and States. An error from it rolls the batch back and
 // comes out of Sell unchanged.
 type Decide func(*BatchState) (BatchChanges, error)

@@ -19,6 +19,8 @@ const (
 	SaleClosed          Code = "SALE_CLOSED"
 	NotOnSale           Code = "NOT_ON_SALE"
 	AlreadyTravelling   Code = "ALREADY_TRAVELLING"
+	HoldLimit           Code = "HOLD_LIMIT"
+	DocumentLimit       Code = "DOCUMENT_LIMIT"
 	HoldExpired         Code = "HOLD_EXPIRED"
 	WrongState          Code = "WRONG_STATE"
 	RunHasOrders        Code = "RUN_HAS_ORDERS"
@@ -40,7 +42,7 @@ const (
 // IsRefusal tells whether the code is an expected answer to a mutation (a userErrors entry) and not a failure.
 func (c Code) IsRefusal() bool {
 	switch c {
-	case Invalid, NotFound, SoldOut, SaleNotOpen, SaleClosed, NotOnSale, AlreadyTravelling, HoldExpired, WrongState,
+	case Invalid, NotFound, SoldOut, SaleNotOpen, SaleClosed, NotOnSale, AlreadyTravelling, HoldLimit, DocumentLimit, HoldExpired, WrongState,
 		RunHasOrders, PaymentUnavailable, IdempotencyConflict:
 		return true
 	}

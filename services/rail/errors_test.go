@@ -68,7 +68,7 @@ func TestErrors(t *testing.T) {
 // Refusals are userErrors, the rest are top-level errors; every code is one or the other.
 func TestCode_IsRefusal(t *testing.T) {
 	for _, code := range []rail.Code{
-		rail.Invalid, rail.NotFound, rail.SoldOut, rail.SaleNotOpen, rail.SaleClosed, rail.NotOnSale, rail.AlreadyTravelling, rail.HoldExpired,
+		rail.Invalid, rail.NotFound, rail.SoldOut, rail.SaleNotOpen, rail.SaleClosed, rail.NotOnSale, rail.AlreadyTravelling, rail.HoldLimit, rail.DocumentLimit, rail.HoldExpired,
 		rail.WrongState, rail.RunHasOrders, rail.PaymentUnavailable, rail.IdempotencyConflict,
 	} {
 		require.True(t, code.IsRefusal(), code)

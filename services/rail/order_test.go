@@ -150,9 +150,23 @@ func TestViewer(t *testing.T) {
 	require.False(t, rail.ViewerFrom(rail.WithViewer(t.Context(), nil)).Is(rail.RoleAdmin))
 }
 
+// Ids of orders sort as the versions do that they were placed at.
+func TestOrderIDsFrom(t *testing.T) {
+	run := rail.NewRunID("T12", twelfth)
+	versions := []int64{0, 1, 9, 10, 31, 32, 1_023, 1_024, 1_000_000, 1<<40 - 1, 1 << 40, 1<<50 - 1}
+	for i, version := range versions {
+		for j, other := range versions {
+			for _, unique := range []string{"0", "vvvvvvvvvvvvvvvvvvvvvvvvvv"} {
+				id := rail.NewOrderID(run, other, unique)
+				require.Equal(t, j >= i, id >= rail.OrderIDsFrom(run, version), "%s from %d", id, version)
+			}
+		}
+	}
+}
+
 func TestOrderID(t *testing.T) {
 	run := rail.NewRunID("D305/D308", twelfth)
-	id := rail.NewOrderID(run, "0190f6a0-0000-7000-8000-000000000000")
+	id := rail.NewOrderID(run, 1, "0190f6a0000070008000000000")
 	got, ok := rail.RunOfOrder(id)
 	require.True(t, ok)
 	require.Equal(t, run, got)

@@ -2,12 +2,35 @@ package rail
 
 import "strings"
 
-// NewOrderID makes the id of an order from its run and something unique, such as a UUID: the run leads, so that the id
-// says where the order is kept.
-func NewOrderID(run RunID, unique string) string { return string(run) + "/" + unique }
+const (
+	// orderIDVersion is how many characters of an order's id say at which version of its run it was placed: 50 bits, a thousand
+	// versions a second for 35,000 years.
+	orderIDVersion = 10
+	// orderIDAlphabet is the extended hexadecimal alphabet of RFC 4648, in small letters: they sort as their values do.
+	orderIDAlphabet = "0123456789abcdefghijklmnopqrstuv"
+	// maxUnique is a UUID in base 32.
+	maxUnique = 26
+	// maxOrderID is a run id, a slash, a version and what is unique.
+	maxOrderID = maxRunID + 1 + orderIDVersion + maxUnique
+)
 
-// maxOrderID is a run id, a slash and a UUID.
-const maxOrderID = maxRunID + 1 + 36
+// NewOrderID makes the id of an order from its run, the version of the run that it is placed at, and something unique of at most
+// 26 printable ASCII characters. The run leads, so that the id says where the order is kept; the version follows, so that the
+// orders of a run lie in the ledger in the order in which they were placed.
+func NewOrderID(run RunID, version int64, unique string) string {
+	return OrderIDsFrom(run, version) + unique
+}
+
+// OrderIDsFrom is where the ids begin of the orders of a run that were placed at a version or after it: such ids are not less than
+// it, byte by byte, and all others of the run are.
+func OrderIDsFrom(run RunID, version int64) string {
+	var digits [orderIDVersion]byte
+	for i := orderIDVersion - 1; i >= 0; i-- {
+		digits[i] = orderIDAlphabet[version&31]
+		version >>= 5
+	}
+	return string(run) + "/" + string(digits[:])
+}
 
 // RunOfOrder is the run an order id begins with; false where it is not the id of an order.
 func RunOfOrder(id string) (RunID, bool) {

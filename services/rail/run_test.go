@@ -89,7 +89,7 @@ func FuzzNewRunID(f *testing.F) {
 		require.True(t, safe(y), "%q", y)
 		require.Equal(t, a == b, x == y)
 		require.True(t, strings.HasSuffix(string(x), "@"+date.String()))
-		run, ok := rail.RunOfOrder(rail.NewOrderID(x, "0190f6a0-0000-7000-8000-000000000000"))
+		run, ok := rail.RunOfOrder(rail.NewOrderID(x, 1, "0190f6a0000070008000000000"))
 		require.True(t, ok)
 		require.Equal(t, x, run)
 	})

@@ -31,13 +31,15 @@ type book struct {
 	maps    map[rail.SeatClass][]byte
 	orders  map[string]*rail.Order
 	keys    map[rail.OrderKey]rail.Replay
-	live    map[string]string // document digest → order id
+	claims  map[string][]string // order id → document digests
+	asked   map[rail.AskedDocument]bool
 	paidBy  map[string]string // order id → payment key
 	loading bool              // whether the timetable is still being read
 	skew    time.Duration     // how far the book's clock is ahead
 
 	batches []rail.Batch
-	lists   atomic.Int64 // how often orders were listed
+	records atomic.Int64 // how often buyers' records were read
+	unread  atomic.Bool  // whether they cannot be
 	// before is called as a batch begins; after has its changes, before they are written. lost is asked once they are.
 	before func(rail.Batch) error
 	after  func(rail.Batch, rail.BatchChanges) error
@@ -63,7 +65,6 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 	}
 	state := &rail.BatchState{
 		Now: b.now(), Run: b.run, Version: b.version, Maps: maps.Clone(b.maps),
-		Travelling:    map[string]bool{},
 		MapsUnchanged: batch.KnownVersion == b.version, WholeMaps: true,
 	}
 	if state.MapsUnchanged {
@@ -102,10 +103,29 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 		return found, nil
 	}
 	state.Replays, _ = state.Find(batch.Keys)
-	for _, document := range batch.Documents {
-		if id, ok := b.live[document]; ok && ended[id] == "" {
-			state.Travelling[document] = true
+	if batch.ClaimsAt != b.version {
+		from := rail.OrderIDsFrom(b.run.ID, batch.ClaimsAt+1)
+		for _, id := range slices.Sorted(maps.Keys(b.orders)) {
+			if o := b.orders[id]; id >= from && o.State.Live() {
+				for _, document := range b.claims[id] {
+					state.Claims = append(state.Claims, rail.Claim{
+						OrderID: id, Buyer: o.Buyer, Held: o.State == rail.OnHold, From: o.From, To: o.To, Document: document,
+					})
+				}
+			}
 		}
+	}
+	state.States = func(ids []string) (map[string]rail.OrderState, error) {
+		states := map[string]rail.OrderState{}
+		for _, id := range ids {
+			if o := b.orders[id]; o != nil {
+				states[id] = o.State
+			}
+			if ended[id] != "" {
+				states[id] = ended[id]
+			}
+		}
+		return states, nil
 	}
 	changes, err := decide(state)
 	if err != nil {
@@ -120,26 +140,21 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 		if _, ok := b.keys[rail.OrderKey{Buyer: n.Order.Buyer, Key: n.Key}]; ok {
 			return 0, twice("key")
 		}
-		for _, document := range n.Documents {
-			if id, ok := b.live[document]; ok && ended[id] == "" {
-				return 0, twice("document")
-			}
-		}
 	}
 	b.version++
 	for id, s := range ended {
 		o := *b.orders[id]
 		o.State, o.Version = s, o.Version+1
 		b.orders[id] = &o
-		maps.DeleteFunc(b.live, func(_, order string) bool { return order == id })
 	}
 	maps.Copy(b.maps, changes.Maps)
 	for _, n := range changes.Orders {
 		b.orders[n.Order.ID] = n.Order
 		b.keys[rail.OrderKey{Buyer: n.Order.Buyer, Key: n.Key}] = rail.Replay{Order: n.Order, BodyHash: n.BodyHash}
-		for _, document := range n.Documents {
-			b.live[document] = n.Order.ID
-		}
+		b.claims[n.Order.ID] = n.Documents
+	}
+	for _, a := range changes.Asked {
+		b.asked[a] = true
 	}
 	if b.lost != nil && b.lost() {
 		return 0, rail.ErrUnknown
@@ -186,6 +201,42 @@ func (b *book) DueRuns(context.Context, int) ([]rail.RunID, error) {
 	return nil, nil
 }
 
+func (b *book) Buyers(_ context.Context, buyers []string, _ time.Duration) (map[string]*rail.BuyerRecord, error) {
+	b.records.Add(1)
+	if b.unread.Load() {
+		return nil, errors.New("the ledger does not answer")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	records := map[string]*rail.BuyerRecord{}
+	for _, buyer := range buyers {
+		r := &rail.BuyerRecord{Lapsed: map[rail.RunID]int{}, Documents: map[string]bool{}}
+		for id, o := range b.orders {
+			if o.Buyer != buyer {
+				continue
+			}
+			for _, document := range b.claims[id] {
+				r.Documents[document] = true
+			}
+			switch {
+			case o.State == rail.OnHold && o.PayBy.After(b.now()):
+				r.OpenHolds++
+			case o.State == rail.OnHold, o.State == rail.Expired:
+				r.Lapsed[o.RunID]++
+			}
+		}
+		for a := range b.asked {
+			if a.Buyer == buyer {
+				r.Documents[a.Document] = true
+			}
+		}
+		records[buyer] = r
+	}
+	return records, nil
+}
+
+func (b *book) ForgetAsked(context.Context, int) error { return nil }
+
 func (b *book) Order(_ context.Context, id string) (*rail.Order, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -202,17 +253,8 @@ func (b *book) OrderByNumber(context.Context, string) (*rail.Order, error) {
 	return nil, errors.ErrUnsupported
 }
 
-func (b *book) Orders(_ context.Context, f rail.OrderFilter) ([]*rail.Order, error) {
-	b.lists.Add(1)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var found []*rail.Order
-	for _, o := range b.orders {
-		if o.Buyer == f.Buyer && slices.Contains(f.States, o.State) && len(found) < f.Limit {
-			found = append(found, o)
-		}
-	}
-	return found, nil
+func (b *book) Orders(context.Context, rail.OrderFilter) ([]*rail.Order, error) {
+	return nil, errors.ErrUnsupported
 }
 
 func (b *book) Train(context.Context, string) (*rail.Train, error) { return b.run.Train, nil }
@@ -293,7 +335,8 @@ func openWorld(t *testing.T, settings sale.Settings) *world {
 	w := &world{
 		book: &book{
 			run: newRun(t), version: 1, maps: map[rail.SeatClass][]byte{}, orders: map[string]*rail.Order{},
-			keys: map[rail.OrderKey]rail.Replay{}, live: map[string]string{}, paidBy: map[string]string{},
+			keys: map[rail.OrderKey]rail.Replay{}, claims: map[string][]string{}, asked: map[rail.AskedDocument]bool{},
+			paidBy: map[string]string{},
 		},
 		board: &board{}, lock: &lock{},
 	}
@@ -304,6 +347,12 @@ func openWorld(t *testing.T, settings sale.Settings) *world {
 // open opens an office of one more server.
 func (w *world) open(t *testing.T, settings sale.Settings) *sale.Office {
 	t.Helper()
+	// Buyers are limited where a test says how.
+	for _, limit := range []*int{&settings.MaxRunHolds, &settings.MaxOpenHolds, &settings.MaxLapsedHolds, &settings.MaxDocuments} {
+		if *limit == 0 {
+			*limit = -1
+		}
+	}
 	next := func() string { return strconv.FormatInt(w.ids.Add(1), 10) }
 	office := sale.Open(sale.Options{
 		Ledger: w.book, Lock: w.lock, Availability: w.board, Runs: w.book, Payments: sale.Sandbox{},

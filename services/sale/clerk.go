@@ -28,7 +28,7 @@ type clerk struct {
 	// expects is written under office.mu, and read by others under it.
 	expects expected
 
-	// lookUntil is until when keys and documents are looked up before anything is written.
+	// lookUntil is until when keys are looked up before anything is written.
 	lookUntil time.Time
 
 	applying applier
@@ -41,6 +41,8 @@ type known struct {
 	maps    map[rail.SeatClass]*seatmap.Map
 	layouts map[rail.SeatClass]*seatmap.Layout
 	version int64
+	// claims are nil while none are known; they have a version of their own, which stays right whatever becomes of a batch.
+	claims *claims
 	// shared tells that another server's clerk sells this run, too.
 	shared bool
 	// heldSince is when this server's turn with the lock began, leftAt when its clerk gave the lock back last. A clerk that goes
@@ -48,14 +50,11 @@ type known struct {
 	heldSince, leftAt time.Time
 }
 
-// maxKnown is how many runs are remembered whose clerks went off duty: at most 60 KB each, for the longest trains.
-const maxKnown = 512
-
 // maxAttempts bounds how often a batch tries again after it lost the compare-and-set. From the second time on it opens
 // with a locking read, so it can lose again only to somebody who did not need to wait.
 const maxAttempts = 5
 
-// lookFor is how long a clerk looks keys and documents up first, after one that was there already has cost it a batch:
+// lookFor is how long a clerk looks keys up first, after one that was there already has cost it a batch:
 // who repeats requests comes in crowds, after a server has died or a network was away. At all other times next to nobody
 // does, and looking first would be a fifth of the database's work.
 const lookFor = 5 * time.Second
@@ -224,8 +223,8 @@ func (c *clerk) process(batch []*request) {
 			o.Log.Error("the run cannot be sold", "run", c.run, "error", broken)
 			c.fail(batch, err)
 		case errors.As(err, &duplicate) && attempt < maxAttempts:
-			// A key has an order already, or a document a ticket: the next attempt sees which. Or two orders drew one number:
-			// the next attempt draws others.
+			// A key has an order already: the next attempt sees which. Or two orders drew one number: the next attempt draws
+			// others.
 			c.lookUntil = time.Now().Add(lookFor)
 			continue
 		case len(batch) > 1 && rail.CodeOf(err) == rail.Internal && o.life.Err() == nil:
@@ -268,12 +267,11 @@ func (c *clerk) fail(batch []*request, err error) {
 // sell runs a batch in the ledger once.
 func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
 	o := c.office
-	ask := rail.Batch{RunID: c.run, Locking: locking || o.isUnsettled(c.run), KnownVersion: c.version, Follows: o.follows(c)}
+	ask := rail.Batch{RunID: c.run, Locking: locking || o.isUnsettled(c.run), KnownVersion: c.version, ClaimsAt: c.claims.upTo(), Follows: o.follows(c)}
 	look := ask.Locking || time.Now().Before(c.lookUntil)
 	for _, r := range batch {
 		if r.place != nil && look {
 			ask.Keys = append(ask.Keys, r.place.key)
-			ask.Documents = append(ask.Documents, r.place.documents...)
 		}
 		if r.cancel != nil {
 			ask.Cancels = append(ask.Cancels, *r.cancel)
@@ -289,6 +287,12 @@ func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
 		if had != 0 && had != state.Version {
 			c.shared = true
 		}
+		if state.Version < ask.ClaimsAt {
+			// The ledger was put back to an earlier time: what is known is of another history.
+			c.claims = nil
+			return rail.BatchChanges{}, rail.ErrVersionLost
+		}
+		c.learn(ask.ClaimsAt, state)
 		var err error
 		decided, err = c.decideSafely(batch, state)
 		if err == nil && !look {
@@ -302,10 +306,23 @@ func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	decided.claimed.committed(version)
 	o.counters.batches.Add(1)
 	o.counters.requests.Add(int64(len(batch)))
 	o.counters.expired.Add(int64(len(decided.state.Expired)))
 	return version, decided, nil
+}
+
+// learn makes the claims in memory those of the batch's version, where after is the version they were right up to.
+func (c *clerk) learn(after int64, state *rail.BatchState) {
+	if after == 0 {
+		c.claims = newClaims(c.office.seed)
+	}
+	c.claims.learn(state.Claims)
+	c.claims.at = state.Version
+	if after == 0 {
+		c.claims.loaded = len(c.claims.orders)
+	}
 }
 
 // load makes the maps in memory those of the batch's version.

@@ -15,9 +15,9 @@ type decision struct {
 	changes rail.BatchChanges
 	answers []decided
 
-	// placed and travelling are what this batch itself has added to the state: a key or a document may be in it twice.
-	placed     map[rail.OrderKey]rail.Replay
-	travelling map[string]bool
+	// placed is what this batch itself has added to the state: a key may be in it twice.
+	placed  map[rail.OrderKey]rail.Replay
+	claimed *claimed
 }
 
 type decided struct {
@@ -61,10 +61,11 @@ func (c *clerk) decide(batch []*request, state *rail.BatchState) (*decision, err
 	if err := c.load(state); err != nil {
 		return nil, err
 	}
-	d := &decision{
-		state:  state,
-		placed: map[rail.OrderKey]rail.Replay{}, travelling: map[string]bool{},
+	known, err := c.newClaimed(batch, state)
+	if err != nil {
+		return nil, err
 	}
+	d := &decision{state: state, placed: map[rail.OrderKey]rail.Replay{}, claimed: known}
 	for _, order := range state.Freed() {
 		for _, ticket := range order.Tickets {
 			if err := c.maps[ticket.SeatClass].Release(ticket.SeatIndex, order.From, order.To); err != nil {
@@ -125,9 +126,7 @@ func (c *clerk) place(d *decision, r *request) (a answer, err error) {
 	if refusal != nil {
 		return answer{err: refusal}, nil
 	}
-	for _, digest := range r.place.documents {
-		d.travelling[digest] = true
-	}
+	d.claimed.place(order, r.place.documents)
 	d.placed[r.place.key] = rail.Replay{Order: order, BodyHash: r.place.bodyHash}
 	d.changes.Orders = append(d.changes.Orders, rail.NewOrder{
 		Order: order, Key: r.place.key.Key, BodyHash: r.place.bodyHash, Documents: r.place.documents,
@@ -186,14 +185,11 @@ func (c *clerk) allocate(d *decision, p *placing) (*rail.Order, error) {
 	if refusal := run.MaySell(p.from, state.Now); refusal != nil {
 		return nil, refusal.At("input", "runId")
 	}
-	for i, digest := range p.documents {
-		if state.Travelling[digest] || d.travelling[digest] {
-			return nil, rail.Refuse(rail.AlreadyTravelling, "this document number has a ticket on the run already").
-				At("input", "passengers", rail.Index(i), "documentNumber")
-		}
+	if limit := o.settings.MaxRunHolds; limit > 0 && d.claimed.holds(p.key.Buyer) >= limit {
+		return nil, tooManyRunHolds(limit)
 	}
 	order := &rail.Order{
-		ID: rail.NewOrderID(run.ID, o.NewID()), RunID: run.ID, TrainID: run.Train.ID, Number: o.NewNumber(),
+		ID: rail.NewOrderID(run.ID, state.Version+1, o.NewID()), RunID: run.ID, TrainID: run.Train.ID, Number: o.NewNumber(),
 		Buyer: p.key.Buyer, Version: 1, State: rail.OnHold, From: p.from, To: p.to,
 		Tickets: make([]rail.Ticket, len(p.body.Passengers)), Total: rail.Money{Currency: run.Train.Fares.Currency},
 		PlacedAt: state.Now, PayBy: state.Now.Add(o.settings.Hold),
@@ -202,7 +198,38 @@ func (c *clerk) allocate(d *decision, p *placing) (*rail.Order, error) {
 	if departure := run.Departure(p.from); order.PayBy.After(departure) {
 		order.PayBy = departure
 	}
-	return order, c.seat(d, order, p)
+	if err := c.seat(d, order, p); err != nil {
+		return nil, err
+	}
+	if passenger := d.claimed.travelling(p.documents, p.from, p.to); passenger >= 0 {
+		// Only now: a train that is sold out says nothing about who travels on it.
+		c.unseat(order)
+		d.asked(p)
+		return nil, alreadyTravelling(passenger)
+	}
+	for i := range order.Tickets {
+		d.note(run.Train, order, &order.Tickets[i], false)
+	}
+	return order, nil
+}
+
+// asked has the ledger remember which documents the buyer has learnt something of.
+func (d *decision) asked(p *placing) {
+	for _, document := range p.documents {
+		d.changes.Asked = append(d.changes.Asked, rail.AskedDocument{Buyer: p.key.Buyer, Document: document})
+	}
+}
+
+// unseat gives back what a moment ago was allocated to an order.
+func (c *clerk) unseat(order *rail.Order) {
+	for _, ticket := range order.Tickets {
+		if ticket.SeatClass == "" {
+			continue // This passenger has got no seat.
+		}
+		if err := c.maps[ticket.SeatClass].Release(ticket.SeatIndex, order.From, order.To); err != nil {
+			panic(err) // It was sold a moment ago.
+		}
+	}
 }
 
 // seat gives every passenger a seat, class by class, or none.
@@ -216,7 +243,6 @@ func (c *clerk) seat(d *decision, order *rail.Order, p *placing) error {
 		}
 		prices[passenger.SeatClass] = price
 	}
-	var seated []rail.SeatClass
 	for _, class := range train.Formation.Classes {
 		var who []int
 		var wishes []rail.Wish
@@ -230,20 +256,11 @@ func (c *clerk) seat(d *decision, order *rail.Order, p *placing) error {
 		}
 		seats, ok := c.maps[class].Allocate(c.layouts[class], p.from, p.to, wishes)
 		if !ok {
-			for _, ticket := range order.Tickets {
-				for _, done := range seated {
-					if ticket.SeatClass == done {
-						if err := c.maps[done].Release(ticket.SeatIndex, p.from, p.to); err != nil {
-							panic(err) // It was sold three lines above.
-						}
-					}
-				}
-			}
+			c.unseat(order)
 			left := c.maps[class].Remaining(p.from, p.to)
 			return rail.Refuse(rail.SoldOut, "%d %s seats are left, %d were asked for", left, class, len(who)).
 				At("input", "passengers", rail.Index(who[0]), "seatClass")
 		}
-		seated = append(seated, class)
 		for n, i := range who {
 			ref := train.Formation.Seats(class)[seats[n]]
 			order.Tickets[i] = rail.Ticket{
@@ -252,9 +269,6 @@ func (c *clerk) seat(d *decision, order *rail.Order, p *placing) error {
 			}
 			order.Total.Minor += prices[class].Minor
 		}
-	}
-	for i := range order.Tickets {
-		d.note(train, order, &order.Tickets[i], false)
 	}
 	return nil
 }

@@ -14,6 +14,12 @@ const expiryLock = "expiry"
 // maxDueRuns is how many runs one sweep wakes: what is left comes in the next.
 const maxDueRuns = 256
 
+// forgetEvery is how often documents are forgotten that were asked for longer than a day ago, and maxForgotten how many at a time.
+const (
+	forgetEvery  = time.Minute
+	maxForgotten = 1_000
+)
+
 // Sweep gives back, until ctx ends, the seats of holds that ran out on runs nobody else is buying on, and settles
 // commits whose buyers do not come back. The first is done by one of all servers, while they agree on which.
 func (o *Office) Sweep(ctx context.Context) {
@@ -21,6 +27,7 @@ func (o *Office) Sweep(ctx context.Context) {
 	defer ticker.Stop()
 	var lease rail.Lease
 	failing := false
+	var forgot time.Time
 	defer func() {
 		if lease != nil {
 			lease.Release()
@@ -48,6 +55,12 @@ func (o *Office) Sweep(ctx context.Context) {
 		}
 		if err := o.sweep(ctx); ctx.Err() == nil {
 			o.tellSweep(ctx, &failing, err)
+		}
+		if time.Since(forgot) > forgetEvery && !failing {
+			forgot = time.Now()
+			if err := o.Ledger.ForgetAsked(ctx, maxForgotten); err != nil && ctx.Err() == nil {
+				o.Log.WarnContext(ctx, "what buyers asked for longer than a day ago cannot be forgotten", "error", err)
+			}
 		}
 	}
 }

@@ -70,7 +70,7 @@ func sellToAll(t *testing.T, options ledger.Options, run *rail.Run) (*rush, int6
 				})
 			}
 			for {
-				order, err := offices[n%rushServers].Place(ctx, "buyer", place)
+				order, err := offices[n%rushServers].Place(ctx, fmt.Sprint("buyer-", n), place)
 				told.mu.Lock()
 				switch rail.CodeOf(err) {
 				case "":

@@ -2,6 +2,7 @@ package sale
 
 import (
 	"context"
+	"time"
 
 	"interlock/services/rail"
 )
@@ -29,6 +30,11 @@ type Ledger interface {
 
 	// DueRuns are runs with holds past their time, at most limit.
 	DueRuns(ctx context.Context, limit int) ([]rail.RunID, error)
+
+	// Buyers reads the records of buyers, one for each, where no order is on hold for longer than hold.
+	Buyers(ctx context.Context, buyers []string, hold time.Duration) (map[string]*rail.BuyerRecord, error)
+	// ForgetAsked deletes what no BuyerRecord looks back to, at most limit documents.
+	ForgetAsked(ctx context.Context, limit int) error
 
 	Orders
 }

@@ -71,18 +71,18 @@ const (
 )
 
 // ask hands a request to the clerk of its run and waits for the answer.
-func (o *Office) ask(id rail.RunID, r *request) (*rail.Order, error) {
+func (o *Office) ask(id rail.RunID, r *request) answer {
 	if err := o.enqueue(id, r); err != nil {
-		return nil, o.told(id, r, err)
+		return answer{err: o.told(id, r, err)}
 	}
 	select {
 	case a := <-r.answer:
-		return a.order, a.err
+		return a
 	case <-r.ctx.Done():
 		if r.state.CompareAndSwap(waits, left) {
-			return nil, o.told(id, r, &rail.Error{Code: rail.Unavailable, Message: "the request ran out of time before its turn: nothing was done", RetryAfter: overloadedRetryAfter, Cause: r.ctx.Err()})
+			return answer{err: o.told(id, r, &rail.Error{Code: rail.Unavailable, Message: "the request ran out of time before its turn: nothing was done", RetryAfter: overloadedRetryAfter, Cause: r.ctx.Err()})}
 		}
-		return nil, pending(r.ctx.Err())
+		return answer{err: pending(r.ctx.Err())}
 	}
 }
 
@@ -99,10 +99,7 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 	}
 	if c == nil {
 		c = &clerk{office: o, run: id, turn: make(chan struct{}, 1), arrived: make(chan struct{}, 1)}
-		if known, ok := o.known.Peek(id); ok {
-			c.known = known
-			o.known.Remove(id)
-		}
+		c.known = o.known.take(id)
 		o.serving[id] = c
 		o.clerks.Go(c.serve)
 	}
@@ -190,7 +187,7 @@ func (o *Office) offDuty(c *clerk) bool {
 	}
 	delete(o.serving, c.run)
 	if c.version != 0 {
-		o.known.Add(c.run, c.known)
+		o.known.keep(c.run, c.known)
 	}
 	return true
 }

@@ -17,11 +17,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"time"
-
-	lru "github.com/hashicorp/golang-lru/v2"
 
 	"interlock/services/rail"
 )
@@ -61,8 +60,11 @@ type Settings struct {
 	ApplyTimeout time.Duration
 	// SweepInterval is how often holds past their time are looked for. A batch on a run expires them anyway.
 	SweepInterval time.Duration
-	// MaxOpenHolds is how many unpaid orders a buyer may have; 0 is no limit.
-	MaxOpenHolds int
+	// MaxRunHolds is how many unpaid orders a buyer may have on one run, exactly; MaxOpenHolds is how many on all runs, which may
+	// be exceeded by what other servers are selling the buyer at that moment. MaxLapsedHolds is how many holds may lapse in
+	// 24 hours before their run is closed to the buyer. MaxDocuments is how many different documents a buyer may ask for in 24 hours.
+	// Negative is no limit.
+	MaxRunHolds, MaxOpenHolds, MaxLapsedHolds, MaxDocuments int
 }
 
 func (s Settings) withDefaults() Settings {
@@ -91,6 +93,10 @@ func (s Settings) withDefaults() Settings {
 	count(&s.MaxWaiting, 32_768)
 	count(&s.MaxSelling, 4)
 	count(&s.MaxPaying, 8)
+	count(&s.MaxRunHolds, 5)
+	count(&s.MaxOpenHolds, 5)
+	count(&s.MaxLapsedHolds, 3)
+	count(&s.MaxDocuments, 20)
 	def(&s.PayWait, 2*time.Second)
 	return s
 }
@@ -100,7 +106,10 @@ type Office struct {
 	Options
 	settings Settings
 	counters counters
-	layouts  sync.Map // formation id → map[rail.SeatClass]*seatmap.Layout
+	// seed makes the hashes of claims, so that nobody can choose two documents or names that are taken for one.
+	seed    maphash.Seed
+	buyers  *buyers
+	layouts sync.Map // formation id → map[rail.SeatClass]*seatmap.Layout
 
 	// life ends with Close: no batch begins after it.
 	life   context.Context
@@ -115,8 +124,7 @@ type Office struct {
 	waiting int
 	serving map[rail.RunID]*clerk
 	turns   turns
-	// known are the runs whose clerks went off duty lately.
-	known *lru.Cache[rail.RunID, known]
+	known   remembered
 	// unsettled are the runs with a commit nobody knows the outcome of, and the requests that were in it.
 	unsettled map[rail.RunID]map[string]bool
 	// unsettledPayments are those whose commit nobody knows the outcome of.
@@ -143,12 +151,14 @@ func Open(options Options) *Office {
 	o := &Office{
 		Options:   options,
 		settings:  options.Settings.withDefaults(),
+		seed:      maphash.MakeSeed(),
 		serving:   map[rail.RunID]*clerk{},
 		unsettled: map[rail.RunID]map[string]bool{},
 
 		unsettledPayments: map[payAttempt]bool{},
 	}
-	o.known, _ = lru.New[rail.RunID, known](maxKnown) // it fails for sizes below 1 only
+	o.known = newRemembered()
+	o.buyers = newBuyers(o)
 	o.turns.free = o.settings.MaxSelling
 	o.paying = make(chan struct{}, o.settings.MaxPaying)
 	o.life, o.end = context.WithCancel(context.Background())
@@ -206,8 +216,11 @@ func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder)
 	for _, who := range place.Passengers {
 		r.place.documents = append(r.place.documents, o.documentDigest(who.DocumentNumber))
 	}
-	r.place.refuseIfNew = o.tooManyHolds(ctx, buyer)
-	return o.ask(place.RunID, r)
+	refusal, leave := o.buyers.enter(ctx, r.place)
+	r.place.refuseIfNew = refusal
+	a := o.ask(place.RunID, r)
+	leave(&a)
+	return a.order, a.err
 }
 
 // Cancel gives a hold back. Repeating it is harmless. NOT_FOUND: the buyer has no such order. WRONG_STATE: it is paid.
@@ -226,26 +239,12 @@ func (o *Office) Cancel(ctx context.Context, buyer, orderID, reason string) (*ra
 	}
 	r := newRequest(ctx)
 	r.cancel = &rail.Cancel{OrderID: orderID, Buyer: buyer, Reason: reason}
-	order, err := o.ask(runID, r)
+	a := o.ask(runID, r)
+	order, err := a.order, a.err
 	if rail.CodeOf(err) == rail.NotFound {
 		err = notFound() // also where there is no such run: what is not there looks the same everywhere
 	}
 	return order, err
-}
-
-// tooManyHolds is the refusal of a buyer with too many unpaid orders, nil where that is nobody's concern. It holds for a
-// new order only: a key that has one gets it. Two requests at once may both pass, and so does everybody while orders
-// cannot be counted: it bounds hoarding, it promises nothing.
-func (o *Office) tooManyHolds(ctx context.Context, buyer string) error {
-	limit := o.settings.MaxOpenHolds
-	if limit == 0 {
-		return nil
-	}
-	holds, err := o.Ledger.Orders(ctx, rail.OrderFilter{Buyer: buyer, States: []rail.OrderState{rail.OnHold}, Limit: limit})
-	if err != nil || len(holds) < limit {
-		return nil
-	}
-	return rail.Refuse(rail.WrongState, "you have %d unpaid orders: pay or cancel one first", len(holds))
 }
 
 // documentDigest stands for a document number in the ledger: equal numbers have equal digests, and whoever reads the

@@ -7,7 +7,7 @@ type counters struct {
 	batches, requests, placed, replayed, refused  atomic.Int64
 	versionLost, unknown, overloaded              atomic.Int64
 	lockTaken, withoutLock, poisoned, applyFailed atomic.Int64
-	expired                                       atomic.Int64
+	expired, unlimited                            atomic.Int64
 }
 
 // count notes what became of an order.
@@ -37,6 +37,8 @@ type Stats struct {
 	Poisoned, ApplyFailed int64
 	// Expired counts holds that ran out.
 	Expired int64
+	// Unlimited counts buyers whose record could not be read: they were held to the limits of their run alone.
+	Unlimited int64
 }
 
 // Stats reads the counters.
@@ -47,5 +49,6 @@ func (o *Office) Stats() Stats {
 		Refused: c.refused.Load(), VersionLost: c.versionLost.Load(), Unknown: c.unknown.Load(),
 		Overloaded: c.overloaded.Load(), LockTaken: c.lockTaken.Load(), WithoutLock: c.withoutLock.Load(),
 		Poisoned: c.poisoned.Load(), ApplyFailed: c.applyFailed.Load(), Expired: c.expired.Load(),
+		Unlimited: c.unlimited.Load(),
 	}
 }

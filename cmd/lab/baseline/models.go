@@ -49,5 +49,5 @@ type ticket struct {
 	Currency       string
 	PassengerName  string
 	DocumentNumber string
-	LiveDocument   string
+	Document       string
 }

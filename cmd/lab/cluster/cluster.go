@@ -49,6 +49,8 @@ type Options struct {
 	FirstDiskBytes int64
 	// Hold is how long an order may stay unpaid; 0: longer than any measurement.
 	Hold time.Duration
+	// Unlimited servers let a buyer hold as much as there is, where buyers are few and buy all the time.
+	Unlimited bool
 	// Breakable servers hold batches at exact points for whoever asks at their Control. Like AnyVersion, Asynchronous and
 	// ClocksApart it takes a Binary that was built with FaultTag; any other ignores it.
 	Breakable bool

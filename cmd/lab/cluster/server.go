@@ -88,10 +88,17 @@ func (c *Cluster) lockApart(ctx context.Context) ([]string, error) {
 }
 
 func (c *Cluster) serverArgs(addr string, locks []string) []string {
-	return []string{
+	args := []string{
 		"serve", "--listen", addr, "--durability", "replicated", "--payments", "sandbox", "--hold", c.options.Hold.String(),
 		"--redis", c.Cache.Addr(), "--lock-redis", strings.Join(locks, ","), "--log-level", "WARN",
 	}
+	if c.options.Unlimited {
+		// High, and not off: what they cost is a part of what is measured and broken.
+		for _, limit := range []string{"--max-run-holds", "--max-open-holds", "--max-lapsed-holds", "--max-documents"} {
+			args = append(args, limit, "1000000")
+		}
+	}
+	return args
 }
 
 func (c *Cluster) serverEnv(dsns []string) []string {

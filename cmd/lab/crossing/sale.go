@@ -31,10 +31,9 @@ const (
 // Options say what is sold to whom.
 type Options struct {
 	// Server is the address of one.
-	Server string
-	Run    *load.Run
-	// Token makes the token of the n-th buyer.
-	Token func(n int) (string, error)
+	Server   string
+	Run      *load.Run
+	Accounts *load.Accounts
 	// Buyers is how many there are. Together they aim at PerSecond orders a second; who has to wait for an answer leaves
 	// out what he could have bought meanwhile.
 	Buyers    int
@@ -58,24 +57,22 @@ type Sale struct {
 }
 
 // Start begins to sell until ctx ends or Stop is called.
-func Start(ctx context.Context, o Options) (*Sale, error) {
+func Start(ctx context.Context, o Options) *Sale {
 	s := &Sale{options: o}
-	tokens := make([]string, o.Buyers)
-	for n := range tokens {
-		var err error
-		if tokens[n], err = o.Token(n); err != nil {
-			return nil, err
-		}
-	}
 	ctx, s.cancel = context.WithCancel(ctx)
 	interval := time.Duration(float64(o.Buyers) / o.PerSecond * float64(time.Second))
 	begun := time.Now()
-	for n, token := range tokens {
+	for n := range o.Buyers {
 		s.all.Go(func() {
-			api := load.API{Server: o.Server, Token: token}
+			account := o.Accounts.NewAccount()
 			next := begun.Add(interval * time.Duration(n) / time.Duration(o.Buyers))
 			for wait(ctx, time.Until(next)) {
-				s.buy(ctx, api)
+				token, err := account.Token()
+				if err != nil {
+					s.fail(err)
+					return
+				}
+				s.buy(ctx, load.API{Server: o.Server, Token: token})
 				next = next.Add(interval)
 				if now := time.Now(); next.Before(now) {
 					next = now
@@ -83,7 +80,7 @@ func Start(ctx context.Context, o Options) (*Sale, error) {
 			}
 		})
 	}
-	return s, nil
+	return s
 }
 
 // Stop ends the sale, once every buyer has the answer he waits for.
@@ -143,11 +140,12 @@ func (s *Sale) buy(ctx context.Context, api load.API) {
 		if err == nil && answer.PlaceOrder.Order == nil && len(answer.PlaceOrder.UserErrors) == 0 {
 			err = errors.New("an answer without an order and without a reason")
 		}
+		if err != nil {
+			s.fail(err)
+		}
 		s.mu.Lock()
 		switch {
 		case err != nil:
-			s.failed++
-			s.problem = err
 		case answer.PlaceOrder.Order == nil:
 			s.refused++
 			s.problem = fmt.Errorf("refused: %+v", answer.PlaceOrder.UserErrors)
@@ -160,6 +158,13 @@ func (s *Sale) buy(ctx context.Context, api load.API) {
 		}
 		wait(life, pauseAfterTrouble)
 	}
+}
+
+func (s *Sale) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed++
+	s.problem = err
 }
 
 // wait waits; false when the context ended before.

@@ -41,7 +41,7 @@ type Shape struct {
 // the caller's.
 func (s Shape) Options() cluster.Options {
 	return cluster.Options{
-		Servers: s.Servers, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Guards: s.Guards, Linked: s.Linked, Hold: s.Hold,
+		Servers: s.Servers, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Guards: s.Guards, Linked: s.Linked, Hold: s.Hold, Unlimited: true,
 		FirstDiskBytes: s.FirstDiskBytes, Breakable: true, AnyVersion: s.AnyVersion, Asynchronous: s.Asynchronous,
 		ClocksApart: s.ClocksApart,
 	}

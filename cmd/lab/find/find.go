@@ -210,15 +210,12 @@ func (l *lab) selling(ctx context.Context) error {
 	if _, err := l.expect(ctx, question{crossing.From(), crossing.To(), run.RunID.Date().String()}); err != nil {
 		return err
 	}
-	sale, err := crossing.Start(ctx, crossing.Options{
+	sale := crossing.Start(ctx, crossing.Options{
 		Server: l.Server, Run: run, Buyers: buyers, PerSecond: l.OrdersPerSecond,
-		Token: func(n int) (string, error) {
+		Accounts: &load.Accounts{Token: func(n int) (string, error) {
 			return l.Tokens.Issue(fmt.Sprintf("buyer-%05d", n), []rail.Role{rail.RolePassenger}, tokenLife)
-		},
+		}},
 	})
-	if err != nil {
-		return err
-	}
 	watching, cancel := context.WithCancel(ctx)
 	var seen [][]crossing.Shown
 	var watchErr error

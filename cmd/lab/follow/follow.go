@@ -170,25 +170,22 @@ func (l *lab) connect(ctx context.Context, atOnce int, came func()) error {
 	return nil
 }
 
-func (l *lab) startSale(ctx context.Context) (*crossing.Sale, error) {
+func (l *lab) startSale(ctx context.Context) *crossing.Sale {
 	return crossing.Start(ctx, crossing.Options{
 		Server: l.Server, Run: l.run, Buyers: buyers, PerSecond: l.OrdersPerSecond,
-		Token: func(n int) (string, error) {
+		Accounts: &load.Accounts{Token: func(n int) (string, error) {
 			return l.Tokens.Issue(fmt.Sprintf("buyer-%05d", n), []rail.Role{rail.RolePassenger}, tokenLife)
-		},
+		}},
 	})
 }
 
 // sell is the steady phase, the stalled one, and the end.
 func (l *lab) sell(ctx context.Context) error {
-	sale, err := l.startSale(ctx)
-	if err != nil {
-		return err
-	}
+	sale := l.startSale(ctx)
 	times := []time.Time{time.Now()}
 	pause(ctx, l.Window)
 	times = append(times, time.Now())
-	err = l.withStalled(ctx, func() { pause(ctx, l.Window) })
+	err := l.withStalled(ctx, func() { pause(ctx, l.Window) })
 	times = append(times, time.Now())
 	sale.Stop()
 	if err := errors.Join(err, ctx.Err()); err != nil {
@@ -303,17 +300,14 @@ func (l *lab) now(ctx context.Context) (version int64, left int, err error) {
 
 // comeBack cuts everybody off during a sale; all come back at once.
 func (l *lab) comeBack(ctx context.Context) error {
-	sale, err := l.startSale(ctx)
-	if err != nil {
-		return err
-	}
+	sale := l.startSale(ctx)
 	pause(ctx, min(aroundReconnect, l.Window))
 	l.leave()
 	attempts := l.attempts()
 	cut := time.Now()
 	var mu sync.Mutex
 	waits := newHistogram()
-	err = l.connect(ctx, len(l.subscribers), func() {
+	err := l.connect(ctx, len(l.subscribers), func() {
 		took := time.Since(cut)
 		mu.Lock()
 		defer mu.Unlock()

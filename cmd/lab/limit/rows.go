@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
-
 	"interlock/cmd/lab/load"
 	"interlock/services/rail"
 )
@@ -30,7 +28,7 @@ const (
 	ordersHead = "INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, " +
 		"from_call, to_call, total_minor, currency, placed_at, pay_by, pay_attempts, placed_run_version) VALUES "
 	ticketsHead = "INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, passenger_name, " +
-		"document_number, live_document) VALUES "
+		"document_number, document) VALUES "
 )
 
 // orderID is how an order's unique part is written: see newOrderID of cmd/interlock.
@@ -42,16 +40,18 @@ func (w *Writer) buildOrders(sold []place) {
 	placed := time.Now()
 	times := strconv.FormatInt(placed.UnixMilli(), 10) + "," + strconv.FormatInt(placed.Add(payWithin).UnixMilli(), 10)
 	w.orders, w.tickets = w.orders[:0], w.tickets[:0]
+	id := rail.OrderIDsFrom(rail.RunID(w.run), w.version+1)
 	for i, p := range sold {
 		count := w.limit.orders.Add(1)
 		class := load.Classes[p.Class]
 		seat := w.limit.formation.Seats(class)[p.seat]
 		price := load.Price(p.Trip)
-		unique := uuid.Must(uuid.NewV7())
+		var unique [8]byte
+		binary.NativeEndian.PutUint64(unique[:], w.random.Uint64())
 		key := load.NewKey(w.random, count)
 
 		w.orders = startRow(w.orders, i, rowsOfOrders, ordersHead)
-		w.orders = append(w.orders, "('"+w.run+"','"+w.run+"/"...)
+		w.orders = append(w.orders, "('"+w.run+"','"+id...)
 		w.orders = orderID.AppendEncode(w.orders, unique[:])
 		w.orders = append(append(w.orders, "','"...), rail.NewOrderNumber(placed, count*scatter)...)
 		w.orders = fmt.Appendf(w.orders, "','buyer-%05d','", w.random.IntN(buyers))
@@ -60,7 +60,7 @@ func (w *Writer) buildOrders(sold []place) {
 		w.orders = fmt.Appendf(w.orders, "',1,'ON_HOLD','','"+trainID+"',%d,%d,%d,'CNY',%s,0,%d)", p.From, p.To, price, times, w.version+1)
 
 		w.tickets = startRow(w.tickets, i, rowsOfTickets, ticketsHead)
-		w.tickets = append(w.tickets, "('"+w.run+"','"+w.run+"/"...)
+		w.tickets = append(w.tickets, "('"+w.run+"','"+id...)
 		w.tickets = orderID.AppendEncode(w.tickets, unique[:])
 		w.tickets = fmt.Appendf(w.tickets, "',0,'%s',%d,'%s','%s',%d,'CNY','", class, p.seat, seat.Coach.Number, seat.Seat.Label, price)
 		w.tickets = load.AppendName(w.tickets, w.random)

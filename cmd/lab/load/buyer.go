@@ -11,27 +11,13 @@ import (
 
 // Crowd is what all buyers of the lab share.
 type Crowd struct {
-	Journal *Journal
-	// Token makes the token of the n-th buyer.
-	Token func(n int) (string, error)
+	Journal  *Journal
+	Accounts *Accounts
 	// Seed makes keys and trips; printed, so that a trip can be seen again.
 	Seed uint64
 
 	// documents counts up: no two passengers have one document.
 	documents atomic.Uint64
-	tokens    []string
-}
-
-// tokenOf is a buyer's token; it is made once.
-func (c *Crowd) tokenOf(n int) (string, error) {
-	for len(c.tokens) <= n {
-		token, err := c.Token(len(c.tokens))
-		if err != nil {
-			return "", err
-		}
-		c.tokens = append(c.tokens, token)
-	}
-	return c.tokens[n], nil
 }
 
 // buyer buys one ticket after the other.
@@ -41,6 +27,7 @@ type buyer struct {
 	server  string
 	number  int
 	random  *rand.Rand
+	account *Account
 	request *request
 	conn    *connection
 
@@ -86,18 +73,15 @@ const (
 	patience   = 5 * time.Second
 )
 
-func (r *Rush) newBuyer(n int, w window) (*buyer, error) {
+func (r *Rush) newBuyer(n int, w window) *buyer {
 	c, server := r.Crowd, r.Servers[n%len(r.Servers)]
-	token, err := c.tokenOf(n)
-	if err != nil {
-		return nil, err
-	}
 	return &buyer{
-		crowd: c, venue: r.Venue, server: server, number: n, window: w, open: r.PerSecond > 0, request: newRequest(server, token),
+		crowd: c, venue: r.Venue, server: server, number: n, window: w, open: r.PerSecond > 0,
+		account: c.Accounts.NewAccount(), request: newRequest(server),
 		random:   rand.New(rand.NewPCG(c.Seed, c.documents.Add(1)<<20+uint64(n))),
 		inWindow: make([]int32, int(w.seconds())+1),
 		problems: map[string]int{},
-	}, nil
+	}
 }
 
 // buy asks for one ticket, and asks again with the same key until it is known what became of it. intended is when the
@@ -107,7 +91,11 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 	run := s.now.Load()
 	t := RandomTrip(b.random)
 	document := b.crowd.documents.Add(1)
-	request := b.request.order(run, t, NewKey(b.random, document), document, b.random)
+	token, err := b.account.Token()
+	if err != nil {
+		return err
+	}
+	request := b.request.order(token, run, t, NewKey(b.random, document), document, b.random)
 	for replay := 0; replay < maxReplays && (replay == 0 || time.Now().Before(b.window.lastCall())); replay++ {
 		asked := time.Now()
 		a := b.send(ctx, request)

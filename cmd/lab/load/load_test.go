@@ -191,7 +191,7 @@ func rush(t *testing.T, server string) Rush {
 	runs.Add([]*Run{{SeatsPerClass: 4_096}})
 	venue, err := OneRun(runs)
 	require.NoError(t, err)
-	crowd := &Crowd{Journal: &Journal{}, Token: func(int) (string, error) { return "token", nil }}
+	crowd := &Crowd{Journal: &Journal{}, Accounts: &Accounts{Token: func(int) (string, error) { return "token", nil }}}
 	return Rush{Crowd: crowd, Venue: venue, Servers: []string{server}, Buyers: 1, Window: 500 * time.Millisecond}
 }
 
@@ -257,8 +257,7 @@ func TestRush_NobodyAsksForEver(t *testing.T) {
 	r := rush(t, seller(t, time.Millisecond, `{"errors":[{"message":"x","extensions":{"code":"ORDER_PENDING"}}],"data":{"placeOrder":null}}`))
 	r.PerSecond = 1
 	end := time.Now().Add(-patience)
-	b, err := r.newBuyer(0, window{end.Add(-time.Second), end})
-	require.NoError(t, err)
+	b := r.newBuyer(0, window{end.Add(-time.Second), end})
 	require.NoError(t, b.buy(t.Context(), end.Add(-time.Millisecond)))
 	b.leave()
 	require.Equal(t, 1, b.counts[Pending])

@@ -33,14 +33,14 @@ func NewKey(random *rand.Rand, document uint64) (key [16]byte) {
 
 // request builds a buyer's requests, each in the same buffer.
 type request struct {
-	head []byte // up to the content's length
+	head []byte // up to the token
 	body []byte
 	all  []byte
 }
 
-func newRequest(server, token string) *request {
+func newRequest(server string) *request {
 	return &request{head: []byte("POST /graphql HTTP/1.1\r\nHost: " + server + "\r\nContent-Type: application/json\r\nAccept: application/json\r\n" +
-		"User-Agent: lab\r\nAuthorization: Bearer " + token + "\r\nContent-Length: ")}
+		"User-Agent: lab\r\nAuthorization: Bearer ")}
 }
 
 // stations are the codes, made once.
@@ -52,7 +52,7 @@ var stations = func() (codes [Calls]string) {
 }()
 
 // order is a request for one passenger with a key and a document that nobody else has.
-func (r *request) order(run *Run, t Trip, key [16]byte, document uint64, random *rand.Rand) []byte {
+func (r *request) order(token string, run *Run, t Trip, key [16]byte, document uint64, random *rand.Rand) []byte {
 	b := append(r.body[:0], `{"query":"`+orderDocument+`","operationName":"Buy","variables":{"i":{"idempotencyKey":"`...)
 	b = hex.AppendEncode(b, key[:])
 	b = append(b, `","runId":"`...)
@@ -69,7 +69,7 @@ func (r *request) order(run *Run, t Trip, key [16]byte, document uint64, random 
 	b = append(b, Classes[t.Class]...)
 	b = append(b, `"}]}}}`...)
 	r.body = b
-	all := append(r.all[:0], r.head...)
+	all := append(append(append(r.all[:0], r.head...), token...), "\r\nContent-Length: "...)
 	all = strconv.AppendInt(all, int64(len(b)), 10)
 	all = append(all, headerEnd...)
 	r.all = append(all, b...)

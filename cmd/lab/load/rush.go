@@ -29,10 +29,7 @@ func (r Rush) Run(ctx context.Context) (*Result, error) {
 	w := window{begin, begin.Add(r.Window)}
 	buyers := make([]*buyer, r.Buyers)
 	for n := range buyers {
-		var err error
-		if buyers[n], err = r.newBuyer(n, w); err != nil {
-			return nil, err
-		}
+		buyers[n] = r.newBuyer(n, w)
 	}
 	var arrivals *arrivals
 	if r.PerSecond > 0 {

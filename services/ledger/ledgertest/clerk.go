@@ -3,6 +3,7 @@ package ledgertest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -83,7 +84,6 @@ func batch(run rail.RunID, requests ...request) rail.Batch {
 	b := rail.Batch{RunID: run}
 	for _, r := range requests {
 		b.Keys = append(b.Keys, rail.OrderKey{Buyer: r.buyer, Key: r.key})
-		b.Documents = append(b.Documents, r.documents...)
 	}
 	return b
 }
@@ -138,7 +138,7 @@ func (c *clerk) decide(into *outcome, requests ...request) rail.Decide {
 				into.orders[i] = replay.Order
 				continue
 			}
-			if travels(s, r.documents) {
+			if travels(s, &r) {
 				continue
 			}
 			m, err := load(r.class)
@@ -168,13 +168,12 @@ func (c *clerk) decide(into *outcome, requests ...request) rail.Decide {
 	}
 }
 
-func travels(s *rail.BatchState, documents []string) bool {
-	for _, d := range documents {
-		if s.Travelling[d] {
-			return true
-		}
-	}
-	return false
+// travels looks through the claims, as slowly as simply; a batch of the suite asks for all of them.
+func travels(s *rail.BatchState, r *request) bool {
+	return slices.ContainsFunc(s.Claims, func(c rail.Claim) bool {
+		return slices.Contains(r.documents, c.Document) && c.From < r.to && r.from < c.To &&
+			!slices.ContainsFunc(s.Freed(), func(o *rail.Order) bool { return o.ID == c.OrderID })
+	})
 }
 
 func (c *clerk) order(s *rail.BatchState, r request, seats []int) *rail.Order {
@@ -183,7 +182,7 @@ func (c *clerk) order(s *rail.BatchState, r request, seats []int) *rail.Order {
 	price, ok := s.Run.Train.Price(r.class, r.from, r.to)
 	require.True(c.t, ok)
 	o := &rail.Order{
-		ID:       string(s.Run.ID) + "/" + id.String(),
+		ID:       rail.NewOrderID(s.Run.ID, s.Version+1, id.String()[10:]),
 		RunID:    s.Run.ID,
 		TrainID:  s.Run.Train.ID,
 		Number:   strconv.FormatInt(c.numbers.Add(1), 36) + "-" + id.String()[24:],

@@ -38,7 +38,10 @@ func sellPlacesAndReplays(t *testing.T, s *suite) {
 	require.EqualValues(t, 3, version)
 	require.Equal(t, placed, again.orders[0])
 	require.Equal(t, "hash of key-0001", again.state.Replays[rail.OrderKey{Buyer: "wang", Key: "key-0001"}].BodyHash)
-	require.Equal(t, map[string]bool{"D1": true, "D2": true}, again.state.Travelling)
+	require.Equal(t, []rail.Claim{
+		{OrderID: placed.ID, Buyer: "wang", Held: true, From: 0, To: 2, Document: "D1"},
+		{OrderID: placed.ID, Buyer: "wang", Held: true, From: 0, To: 2, Document: "D2"},
+	}, again.state.Claims)
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM orders"))
 	require.Equal(t, 2, s.count(t, "SELECT COUNT(*) FROM tickets"))
 
@@ -80,7 +83,6 @@ func sellDecideSaysNo(t *testing.T, s *suite) {
 	require.Same(t, no, err)
 	require.EqualValues(t, 2, s.version(t, run))
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM orders WHERE state = 'ON_HOLD'"), "the expiry was rolled back with the rest")
-	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM tickets WHERE live_document IS NOT NULL"))
 }
 
 func sellDecidePanics(t *testing.T, s *suite) {
@@ -225,7 +227,7 @@ func sellLargeBatch(t *testing.T, s *suite) {
 	again, _, err := c.sell(t.Context(), batch(run.ID, requests...), requests...)
 	require.NoError(t, err)
 	require.Len(t, again.state.Replays, 700)
-	require.Len(t, again.state.Travelling, 700)
+	require.Len(t, again.state.Claims, 700)
 	for _, o := range again.orders {
 		require.Len(t, o.Tickets, 1)
 	}
@@ -237,17 +239,22 @@ func sellLargeBatch(t *testing.T, s *suite) {
 	ended, _, err := c.sell(t.Context(), rail.Batch{RunID: run.ID})
 	require.NoError(t, err)
 	require.Len(t, ended.state.Expired, 700)
-	require.Equal(t, 0, s.count(t, "SELECT COUNT(*) FROM tickets WHERE live_document IS NOT NULL"))
+	after, _, err := c.sell(t.Context(), rail.Batch{RunID: run.ID})
+	require.NoError(t, err)
+	require.Empty(t, after.state.Claims)
 }
 
 func sellDuplicates(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	first := c.place(run, one("wang"))
-	for cause, change := range map[ledger.Duplicate]func(*rail.NewOrder){
-		ledger.DuplicateKey:      func(n *rail.NewOrder) { n.Order.Buyer, n.Key = "wang", "key-of-wang" },
-		ledger.DuplicateNumber:   func(n *rail.NewOrder) { n.Order.Number = first.Number },
-		ledger.DuplicateDocument: func(n *rail.NewOrder) { n.Documents = []string{"DOCwang"} },
-		ledger.DuplicateID:       func(n *rail.NewOrder) { n.Order.ID = first.ID },
+	for cause, change := range map[ledger.Duplicate]func(*rail.BatchChanges){
+		ledger.DuplicateKey:    func(c *rail.BatchChanges) { c.Orders[0].Order.Buyer, c.Orders[0].Key = "wang", "key-of-wang" },
+		ledger.DuplicateNumber: func(c *rail.BatchChanges) { c.Orders[0].Order.Number = first.Number },
+		ledger.DuplicateID: func(c *rail.BatchChanges) {
+			twin := *c.Orders[0].Order
+			twin.Number = "another"
+			c.Orders = append(c.Orders, rail.NewOrder{Order: &twin, Key: "another-key", Documents: c.Orders[0].Documents})
+		},
 	} {
 		// The key is one that would be taken for another's in a careless reading of the server's message.
 		r := one("li")
@@ -256,7 +263,7 @@ func sellDuplicates(t *testing.T, s *suite) {
 		decide := c.decide(&o, r)
 		_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, func(state *rail.BatchState) (rail.BatchChanges, error) {
 			changes, err := decide(state)
-			change(&changes.Orders[0])
+			change(&changes)
 			return changes, err
 		})
 		var duplicate *ledger.ErrDuplicate
@@ -275,12 +282,18 @@ func sellForeignOrder(t *testing.T, s *suite) {
 	publish(t, l, other)
 	var o outcome
 	decide := c.decide(&o, one("wang"))
-	_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, func(state *rail.BatchState) (rail.BatchChanges, error) {
-		changes, err := decide(state)
-		changes.Orders[0].Order.RunID = other.ID
-		return changes, err
-	})
-	require.Error(t, err)
+	for _, change := range []func(*rail.Order){
+		func(o *rail.Order) { o.RunID = other.ID },
+		func(o *rail.Order) { o.ID = rail.NewOrderID(other.ID, 2, "UNIQUE") },
+		func(o *rail.Order) { o.ID = rail.NewOrderID(run, 3, "UNIQUE") }, // not the version that the batch makes
+	} {
+		_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, func(state *rail.BatchState) (rail.BatchChanges, error) {
+			changes, err := decide(state)
+			change(changes.Orders[0].Order)
+			return changes, err
+		})
+		require.Error(t, err)
+	}
 	require.Equal(t, 0, s.count(t, "SELECT COUNT(*) FROM orders"))
 }
 
@@ -418,7 +431,7 @@ func cancelFrees(t *testing.T, s *suite) {
 	require.Equal(t, o.state.Now, result.Order.EndedAt)
 	require.Equal(t, placed.Tickets, result.Order.Tickets)
 	require.Equal(t, result.Order, read(t, l, placed.ID))
-	require.Empty(t, o.state.Travelling)
+	require.Equal(t, placed.ID, o.state.Claims[0].OrderID, "a cancellation that is rolled back leaves its claims")
 	require.Equal(t, []*rail.Order{result.Order}, o.state.Freed())
 	require.NotNil(t, o.orders[0], "who cancelled may buy again, in the same batch")
 	require.Equal(t, placed.Tickets[0].Seat, o.orders[0].Tickets[0].Seat)

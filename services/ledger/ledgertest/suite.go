@@ -35,6 +35,10 @@ func Run(t *testing.T, o ledger.Options) {
 		{"Sell_LargeBatch", sellLargeBatch},
 		{"Sell_Duplicates", sellDuplicates},
 		{"Sell_ForeignOrder", sellForeignOrder},
+		{"Sell_Claims", sellClaims},
+		{"Sell_ClaimsOutliveARollback", sellClaimsOutliveARollback},
+		{"Buyers", buyersOf},
+		{"Buyers_Asked", buyersAsked},
 		{"Sell_KeysAreComparedByteByByte", sellKeysByteByByte},
 		{"Sell_Deadline", sellDeadline},
 		{"Sell_ManyAtOnce", sellManyAtOnce},
@@ -87,7 +91,7 @@ func Run(t *testing.T, o ledger.Options) {
 
 func (s *suite) empty(t *testing.T) {
 	t.Helper()
-	for _, table := range []string{"tickets", "orders", "seat_changes", "seat_maps", "cluster", "runs", "trains", "formations", "stations", "publications"} {
+	for _, table := range []string{"asked_documents", "tickets", "orders", "seat_changes", "seat_maps", "cluster", "runs", "trains", "formations", "stations", "publications"} {
 		_, err := s.db.ExecContext(t.Context(), "DELETE FROM "+table)
 		require.NoError(t, err)
 	}
@@ -122,6 +126,12 @@ func (s *suite) count(t *testing.T, query string, args ...any) int {
 	var n int
 	require.NoError(t, s.db.QueryRowContext(t.Context(), query, args...).Scan(&n))
 	return n
+}
+
+func (s *suite) exec(t *testing.T, statement string, args ...any) {
+	t.Helper()
+	_, err := s.db.ExecContext(t.Context(), statement, args...)
+	require.NoError(t, err)
 }
 
 func (s *suite) version(t *testing.T, id rail.RunID) int64 {

@@ -109,14 +109,15 @@ CREATE TABLE orders (
     ended_run_version BIGINT,
     PRIMARY KEY (run_id, id)
 );
--- A buyer's orders are few: they are listed by the same index that keeps their keys apart.
-CREATE UNIQUE INDEX orders_key ON orders (buyer, run_id, idempotency_key);
+CREATE UNIQUE INDEX orders_key ON orders (run_id, buyer, idempotency_key);
+CREATE INDEX orders_buyer ON orders (buyer, placed_at, id);
 CREATE UNIQUE INDEX orders_number ON orders (number);
 CREATE INDEX orders_placed ON orders (placed_at, id);
 CREATE INDEX orders_due ON orders (state, pay_by, run_id);
 
--- live_document is a keyed digest of the passenger's document number while the ticket is alive, and NULL after that:
--- one document travels once on a run, and who cancelled may buy again.
+-- document is a keyed digest of the passenger's document number. A ticket is alive while its order is ON_HOLD or PAID; no two
+-- that are alive have one document on one leg. No index says so: a sale knows the live documents of its run at the version
+-- that it moves on.
 CREATE TABLE tickets (
     run_id VARCHAR(160) NOT NULL,
     order_id VARCHAR(200) NOT NULL,
@@ -129,7 +130,17 @@ CREATE TABLE tickets (
     currency VARCHAR(3) NOT NULL,
     passenger_name VARCHAR(64) NOT NULL,
     document_number VARCHAR(64) NOT NULL,
-    live_document VARCHAR(128),
+    document VARCHAR(64) NOT NULL,
     PRIMARY KEY (run_id, order_id, n)
 );
-CREATE UNIQUE INDEX tickets_live_document ON tickets (run_id, live_document);
+
+-- The documents that a buyer asked for and was told of that they travel already. They count with those that he ordered for.
+CREATE TABLE asked_documents (
+    run_id VARCHAR(160) NOT NULL,
+    buyer VARCHAR(128) NOT NULL,
+    document VARCHAR(64) NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (run_id, buyer, document)
+);
+CREATE INDEX asked_documents_buyer ON asked_documents (buyer, at);
+CREATE INDEX asked_documents_at ON asked_documents (at);

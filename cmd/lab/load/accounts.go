@@ -1,0 +1,39 @@
+package load
+
+import "sync/atomic"
+
+// OrdersPerAccount is how many orders one account places: as many holds as a buyer may have by default.
+const OrdersPerAccount = 5
+
+// Accounts are new accounts, without end.
+type Accounts struct {
+	// Token makes the token of the n-th buyer.
+	Token func(n int) (string, error)
+
+	last atomic.Int64
+}
+
+// Next is the token of an account that nobody has used.
+func (a *Accounts) Next() (string, error) { return a.Token(int(a.last.Add(1))) }
+
+// Account is the account of somebody who buys, a new one after every OrdersPerAccount orders.
+type Account struct {
+	accounts *Accounts
+	token    string
+	left     int
+}
+
+// NewAccount makes an account out of accounts.
+func (a *Accounts) NewAccount() *Account { return &Account{accounts: a} }
+
+// Token is the token to place one more order with.
+func (a *Account) Token() (token string, err error) {
+	if a.left == 0 {
+		if a.token, err = a.accounts.Next(); err != nil {
+			return "", err
+		}
+		a.left = OrdersPerAccount
+	}
+	a.left--
+	return a.token, nil
+}

@@ -1,0 +1,115 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"interlock/services/rail"
+)
+
+const (
+	// buyersPerQuery is how many buyers one statement reads.
+	buyersPerQuery = 100
+	// maxRecordRows bounds what one statement reads of them. Limits keep honest and other buyers far below it; where they
+	// are switched off, what is cut off is above any limit.
+	maxRecordRows = 20_000
+)
+
+// Buyers are the records of buyers, on the primary: see sale.Ledger. They are read on the connections of the sale, one at a time:
+// whoever fills those of the other work must not get past the limits.
+func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration) (map[string]*rail.BuyerRecord, error) {
+	h, err := l.at()
+	if err != nil {
+		return nil, err
+	}
+	records := make(map[string]*rail.BuyerRecord, len(buyers))
+	for _, buyer := range buyers {
+		records[buyer] = &rail.BuyerRecord{Lapsed: map[rail.RunID]int{}, Documents: map[string]bool{}}
+	}
+	for chunk := range slices.Chunk(buyers, buyersPerQuery) {
+		if err := l.holdsOf(ctx, h, chunk, hold, records); err != nil {
+			return nil, l.failed(h, err)
+		}
+		if err := l.documentsOf(ctx, h, chunk, records); err != nil {
+			return nil, l.failed(h, err)
+		}
+	}
+	return records, nil
+}
+
+// holdsOf counts the open and the lapsed holds of buyers. One that lapsed within the day was placed within the day and a hold.
+func (l *Ledger) holdsOf(ctx context.Context, h *home, buyers []string, hold time.Duration, into map[string]*rail.BuyerRecord) error {
+	now := h.dialect.now()
+	query := "SELECT buyer, run_id, CASE WHEN state = 'ON_HOLD' AND pay_by > " + now + " THEN 1 ELSE 0 END AS held, COUNT(*) FROM orders " +
+		"WHERE buyer IN " + marks(len(buyers)) + " AND placed_at > " + now + " - ? AND " + stateOfFound + " IN ('ON_HOLD', 'EXPIRED') " +
+		"AND pay_by > " + now + " - ? GROUP BY buyer, run_id, held LIMIT ?"
+	args := append(anys(buyers), (rail.BuyerDay + hold).Milliseconds(), rail.BuyerDay.Milliseconds(), maxRecordRows)
+	return queryRows(ctx, h.sale.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
+		var buyer, run string
+		var held bool
+		var n int
+		if err := r.Scan(&buyer, &run, &held, &n); err != nil {
+			return err
+		}
+		if held {
+			into[buyer].OpenHolds += n
+		} else {
+			into[buyer].Lapsed[rail.RunID(run)] += n
+		}
+		return nil
+	})
+}
+
+// documentsOf finds the documents that buyers have ordered or asked for within the day.
+func (l *Ledger) documentsOf(ctx context.Context, h *home, buyers []string, into map[string]*rail.BuyerRecord) error {
+	since := h.dialect.now() + " - ?"
+	query := "SELECT o.buyer, t.document FROM orders o JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id " +
+		"WHERE o.buyer IN " + marks(len(buyers)) + " AND o.placed_at > " + since +
+		" UNION SELECT buyer, document FROM asked_documents WHERE buyer IN " + marks(len(buyers)) + " AND at > " + since + " LIMIT ?"
+	args := slices.Concat(anys(buyers), []any{rail.BuyerDay.Milliseconds()}, anys(buyers), []any{rail.BuyerDay.Milliseconds(), maxRecordRows})
+	return queryRows(ctx, h.sale.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
+		var buyer, document string
+		err := r.Scan(&buyer, &document)
+		if err == nil {
+			into[buyer].Documents[document] = true
+		}
+		return err
+	})
+}
+
+// ForgetAsked deletes documents that buyers asked for longer than a day ago, at most limit: see sale.Ledger.
+func (l *Ledger) ForgetAsked(ctx context.Context, limit int) error {
+	h, err := l.at()
+	if err != nil {
+		return err
+	}
+	t, err := l.write(ctx, h, h.desk)
+	if err != nil {
+		return err
+	}
+	defer t.end()
+	old := "at < " + h.dialect.now() + " - ?"
+	var rows [][]any
+	err = t.rows(ctx, "SELECT run_id, buyer, document FROM asked_documents WHERE "+old+" ORDER BY at LIMIT ?",
+		[]any{rail.BuyerDay.Milliseconds(), limit}, func(r *sql.Rows) error {
+			var run, buyer, document string
+			err := r.Scan(&run, &buyer, &document)
+			rows = append(rows, []any{run, buyer, document, rail.BuyerDay.Milliseconds()})
+			return err
+		})
+	if err != nil || len(rows) == 0 {
+		return definite(err)
+	}
+	if err := t.guard(ctx); err != nil {
+		return definite(err)
+	}
+	for _, row := range rows {
+		// One that was asked for again meanwhile stays.
+		if _, err := t.exec(ctx, "DELETE FROM asked_documents WHERE run_id = ? AND buyer = ? AND document = ? AND "+old, row...); err != nil {
+			return definite(held(err))
+		}
+	}
+	return t.commit(ctx)
+}

@@ -1,0 +1,173 @@
+package ledgertest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/rail"
+)
+
+// sellClaims compares the claims since every version with what the orders themselves say.
+func sellClaims(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	at := map[string]int64{} // order → the version it was placed at
+	var orders []*rail.Order
+	place := func(r request) *rail.Order {
+		o := c.place(run, r)
+		at[o.ID] = s.version(t, run)
+		orders = append(orders, o)
+		return o
+	}
+	first := place(request{buyer: "wang", key: "key-0001", from: 0, to: 1, class: rail.Second, documents: []string{"D1", "D2"}})
+	paid := place(request{buyer: "li", key: "key-0001", from: 1, to: 3, class: rail.Second, documents: []string{"D1"}})
+	cancelled := place(one("zhao"))
+	lapsed := place(one("qian"))
+	place(request{buyer: "wang", key: "key-0002", from: 1, to: 2, class: rail.First, documents: []string{"D3"}})
+	_, ok, err := l.Pay(t.Context(), run, paid.ID, "li", "pay-0001")
+	require.NoError(t, err)
+	require.True(t, ok)
+	_, _, err = c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: cancelled.ID, Buyer: "zhao"}}})
+	require.NoError(t, err)
+	Age(t, s.o, lapsed.ID)
+	_, _, err = c.sell(t.Context(), rail.Batch{RunID: run})
+	require.NoError(t, err)
+
+	last := s.version(t, run)
+	for after := range last + 1 {
+		var want []rail.Claim
+		for _, o := range orders {
+			if now := read(t, l, o.ID); at[o.ID] > after && now.State.Live() {
+				for _, ticket := range now.Tickets {
+					want = append(want, rail.Claim{
+						OrderID: o.ID, Buyer: o.Buyer, Held: now.State == rail.OnHold, From: o.From, To: o.To,
+						Document: ticket.Passenger.DocumentNumber, // the suite's digests are the numbers
+					})
+				}
+			}
+		}
+		_, err := l.Sell(t.Context(), rail.Batch{RunID: run, ClaimsAt: after}, func(state *rail.BatchState) (rail.BatchChanges, error) {
+			require.Equal(t, want, state.Claims, "after version %d", after)
+			states, err := state.States([]string{first.ID, paid.ID, cancelled.ID, lapsed.ID, rail.NewOrderID(run, 1, "NOSUCHORDER")})
+			require.NoError(t, err)
+			require.Equal(t, map[string]rail.OrderState{
+				first.ID: rail.OnHold, paid.ID: rail.Paid, cancelled.ID: rail.Cancelled, lapsed.ID: rail.Expired,
+			}, states)
+			return rail.BatchChanges{}, errors.New("nothing is to change")
+		})
+		require.EqualError(t, err, "nothing is to change")
+	}
+	_, err = l.Sell(t.Context(), rail.Batch{RunID: run, ClaimsAt: last}, func(state *rail.BatchState) (rail.BatchChanges, error) {
+		require.Empty(t, state.Claims, "nothing was placed since, and nothing is read")
+		return rail.BatchChanges{}, nil
+	})
+	require.NoError(t, err)
+}
+
+// sellClaimsOutliveARollback shows that a clerk hears of claims also where the same transaction was about to end them.
+func sellClaimsOutliveARollback(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	placed, due := c.place(run, one("wang")), c.place(run, one("li"))
+	Age(t, s.o, due.ID)
+	b := rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: placed.ID, Buyer: "wang"}}}
+	_, err := l.Sell(t.Context(), b, func(state *rail.BatchState) (rail.BatchChanges, error) {
+		require.Len(t, state.Freed(), 2)
+		require.Len(t, state.Claims, 2)
+		states, err := state.States([]string{placed.ID, due.ID})
+		require.NoError(t, err)
+		require.Equal(t, map[string]rail.OrderState{placed.ID: rail.Cancelled, due.ID: rail.Expired}, states)
+		return rail.BatchChanges{}, errors.New("rolled back")
+	})
+	require.EqualError(t, err, "rolled back")
+	require.Equal(t, rail.OnHold, read(t, l, placed.ID).State)
+}
+
+// buyersOf compares what is told of buyers with what they did.
+func buyersOf(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	other := NewRun(NewTrain("T14"), day)
+	publish(t, l, other)
+	order := func(run rail.RunID, buyer, key string, documents ...string) *rail.Order {
+		return c.place(run, request{buyer: buyer, key: key, from: 0, to: 1, class: rail.Second, documents: documents})
+	}
+	order(run, "wang", "key-0001", "D1", "D2")
+	order(other.ID, "wang", "key-0002", "D1")
+	paid := order(run, "wang", "key-0003", "D3")
+	_, _, err := l.Pay(t.Context(), run, paid.ID, "wang", "pay-0001")
+	require.NoError(t, err)
+	lapsed := order(run, "li", "key-0001", "D4")
+	swept := order(other.ID, "li", "key-0002", "D5")
+	Age(t, s.o, lapsed.ID, swept.ID)
+	_, _, err = c.sell(t.Context(), rail.Batch{RunID: other.ID}) // sweeps
+	require.NoError(t, err)
+	cancelled := order(other.ID, "li", "key-0003", "D6")
+	_, _, err = c.sell(t.Context(), rail.Batch{RunID: other.ID, Cancels: []rail.Cancel{{OrderID: cancelled.ID, Buyer: "li"}}})
+	require.NoError(t, err)
+	long := order(run, "zhao", "key-0001", "D7")
+	s.exec(t, "UPDATE orders SET placed_at = placed_at - ?, pay_by = pay_by - ? WHERE id = ?",
+		(rail.BuyerDay + time.Hour).Milliseconds(), (rail.BuyerDay + time.Hour).Milliseconds(), long.ID)
+
+	buyers := []string{"wang", "li", "zhao", "nobody", "Wang"}
+	for i := range 200 {
+		buyers = append(buyers, fmt.Sprint("passer-by-", i))
+	}
+	records, err := l.Buyers(t.Context(), buyers, holdTTL)
+	require.NoError(t, err)
+	require.Len(t, records, len(buyers))
+	nothing := &rail.BuyerRecord{Lapsed: map[rail.RunID]int{}, Documents: map[string]bool{}}
+	for buyer, record := range records {
+		switch buyer {
+		case "wang":
+			require.Equal(t, &rail.BuyerRecord{
+				OpenHolds: 2, Lapsed: map[rail.RunID]int{}, Documents: map[string]bool{"D1": true, "D2": true, "D3": true},
+			}, record)
+		case "li":
+			require.Equal(t, &rail.BuyerRecord{
+				Lapsed: map[rail.RunID]int{run: 1, other.ID: 1}, Documents: map[string]bool{"D4": true, "D5": true, "D6": true},
+			}, record)
+		default:
+			require.Equal(t, nothing, record, buyer)
+		}
+	}
+}
+
+// buyersAsked shows that a document that was asked for counts for a day, and is forgotten after it.
+func buyersAsked(t *testing.T, s *suite) {
+	l, _, run := s.published(t)
+	ask := func(asked ...rail.AskedDocument) {
+		_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, func(*rail.BatchState) (rail.BatchChanges, error) {
+			return rail.BatchChanges{Asked: asked}, nil
+		})
+		require.NoError(t, err)
+	}
+	documents := func() []string {
+		records, err := l.Buyers(t.Context(), []string{"wang"}, holdTTL)
+		require.NoError(t, err)
+		var all []string
+		for document := range records["wang"].Documents {
+			all = append(all, document)
+		}
+		slices.Sort(all)
+		return all
+	}
+	ask(rail.AskedDocument{Buyer: "wang", Document: "D1"}, rail.AskedDocument{Buyer: "wang", Document: "D2"},
+		rail.AskedDocument{Buyer: "li", Document: "D3"})
+	ask(rail.AskedDocument{Buyer: "wang", Document: "D2"}, rail.AskedDocument{Buyer: "wang", Document: "D2"}) // again, and twice in one batch
+	require.Equal(t, "D1 D2", strings.Join(documents(), " "))
+	require.NoError(t, l.ForgetAsked(t.Context(), 1_000))
+	require.Equal(t, 3, s.count(t, "SELECT COUNT(*) FROM asked_documents"), "it is not a day yet")
+
+	s.exec(t, "UPDATE asked_documents SET at = at - ? WHERE document <> 'D2'", rail.BuyerDay.Milliseconds()+1)
+	require.Equal(t, "D2", strings.Join(documents(), " "))
+	require.NoError(t, l.ForgetAsked(t.Context(), 1))
+	require.Equal(t, 2, s.count(t, "SELECT COUNT(*) FROM asked_documents"), "no more than is asked for at a time")
+	require.NoError(t, l.ForgetAsked(t.Context(), 1_000))
+	require.NoError(t, l.ForgetAsked(t.Context(), 1_000))
+	require.Equal(t, "D2", strings.Join(documents(), " "))
+	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM asked_documents"))
+}

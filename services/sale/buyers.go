@@ -1,0 +1,219 @@
+package sale
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"interlock/services/rail"
+)
+
+const (
+	// maxBuyers is how many buyers a server remembers, at about a kilobyte each.
+	maxBuyers = 32_768
+	// recordAge is how old a record may be that a buyer is let through by: he may exceed his limits by what another server
+	// sells him meanwhile. He is refused only by one that was read after he asked.
+	recordAge = 2 * time.Second
+	// recordTimeout bounds reading records. Without an answer nobody is refused: a ledger that does not answer sells nothing.
+	recordTimeout = time.Second
+)
+
+// buyers keeps the limits that span runs: open holds in all, documents a day, runs that are closed to a buyer. It reads the
+// ledger's records of the buyers who come, of many with one question, beside the sale and not in it.
+type buyers struct {
+	office *Office
+
+	mu      sync.Mutex
+	known   *lru.Cache[string, *record]
+	reading bool
+	// next are the buyers of the next question, and asked is closed when it is answered.
+	next  map[string]bool
+	asked chan struct{}
+}
+
+// record is a buyer's record as it was at a time, and what this server has done with it since. The lock of buyers guards it.
+type record struct {
+	rail.BuyerRecord
+	at time.Time
+	// orders are under way, by key; documents are those of requests under way, by how many.
+	orders    map[string]int
+	documents map[string]int
+}
+
+func newBuyers(o *Office) *buyers {
+	known, _ := lru.New[string, *record](maxBuyers) // It fails for sizes below 1 only.
+	return &buyers{office: o, known: known, next: map[string]bool{}, asked: make(chan struct{})}
+}
+
+// limited tells whether any limit is on.
+func (s *Settings) limited() bool {
+	return s.MaxOpenHolds > 0 || s.MaxLapsedHolds > 0 || s.MaxDocuments > 0
+}
+
+// enter is the refusal of a new order, nil where the buyer may have it; one that the key has already is his all the same. leave is to
+// be called once it is known what became of it.
+func (b *buyers) enter(ctx context.Context, place *placing) (refusal error, leave func(*answer)) {
+	if !b.office.settings.limited() {
+		return nil, func(*answer) {}
+	}
+	now := time.Now()
+	if b.readAt(place.key.Buyer).Before(now.Add(-recordAge)) {
+		b.read(ctx, place.key.Buyer)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if refusal = b.refusal(place); refusal != nil && b.of(place.key.Buyer).at.Before(now) {
+		b.mu.Unlock()
+		b.read(ctx, place.key.Buyer)
+		b.mu.Lock()
+		if refusal = b.refusal(place); b.of(place.key.Buyer).at.Before(now) {
+			refusal = nil
+		}
+	}
+	r := b.of(place.key.Buyer)
+	key := string(place.body.RunID) + " " + place.key.Key
+	r.orders[key]++
+	if refusal == nil {
+		for _, document := range place.documents {
+			r.documents[document]++
+		}
+	}
+	return refusal, func(a *answer) { b.leave(r, key, place, refusal == nil, a) }
+}
+
+// leave notes what became of a request.
+func (b *buyers) leave(r *record, key string, place *placing, entered bool, a *answer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	less(r.orders, key)
+	if !entered {
+		return
+	}
+	placed := a.err == nil && !a.replayed
+	if placed {
+		r.OpenHolds++
+	}
+	for _, document := range place.documents {
+		less(r.documents, document)
+		if placed || rail.CodeOf(a.err) == rail.AlreadyTravelling || rail.CodeOf(a.err) == rail.OrderPending {
+			r.Documents[document] = true
+		}
+	}
+}
+
+func less(of map[string]int, key string) {
+	if of[key]--; of[key] <= 0 {
+		delete(of, key)
+	}
+}
+
+// of is a buyer's record. The lock must be held.
+func (b *buyers) of(buyer string) *record {
+	r, ok := b.known.Get(buyer)
+	if !ok {
+		r = &record{
+			BuyerRecord: rail.BuyerRecord{Lapsed: map[rail.RunID]int{}, Documents: map[string]bool{}},
+			orders:      map[string]int{}, documents: map[string]int{},
+		}
+		b.known.Add(buyer, r)
+	}
+	return r
+}
+
+func (b *buyers) readAt(buyer string) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.of(buyer).at
+}
+
+// refusal is what a buyer's record says of a request. What is under way counts, so that nobody gets past a limit by asking for
+// much at once. The lock must be held.
+func (b *buyers) refusal(place *placing) error {
+	s, r, run := &b.office.settings, b.of(place.key.Buyer), place.body.RunID
+	if s.MaxLapsedHolds > 0 && r.Lapsed[run] >= s.MaxLapsedHolds {
+		return rail.Refuse(rail.HoldLimit, "you let %d orders on this run lapse in the last 24 hours: it is closed to you until then", r.Lapsed[run]).
+			At("input", "runId")
+	}
+	underWay := len(r.orders)
+	if r.orders[string(run)+" "+place.key.Key] > 0 {
+		underWay--
+	}
+	if s.MaxOpenHolds > 0 && r.OpenHolds+underWay >= s.MaxOpenHolds {
+		return rail.Refuse(rail.HoldLimit, "you have %d unpaid orders, those under way included: pay or cancel one first", r.OpenHolds+underWay).At("input")
+	}
+	if s.MaxDocuments <= 0 {
+		return nil
+	}
+	n := len(r.Documents)
+	for document := range r.documents {
+		if !r.Documents[document] {
+			n++
+		}
+	}
+	for i, document := range place.documents {
+		if r.Documents[document] || r.documents[document] > 0 {
+			continue
+		}
+		if n++; n > s.MaxDocuments {
+			return rail.Refuse(rail.DocumentLimit, "you have asked for tickets for %d different documents in the last 24 hours, and may not for more", s.MaxDocuments).
+				At("input", "passengers", rail.Index(i), "documentNumber")
+		}
+	}
+	return nil
+}
+
+// read waits until a buyer's record has been read anew, or could not be.
+func (b *buyers) read(ctx context.Context, buyer string) {
+	b.mu.Lock()
+	b.next[buyer] = true
+	done := b.asked
+	if !b.reading {
+		b.reading = true
+		b.office.clerks.Go(b.serve)
+	}
+	b.mu.Unlock()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// serve asks the ledger for all that wait, until none does.
+func (b *buyers) serve() {
+	for {
+		b.mu.Lock()
+		next, asked := b.next, b.asked
+		if len(next) == 0 {
+			b.reading = false
+			b.mu.Unlock()
+			return
+		}
+		b.next, b.asked = map[string]bool{}, make(chan struct{})
+		b.mu.Unlock()
+		b.ask(next)
+		close(asked)
+	}
+}
+
+func (b *buyers) ask(who map[string]bool) {
+	list := make([]string, 0, len(who))
+	for buyer := range who {
+		list = append(list, buyer)
+	}
+	ctx, cancel := context.WithTimeout(b.office.life, recordTimeout)
+	defer cancel()
+	at := time.Now()
+	records, err := b.office.Ledger.Buyers(ctx, list, b.office.settings.Hold)
+	if err != nil {
+		b.office.counters.unlimited.Add(int64(len(list)))
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for buyer, record := range records {
+		r := b.of(buyer)
+		r.BuyerRecord, r.at = *record, at
+	}
+}

@@ -1,0 +1,45 @@
+package sale
+
+import (
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"interlock/services/rail"
+)
+
+const (
+	// maxKnown is how many runs are remembered whose clerks went off duty: at most 60 KB of maps each, for the longest trains.
+	maxKnown = 512
+	// maxKnownOrders bounds the orders in the claims of all of them, at about 300 bytes each.
+	maxKnownOrders = 200_000
+)
+
+// remembered is what clerks knew that went off duty, least lately used forgotten first. office.mu must be held.
+type remembered struct {
+	runs   *lru.Cache[rail.RunID, known]
+	orders int
+}
+
+func newRemembered() remembered {
+	runs, _ := lru.New[rail.RunID, known](maxKnown) // It fails for sizes below 1 only.
+	return remembered{runs: runs}
+}
+
+func (r *remembered) keep(run rail.RunID, k known) {
+	r.take(run)
+	for r.runs.Len() > 0 && (r.runs.Len() >= maxKnown || r.orders+k.claims.len() > maxKnownOrders) {
+		_, oldest, _ := r.runs.RemoveOldest()
+		r.orders -= oldest.claims.len()
+	}
+	r.runs.Add(run, k)
+	r.orders += k.claims.len()
+}
+
+// take is what is remembered of a run, and forgets it: its clerk has it now.
+func (r *remembered) take(run rail.RunID) known {
+	k, ok := r.runs.Peek(run)
+	if ok {
+		r.runs.Remove(run)
+		r.orders -= k.claims.len()
+	}
+	return k
+}
