@@ -52,11 +52,11 @@ func (s *Settings) limited() bool {
 	return s.MaxOpenHolds > 0 || s.MaxLapsedHolds > 0 || s.MaxDocuments > 0
 }
 
-// enter is the refusal of a new order, nil where the buyer may have it; one that the key has already is his all the same. leave is to
-// be called once it is known what became of it.
-func (b *buyers) enter(ctx context.Context, place *placing) (refusal error, leave func(*answer)) {
+// enter answers with the refusal of a new order, nil where the buyer may have it; one that the key has already is his all the
+// same. leave is to be called once it is known what became of it.
+func (b *buyers) enter(ctx context.Context, place *placing) (leave func(*answer), refusal error) {
 	if !b.office.settings.limited() {
-		return nil, func(*answer) {}
+		return func(*answer) {}, nil
 	}
 	now := time.Now()
 	if b.readAt(place.key.Buyer).Before(now.Add(-recordAge)) {
@@ -80,7 +80,7 @@ func (b *buyers) enter(ctx context.Context, place *placing) (refusal error, leav
 			r.documents[document]++
 		}
 	}
-	return refusal, func(a *answer) { b.leave(r, key, place, refusal == nil, a) }
+	return func(a *answer) { b.leave(r, key, place, refusal == nil, a) }, refusal
 }
 
 // leave notes what became of a request.

@@ -216,7 +216,7 @@ func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder)
 	for _, who := range place.Passengers {
 		r.place.documents = append(r.place.documents, o.documentDigest(who.DocumentNumber))
 	}
-	refusal, leave := o.buyers.enter(ctx, r.place)
+	leave, refusal := o.buyers.enter(ctx, r.place)
 	r.place.refuseIfNew = refusal
 	a := o.ask(place.RunID, r)
 	leave(&a)
