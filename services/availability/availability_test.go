@@ -409,9 +409,9 @@ func TestListen_WhileRedisIsLeftAlone(t *testing.T) {
 	require.NoError(t, cache.search(t.Context(), enough))
 }
 
-// Of a Cluster, only the node that is silent is left alone.
-func TestConnect_HungNodeOfACluster(t *testing.T) {
-	nodes := []*miniredis.Miniredis{miniredis.RunT(t), miniredis.RunT(t)}
+// ofTwoNodes is a Cluster of two nodes, and a run on each.
+func ofTwoNodes(t *testing.T) (nodes []*miniredis.Miniredis, cache *asking, on [2]*rail.Run) {
+	nodes = []*miniredis.Miniredis{miniredis.RunT(t), miniredis.RunT(t)}
 	for _, m := range nodes { // each says that the slots are divided between the two
 		m.Server().SetPreHook(func(peer *server.Peer, command string, _ ...string) bool {
 			if command != "CLUSTER" {
@@ -431,8 +431,7 @@ func TestConnect_HungNodeOfACluster(t *testing.T) {
 			return true
 		})
 	}
-	cache := newAsking(t, availability.Options{Addrs: []string{nodes[0].Addr()}, Cluster: true})
-	var on [2]*rail.Run // a run on each node
+	cache = newAsking(t, availability.Options{Addrs: []string{nodes[0].Addr()}, Cluster: true})
 	for day := 0; on[0] == nil || on[1] == nil; day++ {
 		run := someRun()
 		run.Date = run.Date.AddDays(day)
@@ -444,7 +443,34 @@ func TestConnect_HungNodeOfACluster(t *testing.T) {
 			}
 		}
 	}
+	return nodes, cache, on
+}
 
+// The versions of runs on several nodes of a Cluster come in the order they were asked for; -1 where a node says nothing.
+func TestVersions_OfACluster(t *testing.T) {
+	nodes, cache, on := ofTwoNodes(t)
+	require.NoError(t, cache.Apply(t.Context(), left(on[0], 5)))
+	require.NoError(t, cache.Apply(t.Context(), left(on[1], 7)))
+	ids := []rail.RunID{on[1].ID, on[0].ID, "none@2019-10-12", on[1].ID}
+	versions, err := cache.Versions(t.Context(), ids)
+	require.NoError(t, err)
+	require.Equal(t, []int64{7, 5, -1, 7}, versions)
+
+	hang(t, nodes[1])
+	require.Eventually(t, func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), inVain)
+		defer cancel()
+		versions, err = cache.Versions(ctx, ids)
+		return err == nil
+	}, enough, time.Millisecond, "the others are asked once it is known that this one is silent")
+	require.Equal(t, []int64{-1, 5, -1, -1}, versions)
+	_, err = cache.Versions(t.Context(), ids[:1])
+	require.ErrorIs(t, err, availability.ErrSilent, "nobody answered")
+}
+
+// Of a Cluster, only the node that is silent is left alone.
+func TestConnect_HungNodeOfACluster(t *testing.T) {
+	nodes, cache, on := ofTwoNodes(t)
 	hang(t, nodes[1])
 	require.Eventually(t, func() bool {
 		return errors.Is(cache.searchFor(t.Context(), inVain, on[1]), availability.ErrSilent) &&

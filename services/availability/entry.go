@@ -95,13 +95,22 @@ func decodeHeader(entry string) (header, bool) {
 		return header{}, false
 	}
 	trainID, counts := rest[1:1+trainDigits], rest[1+trainDigits:]
-	if !all(version, isDigit) || !all(trainID, isHex) || !all(counts, isDigit) {
+	v := decodeVersion(version)
+	if v < 0 || !all(trainID, isHex) || !all(counts, isDigit) {
 		return header{}, false
 	}
-	// Sixteen digits always fit.
-	v, _ := strconv.ParseInt(version, 10, 64)
 	n, _ := strconv.Atoi(counts)
 	return header{version: v, status: status, trainID: trainID, counts: n}, true
+}
+
+// decodeVersion reads the digits that an entry begins with; -1 where there are none.
+func decodeVersion(digits string) int64 {
+	if len(digits) != versionDigits || !all(digits, isDigit) {
+		return -1
+	}
+	// Sixteen digits always fit.
+	v, _ := strconv.ParseInt(digits, 10, 64)
+	return v
 }
 
 // size is how long the whole entry is.

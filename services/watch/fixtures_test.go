@@ -41,12 +41,14 @@ type world struct {
 	left     map[rail.RunID]rail.Left
 	orders   map[string]*rail.Order
 	listener *listener
-	// listens counts Listen, reads Remaining, asked the asks of it, orderReads Order.
-	listens, reads, asked, orderReads int
+	// listens counts Listen, reads Remaining, asked the asks of it, checked the runs of Versions, orderReads Order.
+	listens, reads, asked, checked, orderReads int
 	// read is what an order looks like when it is read; nil is as it was put.
 	read func(*rail.Order) *rail.Order
 	// answering is called when an order was looked at and the answer is on its way; nil is nothing.
 	answering func()
+	// remaining answers in place of what is left; nil does not.
+	remaining func() ([]rail.Left, error)
 	// loading says that the runs are not read yet.
 	loading bool
 	// down has everything fail; slow is how long a read takes after it has looked.
@@ -135,7 +137,14 @@ func (w *world) Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, er
 	for i, ask := range asks {
 		left[i] = w.left[ask.Run.ID]
 	}
+	var err error
+	if w.remaining != nil {
+		left, err = w.remaining()
+	}
 	w.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
 	if down {
 		return nil, errDown
 	}
@@ -147,6 +156,31 @@ func (w *world) Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, er
 		}
 	}
 	return left, nil
+}
+
+func (w *world) Versions(ctx context.Context, ids []rail.RunID) ([]int64, error) {
+	w.mu.Lock()
+	w.checked += len(ids)
+	down, slow := w.down, w.slow
+	versions := make([]int64, len(ids))
+	for i, id := range ids {
+		versions[i] = -1
+		if left, ok := w.left[id]; ok {
+			versions[i] = left.Version
+		}
+	}
+	w.mu.Unlock()
+	if down {
+		return nil, errDown
+	}
+	if slow > 0 {
+		select {
+		case <-time.After(slow):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return versions, nil
 }
 
 func (w *world) Order(_ context.Context, id string) (*rail.Order, error) {

@@ -24,7 +24,8 @@ const (
 	// takes to replace a primary that died with the commit (10 s).
 	DefaultPaymentGrace = 15 * time.Second
 
-	// sweepInterval is how often everything watched is read again, so that a lost message is made good within a second.
+	// sweepInterval is how often the versions of all watched runs are read, so that a lost message is made good within a
+	// second.
 	sweepInterval = time.Second
 	// notLoadedRetryAfter is about how long a server reads its timetable when it starts.
 	notLoadedRetryAfter = 2 * time.Second
@@ -72,6 +73,14 @@ type watchedRun struct {
 	id     rail.RunID
 	pairs  map[stations]*pair
 	orders map[string]*watchedOrder
+	// published is the run as the timetable last had it for its pairs; nil where it has none.
+	published *rail.Run
+	// version is the run's when the versions were last read, -1 where there was none.
+	version int64
+	// behind says that a pair may not have what the last read should have told it: the next sweep reads all of them.
+	behind bool
+	// closesAt is when there is nothing left to tell.
+	closesAt time.Time
 }
 
 // New makes a hub. It tells nobody anything until Run.
@@ -145,7 +154,7 @@ func (h *Hub) admit(open, most int) *rail.Error {
 func (h *Hub) watch(id rail.RunID) *watchedRun {
 	run := h.watched[id]
 	if run == nil {
-		run = &watchedRun{id: id, pairs: map[stations]*pair{}, orders: map[string]*watchedOrder{}}
+		run = &watchedRun{id: id, pairs: map[stations]*pair{}, orders: map[string]*watchedOrder{}, version: -1}
 		h.watched[id] = run
 		h.refollow(id)
 	}

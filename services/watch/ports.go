@@ -11,6 +11,9 @@ type Availability interface {
 	// Remaining answers every ask, in their order, in one round trip. A run it does not know is not an error: its
 	// answer is not Known.
 	Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, error)
+	// Versions reads the version of each run, in their order; -1 where it knows none. It must be cheap: it is asked every
+	// second for every run that is watched.
+	Versions(ctx context.Context, ids []rail.RunID) ([]int64, error)
 	// Listen opens a stream of changes. It reconnects by itself; what is said meanwhile is lost.
 	Listen(ctx context.Context) (rail.Listener, error)
 }

@@ -55,8 +55,6 @@ type pair struct {
 	version int64
 	// dirty says that the pair is among Hub.dirtyPairs.
 	dirty bool
-	// read is the run as it was when the pair was last read.
-	read *rail.Run
 	// heldSince is when an event began to wait for the timetable; zero when none does.
 	heldSince time.Time
 }
@@ -97,7 +95,7 @@ func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rai
 	if from != "" && from == to {
 		return nil, rail.Refuse(rail.BadUserInput, "from and to are the same station %q", from).At("to")
 	}
-	distinct := make([]rail.RunID, 0, len(ids))
+	distinct := make([]*rail.Run, 0, len(ids))
 	for i, id := range ids {
 		run, ok := h.runs.Run(id)
 		if !ok && !h.runs.Loaded() {
@@ -111,8 +109,8 @@ func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rai
 		if _, _, ok := wanted.calls(run.Train); !ok {
 			return nil, wanted.explain(run)
 		}
-		if !slices.Contains(distinct, id) {
-			distinct = append(distinct, id)
+		if !slices.ContainsFunc(distinct, func(r *rail.Run) bool { return r.ID == id }) {
+			distinct = append(distinct, run)
 		}
 	}
 	h.mu.Lock()
@@ -122,8 +120,11 @@ func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rai
 	}
 	s := &subscriber{outbox: newOutbox[rail.Snapshot](len(distinct)), open: make(map[*slot]struct{}, len(distinct))}
 	h.subscribers[s] = struct{}{}
-	for subject, id := range distinct {
-		run := h.watch(id)
+	for subject, published := range distinct {
+		run := h.watch(published.ID)
+		if run.published == nil {
+			run.published, run.closesAt = published, published.ClosesAt()
+		}
 		p := run.pairs[wanted]
 		if p == nil {
 			p = &pair{run: run, stations: wanted}
@@ -209,7 +210,7 @@ func (h *Hub) markPair(p *pair) {
 
 // handOutSeats reads what is marked, and hands it out, until ctx ends.
 func (h *Hub) handOutSeats(ctx context.Context) {
-	reading := trouble{what: "reading what is left"}
+	checking, reading := trouble{what: "reading the versions of runs"}, trouble{what: "reading what is left"}
 	sweep := time.NewTicker(sweepInterval)
 	defer sweep.Stop()
 	for {
@@ -217,9 +218,12 @@ func (h *Hub) handOutSeats(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-sweep.C:
-			h.markAllPairs()
+			err := h.sweepSeats(ctx)
+			if ctx.Err() == nil {
+				checking.tell(h.Log, err)
+			}
 		case <-h.timetableMoved:
-			h.markMovedPairs()
+			h.markMovedRuns()
 		case <-h.seatsDirty:
 		}
 		events, err := h.readPairs(ctx)
@@ -233,30 +237,74 @@ func (h *Hub) handOutSeats(ctx context.Context) {
 	}
 }
 
-// markAllPairs is the sweep; it also has the listener asked again where that failed.
-func (h *Hub) markAllPairs() {
+// sweepSeats finds what no message told of. It reads the version of each watched run, once however many watch it, and marks
+// the pairs that do not have it yet. What it costs is one short read for each run, whatever is watched of it. It also has the
+// listener asked again where that failed.
+func (h *Hub) sweepSeats(ctx context.Context) error {
+	now := h.Now()
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, run := range h.watched {
-		for _, p := range run.pairs {
-			h.markPair(p)
+	runs, ids := make([]*watchedRun, 0, len(h.watched)), make([]rail.RunID, 0, len(h.watched))
+	for id, run := range h.watched {
+		if len(run.pairs) == 0 {
+			continue
 		}
+		if run.behind || !now.Before(run.closesAt) {
+			h.markRun(run)
+		}
+		runs, ids = append(runs, run), append(ids, id)
 	}
 	if len(h.follows) > 0 {
 		raise(h.followsDirty)
 	}
-}
+	h.mu.Unlock()
+	if len(ids) == 0 {
+		return nil
+	}
 
-// markMovedPairs marks the pairs of runs that were published anew.
-func (h *Hub) markMovedPairs() {
+	limited, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	versions, err := h.availability.Versions(limited, ids)
+	if err != nil {
+		return err
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for id, watched := range h.watched {
-		run, _ := h.runs.Run(id)
-		for _, p := range watched.pairs {
-			if p.read != run {
+	for i, run := range runs {
+		if versions[i] == run.version {
+			continue
+		}
+		run.version = versions[i]
+		for _, p := range run.pairs {
+			if p.version < run.version {
 				h.markPair(p)
 			}
+		}
+	}
+	return nil
+}
+
+// markRun marks all pairs of a run. The mutex is held.
+func (h *Hub) markRun(run *watchedRun) {
+	run.behind = false
+	for _, p := range run.pairs {
+		h.markPair(p)
+	}
+}
+
+// markMovedRuns marks the pairs of runs that were published anew.
+func (h *Hub) markMovedRuns() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, run := range h.watched {
+		if len(run.pairs) == 0 {
+			continue
+		}
+		if published, _ := h.runs.Run(id); published != run.published {
+			run.published = published
+			if published != nil {
+				run.closesAt = published.ClosesAt()
+			}
+			h.markRun(run)
 		}
 	}
 }
@@ -282,7 +330,6 @@ func (h *Hub) readPairs(ctx context.Context) (events int, err error) {
 			h.endPair(p)
 			continue
 		}
-		p.read = run
 		pairs = append(pairs, p)
 		asks = append(asks, rail.Ask{Run: run, From: from, To: to})
 	}
@@ -353,6 +400,8 @@ func (h *Hub) handOut(p *pair, snapshot *rail.Snapshot, answered bool) (events i
 	closed := !now.Before(published.ClosesAt())
 	if closed || answered && !held && snapshot.Run.Status == rail.Withdrawn {
 		h.endPair(p)
+	} else if !answered || held || p.version < p.run.version {
+		p.run.behind = true
 	}
 	return events
 }

@@ -2,6 +2,7 @@ package watch_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -150,6 +151,100 @@ func TestSeats_LostMessageIsMadeGoodInASecond(t *testing.T) {
 		wait(time.Second)
 		got, _ := taken(events)
 		require.Equal(t, []int64{2}, versions(got))
+	})
+}
+
+// What is looked at every second is each run once, whatever is watched of it; counts are read where a version has moved.
+func TestSeats_LookingAgainCostsWhatChanged(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+		const runs = 10
+		var ids []rail.RunID
+		for i := range runs {
+			ids = append(ids, w.publish(fmt.Sprint("G", i), "A", "B", "C", "D"))
+		}
+		var streams []<-chan *rail.Snapshot
+		for _, from := range []rail.StationCode{"A", "B", "C"} {
+			for _, to := range []rail.StationCode{"B", "C", "D"} {
+				if from < to {
+					events, err := hub.SubscribeSeats(t.Context(), ids, from, to)
+					require.NoError(t, err)
+					streams = append(streams, events)
+				}
+			}
+		}
+		wait(1500 * time.Millisecond)
+		asked, checked := w.get(&w.asked), w.get(&w.checked)
+		wait(10 * time.Second)
+		require.Equal(t, asked, w.get(&w.asked), "nothing changed, and nothing was read")
+		require.Equal(t, 10*runs, w.get(&w.checked)-checked)
+
+		for _, events := range streams {
+			taken(events)
+		}
+		w.sell(ids[3]) // and nobody says so
+		wait(3 * time.Second)
+		require.Equal(t, len(streams), w.get(&w.asked)-asked, "the pairs of the run that moved, once")
+		for _, events := range streams {
+			got, _ := taken(events)
+			require.Equal(t, []int64{2}, versions(got))
+			require.Equal(t, ids[3], got[0].Run.ID)
+		}
+	})
+}
+
+// A version that was seen but whose counts could not be read is read for again, though it does not move any more.
+func TestSeats_SeenButNotRead(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer func(*world, rail.RunID) ([]rail.Left, error)
+	}{
+		{"no answer", func(*world, rail.RunID) ([]rail.Left, error) { return nil, errDown }},
+		{"no answer for this run", func(*world, rail.RunID) ([]rail.Left, error) { return []rail.Left{{}}, nil }},
+		{"an older copy", func(w *world, id rail.RunID) ([]rail.Left, error) {
+			return []rail.Left{{Known: true, Version: w.left[id].Version - 1, Status: rail.Published}}, nil
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+				id := w.publish("G1", "A", "B")
+				events := subscribe(t, hub, id)
+				wait(1500 * time.Millisecond)
+				taken(events)
+				w.set(func() {
+					w.remaining = func() ([]rail.Left, error) { return c.answer(w, id) }
+				})
+				w.sell(id)
+				wait(2 * time.Second)
+				got, _ := taken(events)
+				require.Empty(t, got)
+				w.set(func() { w.remaining = nil })
+				wait(time.Second)
+				got, _ = taken(events)
+				require.Equal(t, []int64{2}, versions(got))
+			})
+		})
+	}
+}
+
+// A run that is withdrawn while nobody answers ends as soon as somebody does, though its version stays what it was.
+func TestSeats_WithdrawnWhileNobodyAnswers(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+		id := w.publish("G1", "A", "B")
+		w.set(func() { delete(w.left, id) })
+		events := subscribe(t, hub, id)
+		wait(1500 * time.Millisecond)
+		taken(events)
+		withdrawn := *w.runs[id]
+		withdrawn.Status = rail.Withdrawn
+		w.set(func() { w.down, w.runs[id] = true, &withdrawn })
+		hub.Wake()
+		wait(3 * time.Second)
+		_, open := taken(events)
+		require.True(t, open)
+		w.set(func() { w.down = false })
+		wait(1100 * time.Millisecond)
+		_, open = taken(events)
+		require.False(t, open)
 	})
 }
 

@@ -44,6 +44,7 @@ func Run(t *testing.T, server Redis) {
 		{"Remaining_BadAsk", remainingBadAsk},
 		{"Remaining_Torn", remainingTorn},
 		{"Remaining_RacingWriters", remainingRacingWriters},
+		{"Versions", versionsOfRuns},
 		{"Load_Empty", loadEmpty},
 		{"Load_OverOthers", loadOverOthers},
 		{"Load_Refuses", loadRefuses},
