@@ -16,6 +16,11 @@ const (
 	// DefaultMaxOrderSubscribers is less, because each watched order is read from the primary every five seconds: this
 	// is a thousand reads a second.
 	DefaultMaxOrderSubscribers = 5_000
+	// DefaultMaxWatchedPerViewer is ten pages of search results, each of a hundred runs.
+	DefaultMaxWatchedPerViewer = 1_000
+	// DefaultMaxWatchedPerAddress is 25 runs for each of the 200 streams that an address may have open without a token, and
+	// a quarter of the subscriptions that a server takes.
+	DefaultMaxWatchedPerAddress = 5_000
 	// DefaultEventsPerSecond is about what one core writes to sockets. When a change goes to very many subscribers, the
 	// next one waits until they can have got it; what happens meanwhile is told in one event.
 	DefaultEventsPerSecond = 50_000
@@ -41,6 +46,10 @@ type Hub struct {
 	Log *slog.Logger
 	// MaxSubscribers and MaxOrderSubscribers bound the open subscriptions of seats and of orders.
 	MaxSubscribers, MaxOrderSubscribers int
+	// MaxWatchedPerViewer bounds what one viewer watches on this server, or one stream without a token: a run between two
+	// stations counts one, in each subscription, and an order ten. MaxWatchedPerAddress bounds it for all streams without a
+	// token from one address. 0 does not bound it.
+	MaxWatchedPerViewer, MaxWatchedPerAddress int
 	// EventsPerSecond bounds how fast seat events are handed out; 0 does not.
 	EventsPerSecond int
 	// PaymentGrace is how long after the end of a hold a payment that was in time may still become known. It must be
@@ -62,8 +71,10 @@ type Hub struct {
 	// another look once it was.
 	follows map[rail.RunID]struct{}
 	// dirtyPairs are to be read.
-	dirtyPairs       []*pair
-	subscribers      map[*subscriber]struct{}
+	dirtyPairs  []*pair
+	subscribers map[*subscriber]struct{}
+	// charged is what is watched, by the name of the account; without those that watch nothing.
+	charged          map[string]int
 	watchedOrders    map[string]*watchedOrder
 	orderSubscribers int
 }
@@ -87,22 +98,25 @@ type watchedRun struct {
 func New(availability Availability, runs Runs, orders Orders) *Hub {
 	signal := func() chan struct{} { return make(chan struct{}, 1) }
 	return &Hub{
-		Now:                 time.Now,
-		MaxSubscribers:      DefaultMaxSubscribers,
-		MaxOrderSubscribers: DefaultMaxOrderSubscribers,
-		EventsPerSecond:     DefaultEventsPerSecond,
-		PaymentGrace:        DefaultPaymentGrace,
-		availability:        availability,
-		runs:                runs,
-		orders:              orders,
-		seatsDirty:          signal(),
-		ordersDirty:         signal(),
-		followsDirty:        signal(),
-		timetableMoved:      signal(),
-		watched:             map[rail.RunID]*watchedRun{},
-		follows:             map[rail.RunID]struct{}{},
-		subscribers:         map[*subscriber]struct{}{},
-		watchedOrders:       map[string]*watchedOrder{},
+		Now:                  time.Now,
+		MaxSubscribers:       DefaultMaxSubscribers,
+		MaxOrderSubscribers:  DefaultMaxOrderSubscribers,
+		MaxWatchedPerViewer:  DefaultMaxWatchedPerViewer,
+		MaxWatchedPerAddress: DefaultMaxWatchedPerAddress,
+		EventsPerSecond:      DefaultEventsPerSecond,
+		PaymentGrace:         DefaultPaymentGrace,
+		availability:         availability,
+		runs:                 runs,
+		orders:               orders,
+		seatsDirty:           signal(),
+		ordersDirty:          signal(),
+		followsDirty:         signal(),
+		timetableMoved:       signal(),
+		watched:              map[rail.RunID]*watchedRun{},
+		follows:              map[rail.RunID]struct{}{},
+		subscribers:          map[*subscriber]struct{}{},
+		charged:              map[string]int{},
+		watchedOrders:        map[string]*watchedOrder{},
 	}
 }
 

@@ -39,8 +39,9 @@ type watchedOrder struct {
 
 // orderSubscriber watches one order.
 type orderSubscriber struct {
-	outbox  outbox[rail.Order]
-	release func() bool
+	outbox   outbox[rail.Order]
+	accounts []account
+	release  func() bool
 }
 
 // SubscribeOrder opens a stream of an order: first as it is, then each new version, or at least the last. The channel is
@@ -61,7 +62,7 @@ func (h *Hub) SubscribeOrder(ctx context.Context, orderID string, visible func(*
 	if order == nil || !visible(order) {
 		return nil, rail.Refuse(rail.NotFound, "there is no such order").At("orderId")
 	}
-	s := &orderSubscriber{outbox: newOutbox[rail.Order](1)}
+	s := &orderSubscriber{outbox: newOutbox[rail.Order](1), accounts: h.accountsOf(ctx)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.admit(h.orderSubscribers, h.MaxOrderSubscribers); err != nil {
@@ -78,6 +79,9 @@ func (h *Hub) SubscribeOrder(ctx context.Context, orderID string, visible func(*
 		s.outbox.put(0, order)
 		close(s.outbox.events)
 		return s.outbox.events, nil
+	}
+	if err := h.charge(s.accounts, orderWeight); err != nil {
+		return nil, err
 	}
 	if o == nil {
 		o = &watchedOrder{run: h.watch(order.RunID), latest: order}
@@ -189,6 +193,7 @@ func (h *Hub) endOrderSubscriber(o *watchedOrder, s *orderSubscriber) {
 	}
 	o.subscribers = slices.Delete(o.subscribers, at, at+1)
 	h.orderSubscribers--
+	h.credit(s.accounts, orderWeight)
 	s.release()
 	close(s.outbox.events)
 	if len(o.subscribers) == 0 {

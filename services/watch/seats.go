@@ -75,6 +75,8 @@ type subscriber struct {
 	outbox outbox[rail.Snapshot]
 	// open are the slots whose runs can still change.
 	open map[*slot]struct{}
+	// accounts are charged for each of them.
+	accounts []account
 	// release ends the wait for the end of the subscriber's context.
 	release func() bool
 }
@@ -85,8 +87,8 @@ type subscriber struct {
 //
 // Only the first snapshot of a run may not be known; once the availability can tell, the next one is.
 //
-// Errors: BAD_USER_INPUT or NOT_FOUND with the path of the argument; OVERLOADED; UNAVAILABLE when the hub has
-// stopped, and before the timetable is read.
+// Errors: BAD_USER_INPUT or NOT_FOUND with the path of the argument; OVERLOADED when the hub, or whoever asks, watches as much
+// as may be; UNAVAILABLE when the hub has stopped, and before the timetable is read.
 func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rail.StationCode) (<-chan *rail.Snapshot, error) {
 	wanted := stations{from, to}
 	if len(ids) == 0 || len(ids) > MaxRuns {
@@ -118,7 +120,13 @@ func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rai
 	if err := h.admit(len(h.subscribers), h.MaxSubscribers); err != nil {
 		return nil, err
 	}
-	s := &subscriber{outbox: newOutbox[rail.Snapshot](len(distinct)), open: make(map[*slot]struct{}, len(distinct))}
+	accounts := h.accountsOf(ctx)
+	if err := h.charge(accounts, len(distinct)); err != nil {
+		return nil, err.At("runIds")
+	}
+	s := &subscriber{
+		outbox: newOutbox[rail.Snapshot](len(distinct)), open: make(map[*slot]struct{}, len(distinct)), accounts: accounts,
+	}
 	h.subscribers[s] = struct{}{}
 	for subject, published := range distinct {
 		run := h.watch(published.ID)
@@ -193,6 +201,7 @@ func (h *Hub) removeSlot(gone *slot) {
 		p.fresh--
 	}
 	delete(gone.subscriber.open, gone)
+	h.credit(gone.subscriber.accounts, 1)
 	if len(p.slots) == 0 {
 		delete(p.run.pairs, p.stations)
 		h.unwatch(p.run)
