@@ -18,15 +18,16 @@ const (
 // refuse answers what was not executed. It takes any error; what is not ours is presented as INTERNAL.
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, status int, err error) {
 	presented := g.faults.present(r.Context(), err)
-	if wait, ok := presented.Extensions["retryAfterMs"].(int64); ok && status == http.StatusServiceUnavailable {
+	if wait, ok := presented.Extensions["retryAfterMs"].(int64); ok && (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) {
 		// Whole seconds, rounded up: who comes too early is refused again.
 		w.Header().Set("Retry-After", strconv.FormatInt((wait+999)/1000, 10))
 	}
-	answer(w, r, status, &graphql.Response{Errors: gqlerror.List{presented}})
+	// What is left of the body is read first.
+	answer(w, r, status, bodyTimeout+writeTimeout, &graphql.Response{Errors: gqlerror.List{presented}})
 }
 
-// answer writes a whole response. An answer to what was executed has data, be it null; a refusal has none.
-func answer(w http.ResponseWriter, r *http.Request, status int, response *graphql.Response) {
+// answer writes a whole response within a time. An answer to what was executed has data, be it null; a refusal has none.
+func answer(w http.ResponseWriter, r *http.Request, status int, within time.Duration, response *graphql.Response) {
 	body, err := encode(response)
 	if err != nil {
 		// Only an extension of our own could fail to encode.
@@ -41,7 +42,7 @@ func answer(w http.ResponseWriter, r *http.Request, status int, response *graphq
 	header.Add("Vary", "Accept")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	// A writer that knows no deadlines is a test's.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(within))
 	w.WriteHeader(status)
 	// The only error left is a client that went away, and there is nobody to tell.
 	_, _ = w.Write(body)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"interlock/services/rail"
 )
@@ -15,10 +14,6 @@ import (
 // serveGraphQL is the way to /graphql: where from, how, who, how many, and then what.
 func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	if r.Method == http.MethodPost {
-		// What is refused has a body, too, that the server reads to its end. A writer that knows no deadlines is a test's.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-	}
 	if !g.admit(w, r) {
 		return
 	}
@@ -27,10 +22,21 @@ func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		g.refuse(w, r, http.StatusMethodNotAllowed, rail.Refuse(rail.BadUserInput, "GraphQL is asked with POST or GET, not %s", r.Method))
 		return
 	}
+	if r.Method == http.MethodGet && r.ContentLength != 0 {
+		// Nobody waits for it.
+		w.Header().Set("Connection", "close")
+		g.refuse(w, r, http.StatusBadRequest, rail.Refuse(rail.BadUserInput, "a GET has no body; a question is in its URL, or in the body of a POST"))
+		return
+	}
 	if r.Method == http.MethodPost && !isJSON(r) {
 		w.Header().Set("Accept-Post", "application/json")
 		g.refuse(w, r, http.StatusUnsupportedMediaType,
 			rail.Refuse(rail.BadUserInput, "a POST has a body of Content-Type application/json, in UTF-8 and not compressed"))
+		return
+	}
+	if (isSocket(r) || wantsEvents(r)) && g.options.Starting() {
+		// A stream that ended with an error would be taken for one that is over.
+		g.refuse(w, r, http.StatusServiceUnavailable, starting)
 		return
 	}
 	if g.turnstile.crowded() {
@@ -48,7 +54,7 @@ func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case isSocket(r):
-		g.serveSocket(w, r)
+		g.graphql.ServeHTTP(w, r)
 	case wantsEvents(r):
 		r.Header.Del("Upgrade")
 		g.graphql.ServeHTTP(w, r)

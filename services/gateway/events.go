@@ -2,21 +2,28 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"interlock/services/rail"
 )
 
 // eventTransport is server-sent events, as the GraphQL over SSE protocol has it ("distinct connections mode"): an
-// operation per request, each answer an event "next", the end an event "complete". A stream that the server breaks off
-// has no "complete", so that clients come back.
+// operation per request, each answer an event "next", the end an event "complete". A stream that the server breaks off, or
+// that it could not begin just now, has no "complete", so that clients come back.
 type eventTransport struct{ g *Gateway }
 
 var _ graphql.Transport = eventTransport{}
+
+// errTokenOver is why a subscription ends whose token does.
+var errTokenOver = errors.New("the token has expired")
 
 // Supports implements graphql.Transport.
 func (t eventTransport) Supports(r *http.Request) bool { return wantsEvents(r) }
@@ -25,32 +32,50 @@ func (t eventTransport) Supports(r *http.Request) bool { return wantsEvents(r) }
 func (t eventTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	if viewer := rail.ViewerFrom(ctx); viewer != nil && !viewer.Expires.IsZero() {
-		// What a token opened does not stay open longer than the token.
-		ctx, cancel = context.WithDeadline(ctx, viewer.Expires)
-		defer cancel()
-	}
-	leave, ok := t.g.streams.enter(eventStream(cancel))
-	if !ok {
-		t.g.refuse(w, r, http.StatusServiceUnavailable, tooManyStreams)
+	stream := &eventStream{cancel: cancel}
+	viewer, address := rail.ViewerFrom(ctx), addressOf(r, t.g.options.TrustedProxies)
+	entry, err := t.g.streams.enter(stream, ownedBy(viewer, address))
+	if err != nil {
+		t.g.refuseBody(w, r, err)
 		return
 	}
-	defer leave()
+	defer entry.leave()
+	ctx = rail.WithClient(ctx, rail.Client{Address: address, Stream: entry.id})
 
 	operation, errs, err := t.g.question(ctx, w, r, exec)
 	if err != nil {
 		t.g.refuseBody(w, r, err)
 		return
 	}
-	if len(errs) == 0 && t.g.refuseMutationByGET(w, r, operation) {
-		return
+	isSubscription := false
+	if len(errs) == 0 {
+		if t.g.refuseMutationByGET(w, r, operation) {
+			return
+		}
+		isSubscription = operation.Operation.Operation == ast.Subscription
+		if isSubscription && !stream.subscribe() {
+			t.g.refuse(w, r, http.StatusServiceUnavailable, goingAway)
+			return
+		}
+		if !isSubscription {
+			if !t.g.flights.start() {
+				t.g.refuse(w, r, http.StatusServiceUnavailable, tooManyRequests)
+				return
+			}
+			defer t.g.flights.end()
+		}
+	}
+	if isSubscription && viewer != nil && !viewer.Expires.IsZero() {
+		// What a token opened does not stay open longer than the token. What it asked for once is answered.
+		ctx, cancel = context.WithDeadlineCause(ctx, viewer.Expires, errTokenOver)
+		defer cancel()
 	}
 	ctx = graphql.WithOperationContext(ctx, operation)
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream; charset=utf-8")
 	header.Set("X-Accel-Buffering", "no") // nginx collects events otherwise
 	w.WriteHeader(http.StatusOK)
-	out := &eventWriter{w: w, controller: http.NewResponseController(w), cancel: cancel}
+	out := &eventWriter{w: w, controller: http.NewResponseController(w), cancel: stream.cancel}
 	// A comment first: the client knows that it is connected, and every proxy on the way lets the headers go.
 	out.write(":\n\n")
 	stop := out.keepAlive(ctx)
@@ -58,15 +83,46 @@ func (t eventTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.
 
 	if len(errs) > 0 {
 		out.next(exec.DispatchError(ctx, errs[:min(len(errs), maxErrors)]))
-	} else {
-		responses, ctx := exec.DispatchOperation(ctx, operation)
-		for response := responses(ctx); response != nil; response = responses(ctx) {
-			out.next(response)
+		out.complete()
+		return
+	}
+	if t.answer(ctx, out, exec, operation, isSubscription) && !(isSubscription && stream.isLeaving()) {
+		out.complete()
+	}
+}
+
+// answer writes what an operation comes to; true where that is its end, and not a moment to come back after.
+func (t eventTransport) answer(
+	ctx context.Context, out *eventWriter, exec graphql.GraphExecutor, operation *graphql.OperationContext, isSubscription bool,
+) (ended bool) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			out.next(&graphql.Response{Errors: gqlerror.List{t.g.faults.present(ctx, t.g.faults.recovered(ctx, cause))}})
+			ended = false
 		}
+	}()
+	responses, inner := exec.DispatchOperation(ctx, operation)
+	answered := false
+	for response := responses(inner); response != nil; response = responses(inner) {
+		answered = true
+		if isSubscription && isToBeAskedAgain(response) {
+			out.retryAfter(response.Errors)
+			out.next(response)
+			return false
+		}
+		out.next(response)
 	}
-	if ctx.Err() == nil {
-		out.write("event: complete\ndata:\n\n")
+	switch {
+	case errors.Is(context.Cause(ctx), errTokenOver):
+		out.next(&graphql.Response{Errors: gqlerror.List{t.g.faults.present(ctx, tokenOver)}})
+		return true
+	case ctx.Err() != nil:
+		return false
+	case !answered && !isSubscription:
+		// Its time was over before anything was executed.
+		out.next(&graphql.Response{Errors: gqlerror.List{t.g.faults.present(ctx, tookTooLong)}})
 	}
+	return true
 }
 
 // eventWriter writes whole events, each within the time a reader has to take it.
@@ -84,6 +140,18 @@ func (e *eventWriter) next(response *graphql.Response) {
 		panic(err)
 	}
 	e.write("event: next\ndata: " + string(body) + "\n\n")
+}
+
+func (e *eventWriter) complete() { e.write("event: complete\ndata:\n\n") }
+
+// retryAfter tells a browser when to come back, as the first of the errors says that gives a time.
+func (e *eventWriter) retryAfter(errs gqlerror.List) {
+	for _, err := range errs {
+		if wait, ok := err.Extensions["retryAfterMs"].(int64); ok {
+			e.write("retry: " + strconv.FormatInt(wait, 10) + "\n\n")
+			return
+		}
+	}
 }
 
 // write ends the stream when nobody reads.
@@ -126,6 +194,37 @@ func (e *eventWriter) keepAlive(ctx context.Context) (stop func()) {
 }
 
 // eventStream is an event stream as those see it who end it.
-type eventStream context.CancelFunc
+type eventStream struct {
+	cancel context.CancelFunc
 
-func (s eventStream) goAway() { s() }
+	mu sync.Mutex
+	// subscribed says that it is a subscription; until its request is read, it may be something to be answered.
+	subscribed, leaving bool
+}
+
+// subscribe makes it known as a subscription; false where it is not to begin any more.
+func (s *eventStream) subscribe() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.subscribed = true
+	return !s.leaving
+}
+
+func (s *eventStream) isLeaving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaving
+}
+
+// goAway implements stream.
+func (s *eventStream) goAway() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaving = true
+	if s.subscribed {
+		s.cancel()
+	}
+}
+
+// cut implements stream.
+func (s *eventStream) cut() { s.cancel() }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"net/netip"
 )
 
 // HTTP lets tests see how the server is set up.
@@ -23,6 +24,18 @@ func (t Turnstile) Pass(ctx context.Context, work func()) error { return t.pass(
 // Crowded tells whether whoever comes is sent away.
 func (t Turnstile) Crowded() bool { return t.crowded() }
 
+// Patterns are those of all routes.
+func (g *Gateway) Patterns() []string {
+	var all []string
+	for _, r := range g.table() {
+		all = append(all, r.pattern)
+	}
+	return all
+}
+
+// AddressOf is whose streams are counted together.
+func AddressOf(r *http.Request, trusted []netip.Prefix) netip.Prefix { return addressOf(r, trusted) }
+
 // What the tests hold answers against.
 const (
 	CrowdedAfter      = crowdedAfter
@@ -31,6 +44,7 @@ const (
 	ReadHeaderTimeout = readHeaderTimeout
 	BodyTimeout       = bodyTimeout
 	WriteTimeout      = writeTimeout
+	FileTimeout       = fileTimeout
 	InitTimeout       = initTimeout
 	KeepAlive         = keepAlive
 )

@@ -10,8 +10,9 @@
 // executed, whatever became of it (half an answer is an answer, and retries hang on extensions.code); 4xx or 503 for
 // what was not: 400 for a document or variables that make no sense, 401 for a token that proves nothing (none at all is
 // anonymous), 403 for a foreign origin, 405, 413, 415, and 503 with Retry-After for what is too much or cannot be said
-// just now. GET and POST have transports of our own where gqlgen's echo bodies, answer 200 to what they could not read,
-// and write to slow readers for ever; its executor and its WebSocket protocol are used as they are.
+// just now; 429 with Retry-After for more streams than one viewer or address may have. Transports are our own: gqlgen's echo
+// bodies, answer 200 to what they could not read, write to slow readers for ever, and let operations on a WebSocket past the
+// limits. Its executor is used as it is.
 //
 // A Gateway is immutable once made, but for counters and the set of open streams, and safe for concurrent use. Close
 // ends its streams; nothing of it runs when no request does.
@@ -21,6 +22,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -73,6 +75,13 @@ type Options struct {
 	MaxReading             int
 	MaxStreams             int
 	MaxOperationsPerSocket int
+	// MaxStreamsPerViewer and MaxStreamsPerAddress bound the WebSockets and event streams of one viewer, and those without a
+	// token of one client address.
+	MaxStreamsPerViewer, MaxStreamsPerAddress int
+	// TrustedProxies are whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// Starting is true until the server can serve streams; nil is never. It does not become true again.
+	Starting func() bool
 }
 
 // Gateway answers all HTTP requests of a server.
@@ -107,7 +116,7 @@ func New(o Options) (*Gateway, error) {
 	if g.metrics, err = newMetrics(o.Registry, o.Schema.Schema(), o.Version, o.Durability); err != nil {
 		return nil, err
 	}
-	g.streams = newStreams(o.MaxStreams, g.metrics)
+	g.streams = newStreams(streamLimits{all: o.MaxStreams, viewer: o.MaxStreamsPerViewer, address: o.MaxStreamsPerAddress}, g.metrics)
 	g.checks = newChecks(o.Checks, o.Durability, o.Version, o.Log)
 	g.faults = &faults{log: o.Log, metrics: g.metrics, now: time.Now}
 	g.graphql = g.newExecutor()
@@ -125,6 +134,11 @@ func setDefaults(o *Options) {
 	o.MaxReading = orDefault(o.MaxReading, DefaultMaxReading)
 	o.MaxStreams = orDefault(o.MaxStreams, DefaultMaxStreams)
 	o.MaxOperationsPerSocket = orDefault(o.MaxOperationsPerSocket, DefaultMaxOperationsPerSocket)
+	o.MaxStreamsPerViewer = orDefault(o.MaxStreamsPerViewer, DefaultMaxStreamsPerViewer)
+	o.MaxStreamsPerAddress = orDefault(o.MaxStreamsPerAddress, DefaultMaxStreamsPerAddress)
+	if o.Starting == nil {
+		o.Starting = func() bool { return false }
+	}
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
 	}
@@ -155,7 +169,7 @@ func (g *Gateway) newExecutor() *handler.Server {
 	server.Use(extension.Introspection{})
 	server.Use(extension.FixedComplexityLimit(g.options.ComplexityLimit))
 	server.Use(&operations{timeout: g.options.OperationTimeout, metrics: g.metrics})
-	server.AddTransport(g.socketTransport())
+	server.AddTransport(socketTransport{g})
 	server.AddTransport(eventTransport{g})
 	server.AddTransport(plainTransport{g})
 	return server
@@ -167,8 +181,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.
 // Registry is where the metrics are.
 func (g *Gateway) Registry() *prometheus.Registry { return g.options.Registry }
 
-// Drain makes the server unready and ends every stream, WebSockets with 1001 (going away), so that clients go elsewhere.
-// It does not wait.
+// Drain makes the server unready and ends every stream, WebSockets with 1001 (going away), so that clients go elsewhere. A
+// stream that was asked for something else than a subscription answers that first. It does not wait.
 func (g *Gateway) Drain() {
 	g.checks.drain()
 	g.streams.drain()

@@ -22,6 +22,11 @@ const (
 	DefaultMaxReading = 2
 	// DefaultMaxStreams bounds WebSockets and event streams together, at about 40 KiB each: 2 GB.
 	DefaultMaxStreams = 50_000
+	// DefaultMaxStreamsPerViewer is a tab or an app on each of a few devices, several times over.
+	DefaultMaxStreamsPerViewer = 20
+	// DefaultMaxStreamsPerAddress is for streams without a token. Phones behind a carrier share an address; those with a
+	// token are not counted there.
+	DefaultMaxStreamsPerAddress = 200
 	// DefaultMaxOperationsPerSocket is what one WebSocket may have running: a phone shows a few screens, a board in a
 	// station a few dozen trains.
 	DefaultMaxOperationsPerSocket = 100
@@ -49,6 +54,8 @@ const (
 	// writeTimeout is for taking an answer, or one event of a stream: whoever takes nothing for so long is gone, or
 	// would make us keep what it does not read.
 	writeTimeout = 15 * time.Second
+	// fileTimeout is for taking a page or one of its scripts: the largest comes in that time over a slow phone's 200 kbit/s.
+	fileTimeout = time.Minute
 	// initTimeout is for the first message on a WebSocket.
 	initTimeout = 10 * time.Second
 	// keepAlive is how often an idle stream shows a sign of life: proxies commonly cut after 60 s, some after 30 s.
@@ -64,6 +71,10 @@ const (
 	maxStanding = 5 * time.Second
 	// overloadRetry is what a refused client is told to wait: long enough for some thousand others to be served.
 	overloadRetry = time.Second
+	// startingRetry is about how long a server reads its timetable when it starts.
+	startingRetry = 2 * time.Second
+	// streamRetry is for those who have as many streams as they may have: theirs end by the minute.
+	streamRetry = 30 * time.Second
 	// warnInterval is the least time between two warnings of one kind: a database that is down fails every request.
 	warnInterval = time.Second
 )

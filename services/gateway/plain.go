@@ -26,7 +26,7 @@ func (t plainTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.
 		return
 	}
 	if len(errs) > 0 {
-		answer(w, r, http.StatusBadRequest, exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs[:min(len(errs), maxErrors)]))
+		answer(w, r, http.StatusBadRequest, writeTimeout, exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs[:min(len(errs), maxErrors)]))
 		return
 	}
 	if operation.Operation.Operation == ast.Subscription {
@@ -47,7 +47,7 @@ func (t plainTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.
 	if response.Data == nil {
 		response.Data = []byte("null")
 	}
-	answer(w, r, http.StatusOK, response)
+	answer(w, r, http.StatusOK, writeTimeout, response)
 }
 
 // refuseMutationByGET keeps what browsers, caches and crawlers may fetch from changing anything.

@@ -23,7 +23,6 @@ import (
 func (g *Gateway) question(ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) (
 	operation *graphql.OperationContext, errs gqlerror.List, err error,
 ) {
-	start := graphql.Now()
 	var body []byte
 	if r.Method == http.MethodPost {
 		// Before the turnstile: whoever drips it must keep nobody else waiting.
@@ -31,12 +30,23 @@ func (g *Gateway) question(ctx context.Context, w http.ResponseWriter, r *http.R
 			return nil, nil, err
 		}
 	}
+	return g.check(ctx, exec, r.Header, func() (*graphql.RawParams, error) { return paramsOf(r, body) })
+}
+
+// check passes the turnstile, and there reads what is asked and checks it.
+func (g *Gateway) check(
+	ctx context.Context, exec graphql.GraphExecutor, header http.Header, read func() (*graphql.RawParams, error),
+) (operation *graphql.OperationContext, errs gqlerror.List, err error) {
+	start := graphql.Now()
 	late := g.turnstile.pass(ctx, func() {
 		var params *graphql.RawParams
-		if params, err = paramsOf(r, body); err != nil {
+		if params, err = read(); err == nil {
+			err = hasQuery(params)
+		}
+		if err != nil {
 			return
 		}
-		params.Headers = r.Header
+		params.Headers = header
 		params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
 		operation, errs = exec.CreateOperationContext(ctx, params)
 	})
@@ -47,23 +57,23 @@ func (g *Gateway) question(ctx context.Context, w http.ResponseWriter, r *http.R
 }
 
 // paramsOf understands a GET's URL or a POST's body.
-func paramsOf(r *http.Request, body []byte) (params *graphql.RawParams, err error) {
+func paramsOf(r *http.Request, body []byte) (*graphql.RawParams, error) {
 	if r.Method == http.MethodGet {
-		params, err = fromURL(r.URL.RawQuery)
-	} else {
-		params, err = fromBody(body)
+		return fromURL(r.URL.RawQuery)
 	}
-	if err != nil {
-		return nil, err
+	return fromBody(body)
+}
+
+// hasQuery says what is missing where there is no query.
+func hasQuery(params *graphql.RawParams) error {
+	if params.Query != "" {
+		return nil
 	}
-	if params.Query == "" {
-		if _, hash := params.Extensions["persistedQuery"]; hash {
-			// Clients that know these send the whole query next.
-			return nil, errPersistedQuery
-		}
-		return nil, unreadable("there is no query")
+	if _, hash := params.Extensions["persistedQuery"]; hash {
+		// Clients that know these send the whole query next.
+		return errPersistedQuery
 	}
-	return params, nil
+	return unreadable("there is no query")
 }
 
 var errPersistedQuery = &gqlerror.Error{
@@ -121,14 +131,19 @@ func fromBody(body []byte) (*graphql.RawParams, error) {
 	return params, nil
 }
 
-// read reads a whole body. Where its length is known, into as much memory as it takes.
+// firstRead is as much memory as a body gets before any of it has come. Most bodies are shorter.
+const firstRead = 4 << 10
+
+// read reads a whole body. What it takes grows with what has come, and not with the length that was announced.
 func read(body io.Reader, length int64) ([]byte, error) {
-	if length < 0 {
-		return io.ReadAll(body)
+	first := int64(firstRead)
+	if length >= 0 {
+		first = min(first, length)
 	}
-	whole := make([]byte, length)
-	_, err := io.ReadFull(body, whole)
-	return whole, err
+	// A buffer wants room for one more read to see the end.
+	whole := bytes.NewBuffer(make([]byte, 0, first+bytes.MinRead))
+	_, err := whole.ReadFrom(body)
+	return whole.Bytes(), err
 }
 
 // decode reads one JSON value and nothing after it; numbers keep all their digits.

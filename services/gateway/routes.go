@@ -9,38 +9,81 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// routes is every path there is. Each has a name of its own in the metrics, so that those who try paths at random do
-// not make metrics at random.
-func (g *Gateway) routes() http.Handler {
-	mux := http.NewServeMux()
-	handle := func(pattern, name string, handler http.Handler) {
-		mux.Handle(pattern, g.observe(name, handler))
+// route is a path, its name in the metrics, and what serves it.
+type route struct {
+	pattern, name string
+	handler       http.Handler
+}
+
+// table is every path there is. Each has a name of its own in the metrics, so that those who try paths at random do not make
+// metrics at random.
+func (g *Gateway) table() []route {
+	// An answer of GraphQL gets its own time when it is there.
+	all := []route{{"/graphql", "graphql", limited(http.HandlerFunc(g.serveGraphQL))}}
+	add := func(pattern, name string, answer time.Duration, handler http.Handler) {
+		all = append(all, route{pattern, name, bounded(answer, handler)})
 	}
-	handle("/graphql", "graphql", http.HandlerFunc(g.serveGraphQL))
-	handle("GET /livez", "livez", text("text/plain; charset=utf-8", "alive\n"))
-	handle("GET /readyz", "readyz", g.checks)
-	handle("GET /metrics", "metrics", promhttp.HandlerFor(g.options.Registry, promhttp.HandlerOpts{
+	add("GET /livez", "livez", writeTimeout, text("text/plain; charset=utf-8", "alive\n"))
+	add("GET /readyz", "readyz", writeTimeout, g.checks)
+	add("GET /metrics", "metrics", writeTimeout, promhttp.HandlerFor(g.options.Registry, promhttp.HandlerOpts{
 		Registry: g.options.Registry,
 		// More scrapers than that at once are a mistake.
 		MaxRequestsInFlight: 8,
 		Timeout:             writeTimeout,
 	}))
-	handle("GET /schema.graphql", "schema", text("text/plain; charset=utf-8", g.options.SchemaText))
+	add("GET /schema.graphql", "schema", writeTimeout, text("text/plain; charset=utf-8", g.options.SchemaText))
 	if g.options.Playground != nil {
-		handle("/playground", "playground", g.options.Playground)
-		handle("/playground/", "playground", g.options.Playground)
-		handle("GET /{$}", "root", http.RedirectHandler("/playground", http.StatusFound))
+		add("/playground", "playground", fileTimeout, g.options.Playground)
+		add("/playground/", "playground", fileTimeout, g.options.Playground)
+		add("GET /{$}", "root", writeTimeout, http.RedirectHandler("/playground", http.StatusFound))
 	}
-	handle("/", "none", http.NotFoundHandler())
+	add("/", "none", writeTimeout, http.NotFoundHandler())
+	return all
+}
+
+// routes serves the table.
+func (g *Gateway) routes() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range g.table() {
+		mux.Handle(r.pattern, g.observe(r.name, r.handler))
+	}
 	return mux
 }
 
+// text serves the same bytes to everybody.
 func text(contentType, body string) http.Handler {
+	shared := []byte(body)
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
 		// The only error is a client that is gone.
-		_, _ = io.WriteString(w, body)
+		_, _ = w.Write(shared)
 	})
+}
+
+// limited gives a request's body its time, be it read or not: what a handler leaves of it, the server reads.
+func limited(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		controller := http.NewResponseController(w)
+		// A writer that knows no deadlines is a test's. That of the connection's last answer is over. Before a body comes,
+		// there may be a line to write that asks for it.
+		_ = controller.SetWriteDeadline(time.Now().Add(bodyTimeout + writeTimeout))
+		if r.ContentLength != 0 {
+			_ = controller.SetReadDeadline(time.Now().Add(bodyTimeout))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// bounded gives the whole answer its time as well, where a request has no body that matters: whoever sends one gets the answer
+// at once, and the connection is not used again.
+func bounded(answer time.Duration, next http.Handler) http.Handler {
+	return limited(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answer))
+		if r.ContentLength != 0 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	}))
 }
 
 // observe names the request, sets the headers that every answer has, and counts.
@@ -104,6 +147,14 @@ func (r *recorder) Write(p []byte) (int, error) {
 		r.status = http.StatusOK
 	}
 	return r.ResponseWriter.Write(p)
+}
+
+// WriteString implements io.StringWriter: what is written is not copied as a whole for whoever takes it slowly.
+func (r *recorder) WriteString(s string) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return io.WriteString(r.ResponseWriter, s)
 }
 
 // Unwrap lets http.ResponseController, and whoever takes the connection over, reach the server's own writer.

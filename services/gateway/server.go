@@ -15,7 +15,7 @@ type Server struct {
 }
 
 // NewServer puts a Gateway on a server whose every wait is bounded. There is no time-out for whole requests or answers,
-// which would end streams; the Gateway bounds the reading of bodies and each write.
+// which would end streams; the Gateway gives each request deadlines for its body and its answer, and each event one.
 func NewServer(g *Gateway) *Server {
 	return &Server{gateway: g, http: &http.Server{
 		Handler:           g,
@@ -41,6 +41,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.gateway.Drain()
 	err := errors.Join(s.http.Shutdown(ctx), s.gateway.streams.wait(ctx))
 	if err != nil {
+		// The HTTP server does not know of WebSockets any more.
+		s.gateway.streams.cut()
 		return errors.Join(err, s.http.Close())
 	}
 	return nil

@@ -1,21 +1,21 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/coder/websocket"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"interlock/services/rail"
@@ -34,40 +34,51 @@ const (
 	closeTooManyInits   = 4429
 	maxCloseReasonBytes = 123 // what a close frame holds
 	maxOperationIDBytes = 128 // a UUID has 36
-	// gqlgenInitTimeout is why gqlgen closes a socket that said nothing; it has no code of its own.
-	gqlgenInitTimeout = "connection initialisation timeout"
 )
 
-type socketKey struct{}
+// socketTransport is GraphQL over WebSockets, as the protocol graphql-transport-ws has it: many operations on one connection,
+// each with an id. An operation passes the same limits as one over HTTP. One that was not executed, and a subscription that is
+// to be asked for again, ends with "error"; "complete" is the regular end and nothing else.
+type socketTransport struct{ g *Gateway }
 
-// socketTransport is gqlgen's WebSocket transport over sockets of ours.
-func (g *Gateway) socketTransport() graphql.Transport {
-	limit := g.options.MaxBodyBytes
-	return transport.Websocket{
-		Implementation:   acceptor{},
-		InitFunc:         g.initSocket,
-		InitTimeout:      initTimeout,
-		PayloadReadLimit: &limit,
-	}
-}
+var _ graphql.Transport = socketTransport{}
 
-// serveSocket checks the handshake while a refusal can still be an HTTP answer, counts the socket in, and hands over to
-// gqlgen until it is closed.
-func (g *Gateway) serveSocket(w http.ResponseWriter, r *http.Request) {
+// Supports implements graphql.Transport.
+func (t socketTransport) Supports(r *http.Request) bool { return isSocket(r) }
+
+// Do implements graphql.Transport: it checks the handshake while a refusal can still be an HTTP answer, counts the socket in,
+// and serves it until it is closed.
+func (t socketTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	g := t.g
 	if message := badHandshake(r); message != "" {
 		w.Header().Set("Sec-WebSocket-Version", "13")
 		g.refuse(w, r, http.StatusBadRequest, rail.Refuse(rail.BadUserInput, "%s", message))
 		return
 	}
-	s := newSocket(g.options.MaxOperationsPerSocket)
-	leave, ok := g.streams.enter(s)
-	if !ok {
-		g.refuse(w, r, http.StatusServiceUnavailable, tooManyStreams)
+	s := &socket{g: g, exec: exec, header: r.Header, running: map[string]*running{}}
+	s.ctx, s.cancel = context.WithCancel(r.Context())
+	defer s.cancel()
+	viewer := rail.ViewerFrom(r.Context())
+	s.address = addressOf(r, g.options.TrustedProxies)
+	who := ownedBy(viewer, s.address)
+	who.pending = viewer == nil
+	entry, err := g.streams.enter(s, who)
+	if err != nil {
+		g.refuseBody(w, r, err)
 		return
 	}
-	defer leave()
-	defer s.wait()
-	g.graphql.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), socketKey{}, s)))
+	defer entry.leave()
+	s.entry = entry
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: []string{subprotocol},
+		// Origins were checked at the door, by the rules that hold for every way in.
+		InsecureSkipVerify: true,
+	})
+	if err != nil {
+		return // The library has answered.
+	}
+	conn.SetReadLimit(g.options.MaxBodyBytes)
+	s.serve(rail.WithClient(s.ctx, rail.Client{Address: s.address, Stream: entry.id}), conn)
 }
 
 // badHandshake says what is wrong with a WebSocket's opening request; the library would say it in plain text.
@@ -86,11 +97,135 @@ func badHandshake(r *http.Request) string {
 	return ""
 }
 
-// initSocket reads the token out of the connection's first message. One that is there must be right; without one, the
-// handshake's own Authorization counts, which browsers cannot send and others can.
-func (g *Gateway) initSocket(ctx context.Context, payload transport.InitPayload) (context.Context, *transport.InitPayload, error) {
+// socket is one WebSocket. One goroutine reads from it, and reads and checks what is asked, one message after the other: so
+// what a client may have unread here is one message. Each operation has a goroutine of its own, and writes for itself.
+type socket struct {
+	g       *Gateway
+	exec    graphql.GraphExecutor
+	header  http.Header
+	address netip.Prefix
+	entry   *streamEntry
+	// ctx is every operation's, and ends with the socket.
+	ctx    context.Context
+	cancel context.CancelFunc
+	// tasks are the goroutines of the socket.
+	tasks sync.WaitGroup
+
+	mu sync.Mutex
+	// conn is nil until the handshake is over.
+	conn *websocket.Conn
+	// closing says that the connection is on its way down.
+	closing bool
+	// farewell is how the connection is to end as soon as nothing is left to be answered; nil while it is to go on.
+	farewell *farewell
+	expiry   *time.Timer
+	// running are the operations by their ids, until they end or the client completes them.
+	running map[string]*running
+	// open are all operations that have not ended, answering those of them that are to be answered: all but subscriptions.
+	open, answering int
+}
+
+// farewell is a close code and its reason.
+type farewell struct {
+	code   int
+	reason string
+}
+
+// running is an operation that has not ended.
+type running struct {
+	cancel         context.CancelFunc
+	isSubscription bool
+}
+
+// serve reads from a new connection until it ends.
+func (s *socket) serve(ctx context.Context, conn *websocket.Conn) {
+	s.mu.Lock()
+	s.conn = conn
+	over := s.closing
+	s.mu.Unlock()
+	if over {
+		// The server went away during the handshake.
+		_ = conn.CloseNow()
+		return
+	}
+	defer s.tasks.Wait()
+	defer s.cut()
+	s.tasks.Go(s.ping)
+	late := time.AfterFunc(initTimeout, func() { s.hangUp(closeInitTimeout, "Connection initialisation timeout") })
+	defer late.Stop()
+	inited := false
+	for {
+		message, ok := s.read()
+		switch {
+		case !ok:
+			return
+		case message.Type == "ping":
+			s.write(&envelope{Type: "pong", Payload: message.Payload})
+		case message.Type == "pong":
+		case message.Type == "connection_init" && inited:
+			s.hangUp(closeTooManyInits, "Too many initialisation requests")
+			return
+		case message.Type == "connection_init":
+			late.Stop()
+			inited = true
+			if ctx, ok = s.init(ctx, message.Payload); !ok {
+				return
+			}
+		case message.Type == "subscribe" && !inited:
+			s.hangUp(closeUnauthorized, "Unauthorized")
+			return
+		case message.Type == "subscribe":
+			if !s.subscribe(ctx, message) {
+				return
+			}
+		case message.Type == "complete":
+			s.completed(message.ID)
+		default:
+			s.hangUp(closeBadRequest, "not a message of the protocol")
+			return
+		}
+	}
+}
+
+// envelope is what every message has.
+type envelope struct {
+	ID      string          `json:"id,omitempty"`
+	Type    string          `json:"type"`
+	Payload json.RawMessage `json:"payload,omitempty"`
+}
+
+// read waits for a message. It takes as long as it likes to come, but once it has begun, no longer than a body.
+func (s *socket) read() (*envelope, bool) {
+	kind, reader, err := s.conn.Reader(context.Background())
+	if err != nil {
+		return nil, false
+	}
+	slow := time.AfterFunc(bodyTimeout, func() {
+		s.hangUp(int(websocket.StatusPolicyViolation), "a message did not come within "+bodyTimeout.String())
+	})
+	data, err := io.ReadAll(reader)
+	slow.Stop()
+	if err != nil {
+		return nil, false
+	}
+	var message envelope
+	if kind != websocket.MessageText || json.Unmarshal(data, &message) != nil {
+		s.hangUp(closeBadRequest, "not a message of the protocol")
+		return nil, false
+	}
+	return &message, true
+}
+
+// init reads the token out of the connection's first message, and counts the socket for whom it names. A token that is there
+// must be right; without one, the handshake's own Authorization counts, which browsers cannot send and others can.
+func (s *socket) init(ctx context.Context, payload json.RawMessage) (context.Context, bool) {
+	var fields map[string]any
+	if len(payload) > 0 && json.Unmarshal(payload, &fields) != nil {
+		s.hangUp(closeBadRequest, "the payload of connection_init is not an object")
+		return nil, false
+	}
 	var authorization []string
-	for name, value := range payload {
+	for name, value := range fields {
 		if !strings.EqualFold(name, "authorization") || value == nil {
 			continue
 		}
@@ -100,85 +235,186 @@ func (g *Gateway) initSocket(ctx context.Context, payload transport.InitPayload)
 		}
 		authorization = append(authorization, text)
 	}
-	viewer, err := g.viewerOf(ctx, authorization)
+	viewer, err := s.g.viewerOf(ctx, authorization)
 	if err != nil {
-		told := g.faults.present(ctx, err)
-		reason := codeOf(told) + ": " + told.Message
-		ctx = transport.WithWebsocketCloseCode(ctx, closeForbidden)
-		return transport.AppendCloseReason(ctx, reason[:min(len(reason), maxCloseReasonBytes)]), nil, err
+		code := closeForbidden
+		if rail.CodeOf(err) != rail.Unauthenticated {
+			code = int(websocket.StatusTryAgainLater)
+		}
+		s.refuse(ctx, code, err)
+		return nil, false
 	}
 	if viewer == nil {
 		viewer = rail.ViewerFrom(ctx)
 	}
-	if viewer == nil {
-		return ctx, nil, nil
+	if err := s.entry.give(ownedBy(viewer, s.address)); err != nil {
+		s.refuse(ctx, int(websocket.StatusTryAgainLater), err)
+		return nil, false
 	}
-	if s, ok := ctx.Value(socketKey{}).(*socket); ok && !viewer.Expires.IsZero() {
-		s.closeAt(viewer.Expires)
+	if viewer != nil {
+		ctx = rail.WithViewer(ctx, viewer)
+		if !viewer.Expires.IsZero() {
+			s.closeAt(viewer.Expires)
+		}
 	}
-	return rail.WithViewer(ctx, viewer), nil, nil
+	s.write(&envelope{Type: "connection_ack"})
+	return ctx, true
 }
 
-// acceptor opens sockets for gqlgen.
-type acceptor struct{}
+// refuse closes the connection because of an error.
+func (s *socket) refuse(ctx context.Context, code int, err error) {
+	told := s.g.presentRefusal(ctx, err)
+	reason := codeOf(told) + ": " + told.Message
+	s.hangUp(code, reason[:min(len(reason), maxCloseReasonBytes)])
+}
 
-var _ transport.WebsocketImplementation = acceptor{}
-
-// Accept implements transport.WebsocketImplementation.
-func (acceptor) Accept(w http.ResponseWriter, r *http.Request, _ transport.WebsocketAcceptOptions) (transport.WebsocketConn, error) {
-	s, ok := r.Context().Value(socketKey{}).(*socket)
-	if !ok {
-		return nil, errors.New("a WebSocket came past the door")
+// subscribe begins an operation; false where the message ends the connection.
+func (s *socket) subscribe(ctx context.Context, message *envelope) (goOn bool) {
+	id := message.ID
+	if id == "" || len(id) > maxOperationIDBytes {
+		s.hangUp(closeBadRequest, "an operation's id has 1 to "+strconv.Itoa(maxOperationIDBytes)+" bytes")
+		return false
 	}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols: []string{subprotocol},
-		// Origins were checked at the door, by the rules that hold for every way in.
-		InsecureSkipVerify: true,
-	})
-	if err != nil {
-		return nil, err
-	}
-	s.start(conn)
-	return s, nil
-}
-
-// socket is one WebSocket, between gqlgen and the library. It keeps the protocol's rules that gqlgen leaves out (one
-// init, one operation per id, how many), and bounds every write. gqlgen sees ids of the socket's own making: it mixes
-// operations up when a client uses an id again at once.
-type socket struct {
-	limit int
-	// done is closed when the socket is on its way down.
-	done chan struct{}
-	// tasks are the goroutines of the socket.
-	tasks sync.WaitGroup
-
-	mu      sync.Mutex
-	conn    *websocket.Conn
-	closing bool
-	expiry  *time.Timer
-	inited  bool
-	acked   bool
-	last    int
-	inner   map[string]string // the client's ids → gqlgen's
-	outer   map[string]string // and back
-}
-
-func newSocket(limit int) *socket {
-	return &socket{limit: limit, done: make(chan struct{}), inner: map[string]string{}, outer: map[string]string{}}
-}
-
-func (s *socket) start(conn *websocket.Conn) {
+	ctx, cancel := context.WithCancel(graphql.StartOperationTrace(ctx))
+	one := &running{cancel: cancel}
 	s.mu.Lock()
-	s.conn = conn
-	gone := s.closing
-	if !gone {
-		s.tasks.Go(s.ping)
+	_, taken := s.running[id]
+	var refusal error
+	switch {
+	case taken:
+	case s.closing || s.farewell != nil:
+		refusal = goingAway
+	case s.open >= s.g.options.MaxOperationsPerSocket:
+		refusal = tooManyOperations
+	default:
+		s.running[id] = one
+		s.open++
+		s.answering++
 	}
 	s.mu.Unlock()
-	if gone {
-		// The server went away during the handshake.
-		_ = conn.CloseNow()
+	if taken {
+		cancel()
+		s.hangUp(closeDuplicate, "Subscriber for "+id[:min(len(id), 64)]+" already exists")
+		return false
 	}
+	if refusal != nil {
+		cancel()
+		s.write(errorMessage(id, gqlerror.List{s.g.faults.present(ctx, refusal)}))
+		return true
+	}
+	operation, errs := s.prepare(ctx, message.Payload)
+	if len(errs) > 0 {
+		s.end(id, one, errorMessage(id, errs))
+		return true
+	}
+	if operation.Operation.Operation == ast.Subscription && !s.isSubscription(one) {
+		s.end(id, one, nil)
+		return true
+	}
+	s.tasks.Go(func() { s.execute(graphql.WithOperationContext(ctx, operation), id, one, operation) })
+	return true
+}
+
+// prepare reads and checks an operation, past the same turnstile as all others.
+func (s *socket) prepare(ctx context.Context, payload json.RawMessage) (*graphql.OperationContext, gqlerror.List) {
+	if s.g.turnstile.crowded() {
+		return nil, gqlerror.List{s.g.faults.present(ctx, tooManyRequests)}
+	}
+	operation, errs, err := s.g.check(ctx, s.exec, s.header, func() (*graphql.RawParams, error) { return fromBody(payload) })
+	if err != nil {
+		return nil, gqlerror.List{s.g.presentRefusal(ctx, err)}
+	}
+	if len(errs) > 0 {
+		return nil, s.exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs[:min(len(errs), maxErrors)]).Errors
+	}
+	return operation, nil
+}
+
+// execute runs an operation to its end.
+func (s *socket) execute(ctx context.Context, id string, one *running, operation *graphql.OperationContext) {
+	last := &envelope{ID: id, Type: "complete"}
+	defer func() { s.end(id, one, last) }()
+	defer func() {
+		if cause := recover(); cause != nil {
+			last = errorMessage(id, gqlerror.List{s.g.faults.present(ctx, s.g.faults.recovered(ctx, cause))})
+		}
+	}()
+	if !one.isSubscription {
+		if !s.g.flights.start() {
+			last = errorMessage(id, gqlerror.List{s.g.faults.present(ctx, tooManyRequests)})
+			return
+		}
+		defer s.g.flights.end()
+	}
+	answered := false
+	responses, inner := s.exec.DispatchOperation(ctx, operation)
+	for response := responses(inner); response != nil; response = responses(inner) {
+		answered = true
+		if one.isSubscription && isToBeAskedAgain(response) {
+			last = errorMessage(id, response.Errors)
+			return
+		}
+		body, err := encode(response)
+		if err != nil {
+			// Only an extension of our own could fail to encode.
+			panic(err)
+		}
+		if !s.wants(id, one) {
+			return
+		}
+		s.write(&envelope{ID: id, Type: "next", Payload: body})
+	}
+	if !answered && !one.isSubscription {
+		// Its time was over before anything was executed.
+		last = errorMessage(id, gqlerror.List{s.g.faults.present(ctx, tookTooLong)})
+	}
+}
+
+// isSubscription makes an operation known as a subscription, which need not be answered; false where the socket is going away,
+// and it is not to begin any more.
+func (s *socket) isSubscription(one *running) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one.isSubscription = true
+	s.answering--
+	return s.farewell == nil
+}
+
+// wants tells whether the client still waits for what an operation has to say.
+func (s *socket) wants(id string, one *running) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closing && s.running[id] == one && !(one.isSubscription && s.farewell != nil)
+}
+
+// completed ends an operation that the client wants to hear no more of. One that has ended meanwhile is none of the client's
+// fault.
+func (s *socket) completed(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one, ok := s.running[id]; ok {
+		delete(s.running, id)
+		one.cancel()
+	}
+}
+
+// end says the last word about an operation, if the client still waits for it, and counts it out. A subscription that ends
+// because the socket does has none: the client is to come back.
+func (s *socket) end(id string, one *running, last *envelope) {
+	if last != nil && s.wants(id, one) {
+		s.write(last)
+	}
+	one.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running[id] == one {
+		delete(s.running, id)
+	}
+	s.open--
+	if !one.isSubscription {
+		s.answering--
+	}
+	s.goIfAnswered()
 }
 
 // ping keeps proxies from cutting an idle connection, and finds clients that are gone. It uses WebSocket's own pings,
@@ -188,24 +424,18 @@ func (s *socket) ping() {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.done:
+		case <-s.ctx.Done():
 			return
 		case <-ticker.C:
 			ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 			err := s.conn.Ping(ctx)
 			cancel()
 			if err != nil {
-				_ = s.Close()
+				s.cut()
 				return
 			}
 		}
 	}
-}
-
-// wait returns when nothing of the socket runs any more.
-func (s *socket) wait() {
-	_ = s.Close()
-	s.tasks.Wait()
 }
 
 // closeAt ends the socket with its token.
@@ -214,215 +444,84 @@ func (s *socket) closeAt(at time.Time) {
 	defer s.mu.Unlock()
 	if !s.closing {
 		s.expiry = time.AfterFunc(time.Until(at), func() {
-			_ = s.WriteClose(closeForbidden, string(rail.Unauthenticated)+": the token has expired")
+			s.leave(closeForbidden, string(tokenOver.Code)+": "+tokenOver.Message)
 		})
 	}
 }
 
 // goAway implements stream.
-func (s *socket) goAway() {
-	_ = s.WriteClose(int(websocket.StatusGoingAway), "the server is going away")
+func (s *socket) goAway() { s.leave(int(websocket.StatusGoingAway), goingAway.Message) }
+
+// leave ends the socket's subscriptions, and the socket as soon as it has answered what else it was asked.
+func (s *socket) leave(code int, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.farewell != nil {
+		return
+	}
+	s.farewell = &farewell{code, reason}
+	for _, one := range s.running {
+		if one.isSubscription {
+			one.cancel()
+		}
+	}
+	s.goIfAnswered()
 }
 
-// down marks the socket as closing; true where there is a connection that nobody has begun to close. The caller has the
-// lock.
+// goIfAnswered closes a socket that is to end and has nothing left to answer. The mutex is held.
+func (s *socket) goIfAnswered() {
+	if s.farewell != nil && s.answering == 0 {
+		s.close(*s.farewell)
+	}
+}
+
+// hangUp closes the connection, and says why.
+func (s *socket) hangUp(code int, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.close(farewell{code, reason})
+}
+
+// close says goodbye, and waits for the answer in the background, which the library bounds to a few seconds. The mutex is
+// held.
+func (s *socket) close(last farewell) {
+	if !s.down() {
+		return
+	}
+	s.tasks.Go(func() {
+		// A client that is gone already has nothing to be told.
+		_ = s.conn.Close(websocket.StatusCode(last.code), last.reason)
+	})
+}
+
+// cut implements stream: it ends the connection without a word. One that was said goodbye to is left to end politely.
+func (s *socket) cut() {
+	s.mu.Lock()
+	first := s.down()
+	s.mu.Unlock()
+	if first {
+		_ = s.conn.CloseNow()
+	}
+}
+
+// down has the socket be closing; true where there is a connection that nobody has begun to close. The mutex is held.
 func (s *socket) down() bool {
 	if s.closing {
 		return false
 	}
 	s.closing = true
-	close(s.done)
+	s.cancel()
 	if s.expiry != nil {
 		s.expiry.Stop()
 	}
 	return s.conn != nil
 }
 
-// Close implements transport.WebsocketConn. A close that was said politely is left to end politely.
-func (s *socket) Close() error {
-	s.mu.Lock()
-	first := s.down()
-	s.mu.Unlock()
-	if !first {
-		return nil
-	}
-	return s.conn.CloseNow()
-}
-
-// WriteClose implements transport.WebsocketConn: it says goodbye and why, and waits for the answer in the background,
-// which the library bounds to a few seconds.
-func (s *socket) WriteClose(code int, reason string) error {
-	if reason == gqlgenInitTimeout {
-		code, reason = closeInitTimeout, "Connection initialisation timeout"
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.down() {
-		s.tasks.Go(func() {
-			// A client that is gone already has nothing to be told.
-			_ = s.conn.Close(websocket.StatusCode(code), reason)
-		})
-	}
-	return nil
-}
-
-// Subprotocol implements transport.WebsocketConn.
-func (s *socket) Subprotocol() string { return s.conn.Subprotocol() }
-
-// SetReadLimit implements transport.WebsocketReadLimiter.
-func (s *socket) SetReadLimit(limit int64) { s.conn.SetReadLimit(limit) }
-
-// envelope is what every message has.
-type envelope struct {
-	ID      string          `json:"id,omitempty"`
-	Type    string          `json:"type"`
-	Payload json.RawMessage `json:"payload,omitempty"`
-}
-
-// NextReader implements transport.WebsocketConn: the next message that gqlgen is to see.
-func (s *socket) NextReader() (int, io.Reader, error) {
-	for {
-		kind, data, err := s.conn.Read(context.Background())
-		if err != nil {
-			return 0, nil, transport.ErrWebsocketClosed
-		}
-		var message envelope
-		if kind != websocket.MessageText || json.Unmarshal(data, &message) != nil {
-			return s.hangUp(closeBadRequest, "not a message of the protocol")
-		}
-		next, code, reason := s.receive(&message)
-		switch next {
-		case end:
-			return s.hangUp(code, reason)
-		case overLimit:
-			s.sendError(message.ID, tooManyStreams)
-			continue
-		case ignore:
-			continue
-		}
-		data, err = json.Marshal(message)
-		if err != nil {
-			return s.hangUp(closeBadRequest, "not a message of the protocol")
-		}
-		return int(kind), bytes.NewReader(data), nil
-	}
-}
-
-// hangUp ends the connection because of what the client sent.
-func (s *socket) hangUp(code int, reason string) (int, io.Reader, error) {
-	_ = s.WriteClose(code, reason)
-	return 0, nil, transport.ErrWebsocketClosed
-}
-
-// verdict is what becomes of a message from the client.
-type verdict int
-
-const (
-	forward verdict = iota
-	ignore
-	overLimit
-	end
-)
-
-// receive holds a message from the client against the protocol; where it ends the connection, with a code.
-func (s *socket) receive(message *envelope) (next verdict, code int, reason string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch message.Type {
-	case "connection_init":
-		if s.inited {
-			return end, closeTooManyInits, "Too many initialisation requests"
-		}
-		s.inited = true
-		return forward, 0, ""
-	case "ping", "pong":
-		if !s.acked {
-			return ignore, 0, ""
-		}
-		return forward, 0, ""
-	case "subscribe":
-		if !s.acked {
-			return end, closeUnauthorized, "Unauthorized"
-		}
-		if message.ID == "" || len(message.ID) > maxOperationIDBytes {
-			return end, closeBadRequest, "an operation's id has 1 to " + strconv.Itoa(maxOperationIDBytes) + " bytes"
-		}
-		if _, taken := s.inner[message.ID]; taken {
-			return end, closeDuplicate, "Subscriber for " + message.ID[:min(len(message.ID), 64)] + " already exists"
-		}
-		if len(s.outer) >= s.limit {
-			return overLimit, 0, ""
-		}
-		s.last++
-		inner := strconv.Itoa(s.last)
-		s.inner[message.ID], s.outer[inner] = inner, message.ID
-		message.ID = inner
-		return forward, 0, ""
-	case "complete":
-		inner, running := s.inner[message.ID]
-		delete(s.inner, message.ID)
-		if !running {
-			// It ended while the message was on its way.
-			return ignore, 0, ""
-		}
-		message.ID = inner
-		return forward, 0, ""
-	}
-	return end, closeBadRequest, "not a message of the protocol"
-}
-
-// WriteJSON implements transport.WebsocketConn: it sends a message of gqlgen's under the client's id. What belongs to an
-// operation that the client has completed, or that has ended, is dropped.
-func (s *socket) WriteJSON(v any) error {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	var message envelope
-	if err := json.Unmarshal(data, &message); err != nil {
-		return err
-	}
-	if !s.send(&message) {
-		return nil
-	}
-	return s.write(&message)
-}
-
-// send keeps the books about a message to the client; false where it is to be dropped.
-func (s *socket) send(message *envelope) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		// gqlgen completes what it had running; the client is to take a connection that broke for what it is.
-		return false
-	}
-	if message.Type == "connection_ack" {
-		s.acked = true
-	}
-	if message.ID == "" {
-		return true
-	}
-	inner := message.ID
-	id, known := s.outer[inner]
-	if !known {
-		return false
-	}
-	wanted := s.inner[id] == inner
-	if message.Type == "complete" || message.Type == "error" {
-		delete(s.outer, inner)
-		if wanted {
-			delete(s.inner, id)
-		}
-	}
-	message.ID = id
-	return wanted
-}
-
-// write sends one message within the time a reader has to take it.
-func (s *socket) write(message *envelope) error {
+// write sends one message within the time a reader has to take it. The connection is over for one that does not.
+func (s *socket) write(message *envelope) {
 	id, err := json.Marshal(message.ID)
 	if err != nil {
-		return err
+		panic(err) // A string can be encoded.
 	}
 	// By hand: the payload is JSON already, and large.
 	data := make([]byte, 0, len(message.Payload)+len(id)+64)
@@ -437,15 +536,40 @@ func (s *socket) write(message *envelope) error {
 	data = append(data, '}')
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
-	return s.conn.Write(ctx, websocket.MessageText, data)
+	if s.conn.Write(ctx, websocket.MessageText, data) != nil {
+		s.cut()
+	}
 }
 
-func (s *socket) sendError(id string, e *rail.Error) {
-	payload, err := json.Marshal(gqlerror.List{{
-		Message: e.Message, Extensions: map[string]any{"code": string(e.Code), "retryAfterMs": e.RetryAfter.Milliseconds()},
-	}})
-	if err == nil {
-		// A client that is gone needs no answer.
-		_ = s.write(&envelope{ID: id, Type: "error", Payload: payload})
+// errorMessage ends an operation that was not executed, or is to be asked for again.
+func errorMessage(id string, errs gqlerror.List) *envelope {
+	payload, err := json.Marshal(errs)
+	if err != nil {
+		// Only an extension of our own could fail to encode.
+		panic(err)
 	}
+	return &envelope{ID: id, Type: "error", Payload: payload}
+}
+
+// presentRefusal is what a client is told of a request that was not executed.
+func (g *Gateway) presentRefusal(ctx context.Context, err error) *gqlerror.Error {
+	var refused *bodyError
+	if errors.As(err, &refused) {
+		err = refused.err
+	}
+	return g.faults.present(ctx, err)
+}
+
+// isToBeAskedAgain tells whether all that there is to an answer is that it could not be given just now.
+func isToBeAskedAgain(response *graphql.Response) bool {
+	if response.Data != nil {
+		return false
+	}
+	for _, err := range response.Errors {
+		switch rail.Code(codeOf(err)) {
+		case rail.Unavailable, rail.Overloaded, rail.OrderPending, rail.Internal:
+			return true
+		}
+	}
+	return false
 }

@@ -2,53 +2,140 @@ package gateway
 
 import (
 	"context"
+	"net/http"
+	"net/netip"
 	"sync"
+
+	"interlock/services/rail"
 )
 
 // stream is a WebSocket or an event stream.
 type stream interface {
-	// goAway ends it soon, without waiting.
+	// goAway ends its subscriptions, and it once it has answered what else it was asked. It does not wait.
 	goAway()
+	// cut ends it at once.
+	cut()
 }
 
 // streams are all that are open.
 type streams struct {
-	limit   int
+	limits  streamLimits
 	metrics *metrics
 
-	mu       sync.Mutex
-	open     map[*streamEntry]struct{}
+	mu   sync.Mutex
+	open map[*streamEntry]struct{}
+	// counts are how many each owner has open; without those that have none.
+	counts   map[owner]int
+	last     uint64
 	draining bool
 	// idle is closed when draining and nothing is open any more.
 	idle chan struct{}
 }
 
-type streamEntry struct{ stream stream }
+// streamLimits are how many streams may be open: of all, of a viewer, and of an address without a token.
+type streamLimits struct{ all, viewer, address int }
 
-func newStreams(limit int, m *metrics) *streams {
-	return &streams{limit: limit, metrics: m, open: map[*streamEntry]struct{}{}, idle: make(chan struct{})}
+// owner is whose streams are counted together: a viewer, or who has no token, by address. A WebSocket whose first message has
+// not come yet may still name a viewer: so that others at its address, who have no token, cannot keep it out, it is counted
+// apart for as long as that message may take.
+type owner struct {
+	viewer  string
+	address netip.Prefix
+	pending bool
+}
+
+func ownedBy(viewer *rail.Viewer, address netip.Prefix) owner {
+	if viewer != nil {
+		return owner{viewer: viewer.Subject}
+	}
+	return owner{address: address}
+}
+
+type streamEntry struct {
+	streams *streams
+	stream  stream
+	// id is for no other stream of this server.
+	id    uint64
+	owner owner
+}
+
+func newStreams(limits streamLimits, m *metrics) *streams {
+	return &streams{
+		limits: limits, metrics: m, open: map[*streamEntry]struct{}{}, counts: map[owner]int{}, idle: make(chan struct{}),
+	}
 }
 
 // enter counts a stream in, unless there are too many or the server is on its way out. Whoever entered must leave.
-func (s *streams) enter(one stream) (leave func(), ok bool) {
+func (s *streams) enter(one stream, who owner) (*streamEntry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining || len(s.open) >= s.limit {
-		return nil, false
+	if s.draining {
+		return nil, &bodyError{http.StatusServiceUnavailable, goingAway}
 	}
-	entry := &streamEntry{one}
+	if len(s.open) >= s.limits.all {
+		return nil, &bodyError{http.StatusServiceUnavailable, tooManyStreams}
+	}
+	if err := s.room(who); err != nil {
+		return nil, err
+	}
+	s.last++
+	entry := &streamEntry{streams: s, stream: one, id: s.last, owner: who}
 	s.open[entry] = struct{}{}
-	kind := s.metrics.streams.WithLabelValues(kindOf(one))
-	kind.Inc()
-	return sync.OnceFunc(func() {
-		kind.Dec()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.open, entry)
-		if s.draining && len(s.open) == 0 {
-			close(s.idle)
-		}
-	}), true
+	s.counts[who]++
+	s.metrics.streams.WithLabelValues(kindOf(one)).Inc()
+	return entry, nil
+}
+
+// room is nil where an owner may have one more. The mutex is held.
+func (s *streams) room(who owner) error {
+	limit, limited := s.limits.address, tooManyOfAddress
+	if who.viewer != "" {
+		limit, limited = s.limits.viewer, tooManyOfViewer
+	}
+	if s.counts[who] >= limit {
+		return &bodyError{http.StatusTooManyRequests, limited(limit)}
+	}
+	return nil
+}
+
+// give makes a stream another owner's, or says why that one may have no more.
+func (e *streamEntry) give(who owner) error {
+	s := e.streams
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if who == e.owner {
+		return nil
+	}
+	if err := s.room(who); err != nil {
+		return err
+	}
+	s.forget(e.owner)
+	e.owner = who
+	s.counts[who]++
+	return nil
+}
+
+// forget counts one of an owner's streams out. The mutex is held.
+func (s *streams) forget(who owner) {
+	if s.counts[who]--; s.counts[who] == 0 {
+		delete(s.counts, who)
+	}
+}
+
+// leave counts a stream out, once.
+func (e *streamEntry) leave() {
+	s := e.streams
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, in := s.open[e]; !in {
+		return
+	}
+	delete(s.open, e)
+	s.forget(e.owner)
+	s.metrics.streams.WithLabelValues(kindOf(e.stream)).Dec()
+	if s.draining && len(s.open) == 0 {
+		close(s.idle)
+	}
 }
 
 func kindOf(one stream) string {
@@ -71,6 +158,15 @@ func (s *streams) drain() {
 	}
 	for entry := range s.open {
 		entry.stream.goAway()
+	}
+}
+
+// cut ends every stream at once.
+func (s *streams) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for entry := range s.open {
+		entry.stream.cut()
 	}
 }
 

@@ -36,13 +36,14 @@ type Query {
 	fails(how: String!): String
 	typed(date: String!): String
 	slow: String
+	waits: String
 	blob(bytes: Int!): String
 	deep: Deep
 	list(first: Int = 50): [Deep!]
 }
 type Deep { deep: Deep name: String }
-type Mutation { sell(count: Int!): Int }
-type Subscription { ticks(from: Int): Int broken: Int whoever: String explodes: String flood: String }
+type Mutation { sell(count: Int!): Int waits: String }
+type Subscription { ticks(from: Int): Int broken: Int refused(code: String!): Int whoever: String explodes: String flood: String }
 `
 
 // stub is a schema written by hand, with what gqlgen's generated code does around resolvers.
@@ -55,6 +56,10 @@ type stub struct {
 	ended chan struct{}
 	// entered tells that "slow" is being resolved.
 	entered chan struct{}
+	// clients are where the subscriptions came from.
+	clients chan rail.Client
+	// release lets one "waits" be answered.
+	release chan struct{}
 }
 
 var _ graphql.ExecutableSchema = (*stub)(nil)
@@ -63,6 +68,7 @@ func newStub() *stub {
 	return &stub{
 		schema: gqlparser.MustLoadSchema(&ast.Source{Name: "schema.graphql", Input: schemaText}),
 		ticks:  make(chan int), ended: make(chan struct{}, 16), entered: make(chan struct{}, 16),
+		release: make(chan struct{}), clients: make(chan rail.Client, 16),
 	}
 }
 
@@ -97,6 +103,14 @@ func (s *stub) resolve(ctx context.Context, field graphql.CollectedField) (any, 
 		s.entered <- struct{}{}
 		<-ctx.Done()
 		return nil, ctx.Err()
+	case "waits":
+		s.entered <- struct{}{}
+		select {
+		case <-s.release:
+			return "done", nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	case "blob":
 		n, err := graphql.UnmarshalInt(args["bytes"])
 		return strings.Repeat("x", n), err
@@ -185,12 +199,34 @@ func (s *stub) run(ctx context.Context, field graphql.CollectedField) (out json.
 	return body
 }
 
+// client is where the next subscription came from.
+func (s *stub) client(t *testing.T) rail.Client {
+	t.Helper()
+	select {
+	case client := <-s.clients:
+		return client
+	case <-time.After(patience):
+		t.Fatal("nobody subscribed")
+		return rail.Client{}
+	}
+}
+
 func (s *stub) stream(ctx context.Context, field graphql.CollectedField) graphql.ResponseHandler {
 	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "Subscription", Field: field, Args: map[string]any{}})
+	if client, ok := rail.ClientFrom(ctx); ok {
+		select {
+		case s.clients <- client:
+		default: // nobody looks
+		}
+	}
 	context.AfterFunc(ctx, func() { s.ended <- struct{}{} })
 	switch field.Name {
 	case "broken":
 		graphql.AddError(ctx, rail.Refuse(rail.NotFound, "no such order"))
+		return nil
+	case "refused":
+		code, _ := field.ArgumentMap(graphql.GetOperationContext(ctx).Variables)["code"].(string)
+		graphql.AddError(ctx, &rail.Error{Code: rail.Code(code), Message: "not now", RetryAfter: 1500 * time.Millisecond})
 		return nil
 	case "whoever":
 		name := "nobody"

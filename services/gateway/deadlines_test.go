@@ -1,0 +1,198 @@
+package gateway_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/gateway"
+)
+
+// large is what nobody takes who reads nothing.
+var large = strings.Repeat("large ", 1<<20/6)
+
+// withPages has every route there is, with something large behind those that serve files.
+func withPages(o *gateway.Options) {
+	o.SchemaText = large
+	o.Playground = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, large) })
+}
+
+// requests are the first lines of requests for all routes, with a method each or with those that anybody may try.
+func requests(t *testing.T, w *world, methods ...string) []string {
+	t.Helper()
+	var lines []string
+	for _, pattern := range w.gate.Patterns() {
+		method, path, ok := strings.Cut(pattern, " ")
+		if !ok {
+			method, path = "GET", pattern
+		}
+		switch path {
+		case "/":
+			path = "/no/such/path"
+		case "/{$}":
+			path = "/"
+		case "/playground/":
+			path = "/playground/assets/x.js"
+		case "/graphql":
+			path = "/graphql?query={blob(bytes:1000000)}"
+		}
+		if len(methods) == 0 {
+			lines = append(lines, method+" "+path)
+		}
+		for _, method := range methods {
+			lines = append(lines, method+" "+path)
+		}
+	}
+	require.GreaterOrEqual(t, len(lines), 9)
+	return lines
+}
+
+// A body that never comes, or drips, holds a connection no longer than a body may take, whatever is asked for.
+func TestServer_BodiesThatNeverCome(t *testing.T) {
+	bodies := map[string]string{
+		"announced": "Content-Length: 50\r\n\r\n", "begun": "Content-Length: 50\r\n\r\n{", "in chunks": "Transfer-Encoding: chunked\r\n\r\n",
+		"asked about first": "Content-Length: 50\r\nExpect: 100-continue\r\n\r\n", "large": "Content-Length: 200000\r\n\r\n{",
+		"dripping": "Transfer-Encoding: chunked\r\n\r\n",
+	}
+	inBubble(t, func(t *testing.T, w *world, network *pipes) {
+		for _, line := range requests(t, w, "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS") {
+			for name, body := range bodies {
+				for _, headers := range []string{"", "Accept: text/event-stream\r\n", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+					"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n"} {
+					about := fmt.Sprint(line, " ", name, " ", headers)
+					conn, err := network.dial(t.Context())
+					require.NoError(t, err)
+					start := time.Now()
+					var writing sync.WaitGroup
+					writing.Go(func() {
+						_, err := io.WriteString(conn, line+" HTTP/1.1\r\nHost: interlock.test\r\nContent-Type: application/json\r\n"+headers+body)
+						for err == nil && name == "dripping" {
+							_, err = io.WriteString(conn, "1\r\n \r\n")
+							<-time.After(time.Second)
+						}
+					})
+					answer, err := io.ReadAll(conn)
+					require.NoError(t, err, about)
+					require.LessOrEqual(t, time.Since(start), gateway.BodyTimeout+time.Second, about)
+					require.Contains(t, string(answer), "HTTP/1.1 ", about)
+					_ = conn.Close()
+					writing.Wait()
+				}
+			}
+		}
+	}, withPages)
+}
+
+// Who does not read is let go, whatever was asked for and however often, and holds no copy of it.
+func TestServer_ReadersThatDoNotRead(t *testing.T) {
+	const readers = 40
+	inBubble(t, func(t *testing.T, w *world, network *pipes) {
+		for _, line := range requests(t, w) {
+			before := heap()
+			var held []io.ReadCloser
+			for range readers {
+				conn, err := network.dial(t.Context())
+				require.NoError(t, err)
+				held = append(held, conn)
+				var writing sync.WaitGroup
+				writing.Go(func() {
+					// More requests than one: they wait behind it.
+					_, _ = io.WriteString(conn, strings.Repeat(line+" HTTP/1.1\r\nHost: interlock.test\r\n\r\n", 2))
+				})
+				writing.Wait()
+			}
+			synctest.Wait()
+			if !strings.Contains(line, "blob") { // what GraphQL answers is everybody's own
+				require.Less(t, heap()-before, int64(readers*100<<10), line)
+			}
+			<-time.After(max(gateway.FileTimeout, gateway.WriteTimeout) + time.Second)
+			for _, conn := range held {
+				n, err := conn.Read(make([]byte, 1))
+				require.ErrorIs(t, err, io.EOF, line)
+				require.Zero(t, n)
+				_ = conn.Close()
+			}
+		}
+	}, withPages)
+}
+
+// What a body takes is what has come of it, and not what was announced.
+func TestServer_AnnouncedLengthsTakeNothing(t *testing.T) {
+	const clients = 100
+	inBubble(t, func(t *testing.T, w *world, network *pipes) {
+		before := heap()
+		var held []io.Closer
+		for range clients {
+			conn, err := network.dial(t.Context())
+			require.NoError(t, err)
+			held = append(held, conn)
+			_, err = fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", gateway.DefaultMaxBodyBytes)
+			require.NoError(t, err)
+		}
+		synctest.Wait()
+		require.Less(t, heap()-before, int64(clients*64<<10))
+		for _, conn := range held {
+			_ = conn.Close()
+		}
+	})
+}
+
+// heap is what is in use, garbage left out.
+func heap() int64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
+// Requests that come behind each other are answered one after the other, and a deadline of one is none of the next.
+func TestServer_Pipelined(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, network *pipes) {
+		conn, err := network.dial(t.Context())
+		require.NoError(t, err)
+		reader := bufio.NewReader(conn)
+		body := `{"query":"{hello}"}`
+		post := fmt.Sprintf("POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		var writing sync.WaitGroup
+		for range 3 {
+			writing.Go(func() {
+				_, _ = io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"+post+"GET /schema.graphql HTTP/1.1\r\nHost: x\r\n\r\n"+post)
+			})
+			for range 4 {
+				response, err := http.ReadResponse(reader, nil)
+				require.NoError(t, err)
+				require.Equal(t, 200, response.StatusCode)
+				_, err = io.Copy(io.Discard, response.Body)
+				require.NoError(t, err)
+			}
+			writing.Wait()
+			<-time.After(gateway.BodyTimeout + gateway.WriteTimeout + time.Second)
+		}
+		_ = conn.Close()
+	})
+}
+
+// A stream that was asked for in a body lives on when the body's time is over.
+func TestEvents_OutliveTheirBodysTime(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
+		_, body := w.events(t, "POST", "/graphql", `{"query":"subscription{ticks}"}`)
+		event(t, body)
+		<-time.After(gateway.BodyTimeout + gateway.KeepAlive/2)
+		go func() { w.stub.ticks <- 1 }()
+		for {
+			if text := event(t, body); text != ":\n" {
+				require.Contains(t, text, `{"ticks":1}`)
+				return
+			}
+		}
+	})
+}
