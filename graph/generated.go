@@ -1586,7 +1586,11 @@ type Mutation {
   withdrawRun("The run." input: WithdrawRunInput!): WithdrawRunPayload @requires(role: ADMIN)
 }
 
-"What can be watched, over graphql-transport-ws or SSE."
+"""
+What can be watched, over graphql-transport-ws or SSE. A subscription completes when there is nothing left to tell, or when it is
+refused for good. One that is to be tried again never completes: it ends with an error message on a WebSocket, with an event that
+has the error and no "complete" over SSE, or with the connection. How much a viewer may watch is bounded: OVERLOADED.
+"""
 type Subscription {
   "Seats of up to 100 runs as they go and come back: first a snapshot of each run, then its newest version, versions only rising. Completes when all runs are closed or withdrawn."
   seatAvailability(

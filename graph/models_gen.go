@@ -538,7 +538,9 @@ type StationNameInput struct {
 	Name string `json:"name"`
 }
 
-// What can be watched, over graphql-transport-ws or SSE.
+// What can be watched, over graphql-transport-ws or SSE. A subscription completes when there is nothing left to tell, or when it is
+// refused for good. One that is to be tried again never completes: it ends with an error message on a WebSocket, with an event that
+// has the error and no "complete" over SSE, or with the connection. How much a viewer may watch is bounded: OVERLOADED.
 type Subscription struct {
 }
 

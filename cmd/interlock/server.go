@@ -89,6 +89,7 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	}))
 	s.hub = watch.New(opened.cache, s.timetable, opened.ledger)
 	s.hub.Log, s.hub.Now = log, s.now
+	s.hub.MaxWatchedPerViewer, s.hub.MaxWatchedPerAddress = settings.MaxWatchedPerViewer, settings.MaxWatchedPerAddress
 	s.hub.PaymentGrace = commitTimeout + failoverTime
 	s.timetable.Changed = s.hub.Wake
 	s.auditor = &audit.Auditor{Ledger: opened.ledger, Cache: opened.cache, Lock: opened.lock, Runs: s.runs, Log: log}
@@ -116,6 +117,10 @@ func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, er
 	if err != nil {
 		return nil, err
 	}
+	proxies, err := s.settings.trustedProxies()
+	if err != nil {
+		return nil, err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newMetrics(s))
 	schema := resolver.Schema()
@@ -123,6 +128,8 @@ func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, er
 		Schema: schema, SchemaText: contract(schema.Schema()), Identity: remembered, Playground: playground.Handler(),
 		AllowedOrigins: s.settings.AllowedOrigins, Checks: s.checks(verifier), Durability: string(s.durability()),
 		MaxReading: readers(), Registry: registry, Log: s.log,
+		MaxStreamsPerViewer: s.settings.MaxStreamsPerViewer, MaxStreamsPerAddress: s.settings.MaxStreamsPerAddress,
+		TrustedProxies: proxies, Starting: func() bool { return !s.timetable.Loaded() },
 		Version: gateway.Version{Version: version, Commit: commit(), Go: runtime.Version()},
 	})
 }
@@ -179,8 +186,9 @@ func (s *Server) checks(verifier identity.Verifier) []gateway.Check {
 	return all
 }
 
-// shutdownTimeout is how long requests under way may take to finish when the server is told to stop.
-const shutdownTimeout = 10 * time.Second
+// shutdownTimeout is how long requests under way may take to finish when the server is told to stop: what was asked a moment
+// before has the time of an operation, and a moment to be told.
+const shutdownTimeout = gateway.DefaultOperationTimeout + 2*time.Second
 
 // Run serves until ctx ends, finishes what is under way, and closes everything.
 func (s *Server) Run(ctx context.Context) error {

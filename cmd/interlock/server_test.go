@@ -19,8 +19,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/cmd/lab/servers/serverstest"
+	"interlock/services/gateway"
 	"interlock/services/ledger"
 	"interlock/services/rail"
+	"interlock/services/watch"
 )
 
 func TestMain(m *testing.M) { os.Exit(serverstest.Main(m)) }
@@ -40,6 +42,8 @@ func embeddedSettings(t *testing.T) *Settings {
 	return &Settings{
 		Listen: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "interlock-data"), Durability: ledger.Replicated,
 		Hold: 15 * time.Minute, SaleClosesBefore: 5 * time.Minute, RolesClaim: "roles",
+		MaxStreamsPerViewer: gateway.DefaultMaxStreamsPerViewer, MaxWatchedPerViewer: watch.DefaultMaxWatchedPerViewer,
+		MaxStreamsPerAddress: gateway.DefaultMaxStreamsPerAddress, MaxWatchedPerAddress: watch.DefaultMaxWatchedPerAddress,
 	}
 }
 

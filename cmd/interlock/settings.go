@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"regexp"
 	"slices"
@@ -49,6 +50,12 @@ type Settings struct {
 	MaxDocuments     int           `name:"max-documents" yaml:"max-documents" default:"20" help:"For how many different documents a buyer may ask in 24 hours; 0 is any number."`
 	Payments         string        `name:"payments" yaml:"payments" default:"" enum:",none,sandbox" help:"The payment provider: sandbox (takes no money) or none. The embedded default has the sandbox."`
 
+	MaxStreamsPerViewer  int      `name:"max-streams-per-viewer" yaml:"max-streams-per-viewer" default:"20" help:"How many WebSockets and event streams one viewer may have open on a server."`
+	MaxWatchedPerViewer  int      `name:"max-watched-per-viewer" yaml:"max-watched-per-viewer" default:"1000" help:"How much one viewer, or one stream without a token, may watch on a server: a run between two stations counts 1, in each subscription, and an order 10."`
+	MaxStreamsPerAddress int      `name:"max-streams-per-address" yaml:"max-streams-per-address" default:"200" help:"How many streams without a token may be open from one client address (of IPv6: one /64)."`
+	MaxWatchedPerAddress int      `name:"max-watched-per-address" yaml:"max-watched-per-address" default:"5000" help:"How much they may watch together."`
+	TrustedProxies       []string `name:"trusted-proxies" yaml:"trusted-proxies" help:"The proxies in front, whose X-Forwarded-For is believed: addresses, or networks such as 10.0.0.0/8." placeholder:"NETWORK"`
+
 	OIDCIssuer   string `name:"oidc-issuer" yaml:"oidc-issuer" help:"Take the tokens of this OpenID Connect issuer, and refuse development tokens." placeholder:"URL"`
 	OIDCAudience string `name:"oidc-audience" yaml:"oidc-audience" help:"The audience a token must name." placeholder:"NAME"`
 	OIDCKeys     string `name:"oidc-keys" yaml:"oidc-keys" help:"Where the issuer's keys are, if it does not say." placeholder:"URL"`
@@ -67,6 +74,17 @@ func (s *Settings) embedded() bool { return len(s.MySQL) == 0 }
 
 // validate refuses settings that do not go together, before anything is opened.
 func (s *Settings) validate() error {
+	for name, limit := range map[string]int{
+		"max-streams-per-viewer": s.MaxStreamsPerViewer, "max-watched-per-viewer": s.MaxWatchedPerViewer,
+		"max-streams-per-address": s.MaxStreamsPerAddress, "max-watched-per-address": s.MaxWatchedPerAddress,
+	} {
+		if limit < 1 {
+			return fmt.Errorf("--%s is at least 1, not %d", name, limit)
+		}
+	}
+	if _, err := s.trustedProxies(); err != nil {
+		return err
+	}
 	if s.embedded() {
 		if len(s.Redis) > 0 || len(s.LockRedis) > 0 || s.MySQLReplica != "" {
 			return errors.New("--redis, --lock-redis and --mysql-replica go with --mysql: without it everything is embedded")
@@ -86,6 +104,23 @@ func (s *Settings) validate() error {
 		return fmt.Errorf("--mysql needs --document-key with at least %d characters, the same on all servers", minDocumentKey)
 	}
 	return nil
+}
+
+// trustedProxies are the networks of the proxies in front; an address is a network of one.
+func (s *Settings) trustedProxies() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range s.TrustedProxies {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			address, err := netip.ParseAddr(text)
+			if err != nil {
+				return nil, fmt.Errorf("--trusted-proxies: %q is neither an address nor a network like 10.0.0.0/8", text)
+			}
+			network = netip.PrefixFrom(address, address.BitLen())
+		}
+		all = append(all, network)
+	}
+	return all, nil
 }
 
 // validateMembers refuses what does not go with several members.

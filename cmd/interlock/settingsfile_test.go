@@ -177,7 +177,8 @@ func TestSettings_MembersOfTheLedger(t *testing.T) {
 
 	cluster := Settings{
 		MySQL: []string{a, b}, Redis: []string{"c:1"}, LockRedis: []string{"l:1", "l:2", "l:3"}, DocumentKey: strings.Repeat("k", minDocumentKey),
-		Durability: ledger.Replicated,
+		Durability:          ledger.Replicated,
+		MaxStreamsPerViewer: 1, MaxWatchedPerViewer: 1, MaxStreamsPerAddress: 1, MaxWatchedPerAddress: 1,
 	}
 	require.NoError(t, cluster.validate())
 	require.Equal(t, cluster.MySQL, ledgerOptions(&cluster).Members)

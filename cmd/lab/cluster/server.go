@@ -19,7 +19,7 @@ const (
 	readyTimeout = 3 * time.Second
 	// hold is far longer than any measurement: an order that expires while it is counted would look lost.
 	hold = 12 * time.Hour
-	// stopTimeout is more than the ten seconds a server gives its requests.
+	// stopTimeout is more than the twelve seconds a server gives its requests.
 	stopTimeout = 15 * time.Second
 )
 
@@ -87,11 +87,16 @@ func (c *Cluster) lockApart(ctx context.Context) ([]string, error) {
 	return addrs, nil
 }
 
+// Crowd are the arguments of a server whose subscribers, thousands without a token, all come from this machine.
+func Crowd() []string {
+	return []string{"--max-streams-per-address", "100000", "--max-watched-per-address", "1000000"}
+}
+
 func (c *Cluster) serverArgs(addr string, locks []string) []string {
-	args := []string{
+	args := append(Crowd(),
 		"serve", "--listen", addr, "--durability", "replicated", "--payments", "sandbox", "--hold", c.options.Hold.String(),
 		"--redis", c.Cache.Addr(), "--lock-redis", strings.Join(locks, ","), "--log-level", "WARN",
-	}
+	)
 	if c.options.Unlimited {
 		// High, and not off: what they cost is a part of what is measured and broken.
 		for _, limit := range []string{"--max-run-holds", "--max-open-holds", "--max-lapsed-holds", "--max-documents"} {

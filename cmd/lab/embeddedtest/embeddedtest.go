@@ -27,7 +27,7 @@ type Server struct {
 	Log    *slog.Logger
 }
 
-// stopTimeout is more than the ten seconds a server gives its requests.
+// stopTimeout is more than the twelve seconds a server gives its requests.
 const stopTimeout = 15 * time.Second
 
 // Serve builds and starts a server, with further arguments of `interlock serve`, and returns once it is ready.
@@ -41,7 +41,7 @@ func Serve(t *testing.T, arguments ...string) *Server {
 	program, err := servers.StartProgram(t.Context(), servers.ProgramOptions{
 		Path: path, Env: []string{"INTERLOCK_TOKEN_SECRET=" + secret}, Ready: cluster.Ready,
 		Args: func(addr string) []string {
-			return append([]string{"serve", "--listen", addr, "--log-level", "WARN"}, arguments...)
+			return append(append(cluster.Crowd(), "serve", "--listen", addr, "--log-level", "WARN"), arguments...)
 		},
 	})
 	require.NoError(t, err)
