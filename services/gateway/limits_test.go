@@ -180,7 +180,7 @@ func TestStreams_WhatIsToBeAskedForAgainHasNoComplete(t *testing.T) {
 // One viewer has so many streams, of both kinds together, and no other has fewer for it.
 func TestStreams_OfAViewer(t *testing.T) {
 	require.Equal(t, 20, gateway.DefaultMaxStreamsPerViewer)
-	w := start(t, func(o *gateway.Options) { o.MaxStreamsPerViewer = 2; o.MaxStreamsPerAddress = 1 })
+	w := start(t, func(o *gateway.Options) { o.MaxStreamsPerViewer = 2 })
 	anna, ben := "Bearer "+w.token(t, "anna"), "Bearer "+w.token(t, "ben")
 	w.call(t, map[string]any{"authorization": anna})
 	_, body := w.events(t, "POST", "/graphql", `{"query":"subscription{ticks}"}`, "Authorization", anna)
@@ -210,7 +210,7 @@ func TestStreams_OfAViewer(t *testing.T) {
 func TestStreams_OfAnAddress(t *testing.T) {
 	require.Equal(t, 200, gateway.DefaultMaxStreamsPerAddress)
 	w := start(t, func(o *gateway.Options) {
-		o.MaxStreamsPerAddress = 2
+		o.MaxStreamsPerAddress = 5
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	})
 	from := func(address string) []string { return []string{"X-Forwarded-For", address} }
@@ -225,6 +225,10 @@ func TestStreams_OfAnAddress(t *testing.T) {
 	}
 	first, _, err := call("2001:db8:1:2::1", nil)
 	require.NoError(t, err)
+	for range 3 {
+		_, _, err := call("2001:db8:1:2::3", nil)
+		require.NoError(t, err)
+	}
 	_, body := w.events(t, "POST", "/graphql", `{"query":"subscription{ticks}"}`, from("2001:db8:1:2::2")...)
 	event(t, body)
 	for _, address := range []string{"2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"} {
@@ -232,7 +236,7 @@ func TestStreams_OfAnAddress(t *testing.T) {
 		var closed websocket.CloseError
 		require.ErrorAs(t, err, &closed)
 		require.Equal(t, websocket.StatusTryAgainLater, closed.Code)
-		require.Contains(t, closed.Reason, "OVERLOADED: 2 streams without a token")
+		require.Contains(t, closed.Reason, "OVERLOADED: 5 streams without a token")
 		require.NotContains(t, closed.Reason, "2001")
 		response, _ := w.events(t, "POST", "/graphql", `{"query":"subscription{ticks}"}`, from(address)...)
 		require.Equal(t, 429, response.StatusCode)
