@@ -1494,7 +1494,8 @@ Interlock sells train tickets, and never one seat twice on the same leg. This sc
 Ids and cursors are opaque. What is wrong with a mutation's input, or an expected "no", is an entry in the payload's
 ` + "`" + `userErrors` + "`" + `; everything else that fails is a top-level error whose ` + "`" + `extensions.code` + "`" + ` says what it is: BAD_USER_INPUT,
 UNAUTHENTICATED, FORBIDDEN, OVERLOADED and ORDER_PENDING (both with ` + "`" + `retryAfterMs` + "`" + `), UNAVAILABLE, INTERNAL. OVERLOADED says
-that this attempt did nothing; what an earlier one with the same idempotency key did stays.
+that this attempt did nothing; what an earlier one with the same idempotency key did stays. A key is of one buyer and one
+thing: of a run in placeOrder, of an order in payOrder.
 """
 schema {
   query: Query
@@ -2040,13 +2041,16 @@ enum UserErrorCode {
   RUN_HAS_ORDERS
   "No payment can be taken just now."
   PAYMENT_UNAVAILABLE
-  "This key has placed another order already."
+  "This key of yours has placed another order on this run already."
   IDEMPOTENCY_CONFLICT
 }
 
 "What to buy."
 input PlaceOrderInput {
-  "Yours to choose, once per purchase: 8 to 128 printable ASCII characters without spaces. A retry with the same key gets the same order."
+  """
+  Yours to choose, once per purchase: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and a run: a
+  retry by the same buyer on the same run gets the same order. On another run the same key is another purchase.
+  """
   idempotencyKey: String!
   "The run."
   runId: ID!
@@ -2084,7 +2088,10 @@ input SeatWishInput {
 input PayOrderInput {
   "The order."
   orderId: ID!
-  "Yours to choose, once per payment: 8 to 128 printable ASCII characters without spaces."
+  """
+  Yours to choose, once per payment: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an order: a
+  retry with it pays once. On another order the same key is another payment.
+  """
   idempotencyKey: String!
 }
 
@@ -2144,7 +2151,12 @@ input PublishTrainInput {
   validateOnly: Boolean! = false
 }
 
-"One stop. Times count from the start of the service date in the origin's time zone, as HH:MM or HH:MM:SS, and go over 24:00 after midnight."
+"""
+One stop. Times are what the clock of this station shows, in its own time zone: HH:MM or HH:MM:SS, and over 24:00 on the
+days after the service date, so that 28:30 is 04:30 of the next day. On a date on which clocks change, a time that the clock
+never shows or shows twice is refused, and with it the whole call: leave that date out, and publish it by itself with other
+times.
+"""
 input CallInput {
   "Where it is; must be published."
   station: StationCode!

@@ -47,7 +47,10 @@ type Call struct {
 	SaleClosesAt *time.Time `json:"saleClosesAt,omitempty"`
 }
 
-// One stop. Times count from the start of the service date in the origin's time zone, as HH:MM or HH:MM:SS, and go over 24:00 after midnight.
+// One stop. Times are what the clock of this station shows, in its own time zone: HH:MM or HH:MM:SS, and over 24:00 on the
+// days after the service date, so that 28:30 is 04:30 of the next day. On a date on which clocks change, a time that the clock
+// never shows or shows twice is refused, and with it the whole call: leave that date out, and publish it by itself with other
+// times.
 type CallInput struct {
 	// Where it is; must be published.
 	Station rail.StationCode `json:"station"`
@@ -242,7 +245,8 @@ type PassengerInput struct {
 type PayOrderInput struct {
 	// The order.
 	OrderID string `json:"orderId"`
-	// Yours to choose, once per payment: 8 to 128 printable ASCII characters without spaces.
+	// Yours to choose, once per payment: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an order: a
+	// retry with it pays once. On another order the same key is another payment.
 	IdempotencyKey string `json:"idempotencyKey"`
 }
 
@@ -266,7 +270,8 @@ type Payment struct {
 
 // What to buy.
 type PlaceOrderInput struct {
-	// Yours to choose, once per purchase: 8 to 128 printable ASCII characters without spaces. A retry with the same key gets the same order.
+	// Yours to choose, once per purchase: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and a run: a
+	// retry by the same buyer on the same run gets the same order. On another run the same key is another purchase.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// The run.
 	RunID string `json:"runId"`

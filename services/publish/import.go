@@ -16,7 +16,7 @@ const (
 	// maxChunkRuns is how many runs one transaction of an import publishes: enough that the ledger's commits cost little,
 	// few enough that other writers get in between and a bar moves. A train's dates always share one.
 	maxChunkRuns = 1_500
-	// maxUnusable is how many unusable trains are named: enough to see what is wrong, no more than a screen holds.
+	// maxUnusable is how many unusable trains or dates are named: enough to see what is wrong, no more than a screen holds.
 	maxUnusable = 20
 )
 

@@ -141,7 +141,6 @@ func TestPublishTrain_TheSameAgainChangesNothing(t *testing.T) {
 	sold.orders, sold.version = []*rail.Order{{}}, 2
 	clear(h.availability.left)
 	again := t12()
-	again.TimeZone = "Asia/Shanghai"
 	again.Calls[0].ArrivalSeconds, again.Calls[0].NoAlighting = 60, true
 	again.Calls[2].DepartureSeconds, again.Calls[2].NoBoarding = 40*3_600, true
 	result, err := h.PublishTrain(t.Context(), again, "tester")
@@ -232,7 +231,6 @@ func TestPublishTrain_BadInput(t *testing.T) {
 		"no station":            {func(r *publish.TrainRequest) { r.Calls[1].Station = "" }, []string{"INVALID input.calls.1.station"}},
 		"back in time":          {func(r *publish.TrainRequest) { r.Calls[1].ArrivalSeconds = 3_600 }, []string{"INVALID input.calls.1.arrival"}},
 		"back on the line":      {func(r *publish.TrainRequest) { r.Calls[2].Metres = 1 }, []string{"INVALID input.calls.2.distanceKm"}},
-		"no such zone":          {func(r *publish.TrainRequest) { r.TimeZone = "Asia/Beijing" }, []string{"INVALID input.timeZone"}},
 		"no coaches":            {func(r *publish.TrainRequest) { r.Coaches = nil }, []string{"INVALID input.coaches"}},
 		"a coach twice":         {func(r *publish.TrainRequest) { r.Coaches[1].Number = "3" }, []string{"INVALID input.coaches.1.number"}},
 		"a class without fare":  {func(r *publish.TrainRequest) { r.Fares.PerKm = r.Fares.PerKm[:1] }, []string{"INVALID input.fares"}},
@@ -288,6 +286,64 @@ func TestPublishTrain_TodayIsTheOriginsDate(t *testing.T) {
 	h.now = h.now.Add(time.Minute)
 	_, err = h.PublishTrain(t.Context(), request, "tester")
 	hasRefusal(t, err, "INVALID input.from 2026-03-02 is past")
+}
+
+// nightTrain leaves Berlin at a time of the night, daily from the Saturday before clocks are put back through the Monday
+// after.
+func nightTrain(h *house, t *testing.T, departure int32) publish.TrainRequest {
+	t.Helper()
+	for _, station := range []rail.Station{
+		{Code: "BLN", Name: "Berlin", TimeZone: "Europe/Berlin"}, {Code: "LON", Name: "London", TimeZone: "Europe/London"},
+	} {
+		_, err := h.PublishStation(t.Context(), station, "tester")
+		require.NoError(t, err)
+	}
+	request := t12()
+	request.Calls = []rail.Call{
+		{Station: "BLN", DepartureSeconds: departure}, {Station: "LON", ArrivalSeconds: 10 * 3_600, Metres: 1_100_000},
+	}
+	request.From, request.Through = rail.NewDate(2026, 10, 24), rail.NewDate(2026, 10, 26)
+	return request
+}
+
+func TestPublishTrain_TimesAreWhatClocksShow(t *testing.T) {
+	h := newHouse(t)
+	result, err := h.PublishTrain(t.Context(), nightTrain(h, t, 1_800), "tester")
+	require.NoError(t, err)
+	var shown []string
+	for _, run := range result.Runs {
+		shown = append(shown, run.Departure(0).Format(time.RFC3339)+" "+run.Arrival(1).Format(time.RFC3339))
+	}
+	require.Equal(t, []string{
+		"2026-10-24T00:30:00+02:00 2026-10-24T10:00:00+01:00",
+		"2026-10-25T00:30:00+02:00 2026-10-25T10:00:00Z",
+		"2026-10-26T00:30:00+01:00 2026-10-26T10:00:00Z",
+	}, shown)
+}
+
+func TestPublishTrain_ATimeThatIsShownTwiceIsRefusedByName(t *testing.T) {
+	h := newHouse(t)
+	request := nightTrain(h, t, 2*3_600+1_800)
+	_, err := h.PublishTrain(t.Context(), request, "tester")
+	require.Equal(t, []string{
+		"INVALID input.calls.0.departure the run of 2026-10-25: at BLN the clock (Europe/Berlin) is put back and shows 02:30 twice",
+	}, refusals(t, err))
+	require.Empty(t, h.ledger.runs, "all dates or none")
+	request.Weekdays = []time.Weekday{time.Saturday, time.Monday}
+	result, err := h.PublishTrain(t.Context(), request, "tester")
+	require.NoError(t, err)
+	require.Equal(t, 2, result.Created)
+}
+
+// A train of many calls that goes back in time on every date: a few of them are named.
+func TestPublishTrain_NotEveryWrongDateIsNamed(t *testing.T) {
+	h := newHouse(t)
+	request := nightTrain(h, t, 10*3_600)
+	request.Calls[0].Station, request.Calls[1].Station = "LON", "BLN"
+	request.Calls[1].ArrivalSeconds = 10*3_600 + 1_800
+	request.Through = request.From + publish.MaxDates - 1
+	_, err := h.PublishTrain(t.Context(), request, "tester")
+	require.Len(t, refusals(t, err), 20)
 }
 
 func TestPublishTrain_StationPublishedElsewhereAMomentAgo(t *testing.T) {

@@ -12,11 +12,10 @@ import (
 type TrainRequest struct {
 	Number string
 	Kind   string
-	// TimeZone is what the offsets of the calls count in; "" is the origin station's.
-	TimeZone string
-	Calls    []rail.Call
-	Coaches  []rail.Coach
-	Fares    rail.Fares
+	// Calls have times as the clocks of their stations show them; their Clock is not read.
+	Calls   []rail.Call
+	Coaches []rail.Coach
+	Fares   rail.Fares
 	// From and Through are the first and the last service date.
 	From, Through rail.Date
 	// Weekdays restrict the dates; none is every day.
@@ -71,21 +70,26 @@ func (p *Publisher) prepare(ctx context.Context, request *TrainRequest) (*rail.T
 			errs.Add(rail.Invalid, input("calls", rail.Index(i), "station"), "there is no station %q", call.Station)
 		}
 	}
-	zone, originZone := request.TimeZone, time.UTC
+	zone, originZone := "UTC", time.UTC // Never sold by: an unknown origin is refused already.
 	if origin := stations[0]; origin != nil {
-		originZone = origin.Location()
-		if zone == "" {
-			zone = origin.TimeZone
-		}
-	} else if zone == "" {
-		zone = "UTC" // Never sold by: an unknown origin is refused already, and needs no second error about its zone.
+		zone, originZone = origin.TimeZone, origin.Location()
 	}
 	fares := request.Fares
-	train := rail.NewTrain(request.Number, request.Kind, zone, tidy(request.Calls), rail.NewFormation(request.Coaches), &fares)
+	train := rail.NewTrain(request.Number, request.Kind, zone, clocked(tidy(request.Calls), stations), rail.NewFormation(request.Coaches), &fares)
 	errs = append(errs, train.Validate("input")...)
 	errs = append(errs, request.SaleOpens.validate(input("saleOpens"))...)
 	dates, wrongDates := serviceDates(request.From, request.Through, rail.DateIn(p.Now(), originZone), request.Weekdays)
 	errs = append(errs, wrongDates...)
+	if len(errs) > 0 {
+		return nil, nil, errs
+	}
+	for _, date := range dates {
+		errs = append(errs, train.ValidateOn(date, "input")...)
+		if len(errs) >= maxUnusable {
+			errs = errs[:maxUnusable]
+			break
+		}
+	}
 	if len(errs) > 0 {
 		return nil, nil, errs
 	}
@@ -125,6 +129,17 @@ func tidy(calls []rail.Call) []rail.Call {
 	first, last := &calls[0], &calls[len(calls)-1]
 	first.ArrivalSeconds, first.NoAlighting = first.DepartureSeconds, false
 	last.DepartureSeconds, last.NoBoarding = last.ArrivalSeconds, false
+	return calls
+}
+
+// clocked gives each call the clock of its station. It changes the calls it is given.
+func clocked(calls []rail.Call, stations []*rail.Station) []rail.Call {
+	for i, station := range stations {
+		calls[i].Clock = ""
+		if station != nil {
+			calls[i].Clock = station.TimeZone
+		}
+	}
 	return calls
 }
 

@@ -101,13 +101,11 @@ func (r *Run) WithStatus(status RunStatus) *Run {
 }
 
 // Arrival is when the run reaches call i.
-func (r *Run) Arrival(i int) time.Time {
-	return r.Date.ServiceStart(r.Train.location).Add(time.Duration(r.Train.Calls[i].ArrivalSeconds) * time.Second)
-}
+func (r *Run) Arrival(i int) time.Time { return r.Train.at(r.Date, i, r.Train.Calls[i].ArrivalSeconds) }
 
 // Departure is when the run leaves call i.
 func (r *Run) Departure(i int) time.Time {
-	return r.Date.ServiceStart(r.Train.location).Add(time.Duration(r.Train.Calls[i].DepartureSeconds) * time.Second)
+	return r.Train.at(r.Date, i, r.Train.Calls[i].DepartureSeconds)
 }
 
 // SaleClosesAt is when selling from call i ends. Nobody boards at the terminus, so there it means nothing.

@@ -22,8 +22,12 @@ const NoDistance int32 = -1
 // Call is one stop of a train.
 type Call struct {
 	Station StationCode `json:"station"`
-	// ArrivalSeconds and DepartureSeconds count from Date.ServiceStart in the train's time zone and pass 86,400 after
-	// midnight. At the origin the arrival, at the terminus the departure, says nothing.
+	// Clock is the IANA zone of the clock that the times are read off; "" where they count from Date.ServiceStart in the
+	// train's time zone, as those of GTFS do. It is kept with the call: a station's zone may be corrected, and a train that
+	// is on sale must not move by that.
+	Clock string `json:"clock,omitempty"`
+	// ArrivalSeconds and DepartureSeconds pass 86,400 after midnight: by a Clock, 90,000 is 01:00 of the next day. At the
+	// origin the arrival, at the terminus the departure, says nothing.
 	ArrivalSeconds   int32 `json:"arr"`
 	DepartureSeconds int32 `json:"dep"`
 	// Metres is the distance from the origin, or NoDistance.
@@ -41,14 +45,16 @@ type Train struct {
 	Number string
 	// Kind is the railway's word for the sort of train, "G" or "高速"; may be "".
 	Kind string
-	// TimeZone is the IANA zone that call offsets count in.
+	// TimeZone is the IANA zone of its origin; times of calls without a Clock count in it.
 	TimeZone  string
 	Calls     []Call
 	Formation *Formation
 	Fares     *Fares
 
 	location *time.Location
-	pairs    map[pairKey]int64
+	// clocks are the zones of the calls' clocks, nil for a call that has none; nil where no call has one.
+	clocks []*time.Location
+	pairs  map[pairKey]int64
 }
 
 type pairKey struct {
@@ -69,6 +75,12 @@ func NewTrain(number, kind, timeZone string, calls []Call, formation *Formation,
 	if loc, err := LoadZone(timeZone); err == nil {
 		t.location = loc
 	}
+	if slices.ContainsFunc(calls, func(c Call) bool { return c.Clock != "" }) {
+		t.clocks = make([]*time.Location, len(calls))
+		for i := range calls {
+			t.clocks[i], _ = LoadZone(calls[i].Clock) // Validate refuses a clock of no zone.
+		}
+	}
 	t.pairs = map[pairKey]int64{}
 	for _, pair := range fares.Pairs {
 		for i := range calls {
@@ -82,7 +94,7 @@ func NewTrain(number, kind, timeZone string, calls []Call, formation *Formation,
 	return t
 }
 
-// Location is the time zone that call offsets count in.
+// Location is the train's time zone.
 func (t *Train) Location() *time.Location { return t.location }
 
 // Legs is how many legs the train has: one less than calls.
@@ -171,6 +183,9 @@ func (t *Train) validateCalls(at []string) Errors {
 		if !call.Station.Valid() {
 			errs.Add(Invalid, under(path, "station"), "a station's code has 1 to 64 printable characters")
 		}
+		if call.Clock != "" && t.clocks[i] == nil {
+			errs.Add(Invalid, path, "%q is not an IANA time zone", call.Clock)
+		}
 		arrival, departure := call.ArrivalSeconds, call.DepartureSeconds
 		if i == 0 {
 			arrival = departure
@@ -180,10 +195,11 @@ func (t *Train) validateCalls(at []string) Errors {
 		}
 		switch {
 		case arrival < 0 || departure < 0 || departure > int32(MaxOffset/time.Second) || arrival > int32(MaxOffset/time.Second):
-			errs.Add(Invalid, path, "a call's times are between 0 and %d hours after the start of the service date", MaxOffset/time.Hour)
+			errs.Add(Invalid, path, "a call's times are between 00:00 of the service date and %d:00", MaxOffset/time.Hour)
 		case departure < arrival:
 			errs.Add(Invalid, under(path, "departure"), "the train leaves call %d before it arrives", i+1)
-		case i > 0 && arrival < t.Calls[i-1].DepartureSeconds:
+		case i > 0 && call.Clock == t.Calls[i-1].Clock && arrival < t.Calls[i-1].DepartureSeconds:
+			// Clocks of two zones are compared on each date: see ValidateOn.
 			errs.Add(Invalid, under(path, "arrival"), "the train arrives at call %d before it left call %d", i+1, i)
 		}
 		switch {
