@@ -326,6 +326,21 @@ func sellKeysByteByByte(t *testing.T, s *suite) {
 	}
 }
 
+// sellKeysOfARun shows that a buyer's key on another run is another purchase, and a key to pay by, of another order,
+// another payment: runs may lie on different clusters.
+func sellKeysOfARun(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	next := NewRun(NewTrain("T12"), day.AddDays(1))
+	publish(t, l, next)
+	orders := []*rail.Order{c.place(run, one("wang")), c.place(next.ID, one("wang"))}
+	require.NotEqual(t, orders[0].ID, orders[1].ID)
+	for _, order := range orders {
+		_, paid, err := l.Pay(t.Context(), order.RunID, order.ID, "wang", "pay-0001")
+		require.NoError(t, err)
+		require.True(t, paid)
+	}
+}
+
 func sellDeadline(t *testing.T, s *suite) {
 	l, _, run := s.published(t)
 	ctx, cancel := context.WithCancel(t.Context())

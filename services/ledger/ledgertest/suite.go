@@ -40,6 +40,7 @@ func Run(t *testing.T, o ledger.Options) {
 		{"Buyers", buyersOf},
 		{"Buyers_Asked", buyersAsked},
 		{"Sell_KeysAreComparedByteByByte", sellKeysByteByByte},
+		{"Sell_AKeyIsOfABuyerAndARun", sellKeysOfARun},
 		{"Sell_Deadline", sellDeadline},
 		{"Sell_ManyAtOnce", sellManyAtOnce},
 		{"Cancel_FreesAndLetsTheDocumentTravel", cancelFrees},
