@@ -1496,6 +1496,10 @@ Ids and cursors are opaque. What is wrong with a mutation's input, or an expecte
 UNAUTHENTICATED, FORBIDDEN, OVERLOADED and ORDER_PENDING (both with ` + "`" + `retryAfterMs` + "`" + `), UNAVAILABLE, INTERNAL. OVERLOADED says
 that this attempt did nothing; what an earlier one with the same idempotency key did stays. A key is of one buyer and one
 thing: of a run in placeOrder, of an order in payOrder.
+
+Texts are of any script, and count in characters. Two that differ only in how accents are composed or in the sort of a space
+are one, and so are letters and digits of full width and ASCII in what is painted or printed: numbers of trains, coaches,
+seats and documents. A refusal names the character that is wrong and its place, such as "character 3 is U+202E".
 """
 schema {
   query: Query
@@ -2064,9 +2068,12 @@ input PlaceOrderInput {
 
 "Who travels, and how."
 input PassengerInput {
-  "1 to 64 printable characters."
+  "1 to 64 printable characters of any script. Accents are composed (NFC), and every space is U+0020, with none at the ends."
   name: String!
-  "4 to 32 letters and digits. One document number has at most one live ticket on each part of a run."
+  """
+  4 to 32 letters A to Z and digits; small letters and those of full width are taken for these. One document number has at
+  most one live ticket on each part of a run.
+  """
   documentNumber: String!
   "The class."
   seatClass: SeatClass!
@@ -2107,9 +2114,9 @@ input CancelOrderInput {
 input PublishStationInput {
   "The code: 1 to 64 printable characters."
   code: StationCode!
-  "The name in the railway's own language."
+  "The name in the railway's own language: 1 to 128 printable characters."
   name: String!
-  "The name in other languages, and what else it should be found by (zh-Latn, zh-Latn-x-initial)."
+  "The name in other languages, each once and at most 64, and what else it should be found by (zh-Latn, zh-Latn-x-initial)."
   names: [StationNameInput!]
   "An IANA time zone, such as Asia/Shanghai."
   timeZone: String!
@@ -2129,9 +2136,9 @@ input StationNameInput {
 
 "A train and the dates it runs on."
 input PublishTrainInput {
-  "The number passengers know, such as T12 or D305/D308."
+  "The number passengers know, such as T12 or D305/D308: 1 to 128 printable characters."
   number: String!
-  "The railway's word for the sort of train."
+  "The railway's word for the sort of train: at most 64 printable characters."
   kind: String
   "The stops, from origin to terminus: 2 to 256."
   calls: [CallInput!]!
@@ -2141,9 +2148,9 @@ input PublishTrainInput {
   fares: FaresInput!
   "The first service date."
   from: Date!
-  "The last service date."
+  "The last service date. One call publishes at most 400 dates."
   through: Date!
-  "The days of the week it runs on; every day where not given."
+  "The days of the week it runs on, at most 7; every day where not given."
   weekdays: [Weekday!]
   "When the sale opens; at once where not given."
   saleOpens: SaleOpensInput
@@ -2174,7 +2181,7 @@ input CallInput {
 
 "One car."
 input CoachInput {
-  "The number painted on it, unique in the train."
+  "The number painted on it, unique in the train: 1 to 8 printable characters."
   number: String!
   "The class of all its seats."
   seatClass: SeatClass!
@@ -2194,13 +2201,13 @@ input CoachLayoutInput @oneOf {
 
 "Rows of seats, labelled row and letter: 1A, 1B … 23B."
 input RowLayoutInput {
-  "The seats of one row, a space for the aisle: \"ABC DF\"."
+  "The seats of one row, at most 16 characters with a space for the aisle: \"ABC DF\"."
   letters: String!
   "The first row's number."
   first: Int! = 1
-  "The last row's number."
+  "The last row's number, at most 999. A coach has at most 1,024 seats."
   last: Int!
-  "Labels that do not exist."
+  "Labels that do not exist, at most 1,024."
   without: [String!]
 }
 
@@ -2210,13 +2217,13 @@ input BerthLayoutInput {
   tiers: [SeatPosition!]!
   "The first bay's number."
   first: Int! = 1
-  "The last bay's number."
+  "The last bay's number, at most 999."
   last: Int!
 }
 
 "One place in a coach."
 input SeatInput {
-  "What is painted on it, unique in the coach."
+  "What is painted on it, unique in the coach: 1 to 8 printable characters."
   label: String!
   "Where in its row or stack it is."
   position: SeatPosition
@@ -2226,7 +2233,7 @@ input SeatInput {
 input FaresInput {
   "An ISO 4217 code."
   currencyCode: String!
-  "Prices per kilometre."
+  "Prices per kilometre, one for a class."
   perKm: [KmRateInput!]
   "Prices from station to station; they go before those per kilometre."
   pairs: [PairFareInput!]

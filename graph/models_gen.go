@@ -27,7 +27,7 @@ type BerthLayoutInput struct {
 	Tiers []rail.SeatPosition `json:"tiers"`
 	// The first bay's number.
 	First int `json:"first"`
-	// The last bay's number.
+	// The last bay's number, at most 999.
 	Last int `json:"last"`
 }
 
@@ -104,7 +104,7 @@ type Coach struct {
 
 // One car.
 type CoachInput struct {
-	// The number painted on it, unique in the train.
+	// The number painted on it, unique in the train: 1 to 8 printable characters.
 	Number string `json:"number"`
 	// The class of all its seats.
 	SeatClass rail.SeatClass `json:"seatClass"`
@@ -126,7 +126,7 @@ type CoachLayoutInput struct {
 type FaresInput struct {
 	// An ISO 4217 code.
 	CurrencyCode string `json:"currencyCode"`
-	// Prices per kilometre.
+	// Prices per kilometre, one for a class.
 	PerKm []*KmRateInput `json:"perKm,omitempty"`
 	// Prices from station to station; they go before those per kilometre.
 	Pairs []*PairFareInput `json:"pairs,omitempty"`
@@ -231,9 +231,10 @@ type PairFareInput struct {
 
 // Who travels, and how.
 type PassengerInput struct {
-	// 1 to 64 printable characters.
+	// 1 to 64 printable characters of any script. Accents are composed (NFC), and every space is U+0020, with none at the ends.
 	Name string `json:"name"`
-	// 4 to 32 letters and digits. One document number has at most one live ticket on each part of a run.
+	// 4 to 32 letters A to Z and digits; small letters and those of full width are taken for these. One document number has at
+	// most one live ticket on each part of a run.
 	DocumentNumber string `json:"documentNumber"`
 	// The class.
 	SeatClass rail.SeatClass `json:"seatClass"`
@@ -295,9 +296,9 @@ type PlaceOrderPayload struct {
 type PublishStationInput struct {
 	// The code: 1 to 64 printable characters.
 	Code rail.StationCode `json:"code"`
-	// The name in the railway's own language.
+	// The name in the railway's own language: 1 to 128 printable characters.
 	Name string `json:"name"`
-	// The name in other languages, and what else it should be found by (zh-Latn, zh-Latn-x-initial).
+	// The name in other languages, each once and at most 64, and what else it should be found by (zh-Latn, zh-Latn-x-initial).
 	Names []*StationNameInput `json:"names,omitempty"`
 	// An IANA time zone, such as Asia/Shanghai.
 	TimeZone string `json:"timeZone"`
@@ -317,9 +318,9 @@ type PublishStationPayload struct {
 
 // A train and the dates it runs on.
 type PublishTrainInput struct {
-	// The number passengers know, such as T12 or D305/D308.
+	// The number passengers know, such as T12 or D305/D308: 1 to 128 printable characters.
 	Number string `json:"number"`
-	// The railway's word for the sort of train.
+	// The railway's word for the sort of train: at most 64 printable characters.
 	Kind *string `json:"kind,omitempty"`
 	// The stops, from origin to terminus: 2 to 256.
 	Calls []*CallInput `json:"calls"`
@@ -329,9 +330,9 @@ type PublishTrainInput struct {
 	Fares *FaresInput `json:"fares"`
 	// The first service date.
 	From rail.Date `json:"from"`
-	// The last service date.
+	// The last service date. One call publishes at most 400 dates.
 	Through rail.Date `json:"through"`
-	// The days of the week it runs on; every day where not given.
+	// The days of the week it runs on, at most 7; every day where not given.
 	Weekdays []Weekday `json:"weekdays,omitempty"`
 	// When the sale opens; at once where not given.
 	SaleOpens *SaleOpensInput `json:"saleOpens,omitempty"`
@@ -389,13 +390,13 @@ type ResumeRunPayload struct {
 
 // Rows of seats, labelled row and letter: 1A, 1B … 23B.
 type RowLayoutInput struct {
-	// The seats of one row, a space for the aisle: "ABC DF".
+	// The seats of one row, at most 16 characters with a space for the aisle: "ABC DF".
 	Letters string `json:"letters"`
 	// The first row's number.
 	First int `json:"first"`
-	// The last row's number.
+	// The last row's number, at most 999. A coach has at most 1,024 seats.
 	Last int `json:"last"`
-	// Labels that do not exist.
+	// Labels that do not exist, at most 1,024.
 	Without []string `json:"without,omitempty"`
 }
 
@@ -484,7 +485,7 @@ type SeatAvailability struct {
 
 // One place in a coach.
 type SeatInput struct {
-	// What is painted on it, unique in the coach.
+	// What is painted on it, unique in the coach: 1 to 8 printable characters.
 	Label string `json:"label"`
 	// Where in its row or stack it is.
 	Position *rail.SeatPosition `json:"position,omitempty"`

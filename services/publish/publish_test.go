@@ -47,6 +47,32 @@ func TestPublishStation_CanBeCalledAtAtOnce(t *testing.T) {
 	require.Equal(t, "tester", h.ledger.by[0])
 }
 
+// A name that is typed in another way is the same name, and so are a train's numbers and labels.
+func TestPublish_NamesAndLabelsAreNormalised(t *testing.T) {
+	h := newHouse(t)
+	station, err := h.PublishStation(t.Context(), rail.Station{
+		Code: "ZUE", Name: "Zu\u0308rich\u00a0HB ", Names: map[string]string{"ja": "チューリッヒ\u3000中央"}, TimeZone: "Europe/Zurich",
+	}, "tester")
+	require.NoError(t, err)
+	require.Equal(t, "Zürich HB", station.Name)
+	require.Equal(t, map[string]string{"ja": "チューリッヒ 中央"}, station.Names)
+
+	_, err = h.PublishTrain(t.Context(), t12(), "tester")
+	require.NoError(t, err)
+	again := t12()
+	again.Number = "Ｔ１２\u3000"
+	again.Coaches[0].Number, again.Coaches[0].Seats[0].Label = "３", "１Ａ"
+	again.Kind = "T\u00a0"
+	result, err := h.PublishTrain(t.Context(), again, "tester")
+	require.NoError(t, err)
+	require.Equal(t, 7, result.Unchanged)
+	require.Equal(t, "３", again.Coaches[0].Number, "what was given is not written to")
+
+	run, err := h.Suspend(t.Context(), "T12@2026-03-03", "Schnee\u3000im Gebu\u0308sch\n", "tester")
+	require.NoError(t, err)
+	require.Equal(t, "Schnee im Gebüsch", run.Reason)
+}
+
 // Who publishes the same again may not have heard the answer to the first time, and nobody else either.
 func TestPublishStation_TheSameAgainIsToldAgain(t *testing.T) {
 	h := newHouse(t)
@@ -582,7 +608,7 @@ func TestSuspend_BadInput(t *testing.T) {
 		"no run id":        {"T12", "why not", "NOT_FOUND input.runId"},
 		"no reason":        {"T12@2026-03-03", "", "INVALID input.reason"},
 		"nothing but air":  {"T12@2026-03-03", "  ", "INVALID input.reason"},
-		"air around it":    {"T12@2026-03-03", "why not ", "INVALID input.reason"},
+		"writing turned":   {"T12@2026-03-03", "why \u202enot", "INVALID input.reason a reason has 1 to 256 printable characters: character 5 is U+202E"},
 		"two lines":        {"T12@2026-03-03", "one\ntwo", "INVALID input.reason"},
 		"a novel":          {"T12@2026-03-03", strings.Repeat("长", 257), "INVALID input.reason"},
 		"no text encoding": {"T12@2026-03-03", "\xff", "INVALID input.reason"},

@@ -19,6 +19,7 @@ func (p *Publisher) Resume(ctx context.Context, id rail.RunID, reason, by string
 }
 
 func (p *Publisher) setStatus(ctx context.Context, id rail.RunID, status rail.RunStatus, reason, by string) (*rail.Run, error) {
+	reason = rail.NormalizeText(reason)
 	if err := validateDecision(id, reason); err != nil {
 		return nil, err
 	}
@@ -44,6 +45,7 @@ func (p *Publisher) counted(ctx context.Context, left *rail.Availability) []*rai
 // cancelled with the reason. It returns the run as it is now, as Suspend does, and the orders that had been paid, whose
 // buyers are owed their money; the same again when it is repeated.
 func (p *Publisher) Withdraw(ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool) (run *rail.Run, paid []*rail.Order, err error) {
+	reason = rail.NormalizeText(reason)
 	if err := validateDecision(id, reason); err != nil {
 		return nil, nil, err
 	}
@@ -82,8 +84,8 @@ func validateDecision(id rail.RunID, reason string) error {
 	if !id.Valid() {
 		errs.Add(rail.NotFound, input("runId"), "there is no such run")
 	}
-	if !rail.ValidReason(reason) {
-		errs.Add(rail.Invalid, input("reason"), "a reason has 1 to %d printable characters, none of them a space at either end", rail.MaxReason)
+	if wrong := rail.CheckText("a reason", reason, rail.MaxReason); wrong != nil {
+		errs = append(errs, wrong.At(input("reason")...))
 	}
 	return errs.OrNil()
 }

@@ -8,6 +8,7 @@ import (
 
 // PublishStation adds a station, or changes the one with the same code. One that is equal already stays as it is.
 func (p *Publisher) PublishStation(ctx context.Context, station rail.Station, by string) (*rail.Station, error) {
+	station.Normalize()
 	if err := station.Validate("input").OrNil(); err != nil {
 		return nil, err
 	}

@@ -4,14 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"interlock/services/publish/gtfs"
 	"interlock/services/rail"
 )
-
-// maxKind is the longest kind that rail allows a train.
-const maxKind = 64
 
 // Templates are the coaches and fares of trains by their kind, for timetables that have neither.
 type Templates struct {
@@ -45,7 +41,7 @@ func (t *Templates) Of(trip *gtfs.Trip) (kind string, template *Template) {
 
 // shownKind is the name of a kind if it is fit to be shown as a train's, else nothing: a long name of a route is not.
 func shownKind(name string) string {
-	if utf8.RuneCountInString(name) > maxKind || !rail.ValidReason(name) { // printable as a reason is, and shorter
+	if rail.CheckText("a kind", name, rail.MaxKind) != nil {
 		return ""
 	}
 	return name

@@ -138,7 +138,7 @@ func TestParseTemplates_RefusedWithTheLine(t *testing.T) {
 		"a coach twice":          {replace("2-4", "1-4"), `coaches.yaml:9: coach "1" is there twice`},
 		"a row that is no word":  {replace("last: 2", "last: two"), "coaches.yaml:8: "},
 		"rows backwards":         {replace("first: 1, last: 3", "first: 3, last: 1"), "coaches.yaml:11: rows run from"},
-		"letters that are none":  {replace("ABC DF", "A1 DF"), `coaches.yaml:11: '1' is not a letter`},
+		"letters that are none":  {replace("ABC DF", "A1 DF"), `coaches.yaml:11: character 2 of the letters of a row is U+0031, which is no letter`},
 		"neither rows nor bays":  {replace(`        rows: { letters: "ABC DF", first: 1, last: 3 }`+"\n", ""), "coaches.yaml:9: a coach has rows or berths"},
 		"no such berth":          {replace("UPPER_BERTH", "ROOF"), "coaches.yaml:19: roof"},
 		"no price":               {replace("per_km: 0.736, ", ""), "coaches.yaml:13: per_km"},

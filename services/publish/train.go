@@ -64,6 +64,10 @@ func (p *Publisher) prepare(ctx context.Context, request *TrainRequest) (*rail.T
 		errs.Add(rail.Invalid, input("calls"), "a train calls at 2 to %d stations, not %d", rail.MaxCalls, n)
 		return nil, nil, errs
 	}
+	if n := len(request.Coaches); n > rail.MaxCoaches {
+		errs.Add(rail.Invalid, input("coaches"), "a train has 1 to %d coaches, not %d", rail.MaxCoaches, n)
+		return nil, nil, errs
+	}
 	stations := p.findStations(ctx, request.Calls)
 	for i, call := range request.Calls {
 		if stations[i] == nil && call.Station.Valid() {
@@ -75,7 +79,8 @@ func (p *Publisher) prepare(ctx context.Context, request *TrainRequest) (*rail.T
 		zone, originZone = origin.TimeZone, origin.Location()
 	}
 	fares := request.Fares
-	train := rail.NewTrain(request.Number, request.Kind, zone, clocked(tidy(request.Calls), stations), rail.NewFormation(request.Coaches), &fares)
+	train := rail.NewTrain(rail.NormalizeLabel(request.Number), rail.NormalizeText(request.Kind), zone,
+		clocked(tidy(request.Calls), stations), rail.NewFormation(labelled(request.Coaches)), &fares)
 	errs = append(errs, train.Validate("input")...)
 	errs = append(errs, request.SaleOpens.validate(input("saleOpens"))...)
 	dates, wrongDates := serviceDates(request.From, request.Through, rail.DateIn(p.Now(), originZone), request.Weekdays)
@@ -130,6 +135,19 @@ func tidy(calls []rail.Call) []rail.Call {
 	first.ArrivalSeconds, first.NoAlighting = first.DepartureSeconds, false
 	last.DepartureSeconds, last.NoBoarding = last.ArrivalSeconds, false
 	return calls
+}
+
+// labelled is the coaches with their numbers and the labels of their seats normalised.
+func labelled(coaches []rail.Coach) []rail.Coach {
+	coaches = slices.Clone(coaches)
+	for i := range coaches {
+		coach := &coaches[i]
+		coach.Number, coach.Seats = rail.NormalizeLabel(coach.Number), slices.Clone(coach.Seats)
+		for j := range coach.Seats {
+			coach.Seats[j].Label = rail.NormalizeLabel(coach.Seats[j].Label)
+		}
+	}
+	return coaches
 }
 
 // clocked gives each call the clock of its station. It changes the calls it is given.

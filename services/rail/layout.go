@@ -1,38 +1,56 @@
 package rail
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 )
 
-// maxRow bounds the row numbers a layout may use.
-const maxRow = 999
+const (
+	// maxRow bounds the row numbers a layout may use.
+	maxRow = 999
+	// maxRowLetters is more than the seats and aisles side by side in any coach.
+	maxRowLetters = 16
+)
+
+// tooManySeats ends a layout that says in a few words more seats than a coach may have.
+func tooManySeats() *Error {
+	return Refuse(Invalid, "a coach has at most %d seats: its layout has more", MaxSeatsPerCoach)
+}
 
 // RowSeats lays out the seats of rows first to last by a pattern of letters in which a space is the aisle: "ABC DF" is
 // the second class of a Chinese high-speed train. A seat beside the aisle is AISLE, an outer one is WINDOW (a single
-// seat that is both is WINDOW), the rest are MIDDLE. Labels in without are left out.
+// seat that is both is WINDOW), the rest are MIDDLE. Labels in without are left out. Both are normalised as labels are.
 func RowSeats(letters string, first, last int, without []string) ([]Seat, error) {
 	if first < 1 || last < first || last > maxRow {
 		return nil, Refuse(Invalid, "rows run from 1 to at most %d, the first before the last", maxRow)
 	}
-	if !printable(letters, 16) {
-		return nil, Refuse(Invalid, "letters are 1 to 16 characters such as \"ABC DF\", a space for the aisle")
+	letters = composed(narrow(letters)) // With the spaces at its ends, which are aisles where there can be none.
+	if wrong := CheckText("the letters of a row, such as \"ABC DF\" with a space for the aisle,", letters, maxRowLetters); wrong != nil {
+		return nil, wrong
 	}
 	pattern := []rune(letters)
+	for i, letter := range pattern {
+		if letter != ' ' && !unicode.IsLetter(letter) {
+			return nil, Refuse(Invalid, "character %d of the letters of a row is U+%04X, which is no letter", i+1, letter)
+		}
+	}
+	if len(without) > MaxSeatsPerCoach {
+		return nil, Refuse(Invalid, "a coach leaves out at most %d labels, not %d", MaxSeatsPerCoach, len(without))
+	}
+	left := make(map[string]bool, len(without))
+	for _, label := range without {
+		left[NormalizeLabel(label)] = true
+	}
 	var seats []Seat
 	for row := first; row <= last; row++ {
 		for i, letter := range pattern {
-			if letter == ' ' {
-				continue
-			}
-			if !unicode.IsLetter(letter) {
-				return nil, Refuse(Invalid, "%q is not a letter", letter)
-			}
 			label := strconv.Itoa(row) + string(letter)
-			if slices.Contains(without, label) {
+			if letter == ' ' || left[label] {
 				continue
+			}
+			if len(seats) == MaxSeatsPerCoach {
+				return nil, tooManySeats()
 			}
 			position := Middle
 			switch {
@@ -63,6 +81,9 @@ func BerthSeats(tiers []SeatPosition, first, last int) ([]Seat, error) {
 			letter, ok := letters[tier]
 			if !ok {
 				return nil, Refuse(Invalid, "%s is not a berth's position", strings.ToLower(string(tier)))
+			}
+			if len(seats) == MaxSeatsPerCoach {
+				return nil, tooManySeats()
 			}
 			seats = append(seats, Seat{Label: strconv.Itoa(bay) + letter, Position: tier})
 		}

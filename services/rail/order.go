@@ -1,18 +1,22 @@
 package rail
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // Bounds of one order.
 const (
 	// MaxPassengers is how many one order may have: 12306's limit, and small enough to allocate in microseconds.
 	MaxPassengers = 9
-	minKey        = 8
-	maxKey        = 128
+	// MaxPassengerName is how many characters a name has at most, at most four bytes each.
+	MaxPassengerName = 64
+	minDocument      = 4
+	maxDocument      = 32
+	minKey           = 8
+	maxKey           = 128
 )
 
 // OrderState is where an order is in its life.
@@ -125,15 +129,27 @@ type PlaceOrder struct {
 	Passengers     []PassengerRequest
 }
 
-// Normalize trims what people type around names and numbers; document numbers become capitals.
+// Normalize makes one request of those that people would call the same: see NormalizeText, and NormalizeLabel for numbers.
+// Document numbers become capitals. It comes before the request is compared with another of the same key.
 func (p *PlaceOrder) Normalize() {
 	for i := range p.Passengers {
 		who := &p.Passengers[i]
-		who.Name = strings.TrimSpace(who.Name)
-		who.DocumentNumber = strings.ToUpper(strings.TrimSpace(who.DocumentNumber))
-		who.Wish.Letter = strings.ToUpper(strings.TrimSpace(who.Wish.Letter))
-		who.Wish.Coach = strings.TrimSpace(who.Wish.Coach)
+		who.Name = NormalizeText(who.Name)
+		who.DocumentNumber = asciiUpper(NormalizeLabel(who.DocumentNumber))
+		who.Wish.Letter = strings.ToUpper(NormalizeLabel(who.Wish.Letter))
+		who.Wish.Coach = NormalizeLabel(who.Wish.Coach)
 	}
+}
+
+// asciiUpper is strings.ToUpper of ASCII alone: of all letters, two that are no ASCII have an ASCII capital, and would become
+// somebody else's document.
+func asciiUpper(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' {
+			return r - 'a' + 'A'
+		}
+		return r
+	}, s)
 }
 
 // Validate lists everything that is wrong with a normalised request on a run, and finds the calls it is about. Whether
@@ -154,11 +170,9 @@ func (p *PlaceOrder) Validate(run *Run) (from, to int, err error) {
 	documents := map[string]bool{}
 	for i, who := range p.Passengers {
 		path := []string{"input", "passengers", Index(i)}
-		if !printable(who.Name, 64) {
-			errs.Add(Invalid, under(path, "name"), "a name has 1 to 64 printable characters")
-		}
-		if !validDocument(who.DocumentNumber) {
-			errs.Add(Invalid, under(path, "documentNumber"), "a document number has 4 to 32 letters and digits")
+		errs.addText(under(path, "name"), "a name", who.Name, MaxPassengerName)
+		if fault := documentFault(who.DocumentNumber); fault != "" {
+			errs.Add(Invalid, under(path, "documentNumber"), "a document number has %d to %d letters A to Z and digits: %s", minDocument, maxDocument, fault)
 		}
 		if documents[who.DocumentNumber] {
 			errs.Add(Invalid, under(path, "documentNumber"), "two passengers have the same document number")
@@ -170,8 +184,11 @@ func (p *PlaceOrder) Validate(run *Run) (from, to int, err error) {
 		if who.Wish.Position != "" && !who.Wish.Position.Valid() {
 			errs.Add(Invalid, under(path, "wish", "position"), "%q is not a seat position", who.Wish.Position)
 		}
-		if utf8.RuneCountInString(who.Wish.Letter) > 8 || utf8.RuneCountInString(who.Wish.Coach) > 8 {
-			errs.Add(Invalid, under(path, "wish"), "a wished letter or coach has at most 8 characters")
+		if who.Wish.Letter != "" {
+			errs.addText(under(path, "wish", "letter"), "a seat's letter", who.Wish.Letter, maxLabel)
+		}
+		if who.Wish.Coach != "" {
+			errs.addText(under(path, "wish", "coach"), "a coach's number", who.Wish.Coach, maxLabel)
 		}
 	}
 	return from, to, errs.OrNil()
@@ -210,21 +227,19 @@ func ValidKey(key string) bool {
 	return true
 }
 
-func validDocument(number string) bool {
-	if len(number) < 4 || len(number) > 32 {
-		return false
-	}
-	for i := 0; i < len(number); i++ {
-		c := number[i]
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') {
-			return false
+// documentFault is what is wrong with a document number, "" where nothing is. Of the number it tells one character at most.
+func documentFault(number string) string {
+	characters := []rune(number)
+	for i, r := range characters[:min(len(characters), maxDocument)] {
+		if (r < '0' || r > '9') && (r < 'A' || r > 'Z') {
+			return fmt.Sprintf("character %d is U+%04X", i+1, r)
 		}
 	}
-	return true
+	if n := len(characters); n < minDocument || n > maxDocument {
+		return fmt.Sprintf("it has %d", n)
+	}
+	return ""
 }
 
 // MaxReason is how many characters a reason has at most.
 const MaxReason = 256
-
-// ValidReason tells whether a reason has 1 to MaxReason printable characters.
-func ValidReason(reason string) bool { return printable(reason, MaxReason) }

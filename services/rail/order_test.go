@@ -55,7 +55,7 @@ func TestPlaceOrderValidate(t *testing.T) {
 		"class not on board": {func(p *rail.PlaceOrder) { p.Passengers[1].SeatClass = rail.First }, []string{"INVALID /input/passengers/1/seatClass"}},
 		"no class":           {func(p *rail.PlaceOrder) { p.Passengers[1].SeatClass = "" }, []string{"INVALID /input/passengers/1/seatClass"}},
 		"unknown position":   {func(p *rail.PlaceOrder) { p.Passengers[1].Wish.Position = "ROOF" }, []string{"INVALID /input/passengers/1/wish/position"}},
-		"endless letter":     {func(p *rail.PlaceOrder) { p.Passengers[1].Wish.Letter = "ABCDEFGHI" }, []string{"INVALID /input/passengers/1/wish"}},
+		"endless letter":     {func(p *rail.PlaceOrder) { p.Passengers[1].Wish.Letter = "ABCDEFGHI" }, []string{"INVALID /input/passengers/1/wish/letter"}},
 		"a wish for nothing": {func(p *rail.PlaceOrder) { p.Passengers[1].Wish = rail.Wish{Coach: "99", Letter: "Z"} }, nil},
 		"all at once": {func(p *rail.PlaceOrder) {
 			p.IdempotencyKey, p.From, p.Passengers[0].Name, p.Passengers[1].DocumentNumber = "", "XXX", "", ""

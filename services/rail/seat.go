@@ -87,6 +87,8 @@ const (
 	MaxCoaches       = 64
 	MaxSeatsPerCoach = 1_024
 	MaxSeatsPerClass = 8_192
+	// maxLabel is how many characters are painted on a coach or a seat.
+	maxLabel = 8
 )
 
 // Formation is the coaches of a train in their order (编组). Many trains share one. It is never changed once made.
@@ -139,9 +141,7 @@ func (f *Formation) Validate(at ...string) Errors {
 	numbers := map[string]bool{}
 	for i, coach := range f.Coaches {
 		path := under(at, Index(i))
-		if !printable(coach.Number, 8) {
-			errs.Add(Invalid, under(path, "number"), "a coach's number has 1 to 8 printable characters")
-		}
+		errs.addText(under(path, "number"), "a coach's number", coach.Number, maxLabel)
 		if numbers[coach.Number] {
 			errs.Add(Invalid, under(path, "number"), "coach %q is there twice", coach.Number)
 		}
@@ -151,11 +151,12 @@ func (f *Formation) Validate(at ...string) Errors {
 		}
 		if len(coach.Seats) == 0 || len(coach.Seats) > MaxSeatsPerCoach {
 			errs.Add(Invalid, under(path, "layout"), "a coach has 1 to %d seats, not %d", MaxSeatsPerCoach, len(coach.Seats))
+			continue
 		}
 		labels := map[string]bool{}
 		for _, seat := range coach.Seats {
-			if !printable(seat.Label, 8) {
-				errs.Add(Invalid, under(path, "layout"), "seat label %q has not 1 to 8 printable characters", seat.Label)
+			if !printable(seat.Label, maxLabel) { // An import looks at millions of them.
+				errs.addText(under(path, "layout"), "a seat's label", seat.Label, maxLabel)
 			}
 			if seat.Position != "" && !seat.Position.Valid() {
 				errs.Add(Invalid, under(path, "layout"), "%q is not a seat position", seat.Position)

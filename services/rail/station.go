@@ -1,17 +1,28 @@
 package rail
 
 import (
+	"maps"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
-// StationCode names a station: 1 to 64 printable characters, compared byte by byte.
+// StationCode names a station: 1 to maxCode printable characters, compared byte by byte.
 type StationCode string
 
-// Valid tells whether the code has 1 to 64 printable characters and no space at either end.
-func (c StationCode) Valid() bool { return printable(string(c), 64) }
+const (
+	maxCode        = 64
+	maxStationName = 128
+	// maxLanguage is the longest language tag that BCP 47 (RFC 5646, 4.4.1) expects anywhere.
+	maxLanguage = 35
+	// MaxStationNames is how many languages one station may be named in: more than any railway prints, and few enough that
+	// every search may look at all of them.
+	MaxStationNames = 64
+)
+
+// Valid tells whether the code is one that CheckText lets pass.
+func (c StationCode) Valid() bool { return printable(string(c), maxCode) }
 
 // Station is a place trains call at.
 type Station struct {
@@ -44,18 +55,29 @@ func (s *Station) NameIn(language string) string {
 	return s.Name
 }
 
-// Validate lists everything that is wrong with the station, each with its path below at.
+// Normalize makes the station's names what NormalizeText makes of them. Codes are left alone: they are compared byte by byte.
+func (s *Station) Normalize() {
+	s.Name = NormalizeText(s.Name)
+	names := s.Names
+	if len(names) > 0 {
+		s.Names = make(map[string]string, len(names))
+	}
+	for language, name := range names {
+		s.Names[language] = NormalizeText(name)
+	}
+}
+
+// Validate lists everything that is wrong with the normalised station, each with its path below at.
 func (s *Station) Validate(at ...string) Errors {
 	var errs Errors
-	if !s.Code.Valid() {
-		errs.Add(Invalid, under(at, "code"), "a station's code has 1 to 64 printable characters")
-	}
-	if !printable(s.Name, 128) {
-		errs.Add(Invalid, under(at, "name"), "a station's name has 1 to 128 printable characters")
-	}
-	for language, name := range s.Names {
-		if !printable(language, 35) || !printable(name, 128) {
-			errs.Add(Invalid, under(at, "names"), "the name for language %q has not 1 to 128 printable characters", language)
+	errs.addText(under(at, "code"), "a station's code", string(s.Code), maxCode)
+	errs.addText(under(at, "name"), "a station's name", s.Name, maxStationName)
+	if len(s.Names) > MaxStationNames {
+		errs.Add(Invalid, under(at, "names"), "a station has names in at most %d languages, not %d", MaxStationNames, len(s.Names))
+	} else {
+		for _, language := range slices.Sorted(maps.Keys(s.Names)) {
+			errs.addText(under(at, "names"), "a language's tag", language, maxLanguage)
+			errs.addText(under(at, "names"), "the name for language "+strconv.Quote(language), s.Names[language], maxStationName)
 		}
 	}
 	if _, err := LoadZone(s.TimeZone); err != nil {
@@ -91,19 +113,6 @@ func LoadZone(name string) (*time.Location, error) {
 	}
 	zones.Store(name, loc)
 	return loc, nil
-}
-
-// printable tells whether s has 1 to max printable characters, with no space at either end.
-func printable(s string, max int) bool {
-	if s == "" || !utf8.ValidString(s) || utf8.RuneCountInString(s) > max {
-		return false
-	}
-	for _, r := range s {
-		if !unicode.IsPrint(r) {
-			return false
-		}
-	}
-	return s[0] != ' ' && s[len(s)-1] != ' '
 }
 
 // under is a path element below a path, without changing the path it is given.

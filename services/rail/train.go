@@ -14,6 +14,10 @@ const (
 	// MaxOffset is the longest a train runs after the start of its service date; the longest passenger trains take a week.
 	MaxOffset = 14 * 24 * time.Hour
 	maxMetres = 100_000_000
+	// MaxKind is how many characters a train's kind has at most, and maxTrainNumber its number: that of a train that changes
+	// it on the way has several.
+	MaxKind        = 64
+	maxTrainNumber = 128
 )
 
 // NoDistance is Call.Metres where the timetable gives none.
@@ -152,11 +156,9 @@ func (t *Train) Sellable(i, j int) bool {
 // Validate lists everything that is wrong with the train, each with its path below at (number, calls, coaches, fares).
 func (t *Train) Validate(at ...string) Errors {
 	var errs Errors
-	if !printable(t.Number, 128) {
-		errs.Add(Invalid, under(at, "number"), "a train's number has 1 to 128 printable characters")
-	}
-	if t.Kind != "" && !printable(t.Kind, 64) {
-		errs.Add(Invalid, under(at, "kind"), "a train's kind has at most 64 printable characters")
+	errs.addText(under(at, "number"), "a train's number", t.Number, maxTrainNumber)
+	if t.Kind != "" {
+		errs.addText(under(at, "kind"), "a train's kind", t.Kind, MaxKind)
 	}
 	if _, err := LoadZone(t.TimeZone); err != nil {
 		errs.Add(Invalid, under(at, "timeZone"), "%q is not an IANA time zone", t.TimeZone)
@@ -180,9 +182,7 @@ func (t *Train) validateCalls(at []string) Errors {
 	farthest := NoDistance
 	for i := range t.Calls {
 		call, path := &t.Calls[i], under(at, Index(i))
-		if !call.Station.Valid() {
-			errs.Add(Invalid, under(path, "station"), "a station's code has 1 to 64 printable characters")
-		}
+		errs.addText(under(path, "station"), "a station's code", string(call.Station), maxCode)
 		if call.Clock != "" && t.clocks[i] == nil {
 			errs.Add(Invalid, path, "%q is not an IANA time zone", call.Clock)
 		}

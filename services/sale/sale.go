@@ -234,8 +234,10 @@ func (o *Office) Cancel(ctx context.Context, buyer, orderID, reason string) (*ra
 	if !ok {
 		return nil, notFound()
 	}
-	if reason != "" && !rail.ValidReason(reason) {
-		return nil, rail.Refuse(rail.Invalid, "a reason has at most %d printable characters", rail.MaxReason).At("input", "reason")
+	if reason = rail.NormalizeText(reason); reason != "" {
+		if wrong := rail.CheckText("a reason", reason, rail.MaxReason); wrong != nil {
+			return nil, wrong.At("input", "reason")
+		}
 	}
 	r := newRequest(ctx)
 	r.cancel = &rail.Cancel{OrderID: orderID, Buyer: buyer, Reason: reason}

@@ -77,6 +77,23 @@ func TestPlace_Refusals(t *testing.T) {
 	}
 }
 
+// A retry from another keyboard is the same request.
+func TestPlace_TheSameKeyTypedInAnotherWay(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	place := w.order("typed", "DOC00001")
+	place.Passengers[0].Name = "Zoë 山田"
+	first, err := w.Place(t.Context(), "ann", place)
+	require.NoError(t, err)
+	again := w.order("typed", "ｄｏｃ００００１")
+	again.Passengers[0].Name = "Zoe\u0308\u3000山田"
+	second, err := w.Place(t.Context(), "ann", again)
+	require.NoError(t, err)
+	require.Equal(t, first, second)
+	again.Passengers[0].Name = "Zoe 山田"
+	_, err = w.Place(t.Context(), "ann", again)
+	require.Equal(t, rail.IdempotencyConflict, rail.CodeOf(err))
+}
+
 func TestPlace_SoldOutIsAllOrNothing(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	for i := range 9 {

@@ -36,7 +36,7 @@ func (t *Timetable) Runs(filter rail.RunFilter, now time.Time, after *RunPlace, 
 	if after != nil {
 		first = max(first, after.Date)
 	}
-	lines := t.view().linesOf(filter.Train)
+	lines := t.view().linesOf(rail.NormalizeLabel(filter.Train))
 	// Days are looked at one after the other until the page is full, so that only they need sorting and states.
 	for _, date := range datesOf(lines, first, filter.Through) {
 		var day []RunPlace

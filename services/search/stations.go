@@ -145,15 +145,26 @@ func rankOf(name, typed string, within bool) int {
 }
 
 // fold leaves of a text what people agree on when they type it: small letters of the plain sort (also for the
-// full-width ones of a Chinese keyboard) without accents, spaces and punctuation.
+// full-width ones of a Chinese keyboard) without accents, spaces, punctuation and what is not seen.
 func fold(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r >= 0x0300 && r <= 0x036f: // combining diacritical marks; those of Indic scripts are letters and stay
+		case unicode.In(r, leftOut, unicode.Cf, unicode.Variation_Selector), unicode.IsSpace(r), unicode.IsPunct(r):
 			return -1
-		case r == 'ʼ' || r == '`' || r == '´' || unicode.IsSpace(r) || unicode.IsPunct(r):
+		case r == 'ʼ' || r == '`' || r == '´':
 			return -1
 		}
 		return unicode.ToLower(r)
 	}, norm.NFKD.String(s))
 }
+
+// leftOut are the marks that people leave out when they type a name: accents, and the vowels of Hebrew and Arabic, whose
+// tatweel only makes a word longer. The marks of Indic scripts are letters and stay.
+var leftOut = &unicode.RangeTable{R16: []unicode.Range16{
+	{Lo: 0x0300, Hi: 0x036f, Stride: 1},
+	{Lo: 0x0591, Hi: 0x05bd, Stride: 1},
+	{Lo: 0x05bf, Hi: 0x05c7, Stride: 1}, // What is no mark among these is punctuation.
+	{Lo: 0x0640, Hi: 0x0640, Stride: 1},
+	{Lo: 0x064b, Hi: 0x065f, Stride: 1},
+	{Lo: 0x0670, Hi: 0x0670, Stride: 1},
+}}

@@ -26,6 +26,9 @@ func stationTimetable(t *testing.T) *search.Timetable {
 		chinese("BJQ", "宝鸡", "Baoji", "BJ"),
 		{Code: "ZUE", Name: "Zürich HB", TimeZone: "Europe/Zurich"},
 		{Code: "SDN", Name: "Saint-Denis (Stade)", TimeZone: "Europe/Paris"},
+		{Code: "IKA", Name: "علی\u200cرضا", TimeZone: "Asia/Tehran"},
+		{Code: "JRS", Name: "יְרוּשָׁלַיִם", TimeZone: "Asia/Jerusalem"},
+		{Code: "KTI", Name: "葛\U000E0100城", TimeZone: "Asia/Tokyo"},
 		{Code: "GRU", Name: "Größe Straße", TimeZone: "Europe/Berlin"},
 	})
 	return timetable
@@ -63,12 +66,19 @@ func TestStations_Matching(t *testing.T) {
 		{"ｖｎｐ", "VNP", "on a full-width keyboard"},
 		{"saint denis", "SDN", "without the hyphen"},
 		{"stade", "SDN", "inside brackets"},
+		{"علیرضا", "IKA", "without the joiner"},
+		{"علی\u200dرضا", "IKA", "with another"},
+		{"عَلي", "", "another letter is another name"},
+		{"ירושלים", "JRS", "without vowels"},
+		{"葛城", "KTI", "without the variant of a character"},
+		{"saint\u3000denis", "SDN", "with an ideographic space"},
+		{"saint\u00a0denis", "SDN", "with a no-break space"},
 		{"南京", "", "nothing"},
 		{"beijingnanx", "", "longer than any"},
 		{strings.Repeat("x", 5_000), "", "too long to look at"},
 		{"\xff\xfe", "", "no text at all"},
-		{"", "AOH BJP BJQ BXP EAY GRU SDN VNP XAY ZUE", "all, by code"},
-		{"  ", "AOH BJP BJQ BXP EAY GRU SDN VNP XAY ZUE", "nothing typed"},
+		{"", "AOH BJP BJQ BXP EAY GRU IKA JRS KTI SDN VNP XAY ZUE", "all, by code"},
+		{"  ", "AOH BJP BJQ BXP EAY GRU IKA JRS KTI SDN VNP XAY ZUE", "nothing typed"},
 	} {
 		matches, hasNext := timetable.Stations(c.typed, nil, 100)
 		require.Equal(t, c.want, codes(matches), "%q: %s", c.typed, c.why)

@@ -164,7 +164,7 @@ func (t *Timetable) Run(id rail.RunID) (*rail.Run, bool) {
 // RunOf is a train's run on a service date. A train is found by its number, else by one of its aliases: "D305" and
 // "D308" find "D305/D308". A run that was withdrawn is found only where there is no other.
 func (t *Timetable) RunOf(number string, date rail.Date) (*rail.Run, bool) {
-	s := t.view()
+	s, number := t.view(), rail.NormalizeLabel(number)
 	best, _ := s.run(rail.NewRunID(number, date))
 	for _, key := range s.aliases[number] {
 		if best != nil && best.Status != rail.Withdrawn {

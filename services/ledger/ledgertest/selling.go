@@ -341,6 +341,20 @@ func sellKeysOfARun(t *testing.T, s *suite) {
 	}
 }
 
+// sellNamesOfEveryScript shows that the longest names of the widest characters come back as they were, and so do joiners,
+// marks and variants.
+func sellNamesOfEveryScript(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	r := one("wang")
+	r.documents = []string{strings.Repeat("𠮷", rail.MaxPassengerName-2), "رضا\u200cیی", "葛\U000E0100城"} // Names are made of them.
+	placed := c.place(run, r)
+	got := read(t, l, placed.ID)
+	for i, document := range r.documents {
+		require.Equal(t, "王 "+document, got.Tickets[i].Passenger.Name)
+	}
+	require.Equal(t, placed, got)
+}
+
 func sellDeadline(t *testing.T, s *suite) {
 	l, _, run := s.published(t)
 	ctx, cancel := context.WithCancel(t.Context())

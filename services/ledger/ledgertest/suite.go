@@ -41,6 +41,7 @@ func Run(t *testing.T, o ledger.Options) {
 		{"Buyers_Asked", buyersAsked},
 		{"Sell_KeysAreComparedByteByByte", sellKeysByteByByte},
 		{"Sell_AKeyIsOfABuyerAndARun", sellKeysOfARun},
+		{"Sell_NamesOfEveryScript", sellNamesOfEveryScript},
 		{"Sell_Deadline", sellDeadline},
 		{"Sell_ManyAtOnce", sellManyAtOnce},
 		{"Cancel_FreesAndLetsTheDocumentTravel", cancelFrees},
