@@ -18,10 +18,11 @@ func (r *mutationResolver) PublishStation(ctx context.Context, input graph.Publi
 		Code: input.Code, Name: input.Name, Names: map[string]string{}, TimeZone: input.TimeZone,
 		Latitude: input.Latitude, Longitude: input.Longitude,
 	}
-	for _, name := range input.Names {
-		s.Names[name.Language] = name.Name
+	var published *rail.Station
+	err := readNames(input.Names, s.Names)
+	if err == nil {
+		published, err = r.Publisher.PublishStation(ctx, s, rail.ViewerFrom(ctx).Subject)
 	}
-	published, err := r.Publisher.PublishStation(ctx, s, rail.ViewerFrom(ctx).Subject)
 	refusals, err := refused(err)
 	if err != nil {
 		return nil, err
@@ -31,6 +32,18 @@ func (r *mutationResolver) PublishStation(ctx context.Context, input graph.Publi
 		payload.Station = station(published)
 	}
 	return payload, nil
+}
+
+// readNames puts a station's names in languages into a map, each language once.
+func readNames(inputs []*graph.StationNameInput, names map[string]string) error {
+	var errs rail.Errors
+	for i, input := range inputs {
+		if _, twice := names[input.Language]; twice {
+			errs.Add(rail.Invalid, []string{"input", "names", rail.Index(i), "language"}, "the language %q is there twice", input.Language)
+		}
+		names[input.Language] = input.Name
+	}
+	return errs.OrNil()
 }
 
 func (r *mutationResolver) PublishTrain(ctx context.Context, input graph.PublishTrainInput) (*graph.PublishTrainPayload, error) {
@@ -85,6 +98,10 @@ var weekdays = map[graph.Weekday]time.Weekday{
 }
 
 func readCalls(inputs []*graph.CallInput, errs *rail.Errors) []rail.Call {
+	if len(inputs) > rail.MaxCalls {
+		errs.Add(rail.Invalid, []string{"input", "calls"}, "a train calls at 2 to %d stations, not %d", rail.MaxCalls, len(inputs))
+		return nil
+	}
 	calls := make([]rail.Call, len(inputs))
 	for i, input := range inputs {
 		path := []string{"input", "calls", rail.Index(i)}
@@ -127,6 +144,11 @@ func readOffset(s *string, path []string, errs *rail.Errors) int32 {
 }
 
 func readCoaches(inputs []*graph.CoachInput, errs *rail.Errors) []rail.Coach {
+	if len(inputs) > rail.MaxCoaches {
+		// Before they are laid out: a few words make a thousand seats of each.
+		errs.Add(rail.Invalid, []string{"input", "coaches"}, "a train has 1 to %d coaches, not %d", rail.MaxCoaches, len(inputs))
+		return nil
+	}
 	coaches := make([]rail.Coach, len(inputs))
 	for i, input := range inputs {
 		coach := rail.Coach{Number: input.Number, SeatClass: input.SeatClass}

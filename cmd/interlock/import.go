@@ -18,12 +18,16 @@ import (
 	"interlock/services/rail"
 )
 
+// maxImportMiB is a terabyte: more than any feed needs, and the count of its bytes is far from the end of an int64.
+const maxImportMiB = 1 << 20
+
 type importCommand struct {
 	Feed      string  `arg:"" help:"The feed: a zip, or the folder it was unpacked into." placeholder:"FEED.zip"`
 	From      string  `required:"" help:"The first service date." placeholder:"DATE"`
 	Days      int     `required:"" help:"How many service dates." placeholder:"N"`
 	SaleOpens string  `default:"now" help:"When the sale opens: now, a time such as 2019-10-01T08:00:00+08:00, or N-days-before."`
 	Unit      float64 `help:"How many metres a unit of the feed's shape_dist_traveled has; found out where not given." placeholder:"METRES"`
+	MaxMemory int64   `default:"1024" help:"How many MiB of memory the feed may take: some 100 bytes for each row of stop_times.txt." placeholder:"MIB"`
 	Templates string  `help:"Coaches and fares by kind of train; those of the sample timetable where not given." placeholder:"FILE"`
 }
 
@@ -69,13 +73,16 @@ func (c importCommand) read(ctx context.Context) (publish.ImportRequest, error) 
 	if request.From, err = rail.ParseDate(c.From); err != nil {
 		return request, rail.Refuse(rail.Invalid, "--from: %v", err)
 	}
+	if c.MaxMemory < 1 || c.MaxMemory > maxImportMiB {
+		return request, rail.Refuse(rail.Invalid, "--max-memory is 1 to %d MiB", maxImportMiB)
+	}
 	if request.SaleOpens, err = publish.ParseSaleOpens(c.SaleOpens); err != nil {
 		return request, err
 	}
 	if request.Templates, err = c.readTemplates(); err != nil {
 		return request, err
 	}
-	request.Feed, err = gtfs.ReadFile(ctx, c.Feed, gtfs.Options{MetresPerUnit: c.Unit})
+	request.Feed, err = gtfs.ReadFile(ctx, c.Feed, gtfs.Options{MetresPerUnit: c.Unit, MaxMemory: c.MaxMemory << 20})
 	return request, err
 }
 
@@ -83,11 +90,12 @@ func (c importCommand) readTemplates() (*publish.Templates, error) {
 	if c.Templates == "" {
 		return sample.Templates()
 	}
-	b, err := os.ReadFile(c.Templates)
+	file, err := os.Open(c.Templates)
 	if err != nil {
 		return nil, err
 	}
-	return publish.ParseTemplates(c.Templates, b)
+	defer file.Close()
+	return publish.ReadTemplates(c.Templates, file)
 }
 
 // progressLine is how often a line is written where there is no terminal.

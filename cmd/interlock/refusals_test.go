@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,8 @@ func TestServer_RefusesWhatIsWrong(t *testing.T) {
 
 	t.Run("publishTrain", func(t *testing.T) {
 		calls := trainInput()["calls"].([]any)
+		// A hundred bytes that are 15,984 seats.
+		unfolding := map[string]any{"number": "1", "seatClass": "HARD_SEAT", "layout": map[string]any{"rows": map[string]any{"letters": "ABCDEFGHIJKLMNOP", "last": 999}}}
 		for _, c := range []struct {
 			name, want string
 			fields     map[string]any
@@ -89,6 +92,11 @@ func TestServer_RefusesWhatIsWrong(t *testing.T) {
 			{"a time that is none", "INVALID input.calls.1.arrival", map[string]any{"calls": []any{calls[0], change(calls[1].(map[string]any), map[string]any{"arrival": "9 o'clock"}), calls[2]}}},
 			{"time goes back", "INVALID input.calls.1.arrival", map[string]any{"calls": []any{calls[0], change(calls[1].(map[string]any), map[string]any{"arrival": "08:00"}), calls[2]}}},
 			{"one call", "INVALID input.calls", map[string]any{"calls": calls[:1]}},
+			{"a name that turns", "INVALID input.number", map[string]any{"number": "T\u202e12"}},
+			{"coaches that unfold", "INVALID input.coaches", map[string]any{"coaches": slices.Repeat([]any{unfolding}, 1_000)}},
+			{"seats that unfold", "INVALID input.coaches.0.layout", map[string]any{"coaches": []any{unfolding}}},
+			{"257 calls", "INVALID input.calls", map[string]any{"calls": slices.Repeat(calls[1:2], 257)}},
+			{"eight days a week", "INVALID input.weekdays", map[string]any{"weekdays": slices.Repeat([]any{"MONDAY"}, 8)}},
 			{"no coaches", "INVALID input.coaches", map[string]any{"coaches": []any{}}},
 			{"past dates", "INVALID input.from", map[string]any{"from": "2019-10-12", "through": "2019-10-12"}},
 			{"through before from", "INVALID input.through", map[string]any{"through": "2019-10-12"}},

@@ -11,10 +11,16 @@ import (
 // ledger still makes in a moment.
 const MaxDates = 400
 
+const daysOfWeek = 7
+
 // serviceDates are the dates from from through through that fall on one of the weekdays (none given: on any), or what
 // is wrong with them.
 func serviceDates(from, through, today rail.Date, weekdays []time.Weekday) ([]rail.Date, rail.Errors) {
 	var errs rail.Errors
+	if len(weekdays) > daysOfWeek {
+		errs.Add(rail.Invalid, input("weekdays"), "a week has %d days, not %d", daysOfWeek, len(weekdays))
+		return nil, errs
+	}
 	for i, day := range weekdays {
 		if day < time.Sunday || day > time.Saturday {
 			errs.Add(rail.Invalid, input("weekdays", rail.Index(i)), "%d is not a day of the week", day)

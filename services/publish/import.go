@@ -18,6 +18,11 @@ const (
 	maxChunkRuns = 1_500
 	// maxUnusable is how many unusable trains or dates are named: enough to see what is wrong, no more than a screen holds.
 	maxUnusable = 20
+	// maxNotices is how many kinds of train without a template a notice each is made of.
+	maxNotices = 20
+	// maxImportRuns is how many runs one import makes: half as many again as China's high-speed trains in 400 days. Each is
+	// looked up by its id, in some 150 bytes of memory, before the first is published.
+	maxImportRuns = 2_500_000
 )
 
 // ImportRequest asks to put a feed's trains on sale.
@@ -121,18 +126,21 @@ func (p *Publisher) plan(request *ImportRequest, report *ImportReport) (plan, er
 		taken     = map[rail.RunID]*gtfs.Trip{}
 		missing   = map[string][]string{}
 		byDefault = map[string]int{}
+		dates     = serviceDatesOf{request.From, request.Days, map[*gtfs.Service][]rail.Date{}}
 	)
+	runs := 0
+	for _, trip := range request.Feed.Trips {
+		if runs += len(dates.of(trip.Service)); runs > maxImportRuns {
+			return nil, rail.Refuse(rail.Invalid, "trips.txt:%d: the trips up to here make more than %d runs in %d days: import fewer days at a time",
+				trip.Line, maxImportRuns, request.Days)
+		}
+	}
 	zones := make(map[rail.StationCode]*time.Location, len(request.Feed.Stations))
 	for _, station := range request.Feed.Stations {
 		zones[station.Code] = station.Location()
 	}
 	for _, trip := range request.Feed.Trips {
-		var dates []rail.Date
-		for date := request.From; date < request.From.AddDays(request.Days); date++ {
-			if trip.Service.RunsOn(date) {
-				dates = append(dates, date)
-			}
-		}
+		dates := dates.of(trip.Service)
 		if len(dates) == 0 {
 			continue
 		}
@@ -160,9 +168,12 @@ func (p *Publisher) plan(request *ImportRequest, report *ImportReport) (plan, er
 		all = append(all, planned{train, zones[train.Calls[0].Station], dates})
 		report.Runs += len(dates)
 	}
-	for _, kind := range slices.Sorted(maps.Keys(missing)) {
-		numbers := missing[kind]
-		unusable.errs.Add(rail.Invalid, nil, "kind %q has no template, and the templates have no default: %s", kind, some(numbers))
+	for n, kind := range slices.Sorted(maps.Keys(missing)) {
+		if n == maxUnusable {
+			unusable.errs.Add(rail.Invalid, nil, "%d more kinds have no template", len(missing)-n)
+			break
+		}
+		unusable.errs.Add(rail.Invalid, nil, "kind %q has no template, and the templates have no default: %s", kind, some(missing[kind]))
 	}
 	if err := unusable.orNil(); err != nil {
 		report.Runs = 0
@@ -171,11 +182,35 @@ func (p *Publisher) plan(request *ImportRequest, report *ImportReport) (plan, er
 	if len(all) == 0 {
 		return nil, rail.Refuse(rail.Invalid, "no train of the feed runs from %s through %s", request.From, request.From.AddDays(request.Days-1))
 	}
-	for _, kind := range slices.Sorted(maps.Keys(byDefault)) {
+	for n, kind := range slices.Sorted(maps.Keys(byDefault)) {
+		if n == maxNotices {
+			report.Notices = append(report.Notices, fmt.Sprintf("%d more kinds have no template: their trains have the default's", len(byDefault)-n))
+			break
+		}
 		report.Notices = append(report.Notices, fmt.Sprintf("kind %q has no template: %d trains have the default's coaches and fares", kind, byDefault[kind]))
 	}
 	report.Trains = len(all)
 	return all, nil
+}
+
+// serviceDatesOf are the dates of an import that services run on. Many trips share a service, and its dates.
+type serviceDatesOf struct {
+	from  rail.Date
+	days  int
+	known map[*gtfs.Service][]rail.Date
+}
+
+func (s *serviceDatesOf) of(service *gtfs.Service) []rail.Date {
+	dates, ok := s.known[service]
+	if !ok {
+		for date := s.from; date < s.from.AddDays(s.days); date++ {
+			if service.RunsOn(date) {
+				dates = append(dates, date)
+			}
+		}
+		s.known[service] = dates
+	}
+	return dates
 }
 
 func (p *Publisher) validateImport(request *ImportRequest) error {

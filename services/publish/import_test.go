@@ -200,6 +200,49 @@ func TestImport_ManyUnusableTrainsAreCountedAfterTwenty(t *testing.T) {
 	require.Equal(t, "INVALID  9 more trains cannot be sold", said[20])
 }
 
+// manyTrips is a trips.txt and the stop_times.txt for it, of trips of one service.
+func manyTrips(n int, route func(i int) string) map[string]string {
+	var trips, times strings.Builder
+	trips.WriteString("route_id,service_id,trip_id\n")
+	times.WriteString("trip_id,arrival_time,departure_time,stop_id,stop_sequence\n")
+	for i := range n {
+		fmt.Fprintf(&trips, "%s,daily,t%d\n", route(i), i)
+		fmt.Fprintf(&times, "t%d,07:00:00,07:00:00,a,1\nt%d,08:00:00,08:00:00,b,2\n", i, i)
+	}
+	return map[string]string{"trips.txt": trips.String(), "stop_times.txt": times.String()}
+}
+
+// Before a train is made of any: the ids of so many runs alone would take a gigabyte.
+func TestImport_TooManyRuns(t *testing.T) {
+	h := newHouse(t)
+	request := importRequest(t, manyTrips(10_000, func(int) string { return "r" }))
+	request.Days = 300
+	_, err := h.Import(t.Context(), request)
+	require.Equal(t, []string{"INVALID  trips.txt:8335: the trips up to here make more than 2500000 runs in 300 days: import fewer days at a time"}, refusals(t, err))
+	require.Zero(t, h.ledger.rehearsals)
+}
+
+func TestImport_ManyKindsWithoutATemplateAreCountedAfterTwenty(t *testing.T) {
+	h := newHouse(t)
+	changes := manyTrips(100, func(i int) string { return fmt.Sprint("r", i) })
+	routes := "route_id,route_short_name,route_type\n"
+	for i := range 100 {
+		routes += fmt.Sprintf("r%d,K%d,102\n", i, i)
+	}
+	changes["routes.txt"] = routes
+	_, err := h.Import(t.Context(), importRequest(t, changes))
+	said := refusals(t, err)
+	require.Len(t, said, 21)
+	require.Equal(t, "INVALID  80 more kinds have no template", said[20])
+
+	request := importRequest(t, changes)
+	request.Templates = parse(t, euroTemplates+"default:\n  coaches: [{ numbers: 1, class: STANDARD, rows: { letters: AB, first: 1, last: 5 } }]\n  fares: *fares\n")
+	report, err := h.Import(t.Context(), request)
+	require.NoError(t, err)
+	require.Len(t, report.Notices, 1+20+1)
+	require.Contains(t, report.Notices, "80 more kinds have no template: their trains have the default's")
+}
+
 func TestImport_DefaultTemplateIsNoticed(t *testing.T) {
 	h := newHouse(t)
 	request := importRequest(t, nil)

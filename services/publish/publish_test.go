@@ -265,6 +265,8 @@ func TestPublishTrain_BadInput(t *testing.T) {
 		"through before from":   {func(r *publish.TrainRequest) { r.Through = r.From - 1 }, []string{"INVALID input.through"}},
 		"four hundred and one":  {func(r *publish.TrainRequest) { r.Through = r.From + publish.MaxDates }, []string{"INVALID input.through"}},
 		"until the end of time": {func(r *publish.TrainRequest) { r.Through = rail.NewDate(9999, 12, 31) }, []string{"INVALID input.through"}},
+		"eight days a week":     {func(r *publish.TrainRequest) { r.Weekdays = make([]time.Weekday, 8) }, []string{"INVALID input.weekdays"}},
+		"coaches by the dozen":  {func(r *publish.TrainRequest) { r.Coaches = make([]rail.Coach, 100_000) }, []string{"INVALID input.coaches"}},
 		"no such weekday":       {func(r *publish.TrainRequest) { r.Weekdays = []time.Weekday{7} }, []string{"INVALID input.weekdays.0"}},
 		"no date of a weekday":  {func(r *publish.TrainRequest) { r.Through, r.Weekdays = r.From, []time.Weekday{time.Monday} }, []string{"INVALID input.weekdays"}},
 		"opens twice":           {func(r *publish.TrainRequest) { r.SaleOpens = publish.SaleOpens{At: monday, DaysBefore: days(1)} }, []string{"INVALID input.saleOpens"}},

@@ -13,13 +13,30 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 
 	"interlock/services/rail"
 )
 
-// maxTemplateBytes is far more than anybody writes by hand.
-const maxTemplateBytes = 1 << 20
+// Bounds of a templates file. YAML can say in a few bytes what takes a parser gigabytes: nested a hundred thousand deep, or
+// repeated by aliases of aliases.
+const (
+	// maxTemplateBytes is forty times the sample's. The parser's work grows with the square of a mapping's keys: that many bytes
+	// of them take it two seconds.
+	maxTemplateBytes = 128 << 10
+	// maxTemplateDepth is how deep lists and mappings in brackets are nested, or begin in one line; the file needs three.
+	maxTemplateDepth = 16
+	// maxTemplateIndent is how far a line is indented: lists and mappings are nested by it, too.
+	maxTemplateIndent = 200
+	// maxTemplateValues is how many words and numbers the file has with its aliases put in place: as many as a file without
+	// aliases could have.
+	maxTemplateValues = maxTemplateBytes / 2
+	// maxTemplateSeats is how many seats the kinds of a file have together: fifty long trains, each with a coach for each seat
+	// that the ledger lets it have, would have twice as many.
+	maxTemplateSeats = 500_000
+)
 
 // The file, as it is written. services/publish/sample/templates.yaml is one with every part explained.
 type (
@@ -73,6 +90,15 @@ func (s *scalar) UnmarshalYAML(node ast.Node) error {
 	return &yaml.UnexpectedNodeTypeError{Actual: node.Type(), Expected: ast.StringType, Token: node.GetToken()}
 }
 
+// ReadTemplates is ParseTemplates of a file that may be of any length.
+func ReadTemplates(name string, r io.Reader) (*Templates, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxTemplateBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	return ParseTemplates(name, data)
+}
+
 // ParseTemplates reads the YAML of a templates file; name is what refusals call it. Everything in it is checked here, so
 // that a mistake is found before a feed is.
 func ParseTemplates(name string, data []byte) (*Templates, error) {
@@ -80,6 +106,20 @@ func ParseTemplates(name string, data []byte) (*Templates, error) {
 		return nil, rail.Refuse(rail.Invalid, "%s: the file is longer than %d bytes", name, maxTemplateBytes)
 	}
 	p := templateParser{name: name}
+	if err := p.checkShape(lexer.Tokenize(string(data))); err != nil {
+		return nil, err
+	}
+	tree, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, p.broken(err)
+	}
+	p.tree = tree // It knows where kinds begin.
+	values := valueCounter{anchors: map[string]int{}}
+	for _, document := range tree.Docs {
+		if values.count(document.Body) > maxTemplateValues {
+			return nil, p.refuse(0, "the file has more than %d values, those counted again that aliases (*) repeat", maxTemplateValues)
+		}
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
 	if err := decoder.Decode(&p.file); err != nil && !errors.Is(err, io.EOF) {
 		return nil, p.broken(err)
@@ -87,7 +127,6 @@ func ParseTemplates(name string, data []byte) (*Templates, error) {
 	if err := decoder.Decode(&templateFile{}); !errors.Is(err, io.EOF) {
 		return nil, p.refuse(0, "the file has more than one document")
 	}
-	p.tree, _ = parser.ParseBytes(data, 0) // It was decoded, so it parses; the tree only knows where kinds begin.
 	return p.parse()
 }
 
@@ -95,6 +134,68 @@ type templateParser struct {
 	name string
 	file templateFile
 	tree *ast.File
+	// seats are how many seats there are so far.
+	seats int
+}
+
+// checkShape refuses a file that is nested too deep to be parsed.
+func (p *templateParser) checkShape(tokens token.Tokens) error {
+	line, begun, depth := 0, 0, 0
+	for _, each := range tokens {
+		at := each.Position.Line
+		if at != line {
+			if line, begun = at, 0; each.Position.Column > maxTemplateIndent && depth == 0 {
+				return p.refuse(at, "the line is indented by more than %d characters", maxTemplateIndent)
+			}
+		}
+		switch each.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			depth++
+		case token.SequenceEndType, token.MappingEndType:
+			depth--
+		case token.SequenceEntryType, token.MappingKeyType, token.TagType, token.AnchorType:
+			begun++
+		}
+		if max(depth, begun) > maxTemplateDepth {
+			return p.refuse(at, "lists and mappings are nested more than %d deep", maxTemplateDepth)
+		}
+	}
+	return nil
+}
+
+// valueCounter counts values as they are decoded: an alias has those of its anchor.
+type valueCounter struct{ anchors map[string]int }
+
+// count is how many values a node has, or just too many.
+func (c *valueCounter) count(node ast.Node) int {
+	n := 0
+	add := func(part ast.Node) { n = min(n+c.count(part), maxTemplateValues+1) }
+	switch node := node.(type) {
+	case nil:
+	case *ast.MappingNode:
+		for _, value := range node.Values {
+			add(value)
+		}
+	case *ast.MappingValueNode:
+		add(node.Key)
+		add(node.Value)
+	case *ast.SequenceNode:
+		for _, value := range node.Values {
+			add(value)
+		}
+	case *ast.MappingKeyNode:
+		add(node.Value)
+	case *ast.TagNode:
+		add(node.Value)
+	case *ast.AnchorNode:
+		add(node.Value)
+		c.anchors[node.Name.GetToken().Value] = n
+	case *ast.AliasNode:
+		n = max(c.anchors[node.Value.GetToken().Value], 1)
+	default:
+		n = 1
+	}
+	return n
 }
 
 func (p *templateParser) refuse(line int, format string, args ...any) *rail.Error {
@@ -136,7 +237,7 @@ func (p *templateParser) parse() (*Templates, error) {
 		if err != nil {
 			return nil, err
 		}
-		templates.kinds[kind] = template
+		templates.kinds[rail.NormalizeText(kind)] = template
 	}
 	if p.file.Default != nil {
 		template, err := p.template("default", "", p.file.Default, currency, roundTo)
@@ -169,8 +270,14 @@ func (p *templateParser) template(section, kind string, in *kindInFile, currency
 		if err != nil {
 			return nil, p.refuse(cmp.Or(spec.layoutLine(), line), "%s", message(err))
 		}
+		if p.seats += len(seats) * len(numbers); p.seats > maxTemplateSeats {
+			return nil, p.refuse(line, "the kinds up to here have more than %d seats together", maxTemplateSeats)
+		}
+		if len(coaches)+len(numbers) > rail.MaxCoaches {
+			return nil, p.refuse(line, "a train has at most %d coaches", rail.MaxCoaches)
+		}
 		for _, number := range numbers {
-			coaches = append(coaches, rail.Coach{Number: number, SeatClass: class, Seats: seats})
+			coaches = append(coaches, rail.Coach{Number: rail.NormalizeLabel(number), SeatClass: class, Seats: seats})
 			lines = append(lines, line)
 		}
 	}

@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -161,6 +162,83 @@ func TestParseTemplates_AFileOfAGigabyteIsNotParsed(t *testing.T) {
 	_, err := publish.ParseTemplates("coaches.yaml", make([]byte, 2<<20))
 	require.ErrorContains(t, err, "longer than")
 }
+
+// What a few kilobytes of YAML can ask of a parser: each is refused by its line, before it has taken much.
+func TestParseTemplates_Bombs(t *testing.T) {
+	const n = 120 << 10
+	upTo := func(text string, row func(i int) string) string {
+		var all strings.Builder
+		all.WriteString(text)
+		for i := 0; all.Len() < n; i++ {
+			all.WriteString(row(i))
+		}
+		return all.String()
+	}
+	const coach = "{ numbers: 1-64, class: SECOND, rows: { letters: ABCDEFGHIJKLMNOP, first: 1, last: 64 } }"
+	const fares = "\n    fares: [{ class: SECOND, per_km: 1 }]\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"brackets":            {strings.Repeat("[", n), "coaches.yaml:1: lists and mappings are nested more than 16 deep"},
+		"brackets over lines": {strings.Repeat("[\n", n/2), "coaches.yaml:17: lists and mappings are nested more than 16 deep"},
+		"braces":              {strings.Repeat("{", n), "coaches.yaml:1: lists and mappings are nested more than 16 deep"},
+		"dashes":              {strings.Repeat("- ", n/2), "coaches.yaml:1: lists and mappings are nested more than 16 deep"},
+		"question marks":      {strings.Repeat("? ", n/2), "coaches.yaml:1: lists and mappings are nested more than 16 deep"},
+		"anchors":             {strings.Repeat("&a ", n/3), "coaches.yaml:1: lists and mappings are nested more than 16 deep"},
+		"tags":                {strings.Repeat("!!str ", n/6), "coaches.yaml:1: lists and mappings are nested more than 16 deep"},
+		"indentation": {
+			func() string {
+				var all strings.Builder
+				for i := range 400 {
+					all.WriteString(strings.Repeat(" ", i) + "a:\n")
+				}
+				return all.String()
+			}(), "coaches.yaml:201: the line is indented by more than 200 characters",
+		},
+		"aliases": {
+			upTo("currency: CNY\nkinds:\n  k: &k\n    coaches: ["+strings.Repeat(coach+",", 100)+"]"+fares, func(i int) string { return fmt.Sprintf("  k%d: *k\n", i) }),
+			"coaches.yaml: the file has more than 65536 values",
+		},
+		"aliases of aliases": {
+			"currency: CNY\nkinds:\n  a:\n    coaches: &a [" + strings.Repeat("&c "+coach+",", 1) + strings.Repeat("*c,", 500) + "]" + fares +
+				upTo("", func(i int) string { return fmt.Sprintf("  b%d:\n    coaches: *a\n", i) })[:30_000] + "\n",
+			"coaches.yaml: the file has more than 65536 values",
+		},
+		"coaches": {
+			upTo("currency: CNY\nkinds:\n  k:\n    coaches:\n", func(int) string { return "      - " + coach + "\n" }) + fares, "coaches.yaml:6: a train has at most 64 coaches",
+		},
+		"seats": {
+			upTo("currency: CNY\nkinds:\n", func(i int) string {
+				return fmt.Sprintf("  k%d:\n    coaches:\n      - { numbers: 1-8, class: SECOND, rows: { letters: ABCDEFGHIJKLMNOP, first: 1, last: 64 } }%s", i, fares)
+			}), "the kinds up to here have more than 500000 seats together",
+		},
+		"rows":        {"currency: CNY\nkinds:\n  k:\n    coaches:\n      - { numbers: 1, class: SECOND, rows: { letters: AB, first: 1, last: 2000000000 } }" + fares, "coaches.yaml:5: rows run from 1 to at most 999"},
+		"wide rows":   {"currency: CNY\nkinds:\n  k:\n    coaches:\n      - { numbers: 1, class: SECOND, rows: { letters: ABCDEFGHIJKLMNOP, first: 1, last: 999 } }" + fares, "coaches.yaml:5: a coach has at most 1024 seats"},
+		"huge number": {"currency: CNY\nkinds:\n  k:\n    coaches:\n      - { numbers: 1, class: SECOND, rows: { letters: AB, first: 1, last: 99999999999999999999 } }" + fares, "coaches.yaml:5: "},
+		"labels": {
+			upTo("currency: CNY\nkinds:\n  k:\n    coaches:\n      - { numbers: 1, class: SECOND, rows: { letters: AB, first: 1, last: 3, without: [", func(int) string { return "1A," }) + "] } }" + fares,
+			"coaches.yaml:5: a coach leaves out at most 1024 labels",
+		},
+		"too long": {strings.Repeat("#\n", 70_000), "coaches.yaml: the file is longer than 131072 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := publish.ParseTemplates("coaches.yaml", []byte(c.text))
+			require.Equal(t, rail.Invalid, rail.CodeOf(err))
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+// A file without an end is read as far as a file may be long.
+func TestReadTemplates_WithoutAnEnd(t *testing.T) {
+	_, err := publish.ReadTemplates("coaches.yaml", endless{})
+	require.ErrorContains(t, err, "coaches.yaml: the file is longer than 131072 bytes")
+	templates, err := publish.ReadTemplates("coaches.yaml", strings.NewReader(goodTemplates))
+	require.NoError(t, err)
+	require.NotNil(t, templates)
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func FuzzParseTemplates(f *testing.F) {
 	f.Add([]byte(goodTemplates))

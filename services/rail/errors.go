@@ -106,9 +106,15 @@ func Index(i int) string { return strconv.Itoa(i) }
 // Errors collects everything that is wrong with one input, so that a caller sees all of it at once.
 type Errors []*Error
 
-// Add appends one refusal.
+// MaxErrors is how many refusals one input is told: whoever has mended these asks again. An input may have a wrong seat label
+// for each of 65,536 seats.
+const MaxErrors = 64
+
+// Add appends one refusal, unless there are MaxErrors.
 func (e *Errors) Add(code Code, path []string, format string, args ...any) {
-	*e = append(*e, &Error{Code: code, Message: fmt.Sprintf(format, args...), Path: path})
+	if len(*e) < MaxErrors {
+		*e = append(*e, &Error{Code: code, Message: fmt.Sprintf(format, args...), Path: path})
+	}
 }
 
 func (e Errors) Error() string {

@@ -88,3 +88,18 @@ func TestValidate_PathsAreTheirOwn(t *testing.T) {
 	require.Equal(t, []string{"INVALID /input/number", "INVALID /input/kind", "INVALID /input/calls/0/station", "INVALID /input/calls/1/station"},
 		paths(train.Validate(at...)))
 }
+
+func TestErrors_AreFew(t *testing.T) {
+	var errs rail.Errors
+	for i := range 100_000 {
+		errs.Add(rail.Invalid, nil, "%d", i)
+	}
+	require.Len(t, errs, rail.MaxErrors)
+	require.Equal(t, "0", errs[0].Message)
+
+	seats := make([]rail.Seat, rail.MaxSeatsPerCoach)
+	for i := range seats {
+		seats[i].Label = "\x00"
+	}
+	require.LessOrEqual(t, len(rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.Second, Seats: seats}}).Validate()), rail.MaxErrors)
+}

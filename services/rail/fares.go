@@ -27,6 +27,9 @@ type PairFare struct {
 	Minor     int64       `json:"minor"`
 }
 
+// maxPairs is a fare of each class for each pair of calls of the longest train.
+var maxPairs = MaxCalls * (MaxCalls - 1) / 2 * len(SeatClasses)
+
 // Fares are the prices of a train's seats: per pair of stations, else per kilometre. Never changed once made.
 type Fares struct {
 	Currency Currency   `json:"currency"`
@@ -69,6 +72,14 @@ func (f *Fares) Validate(at ...string) Errors {
 	}
 	if f.RoundToMinor < 0 || f.RoundToMinor > 1_000_000 {
 		errs.Add(Invalid, under(at, "roundTo"), "prices are rounded to at most 1000000 minor units")
+	}
+	if len(f.PerKm) > len(SeatClasses) {
+		errs.Add(Invalid, under(at, "perKm"), "fares have at most %d prices per kilometre, one for a class, not %d", len(SeatClasses), len(f.PerKm))
+		return errs
+	}
+	if len(f.Pairs) > maxPairs {
+		errs.Add(Invalid, under(at, "pairs"), "fares have at most %d pairs of stations, not %d", maxPairs, len(f.Pairs))
+		return errs
 	}
 	var classes []SeatClass
 	for i, rate := range f.PerKm {

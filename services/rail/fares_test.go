@@ -156,3 +156,32 @@ func TestFaresValidate(t *testing.T) {
 		require.Equal(t, c.want, paths(f.Validate("input", "fares")), name)
 	}
 }
+
+// What is too long is refused by its length alone.
+func TestFares_TooMany(t *testing.T) {
+	require.Equal(t, []string{"INVALID /perKm"}, paths((&rail.Fares{Currency: "CNY", PerKm: make([]rail.KmRate, 100_000)}).Validate()))
+	require.Equal(t, []string{"INVALID /pairs"}, paths((&rail.Fares{Currency: "CNY", Pairs: make([]rail.PairFare, 400_000)}).Validate()))
+}
+
+// A train that goes to and fro between two stations has one fare for all of their pairs. To make one of each of 100,000 fares
+// for each pair of calls would take minutes.
+func TestTrain_PairsOfAShuttle(t *testing.T) {
+	base := t12()
+	calls := make([]rail.Call, rail.MaxCalls)
+	for i := range calls {
+		calls[i] = rail.Call{Station: []rail.StationCode{"A", "B"}[i%2], Metres: rail.NoDistance}
+	}
+	pairs := make([]rail.PairFare, 100_000)
+	for i := range pairs {
+		pairs[i] = rail.PairFare{SeatClass: rail.Second, From: "A", To: "B", Minor: 700}
+	}
+	train := rail.NewTrain("1", "", "Asia/Shanghai", calls, base.Formation, &rail.Fares{Currency: "CNY", Pairs: pairs})
+	for _, pair := range [][2]int{{0, 1}, {0, 255}, {100, 201}} {
+		price, ok := train.Price(rail.Second, pair[0], pair[1])
+		require.True(t, ok)
+		require.EqualValues(t, 700, price.Minor)
+	}
+	_, ok := train.Price(rail.Second, 1, 2)
+	require.False(t, ok)
+	require.Len(t, train.Fares.Validate(), rail.MaxErrors, "each but the first is there twice")
+}

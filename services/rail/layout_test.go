@@ -71,6 +71,30 @@ func TestRowSeats_Refuses(t *testing.T) {
 	}
 }
 
+// A few words that say more seats than a coach has are not laid out.
+func TestLayouts_TooManySeats(t *testing.T) {
+	const want = "a coach has at most 1024 seats: its layout has more"
+	_, err := rail.RowSeats("ABCDEFGHIJKLMNOP", 1, 999, nil)
+	require.ErrorContains(t, err, want)
+	seats, err := rail.RowSeats("ABCDEFGHIJKLMNOP", 1, 64, nil)
+	require.NoError(t, err)
+	require.Len(t, seats, rail.MaxSeatsPerCoach)
+	_, err = rail.BerthSeats([]rail.SeatPosition{rail.LowerBerth, rail.UpperBerth}, 1, 999)
+	require.ErrorContains(t, err, want)
+	_, err = rail.RowSeats("AB", 1, 2_147_483_647, nil)
+	require.ErrorContains(t, err, "rows run from 1 to at most 999")
+	_, err = rail.RowSeats("AB", 1, 3, make([]string, 1_025))
+	require.ErrorContains(t, err, "a coach leaves out at most 1024 labels, not 1025")
+}
+
+func TestRowSeats_OfAChineseKeyboard(t *testing.T) {
+	got, err := rail.RowSeats("ＡＢＣ\u3000ＤＦ", 1, 2, []string{"１Ｂ"})
+	require.NoError(t, err)
+	want, err := rail.RowSeats("ABC DF", 1, 2, []string{"1B"})
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
 func TestBerthSeats(t *testing.T) {
 	seats, err := rail.BerthSeats([]rail.SeatPosition{rail.LowerBerth, rail.MiddleBerth, rail.UpperBerth}, 5, 6)
 	require.NoError(t, err)

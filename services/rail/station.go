@@ -2,6 +2,7 @@ package rail
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"sync"
@@ -95,6 +96,10 @@ func (s *Station) Validate(at ...string) Errors {
 	return errs
 }
 
+// zoneName is how IANA writes names. time.LoadLocation would take "Europe//Berlin" as well, and as many further slashes as
+// there is memory to remember zones in.
+var zoneName = regexp.MustCompile(`^[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,3}$`)
+
 // zones remembers what time.LoadLocation read from disk: a search shows thousands of times.
 var zones sync.Map // string → *time.Location
 
@@ -104,7 +109,7 @@ func LoadZone(name string) (*time.Location, error) {
 	if loc, ok := zones.Load(name); ok {
 		return loc.(*time.Location), nil
 	}
-	if name == "" || name == "Local" {
+	if !zoneName.MatchString(name) || name == "Local" {
 		return nil, Refuse(Invalid, "%q is not an IANA time zone", name)
 	}
 	loc, err := time.LoadLocation(name)

@@ -34,10 +34,18 @@ func TestStationValidate(t *testing.T) {
 		"no zone":             {func(s *rail.Station) { s.TimeZone = "" }, []string{"INVALID /input/timeZone"}},
 		"the server's zone":   {func(s *rail.Station) { s.TimeZone = "Local" }, []string{"INVALID /input/timeZone"}},
 		"a made-up zone":      {func(s *rail.Station) { s.TimeZone = "Asia/Atlantis" }, []string{"INVALID /input/timeZone"}},
-		"a path for a zone":   {func(s *rail.Station) { s.TimeZone = "../../etc/passwd" }, []string{"INVALID /input/timeZone"}},
-		"half a place":        {func(s *rail.Station) { s.Latitude = nil }, []string{"INVALID /input/latitude"}},
-		"beyond the pole":     {func(s *rail.Station) { s.Latitude = at(90.1) }, []string{"INVALID /input/latitude"}},
-		"not a number":        {func(s *rail.Station) { s.Latitude, s.Longitude = at(math.NaN()), at(math.Inf(1)) }, []string{"INVALID /input/latitude", "INVALID /input/longitude"}},
+		"slashes in a zone":   {func(s *rail.Station) { s.TimeZone = "Asia//Shanghai" }, []string{"INVALID /input/timeZone"}},
+		"dots in a zone":      {func(s *rail.Station) { s.TimeZone = "Asia/./Shanghai" }, []string{"INVALID /input/timeZone"}},
+		"two spellings of é":  {func(s *rail.Station) { s.Code = "e\u0301" }, []string{"INVALID /input/code"}},
+		"65 languages": {func(s *rail.Station) {
+			for i := range 65 {
+				s.Names[rail.Index(i)] = "x"
+			}
+		}, []string{"INVALID /input/names"}},
+		"a path for a zone": {func(s *rail.Station) { s.TimeZone = "../../etc/passwd" }, []string{"INVALID /input/timeZone"}},
+		"half a place":      {func(s *rail.Station) { s.Latitude = nil }, []string{"INVALID /input/latitude"}},
+		"beyond the pole":   {func(s *rail.Station) { s.Latitude = at(90.1) }, []string{"INVALID /input/latitude"}},
+		"not a number":      {func(s *rail.Station) { s.Latitude, s.Longitude = at(math.NaN()), at(math.Inf(1)) }, []string{"INVALID /input/latitude", "INVALID /input/longitude"}},
 	} {
 		s := &rail.Station{Code: "VNP", Name: "北京南", Names: map[string]string{"zh-Latn": "Beijingnan"}, TimeZone: "Asia/Shanghai", Latitude: at(39.865), Longitude: at(116.378)}
 		c.change(s)

@@ -70,7 +70,7 @@ func CheckText(what, text string, most int) *Error {
 // addText adds what CheckText says of a text.
 func (e *Errors) addText(path []string, what, text string, most int) {
 	if wrong := CheckText(what, text, most); wrong != nil {
-		*e = append(*e, wrong.At(path...))
+		e.Add(wrong.Code, path, "%s", wrong.Message)
 	}
 }
 

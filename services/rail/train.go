@@ -63,7 +63,7 @@ type Train struct {
 
 type pairKey struct {
 	class    SeatClass
-	from, to int
+	from, to StationCode
 }
 
 // NewTrain makes a train of parts, which it keeps. It may be invalid: see Validate.
@@ -85,15 +85,11 @@ func NewTrain(number, kind, timeZone string, calls []Call, formation *Formation,
 			t.clocks[i], _ = LoadZone(calls[i].Clock) // Validate refuses a clock of no zone.
 		}
 	}
-	t.pairs = map[pairKey]int64{}
+	if len(fares.Pairs) > 0 {
+		t.pairs = make(map[pairKey]int64, len(fares.Pairs))
+	}
 	for _, pair := range fares.Pairs {
-		for i := range calls {
-			for j := i + 1; j < len(calls) && calls[i].Station == pair.From; j++ {
-				if calls[j].Station == pair.To {
-					t.pairs[pairKey{pair.SeatClass, i, j}] = pair.Minor
-				}
-			}
-		}
+		t.pairs[pairKey{pair.SeatClass, pair.From, pair.To}] = pair.Minor
 	}
 	return t
 }
@@ -118,7 +114,7 @@ func (t *Train) Price(class SeatClass, i, j int) (Money, bool) {
 	if i < 0 || j <= i || j >= len(t.Calls) {
 		return Money{}, false
 	}
-	if minor, ok := t.pairs[pairKey{class, i, j}]; ok {
+	if minor, ok := t.pairs[pairKey{class, t.Calls[i].Station, t.Calls[j].Station}]; ok {
 		return Money{minor, t.Fares.Currency}, true
 	}
 	rate := t.Fares.rate(class)
@@ -217,7 +213,11 @@ func (t *Train) validateCalls(at []string) Errors {
 // validatePrices refuses a train with a seat it could not put a price on.
 func (t *Train) validatePrices(at []string) Errors {
 	var errs Errors
+	everyDistance := !slices.ContainsFunc(t.Calls, func(c Call) bool { return c.Metres == NoDistance })
 	for _, class := range t.Formation.Classes {
+		if everyDistance && t.Fares.rate(class) != nil {
+			continue // Each pair has a price, and none needs to be looked at.
+		}
 		for i := range t.Calls {
 			for j := i + 1; j < len(t.Calls); j++ {
 				if _, ok := t.Price(class, i, j); !ok && t.Sellable(i, j) {

@@ -35,7 +35,11 @@ func (r *reader) readAgencies() error {
 			return t.refuse("agency_timezone is %q here and %q before: all agencies of a feed share one", name, r.feed.TimeZone)
 		}
 		r.feed.TimeZone = strings.Clone(name)
-		r.agencies[strings.Clone(t.get(id))] = true
+		agency := strings.Clone(t.get(id))
+		if err := t.keep(keptAgency, agency); err != nil {
+			return err
+		}
+		r.agencies[agency] = true
 	}
 	if r.feed.TimeZone == "" {
 		return refuse(t.name, 0, "the file has no agency")

@@ -14,13 +14,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Bounds of an archive.
-const (
-	// maxEntries is far above the thirty-odd files GTFS knows, and keeps the search for a feed's folder short.
-	maxEntries = 10_000
-	// encrypted is the general purpose flag of an entry that needs a password.
-	encrypted = 0x1
-)
+// encrypted is the general purpose flag of an entry that needs a password.
+const encrypted = 0x1
 
 // required are the files without which there is no timetable; of the two calendars one is enough.
 var required = []string{"agency.txt", "stops.txt", "routes.txt", "trips.txt", "stop_times.txt"}
@@ -47,24 +42,36 @@ func ReadFile(ctx context.Context, name string, options Options) (*Feed, error) 
 	return feed, err
 }
 
-// errNotZip is what ReadZip answers for bytes that are no archive at all.
-var errNotZip = rail.Refuse(rail.Invalid, "the feed is not a zip archive")
+var (
+	// errNotZip is what ReadZip answers for bytes that are no archive at all.
+	errNotZip = rail.Refuse(rail.Invalid, "the feed is not a zip archive")
+	// errDirectoryTooLong is what it answers for an archive that is mostly a list of files.
+	errDirectoryTooLong = rail.Refuse(rail.Invalid, "the archive's list of files is longer than %d MiB", maxDirectoryBytes>>20)
+)
 
 // ReadZip reads a feed from a zip archive. Its files may lie in one folder of it.
 func ReadZip(ctx context.Context, r io.ReaderAt, size int64, options Options) (*Feed, error) {
-	archive, err := zip.NewReader(r, size)
-	if err != nil {
+	gate := &gate{ReaderAt: r, left: maxDirectoryBytes}
+	archive, err := zip.NewReader(gate, size)
+	switch {
+	case errors.Is(err, errDirectoryTooLong):
+		return nil, errDirectoryTooLong
+	case err != nil:
 		return nil, errNotZip
 	}
+	gate.open = true
 	if len(archive.File) > maxEntries {
 		return nil, rail.Refuse(rail.Invalid, "the archive has %d entries, more than %d", len(archive.File), maxEntries)
 	}
-	for _, file := range archive.File {
+	for i, file := range archive.File {
+		if len(file.Name) > maxNameBytes || strings.Count(file.Name, "/") > maxDepth {
+			return nil, rail.Refuse(rail.Invalid, "the path of the archive's file %d is longer than %d bytes or deeper than %d folders", i+1, maxNameBytes, maxDepth)
+		}
 		if file.Flags&encrypted != 0 {
 			return nil, refuse(file.Name, 0, "it is encrypted")
 		}
 	}
-	return Read(ctx, archive, options)
+	return read(ctx, archive, options, newBudget(&options, size))
 }
 
 // locate finds the one folder the feed lies in: the root, or the only folder that has files of a feed.
@@ -124,8 +131,9 @@ func locate(fsys fs.FS) (fs.FS, error) {
 	return root, nil
 }
 
-// exists tells whether a file is there; one that is there and cannot be opened is found out by whoever opens it.
+// exists tells whether a file is there, and no pipe or device, which might never end; one that is there and cannot be opened
+// is found out by whoever opens it.
 func exists(fsys fs.FS, file string) bool {
 	info, err := fs.Stat(fsys, file)
-	return err == nil && !info.IsDir()
+	return err == nil && info.Mode().IsRegular()
 }

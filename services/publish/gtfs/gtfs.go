@@ -7,10 +7,10 @@
 //
 // Invariants: a feed comes back whole or not at all; a refusal is a *rail.Error (or rail.Errors) with code INVALID whose
 // message begins with the file and line it is about ("stop_times.txt:17: …"). Every trip that comes back has at least
-// two calls, at stations of the feed, with times that never go backwards. What it reads is bounded (see the limits), so
-// a hostile archive costs no more than a large honest one.
+// two calls, at stations of the feed, with times that never go backwards. What it reads and keeps is bounded (limits.go): a
+// small hostile archive costs no more than a small honest one.
 //
-// Files are read row by row; of the large one, stop_times.txt, 40 bytes a row are kept. A Feed is never changed once
+// Files are read row by row; of the large one, stop_times.txt, some 100 bytes a row are kept. A Feed is never changed once
 // made and may be shared by many goroutines.
 package gtfs
 
@@ -26,6 +26,8 @@ type Options struct {
 	// MetresPerUnit is the length of one unit of shape_dist_traveled: GTFS leaves the unit to the feed. With 0 it is
 	// taken for a kilometre, unless the straight lines between the stops show that it is a metre, a mile or a foot.
 	MetresPerUnit float64
+	// MaxMemory is how many bytes of memory the feed may take, as it is reckoned while reading; 0 is DefaultMaxMemory.
+	MaxMemory int64
 }
 
 // Feed is what a GTFS feed says.
@@ -62,11 +64,15 @@ type Route struct {
 
 // Read reads a feed from a file system, such as a folder or an opened archive.
 func Read(ctx context.Context, fsys fs.FS, options Options) (*Feed, error) {
+	return read(ctx, fsys, options, newBudget(&options, 0))
+}
+
+func read(ctx context.Context, fsys fs.FS, options Options, budget *budget) (*Feed, error) {
 	root, err := locate(fsys)
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{ctx: ctx, fsys: root, options: options, feed: &Feed{}}
+	r := &reader{ctx: ctx, fsys: root, options: options, budget: budget, feed: &Feed{}}
 	for _, step := range []func() error{
 		r.readAgencies, r.readStops, r.readTranslations, r.makeStations, r.readRoutes, r.readServices, r.readTrips,
 		r.refuseFrequencies, r.readStopTimes, r.makeTrips, r.noticeFares,
@@ -83,6 +89,7 @@ type reader struct {
 	ctx     context.Context
 	fsys    fs.FS
 	options Options
+	budget  *budget
 	feed    *Feed
 
 	agencies map[string]bool

@@ -541,7 +541,7 @@ func TestRead_TooManyCalls(t *testing.T) {
 	for i := range rail.MaxCalls + 1 {
 		times.WriteString("t1,08:00:00,08:00:00,a," + rail.Index(i) + "\n")
 	}
-	require.Contains(t, refusal(t, map[string]string{"stop_times.txt": times.String()}), `trips.txt:2: trip "t1" calls at 257 stops, more than 256`)
+	require.Contains(t, refusal(t, map[string]string{"stop_times.txt": times.String()}), `stop_times.txt:258: trip "t1" calls at more than 256 stops`)
 }
 
 func TestRead_StopsWhenToldTo(t *testing.T) {

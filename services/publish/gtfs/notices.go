@@ -16,9 +16,11 @@ func (r *reader) noticeFares() error {
 	if err != nil {
 		return unreadable(".", err)
 	}
+	ignored := 0
 	for _, entry := range entries {
-		if name := entry.Name(); strings.HasPrefix(name, "fare_") && strings.HasSuffix(name, ".txt") {
+		if name := entry.Name(); strings.HasPrefix(name, "fare_") && strings.HasSuffix(name, ".txt") && ignored < maxNotices {
 			r.notice("%s is ignored: fares come from the templates", name)
+			ignored++
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package gtfs
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"interlock/services/rail"
 )
@@ -11,13 +12,20 @@ import (
 // and no more than a screen holds.
 const maxNamed = 20
 
+// maxMessage is how many bytes a refusal has at most: it may quote a field of any length.
+const maxMessage = 500
+
 // refuse is the refusal of a feed for what is in a line of a file; line 0 is the file as a whole.
 func refuse(file string, line int, format string, args ...any) *rail.Error {
 	at := file
 	if line > 0 {
 		at = fmt.Sprintf("%s:%d", file, line)
 	}
-	return &rail.Error{Code: rail.Invalid, Message: at + ": " + fmt.Sprintf(format, args...)}
+	message := at + ": " + fmt.Sprintf(format, args...)
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "") + " …"
+	}
+	return &rail.Error{Code: rail.Invalid, Message: message}
 }
 
 // collect adds a refusal to a list, so that a feed's every fault is told at once. It returns false once there are

@@ -43,6 +43,9 @@ func (r *reader) readRoutes() error {
 		if route.Type, err = smallNumber(t, kind, "route_type", maxRouteType); err != nil {
 			return err
 		}
+		if err := t.keep(keptRoute, routeID, route.ShortName, route.LongName, route.Desc); err != nil {
+			return err
+		}
 		r.routes[routeID] = route
 	}
 }

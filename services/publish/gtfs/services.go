@@ -55,9 +55,9 @@ func (r *reader) readCalendar() error {
 		if err != nil || !ok {
 			return err
 		}
-		service := r.service(t.get(id))
-		if service == nil {
-			return t.refuse("service_id is empty")
+		service, err := r.service(t, id)
+		if err != nil {
+			return err
 		}
 		if service.calendar {
 			return t.refuse("service %q is there twice", t.get(id))
@@ -99,9 +99,9 @@ func (r *reader) readCalendarDates() error {
 		if err != nil || !ok {
 			return err
 		}
-		service := r.service(t.get(columns[0]))
-		if service == nil {
-			return t.refuse("service_id is empty")
+		service, err := r.service(t, columns[0])
+		if err != nil {
+			return err
 		}
 		on, err := date(t, columns[1], "date")
 		if err != nil {
@@ -114,6 +114,12 @@ func (r *reader) readCalendarDates() error {
 		if before, twice := service.exceptions[on]; twice && before != (kind == "1") {
 			return t.refuse("service %q has %s both added and taken away", t.get(columns[0]), on)
 		}
+		if _, again := service.exceptions[on]; again {
+			continue
+		}
+		if err := t.keep(keptException); err != nil {
+			return err
+		}
 		if service.exceptions == nil {
 			service.exceptions = map[rail.Date]bool{}
 		}
@@ -121,17 +127,21 @@ func (r *reader) readCalendarDates() error {
 	}
 }
 
-// service is the service with an id, made at its first mention; nil for an empty id.
-func (r *reader) service(id string) *Service {
+// service is the service with the id in a column, made at its first mention.
+func (r *reader) service(t *table, column int) (*Service, error) {
+	id := t.get(column)
 	if id == "" {
-		return nil
+		return nil, t.refuse("service_id is empty")
 	}
 	service := r.services[id]
 	if service == nil {
+		if err := t.keep(keptService, id); err != nil {
+			return nil, err
+		}
 		service = &Service{}
 		r.services[strings.Clone(id)] = service
 	}
-	return service
+	return service, nil
 }
 
 // date reads YYYYMMDD.

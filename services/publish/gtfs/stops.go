@@ -74,6 +74,9 @@ func (r *reader) readStops() error {
 		if s.longitude, err = degrees(t, longitude, "stop_lon"); err != nil {
 			return err
 		}
+		if err := t.keep(keptStop, s.id, s.code, s.name, s.zone, s.parent); err != nil {
+			return err
+		}
 		r.stopByID[s.id] = int32(len(r.stops))
 		r.stops = append(r.stops, s)
 	}
@@ -108,9 +111,14 @@ func (r *reader) makeStations() error {
 		}
 	}
 	codes := r.chooseCodes(roots)
+	lines := make(map[rail.StationCode]int, len(roots))
 	var errs rail.Errors
 	for _, root := range roots {
 		s := &r.stops[root]
+		if line, twice := lines[codes[root]]; twice { // Their ids are one but for how accents are composed.
+			return refuse("stops.txt", s.line, "stop %q has the same code as the stop in line %d", s.id, line)
+		}
+		lines[codes[root]] = s.line
 		station := &rail.Station{
 			Code: codes[root], Name: s.name, Names: s.names, TimeZone: s.zone, Latitude: s.latitude, Longitude: s.longitude,
 		}
@@ -131,31 +139,40 @@ func (r *reader) makeStations() error {
 
 // chooseCodes gives every root a code: stop_code where it is there, fit to be one and nobody else's, else stop_id. A
 // stop_code that is the stop_id another station had to fall back on is somebody else's too; falling back may make
-// further ones so, hence the loop. It ends, because every round but the last takes a stop_code away.
+// further ones so, one after the other. It ends, because nobody falls back twice.
 func (r *reader) chooseCodes(roots []int32) map[int32]rail.StationCode {
 	codes := make(map[int32]rail.StationCode, len(roots))
-	for _, root := range roots {
-		codes[root] = rail.StationCode(r.stops[root].code)
-		if !codes[root].Valid() {
-			codes[root] = rail.StationCode(r.stops[root].id)
+	takenBy := make(map[rail.StationCode][]int32, len(roots))
+	var shared []rail.StationCode // Codes that more than one has taken.
+	take := func(root int32, code rail.StationCode) {
+		codes[root] = code
+		takenBy[code] = append(takenBy[code], root)
+		if len(takenBy[code]) > 1 {
+			shared = append(shared, code)
 		}
 	}
-	for {
-		takenBy := make(map[rail.StationCode]int, len(roots))
-		for _, code := range codes {
-			takenBy[code]++
+	id := func(root int32) rail.StationCode { return rail.StationCode(rail.NormalizeText(r.stops[root].id)) }
+	for _, root := range roots {
+		code := rail.StationCode(rail.NormalizeText(r.stops[root].code))
+		if !code.Valid() {
+			code = id(root)
 		}
-		changed := false
-		for root, code := range codes {
-			if id := rail.StationCode(r.stops[root].id); takenBy[code] > 1 && code != id {
-				codes[root] = id
-				changed = true
+		take(root, code)
+	}
+	for len(shared) > 0 {
+		code := shared[len(shared)-1]
+		shared = shared[:len(shared)-1]
+		all := takenBy[code]
+		takenBy[code] = nil
+		for _, root := range all {
+			if own := id(root); own != code {
+				take(root, own)
+			} else {
+				takenBy[code] = append(takenBy[code], root) // It has nothing else to be called by.
 			}
 		}
-		if !changed {
-			return codes
-		}
 	}
+	return codes
 }
 
 // smallNumber reads an enumeration; empty is 0.
@@ -185,4 +202,4 @@ func degrees(t *table, column int, name string) (*float64, error) {
 }
 
 // oneLine makes one line of a name: a quoted field may have line breaks, a name may not.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+func oneLine(s string) string { return rail.NormalizeText(strings.Join(strings.Fields(s), " ")) }

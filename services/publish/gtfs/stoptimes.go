@@ -42,6 +42,7 @@ func (r *reader) readStopTimes() error {
 	arrival, departure := t.column("arrival_time"), t.column("departure_time")
 	distance, timepoint := t.column("shape_dist_traveled"), t.column("timepoint")
 	pickup, dropOff := t.column("pickup_type"), t.column("drop_off_type")
+	calls := make([]int16, len(r.feed.Trips)) // Of each trip so far.
 	for {
 		ok, err := t.next()
 		if err != nil {
@@ -85,11 +86,17 @@ func (r *reader) readStopTimes() error {
 			return err
 		}
 		row.noBoarding, row.noAlighting = get == handlingNone, leave == handlingNone
+		if calls[row.trip]++; calls[row.trip] > rail.MaxCalls {
+			return t.refuse("trip %q calls at more than %d stops", r.feed.Trips[row.trip].ID, rail.MaxCalls)
+		}
+		if err := t.keep(keptStopTime); err != nil {
+			return err
+		}
 		r.times = append(r.times, row)
 	}
 	// Most feeds are in this order already, and sorting what is sorted costs one pass.
-	slices.SortStableFunc(r.times, func(a, b stopTime) int {
-		return cmp.Or(cmp.Compare(a.trip, b.trip), cmp.Compare(a.sequence, b.sequence))
+	slices.SortFunc(r.times, func(a, b stopTime) int {
+		return cmp.Or(cmp.Compare(a.trip, b.trip), cmp.Compare(a.sequence, b.sequence), cmp.Compare(a.line, b.line))
 	})
 	for i := 1; i < len(r.times); i++ {
 		if a, b := &r.times[i-1], &r.times[i]; a.trip == b.trip && a.sequence == b.sequence {
@@ -186,9 +193,6 @@ func (r *reader) makeTrips() error {
 func (r *reader) makeCalls(trip *Trip, rows []stopTime) (byStraight bool, err error) {
 	if len(rows) < 2 {
 		return false, refuse("trips.txt", trip.Line, "trip %q calls at %d stops, and a train needs 2", trip.ID, len(rows))
-	}
-	if len(rows) > rail.MaxCalls {
-		return false, refuse("trips.txt", trip.Line, "trip %q calls at %d stops, more than %d", trip.ID, len(rows), rail.MaxCalls)
 	}
 	if err := fillTimes(trip, rows); err != nil {
 		return false, err

@@ -14,20 +14,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Bounds of one file. A zip archive can hold a thousand times its size, so all of them are counted on what is unpacked.
-const (
-	// maxFileBytes is several times the stop_times.txt of the largest national railways.
-	maxFileBytes = 1 << 30
-	// maxRecordBytes bounds one row: an unclosed quote would otherwise swallow the whole file into memory.
-	maxRecordBytes = 1 << 20
-	// maxRows keeps what is kept of stop_times.txt below half a gigabyte; the largest railways have about five million.
-	maxRows = 10_000_000
-	// rowsPerLook is how often a reader looks whether it was told to stop.
-	rowsPerLook = 1_024
-)
-
 var (
-	errFileTooLong   = errors.New("the file is too long")
+	errFeedTooLong   = errors.New("the feed is too long")
 	errRecordTooLong = errors.New("the row is too long: is a quote not closed?")
 )
 
@@ -36,6 +24,7 @@ type table struct {
 	ctx     context.Context
 	name    string
 	file    fs.File
+	budget  *budget
 	meter   *meter
 	csv     *csv.Reader
 	columns []string
@@ -51,7 +40,7 @@ func (r *reader) open(name string) (*table, error) {
 	if err != nil {
 		return nil, unreadable(name, err)
 	}
-	t := &table{ctx: r.ctx, name: name, file: file, meter: &meter{r: file}}
+	t := &table{ctx: r.ctx, name: name, file: file, budget: r.budget, meter: &meter{r: file, budget: r.budget}}
 	buffered := bufio.NewReader(t.meter)
 	if mark, _ := buffered.Peek(3); string(mark) == "\uFEFF" {
 		_, _ = buffered.Discard(3) // They were peeked, so they are there.
@@ -74,6 +63,9 @@ func (t *table) readHeader() error {
 	}
 	if err != nil {
 		return err
+	}
+	if len(header) > maxColumns {
+		return refuse(t.name, t.line, "the header has %d columns, more than %d", len(header), maxColumns)
 	}
 	t.columns = make([]string, len(header))
 	for i, column := range header {
@@ -119,10 +111,13 @@ func (t *table) next() (bool, error) {
 		if len(row) != len(t.columns) {
 			return false, refuse(t.name, t.line, "the row has %d fields, the header has %d", len(row), len(t.columns))
 		}
-		if t.rows++; t.rows > maxRows {
-			return false, refuse(t.name, t.line, "the file has more than %d rows", maxRows)
+		if t.rows++; int64(t.rows) > t.budget.rows {
+			return false, refuse(t.name, t.line, "the file has more than %d rows", t.budget.rows)
 		}
 		for i, field := range row {
+			if len(field) > maxFieldBytes {
+				return false, refuse(t.name, t.line, "the field %q is longer than %d bytes", t.columns[i], maxFieldBytes)
+			}
 			if !utf8.ValidString(field) {
 				return false, refuse(t.name, t.line, "the field %q is not UTF-8", t.columns[i])
 			}
@@ -152,8 +147,10 @@ func (t *table) read() ([]string, error) {
 	switch {
 	case errors.As(err, &broken):
 		return nil, refuse(t.name, broken.StartLine, "%v", broken.Err)
-	case errors.Is(err, errRecordTooLong), errors.Is(err, errFileTooLong):
+	case errors.Is(err, errRecordTooLong):
 		return nil, refuse(t.name, t.line+1, "%v", err)
+	case errors.Is(err, errFeedTooLong):
+		return nil, refuse(t.name, t.line+1, "%s", t.budget.tooLarge("to read", t.budget.maxUnpacked))
 	}
 	return nil, unreadable(t.name, err)
 }
@@ -177,21 +174,22 @@ func unreadable(name string, err error) error {
 	return &rail.Error{Code: rail.Invalid, Message: name + ": the file cannot be read: " + err.Error(), Cause: err}
 }
 
-// meter counts what is read and stops at the bounds of a row and of a file.
+// meter counts what is read and stops at the bounds of a row and of the feed.
 type meter struct {
-	r            io.Reader
-	file, record int64
+	r      io.Reader
+	budget *budget
+	record int64
 }
 
 func (m *meter) Read(p []byte) (int, error) {
 	if m.record > maxRecordBytes {
 		return 0, errRecordTooLong
 	}
-	if m.file > maxFileBytes {
-		return 0, errFileTooLong
+	if m.budget.unpacked < 0 {
+		return 0, errFeedTooLong
 	}
 	n, err := m.r.Read(p)
 	m.record += int64(n)
-	m.file += int64(n)
+	m.budget.unpacked -= int64(n)
 	return n, err
 }

@@ -1,6 +1,10 @@
 package gtfs
 
-import "strings"
+import (
+	"strings"
+
+	"interlock/services/rail"
+)
 
 // readTranslations collects the names of stops in other languages. GTFS names what is translated by its record_id or by
 // its field_value, and the first goes before the second.
@@ -45,10 +49,14 @@ func (r *reader) readTranslations() error {
 			if !known {
 				return t.refuse("record_id: stop %q does not exist", id)
 			}
-			put(&r.stops[i].names, tag, name)
+			if err := put(t, &r.stops[i].names, tag, name); err != nil {
+				return err
+			}
 		case value != "":
 			names := byValue[oneLine(value)]
-			put(&names, tag, name)
+			if err := put(t, &names, tag, name, value); err != nil {
+				return err
+			}
 			byValue[oneLine(value)] = names
 		default:
 			return t.refuse("neither record_id nor field_value says what is translated")
@@ -56,18 +64,35 @@ func (r *reader) readTranslations() error {
 	}
 	for i := range r.stops {
 		s := &r.stops[i]
+		if s.names == nil {
+			s.names = byValue[s.name] // Shared by all stops of this name.
+			continue
+		}
 		for tag, name := range byValue[s.name] {
-			if _, better := s.names[tag]; !better {
-				put(&s.names, tag, name)
+			if _, better := s.names[tag]; better {
+				continue
+			}
+			if err := put(t, &s.names, tag, name); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-func put(names *map[string]string, tag, name string) {
+// put adds a name in a language. seen is what else is kept with it.
+func put(t *table, names *map[string]string, tag, name string, seen ...string) error {
 	if *names == nil {
 		*names = map[string]string{}
 	}
+	if _, again := (*names)[tag]; !again {
+		if len(*names) == rail.MaxStationNames {
+			return t.refuse("a stop has names in more than %d languages", rail.MaxStationNames)
+		}
+		if err := t.keep(keptName, append(seen, tag, name)...); err != nil {
+			return err
+		}
+	}
 	(*names)[tag] = name
+	return nil
 }

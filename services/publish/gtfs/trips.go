@@ -27,7 +27,7 @@ func (r *reader) readTrips() error {
 			break
 		}
 		trip := &Trip{
-			ID: strings.Clone(t.get(id)), Line: t.line, Number: oneLine(t.get(number)),
+			ID: strings.Clone(t.get(id)), Line: t.line, Number: rail.NormalizeLabel(oneLine(t.get(number))),
 			Route: r.routes[t.get(route)], Service: r.services[t.get(service)],
 		}
 		if trip.ID == "" {
@@ -43,7 +43,10 @@ func (r *reader) readTrips() error {
 			return t.refuse("trip %q: service %q does not exist", trip.ID, t.get(service))
 		}
 		if trip.Number == "" {
-			trip.Number = trip.ID
+			trip.Number = rail.NormalizeLabel(trip.ID)
+		}
+		if err := t.keep(keptTrip, trip.ID, trip.Number); err != nil {
+			return err
 		}
 		r.tripByID[trip.ID] = int32(len(r.feed.Trips))
 		r.feed.Trips = append(r.feed.Trips, trip)

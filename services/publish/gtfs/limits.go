@@ -1,0 +1,116 @@
+package gtfs
+
+import (
+	"fmt"
+	"io"
+	"math"
+)
+
+// Bounds of a feed, so that what somebody sends costs no more than what an honest railway sends. What an archive says of
+// itself is not believed: all of it is counted while reading.
+const (
+	// DefaultMaxMemory is what a feed may take in memory: ten million rows of stop_times.txt, where the largest railways have
+	// five. A feed of all buses and trams of a large country has thirty million, and is told to be read with more.
+	DefaultMaxMemory = 1 << 30
+	// unpackedPerMemory is how many bytes of text may be read for each that may be kept. A row of stop_times.txt is some 65
+	// bytes and takes 100.
+	unpackedPerMemory = 2
+	// maxRatio is how many bytes an archive may unpack to, and be kept of, for each of its own. Timetables are packed to a
+	// tenth, the most regular to a thirtieth; a bomb to a thousandth.
+	maxRatio = 64
+	// freeUnpacked and freeMemory are what every archive may have, however small: a few empty columns are packed to nothing.
+	freeUnpacked = 16 << 20
+	freeMemory   = 64 << 20
+
+	// maxDirectoryBytes is how much of an archive may be its table of contents: maxEntries with long names.
+	maxDirectoryBytes = 4 << 20
+	// maxEntries is far above the thirty-odd files GTFS knows, and keeps the search for a feed's folder short.
+	maxEntries = 10_000
+	// maxNameBytes and maxDepth bound the path of a file in an archive; a feed's files lie at the top or in one folder.
+	maxNameBytes = 255
+	maxDepth     = 8
+
+	// maxColumns is ten times what the longest file of GTFS has: each row is as wide as the header.
+	maxColumns = 256
+	// maxRecordBytes bounds one row: an unclosed quote would otherwise swallow the whole file into memory.
+	maxRecordBytes = 1 << 20
+	// maxFieldBytes bounds one field. Names and ids have tens of bytes, descriptions thousands.
+	maxFieldBytes = 16 << 10
+	// maxRows bounds one file, also one of rows of which nothing is kept. Lines are counted in 32 bits.
+	maxRows = 100_000_000
+	// rowsPerLook is how often a reader looks whether it was told to stop.
+	rowsPerLook = 1_024
+	// maxNotices is how many notices of one sort a feed may have: more say nothing new.
+	maxNotices = 20
+)
+
+// What is kept in memory, in bytes beside its texts: the structure, its place in maps and lists, and what these need to grow.
+const (
+	keptAgency    = 100
+	keptStop      = 500 // With the station it becomes.
+	keptName      = 150
+	keptRoute     = 200
+	keptService   = 200
+	keptException = 50
+	keptTrip      = 300
+	keptStopTime  = 100 // With the call it becomes.
+)
+
+// budget is how much of a feed may still be read and kept.
+type budget struct {
+	rows, unpacked, memory int64
+	// packed is the size of the archive, 0 where the feed is a folder; maxUnpacked and maxMemory are what there was at first.
+	packed, maxUnpacked, maxMemory int64
+}
+
+// newBudget is the budget of a feed: packed is the size of its archive, 0 for a folder, which is as large as it is.
+func newBudget(options *Options, packed int64) *budget {
+	memory := options.MaxMemory
+	if memory <= 0 {
+		memory = DefaultMaxMemory
+	}
+	b := &budget{rows: maxRows, packed: packed, maxMemory: memory, maxUnpacked: math.MaxInt64}
+	if memory < math.MaxInt64/unpackedPerMemory {
+		b.maxUnpacked = memory * unpackedPerMemory
+	}
+	if packed > 0 && packed < math.MaxInt64/(2*maxRatio) {
+		b.maxUnpacked = min(b.maxUnpacked, freeUnpacked+packed*maxRatio)
+		b.maxMemory = min(b.maxMemory, freeMemory+packed*maxRatio)
+	}
+	b.unpacked, b.memory = b.maxUnpacked, b.maxMemory
+	return b
+}
+
+// tooLarge says which bound was passed.
+func (b *budget) tooLarge(what string, most int64) string {
+	text := fmt.Sprintf("the feed has more than %d MiB %s", most>>20, what)
+	if b.packed > 0 {
+		text += fmt.Sprintf(", which is too much for an archive of %d KiB", b.packed>>10)
+	}
+	return text
+}
+
+// keep charges what is kept of a row: a number of bytes, and the texts.
+func (t *table) keep(bytes int, texts ...string) error {
+	for _, text := range texts {
+		bytes += len(text)
+	}
+	if t.budget.memory -= int64(bytes); t.budget.memory < 0 {
+		return t.refuse("%s", t.budget.tooLarge("to keep in memory", t.budget.maxMemory))
+	}
+	return nil
+}
+
+// gate lets an archive's table of contents be read so far, and everything once it is open.
+type gate struct {
+	io.ReaderAt
+	left int64
+	open bool
+}
+
+func (g *gate) ReadAt(p []byte, off int64) (int, error) {
+	if g.left -= int64(len(p)); g.left < 0 && !g.open {
+		return 0, errDirectoryTooLong
+	}
+	return g.ReaderAt.ReadAt(p, off)
+}
