@@ -324,6 +324,93 @@ func TestPay_LeavesConnectionsToSales(t *testing.T) {
 	}
 }
 
+// readingKey marks the context of those who only look.
+type readingKey struct{}
+
+// TestRead_LeavesConnectionsToAllOthers has so many look at orders that whoever cannot get a connection is refused, and every
+// one who got one keeps it. Sales, payments, sweeps and the check whether the server is ready go on beside them.
+func TestRead_LeavesConnectionsToAllOthers(t *testing.T) {
+	onEach(t, func(t *testing.T, o ledger.Options) {
+		o.StatementTimeout = 500 * time.Millisecond
+		var reading atomic.Int64
+		release := make(chan struct{})
+		l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
+			if ctx.Value(readingKey{}) != nil {
+				reading.Add(1)
+				<-release
+			}
+			return s.Send()
+		})
+		id := firstOrder(run, "wang")
+		_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
+		require.NoError(t, err)
+		ctx := context.WithValue(t.Context(), readingKey{}, true)
+		const readers = 60
+		refused := make(chan error, readers)
+		var wg sync.WaitGroup
+		for i := range readers {
+			wg.Go(func() {
+				var err error
+				switch i % 4 {
+				case 0:
+					_, err = l.Order(ctx, id)
+				case 1:
+					_, err = l.OrdersByID(ctx, []string{id, id + "x"})
+				case 2:
+					_, err = l.OrderByNumber(ctx, "N-wang")
+				default:
+					_, err = l.Orders(ctx, rail.OrderFilter{Buyer: "wang", Limit: 10})
+				}
+				refused <- err
+			})
+		}
+		// The others are refused, and told when to come back.
+		for range readers - ledger.MaxReaders {
+			require.Equal(t, rail.Unavailable, rail.CodeOf(<-refused))
+		}
+		require.EqualValues(t, ledger.MaxReaders, reading.Load())
+
+		_, err = l.Sell(t.Context(), rail.Batch{RunID: run}, sells("li", 1))
+		require.NoError(t, err)
+		toPay, err := l.OrderToPay(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, "wang", toPay.Buyer)
+		_, paid, err := l.Pay(t.Context(), run, id, "wang", "pay-0001")
+		require.NoError(t, err)
+		require.True(t, paid)
+		_, err = l.DueRuns(t.Context(), 10)
+		require.NoError(t, err)
+		require.NoError(t, l.Ready(t.Context()))
+		close(release)
+		wg.Wait()
+	})
+}
+
+// TestOrdersByID_IsFewStatements reads a hundred orders of a hundred runs as it reads one.
+func TestOrdersByID_IsFewStatements(t *testing.T) {
+	onEach(t, func(t *testing.T, o ledger.Options) {
+		var statements atomic.Int64
+		l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
+			if ctx.Value(readingKey{}) != nil {
+				statements.Add(1)
+			}
+			return s.Send()
+		})
+		_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
+		require.NoError(t, err)
+		ids := []string{firstOrder(run, "wang")}
+		for i := range 99 {
+			ids = append(ids, firstOrder(rail.NewRunID(fmt.Sprint("K", i), day), "wang"))
+		}
+		found, err := l.OrdersByID(context.WithValue(t.Context(), readingKey{}, true), ids)
+		require.NoError(t, err)
+		require.NotNil(t, found[0])
+		require.Nil(t, found[1])
+		// Orders, their tickets, and whether the server that does not know some of them is the primary.
+		require.EqualValues(t, 3, statements.Load())
+	})
+}
+
 // TestPay_LeavesTheOneWriterToSales has many payments want SQLite's one writer. A sale gets it nearly at once.
 func TestPay_LeavesTheOneWriterToSales(t *testing.T) {
 	o := ledgertest.SQLite(t)

@@ -20,8 +20,9 @@ type Ledger struct {
 	// ahead are the transactions that were begun before their batches came.
 	aheadMu sync.Mutex
 	ahead   map[rail.RunID]*ahead
-	// payments has a place for each payment that may be under way.
-	payments chan struct{}
+	// payments has a place for each payment that may be under way, readers one for each read of orders at the desk.
+	// database/sql gives connections to anyone who waits: among thousands who pay, a clerk would never get one.
+	payments, readers chan struct{}
 
 	commits           atomic.Int64
 	unknownCommits    atomic.Int64
@@ -68,6 +69,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 		return nil, err
 	}
 	l.payments = make(chan struct{}, max(1, connections/paymentsShare))
+	l.readers = make(chan struct{}, maxReaders)
 	return l, nil
 }
 

@@ -75,6 +75,9 @@ const (
 	paymentsShare = 3
 	// deskConnections is for the other work on the primary: single orders, publishing, audit.
 	deskConnections = 8
+	// maxReaders is how many of them those who look at orders may use. The rest is for who must not wait behind them:
+	// sweeps, publications, and the question whether the server is ready.
+	maxReaders = 6
 	// replicaConnections is for lists of orders.
 	replicaConnections = 8
 	// deskStatementTimeout bounds the statements of publishing and audit, which read and write thousands of rows.

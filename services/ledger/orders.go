@@ -3,6 +3,8 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,36 +15,126 @@ import (
 
 // Order reads one order with its tickets from the primary; nil where there is none.
 func (l *Ledger) Order(ctx context.Context, orderID string) (*rail.Order, error) {
-	run, ok := rail.RunOfOrder(orderID)
-	if !ok {
-		return nil, nil
+	found, err := l.OrdersByID(ctx, []string{orderID})
+	if err != nil {
+		return nil, err
 	}
-	return l.one(ctx, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id = ?", string(run), orderID) })
+	return found[0], nil
+}
+
+// OrdersByID is Order for many ids, in their order and nil where there is none. However many runs they are on, maxIDs of
+// them take two statements.
+func (l *Ledger) OrdersByID(ctx context.Context, ids []string) ([]*rail.Order, error) {
+	orders := make([]*rail.Order, len(ids))
+	places := map[string][]int{}
+	for i, id := range ids {
+		if _, ok := rail.RunOfOrder(id); ok {
+			places[id] = append(places[id], i)
+		}
+	}
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(places)), maxIDs) {
+		found, err := l.read(ctx, len(chunk), func(g *gorm.DB) *gorm.DB { return g.Where(byIDs(g, chunk)) })
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range found {
+			for _, i := range places[o.ID] {
+				orders[i] = o
+			}
+		}
+	}
+	return orders, nil
+}
+
+// byIDs is the condition for orders by their ids, each run's found by its key.
+func byIDs(g *gorm.DB, ids []string) *gorm.DB {
+	byRun := map[string][]string{}
+	for _, id := range ids {
+		run, _ := rail.RunOfOrder(id)
+		byRun[string(run)] = append(byRun[string(run)], id)
+	}
+	condition := g.Session(&gorm.Session{NewDB: true})
+	for _, run := range slices.Sorted(maps.Keys(byRun)) {
+		condition = condition.Or("run_id = ? AND id IN ?", run, byRun[run])
+	}
+	return condition
 }
 
 // OrderByNumber is Order by the number people use.
 func (l *Ledger) OrderByNumber(ctx context.Context, number string) (*rail.Order, error) {
-	return l.one(ctx, func(g *gorm.DB) *gorm.DB { return g.Where("number = ?", number) })
+	found, err := l.read(ctx, 1, func(g *gorm.DB) *gorm.DB { return g.Where("number = ?", number) })
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return found[0], nil
 }
 
-func (l *Ledger) one(ctx context.Context, where func(*gorm.DB) *gorm.DB) (*rail.Order, error) {
+// read reads orders at the desk, of which so many are expected, for as long as readers have a place there.
+func (l *Ledger) read(ctx context.Context, expected int, where func(*gorm.DB) *gorm.DB) ([]*rail.Order, error) {
+	leave, err := l.enter(ctx, l.readers, "too many orders are being read")
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	h, err := l.at()
 	if err != nil {
 		return nil, err
 	}
-	entries, err := findOrders(ctx, h.desk.gorm, h.dialect, l.options.StatementTimeout, where)
+	return l.readOn(ctx, h, h.desk, expected, where)
+}
+
+// OrderToPay is Order for whoever pays it: read where payments are written, so that nobody who only reads can keep a
+// payment waiting.
+func (l *Ledger) OrderToPay(ctx context.Context, orderID string) (*rail.Order, error) {
+	run, ok := rail.RunOfOrder(orderID)
+	if !ok {
+		return nil, nil
+	}
+	leave, err := l.enter(ctx, l.payments, "too many payments are under way")
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	h, err := l.at()
+	if err != nil {
+		return nil, err
+	}
+	found, err := l.readOn(ctx, h, h.sale, 1, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id = ?", string(run), orderID) })
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+// enter takes one of some places, in the order in which they came.
+func (l *Ledger) enter(ctx context.Context, places chan struct{}, tooMany string) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.options.StatementTimeout)
+	defer cancel()
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-ctx.Done():
+		return nil, unavailable(tooMany, ctx.Err())
+	}
+}
+
+// readOn reads orders on connections to the primary. Fewer than expected are believed only of a server that is still it.
+func (l *Ledger) readOn(ctx context.Context, h *home, p *pool, expected int, where func(*gorm.DB) *gorm.DB) ([]*rail.Order, error) {
+	entries, err := findOrders(ctx, p.gorm, h.dialect, l.options.StatementTimeout, where)
 	if err != nil {
 		return nil, l.failed(h, err)
 	}
-	if len(entries) == 0 {
-		return nil, l.vouched(ctx, h)
+	if len(entries) < expected {
+		if err := l.vouched(ctx, h, p); err != nil {
+			return nil, err
+		}
 	}
-	return entries[0].order, nil
+	return orderOnly(entries), nil
 }
 
 // vouched is nil where a server that has found nothing is still the primary: a former one does not know the orders of the next.
-func (l *Ledger) vouched(ctx context.Context, h *home) error {
-	t, err := l.begin(ctx, h, h.desk, nil)
+func (l *Ledger) vouched(ctx context.Context, h *home, p *pool) error {
+	t, err := l.begin(ctx, h, p, nil)
 	if err != nil {
 		return err
 	}
@@ -58,12 +150,12 @@ func (l *Ledger) Orders(ctx context.Context, filter rail.OrderFilter) ([]*rail.O
 		return nil, err
 	}
 	on := h.lists.Load()
-	entries, err := findOrders(ctx, on.gorm, h.dialect, on.statement, h.dialect.matching(filter))
+	entries, err := l.list(ctx, h, on, filter)
 	if err != nil && l.cluster != nil && on != h.desk && ctx.Err() == nil {
 		// It kept up a moment ago, and the primary is still there to ask.
 		h.lists.CompareAndSwap(on, h.desk)
 		on = h.desk
-		entries, err = findOrders(ctx, on.gorm, h.dialect, l.options.StatementTimeout, h.dialect.matching(filter))
+		entries, err = l.list(ctx, h, on, filter)
 	}
 	if l.cluster != nil && on == h.desk {
 		l.listsOnPrimary.Add(1)
@@ -73,6 +165,18 @@ func (l *Ledger) Orders(ctx context.Context, filter rail.OrderFilter) ([]*rail.O
 		return nil, definite(err)
 	}
 	return orderOnly(entries), nil
+}
+
+// list reads a list of orders from one pool.
+func (l *Ledger) list(ctx context.Context, h *home, on *pool, filter rail.OrderFilter) ([]entry, error) {
+	if on == h.desk {
+		leave, err := l.enter(ctx, l.readers, "too many orders are being read")
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
+	return findOrders(ctx, on.gorm, h.dialect, min(on.statement, l.options.StatementTimeout), h.dialect.matching(filter))
 }
 
 // matching is what a list of orders asks for.
@@ -102,7 +206,7 @@ func (d dialect) matching(filter rail.OrderFilter) func(*gorm.DB) *gorm.DB {
 // is state, or stateOfFound.
 func (d dialect) inStates(column string, states []rail.OrderState) string {
 	var alternatives []string
-	for _, s := range states {
+	for _, s := range slices.Compact(slices.Sorted(slices.Values(states))) {
 		switch s {
 		case rail.OnHold:
 			alternatives = append(alternatives, "("+column+" = 'ON_HOLD' AND pay_by > "+d.now()+")")

@@ -12,7 +12,7 @@ import (
 // Pay makes an order PAID if it is on hold and in time: see sale.Ledger. It changes no seat map and needs no lock but
 // that of the order's row, which a sweep or a cancel that comes at the same moment waits for.
 func (l *Ledger) Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key string) (*rail.Order, bool, error) {
-	leave, err := l.enterPayments(ctx)
+	leave, err := l.enter(ctx, l.payments, "too many payments are under way")
 	if err != nil {
 		return nil, false, err
 	}
@@ -35,19 +35,6 @@ func (l *Ledger) Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key 
 	}
 	paid := e.order.State == rail.Paid && e.row.PayKey != nil && *e.row.PayKey == key
 	return e.order, paid, nil
-}
-
-// enterPayments takes one of the places of payments, in the order in which they came. database/sql gives connections to
-// anyone who waits: among thousands who pay, a clerk would never get one.
-func (l *Ledger) enterPayments(ctx context.Context) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, l.options.StatementTimeout)
-	defer cancel()
-	select {
-	case l.payments <- struct{}{}:
-		return func() { <-l.payments }, nil
-	case <-ctx.Done():
-		return nil, unavailable("too many payments are under way", ctx.Err())
-	}
 }
 
 func (t *transaction) pay(ctx context.Context, runID rail.RunID, orderID, buyer, key string) (entry, error) {

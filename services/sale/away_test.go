@@ -31,11 +31,11 @@ func (a *away) refuse() error {
 	return nil
 }
 
-func (a *away) Order(ctx context.Context, id string) (*rail.Order, error) {
+func (a *away) OrderToPay(ctx context.Context, id string) (*rail.Order, error) {
 	if err := a.refuse(); err != nil {
 		return nil, err
 	}
-	return a.Ledger.Order(ctx, id)
+	return a.Ledger.OrderToPay(ctx, id)
 }
 
 func (a *away) DueRuns(ctx context.Context, limit int) ([]rail.RunID, error) {

@@ -243,6 +243,12 @@ func (b *book) Order(_ context.Context, id string) (*rail.Order, error) {
 	return b.orders[id], nil
 }
 
+func (b *book) OrderToPay(ctx context.Context, id string) (*rail.Order, error) { return b.Order(ctx, id) }
+
+func (b *book) OrdersByID(context.Context, []string) ([]*rail.Order, error) {
+	return nil, errors.ErrUnsupported
+}
+
 func (b *book) state(id string) rail.OrderState {
 	b.mu.Lock()
 	defer b.mu.Unlock()

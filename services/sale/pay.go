@@ -20,7 +20,7 @@ func (o *Office) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Ord
 	}
 	defer leave()
 	this := payAttempt{orderID, buyer, key}
-	order, err := o.Ledger.Order(ctx, orderID)
+	order, err := o.Ledger.OrderToPay(ctx, orderID)
 	if err != nil {
 		return nil, Payment{}, o.paymentTold(this, err)
 	}

@@ -28,6 +28,9 @@ type Ledger interface {
 	// order. rail.ErrUnknown: ask again with the same key.
 	Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key string) (order *rail.Order, paid bool, err error)
 
+	// OrderToPay is Order on connections that those who only read cannot use up.
+	OrderToPay(ctx context.Context, orderID string) (*rail.Order, error)
+
 	// DueRuns are runs with holds past their time, at most limit.
 	DueRuns(ctx context.Context, limit int) ([]rail.RunID, error)
 
@@ -43,6 +46,8 @@ type Ledger interface {
 type Orders interface {
 	// Order reads one order with its tickets from the primary; nil where there is none.
 	Order(ctx context.Context, orderID string) (*rail.Order, error)
+	// OrdersByID is Order for many ids at once, in their order and nil where there is none.
+	OrdersByID(ctx context.Context, ids []string) ([]*rail.Order, error)
 	// OrderByNumber is Order by the number people use.
 	OrderByNumber(ctx context.Context, number string) (*rail.Order, error)
 	// Orders lists orders, newest first, from a replica where there is one.

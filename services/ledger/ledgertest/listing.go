@@ -108,6 +108,34 @@ func orderUnknown(t *testing.T, s *suite) {
 	require.Nil(t, o)
 }
 
+// ordersByID reads orders of several runs at once, among ids that are nothing, and each as it is read by itself.
+func ordersByID(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	ids := []string{"", "x", string(run) + "/", string(run) + "/' OR 1 = 1 --"}
+	want := make([]*rail.Order, len(ids))
+	for i := range 5 {
+		r := NewRun(NewTrain(fmt.Sprint("K", i)), day)
+		publish(t, l, r)
+		for _, id := range []rail.RunID{run, r.ID} {
+			placed := c.place(id, one(fmt.Sprint("buyer-", i)))
+			ids = append(ids, placed.ID, placed.ID+" ")
+			want = append(want, read(t, l, placed.ID), nil)
+		}
+	}
+	ids, want = append(ids, ids[4], ids[6]), append(want, want[4], want[6])
+	got, err := l.OrdersByID(t.Context(), ids)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	none, err := l.OrdersByID(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	for i, id := range ids {
+		toPay, err := l.OrderToPay(t.Context(), id)
+		require.NoError(t, err, id)
+		require.Equal(t, want[i], toPay, id)
+	}
+}
+
 // ordersRunVersions: which versions of the run an order's seats were taken and given back at is told by its row.
 func ordersRunVersions(t *testing.T, s *suite) {
 	l, c, run := s.published(t)

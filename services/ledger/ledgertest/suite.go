@@ -58,6 +58,7 @@ func Run(t *testing.T, o ledger.Options) {
 		{"Orders_ListAndCursors", ordersListAndCursors},
 		{"Orders_Filters", ordersFilters},
 		{"Order_Unknown", orderUnknown},
+		{"Orders_ByID", ordersByID},
 		{"Orders_RunVersions", ordersRunVersions},
 		{"Publish_CreatedUnchangedChanged", publishCreatedUnchangedChanged},
 		{"Publish_RunHasOrders", publishRunHasOrders},
