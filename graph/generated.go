@@ -29,6 +29,7 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	Coach() CoachResolver
 	Mutation() MutationResolver
 	Order() OrderResolver
 	Query() QueryResolver
@@ -300,6 +301,9 @@ type ComplexityRoot struct {
 
 // region    ************************** generated!.gotpl **************************
 
+type CoachResolver interface {
+	Seats(ctx context.Context, obj *Coach) ([]*Seat, error)
+}
 type MutationResolver interface {
 	PlaceOrder(ctx context.Context, input PlaceOrderInput) (*PlaceOrderPayload, error)
 	PayOrder(ctx context.Context, input PayOrderInput) (*PayOrderPayload, error)
@@ -3868,7 +3872,7 @@ func (ec *executionContext) _Coach_seats(ctx context.Context, field graphql.Coll
 			return ec.fieldContext_Coach_seats(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Seats, nil
+			return ec.Resolvers.Coach().Seats(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*Seat) graphql.Marshaler {
@@ -3882,8 +3886,8 @@ func (ec *executionContext) fieldContext_Coach_seats(_ context.Context, field gr
 	fc = &graphql.FieldContext{
 		Object:     "Coach",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Seat(ctx, field)
 		},
@@ -10761,18 +10765,19 @@ func (ec *executionContext) _Coach(ctx context.Context, sel ast.SelectionSet, ob
 		case "number":
 			out.Values[i] = ec._Coach_number(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "seatClass":
 			out.Values[i] = ec._Coach_seatClass(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "seats":
-			out.Values[i] = ec._Coach_seats(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Coach_seats(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -12757,7 +12762,7 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 }
 
 func (ec *executionContext) marshalNCall2ᚕᚖinterlockᚋgraphᚐCallᚄ(ctx context.Context, sel ast.SelectionSet, v []*Call) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNCall2ᚖinterlockᚋgraphᚐCall(ctx, sel, v[i])
@@ -12805,7 +12810,7 @@ func (ec *executionContext) unmarshalNCancelOrderInput2interlockᚋgraphᚐCance
 }
 
 func (ec *executionContext) marshalNClassAvailability2ᚕᚖinterlockᚋgraphᚐClassAvailabilityᚄ(ctx context.Context, sel ast.SelectionSet, v []*ClassAvailability) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNClassAvailability2ᚖinterlockᚋgraphᚐClassAvailability(ctx, sel, v[i])
@@ -12829,7 +12834,7 @@ func (ec *executionContext) marshalNClassAvailability2ᚖinterlockᚋgraphᚐCla
 }
 
 func (ec *executionContext) marshalNCoach2ᚕᚖinterlockᚋgraphᚐCoachᚄ(ctx context.Context, sel ast.SelectionSet, v []*Coach) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNCoach2ᚖinterlockᚋgraphᚐCoach(ctx, sel, v[i])
@@ -12976,7 +12981,7 @@ func (ec *executionContext) marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney
 }
 
 func (ec *executionContext) marshalNNode2ᚕinterlockᚋgraphᚐNode(ctx context.Context, sel ast.SelectionSet, v []Node) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalONode2interlockᚋgraphᚐNode(ctx, sel, v[i])
@@ -12986,7 +12991,7 @@ func (ec *executionContext) marshalNNode2ᚕinterlockᚋgraphᚐNode(ctx context
 }
 
 func (ec *executionContext) marshalNOrder2ᚕᚖinterlockᚋgraphᚐOrderᚄ(ctx context.Context, sel ast.SelectionSet, v []*Order) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNOrder2ᚖinterlockᚋgraphᚐOrder(ctx, sel, v[i])
@@ -13018,7 +13023,7 @@ func (ec *executionContext) marshalNOrderConnection2ᚖinterlockᚋgraphᚐOrder
 }
 
 func (ec *executionContext) marshalNOrderEdge2ᚕᚖinterlockᚋgraphᚐOrderEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*OrderEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNOrderEdge2ᚖinterlockᚋgraphᚐOrderEdge(ctx, sel, v[i])
@@ -13166,7 +13171,7 @@ func (ec *executionContext) unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRole
 }
 
 func (ec *executionContext) marshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx context.Context, sel ast.SelectionSet, v []rail.Role) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, sel, v[i])
@@ -13182,7 +13187,7 @@ func (ec *executionContext) marshalNRole2ᚕinterlockᚋservicesᚋrailᚐRole�
 }
 
 func (ec *executionContext) marshalNRun2ᚕᚖinterlockᚋgraphᚐRunᚄ(ctx context.Context, sel ast.SelectionSet, v []*Run) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRun2ᚖinterlockᚋgraphᚐRun(ctx, sel, v[i])
@@ -13206,7 +13211,7 @@ func (ec *executionContext) marshalNRun2ᚖinterlockᚋgraphᚐRun(ctx context.C
 }
 
 func (ec *executionContext) marshalNRunEdge2ᚕᚖinterlockᚋgraphᚐRunEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*RunEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRunEdge2ᚖinterlockᚋgraphᚐRunEdge(ctx, sel, v[i])
@@ -13250,7 +13255,7 @@ func (ec *executionContext) marshalNRunState2interlockᚋservicesᚋrailᚐRunSt
 }
 
 func (ec *executionContext) marshalNSeat2ᚕᚖinterlockᚋgraphᚐSeatᚄ(ctx context.Context, sel ast.SelectionSet, v []*Seat) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNSeat2ᚖinterlockᚋgraphᚐSeat(ctx, sel, v[i])
@@ -13331,7 +13336,7 @@ func (ec *executionContext) unmarshalNSeatPosition2ᚕinterlockᚋservicesᚋrai
 }
 
 func (ec *executionContext) marshalNSeatPosition2ᚕinterlockᚋservicesᚋrailᚐSeatPositionᚄ(ctx context.Context, sel ast.SelectionSet, v []rail.SeatPosition) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNSeatPosition2interlockᚋservicesᚋrailᚐSeatPosition(ctx, sel, v[i])
@@ -13347,7 +13352,7 @@ func (ec *executionContext) marshalNSeatPosition2ᚕinterlockᚋservicesᚋrail�
 }
 
 func (ec *executionContext) marshalNStation2ᚕᚖinterlockᚋgraphᚐStationᚄ(ctx context.Context, sel ast.SelectionSet, v []*Station) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNStation2ᚖinterlockᚋgraphᚐStation(ctx, sel, v[i])
@@ -13415,7 +13420,7 @@ func (ec *executionContext) marshalNStationCode2ᚕinterlockᚋservicesᚋrail�
 }
 
 func (ec *executionContext) marshalNStationEdge2ᚕᚖinterlockᚋgraphᚐStationEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*StationEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNStationEdge2ᚖinterlockᚋgraphᚐStationEdge(ctx, sel, v[i])
@@ -13463,7 +13468,7 @@ func (ec *executionContext) unmarshalNSuspendRunInput2interlockᚋgraphᚐSuspen
 }
 
 func (ec *executionContext) marshalNTicket2ᚕᚖinterlockᚋgraphᚐTicketᚄ(ctx context.Context, sel ast.SelectionSet, v []*Ticket) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTicket2ᚖinterlockᚋgraphᚐTicket(ctx, sel, v[i])
@@ -13487,7 +13492,7 @@ func (ec *executionContext) marshalNTicket2ᚖinterlockᚋgraphᚐTicket(ctx con
 }
 
 func (ec *executionContext) marshalNTicketOffer2ᚕᚖinterlockᚋgraphᚐTicketOfferᚄ(ctx context.Context, sel ast.SelectionSet, v []*TicketOffer) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTicketOffer2ᚖinterlockᚋgraphᚐTicketOffer(ctx, sel, v[i])
@@ -13511,7 +13516,7 @@ func (ec *executionContext) marshalNTicketOffer2ᚖinterlockᚋgraphᚐTicketOff
 }
 
 func (ec *executionContext) marshalNTicketOfferEdge2ᚕᚖinterlockᚋgraphᚐTicketOfferEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TicketOfferEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTicketOfferEdge2ᚖinterlockᚋgraphᚐTicketOfferEdge(ctx, sel, v[i])
@@ -13566,7 +13571,7 @@ func (ec *executionContext) marshalNUserError2interlockᚋgraphᚐUserError(ctx 
 }
 
 func (ec *executionContext) marshalNUserError2ᚕinterlockᚋgraphᚐUserErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []UserError) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNUserError2interlockᚋgraphᚐUserError(ctx, sel, v[i])
@@ -13616,7 +13621,7 @@ func (ec *executionContext) marshalN__Directive2githubᚗcomᚋ99designsᚋgqlge
 }
 
 func (ec *executionContext) marshalN__Directive2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirectiveᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.Directive) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Directive2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirective(ctx, sel, v[i])
@@ -13660,7 +13665,7 @@ func (ec *executionContext) unmarshalN__DirectiveLocation2ᚕstringᚄ(ctx conte
 }
 
 func (ec *executionContext) marshalN__DirectiveLocation2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__DirectiveLocation2string(ctx, sel, v[i])
@@ -13688,7 +13693,7 @@ func (ec *executionContext) marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlg
 }
 
 func (ec *executionContext) marshalN__InputValue2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValueᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.InputValue) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValue(ctx, sel, v[i])
@@ -13716,7 +13721,7 @@ func (ec *executionContext) marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋg
 }
 
 func (ec *executionContext) marshalN__Type2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.Type) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐType(ctx, sel, v[i])
@@ -13944,7 +13949,7 @@ func (ec *executionContext) marshalOOrderState2ᚕinterlockᚋservicesᚋrailᚐ
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNOrderState2interlockᚋservicesᚋrailᚐOrderState(ctx, sel, v[i])
@@ -14030,7 +14035,7 @@ func (ec *executionContext) marshalORun2ᚕᚖinterlockᚋgraphᚐRunᚄ(ctx con
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRun2ᚖinterlockᚋgraphᚐRun(ctx, sel, v[i])
@@ -14080,7 +14085,7 @@ func (ec *executionContext) marshalORunState2ᚕinterlockᚋservicesᚋrailᚐRu
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRunState2interlockᚋservicesᚋrailᚐRunState(ctx, sel, v[i])
@@ -14306,7 +14311,7 @@ func (ec *executionContext) marshalOWeekday2ᚕinterlockᚋgraphᚐWeekdayᚄ(ct
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNWeekday2interlockᚋgraphᚐWeekday(ctx, sel, v[i])
@@ -14332,7 +14337,7 @@ func (ec *executionContext) marshalO__EnumValue2ᚕgithubᚗcomᚋ99designsᚋgq
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__EnumValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐEnumValue(ctx, sel, v[i])
@@ -14351,7 +14356,7 @@ func (ec *executionContext) marshalO__Field2ᚕgithubᚗcomᚋ99designsᚋgqlgen
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Field2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐField(ctx, sel, v[i])
@@ -14370,7 +14375,7 @@ func (ec *executionContext) marshalO__InputValue2ᚕgithubᚗcomᚋ99designsᚋg
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValue(ctx, sel, v[i])
@@ -14389,7 +14394,7 @@ func (ec *executionContext) marshalO__Type2ᚕgithubᚗcomᚋ99designsᚋgqlgen�
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐType(ctx, sel, v[i])

@@ -98,8 +98,7 @@ type Coach struct {
 	Number string `json:"number"`
 	// The class of its seats.
 	SeatClass rail.SeatClass `json:"seatClass"`
-	// The seats, in their order.
-	Seats []*Seat `json:"seats"`
+	Coach     *rail.Coach    `json:"-"`
 }
 
 // One car.

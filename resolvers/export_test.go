@@ -17,3 +17,18 @@ func (c Cursors) Seal(list list, place any) string { return c.seal(list, place) 
 func (c Cursors) Open(list list, cursor *string, place any) (bool, error) {
 	return c.open(list, cursor, place)
 }
+
+// Lengths are the bounds of all lists, Cost what a field costs.
+var (
+	Lengths = lengths
+	Cost    = cost
+)
+
+// Usual is the length that costs count.
+func (l length) Usual() int { return l.usual }
+
+// Most is the bound.
+func (l length) Most() int { return l.most }
+
+// Why is what keeps the list below it.
+func (l length) Why() string { return l.why }

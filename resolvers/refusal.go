@@ -8,6 +8,9 @@ import (
 	"interlock/graph"
 )
 
+// maxUserErrors bounds the refusals of one answer: a train of 256 calls may be wrong in every one, and nobody reads on.
+const maxUserErrors = 100
+
 // refused splits an error into the refusals that go into a payload's userErrors and the failure that does not.
 func refused(err error) ([]graph.UserError, error) {
 	refusals := []graph.UserError{}
@@ -22,7 +25,7 @@ func refused(err error) ([]graph.UserError, error) {
 	default:
 		return nil, err
 	}
-	for _, e := range all {
+	for _, e := range all[:min(len(all), maxUserErrors)] {
 		if !e.Code.IsRefusal() {
 			return nil, err
 		}

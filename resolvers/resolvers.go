@@ -32,13 +32,12 @@ type Resolver struct {
 	Now func() time.Time
 }
 
-// Schema is the executable schema, with its directive and the cost of its lists.
+// Schema is the executable schema, with its directive and what its fields cost.
 func (r *Resolver) Schema() graphql.ExecutableSchema {
-	return graph.NewExecutableSchema(graph.Config{
+	return costed{graph.NewExecutableSchema(graph.Config{
 		Resolvers:  r,
 		Directives: graph.DirectiveRoot{Requires: requires},
-		Complexity: complexity(),
-	})
+	})}
 }
 
 type queryResolver struct{ *Resolver }
@@ -55,6 +54,9 @@ func (r *Resolver) Mutation() graph.MutationResolver { return &mutationResolver{
 
 // Subscription implements graph.ResolverRoot.
 func (r *Resolver) Subscription() graph.SubscriptionResolver { return &subscriptionResolver{r} }
+
+// Coach implements graph.ResolverRoot.
+func (r *Resolver) Coach() graph.CoachResolver { return &coachResolver{r} }
 
 // Order implements graph.ResolverRoot.
 func (r *Resolver) Order() graph.OrderResolver { return &orderResolver{r} }

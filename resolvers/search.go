@@ -13,6 +13,8 @@ import (
 
 type runResolver struct{ *Resolver }
 
+type coachResolver struct{ *Resolver }
+
 type stationResolver struct{ *Resolver }
 
 // Node answers null for an id of anything that is not there or not the viewer's.
@@ -199,7 +201,7 @@ func (r *queryResolver) Runs(_ context.Context, filter graph.RunFilter, first *i
 	}
 	// Where no first date is given, it is each run's own today: no date of the server's gets into the filter, and so a
 	// cursor is good over midnight too.
-	f := rail.RunFilter{Train: value(filter.Train), Station: value(filter.Station), States: filter.States}
+	f := rail.RunFilter{Train: value(filter.Train), Station: value(filter.Station), States: distinct(filter.States)}
 	if filter.From != nil {
 		// The zero date says that none was given; who gives it, 1970-01-01, means all there ever were.
 		f.From = max(*filter.From, 1)
@@ -248,6 +250,15 @@ func (r *runResolver) Calls(_ context.Context, run *graph.Run) ([]*graph.Call, e
 
 func (r *runResolver) Coaches(_ context.Context, run *graph.Run) ([]*graph.Coach, error) {
 	return coaches(run.Run.Train.Formation), nil
+}
+
+// Seats are made only where they are asked for: a train has a thousand.
+func (r *coachResolver) Seats(_ context.Context, coach *graph.Coach) ([]*graph.Seat, error) {
+	seats := make([]*graph.Seat, len(coach.Coach.Seats))
+	for i, seat := range coach.Coach.Seats {
+		seats[i] = &graph.Seat{Label: seat.Label, Position: optional(seat.Position)}
+	}
+	return seats, nil
 }
 
 func (r *runResolver) Availability(ctx context.Context, run *graph.Run, from, to *rail.StationCode) (*graph.SeatAvailability, error) {

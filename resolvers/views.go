@@ -57,12 +57,9 @@ func (r *Resolver) call(run *rail.Run, i int) *graph.Call {
 
 func coaches(f *rail.Formation) []*graph.Coach {
 	views := make([]*graph.Coach, len(f.Coaches))
-	for i, coach := range f.Coaches {
-		seats := make([]*graph.Seat, len(coach.Seats))
-		for j, seat := range coach.Seats {
-			seats[j] = &graph.Seat{Label: seat.Label, Position: optional(seat.Position)}
-		}
-		views[i] = &graph.Coach{Number: coach.Number, SeatClass: coach.SeatClass, Seats: seats}
+	for i := range f.Coaches {
+		coach := &f.Coaches[i]
+		views[i] = &graph.Coach{Number: coach.Number, SeatClass: coach.SeatClass, Coach: coach}
 	}
 	return views
 }

@@ -38,7 +38,7 @@ type running struct {
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // embeddedSettings are those of `interlock serve` in a folder of the test's own.
-func embeddedSettings(t *testing.T) *Settings {
+func embeddedSettings(t testing.TB) *Settings {
 	return &Settings{
 		Listen: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "interlock-data"), Durability: ledger.Replicated,
 		Hold: 15 * time.Minute, SaleClosesBefore: 5 * time.Minute, RolesClaim: "roles",
@@ -48,7 +48,7 @@ func embeddedSettings(t *testing.T) *Settings {
 }
 
 // start runs a server until the test ends or stops it.
-func start(t *testing.T, settings *Settings) *running {
+func start(t testing.TB, settings *Settings) *running {
 	t.Helper()
 	server, err := Open(t.Context(), settings, discard())
 	require.NoError(t, err)
@@ -73,7 +73,7 @@ func start(t *testing.T, settings *Settings) *running {
 	return r
 }
 
-func (r *running) token(t *testing.T, subject string, roles ...rail.Role) string {
+func (r *running) token(t testing.TB, subject string, roles ...rail.Role) string {
 	t.Helper()
 	token, err := r.tokens.Issue(subject, roles, time.Hour)
 	require.NoError(t, err)
@@ -93,7 +93,7 @@ type answer struct {
 }
 
 // at reads a value below the data: "placeOrder.order.tickets.0.seat"; nil where there is none.
-func (a *answer) at(t *testing.T, path string) any {
+func (a *answer) at(t testing.TB, path string) any {
 	t.Helper()
 	var value any
 	require.NoError(t, json.Unmarshal(a.Data, &value), "%+v", a)
@@ -115,7 +115,7 @@ func (a *answer) at(t *testing.T, path string) any {
 }
 
 // ask sends a GraphQL request.
-func (r *running) ask(t *testing.T, token, query string, variables map[string]any) *answer {
+func (r *running) ask(t testing.TB, token, query string, variables map[string]any) *answer {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	require.NoError(t, err)
@@ -170,7 +170,7 @@ func trainInput() map[string]any {
 }
 
 // publishT12 puts T12 on sale from an empty ledger, and is its run.
-func (r *running) publishT12(t *testing.T) string {
+func (r *running) publishT12(t testing.TB) string {
 	t.Helper()
 	for code, name := range map[string]string{"BJP": "北京", "TJP": "天津", "SHH": "上海"} {
 		a := r.ask(t, r.admin, publishStationMutation, map[string]any{"i": map[string]any{

@@ -15,6 +15,8 @@ import (
 const (
 	codeTooDeep = "DEPTH_LIMIT_EXCEEDED"
 	codeTooDear = "COMPLEXITY_LIMIT_EXCEEDED"
+	// codeTooLarge is about the answer: how long its lists are is not known before.
+	codeTooLarge = "ANSWER_TOO_LARGE"
 )
 
 // documents caches parsed documents that passed all checks. It has two bounds: how many, and how long one may be.
@@ -77,6 +79,8 @@ func (l *documentLimits) MutateOperationParameters(ctx context.Context, request 
 		return refusal(codeTooDear, m.repeated, "one answer is selected more than %d times in one place", maxRepeats)
 	case whole.expanded > maxExpanded:
 		return refusal(codeTooDear, nil, "the document has more than %d selections once its fragments are put in place", maxExpanded)
+	case whole.schemas > maxSchemas:
+		return refusal(codeTooDear, nil, "a document asks for __schema once")
 	case whole.depth > l.depth:
 		return refusal(codeTooDeep, nil, "the document is %d levels deep, which exceeds the limit of %d", whole.depth, l.depth)
 	}
@@ -91,17 +95,20 @@ func refusal(code string, at *ast.Position, format string, args ...any) *gqlerro
 	return e
 }
 
-// measure is how deep a selection goes, and how many selections it is with every fragment put in place.
-type measure struct{ depth, expanded int }
+// measure is how deep a selection goes, how many selections it is with every fragment put in place, and in how many of them
+// it asks for the whole schema.
+type measure struct{ depth, expanded, schemas int }
 
 // with is both selections side by side.
 func (a measure) with(b measure) measure {
 	// Far above the limit it no longer matters by how much, and sums must not overflow.
-	return measure{max(a.depth, b.depth), min(a.expanded+b.expanded, 10*maxExpanded)}
+	return measure{
+		max(a.depth, b.depth), min(a.expanded+b.expanded, 10*maxExpanded), min(a.schemas+b.schemas, 10*maxSchemas),
+	}
 }
 
 // below is the selection inside one more field.
-func (a measure) below() measure { return measure{a.depth + 1, a.expanded} }
+func (a measure) below() measure { return measure{a.depth + 1, a.expanded, a.schemas} }
 
 // measuring walks each part of a document once; fragments are remembered.
 type measuring struct {
@@ -131,8 +138,11 @@ func (m *measuring) set(selections ast.SelectionSet) measure {
 			}
 			inner := m.set(one.SelectionSet)
 			if one.Name == "__schema" || one.Name == "__type" {
-				// Introspection is deep by nature; GraphQL's own rules bound it.
+				// Introspection is deep by nature; GraphQL's own rules and its cost bound it.
 				inner.depth = 0
+			}
+			if one.Name == "__schema" {
+				inner.schemas++
 			}
 			whole = whole.with(inner.below())
 		case *ast.InlineFragment:

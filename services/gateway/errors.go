@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,8 +64,11 @@ type faults struct {
 	warned map[rail.Code]time.Time
 }
 
-// present is gqlgen's error presenter.
+// present is gqlgen's error presenter; nil where the answer has errors enough.
 func (f *faults) present(ctx context.Context, err error) *gqlerror.Error {
+	if b := budgetOf(ctx); b != nil && !b.tells() {
+		return nil
+	}
 	// gqlgen has wrapped the error to give it a path; its text there is the whole chain's, which is not for clients.
 	out := &gqlerror.Error{}
 	var wrapped *gqlerror.Error
@@ -101,6 +105,17 @@ func (f *faults) present(ctx context.Context, err error) *gqlerror.Error {
 	default:
 		f.tell(ctx, out, &rail.Error{Code: rail.Internal, Cause: err})
 	}
+	if len(out.Message) > maxMessageBytes {
+		out.Message = strings.ToValidUTF8(out.Message[:maxMessageBytes], "") + " …"
+	}
+	f.metrics.countError(codeOf(out))
+	return out
+}
+
+// show is what a client is told of an error of ours that belongs to no field.
+func (f *faults) show(ctx context.Context, e *rail.Error) *gqlerror.Error {
+	out := &gqlerror.Error{}
+	f.tell(ctx, out, e)
 	f.metrics.countError(codeOf(out))
 	return out
 }

@@ -36,9 +36,42 @@ func (g *Gateway) Patterns() []string {
 // AddressOf is whose streams are counted together.
 func AddressOf(r *http.Request, trusted []netip.Prefix) netip.Prefix { return addressOf(r, trusted) }
 
+// Places are those for large answers.
+type Places struct{ *places }
+
+// NewPlaces makes those of one tier, for answers beyond no value.
+func NewPlaces(many int, waiting, unsent int64) Places {
+	return Places{newPlaces([]tier{{places: many, waiting: waiting, unsent: unsent}})}
+}
+
+// Places are the gateway's.
+func (g *Gateway) Places() Places { return Places{g.places} }
+
+// Enter takes a place.
+func (p Places) Enter(ctx context.Context) error { return p.enter(ctx, 0) }
+
+// Leave gives it back.
+func (p Places) Leave() { p.leave(0) }
+
+// Made counts what waits for a reader.
+func (p Places) Made(bytes int) (sent func()) { return p.made(bytes) }
+
+// Unsent is how much does.
+func (p Places) Unsent() int64 { return p.unsent.Load() }
+
+// Tiers are the sizes of answers.
+var Tiers = tiers
+
+// Beyond is the size from which on a place is needed, and Many how many there are.
+func (t tier) Beyond() int { return int(t.beyond) }
+
+// Many is how many places there are.
+func (t tier) Many() int { return t.places }
+
 // What the tests hold answers against.
 const (
 	CrowdedAfter      = crowdedAfter
+	MaxPlaceWait      = maxPlaceWait
 	MaxStanding       = maxStanding
 	InternalText      = internalText
 	ReadHeaderTimeout = readHeaderTimeout

@@ -64,9 +64,11 @@ type Options struct {
 	// NewRequestID names requests that come without a name; nil makes UUIDs.
 	NewRequestID func() string
 
-	MaxBodyBytes     int64
-	DepthLimit       int
-	ComplexityLimit  int
+	MaxBodyBytes    int64
+	DepthLimit      int
+	ComplexityLimit int
+	// AnswerLimit is how many values an answer, or an event of a stream, may have: fields, and elements of lists.
+	AnswerLimit      int
 	TokenLimit       int
 	OperationTimeout time.Duration
 	MaxInFlight      int
@@ -95,6 +97,7 @@ type Gateway struct {
 	faults    *faults
 	flights   flights
 	turnstile *turnstile
+	places    *places
 	graphql   *handler.Server
 	handler   http.Handler
 }
@@ -111,7 +114,7 @@ func New(o Options) (*Gateway, error) {
 	setDefaults(&o)
 	g := &Gateway{
 		options: o, origins: allowed, log: o.Log,
-		flights: flights{limit: int64(o.MaxInFlight)}, turnstile: newTurnstile(o.MaxReading),
+		flights: flights{limit: int64(o.MaxInFlight)}, turnstile: newTurnstile(o.MaxReading), places: newPlaces(tiers),
 	}
 	if g.metrics, err = newMetrics(o.Registry, o.Schema.Schema(), o.Version, o.Durability); err != nil {
 		return nil, err
@@ -128,6 +131,7 @@ func setDefaults(o *Options) {
 	o.MaxBodyBytes = orDefault(o.MaxBodyBytes, DefaultMaxBodyBytes)
 	o.DepthLimit = orDefault(o.DepthLimit, DefaultDepthLimit)
 	o.ComplexityLimit = orDefault(o.ComplexityLimit, DefaultComplexityLimit)
+	o.AnswerLimit = orDefault(o.AnswerLimit, DefaultAnswerLimit)
 	o.TokenLimit = orDefault(o.TokenLimit, DefaultTokenLimit)
 	o.OperationTimeout = orDefault(o.OperationTimeout, DefaultOperationTimeout)
 	o.MaxInFlight = orDefault(o.MaxInFlight, DefaultMaxInFlight)
@@ -167,8 +171,9 @@ func (g *Gateway) newExecutor() *handler.Server {
 	server.SetRecoverFunc(g.faults.recovered)
 	server.Use(&documentLimits{cache: cache, tokens: g.options.TokenLimit, depth: g.options.DepthLimit})
 	server.Use(extension.Introspection{})
-	server.Use(extension.FixedComplexityLimit(g.options.ComplexityLimit))
+	server.Use(&costs{schema: g.options.Schema, limit: g.options.ComplexityLimit})
 	server.Use(&operations{timeout: g.options.OperationTimeout, metrics: g.metrics})
+	server.Use(&answers{limit: int64(g.options.AnswerLimit), places: g.places, faults: g.faults})
 	server.AddTransport(socketTransport{g})
 	server.AddTransport(eventTransport{g})
 	server.AddTransport(plainTransport{g})

@@ -12,6 +12,8 @@ const (
 	// DefaultComplexityLimit admits a hundred offers with every scalar of their runs, calls (30 of them, with stations)
 	// and classes, about 50,000, twice.
 	DefaultComplexityLimit = 100_000
+	// DefaultAnswerLimit is as many values as the cost admits at usual lengths: some 5 MB of an answer, 100 MB while it is made.
+	DefaultAnswerLimit = 100_000
 	// DefaultTokenLimit is more than the largest mutation written without variables, and keeps parsing under 5 ms.
 	DefaultTokenLimit = 10_000
 	// DefaultOperationTimeout is longer than any honest answer takes; whoever still waits has given up.
@@ -43,8 +45,12 @@ const (
 	// maxExpanded bounds the selections once every fragment is put in place: 20 fragments that each name the next one
 	// twice are a million.
 	maxExpanded = 5_000
-	// maxErrors bounds the errors of one answer over HTTP; nobody reads on.
+	// maxSchemas bounds how often a document asks for the whole schema: tools ask once, and it is a few thousand values.
+	maxSchemas = 1
+	// maxErrors bounds the errors of one answer; nobody reads on.
 	maxErrors = 20
+	// maxMessageBytes bounds what an error says: messages quote what a client has sent, which may be long.
+	maxMessageBytes = 1_000
 	// cachedDocuments and cachedDocumentBytes bound the cache of parsed documents: a parsed one takes some 30 times its
 	// text, so all of them stay under 64 MB. A front end has a few dozen, of about a kilobyte.
 	cachedDocuments     = 500

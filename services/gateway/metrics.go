@@ -63,7 +63,7 @@ func newMetrics(registry *prometheus.Registry, schema *ast.Schema, version Versi
 	for _, code := range []string{
 		string(rail.BadUserInput), string(rail.Unauthenticated), string(rail.Forbidden), string(rail.Overloaded),
 		string(rail.OrderPending), string(rail.Unavailable), string(rail.Internal), string(rail.Invalid), string(rail.NotFound),
-		errcode.ParseFailed, errcode.ValidationFailed, codeTooDeep, codeTooDear,
+		errcode.ParseFailed, errcode.ValidationFailed, codeTooDeep, codeTooDear, codeTooLarge,
 	} {
 		m.codes[code] = true
 	}

@@ -206,7 +206,7 @@ func (d dialect) matching(filter rail.OrderFilter) func(*gorm.DB) *gorm.DB {
 // is state, or stateOfFound.
 func (d dialect) inStates(column string, states []rail.OrderState) string {
 	var alternatives []string
-	for _, s := range slices.Compact(slices.Sorted(slices.Values(states))) {
+	for _, s := range states {
 		switch s {
 		case rail.OnHold:
 			alternatives = append(alternatives, "("+column+" = 'ON_HOLD' AND pay_by > "+d.now()+")")

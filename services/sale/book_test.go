@@ -243,7 +243,9 @@ func (b *book) Order(_ context.Context, id string) (*rail.Order, error) {
 	return b.orders[id], nil
 }
 
-func (b *book) OrderToPay(ctx context.Context, id string) (*rail.Order, error) { return b.Order(ctx, id) }
+func (b *book) OrderToPay(ctx context.Context, id string) (*rail.Order, error) {
+	return b.Order(ctx, id)
+}
 
 func (b *book) OrdersByID(context.Context, []string) ([]*rail.Order, error) {
 	return nil, errors.ErrUnsupported

@@ -1,0 +1,158 @@
+package resolvers
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"interlock/services/publish"
+	"interlock/services/rail"
+)
+
+// A length is how long a list may be.
+type length struct {
+	// usual is what the cost of a query counts; what is really there is charged when it is resolved.
+	usual int
+	// most bounds the list, and why says what keeps it below that.
+	most int
+	why  string
+}
+
+// lengths has every list of the schema, and of GraphQL's own types about it.
+var lengths = map[string]length{
+	"Query.nodes": {1, maxPage, "its ids are counted where they are given"},
+
+	// A page is counted where it is asked for.
+	"StationConnection.edges":     {1, maxPage, "a page"},
+	"StationConnection.nodes":     {1, maxPage, "a page"},
+	"RunConnection.edges":         {1, maxPage, "a page"},
+	"RunConnection.nodes":         {1, maxPage, "a page"},
+	"OrderConnection.edges":       {1, maxPage, "a page"},
+	"OrderConnection.nodes":       {1, maxPage, "a page"},
+	"TicketOfferConnection.edges": {1, maxPage, "a page"},
+	"TicketOfferConnection.nodes": {1, maxPage, "a page"},
+
+	"Run.calls":                {10, rail.MaxCalls, "a train has no more"},
+	"Run.coaches":              {16, rail.MaxCoaches, "a train has no more"},
+	"Coach.seats":              {80, rail.MaxSeatsPerCoach, "a coach has no more"},
+	"TicketOffer.classes":      {4, rail.MaxCoaches, "a coach is of one class"},
+	"SeatAvailability.classes": {4, rail.MaxCoaches, "a coach is of one class"},
+	"Viewer.roles":             {2, 2, "there are two roles"},
+	"Order.tickets":            {3, rail.MaxPassengers, "an order has no more passengers"},
+
+	// Nobody counts on refusals, so that they are taken for few.
+	"PlaceOrderPayload.userErrors":     {1, maxUserErrors, "the rest is left out"},
+	"PayOrderPayload.userErrors":       {1, maxUserErrors, "the rest is left out"},
+	"CancelOrderPayload.userErrors":    {1, maxUserErrors, "the rest is left out"},
+	"PublishStationPayload.userErrors": {1, maxUserErrors, "the rest is left out"},
+	"PublishTrainPayload.userErrors":   {1, maxUserErrors, "the rest is left out"},
+	"SuspendRunPayload.userErrors":     {1, maxUserErrors, "the rest is left out"},
+	"ResumeRunPayload.userErrors":      {1, maxUserErrors, "the rest is left out"},
+	"WithdrawRunPayload.userErrors":    {1, maxUserErrors, "the rest is left out"},
+	"UserError.path":                   {5, 10, "as deep as the input"},
+	"Refusal.path":                     {5, 10, "as deep as the input"},
+
+	"PublishTrainPayload.runs":         {1, publish.MaxDates, "its dates are counted where they are given"},
+	"WithdrawRunPayload.ordersToRepay": {100, 1_000_000, "an order has a seat on a leg, and a train 65,536 seats and 255 legs"},
+
+	// What introspection tells is as long as the schema is, which is nobody's choice.
+	"__Schema.types":        {100, 1_000, "as long as the schema"},
+	"__Schema.directives":   {8, 100, "as long as the schema"},
+	"__Directive.locations": {3, 20, "as long as the schema"},
+	"__Directive.args":      {1, 100, "as long as the schema"},
+	"__Type.fields":         {5, 100, "as long as the schema"},
+	"__Type.interfaces":     {1, 10, "as long as the schema"},
+	"__Type.possibleTypes":  {1, 10, "as long as the schema"},
+	"__Type.enumValues":     {2, 100, "as long as the schema"},
+	"__Type.inputFields":    {2, 100, "as long as the schema"},
+	"__Field.args":          {1, 10, "as long as the schema"},
+}
+
+// The cost of what is not at hand, in values of an answer: about a microsecond each. An operation costs at most 100,000,
+// see gateway.DefaultComplexityLimit.
+const (
+	// costRead is a read of the ledger, some milliseconds on one of a few connections.
+	costRead = 2_000
+	// costWrite is a sale, a payment or a change of a run: a commit, and a place in a queue.
+	costWrite = 5_000
+	// costPublish is thousands of rows.
+	costPublish = 20_000
+	// costSearch is a search in memory and Redis, costOffer what is looked up for each run found.
+	costSearch = 1_000
+	costOffer  = 10
+	// costList is a walk through the stations or runs in memory.
+	costList = 1_000
+	// costAsk is a question to Redis.
+	costAsk = 20
+)
+
+// cost is what a field costs, with what is selected below it; ok is false where that is what it has: one value and those.
+func cost(typeName, field string, below int, args map[string]any) (_ int, ok bool) {
+	switch name := typeName + "." + field; name {
+	case "Query.node", "Query.order", "Subscription.orderChanged":
+		return costRead + below, true
+	case "Query.nodes":
+		return costRead + countOf(args["ids"])*(1+below), true
+	case "Query.orders", "Viewer.orders":
+		return costRead + page(args)*(1+below), true
+	case "Query.stations", "Query.runs":
+		return costList + page(args)*(1+below), true
+	case "Query.searchTickets":
+		return costSearch + page(args)*(costOffer+below), true
+	case "Run.availability":
+		return costAsk + below, true
+	case "Subscription.seatAvailability":
+		return countOf(args["runIds"]) * (costAsk + below), true
+	case "Mutation.publishTrain":
+		return costPublish + datesOf(args["input"])*below, true
+	case "Mutation.publishStation", "Mutation.placeOrder", "Mutation.payOrder", "Mutation.cancelOrder",
+		"Mutation.suspendRun", "Mutation.resumeRun", "Mutation.withdrawRun":
+		return costWrite + below, true
+	default:
+		l, ok := lengths[name]
+		return 1 + l.usual*(1+below), ok
+	}
+}
+
+// page is how long a page is to be. A size out of bounds is refused when the field is resolved; here it must only not
+// make the query look cheap.
+func page(args map[string]any) int {
+	first, err := graphql.UnmarshalInt(args["first"])
+	if err != nil || first < 1 || first > maxPage {
+		return maxPage
+	}
+	return first
+}
+
+// countOf is how long a list among the arguments is. One thing alone is a list of it.
+func countOf(list any) int {
+	if all, ok := list.([]any); ok {
+		return max(1, len(all))
+	}
+	return 1
+}
+
+// datesOf is on how many dates a train is to be published: as many as there may be, where that cannot be told.
+func datesOf(input any) int {
+	fields, _ := input.(map[string]any)
+	from, ok := dateOf(fields["from"])
+	through, also := dateOf(fields["through"])
+	if !ok || !also || through < from || int(through-from) >= publish.MaxDates {
+		return publish.MaxDates
+	}
+	return int(through-from) + 1
+}
+
+func dateOf(argument any) (rail.Date, bool) {
+	text, _ := argument.(string)
+	date, err := rail.ParseDate(text)
+	return date, err == nil
+}
+
+// costed is a schema whose fields cost what is said here.
+type costed struct{ graphql.ExecutableSchema }
+
+// Complexity implements graphql.ExecutableSchema.
+func (costed) Complexity(_ context.Context, typeName, field string, below int, args map[string]any) (int, bool) {
+	return cost(typeName, field, below, args)
+}

@@ -1,0 +1,263 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"sync/atomic"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"interlock/services/rail"
+)
+
+// answers bounds what is answered; a gqlgen extension. Each answer, and each event of a stream, has a budget of values. A
+// list is charged with its true length, times what is selected of one element, before its elements are resolved, and a thing
+// before its fields are: gqlgen builds the whole tree first and writes it then, so that counting bytes would come too late.
+type answers struct {
+	limit  int64
+	places *places
+	faults *faults
+}
+
+var _ interface {
+	graphql.HandlerExtension
+	graphql.OperationInterceptor
+	graphql.ResponseInterceptor
+	graphql.FieldInterceptor
+} = (*answers)(nil)
+
+// ExtensionName implements graphql.HandlerExtension.
+func (a *answers) ExtensionName() string { return "InterlockAnswers" }
+
+// Validate implements graphql.HandlerExtension.
+func (a *answers) Validate(graphql.ExecutableSchema) error { return nil }
+
+// execution is one operation, from its beginning to its last answer.
+type execution struct {
+	operation *graphql.OperationContext
+	// over says that its last answer was a refusal; there is none after that.
+	over atomic.Bool
+}
+
+type executionKey struct{}
+
+// InterceptOperation implements graphql.OperationInterceptor.
+func (a *answers) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	e := &execution{operation: graphql.GetOperationContext(ctx)}
+	responses := next(context.WithValue(ctx, executionKey{}, e))
+	sent := func() {}
+	return func(responseCtx context.Context) *graphql.Response {
+		// Whoever asks for the next answer has sent the one before. A plain answer's sender never asks again: its context ends.
+		sent()
+		sent = func() {}
+		if e.over.Load() {
+			return nil
+		}
+		response := responses(responseCtx)
+		if response != nil && len(response.Data) >= countedBytes {
+			release := sync.OnceFunc(a.places.made(len(response.Data)))
+			stop := context.AfterFunc(ctx, release)
+			sent = func() { stop(); release() }
+		}
+		return response
+	}
+}
+
+// InterceptResponse implements graphql.ResponseInterceptor.
+func (a *answers) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) (response *graphql.Response) {
+	e, executed := ctx.Value(executionKey{}).(*execution)
+	if !executed {
+		// GraphQL has something against the operation, at one place or at hundreds.
+		response = next(ctx)
+		response.Errors = response.Errors[:min(len(response.Errors), maxErrors)]
+		return response
+	}
+	b := &budget{answers: a, operation: e.operation, weights: map[*ast.Selection]int64{}}
+	b.ctx, b.cancel = context.WithCancel(ctx)
+	defer b.end()
+	ctx = context.WithValue(b.ctx, budgetKey{}, b)
+	if b.charge(b.weight(e.operation.Operation.SelectionSet)) == nil {
+		response = next(ctx)
+	}
+	if refused := b.refused.Load(); refused != nil {
+		e.over.Store(true)
+		response = &graphql.Response{Errors: gqlerror.List{a.faults.show(ctx, refused)}}
+	}
+	return response
+}
+
+// InterceptField implements graphql.FieldInterceptor. It is called for every field, and looks closer at lists, at things
+// with fields of their own, and at what has to be resolved.
+func (a *answers) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
+	field := graphql.GetFieldContext(ctx)
+	if len(field.Field.Selections) == 0 && !field.IsResolver && !isList(field.Field.Field) {
+		return next(ctx)
+	}
+	b := budgetOf(ctx)
+	if b == nil {
+		return next(ctx) // a subscription begins; its events are charged
+	}
+	if err := b.ctx.Err(); err != nil {
+		return nil, err
+	}
+	result, err := next(ctx)
+	if err != nil || result == nil {
+		return result, err
+	}
+	switch value := reflect.ValueOf(result); value.Kind() {
+	case reflect.Slice:
+		err = b.charge(int64(value.Len()) * (1 + b.weight(field.Field.Selections)))
+	case reflect.Pointer, reflect.Interface:
+		if !value.IsNil() {
+			err = b.charge(b.weight(field.Field.Selections))
+		}
+	default:
+		err = b.charge(b.weight(field.Field.Selections))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+func isList(field *ast.Field) bool {
+	return field.Definition != nil && field.Definition.Type.Elem != nil
+}
+
+// budget is what one answer may have. It is safe for concurrent use.
+type budget struct {
+	*answers
+	operation *graphql.OperationContext
+	ctx       context.Context
+	cancel    context.CancelFunc
+
+	used   atomic.Int64
+	errors atomic.Int64
+	// refused is why the answer is not given after all.
+	refused atomic.Pointer[rail.Error]
+
+	// entered is how many tiers the answer has come into, of the last of which it has a place where holds is true. entering
+	// guards the way from one to the next.
+	entering sync.Mutex
+	entered  atomic.Int64
+	holds    bool
+
+	weighing sync.Mutex
+	weights  map[*ast.Selection]int64
+}
+
+type budgetKey struct{}
+
+// budgetOf is the budget of the answer that is being made; nil where there is none.
+func budgetOf(ctx context.Context) *budget {
+	b, _ := ctx.Value(budgetKey{}).(*budget)
+	return b
+}
+
+// end gives back the place.
+func (b *budget) end() {
+	b.cancel()
+	b.entering.Lock()
+	defer b.entering.Unlock()
+	b.leave()
+}
+
+// leave gives back the place, where there is one. entering is held.
+func (b *budget) leave() {
+	if b.holds {
+		b.places.leave(int(b.entered.Load()) - 1)
+		b.holds = false
+	}
+}
+
+// charge takes values from the budget, and waits for a place where the answer grows beyond a size. An error ends the
+// operation: what is being resolved is cancelled, and no further list is.
+func (b *budget) charge(values int64) error {
+	used := b.used.Add(values)
+	if used > b.limit || used < 0 {
+		return b.refuse(&rail.Error{
+			Code:    codeTooLarge,
+			Message: fmt.Sprintf("the answer would have more than %d values: ask for less at once", b.limit),
+		})
+	}
+	for {
+		entered := b.entered.Load()
+		if entered == int64(len(b.places.tiers)) || used <= b.places.tiers[entered].beyond {
+			return nil
+		}
+		if err := b.enter(entered); err != nil {
+			return err
+		}
+	}
+}
+
+// enter takes a place of the next tier, unless another list of the same answer has just done so.
+func (b *budget) enter(next int64) error {
+	b.entering.Lock()
+	defer b.entering.Unlock()
+	if err := b.ctx.Err(); err != nil {
+		return err
+	}
+	if b.entered.Load() != next {
+		return nil
+	}
+	// Whoever waits for a larger place keeps nobody from a smaller one.
+	b.leave()
+	err := b.places.enter(b.ctx, int(next))
+	if errors.Is(err, tooManyLarge) {
+		return b.refuse(tooManyLarge)
+	}
+	if err == nil {
+		b.entered.Add(1)
+		b.holds = true
+	}
+	return err
+}
+
+// refuse ends the operation, for the first reason there is. What a mutation has done by then, it has done.
+func (b *budget) refuse(why *rail.Error) error {
+	if b.operation.Operation.Operation == ast.Mutation {
+		told := *why
+		told.Message += "; what the mutation asked for may have been done"
+		if why.Code == rail.Overloaded {
+			// OVERLOADED says that nothing was.
+			told.Code = rail.Unavailable
+			told.Message += ": ask again with the same idempotency key"
+		}
+		why = &told
+	}
+	b.refused.CompareAndSwap(nil, why)
+	b.cancel()
+	return context.Canceled
+}
+
+// tells tells whether the answer has room for one more error.
+func (b *budget) tells() bool {
+	return b.refused.Load() == nil && b.errors.Add(1) <= maxErrors
+}
+
+// keyBytes is how long a key of an answer may be for one value: longer ones are written as often as shorter ones.
+const keyBytes = 32
+
+// weight is how many values one thing has of those that are selected. What is in a thing or a list among them is charged
+// when it is known to be there.
+func (b *budget) weight(selections ast.SelectionSet) int64 {
+	if len(selections) == 0 {
+		return 0
+	}
+	b.weighing.Lock()
+	defer b.weighing.Unlock()
+	weight, known := b.weights[&selections[0]]
+	if !known {
+		for _, field := range graphql.CollectFields(b.operation, selections, nil) {
+			weight += 1 + int64(len(field.Alias)/keyBytes)
+		}
+		b.weights[&selections[0]] = weight
+	}
+	return weight
+}

@@ -1,0 +1,70 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// costs refuses operations that are too dear before anything is executed; a gqlgen extension. A field costs one and what
+// is selected below it, or what the schema says: lists at a usual length, and what a field has to be read from. How long
+// lists really are is charged while they are resolved, see budget.
+type costs struct {
+	schema graphql.ExecutableSchema
+	limit  int
+}
+
+var _ interface {
+	graphql.HandlerExtension
+	graphql.OperationContextMutator
+} = (*costs)(nil)
+
+// ExtensionName implements graphql.HandlerExtension.
+func (c *costs) ExtensionName() string { return "InterlockCosts" }
+
+// Validate implements graphql.HandlerExtension.
+func (c *costs) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationContext implements graphql.OperationContextMutator; it changes nothing.
+func (c *costs) MutateOperationContext(ctx context.Context, operation *graphql.OperationContext) *gqlerror.Error {
+	if cost := c.of(ctx, operation, operation.Operation.SelectionSet); cost > c.limit {
+		return refusal(codeTooDear, nil, "the operation costs %d, more than %d: ask for less at once", cost, c.limit)
+	}
+	return nil
+}
+
+// of is what a selection costs: fragments in place, equal fields once, and without what @skip and @include leave out.
+func (c *costs) of(ctx context.Context, operation *graphql.OperationContext, selections ast.SelectionSet) int {
+	total := 0
+	for _, field := range graphql.CollectFields(operation, selections, nil) {
+		total = add(total, c.field(ctx, operation, &field))
+	}
+	return total
+}
+
+func (c *costs) field(ctx context.Context, operation *graphql.OperationContext, field *graphql.CollectedField) int {
+	below := c.of(ctx, operation, field.Selections)
+	cost := add(1, below)
+	if field.ObjectDefinition == nil || field.Definition == nil {
+		return cost // __typename
+	}
+	types := []*ast.Definition{field.ObjectDefinition}
+	if field.ObjectDefinition.IsAbstractType() {
+		// What is behind it will be one of these; the dearest counts.
+		types = c.schema.Schema().GetPossibleTypes(field.ObjectDefinition)
+	}
+	arguments := field.ArgumentMap(operation.Variables)
+	for _, one := range types {
+		if own, ok := c.schema.Complexity(ctx, one.Name, field.Name, below, arguments); ok {
+			cost = max(cost, own)
+		}
+	}
+	return cost
+}
+
+// mostCost is as good as endless, and two of it can be added.
+const mostCost = 1 << 40
+
+func add(a, b int) int { return min(a+b, mostCost) }

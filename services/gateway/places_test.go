@@ -1,0 +1,121 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/gateway"
+	"interlock/services/rail"
+)
+
+func TestPlaces_WaitIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := gateway.NewPlaces(2, 50, 1<<20)
+		require.NoError(t, p.Enter(t.Context()))
+		require.NoError(t, p.Enter(t.Context()))
+
+		start := time.Now()
+		err := p.Enter(t.Context())
+		require.Equal(t, rail.Overloaded, rail.CodeOf(err))
+		require.Equal(t, gateway.MaxPlaceWait, time.Since(start))
+
+		// Those who wait are bounded in number, too: whoever comes then is told at once.
+		var waiting sync.WaitGroup
+		var entered atomic.Int64
+		for range 50 {
+			waiting.Go(func() {
+				if p.Enter(t.Context()) == nil {
+					entered.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		start = time.Now()
+		require.Equal(t, rail.Overloaded, rail.CodeOf(p.Enter(t.Context())))
+		require.Zero(t, time.Since(start))
+		p.Leave()
+		waiting.Wait()
+		require.EqualValues(t, 1, entered.Load(), "a place that is given back goes to one who waits")
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, p.Enter(ctx), context.Canceled)
+	})
+}
+
+func TestPlaces_SlowReadersHoldThemUp(t *testing.T) {
+	p := gateway.NewPlaces(8, 50, 100<<10)
+	p.Made(1_000)
+	require.Zero(t, p.Unsent(), "what is short is not counted")
+	first, second := p.Made(60<<10), p.Made(60<<10)
+	require.Equal(t, rail.Overloaded, rail.CodeOf(p.Enter(t.Context())))
+	first()
+	require.NoError(t, p.Enter(t.Context()))
+	second()
+	require.Zero(t, p.Unsent())
+}
+
+// While as many large answers are being made as there may be, one more waits for a moment and is refused; small ones are
+// answered, and in the end all that were begun.
+func TestPlaces_SmallAnswersDoNotWait(t *testing.T) {
+	w, trees := grove(t)
+	tier := gateway.Tiers[0]
+	var inside atomic.Int64
+	full, release := make(chan struct{}), make(chan struct{})
+	trees.resolving = func(ctx context.Context) {
+		if graphql.GetFieldContext(ctx).Field.Alias != "held" {
+			return
+		}
+		if inside.Add(1) == int64(tier.Many()*workers) {
+			close(full)
+		}
+		<-release
+	}
+	// Large by the first list already; held in the lists of its elements, of which so many are resolved at a time.
+	body := fmt.Sprintf(`{children(of:%d){held:children(of:1){name}}}`, tier.Beyond())
+	answers := make(chan *reply, tier.Many())
+	for range tier.Many() {
+		go func() { answers <- w.post(t, `{tree`+body+`}`) }()
+	}
+	<-full
+	for range 20 {
+		require.Empty(t, w.post(t, `{tree{name}}`).Errors)
+	}
+	r := w.post(t, fmt.Sprintf(`{trees(of:%d){name}}`, tier.Beyond()))
+	require.Equal(t, "OVERLOADED", r.code(), r.raw)
+	require.NotZero(t, r.Errors[0].Extensions["retryAfterMs"])
+	require.Len(t, r.Errors, 1)
+	require.Empty(t, r.Data)
+	// OVERLOADED says that nothing was done, and a mutation has been.
+	r = w.post(t, fmt.Sprintf(`mutation{plant{children(of:%d){name}}}`, tier.Beyond()))
+	require.Equal(t, "UNAVAILABLE", r.code(), r.raw)
+	require.Contains(t, r.Errors[0].Message, "same idempotency key")
+	require.EqualValues(t, 1, trees.planted.Load())
+	close(release)
+	for range tier.Many() {
+		require.Empty(t, (<-answers).Errors)
+	}
+}
+
+// What was sent no longer counts, whatever way it went.
+func TestPlaces_ForgetWhatWasSent(t *testing.T) {
+	w, _ := grove(t)
+	const large = `{trees(of:3000){name words}}`
+	for range 3 {
+		require.Empty(t, w.post(t, large).Errors)
+		w.do(t, "POST", "/graphql", `{"query":"`+large+`"}`, "Content-Type", "application/json", "Accept", "text/event-stream")
+		p := w.call(t, nil)
+		p.send(t, "subscribe", "1", query(large))
+		p.want(t, "next", "1", "")
+		p.want(t, "complete", "1", "")
+	}
+	require.Eventually(t, func() bool { return w.gate.Places().Unsent() == 0 }, patience, time.Millisecond)
+}
