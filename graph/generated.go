@@ -1499,7 +1499,8 @@ Ids and cursors are opaque. What is wrong with a mutation's input, or an expecte
 ` + "`" + `userErrors` + "`" + `; everything else that fails is a top-level error whose ` + "`" + `extensions.code` + "`" + ` says what it is: BAD_USER_INPUT,
 UNAUTHENTICATED, FORBIDDEN, OVERLOADED and ORDER_PENDING (both with ` + "`" + `retryAfterMs` + "`" + `), UNAVAILABLE, INTERNAL. OVERLOADED says
 that this attempt did nothing; what an earlier one with the same idempotency key did stays. A key is of one buyer and one
-thing: of a run in placeOrder, of an order in payOrder.
+thing: of a run in placeOrder, of an order in payOrder. What asks for too much at once is told DEPTH_LIMIT_EXCEEDED or
+COMPLEXITY_LIMIT_EXCEEDED, and nothing was done, or ANSWER_TOO_LARGE: a mutation may have been done then.
 
 Texts are of any script, and count in characters. Two that differ only in how accents are composed or in the sort of a space
 are one, and so are letters and digits of full width and ASCII in what is painted or printed: numbers of trains, coaches,

@@ -59,8 +59,8 @@ func (p Places) Made(bytes int) (sent func()) { return p.made(bytes) }
 // Unsent is how much does.
 func (p Places) Unsent() int64 { return p.unsent.Load() }
 
-// Tiers are the sizes of answers.
-var Tiers = tiers
+// Tiers are the sizes of answers of a gateway that nothing was said to.
+var Tiers = tiersOf(DefaultMaxReading)
 
 // Beyond is the size from which on a place is needed, and Many how many there are.
 func (t tier) Beyond() int { return int(t.beyond) }

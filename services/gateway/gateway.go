@@ -73,7 +73,7 @@ type Options struct {
 	OperationTimeout time.Duration
 	MaxInFlight      int
 	// MaxReading is how many operations are read and checked at a time: fewer than there are threads that run Go code, so that
-	// one is left to look at the network.
+	// one is left to look at the network. It says how many processors there are for answers, too.
 	MaxReading             int
 	MaxStreams             int
 	MaxOperationsPerSocket int
@@ -114,7 +114,7 @@ func New(o Options) (*Gateway, error) {
 	setDefaults(&o)
 	g := &Gateway{
 		options: o, origins: allowed, log: o.Log,
-		flights: flights{limit: int64(o.MaxInFlight)}, turnstile: newTurnstile(o.MaxReading), places: newPlaces(tiers),
+		flights: flights{limit: int64(o.MaxInFlight)}, turnstile: newTurnstile(o.MaxReading), places: newPlaces(tiersOf(o.MaxReading)),
 	}
 	if g.metrics, err = newMetrics(o.Registry, o.Schema.Schema(), o.Version, o.Durability); err != nil {
 		return nil, err

@@ -20,17 +20,20 @@ type tier struct {
 	unsent int64
 }
 
-// tiers: a usual search has 300 to 2,500 values, and a value takes some 3 to 5 microseconds and 0.5 to 1 KB while it is made.
-// Four searches at a time keep two processors busy, and a hundred wait for half a second then. Introspection is some 6,000.
-// Large answers are made one at a time: one alone takes up to 100 MB and half a second.
-var tiers = []tier{
-	{beyond: 250, places: 4, waiting: 100, unsent: 64 << 20},
-	{beyond: 7_500, places: 1, waiting: 2, unsent: 16 << 20},
+// tiersOf are the sizes of answers on so many processors. A usual search has 300 to 2,500 values, and a value takes some 3
+// to 5 microseconds and 0.5 to 1 KB while it is made. Two searches for each processor keep it busy; 150 wait half a second
+// then, with 250 values each. Introspection is some 6,000. A large answer is made on all processors and takes up to 100 MB
+// and half a second of two of them, so that one is made at a time.
+func tiersOf(processors int) []tier {
+	return []tier{
+		{beyond: 250, places: 2 * processors, waiting: 150 * int64(processors), unsent: 64 << 20},
+		{beyond: 7_500, places: max(1, processors/2), waiting: 2, unsent: 16 << 20},
+	}
 }
 
 // The other bounds of the places.
 const (
-	// maxPlaceWait is how long an answer waits for a place: some hundred others of a usual size are made meanwhile.
+	// maxPlaceWait is how long an answer waits for a place: some hundreds of others of a usual size are made meanwhile.
 	maxPlaceWait = time.Second
 	// countedBytes is the least that counts as unsent; what is shorter, the kernel takes at once.
 	countedBytes = 32 << 10
