@@ -37,8 +37,9 @@ func (r *running) publishTrains(t testing.TB, n int) {
 	t.Helper()
 	var coaches, rates []any
 	for i, class := range []string{"BUSINESS", "FIRST", "SECOND", "STANDING"} {
-		coaches = append(coaches, map[string]any{"number": fmt.Sprint(i + 1), "seatClass": class,
-			"layout": map[string]any{"rows": map[string]any{"letters": "AB CD", "last": 20}}})
+		coaches = append(coaches, map[string]any{
+			"number": fmt.Sprint(i + 1), "seatClass": class, "layout": map[string]any{"rows": map[string]any{"letters": "AB CD", "last": 20}},
+		})
 		rates = append(rates, map[string]any{"seatClass": class, "amount": "0.5"})
 	}
 	for i := range n {

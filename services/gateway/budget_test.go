@@ -133,7 +133,7 @@ func TestExecution_EndsWithItsClient(t *testing.T) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/graphql", bytes.NewReader(body))
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", "application/json")
-	_, err = w.client.Do(request) //nolint:bodyclose // there is no answer
+	_, err = w.client.Do(request)
 	require.ErrorIs(t, err, context.Canceled)
 	<-ended
 	// The server waits for what it has begun.
