@@ -80,14 +80,18 @@ func (t eventTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.
 	out.write(":\n\n")
 	stop := out.keepAlive(ctx)
 	defer stop()
+	complete := func() {
+		stop() // Nothing comes after the end, no sign of life either.
+		out.complete()
+	}
 
 	if len(errs) > 0 {
 		out.next(exec.DispatchError(ctx, errs[:min(len(errs), maxErrors)]))
-		out.complete()
+		complete()
 		return
 	}
 	if t.answer(ctx, out, exec, operation, isSubscription) && !(isSubscription && stream.isLeaving()) {
-		out.complete()
+		complete()
 	}
 }
 
