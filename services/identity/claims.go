@@ -3,6 +3,7 @@ package identity
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,11 +20,29 @@ type reading struct {
 	now        func() time.Time
 	leeway     time.Duration
 	rolesClaim string
+	// issuer and audience are what a token must name; "" asks for nothing, where the secret alone says whose it is.
+	issuer, audience string
+	// clients are the applications whose tokens are taken; none is any.
+	clients []string
 }
 
-// viewer checks the claims' time and subject, and reads the roles.
-func (r reading) viewer(claims jwt.MapClaims) (*rail.Viewer, error) {
-	validator := jwt.NewValidator(jwt.WithExpirationRequired(), jwt.WithLeeway(r.leeway), jwt.WithTimeFunc(r.now))
+// viewer checks what the token is for, its time and its subject, and reads the roles.
+func (r reading) viewer(token *jwt.Token) (*rail.Viewer, error) {
+	claims, ok := token.Claims.(jwt.MapClaims)
+	if !ok {
+		return nil, refuse(invalidMessage, errors.New("the token's claims are no object"))
+	}
+	if err := checkKind(token.Header, claims); err != nil {
+		return nil, err
+	}
+	if err := r.checkParties(claims); err != nil {
+		return nil, refuse(invalidMessage, err)
+	}
+	if err := r.checkClient(claims); err != nil {
+		return nil, refuse(clientMessage, err)
+	}
+	validator := jwt.NewValidator(
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(r.leeway), jwt.WithTimeFunc(r.now))
 	if err := validator.Validate(claims); err != nil {
 		return nil, refuse(timeMessage(err), err)
 	}
@@ -33,10 +52,55 @@ func (r reading) viewer(claims jwt.MapClaims) (*rail.Viewer, error) {
 	}
 	expires, err := claims.GetExpirationTime()
 	if err != nil {
-		return nil, refuse("the token's times are not numbers", err)
+		return nil, refuse(timesMessage, err)
 	}
 	return &rail.Viewer{Subject: subject, Roles: rolesOf(claims, r.rolesClaim), Expires: expires.Add(r.leeway)}, nil
 }
+
+// checkParties asks who has made the token, and for whom.
+func (r reading) checkParties(claims jwt.MapClaims) error {
+	if r.issuer == "" {
+		return nil
+	}
+	if issuer, err := claims.GetIssuer(); err != nil || issuer != r.issuer {
+		return errors.New("the token is another issuer's")
+	}
+	if audience, err := claims.GetAudience(); err != nil || !slices.Contains(audience, r.audience) {
+		return errors.New("the token is for another audience")
+	}
+	return nil
+}
+
+// checkClient holds the application that asked for the token against those that are allowed. An issuer names it in azp,
+// or in client_id as RFC 9068 has it; a token that names two names none.
+func (r reading) checkClient(claims jwt.MapClaims) error {
+	if r.issuer == "" {
+		return nil
+	}
+	client := ""
+	for _, name := range []string{"azp", "client_id"} {
+		value, given := claims[name]
+		if !given {
+			continue
+		}
+		text, ok := value.(string)
+		if !ok || text == "" || client != "" && client != text {
+			return fmt.Errorf("the claim %s does not name the one client", name)
+		}
+		client = text
+	}
+	if len(r.clients) > 0 && !slices.Contains(r.clients, client) {
+		return errors.New("the token's client is not among those that are allowed")
+	}
+	return nil
+}
+
+const (
+	invalidMessage = "the token is not valid"
+	timesMessage   = "the token's times are not numbers"
+	kindMessage    = "the token is not an access token"
+	clientMessage  = "the token was made for another application (azp)"
+)
 
 var subjectMessage = fmt.Sprintf("the token's subject (sub) is not 1 to %d printable ASCII characters without spaces", maxSubjectBytes)
 
@@ -44,12 +108,12 @@ func timeMessage(err error) string {
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return "the token has expired"
-	case errors.Is(err, jwt.ErrTokenNotValidYet):
+	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
 		return "the token is not valid yet"
 	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
 		return "the token has no expiry (exp)"
 	}
-	return "the token's times are not numbers"
+	return timesMessage
 }
 
 // validSubject keeps subjects to what every ledger compares byte by byte: a collation that pads, or that knows about

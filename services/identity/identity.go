@@ -5,7 +5,7 @@
 // and refuses what a shared secret signed, whoever has it. Identity never decides what a viewer may do (that is asked of
 // rail.Viewer), never reads a request and never logs.
 //
-// Invariants: a viewer comes only out of a token whose signature, time and subject were checked, in that order; what is
+// Invariants: a viewer comes only out of an access token whose signature, kind, parties, time and subject were checked; what is
 // told of a refused token says which of these failed and nothing of the key, the library or the other claims. An error
 // is a *rail.Error: UNAUTHENTICATED when the token is to blame, UNAVAILABLE when the issuer cannot be asked.
 //
@@ -40,7 +40,7 @@ func checkForm(token string) error {
 	case len(token) > maxTokenBytes:
 		return refuse("the token is too long", nil)
 	case strings.ContainsAny(token, " \t\r\n"):
-		return refuse("the token is not valid", nil)
+		return refuse(invalidMessage, nil)
 	}
 	return nil
 }

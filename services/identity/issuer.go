@@ -2,15 +2,17 @@ package identity
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"sync"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
 
 	"interlock/services/rail"
@@ -22,15 +24,12 @@ const (
 	DefaultLeeway = 30 * time.Second
 	// maxLeeway is where forgiving a clock becomes honouring dead tokens.
 	maxLeeway = 5 * time.Minute
-	// discoveryRetry is how long after a failed discovery the next is tried: an issuer that is starting is not hammered,
-	// and once it is there nobody waits long.
-	discoveryRetry = 2 * time.Second
+	// issuerRetry is when a client should come again whose token could not be checked.
+	issuerRetry = 2 * time.Second
 )
 
 // algorithms are those by which whoever can check a token cannot make one.
-var algorithms = []string{
-	oidc.RS256, oidc.RS384, oidc.RS512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
-}
+var algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 
 // IssuerOptions say whose tokens are taken.
 type IssuerOptions struct {
@@ -38,6 +37,9 @@ type IssuerOptions struct {
 	Issuer string
 	// Audience is this service's name at the issuer; without it, a token made for any other service would open this one.
 	Audience string
+	// Clients are the applications whose tokens are taken, by their client ids; none named is any that the issuer gives a
+	// token for our audience.
+	Clients []string
 	// KeysURL is where the issuer publishes its keys (a JWKS document); "" asks the issuer's discovery document.
 	KeysURL string
 	// RolesClaim is where the roles are, dots leading inwards; "" is DefaultRolesClaim.
@@ -48,23 +50,20 @@ type IssuerOptions struct {
 	Transport http.RoundTripper
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+	// Failed is told why the issuer's keys could not be read, at most once in 2 s; nil tells nobody. Tokens whose key is
+	// known are checked all the same.
+	Failed func(error)
 }
 
-// Issuer takes the tokens of one OpenID Connect issuer. It asks the issuer nothing until the first token comes, keeps
-// the keys it was told, and asks for new ones when a token names a key it does not know or the keys grow old. An issuer
-// that is down stops nobody whose key is known.
+// Issuer takes the access tokens of one OpenID Connect issuer. It asks the issuer nothing until the first token comes,
+// keeps the keys it was told, and reads them again beside once they are an hour old, or when a token names a key it does
+// not know. An issuer that is down or hangs delays nobody whose key is known, for a day.
 type Issuer struct {
 	options IssuerOptions
 	client  *http.Client
+	keys    *keys
+	parser  *jwt.Parser
 	reading reading
-
-	mu sync.Mutex
-	// verifier is nil until the issuer was discovered.
-	verifier *oidc.IDTokenVerifier
-	// discovering is closed when the discovery that is under way has ended; nil when none is.
-	discovering chan struct{}
-	failed      error
-	failedAt    time.Time
 }
 
 // NewIssuer checks the options, and makes no request.
@@ -79,6 +78,9 @@ func NewIssuer(o IssuerOptions) (*Issuer, error) {
 	}
 	if o.Audience == "" {
 		return nil, errors.New("an issuer needs an audience: without it, tokens made for other services would be taken")
+	}
+	if slices.Contains(o.Clients, "") {
+		return nil, errors.New("a client of the issuer has a name")
 	}
 	if o.Leeway < 0 || o.Leeway > maxLeeway {
 		return nil, fmt.Errorf("the leeway is between 0 and %s, not %s", maxLeeway, o.Leeway)
@@ -95,14 +97,18 @@ func NewIssuer(o IssuerOptions) (*Issuer, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Failed == nil {
+		o.Failed = func(error) {}
+	}
 	i := &Issuer{
 		options: o,
-		client:  &http.Client{Transport: &courier{next: o.Transport}, Timeout: fetchTimeout, CheckRedirect: refuseRedirect},
-		reading: reading{now: o.Now, leeway: o.Leeway, rolesClaim: o.RolesClaim},
+		client:  &http.Client{Transport: o.Transport, Timeout: fetchTimeout, CheckRedirect: refuseRedirect},
+		reading: reading{
+			now: o.Now, leeway: o.Leeway, rolesClaim: o.RolesClaim, issuer: o.Issuer, audience: o.Audience, clients: o.Clients,
+		},
+		parser: jwt.NewParser(jwt.WithValidMethods(algorithms), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation()),
 	}
-	if o.KeysURL != "" {
-		i.verifier = i.verifierFor(o.KeysURL)
-	}
+	i.keys = &keys{read: i.read, now: o.Now, failed: o.Failed}
 	return i, nil
 }
 
@@ -124,43 +130,57 @@ func refuseRedirect(*http.Request, []*http.Request) error {
 	return errors.New("redirects are not followed")
 }
 
-// verifierFor is a verifier with the keys at a URL. Times and subject are checked by reading, as for any token.
-func (i *Issuer) verifierFor(keysURL string) *oidc.IDTokenVerifier {
-	return oidc.NewVerifier(i.options.Issuer, newKeys(i.client, keysURL, i.options.Now), &oidc.Config{
-		ClientID:             i.options.Audience,
-		SupportedSigningAlgs: algorithms,
-		SkipExpiryCheck:      true,
-	})
-}
-
 // Verify implements Verifier.
 func (i *Issuer) Verify(ctx context.Context, token string) (*rail.Viewer, error) {
 	if err := checkForm(token); err != nil {
 		return nil, err
 	}
-	verifier, err := i.discover(ctx)
+	set, err := i.keys.known(ctx)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	// The library flattens what the keys answered into text; the note keeps why no key could be had.
-	note := &keyNote{}
-	checked, err := verifier.Verify(context.WithValue(ctx, keyNoteKey{}, note), token)
-	switch {
-	case err != nil && note.unavailable != nil:
-		return nil, unavailable(note.unavailable)
-	case err != nil:
-		return nil, refuse("the token is not valid", err)
+	proven, err := i.prove(ctx, set, token)
+	if errors.Is(err, errUnknownKey) {
+		newer, unread := i.keys.newer(ctx, set)
+		if unread != nil {
+			return nil, unavailable(unread)
+		}
+		if newer != set {
+			proven, err = i.prove(ctx, newer, token)
+		}
 	}
-	claims := jwt.MapClaims{}
-	if err := checked.Claims(&claims); err != nil {
-		return nil, refuse("the token is not valid", err)
+	if err != nil {
+		return nil, refuse(invalidMessage, err)
 	}
-	return i.reading.viewer(claims)
+	return i.reading.viewer(proven)
+}
+
+// errUnknownKey says that a key which is published by now may prove the token.
+var errUnknownKey = errors.New("no known key has signed the token")
+
+// prove checks the token's signature by one set of keys.
+func (i *Issuer) prove(ctx context.Context, set *keySet, text string) (*jwt.Token, error) {
+	token, err := i.parser.ParseWithClaims(text, jwt.MapClaims{}, func(token *jwt.Token) (any, error) {
+		if err := checkHeader(token.Header); err != nil {
+			return nil, err
+		}
+		return set.KeyfuncCtx(ctx)(token)
+	})
+	if err == nil {
+		return token, nil
+	}
+	// A token that does not name its key was tried with all of them.
+	nameless := token != nil && token.Method != nil && slices.Contains(algorithms, token.Method.Alg()) &&
+		token.Header["kid"] == nil && checkHeader(token.Header) == nil
+	if errors.Is(err, jwkset.ErrKeyNotFound) || nameless {
+		return nil, fmt.Errorf("%w: %w", errUnknownKey, err)
+	}
+	return nil, err
 }
 
 // Ready says why tokens cannot be checked yet; nil where they can.
 func (i *Issuer) Ready(ctx context.Context) error {
-	if _, err := i.discover(ctx); err != nil {
+	if _, err := i.keys.known(ctx); err != nil {
 		return unavailable(err)
 	}
 	return nil
@@ -168,61 +188,43 @@ func (i *Issuer) Ready(ctx context.Context) error {
 
 func unavailable(cause error) *rail.Error {
 	return &rail.Error{
-		Code: rail.Unavailable, Message: "the token's issuer cannot be asked just now", RetryAfter: discoveryRetry, Cause: cause,
+		Code: rail.Unavailable, Message: "the token's issuer cannot be asked just now", RetryAfter: issuerRetry, Cause: cause,
 	}
 }
 
-// discover gives the verifier, and finds the issuer's keys first where that was not done yet. One request is under way
-// at a time, whoever waits for it; it does not end with the caller that happened to start it.
-func (i *Issuer) discover(ctx context.Context) (*oidc.IDTokenVerifier, error) {
-	for {
-		i.mu.Lock()
-		if i.verifier != nil {
-			defer i.mu.Unlock()
-			return i.verifier, nil
-		}
-		if i.discovering == nil {
-			if i.failed != nil && i.options.Now().Sub(i.failedAt) < discoveryRetry {
-				defer i.mu.Unlock()
-				return nil, i.failed
-			}
-			i.discovering = make(chan struct{})
-			go i.ask(context.WithoutCancel(ctx), i.discovering)
-		}
-		done := i.discovering
-		i.mu.Unlock()
-		select {
-		case <-done:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+// read fetches the issuer's keys from where the settings or its discovery document say.
+func (i *Issuer) read(ctx context.Context) ([]jwkset.JWK, error) {
+	keysURL := i.options.KeysURL
+	if keysURL == "" {
+		var err error
+		if keysURL, err = i.discover(ctx); err != nil {
+			return nil, err
 		}
 	}
-}
-
-// ask reads the discovery document. The client's time-out bounds it.
-func (i *Issuer) ask(ctx context.Context, done chan struct{}) {
-	defer close(done)
-	keysURL, err := i.keysURL(ctx)
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.discovering = nil
+	text, err := document(ctx, i.client, keysURL)
 	if err != nil {
-		i.failed, i.failedAt = err, i.options.Now()
-		return
+		return nil, err
 	}
-	i.verifier = i.verifierFor(keysURL)
+	return parseKeys(text)
 }
 
-func (i *Issuer) keysURL(ctx context.Context) (string, error) {
-	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, i.client), i.options.Issuer)
+// discover reads where the keys are. It is read each time: an issuer may move them.
+func (i *Issuer) discover(ctx context.Context) (string, error) {
+	at := strings.TrimSuffix(i.options.Issuer, "/") + "/.well-known/openid-configuration"
+	text, err := document(ctx, i.client, at)
 	if err != nil {
 		return "", err
 	}
-	var document struct {
+	var provider struct {
+		Issuer  string `json:"issuer"`
 		KeysURL string `json:"jwks_uri"`
 	}
-	if err := provider.Claims(&document); err != nil {
-		return "", err
+	if err := json.Unmarshal(text, &provider); err != nil {
+		return "", fmt.Errorf("%s is no discovery document: %w", at, err)
 	}
-	return document.KeysURL, checkURL("keys", document.KeysURL)
+	if provider.Issuer != i.options.Issuer {
+		// OpenID Connect Discovery, 4.3: another issuer's document would let it speak for this one.
+		return "", fmt.Errorf("%s speaks of the issuer %q, not %q", at, provider.Issuer, i.options.Issuer)
+	}
+	return provider.KeysURL, checkURL("keys", provider.KeysURL)
 }

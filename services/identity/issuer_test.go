@@ -4,11 +4,14 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc/oidctest"
+	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
@@ -27,41 +30,57 @@ import (
 
 // login is an OpenID Connect issuer whose keys and health a test decides.
 type login struct {
-	url    string
-	down   atomic.Bool
-	asked  atomic.Int64
-	server *oidctest.Server
-	mu     sync.Mutex
-	clock  time.Time
+	url string
+	// down answers 502, hangs answers nothing until the test ends.
+	down, hangs atomic.Bool
+	asked       atomic.Int64
+	released    chan struct{}
+
+	mu    sync.Mutex
+	keys  []jwkset.JWKMarshal
+	clock time.Time
 }
 
 func newLogin(t *testing.T) *login {
 	t.Helper()
-	l := &login{server: &oidctest.Server{}, clock: noon}
-	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/keys" {
-			l.asked.Add(1)
-		}
-		if l.down.Load() {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.server.ServeHTTP(w, r)
-	}))
+	l := &login{clock: noon, released: make(chan struct{})}
+	listener := httptest.NewServer(http.HandlerFunc(l.answer))
 	t.Cleanup(listener.Close)
 	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
+	t.Cleanup(func() { close(l.released) })
 	l.url = listener.URL
-	l.server.SetIssuer(l.url)
 	return l
 }
 
-// publish replaces the issuer's keys.
-func (l *login) publish(keys ...oidctest.PublicKey) {
+func (l *login) answer(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/keys" {
+		l.asked.Add(1)
+	}
+	if l.hangs.Load() {
+		<-l.released
+		return
+	}
+	if l.down.Load() {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.server.PublicKeys = keys
+	var document any
+	switch r.URL.Path {
+	case "/.well-known/openid-configuration":
+		document = map[string]any{"issuer": l.url, "jwks_uri": l.url + "/keys"}
+	case "/keys":
+		document = map[string]any{"keys": l.keys}
+	}
+	_ = json.NewEncoder(w).Encode(document)
+}
+
+// publish replaces the issuer's keys.
+func (l *login) publish(keys ...jwkset.JWKMarshal) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keys = keys
 }
 
 func (l *login) now() time.Time {
@@ -76,8 +95,8 @@ func (l *login) pass(d time.Duration) {
 	l.clock = l.clock.Add(d)
 }
 
-func (l *login) claims(change map[string]any) string {
-	claims := map[string]any{"iss": l.url, "aud": "interlock", "sub": "alice", "exp": l.now().Add(48 * time.Hour).Unix()}
+func (l *login) claims(change map[string]any) jwt.MapClaims {
+	claims := jwt.MapClaims{"iss": l.url, "aud": "interlock", "sub": "alice", "exp": l.now().Add(48 * time.Hour).Unix()}
 	for name, value := range change {
 		if value == nil {
 			delete(claims, name)
@@ -85,11 +104,7 @@ func (l *login) claims(change map[string]any) string {
 			claims[name] = value
 		}
 	}
-	text, err := json.Marshal(claims)
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
+	return claims
 }
 
 func (l *login) verifier(t *testing.T, change func(*identity.IssuerOptions)) *identity.Issuer {
@@ -122,12 +137,44 @@ func newEC(t *testing.T, id string) signer {
 	return signer{key, id, "ES256"}
 }
 
-func (s signer) public() oidctest.PublicKey {
-	return oidctest.PublicKey{PublicKey: s.private.Public(), KeyID: s.id, Algorithm: s.alg}
+func newEd25519(t *testing.T, id string) signer {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	return signer{key, id, "EdDSA"}
 }
 
-func (s signer) sign(claims string) string {
-	return oidctest.SignIDToken(s.private, s.id, s.alg, claims)
+func (s signer) public() jwkset.JWKMarshal { return s.used(jwkset.UseSig) }
+
+// used is the public key, published for a use.
+func (s signer) used(use jwkset.USE) jwkset.JWKMarshal {
+	key, err := jwkset.NewJWKFromKey(s.private.Public(), jwkset.JWKOptions{
+		Metadata: jwkset.JWKMetadataOptions{KID: s.id, ALG: jwkset.ALG(s.alg), USE: use},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return key.Marshal()
+}
+
+func (s signer) sign(claims jwt.MapClaims) string { return s.signAs(claims, nil) }
+
+// signAs signs with headers changed; nil takes one out.
+func (s signer) signAs(claims jwt.MapClaims, header map[string]any) string {
+	token := jwt.NewWithClaims(jwt.GetSigningMethod(s.alg), claims)
+	token.Header["kid"] = s.id
+	for name, value := range header {
+		if value == nil {
+			delete(token.Header, name)
+		} else {
+			token.Header[name] = value
+		}
+	}
+	text, err := token.SignedString(s.private)
+	if err != nil {
+		panic(err)
+	}
+	return text
 }
 
 func unavailable(t *testing.T, v identity.Verifier, token string) {
@@ -147,9 +194,8 @@ func taken(t *testing.T, v identity.Verifier, token string) *rail.Viewer {
 	return viewer
 }
 
-// takenAgain is taken after a failure: the library answers those who wait for keys a moment before it forgets that it
-// asked, and who comes in that moment gets the old answer.
-func takenAgain(t *testing.T, v identity.Verifier, token string) {
+// takenSoon is taken once what is read beside has come.
+func takenSoon(t *testing.T, v identity.Verifier, token string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		_, err := v.Verify(t.Context(), token)
@@ -179,47 +225,131 @@ func TestIssuer_DiscoversAndVerifies(t *testing.T) {
 
 func TestIssuer_Refuses(t *testing.T) {
 	l, ours, theirs := newLogin(t), newRSA(t, "one"), newRSA(t, "one")
-	l.publish(ours.public(), oidctest.PublicKey{PublicKey: secret})
+	other, weak, encrypts := newEC(t, "two"), newRSA(t, "weak"), newRSA(t, "encrypts")
+	var err error
+	weak.private, err = rsa.GenerateKey(rand.Reader, 1024)
+	require.NoError(t, err)
+	published := jwkset.JWKMarshal{KTY: jwkset.KtyOct, KID: "shared", K: base64.RawURLEncoding.EncodeToString(secret)}
+	l.publish(ours.public(), other.public(), published, weak.public(), encrypts.used(jwkset.UseEnc))
 	v := l.verifier(t, nil)
 	taken(t, v, ours.sign(l.claims(nil)))
 
 	// What anybody can make of the public key and the shared secret.
-	claims := jwt.MapClaims{"iss": l.url, "aud": "interlock", "sub": "alice", "exp": noon.Add(time.Hour).Unix()}
-	hs, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(secret)
+	hmac := func(key []byte, id string) string {
+		token := jwt.NewWithClaims(jwt.SigningMethodHS256, l.claims(nil))
+		if id != "" {
+			token.Header["kid"] = id
+		}
+		text, err := token.SignedString(key)
+		require.NoError(t, err)
+		return text
+	}
+	der, err := x509.MarshalPKIXPublicKey(ours.private.Public())
 	require.NoError(t, err)
-	public := ours.private.Public().(*rsa.PublicKey)
-	confused, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(public.N.Bytes())
-	require.NoError(t, err)
-	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." +
-		base64.RawURLEncoding.EncodeToString([]byte(l.claims(nil))) + "."
+	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","kid":"one"}`)) + "." +
+		strings.Split(ours.sign(l.claims(nil)), ".")[1] + "."
+	swapped := newEC(t, "one")
 
-	// An issuer that publishes a shared secret has none, and anybody can sign with it.
-	shared, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(secret)
-	require.NoError(t, err)
-
-	const invalid = "the token is not valid"
+	const (
+		invalid  = "the token is not valid"
+		noAccess = "the token is not an access token"
+		notYet   = "the token is not valid yet"
+		client   = "the token was made for another application (azp)"
+	)
+	with := func(name string, value any) string { return ours.sign(l.claims(map[string]any{name: value})) }
+	typed := func(typ any) string { return ours.signAs(l.claims(nil), map[string]any{"typ": typ}) }
 	for name, c := range map[string]struct{ token, message string }{
-		"a development secret": {hs, invalid},
-		"key confusion":        {confused, invalid},
-		"a published secret":   {shared, invalid},
-		"alg none":             {none, invalid},
-		"another's key":        {theirs.sign(l.claims(nil)), invalid},
-		"an unknown key":       {newEC(t, "unknown").sign(l.claims(nil)), invalid},
-		"another issuer":       {ours.sign(l.claims(map[string]any{"iss": "https://evil.example.com"})), invalid},
-		"another audience":     {ours.sign(l.claims(map[string]any{"aud": "payroll"})), invalid},
-		"no audience":          {ours.sign(l.claims(map[string]any{"aud": nil})), invalid},
-		"rubbish":              {"x", invalid},
-		"a line break":         {ours.sign(l.claims(nil)) + "\n", invalid},
-		"too long":             {strings.Repeat("x", 20_000), "the token is too long"},
-		"expired":              {ours.sign(l.claims(map[string]any{"exp": noon.Add(-31 * time.Second).Unix()})), "the token has expired"},
-		"not valid yet":        {ours.sign(l.claims(map[string]any{"nbf": noon.Add(31 * time.Second).Unix()})), "the token is not valid yet"},
-		"no expiry":            {ours.sign(l.claims(map[string]any{"exp": nil})), "the token has no expiry (exp)"},
-		"subject with a space": {ours.sign(l.claims(map[string]any{"sub": "a b"})), "the token's subject (sub) is not 1 to 128 printable ASCII characters without spaces"},
+		"a development secret":         {hmac(secret, ""), invalid},
+		"key confusion, the modulus":   {hmac(ours.private.Public().(*rsa.PublicKey).N.Bytes(), "one"), invalid},
+		"key confusion, PEM":           {hmac(public, "one"), invalid},
+		"key confusion, DER":           {hmac(der, ""), invalid},
+		"a published secret":           {hmac(secret, "shared"), invalid},
+		"alg none":                     {none, invalid},
+		"another's key":                {theirs.sign(l.claims(nil)), invalid},
+		"another's key, not named":     {theirs.signAs(l.claims(nil), map[string]any{"kid": nil}), invalid},
+		"another algorithm's key":      {swapped.sign(l.claims(nil)), invalid},
+		"a key of its own in the head": {theirs.signAs(l.claims(nil), map[string]any{"jwk": theirs.public(), "kid": "x"}), invalid},
+		"an unknown key":               {newEC(t, "unknown").sign(l.claims(nil)), invalid},
+		"a weak key":                   {weak.sign(l.claims(nil)), invalid},
+		"a key that encrypts":          {encrypts.sign(l.claims(nil)), invalid},
+		"a name that is a number":      {ours.signAs(l.claims(nil), map[string]any{"kid": 1}), invalid},
+		"critical headers":             {ours.signAs(l.claims(nil), map[string]any{"crit": []string{"exp"}}), invalid},
+		"another issuer":               {with("iss", "https://evil.example.com"), invalid},
+		"no issuer":                    {with("iss", nil), invalid},
+		"another audience":             {with("aud", "payroll"), invalid},
+		"other audiences":              {with("aud", []string{"payroll", "interlock2"}), invalid},
+		"no audience":                  {with("aud", nil), invalid},
+		"rubbish":                      {"x", invalid},
+		"a line break":                 {ours.sign(l.claims(nil)) + "\n", invalid},
+		"too long":                     {strings.Repeat("x", 20_000), "the token is too long"},
+
+		"an ID token by its nonce":     {with("nonce", "n"), noAccess},
+		"an ID token by at_hash":       {with("at_hash", "h"), noAccess},
+		"an ID token by c_hash":        {with("c_hash", "h"), noAccess},
+		"Keycloak's ID token":          {with("typ", "ID"), noAccess},
+		"Keycloak's refresh token":     {with("typ", "Refresh"), noAccess},
+		"Cognito's ID token":           {with("token_use", "id"), noAccess},
+		"a logout token by its events": {with("events", map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}), noAccess},
+		"a logout token by its head":   {typed("logout+jwt"), noAccess},
+		"an access token with events": {ours.signAs(l.claims(map[string]any{"events": map[string]any{}}),
+			map[string]any{"typ": "at+jwt"}), noAccess},
+		"a proof of possession": {typed("dpop+jwt"), noAccess},
+		"a head with a number":  {typed(5), noAccess},
+
+		"a client that is no name": {with("azp", []string{"web"}), client},
+		"two clients":              {ours.sign(l.claims(map[string]any{"azp": "web", "client_id": "app"})), client},
+
+		"expired":               {with("exp", noon.Add(-31*time.Second).Unix()), "the token has expired"},
+		"not valid yet":         {with("nbf", noon.Add(31*time.Second).Unix()), notYet},
+		"issued in the future":  {with("iat", noon.Add(31*time.Second).Unix()), notYet},
+		"no expiry":             {with("exp", nil), "the token has no expiry (exp)"},
+		"times that are texts":  {with("nbf", "noon"), "the token's times are not numbers"},
+		"a subject with spaces": {with("sub", "a b"), "the token's subject (sub) is not 1 to 128 printable ASCII characters without spaces"},
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, v, c.token, c.message) })
 	}
-	// Clocks may differ a little.
-	taken(t, v, ours.sign(l.claims(map[string]any{"exp": noon.Add(-29 * time.Second).Unix(), "nbf": noon.Add(29 * time.Second).Unix()})))
+}
+
+func TestIssuer_Takes(t *testing.T) {
+	l, ours, ed := newLogin(t), newRSA(t, "one"), newEd25519(t, "two")
+	l.publish(ours.public(), ed.public())
+	v := l.verifier(t, nil)
+	typed := func(typ any, claims map[string]any) string {
+		return ours.signAs(l.claims(claims), map[string]any{"typ": typ})
+	}
+	for name, token := range map[string]string{
+		"an access token (RFC 9068)":         typed("at+jwt", map[string]any{"client_id": "web"}),
+		"with its whole type":                typed("application/AT+JWT", nil),
+		"with no type":                       typed(nil, nil),
+		"an access token that has a nonce":   typed("at+jwt", map[string]any{"nonce": "n"}),
+		"Keycloak's, which once had a nonce": typed("JWT", map[string]any{"typ": "Bearer", "nonce": "n", "azp": "web"}),
+		"Cognito's":                          typed("JWT", map[string]any{"token_use": "access"}),
+		"EdDSA":                              ed.sign(l.claims(nil)),
+		"a token that does not name its key": ours.signAs(l.claims(nil), map[string]any{"kid": nil}),
+		"any client, where none is set":      ours.sign(l.claims(map[string]any{"azp": "anything"})),
+		"clocks that differ by under 30 s": ours.sign(l.claims(map[string]any{
+			"exp": noon.Add(-29 * time.Second).Unix(), "nbf": noon.Add(29 * time.Second).Unix(), "iat": noon.Add(29 * time.Second).Unix(),
+		})),
+	} {
+		t.Run(name, func(t *testing.T) { taken(t, v, token) })
+	}
+}
+
+func TestIssuer_Clients(t *testing.T) {
+	l, key := newLogin(t), newRSA(t, "one")
+	l.publish(key.public())
+	v := l.verifier(t, func(o *identity.IssuerOptions) { o.Clients = []string{"web", "app"} })
+	const message = "the token was made for another application (azp)"
+	with := func(claims map[string]any) string { return key.sign(l.claims(claims)) }
+	taken(t, v, with(map[string]any{"azp": "web"}))
+	taken(t, v, with(map[string]any{"client_id": "app"}))
+	taken(t, v, with(map[string]any{"azp": "app", "client_id": "app"}))
+	refused(t, v, with(map[string]any{"azp": "payroll"}), message)
+	refused(t, v, with(map[string]any{"azp": "Web"}), message)
+	refused(t, v, with(map[string]any{"client_id": "payroll"}), message)
+	refused(t, v, with(map[string]any{"azp": "web", "client_id": "payroll"}), message)
+	refused(t, v, with(nil), message)
 }
 
 func TestIssuer_DownAtStart(t *testing.T) {
@@ -233,43 +363,120 @@ func TestIssuer_DownAtStart(t *testing.T) {
 	l.down.Store(false)
 	unavailable(t, v, token)
 	l.pass(2 * time.Second)
-	takenAgain(t, v, token)
+	takenSoon(t, v, token)
 }
 
 func TestIssuer_DownLater(t *testing.T) {
 	l, old, fresh := newLogin(t), newRSA(t, "old"), newRSA(t, "fresh")
 	l.publish(old.public())
-	v := l.verifier(t, nil)
+	var failures atomic.Int64
+	v := l.verifier(t, func(o *identity.IssuerOptions) { o.Failed = func(error) { failures.Add(1) } })
 	taken(t, v, old.sign(l.claims(nil)))
 	l.publish(old.public(), fresh.public())
 	l.down.Store(true)
 	l.pass(11 * time.Second)
 	taken(t, v, old.sign(l.claims(nil)))
 	unavailable(t, v, fresh.sign(l.claims(nil)))
+	require.EqualValues(t, 1, failures.Load())
 	// Also when the keys are old and due to be read again, for as long as an outage may last.
-	l.pass(2 * time.Hour)
-	taken(t, v, old.sign(l.claims(nil)))
-	taken(t, v, old.sign(l.claims(nil)))
 	l.pass(23 * time.Hour)
+	taken(t, v, old.sign(l.claims(nil)))
+	require.NoError(t, v.Ready(t.Context()))
+	l.pass(time.Hour)
 	unavailable(t, v, old.sign(l.claims(nil)))
+	require.Error(t, v.Ready(t.Context()))
 	l.down.Store(false)
 	l.pass(3 * time.Second)
-	takenAgain(t, v, fresh.sign(l.claims(nil)))
+	takenSoon(t, v, fresh.sign(l.claims(nil)))
+}
+
+// What hangs is worse than what refuses: no token whose key is known may wait for it. The test's context ends at once, so
+// that a check which waits for anything fails.
+func TestIssuer_HangsLater(t *testing.T) {
+	l, key := newLogin(t), newRSA(t, "one")
+	l.publish(key.public())
+	v := l.verifier(t, func(o *identity.IssuerOptions) { o.KeysURL = l.url + "/keys" })
+	taken(t, v, key.sign(l.claims(nil)))
+	l.hangs.Store(true)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, hours := range []time.Duration{1, 11, 11} {
+		l.pass(hours * time.Hour)
+		for range 3 {
+			_, err := v.Verify(ended, key.sign(l.claims(nil)))
+			require.NoError(t, err)
+		}
+		require.NoError(t, v.Ready(ended))
+	}
+	require.Eventually(t, func() bool { return l.asked.Load() == 2 }, 10*time.Second, time.Millisecond, "it is asked once, beside")
+	// A key that is not known waits no longer than its own caller.
+	_, err := v.Verify(ended, newRSA(t, "unknown").sign(l.claims(nil)))
+	require.Equal(t, rail.Unavailable, rail.CodeOf(err))
+	// After a day without an answer keys are no longer used.
+	l.pass(2 * time.Hour)
+	_, err = v.Verify(ended, key.sign(l.claims(nil)))
+	require.Equal(t, rail.Unavailable, rail.CodeOf(err))
+}
+
+func TestIssuer_HangsAtStart(t *testing.T) {
+	l, key := newLogin(t), newRSA(t, "one")
+	l.publish(key.public())
+	l.hangs.Store(true)
+	v := l.verifier(t, nil)
+	// Those who wait are few; the others are told at once.
+	var all sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	codes := make(chan rail.Code, 2*identity.MaxKeysWaiting)
+	for range cap(codes) {
+		all.Go(func() {
+			_, err := v.Verify(ctx, key.sign(l.claims(nil)))
+			codes <- rail.CodeOf(err)
+		})
+	}
+	for range identity.MaxKeysWaiting {
+		require.Equal(t, rail.Unavailable, <-codes)
+	}
+	cancel()
+	all.Wait()
+	require.LessOrEqual(t, l.asked.Load(), int64(1))
 }
 
 func TestIssuer_RotatesKeys(t *testing.T) {
-	l, old, fresh := newLogin(t), newRSA(t, "old"), newRSA(t, "fresh")
+	l, old, fresh, nameless := newLogin(t), newRSA(t, "old"), newRSA(t, "fresh"), newEC(t, "")
 	l.publish(old.public())
 	v := l.verifier(t, nil)
 	taken(t, v, old.sign(l.claims(nil)))
 	l.publish(fresh.public())
 	l.pass(10 * time.Second)
 	taken(t, v, fresh.sign(l.claims(nil)))
-	// The library answers those who wait for new keys a moment before it stores them.
-	require.Eventually(t, func() bool {
-		_, err := v.Verify(t.Context(), old.sign(l.claims(nil)))
-		return rail.CodeOf(err) == rail.Unauthenticated
-	}, 10*time.Second, time.Millisecond)
+	refused(t, v, old.sign(l.claims(nil)), "the token is not valid")
+	l.publish(nameless.public())
+	l.pass(10 * time.Second)
+	taken(t, v, nameless.signAs(l.claims(nil), map[string]any{"kid": nil}))
+	require.EqualValues(t, 3, l.asked.Load())
+}
+
+func TestIssuer_RotatesUnderLoad(t *testing.T) {
+	l, old, fresh := newLogin(t), newRSA(t, "old"), newRSA(t, "fresh")
+	l.publish(old.public())
+	v := l.verifier(t, nil)
+	taken(t, v, old.sign(l.claims(nil)))
+	l.publish(old.public(), fresh.public())
+	l.pass(10 * time.Second)
+	var all sync.WaitGroup
+	errs := make(chan error, 100)
+	for range cap(errs) {
+		all.Go(func() {
+			_, err := v.Verify(t.Context(), fresh.sign(l.claims(nil)))
+			errs <- err
+		})
+	}
+	all.Wait()
+	close(errs)
+	for err := range errs {
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 2, l.asked.Load(), "all who came with the new key waited for one request")
 }
 
 func TestIssuer_ForgetsKeysTakenBack(t *testing.T) {
@@ -277,11 +484,46 @@ func TestIssuer_ForgetsKeysTakenBack(t *testing.T) {
 	l.publish(key.public(), other.public())
 	v := l.verifier(t, nil)
 	taken(t, v, key.sign(l.claims(nil)))
-	// Nobody comes with a new key, so nothing but time makes the issuer be asked again.
+	// Nobody comes with a new key, so nothing but time makes the issuer be asked again, beside the next check.
 	l.publish(other.public())
 	l.pass(time.Hour)
-	refused(t, v, key.sign(l.claims(nil)), "the token is not valid")
+	require.Eventually(t, func() bool {
+		_, err := v.Verify(t.Context(), key.sign(l.claims(nil)))
+		return rail.CodeOf(err) == rail.Unauthenticated
+	}, 10*time.Second, time.Millisecond)
 	taken(t, v, other.sign(l.claims(nil)))
+}
+
+func TestIssuer_AnswersThatAreNone(t *testing.T) {
+	l, key := newLogin(t), newRSA(t, "one")
+	for name, body := range map[string]string{
+		"no JSON":    "<html>",
+		"no keys":    `{"keys":[]}`,
+		"other keys": `{"keys":[{"kty":"XX","kid":"one"}]}`,
+		"a secret":   `{"keys":[{"kty":"oct","kid":"one","k":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}]}`,
+		"too long":   `{"keys":[` + strings.Repeat(" ", 1<<20) + `]}`,
+		"too many":   `{"keys":[` + strings.Repeat(`{"kty":"XX"},`, 101) + `{"kty":"XX"}]}`,
+		"a redirect": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			odd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if body == "" {
+					http.Redirect(w, r, l.url+"/keys", http.StatusFound)
+					return
+				}
+				_, _ = w.Write([]byte(body))
+			}))
+			defer odd.Close()
+			l.publish(key.public())
+			v := l.verifier(t, func(o *identity.IssuerOptions) { o.KeysURL = odd.URL })
+			unavailable(t, v, key.sign(l.claims(nil)))
+		})
+	}
+	// A document that speaks of another issuer.
+	lying := httptest.NewServer(http.HandlerFunc(l.answer))
+	defer lying.Close()
+	v := l.verifier(t, func(o *identity.IssuerOptions) { o.Issuer = lying.URL })
+	unavailable(t, v, key.sign(l.claims(map[string]any{"iss": lying.URL})))
 }
 
 func TestIssuer_ForgedTokensDoNotHammerTheIssuer(t *testing.T) {
@@ -319,14 +561,15 @@ func TestNewIssuer_Refuses(t *testing.T) {
 	_, err := identity.NewIssuer(good)
 	require.NoError(t, err)
 	for name, change := range map[string]func(*identity.IssuerOptions){
-		"no issuer":       func(o *identity.IssuerOptions) { o.Issuer = "" },
-		"not a URL":       func(o *identity.IssuerOptions) { o.Issuer = "login" },
-		"plain http":      func(o *identity.IssuerOptions) { o.Issuer = "http://login.example.com" },
-		"a password":      func(o *identity.IssuerOptions) { o.Issuer = "https://u:p@login.example.com" },
-		"no audience":     func(o *identity.IssuerOptions) { o.Audience = "" },
-		"plain http keys": func(o *identity.IssuerOptions) { o.KeysURL = "http://login.example.com/keys" },
-		"leeway below 0":  func(o *identity.IssuerOptions) { o.Leeway = -1 },
-		"leeway too long": func(o *identity.IssuerOptions) { o.Leeway = time.Hour },
+		"no issuer":         func(o *identity.IssuerOptions) { o.Issuer = "" },
+		"not a URL":         func(o *identity.IssuerOptions) { o.Issuer = "login" },
+		"plain http":        func(o *identity.IssuerOptions) { o.Issuer = "http://login.example.com" },
+		"a password":        func(o *identity.IssuerOptions) { o.Issuer = "https://u:p@login.example.com" },
+		"no audience":       func(o *identity.IssuerOptions) { o.Audience = "" },
+		"plain http keys":   func(o *identity.IssuerOptions) { o.KeysURL = "http://login.example.com/keys" },
+		"a nameless client": func(o *identity.IssuerOptions) { o.Clients = []string{""} },
+		"leeway below 0":    func(o *identity.IssuerOptions) { o.Leeway = -1 },
+		"leeway too long":   func(o *identity.IssuerOptions) { o.Leeway = time.Hour },
 	} {
 		o := good
 		change(&o)

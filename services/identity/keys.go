@@ -1,8 +1,8 @@
 package identity
 
 import (
-	"bytes"
 	"context"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,190 +11,235 @@ import (
 	"sync"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/MicahParks/jwkset"
+	"github.com/MicahParks/keyfunc/v3"
 )
 
 const (
-	// fetchTimeout bounds one request to the issuer; a buyer waits for it at most once per new key.
+	// fetchTimeout bounds one request to the issuer.
 	fetchTimeout = 5 * time.Second
+	// keysWait is how long one token waits for keys. It is long enough for an issuer that answers, and short for a phone.
+	keysWait = 2 * time.Second
+	// maxKeysWaiting bounds the tokens that wait at a time. Anybody can name an unknown key in a forged token, and each of
+	// them would keep a request open while the issuer hangs.
+	maxKeysWaiting = 256
 	// maxDocumentBytes is a hundred times what issuers publish.
 	maxDocumentBytes = 1 << 20
-	// keysInterval is the least time between two requests for keys. Anybody can name an unknown key in a forged token;
-	// without the interval each of them would be a request to the issuer.
+	// maxKeys is ten times what issuers publish; a token without the name of a key is tried with each.
+	maxKeys = 100
+	// keysInterval is the least time between two requests for keys. Without it each forged token with an unknown key would
+	// be a request to the issuer.
 	keysInterval = 10 * time.Second
-	// keysRetry is the same after a request that failed.
+	// keysRetry is the same while there are no keys at all: an issuer that starts is not hammered, and once it is there
+	// nobody waits long.
 	keysRetry = 2 * time.Second
-	// keysFresh is how long keys are used without asking again: so long does a key live on that its issuer took back.
+	// keysFresh is how long keys are used without asking again.
 	keysFresh = time.Hour
-	// keysUsable is how long they are used when the issuer does not answer: longer than an outage, shorter than a key's
-	// life.
+	// keysUsable is how long keys are used when the issuer does not answer: longer than an outage, shorter than a key's
+	// life. A key that its issuer took back lives on for so long at most.
 	keysUsable = 24 * time.Hour
+	// minRSABits is the least that RFC 7518 (3.3) allows.
+	minRSABits = 2048
 )
 
-// errTooSoon says that keys were asked for a moment ago, and that there was no such key then.
-var errTooSoon = errors.New("the keys were read a moment ago")
+var (
+	errNoKeys   = errors.New("the issuer has published no key that signs tokens")
+	errTooMany  = errors.New("too many tokens wait for the issuer's keys")
+	errTookLong = errors.New("the issuer's keys did not come in time")
+)
 
-// keyNote carries out of a verification why the keys could not be read.
-type keyNote struct{ unavailable error }
+// keySet is what an issuer had published at one moment.
+type keySet struct {
+	keyfunc.Keyfunc
+	read time.Time
+}
 
-type keyNoteKey struct{}
-
-// keys are the published keys of an issuer; an oidc.KeySet.
+// keys are the published keys of an issuer. Keys that are known are used at once, always: when they grow old they are read
+// again beside. Only what cannot be checked without new keys waits for them. One read is under way at a time, and it does
+// not end with whoever happened to start it.
 type keys struct {
-	url    string
-	client *http.Client
+	read   func(ctx context.Context) ([]jwkset.JWK, error)
 	now    func() time.Time
-	gate   *gate
+	failed func(error)
 
-	mu     sync.Mutex
-	fresh  *oidc.RemoteKeySet
-	born   time.Time
-	old    *oidc.RemoteKeySet
-	oldEnd time.Time
+	mu      sync.Mutex
+	set     *keySet
+	asked   time.Time
+	err     error
+	reading chan struct{} // closed when the read under way has ended; nil when none is
+	waiting int
 }
 
-func newKeys(client *http.Client, url string, now func() time.Time) *keys {
-	g := &gate{next: client.Transport, now: now}
-	gated := *client
-	gated.Transport = g
-	return &keys{url: url, client: &gated, now: now, gate: g}
-}
-
-// VerifySignature implements oidc.KeySet.
-func (k *keys) VerifySignature(ctx context.Context, token string) ([]byte, error) {
-	fresh, old := k.current()
-	payload, err := fresh.VerifySignature(ctx, token)
-	if err == nil {
-		return payload, nil
-	}
-	down := k.gate.down()
-	if down != nil && old != nil {
-		if payload, err := old.VerifySignature(ctx, token); err == nil {
-			return payload, nil
-		}
-	}
-	if down == nil {
-		// Whoever gave up waiting learns no more than that.
-		down = ctx.Err()
-	}
-	if note, ok := ctx.Value(keyNoteKey{}).(*keyNote); ok {
-		note.unavailable = down
-	}
-	return nil, err
-}
-
-// current is the set of keys to use, and the one before it while that may still stand in. A key set of the library
-// keeps a key until the issuer publishes one it has not seen, so it is thrown away as a whole once it is old.
-func (k *keys) current() (fresh, old *oidc.RemoteKeySet) {
+// known gives the keys that may be used now. It waits for the issuer only where there are none. An error: nobody can say.
+func (k *keys) known(ctx context.Context) (*keySet, error) {
 	k.mu.Lock()
+	set := k.usable()
+	if set != nil {
+		if k.now().Sub(set.read) >= keysFresh {
+			k.start()
+		}
+		k.mu.Unlock()
+		return set, nil
+	}
+	k.start()
+	return k.await(ctx)
+}
+
+// newer gives keys that were read after those of set; the same set where there is nothing newer, because the issuer was
+// asked a moment ago and answered. An error: nobody can say whether there is.
+func (k *keys) newer(ctx context.Context, set *keySet) (*keySet, error) {
+	k.mu.Lock()
+	if now := k.usable(); now != nil && now != set {
+		k.mu.Unlock()
+		return now, nil
+	}
+	k.start()
+	return k.await(ctx)
+}
+
+// await waits for the read under way, where one is, and gives what is known then. It is entered with the lock.
+func (k *keys) await(ctx context.Context) (*keySet, error) {
 	defer k.mu.Unlock()
-	now := k.now()
-	if k.fresh == nil || now.Sub(k.born) >= keysFresh {
-		// What never worked is no stand-in for what does not work now.
-		if k.fresh != nil && k.gate.worked(k.born) {
-			k.old, k.oldEnd = k.fresh, k.born.Add(keysUsable)
+	if done := k.reading; done != nil {
+		if k.waiting >= maxKeysWaiting {
+			return nil, errTooMany
 		}
-		k.fresh = oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), k.client), k.url)
-		k.born = now
-		k.gate.open()
-	}
-	if k.old != nil && !now.Before(k.oldEnd) {
-		k.old = nil
-	}
-	return k.fresh, k.old
-}
-
-// gate lets requests for keys through at most once per interval.
-type gate struct {
-	next http.RoundTripper
-	now  func() time.Time
-
-	mu     sync.Mutex
-	last   time.Time
-	good   time.Time
-	failed error
-}
-
-// RoundTrip implements http.RoundTripper.
-func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := g.enter(); err != nil {
-		return nil, err
-	}
-	response, err := g.next.RoundTrip(r)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.failed = err
-	if err == nil {
-		g.good = g.now()
-	}
-	return response, err
-}
-
-func (g *gate) enter() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now, interval := g.now(), keysInterval
-	if g.failed != nil {
-		interval = keysRetry
-	}
-	if !g.last.IsZero() && now.Sub(g.last) < interval {
-		if g.failed != nil {
-			return g.failed
+		k.waiting++
+		k.mu.Unlock()
+		err := within(ctx, done)
+		k.mu.Lock()
+		k.waiting--
+		if err != nil {
+			return nil, err
 		}
-		return errTooSoon
 	}
-	g.last = now
+	if k.err != nil {
+		return nil, k.err
+	}
+	return k.set, nil
+}
+
+func within(ctx context.Context, done <-chan struct{}) error {
+	timer := time.NewTimer(keysWait)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-timer.C:
+		return errTookLong
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// usable is the set while it may be used; nil where there is none. The caller has the lock.
+func (k *keys) usable() *keySet {
+	if k.set != nil && k.now().Sub(k.set.read) < keysUsable {
+		return k.set
+	}
 	return nil
 }
 
-// open lets the next request through at once.
-func (g *gate) open() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.last = time.Time{}
+// start begins to read, unless that is under way or was done a moment ago. The caller has the lock.
+func (k *keys) start() {
+	interval := keysInterval
+	if k.usable() == nil {
+		interval = keysRetry
+	}
+	if k.reading != nil || !k.asked.IsZero() && k.now().Sub(k.asked) < interval {
+		return
+	}
+	k.asked, k.reading = k.now(), make(chan struct{})
+	go k.ask(k.reading)
 }
 
-// down is why the last request failed; nil where it did not.
-func (g *gate) down() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.failed
+func (k *keys) ask(done chan struct{}) {
+	defer close(done)
+	began := k.now()
+	set, err := k.fetch()
+	k.mu.Lock()
+	k.reading, k.err = nil, err
+	if err == nil {
+		set.read = began
+		k.set = set
+	}
+	k.mu.Unlock()
+	if err != nil {
+		k.failed(err)
+	}
 }
 
-// worked tells whether a request has succeeded since an instant.
-func (g *gate) worked(since time.Time) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return !g.good.IsZero() && !g.good.Before(since)
-}
-
-// courier fetches small JSON documents: whatever else comes back is an error of the request, so that those who asked
-// can tell an issuer in trouble from a token that is wrong.
-type courier struct {
-	next http.RoundTripper
-}
-
-// RoundTrip implements http.RoundTripper.
-func (c *courier) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := c.next.RoundTrip(r)
+func (k *keys) fetch() (*keySet, error) {
+	// A document each for the discovery and the keys.
+	ctx, cancel := context.WithTimeout(context.Background(), 2*fetchTimeout)
+	defer cancel()
+	published, err := k.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if response.StatusCode >= 300 && response.StatusCode < 400 {
-		return response, nil
+	store := jwkset.NewMemoryStorage()
+	if err := store.KeyReplaceAll(ctx, published); err != nil {
+		return nil, err
+	}
+	found, err := keyfunc.New(keyfunc.Options{Storage: store, UseWhitelist: []jwkset.USE{jwkset.UseSig, ""}})
+	if err != nil {
+		return nil, err
+	}
+	return &keySet{Keyfunc: found}, nil
+}
+
+// parseKeys reads a JWK Set. Keys that we do not understand, or that would be too weak, are left out (RFC 7517, 5): an
+// issuer serves others too.
+func parseKeys(document []byte) ([]jwkset.JWK, error) {
+	var set jwkset.JWKSMarshal
+	if err := json.Unmarshal(document, &set); err != nil {
+		return nil, fmt.Errorf("the issuer's keys are no JWK Set: %w", err)
+	}
+	if len(set.Keys) > maxKeys {
+		return nil, fmt.Errorf("the issuer publishes %d keys, more than %d", len(set.Keys), maxKeys)
+	}
+	var usable []jwkset.JWK
+	for _, one := range set.Keys {
+		// Certificates are for other ways to trust a key: here it is the address it came from. One with an odd thumbprint
+		// must not take its key away.
+		one.X5C, one.X5T, one.X5TS256, one.X5U = nil, "", "", ""
+		// A shared secret (oct) is refused here: who publishes one has none.
+		key, err := jwkset.NewJWKFromMarshal(one, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
+		if err != nil {
+			continue
+		}
+		if public, ok := key.Key().(*rsa.PublicKey); ok && public.N.BitLen() < minRSABits {
+			continue
+		}
+		usable = append(usable, key)
+	}
+	if len(usable) == 0 {
+		return nil, errNoKeys
+	}
+	return usable, nil
+}
+
+// document fetches a small JSON document.
+func document(ctx context.Context, client *http.Client, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", "application/json")
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s", r.URL.Redacted(), response.Status)
+		return nil, fmt.Errorf("%s answered %s", url, response.Status)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxDocumentBytes+1))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", url, err)
 	}
-	var document map[string]json.RawMessage
-	if len(body) > maxDocumentBytes || json.Unmarshal(body, &document) != nil {
-		return nil, fmt.Errorf("%s answered no JSON document of at most %d bytes", r.URL.Redacted(), maxDocumentBytes)
+	if len(body) > maxDocumentBytes {
+		return nil, fmt.Errorf("%s answered more than %d bytes", url, maxDocumentBytes)
 	}
-	response.Body = io.NopCloser(bytes.NewReader(body))
-	return response, nil
+	return body, nil
 }

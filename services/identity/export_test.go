@@ -1,0 +1,4 @@
+package identity
+
+// MaxKeysWaiting is how many tokens may wait for an issuer's keys.
+const MaxKeysWaiting = maxKeysWaiting
