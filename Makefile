@@ -16,7 +16,7 @@ PLAYGROUND := services/gateway/playground
 build: playground
 	go build -ldflags '-X main.version=$(VERSION)' -o bin/interlock ./cmd/interlock
 
-## demo: the embedded server with the sample timetable on sale, on 127.0.0.1:8080; elsewhere with INTERLOCK_LISTEN
+## demo: the embedded server with the sample timetable on sale, on 127.0.0.1:8080; docs/operations.md says how elsewhere
 demo: build
 	exec bin/interlock serve --demo
 

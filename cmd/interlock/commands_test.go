@@ -153,7 +153,8 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 	const secret = "topsecret"
 	// Names, numbers and places: these have no secret, and are shown as they are.
 	plain := map[string]bool{
-		"Listen": true, "AllowedOrigins": true, "TrustedProxies": true, "Data": true, "RedisMasterName": true, "RedisUsername": true,
+		"Listen": true, "Hosts": true, "AllowedOrigins": true, "TrustedProxies": true, "OIDCClients": true, "Data": true,
+		"RedisMasterName": true, "RedisUsername": true,
 		"Payments": true, "OIDCAudience": true, "RolesClaim": true, "ReplicationUser": true,
 	}
 	for _, address := range []string{

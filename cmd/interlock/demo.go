@@ -55,7 +55,7 @@ const demoTokenLife = 24 * time.Hour
 var demoText = template.Must(template.New("demo").Parse(`
 Interlock is ready: {{.Trains}} trains a day, on sale from {{.Today}} on, {{.Durability}} durability.
 
-  {{.URL}}/playground   the four ways, in tabs (opens with an admin's token: {{.URL}}/playground#token={{.Admin}})
+  {{.URL}}/playground   the four ways, in tabs ({{if .Admin}}opens with an admin's token: {{.URL}}/playground#token={{.Admin}}{{else}}an admin's token: interlock token --role ADMIN,PASSENGER --subject demo-admin{{end}})
   {{.URL}}/readyz       whether it is ready, and what an acknowledged order is worth
   {{.URL}}/metrics      figures
 
@@ -77,6 +77,16 @@ Watch the seats of the same run go (leave it running and buy in another window):
 
 `))
 
+// demoAdmin is an admin's token to print; "" where others can reach the server: what is printed there ends up in logs that
+// more people read.
+func (s *Server) demoAdmin(ctx context.Context) (string, error) {
+	why, err := s.settings.exposed(ctx)
+	if err != nil || why != "" {
+		return "", err
+	}
+	return s.tokens.Issue("demo-admin", []rail.Role{rail.RoleAdmin, rail.RolePassenger}, demoTokenLife)
+}
+
 // tellDemo prints what to open and what to try.
 func (s *Server) tellDemo(ctx context.Context, days int, out io.Writer) error {
 	if err := s.awaitReady(ctx); err != nil {
@@ -85,7 +95,7 @@ func (s *Server) tellDemo(ctx context.Context, days int, out io.Writer) error {
 	if s.tokens == nil {
 		return nil
 	}
-	admin, err := s.tokens.Issue("demo-admin", []rail.Role{rail.RoleAdmin, rail.RolePassenger}, demoTokenLife)
+	admin, err := s.demoAdmin(ctx)
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,9 @@ type Server struct {
 
 // Open opens the stores, wires the rooms and listens. Run serves then.
 func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Server, err error) {
+	if err := settings.checkExposure(ctx); err != nil {
+		return nil, err
+	}
 	opened, err := openStores(ctx, settings, log, true)
 	if err != nil {
 		return nil, err
@@ -126,7 +129,7 @@ func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, er
 	schema := resolver.Schema()
 	return gateway.New(gateway.Options{
 		Schema: schema, SchemaText: contract(schema.Schema()), Identity: remembered, Playground: playground.Handler(),
-		AllowedOrigins: s.settings.AllowedOrigins, Checks: s.checks(verifier), Durability: string(s.durability()),
+		Hosts: s.settings.hosts(), AllowedOrigins: s.settings.AllowedOrigins, Checks: s.checks(verifier), Durability: string(s.durability()),
 		MaxReading: readers(), Registry: registry, Log: s.log,
 		MaxStreamsPerViewer: s.settings.MaxStreamsPerViewer, MaxStreamsPerAddress: s.settings.MaxStreamsPerAddress,
 		TrustedProxies: proxies, Starting: func() bool { return !s.timetable.Loaded() },
@@ -142,7 +145,10 @@ func (s *Server) openIdentity() (identity.Verifier, error) {
 	if s.settings.OIDCIssuer != "" {
 		return identity.NewIssuer(identity.IssuerOptions{
 			Issuer: s.settings.OIDCIssuer, Audience: s.settings.OIDCAudience, KeysURL: s.settings.OIDCKeys,
-			RolesClaim: s.settings.RolesClaim, Now: s.now,
+			Clients: s.settings.OIDCClients, RolesClaim: s.settings.RolesClaim, Now: s.now,
+			Failed: func(err error) {
+				s.log.Warn("the issuer's keys could not be read; those known are used for a day", "error", err)
+			},
 		})
 	}
 	tokens, err := developmentTokens(s.settings)

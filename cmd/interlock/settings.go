@@ -24,6 +24,7 @@ type Settings struct {
 	Config kong.ConfigFlag `yaml:"-" help:"A YAML file with settings, besides ./interlock.yaml." placeholder:"FILE"`
 
 	Listen         string   `name:"listen" yaml:"listen" default:"127.0.0.1:8080" help:"The address to serve on."`
+	Hosts          []string `name:"hosts" yaml:"hosts" help:"The names clients reach the server by, as in the Host header, besides those of loopback and --listen; * is any." placeholder:"NAME"`
 	AllowedOrigins []string `name:"allowed-origins" yaml:"allowed-origins" help:"Web origins that may use the API besides our own." placeholder:"ORIGIN"`
 	Data           string   `name:"data" yaml:"data" default:"interlock-data" help:"The folder of the embedded default: database, development secrets, addresses." placeholder:"FOLDER"`
 
@@ -56,12 +57,16 @@ type Settings struct {
 	MaxWatchedPerAddress int      `name:"max-watched-per-address" yaml:"max-watched-per-address" default:"5000" help:"How much they may watch together."`
 	TrustedProxies       []string `name:"trusted-proxies" yaml:"trusted-proxies" help:"The proxies in front, whose X-Forwarded-For is believed: addresses, or networks such as 10.0.0.0/8." placeholder:"NETWORK"`
 
-	OIDCIssuer   string `name:"oidc-issuer" yaml:"oidc-issuer" help:"Take the tokens of this OpenID Connect issuer, and refuse development tokens." placeholder:"URL"`
-	OIDCAudience string `name:"oidc-audience" yaml:"oidc-audience" help:"The audience a token must name." placeholder:"NAME"`
-	OIDCKeys     string `name:"oidc-keys" yaml:"oidc-keys" help:"Where the issuer's keys are, if it does not say." placeholder:"URL"`
-	TokenSecret  string `name:"token-secret" yaml:"token-secret" help:"The secret of development tokens, at least 32 characters; the data folder's own where not given." placeholder:"SECRET"`
-	RolesClaim   string `name:"roles-claim" yaml:"roles-claim" default:"roles" help:"The claim that has a token's roles; dots go into objects." placeholder:"NAME"`
-	DocumentKey  string `name:"document-key" yaml:"document-key" help:"The key of the digests of document numbers, the same on all servers; at least 32 characters. Needed with MySQL." placeholder:"SECRET"`
+	OIDCIssuer   string   `name:"oidc-issuer" yaml:"oidc-issuer" help:"Take the tokens of this OpenID Connect issuer, and refuse development tokens." placeholder:"URL"`
+	OIDCAudience string   `name:"oidc-audience" yaml:"oidc-audience" help:"The audience a token must name." placeholder:"NAME"`
+	OIDCClients  []string `name:"oidc-clients" yaml:"oidc-clients" help:"The applications (azp, client_id) whose tokens are taken; any where none is named." placeholder:"NAME"`
+	OIDCKeys     string   `name:"oidc-keys" yaml:"oidc-keys" help:"Where the issuer's keys are, if it does not say." placeholder:"URL"`
+	TokenSecret  string   `name:"token-secret" yaml:"token-secret" help:"The secret of development tokens, at least 32 characters; the data folder's own where not given." placeholder:"SECRET"`
+	RolesClaim   string   `name:"roles-claim" yaml:"roles-claim" default:"roles" help:"The claim that has a token's roles; dots go into objects." placeholder:"NAME"`
+	DocumentKey  string   `name:"document-key" yaml:"document-key" help:"The key of the digests of document numbers, the same on all servers; at least 32 characters. Needed with MySQL." placeholder:"SECRET"`
+
+	InsecureDevelopmentTokens bool `name:"insecure-development-tokens" yaml:"insecure-development-tokens" help:"Serve off loopback without an issuer: whoever has the development secret is anybody."`
+	InsecureSandboxPayments   bool `name:"insecure-sandbox-payments" yaml:"insecure-sandbox-payments" help:"Serve off loopback with payments that take no money: every order is paid."`
 
 	LogLevel slog.Level `name:"log-level" yaml:"log-level" default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -14,8 +15,13 @@ type tokenCommand struct {
 	TTL     time.Duration `default:"24h" help:"How long it is good for."`
 }
 
-// Run prints a development token, alone on standard output.
-func (c tokenCommand) Run(settings *Settings, out io.Writer) error {
+// Run prints a development token, alone on standard output, where a server with these settings would take it.
+func (c tokenCommand) Run(ctx context.Context, settings *Settings, out io.Writer) error {
+	server := *settings
+	server.Payments = "none" // How the server takes payments is no matter here.
+	if err := server.checkExposure(ctx); err != nil {
+		return err
+	}
 	tokens, err := developmentTokens(settings)
 	if err != nil {
 		return err

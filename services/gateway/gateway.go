@@ -9,10 +9,10 @@
 // Every refusal has a GraphQL error body with extensions.code. Status codes follow GraphQL over HTTP: 200 for what was
 // executed, whatever became of it (half an answer is an answer, and retries hang on extensions.code); 4xx or 503 for
 // what was not: 400 for a document or variables that make no sense, 401 for a token that proves nothing (none at all is
-// anonymous), 403 for a foreign origin, 405, 413, 415, and 503 with Retry-After for what is too much or cannot be said
-// just now; 429 with Retry-After for more streams than one viewer or address may have. Transports are our own: gqlgen's echo
-// bodies, answer 200 to what they could not read, write to slow readers for ever, and let operations on a WebSocket past the
-// limits. Its executor is used as it is.
+// anonymous), 403 for a foreign origin, 405, 413, 415, 421 for a name (Host) that is not ours, and 503 with Retry-After for
+// what is too much or cannot be said just now; 429 with Retry-After for more streams than one viewer or address may have.
+// Transports are our own: gqlgen's echo bodies, answer 200 to what they could not read, write to slow readers for ever, and
+// let operations on a WebSocket past the limits. Its executor is used as it is.
 //
 // A Gateway is immutable once made, but for counters and the set of open streams, and safe for concurrent use. Close
 // ends its streams; nothing of it runs when no request does.
@@ -30,6 +30,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/cors"
 
 	"interlock/services/identity"
 )
@@ -50,6 +51,9 @@ type Options struct {
 	Identity identity.Verifier
 	// Playground serves /playground and all below; nil where there is none.
 	Playground http.Handler
+	// Hosts are the names the server answers to (Host header, without a port) besides those of loopback and the address a
+	// connection came to: "tickets.example.com". "*" is any.
+	Hosts []string
 	// AllowedOrigins may use the API from a browser, besides our own origin: "https://tickets.example.com". "*" is any.
 	AllowedOrigins []string
 	// Checks decide whether the server is ready.
@@ -89,7 +93,9 @@ type Options struct {
 // Gateway answers all HTTP requests of a server.
 type Gateway struct {
 	options   Options
+	hosts     hosts
 	origins   origins
+	cors      *cors.Cors
 	log       *slog.Logger
 	metrics   *metrics
 	checks    *checks
@@ -111,9 +117,13 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	names, err := parseHosts(o.Hosts)
+	if err != nil {
+		return nil, err
+	}
 	setDefaults(&o)
 	g := &Gateway{
-		options: o, origins: allowed, log: o.Log,
+		options: o, hosts: names, origins: allowed, cors: newCORS(allowed), log: o.Log,
 		flights: flights{limit: int64(o.MaxInFlight)}, turnstile: newTurnstile(o.MaxReading), places: newPlaces(tiersOf(o.MaxReading)),
 	}
 	if g.metrics, err = newMetrics(o.Registry, o.Schema.Schema(), o.Version, o.Durability); err != nil {

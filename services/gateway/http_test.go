@@ -179,22 +179,42 @@ func TestOrigin(t *testing.T) {
 			headers = []string{"Origin", origin}
 		}
 		r := w.post(t, `mutation{sell(count:1)}`, headers...)
-		preflight := w.do(t, "OPTIONS", "/graphql", "", append(headers, "Access-Control-Request-Method", "POST")...)
+		preflight := w.do(t, "OPTIONS", "/graphql", "", append(headers, "Access-Control-Request-Method", "POST",
+			"Access-Control-Request-Headers", "authorization,content-type")...)
 		if !allowed {
 			require.Equal(t, 403, r.status, origin)
 			require.Equal(t, "FORBIDDEN", r.code())
 			require.Empty(t, r.header.Get("Access-Control-Allow-Origin"))
 			require.Equal(t, 403, preflight.status)
+			require.Empty(t, preflight.header.Get("Access-Control-Allow-Origin"))
+			continue
+		}
+		if origin == "" {
+			require.Equal(t, 200, r.status)
+			require.Equal(t, 204, preflight.status)
 			continue
 		}
 		require.Equal(t, 200, r.status, origin)
 		require.Equal(t, origin, r.header.Get("Access-Control-Allow-Origin"))
 		require.Contains(t, r.header.Values("Vary"), "Origin")
 		require.Equal(t, 204, preflight.status)
-		require.Contains(t, preflight.header.Get("Access-Control-Allow-Headers"), "Authorization")
+		require.Equal(t, origin, preflight.header.Get("Access-Control-Allow-Origin"))
+		require.Equal(t, "POST", preflight.header.Get("Access-Control-Allow-Methods"))
+		require.Equal(t, "authorization,content-type", preflight.header.Get("Access-Control-Allow-Headers"))
+		require.Equal(t, "7200", preflight.header.Get("Access-Control-Max-Age"))
+		require.Equal(t, "Retry-After, X-Request-Id", r.header.Get("Access-Control-Expose-Headers"))
 		require.Empty(t, r.header.Get("Access-Control-Allow-Credentials"))
 	}
 	require.Equal(t, 6, w.stub.sold)
+	own := []string{"Origin", "http://" + w.host, "Access-Control-Request-Method", "POST"}
+	r := w.do(t, "OPTIONS", "/graphql", "", append(own, "Access-Control-Request-Headers", "x-surprise")...)
+	require.Empty(t, r.header.Get("Access-Control-Allow-Origin"), "a header that is none of ours")
+	r = w.do(t, "OPTIONS", "/graphql", "", "Origin", "http://"+w.host, "Access-Control-Request-Method", "DELETE")
+	require.Empty(t, r.header.Get("Access-Control-Allow-Methods"))
+	require.Equal(t, 403, w.post(t, `{hello}`, "Origin", "http://"+w.host, "Origin", "https://evil.example.com").status, "two origins are none")
+	plain := w.do(t, "OPTIONS", "/graphql", "")
+	require.Equal(t, 204, plain.status)
+	require.Equal(t, "GET, POST, OPTIONS", plain.header.Get("Allow"))
 	// An image or a link of a foreign page sends no Origin.
 	require.Equal(t, 403, w.do(t, "GET", "/graphql?query={hello}", "", "Sec-Fetch-Site", "cross-site").status)
 	require.Equal(t, 200, w.do(t, "GET", "/graphql?query={hello}", "", "Sec-Fetch-Site", "same-origin").status)

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
+
+	"github.com/rs/cors"
 )
 
 // origins are those that may use the API from a browser, besides our own.
@@ -42,38 +43,51 @@ func (o origins) allows(origin, host string) bool {
 	return o.any || strings.EqualFold(u.Host, host) || o.named[strings.ToLower(origin)]
 }
 
+// newCORS tells browsers what pages of the allowed origins may do. There are no cookies here, so it allows no credentials.
+func newCORS(allowed origins) *cors.Cors {
+	return cors.New(cors.Options{
+		AllowOriginVaryRequestFunc: func(r *http.Request, origin string) (bool, []string) { return allowed.allows(origin, r.Host), nil },
+		AllowedMethods:             []string{http.MethodGet, http.MethodPost},
+		AllowedHeaders:             []string{"Accept", "Authorization", "Content-Type", "X-Request-Id"},
+		ExposedHeaders:             []string{"Retry-After", "X-Request-Id"},
+		MaxAge:                     int(preflightAge.Seconds()),
+	})
+}
+
 // admit answers preflights and refuses foreign pages; it tells whether to go on. There are no cookies here, so a foreign
 // page could not speak for its visitor anyway; it could still make visitors' browsers work for it. Browsers say what a
 // request comes from by Origin, and where they send none (a GET out of an image or a link) by Sec-Fetch-Site. Whoever
 // sends neither is no browser, or one too old to matter to a door without cookies.
 func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) bool {
-	header := w.Header()
-	header.Add("Vary", "Origin")
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
-			g.refuse(w, r, http.StatusForbidden, forbiddenOrigin)
-			return false
-		}
-	} else {
-		if !g.origins.allows(origin, r.Host) {
-			g.refuse(w, r, http.StatusForbidden, forbiddenOrigin)
-			return false
-		}
-		header.Set("Access-Control-Allow-Origin", origin)
-		header.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")
+	if !g.origins.admits(r) {
+		w.Header().Add("Vary", "Origin")
+		g.refuse(w, r, http.StatusForbidden, forbiddenOrigin)
+		return false
 	}
 	if r.Method != http.MethodOptions {
+		g.cors.HandlerFunc(w, r)
 		return true
 	}
-	header.Set("Allow", allowedMethods)
-	if r.Header.Get("Access-Control-Request-Method") != "" {
-		header.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
-		header.Set("Access-Control-Allow-Methods", allowedMethods)
-		header.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type, X-Request-Id")
-		header.Set("Access-Control-Max-Age", strconv.Itoa(int(preflightAge.Seconds())))
+	w.Header().Set("Allow", allowedMethods)
+	if r.Header.Get("Access-Control-Request-Method") == "" {
+		// Not a browser's question: the library would take it for a request of its own.
+		w.WriteHeader(http.StatusNoContent)
+		return false
 	}
-	w.WriteHeader(http.StatusNoContent)
+	g.cors.HandlerFunc(w, r)
+	return false
+}
+
+// admits tells whether a request may come from where it says it does.
+func (o origins) admits(r *http.Request) bool {
+	switch from := r.Header.Values("Origin"); len(from) {
+	case 0:
+		site := r.Header.Get("Sec-Fetch-Site")
+		return site != "cross-site" && site != "same-site"
+	case 1:
+		return o.allows(from[0], r.Host)
+	}
+	// No browser sends two, and the answer could allow only one.
 	return false
 }
 

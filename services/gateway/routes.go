@@ -19,12 +19,16 @@ type route struct {
 // metrics at random.
 func (g *Gateway) table() []route {
 	// An answer of GraphQL gets its own time when it is there.
-	all := []route{{"/graphql", "graphql", limited(http.HandlerFunc(g.serveGraphQL))}}
+	all := []route{{"/graphql", "graphql", limited(g.answerable(http.HandlerFunc(g.serveGraphQL)))}}
 	add := func(pattern, name string, answer time.Duration, handler http.Handler) {
-		all = append(all, route{pattern, name, bounded(answer, handler)})
+		all = append(all, route{pattern, name, bounded(answer, g.answerable(handler))})
 	}
-	add("GET /livez", "livez", writeTimeout, text("text/plain; charset=utf-8", "alive\n"))
-	add("GET /readyz", "readyz", writeTimeout, g.checks)
+	// Probes ask by whatever address they know, and learn nothing worth stealing.
+	probe := func(pattern, name string, handler http.Handler) {
+		all = append(all, route{pattern, name, bounded(writeTimeout, handler)})
+	}
+	probe("GET /livez", "livez", text("text/plain; charset=utf-8", "alive\n"))
+	probe("GET /readyz", "readyz", g.checks)
 	add("GET /metrics", "metrics", writeTimeout, promhttp.HandlerFor(g.options.Registry, promhttp.HandlerOpts{
 		Registry: g.options.Registry,
 		// More scrapers than that at once are a mistake.

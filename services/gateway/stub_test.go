@@ -311,7 +311,7 @@ func prepare(t *testing.T, change ...func(*gateway.Options)) *world {
 	require.NoError(t, err)
 	w := &world{stub: newStub(), log: &logged{}, tokens: tokens}
 	options := gateway.Options{
-		Schema: w.stub, SchemaText: schemaText, Identity: tokens,
+		Schema: w.stub, SchemaText: schemaText, Identity: tokens, Hosts: []string{"interlock.test", "x"},
 		Log: slog.New(slog.NewTextHandler(w.log, nil)), Durability: "local",
 		Version: gateway.Version{Version: "1.2.3", Commit: "abc", Go: "go1"},
 	}
@@ -373,6 +373,9 @@ func (w *world) do(t *testing.T, method, path, body string, headers ...string) *
 	require.NoError(t, err)
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Add(headers[i], headers[i+1])
+	}
+	if host := request.Header.Get("Host"); host != "" {
+		request.Host = host
 	}
 	response, err := w.client.Do(request)
 	require.NoError(t, err)

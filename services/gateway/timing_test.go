@@ -105,17 +105,23 @@ func TestServer_SlowBody(t *testing.T) {
 
 // Who is refused before the body is read has no longer for it than others.
 func TestServer_SlowBodyOfARefusedRequest(t *testing.T) {
-	inBubble(t, func(t *testing.T, _ *world, network *pipes) {
-		conn, err := network.dial(t.Context())
-		require.NoError(t, err)
-		start := time.Now()
-		_, err = conn.Write([]byte("POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer rubbish\r\n" +
-			"Content-Length: 50\r\n\r\n{"))
-		require.NoError(t, err)
-		_, err = io.ReadAll(conn)
-		require.NoError(t, err)
-		require.Equal(t, gateway.BodyTimeout, time.Since(start), "and then the connection is closed")
-	})
+	for name, head := range map[string]string{
+		"by its token": "Host: x\r\nContent-Type: application/json\r\nAuthorization: Bearer rubbish\r\n",
+		"by its name":  "Host: evil.example.com\r\nContent-Type: application/json\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, _ *world, network *pipes) {
+				conn, err := network.dial(t.Context())
+				require.NoError(t, err)
+				start := time.Now()
+				_, err = conn.Write([]byte("POST /graphql HTTP/1.1\r\n" + head + "Content-Length: 50\r\n\r\n{"))
+				require.NoError(t, err)
+				_, err = io.ReadAll(conn)
+				require.NoError(t, err)
+				require.Equal(t, gateway.BodyTimeout, time.Since(start), "and then the connection is closed")
+			})
+		})
+	}
 }
 
 func TestServer_SlowReader(t *testing.T) {
