@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"interlock/resolvers/scalars"
 	"interlock/services/rail"
 	"math"
 	"strconv"
@@ -1505,6 +1506,9 @@ COMPLEXITY_LIMIT_EXCEEDED, and nothing was done, or ANSWER_TOO_LARGE: a mutation
 Texts are of any script, and count in characters. Two that differ only in how accents are composed or in the sort of a space
 are one, and so are letters and digits of full width and ASCII in what is painted or printed: numbers of trains, coaches,
 seats and documents. A refusal names the character that is wrong and its place, such as "character 3 is U+202E".
+
+A value that is not of its type is BAD_USER_INPUT, in a document as in a variable, and nothing is executed. Each scalar that
+is not GraphQL's own is a string.
 """
 schema {
   query: Query
@@ -1517,7 +1521,7 @@ directive @requires("The role a viewer must have." role: Role!) on FIELD_DEFINIT
 
 "A calendar date such as 2019-10-12."
 scalar Date
-"An instant in RFC 3339 with an offset, such as 2019-10-12T09:00:00+08:00."
+"An instant in RFC 3339, always with an offset, such as 2019-10-12T09:00:00+08:00."
 scalar DateTime
 "The code of a station, such as VNP: 1 to 64 printable characters, compared byte by byte."
 scalar StationCode
@@ -12893,13 +12897,13 @@ func (ec *executionContext) marshalNDate2interlockᚋservicesᚋrailᚐDate(ctx 
 }
 
 func (ec *executionContext) unmarshalNDateTime2timeᚐTime(ctx context.Context, v any) (time.Time, error) {
-	res, err := graphql.UnmarshalTime(v)
+	res, err := scalars.UnmarshalDateTime(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNDateTime2timeᚐTime(ctx context.Context, sel ast.SelectionSet, v time.Time) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalTime(v)
+	res := scalars.MarshalDateTime(v)
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "DateTime!")
 	}
@@ -13824,7 +13828,7 @@ func (ec *executionContext) unmarshalODateTime2ᚖtimeᚐTime(ctx context.Contex
 	if v == nil {
 		return nil, nil
 	}
-	res, err := graphql.UnmarshalTime(v)
+	res, err := scalars.UnmarshalDateTime(v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -13834,7 +13838,7 @@ func (ec *executionContext) marshalODateTime2ᚖtimeᚐTime(ctx context.Context,
 	}
 	_ = sel
 	_ = ctx
-	res := graphql.MarshalTime(*v)
+	res := scalars.MarshalDateTime(*v)
 	return res
 }
 

@@ -89,7 +89,7 @@ func (f *faults) present(ctx context.Context, err error) *gqlerror.Error {
 		f.tell(ctx, out, known)
 	case wrapped != nil && codeOf(wrapped) != "":
 		out.Message, out.Extensions = wrapped.Message, wrapped.Extensions
-		if codeOf(wrapped) == errcode.ValidationFailed && isVariable(wrapped.Path) {
+		if codeOf(wrapped) == errcode.ValidationFailed && isInput(wrapped) {
 			out.Extensions = map[string]any{"code": string(rail.BadUserInput)}
 		}
 	case errors.Is(err, context.DeadlineExceeded):

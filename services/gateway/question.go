@@ -3,14 +3,15 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -61,7 +62,7 @@ func paramsOf(r *http.Request, body []byte) (*graphql.RawParams, error) {
 	if r.Method == http.MethodGet {
 		return fromURL(r.URL.RawQuery)
 	}
-	return fromBody(body)
+	return readParameters(body, "the body")
 }
 
 // hasQuery says what is missing where there is no query.
@@ -85,11 +86,22 @@ func fromURL(rawQuery string) (*graphql.RawParams, error) {
 	if err != nil {
 		return nil, unreadable("the URL's query is not well-formed")
 	}
+	if err := checkSpelling(slices.Sorted(maps.Keys(values))); err != nil {
+		return nil, err
+	}
+	for _, name := range parameterNames {
+		if len(values[name]) > 1 {
+			return nil, unreadable("%s is given twice", name)
+		}
+		if !utf8.ValidString(values.Get(name)) {
+			return nil, unreadable("%s is not UTF-8", name)
+		}
+	}
 	params := &graphql.RawParams{Query: values.Get("query"), OperationName: values.Get("operationName")}
 	for name, into := range map[string]*map[string]any{"variables": &params.Variables, "extensions": &params.Extensions} {
 		if text := values.Get(name); text != "" {
-			if err := decode([]byte(text), into); err != nil {
-				return nil, unreadable("%s is not a JSON object", name)
+			if err := readJSON([]byte(text), into); err != nil {
+				return nil, unreadable("%s is not a JSON object: %s", name, jsonTrouble(err))
 			}
 		}
 	}
@@ -119,18 +131,6 @@ func (g *Gateway) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// fromBody understands a body.
-func fromBody(body []byte) (*graphql.RawParams, error) {
-	if text := bytes.TrimLeft(body, " \t\r\n"); len(text) > 0 && text[0] == '[' {
-		return nil, unreadable("batches are not supported: send one operation per request")
-	}
-	params := &graphql.RawParams{}
-	if err := decode(body, params); err != nil {
-		return nil, unreadable("the body is not a JSON object with query, variables, operationName and extensions")
-	}
-	return params, nil
-}
-
 // firstRead is as much memory as a body gets before any of it has come. Most bodies are shorter.
 const firstRead = 4 << 10
 
@@ -144,20 +144,4 @@ func read(body io.Reader, length int64) ([]byte, error) {
 	whole := bytes.NewBuffer(make([]byte, 0, first+bytes.MinRead))
 	_, err := whole.ReadFrom(body)
 	return whole.Bytes(), err
-}
-
-// decode reads one JSON value and nothing after it; numbers keep all their digits.
-func decode(text []byte, into any) error {
-	if trimmed := strings.TrimLeft(string(text[:min(len(text), 16)]), " \t\r\n"); !strings.HasPrefix(trimmed, "{") && trimmed != "null" {
-		return errors.New("not an object")
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	if err := decoder.Decode(into); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the object")
-	}
-	return nil
 }

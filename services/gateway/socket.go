@@ -192,6 +192,25 @@ type envelope struct {
 	ID      string          `json:"id,omitempty"`
 	Type    string          `json:"type"`
 	Payload json.RawMessage `json:"payload,omitempty"`
+
+	// unread is why the payload of a "subscribe" is no question, where the message is not as it may be written.
+	unread error
+}
+
+// readEnvelope reads a message; nil where it is none of the protocol.
+func readEnvelope(data []byte) *envelope {
+	var message envelope
+	strict := readJSON(data, &message)
+	if strict == nil {
+		return &message
+	}
+	// What is wrong may be in a question alone: then it is told to the operation, and what else runs on the socket goes on.
+	message = envelope{}
+	if json.Unmarshal(data, &message) != nil || message.Type != "subscribe" {
+		return nil
+	}
+	message.unread = unreadable("the message is not well-formed JSON: %s", jsonTrouble(strict))
+	return &message
 }
 
 // read waits for a message. It takes as long as it likes to come, but once it has begun, no longer than a body.
@@ -208,12 +227,12 @@ func (s *socket) read() (*envelope, bool) {
 	if err != nil {
 		return nil, false
 	}
-	var message envelope
-	if kind != websocket.MessageText || json.Unmarshal(data, &message) != nil {
+	message := readEnvelope(data)
+	if kind != websocket.MessageText || message == nil {
 		s.hangUp(closeBadRequest, "not a message of the protocol")
 		return nil, false
 	}
-	return &message, true
+	return message, true
 }
 
 // init reads the token out of the connection's first message, and counts the socket for whom it names. A token that is there
@@ -302,7 +321,7 @@ func (s *socket) subscribe(ctx context.Context, message *envelope) (goOn bool) {
 		s.write(errorMessage(id, gqlerror.List{s.g.faults.present(ctx, refusal)}))
 		return true
 	}
-	operation, errs := s.prepare(ctx, message.Payload)
+	operation, errs := s.prepare(ctx, message)
 	if len(errs) > 0 {
 		s.end(id, one, errorMessage(id, errs))
 		return true
@@ -316,11 +335,16 @@ func (s *socket) subscribe(ctx context.Context, message *envelope) (goOn bool) {
 }
 
 // prepare reads and checks an operation, past the same turnstile as all others.
-func (s *socket) prepare(ctx context.Context, payload json.RawMessage) (*graphql.OperationContext, gqlerror.List) {
+func (s *socket) prepare(ctx context.Context, message *envelope) (*graphql.OperationContext, gqlerror.List) {
 	if s.g.turnstile.crowded() {
 		return nil, gqlerror.List{s.g.faults.present(ctx, tooManyRequests)}
 	}
-	operation, errs, err := s.g.check(ctx, s.exec, s.header, func() (*graphql.RawParams, error) { return fromBody(payload) })
+	operation, errs, err := s.g.check(ctx, s.exec, s.header, func() (*graphql.RawParams, error) {
+		if message.unread != nil {
+			return nil, message.unread
+		}
+		return readParameters(message.Payload, "the payload")
+	})
 	if err != nil {
 		return nil, gqlerror.List{s.g.presentRefusal(ctx, err)}
 	}

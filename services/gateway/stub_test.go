@@ -40,7 +40,15 @@ type Query {
 	blob(bytes: Int!): String
 	deep: Deep
 	list(first: Int = 50): [Deep!]
+	echo(
+		int: Int float: Float text: String id: ID truth: Boolean day: Day color: Color
+		ints: [Int!] days: [Day] one: One whole: Whole sure: Int! = 7
+	): String
 }
+scalar Day
+enum Color { RED GREEN }
+input One @oneOf { a: Int b: String }
+input Whole { name: String! size: Int! = 1 one: One colors: [Color!] days: [Day!] whole: Whole }
 type Deep { deep: Deep name: String }
 type Mutation { sell(count: Int!): Int waits: String }
 type Subscription { ticks(from: Int): Int broken: Int refused(code: String!): Int whoever: String explodes: String flood: String }
@@ -92,6 +100,13 @@ func (s *stub) resolve(ctx context.Context, field graphql.CollectedField) (any, 
 			return "hello " + name, nil
 		}
 		return "hello", nil
+	case "echo":
+		if id, given := args["id"]; given && id != nil {
+			text, err := graphql.UnmarshalID(id)
+			args["id"] = text
+			return args, err
+		}
+		return args, nil
 	case "who":
 		if v := rail.ViewerFrom(ctx); v != nil {
 			return v.Subject, nil

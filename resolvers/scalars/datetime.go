@@ -1,0 +1,29 @@
+// Package scalars reads and writes the scalars of the schema for which gqlgen's own are too lenient. What kind of value a
+// scalar takes at all (a string, an integer) the gateway has checked by then.
+package scalars
+
+import (
+	"errors"
+	"regexp"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// MarshalDateTime writes an instant; the zero time is null.
+func MarshalDateTime(t time.Time) graphql.Marshaler { return graphql.MarshalTime(t) }
+
+// rfc3339 is the form of an instant: package time also takes hours of one digit, commas, and any offset.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
+// UnmarshalDateTime reads an instant in RFC 3339. gqlgen's own takes an empty string for the year 1, and a time without an
+// offset for one of UTC.
+func UnmarshalDateTime(value any) (time.Time, error) {
+	text, ok := value.(string)
+	if ok && rfc3339.MatchString(text) {
+		if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, errors.New(`a DateTime is an instant in RFC 3339 with an offset, such as "2019-10-12T09:00:00+08:00"`)
+}

@@ -1,0 +1,173 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql/errcode"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// maxNameBytes bounds what of a name that a client made up is told back to it.
+const maxNameBytes = 64
+
+// coercion makes values of a schema's types out of JSON, or refuses them. Values are not in its messages: they may be a
+// passenger's name.
+type coercion struct{ schema *ast.Schema }
+
+// place is where a value stands: "variable", its name, and the way inside.
+type place ast.Path
+
+func (p place) field(name string) place { return append(p[:len(p):len(p)], ast.PathName(name)) }
+
+func (p place) index(i int) place { return append(p[:len(p):len(p)], ast.PathIndex(i)) }
+
+// refuse says what a value must be: "$input.passengers[0].name must be a String, not a number".
+func (p place) refuse(format string, args ...any) *gqlerror.Error {
+	e := gqlerror.ErrorPathf(ast.Path(p), "$%s %s", ast.Path(p[1:]), fmt.Sprintf(format, args...))
+	// Validation's code until it is presented: by that, gqlgen knows that nothing was executed.
+	errcode.Set(e, errcode.ValidationFailed)
+	return e
+}
+
+// value coerces to a type.
+func (c coercion) value(t *ast.Type, given any, at place) (any, *gqlerror.Error) {
+	if given == nil {
+		if t.NonNull {
+			return nil, at.refuse("must not be null")
+		}
+		return nil, nil
+	}
+	if t.Elem != nil {
+		return c.list(t, given, at)
+	}
+	definition := c.schema.Types[t.NamedType]
+	if definition == nil {
+		// The document is wrong, which is said when it is validated.
+		return given, nil
+	}
+	switch definition.Kind {
+	case ast.InputObject:
+		return c.object(definition, given, at)
+	case ast.Enum:
+		text, ok := given.(string)
+		if !ok || definition.EnumValues.ForName(text) == nil {
+			return nil, at.refuse("must be one of the values of %s", definition.Name)
+		}
+		return text, nil
+	case ast.Scalar:
+		value, ok := scalar(definition.Name, given)
+		if !ok {
+			return nil, at.refuse("must be %s, not %s", wanted(definition.Name), kindOfJSON(given))
+		}
+		return value, nil
+	}
+	return given, nil
+}
+
+// list coerces to a list; what is none is a list of one.
+func (c coercion) list(t *ast.Type, given any, at place) (any, *gqlerror.Error) {
+	elements, ok := given.([]any)
+	if !ok {
+		one, err := c.value(t.Elem, given, at)
+		return []any{one}, err
+	}
+	out := make([]any, len(elements))
+	for i, element := range elements {
+		var err *gqlerror.Error
+		if out[i], err = c.value(t.Elem, element, at.index(i)); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// object coerces to an input object. What is left out and has a default is left to gqlgen.
+func (c coercion) object(definition *ast.Definition, given any, at place) (any, *gqlerror.Error) {
+	members, ok := given.(map[string]any)
+	if !ok {
+		return nil, at.refuse("must be an object of %s, not %s", definition.Name, kindOfJSON(given))
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if definition.Fields.ForName(name) == nil {
+			return nil, at.refuse("has no field %q: it is a %s", name[:min(len(name), maxNameBytes)], definition.Name)
+		}
+	}
+	if definition.Directives.ForName("oneOf") != nil && len(members) != 1 {
+		return nil, at.refuse("must have exactly one of the fields of %s, not %d", definition.Name, len(members))
+	}
+	out := make(map[string]any, len(members))
+	for _, field := range definition.Fields {
+		member, ok := members[field.Name]
+		switch {
+		case ok && member == nil && definition.Directives.ForName("oneOf") != nil:
+			return nil, at.field(field.Name).refuse("must not be null: it is the one field of %s", definition.Name)
+		case ok:
+			value, err := c.value(field.Type, member, at.field(field.Name))
+			if err != nil {
+				return nil, err
+			}
+			out[field.Name] = value
+		case field.Type.NonNull && field.DefaultValue == nil:
+			return nil, at.field(field.Name).refuse("must be given")
+		}
+	}
+	return out, nil
+}
+
+// scalar coerces to a scalar. Those that are a schema's own are strings; what is in the string is for their reader.
+func scalar(name string, given any) (value any, ok bool) {
+	number, isNumber := given.(json.Number)
+	switch name {
+	case "Int":
+		// 5.0 is refused, as it is in a document: only integers are taken, not what happens to be one.
+		whole, err := strconv.ParseInt(number.String(), 10, 32)
+		return whole, isNumber && err == nil
+	case "Float":
+		float, err := strconv.ParseFloat(number.String(), 64)
+		return float, isNumber && err == nil // JSON has no NaN and no infinity, and too large a number is an error.
+	case "Boolean":
+		truth, ok := given.(bool)
+		return truth, ok
+	case "ID":
+		if isNumber {
+			return number.String(), !strings.ContainsAny(number.String(), ".eE")
+		}
+	}
+	text, ok := given.(string)
+	return text, ok
+}
+
+// wanted names what a scalar takes.
+func wanted(name string) string {
+	switch name {
+	case "Int":
+		return "an integer between -2147483648 and 2147483647 (Int)"
+	case "Float":
+		return "a number (Float)"
+	case "Boolean":
+		return "true or false (Boolean)"
+	case "ID":
+		return "a string or an integer (ID)"
+	}
+	return "a string (" + name + ")"
+}
+
+func kindOfJSON(value any) string {
+	switch value.(type) {
+	case bool:
+		return "true or false"
+	case json.Number:
+		return "such a number"
+	case string:
+		return "a string"
+	case []any:
+		return "a list"
+	}
+	return "an object"
+}

@@ -1,0 +1,234 @@
+package gateway
+
+import (
+	"context"
+	"regexp"
+	"strconv"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/errcode"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/lexer"
+	"github.com/vektah/gqlparser/v2/parser"
+	"github.com/vektah/gqlparser/v2/validator/core"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+)
+
+// inputs holds values to the types of the schema as the GraphQL specification coerces them (September 2025, 3 and 6.1.2):
+// those of variables before gqlgen takes them, which is more lenient, and those written in documents by a rule beside
+// GraphQL's own. It is a gqlgen extension.
+type inputs struct {
+	schema *ast.Schema
+	cache  documents
+	tokens int
+}
+
+var _ interface {
+	graphql.HandlerExtension
+	graphql.OperationParameterMutator
+	graphql.OperationContextMutator
+} = (*inputs)(nil)
+
+// ExtensionName implements graphql.HandlerExtension.
+func (i *inputs) ExtensionName() string { return "InterlockInputs" }
+
+// Validate implements graphql.HandlerExtension.
+func (i *inputs) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationParameters implements graphql.OperationParameterMutator: it gives each variable the value that its type
+// makes of it.
+func (i *inputs) MutateOperationParameters(ctx context.Context, request *graphql.RawParams) *gqlerror.Error {
+	document, cached := i.cache.Get(ctx, request.Query)
+	if !cached {
+		if err := loneSurrogate(request.Query); err != nil {
+			return err
+		}
+	}
+	if len(request.Variables) == 0 {
+		return nil
+	}
+	if !cached {
+		var err error
+		if document, err = parser.ParseQueryWithTokenLimit(&ast.Source{Input: request.Query}, i.tokens); err != nil {
+			// Whoever parses it next says so, in the right words.
+			return nil
+		}
+	}
+	operation := document.Operations.ForName(request.OperationName)
+	if operation == nil {
+		return nil
+	}
+	values := make(map[string]any, len(request.Variables))
+	for _, variable := range operation.VariableDefinitions {
+		given, ok := request.Variables[variable.Variable]
+		if !ok {
+			continue
+		}
+		value, err := coercion{i.schema}.value(variable.Type, given, place{ast.PathName("variable"), ast.PathName(variable.Variable)})
+		if err != nil {
+			return err
+		}
+		values[variable.Variable] = value
+	}
+	request.Variables = values
+	return nil
+}
+
+// MutateOperationContext implements graphql.OperationContextMutator: a variable that may be null may stand where null may
+// not, if there is a default; a null that is given goes past the default, and gqlgen would make a zero of it.
+func (i *inputs) MutateOperationContext(_ context.Context, operation *graphql.OperationContext) *gqlerror.Error {
+	null := map[string]bool{}
+	for name, value := range operation.Variables {
+		if value == nil {
+			null[name] = true
+		}
+	}
+	if len(null) == 0 {
+		return nil
+	}
+	return nulls{null: null, seen: map[string]bool{}}.selections(operation.Operation.SelectionSet)
+}
+
+// nulls looks for variables that are null where a type has none.
+type nulls struct{ null, seen map[string]bool }
+
+func (n nulls) selections(set ast.SelectionSet) *gqlerror.Error {
+	for _, selection := range set {
+		var inner ast.SelectionSet
+		var directives ast.DirectiveList
+		var arguments ast.ArgumentList
+		switch one := selection.(type) {
+		case *ast.Field:
+			inner, directives, arguments = one.SelectionSet, one.Directives, one.Arguments
+		case *ast.InlineFragment:
+			inner, directives = one.SelectionSet, one.Directives
+		case *ast.FragmentSpread:
+			directives = one.Directives
+			if one.Definition != nil && !n.seen[one.Name] {
+				n.seen[one.Name] = true
+				inner = one.Definition.SelectionSet
+			}
+		}
+		for _, directive := range directives {
+			arguments = append(arguments[:len(arguments):len(arguments)], directive.Arguments...)
+		}
+		for _, argument := range arguments {
+			if err := n.value(argument.Value); err != nil {
+				return err
+			}
+		}
+		if err := n.selections(inner); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n nulls) value(value *ast.Value) *gqlerror.Error {
+	if value == nil {
+		return nil
+	}
+	if value.Kind == ast.Variable && n.null[value.Raw] && value.ExpectedType != nil && value.ExpectedType.NonNull {
+		return place{ast.PathName("variable"), ast.PathName(value.Raw)}.refuse("must not be null where %s is wanted", value.ExpectedType)
+	}
+	for _, child := range value.Children {
+		if err := n.value(child.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// valuesRule names the rule below, and GraphQL's own of the same purpose: what they refuse is a value, not a document.
+const (
+	valuesRule    = "InterlockValues"
+	ownValuesRule = "ValuesOfCorrectType"
+)
+
+// newRules are GraphQL's rules for documents, and what its own on values leave to the scalars of a server.
+func newRules() *rules.Rules {
+	all := rules.NewDefaultRules()
+	all.AddRule(valuesRule, func(observers *core.Events, addError core.AddErrFunc) {
+		observers.OnValue(func(_ *core.Walker, value *ast.Value) {
+			if value.Definition != nil && value.ExpectedType != nil && !literalFits(value) {
+				addError(core.Message("%s cannot represent the value %s.", value.Definition.Name, value), core.At(value.Position))
+			}
+		})
+	})
+	return all
+}
+
+// literalFits tells whether a value that is written in a document is one of its type, as far as GraphQL's own rule does not
+// say so already.
+func literalFits(value *ast.Value) bool {
+	switch {
+	case value.Kind == ast.Variable || value.Kind == ast.NullValue:
+		return true
+	case value.Kind == ast.ListValue && value.ExpectedType.Elem != nil:
+		return true
+	case value.Kind == ast.ObjectValue:
+		return value.Definition.Kind == ast.InputObject
+	case value.Definition.Kind != ast.Scalar:
+		return true
+	}
+	switch value.Definition.Name {
+	case "Int":
+		_, err := strconv.ParseInt(value.Raw, 10, 32)
+		return err == nil || value.Kind != ast.IntValue
+	case "Float", "String", "Boolean", "ID":
+		return true
+	}
+	return value.Kind == ast.StringValue || value.Kind == ast.BlockValue
+}
+
+// surrogate finds what may be half of a surrogate pair in a document.
+var surrogate = regexp.MustCompile(`\\u[dD][89a-fA-F]`)
+
+// loneSurrogate refuses a string with half of a surrogate pair in it: that is no character, and the parser would put another
+// one in its place.
+func loneSurrogate(query string) *gqlerror.Error {
+	if !surrogate.MatchString(query) {
+		return nil
+	}
+	all := []rune(query)
+	lex := lexer.New(&ast.Source{Input: query})
+	for {
+		token, err := lex.ReadToken()
+		if err != nil || token.Kind == lexer.EOF {
+			// Whoever parses it next says what is wrong.
+			return nil
+		}
+		if token.Kind == lexer.String && hasLoneSurrogate(string(all[token.Pos.Start:token.Pos.End])) {
+			return refusal(errcode.ParseFailed, &token.Pos, "a string has half of a surrogate pair (\\uD800 to \\uDFFF)")
+		}
+	}
+}
+
+// hasLoneSurrogate goes through the escapes of a string as it is written.
+func hasLoneSurrogate(written string) bool {
+	high := false
+	for len(written) > 0 {
+		unit, length := uint64(0), 1
+		if written[0] == '\\' && len(written) > 1 {
+			length = 2
+			if written[1] == 'u' && len(written) >= 6 {
+				if code, err := strconv.ParseUint(written[2:6], 16, 16); err == nil {
+					unit, length = code, 6
+				}
+			}
+		}
+		low := unit >= 0xDC00 && unit <= 0xDFFF
+		if low != high {
+			return true
+		}
+		high = unit >= 0xD800 && unit < 0xDC00
+		written = written[length:]
+	}
+	return high
+}
+
+// isInput tells whether an error of GraphQL's validation is about a value, be it a variable's or a literal.
+func isInput(e *gqlerror.Error) bool {
+	return isVariable(e.Path) || e.Rule == valuesRule || e.Rule == ownValuesRule
+}

@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	stdjson "encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxPointerBytes bounds what of a place in a client's JSON is told back.
+const maxPointerBytes = 128
+
+// readJSON reads one JSON value and nothing after it. Two members of one name, names in another case, broken UTF-8 and
+// halves of surrogate pairs are errors: encoding/json takes them, and makes of them what nobody has written. Numbers keep
+// all their digits.
+func readJSON(text []byte, into any) error { return json.Unmarshal(text, into, numbersInFull) }
+
+var numbersInFull = json.WithUnmarshalers(json.UnmarshalFromFunc(func(decoder *jsontext.Decoder, value *any) error {
+	if decoder.PeekKind() != '0' {
+		return errors.ErrUnsupported
+	}
+	number, err := decoder.ReadValue()
+	*value = stdjson.Number(number)
+	return err
+}))
+
+// parameters are what a request may have, as GraphQL over HTTP and graphql-transport-ws name it.
+type parameters struct {
+	Query         string                    `json:"query"`
+	OperationName string                    `json:"operationName"`
+	Variables     map[string]any            `json:"variables"`
+	Extensions    map[string]any            `json:"extensions"`
+	Others        map[string]jsontext.Value `json:",embed"`
+}
+
+var parameterNames = []string{"query", "operationName", "variables", "extensions"}
+
+// readParameters understands a JSON object with a question in it; what calls it in the client's words. Other members are
+// for others to use, but one that only differs in case is a mistake that would be asked without.
+func readParameters(text []byte, what string) (*graphql.RawParams, error) {
+	if start := strings.TrimLeft(string(text[:min(len(text), 16)]), " \t\r\n"); strings.HasPrefix(start, "[") {
+		return nil, unreadable("batches are not supported: send one operation per request")
+	}
+	var read parameters
+	if err := readJSON(text, &read); err != nil {
+		return nil, unreadable("%s is not a JSON object with query, variables, operationName and extensions: %s", what, jsonTrouble(err))
+	}
+	if err := checkSpelling(slices.Sorted(maps.Keys(read.Others))); err != nil {
+		return nil, err
+	}
+	return &graphql.RawParams{
+		Query: read.Query, OperationName: read.OperationName, Variables: read.Variables, Extensions: read.Extensions,
+	}, nil
+}
+
+// checkSpelling refuses names that are one of ours in another case.
+func checkSpelling(names []string) error {
+	for _, name := range names {
+		for _, ours := range parameterNames {
+			if name != ours && strings.EqualFold(name, ours) {
+				return unreadable("%q is spelled %q", name, ours)
+			}
+		}
+	}
+	return nil
+}
+
+// jsonTrouble says what is wrong with JSON, and where.
+func jsonTrouble(err error) string {
+	var syntactic *jsontext.SyntacticError
+	var semantic *json.SemanticError
+	var what string
+	var where jsontext.Pointer
+	switch {
+	case errors.As(err, &syntactic) && errors.Is(err, jsontext.ErrDuplicateName):
+		what, where = "a name occurs twice", syntactic.JSONPointer
+	case errors.As(err, &syntactic):
+		what, where = syntactic.Err.Error(), syntactic.JSONPointer
+	case errors.As(err, &semantic):
+		what, where = "a value is of another type", semantic.JSONPointer
+	default:
+		return "it is not whole"
+	}
+	if where != "" && len(where) <= maxPointerBytes && utf8.ValidString(string(where)) {
+		return what + " at " + string(where)
+	}
+	return what
+}
