@@ -23,7 +23,8 @@ func TestDateTime(t *testing.T) {
 	for _, bad := range []any{
 		"", "2019-10-12", "2019-10-12 09:00:00", "2019-10-12T09:00:00", "2019-10-12T9:00:00Z", "2019-10-12T09:00:00,5Z",
 		"2019-10-12T24:00:00Z", "2019-02-30T09:00:00Z", "2019-10-12T09:00:00+25:00", "2019-10-12T09:00:00+08:60",
-		"2019-10-12T09:00:00Z\n", "now", int64(5), 5.5, true, nil, []any{},
+		"2019-10-12T09:00:00Z\n", "now", int64(5), 5.5, true, nil,
+		[]any{},
 	} {
 		_, err := scalars.UnmarshalDateTime(bad)
 		require.ErrorContains(t, err, "RFC 3339", "%v", bad)

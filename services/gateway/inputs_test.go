@@ -165,9 +165,11 @@ func TestInputs_AsTheSpecificationCoercesThem(t *testing.T) {
 		{"one", "One", `{"a":"5"}`, `{a: "5"}`, ""},
 		{"one", "One", `"a"`, `"a"`, ""},
 
-		{"whole", "Whole", `{"name":"x","size":2,"colors":["RED"],"days":["d"],"one":{"a":1},"whole":{"name":"y"}}`,
+		{
+			"whole", "Whole", `{"name":"x","size":2,"colors":["RED"],"days":["d"],"one":{"a":1},"whole":{"name":"y"}}`,
 			`{name: "x", size: 2, colors: [RED], days: ["d"], one: {a: 1}, whole: {name: "y"}}`,
-			`{"name":"x","size":2,"colors":["RED"],"days":["d"],"one":{"a":1},"whole":{"name":"y"}}`},
+			`{"name":"x","size":2,"colors":["RED"],"days":["d"],"one":{"a":1},"whole":{"name":"y"}}`,
+		},
 		{"whole", "Whole", `{"name":"x","one":null}`, `{name: "x", one: null}`, `{"name":"x","one":null}`},
 		{"whole", "Whole", `{"name":5}`, `{name: 5}`, ""},
 		{"whole", "Whole", `{}`, `{}`, ""},
