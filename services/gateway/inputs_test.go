@@ -287,7 +287,7 @@ func TestInputs_RequestsAsTheyAreWritten(t *testing.T) {
 		"two queries, one escaped":    {`{"query":"{hello}","qu\u0065ry":"mutation{sell(count:1)}"}`, "a name occurs twice"},
 		"two values of a variable":    {`{` + sell + `,"variables":{"n":1,"n":2}}`, "a name occurs twice at /variables/n"},
 		"two of something unused":     {`{` + sell + `,"variables":{"n":1},"extensions":{"x":{"y":1,"y":1}}}`, "a name occurs twice at /extensions/x/y"},
-		"half a surrogate pair":       {`{` + sell + `,"variables":{"n":1,"x":"Li\ud800"}}`, "at /variables/x"},
+		"half a surrogate pair":       {`{` + sell + `,"variables":{"n":1,"x":"Li\ud800"}}`, "invalid surrogate pair at /variables/x"},
 		"the other half":              {`{` + sell + `,"variables":{"n":1,"x":"Li\udc00"}}`, "at /variables/x"},
 		"two first halves":            {`{` + sell + `,"variables":{"n":1,"x":"\ud800\ud800"}}`, "at /variables/x"},
 		"half a pair in a name":       {`{` + sell + `,"variables":{"n":1,"\ud800":1}}`, "surrogate"},

@@ -81,7 +81,9 @@ func jsonTrouble(err error) string {
 	case errors.As(err, &syntactic) && errors.Is(err, jsontext.ErrDuplicateName):
 		what, where = "a name occurs twice", syntactic.JSONPointer
 	case errors.As(err, &syntactic):
-		what, where = syntactic.Err.Error(), syntactic.JSONPointer
+		// What the library quotes of the text may be a piece of a name.
+		what, _, _ = strings.Cut(syntactic.Err.Error(), " `")
+		where = syntactic.JSONPointer
 	case errors.As(err, &semantic):
 		what, where = "a value is of another type", semantic.JSONPointer
 	default:
