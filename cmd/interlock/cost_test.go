@@ -62,6 +62,7 @@ func (r *running) serveOperation(t testing.TB, token, query, name string, variab
 	body, err := json.Marshal(map[string]any{"query": query, "operationName": name, "variables": variables})
 	require.NoError(t, err)
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", bytes.NewReader(body))
+	request.Host = "localhost" // httptest says example.com, which is none of the server's names
 	request.Header.Set("Content-Type", "application/json")
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
