@@ -4,13 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/go-sql-driver/mysql"
 
 	"interlock/services/rail"
 )
@@ -45,13 +42,9 @@ func New(o Options) (*Guard, error) {
 	}
 	g := &Guard{options: o, log: o.Log, database: members[0].config.DBName, members: members, underway: map[string]bool{}}
 	for _, m := range members {
-		config, err := m.connector()
+		connector, err := m.connector()
 		if err != nil {
 			return nil, err
-		}
-		connector, err := mysql.NewConnector(config)
-		if err != nil {
-			return nil, fmt.Errorf("guard: %s: %w", m.name, err)
 		}
 		db := sql.OpenDB(connector)
 		db.SetMaxOpenConns(2) // one that looks, and one beside it for a person's status

@@ -449,6 +449,7 @@ func TestNew_WhatItRefuses(t *testing.T) {
 		"one given twice":   {[]string{"g@tcp(a:3306)/x", "g@tcp(a)/x"}, "given twice"},
 		"no database":       {[]string{"g@tcp(a:3306)/", "g@tcp(b:3306)/x"}, "database"},
 		"another database":  {[]string{"g@tcp(a:3306)/x", "g@tcp(b:3306)/y"}, "the same database"},
+		"a character set":   {[]string{"g@tcp(a:3306)/x?charset=gbk", "g@tcp(b:3306)/x"}, "\"charset\" may not be given"},
 		"no reachable name": {[]string{"g@unix(/tmp/a)/x", "g@tcp(b:3306)/x"}, "TCP address"},
 	} {
 		t.Run(name, func(t *testing.T) {

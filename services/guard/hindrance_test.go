@@ -25,6 +25,20 @@ func (b *bed) refusedPromotion(reason string) {
 	require.Equal(b, "0", b.ask(0, "SELECT @@GLOBAL.read_only"), "the primary goes on")
 }
 
+// heirThatReadsTextOtherwise has settings that change how text is read: it answers, so that nobody takes it for dead, says
+// what is wrong with it, and does not become primary.
+func (b *bed) heirThatReadsTextOtherwise() {
+	mode := b.ask(1, "SELECT @@GLOBAL.sql_mode")
+	b.do(1, "SET GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES'")
+	defer b.do(1, "SET GLOBAL sql_mode = '"+mode+"'")
+	g := b.newGuard() // whose connections are new
+	m := g.Status(b.Context()).Members[1]
+	require.True(b, m.Answers(), m.Problem)
+	require.Len(b, m.Wrong, 1)
+	require.Contains(b, m.Wrong[0], "NO_BACKSLASH_ESCAPES")
+	b.refusedPromotion(b.name(1) + ": the database server's own sql_mode")
+}
+
 func TestPromote_WhatIsInTheWay(t *testing.T) {
 	b := openBed(t, 3)
 	b.well("all follow")
@@ -33,6 +47,7 @@ func TestPromote_WhatIsInTheWay(t *testing.T) {
 		b.refusedPromotion(b.name(i) + ": sync_binlog")
 		b.do(i, "SET GLOBAL sync_binlog = 1")
 	}
+	t.Run("TheHeirReadsTextOtherwise", func(t *testing.T) { b.in(t).heirThatReadsTextOtherwise() })
 	t.Run("TheHeirDoesNotKeepUp", func(t *testing.T) { b.in(t).heirThatStands() })
 	t.Run("AReceiverOfThePrimary", func(t *testing.T) {
 		b.do(0, "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1'")

@@ -440,7 +440,7 @@ func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
 		if err := a.confirm(ctx); err != nil {
 			return Opening{}, err
 		}
-		if err := a.g.options.Leap(ctx, s.dsn()); err != nil {
+		if err := a.g.options.Leap(ctx, s.dsn); err != nil {
 			return Opening{}, fmt.Errorf("guard: raising the versions: %w", err)
 		}
 	}
@@ -532,7 +532,7 @@ func (a *attempt) prepare(ctx context.Context, s *session, c *candidate) error {
 	// A migration that is broken off cannot go on: it is finished even if the attempt ends meanwhile.
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), prepareTimeout)
 	defer cancel()
-	if err := a.g.options.Prepare(limited, s.dsn()); err != nil {
+	if err := a.g.options.Prepare(limited, s.dsn); err != nil {
 		return fmt.Errorf("guard: making the ledger's tables on %s: %w", s.name, err)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"interlock/services/dial"
 	"interlock/services/rail"
 )
 
@@ -158,6 +159,12 @@ func (m *Member) readServer(ctx context.Context, on querier) error {
 	m.want(!recovery, "relay_log_recovery must be OFF: with ON, a killed replica may lose what it has acknowledged")
 	m.want(syncRelayLog == 1, "sync_relay_log must be 1")
 	m.want(netTimeout <= netTimeoutSeconds, "replica_net_timeout must be at most "+strconv.Itoa(netTimeoutSeconds)+" s")
+	var text dial.Text
+	if err := single(ctx, on, dial.TextQuery, text.Fields()...); err != nil {
+		return err
+	}
+	problem := text.ServerProblem()
+	m.want(problem == "", problem)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"interlock/services/dial"
 )
 
 // Bounds of everything that is waited for.
@@ -103,10 +106,12 @@ type endpoint struct {
 	host   string
 	port   uint16
 	config *mysql.Config
+	// dsn is the data source name as it was given.
+	dsn string
 }
 
 func newEndpoint(dsn string) (endpoint, error) {
-	c, err := mysql.ParseDSN(dsn)
+	c, err := dial.Parse(dsn)
 	if err != nil {
 		return endpoint{}, fmt.Errorf("guard: a member's data source name: %w", err)
 	}
@@ -121,27 +126,24 @@ func newEndpoint(dsn string) (endpoint, error) {
 	if err != nil || host == "" {
 		return endpoint{}, fmt.Errorf("guard: the member %s: an address is host:port", c.Addr)
 	}
-	c.Logger = &mysql.NopLogger{} // What it would write goes up as an error, too.
-	c.InterpolateParams = true    // Statements such as CHANGE REPLICATION SOURCE cannot be prepared.
-	c.MultiStatements = false
-	c.ParseTime = false
 	c.Timeout = connectTimeout
-	return endpoint{name: c.Addr, host: host, port: uint16(port), config: c}, nil
+	return endpoint{name: c.Addr, host: host, port: uint16(port), config: c, dsn: dsn}, nil
 }
 
-// dsn is the data source name of the ledger on this member.
-func (e endpoint) dsn() string { return e.config.FormatDSN() }
-
-// connector connects without choosing the database: there may be none yet.
-func (e endpoint) connector() (*mysql.Config, error) {
+// connector connects without choosing the database: there may be none yet. A member whose own settings change how text is
+// read must answer all the same: that it has them is among what it says, and no reason to put another in its place.
+func (e endpoint) connector() (driver.Connector, error) {
 	c := e.config.Clone()
 	c.DBName = ""
-	if c.Params == nil {
-		c.Params = map[string]string{}
+	c.Params = map[string]string{
+		"lock_wait_timeout": strconv.Itoa(lockWaitSeconds),
+		"time_zone":         "'+00:00'",
 	}
-	c.Params["lock_wait_timeout"] = strconv.Itoa(lockWaitSeconds)
-	c.Params["time_zone"] = "'+00:00'"
-	return c, nil
+	connector, err := dial.Connector(c, (*dial.Text).SessionProblem)
+	if err != nil {
+		return nil, fmt.Errorf("guard: %s: %w", e.name, err)
+	}
+	return connector, nil
 }
 
 func endpoints(dsns []string) ([]endpoint, error) {

@@ -25,13 +25,9 @@ type session struct {
 
 // connect opens a session. It is the caller's to close.
 func (e endpoint) connect(ctx context.Context) (*session, error) {
-	config, err := e.connector()
+	connector, err := e.connector()
 	if err != nil {
 		return nil, err
-	}
-	connector, err := mysql.NewConnector(config)
-	if err != nil {
-		return nil, fmt.Errorf("guard: %s: %w", e.name, err)
 	}
 	db := sql.OpenDB(connector)
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)

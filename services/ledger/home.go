@@ -2,13 +2,12 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
-
-	"github.com/go-sql-driver/mysql"
 )
 
 // home is one primary, and the connections that lead to it. It never turns into another one: a cluster's next primary is a
@@ -73,11 +72,24 @@ func openFile(o *Options) (_ *home, err error) {
 	h.desk.sql.SetMaxOpenConns(deskConnections)
 	h.desk.sql.SetMaxIdleConns(deskConnections)
 	h.lists.Store(h.desk)
-	if err := h.desk.sql.QueryRow("SELECT sqlite_version()").Scan(&h.dialect.version); err != nil {
-		return nil, definite(err)
+	if h.dialect.version, err = readFile(h.desk.sql); err != nil {
+		return nil, err
 	}
 	h.sale.dialect, h.desk.dialect = h.dialect, h.dialect
 	return h, nil
+}
+
+// readFile is SQLite's version. A file whose text is not UTF-8 is an error: it was made elsewhere, and compares by other bytes
+// than are written here.
+func readFile(db *sql.DB) (version string, err error) {
+	var encoding string
+	if err := db.QueryRow("SELECT sqlite_version(), encoding FROM pragma_encoding").Scan(&version, &encoding); err != nil {
+		return "", definite(err)
+	}
+	if encoding != "UTF-8" {
+		return "", fmt.Errorf("ledger: the file holds text as %s: it needs UTF-8, as interlock migrate makes it", encoding)
+	}
+	return version, nil
 }
 
 // openServer opens the MySQL or MariaDB behind a data source name. It connects to nobody yet.
@@ -186,7 +198,7 @@ func askServer(ctx context.Context, dsn string, wrap func(driver.Connector) driv
 
 // nameOf is a member's name: its address.
 func nameOf(dsn string) string {
-	c, err := mysql.ParseDSN(dsn)
+	c, err := parseDSN(dsn)
 	if err != nil {
 		return ""
 	}

@@ -22,6 +22,8 @@ const (
 	migrateTimeout = 30 * time.Minute
 	// migrateLockSeconds is how long to wait for another process that migrates the same database.
 	migrateLockSeconds = 300
+	// maxLockName is how many characters a lock's name may have.
+	maxLockName = 64
 	// migrateTries is how often SQLite, which has no lock but its own, is migrated beside another process: whoever comes
 	// second finds the work done.
 	migrateTries = 5
@@ -68,6 +70,9 @@ func migrateFile(ctx context.Context, o Options) error {
 	}
 	db := sql.OpenDB(connector)
 	defer db.Close()
+	if _, err := readFile(db); err != nil {
+		return err
+	}
 	p, err := migrations(goose.DialectSQLite3, db)
 	if err != nil {
 		return err
@@ -105,8 +110,7 @@ func migrateServer(ctx context.Context, o Options) (err error) {
 	}
 	defer lock.Close()
 	var got sql.NullInt64
-	name := "interlock:" + c.DBName
-	name = name[:min(len(name), 64)] // as long as a lock's name may be
+	name := clip("interlock:"+c.DBName, maxLockName)
 	if err := lock.QueryRowContext(ctx, "SELECT GET_LOCK(?, ?)", name, migrateLockSeconds).Scan(&got); err != nil {
 		return definite(err)
 	}
@@ -127,7 +131,13 @@ func migrateServer(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = p.Up(ctx)
+	if _, err = p.Up(ctx); err != nil {
+		return migrationFailure(err)
+	}
+	problem, err := d.wrongColumn(ctx, db, c.DBName)
+	if err == nil && problem != "" {
+		err = errors.New(problem)
+	}
 	return migrationFailure(err)
 }
 
@@ -167,6 +177,21 @@ func (d dialect) checkCollation(database, has string) error {
 	return fmt.Errorf("ledger: the database %s has the collation %s, which takes different keys for equal: it needs %s "+
 		"(drop it while it is empty, and it is made right; or ALTER DATABASE %s COLLATE %s before there are tables)",
 		database, has, d.collation(), database, d.collation())
+}
+
+// wrongColumn says which column does not compare as the database does, "" where all do: its table was made before the
+// database's collation was changed.
+func (d dialect) wrongColumn(ctx context.Context, on querier, database string) (problem string, err error) {
+	const query = "SELECT TABLE_NAME, COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS " +
+		"WHERE TABLE_SCHEMA = ? AND COLLATION_NAME <> ? ORDER BY TABLE_NAME, ORDINAL_POSITION LIMIT 1"
+	err = queryRows(ctx, on, deskStatementTimeout, query, []any{database, d.collation()}, func(r *sql.Rows) error {
+		var table, column, has string
+		err := r.Scan(&table, &column, &has)
+		problem = fmt.Sprintf("the column %s.%s has the collation %s: it needs %s (ALTER TABLE %s CONVERT TO CHARACTER SET "+
+			"utf8mb4 COLLATE %s)", table, column, has, d.collation(), quoted(table), d.collation())
+		return err
+	})
+	return problem, err
 }
 
 func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

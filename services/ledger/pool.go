@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
-	"maps"
 	"net/url"
 	"strconv"
 	"time"
@@ -15,6 +14,8 @@ import (
 	gormmysql "gorm.io/driver/mysql"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
+
+	"interlock/services/dial"
 )
 
 // pool is connections with the same session settings, and gorm on top of them.
@@ -60,24 +61,16 @@ func newPool(d dialect, connector driver.Connector, statement time.Duration) (*p
 // session is what a connection to MySQL or MariaDB is set up with.
 type session struct {
 	waitSeconds, lockSeconds int
-	// joins admits several statements at once. Arguments are escaped by the driver either way.
+	// joins admits several statements at once. Arguments are escaped by the driver either way, as package dial has it.
 	joins bool
 }
 
-// parseDSN reads a data source name and takes away every choice of it that would break a promise.
+// parseDSN reads a data source name.
 func parseDSN(dsn string) (*mysql.Config, error) {
-	c, err := mysql.ParseDSN(dsn)
+	c, err := dial.Parse(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: the data source name: %w", err)
 	}
-	c.Logger = &mysql.NopLogger{} // What it would write goes up as an error, too.
-	c.InterpolateParams = true
-	c.MultiStatements = false
-	c.ClientFoundRows = false // A conditional update counts the rows it changed.
-	c.RejectReadOnly = false  // It would turn a refused commit into a silent retry.
-	c.CheckConnLiveness = true
-	c.ParseTime = false
-	c.Loc = time.UTC
 	if c.Timeout == 0 {
 		c.Timeout = dialTimeout
 	}
@@ -87,20 +80,17 @@ func parseDSN(dsn string) (*mysql.Config, error) {
 // connector makes the connector of one pool.
 func (d dialect) connector(c *mysql.Config, s session) (driver.Connector, error) {
 	c = c.Clone()
-	c.Params = maps.Clone(c.Params)
-	if c.Params == nil {
-		c.Params = map[string]string{}
-	}
 	c.MultiStatements = s.joins
-	c.Params[d.isolation] = "'READ-COMMITTED'"
-	c.Params["time_zone"] = "'+00:00'"
-	c.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+	c.Params = map[string]string{
+		d.isolation: "'READ-COMMITTED'",
+		"time_zone": "'+00:00'",
+	}
 	c.Params["wait_timeout"] = strconv.Itoa(s.waitSeconds)
 	c.Params["innodb_lock_wait_timeout"] = strconv.Itoa(s.lockSeconds)
 	if d.flavor == MariaDB {
 		c.Params["idle_write_transaction_timeout"] = strconv.Itoa(s.waitSeconds)
 	}
-	return mysql.NewConnector(c)
+	return dial.Connector(c, (*dial.Text).Problem)
 }
 
 // sqliteConnector opens connections to one file.
@@ -131,7 +121,7 @@ func newSQLiteConnector(path string, wait time.Duration) (driver.Connector, erro
 func openWithout(c *mysql.Config, wrap func(driver.Connector) driver.Connector) (*sql.DB, error) {
 	c = c.Clone()
 	c.DBName = ""
-	connector, err := mysql.NewConnector(c)
+	connector, err := dial.Connector(c, (*dial.Text).Problem)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}

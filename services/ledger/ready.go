@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"interlock/services/dial"
 	"interlock/services/rail"
 )
 
@@ -64,12 +65,22 @@ func (l *Ledger) Ready(ctx context.Context) error {
 	if h.dialect.flavor == SQLite {
 		return nil
 	}
+	if err := l.readsText(ctx, h); err != nil {
+		return err
+	}
 	collation, err := collationOf(ctx, h.desk.sql, h.database)
 	if err != nil {
 		return l.failed(h, err)
 	}
 	if err := h.dialect.checkCollation(h.database, collation); err != nil {
 		return err
+	}
+	problem, err := h.dialect.wrongColumn(ctx, h.desk.sql, h.database)
+	if err != nil {
+		return l.failed(h, err)
+	}
+	if problem != "" {
+		return unready(problem)
 	}
 	readOnly, err := l.readOnly(ctx, h)
 	if err != nil {
@@ -90,6 +101,21 @@ func (l *Ledger) Ready(ctx context.Context) error {
 	}
 	if state.replicas < 1 {
 		return unready("no replica is connected that could acknowledge a commit")
+	}
+	return nil
+}
+
+// readsText is nil where the server reads text as it is written here. Each connection was asked when it was new, and settings
+// may have changed since then.
+func (l *Ledger) readsText(ctx context.Context, h *home) error {
+	var text dial.Text
+	err := queryRows(ctx, h.desk.sql, l.options.StatementTimeout, dial.TextQuery, nil,
+		func(r *sql.Rows) error { return r.Scan(text.Fields()...) })
+	if err != nil {
+		return l.failed(h, err)
+	}
+	if problem := text.Problem(); problem != "" {
+		return unready(problem)
 	}
 	return nil
 }

@@ -82,6 +82,8 @@ func Run(t *testing.T, o ledger.Options) {
 		{"Books", booksOfRuns},
 		{"Books_OneVersion", booksOneVersion},
 		{"Leap", leap},
+		{"Hostile_Orders", hostileOrders},
+		{"Hostile_Publications", hostilePublications},
 		{"Ready", ready},
 		{"Migrate_ManyAtOnce", migrateManyAtOnce},
 	} {
