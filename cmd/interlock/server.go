@@ -245,7 +245,7 @@ func (s *Server) durability() ledger.Durability { return ledgerOptions(s.setting
 
 func payments(s *Settings) sale.Payments {
 	if s.payments() == "sandbox" {
-		return sale.Sandbox{}
+		return sale.NewSandbox()
 	}
 	return sale.NoPayments{}
 }

@@ -363,7 +363,7 @@ func (w *world) open(t *testing.T, settings sale.Settings) *sale.Office {
 	}
 	next := func() string { return strconv.FormatInt(w.ids.Add(1), 10) }
 	office := sale.Open(sale.Options{
-		Ledger: w.book, Lock: w.lock, Availability: w.board, Runs: w.book, Payments: sale.Sandbox{},
+		Ledger: w.book, Lock: w.lock, Availability: w.board, Runs: w.book, Payments: sale.NewSandbox(),
 		NewID: next, NewNumber: next, DocumentKey: []byte("key of this test"), Settings: settings,
 		Log: slog.New(slog.DiscardHandler),
 	})

@@ -427,7 +427,7 @@ func openOffice(t *testing.T, l *ledger.Ledger, run *rail.Run, settings sale.Set
 		runs = append(runs, run)
 	}
 	office := sale.Open(sale.Options{
-		Ledger: l, Lock: &lock{yes: true}, Availability: &board{}, Runs: published(runs), Payments: sale.Sandbox{},
+		Ledger: l, Lock: &lock{yes: true}, Availability: &board{}, Runs: published(runs), Payments: sale.NewSandbox(),
 		NewID: func() string { return rand12() }, NewNumber: rand12, DocumentKey: []byte("key of this test"), Settings: settings,
 		Log: slog.New(slog.DiscardHandler),
 	})

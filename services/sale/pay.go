@@ -7,7 +7,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Pay charges for an order and makes it PAID. It may be repeated with the same key. HOLD_EXPIRED: the time to pay is
+// Pay charges for an order and makes it PAID. It may be repeated with the same key, which is one of this buyer and order: with
+// another order, or from another buyer, it is another payment. HOLD_EXPIRED: the time to pay is
 // over. WRONG_STATE: it was paid with another key, or cancelled. The order is answered also beside a refusal.
 // ORDER_PENDING: not known yet, repeat with the same key. OVERLOADED: too many others are paying.
 func (o *Office) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Order, Payment, error) {
@@ -29,7 +30,7 @@ func (o *Office) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Ord
 	}
 	var payment Payment
 	if order.State == rail.OnHold {
-		payment, err = o.Payments.Charge(ctx, order, key)
+		payment, err = o.Payments.Charge(ctx, order, paymentKey(orderID, buyer, key))
 		if err != nil || payment.State != PaymentSucceeded {
 			return order, payment, err
 		}
@@ -43,7 +44,7 @@ func (o *Office) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Ord
 		return order, Payment{State: PaymentSucceeded}, nil
 	}
 	// Also where this call took nothing: an earlier one with this key may have, and never have heard what became of it.
-	o.void(ctx, order, key)
+	o.void(ctx, order, paymentKey(orderID, buyer, key))
 	return order, Payment{}, unpayable(order)
 }
 

@@ -2,6 +2,12 @@ package sale
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"interlock/services/rail"
 )
@@ -23,16 +29,82 @@ type Payment struct {
 	RedirectURL string
 }
 
-// Sandbox is a payment provider that takes no money and succeeds at once.
-type Sandbox struct{}
+// paymentKey is the key that a provider gets for a buyer's key: 64 hexadecimal digits, the same on every server and for every
+// repetition, and another one for another order, buyer or key. Buyers choose their keys, so that two of them may choose the
+// same, and one buyer the same for two orders; a provider would take the second for a repetition of the first. Each part has
+// its length before it, so that no two triples are one text. The digest says nothing of a buyer: an order's id is random.
+func paymentKey(orderID, buyer, key string) string {
+	digest := sha256.New()
+	for _, part := range []string{"interlock payment", orderID, buyer, key} {
+		fmt.Fprintf(digest, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(digest.Sum(nil))
+}
 
-// Charge always succeeds.
-func (Sandbox) Charge(context.Context, *rail.Order, string) (Payment, error) {
+// maxSandboxCharges is how many charges a sandbox remembers: those of the last minutes of a rush, in a few megabytes. Keys are
+// asked for again within seconds.
+const maxSandboxCharges = 16_384
+
+// Sandbox is a payment provider that takes no money, and is as exact about keys as those that do. It remembers the last
+// charges of this process. Make one with NewSandbox.
+type Sandbox struct {
+	mu      sync.Mutex
+	charges *lru.Cache[string, charge]
+}
+
+// charge is what a key was used for.
+type charge struct {
+	order  string
+	total  rail.Money
+	voided bool
+}
+
+// NewSandbox makes a sandbox.
+func NewSandbox() *Sandbox {
+	charges, err := lru.New[string, charge](maxSandboxCharges)
+	if err != nil {
+		panic(err) // the size is positive
+	}
+	return &Sandbox{charges: charges}
+}
+
+// Charge succeeds at once, and once for each key. IDEMPOTENCY_CONFLICT: the key is that of another order or amount. The
+// payment has FAILED where it was given back.
+func (s *Sandbox) Charge(_ context.Context, order *rail.Order, key string) (Payment, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wanted := charge{order: order.ID, total: order.Total}
+	known, ok := s.charges.Get(key)
+	switch {
+	case !ok:
+		s.charges.Add(key, wanted)
+	case known.order != wanted.order || known.total != wanted.total:
+		return Payment{}, errOtherCharge()
+	case known.voided:
+		return Payment{State: PaymentFailed}, nil
+	}
 	return Payment{State: PaymentSucceeded}, nil
 }
 
-// Void has nothing to give back.
-func (Sandbox) Void(context.Context, *rail.Order, string) error { return nil }
+// Void gives back what was charged with a key. IDEMPOTENCY_CONFLICT: that was for another order; nothing is given back.
+func (s *Sandbox) Void(_ context.Context, order *rail.Order, key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, ok := s.charges.Get(key)
+	if !ok {
+		return nil
+	}
+	if known.order != order.ID {
+		return errOtherCharge()
+	}
+	known.voided = true
+	s.charges.Add(key, known)
+	return nil
+}
+
+func errOtherCharge() error {
+	return rail.Refuse(rail.IdempotencyConflict, "the payment's key was used for another order or amount")
+}
 
 // NoPayments is the provider where none was switched on.
 type NoPayments struct{}

@@ -78,10 +78,15 @@ type Runs interface {
 }
 
 // Payments charges buyers.
+//
+// A key is not the one that the buyer chose. It is 64 hexadecimal digits made of the order's id, the buyer and the buyer's key:
+// no two orders and no two buyers have the same, and a repetition has the same on every server. A provider's own idempotency
+// key may be just that.
 type Payments interface {
-	// Charge starts to collect the total of an order. It must be safe to repeat with the same key.
+	// Charge starts to collect the total of an order. It must be safe to repeat with the same key, and must not take one key
+	// for two orders or amounts.
 	Charge(ctx context.Context, order *rail.Order, key string) (Payment, error)
-	// Void gives back what Charge took with a key: the ledger has said for certain that the order is not paid by it. It
-	// must be safe to repeat, and harmless where nothing was taken.
+	// Void gives back what Charge took for the order with a key, and nothing else: the ledger has said for certain that the
+	// order is not paid by it. It must be safe to repeat, and harmless where nothing was taken.
 	Void(ctx context.Context, order *rail.Order, key string) error
 }
