@@ -100,11 +100,14 @@ async function run() {
 
   // Other trains may go that way too; the last one shown is the one handed on to Buy.
   await passenger.run("Search", "SearchT12");
+  const document = `E2E${Date.now()}`;
   // One document number has one ticket on a run, so every try of this test is somebody else.
   await passenger.edit("Buy", (variables) => {
-    variables.order.passengers[0].documentNumber = `E2E${Date.now()}`;
+    variables.order.passengers[0].documentNumber = document;
     return variables;
   });
+  // People write the header by hand, too. It must be as good as the bar's, and as little kept.
+  await passenger.write("request-headers.json", JSON.stringify({ Authorization: `Bearer ${passengerToken}` }));
   const bought = await passenger.run("Buy", "Buy");
   noRefusals(bought, "placeOrder");
   const order = bought.data.placeOrder.order;
@@ -118,6 +121,8 @@ async function run() {
   noRefusals(paid, "payOrder");
   check(paid.data.payOrder.order.state === "PAID", `the order is ${paid.data.payOrder.order.state}, not PAID`);
   if (screenshot) await passenger.page.screenshot({ path: screenshot });
+
+  await nothingPersonalIsKept(passenger, document);
 
   const moved = await watcher.result("the watcher did not see the seat go", (result) => {
     return seats(result) === seats(snapshot) - 1;
@@ -137,6 +142,20 @@ async function tokenIsKept({ page }) {
     if (!moment) await page.reload();
   }
   await page.locator(".graphiql-query-editor .view-lines").waitFor();
+}
+
+// What the browser keeps when the window is closed has the operations in it, and neither who travels nor any header.
+async function nothingPersonalIsKept({ page }, document) {
+  let kept = "";
+  await eventually("the history does not have the operation Buy", async () => {
+    kept = await page.evaluate(() => JSON.stringify({ ...localStorage }));
+    return kept.includes("graphiql:queries") && kept.includes("BuyPay");
+  });
+  for (const [what, secret] of [["document number", document], ["passenger's name", "A Passenger"], ["token", passengerToken], ["header", "Bearer"]]) {
+    check(!kept.includes(secret), `the ${what} is kept in localStorage`);
+  }
+  const tabs = await page.evaluate(() => sessionStorage.getItem("graphiql:tabState") ?? "");
+  check(tabs !== "" && !tabs.includes("Bearer"), "a header is kept with the tabs");
 }
 
 // open gives a window of its own with its own token, as if another person had opened the link.
@@ -221,6 +240,15 @@ async function open(name, token) {
       return result(`${operation}: the page does not show the answer`, (shown) => {
         return JSON.stringify(shown) === JSON.stringify(answer);
       });
+    },
+    async write(file, text) {
+      await page.evaluate(
+        ([suffix, value]) => {
+          const model = globalThis.__MONACO.editor.getModels().find((each) => each.uri.path.endsWith(suffix));
+          model.setValue(value);
+        },
+        [file, text],
+      );
     },
     async edit(tab, change) {
       await select(tab);

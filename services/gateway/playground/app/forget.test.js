@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { parse } from "graphql";
+import { forgetInHistory, forgetInQuery, forgetInVariables } from "./forget.js";
+
+test("documents and the names of passengers are forgotten, and nothing else", () => {
+  const variables = {
+    order: {
+      idempotencyKey: "a key",
+      from: "VNP",
+      passengers: [{ name: "Li Wei", documentNumber: "110101", seatClass: "SECOND", wish: { coach: "3" } }],
+    },
+    correct: { ticketId: "t", name: "Li Wei", reason: "typing" },
+    who: { name: "Li Wei", passportNo: "110101" },
+    station: { code: "VNP", name: "Beijing South" },
+    documents: ["110101", { number: "110101" }],
+    token: "e30.e30.e30",
+  };
+  const kept = forgetInVariables(JSON.stringify(variables));
+  for (const secret of ["Li Wei", "110101", "e30"]) assert.ok(!kept.includes(secret), `${secret} is in ${kept}`);
+  assert.deepEqual(JSON.parse(kept), {
+    order: {
+      idempotencyKey: "a key",
+      from: "VNP",
+      passengers: [{ name: "", documentNumber: "", seatClass: "SECOND", wish: { coach: "3" } }],
+    },
+    correct: { ticketId: "t", name: "", reason: "typing" },
+    who: { name: "", passportNo: "" },
+    station: { code: "VNP", name: "Beijing South" },
+    documents: "",
+    token: "",
+  });
+  for (const text of [undefined, ""]) assert.equal(forgetInVariables(text), text);
+  assert.equal(forgetInVariables('{ "documentNumber": "110101", // mine\n }'), "", "what cannot be read is not kept");
+  for (const text of ["[]", "null", "1", '"x"']) assert.equal(JSON.parse(forgetInVariables(text))?.toString(), JSON.parse(text)?.toString());
+});
+
+test("what is written into a query is forgotten, and the rest stays to the last comment", () => {
+  const query = `# mine
+mutation Buy($n: String = "kept", $documentNumber: String = "110101") {
+  placeOrder(input: {passengers: [{name: "Li Wei", documentNumber: """110101""", seatClass: SECOND}, {name: $n, documentNumber: $documentNumber}]}) {
+    order { tickets { passenger { name documentNumberMasked } } }
+  }
+  publishStation(input: {code: "VNP", name: "Beijing South"}) { station { name } }
+}`;
+  const kept = forgetInQuery(query);
+  assert.equal(
+    kept,
+    query.replace('"""110101"""', '""').replace('"110101"', '""').replace('"Li Wei"', '""'),
+  );
+  parse(kept);
+  assert.equal(forgetInQuery("{ broken"), "");
+});
+
+test("headers are not kept, whatever they are", () => {
+  const item = { query: "{ viewer { subject } }", variables: "", headers: '{"Authorization":"Bearer e30"}', operationName: "x", label: "mine", favorite: true };
+  for (const key of ["queries", "favorites"]) {
+    const kept = JSON.parse(forgetInHistory(JSON.stringify({ [key]: [item] })));
+    const { headers: _, ...rest } = item;
+    assert.deepEqual(kept, { [key]: [rest] });
+  }
+  assert.equal(forgetInHistory("not JSON"), null);
+});
