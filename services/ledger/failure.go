@@ -36,9 +36,7 @@ type ErrDuplicate struct {
 	Err   error
 }
 
-func (e *ErrDuplicate) Error() string {
-	return fmt.Sprintf("the %s exists already: %v", string(e.Cause), e.Err)
-}
+func (e *ErrDuplicate) Error() string { return "the " + string(e.Cause) + " exists already" }
 
 func (e *ErrDuplicate) Unwrap() error { return e.Err }
 
@@ -97,6 +95,16 @@ func mysqlNumber(err error) uint16 {
 	return 0
 }
 
+// quiet is an error of which only the number is told: MySQL puts the values that it complains of into what it says, and that
+// goes into logs.
+type quiet struct{ err error }
+
+func (q quiet) Error() string {
+	return fmt.Sprintf("MySQL's error %d, about a value that is not shown", mysqlNumber(q.err))
+}
+
+func (q quiet) Unwrap() error { return q.err }
+
 // unavailable makes the answer to whoever may try again: nothing was written.
 func unavailable(message string, cause error) *rail.Error {
 	return &rail.Error{Code: rail.Unavailable, Message: message, RetryAfter: retryAfter, Cause: cause}
@@ -124,6 +132,9 @@ func definite(err error) error {
 	case erDuplicateEntry:
 		return &ErrDuplicate{Cause: duplicateCause(err.Error()), Err: err}
 	default:
+		if refusedStatement(err) {
+			err = quiet{err}
+		}
 		return fmt.Errorf("ledger: %w", err)
 	}
 	switch sqliteCode(err) {
