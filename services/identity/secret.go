@@ -40,7 +40,7 @@ func readSecret(path string) ([]byte, error) {
 	}
 	// Windows has no such permissions and always shows 0666.
 	if open := info.Mode().Perm() & 0o077; open != 0 && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("%s can be read by others (mode %#o); make it 0600, or remove it to get a new one", path, info.Mode().Perm())
+		return nil, fmt.Errorf("%s can be read by others (mode %#o); make it 0600", path, info.Mode().Perm())
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -48,6 +48,9 @@ func (h *home) during(ctx context.Context, limit time.Duration) (context.Context
 // openFile opens SQLite. One connection writes: writers wait for each other in this process's own queue, which keeps
 // deadlines, and not in SQLite's, which polls.
 func openFile(o *Options) (_ *home, err error) {
+	if err := makePrivate(o.Path); err != nil {
+		return nil, err
+	}
 	h := &home{dialect: dialect{flavor: SQLite}, place: o.Path, breaker: breaker{clock: o.Clock}}
 	h.life, h.leave = context.WithCancel(context.Background())
 	defer func() {

@@ -64,6 +64,9 @@ func migrations(d goose.Dialect, db *sql.DB) (*goose.Provider, error) {
 }
 
 func migrateFile(ctx context.Context, o Options) error {
+	if err := makePrivate(o.Path); err != nil {
+		return err
+	}
 	connector, err := newSQLiteConnector(o.Path, deskStatementTimeout)
 	if err != nil {
 		return err
