@@ -55,6 +55,11 @@ type ComplexityRoot struct {
 		Station      func(childComplexity int) int
 	}
 
+	CancelHoldPayload struct {
+		Order      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CancelOrderPayload struct {
 		Order      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -72,24 +77,32 @@ type ComplexityRoot struct {
 		Seats     func(childComplexity int) int
 	}
 
+	CorrectPassengerNamePayload struct {
+		Order      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	Money struct {
 		Amount       func(childComplexity int) int
 		CurrencyCode func(childComplexity int) int
 	}
 
 	Mutation struct {
-		CancelOrder    func(childComplexity int, input CancelOrderInput) int
-		PayOrder       func(childComplexity int, input PayOrderInput) int
-		PlaceOrder     func(childComplexity int, input PlaceOrderInput) int
-		PublishStation func(childComplexity int, input PublishStationInput) int
-		PublishTrain   func(childComplexity int, input PublishTrainInput) int
-		ResumeRun      func(childComplexity int, input ResumeRunInput) int
-		SuspendRun     func(childComplexity int, input SuspendRunInput) int
-		WithdrawRun    func(childComplexity int, input WithdrawRunInput) int
+		CancelHold           func(childComplexity int, input CancelHoldInput) int
+		CancelOrder          func(childComplexity int, input CancelOrderInput) int
+		CorrectPassengerName func(childComplexity int, input CorrectPassengerNameInput) int
+		PayOrder             func(childComplexity int, input PayOrderInput) int
+		PlaceOrder           func(childComplexity int, input PlaceOrderInput) int
+		PublishStation       func(childComplexity int, input PublishStationInput) int
+		PublishTrain         func(childComplexity int, input PublishTrainInput) int
+		ResumeRun            func(childComplexity int, input ResumeRunInput) int
+		SuspendRun           func(childComplexity int, input SuspendRunInput) int
+		WithdrawRun          func(childComplexity int, input WithdrawRunInput) int
 	}
 
 	Order struct {
 		EndedAt     func(childComplexity int) int
+		ErasedAt    func(childComplexity int) int
 		From        func(childComplexity int) int
 		ID          func(childComplexity int) int
 		Number      func(childComplexity int) int
@@ -309,6 +322,8 @@ type MutationResolver interface {
 	PlaceOrder(ctx context.Context, input PlaceOrderInput) (*PlaceOrderPayload, error)
 	PayOrder(ctx context.Context, input PayOrderInput) (*PayOrderPayload, error)
 	CancelOrder(ctx context.Context, input CancelOrderInput) (*CancelOrderPayload, error)
+	CancelHold(ctx context.Context, input CancelHoldInput) (*CancelHoldPayload, error)
+	CorrectPassengerName(ctx context.Context, input CorrectPassengerNameInput) (*CorrectPassengerNamePayload, error)
 	PublishStation(ctx context.Context, input PublishStationInput) (*PublishStationPayload, error)
 	PublishTrain(ctx context.Context, input PublishTrainInput) (*PublishTrainPayload, error)
 	SuspendRun(ctx context.Context, input SuspendRunInput) (*SuspendRunPayload, error)
@@ -346,6 +361,7 @@ type SubscriptionResolver interface {
 }
 type TicketResolver interface {
 	Order(ctx context.Context, obj *Ticket) (*Order, error)
+	Passenger(ctx context.Context, obj *Ticket) (*rail.Passenger, error)
 }
 type ViewerResolver interface {
 	Orders(ctx context.Context, obj *Viewer, states []rail.OrderState, first *int, after *string) (*OrderConnection, error)
@@ -406,6 +422,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Call.Station(childComplexity), true
 
+	case "CancelHoldPayload.order":
+		if e.ComplexityRoot.CancelHoldPayload.Order == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelHoldPayload.Order(childComplexity), true
+	case "CancelHoldPayload.userErrors":
+		if e.ComplexityRoot.CancelHoldPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelHoldPayload.UserErrors(childComplexity), true
+
 	case "CancelOrderPayload.order":
 		if e.ComplexityRoot.CancelOrderPayload.Order == nil {
 			break
@@ -457,6 +486,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Coach.Seats(childComplexity), true
 
+	case "CorrectPassengerNamePayload.order":
+		if e.ComplexityRoot.CorrectPassengerNamePayload.Order == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CorrectPassengerNamePayload.Order(childComplexity), true
+	case "CorrectPassengerNamePayload.userErrors":
+		if e.ComplexityRoot.CorrectPassengerNamePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CorrectPassengerNamePayload.UserErrors(childComplexity), true
+
 	case "Money.amount":
 		if e.ComplexityRoot.Money.Amount == nil {
 			break
@@ -470,6 +512,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Money.CurrencyCode(childComplexity), true
 
+	case "Mutation.cancelHold":
+		if e.ComplexityRoot.Mutation.CancelHold == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelHold_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelHold(childComplexity, args["input"].(CancelHoldInput)), true
 	case "Mutation.cancelOrder":
 		if e.ComplexityRoot.Mutation.CancelOrder == nil {
 			break
@@ -481,6 +534,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CancelOrder(childComplexity, args["input"].(CancelOrderInput)), true
+	case "Mutation.correctPassengerName":
+		if e.ComplexityRoot.Mutation.CorrectPassengerName == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_correctPassengerName_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CorrectPassengerName(childComplexity, args["input"].(CorrectPassengerNameInput)), true
 	case "Mutation.payOrder":
 		if e.ComplexityRoot.Mutation.PayOrder == nil {
 			break
@@ -565,6 +629,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Order.EndedAt(childComplexity), true
+	case "Order.erasedAt":
+		if e.ComplexityRoot.Order.ErasedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Order.ErasedAt(childComplexity), true
 	case "Order.from":
 		if e.ComplexityRoot.Order.From == nil {
 			break
@@ -1379,9 +1449,11 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("BerthLayoutInput", ec.unmarshalInputBerthLayoutInput),
 			graphql.NewInputUnmarshaler("CallInput", ec.unmarshalInputCallInput),
+			graphql.NewInputUnmarshaler("CancelHoldInput", ec.unmarshalInputCancelHoldInput),
 			graphql.NewInputUnmarshaler("CancelOrderInput", ec.unmarshalInputCancelOrderInput),
 			graphql.NewInputUnmarshaler("CoachInput", ec.unmarshalInputCoachInput),
 			graphql.NewInputUnmarshaler("CoachLayoutInput", ec.unmarshalInputCoachLayoutInput),
+			graphql.NewInputUnmarshaler("CorrectPassengerNameInput", ec.unmarshalInputCorrectPassengerNameInput),
 			graphql.NewInputUnmarshaler("FaresInput", ec.unmarshalInputFaresInput),
 			graphql.NewInputUnmarshaler("KmRateInput", ec.unmarshalInputKmRateInput),
 			graphql.NewInputUnmarshaler("OrderFilter", ec.unmarshalInputOrderFilter),
@@ -1588,6 +1660,10 @@ type Mutation {
   payOrder("The payment." input: PayOrderInput!): PayOrderPayload @requires(role: PASSENGER)
   "Gives a hold back. Repeating it is harmless."
   cancelOrder("The order." input: CancelOrderInput!): CancelOrderPayload @requires(role: PASSENGER)
+  "Gives anybody's hold back. Who did it is recorded, and why; the buyer sees the reason. Repeating it is harmless."
+  cancelHold("The order." input: CancelHoldInput!): CancelHoldPayload @requires(role: ADMIN)
+  "Corrects a passenger's name on an order that has its seats. The seat, the document and the price stay. Who did it is recorded, and why."
+  correctPassengerName("The ticket." input: CorrectPassengerNameInput!): CorrectPassengerNamePayload @requires(role: ADMIN)
   "Adds a station, or changes the one with the same code."
   publishStation("The station." input: PublishStationInput!): PublishStationPayload @requires(role: ADMIN)
   "Puts a train on sale on a range of dates. Publishing the same again changes nothing; changing runs that have orders is refused."
@@ -1936,6 +2012,8 @@ type Order implements Node {
   paidAt: DateTime
   "When it was cancelled or expired."
   endedAt: DateTime
+  "When its passengers were forgotten, which takes place long after the journey; null until then. Seats and prices stay."
+  erasedAt: DateTime
 }
 
 "Where an order is in its life."
@@ -2000,9 +2078,9 @@ enum TicketState {
 
 "Who travels."
 type Passenger {
-  "The name."
+  "The name; empty once the order was erased."
   name: String!
-  "The document number with its middle hidden."
+  "The document number with its middle hidden; empty once the order was erased."
   documentNumberMasked: String!
 }
 
@@ -2117,6 +2195,24 @@ input CancelOrderInput {
   orderId: ID!
   "Why, for the record: at most 256 printable characters."
   reason: String
+}
+
+"Whose hold to give back."
+input CancelHoldInput {
+  "The order; it must be ON_HOLD."
+  orderId: ID!
+  "Why, for the buyer and the record: 1 to 256 printable characters."
+  reason: String!
+}
+
+"Which name is wrong."
+input CorrectPassengerNameInput {
+  "The ticket, of an order that is ON_HOLD or PAID."
+  ticketId: ID!
+  "The right name: 1 to 64 printable characters."
+  name: String!
+  "Why, for the record: 1 to 256 printable characters."
+  reason: String!
 }
 
 "A place trains call at."
@@ -2394,6 +2490,22 @@ type CancelOrderPayload {
   userErrors: [UserError!]!
 }
 
+"What became of cancelHold."
+type CancelHoldPayload {
+  "The order as it is now."
+  order: Order
+  "Why it was refused."
+  userErrors: [UserError!]!
+}
+
+"What became of correctPassengerName."
+type CorrectPassengerNamePayload {
+  "The order as it is now."
+  order: Order
+  "Why it was refused."
+  userErrors: [UserError!]!
+}
+
 "What became of publishStation."
 type PublishStationPayload {
   "The station."
@@ -2469,6 +2581,16 @@ func (ec *executionContext) childFields_Call(ctx context.Context, field graphql.
 	return nil, fmt.Errorf("no field named %q was found under type Call", field.Name)
 }
 
+func (ec *executionContext) childFields_CancelHoldPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "order":
+		return ec.fieldContext_CancelHoldPayload_order(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CancelHoldPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelHoldPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CancelOrderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "order":
@@ -2501,6 +2623,16 @@ func (ec *executionContext) childFields_Coach(ctx context.Context, field graphql
 		return ec.fieldContext_Coach_seats(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Coach", field.Name)
+}
+
+func (ec *executionContext) childFields_CorrectPassengerNamePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "order":
+		return ec.fieldContext_CorrectPassengerNamePayload_order(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CorrectPassengerNamePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CorrectPassengerNamePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Money(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2543,6 +2675,8 @@ func (ec *executionContext) childFields_Order(ctx context.Context, field graphql
 		return ec.fieldContext_Order_paidAt(ctx, field)
 	case "endedAt":
 		return ec.fieldContext_Order_endedAt(ctx, field)
+	case "erasedAt":
+		return ec.fieldContext_Order_erasedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Order", field.Name)
 }
@@ -3015,12 +3149,40 @@ func (ec *executionContext) dir_requires_args(ctx context.Context, rawArgs map[s
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_cancelHold_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (CancelHoldInput, error) {
+			return ec.unmarshalNCancelHoldInput2interlockᚋgraphᚐCancelHoldInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_cancelOrder_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (CancelOrderInput, error) {
 			return ec.unmarshalNCancelOrderInput2interlockᚋgraphᚐCancelOrderInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_correctPassengerName_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (CorrectPassengerNameInput, error) {
+			return ec.unmarshalNCorrectPassengerNameInput2interlockᚋgraphᚐCorrectPassengerNameInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -3680,6 +3842,70 @@ func (ec *executionContext) fieldContext_Call_saleClosesAt(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Call", field, false, false, "DateTime")
 }
 
+func (ec *executionContext) _CancelHoldPayload_order(ctx context.Context, field graphql.CollectedField, obj *CancelHoldPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelHoldPayload_order(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Order, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Order) graphql.Marshaler {
+			return ec.marshalOOrder2ᚖinterlockᚋgraphᚐOrder(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CancelHoldPayload_order(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelHoldPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Order(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelHoldPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *CancelHoldPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelHoldPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕinterlockᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CancelHoldPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelHoldPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CancelOrderPayload_order(ctx context.Context, field graphql.CollectedField, obj *CancelOrderPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3895,6 +4121,70 @@ func (ec *executionContext) fieldContext_Coach_seats(_ context.Context, field gr
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Seat(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CorrectPassengerNamePayload_order(ctx context.Context, field graphql.CollectedField, obj *CorrectPassengerNamePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CorrectPassengerNamePayload_order(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Order, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Order) graphql.Marshaler {
+			return ec.marshalOOrder2ᚖinterlockᚋgraphᚐOrder(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CorrectPassengerNamePayload_order(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CorrectPassengerNamePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Order(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CorrectPassengerNamePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *CorrectPassengerNamePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CorrectPassengerNamePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕinterlockᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CorrectPassengerNamePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CorrectPassengerNamePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
 		},
 	}
 	return fc, nil
@@ -4126,6 +4416,130 @@ func (ec *executionContext) fieldContext_Mutation_cancelOrder(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_cancelOrder_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_cancelHold(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_cancelHold(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CancelHold(ctx, fc.Args["input"].(CancelHoldInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *CancelHoldPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *CancelHoldPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, role)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *CancelHoldPayload) graphql.Marshaler {
+			return ec.marshalOCancelHoldPayload2ᚖinterlockᚋgraphᚐCancelHoldPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_cancelHold(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CancelHoldPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_cancelHold_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_correctPassengerName(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_correctPassengerName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CorrectPassengerName(ctx, fc.Args["input"].(CorrectPassengerNameInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *CorrectPassengerNamePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *CorrectPassengerNamePayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, role)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *CorrectPassengerNamePayload) graphql.Marshaler {
+			return ec.marshalOCorrectPassengerNamePayload2ᚖinterlockᚋgraphᚐCorrectPassengerNamePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_correctPassengerName(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CorrectPassengerNamePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_correctPassengerName_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -4806,6 +5220,29 @@ func (ec *executionContext) _Order_endedAt(ctx context.Context, field graphql.Co
 	)
 }
 func (ec *executionContext) fieldContext_Order_endedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Order", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _Order_erasedAt(ctx context.Context, field graphql.CollectedField, obj *Order) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Order_erasedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ErasedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Order_erasedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Order", field, false, false, "DateTime")
 }
 
@@ -7332,7 +7769,7 @@ func (ec *executionContext) _Ticket_passenger(ctx context.Context, field graphql
 			return ec.fieldContext_Ticket_passenger(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Passenger, nil
+			return ec.Resolvers.Ticket().Passenger(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *rail.Passenger) graphql.Marshaler {
@@ -7346,8 +7783,8 @@ func (ec *executionContext) fieldContext_Ticket_passenger(_ context.Context, fie
 	fc = &graphql.FieldContext{
 		Object:     "Ticket",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Passenger(ctx, field)
 		},
@@ -9276,6 +9713,55 @@ func UnmarshalCallInput(ctx context.Context, raw any) (CallInput, error) {
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputCancelHoldInput(ctx context.Context, obj any) (CancelHoldInput, error) {
+	var it CancelHoldInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"orderId", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "orderId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("orderId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OrderID = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCancelHoldInput unmarshals raw into the CancelHoldInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCancelHoldInput(ctx context.Context, raw any) (CancelHoldInput, error) {
+	var out CancelHoldInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CancelHoldInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputCancelOrderInput(ctx context.Context, obj any) (CancelOrderInput, error) {
 	var it CancelOrderInput
 	if obj == nil {
@@ -9434,6 +9920,62 @@ func (ec *executionContext) unmarshalInputCoachLayoutInput(ctx context.Context, 
 func UnmarshalCoachLayoutInput(ctx context.Context, raw any) (CoachLayoutInput, error) {
 	var out CoachLayoutInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "CoachLayoutInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCorrectPassengerNameInput(ctx context.Context, obj any) (CorrectPassengerNameInput, error) {
+	var it CorrectPassengerNameInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"ticketId", "name", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "ticketId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ticketId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TicketID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCorrectPassengerNameInput unmarshals raw into the CorrectPassengerNameInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCorrectPassengerNameInput(ctx context.Context, raw any) (CorrectPassengerNameInput, error) {
+	var out CorrectPassengerNameInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CorrectPassengerNameInput", raw, &out)
 	return out, err
 }
 
@@ -10675,6 +11217,44 @@ func (ec *executionContext) _Call(ctx context.Context, sel ast.SelectionSet, obj
 	return out
 }
 
+var cancelHoldPayloadImplementors = []string{"CancelHoldPayload"}
+
+func (ec *executionContext) _CancelHoldPayload(ctx context.Context, sel ast.SelectionSet, obj *CancelHoldPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, cancelHoldPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CancelHoldPayload")
+		case "order":
+			out.Values[i] = ec._CancelHoldPayload_order(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CancelHoldPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var cancelOrderPayloadImplementors = []string{"CancelOrderPayload"}
 
 func (ec *executionContext) _CancelOrderPayload(ctx context.Context, sel ast.SelectionSet, obj *CancelOrderPayload) graphql.Marshaler {
@@ -10800,6 +11380,44 @@ func (ec *executionContext) _Coach(ctx context.Context, sel ast.SelectionSet, ob
 	return out
 }
 
+var correctPassengerNamePayloadImplementors = []string{"CorrectPassengerNamePayload"}
+
+func (ec *executionContext) _CorrectPassengerNamePayload(ctx context.Context, sel ast.SelectionSet, obj *CorrectPassengerNamePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, correctPassengerNamePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CorrectPassengerNamePayload")
+		case "order":
+			out.Values[i] = ec._CorrectPassengerNamePayload_order(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CorrectPassengerNamePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var moneyImplementors = []string{"Money"}
 
 func (ec *executionContext) _Money(ctx context.Context, sel ast.SelectionSet, obj *rail.Money) graphql.Marshaler {
@@ -10874,6 +11492,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "cancelOrder":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_cancelOrder(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "cancelHold":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_cancelHold(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "correctPassengerName":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_correctPassengerName(ctx, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
@@ -11012,6 +11644,11 @@ func (ec *executionContext) _Order(ctx context.Context, sel ast.SelectionSet, ob
 			}
 		case "endedAt":
 			out.Values[i] = ec._Order_endedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "erasedAt":
+			out.Values[i] = ec._Order_erasedAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -12075,10 +12712,11 @@ func (ec *executionContext) _Ticket(ctx context.Context, sel ast.SelectionSet, o
 					return ec._Ticket_order(ctx, field, obj)
 				})
 		case "passenger":
-			out.Values[i] = ec._Ticket_passenger(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Ticket_passenger(ctx, field, obj)
+				})
 		case "coach":
 			out.Values[i] = ec._Ticket_coach(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -12809,6 +13447,11 @@ func (ec *executionContext) unmarshalNCallInput2ᚖinterlockᚋgraphᚐCallInput
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNCancelHoldInput2interlockᚋgraphᚐCancelHoldInput(ctx context.Context, v any) (CancelHoldInput, error) {
+	res, err := ec.unmarshalInputCancelHoldInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNCancelOrderInput2interlockᚋgraphᚐCancelOrderInput(ctx context.Context, v any) (CancelOrderInput, error) {
 	res, err := ec.unmarshalInputCancelOrderInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -12884,6 +13527,11 @@ func (ec *executionContext) unmarshalNCoachInput2ᚖinterlockᚋgraphᚐCoachInp
 func (ec *executionContext) unmarshalNCoachLayoutInput2ᚖinterlockᚋgraphᚐCoachLayoutInput(ctx context.Context, v any) (*CoachLayoutInput, error) {
 	res, err := ec.unmarshalInputCoachLayoutInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCorrectPassengerNameInput2interlockᚋgraphᚐCorrectPassengerNameInput(ctx context.Context, v any) (CorrectPassengerNameInput, error) {
+	res, err := ec.unmarshalInputCorrectPassengerNameInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNDate2interlockᚋservicesᚋrailᚐDate(ctx context.Context, v any) (rail.Date, error) {
@@ -13801,11 +14449,25 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	return res
 }
 
+func (ec *executionContext) marshalOCancelHoldPayload2ᚖinterlockᚋgraphᚐCancelHoldPayload(ctx context.Context, sel ast.SelectionSet, v *CancelHoldPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CancelHoldPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOCancelOrderPayload2ᚖinterlockᚋgraphᚐCancelOrderPayload(ctx context.Context, sel ast.SelectionSet, v *CancelOrderPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._CancelOrderPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCorrectPassengerNamePayload2ᚖinterlockᚋgraphᚐCorrectPassengerNamePayload(ctx context.Context, sel ast.SelectionSet, v *CorrectPassengerNamePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CorrectPassengerNamePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalODate2ᚖinterlockᚋservicesᚋrailᚐDate(ctx context.Context, v any) (*rail.Date, error) {

@@ -66,6 +66,22 @@ type CallInput struct {
 	Alighting bool `json:"alighting"`
 }
 
+// Whose hold to give back.
+type CancelHoldInput struct {
+	// The order; it must be ON_HOLD.
+	OrderID string `json:"orderId"`
+	// Why, for the buyer and the record: 1 to 256 printable characters.
+	Reason string `json:"reason"`
+}
+
+// What became of cancelHold.
+type CancelHoldPayload struct {
+	// The order as it is now.
+	Order *Order `json:"order,omitempty"`
+	// Why it was refused.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // What to give back.
 type CancelOrderInput struct {
 	// The order; it must be ON_HOLD.
@@ -121,6 +137,24 @@ type CoachLayoutInput struct {
 	Seats []*SeatInput `json:"seats,omitempty"`
 }
 
+// Which name is wrong.
+type CorrectPassengerNameInput struct {
+	// The ticket, of an order that is ON_HOLD or PAID.
+	TicketID string `json:"ticketId"`
+	// The right name: 1 to 64 printable characters.
+	Name string `json:"name"`
+	// Why, for the record: 1 to 256 printable characters.
+	Reason string `json:"reason"`
+}
+
+// What became of correctPassengerName.
+type CorrectPassengerNamePayload struct {
+	// The order as it is now.
+	Order *Order `json:"order,omitempty"`
+	// Why it was refused.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // What seats cost: every class needs a fare for every pair of calls, from `pairs` or else from `perKm`.
 type FaresInput struct {
 	// An ISO 4217 code.
@@ -168,8 +202,10 @@ type Order struct {
 	// When it was paid.
 	PaidAt *time.Time `json:"paidAt,omitempty"`
 	// When it was cancelled or expired.
-	EndedAt *time.Time  `json:"endedAt,omitempty"`
-	Order   *rail.Order `json:"-"`
+	EndedAt *time.Time `json:"endedAt,omitempty"`
+	// When its passengers were forgotten, which takes place long after the journey; null until then. Seats and prices stay.
+	ErasedAt *time.Time  `json:"erasedAt,omitempty"`
+	Order    *rail.Order `json:"-"`
 }
 
 func (Order) IsNode() {}
@@ -569,8 +605,6 @@ type SuspendRunPayload struct {
 type Ticket struct {
 	// The opaque id.
 	ID string `json:"id"`
-	// Who travels.
-	Passenger *rail.Passenger `json:"passenger"`
 	// The coach's number.
 	Coach string `json:"coach"`
 	// The seat's label.
@@ -582,6 +616,7 @@ type Ticket struct {
 	// Follows from the state of the order.
 	State  rail.TicketState `json:"state"`
 	Placed *rail.Order      `json:"-"`
+	Ticket *rail.Ticket     `json:"-"`
 }
 
 func (Ticket) IsNode() {}

@@ -41,16 +41,18 @@ var lengths = map[string]length{
 	"Order.tickets":            {3, rail.MaxPassengers, "an order has no more passengers"},
 
 	// Nobody counts on refusals, so that they are taken for few.
-	"PlaceOrderPayload.userErrors":     {1, maxUserErrors, "the rest is left out"},
-	"PayOrderPayload.userErrors":       {1, maxUserErrors, "the rest is left out"},
-	"CancelOrderPayload.userErrors":    {1, maxUserErrors, "the rest is left out"},
-	"PublishStationPayload.userErrors": {1, maxUserErrors, "the rest is left out"},
-	"PublishTrainPayload.userErrors":   {1, maxUserErrors, "the rest is left out"},
-	"SuspendRunPayload.userErrors":     {1, maxUserErrors, "the rest is left out"},
-	"ResumeRunPayload.userErrors":      {1, maxUserErrors, "the rest is left out"},
-	"WithdrawRunPayload.userErrors":    {1, maxUserErrors, "the rest is left out"},
-	"UserError.path":                   {5, 10, "as deep as the input"},
-	"Refusal.path":                     {5, 10, "as deep as the input"},
+	"PlaceOrderPayload.userErrors":           {1, maxUserErrors, "the rest is left out"},
+	"PayOrderPayload.userErrors":             {1, maxUserErrors, "the rest is left out"},
+	"CancelOrderPayload.userErrors":          {1, maxUserErrors, "the rest is left out"},
+	"CancelHoldPayload.userErrors":           {1, maxUserErrors, "the rest is left out"},
+	"CorrectPassengerNamePayload.userErrors": {1, maxUserErrors, "the rest is left out"},
+	"PublishStationPayload.userErrors":       {1, maxUserErrors, "the rest is left out"},
+	"PublishTrainPayload.userErrors":         {1, maxUserErrors, "the rest is left out"},
+	"SuspendRunPayload.userErrors":           {1, maxUserErrors, "the rest is left out"},
+	"ResumeRunPayload.userErrors":            {1, maxUserErrors, "the rest is left out"},
+	"WithdrawRunPayload.userErrors":          {1, maxUserErrors, "the rest is left out"},
+	"UserError.path":                         {5, 10, "as deep as the input"},
+	"Refusal.path":                           {5, 10, "as deep as the input"},
 
 	"PublishTrainPayload.runs":         {1, publish.MaxDates, "its dates are counted where they are given"},
 	"WithdrawRunPayload.ordersToRepay": {100, 1_000_000, "an order has a seat on a leg, and a train 65,536 seats and 255 legs"},
@@ -106,6 +108,7 @@ func cost(typeName, field string, below int, args map[string]any) (_ int, ok boo
 	case "Mutation.publishTrain":
 		return costPublish + datesOf(args["input"])*below, true
 	case "Mutation.publishStation", "Mutation.placeOrder", "Mutation.payOrder", "Mutation.cancelOrder",
+		"Mutation.cancelHold", "Mutation.correctPassengerName",
 		"Mutation.suspendRun", "Mutation.resumeRun", "Mutation.withdrawRun":
 		return costWrite + below, true
 	default:

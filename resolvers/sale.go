@@ -64,6 +64,28 @@ func (r *mutationResolver) CancelOrder(ctx context.Context, input graph.CancelOr
 	return &graph.CancelOrderPayload{Order: orderOrNil(cancelled), UserErrors: refusals}, nil
 }
 
+func (r *mutationResolver) CancelHold(ctx context.Context, input graph.CancelHoldInput) (*graph.CancelHoldPayload, error) {
+	cancelled, err := r.Sale.CancelHold(ctx, rail.ViewerFrom(ctx).Subject, decodeOrderID(input.OrderID), input.Reason)
+	refusals, err := refused(err)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.CancelHoldPayload{Order: orderOrNil(cancelled), UserErrors: refusals}, nil
+}
+
+func (r *mutationResolver) CorrectPassengerName(ctx context.Context, input graph.CorrectPassengerNameInput) (*graph.CorrectPassengerNamePayload, error) {
+	c := rail.Correction{Name: input.Name, Reason: input.Reason, By: rail.ViewerFrom(ctx).Subject}
+	if kind, name := decodeID(input.TicketID); kind == ticketNode {
+		c.OrderID, c.Ticket, _ = splitTicket(name)
+	}
+	corrected, err := r.Sale.CorrectName(ctx, c)
+	refusals, err := refused(err)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.CorrectPassengerNamePayload{Order: orderOrNil(corrected), UserErrors: refusals}, nil
+}
+
 // Order answers null for somebody else's order, exactly as for one that does not exist.
 func (r *queryResolver) Order(ctx context.Context, id, number *string) (*graph.Order, error) {
 	if (id == nil) == (number == nil) {
@@ -207,6 +229,14 @@ func (r *orderResolver) Tickets(_ context.Context, o *graph.Order) ([]*graph.Tic
 
 func (r *ticketResolver) Order(_ context.Context, t *graph.Ticket) (*graph.Order, error) {
 	return order(t.Placed), nil
+}
+
+// Passenger is an error where the ticket's passenger cannot be read: the seat and the price are known all the same.
+func (r *ticketResolver) Passenger(_ context.Context, t *graph.Ticket) (*rail.Passenger, error) {
+	if t.Ticket.Sealed != nil {
+		return nil, t.Ticket.Sealed
+	}
+	return &t.Ticket.Passenger, nil
 }
 
 // value is what a pointer points at, or the zero value.

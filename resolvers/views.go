@@ -101,7 +101,7 @@ func order(o *rail.Order) *graph.Order {
 	view := &graph.Order{
 		ID: encodeID(orderNode, o.ID), Number: o.Number, Version: int(o.Version), State: o.State,
 		StateReason: optional(o.StateReason), Total: &o.Total, PlacedAt: o.PlacedAt, Order: o,
-		PaidAt: happened(o.PaidAt), EndedAt: happened(o.EndedAt),
+		PaidAt: happened(o.PaidAt), EndedAt: happened(o.EndedAt), ErasedAt: happened(o.ErasedAt),
 	}
 	if o.State == rail.OnHold {
 		view.PayBy = &o.PayBy
@@ -120,8 +120,8 @@ func orderOrNil(o *rail.Order) *graph.Order {
 func ticket(o *rail.Order, n int) *graph.Ticket {
 	t := &o.Tickets[n]
 	return &graph.Ticket{
-		ID: ticketID(o.ID, n), Passenger: &t.Passenger, Coach: t.Coach, Seat: t.Seat, SeatClass: t.SeatClass,
-		Price: &t.Price, State: o.TicketState(), Placed: o,
+		ID: ticketID(o.ID, n), Coach: t.Coach, Seat: t.Seat, SeatClass: t.SeatClass,
+		Price: &t.Price, State: o.TicketState(), Placed: o, Ticket: t,
 	}
 }
 

@@ -166,7 +166,8 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 		hidden := 0
 		for i := range fields.NumField() {
 			name, field := fields.Type().Field(i).Name, fields.Field(i)
-			isSecret := name == "RedisPassword" || name == "TokenSecret" || name == "DocumentKey" || name == "ReplicationPassword"
+			isSecret := name == "RedisPassword" || name == "TokenSecret" || name == "DocumentKey" || name == "ReplicationPassword" ||
+				name == "PersonalDataKeys"
 			if plain[name] || address == secret && !isSecret {
 				continue
 			}
@@ -179,10 +180,11 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 				hidden++
 			}
 		}
-		require.Equal(t, map[bool]int{true: 4, false: 11}[address == secret], hidden, "a new setting: has it a secret?")
+		require.Equal(t, map[bool]int{true: 5, false: 12}[address == secret], hidden, "a new setting: has it a secret?")
 		given := settings
 		given.Redis, given.LockRedis = slices.Clone(settings.Redis), slices.Clone(settings.LockRedis)
 		given.GuardMembers, given.MySQL = slices.Clone(settings.GuardMembers), slices.Clone(settings.MySQL)
+		given.PersonalDataKeys = slices.Clone(settings.PersonalDataKeys)
 		var out bytes.Buffer
 		require.NoError(t, configCommand{}.Run(&settings, &out))
 		require.NotContains(t, out.String(), secret)

@@ -14,12 +14,16 @@ import (
 
 // The files of the data folder.
 const (
-	ledgerFile      = "ledger.db"
-	tokenSecretFile = "token-secret"
-	documentKeyFile = "document-key"
-	redisFile       = "redis.json"
-	lockFile        = "lock"
+	ledgerFile          = "ledger.db"
+	tokenSecretFile     = "token-secret"
+	documentKeyFile     = "document-key"
+	personalDataKeyFile = "personal-data-key"
+	redisFile           = "redis.json"
+	lockFile            = "lock"
 )
+
+// ownKey is the id of the key in personalDataKeyFile.
+const ownKey = "own"
 
 // redisAddresses are where the in-process Redis of the server that owns a data folder listens.
 type redisAddresses struct {

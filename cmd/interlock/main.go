@@ -35,6 +35,8 @@ type commands struct {
 	Import      importCommand      `cmd:"" help:"Put the trains of a GTFS feed on sale."`
 	Rebuild     rebuildCommand     `cmd:"" help:"Rewrite Redis from the ledger."`
 	Verify      verifyCommand      `cmd:"" help:"Recompute every promise from the tickets."`
+	RotateKeys  rotateKeysCommand  `cmd:"" help:"Seal every passenger with the first of --personal-data-keys."`
+	Erase       eraseCommand       `cmd:"" help:"Forget a buyer in the orders of runs that are over."`
 	Guard       guardCommand       `cmd:"" help:"Look after the members of a MySQL cluster."`
 	Token       tokenCommand       `cmd:"" help:"Print a development token."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the local server whether it is ready."`

@@ -70,6 +70,13 @@ func newMetrics(s *Server) *metrics {
 		}
 		return float64(down)
 	})
+	counter("orders_erased", "Orders whose passengers this server has forgotten, because their runs had been over for long enough.", func(s *Server) float64 { return float64(s.eraser.Stats().Orders) })
+	gauge("retention_done_timestamp_seconds", "When this server last found nothing more to forget; 0 where it never has. Alarm when the highest of all servers is a day old.", func(s *Server) float64 {
+		if done := s.eraser.Stats().Done; !done.IsZero() {
+			return float64(done.Unix())
+		}
+		return 0
+	})
 	counter("redis_repaired", "Entries of Redis that were not what the ledger says.", func(s *Server) float64 { return float64(s.auditor.Stats().Repaired) })
 	counter("redis_reloads", "Times Redis had lost its data.", func(s *Server) float64 { return float64(s.auditor.Stats().Reloads) })
 	gauge("publication_number", "The publication this server's timetable is at.", func(s *Server) float64 { return float64(s.timetable.Number()) })

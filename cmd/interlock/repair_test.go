@@ -227,7 +227,7 @@ func TestVerify_FindsWhatWasPlantedInRedis(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		arguments := []string{
 			"verify", "--json", "--mysql", settings.MySQL[0], "--durability", "local", "--redis", settings.Redis[0],
-			"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey,
+			"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey, "--personal-data-keys", settings.PersonalDataKeys[0],
 		}
 		code := run(arguments, &stdout, &stderr)
 		require.NotEqual(t, exitCouldNotSee, code, stderr.String())
@@ -253,7 +253,7 @@ func TestVerify_FindsWhatWasPlantedInRedis(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	require.Zero(t, run([]string{
 		"rebuild", "--leap", "--mysql", settings.MySQL[0], "--durability", "local", "--redis", settings.Redis[0],
-		"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey,
+		"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey, "--personal-data-keys", settings.PersonalDataKeys[0],
 	}, &stdout, &stderr), stderr.String())
 	require.Equal(t, "1 run compared, 1 rewritten\n", stdout.String())
 	code, out = verify()

@@ -22,6 +22,7 @@ import (
 
 	"interlock/resolvers"
 	"interlock/services/audit"
+	"interlock/services/erasure"
 	"interlock/services/gateway"
 	"interlock/services/gateway/playground"
 	"interlock/services/identity"
@@ -46,6 +47,7 @@ type Server struct {
 	office    *sale.Office
 	hub       *watch.Hub
 	auditor   *audit.Auditor
+	eraser    *erasure.Eraser
 	gateway   *gateway.Gateway
 	tokens    *identity.Development // nil where an issuer's tokens are taken
 
@@ -68,6 +70,10 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 			err = errors.Join(err, opened.Close())
 		}
 	}()
+	// Whatever else may be wrong with the ledger now, readiness tells. With keys that do not fit nobody can sell.
+	if err := opened.ledger.CheckKeys(ctx); errors.Is(err, ledger.ErrKeys) {
+		return nil, err
+	}
 	key, err := documentKey(settings)
 	if err != nil {
 		return nil, err
@@ -96,6 +102,10 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	s.hub.PaymentGrace = commitTimeout + failoverTime
 	s.timetable.Changed = s.hub.Wake
 	s.auditor = &audit.Auditor{Ledger: opened.ledger, Cache: opened.cache, Lock: opened.lock, Runs: s.runs, Log: log}
+
+	s.eraser = &erasure.Eraser{
+		Ledger: opened.ledger, Lock: opened.lock, Log: log, After: time.Duration(settings.ForgetPassengersAfterDays) * 24 * time.Hour,
+	}
 
 	resolver := &resolvers.Resolver{
 		Timetable: s.timetable, Finder: s.finder, Sale: s.office, OrderBook: opened.ledger, Publisher: s.publisher,
@@ -203,7 +213,7 @@ func (s *Server) Run(ctx context.Context) error {
 	told, closePublications := s.stores.cache.ListenPublications()
 	for _, loop := range []func(context.Context){
 		func(ctx context.Context) { s.timetable.Watch(ctx, search.DefaultInterval, told) },
-		s.hub.Run, s.office.Sweep, s.auditor.Run,
+		s.hub.Run, s.office.Sweep, s.auditor.Run, s.eraser.Run,
 	} {
 		loops.Go(func() { loop(life) })
 	}

@@ -21,6 +21,7 @@ import (
 	"interlock/cmd/lab/servers/serverstest"
 	"interlock/services/gateway"
 	"interlock/services/ledger"
+	"interlock/services/ledger/ledgertest"
 	"interlock/services/rail"
 	"interlock/services/watch"
 )
@@ -333,7 +334,7 @@ func realSettings(t *testing.T, dsn string) *Settings {
 	for range 3 {
 		s.LockRedis = append(s.LockRedis, serverstest.NewRedis(t).Addr())
 	}
-	s.DocumentKey = strings.Repeat("k", minDocumentKey)
+	s.DocumentKey, s.PersonalDataKeys = strings.Repeat("k", minDocumentKey), []string{ledgertest.OldKey}
 	require.NoError(t, ledger.Migrate(t.Context(), ledgerOptions(s)))
 	return s
 }

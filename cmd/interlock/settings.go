@@ -68,11 +68,17 @@ type Settings struct {
 	InsecureDevelopmentTokens bool `name:"insecure-development-tokens" yaml:"insecure-development-tokens" help:"Serve off loopback without an issuer: whoever has the development secret is anybody."`
 	InsecureSandboxPayments   bool `name:"insecure-sandbox-payments" yaml:"insecure-sandbox-payments" help:"Serve off loopback with payments that take no money: every order is paid."`
 
+	PersonalDataKeys          []string `name:"personal-data-keys" yaml:"personal-data-keys" help:"The keys that names and document numbers are sealed with, the same on all servers: each an id, a colon and 64 hexadecimal digits. The first seals, all open. Needed with MySQL." placeholder:"KEY"`
+	ForgetPassengersAfterDays int      `name:"forget-passengers-after-days" yaml:"forget-passengers-after-days" default:"100" help:"How many days after the end of a run its passengers are forgotten; 0 is never."`
+
 	LogLevel slog.Level `name:"log-level" yaml:"log-level" default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
 }
 
 // minDocumentKey is as much as the digest it keys can use.
 const minDocumentKey = 32
+
+// maxForgetDays is a hundred years: more is a slip of the pen.
+const maxForgetDays = 36_500
 
 // embedded tells whether nothing but this process is needed.
 func (s *Settings) embedded() bool { return len(s.MySQL) == 0 }
@@ -89,6 +95,9 @@ func (s *Settings) validate() error {
 	}
 	if _, err := s.trustedProxies(); err != nil {
 		return err
+	}
+	if s.ForgetPassengersAfterDays < 0 || s.ForgetPassengersAfterDays > maxForgetDays {
+		return fmt.Errorf("--forget-passengers-after-days is 0, which is never, to %d", maxForgetDays)
 	}
 	if s.embedded() {
 		if len(s.Redis) > 0 || len(s.LockRedis) > 0 || s.MySQLReplica != "" {
@@ -107,6 +116,9 @@ func (s *Settings) validate() error {
 	}
 	if len(s.DocumentKey) < minDocumentKey {
 		return fmt.Errorf("--mysql needs --document-key with at least %d characters, the same on all servers", minDocumentKey)
+	}
+	if len(s.PersonalDataKeys) == 0 {
+		return errors.New("--mysql needs --personal-data-keys: an id, a colon and 64 hexadecimal digits, the same on all servers")
 	}
 	return nil
 }
@@ -172,6 +184,10 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 			*secret = "(hidden)"
 		}
 	}
+	shown.PersonalDataKeys = slices.Clone(s.PersonalDataKeys)
+	for i, key := range shown.PersonalDataKeys {
+		shown.PersonalDataKeys[i] = hideKey(key)
+	}
 	for _, address := range []*string{&shown.MySQLReplica, &shown.OIDCIssuer, &shown.OIDCKeys} {
 		*address = hidePassword(*address)
 	}
@@ -187,6 +203,15 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 	}
 	_, err = out.Write(b)
 	return err
+}
+
+// hideKey shows a key's id.
+func hideKey(key string) string {
+	id, _, ok := strings.Cut(key, ":")
+	if !ok {
+		return "(hidden)"
+	}
+	return id + ":(hidden)"
 }
 
 // scheme is what may come before an address: a password may have "://" in it, too.

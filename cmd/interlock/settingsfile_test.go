@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/ledger"
+	"interlock/services/ledger/ledgertest"
 )
 
 // configIn runs `interlock config` in a folder with an interlock.yaml.
@@ -177,6 +178,7 @@ func TestSettings_MembersOfTheLedger(t *testing.T) {
 
 	cluster := Settings{
 		MySQL: []string{a, b}, Redis: []string{"c:1"}, LockRedis: []string{"l:1", "l:2", "l:3"}, DocumentKey: strings.Repeat("k", minDocumentKey),
+		PersonalDataKeys:    []string{ledgertest.OldKey},
 		Durability:          ledger.Replicated,
 		MaxStreamsPerViewer: 1, MaxWatchedPerViewer: 1, MaxStreamsPerAddress: 1, MaxWatchedPerAddress: 1,
 	}
@@ -185,6 +187,10 @@ func TestSettings_MembersOfTheLedger(t *testing.T) {
 	require.Empty(t, ledgerOptions(&cluster).DSN)
 	local, replica := cluster, cluster
 	local.Durability, replica.MySQLReplica = ledger.Local, a
+	sealed, forgotten := cluster, cluster
+	sealed.PersonalDataKeys, forgotten.ForgetPassengersAfterDays = nil, -1
+	require.ErrorContains(t, sealed.validate(), "--mysql needs --personal-data-keys")
+	require.ErrorContains(t, forgotten.validate(), "--forget-passengers-after-days")
 	require.ErrorContains(t, local.validate(), "--durability local goes with one --mysql")
 	require.ErrorContains(t, replica.validate(), "--mysql-replica goes with one --mysql")
 }

@@ -13,6 +13,7 @@ import (
 
 	"interlock/services/availability"
 	"interlock/services/identity"
+	"interlock/services/keyring"
 	"interlock/services/ledger"
 	"interlock/services/lock"
 )
@@ -111,6 +112,9 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, how opening) (_ *s
 	}
 	ledgerAt := opened.faults.ledger(ledgerOptions(s))
 	ledgerAt.Log = log
+	if ledgerAt.Keyring, err = personalDataKeys(s); err != nil {
+		return nil, err
+	}
 	if opened.ledger, err = ledger.Open(ctx, ledgerAt); err != nil {
 		return nil, err
 	}
@@ -171,6 +175,23 @@ func documentKey(s *Settings) ([]byte, error) {
 		return []byte(s.DocumentKey), nil
 	}
 	return identity.DevelopmentSecret(filepath.Join(s.Data, documentKeyFile))
+}
+
+// personalDataKeys seal names and document numbers. The embedded default makes a key of its own.
+func personalDataKeys(s *Settings) (*keyring.Ring, error) {
+	keys := s.PersonalDataKeys
+	if len(keys) == 0 && s.embedded() {
+		own, err := identity.DevelopmentSecret(filepath.Join(s.Data, personalDataKeyFile))
+		if err != nil {
+			return nil, err
+		}
+		keys = []string{ownKey + ":" + string(own)}
+	}
+	ring, err := keyring.Parse(keys)
+	if err != nil {
+		return nil, fmt.Errorf("--personal-data-keys: %w", err)
+	}
+	return ring, nil
 }
 
 // developmentTokens makes and checks tokens with the secret of the settings, or the data folder's.

@@ -21,6 +21,9 @@ func (c verifyCommand) Run(ctx context.Context, settings *Settings, log *slog.Lo
 	if err != nil {
 		return err
 	}
+	if err := opened.ledger.KeysFit(ctx); err != nil {
+		return errors.Join(err, opened.Close())
+	}
 	auditor := audit.Auditor{Ledger: opened.ledger, Log: log}
 	if opened.cache != nil {
 		auditor.Cache = opened.cache

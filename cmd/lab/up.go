@@ -64,9 +64,9 @@ func (c upCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) err
 	if c.JSON {
 		err = json.NewEncoder(out).Encode(addresses)
 	} else {
-		_, err = fmt.Fprintf(out, "servers   %s\nprimary   %s (%s %s)\nreplicas  %s\nlocks     %s\ncache     %s\nmysql     %s\ntoken     %s\ndocument  %s\n",
+		_, err = fmt.Fprintf(out, "servers   %s\nprimary   %s (%s %s)\nreplicas  %s\nlocks     %s\ncache     %s\nmysql     %s\ntoken     %s\ndocument  %s\npersonal  %s\n",
 			strings.Join(addresses.Servers, " "), addresses.Primary, addresses.Flavor, addresses.Version, strings.Join(addresses.Replicas, " "),
-			strings.Join(addresses.Locks, " "), addresses.Cache, addresses.MySQL, addresses.TokenSecret, addresses.DocumentKey)
+			strings.Join(addresses.Locks, " "), addresses.Cache, addresses.MySQL, addresses.TokenSecret, addresses.DocumentKey, addresses.PersonalDataKey)
 	}
 	if err == nil {
 		<-ctx.Done()

@@ -21,6 +21,8 @@ const (
 	CheckMap = "map"
 	// CheckCapacity: sold and free do not add up to the seats of a class.
 	CheckCapacity = "capacity"
+	// CheckPersonal: a passenger cannot be read, is missing without a mark, or is still there where it was forgotten.
+	CheckPersonal = "personal"
 	// CheckRedis: Redis is not what the ledger says at the same version, or stays behind it.
 	CheckRedis = "redis"
 )
@@ -113,6 +115,9 @@ func verifyBooks(books *rail.Books, report *Report) *rail.Availability {
 				sold[ticket.SeatClass][leg]++
 			}
 		}
+	}
+	for _, p := range books.Personal {
+		report.add(Defect{Check: CheckPersonal, Run: run.ID, Message: fmt.Sprintf("order %s, ticket %d: %s", p.OrderNumber, p.Ticket, p.Problem)})
 	}
 	left := &rail.Availability{
 		RunID: run.ID, TrainID: train.ID, Version: books.Version, Status: run.Status,

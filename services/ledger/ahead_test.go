@@ -193,6 +193,7 @@ func TestSell_AheadOnMariaDB(t *testing.T) {
 	run := ledgertest.NewRun(ledgertest.NewTrain("T12"), day)
 	_, err = l.Publish(t.Context(), []*rail.Run{run}, "an admin", false)
 	require.NoError(t, err)
+	require.NoError(t, l.CheckKeys(t.Context()))
 	s.take()
 	version := int64(0)
 	for seat, buyer := range []string{"zhao", "qian", "sun"} {

@@ -226,6 +226,9 @@ func (l *Ledger) Books(ctx context.Context, after rail.RunID, limit int) ([]*rai
 			b.Live = append(b.Live, e.order)
 		}
 	}
+	if err := t.verifyPersonal(ctx, byID, after, runs[len(runs)-1].run.ID); err != nil {
+		return nil, definite(err)
+	}
 	return books, nil
 }
 

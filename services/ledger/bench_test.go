@@ -158,3 +158,42 @@ func BenchmarkSell(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkOrders_List reads a page of 100 orders with nine passengers each, all of whom are opened.
+func BenchmarkOrders_List(b *testing.B) {
+	for _, flavor := range ledgertest.Flavors() {
+		b.Run(flavor.Name, func(b *testing.B) {
+			l := ledgertest.Open(b, flavor.New(b))
+			run := ledgertest.NewRun(nationalTrain(1), day)
+			_, err := l.Publish(b.Context(), []*rail.Run{run}, "an admin", false)
+			require.NoError(b, err)
+			_, err = l.Sell(b.Context(), rail.Batch{RunID: run.ID}, func(s *rail.BatchState) (c rail.BatchChanges, err error) {
+				price := rail.Money{Minor: 100, Currency: "CNY"}
+				for i := range 100 {
+					o := &rail.Order{
+						ID: rail.NewOrderID(run.ID, s.Version+1, fmt.Sprintf("%026d", i)), RunID: run.ID, TrainID: run.Train.ID, Number: fmt.Sprint("N", i),
+						Buyer: "wang", Version: 1, State: rail.OnHold, To: 1, Total: price, PlacedAt: s.Now, PayBy: s.Now.Add(time.Hour),
+					}
+					n := rail.NewOrder{Order: o, Key: fmt.Sprint("key-", i), BodyHash: "hash"}
+					for k := range rail.MaxPassengers {
+						number := fmt.Sprintf("110101199003%06d", i*rail.MaxPassengers+k)
+						o.Tickets = append(o.Tickets, rail.Ticket{
+							SeatClass: rail.Second, Coach: "1", Seat: "1A", Price: price,
+							Passenger: rail.Passenger{Name: "欧阳修远", DocumentNumber: number},
+						})
+						n.Documents = append(n.Documents, number)
+					}
+					c.Orders = append(c.Orders, n)
+				}
+				return c, nil
+			})
+			require.NoError(b, err)
+			for b.Loop() {
+				orders, err := l.Orders(b.Context(), rail.OrderFilter{Buyer: "wang", Limit: 100})
+				require.NoError(b, err)
+				require.Len(b, orders, 100)
+				require.Equal(b, "欧阳修远", orders[99].Tickets[8].Passenger.Name)
+			}
+		})
+	}
+}

@@ -53,6 +53,7 @@ func openBed(t *testing.T) *bed {
 	run := ledgertest.NewRun(ledgertest.NewTrain("T12"), day)
 	_, err = b.ledger.Publish(t.Context(), []*rail.Run{run}, "an admin", false)
 	require.NoError(t, err)
+	require.NoError(t, b.ledger.CheckKeys(t.Context()))
 	b.run = run.ID
 	return b
 }

@@ -27,7 +27,7 @@ func BenchmarkCommit_Replicated(b *testing.B) {
 			serverstest.Require(b, err)
 			defer members.Close()
 			require.NoError(b, members.Open(context.WithoutCancel(b.Context()), nil))
-			o := ledger.Options{DSN: members.DSN(members.Servers[0], cluster.Database)}
+			o := ledger.Options{DSN: members.DSN(members.Servers[0], cluster.Database), Keyring: ledgertest.Keyring(b)}
 			require.NoError(b, ledger.Migrate(b.Context(), o))
 			l, err := ledger.Open(b.Context(), o)
 			require.NoError(b, err)

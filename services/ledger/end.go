@@ -95,9 +95,10 @@ func (t *transaction) cancel(ctx context.Context, at moment, cancels []rail.Canc
 	}
 	results := make([]rail.CancelResult, len(cancels))
 	byReason := map[string][]*rail.Order{}
+	var records [][]any
 	for i, c := range cancels {
 		o := known[c.OrderID]
-		if o == nil || o.Buyer != c.Buyer {
+		if o == nil || c.By == "" && o.Buyer != c.Buyer {
 			continue
 		}
 		results[i].Order = o
@@ -107,6 +108,9 @@ func (t *transaction) cancel(ctx context.Context, at moment, cancels []rail.Canc
 		}
 		o.State, o.StateReason, o.EndedAt, o.Version = rail.Cancelled, clip(c.Reason, rail.MaxReason), at.now, o.Version+1
 		results[i].Changed = true
+		if c.By != "" {
+			records = append(records, recordOf(o, c.By, didCancel, c.Reason, at.now))
+		}
 		byReason[o.StateReason] = append(byReason[o.StateReason], o)
 	}
 	for reason, orders := range byReason {
@@ -116,7 +120,7 @@ func (t *transaction) cancel(ctx context.Context, at moment, cancels []rail.Canc
 			return nil, err
 		}
 	}
-	return results, nil
+	return results, t.insert(ctx, intoRecords, recordColumns, records)
 }
 
 // endOrders ends orders of a run by a conditional update, and their tickets with them. The orders are locked, so that

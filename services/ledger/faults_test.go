@@ -585,7 +585,10 @@ func TestOpen_Options(t *testing.T) {
 		"not a DSN":         {DSN: "not a data source name"},
 		"nobody is at home": {DSN: "root@tcp(127.0.0.1:1)/x"},
 	} {
+		o.Keyring = ledgertest.Keyring(t)
 		_, err := ledger.Open(t.Context(), o)
 		require.Error(t, err, name)
 	}
+	_, err := ledger.Open(t.Context(), ledger.Options{Path: "x"})
+	require.ErrorContains(t, err, "no keyring")
 }

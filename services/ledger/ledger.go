@@ -23,6 +23,8 @@ type Ledger struct {
 	// payments has a place for each payment that may be under way, readers one for each read of orders at the desk.
 	// database/sql gives connections to anyone who waits: among thousands who pay, a clerk would never get one.
 	payments, readers chan struct{}
+	// sealing says that the keyring was held against the ledger's keys, and may seal.
+	sealing atomic.Bool
 
 	commits           atomic.Int64
 	unknownCommits    atomic.Int64
@@ -52,6 +54,9 @@ type Stats struct {
 func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
+	}
+	if o.Keyring == nil {
+		return nil, errors.New("ledger: no keyring to seal personal data with")
 	}
 	l := &Ledger{options: o, trains: newTrainCache(), ahead: map[rail.RunID]*ahead{}}
 	connections := o.MaxConnections

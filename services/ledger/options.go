@@ -43,6 +43,8 @@ type Options struct {
 	// MaxConnections bounds the connections to the primary that sales and payments use; payments get a part of them only,
 	// and the other work has fewer of its own. 0: defaultConnections.
 	MaxConnections int
+	// Keyring seals names and document numbers. It is needed by Open, and the same on all servers: see CheckKeys.
+	Keyring Keyring
 	// Wrap, if set, is put around the driver's connectors to the primary: for tests that cut, change or delay what is sent.
 	Wrap func(driver.Connector) driver.Connector
 	// Clock is this process's clock, by which probes are spaced and nothing else. nil: time.Now.

@@ -120,7 +120,7 @@ func (l *Ledger) enter(ctx context.Context, places chan struct{}, tooMany string
 
 // readOn reads orders on connections to the primary. Fewer than expected are believed only of a server that is still it.
 func (l *Ledger) readOn(ctx context.Context, h *home, p *pool, expected int, where func(*gorm.DB) *gorm.DB) ([]*rail.Order, error) {
-	entries, err := findOrders(ctx, p.gorm, h.dialect, l.options.StatementTimeout, where)
+	entries, err := l.findOrders(ctx, p.gorm, h.dialect, l.options.StatementTimeout, where)
 	if err != nil {
 		return nil, l.failed(h, err)
 	}
@@ -176,7 +176,7 @@ func (l *Ledger) list(ctx context.Context, h *home, on *pool, filter rail.OrderF
 		}
 		defer leave()
 	}
-	return findOrders(ctx, on.gorm, h.dialect, min(on.statement, l.options.StatementTimeout), h.dialect.matching(filter))
+	return l.findOrders(ctx, on.gorm, h.dialect, min(on.statement, l.options.StatementTimeout), h.dialect.matching(filter))
 }
 
 // matching is what a list of orders asks for.

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -55,6 +56,18 @@ func (l *Ledger) readOnly(ctx context.Context, h *home) (bool, error) {
 
 // Ready is nil when the ledger could sell now, else the first reason why not, in words for whoever runs it.
 func (l *Ledger) Ready(ctx context.Context) error {
+	if err := l.mayBeSoldOn(ctx); err != nil {
+		return err
+	}
+	err := l.CheckKeys(ctx)
+	if errors.Is(err, ErrKeys) {
+		return rail.Refuse(rail.Unavailable, "%v", err)
+	}
+	return err
+}
+
+// mayBeSoldOn is Ready for the primary and its replicas.
+func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
 	h, err := l.at()
 	if err != nil {
 		return err

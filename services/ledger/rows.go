@@ -32,33 +32,34 @@ type orderRow struct {
 	PaidAt         *int64
 	EndedAt        *int64
 	PayKey         *string
+	ErasedAt       *int64
 	Clock          int64
 }
 
 // ticketRow is a row of tickets.
 type ticketRow struct {
-	RunID          string
-	OrderID        string
-	N              int
-	SeatClass      string
-	SeatIndex      int
-	Coach          string
-	Seat           string
-	PriceMinor     int64
-	Currency       string
-	PassengerName  string
-	DocumentNumber string
+	RunID       string
+	OrderID     string
+	N           int
+	SeatClass   string
+	SeatIndex   int
+	Coach       string
+	Seat        string
+	PriceMinor  int64
+	Currency    string
+	Personal    []byte
+	PersonalKey *string
 }
 
 // orderColumns are the columns of orderRow; the clock is the server's, so that a hold past its time reads as EXPIRED by
 // the clock that decides it.
 func (d dialect) orderColumns() string {
 	return "run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, from_call, " +
-		"to_call, total_minor, currency, placed_at, pay_by, paid_at, ended_at, pay_key, " + d.now() + " AS clock"
+		"to_call, total_minor, currency, placed_at, pay_by, paid_at, ended_at, pay_key, erased_at, " + d.now() + " AS clock"
 }
 
 const ticketColumns = "run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, " +
-	"passenger_name, document_number"
+	"personal, personal_key"
 
 // stateOfFound is the state in a condition on orders that are found by their run. As a plain column it would tempt a
 // planner to go through all orders in that state instead, on every run, and to lock them on its way.
@@ -87,21 +88,25 @@ func (r *orderRow) order() *rail.Order {
 	if r.EndedAt != nil {
 		o.EndedAt = fromMillis(*r.EndedAt)
 	}
+	if r.ErasedAt != nil {
+		o.ErasedAt = fromMillis(*r.ErasedAt)
+	}
 	if o.State == rail.OnHold && r.PayBy <= r.Clock {
 		o.State, o.EndedAt, o.Version = rail.Expired, o.PayBy, r.Version+1 // what the sweep will write
 	}
 	return o
 }
 
-func (r *ticketRow) ticket() rail.Ticket {
-	return rail.Ticket{
+func (r *ticketRow) ticket(keys Keyring) rail.Ticket {
+	t := rail.Ticket{
 		SeatClass: rail.SeatClass(r.SeatClass),
 		SeatIndex: r.SeatIndex,
 		Coach:     r.Coach,
 		Seat:      r.Seat,
 		Price:     rail.Money{Minor: r.PriceMinor, Currency: rail.Currency(r.Currency)},
-		Passenger: rail.Passenger{Name: r.PassengerName, DocumentNumber: r.DocumentNumber},
 	}
+	t.Passenger, t.Sealed = r.passenger(keys)
+	return t
 }
 
 // entry is an order with what of its row the order does not show.
@@ -110,9 +115,9 @@ type entry struct {
 	row   *orderRow
 }
 
-// findOrders reads orders and their tickets, in two statements however many they are. Tickets never change once
-// written, so that the two need not see one moment.
-func findOrders(ctx context.Context, g *gorm.DB, d dialect, limit time.Duration, where func(*gorm.DB) *gorm.DB) ([]entry, error) {
+// findOrders reads orders and their tickets, in two statements however many they are. The two need not see one moment: of a
+// ticket only its passenger ever changes, and whoever reads the new one beside the old version reads the order again.
+func (l *Ledger) findOrders(ctx context.Context, g *gorm.DB, d dialect, limit time.Duration, where func(*gorm.DB) *gorm.DB) ([]entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	g = g.WithContext(ctx)
@@ -142,7 +147,7 @@ func findOrders(ctx context.Context, g *gorm.DB, d dialect, limit time.Duration,
 		}
 		for i := range tickets {
 			o := byID[tickets[i].OrderID]
-			o.Tickets = append(o.Tickets, tickets[i].ticket())
+			o.Tickets = append(o.Tickets, tickets[i].ticket(l.options.Keyring))
 		}
 	}
 	return entries, nil
@@ -150,7 +155,7 @@ func findOrders(ctx context.Context, g *gorm.DB, d dialect, limit time.Duration,
 
 // orders reads orders of the transaction's run.
 func (t *transaction) orders(ctx context.Context, where func(*gorm.DB) *gorm.DB) ([]entry, error) {
-	return findOrders(ctx, t.on(ctx), t.p.dialect, t.p.statement, where)
+	return t.l.findOrders(ctx, t.on(ctx), t.p.dialect, t.p.statement, where)
 }
 
 func orderOnly(entries []entry) []*rail.Order {

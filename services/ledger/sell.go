@@ -18,6 +18,9 @@ const maxKeysPerQuery = 200
 
 // Sell runs one batch in one transaction: see sale.Ledger.
 func (l *Ledger) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (int64, error) {
+	if err := l.maySeal(ctx); err != nil {
+		return 0, err
+	}
 	t, head, err := l.openRun(ctx, &batch)
 	if t != nil {
 		defer t.end()
@@ -250,9 +253,10 @@ func (t *transaction) record(s *rail.BatchState, changesBytes int64, changes *ra
 		})
 		for k := range o.Tickets {
 			ticket := &o.Tickets[k]
+			key, sealed := t.l.seal(o.ID, k, ticket.Passenger)
 			tickets = append(tickets, []any{
 				string(id), o.ID, k, string(ticket.SeatClass), ticket.SeatIndex, ticket.Coach, ticket.Seat, ticket.Price.Minor,
-				string(ticket.Price.Currency), ticket.Passenger.Name, ticket.Passenger.DocumentNumber, n.Documents[k],
+				string(ticket.Price.Currency), sealed, key, n.Documents[k],
 			})
 		}
 	}
@@ -272,8 +276,8 @@ func (t *transaction) record(s *rail.BatchState, changesBytes int64, changes *ra
 			"from_call", "to_call", "total_minor", "currency", "placed_at", "pay_by", "pay_attempts", "placed_run_version",
 		}, orders),
 		d.inserts("INSERT INTO tickets", []string{
-			"run_id", "order_id", "n", "seat_class", "seat_index", "coach", "seat", "price_minor", "currency", "passenger_name",
-			"document_number", "document",
+			"run_id", "order_id", "n", "seat_class", "seat_index", "coach", "seat", "price_minor", "currency", "personal",
+			"personal_key", "document",
 		}, tickets),
 		d.inserts("REPLACE INTO asked_documents", []string{"run_id", "buyer", "document", "at"}, asked),
 	), nil

@@ -11,9 +11,20 @@ type OrderKey struct {
 // Cancel asks to end one hold.
 type Cancel struct {
 	OrderID string
-	// Buyer must own the order.
+	// Buyer must own the order, unless By is given: the admin who cancels somebody else's, which is recorded.
 	Buyer  string
+	By     string
 	Reason string
+}
+
+// Correction asks to correct a passenger's name on an order that has its seats.
+type Correction struct {
+	OrderID string
+	// Ticket is which of the order's, from 0.
+	Ticket int
+	Name   string
+	// By is the admin who asks, Reason why: both are recorded.
+	By, Reason string
 }
 
 // Batch is what a clerk asks of the ledger: the orders of one lock and one commit.
@@ -100,7 +111,7 @@ type CancelResult struct {
 // Replay is an order that a key has already.
 type Replay struct {
 	Order *Order
-	// BodyHash is of the request that placed it.
+	// BodyHash is of the request that placed it; empty once that was forgotten.
 	BodyHash string
 }
 

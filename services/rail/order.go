@@ -69,6 +69,8 @@ type Order struct {
 	// PaidAt and EndedAt are zero until it happens.
 	PaidAt  time.Time
 	EndedAt time.Time
+	// ErasedAt is when the passengers were forgotten; zero until then. The seats and the money stay.
+	ErasedAt time.Time
 }
 
 // Ticket is one passenger's seat in an order.
@@ -79,7 +81,11 @@ type Ticket struct {
 	Coach     string
 	Seat      string
 	Price     Money
+	// Passenger is empty once the order was erased.
 	Passenger Passenger
+	// Sealed is why the passenger could not be read, nil where nothing is wrong: the ledger has it sealed with a key that this
+	// server does not have, or somebody has changed the row. Passenger is empty then.
+	Sealed error
 }
 
 // Passenger is who travels.

@@ -190,6 +190,11 @@ func (b *book) Pay(_ context.Context, _ rail.RunID, id, _, key string) (*rail.Or
 	return &o, false, nil
 }
 
+// Correct answers that there is no such ticket: what a correction does is proved of the real ledgers.
+func (b *book) Correct(context.Context, rail.Correction) (*rail.Order, error) {
+	return nil, rail.Refuse(rail.NotFound, "there is no such ticket")
+}
+
 func (b *book) DueRuns(context.Context, int) ([]rail.RunID, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -355,6 +360,13 @@ func openWorld(t *testing.T, settings sale.Settings) *world {
 // open opens an office of one more server.
 func (w *world) open(t *testing.T, settings sale.Settings) *sale.Office {
 	t.Helper()
+	office := sale.Open(w.options(settings))
+	t.Cleanup(func() { require.NoError(t, office.Close(context.Background())) })
+	return office
+}
+
+// options are those of every office of the world.
+func (w *world) options(settings sale.Settings) sale.Options {
 	// Buyers are limited where a test says how.
 	for _, limit := range []*int{&settings.MaxRunHolds, &settings.MaxOpenHolds, &settings.MaxLapsedHolds, &settings.MaxDocuments} {
 		if *limit == 0 {
@@ -362,13 +374,11 @@ func (w *world) open(t *testing.T, settings sale.Settings) *sale.Office {
 		}
 	}
 	next := func() string { return strconv.FormatInt(w.ids.Add(1), 10) }
-	office := sale.Open(sale.Options{
+	return sale.Options{
 		Ledger: w.book, Lock: w.lock, Availability: w.board, Runs: w.book, Payments: sale.NewSandbox(),
 		NewID: next, NewNumber: next, DocumentKey: []byte("key of this test"), Settings: settings,
 		Log: slog.New(slog.DiscardHandler),
-	})
-	t.Cleanup(func() { require.NoError(t, office.Close(context.Background())) })
-	return office
+	}
 }
 
 func newRun(t *testing.T) *rail.Run {

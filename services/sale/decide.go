@@ -164,7 +164,8 @@ func (d *decision) replay() error {
 
 // replayed answers a request whose key has an order.
 func replayed(replay rail.Replay, p *placing) answer {
-	if replay.BodyHash != p.bodyHash {
+	// Of an order whose passengers were forgotten, what was asked for is not known any more.
+	if replay.BodyHash != "" && replay.BodyHash != p.bodyHash {
 		return answer{err: rail.Refuse(rail.IdempotencyConflict, "this key has placed another order: %s", replay.Order.Number).At("input", "idempotencyKey")}
 	}
 	return answer{order: replay.Order, replayed: true}

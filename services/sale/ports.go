@@ -31,6 +31,11 @@ type Ledger interface {
 	// OrderToPay is Order on connections that those who only read cannot use up.
 	OrderToPay(ctx context.Context, orderID string) (*rail.Order, error)
 
+	// Correct changes a passenger's name on an order that is on hold or paid, and records who asked and why. It answers the
+	// order as it is after its own acknowledged commit. NOT_FOUND: there is no such ticket. WRONG_STATE: the order has ended, or
+	// its passengers were forgotten. rail.ErrUnknown: it may or may not have taken place.
+	Correct(ctx context.Context, correction rail.Correction) (*rail.Order, error)
+
 	// DueRuns are runs with holds past their time, at most limit.
 	DueRuns(ctx context.Context, limit int) ([]rail.RunID, error)
 

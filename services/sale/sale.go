@@ -13,10 +13,12 @@ package sale
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"hash/maphash"
 	"log/slog"
 	"sync"
@@ -106,6 +108,8 @@ type Office struct {
 	Options
 	settings Settings
 	counters counters
+	// bodyKey keys the digests of requests.
+	bodyKey []byte
 	// seed makes the hashes of claims, so that nobody can choose two documents or names that are taken for one.
 	seed    maphash.Seed
 	buyers  *buyers
@@ -157,6 +161,7 @@ func Open(options Options) *Office {
 
 		unsettledPayments: map[payAttempt]bool{},
 	}
+	o.bodyKey = deriveBodyKey(o.DocumentKey)
 	o.known = newRemembered()
 	o.buyers = newBuyers(o)
 	o.turns.free = o.settings.MaxSelling
@@ -210,7 +215,7 @@ func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder)
 	if err := o.room(place.RunID); err != nil {
 		return nil, o.told(place.RunID, r, err)
 	}
-	if r.place.bodyHash, err = bodyHash(&place); err != nil {
+	if r.place.bodyHash, err = o.bodyHash(&place); err != nil {
 		return nil, err
 	}
 	for _, who := range place.Passengers {
@@ -226,11 +231,7 @@ func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder)
 // Cancel gives a hold back. Repeating it is harmless. NOT_FOUND: the buyer has no such order. WRONG_STATE: it is paid.
 // HOLD_EXPIRED: it has ended already.
 func (o *Office) Cancel(ctx context.Context, buyer, orderID, reason string) (*rail.Order, error) {
-	runID, ok := rail.RunOfOrder(orderID)
-	if ok && o.Runs.Loaded() {
-		// Without this, anybody could start a clerk for every run they can think of.
-		_, ok = o.Runs.Run(runID)
-	}
+	runID, ok := o.runOf(orderID)
 	if !ok {
 		return nil, notFound()
 	}
@@ -239,8 +240,61 @@ func (o *Office) Cancel(ctx context.Context, buyer, orderID, reason string) (*ra
 			return nil, wrong.At("input", "reason")
 		}
 	}
+	return o.cancel(ctx, runID, rail.Cancel{OrderID: orderID, Buyer: buyer, Reason: reason})
+}
+
+// CancelHold is Cancel of anybody's hold by an admin; it is recorded who that was. INVALID: there is no reason.
+func (o *Office) CancelHold(ctx context.Context, by, orderID, reason string) (*rail.Order, error) {
+	runID, ok := o.runOf(orderID)
+	if !ok {
+		return nil, notFound()
+	}
+	reason = rail.NormalizeText(reason)
+	if wrong := rail.CheckText("a reason", reason, rail.MaxReason); wrong != nil {
+		return nil, wrong.At("input", "reason")
+	}
+	return o.cancel(ctx, runID, rail.Cancel{OrderID: orderID, By: by, Reason: reason})
+}
+
+// CorrectName corrects a passenger's name on an order that has its seats, and records which admin did. NOT_FOUND: there is no
+// such ticket, which counts from 0. WRONG_STATE: the order has ended, or its passengers were forgotten. ORDER_PENDING: it is not
+// known yet; repeating it is harmless.
+func (o *Office) CorrectName(ctx context.Context, c rail.Correction) (*rail.Order, error) {
+	c.Name, c.Reason = rail.NormalizeText(c.Name), rail.NormalizeText(c.Reason)
+	var errs rail.Errors
+	if wrong := rail.CheckText("a name", c.Name, rail.MaxPassengerName); wrong != nil {
+		errs = append(errs, wrong.At("input", "name"))
+	}
+	if wrong := rail.CheckText("a reason", c.Reason, rail.MaxReason); wrong != nil {
+		errs = append(errs, wrong.At("input", "reason"))
+	}
+	if err := errs.OrNil(); err != nil {
+		return nil, err
+	}
+	order, err := o.Ledger.Correct(ctx, c)
+	if errors.Is(err, rail.ErrUnknown) {
+		return nil, pending(err)
+	}
+	if err == nil {
+		o.announce(order)
+	}
+	return order, err
+}
+
+// runOf is the run of an order; false where there is none. Without asking the timetable, anybody could start a clerk for every
+// run they can think of.
+func (o *Office) runOf(orderID string) (rail.RunID, bool) {
+	id, ok := rail.RunOfOrder(orderID)
+	if ok && o.Runs.Loaded() {
+		_, ok = o.Runs.Run(id)
+	}
+	return id, ok
+}
+
+// cancel has the clerk of a run carry out a cancellation.
+func (o *Office) cancel(ctx context.Context, runID rail.RunID, c rail.Cancel) (*rail.Order, error) {
 	r := newRequest(ctx)
-	r.cancel = &rail.Cancel{OrderID: orderID, Buyer: buyer, Reason: reason}
+	r.cancel = &c
 	a := o.ask(runID, r)
 	order, err := a.order, a.err
 	if rail.CodeOf(err) == rail.NotFound {
@@ -257,14 +311,26 @@ func (o *Office) documentDigest(number string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24])
 }
 
-// bodyHash tells two requests apart that come with the same key.
-func bodyHash(place *rail.PlaceOrder) (string, error) {
+// deriveBodyKey makes the key of bodyHash of the document key. That one is the same on all servers and for ever, as a retry
+// needs it; the label keeps the two kinds of digests apart.
+func deriveBodyKey(documentKey []byte) []byte {
+	key, err := hkdf.Key(sha256.New, documentKey, nil, "interlock: digests of requests", sha256.Size)
+	if err != nil {
+		panic(err) // It refuses only to make longer keys than this.
+	}
+	return key
+}
+
+// bodyHash tells two requests apart that come with the same key. It is made of names and document numbers, and is kept: whoever
+// reads it without the key cannot try them out.
+func (o *Office) bodyHash(place *rail.PlaceOrder) (string, error) {
 	b, err := json.Marshal(place)
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(b)
-	return base64.RawURLEncoding.EncodeToString(sum[:24]), nil
+	mac := hmac.New(sha256.New, o.bodyKey)
+	mac.Write(b)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24]), nil
 }
 
 // announce tells whoever watches the orders, beside the answer: nobody waits for it, and the watchers look again anyway.

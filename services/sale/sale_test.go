@@ -2,6 +2,10 @@ package sale_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -108,6 +112,42 @@ func TestPlace_SoldOutIsAllOrNothing(t *testing.T) {
 	three.IdempotencyKey, three.Passengers = "key-two-00000", three.Passengers[:2]
 	_, err = w.Place(t.Context(), "bob", three)
 	require.NoError(t, err, "a party that fits does")
+}
+
+// What a retry is recognised by is kept beside the order, and is made of names and document numbers: without the key of the digests
+// nobody can try out who it was.
+func TestPlace_KeepsAKeyedDigestOfTheRequest(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	place := w.order("digest", "DOC00001")
+	order, err := w.Place(t.Context(), "ann", place)
+	require.NoError(t, err)
+	key := rail.OrderKey{Buyer: "ann", Key: place.IdempotencyKey}
+	kept := w.book.keys[key].BodyHash
+	body, err := json.Marshal(place)
+	require.NoError(t, err)
+	require.NotEmpty(t, kept)
+	unkeyed := sha256.Sum256(body)
+	require.NotEqual(t, base64.RawURLEncoding.EncodeToString(unkeyed[:24]), kept)
+	mac := hmac.New(sha256.New, []byte("key of this test"))
+	mac.Write(body)
+	require.NotEqual(t, base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24]), kept, "the digests of documents have a key of their own")
+
+	// Another server with the same key knows the request again; one with another key does not.
+	again, err := w.open(t, sale.Settings{}).Place(t.Context(), "ann", place)
+	require.NoError(t, err)
+	require.Equal(t, order.ID, again.ID)
+	o := w.options(sale.Settings{})
+	o.DocumentKey = []byte("another key of this test")
+	stranger := sale.Open(o)
+	defer func() { require.NoError(t, stranger.Close(context.Background())) }()
+	_, err = stranger.Place(t.Context(), "ann", place)
+	require.ErrorIs(t, err, &rail.Error{Code: rail.IdempotencyConflict})
+
+	// Once the request is forgotten, the key is all that there is to go by.
+	w.book.keys[key] = rail.Replay{Order: order}
+	again, err = stranger.Place(t.Context(), "ann", place)
+	require.NoError(t, err)
+	require.Equal(t, order.ID, again.ID)
 }
 
 func TestPlace_KeyIsOneOrder(t *testing.T) {

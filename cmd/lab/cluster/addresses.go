@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"interlock/cmd/lab/servers"
+	"interlock/services/keyring"
 )
 
 // Addresses is where everything is, and what it takes to use it.
@@ -15,11 +16,12 @@ type Addresses struct {
 	Replicas []string `json:"replicas"`
 	Locks    []string `json:"lock_redis"`
 	Cache    string   `json:"cache_redis"`
-	// MySQL, TokenSecret and DocumentKey are for commands of interlock on this cluster: --mysql, --token-secret and
-	// --document-key.
-	MySQL       string `json:"mysql"`
-	TokenSecret string `json:"token_secret"`
-	DocumentKey string `json:"document_key"`
+	// MySQL, TokenSecret, DocumentKey and PersonalDataKey are for commands of interlock on this cluster: --mysql,
+	// --token-secret, --document-key and --personal-data-keys.
+	MySQL           string `json:"mysql"`
+	TokenSecret     string `json:"token_secret"`
+	DocumentKey     string `json:"document_key"`
+	PersonalDataKey string `json:"personal_data_key"`
 	// Guard are the variables of an `interlock guard` of this cluster; empty for MariaDB.
 	Guard []string `json:"guard"`
 }
@@ -29,7 +31,7 @@ func (c *Cluster) Addresses() Addresses {
 	a := Addresses{
 		Flavor: strings.ToLower(string(c.options.Flavor)), Version: c.Primary.Version(), Servers: []string{},
 		Primary: c.Primary.Addr(), Replicas: []string{}, Locks: c.lockAddrs(), Cache: c.Cache.Addr(),
-		MySQL: c.DSN(Database), TokenSecret: c.secrets.token, DocumentKey: c.secrets.document,
+		MySQL: c.DSN(Database), TokenSecret: c.secrets.token, DocumentKey: c.secrets.document, PersonalDataKey: c.secrets.personal,
 	}
 	if c.options.Flavor == servers.MySQL {
 		a.Guard = c.members.GuardEnv()
@@ -49,6 +51,15 @@ func (c *Cluster) lockAddrs() []string {
 		addrs[i] = l.Addr()
 	}
 	return addrs
+}
+
+// Keyring seals as the servers do, and opens what they have sealed.
+func (c *Cluster) Keyring() *keyring.Ring {
+	ring, err := keyring.Parse([]string{c.secrets.personal})
+	if err != nil {
+		panic(err) // newSecrets makes keys of the right form.
+	}
+	return ring
 }
 
 // DSN is the data source name of a database on the primary, as the user that the servers are.

@@ -9,7 +9,7 @@ import (
 const maxReplicationPassword = 32
 
 // secrets are made anew for every cluster, so that nothing of one opens another.
-type secrets struct{ token, document, database, guard, replication string }
+type secrets struct{ token, document, personal, database, guard, replication string }
 
 func newSecrets() secrets {
 	one := func() string {
@@ -17,5 +17,5 @@ func newSecrets() secrets {
 		_, _ = rand.Read(b)   // it never fails: crypto/rand ends the process instead
 		return hex.EncodeToString(b)
 	}
-	return secrets{one(), one(), one(), one(), one()[:maxReplicationPassword]}
+	return secrets{one(), one(), "lab:" + one(), one(), one(), one()[:maxReplicationPassword]}
 }

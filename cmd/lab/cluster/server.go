@@ -111,6 +111,7 @@ func (c *Cluster) serverEnv(dsns []string) []string {
 		"INTERLOCK_MYSQL=" + strings.Join(dsns, ","),
 		"INTERLOCK_TOKEN_SECRET=" + c.secrets.token,
 		"INTERLOCK_DOCUMENT_KEY=" + c.secrets.document,
+		"INTERLOCK_PERSONAL_DATA_KEYS=" + c.secrets.personal,
 	}
 }
 

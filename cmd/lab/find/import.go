@@ -40,7 +40,7 @@ func Import(ctx context.Context, c *cluster.Cluster, from rail.Date, days int, l
 	if err != nil {
 		return publish.ImportReport{}, err
 	}
-	books, err := ledger.Open(ctx, ledger.Options{DSN: c.DSN(cluster.Database)})
+	books, err := ledger.Open(ctx, ledger.Options{DSN: c.DSN(cluster.Database), Keyring: c.Keyring()})
 	if err != nil {
 		return publish.ImportReport{}, err
 	}

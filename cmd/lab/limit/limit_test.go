@@ -25,8 +25,8 @@ func TestBuild_RowsAreLikeASales(t *testing.T) {
 	w := newTestWriter(t)
 	const n = 2_000
 	require.NoError(t, w.build(n))
-	order := regexp.MustCompile(`\('L1@2030-01-01','(L1@2030-01-01/[0-9A-V]{26})','([0-9A-HJKMNP-TV-Z]{12})','(buyer-[0-9]{5})','([0-9a-f]{32})','([\w-]{32})',1,'ON_HOLD','','[0-9a-f]{32}',([0-9]+,[0-9]+),([0-9]+),'CNY',[0-9]{13},[0-9]{13},0,2\)`)
-	ticket := regexp.MustCompile(`\('L1@2030-01-01','(L1@2030-01-01/[0-9A-V]{26})',0,'(BUSINESS|FIRST|SECOND)',([0-9]+),'([0-9]+)','([0-9]+[A-D])',([0-9]+),'CNY','(\p{Han}+)','([0-9]{17}[0-9X])','([\w-]{32})'\)`)
+	order := regexp.MustCompile(`\('L1@2030-01-01','(L1@2030-01-01/[0-9A-V]{23})','([0-9A-HJKMNP-TV-Z]{12})','(buyer-[0-9]{5})','([0-9a-f]{32})','([\w-]{32})',1,'ON_HOLD','','[0-9a-f]{32}',([0-9]+,[0-9]+),([0-9]+),'CNY',[0-9]{13},[0-9]{13},0,2\)`)
+	ticket := regexp.MustCompile(`\('L1@2030-01-01','(L1@2030-01-01/[0-9A-V]{23})',0,'(BUSINESS|FIRST|SECOND)',([0-9]+),'([0-9]+)','([0-9]+[A-D])',([0-9]+),'CNY','([\w-]{53,80})','lab','([\w-]{32})'\)`)
 	orders := order.FindAllStringSubmatch(string(w.text), -1)
 	tickets := ticket.FindAllStringSubmatch(string(w.text), -1)
 	require.Len(t, orders, n)
@@ -41,16 +41,15 @@ func TestBuild_RowsAreLikeASales(t *testing.T) {
 	for _, column := range []int{1, 2, 4, 5} {
 		require.Equal(t, n, different(orders, column), "no two orders have one id, number, key or hash: column %d", column)
 	}
-	for _, column := range []int{1, 8, 9} {
-		require.Equal(t, n, different(tickets, column), "no two tickets have one order, document or digest: column %d", column)
+	for _, column := range []int{1, 7, 8} {
+		require.Equal(t, n, different(tickets, column), "no two tickets have one order, passenger or digest: column %d", column)
 	}
 	require.Greater(t, different(orders, 3), 500, "many buyers")
 	require.Greater(t, different(orders, 6), 500, "many pairs of calls")
-	require.Greater(t, different(tickets, 7), 300, "many names")
 	for i := range orders {
 		require.Equal(t, orders[i][1], tickets[i][1])
 		require.Equal(t, orders[i][7], tickets[i][6], "one price")
-		require.NotEqual(t, orders[i][5], tickets[i][9])
+		require.NotEqual(t, orders[i][5], tickets[i][8])
 	}
 	require.Equal(t, 3, strings.Count(string(w.text), "INSERT INTO orders"), "at most 888 rows each")
 	require.Equal(t, 2, strings.Count(string(w.text), "INSERT INTO tickets"), "at most 1,333 rows each")

@@ -22,20 +22,22 @@ const (
 	rowsOfOrders, rowsOfTickets = 16_000 / 18, 16_000 / 12
 	// digestBytes are what a request's hash and a document's digest keep of their 32 bytes.
 	digestBytes = 24
+	// sealedBytes is how much longer a name and a document number are once they are sealed: a length, a nonce and a tag.
+	sealedBytes = 1 + 12 + 16
 	// scatter makes of a count what looks as random as an order's number and, being odd, is as little there twice.
 	scatter = 0x9e3779b97f4a7c15
 
 	ordersHead = "INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, " +
 		"from_call, to_call, total_minor, currency, placed_at, pay_by, pay_attempts, placed_run_version) VALUES "
-	ticketsHead = "INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, passenger_name, " +
-		"document_number, document) VALUES "
+	ticketsHead = "INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, personal, " +
+		"personal_key, document) VALUES "
 )
 
 // orderID is how an order's unique part is written: see newOrderID of cmd/interlock.
 var orderID = base32.HexEncoding.WithPadding(base32.NoPadding)
 
-// buildOrders makes the text of the orders and of their tickets. Key, name and document are made as the lab's buyers make
-// them; the request's hash and the document's digest are random and as long as a sale's, since digests look random.
+// buildOrders makes the text of the orders and of their tickets. The key is made as the lab's buyers make it; what is sealed
+// of the passenger, the request's hash and the document's digest are random and as long as a sale's.
 func (w *Writer) buildOrders(sold []place) {
 	placed := time.Now()
 	times := strconv.FormatInt(placed.UnixMilli(), 10) + "," + strconv.FormatInt(placed.Add(payWithin).UnixMilli(), 10)
@@ -63,12 +65,15 @@ func (w *Writer) buildOrders(sold []place) {
 		w.tickets = append(w.tickets, "('"+w.run+"','"+id...)
 		w.tickets = orderID.AppendEncode(w.tickets, unique[:])
 		w.tickets = fmt.Appendf(w.tickets, "',0,'%s',%d,'%s','%s',%d,'CNY','", class, p.seat, seat.Coach.Number, seat.Seat.Label, price)
-		w.tickets = load.AppendName(w.tickets, w.random)
-		w.tickets = load.AppendDocument(append(w.tickets, "','"...), count)
-		w.tickets = w.appendDigest(append(w.tickets, "','"...))
+		w.passenger = load.AppendDocument(load.AppendName(w.passenger[:0], w.random), count)
+		w.tickets = w.appendText(w.tickets, len(w.passenger)+sealedBytes)
+		w.tickets = w.appendDigest(append(w.tickets, "','lab','"...))
 		w.tickets = append(w.tickets, "')"...)
 	}
 }
+
+// letters are 64 that need no escaping.
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // startRow puts before a row what comes before it: a comma, or where a statement has as many rows as it may have, the next.
 func startRow(b []byte, row, rows int, head string) []byte {
@@ -79,6 +84,18 @@ func startRow(b []byte, row, rows int, head string) []byte {
 		b = append(b, "; "...)
 	}
 	return append(b, head...)
+}
+
+// appendText appends random letters: what is sealed is bytes, and takes as many on the way and in the database.
+func (w *Writer) appendText(b []byte, n int) []byte {
+	const each = 10 // of 64 bits
+	for i := 0; i < n; i += each {
+		v := w.random.Uint64()
+		for range min(each, n-i) {
+			b, v = append(b, letters[v%64]), v/64
+		}
+	}
+	return b
 }
 
 func (w *Writer) appendDigest(b []byte) []byte {

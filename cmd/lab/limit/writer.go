@@ -46,6 +46,8 @@ type Writer struct {
 	// The transaction's statements, each one or several in one text.
 	seats, orders, tickets, text []byte
 	changes                      []byte
+	// passenger is the next one's name and document number.
+	passenger []byte
 }
 
 // NewWriter makes a run and a writer for it.

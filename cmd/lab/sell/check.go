@@ -66,7 +66,7 @@ func (l *lab) check(ctx context.Context, report *Report) error {
 // verify makes the checks of `interlock verify`. That program reads two hundred runs at once, which is too much of runs with
 // so many tickets.
 func (l *lab) verify(ctx context.Context) (*audit.Report, error) {
-	books, err := ledger.Open(ctx, ledger.Options{DSN: l.cluster.DSN(cluster.Database)})
+	books, err := ledger.Open(ctx, ledger.Options{DSN: l.cluster.DSN(cluster.Database), Keyring: l.cluster.Keyring()})
 	if err != nil {
 		return nil, err
 	}

@@ -278,7 +278,7 @@ func ready(t *testing.T, s *suite) {
 }
 
 func migrateManyAtOnce(t *testing.T, s *suite) {
-	for _, statement := range []string{"asked_documents", "tickets", "orders", "seat_changes", "seat_maps", "cluster", "cluster_members", "runs", "trains", "formations", "stations", "publications", "counters", "goose_db_version"} {
+	for _, statement := range []string{"asked_documents", "tickets", "orders", "order_records", "personal_keys", "seat_changes", "seat_maps", "cluster", "cluster_members", "runs", "trains", "formations", "stations", "publications", "counters", "goose_db_version"} {
 		_, err := s.db.ExecContext(t.Context(), "DROP TABLE "+statement)
 		require.NoError(t, err)
 	}

@@ -9,14 +9,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/cmd/lab/servers/serverstest"
+	"interlock/services/keyring"
 	"interlock/services/ledger"
 )
 
 // SQLite is a fresh, migrated ledger in a file.
 func SQLite(t testing.TB) ledger.Options {
 	t.Helper()
-	o := ledger.Options{Path: filepath.Join(t.TempDir(), "ledger.db")}
+	o := ledger.Options{Path: filepath.Join(t.TempDir(), "ledger.db"), Keyring: Keyring(t)}
 	require.NoError(t, ledger.Migrate(t.Context(), o))
+	noteKey(t, o)
 	return o
 }
 
@@ -36,9 +38,19 @@ func server(t testing.TB, dsn string) ledger.Options {
 	defer db.Close()
 	_, err = db.ExecContext(t.Context(), "DROP DATABASE "+c.DBName)
 	require.NoError(t, err)
-	o := ledger.Options{DSN: dsn, Durability: ledger.Local}
+	o := ledger.Options{DSN: dsn, Durability: ledger.Local, Keyring: Keyring(t)}
 	require.NoError(t, ledger.Migrate(t.Context(), o))
+	noteKey(t, o)
 	return o
+}
+
+// noteKey does what the first sale would: tests look at what is sent.
+func noteKey(t testing.TB, o ledger.Options) {
+	t.Helper()
+	l, err := ledger.Open(t.Context(), o)
+	require.NoError(t, err)
+	require.NoError(t, l.CheckKeys(t.Context()))
+	require.NoError(t, l.Close())
 }
 
 // Flavor is a database that ledgers are tested on.
@@ -53,9 +65,29 @@ func Flavors() []Flavor {
 	return []Flavor{{"SQLite", SQLite}, {"MySQL", MySQL}, {"MariaDB", MariaDB}}
 }
 
-// Open opens a ledger for the length of a test.
+// Keys of tests: a ring of any of them, the first of which seals.
+const (
+	OldKey = "old:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+	NewKey = "new:f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff000102030405060708090a0b0c0d0e0f"
+)
+
+// Keyring is a ring of keys, of the old one where none is given.
+func Keyring(t testing.TB, keys ...string) *keyring.Ring {
+	t.Helper()
+	if len(keys) == 0 {
+		keys = []string{OldKey}
+	}
+	ring, err := keyring.Parse(keys)
+	require.NoError(t, err)
+	return ring
+}
+
+// Open opens a ledger for the length of a test, with the old key where the options have no keyring.
 func Open(t testing.TB, o ledger.Options) *ledger.Ledger {
 	t.Helper()
+	if o.Keyring == nil {
+		o.Keyring = Keyring(t)
+	}
 	l, err := ledger.Open(t.Context(), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })

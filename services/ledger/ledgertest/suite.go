@@ -79,6 +79,18 @@ func Run(t *testing.T, o ledger.Options) {
 		{"Touched_IsBounded", touchedIsBounded},
 		{"Availabilities_DamagedMaps", availabilitiesDamagedMaps},
 		{"Availabilities_PagesAndCounts", availabilitiesPagesAndCounts},
+		{"Personal_IsSealed", personalIsSealed},
+		{"Personal_OpensInItsRowOnly", personalOpensInItsRowOnly},
+		{"Keys_WrongOrMissing", keysWrongOrMissing},
+		{"Keys_NotedBySeveralAtOnce", keysNotedBySeveralAtOnce},
+		{"Keys_RotateWhileSelling", keysRotateWhileSelling},
+		{"Keys_ResealLosesToACorrection", resealLosesToACorrection},
+		{"Forget_RunsThatAreOver", forgetRunsThatAreOver},
+		{"Forget_ABuyer", forgetABuyer},
+		{"Forget_LeavesRetriesTheirOrders", forgetLeavesRetriesTheirOrders},
+		{"Books_PersonalDefects", booksPersonalDefects},
+		{"Cancel_ByAnAdmin", cancelByAnAdmin},
+		{"Correct", correct},
 		{"Books", booksOfRuns},
 		{"Books_OneVersion", booksOneVersion},
 		{"Leap", leap},
@@ -96,7 +108,7 @@ func Run(t *testing.T, o ledger.Options) {
 
 func (s *suite) empty(t *testing.T) {
 	t.Helper()
-	for _, table := range []string{"asked_documents", "tickets", "orders", "seat_changes", "seat_maps", "cluster", "runs", "trains", "formations", "stations", "publications"} {
+	for _, table := range []string{"asked_documents", "tickets", "orders", "order_records", "personal_keys", "seat_changes", "seat_maps", "cluster", "runs", "trains", "formations", "stations", "publications"} {
 		_, err := s.db.ExecContext(t.Context(), "DELETE FROM "+table)
 		require.NoError(t, err)
 	}

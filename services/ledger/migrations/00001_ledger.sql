@@ -59,10 +59,13 @@ CREATE TABLE runs (
     touched_at BIGINT NOT NULL,
     publication BIGINT NOT NULL,
     changes_bytes BIGINT DEFAULT -1 NOT NULL,
+    erased_at BIGINT,
     PRIMARY KEY (id)
 );
 CREATE INDEX runs_touched ON runs (touched_at);
 CREATE INDEX runs_publication ON runs (publication);
+-- erased_at is when the passengers of all orders of a past run were forgotten; the index finds the next ones.
+CREATE INDEX runs_erased ON runs (erased_at, service_date);
 
 -- What is sold is the maps with the changes after them, which are put into the maps once in a while; changes_bytes of
 -- the run says how many there are, and is -1 while there are no maps. A row that is not there is a map with every seat
@@ -84,6 +87,9 @@ CREATE TABLE seat_changes (
 
 -- placed_run_version and ended_run_version are the versions of the run that the order's seats were taken and given back at.
 -- In the order of these versions, and within one those that ended first, a run's orders are the history of its seats.
+-- body_hash is a keyed digest of the request. erased_at is when the order's passengers were forgotten: body_hash and
+-- state_reason are empty then, and where the buyer was forgotten too, buyer is the order's number behind a sign that no
+-- buyer's name has.
 CREATE TABLE orders (
     run_id VARCHAR(160) NOT NULL,
     id VARCHAR(200) NOT NULL,
@@ -107,6 +113,7 @@ CREATE TABLE orders (
     pay_attempts BIGINT NOT NULL,
     placed_run_version BIGINT NOT NULL,
     ended_run_version BIGINT,
+    erased_at BIGINT,
     PRIMARY KEY (run_id, id)
 );
 CREATE UNIQUE INDEX orders_key ON orders (run_id, buyer, idempotency_key);
@@ -118,6 +125,8 @@ CREATE INDEX orders_due ON orders (state, pay_by, run_id);
 -- document is a keyed digest of the passenger's document number. A ticket is alive while its order is ON_HOLD or PAID; no two
 -- that are alive have one document on one leg. No index says so: a sale knows the live documents of its run at the version
 -- that it moves on.
+-- personal is the passenger's name and document number, sealed with the key named in personal_key. Both are NULL, and document
+-- is empty, once the passenger was forgotten.
 CREATE TABLE tickets (
     run_id VARCHAR(160) NOT NULL,
     order_id VARCHAR(200) NOT NULL,
@@ -128,8 +137,8 @@ CREATE TABLE tickets (
     seat VARCHAR(8) NOT NULL,
     price_minor BIGINT NOT NULL,
     currency VARCHAR(3) NOT NULL,
-    passenger_name VARCHAR(64) NOT NULL,
-    document_number VARCHAR(64) NOT NULL,
+    personal VARBINARY(512),
+    personal_key VARCHAR(32),
     document VARCHAR(64) NOT NULL,
     PRIMARY KEY (run_id, order_id, n)
 );
@@ -144,3 +153,25 @@ CREATE TABLE asked_documents (
 );
 CREATE INDEX asked_documents_buyer ON asked_documents (buyer, at);
 CREATE INDEX asked_documents_at ON asked_documents (at);
+
+-- Every key that personal was ever sealed with. check_value is the key's own id, sealed with it: so a server finds out whether
+-- it has the same key before it seals anything. retired_at is when nothing was sealed with the key any more.
+CREATE TABLE personal_keys (
+    id VARCHAR(32) NOT NULL,
+    check_value VARBINARY(128) NOT NULL,
+    since BIGINT NOT NULL,
+    retired_at BIGINT,
+    PRIMARY KEY (id)
+);
+
+-- What admins did to orders of others: who, when, what and why. The version is the one that it gave the order.
+CREATE TABLE order_records (
+    run_id VARCHAR(160) NOT NULL,
+    order_id VARCHAR(200) NOT NULL,
+    version BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    who VARCHAR(128) NOT NULL,
+    what VARCHAR(32) NOT NULL,
+    reason VARCHAR(1000) NOT NULL,
+    PRIMARY KEY (run_id, order_id, version)
+);

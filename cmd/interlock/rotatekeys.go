@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"interlock/services/ledger"
+	"interlock/services/rail"
+)
+
+type rotateKeysCommand struct{}
+
+const (
+	// maxRotations is how often all tickets are gone through: in the second round nothing is left, but for what servers that
+	// were told of the first key a moment ago have still sealed with another one.
+	maxRotations = 5
+	// rotatePause is between two pages, for a primary that sells meanwhile.
+	rotatePause = 10 * time.Millisecond
+	// maxFailures and rotateRetry are how often in a row, and how soon, a page is tried again: longer than a failover takes.
+	maxFailures = 30
+	rotateRetry = time.Second
+	// rotateTold is how often it says how far it is.
+	rotateTold = 10 * time.Second
+)
+
+// Run seals every passenger with the first key of --personal-data-keys, while servers sell, and then looks whether another key is
+// still used. It may be broken off and run again.
+func (rotateKeysCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
+	opened, err := openAsTheyAre(ctx, settings, log)
+	if err != nil {
+		return err
+	}
+	err = rotate(ctx, opened.ledger, log, out)
+	return errors.Join(err, opened.Close())
+}
+
+func rotate(ctx context.Context, l *ledger.Ledger, log *slog.Logger, out io.Writer) error {
+	if err := l.CheckKeys(ctx); err != nil {
+		return err
+	}
+	keys := l.Keys()
+	anew := 0
+	for range maxRotations {
+		done, err := rotateAll(ctx, l, log)
+		anew += done.Sealed
+		switch {
+		case err != nil:
+			return err
+		case done.Sealed > 0:
+			continue
+		case done.Unreadable > 0:
+			fmt.Fprintf(out, "%s cannot be opened with any of the keys, and stayed as they are: interlock verify names their orders\n",
+				count(done.Unreadable, "passenger"))
+			return errFound
+		}
+		if err := l.RetireKeys(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s, %d of them sealed anew: all are sealed with %s\n", count(done.Tickets, "passenger"), anew, keys[0])
+		if len(keys) > 1 {
+			fmt.Fprintf(out, "no longer needed: %s\n", strings.Join(keys[1:], ", "))
+		}
+		return nil
+	}
+	fmt.Fprintf(out, "%d passengers were sealed anew, and still some are not sealed with %s: a server has another key first in its --personal-data-keys\n",
+		anew, keys[0])
+	return errFound
+}
+
+// rotateAll goes through all tickets once.
+func rotateAll(ctx context.Context, l *ledger.Ledger, log *slog.Logger) (ledger.Resealed, error) {
+	var all ledger.Resealed
+	told, failures := time.Now(), 0
+	for {
+		page, err := l.Reseal(ctx, all.Next)
+		if rail.CodeOf(err) == rail.Unavailable && failures < maxFailures {
+			// A sale has locked a row, or the primary changes.
+			failures++
+			if err := wait(ctx, rotateRetry); err != nil {
+				return all, err
+			}
+			continue
+		}
+		if err != nil {
+			return all, err
+		}
+		failures = 0
+		all.Next = page.Next
+		all.Tickets += page.Tickets
+		all.Sealed += page.Sealed
+		all.Unreadable += page.Unreadable
+		if page.Next == "" {
+			return all, nil
+		}
+		if time.Since(told) >= rotateTold {
+			told = time.Now()
+			log.InfoContext(ctx, "sealing with the first key", "passengers", all.Tickets, "sealed_anew", all.Sealed)
+		}
+		if err := wait(ctx, rotatePause); err != nil {
+			return all, err
+		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,223 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// Bounds of one step of forgetting: a few milliseconds on the primary.
+const (
+	// erasePage is how many orders are erased in one transaction.
+	erasePage = 200
+	// eraseRuns is how many runs are looked at for them.
+	eraseRuns = 100
+)
+
+// forgottenBuyer leads the number of an order whose buyer was forgotten, in the buyer's place. Buyers are printable ASCII, so
+// that nobody is called so.
+const forgottenBuyer = "∅"
+
+// ForgetOver forgets passengers of runs that have been over for some time, at least a day longer than their date says: names,
+// document numbers, and digests of documents and requests. Seats, money and buyers stay. It takes one step, of the oldest runs
+// first, and answers how many orders were erased, or how many runs marked because nothing is left to forget on them; when it
+// has done nothing, nothing is left. Several may do it at once.
+func (l *Ledger) ForgetOver(ctx context.Context, over time.Duration) (orders, runs int, err error) {
+	h, err := l.at()
+	if err != nil {
+		return 0, 0, err
+	}
+	t, err := l.write(ctx, h, h.publisher())
+	if err != nil {
+		return 0, 0, err
+	}
+	defer t.end()
+	if err := t.guard(ctx); err != nil {
+		return 0, 0, definite(err)
+	}
+	orders, runs, err = t.forgetOver(ctx, over)
+	if err != nil || orders+runs == 0 {
+		return 0, 0, definite(held(err))
+	}
+	return orders, runs, t.commit(ctx)
+}
+
+func (t *transaction) forgetOver(ctx context.Context, over time.Duration) (orders, runs int, err error) {
+	now, err := t.clock(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	then := now.Add(-over)
+	// A run begins somewhere on earth, and most are over a day after their date. Those that take longer come later.
+	past, err := t.runsWhere(ctx, "r.erased_at IS NULL AND r.service_date <= ? ORDER BY r.service_date LIMIT ?",
+		then.Add(-24*time.Hour).Format(time.DateOnly), eraseRuns)
+	if err != nil {
+		return 0, 0, err
+	}
+	past = slices.DeleteFunc(past, func(run *rail.Run) bool { return !isOver(run, then) })
+	if len(past) == 0 {
+		return 0, 0, nil
+	}
+	ids := make([]any, len(past))
+	for i, run := range past {
+		ids[i] = string(run.ID)
+	}
+	which, err := t.orderIDs(ctx, "run_id IN "+marks(len(ids))+" AND erased_at IS NULL ORDER BY run_id, id LIMIT ?", append(slices.Clone(ids), erasePage)...)
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(which) > 0 {
+		return len(which), 0, t.forget(ctx, which)
+	}
+	marked, err := t.exec(ctx, "UPDATE runs SET erased_at = "+t.p.dialect.now()+" WHERE id IN "+marks(len(ids)), ids...)
+	return 0, int(marked), err
+}
+
+// ForgetBuyer forgets a buyer, and the passengers, in that buyer's orders of one run that is over; otherwise as ForgetOver. It
+// takes some orders at a time, those whose passengers were forgotten before too, and answers how many; 0 when none are left.
+// WRONG_STATE: the run is not over.
+func (l *Ledger) ForgetBuyer(ctx context.Context, buyer string, id rail.RunID) (orders int, err error) {
+	h, err := l.at()
+	if err != nil {
+		return 0, err
+	}
+	t, err := l.write(ctx, h, h.publisher())
+	if err != nil {
+		return 0, err
+	}
+	defer t.end()
+	if err := t.guard(ctx); err != nil {
+		return 0, definite(err)
+	}
+	orders, err = t.forgetBuyer(ctx, buyer, id)
+	if err != nil || orders == 0 {
+		return 0, definite(held(err))
+	}
+	return orders, t.commit(ctx)
+}
+
+func (t *transaction) forgetBuyer(ctx context.Context, buyer string, id rail.RunID) (int, error) {
+	runs, err := t.runsWhere(ctx, "r.id = ?", string(id))
+	if err != nil {
+		return 0, err
+	}
+	now, err := t.clock(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if len(runs) == 0 {
+		return 0, rail.Refuse(rail.NotFound, "there is no run %s", id)
+	}
+	if !isOver(runs[0], now) {
+		return 0, rail.Refuse(rail.WrongState, "the run %s is not over: who travels is needed until then", id)
+	}
+	orders, err := t.orderIDs(ctx, "buyer = ? AND run_id = ? ORDER BY id LIMIT ?", buyer, string(id), erasePage)
+	if err != nil || len(orders) == 0 {
+		return 0, err
+	}
+	if err := t.forget(ctx, orders); err != nil {
+		return 0, err
+	}
+	if _, err := t.exec(ctx, "DELETE FROM asked_documents WHERE run_id = ? AND buyer = ?", string(id), buyer); err != nil {
+		return 0, err
+	}
+	_, err = t.exec(ctx, "UPDATE orders SET buyer = CONCAT('"+forgottenBuyer+"', number) WHERE run_id = ? AND id IN "+marks(len(orders)),
+		append([]any{string(id)}, anys(orders)...)...)
+	return len(orders), err
+}
+
+// BuyerRuns are the runs that a buyer has orders of, in the order of their ids after the given one, at most limit. From the
+// primary.
+func (l *Ledger) BuyerRuns(ctx context.Context, buyer string, after rail.RunID, limit int) ([]rail.BuyerRun, error) {
+	t, err := l.snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer t.end()
+	all, err := t.buyerRuns(ctx, buyer, after, limit)
+	return all, definite(err)
+}
+
+func (t *transaction) buyerRuns(ctx context.Context, buyer string, after rail.RunID, limit int) ([]rail.BuyerRun, error) {
+	var all []rail.BuyerRun
+	var ids []any
+	err := t.rows(ctx, "SELECT run_id, COUNT(*), COUNT(*) - COUNT(erased_at) FROM orders WHERE buyer = ? AND run_id > ? GROUP BY run_id ORDER BY run_id LIMIT ?",
+		[]any{buyer, string(after), limit}, func(r *sql.Rows) error {
+			var one rail.BuyerRun
+			err := r.Scan(&one.Run, &one.Orders, &one.Passengers)
+			all, ids = append(all, one), append(ids, string(one.Run))
+			return err
+		})
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	now, err := t.clock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := t.runsWhere(ctx, "r.id IN "+marks(len(ids)), ids...)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		all[i].Over = slices.ContainsFunc(runs, func(run *rail.Run) bool { return run.ID == all[i].Run && isOver(run, now) })
+	}
+	return all, nil
+}
+
+// isOver tells whether a run had reached its last call by then.
+func isOver(run *rail.Run, then time.Time) bool {
+	return !run.Arrival(len(run.Train.Calls) - 1).After(then)
+}
+
+// runsWhere reads runs by a condition.
+func (t *transaction) runsWhere(ctx context.Context, condition string, args ...any) ([]*rail.Run, error) {
+	var rows []runRow
+	err := t.rows(ctx, "SELECT "+runColumns+" FROM runs r WHERE "+condition, args, func(r *sql.Rows) error {
+		var row runRow
+		err := r.Scan(row.fields()...)
+		rows = append(rows, row)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t.runs(ctx, rows)
+}
+
+// orderIDs finds orders by a condition.
+func (t *transaction) orderIDs(ctx context.Context, condition string, args ...any) (ids []string, err error) {
+	err = t.rows(ctx, "SELECT id FROM orders WHERE "+condition, args, func(r *sql.Rows) error {
+		var id string
+		err := r.Scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
+}
+
+// forget forgets the passengers of orders. An order that was erased before stays as it is. The orders are changed before what
+// belongs to them: whoever changes a ticket has locked its order.
+func (t *transaction) forget(ctx context.Context, orders []string) error {
+	byRun := map[rail.RunID][]any{}
+	for _, id := range orders {
+		run, _ := rail.RunOfOrder(id)
+		byRun[run] = append(byRun[run], id)
+	}
+	for run, ids := range byRun {
+		for _, s := range []struct{ change, column, condition string }{
+			{"UPDATE orders SET erased_at = " + t.p.dialect.now() + ", body_hash = '', state_reason = '', version = version + 1", "id", " AND erased_at IS NULL"},
+			{"UPDATE tickets SET personal = NULL, personal_key = NULL, document = ''", "order_id", ""},
+			{"UPDATE order_records SET reason = ''", "order_id", ""},
+		} {
+			_, err := t.exec(ctx, s.change+" WHERE run_id = ? AND "+s.column+" IN "+marks(len(ids))+s.condition, append([]any{string(run)}, ids...)...)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
