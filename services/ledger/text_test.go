@@ -18,9 +18,9 @@ import (
 	"interlock/services/rail"
 )
 
-// injection is a passenger's name of printable characters, as anybody may have it. In GBK and its like the last byte of 李 and
+// injection is a buyer's name of printable characters, as anybody may have it. In GBK and its like the last byte of 李 and
 // the backslash that the driver puts before the quote are one character: the name ends there, and what follows is SQL.
-const injection = "李',0x44,NULL);UPDATE orders SET total_minor=1;COMMIT;#"
+const injection = "李',1,1,1,1,1,1,0,1,1,1,1,1,0,3);UPDATE orders SET total_minor=1;COMMIT;#"
 
 // bystander is an order that nobody has any business with.
 type bystander struct {
@@ -53,7 +53,7 @@ func (b *bystander) attack(t *testing.T, o ledger.Options) (refused error) {
 	_, err = l.Sell(t.Context(), rail.Batch{RunID: b.order.RunID}, func(s *rail.BatchState) (rail.BatchChanges, error) {
 		changes, err := sellSeat(s, "mallory", 1)
 		if err == nil {
-			changes.Orders[0].Order.Tickets[0].Passenger.Name = injection
+			changes.Orders[0].Order.Buyer = injection
 		}
 		return changes, err
 	})
@@ -191,7 +191,7 @@ func TestOpen_SessionsAreSet(t *testing.T) {
 		b.requireUnharmed(t)
 		mallorys, err := b.l.Order(t.Context(), rail.NewOrderID(b.order.RunID, 3, "mallory"))
 		require.NoError(t, err)
-		require.Equal(t, injection, mallorys.Tickets[0].Passenger.Name)
+		require.Equal(t, injection, mallorys.Buyer)
 	})
 }
 
@@ -248,16 +248,16 @@ func TestMigrate_ColumnThatDoesNotCompareByteByByte(t *testing.T) {
 	onServers(t, func(t *testing.T, o ledger.Options) {
 		l := ledgertest.Open(t, o)
 		require.NoError(t, l.Ready(t.Context()))
-		_, err := ledgertest.DB(t, o).ExecContext(t.Context(), "ALTER TABLE tickets MODIFY passenger_name VARCHAR(64) CHARACTER SET latin1 NOT NULL")
+		_, err := ledgertest.DB(t, o).ExecContext(t.Context(), "ALTER TABLE tickets MODIFY coach VARCHAR(8) CHARACTER SET latin1 NOT NULL")
 		require.NoError(t, err)
-		require.ErrorContains(t, l.Ready(t.Context()), "tickets.passenger_name")
-		require.ErrorContains(t, ledger.Migrate(t.Context(), o), "tickets.passenger_name")
+		require.ErrorContains(t, l.Ready(t.Context()), "tickets.coach")
+		require.ErrorContains(t, ledger.Migrate(t.Context(), o), "tickets.coach")
 	})
 }
 
 // TestOpen_FileOfAnotherEncoding has a SQLite file whose text is not UTF-8.
 func TestOpen_FileOfAnotherEncoding(t *testing.T) {
-	o := ledger.Options{Path: filepath.Join(t.TempDir(), "ledger.db")}
+	o := ledger.Options{Path: filepath.Join(t.TempDir(), "ledger.db"), Keyring: ledgertest.Keyring(t)}
 	db, err := sql.Open("sqlite", o.Path)
 	require.NoError(t, err)
 	db.SetMaxOpenConns(1)

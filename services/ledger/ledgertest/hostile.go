@@ -92,7 +92,7 @@ func hostileOrders(t *testing.T, s *suite) {
 					changes, err := decide(state)
 					if err == nil && len(changes.Orders) > 0 {
 						n := &changes.Orders[0]
-						n.BodyHash = text
+						n.BodyHash = "#" + text
 						n.Order.Tickets[0].Passenger = rail.Passenger{Name: text, DocumentNumber: text}
 						if paid {
 							n.Order.Number = text
@@ -121,7 +121,7 @@ func hostileOrders(t *testing.T, s *suite) {
 			_, err = l.Sell(t.Context(), rail.Batch{RunID: run.ID}, func(state *rail.BatchState) (rail.BatchChanges, error) {
 				mine := rail.OrderKey{Buyer: text, Key: text}
 				found, err := state.Find([]rail.OrderKey{mine})
-				require.Equal(t, map[rail.OrderKey]rail.Replay{mine: {Order: placed, BodyHash: text}}, found)
+				require.Equal(t, map[rail.OrderKey]rail.Replay{mine: {Order: placed, BodyHash: "#" + text}}, found)
 				return rail.BatchChanges{}, err
 			})
 			require.NoError(t, err)
