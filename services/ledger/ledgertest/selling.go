@@ -346,13 +346,23 @@ func sellKeysOfARun(t *testing.T, s *suite) {
 func sellNamesOfEveryScript(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	r := one("wang")
-	r.documents = []string{strings.Repeat("𠮷", rail.MaxPassengerName-2), "رضا\u200cیی", "葛\U000E0100城"} // Names are made of them.
-	placed := c.place(run, r)
-	got := read(t, l, placed.ID)
-	for i, document := range r.documents {
-		require.Equal(t, "王 "+document, got.Tickets[i].Passenger.Name)
+	r.documents = []string{strings.Repeat("D", 32), "D2", "D3"}
+	names := []string{strings.Repeat("𠮷", rail.MaxPassengerName), "رضا\u200cیی", "葛\U000E0100城"}
+	var o outcome
+	decide := c.decide(&o, r)
+	_, err := l.Sell(t.Context(), batch(run, r), func(state *rail.BatchState) (rail.BatchChanges, error) {
+		changes, err := decide(state)
+		for i, name := range names {
+			changes.Orders[0].Order.Tickets[i].Passenger.Name = name
+		}
+		return changes, err
+	})
+	require.NoError(t, err)
+	got := read(t, l, o.orders[0].ID)
+	require.Equal(t, o.orders[0], got)
+	for i, name := range names {
+		require.Equal(t, name, got.Tickets[i].Passenger.Name)
 	}
-	require.Equal(t, placed, got)
 }
 
 func sellDeadline(t *testing.T, s *suite) {
