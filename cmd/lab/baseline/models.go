@@ -38,16 +38,16 @@ type order struct {
 }
 
 type ticket struct {
-	RunID          string `gorm:"primaryKey"`
-	OrderID        string `gorm:"primaryKey"`
-	N              int    `gorm:"primaryKey"`
-	SeatClass      string
-	SeatIndex      int
-	Coach          string
-	Seat           string
-	PriceMinor     int64
-	Currency       string
-	PassengerName  string
-	DocumentNumber string
-	Document       string
+	RunID      string `gorm:"primaryKey"`
+	OrderID    string `gorm:"primaryKey"`
+	N          int    `gorm:"primaryKey"`
+	SeatClass  string
+	SeatIndex  int
+	Coach      string
+	Seat       string
+	PriceMinor int64
+	Currency   string
+	// Personal is the passenger in clear: a baseline seals nothing.
+	Personal []byte
+	Document string
 }

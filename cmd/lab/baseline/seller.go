@@ -197,7 +197,7 @@ func (s *Seller) transact(ctx context.Context, w Way, r Request) error {
 		}
 		return tx.Create(&ticket{
 			RunID: r.Run, OrderID: id, SeatClass: string(r.Class), SeatIndex: given[0], Coach: "1", Seat: fmt.Sprintf("%dA", given[0]/4+1),
-			PriceMinor: 55_300, Currency: "CNY", PassengerName: r.Name, DocumentNumber: r.Document, Document: r.Key,
+			PriceMinor: 55_300, Currency: "CNY", Personal: []byte(r.Document + r.Name), Document: r.Key,
 		}).Error
 	})
 }
