@@ -212,8 +212,8 @@ func (l *lab) selling(ctx context.Context) error {
 	}
 	sale := crossing.Start(ctx, crossing.Options{
 		Server: l.Server, Run: run, Buyers: buyers, PerSecond: l.OrdersPerSecond,
-		Accounts: &load.Accounts{Token: func(n int) (string, error) {
-			return l.Tokens.Issue(fmt.Sprintf("buyer-%05d", n), []rail.Role{rail.RolePassenger}, tokenLife)
+		Accounts: &load.Accounts{Token: func(subject string) (string, error) {
+			return l.Tokens.Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
 		}},
 	})
 	watching, cancel := context.WithCancel(ctx)

@@ -173,8 +173,8 @@ func (l *lab) connect(ctx context.Context, atOnce int, came func()) error {
 func (l *lab) startSale(ctx context.Context) *crossing.Sale {
 	return crossing.Start(ctx, crossing.Options{
 		Server: l.Server, Run: l.run, Buyers: buyers, PerSecond: l.OrdersPerSecond,
-		Accounts: &load.Accounts{Token: func(n int) (string, error) {
-			return l.Tokens.Issue(fmt.Sprintf("buyer-%05d", n), []rail.Role{rail.RolePassenger}, tokenLife)
+		Accounts: &load.Accounts{Token: func(subject string) (string, error) {
+			return l.Tokens.Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
 		}},
 	})
 }

@@ -1,20 +1,21 @@
 package load
 
-import "sync/atomic"
+import (
+	"fmt"
+	"math/rand/v2"
+)
 
 // OrdersPerAccount is how many orders one account places: as many holds as a buyer may have by default.
 const OrdersPerAccount = 5
 
-// Accounts are new accounts, without end.
+// Accounts are new accounts, without end: no two have one name, whoever else has made some for the same server.
 type Accounts struct {
-	// Token makes the token of the n-th buyer.
-	Token func(n int) (string, error)
-
-	last atomic.Int64
+	// Token makes the token of a buyer.
+	Token func(subject string) (string, error)
 }
 
 // Next is the token of an account that nobody has used.
-func (a *Accounts) Next() (string, error) { return a.Token(int(a.last.Add(1))) }
+func (a *Accounts) Next() (string, error) { return a.Token(fmt.Sprintf("buyer-%016x", rand.Uint64())) }
 
 // Account is the account of somebody who buys, a new one after every OrdersPerAccount orders.
 type Account struct {

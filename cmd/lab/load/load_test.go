@@ -191,7 +191,7 @@ func rush(t *testing.T, server string) Rush {
 	runs.Add([]*Run{{SeatsPerClass: 4_096}})
 	venue, err := OneRun(runs)
 	require.NoError(t, err)
-	crowd := &Crowd{Journal: &Journal{}, Accounts: &Accounts{Token: func(int) (string, error) { return "token", nil }}}
+	crowd := &Crowd{Journal: &Journal{}, Accounts: &Accounts{Token: func(string) (string, error) { return "token", nil }}}
 	return Rush{Crowd: crowd, Venue: venue, Servers: []string{server}, Buyers: 1, Window: 500 * time.Millisecond}
 }
 

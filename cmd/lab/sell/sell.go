@@ -90,8 +90,8 @@ func Run(ctx context.Context, c *cluster.Cluster, o Options) (*Report, error) {
 	l := &lab{begun: begun, Options: o, cluster: c, runs: &load.Runs{}, small: &load.Runs{}, server: c.Servers()[0].Addr(), log: o.Log}
 	l.crowd = &load.Crowd{
 		Journal: &load.Journal{}, Seed: rand.Uint64(),
-		Accounts: &load.Accounts{Token: func(n int) (string, error) {
-			return c.Tokens().Issue(fmt.Sprintf("buyer-%05d", n), []rail.Role{rail.RolePassenger}, tokenLife)
+		Accounts: &load.Accounts{Token: func(subject string) (string, error) {
+			return c.Tokens().Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
 		}},
 	}
 	report := &Report{
