@@ -28,7 +28,9 @@ func wrapped(t *testing.T, o ledger.Options, i ledgertest.Interceptor) (l *ledge
 	_, err := ledgertest.Open(t, o).Publish(t.Context(), []*rail.Run{r}, "an admin", false)
 	require.NoError(t, err)
 	o.Wrap = func(c driver.Connector) driver.Connector { return ledgertest.Intercept(c, i) }
-	return ledgertest.Open(t, o), r.ID
+	l = ledgertest.Open(t, o)
+	require.NoError(t, l.CheckKeys(t.Context()), "as a server does before it sells")
+	return l, r.ID
 }
 
 func onEach(t *testing.T, run func(t *testing.T, o ledger.Options)) {
