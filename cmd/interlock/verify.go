@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"interlock/services/audit"
 )
@@ -28,39 +29,44 @@ func (c verifyCommand) Run(ctx context.Context, settings *Settings, log *slog.Lo
 	if opened.cache != nil {
 		auditor.Cache = opened.cache
 	} else {
-		log.Info("no server runs on this folder, so there is no Redis to hold against the ledger")
+		auditor.Idle = true
+		log.Info("no server runs on this folder, so there is no Redis to hold against the ledger, and nobody to end holds past their time")
 	}
 	report, err := auditor.Verify(ctx)
-	if err = errors.Join(err, opened.Close()); report == nil {
+	if err = errors.Join(err, opened.Close()); err != nil {
 		return err
 	}
-	// With a report beside it, the error is about some runs only.
 	if c.JSON {
-		err = errors.Join(err, json.NewEncoder(out).Encode(report))
+		err = json.NewEncoder(out).Encode(report)
 	} else {
-		err = errors.Join(err, print(out, report))
+		err = print(out, report)
 	}
-	if len(report.Defects) == 0 {
-		return err
+	if err == nil && !report.OK {
+		return errFound
 	}
-	if err != nil {
-		log.Error("not everything could be looked at", "error", err)
-	}
-	return errFound
+	return err
 }
 
 func print(out io.Writer, report *audit.Report) error {
 	for _, d := range report.Defects {
-		if _, err := fmt.Fprintf(out, "%s: run %s, coach %s, seat %s: %s\n", d.Check, d.Run, d.Coach, d.Seat, d.Message); err != nil {
+		where := d.Check + ": "
+		for _, part := range []struct{ name, value string }{
+			{"", d.Row}, {"run ", string(d.Run)}, {"order ", d.Order}, {"coach ", d.Coach}, {"seat ", d.Seat},
+		} {
+			if part.value != "" {
+				where += part.name + part.value + ", "
+			}
+		}
+		if _, err := fmt.Fprintf(out, "%s: %s\n", strings.TrimSuffix(where, ", "), d.Message); err != nil {
 			return err
 		}
 	}
 	verdict := "every promise holds"
-	switch {
-	case len(report.Defects) > 0:
-		verdict = count(len(report.Defects), "defect")
-	case !report.OK:
-		verdict = "no defect, but not every run could be looked at"
+	if !report.OK {
+		verdict = count(len(report.Defects)+report.More, "defect")
+	}
+	if report.More > 0 {
+		verdict += fmt.Sprintf(", of which the first %d are shown", len(report.Defects))
 	}
 	_, err := fmt.Fprintf(out, "%s, %s: %s\n", count(report.Runs, "run"), count(report.Tickets, "ticket"), verdict)
 	return err

@@ -45,6 +45,8 @@ type Auditor struct {
 	Ledger Ledger
 	// Cache may be nil for Verify, which then looks at the ledger only.
 	Cache Cache
+	// Idle tells Verify that no server runs: what servers do when a time is over has nobody to do it.
+	Idle bool
 	// Lock and Runs are needed by Run; Runs says about how many runs there are, which sets its pace.
 	Lock Lock
 	Runs func() int
@@ -181,7 +183,7 @@ func (r *repairer) reload(ctx context.Context) error {
 		return err
 	}
 	runs := 0
-	for page, err := range pages(ctx, r.Ledger.Availabilities, pageSize) {
+	for page, err := range pages(ctx, r.Ledger, pageSize) {
 		if err != nil {
 			return err
 		}
@@ -216,7 +218,7 @@ func (a *Auditor) Rebuild(ctx context.Context, leap bool) (runs int, err error) 
 		return 0, err
 	}
 	var damage error
-	for page, err := range pages(ctx, a.Ledger.Availabilities, pageSize) {
+	for page, err := range pages(ctx, a.Ledger, pageSize) {
 		if err != nil {
 			return runs, err
 		}
@@ -237,7 +239,7 @@ func (r *repairer) compareTouched(ctx context.Context) error {
 	r.looks = 0
 	truth, err := r.Ledger.Touched(ctx, touchedWindow)
 	r.touched = len(truth)
-	if err != nil && len(truth) == 0 && !isDamage(ctx, r.Ledger.Availabilities, err) {
+	if err != nil && len(truth) == 0 && !isDamage(ctx, r.Ledger, err) {
 		return err
 	}
 	r.tellDamage(ctx, err)
@@ -248,7 +250,7 @@ func (r *repairer) compareTouched(ctx context.Context) error {
 func (r *repairer) comparePage(ctx context.Context) error {
 	const passes = int(roundTime / repairInterval)
 	limit := max(minPage, (r.Runs()+passes-1)/passes)
-	page, err := readPage(ctx, r.Ledger.Availabilities, r.after, limit)
+	page, err := readPage(ctx, r.Ledger, r.after, limit)
 	if err != nil {
 		return err
 	}

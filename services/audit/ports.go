@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"interlock/services/rail"
@@ -9,10 +10,11 @@ import (
 
 // Ledger is the truth that everything else is held against.
 //
-// A run of which the ledger cannot make sense (its seat map is damaged, say) must not hide the others: Touched, Left,
-// Availabilities and Books then return the others together with an error that names it, and those that come after it in
-// its place. So fewer than limit always means that none come after them. An error with nothing beside it is either a
-// ledger that cannot be asked, or one that has nothing else there.
+// A run of which the ledger cannot make sense (its seat map is damaged, say) must not hide the others: Touched, Left and
+// Availabilities then return the others together with an error that names it, and those that come after it in its place. So
+// fewer than limit always means that none come after them. An error with nothing beside it is either a ledger that cannot be
+// asked, or one that has nothing else there. What Verify reads tells of such rows what is written, and an error only says
+// that the ledger could not be asked.
 type Ledger interface {
 	// Touched are the runs whose version moved within the last window by the primary's clock, with what is left of each,
 	// from the primary. It may leave some out where there are very many: the round through all runs finds those.
@@ -22,8 +24,29 @@ type Ledger interface {
 	// Availabilities are what is left of runs in the order of their ids, after the given id, at most limit; each at one
 	// version. Runs that nothing was ever sold on follow from the timetable, so a page costs few rows.
 	Availabilities(ctx context.Context, after rail.RunID, limit int) ([]*rail.Availability, error)
-	// Books are the same runs with everything that verify needs: tickets, maps and coaches, each run at one version.
-	Books(ctx context.Context, after rail.RunID, limit int) ([]*rail.Books, error)
+	// Books are all that is written of at most limit runs after an id, in the order of their ids, all at one moment; and, between
+	// and after them, of runs that have orders and no row. Nothing comes only where nothing is left. An error is the last thing.
+	Books(ctx context.Context, after rail.RunID, limit int) iter.Seq2[*rail.Books, error]
+	// Trains, Formations and Publications are all there are, in the order of their keys; an error is the last thing.
+	Trains(ctx context.Context) iter.Seq2[rail.WrittenTrain, error]
+	Formations(ctx context.Context) iter.Seq2[rail.WrittenFormation, error]
+	Publications(ctx context.Context) iter.Seq2[rail.WrittenPublication, error]
+	// PublicationNumber is the last number that was given.
+	PublicationNumber(ctx context.Context) (int64, error)
+	// StationRows are all stations.
+	StationRows(ctx context.Context) ([]rail.WrittenStation, error)
+	// Strays are rows of seats and asked documents whose run there is not; a bounded number of them.
+	Strays(ctx context.Context) ([]rail.Stray, error)
+	// Asked counts what is wrong among the documents that buyers asked for: a time may be slack later than now, and a row may
+	// stay slack longer than a day.
+	Asked(ctx context.Context, slack time.Duration) (rail.WrittenAsked, error)
+	// Records are what admins did to orders, as far as it is not as it should be; a bounded number of them. A time may be slack
+	// later than now.
+	Records(ctx context.Context, slack time.Duration) ([]rail.WrittenRecord, error)
+	// NotedKeys are the ids of all keys that passengers were ever sealed with.
+	NotedKeys(ctx context.Context) ([]string, error)
+	// Cluster is what the ledger says of its own cluster.
+	Cluster(ctx context.Context) (*rail.WrittenCluster, error)
 	// Leap raises every run's version by a million, so that a version from before a loss never means two things.
 	Leap(ctx context.Context) (runs int, err error)
 }

@@ -1,21 +1,21 @@
 package audit
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"interlock/services/rail"
-	"interlock/services/seatmap"
 )
 
 // The checks of Verify.
 const (
-	// CheckOverlap: two live tickets have one seat on one leg.
+	// CheckRun: a run's row is not what its train, its id or the record of publications says.
+	CheckRun = "run"
+	// CheckOverlap: two tickets had one seat on one leg at the same time.
 	CheckOverlap = "overlap"
-	// CheckTicket: a live ticket is for a seat or calls that its run does not have.
+	// CheckTicket: a ticket is for a seat or calls that its train does not have.
 	CheckTicket = "ticket"
 	// CheckMap: a seat map is not what the live tickets say.
 	CheckMap = "map"
@@ -23,15 +23,45 @@ const (
 	CheckCapacity = "capacity"
 	// CheckPersonal: a passenger cannot be read, is missing without a mark, or is still there where it was forgotten.
 	CheckPersonal = "personal"
+	// CheckMoney: a ticket does not cost its fare, or an order not what its tickets cost.
+	CheckMoney = "money"
+	// CheckDocument: two tickets had one document on one leg at the same time.
+	CheckDocument = "document"
+	// CheckOrder: an order's row is not one of its run, or says nothing.
+	CheckOrder = "order"
+	// CheckState: an order's state is not what its times, its keys and its run say.
+	CheckState = "state"
+	// CheckOverdue: a hold is long past its time, and has its seats all the same.
+	CheckOverdue = "overdue"
+	// CheckVersion: a run is behind its own orders or changes, or an order behind what became of it.
+	CheckVersion = "version"
+	// CheckOrphan: a row belongs to something that is not there.
+	CheckOrphan = "orphan"
+	// CheckTrain: a train or formation is not what its id says, or could not be sold.
+	CheckTrain = "train"
+	// CheckStation: a station is not what its code says, or is missing.
+	CheckStation = "station"
+	// CheckPublication: the record of publications has gaps, goes back, or is not what runs say.
+	CheckPublication = "publication"
+	// CheckAsked: what is remembered of asked documents says nothing, or should be forgotten.
+	CheckAsked = "asked"
+	// CheckRecord: what is recorded of what an admin did to an order is not as it should be.
+	CheckRecord = "record"
+	// CheckCluster: the record of the cluster contradicts itself.
+	CheckCluster = "cluster"
 	// CheckRedis: Redis is not what the ledger says at the same version, or stays behind it.
 	CheckRedis = "redis"
 )
 
-// maxDefects bounds a report: whoever has a thousand defects has one problem.
-const maxDefects = 1_000
-
-// booksPage is how many runs are read at once; a run that is sold out has thousands of tickets.
-const booksPage = 200
+const (
+	// maxDefects bounds a report: whoever has a thousand defects has one problem.
+	maxDefects = 1_000
+	// booksPage is how many runs are read at one moment. Their orders are in memory run by run.
+	booksPage = 200
+	// slack is how far apart two times may be that different transactions have written, and how long what is to be done at a
+	// time may take. It is far more than members' clocks differ by, and than a failover or a restart takes.
+	slack = 5 * time.Minute
+)
 
 // settleTime is how long Redis may stay behind the ledger before Verify calls it wrong: repair promises a second.
 // settlePoll is how often it looks meanwhile.
@@ -40,165 +70,106 @@ const (
 	settlePoll = 200 * time.Millisecond
 )
 
-// Defect is one promise that does not hold.
+// Defect is one promise that does not hold. It names no passenger.
 type Defect struct {
-	Check string     `json:"check"`
+	Check string `json:"check"`
+	// Run, Order (its id), Coach and Seat are empty where the defect is not of one.
 	Run   rail.RunID `json:"run"`
-	// Coach and Seat are empty where the defect is not of one seat.
-	Coach   string `json:"coach"`
-	Seat    string `json:"seat"`
+	Order string     `json:"order,omitempty"`
+	Coach string     `json:"coach"`
+	Seat  string     `json:"seat"`
+	// Row names a row of another table, "station BJP".
+	Row     string `json:"row,omitempty"`
 	Message string `json:"message"`
 }
 
 // Report is what Verify found.
 type Report struct {
-	OK      bool     `json:"ok"`
+	OK bool `json:"ok"`
+	// Runs are those with a row, Tickets those that are live.
 	Runs    int      `json:"runs"`
 	Tickets int      `json:"tickets"`
 	Defects []Defect `json:"defects"`
+	// More is how many more there are than Defects has room for.
+	More int `json:"more,omitempty"`
 }
 
 func (r *Report) add(d Defect) {
 	r.OK = false
 	if len(r.Defects) < maxDefects {
 		r.Defects = append(r.Defects, d)
+	} else {
+		r.More++
 	}
 }
 
-// Verify recomputes every promise from the tickets. It may run while seats are sold: each run is looked at at one
-// version.
-//
-// An error means that it could not look. Where there is a report beside it, it could not look at some runs only, which
-// the error names; the report is of all others, and not OK.
+// row adds a defect of a row that is of no run.
+func (r *Report) row(check, row, format string, arguments ...any) {
+	r.add(Defect{Check: check, Row: row, Message: fmt.Sprintf(format, arguments...)})
+}
+
+// Verify recomputes every promise from what is written. It may run while seats are sold: each run is looked at at one moment,
+// and what may still be under way is not called wrong. An error means that it could not look.
 func (a *Auditor) Verify(ctx context.Context) (*Report, error) {
 	report := &Report{OK: true, Defects: []Defect{}}
-	var damage error
-	for page, err := range pages(ctx, a.Ledger.Books, booksPage) {
+	seen := newSeen()
+	for after := rail.RunID(""); ; {
+		lefts, last, err := a.verifyPage(ctx, after, seen, report)
 		if err != nil {
 			return nil, err
 		}
-		if page.damage != nil {
-			report.OK = false
-			damage = errors.Join(damage, page.damage)
+		if last == "" {
+			break
 		}
-		lefts := make([]*rail.Availability, len(page.items))
-		for i, books := range page.items {
-			report.Runs++
-			lefts[i] = verifyBooks(books, report)
-		}
-		if a.Cache != nil {
-			if err := a.verifyRedis(ctx, page, lefts, report); err != nil {
+		if a.Cache != nil && len(lefts) > 0 {
+			if err := a.verifyRedis(ctx, after, lefts, report); err != nil {
 				return nil, err
 			}
 		}
+		after = last
 	}
-	return report, damage
+	if err := a.verifyRegisters(ctx, report); err != nil {
+		return nil, err
+	}
+	if err := a.verifyKeys(ctx, seen, report); err != nil {
+		return nil, err
+	}
+	return report, nil
 }
 
-// verifyBooks checks one run's books, and says what is left by its tickets.
-func verifyBooks(books *rail.Books, report *Report) *rail.Availability {
-	run := books.Run
-	train := run.Train
-	tickets := map[rail.SeatClass]*seatmap.Map{}
-	// sold counts the tickets of a class on each leg, whatever seat they name.
-	sold := map[rail.SeatClass][]int{}
-	for _, class := range train.Formation.Classes {
-		tickets[class] = seatmap.New(train.Legs(), len(train.Formation.Seats(class)))
-		sold[class] = make([]int, train.Legs())
-	}
-	for _, order := range books.Live {
-		for i := range order.Tickets {
-			ticket := &order.Tickets[i]
-			report.Tickets++
-			verifyTicket(run, order, ticket, tickets, report)
-			for leg := max(order.From, 0); leg < min(order.To, len(sold[ticket.SeatClass])); leg++ {
-				sold[ticket.SeatClass][leg]++
-			}
-		}
-	}
-	for _, p := range books.Personal {
-		report.add(Defect{Check: CheckPersonal, Run: run.ID, Message: fmt.Sprintf("order %s, ticket %d: %s", p.OrderNumber, p.Ticket, p.Problem)})
-	}
-	left := &rail.Availability{
-		RunID: run.ID, TrainID: train.ID, Version: books.Version, Status: run.Status,
-		Counts: make([]uint16, rail.Pairs(len(train.Calls))*len(train.Formation.Classes)),
-	}
-	for i, class := range train.Formation.Classes {
-		verifyMap(run, class, books.Maps[class], tickets[class], sold[class], report)
-		tickets[class].Counts(left.Counts, len(train.Formation.Classes), i)
-	}
-	return left
+// seen is what the books of all runs have in common.
+type seen struct {
+	// sound tells of trains whether they keep the rules: one that does not may have no calls, or distances that go down.
+	sound map[string]bool
+	// keys are the ids of the keys that passengers are sealed with, each with a run.
+	keys map[string]rail.RunID
 }
 
-// verifyTicket checks a ticket by itself and sells its seat in the map of all tickets, which refuses what is sold.
-func verifyTicket(run *rail.Run, order *rail.Order, ticket *rail.Ticket, tickets map[rail.SeatClass]*seatmap.Map, report *Report) {
-	defect := func(check, format string, arguments ...any) {
-		report.add(Defect{Check: check, Run: run.ID, Coach: ticket.Coach, Seat: ticket.Seat, Message: fmt.Sprintf(format, arguments...)})
-	}
-	seats := run.Train.Formation.Seats(ticket.SeatClass)
-	switch {
-	case order.TrainID != run.Train.ID:
-		defect(CheckTicket, "order %s was placed on another train than the run has now", order.Number)
-	case ticket.SeatIndex < 0 || ticket.SeatIndex >= len(seats):
-		defect(CheckTicket, "order %s has seat %d of %s, which has %d", order.Number, ticket.SeatIndex, ticket.SeatClass, len(seats))
-	case seats[ticket.SeatIndex].Coach.Number != ticket.Coach || seats[ticket.SeatIndex].Seat.Label != ticket.Seat:
-		defect(CheckTicket, "order %s says coach %s seat %s, but its seat in the map is coach %s seat %s", order.Number,
-			ticket.Coach, ticket.Seat, seats[ticket.SeatIndex].Coach.Number, seats[ticket.SeatIndex].Seat.Label)
-	case !run.Train.Sellable(order.From, order.To):
-		defect(CheckTicket, "order %s goes from call %d to call %d, which the run does not sell", order.Number, order.From+1, order.To+1)
-	case !tickets[ticket.SeatClass].IsFree(ticket.SeatIndex, order.From, order.To):
-		defect(CheckOverlap, "order %s has the seat from call %d to call %d, and so has another order on some leg of it", order.Number, order.From+1, order.To+1)
-	default:
-		if err := tickets[ticket.SeatClass].Sell(ticket.SeatIndex, order.From, order.To); err != nil {
-			defect(CheckOverlap, "order %s: %v", order.Number, err)
-		}
-	}
-}
+func newSeen() *seen { return &seen{map[string]bool{}, map[string]rail.RunID{}} }
 
-// verifyMap holds the ledger's seat map of a class against the one the tickets make, and its free seats together with
-// the tickets against the coaches.
-func verifyMap(run *rail.Run, class rail.SeatClass, bits []byte, tickets *seatmap.Map, sold []int, report *Report) {
-	legs, seats := run.Train.Legs(), run.Train.Formation.Seats(class)
-	stored := seatmap.New(legs, len(seats))
-	if bits != nil {
-		var err error
-		if stored, err = seatmap.Decode(legs, len(seats), bits); err != nil {
-			report.add(Defect{Check: CheckMap, Run: run.ID, Message: fmt.Sprintf("the map of %s cannot be read: %v", class, err)})
-			return
+// verifyPage checks the books of some runs, and says what is left of those that can be read, by their tickets. last is the
+// last of them, "" where there are none.
+func (a *Auditor) verifyPage(ctx context.Context, after rail.RunID, seen *seen, report *Report) (lefts []*rail.Availability, last rail.RunID, err error) {
+	for books, err := range a.Ledger.Books(ctx, after, booksPage) {
+		if err != nil {
+			return nil, "", err
 		}
-	}
-	if !bytes.Equal(stored.Encode(), tickets.Encode()) {
-		compareMaps(run, seats, stored, tickets, report)
-	}
-	for leg := range legs {
-		if free := stored.Remaining(leg, leg+1); sold[leg]+free != len(seats) {
-			report.add(Defect{Check: CheckCapacity, Run: run.ID, Message: fmt.Sprintf(
-				"%s on leg %d: %d sold by the tickets and %d free by the map are not %d seats", class, leg+1, sold[leg], free, len(seats))})
+		v := &verifier{Books: books, report: report, idle: a.Idle, seen: seen}
+		for _, key := range books.Keys {
+			seen.keys[key] = books.ID
 		}
-	}
-}
-
-// compareMaps names every seat and leg on which two maps are not equal.
-func compareMaps(run *rail.Run, seats []rail.SeatRef, stored, tickets *seatmap.Map, report *Report) {
-	for seat, ref := range seats {
-		for leg := range run.Train.Legs() {
-			inMap, inTickets := !stored.IsFree(seat, leg, leg+1), !tickets.IsFree(seat, leg, leg+1)
-			if inMap == inTickets {
-				continue
-			}
-			message := fmt.Sprintf("leg %d is sold in the map, and no live ticket has it", leg+1)
-			if inTickets {
-				message = fmt.Sprintf("leg %d is free in the map, and a live ticket has it", leg+1)
-			}
-			report.add(Defect{Check: CheckMap, Run: run.ID, Coach: ref.Coach.Number, Seat: ref.Seat.Label, Message: message})
+		if left := v.verify(); left != nil {
+			lefts = append(lefts, left)
 		}
+		last = books.ID
 	}
+	return lefts, last, nil
 }
 
 // verifyRedis compares a page of runs with Redis, each at one version. A sale in flight is never accused: while Redis
 // and the ledger are at different versions, both are read again, and only what has not come together after settleTime
 // is a defect: Redis either has not moved at all, or is still not what the ledger says.
-func (a *Auditor) verifyRedis(ctx context.Context, page page[*rail.Books], lefts []*rail.Availability, report *Report) error {
+func (a *Auditor) verifyRedis(ctx context.Context, after rail.RunID, lefts []*rail.Availability, report *Report) error {
 	deadline := time.Now().Add(settleTime)
 	first := map[rail.RunID]int64{}
 	for {
@@ -234,7 +205,7 @@ func (a *Auditor) verifyRedis(ctx context.Context, page page[*rail.Books], lefts
 		if err := pause(ctx, settlePoll); err != nil {
 			return err
 		}
-		if lefts, err = readAgain(page, open); err != nil {
+		if lefts, err = a.readAgain(ctx, after, open); err != nil {
 			return err
 		}
 	}
@@ -250,22 +221,13 @@ func versionOf(left *rail.Availability) int64 {
 
 // readAgain recomputes some runs of a page from their tickets as they are now. Their books were checked already; what is
 // wrong with them is not said twice.
-func readAgain(page page[*rail.Books], open []*rail.Availability) ([]*rail.Availability, error) {
+func (a *Auditor) readAgain(ctx context.Context, after rail.RunID, open []*rail.Availability) ([]*rail.Availability, error) {
 	wanted := map[rail.RunID]bool{}
 	for _, left := range open {
 		wanted[left.RunID] = true
 	}
-	all, err := page.again()
-	if err != nil && len(all) == 0 {
-		return nil, err
-	}
-	var lefts []*rail.Availability
-	for _, books := range all {
-		if wanted[books.Run.ID] {
-			lefts = append(lefts, verifyBooks(books, &Report{}))
-		}
-	}
-	return lefts, nil
+	all, _, err := a.verifyPage(ctx, after, newSeen(), &Report{})
+	return slices.DeleteFunc(all, func(left *rail.Availability) bool { return !wanted[left.RunID] }), err
 }
 
 func pause(ctx context.Context, d time.Duration) error {

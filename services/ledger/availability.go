@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"gorm.io/gorm"
-
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
@@ -56,9 +54,11 @@ func allFree(train *rail.Train) []uint16 {
 	return counts
 }
 
-// versioned is a run, its version and its maps, all of one moment.
+// versioned is a run, its version and its maps, all of one moment. run is nil where it cannot be made, and problem says why.
 type versioned struct {
+	id      rail.RunID
 	run     *rail.Run
+	problem error
 	version int64
 	maps    map[rail.SeatClass][]byte
 }
@@ -77,19 +77,25 @@ func (t *transaction) page(ctx context.Context, condition string, args ...any) (
 	if err != nil {
 		return nil, err
 	}
-	runs, err := t.runs(ctx, rows)
+	runs, problems, err := t.readableRuns(ctx, rows)
 	if err != nil {
 		return nil, err
 	}
-	maps, err := t.maps(ctx, runs)
+	maps, err := t.maps(ctx, readable(runs))
 	if err != nil {
 		return nil, err
 	}
 	all := make([]versioned, len(runs))
 	for i, run := range runs {
-		all[i] = versioned{run, versions[i], maps[run.ID]}
+		id := rail.RunID(rows[i].id)
+		all[i] = versioned{id, run, problems[i], versions[i], maps[id]}
 	}
 	return all, nil
+}
+
+// readable are the runs that could be made.
+func readable(runs []*rail.Run) []*rail.Run {
+	return slices.DeleteFunc(slices.Clone(runs), func(run *rail.Run) bool { return run == nil })
 }
 
 // versions reads the runs of a condition, each at one version: the snapshot sees one moment.
@@ -103,8 +109,8 @@ func (l *Ledger) versions(ctx context.Context, condition string, args ...any) ([
 	return runs, definite(err)
 }
 
-// counting counts what is left of runs. A run whose maps cannot be read is left out and named: it must not keep what is
-// left of all the others from being known.
+// counting counts what is left of runs. A run that cannot be made, or whose maps cannot be read, is left out and named: it
+// must not keep what is left of all the others from being known.
 type counting struct {
 	free    map[string][]uint16
 	left    []*rail.Availability
@@ -120,7 +126,11 @@ func (c *counting) add(runs []versioned) {
 		c.left, c.free = make([]*rail.Availability, 0, len(runs)), map[string][]uint16{}
 	}
 	for _, r := range runs {
-		left, err := availability(r.run, r.version, r.maps, c.free)
+		var left *rail.Availability
+		err := r.problem
+		if err == nil {
+			left, err = availability(r.run, r.version, r.maps, c.free)
+		}
 		switch {
 		case err == nil:
 			c.left = append(c.left, left)
@@ -193,43 +203,8 @@ func (l *Ledger) Availabilities(ctx context.Context, after rail.RunID, limit int
 		if len(runs) < missing || len(c.left) == limit {
 			return c.left, c.err()
 		}
-		after = runs[len(runs)-1].run.ID // Some could not be read: those after them come in their place.
+		after = runs[len(runs)-1].id // Some could not be read: those after them come in their place.
 	}
-}
-
-// Books are all that is written of runs in the order of their ids, after the given id, at most limit.
-func (l *Ledger) Books(ctx context.Context, after rail.RunID, limit int) ([]*rail.Books, error) {
-	t, err := l.snapshot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer t.end()
-	runs, err := t.page(ctx, "r.id > ? ORDER BY r.id LIMIT ?", string(after), limit)
-	if err != nil || len(runs) == 0 {
-		return []*rail.Books{}, definite(err)
-	}
-	books := make([]*rail.Books, len(runs))
-	byID := make(map[rail.RunID]*rail.Books, len(runs))
-	for i, r := range runs {
-		books[i] = &rail.Books{Run: r.run, Version: r.version, Maps: r.maps, Live: []*rail.Order{}}
-		byID[r.run.ID] = books[i]
-	}
-	live, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB {
-		return g.Where("run_id > ? AND run_id <= ? AND "+stateOfFound+" IN ?", string(after), string(runs[len(runs)-1].run.ID),
-			[]string{string(rail.OnHold), string(rail.Paid)}).Order("run_id, id")
-	})
-	if err != nil {
-		return nil, definite(err)
-	}
-	for _, e := range live {
-		if b := byID[e.order.RunID]; b != nil {
-			b.Live = append(b.Live, e.order)
-		}
-	}
-	if err := t.verifyPersonal(ctx, byID, after, runs[len(runs)-1].run.ID); err != nil {
-		return nil, definite(err)
-	}
-	return books, nil
 }
 
 // Bounds of a leap.

@@ -441,10 +441,9 @@ func TestWithoutVersionCheck_SellsASeatTwice(t *testing.T) {
 			})
 			require.NoError(t, err)
 			require.Zero(t, l.Stats().LostCompareAndSets)
-			books, err := l.Books(t.Context(), "", 10)
-			require.NoError(t, err)
-			require.Len(t, books[0].Live, 2)
-			require.Equal(t, books[0].Live[0].Tickets[0].Seat, books[0].Live[1].Tickets[0].Seat)
+			books := ledgertest.Books(t, l, "", 10)
+			require.Len(t, books[0].Live(), 2)
+			require.Equal(t, books[0].Live()[0].Tickets[0].Seat, books[0].Live()[1].Tickets[0].Seat)
 		})
 	}
 }
@@ -541,10 +540,9 @@ func TestBooks_OneVersion(t *testing.T) {
 		})
 		for want := range 3 {
 			armed.Store(true)
-			books, err := l.Books(t.Context(), "", 10)
-			require.NoError(t, err)
+			books := ledgertest.Books(t, l, "", 10)
 			require.EqualValues(t, 1+2*want, books[0].Version)
-			require.Len(t, books[0].Live, 2*want)
+			require.Len(t, books[0].Live(), 2*want)
 			require.Equal(t, want == 0, books[0].Maps[rail.Second] == nil)
 
 			armed.Store(true)

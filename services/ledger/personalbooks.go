@@ -1,66 +1,48 @@
 package ledger
 
 import (
-	"context"
-	"database/sql"
+	"slices"
 
 	"interlock/services/rail"
 )
 
-// personalRow is a ticket's personal data, with what its order says of them.
-type personalRow struct {
-	ticketRow
-	number            string
-	erased, runErased sql.NullInt64
-	bodyHash          string
-	document          bool
-}
-
-// verifyPersonal holds the passengers of all orders of some runs against what is promised of them: who was not forgotten can
-// be read, and who was forgotten is gone. It adds to books what is wrong.
-func (t *transaction) verifyPersonal(ctx context.Context, books map[rail.RunID]*rail.Books, after, last rail.RunID) error {
-	return t.rows(ctx, "SELECT t.run_id, t.order_id, t.n, t.personal, t.personal_key, t.document <> '', "+
-		"o.number, o.erased_at, o.body_hash, r.erased_at FROM tickets t JOIN orders o ON o.run_id = t.run_id AND o.id = t.order_id "+
-		"JOIN runs r ON r.id = t.run_id WHERE t.run_id > ? AND t.run_id <= ? ORDER BY t.run_id, t.order_id, t.n",
-		[]any{string(after), string(last)}, func(r *sql.Rows) error {
-			var row personalRow
-			err := r.Scan(&row.RunID, &row.OrderID, &row.N, &row.Personal, &row.PersonalKey, &row.document, &row.number, &row.erased,
-				&row.bodyHash, &row.runErased)
-			if err != nil {
-				return err
-			}
-			b := books[rail.RunID(row.RunID)]
-			if b == nil {
-				return nil
-			}
-			if problem := row.problem(b.Run, t.l.options.Keyring); problem != "" {
-				b.Personal = append(b.Personal, rail.PersonalDefect{OrderNumber: row.number, Ticket: row.N + 1, Problem: problem})
-			}
-			return nil
-		})
+// addPassenger holds the passenger of an order's ticket against what is promised: who was not forgotten can be read, and who was
+// forgotten is gone. It adds to the books what is wrong, and the key. Of a run that cannot be read nobody knows whether it is over.
+func (t *transaction) addPassenger(b *rail.Books, o *rail.WrittenOrder, k *writtenTicket) {
+	if k.key != nil && !slices.Contains(b.Keys, *k.key) {
+		b.Keys = append(b.Keys, *k.key)
+	}
+	if b.Run == nil || o.Missing || len(b.Run.Train.Calls) == 0 {
+		return
+	}
+	if problem := k.problem(b, o, t.l.options.Keyring); problem != "" {
+		b.Personal = append(b.Personal, rail.PersonalDefect{OrderID: o.ID, OrderNumber: o.Number, Ticket: int(k.n) + 1, Problem: problem})
+	}
 }
 
 // problem is what is wrong with a passenger, "" for nothing.
-func (r *personalRow) problem(run *rail.Run, keys Keyring) string {
+func (k *writtenTicket) problem(b *rail.Books, o *rail.WrittenOrder, keys Keyring) string {
+	erased := !o.ErasedAt.IsZero()
 	switch {
-	case r.erased.Valid && (r.Personal != nil || r.PersonalKey != nil):
+	case erased && (k.personal != nil || k.key != nil):
 		return "the order was erased, and its passenger is still there"
-	case r.erased.Valid && r.document:
+	case erased && k.document != "":
 		return "the order was erased, and the digest of its document is still there"
-	case r.erased.Valid && r.bodyHash != "":
+	case erased && o.BodyHash != "":
 		return "the order was erased, and the digest of its request is still there"
-	case r.erased.Valid && !isOver(run, fromMillis(r.erased.Int64)):
+	case erased && !isOver(b.Run, o.ErasedAt):
 		return "the order was erased before its run was over"
-	case r.erased.Valid:
+	case erased:
 		return ""
-	case r.Personal == nil:
+	case k.personal == nil:
 		return "the passenger is missing, and the order was not erased"
-	case r.runErased.Valid:
+	case !b.Row.ErasedAt.IsZero():
 		return "the passengers of the run were forgotten, and this one is still there"
-	case r.bodyHash == "":
+	case o.BodyHash == "":
 		return "the digest of the request is missing, and the order was not erased"
 	}
-	if _, err := r.passenger(keys); err != nil {
+	row := ticketRow{OrderID: k.order, N: int(k.n), Personal: k.personal, PersonalKey: k.key}
+	if _, err := row.passenger(keys); err != nil {
 		return "the passenger cannot be opened: its key is not there, or the row was changed or moved"
 	}
 	return ""

@@ -13,15 +13,6 @@ import (
 // maxWho is how many characters of a publisher's name its column holds.
 const maxWho = 128
 
-// What was published, in the record.
-const (
-	didStations = "STATIONS"
-	didPublish  = "PUBLISH"
-	didSuspend  = "SUSPEND"
-	didResume   = "RESUME"
-	didWithdraw = "WITHDRAW"
-)
-
 // PublicationNumber rises with every publication.
 func (l *Ledger) PublicationNumber(ctx context.Context) (int64, error) {
 	h, err := l.at()

@@ -34,7 +34,7 @@ func (l *Ledger) Publish(ctx context.Context, runs []*rail.Run, by string, valid
 	if err := t.carryOut(ctx, plan, publication.number); err != nil {
 		return nil, definite(err)
 	}
-	if err := t.publish(ctx, publication, by, didPublish, "", ids); err != nil {
+	if err := t.publish(ctx, publication, by, rail.DidPublish, "", ids); err != nil {
 		return nil, err
 	}
 	return plan.publications, nil

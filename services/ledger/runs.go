@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,21 +44,30 @@ func (r *runRow) run(train *rail.Train) (*rail.Run, error) {
 
 // runs makes the runs of rows, with their trains.
 func (t *transaction) runs(ctx context.Context, rows []runRow) ([]*rail.Run, error) {
+	runs, problems, err := t.readableRuns(ctx, rows)
+	return runs, errors.Join(err, errors.Join(problems...))
+}
+
+// readableRuns makes the runs of rows, with their trains. A run that cannot be made is nil, and has its problem.
+func (t *transaction) readableRuns(ctx context.Context, rows []runRow) (runs []*rail.Run, problems []error, err error) {
 	ids := make([]string, len(rows))
 	for i := range rows {
 		ids[i] = rows[i].trainID
 	}
-	trains, err := t.trainsByID(ctx, ids)
+	trains, broken, err := t.l.loadTrains(ctx, t.conn, t.p, ids)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	runs := make([]*rail.Run, len(rows))
+	runs, problems = make([]*rail.Run, len(rows)), make([]error, len(rows))
 	for i := range rows {
-		if runs[i], err = rows[i].run(trains[rows[i].trainID]); err != nil {
-			return nil, err
+		r := &rows[i]
+		if why := broken[r.trainID]; why != nil {
+			problems[i] = fmt.Errorf("the run %s: %w", r.id, why)
+			continue
 		}
+		runs[i], problems[i] = r.run(trains[r.trainID])
 	}
-	return runs, nil
+	return runs, problems, nil
 }
 
 // status is a stored status as one of the constants, so that tens of thousands of runs do not each keep a copy.

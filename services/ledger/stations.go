@@ -48,7 +48,7 @@ func (l *Ledger) PutStations(ctx context.Context, stations []*rail.Station, by s
 	if err != nil || changed == 0 {
 		return 0, definite(err)
 	}
-	if err := t.publish(ctx, publication, by, didStations, "", nil); err != nil {
+	if err := t.publish(ctx, publication, by, rail.DidStations, "", nil); err != nil {
 		return 0, err
 	}
 	return changed, nil

@@ -9,10 +9,10 @@ import (
 // SetStatus suspends or resumes a run: see publish.Ledger. A sale that was opened before it fails its compare-and-set,
 // so that a suspension holds from its commit on.
 func (l *Ledger) SetStatus(ctx context.Context, id rail.RunID, status rail.RunStatus, reason, by string) (*rail.Availability, error) {
-	what := didSuspend
+	what := rail.DidSuspend
 	switch status {
 	case rail.Published:
-		what, reason = didResume, clip(reason, rail.MaxReason)
+		what, reason = rail.DidResume, clip(reason, rail.MaxReason)
 	case rail.Suspended:
 		reason = clip(reason, rail.MaxReason)
 	default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -89,102 +90,121 @@ func (c *trainCache) sweep() {
 // errNoTrain says that a run's train is not there: nobody deletes trains, so the ledger is damaged.
 var errNoTrain = errors.New("ledger: a train is missing")
 
-// trainsByID finds trains by their ids, in the cache or by reading them.
-func (t *transaction) trainsByID(ctx context.Context, ids []string) (map[string]*rail.Train, error) {
-	return t.l.loadTrains(ctx, t.conn, t.p, ids)
-}
-
-func (l *Ledger) loadTrains(ctx context.Context, on querier, p *pool, ids []string) (map[string]*rail.Train, error) {
-	found := make(map[string]*rail.Train, len(ids))
+// loadTrains finds trains, in the cache or by reading them. broken says why some of those that are there cannot be read: one
+// that is damaged must not hide the others.
+func (l *Ledger) loadTrains(ctx context.Context, on querier, p *pool, ids []string) (found map[string]*rail.Train, broken map[string]error, err error) {
+	found, broken = make(map[string]*rail.Train, len(ids)), map[string]error{}
 	var missing []string
+	asked := make(map[string]bool, len(ids))
 	for _, id := range ids {
-		if _, ok := found[id]; ok {
+		if asked[id] {
 			continue
 		}
-		train := l.trains.train(id)
-		found[id] = train
-		if train == nil {
+		asked[id] = true
+		if train := l.trains.train(id); train != nil {
+			found[id] = train
+		} else {
 			missing = append(missing, id)
 		}
 	}
+	for chunk := range slices.Chunk(missing, maxIDs) {
+		rows, err := l.readTrains(ctx, on, p, "id IN "+marks(len(chunk)), anys(chunk)...)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, row := range rows {
+			if row.Problem != nil {
+				broken[row.ID] = row.Problem
+			} else {
+				found[row.ID] = l.trains.putTrain(row.Train)
+			}
+		}
+	}
+	return found, broken, nil
+}
+
+// readTrains reads trains by a condition, as they are written now.
+func (l *Ledger) readTrains(ctx context.Context, on querier, p *pool, condition string, args ...any) ([]rail.WrittenTrain, error) {
 	type row struct {
 		id, formation string
 		document      []byte
 	}
-	for chunk := range slices.Chunk(missing, maxIDs) {
-		var rows []row
-		var formations []string
-		err := queryRows(ctx, on, p.statement, "SELECT id, formation_id, document FROM trains WHERE id IN "+marks(len(chunk)), anys(chunk),
-			func(r *sql.Rows) error {
-				var one row
-				if err := r.Scan(&one.id, &one.formation, &one.document); err != nil {
-					return err
-				}
-				rows = append(rows, one)
-				formations = append(formations, one.formation)
-				return nil
-			})
-		if err != nil {
-			return nil, err
-		}
-		byID, err := l.loadFormations(ctx, on, p, formations)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range rows {
-			train, err := rail.DecodeTrain(r.id, r.document, byID[r.formation])
-			if err != nil {
-				return nil, err
-			}
-			found[r.id] = l.trains.putTrain(train)
+	var rows []row
+	var formations []string
+	err := queryRows(ctx, on, p.statement, "SELECT id, formation_id, document FROM trains WHERE "+condition, args, func(r *sql.Rows) error {
+		var one row
+		err := r.Scan(&one.id, &one.formation, &one.document)
+		rows, formations = append(rows, one), append(formations, one.formation)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	byID, broken, err := l.loadFormations(ctx, on, p, formations)
+	if err != nil {
+		return nil, err
+	}
+	trains := make([]rail.WrittenTrain, len(rows))
+	for i, r := range rows {
+		trains[i].ID = r.id
+		switch formation := byID[r.formation]; {
+		case formation != nil:
+			trains[i].Train, trains[i].Problem = rail.DecodeTrain(r.id, r.document, formation)
+		case broken[r.formation] != nil:
+			trains[i].Problem = fmt.Errorf("train %s: %w", r.id, broken[r.formation])
+		default:
+			trains[i].Problem = fmt.Errorf("train %s: there is no formation %s", r.id, r.formation)
 		}
 	}
-	for id, train := range found {
-		if train == nil {
-			delete(found, id)
-		}
-	}
-	return found, nil
+	return trains, nil
 }
 
-func (l *Ledger) loadFormations(ctx context.Context, on querier, p *pool, ids []string) (map[string]*rail.Formation, error) {
-	found := make(map[string]*rail.Formation, len(ids))
+// loadFormations finds formations as loadTrains does trains.
+func (l *Ledger) loadFormations(ctx context.Context, on querier, p *pool, ids []string) (found map[string]*rail.Formation, broken map[string]error, err error) {
+	found, broken = make(map[string]*rail.Formation, len(ids)), map[string]error{}
 	var missing []string
+	asked := make(map[string]bool, len(ids))
 	for _, id := range ids {
-		if _, ok := found[id]; ok {
+		if asked[id] {
 			continue
 		}
-		formation := l.trains.formation(id)
-		found[id] = formation
-		if formation == nil {
+		asked[id] = true
+		if formation := l.trains.formation(id); formation != nil {
+			found[id] = formation
+		} else {
 			missing = append(missing, id)
 		}
 	}
 	for chunk := range slices.Chunk(missing, maxIDs) {
-		err := queryRows(ctx, on, p.statement, "SELECT id, document FROM formations WHERE id IN "+marks(len(chunk)), anys(chunk),
-			func(r *sql.Rows) error {
-				var id string
-				var document []byte
-				if err := r.Scan(&id, &document); err != nil {
-					return err
-				}
-				formation, err := rail.DecodeFormation(id, document)
-				if err != nil {
-					return err
-				}
-				found[id] = l.trains.putFormation(formation)
-				return nil
-			})
+		rows, err := readFormations(ctx, on, p, "id IN "+marks(len(chunk)), anys(chunk)...)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		for _, row := range rows {
+			if row.Problem != nil {
+				broken[row.ID] = row.Problem
+			} else {
+				found[row.ID] = l.trains.putFormation(row.Formation)
+			}
 		}
 	}
-	for _, formation := range found {
-		if formation == nil {
-			return nil, errNoTrain
+	return found, broken, nil
+}
+
+// readFormations reads formations by a condition, as they are written now.
+func readFormations(ctx context.Context, on querier, p *pool, condition string, args ...any) ([]rail.WrittenFormation, error) {
+	var formations []rail.WrittenFormation
+	err := queryRows(ctx, on, p.statement, "SELECT id, document FROM formations WHERE "+condition, args, func(r *sql.Rows) error {
+		var one rail.WrittenFormation
+		var document []byte
+		if err := r.Scan(&one.ID, &document); err != nil {
+			return err
 		}
-	}
-	return found, nil
+		one.Formation, one.Problem = rail.DecodeFormation(one.ID, document)
+		formations = append(formations, one)
+		return nil
+	})
+	return formations, err
 }
 
 // Train is the Train with an id. NOT_FOUND: there is none.
@@ -196,9 +216,12 @@ func (l *Ledger) Train(ctx context.Context, id string) (*rail.Train, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := l.loadTrains(ctx, h.desk.sql, h.desk, []string{id})
+	found, broken, err := l.loadTrains(ctx, h.desk.sql, h.desk, []string{id})
 	if err != nil {
 		return nil, l.failed(h, err)
+	}
+	if broken[id] != nil {
+		return nil, broken[id]
 	}
 	if found[id] == nil {
 		return nil, rail.Refuse(rail.NotFound, "there is no train %q", id)

@@ -32,7 +32,7 @@ func (l *Ledger) Withdraw(ctx context.Context, id rail.RunID, reason, by string,
 		return nil, nil, definite(err)
 	}
 	publication.at = head.now // the very moment its orders ended, by which withdrawnOrders finds them
-	if err := t.publish(ctx, publication, by, didWithdraw, reason, []rail.RunID{id}); err != nil {
+	if err := t.publish(ctx, publication, by, rail.DidWithdraw, reason, []rail.RunID{id}); err != nil {
 		return nil, nil, err
 	}
 	left := head.left(nil)

@@ -117,6 +117,7 @@ func publishRun(t *testing.T, l *ledger.Ledger, number string) *rail.Run {
 		ID: rail.NewRunID(number, run.Date), Train: train, Date: run.Date, SaleOpensAt: time.UnixMilli(0),
 		ClosesBefore: 5 * time.Minute, Status: rail.Published,
 	}
+	ledgertest.PutStations(t, l, train)
 	_, err := l.Publish(t.Context(), []*rail.Run{run}, "test", false)
 	require.NoError(t, err)
 	return run

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -69,8 +70,17 @@ func (e *evidence) Close() error {
 }
 
 // books are all that the primary has written of the runs.
-func (e *evidence) books(ctx context.Context) ([]*rail.Books, error) {
-	return e.ledger.Books(ctx, e.after, len(e.ids))
+func (e *evidence) books(ctx context.Context) (all []*rail.Books, _ error) {
+	for books, err := range e.ledger.Books(ctx, e.after, len(e.ids)) {
+		if err != nil {
+			return nil, err
+		}
+		if books.Run == nil {
+			return nil, fmt.Errorf("the run %s cannot be read: %w", books.ID, books.Problem)
+		}
+		all = append(all, books)
+	}
+	return all, nil
 }
 
 // primaryOf is the member that may be sold on.

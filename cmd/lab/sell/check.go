@@ -14,16 +14,10 @@ import (
 	"interlock/services/audit"
 	"interlock/services/availability"
 	"interlock/services/ledger"
-	"interlock/services/rail"
 )
 
-const (
-	// checkTimeout is for reading a million orders twice.
-	checkTimeout = 4 * time.Minute
-	// runsAtOnce is how many runs verify reads at once: each has tens of thousands of tickets, where a real train has a
-	// thousand.
-	runsAtOnce = 4
-)
+// checkTimeout is for reading a million orders twice.
+const checkTimeout = 4 * time.Minute
 
 // check holds everything that was told to anybody against the ledger.
 func (l *lab) check(ctx context.Context, report *Report) error {
@@ -63,8 +57,7 @@ func (l *lab) check(ctx context.Context, report *Report) error {
 	return nil
 }
 
-// verify makes the checks of `interlock verify`. That program reads two hundred runs at once, which is too much of runs with
-// so many tickets.
+// verify makes the checks of `interlock verify`.
 func (l *lab) verify(ctx context.Context) (*audit.Report, error) {
 	books, err := ledger.Open(ctx, ledger.Options{DSN: l.cluster.DSN(cluster.Database), Keyring: l.cluster.Keyring()})
 	if err != nil {
@@ -74,47 +67,8 @@ func (l *lab) verify(ctx context.Context) (*audit.Report, error) {
 	if err != nil {
 		return nil, errors.Join(err, books.Close())
 	}
-	report, err := verifyAll(ctx, &audit.Auditor{Cache: availability.New(client), Log: l.log}, books)
+	report, err := (&audit.Auditor{Ledger: books, Cache: availability.New(client), Log: l.log}).Verify(ctx)
 	return report, errors.Join(err, client.Close(), books.Close())
-}
-
-// verifyAll verifies a few runs at a time, each few as if there were no others.
-func verifyAll(ctx context.Context, auditor *audit.Auditor, books *ledger.Ledger) (*audit.Report, error) {
-	whole := &audit.Report{OK: true, Defects: []audit.Defect{}}
-	few := &someRuns{Ledger: books}
-	auditor.Ledger = few
-	for {
-		report, err := auditor.Verify(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if report.Runs == 0 {
-			return whole, nil
-		}
-		whole.OK = whole.OK && report.OK
-		whole.Runs += report.Runs
-		whole.Tickets += report.Tickets
-		whole.Defects = append(whole.Defects, report.Defects...)
-		few.after = few.last
-	}
-}
-
-// someRuns is a ledger of only a few runs, those after an id.
-type someRuns struct {
-	*ledger.Ledger
-	after, last rail.RunID
-}
-
-// Books implements audit.Ledger.
-func (s *someRuns) Books(ctx context.Context, after rail.RunID, limit int) ([]*rail.Books, error) {
-	if after != "" {
-		return nil, nil // these few are all there are
-	}
-	books, err := s.Ledger.Books(ctx, s.after, min(limit, runsAtOnce))
-	if len(books) > 0 {
-		s.last = books[len(books)-1].Run.ID
-	}
-	return books, err
 }
 
 // lost counts the orders that a buyer was told of and that the ledger does not have, or has with another seat.

@@ -174,14 +174,13 @@ func booksOfRuns(t *testing.T, s *suite) {
 	require.NoError(t, err)
 	Age(t, s.o, hold.ID)
 
-	books, err := l.Books(t.Context(), "", 10)
-	require.NoError(t, err)
+	books := Books(t, l, "", 10)
 	require.Len(t, books, 2)
 	require.Equal(t, run, books[0].Run.ID)
 	require.EqualValues(t, 5, books[0].Version)
-	require.Len(t, books[0].Live, 2, "a hold past its time has its seat until it is swept")
+	require.Len(t, books[0].Live(), 2, "a hold past its time has its seat until it is swept")
 	ids := []string{}
-	for _, o := range books[0].Live {
+	for _, o := range books[0].Live() {
 		require.Len(t, o.Tickets, 1)
 		ids = append(ids, o.ID)
 	}
@@ -189,15 +188,13 @@ func booksOfRuns(t *testing.T, s *suite) {
 	m, err := seatmap.Decode(3, 6, books[0].Maps[rail.Second])
 	require.NoError(t, err)
 	require.Equal(t, 6, m.SoldLegs())
-	require.Empty(t, books[1].Live)
+	require.Empty(t, books[1].Live())
 	require.Empty(t, books[1].Maps)
 
-	books, err = l.Books(t.Context(), run, 1)
-	require.NoError(t, err)
+	books = Books(t, l, run, 1)
 	require.Len(t, books, 1)
 	require.Equal(t, other.ID, books[0].Run.ID)
-	books, err = l.Books(t.Context(), other.ID, 1)
-	require.NoError(t, err)
+	books = Books(t, l, other.ID, 1)
 	require.Empty(t, books)
 }
 
@@ -233,6 +230,158 @@ func booksOneVersion(t *testing.T, s *suite) {
 	}
 	close(done)
 	wg.Wait()
+}
+
+// booksManyRows reads books of runs with more orders and tickets than are read at once, with the ends of pages everywhere: in a
+// run, between two, and within an order.
+func booksManyRows(t *testing.T, s *suite) {
+	l := s.open(t)
+	train := NewTrain("T12")
+	// Orders of each run in turn, and tickets of each order.
+	counts := []struct{ orders, tickets int }{{1_999, 1}, {1, 9}, {0, 0}, {2_500, 3}, {1, 1}}
+	var runs []*rail.Run
+	for d := range counts {
+		runs = append(runs, NewRun(train, day.AddDays(d)))
+	}
+	publish(t, l, runs...)
+	for i, n := range counts {
+		s.fill(t, runs[i].ID, train.ID, n.orders, n.tickets)
+	}
+	for _, limit := range []int{1, 3, 5, 100} {
+		var all []*rail.Books
+		for after := rail.RunID(""); ; {
+			page := Books(t, l, after, limit)
+			if len(page) == 0 {
+				break
+			}
+			after = page[len(page)-1].ID
+			all = append(all, page...)
+		}
+		require.Len(t, all, len(runs))
+		for i, b := range all {
+			require.Equal(t, runs[i].ID, b.ID)
+			require.Len(t, b.Orders, counts[i].orders)
+			for k, o := range b.Orders {
+				require.Equal(t, fmt.Sprintf("%s/%06d", b.ID, k), o.ID)
+				require.Len(t, o.Tickets, counts[i].tickets)
+				require.Len(t, o.Documents, counts[i].tickets)
+				for n, number := range o.Numbers {
+					require.EqualValues(t, n, number)
+				}
+				require.Same(t, b.Run.Train, o.Train)
+			}
+		}
+	}
+	stopped := 0
+	for range l.Books(t.Context(), "", 100) {
+		if stopped++; stopped == 2 {
+			break
+		}
+	}
+	require.NoError(t, l.Ready(t.Context()), "who stops reading leaves nothing behind")
+}
+
+// fill writes orders of a run, each with some tickets, that only look like orders.
+func (s *suite) fill(t *testing.T, run rail.RunID, train string, orders, tickets int) {
+	t.Helper()
+	tx, err := s.db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	for k := range orders {
+		id := fmt.Sprintf("%s/%06d", run, k)
+		_, err := tx.ExecContext(t.Context(), "INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, "+
+			"train_id, from_call, to_call, total_minor, currency, placed_at, pay_by, pay_attempts, placed_run_version) "+
+			"VALUES (?, ?, ?, 'wang', ?, 'x', 1, 'ON_HOLD', '', ?, 0, 3, 1, 'CNY', 1, 2, 0, 2)", string(run), id, fmt.Sprint(run[len(run)-2:], "-", k), id, train)
+		require.NoError(t, err)
+		for n := range tickets {
+			_, err := tx.ExecContext(t.Context(), "INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, "+
+				"document) VALUES (?, ?, ?, 'SECOND', 0, '1', '1A', 1, 'CNY', 'x')", string(run), id, n)
+			require.NoError(t, err)
+		}
+	}
+	require.NoError(t, tx.Commit())
+}
+
+// booksStrays has orders, tickets and more of runs that there are not: before, between and after those that there are.
+func booksStrays(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	placed := c.place(run, one("wang"))
+	for _, stray := range []rail.RunID{"A@2019-10-12", "T12@2019-10-13", "\u00e9"} {
+		s.fill(t, stray, "no train", 1, 1)
+	}
+	s.exec(t, "UPDATE tickets SET order_id = 'x' WHERE order_id = ?", placed.ID)
+	s.exec(t, "DELETE FROM orders WHERE run_id = 'T12@2019-10-13'")
+	s.exec(t, "INSERT INTO seat_maps (run_id, seat_class, sold) VALUES ('T99@2019-10-12', 'SECOND', 'x')")
+	s.exec(t, "INSERT INTO asked_documents (run_id, buyer, document, at) VALUES ('T98@2019-10-12', 'wang', 'x', 1)")
+
+	for _, limit := range []int{1, 100} {
+		var all []*rail.Books
+		for after := rail.RunID(""); ; {
+			page := Books(t, l, after, limit)
+			if len(page) == 0 {
+				break
+			}
+			after = page[len(page)-1].ID
+			all = append(all, page...)
+		}
+		require.Len(t, all, 4)
+		for i, id := range []rail.RunID{"A@2019-10-12", run, "T12@2019-10-13", "\u00e9"} {
+			require.Equal(t, id, all[i].ID)
+			require.Equal(t, id != run, all[i].Missing)
+			require.Equal(t, id == run, all[i].Run != nil)
+		}
+		require.Len(t, all[1].Orders, 2)
+		require.Equal(t, []bool{false, true}, []bool{all[1].Orders[0].Missing, all[1].Orders[1].Missing})
+		require.Empty(t, all[1].Orders[0].Tickets)
+		require.Equal(t, "x", all[1].Orders[1].ID)
+		require.Len(t, all[1].Orders[1].Tickets, 1)
+		require.True(t, all[2].Orders[0].Missing)
+	}
+	strays, err := l.Strays(t.Context())
+	require.NoError(t, err)
+	require.ElementsMatch(t, []rail.Stray{{Table: "seat_maps", RunID: "T99@2019-10-12"}, {Table: "asked_documents", RunID: "T98@2019-10-12"}}, strays)
+}
+
+// damagedTrains has runs whose trains are missing or not what they are named: each is told as such, and the others are all
+// there.
+func damagedTrains(t *testing.T, s *suite) {
+	l := s.open(t)
+	var runs []*rail.Run
+	for i := range 6 {
+		runs = append(runs, NewRun(NewTrain(fmt.Sprint("T", 10+i)), day))
+	}
+	publish(t, l, runs...)
+	s.exec(t, "UPDATE runs SET train_id = 'x' WHERE id = ?", string(runs[0].ID))
+	s.exec(t, "UPDATE trains SET document = '{}' WHERE id = ?", runs[2].Train.ID)
+	s.exec(t, "UPDATE runs SET service_date = 'x' WHERE id = ?", string(runs[4].ID))
+	s.exec(t, "UPDATE runs SET touched_at = ?", time.Now().UnixMilli())
+	l = s.open(t) // which has read none of them yet
+	healthy := []rail.RunID{runs[1].ID, runs[3].ID, runs[5].ID}
+	check := func(left []*rail.Availability, err error) {
+		t.Helper()
+		var ids []rail.RunID
+		for _, a := range left {
+			ids = append(ids, a.RunID)
+		}
+		require.ElementsMatch(t, healthy, ids)
+		for _, damaged := range []int{0, 2, 4} {
+			require.ErrorContains(t, err, string(runs[damaged].ID))
+		}
+	}
+	left, err := l.Availabilities(t.Context(), "", 3)
+	check(left, err)
+	left, err = l.Availabilities(t.Context(), "", 100)
+	check(left, err)
+	left, err = l.Touched(t.Context(), time.Minute)
+	check(left, err)
+	left, err = l.Left(t.Context(), []rail.RunID{runs[0].ID, runs[1].ID, runs[2].ID, runs[3].ID, runs[4].ID, runs[5].ID})
+	check(left, err)
+	for i, b := range Books(t, l, "", 100) {
+		require.Equal(t, runs[i].ID, b.ID)
+		require.Equal(t, i%2 == 1, b.Run != nil)
+		require.Equal(t, i%2 == 0, b.Problem != nil)
+	}
+	_, err = l.Train(t.Context(), runs[2].Train.ID)
+	require.ErrorContains(t, err, runs[2].Train.ID)
 }
 
 func leap(t *testing.T, s *suite) {

@@ -11,6 +11,7 @@ import (
 	"interlock/cmd/lab/servers/serverstest"
 	"interlock/services/keyring"
 	"interlock/services/ledger"
+	"interlock/services/rail"
 )
 
 // SQLite is a fresh, migrated ledger in a file.
@@ -51,6 +52,17 @@ func noteKey(t testing.TB, o ledger.Options) {
 	require.NoError(t, err)
 	require.NoError(t, l.CheckKeys(t.Context()))
 	require.NoError(t, l.Close())
+}
+
+// PutStations publishes the stations that a train calls at.
+func PutStations(t testing.TB, l *ledger.Ledger, train *rail.Train) {
+	t.Helper()
+	var stations []*rail.Station
+	for _, call := range train.Calls {
+		stations = append(stations, &rail.Station{Code: call.Station, Name: string(call.Station), TimeZone: train.TimeZone})
+	}
+	_, err := l.PutStations(t.Context(), stations, "an admin")
+	require.NoError(t, err)
 }
 
 // Flavor is a database that ledgers are tested on.
@@ -120,4 +132,15 @@ func Age(t testing.TB, o ledger.Options, ids ...string) {
 		_, err := db.ExecContext(t.Context(), "UPDATE orders SET placed_at = placed_at - ?, pay_by = pay_by - ? WHERE id = ?", hour, hour, id)
 		require.NoError(t, err)
 	}
+}
+
+// Books are what the ledger tells of at most limit runs after one, all at once.
+func Books(t testing.TB, l *ledger.Ledger, after rail.RunID, limit int) []*rail.Books {
+	t.Helper()
+	var all []*rail.Books
+	for books, err := range l.Books(t.Context(), after, limit) {
+		require.NoError(t, err)
+		all = append(all, books)
+	}
+	return all
 }

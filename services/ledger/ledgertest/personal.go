@@ -91,8 +91,7 @@ func personalOpensInItsRowOnly(t *testing.T, s *suite) {
 	require.NoError(t, err)
 	require.Len(t, list, 3, "one that cannot be opened hides no other")
 
-	books, err := l.Books(t.Context(), "", 10)
-	require.NoError(t, err)
+	books := Books(t, l, "", 10)
 	require.Len(t, books[0].Personal, 1)
 	require.Equal(t, wang.Number, books[0].Personal[0].OrderNumber)
 	_, _, err = l.Pay(t.Context(), run, zhao.ID, "zhao", "pay-0001")
@@ -321,8 +320,7 @@ func forgetRunsThatAreOver(t *testing.T, s *suite) {
 	_, _, err = c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: cancelled.ID, Buyer: "zhao", Reason: "王 is ill"}}})
 	require.NoError(t, err)
 	before := read(t, l, paid.ID)
-	books, err := l.Books(t.Context(), "", 10)
-	require.NoError(t, err)
+	books := Books(t, l, "", 10)
 
 	orders, runs := forget(t, l, 100*365*24*time.Hour)
 	require.Zero(t, orders+runs, "nothing has been over for so long")
@@ -346,11 +344,10 @@ func forgetRunsThatAreOver(t *testing.T, s *suite) {
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM tickets WHERE personal_key IS NOT NULL OR document <> ''"))
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM orders WHERE body_hash <> ''"))
 
-	now, err := l.Books(t.Context(), "", 10)
-	require.NoError(t, err)
+	now := Books(t, l, "", 10)
 	for i := range now {
 		require.Empty(t, now[i].Personal)
-		require.Len(t, now[i].Live, len(books[i].Live))
+		require.Len(t, now[i].Live(), len(books[i].Live()))
 		require.Equal(t, books[i].Maps, now[i].Maps)
 		require.Equal(t, books[i].Version, now[i].Version)
 	}
@@ -449,8 +446,7 @@ func booksPersonalDefects(t *testing.T, s *suite) {
 	}
 	problems := func() (all []string) {
 		t.Helper()
-		books, err := l.Books(t.Context(), "", 10)
-		require.NoError(t, err)
+		books := Books(t, l, "", 10)
 		for _, b := range books {
 			for _, d := range b.Personal {
 				require.Contains(t, []string{alive.Number, later.Number}, d.OrderNumber)

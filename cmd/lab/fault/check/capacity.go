@@ -15,7 +15,7 @@ func Capacity(books []*rail.Books) *Result {
 		for _, class := range train.Formation.Classes {
 			sold[class] = make([]int, train.Legs())
 		}
-		for _, order := range b.Live {
+		for _, order := range b.Live() {
 			for _, ticket := range order.Tickets {
 				for leg := order.From; leg < order.To; leg++ {
 					sold[ticket.SeatClass][leg]++

@@ -129,9 +129,9 @@ func good() *story {
 		books: []*rail.Books{{
 			Run: &rail.Run{ID: runID, Train: t, Status: rail.Published}, Version: runVersion,
 			Maps: map[rail.SeatClass][]byte{rail.Second: full.Encode()},
-			Live: []*rail.Order{
-				{Number: "A1", RunID: runID, TrainID: t.ID, From: 0, To: legs, State: rail.OnHold, Tickets: ticket(0, "23A")},
-				{Number: "C1", RunID: runID, TrainID: t.ID, From: 0, To: legs, State: rail.OnHold, Tickets: ticket(1, "23B")},
+			Orders: []*rail.WrittenOrder{
+				{Order: rail.Order{Number: "A1", RunID: runID, TrainID: t.ID, From: 0, To: legs, State: rail.OnHold, Tickets: ticket(0, "23A")}},
+				{Order: rail.Order{Number: "C1", RunID: runID, TrainID: t.ID, From: 0, To: legs, State: rail.OnHold, Tickets: ticket(1, "23B")}},
 			},
 		}},
 	}
@@ -530,7 +530,7 @@ func TestLinear_NobodyCancelledIt(t *testing.T) {
 
 func TestCapacity_MapAndTicketsDisagree(t *testing.T) {
 	s := good()
-	s.books[0].Live = s.books[0].Live[:1]
+	s.books[0].Orders = s.books[0].Orders[:1]
 	fails(t, check.Capacity(s.books), "1 sold and 0 free are not 2 seats")
 }
 
@@ -551,7 +551,7 @@ func TestDerived(t *testing.T) {
 	wrong[0].Counts[0]++
 	fails(t, check.Derived(s.books, wrong), "other counts")
 	twice := good()
-	twice.books[0].Live[1].Tickets[0].SeatIndex = 0
+	twice.books[0].Orders[1].Tickets[0].SeatIndex = 0
 	fails(t, check.Derived(twice.books, right()), "the tickets make no map")
 }
 

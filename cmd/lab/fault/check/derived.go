@@ -97,7 +97,7 @@ func Recount(b *rail.Books) ([]uint16, error) {
 	counts := make([]uint16, rail.Pairs(len(train.Calls))*len(classes))
 	for k, class := range classes {
 		m := seatmap.New(train.Legs(), len(train.Formation.Seats(class)))
-		for _, order := range b.Live {
+		for _, order := range b.Live() {
 			for _, ticket := range order.Tickets {
 				if ticket.SeatClass != class {
 					continue

@@ -1,0 +1,196 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// verifyRow checks what an order's row says of itself alone.
+func (v *verifier) verifyRow(o *rail.WrittenOrder) {
+	if run, ok := rail.RunOfOrder(o.ID); !ok || run != o.RunID {
+		v.order(CheckOrder, o, "its id is not that of an order of its run")
+	}
+	if !rail.ValidKey(o.Key) {
+		v.order(CheckOrder, o, "its idempotency key is none")
+	}
+	if o.Number == "" || o.Buyer == "" {
+		v.order(CheckOrder, o, "it has no number, or no buyer")
+	}
+	if o.PayAttempts < 0 {
+		v.order(CheckOrder, o, "pay_attempts is %d", o.PayAttempts)
+	}
+	if o.Train == nil {
+		v.order(CheckOrder, o, "its train is %q, which is not there or cannot be read", o.TrainID)
+	}
+	if n := len(o.Tickets); n == 0 || n > rail.MaxPassengers {
+		v.order(CheckTicket, o, "it has %d tickets, and should have 1 to %d", n, rail.MaxPassengers)
+	}
+	for i, n := range o.Numbers {
+		if n != int64(i) {
+			v.order(CheckTicket, o, "its tickets are numbered %v, and should be from 0 on without gaps", o.Numbers)
+			break
+		}
+	}
+}
+
+// verifyState holds an order's state against its times, its keys and its run.
+func (v *verifier) verifyState(o *rail.WrittenOrder) {
+	wrong := func(format string, arguments ...any) { v.order(CheckState, o, format, arguments...) }
+	if !slices.Contains(rail.OrderStates, o.State) {
+		wrong("%q is no state of an order", o.State)
+		return
+	}
+	paid, ended := !o.PaidAt.IsZero(), !o.EndedAt.IsZero()
+	switch {
+	case o.State.Live() && ended:
+		wrong("it is %s, and ended at %s", o.State, at(o.EndedAt))
+	case o.State.Live() && o.EndedVersion != 0:
+		wrong("it is %s, and its seats were given back at the version %d", o.State, o.EndedVersion)
+	case !o.State.Live() && !ended:
+		wrong("it is %s, and has no time at which it ended", o.State)
+	case !o.State.Live() && o.EndedVersion == 0:
+		wrong("it is %s, and has no version at which its seats were given back", o.State)
+	}
+	if (o.State == rail.OnHold || o.State == rail.Expired) && paid {
+		wrong("it is %s, and was paid at %s", o.State, at(o.PaidAt))
+	}
+	if o.State == rail.Paid && !paid {
+		wrong("it is PAID, and has no time at which it was")
+	}
+	if hasKey := o.PayKey != ""; hasKey != paid {
+		wrong("it has a key of a payment: %t, and a time of one: %t", hasKey, paid)
+	} else if hasKey && !rail.ValidKey(o.PayKey) {
+		wrong("the key of its payment is none")
+	}
+	if o.State != rail.Cancelled && o.StateReason != "" {
+		wrong("it is %s, and has a reason why it was cancelled", o.State)
+	}
+	if o.State == rail.Cancelled && paid && ended && v.Run != nil && !slices.ContainsFunc(v.Row.Withdrawals, o.EndedAt.Equal) {
+		wrong("it was paid, and cancelled at %s, when its run was not withdrawn", at(o.EndedAt))
+	}
+	if o.State.Live() && v.Run != nil && v.Run.Status == rail.Withdrawn {
+		wrong("it is %s, and its run is withdrawn", o.State)
+	}
+}
+
+// verifyTimes holds an order's times against each other, its run and the clock.
+func (v *verifier) verifyTimes(o *rail.WrittenOrder) {
+	wrong := func(format string, arguments ...any) { v.order(CheckState, o, format, arguments...) }
+	times := []struct {
+		name string
+		at   time.Time
+	}{{"placed", o.PlacedAt}, {"paid", o.PaidAt}, {"ended", o.EndedAt}}
+	for i, one := range times {
+		if one.at.After(v.Now.Add(slack)) {
+			wrong("it was %s at %s, and now it is %s", one.name, at(one.at), at(v.Now))
+		}
+		for _, before := range times[:i] {
+			if !one.at.IsZero() && !before.at.IsZero() && one.at.Before(before.at.Add(-slack)) {
+				wrong("it was %s at %s, before it was %s at %s", one.name, at(one.at), before.name, at(before.at))
+			}
+		}
+	}
+	if o.ErasedAt.After(v.Now.Add(slack)) {
+		wrong("it was erased at %s, and now it is %s", at(o.ErasedAt), at(v.Now))
+	}
+	if o.PlacedAt.Before(v.latest.Add(-slack)) {
+		wrong("it was placed at %s, after one that was placed at %s", at(o.PlacedAt), at(v.latest))
+	} else if o.PlacedAt.After(v.latest) && !o.PlacedAt.After(v.Now.Add(slack)) {
+		v.latest = o.PlacedAt
+	}
+	if !o.PayBy.After(o.PlacedAt) {
+		wrong("it was placed at %s, and to be paid by %s", at(o.PlacedAt), at(o.PayBy))
+	}
+	if !o.PaidAt.IsZero() && !o.PaidAt.Before(o.PayBy) {
+		wrong("it was paid at %s, and to be paid by %s", at(o.PaidAt), at(o.PayBy))
+	}
+	switch {
+	case o.EndedAt.IsZero():
+	case o.State == rail.Expired && !o.EndedAt.Equal(o.PayBy):
+		wrong("it expired at %s, and was to be paid by %s", at(o.EndedAt), at(o.PayBy))
+	case o.State == rail.Cancelled && o.PaidAt.IsZero() && !o.EndedAt.Before(o.PayBy):
+		wrong("it was cancelled at %s, when it had expired at %s", at(o.EndedAt), at(o.PayBy))
+	}
+	v.verifySale(o)
+}
+
+// verifySale holds when an order was placed against when its run was on sale. A run's sale is changed only while there is no
+// live order, so that of others it is not known any more.
+func (v *verifier) verifySale(o *rail.WrittenOrder) {
+	if v.Run == nil || o.Train == nil || o.From < 0 || o.From >= len(o.Train.Calls) {
+		return
+	}
+	run := *v.Run
+	run.Train = o.Train
+	if departure := run.Departure(o.From); o.PayBy.After(departure) {
+		v.order(CheckState, o, "it was to be paid by %s, after the departure at %s", at(o.PayBy), at(departure))
+	}
+	if !o.State.Live() || o.TrainID != v.Run.Train.ID {
+		return
+	}
+	if opens, closes := run.SaleOpensAt, run.SaleClosesAt(o.From); o.PlacedAt.Before(opens) || !o.PlacedAt.Before(closes) {
+		v.order(CheckState, o, "it was placed at %s, and the sale is from %s to %s", at(o.PlacedAt), at(opens), at(closes))
+	}
+}
+
+// verifyOverdue finds holds that should have expired. Without a server that runs, nobody is there to end them.
+func (v *verifier) verifyOverdue(o *rail.WrittenOrder) {
+	if o.State == rail.OnHold && !v.idle && v.Now.After(o.PayBy.Add(slack)) {
+		v.order(CheckOverdue, o, "its time to pay was over at %s, and no server has given its seats back", at(o.PayBy))
+	}
+}
+
+// verifyVersions holds an order's versions against its id, what became of it, and its run.
+func (v *verifier) verifyVersions(o *rail.WrittenOrder) {
+	wrong := func(format string, arguments ...any) { v.order(CheckVersion, o, format, arguments...) }
+	least := int64(1)
+	if !o.PaidAt.IsZero() {
+		least++
+	}
+	if !o.EndedAt.IsZero() {
+		least++
+	}
+	if !o.ErasedAt.IsZero() {
+		least++
+	}
+	if o.Version < least {
+		wrong("its version is %d, and what became of it makes it %d at least", o.Version, least)
+	}
+	if !strings.HasPrefix(o.ID, rail.OrderIDsFrom(o.RunID, o.PlacedVersion)) {
+		wrong("it was placed at the version %d, and its id says another", o.PlacedVersion)
+	}
+	if o.PlacedVersion < 2 {
+		wrong("it was placed at the version %d, and the first that sells is 2", o.PlacedVersion)
+	}
+	if o.EndedVersion != 0 && o.EndedVersion <= o.PlacedVersion {
+		wrong("its seats were taken at the version %d, and given back at %d", o.PlacedVersion, o.EndedVersion)
+	}
+	if last := max(o.PlacedVersion, o.EndedVersion); !v.Missing && last > v.Version {
+		wrong("it is of the version %d, and its run is at %d", last, v.Version)
+	}
+}
+
+// verifyMoney recomputes what an order costs from its train's fares.
+func (v *verifier) verifyMoney(o *rail.WrittenOrder) {
+	total := rail.Money{Currency: o.Total.Currency}
+	for i := range o.Tickets {
+		ticket := &o.Tickets[i]
+		total.Minor += ticket.Price.Minor
+		if o.Train == nil {
+			continue
+		}
+		// Where there is no fare, the ticket is for what the train does not have, which is said elsewhere.
+		if fare, ok := o.Train.Price(ticket.SeatClass, o.From, o.To); ok && ticket.Price != fare {
+			v.ticket(CheckMoney, o, i, "it costs %s, and the fare is %s", ticket.Price, fare)
+		}
+	}
+	if o.Total != total {
+		v.order(CheckMoney, o, "its total is %s, and its tickets cost %s together", o.Total, total)
+	}
+	if o.Train != nil && o.Total.Currency != o.Train.Fares.Currency {
+		v.order(CheckMoney, o, "its total is in %q, and the fares are in %s", o.Total.Currency, o.Train.Fares.Currency)
+	}
+}
