@@ -10,7 +10,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PLAYGROUND := services/gateway/playground
 
-.PHONY: build playground demo test lint generate fmt clean
+.PHONY: build playground demo test test-all lint generate fmt clean
 
 ## build: bin/interlock, with the playground where Node is present
 build: playground
@@ -23,6 +23,10 @@ demo: build
 ## test: installs what is missing, then checks and tests everything
 test:
 	scripts/test.sh
+
+## test-all: test, and then what takes too long for each change: a short attack on a real cluster
+test-all: test
+	INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout 12m -run '^TestShort$$' -v ./cmd/lab/attack
 
 ## lint: the import rules and the linters of .golangci.yml
 lint:

@@ -23,8 +23,9 @@ type commands struct {
 	Search searchCommand `cmd:"" help:"Search while tickets are sold, and count what MySQL is asked."`
 	Watch  watchCommand  `cmd:"" help:"Let thousands follow one run that is being sold."`
 	Fault  faultCommand  `cmd:"" help:"Break something while people buy, and hold everything against what they were told."`
+	Attack attackCommand `cmd:"" help:"Attack a server while people buy, and see what it costs them."`
 	Seats  seatsCommand  `cmd:"" help:"Sell a season by several ways of choosing the seat."`
-	Report reportCommand `cmd:"" help:"Write docs/benchmarks.md from what the others printed."`
+	Report reportCommand `cmd:"" help:"Write docs/benchmarks.md and docs/attacks.md from what the others printed."`
 }
 
 // The exit codes besides 0.

@@ -9,7 +9,7 @@ import (
 )
 
 type reportCommand struct {
-	Documents []string `arg:"" help:"What lab sell --json printed, and of lab seats, search and watch what there is, in any order." placeholder:"SELL.json" type:"existingfile"`
+	Documents []string `arg:"" help:"What lab sell --json printed, and of lab seats, search, watch and attack what there is, in any order; lab attack alone writes its own page." placeholder:"SELL.json" type:"existingfile"`
 	Out       string   `default:"docs" help:"The folder of documents." placeholder:"FOLDER" type:"path"`
 	Notes     string   `help:"What a person says of the figures; benchmarks/notes.md in the folder where not given." placeholder:"FILE" type:"path"`
 }

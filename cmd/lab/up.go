@@ -22,6 +22,11 @@ type clusterFlags struct {
 
 // start starts the cluster, with a built program where none is given; stop ends both.
 func (f clusterFlags) start(ctx context.Context, servers int, log *slog.Logger) (c *cluster.Cluster, stop func() error, err error) {
+	return f.startWith(ctx, cluster.Options{Servers: servers, Log: log})
+}
+
+// startWith is start with other options.
+func (f clusterFlags) startWith(ctx context.Context, o cluster.Options) (c *cluster.Cluster, stop func() error, err error) {
 	binary, removeBinary := f.Interlock, func() error { return nil }
 	if binary == "" {
 		folder, err := os.MkdirTemp("", "interlock-lab-")
@@ -29,12 +34,13 @@ func (f clusterFlags) start(ctx context.Context, servers int, log *slog.Logger) 
 			return nil, nil, err
 		}
 		removeBinary = func() error { return os.RemoveAll(folder) }
-		log.Info("building interlock")
+		o.Log.Info("building interlock")
 		if binary, err = cluster.Build(ctx, folder); err != nil {
 			return nil, nil, errors.Join(err, removeBinary())
 		}
 	}
-	c, err = cluster.Start(ctx, cluster.Options{Flavor: f.flavor(), Servers: servers, Binary: binary, Log: log})
+	o.Flavor, o.Binary = f.flavor(), binary
+	c, err = cluster.Start(ctx, o)
 	if err != nil {
 		return nil, nil, errors.Join(err, removeBinary())
 	}

@@ -51,6 +51,8 @@ type Options struct {
 	Hold time.Duration
 	// Unlimited servers let a buyer hold as much as there is, where buyers are few and buy all the time.
 	Unlimited bool
+	// Strict servers keep the limits of a client address that are the default, though everybody comes from this machine.
+	Strict bool
 	// Breakable servers hold batches at exact points for whoever asks at their Control. Like AnyVersion, Asynchronous and
 	// ClocksApart it takes a Binary that was built with FaultTag; any other ignores it.
 	Breakable bool

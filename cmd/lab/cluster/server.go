@@ -23,8 +23,19 @@ const (
 	stopTimeout = 15 * time.Second
 )
 
+// ServerOptions are what one server is told besides what all are.
+type ServerOptions struct {
+	// Args and Env go before what all servers are told.
+	Args, Env []string
+}
+
 // AddServer starts one more `interlock serve` and returns once it is ready.
 func (c *Cluster) AddServer(ctx context.Context) (*servers.Program, error) {
+	return c.AddServerWith(ctx, ServerOptions{})
+}
+
+// AddServerWith is AddServer for a server that is told something of its own.
+func (c *Cluster) AddServerWith(ctx context.Context, o ServerOptions) (*servers.Program, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	locks := c.lockAddrs()
@@ -39,8 +50,9 @@ func (c *Cluster) AddServer(ctx context.Context) (*servers.Program, error) {
 		return nil, err
 	}
 	server, err := servers.StartProgram(ctx, servers.ProgramOptions{
-		Path: c.options.Binary, Env: append(c.serverEnv(dsns), c.faultEnv(len(c.servers))...), Ready: Ready,
-		Args: func(addr string) []string { return c.serverArgs(addr, locks) },
+		Path: c.options.Binary, Ready: Ready,
+		Env:  slices.Concat(c.serverEnv(dsns), c.faultEnv(len(c.servers)), o.Env),
+		Args: func(addr string) []string { return append(c.serverArgs(addr, locks), o.Args...) },
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("interlock serve: %w", err), closeLinks(links))

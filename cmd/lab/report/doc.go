@@ -1,5 +1,5 @@
 // Package report is `lab report`: it writes docs/benchmarks.md and its pictures from what `lab sell`, `lab seats`, `lab
-// search` and `lab watch` printed.
+// search` and `lab watch` printed, and docs/attacks.md from what `lab attack` printed.
 //
 // Every figure comes out of those documents, and so do the machine, the versions, the commands and the date: it looks at
 // nothing else, knows no clock, and the same documents give the same bytes. It never judges what was measured beyond

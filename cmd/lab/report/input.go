@@ -5,24 +5,26 @@ import (
 	"errors"
 	"fmt"
 
+	"interlock/cmd/lab/attack"
 	"interlock/cmd/lab/find"
 	"interlock/cmd/lab/follow"
 	"interlock/cmd/lab/seats"
 	"interlock/cmd/lab/sell"
 )
 
-// Input is what the page is made of. What is nil was not measured.
+// Input is what the pages are made of. What is nil was not measured.
 type Input struct {
 	Sell   *sell.Report
 	Seats  *seats.Report
 	Search *find.Report
 	Watch  *follow.Report
+	Attack *attack.Report
 	// Notes are taken over as they are; empty: none.
 	Notes string
 }
 
 // ErrUnknown says that a document is none of ours.
-var ErrUnknown = errors.New("not what lab sell, seats, search or watch prints")
+var ErrUnknown = errors.New("not what lab sell, seats, search, watch or attack prints")
 
 // ErrTwice says that there are two documents of one kind.
 var ErrTwice = errors.New("a second document of its kind")
@@ -50,6 +52,8 @@ func (in *Input) Add(document []byte) error {
 		return into(&in.Seats, document)
 	case has("reconnect"):
 		return into(&in.Watch, document)
+	case has("attacks"):
+		return into(&in.Attack, document)
 	case has("busy"):
 		return into(&in.Search, document)
 	}

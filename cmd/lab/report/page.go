@@ -31,8 +31,19 @@ const (
 // ErrNoSale says that there is no document of `lab sell`, which has the machine and the most of the page.
 var ErrNoSale = errors.New("what lab sell printed is missing")
 
-// Files are the page and its pictures, sorted by their paths.
+// Files are the pages and their pictures, sorted by their paths. Attacks have a page of their own, which needs no other document.
 func Files(in Input) ([]File, error) {
+	var files []File
+	if in.Attack != nil {
+		page, err := in.attacksPage()
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, File{attacksPath, page})
+		if alone := (Input{Attack: in.Attack, Notes: in.Notes}); alone == in {
+			return files, nil
+		}
+	}
 	if in.Sell == nil {
 		return nil, ErrNoSale
 	}
@@ -44,7 +55,7 @@ func Files(in Input) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := []File{{pagePath, page}}
+	files = append(files, File{pagePath, page})
 	for _, name := range slices.Sorted(maps.Keys(pictures)) {
 		files = append(files, File{path.Join(picturesPath, name), pictures[name]})
 	}

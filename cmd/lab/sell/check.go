@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	_ "github.com/go-sql-driver/mysql" // the driver for reading the ledger's tables
@@ -26,8 +27,8 @@ func (l *lab) check(ctx context.Context, report *Report) error {
 	acknowledged := l.crowd.Journal.Acknowledged()
 	report.Acknowledged, report.Problems = len(acknowledged), l.crowd.Journal.Problems()
 	var err error
-	if report.Verify, err = l.verify(ctx); err != nil {
-		return fmt.Errorf("verify: %w", err)
+	if report.Verify, report.Lost, err = Verify(ctx, l.cluster, acknowledged, l.log); err != nil {
+		return err
 	}
 	for _, defect := range report.Verify.Defects {
 		if defect.Check == audit.CheckOverlap {
@@ -39,9 +40,6 @@ func (l *lab) check(ctx context.Context, report *Report) error {
 		return err
 	}
 	defer db.Close()
-	if report.Lost, err = lost(ctx, db, acknowledged); err != nil {
-		return fmt.Errorf("looking for what was acknowledged: %w", err)
-	}
 	judged, err := l.judgeRefusals(ctx, db)
 	if err != nil {
 		return err
@@ -57,18 +55,30 @@ func (l *lab) check(ctx context.Context, report *Report) error {
 	return nil
 }
 
-// verify makes the checks of `interlock verify`.
-func (l *lab) verify(ctx context.Context) (*audit.Report, error) {
-	books, err := ledger.Open(ctx, ledger.Options{DSN: l.cluster.DSN(cluster.Database), Keyring: l.cluster.Keyring()})
+// Verify makes the checks of `interlock verify`, and counts the orders that buyers were told of and that the ledger does not
+// have.
+func Verify(ctx context.Context, c *cluster.Cluster, acknowledged []load.Acknowledged, log *slog.Logger) (report *audit.Report, missing int, err error) {
+	books, err := ledger.Open(ctx, ledger.Options{DSN: c.DSN(cluster.Database), Keyring: c.Keyring()})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	client, err := availability.Connect(availability.Options{Addrs: []string{l.cluster.Cache.Addr()}})
+	client, err := availability.Connect(availability.Options{Addrs: []string{c.Cache.Addr()}})
 	if err != nil {
-		return nil, errors.Join(err, books.Close())
+		return nil, 0, errors.Join(err, books.Close())
 	}
-	report, err := (&audit.Auditor{Ledger: books, Cache: availability.New(client), Log: l.log}).Verify(ctx)
-	return report, errors.Join(err, client.Close(), books.Close())
+	report, err = (&audit.Auditor{Ledger: books, Cache: availability.New(client), Log: log}).Verify(ctx)
+	if err := errors.Join(err, client.Close(), books.Close()); err != nil {
+		return nil, 0, fmt.Errorf("verify: %w", err)
+	}
+	db, err := sql.Open("mysql", c.DSN(cluster.Database))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer db.Close()
+	if missing, err = lost(ctx, db, acknowledged); err != nil {
+		return nil, 0, fmt.Errorf("looking for what was acknowledged: %w", err)
+	}
+	return report, missing, nil
 }
 
 // lost counts the orders that a buyer was told of and that the ledger does not have, or has with another seat.

@@ -16,7 +16,8 @@ type Machine struct {
 	OS     string `json:"os"`
 }
 
-func thisMachine() Machine {
+// ThisMachine is the one that the lab runs on.
+func ThisMachine() Machine {
 	m := Machine{CPUs: runtime.NumCPU(), OS: runtime.GOOS + "/" + runtime.GOARCH}
 	m.Model = lineOf("/proc/cpuinfo", "model name")
 	m.Memory = lineOf("/proc/meminfo", "MemTotal")
@@ -40,8 +41,8 @@ func lineOf(path, name string) string {
 	return ""
 }
 
-// commit is the revision this program was built from, as far as the toolchain noted it.
-func commit() string {
+// Commit is the revision this program was built from, as far as the toolchain noted it.
+func Commit() string {
 	info, ok := debug.ReadBuildInfo()
 	if ok {
 		for _, setting := range info.Settings {

@@ -95,9 +95,9 @@ func Run(ctx context.Context, c *cluster.Cluster, o Options) (*Report, error) {
 		}},
 	}
 	report := &Report{
-		StartedAt: begun.UTC(), Command: o.Command, Machine: thisMachine(), Seed: l.crowd.Seed, Rounds: o.Rounds, Seconds: o.Window.Seconds(),
+		StartedAt: begun.UTC(), Command: o.Command, Machine: ThisMachine(), Seed: l.crowd.Seed, Rounds: o.Rounds, Seconds: o.Window.Seconds(),
 		Versions: map[string]string{
-			string(c.Flavor()): c.Primary.Version(), "Redis": c.Cache.Version(), "Go": runtime.Version(), "commit": commit(),
+			string(c.Flavor()): c.Primary.Version(), "Redis": c.Cache.Version(), "Go": runtime.Version(), "commit": Commit(),
 		},
 	}
 	if err := l.publish(ctx); err != nil {

