@@ -16,12 +16,12 @@ import (
 type attackCommand struct {
 	clusterFlags
 	JSON      bool     `name:"json" help:"Print one JSON document."`
-	Seconds   int      `default:"8" help:"How long an attack is, and as long again what it is held against."`
+	Seconds   int      `default:"6" help:"How long an attack is, and as long again what it is held against."`
 	PerSecond float64  `default:"150" help:"How many buyers come in a second."`
 	Only      []string `help:"Only these attacks." placeholder:"ATTACK"`
 }
 
-// attackLimit is what `lab attack` may take altogether: 15 attacks that are played twice.
+// attackLimit is what `lab attack` may take altogether: 15 attacks, some of which are played again.
 const attackLimit = 14 * time.Minute
 
 // Run attacks, and prints what came of it.

@@ -72,8 +72,9 @@ type lab struct {
 	// ownToken and ownOrder are an attacker's own; buyersOrders are others'.
 	ownToken, ownOrder string
 	buyersOrders       []string
-	// rest is the server's memory while buyers alone are there, in megabytes.
-	rest float64
+	// rest is the server's memory while buyers alone are there, in megabytes, and calm what they wait for then at p99, in
+	// milliseconds.
+	rest, calm float64
 }
 
 // Run plays the attacks on a cluster with one server, and holds what is left against what was told.
@@ -164,13 +165,14 @@ func (l *lab) prepare(ctx context.Context) error {
 	if err := l.ownAnOrder(ctx); err != nil {
 		return err
 	}
-	calm := *l
-	calm.Window = calmWindow
-	if _, err := calm.sell(ctx); err != nil {
+	alone := *l
+	alone.Window = calmWindow
+	bought, err := alone.sell(ctx)
+	if err != nil {
 		return err
 	}
-	l.rest = residentMegabytes(l.server)
-	l.Log.Info("buyers alone", "memory_mb", int(l.rest))
+	l.rest, l.calm = residentMegabytes(l.server), bought.P99Milliseconds
+	l.Log.Info("buyers alone", "memory_mb", int(l.rest), "p99_ms", l.calm)
 	return l.findOrders(ctx, admin)
 }
 
@@ -230,13 +232,32 @@ func (l *lab) round(ctx context.Context, a *attack, n int) (r *Round, err error)
 	if err := l.recover(ctx); err != nil {
 		return nil, err
 	}
-	instead := *a
-	instead.perSecond = max(1, r.Attack.RequestsPerSecond)
-	if err := l.window(ctx, &instead, n, static, &Round{}, &r.Static); err != nil {
+	if r.Static, err = l.beside(ctx, a, n, max(1, r.Attack.RequestsPerSecond)); err != nil {
 		return nil, err
 	}
 	r.judge(l.rest)
 	return r, nil
+}
+
+// beside is what an attack is held against: as many static requests. A window in which buyers waited much longer than alone
+// was disturbed by something else, or the requests are so many. So it is taken again, and the best counts: whatever else goes
+// on must not make an attack look cheap.
+func (l *lab) beside(ctx context.Context, a *attack, n int, perSecond float64) (best Window, err error) {
+	instead := *a
+	instead.perSecond = perSecond
+	for try := range maxRounds {
+		var one Window
+		if err := l.window(ctx, &instead, n, static, &Round{}, &one); err != nil {
+			return best, err
+		}
+		if try == 0 || one.Buyers.P99Milliseconds < best.Buyers.P99Milliseconds {
+			best = one
+		}
+		if best.Buyers.P99Milliseconds <= MaxRatio*l.calm {
+			break
+		}
+	}
+	return best, nil
 }
 
 // recover starts the server anew where it has ended, or has much more than at rest.

@@ -16,12 +16,12 @@ import (
 
 const (
 	// notReading is for how long nothing is read: the 15 s that a reader has to take an answer, and as many again until what lies
-	// between him and the server is full.
-	notReading = 30 * time.Second
+	// between him and the server is full. A page or a script has a minute.
+	notReading, notReadingFile = 30 * time.Second, 75 * time.Second
 	// readBuffer is all that a connection may hold on the attacker's side.
 	readBuffer = 4 << 10
-	// unread is how much is asked for on one connection: more than the system keeps for one.
-	unread = 24 << 20
+	// askedFor is how much is asked for on one connection: more than the system keeps for one.
+	askedFor = 24 << 20
 	// maxPipelined bounds the requests on one connection.
 	maxPipelined = 4_000
 	// drainTimeout is for what the system has kept to be read in the end.
@@ -47,6 +47,8 @@ type request struct {
 	name, text string
 	// size is of one answer; 0 for one that never ends.
 	size int
+	// unread is for how long nothing of it is read.
+	unread time.Duration
 }
 
 // largeRequests are one for each sort of answer, with the sizes that they have now.
@@ -59,10 +61,14 @@ func (s *scene) largeRequests(ctx context.Context) ([]request, error) {
 	}
 	var all []request
 	for _, path := range paths {
-		all = append(all, request{name: path, text: "GET " + path + " HTTP/1.1\r\nHost: " + s.server.Addr() + "\r\n\r\n"})
+		one := request{name: path, text: "GET " + path + " HTTP/1.1\r\nHost: " + s.server.Addr() + "\r\n\r\n", unread: notReading}
+		if strings.HasPrefix(path, "/playground") {
+			one.unread = notReadingFile
+		}
+		all = append(all, one)
 	}
 	stations := `{"query":"{` + strings.TrimSpace(aliases(20, "stations(first:100){nodes{id code name}}")) + `}"}`
-	all = append(all, request{name: "answers", text: post(s.server.Addr(), stations, "")})
+	all = append(all, request{name: "answers", text: post(s.server.Addr(), stations, ""), unread: notReading})
 	for n := range all {
 		size, err := sizeOf(ctx, s.server.Addr(), all[n].text)
 		if err != nil {
@@ -71,10 +77,10 @@ func (s *scene) largeRequests(ctx context.Context) ([]request, error) {
 		all[n].size = size
 	}
 	// What is too small would fit on the way: a server that was built without a playground says so in a line.
-	all = slices.DeleteFunc(all, func(r request) bool { return r.size*maxPipelined < unread })
+	all = slices.DeleteFunc(all, func(r request) bool { return r.size*maxPipelined < askedFor })
 	events := `{"query":"subscription($r:[ID!]!){seatAvailability(runIds:$r){` + strings.TrimSpace(aliases(40, "run{calls{arrival departure distanceKm saleClosesAt}}")) +
 		`}}","variables":{"r":["` + s.target.ID + `"]}}`
-	return append(all, request{name: "events", text: post(s.server.Addr(), events, "Accept: text/event-stream\r\n")}), nil
+	return append(all, request{name: "events", text: post(s.server.Addr(), events, "Accept: text/event-stream\r\n"), unread: notReading}), nil
 }
 
 func post(server, body, fields string) string {
@@ -134,9 +140,9 @@ func (r request) leave(ctx context.Context, server string) reply {
 	}
 	many := 1
 	if r.size > 0 {
-		many = min(unread/r.size+1, maxPipelined)
+		many = min(askedFor/r.size+1, maxPipelined)
 	}
-	until := time.Now().Add(notReading)
+	until := time.Now().Add(r.unread)
 	if err := conn.SetWriteDeadline(until); err != nil {
 		return silence(err.Error())
 	}
@@ -150,7 +156,7 @@ func (r request) leave(ctx context.Context, server string) reply {
 	}
 	came, err := io.CopyBuffer(onlyWriter{io.Discard}, conn, make([]byte, lookBuffer))
 	if errors.Is(err, os.ErrDeadlineExceeded) || r.size > 0 && came >= int64(many*r.size)*9/10 {
-		return silence(fmt.Sprintf("still served after %s without reading", notReading))
+		return silence(fmt.Sprintf("still served after %s without reading", r.unread))
 	}
 	return reply{text: leftAlone}
 }
