@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -65,8 +66,9 @@ type lab struct {
 	runs    *load.Runs
 	// server is the one that is attacked. lapsing is another, whose holds lapse soon.
 	server, lapsing *servers.Program
-	// target is what attackers look at.
+	// target is what attackers look at, selling what buyers buy now.
 	target         *load.Run
+	selling        atomic.Pointer[load.Run]
 	watched, small []*load.Run
 	soldOut        []soldOutTrain
 	// ownToken and ownOrder are an attacker's own; buyersOrders are others'.
@@ -165,9 +167,7 @@ func (l *lab) prepare(ctx context.Context) error {
 	if err := l.ownAnOrder(ctx); err != nil {
 		return err
 	}
-	alone := *l
-	alone.Window = calmWindow
-	bought, err := alone.sell(ctx)
+	bought, err := l.sell(ctx, calmWindow)
 	if err != nil {
 		return err
 	}
@@ -292,7 +292,7 @@ func (l *lab) window(ctx context.Context, a *attack, n int, do func(context.Cont
 	defer cancel()
 	var all errgroup.Group
 	all.Go(func() (err error) {
-		into.Buyers, err = l.sell(ctx)
+		into.Buyers, err = l.sell(ctx, l.Window)
 		return err
 	})
 	all.Go(func() error {
@@ -323,12 +323,13 @@ func (l *lab) window(ctx context.Context, a *attack, n int, do func(context.Cont
 }
 
 // sell lets buyers buy for one window.
-func (l *lab) sell(ctx context.Context) (*load.Result, error) {
+func (l *lab) sell(ctx context.Context, window time.Duration) (*load.Result, error) {
 	venue, err := load.OneRun(l.runs)
 	if err != nil {
 		return nil, err
 	}
+	l.selling.Store(venue.First())
 	return load.Rush{
-		Crowd: l.crowd, Venue: venue, Servers: []string{l.server.Addr()}, Buyers: buyers, WarmUp: warmUp, Window: l.Window, PerSecond: l.PerSecond,
+		Crowd: l.crowd, Venue: venue, Servers: []string{l.server.Addr()}, Buyers: buyers, WarmUp: warmUp, Window: window, PerSecond: l.PerSecond,
 	}.Run(ctx)
 }

@@ -22,6 +22,8 @@ const (
 	readBuffer = 4 << 10
 	// askedFor is how much is asked for on one connection: more than the system keeps for one.
 	askedFor = 24 << 20
+	// onTheWay is what the system may keep of a stream without its server noticing that nobody reads.
+	onTheWay = 8 << 20
 	// maxPipelined bounds the requests on one connection.
 	maxPipelined = 4_000
 	// drainTimeout is for what the system has kept to be read in the end.
@@ -51,6 +53,12 @@ type request struct {
 	unread time.Duration
 }
 
+// dearField is the largest that a seat event has, copies how often a document may ask for it.
+const (
+	dearField = "run{calls{arrival departure distanceKm saleClosesAt}}"
+	copies    = 40
+)
+
 // largeRequests are one for each sort of answer, with the sizes that they have now.
 func (s *scene) largeRequests(ctx context.Context) ([]request, error) {
 	paths := []string{"/schema.graphql", "/metrics", "/playground"}
@@ -78,8 +86,8 @@ func (s *scene) largeRequests(ctx context.Context) ([]request, error) {
 	}
 	// What is too small would fit on the way: a server that was built without a playground says so in a line.
 	all = slices.DeleteFunc(all, func(r request) bool { return r.size*maxPipelined < askedFor })
-	events := `{"query":"subscription($r:[ID!]!){seatAvailability(runIds:$r){` + strings.TrimSpace(aliases(40, "run{calls{arrival departure distanceKm saleClosesAt}}")) +
-		`}}","variables":{"r":["` + s.target.ID + `"]}}`
+	events := `{"query":"subscription($r:[ID!]!){seatAvailability(runIds:$r){` + strings.TrimSpace(aliases(copies, dearField)) +
+		`}}","variables":{"r":["` + s.selling.Load().ID + `"]}}`
 	return append(all, request{name: "events", text: post(s.server.Addr(), events, "Accept: text/event-stream\r\n"), unread: notReading}), nil
 }
 
@@ -118,11 +126,16 @@ func sizeOf(ctx context.Context, server, text string) (int, error) {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return 0, err
 	}
-	if _, err := io.WriteString(conn, strings.Replace(text, "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1)); err != nil {
+	if _, err := io.WriteString(conn, closing(text)); err != nil {
 		return 0, err
 	}
 	n, err := io.Copy(io.Discard, conn)
 	return int(n), err
+}
+
+// closing is a request after which the connection ends.
+func closing(text string) string {
+	return strings.Replace(text, "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1)
 }
 
 // leave asks, reads nothing, and finds out in the end whether the server has waited all the time.
@@ -146,8 +159,9 @@ func (r request) leave(ctx context.Context, server string) reply {
 	if err := conn.SetWriteDeadline(until); err != nil {
 		return silence(err.Error())
 	}
-	// It stops when the server takes no more, too.
-	if _, err := io.WriteString(conn, strings.Repeat(r.text, many)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+	// It stops when the server takes no more, too. The last request asks for the connection's end: one that was served whole,
+	// and briefly, is not one that waits for its reader.
+	if _, err := io.WriteString(conn, strings.Repeat(r.text, many-1)+closing(r.text)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return reply{text: leftAlone}
 	}
 	pause(ctx, time.Until(until))
@@ -155,7 +169,11 @@ func (r request) leave(ctx context.Context, server string) reply {
 		return silence(err.Error())
 	}
 	came, err := io.CopyBuffer(onlyWriter{io.Discard}, conn, make([]byte, lookBuffer))
-	if errors.Is(err, os.ErrDeadlineExceeded) || r.size > 0 && came >= int64(many*r.size)*9/10 {
+	late := errors.Is(err, os.ErrDeadlineExceeded)
+	if r.size == 0 && late && came < onTheWay {
+		return reply{text: "nothing left to send"}
+	}
+	if late || r.size > 0 && came >= int64(many*r.size)*9/10 {
 		return silence(fmt.Sprintf("still served after %s without reading", r.unread))
 	}
 	return reply{text: leftAlone}

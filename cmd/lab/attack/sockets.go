@@ -190,6 +190,14 @@ func watchedPairs(ctx context.Context, s *scene) error {
 	return nil
 }
 
+// dearEvents watches the run that is sold, and asks for as much with each event as a document may name.
+func dearEvents(ctx context.Context, s *scene) error {
+	v := seats([]*load.Run{s.selling.Load()}, 0, load.Calls-1)
+	v.document = "subscription($r:[ID!]!,$f:StationCode,$t:StationCode){seatAvailability(runIds:$r,from:$f,to:$t){" + aliases(copies, dearField) + "}}"
+	s.hold(ctx, s.attack.connections, "dear events", nobody, func(int) []variant { return []variant{v} })
+	return nil
+}
+
 // silentSockets opens sockets and says nothing on them. The server must say why it ends them.
 func silentSockets(ctx context.Context, s *scene) error {
 	s.each(ctx, s.attack.connections, func(int) {
