@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -63,12 +62,11 @@ type lab struct {
 	Options
 	cluster *cluster.Cluster
 	crowd   *load.Crowd
-	runs    *load.Runs
+	venue   *load.Venue
 	// server is the one that is attacked. lapsing is another, whose holds lapse soon.
 	server, lapsing *servers.Program
-	// target is what attackers look at, selling what buyers buy now.
+	// target is what attackers look at. What buyers buy now is the venue's first.
 	target         *load.Run
-	selling        atomic.Pointer[load.Run]
 	watched, small []*load.Run
 	soldOut        []soldOutTrain
 	// ownToken and ownOrder are an attacker's own; buyersOrders are others'.
@@ -86,7 +84,7 @@ func Run(ctx context.Context, c *cluster.Cluster, o Options) (*Report, error) {
 		return nil, err
 	}
 	begun := time.Now()
-	l := &lab{Options: o, cluster: c, runs: &load.Runs{}, server: c.Servers()[0]}
+	l := &lab{Options: o, cluster: c, server: c.Servers()[0]}
 	l.crowd = &load.Crowd{
 		Journal: &load.Journal{}, Seed: rand.Uint64(),
 		Accounts: &load.Accounts{Token: func(n int) (string, error) { return l.passenger(fmt.Sprintf("buyer-%05d", n)) }},
@@ -141,7 +139,11 @@ func (l *lab) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.runs.Add(forBuyers)
+	runs := &load.Runs{}
+	runs.Add(forBuyers)
+	if l.venue, err = load.OneRun(runs); err != nil {
+		return err
+	}
 	if l.watched, err = load.Publish(ctx, server, admin, watchedTrain, smallSeats, load.MaxDates); err != nil {
 		return err
 	}
@@ -324,12 +326,7 @@ func (l *lab) window(ctx context.Context, a *attack, n int, do func(context.Cont
 
 // sell lets buyers buy for one window.
 func (l *lab) sell(ctx context.Context, window time.Duration) (*load.Result, error) {
-	venue, err := load.OneRun(l.runs)
-	if err != nil {
-		return nil, err
-	}
-	l.selling.Store(venue.First())
 	return load.Rush{
-		Crowd: l.crowd, Venue: venue, Servers: []string{l.server.Addr()}, Buyers: buyers, WarmUp: warmUp, Window: window, PerSecond: l.PerSecond,
+		Crowd: l.crowd, Venue: l.venue, Servers: []string{l.server.Addr()}, Buyers: buyers, WarmUp: warmUp, Window: window, PerSecond: l.PerSecond,
 	}.Run(ctx)
 }

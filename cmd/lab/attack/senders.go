@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -34,6 +35,9 @@ type sender struct {
 	// owed tells that a whole request's head was sent, so that an answer is owed.
 	owed bool
 }
+
+// labHost stands where the server's name will be.
+const labHost = "Host: lab"
 
 func senders() []sender {
 	all := []sender{
@@ -88,7 +92,7 @@ func (o sender) send(ctx context.Context, server string) reply {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return silence(err.Error())
 	}
-	if _, err := io.WriteString(conn, o.head); err != nil {
+	if _, err := io.WriteString(conn, strings.Replace(o.head, labHost, "Host: "+server, 1)); err != nil {
 		return silence(lost(err))
 	}
 	if o.drip != "" {

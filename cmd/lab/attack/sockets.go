@@ -192,7 +192,7 @@ func watchedPairs(ctx context.Context, s *scene) error {
 
 // dearEvents watches the run that is sold, and asks for as much with each event as a document may name.
 func dearEvents(ctx context.Context, s *scene) error {
-	v := seats([]*load.Run{s.selling.Load()}, 0, load.Calls-1)
+	v := seats([]*load.Run{s.venue.First()}, 0, load.Calls-1)
 	v.document = "subscription($r:[ID!]!,$f:StationCode,$t:StationCode){seatAvailability(runIds:$r,from:$f,to:$t){" + aliases(copies, dearField) + "}}"
 	s.hold(ctx, s.attack.connections, "dear events", nobody, func(int) []variant { return []variant{v} })
 	return nil
