@@ -21,7 +21,7 @@ type attackCommand struct {
 	Only      []string `help:"Only these attacks." placeholder:"ATTACK"`
 }
 
-// attackLimit is what `lab attack` may take altogether: 15 attacks, some of which are played again.
+// attackLimit is what `lab attack` may take altogether: all attacks, some of which are played again.
 const attackLimit = 14 * time.Minute
 
 // Run attacks, and prints what came of it.

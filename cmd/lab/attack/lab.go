@@ -221,7 +221,7 @@ func (l *lab) play(ctx context.Context, a *attack) (*Outcome, error) {
 	o.conclude()
 	r := o.Rounds[len(o.Rounds)-1]
 	l.Log.Info(a.name, "ok", o.OK, "rounds", len(o.Rounds), "requests_per_second", int(r.Attack.RequestsPerSecond), "p99_ms", r.Attack.Buyers.P99Milliseconds,
-		"static_p99_ms", r.Static.Buyers.P99Milliseconds, "growth_mb", int(r.GrowthMegabytes), "failures", o.Failures)
+		"static_p99_ms", r.Static.Buyers.P99Milliseconds, "growth_mb", int(r.GrowthMegabytes), "wrong", o.Wrong, "slow", o.Slow)
 	return o, nil
 }
 

@@ -49,7 +49,12 @@ type Report struct {
 
 // OK tells whether every attack was withstood and every promise holds.
 func (r *Report) OK() bool {
-	return !slices.ContainsFunc(r.Attacks, func(o *Outcome) bool { return !o.OK }) &&
+	return r.Right() && !slices.ContainsFunc(r.Attacks, func(o *Outcome) bool { return !o.OK })
+}
+
+// Right tells whether everything is right that does not depend on how fast the machine is.
+func (r *Report) Right() bool {
+	return !slices.ContainsFunc(r.Attacks, func(o *Outcome) bool { return len(o.Wrong) > 0 }) &&
 		!slices.ContainsFunc(r.Starts, func(s Start) bool { return !s.Refused }) &&
 		(r.Verify == nil || r.Verify.OK) && r.Lost == 0
 }
@@ -62,8 +67,9 @@ type Outcome struct {
 	Connections  int     `json:"connections"`
 	MaxPerSecond float64 `json:"max_requests_per_second"`
 	OK           bool    `json:"ok"`
-	// Failures are what was wrong in the last round.
-	Failures []string `json:"failures,omitempty"`
+	// Wrong is what was wrong in any round, Slow how buyers were slowed in the last.
+	Wrong []string `json:"wrong,omitempty"`
+	Slow  []string `json:"slow,omitempty"`
 	// Rounds are one, or more where only the buyers' waits were too long: on a machine that others share, once may be chance.
 	Rounds []*Round `json:"rounds"`
 }
@@ -150,14 +156,11 @@ func (r *Round) judge(rest float64) {
 
 // conclude judges an attack by its rounds. Waits must be right in the last, everything else in each.
 func (o *Outcome) conclude() {
-	o.Failures = nil
 	for _, r := range o.Rounds {
-		o.Failures = append(o.Failures, r.wrong()...)
+		o.Wrong = append(o.Wrong, r.wrong()...)
 	}
-	if last := o.Rounds[len(o.Rounds)-1]; len(last.tooSlow()) > 0 {
-		o.Failures = append(o.Failures, last.tooSlow()...)
-	}
-	o.OK = len(o.Failures) == 0
+	o.Slow = o.Rounds[len(o.Rounds)-1].tooSlow()
+	o.OK = len(o.Wrong)+len(o.Slow) == 0
 }
 
 // again tells whether an attack is to be played once more.

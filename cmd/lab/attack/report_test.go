@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ func withstood() *Round {
 	}
 }
 
+// conclude judges some rounds.
 func conclude(rounds ...*Round) *Outcome {
 	o := &Outcome{Name: "planted", Rounds: rounds}
 	for _, r := range rounds {
@@ -31,7 +33,7 @@ func conclude(rounds ...*Round) *Outcome {
 
 func TestOutcome_Withstood(t *testing.T) {
 	o := conclude(withstood())
-	require.True(t, o.OK, o.Failures)
+	require.True(t, o.OK, o.Wrong, o.Slow)
 	require.False(t, o.again())
 	require.InDelta(t, 1.5, o.Rounds[0].Ratio, 1e-9)
 	require.InDelta(t, 40, o.Rounds[0].GrowthMegabytes, 1e-9)
@@ -61,9 +63,10 @@ func TestOutcome_Planted(t *testing.T) {
 			planted.plant(r)
 			o := conclude(r)
 			require.False(t, o.OK)
-			require.Equal(t, []string{planted.says}, o.Failures)
+			require.Equal(t, []string{planted.says}, slices.Concat(o.Wrong, o.Slow))
 			report := &Report{Attacks: []*Outcome{conclude(withstood()), o}}
 			require.False(t, report.OK())
+			require.Equal(t, len(o.Wrong) == 0, report.Right())
 			require.Contains(t, Text(report), planted.says)
 		})
 	}

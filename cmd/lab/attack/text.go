@@ -25,7 +25,7 @@ func Text(r *Report) string {
 		}
 		last := o.Rounds[len(o.Rounds)-1]
 		line("%16s told: %s", "", Told(last.Told))
-		for _, failure := range o.Failures {
+		for _, failure := range slices.Concat(o.Wrong, o.Slow) {
 			line("%16s wrong: %s", "", failure)
 		}
 	}

@@ -61,7 +61,7 @@ func (in *Input) toldList() string {
 			one := map[string]map[string]int{variant: last.Told[variant]}
 			fmt.Fprintf(&b, "  - %s: %s\n", variant, attack.Told(one))
 		}
-		for _, failure := range o.Failures {
+		for _, failure := range slices.Concat(o.Wrong, o.Slow) {
 			fmt.Fprintf(&b, "  - **wrong**: %s\n", failure)
 		}
 	}

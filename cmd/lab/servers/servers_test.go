@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -361,4 +362,17 @@ func TestProgram_ThatFailsSaysWhy(t *testing.T) {
 		Ready: func(context.Context, string) error { return errors.New("not yet") },
 	})
 	require.ErrorContains(t, err, "no such setting")
+}
+
+// TestProcessorTime sees this process run.
+func TestProcessorTime(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells")
+	}
+	const enough = 50 * time.Millisecond
+	before := servers.ProcessorTime(os.Getpid())
+	for servers.ProcessorTime(os.Getpid())-before < enough {
+		require.NoError(t, t.Context().Err()) // it takes what it takes; go test has the limit
+	}
+	require.Zero(t, servers.ProcessorTime(-1), "nobody has this number")
 }
