@@ -33,7 +33,7 @@ type scene struct {
 // attacks are all there are, in the order in which they are played.
 func attacks() []*attack {
 	return []*attack{
-		{"nested_orders", "an order of nine with itself inside itself, 5 to 7 levels deep", 9, 20, nestedOrders},
+		{"nested_orders", "an order of nine with itself inside itself, 4 to 7 levels deep", 9, 20, nestedOrders},
 		{"schemas", "nearly the whole schema 150 times in one document, 16 documents at once", 16, 40, manySchemas},
 		{"nodes", "20,000 orders of others in one document", 8, 20, manyNodes},
 		{"root_fields", "one root field as often as a document may name it, large variables, and fragments of fragments", 8, 40, manyRoots},

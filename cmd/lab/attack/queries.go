@@ -9,8 +9,8 @@ import (
 // hangUpAfter is when those go away who do: a query that is worth an attack is being executed by then.
 const hangUpAfter = 100 * time.Millisecond
 
-// levels are how deep the nested orders go: five levels are 59,049 tickets, seven are five million.
-var levels = []int{5, 6, 7}
+// levels are how deep the nested orders go: four levels are 6,561 tickets, seven are five million.
+var levels = []int{4, 5, 6, 7}
 
 func (s *scene) nestedVariants() []variant {
 	var all []variant
