@@ -51,7 +51,7 @@ const (
 
 	// What is on sale: for the buyers, to be watched, to be hoarded, and with one seat.
 	buyersTrain, watchedTrain, smallTrain, soldOutTrainNumber = "G90001", "G90002", "G90003", "T12"
-	buyersDates, smallDates                                   = 40, smallPerRound * maxRounds
+	smallDates                                                = smallPerRound * maxRounds
 	smallSeats                                                = 256
 	// smallPerRound is how many small trains a round needs: four to be hoarded, and one for strangers.
 	smallPerRound = 5
@@ -62,7 +62,10 @@ type lab struct {
 	Options
 	cluster *cluster.Cluster
 	crowd   *load.Crowd
-	venue   *load.Venue
+	runs    *load.Runs
+	// venue is the run that buyers buy now, a fresh one for each round: where a run is half sold, who wants a long trip is
+	// refused, and no attack is to blame.
+	venue *load.Venue
 	// server is the one that is attacked. lapsing is another, whose holds lapse soon.
 	server, lapsing *servers.Program
 	// target is what attackers look at. What buyers buy now is the venue's first.
@@ -84,7 +87,7 @@ func Run(ctx context.Context, c *cluster.Cluster, o Options) (*Report, error) {
 		return nil, err
 	}
 	begun := time.Now()
-	l := &lab{Options: o, cluster: c, server: c.Servers()[0]}
+	l := &lab{Options: o, cluster: c, runs: &load.Runs{}, server: c.Servers()[0]}
 	l.crowd = &load.Crowd{
 		Journal: &load.Journal{}, Seed: rand.Uint64(),
 		Accounts: &load.Accounts{Token: func(n int) (string, error) { return l.passenger(fmt.Sprintf("buyer-%05d", n)) }},
@@ -135,13 +138,12 @@ func (l *lab) prepare(ctx context.Context) error {
 		return err
 	}
 	server := l.server.Addr()
-	forBuyers, err := load.Publish(ctx, server, admin, buyersTrain, load.SeatsPerClass, buyersDates)
+	forBuyers, err := load.Publish(ctx, server, admin, buyersTrain, load.SeatsPerClass, 1+maxRounds*len(Names()))
 	if err != nil {
 		return err
 	}
-	runs := &load.Runs{}
-	runs.Add(forBuyers)
-	if l.venue, err = load.OneRun(runs); err != nil {
+	l.runs.Add(forBuyers)
+	if l.venue, err = load.OneRun(l.runs); err != nil {
 		return err
 	}
 	if l.watched, err = load.Publish(ctx, server, admin, watchedTrain, smallSeats, load.MaxDates); err != nil {
@@ -228,6 +230,9 @@ func (l *lab) play(ctx context.Context, a *attack) (*Outcome, error) {
 // round plays an attack, and then as many static requests.
 func (l *lab) round(ctx context.Context, a *attack, n int) (r *Round, err error) {
 	r = &Round{}
+	if l.venue, err = load.OneRun(l.runs); err != nil {
+		return nil, err
+	}
 	if err := l.window(ctx, a, n, a.play, r, &r.Attack); err != nil {
 		return nil, err
 	}
