@@ -90,7 +90,7 @@ func Run(ctx context.Context, c *cluster.Cluster, o Options) (*Report, error) {
 	l := &lab{Options: o, cluster: c, runs: &load.Runs{}, server: c.Servers()[0]}
 	l.crowd = &load.Crowd{
 		Journal: &load.Journal{}, Seed: rand.Uint64(),
-		Accounts: &load.Accounts{Token: func(n int) (string, error) { return l.passenger(fmt.Sprintf("buyer-%05d", n)) }},
+		Accounts: &load.Accounts{Token: l.passenger},
 	}
 	report := &Report{
 		StartedAt: begun.UTC(), Command: o.Command, Machine: sell.ThisMachine(), Seed: l.crowd.Seed, Seconds: o.Window.Seconds(),
