@@ -22,10 +22,11 @@ type attackCommand struct {
 }
 
 // attackLimit is what `lab attack` may take altogether: all attacks, some of which are played again.
-const attackLimit = 14 * time.Minute
+const attackLimit = 10 * time.Minute
 
 // Run attacks, and prints what came of it.
 func (c attackCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) error {
+	begun := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, attackLimit)
 	defer cancel()
 	up, stop, err := c.startWith(ctx, cluster.Options{Servers: 1, Strict: true, Log: log})
@@ -33,7 +34,7 @@ func (c attackCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer)
 		return err
 	}
 	report, err := attack.Run(ctx, up, attack.Options{
-		Window: time.Duration(c.Seconds) * time.Second, PerSecond: c.PerSecond, Only: c.Only,
+		Window: time.Duration(c.Seconds) * time.Second, PerSecond: c.PerSecond, Only: c.Only, Limit: attackLimit - time.Since(begun),
 		Command: "lab " + strings.Join(os.Args[1:], " "), Log: log,
 	})
 	if err := errors.Join(err, stop()); err != nil {

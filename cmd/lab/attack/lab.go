@@ -25,6 +25,8 @@ type Options struct {
 	Window time.Duration
 	// PerSecond is how many buyers come in a second.
 	PerSecond float64
+	// Limit bounds the whole; 0: nothing does. Where it comes near, nothing is played again.
+	Limit time.Duration
 	// Only names the attacks; empty: all.
 	Only []string
 	// Command is how this was called, for the report.
@@ -46,6 +48,10 @@ const (
 	// mayStay is how much more than at rest a server may have when an attack is over; with more it is started anew, so that the
 	// next attack begins as all do.
 	mayStay = 100.0
+	// around is what each window takes besides its length, and reserve what is kept of the limit for those who are slow to be
+	// ended, for servers in other character sets, and for the checks.
+	around  = warmUp + time.Second
+	reserve = 90 * time.Second
 	// stopTimeout is more than a server takes to end in order.
 	stopTimeout = 15 * time.Second
 
@@ -61,8 +67,11 @@ const (
 type lab struct {
 	Options
 	cluster *cluster.Cluster
-	crowd   *load.Crowd
-	runs    *load.Runs
+	begun   time.Time
+	// left is how many attacks have not begun yet.
+	left  int
+	crowd *load.Crowd
+	runs  *load.Runs
 	// venue is the run that buyers buy now, a fresh one for each round: where a run is half sold, who wants a long trip is
 	// refused, and no attack is to blame.
 	venue *load.Venue
@@ -87,7 +96,7 @@ func Run(ctx context.Context, c *cluster.Cluster, o Options) (*Report, error) {
 		return nil, err
 	}
 	begun := time.Now()
-	l := &lab{Options: o, cluster: c, runs: &load.Runs{}, server: c.Servers()[0]}
+	l := &lab{Options: o, begun: begun, cluster: c, runs: &load.Runs{}, server: c.Servers()[0]}
 	l.crowd = &load.Crowd{
 		Journal: &load.Journal{}, Seed: rand.Uint64(),
 		Accounts: &load.Accounts{Token: l.passenger},
@@ -102,7 +111,8 @@ func Run(ctx context.Context, c *cluster.Cluster, o Options) (*Report, error) {
 	if err := l.prepare(ctx); err != nil {
 		return nil, err
 	}
-	for _, a := range chosen {
+	for n, a := range chosen {
+		l.left = len(chosen) - n - 1
 		outcome, err := l.play(ctx, a)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", a.name, err)
@@ -213,7 +223,7 @@ func (l *lab) findOrders(ctx context.Context, admin string) error {
 // play plays an attack, and once more where only the buyers' waits were too long.
 func (l *lab) play(ctx context.Context, a *attack) (*Outcome, error) {
 	o := &Outcome{Name: a.name, What: a.what, Connections: a.connections, MaxPerSecond: a.perSecond}
-	for round := 1; round == 1 || o.again(); round++ {
+	for round := 1; round == 1 || o.again() && l.hasTime(2); round++ {
 		r, err := l.round(ctx, a, round)
 		if err != nil {
 			return nil, err
@@ -225,6 +235,11 @@ func (l *lab) play(ctx context.Context, a *attack) (*Outcome, error) {
 	l.Log.Info(a.name, "ok", o.OK, "rounds", len(o.Rounds), "requests_per_second", int(r.Attack.RequestsPerSecond), "p99_ms", r.Attack.Buyers.P99Milliseconds,
 		"static_p99_ms", r.Static.Buyers.P99Milliseconds, "growth_mb", int(r.GrowthMegabytes), "wrong", o.Wrong, "slow", o.Slow)
 	return o, nil
+}
+
+// hasTime tells whether so many more windows can be had, and all attacks that are left be played once.
+func (l *lab) hasTime(windows int) bool {
+	return l.Limit == 0 || time.Since(l.begun)+time.Duration(windows+2*l.left)*(l.Window+around)+reserve < l.Limit
 }
 
 // round plays an attack, and then as many static requests.
@@ -260,7 +275,7 @@ func (l *lab) beside(ctx context.Context, a *attack, n int, perSecond float64) (
 		if try == 0 || one.Buyers.P99Milliseconds < best.Buyers.P99Milliseconds {
 			best = one
 		}
-		if best.Buyers.P99Milliseconds <= MaxRatio*l.calm {
+		if best.Buyers.P99Milliseconds <= MaxRatio*l.calm || !l.hasTime(1) {
 			break
 		}
 	}
