@@ -124,7 +124,8 @@ var plantedInLedger = []planted{
 	one("another total", audit.CheckMoney, "{ann}", "UPDATE orders SET total_minor = total_minor - 1 WHERE id = {ann}"),
 	one("another currency of the total", audit.CheckMoney, "{ann}", "UPDATE orders SET currency = 'JPY' WHERE id = {ann}"),
 	{
-		"everything in another currency", []string{"UPDATE orders SET currency = 'JPY' WHERE id = {ann}", "UPDATE tickets SET currency = 'JPY' WHERE order_id = {ann}"},
+		"everything in another currency",
+		[]string{"UPDATE orders SET currency = 'JPY' WHERE id = {ann}", "UPDATE tickets SET currency = 'JPY' WHERE order_id = {ann}"},
 		audit.CheckMoney, "", "{ann}", "",
 	},
 	one("placed tomorrow", audit.CheckState, "{ann}", "UPDATE orders SET placed_at = {now} + 86400000, pay_by = {now} + 87300000 WHERE id = {ann}"),
@@ -174,7 +175,8 @@ var plantedInLedger = []planted{
 		"UPDATE tickets SET seat_index = {seat of ann}, coach = '4', seat = {label of ann} WHERE order_id = {cid}"),
 	one("another price", audit.CheckMoney, "{ann}", "UPDATE tickets SET price_minor = price_minor + 1 WHERE order_id = {ann}"),
 	{
-		"another price and total", []string{"UPDATE tickets SET price_minor = 1 WHERE order_id = {jon}", "UPDATE orders SET total_minor = 1 WHERE id = {jon}"},
+		"another price and total",
+		[]string{"UPDATE tickets SET price_minor = 1 WHERE order_id = {jon}", "UPDATE orders SET total_minor = 1 WHERE id = {jon}"},
 		audit.CheckMoney, "", "{jon}", "",
 	},
 	one("another currency of a ticket", audit.CheckMoney, "{ann}", "UPDATE tickets SET currency = 'JPY' WHERE order_id = {ann}"),

@@ -191,15 +191,22 @@ func (t *truth) Books(_ context.Context, after rail.RunID, limit int) iter.Seq2[
 
 func none[T any](func(T, error) bool) {}
 
-func (t *truth) Trains(context.Context) iter.Seq2[rail.WrittenTrain, error]             { return none }
-func (t *truth) Formations(context.Context) iter.Seq2[rail.WrittenFormation, error]     { return none }
+func (t *truth) Trains(context.Context) iter.Seq2[rail.WrittenTrain, error] { return none }
+
+func (t *truth) Formations(context.Context) iter.Seq2[rail.WrittenFormation, error] { return none }
+
 func (t *truth) Publications(context.Context) iter.Seq2[rail.WrittenPublication, error] { return none }
-func (t *truth) PublicationNumber(context.Context) (int64, error)                       { return 0, nil }
-func (t *truth) StationRows(context.Context) ([]rail.WrittenStation, error)             { return nil, nil }
-func (t *truth) Strays(context.Context) ([]rail.Stray, error)                           { return nil, nil }
+
+func (t *truth) PublicationNumber(context.Context) (int64, error) { return 0, nil }
+
+func (t *truth) StationRows(context.Context) ([]rail.WrittenStation, error) { return nil, nil }
+
+func (t *truth) Strays(context.Context) ([]rail.Stray, error) { return nil, nil }
+
 func (t *truth) Asked(context.Context, time.Duration) (rail.WrittenAsked, error) {
 	return rail.WrittenAsked{}, nil
 }
+
 func (t *truth) Records(context.Context, time.Duration) ([]rail.WrittenRecord, error) {
 	return nil, nil
 }

@@ -165,7 +165,8 @@ func (a *Auditor) verifyAsked(ctx context.Context, report *Report) error {
 		n    int
 		what string
 	}{
-		{asked.Nameless, "have no buyer or no document"}, {asked.Ahead, "are of a time that is still to come"},
+		{asked.Nameless, "have no buyer or no document"},
+		{asked.Ahead, "are of a time that is still to come"},
 		{asked.Old, "are older than a day, and no server has forgotten them"},
 	} {
 		if one.n > 0 {

@@ -76,12 +76,14 @@ func roots(order string, run *load.Run) []variant {
 		{
 			"160 searches", "query($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){" +
 				aliases(threeAliases, "searchTickets(from:$f,to:$t,date:$d,first:100){nodes{version}}") + "}",
-			map[string]any{"f": []string{from}, "t": []string{to}, "d": date}, false,
+			map[string]any{"f": []string{from}, "t": []string{to}, "d": date},
+			false,
 		},
 		{"160 lists of stations", "{" + aliases(threeAliases, "stations(first:100){nodes{id}}") + "}", nil, false},
 		{
 			"240 runs", "query($t:String!,$d:Date!){" + aliases(rootAliases, "run(train:$t,date:$d){id}") + "}",
-			map[string]any{"t": strings.TrimSuffix(string(run.RunID), "@"+date), "d": date}, false,
+			map[string]any{"t": strings.TrimSuffix(string(run.RunID), "@"+date), "d": date},
+			false,
 		},
 		{"160 types", "{" + aliases(types, `__type(name:"Run"){fields{name}}`) + "}", nil, false},
 	}
@@ -103,11 +105,15 @@ func wide(run *load.Run) []variant {
 		{name: "fragments of fragments", document: fragments.String()},
 		{
 			"every seat of 100 runs", "query($i:[ID!]!){nodes(ids:$i){... on Run{coaches{seats{label position}}}}}",
-			map[string]any{"i": many[:idsPerAlias]}, false,
+			map[string]any{"i": many[:idsPerAlias]},
+			false,
 		},
 		{"5,000 ids", "query($i:[ID!]!){nodes(ids:$i){id}}", map[string]any{"i": many}, false},
-		{"a name of 200,000 letters", "query($t:String!,$d:Date!){run(train:$t,date:$d){id}}",
-			map[string]any{"t": strings.Repeat("x", 200_000), "d": rail.DateIn(time.Now(), time.UTC).String()}, false},
+		{
+			"a name of 200,000 letters", "query($t:String!,$d:Date!){run(train:$t,date:$d){id}}",
+			map[string]any{"t": strings.Repeat("x", 200_000), "d": rail.DateIn(time.Now(), time.UTC).String()},
+			false,
+		},
 	}
 }
 

@@ -12,8 +12,6 @@ const (
 	// travelling is how many strangers have a ticket; asked is for how many documents the attacker asks.
 	travelling = 50
 	asked      = 1_000
-	// serversOfLab is at how many servers one account may ask within the same two seconds.
-	serversOfLab = 2
 )
 
 // squatter is one account that asks for documents, and which of them it was told something of.

@@ -273,7 +273,8 @@ func booksManyRows(t *testing.T, s *suite) {
 		}
 	}
 	stopped := 0
-	for range l.Books(t.Context(), "", 100) {
+	for _, err := range l.Books(t.Context(), "", 100) {
+		require.NoError(t, err)
 		if stopped++; stopped == 2 {
 			break
 		}
