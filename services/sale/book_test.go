@@ -40,6 +40,7 @@ type book struct {
 	batches []rail.Batch
 	records atomic.Int64 // how often buyers' records were read
 	unread  atomic.Bool  // whether they cannot be
+	reading func()       // is called when they were read, before they are told
 	// before is called as a batch begins; after has its changes, before they are written. lost is asked once they are.
 	before func(rail.Batch) error
 	after  func(rail.Batch, rail.BatchChanges) error
@@ -208,6 +209,9 @@ func (b *book) DueRuns(context.Context, int) ([]rail.RunID, error) {
 
 func (b *book) Buyers(_ context.Context, buyers []string, _ time.Duration) (map[string]*rail.BuyerRecord, error) {
 	b.records.Add(1)
+	if b.reading != nil {
+		defer b.reading() // after the book's lock is free again
+	}
 	if b.unread.Load() {
 		return nil, errors.New("the ledger does not answer")
 	}

@@ -2,6 +2,7 @@ package sale
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -40,6 +41,8 @@ type record struct {
 	// orders are under way, by key; documents are those of requests under way, by how many.
 	orders    map[string]int
 	documents map[string]int
+	// told are the documents of requests that ended while the ledger is asked; nil while it is not. The answer may be older.
+	told map[string]bool
 }
 
 func newBuyers(o *Office) *buyers {
@@ -99,6 +102,9 @@ func (b *buyers) leave(r *record, key string, place *placing, entered bool, a *a
 		less(r.documents, document)
 		if placed || rail.CodeOf(a.err) == rail.AlreadyTravelling || rail.CodeOf(a.err) == rail.OrderPending {
 			r.Documents[document] = true
+			if r.told != nil {
+				r.told[document] = true
+			}
 		}
 	}
 }
@@ -199,21 +205,27 @@ func (b *buyers) serve() {
 
 func (b *buyers) ask(who map[string]bool) {
 	list := make([]string, 0, len(who))
+	b.mu.Lock()
 	for buyer := range who {
 		list = append(list, buyer)
+		b.of(buyer).told = map[string]bool{}
 	}
+	b.mu.Unlock()
 	ctx, cancel := context.WithTimeout(b.office.life, recordTimeout)
 	defer cancel()
 	at := time.Now()
 	records, err := b.office.Ledger.Buyers(ctx, list, b.office.settings.Hold)
 	if err != nil {
 		b.office.counters.unlimited.Add(int64(len(list)))
-		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for buyer, record := range records {
+	for _, buyer := range list {
 		r := b.of(buyer)
-		r.BuyerRecord, r.at = *record, at
+		if record := records[buyer]; err == nil && record != nil {
+			r.BuyerRecord, r.at = *record, at
+			maps.Copy(r.Documents, r.told)
+		}
+		r.told = nil
 	}
 }

@@ -190,6 +190,36 @@ func TestPlace_LimitsHoldForWhatIsUnderWay(t *testing.T) {
 	require.EqualValues(t, 5, placed.Load())
 }
 
+// What ends while a record is read is not forgotten with the older record that comes.
+func TestPlace_DocumentsThatEndWhileARecordIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{MaxDocuments: 2})
+		first := true
+		w.book.before = func(rail.Batch) error {
+			if first {
+				first = false
+				<-time.After(3 * time.Second)
+			}
+			return nil
+		}
+		placed := make(chan error)
+		go func() {
+			_, err := w.Place(t.Context(), "ann", w.order("one", "DOC00001"))
+			placed <- err
+		}()
+		<-time.After(2500 * time.Millisecond) // The record is old, and the first order is under way.
+		w.book.reading = func() { <-time.After(time.Second) }
+		go func() {
+			_, err := w.Place(t.Context(), "ann", w.order("two", "DOC00002"))
+			placed <- err
+		}()
+		require.NoError(t, <-placed)
+		require.NoError(t, <-placed)
+		_, err := w.Place(t.Context(), "ann", w.order("three", "DOC00003"))
+		require.ErrorIs(t, err, &rail.Error{Code: rail.DocumentLimit})
+	})
+}
+
 // A record that cannot be read refuses nobody: what the ledger cannot say it cannot sell either.
 func TestPlace_RecordsThatCannotBeRead(t *testing.T) {
 	w := openWorld(t, sale.Settings{MaxOpenHolds: 1, MaxDocuments: 1, MaxLapsedHolds: 1, MaxRunHolds: 2})
