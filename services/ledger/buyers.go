@@ -42,8 +42,8 @@ func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration
 // holdsOf counts the open and the lapsed holds of buyers. One that lapsed within the day was placed within the day and a hold.
 func (l *Ledger) holdsOf(ctx context.Context, h *home, buyers []string, hold time.Duration, into map[string]*rail.BuyerRecord) error {
 	now := h.dialect.now()
-	query := "SELECT buyer, run_id, CASE WHEN state = 'ON_HOLD' AND pay_by > " + now + " THEN 1 ELSE 0 END AS held, COUNT(*) FROM orders " +
-		"WHERE buyer IN " + marks(len(buyers)) + " AND placed_at > " + now + " - ? AND " + stateOfFound + " IN ('ON_HOLD', 'EXPIRED') " +
+	query := "SELECT buyer, run_id, CASE WHEN state = 'ON_HOLD' AND pay_by > " + now + " THEN 1 ELSE 0 END AS held, COUNT(*) FROM orders" +
+		h.dialect.by("orders_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND placed_at > " + now + " - ? AND " + stateOfFound + " IN ('ON_HOLD', 'EXPIRED') " +
 		"AND pay_by > " + now + " - ? GROUP BY buyer, run_id, held LIMIT ?"
 	args := append(anys(buyers), (rail.BuyerDay + hold).Milliseconds(), rail.BuyerDay.Milliseconds(), maxRecordRows)
 	return queryRows(ctx, h.sale.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
@@ -65,9 +65,9 @@ func (l *Ledger) holdsOf(ctx context.Context, h *home, buyers []string, hold tim
 // documentsOf finds the documents that buyers have ordered or asked for within the day.
 func (l *Ledger) documentsOf(ctx context.Context, h *home, buyers []string, into map[string]*rail.BuyerRecord) error {
 	since := h.dialect.now() + " - ?"
-	query := "SELECT o.buyer, t.document FROM orders o JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id " +
+	query := "SELECT o.buyer, t.document FROM orders o" + h.dialect.by("orders_buyer") + h.dialect.thenTickets() +
 		"WHERE o.buyer IN " + marks(len(buyers)) + " AND o.placed_at > " + since +
-		" UNION SELECT buyer, document FROM asked_documents WHERE buyer IN " + marks(len(buyers)) + " AND at > " + since + " LIMIT ?"
+		" UNION SELECT buyer, document FROM asked_documents" + h.dialect.by("asked_documents_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND at > " + since + " LIMIT ?"
 	args := slices.Concat(anys(buyers), []any{rail.BuyerDay.Milliseconds()}, anys(buyers), []any{rail.BuyerDay.Milliseconds(), maxRecordRows})
 	return queryRows(ctx, h.sale.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
 		var buyer, document string

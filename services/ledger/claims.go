@@ -16,12 +16,13 @@ const claimsPage = 512
 // what was placed since lies at the end of the run's orders, and costs what it is.
 func (t *transaction) claims(ctx context.Context, run rail.RunID, after int64) ([]rail.Claim, error) {
 	var all []rail.Claim
+	d := t.p.dialect
 	from, comparison := rail.OrderIDsFrom(run, after+1), ">="
 	for {
 		page, orders := []rail.Claim(nil), 0
 		err := t.rows(ctx, "SELECT o.id, o.buyer, o.state, o.from_call, o.to_call, t.document FROM "+
-			"(SELECT run_id, id, buyer, state, from_call, to_call FROM orders WHERE run_id = ? AND id "+comparison+" ? AND "+stateOfFound+
-			" IN ('ON_HOLD', 'PAID') ORDER BY id LIMIT ?) o JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id ORDER BY o.id, t.n",
+			"(SELECT run_id, id, buyer, state, from_call, to_call FROM orders"+d.by(primaryKey)+" WHERE run_id = ? AND id "+comparison+
+			" ? AND "+stateOfFound+" IN ('ON_HOLD', 'PAID') ORDER BY id LIMIT ?) o"+d.thenTickets()+"ORDER BY o.id, t.n",
 			[]any{string(run), from, claimsPage}, func(r *sql.Rows) error {
 				var c rail.Claim
 				var state string
