@@ -92,6 +92,22 @@ func TestRead_CodesThatFallBackInAChain(t *testing.T) {
 	}
 }
 
+// All stations have one code, for ids that are one but for their kinds of spaces. If each looked at all others again, this would
+// take minutes.
+func TestRead_ManyIDsThatAreOne(t *testing.T) {
+	spaces := []string{" ", "\u00a0", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u3000"}
+	var stops strings.Builder
+	stops.WriteString("stop_id,stop_name\na,Alpha\nb,Beta\n")
+	for i := range 100_000 {
+		id := "s"
+		for range 5 {
+			id, i = id+spaces[i%10]+"s", i/10
+		}
+		stops.WriteString(id + ",Name\n")
+	}
+	require.Contains(t, refusal(t, map[string]string{"stops.txt": stops.String()}), "has the same code as the stop in line 4")
+}
+
 func TestRead_TwoIDsThatAreOne(t *testing.T) {
 	require.Equal(t, "stops.txt:5: stop \"Zu\u0308rich\" has the same code as the stop in line 4", refusal(t, map[string]string{
 		"stops.txt": "stop_id,stop_name\na,Alpha\nb,Beta\nZürich,Gamma\nZu\u0308rich,Delta\n",
@@ -271,6 +287,38 @@ func TestRead_EveryListIsCharged(t *testing.T) {
 
 	_, err = gtfs.Read(t.Context(), fsOf(small()), gtfs.Options{MaxMemory: 1 << 20})
 	require.NoError(t, err)
+}
+
+// What is kept of a row is what is charged: a name does not keep the rest of its row in memory.
+func TestRead_NamesDoNotKeepTheirRows(t *testing.T) {
+	const n = 500
+	var stops, routes, trips, times strings.Builder
+	stops.WriteString("stop_id,stop_name,stop_desc\na,Alpha,\nb,Beta,\n")
+	routes.WriteString("route_id,route_short_name,route_type,route_url\n")
+	trips.WriteString("trip_id,trip_short_name,route_id,service_id,trip_headsign\n")
+	times.WriteString("trip_id,arrival_time,departure_time,stop_id,stop_sequence\n")
+	rest := strings.Repeat("x", 16<<10)
+	for i := range n {
+		fmt.Fprintf(&stops, "s%d,Station%d,%s\n", i, i, rest)
+		fmt.Fprintf(&routes, "r%d,Route%d,102,%s\n", i, i, rest)
+		fmt.Fprintf(&trips, "t%d,IC%d,r%d,s,%s\n", i, i, i, rest)
+		fmt.Fprintf(&times, "t%d,08:00:00,08:00:00,a,1\nt%d,09:00:00,09:00:00,b,2\n", i, i)
+	}
+	files := fsOf(with(map[string]string{
+		"stops.txt": stops.String(), "routes.txt": routes.String(), "trips.txt": trips.String(), "stop_times.txt": times.String(),
+	}))
+	heap := func() int64 {
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return int64(stats.HeapAlloc)
+	}
+	before := heap()
+	feed, err := gtfs.Read(t.Context(), files, gtfs.Options{})
+	require.NoError(t, err)
+	require.Less(t, heap()-before, int64(n*len(rest)/2), "the rows of a file, or of more, are kept")
+	require.Len(t, feed.Trips, n)
+	runtime.KeepAlive(files)
 }
 
 func TestRead_ForeignTimesAndDates(t *testing.T) {

@@ -143,11 +143,13 @@ func (r *reader) makeStations() error {
 func (r *reader) chooseCodes(roots []int32) map[int32]rail.StationCode {
 	codes := make(map[int32]rail.StationCode, len(roots))
 	takenBy := make(map[rail.StationCode][]int32, len(roots))
-	var shared []rail.StationCode // Codes that more than one has taken.
+	// Codes that more than one has taken, each noted as its second takes it. Whoever takes it after it was looked at falls back on
+	// it, and has nothing else to be called by.
+	var shared []rail.StationCode
 	take := func(root int32, code rail.StationCode) {
 		codes[root] = code
 		takenBy[code] = append(takenBy[code], root)
-		if len(takenBy[code]) > 1 {
+		if len(takenBy[code]) == 2 {
 			shared = append(shared, code)
 		}
 	}
@@ -202,4 +204,7 @@ func degrees(t *table, column int, name string) (*float64, error) {
 }
 
 // oneLine makes one line of a name: a quoted field may have line breaks, a name may not.
-func oneLine(s string) string { return rail.NormalizeText(strings.Join(strings.Fields(s), " ")) }
+// It is a copy: most names are as they were read, and would keep their whole row in memory.
+func oneLine(s string) string {
+	return strings.Clone(rail.NormalizeText(strings.Join(strings.Fields(s), " ")))
+}
