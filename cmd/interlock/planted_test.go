@@ -101,6 +101,7 @@ var plantedInLedger = []planted{
 	one("a key that is none", audit.CheckOrder, "{ann}", "UPDATE orders SET idempotency_key = 'a key' WHERE id = {ann}"),
 	one("an order behind its end", audit.CheckVersion, "{cid}", "UPDATE orders SET version = 1 WHERE id = {cid}"),
 	one("an order behind its payment and end", audit.CheckVersion, "{hal}", "UPDATE orders SET version = 2 WHERE id = {hal}"),
+	one("an order ahead of what became of it", audit.CheckVersion, "{ann}", "UPDATE orders SET version = version + 1 WHERE id = {ann}"),
 	one("a state that is none", audit.CheckState, "{ann}", "UPDATE orders SET state = 'LOST' WHERE id = {ann}"),
 	one("paid without a payment", audit.CheckState, "{ann}", "UPDATE orders SET state = 'PAID' WHERE id = {ann}"),
 	one("cancelled without an end", audit.CheckState, "{ann}", "UPDATE orders SET state = 'CANCELLED' WHERE id = {ann}"),
@@ -173,6 +174,12 @@ var plantedInLedger = []planted{
 		"UPDATE tickets SET seat_index = {seat of ann}, coach = '4', seat = {label of ann} WHERE order_id = {bob} AND n = 1"),
 	one("a seat sold while a cancelled order had it", audit.CheckOverlap, "{A}",
 		"UPDATE tickets SET seat_index = {seat of ann}, coach = '4', seat = {label of ann} WHERE order_id = {cid}"),
+	{
+		"a seat sold twice on a run that cannot be read", []string{
+			"UPDATE tickets SET seat_index = {seat of ann}, coach = '4', seat = {label of ann} WHERE order_id = {bob} AND n = 1",
+			"UPDATE runs SET train_id = 'x' WHERE id = {A}",
+		}, audit.CheckOverlap, "{A}", "", "",
+	},
 	one("another price", audit.CheckMoney, "{ann}", "UPDATE tickets SET price_minor = price_minor + 1 WHERE order_id = {ann}"),
 	{
 		"another price and total",
@@ -183,6 +190,7 @@ var plantedInLedger = []planted{
 	one("a document twice on a leg", audit.CheckDocument, "{A}", "UPDATE tickets SET document = {document of ann} WHERE order_id = {bob} AND n = 1"),
 	one("a document twice in an order", audit.CheckDocument, "{bob}", "UPDATE tickets SET document = 'x' WHERE order_id = {bob}"),
 	one("a document twice while a cancelled order had it", audit.CheckDocument, "{A}", "UPDATE tickets SET document = {document of ann} WHERE order_id = {cid}"),
+	one("another document", audit.CheckPersonal, "{ann}", "UPDATE tickets SET document = 'x' WHERE order_id = {ann}"),
 	one("no document", audit.CheckDocument, "{ann}", "UPDATE tickets SET document = '' WHERE order_id = {ann}"),
 
 	one("a train that was changed", audit.CheckTrain, "train {train of A}", "UPDATE trains SET document = '{}' WHERE id = '{train of A}'"),
@@ -209,6 +217,7 @@ var plantedInLedger = []planted{
 	one("a publication too many", audit.CheckPublication, "publication 999", "INSERT INTO publications (number, at, who, what, reason, runs) VALUES (999, 1, 'x', 'STATIONS', '', '')"),
 	one("published tomorrow", audit.CheckPublication, "publication 1", "UPDATE publications SET at = {now} + 86400000 WHERE number = 1"),
 	one("published never", audit.CheckPublication, "publication 1", "UPDATE publications SET at = 0 WHERE number = 1"),
+	one("published before those before it", audit.CheckPublication, "publication 2", "UPDATE publications SET at = at - 86400000 WHERE number = 2"),
 	one("did nothing", audit.CheckPublication, "publication 1", "UPDATE publications SET what = 'NOTHING' WHERE number = 1"),
 	one("did something else", audit.CheckPublication, "publication 1", "UPDATE publications SET what = 'PUBLISH' WHERE number = 1"),
 	one("a publication of no runs", audit.CheckPublication, "publication {published}", "UPDATE publications SET runs = '' WHERE number = {published}"),
@@ -237,6 +246,7 @@ var plantedInLedger = []planted{
 	one("a passenger of no key", audit.CheckPersonal, "{ann}", "UPDATE tickets SET personal_key = NULL WHERE order_id = {ann}"),
 	one("a key that nobody noted", audit.CheckPersonal, "personal_keys", "DELETE FROM personal_keys"),
 	one("a record of no order", audit.CheckOrphan, "order_records", "UPDATE order_records SET order_id = 'x'"),
+	one("a record that is missing", audit.CheckVersion, "{ann}", "DELETE FROM order_records"),
 	one("a record of a version to come", audit.CheckRecord, "{ann}", "UPDATE order_records SET version = 99"),
 	one("a record of nobody", audit.CheckRecord, "{ann}", "UPDATE order_records SET who = ''"),
 	one("a record of nothing", audit.CheckRecord, "{ann}", "UPDATE order_records SET what = 'nothing'"),
@@ -349,9 +359,7 @@ func tellStory(t *testing.T, settings *Settings) *story {
 func sealingOptions(t *testing.T, settings *Settings) ledger.Options {
 	t.Helper()
 	o := ledgerOptions(settings)
-	keys, err := personalDataKeys(settings)
-	require.NoError(t, err)
-	o.Keyring = keys
+	require.NoError(t, addKeys(&o, settings))
 	return o
 }
 

@@ -16,6 +16,7 @@ import (
 	"interlock/services/keyring"
 	"interlock/services/ledger"
 	"interlock/services/lock"
+	"interlock/services/sale"
 )
 
 // stores are the adapters, open.
@@ -112,7 +113,7 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, how opening) (_ *s
 	}
 	ledgerAt := opened.faults.ledger(ledgerOptions(s))
 	ledgerAt.Log = log
-	if ledgerAt.Keyring, err = personalDataKeys(s); err != nil {
+	if err := addKeys(&ledgerAt, s); err != nil {
 		return nil, err
 	}
 	if opened.ledger, err = ledger.Open(ctx, ledgerAt); err != nil {
@@ -175,6 +176,21 @@ func documentKey(s *Settings) ([]byte, error) {
 		return []byte(s.DocumentKey), nil
 	}
 	return identity.DevelopmentSecret(filepath.Join(s.Data, documentKeyFile))
+}
+
+// addKeys gives a ledger what passengers are sealed with, and the digests of their documents made by.
+func addKeys(to *ledger.Options, s *Settings) error {
+	ring, err := personalDataKeys(s)
+	if err != nil {
+		return err
+	}
+	key, err := documentKey(s)
+	if err != nil {
+		return err
+	}
+	to.Keyring = ring
+	to.DocumentDigest = func(number string) string { return sale.DocumentDigest(key, number) }
+	return nil
 }
 
 // personalDataKeys seal names and document numbers. The embedded default makes a key of its own.

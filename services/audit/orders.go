@@ -146,18 +146,14 @@ func (v *verifier) verifyOverdue(o *rail.WrittenOrder) {
 // verifyVersions holds an order's versions against its id, what became of it, and its run.
 func (v *verifier) verifyVersions(o *rail.WrittenOrder) {
 	wrong := func(format string, arguments ...any) { v.order(CheckVersion, o, format, arguments...) }
-	least := int64(1)
-	if !o.PaidAt.IsZero() {
-		least++
+	version := 1 + o.Corrections
+	for _, became := range []time.Time{o.PaidAt, o.EndedAt, o.ErasedAt} {
+		if !became.IsZero() {
+			version++
+		}
 	}
-	if !o.EndedAt.IsZero() {
-		least++
-	}
-	if !o.ErasedAt.IsZero() {
-		least++
-	}
-	if o.Version < least {
-		wrong("its version is %d, and what became of it makes it %d at least", o.Version, least)
+	if o.Version != version {
+		wrong("its version is %d, and what became of it makes it %d", o.Version, version)
 	}
 	if !strings.HasPrefix(o.ID, rail.OrderIDsFrom(o.RunID, o.PlacedVersion)) {
 		wrong("it was placed at the version %d, and its id says another", o.PlacedVersion)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"interlock/services/rail"
 )
@@ -96,7 +97,7 @@ func (a *Auditor) verifyPublications(ctx context.Context, report *Report) error 
 	if err != nil {
 		return err
 	}
-	last := int64(0)
+	last, latest := int64(0), time.Time{}
 	for w, err := range a.Ledger.Publications(ctx) {
 		if err != nil {
 			return err
@@ -105,7 +106,10 @@ func (a *Auditor) verifyPublications(ctx context.Context, report *Report) error 
 			report.row(CheckPublication, fmt.Sprintf("publication %d", w.Number), "the one before it is %d: numbers rise by one, from 1", last)
 		}
 		last = w.Number
-		verifyPublication(&w, report)
+		verifyPublication(&w, latest, report)
+		if w.At.After(latest) && !w.At.After(w.Now.Add(slack)) {
+			latest = w.At
+		}
 	}
 	after, err := a.Ledger.PublicationNumber(ctx)
 	if err != nil {
@@ -118,12 +122,16 @@ func (a *Auditor) verifyPublications(ctx context.Context, report *Report) error 
 	return nil
 }
 
-func verifyPublication(w *rail.WrittenPublication, report *Report) {
+// verifyPublication checks one publication. latest is the latest that one before it was made at.
+func verifyPublication(w *rail.WrittenPublication, latest time.Time, report *Report) {
 	wrong := func(format string, arguments ...any) {
 		report.row(CheckPublication, fmt.Sprintf("publication %d", w.Number), format, arguments...)
 	}
 	if w.At.UnixMilli() <= 0 || w.At.After(w.Now.Add(slack)) {
 		wrong("it was made at %s, and now it is %s", at(w.At), at(w.Now))
+	}
+	if w.At.Before(latest.Add(-slack)) {
+		wrong("it was made at %s, after one that was made at %s", at(w.At), at(latest))
 	}
 	if w.Did != rail.DidStations && statusAfter[w.Did] == nil {
 		wrong("%q is nothing that a publication does", w.Did)

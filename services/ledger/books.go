@@ -300,14 +300,15 @@ func (t *transaction) writtenOrders(ctx context.Context, condition string, args 
 	var orders []*rail.WrittenOrder
 	var trains []string
 	err := t.rows(ctx, "SELECT run_id, id, number, buyer, idempotency_key, version, state, state_reason, train_id, from_call, to_call, total_minor, "+
-		"currency, placed_at, pay_by, paid_at, ended_at, pay_key, pay_attempts, placed_run_version, ended_run_version, body_hash, erased_at FROM orders WHERE "+condition,
+		"currency, placed_at, pay_by, paid_at, ended_at, pay_key, pay_attempts, placed_run_version, ended_run_version, body_hash, erased_at, "+
+		"(SELECT COUNT(*) FROM order_records c WHERE c.run_id = orders.run_id AND c.order_id = orders.id AND c.what = '"+didCorrect+"') FROM orders WHERE "+condition,
 		args, func(r *sql.Rows) error {
 			o := &rail.WrittenOrder{}
 			var placed, payBy int64
 			var paid, ended, endedVersion, erased sql.NullInt64
 			var payKey sql.NullString
 			err := r.Scan(&o.RunID, &o.ID, &o.Number, &o.Buyer, &o.Key, &o.Version, &o.State, &o.StateReason, &o.TrainID, &o.From, &o.To, &o.Total.Minor,
-				&o.Total.Currency, &placed, &payBy, &paid, &ended, &payKey, &o.PayAttempts, &o.PlacedVersion, &endedVersion, &o.BodyHash, &erased)
+				&o.Total.Currency, &placed, &payBy, &paid, &ended, &payKey, &o.PayAttempts, &o.PlacedVersion, &endedVersion, &o.BodyHash, &erased, &o.Corrections)
 			o.PlacedAt, o.PayBy, o.PayKey, o.EndedVersion = fromMillis(placed), fromMillis(payBy), payKey.String, endedVersion.Int64
 			if paid.Valid {
 				o.PaidAt = fromMillis(paid.Int64)

@@ -45,6 +45,9 @@ type Options struct {
 	MaxConnections int
 	// Keyring seals names and document numbers. It is needed by Open, and the same on all servers: see CheckKeys.
 	Keyring Keyring
+	// DocumentDigest makes the digests of document numbers that orders are placed with. An audit holds those that are written
+	// against the numbers that are sealed; nil: it does not.
+	DocumentDigest func(number string) string
 	// Wrap, if set, is put around the driver's connectors to the primary: for tests that cut, change or delay what is sent.
 	Wrap func(driver.Connector) driver.Connector
 	// Clock is this process's clock, by which probes are spaced and nothing else. nil: time.Now.

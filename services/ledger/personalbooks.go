@@ -15,13 +15,13 @@ func (t *transaction) addPassenger(b *rail.Books, o *rail.WrittenOrder, k *writt
 	if b.Run == nil || o.Missing || len(b.Run.Train.Calls) == 0 {
 		return
 	}
-	if problem := k.problem(b, o, t.l.options.Keyring); problem != "" {
+	if problem := k.problem(b, o, &t.l.options); problem != "" {
 		b.Personal = append(b.Personal, rail.PersonalDefect{OrderID: o.ID, OrderNumber: o.Number, Ticket: int(k.n) + 1, Problem: problem})
 	}
 }
 
 // problem is what is wrong with a passenger, "" for nothing.
-func (k *writtenTicket) problem(b *rail.Books, o *rail.WrittenOrder, keys Keyring) string {
+func (k *writtenTicket) problem(b *rail.Books, o *rail.WrittenOrder, options *Options) string {
 	erased := !o.ErasedAt.IsZero()
 	switch {
 	case erased && (k.personal != nil || k.key != nil):
@@ -42,8 +42,13 @@ func (k *writtenTicket) problem(b *rail.Books, o *rail.WrittenOrder, keys Keyrin
 		return "the digest of the request is missing, and the order was not erased"
 	}
 	row := ticketRow{OrderID: k.order, N: int(k.n), Personal: k.personal, PersonalKey: k.key}
-	if _, err := row.passenger(keys); err != nil {
+	who, err := row.passenger(options.Keyring)
+	if err != nil {
 		return "the passenger cannot be opened: its key is not there, or the row was changed or moved"
+	}
+	// Where there is no digest at all, the document is said to have none.
+	if digest := options.DocumentDigest; digest != nil && k.document != "" && k.document != digest(who.DocumentNumber) {
+		return "the digest of the document is another number's, or was made with another key"
 	}
 	return ""
 }

@@ -69,6 +69,8 @@ type WrittenOrder struct {
 	// PayKey is "" where there is none.
 	PayKey      string
 	PayAttempts int64
+	// Corrections is how many corrections of it are recorded.
+	Corrections int64
 	// PlacedVersion and EndedVersion are the run's versions at which its seats were taken and given back; EndedVersion is 0
 	// where there is none.
 	PlacedVersion, EndedVersion int64

@@ -219,7 +219,7 @@ func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder)
 		return nil, err
 	}
 	for _, who := range place.Passengers {
-		r.place.documents = append(r.place.documents, o.documentDigest(who.DocumentNumber))
+		r.place.documents = append(r.place.documents, DocumentDigest(o.DocumentKey, who.DocumentNumber))
 	}
 	leave, refusal := o.buyers.enter(ctx, r.place)
 	r.place.refuseIfNew = refusal
@@ -303,10 +303,10 @@ func (o *Office) cancel(ctx context.Context, runID rail.RunID, c rail.Cancel) (*
 	return order, err
 }
 
-// documentDigest stands for a document number in the ledger: equal numbers have equal digests, and whoever reads the
+// DocumentDigest stands for a document number in the ledger: equal numbers have equal digests, and whoever reads the
 // digests without the key cannot try numbers out.
-func (o *Office) documentDigest(number string) string {
-	mac := hmac.New(sha256.New, o.DocumentKey)
+func DocumentDigest(key []byte, number string) string {
+	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(number))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24])
 }
