@@ -199,4 +199,31 @@ func TestTrain_WithoutClocksCountsFromNoon(t *testing.T) {
 func TestDate_Midnight_WhenClocksChangeAtMidnight(t *testing.T) {
 	require.Equal(t, "2026-11-01T00:00:00-04:00", rail.NewDate(2026, 11, 1).Midnight(zone(t, "America/Havana")).Format(time.RFC3339))
 	require.Equal(t, "2026-04-24T01:00:00+03:00", rail.NewDate(2026, 4, 24).Midnight(zone(t, "Africa/Cairo")).Format(time.RFC3339))
+	require.Equal(t, "2026-03-08T01:00:00-04:00", rail.NewDate(2026, 3, 8).Midnight(zone(t, "America/Havana")).Format(time.RFC3339))
+	require.Equal(t, "2026-09-06T01:00:00-03:00", rail.NewDate(2026, 9, 6).Midnight(zone(t, "America/Santiago")).Format(time.RFC3339))
+	require.Equal(t, "2021-10-29T00:00:00+03:00", rail.NewDate(2021, 10, 29).Midnight(zone(t, "Asia/Amman")).Format(time.RFC3339))
+	// The day that Samoa left out begins with the next.
+	require.Equal(t, "2011-12-31T00:00:00+14:00", rail.NewDate(2011, 12, 30).Midnight(zone(t, "Pacific/Apia")).Format(time.RFC3339))
+}
+
+// In any zone: it is that date, and it never was before.
+func TestDate_Midnight_IsTheFirstInstant(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		loc, err := rail.LoadZone(rapid.SampledFrom([]string{
+			"Europe/Berlin", "America/Havana", "America/Santiago", "America/Sao_Paulo", "Asia/Amman", "Asia/Beirut", "Africa/Cairo",
+			"Atlantic/Azores", "Pacific/Apia", "Australia/Lord_Howe",
+		}).Draw(t, "zone"))
+		require.NoError(t, err)
+		date := rail.Date(rapid.Int32Range(0, 30_000).Draw(t, "date"))
+		if rapid.Bool().Draw(t, "near a change") {
+			if _, change := date.Midnight(loc).ZoneBounds(); !change.IsZero() {
+				date = rail.DateIn(change, loc).AddDays(rapid.IntRange(-1, 1).Draw(t, "days"))
+			}
+		}
+		first := date.Midnight(loc)
+		require.GreaterOrEqual(t, rail.DateIn(first, loc), date)
+		for before := first.Add(-time.Second); before.After(first.Add(-27 * time.Hour)); before = before.Add(-15 * time.Minute) {
+			require.Less(t, rail.DateIn(before, loc), date)
+		}
+	})
 }

@@ -90,10 +90,20 @@ func (d Date) clock(seconds int32, loc *time.Location) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, int(seconds), 0, loc)
 }
 
-// Midnight is the first instant of the day in a time zone.
+// Midnight is the first instant of the day in a time zone; of a day that the zone left out, that of the next.
 func (d Date) Midnight(loc *time.Location) time.Time {
-	t := d.Time()
-	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, loc)
+	at := d.clock(0, loc)
+	begun, changes := at.ZoneBounds()
+	if DateIn(at, loc) < d {
+		return changes // The clock is put forward over midnight, and at is beside the change.
+	}
+	if !begun.IsZero() {
+		_, offset := begun.Add(-time.Second).Zone()
+		if first := time.Unix(int64(d)*secondsPerDay-int64(offset), 0); first.Before(begun) {
+			return first.In(loc) // It is put back to midnight, and at is the second one.
+		}
+	}
+	return at
 }
 
 func floorDiv(a, b int64) int64 {
