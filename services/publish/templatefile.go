@@ -237,7 +237,11 @@ func (p *templateParser) parse() (*Templates, error) {
 		if err != nil {
 			return nil, err
 		}
-		templates.kinds[rail.NormalizeText(kind)] = template
+		name := rail.NormalizeText(kind)
+		if templates.kinds[name] != nil {
+			return nil, p.refuse(p.lineOf("kinds", kind), "the kind %q is there twice", name)
+		}
+		templates.kinds[name] = template
 	}
 	if p.file.Default != nil {
 		template, err := p.template("default", "", p.file.Default, currency, roundTo)

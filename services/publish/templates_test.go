@@ -125,6 +125,7 @@ func TestParseTemplates_RefusedWithTheLine(t *testing.T) {
 		"not YAML":               {"kinds: [", "coaches.yaml:1: "},
 		"an unknown field":       {replace("round_to", "roundto"), `coaches.yaml:2: unknown field "roundto"`},
 		"a kind twice":           {replace("Nachtzug:", "G:"), `coaches.yaml:15: mapping key "G" already defined`},
+		"a kind in two ways":     {replace("Nachtzug:", `"G\u00a0":`), `coaches.yaml:15: the kind "G" is there twice`},
 		"a second document":      {goodTemplates + "---\ncurrency: EUR\n", "coaches.yaml: the file has more than one document"},
 		"no currency":            {replace("CNY", "yuan"), `coaches.yaml:1: currency: "yuan"`},
 		"a currency of a list":   {replace("CNY", "[CNY]"), "coaches.yaml:1: "},
