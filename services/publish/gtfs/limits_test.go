@@ -236,6 +236,24 @@ func TestReadZip_Bombs(t *testing.T) {
 	}
 }
 
+// A few names in many languages, which all stops have: each station has them in the ledger, and on every server.
+func TestReadZip_ANameOfManyStations(t *testing.T) {
+	files := small()
+	var stops, names strings.Builder
+	stops.WriteString(files["stops.txt"])
+	for i := range 20_000 {
+		fmt.Fprintf(&stops, "s%d,,Alpha,,\n", i)
+	}
+	names.WriteString("table_name,field_name,language,translation,field_value\n")
+	for i := range rail.MaxStationNames {
+		fmt.Fprintf(&names, "stops,stop_name,x-%d,%s,Alpha\n", i, strings.Repeat("京", 128))
+	}
+	files["stops.txt"], files["translations.txt"] = stops.String(), names.String()
+	_, err := readZip(t, zipped(t, files))
+	require.Contains(t, said(t, err), "translations.txt:")
+	require.Contains(t, said(t, err), "MiB to keep in memory, which is too much for an archive of")
+}
+
 // Every list that is kept of a feed has its share of the memory.
 func TestRead_EveryListIsCharged(t *testing.T) {
 	const n = 20_000

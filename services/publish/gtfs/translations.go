@@ -65,7 +65,12 @@ func (r *reader) readTranslations() error {
 	for i := range r.stops {
 		s := &r.stops[i]
 		if s.names == nil {
-			s.names = byValue[s.name] // Shared by all stops of this name.
+			// Shared by all stops of this name, until each has become a station.
+			if s.names = byValue[s.name]; s.root == int32(i) && s.calledAt() {
+				if err := keepNames(t, s.names); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		for tag, name := range byValue[s.name] {
@@ -94,5 +99,15 @@ func put(t *table, names *map[string]string, tag, name string, seen ...string) e
 		}
 	}
 	(*names)[tag] = name
+	return nil
+}
+
+// keepNames charges what a station's names are once they are its own.
+func keepNames(t *table, names map[string]string) error {
+	for tag, name := range names {
+		if err := t.keep(keptName, tag, name); err != nil {
+			return err
+		}
+	}
 	return nil
 }
