@@ -5,6 +5,7 @@ import (
 
 	"interlock/cmd/lab/servers"
 	"interlock/services/keyring"
+	"interlock/services/sale"
 )
 
 // Addresses is where everything is, and what it takes to use it.
@@ -51,6 +52,11 @@ func (c *Cluster) lockAddrs() []string {
 		addrs[i] = l.Addr()
 	}
 	return addrs
+}
+
+// DocumentDigest makes the digests of document numbers as the servers do.
+func (c *Cluster) DocumentDigest(number string) string {
+	return sale.DocumentDigest([]byte(c.secrets.document), number)
 }
 
 // Keyring seals as the servers do, and opens what they have sealed.
