@@ -6,11 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"interlock/cmd/lab/servers/serverstest"
@@ -44,9 +49,7 @@ func one(name, check, where, statement string) planted {
 	return p
 }
 
-// plantedInLedger are what each column of each table can say wrongly. Nothing is held against runs.sale_opens_at of a run
-// without orders, publications.who and reason, cluster_members.by_whom and reason, personal_keys.since and retired_at, and
-// order_records.reason. personal_keys.check_value is looked at by every command before anything else.
+// plantedInLedger are what each column of each table can say wrongly, but for believed.
 var plantedInLedger = []planted{
 	one("a run of another date", audit.CheckRun, "T12@2030-01-01", "UPDATE runs SET id = 'T12@2030-01-01' WHERE id = {A}"),
 	one("orders without their run", audit.CheckOrphan, "{ann}", "UPDATE runs SET id = 'T12@2030-01-01' WHERE id = {A}"),
@@ -214,6 +217,7 @@ var plantedInLedger = []planted{
 	one("a station that nobody published", audit.CheckPublication, "station TJP", "UPDATE stations SET publication = 999 WHERE code = 'TJP'"),
 
 	one("a publication that is missing", audit.CheckPublication, "publication 3", "DELETE FROM publications WHERE number = 2"),
+	one("a publication with another number", audit.CheckPublication, "publication 998", "UPDATE publications SET number = 998 WHERE number = 1"),
 	one("a publication too many", audit.CheckPublication, "publication 999", "INSERT INTO publications (number, at, who, what, reason, runs) VALUES (999, 1, 'x', 'STATIONS', '', '')"),
 	one("published tomorrow", audit.CheckPublication, "publication 1", "UPDATE publications SET at = {now} + 86400000 WHERE number = 1"),
 	one("published never", audit.CheckPublication, "publication 1", "UPDATE publications SET at = 0 WHERE number = 1"),
@@ -246,6 +250,7 @@ var plantedInLedger = []planted{
 	one("a passenger of no key", audit.CheckPersonal, "{ann}", "UPDATE tickets SET personal_key = NULL WHERE order_id = {ann}"),
 	one("a key that nobody noted", audit.CheckPersonal, "personal_keys", "DELETE FROM personal_keys"),
 	one("a record of no order", audit.CheckOrphan, "order_records", "UPDATE order_records SET order_id = 'x'"),
+	one("a record of another run", audit.CheckOrphan, "order_records", "UPDATE order_records SET run_id = {D}"),
 	one("a record that is missing", audit.CheckVersion, "{ann}", "DELETE FROM order_records"),
 	one("a record of a version to come", audit.CheckRecord, "{ann}", "UPDATE order_records SET version = 99"),
 	one("a record of nobody", audit.CheckRecord, "{ann}", "UPDATE order_records SET who = ''"),
@@ -258,9 +263,38 @@ var plantedInLedger = []planted{
 	one("a primary that does not count", audit.CheckCluster, "cluster", "UPDATE cluster SET primary_member = 'db3:3306'"),
 	one("opened tomorrow", audit.CheckCluster, "cluster", "UPDATE cluster SET opened_at = {now} + 86400000"),
 	one("a member that is missing", audit.CheckCluster, "cluster", "DELETE FROM cluster_members WHERE member = 'db1:3306'"),
+	one("a member with another name", audit.CheckCluster, "cluster", "UPDATE cluster_members SET member = 'db9:3306' WHERE member = 'db1:3306'"),
 	one("a state of a member that is none", audit.CheckCluster, "member db2:3306", "UPDATE cluster_members SET state = 'GONE' WHERE member = 'db2:3306'"),
 	one("one server as two members", audit.CheckCluster, "member db2:3306", "UPDATE cluster_members SET server_uuid = 'u1' WHERE member = 'db2:3306'"),
 	one("a member since tomorrow", audit.CheckCluster, "member db2:3306", "UPDATE cluster_members SET since = {now} + 86400000 WHERE member = 'db2:3306'"),
+}
+
+// believed are the columns that nothing is held against; personal_keys.check_value is looked at by every command before anything
+// else. Nor is anything held against runs.sale_opens_at of a run without orders.
+var believed = []string{
+	"publications.who", "publications.reason", "cluster_members.by_whom", "cluster_members.reason", "personal_keys.id", "personal_keys.check_value",
+	"personal_keys.since", "personal_keys.retired_at", "order_records.reason",
+}
+
+// TestPlanted_EveryColumn finds the column that a statement writes, in any table that there is.
+func TestPlanted_EveryColumn(t *testing.T) {
+	options := ledger.Options{Path: filepath.Join(t.TempDir(), "ledger.db")}
+	require.NoError(t, ledger.Migrate(t.Context(), options))
+	rows, err := ledgertest.DB(t, options).QueryContext(t.Context(), "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c "+
+		"WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND t.name NOT LIKE 'goose%'")
+	require.NoError(t, err)
+	defer rows.Close()
+	tables := map[string]bool{}
+	for rows.Next() {
+		var table, column string
+		require.NoError(t, rows.Scan(&table, &column))
+		tables[table] = true
+		writes := regexp.MustCompile(`^UPDATE ` + table + ` SET (.*, )?` + column + ` = `)
+		planted := slices.ContainsFunc(plantedInLedger, func(p planted) bool { return slices.ContainsFunc(p.statements, writes.MatchString) })
+		assert.NotEqual(t, slices.Contains(believed, table+"."+column), planted, "%s.%s", table, column)
+	}
+	require.NoError(t, rows.Err())
+	require.ElementsMatch(t, storyTables, slices.Collect(maps.Keys(tables)))
 }
 
 // story is a ledger in which everything has happened that may: sold, paid, cancelled, expired, refused, suspended, resumed,
