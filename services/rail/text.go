@@ -18,6 +18,8 @@ const (
 	// The joiners that letters of Persian, Sinhala and others are written with.
 	zeroWidthNonJoiner = '\u200c'
 	zeroWidthJoiner    = '\u200d'
+	// vowelSeparator stands before the last vowel of many Mongolian words.
+	vowelSeparator = '\u180e'
 	// virama is the canonical combining class of the signs that take the vowel off a letter.
 	virama = 9
 	// fullWidth is how far the full-width forms of a Chinese keyboard lie behind ASCII.
@@ -150,16 +152,20 @@ func characterFault(text []rune, at, marks int) string {
 	return ""
 }
 
-func isJoiner(r rune) bool { return r == zeroWidthNonJoiner || r == zeroWidthJoiner }
+func isJoiner(r rune) bool { return r == zeroWidthNonJoiner || r == zeroWidthJoiner || r == vowelSeparator }
 
-// joins tells whether a joiner stands between letters, or behind a virama, where it may end a word (RFC 5892, A.1 and A.2).
+// joins tells whether a joiner stands between letters (the vowel separator between Mongolian ones), or behind a virama, where it
+// may end a word (RFC 5892, A.1 and A.2).
 func joins(text []rune, at int) bool {
 	if at == 0 {
 		return false
 	}
 	before := text[at-1]
-	if norm.NFC.PropertiesString(string(before)).CCC() == virama {
+	if text[at] != vowelSeparator && norm.NFC.PropertiesString(string(before)).CCC() == virama {
 		return true
 	}
-	return unicode.In(before, unicode.L, unicode.M) && at+1 < len(text) && unicode.In(text[at+1], unicode.L, unicode.M)
+	if at+1 == len(text) || !unicode.In(before, unicode.L, unicode.M) || !unicode.In(text[at+1], unicode.L, unicode.M) {
+		return false
+	}
+	return text[at] != vowelSeparator || unicode.Is(unicode.Mongolian, before) && unicode.Is(unicode.Mongolian, text[at+1])
 }

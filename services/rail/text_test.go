@@ -24,7 +24,7 @@ func TestCheckText_NamesOfEveryScript(t *testing.T) {
 		"কর্\u200dম র\u200d্যাব",        // Bengali, a joiner before a virama, too.
 		"അവന്\u200d",                    // Malayalam, a joiner that ends a word.
 		"ပြည်သူ့ မြို့", "བཀྲ་ཤིས་རྒྱལ", // Burmese and Tibetan pile up marks.
-		"สมชาย ศรีสุข", "ខ្មែរ សុខ", "ᠮᠣᠩᠭᠣᠯ", "Ольга", "Γιώργος", "გიორგი", "Հայկ", "አበበ", "X Æ A-12", "Ñandú 3º",
+		"สมชาย ศรีสุข", "ខ្មែរ សុខ", "ᠮᠣᠩᠭᠣᠯ", "ᠰᠢᠨ\u180eᠡ ᠪᠠᠷᠭᠤ", "Ольга", "Γιώργος", "გიორგი", "Հայկ", "አበበ", "X Æ A-12", "Ñandú 3º",
 	} {
 		require.True(t, rail.CheckText("a name", rail.NormalizeText(name), 64) == nil, "%q: %v", name, rail.CheckText("a name", rail.NormalizeText(name), 64))
 	}
@@ -58,6 +58,9 @@ func TestCheckText_NamesTheCharacterAndItsPlace(t *testing.T) {
 		"Li\u200c":                        "character 3 is U+200C, a joiner that joins no letters",
 		"Li\u200c\u200cLi":                "character 3 is U+200C, a joiner that joins no letters",
 		"Li \u200dLi":                     "character 4 is U+200D, a joiner that joins no letters",
+		"Li\u180eLi":                      "character 3 is U+180E, a joiner that joins no letters",
+		"ᠰᠢᠨ\u180e":                       "character 4 is U+180E, a joiner that joins no letters",
+		"ᠰ\u180e\u180eᠡ":                  "character 2 is U+180E, a joiner that joins no letters",
 		"7\u200d7":                        "character 2 is U+200D, a joiner that joins no letters",
 		"\u0301Li":                        "character 1 is U+0301, a combining mark without a letter before it",
 		"Li \u0301":                       "character 4 is U+0301, a combining mark without a letter before it",
@@ -110,7 +113,7 @@ func TestNormalizeText_Once(t *testing.T) {
 		require.NotEmpty(t, once)
 		require.LessOrEqual(t, len(once), 64*utf8.UTFMax)
 		for _, r := range once {
-			require.True(t, unicode.IsPrint(r) || r == '\u200c' || r == '\u200d', "%q", once)
+			require.True(t, unicode.IsPrint(r) || r == '\u200c' || r == '\u200d' || r == '\u180e', "%q", once)
 		}
 	})
 }
