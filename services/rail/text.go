@@ -152,7 +152,9 @@ func characterFault(text []rune, at, marks int) string {
 	return ""
 }
 
-func isJoiner(r rune) bool { return r == zeroWidthNonJoiner || r == zeroWidthJoiner || r == vowelSeparator }
+func isJoiner(r rune) bool {
+	return r == zeroWidthNonJoiner || r == zeroWidthJoiner || r == vowelSeparator
+}
 
 // joins tells whether a joiner stands between letters (the vowel separator between Mongolian ones), or behind a virama, where it
 // may end a word (RFC 5892, A.1 and A.2).
