@@ -11,11 +11,14 @@ function isForgotten(key, path, siblings) {
   return personName.test(key) && (path.some((each) => aboutPeople.test(each)) || siblings.some((each) => secretName.test(each) || each === "ticketId"));
 }
 
-// forgetInVariables empties the texts that are not to be kept. What cannot be read is forgotten whole.
-export function forgetInVariables(text) {
+// forgetInVariables empties the texts that are not to be kept, and the variables of these names whole. What cannot be read is
+// forgotten whole.
+export function forgetInVariables(text, names = new Set()) {
   if (!text) return text;
   try {
-    return JSON.stringify(forgetIn(JSON.parse(text), []), null, 2);
+    const kept = forgetIn(JSON.parse(text), []);
+    for (const name of names) if (Object.hasOwn(kept ?? {}, name)) kept[name] = "";
+    return JSON.stringify(kept, null, 2);
   } catch {
     return "";
   }
@@ -30,15 +33,19 @@ function forgetIn(value, path) {
   );
 }
 
-// forgetInQuery empties the same texts where they are written into the query itself.
-export function forgetInQuery(query) {
+// forgetInOperation empties the same texts where they are written into the query itself, and the variables that bring them,
+// whatever their names are.
+export function forgetInOperation({ query = "", variables }) {
   const forgotten = [];
+  const bringing = new Set();
+  const defaults = [];
   const path = [];
   const each = {
     enter(node, _key, siblings) {
       const names = Array.isArray(siblings) ? siblings.map((one) => one.name?.value ?? "") : [];
       if (isForgotten(node.name.value, path, names)) {
         forgotten.push(node.value.loc);
+        visit(node.value, { Variable: (variable) => void bringing.add(variable.name.value) });
         return false;
       }
       path.push(node.name.value);
@@ -53,21 +60,21 @@ export function forgetInQuery(query) {
       Argument: each,
       ObjectField: each,
       Field: { enter: (node) => void path.push(node.name.value), leave: () => void path.pop() },
-      VariableDefinition: {
-        enter(node) {
-          if (node.defaultValue && isForgotten(node.variable.name.value, path, [])) forgotten.push(node.defaultValue.loc);
-          return undefined;
-        },
-      },
+      VariableDefinition: (node) => void defaults.push(node),
     });
   } catch {
-    return "";
+    return { query: "", variables: query ? "" : forgetInVariables(variables) };
   }
-  // From the end, so that what comes before stays where it was. A variable says nothing of its value.
-  return forgotten
+  for (const { variable, defaultValue } of defaults) {
+    const name = variable.name.value;
+    if (defaultValue && (bringing.has(name) || isForgotten(name, [], []))) forgotten.push(defaultValue.loc);
+  }
+  // From the end, so that what comes before stays where it was. Which variable it is may be known, its value not.
+  const kept = forgotten
     .filter(({ startToken }) => startToken.kind !== "$")
     .sort((a, b) => b.start - a.start)
     .reduce((text, { start, end }) => `${text.slice(0, start)}""${text.slice(end)}`, query);
+  return { query: kept, variables: forgetInVariables(variables, bringing) };
 }
 
 // forgetInHistory is what may be kept of what GraphiQL writes under its key "queries" or "favorites". Headers never are: they may
@@ -76,11 +83,7 @@ export function forgetInHistory(text) {
   try {
     const kept = Object.entries(JSON.parse(text)).map(([key, items]) => [
       key,
-      items.map(({ headers: _, query, variables, ...rest }) => ({
-        ...rest,
-        query: forgetInQuery(query ?? ""),
-        variables: forgetInVariables(variables),
-      })),
+      items.map(({ headers: _, query, variables, ...rest }) => ({ ...rest, ...forgetInOperation({ query, variables }) })),
     ]);
     return JSON.stringify(Object.fromEntries(kept));
   } catch {
