@@ -99,6 +99,7 @@ const (
 	invalidMessage = "the token is not valid"
 	timesMessage   = "the token's times are not numbers"
 	kindMessage    = "the token is not an access token"
+	boundMessage   = "the token is bound to a key (DPoP), of which nothing is proven here"
 	clientMessage  = "the token was made for another application (azp)"
 )
 

@@ -254,6 +254,7 @@ func TestIssuer_Refuses(t *testing.T) {
 	const (
 		invalid  = "the token is not valid"
 		noAccess = "the token is not an access token"
+		bound    = "the token is bound to a key (DPoP), of which nothing is proven here"
 		notYet   = "the token is not valid yet"
 		client   = "the token was made for another application (azp)"
 	)
@@ -295,7 +296,11 @@ func TestIssuer_Refuses(t *testing.T) {
 		"an access token with events": {ours.signAs(l.claims(map[string]any{"events": map[string]any{}}),
 			map[string]any{"typ": "at+jwt"}), noAccess},
 		"a proof of possession": {typed("dpop+jwt"), noAccess},
-		"a head with a number":  {typed(5), noAccess},
+		"bound to a key":        {with("cnf", map[string]any{"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}), bound},
+		"bound to a key, RFC 9068": {ours.signAs(l.claims(map[string]any{"cnf": map[string]any{"jkt": "k"}}),
+			map[string]any{"typ": "at+jwt"}), bound},
+		"Keycloak's that is bound": {with("typ", "DPoP"), bound},
+		"a head with a number":     {typed(5), noAccess},
 
 		"a client that is no name": {with("azp", []string{"web"}), client},
 		"two clients":              {ours.sign(l.claims(map[string]any{"azp": "web", "client_id": "app"})), client},
@@ -319,15 +324,16 @@ func TestIssuer_Takes(t *testing.T) {
 		return ours.signAs(l.claims(claims), map[string]any{"typ": typ})
 	}
 	for name, token := range map[string]string{
-		"an access token (RFC 9068)":         typed("at+jwt", map[string]any{"client_id": "web"}),
-		"with its whole type":                typed("application/AT+JWT", nil),
-		"with no type":                       typed(nil, nil),
-		"an access token that has a nonce":   typed("at+jwt", map[string]any{"nonce": "n"}),
-		"Keycloak's, which once had a nonce": typed("JWT", map[string]any{"typ": "Bearer", "nonce": "n", "azp": "web"}),
-		"Cognito's":                          typed("JWT", map[string]any{"token_use": "access"}),
-		"EdDSA":                              ed.sign(l.claims(nil)),
-		"a token that does not name its key": ours.signAs(l.claims(nil), map[string]any{"kid": nil}),
-		"any client, where none is set":      ours.sign(l.claims(map[string]any{"azp": "anything"})),
+		"an access token (RFC 9068)":           typed("at+jwt", map[string]any{"client_id": "web"}),
+		"with its whole type":                  typed("application/AT+JWT", nil),
+		"with no type":                         typed(nil, nil),
+		"an access token that has a nonce":     typed("at+jwt", map[string]any{"nonce": "n"}),
+		"Keycloak's, which once had a nonce":   typed("JWT", map[string]any{"typ": "Bearer", "nonce": "n", "azp": "web"}),
+		"Cognito's":                            typed("JWT", map[string]any{"token_use": "access"}),
+		"one that the proxy's TLS is bound to": ours.sign(l.claims(map[string]any{"cnf": map[string]any{"x5t#S256": "c"}})),
+		"EdDSA":                                ed.sign(l.claims(nil)),
+		"a token that does not name its key":   ours.signAs(l.claims(nil), map[string]any{"kid": nil}),
+		"any client, where none is set":        ours.sign(l.claims(map[string]any{"azp": "anything"})),
 		"clocks that differ by under 30 s": ours.sign(l.claims(map[string]any{
 			"exp": noon.Add(-29 * time.Second).Unix(), "nbf": noon.Add(29 * time.Second).Unix(), "iat": noon.Add(29 * time.Second).Unix(),
 		})),

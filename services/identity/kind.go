@@ -35,9 +35,12 @@ func checkKind(header map[string]any, claims jwt.MapClaims) error {
 	if _, event := claims["events"]; event {
 		return refuse(kindMessage, errors.New("the token tells of an event (RFC 8417)"))
 	}
+	if isBound(claims) {
+		return refuse(boundMessage, errors.New("the token is bound to a key (RFC 9449)"))
+	}
 	access := declared == accessType
 	// Keycloak says what a token is in the claim typ, Cognito in token_use.
-	for claim, names := range map[string][]string{"typ": {"Bearer", "DPoP", accessType}, "token_use": {"access"}} {
+	for claim, names := range map[string][]string{"typ": {"Bearer", accessType}, "token_use": {"access"}} {
 		use, given := claims[claim]
 		if !given {
 			continue
@@ -56,6 +59,17 @@ func checkKind(header map[string]any, claims jwt.MapClaims) error {
 		}
 	}
 	return nil
+}
+
+// isBound tells whether a token is good only together with a proof that its bearer has a key. Proofs are not taken here: without
+// one, whoever has stolen the token could use it. What is bound to a certificate of the client is held against it where TLS ends.
+func isBound(claims jwt.MapClaims) bool {
+	if isOneOf(claims["typ"], []string{"DPoP"}) {
+		return true
+	}
+	confirmation, _ := claims["cnf"].(map[string]any)
+	_, bound := confirmation["jkt"]
+	return bound
 }
 
 // typeOf reads the header's typ: "" where there is none.
