@@ -39,8 +39,12 @@ func (s *Settings) checkExposure(ctx context.Context) error {
 }
 
 // exposed says why others than this machine's own users can reach the server; "" where they cannot. A name that is not
-// loopback's says that something in front of the server is reached from elsewhere.
+// loopback's says that something in front of the server is reached from elsewhere, and so does a proxy, which need not pass the
+// name on.
 func (s *Settings) exposed(ctx context.Context) (why string, err error) {
+	if len(s.TrustedProxies) > 0 {
+		return fmt.Sprintf("--trusted-proxies has %s, through which others reach the server", s.TrustedProxies[0]), nil
+	}
 	for _, name := range s.Hosts {
 		if !isLoopbackName(name) {
 			return fmt.Sprintf("--hosts has %s, by which others reach the server", name), nil
