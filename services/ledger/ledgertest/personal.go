@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -359,6 +360,44 @@ func forgetRunsThatAreOver(t *testing.T, s *suite) {
 	done, _, err := c.sell(t.Context(), rail.Batch{RunID: run})
 	require.NoError(t, err)
 	require.Len(t, done.state.Expired, 1)
+}
+
+// forgetPassesBy forgets passengers of runs behind those that are not over yet, and behind one that cannot be read.
+func forgetPassesBy(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	damaged := NewRun(NewTrain("C1"), day)
+	runs := []*rail.Run{damaged}
+	for i := range 101 { // more than one step looks at together
+		train := NewTrain(fmt.Sprint("K", i))
+		calls := slices.Clone(train.Calls)
+		calls[len(calls)-1].ArrivalSeconds += 100 * 3600
+		runs = append(runs, NewRun(rail.NewTrain(train.Number, train.Kind, train.TimeZone, calls, train.Formation, train.Fares), day))
+	}
+	publish(t, l, runs...)
+	short, long, unread := c.place(run, one("wang")), c.place(runs[1].ID, one("wang")), c.place(damaged.ID, one("wang"))
+	s.exec(t, "UPDATE runs SET train_id = 'x' WHERE id = ?", string(damaged.ID))
+	over := time.Since(time.Date(2019, 10, 13, 12, 0, 0, 0, time.UTC))
+	for range 2 { // its order, and then the run itself
+		orders, marked, err := l.ForgetOver(t.Context(), over)
+		require.NoError(t, err)
+		require.Equal(t, 1, orders+marked)
+	}
+	_, _, err := l.ForgetOver(t.Context(), over)
+	require.ErrorContains(t, err, string(damaged.ID), "it is told that something is left")
+	require.NotZero(t, read(t, l, short.ID).ErasedAt)
+	require.Zero(t, read(t, l, long.ID).ErasedAt)
+	require.Zero(t, read(t, l, unread.ID).ErasedAt)
+
+	found, err := l.BuyerRuns(t.Context(), "wang", "", 10)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []rail.BuyerRun{
+		{Run: run, Orders: 1, Over: true}, {Run: runs[1].ID, Orders: 1, Passengers: 1, Over: true}, {Run: damaged.ID, Orders: 1, Passengers: 1},
+	}, found, "nobody knows of that run whether it is over")
+	_, err = l.ForgetBuyer(t.Context(), "wang", damaged.ID)
+	require.ErrorContains(t, err, string(damaged.ID))
+	n, err := l.ForgetBuyer(t.Context(), "wang", run)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
 }
 
 func forgetABuyer(t *testing.T, s *suite) {

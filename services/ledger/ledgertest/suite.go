@@ -86,6 +86,7 @@ func Run(t *testing.T, o ledger.Options) {
 		{"Keys_RotateWhileSelling", keysRotateWhileSelling},
 		{"Keys_ResealLosesToACorrection", resealLosesToACorrection},
 		{"Forget_RunsThatAreOver", forgetRunsThatAreOver},
+		{"Forget_PassesBy", forgetPassesBy},
 		{"Forget_ABuyer", forgetABuyer},
 		{"Forget_LeavesRetriesTheirOrders", forgetLeavesRetriesTheirOrders},
 		{"Books_PersonalDefects", booksPersonalDefects},
