@@ -10,9 +10,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -295,6 +297,33 @@ func TestCommands_RotateKeysAndErase(t *testing.T) {
 	require.Equal(t, "23B", seen.at(t, "order.tickets.0.seat"))
 	require.Equal(t, "", seen.at(t, "order.tickets.0.passenger.name"))
 	require.Equal(t, "", seen.at(t, "order.tickets.0.passenger.documentNumberMasked"))
+}
+
+// failing is a ledger whose primary changes while tickets are sealed anew: twice in a commit, and then nobody is there.
+type failing struct{ errs []error }
+
+func (f *failing) Reseal(_ context.Context, after string) (ledger.Resealed, error) {
+	if len(f.errs) > 0 {
+		err := f.errs[0]
+		f.errs = f.errs[1:]
+		return ledger.Resealed{Tickets: 5, Sealed: 5, Next: "lost"}, err
+	}
+	if after == "" {
+		return ledger.Resealed{Tickets: 3, Sealed: 3, Next: "a"}, nil
+	}
+	return ledger.Resealed{Tickets: 2, Sealed: 1}, nil
+}
+
+func TestRotateAll_OutlivesAFailover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		unknown := fmt.Errorf("%w: the connection is gone", rail.ErrUnknown)
+		nobody := rail.Refuse(rail.Unavailable, "no primary")
+		all, err := rotateAll(t.Context(), &failing{errs: []error{unknown, nobody, unknown}}, discard())
+		require.NoError(t, err)
+		require.Equal(t, ledger.Resealed{Tickets: 5, Sealed: 4}, all)
+		_, err = rotateAll(t.Context(), &failing{errs: slices.Repeat([]error{unknown}, maxFailures+1)}, discard())
+		require.ErrorIs(t, err, rail.ErrUnknown, "not for ever")
+	})
 }
 
 // A server forgets by itself what has been over for long enough, and nothing else.

@@ -72,14 +72,19 @@ func rotate(ctx context.Context, l *ledger.Ledger, log *slog.Logger, out io.Writ
 	return errFound
 }
 
+// resealer is the part of the ledger that seals anew.
+type resealer interface {
+	Reseal(ctx context.Context, after string) (ledger.Resealed, error)
+}
+
 // rotateAll goes through all tickets once.
-func rotateAll(ctx context.Context, l *ledger.Ledger, log *slog.Logger) (ledger.Resealed, error) {
+func rotateAll(ctx context.Context, l resealer, log *slog.Logger) (ledger.Resealed, error) {
 	var all ledger.Resealed
 	told, failures := time.Now(), 0
 	for {
 		page, err := l.Reseal(ctx, all.Next)
-		if rail.CodeOf(err) == rail.Unavailable && failures < maxFailures {
-			// A sale has locked a row, or the primary changes.
+		if (rail.CodeOf(err) == rail.Unavailable || errors.Is(err, rail.ErrUnknown)) && failures < maxFailures {
+			// A sale has locked a row, or the primary changes, perhaps during a commit. What is sealed anew already is passed by.
 			failures++
 			if err := wait(ctx, rotateRetry); err != nil {
 				return all, err
