@@ -7,8 +7,8 @@ import (
 	"interlock/services/rail"
 )
 
-// resealPage is how many tickets are read, and sealed anew in one transaction: some 200 KB, and a few milliseconds in which a
-// cancellation waits.
+// resealPage is how many tickets are read, and sealed anew in one transaction: some 200 KB, and a few milliseconds in which whoever
+// corrects or forgets one of them waits. No sale, payment or cancellation does: they touch no ticket that is there.
 const resealPage = 500
 
 // Resealed is what became of a page of tickets.

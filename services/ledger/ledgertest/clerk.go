@@ -59,7 +59,7 @@ func NewRun(train *rail.Train, date rail.Date) *rail.Run {
 	}
 }
 
-// A date of a run, far enough in the future for all the suite does.
+// A date of a run. It is over: a ledger sells what it is told to, and what may be sold is the sale's to say.
 var day = rail.NewDate(2019, 10, 12)
 
 // request is what somebody wants of a run.
