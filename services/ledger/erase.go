@@ -190,9 +190,10 @@ func (t *transaction) buyerRuns(ctx context.Context, buyer string, after rail.Ru
 	return all, nil
 }
 
-// isOver tells whether a run had reached its last call by then.
+// isOver tells whether a run had reached its last call by then. A train without calls, which somebody wrote by hand, reaches none.
 func isOver(run *rail.Run, then time.Time) bool {
-	return !run.Arrival(len(run.Train.Calls) - 1).After(then)
+	calls := len(run.Train.Calls)
+	return calls > 0 && !run.Arrival(calls-1).After(then)
 }
 
 // runsWhere reads runs by a condition: their rows, and what can be read of them.
