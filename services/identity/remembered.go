@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 const (
 	// rememberedTokens is how many checked tokens are kept: more than a rush's buyers, since whoever comes in turn to a
-	// memory that is too small finds nothing in it. It is about 50 MB of the largest that issuers make.
+	// memory that is too small finds nothing in it. Of a token its digest is kept, so that it is some 5 MB however long they are.
 	rememberedTokens = 20_000
 	// rememberedFor is how long a token is taken without another look at its signature. A key that its issuer has taken
 	// back lives on for so much longer.
@@ -24,7 +25,7 @@ const (
 type Remembered struct {
 	verifier Verifier
 	now      func() time.Time
-	known    *lru.Cache[string, remembered]
+	known    *lru.Cache[[sha256.Size]byte, remembered]
 }
 
 type remembered struct {
@@ -34,7 +35,7 @@ type remembered struct {
 
 // Remember puts a memory before a verifier, which goes by the same clock.
 func Remember(verifier Verifier, now func() time.Time) (*Remembered, error) {
-	known, err := lru.New[string, remembered](rememberedTokens)
+	known, err := lru.New[[sha256.Size]byte, remembered](rememberedTokens)
 	if err != nil {
 		return nil, fmt.Errorf("remembering tokens: %w", err)
 	}
@@ -43,19 +44,19 @@ func Remember(verifier Verifier, now func() time.Time) (*Remembered, error) {
 
 // Verify implements Verifier. The viewer is shared: nobody may change it.
 func (r *Remembered) Verify(ctx context.Context, token string) (*rail.Viewer, error) {
-	now := r.now()
-	if known, ok := r.known.Get(token); ok && now.Before(known.until) {
+	now, digest := r.now(), sha256.Sum256([]byte(token))
+	if known, ok := r.known.Get(digest); ok && now.Before(known.until) {
 		return known.viewer, nil
 	}
 	viewer, err := r.verifier.Verify(ctx, token)
 	if err != nil {
-		r.known.Remove(token)
+		r.known.Remove(digest)
 		return nil, err
 	}
 	until := now.Add(rememberedFor)
 	if viewer.Expires.Before(until) {
 		until = viewer.Expires
 	}
-	r.known.Add(token, remembered{viewer, until})
+	r.known.Add(digest, remembered{viewer, until})
 	return viewer, nil
 }

@@ -2,6 +2,9 @@ package identity_test
 
 import (
 	"context"
+	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,4 +62,31 @@ func TestRemembered_NoLongerThanTheTokenLives(t *testing.T) {
 
 	_, err = verifier.Verify(t.Context(), long[:len(long)-2])
 	require.Equal(t, rail.Unauthenticated, rail.CodeOf(err))
+}
+
+// anybody takes every token.
+type anybody struct{}
+
+func (anybody) Verify(context.Context, string) (*rail.Viewer, error) {
+	return &rail.Viewer{Subject: "alice", Expires: time.Now().Add(time.Hour)}, nil
+}
+
+// However long tokens are, remembering them takes little: an issuer gives as many as are asked for.
+func TestRemembered_TakesLittleMemory(t *testing.T) {
+	const tokens, length = 20_000, 4 << 10 // as many as are remembered, as long as issuers make them
+	verifier, err := identity.Remember(anybody{}, time.Now)
+	require.NoError(t, err)
+	used := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := used()
+	for i := range tokens {
+		_, err := verifier.Verify(t.Context(), strings.Repeat("x", length)+strconv.Itoa(i))
+		require.NoError(t, err)
+	}
+	require.Less(t, used()-before, int64(8<<20))
+	runtime.KeepAlive(verifier)
 }
