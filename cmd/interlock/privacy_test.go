@@ -231,6 +231,12 @@ func TestServer_RefusesToStartWithOtherKeys(t *testing.T) {
 	require.ErrorContains(t, err, "--personal-data-keys")
 	settings.PersonalDataKeys = nil
 	require.NoError(t, os.Remove(filepath.Join(settings.Data, personalDataKeyFile)))
+	for _, looks := range [][]string{{"verify"}, {"rotate-keys"}, {"erase", "--buyer", "ann"}} {
+		code, _, errs := command(t, settings.Data, looks...)
+		require.Equal(t, exitCouldNotSee, code)
+		require.Contains(t, errs, "no key")
+		require.NoFileExists(t, filepath.Join(settings.Data, personalDataKeyFile), "who only looks makes nothing")
+	}
 	_, err = Open(t.Context(), settings, discard())
 	require.ErrorIs(t, err, ledger.ErrKeys, "a key that was made anew is another one")
 	code, _, errs := command(t, settings.Data, "verify")

@@ -135,7 +135,7 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, how opening) (_ *s
 	return opened, nil
 }
 
-// prepareFile brings the embedded ledger's schema up to date, or looks whether there is a ledger: to open one that is not
+// prepareFile brings the embedded ledger's schema up to date, or looks whether there is a ledger and its key: to open what is not
 // there would make it.
 func prepareFile(ctx context.Context, s *Settings, migrate bool) error {
 	if migrate {
@@ -143,6 +143,12 @@ func prepareFile(ctx context.Context, s *Settings, migrate bool) error {
 	}
 	if _, err := os.Stat(ledgerOptions(s).Path); err != nil {
 		return fmt.Errorf("there is no ledger: %w", err)
+	}
+	if len(s.PersonalDataKeys) > 0 {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(s.Data, personalDataKeyFile)); err != nil {
+		return fmt.Errorf("there is no key that the ledger's passengers are sealed with: %w", err)
 	}
 	return nil
 }
