@@ -47,18 +47,18 @@ func (t *transaction) claims(ctx context.Context, run rail.RunID, after int64) (
 	}
 }
 
-// states reads the states of orders of a run.
+// states reads the states of orders of a run, as they are written. A hold that is past its time is one still, unless expire has
+// ended it: that waits for its row, and a payment that came in time may have the row until it commits.
 func (t *transaction) states(ctx context.Context, run rail.RunID, orderIDs []string) (map[string]rail.OrderState, error) {
 	states := make(map[string]rail.OrderState, len(orderIDs))
-	now := t.p.dialect.now()
 	for chunk := range slices.Chunk(orderIDs, maxIDs) {
-		err := t.rows(ctx, "SELECT id, CASE WHEN state = 'ON_HOLD' AND pay_by <= "+now+" THEN 'EXPIRED' ELSE state END "+
-			"FROM orders WHERE run_id = ? AND id IN "+marks(len(chunk)), append([]any{string(run)}, anys(chunk)...), func(r *sql.Rows) error {
-			var id, state string
-			err := r.Scan(&id, &state)
-			states[id] = rail.OrderState(state)
-			return err
-		})
+		err := t.rows(ctx, "SELECT id, state FROM orders WHERE run_id = ? AND id IN "+marks(len(chunk)),
+			append([]any{string(run)}, anys(chunk)...), func(r *sql.Rows) error {
+				var id, state string
+				err := r.Scan(&id, &state)
+				states[id] = rail.OrderState(state)
+				return err
+			})
 		if err != nil {
 			return nil, err
 		}

@@ -68,6 +68,50 @@ func TestPublish_PaymentUnderWay(t *testing.T) {
 	}
 }
 
+// TestSell_PaymentUnderWayIsLive has a hold fall due after a batch has read its run, while the hold's payment, which came in
+// time, still waits for its commit. The batch must take it for live: what it thinks is over may be paid for.
+func TestSell_PaymentUnderWayIsLive(t *testing.T) {
+	for _, flavor := range ledgertest.Flavors()[1:] { // SQLite's transactions come one after the other
+		t.Run(flavor.Name, func(t *testing.T) {
+			o := flavor.New(t)
+			var late atomic.Bool
+			l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+				if late.Load() { // The database's clock, an hour later.
+					s.Query = strings.ReplaceAll(s.Query, "(3)) * 1000", "(3)) * 1000 + 3600000")
+				}
+				return s.Send()
+			})
+			committing, read := make(chan struct{}), make(chan struct{})
+			payer, _ := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+				if s.Commits() {
+					close(committing)
+					<-read
+				}
+				return s.Send()
+			})
+			_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
+			require.NoError(t, err)
+			id := firstOrder(run, "wang")
+			paid := make(chan bool)
+			go func() {
+				_, ok, err := payer.Pay(t.Context(), run, id, "wang", "pay-0001")
+				paid <- ok && err == nil
+			}()
+			<-committing
+			var states map[string]rail.OrderState
+			_, err = l.Sell(t.Context(), rail.Batch{RunID: run}, func(s *rail.BatchState) (_ rail.BatchChanges, err error) {
+				late.Store(true)
+				states, err = s.States([]string{id})
+				return rail.BatchChanges{}, err
+			})
+			close(read)
+			require.NoError(t, err)
+			require.True(t, <-paid)
+			require.True(t, states[id].Live(), "%q", states[id])
+		})
+	}
+}
+
 // TestCommit_CallerGone has callers hang up as soon as COMMIT is sent, to a cluster that does not acknowledge. The wait
 // goes on until the ledger's own time is over, and the next one is told at once.
 func TestCommit_CallerGone(t *testing.T) {

@@ -69,8 +69,9 @@ type BatchState struct {
 	// Claims are those of the run's orders that were placed after Batch.ClaimsAt and are live, before the cancels and expiries:
 	// those may yet be rolled back. All of one order are beside each other.
 	Claims []Claim
-	// States looks orders of the run up, in the same transaction: what state each is in by the primary's clock, after the
-	// cancels and expiries. Those that there are not have none.
+	// States looks orders of the run up, in the same transaction: what state each is in after the cancels and expiries. A hold
+	// that was not ended by these is ON_HOLD, whatever the clock says: its payment may be on its way. Those that there are not
+	// have none.
 	States func(orderIDs []string) (map[string]OrderState, error)
 	// Expired are the holds this transaction ended because they were past their time.
 	Expired []*Order
