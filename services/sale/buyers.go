@@ -94,13 +94,14 @@ func (b *buyers) leave(r *record, key string, place *placing, entered bool, a *a
 	if !entered {
 		return
 	}
-	placed := a.err == nil && !a.replayed
+	// What is not known yet counts as placed: nobody is refused by that before the ledger is asked again.
+	placed := a.err == nil && !a.replayed || rail.CodeOf(a.err) == rail.OrderPending
 	if placed {
 		r.OpenHolds++
 	}
 	for _, document := range place.documents {
 		less(r.documents, document)
-		if placed || rail.CodeOf(a.err) == rail.AlreadyTravelling || rail.CodeOf(a.err) == rail.OrderPending {
+		if placed || rail.CodeOf(a.err) == rail.AlreadyTravelling {
 			r.Documents[document] = true
 			if r.told != nil {
 				r.told[document] = true

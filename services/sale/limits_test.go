@@ -190,6 +190,36 @@ func TestPlace_LimitsHoldForWhatIsUnderWay(t *testing.T) {
 	require.EqualValues(t, 5, placed.Load())
 }
 
+// Whoever hangs up as soon as his request is taken has his order all the same: it counts until it is known what became of it.
+func TestPlace_LimitsHoldForWhoHangsUp(t *testing.T) {
+	for name, settings := range map[string]sale.Settings{"holds": {MaxOpenHolds: 2}, "documents": {MaxDocuments: 2}} {
+		t.Run(name, func(t *testing.T) {
+			w := openWorld(t, settings)
+			var hangUp context.CancelFunc
+			goOn := make(chan struct{})
+			w.book.before = func(rail.Batch) error {
+				hangUp()
+				<-goOn
+				return nil
+			}
+			for i := range 6 {
+				var ctx context.Context
+				ctx, hangUp = context.WithCancel(t.Context())
+				_, err := w.Place(ctx, "ann", w.order(fmt.Sprint("n", i), fmt.Sprintf("DOC0000%d", i)))
+				require.ErrorIs(t, err, &rail.Error{Code: rail.OrderPending})
+				goOn <- struct{}{}
+			}
+			hangUp = func() {}
+			close(goOn)
+			_, err := w.Place(t.Context(), "bob", w.order("bob", "DOC00009"))
+			require.NoError(t, err)
+			w.book.mu.Lock()
+			defer w.book.mu.Unlock()
+			require.Len(t, w.book.orders, 2+1)
+		})
+	}
+}
+
 // What ends while a record is read is not forgotten with the older record that comes.
 func TestPlace_DocumentsThatEndWhileARecordIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

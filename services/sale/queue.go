@@ -36,6 +36,8 @@ type answer struct {
 	order    *rail.Order
 	err      error
 	replayed bool
+	// early tells that the buyer left before the clerk has answered: that answer is still to come.
+	early bool
 }
 
 // A request waits until a batch takes it or its buyer leaves, whichever comes first.
@@ -82,7 +84,7 @@ func (o *Office) ask(id rail.RunID, r *request) answer {
 		if r.state.CompareAndSwap(waits, left) {
 			return answer{err: o.told(id, r, &rail.Error{Code: rail.Unavailable, Message: "the request ran out of time before its turn: nothing was done", RetryAfter: overloadedRetryAfter, Cause: r.ctx.Err()})}
 		}
-		return answer{err: pending(r.ctx.Err())}
+		return answer{err: pending(r.ctx.Err()), early: true}
 	}
 }
 

@@ -224,7 +224,14 @@ func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder)
 	leave, refusal := o.buyers.enter(ctx, r.place)
 	r.place.refuseIfNew = refusal
 	a := o.ask(place.RunID, r)
-	leave(&a)
+	if a.early {
+		go func() {
+			late := <-r.answer // A batch that took a request answers it.
+			leave(&late)
+		}()
+	} else {
+		leave(&a)
+	}
 	return a.order, a.err
 }
 
