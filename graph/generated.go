@@ -2120,7 +2120,7 @@ enum UserErrorCode {
   NOT_ON_SALE
   "This document number has a live ticket on a part of the trip already."
   ALREADY_TRAVELLING
-  "The buyer has too many unpaid orders, on the run or in all, or has let too many lapse on the run. Paying or cancelling one helps in the first case."
+  "The buyer has too many unpaid orders, on the run or in all, or has let too many lapse on the run, or cancelled too many in the last 24 hours. Paying or cancelling one helps in the first case."
   HOLD_LIMIT
   "The buyer has asked for tickets for too many different document numbers in the last 24 hours."
   DOCUMENT_LIMIT

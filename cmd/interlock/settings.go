@@ -46,7 +46,7 @@ type Settings struct {
 	Hold             time.Duration `name:"hold" yaml:"hold" default:"15m" help:"How long an order may stay unpaid."`
 	SaleClosesBefore time.Duration `name:"sale-closes-before" yaml:"sale-closes-before" default:"5m" help:"How long before a departure selling from there ends; for runs published from now on."`
 	MaxRunHolds      int           `name:"max-run-holds" yaml:"max-run-holds" default:"5" help:"How many unpaid orders a buyer may have on one run; 0 is any number."`
-	MaxOpenHolds     int           `name:"max-open-holds" yaml:"max-open-holds" default:"5" help:"How many unpaid orders a buyer may have on all runs; 0 is any number."`
+	MaxOpenHolds     int           `name:"max-open-holds" yaml:"max-open-holds" default:"5" help:"How many unpaid orders a buyer may have on all runs, and a hundred times as many cancel in 24 hours; 0 is any number."`
 	MaxLapsedHolds   int           `name:"max-lapsed-holds" yaml:"max-lapsed-holds" default:"3" help:"How many of a buyer's orders on a run may lapse unpaid in 24 hours before the run is closed to them; 0 is any number."`
 	MaxDocuments     int           `name:"max-documents" yaml:"max-documents" default:"20" help:"For how many different documents a buyer may ask in 24 hours; 0 is any number."`
 	Payments         string        `name:"payments" yaml:"payments" default:"" enum:",none,sandbox" help:"The payment provider: sandbox (takes no money) or none. The embedded default has the sandbox."`

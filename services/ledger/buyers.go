@@ -39,23 +39,26 @@ func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration
 	return records, nil
 }
 
-// holdsOf counts the open and the lapsed holds of buyers. One that lapsed within the day was placed within the day and a hold.
+// holdsOf counts the open, the lapsed and the cancelled holds of buyers. One that lapsed within the day was placed within the day
+// and a hold.
 func (l *Ledger) holdsOf(ctx context.Context, h *home, buyers []string, hold time.Duration, into map[string]*rail.BuyerRecord) error {
 	now := h.dialect.now()
-	query := "SELECT buyer, run_id, CASE WHEN state = 'ON_HOLD' AND pay_by > " + now + " THEN 1 ELSE 0 END AS held, COUNT(*) FROM orders" +
-		h.dialect.by("orders_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND placed_at > " + now + " - ? AND " + stateOfFound + " IN ('ON_HOLD', 'EXPIRED') " +
-		"AND pay_by > " + now + " - ? GROUP BY buyer, run_id, held LIMIT ?"
+	query := "SELECT buyer, run_id, CASE WHEN state = 'ON_HOLD' AND pay_by <= " + now + " THEN 'EXPIRED' ELSE state END AS became, COUNT(*) FROM orders" +
+		h.dialect.by("orders_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND placed_at > " + now + " - ? AND " + stateOfFound +
+		" IN ('ON_HOLD', 'EXPIRED', 'CANCELLED') AND paid_at IS NULL AND pay_by > " + now + " - ? GROUP BY buyer, run_id, became LIMIT ?"
 	args := append(anys(buyers), (rail.BuyerDay + hold).Milliseconds(), rail.BuyerDay.Milliseconds(), maxRecordRows)
 	return queryRows(ctx, h.sale.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
-		var buyer, run string
-		var held bool
+		var buyer, run, became string
 		var n int
-		if err := r.Scan(&buyer, &run, &held, &n); err != nil {
+		if err := r.Scan(&buyer, &run, &became, &n); err != nil {
 			return err
 		}
-		if held {
+		switch rail.OrderState(became) {
+		case rail.OnHold:
 			into[buyer].OpenHolds += n
-		} else {
+		case rail.Cancelled:
+			into[buyer].Cancelled += n
+		default:
 			into[buyer].Lapsed[rail.RunID(run)] += n
 		}
 		return nil

@@ -11,6 +11,8 @@ type BuyerRecord struct {
 	OpenHolds int
 	// Lapsed is how many holds ended unpaid in the last BuyerDay, by run.
 	Lapsed map[RunID]int
+	// Cancelled is how many holds were cancelled, of those that would not have lapsed before the last BuyerDay.
+	Cancelled int
 	// Documents are the keyed digests of the documents that the buyer has ordered for in the last BuyerDay, whatever became of
 	// the orders, and of those that Asked has.
 	Documents map[string]bool

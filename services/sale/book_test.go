@@ -232,6 +232,8 @@ func (b *book) Buyers(_ context.Context, buyers []string, _ time.Duration) (map[
 				r.OpenHolds++
 			case o.State == rail.OnHold, o.State == rail.Expired:
 				r.Lapsed[o.RunID]++
+			case o.State == rail.Cancelled:
+				r.Cancelled++
 			}
 		}
 		for a := range b.asked {

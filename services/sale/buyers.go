@@ -17,6 +17,10 @@ const (
 	// recordAge is how old a record may be that a buyer is let through by: he may exceed his limits by what another server
 	// sells him meanwhile. He is refused only by one that was read after he asked.
 	recordAge = 2 * time.Second
+	// cancelsPerHold is how many orders a buyer may cancel in a day for each that may be open. No person does that, and a program
+	// that places and cancels for ever has nothing open and lets nothing lapse: it would leave so many orders behind that
+	// reading what buyers did takes longer than anybody waits for it.
+	cancelsPerHold = 100
 	// recordTimeout bounds reading records. Without an answer nobody is refused: a ledger that does not answer sells nothing.
 	recordTimeout = time.Second
 )
@@ -142,6 +146,10 @@ func (b *buyers) refusal(place *placing) error {
 	if s.MaxLapsedHolds > 0 && r.Lapsed[run] >= s.MaxLapsedHolds {
 		return rail.Refuse(rail.HoldLimit, "you let %d orders on this run lapse in the last 24 hours: it is closed to you until then", r.Lapsed[run]).
 			At("input", "runId")
+	}
+	if s.MaxOpenHolds > 0 && r.Cancelled >= cancelsPerHold*s.MaxOpenHolds {
+		return rail.Refuse(rail.HoldLimit, "you have cancelled %d orders in the last 24 hours: you may place no more until some of that is longer ago", r.Cancelled).
+			At("input")
 	}
 	underWay := len(r.orders)
 	if r.orders[string(run)+" "+place.key.Key] > 0 {

@@ -142,6 +142,27 @@ func TestPlace_ThreeLapsedHoldsCloseTheRun(t *testing.T) {
 	})
 }
 
+// Whoever places and cancels for ever holds little at a time, and leaves orders behind that everybody's limits are counted from.
+func TestPlace_CancellationsADayAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{MaxOpenHolds: 1})
+		for i := range 100 {
+			order, err := w.Place(t.Context(), "ann", w.order(fmt.Sprint("n", i), "DOC00001"))
+			require.NoError(t, err, "order %d", i+1)
+			_, err = w.Cancel(t.Context(), "ann", order.ID, "")
+			require.NoError(t, err)
+			<-time.After(time.Millisecond)
+		}
+		<-time.After(3 * time.Second) // A record may be two seconds old.
+		_, err := w.Place(t.Context(), "ann", w.order("another", "DOC00001"))
+		require.ErrorIs(t, err, &rail.Error{Code: rail.HoldLimit})
+		_, err = w.Place(t.Context(), "ann", w.order("n0", "DOC00001"))
+		require.NoError(t, err, "a retry gets its order")
+		_, err = w.Place(t.Context(), "bob", w.order("another", "DOC00001"))
+		require.NoError(t, err)
+	})
+}
+
 func TestPlace_DocumentsADayAreLimited(t *testing.T) {
 	w := openWorld(t, sale.Settings{MaxDocuments: 5})
 	_, err := w.Place(t.Context(), "cy", w.order("cy", "DOC00009"))

@@ -128,7 +128,7 @@ func buyersOf(t *testing.T, s *suite) {
 			}, record)
 		case "li":
 			require.Equal(t, &rail.BuyerRecord{
-				Lapsed: map[rail.RunID]int{run: 1, other.ID: 1}, Documents: map[string]bool{"D4": true, "D5": true, "D6": true},
+				Lapsed: map[rail.RunID]int{run: 1, other.ID: 1}, Cancelled: 1, Documents: map[string]bool{"D4": true, "D5": true, "D6": true},
 			}, record)
 		default:
 			require.Equal(t, nothing, record, buyer)
