@@ -179,15 +179,22 @@ func (b *buyers) refusal(place *placing) error {
 	return nil
 }
 
-// read waits until a buyer's record has been read anew, or could not be.
+// read waits until a buyer's record has been read anew, or could not be. An office that was closed reads none.
 func (b *buyers) read(ctx context.Context, buyer string) {
 	b.mu.Lock()
+	if !b.reading {
+		if !b.office.begin() {
+			b.mu.Unlock()
+			return
+		}
+		b.reading = true
+		go func() {
+			defer b.office.clerks.Done()
+			b.serve()
+		}()
+	}
 	b.next[buyer] = true
 	done := b.asked
-	if !b.reading {
-		b.reading = true
-		b.office.clerks.Go(b.serve)
-	}
 	b.mu.Unlock()
 	select {
 	case <-done:

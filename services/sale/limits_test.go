@@ -288,6 +288,19 @@ func TestPlace_RecordsThatCannotBeRead(t *testing.T) {
 	require.Positive(t, w.Stats().Unlimited)
 }
 
+// An office that was closed asks the ledger nothing more: it may be closed itself.
+func TestClose_NothingIsAskedAfterIt(t *testing.T) {
+	w := openWorld(t, sale.Settings{MaxOpenHolds: 1})
+	require.NoError(t, w.Close(t.Context()))
+	_, err := w.Place(t.Context(), "ann", w.order("late", "DOC00001"))
+	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
+	require.Zero(t, w.book.records.Load())
+	_, err = w.CorrectName(t.Context(), rail.Correction{OrderID: "T12@2019-10-12/1", Name: "Ann", By: "an admin", Reason: "a slip"})
+	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
+	_, _, err = w.Pay(t.Context(), "ann", "T12@2019-10-12/1", "pay-of-ann")
+	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
+}
+
 // A ledger that was put back to an earlier time has another history than the one that a clerk remembers.
 func TestClerk_LedgerPutBack(t *testing.T) {
 	w := openWorld(t, sale.Settings{MaxRunHolds: 1})

@@ -50,13 +50,9 @@ func (o *Office) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Ord
 
 // enterPaying takes a place among those who pay, until leave is called.
 func (o *Office) enterPaying(ctx context.Context) (leave func(), err error) {
-	o.mu.Lock()
-	if o.closed {
-		o.mu.Unlock()
+	if !o.begin() {
 		return nil, closing()
 	}
-	o.clerks.Add(1)
-	o.mu.Unlock()
 	timer := time.NewTimer(o.settings.PayWait)
 	defer timer.Stop()
 	select {

@@ -191,6 +191,18 @@ func (o *Office) Close(ctx context.Context) error {
 	return err
 }
 
+// begin has Close wait until clerks.Done is called; false where it was closed already. Whatever does not come from a clerk begins
+// here: Close may wait already.
+func (o *Office) begin() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return false
+	}
+	o.clerks.Add(1)
+	return true
+}
+
 // Place buys seats for all passengers of a request, or none. It may be repeated with the same key: the order is the
 // same. Besides the refusals of rail it answers OVERLOADED and UNAVAILABLE (this attempt ordered nothing; what an earlier one
 // with the same key did stays) and ORDER_PENDING (not known yet: repeat with the same key).
@@ -278,6 +290,10 @@ func (o *Office) CorrectName(ctx context.Context, c rail.Correction) (*rail.Orde
 	if err := errs.OrNil(); err != nil {
 		return nil, err
 	}
+	if !o.begin() {
+		return nil, closing()
+	}
+	defer o.clerks.Done()
 	order, err := o.Ledger.Correct(ctx, c)
 	if errors.Is(err, rail.ErrUnknown) {
 		return nil, pending(err)
