@@ -83,14 +83,14 @@ func (l *Ledger) documentsOf(ctx context.Context, h *home, buyers []string, into
 }
 
 // ForgetAsked deletes documents that buyers asked for longer than a day ago, at most limit: see sale.Ledger.
-func (l *Ledger) ForgetAsked(ctx context.Context, limit int) error {
+func (l *Ledger) ForgetAsked(ctx context.Context, limit int) (forgotten int, err error) {
 	h, err := l.at()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	t, err := l.write(ctx, h, h.desk)
+	t, err := l.write(ctx, h, h.publisher())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer t.end()
 	old := "at < " + h.dialect.now() + " - ?"
@@ -103,16 +103,16 @@ func (l *Ledger) ForgetAsked(ctx context.Context, limit int) error {
 			return err
 		})
 	if err != nil || len(rows) == 0 {
-		return definite(err)
+		return 0, definite(err)
 	}
 	if err := t.guard(ctx); err != nil {
-		return definite(err)
+		return 0, definite(err)
 	}
 	for _, row := range rows {
 		// One that was asked for again meanwhile stays.
 		if _, err := t.exec(ctx, "DELETE FROM asked_documents WHERE run_id = ? AND buyer = ? AND document = ? AND "+old, row...); err != nil {
-			return definite(held(err))
+			return 0, definite(held(err))
 		}
 	}
-	return t.commit(ctx)
+	return len(rows), t.commit(ctx)
 }

@@ -29,8 +29,8 @@ const (
 	DuplicateID Duplicate = "id"
 )
 
-// ErrDuplicate says that a row exists already; nothing was written. A batch that looked keys and documents up
-// first meets a number here, or somebody who was faster.
+// ErrDuplicate says that a row exists already; nothing was written. A batch that looked keys up first meets
+// a number here, or somebody who was faster.
 type ErrDuplicate struct {
 	Cause Duplicate
 	Err   error

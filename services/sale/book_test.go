@@ -33,6 +33,7 @@ type book struct {
 	keys    map[rail.OrderKey]rail.Replay
 	claims  map[string][]string // order id → document digests
 	asked   map[rail.AskedDocument]bool
+	old     int               // how many more were asked for longer than a day ago
 	paidBy  map[string]string // order id → payment key
 	loading bool              // whether the timetable is still being read
 	skew    time.Duration     // how far the book's clock is ahead
@@ -246,7 +247,13 @@ func (b *book) Buyers(_ context.Context, buyers []string, _ time.Duration) (map[
 	return records, nil
 }
 
-func (b *book) ForgetAsked(context.Context, int) error { return nil }
+func (b *book) ForgetAsked(_ context.Context, limit int) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := min(limit, b.old)
+	b.old -= n
+	return n, nil
+}
 
 func (b *book) Order(_ context.Context, id string) (*rail.Order, error) {
 	b.mu.Lock()

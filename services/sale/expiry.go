@@ -14,7 +14,8 @@ const expiryLock = "expiry"
 // maxDueRuns is how many runs one sweep wakes: what is left comes in the next.
 const maxDueRuns = 256
 
-// forgetEvery is how often documents are forgotten that were asked for longer than a day ago, and maxForgotten how many at a time.
+// forgetEvery is how often documents are forgotten that were asked for longer than a day ago, and maxForgotten how many at a time:
+// where there are more, the next sweep goes on.
 const (
 	forgetEvery  = time.Minute
 	maxForgotten = 1_000
@@ -57,8 +58,11 @@ func (o *Office) Sweep(ctx context.Context) {
 			o.tellSweep(ctx, &failing, err)
 		}
 		if time.Since(forgot) > forgetEvery && !failing {
-			forgot = time.Now()
-			if err := o.Ledger.ForgetAsked(ctx, maxForgotten); err != nil && ctx.Err() == nil {
+			forgotten, err := o.Ledger.ForgetAsked(ctx, maxForgotten)
+			if forgotten < maxForgotten {
+				forgot = time.Now()
+			}
+			if err != nil && ctx.Err() == nil {
 				o.Log.WarnContext(ctx, "what buyers asked for longer than a day ago cannot be forgotten", "error", err)
 			}
 		}

@@ -41,8 +41,9 @@ type Ledger interface {
 
 	// Buyers reads the records of buyers, one for each, where no order is on hold for longer than hold.
 	Buyers(ctx context.Context, buyers []string, hold time.Duration) (map[string]*rail.BuyerRecord, error)
-	// ForgetAsked deletes what no BuyerRecord looks back to, at most limit documents.
-	ForgetAsked(ctx context.Context, limit int) error
+	// ForgetAsked deletes what no BuyerRecord looks back to, at most limit documents. Where that many are forgotten there may be
+	// more.
+	ForgetAsked(ctx context.Context, limit int) (forgotten int, err error)
 
 	Orders
 }

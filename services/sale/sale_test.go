@@ -542,6 +542,20 @@ func TestPlace_UnknownCommitIsSettledByTheKey(t *testing.T) {
 	require.False(t, w.book.batches[len(w.book.batches)-1].Locking)
 }
 
+// Documents that were asked for are forgotten a thousand at a time, until none is older than a day.
+func TestSweep_ForgetsWhatWasAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{})
+		w.book.old = 10_500
+		ctx, stop := context.WithCancel(t.Context())
+		go w.Sweep(ctx)
+		<-time.After(15 * time.Second)
+		stop()
+		synctest.Wait()
+		require.Zero(t, w.book.old)
+	})
+}
+
 func TestSweep_SettlesWhereNobodyComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{})

@@ -159,15 +159,20 @@ func buyersAsked(t *testing.T, s *suite) {
 		rail.AskedDocument{Buyer: "li", Document: "D3"})
 	ask(rail.AskedDocument{Buyer: "wang", Document: "D2"}, rail.AskedDocument{Buyer: "wang", Document: "D2"}) // again, and twice in one batch
 	require.Equal(t, "D1 D2", strings.Join(documents(), " "))
-	require.NoError(t, l.ForgetAsked(t.Context(), 1_000))
+	forget := func(limit, want int) {
+		forgotten, err := l.ForgetAsked(t.Context(), limit)
+		require.NoError(t, err)
+		require.Equal(t, want, forgotten)
+	}
+	forget(1_000, 0)
 	require.Equal(t, 3, s.count(t, "SELECT COUNT(*) FROM asked_documents"), "it is not a day yet")
 
 	s.exec(t, "UPDATE asked_documents SET at = at - ? WHERE document <> 'D2'", rail.BuyerDay.Milliseconds()+1)
 	require.Equal(t, "D2", strings.Join(documents(), " "))
-	require.NoError(t, l.ForgetAsked(t.Context(), 1))
+	forget(1, 1)
 	require.Equal(t, 2, s.count(t, "SELECT COUNT(*) FROM asked_documents"), "no more than is asked for at a time")
-	require.NoError(t, l.ForgetAsked(t.Context(), 1_000))
-	require.NoError(t, l.ForgetAsked(t.Context(), 1_000))
+	forget(1_000, 1)
+	forget(1_000, 0)
 	require.Equal(t, "D2", strings.Join(documents(), " "))
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM asked_documents"))
 }
