@@ -19,7 +19,7 @@ const (
 
 // Buyers are the records of buyers, on the primary: see sale.Ledger. They are read on the connections of the sale, one at a time:
 // whoever fills those of the other work must not get past the limits.
-func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration) (map[string]*rail.BuyerRecord, error) {
+func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration, documents bool) (map[string]*rail.BuyerRecord, error) {
 	h, err := l.at()
 	if err != nil {
 		return nil, err
@@ -32,6 +32,9 @@ func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration
 		if err := l.holdsOf(ctx, h, chunk, hold, records); err != nil {
 			return nil, l.failed(h, err)
 		}
+		if !documents {
+			continue
+		}
 		if err := l.documentsOf(ctx, h, chunk, records); err != nil {
 			return nil, l.failed(h, err)
 		}
@@ -43,8 +46,8 @@ func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration
 // and a hold.
 func (l *Ledger) holdsOf(ctx context.Context, h *home, buyers []string, hold time.Duration, into map[string]*rail.BuyerRecord) error {
 	now := h.dialect.now()
-	query := "SELECT buyer, run_id, CASE WHEN state = 'ON_HOLD' AND pay_by <= " + now + " THEN 'EXPIRED' ELSE state END AS became, COUNT(*) FROM orders" +
-		h.dialect.by("orders_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND placed_at > " + now + " - ? AND " + stateOfFound +
+	query := "SELECT buyer, run_id, CASE WHEN state = 'ON_HOLD' AND pay_by <= " + now + " THEN 'EXPIRED' ELSE state END AS became, COUNT(*) " +
+		"FROM orders" + h.dialect.by("orders_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND placed_at > " + now + " - ? AND " + stateOfFound +
 		" IN ('ON_HOLD', 'EXPIRED', 'CANCELLED') AND paid_at IS NULL AND pay_by > " + now + " - ? GROUP BY buyer, run_id, became LIMIT ?"
 	args := append(anys(buyers), (rail.BuyerDay + hold).Milliseconds(), rail.BuyerDay.Milliseconds(), maxRecordRows)
 	return queryRows(ctx, h.sale.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {

@@ -42,7 +42,7 @@ func TestRead_CostsWhatIsRead(t *testing.T) {
 				buyers[i] = fmt.Sprint("wang", i)
 			}
 			before := rowsRead(t, db)
-			records, err := l.Buyers(t.Context(), buyers, time.Hour)
+			records, err := l.Buyers(t.Context(), buyers, time.Hour, true)
 			require.NoError(t, err)
 			read := rowsRead(t, db) - before
 			for _, record := range records {

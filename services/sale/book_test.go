@@ -208,7 +208,7 @@ func (b *book) DueRuns(context.Context, int) ([]rail.RunID, error) {
 	return nil, nil
 }
 
-func (b *book) Buyers(_ context.Context, buyers []string, _ time.Duration) (map[string]*rail.BuyerRecord, error) {
+func (b *book) Buyers(_ context.Context, buyers []string, _ time.Duration, documents bool) (map[string]*rail.BuyerRecord, error) {
 	b.records.Add(1)
 	if b.reading != nil {
 		defer b.reading() // after the book's lock is free again
@@ -241,6 +241,9 @@ func (b *book) Buyers(_ context.Context, buyers []string, _ time.Duration) (map[
 			if a.Buyer == buyer {
 				r.Documents[a.Document] = true
 			}
+		}
+		if !documents {
+			clear(r.Documents)
 		}
 		records[buyer] = r
 	}

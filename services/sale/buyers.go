@@ -230,7 +230,7 @@ func (b *buyers) ask(who map[string]bool) {
 	ctx, cancel := context.WithTimeout(b.office.life, recordTimeout)
 	defer cancel()
 	at := time.Now()
-	records, err := b.office.Ledger.Buyers(ctx, list, b.office.settings.Hold)
+	records, err := b.office.Ledger.Buyers(ctx, list, b.office.settings.Hold, b.office.settings.MaxDocuments > 0)
 	if err != nil {
 		b.office.counters.unlimited.Add(int64(len(list)))
 	}

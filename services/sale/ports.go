@@ -39,8 +39,9 @@ type Ledger interface {
 	// DueRuns are runs with holds past their time, at most limit.
 	DueRuns(ctx context.Context, limit int) ([]rail.RunID, error)
 
-	// Buyers reads the records of buyers, one for each, where no order is on hold for longer than hold.
-	Buyers(ctx context.Context, buyers []string, hold time.Duration) (map[string]*rail.BuyerRecord, error)
+	// Buyers reads the records of buyers, one for each, where no order is on hold for longer than hold; their documents only where
+	// they are asked for, as they take longest.
+	Buyers(ctx context.Context, buyers []string, hold time.Duration, documents bool) (map[string]*rail.BuyerRecord, error)
 	// ForgetAsked deletes what no BuyerRecord looks back to, at most limit documents. Where that many are forgotten there may be
 	// more.
 	ForgetAsked(ctx context.Context, limit int) (forgotten int, err error)

@@ -116,9 +116,12 @@ func buyersOf(t *testing.T, s *suite) {
 	for i := range 200 {
 		buyers = append(buyers, fmt.Sprint("passer-by-", i))
 	}
-	records, err := l.Buyers(t.Context(), buyers, holdTTL)
+	records, err := l.Buyers(t.Context(), buyers, holdTTL, true)
 	require.NoError(t, err)
 	require.Len(t, records, len(buyers))
+	without, err := l.Buyers(t.Context(), []string{"wang"}, holdTTL, false)
+	require.NoError(t, err)
+	require.Equal(t, &rail.BuyerRecord{OpenHolds: 2, Lapsed: map[rail.RunID]int{}, Documents: map[string]bool{}}, without["wang"])
 	nothing := &rail.BuyerRecord{Lapsed: map[rail.RunID]int{}, Documents: map[string]bool{}}
 	for buyer, record := range records {
 		switch buyer {
@@ -146,7 +149,7 @@ func buyersAsked(t *testing.T, s *suite) {
 		require.NoError(t, err)
 	}
 	documents := func() []string {
-		records, err := l.Buyers(t.Context(), []string{"wang"}, holdTTL)
+		records, err := l.Buyers(t.Context(), []string{"wang"}, holdTTL, true)
 		require.NoError(t, err)
 		var all []string
 		for document := range records["wang"].Documents {
