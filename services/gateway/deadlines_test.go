@@ -196,3 +196,44 @@ func TestEvents_OutliveTheirBodysTime(t *testing.T) {
 		}
 	})
 }
+
+// What was answered and is not taken counts as unsent, whatever way it goes, until it is or the client is gone.
+func TestServer_CountsWhatIsNotTaken(t *testing.T) {
+	const large = `{trees(of:3000){name words}}`
+	inBubble(t, func(t *testing.T, w *world, network *pipes) {
+		for _, accept := range []string{"application/json", "text/event-stream"} {
+			for _, takes := range []bool{true, false} {
+				conn, err := network.dial(t.Context())
+				require.NoError(t, err)
+				body := `{"query":"` + large + `"}`
+				_, err = fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: %s\r\nContent-Length: %d\r\n\r\n%s",
+					accept, len(body), body)
+				require.NoError(t, err)
+				if accept == "text/event-stream" {
+					response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+					require.NoError(t, err)
+					_, err = io.ReadFull(response.Body, make([]byte, len(":\n\n")))
+					require.NoError(t, err, "it has begun")
+				}
+				synctest.Wait()
+				require.Greater(t, w.gate.Places().Unsent(), int64(50_000), accept)
+				if takes {
+					go func() { _, _ = io.Copy(io.Discard, conn) }()
+				} else {
+					require.NoError(t, conn.Close())
+				}
+				synctest.Wait()
+				require.Zero(t, w.gate.Places().Unsent(), "%s, taken: %t", accept, takes)
+				_ = conn.Close()
+			}
+		}
+		p := w.call(t, nil)
+		p.send(t, "subscribe", "1", query(large))
+		synctest.Wait()
+		require.Greater(t, w.gate.Places().Unsent(), int64(50_000))
+		p.want(t, "next", "1", "")
+		p.want(t, "complete", "1", "")
+		synctest.Wait()
+		require.Zero(t, w.gate.Places().Unsent())
+	}, func(o *gateway.Options) { o.Schema = newTree() })
+}

@@ -184,8 +184,9 @@ func (g *Gateway) newExecutor() *handler.Server {
 	server.Use(&inputs{schema: g.options.Schema.Schema(), cache: cache, tokens: g.options.TokenLimit})
 	server.Use(extension.Introspection{})
 	server.Use(&costs{schema: g.options.Schema, limit: g.options.ComplexityLimit})
-	server.Use(&operations{timeout: g.options.OperationTimeout, metrics: g.metrics})
+	// Around the operations, whose time is over when they are answered: an answer counts for as long as it is on its way.
 	server.Use(&answers{limit: int64(g.options.AnswerLimit), places: g.places, faults: g.faults})
+	server.Use(&operations{timeout: g.options.OperationTimeout, metrics: g.metrics})
 	server.AddTransport(socketTransport{g})
 	server.AddTransport(eventTransport{g})
 	server.AddTransport(plainTransport{g})
