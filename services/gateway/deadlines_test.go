@@ -237,3 +237,24 @@ func TestServer_CountsWhatIsNotTaken(t *testing.T) {
 		require.Zero(t, w.gate.Places().Unsent())
 	}, func(o *gateway.Options) { o.Schema = newTree() })
 }
+
+// What no route answers, but the library that chooses among them, has the same deadlines.
+func TestServer_BodiesThatNeverComeToNoRoute(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *world, network *pipes) {
+		for _, line := range []string{
+			"POST //graphql", "POST /x/../graphql", "GET //", "POST /playground/../graphql", "OPTIONS *", "CONNECT interlock.test:80", "CONNECT /graphql/..",
+		} {
+			conn, err := network.dial(t.Context())
+			require.NoError(t, err)
+			start := time.Now()
+			_, err = io.WriteString(conn, line+" HTTP/1.1\r\nHost: interlock.test\r\nContent-Length: 50\r\n\r\n{")
+			require.NoError(t, err)
+			require.NoError(t, conn.SetReadDeadline(start.Add(time.Hour)))
+			answer, err := io.ReadAll(conn)
+			require.NoError(t, err, line)
+			require.LessOrEqual(t, time.Since(start), gateway.BodyTimeout+time.Second, line)
+			require.Contains(t, string(answer), "HTTP/1.1 ", line)
+			_ = conn.Close()
+		}
+	}, withPages)
+}

@@ -19,7 +19,7 @@ type route struct {
 // metrics at random.
 func (g *Gateway) table() []route {
 	// An answer of GraphQL gets its own time when it is there.
-	all := []route{{"/graphql", "graphql", limited(g.answerable(http.HandlerFunc(g.serveGraphQL)))}}
+	all := []route{{"/graphql", "graphql", g.answerable(http.HandlerFunc(g.serveGraphQL))}}
 	add := func(pattern, name string, answer time.Duration, handler http.Handler) {
 		all = append(all, route{pattern, name, bounded(answer, g.answerable(handler))})
 	}
@@ -45,13 +45,14 @@ func (g *Gateway) table() []route {
 	return all
 }
 
-// routes serves the table.
+// routes serves the table. What is on none of its paths (a path with ".." in it, say) the mux answers itself: that has a time,
+// too.
 func (g *Gateway) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range g.table() {
 		mux.Handle(r.pattern, g.observe(r.name, r.handler))
 	}
-	return mux
+	return limited(mux)
 }
 
 // text serves the same bytes to everybody.
@@ -81,13 +82,13 @@ func limited(next http.Handler) http.Handler {
 // bounded gives the whole answer its time as well, where a request has no body that matters: whoever sends one gets the answer
 // at once, and the connection is not used again.
 func bounded(answer time.Duration, next http.Handler) http.Handler {
-	return limited(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answer))
 		if r.ContentLength != 0 {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
-	}))
+	})
 }
 
 // observe names the request, sets the headers that every answer has, and counts.

@@ -22,6 +22,8 @@ func NewServer(g *Gateway) *Server {
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		// The library's own answer to "OPTIONS *" waits for a body as long as that takes.
+		DisableGeneralOptionsHandler: true,
 		// What clients do to their connections is of interest to those who look for it.
 		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}}
