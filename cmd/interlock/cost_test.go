@@ -423,6 +423,41 @@ func TestCost_LongLists(t *testing.T) {
 	}
 }
 
+// A variable is sent once. What is given to many fields costs each of them what it is long, whoever may use them.
+func TestCost_LongArgumentsOfManyFields(t *testing.T) {
+	r := start(t, embeddedSettings(t))
+	r.publishT12(t)
+	text, code := strings.Repeat("é ", 60_000), "COMPLEXITY_LIMIT_EXCEEDED"
+	passenger := map[string]any{"name": "x", "documentNumber": "y", "seatClass": "SECOND"}
+	for _, c := range []struct {
+		operation, field string
+		value            any
+		times            int
+	}{
+		{"query($v:String!)", `run(train:$v,date:"` + day() + `"){id}`, text, 200},
+		{"query($v:String!)", `stations(matching:$v,first:1){nodes{id}}`, text, 90},
+		{"query($v:String)", `stations(after:$v,first:1){nodes{id}}`, text, 90},
+		{"query($v:String!)", `order(number:$v){id}`, text, 45},
+		{"query($v:ID!)", `node(id:$v){id}`, text, 45},
+		{"query($v:[StationCode!]!)", `searchTickets(from:$v,to:"SHH",date:"` + day() + `",first:1){asOf}`, slices.Repeat([]string{"X"}, 50_000), 90},
+		{"query($v:[RunState!]!)", `runs(filter:{states:$v},first:1){nodes{id}}`, slices.Repeat([]string{"CLOSED"}, 20_000), 90},
+		{
+			"mutation($v:[PassengerInput!]!)",
+			`placeOrder(input:{idempotencyKey:"key-00001",runId:"x",from:"A",to:"B",passengers:$v}){userErrors{code}}`,
+			slices.Repeat([]any{passenger}, 3_000), 18,
+		},
+	} {
+		ask := func(times int) []string {
+			return r.ask(t, "", c.operation+repeated(times, c.field), map[string]any{"v": c.value}).codes()
+		}
+		require.NotContains(t, ask(1), code, c.field)
+		require.Equal(t, []string{code}, ask(c.times), c.field)
+	}
+	// So does what is written in a fragment.
+	document := repeated(30, `stations(first:1){nodes{...F}}`) + ` fragment F on Station{name(language:"` + strings.Repeat("x", 100_000) + `")}`
+	require.Equal(t, []string{code}, r.ask(t, "", document, nil).codes())
+}
+
 // The answer's limit is no lower than what the cost admits at usual lengths.
 func TestCost_LimitsFitTogether(t *testing.T) {
 	require.GreaterOrEqual(t, gateway.DefaultAnswerLimit, gateway.DefaultComplexityLimit)

@@ -9,8 +9,9 @@ import (
 )
 
 // costs refuses operations that are too dear before anything is executed; a gqlgen extension. A field costs one and what
-// is selected below it, or what the schema says: lists at a usual length, and what a field has to be read from. How long
-// lists really are is charged while they are resolved, see budget.
+// is selected below it, or what the schema says: lists at a usual length, and what a field has to be read from. To that comes
+// what its arguments are long: a variable is sent once, and read anew for each field that it is given to. How long lists
+// really are is charged while they are resolved, see budget.
 type costs struct {
 	schema graphql.ExecutableSchema
 	limit  int
@@ -39,7 +40,9 @@ func (c *costs) MutateOperationContext(ctx context.Context, operation *graphql.O
 func (c *costs) of(ctx context.Context, operation *graphql.OperationContext, selections ast.SelectionSet) int {
 	total := 0
 	for _, field := range graphql.CollectFields(operation, selections, nil) {
-		total = add(total, c.field(ctx, operation, &field))
+		if total = add(total, c.field(ctx, operation, &field)); total > c.limit {
+			break // It is too dear, whatever else there is.
+		}
 	}
 	return total
 }
@@ -60,6 +63,27 @@ func (c *costs) field(ctx context.Context, operation *graphql.OperationContext, 
 		if own, ok := c.schema.Complexity(ctx, one.Name, field.Name, below, arguments); ok {
 			cost = max(cost, own)
 		}
+	}
+	return add(cost, argumentsCost(arguments))
+}
+
+// argumentBytes is how long a text is for one value: so much of it is read in the time that a value takes.
+const argumentBytes = 32
+
+// argumentsCost is a value for each thing that an argument has in it, and for each piece of a text.
+func argumentsCost(argument any) int {
+	cost := 0
+	switch value := argument.(type) {
+	case map[string]any:
+		for _, member := range value {
+			cost += 1 + argumentsCost(member)
+		}
+	case []any:
+		for _, element := range value {
+			cost += 1 + argumentsCost(element)
+		}
+	case string:
+		cost = len(value) / argumentBytes
 	}
 	return cost
 }
