@@ -172,6 +172,15 @@ func TestErrors_AreShort(t *testing.T) {
 	require.Less(t, len(r.raw), 4_000)
 }
 
+// A name that is none of a type's is not held against all types: it may be as long as a body, and there may be hundreds.
+func TestErrors_SuggestNoTypes(t *testing.T) {
+	w, _ := grove(t)
+	r := w.post(t, `{tree{...F}} fragment F on Trees{name}`)
+	require.Equal(t, "GRAPHQL_VALIDATION_FAILED", r.code())
+	require.Equal(t, `Unknown type "Trees".`, r.Errors[0].Message)
+	require.Contains(t, w.post(t, `{tree{names}}`).Errors[0].Message, `Did you mean "name"`)
+}
+
 func TestDocuments_AskForTheSchemaOnce(t *testing.T) {
 	w, _ := grove(t)
 	require.NotEqual(t, "COMPLEXITY_LIMIT_EXCEEDED", w.post(t, `{__schema{types{name}}}`).code())

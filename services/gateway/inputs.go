@@ -149,6 +149,9 @@ const (
 // newRules are GraphQL's rules for documents, and what its own on values leave to the scalars of a server.
 func newRules() *rules.Rules {
 	all := rules.NewDefaultRules()
+	// For "Did you mean" an unknown name would be held against every type there is, letter by letter: 200 KB of it take a third
+	// of a second. Other rules have a few fields or arguments to hold it against.
+	all.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
 	all.AddRule(valuesRule, func(observers *core.Events, addError core.AddErrFunc) {
 		observers.OnValue(func(_ *core.Walker, value *ast.Value) {
 			if value.Definition != nil && value.ExpectedType != nil && !literalFits(value) {
