@@ -14,7 +14,7 @@
 // Transports are our own: gqlgen's echo bodies, answer 200 to what they could not read, write to slow readers for ever, and
 // let operations on a WebSocket past the limits. Its executor is used as it is.
 //
-// A Gateway is immutable once made, but for counters and the set of open streams, and safe for concurrent use. Close
+// A Gateway is immutable once made, but for counters and the set of open streams, and safe for concurrent use. Drain
 // ends its streams; nothing of it runs when no request does.
 package gateway
 
