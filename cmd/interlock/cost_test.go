@@ -301,6 +301,11 @@ func (r *running) attack(t *testing.T, token string, document func(i int) string
 	t.Logf("%v; %d MB; %d small queries: half within %s, 99 %% within %s, all within %s",
 		counts, most>>20, len(took), took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
 	require.Less(t, most, uint64(mostMemory))
+	said := 0
+	for _, code := range codes {
+		said += counts[code]
+	}
+	require.Positive(t, said, "not all of them are only too many")
 	for code := range counts {
 		// UNAVAILABLE: it took its ten seconds, on a machine that has more to do.
 		require.Contains(t, append(codes, "OVERLOADED", "UNAVAILABLE"), code)
