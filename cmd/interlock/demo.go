@@ -63,7 +63,7 @@ A passenger's token:
 
   TOKEN={{.Passenger}}
 
-Buy a seat on G1 to Shanghai tomorrow (it prints the order; every call with a new key buys another seat):
+Buy a seat on G1 to Shanghai tomorrow (it prints the order; each call has a key of its own and buys another seat, up to five unpaid ones):
 
   RUN=$(curl -s {{.URL}}/graphql -H 'content-type: application/json' \
     -d '{"query":"{run(train:\"G1\",date:\"{{.Tomorrow}}\"){id}}"}' | sed 's/.*"id":"\([^"]*\)".*/\1/')
