@@ -37,6 +37,7 @@ func attacks() []*attack {
 		{"schemas", "nearly the whole schema 150 times in one document, 16 documents at once", 16, 40, manySchemas},
 		{"nodes", "20,000 orders of others in one document", 8, 20, manyNodes},
 		{"root_fields", "one root field as often as a document may name it, large variables, and fragments of fragments", 8, 40, manyRoots},
+		{"dearest", "what costs as much as an operation may, and no more", 8, 20, dearest},
 		{"streamed_queries", "the same over WebSockets and server-sent events", 8, 20, streamedQueries},
 		{"hang_ups", "the same by those who go away before the answer", 16, 40, hangUps},
 		{"sockets", "210 sockets without a token, each with 100 subscriptions", 210, 2_500, manySockets},

@@ -89,6 +89,44 @@ func roots(order string, run *load.Run) []variant {
 	}
 }
 
+// How often a document may ask for each of these: once more, and it costs more than an operation may.
+const (
+	admittedOrders, admittedNodes, admittedOrderLists        = 49, 45, 41
+	admittedSearches, admittedStationLists, admittedSeatRuns = 43, 71, 25
+)
+
+// admitted is what is not refused before it is executed, and costs nearly as much as an operation may. A page is as long as
+// it can be.
+func admitted(own string, others []string, runs []*load.Run) []variant {
+	from, to, date := load.StationCode(0), load.StationCode(load.Calls-1), runs[0].RunID.Date().String()
+	many := make([]string, admittedSeatRuns)
+	for n := range many {
+		many[n] = runs[n%len(runs)].ID
+	}
+	nodes := make([]string, idsPerAlias)
+	for n := range nodes {
+		nodes[n] = others[n%len(others)]
+	}
+	times := func(n int, what string) string { return fmt.Sprintf("%d %s", n, what) }
+	return []variant{
+		{times(admittedOrders, "orders"), "query($i:ID!){" + aliases(admittedOrders, "order(id:$i){id}") + "}", map[string]any{"i": own}, true},
+		{times(admittedNodes, "times 100 nodes"), "query($i:[ID!]!){" + aliases(admittedNodes, "nodes(ids:$i){id}") + "}", map[string]any{"i": nodes}, true},
+		{times(admittedOrderLists, "lists of orders"), "{viewer{" + aliases(admittedOrderLists, "orders(first:100){nodes{id}}") + "}}", nil, true},
+		{
+			times(admittedSearches, "searches"), "query($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){" +
+				aliases(admittedSearches, "searchTickets(from:$f,to:$t,date:$d,first:100){nodes{version}}") + "}",
+			map[string]any{"f": []string{from}, "t": []string{to}, "d": date},
+			false,
+		},
+		{times(admittedStationLists, "lists of stations"), "{" + aliases(admittedStationLists, "stations(first:100){nodes{id}}") + "}", nil, false},
+		{
+			times(admittedSeatRuns, "trains' seats"), "query($i:[ID!]!){nodes(ids:$i){... on Run{coaches{seats{label position}}}}}",
+			map[string]any{"i": many},
+			false,
+		},
+	}
+}
+
 // wide asks for what is large in other ways.
 func wide(run *load.Run) []variant {
 	many := make([]string, 5_000)

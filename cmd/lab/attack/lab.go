@@ -325,10 +325,11 @@ func (l *lab) window(ctx context.Context, a *attack, n int, do func(context.Cont
 	})
 	all.Go(func() error {
 		pause(attacking, warmUp)
+		before := l.answered(ctx)
 		server, own := measureProcessors(l.server.Pid()), measureProcessors(os.Getpid())
 		<-attacking.Done()
 		into.ServerShare, into.LabShare = server.share(runtime.NumCPU()), own.share(runtime.NumCPU())
-		into.RequestsPerSecond = float64(s.asked()) / l.Window.Seconds()
+		into.RequestsPerSecond = max(float64(s.asked()), l.answered(ctx)-before) / l.Window.Seconds()
 		return nil
 	})
 	err := all.Wait()

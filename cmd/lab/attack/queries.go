@@ -34,6 +34,15 @@ func manyRoots(ctx context.Context, s *scene) error {
 	return s.queries(ctx, append(roots(s.ownOrder, s.target), wide(s.target)...))
 }
 
+// dearest asks for as much as is not refused unseen. What is refused all the same attacks nothing.
+func dearest(ctx context.Context, s *scene) error {
+	err := s.queries(ctx, admitted(s.ownOrder, s.buyersOrders, s.watched))
+	for _, variant := range s.whoHeard("COMPLEXITY_LIMIT_EXCEEDED") {
+		s.find(variant + " cost more than an operation may: the lab is to ask for less")
+	}
+	return err
+}
+
 // everyQuery is all that is asked over HTTP, for those who ask in another way.
 func (s *scene) everyQuery() []variant {
 	all := append(s.nestedVariants(), introspections(), ids(s.buyersOrders))

@@ -16,8 +16,9 @@ import (
 
 const (
 	// notReading is for how long nothing is read: the 15 s that a reader has to take an answer, and as many again until what lies
-	// between him and the server is full. A page or a script has a minute.
-	notReading, notReadingFile = 30 * time.Second, 75 * time.Second
+	// between him and the server is full. Answers fill it more slowly, since a server makes few large ones at a time. A page or a
+	// script has a minute.
+	notReading, notReadingAnswers, notReadingFile = 30 * time.Second, 60 * time.Second, 75 * time.Second
 	// readBuffer is all that a connection may hold on the attacker's side.
 	readBuffer = 4 << 10
 	// askedFor is how much is asked for on one connection: more than the system keeps for one.
@@ -76,7 +77,7 @@ func (s *scene) largeRequests(ctx context.Context) ([]request, error) {
 		all = append(all, one)
 	}
 	stations := `{"query":"{` + strings.TrimSpace(aliases(20, "stations(first:100){nodes{id code name}}")) + `}"}`
-	all = append(all, request{name: "answers", text: post(s.server.Addr(), stations, ""), unread: notReading})
+	all = append(all, request{name: "answers", text: post(s.server.Addr(), stations, ""), unread: notReadingAnswers})
 	for n := range all {
 		size, err := sizeOf(ctx, s.server.Addr(), all[n].text)
 		if err != nil {

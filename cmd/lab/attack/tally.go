@@ -2,6 +2,7 @@ package attack
 
 import (
 	"maps"
+	"slices"
 	"sync"
 )
 
@@ -78,6 +79,19 @@ func (t *tally) find(what string) {
 	if len(t.found) < maxFound {
 		t.found = append(t.found, what)
 	}
+}
+
+// whoHeard are the variants that were told something.
+func (t *tally) whoHeard(what string) (variants []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for variant, told := range t.told {
+		if told[what] > 0 {
+			variants = append(variants, variant)
+		}
+	}
+	slices.Sort(variants)
+	return variants
 }
 
 func (t *tally) asked() int {
