@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"runtime"
 	"strings"
@@ -257,4 +258,35 @@ func TestServer_BodiesThatNeverComeToNoRoute(t *testing.T) {
 			_ = conn.Close()
 		}
 	}, withPages)
+}
+
+// What the system keeps for a client that does not read is bounded, too: it is in nobody's budget. Without a bound it is
+// megabytes for each connection.
+func TestServer_KeepsLittleForReadersThatDoNotRead(t *testing.T) {
+	const enough = 300 * time.Millisecond // in which megabytes are written where nothing stops it
+	kept := make(chan int, 1)
+	w := start(t, func(o *gateway.Options) {
+		o.Playground = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(enough))
+			total := 0
+			for {
+				n, err := io.WriteString(w, large[:32<<10])
+				total += n
+				if err != nil {
+					kept <- total
+					return
+				}
+			}
+		})
+	})
+	address := w.host
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	tcp, ok := conn.(*net.TCPConn)
+	require.True(t, ok)
+	require.NoError(t, tcp.SetReadBuffer(4<<10))
+	_, err = fmt.Fprintf(conn, "GET /playground HTTP/1.1\r\nHost: %s\r\n\r\n", address)
+	require.NoError(t, err)
+	require.Less(t, <-kept, 1<<20)
 }

@@ -24,9 +24,19 @@ func NewServer(g *Gateway) *Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		// The library's own answer to "OPTIONS *" waits for a body as long as that takes.
 		DisableGeneralOptionsHandler: true,
+		ConnContext:                  boundUnsent,
 		// What clients do to their connections is of interest to those who look for it.
 		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}}
+}
+
+// boundUnsent bounds what the system keeps for a client that does not read.
+func boundUnsent(ctx context.Context, conn net.Conn) context.Context {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		// It fails for a connection that has ended: then nothing is kept for it.
+		_ = tcp.SetWriteBuffer(sendBuffer)
+	}
+	return ctx
 }
 
 // Serve answers requests until Shutdown, which it returns nil for.
