@@ -38,7 +38,7 @@ var lengths = map[string]length{
 	"TicketOffer.classes":      {4, rail.MaxCoaches, "a coach is of one class"},
 	"SeatAvailability.classes": {4, rail.MaxCoaches, "a coach is of one class"},
 	"Viewer.roles":             {2, 2, "there are two roles"},
-	"Order.tickets":            {3, rail.MaxPassengers, "an order has no more passengers"},
+	"Order.tickets":            {9, rail.MaxPassengers, "an order has no more passengers"},
 
 	// Nobody counts on refusals, so that they are taken for few.
 	"PlaceOrderPayload.userErrors":           {1, maxUserErrors, "the rest is left out"},

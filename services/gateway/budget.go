@@ -175,8 +175,8 @@ func (b *budget) leave() {
 	}
 }
 
-// charge takes values from the budget, and waits for a place where the answer grows beyond a size. An error ends the
-// operation: what is being resolved is cancelled, and no further list is.
+// charge takes values from the budget, and waits for a place where the answer grows beyond a size, and for its values where
+// the tier has a pace. An error ends the operation: what is being resolved is cancelled, and no further list is.
 func (b *budget) charge(values int64) error {
 	used := b.used.Add(values)
 	if used > b.limit || used < 0 {
@@ -188,7 +188,7 @@ func (b *budget) charge(values int64) error {
 	for {
 		entered := b.entered.Load()
 		if entered == int64(len(b.places.tiers)) || used <= b.places.tiers[entered].beyond {
-			return nil
+			return b.pace(entered, values)
 		}
 		if err := b.enter(entered); err != nil {
 			return err
@@ -215,6 +215,18 @@ func (b *budget) enter(next int64) error {
 	if err == nil {
 		b.entered.Add(1)
 		b.holds = true
+	}
+	return err
+}
+
+// pace waits until the tier that the answer has come into gives it these values.
+func (b *budget) pace(entered, values int64) error {
+	if entered == 0 {
+		return nil
+	}
+	err := b.places.pace(b.ctx, int(entered-1), values)
+	if errors.Is(err, tooManyLarge) {
+		return b.refuse(tooManyLarge)
 	}
 	return err
 }

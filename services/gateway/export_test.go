@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+
+	"golang.org/x/time/rate"
 )
 
 // HTTP lets tests see how the server is set up.
@@ -44,6 +46,14 @@ func NewPlaces(many int, waiting, unsent int64) Places {
 	return Places{newPlaces([]tier{{places: many, waiting: waiting, unsent: unsent}})}
 }
 
+// NewPacedPlaces makes those of one tier, whose answers get so many values in a second.
+func NewPacedPlaces(perSecond int) Places {
+	return Places{newPlaces([]tier{{perSecond: perSecond}})}
+}
+
+// Pace waits for values.
+func (p Places) Pace(ctx context.Context, values int64) error { return p.pace(ctx, 0, values) }
+
 // Places are the gateway's.
 func (g *Gateway) Places() Places { return Places{g.places} }
 
@@ -67,6 +77,14 @@ func (t tier) Beyond() int { return int(t.beyond) }
 
 // Many is how many places there are.
 func (t tier) Many() int { return t.places }
+
+// PerSecond is how many values its answers get in a second.
+func (t tier) PerSecond() int { return t.perSecond }
+
+// SetPace gives the answers of a tier of the gateway so many values in a second.
+func (p Places) SetPace(tier, perSecond int) {
+	p.tiers[tier].pace.SetLimit(rate.Limit(perSecond))
+}
 
 // What the tests hold answers against.
 const (

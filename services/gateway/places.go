@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"interlock/services/rail"
 )
 
@@ -18,16 +20,22 @@ type tier struct {
 	waiting int64
 	// unsent is how many bytes may wait for slow readers before nobody else gets into the tier.
 	unsent int64
+	// perSecond is how many values all answers of this tier get in a second; 0 is as many as they can.
+	perSecond int
 }
 
 // tiersOf are the sizes of answers on so many processors. A usual search has 300 to 2,500 values, and a value takes some 3
 // to 5 microseconds and 0.5 to 1 KB while it is made. Two searches for each processor keep it busy; 150 wait half a second
-// then, with 250 values each. Introspection is some 6,000. A large answer is made on all processors and takes up to 100 MB
-// and half a second of two of them, so that one is made at a time.
+// then, with 250 values each. A larger answer would keep all processors busy for up to half a second, and take 100 MB. So
+// few are made at a time, and their values come so slowly that buyers have nine tenths of the processors: introspection,
+// some 6,000 values, takes a tenth of a second on two of them, and the largest answer two seconds.
 func tiersOf(processors int) []tier {
 	return []tier{
 		{beyond: 250, places: 2 * processors, waiting: 150 * int64(processors), unsent: 64 << 20},
-		{beyond: 7_500, places: max(1, processors/2), waiting: 2, unsent: 16 << 20},
+		{
+			beyond: 2_500, places: max(1, processors/2), waiting: 4 * int64(processors), unsent: 16 << 20,
+			perSecond: 25_000 * processors,
+		},
 	}
 }
 
@@ -37,6 +45,8 @@ const (
 	maxPlaceWait = time.Second
 	// countedBytes is the least that counts as unsent; what is shorter, the kernel takes at once.
 	countedBytes = 32 << 10
+	// paceBurst is how many values of a paced tier may come at once: the milliseconds of a timer that is late are made up.
+	paceBurst = 250
 )
 
 // places are those of all tiers, and how much has been made and not been taken by its readers.
@@ -49,12 +59,17 @@ type openTier struct {
 	tier
 	taken chan struct{}
 	queue atomic.Int64
+	// pace is nil where there is none.
+	pace *rate.Limiter
 }
 
 func newPlaces(tiers []tier) *places {
 	p := &places{tiers: make([]openTier, len(tiers))}
 	for i, t := range tiers {
 		p.tiers[i].tier, p.tiers[i].taken = t, make(chan struct{}, t.places)
+		if t.perSecond > 0 {
+			p.tiers[i].pace = rate.NewLimiter(rate.Limit(t.perSecond), paceBurst)
+		}
 	}
 	return p
 }
@@ -92,6 +107,22 @@ func (p *places) enter(ctx context.Context, i int) error {
 }
 
 func (p *places) leave(i int) { <-p.tiers[i].taken }
+
+// pace waits until an answer in a tier may have so many values more. It is told at once where its time would not suffice.
+func (p *places) pace(ctx context.Context, i int, values int64) error {
+	limiter := p.tiers[i].pace
+	for limiter != nil && values > 0 {
+		some := min(values, paceBurst)
+		if err := limiter.WaitN(ctx, int(some)); err != nil {
+			if ended := ctx.Err(); ended != nil {
+				return ended
+			}
+			return tooManyLarge
+		}
+		values -= some
+	}
+	return nil
+}
 
 // made counts an answer as unsent until it is sent.
 func (p *places) made(bytes int) (sent func()) {

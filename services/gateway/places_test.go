@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/gateway"
@@ -61,6 +62,51 @@ func TestPlaces_SlowReadersHoldThemUp(t *testing.T) {
 	require.NoError(t, p.Enter(t.Context()))
 	second()
 	require.Zero(t, p.Unsent())
+}
+
+// Large answers share one pace, however many there are and however long their lists.
+func TestPlaces_LargeAnswersShareAPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := gateway.NewPacedPlaces(10_000)
+		start := time.Now()
+		var asking sync.WaitGroup
+		for _, list := range []int64{30_000, 3_000, 30, 3} {
+			asking.Go(func() {
+				for range 30_000 / list {
+					assert.NoError(t, p.Pace(t.Context(), list))
+				}
+			})
+		}
+		asking.Wait()
+		require.InDelta(t, 12*time.Second, time.Since(start), float64(100*time.Millisecond))
+
+		// It is told at once where the values come later than its time ends.
+		start = time.Now()
+		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		require.Equal(t, rail.Overloaded, rail.CodeOf(p.Pace(short, 30_000)))
+		require.Less(t, time.Since(start), time.Second)
+
+		gone, hangUp := context.WithCancel(t.Context())
+		hangUp()
+		require.ErrorIs(t, p.Pace(gone, 30_000), context.Canceled)
+		require.NoError(t, gateway.NewPacedPlaces(0).Pace(t.Context(), 1<<40), "a tier without a pace")
+	})
+}
+
+// The largest answers are paced, and no others. A pace of one value a second tells at once that there is no time for them.
+func TestPlaces_LargeAnswersArePaced(t *testing.T) {
+	w, _ := grove(t)
+	require.Zero(t, gateway.Tiers[0].PerSecond())
+	require.Positive(t, gateway.Tiers[1].PerSecond())
+	w.gate.Places().SetPace(1, 1)
+	between := `{trees(of:2){children(of:%d){name}}}`
+	for range 3 {
+		require.Empty(t, w.post(t, fmt.Sprintf(between, 500)).Errors)
+	}
+	r := w.post(t, fmt.Sprintf(between, 1_000))
+	require.Equal(t, "OVERLOADED", r.code(), r.raw)
+	require.Empty(t, w.post(t, fmt.Sprintf(between, 500)).Errors)
 }
 
 // While as many large answers are being made as there may be, one more waits for a moment and is refused; small ones are
