@@ -81,7 +81,7 @@ func (a *answers) InterceptResponse(ctx context.Context, next graphql.ResponseHa
 	b.ctx, b.cancel = context.WithCancel(ctx)
 	defer b.end()
 	ctx = context.WithValue(b.ctx, budgetKey{}, b)
-	if b.charge(b.weight(e.operation.Operation.SelectionSet)) == nil {
+	if b.begin() == nil {
 		response = next(ctx)
 	}
 	if refused := b.refused.Load(); refused != nil {
@@ -194,6 +194,23 @@ func (b *budget) charge(values int64) error {
 			return err
 		}
 	}
+}
+
+// largeQuery is what a query costs whose answer is taken for a large one from the start. Its root fields are resolved all at once,
+// before the first of them is charged: a page of the dearest search costs half as much.
+const largeQuery = 20_000
+
+// begin charges what is selected at the root. A dear query first takes a place as if its answer was large already. Mutations
+// and events do not: what they cost is what they do, and how large their answers are is seen while they are made.
+func (b *budget) begin() error {
+	if b.operation.Operation.Operation == ast.Query && costOf(b.operation) > largeQuery {
+		for tier := range int64(len(b.places.tiers)) {
+			if err := b.enter(tier); err != nil {
+				return err
+			}
+		}
+	}
+	return b.charge(b.weight(b.operation.Operation.SelectionSet))
 }
 
 // enter takes a place of the next tier, unless another list of the same answer has just done so.

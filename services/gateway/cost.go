@@ -28,12 +28,23 @@ func (c *costs) ExtensionName() string { return "InterlockCosts" }
 // Validate implements graphql.HandlerExtension.
 func (c *costs) Validate(graphql.ExecutableSchema) error { return nil }
 
-// MutateOperationContext implements graphql.OperationContextMutator; it changes nothing.
+// costStat is where an operation's cost is noted for answers.
+const costStat = "InterlockCost"
+
+// MutateOperationContext implements graphql.OperationContextMutator; it notes the cost.
 func (c *costs) MutateOperationContext(ctx context.Context, operation *graphql.OperationContext) *gqlerror.Error {
-	if cost := c.of(ctx, operation, operation.Operation.SelectionSet); cost > c.limit {
+	cost := c.of(ctx, operation, operation.Operation.SelectionSet)
+	if cost > c.limit {
 		return refusal(codeTooDear, nil, "the operation costs %d, more than %d: ask for less at once", cost, c.limit)
 	}
+	operation.Stats.SetExtension(costStat, cost)
 	return nil
+}
+
+// costOf is what an operation was found to cost; 0 where nobody has looked.
+func costOf(operation *graphql.OperationContext) int {
+	cost, _ := operation.Stats.GetExtension(costStat).(int)
+	return cost
 }
 
 // of is what a selection costs: fragments in place, equal fields once, and without what @skip and @include leave out.

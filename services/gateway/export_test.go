@@ -57,8 +57,11 @@ func (p Places) Pace(ctx context.Context, values int64) error { return p.pace(ct
 // Places are the gateway's.
 func (g *Gateway) Places() Places { return Places{g.places} }
 
-// Enter takes a place.
-func (p Places) Enter(ctx context.Context) error { return p.enter(ctx, 0) }
+// Enter takes a place of the first tier.
+func (p Places) Enter(ctx context.Context) error { return p.EnterTier(ctx, 0) }
+
+// EnterTier takes a place.
+func (p Places) EnterTier(ctx context.Context, tier int) error { return p.enter(ctx, tier) }
 
 // Leave gives it back.
 func (p Places) Leave() { p.leave(0) }

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -107,6 +108,30 @@ func TestPlaces_LargeAnswersArePaced(t *testing.T) {
 	r := w.post(t, fmt.Sprintf(between, 1_000))
 	require.Equal(t, "OVERLOADED", r.code(), r.raw)
 	require.Empty(t, w.post(t, fmt.Sprintf(between, 500)).Errors)
+}
+
+// A query that costs much is a large one before its root fields are resolved, however little comes of it.
+func TestPlaces_DearQueriesAreLargeFromTheStart(t *testing.T) {
+	w, trees := grove(t)
+	for range gateway.Tiers[1].Many() {
+		require.NoError(t, w.gate.Places().EnterTier(t.Context(), 1))
+	}
+	var fields strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&fields, "n%d:name ", i)
+	}
+	document := func(lists int) string { // each costs 1,001
+		var b strings.Builder
+		for i := range lists {
+			fmt.Fprintf(&b, "l%d:trees(of:1){...F}", i)
+		}
+		return "{" + b.String() + "} fragment F on Tree{" + fields.String() + "}"
+	}
+	require.Empty(t, w.post(t, document(19)).Errors)
+	resolved := trees.lists.Load()
+	r := w.post(t, document(20))
+	require.Equal(t, "OVERLOADED", r.code(), r.raw)
+	require.Equal(t, resolved, trees.lists.Load())
 }
 
 // While as many large answers are being made as there may be, one more waits for a moment and is refused; small ones are
