@@ -77,7 +77,7 @@ func (a *answers) InterceptResponse(ctx context.Context, next graphql.ResponseHa
 		response.Errors = response.Errors[:min(len(response.Errors), maxErrors)]
 		return response
 	}
-	b := &budget{answers: a, operation: e.operation, weights: map[*ast.Selection]int64{}}
+	b := &budget{answers: a, operation: e.operation}
 	b.ctx, b.cancel = context.WithCancel(ctx)
 	defer b.end()
 	ctx = context.WithValue(b.ctx, budgetKey{}, b)
@@ -147,6 +147,7 @@ type budget struct {
 	entered  atomic.Int64
 	holds    bool
 
+	// weights are those of selections that have to be collected first.
 	weighing sync.Mutex
 	weights  map[*ast.Selection]int64
 }
@@ -276,17 +277,25 @@ const keyBytes = 32
 // weight is how many values one thing has of those that are selected. What is in a thing or a list among them is charged
 // when it is known to be there.
 func (b *budget) weight(selections ast.SelectionSet) int64 {
-	if len(selections) == 0 {
-		return 0
+	if areFields(selections) {
+		return b.weigh(selections)
 	}
 	b.weighing.Lock()
 	defer b.weighing.Unlock()
 	weight, known := b.weights[&selections[0]]
 	if !known {
-		for _, field := range graphql.CollectFields(b.operation, selections, nil) {
-			weight += 1 + int64(len(field.Alias)/keyBytes)
+		weight = b.weigh(selections)
+		if b.weights == nil {
+			b.weights = map[*ast.Selection]int64{}
 		}
 		b.weights[&selections[0]] = weight
 	}
+	return weight
+}
+
+func (b *budget) weigh(selections ast.SelectionSet) (weight int64) {
+	eachField(b.operation, selections, func(field *ast.Field, _ ast.SelectionSet) {
+		weight += 1 + int64(len(field.Alias)/keyBytes)
+	})
 	return weight
 }

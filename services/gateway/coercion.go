@@ -18,14 +18,36 @@ const maxNameBytes = 64
 
 // coercion makes values of a schema's types out of JSON, or refuses them. Values are not in its messages: they may be a
 // passenger's name.
-type coercion struct{ schema *ast.Schema }
+type coercion struct {
+	schema *ast.Schema
+	// at is where the value stands that is looked at: "variable", its name, and the way inside.
+	at []step
+}
 
-// place is where a value stands: "variable", its name, and the way inside.
+// step is a name, or an index where there is none.
+type step struct {
+	name  string
+	index int
+}
+
+func (c *coercion) enter(name string, index int) { c.at = append(c.at, step{name, index}) }
+
+func (c *coercion) leave() { c.at = c.at[:len(c.at)-1] }
+
+func (c *coercion) refuse(format string, args ...any) *gqlerror.Error {
+	at := place{}
+	for _, s := range c.at {
+		if s.name != "" {
+			at = append(at, ast.PathName(s.name))
+		} else {
+			at = append(at, ast.PathIndex(s.index))
+		}
+	}
+	return at.refuse(format, args...)
+}
+
+// place is where a value stands.
 type place ast.Path
-
-func (p place) field(name string) place { return append(p[:len(p):len(p)], ast.PathName(name)) }
-
-func (p place) index(i int) place { return append(p[:len(p):len(p)], ast.PathIndex(i)) }
 
 // refuse says what a value must be: "$input.passengers[0].name must be a String, not a number".
 func (p place) refuse(format string, args ...any) *gqlerror.Error {
@@ -36,15 +58,15 @@ func (p place) refuse(format string, args ...any) *gqlerror.Error {
 }
 
 // value coerces to a type.
-func (c coercion) value(t *ast.Type, given any, at place) (any, *gqlerror.Error) {
+func (c *coercion) value(t *ast.Type, given any) (any, *gqlerror.Error) {
 	if given == nil {
 		if t.NonNull {
-			return nil, at.refuse("must not be null")
+			return nil, c.refuse("must not be null")
 		}
 		return nil, nil
 	}
 	if t.Elem != nil {
-		return c.list(t, given, at)
+		return c.list(t, given)
 	}
 	definition := c.schema.Types[t.NamedType]
 	if definition == nil {
@@ -53,17 +75,17 @@ func (c coercion) value(t *ast.Type, given any, at place) (any, *gqlerror.Error)
 	}
 	switch definition.Kind {
 	case ast.InputObject:
-		return c.object(definition, given, at)
+		return c.object(definition, given)
 	case ast.Enum:
 		text, ok := given.(string)
 		if !ok || definition.EnumValues.ForName(text) == nil {
-			return nil, at.refuse("must be one of the values of %s", definition.Name)
+			return nil, c.refuse("must be one of the values of %s", definition.Name)
 		}
 		return text, nil
 	case ast.Scalar:
 		value, ok := scalar(definition.Name, given)
 		if !ok {
-			return nil, at.refuse("must be %s, not %s", wanted(definition.Name), kindOfJSON(given))
+			return nil, c.refuse("must be %s, not %s", wanted(definition.Name), kindOfJSON(given))
 		}
 		return value, nil
 	}
@@ -71,51 +93,63 @@ func (c coercion) value(t *ast.Type, given any, at place) (any, *gqlerror.Error)
 }
 
 // list coerces to a list; what is none is a list of one.
-func (c coercion) list(t *ast.Type, given any, at place) (any, *gqlerror.Error) {
+func (c *coercion) list(t *ast.Type, given any) (any, *gqlerror.Error) {
 	elements, ok := given.([]any)
 	if !ok {
-		one, err := c.value(t.Elem, given, at)
+		one, err := c.value(t.Elem, given)
 		return []any{one}, err
 	}
 	out := make([]any, len(elements))
 	for i, element := range elements {
 		var err *gqlerror.Error
-		if out[i], err = c.value(t.Elem, element, at.index(i)); err != nil {
+		c.enter("", i)
+		if out[i], err = c.value(t.Elem, element); err != nil {
 			return nil, err
 		}
+		c.leave()
 	}
 	return out, nil
 }
 
 // object coerces to an input object. What is left out and has a default is left to gqlgen.
-func (c coercion) object(definition *ast.Definition, given any, at place) (any, *gqlerror.Error) {
+func (c *coercion) object(definition *ast.Definition, given any) (any, *gqlerror.Error) {
 	members, ok := given.(map[string]any)
 	if !ok {
-		return nil, at.refuse("must be an object of %s, not %s", definition.Name, kindOfJSON(given))
+		return nil, c.refuse("must be an object of %s, not %s", definition.Name, kindOfJSON(given))
 	}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if definition.Fields.ForName(name) == nil {
-			return nil, at.refuse("has no field %q: it is a %s", name[:min(len(name), maxNameBytes)], definition.Name)
+	known := 0
+	for _, field := range definition.Fields {
+		if _, ok := members[field.Name]; ok {
+			known++
+		}
+	}
+	if known < len(members) {
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			if definition.Fields.ForName(name) == nil {
+				return nil, c.refuse("has no field %q: it is a %s", name[:min(len(name), maxNameBytes)], definition.Name)
+			}
 		}
 	}
 	if definition.Directives.ForName("oneOf") != nil && len(members) != 1 {
-		return nil, at.refuse("must have exactly one of the fields of %s, not %d", definition.Name, len(members))
+		return nil, c.refuse("must have exactly one of the fields of %s, not %d", definition.Name, len(members))
 	}
 	out := make(map[string]any, len(members))
 	for _, field := range definition.Fields {
 		member, ok := members[field.Name]
+		c.enter(field.Name, 0)
 		switch {
 		case ok && member == nil && definition.Directives.ForName("oneOf") != nil:
-			return nil, at.field(field.Name).refuse("must not be null: it is the one field of %s", definition.Name)
+			return nil, c.refuse("must not be null: it is the one field of %s", definition.Name)
 		case ok:
-			value, err := c.value(field.Type, member, at.field(field.Name))
+			value, err := c.value(field.Type, member)
 			if err != nil {
 				return nil, err
 			}
 			out[field.Name] = value
 		case field.Type.NonNull && field.DefaultValue == nil:
-			return nil, at.field(field.Name).refuse("must be given")
+			return nil, c.refuse("must be given")
 		}
+		c.leave()
 	}
 	return out, nil
 }

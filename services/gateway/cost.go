@@ -50,16 +50,16 @@ func costOf(operation *graphql.OperationContext) int {
 // of is what a selection costs: fragments in place, equal fields once, and without what @skip and @include leave out.
 func (c *costs) of(ctx context.Context, operation *graphql.OperationContext, selections ast.SelectionSet) int {
 	total := 0
-	for _, field := range graphql.CollectFields(operation, selections, nil) {
-		if total = add(total, c.field(ctx, operation, &field)); total > c.limit {
-			break // It is too dear, whatever else there is.
+	eachField(operation, selections, func(field *ast.Field, below ast.SelectionSet) {
+		if total <= c.limit { // Otherwise it is too dear, whatever else there is.
+			total = add(total, c.field(ctx, operation, field, below))
 		}
-	}
+	})
 	return total
 }
 
-func (c *costs) field(ctx context.Context, operation *graphql.OperationContext, field *graphql.CollectedField) int {
-	below := c.of(ctx, operation, field.Selections)
+func (c *costs) field(ctx context.Context, operation *graphql.OperationContext, field *ast.Field, selections ast.SelectionSet) int {
+	below := c.of(ctx, operation, selections)
 	cost := add(1, below)
 	if field.ObjectDefinition == nil || field.Definition == nil {
 		return cost // __typename

@@ -36,6 +36,9 @@ func (i *inputs) ExtensionName() string { return "InterlockInputs" }
 // Validate implements graphql.HandlerExtension.
 func (i *inputs) Validate(graphql.ExecutableSchema) error { return nil }
 
+// usualDepth is as deep as a value stands in most requests: the variable, and a field of a thing in a list of it.
+const usualDepth = 8
+
 // MutateOperationParameters implements graphql.OperationParameterMutator: it gives each variable the value that its type
 // makes of it.
 func (i *inputs) MutateOperationParameters(ctx context.Context, request *graphql.RawParams) *gqlerror.Error {
@@ -60,15 +63,19 @@ func (i *inputs) MutateOperationParameters(ctx context.Context, request *graphql
 		return nil
 	}
 	values := make(map[string]any, len(request.Variables))
+	c := &coercion{schema: i.schema, at: make([]step, 0, usualDepth)}
+	c.enter("variable", 0)
 	for _, variable := range operation.VariableDefinitions {
 		given, ok := request.Variables[variable.Variable]
 		if !ok {
 			continue
 		}
-		value, err := coercion{i.schema}.value(variable.Type, given, place{ast.PathName("variable"), ast.PathName(variable.Variable)})
+		c.enter(variable.Variable, 0)
+		value, err := c.value(variable.Type, given)
 		if err != nil {
 			return err
 		}
+		c.leave()
 		values[variable.Variable] = value
 	}
 	request.Variables = values

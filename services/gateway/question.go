@@ -136,12 +136,13 @@ const firstRead = 4 << 10
 
 // read reads a whole body. What it takes grows with what has come, and not with the length that was announced.
 func read(body io.Reader, length int64) ([]byte, error) {
-	first := int64(firstRead)
-	if length >= 0 {
-		first = min(first, length)
+	if length >= 0 && length <= firstRead {
+		whole := make([]byte, length)
+		n, err := io.ReadFull(body, whole)
+		return whole[:n], err
 	}
 	// A buffer wants room for one more read to see the end.
-	whole := bytes.NewBuffer(make([]byte, 0, first+bytes.MinRead))
+	whole := bytes.NewBuffer(make([]byte, 0, firstRead+bytes.MinRead))
 	_, err := whole.ReadFrom(body)
 	return whole.Bytes(), err
 }
