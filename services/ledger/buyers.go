@@ -26,7 +26,7 @@ func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration
 	}
 	records := make(map[string]*rail.BuyerRecord, len(buyers))
 	for _, buyer := range buyers {
-		records[buyer] = &rail.BuyerRecord{Lapsed: map[rail.RunID]int{}, Documents: map[string]bool{}}
+		records[buyer] = &rail.BuyerRecord{}
 	}
 	for chunk := range slices.Chunk(buyers, buyersPerQuery) {
 		if err := l.holdsOf(ctx, h, chunk, hold, records); err != nil {
@@ -62,6 +62,9 @@ func (l *Ledger) holdsOf(ctx context.Context, h *home, buyers []string, hold tim
 		case rail.Cancelled:
 			into[buyer].Cancelled += n
 		default:
+			if into[buyer].Lapsed == nil {
+				into[buyer].Lapsed = map[rail.RunID]int{}
+			}
 			into[buyer].Lapsed[rail.RunID(run)] += n
 		}
 		return nil
@@ -79,6 +82,9 @@ func (l *Ledger) documentsOf(ctx context.Context, h *home, buyers []string, into
 		var buyer, document string
 		err := r.Scan(&buyer, &document)
 		if err == nil {
+			if into[buyer].Documents == nil {
+				into[buyer].Documents = map[string]bool{}
+			}
 			into[buyer].Documents[document] = true
 		}
 		return err

@@ -2,7 +2,6 @@ package sale
 
 import (
 	"context"
-	"maps"
 	"sync"
 	"time"
 
@@ -42,11 +41,13 @@ type buyers struct {
 type record struct {
 	rail.BuyerRecord
 	at time.Time
-	// orders are under way, by key; documents are those of requests under way, by how many.
-	orders    map[string]int
+	// orders are under way, by key; documents are those of requests under way, by how many. Most buyers come once: no map is made
+	// before something is in it.
+	orders    map[keyOnRun]int
 	documents map[string]int
-	// told are the documents of requests that ended while the ledger is asked; nil while it is not. The answer may be older.
-	told map[string]bool
+	// told are the documents of requests that ended while the ledger is asked, which asking says. The answer may be older.
+	asking bool
+	told   map[string]bool
 }
 
 func newBuyers(o *Office) *buyers {
@@ -66,32 +67,46 @@ func (b *buyers) enter(ctx context.Context, place *placing) (leave func(*answer)
 		return func(*answer) {}, nil
 	}
 	now := time.Now()
-	if b.readAt(place.key.Buyer).Before(now.Add(-recordAge)) {
-		b.read(ctx, place.key.Buyer)
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if refusal = b.refusal(place); refusal != nil && b.of(place.key.Buyer).at.Before(now) {
-		b.mu.Unlock()
-		b.read(ctx, place.key.Buyer)
-		b.mu.Lock()
-		if refusal = b.refusal(place); b.of(place.key.Buyer).at.Before(now) {
+	r := b.of(place.key.Buyer)
+	if r.at.Before(now.Add(-recordAge)) {
+		r = b.anew(ctx, place.key.Buyer)
+	}
+	if refusal = b.refusal(r, place); refusal != nil && r.at.Before(now) {
+		r = b.anew(ctx, place.key.Buyer)
+		if refusal = b.refusal(r, place); r.at.Before(now) {
 			refusal = nil
 		}
 	}
-	r := b.of(place.key.Buyer)
-	key := string(place.body.RunID) + " " + place.key.Key
-	r.orders[key]++
+	key := place.keyOnRun()
+	count(&r.orders, key)
 	if refusal == nil {
 		for _, document := range place.documents {
-			r.documents[document]++
+			count(&r.documents, document)
 		}
 	}
 	return func(a *answer) { b.leave(r, key, place, refusal == nil, a) }, refusal
 }
 
+// anew is a buyer's record once it has been read anew, or could not be. The lock must be held, and is given up meanwhile.
+func (b *buyers) anew(ctx context.Context, buyer string) *record {
+	b.mu.Unlock()
+	b.read(ctx, buyer)
+	b.mu.Lock()
+	return b.of(buyer)
+}
+
+// keyOnRun is what an order under way is told from others of its buyer by: keys are once of a run.
+type keyOnRun struct {
+	run rail.RunID
+	key string
+}
+
+func (p *placing) keyOnRun() keyOnRun { return keyOnRun{p.body.RunID, p.key.Key} }
+
 // leave notes what became of a request.
-func (b *buyers) leave(r *record, key string, place *placing, entered bool, a *answer) {
+func (b *buyers) leave(r *record, key keyOnRun, place *placing, entered bool, a *answer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	less(r.orders, key)
@@ -106,15 +121,29 @@ func (b *buyers) leave(r *record, key string, place *placing, entered bool, a *a
 	for _, document := range place.documents {
 		less(r.documents, document)
 		if placed || rail.CodeOf(a.err) == rail.AlreadyTravelling {
-			r.Documents[document] = true
-			if r.told != nil {
-				r.told[document] = true
+			add(&r.Documents, document)
+			if r.asking {
+				add(&r.told, document)
 			}
 		}
 	}
 }
 
-func less(of map[string]int, key string) {
+func add(to *map[string]bool, document string) {
+	if *to == nil {
+		*to = map[string]bool{}
+	}
+	(*to)[document] = true
+}
+
+func count[K comparable](in *map[K]int, key K) {
+	if *in == nil {
+		*in = map[K]int{}
+	}
+	(*in)[key]++
+}
+
+func less[K comparable](of map[K]int, key K) {
 	if of[key]--; of[key] <= 0 {
 		delete(of, key)
 	}
@@ -124,25 +153,16 @@ func less(of map[string]int, key string) {
 func (b *buyers) of(buyer string) *record {
 	r, ok := b.known.Get(buyer)
 	if !ok {
-		r = &record{
-			BuyerRecord: rail.BuyerRecord{Lapsed: map[rail.RunID]int{}, Documents: map[string]bool{}},
-			orders:      map[string]int{}, documents: map[string]int{},
-		}
+		r = &record{}
 		b.known.Add(buyer, r)
 	}
 	return r
 }
 
-func (b *buyers) readAt(buyer string) time.Time {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.of(buyer).at
-}
-
 // refusal is what a buyer's record says of a request. What is under way counts, so that nobody gets past a limit by asking for
 // much at once. The lock must be held.
-func (b *buyers) refusal(place *placing) error {
-	s, r, run := &b.office.settings, b.of(place.key.Buyer), place.body.RunID
+func (b *buyers) refusal(r *record, place *placing) error {
+	s, run := &b.office.settings, place.body.RunID
 	if s.MaxLapsedHolds > 0 && r.Lapsed[run] >= s.MaxLapsedHolds {
 		return rail.Refuse(rail.HoldLimit, "you let %d orders on this run lapse in the last 24 hours: it is closed to you until then", r.Lapsed[run]).
 			At("input", "runId")
@@ -152,7 +172,7 @@ func (b *buyers) refusal(place *placing) error {
 			At("input")
 	}
 	underWay := len(r.orders)
-	if r.orders[string(run)+" "+place.key.Key] > 0 {
+	if r.orders[place.keyOnRun()] > 0 {
 		underWay--
 	}
 	if s.MaxOpenHolds > 0 && r.OpenHolds+underWay >= s.MaxOpenHolds {
@@ -224,7 +244,7 @@ func (b *buyers) ask(who map[string]bool) {
 	b.mu.Lock()
 	for buyer := range who {
 		list = append(list, buyer)
-		b.of(buyer).told = map[string]bool{}
+		b.of(buyer).asking = true
 	}
 	b.mu.Unlock()
 	ctx, cancel := context.WithTimeout(b.office.life, recordTimeout)
@@ -240,8 +260,10 @@ func (b *buyers) ask(who map[string]bool) {
 		r := b.of(buyer)
 		if record := records[buyer]; err == nil && record != nil {
 			r.BuyerRecord, r.at = *record, at
-			maps.Copy(r.Documents, r.told)
+			for document := range r.told {
+				add(&r.Documents, document)
+			}
 		}
-		r.told = nil
+		r.asking, r.told = false, nil
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"hash"
 	"hash/maphash"
 	"log/slog"
 	"sync"
@@ -108,8 +109,8 @@ type Office struct {
 	Options
 	settings Settings
 	counters counters
-	// bodyKey keys the digests of requests.
-	bodyKey []byte
+	// bodyMACs make the keyed digests of requests.
+	bodyMACs sync.Pool
 	// seed makes the hashes of claims, so that nobody can choose two documents or names that are taken for one.
 	seed    maphash.Seed
 	buyers  *buyers
@@ -161,7 +162,8 @@ func Open(options Options) *Office {
 
 		unsettledPayments: map[payAttempt]bool{},
 	}
-	o.bodyKey = deriveBodyKey(o.DocumentKey)
+	bodyKey := deriveBodyKey(o.DocumentKey)
+	o.bodyMACs.New = func() any { return hmac.New(sha256.New, bodyKey) }
 	o.known = newRemembered()
 	o.buyers = newBuyers(o)
 	o.turns.free = o.settings.MaxSelling
@@ -351,7 +353,9 @@ func (o *Office) bodyHash(place *rail.PlaceOrder) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	mac := hmac.New(sha256.New, o.bodyKey)
+	mac := o.bodyMACs.Get().(hash.Hash)
+	defer o.bodyMACs.Put(mac)
+	mac.Reset()
 	mac.Write(b)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24]), nil
 }
