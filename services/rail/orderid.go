@@ -10,8 +10,10 @@ const (
 	orderIDAlphabet = "0123456789abcdefghijklmnopqrstuv"
 	// maxUnique is a UUID in base 32.
 	maxUnique = 26
+	// MaxOrderIDTail bounds, in bytes, what follows a run's id and a slash: a version and what is unique.
+	MaxOrderIDTail = orderIDVersion + maxUnique
 	// maxOrderID is a run id, a slash, a version and what is unique.
-	maxOrderID = maxRunID + 1 + orderIDVersion + maxUnique
+	maxOrderID = maxRunID + 1 + MaxOrderIDTail
 )
 
 // NewOrderID makes the id of an order from its run, the version of the run that it is placed at, and something unique of at most

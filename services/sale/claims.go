@@ -1,7 +1,10 @@
 package sale
 
 import (
+	"bytes"
+	"fmt"
 	"hash/maphash"
+	"iter"
 
 	"interlock/services/rail"
 )
@@ -10,28 +13,61 @@ import (
 // has more holds than he may. Every order that was placed at a version up to at, and is live, is in them. Others may be: nobody
 // tells a clerk of what is paid, or ended by another server. So claims never refuse anybody by themselves; they say which
 // orders the ledger is to be asked about first.
+//
+// They have no pointers in them but those of the tables themselves: the garbage collector would follow half a million on a run
+// that sells, and take a twentieth of the sale for it.
 type claims struct {
+	run  rail.RunID
 	seed maphash.Seed
 	at   int64
 	// loaded is how many there were when all were read.
-	loaded    int
-	orders    map[string]*claim
-	documents map[uint64][]*claim
-	holds     map[uint64][]*claim
+	loaded int
+
+	// orders say in which slot an order is; documents and holds, where the chain of a document's tickets, and of a buyer's holds,
+	// begins. 0 is the end of every chain.
+	orders    map[orderTail]int32
+	documents map[uint64]int32
+	holds     map[uint64]int32
+	slots     []orderSlot
+	tickets   []ticketSlot
+	// freeOrder and freeTicket begin the chains of slots that nothing is in.
+	freeOrder, freeTicket int32
 }
 
-// claim is one order. Buyers and documents are hashes: two that are equal by chance cost a question, or at worst, for documents and
-// once in 2⁶⁴ pairs, a refusal.
+// orderSlot is one order. Buyers and documents are hashes: two that are equal by chance cost a question, or at worst, for documents
+// and once in 2⁶⁴ pairs, a refusal.
+type orderSlot struct {
+	order orderTail
+	buyer uint64
+	// ticket is the first of its tickets, next the next hold of its buyer.
+	ticket, next int32
+	from, to     uint16
+	held         bool
+}
+
+type ticketSlot struct {
+	document uint64
+	// of is its order, sibling the next ticket of that, and next the next ticket of the same document.
+	of, sibling, next int32
+}
+
+// orderTail is what the id of an order has behind its run, filled up with zeros.
+type orderTail [rail.MaxOrderIDTail]byte
+
+// claim is one order as it comes and goes.
 type claim struct {
-	order     string
+	order     orderTail
 	buyer     uint64
 	held      bool
 	from, to  int
 	documents []uint64
 }
 
-func newClaims(seed maphash.Seed) *claims {
-	return &claims{seed: seed, orders: map[string]*claim{}, documents: map[uint64][]*claim{}, holds: map[uint64][]*claim{}}
+func newClaims(run rail.RunID, seed maphash.Seed) *claims {
+	return &claims{
+		run: run, seed: seed, orders: map[orderTail]int32{}, documents: map[uint64]int32{}, holds: map[uint64]int32{},
+		slots: make([]orderSlot, 1), tickets: make([]ticketSlot, 1),
+	}
 }
 
 // staleClaims bounds the orders that ended without a clerk's hearing of it, beside as many as were live when all were read.
@@ -54,73 +90,143 @@ func (s *claims) len() int {
 
 func (s *claims) hash(text string) uint64 { return maphash.String(s.seed, text) }
 
+// tail is what an order of the run is known by.
+func (s *claims) tail(order string) (t orderTail, err error) {
+	rest := len(s.run) + 1
+	if len(order) <= rest || len(order)-rest > len(t) || order[:rest-1] != string(s.run) || order[rest-1] != '/' {
+		return t, fmt.Errorf("sale: %q is no order of %s", order, s.run)
+	}
+	copy(t[:], order[rest:])
+	return t, nil
+}
+
+// id is the whole id of an order.
+func (s *claims) id(t orderTail) string {
+	return string(s.run) + "/" + string(bytes.TrimRight(t[:], "\x00"))
+}
+
 // learn adds what the ledger has read, tickets of one order beside each other.
-func (s *claims) learn(tickets []rail.Claim) {
+func (s *claims) learn(tickets []rail.Claim) error {
 	for len(tickets) > 0 {
 		first := &tickets[0]
 		n := 1
 		for n < len(tickets) && tickets[n].OrderID == first.OrderID {
 			n++
 		}
-		one := &claim{order: first.OrderID, buyer: s.hash(first.Buyer), held: first.Held, from: first.From, to: first.To}
+		order, err := s.tail(first.OrderID)
+		if err != nil {
+			return err
+		}
+		one := claim{order: order, buyer: s.hash(first.Buyer), held: first.Held, from: first.From, to: first.To}
 		for i := range tickets[:n] {
 			one.documents = append(one.documents, s.hash(tickets[i].Document))
 		}
-		s.add(one)
+		s.add(&one)
 		tickets = tickets[n:]
 	}
+	return nil
 }
 
 func (s *claims) add(one *claim) {
-	if s.orders[one.order] != nil {
+	if s.orders[one.order] != 0 {
 		return
 	}
-	s.orders[one.order] = one
+	at := s.freeOrder
+	if at == 0 {
+		at = int32(len(s.slots))
+		s.slots = append(s.slots, orderSlot{})
+	} else {
+		s.freeOrder = s.slots[at].next
+	}
+	s.slots[at] = orderSlot{order: one.order, buyer: one.buyer, from: uint16(one.from), to: uint16(one.to)}
+	s.orders[one.order] = at
 	for _, document := range one.documents {
-		s.documents[document] = append(s.documents[document], one)
+		s.addTicket(at, document)
 	}
 	if one.held {
-		s.holds[one.buyer] = append(s.holds[one.buyer], one)
+		s.slots[at].held, s.slots[at].next = true, s.holds[one.buyer]
+		s.holds[one.buyer] = at
 	}
+}
+
+func (s *claims) addTicket(order int32, document uint64) {
+	at := s.freeTicket
+	if at == 0 {
+		at = int32(len(s.tickets))
+		s.tickets = append(s.tickets, ticketSlot{})
+	} else {
+		s.freeTicket = s.tickets[at].next
+	}
+	s.tickets[at] = ticketSlot{document: document, of: order, sibling: s.slots[order].ticket, next: s.documents[document]}
+	s.slots[order].ticket, s.documents[document] = at, at
 }
 
 // remove forgets an order that has ended.
-func (s *claims) remove(order string) {
-	one := s.orders[order]
-	if one == nil {
+func (s *claims) remove(order orderTail) {
+	at := s.orders[order]
+	if at == 0 {
 		return
 	}
+	s.paid(order)
 	delete(s.orders, order)
-	for _, document := range one.documents {
-		drop(s.documents, document, one)
+	for ticket := s.slots[at].ticket; ticket != 0; {
+		one := &s.tickets[ticket]
+		unchain(s.documents, one.document, ticket, func(at int32) *int32 { return &s.tickets[at].next })
+		sibling := one.sibling
+		*one = ticketSlot{next: s.freeTicket}
+		s.freeTicket, ticket = ticket, sibling
 	}
-	s.paid(one)
+	s.slots[at] = orderSlot{next: s.freeOrder}
+	s.freeOrder = at
 }
 
 // paid forgets that an order is on hold.
-func (s *claims) paid(one *claim) {
-	if one != nil && one.held {
-		one.held = false
-		drop(s.holds, one.buyer, one)
+func (s *claims) paid(order orderTail) {
+	at := s.orders[order]
+	if at == 0 || !s.slots[at].held {
+		return
+	}
+	unchain(s.holds, s.slots[at].buyer, at, func(at int32) *int32 { return &s.slots[at].next })
+	s.slots[at].held, s.slots[at].next = false, 0
+}
+
+// unchain takes one out of the chain of a key.
+func unchain(first map[uint64]int32, key uint64, one int32, next func(int32) *int32) {
+	if first[key] == one {
+		if first[key] = *next(one); first[key] == 0 {
+			delete(first, key)
+		}
+		return
+	}
+	for at := first[key]; at != 0; at = *next(at) {
+		if *next(at) == one {
+			*next(at) = *next(one)
+			return
+		}
 	}
 }
 
-func drop(from map[uint64][]*claim, key uint64, one *claim) {
-	list := from[key]
-	for i := range list {
-		if list[i] == one {
-			list[i] = list[len(list)-1]
-			list[len(list)-1] = nil
-			list = list[:len(list)-1]
-			break
+// ofDocument are the orders with a ticket of a document.
+func (s *claims) ofDocument(document uint64) iter.Seq[*orderSlot] {
+	return func(yield func(*orderSlot) bool) {
+		for at := s.documents[document]; at != 0; at = s.tickets[at].next {
+			if !yield(&s.slots[s.tickets[at].of]) {
+				return
+			}
 		}
 	}
-	if len(list) == 0 {
-		delete(from, key)
-		return
+}
+
+// heldBy are the orders that a buyer has on hold.
+func (s *claims) heldBy(buyer uint64) iter.Seq[*orderSlot] {
+	return func(yield func(*orderSlot) bool) {
+		for at := s.holds[buyer]; at != 0; at = s.slots[at].next {
+			if !yield(&s.slots[at]) {
+				return
+			}
+		}
 	}
-	from[key] = list
 }
 
 // overlap tells whether two trips share a leg.
-func (c *claim) overlap(from, to int) bool { return c.from < to && from < c.to }
+func (o *orderSlot) overlap(from, to int) bool { return int(o.from) < to && from < int(o.to) }

@@ -292,8 +292,10 @@ func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
 			c.claims = nil
 			return rail.BatchChanges{}, rail.ErrVersionLost
 		}
-		c.learn(ask.ClaimsAt, state)
-		var err error
+		err := c.learn(ask.ClaimsAt, state)
+		if err != nil {
+			return rail.BatchChanges{}, err
+		}
 		decided, err = c.decideSafely(batch, state)
 		if err == nil && !look {
 			err = decided.replay()
@@ -314,15 +316,19 @@ func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
 }
 
 // learn makes the claims in memory those of the batch's version, where after is the version they were right up to.
-func (c *clerk) learn(after int64, state *rail.BatchState) {
+func (c *clerk) learn(after int64, state *rail.BatchState) error {
 	if after == 0 {
-		c.claims = newClaims(c.office.seed)
+		c.claims = newClaims(c.run, c.office.seed)
 	}
-	c.claims.learn(state.Claims)
+	if err := c.claims.learn(state.Claims); err != nil {
+		c.claims = nil // Some of it may be missing.
+		return err
+	}
 	c.claims.at = state.Version
 	if after == 0 {
 		c.claims.loaded = len(c.claims.orders)
 	}
+	return nil
 }
 
 // load makes the maps in memory those of the batch's version.

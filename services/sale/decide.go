@@ -126,7 +126,9 @@ func (c *clerk) place(d *decision, r *request) (a answer, err error) {
 	if refusal != nil {
 		return answer{err: refusal}, nil
 	}
-	d.claimed.place(order, r.place.documents)
+	if err := d.claimed.place(order, r.place.documents); err != nil {
+		return answer{}, err
+	}
 	d.placed[r.place.key] = rail.Replay{Order: order, BodyHash: r.place.bodyHash}
 	d.changes.Orders = append(d.changes.Orders, rail.NewOrder{
 		Order: order, Key: r.place.key.Key, BodyHash: r.place.bodyHash, Documents: r.place.documents,

@@ -2,6 +2,7 @@ package sale
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"interlock/services/rail"
@@ -12,56 +13,68 @@ import (
 
 // claimed is what a batch itself knows of the claims of its run.
 type claimed struct {
-	// known are the clerk's; placed are the batch's own.
+	// known are the clerk's; placed are the batch's own, which orders has one by one.
 	known, placed *claims
+	orders        []claim
 	// ended and paid are those of known that the ledger says so of.
-	ended, paid map[string]bool
+	ended, paid map[orderTail]bool
 }
 
 // newClaimed looks up, in one question for the whole batch, whatever the clerk's claims might refuse a request for.
 func (c *clerk) newClaimed(batch []*request, state *rail.BatchState) (*claimed, error) {
-	k := &claimed{known: c.claims, placed: newClaims(c.claims.seed), ended: map[string]bool{}, paid: map[string]bool{}}
+	k := &claimed{known: c.claims, placed: newClaims(c.run, c.claims.seed), ended: map[orderTail]bool{}, paid: map[orderTail]bool{}}
 	for _, order := range state.Freed() {
-		k.ended[order.ID] = true
+		one, err := k.known.tail(order.ID)
+		if err != nil {
+			return nil, err
+		}
+		k.ended[one] = true
 	}
 	asks := map[uint64]int{} // by buyer
-	var doubtful []string
+	doubts := map[orderTail]bool{}
 	for _, r := range batch {
 		if r.place == nil {
 			continue
 		}
 		for _, document := range r.place.documents {
-			for _, one := range c.claims.documents[c.claims.hash(document)] {
-				doubtful = append(doubtful, one.order)
+			for one := range c.claims.ofDocument(c.claims.hash(document)) {
+				doubts[one.order] = true
 			}
 		}
 		asks[c.claims.hash(r.place.key.Buyer)]++
 	}
 	if limit := c.office.settings.MaxRunHolds; limit > 0 {
 		for buyer, n := range asks {
-			if holds := c.claims.holds[buyer]; len(holds)+n > limit {
-				for _, one := range holds {
-					doubtful = append(doubtful, one.order)
-				}
+			for range c.claims.heldBy(buyer) {
+				n++
+			}
+			if n <= limit {
+				continue
+			}
+			for one := range c.claims.heldBy(buyer) {
+				doubts[one.order] = true
 			}
 		}
 	}
-	doubtful = slices.DeleteFunc(doubtful, func(id string) bool { return k.ended[id] })
-	if len(doubtful) == 0 {
+	maps.DeleteFunc(doubts, func(one orderTail, _ bool) bool { return k.ended[one] })
+	if len(doubts) == 0 {
 		return k, nil
 	}
+	doubtful := make([]string, 0, len(doubts))
+	for one := range doubts {
+		doubtful = append(doubtful, k.known.id(one))
+	}
 	slices.Sort(doubtful)
-	doubtful = slices.Compact(doubtful)
 	states, err := state.States(doubtful)
 	if err != nil {
 		return nil, fmt.Errorf("the states of %d orders: %w", len(doubtful), err)
 	}
-	for _, id := range doubtful {
-		switch state := states[id]; {
+	for one := range doubts {
+		switch state := states[k.known.id(one)]; {
 		case state == rail.Paid:
-			k.paid[id] = true
+			k.paid[one] = true
 		case !state.Live():
-			k.ended[id] = true
+			k.ended[one] = true
 		}
 	}
 	return k, nil
@@ -71,17 +84,28 @@ func (c *clerk) newClaimed(batch []*request, state *rail.BatchState) (*claimed, 
 func (k *claimed) travelling(documents []string, from, to int) int {
 	return slices.IndexFunc(documents, func(document string) bool {
 		key := k.known.hash(document)
-		return slices.ContainsFunc(k.known.documents[key], func(c *claim) bool { return c.overlap(from, to) && !k.ended[c.order] }) ||
-			slices.ContainsFunc(k.placed.documents[key], func(c *claim) bool { return c.overlap(from, to) })
+		for one := range k.known.ofDocument(key) {
+			if one.overlap(from, to) && !k.ended[one.order] {
+				return true
+			}
+		}
+		for one := range k.placed.ofDocument(key) {
+			if one.overlap(from, to) {
+				return true
+			}
+		}
+		return false
 	})
 }
 
 // holds is how many orders of the run a buyer has not paid yet.
-func (k *claimed) holds(buyer string) int {
+func (k *claimed) holds(buyer string) (n int) {
 	key := k.known.hash(buyer)
-	n := len(k.placed.holds[key])
-	for _, c := range k.known.holds[key] {
-		if !k.ended[c.order] && !k.paid[c.order] {
+	for range k.placed.heldBy(key) {
+		n++
+	}
+	for one := range k.known.heldBy(key) {
+		if !k.ended[one.order] && !k.paid[one.order] {
 			n++
 		}
 	}
@@ -89,24 +113,30 @@ func (k *claimed) holds(buyer string) int {
 }
 
 // place notes an order of the batch.
-func (k *claimed) place(order *rail.Order, documents []string) {
-	one := &claim{order: order.ID, buyer: k.known.hash(order.Buyer), held: true, from: order.From, to: order.To}
+func (k *claimed) place(order *rail.Order, documents []string) error {
+	tail, err := k.known.tail(order.ID)
+	if err != nil {
+		return err
+	}
+	one := claim{order: tail, buyer: k.known.hash(order.Buyer), held: true, from: order.From, to: order.To}
 	for _, document := range documents {
 		one.documents = append(one.documents, k.known.hash(document))
 	}
-	k.placed.add(one)
+	k.placed.add(&one)
+	k.orders = append(k.orders, one)
+	return nil
 }
 
 // committed makes the clerk's claims those of the version that the batch made.
 func (k *claimed) committed(version int64) {
-	for id := range k.ended {
-		k.known.remove(id)
+	for one := range k.ended {
+		k.known.remove(one)
 	}
-	for id := range k.paid {
-		k.known.paid(k.known.orders[id])
+	for one := range k.paid {
+		k.known.paid(one)
 	}
-	for _, one := range k.placed.orders {
-		k.known.add(one)
+	for i := range k.orders {
+		k.known.add(&k.orders[i])
 	}
 	k.known.at = version
 }

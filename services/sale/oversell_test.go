@@ -47,7 +47,7 @@ func sellToAll(t *testing.T, options ledger.Options, run *rail.Run) (*rush, int6
 	for i := range offices {
 		offices[i] = sale.Open(sale.Options{
 			Ledger: ledgertest.Open(t, options), Lock: &lock{yes: true}, Availability: &board{}, Runs: &book{run: run},
-			Payments: sale.NewSandbox(), NewID: uuid.NewString, NewNumber: rand12, DocumentKey: []byte("key of this test"),
+			Payments: sale.NewSandbox(), NewID: rand12, NewNumber: rand12, DocumentKey: []byte("key of this test"),
 			Settings: sale.Settings{MaxBatch: 8}, Log: slog.New(slog.DiscardHandler),
 		})
 	}

@@ -143,7 +143,7 @@ type Options struct {
 	Availability Availability
 	Runs         Runs
 	Payments     Payments
-	// NewID makes unique ids, NewNumber unguessable order numbers for people.
+	// NewID makes what is unique in ids, of at most 26 characters, NewNumber unguessable order numbers for people.
 	NewID, NewNumber func() string
 	// DocumentKey keys the digests of document numbers. All servers on one ledger have the same.
 	DocumentKey []byte
