@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// maxBuyers is how many buyers a server remembers, at about a kilobyte each.
+	// maxBuyers is how many buyers a server remembers, at up to a kilobyte each.
 	maxBuyers = 32_768
 	// recordAge is how old a record may be that a buyer is let through by: he may exceed his limits by what another server
 	// sells him meanwhile. He is refused only by one that was read after he asked.

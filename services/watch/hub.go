@@ -21,9 +21,12 @@ const (
 	// DefaultMaxWatchedPerAddress is 25 runs for each of the 200 streams that an address may have open without a token, and
 	// a quarter of the subscriptions that a server takes.
 	DefaultMaxWatchedPerAddress = 5_000
-	// DefaultEventsPerSecond is about what one core writes to sockets. When a change goes to very many subscribers, the
-	// next one waits until they can have got it; what happens meanwhile is told in one event.
-	DefaultEventsPerSecond = 50_000
+	// DefaultEventsPerSecond is about a fifth of what one core writes to sockets: who buys goes before who watches. When a change
+	// goes to very many subscribers, the next one waits until they can have got it; what happens meanwhile is told in one event.
+	DefaultEventsPerSecond = 10_000
+	// handful is how many events are handed out at once. Each wakes somebody, and thousands of them would stand in the scheduler's
+	// line before a purchase.
+	handful = 100
 
 	// DefaultPaymentGrace is longer than a payment's statements and its commit may take (2 s each, and 3 s), and than it
 	// takes to replace a primary that died with the commit (10 s).

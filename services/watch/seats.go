@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -240,9 +241,7 @@ func (h *Hub) handOutSeats(ctx context.Context) {
 			return
 		}
 		reading.tell(h.Log, err)
-		if h.EventsPerSecond > 0 && events > 0 {
-			pause(ctx, time.Duration(events)*time.Second/time.Duration(h.EventsPerSecond))
-		}
+		h.rest(ctx, events%handful)
 	}
 }
 
@@ -357,7 +356,7 @@ func (h *Hub) readPairs(ctx context.Context) (events int, err error) {
 		}
 		h.mu.Lock()
 		for i, p := range pairs[start:end] {
-			events += h.handOut(p, &rail.Snapshot{Run: asks[start+i].Run, From: asks[start+i].From, To: asks[start+i].To, Left: left[i], AsOf: asOf}, failed == nil)
+			events += h.handOut(ctx, p, &rail.Snapshot{Run: asks[start+i].Run, From: asks[start+i].From, To: asks[start+i].To, Left: left[i], AsOf: asOf}, failed == nil)
 		}
 		h.mu.Unlock()
 	}
@@ -377,7 +376,7 @@ func (h *Hub) readLeft(ctx context.Context, asks []rail.Ask) ([]rail.Left, error
 
 // handOut gives a snapshot to those of a pair to whom it is new, and ends the pair when there is nothing left to tell.
 // answered is false where the availability failed to answer. The mutex is held.
-func (h *Hub) handOut(p *pair, snapshot *rail.Snapshot, answered bool) (events int) {
+func (h *Hub) handOut(ctx context.Context, p *pair, snapshot *rail.Snapshot, answered bool) (events int) {
 	now, left := h.Now(), &snapshot.Left
 	published := snapshot.Run
 	isNew := left.Known && left.Version > p.version
@@ -393,18 +392,23 @@ func (h *Hub) handOut(p *pair, snapshot *rail.Snapshot, answered bool) (events i
 	}
 	held := !p.heldSince.IsZero() && now.Sub(p.heldSince) < statusGrace
 	if p.fresh > 0 || isNew && !held {
-		lowest := int64(0)
-		for i, s := range p.slots {
-			if s.fresh || isNew && !held && left.Version > s.version {
+		// From the last to the first: whoever leaves meanwhile is replaced by the last, who has been told, and who comes stands
+		// behind, and marks the pair.
+		for i := len(p.slots) - 1; i >= 0; i-- {
+			if i >= len(p.slots) {
+				continue
+			}
+			if s := p.slots[i]; s.fresh || isNew && !held && left.Version > s.version {
 				s.subscriber.outbox.put(s.subject, snapshot)
 				s.version, s.fresh = left.Version, false
-				events++
-			}
-			if i == 0 || s.version < lowest {
-				lowest = s.version
+				if events++; events%handful == 0 {
+					h.mu.Unlock()
+					h.rest(ctx, handful)
+					h.mu.Lock()
+				}
 			}
 		}
-		p.fresh, p.version = 0, lowest
+		p.count()
 	}
 	closed := !now.Before(published.ClosesAt())
 	if closed || answered && !held && snapshot.Run.Status == rail.Withdrawn {
@@ -413,6 +417,28 @@ func (h *Hub) handOut(p *pair, snapshot *rail.Snapshot, answered bool) (events i
 		p.run.behind = true
 	}
 	return events
+}
+
+// count finds how many have been told nothing yet, and the lowest version that the others have. The hub's mutex is held.
+func (p *pair) count() {
+	p.fresh, p.version = 0, math.MaxInt64
+	for _, s := range p.slots {
+		if s.fresh {
+			p.fresh++
+		} else {
+			p.version = min(p.version, s.version)
+		}
+	}
+	if p.fresh == len(p.slots) {
+		p.version = 0
+	}
+}
+
+// rest waits for as long as so many events take.
+func (h *Hub) rest(ctx context.Context, events int) {
+	if h.EventsPerSecond > 0 && events > 0 {
+		pause(ctx, time.Duration(events)*time.Second/time.Duration(h.EventsPerSecond))
+	}
 }
 
 // endPair ends the interest of all who watch a pair. The mutex is held.

@@ -286,6 +286,7 @@ func TestSeats_OldAndDoubledMessagesTellNothing(t *testing.T) {
 
 func TestSeats_OneReadForAll(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+		hub.EventsPerSecond = 1_000_000
 		id := w.publish("G1", "A", "B", "C")
 		var all []<-chan *rail.Snapshot
 		for range 1_000 {
@@ -355,6 +356,67 @@ func TestSeats_CrowdIsToldAtAPaceItCanTake(t *testing.T) {
 		wait(time.Second)
 		take()
 		require.EqualValues(t, 1_001, last)
+	})
+}
+
+// A crowd is told a handful after the other: of those who leave and come meanwhile, nobody who stays is forgotten.
+func TestSeats_CrowdIsToldByHandfuls(t *testing.T) {
+	const crowd = 1_000
+	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+		hub.EventsPerSecond = 1_000
+		id := w.publish("G1", "A", "B")
+		all, leave := make([]<-chan *rail.Snapshot, crowd), make([]context.CancelFunc, crowd)
+		join := func(i int) {
+			ctx, cancel := context.WithCancel(t.Context())
+			var err error
+			all[i], err = hub.SubscribeSeats(ctx, []rail.RunID{id}, "", "")
+			require.NoError(t, err)
+			leave[i] = cancel
+		}
+		for i := range all {
+			join(i)
+		}
+		wait(3 * time.Second)
+		told := func() (n int) {
+			for _, one := range all {
+				if got, _ := taken(one); len(got) > 0 {
+					n++
+				}
+			}
+			return n
+		}
+		require.Equal(t, crowd, told())
+		w.say(w.sell(id))
+		settle()
+		require.Equal(t, watch.Handful, told())
+		w.say(w.sell(id))
+		for i := range all {
+			if i%3 == 0 { // from all over the crowd, told already or not
+				leave[i]()
+			}
+			if i%6 == 0 {
+				join(i)
+			}
+			if i%100 == 0 {
+				wait(50 * time.Millisecond)
+			}
+		}
+		last := map[int]int64{}
+		for range 50 {
+			wait(100 * time.Millisecond)
+			for i, one := range all {
+				got, _ := taken(one)
+				for _, s := range got {
+					last[i] = s.Left.Version
+				}
+			}
+		}
+		for i := range all {
+			if i%3 != 0 || i%6 == 0 {
+				require.EqualValues(t, 3, last[i], i)
+			}
+			leave[i]()
+		}
 	})
 }
 

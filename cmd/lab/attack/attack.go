@@ -43,6 +43,7 @@ func attacks() []*attack {
 		{"sockets", "210 sockets without a token, each with 100 subscriptions", 210, 2_500, manySockets},
 		{"watched_pairs", "27 sockets that watch 5,400 pairs each, with one token and with none", 27, 200, watchedPairs},
 		{"dear_events", "streams without a token that want 40 copies of every call with each change of the run that is sold", 12, 100, dearEvents},
+		{"many_events", "200 sockets without a token, each with 25 subscriptions to the run that is sold", 200, 2_500, manyEvents},
 		{"silent_sockets", "sockets that never say who they are", 260, 100, silentSockets},
 		{"busy_sockets", "sockets that ask without waiting for answers", 8, 200, busySockets},
 		{"slow_senders", "bodies and headers that do not come, or byte by byte, on every route", 1_500, 400, slowSenders},

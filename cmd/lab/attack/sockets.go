@@ -16,6 +16,8 @@ const (
 	// socket, and 27 sockets 145,800.
 	pairsPerSubscription = 100
 	watchedSubscriptions = 54
+	// eventsPerSocket on 200 sockets are as many subscriptions as an address may have without a token.
+	eventsPerSocket = 25
 	// honestTimeout is for a phone to see its first event while sockets are being hoarded.
 	honestTimeout = 5 * time.Second
 	// initPatience is above the ten seconds that a socket has to say who it is.
@@ -195,6 +197,16 @@ func dearEvents(ctx context.Context, s *scene) error {
 	v := seats([]*load.Run{s.venue.First()}, 0, load.Calls-1)
 	v.document = "subscription($r:[ID!]!,$f:StationCode,$t:StationCode){seatAvailability(runIds:$r,from:$f,to:$t){" + aliases(copies, dearField) + "}}"
 	s.hold(ctx, s.attack.connections, "dear events", nobody, func(int) []variant { return []variant{v} })
+	return nil
+}
+
+// manyEvents watches the run that is sold as often as one address may.
+func manyEvents(ctx context.Context, s *scene) error {
+	all := make([]variant, eventsPerSocket)
+	for n := range all {
+		all[n] = seats([]*load.Run{s.venue.First()}, 0, load.Calls-1)
+	}
+	s.hold(ctx, s.attack.connections, "many events", nobody, func(int) []variant { return all })
 	return nil
 }
 

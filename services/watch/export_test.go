@@ -1,0 +1,4 @@
+package watch
+
+// Handful is how many events are handed out at once.
+const Handful = handful
