@@ -91,7 +91,7 @@ func roots(order string, run *load.Run) []variant {
 
 // How often a document may ask for each of these: once more, and it costs more than an operation may.
 const (
-	admittedOrders, admittedNodes, admittedOrderLists        = 49, 45, 41
+	admittedOrders, admittedNodes, admittedOrderLists        = 49, 41, 41
 	admittedSearches, admittedStationLists, admittedSeatRuns = 43, 71, 25
 )
 

@@ -21,10 +21,14 @@ const (
 	notReading, notReadingAnswers, notReadingFile = 30 * time.Second, 60 * time.Second, 75 * time.Second
 	// readBuffer is all that a connection may hold on the attacker's side.
 	readBuffer = 4 << 10
-	// askedFor is how much is asked for on one connection: more than the system keeps for one.
-	askedFor = 24 << 20
+	// askedFor is how much is asked for on one connection: more than the system keeps for one. Of answers it is less, since each may
+	// wait a second for its turn, and all must have been made while nobody reads.
+	askedFor, askedForAnswers = 24 << 20, 4 << 20
 	// onTheWay is what the system may keep of a stream without its server noticing that nobody reads.
 	onTheWay = 8 << 20
+	// neverFull fits between a client and a server: who has not sent more has waited for no reader. Answers that are refused, each
+	// after it has waited for its turn, take longer than anybody looks.
+	neverFull = 64 << 10
 	// maxPipelined bounds the requests on one connection.
 	maxPipelined = 4_000
 	// drainTimeout is for what the system has kept to be read in the end.
@@ -50,7 +54,8 @@ type request struct {
 	name, text string
 	// size is of one answer; 0 for one that never ends.
 	size int
-	// unread is for how long nothing of it is read.
+	// asked is how much is asked for, and unread for how long nothing of it is read.
+	asked  int
 	unread time.Duration
 }
 
@@ -70,14 +75,14 @@ func (s *scene) largeRequests(ctx context.Context) ([]request, error) {
 	}
 	var all []request
 	for _, path := range paths {
-		one := request{name: path, text: "GET " + path + " HTTP/1.1\r\nHost: " + s.server.Addr() + "\r\n\r\n", unread: notReading}
+		one := request{name: path, text: "GET " + path + " HTTP/1.1\r\nHost: " + s.server.Addr() + "\r\n\r\n", asked: askedFor, unread: notReading}
 		if strings.HasPrefix(path, "/playground") {
 			one.unread = notReadingFile
 		}
 		all = append(all, one)
 	}
 	stations := `{"query":"{` + strings.TrimSpace(aliases(20, "stations(first:100){nodes{id code name}}")) + `}"}`
-	all = append(all, request{name: "answers", text: post(s.server.Addr(), stations, ""), unread: notReadingAnswers})
+	all = append(all, request{name: "answers", text: post(s.server.Addr(), stations, ""), asked: askedForAnswers, unread: notReadingAnswers})
 	for n := range all {
 		size, err := sizeOf(ctx, s.server.Addr(), all[n].text)
 		if err != nil {
@@ -86,7 +91,7 @@ func (s *scene) largeRequests(ctx context.Context) ([]request, error) {
 		all[n].size = size
 	}
 	// What is too small would fit on the way: a server that was built without a playground says so in a line.
-	all = slices.DeleteFunc(all, func(r request) bool { return r.size*maxPipelined < askedFor })
+	all = slices.DeleteFunc(all, func(r request) bool { return r.size*maxPipelined < r.asked })
 	events := `{"query":"subscription($r:[ID!]!){seatAvailability(runIds:$r){` + strings.TrimSpace(aliases(copies, dearField)) +
 		`}}","variables":{"r":["` + s.venue.First().ID + `"]}}`
 	return append(all, request{name: "events", text: post(s.server.Addr(), events, "Accept: text/event-stream\r\n"), unread: notReading}), nil
@@ -154,7 +159,7 @@ func (r request) leave(ctx context.Context, server string) reply {
 	}
 	many := 1
 	if r.size > 0 {
-		many = min(askedFor/r.size+1, maxPipelined)
+		many = min(r.asked/r.size+1, maxPipelined)
 	}
 	until := time.Now().Add(r.unread)
 	if err := conn.SetWriteDeadline(until); err != nil {
@@ -174,8 +179,11 @@ func (r request) leave(ctx context.Context, server string) reply {
 	if r.size == 0 && late && came < onTheWay {
 		return reply{text: "nothing left to send"}
 	}
+	if late && came < neverFull {
+		return reply{text: "had not begun to wait"}
+	}
 	if late || r.size > 0 && came >= int64(many*r.size)*9/10 {
-		return silence(fmt.Sprintf("still served after %s without reading", r.unread))
+		return silence(fmt.Sprintf("still served after %s without reading: %d bytes of %d times %d had come, late: %t", r.unread, came, many, r.size, late))
 	}
 	return reply{text: leftAlone}
 }
