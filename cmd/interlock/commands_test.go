@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/services/identity"
 	"interlock/services/rail"
 )
 
@@ -211,6 +212,9 @@ func TestVerify_MakesNothing(t *testing.T) {
 	// A ledger without its schema, as an older version or half an upgrade would leave it, is not brought up to date.
 	require.NoError(t, os.Mkdir(folder, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, ledgerFile), nil, 0o600))
+	require.Contains(t, could("verify", "--json"), "there is no key")
+	_, err := identity.DevelopmentSecret(filepath.Join(folder, personalDataKeyFile))
+	require.NoError(t, err)
 	require.Contains(t, could("verify", "--json"), "no such table")
 	require.Contains(t, could("verify", "--json"), "no such table", "the first did not make it")
 
