@@ -70,8 +70,8 @@ var lengths = map[string]length{
 	"__Field.args":          {1, 10, "as long as the schema"},
 }
 
-// The cost of what is not at hand, in values of an answer: about a microsecond each. An operation costs at most 100,000,
-// see gateway.DefaultComplexityLimit.
+// The cost of what is not at hand, in values of an answer: about a microsecond each. An operation costs at most
+// 100,000, see gateway.DefaultComplexityLimit.
 const (
 	// costRead is a read of the ledger, some milliseconds on one of a few connections.
 	costRead = 2_000
@@ -88,7 +88,8 @@ const (
 	costAsk = 20
 )
 
-// cost is what a field costs, with what is selected below it; ok is false where that is what it has: one value and those.
+// cost is what a field costs, with what is selected below it; ok is false where that is what it has: one value and
+// those.
 func cost(typeName, field string, below int, args map[string]any) (_ int, ok bool) {
 	switch name := typeName + "." + field; name {
 	case "Query.node", "Query.order", "Subscription.orderChanged":

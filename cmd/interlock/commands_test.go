@@ -275,8 +275,8 @@ func TestServer_Demo(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// The playground in a real browser: an admin publishes T12, a passenger searches and buys it, and a third window sees the
-// seat go.
+// The playground in a real browser: an admin publishes T12, a passenger searches and buys it, and a third window sees
+// the seat go.
 func TestServer_PlaygroundInABrowser(t *testing.T) {
 	const folder = "../../services/gateway/playground"
 	for _, needed := range []string{"dist/index.html", "node_modules/playwright-core"} {

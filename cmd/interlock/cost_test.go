@@ -253,8 +253,8 @@ const (
 	times     = attackers * attempts
 )
 
-// attack asks the same of a server so many times at once, and holds what it answers against codes, of which "" is an answer;
-// it may always say that there is too much of it. A small query is asked all the while, and answered.
+// attack asks the same of a server so many times at once, and holds what it answers against codes, of which "" is an
+// answer; it may always say that there is too much of it. A small query is asked all the while, and answered.
 func (r *running) attack(t *testing.T, token string, document func(i int) string, codes ...string) {
 	t.Helper()
 	grown := watchMemory()
@@ -362,8 +362,8 @@ func TestCost_SixteenAtOnce(t *testing.T) {
 	}
 }
 
-// Whatever is read from the ledger, from Redis or out of many things in memory costs what it takes: hundreds of it in one
-// document are refused before anything is read.
+// Whatever is read from the ledger, from Redis or out of many things in memory costs what it takes: hundreds of it in
+// one document are refused before anything is read.
 func TestCost_HundredsOfAField(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	r.publishT12(t)

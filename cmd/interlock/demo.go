@@ -77,8 +77,8 @@ Watch the seats of the same run go (leave it running and buy in another window):
 
 `))
 
-// demoAdmin is an admin's token to print; "" where others can reach the server: what is printed there ends up in logs that
-// more people read.
+// demoAdmin is an admin's token to print; "" where others can reach the server: what is printed there ends up in logs
+// that more people read.
 func (s *Server) demoAdmin(ctx context.Context) (string, error) {
 	why, err := s.settings.exposed(ctx)
 	if err != nil || why != "" {

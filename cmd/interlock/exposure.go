@@ -14,8 +14,8 @@ import (
 // lookupTimeout bounds asking what addresses the name of --listen has.
 const lookupTimeout = 5 * time.Second
 
-// checkExposure refuses to serve what is for development where others than this machine's own users can reach it: tokens
-// that a secret in a folder makes, and payments that take no money. Each has a flag of its own that says so.
+// checkExposure refuses to serve what is for development where others than this machine's own users can reach it:
+// tokens that a secret in a folder makes, and payments that take no money. Each has a flag of its own that says so.
 func (s *Settings) checkExposure(ctx context.Context) error {
 	tokens := s.OIDCIssuer == "" && !s.InsecureDevelopmentTokens
 	sandbox := s.payments() == "sandbox" && !s.InsecureSandboxPayments
@@ -39,8 +39,8 @@ func (s *Settings) checkExposure(ctx context.Context) error {
 }
 
 // exposed says why others than this machine's own users can reach the server; "" where they cannot. A name that is not
-// loopback's says that something in front of the server is reached from elsewhere, and so does a proxy, which need not pass the
-// name on.
+// loopback's says that something in front of the server is reached from elsewhere, and so does a proxy, which need not
+// pass the name on.
 func (s *Settings) exposed(ctx context.Context) (why string, err error) {
 	if len(s.TrustedProxies) > 0 {
 		return fmt.Sprintf("--trusted-proxies has %s, through which others reach the server", s.TrustedProxies[0]), nil

@@ -25,8 +25,8 @@ import (
 	"interlock/services/rail"
 )
 
-// planted is something that a row says wrongly. In its statements, check and names, {A} is a run and {ann} the order of a buyer:
-// see story.
+// planted is something that a row says wrongly. In its statements, check and names, {A} is a run and {ann} the order of
+// a buyer: see story.
 type planted struct {
 	name       string
 	statements []string
@@ -269,8 +269,8 @@ var plantedInLedger = []planted{
 	one("a member since tomorrow", audit.CheckCluster, "member db2:3306", "UPDATE cluster_members SET since = {now} + 86400000 WHERE member = 'db2:3306'"),
 }
 
-// believed are the columns that nothing is held against; personal_keys.check_value is looked at by every command before anything
-// else. Nor is anything held against runs.sale_opens_at of a run without orders.
+// believed are the columns that nothing is held against; personal_keys.check_value is looked at by every command before
+// anything else. Nor is anything held against runs.sale_opens_at of a run without orders.
 var believed = []string{
 	"publications.who", "publications.reason", "cluster_members.by_whom", "cluster_members.reason", "personal_keys.id", "personal_keys.check_value",
 	"personal_keys.since", "personal_keys.retired_at", "order_records.reason",
@@ -297,8 +297,9 @@ func TestPlanted_EveryColumn(t *testing.T) {
 	require.ElementsMatch(t, storyTables, slices.Collect(maps.Keys(tables)))
 }
 
-// story is a ledger in which everything has happened that may: sold, paid, cancelled, expired, refused, suspended, resumed,
-// withdrawn, published anew, leapt; with changes of seats that are not in the maps, and a hold that fell due a minute ago.
+// story is a ledger in which everything has happened that may: sold, paid, cancelled, expired, refused, suspended,
+// resumed, withdrawn, published anew, leapt; with changes of seats that are not in the maps, and a hold that fell due a
+// minute ago.
 type story struct {
 	t        *testing.T
 	r        *running
@@ -533,8 +534,8 @@ func (s *story) keep() (restore func()) {
 	}
 }
 
-// TestVerify_FindsEverythingThatARowSaysWrongly plants what each column can say wrongly, one after the other, into a ledger
-// in which everything has happened that may, and in which verify finds nothing.
+// TestVerify_FindsEverythingThatARowSaysWrongly plants what each column can say wrongly, one after the other, into a
+// ledger in which everything has happened that may, and in which verify finds nothing.
 func TestVerify_FindsEverythingThatARowSaysWrongly(t *testing.T) {
 	for _, flavor := range settingsFlavors {
 		t.Run(flavor.name, func(t *testing.T) {
@@ -567,8 +568,8 @@ func TestVerify_FindsEverythingThatARowSaysWrongly(t *testing.T) {
 	}
 }
 
-// TestVerify_CallsNothingWrongThatIsUnderWay verifies again and again while a server publishes, sells, is paid, cancels, suspends,
-// resumes and withdraws.
+// TestVerify_CallsNothingWrongThatIsUnderWay verifies again and again while a server publishes, sells, is paid,
+// cancels, suspends, resumes and withdraws.
 func TestVerify_CallsNothingWrongThatIsUnderWay(t *testing.T) {
 	for _, flavor := range settingsFlavors {
 		t.Run(flavor.name, func(t *testing.T) {

@@ -115,8 +115,8 @@ func personalDataIsInNoLog(t *testing.T, settings *Settings) {
 	require.NotEmpty(t, ask(r.passenger, placeOrderMutation, secretOrder(run, "key-00000003", func(p map[string]any) {
 		p["wish"] = secretName
 	})).Errors)
-	// Somebody has exchanged two fields, or has written the values into the query in the wrong way. What is not GraphQL is told to
-	// whoever has sent it with their own words, and is in no log.
+	// Somebody has exchanged two fields, or has written the values into the query in the wrong way. What is not GraphQL
+	// is told to whoever has sent it with their own words, and is in no log.
 	require.NotEmpty(t, r.ask(t, r.passenger, placeOrderMutation, secretOrder(run, "key-00000003", func(p map[string]any) {
 		p["seatClass"] = secretName
 	})).Errors)

@@ -41,8 +41,8 @@ func (o *stores) Close() error {
 }
 
 const (
-	// commitTimeout is how long a COMMIT may take until nobody waits for its outcome any more: long for a healthy cluster,
-	// where it takes milliseconds, and short for a buyer.
+	// commitTimeout is how long a COMMIT may take until nobody waits for its outcome any more: long for a healthy
+	// cluster, where it takes milliseconds, and short for a buyer.
 	commitTimeout = 3 * time.Second
 	// failoverTime is how long it takes to replace a primary, and with it to settle the commits that waited on it.
 	failoverTime = 10 * time.Second
@@ -135,8 +135,8 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, how opening) (_ *s
 	return opened, nil
 }
 
-// prepareFile brings the embedded ledger's schema up to date, or looks whether there is a ledger and its key: to open what is not
-// there would make it.
+// prepareFile brings the embedded ledger's schema up to date, or looks whether there is a ledger and its key: to open
+// what is not there would make it.
 func prepareFile(ctx context.Context, s *Settings, migrate bool) error {
 	if migrate {
 		return ledger.Migrate(ctx, ledgerOptions(s))

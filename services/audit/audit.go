@@ -1,8 +1,9 @@
 // Package audit holds everything against the ledger: it repairs Redis all the time, rebuilds it on demand, and verifies
 // that nothing was sold twice.
 //
-// It never changes what was sold. Repair writes to Redis only what the ledger says, and only in place of the very version
-// it was compared with, so that it may run beside any number of sales and other repairers; Verify writes nothing at all.
+// It never changes what was sold. Repair writes to Redis only what the ledger says, and only in place of the very
+// version it was compared with, so that it may run beside any number of sales and other repairers; Verify writes
+// nothing at all.
 //
 // A run that the ledger cannot read stops neither: the others are repaired and verified, and the damage is reported.
 package audit
@@ -24,8 +25,8 @@ import (
 const (
 	repairInterval = 250 * time.Millisecond
 	touchedWindow  = 10 * time.Second
-	// fewTouched is how many runs are compared in every interval. More are compared in every third, still within a second:
-	// a hundred runs that are being sold are six megabytes of seat maps to read each time.
+	// fewTouched is how many runs are compared in every interval. More are compared in every third, still within a
+	// second: a hundred runs that are being sold are six megabytes of seat maps to read each time.
 	fewTouched, manyTouchedEvery = 16, 3
 	// roundTime is within what every run is compared. A little below the minute that is promised.
 	roundTime = 50 * time.Second
@@ -101,8 +102,8 @@ type repairer struct {
 	told, met map[string]bool
 }
 
-// elected tells whether this process is to repair. It keeps the election up, so it is asked again in anything that takes
-// long.
+// elected tells whether this process is to repair. It keeps the election up, so it is asked again in anything that
+// takes long.
 func (r *repairer) elected(ctx context.Context) bool {
 	if r.lease != nil && r.lease.Extend(ctx) != nil {
 		r.resign()
@@ -155,8 +156,8 @@ func (r *repairer) roundDone(ctx context.Context) {
 	r.told, r.met = r.met, map[string]bool{}
 }
 
-// pass is one interval of repair: a reload where Redis has lost its data, else what was touched lately and the next page
-// of the round.
+// pass is one interval of repair: a reload where Redis has lost its data, else what was touched lately and the next
+// page of the round.
 func (r *repairer) pass(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
@@ -204,9 +205,9 @@ func (r *repairer) reload(ctx context.Context) error {
 	return nil
 }
 
-// Rebuild rewrites every entry of Redis that is not what the ledger says. With leap it first raises every version in the
-// ledger by a million: after a loss of data, versions from before it must not come again. It goes on past runs that the
-// ledger cannot read, and ends with an error that names them.
+// Rebuild rewrites every entry of Redis that is not what the ledger says. With leap it first raises every version in
+// the ledger by a million: after a loss of data, versions from before it must not come again. It goes on past runs that
+// the ledger cannot read, and ends with an error that names them.
 func (a *Auditor) Rebuild(ctx context.Context, leap bool) (runs int, err error) {
 	if leap {
 		if _, err := a.Ledger.Leap(ctx); err != nil {

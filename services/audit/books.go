@@ -16,16 +16,16 @@ type verifier struct {
 	// idle tells that no server runs.
 	idle bool
 	seen *seen
-	// tickets are the maps that the live tickets make, sold is how many of them a class has on each leg, whatever seat they
-	// name.
+	// tickets are the maps that the live tickets make, sold is how many of them a class has on each leg, whatever seat
+	// they name.
 	tickets map[rail.SeatClass]*seatmap.Map
 	sold    map[rail.SeatClass][]int
 	// latest is the latest that an order was placed at so far.
 	latest time.Time
 }
 
-// orderChecks are made of each order by itself. Those that need the run or the order's train are left out where it cannot be
-// read, which is a defect itself.
+// orderChecks are made of each order by itself. Those that need the run or the order's train are left out where it
+// cannot be read, which is a defect itself.
 var orderChecks = []func(*verifier, *rail.WrittenOrder){
 	(*verifier).verifyRow,
 	(*verifier).verifyState,
@@ -103,8 +103,8 @@ func (v *verifier) ticket(check string, o *rail.WrittenOrder, i int, format stri
 	v.report.add(Defect{Check: check, Run: v.ID, Order: o.ID, Coach: t.Coach, Seat: t.Seat, Message: fmt.Sprintf(format, arguments...)})
 }
 
-// statusAfter are the states that a run may be in after each kind of publication. Only resuming resumes: who publishes a
-// suspended run anew leaves it suspended.
+// statusAfter are the states that a run may be in after each kind of publication. Only resuming resumes: who publishes
+// a suspended run anew leaves it suspended.
 var statusAfter = map[string][]rail.RunStatus{
 	rail.DidPublish:  {rail.Published, rail.Suspended},
 	rail.DidSuspend:  {rail.Suspended},

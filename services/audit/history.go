@@ -8,7 +8,8 @@ import (
 	"interlock/services/rail"
 )
 
-// span is one ticket in the history of a run: what it has, on the legs of its order, from one version of the run to another.
+// span is one ticket in the history of a run: what it has, on the legs of its order, from one version of the run to
+// another.
 type span struct {
 	order  *rail.WrittenOrder
 	ticket int
@@ -21,8 +22,8 @@ type seat struct {
 	index int
 }
 
-// verifyHistory goes through the versions of the run: no two tickets, live or ended, had one seat or one document on one leg
-// at the same time. Two live ones with one seat were found when they were sold, unless the run cannot be read.
+// verifyHistory goes through the versions of the run: no two tickets, live or ended, had one seat or one document on
+// one leg at the same time. Two live ones with one seat were found when they were sold, unless the run cannot be read.
 func (v *verifier) verifyHistory() {
 	// Digests of documents are gone with the passengers that were forgotten.
 	seats, documents := map[seat][]span{}, map[string][]span{}
@@ -60,8 +61,8 @@ func (v *verifier) verifyHistory() {
 	}
 }
 
-// meetings finds what meets something before it on a leg. What meets is not held against what follows, so that what stays is
-// at most one a leg.
+// meetings finds what meets something before it on a leg. What meets is not held against what follows, so that what
+// stays is at most one a leg.
 func meetings(spans []span, meet func(before, after span)) {
 	if len(spans) < 2 {
 		return

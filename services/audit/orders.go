@@ -117,8 +117,8 @@ func (v *verifier) verifyTimes(o *rail.WrittenOrder) {
 	v.verifySale(o)
 }
 
-// verifySale holds when an order was placed against when its run was on sale. A run's sale is changed only while there is no
-// live order, so that of others it is not known any more.
+// verifySale holds when an order was placed against when its run was on sale. A run's sale is changed only while there
+// is no live order, so that of others it is not known any more.
 func (v *verifier) verifySale(o *rail.WrittenOrder) {
 	if v.Run == nil || o.Train == nil || o.From < 0 || o.From >= len(o.Train.Calls) {
 		return

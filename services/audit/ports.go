@@ -10,22 +10,23 @@ import (
 
 // Ledger is the truth that everything else is held against.
 //
-// A run of which the ledger cannot make sense (its seat map is damaged, say) must not hide the others: Touched, Left and
-// Availabilities then return the others together with an error that names it, and those that come after it in its place. So
-// fewer than limit always means that none come after them. An error with nothing beside it is either a ledger that cannot be
-// asked, or one that has nothing else there. What Verify reads tells of such rows what is written, and an error only says
-// that the ledger could not be asked.
+// A run of which the ledger cannot make sense (its seat map is damaged, say) must not hide the others: Touched, Left
+// and Availabilities then return the others together with an error that names it, and those that come after it in its
+// place. So fewer than limit always means that none come after them. An error with nothing beside it is either a ledger
+// that cannot be asked, or one that has nothing else there. What Verify reads tells of such rows what is written, and
+// an error only says that the ledger could not be asked.
 type Ledger interface {
-	// Touched are the runs whose version moved within the last window by the primary's clock, with what is left of each,
-	// from the primary. It may leave some out where there are very many: the round through all runs finds those.
+	// Touched are the runs whose version moved within the last window by the primary's clock, with what is left of
+	// each, from the primary. It may leave some out where there are very many: the round through all runs finds those.
 	Touched(ctx context.Context, window time.Duration) ([]*rail.Availability, error)
 	// Left is what is left of some runs, in any order.
 	Left(ctx context.Context, runs []rail.RunID) ([]*rail.Availability, error)
 	// Availabilities are what is left of runs in the order of their ids, after the given id, at most limit; each at one
 	// version. Runs that nothing was ever sold on follow from the timetable, so a page costs few rows.
 	Availabilities(ctx context.Context, after rail.RunID, limit int) ([]*rail.Availability, error)
-	// Books are all that is written of at most limit runs after an id, in the order of their ids, all at one moment; and, between
-	// and after them, of runs that have orders and no row. Nothing comes only where nothing is left. An error is the last thing.
+	// Books are all that is written of at most limit runs after an id, in the order of their ids, all at one moment;
+	// and, between and after them, of runs that have orders and no row. Nothing comes only where nothing is left. An
+	// error is the last thing.
 	Books(ctx context.Context, after rail.RunID, limit int) iter.Seq2[*rail.Books, error]
 	// Trains, Formations and Publications are all there are, in the order of their keys; an error is the last thing.
 	Trains(ctx context.Context) iter.Seq2[rail.WrittenTrain, error]
@@ -37,11 +38,11 @@ type Ledger interface {
 	StationRows(ctx context.Context) ([]rail.WrittenStation, error)
 	// Strays are rows of seats and asked documents whose run there is not; a bounded number of them.
 	Strays(ctx context.Context) ([]rail.Stray, error)
-	// Asked counts what is wrong among the documents that buyers asked for: a time may be slack later than now, and a row may
-	// stay slack longer than a day.
+	// Asked counts what is wrong among the documents that buyers asked for: a time may be slack later than now, and a
+	// row may stay slack longer than a day.
 	Asked(ctx context.Context, slack time.Duration) (rail.WrittenAsked, error)
-	// Records are what admins did to orders, as far as it is not as it should be; a bounded number of them. A time may be slack
-	// later than now.
+	// Records are what admins did to orders, as far as it is not as it should be; a bounded number of them. A time may
+	// be slack later than now.
 	Records(ctx context.Context, slack time.Duration) ([]rail.WrittenRecord, error)
 	// NotedKeys are the ids of all keys that passengers were ever sealed with.
 	NotedKeys(ctx context.Context) ([]string, error)
@@ -55,8 +56,8 @@ type Ledger interface {
 type Cache interface {
 	// Stored reads whole entries, in the order of the ids; nil where there is none, or none that can be read.
 	Stored(ctx context.Context, runs []*rail.Availability) ([]*rail.Availability, error)
-	// Load stores what is left of many runs, each unless something newer is stored already, and tells subscribers, though
-	// not always in the same step: if the process dies in between, they find out by their next look.
+	// Load stores what is left of many runs, each unless something newer is stored already, and tells subscribers,
+	// though not always in the same step: if the process dies in between, they find out by their next look.
 	Load(ctx context.Context, left []*rail.Availability) error
 	// Replace stores an entry if what is stored still equals the version it was compared at (0: nothing is stored), and
 	// tells subscribers.

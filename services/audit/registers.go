@@ -24,8 +24,8 @@ func (a *Auditor) verifyRegisters(ctx context.Context, report *Report) error {
 
 // verifyTrains holds trains against their ids and the rules, and stations against the trains that call at them.
 func (a *Auditor) verifyTrains(ctx context.Context, report *Report) error {
-	// calledAt are the stations that trains call at, with one of them. They are read before the stations are: no train is
-	// published before its stations.
+	// calledAt are the stations that trains call at, with one of them. They are read before the stations are: no train
+	// is published before its stations.
 	calledAt := map[rail.StationCode]string{}
 	for w, err := range a.Ledger.Trains(ctx) {
 		if err != nil {
@@ -199,8 +199,8 @@ func (a *Auditor) verifyRecords(ctx context.Context, report *Report) error {
 	return err
 }
 
-// verifyKeys names keys that passengers are sealed with and that are not noted. Keys are noted before they seal, and their notes
-// are read later than the passengers.
+// verifyKeys names keys that passengers are sealed with and that are not noted. Keys are noted before they seal, and
+// their notes are read later than the passengers.
 func (a *Auditor) verifyKeys(ctx context.Context, seen *seen, report *Report) error {
 	noted, err := a.Ledger.NotedKeys(ctx)
 	if err != nil {

@@ -18,8 +18,8 @@ func (v *verifier) openMaps() {
 	}
 }
 
-// verifyTickets checks the seats of an order against its train, and sells those of a live one in the map of all tickets,
-// which refuses what is sold.
+// verifyTickets checks the seats of an order against its train, and sells those of a live one in the map of all
+// tickets, which refuses what is sold.
 func (v *verifier) verifyTickets(o *rail.WrittenOrder) {
 	fits := true
 	if o.Train != nil && !o.Train.Sellable(o.From, o.To) {

@@ -58,8 +58,8 @@ const (
 	maxDefects = 1_000
 	// booksPage is how many runs are read at one moment. Their orders are in memory run by run.
 	booksPage = 200
-	// slack is how far apart two times may be that different transactions have written, and how long what is to be done at a
-	// time may take. It is far more than members' clocks differ by, and than a failover or a restart takes.
+	// slack is how far apart two times may be that different transactions have written, and how long what is to be done
+	// at a time may take. It is far more than members' clocks differ by, and than a failover or a restart takes.
 	slack = 5 * time.Minute
 )
 
@@ -108,8 +108,8 @@ func (r *Report) row(check, row, format string, arguments ...any) {
 	r.add(Defect{Check: check, Row: row, Message: fmt.Sprintf(format, arguments...)})
 }
 
-// Verify recomputes every promise from what is written. It may run while seats are sold: each run is looked at at one moment,
-// and what may still be under way is not called wrong. An error means that it could not look.
+// Verify recomputes every promise from what is written. It may run while seats are sold: each run is looked at at one
+// moment, and what may still be under way is not called wrong. An error means that it could not look.
 func (a *Auditor) Verify(ctx context.Context) (*Report, error) {
 	report := &Report{OK: true, Defects: []Defect{}}
 	seen := newSeen()
@@ -139,7 +139,8 @@ func (a *Auditor) Verify(ctx context.Context) (*Report, error) {
 
 // seen is what the books of all runs have in common.
 type seen struct {
-	// sound tells of trains whether they keep the rules: one that does not may have no calls, or distances that go down.
+	// sound tells of trains whether they keep the rules: one that does not may have no calls, or distances that go
+	// down.
 	sound map[string]bool
 	// keys are the ids of the keys that passengers are sealed with, each with a run.
 	keys map[string]rail.RunID
@@ -147,8 +148,8 @@ type seen struct {
 
 func newSeen() *seen { return &seen{map[string]bool{}, map[string]rail.RunID{}} }
 
-// verifyPage checks the books of some runs, and says what is left of those that can be read, by their tickets. last is the
-// last of them, "" where there are none.
+// verifyPage checks the books of some runs, and says what is left of those that can be read, by their tickets. last is
+// the last of them, "" where there are none.
 func (a *Auditor) verifyPage(ctx context.Context, after rail.RunID, seen *seen, report *Report) (lefts []*rail.Availability, last rail.RunID, err error) {
 	for books, err := range a.Ledger.Books(ctx, after, booksPage) {
 		if err != nil {
@@ -192,7 +193,8 @@ func (a *Auditor) verifyRedis(ctx context.Context, after rail.RunID, lefts []*ra
 				}
 				open = append(open, left)
 			case versionOf(seen) != first[left.RunID]:
-				// It moves: the run is being sold, and its versions are compared by somebody who comes at a quieter time.
+				// It moves: the run is being sold, and its versions are compared by somebody who comes at a quieter
+				// time.
 			case seen == nil:
 				report.add(Defect{Check: CheckRedis, Run: left.RunID, Message: "Redis does not have the run"})
 			default:
@@ -219,8 +221,8 @@ func versionOf(left *rail.Availability) int64 {
 	return left.Version
 }
 
-// readAgain recomputes some runs of a page from their tickets as they are now. Their books were checked already; what is
-// wrong with them is not said twice.
+// readAgain recomputes some runs of a page from their tickets as they are now. Their books were checked already; what
+// is wrong with them is not said twice.
 func (a *Auditor) readAgain(ctx context.Context, after rail.RunID, open []*rail.Availability) ([]*rail.Availability, error) {
 	wanted := map[rail.RunID]bool{}
 	for _, left := range open {

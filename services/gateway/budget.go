@@ -15,9 +15,10 @@ import (
 	"interlock/services/rail"
 )
 
-// answers bounds what is answered; a gqlgen extension. Each answer, and each event of a stream, has a budget of values. A
-// list is charged with its true length, times what is selected of one element, before its elements are resolved, and a thing
-// before its fields are: gqlgen builds the whole tree first and writes it then, so that counting bytes would come too late.
+// answers bounds what is answered; a gqlgen extension. Each answer, and each event of a stream, has a budget of values.
+// A list is charged with its true length, times what is selected of one element, before its elements are resolved, and
+// a thing before its fields are: gqlgen builds the whole tree first and writes it then, so that counting bytes would
+// come too late.
 type answers struct {
 	limit  int64
 	places *places
@@ -52,7 +53,8 @@ func (a *answers) InterceptOperation(ctx context.Context, next graphql.Operation
 	responses := next(context.WithValue(ctx, executionKey{}, e))
 	sent := func() {}
 	return func(responseCtx context.Context) *graphql.Response {
-		// Whoever asks for the next answer has sent the one before. A plain answer's sender never asks again: its context ends.
+		// Whoever asks for the next answer has sent the one before. A plain answer's sender never asks again: its
+		// context ends.
 		sent()
 		sent = func() {}
 		if e.over.Load() {
@@ -91,8 +93,8 @@ func (a *answers) InterceptResponse(ctx context.Context, next graphql.ResponseHa
 	return response
 }
 
-// InterceptField implements graphql.FieldInterceptor. It is called for every field, and looks closer at lists, at things
-// with fields of their own, and at what has to be resolved.
+// InterceptField implements graphql.FieldInterceptor. It is called for every field, and looks closer at lists, at
+// things with fields of their own, and at what has to be resolved.
 func (a *answers) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
 	field := graphql.GetFieldContext(ctx)
 	if len(field.Field.Selections) == 0 && !field.IsResolver && !isList(field.Field.Field) {
@@ -141,8 +143,8 @@ type budget struct {
 	// refused is why the answer is not given after all.
 	refused atomic.Pointer[rail.Error]
 
-	// entered is how many tiers the answer has come into, of the last of which it has a place where holds is true. entering
-	// guards the way from one to the next.
+	// entered is how many tiers the answer has come into, of the last of which it has a place where holds is true.
+	// entering guards the way from one to the next.
 	entering sync.Mutex
 	entered  atomic.Int64
 	holds    bool
@@ -176,8 +178,8 @@ func (b *budget) leave() {
 	}
 }
 
-// charge takes values from the budget, and waits for a place where the answer grows beyond a size, and for its values where
-// the tier has a pace. An error ends the operation: what is being resolved is cancelled, and no further list is.
+// charge takes values from the budget, and waits for a place where the answer grows beyond a size, and for its values
+// where the tier has a pace. An error ends the operation: what is being resolved is cancelled, and no further list is.
 func (b *budget) charge(values int64) error {
 	used := b.used.Add(values)
 	if used > b.limit || used < 0 {
@@ -197,12 +199,13 @@ func (b *budget) charge(values int64) error {
 	}
 }
 
-// largeQuery is what a query costs whose answer is taken for a large one from the start. Its root fields are resolved all at once,
-// before the first of them is charged: a page of the dearest search costs half as much.
+// largeQuery is what a query costs whose answer is taken for a large one from the start. Its root fields are resolved
+// all at once, before the first of them is charged: a page of the dearest search costs half as much.
 const largeQuery = 20_000
 
-// begin charges what is selected at the root. A dear query first takes a place as if its answer was large already. Mutations
-// and events do not: what they cost is what they do, and how large their answers are is seen while they are made.
+// begin charges what is selected at the root. A dear query first takes a place as if its answer was large already.
+// Mutations and events do not: what they cost is what they do, and how large their answers are is seen while they are
+// made.
 func (b *budget) begin() error {
 	if b.operation.Operation.Operation == ast.Query && costOf(b.operation) > largeQuery {
 		for tier := range int64(len(b.places.tiers)) {
@@ -274,8 +277,8 @@ func (b *budget) tells() bool {
 // keyBytes is how long a key of an answer may be for one value: longer ones are written as often as shorter ones.
 const keyBytes = 32
 
-// weight is how many values one thing has of those that are selected. What is in a thing or a list among them is charged
-// when it is known to be there.
+// weight is how many values one thing has of those that are selected. What is in a thing or a list among them is
+// charged when it is known to be there.
 func (b *budget) weight(selections ast.SelectionSet) int64 {
 	if areFields(selections) {
 		return b.weigh(selections)

@@ -172,7 +172,8 @@ func TestErrors_AreShort(t *testing.T) {
 	require.Less(t, len(r.raw), 4_000)
 }
 
-// A name that is none of a type's is not held against all types: it may be as long as a body, and there may be hundreds.
+// A name that is none of a type's is not held against all types: it may be as long as a body, and there may be
+// hundreds.
 func TestErrors_SuggestNoTypes(t *testing.T) {
 	w, _ := grove(t)
 	r := w.post(t, `{tree{...F}} fragment F on Trees{name}`)

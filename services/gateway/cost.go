@@ -8,10 +8,10 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// costs refuses operations that are too dear before anything is executed; a gqlgen extension. A field costs one and what
-// is selected below it, or what the schema says: lists at a usual length, and what a field has to be read from. To that comes
-// what its arguments are long: a variable is sent once, and read anew for each field that it is given to. How long lists
-// really are is charged while they are resolved, see budget.
+// costs refuses operations that are too dear before anything is executed; a gqlgen extension. A field costs one and
+// what is selected below it, or what the schema says: lists at a usual length, and what a field has to be read from. To
+// that comes what its arguments are long: a variable is sent once, and read anew for each field that it is given to.
+// How long lists really are is charged while they are resolved, see budget.
 type costs struct {
 	schema graphql.ExecutableSchema
 	limit  int

@@ -261,8 +261,8 @@ func TestServer_BodiesThatNeverComeToNoRoute(t *testing.T) {
 	}, withPages)
 }
 
-// What the system keeps for a client that does not read is bounded, too: it is in nobody's budget. Without a bound it is
-// megabytes for each connection.
+// What the system keeps for a client that does not read is bounded, too: it is in nobody's budget. Without a bound it
+// is megabytes for each connection.
 func TestServer_KeepsLittleForReadersThatDoNotRead(t *testing.T) {
 	const enough = 300 * time.Millisecond // in which megabytes are written where nothing stops it
 	kept := make(chan int, 1)

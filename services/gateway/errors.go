@@ -164,8 +164,8 @@ func (f *faults) mayWarn(code rail.Code) bool {
 	return true
 }
 
-// recovered is gqlgen's recover function, and that of all other requests: it logs the panic where its stack still is, and gives
-// an error that says no more.
+// recovered is gqlgen's recover function, and that of all other requests: it logs the panic where its stack still is,
+// and gives an error that says no more.
 func (f *faults) recovered(ctx context.Context, cause any) error {
 	f.metrics.panics.Inc()
 	f.log.ErrorContext(ctx, "a request panicked", "operation", operationName(ctx), "request_id", requestID(ctx),

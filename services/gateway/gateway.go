@@ -9,10 +9,10 @@
 // Every refusal has a GraphQL error body with extensions.code. Status codes follow GraphQL over HTTP: 200 for what was
 // executed, whatever became of it (half an answer is an answer, and retries hang on extensions.code); 4xx or 503 for
 // what was not: 400 for a document or variables that make no sense, 401 for a token that proves nothing (none at all is
-// anonymous), 403 for a foreign origin, 405, 413, 415, 421 for a name (Host) that is not ours, and 503 with Retry-After for
-// what is too much or cannot be said just now; 429 with Retry-After for more streams than one viewer or address may have.
-// Transports are our own: gqlgen's echo bodies, answer 200 to what they could not read, write to slow readers for ever, and
-// let operations on a WebSocket past the limits. Its executor is used as it is.
+// anonymous), 403 for a foreign origin, 405, 413, 415, 421 for a name (Host) that is not ours, and 503 with Retry-After
+// for what is too much or cannot be said just now; 429 with Retry-After for more streams than one viewer or address may
+// have. Transports are our own: gqlgen's echo bodies, answer 200 to what they could not read, write to slow readers for
+// ever, and let operations on a WebSocket past the limits. Its executor is used as it is.
 //
 // A Gateway is immutable once made, but for counters and the set of open streams, and safe for concurrent use. Drain
 // ends its streams; nothing of it runs when no request does.
@@ -51,8 +51,8 @@ type Options struct {
 	Identity identity.Verifier
 	// Playground serves /playground and all below; nil where there is none.
 	Playground http.Handler
-	// Hosts are the names the server answers to (Host header, without a port) besides those of loopback and the address a
-	// connection came to: "tickets.example.com". "*" is any.
+	// Hosts are the names the server answers to (Host header, without a port) besides those of loopback and the address
+	// a connection came to: "tickets.example.com". "*" is any.
 	Hosts []string
 	// AllowedOrigins may use the API from a browser, besides our own origin: "https://tickets.example.com". "*" is any.
 	AllowedOrigins []string
@@ -76,13 +76,13 @@ type Options struct {
 	TokenLimit       int
 	OperationTimeout time.Duration
 	MaxInFlight      int
-	// MaxReading is how many operations are read and checked at a time: fewer than there are threads that run Go code, so that
-	// one is left to look at the network. It says how many processors there are for answers, too.
+	// MaxReading is how many operations are read and checked at a time: fewer than there are threads that run Go code,
+	// so that one is left to look at the network. It says how many processors there are for answers, too.
 	MaxReading             int
 	MaxStreams             int
 	MaxOperationsPerSocket int
-	// MaxStreamsPerViewer and MaxStreamsPerAddress bound the WebSockets and event streams of one viewer, and those without a
-	// token of one client address.
+	// MaxStreamsPerViewer and MaxStreamsPerAddress bound the WebSockets and event streams of one viewer, and those
+	// without a token of one client address.
 	MaxStreamsPerViewer, MaxStreamsPerAddress int
 	// TrustedProxies are whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
@@ -184,7 +184,8 @@ func (g *Gateway) newExecutor() *handler.Server {
 	server.Use(&inputs{schema: g.options.Schema.Schema(), cache: cache, tokens: g.options.TokenLimit})
 	server.Use(extension.Introspection{})
 	server.Use(&costs{schema: g.options.Schema, limit: g.options.ComplexityLimit})
-	// Around the operations, whose time is over when they are answered: an answer counts for as long as it is on its way.
+	// Around the operations, whose time is over when they are answered: an answer counts for as long as it is on its
+	// way.
 	server.Use(&answers{limit: int64(g.options.AnswerLimit), places: g.places, faults: g.faults})
 	server.Use(&operations{timeout: g.options.OperationTimeout, metrics: g.metrics})
 	server.AddTransport(socketTransport{g})
@@ -199,8 +200,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.
 // Registry is where the metrics are.
 func (g *Gateway) Registry() *prometheus.Registry { return g.options.Registry }
 
-// Drain makes the server unready and ends every stream, WebSockets with 1001 (going away), so that clients go elsewhere. A
-// stream that was asked for something else than a subscription answers that first. It does not wait.
+// Drain makes the server unready and ends every stream, WebSockets with 1001 (going away), so that clients go
+// elsewhere. A stream that was asked for something else than a subscription answers that first. It does not wait.
 func (g *Gateway) Drain() {
 	g.checks.drain()
 	g.streams.drain()

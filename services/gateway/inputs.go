@@ -15,9 +15,9 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
-// inputs holds values to the types of the schema as the GraphQL specification coerces them (September 2025, 3 and 6.1.2):
-// those of variables before gqlgen takes them, which is more lenient, and those written in documents by a rule beside
-// GraphQL's own. It is a gqlgen extension.
+// inputs holds values to the types of the schema as the GraphQL specification coerces them (September 2025, 3 and
+// 6.1.2): those of variables before gqlgen takes them, which is more lenient, and those written in documents by a rule
+// beside GraphQL's own. It is a gqlgen extension.
 type inputs struct {
 	schema *ast.Schema
 	cache  documents
@@ -39,8 +39,8 @@ func (i *inputs) Validate(graphql.ExecutableSchema) error { return nil }
 // usualDepth is as deep as a value stands in most requests: the variable, and a field of a thing in a list of it.
 const usualDepth = 8
 
-// MutateOperationParameters implements graphql.OperationParameterMutator: it gives each variable the value that its type
-// makes of it.
+// MutateOperationParameters implements graphql.OperationParameterMutator: it gives each variable the value that its
+// type makes of it.
 func (i *inputs) MutateOperationParameters(ctx context.Context, request *graphql.RawParams) *gqlerror.Error {
 	document, cached := i.cache.Get(ctx, request.Query)
 	if !cached {
@@ -82,8 +82,8 @@ func (i *inputs) MutateOperationParameters(ctx context.Context, request *graphql
 	return nil
 }
 
-// MutateOperationContext implements graphql.OperationContextMutator: a variable that may be null may stand where null may
-// not, if there is a default; a null that is given goes past the default, and gqlgen would make a zero of it.
+// MutateOperationContext implements graphql.OperationContextMutator: a variable that may be null may stand where null
+// may not, if there is a default; a null that is given goes past the default, and gqlgen would make a zero of it.
 func (i *inputs) MutateOperationContext(_ context.Context, operation *graphql.OperationContext) *gqlerror.Error {
 	null := map[string]bool{}
 	for name, value := range operation.Variables {
@@ -156,8 +156,8 @@ const (
 // newRules are GraphQL's rules for documents, and what its own on values leave to the scalars of a server.
 func newRules() *rules.Rules {
 	all := rules.NewDefaultRules()
-	// For "Did you mean" an unknown name would be held against every type there is, letter by letter: 200 KB of it take a third
-	// of a second. Other rules have a few fields or arguments to hold it against.
+	// For "Did you mean" an unknown name would be held against every type there is, letter by letter: 200 KB of it take
+	// a third of a second. Other rules have a few fields or arguments to hold it against.
 	all.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
 	all.AddRule(valuesRule, func(observers *core.Events, addError core.AddErrFunc) {
 		observers.OnValue(func(_ *core.Walker, value *ast.Value) {
@@ -169,8 +169,8 @@ func newRules() *rules.Rules {
 	return all
 }
 
-// literalFits tells whether a value that is written in a document is one of its type, as far as GraphQL's own rule does not
-// say so already.
+// literalFits tells whether a value that is written in a document is one of its type, as far as GraphQL's own rule does
+// not say so already.
 func literalFits(value *ast.Value) bool {
 	switch {
 	case value.Kind == ast.Variable || value.Kind == ast.NullValue:
@@ -195,8 +195,8 @@ func literalFits(value *ast.Value) bool {
 // surrogate finds what may be half of a surrogate pair in a document.
 var surrogate = regexp.MustCompile(`\\u[dD][89a-fA-F]`)
 
-// loneSurrogate refuses a string with half of a surrogate pair in it: that is no character, and the parser would put another
-// one in its place.
+// loneSurrogate refuses a string with half of a surrogate pair in it: that is no character, and the parser would put
+// another one in its place.
 func loneSurrogate(query string) *gqlerror.Error {
 	if !surrogate.MatchString(query) {
 		return nil

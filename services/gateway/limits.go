@@ -6,13 +6,14 @@ import "time"
 const (
 	// DefaultMaxBodyBytes is twice what publishing a train with 256 calls and 20 coaches takes.
 	DefaultMaxBodyBytes = 256 << 10
-	// DefaultDepthLimit is a few levels more than the deepest sensible question has: viewer, orders, edges, node, tickets,
-	// order, run, availability, classes, price, amount are 11.
+	// DefaultDepthLimit is a few levels more than the deepest sensible question has: viewer, orders, edges, node,
+	// tickets, order, run, availability, classes, price, amount are 11.
 	DefaultDepthLimit = 15
 	// DefaultComplexityLimit admits a hundred offers with every scalar of their runs, calls (30 of them, with stations)
 	// and classes, about 50,000, twice.
 	DefaultComplexityLimit = 100_000
-	// DefaultAnswerLimit is as many values as the cost admits at usual lengths: some 5 MB of an answer, 100 MB while it is made.
+	// DefaultAnswerLimit is as many values as the cost admits at usual lengths: some 5 MB of an answer, 100 MB while it
+	// is made.
 	DefaultAnswerLimit = 100_000
 	// DefaultTokenLimit is more than the largest mutation written without variables, and keeps parsing under 5 ms.
 	DefaultTokenLimit = 10_000
@@ -26,8 +27,8 @@ const (
 	DefaultMaxStreams = 50_000
 	// DefaultMaxStreamsPerViewer is a tab or an app on each of a few devices, several times over.
 	DefaultMaxStreamsPerViewer = 20
-	// DefaultMaxStreamsPerAddress is for streams without a token. Phones behind a carrier share an address; those with a
-	// token are not counted there.
+	// DefaultMaxStreamsPerAddress is for streams without a token. Phones behind a carrier share an address; those with
+	// a token are not counted there.
 	DefaultMaxStreamsPerAddress = 200
 	// DefaultMaxOperationsPerSocket is what one WebSocket may have running: a phone shows a few screens, a board in a
 	// station a few dozen trains.
@@ -45,7 +46,8 @@ const (
 	// maxExpanded bounds the selections once every fragment is put in place: 20 fragments that each name the next one
 	// twice are a million.
 	maxExpanded = 5_000
-	// maxSchemas bounds how often a document asks for the whole schema: tools ask once, and it is a few thousand values.
+	// maxSchemas bounds how often a document asks for the whole schema: tools ask once, and it is a few thousand
+	// values.
 	maxSchemas = 1
 	// maxErrors bounds the errors of one answer; nobody reads on.
 	maxErrors = 20
@@ -60,7 +62,8 @@ const (
 	// writeTimeout is for taking an answer, or one event of a stream: whoever takes nothing for so long is gone, or
 	// would make us keep what it does not read.
 	writeTimeout = 15 * time.Second
-	// fileTimeout is for taking a page or one of its scripts: the largest comes in that time over a slow phone's 200 kbit/s.
+	// fileTimeout is for taking a page or one of its scripts: the largest comes in that time over a slow phone's 200
+	// kbit/s.
 	fileTimeout = time.Minute
 	// initTimeout is for the first message on a WebSocket.
 	initTimeout = 10 * time.Second
@@ -70,8 +73,8 @@ const (
 	checkTimeout = 2 * time.Second
 	// preflightAge is how long a browser may remember what it may ask; Chromium remembers no longer than 2 h.
 	preflightAge = 2 * time.Hour
-	// crowdedAfter is how long the last one who was read has stood in the line when whoever comes is sent away: a crowd that
-	// comes in one moment stands there by then, and the rest is told at once, not after a second.
+	// crowdedAfter is how long the last one who was read has stood in the line when whoever comes is sent away: a crowd
+	// that comes in one moment stands there by then, and the rest is told at once, not after a second.
 	crowdedAfter = 250 * time.Millisecond
 	// maxStanding bounds the time in that line: whoever stood there for longer had little of a client's own time left.
 	maxStanding = 5 * time.Second
@@ -91,9 +94,9 @@ const (
 	readHeaderTimeout = 5 * time.Second
 	// idleTimeout is longer than the 60 s load balancers commonly keep connections for, so that it is them who close.
 	idleTimeout = 2 * time.Minute
-	// sendBuffer is what the system keeps of answers that a client has not taken: a usual answer is not longer, and a phone a
-	// fifth of a second away still gets 5 Mbit/s. By itself Linux keeps up to 4 MB for each connection, of memory that is
-	// nobody's budget.
+	// sendBuffer is what the system keeps of answers that a client has not taken: a usual answer is not longer, and a
+	// phone a fifth of a second away still gets 5 Mbit/s. By itself Linux keeps up to 4 MB for each connection, of
+	// memory that is nobody's budget.
 	sendBuffer = 128 << 10
 	// maxHeaderBytes leaves room for a token of 16 KiB and for a question in the URL.
 	maxHeaderBytes = 32 << 10

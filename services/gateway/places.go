@@ -10,12 +10,13 @@ import (
 	"interlock/services/rail"
 )
 
-// tier is a size of answers. Whatever grows beyond it needs one of its places, so that large answers do not add up; small
-// ones, and so everybody who buys, never wait here.
+// tier is a size of answers. Whatever grows beyond it needs one of its places, so that large answers do not add up;
+// small ones, and so everybody who buys, never wait here.
 type tier struct {
 	// beyond is how many values need no place of this tier.
 	beyond int64
-	// places are how many may be in the tier at a time, and waiting how many may stand before it. Those keep what they have.
+	// places are how many may be in the tier at a time, and waiting how many may stand before it. Those keep what they
+	// have.
 	places  int
 	waiting int64
 	// unsent is how many bytes may wait for slow readers before nobody else gets into the tier.
@@ -24,11 +25,12 @@ type tier struct {
 	perSecond int
 }
 
-// tiersOf are the sizes of answers on so many processors. A usual search has 300 to 2,500 values, and a value takes some 3
-// to 5 microseconds and 0.5 to 1 KB while it is made. Two searches for each processor keep it busy; 150 wait half a second
-// then, with 250 values each. A larger answer would keep all processors busy for up to half a second, and take 100 MB. So
-// few are made at a time, and their values come so slowly that buyers have nine tenths of the processors: introspection,
-// some 6,000 values, takes a tenth of a second on two of them, and the largest answer two seconds.
+// tiersOf are the sizes of answers on so many processors. A usual search has 300 to 2,500 values, and a value takes
+// some 3 to 5 microseconds and 0.5 to 1 KB while it is made. Two searches for each processor keep it busy; 150 wait
+// half a second then, with 250 values each. A larger answer would keep all processors busy for up to half a second, and
+// take 100 MB. So few are made at a time, and their values come so slowly that buyers have nine tenths of the
+// processors: introspection, some 6,000 values, takes a tenth of a second on two of them, and the largest answer two
+// seconds.
 func tiersOf(processors int) []tier {
 	return []tier{
 		{beyond: 250, places: 2 * processors, waiting: 150 * int64(processors), unsent: 64 << 20},
@@ -45,7 +47,8 @@ const (
 	maxPlaceWait = time.Second
 	// countedBytes is the least that counts as unsent; what is shorter, the kernel takes at once.
 	countedBytes = 32 << 10
-	// paceBurst is how many values of a paced tier may come at once: the milliseconds of a timer that is late are made up.
+	// paceBurst is how many values of a paced tier may come at once: the milliseconds of a timer that is late are made
+	// up.
 	paceBurst = 250
 )
 
@@ -108,7 +111,8 @@ func (p *places) enter(ctx context.Context, i int) error {
 
 func (p *places) leave(i int) { <-p.tiers[i].taken }
 
-// pace waits until an answer in a tier may have so many values more. It is told at once where its time would not suffice.
+// pace waits until an answer in a tier may have so many values more. It is told at once where its time would not
+// suffice.
 func (p *places) pace(ctx context.Context, i int, values int64) error {
 	limiter := p.tiers[i].pace
 	for limiter != nil && values > 0 {

@@ -95,7 +95,8 @@ func TestPlaces_LargeAnswersShareAPace(t *testing.T) {
 	})
 }
 
-// The largest answers are paced, and no others. A pace of one value a second tells at once that there is no time for them.
+// The largest answers are paced, and no others. A pace of one value a second tells at once that there is no time for
+// them.
 func TestPlaces_LargeAnswersArePaced(t *testing.T) {
 	w, _ := grove(t)
 	require.Zero(t, gateway.Tiers[0].PerSecond())
@@ -134,8 +135,8 @@ func TestPlaces_DearQueriesAreLargeFromTheStart(t *testing.T) {
 	require.Equal(t, resolved, trees.lists.Load())
 }
 
-// While as many large answers are being made as there may be, one more waits for a moment and is refused; small ones are
-// answered, and in the end all that were begun.
+// While as many large answers are being made as there may be, one more waits for a moment and is refused; small ones
+// are answered, and in the end all that were begun.
 func TestPlaces_SmallAnswersDoNotWait(t *testing.T) {
 	w, trees := grove(t)
 	tier := gateway.Tiers[0]

@@ -19,8 +19,8 @@ import (
 	"interlock/services/rail"
 )
 
-// question reads what is asked out of a GET's URL or a POST's body, and checks it. The list is what GraphQL has against it,
-// the error why it cannot be read.
+// question reads what is asked out of a GET's URL or a POST's body, and checks it. The list is what GraphQL has against
+// it, the error why it cannot be read.
 func (g *Gateway) question(ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) (
 	operation *graphql.OperationContext, errs gqlerror.List, err error,
 ) {

@@ -15,8 +15,8 @@ type route struct {
 	handler       http.Handler
 }
 
-// table is every path there is. Each has a name of its own in the metrics, so that those who try paths at random do not make
-// metrics at random.
+// table is every path there is. Each has a name of its own in the metrics, so that those who try paths at random do not
+// make metrics at random.
 func (g *Gateway) table() []route {
 	// An answer of GraphQL gets its own time when it is there.
 	all := []route{{"/graphql", "graphql", g.answerable(http.HandlerFunc(g.serveGraphQL))}}
@@ -45,8 +45,8 @@ func (g *Gateway) table() []route {
 	return all
 }
 
-// routes serves the table. What is on none of its paths (a path with ".." in it, say) the mux answers itself: that has a time,
-// too.
+// routes serves the table. What is on none of its paths (a path with ".." in it, say) the mux answers itself: that has
+// a time, too.
 func (g *Gateway) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range g.table() {
@@ -69,8 +69,8 @@ func text(contentType, body string) http.Handler {
 func limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		controller := http.NewResponseController(w)
-		// A writer that knows no deadlines is a test's. That of the connection's last answer is over. Before a body comes,
-		// there may be a line to write that asks for it.
+		// A writer that knows no deadlines is a test's. That of the connection's last answer is over. Before a body
+		// comes, there may be a line to write that asks for it.
 		_ = controller.SetWriteDeadline(time.Now().Add(bodyTimeout + writeTimeout))
 		if r.ContentLength != 0 {
 			_ = controller.SetReadDeadline(time.Now().Add(bodyTimeout))
@@ -79,8 +79,8 @@ func limited(next http.Handler) http.Handler {
 	})
 }
 
-// bounded gives the whole answer its time as well, where a request has no body that matters: whoever sends one gets the answer
-// at once, and the connection is not used again.
+// bounded gives the whole answer its time as well, where a request has no body that matters: whoever sends one gets the
+// answer at once, and the connection is not used again.
 func bounded(answer time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answer))
@@ -116,8 +116,8 @@ func (g *Gateway) observe(route string, next http.Handler) http.Handler {
 	})
 }
 
-// survive logs what panicked outside of any operation, and answers if nothing was answered yet; an answer that was begun
-// is broken off, so that nobody takes half of it for the whole.
+// survive logs what panicked outside of any operation, and answers if nothing was answered yet; an answer that was
+// begun is broken off, so that nobody takes half of it for the whole.
 func (g *Gateway) survive(r *http.Request, w *recorder, cause any) {
 	if cause == nil {
 		return

@@ -396,8 +396,8 @@ func TestIssuer_DownLater(t *testing.T) {
 	takenSoon(t, v, fresh.sign(l.claims(nil)))
 }
 
-// What hangs is worse than what refuses: no token whose key is known may wait for it. The test's context ends at once, so
-// that a check which waits for anything fails.
+// What hangs is worse than what refuses: no token whose key is known may wait for it. The test's context ends at once,
+// so that a check which waits for anything fails.
 func TestIssuer_HangsLater(t *testing.T) {
 	l, key := newLogin(t), newRSA(t, "one")
 	l.publish(key.public())

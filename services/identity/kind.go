@@ -25,8 +25,9 @@ func checkHeader(header map[string]any) error {
 	return nil
 }
 
-// checkKind refuses what an issuer signs with the same keys for another use: ID tokens, logout tokens and other security
-// events, refresh tokens. Where neither the header nor a claim says "access token", the marks of an ID token decide.
+// checkKind refuses what an issuer signs with the same keys for another use: ID tokens, logout tokens and other
+// security events, refresh tokens. Where neither the header nor a claim says "access token", the marks of an ID token
+// decide.
 func checkKind(header map[string]any, claims jwt.MapClaims) error {
 	declared, err := typeOf(header)
 	if err != nil {
@@ -61,8 +62,9 @@ func checkKind(header map[string]any, claims jwt.MapClaims) error {
 	return nil
 }
 
-// isBound tells whether a token is good only together with a proof that its bearer has a key. Proofs are not taken here: without
-// one, whoever has stolen the token could use it. What is bound to a certificate of the client is held against it where TLS ends.
+// isBound tells whether a token is good only together with a proof that its bearer has a key. Proofs are not taken
+// here: without one, whoever has stolen the token could use it. What is bound to a certificate of the client is held
+// against it where TLS ends.
 func isBound(claims jwt.MapClaims) bool {
 	if isOneOf(claims["typ"], []string{"DPoP"}) {
 		return true

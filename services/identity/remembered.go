@@ -13,7 +13,8 @@ import (
 
 const (
 	// rememberedTokens is how many checked tokens are kept: more than a rush's buyers, since whoever comes in turn to a
-	// memory that is too small finds nothing in it. Of a token its digest is kept, so that it is some 5 MB however long they are.
+	// memory that is too small finds nothing in it. Of a token its digest is kept, so that it is some 5 MB however long
+	// they are.
 	rememberedTokens = 20_000
 	// rememberedFor is how long a token is taken without another look at its signature. A key that its issuer has taken
 	// back lives on for so much longer.

@@ -54,7 +54,8 @@ func allFree(train *rail.Train) []uint16 {
 	return counts
 }
 
-// versioned is a run, its version and its maps, all of one moment. run is nil where it cannot be made, and problem says why.
+// versioned is a run, its version and its maps, all of one moment. run is nil where it cannot be made, and problem says
+// why.
 type versioned struct {
 	id      rail.RunID
 	run     *rail.Run
@@ -109,8 +110,8 @@ func (l *Ledger) versions(ctx context.Context, condition string, args ...any) ([
 	return runs, definite(err)
 }
 
-// counting counts what is left of runs. A run that cannot be made, or whose maps cannot be read, is left out and named: it
-// must not keep what is left of all the others from being known.
+// counting counts what is left of runs. A run that cannot be made, or whose maps cannot be read, is left out and named:
+// it must not keep what is left of all the others from being known.
 type counting struct {
 	free    map[string][]uint16
 	left    []*rail.Availability
@@ -150,15 +151,15 @@ func (c *counting) err() error {
 	return errors.Join(c.damaged...)
 }
 
-// maxTouched bounds the runs of one look at what was touched lately. A primary sells on fewer in a second; a publication
-// that changes a whole timetable touches more, and must not have all of it read four times a second.
+// maxTouched bounds the runs of one look at what was touched lately. A primary sells on fewer in a second; a
+// publication that changes a whole timetable touches more, and must not have all of it read four times a second.
 const maxTouched = 2_000
 
-// Touched are the runs whose version moved within the last window by the primary's clock, with what is left of each: the
-// newest maxTouched of them. Beside an error, which names the runs that cannot be read, there is what is left of the
-// others. It misses runs beyond maxTouched, and a run whose commit waited for longer than the window: when it
-// was touched was written before the commit, and shows only after it. Whoever needs every run goes through
-// Availabilities too.
+// Touched are the runs whose version moved within the last window by the primary's clock, with what is left of each:
+// the newest maxTouched of them. Beside an error, which names the runs that cannot be read, there is what is left of
+// the others. It misses runs beyond maxTouched, and a run whose commit waited for longer than the window: when it was
+// touched was written before the commit, and shows only after it. Whoever needs every run goes through Availabilities
+// too.
 func (l *Ledger) Touched(ctx context.Context, window time.Duration) ([]*rail.Availability, error) {
 	h, err := l.at()
 	if err != nil {
@@ -174,8 +175,8 @@ func (l *Ledger) Touched(ctx context.Context, window time.Duration) ([]*rail.Ava
 	return c.left, c.err()
 }
 
-// Left is what is left of some runs, each at one version. Runs there are not are not in the answer. Beside an error, which
-// names the runs that cannot be read, there is what is left of the others.
+// Left is what is left of some runs, each at one version. Runs there are not are not in the answer. Beside an error,
+// which names the runs that cannot be read, there is what is left of the others.
 func (l *Ledger) Left(ctx context.Context, ids []rail.RunID) ([]*rail.Availability, error) {
 	var c counting
 	for chunk := range slices.Chunk(ids, maxIDs) {
@@ -188,9 +189,9 @@ func (l *Ledger) Left(ctx context.Context, ids []rail.RunID) ([]*rail.Availabili
 	return c.left, c.err()
 }
 
-// Availabilities are what is left of runs in the order of their ids, after the given id, at most limit. Beside an error,
-// which names the runs that cannot be read, there is what is left of the others, as many as limit: fewer than limit means
-// that none come after them, unless the ledger could not be read at all, when they are nil.
+// Availabilities are what is left of runs in the order of their ids, after the given id, at most limit. Beside an
+// error, which names the runs that cannot be read, there is what is left of the others, as many as limit: fewer than
+// limit means that none come after them, unless the ledger could not be read at all, when they are nil.
 func (l *Ledger) Availabilities(ctx context.Context, after rail.RunID, limit int) ([]*rail.Availability, error) {
 	var c counting
 	for {

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// orderRows and ticketRows are how many rows of a table are in memory at a time besides those of one run: a few megabytes.
+	// orderRows and ticketRows are how many rows of a table are in memory at a time besides those of one run: a few
+	// megabytes.
 	orderRows, ticketRows = 2_000, 4_000
 	// afterAllIDs is after every id, byte by byte, whatever somebody has written as one.
 	afterAllIDs = "\U0010FFFF"
@@ -20,10 +21,10 @@ const (
 // errNoRun says that rows belong to a run that there is not.
 var errNoRun = errors.New("there is no such run")
 
-// Books are all that is written of runs, in the order of their ids, after the given id: those of at most limit runs, and
-// between and, where fewer come, after them those of runs that have orders or tickets and no row. All are of one moment. At
-// most one run's orders are in memory at a time. What is written is told as it is; an error, which is the last thing, says
-// that the ledger could not be read.
+// Books are all that is written of runs, in the order of their ids, after the given id: those of at most limit runs,
+// and between and, where fewer come, after them those of runs that have orders or tickets and no row. All are of one
+// moment. At most one run's orders are in memory at a time. What is written is told as it is; an error, which is the
+// last thing, says that the ledger could not be read.
 func (l *Ledger) Books(ctx context.Context, after rail.RunID, limit int) iter.Seq2[*rail.Books, error] {
 	return func(yield func(*rail.Books, error) bool) {
 		t, err := l.snapshot(ctx)

@@ -12,13 +12,13 @@ import (
 const (
 	// buyersPerQuery is how many buyers one statement reads.
 	buyersPerQuery = 100
-	// maxRecordRows bounds what one statement reads of them. Limits keep honest and other buyers far below it; where they
-	// are switched off, what is cut off is above any limit.
+	// maxRecordRows bounds what one statement reads of them. Limits keep honest and other buyers far below it; where
+	// they are switched off, what is cut off is above any limit.
 	maxRecordRows = 20_000
 )
 
-// Buyers are the records of buyers, on the primary: see sale.Ledger. They are read on the connections of the sale, one at a time:
-// whoever fills those of the other work must not get past the limits.
+// Buyers are the records of buyers, on the primary: see sale.Ledger. They are read on the connections of the sale, one
+// at a time: whoever fills those of the other work must not get past the limits.
 func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration, documents bool) (map[string]*rail.BuyerRecord, error) {
 	h, err := l.at()
 	if err != nil {
@@ -42,8 +42,8 @@ func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration
 	return records, nil
 }
 
-// holdsOf counts the open, the lapsed and the cancelled holds of buyers. One that lapsed within the day was placed within the day
-// and a hold.
+// holdsOf counts the open, the lapsed and the cancelled holds of buyers. One that lapsed within the day was placed
+// within the day and a hold.
 func (l *Ledger) holdsOf(ctx context.Context, h *home, buyers []string, hold time.Duration, into map[string]*rail.BuyerRecord) error {
 	now := h.dialect.now()
 	query := "SELECT buyer, run_id, CASE WHEN state = 'ON_HOLD' AND pay_by <= " + now + " THEN 'EXPIRED' ELSE state END AS became, COUNT(*) " +

@@ -8,12 +8,12 @@ import (
 	"interlock/services/rail"
 )
 
-// claimsPage is how many orders one statement reads claims of. It is about what a full batch sells, so that one statement is
-// enough to follow another server.
+// claimsPage is how many orders one statement reads claims of. It is about what a full batch sells, so that one
+// statement is enough to follow another server.
 const claimsPage = 512
 
-// claims reads the live tickets of a run's orders that were placed after a version. Ids of orders begin with the version, so
-// what was placed since lies at the end of the run's orders, and costs what it is.
+// claims reads the live tickets of a run's orders that were placed after a version. Ids of orders begin with the
+// version, so what was placed since lies at the end of the run's orders, and costs what it is.
 func (t *transaction) claims(ctx context.Context, run rail.RunID, after int64) ([]rail.Claim, error) {
 	var all []rail.Claim
 	d := t.p.dialect
@@ -47,8 +47,8 @@ func (t *transaction) claims(ctx context.Context, run rail.RunID, after int64) (
 	}
 }
 
-// states reads the states of orders of a run, as they are written. A hold that is past its time is one still, unless expire has
-// ended it: that waits for its row, and a payment that came in time may have the row until it commits.
+// states reads the states of orders of a run, as they are written. A hold that is past its time is one still, unless
+// expire has ended it: that waits for its row, and a payment that came in time may have the row until it commits.
 func (t *transaction) states(ctx context.Context, run rail.RunID, orderIDs []string) (map[string]rail.OrderState, error) {
 	states := make(map[string]rail.OrderState, len(orderIDs))
 	for chunk := range slices.Chunk(orderIDs, maxIDs) {

@@ -111,9 +111,9 @@ func (b *bed) settled(buyer string) (found bool) {
 	return found
 }
 
-// TestCluster_FollowsThePrimary kills a primary while an order and a payment wait for their replicas, which are frozen, has
-// another member opened, and asks with the same keys: there is one answer to each, nothing is sold twice, and nothing that
-// was answered is lost.
+// TestCluster_FollowsThePrimary kills a primary while an order and a payment wait for their replicas, which are frozen,
+// has another member opened, and asks with the same keys: there is one answer to each, nothing is sold twice, and
+// nothing that was answered is lost.
 func TestCluster_FollowsThePrimary(t *testing.T) {
 	b := openBed(t)
 	require.NoError(t, b.sell("wang", 0))
@@ -195,8 +195,8 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	b.openedBesideAFrozenOne()
 }
 
-// openedBesideAFrozenOne opens a member while a look at the cluster waits for one that is frozen: the look finds it, and
-// does not say after two seconds that there was none when it began.
+// openedBesideAFrozenOne opens a member while a look at the cluster waits for one that is frozen: the look finds it,
+// and does not say after two seconds that there was none when it began.
 func (b *bed) openedBesideAFrozenOne() {
 	found, err := ledger.Find(b.Context(), b.options.Members)
 	require.NoError(b, err)

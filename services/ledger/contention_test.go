@@ -68,8 +68,8 @@ func TestPublish_PaymentUnderWay(t *testing.T) {
 	}
 }
 
-// TestSell_PaymentUnderWayIsLive has a hold fall due after a batch has read its run, while the hold's payment, which came in
-// time, still waits for its commit. The batch must take it for live: what it thinks is over may be paid for.
+// TestSell_PaymentUnderWayIsLive has a hold fall due after a batch has read its run, while the hold's payment, which
+// came in time, still waits for its commit. The batch must take it for live: what it thinks is over may be paid for.
 func TestSell_PaymentUnderWayIsLive(t *testing.T) {
 	for _, flavor := range ledgertest.Flavors()[1:] { // SQLite's transactions come one after the other
 		t.Run(flavor.Name, func(t *testing.T) {
@@ -171,8 +171,8 @@ func TestCommit_CallerGone(t *testing.T) {
 	})
 }
 
-// TestCommit_TimeIsOverBefore has SQLite's driver come to a statement after its time was over. It says that all is well, and may
-// not have executed it: nobody is told yes.
+// TestCommit_TimeIsOverBefore has SQLite's driver come to a statement after its time was over. It says that all is
+// well, and may not have executed it: nobody is told yes.
 func TestCommit_TimeIsOverBefore(t *testing.T) {
 	for name, is := range map[string]func(*ledgertest.Statement) bool{
 		"COMMIT": (*ledgertest.Statement).Commits,
@@ -201,8 +201,8 @@ func TestCommit_TimeIsOverBefore(t *testing.T) {
 	}
 }
 
-// TestHeld meets somebody else's commit that is still open, on a run and on an order, at each place that can: it is said
-// that somebody has it.
+// TestHeld meets somebody else's commit that is still open, on a run and on an order, at each place that can: it is
+// said that somebody has it.
 func TestHeld(t *testing.T) {
 	for _, flavor := range ledgertest.Flavors() {
 		t.Run(flavor.Name, func(t *testing.T) {
@@ -371,8 +371,8 @@ func TestPay_LeavesConnectionsToSales(t *testing.T) {
 // readingKey marks the context of those who only look.
 type readingKey struct{}
 
-// TestRead_LeavesConnectionsToAllOthers has so many look at orders that whoever cannot get a connection is refused, and every
-// one who got one keeps it. Sales, payments, sweeps and the check whether the server is ready go on beside them.
+// TestRead_LeavesConnectionsToAllOthers has so many look at orders that whoever cannot get a connection is refused, and
+// every one who got one keeps it. Sales, payments, sweeps and the check whether the server is ready go on beside them.
 func TestRead_LeavesConnectionsToAllOthers(t *testing.T) {
 	onEach(t, func(t *testing.T, o ledger.Options) {
 		o.StatementTimeout = 500 * time.Millisecond
@@ -482,7 +482,8 @@ func TestPay_LeavesTheOneWriterToSales(t *testing.T) {
 	wg.Wait()
 }
 
-// TestPublish_WaitsForTheOneWriter has two publish at once on SQLite, and the first takes longer than any statement may.
+// TestPublish_WaitsForTheOneWriter has two publish at once on SQLite, and the first takes longer than any statement
+// may.
 func TestPublish_WaitsForTheOneWriter(t *testing.T) {
 	o := ledgertest.SQLite(t)
 	o.StatementTimeout = time.Second

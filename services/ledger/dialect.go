@@ -61,8 +61,8 @@ func (d dialect) nowAfterLocks() string {
 	return "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)"
 }
 
-// forUpdate ends a SELECT whose rows nobody else may change until the transaction ends. SQLite's transactions that write
-// are alone from the start.
+// forUpdate ends a SELECT whose rows nobody else may change until the transaction ends. SQLite's transactions that
+// write are alone from the start.
 func (d dialect) forUpdate() string {
 	if d.flavor == SQLite {
 		return ""
@@ -73,9 +73,9 @@ func (d dialect) forUpdate() string {
 // primaryKey is what by calls the index of a table's primary key.
 const primaryKey = "PRIMARY"
 
-// by follows a table that is to be read by an index. MySQL and MariaDB choose by statistics, which lag behind a sale: for minutes
-// after it began they take all orders for one buyer's, and read whole tables instead. SQLite keeps no statistics by itself, and
-// has no name for a primary key.
+// by follows a table that is to be read by an index. MySQL and MariaDB choose by statistics, which lag behind a sale:
+// for minutes after it began they take all orders for one buyer's, and read whole tables instead. SQLite keeps no
+// statistics by itself, and has no name for a primary key.
 func (d dialect) by(index string) string {
 	switch {
 	case d.flavor != SQLite:
@@ -104,8 +104,8 @@ func (d dialect) begin() []string {
 	return []string{"START TRANSACTION"}
 }
 
-// executed is what became of a statement, of which the driver says err. SQLite's does not execute what it comes to after the
-// statement's time was over, a COMMIT neither, and says that all is well.
+// executed is what became of a statement, of which the driver says err. SQLite's does not execute what it comes to
+// after the statement's time was over, a COMMIT neither, and says that all is well.
 func (d dialect) executed(ctx context.Context, err error) error {
 	if err == nil && d.flavor == SQLite {
 		return ctx.Err()
@@ -132,7 +132,8 @@ func (d dialect) arguments() int {
 	return maxArguments
 }
 
-// keysIn is the condition for n pairs of a buyer and a key. Each form is the one that its planner looks up pair by pair.
+// keysIn is the condition for n pairs of a buyer and a key. Each form is the one that its planner looks up pair by
+// pair.
 func (d dialect) keysIn(n int) string {
 	if d.flavor == SQLite {
 		return "(buyer, idempotency_key) IN (VALUES (?,?)" + strings.Repeat(",(?,?)", n-1) + ")"
@@ -160,8 +161,8 @@ func (d dialect) semiSync() string {
 // semiSyncStatus asks for the states of semi-synchronous replication on a primary.
 func (d dialect) semiSyncStatus() string { return "SHOW GLOBAL STATUS LIKE '" + d.semiSync() + "%'" }
 
-// semiSyncSince asks only for what a commit's answer rests on: whether replication is active, and how often it was switched
-// off. On MySQL that takes half of the time of a SHOW; MariaDB has nothing faster.
+// semiSyncSince asks only for what a commit's answer rests on: whether replication is active, and how often it was
+// switched off. On MySQL that takes half of the time of a SHOW; MariaDB has nothing faster.
 func (d dialect) semiSyncSince() string {
 	if d.flavor == MariaDB {
 		return d.semiSyncStatus()
@@ -180,8 +181,8 @@ func (h *home) guard(durability Durability) string {
 	return h.dialect.guard(durability) + ", " + epoch
 }
 
-// guard are three columns, which server this is, whether it is read-only and whether semi-synchronous replication is on,
-// for every transaction that writes: what they say is read in that transaction, on the server that will commit it.
+// guard are three columns, which server this is, whether it is read-only and whether semi-synchronous replication is
+// on, for every transaction that writes: what they say is read in that transaction, on the server that will commit it.
 func (d dialect) guard(durability Durability) string {
 	server, readOnly, semiSync := "CAST(@@GLOBAL.server_uuid AS CHAR)", "CAST(@@GLOBAL.read_only AS CHAR)", "'ON'"
 	switch d.flavor {

@@ -11,8 +11,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Bounds of one step of forgetting: some 40 ms on the primary, half of which pass by what is erased already where a run has
-// 50,000 orders.
+// Bounds of one step of forgetting: some 40 ms on the primary, half of which pass by what is erased already where a run
+// has 50,000 orders.
 const (
 	// erasePage is how many orders are erased in one transaction.
 	erasePage = 200
@@ -20,15 +20,15 @@ const (
 	eraseRuns = 100
 )
 
-// forgottenBuyer leads the number of an order whose buyer was forgotten, in the buyer's place. Buyers are printable ASCII, so
-// that nobody is called so.
+// forgottenBuyer leads the number of an order whose buyer was forgotten, in the buyer's place. Buyers are printable
+// ASCII, so that nobody is called so.
 const forgottenBuyer = "∅"
 
-// ForgetOver forgets passengers of runs that have been over for some time, at least a day longer than their date says: names,
-// document numbers, and digests of documents and requests. Seats, money and buyers stay. It takes one step, of the oldest runs
-// first, and answers how many orders were erased, or how many runs marked because nothing is left to forget on them; when it
-// has done nothing, nothing is left. Several may do it at once. A run that cannot be read keeps no other from being forgotten: an
-// error names it once nothing else is left.
+// ForgetOver forgets passengers of runs that have been over for some time, at least a day longer than their date says:
+// names, document numbers, and digests of documents and requests. Seats, money and buyers stay. It takes one step, of
+// the oldest runs first, and answers how many orders were erased, or how many runs marked because nothing is left to
+// forget on them; when it has done nothing, nothing is left. Several may do it at once. A run that cannot be read keeps
+// no other from being forgotten: an error names it once nothing else is left.
 func (l *Ledger) ForgetOver(ctx context.Context, over time.Duration) (orders, runs int, err error) {
 	h, err := l.at()
 	if err != nil {
@@ -70,9 +70,9 @@ func (t *transaction) forgetOver(ctx context.Context, over time.Duration) (order
 	return 0, int(marked), err
 }
 
-// runsOver finds runs that were over by then and are not marked, those of the oldest dates first, at most eraseRuns. Where none is
-// left, damaged is why it cannot be told of some whether they are. Runs that are not over yet are passed by: they are the long ones
-// of a few days.
+// runsOver finds runs that were over by then and are not marked, those of the oldest dates first, at most eraseRuns.
+// Where none is left, damaged is why it cannot be told of some whether they are. Runs that are not over yet are passed
+// by: they are the long ones of a few days.
 func (t *transaction) runsOver(ctx context.Context, then time.Time) (over []rail.RunID, damaged, err error) {
 	// A run begins somewhere on earth, and most are over a day after their date. Those that take longer come later.
 	last := then.Add(-24 * time.Hour).Format(time.DateOnly)
@@ -97,9 +97,9 @@ func (t *transaction) runsOver(ctx context.Context, then time.Time) (over []rail
 	}
 }
 
-// ForgetBuyer forgets a buyer, and the passengers, in that buyer's orders of one run that is over; otherwise as ForgetOver. It
-// takes some orders at a time, those whose passengers were forgotten before too, and answers how many; 0 when none are left.
-// WRONG_STATE: the run is not over.
+// ForgetBuyer forgets a buyer, and the passengers, in that buyer's orders of one run that is over; otherwise as
+// ForgetOver. It takes some orders at a time, those whose passengers were forgotten before too, and answers how many; 0
+// when none are left. WRONG_STATE: the run is not over.
 func (l *Ledger) ForgetBuyer(ctx context.Context, buyer string, id rail.RunID) (orders int, err error) {
 	h, err := l.at()
 	if err != nil {
@@ -150,8 +150,8 @@ func (t *transaction) forgetBuyer(ctx context.Context, buyer string, id rail.Run
 	return len(orders), err
 }
 
-// BuyerRuns are the runs that a buyer has orders of, in the order of their ids after the given one, at most limit. From the
-// primary.
+// BuyerRuns are the runs that a buyer has orders of, in the order of their ids after the given one, at most limit. From
+// the primary.
 func (l *Ledger) BuyerRuns(ctx context.Context, buyer string, after rail.RunID, limit int) ([]rail.BuyerRun, error) {
 	t, err := l.snapshot(ctx)
 	if err != nil {
@@ -190,7 +190,8 @@ func (t *transaction) buyerRuns(ctx context.Context, buyer string, after rail.Ru
 	return all, nil
 }
 
-// isOver tells whether a run had reached its last call by then. A train without calls, which somebody wrote by hand, reaches none.
+// isOver tells whether a run had reached its last call by then. A train without calls, which somebody wrote by hand,
+// reaches none.
 func isOver(run *rail.Run, then time.Time) bool {
 	calls := len(run.Train.Calls)
 	return calls > 0 && !run.Arrival(calls-1).After(then)
@@ -222,15 +223,16 @@ func (t *transaction) orderIDs(ctx context.Context, condition string, args ...an
 	return ids, err
 }
 
-// forget forgets the passengers of orders. An order that was erased before stays as it is. The orders are changed before what
-// belongs to them: whoever changes a ticket has locked its order.
+// forget forgets the passengers of orders. An order that was erased before stays as it is. The orders are changed
+// before what belongs to them: whoever changes a ticket has locked its order.
 func (t *transaction) forget(ctx context.Context, orders []string) error {
 	byRun := map[rail.RunID][]any{}
 	for _, id := range orders {
 		run, _ := rail.RunOfOrder(id)
 		byRun[run] = append(byRun[run], id)
 	}
-	// In the order of their keys, as two who forget at once, and whoever seals anew, go through them: nobody waits in a circle.
+	// In the order of their keys, as two who forget at once, and whoever seals anew, go through them: nobody waits in a
+	// circle.
 	for _, run := range slices.Sorted(maps.Keys(byRun)) {
 		ids := byRun[run]
 		for _, s := range []struct{ change, column, condition string }{

@@ -95,8 +95,8 @@ func mysqlNumber(err error) uint16 {
 	return 0
 }
 
-// quiet is an error of which only the number is told: MySQL puts the values that it complains of into what it says, and that
-// goes into logs.
+// quiet is an error of which only the number is told: MySQL puts the values that it complains of into what it says, and
+// that goes into logs.
 type quiet struct{ err error }
 
 func (q quiet) Error() string {
@@ -170,8 +170,8 @@ func held(err error) error {
 	return unavailable("another transaction on the same row is still open", fmt.Errorf("%w: %w", rail.ErrHeld, err))
 }
 
-// isBroken tells whether the connection, not the server's answer, is what failed. A server that closes one because nobody
-// says anything leaves a word, which whoever speaks next takes for the answer.
+// isBroken tells whether the connection, not the server's answer, is what failed. A server that closes one because
+// nobody says anything leaves a word, which whoever speaks next takes for the answer.
 func isBroken(err error) bool {
 	var network net.Error
 	return mysqlNumber(err) == erClientInteraction ||
@@ -195,8 +195,8 @@ func refusedCommit(err error) bool {
 }
 
 // refusedStatement tells whether an error from a text that ends with COMMIT is from a statement before it, after which
-// nothing more of the text was executed. Neither a commit nor the question behind it complains of data or of a constraint. Of
-// SQL or of rights the question might, when all is committed: class 42 proves nothing.
+// nothing more of the text was executed. Neither a commit nor the question behind it complains of data or of a
+// constraint. Of SQL or of rights the question might, when all is committed: class 42 proves nothing.
 func refusedStatement(err error) bool {
 	var e *mysql.MySQLError
 	if !errors.As(err, &e) {

@@ -216,8 +216,8 @@ func TestSell_BrokenBeforeCommit(t *testing.T) {
 			})
 			return err
 		}
-		// The first statement begins the transaction; it is tried again on another connection. A server that has closed the
-		// first one because nobody said anything says so, if there is time.
+		// The first statement begins the transaction; it is tried again on another connection. A server that has closed
+		// the first one because nobody said anything says so, if there is time.
 		for _, broken = range []error{&mysql.MySQLError{Number: 4031, Message: "disconnected because of inactivity"}, mysql.ErrInvalidConn} {
 			at.Store(0)
 			breakAt.Store(1)
@@ -244,8 +244,8 @@ type clock struct{ now atomic.Int64 }
 func (c *clock) read() time.Time         { return time.Unix(0, c.now.Load()) }
 func (c *clock) advance(d time.Duration) { c.now.Add(int64(d)) }
 
-// TestBreaker_OneProbeAtATime lets commits time out. From then on one probe is under way at most, everybody else is told
-// at once, and the first probe that commits ends it.
+// TestBreaker_OneProbeAtATime lets commits time out. From then on one probe is under way at most, everybody else is
+// told at once, and the first probe that commits ends it.
 func TestBreaker_OneProbeAtATime(t *testing.T) {
 	o := ledgertest.SQLite(t)
 	c := &clock{}
@@ -448,8 +448,8 @@ func TestWithoutVersionCheck_SellsASeatTwice(t *testing.T) {
 	}
 }
 
-// TestWithoutReplication_SellsWithoutAReplica takes away what promise 2 rests on: a server without any replication is sold on
-// as if all were on two machines.
+// TestWithoutReplication_SellsWithoutAReplica takes away what promise 2 rests on: a server without any replication is
+// sold on as if all were on two machines.
 func TestWithoutReplication_SellsWithoutAReplica(t *testing.T) {
 	for _, flavor := range ledgertest.Flavors() {
 		if flavor.Name != "MySQL" {

@@ -21,11 +21,11 @@ const (
 
 // Options says where the ledger is kept, and how long to wait for it.
 type Options struct {
-	// DSN is the data source name, for go-sql-driver, of the MySQL or MariaDB primary. Empty, and Members too: SQLite, in
-	// the file Path.
+	// DSN is the data source name, for go-sql-driver, of the MySQL or MariaDB primary. Empty, and Members too: SQLite,
+	// in the file Path.
 	DSN string
-	// Members are those of all members of a cluster, in place of DSN: the ledger finds the primary itself, and lists are read
-	// on a replica that keeps up.
+	// Members are those of all members of a cluster, in place of DSN: the ledger finds the primary itself, and lists
+	// are read on a replica that keeps up.
 	Members []string
 	// ReplicaDSN is where lists of orders are read; empty: on the primary.
 	ReplicaDSN string
@@ -33,22 +33,23 @@ type Options struct {
 	Path string
 	// Durability is Replicated unless said otherwise; a SQLite file is always Local.
 	Durability Durability
-	// CommitTimeout bounds a COMMIT with what is written in the same text, and so the wait for a replica. A commit that takes
-	// longer is unknown. 0: defaultCommitTimeout.
+	// CommitTimeout bounds a COMMIT with what is written in the same text, and so the wait for a replica. A commit that
+	// takes longer is unknown. 0: defaultCommitTimeout.
 	CommitTimeout time.Duration
 	// StatementTimeout bounds every other statement of a sale. 0: defaultStatementTimeout.
 	StatementTimeout time.Duration
 	// AheadFor is how long a transaction that was begun ahead waits for its batch. 0: defaultAheadFor.
 	AheadFor time.Duration
-	// MaxConnections bounds the connections to the primary that sales and payments use; payments get a part of them only,
-	// and the other work has fewer of its own. 0: defaultConnections.
+	// MaxConnections bounds the connections to the primary that sales and payments use; payments get a part of them
+	// only, and the other work has fewer of its own. 0: defaultConnections.
 	MaxConnections int
 	// Keyring seals names and document numbers. It is needed by Open, and the same on all servers: see CheckKeys.
 	Keyring Keyring
-	// DocumentDigest makes the digests of document numbers that orders are placed with. An audit holds those that are written
-	// against the numbers that are sealed; nil: it does not.
+	// DocumentDigest makes the digests of document numbers that orders are placed with. An audit holds those that are
+	// written against the numbers that are sealed; nil: it does not.
 	DocumentDigest func(number string) string
-	// Wrap, if set, is put around the driver's connectors to the primary: for tests that cut, change or delay what is sent.
+	// Wrap, if set, is put around the driver's connectors to the primary: for tests that cut, change or delay what is
+	// sent.
 	Wrap func(driver.Connector) driver.Connector
 	// Clock is this process's clock, by which probes are spaced and nothing else. nil: time.Now.
 	Clock func() time.Time
@@ -62,11 +63,11 @@ const (
 	defaultCommitTimeout = 3 * time.Second
 	// defaultStatementTimeout is above the second that a statement may wait for a row lock.
 	defaultStatementTimeout = 2 * time.Second
-	// defaultAheadFor is longer than answered buyers take to ask again, and short enough to be nobody's burden where they do
-	// not.
+	// defaultAheadFor is longer than answered buyers take to ask again, and short enough to be nobody's burden where
+	// they do not.
 	defaultAheadFor = 50 * time.Millisecond
-	// defaultConnections is how many runs one process sells at the same moment. MySQL admits 151 clients by default, and
-	// several servers share it.
+	// defaultConnections is how many runs one process sells at the same moment. MySQL admits 151 clients by default,
+	// and several servers share it.
 	defaultConnections = 24
 )
 
@@ -75,8 +76,9 @@ const (
 	// maxAhead is how many transactions are begun ahead at most: as many as batches are in the ledger at a time.
 	maxAhead = 4
 	// paymentsShare is the part of a ledger's connections that payments may use, one third: whoever pays has a hold and
-	// time, and a clerk that waits for a connection keeps hundreds of buyers waiting. Payments have no pool of their own,
-	// as that would be idle without a rush and needs connections that MySQL may not have; SQLite has one writer in all.
+	// time, and a clerk that waits for a connection keeps hundreds of buyers waiting. Payments have no pool of their
+	// own, as that would be idle without a rush and needs connections that MySQL may not have; SQLite has one writer in
+	// all.
 	paymentsShare = 3
 	// deskConnections is for the other work on the primary: single orders, publishing, audit.
 	deskConnections = 8
@@ -91,8 +93,9 @@ const (
 	rollbackTimeout = time.Second
 	// dialTimeout is how long to wait for a connection where the DSN does not say.
 	dialTimeout = 3 * time.Second
-	// saleWaitSeconds is how long the server lets a sale's transaction idle before it ends it: a frozen process must not
-	// hold a run for long. saleIdle is below it, so that pooled connections are closed by us first, not by the server.
+	// saleWaitSeconds is how long the server lets a sale's transaction idle before it ends it: a frozen process must
+	// not hold a run for long. saleIdle is below it, so that pooled connections are closed by us first, not by the
+	// server.
 	saleWaitSeconds = 2
 	saleIdle        = 1_200 * time.Millisecond
 	// deskWaitSeconds and deskIdle are the same for the other work, whose transactions think longer between statements.
@@ -113,7 +116,8 @@ const (
 	// maxStatementBytes bounds the data in one statement: MariaDB takes 16 MB at most by default, and a replica applies
 	// a long statement in one go.
 	maxStatementBytes = 1 << 20
-	// maxIDs bounds the ids in one IN list: enough to make round trips rare, few enough for every optimizer to use the key.
+	// maxIDs bounds the ids in one IN list: enough to make round trips rare, few enough for every optimizer to use the
+	// key.
 	maxIDs = 500
 	// maxMembers is more than any cluster has; every look asks each.
 	maxMembers = 9

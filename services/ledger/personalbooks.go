@@ -6,8 +6,9 @@ import (
 	"interlock/services/rail"
 )
 
-// addPassenger holds the passenger of an order's ticket against what is promised: who was not forgotten can be read, and who was
-// forgotten is gone. It adds to the books what is wrong, and the key. Of a run that cannot be read nobody knows whether it is over.
+// addPassenger holds the passenger of an order's ticket against what is promised: who was not forgotten can be read,
+// and who was forgotten is gone. It adds to the books what is wrong, and the key. Of a run that cannot be read nobody
+// knows whether it is over.
 func (t *transaction) addPassenger(b *rail.Books, o *rail.WrittenOrder, k *writtenTicket) {
 	if k.key != nil && !slices.Contains(b.Keys, *k.key) {
 		b.Keys = append(b.Keys, *k.key)

@@ -16,7 +16,8 @@ import (
 
 // Registers are the tables beside the runs and their orders, as they are written, for an audit.
 
-// trainPage is how many trains or formations an audit reads at once: a train's document is some kilobytes, a formation's tens.
+// trainPage is how many trains or formations an audit reads at once: a train's document is some kilobytes, a
+// formation's tens.
 const trainPage = 200
 
 // Trains are all rows of trains in the order of their ids, each read anew; an error is the last thing.
@@ -58,11 +59,12 @@ func (l *Ledger) StationRows(ctx context.Context) ([]rail.WrittenStation, error)
 	return stations, definite(err)
 }
 
-// publicationPage is how many publications an audit reads at once: one of a whole timetable names tens of thousands of runs.
+// publicationPage is how many publications an audit reads at once: one of a whole timetable names tens of thousands of
+// runs.
 const publicationPage = 20
 
-// Publications are all rows of publications in the order of their numbers, each held against its runs at one moment; an error
-// is the last thing.
+// Publications are all rows of publications in the order of their numbers, each held against its runs at one moment; an
+// error is the last thing.
 func (l *Ledger) Publications(ctx context.Context) iter.Seq2[rail.WrittenPublication, error] {
 	return paged(ctx, l, math.MinInt64, func(t *transaction, after int64) ([]rail.WrittenPublication, error) {
 		return t.publications(ctx, after)
@@ -172,7 +174,8 @@ func paged[T any, K cmp.Ordered](ctx context.Context, l *Ledger, after K, read f
 // maxStrays is how many runs of a table are named that there are not: they have one cause.
 const maxStrays = 100
 
-// Strays are rows of runs that there are not, besides orders and tickets: see Books. At most maxStrays runs of each table.
+// Strays are rows of runs that there are not, besides orders and tickets: see Books. At most maxStrays runs of each
+// table.
 func (l *Ledger) Strays(ctx context.Context) ([]rail.Stray, error) {
 	t, err := l.snapshot(ctx)
 	if err != nil {
@@ -195,8 +198,8 @@ func (l *Ledger) Strays(ctx context.Context) ([]rail.Stray, error) {
 	return strays, nil
 }
 
-// Asked counts the rows of asked_documents that are not as they should be. slack is how much later than now a time may be, and
-// how long a row may outlive its day.
+// Asked counts the rows of asked_documents that are not as they should be. slack is how much later than now a time may
+// be, and how long a row may outlive its day.
 func (l *Ledger) Asked(ctx context.Context, slack time.Duration) (asked rail.WrittenAsked, err error) {
 	t, err := l.snapshot(ctx)
 	if err != nil {
@@ -213,8 +216,9 @@ func (l *Ledger) Asked(ctx context.Context, slack time.Duration) (asked rail.Wri
 // maxRecords is how many rows of order_records are named that are not as they should be: they have one cause.
 const maxRecords = 100
 
-// Records are what admins did to orders, as far as it is not as it should be: of an order that there is not, of a version that
-// the order has not come to, of nobody, of nothing that admins do, or of a time later than now and slack. At most maxRecords.
+// Records are what admins did to orders, as far as it is not as it should be: of an order that there is not, of a
+// version that the order has not come to, of nobody, of nothing that admins do, or of a time later than now and slack.
+// At most maxRecords.
 func (l *Ledger) Records(ctx context.Context, slack time.Duration) ([]rail.WrittenRecord, error) {
 	t, err := l.snapshot(ctx)
 	if err != nil {

@@ -7,22 +7,23 @@ import (
 	"interlock/services/rail"
 )
 
-// resealPage is how many tickets are read, and sealed anew in one transaction: some 200 KB, and a few milliseconds in which whoever
-// corrects or forgets one of them waits. No sale, payment or cancellation does: they touch no ticket that is there.
+// resealPage is how many tickets are read, and sealed anew in one transaction: some 200 KB, and a few milliseconds in
+// which whoever corrects or forgets one of them waits. No sale, payment or cancellation does: they touch no ticket that
+// is there.
 const resealPage = 500
 
 // Resealed is what became of a page of tickets.
 type Resealed struct {
 	// Next is the order to go on after; empty when there are no more.
 	Next string
-	// Tickets is how many with a passenger were looked at, Sealed how many of them were sealed with another key than the first
-	// of the ring, and are now sealed with that. Unreadable could not be opened and stay as they are.
+	// Tickets is how many with a passenger were looked at, Sealed how many of them were sealed with another key than
+	// the first of the ring, and are now sealed with that. Unreadable could not be opened and stay as they are.
 	Tickets, Sealed, Unreadable int
 }
 
-// Reseal seals the passengers of a page of tickets with the first key of the ring: those of the orders after the given one, ""
-// for the first page. Each is changed only if it is still what was read, so that it may run beside any number of sales, of
-// erasures and of others who do the same.
+// Reseal seals the passengers of a page of tickets with the first key of the ring: those of the orders after the given
+// one, "" for the first page. Each is changed only if it is still what was read, so that it may run beside any number
+// of sales, of erasures and of others who do the same.
 func (l *Ledger) Reseal(ctx context.Context, after string) (Resealed, error) {
 	if err := l.maySeal(ctx); err != nil {
 		return Resealed{}, err
@@ -71,8 +72,8 @@ func (l *Ledger) Reseal(ctx context.Context, after string) (Resealed, error) {
 	return done, l.change(ctx, h, changes)
 }
 
-// readPersonal reads tickets with what is sealed of them, in the order of their keys. An order's id begins with its run's, so
-// that it says where to go on.
+// readPersonal reads tickets with what is sealed of them, in the order of their keys. An order's id begins with its
+// run's, so that it says where to go on.
 func readPersonal(ctx context.Context, h *home, after string) ([]ticketRow, error) {
 	run, _ := rail.RunOfOrder(after)
 	var rows []ticketRow
@@ -109,8 +110,8 @@ func (l *Ledger) change(ctx context.Context, h *home, changes []statement) error
 // Keys are the ids of the ring's keys, the one that seals first.
 func (l *Ledger) Keys() []string { return l.options.Keyring.Keys() }
 
-// RetireKeys notes that nothing is sealed any more but with the first key of the ring, so that a server without the others is
-// ready. A server that still seals with another one takes the note back.
+// RetireKeys notes that nothing is sealed any more but with the first key of the ring, so that a server without the
+// others is ready. A server that still seals with another one takes the note back.
 func (l *Ledger) RetireKeys(ctx context.Context) error {
 	h, err := l.at()
 	if err != nil {

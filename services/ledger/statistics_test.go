@@ -15,8 +15,8 @@ import (
 	"interlock/services/rail"
 )
 
-// TestRead_CostsWhatIsRead reads buyers of an order each, and a run of one order, beside thousands of other orders, on a server whose statistics are of
-// the sale's first order.
+// TestRead_CostsWhatIsRead reads buyers of an order each, and a run of one order, beside thousands of other orders, on
+// a server whose statistics are of the sale's first order.
 func TestRead_CostsWhatIsRead(t *testing.T) {
 	const asked = 100
 	tables := []string{"orders", "tickets", "asked_documents"}

@@ -17,8 +17,9 @@ import (
 	"interlock/services/rail"
 )
 
-// injection is a buyer's name of printable characters, as anybody may have it. In GBK and its like the last byte of 李 and
-// the backslash that the driver puts before the quote are one character: the name ends there, and what follows is SQL.
+// injection is a buyer's name of printable characters, as anybody may have it. In GBK and its like the last byte of 李
+// and the backslash that the driver puts before the quote are one character: the name ends there, and what follows is
+// SQL.
 const injection = "李',1,1,1,1,1,1,0,1,1,1,1,1,0,3);UPDATE orders SET total_minor=1;COMMIT;#"
 
 // bystander is an order that nobody has any business with.
@@ -76,8 +77,8 @@ func onServers(t *testing.T, run func(t *testing.T, o ledger.Options)) {
 	}
 }
 
-// TestOpen_NameThatChangesHowTextIsRead opens ledgers through data source names that have text read otherwise than the driver
-// writes it. Each is refused by the parameter's name; where one is not, the attack shows what comes of it.
+// TestOpen_NameThatChangesHowTextIsRead opens ledgers through data source names that have text read otherwise than the
+// driver writes it. Each is refused by the parameter's name; where one is not, the attack shows what comes of it.
 func TestOpen_NameThatChangesHowTextIsRead(t *testing.T) {
 	onServers(t, func(t *testing.T, o ledger.Options) {
 		b := newBystander(t, o)
@@ -107,8 +108,8 @@ func TestOpen_NameThatChangesHowTextIsRead(t *testing.T) {
 	})
 }
 
-// TestReady_ServerThatChangesHowTextIsRead gives the server itself such settings, as its administrator may at any time: a
-// ledger is not opened, an open one is not ready and gets no new connections, and says which setting it is.
+// TestReady_ServerThatChangesHowTextIsRead gives the server itself such settings, as its administrator may at any time:
+// a ledger is not opened, an open one is not ready and gets no new connections, and says which setting it is.
 func TestReady_ServerThatChangesHowTextIsRead(t *testing.T) {
 	onServers(t, func(t *testing.T, o ledger.Options) {
 		b := newBystander(t, o)
@@ -154,7 +155,8 @@ func TestReady_ServerThatChangesHowTextIsRead(t *testing.T) {
 	})
 }
 
-// TestOpen_SessionsAreSet logs in as a user whose sessions the server sets to GBK, which is undone before anything is read.
+// TestOpen_SessionsAreSet logs in as a user whose sessions the server sets to GBK, which is undone before anything is
+// read.
 func TestOpen_SessionsAreSet(t *testing.T) {
 	onServers(t, func(t *testing.T, o ledger.Options) {
 		b := newBystander(t, o)
@@ -206,7 +208,8 @@ func (c changing) Write(p []byte) (int, error) {
 	return c.Conn.Write(bytes.ReplaceAll(p, []byte(c.word), []byte(c.into)))
 }
 
-// TestOpen_ProxyThatChangesSessions has something in between take each setting of a session back. No connection is used then.
+// TestOpen_ProxyThatChangesSessions has something in between take each setting of a session back. No connection is used
+// then.
 func TestOpen_ProxyThatChangesSessions(t *testing.T) {
 	onServers(t, func(t *testing.T, o ledger.Options) {
 		b := newBystander(t, o)

@@ -90,8 +90,8 @@ func (c *trainCache) sweep() {
 // errNoTrain says that a run's train is not there: nobody deletes trains, so the ledger is damaged.
 var errNoTrain = errors.New("ledger: a train is missing")
 
-// loadTrains finds trains, in the cache or by reading them. broken says why some of those that are there cannot be read: one
-// that is damaged must not hide the others.
+// loadTrains finds trains, in the cache or by reading them. broken says why some of those that are there cannot be
+// read: one that is damaged must not hide the others.
 func (l *Ledger) loadTrains(ctx context.Context, on querier, p *pool, ids []string) (found map[string]*rail.Train, broken map[string]error, err error) {
 	found, broken = make(map[string]*rail.Train, len(ids)), map[string]error{}
 	var missing []string

@@ -20,21 +20,22 @@ import (
 	"interlock/services/rail"
 )
 
-// Bounds of a templates file. YAML can say in a few bytes what takes a parser gigabytes: nested a hundred thousand deep, or
-// repeated by aliases of aliases.
+// Bounds of a templates file. YAML can say in a few bytes what takes a parser gigabytes: nested a hundred thousand
+// deep, or repeated by aliases of aliases.
 const (
-	// maxTemplateBytes is forty times the sample's. The parser's work grows with the square of a mapping's keys: that many bytes
-	// of them take it two seconds.
+	// maxTemplateBytes is forty times the sample's. The parser's work grows with the square of a mapping's keys: that
+	// many bytes of them take it two seconds.
 	maxTemplateBytes = 128 << 10
-	// maxTemplateDepth is how deep lists and mappings in brackets are nested, or begin in one line; the file needs three.
+	// maxTemplateDepth is how deep lists and mappings in brackets are nested, or begin in one line; the file needs
+	// three.
 	maxTemplateDepth = 16
 	// maxTemplateIndent is how far a line is indented: lists and mappings are nested by it, too.
 	maxTemplateIndent = 200
-	// maxTemplateValues is how many words and numbers the file has with its aliases put in place: as many as a file without
-	// aliases could have.
+	// maxTemplateValues is how many words and numbers the file has with its aliases put in place: as many as a file
+	// without aliases could have.
 	maxTemplateValues = maxTemplateBytes / 2
-	// maxTemplateSeats is how many seats the kinds of a file have together: fifty long trains, each with a coach for each seat
-	// that the ledger lets it have, would have twice as many.
+	// maxTemplateSeats is how many seats the kinds of a file have together: fifty long trains, each with a coach for
+	// each seat that the ledger lets it have, would have twice as many.
 	maxTemplateSeats = 500_000
 )
 
@@ -99,8 +100,8 @@ func ReadTemplates(name string, r io.Reader) (*Templates, error) {
 	return ParseTemplates(name, data)
 }
 
-// ParseTemplates reads the YAML of a templates file; name is what refusals call it. Everything in it is checked here, so
-// that a mistake is found before a feed is.
+// ParseTemplates reads the YAML of a templates file; name is what refusals call it. Everything in it is checked here,
+// so that a mistake is found before a feed is.
 func ParseTemplates(name string, data []byte) (*Templates, error) {
 	if len(data) > maxTemplateBytes {
 		return nil, rail.Refuse(rail.Invalid, "%s: the file is longer than %d bytes", name, maxTemplateBytes)

@@ -33,16 +33,16 @@ type Batch struct {
 	// Locking opens the run with a locking read, which waits for whoever is writing it: so that nobody loses twice, and
 	// so that the outcome of an unknown commit is settled.
 	Locking bool
-	// KnownVersion is the version whose seat maps the clerk still has, or 0. When the run is still at it, the ledger does
-	// not read them again.
+	// KnownVersion is the version whose seat maps the clerk still has, or 0. When the run is still at it, the ledger
+	// does not read them again.
 	KnownVersion int64
-	// Follows says that another batch of the run will be there at once, as far as anybody can tell: the ledger may begin its
-	// transaction in the same round trip in which it commits this one's.
+	// Follows says that another batch of the run will be there at once, as far as anybody can tell: the ledger may
+	// begin its transaction in the same round trip in which it commits this one's.
 	Follows bool
 	// ClaimsAt is the version up to which the clerk knows the claims of the run; 0 where it knows none.
 	ClaimsAt int64
-	// Keys are looked up: orders that exist already. Looking is not needed to keep a promise: an order whose key is there
-	// already is refused by the ledger, and the whole batch with it.
+	// Keys are looked up: orders that exist already. Looking is not needed to keep a promise: an order whose key is
+	// there already is refused by the ledger, and the whole batch with it.
 	Keys []OrderKey
 	// Cancels are carried out before Decide, in this order. Holds of the run that are past their time are always
 	// expired, first of all.
@@ -66,12 +66,12 @@ type BatchState struct {
 	Replays map[OrderKey]Replay
 	// Find looks further keys up, in the same transaction.
 	Find func(keys []OrderKey) (map[OrderKey]Replay, error)
-	// Claims are those of the run's orders that were placed after Batch.ClaimsAt and are live, before the cancels and expiries:
-	// those may yet be rolled back. All of one order are beside each other.
+	// Claims are those of the run's orders that were placed after Batch.ClaimsAt and are live, before the cancels and
+	// expiries: those may yet be rolled back. All of one order are beside each other.
 	Claims []Claim
-	// States looks orders of the run up, in the same transaction: what state each is in after the cancels and expiries. A hold
-	// that was not ended by these is ON_HOLD, whatever the clock says: its payment may be on its way. Those that there are not
-	// have none.
+	// States looks orders of the run up, in the same transaction: what state each is in after the cancels and expiries.
+	// A hold that was not ended by these is ON_HOLD, whatever the clock says: its payment may be on its way. Those that
+	// there are not have none.
 	States func(orderIDs []string) (map[string]OrderState, error)
 	// Expired are the holds this transaction ended because they were past their time.
 	Expired []*Order
@@ -143,6 +143,6 @@ type BatchChanges struct {
 	Maps map[SeatClass][]byte
 }
 
-// Decide looks at a run's state and says what to write. It must not block but in Find and States. An error from it rolls the batch back and
-// comes out of Sell unchanged.
+// Decide looks at a run's state and says what to write. It must not block but in Find and States. An error from it
+// rolls the batch back and comes out of Sell unchanged.
 type Decide func(*BatchState) (BatchChanges, error)

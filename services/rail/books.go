@@ -5,8 +5,8 @@ import "time"
 // Books are all that is written of one run at one moment, for an audit, as it is written. Names and document numbers of
 // passengers are not in them.
 type Books struct {
-	// ID is the run's. Missing tells that it has orders or tickets and no row. Run is nil then, and where its row makes no sense,
-	// and Problem says why.
+	// ID is the run's. Missing tells that it has orders or tickets and no row. Run is nil then, and where its row makes
+	// no sense, and Problem says why.
 	ID      RunID
 	Missing bool
 	Run     *Run
@@ -42,8 +42,8 @@ type RunRow struct {
 	TouchedAt   time.Time
 	// ErasedAt is when the passengers of all its orders were forgotten, zero where they are not.
 	ErasedAt time.Time
-	// Publication is the number of the last one that changed the run. Did is what the record of publications says it did,
-	// "" where the record does not have it; DidFor is the reason it gives.
+	// Publication is the number of the last one that changed the run. Did is what the record of publications says it
+	// did, "" where the record does not have it; DidFor is the reason it gives.
 	Publication int64
 	Did, DidFor string
 	// ChangesBytes is what the row says that the changes after the maps take; CountedBytes is what they do take.
@@ -71,10 +71,11 @@ type WrittenOrder struct {
 	PayAttempts int64
 	// Corrections is how many corrections of it are recorded.
 	Corrections int64
-	// PlacedVersion and EndedVersion are the run's versions at which its seats were taken and given back; EndedVersion is 0
-	// where there is none.
+	// PlacedVersion and EndedVersion are the run's versions at which its seats were taken and given back; EndedVersion
+	// is 0 where there is none.
 	PlacedVersion, EndedVersion int64
-	// Numbers and Documents are of each ticket in turn: its number within the order, and the keyed digest of the document.
+	// Numbers and Documents are of each ticket in turn: its number within the order, and the keyed digest of the
+	// document.
 	Numbers   []int64
 	Documents []string
 }
@@ -93,8 +94,8 @@ type WrittenFormation struct {
 	Problem   error
 }
 
-// WrittenStation is a row of stations. Station is nil where it cannot be read, and Problem says why. Did is what the record
-// says that its publication did, "" where the record does not have it.
+// WrittenStation is a row of stations. Station is nil where it cannot be read, and Problem says why. Did is what the
+// record says that its publication did, "" where the record does not have it.
 type WrittenStation struct {
 	Code        StationCode
 	Station     *Station
@@ -110,8 +111,8 @@ type WrittenPublication struct {
 	// Now is the primary's clock.
 	Now time.Time
 	Did string
-	// Runs is how many runs it names. Unknown are some of them that there are not, Behind some that have a lower number;
-	// at most MaxNamed each.
+	// Runs is how many runs it names. Unknown are some of them that there are not, Behind some that have a lower
+	// number; at most MaxNamed each.
 	Runs            int
 	Unknown, Behind []RunID
 	// Last is how many of the runs it names have its number, Claimed how many of all runs have.

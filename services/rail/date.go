@@ -61,9 +61,9 @@ func (d Date) ServiceStart(loc *time.Location) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), 12, 0, 0, 0, loc).Add(-12 * time.Hour)
 }
 
-// Clock is when a clock in a time zone shows a time of the day: 5,400 seconds are 01:30, and 91,800 are 01:30 of the next
-// day. shown is how often it does: 0 where it is put on over that time, then the instant is one beside the change; 2 where
-// it is put back and shows it again, then the instant is one of the two.
+// Clock is when a clock in a time zone shows a time of the day: 5,400 seconds are 01:30, and 91,800 are 01:30 of the
+// next day. shown is how often it does: 0 where it is put on over that time, then the instant is one beside the change;
+// 2 where it is put back and shows it again, then the instant is one of the two.
 func (d Date) Clock(seconds int32, loc *time.Location) (at time.Time, shown int) {
 	at = d.clock(seconds, loc)
 	// What the clock would show if no zone had an offset.
@@ -72,8 +72,8 @@ func (d Date) Clock(seconds int32, loc *time.Location) (at time.Time, shown int)
 	if at.Unix()+int64(offset) != face {
 		return at, 0
 	}
-	// A clock is put back by less than a day, and not twice within two: what it shows again, it shows by the offset it has a
-	// day before or after.
+	// A clock is put back by less than a day, and not twice within two: what it shows again, it shows by the offset it
+	// has a day before or after.
 	for _, beside := range []time.Time{at.AddDate(0, 0, -1), at.AddDate(0, 0, 1)} {
 		if _, other := beside.Zone(); other != offset {
 			if _, there := time.Unix(face-int64(other), 0).In(loc).Zone(); there == other {

@@ -3,8 +3,8 @@ package rail
 import "strings"
 
 const (
-	// orderIDVersion is how many characters of an order's id say at which version of its run it was placed: 50 bits, a thousand
-	// versions a second for 35,000 years.
+	// orderIDVersion is how many characters of an order's id say at which version of its run it was placed: 50 bits, a
+	// thousand versions a second for 35,000 years.
 	orderIDVersion = 10
 	// orderIDAlphabet is the extended hexadecimal alphabet of RFC 4648, in small letters: they sort as their values do.
 	orderIDAlphabet = "0123456789abcdefghijklmnopqrstuv"
@@ -16,15 +16,15 @@ const (
 	maxOrderID = maxRunID + 1 + MaxOrderIDTail
 )
 
-// NewOrderID makes the id of an order from its run, the version of the run that it is placed at, and something unique of at most
-// 26 printable ASCII characters. The run leads, so that the id says where the order is kept; the version follows, so that the
-// orders of a run lie in the ledger in the order in which they were placed.
+// NewOrderID makes the id of an order from its run, the version of the run that it is placed at, and something unique
+// of at most 26 printable ASCII characters. The run leads, so that the id says where the order is kept; the version
+// follows, so that the orders of a run lie in the ledger in the order in which they were placed.
 func NewOrderID(run RunID, version int64, unique string) string {
 	return OrderIDsFrom(run, version) + unique
 }
 
-// OrderIDsFrom is where the ids begin of the orders of a run that were placed at a version or after it: such ids are not less than
-// it, byte by byte, and all others of the run are.
+// OrderIDsFrom is where the ids begin of the orders of a run that were placed at a version or after it: such ids are
+// not less than it, byte by byte, and all others of the run are.
 func OrderIDsFrom(run RunID, version int64) string {
 	var digits [orderIDVersion]byte
 	for i := orderIDVersion - 1; i >= 0; i-- {

@@ -12,8 +12,8 @@ import (
 const (
 	// maxTextBytes is more than any text that passes: 256 characters, each typed as three that are composed into one.
 	maxTextBytes = 4_096
-	// maxMarks is how many combining marks may follow each other. Tibetan and Burmese syllables stack five or six; a hundred
-	// cover the lines above and below.
+	// maxMarks is how many combining marks may follow each other. Tibetan and Burmese syllables stack five or six; a
+	// hundred cover the lines above and below.
 	maxMarks = 8
 	// The joiners that letters of Persian, Sinhala and others are written with.
 	zeroWidthNonJoiner = '\u200c'
@@ -26,8 +26,8 @@ const (
 	fullWidth = 'Ａ' - 'A'
 )
 
-// NormalizeText makes one text of those that people cannot tell apart: letters and their accents are composed (NFC), every
-// space is U+0020, and there is none at the ends. What is too long to pass CheckText is returned as it is.
+// NormalizeText makes one text of those that people cannot tell apart: letters and their accents are composed (NFC),
+// every space is U+0020, and there is none at the ends. What is too long to pass CheckText is returned as it is.
 func NormalizeText(text string) string { return strings.TrimSpace(composed(text)) }
 
 // composed is NormalizeText with the spaces at the ends.
@@ -43,8 +43,8 @@ func composed(text string) string {
 	}, norm.NFC.String(text))
 }
 
-// NormalizeLabel is NormalizeText for what is painted or printed: numbers of trains, coaches, seats and documents. Letters
-// and digits of full width become ASCII.
+// NormalizeLabel is NormalizeText for what is painted or printed: numbers of trains, coaches, seats and documents.
+// Letters and digits of full width become ASCII.
 func NormalizeLabel(label string) string { return NormalizeText(narrow(label)) }
 
 // narrow makes ASCII of letters and digits of full width. It comes before accents are composed with them.
@@ -60,8 +60,8 @@ func narrow(text string) string {
 	}, text)
 }
 
-// CheckText is nil for a normalised text of 1 to most printable characters of any script, else the refusal: it names the
-// first character that is wrong and its place, counted from 1. what is how it calls the text, such as "a name".
+// CheckText is nil for a normalised text of 1 to most printable characters of any script, else the refusal: it names
+// the first character that is wrong and its place, counted from 1. what is how it calls the text, such as "a name".
 func CheckText(what, text string, most int) *Error {
 	if fault := textFault(text, most); fault != "" {
 		return Refuse(Invalid, "%s has 1 to %d printable characters: %s", what, most, fault)
@@ -122,8 +122,8 @@ func allASCII(text string) bool {
 	return true
 }
 
-// characterFault is what is wrong with the character at a place of a text, "" where nothing is. marks is how many combining
-// marks follow each other up to it.
+// characterFault is what is wrong with the character at a place of a text, "" where nothing is. marks is how many
+// combining marks follow each other up to it.
 func characterFault(text []rune, at, marks int) string {
 	switch r := text[at]; {
 	case isJoiner(r):
@@ -156,8 +156,8 @@ func isJoiner(r rune) bool {
 	return r == zeroWidthNonJoiner || r == zeroWidthJoiner || r == vowelSeparator
 }
 
-// joins tells whether a joiner stands between letters (the vowel separator between Mongolian ones), or behind a virama, where it
-// may end a word (RFC 5892, A.1 and A.2).
+// joins tells whether a joiner stands between letters (the vowel separator between Mongolian ones), or behind a virama,
+// where it may end a word (RFC 5892, A.1 and A.2).
 func joins(text []rune, at int) bool {
 	if at == 0 {
 		return false

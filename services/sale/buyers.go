@@ -13,19 +13,20 @@ import (
 const (
 	// maxBuyers is how many buyers a server remembers, at up to a kilobyte each.
 	maxBuyers = 32_768
-	// recordAge is how old a record may be that a buyer is let through by: he may exceed his limits by what another server
-	// sells him meanwhile. He is refused only by one that was read after he asked.
+	// recordAge is how old a record may be that a buyer is let through by: he may exceed his limits by what another
+	// server sells him meanwhile. He is refused only by one that was read after he asked.
 	recordAge = 2 * time.Second
-	// cancelsPerHold is how many orders a buyer may cancel in a day for each that may be open. No person does that, and a program
-	// that places and cancels for ever has nothing open and lets nothing lapse: it would leave so many orders behind that
-	// reading what buyers did takes longer than anybody waits for it.
+	// cancelsPerHold is how many orders a buyer may cancel in a day for each that may be open. No person does that, and
+	// a program that places and cancels for ever has nothing open and lets nothing lapse: it would leave so many orders
+	// behind that reading what buyers did takes longer than anybody waits for it.
 	cancelsPerHold = 100
-	// recordTimeout bounds reading records. Without an answer nobody is refused: a ledger that does not answer sells nothing.
+	// recordTimeout bounds reading records. Without an answer nobody is refused: a ledger that does not answer sells
+	// nothing.
 	recordTimeout = time.Second
 )
 
-// buyers keeps the limits that span runs: open holds in all, documents a day, runs that are closed to a buyer. It reads the
-// ledger's records of the buyers who come, of many with one question, beside the sale and not in it.
+// buyers keeps the limits that span runs: open holds in all, documents a day, runs that are closed to a buyer. It reads
+// the ledger's records of the buyers who come, of many with one question, beside the sale and not in it.
 type buyers struct {
 	office *Office
 
@@ -37,15 +38,17 @@ type buyers struct {
 	asked chan struct{}
 }
 
-// record is a buyer's record as it was at a time, and what this server has done with it since. The lock of buyers guards it.
+// record is a buyer's record as it was at a time, and what this server has done with it since. The lock of buyers
+// guards it.
 type record struct {
 	rail.BuyerRecord
 	at time.Time
-	// orders are under way, by key; documents are those of requests under way, by how many. Most buyers come once: no map is made
-	// before something is in it.
+	// orders are under way, by key; documents are those of requests under way, by how many. Most buyers come once: no
+	// map is made before something is in it.
 	orders    map[keyOnRun]int
 	documents map[string]int
-	// told are the documents of requests that ended while the ledger is asked, which asking says. The answer may be older.
+	// told are the documents of requests that ended while the ledger is asked, which asking says. The answer may be
+	// older.
 	asking bool
 	told   map[string]bool
 }
@@ -60,8 +63,8 @@ func (s *Settings) limited() bool {
 	return s.MaxOpenHolds > 0 || s.MaxLapsedHolds > 0 || s.MaxDocuments > 0
 }
 
-// enter answers with the refusal of a new order, nil where the buyer may have it; one that the key has already is his all the
-// same. leave is to be called once it is known what became of it.
+// enter answers with the refusal of a new order, nil where the buyer may have it; one that the key has already is his
+// all the same. leave is to be called once it is known what became of it.
 func (b *buyers) enter(ctx context.Context, place *placing) (leave func(*answer), refusal error) {
 	if !b.office.settings.limited() {
 		return func(*answer) {}, nil
@@ -89,7 +92,8 @@ func (b *buyers) enter(ctx context.Context, place *placing) (leave func(*answer)
 	return func(a *answer) { b.leave(r, key, place, refusal == nil, a) }, refusal
 }
 
-// anew is a buyer's record once it has been read anew, or could not be. The lock must be held, and is given up meanwhile.
+// anew is a buyer's record once it has been read anew, or could not be. The lock must be held, and is given up
+// meanwhile.
 func (b *buyers) anew(ctx context.Context, buyer string) *record {
 	b.mu.Unlock()
 	b.read(ctx, buyer)
@@ -159,8 +163,8 @@ func (b *buyers) of(buyer string) *record {
 	return r
 }
 
-// refusal is what a buyer's record says of a request. What is under way counts, so that nobody gets past a limit by asking for
-// much at once. The lock must be held.
+// refusal is what a buyer's record says of a request. What is under way counts, so that nobody gets past a limit by
+// asking for much at once. The lock must be held.
 func (b *buyers) refusal(r *record, place *placing) error {
 	s, run := &b.office.settings, place.body.RunID
 	if s.MaxLapsedHolds > 0 && r.Lapsed[run] >= s.MaxLapsedHolds {

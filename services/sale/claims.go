@@ -9,13 +9,13 @@ import (
 	"interlock/services/rail"
 )
 
-// claims are the orders of a run that may be live: what a clerk must know so that no document travels twice on a leg, and no buyer
-// has more holds than he may. Every order that was placed at a version up to at, and is live, is in them. Others may be: nobody
-// tells a clerk of what is paid, or ended by another server. So claims never refuse anybody by themselves; they say which
-// orders the ledger is to be asked about first.
+// claims are the orders of a run that may be live: what a clerk must know so that no document travels twice on a leg,
+// and no buyer has more holds than he may. Every order that was placed at a version up to at, and is live, is in them.
+// Others may be: nobody tells a clerk of what is paid, or ended by another server. So claims never refuse anybody by
+// themselves; they say which orders the ledger is to be asked about first.
 //
-// They have no pointers in them but those of the tables themselves: the garbage collector would follow half a million on a run
-// that sells, and take a twentieth of the sale for it.
+// They have no pointers in them but those of the tables themselves: the garbage collector would follow half a million
+// on a run that sells, and take a twentieth of the sale for it.
 type claims struct {
 	run  rail.RunID
 	seed maphash.Seed
@@ -23,8 +23,8 @@ type claims struct {
 	// loaded is how many there were when all were read.
 	loaded int
 
-	// orders say in which slot an order is; documents and holds, where the chain of a document's tickets, and of a buyer's holds,
-	// begins. 0 is the end of every chain.
+	// orders say in which slot an order is; documents and holds, where the chain of a document's tickets, and of a
+	// buyer's holds, begins. 0 is the end of every chain.
 	orders    map[orderTail]int32
 	documents map[uint64]int32
 	holds     map[uint64]int32
@@ -34,8 +34,8 @@ type claims struct {
 	freeOrder, freeTicket int32
 }
 
-// orderSlot is one order. Buyers and documents are hashes: two that are equal by chance cost a question, or at worst, for documents
-// and once in 2⁶⁴ pairs, a refusal.
+// orderSlot is one order. Buyers and documents are hashes: two that are equal by chance cost a question, or at worst,
+// for documents and once in 2⁶⁴ pairs, a refusal.
 type orderSlot struct {
 	order orderTail
 	buyer uint64
@@ -70,7 +70,8 @@ func newClaims(run rail.RunID, seed maphash.Seed) *claims {
 	}
 }
 
-// staleClaims bounds the orders that ended without a clerk's hearing of it, beside as many as were live when all were read.
+// staleClaims bounds the orders that ended without a clerk's hearing of it, beside as many as were live when all were
+// read.
 const staleClaims = 10_000
 
 // upTo is the version up to which nothing has to be read; 0 where all has to be.

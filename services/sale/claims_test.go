@@ -12,8 +12,8 @@ import (
 	"interlock/services/rail"
 )
 
-// TestClaims_AreAList adds, pays and removes orders of a few buyers with a few documents, and holds what is found against a list of
-// all of them.
+// TestClaims_AreAList adds, pays and removes orders of a few buyers with a few documents, and holds what is found
+// against a list of all of them.
 func TestClaims_AreAList(t *testing.T) {
 	run := rail.NewRunID("T12", rail.NewDate(2026, 12, 16))
 	rapid.Check(t, func(t *rapid.T) {

@@ -41,12 +41,13 @@ type known struct {
 	maps    map[rail.SeatClass]*seatmap.Map
 	layouts map[rail.SeatClass]*seatmap.Layout
 	version int64
-	// claims are nil while none are known; they have a version of their own, which stays right whatever becomes of a batch.
+	// claims are nil while none are known; they have a version of their own, which stays right whatever becomes of a
+	// batch.
 	claims *claims
 	// shared tells that another server's clerk sells this run, too.
 	shared bool
-	// heldSince is when this server's turn with the lock began, leftAt when its clerk gave the lock back last. A clerk that goes
-	// off duty between two batches is still in its turn when it is called again.
+	// heldSince is when this server's turn with the lock began, leftAt when its clerk gave the lock back last. A clerk
+	// that goes off duty between two batches is still in its turn when it is called again.
 	heldSince, leftAt time.Time
 }
 
@@ -54,9 +55,9 @@ type known struct {
 // with a locking read, so it can lose again only to somebody who did not need to wait.
 const maxAttempts = 5
 
-// lookFor is how long a clerk looks keys up first, after one that was there already has cost it a batch:
-// who repeats requests comes in crowds, after a server has died or a network was away. At all other times next to nobody
-// does, and looking first would be a fifth of the database's work.
+// lookFor is how long a clerk looks keys up first, after one that was there already has cost it a batch: who repeats
+// requests comes in crowds, after a server has died or a network was away. At all other times next to nobody does, and
+// looking first would be a fifth of the database's work.
 const lookFor = 5 * time.Second
 
 // extendBelow is how much life a lock must have left for a batch to begin: a slow batch takes about a second, and a
@@ -74,7 +75,8 @@ func (c *clerk) serve() {
 				return
 			}
 		}
-		// The lock comes first, then the batch: who arrives while the clerk waits for the lock is in it, and who leaves is not.
+		// The lock comes first, then the batch: who arrives while the clerk waits for the lock is in it, and who leaves
+		// is not.
 		c.hold()
 		c.gather()
 		c.office.takeTurn(c)
@@ -86,8 +88,8 @@ func (c *clerk) serve() {
 	}
 }
 
-// linger keeps the lock a moment for the next buyer: to give it back and to get it again takes as long as an order. Where
-// another server sells the run, too, it is kept for nobody.
+// linger keeps the lock a moment for the next buyer: to give it back and to get it again takes as long as an order.
+// Where another server sells the run, too, it is kept for nobody.
 func (c *clerk) linger() {
 	if c.lease == nil || c.shared {
 		return
@@ -120,13 +122,14 @@ func (c *clerk) share() {
 	}
 }
 
-// maxRetry is the longest that a clerk waits before it asks for a lock again: LockRetry, and as much of it again by chance.
+// maxRetry is the longest that a clerk waits before it asks for a lock again: LockRetry, and as much of it again by
+// chance.
 func maxRetry(s *Settings) time.Duration { return 2 * s.LockRetry }
 
-// retryIn is how long a clerk waits before it asks for a lock again. Whoever asks first after it was given back has it, so that
-// those who have waited longer ask more often: among equals chance alone would keep one of four out for seconds. Where that
-// does not help, the lock is not given back, and asking for it often would only be work for the lock nodes. The jitter keeps
-// clerks from asking in step for ever.
+// retryIn is how long a clerk waits before it asks for a lock again. Whoever asks first after it was given back has it,
+// so that those who have waited longer ask more often: among equals chance alone would keep one of four out for
+// seconds. Where that does not help, the lock is not given back, and asking for it often would only be work for the
+// lock nodes. The jitter keeps clerks from asking in step for ever.
 func retryIn(retry, waited time.Duration) time.Duration {
 	interval := retry + rand.N(retry)
 	if waited > 200*retry {
@@ -223,8 +226,8 @@ func (c *clerk) process(batch []*request) {
 			o.Log.Error("the run cannot be sold", "run", c.run, "error", broken)
 			c.fail(batch, err)
 		case errors.As(err, &duplicate) && attempt < maxAttempts:
-			// A key has an order already: the next attempt sees which. Or two orders drew one number: the next attempt draws
-			// others.
+			// A key has an order already: the next attempt sees which. Or two orders drew one number: the next attempt
+			// draws others.
 			c.lookUntil = time.Now().Add(lookFor)
 			continue
 		case len(batch) > 1 && rail.CodeOf(err) == rail.Internal && o.life.Err() == nil:
@@ -244,8 +247,9 @@ func (c *clerk) process(batch []*request) {
 const answerPace = 200 * time.Microsecond
 
 // answer tells buyers, one after the other: each gets the processor before the next one is woken. Five hundred of them
-// woken at once would all stand in the scheduler's queue before the clerk, at every one of its next batch's statements. Where
-// others stand there in hundreds the answers would wait behind all of them, each anew: whoever is late does not give way.
+// woken at once would all stand in the scheduler's queue before the clerk, at every one of its next batch's statements.
+// Where others stand there in hundreds the answers would wait behind all of them, each anew: whoever is late does not
+// give way.
 func (o *Office) answer(answers []decided) {
 	begun := time.Now()
 	for i, d := range answers {

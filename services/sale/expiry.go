@@ -14,8 +14,8 @@ const expiryLock = "expiry"
 // maxDueRuns is how many runs one sweep wakes: what is left comes in the next.
 const maxDueRuns = 256
 
-// forgetEvery is how often documents are forgotten that were asked for longer than a day ago, and maxForgotten how many at a time:
-// where there are more, the next sweep goes on.
+// forgetEvery is how often documents are forgotten that were asked for longer than a day ago, and maxForgotten how many
+// at a time: where there are more, the next sweep goes on.
 const (
 	forgetEvery  = time.Minute
 	maxForgotten = 1_000
@@ -69,8 +69,8 @@ func (o *Office) Sweep(ctx context.Context) {
 	}
 }
 
-// tellSweep logs what becomes of sweeps: once when they begin to fail and once when they go on, and not every second for as
-// long as the ledger is away.
+// tellSweep logs what becomes of sweeps: once when they begin to fail and once when they go on, and not every second
+// for as long as the ledger is away.
 func (o *Office) tellSweep(ctx context.Context, failing *bool, err error) {
 	if err != nil && !*failing {
 		o.Log.WarnContext(ctx, "holds past their time cannot be looked for", "error", err)

@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	// maxKnown is how many runs are remembered whose clerks went off duty: at most 60 KB of maps each, for the longest trains.
+	// maxKnown is how many runs are remembered whose clerks went off duty: at most 60 KB of maps each, for the longest
+	// trains.
 	maxKnown = 512
 	// maxKnownOrders bounds the orders in the claims of all of them, at about 250 bytes each.
 	maxKnownOrders = 200_000

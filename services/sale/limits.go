@@ -8,8 +8,9 @@ import (
 	"interlock/services/rail"
 )
 
-// What one buyer may hold. A hold costs nothing until it is paid, so that without limits one buyer could keep a whole train empty.
-// The holds on one run are counted in the batch, exactly. What spans runs is in the buyer's record, see buyers.go.
+// What one buyer may hold. A hold costs nothing until it is paid, so that without limits one buyer could keep a whole
+// train empty. The holds on one run are counted in the batch, exactly. What spans runs is in the buyer's record, see
+// buyers.go.
 
 // claimed is what a batch itself knows of the claims of its run.
 type claimed struct {

@@ -142,7 +142,8 @@ func TestPlace_ThreeLapsedHoldsCloseTheRun(t *testing.T) {
 	})
 }
 
-// Whoever places and cancels for ever holds little at a time, and leaves orders behind that everybody's limits are counted from.
+// Whoever places and cancels for ever holds little at a time, and leaves orders behind that everybody's limits are
+// counted from.
 func TestPlace_CancellationsADayAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{MaxOpenHolds: 1})
@@ -211,7 +212,8 @@ func TestPlace_LimitsHoldForWhatIsUnderWay(t *testing.T) {
 	require.EqualValues(t, 5, placed.Load())
 }
 
-// Whoever hangs up as soon as his request is taken has his order all the same: it counts until it is known what became of it.
+// Whoever hangs up as soon as his request is taken has his order all the same: it counts until it is known what became
+// of it.
 func TestPlace_LimitsHoldForWhoHangsUp(t *testing.T) {
 	for name, settings := range map[string]sale.Settings{"holds": {MaxOpenHolds: 2}, "documents": {MaxDocuments: 2}} {
 		t.Run(name, func(t *testing.T) {

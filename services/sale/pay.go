@@ -7,10 +7,10 @@ import (
 	"interlock/services/rail"
 )
 
-// Pay charges for an order and makes it PAID. It may be repeated with the same key, which is one of this buyer and order: with
-// another order, or from another buyer, it is another payment. HOLD_EXPIRED: the time to pay is
-// over. WRONG_STATE: it was paid with another key, or cancelled. The order is answered also beside a refusal.
-// ORDER_PENDING: not known yet, repeat with the same key. OVERLOADED: too many others are paying.
+// Pay charges for an order and makes it PAID. It may be repeated with the same key, which is one of this buyer and
+// order: with another order, or from another buyer, it is another payment. HOLD_EXPIRED: the time to pay is over.
+// WRONG_STATE: it was paid with another key, or cancelled. The order is answered also beside a refusal. ORDER_PENDING:
+// not known yet, repeat with the same key. OVERLOADED: too many others are paying.
 func (o *Office) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Order, Payment, error) {
 	if !rail.ValidKey(key) {
 		return nil, Payment{}, rail.Refuse(rail.Invalid, "an idempotency key has 8 to 128 printable ASCII characters without spaces").At("input", "idempotencyKey")

@@ -31,19 +31,19 @@ type Ledger interface {
 	// OrderToPay is Order on connections that those who only read cannot use up.
 	OrderToPay(ctx context.Context, orderID string) (*rail.Order, error)
 
-	// Correct changes a passenger's name on an order that is on hold or paid, and records who asked and why. It answers the
-	// order as it is after its own acknowledged commit. NOT_FOUND: there is no such ticket. WRONG_STATE: the order has ended, or
-	// its passengers were forgotten. rail.ErrUnknown: it may or may not have taken place.
+	// Correct changes a passenger's name on an order that is on hold or paid, and records who asked and why. It answers
+	// the order as it is after its own acknowledged commit. NOT_FOUND: there is no such ticket. WRONG_STATE: the order
+	// has ended, or its passengers were forgotten. rail.ErrUnknown: it may or may not have taken place.
 	Correct(ctx context.Context, correction rail.Correction) (*rail.Order, error)
 
 	// DueRuns are runs with holds past their time, at most limit.
 	DueRuns(ctx context.Context, limit int) ([]rail.RunID, error)
 
-	// Buyers reads the records of buyers, one for each, where no order is on hold for longer than hold; their documents only where
-	// they are asked for, as they take longest.
+	// Buyers reads the records of buyers, one for each, where no order is on hold for longer than hold; their documents
+	// only where they are asked for, as they take longest.
 	Buyers(ctx context.Context, buyers []string, hold time.Duration, documents bool) (map[string]*rail.BuyerRecord, error)
-	// ForgetAsked deletes what no BuyerRecord looks back to, at most limit documents. Where that many are forgotten there may be
-	// more.
+	// ForgetAsked deletes what no BuyerRecord looks back to, at most limit documents. Where that many are forgotten
+	// there may be more.
 	ForgetAsked(ctx context.Context, limit int) (forgotten int, err error)
 
 	Orders
@@ -86,14 +86,14 @@ type Runs interface {
 
 // Payments charges buyers.
 //
-// A key is not the one that the buyer chose. It is 64 hexadecimal digits made of the order's id, the buyer and the buyer's key:
-// no two orders and no two buyers have the same, and a repetition has the same on every server. A provider's own idempotency
-// key may be just that.
+// A key is not the one that the buyer chose. It is 64 hexadecimal digits made of the order's id, the buyer and the
+// buyer's key: no two orders and no two buyers have the same, and a repetition has the same on every server. A
+// provider's own idempotency key may be just that.
 type Payments interface {
-	// Charge starts to collect the total of an order. It must be safe to repeat with the same key, and must not take one key
-	// for two orders or amounts.
+	// Charge starts to collect the total of an order. It must be safe to repeat with the same key, and must not take
+	// one key for two orders or amounts.
 	Charge(ctx context.Context, order *rail.Order, key string) (Payment, error)
-	// Void gives back what Charge took for the order with a key, and nothing else: the ledger has said for certain that the
-	// order is not paid by it. It must be safe to repeat, and harmless where nothing was taken.
+	// Void gives back what Charge took for the order with a key, and nothing else: the ledger has said for certain that
+	// the order is not paid by it. It must be safe to repeat, and harmless where nothing was taken.
 	Void(ctx context.Context, order *rail.Order, key string) error
 }

@@ -65,8 +65,8 @@ func (r *request) name() string {
 // take claims the request for a batch; false when its buyer has left.
 func (r *request) take() bool { return r.ctx.Err() == nil && r.state.CompareAndSwap(waits, taken) }
 
-// overloadedRetryAfter is when to come back where nobody can say how long it takes, and never sooner; maxRetryAfter is never
-// later, since what took long may be over by then.
+// overloadedRetryAfter is when to come back where nobody can say how long it takes, and never sooner; maxRetryAfter is
+// never later, since what took long may be over by then.
 const (
 	overloadedRetryAfter = 500 * time.Millisecond
 	maxRetryAfter        = 5 * time.Second
@@ -115,8 +115,8 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 	return nil
 }
 
-// room is the refusal of one more request for a run, nil where it may come. In a rush most are refused, so they ask before
-// anything dear is done for them.
+// room is the refusal of one more request for a run, nil where it may come. In a rush most are refused, so they ask
+// before anything dear is done for them.
 func (o *Office) room(id rail.RunID) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -126,8 +126,8 @@ func (o *Office) room(id rail.RunID) error {
 	return nil
 }
 
-// full tells whether whoever comes now would be behind too many, or wait for too long. Who is in the next batch never does.
-// office.mu must be held.
+// full tells whether whoever comes now would be behind too many, or wait for too long. Who is in the next batch never
+// does. office.mu must be held.
 func (o *Office) full(c *clerk) bool {
 	s := &o.settings
 	switch {
@@ -149,8 +149,8 @@ func (o *Office) overloaded(c *clerk) error {
 	return &rail.Error{Code: rail.Overloaded, Message: "too many orders are waiting", RetryAfter: retry}
 }
 
-// servedIn is about how long the full batches of those who wait take in the ledger, at the pace of the last one that was taken,
-// which may have been smaller. office.mu must be held.
+// servedIn is about how long the full batches of those who wait take in the ledger, at the pace of the last one that
+// was taken, which may have been smaller. office.mu must be held.
 func (c *clerk) servedIn() time.Duration {
 	return time.Duration(len(c.queue)/c.office.settings.MaxBatch) * c.expects.took
 }

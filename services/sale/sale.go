@@ -1,9 +1,9 @@
 // Package sale sells seats: it takes orders, pays, cancels and expires them.
 //
-// All that changes the seat maps of a run goes through the run's clerk, of which a process has one per run that is being
-// sold: it takes all that waits, asks for the run's lock, and serves the whole batch in one transaction of the ledger.
-// The lock keeps clerks of different processes out of each other's way; what is right is decided by the ledger alone,
-// and everything here stays right with a lock that always says yes.
+// All that changes the seat maps of a run goes through the run's clerk, of which a process has one per run that is
+// being sold: it takes all that waits, asks for the run's lock, and serves the whole batch in one transaction of the
+// ledger. The lock keeps clerks of different processes out of each other's way; what is right is decided by the ledger
+// alone, and everything here stays right with a lock that always says yes.
 //
 // Package sale never answers a buyer before the ledger has acknowledged the commit the answer rests on, and never says
 // that an order failed while that is not known.
@@ -38,14 +38,15 @@ type Settings struct {
 	// MaxQueue is how many requests may wait for one run, MaxWaiting for all of them: seconds of work, not minutes, so
 	// that a buyer is told OVERLOADED at once and not after giving up.
 	MaxQueue, MaxWaiting int
-	// MaxWait bounds a queue in time, where batches take longer than MaxQueue foresees: nobody more is let in who would wait for
-	// longer, at the pace of the last batch, nor behind a full batch of which the first has waited for longer.
+	// MaxWait bounds a queue in time, where batches take longer than MaxQueue foresees: nobody more is let in who would
+	// wait for longer, at the pace of the last batch, nor behind a full batch of which the first has waited for longer.
 	MaxWait time.Duration
 	// BatchTimeout bounds one batch in the ledger.
 	BatchTimeout time.Duration
-	// LockHoldMax is how long one clerk keeps a run's lock while buyers wait; then it stays away for four LockRetry, so that
-	// the clerks of other servers, who wait for up to two between their tries, get their turn. As soon as it knows that there
-	// are others it keeps the lock for LockTurn only: a batch or two, while the others' buyers read their answers and come back.
+	// LockHoldMax is how long one clerk keeps a run's lock while buyers wait; then it stays away for four LockRetry, so
+	// that the clerks of other servers, who wait for up to two between their tries, get their turn. As soon as it knows
+	// that there are others it keeps the lock for LockTurn only: a batch or two, while the others' buyers read their
+	// answers and come back.
 	LockHoldMax, LockTurn, LockRetry time.Duration
 	// LockLinger is how long a clerk keeps a lock that it alone wants when nobody waits any more.
 	LockLinger time.Duration
@@ -55,18 +56,18 @@ type Settings struct {
 	// MaxSelling is how many runs' batches are in the ledger at the same time: enough for the primary to commit some of
 	// them together, and few enough that the others grow meanwhile.
 	MaxSelling int
-	// MaxPaying is how many payments are in the ledger at the same time: enough to fill its group commit, and few enough
-	// to leave the clerks their connections. PayWait is how long one more waits for its turn.
+	// MaxPaying is how many payments are in the ledger at the same time: enough to fill its group commit, and few
+	// enough to leave the clerks their connections. PayWait is how long one more waits for its turn.
 	MaxPaying int
 	PayWait   time.Duration
 	// ApplyTimeout bounds telling Redis; what it misses is repaired.
 	ApplyTimeout time.Duration
 	// SweepInterval is how often holds past their time are looked for. A batch on a run expires them anyway.
 	SweepInterval time.Duration
-	// MaxRunHolds is how many unpaid orders a buyer may have on one run, exactly; MaxOpenHolds is how many on all runs, which may
-	// be exceeded by what other servers are selling the buyer at that moment. MaxLapsedHolds is how many holds may lapse in
-	// 24 hours before their run is closed to the buyer. MaxDocuments is how many different documents a buyer may ask for in 24 hours.
-	// Negative is no limit.
+	// MaxRunHolds is how many unpaid orders a buyer may have on one run, exactly; MaxOpenHolds is how many on all runs,
+	// which may be exceeded by what other servers are selling the buyer at that moment. MaxLapsedHolds is how many
+	// holds may lapse in 24 hours before their run is closed to the buyer. MaxDocuments is how many different documents
+	// a buyer may ask for in 24 hours. Negative is no limit.
 	MaxRunHolds, MaxOpenHolds, MaxLapsedHolds, MaxDocuments int
 }
 
@@ -193,8 +194,8 @@ func (o *Office) Close(ctx context.Context) error {
 	return err
 }
 
-// begin has Close wait until clerks.Done is called; false where it was closed already. Whatever does not come from a clerk begins
-// here: Close may wait already.
+// begin has Close wait until clerks.Done is called; false where it was closed already. Whatever does not come from a
+// clerk begins here: Close may wait already.
 func (o *Office) begin() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -206,8 +207,8 @@ func (o *Office) begin() bool {
 }
 
 // Place buys seats for all passengers of a request, or none. It may be repeated with the same key: the order is the
-// same. Besides the refusals of rail it answers OVERLOADED and UNAVAILABLE (this attempt ordered nothing; what an earlier one
-// with the same key did stays) and ORDER_PENDING (not known yet: repeat with the same key).
+// same. Besides the refusals of rail it answers OVERLOADED and UNAVAILABLE (this attempt ordered nothing; what an
+// earlier one with the same key did stays) and ORDER_PENDING (not known yet: repeat with the same key).
 func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder) (*rail.Order, error) {
 	place.Normalize()
 	run, ok := o.Runs.Run(place.RunID)
@@ -277,9 +278,9 @@ func (o *Office) CancelHold(ctx context.Context, by, orderID, reason string) (*r
 	return o.cancel(ctx, runID, rail.Cancel{OrderID: orderID, By: by, Reason: reason})
 }
 
-// CorrectName corrects a passenger's name on an order that has its seats, and records which admin did. NOT_FOUND: there is no
-// such ticket, which counts from 0. WRONG_STATE: the order has ended, or its passengers were forgotten. ORDER_PENDING: it is not
-// known yet; repeating it is harmless.
+// CorrectName corrects a passenger's name on an order that has its seats, and records which admin did. NOT_FOUND: there
+// is no such ticket, which counts from 0. WRONG_STATE: the order has ended, or its passengers were forgotten.
+// ORDER_PENDING: it is not known yet; repeating it is harmless.
 func (o *Office) CorrectName(ctx context.Context, c rail.Correction) (*rail.Order, error) {
 	c.Name, c.Reason = rail.NormalizeText(c.Name), rail.NormalizeText(c.Reason)
 	var errs rail.Errors
@@ -306,8 +307,8 @@ func (o *Office) CorrectName(ctx context.Context, c rail.Correction) (*rail.Orde
 	return order, err
 }
 
-// runOf is the run of an order; false where there is none. Without asking the timetable, anybody could start a clerk for every
-// run they can think of.
+// runOf is the run of an order; false where there is none. Without asking the timetable, anybody could start a clerk
+// for every run they can think of.
 func (o *Office) runOf(orderID string) (rail.RunID, bool) {
 	id, ok := rail.RunOfOrder(orderID)
 	if ok && o.Runs.Loaded() {
@@ -336,8 +337,8 @@ func DocumentDigest(key []byte, number string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24])
 }
 
-// deriveBodyKey makes the key of bodyHash of the document key. That one is the same on all servers and for ever, as a retry
-// needs it; the label keeps the two kinds of digests apart.
+// deriveBodyKey makes the key of bodyHash of the document key. That one is the same on all servers and for ever, as a
+// retry needs it; the label keeps the two kinds of digests apart.
 func deriveBodyKey(documentKey []byte) []byte {
 	key, err := hkdf.Key(sha256.New, documentKey, nil, "interlock: digests of requests", sha256.Size)
 	if err != nil {
@@ -346,8 +347,8 @@ func deriveBodyKey(documentKey []byte) []byte {
 	return key
 }
 
-// bodyHash tells two requests apart that come with the same key. It is made of names and document numbers, and is kept: whoever
-// reads it without the key cannot try them out.
+// bodyHash tells two requests apart that come with the same key. It is made of names and document numbers, and is kept:
+// whoever reads it without the key cannot try them out.
 func (o *Office) bodyHash(place *rail.PlaceOrder) (string, error) {
 	b, err := json.Marshal(place)
 	if err != nil {
@@ -360,7 +361,8 @@ func (o *Office) bodyHash(place *rail.PlaceOrder) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24]), nil
 }
 
-// announce tells whoever watches the orders, beside the answer: nobody waits for it, and the watchers look again anyway.
+// announce tells whoever watches the orders, beside the answer: nobody waits for it, and the watchers look again
+// anyway.
 func (o *Office) announce(orders ...*rail.Order) {
 	if len(orders) == 0 {
 		return

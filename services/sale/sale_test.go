@@ -114,8 +114,8 @@ func TestPlace_SoldOutIsAllOrNothing(t *testing.T) {
 	require.NoError(t, err, "a party that fits does")
 }
 
-// What a retry is recognised by is kept beside the order, and is made of names and document numbers: without the key of the digests
-// nobody can try out who it was.
+// What a retry is recognised by is kept beside the order, and is made of names and document numbers: without the key of
+// the digests nobody can try out who it was.
 func TestPlace_KeepsAKeyedDigestOfTheRequest(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	place := w.order("digest", "DOC00001")
@@ -303,8 +303,8 @@ func TestClerk_QueueIsBounded(t *testing.T) {
 	wait.Wait()
 }
 
-// Where a batch takes long, nobody is let in behind those who have waited long already and fill the next one, nor where all
-// who wait take long at the pace of the last batch.
+// Where a batch takes long, nobody is let in behind those who have waited long already and fill the next one, nor where
+// all who wait take long at the pace of the last batch.
 func TestClerk_QueueIsBoundedInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{MaxBatch: 2, MaxWait: time.Second})

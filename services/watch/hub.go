@@ -18,22 +18,23 @@ const (
 	DefaultMaxOrderSubscribers = 5_000
 	// DefaultMaxWatchedPerViewer is ten pages of search results, each of a hundred runs.
 	DefaultMaxWatchedPerViewer = 1_000
-	// DefaultMaxWatchedPerAddress is 25 runs for each of the 200 streams that an address may have open without a token, and
-	// a quarter of the subscriptions that a server takes.
+	// DefaultMaxWatchedPerAddress is 25 runs for each of the 200 streams that an address may have open without a token,
+	// and a quarter of the subscriptions that a server takes.
 	DefaultMaxWatchedPerAddress = 5_000
-	// DefaultEventsPerSecond is about a fifth of what one core writes to sockets: who buys goes before who watches. When a change
-	// goes to very many subscribers, the next one waits until they can have got it; what happens meanwhile is told in one event.
+	// DefaultEventsPerSecond is about a fifth of what one core writes to sockets: who buys goes before who watches.
+	// When a change goes to very many subscribers, the next one waits until they can have got it; what happens
+	// meanwhile is told in one event.
 	DefaultEventsPerSecond = 10_000
-	// handful is how many events are handed out at once. Each wakes somebody, and thousands of them would stand in the scheduler's
-	// line before a purchase.
+	// handful is how many events are handed out at once. Each wakes somebody, and thousands of them would stand in the
+	// scheduler's line before a purchase.
 	handful = 100
 
-	// DefaultPaymentGrace is longer than a payment's statements and its commit may take (2 s each, and 3 s), and than it
-	// takes to replace a primary that died with the commit (10 s).
+	// DefaultPaymentGrace is longer than a payment's statements and its commit may take (2 s each, and 3 s), and than
+	// it takes to replace a primary that died with the commit (10 s).
 	DefaultPaymentGrace = 15 * time.Second
 
-	// sweepInterval is how often the versions of all watched runs are read, so that a lost message is made good within a
-	// second.
+	// sweepInterval is how often the versions of all watched runs are read, so that a lost message is made good within
+	// a second.
 	sweepInterval = time.Second
 	// notLoadedRetryAfter is about how long a server reads its timetable when it starts.
 	notLoadedRetryAfter = 2 * time.Second
@@ -49,9 +50,9 @@ type Hub struct {
 	Log *slog.Logger
 	// MaxSubscribers and MaxOrderSubscribers bound the open subscriptions of seats and of orders.
 	MaxSubscribers, MaxOrderSubscribers int
-	// MaxWatchedPerViewer bounds what one viewer watches on this server, or one stream without a token: a run between two
-	// stations counts one, in each subscription, and an order ten. MaxWatchedPerAddress bounds it for all streams without a
-	// token from one address. 0 does not bound it.
+	// MaxWatchedPerViewer bounds what one viewer watches on this server, or one stream without a token: a run between
+	// two stations counts one, in each subscription, and an order ten. MaxWatchedPerAddress bounds it for all streams
+	// without a token from one address. 0 does not bound it.
 	MaxWatchedPerViewer, MaxWatchedPerAddress int
 	// EventsPerSecond bounds how fast seat events are handed out; 0 does not.
 	EventsPerSecond int

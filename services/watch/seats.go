@@ -88,8 +88,8 @@ type subscriber struct {
 //
 // Only the first snapshot of a run may not be known; once the availability can tell, the next one is.
 //
-// Errors: BAD_USER_INPUT or NOT_FOUND with the path of the argument; OVERLOADED when the hub, or whoever asks, watches as much
-// as may be; UNAVAILABLE when the hub has stopped, and before the timetable is read.
+// Errors: BAD_USER_INPUT or NOT_FOUND with the path of the argument; OVERLOADED when the hub, or whoever asks, watches
+// as much as may be; UNAVAILABLE when the hub has stopped, and before the timetable is read.
 func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rail.StationCode) (<-chan *rail.Snapshot, error) {
 	wanted := stations{from, to}
 	if len(ids) == 0 || len(ids) > MaxRuns {
@@ -245,9 +245,9 @@ func (h *Hub) handOutSeats(ctx context.Context) {
 	}
 }
 
-// sweepSeats finds what no message told of. It reads the version of each watched run, once however many watch it, and marks
-// the pairs that do not have it yet. What it costs is one short read for each run, whatever is watched of it. It also has the
-// listener asked again where that failed.
+// sweepSeats finds what no message told of. It reads the version of each watched run, once however many watch it, and
+// marks the pairs that do not have it yet. What it costs is one short read for each run, whatever is watched of it. It
+// also has the listener asked again where that failed.
 func (h *Hub) sweepSeats(ctx context.Context) error {
 	now := h.Now()
 	h.mu.Lock()
@@ -392,8 +392,8 @@ func (h *Hub) handOut(ctx context.Context, p *pair, snapshot *rail.Snapshot, ans
 	}
 	held := !p.heldSince.IsZero() && now.Sub(p.heldSince) < statusGrace
 	if p.fresh > 0 || isNew && !held {
-		// From the last to the first: whoever leaves meanwhile is replaced by the last, who has been told, and who comes stands
-		// behind, and marks the pair.
+		// From the last to the first: whoever leaves meanwhile is replaced by the last, who has been told, and who
+		// comes stands behind, and marks the pair.
 		for i := len(p.slots) - 1; i >= 0; i-- {
 			if i >= len(p.slots) {
 				continue
@@ -419,7 +419,8 @@ func (h *Hub) handOut(ctx context.Context, p *pair, snapshot *rail.Snapshot, ans
 	return events
 }
 
-// count finds how many have been told nothing yet, and the lowest version that the others have. The hub's mutex is held.
+// count finds how many have been told nothing yet, and the lowest version that the others have. The hub's mutex is
+// held.
 func (p *pair) count() {
 	p.fresh, p.version = 0, math.MaxInt64
 	for _, s := range p.slots {

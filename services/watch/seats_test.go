@@ -154,7 +154,8 @@ func TestSeats_LostMessageIsMadeGoodInASecond(t *testing.T) {
 	})
 }
 
-// What is looked at every second is each run once, whatever is watched of it; counts are read where a version has moved.
+// What is looked at every second is each run once, whatever is watched of it; counts are read where a version has
+// moved.
 func TestSeats_LookingAgainCostsWhatChanged(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		const runs = 10

@@ -9,8 +9,8 @@ import (
 	"interlock/services/rail"
 )
 
-// The size of what is asked for. Each is chosen so that the document alone says nothing of it, or as large as a document may
-// be: 500 selections.
+// The size of what is asked for. Each is chosen so that the document alone says nothing of it, or as large as a
+// document may be: 500 selections.
 const (
 	party        = 9
 	schemas      = 150
@@ -95,8 +95,8 @@ const (
 	admittedSearches, admittedStationLists, admittedSeatRuns = 43, 71, 25
 )
 
-// admitted is what is not refused before it is executed, and costs nearly as much as an operation may. A page is as long as
-// it can be.
+// admitted is what is not refused before it is executed, and costs nearly as much as an operation may. A page is as
+// long as it can be.
 func admitted(own string, others []string, runs []*load.Run) []variant {
 	from, to, date := load.StationCode(0), load.StationCode(load.Calls-1), runs[0].RunID.Date().String()
 	many := make([]string, admittedSeatRuns)

@@ -15,7 +15,8 @@ import (
 	"interlock/services/rail"
 )
 
-// TestVariants_AreGraphQL holds every document against the schema: one that is refused for a slip of the pen attacks nothing.
+// TestVariants_AreGraphQL holds every document against the schema: one that is refused for a slip of the pen attacks
+// nothing.
 func TestVariants_AreGraphQL(t *testing.T) {
 	text, err := os.ReadFile("../../../schema.graphql")
 	require.NoError(t, err)

@@ -29,8 +29,8 @@ type hoarder struct {
 	asks int
 }
 
-// hoard lets one account each try to hold a whole train: at once at two servers, in parties of nine, by one order after the
-// other, and with holds that lapse; and a few seats of every train.
+// hoard lets one account each try to hold a whole train: at once at two servers, in parties of nine, by one order after
+// the other, and with holds that lapse; and a few seats of every train.
 func hoard(ctx context.Context, s *scene) error {
 	all := []*hoarder{
 		{name: "of one train at once", party: 1, bound: maxRunHolds},

@@ -45,11 +45,11 @@ const (
 	tokenLife = time.Hour
 	// lapsingHold is how long a hold lasts that the second server gives: a few lapse within one window.
 	lapsingHold = 2 * time.Second
-	// mayStay is how much more than at rest a server may have when an attack is over; with more it is started anew, so that the
-	// next attack begins as all do.
+	// mayStay is how much more than at rest a server may have when an attack is over; with more it is started anew, so
+	// that the next attack begins as all do.
 	mayStay = 100.0
-	// around is what each window takes besides its length, and reserve what is kept of the limit for those who are slow to be
-	// ended, for servers in other character sets, and for the checks.
+	// around is what each window takes besides its length, and reserve what is kept of the limit for those who are slow
+	// to be ended, for servers in other character sets, and for the checks.
 	around  = warmUp + time.Second
 	reserve = 90 * time.Second
 	// stopTimeout is more than a server takes to end in order.
@@ -72,8 +72,8 @@ type lab struct {
 	left  int
 	crowd *load.Crowd
 	runs  *load.Runs
-	// venue is the run that buyers buy now, a fresh one for each round: where a run is half sold, who wants a long trip is
-	// refused, and no attack is to blame.
+	// venue is the run that buyers buy now, a fresh one for each round: where a run is half sold, who wants a long trip
+	// is refused, and no attack is to blame.
 	venue *load.Venue
 	// server is the one that is attacked. lapsing is another, whose holds lapse soon.
 	server, lapsing *servers.Program
@@ -84,8 +84,8 @@ type lab struct {
 	// ownToken and ownOrder are an attacker's own; buyersOrders are others'.
 	ownToken, ownOrder string
 	buyersOrders       []string
-	// rest is the server's memory while buyers alone are there, in megabytes, and calm what they wait for then at p99, in
-	// milliseconds.
+	// rest is the server's memory while buyers alone are there, in megabytes, and calm what they wait for then at p99,
+	// in milliseconds.
 	rest, calm float64
 }
 
@@ -141,7 +141,8 @@ func (l *lab) passenger(name string) (string, error) {
 // ofRound is a small train that no other round has.
 func (s *scene) ofRound(n int) *load.Run { return s.small[(s.round-1)*smallPerRound+n] }
 
-// prepare puts everything on sale, starts the second server, and lets buyers buy until the server has what it has at rest.
+// prepare puts everything on sale, starts the second server, and lets buyers buy until the server has what it has at
+// rest.
 func (l *lab) prepare(ctx context.Context) error {
 	admin, err := l.cluster.Tokens().Issue("lab", []rail.Role{rail.RoleAdmin}, tokenLife)
 	if err != nil {
@@ -261,9 +262,9 @@ func (l *lab) round(ctx context.Context, a *attack, n int) (r *Round, err error)
 	return r, nil
 }
 
-// beside is what an attack is held against: as many static requests. A window in which buyers waited much longer than alone
-// was disturbed by something else, or the requests are so many. So it is taken again, and the best counts: whatever else goes
-// on must not make an attack look cheap.
+// beside is what an attack is held against: as many static requests. A window in which buyers waited much longer than
+// alone was disturbed by something else, or the requests are so many. So it is taken again, and the best counts:
+// whatever else goes on must not make an attack look cheap.
 func (l *lab) beside(ctx context.Context, a *attack, n int, perSecond float64) (best Window, err error) {
 	instead := *a
 	instead.perSecond = perSecond

@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(serverstest.Main(m)) }
 
-// TestShort plays those attacks that stand for all: on what one query may cost, on what one account may hold, and on how
-// text is read. How long buyers wait is for a machine that does nothing else.
+// TestShort plays those attacks that stand for all: on what one query may cost, on what one account may hold, and on
+// how text is read. How long buyers wait is for a machine that does nothing else.
 func TestShort(t *testing.T) {
 	path, err := cluster.Build(t.Context(), t.TempDir())
 	require.NoError(t, err)

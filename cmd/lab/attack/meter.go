@@ -11,7 +11,8 @@ import (
 const (
 	// meterInterval is short beside the second in which a server can take a gigabyte.
 	meterInterval = 50 * time.Millisecond
-	// fatalMegabytes is when a server is ended: it has failed long ago, and the machine's memory is not the lab's alone.
+	// fatalMegabytes is when a server is ended: it has failed long ago, and the machine's memory is not the lab's
+	// alone.
 	fatalMegabytes = 2_048
 	megabyte       = 1 << 20
 )

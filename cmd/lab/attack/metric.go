@@ -18,8 +18,8 @@ func (l *lab) metric(ctx context.Context, name string) float64 {
 	return l.metrics(ctx, func(figure string) bool { return figure == name })
 }
 
-// answered is how many requests of others than buyers the attacked server has answered: all that are not GraphQL, and its
-// queries. Those who send many at once on one connection have asked as often as they were answered.
+// answered is how many requests of others than buyers the attacked server has answered: all that are not GraphQL, and
+// its queries. Those who send many at once on one connection have asked as often as they were answered.
 func (l *lab) answered(ctx context.Context) float64 {
 	return l.metrics(ctx, isAnswer)
 }

@@ -14,8 +14,8 @@ import (
 // namesAttack is the attack that servers with other character sets belong to.
 const namesAttack = "names"
 
-// hostile are names that end a text of SQL where a server reads it in another character set, or without escapes, and change
-// what is around it.
+// hostile are names that end a text of SQL where a server reads it in another character set, or without escapes, and
+// change what is around it.
 var hostile = []string{
 	"中',0,0);UPDATE orders SET total_minor=1;COMMIT;#",
 	"' OR 1=1; -- -",
@@ -52,8 +52,8 @@ func hostileNames(ctx context.Context, s *scene) error {
 	return nil
 }
 
-// readsInOneWay starts servers that are told to read text in another way. None may start, and each must say why. One that
-// starts is asked for a ticket under a hostile name: verify shows what that does.
+// readsInOneWay starts servers that are told to read text in another way. None may start, and each must say why. One
+// that starts is asked for a ticket under a hostile name: verify shows what that does.
 func (l *lab) readsInOneWay(ctx context.Context) ([]Start, error) {
 	var all []Start
 	for _, parameter := range characterSets {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// pace lets the attackers of one attack ask so many times a second at most, all together. What was not asked in time is not
-// asked later: a server that is slow meets no crowd for it.
+// pace lets the attackers of one attack ask so many times a second at most, all together. What was not asked in time is
+// not asked later: a server that is slow meets no crowd for it.
 type pace struct {
 	interval time.Duration
 

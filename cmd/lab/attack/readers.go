@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	// notReading is for how long nothing is read: the 15 s that a reader has to take an answer, and as many again until what lies
-	// between him and the server is full. Answers fill it more slowly, since a server makes few large ones at a time. A page or a
-	// script has a minute.
+	// notReading is for how long nothing is read: the 15 s that a reader has to take an answer, and as many again until
+	// what lies between him and the server is full. Answers fill it more slowly, since a server makes few large ones at
+	// a time. A page or a script has a minute.
 	notReading, notReadingAnswers, notReadingFile = 30 * time.Second, 60 * time.Second, 75 * time.Second
 	// readBuffer is all that a connection may hold on the attacker's side.
 	readBuffer = 4 << 10
-	// askedFor is how much is asked for on one connection: more than the system keeps for one. Of answers it is less, since each may
-	// wait a second for its turn, and all must have been made while nobody reads.
+	// askedFor is how much is asked for on one connection: more than the system keeps for one. Of answers it is less,
+	// since each may wait a second for its turn, and all must have been made while nobody reads.
 	askedFor, askedForAnswers = 24 << 20, 4 << 20
 	// onTheWay is what the system may keep of a stream without its server noticing that nobody reads.
 	onTheWay = 8 << 20
-	// neverFull fits between a client and a server: who has not sent more has waited for no reader. Answers that are refused, each
-	// after it has waited for its turn, take longer than anybody looks.
+	// neverFull fits between a client and a server: who has not sent more has waited for no reader. Answers that are
+	// refused, each after it has waited for its turn, take longer than anybody looks.
 	neverFull = 64 << 10
 	// maxPipelined bounds the requests on one connection.
 	maxPipelined = 4_000
@@ -165,8 +165,8 @@ func (r request) leave(ctx context.Context, server string) reply {
 	if err := conn.SetWriteDeadline(until); err != nil {
 		return silence(err.Error())
 	}
-	// It stops when the server takes no more, too. The last request asks for the connection's end: one that was served whole,
-	// and briefly, is not one that waits for its reader.
+	// It stops when the server takes no more, too. The last request asks for the connection's end: one that was served
+	// whole, and briefly, is not one that waits for its reader.
 	if _, err := io.WriteString(conn, strings.Repeat(r.text, many-1)+closing(r.text)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return reply{text: leftAlone}
 	}

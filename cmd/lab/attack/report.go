@@ -17,8 +17,8 @@ const (
 	MaxRatio = 2.0
 	// MaxGrowthMegabytes is how much the server's memory may grow.
 	MaxGrowthMegabytes = 300.0
-	// minServed is what part of the orders buyers must get that they get beside static requests: who is turned away has no wait
-	// that counts.
+	// minServed is what part of the orders buyers must get that they get beside static requests: who is turned away has
+	// no wait that counts.
 	minServed = 0.9
 )
 
@@ -38,7 +38,8 @@ type Report struct {
 	Attacks []*Outcome `json:"attacks"`
 	// Starts are servers that were told to read text in another way.
 	Starts []Start `json:"starts,omitempty"`
-	// Verify is what `interlock verify` says when all is over; Lost is how many orders it does not have that buyers were told of.
+	// Verify is what `interlock verify` says when all is over; Lost is how many orders it does not have that buyers
+	// were told of.
 	Verify       *audit.Report `json:"verify,omitempty"`
 	Acknowledged int           `json:"acknowledged"`
 	Lost         int           `json:"lost"`
@@ -70,7 +71,8 @@ type Outcome struct {
 	// Wrong is what was wrong in any round, Slow how buyers were slowed in the last.
 	Wrong []string `json:"wrong,omitempty"`
 	Slow  []string `json:"slow,omitempty"`
-	// Rounds are one, or more where only the buyers' waits were too long: on a machine that others share, once may be chance.
+	// Rounds are one, or more where only the buyers' waits were too long: on a machine that others share, once may be
+	// chance.
 	Rounds []*Round `json:"rounds"`
 }
 
@@ -85,8 +87,8 @@ type Round struct {
 	// Killed says that the server took so much memory that the lab ended it, Died that it ended itself.
 	Killed bool `json:"killed,omitempty"`
 	Died   bool `json:"died,omitempty"`
-	// Told is what the attackers of each variant were told, by codes; Unexplained how often somebody was told nothing; Found what
-	// an attack got and must not get.
+	// Told is what the attackers of each variant were told, by codes; Unexplained how often somebody was told nothing;
+	// Found what an attack got and must not get.
 	Told        map[string]map[string]int `json:"told"`
 	Unexplained map[string]int            `json:"unexplained,omitempty"`
 	Found       []string                  `json:"found,omitempty"`

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// ended is when the server must have ended who sends nothing: the 15 s that a body has, and as many again for a machine that
-	// is busy.
+	// ended is when the server must have ended who sends nothing: the 15 s that a body has, and as many again for a
+	// machine that is busy.
 	ended = 30 * time.Second
 	// dripInterval is between two bytes.
 	dripInterval = time.Second
@@ -64,8 +64,8 @@ func head(method, path string, length int) string {
 	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: lab\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", method, path, length)
 }
 
-// slowSenders opens connections on which what was begun does not go on: some on each route, and very many that announce a long
-// body. All must be ended, and who has sent a whole head must be told why.
+// slowSenders opens connections on which what was begun does not go on: some on each route, and very many that announce
+// a long body. All must be ended, and who has sent a whole head must be told why.
 func slowSenders(ctx context.Context, s *scene) error {
 	kinds := senders()
 	s.each(ctx, s.attack.connections, func(attacker int) {

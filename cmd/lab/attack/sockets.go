@@ -12,8 +12,8 @@ import (
 const (
 	// subscriptionsPerSocket is as many as one socket may have.
 	subscriptionsPerSocket = 100
-	// pairsPerSubscription is as many runs as one subscription may name; watchedSubscriptions of them make 5,400 pairs of one
-	// socket, and 27 sockets 145,800.
+	// pairsPerSubscription is as many runs as one subscription may name; watchedSubscriptions of them make 5,400 pairs
+	// of one socket, and 27 sockets 145,800.
 	pairsPerSubscription = 100
 	watchedSubscriptions = 54
 	// eventsPerSocket on 200 sockets are as many subscriptions as an address may have without a token.
@@ -36,8 +36,8 @@ func seats(runs []*load.Run, from, to int) variant {
 	}
 }
 
-// listen hears what becomes of a socket's subscriptions until it ends: an error by its code, and the first event of each
-// that has one.
+// listen hears what becomes of a socket's subscriptions until it ends: an error by its code, and the first event of
+// each that has one.
 func (s *scene) listen(ctx context.Context, one *socket, variant string) {
 	begun := map[string]bool{}
 	for {
@@ -110,8 +110,8 @@ func manySockets(ctx context.Context, s *scene) error {
 	return nil
 }
 
-// honest is a phone with a token that begins to watch at the end of the attack. That it cannot is what the attack must not
-// get. It goes by the clock of the attack: ctx ends when that does.
+// honest is a phone with a token that begins to watch at the end of the attack. That it cannot is what the attack must
+// not get. It goes by the clock of the attack: ctx ends when that does.
 func (s *scene) honest(ctx context.Context) (done chan struct{}) {
 	done = make(chan struct{})
 	go func() {

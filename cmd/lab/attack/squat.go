@@ -24,8 +24,8 @@ type squatter struct {
 	told int
 }
 
-// squat asks for a thousand documents with one account at one server, and with another at two. Every second one of the first
-// hundred travels. On a train that is sold out, who asks must not hear who travels.
+// squat asks for a thousand documents with one account at one server, and with another at two. Every second one of the
+// first hundred travels. On a train that is sold out, who asks must not hear who travels.
 func squat(ctx context.Context, s *scene) error {
 	run := s.ofRound(smallPerRound - 1)
 	if err := s.strangersTravel(ctx, run); err != nil {
@@ -96,8 +96,8 @@ func (q *squatter) ask(ctx context.Context, run *load.Run) reply {
 	return heardOf(b, err)
 }
 
-// askSoldOut asks for a seat on a train that has none, in turn with the document of him who has the last and of one who has
-// none.
+// askSoldOut asks for a seat on a train that has none, in turn with the document of him who has the last and of one who
+// has none.
 func (s *scene) askSoldOut(ctx context.Context, t soldOutTrain, turn int) reply {
 	who := t.traveller
 	if turn%2 == 1 {

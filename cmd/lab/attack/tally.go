@@ -26,8 +26,8 @@ type tally struct {
 }
 
 const (
-	// maxUnexplained bounds the kinds of silence that are remembered, maxFound the things that an attack must not get: the
-	// first few explain the rest.
+	// maxUnexplained bounds the kinds of silence that are remembered, maxFound the things that an attack must not get:
+	// the first few explain the rest.
 	maxUnexplained = 20
 	maxFound       = 20
 )

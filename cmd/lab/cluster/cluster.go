@@ -21,7 +21,8 @@ const (
 	replicas = 2
 	// lockNodes is the least that survives one node's death with a majority; Options may ask for more.
 	lockNodes = 3
-	// startTimeout is for everything together: a MySQL starts in seconds, on a machine ten times overloaded in a minute.
+	// startTimeout is for everything together: a MySQL starts in seconds, on a machine ten times overloaded in a
+	// minute.
 	startTimeout = 5 * time.Minute
 	// Database is the ledger's name.
 	Database = "interlock"
@@ -36,27 +37,29 @@ type Options struct {
 	Binary string
 	// LockNodes is how many lock Redis there are; 0: three.
 	LockNodes int
-	// LocksApart gives every server lock nodes that no other server uses, so that each is told yes whenever it asks: a lock
-	// that always says yes.
+	// LocksApart gives every server lock nodes that no other server uses, so that each is told yes whenever it asks: a
+	// lock that always says yes.
 	LocksApart bool
 	// Guards is how many `interlock guard` supervise the members, of MySQL only. With some, every server is told of all
 	// members, and finds the primary itself.
 	Guards int
 	// Linked puts a link between every server and every member that it knows.
 	Linked bool
-	// FirstDiskBytes puts the binary log of the member that is opened first on a disk of so many bytes, which can be filled;
-	// 0: with its data. See servers.SQLOptions.
+	// FirstDiskBytes puts the binary log of the member that is opened first on a disk of so many bytes, which can be
+	// filled; 0: with its data. See servers.SQLOptions.
 	FirstDiskBytes int64
 	// Hold is how long an order may stay unpaid; 0: longer than any measurement.
 	Hold time.Duration
 	// Unlimited servers let a buyer hold as much as there is, where buyers are few and buy all the time.
 	Unlimited bool
-	// Strict servers keep the limits of a client address that are the default, though everybody comes from this machine.
+	// Strict servers keep the limits of a client address that are the default, though everybody comes from this
+	// machine.
 	Strict bool
-	// Breakable servers hold batches at exact points for whoever asks at their Control. Like AnyVersion, Asynchronous and
-	// ClocksApart it takes a Binary that was built with FaultTag; any other ignores it.
+	// Breakable servers hold batches at exact points for whoever asks at their Control. Like AnyVersion, Asynchronous
+	// and ClocksApart it takes a Binary that was built with FaultTag; any other ignores it.
 	Breakable bool
-	// AnyVersion takes the check of a run's version away from the servers, and with it what keeps seats from being sold twice.
+	// AnyVersion takes the check of a run's version away from the servers, and with it what keeps seats from being sold
+	// twice.
 	AnyVersion bool
 	// Asynchronous has the servers take every commit for replicated, whatever the primary says.
 	Asynchronous bool
@@ -66,8 +69,8 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Cluster is a running cluster. Its methods may be called from several goroutines; what it starts and stops is safe, and
-// each single server is the business of one goroutine at a time.
+// Cluster is a running cluster. Its methods may be called from several goroutines; what it starts and stops is safe,
+// and each single server is the business of one goroutine at a time.
 type Cluster struct {
 	options Options
 	secrets secrets

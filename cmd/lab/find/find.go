@@ -57,8 +57,8 @@ const (
 	warmUp = time.Second
 	// frozenWindow is below the four seconds after which a replica gives its primary up: they only rest.
 	frozenWindow = 3 * time.Second
-	// cacheDown is how long the cache is away, and knownTimeout how long it may take until all is known again: a full load
-	// takes a few seconds.
+	// cacheDown is how long the cache is away, and knownTimeout how long it may take until all is known again: a full
+	// load takes a few seconds.
 	cacheDown    = 5 * time.Second
 	knownTimeout = 30 * time.Second
 	// knownPoll is how often it is looked whether it is.

@@ -88,7 +88,8 @@ func TestConnection_Refused(t *testing.T) {
 	require.Equal(t, "dial: connect: connection refused", problem(err), "the same for every buyer")
 }
 
-// TestWaits_SeesAStall: a buyer who stalls for 500 intervals stands for 500 others who would have waited for the rest of it.
+// TestWaits_SeesAStall: a buyer who stalls for 500 intervals stands for 500 others who would have waited for the rest
+// of it.
 func TestWaits_SeesAStall(t *testing.T) {
 	b := &buyer{latencies: []uint32{1_000_000}}
 	for range 999 {
@@ -101,8 +102,8 @@ func TestWaits_SeesAStall(t *testing.T) {
 	require.EqualValues(t, 1_000, all.ValueAtQuantile(50))
 }
 
-// TestWaits_SteadyLoopIsNotCorrected: where every buyer asks again as soon as there is an answer and none waits for much
-// longer than the others, nobody is left out. Adding anything would make the figures better than what buyers met.
+// TestWaits_SteadyLoopIsNotCorrected: where every buyer asks again as soon as there is an answer and none waits for
+// much longer than the others, nobody is left out. Adding anything would make the figures better than what buyers met.
 func TestWaits_SteadyLoopIsNotCorrected(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	buyers, sum := make([]*buyer, 64), int64(0)

@@ -18,7 +18,8 @@ var attacksText string
 // attacksPath is the page about attacks.
 const attacksPath = "attacks.md"
 
-// attacksPage is the page about attacks: one of its own, since it has other buyers and another measure than all the rest.
+// attacksPage is the page about attacks: one of its own, since it has other buyers and another measure than all the
+// rest.
 func (in *Input) attacksPage() ([]byte, error) {
 	t, err := template.New(attacksPath).Funcs(template.FuncMap{
 		"count": count[int], "number": number, "ratio": ratio, "memory": memory, "versions": versions,

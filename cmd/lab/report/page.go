@@ -31,7 +31,8 @@ const (
 // ErrNoSale says that there is no document of `lab sell`, which has the machine and the most of the page.
 var ErrNoSale = errors.New("what lab sell printed is missing")
 
-// Files are the pages and their pictures, sorted by their paths. Attacks have a page of their own, which needs no other document.
+// Files are the pages and their pictures, sorted by their paths. Attacks have a page of their own, which needs no other
+// document.
 func Files(in Input) ([]File, error) {
 	var files []File
 	if in.Attack != nil {

@@ -55,8 +55,8 @@ func (l *lab) check(ctx context.Context, report *Report) error {
 	return nil
 }
 
-// Verify makes the checks of `interlock verify`, and counts the orders that buyers were told of and that the ledger does not
-// have.
+// Verify makes the checks of `interlock verify`, and counts the orders that buyers were told of and that the ledger
+// does not have.
 func Verify(ctx context.Context, c *cluster.Cluster, acknowledged []load.Acknowledged, log *slog.Logger) (report *audit.Report, missing int, err error) {
 	books, err := ledger.Open(ctx, ledger.Options{
 		DSN: c.DSN(cluster.Database), Keyring: c.Keyring(), DocumentDigest: c.DocumentDigest,

@@ -11,7 +11,8 @@ import (
 // tick is the unit in which Linux tells processor time to programs, on every architecture that Go knows.
 const tick = 10 * time.Millisecond
 
-// ProcessorTime is how long a process has run on processors, in user and in system mode; 0 where the system does not tell.
+// ProcessorTime is how long a process has run on processors, in user and in system mode; 0 where the system does not
+// tell.
 func ProcessorTime(pid int) time.Duration {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -232,8 +232,8 @@ func booksOneVersion(t *testing.T, s *suite) {
 	wg.Wait()
 }
 
-// booksManyRows reads books of runs with more orders and tickets than are read at once, with the ends of pages everywhere: in a
-// run, between two, and within an order.
+// booksManyRows reads books of runs with more orders and tickets than are read at once, with the ends of pages
+// everywhere: in a run, between two, and within an order.
 func booksManyRows(t *testing.T, s *suite) {
 	l := s.open(t)
 	train := NewTrain("T12")
@@ -342,8 +342,8 @@ func booksStrays(t *testing.T, s *suite) {
 	require.ElementsMatch(t, []rail.Stray{{Table: "seat_maps", RunID: "T99@2019-10-12"}, {Table: "asked_documents", RunID: "T98@2019-10-12"}}, strays)
 }
 
-// damagedTrains has runs whose trains are missing or not what they are named: each is told as such, and the others are all
-// there.
+// damagedTrains has runs whose trains are missing or not what they are named: each is told as such, and the others are
+// all there.
 func damagedTrains(t *testing.T, s *suite) {
 	l := s.open(t)
 	var runs []*rail.Run

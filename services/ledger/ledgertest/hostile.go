@@ -13,8 +13,9 @@ import (
 	"interlock/services/rail"
 )
 
-// hostile are texts that end, escape, comment out or turn into something else, where a text is read otherwise than it was
-// written. Some are broken UTF-8, which nothing lets in; a ledger must keep it byte for byte or refuse it all the same.
+// hostile are texts that end, escape, comment out or turn into something else, where a text is read otherwise than it
+// was written. Some are broken UTF-8, which nothing lets in; a ledger must keep it byte for byte or refuse it all the
+// same.
 var hostile = []string{
 	`'`, `"`, "`", `\`, `\\`, `\'`, `\"`, `\\'`, `''`, `'\`, `\0`, `\n`, `\Z`, `\%`,
 	"\x00", "a\x00'b", "\x1a", "\r\n", "\t", "\x7f", "\u0081'", "\u00bf'", "\u00bf\\", // in UTF-8: c2 81 27, c2 bf 27, c2 bf 5c

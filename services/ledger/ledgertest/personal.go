@@ -72,8 +72,8 @@ func personalIsSealed(t *testing.T, s *suite) {
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM tickets WHERE personal_key = 'old'"))
 }
 
-// personalOpensInItsRowOnly exchanges two passengers by hand: neither is shown to the other's buyer, and everything else of
-// their orders goes on.
+// personalOpensInItsRowOnly exchanges two passengers by hand: neither is shown to the other's buyer, and everything
+// else of their orders goes on.
 func personalOpensInItsRowOnly(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	wang, li, zhao := c.place(run, one("wang")), c.place(run, one("li")), c.place(run, one("zhao"))
@@ -130,7 +130,8 @@ func keysWrongOrMissing(t *testing.T, s *suite) {
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM personal_keys"))
 	require.NoError(t, l.Ready(t.Context()))
 
-	// A server with a key that another one does not have makes that one say so, before it meets a row that it cannot read.
+	// A server with a key that another one does not have makes that one say so, before it meets a row that it cannot
+	// read.
 	require.NoError(t, s.ring(t, NewKey, OldKey).CheckKeys(t.Context()))
 	require.ErrorContains(t, l.Ready(t.Context()), "new")
 	require.NoError(t, s.ring(t, OldKey, NewKey).Ready(t.Context()))
@@ -180,8 +181,8 @@ func reseal(ctx context.Context, l *ledger.Ledger) (sealed, rounds int, err erro
 	}
 }
 
-// keysRotateWhileSelling is the way from one key to another, with servers that sell all the time: first all can open with the
-// new key, then all seal with it, then what is there is sealed anew, then the old one is gone.
+// keysRotateWhileSelling is the way from one key to another, with servers that sell all the time: first all can open
+// with the new key, then all seal with it, then what is there is sealed anew, then the old one is gone.
 func keysRotateWhileSelling(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	wide := NewRun(newTrain("K9", 200), day)

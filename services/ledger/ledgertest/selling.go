@@ -341,8 +341,8 @@ func sellKeysOfARun(t *testing.T, s *suite) {
 	}
 }
 
-// sellNamesOfEveryScript shows that the longest names of the widest characters come back as they were, and so do joiners,
-// marks and variants.
+// sellNamesOfEveryScript shows that the longest names of the widest characters come back as they were, and so do
+// joiners, marks and variants.
 func sellNamesOfEveryScript(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	r := one("wang")

@@ -76,8 +76,8 @@ func TestRead_NoticesAreFew(t *testing.T) {
 	require.Len(t, feed.Notices, 20)
 }
 
-// Each station has for its code what the one before is called by: they fall back one after the other. If each looked at all
-// others again, this would take minutes.
+// Each station has for its code what the one before is called by: they fall back one after the other. If each looked at
+// all others again, this would take minutes.
 func TestRead_CodesThatFallBackInAChain(t *testing.T) {
 	var stops strings.Builder
 	stops.WriteString("stop_id,stop_code,stop_name\na,AA,Alpha\nb,BB,Beta\nc,CC,Gamma\ns0,X,Zero\ns1,X,One\n")
@@ -92,8 +92,8 @@ func TestRead_CodesThatFallBackInAChain(t *testing.T) {
 	}
 }
 
-// All stations have one code, for ids that are one but for their kinds of spaces. If each looked at all others again, this would
-// take minutes.
+// All stations have one code, for ids that are one but for their kinds of spaces. If each looked at all others again,
+// this would take minutes.
 func TestRead_ManyIDsThatAreOne(t *testing.T) {
 	spaces := []string{" ", "\u00a0", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u3000"}
 	var stops strings.Builder

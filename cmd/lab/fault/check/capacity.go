@@ -5,8 +5,8 @@ import (
 	"interlock/services/seatmap"
 )
 
-// Capacity is C6: on every leg, the live tickets of a class and the seats that its map calls free are together the seats of
-// its coaches. Tickets are counted one by one, whatever seat they name.
+// Capacity is C6: on every leg, the live tickets of a class and the seats that its map calls free are together the
+// seats of its coaches. Tickets are counted one by one, whatever seat they name.
 func Capacity(books []*rail.Books) *Result {
 	r := begin("C6")
 	for _, b := range books {

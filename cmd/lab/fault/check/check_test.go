@@ -37,8 +37,8 @@ const runVersion = 100_000
 // versionAt is the version that the run has so many seconds after it was published: it moves on every millisecond.
 func versionAt(seconds float64) int64 { return 1 + int64(seconds*1000) }
 
-// story is a history in which every promise holds: ann buys seat 23A and keeps it, bob buys 23B and gives it back, cid buys
-// 23B after him, and dan is told that nothing is left.
+// story is a history in which every promise holds: ann buys seat 23A and keeps it, bob buys 23B and gives it back, cid
+// buys 23B after him, and dan is told that nothing is left.
 type story struct {
 	calls   []history.Call
 	primary history.Member
@@ -353,7 +353,8 @@ func TestLinear_LateLine(t *testing.T) {
 	holds(t, r)
 }
 
-// TestLinear_OneMillisecond has a seat sold, given back and sold again within one: only their versions tell their order.
+// TestLinear_OneMillisecond has a seat sold, given back and sold again within one: only their versions tell their
+// order.
 func TestLinear_OneMillisecond(t *testing.T) {
 	s := good()
 	bob, cid := &s.primary.Tickets[1], &s.primary.Tickets[2]
@@ -381,8 +382,8 @@ func TestLinear_VersionsAndTimesDisagree(t *testing.T) {
 	fails(t, s.linear(), "has orders that belong to no version of it")
 }
 
-// TestLinear_VersionsAndCallsDisagree has cid answered before eve asks, for another seat, and her version is lower. By the clock
-// she may have been early.
+// TestLinear_VersionsAndCallsDisagree has cid answered before eve asks, for another seat, and her version is lower. By
+// the clock she may have been early.
 func TestLinear_VersionsAndCallsDisagree(t *testing.T) {
 	s := good()
 	s.calls = s.calls[1:5]
@@ -449,8 +450,8 @@ func TestLinear_UndecidedMayOrMayNot(t *testing.T) {
 
 func TestLinear_SearchRunsOut(t *testing.T) {
 	s := good()
-	// Two orders keep one seat, and a dozen have it for a moment, all within one minute: no order of them is right, and to
-	// know that takes longer than there is.
+	// Two orders keep one seat, and a dozen have it for a moment, all within one minute: no order of them is right, and
+	// to know that takes longer than there is.
 	s.calls = s.calls[:4]
 	s.primary.Tickets = s.primary.Tickets[:2]
 	for n := range 14 {
@@ -645,7 +646,8 @@ func TestUnreplicated_RefusedWithoutAReplica(t *testing.T) {
 	fails(t, unreplicated(good().calls, []history.Interval{{From: at(4.9), To: at(6.5)}}), "SOLD_OUT while it was")
 }
 
-// TestUnreplicated_AskedBefore has cid ask before the last replica is gone. His answer may have been on its way, for so long.
+// TestUnreplicated_AskedBefore has cid ask before the last replica is gone. His answer may have been on its way, for so
+// long.
 func TestUnreplicated_AskedBefore(t *testing.T) {
 	s := good()
 	s.calls[4].End, s.calls[5].End = at(5), at(9)

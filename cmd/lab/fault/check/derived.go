@@ -18,11 +18,12 @@ const (
 
 // DerivedTimes are how long Redis took.
 type DerivedTimes struct {
-	// Healed is from the healing until Redis had of every run that is sold what the ledger had of it by then. HealedLimit is
-	// how long that may take, Why what keeps it from being SoldTime; 0 and "" where nothing does.
+	// Healed is from the healing until Redis had of every run that is sold what the ledger had of it by then.
+	// HealedLimit is how long that may take, Why what keeps it from being SoldTime; 0 and "" where nothing does.
 	Healed, HealedLimit time.Duration
 	Why                 string
-	// Sold and All are from when all had come to rest until it was right about the runs that were sold, and about every run.
+	// Sold and All are from when all had come to rest until it was right about the runs that were sold, and about every
+	// run.
 	Sold, All time.Duration
 }
 
@@ -47,8 +48,9 @@ func InTime(r *Result, t DerivedTimes) {
 	}
 }
 
-// Everywhere adds to C7, at one moment, every run that the ledger has: Redis has what follows from the run's maps. stored is
-// in their order, nil where Redis has nothing; damaged names the runs whose maps cannot be read, nil where there are none.
+// Everywhere adds to C7, at one moment, every run that the ledger has: Redis has what follows from the run's maps.
+// stored is in their order, nil where Redis has nothing; damaged names the runs whose maps cannot be read, nil where
+// there are none.
 func Everywhere(r *Result, truth, stored []*rail.Availability, damaged error) {
 	if damaged != nil {
 		r.wrong("the maps of some runs cannot be read: %v", damaged)
@@ -67,8 +69,8 @@ func Everywhere(r *Result, truth, stored []*rail.Availability, damaged error) {
 	}
 }
 
-// Derived is C7 at one moment: what Redis has of each run that was sold is what follows from the run's live tickets. stored is
-// in the order of the books, nil where Redis has nothing.
+// Derived is C7 at one moment: what Redis has of each run that was sold is what follows from the run's live tickets.
+// stored is in the order of the books, nil where Redis has nothing.
 func Derived(books []*rail.Books, stored []*rail.Availability) *Result {
 	r := begin("C7")
 	for i, b := range books {
@@ -89,8 +91,8 @@ func Derived(books []*rail.Books, stored []*rail.Availability) *Result {
 	return r
 }
 
-// Recount is what is left of a run by its tickets alone. An error says that two of them have one seat, or one that is not
-// there.
+// Recount is what is left of a run by its tickets alone. An error says that two of them have one seat, or one that is
+// not there.
 func Recount(b *rail.Books) ([]uint16, error) {
 	train := b.Run.Train
 	classes := train.Formation.Classes
