@@ -18,6 +18,37 @@ import (
 	"interlock/services/rail"
 )
 
+// payUnderWay sells a seat and pays for it, on a server of its own, up to the commit, which waits until a channel is
+// closed. It returns the order, and what becomes of the payment: true where it is taken.
+func payUnderWay(
+	t *testing.T, o ledger.Options, l *ledger.Ledger, run rail.RunID, until <-chan struct{},
+) (id string, paid <-chan bool) {
+	t.Helper()
+	committing := make(chan struct{})
+	payer, _ := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+		if s.Commits() {
+			close(committing)
+			<-until
+		}
+		return s.Send()
+	})
+	_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
+	require.NoError(t, err)
+	id = firstOrder(run, "wang")
+	taken := make(chan bool)
+	go func() {
+		_, ok, err := payer.Pay(t.Context(), run, id, "wang", "pay-0001")
+		taken <- ok && err == nil
+	}()
+	<-committing
+	return id, taken
+}
+
+// anHourLater puts the database's clock an hour on for one statement.
+func anHourLater(s *ledgertest.Statement) {
+	s.Query = strings.ReplaceAll(s.Query, "(3)) * 1000", "(3)) * 1000 + 3600000")
+}
+
 // TestPublish_PaymentUnderWay changes a run while a hold's payment, which came in time, still waits for its commit. The
 // change finds the hold past its time, waits for its row, and must then refuse: the seat is paid for.
 func TestPublish_PaymentUnderWay(t *testing.T) {
@@ -27,35 +58,19 @@ func TestPublish_PaymentUnderWay(t *testing.T) {
 			clearing := make(chan struct{})
 			var late atomic.Bool
 			l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
-				if late.Load() { // The database's clock, an hour later.
-					s.Query = strings.ReplaceAll(s.Query, "(3)) * 1000", "(3)) * 1000 + 3600000")
+				if late.Load() {
+					anHourLater(s)
 				}
 				if strings.HasPrefix(s.Query, "SELECT id FROM orders WHERE run_id = ? AND id IN") && strings.HasSuffix(s.Query, "FOR UPDATE") {
 					close(clearing) // It has decided what is due, and goes to lock it.
 				}
 				return s.Send()
 			})
-			committing := make(chan struct{})
-			payer, _ := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
-				if s.Commits() {
-					close(committing)
-					<-clearing
-				}
-				return s.Send()
-			})
-			_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
-			require.NoError(t, err)
-			id := firstOrder(run, "wang")
-			paid := make(chan bool)
-			go func() {
-				_, ok, err := payer.Pay(t.Context(), run, id, "wang", "pay-0001")
-				paid <- ok && err == nil
-			}()
-			<-committing
+			id, paid := payUnderWay(t, o, l, run, clearing)
 			late.Store(true)
 			changed := ledgertest.NewRun(ledgertest.NewTrain("T12"), day)
 			changed.ClosesBefore += time.Minute
-			_, err = l.Publish(t.Context(), []*rail.Run{changed}, "an admin", false)
+			_, err := l.Publish(t.Context(), []*rail.Run{changed}, "an admin", false)
 			require.True(t, <-paid)
 			require.Equal(t, rail.RunHasOrders, rail.CodeOf(err), "%v", err)
 			late.Store(false)
@@ -76,30 +91,15 @@ func TestSell_PaymentUnderWayIsLive(t *testing.T) {
 			o := flavor.New(t)
 			var late atomic.Bool
 			l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
-				if late.Load() { // The database's clock, an hour later.
-					s.Query = strings.ReplaceAll(s.Query, "(3)) * 1000", "(3)) * 1000 + 3600000")
+				if late.Load() {
+					anHourLater(s)
 				}
 				return s.Send()
 			})
-			committing, read := make(chan struct{}), make(chan struct{})
-			payer, _ := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
-				if s.Commits() {
-					close(committing)
-					<-read
-				}
-				return s.Send()
-			})
-			_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
-			require.NoError(t, err)
-			id := firstOrder(run, "wang")
-			paid := make(chan bool)
-			go func() {
-				_, ok, err := payer.Pay(t.Context(), run, id, "wang", "pay-0001")
-				paid <- ok && err == nil
-			}()
-			<-committing
+			read := make(chan struct{})
+			id, paid := payUnderWay(t, o, l, run, read)
 			var states map[string]rail.OrderState
-			_, err = l.Sell(t.Context(), rail.Batch{RunID: run}, func(s *rail.BatchState) (_ rail.BatchChanges, err error) {
+			_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, func(s *rail.BatchState) (_ rail.BatchChanges, err error) {
 				late.Store(true)
 				states, err = s.States([]string{id})
 				return rail.BatchChanges{}, err

@@ -482,33 +482,17 @@ func TestExpire_PaymentUnderWay(t *testing.T) {
 			sweeping := make(chan struct{})
 			var late atomic.Bool
 			l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
-				if late.Load() { // The database's clock, an hour later.
-					s.Query = strings.ReplaceAll(s.Query, "(3)) * 1000", "(3)) * 1000 + 3600000")
+				if late.Load() {
+					anHourLater(s)
 				}
 				if strings.HasPrefix(s.Query, "SELECT id FROM orders WHERE run_id = ? AND id IN") && strings.HasSuffix(s.Query, "FOR UPDATE") {
 					close(sweeping) // It has decided what is due, and goes to lock it.
 				}
 				return s.Send()
 			})
-			committing := make(chan struct{})
-			payer, _ := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
-				if s.Commits() {
-					close(committing)
-					<-sweeping
-				}
-				return s.Send()
-			})
-			_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, sells("wang", 0))
-			require.NoError(t, err)
-			id := firstOrder(run, "wang")
-			paid := make(chan bool)
-			go func() {
-				_, ok, err := payer.Pay(t.Context(), run, id, "wang", "pay-0001")
-				paid <- ok && err == nil
-			}()
-			<-committing
+			id, paid := payUnderWay(t, o, l, run, sweeping)
 			late.Store(true)
-			_, err = l.Sell(t.Context(), rail.Batch{RunID: run}, func(s *rail.BatchState) (rail.BatchChanges, error) {
+			_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, func(s *rail.BatchState) (rail.BatchChanges, error) {
 				require.Empty(t, s.Expired, "it was paid in time")
 				return rail.BatchChanges{}, nil
 			})
