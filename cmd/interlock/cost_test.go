@@ -362,8 +362,8 @@ func TestCost_SixteenAtOnce(t *testing.T) {
 	}
 }
 
-// Whatever is read from the ledger, from Redis or out of many things in memory costs what it takes: hundreds of it in
-// one document are refused before anything is read.
+// A field that reads the ledger, Redis or much memory costs what the reading takes. A document with hundreds of them is
+// refused before anything is read.
 func TestCost_HundredsOfAField(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	r.publishT12(t)
@@ -428,7 +428,7 @@ func TestCost_LongLists(t *testing.T) {
 	}
 }
 
-// A variable is sent once. What is given to many fields costs each of them what it is long, whoever may use them.
+// A variable is sent once. Each field that it is given to costs as much as the variable is long. A token is not needed.
 func TestCost_LongArgumentsOfManyFields(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	r.publishT12(t)

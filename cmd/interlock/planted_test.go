@@ -214,7 +214,7 @@ var plantedInLedger = []planted{
 	one("a station that is missing", audit.CheckStation, "station TJP", "DELETE FROM stations WHERE code = 'TJP'"),
 	one("a station that cannot be read", audit.CheckStation, "station TJP", "UPDATE stations SET document = 'x' WHERE code = 'TJP'"),
 	one("a station in no time zone", audit.CheckStation, "station TJP", `UPDATE stations SET document = '{"code":"TJP","name":"T","timeZone":"Mars"}' WHERE code = 'TJP'`),
-	one("a station that nobody published", audit.CheckPublication, "station TJP", "UPDATE stations SET publication = 999 WHERE code = 'TJP'"),
+	one("a station without its publication", audit.CheckPublication, "station TJP", "UPDATE stations SET publication = 999 WHERE code = 'TJP'"),
 
 	one("a publication that is missing", audit.CheckPublication, "publication 3", "DELETE FROM publications WHERE number = 2"),
 	one("a publication with another number", audit.CheckPublication, "publication 998", "UPDATE publications SET number = 998 WHERE number = 1"),
@@ -231,7 +231,7 @@ var plantedInLedger = []planted{
 	one("no number", audit.CheckPublication, "counter publication", "DELETE FROM counters"),
 	one("a number of something else", audit.CheckPublication, "counter publication", "UPDATE counters SET name = 'x'"),
 
-	one("asked by nobody", audit.CheckAsked, "asked_documents", "UPDATE asked_documents SET buyer = ''"),
+	one("asked without a buyer", audit.CheckAsked, "asked_documents", "UPDATE asked_documents SET buyer = ''"),
 	one("asked for nothing", audit.CheckAsked, "asked_documents", "UPDATE asked_documents SET document = ''"),
 	one("asked tomorrow", audit.CheckAsked, "asked_documents", "UPDATE asked_documents SET at = {now} + 86400000"),
 	one("asked and not forgotten", audit.CheckAsked, "asked_documents", "UPDATE asked_documents SET at = {now} - 864000000"),
@@ -248,12 +248,12 @@ var plantedInLedger = []planted{
 	one("a passenger that is missing", audit.CheckPersonal, "{ann}", "UPDATE tickets SET personal = NULL WHERE order_id = {ann}"),
 	one("a passenger that cannot be opened", audit.CheckPersonal, "{ann}", "UPDATE tickets SET personal = 'x' WHERE order_id = {ann}"),
 	one("a passenger of no key", audit.CheckPersonal, "{ann}", "UPDATE tickets SET personal_key = NULL WHERE order_id = {ann}"),
-	one("a key that nobody noted", audit.CheckPersonal, "personal_keys", "DELETE FROM personal_keys"),
+	one("a key that is not noted", audit.CheckPersonal, "personal_keys", "DELETE FROM personal_keys"),
 	one("a record of no order", audit.CheckOrphan, "order_records", "UPDATE order_records SET order_id = 'x'"),
 	one("a record of another run", audit.CheckOrphan, "order_records", "UPDATE order_records SET run_id = {D}"),
 	one("a record that is missing", audit.CheckVersion, "{ann}", "DELETE FROM order_records"),
 	one("a record of a version to come", audit.CheckRecord, "{ann}", "UPDATE order_records SET version = 99"),
-	one("a record of nobody", audit.CheckRecord, "{ann}", "UPDATE order_records SET who = ''"),
+	one("a record without an admin", audit.CheckRecord, "{ann}", "UPDATE order_records SET who = ''"),
 	one("a record of nothing", audit.CheckRecord, "{ann}", "UPDATE order_records SET what = 'nothing'"),
 	one("a record of tomorrow", audit.CheckRecord, "{ann}", "UPDATE order_records SET at = {now} + 86400000"),
 
@@ -563,7 +563,7 @@ func TestVerify_FindsEverythingThatARowSaysWrongly(t *testing.T) {
 			s.exec(s.replacer.Replace("UPDATE orders SET placed_at = {now} - 7200000, pay_by = {now} - 3600000 WHERE id = {iva}"))
 			s.exec(s.replacer.Replace("UPDATE asked_documents SET at = {now} - 864000000"))
 			s.idle = true
-			require.True(t, s.verify().OK, "nobody is late where no server runs")
+			require.True(t, s.verify().OK, "no hold is late where no server runs")
 		})
 	}
 }

@@ -54,7 +54,7 @@ const (
 )
 
 const (
-	// maxDefects bounds a report: whoever has a thousand defects has one problem.
+	// maxDefects bounds a report: a thousand defects have one cause.
 	maxDefects = 1_000
 	// booksPage is how many runs are read at one moment. Their orders are in memory run by run.
 	booksPage = 200

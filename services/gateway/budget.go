@@ -53,8 +53,8 @@ func (a *answers) InterceptOperation(ctx context.Context, next graphql.Operation
 	responses := next(context.WithValue(ctx, executionKey{}, e))
 	sent := func() {}
 	return func(responseCtx context.Context) *graphql.Response {
-		// Whoever asks for the next answer has sent the one before. A plain answer's sender never asks again: its
-		// context ends.
+		// A transport that asks for the next answer has sent the one before. A plain answer is followed by no other:
+		// its context ends.
 		sent()
 		sent = func() {}
 		if e.over.Load() {
@@ -227,7 +227,7 @@ func (b *budget) enter(next int64) error {
 	if b.entered.Load() != next {
 		return nil
 	}
-	// Whoever waits for a larger place keeps nobody from a smaller one.
+	// It waits for the larger place without the smaller one, so that others can have that.
 	b.leave()
 	err := b.places.enter(b.ctx, int(next))
 	if errors.Is(err, tooManyLarge) {

@@ -41,7 +41,7 @@ func (c *costs) MutateOperationContext(ctx context.Context, operation *graphql.O
 	return nil
 }
 
-// costOf is what an operation was found to cost; 0 where nobody has looked.
+// costOf is what an operation was found to cost; 0 where that was not looked for.
 func costOf(operation *graphql.OperationContext) int {
 	cost, _ := operation.Stats.GetExtension(costStat).(int)
 	return cost

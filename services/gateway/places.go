@@ -10,8 +10,8 @@ import (
 	"interlock/services/rail"
 )
 
-// tier is a size of answers. Whatever grows beyond it needs one of its places, so that large answers do not add up;
-// small ones, and so everybody who buys, never wait here.
+// tier is a size of answers. An answer that grows beyond it needs one of its places, so that large answers do not add
+// up. Small ones never wait here: purchases are small.
 type tier struct {
 	// beyond is how many values need no place of this tier.
 	beyond int64

@@ -17,8 +17,8 @@ const (
 	maxRecordRows = 20_000
 )
 
-// Buyers are the records of buyers, on the primary: see sale.Ledger. They are read on the connections of the sale, one
-// at a time: whoever fills those of the other work must not get past the limits.
+// Buyers are the records of buyers, on the primary: see sale.Ledger. They are read on one connection of the sale at a
+// time: readers that fill all others must not switch the limits off.
 func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration, documents bool) (map[string]*rail.BuyerRecord, error) {
 	h, err := l.at()
 	if err != nil {

@@ -183,7 +183,7 @@ func (t *transaction) buyerRuns(ctx context.Context, buyer string, after rail.Ru
 	if err != nil {
 		return nil, err
 	}
-	runs = readable(runs) // Of the others nobody knows whether they are over.
+	runs = readable(runs) // Whether the others are over is unknown.
 	for i := range all {
 		all[i].Over = slices.ContainsFunc(runs, func(run *rail.Run) bool { return run.ID == all[i].Run && isOver(run, now) })
 	}

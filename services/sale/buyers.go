@@ -20,8 +20,8 @@ const (
 	// a program that places and cancels for ever has nothing open and lets nothing lapse: it would leave so many orders
 	// behind that reading what buyers did takes longer than anybody waits for it.
 	cancelsPerHold = 100
-	// recordTimeout bounds reading records. Without an answer nobody is refused: a ledger that does not answer sells
-	// nothing.
+	// recordTimeout bounds reading records. Without an answer no request is refused: a ledger that does not answer
+	// sells nothing.
 	recordTimeout = time.Second
 )
 
@@ -117,7 +117,7 @@ func (b *buyers) leave(r *record, key keyOnRun, place *placing, entered bool, a 
 	if !entered {
 		return
 	}
-	// What is not known yet counts as placed: nobody is refused by that before the ledger is asked again.
+	// An order whose outcome is unknown counts as placed. The ledger is asked again before that refuses a request.
 	placed := a.err == nil && !a.replayed || rail.CodeOf(a.err) == rail.OrderPending
 	if placed {
 		r.OpenHolds++
@@ -163,8 +163,8 @@ func (b *buyers) of(buyer string) *record {
 	return r
 }
 
-// refusal is what a buyer's record says of a request. What is under way counts, so that nobody gets past a limit by
-// asking for much at once. The lock must be held.
+// refusal is what a buyer's record says of a request. Requests under way count, so that many at once do not pass a
+// limit. The lock must be held.
 func (b *buyers) refusal(r *record, place *placing) error {
 	s, run := &b.office.settings, place.body.RunID
 	if s.MaxLapsedHolds > 0 && r.Lapsed[run] >= s.MaxLapsedHolds {

@@ -11,11 +11,11 @@ import (
 
 // claims are the orders of a run that may be live: what a clerk must know so that no document travels twice on a leg,
 // and no buyer has more holds than he may. Every order that was placed at a version up to at, and is live, is in them.
-// Others may be: nobody tells a clerk of what is paid, or ended by another server. So claims never refuse anybody by
-// themselves; they say which orders the ledger is to be asked about first.
+// Others may be, too: a clerk does not hear of payments, nor of what another server ends. So claims alone refuse
+// nothing. They say which orders the ledger is asked about first.
 //
-// They have no pointers in them but those of the tables themselves: the garbage collector would follow half a million
-// on a run that sells, and take a twentieth of the sale for it.
+// The tables have no pointers in them. A run that sells would have half a million, and the garbage collector would
+// follow all of them at each of its rounds.
 type claims struct {
 	run  rail.RunID
 	seed maphash.Seed

@@ -212,8 +212,7 @@ func TestPlace_LimitsHoldForWhatIsUnderWay(t *testing.T) {
 	require.EqualValues(t, 5, placed.Load())
 }
 
-// Whoever hangs up as soon as his request is taken has his order all the same: it counts until it is known what became
-// of it.
+// A buyer may hang up as soon as a batch has taken his request. His order counts until its outcome is known.
 func TestPlace_LimitsHoldForWhoHangsUp(t *testing.T) {
 	for name, settings := range map[string]sale.Settings{"holds": {MaxOpenHolds: 2}, "documents": {MaxDocuments: 2}} {
 		t.Run(name, func(t *testing.T) {

@@ -347,8 +347,8 @@ func deriveBodyKey(documentKey []byte) []byte {
 	return key
 }
 
-// bodyHash tells two requests apart that come with the same key. It is made of names and document numbers, and is kept:
-// whoever reads it without the key cannot try them out.
+// bodyHash tells two requests apart that come with the same key. It is made of names and document numbers, and is kept.
+// Without the key they cannot be tried out on it.
 func (o *Office) bodyHash(place *rail.PlaceOrder) (string, error) {
 	b, err := json.Marshal(place)
 	if err != nil {
@@ -361,8 +361,8 @@ func (o *Office) bodyHash(place *rail.PlaceOrder) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24]), nil
 }
 
-// announce tells whoever watches the orders, beside the answer: nobody waits for it, and the watchers look again
-// anyway.
+// announce tells the watchers of the orders, beside the answer. The buyer does not wait for it; watchers that miss it
+// look again.
 func (o *Office) announce(orders ...*rail.Order) {
 	if len(orders) == 0 {
 		return

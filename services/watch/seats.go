@@ -375,7 +375,7 @@ func (h *Hub) readLeft(ctx context.Context, asks []rail.Ask) ([]rail.Left, error
 }
 
 // handOut gives a snapshot to those of a pair to whom it is new, and ends the pair when there is nothing left to tell.
-// answered is false where the availability failed to answer. The mutex is held.
+// answered is false where the availability failed to answer. The mutex is held, and given up between two handfuls.
 func (h *Hub) handOut(ctx context.Context, p *pair, snapshot *rail.Snapshot, answered bool) (events int) {
 	now, left := h.Now(), &snapshot.Left
 	published := snapshot.Run
@@ -392,8 +392,8 @@ func (h *Hub) handOut(ctx context.Context, p *pair, snapshot *rail.Snapshot, ans
 	}
 	held := !p.heldSince.IsZero() && now.Sub(p.heldSince) < statusGrace
 	if p.fresh > 0 || isNew && !held {
-		// From the last to the first: whoever leaves meanwhile is replaced by the last, who has been told, and who
-		// comes stands behind, and marks the pair.
+		// From the last to the first, since the hub may change between two handfuls. A slot that goes is filled with
+		// the last one, which has been told. A slot that comes is put behind, and has its pair read again.
 		for i := len(p.slots) - 1; i >= 0; i-- {
 			if i >= len(p.slots) {
 				continue

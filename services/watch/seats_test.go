@@ -360,7 +360,7 @@ func TestSeats_CrowdIsToldAtAPaceItCanTake(t *testing.T) {
 	})
 }
 
-// A crowd is told a handful after the other: of those who leave and come meanwhile, nobody who stays is forgotten.
+// A crowd is told one handful after the other. Subscribers leave and come meanwhile, and each that stays is told.
 func TestSeats_CrowdIsToldByHandfuls(t *testing.T) {
 	const crowd = 1_000
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {

@@ -143,8 +143,8 @@ func (r *reader) makeStations() error {
 func (r *reader) chooseCodes(roots []int32) map[int32]rail.StationCode {
 	codes := make(map[int32]rail.StationCode, len(roots))
 	takenBy := make(map[rail.StationCode][]int32, len(roots))
-	// Codes that more than one has taken, each noted as its second takes it. Whoever takes it after it was looked at
-	// falls back on it, and has nothing else to be called by.
+	// The codes that more than one station has taken, each noted once, by its second station. A station that takes a
+	// code after the code was looked at has no other, and keeps it.
 	var shared []rail.StationCode
 	take := func(root int32, code rail.StationCode) {
 		codes[root] = code
