@@ -26,7 +26,7 @@ test:
 
 ## test-all: test, and then what takes too long for each change: a short attack on a real cluster
 test-all: test
-	INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout 12m -run '^TestShort$$' -v ./cmd/lab/attack
+	INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout 12m -run '^TestShort$$' -v ./lab/attack
 
 ## lint: the import rules and the linters of .golangci.yml
 lint:

@@ -69,14 +69,14 @@ test_all() {
 # A real cluster, buyers on it and a baseline beside: what is sold is right, and at least five times the baseline.
 short_sale() {
   there redis-server mysqld || return 0
-  INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout "$package_timeout" -run '^TestShort$' ./cmd/lab/sell
+  INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout "$package_timeout" -run '^TestShort$' ./lab/sell
 }
 
 # The faults that stand for all, on real clusters that people use: the lock off, a server killed at each point, COMMIT cut, the
 # primary killed, an old one that thaws unfenced, and one that is ended while its replicas are stopped.
 short_faults() {
   there redis-server mysqld || return 0
-  INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout "$package_timeout" -run '^TestShort$' -v ./cmd/lab/fault
+  INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout "$package_timeout" -run '^TestShort$' -v ./lab/fault
 }
 
 missing="$(scripts/install-test-servers.sh)"

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"interlock/cmd/lab/servers/serverstest"
+	"interlock/internal/servers/serverstest"
 	"interlock/services/audit"
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"

@@ -12,8 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"interlock/cmd/lab/servers"
-	"interlock/cmd/lab/servers/serverstest"
+	"interlock/internal/servers"
+	"interlock/internal/servers/serverstest"
 	"interlock/services/audit"
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"

@@ -18,7 +18,7 @@ import (
 	"github.com/coder/websocket/wsjson"
 	"github.com/stretchr/testify/require"
 
-	"interlock/cmd/lab/servers/serverstest"
+	"interlock/internal/servers/serverstest"
 	"interlock/services/gateway"
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"

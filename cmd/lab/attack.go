@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"interlock/cmd/lab/attack"
-	"interlock/cmd/lab/cluster"
+	"interlock/lab/attack"
+	"interlock/lab/cluster"
 )
 
 type attackCommand struct {

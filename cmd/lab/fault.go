@@ -10,8 +10,8 @@ import (
 	"os"
 	"time"
 
-	"interlock/cmd/lab/cluster"
-	"interlock/cmd/lab/fault"
+	"interlock/lab/cluster"
+	"interlock/lab/fault"
 )
 
 type faultCommand struct {

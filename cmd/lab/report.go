@@ -5,7 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"interlock/cmd/lab/report"
+	"interlock/lab/report"
 )
 
 type reportCommand struct {

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"interlock/cmd/lab/cluster"
-	"interlock/cmd/lab/find"
-	"interlock/cmd/lab/load"
+	"interlock/lab/cluster"
+	"interlock/lab/find"
+	"interlock/lab/load"
 )
 
 type searchCommand struct {

@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"os"
 
-	"interlock/cmd/lab/seats"
+	"interlock/lab/seats"
 )
 
 type seatsCommand struct {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"interlock/cmd/lab/sell"
+	"interlock/lab/sell"
 )
 
 type sellCommand struct {

@@ -10,8 +10,8 @@ import (
 	"os"
 	"strings"
 
-	"interlock/cmd/lab/cluster"
-	"interlock/cmd/lab/servers"
+	"interlock/internal/servers"
+	"interlock/lab/cluster"
 )
 
 // clusterFlags say which cluster to start.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"interlock/cmd/lab/follow"
-	"interlock/cmd/lab/load"
+	"interlock/lab/follow"
+	"interlock/lab/load"
 )
 
 type watchCommand struct {

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"interlock/cmd/lab/servers/serverstest"
+	"interlock/internal/servers/serverstest"
 	"interlock/services/availability"
 	"interlock/services/availability/availabilitytest"
 	"interlock/services/rail"

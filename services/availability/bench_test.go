@@ -7,7 +7,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/stretchr/testify/require"
 
-	"interlock/cmd/lab/servers/serverstest"
+	"interlock/internal/servers/serverstest"
 	"interlock/services/availability"
 	"interlock/services/rail"
 )

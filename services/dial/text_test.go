@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"interlock/cmd/lab/servers"
-	"interlock/cmd/lab/servers/serverstest"
+	"interlock/internal/servers"
+	"interlock/internal/servers/serverstest"
 	"interlock/services/dial"
 )
 

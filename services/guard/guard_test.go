@@ -17,9 +17,9 @@ import (
 	_ "github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
 
-	"interlock/cmd/lab/cluster"
-	"interlock/cmd/lab/servers"
-	"interlock/cmd/lab/servers/serverstest"
+	"interlock/internal/servers"
+	"interlock/internal/servers/serverstest"
+	"interlock/lab/cluster"
 	"interlock/services/guard"
 	"interlock/services/ledger"
 	"interlock/services/rail"

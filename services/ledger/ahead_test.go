@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"interlock/cmd/lab/cluster"
-	"interlock/cmd/lab/servers"
-	"interlock/cmd/lab/servers/serverstest"
+	"interlock/internal/servers"
+	"interlock/internal/servers/serverstest"
+	"interlock/lab/cluster"
 	"interlock/services/ledger"
 	"interlock/services/ledger/intercept"
 	"interlock/services/ledger/ledgertest"

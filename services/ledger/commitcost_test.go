@@ -10,9 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"interlock/cmd/lab/cluster"
-	"interlock/cmd/lab/servers"
-	"interlock/cmd/lab/servers/serverstest"
+	"interlock/internal/servers"
+	"interlock/internal/servers/serverstest"
+	"interlock/lab/cluster"
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
 	"interlock/services/rail"

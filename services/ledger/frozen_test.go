@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"interlock/cmd/lab/cluster"
+	"interlock/lab/cluster"
 	"interlock/services/guard"
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"

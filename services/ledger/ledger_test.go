@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"interlock/cmd/lab/servers/serverstest"
+	"interlock/internal/servers/serverstest"
 	"interlock/services/audit"
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"interlock/cmd/lab/servers"
+	"interlock/internal/servers"
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
 	"interlock/services/rail"

@@ -15,9 +15,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"interlock/cmd/lab/cluster"
-	"interlock/cmd/lab/servers"
-	"interlock/cmd/lab/servers/serverstest"
+	"interlock/internal/servers"
+	"interlock/internal/servers/serverstest"
+	"interlock/lab/cluster"
 )
 
 // BenchmarkSynchrony commits rows of the size of a small batch on three members: until one replica has them on its disk,

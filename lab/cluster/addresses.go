@@ -1,0 +1,72 @@
+package cluster
+
+import (
+	"strings"
+
+	"interlock/internal/servers"
+	"interlock/services/keyring"
+	"interlock/services/sale"
+)
+
+// Addresses is where everything is, and what it takes to use it.
+type Addresses struct {
+	Flavor   string   `json:"flavor"`
+	Version  string   `json:"version"`
+	Servers  []string `json:"servers"`
+	Primary  string   `json:"primary"`
+	Replicas []string `json:"replicas"`
+	Locks    []string `json:"lock_redis"`
+	Cache    string   `json:"cache_redis"`
+	// MySQL, TokenSecret, DocumentKey and PersonalDataKey are for commands of interlock on this cluster: --mysql,
+	// --token-secret, --document-key and --personal-data-keys.
+	MySQL           string `json:"mysql"`
+	TokenSecret     string `json:"token_secret"`
+	DocumentKey     string `json:"document_key"`
+	PersonalDataKey string `json:"personal_data_key"`
+	// Guard are the variables of an `interlock guard` of this cluster; empty for MariaDB.
+	Guard []string `json:"guard"`
+}
+
+// Addresses tells where everything is.
+func (c *Cluster) Addresses() Addresses {
+	a := Addresses{
+		Flavor: strings.ToLower(string(c.options.Flavor)), Version: c.Primary.Version(), Servers: []string{},
+		Primary: c.Primary.Addr(), Replicas: []string{}, Locks: c.lockAddrs(), Cache: c.Cache.Addr(),
+		MySQL: c.DSN(Database), TokenSecret: c.secrets.token, DocumentKey: c.secrets.document, PersonalDataKey: c.secrets.personal,
+	}
+	if c.options.Flavor == servers.MySQL {
+		a.Guard = c.members.GuardEnv()
+	}
+	for _, s := range c.Servers() {
+		a.Servers = append(a.Servers, "http://"+s.Addr())
+	}
+	for _, r := range c.Replicas {
+		a.Replicas = append(a.Replicas, r.Addr())
+	}
+	return a
+}
+
+func (c *Cluster) lockAddrs() []string {
+	addrs := make([]string, len(c.Locks))
+	for i, l := range c.Locks {
+		addrs[i] = l.Addr()
+	}
+	return addrs
+}
+
+// DocumentDigest makes the digests of document numbers as the servers do.
+func (c *Cluster) DocumentDigest(number string) string {
+	return sale.DocumentDigest([]byte(c.secrets.document), number)
+}
+
+// Keyring seals as the servers do, and opens what they have sealed.
+func (c *Cluster) Keyring() *keyring.Ring {
+	ring, err := keyring.Parse([]string{c.secrets.personal})
+	if err != nil {
+		panic(err) // newSecrets makes keys of the right form.
+	}
+	return ring
+}
+
+// DSN is the data source name of a database on the primary, as the user that the servers are.
+func (c *Cluster) DSN(database string) string { return c.members.DSN(c.Primary, database) }

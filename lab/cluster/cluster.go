@@ -1,0 +1,203 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"interlock/internal/servers"
+	"interlock/services/identity"
+	"interlock/services/ledger"
+)
+
+const (
+	// replicas is the least that survives one member's death and still acknowledges commits.
+	replicas = 2
+	// lockNodes is the least that survives one node's death with a majority; Options may ask for more.
+	lockNodes = 3
+	// startTimeout is for everything together: a MySQL starts in seconds, on a machine ten times overloaded in a
+	// minute.
+	startTimeout = 5 * time.Minute
+	// Database is the ledger's name.
+	Database = "interlock"
+)
+
+// Options say what to start. The zero value is one server on MySQL.
+type Options struct {
+	Flavor servers.Flavor
+	// Servers is how many `interlock serve` there are.
+	Servers int
+	// Binary is the interlock program; Build makes one.
+	Binary string
+	// LockNodes is how many lock Redis there are; 0: three.
+	LockNodes int
+	// LocksApart gives every server lock nodes that no other server uses, so that each is told yes whenever it asks: a
+	// lock that always says yes.
+	LocksApart bool
+	// Guards is how many `interlock guard` supervise the members, of MySQL only. With some, every server is told of all
+	// members, and finds the primary itself.
+	Guards int
+	// Linked puts a link between every server and every member that it knows.
+	Linked bool
+	// FirstDiskBytes puts the binary log of the member that is opened first on a disk of so many bytes, which can be
+	// filled; 0: with its data. See servers.SQLOptions.
+	FirstDiskBytes int64
+	// Hold is how long an order may stay unpaid; 0: longer than any measurement.
+	Hold time.Duration
+	// Unlimited servers let a buyer hold as much as there is, where buyers are few and buy all the time.
+	Unlimited bool
+	// Strict servers keep the limits of a client address that are the default, though everybody comes from this
+	// machine.
+	Strict bool
+	// Breakable servers hold batches at exact points for whoever asks at their Control. Like AnyVersion, Asynchronous
+	// and ClocksApart it takes a Binary that was built with FaultTag; any other ignores it.
+	Breakable bool
+	// AnyVersion takes the check of a run's version away from the servers, and with it what keeps seats from being sold
+	// twice.
+	AnyVersion bool
+	// Asynchronous has the servers take every commit for replicated, whatever the primary says.
+	Asynchronous bool
+	// ClocksApart puts the first server's clock so far ahead, and the second's so far behind, and so on in turn.
+	ClocksApart time.Duration
+	// Log is told how far the start is; nil: nobody.
+	Log *slog.Logger
+}
+
+// Cluster is a running cluster. Its methods may be called from several goroutines; what it starts and stops is safe,
+// and each single server is the business of one goroutine at a time.
+type Cluster struct {
+	options Options
+	secrets secrets
+	members *Members
+	tokens  *identity.Development
+
+	// Primary and Replicas are the database's members as they were opened.
+	Primary  *servers.SQLServer
+	Replicas []*servers.SQLServer
+	Locks    []*servers.RedisServer
+	Cache    *servers.RedisServer
+
+	mu      sync.Mutex
+	servers []*servers.Program
+	// apart are the lock nodes of servers that share none.
+	apart  []*servers.RedisServer
+	guards []*servers.Program
+	links  []*Link
+}
+
+// Start starts a cluster and returns once every server of it is ready to sell.
+func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
+	if o.Flavor == "" {
+		o.Flavor = servers.MySQL
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.LockNodes == 0 {
+		o.LockNodes = lockNodes
+	}
+	if o.Hold == 0 {
+		o.Hold = hold
+	}
+	c := &Cluster{
+		options: o, secrets: newSecrets(), members: &Members{}, Locks: make([]*servers.RedisServer, o.LockNodes),
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	if c.tokens, err = identity.NewDevelopment([]byte(c.secrets.token)); err != nil {
+		return nil, err
+	}
+	if err := c.startStores(ctx); err != nil {
+		return nil, err
+	}
+	o.Log.Info("the members run, read-only", "flavor", o.Flavor, "version", c.Primary.Version())
+	if err := c.members.Open(ctx, o.Log); err != nil {
+		return nil, fmt.Errorf("opening the primary: %w", err)
+	}
+	o.Log.Info("the primary is open: a replica has acknowledged the barrier commit")
+	if err := ledger.Migrate(ctx, ledger.Options{DSN: c.DSN(Database)}); err != nil {
+		return nil, err
+	}
+	if err := c.startGuards(ctx); err != nil {
+		return nil, err
+	}
+	for range o.Servers {
+		if _, err := c.AddServer(ctx); err != nil {
+			return nil, err
+		}
+	}
+	o.Log.Info("the cluster is up", "servers", o.Servers)
+	return c, nil
+}
+
+// startStores starts the databases and the Redis side by side: each waits mostly for its disk.
+func (c *Cluster) startStores(ctx context.Context) error {
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error {
+		members, err := startMembers(ctx, c.options.Flavor, 1+replicas, c.options.FirstDiskBytes)
+		if err != nil {
+			return err
+		}
+		c.members, c.Primary, c.Replicas = members, members.Servers[0], members.Servers[1:]
+		return nil
+	})
+	node := func(into **servers.RedisServer) {
+		all.Go(func() error {
+			server, err := servers.StartRedis(ctx, servers.RedisOptions{})
+			*into = server
+			return err
+		})
+	}
+	for i := range c.Locks {
+		node(&c.Locks[i])
+	}
+	node(&c.Cache)
+	return all.Wait()
+}
+
+// Members are the database's servers, for who guards them.
+func (c *Cluster) Members() *Members { return c.members }
+
+// Flavor is the kind of database.
+func (c *Cluster) Flavor() servers.Flavor { return c.options.Flavor }
+
+// Tokens signs tokens that the servers take.
+func (c *Cluster) Tokens() *identity.Development { return c.tokens }
+
+// Close ends everything: the servers in order, the rest by force.
+func (c *Cluster) Close() error {
+	var errs []error
+	c.mu.Lock()
+	running := c.servers
+	c.servers = nil
+	c.mu.Unlock()
+	var stopping sync.WaitGroup
+	stopped := make([]error, len(running))
+	for i, s := range running {
+		stopping.Go(func() { stopped[i] = stop(s) })
+	}
+	stopping.Wait()
+	errs = append(errs, stopped...)
+	errs = append(errs, closeLinks(c.Links()))
+	for _, g := range c.guards {
+		errs = append(errs, g.Close()) // by force: a member that is on its way down must not be opened again
+	}
+	errs = append(errs, c.members.Close())
+	for _, s := range slices.Concat([]*servers.RedisServer{c.Cache}, c.Locks, c.apart) {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

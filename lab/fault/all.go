@@ -1,0 +1,108 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"interlock/lab/cluster"
+)
+
+// Stage lends clusters to plays, and keeps one from play to play while its shape fits and all is well with it. Close it.
+type Stage struct {
+	// Start starts a cluster of a shape.
+	Start func(ctx context.Context, shape Shape) (*cluster.Cluster, error)
+	Log   *slog.Logger
+
+	cluster *cluster.Cluster
+	shape   Shape
+	played  int
+}
+
+// Play plays one fault.
+func (s *Stage) Play(ctx context.Context, f Fault, seed uint64) *Line {
+	if err := s.prepare(ctx, f.Shape); err != nil {
+		return &Line{Name: f.Name, Area: f.Area, Seed: seed, Problem: fmt.Sprintf("starting a cluster: %v", err)}
+	}
+	s.played++
+	line := Play(ctx, s.cluster, f, seed, s.played, s.Log)
+	if !line.OK || f.Spoils {
+		// What it has left behind must not be the next one's trouble.
+		if err := s.Close(); err != nil {
+			s.Log.Error("a cluster did not end in order", "error", err)
+		}
+	}
+	return line
+}
+
+func (s *Stage) prepare(ctx context.Context, shape Shape) (err error) {
+	if s.cluster != nil && s.shape == shape {
+		return nil
+	}
+	if err := s.Close(); err != nil {
+		return err
+	}
+	s.cluster, err = s.Start(ctx, shape)
+	s.shape = shape
+	return err
+}
+
+// Close ends the cluster that is there.
+func (s *Stage) Close() error {
+	if s.cluster == nil {
+		return nil
+	}
+	err := s.cluster.Close()
+	s.cluster = nil
+	return err
+}
+
+// overlapsPerSeed is how many overlaps are played for every seed, each with a seed of its own, so far apart: an odd seed has odd
+// ones, since those delete a dead primary's data.
+const overlapsPerSeed, overlapSeeds = 2, 1000
+
+// part is one play of many.
+type part struct {
+	fault Fault
+	seed  uint64
+}
+
+// All plays the whole table and some overlaps for every seed from 1 on, and tells each line as it comes. ok is false when
+// anything was wrong or a fault did not fire.
+func All(ctx context.Context, s *Stage, seeds int, tell func(*Line) error) (ok bool, err error) {
+	ok = true
+	for seed := uint64(1); seed <= uint64(seeds); seed++ {
+		var parts []part
+		for _, f := range Table() {
+			parts = append(parts, part{f, seed})
+		}
+		for n := range uint64(overlapsPerSeed) {
+			own := seed + n*overlapSeeds
+			parts = append(parts, part{overlapping(own), own})
+		}
+		byShape(parts)
+		for _, p := range parts {
+			line := s.Play(ctx, p.fault, p.seed)
+			if err := errors.Join(tell(line), ctx.Err()); err != nil {
+				return false, err
+			}
+			ok = ok && line.OK
+		}
+	}
+	return ok, nil
+}
+
+// byShape puts those of one shape one after the other, since a cluster takes longer to start than most faults do.
+func byShape(parts []part) {
+	var shapes []Shape
+	for _, p := range parts {
+		if !slices.Contains(shapes, p.fault.Shape) {
+			shapes = append(shapes, p.fault.Shape)
+		}
+	}
+	slices.SortStableFunc(parts, func(a, b part) int {
+		return slices.Index(shapes, a.fault.Shape) - slices.Index(shapes, b.fault.Shape)
+	})
+}

@@ -1,0 +1,92 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"interlock/lab/fault/history"
+	"interlock/services/rail"
+)
+
+// hands is how many use one key at once.
+const hands = 10
+
+// sameKey lets ten hands use one key at the same moment over all servers, again and again, and so for several keys side by side.
+func sameKey(keysAtOnce int) Fault {
+	return Fault{
+		Name: "same_key_at_once", Area: buyersArea, Shape: ordinary, Lasts: 4 * time.Second,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			ctx, stop := context.WithCancel(ctx)
+			begun := time.Now()
+			var asking errgroup.Group
+			var keys atomic.Uint64
+			seed := s.Random.Uint64()
+			for range keysAtOnce {
+				asking.Go(func() error {
+					for ctx.Err() == nil {
+						n := keys.Add(1)
+						if err := s.Room.Together(context.WithoutCancel(ctx), fmt.Sprintf("hands-%d", n), hands, seed+n); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}
+			return func(context.Context) (Injected, error) {
+				stop()
+				err := asking.Wait()
+				several, across := answeredBySeveral(s.Room.Log().Calls(), begun)
+				return Injected{Fired: several > 0, Facts: map[string]any{
+					"keys": keys.Load(), "times_each": hands, "orders_told_by_several_servers": several, "longest_key_seconds": across.Seconds(),
+				}}, err
+			}, nil
+		},
+	}
+}
+
+// answeredBySeveral is how many orders were told by more than one server since a time, and the longest that it took from when
+// somebody first asked for one of them until the last one was told.
+func answeredBySeveral(calls []history.Call, since time.Time) (orders int, longest time.Duration) {
+	for request, attempts := range history.ByRequest(calls) {
+		told := map[string]bool{}
+		for _, a := range attempts {
+			if a.Outcome == history.Done {
+				told[a.Server] = true
+			}
+		}
+		if request.Kind != history.Place || len(told) < 2 || attempts[0].Start.Before(since) {
+			continue
+		}
+		orders++
+		for _, a := range attempts {
+			longest = max(longest, attempts[len(attempts)-1].End.Sub(a.Start))
+		}
+	}
+	return orders, longest
+}
+
+// holdsExpire lets holds be so short that buyers pay while they run out.
+func holdsExpire() Fault {
+	return Fault{
+		Name: "paying_while_holds_expire", Area: buyersArea, Shape: Shape{Servers: 2, LockNodes: 3, Hold: 2 * time.Second}, Lasts: 6 * time.Second,
+		Inject: func(_ context.Context, s *Scene) (Heal, error) {
+			return func(context.Context) (Injected, error) {
+				paid, late := 0, 0
+				for _, c := range s.Room.Log().Calls() {
+					switch {
+					case c.Kind != history.Pay:
+					case c.Outcome == history.Done && c.Order.State == rail.Paid:
+						paid++
+					case c.Code == "HOLD_EXPIRED":
+						late++
+					}
+				}
+				return Injected{Fired: paid > 0 && late > 0, Facts: map[string]any{"paid_in_time": paid, "paid_too_late": late}}, nil
+			}, nil
+		},
+	}
+}

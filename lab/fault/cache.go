@@ -1,0 +1,160 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"interlock/internal/servers"
+	"interlock/lab/fault/check"
+	"interlock/lab/fault/history"
+)
+
+const (
+	cacheLast = 4 * time.Second
+	// atOnce is less than anybody waits for a cache, and more than an order takes on a busy machine.
+	atOnce = time.Second
+	// comeBack is the part of those who were cut off that must be back in twice that time.
+	comeBack = 0.99
+)
+
+// cacheKilled kills the cache; it comes back empty.
+func cacheKilled() Fault {
+	f := cacheAway("cache_killed", (*servers.RedisServer).Kill, restart)
+	f.RedisLate, f.RedisWhy = check.AllTime, "it comes back empty, and its clients ask once a second whether a dead one is back"
+	return f
+}
+
+// cacheHung freezes the cache: it takes connections and says nothing.
+func cacheHung() Fault { return cacheAway("cache_hung", freeze, thaw) }
+
+// cacheAway takes the cache away. Buyers get their answers all the same, and who searches is told that it is not known what
+// is left.
+func cacheAway(name string, away func(*servers.RedisServer) error, back func(context.Context, *servers.RedisServer) error) Fault {
+	return Fault{
+		Name: name, Area: cacheArea, Shape: ordinary, Lasts: cacheLast,
+		Inject: func(_ context.Context, s *Scene) (Heal, error) {
+			if err := away(s.Cluster.Cache); err != nil {
+				return nil, err
+			}
+			begun := time.Now()
+			return func(ctx context.Context) (Injected, error) {
+				healed, unknown := time.Now(), 0
+				for _, c := range s.Room.Log().Calls() {
+					if c.Kind == history.Search && c.Code == "UNKNOWN" && c.Start.After(begun) {
+						unknown++
+					}
+				}
+				proof := Injected{Fired: unknown > 0, Facts: map[string]any{"searches_not_known": unknown}}
+				// Who is held up now has no answer yet that could be looked at.
+				s.later = append(s.later, func(context.Context) []string { return notHeldUp(s.Room.Log().Calls(), begun, healed, proof.Facts) })
+				return proof, back(ctx, s.Cluster.Cache)
+			}, nil
+		},
+	}
+}
+
+// notHeldUp notes how those fared who asked to buy, to pay or to cancel between two moments, and is what does not hold: that each
+// of them had his answer at once.
+func notHeldUp(calls []history.Call, from, to time.Time, facts map[string]any) (wrong []string) {
+	placed, without, slowest := 0, 0, time.Duration(0)
+	for _, c := range calls {
+		if c.Kind == history.Search || !c.Start.After(from) || c.Start.After(to) {
+			continue
+		}
+		slowest = max(slowest, c.End.Sub(c.Start))
+		switch {
+		case !c.Outcome.Settles():
+			without++
+		case c.Kind == history.Place && c.Outcome == history.Done:
+			placed++
+		}
+	}
+	facts["placed_meanwhile"], facts["without_answer"], facts["slowest_answer_ms"] = placed, without, slowest.Milliseconds()
+	if placed == 0 || without > 0 || slowest > atOnce {
+		wrong = append(wrong, "buyers were held up while the cache was away")
+	}
+	return wrong
+}
+
+// cacheFlushed empties the cache in the middle of everything.
+func cacheFlushed() Fault {
+	return Fault{
+		Name: "cache_flushed", Area: cacheArea, Shape: ordinary, Lasts: cacheLast,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			client := redisAt(s.Cluster.Cache.Addr())
+			defer client.Close()
+			before, err := client.DBSize(ctx).Result()
+			if err != nil {
+				return nil, err
+			}
+			reloads := s.sum(ctx, "interlock_redis_reloads_total")
+			if err := client.FlushAll(ctx).Err(); err != nil {
+				return nil, err
+			}
+			return func(ctx context.Context) (Injected, error) {
+				loaded := s.sum(ctx, "interlock_redis_reloads_total") - reloads
+				return Injected{Fired: before > 0 && loaded > 0, Facts: map[string]any{"keys_flushed": before, "full_loads": loaded}}, nil
+			}, nil
+		},
+	}
+}
+
+// pubSubCut cuts every connection that listens at the cache, again and again.
+func pubSubCut() Fault {
+	const every = 500 * time.Millisecond
+	return Fault{
+		Name: "pub_sub_cut", Area: cacheArea, Shape: ordinary, Lasts: cacheLast,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			ctx, stop := context.WithCancel(ctx)
+			cut, done := int64(0), make(chan struct{})
+			go func() {
+				defer close(done)
+				client := redisAt(s.Cluster.Cache.Addr())
+				defer client.Close()
+				for ctx.Err() == nil {
+					// A cache that another fault has taken away has nobody to be cut off.
+					cut += client.ClientKillByFilter(ctx, "TYPE", "pubsub").Val()
+					wait(ctx, every)
+				}
+			}()
+			return func(context.Context) (Injected, error) {
+				stop()
+				<-done
+				return Injected{Fired: cut > 0, Facts: map[string]any{"connections_cut": cut}}, nil
+			}, nil
+		},
+	}
+}
+
+// stormLate is how much later a server reads the primary's answers while it answers five thousand at once.
+const stormLate = 40 * time.Millisecond
+
+// subscribersReconnect cuts five thousand subscribers off at once, and all come back at once.
+func subscribersReconnect() Fault {
+	const crowd = 5_000
+	return Fault{
+		Name: "subscribers_reconnect", Area: cacheArea, Shape: ordinary, Lasts: 2 * cacheLast, Subscribers: crowd, Late: stormLate,
+		Inject: func(_ context.Context, s *Scene) (Heal, error) {
+			before := s.Room.Following()
+			s.Room.Reconnect()
+			begun := time.Now()
+			return func(context.Context) (Injected, error) {
+				back := 0
+				for _, stream := range s.Room.Log().Streams() {
+					for _, e := range stream.Events {
+						if e.First && e.At.After(begun) {
+							back++
+							break
+						}
+					}
+				}
+				proof := Injected{Fired: before == crowd && back > 0, Facts: map[string]any{"cut_off": before, "back": back}}
+				if float64(back) < comeBack*crowd {
+					proof.Broken = append(proof.Broken, fmt.Sprintf("only %d of %d subscribers came back", back, crowd))
+				}
+				return proof, nil
+			}, nil
+		},
+	}
+}

@@ -1,0 +1,187 @@
+package check
+
+import (
+	"math"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"interlock/lab/fault/history"
+	"interlock/services/rail"
+)
+
+const (
+	// clockSlack is how far a time of the ledger, cut to a millisecond, may lie outside of a call that it belongs to.
+	clockSlack = 2 * time.Millisecond
+	// journey is how much further it may lie before it. The time of a batch that was begun ahead is reckoned from the answers
+	// of the primary and late by the journey of the fastest (decision 0034): half a millisecond, or two on a machine that was
+	// busy with something else each time that one came. C5's earliest_ms says how much it was.
+	journey = 3 * time.Millisecond
+)
+
+// Linear is C5: the history of each run is linearizable. It is shown twice. The whole run is replayed in the order of its
+// versions, which must never sell what is sold, must be in the order in which clients were answered and asked, and whose times must
+// rise and lie within the calls that they are of: that is a linearization. Payments are held against the end of their holds by the same times. And
+// porcupine, who knows nothing of the ledger's times, looks for one by the clients' clocks alone, seat by seat, in at most
+// limit. What nobody knows the outcome of may have taken effect at any time, or never; porcupine's own time-out is a
+// failure. late is how much later than usual answers of the primary may have come or been read, and with them its clock.
+// wrongNo are the refusals that no moment of the replay explains.
+func Linear(calls []history.Call, primary history.Member, books []*rail.Books, late, limit time.Duration) (r *Result, wrongNo map[history.Request]bool) {
+	early := clockSlack + journey + late
+	r = begin("C5")
+	timely(r, calls, primary, early)
+	realTime(r, calls, primary)
+	payments(r, calls, primary)
+	wrongNo = replay(r, calls, primary, books, early)
+	bySeat(r, calls, primary, limit)
+	return r, wrongNo
+}
+
+// timely holds the ledger's times against those of the calls, before which they may lie by so much.
+func timely(r *Result, calls []history.Call, primary history.Member, early time.Duration) {
+	type key struct{ buyer, key string }
+	placed, byNumber := map[key]history.Stored{}, map[string]history.Stored{}
+	for _, t := range primary.Tickets {
+		placed[key{t.Buyer, t.Key}] = t
+		byNumber[t.Number] = t
+	}
+	var earliest time.Duration
+	for request, attempts := range history.ByRequest(calls) {
+		at := time.Time{}
+		switch request.Kind {
+		case history.Place:
+			at = placed[key{request.Buyer, request.Key}].PlacedAt
+		case history.Pay:
+			at = byNumber[request.Key].PaidAt
+		case history.Cancel:
+			if t := byNumber[request.Key]; t.State == rail.Cancelled {
+				at = t.EndedAt
+			}
+		}
+		if at.IsZero() { // it has not taken place, which C2 tells of where somebody was told otherwise
+			continue
+		}
+		r.Looked++
+		asked, told := firstStart(attempts), firstDone(attempts)
+		earliest = max(earliest, asked.Sub(at))
+		if at.Before(asked.Add(-early)) {
+			r.wrong("the %s of %s took effect %.3f s before %s asked for it", request.Kind, request.Key, asked.Sub(at).Seconds(), request.Buyer)
+		}
+		if told != nil && at.After(told.End.Add(clockSlack)) {
+			r.wrong("the %s of %s took effect %.3f s after %s was told of it", request.Kind, request.Key, at.Sub(told.End).Seconds(), request.Buyer)
+		}
+	}
+	r.figure("earliest_ms", max(0, 1000*earliest.Seconds()))
+}
+
+// seatOp is what an order does to its seat: it takes it on some legs, or gives it back. order is a number for it, from 1 on.
+type seatOp struct {
+	release  bool
+	order    uint16
+	from, to int
+}
+
+// seatState says which order has a seat on each leg; 0 is nobody.
+type seatState [rail.MaxCalls]uint16
+
+func (s seatState) with(op seatOp) (seatState, bool) {
+	owner, next := uint16(0), op.order
+	if op.release {
+		owner, next = op.order, 0
+	}
+	for leg := op.from; leg < op.to; leg++ {
+		if s[leg] != owner {
+			return s, false
+		}
+		s[leg] = next
+	}
+	return s, true
+}
+
+// seatModel is one seat of one run: a sale is legal where it is free, a release where that very order has it.
+func seatModel() porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return seatState{} },
+		Step: func(state, input, _ any) (bool, any) {
+			next, ok := state.(seatState).with(input.(seatOp))
+			return ok, next
+		},
+		Equal: func(a, b any) bool { return a == b },
+	}
+}
+
+// never is when an operation ends that nobody heard the end of.
+const never = math.MaxInt64
+
+// bySeat gives porcupine each seat's history.
+func bySeat(r *Result, calls []history.Call, primary history.Member, limit time.Duration) {
+	type seat struct {
+		run         rail.RunID
+		coach, seat string
+	}
+	grouped := history.ByRequest(calls)
+	histories := map[seat][]porcupine.Operation{}
+	orders := map[seat]uint16{}
+	known := map[string]bool{}
+	for _, t := range primary.Tickets {
+		at := seat{t.Run, t.Coach, t.Seat}
+		orders[at]++
+		order := orders[at]
+		add := func(op seatOp, from, to int64) {
+			histories[at] = append(histories[at], porcupine.Operation{ClientId: len(histories[at]), Input: op, Call: from, Return: to})
+		}
+		known[t.Number] = true
+		if from, to, ok := span(grouped[history.Request{Kind: history.Place, Buyer: t.Buyer, Key: t.Key}]); ok {
+			add(seatOp{order: order, from: t.From, to: t.To}, from, to)
+		} else {
+			r.wrong("order %s is on the primary, and no client of this history has asked for it", t.Number)
+			continue
+		}
+		switch t.State {
+		case rail.Cancelled:
+			if from, to, ok := span(grouped[history.Request{Kind: history.Cancel, Buyer: t.Buyer, Key: t.Number}]); ok {
+				add(seatOp{release: true, order: order, from: t.From, to: t.To}, from, to)
+			} else {
+				r.wrong("order %s is cancelled, and no client of this history has cancelled it", t.Number)
+			}
+		case rail.Expired:
+			add(seatOp{release: true, order: order, from: t.From, to: t.To}, t.EndedAt.UnixNano(), never)
+		}
+	}
+	// What was acknowledged and is nowhere on the primary was sold all the same.
+	for _, c := range calls {
+		if c.Kind == history.Place && c.Outcome == history.Done && c.Order != nil && !known[c.Order.Number] {
+			known[c.Order.Number] = true
+			at := seat{c.Run, c.Order.Coach, c.Order.Seat}
+			orders[at]++
+			histories[at] = append(histories[at], porcupine.Operation{
+				ClientId: len(histories[at]), Input: seatOp{order: orders[at], from: c.From, to: c.To}, Call: c.Start.UnixNano(), Return: c.End.UnixNano(),
+			})
+		}
+	}
+	model, deadline, operations := seatModel(), time.Now().Add(limit), 0
+	for at, one := range histories {
+		r.Looked++
+		operations += len(one)
+		switch porcupine.CheckOperationsTimeout(model, one, max(time.Until(deadline), time.Millisecond)) {
+		case porcupine.Illegal:
+			r.wrong("%s coach %s seat %s: its %d sales and returns cannot have taken place in any order", at.run, at.coach, at.seat, len(one))
+		case porcupine.Unknown:
+			r.wrong("%s coach %s seat %s: its %d sales and returns could not be checked in time", at.run, at.coach, at.seat, len(one))
+		}
+	}
+	r.figure("seats", float64(len(histories)))
+	r.figure("operations", float64(operations))
+}
+
+// span is from when to when a request may have taken effect; not ok where nobody asked.
+func span(attempts []history.Call) (from, to int64, ok bool) {
+	if len(attempts) == 0 {
+		return 0, 0, false
+	}
+	from, to = firstStart(attempts).UnixNano(), never
+	if told := firstDone(attempts); told != nil {
+		to = told.End.UnixNano()
+	}
+	return from, to, true
+}

@@ -1,0 +1,43 @@
+package check
+
+import (
+	"time"
+
+	"interlock/lab/fault/history"
+	"interlock/services/rail"
+)
+
+// payments holds payments against the end of the holds that they are for. All is by the primary's clock, whichever server
+// asked: nothing is paid once its hold is over, no hold ends before, and nobody is told that it is over while it is not.
+func payments(r *Result, calls []history.Call, primary history.Member) {
+	asked := history.ByRequest(calls)
+	byNumber := map[string]history.Stored{}
+	for _, t := range primary.Tickets {
+		byNumber[t.Number] = t
+		if !t.PaidAt.IsZero() {
+			r.Looked++
+			if !t.PaidAt.Before(t.PayBy) {
+				r.wrong("order %s was paid %.3f s after its hold was over", t.Number, t.PaidAt.Sub(t.PayBy).Seconds())
+			}
+		}
+		if t.State == rail.Paid && asked[history.Request{Kind: history.Pay, Buyer: t.Buyer, Key: t.Number}] == nil {
+			r.wrong("order %s is paid, and no client of this history has paid it", t.Number)
+		}
+		if t.State == rail.Expired {
+			r.Looked++
+			if t.EndedAt.Before(t.PayBy) {
+				r.wrong("order %s expired %.3f s before its hold was over", t.Number, t.PayBy.Sub(t.EndedAt).Seconds())
+			}
+		}
+	}
+	for _, c := range calls {
+		t, ok := byNumber[c.Key]
+		if c.Code != "HOLD_EXPIRED" || !ok {
+			continue
+		}
+		r.Looked++
+		if left := t.PayBy.Sub(c.End); left > clockSlack {
+			r.wrong("%s was told that the hold of order %s is over, %s before it was", c.Buyer, c.Key, left.Round(time.Millisecond))
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package check
+
+import (
+	"interlock/lab/fault/history"
+	"interlock/services/rail"
+)
+
+// Refused is C3: what a client was told that it did not take place has not, and nobody was told a reason that a correct request
+// cannot meet here.
+func Refused(calls []history.Call, primary history.Member) *Result {
+	r := begin("C3")
+	type key struct{ buyer, key string }
+	placed, states := map[key]history.Stored{}, map[string]rail.OrderState{}
+	for _, t := range primary.Tickets {
+		placed[key{t.Buyer, t.Key}] = t
+		states[t.Number] = t.State
+	}
+	for _, c := range calls {
+		if c.Outcome == history.Refused && !honest(c) {
+			r.wrong("%s was told %s when it asked to %s %s", c.Buyer, c.Code, c.Kind, c.Key)
+		}
+	}
+	for request, attempts := range history.ByRequest(calls) {
+		if !refused(attempts) {
+			continue
+		}
+		r.Looked++
+		last := attempts[len(attempts)-1]
+		switch request.Kind {
+		case history.Place:
+			if has, ok := placed[key{request.Buyer, request.Key}]; ok {
+				r.wrong("%s was told %s (%s) for the key %s last, and the primary has order %s", request.Buyer, last.Outcome,
+					last.Code, request.Key, has.Number)
+			}
+		case history.Pay:
+			if states[request.Key] == rail.Paid {
+				r.wrong("%s was told %s (%s) when it paid order %s, which is paid", request.Buyer, last.Outcome, last.Code, request.Key)
+			}
+		case history.Cancel:
+			if states[request.Key] == rail.Cancelled {
+				r.wrong("%s was told %s (%s) when it cancelled order %s, which is cancelled", request.Buyer, last.Outcome, last.Code, request.Key)
+			}
+		}
+	}
+	return r
+}
+
+// refused tells whether a request's last answer said that nothing was done, and nothing before left that open. UNAVAILABLE
+// and OVERLOADED speak of their own attempt only, so after a doubtful one they say nothing of it.
+func refused(attempts []history.Call) bool {
+	doubt := false
+	for _, a := range attempts {
+		doubt = doubt && !a.Outcome.Settles() || a.Outcome.Doubtful()
+		if a.Outcome == history.Done {
+			return false
+		}
+	}
+	return !doubt
+}

@@ -1,0 +1,76 @@
+package check
+
+import (
+	"time"
+
+	"interlock/lab/fault/history"
+	"interlock/services/rail"
+)
+
+// SettleTime is how long after the healing a request may stay open.
+const SettleTime = 30 * time.Second
+
+// Settled is C4: whatever a client was left in doubt about has come to one outcome soon after the healing, every answer to one
+// key names one order, the primary has no other for it, and who asks after somebody was told of it is not refused.
+func Settled(calls []history.Call, primary history.Member, healed time.Time) *Result {
+	r := begin("C4")
+	oneOrder(r, primary)
+	placed, refused := 0, 0
+	longest := time.Duration(0)
+	for request, attempts := range history.ByRequest(calls) {
+		doubt, named, done := false, "", firstDone(attempts)
+		for _, a := range attempts {
+			doubt = doubt || a.Outcome.Doubtful()
+			if a.Outcome == history.Refused && done != nil && a.Start.After(done.End) {
+				r.wrong("%s was told %s for its %s with the key %s, after it was told of order %s", request.Buyer, a.Code, request.Kind,
+					request.Key, number(done.Order))
+			}
+			if a.Outcome != history.Done || a.Order == nil {
+				continue
+			}
+			if named != "" && named != a.Order.Number {
+				r.wrong("%s got the orders %s and %s for one %s with the key %s", request.Buyer, named, a.Order.Number, request.Kind, request.Key)
+			}
+			named = a.Order.Number
+		}
+		if !doubt {
+			continue
+		}
+		r.Looked++
+		last := attempts[len(attempts)-1]
+		longest = max(longest, last.End.Sub(attempts[0].Start))
+		switch {
+		case !last.Outcome.Settles():
+			r.wrong("%s does not know what became of its %s with the key %s: %d answers, the last %s %s", request.Buyer, request.Kind,
+				request.Key, len(attempts), last.Outcome, last.Code)
+		case last.End.After(healed.Add(SettleTime)):
+			r.wrong("%s learned only %.1f s after the healing what became of its %s with the key %s", request.Buyer,
+				last.End.Sub(healed).Seconds(), request.Kind, request.Key)
+		case last.Outcome == history.Done:
+			placed++
+		default:
+			refused++
+		}
+	}
+	r.figure("done", float64(placed))
+	r.figure("refused", float64(refused))
+	r.figure("longest_seconds", longest.Seconds())
+	return r
+}
+
+// oneOrder holds that the primary has one order for each key, also where nobody was told of the other.
+func oneOrder(r *Result, primary history.Member) {
+	type key struct {
+		run        rail.RunID
+		buyer, key string
+	}
+	numbers := map[key]string{}
+	for _, t := range primary.Tickets {
+		k := key{t.Run, t.Buyer, t.Key}
+		if first, ok := numbers[k]; ok && first != t.Number {
+			r.wrong("the primary has the orders %s and %s of %s for the key %s", first, t.Number, t.Buyer, t.Key)
+		}
+		numbers[k] = t.Number
+	}
+	r.figure("keys", float64(len(numbers)))
+}

@@ -1,0 +1,243 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"interlock/internal/servers"
+	"interlock/lab/cluster"
+	"interlock/lab/fault/check"
+	"interlock/lab/fault/history"
+)
+
+// linked is a cluster in which whatever servers and members say to each other can be kept from arriving. Everything that
+// needs nothing else than an ordinary or a guarded cluster can be injected into it, too.
+var linked = Shape{Servers: 2, LockNodes: 3, Guards: 2, Linked: true}
+
+const (
+	// holeLast is longer than a commit may take, and than MySQL keeps an idle sale.
+	holeLast = 5 * time.Second
+	// slowBy is what every answer of the primary takes longer, and stallBy what it takes in a stall: less than what a
+	// statement may take, and more than a commit's worth of it.
+	slowBy, stallBy = 200 * time.Millisecond, 1500 * time.Millisecond
+	// slowPatience is how long people wait then.
+	slowPatience = 12 * time.Second
+	// stallEvery is how often there is a stall, which lasts as long as it delays.
+	stallEvery = 4500 * time.Millisecond
+)
+
+// linksToPrimary are the ways to the primary of one server, or of all where it is nil.
+func (s *Scene) linksToPrimary(ctx context.Context, of *servers.Program) (links []*cluster.Link, err error) {
+	primary, err := primaryOf(ctx, s.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range s.Cluster.Links() {
+		if l.Member == primary && (of == nil || of == l.Server) {
+			links = append(links, l)
+		}
+	}
+	if len(links) == 0 {
+		return nil, errors.New("there is no link to the primary")
+	}
+	return links, nil
+}
+
+func healLinks(ctx context.Context, links []*cluster.Link) {
+	for _, l := range links {
+		l.Heal(ctx)
+	}
+}
+
+// swallow makes everything vanish on some links. Calling what it returns heals them, and is what has vanished.
+func swallow(ctx context.Context, links []*cluster.Link) (heal func(context.Context) (up, down int64), err error) {
+	for _, l := range links {
+		if err := l.Swallow(); err != nil {
+			healLinks(ctx, links)
+			return nil, err
+		}
+	}
+	return func(ctx context.Context) (up, down int64) {
+		for _, l := range links {
+			ofServer, ofMember := l.Swallowed()
+			up, down = up+ofServer, down+ofMember
+		}
+		healLinks(ctx, links)
+		return up, down
+	}, nil
+}
+
+// blackHole lets everything vanish that servers and the primary say to each other. Nobody hangs up: each has to notice.
+func blackHole() Fault {
+	return Fault{
+		Name: "database_black_hole", Area: databaseArea, Shape: linked, Lasts: holeLast,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			links, err := s.linksToPrimary(ctx, nil)
+			if err != nil {
+				return nil, err
+			}
+			heal, err := swallow(ctx, links)
+			if err != nil {
+				return nil, err
+			}
+			from := time.Now()
+			return func(ctx context.Context) (Injected, error) {
+				to := time.Now()
+				calls := s.Room.Log().Calls()
+				closed, err := s.untilReplaced(ctx, links[0].Member, to)
+				placed, _, _ := orderTimes(slices.DeleteFunc(slices.Clone(calls), func(c history.Call) bool { return c.End.After(closed) }), from)
+				up, down := heal(ctx)
+				proof := Injected{Fired: up > 0 && underway(calls, "", from) > 0, Facts: map[string]any{
+					"bytes_to_primary_lost": up, "bytes_from_primary_lost": down, "calls_under_way": underway(calls, "", from),
+					"told_pending": told(calls, history.Pending, "", from), "seconds": to.Sub(from).Seconds(),
+				}}
+				if placed > 0 {
+					proof.Unsafe = append(proof.Unsafe, fmt.Sprintf("%d orders were told that no primary can have committed", placed))
+				}
+				proof.Broken = searched(calls, from, proof.Facts)
+				return proof, err
+			}, nil
+		},
+	}
+}
+
+// untilReplaced is when another member was opened in the place of one, and end where none has been: beside other faults, guard
+// may have put another in its place, to which no link is broken.
+func (s *Scene) untilReplaced(ctx context.Context, member *servers.SQLServer, end time.Time) (time.Time, error) {
+	now, err := primaryOf(ctx, s.Cluster)
+	if err != nil || now == member {
+		return end, nil // a cluster without a primary has nobody to commit on
+	}
+	return openedAt(ctx, now)
+}
+
+// databaseSlow lets every answer of the primary come 200 ms late, and stall again and again. A batch that gives holds back asks
+// ten times, which is two seconds with one stall, and one that comes second on a run waits for that: who gives up after four is
+// served only once he is gone, and comes back, which is another batch.
+func databaseSlow() Fault {
+	return Fault{
+		Name: "database_slow", Area: databaseArea, Shape: linked, Lasts: 20 * time.Second, Late: stallBy, Patience: slowPatience,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			links, err := s.linksToPrimary(ctx, nil)
+			if err != nil {
+				return nil, err
+			}
+			delay := func(by time.Duration) error {
+				var errs []error
+				for _, l := range links {
+					errs = append(errs, l.Delay(by))
+				}
+				return errors.Join(errs...)
+			}
+			if err := delay(slowBy); err != nil {
+				healLinks(ctx, links)
+				return nil, err
+			}
+			begun := time.Now()
+			ctx, stop := context.WithCancel(ctx)
+			stalls, done := 0, make(chan error, 1)
+			go func() {
+				var errs []error
+				for wait(ctx, stallEvery-stallBy); ctx.Err() == nil; wait(ctx, stallEvery-stallBy) {
+					errs = append(errs, delay(stallBy))
+					stalls++
+					wait(ctx, stallBy)
+					errs = append(errs, delay(slowBy))
+				}
+				done <- errors.Join(errs...)
+			}()
+			return func(ctx context.Context) (Injected, error) {
+				calls := s.Room.Log().Calls()
+				stop()
+				err := <-done
+				healLinks(ctx, links)
+				placed, fastest, slowest := orderTimes(calls, begun)
+				proof := Injected{Fired: placed > 0 && fastest >= slowBy && stalls > 0, Facts: map[string]any{
+					"stalls": stalls, "placed_meanwhile": placed, "fastest_order_ms": fastest.Milliseconds(),
+					"slowest_order_ms": slowest.Milliseconds(), "told_pending": told(calls, history.Pending, "", begun),
+				}}
+				if placed == 0 {
+					proof.Broken = append(proof.Broken, "nothing was sold while the database was slow")
+				}
+				return proof, err
+			}, nil
+		},
+	}
+}
+
+// serverPartitioned keeps one server from the primary while the others reach it: they must sell the same runs.
+func serverPartitioned() Fault {
+	return Fault{
+		Name: "server_partitioned", Area: databaseArea, Shape: linked, Lasts: frozenLast,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			victim := s.Cluster.Servers()[s.anyServer()]
+			links, err := s.linksToPrimary(ctx, victim)
+			if err != nil {
+				return nil, err
+			}
+			heal, err := swallow(ctx, links)
+			if err != nil {
+				return nil, err
+			}
+			from := time.Now()
+			return func(ctx context.Context) (Injected, error) {
+				to := time.Now()
+				up, down := heal(ctx)
+				calls := s.Room.Log().Calls()
+				under := underway(calls, victim.Addr(), from)
+				proof := Injected{Fired: up > 0 && under > 0, Facts: map[string]any{
+					"bytes_to_primary_lost": up, "bytes_from_primary_lost": down, "calls_under_way": under,
+					"told_pending":     told(calls, history.Pending, victim.Addr(), from),
+					"told_unavailable": told(calls, history.Unavailable, victim.Addr(), from),
+				}}
+				for _, run := range s.Room.Runs() {
+					after, ok := soldAgain(calls, run.RunID, victim.Addr(), from, to)
+					proof.Facts["sold_again_seconds "+string(run.RunID)] = after.Seconds()
+					if !ok || after > sellAgain {
+						proof.Broken = append(proof.Broken, fmt.Sprintf("%s was not sold again within %v by the others", run.RunID, sellAgain))
+					}
+				}
+				return proof, nil
+			}, nil
+		},
+	}
+}
+
+// told is how many answers had an outcome from a moment on, of one server or of all where it is "".
+func told(calls []history.Call, outcome history.Outcome, server string, from time.Time) (n int) {
+	for _, c := range calls {
+		if c.Outcome == outcome && c.End.After(from) && (server == "" || c.Server == server) {
+			n++
+		}
+	}
+	return n
+}
+
+// searched notes how many searches were begun after a moment and how many of them failed, and is what does not hold: that
+// searching never stopped.
+func searched(calls []history.Call, from time.Time, facts map[string]any) (wrong []string) {
+	n, failed, stopped := check.Searched(calls, from)
+	facts["searches"], facts["searches_failed"] = n, failed
+	if stopped {
+		wrong = append(wrong, "searching stopped")
+	}
+	return wrong
+}
+
+// orderTimes are how many orders were asked for and told after a moment, and how long the fastest and the slowest took.
+func orderTimes(calls []history.Call, from time.Time) (placed int, fastest, slowest time.Duration) {
+	for _, c := range calls {
+		if c.Kind != history.Place || c.Outcome != history.Done || c.Start.Before(from) {
+			continue
+		}
+		took := c.End.Sub(c.Start)
+		if placed == 0 || took < fastest {
+			fastest = took
+		}
+		placed, slowest = placed+1, max(slowest, took)
+	}
+	return placed, fastest, slowest
+}

@@ -1,0 +1,163 @@
+package fault
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	_ "github.com/go-sql-driver/mysql" // the driver for reading the members' tables
+
+	"interlock/internal/servers"
+	"interlock/lab/cluster"
+	"interlock/lab/fault/history"
+	"interlock/lab/load"
+	"interlock/services/availability"
+	"interlock/services/ledger"
+	"interlock/services/rail"
+)
+
+// evidence reads what the cluster has of the runs of one fault.
+type evidence struct {
+	cluster *cluster.Cluster
+	// primary is the member that is sold on now.
+	primary *servers.SQLServer
+	// deleted are the members whose data was deleted.
+	deleted []*servers.SQLServer
+	ids     []rail.RunID
+	after   rail.RunID
+	ledger  *ledger.Ledger
+	cache   *availability.Cache
+	close   []func() error
+}
+
+// gather opens everything that is to be read. runs are of one train.
+func gather(ctx context.Context, c *cluster.Cluster, train string, runs []*load.Run) (_ *evidence, err error) {
+	e := &evidence{cluster: c, after: rail.RunID(train + "@")} // before any of its dates
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.Close())
+		}
+	}()
+	for _, run := range runs {
+		e.ids = append(e.ids, run.RunID)
+	}
+	if e.primary, err = primaryOf(ctx, c); err != nil {
+		return nil, err
+	}
+	if e.ledger, err = ledger.Open(ctx, ledger.Options{DSN: c.Members().DSN(e.primary, cluster.Database), Keyring: c.Keyring()}); err != nil {
+		return nil, err
+	}
+	e.close = append(e.close, e.ledger.Close)
+	client, err := availability.Connect(availability.Options{Addrs: []string{c.Cache.Addr()}})
+	if err != nil {
+		return nil, err
+	}
+	e.close = append(e.close, client.Close)
+	e.cache = availability.New(client)
+	return e, nil
+}
+
+// Close closes what was opened.
+func (e *evidence) Close() error {
+	var errs []error
+	for _, one := range e.close {
+		errs = append(errs, one())
+	}
+	return errors.Join(errs...)
+}
+
+// books are all that the primary has written of the runs.
+func (e *evidence) books(ctx context.Context) (all []*rail.Books, _ error) {
+	for books, err := range e.ledger.Books(ctx, e.after, len(e.ids)) {
+		if err != nil {
+			return nil, err
+		}
+		if books.Run == nil {
+			return nil, fmt.Errorf("the run %s cannot be read: %w", books.ID, books.Problem)
+		}
+		all = append(all, books)
+	}
+	return all, nil
+}
+
+// primaryOf is the member that may be sold on.
+func primaryOf(ctx context.Context, c *cluster.Cluster) (*servers.SQLServer, error) {
+	if len(c.Guards()) == 0 {
+		return c.Primary, nil
+	}
+	found, err := ledger.Find(ctx, c.DSNs())
+	if err != nil {
+		return nil, err
+	}
+	return c.Members().Servers[found.Index], nil
+}
+
+// ask is the one value that a member answers.
+func ask(ctx context.Context, server *servers.SQLServer, query string, args ...any) (value string, err error) {
+	db, err := sql.Open("mysql", server.DSN(""))
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(ctx, (caughtUpSeconds+1)*time.Second)
+	defer cancel()
+	return value, db.QueryRowContext(ctx, query, args...).Scan(&value)
+}
+
+func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []history.Stored, err error) {
+	db, err := sql.Open("mysql", server.DSN(cluster.Database))
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	args := make([]any, len(e.ids))
+	for i, id := range e.ids {
+		args[i] = string(id)
+	}
+	rows, err := db.QueryContext(ctx, "SELECT o.number, o.buyer, o.idempotency_key, o.run_id, o.state, o.version, o.from_call, o.to_call, "+
+		"o.placed_run_version, COALESCE(o.ended_run_version, 0), o.placed_at, COALESCE(o.ended_at, 0), COALESCE(o.paid_at, 0), o.pay_by, "+
+		"t.seat_class, t.seat_index, t.coach, t.seat, o.total_minor, o.currency, t.order_id, t.n, t.personal_key, t.personal FROM orders o "+
+		"JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id WHERE o.run_id IN (?"+strings.Repeat(", ?", len(args)-1)+")", args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Err(), rows.Close()) }()
+	var tickets []history.Stored
+	for rows.Next() {
+		var t history.Stored
+		var placed, ended, paid, payBy int64
+		var order, key string
+		var n int
+		var sealed []byte
+		if err := rows.Scan(&t.Number, &t.Buyer, &t.Key, &t.Run, &t.State, &t.Version, &t.From, &t.To, &t.PlacedVersion, &t.EndedVersion, &placed, &ended, &paid, &payBy,
+			&t.Class, &t.SeatIndex, &t.Coach, &t.Seat, &t.Total.Minor, &t.Total.Currency, &order, &n, &key, &sealed); err != nil {
+			return nil, err
+		}
+		if t.Passenger, err = ledger.OpenPassenger(e.cluster.Keyring(), order, n, key, sealed); err != nil {
+			return nil, err
+		}
+		t.PlacedAt, t.PayBy = time.UnixMilli(placed), time.UnixMilli(payBy)
+		if ended != 0 {
+			t.EndedAt = time.UnixMilli(ended)
+		}
+		if paid != 0 {
+			t.PaidAt = time.UnixMilli(paid)
+		}
+		tickets = append(tickets, t)
+	}
+	return tickets, nil
+}
+
+// execute runs a statement on a member as root.
+func execute(ctx context.Context, server *servers.SQLServer, statement string) error {
+	db, err := sql.Open("mysql", server.DSN(""))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.ExecContext(ctx, statement)
+	return err
+}

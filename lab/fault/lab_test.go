@@ -1,0 +1,98 @@
+//go:build lab
+
+// A cluster takes a minute or two to prove itself on two busy cores. TestShort is a step of `make test`; the others are run by
+// hand: go test -tags lab ./lab/...
+
+package fault_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/internal/servers"
+	"interlock/internal/servers/serverstest"
+	"interlock/lab/cluster"
+	"interlock/lab/fault"
+)
+
+// newStage lends clusters of a program that is built for the test.
+func newStage(t *testing.T) *fault.Stage {
+	t.Helper()
+	for _, find := range []func() (servers.Binary, error){servers.FindMySQL, servers.FindRedis} {
+		_, err := find()
+		serverstest.Require(t, err)
+	}
+	path, err := cluster.Build(t.Context(), t.TempDir(), cluster.FaultTag)
+	require.NoError(t, err)
+	stage := &fault.Stage{
+		Log: slog.New(slog.DiscardHandler),
+		Start: func(ctx context.Context, s fault.Shape) (*cluster.Cluster, error) {
+			o := s.Options()
+			o.Binary = path
+			return cluster.Start(ctx, o)
+		},
+	}
+	t.Cleanup(func() { require.NoError(t, stage.Close()) })
+	return stage
+}
+
+// TestShort plays those that stand for all. Each is told, also where one has failed.
+func TestShort(t *testing.T) {
+	stage := newStage(t)
+	for _, f := range fault.Short() {
+		t.Run(f.Name, func(t *testing.T) {
+			line := stage.Play(t.Context(), f, 1)
+			t.Log(line.Text())
+			require.True(t, line.OK, line.Text())
+		})
+	}
+}
+
+// TestPlay plays a few faults that differ the most: a lock that is none, a server that dies, and no replica.
+func TestPlay(t *testing.T) {
+	stage := newStage(t)
+	for _, name := range []string{"lock_says_yes", "server_killed", "all_replicas_stopped"} {
+		f, err := fault.Find(name, 1)
+		require.NoError(t, err)
+		line := stage.Play(t.Context(), f, 1)
+		require.True(t, line.OK, line.Text())
+		require.Positive(t, line.Acknowledged)
+	}
+}
+
+// TestPlay_AnyVersion takes the version check away from servers whose locks say yes to all: seats are sold twice, and the
+// checks see it. The same with the check is lock_says_yes, which passes.
+func TestPlay_AnyVersion(t *testing.T) {
+	f, err := fault.Find("lock_says_yes", 1)
+	require.NoError(t, err)
+	f.Shape.AnyVersion = true
+	line := newStage(t).Play(t.Context(), f, 1)
+	t.Log(line.Text())
+	require.False(t, line.OK)
+	require.Empty(t, line.Problem)
+	require.Zero(t, line.Injected.Facts["compare_and_sets_lost"], "nobody is refused")
+	caught := map[string]bool{}
+	for _, c := range line.Checks {
+		caught[c.Name] = !c.OK
+	}
+	require.True(t, caught["C1"], "two live tickets have one seat on one leg")
+	require.True(t, caught["C5"], "no order of sales explains that")
+}
+
+// TestTell tells the story: without protection a seat is sold twice and an order is lost, and the checks see both; with it
+// neither happens.
+func TestTell(t *testing.T) {
+	stage := newStage(t)
+	for name, tell := range map[string]func(context.Context, *fault.Stage, fault.Say) (*fault.Line, error){
+		"Unprotected": fault.TellUnprotected, "Protected": fault.TellProtected,
+	} {
+		t.Run(name, func(t *testing.T) {
+			line, err := tell(t.Context(), stage, func(format string, args ...any) { t.Logf(format, args...) })
+			require.NoError(t, err)
+			require.True(t, line.OK, line.Text())
+		})
+	}
+}

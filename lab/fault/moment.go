@@ -1,0 +1,150 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"interlock/cmd/interlock/points"
+	"interlock/internal/servers"
+	"interlock/lab/cluster"
+	"interlock/lab/fault/history"
+	"interlock/services/availability"
+	"interlock/services/rail"
+)
+
+// holdWait is how long it may take until a batch comes by a point: every run has one under way nearly all the time, but for
+// a few seconds after a server has died with its lock.
+const holdWait = 10 * time.Second
+
+// moment is a batch that a server holds at an exact point, and what the rest of the cluster has of it just then.
+type moment struct {
+	points.Held
+	Server string `json:"server"`
+	// CallsUnderWay are those to the server that were not answered yet.
+	CallsUnderWay int `json:"calls_under_way"`
+	// OnPrimary and InRedis are the run's versions there.
+	OnPrimary int64 `json:"version_on_primary"`
+	InRedis   int64 `json:"version_in_redis"`
+	// RowLocked tells whether a transaction has the run's row, LockNodes how many nodes have the run's lock.
+	RowLocked bool `json:"row_locked"`
+	LockNodes int  `json:"lock_nodes"`
+	// SoldAgain is when another server sold the run again.
+	SoldAgain float64 `json:"sold_again_seconds"`
+}
+
+// justNow is how long ago a server may have sold something to count as one that sells.
+const justNow = time.Second
+
+// sellingServer chooses one of the servers that sell: a client stays with the server it went to when another one died.
+func (s *Scene) sellingServer() *servers.Program {
+	selling := map[string]bool{}
+	since := time.Now().Add(-justNow)
+	for _, c := range s.Room.Log().Calls() {
+		if c.Kind == history.Place && c.Outcome == history.Done && c.End.After(since) {
+			selling[c.Server] = true
+		}
+	}
+	all := s.Cluster.Servers()
+	busy := slices.DeleteFunc(slices.Clone(all), func(p *servers.Program) bool { return !selling[p.Addr()] })
+	if len(busy) == 0 {
+		busy = all
+	}
+	return busy[s.Random.IntN(len(busy))]
+}
+
+// hold has a server hold the next batch that comes by a point until release is called, and looks at it.
+func (s *Scene) hold(ctx context.Context, victim *servers.Program, point points.Point) (m *moment, release func(), err error) {
+	limited, cancel := context.WithTimeout(ctx, holdWait)
+	defer cancel()
+	var runs []rail.RunID
+	for _, run := range s.Room.Runs() {
+		runs = append(runs, run.RunID)
+	}
+	held, release, err := points.Hold(limited, s.Cluster.Control(victim), point, runs)
+	if err != nil {
+		return nil, nil, err
+	}
+	m = &moment{Held: *held, Server: victim.Addr()}
+	if err := m.look(ctx, s.Cluster); err != nil {
+		release()
+		return nil, nil, err
+	}
+	s.Log.Info("a batch is held", "moment", *m)
+	return m, release, nil
+}
+
+// look asks the primary, Redis and the lock nodes.
+func (m *moment) look(ctx context.Context, c *cluster.Cluster) error {
+	primary, err := primaryOf(ctx, c)
+	if err != nil {
+		return err
+	}
+	if m.OnPrimary, err = versionOn(ctx, primary, m.Run); err != nil {
+		return err
+	}
+	var refused *mysql.MySQLError
+	if _, err := ask(ctx, primary, versionQuery+" FOR UPDATE NOWAIT", string(m.Run)); errors.As(err, &refused) && refused.Number == lockedNow {
+		m.RowLocked = true
+	} else if err != nil {
+		return err
+	}
+	if m.InRedis, err = versionInRedis(ctx, c, m.Run); err != nil {
+		return err
+	}
+	for _, node := range c.Locks {
+		if value(ctx, node.Addr(), lockKey+string(m.Run)) != "" {
+			m.LockNodes++
+		}
+	}
+	return nil
+}
+
+// lockedNow is MySQL's error for a row that somebody has locked.
+const lockedNow = 3572
+
+const versionQuery = "SELECT version FROM " + cluster.Database + ".runs WHERE id = ?"
+
+// versionOn is a run's version on a member.
+func versionOn(ctx context.Context, member *servers.SQLServer, run rail.RunID) (int64, error) {
+	said, err := ask(ctx, member, versionQuery, string(run))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(said, 10, 64)
+}
+
+// versionInRedis is a run's version in the cache, 0 where it has none.
+func versionInRedis(ctx context.Context, c *cluster.Cluster, run rail.RunID) (int64, error) {
+	client, err := availability.Connect(availability.Options{Addrs: []string{c.Cache.Addr()}})
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	stored, err := availability.New(client).Stored(ctx, []*rail.Availability{{RunID: run}})
+	if err != nil || stored[0] == nil {
+		return 0, err
+	}
+	return stored[0].Version, nil
+}
+
+// fits tells whether the rest of the cluster is as it must be at the point.
+func (m *moment) fits(c *cluster.Cluster) bool {
+	locked := m.LockNodes > len(c.Locks)/2
+	switch m.Point {
+	case points.BeforeUpdate:
+		return m.Orders > 0 && m.OnPrimary >= m.Read
+	case points.BeforeCommit:
+		return m.Orders > 0 && m.OnPrimary == m.Read && m.RowLocked
+	case points.AfterCommit:
+		return m.Orders > 0 && m.OnPrimary >= m.Made && m.Made == m.Read+1
+	case points.BeforeApply:
+		return m.OnPrimary >= m.Made
+	default:
+		return locked
+	}
+}

@@ -1,0 +1,268 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"interlock/lab/cluster"
+	"interlock/lab/fault/actors"
+	"interlock/lab/fault/check"
+	"interlock/lab/load"
+	"interlock/services/rail"
+)
+
+const (
+	// playLimit bounds one fault, from its first buyer to its last check.
+	playLimit = 90 * time.Second
+	// healLimit bounds healing, also where the rest has run out of time: nothing may stay broken.
+	healLimit = 30 * time.Second
+	// warmUp is until connections are open and every clerk knows its run.
+	warmUp = 2 * time.Second
+	// judged is how long calls are looked at after the recovery.
+	judged = 4 * time.Second
+	// leaveLimit is for everybody to learn what became of what they have asked for.
+	leaveLimit = 20 * time.Second
+	// searchLimit bounds porcupine.
+	searchLimit = 10 * time.Second
+	// tokenLife is longer than the lab runs.
+	tokenLife = 12 * time.Hour
+	// sweep is until holds that ran out have been swept.
+	sweep = 3 * time.Second
+)
+
+// The people in the room: few enough for two cores that run the whole cluster, enough that every moment has a batch under
+// way.
+const (
+	buyers      = 24
+	searchers   = 3
+	subscribers = 12
+	// impatient are so many of the buyers: a primary may be replaced before one who does as he is told has asked again.
+	impatient = 4
+	// fewBuyers is beside thousands of subscribers, each of whom is told of every batch.
+	fewBuyers = 6
+	think     = 20 * time.Millisecond
+	// rushThink is for hundreds of buyers, who are people: a thousand ask for 300 seats a second with it.
+	rushThink = 3 * time.Second
+	// runs is how many are sold, seatsPerClass how large they are: small enough to sell out in some places meanwhile.
+	// rushSeatsPerClass is for hundreds of buyers, to whom something must be left when they are asked whether buying goes on.
+	runs              = 2
+	seatsPerClass     = 256
+	rushSeatsPerClass = 4_096
+)
+
+// Play plays one fault on a cluster of its shape. The seed chooses victims and what people want. number makes the train's
+// number; no two plays on one cluster may have the same. Whatever goes wrong is in the line.
+func Play(ctx context.Context, c *cluster.Cluster, f Fault, seed uint64, number int, log *slog.Logger) *Line {
+	begun := time.Now()
+	line := &Line{Name: f.Name, Area: f.Area, Seed: seed}
+	ctx, cancel := context.WithTimeout(ctx, playLimit+f.Slow)
+	defer cancel()
+	p := &play{cluster: c, fault: f, seed: seed, train: fmt.Sprintf("F%d", number), log: log, line: line}
+	if err := p.run(ctx); err != nil {
+		line.Problem = err.Error()
+	}
+	line.TookSeconds = time.Since(begun).Seconds()
+	line.judge()
+	return line
+}
+
+// play is one fault being played.
+type play struct {
+	cluster *cluster.Cluster
+	fault   Fault
+	seed    uint64
+	train   string
+	log     *slog.Logger
+	line    *Line
+
+	runs  []*load.Run
+	room  *actors.Room
+	scene *Scene
+	// broken and healed are when the fault began, and when it was made good; rest is when nobody changed anything any more.
+	broken, healed, judgedUntil, rest time.Time
+	before, after                     []check.Resources
+	// caughtUp is how long after the healing Redis had what the ledger has of the runs.
+	caughtUp time.Duration
+}
+
+func (p *play) run(ctx context.Context) error {
+	if err := p.publish(ctx); err != nil {
+		return err
+	}
+	if err := p.open(ctx); err != nil {
+		return err
+	}
+	defer p.room.Close()
+	if err := p.breakAndHeal(ctx); err != nil {
+		return err
+	}
+	if err := p.recover(ctx); err != nil {
+		return err
+	}
+	// As soon as nobody changes anything any more Redis has to be right: what it is held against is opened before.
+	e, err := gather(ctx, p.cluster, p.train, p.runs)
+	if err != nil {
+		return fmt.Errorf("gathering the evidence: %w", err)
+	}
+	defer e.Close()
+	if err := p.leave(ctx); err != nil {
+		return err
+	}
+	return p.judge(ctx, e)
+}
+
+// publish puts fresh runs on sale at every server.
+func (p *play) publish(ctx context.Context) error {
+	admin, err := p.cluster.Tokens().Issue("lab", []rail.Role{rail.RoleAdmin}, tokenLife)
+	if err != nil {
+		return err
+	}
+	first, seats := p.cluster.Servers()[0].Addr(), seatsPerClass
+	if p.fault.Buyers > 0 {
+		seats = rushSeatsPerClass
+	}
+	if p.runs, err = load.Publish(ctx, first, admin, p.train, seats, runs); err != nil {
+		return err
+	}
+	for _, s := range p.cluster.Servers() {
+		if err := load.AwaitRun(ctx, s.Addr(), p.runs[len(p.runs)-1].ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *play) open(ctx context.Context) (err error) {
+	o := actors.Options{
+		Runs: p.runs, Buyers: buyers, Impatient: impatient, Searchers: searchers, Subscribers: subscribers,
+		Pause: think, Patience: p.fault.Patience, Seed: p.seed,
+		Token: func(subject string) (string, error) {
+			return p.cluster.Tokens().Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
+		},
+	}
+	if n := p.fault.Buyers; n > 0 {
+		o.Buyers, o.BuyersPause = n, rushThink
+	}
+	if p.fault.Subscribers > 0 {
+		o.Subscribers, o.Buyers = p.fault.Subscribers, fewBuyers
+	}
+	if hold := p.fault.Shape.Hold; hold > 0 {
+		o.Dawdle = 2 * hold // half of the buyers come too late
+	}
+	for _, s := range p.cluster.Servers() {
+		o.Servers = append(o.Servers, s.Addr())
+	}
+	if p.room, err = actors.Open(ctx, o); err != nil {
+		return err
+	}
+	p.scene = &Scene{Cluster: p.cluster, Room: p.room, Random: rand.New(rand.NewPCG(p.seed, 1)), Seed: p.seed, Log: p.log}
+	return nil
+}
+
+// breakAndHeal has the fault there for as long as it lasts.
+func (p *play) breakAndHeal(ctx context.Context) (err error) {
+	wait(ctx, warmUp)
+	for p.room.Following() < p.fault.Subscribers && ctx.Err() == nil {
+		wait(ctx, derivedPoll)
+	}
+	if p.before, err = least(ctx, p.cluster); err != nil {
+		return err
+	}
+	// A random part of a second: no two seeds meet the sale in the same place.
+	wait(ctx, time.Duration(p.scene.Random.Int64N(int64(time.Second/2))))
+	p.log.Info("breaking", "fault", p.fault.Name, "seed", p.seed)
+	p.broken = time.Now()
+	heal, err := p.fault.Inject(ctx, p.scene)
+	if err != nil {
+		if heal != nil {
+			_, healing := p.heal(ctx, heal)
+			err = errors.Join(err, healing)
+		}
+		return fmt.Errorf("injecting it: %w", err)
+	}
+	wait(ctx, p.fault.Lasts)
+	injected, err := p.heal(ctx, heal)
+	if err != nil {
+		return fmt.Errorf("healing it: %w", err)
+	}
+	p.line.Injected = &injected
+	p.healed = time.Now()
+	p.log.Info("healed", "fault", p.fault.Name, "fired", injected.Fired, "facts", injected.text())
+	return ctx.Err()
+}
+
+func (p *play) heal(ctx context.Context, heal Heal) (Injected, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healLimit)
+	defer cancel()
+	return heal(ctx)
+}
+
+// recover lets the sale go on until it has to be well again, and for as long as it is looked at then.
+func (p *play) recover(ctx context.Context) (err error) {
+	p.caughtUp = caughtUp(ctx, p.cluster, p.runs, p.healed)
+	wait(ctx, time.Until(p.healed.Add(check.RecoverTime+max(p.fault.Judged, judged))))
+	for _, look := range p.scene.later {
+		p.line.Injected.Broken = append(p.line.Injected.Broken, look(ctx)...)
+	}
+	p.after, err = least(ctx, p.cluster)
+	return err
+}
+
+// leave lets everybody leave who changes something.
+func (p *play) leave(ctx context.Context) error {
+	p.judgedUntil = time.Now()
+	leaving, cancel := context.WithTimeout(ctx, leaveLimit)
+	defer cancel()
+	p.room.Leave(leaving)
+	if hold := p.fault.Shape.Hold; hold > 0 {
+		wait(ctx, hold+sweep) // what is left on hold is to have ended
+	}
+	p.rest = time.Now()
+	return ctx.Err()
+}
+
+// judge holds everything against everything.
+func (p *play) judge(ctx context.Context, e *evidence) error {
+	e.deleted = p.scene.deleted
+	books, derived, err := e.derived(ctx, p.rest, check.DerivedTimes{
+		Healed: p.caughtUp, HealedLimit: p.fault.RedisLate, Why: p.fault.RedisWhy,
+	})
+	if err != nil {
+		return fmt.Errorf("comparing Redis: %w", err)
+	}
+	last := map[rail.RunID]int64{}
+	for _, b := range books {
+		last[b.Run.ID] = b.Version
+	}
+	streams := p.streams(ctx, last)
+	members, err := e.members(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the members: %w", err)
+	}
+	calls := p.room.Log().Calls()
+	p.line.count(calls)
+	p.line.OutageSeconds = check.Outage(calls, p.broken, p.judgedUntil).Seconds()
+	linear, wrongNo := check.Linear(calls, members[0], books, p.fault.Late, searchLimit)
+	p.line.Checks = []*check.Result{
+		check.Overlap(members), check.Kept(calls, members[0]), check.Refused(calls, members[0]), check.Settled(calls, members[0], p.healed),
+		linear, check.Capacity(books), derived, streams, check.Returned(p.before, p.after),
+		check.Unreplicated(calls, p.scene.alone, p.fault.Late), check.Success(calls, p.healed, p.judgedUntil.Add(-think), wrongNo),
+	}
+	return nil
+}
+
+// streams looks at the subscribers until they have the last versions, or their time is over.
+func (p *play) streams(ctx context.Context, last map[rail.RunID]int64) *check.Result {
+	defer p.room.Unfollow()
+	for {
+		result := check.Streams(p.room.Log().Streams(), last, p.rest)
+		if result.OK || time.Since(p.rest) > check.ReachTime || ctx.Err() != nil {
+			return result
+		}
+		wait(ctx, derivedPoll)
+	}
+}

@@ -1,0 +1,419 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"interlock/internal/servers"
+	"interlock/lab/cluster"
+	"interlock/lab/fault/history"
+)
+
+// guarded is a cluster that replaces its primary by itself.
+var guarded = Shape{Servers: 2, LockNodes: 3, Guards: 2}
+
+const (
+	// failoverLast is until a dead primary comes back: by then another one has taken its place.
+	failoverLast = 12 * time.Second
+	// resumeWithin is when buying goes on.
+	resumeWithin = 10 * time.Second
+	// noPrimaryYet is why Redis may be late where guard takes over only after the healing.
+	noPrimaryYet = "there is no primary to be up to date with until guard has taken over"
+)
+
+// bury deletes a dead primary's data with an odd seed: all that was answered has to be elsewhere, and it stays away. With an
+// even one it comes back, and joins.
+func (s *Scene) bury(dead *servers.SQLServer) (deleted bool, err error) {
+	if s.Seed%2 == 0 {
+		return false, nil
+	}
+	s.deleted = append(s.deleted, dead)
+	return true, errors.Join(dead.Kill(), os.RemoveAll(dead.DataFolder()))
+}
+
+// primaryKilled kills the primary while a commit waits for its replica. Guard takes over.
+func primaryKilled() Fault {
+	return Fault{
+		Name: "primary_killed", Area: replicationArea, Shape: guarded, Lasts: failoverLast, Spoils: true,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			victim, err := primaryOf(ctx, s.Cluster)
+			if err != nil {
+				return nil, err
+			}
+			waiting, killed, err := whileCommitting(ctx, victim, victim.Kill)
+			if err != nil {
+				return nil, err
+			}
+			gone := time.Now()
+			deleted, err := s.bury(victim)
+			if err != nil {
+				return nil, err
+			}
+			return func(ctx context.Context) (Injected, error) {
+				proof := s.tookOver(ctx, victim, killed, gone)
+				proof.Fired = proof.Fired && waiting > 0
+				proof.Facts["commits_waiting"], proof.Facts["data_deleted"] = waiting, deleted
+				if deleted {
+					return proof, nil
+				}
+				return proof, victim.Start(ctx)
+			}, nil
+		},
+	}
+}
+
+// primaryRestarted kills the primary while a commit waits, and starts it again before anybody has taken over: guard is held up
+// meanwhile. It comes back read-only, and may show what no replica has; nothing may be sold on it until it is opened. With an
+// odd seed it dies again before that, and its data is deleted.
+func primaryRestarted() Fault {
+	return Fault{
+		Name: "primary_restarted_before_failover", Area: replicationArea, Shape: guarded, Lasts: 8 * time.Second, Spoils: true,
+		Inject: func(ctx context.Context, s *Scene) (_ Heal, err error) {
+			victim, err := primaryOf(ctx, s.Cluster)
+			if err != nil {
+				return nil, err
+			}
+			if err := s.signalGuards(syscall.SIGSTOP); err != nil {
+				return nil, errors.Join(err, s.signalGuards(syscall.SIGCONT))
+			}
+			waiting, killed, err := whileCommitting(ctx, victim, victim.Kill)
+			gone := time.Now()
+			err = errors.Join(err, victim.Start(ctx))
+			back := time.Now()
+			readOnly, asking := ask(ctx, victim, "SELECT @@GLOBAL.super_read_only")
+			_, none := primaryOf(ctx, s.Cluster)
+			deleted, burying := s.bury(victim)
+			thawed := time.Now()
+			if err := errors.Join(err, asking, burying, s.signalGuards(syscall.SIGCONT)); err != nil {
+				return nil, err
+			}
+			s.Alone(gone, thawed)
+			return func(ctx context.Context) (Injected, error) {
+				proof := s.resumed(ctx, killed, thawed)
+				proof.Fired = proof.Fired && waiting > 0 && none != nil
+				proof.Facts["commits_waiting"], proof.Facts["data_deleted"] = waiting, deleted
+				proof.Facts["back_after_seconds"] = back.Sub(killed).Seconds()
+				proof.Facts["back_read_only"] = readOnly == "1"
+				proof.Facts["nobody_was_primary"] = fmt.Sprint(none)
+				if readOnly != "1" {
+					proof.Unsafe = append(proof.Unsafe, "it came back writable")
+				}
+				return proof, nil
+			}, nil
+		},
+	}
+}
+
+// signalGuards sends a signal to every supervisor.
+func (s *Scene) signalGuards(sig syscall.Signal) error {
+	var errs []error
+	for _, g := range s.Cluster.Guards() {
+		errs = append(errs, g.Signal(sig))
+	}
+	return errors.Join(errs...)
+}
+
+// readOnly makes the primary read-only in the middle of the sale, as a person may. Guard opens it again, or another one.
+func readOnly() Fault {
+	return Fault{
+		Name: "read_only_in_a_sale", Area: replicationArea, Shape: guarded, Lasts: failoverLast, Spoils: true,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			victim, err := primaryOf(ctx, s.Cluster)
+			if err != nil {
+				return nil, err
+			}
+			before, err := epochOf(ctx, victim)
+			if err != nil {
+				return nil, err
+			}
+			begun := time.Now()
+			if err := execute(ctx, victim, "SET GLOBAL super_read_only = ON"); err != nil {
+				return nil, err
+			}
+			return func(ctx context.Context) (Injected, error) {
+				proof := s.resumed(ctx, begun, begun)
+				now, err := primaryOf(ctx, s.Cluster)
+				if err != nil {
+					return proof, nil // told already
+				}
+				after, err := epochOf(ctx, now)
+				// Nothing is sold on a member that is read-only, and nobody but guard opens one.
+				proof.Fired = proof.Fired && after > before
+				proof.Facts["epoch_before"], proof.Facts["epoch_after"] = before, after
+				return proof, err
+			}, nil
+		},
+	}
+}
+
+const (
+	// shutdownSaid is how MySQL says that it was asked to end.
+	shutdownSaid = "Received SHUTDOWN"
+	// endLimit is how long it may take to end once its replicas hear it again.
+	endLimit = 10 * time.Second
+)
+
+// primaryTerminatedAlone ends the primary in order while no replica is there: it answers the commits that wait OK, and
+// nobody has them. Then the replicas are back, and guard takes over.
+func primaryTerminatedAlone() Fault {
+	const aloneFor = 1500 * time.Millisecond
+	return Fault{
+		Name: "primary_terminated_while_replicas_are_stopped", Area: replicationArea, Shape: guarded, Lasts: 3 * time.Second, Spoils: true,
+		RedisLate: resumeWithin, RedisWhy: noPrimaryYet,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			victim, err := primaryOf(ctx, s.Cluster)
+			if err != nil {
+				return nil, err
+			}
+			var stopped []*servers.SQLServer
+			startAgain := func(ctx context.Context) error {
+				var errs []error
+				for _, m := range stopped {
+					errs = append(errs, m.Start(ctx))
+				}
+				return errors.Join(errs...)
+			}
+			for _, m := range s.Cluster.Members().Servers {
+				if m == victim {
+					continue
+				}
+				stopped = append(stopped, m)
+				if err := m.Kill(); err != nil {
+					return nil, errors.Join(err, startAgain(ctx))
+				}
+			}
+			from := time.Now()
+			told, err := s.commitOn(ctx, victim, "alone")
+			if err != nil {
+				return nil, errors.Join(err, startAgain(ctx))
+			}
+			wait(ctx, aloneFor) // until commits wait
+			waiting, ending, err := whileCommitting(ctx, victim, func() error { return victim.Signal(syscall.SIGTERM) })
+			if err != nil {
+				return nil, errors.Join(err, startAgain(ctx))
+			}
+			return func(ctx context.Context) (Injected, error) {
+				to := time.Now()
+				s.Alone(from, to)
+				under, gone := underway(s.Room.Log().Calls(), "", ending), ended(victim)
+				said, err := lastSaid(victim, shutdownSaid)
+				deleted, burying := s.bury(victim)
+				naive := "nothing"
+				select {
+				case err := <-told:
+					naive = saidOf(err)
+				default:
+				}
+				facts := map[string]any{
+					"calls_under_way": under, "commits_waiting": waiting, "mysql_said": said, "primary_ended": gone, "who_believes_ok_was_told": naive,
+					"data_deleted": deleted, "alone_seconds": to.Sub(from).Seconds(),
+				}
+				err = errors.Join(err, burying, startAgain(ctx))
+				back := time.Now()
+				s.later = append(s.later, func(ctx context.Context) []string { return s.goesOn(ctx, facts, ending, back) })
+				if !deleted {
+					select {
+					case <-victim.Done():
+					case <-time.After(endLimit):
+						err = errors.Join(err, victim.Kill())
+					}
+					facts["ended_after_seconds"] = time.Since(ending).Seconds()
+					err = errors.Join(err, victim.Start(ctx))
+				}
+				return Injected{Fired: under > 0 && waiting > 0 && said != "" && naive == "OK", Facts: facts}, err
+			}, nil
+		},
+	}
+}
+
+// primaryAndReplicaKilled leaves one member of three: guard has to refuse, since the dead replica may have what the living
+// one has not. Once the replica is back guard takes over.
+func primaryAndReplicaKilled() Fault {
+	return Fault{
+		Name: "primary_and_replica_killed", Area: replicationArea, Shape: guarded, Lasts: 6 * time.Second, Spoils: true,
+		RedisLate: resumeWithin, RedisWhy: noPrimaryYet,
+		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
+			victim, err := primaryOf(ctx, s.Cluster)
+			if err != nil {
+				return nil, err
+			}
+			members := s.Cluster.Members().Servers
+			replica := members[(slices.Index(members, victim)+1)%len(members)]
+			if err := replica.Kill(); err != nil {
+				return nil, err
+			}
+			waiting, killed, err := whileCommitting(ctx, victim, victim.Kill)
+			if err != nil {
+				return nil, errors.Join(err, replica.Start(ctx))
+			}
+			gone := time.Now()
+			deleted, err := s.bury(victim)
+			if err != nil {
+				return nil, errors.Join(err, replica.Start(ctx))
+			}
+			return func(ctx context.Context) (Injected, error) {
+				under, placed := underway(s.Room.Log().Calls(), "", killed), s.Room.Placed(gone, "")
+				s.Alone(gone, time.Now())
+				refusal, err := s.refusal(killed)
+				proof := Injected{Fired: under > 0 && waiting > 0 && refusal != "", Facts: map[string]any{
+					"calls_under_way": under, "commits_waiting": waiting, "placed_meanwhile": placed, "data_deleted": deleted,
+					"guard_refused": refusal,
+				}}
+				if placed > 0 {
+					proof.Unsafe = append(proof.Unsafe, "orders were sold by one member of three")
+				}
+				if !strings.Contains(refusal, "only 1 of 3 members answer") {
+					proof.Broken = append(proof.Broken, "guard did not refuse for want of a majority")
+				}
+				err = errors.Join(err, replica.Start(ctx))
+				back := time.Now()
+				s.later = append(s.later, func(ctx context.Context) []string { return s.goesOn(ctx, proof.Facts, killed, back) })
+				if !deleted {
+					err = errors.Join(err, victim.Start(ctx))
+				}
+				return proof, err
+			}, nil
+		},
+	}
+}
+
+// refusal is the reason why a supervisor did not do what it had in mind since a time, in its own words; "" where none was in
+// the way.
+func (s *Scene) refusal(since time.Time) (reason string, err error) {
+	for _, g := range s.Cluster.Guards() {
+		log, err := os.ReadFile(g.LogPath())
+		if err != nil {
+			return "", err
+		}
+		for line := range strings.Lines(string(log)) {
+			_, said, ended := strings.Cut(line, `msg="an action ended"`)
+			_, said, failed := strings.Cut(said, "error=")
+			if !ended || !failed || !after(line, since) {
+				continue
+			}
+			if quoted, err := strconv.QuotedPrefix(said); err == nil {
+				said, _ = strconv.Unquote(quoted)
+			}
+			reason = strings.TrimSpace(said)
+		}
+	}
+	return reason, nil
+}
+
+// after tells whether a line of a log was written after a time.
+func after(line string, since time.Time) bool {
+	stamp, _, _ := strings.Cut(strings.TrimPrefix(line, "time="), " ")
+	at, err := time.Parse(time.RFC3339, stamp)
+	return err == nil && at.After(since)
+}
+
+// sameKeyAcrossFailover lets ten hands use one key at once while the primary dies: with one they ask several servers before, and
+// are told after. There are a few such keys, since what one is for may be sold out.
+func sameKeyAcrossFailover() Fault {
+	f := together([]Fault{sameKey(4), primaryKilled()})
+	f.Name, f.Area, f.Shape, f.Spoils = "same_key_across_a_failover", buyersArea, guarded, true
+	return f.healed(func(s *Scene, proof *Injected) {
+		across := 0
+		if n := len(s.alone); n > 0 {
+			across = toldAcross(s.Room.Log().Calls(), s.alone[n-1])
+		}
+		proof.Facts["orders_asked_for_before_and_told_after"] = across
+		proof.Fired = proof.Fired && across > 0
+	})
+}
+
+// toldAcross is how many orders several hands asked several servers for before a gap, and were told of after it.
+func toldAcross(calls []history.Call, gap history.Interval) (orders int) {
+	for request, attempts := range history.ByRequest(calls) {
+		asked, told := map[string]bool{}, 0
+		for _, a := range attempts {
+			if a.Start.Before(gap.From) {
+				asked[a.Server] = true
+			}
+			if a.Outcome == history.Done && a.End.After(gap.To) {
+				told++
+			}
+		}
+		if request.Kind == history.Place && len(asked) > 1 && told > 1 {
+			orders++
+		}
+	}
+	return orders
+}
+
+// tookOver is the proof that another member is the primary now in the place of one that broke, and that buying went on in time
+// since it was gone. From then on until the other was opened nobody could have acknowledged anything.
+func (s *Scene) tookOver(ctx context.Context, victim *servers.SQLServer, broken, since time.Time) Injected {
+	proof := s.resumed(ctx, broken, since)
+	now, err := primaryOf(ctx, s.Cluster)
+	switch {
+	case err != nil: // told already
+	case now == victim:
+		proof.Fired = false
+	default:
+		proof.Facts["primary_was"], proof.Facts["primary_is"] = victim.Addr(), now.Addr()
+		opened, err := openedAt(ctx, now)
+		if err != nil {
+			proof.Broken = append(proof.Broken, "nobody knows when the new primary was opened: "+err.Error())
+			break
+		}
+		proof.Facts["opened_after_seconds"] = opened.Sub(since).Seconds()
+		s.Alone(since, opened)
+	}
+	return proof
+}
+
+// openedAt is when a primary was opened, by its barrier commit and the clock that all here share.
+func openedAt(ctx context.Context, primary *servers.SQLServer) (time.Time, error) {
+	said, err := ask(ctx, primary, "SELECT opened_at FROM "+cluster.Database+".cluster")
+	if err != nil {
+		return time.Time{}, err
+	}
+	milliseconds, err := strconv.ParseInt(said, 10, 64)
+	return time.UnixMilli(milliseconds), err
+}
+
+// epochOf is the cluster's epoch as a member has it.
+func epochOf(ctx context.Context, member *servers.SQLServer) (int64, error) {
+	said, err := ask(ctx, member, "SELECT epoch FROM "+cluster.Database+".cluster")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(said, 10, 64)
+}
+
+// resumed is the proof that a primary broke that was being sold on, that there is one again, and that buying went on in time
+// from a moment at which it could.
+func (s *Scene) resumed(ctx context.Context, broken, from time.Time) Injected {
+	under := underway(s.Room.Log().Calls(), "", broken)
+	proof := Injected{Fired: under > 0, Facts: map[string]any{"calls_under_way": under}}
+	proof.Broken = s.goesOn(ctx, proof.Facts, broken, from)
+	return proof
+}
+
+// goesOn notes when buying went on from a moment at which it could, and how many searched since the primary broke. It is what
+// does not hold: that there is a primary, that buying went on in time, and that searching never stopped.
+func (s *Scene) goesOn(ctx context.Context, facts map[string]any, broken, from time.Time) (wrong []string) {
+	if _, err := primaryOf(ctx, s.Cluster); err != nil {
+		wrong = append(wrong, "there is no primary: "+err.Error())
+	}
+	calls, resumed := s.Room.Log().Calls(), time.Duration(0)
+	for _, c := range calls { // in the order in which answers came
+		if c.Kind == history.Place && c.Outcome == history.Done && !c.Start.Before(from) {
+			resumed = c.End.Sub(from)
+			break
+		}
+	}
+	facts["resumed_after_seconds"] = resumed.Seconds()
+	if resumed == 0 || resumed > resumeWithin {
+		wrong = append(wrong, "buying did not go on within "+resumeWithin.String())
+	}
+	return append(wrong, searched(calls, broken, facts)...)
+}

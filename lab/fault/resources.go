@@ -1,0 +1,69 @@
+package fault
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"interlock/internal/servers"
+	"interlock/lab/cluster"
+	"interlock/lab/fault/check"
+)
+
+// looks is how often it is looked at what is held: pools, and whoever looks once in a while, fill and empty it by chance.
+const looks = 5
+
+// least is what the processes of a cluster hold at least within half a second.
+func least(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
+	all, err := resources(ctx, c)
+	for range looks - 1 {
+		if err != nil {
+			return nil, err
+		}
+		wait(ctx, derivedPoll)
+		var again []check.Resources
+		again, err = resources(ctx, c)
+		for i := range min(len(all), len(again)) {
+			a, b := &all[i], again[i]
+			a.Goroutines, a.Files, a.Connections = min(a.Goroutines, b.Goroutines), min(a.Files, b.Files), min(a.Connections, b.Connections)
+		}
+	}
+	return all, err
+}
+
+// resources are what servers, guards and members hold. Those of a kind are added up: after a fault buyers ask other servers
+// than before it, another guard leads, and another member is the primary. A member that does not answer holds nothing.
+func resources(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
+	ofServers, ofGuards := check.Resources{Processes: "the servers"}, check.Resources{Processes: "the guards"}
+	for _, server := range c.Servers() {
+		figures, err := metrics(ctx, server.Addr())
+		if err != nil {
+			return nil, err
+		}
+		ofServers.Goroutines += int(figures["go_goroutines"])
+		ofServers.Files += int(figures["process_open_fds"])
+	}
+	for _, guard := range c.Guards() {
+		ofGuards.Files += servers.OpenFiles(guard.Pid())
+	}
+	ofMembers := check.Resources{Processes: "the members"}
+	for _, member := range c.Members().Servers {
+		ofMembers.Connections += connections(ctx, member)
+	}
+	return []check.Resources{ofServers, ofGuards, ofMembers}, nil
+}
+
+// connectionsTimeout bounds one look at a member; one that is being copied anew does not answer.
+const connectionsTimeout = time.Second
+
+// connections are those that a member has, which are many where whoever gave one up left it open; 0 where it does not answer.
+func connections(ctx context.Context, member *servers.SQLServer) int {
+	ctx, cancel := context.WithTimeout(ctx, connectionsTimeout)
+	defer cancel()
+	said, err := ask(ctx, member, "SELECT VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME = 'Threads_connected'")
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(said) // MySQL says a number
+	return n
+}

@@ -1,0 +1,359 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"interlock/internal/servers"
+	"interlock/lab/fault/actors"
+	"interlock/lab/fault/check"
+	"interlock/lab/fault/history"
+	"interlock/lab/load"
+	"interlock/services/rail"
+)
+
+// Story is the name of the story why Interlock exists: A buys a seat, the primary dies, and B is sold the same seat.
+const Story = "23B"
+
+// Say is told each step of the story.
+type Say func(format string, args ...any)
+
+// unprotected is a cluster whose servers take every commit for replicated, each with lock nodes of its own, which say yes to
+// everybody, and without the check of a run's version. None of that can be had from the program that is shipped.
+var unprotected = Shape{Servers: 2, LockNodes: 3, LocksApart: true, Asynchronous: true, AnyVersion: true}
+
+// tries is how many trains A and B want the last seat of at the same moment, until they are sold it both: whoever is a moment
+// late finds it sold.
+const tries = 16
+
+// TellUnprotected tells the story on an unprotected cluster, which it spoils. First two buyers ask two servers for one seat at
+// the same moment. Then replication is asynchronous, the replicas have not received A's order when the primary dies, and one
+// of them takes its place. The line is OK when the promise was really broken both times and the checks caught it, since a
+// check that has never failed proves nothing.
+func TellUnprotected(ctx context.Context, s *Stage, say Say) (*Line, error) {
+	p, done, err := s.tell(ctx, unprotected, "without protection")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, playLimit)
+	defer cancel()
+	say("The members replicate asynchronously: an answer waits for no replica. The lock says yes to everybody, and no server checks the version of what it sells, or whether a replica has it.")
+	if err := execute(ctx, p.cluster.Primary, "SET GLOBAL rpl_semi_sync_source_enabled = OFF"); err != nil {
+		return nil, err
+	}
+	if err := p.publishSeats(ctx, tries+1, say); err != nil {
+		return nil, err
+	}
+	if err := p.sellTwice(ctx, say); err != nil {
+		return nil, err
+	}
+	if err := p.lose(ctx, say); err != nil {
+		return nil, err
+	}
+	p.line.OK = true
+	return p.line, nil
+}
+
+// TellProtected tells the same story on a cluster as it should be: no replica has received A's order when the primary dies
+// with all its data. It keeps no promise by luck: A was told of no order.
+func TellProtected(ctx context.Context, s *Stage, say Say) (*Line, error) {
+	p, done, err := s.tell(ctx, guarded, "with protection")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, playLimit)
+	defer cancel()
+	say("Every commit waits for a replica, two guards look after three members, and servers check the version of what they sell.")
+	if err := p.publishSeats(ctx, 1, say); err != nil {
+		return nil, err
+	}
+	if err := p.keep(ctx, say); err != nil {
+		return nil, err
+	}
+	return p.line, nil
+}
+
+// tell prepares a cluster for a telling. done must be called.
+func (s *Stage) tell(ctx context.Context, shape Shape, area string) (p *play, done func(), err error) {
+	if err := s.prepare(ctx, shape); err != nil {
+		return nil, nil, err
+	}
+	begun := time.Now()
+	p = &play{cluster: s.cluster, train: "T12", log: s.Log, line: &Line{Name: Story, Area: area}}
+	return p, func() { p.line.TookSeconds = time.Since(begun).Seconds() }, nil
+}
+
+// publishSeats puts T12 on sale for some dates, with one seat in second class: what all have come for.
+func (p *play) publishSeats(ctx context.Context, dates int, say Say) (err error) {
+	admin, err := p.cluster.Tokens().Issue("lab", []rail.Role{rail.RoleAdmin}, tokenLife)
+	if err != nil {
+		return err
+	}
+	if p.runs, err = load.PublishOneSeat(ctx, p.cluster.Servers()[0].Addr(), admin, p.train, "3", "23B", dates); err != nil {
+		return err
+	}
+	for _, s := range p.cluster.Servers() {
+		if err := load.AwaitRun(ctx, s.Addr(), p.runs[dates-1].ID); err != nil {
+			return err
+		}
+	}
+	say("T12 from Beijing to Shanghai has one second-class seat left: coach 3, seat 23B.")
+	return nil
+}
+
+// buyers opens a room of people who know some servers.
+func (p *play) buyers(ctx context.Context, from ...*servers.Program) (*actors.Room, error) {
+	o := actors.Options{Runs: p.runs, Token: func(subject string) (string, error) {
+		return p.cluster.Tokens().Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
+	}}
+	for _, s := range from {
+		o.Servers = append(o.Servers, s.Addr())
+	}
+	return actors.Open(ctx, o)
+}
+
+// seat is what everybody wants of the n-th run.
+func (p *play) seat(who string, n int) actors.Want {
+	return actors.Want{
+		Run: p.runs[n], From: 0, To: 1, Class: rail.Second, Key: fmt.Sprintf("story-%s-%d", who, n),
+		Passenger: rail.Passenger{Name: "王秀英", DocumentNumber: fmt.Sprintf("S%s%05d", who, n)},
+	}
+}
+
+// sellTwice lets A and B ask two servers for the seat at the same moment, on one date after the other, until both have it.
+func (p *play) sellTwice(ctx context.Context, say Say) error {
+	room, err := p.buyers(ctx, p.cluster.Servers()...)
+	if err != nil {
+		return err
+	}
+	defer room.Close()
+	for n := range tries {
+		var a, b history.Call
+		var failed [2]error
+		var both sync.WaitGroup
+		both.Go(func() { a, failed[0] = room.Buy("A", 0, p.seat("A", n)) })
+		both.Go(func() { b, failed[1] = room.Buy("B", 1, p.seat("B", n)) })
+		both.Wait()
+		if err := errors.Join(failed[:]...); err != nil {
+			return err
+		}
+		if a.Order == nil || b.Order == nil {
+			continue
+		}
+		say("A and B ask two servers for it at the same moment. A is told: order %s, coach %s, seat %s. B is told: order %s, coach %s, seat %s.",
+			a.Order.Number, a.Order.Coach, a.Order.Seat, b.Order.Number, b.Order.Coach, b.Order.Seat)
+		overlap, _, _, err := p.checks(ctx, room.Log().Calls(), n)
+		if err != nil {
+			return err
+		}
+		if overlap.OK {
+			return errors.New("the seat was sold twice, and C1 did not see it")
+		}
+		p.line.Checks = append(p.line.Checks, overlap)
+		p.caught(say, overlap)
+		return nil
+	}
+	return fmt.Errorf("on %d trains nobody was sold a seat twice: is the program built without the check of versions?", tries)
+}
+
+// lose kills the primary after A was told of an order that no replica has, and makes one of them the primary.
+func (p *play) lose(ctx context.Context, say Say) error {
+	c, last := p.cluster, len(p.runs)-1
+	if err := c.Settle(ctx); err != nil {
+		return err
+	}
+	for _, replica := range c.Replicas {
+		if err := execute(ctx, replica, "STOP REPLICA IO_THREAD"); err != nil {
+			return err
+		}
+	}
+	say("Another day's T12, the same seat. The replicas receive nothing for a moment.")
+	calls, err := p.buyOne(ctx, "A", last, c.Servers()[0], say)
+	if err != nil {
+		return err
+	}
+	heir, err := p.replace(ctx, say)
+	if err != nil {
+		return err
+	}
+	second, err := p.buyOne(ctx, "B", last, heir, say)
+	if err != nil {
+		return err
+	}
+	calls = append(calls, second...)
+	_, kept, linear, err := p.checks(ctx, calls, last)
+	if err != nil {
+		return err
+	}
+	p.line.count(calls)
+	p.line.Checks = append(p.line.Checks, kept, linear)
+	if kept.OK || linear.OK {
+		return errors.New("the checks did not see that A's order was lost and B was sold its seat")
+	}
+	p.caught(say, kept, linear)
+	return nil
+}
+
+// buyOne lets one buyer buy the seat at a server.
+func (p *play) buyOne(ctx context.Context, who string, n int, at *servers.Program, say Say) ([]history.Call, error) {
+	room, err := p.buyers(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	defer room.Close()
+	c, err := room.Buy(who, 0, p.seat(who, n))
+	if err != nil {
+		return nil, err
+	}
+	if c.Order == nil {
+		return nil, fmt.Errorf("%s got no ticket: %s %s %s", who, c.Outcome, c.Code, c.Problem)
+	}
+	say("%s is told: order %s, coach %s, seat %s.", who, c.Order.Number, c.Order.Coach, c.Order.Seat)
+	return room.Log().Calls(), nil
+}
+
+// replace kills the primary, and makes a replica one that has not received what was sold last, as a person in a hurry would.
+func (p *play) replace(ctx context.Context, say Say) (*servers.Program, error) {
+	c := p.cluster
+	say("The primary dies. A replica takes its place.")
+	if err := c.Primary.Kill(); err != nil {
+		return nil, err
+	}
+	heir := c.Replicas[0]
+	for _, statement := range []string{"STOP REPLICA", "SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF"} {
+		if err := execute(ctx, heir, statement); err != nil {
+			return nil, err
+		}
+	}
+	c.Primary, c.Replicas = heir, nil
+	server, err := c.AddServer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return server, load.AwaitRun(ctx, server.Addr(), p.runs[0].ID)
+}
+
+// keep has the same happen to a cluster that is protected.
+func (p *play) keep(ctx context.Context, say Say) error {
+	victim, err := primaryOf(ctx, p.cluster)
+	if err != nil {
+		return err
+	}
+	room, err := p.buyers(ctx, p.cluster.Servers()...)
+	if err != nil {
+		return err
+	}
+	defer room.Close()
+	if err := p.signalReplicas(victim, syscall.SIGSTOP); err != nil {
+		return errors.Join(err, p.signalReplicas(victim, syscall.SIGCONT))
+	}
+	asked := make(chan error, 1)
+	var a history.Call
+	go func() {
+		var err error
+		a, err = room.Buy("A", 0, p.seat("A", 0))
+		asked <- err
+	}()
+	first := p.awaitAnswer(ctx, room)
+	say("The replicas are frozen. A buys: the primary has taken the seat, no replica has. A is told %s: ask again with the same key.", first.Code)
+	killed := time.Now()
+	err = errors.Join(victim.Kill(), os.RemoveAll(victim.DataFolder()), p.signalReplicas(victim, syscall.SIGCONT))
+	if err != nil {
+		return err
+	}
+	say("The primary dies, and its data with it. The replicas thaw.")
+	if err := <-asked; err != nil {
+		return err
+	}
+	if a.Order == nil {
+		return fmt.Errorf("buyer A got no ticket: %s %s %s", a.Outcome, a.Code, a.Problem)
+	}
+	now, err := primaryOf(ctx, p.cluster)
+	if err != nil {
+		return err
+	}
+	say("Guard opens %s instead of %s. %.1f s after the death A's key is answered: order %s, coach %s, seat %s.",
+		now.Addr(), victim.Addr(), a.End.Sub(killed).Seconds(), a.Order.Number, a.Order.Coach, a.Order.Seat)
+	b, err := room.Buy("B", 1, p.seat("B", 0))
+	if err != nil {
+		return err
+	}
+	if b.Outcome != history.Refused {
+		return fmt.Errorf("buyer B was told %s %s", b.Outcome, b.Code)
+	}
+	say("B asks for a seat, and is told %s.", b.Code)
+	calls := room.Log().Calls()
+	overlap, kept, linear, err := p.checks(ctx, calls, 0)
+	if err != nil {
+		return err
+	}
+	p.line.count(calls)
+	p.line.Checks = []*check.Result{overlap, kept, linear}
+	p.line.OK = overlap.OK && kept.OK && linear.OK && first.Outcome == history.Pending
+	if !p.line.OK {
+		return fmt.Errorf("a promise was broken: %s", p.line.Text())
+	}
+	say("The checks find nothing: one order, one seat, and every answer true.")
+	return nil
+}
+
+// awaitAnswer waits until somebody has an answer, and is the call; an empty one where nobody gets one.
+func (p *play) awaitAnswer(ctx context.Context, room *actors.Room) history.Call {
+	for ctx.Err() == nil {
+		if calls := room.Log().Calls(); len(calls) > 0 {
+			return calls[0]
+		}
+		wait(ctx, derivedPoll)
+	}
+	return history.Call{}
+}
+
+func (p *play) signalReplicas(primary *servers.SQLServer, sig syscall.Signal) error {
+	var errs []error
+	for _, m := range p.cluster.Members().Servers {
+		if m != primary {
+			errs = append(errs, m.Signal(sig))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checks hold what A and B were told of the n-th run against what the primary has of it now.
+func (p *play) checks(ctx context.Context, calls []history.Call, n int) (overlap, kept, linear *check.Result, err error) {
+	e, err := gather(ctx, p.cluster, p.train, p.runs[n:n+1])
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer e.Close()
+	if n > 0 {
+		e.after = p.runs[n-1].RunID
+	}
+	calls = slices.DeleteFunc(calls, func(c history.Call) bool { return c.Run != p.runs[n].RunID })
+	books, err := e.books(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	tickets, err := e.tickets(ctx, e.primary)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	primary := history.Member{Name: e.primary.Addr(), Tickets: tickets}
+	linear, _ = check.Linear(calls, primary, books, 0, searchLimit)
+	return check.Overlap([]history.Member{primary}), check.Kept(calls, primary), linear, nil
+}
+
+// caught tells what checks found.
+func (p *play) caught(say Say, found ...*check.Result) {
+	for _, c := range found {
+		say("%s catches it: %s.", c.Name, strings.Join(c.Examples, "; "))
+	}
+}
