@@ -184,7 +184,7 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 		require.Equal(t, map[bool]int{true: 5, false: 12}[address == secret], hidden, "a new setting: has it a secret?")
 		given := settings
 		given.Redis, given.LockRedis = slices.Clone(settings.Redis), slices.Clone(settings.LockRedis)
-		given.GuardMembers, given.MySQL = slices.Clone(settings.GuardMembers), slices.Clone(settings.MySQL)
+		given.FailoverMembers, given.MySQL = slices.Clone(settings.FailoverMembers), slices.Clone(settings.MySQL)
 		given.PersonalDataKeys = slices.Clone(settings.PersonalDataKeys)
 		var out bytes.Buffer
 		require.NoError(t, configCommand{}.Run(&settings, &out))

@@ -9,7 +9,7 @@ import (
 	"os"
 	"time"
 
-	"interlock/cmd/interlock/points"
+	"interlock/cmd/interlock/failpoints"
 	"interlock/services/ledger"
 	"interlock/services/ledger/intercept"
 	"interlock/services/sale"
@@ -18,7 +18,7 @@ import (
 // faults are what the proving ground does to this server, which was built for that and for nothing else: batches are held at
 // exact points, the clock is off, any version is taken, any commit is taken for replicated.
 type faults struct {
-	control      *points.Control // nil where no batches are held
+	control      *failpoints.Control // nil where no batches are held
 	off          time.Duration
 	anyVersion   bool
 	asynchronous bool
@@ -26,15 +26,15 @@ type faults struct {
 
 // openFaults reads what is to be done from the environment. That is no setting: there are none for what is not shipped.
 func openFaults(log *slog.Logger) (f faults, err error) {
-	if off := os.Getenv(points.ClockVariable); off != "" {
+	if off := os.Getenv(failpoints.ClockVariable); off != "" {
 		if f.off, err = time.ParseDuration(off); err != nil {
-			return f, fmt.Errorf("%s: %w", points.ClockVariable, err)
+			return f, fmt.Errorf("%s: %w", failpoints.ClockVariable, err)
 		}
 	}
-	f.anyVersion = os.Getenv(points.VersionCheckVariable) == points.VersionCheckOff
-	f.asynchronous = os.Getenv(points.ReplicationVariable) == points.ReplicationAssumed
-	if path := os.Getenv(points.ControlVariable); path != "" {
-		if f.control, err = points.Listen(path, points.Limit); err != nil {
+	f.anyVersion = os.Getenv(failpoints.VersionCheckVariable) == failpoints.VersionCheckOff
+	f.asynchronous = os.Getenv(failpoints.ReplicationVariable) == failpoints.ReplicationAssumed
+	if path := os.Getenv(failpoints.ControlVariable); path != "" {
+		if f.control, err = failpoints.Listen(path, failpoints.Limit); err != nil {
 			return f, err
 		}
 	}

@@ -37,7 +37,7 @@ type commands struct {
 	Verify      verifyCommand      `cmd:"" help:"Recompute every promise from the tickets."`
 	RotateKeys  rotateKeysCommand  `cmd:"" help:"Seal every passenger with the first of --personal-data-keys."`
 	Erase       eraseCommand       `cmd:"" help:"Forget a buyer in the orders of runs that are over."`
-	Guard       guardCommand       `cmd:"" help:"Look after the members of a MySQL cluster."`
+	Failover    failoverCommand    `cmd:"" help:"Look after the members of a MySQL cluster."`
 	Token       tokenCommand       `cmd:"" help:"Print a development token."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the local server whether it is ready."`
 	Config      configCommand      `cmd:"" help:"Print the settings in force."`

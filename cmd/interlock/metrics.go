@@ -52,7 +52,7 @@ func newMetrics(s *Server) *metrics {
 	counter("ledger_primary_changes", "Times another primary was found than the one before.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().PrimaryChanges) })
 	counter("ledger_lists_on_primary", "Lists of orders that no replica of the cluster was near enough for.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().ListsOnPrimary) })
 	counter("lock_taken", "Attempts that met somebody else's lock.", func(s *Server) float64 { return float64(s.office.Stats().LockTaken) })
-	counter("batches_without_lock", "Times a clerk went on without the lock, under the ledger's guard alone. Alarm when it rises.", func(s *Server) float64 { return float64(s.office.Stats().WithoutLock) })
+	counter("batches_without_lock", "Times a clerk went on without the lock, under the ledger's compare-and-set alone. Alarm when it rises.", func(s *Server) float64 { return float64(s.office.Stats().WithoutLock) })
 	counter("buyers_unlimited", "Buyers whose record could not be read, and who were held to the limit of their run alone.", func(s *Server) float64 { return float64(s.office.Stats().Unlimited) })
 	counter("redis_not_told", "Messages Redis did not take; repair makes them good.", func(s *Server) float64 { return float64(s.office.Stats().ApplyFailed) })
 	gauge("requests_waiting", "Requests that wait for a clerk.", func(s *Server) float64 { return float64(s.office.Waiting()) })

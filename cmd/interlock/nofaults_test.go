@@ -17,7 +17,7 @@ func TestFaults_AreNotInWhatIsShipped(t *testing.T) {
 		return strings.Fields(string(out))
 	}
 	const files = "-f={{join .GoFiles \" \"}}"
-	needed := []string{"interlock/cmd/interlock/points", "interlock/services/ledger/intercept"}
+	needed := []string{"interlock/cmd/interlock/failpoints", "interlock/services/ledger/intercept"}
 
 	shipped := list("-deps", ".")
 	require.Contains(t, shipped, "interlock/services/ledger")

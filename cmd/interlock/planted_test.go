@@ -384,7 +384,7 @@ func tellStory(t *testing.T, settings *Settings) *story {
 	s.exec("UPDATE orders SET placed_at = ? - 960000, pay_by = ? - 60000 WHERE buyer = 'iva'", now, now)
 	s.exec("INSERT INTO cluster (id, epoch, primary_member, opened_at) VALUES (1, 3, 'db1:3306', ?)", now)
 	for member, state := range map[string]string{"db1:3306": "COUNTS", "db2:3306": "COUNTS", "db3:3306": "EXCLUDED"} {
-		s.exec("INSERT INTO cluster_members (member, state, server_uuid, since, by_whom, reason) VALUES (?, ?, ?, ?, 'guard', '')", member, state, "u"+member[2:3], now)
+		s.exec("INSERT INTO cluster_members (member, state, server_uuid, since, by_whom, reason) VALUES (?, ?, ?, ?, 'failover', '')", member, state, "u"+member[2:3], now)
 	}
 	s.name(now)
 	return s

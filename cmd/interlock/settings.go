@@ -32,9 +32,9 @@ type Settings struct {
 	MySQLReplica string            `name:"mysql-replica" yaml:"mysql-replica" help:"A replica to read lists from, where --mysql names the primary alone." placeholder:"DSN"`
 	Durability   ledger.Durability `name:"durability" yaml:"durability" default:"replicated" enum:"replicated,local" help:"With MySQL: refuse to sell while semi-synchronous replication is off (replicated), or trust one server and its disk (local)."`
 
-	GuardMembers        []string `name:"guard-members" yaml:"guard-members" help:"For guard: all members of the ledger's MySQL cluster, as a user that may administer them: admin:password@tcp(db1:3306)/interlock." placeholder:"DSN"`
-	ReplicationUser     string   `name:"replication-user" yaml:"replication-user" help:"For guard: who a replica logs in to its primary as." placeholder:"NAME"`
-	ReplicationPassword string   `name:"replication-password" yaml:"replication-password" help:"For guard: that user's password." placeholder:"SECRET"`
+	FailoverMembers     []string `name:"failover-members" yaml:"failover-members" help:"For failover: all members of the ledger's MySQL cluster, as a user that may administer them: admin:password@tcp(db1:3306)/interlock." placeholder:"DSN"`
+	ReplicationUser     string   `name:"replication-user" yaml:"replication-user" help:"For failover: who a replica logs in to its primary as." placeholder:"NAME"`
+	ReplicationPassword string   `name:"replication-password" yaml:"replication-password" help:"For failover: that user's password." placeholder:"SECRET"`
 
 	Redis           []string `name:"redis" yaml:"redis" help:"The cache: one address or URL, or several of a cluster or of sentinels." placeholder:"ADDRESS"`
 	RedisMasterName string   `name:"redis-master-name" yaml:"redis-master-name" help:"The master's name, where the cache's addresses are sentinels." placeholder:"NAME"`
@@ -191,7 +191,7 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 	for _, address := range []*string{&shown.MySQLReplica, &shown.OIDCIssuer, &shown.OIDCKeys} {
 		*address = hidePassword(*address)
 	}
-	for _, list := range []*[]string{&shown.MySQL, &shown.Redis, &shown.LockRedis, &shown.GuardMembers} {
+	for _, list := range []*[]string{&shown.MySQL, &shown.Redis, &shown.LockRedis, &shown.FailoverMembers} {
 		*list = slices.Clone(*list)
 		for i := range *list {
 			(*list)[i] = hidePassword((*list)[i])

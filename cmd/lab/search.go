@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"interlock/lab/cluster"
-	"interlock/lab/find"
 	"interlock/lab/load"
+	"interlock/lab/search"
 )
 
 type searchCommand struct {
@@ -38,20 +38,20 @@ func (c searchCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer)
 	if err := errors.Join(err, stop()); err != nil {
 		return err
 	}
-	return show(out, c.JSON, report, find.Text)
+	return show(out, c.JSON, report, search.Text)
 }
 
-func (c searchCommand) measure(ctx context.Context, up *cluster.Cluster, log *slog.Logger) (*find.Report, error) {
-	date, err := find.Tomorrow(time.Now())
+func (c searchCommand) measure(ctx context.Context, up *cluster.Cluster, log *slog.Logger) (*search.Report, error) {
+	date, err := search.Tomorrow(time.Now())
 	if err != nil {
 		return nil, err
 	}
-	imported, err := find.Import(ctx, up, date, c.Days, log)
+	imported, err := search.Import(ctx, up, date, c.Days, log)
 	if err != nil {
 		return nil, err
 	}
 	log.Info("the sample timetable is on sale", "from", date, "days", c.Days, "runs", imported.Runs)
-	return find.Run(ctx, find.Options{
+	return search.Run(ctx, search.Options{
 		Server: up.Servers()[0].Addr(), Date: date.String(), Runs: imported.Runs, Days: c.Days, Tokens: up.Tokens(), Cluster: up,
 		Window: time.Duration(c.Seconds) * time.Second, Searchers: c.Searchers, Train: "G90001", SeatsPerClass: load.SeatsPerClass, OrdersPerSecond: c.PerSecond,
 		Command: "lab " + strings.Join(os.Args[1:], " "), Log: log,

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"interlock/lab/follow"
 	"interlock/lab/load"
+	"interlock/lab/watch"
 )
 
 type watchCommand struct {
@@ -34,7 +34,7 @@ func (c watchCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 		return err
 	}
 	server := up.Servers()[0]
-	report, err := follow.Run(ctx, follow.Options{
+	report, err := watch.Run(ctx, watch.Options{
 		Server: server.Addr(), Pid: server.Pid(), Tokens: up.Tokens(), Subscribers: c.Subscribers,
 		Window: time.Duration(c.Seconds) * time.Second, Train: "G90002", SeatsPerClass: load.SeatsPerClass, OrdersPerSecond: c.PerSecond,
 		Versions: map[string]string{string(up.Flavor()): up.Primary.Version(), "Redis": up.Cache.Version(), "Go": runtime.Version()},
@@ -43,5 +43,5 @@ func (c watchCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 	if err := errors.Join(err, stop()); err != nil {
 		return err
 	}
-	return show(out, c.JSON, report, follow.Text)
+	return show(out, c.JSON, report, watch.Text)
 }

@@ -23,8 +23,8 @@ type Addresses struct {
 	TokenSecret     string `json:"token_secret"`
 	DocumentKey     string `json:"document_key"`
 	PersonalDataKey string `json:"personal_data_key"`
-	// Guard are the variables of an `interlock guard` of this cluster; empty for MariaDB.
-	Guard []string `json:"guard"`
+	// Failover are the variables of an `interlock failover` of this cluster; empty for MariaDB.
+	Failover []string `json:"failover"`
 }
 
 // Addresses tells where everything is.
@@ -35,7 +35,7 @@ func (c *Cluster) Addresses() Addresses {
 		MySQL: c.DSN(Database), TokenSecret: c.secrets.token, DocumentKey: c.secrets.document, PersonalDataKey: c.secrets.personal,
 	}
 	if c.options.Flavor == servers.MySQL {
-		a.Guard = c.members.GuardEnv()
+		a.Failover = c.members.SupervisorEnv()
 	}
 	for _, s := range c.Servers() {
 		a.Servers = append(a.Servers, "http://"+s.Addr())

@@ -40,9 +40,9 @@ type Options struct {
 	// LocksApart gives every server lock nodes that no other server uses, so that each is told yes whenever it asks: a
 	// lock that always says yes.
 	LocksApart bool
-	// Guards is how many `interlock guard` supervise the members, of MySQL only. With some, every server is told of all
+	// Supervisors is how many `interlock failover` supervise the members, of MySQL only. With some, every server is told of all
 	// members, and finds the primary itself.
-	Guards int
+	Supervisors int
 	// Linked puts a link between every server and every member that it knows.
 	Linked bool
 	// FirstDiskBytes puts the binary log of the member that is opened first on a disk of so many bytes, which can be
@@ -86,9 +86,9 @@ type Cluster struct {
 	mu      sync.Mutex
 	servers []*servers.Program
 	// apart are the lock nodes of servers that share none.
-	apart  []*servers.RedisServer
-	guards []*servers.Program
-	links  []*Link
+	apart       []*servers.RedisServer
+	supervisors []*servers.Program
+	links       []*Link
 }
 
 // Start starts a cluster and returns once every server of it is ready to sell.
@@ -129,7 +129,7 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err := ledger.Migrate(ctx, ledger.Options{DSN: c.DSN(Database)}); err != nil {
 		return nil, err
 	}
-	if err := c.startGuards(ctx); err != nil {
+	if err := c.startSupervisors(ctx); err != nil {
 		return nil, err
 	}
 	for range o.Servers {
@@ -166,7 +166,7 @@ func (c *Cluster) startStores(ctx context.Context) error {
 	return all.Wait()
 }
 
-// Members are the database's servers, for who guards them.
+// Members are the database's servers, for the supervisor.
 func (c *Cluster) Members() *Members { return c.members }
 
 // Flavor is the kind of database.
@@ -190,7 +190,7 @@ func (c *Cluster) Close() error {
 	stopping.Wait()
 	errs = append(errs, stopped...)
 	errs = append(errs, closeLinks(c.Links()))
-	for _, g := range c.guards {
+	for _, g := range c.supervisors {
 		errs = append(errs, g.Close()) // by force: a member that is on its way down must not be opened again
 	}
 	errs = append(errs, c.members.Close())

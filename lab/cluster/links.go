@@ -4,12 +4,12 @@ import (
 	"errors"
 
 	"interlock/internal/servers"
-	"interlock/lab/link"
+	"interlock/lab/proxy"
 )
 
 // Link is one server's way to one member.
 type Link struct {
-	*link.Link
+	*proxy.Link
 	Server *servers.Program
 	Member *servers.SQLServer
 }
@@ -21,9 +21,9 @@ func (c *Cluster) Links() []*Link {
 	return append([]*Link(nil), c.links...)
 }
 
-// known are the members that servers are told of: all where somebody guards them, the primary alone where nobody does.
+// known are the members that servers are told of: all where a supervisor runs, the primary alone where none does.
 func (c *Cluster) known() []*servers.SQLServer {
-	if c.options.Guards == 0 {
+	if c.options.Supervisors == 0 {
 		return []*servers.SQLServer{c.Primary}
 	}
 	return c.members.Servers
@@ -44,7 +44,7 @@ func (c *Cluster) openLinks() (links []*Link, dsns []string, err error) {
 		return nil, c.DSNs(), nil
 	}
 	for _, m := range c.known() {
-		l, err := link.Open(m.Addr())
+		l, err := proxy.Open(m.Addr())
 		if err != nil {
 			return nil, nil, errors.Join(err, closeLinks(links))
 		}

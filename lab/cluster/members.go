@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"interlock/internal/servers"
-	"interlock/services/guard"
+	"interlock/services/failover"
 	"interlock/services/ledger"
 )
 
@@ -73,12 +73,12 @@ func (m *Members) makeUsers(ctx context.Context, on *member) error {
 	}
 	if m.dialect.flavor == servers.MySQL {
 		statements = append(statements,
-			fmt.Sprintf("CREATE USER '%s'@'%%' IDENTIFIED BY '%s'", guardUser, m.secrets.guard),
-			// What guard needs, and no more.
-			fmt.Sprintf("GRANT ALL ON `%s`.* TO '%s'@'%%'", Database, guardUser),
-			fmt.Sprintf("GRANT SELECT ON performance_schema.* TO '%s'@'%%'", guardUser),
+			fmt.Sprintf("CREATE USER '%s'@'%%' IDENTIFIED BY '%s'", supervisorUser, m.secrets.supervisor),
+			// What the supervisor needs, and no more.
+			fmt.Sprintf("GRANT ALL ON `%s`.* TO '%s'@'%%'", Database, supervisorUser),
+			fmt.Sprintf("GRANT SELECT ON performance_schema.* TO '%s'@'%%'", supervisorUser),
 			fmt.Sprintf("GRANT PROCESS, RELOAD, REPLICATION CLIENT, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN, "+
-				"REPLICATION_SLAVE_ADMIN, BACKUP_ADMIN, CLONE_ADMIN, SYSTEM_USER ON *.* TO '%s'@'%%'", guardUser),
+				"REPLICATION_SLAVE_ADMIN, BACKUP_ADMIN, CLONE_ADMIN, SYSTEM_USER ON *.* TO '%s'@'%%'", supervisorUser),
 		)
 	}
 	return on.do(ctx, append(statements, "SET SESSION sql_log_bin = 1", m.dialect.protect)...)
@@ -89,32 +89,32 @@ func (m *Members) Open(ctx context.Context, log *slog.Logger) error {
 	if m.dialect.flavor == servers.MariaDB {
 		return m.openMariaDB(ctx)
 	}
-	g, err := guard.New(m.Guard(log))
+	g, err := failover.New(m.SupervisorOptions(log))
 	if err != nil {
 		return err
 	}
-	_, err = g.Open(ctx, guard.OpenOptions{Member: m.Servers[0].Addr()})
+	_, err = g.Open(ctx, failover.OpenOptions{Member: m.Servers[0].Addr()})
 	return errors.Join(err, g.Close())
 }
 
-// Guard are the options of a guard of these members.
-func (m *Members) Guard(log *slog.Logger) guard.Options {
-	o := guard.Options{
-		Replication: guard.Login{User: replicationUser, Password: m.secrets.replication}, Log: log, Who: "lab",
+// SupervisorOptions are the options of a supervisor of these members.
+func (m *Members) SupervisorOptions(log *slog.Logger) failover.Options {
+	o := failover.Options{
+		Replication: failover.Login{User: replicationUser, Password: m.secrets.replication}, Log: log, Who: "lab",
 		Prepare: func(ctx context.Context, dsn string) error { return ledger.Migrate(ctx, ledger.Options{DSN: dsn}) },
 		Leap:    ledger.LeapBeforeOpening,
 	}
 	for _, s := range m.Servers {
-		o.Members = append(o.Members, dsn(s.Addr(), guardUser, m.secrets.guard, Database))
+		o.Members = append(o.Members, dsn(s.Addr(), supervisorUser, m.secrets.supervisor, Database))
 	}
 	return o
 }
 
-// GuardEnv are the variables of an `interlock guard` of these members.
-func (m *Members) GuardEnv() []string {
-	o := m.Guard(nil)
+// SupervisorEnv are the variables of an `interlock failover` of these members.
+func (m *Members) SupervisorEnv() []string {
+	o := m.SupervisorOptions(nil)
 	return []string{
-		"INTERLOCK_GUARD_MEMBERS=" + strings.Join(o.Members, ","),
+		"INTERLOCK_FAILOVER_MEMBERS=" + strings.Join(o.Members, ","),
 		"INTERLOCK_REPLICATION_USER=" + o.Replication.User,
 		"INTERLOCK_REPLICATION_PASSWORD=" + o.Replication.Password,
 	}

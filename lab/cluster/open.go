@@ -16,12 +16,12 @@ const sourcePrefix = "rpl_semi_sync_master_"
 const (
 	serverUser      = "interlock"
 	replicationUser = "replication"
-	guardUser       = "guard"
+	supervisorUser  = "failover"
 )
 
 // openMariaDB makes the first member writable, in the one order in which nothing can be answered that no replica has:
 // replicas connected, what they have held against the primary, source side on, a barrier commit acknowledged; and only then
-// writable. Guard does that for MySQL, and refuses MariaDB.
+// writable. The supervisor does that for MySQL, and refuses MariaDB.
 func (m *Members) openMariaDB(ctx context.Context) (err error) {
 	members := make([]*member, len(m.Servers))
 	defer func() {

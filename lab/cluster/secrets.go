@@ -9,7 +9,7 @@ import (
 const maxReplicationPassword = 32
 
 // secrets are made anew for every cluster, so that nothing of one opens another.
-type secrets struct{ token, document, personal, database, guard, replication string }
+type secrets struct{ token, document, personal, database, supervisor, replication string }
 
 func newSecrets() secrets {
 	one := func() string {

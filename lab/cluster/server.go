@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"interlock/cmd/interlock/points"
+	"interlock/cmd/interlock/failpoints"
 	"interlock/internal/servers"
 )
 
@@ -137,24 +137,24 @@ const controlFile = "control"
 func (c *Cluster) faultEnv(n int) []string {
 	var env []string
 	if c.options.Breakable {
-		env = append(env, points.ControlVariable+"="+controlFile)
+		env = append(env, failpoints.ControlVariable+"="+controlFile)
 	}
 	if c.options.AnyVersion {
-		env = append(env, points.VersionCheckVariable+"="+points.VersionCheckOff)
+		env = append(env, failpoints.VersionCheckVariable+"="+failpoints.VersionCheckOff)
 	}
 	if c.options.Asynchronous {
-		env = append(env, points.ReplicationVariable+"="+points.ReplicationAssumed)
+		env = append(env, failpoints.ReplicationVariable+"="+failpoints.ReplicationAssumed)
 	}
 	if off := c.options.ClocksApart; off != 0 {
 		if n%2 == 1 {
 			off = -off
 		}
-		env = append(env, points.ClockVariable+"="+off.String())
+		env = append(env, failpoints.ClockVariable+"="+off.String())
 	}
 	return env
 }
 
-// Control is where a server of a Breakable cluster is asked to hold a batch, with points.Hold.
+// Control is where a server of a Breakable cluster is asked to hold a batch, with failpoints.Hold.
 func (c *Cluster) Control(server *servers.Program) string { return server.Path(controlFile) }
 
 // Ready is nil when the server at addr is ready to sell, else what it says it waits for.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"interlock/lab/fault/history"
-	"interlock/lab/link"
+	"interlock/lab/proxy"
 )
 
 const (
@@ -22,7 +22,7 @@ func commitAnswerCut() Fault {
 	return Fault{
 		Name: "commit_answer_cut", Area: databaseArea, Shape: linked, Lasts: cutLast,
 		Inject: func(_ context.Context, s *Scene) (Heal, error) {
-			cutter, links := link.NewCutter(), s.Cluster.Links()
+			cutter, links := proxy.NewCutter(), s.Cluster.Links()
 			for _, l := range links {
 				l.Cut(cutter)
 			}

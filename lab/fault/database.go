@@ -14,8 +14,8 @@ import (
 )
 
 // linked is a cluster in which whatever servers and members say to each other can be kept from arriving. Everything that
-// needs nothing else than an ordinary or a guarded cluster can be injected into it, too.
-var linked = Shape{Servers: 2, LockNodes: 3, Guards: 2, Linked: true}
+// needs nothing else than an ordinary or a supervised cluster can be injected into it, too.
+var linked = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, Linked: true}
 
 const (
 	// holeLast is longer than a commit may take, and than MySQL keeps an idle sale.
@@ -104,7 +104,7 @@ func blackHole() Fault {
 	}
 }
 
-// untilReplaced is when another member was opened in the place of one, and end where none has been: beside other faults, guard
+// untilReplaced is when another member was opened in the place of one, and end where none has been: beside other faults, the supervisor
 // may have put another in its place, to which no link is broken.
 func (s *Scene) untilReplaced(ctx context.Context, member *servers.SQLServer, end time.Time) (time.Time, error) {
 	now, err := primaryOf(ctx, s.Cluster)

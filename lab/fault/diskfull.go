@@ -23,8 +23,8 @@ const (
 	diskFullSaid = "OS errno 28 - No space left on device"
 )
 
-// smallDisk is a guarded cluster whose first primary has its binary log on a disk that can be filled.
-var smallDisk = Shape{Servers: 2, LockNodes: 3, Guards: 2, FirstDiskBytes: smallDiskBytes}
+// smallDisk is a supervised cluster whose first primary has its binary log on a disk that can be filled.
+var smallDisk = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, FirstDiskBytes: smallDiskBytes}
 
 // diskFull fills the disk that the primary's binary log is on. MySQL waits for room then, and its commits with it: it is
 // there, and says it is well, so nobody takes over. With an even seed room is made, and within a minute the sale goes on

@@ -85,7 +85,7 @@ func (e *evidence) books(ctx context.Context) (all []*rail.Books, _ error) {
 
 // primaryOf is the member that may be sold on.
 func primaryOf(ctx context.Context, c *cluster.Cluster) (*servers.SQLServer, error) {
-	if len(c.Guards()) == 0 {
+	if len(c.Supervisors()) == 0 {
 		return c.Primary, nil
 	}
 	found, err := ledger.Find(ctx, c.DSNs())

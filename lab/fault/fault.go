@@ -9,7 +9,7 @@ import (
 
 	"interlock/internal/servers"
 	"interlock/lab/cluster"
-	"interlock/lab/fault/actors"
+	"interlock/lab/fault/clients"
 	"interlock/lab/fault/history"
 )
 
@@ -21,8 +21,8 @@ type Shape struct {
 	// says yes.
 	LockNodes  int
 	LocksApart bool
-	// Guards is how many supervisors the members have. With some, the servers know all members.
-	Guards int
+	// Supervisors is how many supervisors the members have. With some, the servers know all members.
+	Supervisors int
 	// Linked puts a link between every server and every member, on which what they say can be kept from arriving.
 	Linked bool
 	// Asynchronous servers take every commit for replicated: what is lost then shows what asking for it is for.
@@ -41,15 +41,15 @@ type Shape struct {
 // the caller's.
 func (s Shape) Options() cluster.Options {
 	return cluster.Options{
-		Servers: s.Servers, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Guards: s.Guards, Linked: s.Linked, Hold: s.Hold, Unlimited: true,
+		Servers: s.Servers, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Supervisors: s.Supervisors, Linked: s.Linked, Hold: s.Hold, Unlimited: true,
 		FirstDiskBytes: s.FirstDiskBytes, Breakable: true, AnyVersion: s.AnyVersion, Asynchronous: s.Asynchronous,
 		ClocksApart: s.ClocksApart,
 	}
 }
 
-// within tells whether a fault that needs one shape can be injected into another: guards and links are in nobody's way.
+// within tells whether a fault that needs one shape can be injected into another: supervisors and links are in nobody's way.
 func (s Shape) within(other Shape) bool {
-	s.Guards, s.Linked = other.Guards, other.Linked
+	s.Supervisors, s.Linked = other.Supervisors, other.Linked
 	return s == other
 }
 
@@ -115,7 +115,7 @@ func (i *Injected) text() string {
 // Scene is what a fault has to do with.
 type Scene struct {
 	Cluster *cluster.Cluster
-	Room    *actors.Room
+	Room    *clients.Room
 	// Random is made of the Seed: the same seed chooses the same victims.
 	Random *rand.Rand
 	Seed   uint64

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"interlock/cmd/interlock/points"
+	"interlock/cmd/interlock/failpoints"
 	"interlock/internal/servers"
 )
 
@@ -30,7 +30,7 @@ func lockNodeForgets() Fault {
 			held, two, tries := 0, false, 0
 			for !two && tries < forgettings {
 				tries++
-				m, release, err := s.hold(ctx, s.sellingServer(), points.AfterLock)
+				m, release, err := s.hold(ctx, s.sellingServer(), failpoints.AfterLock)
 				if err != nil {
 					break // nobody sells just now: then nothing is shown
 				}

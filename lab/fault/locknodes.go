@@ -25,7 +25,7 @@ func lockNodeHung() Fault {
 	return lockNodes("lock_node_hung", ordinary, 1, "interlock_lock_nodes_down", freeze, thaw)
 }
 
-// lockQuorumLost leaves one node of three: nobody can say who has a lock, and the sale goes on under the ledger's guard.
+// lockQuorumLost leaves one node of three: nobody can say who has a lock, and the sale goes on under the ledger's compare-and-set.
 func lockQuorumLost() Fault {
 	return lockNodes("lock_quorum_lost", ordinary, 2, "interlock_lock_no_quorum_total", (*servers.RedisServer).Kill, restart)
 }

@@ -98,7 +98,7 @@ func (e *evidence) follows(ctx context.Context, server *servers.SQLServer, posit
 // rebuilt tells whether a supervisor has had a member rebuilt.
 func (e *evidence) rebuilt(server *servers.SQLServer) (bool, error) {
 	said := fmt.Sprintf(`msg="the member is rebuilt from the primary" member=%s `, server.Addr())
-	for _, g := range e.cluster.Guards() {
+	for _, g := range e.cluster.Supervisors() {
 		log, err := os.ReadFile(g.LogPath())
 		if err != nil {
 			return false, err

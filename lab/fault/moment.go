@@ -9,7 +9,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
-	"interlock/cmd/interlock/points"
+	"interlock/cmd/interlock/failpoints"
 	"interlock/internal/servers"
 	"interlock/lab/cluster"
 	"interlock/lab/fault/history"
@@ -23,7 +23,7 @@ const holdWait = 10 * time.Second
 
 // moment is a batch that a server holds at an exact point, and what the rest of the cluster has of it just then.
 type moment struct {
-	points.Held
+	failpoints.Held
 	Server string `json:"server"`
 	// CallsUnderWay are those to the server that were not answered yet.
 	CallsUnderWay int `json:"calls_under_way"`
@@ -58,14 +58,14 @@ func (s *Scene) sellingServer() *servers.Program {
 }
 
 // hold has a server hold the next batch that comes by a point until release is called, and looks at it.
-func (s *Scene) hold(ctx context.Context, victim *servers.Program, point points.Point) (m *moment, release func(), err error) {
+func (s *Scene) hold(ctx context.Context, victim *servers.Program, point failpoints.Point) (m *moment, release func(), err error) {
 	limited, cancel := context.WithTimeout(ctx, holdWait)
 	defer cancel()
 	var runs []rail.RunID
 	for _, run := range s.Room.Runs() {
 		runs = append(runs, run.RunID)
 	}
-	held, release, err := points.Hold(limited, s.Cluster.Control(victim), point, runs)
+	held, release, err := failpoints.Hold(limited, s.Cluster.Control(victim), point, runs)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -136,13 +136,13 @@ func versionInRedis(ctx context.Context, c *cluster.Cluster, run rail.RunID) (in
 func (m *moment) fits(c *cluster.Cluster) bool {
 	locked := m.LockNodes > len(c.Locks)/2
 	switch m.Point {
-	case points.BeforeUpdate:
+	case failpoints.BeforeUpdate:
 		return m.Orders > 0 && m.OnPrimary >= m.Read
-	case points.BeforeCommit:
+	case failpoints.BeforeCommit:
 		return m.Orders > 0 && m.OnPrimary == m.Read && m.RowLocked
-	case points.AfterCommit:
+	case failpoints.AfterCommit:
 		return m.Orders > 0 && m.OnPrimary >= m.Made && m.Made == m.Read+1
-	case points.BeforeApply:
+	case failpoints.BeforeApply:
 		return m.OnPrimary >= m.Made
 	default:
 		return locked

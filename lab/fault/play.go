@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"interlock/lab/cluster"
-	"interlock/lab/fault/actors"
 	"interlock/lab/fault/check"
+	"interlock/lab/fault/clients"
 	"interlock/lab/load"
 	"interlock/services/rail"
 )
@@ -80,7 +80,7 @@ type play struct {
 	line    *Line
 
 	runs  []*load.Run
-	room  *actors.Room
+	room  *clients.Room
 	scene *Scene
 	// broken and healed are when the fault began, and when it was made good; rest is when nobody changed anything any more.
 	broken, healed, judgedUntil, rest time.Time
@@ -137,7 +137,7 @@ func (p *play) publish(ctx context.Context) error {
 }
 
 func (p *play) open(ctx context.Context) (err error) {
-	o := actors.Options{
+	o := clients.Options{
 		Runs: p.runs, Buyers: buyers, Impatient: impatient, Searchers: searchers, Subscribers: subscribers,
 		Pause: think, Patience: p.fault.Patience, Seed: p.seed,
 		Token: func(subject string) (string, error) {
@@ -156,7 +156,7 @@ func (p *play) open(ctx context.Context) (err error) {
 	for _, s := range p.cluster.Servers() {
 		o.Servers = append(o.Servers, s.Addr())
 	}
-	if p.room, err = actors.Open(ctx, o); err != nil {
+	if p.room, err = clients.Open(ctx, o); err != nil {
 		return err
 	}
 	p.scene = &Scene{Cluster: p.cluster, Room: p.room, Random: rand.New(rand.NewPCG(p.seed, 1)), Seed: p.seed, Log: p.log}

@@ -16,16 +16,16 @@ import (
 	"interlock/lab/fault/history"
 )
 
-// guarded is a cluster that replaces its primary by itself.
-var guarded = Shape{Servers: 2, LockNodes: 3, Guards: 2}
+// supervised is a cluster that replaces its primary by itself.
+var supervised = Shape{Servers: 2, LockNodes: 3, Supervisors: 2}
 
 const (
 	// failoverLast is until a dead primary comes back: by then another one has taken its place.
 	failoverLast = 12 * time.Second
 	// resumeWithin is when buying goes on.
 	resumeWithin = 10 * time.Second
-	// noPrimaryYet is why Redis may be late where guard takes over only after the healing.
-	noPrimaryYet = "there is no primary to be up to date with until guard has taken over"
+	// noPrimaryYet is why Redis may be late where the supervisor takes over only after the healing.
+	noPrimaryYet = "there is no primary to be up to date with until the supervisor has taken over"
 )
 
 // bury deletes a dead primary's data with an odd seed: all that was answered has to be elsewhere, and it stays away. With an
@@ -38,10 +38,10 @@ func (s *Scene) bury(dead *servers.SQLServer) (deleted bool, err error) {
 	return true, errors.Join(dead.Kill(), os.RemoveAll(dead.DataFolder()))
 }
 
-// primaryKilled kills the primary while a commit waits for its replica. Guard takes over.
+// primaryKilled kills the primary while a commit waits for its replica. The supervisor takes over.
 func primaryKilled() Fault {
 	return Fault{
-		Name: "primary_killed", Area: replicationArea, Shape: guarded, Lasts: failoverLast, Spoils: true,
+		Name: "primary_killed", Area: replicationArea, Shape: supervised, Lasts: failoverLast, Spoils: true,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			victim, err := primaryOf(ctx, s.Cluster)
 			if err != nil {
@@ -69,19 +69,19 @@ func primaryKilled() Fault {
 	}
 }
 
-// primaryRestarted kills the primary while a commit waits, and starts it again before anybody has taken over: guard is held up
+// primaryRestarted kills the primary while a commit waits, and starts it again before anybody has taken over: the supervisor is held up
 // meanwhile. It comes back read-only, and may show what no replica has; nothing may be sold on it until it is opened. With an
 // odd seed it dies again before that, and its data is deleted.
 func primaryRestarted() Fault {
 	return Fault{
-		Name: "primary_restarted_before_failover", Area: replicationArea, Shape: guarded, Lasts: 8 * time.Second, Spoils: true,
+		Name: "primary_restarted_before_failover", Area: replicationArea, Shape: supervised, Lasts: 8 * time.Second, Spoils: true,
 		Inject: func(ctx context.Context, s *Scene) (_ Heal, err error) {
 			victim, err := primaryOf(ctx, s.Cluster)
 			if err != nil {
 				return nil, err
 			}
-			if err := s.signalGuards(syscall.SIGSTOP); err != nil {
-				return nil, errors.Join(err, s.signalGuards(syscall.SIGCONT))
+			if err := s.signalSupervisors(syscall.SIGSTOP); err != nil {
+				return nil, errors.Join(err, s.signalSupervisors(syscall.SIGCONT))
 			}
 			waiting, killed, err := whileCommitting(ctx, victim, victim.Kill)
 			gone := time.Now()
@@ -91,7 +91,7 @@ func primaryRestarted() Fault {
 			_, none := primaryOf(ctx, s.Cluster)
 			deleted, burying := s.bury(victim)
 			thawed := time.Now()
-			if err := errors.Join(err, asking, burying, s.signalGuards(syscall.SIGCONT)); err != nil {
+			if err := errors.Join(err, asking, burying, s.signalSupervisors(syscall.SIGCONT)); err != nil {
 				return nil, err
 			}
 			s.Alone(gone, thawed)
@@ -111,19 +111,19 @@ func primaryRestarted() Fault {
 	}
 }
 
-// signalGuards sends a signal to every supervisor.
-func (s *Scene) signalGuards(sig syscall.Signal) error {
+// signalSupervisors sends a signal to every supervisor.
+func (s *Scene) signalSupervisors(sig syscall.Signal) error {
 	var errs []error
-	for _, g := range s.Cluster.Guards() {
+	for _, g := range s.Cluster.Supervisors() {
 		errs = append(errs, g.Signal(sig))
 	}
 	return errors.Join(errs...)
 }
 
-// readOnly makes the primary read-only in the middle of the sale, as a person may. Guard opens it again, or another one.
+// readOnly makes the primary read-only in the middle of the sale, as a person may. The supervisor opens it again, or another one.
 func readOnly() Fault {
 	return Fault{
-		Name: "read_only_in_a_sale", Area: replicationArea, Shape: guarded, Lasts: failoverLast, Spoils: true,
+		Name: "read_only_in_a_sale", Area: replicationArea, Shape: supervised, Lasts: failoverLast, Spoils: true,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			victim, err := primaryOf(ctx, s.Cluster)
 			if err != nil {
@@ -144,7 +144,7 @@ func readOnly() Fault {
 					return proof, nil // told already
 				}
 				after, err := epochOf(ctx, now)
-				// Nothing is sold on a member that is read-only, and nobody but guard opens one.
+				// Nothing is sold on a member that is read-only, and nobody but the supervisor opens one.
 				proof.Fired = proof.Fired && after > before
 				proof.Facts["epoch_before"], proof.Facts["epoch_after"] = before, after
 				return proof, err
@@ -161,11 +161,11 @@ const (
 )
 
 // primaryTerminatedAlone ends the primary in order while no replica is there: it answers the commits that wait OK, and
-// nobody has them. Then the replicas are back, and guard takes over.
+// nobody has them. Then the replicas are back, and the supervisor takes over.
 func primaryTerminatedAlone() Fault {
 	const aloneFor = 1500 * time.Millisecond
 	return Fault{
-		Name: "primary_terminated_while_replicas_are_stopped", Area: replicationArea, Shape: guarded, Lasts: 3 * time.Second, Spoils: true,
+		Name: "primary_terminated_while_replicas_are_stopped", Area: replicationArea, Shape: supervised, Lasts: 3 * time.Second, Spoils: true,
 		RedisLate: resumeWithin, RedisWhy: noPrimaryYet,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			victim, err := primaryOf(ctx, s.Cluster)
@@ -233,11 +233,11 @@ func primaryTerminatedAlone() Fault {
 	}
 }
 
-// primaryAndReplicaKilled leaves one member of three: guard has to refuse, since the dead replica may have what the living
-// one has not. Once the replica is back guard takes over.
+// primaryAndReplicaKilled leaves one member of three: the supervisor has to refuse, since the dead replica may have what the living
+// one has not. Once the replica is back the supervisor takes over.
 func primaryAndReplicaKilled() Fault {
 	return Fault{
-		Name: "primary_and_replica_killed", Area: replicationArea, Shape: guarded, Lasts: 6 * time.Second, Spoils: true,
+		Name: "primary_and_replica_killed", Area: replicationArea, Shape: supervised, Lasts: 6 * time.Second, Spoils: true,
 		RedisLate: resumeWithin, RedisWhy: noPrimaryYet,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			victim, err := primaryOf(ctx, s.Cluster)
@@ -264,13 +264,13 @@ func primaryAndReplicaKilled() Fault {
 				refusal, err := s.refusal(killed)
 				proof := Injected{Fired: under > 0 && waiting > 0 && refusal != "", Facts: map[string]any{
 					"calls_under_way": under, "commits_waiting": waiting, "placed_meanwhile": placed, "data_deleted": deleted,
-					"guard_refused": refusal,
+					"supervisor_refused": refusal,
 				}}
 				if placed > 0 {
 					proof.Unsafe = append(proof.Unsafe, "orders were sold by one member of three")
 				}
 				if !strings.Contains(refusal, "only 1 of 3 members answer") {
-					proof.Broken = append(proof.Broken, "guard did not refuse for want of a majority")
+					proof.Broken = append(proof.Broken, "the supervisor did not refuse for want of a majority")
 				}
 				err = errors.Join(err, replica.Start(ctx))
 				back := time.Now()
@@ -287,7 +287,7 @@ func primaryAndReplicaKilled() Fault {
 // refusal is the reason why a supervisor did not do what it had in mind since a time, in its own words; "" where none was in
 // the way.
 func (s *Scene) refusal(since time.Time) (reason string, err error) {
-	for _, g := range s.Cluster.Guards() {
+	for _, g := range s.Cluster.Supervisors() {
 		log, err := os.ReadFile(g.LogPath())
 		if err != nil {
 			return "", err
@@ -318,7 +318,7 @@ func after(line string, since time.Time) bool {
 // are told after. There are a few such keys, since what one is for may be sold out.
 func sameKeyAcrossFailover() Fault {
 	f := together([]Fault{sameKey(4), primaryKilled()})
-	f.Name, f.Area, f.Shape, f.Spoils = "same_key_across_a_failover", buyersArea, guarded, true
+	f.Name, f.Area, f.Shape, f.Spoils = "same_key_across_a_failover", buyersArea, supervised, true
 	return f.healed(func(s *Scene, proof *Injected) {
 		across := 0
 		if n := len(s.alone); n > 0 {

@@ -20,7 +20,7 @@ const (
 // is committed on it must be answered to nobody.
 func primaryFrozen() Fault {
 	return Fault{
-		Name: "primary_frozen_and_thawed", Area: replicationArea, Shape: guarded, Lasts: failoverLast, Spoils: true,
+		Name: "primary_frozen_and_thawed", Area: replicationArea, Shape: supervised, Lasts: failoverLast, Spoils: true,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			victim, err := primaryOf(ctx, s.Cluster)
 			if err != nil {
@@ -61,7 +61,7 @@ func (s *Scene) askNow(ctx context.Context) <-chan error {
 // thawUnfenced thaws an old primary while the supervisors are frozen, commits on it, and lets the supervisors go on. The
 // fault has taken place only if it was writable, let that commit wait, and was shut then.
 func (s *Scene) thawUnfenced(ctx context.Context, victim *servers.SQLServer, proof *Injected) error {
-	err := s.signalGuards(syscall.SIGSTOP)
+	err := s.signalSupervisors(syscall.SIGSTOP)
 	thawed := time.Now()
 	err = errors.Join(err, victim.Signal(syscall.SIGCONT))
 	if err == nil {
@@ -69,7 +69,7 @@ func (s *Scene) thawUnfenced(ctx context.Context, victim *servers.SQLServer, pro
 	}
 	placed := s.Room.Placed(thawed, "")
 	freed := time.Now()
-	if err := errors.Join(err, s.signalGuards(syscall.SIGCONT)); err != nil {
+	if err := errors.Join(err, s.signalSupervisors(syscall.SIGCONT)); err != nil {
 		return err
 	}
 	shut := false

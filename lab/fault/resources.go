@@ -31,10 +31,10 @@ func least(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
 	return all, err
 }
 
-// resources are what servers, guards and members hold. Those of a kind are added up: after a fault buyers ask other servers
-// than before it, another guard leads, and another member is the primary. A member that does not answer holds nothing.
+// resources are what servers, supervisors and members hold. Those of a kind are added up: after a fault buyers ask other servers
+// than before it, another supervisor leads, and another member is the primary. A member that does not answer holds nothing.
 func resources(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
-	ofServers, ofGuards := check.Resources{Processes: "the servers"}, check.Resources{Processes: "the guards"}
+	ofServers, ofSupervisors := check.Resources{Processes: "the servers"}, check.Resources{Processes: "the supervisors"}
 	for _, server := range c.Servers() {
 		figures, err := metrics(ctx, server.Addr())
 		if err != nil {
@@ -43,14 +43,14 @@ func resources(ctx context.Context, c *cluster.Cluster) ([]check.Resources, erro
 		ofServers.Goroutines += int(figures["go_goroutines"])
 		ofServers.Files += int(figures["process_open_fds"])
 	}
-	for _, guard := range c.Guards() {
-		ofGuards.Files += servers.OpenFiles(guard.Pid())
+	for _, supervisor := range c.Supervisors() {
+		ofSupervisors.Files += servers.OpenFiles(supervisor.Pid())
 	}
 	ofMembers := check.Resources{Processes: "the members"}
 	for _, member := range c.Members().Servers {
 		ofMembers.Connections += connections(ctx, member)
 	}
-	return []check.Resources{ofServers, ofGuards, ofMembers}, nil
+	return []check.Resources{ofServers, ofSupervisors, ofMembers}, nil
 }
 
 // connectionsTimeout bounds one look at a member; one that is being copied anew does not answer.

@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"time"
 
-	"interlock/cmd/interlock/points"
+	"interlock/cmd/interlock/failpoints"
 	"interlock/internal/servers"
 	"interlock/lab/fault/history"
 	"interlock/services/rail"
@@ -32,7 +32,7 @@ func serverFrozen() Fault {
 
 // serverFrozenAt is serverFrozen at an exact point of a batch. What the server was about to send it sends when it thaws:
 // long after its lock, and the transaction's time, were over.
-func serverFrozenAt(point points.Point) Fault {
+func serverFrozenAt(point failpoints.Point) Fault {
 	return Fault{
 		Name: "server_frozen_" + string(point), Area: serverArea, Shape: ordinary, Lasts: frozenLast,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {

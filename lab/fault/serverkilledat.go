@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"interlock/cmd/interlock/points"
+	"interlock/cmd/interlock/failpoints"
 )
 
 // serverKilledAtEachPoint kills a server at every point of a batch, one after the other, and starts it again each time. The
@@ -16,7 +16,7 @@ func serverKilledAtEachPoint() Fault {
 		Name: "server_killed_at_each_point", Area: serverArea, Shape: ordinary, Lasts: time.Second, Alone: true,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			var kills []*kill
-			for _, point := range points.All() {
+			for _, point := range failpoints.All() {
 				k, err := s.killAt(ctx, point)
 				if err != nil {
 					return nil, err
@@ -35,7 +35,7 @@ func serverKilledAtEachPoint() Fault {
 					}
 					proof.Facts[string(k.Point)] = k.moment
 					// From Redis on, everybody may have been answered already.
-					answered := k.Point == points.BeforeApply || k.Point == points.BeforeUnlock
+					answered := k.Point == failpoints.BeforeApply || k.Point == failpoints.BeforeUnlock
 					proof.Fired = proof.Fired && k.fits(s.Cluster) && (k.CallsUnderWay > 0 || answered)
 				}
 				return proof, nil
@@ -52,7 +52,7 @@ type kill struct {
 
 // killAt kills a server that holds a batch at a point, starts it again, and waits until another has sold the run again, or
 // too long.
-func (s *Scene) killAt(ctx context.Context, point points.Point) (*kill, error) {
+func (s *Scene) killAt(ctx context.Context, point failpoints.Point) (*kill, error) {
 	victim := s.sellingServer()
 	m, release, err := s.hold(ctx, victim, point)
 	if err != nil {

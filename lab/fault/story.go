@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"interlock/internal/servers"
-	"interlock/lab/fault/actors"
 	"interlock/lab/fault/check"
+	"interlock/lab/fault/clients"
 	"interlock/lab/fault/history"
 	"interlock/lab/load"
 	"interlock/services/rail"
@@ -65,14 +65,14 @@ func TellUnprotected(ctx context.Context, s *Stage, say Say) (*Line, error) {
 // TellProtected tells the same story on a cluster as it should be: no replica has received A's order when the primary dies
 // with all its data. It keeps no promise by luck: A was told of no order.
 func TellProtected(ctx context.Context, s *Stage, say Say) (*Line, error) {
-	p, done, err := s.tell(ctx, guarded, "with protection")
+	p, done, err := s.tell(ctx, supervised, "with protection")
 	if err != nil {
 		return nil, err
 	}
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, playLimit)
 	defer cancel()
-	say("Every commit waits for a replica, two guards look after three members, and servers check the version of what they sell.")
+	say("Every commit waits for a replica, two supervisors look after three members, and servers check the version of what they sell.")
 	if err := p.publishSeats(ctx, 1, say); err != nil {
 		return nil, err
 	}
@@ -111,19 +111,19 @@ func (p *play) publishSeats(ctx context.Context, dates int, say Say) (err error)
 }
 
 // buyers opens a room of people who know some servers.
-func (p *play) buyers(ctx context.Context, from ...*servers.Program) (*actors.Room, error) {
-	o := actors.Options{Runs: p.runs, Token: func(subject string) (string, error) {
+func (p *play) buyers(ctx context.Context, from ...*servers.Program) (*clients.Room, error) {
+	o := clients.Options{Runs: p.runs, Token: func(subject string) (string, error) {
 		return p.cluster.Tokens().Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
 	}}
 	for _, s := range from {
 		o.Servers = append(o.Servers, s.Addr())
 	}
-	return actors.Open(ctx, o)
+	return clients.Open(ctx, o)
 }
 
 // seat is what everybody wants of the n-th run.
-func (p *play) seat(who string, n int) actors.Want {
-	return actors.Want{
+func (p *play) seat(who string, n int) clients.Want {
+	return clients.Want{
 		Run: p.runs[n], From: 0, To: 1, Class: rail.Second, Key: fmt.Sprintf("story-%s-%d", who, n),
 		Passenger: rail.Passenger{Name: "王秀英", DocumentNumber: fmt.Sprintf("S%s%05d", who, n)},
 	}
@@ -281,7 +281,7 @@ func (p *play) keep(ctx context.Context, say Say) error {
 	if err != nil {
 		return err
 	}
-	say("Guard opens %s instead of %s. %.1f s after the death A's key is answered: order %s, coach %s, seat %s.",
+	say("The supervisor opens %s instead of %s. %.1f s after the death A's key is answered: order %s, coach %s, seat %s.",
 		now.Addr(), victim.Addr(), a.End.Sub(killed).Seconds(), a.Order.Number, a.Order.Coach, a.Order.Seat)
 	b, err := room.Buy("B", 1, p.seat("B", 0))
 	if err != nil {
@@ -307,7 +307,7 @@ func (p *play) keep(ctx context.Context, say Say) error {
 }
 
 // awaitAnswer waits until somebody has an answer, and is the call; an empty one where nobody gets one.
-func (p *play) awaitAnswer(ctx context.Context, room *actors.Room) history.Call {
+func (p *play) awaitAnswer(ctx context.Context, room *clients.Room) history.Call {
 	for ctx.Err() == nil {
 		if calls := room.Log().Calls(); len(calls) > 0 {
 			return calls[0]

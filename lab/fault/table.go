@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"interlock/cmd/interlock/points"
+	"interlock/cmd/interlock/failpoints"
 )
 
 // The areas of the table.
@@ -25,7 +25,7 @@ const (
 func Table() []Fault {
 	return []Fault{
 		lockSaysYes(), lockNodeKilled(), twoLockNodesKilled(), lockNodeHung(), lockQuorumLost(), lockNodeForgets(),
-		serverFrozen(), serverFrozenAt(points.BeforeUpdate), serverFrozenAt(points.BeforeCommit),
+		serverFrozen(), serverFrozenAt(failpoints.BeforeUpdate), serverFrozenAt(failpoints.BeforeCommit),
 		serverKilled(), serverKilledAtEachPoint(),
 		commitAnswerCut(), blackHole(), databaseSlow(), serverPartitioned(),
 		replicaKilled(), replicasStopped(),

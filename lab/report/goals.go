@@ -1,9 +1,9 @@
 package report
 
 import (
-	"interlock/lab/find"
-	"interlock/lab/follow"
+	"interlock/lab/search"
 	"interlock/lab/seats"
+	"interlock/lab/watch"
 )
 
 // goal is a figure that is to be reached.
@@ -82,14 +82,14 @@ func (in *Input) goals() []goal {
 	add("… against first-fit, parties apart", "seats.min_ratio_to_first_fit_apart", fine, true,
 		seats.MinRatioToFirstFit, of(in.Seats != nil, func() float64 { return in.Seats.MinRatioToFirstFitApart }))
 	if r := in.Search; r != nil {
-		add("search: the oldest that an answer was", "selling.staleness_max_ms", milliseconds, false, find.MaxStalenessMilliseconds,
+		add("search: the oldest that an answer was", "selling.staleness_max_ms", milliseconds, false, search.MaxStalenessMilliseconds,
 			of(r.Selling != nil, func() float64 { return r.Selling.StalenessMax }))
-		add("search: statements on MySQL for each", "mysql.statements_per_search", fine, false, find.MaxStatementsPerSearch,
+		add("search: statements on MySQL for each", "mysql.statements_per_search", fine, false, search.MaxStatementsPerSearch,
 			of(r.MySQL != nil, func() float64 { return r.MySQL.PerSearch }))
 	}
 	if r := in.Watch; r != nil {
 		add("watch: versions that did not rise", "violations", whole, false, 0, always(r.Violations))
-		add("watch: until all have the last version", "end.after_ms", milliseconds, false, follow.MaxArrivalMilliseconds,
+		add("watch: until all have the last version", "end.after_ms", milliseconds, false, watch.MaxArrivalMilliseconds,
 			of(r.End.OK(), func() float64 { return r.End.AfterMilliseconds }))
 	}
 	return all

@@ -6,18 +6,18 @@ import (
 	"fmt"
 
 	"interlock/lab/attack"
-	"interlock/lab/find"
-	"interlock/lab/follow"
+	"interlock/lab/search"
 	"interlock/lab/seats"
 	"interlock/lab/sell"
+	"interlock/lab/watch"
 )
 
 // Input is what the pages are made of. What is nil was not measured.
 type Input struct {
 	Sell   *sell.Report
 	Seats  *seats.Report
-	Search *find.Report
-	Watch  *follow.Report
+	Search *search.Report
+	Watch  *watch.Report
 	Attack *attack.Report
 	// Notes are taken over as they are; empty: none.
 	Notes string

@@ -3,18 +3,18 @@ package report
 import (
 	"fmt"
 
-	"interlock/lab/find"
+	"interlock/lab/search"
 )
 
 func (in *Input) searchTable() string {
 	t := newTable(1, "", "offers", "answer KB", "searches/s", "p50 ms", "p99 ms", "slowest ms", "not known", "wrong")
-	add := func(name string, s *find.Searches) {
+	add := func(name string, s *search.Searches) {
 		if s != nil {
 			t.add(name, count(s.Offers), number(float64(s.AnswerBytes)/1e3), number(s.SearchesPerSecond), number(s.P50Milliseconds),
 				number(s.P99Milliseconds), number(s.MaxMilliseconds), count(s.Unknown), count(s.Wrong))
 		}
 	}
-	pair := func(name string, s *find.Searches) string {
+	pair := func(name string, s *search.Searches) string {
 		if s == nil {
 			return name
 		}

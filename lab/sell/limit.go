@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"interlock/lab/limit"
+	"interlock/lab/ceiling"
 )
 
 // limitCell is enough for a few transactions of the largest size on a slow disk.
@@ -22,8 +22,8 @@ var (
 // limitName is the database that the limit, and the plain transactions beside one buyer, are written to.
 const limitName = "limit"
 
-func (l *lab) openLimit(ctx context.Context) (*limit.Limit, error) {
-	return limit.Open(ctx, l.cluster.BesideDSN(limitName))
+func (l *lab) openLimit(ctx context.Context) (*ceiling.Limit, error) {
+	return ceiling.Open(ctx, l.cluster.BesideDSN(limitName))
 }
 
 // measureLimit goes through the whole sweep: the best of it is the limit.
@@ -71,8 +71,8 @@ func (l *lab) limitBeside(ctx context.Context, m *Limit) error {
 	return nil
 }
 
-func limitOnce(ctx context.Context, to *limit.Limit, size, connections int) (cell LimitCell, err error) {
-	writers := make([]*limit.Writer, connections)
+func limitOnce(ctx context.Context, to *ceiling.Limit, size, connections int) (cell LimitCell, err error) {
+	writers := make([]*ceiling.Writer, connections)
 	for i := range writers {
 		if writers[i], err = to.NewWriter(ctx); err != nil {
 			return cell, err

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"interlock/lab/limit"
+	"interlock/lab/ceiling"
 	"interlock/lab/load"
 )
 
@@ -42,7 +42,7 @@ func (l *lab) measureOne(ctx context.Context) (*OneBuyer, error) {
 }
 
 // oneRound waits until the replicas have applied what was sold before: as long as they do, nothing is idle.
-func (l *lab) oneRound(ctx context.Context, writer *limit.Writer) (one OneRound, err error) {
+func (l *lab) oneRound(ctx context.Context, writer *ceiling.Writer) (one OneRound, err error) {
 	if err := l.prepare(ctx); err != nil {
 		return one, err
 	}

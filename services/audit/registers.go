@@ -214,12 +214,12 @@ func (a *Auditor) verifyKeys(ctx context.Context, seen *seen, report *Report) er
 	return nil
 }
 
-// memberStates are those that guard writes.
+// memberStates are those that the supervisor writes.
 var memberStates = []string{memberCounts, "EXCLUDED", "LEFT", "REBUILDING", "LOST"}
 
 const memberCounts = "COUNTS"
 
-// verifyCluster holds the record of the cluster against itself. Which members there really are, guard looks at.
+// verifyCluster holds the record of the cluster against itself. Which members there really are, the supervisor looks at.
 func (a *Auditor) verifyCluster(ctx context.Context, report *Report) error {
 	c, err := a.Ledger.Cluster(ctx)
 	if err != nil {

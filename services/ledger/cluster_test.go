@@ -17,7 +17,7 @@ import (
 	"interlock/internal/servers"
 	"interlock/internal/servers/serverstest"
 	"interlock/lab/cluster"
-	"interlock/services/guard"
+	"interlock/services/failover"
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
 	"interlock/services/rail"
@@ -27,7 +27,7 @@ import (
 type bed struct {
 	*testing.T
 	members *cluster.Members
-	guard   *guard.Guard
+	guard   *failover.Supervisor
 	options ledger.Options
 	ledger  *ledger.Ledger
 	run     rail.RunID
@@ -40,14 +40,14 @@ func openBed(t *testing.T) *bed {
 	serverstest.Require(t, err)
 	t.Cleanup(func() { require.NoError(t, members.Close()) })
 	log := slog.New(slog.NewTextHandler(logWriter{t}, nil))
-	g, err := guard.New(members.Guard(log))
+	g, err := failover.New(members.SupervisorOptions(log))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, g.Close()) })
 	b := &bed{T: t, members: members, guard: g, options: ledger.Options{Log: log}}
 	for _, s := range members.Servers {
 		b.options.Members = append(b.options.Members, members.DSN(s, cluster.Database))
 	}
-	_, err = g.Open(t.Context(), guard.OpenOptions{Member: members.Servers[0].Addr()})
+	_, err = g.Open(t.Context(), failover.OpenOptions{Member: members.Servers[0].Addr()})
 	require.NoError(t, err)
 	b.ledger = ledgertest.Open(t, b.options)
 	run := ledgertest.NewRun(ledgertest.NewTrain("T12"), day)
@@ -157,7 +157,7 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	require.ErrorContains(t, b.ledger.Ready(t.Context()), "no primary")
 
 	b.eventually(func() bool {
-		opening, err := b.guard.Open(t.Context(), guard.OpenOptions{})
+		opening, err := b.guard.Open(t.Context(), failover.OpenOptions{})
 		return err == nil && opening.Primary != b.members.Servers[0].Addr()
 	}, "another member is opened")
 	opened := time.Now()

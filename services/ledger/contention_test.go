@@ -269,9 +269,9 @@ func TestHeld(t *testing.T) {
 	}
 }
 
-// TestGuard_AnotherServer lets the name of the primary lead to another server, as a failover does. What was seen of the
+// TestSupervisor_AnotherServer lets the name of the primary lead to another server, as a failover does. What was seen of the
 // old one's replication says nothing about the new one's.
-func TestGuard_AnotherServer(t *testing.T) {
+func TestSupervisor_AnotherServer(t *testing.T) {
 	for _, flavor := range ledgertest.Flavors()[1:] {
 		t.Run(flavor.Name, func(t *testing.T) {
 			o := flavor.New(t)

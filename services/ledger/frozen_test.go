@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/lab/cluster"
-	"interlock/services/guard"
+	"interlock/services/failover"
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
 	"interlock/services/rail"
@@ -52,7 +52,7 @@ func TestFrozen_ReplicasAndAShutdown(t *testing.T) {
 	require.ErrorIs(t, <-paid, rail.ErrUnknown)
 	require.NoError(t, b.members.Servers[0].Kill())
 	b.signal(syscall.SIGCONT, 1, 2)
-	b.eventually(func() bool { _, err := b.guard.Open(t.Context(), guard.OpenOptions{}); return err == nil }, "another is opened")
+	b.eventually(func() bool { _, err := b.guard.Open(t.Context(), failover.OpenOptions{}); return err == nil }, "another is opened")
 	known := b.settled("wang")
 	order, err := b.ledger.OrderByNumber(t.Context(), "N-wang")
 	require.NoError(t, err)
@@ -69,7 +69,7 @@ func TestFrozen_Primary(t *testing.T) {
 	require.NoError(t, b.sell("zhao", 5))
 	b.signal(syscall.SIGSTOP, 0)
 	frozen := time.Now()
-	b.eventually(func() bool { _, err := b.guard.Open(t.Context(), guard.OpenOptions{}); return err == nil }, "another is opened")
+	b.eventually(func() bool { _, err := b.guard.Open(t.Context(), failover.OpenOptions{}); return err == nil }, "another is opened")
 	opened := time.Now()
 	b.settled("nobody")
 	t.Logf("another primary after %v, sold on after another %v", opened.Sub(frozen), time.Since(opened))

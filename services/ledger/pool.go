@@ -15,7 +15,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
-	"interlock/services/dial"
+	"interlock/services/mysqlcluster"
 )
 
 // pool is connections with the same session settings, and gorm on top of them.
@@ -67,7 +67,7 @@ type session struct {
 
 // parseDSN reads a data source name.
 func parseDSN(dsn string) (*mysql.Config, error) {
-	c, err := dial.Parse(dsn)
+	c, err := mysqlcluster.Parse(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: the data source name: %w", err)
 	}
@@ -90,7 +90,7 @@ func (d dialect) connector(c *mysql.Config, s session) (driver.Connector, error)
 	if d.flavor == MariaDB {
 		c.Params["idle_write_transaction_timeout"] = strconv.Itoa(s.waitSeconds)
 	}
-	return dial.Connector(c, (*dial.Text).Problem)
+	return mysqlcluster.Connector(c, (*mysqlcluster.Text).Problem)
 }
 
 // sqliteConnector opens connections to one file.
@@ -121,7 +121,7 @@ func newSQLiteConnector(path string, wait time.Duration) (driver.Connector, erro
 func openWithout(c *mysql.Config, wrap func(driver.Connector) driver.Connector) (*sql.DB, error) {
 	c = c.Clone()
 	c.DBName = ""
-	connector, err := dial.Connector(c, (*dial.Text).Problem)
+	connector, err := mysqlcluster.Connector(c, (*mysqlcluster.Text).Problem)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"interlock/services/dial"
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -121,8 +121,8 @@ func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
 // readsText is nil where the server reads text as it is written here. Each connection was asked when it was new, and settings
 // may have changed since then.
 func (l *Ledger) readsText(ctx context.Context, h *home) error {
-	var text dial.Text
-	err := queryRows(ctx, h.desk.sql, l.options.StatementTimeout, dial.TextQuery, nil,
+	var text mysqlcluster.Text
+	err := queryRows(ctx, h.desk.sql, l.options.StatementTimeout, mysqlcluster.TextQuery, nil,
 		func(r *sql.Rows) error { return r.Scan(text.Fields()...) })
 	if err != nil {
 		return l.failed(h, err)

@@ -50,7 +50,7 @@ type Settings struct {
 	LockHoldMax, LockTurn, LockRetry time.Duration
 	// LockLinger is how long a clerk keeps a lock that it alone wants when nobody waits any more.
 	LockLinger time.Duration
-	// LockWait is how long a clerk waits for a lock that somebody else holds before it goes on under the ledger's guard
+	// LockWait is how long a clerk waits for a lock that somebody else holds before it goes on on the ledger's compare-and-set alone
 	// alone. It is longer than a lock lives, so it takes a lock that is lost and renewed to get there.
 	LockWait time.Duration
 	// MaxSelling is how many runs' batches are in the ledger at the same time: enough for the primary to commit some of

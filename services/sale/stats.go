@@ -31,7 +31,7 @@ type Stats struct {
 	VersionLost, Unknown int64
 	// Overloaded counts requests turned away by a full queue.
 	Overloaded int64
-	// LockTaken counts attempts that met somebody else's lock, WithoutLock batches under the ledger's guard alone.
+	// LockTaken counts attempts that met somebody else's lock, WithoutLock batches on the ledger's compare-and-set alone.
 	LockTaken, WithoutLock int64
 	// Poisoned counts requests that failed alone. ApplyFailed counts messages Redis did not take.
 	Poisoned, ApplyFailed int64

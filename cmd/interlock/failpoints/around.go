@@ -1,0 +1,111 @@
+package failpoints
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"interlock/services/ledger/intercept"
+	"interlock/services/rail"
+	"interlock/services/sale"
+)
+
+// Around puts the control around what a sale works with.
+func (c *Control) Around(o sale.Options) sale.Options {
+	o.Ledger = ledger{o.Ledger, c}
+	o.Lock = lock{o.Lock, c}
+	o.Availability = availability{o.Availability, c}
+	return o
+}
+
+// batchKey finds the batch that a statement belongs to in its context.
+type batchKey struct{}
+
+type ledger struct {
+	sale.Ledger
+	control *Control
+}
+
+// Sell is the ledger's, with a point before it, two in its statements, and one after it.
+func (l ledger) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (int64, error) {
+	b := &Held{Run: batch.RunID}
+	l.control.at(AfterLock, *b)
+	version, err := l.Ledger.Sell(context.WithValue(ctx, batchKey{}, b), batch, func(s *rail.BatchState) (rail.BatchChanges, error) {
+		changes, err := decide(s)
+		b.Read, b.Orders = s.Version, len(changes.Orders)
+		return changes, err
+	})
+	if err == nil && b.Orders > 0 {
+		b.Made = version
+		l.control.at(AfterCommit, *b)
+	}
+	return version, err
+}
+
+// lateLimit is how long a statement that was held may take then: its own deadline is over.
+const lateLimit = 5 * time.Second
+
+// Statement is an interceptor that holds what writes, and COMMIT. A batch is written and committed in one text, which a
+// database that takes it has executed to its end; so a batch that is to be held in between is sent in two, as one is that
+// is too large for one text.
+//
+// What was held is sent also when its time is over: a process may be frozen between looking at the clock and sending.
+func (c *Control) Statement(ctx context.Context, s *intercept.Statement) error {
+	b, ok := ctx.Value(batchKey{}).(*Held)
+	if !ok || b.Orders == 0 {
+		return s.Send()
+	}
+	if strings.HasPrefix(s.Query, "UPDATE runs SET version") && c.at(BeforeUpdate, *b) {
+		s.Context = late(ctx)
+	}
+	if s.Commits() && c.wants(BeforeCommit, *b) {
+		if err := s.SendBeforeCommit(); err != nil {
+			return err
+		}
+		if c.at(BeforeCommit, *b) {
+			s.Context = late(ctx)
+		}
+	}
+	return s.Send()
+}
+
+// late is a context for what is sent when the batch's own is over.
+func late(ctx context.Context) context.Context {
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lateLimit)
+	context.AfterFunc(late, cancel) // and not before: the answer is read after the statement was sent
+	return late
+}
+
+type lock struct {
+	sale.Lock
+	control *Control
+}
+
+func (l lock) Acquire(ctx context.Context, name string) (rail.Lease, error) {
+	lease, err := l.Lock.Acquire(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return leased{lease, l.control, rail.RunID(name)}, nil
+}
+
+type leased struct {
+	rail.Lease
+	control *Control
+	run     rail.RunID
+}
+
+func (l leased) Release() {
+	l.control.at(BeforeUnlock, Held{Run: l.run})
+	l.Lease.Release()
+}
+
+type availability struct {
+	sale.Availability
+	control *Control
+}
+
+func (a availability) Apply(ctx context.Context, left *rail.Availability) error {
+	a.control.at(BeforeApply, Held{Run: left.RunID, Made: left.Version})
+	return a.Availability.Apply(ctx, left)
+}

@@ -1,0 +1,209 @@
+package clients
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"interlock/lab/fault/history"
+	"interlock/lab/load"
+	"interlock/services/rail"
+)
+
+const (
+	orderFields = `order{id number version state total{amount currencyCode} payBy ` +
+		`tickets{coach seat passenger{name documentNumberMasked}}} userErrors{code message}`
+	placeDocument  = `mutation($i:PlaceOrderInput!){placeOrder(input:$i){` + orderFields + `}}`
+	payDocument    = `mutation($i:PayOrderInput!){payOrder(input:$i){` + orderFields + `}}`
+	cancelDocument = `mutation($i:CancelOrderInput!){cancelOrder(input:$i){` + orderFields + `}}`
+)
+
+// Of ten orders, so many are paid and so many given back; the rest stay on hold.
+const payOfTen, cancelOfTen = 3, 3
+
+// buyer buys one ticket after the other.
+type buyer struct {
+	room   *Room
+	name   string
+	token  string
+	random *rand.Rand
+	// at is the server that is asked next.
+	at int
+	// impatient is one who waits for the fewest pause, whatever he is told.
+	impatient bool
+}
+
+func buyerName(n int) string { return fmt.Sprintf("buyer-%05d", n) }
+
+func (r *Room) newBuyer(n int, token string) *buyer {
+	return &buyer{room: r, name: buyerName(n), token: token, random: r.random(uint64(n)), at: n, impatient: n < r.options.Impatient}
+}
+
+// live buys until the buyer is to leave.
+func (b *buyer) live() {
+	if d := b.room.options.BuyersPause; d > b.room.options.Pause {
+		pause(b.room.leaving, time.Duration(b.random.Int64N(int64(d)))) // not all in step
+	}
+	for b.room.leaving.Err() == nil {
+		b.trip()
+		pause(b.room.leaving, b.thinks())
+	}
+}
+
+// thinks is how long the buyer thinks until the next purchase. People do not ask in step, also where all of them have just been
+// held up by the same.
+func (b *buyer) thinks() time.Duration {
+	d := b.room.options.BuyersPause
+	if d <= b.room.options.Pause {
+		return d
+	}
+	return d/2 + time.Duration(b.random.Int64N(int64(d)))
+}
+
+// trip is one purchase, and what comes of it.
+func (b *buyer) trip() {
+	b.room.working.RLock()
+	defer b.room.working.RUnlock()
+	order, call := b.place()
+	if order == nil {
+		return
+	}
+	if d := b.room.options.Dawdle; d > 0 {
+		pause(b.room.leaving, time.Duration(b.random.Int64N(int64(d))))
+	}
+	switch one := b.random.IntN(10); {
+	case one < payOfTen:
+		b.pay(order, call)
+	case one < payOfTen+cancelOfTen:
+		b.cancel(order, call)
+	}
+}
+
+// Want is a request for one seat.
+type Want struct {
+	Run      *load.Run
+	From, To int
+	Class    rail.SeatClass
+	Key      string
+	// Passenger is who is to travel.
+	Passenger rail.Passenger
+}
+
+// want makes one that nobody else has.
+func (r *Room) want(random *rand.Rand) Want {
+	from, to := random.IntN(load.Calls), random.IntN(load.Calls-1)
+	if to >= from {
+		to++
+	} else {
+		from, to = to, from
+	}
+	n := r.documents.Add(1)
+	return Want{
+		Run: r.options.Runs[random.IntN(len(r.options.Runs))], From: from, To: to, Class: load.Classes[random.IntN(len(load.Classes))],
+		Key: fmt.Sprintf("room-%08x-%08x", random.Uint32(), n), Passenger: rail.Passenger{Name: string(load.AppendName(nil, random)), DocumentNumber: fmt.Sprintf("R%010d", n)},
+	}
+}
+
+// input is the mutation's.
+func (w Want) input() map[string]any {
+	return map[string]any{
+		"idempotencyKey": w.Key, "runId": w.Run.ID, "from": load.StationCode(w.From), "to": load.StationCode(w.To),
+		"passengers": []any{map[string]any{
+			"name": w.Passenger.Name, "documentNumber": w.Passenger.DocumentNumber, "seatClass": w.Class,
+		}},
+	}
+}
+
+// call is the call for a request, before it is made.
+func (w Want) call(name string) history.Call {
+	return history.Call{
+		Request: history.Request{Kind: history.Place, Buyer: name, Key: w.Key}, Run: w.Run.RunID, From: w.From, To: w.To, Class: w.Class,
+		Passenger: w.Passenger,
+	}
+}
+
+// place asks for a seat; the order is nil where there is none.
+func (b *buyer) place() (*history.Order, history.Call) {
+	w := b.room.want(b.random)
+	return b.insist(w.call(b.name), placeDocument, "placeOrder", w.input())
+}
+
+func (b *buyer) pay(order *history.Order, placed history.Call) {
+	placed.Request = history.Request{Kind: history.Pay, Buyer: b.name, Key: order.Number}
+	b.insist(placed, payDocument, "payOrder", map[string]any{"orderId": order.ID, "idempotencyKey": "pay-" + order.Number})
+}
+
+func (b *buyer) cancel(order *history.Order, placed history.Call) {
+	placed.Request = history.Request{Kind: history.Cancel, Buyer: b.name, Key: order.Number}
+	b.insist(placed, cancelDocument, "cancelOrder", map[string]any{"orderId": order.ID})
+}
+
+// insist asks one server after the other the same thing, until it is known what became of it. Who is leaving insists
+// still: what was begun is to be known.
+func (b *buyer) insist(c history.Call, document, field string, input map[string]any) (*history.Order, history.Call) {
+	servers := b.room.options.Servers
+	for {
+		c.Server, c.Order = servers[b.at%len(servers)], nil
+		answer := b.room.mutate(b.room.life, &c, b.token, document, field, input)
+		if answer.outcome.Settles() {
+			return c.Order, c
+		}
+		b.at++
+		longest := longestPause
+		if b.impatient {
+			longest = fewestPause
+		}
+		if !pause(b.room.life, min(max(answer.retryAfter, fewestPause), longest)) {
+			return nil, c
+		}
+	}
+}
+
+// Together sends one request so many times at the same moment, over all servers in turn, and returns once each has
+// settled: for a key that is used by several hands at once.
+func (r *Room) Together(ctx context.Context, subject string, times int, stream uint64) error {
+	r.working.RLock()
+	defer r.working.RUnlock()
+	token, err := r.options.Token(subject)
+	if err != nil {
+		return err
+	}
+	random := r.random(stream)
+	w := r.want(random)
+	begin, done := make(chan struct{}), make(chan struct{})
+	for n := range times {
+		r.people.Go(func() {
+			defer func() { done <- struct{}{} }()
+			one := &buyer{room: r, name: subject, token: token, at: n}
+			<-begin
+			one.insist(w.call(subject), placeDocument, "placeOrder", w.input())
+		})
+	}
+	close(begin)
+	for range times {
+		<-done
+	}
+	return context.Cause(ctx)
+}
+
+// Buy lets somebody ask for a seat, the at-th server first, until it is known what became of it, and is the last call.
+func (r *Room) Buy(subject string, at int, w Want) (history.Call, error) {
+	token, err := r.options.Token(subject)
+	if err != nil {
+		return history.Call{}, err
+	}
+	one := &buyer{room: r, name: subject, token: token, at: at}
+	_, c := one.insist(w.call(subject), placeDocument, "placeOrder", w.input())
+	return c, nil
+}
+
+// Placed is how many orders clients have been told of since a time, by servers other than one.
+func (r *Room) Placed(since time.Time, except string) (n int) {
+	for _, c := range r.log.Calls() {
+		if c.Kind == history.Place && c.Outcome == history.Done && c.Start.After(since) && c.Server != except {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,242 @@
+package clients_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"interlock/lab/fault/clients"
+	"interlock/lab/fault/history"
+	"interlock/lab/load"
+	"interlock/services/rail"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// office answers like a server that has trouble: the first answer to every key is the one it is told to give.
+type office struct {
+	mu     sync.Mutex
+	first  func(w http.ResponseWriter)
+	asked  map[string]int
+	orders int
+}
+
+func (o *office) serve(w http.ResponseWriter, r *http.Request) {
+	var question struct {
+		Query     string
+		Variables struct {
+			I struct{ IdempotencyKey, OrderID string }
+		}
+	}
+	if err := json.NewDecoder(r.Body).Decode(&question); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch input := question.Variables.I; {
+	case strings.HasPrefix(question.Query, "subscription"):
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "event: next\ndata: {\"data\":{\"seatAvailability\":{\"version\":7}}}\n\n")
+	case strings.HasPrefix(question.Query, "query"):
+		fmt.Fprint(w, `{"data":{"searchTickets":{"nodes":[{"classes":[{"remaining":null}]}]}}}`)
+	case strings.Contains(question.Query, "placeOrder"):
+		if o.asked[input.IdempotencyKey]++; o.asked[input.IdempotencyKey] == 1 {
+			o.first(w)
+			return
+		}
+		if o.asked[input.IdempotencyKey] == 2 {
+			o.orders++
+		}
+		fmt.Fprintf(w, `{"data":{"placeOrder":{"order":{"id":"i","number":%q,"version":1,"state":"ON_HOLD","total":{"amount":"5.00","currencyCode":"CNY"},"payBy":"2019-10-12T09:15:00.123+08:00","tickets":[{"coach":"3","seat":"23B","passenger":{"name":"王伟","documentNumberMasked":"R**1"}}]},"userErrors":[]}}}`,
+			input.IdempotencyKey)
+	case strings.Contains(question.Query, "payOrder"):
+		fmt.Fprint(w, `{"data":{"payOrder":{"order":{"id":"i","number":"n","version":2,"state":"PAID","total":{"amount":"5.00","currencyCode":"CNY"},"payBy":"2019-10-12T09:15:00.123+08:00","tickets":[{"coach":"3","seat":"23B","passenger":{"name":"王伟","documentNumberMasked":"R**1"}}]},"userErrors":[]}}}`)
+	default:
+		fmt.Fprint(w, `{"data":{"cancelOrder":{"order":null,"userErrors":[{"code":"HOLD_EXPIRED","message":"too late"}]}}}`)
+	}
+}
+
+// open opens a room over two servers, the first of which is down.
+func open(t *testing.T, first func(http.ResponseWriter), people clients.Options) (*clients.Room, *office) {
+	t.Helper()
+	o := &office{first: first, asked: map[string]int{}}
+	server := httptest.NewServer(http.HandlerFunc(o.serve))
+	t.Cleanup(server.Close)
+	down := httptest.NewServer(http.NotFoundHandler())
+	down.Close()
+	people.Servers = []string{down.Listener.Addr().String(), server.Listener.Addr().String()}
+	people.Runs = []*load.Run{{ID: "run", RunID: "T12@2019-10-12"}}
+	people.Token = func(string) (string, error) { return "token", nil }
+	people.Pause = time.Millisecond
+	room, err := clients.Open(t.Context(), people)
+	require.NoError(t, err)
+	t.Cleanup(room.Close)
+	return room, o
+}
+
+func failing(body string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) { fmt.Fprint(w, body) }
+}
+
+func TestRoom_InsistsWithTheSameKey(t *testing.T) {
+	for name, first := range map[string]func(http.ResponseWriter){
+		"pending":     failing(`{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING","retryAfterMs":1}}]}`),
+		"overloaded":  failing(`{"errors":[{"message":"m","extensions":{"code":"OVERLOADED"}}]}`),
+		"unavailable": failing(`{"errors":[{"message":"m","extensions":{"code":"UNAVAILABLE"}}]}`),
+		"no answer":   func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+		"nonsense":    failing(`<html>`),
+		"nothing":     failing(`{"data":{"placeOrder":{"order":null,"userErrors":[]}}}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			room, o := open(t, first, clients.Options{Buyers: 4, Seed: 1})
+			require.Eventually(t, func() bool { return room.Placed(time.Time{}, "") >= 8 }, 10*time.Second, time.Millisecond)
+			leaving, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			room.Leave(leaving)
+			require.NoError(t, leaving.Err())
+
+			placings, outcomes := 0, map[history.Outcome]int{}
+			for request, attempts := range history.ByRequest(room.Log().Calls()) {
+				if request.Kind != history.Place {
+					continue
+				}
+				placings++
+				last := attempts[len(attempts)-1]
+				require.Equal(t, history.Done, last.Outcome, "who leaves knows what became of it")
+				require.Equal(t, request.Key, last.Order.Number)
+				require.Equal(t, &history.Order{
+					ID: "i", Number: request.Key, Version: 1, State: rail.OnHold, Total: rail.Money{Minor: 500, Currency: "CNY"},
+					PayBy: last.Order.PayBy, Coach: "3", Seat: "23B", Name: "王伟", DocumentMasked: "R**1",
+				}, last.Order)
+				require.EqualValues(t, 1_570_842_900_123, last.Order.PayBy.UnixMilli())
+				for _, a := range attempts {
+					require.False(t, a.End.Before(a.Start))
+					outcomes[a.Outcome]++
+				}
+			}
+			require.Equal(t, placings, o.orders, "one order a key")
+			if name != "no answer" && name != "nonsense" && name != "nothing" {
+				require.Positive(t, outcomes[history.Outcome(name)])
+			}
+			require.Positive(t, outcomes[history.Broken], "one server is down")
+		})
+	}
+}
+
+func TestRoom_Impatient(t *testing.T) {
+	const retryAfter = 500 * time.Millisecond
+	room, _ := open(t, failing(`{"errors":[{"message":"m","extensions":{"code":"UNAVAILABLE","retryAfterMs":500}}]}`), clients.Options{
+		Buyers: 2, Impatient: 1, Seed: 1,
+	})
+	var sooner, later map[string]int // who asked again before he was told to, and after
+	require.Eventually(t, func() bool {
+		sooner, later = map[string]int{}, map[string]int{}
+		for request, attempts := range history.ByRequest(room.Log().Calls()) {
+			for i, a := range attempts[1:] {
+				switch before := attempts[i]; {
+				case before.Outcome != history.Unavailable:
+				case a.Start.Sub(before.End) < retryAfter:
+					sooner[request.Buyer]++
+				default:
+					later[request.Buyer]++
+				}
+			}
+		}
+		return sooner["buyer-00000"] > 1 && later["buyer-00001"] > 1
+	}, 10*time.Second, time.Millisecond)
+	require.Len(t, sooner, 1, "the other waits for as long as he is told")
+}
+
+func TestRoom_LeaveEndsWithoutAnAnswer(t *testing.T) {
+	thaw := make(chan struct{})
+	frozen := func(w http.ResponseWriter) { // with the whole office
+		<-thaw
+		fmt.Fprint(w, `{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING"}}]}`)
+	}
+	room, _ := open(t, frozen, clients.Options{Buyers: 2, Seed: 1})
+	leaving, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	room.Leave(leaving)
+	close(thaw)
+	for _, c := range room.Log().Calls() {
+		require.NotEqual(t, history.Done, c.Outcome)
+	}
+}
+
+func TestRoom_Rest(t *testing.T) {
+	pending := failing(`{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING","retryAfterMs":1}}]}`)
+	room, o := open(t, pending, clients.Options{Buyers: 4, Seed: 1})
+	bought := func(n int) func() bool { return func() bool { return room.Placed(time.Time{}, "") >= n } }
+	require.Eventually(t, bought(8), 10*time.Second, time.Millisecond)
+	resume, err := room.Rest(t.Context())
+	require.NoError(t, err)
+	quiet := time.Now()
+	before := room.Placed(time.Time{}, "")
+	for request, attempts := range history.ByRequest(room.Log().Calls()) {
+		require.True(t, attempts[len(attempts)-1].Outcome.Settles(), request)
+	}
+	require.Never(t, bought(before+1), 50*time.Millisecond, time.Millisecond)
+	resume()
+	require.Eventually(t, bought(before+8), 10*time.Second, time.Millisecond)
+	for _, c := range room.Log().Calls() {
+		require.False(t, c.Start.Before(quiet) && c.End.After(quiet), "nothing is under way")
+	}
+
+	o.mu.Lock() // the office is frozen, and whoever asks it does not come to rest
+	require.Eventually(t, func() bool {
+		limited, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		resume, err := room.Rest(limited)
+		if err == nil {
+			resume() // nobody was asking just then
+		}
+		return errors.Is(err, context.DeadlineExceeded)
+	}, 10*time.Second, time.Millisecond)
+	o.mu.Unlock()
+	before = room.Placed(time.Time{}, "")
+	require.Eventually(t, bought(before+8), 10*time.Second, time.Millisecond, "the sale goes on")
+}
+
+func TestRoom_SearchersAndSubscribers(t *testing.T) {
+	room, _ := open(t, failing(`{}`), clients.Options{Searchers: 1, Subscribers: 2, Seed: 1})
+	require.Eventually(t, func() bool {
+		events := 0
+		for _, s := range room.Log().Streams() {
+			events += len(s.Events)
+		}
+		unknown := 0
+		for _, c := range room.Log().Calls() {
+			if c.Kind == history.Search && c.Outcome == history.Done && c.Code == "UNKNOWN" {
+				unknown++
+			}
+		}
+		return events > 4 && unknown > 0
+	}, 10*time.Second, time.Millisecond, "streams that end are opened again, and what is not known is no failure")
+	room.Unfollow()
+	for _, s := range room.Log().Streams() {
+		for _, e := range s.Events {
+			require.True(t, e.First)
+			require.EqualValues(t, 7, e.Version)
+		}
+	}
+}
+
+func TestRoom_TogetherIsOneKey(t *testing.T) {
+	room, o := open(t, failing(`{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING"}}]}`), clients.Options{Seed: 1})
+	require.NoError(t, room.Together(t.Context(), "hands", 10, 5))
+	byRequest := history.ByRequest(room.Log().Calls())
+	require.Len(t, byRequest, 1)
+	require.Equal(t, 1, o.orders)
+	require.Equal(t, 10, room.Placed(time.Time{}, ""))
+}

@@ -1,0 +1,60 @@
+package clients
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"interlock/lab/fault/history"
+	"interlock/lab/load"
+)
+
+const searchDocument = `query($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){searchTickets(from:$f,to:$t,date:$d,first:10){nodes{run{id} classes{remaining}}}}`
+
+// search looks for tickets until the room is left. Who gets no answer asks another server.
+func (r *Room) search(n int) {
+	random, at := r.random(1<<32+uint64(n)), n
+	for r.leaving.Err() == nil {
+		run := r.options.Runs[random.IntN(len(r.options.Runs))]
+		from := random.IntN(load.Calls - 1)
+		c := history.Call{
+			Request: history.Request{Kind: history.Search, Buyer: fmt.Sprintf("searcher-%04d", n)}, Run: run.RunID,
+			From: from, To: from + 1, Server: r.options.Servers[at%len(r.options.Servers)],
+		}
+		c.Start = time.Now()
+		answer := r.ask(r.life, c.Server, "", searchDocument, map[string]any{
+			"f": []string{load.StationCode(c.From)}, "t": []string{load.StationCode(c.To)}, "d": run.RunID.Date().String(),
+		})
+		c.End = time.Now()
+		c.Outcome, c.Code, c.Problem = answer.outcome, answer.code, answer.problem
+		if answer.outcome == history.Done && unknown(answer.data) {
+			// An honest "not known just now", which is an answer, and not one that anybody searched for.
+			c.Code = "UNKNOWN"
+		}
+		if c.Outcome != history.Done {
+			at++
+		}
+		r.log.Add(c)
+		pause(r.leaving, r.options.Pause)
+	}
+}
+
+// unknown tells whether a search could not say what is left.
+func unknown(data json.RawMessage) bool {
+	var found struct {
+		SearchTickets struct {
+			Nodes []struct{ Classes []struct{ Remaining *int } }
+		}
+	}
+	if json.Unmarshal(data, &found) != nil {
+		return true
+	}
+	for _, node := range found.SearchTickets.Nodes {
+		for _, class := range node.Classes {
+			if class.Remaining == nil {
+				return true
+			}
+		}
+	}
+	return len(found.SearchTickets.Nodes) == 0
+}

@@ -1,0 +1,120 @@
+package search
+
+import "time"
+
+// Report is the one document that `lab search` prints. What is nil was not asked for.
+type Report struct {
+	StartedAt time.Time         `json:"started_at"`
+	Command   string            `json:"command"`
+	Versions  map[string]string `json:"versions,omitempty"`
+	// Runs is how many runs of the sample are on sale, Days on how many dates.
+	Runs int `json:"runs"`
+	Days int `json:"days"`
+
+	// Busy is a pair of stations with some forty trains a day, Typical one with a dozen, Empty one with none.
+	Busy    *Searches `json:"busy,omitempty"`
+	Typical *Searches `json:"typical,omitempty"`
+	Empty   *Searches `json:"empty,omitempty"`
+	// MySQL is what the primary was asked while these went on, and while nobody searched.
+	MySQL *Statements `json:"mysql,omitempty"`
+	// Selling is Busy while one run is being sold.
+	Selling *Selling `json:"selling,omitempty"`
+	// Frozen is Busy while every member of the database is stopped.
+	Frozen *Searches `json:"mysql_frozen,omitempty"`
+	// CacheKilled is Busy from the moment the cache is killed until it is known again what is left.
+	CacheKilled *CacheKilled `json:"cache_killed,omitempty"`
+	TookSeconds float64      `json:"took_seconds"`
+}
+
+// The goals.
+const (
+	// MaxStalenessMilliseconds is promise 5's second.
+	MaxStalenessMilliseconds = 1_000
+	// MaxStatementsPerSearch is below what can be told from what a server asks without any search: it looks for
+	// publications and for runs to repair some ten times a second, a little more often or less.
+	MaxStatementsPerSearch = 0.01
+	// frozenPart is how much slower than otherwise searches may be while MySQL is frozen: what waits for it until it gives
+	// up is thirty times slower, and a busy machine a few times.
+	frozenPart = 10
+)
+
+// OK tells whether everything held that was looked at.
+func (r *Report) OK() bool {
+	for _, s := range []*Searches{r.Busy, r.Typical, r.Empty, r.Frozen} {
+		if s != nil && !s.OK() {
+			return false
+		}
+	}
+	if r.Frozen != nil && r.Busy != nil && r.Frozen.SearchesPerSecond*frozenPart < r.Busy.SearchesPerSecond {
+		return false
+	}
+	if r.MySQL != nil && r.MySQL.PerSearch >= MaxStatementsPerSearch {
+		return false
+	}
+	if s := r.Selling; s != nil && !(s.OK() && s.StalenessMax <= MaxStalenessMilliseconds && s.Orders > 0 && s.Unshown == 0) {
+		return false
+	}
+	return r.CacheKilled == nil || r.CacheKilled.Wrong == 0 && r.CacheKilled.KnownAgainSeconds > 0
+}
+
+// Searches is what some searchers were answered in a closed loop. Latencies are corrected for what a closed loop leaves
+// out: who waits long does not ask meanwhile.
+type Searches struct {
+	From              string  `json:"from"`
+	To                string  `json:"to"`
+	Searchers         int     `json:"searchers"`
+	Seconds           float64 `json:"seconds"`
+	Offers            int     `json:"offers"`
+	AnswerBytes       int     `json:"answer_bytes"`
+	Searches          int     `json:"searches"`
+	SearchesPerSecond float64 `json:"searches_per_second"`
+	P50Milliseconds   float64 `json:"p50_ms"`
+	P99Milliseconds   float64 `json:"p99_ms"`
+	MaxMilliseconds   float64 `json:"max_ms"`
+	// Unknown answers had all offers, and of some not how many seats are left; Wrong ones were errors, or lacked an offer.
+	Unknown int    `json:"unknown"`
+	Wrong   int    `json:"wrong"`
+	Problem string `json:"problem,omitempty"`
+}
+
+// OK tells whether every answer was whole.
+func (s *Searches) OK() bool { return s.Searches > 0 && s.Unknown == 0 && s.Wrong == 0 }
+
+// Statements are the primary's own counters: of all statements, those that a server makes by itself included.
+type Statements struct {
+	IdleSelectsPerSecond      float64 `json:"idle_selects_per_second"`
+	SearchingSelectsPerSecond float64 `json:"searching_selects_per_second"`
+	IdlePerSecond             float64 `json:"idle_statements_per_second"`
+	SearchingPerSecond        float64 `json:"searching_statements_per_second"`
+	Searches                  int     `json:"searches"`
+	// PerSearch is how many statements there were more than while nobody searched, for each search.
+	PerSearch float64 `json:"statements_per_search"`
+}
+
+// Selling is a search beside a sale, and how old what it says is.
+type Selling struct {
+	*Searches
+	Orders          int     `json:"orders"`
+	OrdersPerSecond float64 `json:"orders_per_second"`
+	OrderP99        float64 `json:"order_p99_ms"`
+	// StalenessP50 and the others are from the moment a buyer has the answer to the moment a searcher has the first answer
+	// that shows the order, for the oldest order of each such answer. The wait until somebody asks is part of it.
+	StalenessP50 float64 `json:"staleness_p50_ms"`
+	StalenessP99 float64 `json:"staleness_p99_ms"`
+	StalenessMax float64 `json:"staleness_max_ms"`
+	// LackedMax is the age of the oldest order that any answer lacked, at the moment it was asked for.
+	LackedMax float64 `json:"lacked_max_ms"`
+	// Unshown is how many orders no answer shows a second after the last was acknowledged.
+	Unshown int `json:"unshown"`
+}
+
+// CacheKilled is what is answered without the cache, and after it came back empty.
+type CacheKilled struct {
+	*Searches
+	// DownSeconds is how long it was away.
+	DownSeconds float64 `json:"down_seconds"`
+	// FirstUnknownMilliseconds is how long after the kill the first answer said that it does not know.
+	FirstUnknownMilliseconds float64 `json:"first_unknown_ms"`
+	// KnownAgainSeconds is how long after its return every offer was known again; 0 where that did not come.
+	KnownAgainSeconds float64 `json:"known_again_seconds"`
+}

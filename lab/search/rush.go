@@ -1,0 +1,121 @@
+package search
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+const (
+	// maxLatency bounds what the histogram tells apart: no answer is waited for longer.
+	maxLatency = 2 * searchTimeout
+	// digits is three: a thousandth is less than two runs differ by.
+	digits = 3
+	// pauseAfterTrouble keeps a searcher who gets no answer from asking in a tight circle.
+	pauseAfterTrouble = 20 * time.Millisecond
+)
+
+// rush lets some searchers ask one question in a closed loop until ctx ends. Each answer is shown to heard, if set, which
+// is called by many at once. An answer that was not waited for to the end does not count.
+func rush(ctx context.Context, server string, q question, searchers, offers int, heard func(answer)) (*Searches, error) {
+	c := newClient(server, searchers)
+	defer c.close()
+	begun := time.Now()
+	parts := make([]*part, searchers)
+	var all sync.WaitGroup
+	for n := range parts {
+		s, err := c.newSearcher(q)
+		if err != nil {
+			return nil, err
+		}
+		parts[n] = &part{searcher: s, offers: offers, heard: heard}
+	}
+	for _, p := range parts {
+		all.Go(func() { p.run(ctx) })
+	}
+	all.Wait()
+	result := &Searches{From: q.from, To: q.to, Searchers: searchers, Offers: offers, Seconds: time.Since(begun).Seconds()}
+	for _, p := range parts {
+		result.Searches += len(p.latencies)
+		result.Unknown += p.unknown
+		result.Wrong += p.wrong
+		result.AnswerBytes = max(result.AnswerBytes, p.bytes)
+		if p.problem != nil {
+			result.Problem = p.problem.Error()
+		}
+	}
+	result.SearchesPerSecond = float64(result.Searches) / result.Seconds
+	result.latencies(parts)
+	return result, nil
+}
+
+// latencies fills in the percentiles. A searcher asks, on the average, once in so long: others, who would have asked
+// during a long wait, would have waited for the rest of it.
+func (s *Searches) latencies(parts []*part) {
+	if s.Searches == 0 {
+		return
+	}
+	interval := int64(s.Seconds * 1e6 * float64(s.Searchers) / float64(s.Searches))
+	whole := hdrhistogram.New(1, maxLatency.Microseconds(), digits)
+	for _, p := range parts {
+		for _, l := range p.latencies {
+			_ = whole.RecordCorrectedValue(min(l.Microseconds(), maxLatency.Microseconds()), interval) // in range, so it cannot fail
+		}
+	}
+	s.P50Milliseconds, s.P99Milliseconds = milliseconds(whole, 50), milliseconds(whole, 99)
+	s.MaxMilliseconds = float64(whole.Max()) / 1e3
+}
+
+func milliseconds(h *hdrhistogram.Histogram, percentile float64) float64 {
+	return float64(h.ValueAtQuantile(percentile)) / 1e3
+}
+
+// part is what one searcher has seen.
+type part struct {
+	searcher  *searcher
+	offers    int
+	heard     func(answer)
+	latencies []time.Duration
+	unknown   int
+	wrong     int
+	bytes     int
+	problem   error
+}
+
+func (p *part) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		a, err := p.searcher.ask(ctx)
+		switch {
+		case err != nil && ctx.Err() != nil: // its time was over
+		case err != nil:
+			p.wrong++
+			p.problem = err
+			pause(ctx, pauseAfterTrouble)
+		case a.offers != p.offers:
+			p.wrong++
+			p.problem = fmt.Errorf("an answer with %d offers, not %d", a.offers, p.offers)
+		default:
+			p.latencies = append(p.latencies, a.heardAt.Sub(a.askedAt))
+			p.bytes = max(p.bytes, a.bytes)
+			if a.unknown > 0 {
+				p.unknown++
+			}
+			if p.heard != nil {
+				p.heard(a)
+			}
+		}
+	}
+}
+
+// pause waits; it returns early when the context ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

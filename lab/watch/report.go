@@ -1,0 +1,109 @@
+package watch
+
+import "time"
+
+// Report is the one document that `lab watch` prints.
+type Report struct {
+	StartedAt time.Time         `json:"started_at"`
+	Command   string            `json:"command"`
+	Versions  map[string]string `json:"versions,omitempty"`
+	// Subscribers is how many there are, EventStreams of them over server-sent events, Sockets over WebSockets.
+	Subscribers  int `json:"subscribers"`
+	EventStreams int `json:"event_streams"`
+	Sockets      int `json:"sockets"`
+	// ConnectSeconds is how long it took until each had its first event, with few connecting at once.
+	ConnectSeconds float64 `json:"connect_seconds"`
+	Memory         *Memory `json:"memory,omitempty"`
+
+	// Steady is the run being sold and everybody reading; Stalled the same while one does not.
+	Steady  Phase   `json:"steady"`
+	Stalled Stalled `json:"stalled"`
+	// End is after the sale has ended.
+	End Arrival `json:"end"`
+	// Reconnect is all being cut off and coming back at once while the run is sold, ReconnectEnd after that sale.
+	Reconnect    Reconnect `json:"reconnect"`
+	ReconnectEnd Arrival   `json:"reconnect_end"`
+
+	// Violations is how many events had a version that was not above the one before, over everything; after coming back, one
+	// below the last that was seen.
+	Violations  int     `json:"violations"`
+	Broken      int     `json:"broken"`
+	Problem     string  `json:"problem,omitempty"`
+	TookSeconds float64 `json:"took_seconds"`
+}
+
+const (
+	// MaxArrivalMilliseconds is how soon after the end everybody must have the last version.
+	MaxArrivalMilliseconds = 5_000
+	// CutSeconds is when a stream that nobody reads must have been ended: the 15 s in which a reader has to take an event,
+	// and as many again until nothing more fits on the way to him.
+	CutSeconds = 30
+)
+
+// OK tells whether every promise held.
+func (r *Report) OK() bool {
+	return r.Violations == 0 && r.Broken == 0 && r.End.OK() && r.ReconnectEnd.OK() && r.Reconnect.Back == r.Subscribers &&
+		r.Steady.Orders > 0 && r.Steady.Events > 0 && r.Stalled.Came && (r.Stalled.Cut || r.Stalled.Seconds < CutSeconds)
+}
+
+// Memory is what subscribers cost the server, in resident memory.
+type Memory struct {
+	BeforeMegabytes float64 `json:"before_mb"`
+	// IdleMegabytes is with all connected and nothing sold, SellingMegabytes at the end of the sale.
+	IdleMegabytes    float64 `json:"idle_mb"`
+	SellingMegabytes float64 `json:"selling_mb"`
+	// PerSubscriberKilobytes is what each took while nothing was sold.
+	PerSubscriberKilobytes float64 `json:"per_subscriber_kb"`
+}
+
+// Phase is one stretch of the sale. Lags are from the moment a buyer has the answer to the moment a subscriber has the
+// event that first shows the order, for the oldest order of each event: the others of it are younger.
+type Phase struct {
+	Seconds                      float64 `json:"seconds"`
+	Orders                       int     `json:"orders"`
+	OrdersPerSecond              float64 `json:"orders_per_second"`
+	OrderP50                     float64 `json:"order_p50_ms"`
+	OrderP99                     float64 `json:"order_p99_ms"`
+	Events                       int     `json:"events"`
+	EventsPerSecond              float64 `json:"events_per_second"`
+	EventsPerSubscriberPerSecond float64 `json:"events_per_subscriber_per_second"`
+	LagP50                       float64 `json:"lag_p50_ms"`
+	LagP99                       float64 `json:"lag_p99_ms"`
+	LagMax                       float64 `json:"lag_max_ms"`
+}
+
+// Stalled is a phase in which one more subscriber reads nothing.
+type Stalled struct {
+	Phase
+	// RatioToSteady is the others' p99 lag against that without it.
+	RatioToSteady float64 `json:"lag_p99_ratio_to_steady"`
+	// Came says that the server had him, Cut that it ended his stream, as it must once it could not write for 15 s. A phase
+	// shorter than that sees none.
+	Came bool `json:"came"`
+	Cut  bool `json:"cut"`
+}
+
+// Arrival is everybody's way to the last version.
+type Arrival struct {
+	LastVersion int64 `json:"last_version"`
+	// AfterMilliseconds is from the last buyer's answer until the last subscriber had it; Missing is how many had not in time.
+	AfterMilliseconds float64 `json:"after_ms"`
+	Missing           int     `json:"missing"`
+}
+
+// OK tells whether everybody had it in time.
+func (a Arrival) OK() bool { return a.LastVersion > 0 && a.Missing == 0 }
+
+// Reconnect is everybody coming back.
+type Reconnect struct {
+	Back int `json:"back"`
+	// P50 and the others are from the cut until a subscriber has its first event again.
+	P50 float64 `json:"p50_ms"`
+	P99 float64 `json:"p99_ms"`
+	Max float64 `json:"max_ms"`
+	// Attempts is how many connections that took: a full queue refuses some.
+	Attempts int `json:"attempts"`
+	// OrderP99 is what buyers waited for meanwhile.
+	Orders   int     `json:"orders"`
+	OrderP99 float64 `json:"order_p99_ms"`
+}

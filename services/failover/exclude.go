@@ -1,0 +1,204 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+
+	"interlock/services/rail"
+)
+
+// Exclude puts a replica off the list of those that count: a failover need not reach it from then on. It is let finish what
+// it has received, and made to receive nothing more, before that is written. One that does not answer can be excluded only
+// if the caller vouches that it is stopped and will not come back by itself: whatever it acknowledged afterwards could be
+// lost.
+func (g *Supervisor) Exclude(ctx context.Context, member, reason string, vouched bool) error {
+	i, err := g.index(member)
+	if err != nil {
+		return err
+	}
+	a, ctx, err := g.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer a.end()
+	return why(ctx, a.exclude(ctx, i, g.options.Who, reason, vouched))
+}
+
+func (a *attempt) exclude(ctx context.Context, i int, by, reason string, vouched bool) error {
+	members, err := a.look(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := primaryOf(members)
+	if err != nil {
+		return err
+	}
+	m, primary := &members[i], a.sessions[p]
+	if i == p {
+		return rail.Refuse(rail.WrongState, "%s is the primary", m.Name)
+	}
+	if gone := members[p].Record.absent(m.Name); gone != nil && gone.State == Lost {
+		return rail.Refuse(rail.WrongState, "%s does not count: it was given up, and is rebuilt when it comes back", m.Name)
+	}
+	if a.followers(members, p, i) == 0 {
+		return rail.Refuse(rail.WrongState, "no other replica is connected: without %s, nobody would acknowledge a commit", m.Name)
+	}
+	if m.Answers() {
+		err = a.disconnect(ctx, i, m)
+	} else {
+		err = a.stays(ctx, primary, m.Name, vouched)
+	}
+	if err != nil {
+		return err
+	}
+	// Whoever acknowledges this has everything that came before it, also what the excluded one alone had acknowledged.
+	return a.commit(ctx, primary, a.g.listed(m.Name, Excluded, "", by, reason))
+}
+
+// followers counts the replicas that acknowledge the primary's commits, besides one.
+func (a *attempt) followers(members []Member, primary, besides int) int {
+	n := 0
+	for j := range members {
+		if j != primary && j != besides && members[j].Follows(&members[primary]) && members[j].Acknowledges &&
+			members[primary].Record.absent(members[j].Name) == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// disconnect ends a replica's receiving for good: it forgets whom it followed, so that not even a restart connects it. What
+// it has received is applied before that, since it may be the one that acknowledged it.
+func (a *attempt) disconnect(ctx context.Context, i int, m *Member) error {
+	if m.Receiver == nil {
+		return nil
+	}
+	s := a.sessions[i]
+	if err := s.exec(ctx, stopTimeout, "STOP REPLICA IO_THREAD"); err != nil {
+		return err
+	}
+	stopped, err := a.read(ctx, s)
+	if err != nil {
+		return err
+	}
+	if reason, err := a.apply(ctx, s, stopped.Received(), applyTimeout); err != nil || reason != "" {
+		a.startAgain(ctx, []int{i})
+		return refuseFor(m.Name, reason, err)
+	}
+	return s.forget(ctx)
+}
+
+// stays makes as sure as can be that a member which does not answer receives nothing.
+func (a *attempt) stays(ctx context.Context, primary *session, member string, vouched bool) error {
+	if !vouched {
+		return rail.Refuse(rail.WrongState, "%s does not answer, so nobody knows whether it still receives: stop it for good, "+
+			"and say so", member)
+	}
+	var connected int
+	const query = "SELECT COUNT(*) FROM performance_schema.processlist WHERE COMMAND LIKE 'Binlog Dump%'"
+	if err := primary.one(ctx, lookTimeout, query, nil, &connected); err != nil {
+		return err
+	}
+	answering := 0
+	for i, s := range a.sessions {
+		if s == nil || a.g.members[i].name == primary.name {
+			continue
+		}
+		m, err := a.read(ctx, s)
+		if err != nil {
+			return err
+		}
+		if m.Receiver != nil && m.Receiver.Source == primary.name && m.Receiver.State == receiverOn {
+			answering++
+		}
+	}
+	if connected > answering {
+		return rail.Refuse(rail.WrongState, "%d replicas are connected to %s and only %d of them answer: %s may be one of them",
+			connected, primary.name, answering, member)
+	}
+	return nil
+}
+
+// Include puts a member back on the list of those that count, and lets it follow the primary. One with transactions that the
+// primary has not is rebuilt first; then Include returns as soon as that has begun.
+func (g *Supervisor) Include(ctx context.Context, member string) error {
+	i, err := g.index(member)
+	if err != nil {
+		return err
+	}
+	return g.join(ctx, i, true)
+}
+
+// Epoch raises the epoch on the one writable member, after somebody else has promoted it: until then servers sell nowhere
+// while the old primary is writable too. All that supervisor looks at before an opening must hold, but for the members that do
+// not answer, which are whoever promoted's business.
+func (g *Supervisor) Epoch(ctx context.Context) (Opening, error) {
+	a, ctx, err := g.begin(ctx)
+	if err != nil {
+		return Opening{}, err
+	}
+	defer a.end()
+	opening, err := a.raise(ctx)
+	return opening, why(ctx, err)
+}
+
+func (a *attempt) raise(ctx context.Context) (Opening, error) {
+	members, err := a.look(ctx)
+	if err != nil {
+		return Opening{}, err
+	}
+	writable, epoch := -1, int64(0)
+	for i := range members {
+		m := &members[i]
+		epoch = max(epoch, m.Record.Epoch)
+		if !m.Answers() || m.ReadOnly {
+			continue
+		}
+		if writable >= 0 {
+			return Opening{}, rail.Refuse(rail.WrongState, "%s and %s are both writable", members[writable].Name, m.Name)
+		}
+		writable = i
+	}
+	if writable < 0 {
+		return Opening{}, rail.Refuse(rail.WrongState, "no member is writable: open one")
+	}
+	m := &members[writable]
+	switch {
+	case len(m.Wrong) > 0:
+		return Opening{}, rail.Refuse(rail.WrongState, "%s: %s", m.Name, m.Wrong[0])
+	case m.Receiver != nil:
+		// Nobody could tell later that it has all that anybody has acknowledged, and after a restart it would follow again.
+		return Opening{}, rail.Refuse(rail.WrongState, "%s still has a receiver, for %s: run STOP REPLICA and RESET REPLICA ALL there",
+			m.Name, m.Receiver.Source)
+	case !m.Source.Enabled || !m.Source.Active || m.Source.Clients < 1:
+		return Opening{}, rail.Refuse(rail.WrongState, "semi-synchronous replication is off on %s, or no replica is connected", m.Name)
+	}
+	if err := a.g.whole(&m.Record); err != nil {
+		return Opening{}, err
+	}
+	for i := range members {
+		other := &members[i]
+		if i == writable || !other.Answers() || m.Record.absent(other.Name) != nil {
+			continue
+		}
+		if err := a.awaitHas(ctx, a.sessions[writable], other); err != nil {
+			return Opening{}, err
+		}
+	}
+	if err := a.commit(ctx, a.sessions[writable], a.g.opened(epoch+1, m, members, &m.Record)...); err != nil {
+		return Opening{}, err
+	}
+	return Opening{Primary: m.Name, Epoch: epoch + 1}, nil
+}
+
+// awaitHas returns once the writable member has what another had: a replica may have a commit that is not finished there.
+func (a *attempt) awaitHas(ctx context.Context, writable *session, other *Member) error {
+	return await(ctx, statementTimeout, func() (bool, string, error) {
+		newest, err := a.read(ctx, writable)
+		if err != nil {
+			return false, "", err
+		}
+		has, err := contains(ctx, writable, newest.Executed, other.Received())
+		return has, fmt.Sprintf("%s lacks what %s has", writable.name, other.Name), err
+	})
+}

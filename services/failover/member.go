@@ -1,0 +1,324 @@
+package failover
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"interlock/services/mysqlcluster"
+	"interlock/services/rail"
+)
+
+// Member is what a member says of itself at one moment. Nothing in it is guessed: a member that could not be read whole has
+// a Problem and nothing else.
+type Member struct {
+	// Name is its address as it is configured.
+	Name string `json:"name"`
+	// Problem says why it could not be read; empty where it was.
+	Problem string `json:"problem,omitempty"`
+
+	UUID    string `json:"server_uuid,omitempty"`
+	Version string `json:"version,omitempty"`
+	// ReadOnly keeps everybody but administrators from writing; SuperReadOnly keeps them too.
+	ReadOnly      bool `json:"read_only"`
+	SuperReadOnly bool `json:"super_read_only"`
+	// Offline members have hung up on all who are no administrators.
+	Offline bool `json:"offline"`
+	// Executed are the transactions it has, Purged those of them that it can hand on no longer: GTID sets.
+	Executed string `json:"gtid_executed"`
+	Purged   string `json:"-"`
+	// Receiver is nil where it follows nobody.
+	Receiver *Receiver `json:"receiver,omitempty"`
+	// Source is its side as a semi-synchronous primary.
+	Source Source `json:"source"`
+	// Acknowledges tells that it tells its primary what it has received, or would as soon as it follows one.
+	Acknowledges bool `json:"acknowledges"`
+	// mute tells that it is set to acknowledge, and does not: its receiver was connected before that.
+	mute bool
+	// acknowledging is the receiver's own word for it.
+	acknowledging bool
+	// Record is what the ledger on it says of the cluster: on a replica, perhaps not the last word.
+	Record Record `json:"record"`
+	// Wrong are settings that would break a promise if it were primary.
+	Wrong []string `json:"wrong_settings,omitempty"`
+	// Cloning tells that it is being rebuilt at this moment.
+	Cloning bool `json:"cloning,omitempty"`
+}
+
+// Receiver is a replica's side.
+type Receiver struct {
+	// Source is the address it follows, SourceUUID the server there when it last connected.
+	Source     string `json:"source"`
+	SourceUUID string `json:"source_uuid"`
+	// State is ON while it is connected, CONNECTING, or OFF.
+	State string `json:"state"`
+	// Error is the last one of the receiver, ApplyError that of the applier.
+	Error string `json:"error,omitempty"`
+	// HeartbeatSeconds is how often its source says something even if nothing happens, SilentSeconds how long it has said
+	// nothing, neither a transaction nor a heartbeat; 0 where it never has.
+	HeartbeatSeconds float64 `json:"heartbeat_seconds"`
+	SilentSeconds    float64 `json:"silent_seconds"`
+	// Received is the GTID set that it has written to its own disk since it follows.
+	Received string `json:"gtid_received"`
+	// Applying tells that what was received is being applied.
+	Applying   bool   `json:"applying"`
+	ApplyError string `json:"apply_error,omitempty"`
+	automatic  bool
+}
+
+// The states of a receiver.
+const (
+	receiverOn  = "ON"
+	receiverOff = "OFF"
+)
+
+// Source is the state of a primary's semi-synchronous replication.
+type Source struct {
+	Enabled bool `json:"enabled"`
+	// Active is false where it has fallen back to asynchronous.
+	Active bool `json:"active"`
+	// Clients are the replicas connected that acknowledge; Waiting the sessions whose commit waits for one.
+	Clients int64 `json:"clients"`
+	Waiting int64 `json:"waiting_sessions"`
+	// acknowledged and unacknowledged count commits since it was started.
+	acknowledged, unacknowledged int64
+}
+
+// Answers tells whether the member could be read.
+func (m *Member) Answers() bool { return m.Problem == "" }
+
+// hears tells whether a receiver hears its source: it is connected, and that has not missed several heartbeats. A frozen
+// source keeps its connections.
+func (r *Receiver) hears(source string) bool {
+	return r != nil && r.Source == source && r.State == receiverOn &&
+		(r.HeartbeatSeconds <= 0 || r.SilentSeconds <= silentHeartbeats*r.HeartbeatSeconds)
+}
+
+// Received is everything it has on its disk, applied or not: a GTID set.
+func (m *Member) Received() string {
+	if m.Receiver == nil {
+		return m.Executed
+	}
+	return union(m.Executed, m.Receiver.Received)
+}
+
+// Follows tells whether it is connected to the primary.
+func (m *Member) Follows(primary *Member) bool {
+	return m.Answers() && m.Receiver != nil && m.Receiver.State == receiverOn && m.Receiver.SourceUUID == primary.UUID
+}
+
+// union is a GTID set with the transactions of both.
+func union(a, b string) string { return strings.Trim(a+","+b, ",") }
+
+// readMember reads a member. Its error says what could not be read.
+func readMember(ctx context.Context, on querier, database string) (Member, error) {
+	var m Member
+	for _, read := range []func(context.Context, querier) error{
+		m.readServer, m.readSemiSync, m.readReceiver, m.readApplier, m.readClone,
+	} {
+		if err := read(ctx, on); err != nil {
+			return Member{}, err
+		}
+	}
+	// The status is OFF of a receiver that is not connected, too.
+	m.mute = m.Acknowledges && !m.acknowledging && m.Receiver != nil && m.Receiver.State == receiverOn
+	m.Acknowledges = m.Acknowledges && !m.mute
+	record, err := readRecord(ctx, on, database)
+	m.Record = record
+	return m, err
+}
+
+// readServer reads what kind of server it is, and what it may do.
+func (m *Member) readServer(ctx context.Context, on querier) error {
+	if err := single(ctx, on, "SELECT VERSION()", &m.Version); err != nil {
+		return err
+	}
+	if err := checkVersion(m.Version); err != nil {
+		return err
+	}
+	var gtidMode string
+	var syncBinlog, flush, syncRelayLog, netTimeout int64
+	var logBin, logUpdates, recovery bool
+	err := single(ctx, on, "SELECT @@GLOBAL.server_uuid, @@GLOBAL.read_only, @@GLOBAL.super_read_only, @@GLOBAL.offline_mode, "+
+		"@@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged, @@GLOBAL.gtid_mode, @@GLOBAL.sync_binlog, "+
+		"@@GLOBAL.innodb_flush_log_at_trx_commit, @@GLOBAL.sync_relay_log, @@GLOBAL.replica_net_timeout, @@GLOBAL.log_bin, "+
+		"@@GLOBAL.log_replica_updates, @@GLOBAL.relay_log_recovery",
+		&m.UUID, &m.ReadOnly, &m.SuperReadOnly, &m.Offline, &m.Executed, &m.Purged, &gtidMode, &syncBinlog, &flush,
+		&syncRelayLog, &netTimeout, &logBin, &logUpdates, &recovery)
+	if err != nil {
+		return err
+	}
+	m.Executed, m.Purged = oneLine(m.Executed), oneLine(m.Purged)
+	m.want(gtidMode == "ON", "gtid_mode must be ON")
+	m.want(logBin && logUpdates, "log_bin and log_replica_updates must be on")
+	m.want(syncBinlog == 1 && flush == 1, "sync_binlog and innodb_flush_log_at_trx_commit must be 1")
+	m.want(!recovery, "relay_log_recovery must be OFF: with ON, a killed replica may lose what it has acknowledged")
+	m.want(syncRelayLog == 1, "sync_relay_log must be 1")
+	m.want(netTimeout <= netTimeoutSeconds, "replica_net_timeout must be at most "+strconv.Itoa(netTimeoutSeconds)+" s")
+	var text mysqlcluster.Text
+	if err := single(ctx, on, mysqlcluster.TextQuery, text.Fields()...); err != nil {
+		return err
+	}
+	problem := text.ServerProblem()
+	m.want(problem == "", problem)
+	return nil
+}
+
+// readSemiSync reads both sides of semi-synchronous replication. A member without its plugins is an error.
+func (m *Member) readSemiSync(ctx context.Context, on querier) error {
+	var waitPoint string
+	var timeout, count int64
+	var waitsAlone bool
+	err := single(ctx, on, "SELECT @@GLOBAL.rpl_semi_sync_source_enabled, @@GLOBAL.rpl_semi_sync_source_wait_point, "+
+		"@@GLOBAL.rpl_semi_sync_source_timeout, @@GLOBAL.rpl_semi_sync_source_wait_for_replica_count, "+
+		"@@GLOBAL.rpl_semi_sync_source_wait_no_replica, @@GLOBAL.rpl_semi_sync_replica_enabled",
+		&m.Source.Enabled, &waitPoint, &timeout, &count, &waitsAlone, &m.Acknowledges)
+	if serverError(err) == erUnknownVariable {
+		return fmt.Errorf("the plugins semisync_source and semisync_replica must be loaded from its settings: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	m.want(waitPoint == "AFTER_SYNC", "rpl_semi_sync_source_wait_point must be AFTER_SYNC")
+	m.want(timeout >= minAckTimeout && waitsAlone,
+		"rpl_semi_sync_source_timeout must be a day at least and rpl_semi_sync_source_wait_no_replica ON: it must never fall back")
+	m.want(count >= 1, "rpl_semi_sync_source_wait_for_replica_count must be at least 1")
+	m.want(m.Acknowledges, "rpl_semi_sync_replica_enabled must be ON")
+
+	found := map[string]string{}
+	const states = "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME LIKE 'Rpl\\_semi\\_sync\\_%'"
+	err = queryRows(ctx, on, lookTimeout, states, nil, func(row *sql.Rows) error {
+		var name, value string
+		err := row.Scan(&name, &value)
+		found[strings.ToLower(strings.TrimPrefix(name, "Rpl_semi_sync_source_"))] = value
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	m.acknowledging = found["rpl_semi_sync_replica_status"] == "ON"
+	switch found["status"] {
+	case "ON", "OFF":
+		m.Source.Active = found["status"] == "ON"
+	default:
+		return fmt.Errorf("its Rpl_semi_sync_source_status is %q", found["status"])
+	}
+	for name, into := range map[string]*int64{
+		"clients": &m.Source.Clients, "wait_sessions": &m.Source.Waiting,
+		"yes_tx": &m.Source.acknowledged, "no_tx": &m.Source.unacknowledged,
+	} {
+		if *into, err = strconv.ParseInt(found[name], 10, 64); err != nil {
+			return fmt.Errorf("its Rpl_semi_sync_source_%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// errOtherChannels says of a member that answers that its state is not understood.
+var errOtherChannels = errors.New("it has other replication channels than the default one")
+
+// readReceiver reads whom it follows.
+func (m *Member) readReceiver(ctx context.Context, on querier) error {
+	const query = "SELECT c.CHANNEL_NAME, c.HOST, c.PORT, c.AUTO_POSITION, s.SOURCE_UUID, s.SERVICE_STATE, s.LAST_ERROR_MESSAGE, " +
+		"s.RECEIVED_TRANSACTION_SET, c.HEARTBEAT_INTERVAL, COALESCE(TIMESTAMPDIFF(MICROSECOND, GREATEST(s.LAST_HEARTBEAT_TIMESTAMP, " +
+		"s.QUEUEING_TRANSACTION_START_QUEUE_TIMESTAMP, s.LAST_QUEUED_TRANSACTION_END_QUEUE_TIMESTAMP), NOW(6)) / 1e6, 0) FROM performance_schema.replication_connection_configuration c " +
+		"JOIN performance_schema.replication_connection_status s USING (CHANNEL_NAME) " +
+		"WHERE c.CHANNEL_NAME NOT LIKE 'group\\_replication\\_%'"
+	return queryRows(ctx, on, lookTimeout, query, nil, func(row *sql.Rows) error {
+		var channel, host, automatic string
+		var port int
+		r := &Receiver{}
+		err := row.Scan(&channel, &host, &port, &automatic, &r.SourceUUID, &r.State, &r.Error, &r.Received,
+			&r.HeartbeatSeconds, &r.SilentSeconds)
+		if err != nil {
+			return err
+		}
+		if channel != "" || m.Receiver != nil {
+			return errOtherChannels
+		}
+		r.Source, r.Received = address(host, port), oneLine(r.Received)
+		r.automatic = automatic == "1" || strings.EqualFold(automatic, "YES")
+		m.Receiver = r
+		return nil
+	})
+}
+
+// address is a member's name as the driver writes it, IPv6 in brackets.
+func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+
+// readApplier reads whether what it receives is applied.
+func (m *Member) readApplier(ctx context.Context, on querier) error {
+	if m.Receiver == nil {
+		return nil
+	}
+	var state string
+	const query = "SELECT SERVICE_STATE FROM performance_schema.replication_applier_status WHERE CHANNEL_NAME = ''"
+	if err := single(ctx, on, query, &state); err != nil {
+		return err
+	}
+	m.Receiver.Applying = state == "ON"
+	// The coordinator only points at the worker's message.
+	const failures = "SELECT LAST_ERROR_MESSAGE FROM performance_schema.replication_applier_status_by_worker " +
+		"WHERE CHANNEL_NAME = '' AND LAST_ERROR_NUMBER <> 0 ORDER BY LAST_ERROR_TIMESTAMP DESC LIMIT 1"
+	return queryRows(ctx, on, lookTimeout, failures, nil, func(row *sql.Rows) error { return row.Scan(&m.Receiver.ApplyError) })
+}
+
+// readClone reads whether it is being rebuilt. What a server that died in the middle says of it stays; so the session must
+// be there too.
+func (m *Member) readClone(ctx context.Context, on querier) error {
+	const last = "SELECT STATE = 'In Progress' AND PID IN (SELECT ID FROM performance_schema.processlist) " +
+		"FROM performance_schema.clone_status"
+	err := queryRows(ctx, on, lookTimeout, last, nil, func(row *sql.Rows) error { return row.Scan(&m.Cloning) })
+	if serverError(err) == erNoSuchTable {
+		return nil // the plugin is not loaded, so it never was
+	}
+	return err
+}
+
+// want notes a setting that is not as it must be.
+func (m *Member) want(ok bool, what string) {
+	if !ok {
+		m.Wrong = append(m.Wrong, what)
+	}
+}
+
+// checkVersion refuses servers whose behaviour is not known.
+func checkVersion(version string) error {
+	if strings.Contains(version, "MariaDB") {
+		return rail.Refuse(rail.WrongState, "the supervisor is for MySQL; MariaDB (%s) has neither super_read_only, offline_mode nor "+
+			"clone, without which an old primary cannot be kept from answering: open and promote its members by hand", version)
+	}
+	parts := strings.SplitN(version, ".", 3)
+	major, err := strconv.Atoi(parts[0])
+	if err != nil || len(parts) < 3 {
+		return fmt.Errorf("the version %q is not understood", version)
+	}
+	minor, err := strconv.Atoi(parts[1])
+	if err != nil {
+		return fmt.Errorf("the version %q is not understood", version)
+	}
+	if major < 8 || major == 8 && minor < 4 {
+		return rail.Refuse(rail.WrongState, "the supervisor needs MySQL 8.4 or newer, not %s", version)
+	}
+	return nil
+}
+
+// single scans the one row that a query must have.
+func single(ctx context.Context, on querier, query string, into ...any) error {
+	found := false
+	err := queryRows(ctx, on, lookTimeout, query, nil, func(row *sql.Rows) error {
+		found = true
+		return row.Scan(into...)
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("%s: %w", firstWords(query), sql.ErrNoRows)
+	}
+	return err
+}
+
+// oneLine takes the line breaks out of a GTID set.
+func oneLine(set string) string { return strings.ReplaceAll(set, "\n", "") }

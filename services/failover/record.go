@@ -1,0 +1,215 @@
+package failover
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// Record is what the ledger says of its cluster.
+type Record struct {
+	// Epoch rises with every opening; 0: never opened.
+	Epoch int64 `json:"epoch"`
+	// Primary is the member that was opened last.
+	Primary string `json:"primary,omitempty"`
+	// Counts are the members that may hold an acknowledged order, Absent those that hold none: both together are all that were
+	// ever to receive commits.
+	Counts []string `json:"counts,omitempty"`
+	Absent []Absent `json:"absent,omitempty"`
+	// servers are the server_uuids of those that count, "" where it is not known.
+	servers map[string]string
+	// prepared tells that the tables are there.
+	prepared bool
+}
+
+// counts is the state of a member that does.
+const counts = "COUNTS"
+
+// Absent is a member that receives nothing, and holds no acknowledged order that others have not.
+type Absent struct {
+	Member string    `json:"member"`
+	State  Absence   `json:"state"`
+	Since  time.Time `json:"since"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	// server is the server_uuid of the one that was lost; "" where it is not known, or of no interest.
+	server string
+}
+
+// Absence says why a member does not count.
+type Absence string
+
+// The absences. Supervisors take only those members in again by themselves that no person has put out.
+const (
+	Excluded   Absence = "EXCLUDED"
+	Left       Absence = "LEFT"
+	Rebuilding Absence = "REBUILDING"
+	// Lost members may have acknowledged what was given up. The numbers of those transactions are given anew, so that nothing
+	// tells the two apart: they are rebuilt, whatever they seem to have.
+	Lost Absence = "LOST"
+)
+
+// counts tells whether a member counts. As long as nothing is recorded, as after an opening by somebody else, all do.
+func (r *Record) counts(name string) bool {
+	return slices.Contains(r.Counts, name) || len(r.Counts) == 0 && r.absent(name) == nil
+}
+
+// isServer tells whether a member is the server that counts under its name, and not one that was put in its place, with an
+// older copy of the data or none: it knows nothing of what the other has acknowledged.
+func (r *Record) isServer(m *Member) bool {
+	known := r.servers[m.Name]
+	return known == "" || known == m.UUID
+}
+
+// absent is the entry of a member, or nil.
+func (r *Record) absent(name string) *Absent {
+	for i := range r.Absent {
+		if r.Absent[i].Member == name {
+			return &r.Absent[i]
+		}
+	}
+	return nil
+}
+
+func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+// readRecord reads the record; a ledger without the tables was never opened.
+func readRecord(ctx context.Context, on querier, database string) (Record, error) {
+	r := Record{servers: map[string]string{}}
+	err := queryRows(ctx, on, lookTimeout, "SELECT epoch, primary_member FROM "+quoted(database)+".cluster WHERE id = 1", nil,
+		func(row *sql.Rows) error { return row.Scan(&r.Epoch, &r.Primary) })
+	switch serverError(err) {
+	case erNoSuchTable, erUnknownDatabase:
+		return Record{}, nil
+	}
+	if err != nil {
+		return Record{}, err
+	}
+	r.prepared = true
+	err = queryRows(ctx, on, lookTimeout,
+		"SELECT member, state, server_uuid, since, by_whom, reason FROM "+quoted(database)+".cluster_members ORDER BY member", nil,
+		func(row *sql.Rows) error {
+			var a Absent
+			var server string
+			var since int64
+			err := row.Scan(&a.Member, &a.State, &server, &since, &a.By, &a.Reason)
+			if a.State == counts {
+				r.Counts, r.servers[a.Member] = append(r.Counts, a.Member), server
+				return err
+			}
+			a.Since, a.server = time.UnixMilli(since).UTC(), server
+			r.Absent = append(r.Absent, a)
+			return err
+		})
+	if serverError(err) == erNoSuchTable {
+		err = nil // the migration is half replicated
+	}
+	return r, err
+}
+
+// now is the member's clock in milliseconds.
+const now = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
+
+// change is one statement of a commit.
+type change struct {
+	statement string
+	args      []any
+}
+
+// opened writes that a member was opened, and that it and others count.
+func (g *Supervisor) opened(epoch int64, primary *Member, members []Member, record *Record, others ...*Member) []change {
+	changes := []change{{
+		"REPLACE INTO " + quoted(g.database) + ".cluster (id, epoch, primary_member, opened_at) VALUES (1, ?, ?, " + now + ")",
+		[]any{epoch, primary.Name},
+	}}
+	return append(changes, g.counting(members, record, append(others, primary)...)...)
+}
+
+// counting writes that members count from here on. The first time all do that are not known to be absent, as all have until
+// then.
+func (g *Supervisor) counting(members []Member, record *Record, more ...*Member) (changes []change) {
+	if len(record.Counts) == 0 {
+		for i := range members {
+			if m := &members[i]; record.absent(m.Name) == nil && !slices.Contains(more, m) {
+				changes = append(changes, g.listed(m.Name, counts, m.UUID, "failover", ""))
+			}
+		}
+	}
+	for _, m := range more {
+		if !slices.Contains(record.Counts, m.Name) || record.servers[m.Name] != m.UUID {
+			changes = append(changes, g.listed(m.Name, counts, m.UUID, "failover", ""))
+		}
+	}
+	return changes
+}
+
+// listed writes whether a member, which is a server, counts from here on.
+func (g *Supervisor) listed(member string, as Absence, server, by, reason string) change {
+	return change{
+		"REPLACE INTO " + quoted(g.database) + ".cluster_members (member, state, server_uuid, since, by_whom, reason) " +
+			"VALUES (?, ?, ?, " + now + ", ?, ?)",
+		[]any{member, string(as), server, cut(by, 128), cut(reason, 1000)},
+	}
+}
+
+// whole is nil where this supervisor's list has every member that counts. With a list that lacks one, a minority would be taken for
+// a majority, and nobody would ask the one that is missing which orders it has.
+func (g *Supervisor) whole(record *Record) error {
+	if missing := g.unlisted(record); len(missing) > 0 {
+		return rail.Refuse(rail.WrongState, "%s may hold an acknowledged order and is not in this supervisor's list of members: give it the "+
+			"whole list (one that is gone for good is excluded first, by a supervisor with the whole list)", missing[0])
+	}
+	return nil
+}
+
+// unlisted are the members that count and are not in this supervisor's list.
+func (g *Supervisor) unlisted(record *Record) []string {
+	return slices.DeleteFunc(slices.Clone(record.Counts), func(name string) bool {
+		return slices.ContainsFunc(g.members, func(e endpoint) bool { return e.name == name })
+	})
+}
+
+// cut shortens text to the width of its column.
+func cut(text string, runes int) string {
+	all := []rune(text)
+	return string(all[:min(len(all), runes)])
+}
+
+// commit writes changes in one transaction on a member and returns once a replica has acknowledged it, which the member's
+// counters must show: a commit that came back for another reason proves nothing.
+func (a *attempt) commit(ctx context.Context, on *session, changes ...change) error {
+	before, err := a.read(ctx, on)
+	if err != nil {
+		return err
+	}
+	if err := on.exec(ctx, statementTimeout, "START TRANSACTION"); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if err := on.exec(ctx, statementTimeout, c.statement, c.args...); err != nil {
+			return joinRollback(ctx, on, err)
+		}
+	}
+	if err := on.exec(ctx, barrierTimeout, "COMMIT"); err != nil {
+		return err
+	}
+	after, err := a.read(ctx, on)
+	if err != nil {
+		return err
+	}
+	if !after.Source.Enabled || !after.Source.Active || after.Source.acknowledged <= before.Source.acknowledged ||
+		after.Source.unacknowledged != before.Source.unacknowledged {
+		return fmt.Errorf("the supervisor: %s: a commit came back that no replica has acknowledged", on.name)
+	}
+	return nil
+}
+
+func joinRollback(ctx context.Context, on *session, err error) error {
+	_ = on.exec(ctx, statementTimeout, "ROLLBACK") // the connection's end would do the same
+	return err
+}

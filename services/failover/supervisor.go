@@ -1,0 +1,116 @@
+package failover
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// The supervisor looks after one cluster. Close gives its connections back.
+type Supervisor struct {
+	options  Options
+	log      *slog.Logger
+	database string
+	members  []endpoint
+	readers  []*sql.DB // for looking without the locks
+	// rebuilding waits for the members that this process is rebuilding, and underway names them.
+	rebuilding sync.WaitGroup
+	mu         sync.Mutex
+	underway   map[string]bool
+}
+
+// New makes a supervisor. It connects to nobody yet.
+func New(o Options) (*Supervisor, error) {
+	members, err := endpoints(o.Members)
+	if err != nil {
+		return nil, err
+	}
+	if o.Replication.User == "" {
+		return nil, errors.New("the supervisor: the user that replicas log in as is needed")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Who == "" {
+		o.Who = "somebody"
+	}
+	g := &Supervisor{options: o, log: o.Log, database: members[0].config.DBName, members: members, underway: map[string]bool{}}
+	for _, m := range members {
+		connector, err := m.connector()
+		if err != nil {
+			return nil, err
+		}
+		db := sql.OpenDB(connector)
+		db.SetMaxOpenConns(2) // one that looks, and one beside it for a person's status
+		g.readers = append(g.readers, db)
+	}
+	return g, nil
+}
+
+// Close closes what was opened. It waits for rebuildings of Supervise, whose context must have ended.
+func (g *Supervisor) Close() error {
+	g.rebuilding.Wait()
+	var errs []error
+	for _, db := range g.readers {
+		errs = append(errs, db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// majority is how many members' locks make an attempt.
+func (g *Supervisor) majority() int { return len(g.members)/2 + 1 }
+
+// look reads every member side by side, each for so long at most. A member that does not answer has a Problem.
+func (g *Supervisor) look(ctx context.Context, limit time.Duration) []Member {
+	members := make([]Member, len(g.members))
+	var all sync.WaitGroup
+	for i, e := range g.members {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			m, err := readMember(ctx, g.readers[i], g.database)
+			if err != nil {
+				m = Member{Problem: err.Error()}
+			}
+			m.Name = e.name
+			members[i] = m
+		})
+	}
+	all.Wait()
+	return members
+}
+
+// rebuilds tells whether this process is rebuilding a member.
+func (g *Supervisor) rebuilds(name string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.underway[name]
+}
+
+// index finds a member by its name.
+func (g *Supervisor) index(name string) (int, error) {
+	i := slices.IndexFunc(g.members, func(e endpoint) bool { return e.name == name })
+	if i < 0 {
+		return 0, rail.Refuse(rail.NotFound, "there is no member %s in the list", name)
+	}
+	return i, nil
+}
+
+// primaryOf is the one member that may be sold on, by its index; -1 and the reason where there is none.
+func primaryOf(members []Member) (int, error) {
+	said := make([]rail.Member, len(members))
+	for i := range members {
+		m := &members[i]
+		said[i] = rail.Member{
+			Name: m.Name, Answers: m.Answers(), Writable: !m.ReadOnly, SemiSync: m.Source.Enabled && m.Source.Active,
+			Replicas: m.Source.Clients, Epoch: m.Record.Epoch, Opened: m.Record.Primary,
+		}
+	}
+	return rail.Primary(said)
+}

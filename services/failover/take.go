@@ -1,0 +1,74 @@
+package failover
+
+import (
+	"context"
+	"slices"
+
+	"interlock/services/rail"
+)
+
+// OpenOptions say what may be opened, and how.
+type OpenOptions struct {
+	// Member is the one to open; empty: one that has everything, the last primary first.
+	Member string
+	// AcceptLoss goes on where a member that may hold acknowledged orders does not answer, or is not in the list.
+	AcceptLoss bool
+	// silent is a member that is known not to answer: it is not waited for.
+	silent string
+}
+
+// Open makes one member writable where none is: at the first start, after a restart, and after the death of the primary. It
+// refuses, with the reason, where an acknowledged order might be lost or nobody would acknowledge the next; then all stay
+// read-only. An open cluster is left as it is.
+func (g *Supervisor) Open(ctx context.Context, o OpenOptions) (Opening, error) {
+	if o.Member != "" {
+		if _, err := g.index(o.Member); err != nil {
+			return Opening{}, err
+		}
+	}
+	a, ctx, err := g.beginWithout(ctx, o.silent)
+	if err != nil {
+		return Opening{}, err
+	}
+	defer a.end()
+	opening, err := a.take(ctx, o)
+	return opening, why(ctx, err)
+}
+
+func (a *attempt) take(ctx context.Context, o OpenOptions) (Opening, error) {
+	members, err := a.look(ctx)
+	if err != nil {
+		return Opening{}, err
+	}
+	if p, err := primaryOf(members); err == nil {
+		m := members[p]
+		if o.Member != "" && o.Member != m.Name {
+			return Opening{}, rail.Refuse(rail.WrongState, "%s is the primary: to make it another, promote that", m.Name)
+		}
+		return Opening{Primary: m.Name, Epoch: m.Record.Epoch, Already: true}, nil
+	}
+	if last := lastPrimary(members); last != "" && !lost(members, last) {
+		return Opening{}, rail.Refuse(rail.WrongState, "%s does not answer here, but every replica hears it", last)
+	}
+	return a.install(ctx, installation{want: o.Member, acceptLoss: o.AcceptLoss})
+}
+
+// lost tells whether the primary is not only our loss: it answers (so nothing depends on who else reaches it), or a replica
+// that counts and answers does not hear it. One that was put out, has left or is being rebuilt hears nobody anyway; its own
+// record need not have it.
+func lost(members []Member, primary string) bool {
+	epoch := lastRecord(members).Epoch
+	away := func(name string) bool {
+		return slices.ContainsFunc(members, func(m Member) bool { return m.Record.Epoch == epoch && m.Record.absent(name) != nil })
+	}
+	for i := range members {
+		m := &members[i]
+		if m.Name == primary && m.Answers() {
+			return true
+		}
+		if m.Name != primary && m.Answers() && !away(m.Name) && !m.Receiver.hears(primary) {
+			return true
+		}
+	}
+	return false
+}
