@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"interlock/graph"
+	"interlock/services/ledger"
 	"interlock/services/rail"
 	"interlock/services/sale"
 )
@@ -74,7 +75,7 @@ func (r *mutationResolver) CancelHold(ctx context.Context, input graph.CancelHol
 }
 
 func (r *mutationResolver) CorrectPassengerName(ctx context.Context, input graph.CorrectPassengerNameInput) (*graph.CorrectPassengerNamePayload, error) {
-	c := rail.Correction{Name: input.Name, Reason: input.Reason, By: rail.ViewerFrom(ctx).Subject}
+	c := ledger.Correction{Name: input.Name, Reason: input.Reason, By: rail.ViewerFrom(ctx).Subject}
 	if kind, name := decodeID(input.TicketID); kind == ticketNode {
 		c.OrderID, c.Ticket, _ = splitTicket(name)
 	}
@@ -118,11 +119,11 @@ func (r *queryResolver) Viewer(ctx context.Context) (*graph.Viewer, error) {
 }
 
 func (r *viewerResolver) Orders(ctx context.Context, viewer *graph.Viewer, states []rail.OrderState, first *int, after *string) (*graph.OrderConnection, error) {
-	return r.orders(ctx, rail.OrderFilter{Buyer: viewer.Subject, States: distinct(states)}, first, after)
+	return r.orders(ctx, ledger.OrderFilter{Buyer: viewer.Subject, States: distinct(states)}, first, after)
 }
 
 func (r *queryResolver) Orders(ctx context.Context, filter graph.OrderFilter, first *int, after *string) (*graph.OrderConnection, error) {
-	f := rail.OrderFilter{Buyer: value(filter.Buyer), Number: value(filter.Number), States: distinct(filter.States)}
+	f := ledger.OrderFilter{Buyer: value(filter.Buyer), Number: value(filter.Number), States: distinct(filter.States)}
 	if filter.RunID != nil {
 		if f.RunID = decodeRunID(*filter.RunID); f.RunID == "" {
 			return nil, rail.Refuse(rail.BadUserInput, "this is not the id of a run").At("filter", "runId")
@@ -140,7 +141,7 @@ type orderPlace struct {
 	ID     string `json:"i"`
 }
 
-func (r *Resolver) orders(ctx context.Context, filter rail.OrderFilter, first *int, after *string) (*graph.OrderConnection, error) {
+func (r *Resolver) orders(ctx context.Context, filter ledger.OrderFilter, first *int, after *string) (*graph.OrderConnection, error) {
 	size, err := pageSize(first)
 	if err != nil {
 		return nil, err
@@ -152,7 +153,7 @@ func (r *Resolver) orders(ctx context.Context, filter rail.OrderFilter, first *i
 		return nil, err
 	}
 	if further {
-		filter.After = rail.OrderPlace{PlacedAt: time.UnixMilli(place.Placed), ID: place.ID}
+		filter.After = ledger.OrderPlace{PlacedAt: time.UnixMilli(place.Placed), ID: place.ID}
 	}
 	// One more than the page tells whether there is a next one.
 	filter.Limit = size + 1

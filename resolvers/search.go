@@ -201,7 +201,7 @@ func (r *queryResolver) Runs(_ context.Context, filter graph.RunFilter, first *i
 	}
 	// Where no first date is given, it is each run's own today: no date of the server's gets into the filter, and so a
 	// cursor is good over midnight too.
-	f := rail.RunFilter{Train: value(filter.Train), Station: value(filter.Station), States: distinct(filter.States)}
+	f := search.RunFilter{Train: value(filter.Train), Station: value(filter.Station), States: distinct(filter.States)}
 	if filter.From != nil {
 		// The zero date says that none was given; who gives it, 1970-01-01, means all there ever were.
 		f.From = max(*filter.From, 1)

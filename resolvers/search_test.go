@@ -9,17 +9,18 @@ import (
 
 	"interlock/graph"
 	"interlock/resolvers"
+	"interlock/services/ledger"
 	"interlock/services/rail"
 	"interlock/services/search"
 )
 
 // published is a ledger that has published one thing.
-type published rail.TimetableChanges
+type published ledger.TimetableChanges
 
 func (p *published) PublicationNumber(context.Context) (int64, error) { return p.Number, nil }
 
-func (p *published) Changes(context.Context, int64) (*rail.TimetableChanges, error) {
-	return (*rail.TimetableChanges)(p), nil
+func (p *published) Changes(context.Context, int64) (*ledger.TimetableChanges, error) {
+	return (*ledger.TimetableChanges)(p), nil
 }
 
 // A train of the far west is listed by its own date, whatever that of the server is, and a cursor outlives midnight.

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 )
 
@@ -17,7 +17,7 @@ const silence = 10 * time.Second
 // commitsCheck says whether commits are acknowledged. What can be asked of a cluster does not tell: a replica that is
 // frozen counts as connected until its connection is given up.
 type commitsCheck struct {
-	stats func() ledger.Stats
+	stats func() sqlledger.Stats
 	now   func() time.Time
 
 	mu sync.Mutex

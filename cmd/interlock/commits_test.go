@@ -6,20 +6,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 )
 
 func TestCommitsCheck_UnreadyWhileCommitsHang(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	var stats ledger.Stats
-	check := &commitsCheck{stats: func() ledger.Stats { return stats }, now: func() time.Time { return now }}
+	var stats sqlledger.Stats
+	check := &commitsCheck{stats: func() sqlledger.Stats { return stats }, now: func() time.Time { return now }}
 	ready := func() bool {
 		_, err := check.Ready(t.Context())
 		return err == nil
 	}
 	require.True(t, ready())
 
-	stats = ledger.Stats{UnknownCommits: 1, Probing: true}
+	stats = sqlledger.Stats{UnknownCommits: 1, Probing: true}
 	require.False(t, ready(), "a commit hangs, though the cluster says that all is well")
 	for range 10 {
 		now = now.Add(5 * time.Second)

@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"interlock/services/failover"
-	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 )
 
 // failoverCommand looks after the members of a MySQL cluster.
@@ -35,10 +35,12 @@ func openSupervisor(s *Settings, log *slog.Logger) (*failover.Supervisor, error)
 	return failover.New(failover.Options{
 		Members:     s.FailoverMembers,
 		Replication: failover.Login{User: s.ReplicationUser, Password: s.ReplicationPassword},
-		Prepare:     func(ctx context.Context, dsn string) error { return ledger.Migrate(ctx, ledger.Options{DSN: dsn}) },
-		Leap:        ledger.LeapBeforeOpening,
-		Who:         whoami(),
-		Log:         log,
+		Prepare: func(ctx context.Context, dsn string) error {
+			return sqlledger.Migrate(ctx, sqlledger.Options{DSN: dsn})
+		},
+		Leap: sqlledger.LeapBeforeOpening,
+		Who:  whoami(),
+		Log:  log,
 	})
 }
 

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"interlock/cmd/interlock/failpoints"
-	"interlock/services/ledger"
-	"interlock/services/ledger/intercept"
+	"interlock/services/ledger/sqlledger"
+	"interlock/services/ledger/sqlledger/intercept"
 	"interlock/services/sale"
 )
 
@@ -51,7 +51,7 @@ func (f faults) Close() error {
 	return f.control.Close()
 }
 
-func (f faults) ledger(o ledger.Options) ledger.Options {
+func (f faults) ledger(o sqlledger.Options) sqlledger.Options {
 	o.Wrap = func(c driver.Connector) driver.Connector {
 		if f.anyVersion {
 			c = intercept.WithoutVersionCheck(c)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"log/slog"
 
-	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 )
 
 type migrateCommand struct{}
@@ -16,7 +16,7 @@ func (migrateCommand) Run(ctx context.Context, settings *Settings, log *slog.Log
 			return err
 		}
 	}
-	if err := ledger.Migrate(ctx, ledgerOptions(settings)); err != nil {
+	if err := sqlledger.Migrate(ctx, ledgerOptions(settings)); err != nil {
 		return err
 	}
 	log.Info("the schema is up to date")

@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"time"
 
-	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/sale"
 )
 
@@ -19,7 +19,7 @@ func openFaults(*slog.Logger) (faults, error) { return faults{}, nil }
 // Close closes nothing.
 func (faults) Close() error { return nil }
 
-func (faults) ledger(o ledger.Options) ledger.Options { return o }
+func (faults) ledger(o sqlledger.Options) sqlledger.Options { return o }
 
 func (faults) around(o sale.Options) sale.Options { return o }
 

@@ -17,10 +17,10 @@ func TestFaults_AreNotInWhatIsShipped(t *testing.T) {
 		return strings.Fields(string(out))
 	}
 	const files = "-f={{join .GoFiles \" \"}}"
-	needed := []string{"interlock/cmd/interlock/failpoints", "interlock/services/ledger/intercept"}
+	needed := []string{"interlock/cmd/interlock/failpoints", "interlock/services/ledger/sqlledger/intercept"}
 
 	shipped := list("-deps", ".")
-	require.Contains(t, shipped, "interlock/services/ledger")
+	require.Contains(t, shipped, "interlock/services/ledger/sqlledger")
 	for _, pkg := range needed {
 		require.NotContains(t, shipped, pkg)
 		require.Contains(t, list("-tags=fault", "-deps", "."), pkg)

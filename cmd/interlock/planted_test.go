@@ -20,8 +20,8 @@ import (
 
 	"interlock/internal/servers/serverstest"
 	"interlock/services/audit"
-	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 )
 
@@ -278,8 +278,8 @@ var believed = []string{
 
 // TestPlanted_EveryColumn finds the column that a statement writes, in any table that there is.
 func TestPlanted_EveryColumn(t *testing.T) {
-	options := ledger.Options{Path: filepath.Join(t.TempDir(), "ledger.db")}
-	require.NoError(t, ledger.Migrate(t.Context(), options))
+	options := sqlledger.Options{Path: filepath.Join(t.TempDir(), "ledger.db")}
+	require.NoError(t, sqlledger.Migrate(t.Context(), options))
 	rows, err := ledgertest.DB(t, options).QueryContext(t.Context(), "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c "+
 		"WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND t.name NOT LIKE 'goose%'")
 	require.NoError(t, err)
@@ -303,7 +303,7 @@ func TestPlanted_EveryColumn(t *testing.T) {
 type story struct {
 	t        *testing.T
 	r        *running
-	options  ledger.Options
+	options  sqlledger.Options
 	db       *sql.DB
 	replacer *strings.Replacer
 	// idle is what verify is told.
@@ -391,7 +391,7 @@ func tellStory(t *testing.T, settings *Settings) *story {
 }
 
 // sealingOptions are those of a ledger with its keys.
-func sealingOptions(t *testing.T, settings *Settings) ledger.Options {
+func sealingOptions(t *testing.T, settings *Settings) sqlledger.Options {
 	t.Helper()
 	o := ledgerOptions(settings)
 	require.NoError(t, addKeys(&o, settings))
@@ -477,7 +477,7 @@ func (s *story) exec(statement string, args ...any) {
 // verify verifies the ledger as if servers ran, unless it is idle.
 func (s *story) verify() *audit.Report {
 	s.t.Helper()
-	l, err := ledger.Open(s.t.Context(), s.options)
+	l, err := sqlledger.Open(s.t.Context(), s.options)
 	require.NoError(s.t, err)
 	report, err := (&audit.Auditor{Ledger: l, Idle: s.idle, Log: slog.New(slog.DiscardHandler)}).Verify(s.t.Context())
 	require.NoError(s.t, err)

@@ -22,6 +22,7 @@ import (
 	"interlock/internal/servers/serverstest"
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 )
 
@@ -224,7 +225,7 @@ func TestServer_RefusesToStartWithOtherKeys(t *testing.T) {
 	start(t, settings).stop()
 	settings.PersonalDataKeys = []string{ledgertest.NewKey}
 	_, err := Open(t.Context(), settings, discard())
-	require.ErrorIs(t, err, ledger.ErrKeys)
+	require.ErrorIs(t, err, sqlledger.ErrKeys)
 	require.ErrorContains(t, err, "own")
 	settings.PersonalDataKeys = []string{"a:b"}
 	_, err = Open(t.Context(), settings, discard())
@@ -238,7 +239,7 @@ func TestServer_RefusesToStartWithOtherKeys(t *testing.T) {
 		require.NoFileExists(t, filepath.Join(settings.Data, personalDataKeyFile), "who only looks makes nothing")
 	}
 	_, err = Open(t.Context(), settings, discard())
-	require.ErrorIs(t, err, ledger.ErrKeys, "a key that was made anew is another one")
+	require.ErrorIs(t, err, sqlledger.ErrKeys, "a key that was made anew is another one")
 	code, _, errs := command(t, settings.Data, "verify")
 	require.Equal(t, exitCouldNotSee, code)
 	require.Contains(t, errs, "the key own is another one")
@@ -308,27 +309,27 @@ func TestCommands_RotateKeysAndErase(t *testing.T) {
 // failing is a ledger whose primary changes while tickets are sealed anew: twice in a commit, and then nobody is there.
 type failing struct{ errs []error }
 
-func (f *failing) Reseal(_ context.Context, after string) (ledger.Resealed, error) {
+func (f *failing) Reseal(_ context.Context, after string) (sqlledger.Resealed, error) {
 	if len(f.errs) > 0 {
 		err := f.errs[0]
 		f.errs = f.errs[1:]
-		return ledger.Resealed{Tickets: 5, Sealed: 5, Next: "lost"}, err
+		return sqlledger.Resealed{Tickets: 5, Sealed: 5, Next: "lost"}, err
 	}
 	if after == "" {
-		return ledger.Resealed{Tickets: 3, Sealed: 3, Next: "a"}, nil
+		return sqlledger.Resealed{Tickets: 3, Sealed: 3, Next: "a"}, nil
 	}
-	return ledger.Resealed{Tickets: 2, Sealed: 1}, nil
+	return sqlledger.Resealed{Tickets: 2, Sealed: 1}, nil
 }
 
 func TestRotateAll_OutlivesAFailover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		unknown := fmt.Errorf("%w: the connection is gone", rail.ErrUnknown)
+		unknown := fmt.Errorf("%w: the connection is gone", ledger.ErrInDoubt)
 		nobody := rail.Refuse(rail.Unavailable, "no primary")
 		all, err := rotateAll(t.Context(), &failing{errs: []error{unknown, nobody, unknown}}, discard())
 		require.NoError(t, err)
-		require.Equal(t, ledger.Resealed{Tickets: 5, Sealed: 4}, all)
+		require.Equal(t, sqlledger.Resealed{Tickets: 5, Sealed: 4}, all)
 		_, err = rotateAll(t.Context(), &failing{errs: slices.Repeat([]error{unknown}, maxFailures+1)}, discard())
-		require.ErrorIs(t, err, rail.ErrUnknown, "not for ever")
+		require.ErrorIs(t, err, ledger.ErrInDoubt, "not for ever")
 	})
 }
 

@@ -15,8 +15,8 @@ import (
 	"interlock/internal/servers"
 	"interlock/internal/servers/serverstest"
 	"interlock/services/audit"
-	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 )
 
@@ -291,7 +291,7 @@ func TestServer_SearchesWithMySQLStopped(t *testing.T) {
 
 func TestServer_RefusesToSellUnreplicatedByDefault(t *testing.T) {
 	settings := realSettings(t, withDatabase(serverstest.MySQL(t)))
-	settings.Durability = ledger.Replicated
+	settings.Durability = sqlledger.Replicated
 	server, err := Open(t.Context(), settings, discard())
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

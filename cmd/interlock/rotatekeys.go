@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 )
 
@@ -40,7 +41,7 @@ func (rotateKeysCommand) Run(ctx context.Context, settings *Settings, log *slog.
 	return errors.Join(err, opened.Close())
 }
 
-func rotate(ctx context.Context, l *ledger.Ledger, log *slog.Logger, out io.Writer) error {
+func rotate(ctx context.Context, l *sqlledger.Ledger, log *slog.Logger, out io.Writer) error {
 	if err := l.CheckKeys(ctx); err != nil {
 		return err
 	}
@@ -75,16 +76,16 @@ func rotate(ctx context.Context, l *ledger.Ledger, log *slog.Logger, out io.Writ
 
 // resealer is the part of the ledger that seals anew.
 type resealer interface {
-	Reseal(ctx context.Context, after string) (ledger.Resealed, error)
+	Reseal(ctx context.Context, after string) (sqlledger.Resealed, error)
 }
 
 // rotateAll goes through all tickets once.
-func rotateAll(ctx context.Context, l resealer, log *slog.Logger) (ledger.Resealed, error) {
-	var all ledger.Resealed
+func rotateAll(ctx context.Context, l resealer, log *slog.Logger) (sqlledger.Resealed, error) {
+	var all sqlledger.Resealed
 	told, failures := time.Now(), 0
 	for {
 		page, err := l.Reseal(ctx, all.Next)
-		if (rail.CodeOf(err) == rail.Unavailable || errors.Is(err, rail.ErrUnknown)) && failures < maxFailures {
+		if (rail.CodeOf(err) == rail.Unavailable || errors.Is(err, ledger.ErrInDoubt)) && failures < maxFailures {
 			// A sale has locked a row, or the primary changes, perhaps during a commit. What is sealed anew already is
 			// passed by.
 			failures++

@@ -26,7 +26,7 @@ import (
 	"interlock/services/gateway"
 	"interlock/services/gateway/playground"
 	"interlock/services/identity"
-	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/publish"
 	"interlock/services/rail"
 	"interlock/services/sale"
@@ -71,7 +71,7 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 		}
 	}()
 	// Whatever else may be wrong with the ledger now, readiness tells. With keys that do not fit nobody can sell.
-	if err := opened.ledger.CheckKeys(ctx); errors.Is(err, ledger.ErrKeys) {
+	if err := opened.ledger.CheckKeys(ctx); errors.Is(err, sqlledger.ErrKeys) {
 		return nil, err
 	}
 	key, err := documentKey(settings)
@@ -251,7 +251,7 @@ func (s *Server) runs() int {
 }
 
 // durability is what an acknowledged order is worth here.
-func (s *Server) durability() ledger.Durability { return ledgerOptions(s.settings).Durability }
+func (s *Server) durability() sqlledger.Durability { return ledgerOptions(s.settings).Durability }
 
 func payments(s *Settings) sale.Payments {
 	if s.payments() == "sandbox" {

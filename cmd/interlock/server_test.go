@@ -20,8 +20,8 @@ import (
 
 	"interlock/internal/servers/serverstest"
 	"interlock/services/gateway"
-	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 	"interlock/services/watch"
 )
@@ -41,7 +41,7 @@ func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // embeddedSettings are those of `interlock serve` in a folder of the test's own.
 func embeddedSettings(t testing.TB) *Settings {
 	return &Settings{
-		Listen: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "interlock-data"), Durability: ledger.Replicated,
+		Listen: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "interlock-data"), Durability: sqlledger.Replicated,
 		Hold: 15 * time.Minute, SaleClosesBefore: 5 * time.Minute, RolesClaim: "roles",
 		MaxStreamsPerViewer: gateway.DefaultMaxStreamsPerViewer, MaxWatchedPerViewer: watch.DefaultMaxWatchedPerViewer,
 		MaxStreamsPerAddress: gateway.DefaultMaxStreamsPerAddress, MaxWatchedPerAddress: watch.DefaultMaxWatchedPerAddress,
@@ -329,13 +329,13 @@ func TestServer_FourWaysEmbedded(t *testing.T) { fourWays(t, start(t, embeddedSe
 // realSettings are those of a server on real MySQL (or MariaDB) and Redis.
 func realSettings(t *testing.T, dsn string) *Settings {
 	s := embeddedSettings(t)
-	s.MySQL, s.Durability, s.Payments = []string{dsn}, ledger.Local, "sandbox"
+	s.MySQL, s.Durability, s.Payments = []string{dsn}, sqlledger.Local, "sandbox"
 	s.Redis = []string{serverstest.NewRedis(t).Addr()}
 	for range 3 {
 		s.LockRedis = append(s.LockRedis, serverstest.NewRedis(t).Addr())
 	}
 	s.DocumentKey, s.PersonalDataKeys = strings.Repeat("k", minDocumentKey), []string{ledgertest.OldKey}
-	require.NoError(t, ledger.Migrate(t.Context(), ledgerOptions(s)))
+	require.NoError(t, sqlledger.Migrate(t.Context(), ledgerOptions(s)))
 	return s
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml"
 
-	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 )
 
 // Settings are what all commands share. Nothing given is the embedded default.
@@ -28,9 +28,9 @@ type Settings struct {
 	AllowedOrigins []string `name:"allowed-origins" yaml:"allowed-origins" help:"Web origins that may use the API besides our own." placeholder:"ORIGIN"`
 	Data           string   `name:"data" yaml:"data" default:"interlock-data" help:"The folder of the embedded default: database, development secrets, addresses." placeholder:"FOLDER"`
 
-	MySQL        []string          `name:"mysql" yaml:"mysql" help:"The ledger: the DSN of its primary, such as user:password@tcp(db:3306)/interlock, or those of all members of its cluster, repeated or with commas between them (a comma within one is written \\,), among which the primary is found. Without it, the embedded default." placeholder:"DSN"`
-	MySQLReplica string            `name:"mysql-replica" yaml:"mysql-replica" help:"A replica to read lists from, where --mysql names the primary alone." placeholder:"DSN"`
-	Durability   ledger.Durability `name:"durability" yaml:"durability" default:"replicated" enum:"replicated,local" help:"With MySQL: refuse to sell while semi-synchronous replication is off (replicated), or trust one server and its disk (local)."`
+	MySQL        []string             `name:"mysql" yaml:"mysql" help:"The ledger: the DSN of its primary, such as user:password@tcp(db:3306)/interlock, or those of all members of its cluster, repeated or with commas between them (a comma within one is written \\,), among which the primary is found. Without it, the embedded default." placeholder:"DSN"`
+	MySQLReplica string               `name:"mysql-replica" yaml:"mysql-replica" help:"A replica to read lists from, where --mysql names the primary alone." placeholder:"DSN"`
+	Durability   sqlledger.Durability `name:"durability" yaml:"durability" default:"replicated" enum:"replicated,local" help:"With MySQL: refuse to sell while semi-synchronous replication is off (replicated), or trust one server and its disk (local)."`
 
 	FailoverMembers     []string `name:"failover-members" yaml:"failover-members" help:"For failover: all members of the ledger's MySQL cluster, as a user that may administer them: admin:password@tcp(db1:3306)/interlock." placeholder:"DSN"`
 	ReplicationUser     string   `name:"replication-user" yaml:"replication-user" help:"For failover: who a replica logs in to its primary as." placeholder:"NAME"`
@@ -146,7 +146,7 @@ func (s *Settings) validateMembers() error {
 	case len(s.MySQL) == 1:
 	case s.MySQLReplica != "":
 		return errors.New("--mysql-replica goes with one --mysql: among several, replicas to read from are found")
-	case s.Durability == ledger.Local:
+	case s.Durability == sqlledger.Local:
 		return errors.New("--durability local goes with one --mysql: a cluster is replicated")
 	}
 	return nil

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
+	"interlock/services/ledger/sqlledger"
 )
 
 // configIn runs `interlock config` in a folder with an interlock.yaml.
@@ -179,14 +179,14 @@ func TestSettings_MembersOfTheLedger(t *testing.T) {
 	cluster := Settings{
 		MySQL: []string{a, b}, Redis: []string{"c:1"}, LockRedis: []string{"l:1", "l:2", "l:3"}, DocumentKey: strings.Repeat("k", minDocumentKey),
 		PersonalDataKeys:    []string{ledgertest.OldKey},
-		Durability:          ledger.Replicated,
+		Durability:          sqlledger.Replicated,
 		MaxStreamsPerViewer: 1, MaxWatchedPerViewer: 1, MaxStreamsPerAddress: 1, MaxWatchedPerAddress: 1,
 	}
 	require.NoError(t, cluster.validate())
 	require.Equal(t, cluster.MySQL, ledgerOptions(&cluster).Members)
 	require.Empty(t, ledgerOptions(&cluster).DSN)
 	local, replica := cluster, cluster
-	local.Durability, replica.MySQLReplica = ledger.Local, a
+	local.Durability, replica.MySQLReplica = sqlledger.Local, a
 	sealed, forgotten := cluster, cluster
 	sealed.PersonalDataKeys, forgotten.ForgetPassengersAfterDays = nil, -1
 	require.ErrorContains(t, sealed.validate(), "--mysql needs --personal-data-keys")

@@ -14,17 +14,17 @@ import (
 	"interlock/services/availability"
 	"interlock/services/identity"
 	"interlock/services/keyring"
-	"interlock/services/ledger"
-	"interlock/services/lock"
+	"interlock/services/ledger/sqlledger"
+	"interlock/services/lock/redlock"
 	"interlock/services/sale"
 )
 
 // stores are the adapters, open.
 type stores struct {
-	ledger *ledger.Ledger
+	ledger *sqlledger.Ledger
 	// cache and lock are nil for a command on an embedded folder that no server runs on.
 	cache  *availability.Cache
-	lock   *lock.Lock
+	lock   *redlock.Lock
 	client redis.UniversalClient
 	// faults are what the proving ground does to a server: nothing in the one that is shipped.
 	faults faults
@@ -49,11 +49,11 @@ const (
 )
 
 // ledgerOptions say where the ledger is.
-func ledgerOptions(s *Settings) ledger.Options {
+func ledgerOptions(s *Settings) sqlledger.Options {
 	if s.embedded() {
-		return ledger.Options{Path: filepath.Join(s.Data, ledgerFile), Durability: ledger.Local}
+		return sqlledger.Options{Path: filepath.Join(s.Data, ledgerFile), Durability: sqlledger.Local}
 	}
-	o := ledger.Options{ReplicaDSN: s.MySQLReplica, Durability: s.Durability, CommitTimeout: commitTimeout}
+	o := sqlledger.Options{ReplicaDSN: s.MySQLReplica, Durability: s.Durability, CommitTimeout: commitTimeout}
 	if len(s.MySQL) == 1 {
 		o.DSN = s.MySQL[0]
 	} else {
@@ -116,7 +116,7 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, how opening) (_ *s
 	if err := addKeys(&ledgerAt, s); err != nil {
 		return nil, err
 	}
-	if opened.ledger, err = ledger.Open(ctx, ledgerAt); err != nil {
+	if opened.ledger, err = sqlledger.Open(ctx, ledgerAt); err != nil {
 		return nil, err
 	}
 	opened.close = append(opened.close, opened.ledger.Close)
@@ -128,7 +128,7 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, how opening) (_ *s
 	}
 	opened.close = append(opened.close, opened.client.Close)
 	opened.cache = availability.New(opened.client)
-	if opened.lock, err = lock.New(lock.Options{Nodes: nodes}); err != nil {
+	if opened.lock, err = redlock.New(redlock.Options{Nodes: nodes}); err != nil {
 		return nil, err
 	}
 	opened.close = append(opened.close, opened.lock.Close)
@@ -139,7 +139,7 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, how opening) (_ *s
 // what is not there would make it.
 func prepareFile(ctx context.Context, s *Settings, migrate bool) error {
 	if migrate {
-		return ledger.Migrate(ctx, ledgerOptions(s))
+		return sqlledger.Migrate(ctx, ledgerOptions(s))
 	}
 	if _, err := os.Stat(ledgerOptions(s).Path); err != nil {
 		return fmt.Errorf("there is no ledger: %w", err)
@@ -185,7 +185,7 @@ func documentKey(s *Settings) ([]byte, error) {
 }
 
 // addKeys gives a ledger what passengers are sealed with, and the digests of their documents made by.
-func addKeys(to *ledger.Options, s *Settings) error {
+func addKeys(to *sqlledger.Options, s *Settings) error {
 	ring, err := personalDataKeys(s)
 	if err != nil {
 		return err

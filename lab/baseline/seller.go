@@ -19,7 +19,7 @@ import (
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/logger"
 
-	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
@@ -60,7 +60,7 @@ type Request struct {
 
 // Open makes the tables, the ledger's own, and connects.
 func Open(ctx context.Context, o Options) (_ *Seller, err error) {
-	if err := ledger.Migrate(ctx, ledger.Options{DSN: o.DSN}); err != nil {
+	if err := sqlledger.Migrate(ctx, sqlledger.Options{DSN: o.DSN}); err != nil {
 		return nil, err
 	}
 	s := &Seller{options: o, layouts: map[rail.SeatClass]*seatmap.Layout{}}

@@ -10,7 +10,7 @@ import (
 	_ "github.com/go-sql-driver/mysql" // the driver
 
 	"interlock/lab/load"
-	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 )
 
@@ -30,7 +30,7 @@ func Open(ctx context.Context, dsn string) (*Limit, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ledger.Migrate(ctx, ledger.Options{DSN: dsn}); err != nil {
+	if err := sqlledger.Migrate(ctx, sqlledger.Options{DSN: dsn}); err != nil {
 		return nil, err
 	}
 	l.db, err = sql.Open("mysql", dsn+"?multiStatements=true")

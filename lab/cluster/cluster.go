@@ -13,7 +13,7 @@ import (
 
 	"interlock/internal/servers"
 	"interlock/services/identity"
-	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 )
 
 const (
@@ -126,7 +126,7 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 		return nil, fmt.Errorf("opening the primary: %w", err)
 	}
 	o.Log.Info("the primary is open: a replica has acknowledged the barrier commit")
-	if err := ledger.Migrate(ctx, ledger.Options{DSN: c.DSN(Database)}); err != nil {
+	if err := sqlledger.Migrate(ctx, sqlledger.Options{DSN: c.DSN(Database)}); err != nil {
 		return nil, err
 	}
 	if err := c.startSupervisors(ctx); err != nil {

@@ -12,7 +12,7 @@ import (
 
 	"interlock/internal/servers"
 	"interlock/services/failover"
-	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 )
 
 // Members are the servers of one database cluster.
@@ -101,8 +101,10 @@ func (m *Members) Open(ctx context.Context, log *slog.Logger) error {
 func (m *Members) SupervisorOptions(log *slog.Logger) failover.Options {
 	o := failover.Options{
 		Replication: failover.Login{User: replicationUser, Password: m.secrets.replication}, Log: log, Who: "lab",
-		Prepare: func(ctx context.Context, dsn string) error { return ledger.Migrate(ctx, ledger.Options{DSN: dsn}) },
-		Leap:    ledger.LeapBeforeOpening,
+		Prepare: func(ctx context.Context, dsn string) error {
+			return sqlledger.Migrate(ctx, sqlledger.Options{DSN: dsn})
+		},
+		Leap: sqlledger.LeapBeforeOpening,
 	}
 	for _, s := range m.Servers {
 		o.Members = append(o.Members, dsn(s.Addr(), supervisorUser, m.secrets.supervisor, Database))

@@ -7,6 +7,7 @@ import (
 	"interlock/lab/cluster"
 	"interlock/lab/fault/check"
 	"interlock/lab/load"
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -31,20 +32,20 @@ func until(ctx context.Context, since time.Time, limit time.Duration, look func(
 }
 
 // derived looks at Redis until it is what the tickets say of the runs that were sold, and what the maps say of every run.
-func (e *evidence) derived(ctx context.Context, rest time.Time, times check.DerivedTimes) (books []*rail.Books, r *check.Result, err error) {
+func (e *evidence) derived(ctx context.Context, rest time.Time, times check.DerivedTimes) (snapshots []*ledger.AuditSnapshot, r *check.Result, err error) {
 	times.Sold, err = until(ctx, rest, check.SoldTime, func() (bool, error) {
-		if books, err = e.books(ctx); err != nil {
+		if snapshots, err = e.snapshots(ctx); err != nil {
 			return false, err
 		}
-		lefts := make([]*rail.Availability, len(books))
-		for i, b := range books {
+		lefts := make([]*rail.Availability, len(snapshots))
+		for i, b := range snapshots {
 			lefts[i] = &rail.Availability{RunID: b.Run.ID}
 		}
 		stored, err := e.cache.Stored(ctx, lefts)
 		if err != nil {
 			return false, err
 		}
-		r = check.Derived(books, stored)
+		r = check.Derived(snapshots, stored)
 		return r.OK, nil
 	})
 	if err != nil {
@@ -65,7 +66,7 @@ func (e *evidence) derived(ctx context.Context, rest time.Time, times check.Deri
 		return r.Failed == sold.Failed, nil
 	})
 	check.InTime(r, times)
-	return books, r, err
+	return snapshots, r, err
 }
 
 // maxRuns is many more than the lab ever publishes on one cluster.

@@ -16,6 +16,7 @@ import (
 	"interlock/lab/load"
 	"interlock/services/availability"
 	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 )
 
@@ -28,7 +29,7 @@ type evidence struct {
 	deleted []*servers.SQLServer
 	ids     []rail.RunID
 	after   rail.RunID
-	ledger  *ledger.Ledger
+	ledger  *sqlledger.Ledger
 	cache   *availability.Cache
 	close   []func() error
 }
@@ -47,7 +48,7 @@ func gather(ctx context.Context, c *cluster.Cluster, train string, runs []*load.
 	if e.primary, err = primaryOf(ctx, c); err != nil {
 		return nil, err
 	}
-	if e.ledger, err = ledger.Open(ctx, ledger.Options{DSN: c.Members().DSN(e.primary, cluster.Database), Keyring: c.Keyring()}); err != nil {
+	if e.ledger, err = sqlledger.Open(ctx, sqlledger.Options{DSN: c.Members().DSN(e.primary, cluster.Database), Keyring: c.Keyring()}); err != nil {
 		return nil, err
 	}
 	e.close = append(e.close, e.ledger.Close)
@@ -69,16 +70,16 @@ func (e *evidence) Close() error {
 	return errors.Join(errs...)
 }
 
-// books are all that the primary has written of the runs.
-func (e *evidence) books(ctx context.Context) (all []*rail.Books, _ error) {
-	for books, err := range e.ledger.Books(ctx, e.after, len(e.ids)) {
+// snapshots are all that the primary has written of the runs.
+func (e *evidence) snapshots(ctx context.Context) (all []*ledger.AuditSnapshot, _ error) {
+	for snapshot, err := range e.ledger.AuditSnapshots(ctx, e.after, len(e.ids)) {
 		if err != nil {
 			return nil, err
 		}
-		if books.Run == nil {
-			return nil, fmt.Errorf("the run %s cannot be read: %w", books.ID, books.Problem)
+		if snapshot.Run == nil {
+			return nil, fmt.Errorf("the run %s cannot be read: %w", snapshot.ID, snapshot.Problem)
 		}
-		all = append(all, books)
+		all = append(all, snapshot)
 	}
 	return all, nil
 }
@@ -88,7 +89,7 @@ func primaryOf(ctx context.Context, c *cluster.Cluster) (*servers.SQLServer, err
 	if len(c.Supervisors()) == 0 {
 		return c.Primary, nil
 	}
-	found, err := ledger.Find(ctx, c.DSNs())
+	found, err := sqlledger.Find(ctx, c.DSNs())
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +137,7 @@ func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []
 			&t.Class, &t.SeatIndex, &t.Coach, &t.Seat, &t.Total.Minor, &t.Total.Currency, &order, &n, &key, &sealed); err != nil {
 			return nil, err
 		}
-		if t.Passenger, err = ledger.OpenPassenger(e.cluster.Keyring(), order, n, key, sealed); err != nil {
+		if t.Passenger, err = sqlledger.OpenPassenger(e.cluster.Keyring(), order, n, key, sealed); err != nil {
 			return nil, err
 		}
 		t.PlacedAt, t.PayBy = time.UnixMilli(placed), time.UnixMilli(payBy)

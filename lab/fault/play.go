@@ -228,14 +228,14 @@ func (p *play) leave(ctx context.Context) error {
 // judge holds everything against everything.
 func (p *play) judge(ctx context.Context, e *evidence) error {
 	e.deleted = p.scene.deleted
-	books, derived, err := e.derived(ctx, p.rest, check.DerivedTimes{
+	snapshots, derived, err := e.derived(ctx, p.rest, check.DerivedTimes{
 		Healed: p.caughtUp, HealedLimit: p.fault.RedisLate, Why: p.fault.RedisWhy,
 	})
 	if err != nil {
 		return fmt.Errorf("comparing Redis: %w", err)
 	}
 	last := map[rail.RunID]int64{}
-	for _, b := range books {
+	for _, b := range snapshots {
 		last[b.Run.ID] = b.Version
 	}
 	streams := p.streams(ctx, last)
@@ -246,10 +246,10 @@ func (p *play) judge(ctx context.Context, e *evidence) error {
 	calls := p.room.Log().Calls()
 	p.line.count(calls)
 	p.line.OutageSeconds = check.Outage(calls, p.broken, p.judgedUntil).Seconds()
-	linear, wrongNo := check.Linear(calls, members[0], books, p.fault.Late, searchLimit)
+	linear, wrongNo := check.Linear(calls, members[0], snapshots, p.fault.Late, searchLimit)
 	p.line.Checks = []*check.Result{
 		check.Overlap(members), check.Kept(calls, members[0]), check.Refused(calls, members[0]), check.Settled(calls, members[0], p.healed),
-		linear, check.Capacity(books), derived, streams, check.Returned(p.before, p.after),
+		linear, check.Capacity(snapshots), derived, streams, check.Returned(p.before, p.after),
 		check.Unreplicated(calls, p.scene.alone, p.fault.Late), check.Success(calls, p.healed, p.judgedUntil.Add(-think), wrongNo),
 	}
 	return nil

@@ -338,7 +338,7 @@ func (p *play) checks(ctx context.Context, calls []history.Call, n int) (overlap
 		e.after = p.runs[n-1].RunID
 	}
 	calls = slices.DeleteFunc(calls, func(c history.Call) bool { return c.Run != p.runs[n].RunID })
-	books, err := e.books(ctx)
+	snapshots, err := e.snapshots(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -347,7 +347,7 @@ func (p *play) checks(ctx context.Context, calls []history.Call, n int) (overlap
 		return nil, nil, nil, err
 	}
 	primary := history.Member{Name: e.primary.Addr(), Tickets: tickets}
-	linear, _ = check.Linear(calls, primary, books, 0, searchLimit)
+	linear, _ = check.Linear(calls, primary, snapshots, 0, searchLimit)
 	return check.Overlap([]history.Member{primary}), check.Kept(calls, primary), linear, nil
 }
 

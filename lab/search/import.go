@@ -8,7 +8,7 @@ import (
 
 	"interlock/lab/cluster"
 	"interlock/services/availability"
-	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/publish"
 	"interlock/services/publish/sample"
 	"interlock/services/rail"
@@ -40,15 +40,15 @@ func Import(ctx context.Context, c *cluster.Cluster, from rail.Date, days int, l
 	if err != nil {
 		return publish.ImportReport{}, err
 	}
-	books, err := ledger.Open(ctx, ledger.Options{DSN: c.DSN(cluster.Database), Keyring: c.Keyring()})
+	l, err := sqlledger.Open(ctx, sqlledger.Options{DSN: c.DSN(cluster.Database), Keyring: c.Keyring()})
 	if err != nil {
 		return publish.ImportReport{}, err
 	}
 	client, err := availability.Connect(availability.Options{Addrs: []string{c.Cache.Addr()}})
 	if err != nil {
-		return publish.ImportReport{}, errors.Join(err, books.Close())
+		return publish.ImportReport{}, errors.Join(err, l.Close())
 	}
-	publisher := publish.Publisher{Ledger: books, Availability: availability.New(client), Now: time.Now, ClosesBefore: closesBefore, Log: log}
+	publisher := publish.Publisher{Ledger: l, Availability: availability.New(client), Now: time.Now, ClosesBefore: closesBefore, Log: log}
 	report, err := publisher.Import(ctx, publish.ImportRequest{Feed: feed, Templates: templates, From: from, Days: days, By: "lab"})
-	return report, errors.Join(err, client.Close(), books.Close())
+	return report, errors.Join(err, client.Close(), l.Close())
 }

@@ -14,7 +14,7 @@ import (
 	"interlock/lab/load"
 	"interlock/services/audit"
 	"interlock/services/availability"
-	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 )
 
 // checkTimeout is for reading a million orders twice.
@@ -58,7 +58,7 @@ func (l *lab) check(ctx context.Context, report *Report) error {
 // Verify makes the checks of `interlock verify`, and counts the orders that buyers were told of and that the ledger
 // does not have.
 func Verify(ctx context.Context, c *cluster.Cluster, acknowledged []load.Acknowledged, log *slog.Logger) (report *audit.Report, missing int, err error) {
-	books, err := ledger.Open(ctx, ledger.Options{
+	l, err := sqlledger.Open(ctx, sqlledger.Options{
 		DSN: c.DSN(cluster.Database), Keyring: c.Keyring(), DocumentDigest: c.DocumentDigest,
 	})
 	if err != nil {
@@ -66,10 +66,10 @@ func Verify(ctx context.Context, c *cluster.Cluster, acknowledged []load.Acknowl
 	}
 	client, err := availability.Connect(availability.Options{Addrs: []string{c.Cache.Addr()}})
 	if err != nil {
-		return nil, 0, errors.Join(err, books.Close())
+		return nil, 0, errors.Join(err, l.Close())
 	}
-	report, err = (&audit.Auditor{Ledger: books, Cache: availability.New(client), Log: log}).Verify(ctx)
-	if err := errors.Join(err, client.Close(), books.Close()); err != nil {
+	report, err = (&audit.Auditor{Ledger: l, Cache: availability.New(client), Log: log}).Verify(ctx)
+	if err := errors.Join(err, client.Close(), l.Close()); err != nil {
 		return nil, 0, fmt.Errorf("verify: %w", err)
 	}
 	db, err := sql.Open("mysql", c.DSN(cluster.Database))

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"interlock/services/lock"
 	"interlock/services/rail"
 )
 
@@ -41,7 +42,7 @@ const (
 // repairLock elects the repairer. It is not a run id, so it is no run's lock.
 const repairLock = "repair"
 
-// Auditor holds Redis and the ledger's own books against the ledger. Run, Rebuild and Verify may run at the same time.
+// Auditor holds Redis and the ledger's own rows against the ledger. Run, Rebuild and Verify may run at the same time.
 type Auditor struct {
 	Ledger Ledger
 	// Cache may be nil for Verify, which then looks at the ledger only.
@@ -90,7 +91,7 @@ func (a *Auditor) Run(ctx context.Context) {
 // repairer is one Run: what it remembers from pass to pass.
 type repairer struct {
 	*Auditor
-	lease rail.Lease
+	lease lock.Lease
 	// after is the run that the round through all runs has come to.
 	after rail.RunID
 	// touched is how many runs the last look found that were touched lately, looks how many looks ago that is.
@@ -115,7 +116,7 @@ func (r *repairer) elected(ctx context.Context) bool {
 	if err == nil {
 		r.lease = lease
 	}
-	return !errors.Is(err, rail.ErrLockTaken)
+	return !errors.Is(err, lock.ErrTaken)
 }
 
 func (r *repairer) resign() {

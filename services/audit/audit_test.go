@@ -19,7 +19,9 @@ import (
 	"go.uber.org/goleak"
 
 	"interlock/services/audit"
+	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
+	"interlock/services/lock"
 	"interlock/services/rail"
 )
 
@@ -157,26 +159,26 @@ func (t *truth) Availabilities(_ context.Context, after rail.RunID, limit int) (
 	return lefts, err
 }
 
-// Books implements audit.Ledger: those that cannot be read are told as such.
-func (t *truth) Books(_ context.Context, after rail.RunID, limit int) iter.Seq2[*rail.Books, error] {
+// AuditSnapshots implements audit.Ledger: those that cannot be read are told as such.
+func (t *truth) AuditSnapshots(_ context.Context, after rail.RunID, limit int) iter.Seq2[*ledger.AuditSnapshot, error] {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	err := t.err
-	var books []*rail.Books
+	var snapshots []*ledger.AuditSnapshot
 	for _, run := range t.runs {
 		switch {
-		case run.ID <= after || len(books) == limit:
+		case run.ID <= after || len(snapshots) == limit:
 		case t.damaged[run.ID]:
-			books = append(books, &rail.Books{ID: run.ID, Version: 1, Problem: errors.New("it is damaged")})
+			snapshots = append(snapshots, &ledger.AuditSnapshot{ID: run.ID, Version: 1, Problem: errors.New("it is damaged")})
 		default:
-			books = append(books, &rail.Books{
+			snapshots = append(snapshots, &ledger.AuditSnapshot{
 				ID: run.ID, Run: run, Version: t.lefts[run.ID].Version, Now: time.Now(),
-				Row: rail.RunRow{TrainNumber: run.Train.Number, TouchedAt: time.Now(), Publication: 1, Did: rail.DidPublish},
+				Row: ledger.RunRow{TrainNumber: run.Train.Number, TouchedAt: time.Now(), Publication: 1, Did: ledger.DidPublish},
 			})
 		}
 	}
-	return func(yield func(*rail.Books, error) bool) {
-		for _, b := range books {
+	return func(yield func(*ledger.AuditSnapshot, error) bool) {
+		for _, b := range snapshots {
 			if err != nil || !yield(b, nil) {
 				break
 			}
@@ -191,28 +193,30 @@ func (t *truth) Books(_ context.Context, after rail.RunID, limit int) iter.Seq2[
 
 func none[T any](func(T, error) bool) {}
 
-func (t *truth) Trains(context.Context) iter.Seq2[rail.WrittenTrain, error] { return none }
+func (t *truth) Trains(context.Context) iter.Seq2[ledger.WrittenTrain, error] { return none }
 
-func (t *truth) Formations(context.Context) iter.Seq2[rail.WrittenFormation, error] { return none }
+func (t *truth) Formations(context.Context) iter.Seq2[ledger.WrittenFormation, error] { return none }
 
-func (t *truth) Publications(context.Context) iter.Seq2[rail.WrittenPublication, error] { return none }
+func (t *truth) Publications(context.Context) iter.Seq2[ledger.WrittenPublication, error] {
+	return none
+}
 
 func (t *truth) PublicationNumber(context.Context) (int64, error) { return 0, nil }
 
-func (t *truth) StationRows(context.Context) ([]rail.WrittenStation, error) { return nil, nil }
+func (t *truth) StationRows(context.Context) ([]ledger.WrittenStation, error) { return nil, nil }
 
-func (t *truth) Strays(context.Context) ([]rail.Stray, error) { return nil, nil }
+func (t *truth) Strays(context.Context) ([]ledger.Stray, error) { return nil, nil }
 
-func (t *truth) Asked(context.Context, time.Duration) (rail.WrittenAsked, error) {
-	return rail.WrittenAsked{}, nil
+func (t *truth) Asked(context.Context, time.Duration) (ledger.WrittenAsked, error) {
+	return ledger.WrittenAsked{}, nil
 }
 
-func (t *truth) Records(context.Context, time.Duration) ([]rail.WrittenRecord, error) {
+func (t *truth) Records(context.Context, time.Duration) ([]ledger.WrittenRecord, error) {
 	return nil, nil
 }
 func (t *truth) NotedKeys(context.Context) ([]string, error) { return nil, nil }
-func (t *truth) Cluster(context.Context) (*rail.WrittenCluster, error) {
-	return &rail.WrittenCluster{}, nil
+func (t *truth) Cluster(context.Context) (*ledger.WrittenCluster, error) {
+	return &ledger.WrittenCluster{}, nil
 }
 
 func (t *truth) Leap(context.Context) (int, error) { return 0, errors.ErrUnsupported }
@@ -319,7 +323,7 @@ type election struct {
 	extended func() error
 }
 
-func (e election) Acquire(context.Context, string) (rail.Lease, error) {
+func (e election) Acquire(context.Context, string) (lock.Lease, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
@@ -397,9 +401,9 @@ func TestRun_ComparesEveryRunWithinAMinute(t *testing.T) {
 func TestRun_IsDoneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger, cache := newTruth(3), &redis{entries: map[rail.RunID]*rail.Availability{}}
-		repairFor(t, newAuditor(ledger, cache, election{err: rail.ErrLockTaken}), time.Second)
+		repairFor(t, newAuditor(ledger, cache, election{err: lock.ErrTaken}), time.Second)
 		require.Zero(t, ledger.touchedReads+ledger.wholeReads)
-		repairFor(t, newAuditor(ledger, cache, election{err: rail.ErrNoQuorum}), time.Second)
+		repairFor(t, newAuditor(ledger, cache, election{err: lock.ErrNoQuorum}), time.Second)
 		require.NotZero(t, ledger.wholeReads, "where nobody can say who repairs, everybody does")
 	})
 }
@@ -472,9 +476,9 @@ func TestRun_StaysElectedDuringAReload(t *testing.T) {
 // once elects one for one term: who has lost it finds that somebody else has it.
 type once struct{ acquired, over bool }
 
-func (o *once) Acquire(context.Context, string) (rail.Lease, error) {
+func (o *once) Acquire(context.Context, string) (lock.Lease, error) {
 	if o.acquired {
-		return nil, rail.ErrLockTaken
+		return nil, lock.ErrTaken
 	}
 	o.acquired = true
 	return term{election{extended: func() error {

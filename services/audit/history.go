@@ -5,13 +5,14 @@ import (
 	"math"
 	"slices"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
 // span is one ticket in the history of a run: what it has, on the legs of its order, from one version of the run to
 // another.
 type span struct {
-	order  *rail.WrittenOrder
+	order  *ledger.WrittenOrder
 	ticket int
 	until  int64
 }

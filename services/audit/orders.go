@@ -5,11 +5,12 @@ import (
 	"strings"
 	"time"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
 // verifyRow checks what an order's row says of itself alone.
-func (v *verifier) verifyRow(o *rail.WrittenOrder) {
+func (v *verifier) verifyRow(o *ledger.WrittenOrder) {
 	if run, ok := rail.RunOfOrder(o.ID); !ok || run != o.RunID {
 		v.order(CheckOrder, o, "its id is not that of an order of its run")
 	}
@@ -37,7 +38,7 @@ func (v *verifier) verifyRow(o *rail.WrittenOrder) {
 }
 
 // verifyState holds an order's state against its times, its keys and its run.
-func (v *verifier) verifyState(o *rail.WrittenOrder) {
+func (v *verifier) verifyState(o *ledger.WrittenOrder) {
 	wrong := func(format string, arguments ...any) { v.order(CheckState, o, format, arguments...) }
 	if !slices.Contains(rail.OrderStates, o.State) {
 		wrong("%q is no state of an order", o.State)
@@ -77,7 +78,7 @@ func (v *verifier) verifyState(o *rail.WrittenOrder) {
 }
 
 // verifyTimes holds an order's times against each other, its run and the clock.
-func (v *verifier) verifyTimes(o *rail.WrittenOrder) {
+func (v *verifier) verifyTimes(o *ledger.WrittenOrder) {
 	wrong := func(format string, arguments ...any) { v.order(CheckState, o, format, arguments...) }
 	times := []struct {
 		name string
@@ -119,7 +120,7 @@ func (v *verifier) verifyTimes(o *rail.WrittenOrder) {
 
 // verifySale holds when an order was placed against when its run was on sale. A run's sale is changed only while there
 // is no live order, so that of others it is not known any more.
-func (v *verifier) verifySale(o *rail.WrittenOrder) {
+func (v *verifier) verifySale(o *ledger.WrittenOrder) {
 	if v.Run == nil || o.Train == nil || o.From < 0 || o.From >= len(o.Train.Calls) {
 		return
 	}
@@ -137,14 +138,14 @@ func (v *verifier) verifySale(o *rail.WrittenOrder) {
 }
 
 // verifyOverdue finds holds that should have expired. Without a server that runs, nobody is there to end them.
-func (v *verifier) verifyOverdue(o *rail.WrittenOrder) {
+func (v *verifier) verifyOverdue(o *ledger.WrittenOrder) {
 	if o.State == rail.OnHold && !v.idle && v.Now.After(o.PayBy.Add(slack)) {
 		v.order(CheckOverdue, o, "its time to pay was over at %s, and no server has given its seats back", at(o.PayBy))
 	}
 }
 
 // verifyVersions holds an order's versions against its id, what became of it, and its run.
-func (v *verifier) verifyVersions(o *rail.WrittenOrder) {
+func (v *verifier) verifyVersions(o *ledger.WrittenOrder) {
 	wrong := func(format string, arguments ...any) { v.order(CheckVersion, o, format, arguments...) }
 	version := 1 + o.Corrections
 	for _, became := range []time.Time{o.PaidAt, o.EndedAt, o.ErasedAt} {
@@ -170,7 +171,7 @@ func (v *verifier) verifyVersions(o *rail.WrittenOrder) {
 }
 
 // verifyMoney recomputes what an order costs from its train's fares.
-func (v *verifier) verifyMoney(o *rail.WrittenOrder) {
+func (v *verifier) verifyMoney(o *ledger.WrittenOrder) {
 	total := rail.Money{Currency: o.Total.Currency}
 	for i := range o.Tickets {
 		ticket := &o.Tickets[i]

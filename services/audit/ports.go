@@ -5,6 +5,8 @@ import (
 	"iter"
 	"time"
 
+	"interlock/services/ledger"
+	"interlock/services/lock"
 	"interlock/services/rail"
 )
 
@@ -24,30 +26,30 @@ type Ledger interface {
 	// Availabilities are what is left of runs in the order of their ids, after the given id, at most limit; each at one
 	// version. Runs that nothing was ever sold on follow from the timetable, so a page costs few rows.
 	Availabilities(ctx context.Context, after rail.RunID, limit int) ([]*rail.Availability, error)
-	// Books are all that is written of at most limit runs after an id, in the order of their ids, all at one moment;
+	// AuditSnapshots are all that is written of at most limit runs after an id, in the order of their ids, all at one moment;
 	// and, between and after them, of runs that have orders and no row. Nothing comes only where nothing is left. An
 	// error is the last thing.
-	Books(ctx context.Context, after rail.RunID, limit int) iter.Seq2[*rail.Books, error]
+	AuditSnapshots(ctx context.Context, after rail.RunID, limit int) iter.Seq2[*ledger.AuditSnapshot, error]
 	// Trains, Formations and Publications are all there are, in the order of their keys; an error is the last thing.
-	Trains(ctx context.Context) iter.Seq2[rail.WrittenTrain, error]
-	Formations(ctx context.Context) iter.Seq2[rail.WrittenFormation, error]
-	Publications(ctx context.Context) iter.Seq2[rail.WrittenPublication, error]
+	Trains(ctx context.Context) iter.Seq2[ledger.WrittenTrain, error]
+	Formations(ctx context.Context) iter.Seq2[ledger.WrittenFormation, error]
+	Publications(ctx context.Context) iter.Seq2[ledger.WrittenPublication, error]
 	// PublicationNumber is the last number that was given.
 	PublicationNumber(ctx context.Context) (int64, error)
 	// StationRows are all stations.
-	StationRows(ctx context.Context) ([]rail.WrittenStation, error)
+	StationRows(ctx context.Context) ([]ledger.WrittenStation, error)
 	// Strays are rows of seats and asked documents whose run there is not; a bounded number of them.
-	Strays(ctx context.Context) ([]rail.Stray, error)
+	Strays(ctx context.Context) ([]ledger.Stray, error)
 	// Asked counts what is wrong among the documents that buyers asked for: a time may be slack later than now, and a
 	// row may stay slack longer than a day.
-	Asked(ctx context.Context, slack time.Duration) (rail.WrittenAsked, error)
+	Asked(ctx context.Context, slack time.Duration) (ledger.WrittenAsked, error)
 	// Records are what admins did to orders, as far as it is not as it should be; a bounded number of them. A time may
 	// be slack later than now.
-	Records(ctx context.Context, slack time.Duration) ([]rail.WrittenRecord, error)
+	Records(ctx context.Context, slack time.Duration) ([]ledger.WrittenRecord, error)
 	// NotedKeys are the ids of all keys that passengers were ever sealed with.
 	NotedKeys(ctx context.Context) ([]string, error)
 	// Cluster is what the ledger says of its own cluster.
-	Cluster(ctx context.Context) (*rail.WrittenCluster, error)
+	Cluster(ctx context.Context) (*ledger.WrittenCluster, error)
 	// Leap raises every run's version by a million, so that a version from before a loss never means two things.
 	Leap(ctx context.Context) (runs int, err error)
 }
@@ -72,6 +74,6 @@ type Cache interface {
 
 // Lock elects the one repairer.
 type Lock interface {
-	// Acquire asks once. rail.ErrLockTaken: somebody has it. rail.ErrNoQuorum: nobody can say.
-	Acquire(ctx context.Context, name string) (rail.Lease, error)
+	// Acquire asks once. lock.ErrTaken: somebody has it. lock.ErrNoQuorum: nobody can say.
+	Acquire(ctx context.Context, name string) (lock.Lease, error)
 }

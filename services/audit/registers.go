@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -65,7 +66,7 @@ func (a *Auditor) verifyStations(ctx context.Context, report *Report, calledAt m
 				report.row(CheckStation, row, "could not be published: %v", errs[0])
 			}
 		}
-		if w.Did != rail.DidStations {
+		if w.Did != ledger.DidStations {
 			report.row(CheckPublication, row, "its publication is %d, which the record does not have for stations", w.Publication)
 		}
 	}
@@ -123,7 +124,7 @@ func (a *Auditor) verifyPublications(ctx context.Context, report *Report) error 
 }
 
 // verifyPublication checks one publication. latest is the latest that one before it was made at.
-func verifyPublication(w *rail.WrittenPublication, latest time.Time, report *Report) {
+func verifyPublication(w *ledger.WrittenPublication, latest time.Time, report *Report) {
 	wrong := func(format string, arguments ...any) {
 		report.row(CheckPublication, fmt.Sprintf("publication %d", w.Number), format, arguments...)
 	}
@@ -133,10 +134,10 @@ func verifyPublication(w *rail.WrittenPublication, latest time.Time, report *Rep
 	if w.At.Before(latest.Add(-slack)) {
 		wrong("it was made at %s, after one that was made at %s", at(w.At), at(latest))
 	}
-	if w.Did != rail.DidStations && statusAfter[w.Did] == nil {
+	if w.Did != ledger.DidStations && statusAfter[w.Did] == nil {
 		wrong("%q is nothing that a publication does", w.Did)
 	}
-	if (w.Did == rail.DidStations) != (w.Runs == 0) {
+	if (w.Did == ledger.DidStations) != (w.Runs == 0) {
 		wrong("it is %s, and names %d runs", w.Did, w.Runs)
 	}
 	for _, run := range w.Unknown {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
@@ -20,7 +21,7 @@ func (v *verifier) openMaps() {
 
 // verifyTickets checks the seats of an order against its train, and sells those of a live one in the map of all
 // tickets, which refuses what is sold.
-func (v *verifier) verifyTickets(o *rail.WrittenOrder) {
+func (v *verifier) verifyTickets(o *ledger.WrittenOrder) {
 	fits := true
 	if o.Train != nil && !o.Train.Sellable(o.From, o.To) {
 		v.order(CheckTicket, o, "it goes from call %d to call %d, which its train does not sell", o.From+1, o.To+1)
@@ -42,7 +43,7 @@ func (v *verifier) verifyTickets(o *rail.WrittenOrder) {
 }
 
 // verifySeat checks that a ticket's seat is one of its train, and tells whether it is.
-func (v *verifier) verifySeat(o *rail.WrittenOrder, i int) bool {
+func (v *verifier) verifySeat(o *ledger.WrittenOrder, i int) bool {
 	ticket := &o.Tickets[i]
 	seats := o.Train.Formation.Seats(ticket.SeatClass)
 	if ticket.SeatIndex < 0 || ticket.SeatIndex >= len(seats) {
@@ -58,7 +59,7 @@ func (v *verifier) verifySeat(o *rail.WrittenOrder, i int) bool {
 }
 
 // sell counts a live ticket, and sells its seat where it fits its train.
-func (v *verifier) sell(o *rail.WrittenOrder, i int, fits bool) {
+func (v *verifier) sell(o *ledger.WrittenOrder, i int, fits bool) {
 	ticket := &o.Tickets[i]
 	for leg := max(o.From, 0); leg < min(o.To, len(v.sold[ticket.SeatClass])); leg++ {
 		v.sold[ticket.SeatClass][leg]++

@@ -56,8 +56,8 @@ const (
 const (
 	// maxDefects bounds a report: a thousand defects have one cause.
 	maxDefects = 1_000
-	// booksPage is how many runs are read at one moment. Their orders are in memory run by run.
-	booksPage = 200
+	// snapshotsPage is how many runs are read at one moment. Their orders are in memory run by run.
+	snapshotsPage = 200
 	// slack is how far apart two times may be that different transactions have written, and how long what is to be done
 	// at a time may take. It is far more than members' clocks differ by, and than a failover or a restart takes.
 	slack = 5 * time.Minute
@@ -137,7 +137,7 @@ func (a *Auditor) Verify(ctx context.Context) (*Report, error) {
 	return report, nil
 }
 
-// seen is what the books of all runs have in common.
+// seen is what the snapshots of all runs have in common.
 type seen struct {
 	// sound tells of trains whether they keep the rules: one that does not may have no calls, or distances that go
 	// down.
@@ -148,21 +148,21 @@ type seen struct {
 
 func newSeen() *seen { return &seen{map[string]bool{}, map[string]rail.RunID{}} }
 
-// verifyPage checks the books of some runs, and says what is left of those that can be read, by their tickets. last is
+// verifyPage checks some runs, and says what is left of those that can be read, by their tickets. last is
 // the last of them, "" where there are none.
 func (a *Auditor) verifyPage(ctx context.Context, after rail.RunID, seen *seen, report *Report) (lefts []*rail.Availability, last rail.RunID, err error) {
-	for books, err := range a.Ledger.Books(ctx, after, booksPage) {
+	for snapshot, err := range a.Ledger.AuditSnapshots(ctx, after, snapshotsPage) {
 		if err != nil {
 			return nil, "", err
 		}
-		v := &verifier{Books: books, report: report, idle: a.Idle, seen: seen}
-		for _, key := range books.Keys {
-			seen.keys[key] = books.ID
+		v := &verifier{AuditSnapshot: snapshot, report: report, idle: a.Idle, seen: seen}
+		for _, key := range snapshot.Keys {
+			seen.keys[key] = snapshot.ID
 		}
 		if left := v.verify(); left != nil {
 			lefts = append(lefts, left)
 		}
-		last = books.ID
+		last = snapshot.ID
 	}
 	return lefts, last, nil
 }
@@ -221,7 +221,7 @@ func versionOf(left *rail.Availability) int64 {
 	return left.Version
 }
 
-// readAgain recomputes some runs of a page from their tickets as they are now. Their books were checked already; what
+// readAgain recomputes some runs of a page from their tickets as they are now. Their rows were checked already; what
 // is wrong with them is not said twice.
 func (a *Auditor) readAgain(ctx context.Context, after rail.RunID, open []*rail.Availability) ([]*rail.Availability, error) {
 	wanted := map[rail.RunID]bool{}

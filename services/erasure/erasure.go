@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"interlock/services/lock"
 	"interlock/services/rail"
 )
 
@@ -86,7 +87,7 @@ func (e *Eraser) Run(ctx context.Context) {
 // round forgets all that is to be forgotten now, unless another server does.
 func (e *Eraser) round(ctx context.Context) error {
 	lease, err := e.Lock.Acquire(ctx, retentionLock)
-	if errors.Is(err, rail.ErrLockTaken) {
+	if errors.Is(err, lock.ErrTaken) {
 		return nil
 	}
 	if err == nil {

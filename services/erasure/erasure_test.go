@@ -15,6 +15,8 @@ import (
 	"go.uber.org/goleak"
 
 	"interlock/services/erasure"
+	"interlock/services/ledger"
+	"interlock/services/lock"
 	"interlock/services/rail"
 )
 
@@ -24,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type shelf struct {
 	mu           sync.Mutex
 	orders, runs int
-	buyer        []rail.BuyerRun
+	buyer        []ledger.BuyerRun
 	fails        error
 	over         time.Duration
 	asked        int
@@ -53,7 +55,7 @@ func (s *shelf) ForgetOver(_ context.Context, over time.Duration) (orders, runs 
 	return 0, 0, nil
 }
 
-func (s *shelf) BuyerRuns(_ context.Context, _ string, after rail.RunID, limit int) (page []rail.BuyerRun, err error) {
+func (s *shelf) BuyerRuns(_ context.Context, _ string, after rail.RunID, limit int) (page []ledger.BuyerRun, err error) {
 	for _, run := range s.buyer {
 		if run.Run > after && len(page) < limit {
 			page = append(page, run)
@@ -73,7 +75,7 @@ func (s *shelf) ForgetBuyer(_ context.Context, _ string, run rail.RunID) (int, e
 	return 0, rail.Refuse(rail.WrongState, "the run is not over")
 }
 
-func (s *shelf) Acquire(context.Context, string) (rail.Lease, error) {
+func (s *shelf) Acquire(context.Context, string) (lock.Lease, error) {
 	if s.lockErr != nil {
 		return nil, s.lockErr
 	}
@@ -134,7 +136,7 @@ func TestRun_LooksAgainLater(t *testing.T) {
 
 func TestRun_OnOneServerAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		taken := &shelf{orders: 10, lockErr: rail.ErrLockTaken}
+		taken := &shelf{orders: 10, lockErr: lock.ErrTaken}
 		e, log := runs(t, taken, time.Hour, time.Hour, nil)
 		require.Zero(t, taken.asked)
 		require.Zero(t, e.Stats().Orders)
@@ -147,7 +149,7 @@ func TestRun_OnOneServerAtATime(t *testing.T) {
 		require.Equal(t, lost.held, lost.released)
 
 		// Nobody can say who is at work: then everybody is, which does no harm.
-		unknown := &shelf{orders: 10, lockErr: rail.ErrNoQuorum}
+		unknown := &shelf{orders: 10, lockErr: lock.ErrNoQuorum}
 		_, _ = runs(t, unknown, time.Hour, time.Minute, nil)
 		require.Zero(t, unknown.orders)
 	})
@@ -174,7 +176,7 @@ func TestRun_Never(t *testing.T) {
 func TestForgetBuyer(t *testing.T) {
 	s := &shelf{}
 	for i := range 250 {
-		s.buyer = append(s.buyer, rail.BuyerRun{Run: rail.RunID("T" + string(rune('a'+i/26)) + string(rune('a'+i%26))), Orders: 3, Passengers: 1, Over: i%5 != 0})
+		s.buyer = append(s.buyer, ledger.BuyerRun{Run: rail.RunID("T" + string(rune('a'+i/26)) + string(rune('a'+i%26))), Orders: 3, Passengers: 1, Over: i%5 != 0})
 	}
 	e := &erasure.Eraser{Ledger: s}
 	wanted := erasure.Buyer{Orders: 600, Passengers: 200, Left: 150}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"interlock/services/ledger"
+	"interlock/services/lock"
 	"interlock/services/rail"
 )
 
@@ -14,7 +16,7 @@ type Ledger interface {
 	// cannot be read comes once nothing else is left.
 	ForgetOver(ctx context.Context, over time.Duration) (orders, runs int, err error)
 	// BuyerRuns are the runs that a buyer has orders of, in the order of their ids after the given one, at most limit.
-	BuyerRuns(ctx context.Context, buyer string, after rail.RunID, limit int) ([]rail.BuyerRun, error)
+	BuyerRuns(ctx context.Context, buyer string, after rail.RunID, limit int) ([]ledger.BuyerRun, error)
 	// ForgetBuyer takes one bounded step: it forgets a buyer, and the passengers, in orders of one run, and answers of
 	// how many; 0 when none are left. WRONG_STATE: the run is not over.
 	ForgetBuyer(ctx context.Context, buyer string, run rail.RunID) (orders int, err error)
@@ -22,6 +24,6 @@ type Ledger interface {
 
 // Lock keeps two servers from doing the same work.
 type Lock interface {
-	// Acquire asks once. rail.ErrLockTaken: somebody has it. rail.ErrNoQuorum: nobody can say.
-	Acquire(ctx context.Context, name string) (rail.Lease, error)
+	// Acquire asks once. lock.ErrTaken: somebody has it. lock.ErrNoQuorum: nobody can say.
+	Acquire(ctx context.Context, name string) (lock.Lease, error)
 }

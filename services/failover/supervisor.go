@@ -9,10 +9,11 @@ import (
 	"sync"
 	"time"
 
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
-// The supervisor looks after one cluster. Close gives its connections back.
+// Supervisor looks after one cluster. Close gives its connections back.
 type Supervisor struct {
 	options  Options
 	log      *slog.Logger
@@ -104,13 +105,13 @@ func (g *Supervisor) index(name string) (int, error) {
 
 // primaryOf is the one member that may be sold on, by its index; -1 and the reason where there is none.
 func primaryOf(members []Member) (int, error) {
-	said := make([]rail.Member, len(members))
+	said := make([]mysqlcluster.Member, len(members))
 	for i := range members {
 		m := &members[i]
-		said[i] = rail.Member{
+		said[i] = mysqlcluster.Member{
 			Name: m.Name, Answers: m.Answers(), Writable: !m.ReadOnly, SemiSync: m.Source.Enabled && m.Source.Active,
 			Replicas: m.Source.Clients, Epoch: m.Record.Epoch, Opened: m.Record.Primary,
 		}
 	}
-	return rail.Primary(said)
+	return mysqlcluster.Primary(said)
 }

@@ -21,8 +21,8 @@ import (
 	"interlock/internal/servers/serverstest"
 	"interlock/lab/cluster"
 	"interlock/services/failover"
-	"interlock/services/ledger"
-	"interlock/services/rail"
+	"interlock/services/ledger/sqlledger"
+	"interlock/services/mysqlcluster"
 )
 
 func TestMain(m *testing.M) { os.Exit(serverstest.Main(m)) }
@@ -246,7 +246,7 @@ func TestOpen(t *testing.T) {
 		o := b.members.SupervisorOptions(b.log())
 		o.Prepare = func(ctx context.Context, dsn string) error {
 			b.kill(2)
-			return ledger.Migrate(ctx, ledger.Options{DSN: dsn})
+			return sqlledger.Migrate(ctx, sqlledger.Options{DSN: dsn})
 		}
 		g, err := failover.New(o)
 		require.NoError(t, err)
@@ -335,8 +335,8 @@ func (b *bed) twoWritable() {
 	require.False(b, s.OK)
 	require.Empty(b, s.Primary)
 	require.Contains(b, s.Reason, "two members are writable with the epoch 2")
-	_, err := ledger.Find(b.Context(), b.serverDSNs())
-	require.ErrorIs(b, err, rail.ErrTwoPrimaries)
+	_, err := sqlledger.Find(b.Context(), b.serverDSNs())
+	require.ErrorIs(b, err, mysqlcluster.ErrTwoPrimaries)
 	_, err = b.supervisor.Open(b.Context(), failover.OpenOptions{})
 	require.ErrorContains(b, err, "is writable: a second primary would be opened beside it")
 	stop := b.supervise()
@@ -363,7 +363,7 @@ func (b *bed) opensFirst() {
 	b.do(0, "CREATE TABLE sold (seat INT NOT NULL PRIMARY KEY)")
 	require.NoError(t, b.sell(0, 1))
 
-	found, err := ledger.Find(t.Context(), b.serverDSNs())
+	found, err := sqlledger.Find(t.Context(), b.serverDSNs())
 	require.NoError(t, err)
 	require.Equal(t, 0, found.Index)
 	require.Equal(t, int64(1), found.Epoch)

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/failover"
-	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 )
 
 func TestFrozen_AnswersNobody(t *testing.T) {
@@ -39,7 +39,7 @@ func (b *bed) frozen(old *sql.DB) {
 	frozen := time.Now()
 	require.NoError(t, b.members.Servers[0].Signal(syscall.SIGSTOP))
 	// As servers look: a supervisor's status would wait for the frozen one each time.
-	b.eventually(func() bool { _, err := ledger.Find(t.Context(), b.serverDSNs()); return err == nil }, "another primary")
+	b.eventually(func() bool { _, err := sqlledger.Find(t.Context(), b.serverDSNs()); return err == nil }, "another primary")
 	took := time.Since(frozen)
 	t.Logf("another primary after %v", took)
 	require.Less(t, took, 6*time.Second, "before the receivers wait for an answer to a new connection, and cannot be stopped")
@@ -56,7 +56,7 @@ func (b *bed) frozen(old *sql.DB) {
 	b.eventually(func() bool {
 		return b.ask(0, "SELECT VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME = 'Rpl_semi_sync_source_wait_sessions'") == "1"
 	}, "a commit waits on the old primary")
-	found, err := ledger.Find(t.Context(), b.serverDSNs())
+	found, err := sqlledger.Find(t.Context(), b.serverDSNs())
 	require.NoError(t, err)
 	require.NotEqual(t, 0, found.Index, "servers find the new one")
 

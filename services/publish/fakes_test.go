@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"interlock/services/ledger"
 	"interlock/services/publish"
 	"interlock/services/rail"
 )
@@ -49,7 +50,7 @@ type fakeRun struct {
 // answer is what a call that has written says.
 func (l *fakeLedger) answer() error {
 	if l.lost {
-		return fmt.Errorf("%w: %w", rail.ErrUnknown, context.DeadlineExceeded)
+		return fmt.Errorf("%w: %w", ledger.ErrInDoubt, context.DeadlineExceeded)
 	}
 	return nil
 }
@@ -78,7 +79,7 @@ func (l *fakeLedger) PutStations(_ context.Context, stations []*rail.Station, by
 	return changed, l.answer()
 }
 
-func (l *fakeLedger) Publish(ctx context.Context, runs []*rail.Run, by string, validateOnly bool) ([]rail.Publication, error) {
+func (l *fakeLedger) Publish(ctx context.Context, runs []*rail.Run, by string, validateOnly bool) ([]ledger.Publication, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -93,15 +94,15 @@ func (l *fakeLedger) Publish(ctx context.Context, runs []*rail.Run, by string, v
 		l.by = append(l.by, by)
 		l.largest = max(l.largest, len(runs))
 	}
-	publications := make([]rail.Publication, len(runs))
+	publications := make([]ledger.Publication, len(runs))
 	for i, run := range runs {
 		copied := *run
 		was := l.runs[run.ID]
-		publications[i] = rail.Publication{Run: &copied, Version: 1, Outcome: rail.RunCreated}
+		publications[i] = ledger.Publication{Run: &copied, Version: 1, Outcome: ledger.RunCreated}
 		if was == nil {
 			continue
 		}
-		publications[i].Version, publications[i].Outcome = was.version, rail.RunUnchanged
+		publications[i].Version, publications[i].Outcome = was.version, ledger.RunUnchanged
 		if was.run.Train.ID == run.Train.ID && was.run.SaleOpensAt.Equal(run.SaleOpensAt) &&
 			was.run.ClosesBefore == run.ClosesBefore && was.run.Status != rail.Withdrawn {
 			copied.Status, copied.Reason = was.run.Status, was.run.Reason
@@ -110,14 +111,14 @@ func (l *fakeLedger) Publish(ctx context.Context, runs []*rail.Run, by string, v
 		if len(was.orders) > 0 {
 			return nil, rail.Refuse(rail.RunHasOrders, "the run %s has orders and cannot be changed", run.ID)
 		}
-		publications[i].Version, publications[i].Outcome = was.version+1, rail.RunChanged
+		publications[i].Version, publications[i].Outcome = was.version+1, ledger.RunChanged
 	}
 	if validateOnly {
 		return publications, nil
 	}
 	l.number++
 	for _, publication := range publications {
-		if publication.Outcome != rail.RunUnchanged {
+		if publication.Outcome != ledger.RunUnchanged {
 			l.runs[publication.Run.ID] = &fakeRun{run: *publication.Run, version: publication.Version}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/services/ledger"
 	"interlock/services/publish"
 	"interlock/services/publish/gtfs"
 	"interlock/services/publish/sample"
@@ -354,7 +355,7 @@ func TestImport_AnswerLost(t *testing.T) {
 	_, err := h.Import(t.Context(), request)
 	requireUnsure(t, err) // of the stations
 	h.ledger.lost = false
-	h.ledger.failAfter, h.ledger.failWith = 1, fmt.Errorf("%w: broken pipe", rail.ErrUnknown)
+	h.ledger.failAfter, h.ledger.failWith = 1, fmt.Errorf("%w: broken pipe", ledger.ErrInDoubt)
 	report, err := h.Import(t.Context(), request)
 	requireUnsure(t, err)
 	h.ledger.failWith = nil

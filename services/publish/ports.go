@@ -3,11 +3,12 @@ package publish
 import (
 	"context"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
 // Ledger is the part of the ledger that publishing needs. Each method is one transaction, and raises the publication
-// number when, and only when, it changed something. rail.ErrUnknown: it may or may not have been done; to repeat it is
+// number when, and only when, it changed something. ledger.ErrInDoubt: it may or may not have been done; to repeat it is
 // harmless. A version rises with every sale, so that a run of version 1 has every seat free.
 type Ledger interface {
 	// Stations are all stations.
@@ -18,7 +19,7 @@ type Ledger interface {
 	// One that differs is changed if it has no live orders, else the whole call is refused with RUN_HAS_ORDERS naming
 	// the run. A withdrawn run is published again, its version going on. With validateOnly it tells what it would do
 	// and does nothing.
-	Publish(ctx context.Context, runs []*rail.Run, by string, validateOnly bool) ([]rail.Publication, error)
+	Publish(ctx context.Context, runs []*rail.Run, by string, validateOnly bool) ([]ledger.Publication, error)
 	// SetStatus suspends or resumes a run by compare-and-set on its version, and records who and why. NOT_FOUND: no
 	// such run. WRONG_STATE: it was withdrawn. A run that has the status already stays as it is. The answer is without
 	// Counts where the run's seat maps cannot be read: it is suspended all the same.

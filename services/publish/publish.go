@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"time"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -94,7 +95,7 @@ func (p *Publisher) announceOrders(ctx context.Context, ended []*rail.Order) {
 // unsure makes of an error of the ledger what its caller is told, where nobody knows what became of the commit. There is
 // no key to ask again with, and none is needed.
 func unsure(err error) error {
-	if !errors.Is(err, rail.ErrUnknown) {
+	if !errors.Is(err, ledger.ErrInDoubt) {
 		return err
 	}
 	return &rail.Error{

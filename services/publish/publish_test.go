@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/services/ledger"
 	"interlock/services/publish"
 	"interlock/services/rail"
 )
@@ -100,7 +101,7 @@ func requireUnsure(t *testing.T, err error) {
 	require.Contains(t, e.Message, "repeat it")
 	require.NotContains(t, e.Message, "key", "there is none to ask again with")
 	require.Positive(t, e.RetryAfter)
-	require.ErrorIs(t, err, rail.ErrUnknown, "the log has the cause")
+	require.ErrorIs(t, err, ledger.ErrInDoubt, "the log has the cause")
 }
 
 func TestPublishTrain_AnswerLost(t *testing.T) {
@@ -459,7 +460,7 @@ type committed struct {
 	gone func()
 }
 
-func (l committed) Publish(ctx context.Context, runs []*rail.Run, by string, validateOnly bool) ([]rail.Publication, error) {
+func (l committed) Publish(ctx context.Context, runs []*rail.Run, by string, validateOnly bool) ([]ledger.Publication, error) {
 	defer l.gone()
 	return l.fakeLedger.Publish(ctx, runs, by, validateOnly)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -168,12 +169,12 @@ func (p *Publisher) run(train *rail.Train, date rail.Date, opens time.Time) *rai
 	}
 }
 
-func count(publications []rail.Publication) (created, changed, unchanged int) {
+func count(publications []ledger.Publication) (created, changed, unchanged int) {
 	for _, publication := range publications {
 		switch publication.Outcome {
-		case rail.RunCreated:
+		case ledger.RunCreated:
 			created++
-		case rail.RunChanged:
+		case ledger.RunChanged:
 			changed++
 		default:
 			unchanged++
@@ -188,11 +189,11 @@ const untouched = 1
 // allFree is what is left of runs that have every seat free, for every pair of calls: those that were created or changed,
 // and those that were created by an earlier call and not touched since, whose answer may have got lost. The runs of one
 // train share one list of counts.
-func allFree(publications []rail.Publication) []*rail.Availability {
+func allFree(publications []ledger.Publication) []*rail.Availability {
 	var left []*rail.Availability
 	counts := map[*rail.Train][]uint16{}
 	for _, publication := range publications {
-		if publication.Outcome == rail.RunUnchanged && publication.Version != untouched {
+		if publication.Outcome == ledger.RunUnchanged && publication.Version != untouched {
 			continue
 		}
 		run := publication.Run

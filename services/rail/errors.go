@@ -143,27 +143,3 @@ func (e Errors) OrNil() error {
 	}
 	return e
 }
-
-// What a ledger answers a clerk, beside *Error.
-var (
-	// ErrVersionLost says that somebody else sold on this run since the batch was opened. Nothing was written.
-	ErrVersionLost = errors.New("the run's version has moved on")
-	// ErrUnknown says that nobody knows yet whether a commit took place. It is settled by the next batch on the run
-	// that is opened Locking and commits, and by nothing else.
-	ErrUnknown = errors.New("the outcome of a commit is unknown")
-	// ErrHeld says that somebody's transaction on this run (or order) is still open: perhaps only slow, perhaps one whose
-	// commit waits for its replica and may hold what is asked for. Nothing was written by the caller's own.
-	ErrHeld = errors.New("another transaction on it is still open")
-)
-
-// ErrTwoPrimaries says that two members of the ledger's cluster are writable with one epoch. Whoever is sold to on the one
-// may be forgotten by the other, so nothing is sold on either until a person has decided.
-var ErrTwoPrimaries = errors.New("two members of the cluster are writable")
-
-// What a lock answers a clerk.
-var (
-	// ErrLockTaken says that somebody else holds the lock.
-	ErrLockTaken = errors.New("the lock is taken")
-	// ErrNoQuorum says that too few lock nodes answered to know who holds the lock.
-	ErrNoQuorum = errors.New("no quorum of lock nodes")
-)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/services/ledger"
+	"interlock/services/lock"
 	"interlock/services/rail"
 )
 
@@ -41,7 +43,7 @@ func TestError_AtIsACopy(t *testing.T) {
 func TestCodeOf(t *testing.T) {
 	require.Equal(t, rail.Code(""), rail.CodeOf(nil))
 	require.Equal(t, rail.Internal, rail.CodeOf(io.EOF))
-	for _, inside := range []error{rail.ErrVersionLost, rail.ErrUnknown, rail.ErrLockTaken, rail.ErrNoQuorum} {
+	for _, inside := range []error{ledger.ErrVersionConflict, ledger.ErrInDoubt, lock.ErrTaken, lock.ErrNoQuorum} {
 		require.Equal(t, rail.Internal, rail.CodeOf(inside))
 	}
 	require.Equal(t, rail.Invalid, rail.CodeOf(rail.Errors{rail.Refuse(rail.Invalid, "a"), rail.Refuse(rail.NotFound, "b")}))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -124,10 +125,10 @@ func TestOrderStates(t *testing.T) {
 
 func TestBatchState_Freed(t *testing.T) {
 	a, b, c := &rail.Order{ID: "a"}, &rail.Order{ID: "b"}, &rail.Order{ID: "c"}
-	s := rail.BatchState{Expired: []*rail.Order{a}, Cancels: []rail.CancelResult{{Order: b}, {}, {Order: c, Changed: true}}}
+	s := ledger.BatchState{Expired: []*rail.Order{a}, Cancels: []ledger.CancelResult{{Order: b}, {}, {Order: c, Changed: true}}}
 	require.Equal(t, []*rail.Order{a, c}, s.Freed(), "not what was cancelled before")
 	require.Equal(t, []*rail.Order{a}, s.Expired)
-	require.Empty(t, (&rail.BatchState{}).Freed())
+	require.Empty(t, (&ledger.BatchState{}).Freed())
 }
 
 func TestViewer(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 	"interlock/services/sale"
 )
@@ -59,28 +60,28 @@ func TestPay_UnknownIsPendingUntilTheLedgerSays(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	order, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
 	require.NoError(t, err)
-	ledger := &away{Ledger: w.Ledger}
-	w.Ledger = ledger
+	l := &away{Ledger: w.Ledger}
+	w.Ledger = l
 	pay := func(key string) rail.Code {
 		_, _, err := w.Pay(t.Context(), "ann", order.ID, key)
 		return rail.CodeOf(err)
 	}
-	ledger.gone.Store(true)
+	l.gone.Store(true)
 	require.Equal(t, rail.Unavailable, pay("payment-0001"), "nothing was done")
-	ledger.gone.Store(false)
-	ledger.paid = func(pay func() (*rail.Order, bool, error)) (*rail.Order, bool, error) {
+	l.gone.Store(false)
+	l.paid = func(pay func() (*rail.Order, bool, error)) (*rail.Order, bool, error) {
 		_, _, err := pay()
 		require.NoError(t, err)
-		return nil, false, rail.ErrUnknown
+		return nil, false, ledger.ErrInDoubt
 	}
 	require.Equal(t, rail.OrderPending, pay("payment-0001"))
-	ledger.gone.Store(true)
+	l.gone.Store(true)
 	require.Equal(t, rail.OrderPending, pay("payment-0001"), "the primary is dead, and so is the one who knew")
 	require.Equal(t, rail.Unavailable, pay("payment-0002"))
-	ledger.gone.Store(false)
-	ledger.paid = nil
+	l.gone.Store(false)
+	l.paid = nil
 	require.Empty(t, pay("payment-0001"), "paid")
-	ledger.gone.Store(true)
+	l.gone.Store(true)
 	require.Equal(t, rail.Unavailable, pay("payment-0001"), "it is settled")
 }
 
@@ -90,10 +91,10 @@ func TestPay_GivesMoneyBackThatALostCallTook(t *testing.T) {
 	require.NoError(t, err)
 	cash := &till{before: func() {}}
 	w.Payments = cash
-	ledger := &away{Ledger: w.Ledger, paid: func(func() (*rail.Order, bool, error)) (*rail.Order, bool, error) {
-		return nil, false, rail.ErrUnknown // and its commit is lost with the primary
+	l := &away{Ledger: w.Ledger, paid: func(func() (*rail.Order, bool, error)) (*rail.Order, bool, error) {
+		return nil, false, ledger.ErrInDoubt // and its commit is lost with the primary
 	}}
-	w.Ledger = ledger
+	w.Ledger = l
 	_, _, err = w.Pay(t.Context(), "ann", order.ID, "payment-0001")
 	require.Equal(t, rail.OrderPending, rail.CodeOf(err))
 	require.Zero(t, cash.voided.Load(), "it may be paid")
@@ -101,7 +102,7 @@ func TestPay_GivesMoneyBackThatALostCallTook(t *testing.T) {
 	w.book.skew = 16 * time.Minute
 	w.book.orders[order.ID].State = rail.Expired
 	w.book.mu.Unlock()
-	ledger.paid = nil
+	l.paid = nil
 	_, _, err = w.Pay(t.Context(), "ann", order.ID, "payment-0001")
 	require.Equal(t, rail.HoldExpired, rail.CodeOf(err))
 	require.EqualValues(t, 1, cash.voided.Load())
@@ -110,15 +111,15 @@ func TestPay_GivesMoneyBackThatALostCallTook(t *testing.T) {
 func TestSweep_TellsOnceThatTheLedgerIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{})
-		ledger := &away{Ledger: w.Ledger}
-		w.Ledger = ledger
+		l := &away{Ledger: w.Ledger}
+		w.Ledger = l
 		var log bytes.Buffer
 		w.Log = slog.New(slog.NewTextHandler(&log, nil))
-		ledger.gone.Store(true)
+		l.gone.Store(true)
 		ctx, stop := context.WithCancel(t.Context())
 		go w.Sweep(ctx)
 		<-time.After(time.Minute)
-		ledger.gone.Store(false)
+		l.gone.Store(false)
 		<-time.After(time.Minute)
 		stop()
 		synctest.Wait()

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/internal/servers/serverstest"
+	"interlock/services/ledger"
+	"interlock/services/lock"
 	"interlock/services/rail"
 	"interlock/services/sale"
 )
@@ -30,27 +32,27 @@ type book struct {
 	version int64
 	maps    map[rail.SeatClass][]byte
 	orders  map[string]*rail.Order
-	keys    map[rail.OrderKey]rail.Replay
+	keys    map[ledger.OrderKey]ledger.Replay
 	claims  map[string][]string // order id → document digests
-	asked   map[rail.AskedDocument]bool
+	asked   map[ledger.AskedDocument]bool
 	old     int               // how many more were asked for longer than a day ago
 	paidBy  map[string]string // order id → payment key
 	loading bool              // whether the timetable is still being read
 	skew    time.Duration     // how far the book's clock is ahead
 
-	batches []rail.Batch
+	batches []ledger.Batch
 	records atomic.Int64 // how often buyers' records were read
 	unread  atomic.Bool  // whether they cannot be
 	reading func()       // is called when they were read, before they are told
 	// before is called as a batch begins; after has its changes, before they are written. lost is asked once they are.
-	before func(rail.Batch) error
-	after  func(rail.Batch, rail.BatchChanges) error
+	before func(ledger.Batch) error
+	after  func(ledger.Batch, ledger.BatchChanges) error
 	lost   func() bool
 }
 
 func (b *book) now() time.Time { return time.Now().Add(b.skew) }
 
-func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (int64, error) {
+func (b *book) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decide) (int64, error) {
 	b.mu.Lock()
 	b.batches = append(b.batches, batch)
 	before := b.before
@@ -65,7 +67,7 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 	if b.run == nil || batch.RunID != b.run.ID {
 		return 0, rail.Refuse(rail.NotFound, "there is no such run")
 	}
-	state := &rail.BatchState{
+	state := &ledger.BatchState{
 		Now: b.now(), Run: b.run, Version: b.version, Maps: maps.Clone(b.maps),
 		MapsUnchanged: batch.KnownVersion == b.version, WholeMaps: true,
 	}
@@ -82,7 +84,7 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 		}
 	}
 	for _, cancel := range batch.Cancels {
-		var result rail.CancelResult
+		var result ledger.CancelResult
 		if o := b.orders[cancel.OrderID]; o != nil && o.Buyer == cancel.Buyer {
 			now := *o
 			if ended[o.ID] != "" {
@@ -95,8 +97,8 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 		}
 		state.Cancels = append(state.Cancels, result)
 	}
-	state.Find = func(keys []rail.OrderKey) (map[rail.OrderKey]rail.Replay, error) {
-		found := map[rail.OrderKey]rail.Replay{}
+	state.Find = func(keys []ledger.OrderKey) (map[ledger.OrderKey]ledger.Replay, error) {
+		found := map[ledger.OrderKey]ledger.Replay{}
 		for _, key := range keys {
 			if replay, ok := b.keys[key]; ok {
 				found[key] = replay
@@ -110,7 +112,7 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 		for _, id := range slices.Sorted(maps.Keys(b.orders)) {
 			if o := b.orders[id]; id >= from && o.State.Live() {
 				for _, document := range b.claims[id] {
-					state.Claims = append(state.Claims, rail.Claim{
+					state.Claims = append(state.Claims, ledger.Claim{
 						OrderID: id, Buyer: o.Buyer, Held: o.State == rail.OnHold, From: o.From, To: o.To, Document: document,
 					})
 				}
@@ -139,7 +141,7 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 		}
 	}
 	for _, n := range changes.Orders {
-		if _, ok := b.keys[rail.OrderKey{Buyer: n.Order.Buyer, Key: n.Key}]; ok {
+		if _, ok := b.keys[ledger.OrderKey{Buyer: n.Order.Buyer, Key: n.Key}]; ok {
 			return 0, twice("key")
 		}
 	}
@@ -152,14 +154,14 @@ func (b *book) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (
 	maps.Copy(b.maps, changes.Maps)
 	for _, n := range changes.Orders {
 		b.orders[n.Order.ID] = n.Order
-		b.keys[rail.OrderKey{Buyer: n.Order.Buyer, Key: n.Key}] = rail.Replay{Order: n.Order, BodyHash: n.BodyHash}
+		b.keys[ledger.OrderKey{Buyer: n.Order.Buyer, Key: n.Key}] = ledger.Replay{Order: n.Order, BodyHash: n.BodyHash}
 		b.claims[n.Order.ID] = n.Documents
 	}
 	for _, a := range changes.Asked {
 		b.asked[a] = true
 	}
 	if b.lost != nil && b.lost() {
-		return 0, rail.ErrUnknown
+		return 0, ledger.ErrInDoubt
 	}
 	return b.version, nil
 }
@@ -193,7 +195,7 @@ func (b *book) Pay(_ context.Context, _ rail.RunID, id, _, key string) (*rail.Or
 }
 
 // Correct answers that there is no such ticket: what a correction does is proved of the real ledgers.
-func (b *book) Correct(context.Context, rail.Correction) (*rail.Order, error) {
+func (b *book) Correct(context.Context, ledger.Correction) (*rail.Order, error) {
 	return nil, rail.Refuse(rail.NotFound, "there is no such ticket")
 }
 
@@ -208,7 +210,7 @@ func (b *book) DueRuns(context.Context, int) ([]rail.RunID, error) {
 	return nil, nil
 }
 
-func (b *book) Buyers(_ context.Context, buyers []string, _ time.Duration, documents bool) (map[string]*rail.BuyerRecord, error) {
+func (b *book) Buyers(_ context.Context, buyers []string, _ time.Duration, documents bool) (map[string]*ledger.BuyerRecord, error) {
 	b.records.Add(1)
 	if b.reading != nil {
 		defer b.reading() // after the book's lock is free again
@@ -218,9 +220,9 @@ func (b *book) Buyers(_ context.Context, buyers []string, _ time.Duration, docum
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	records := map[string]*rail.BuyerRecord{}
+	records := map[string]*ledger.BuyerRecord{}
 	for _, buyer := range buyers {
-		r := &rail.BuyerRecord{Lapsed: map[rail.RunID]int{}, Documents: map[string]bool{}}
+		r := &ledger.BuyerRecord{Lapsed: map[rail.RunID]int{}, Documents: map[string]bool{}}
 		for id, o := range b.orders {
 			if o.Buyer != buyer {
 				continue
@@ -282,7 +284,7 @@ func (b *book) OrderByNumber(context.Context, string) (*rail.Order, error) {
 	return nil, errors.ErrUnsupported
 }
 
-func (b *book) Orders(context.Context, rail.OrderFilter) ([]*rail.Order, error) {
+func (b *book) Orders(context.Context, ledger.OrderFilter) ([]*rail.Order, error) {
 	return nil, errors.ErrUnsupported
 }
 
@@ -323,25 +325,25 @@ func (b *board) Announce(_ context.Context, change rail.Change) error {
 	return nil
 }
 
-// lock is held by one lease at a time per name, or always says yes, or answers an error.
-type lock struct {
+// fakeLock is held by one lease at a time per name, or always says yes, or answers an error.
+type fakeLock struct {
 	yes  bool
 	err  error
 	held sync.Map // name → true
 }
 
-func (l *lock) Acquire(_ context.Context, name string) (rail.Lease, error) {
+func (l *fakeLock) Acquire(_ context.Context, name string) (lock.Lease, error) {
 	if l.err != nil {
 		return nil, l.err
 	}
 	if _, taken := l.held.LoadOrStore(name, true); taken && !l.yes {
-		return nil, rail.ErrLockTaken
+		return nil, lock.ErrTaken
 	}
 	return lease{l, name}, nil
 }
 
 type lease struct {
-	l    *lock
+	l    *fakeLock
 	name string
 }
 
@@ -354,7 +356,7 @@ type world struct {
 	*sale.Office
 	book  *book
 	board *board
-	lock  *lock
+	lock  *fakeLock
 	ids   atomic.Int64
 }
 
@@ -364,10 +366,10 @@ func openWorld(t *testing.T, settings sale.Settings) *world {
 	w := &world{
 		book: &book{
 			run: newRun(t), version: 1, maps: map[rail.SeatClass][]byte{}, orders: map[string]*rail.Order{},
-			keys: map[rail.OrderKey]rail.Replay{}, claims: map[string][]string{}, asked: map[rail.AskedDocument]bool{},
+			keys: map[ledger.OrderKey]ledger.Replay{}, claims: map[string][]string{}, asked: map[ledger.AskedDocument]bool{},
 			paidBy: map[string]string{},
 		},
-		board: &board{}, lock: &lock{},
+		board: &board{}, lock: &fakeLock{},
 	}
 	w.Office = w.open(t, settings)
 	return w

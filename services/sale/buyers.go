@@ -7,6 +7,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -41,7 +42,7 @@ type buyers struct {
 // record is a buyer's record as it was at a time, and what this server has done with it since. The lock of buyers
 // guards it.
 type record struct {
-	rail.BuyerRecord
+	ledger.BuyerRecord
 	at time.Time
 	// orders are under way, by key; documents are those of requests under way, by how many. Most buyers come once: no
 	// map is made before something is in it.

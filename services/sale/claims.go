@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"iter"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -107,7 +108,7 @@ func (s *claims) id(t orderTail) string {
 }
 
 // learn adds what the ledger has read, tickets of one order beside each other.
-func (s *claims) learn(tickets []rail.Claim) error {
+func (s *claims) learn(tickets []ledger.Claim) error {
 	for len(tickets) > 0 {
 		first := &tickets[0]
 		n := 1

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -85,7 +86,7 @@ func TestClaims_TakeOrdersOfTheirRunOnly(t *testing.T) {
 		"", string(run), string(run) + "/", rail.NewOrderID(rail.NewRunID("T1", rail.NewDate(2026, 12, 16)), 1, "A"),
 		rail.NewOrderID(rail.NewRunID("T12", rail.NewDate(2026, 12, 17)), 1, "A"), rail.NewOrderID(run, 1, "ABCDEFGHJKMNPQRSTUVWXYZ0123"),
 	} {
-		require.Error(t, s.learn([]rail.Claim{{OrderID: id}}), id)
+		require.Error(t, s.learn([]ledger.Claim{{OrderID: id}}), id)
 	}
 	require.Zero(t, s.len())
 }

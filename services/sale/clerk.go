@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"interlock/services/ledger"
+	"interlock/services/lock"
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
@@ -21,7 +23,7 @@ type clerk struct {
 	// turn tells that the next batch may go to the ledger, arrived that the queue is not empty any more.
 	turn, arrived chan struct{}
 
-	lease rail.Lease
+	lease lock.Lease
 
 	known
 
@@ -159,7 +161,7 @@ func (c *clerk) hold() {
 				c.heldSince = time.Now() // Whoever else wanted it could have had it.
 			}
 			return
-		case !errors.Is(err, rail.ErrLockTaken) || ctx.Err() != nil:
+		case !errors.Is(err, lock.ErrTaken) || ctx.Err() != nil:
 			o.counters.withoutLock.Add(1)
 			return
 		}
@@ -202,13 +204,13 @@ func (c *clerk) process(batch []*request) {
 			o.clerks.Go(func() { o.answer(decided.answers) })
 			c.apply(decided)
 			return
-		case errors.Is(err, rail.ErrVersionLost):
+		case errors.Is(err, ledger.ErrVersionConflict):
 			o.counters.versionLost.Add(1)
 			if attempt < maxAttempts {
 				continue
 			}
 			c.fail(batch, &rail.Error{Code: rail.Unavailable, Message: "the run is too busy: nothing was ordered", RetryAfter: overloadedRetryAfter, Cause: err})
-		case errors.Is(err, rail.ErrUnknown):
+		case errors.Is(err, ledger.ErrInDoubt):
 			o.counters.unknown.Add(1)
 			o.doubt(c.run, batch)
 			c.fail(batch, pending(err))
@@ -271,7 +273,7 @@ func (c *clerk) fail(batch []*request, err error) {
 // sell runs a batch in the ledger once.
 func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
 	o := c.office
-	ask := rail.Batch{RunID: c.run, Locking: locking || o.isUnsettled(c.run), KnownVersion: c.version, ClaimsAt: c.claims.upTo(), Follows: o.follows(c)}
+	ask := ledger.Batch{RunID: c.run, Locking: locking || o.isUnsettled(c.run), KnownVersion: c.version, ClaimsAt: c.claims.upTo(), Follows: o.follows(c)}
 	look := ask.Locking || time.Now().Before(c.lookUntil)
 	for _, r := range batch {
 		if r.place != nil && look {
@@ -287,25 +289,25 @@ func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
 	ctx, cancel := context.WithTimeout(o.life, o.settings.BatchTimeout)
 	defer cancel()
 	var decided *decision
-	version, err := o.Ledger.Sell(ctx, ask, func(state *rail.BatchState) (rail.BatchChanges, error) {
+	version, err := o.Ledger.Sell(ctx, ask, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 		if had != 0 && had != state.Version {
 			c.shared = true
 		}
 		if state.Version < ask.ClaimsAt {
 			// The ledger was put back to an earlier time: what is known is of another history.
 			c.claims = nil
-			return rail.BatchChanges{}, rail.ErrVersionLost
+			return ledger.BatchChanges{}, ledger.ErrVersionConflict
 		}
 		err := c.learn(ask.ClaimsAt, state)
 		if err != nil {
-			return rail.BatchChanges{}, err
+			return ledger.BatchChanges{}, err
 		}
 		decided, err = c.decideSafely(batch, state)
 		if err == nil && !look {
 			err = decided.replay()
 		}
 		if err != nil {
-			return rail.BatchChanges{}, err
+			return ledger.BatchChanges{}, err
 		}
 		return decided.changes, nil
 	})
@@ -320,7 +322,7 @@ func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
 }
 
 // learn makes the claims in memory those of the batch's version, where after is the version they were right up to.
-func (c *clerk) learn(after int64, state *rail.BatchState) error {
+func (c *clerk) learn(after int64, state *ledger.BatchState) error {
 	if after == 0 {
 		c.claims = newClaims(c.run, c.office.seed)
 	}
@@ -336,7 +338,7 @@ func (c *clerk) learn(after int64, state *rail.BatchState) error {
 }
 
 // load makes the maps in memory those of the batch's version.
-func (c *clerk) load(state *rail.BatchState) error {
+func (c *clerk) load(state *ledger.BatchState) error {
 	train := state.Run.Train
 	if c.train != train {
 		c.train, c.layouts = train, c.office.layoutsOf(train.Formation)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 	"interlock/services/sale"
 )
@@ -15,11 +16,11 @@ import (
 // corrector is a ledger that corrects names as a test says.
 type corrector struct {
 	*book
-	asked []rail.Correction
+	asked []ledger.Correction
 	err   error
 }
 
-func (c *corrector) Correct(_ context.Context, asked rail.Correction) (*rail.Order, error) {
+func (c *corrector) Correct(_ context.Context, asked ledger.Correction) (*rail.Order, error) {
 	c.asked = append(c.asked, asked)
 	return &rail.Order{ID: asked.OrderID, RunID: c.run.ID, Version: 7}, c.err
 }
@@ -27,32 +28,32 @@ func (c *corrector) Correct(_ context.Context, asked rail.Correction) (*rail.Ord
 func TestCorrectName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{})
-		options, ledger := w.options(sale.Settings{}), &corrector{book: w.book}
-		options.Ledger = ledger
+		options, l := w.options(sale.Settings{}), &corrector{book: w.book}
+		options.Ledger = l
 		office := sale.Open(options)
 		t.Cleanup(func() { require.NoError(t, office.Close(context.Background())) })
-		asked := rail.Correction{OrderID: "an order", Ticket: 1, Name: " Li\u3000Wei ", By: "boss", Reason: " typing "}
+		asked := ledger.Correction{OrderID: "an order", Ticket: 1, Name: " Li\u3000Wei ", By: "boss", Reason: " typing "}
 
-		_, err := office.CorrectName(t.Context(), rail.Correction{OrderID: "an order", Name: "Li\u0007", By: "boss"})
+		_, err := office.CorrectName(t.Context(), ledger.Correction{OrderID: "an order", Name: "Li\u0007", By: "boss"})
 		var wrong rail.Errors
 		require.ErrorAs(t, err, &wrong)
 		require.Len(t, wrong, 2, "the name and the reason")
-		require.Empty(t, ledger.asked, "nothing is asked of the ledger")
+		require.Empty(t, l.asked, "nothing is asked of the ledger")
 
-		ledger.err = rail.ErrUnknown
+		l.err = ledger.ErrInDoubt
 		_, err = office.CorrectName(t.Context(), asked)
 		require.Equal(t, rail.OrderPending, rail.CodeOf(err))
-		ledger.err = errors.New("broken")
+		l.err = errors.New("broken")
 		_, err = office.CorrectName(t.Context(), asked)
-		require.ErrorIs(t, err, ledger.err)
+		require.ErrorIs(t, err, l.err)
 		synctest.Wait()
 		require.Empty(t, w.board.announced, "nobody is told of what may not have taken place")
 
-		ledger.err = nil
+		l.err = nil
 		order, err := office.CorrectName(t.Context(), asked)
 		require.NoError(t, err)
 		synctest.Wait()
 		require.Equal(t, []rail.Change{{RunID: order.RunID, OrderID: order.ID, Version: 7}}, w.board.announced)
-		require.Equal(t, rail.Correction{OrderID: "an order", Ticket: 1, Name: "Li Wei", By: "boss", Reason: "typing"}, ledger.asked[2])
+		require.Equal(t, ledger.Correction{OrderID: "an order", Ticket: 1, Name: "Li Wei", By: "boss", Reason: "typing"}, l.asked[2])
 	})
 }

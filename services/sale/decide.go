@@ -5,18 +5,19 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
 
 // decision is what a clerk made of a batch: what the ledger is to write, and what each buyer is told once it has.
 type decision struct {
-	state   *rail.BatchState
-	changes rail.BatchChanges
+	state   *ledger.BatchState
+	changes ledger.BatchChanges
 	answers []decided
 
 	// placed is what this batch itself has added to the state: a key may be in it twice.
-	placed  map[rail.OrderKey]rail.Replay
+	placed  map[ledger.OrderKey]ledger.Replay
 	claimed *claimed
 }
 
@@ -36,14 +37,14 @@ func (p *poisoned) Error() string {
 	return fmt.Sprintf("allocation panicked: %v\n%s", p.reason, p.stack)
 }
 
-// brokenRun says that a run's books do not fit together, so that nothing can be sold on it until somebody has looked.
+// brokenRun says that a run's rows do not fit together, so that nothing can be sold on it until somebody has looked.
 type brokenRun struct{ error }
 
 func (b *brokenRun) Unwrap() error { return b.error }
 
 // decideSafely is decide, whose every error but a poisoned request's is the run's, a panic too: what is wrong with one
 // run must not end a server that sells a thousand.
-func (c *clerk) decideSafely(batch []*request, state *rail.BatchState) (d *decision, err error) {
+func (c *clerk) decideSafely(batch []*request, state *ledger.BatchState) (d *decision, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			err = fmt.Errorf("the clerk panicked: %v\n%s", reason, debug.Stack())
@@ -57,7 +58,7 @@ func (c *clerk) decideSafely(batch []*request, state *rail.BatchState) (d *decis
 }
 
 // decide serves a batch on the state the ledger gave: seats given back first, then each request in the order it came.
-func (c *clerk) decide(batch []*request, state *rail.BatchState) (*decision, error) {
+func (c *clerk) decide(batch []*request, state *ledger.BatchState) (*decision, error) {
 	if err := c.load(state); err != nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func (c *clerk) decide(batch []*request, state *rail.BatchState) (*decision, err
 	if err != nil {
 		return nil, err
 	}
-	d := &decision{state: state, placed: map[rail.OrderKey]rail.Replay{}, claimed: known}
+	d := &decision{state: state, placed: map[ledger.OrderKey]ledger.Replay{}, claimed: known}
 	for _, order := range state.Freed() {
 		for _, ticket := range order.Tickets {
 			if err := c.maps[ticket.SeatClass].Release(ticket.SeatIndex, order.From, order.To); err != nil {
@@ -129,8 +130,8 @@ func (c *clerk) place(d *decision, r *request) (a answer, err error) {
 	if err := d.claimed.place(order, r.place.documents); err != nil {
 		return answer{}, err
 	}
-	d.placed[r.place.key] = rail.Replay{Order: order, BodyHash: r.place.bodyHash}
-	d.changes.Orders = append(d.changes.Orders, rail.NewOrder{
+	d.placed[r.place.key] = ledger.Replay{Order: order, BodyHash: r.place.bodyHash}
+	d.changes.Orders = append(d.changes.Orders, ledger.NewOrder{
 		Order: order, Key: r.place.key.Key, BodyHash: r.place.bodyHash, Documents: r.place.documents,
 	})
 	return answer{order: order}, nil
@@ -140,7 +141,7 @@ func (c *clerk) place(d *decision, r *request) (a answer, err error) {
 // ledger would not have taken a second one, but a refusal asks nothing of it. What a refused request was is not decided
 // by those before it, so that nothing else changes.
 func (d *decision) replay() error {
-	var keys []rail.OrderKey
+	var keys []ledger.OrderKey
 	for _, a := range d.answers {
 		if a.request.place != nil && a.answer.err != nil {
 			keys = append(keys, a.request.place.key)
@@ -165,7 +166,7 @@ func (d *decision) replay() error {
 }
 
 // replayed answers a request whose key has an order.
-func replayed(replay rail.Replay, p *placing) answer {
+func replayed(replay ledger.Replay, p *placing) answer {
 	// Of an order whose passengers were forgotten, what was asked for is not known any more.
 	if replay.BodyHash != "" && replay.BodyHash != p.bodyHash {
 		return answer{err: rail.Refuse(rail.IdempotencyConflict, "this key has placed another order: %s", replay.Order.Number).At("input", "idempotencyKey")}
@@ -219,7 +220,7 @@ func (c *clerk) allocate(d *decision, p *placing) (*rail.Order, error) {
 // asked has the ledger remember which documents the buyer has learnt something of.
 func (d *decision) asked(p *placing) {
 	for _, document := range p.documents {
-		d.changes.Asked = append(d.changes.Asked, rail.AskedDocument{Buyer: p.key.Buyer, Document: document})
+		d.changes.Asked = append(d.changes.Asked, ledger.AskedDocument{Buyer: p.key.Buyer, Document: document})
 	}
 }
 
@@ -277,7 +278,7 @@ func (c *clerk) seat(d *decision, order *rail.Order, p *placing) error {
 }
 
 // cancelled tells a buyer what became of a cancellation.
-func cancelled(c rail.CancelResult) answer {
+func cancelled(c ledger.CancelResult) answer {
 	switch {
 	case c.Order == nil:
 		return answer{err: notFound()}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"interlock/services/lock"
 	"interlock/services/rail"
 )
 
@@ -26,7 +27,7 @@ const (
 func (o *Office) Sweep(ctx context.Context) {
 	ticker := time.NewTicker(o.settings.SweepInterval)
 	defer ticker.Stop()
-	var lease rail.Lease
+	var lease lock.Lease
 	failing := false
 	var forgot time.Time
 	defer func() {
@@ -50,7 +51,7 @@ func (o *Office) Sweep(ctx context.Context) {
 		if lease == nil {
 			var err error
 			lease, err = o.Lock.Acquire(ctx, expiryLock)
-			if errors.Is(err, rail.ErrLockTaken) {
+			if errors.Is(err, lock.ErrTaken) {
 				continue
 			}
 		}

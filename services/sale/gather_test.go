@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"interlock/services/rail"
+	"interlock/services/ledger"
 	"interlock/services/sale"
 )
 
@@ -20,7 +20,7 @@ func TestClerk_GathersThoseItAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const buyers, orders, commit = 6, 3, 20 * time.Millisecond
 		w := openWorld(t, sale.Settings{})
-		w.book.before = func(rail.Batch) error {
+		w.book.before = func(ledger.Batch) error {
 			<-time.After(commit)
 			return nil
 		}

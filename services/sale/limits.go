@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -22,7 +23,7 @@ type claimed struct {
 }
 
 // newClaimed looks up, in one question for the whole batch, whatever the clerk's claims might refuse a request for.
-func (c *clerk) newClaimed(batch []*request, state *rail.BatchState) (*claimed, error) {
+func (c *clerk) newClaimed(batch []*request, state *ledger.BatchState) (*claimed, error) {
 	k := &claimed{known: c.claims, placed: newClaims(c.run, c.claims.seed), ended: map[orderTail]bool{}, paid: map[orderTail]bool{}}
 	for _, order := range state.Freed() {
 		one, err := k.known.tail(order.ID)

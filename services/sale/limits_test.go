@@ -18,6 +18,7 @@ import (
 
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 	"interlock/services/sale"
 )
@@ -219,7 +220,7 @@ func TestPlace_LimitsHoldForWhoHangsUp(t *testing.T) {
 			w := openWorld(t, settings)
 			var hangUp context.CancelFunc
 			goOn := make(chan struct{})
-			w.book.before = func(rail.Batch) error {
+			w.book.before = func(ledger.Batch) error {
 				hangUp()
 				<-goOn
 				return nil
@@ -252,7 +253,7 @@ func TestPlace_DocumentsThatEndWhileARecordIsRead(t *testing.T) {
 			}
 		}
 		first := true
-		w.book.before = func(rail.Batch) error {
+		w.book.before = func(ledger.Batch) error {
 			if first {
 				first = false
 				<-time.After(3 * time.Second)
@@ -296,7 +297,7 @@ func TestClose_NothingIsAskedAfterIt(t *testing.T) {
 	_, err := w.Place(t.Context(), "ann", w.order("late", "DOC00001"))
 	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
 	require.Zero(t, w.book.records.Load())
-	_, err = w.CorrectName(t.Context(), rail.Correction{OrderID: "T12@2019-10-12/1", Name: "Ann", By: "an admin", Reason: "a slip"})
+	_, err = w.CorrectName(t.Context(), ledger.Correction{OrderID: "T12@2019-10-12/1", Name: "Ann", By: "an admin", Reason: "a slip"})
 	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
 	_, _, err = w.Pay(t.Context(), "ann", "T12@2019-10-12/1", "pay-of-ann")
 	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
@@ -427,7 +428,7 @@ func TestPlace_LimitsHoldWithoutALock(t *testing.T) {
 			}
 			wait.Wait()
 			l := ledgertest.Open(t, options)
-			orders, err := l.Orders(t.Context(), rail.OrderFilter{RunID: run.ID, States: []rail.OrderState{rail.OnHold}, Limit: 200})
+			orders, err := l.Orders(t.Context(), ledger.OrderFilter{RunID: run.ID, States: []rail.OrderState{rail.OnHold}, Limit: 200})
 			require.NoError(t, err)
 			holds := map[string]int{}
 			for i, o := range orders {
@@ -520,13 +521,13 @@ func (p published) Run(id rail.RunID) (*rail.Run, bool) {
 func (published) Loaded() bool { return true }
 
 // openOffice opens an office of one more server on a ledger, with a lock that always says yes.
-func openOffice(t *testing.T, l *ledger.Ledger, run *rail.Run, settings sale.Settings, runs ...*rail.Run) *sale.Office {
+func openOffice(t *testing.T, l *sqlledger.Ledger, run *rail.Run, settings sale.Settings, runs ...*rail.Run) *sale.Office {
 	t.Helper()
 	if run != nil {
 		runs = append(runs, run)
 	}
 	office := sale.Open(sale.Options{
-		Ledger: l, Lock: &lock{yes: true}, Availability: &board{}, Runs: published(runs), Payments: sale.NewSandbox(),
+		Ledger: l, Lock: &fakeLock{yes: true}, Availability: &board{}, Runs: published(runs), Payments: sale.NewSandbox(),
 		NewID: func() string { return rand12() }, NewNumber: rand12, DocumentKey: []byte("key of this test"), Settings: settings,
 		Log: slog.New(slog.DiscardHandler),
 	})

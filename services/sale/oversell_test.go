@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/audit"
-	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 	"interlock/services/sale"
 )
@@ -41,12 +41,12 @@ type rush struct {
 
 // sellToAll lets rushBuyers buy one to three seats each on random calls of a run, through all offices, and counts the
 // compare-and-sets that were lost. A buyer repeats with the same key for as long as the answer says to.
-func sellToAll(t *testing.T, options ledger.Options, run *rail.Run) (*rush, int64) {
+func sellToAll(t *testing.T, options sqlledger.Options, run *rail.Run) (*rush, int64) {
 	t.Helper()
 	offices := make([]*sale.Office, rushServers)
 	for i := range offices {
 		offices[i] = sale.Open(sale.Options{
-			Ledger: ledgertest.Open(t, options), Lock: &lock{yes: true}, Availability: &board{}, Runs: &book{run: run},
+			Ledger: ledgertest.Open(t, options), Lock: &fakeLock{yes: true}, Availability: &board{}, Runs: &book{run: run},
 			Payments: sale.NewSandbox(), NewID: rand12, NewNumber: rand12, DocumentKey: []byte("key of this test"),
 			Settings: sale.Settings{MaxBatch: 8}, Log: slog.New(slog.DiscardHandler),
 		})
@@ -109,7 +109,7 @@ func sellToAll(t *testing.T, options ledger.Options, run *rail.Run) (*rush, int6
 func rand12() string { return strings.ReplaceAll(uuid.NewString(), "-", "")[:12] }
 
 // publishRun puts a run of 30 seats on sale, far fewer than are asked for.
-func publishRun(t *testing.T, l *ledger.Ledger, number string) *rail.Run {
+func publishRun(t *testing.T, l *sqlledger.Ledger, number string) *rail.Run {
 	t.Helper()
 	run := newRun(t)
 	train := rail.NewTrain(number, "", "UTC", run.Train.Calls, run.Train.Formation, run.Train.Fares)

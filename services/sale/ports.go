@@ -4,13 +4,15 @@ import (
 	"context"
 	"time"
 
+	"interlock/services/ledger"
+	"interlock/services/lock"
 	"interlock/services/rail"
 )
 
 // Ledger is the part of the ledger that a sale needs.
 //
 // Every method keeps to its context's deadline. Besides *rail.Error (UNAVAILABLE: nothing was written, try again
-// later), rail.ErrVersionLost and rail.ErrUnknown, an error means that nothing was written.
+// later), ledger.ErrVersionConflict and ledger.ErrInDoubt, an error means that nothing was written.
 type Ledger interface {
 	// Sell runs one batch in one transaction on the primary: it reads the run's version first, then all that the batch
 	// asks for, carries out expiries and cancels, calls decide, moves the version on by compare-and-set, writes what
@@ -18,14 +20,14 @@ type Ledger interface {
 	// is set to. Also a batch that changes nothing moves the version on, so that no answer rests on what a primary said
 	// that is not the primary any more.
 	//
-	// rail.ErrVersionLost: somebody else sold in between; nothing was written. rail.ErrUnknown: the commit may or may
+	// ledger.ErrVersionConflict: somebody else sold in between; nothing was written. ledger.ErrInDoubt: the commit may or may
 	// not have taken place. NOT_FOUND: there is no such run. decide's own error: rolled back.
-	Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (version int64, err error)
+	Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decide) (version int64, err error)
 
 	// Pay makes an order PAID if it is ON_HOLD and its time has not run out by the primary's clock, and stores the key
 	// with it. It answers the order as it is after its own acknowledged commit, whatever became of it; paid tells
 	// whether the order is paid under this very key (now or by an earlier call). NOT_FOUND where the buyer has no such
-	// order. rail.ErrUnknown: ask again with the same key.
+	// order. ledger.ErrInDoubt: ask again with the same key.
 	Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key string) (order *rail.Order, paid bool, err error)
 
 	// OrderToPay is Order on connections that those who only read cannot use up.
@@ -33,15 +35,15 @@ type Ledger interface {
 
 	// Correct changes a passenger's name on an order that is on hold or paid, and records who asked and why. It answers
 	// the order as it is after its own acknowledged commit. NOT_FOUND: there is no such ticket. WRONG_STATE: the order
-	// has ended, or its passengers were forgotten. rail.ErrUnknown: it may or may not have taken place.
-	Correct(ctx context.Context, correction rail.Correction) (*rail.Order, error)
+	// has ended, or its passengers were forgotten. ledger.ErrInDoubt: it may or may not have taken place.
+	Correct(ctx context.Context, correction ledger.Correction) (*rail.Order, error)
 
 	// DueRuns are runs with holds past their time, at most limit.
 	DueRuns(ctx context.Context, limit int) ([]rail.RunID, error)
 
 	// Buyers reads the records of buyers, one for each, where no order is on hold for longer than hold; their documents
 	// only where they are asked for, as they take longest.
-	Buyers(ctx context.Context, buyers []string, hold time.Duration, documents bool) (map[string]*rail.BuyerRecord, error)
+	Buyers(ctx context.Context, buyers []string, hold time.Duration, documents bool) (map[string]*ledger.BuyerRecord, error)
 	// ForgetAsked deletes what no BuyerRecord looks back to, at most limit documents. Where that many are forgotten
 	// there may be more.
 	ForgetAsked(ctx context.Context, limit int) (forgotten int, err error)
@@ -58,15 +60,15 @@ type Orders interface {
 	// OrderByNumber is Order by the number people use.
 	OrderByNumber(ctx context.Context, number string) (*rail.Order, error)
 	// Orders lists orders, newest first, from a replica where there is one.
-	Orders(ctx context.Context, filter rail.OrderFilter) ([]*rail.Order, error)
+	Orders(ctx context.Context, filter ledger.OrderFilter) ([]*rail.Order, error)
 	// Train is the Train with an id: orders outlive the timetable they were placed by.
 	Train(ctx context.Context, id string) (*rail.Train, error)
 }
 
 // Lock keeps the servers that sell one run out of each other's way. Nothing rests on it but speed.
 type Lock interface {
-	// Acquire asks once for the lock of a run. rail.ErrLockTaken: somebody has it. rail.ErrNoQuorum: nobody can say.
-	Acquire(ctx context.Context, name string) (rail.Lease, error)
+	// Acquire asks once for the lock of a run. lock.ErrTaken: somebody has it. lock.ErrNoQuorum: nobody can say.
+	Acquire(ctx context.Context, name string) (lock.Lease, error)
 }
 
 // Availability is told what is left after a batch.

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -13,7 +14,7 @@ import (
 type request struct {
 	ctx    context.Context
 	place  *placing
-	cancel *rail.Cancel
+	cancel *ledger.Cancel
 	since  time.Time
 	state  atomic.Int32
 	answer chan answer
@@ -21,7 +22,7 @@ type request struct {
 
 // placing is a validated order.
 type placing struct {
-	key       rail.OrderKey
+	key       ledger.OrderKey
 	body      rail.PlaceOrder
 	bodyHash  string
 	documents []string

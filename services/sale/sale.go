@@ -25,6 +25,7 @@ import (
 	"sync"
 	"time"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -225,7 +226,7 @@ func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder)
 	}
 	r := newRequest(ctx)
 	r.place = &placing{
-		key: rail.OrderKey{Buyer: buyer, Key: place.IdempotencyKey}, body: place, train: run.Train, from: from, to: to,
+		key: ledger.OrderKey{Buyer: buyer, Key: place.IdempotencyKey}, body: place, train: run.Train, from: from, to: to,
 	}
 	if err := o.room(place.RunID); err != nil {
 		return nil, o.told(place.RunID, r, err)
@@ -262,7 +263,7 @@ func (o *Office) Cancel(ctx context.Context, buyer, orderID, reason string) (*ra
 			return nil, wrong.At("input", "reason")
 		}
 	}
-	return o.cancel(ctx, runID, rail.Cancel{OrderID: orderID, Buyer: buyer, Reason: reason})
+	return o.cancel(ctx, runID, ledger.Cancel{OrderID: orderID, Buyer: buyer, Reason: reason})
 }
 
 // CancelHold is Cancel of anybody's hold by an admin; it is recorded who that was. INVALID: there is no reason.
@@ -275,13 +276,13 @@ func (o *Office) CancelHold(ctx context.Context, by, orderID, reason string) (*r
 	if wrong := rail.CheckText("a reason", reason, rail.MaxReason); wrong != nil {
 		return nil, wrong.At("input", "reason")
 	}
-	return o.cancel(ctx, runID, rail.Cancel{OrderID: orderID, By: by, Reason: reason})
+	return o.cancel(ctx, runID, ledger.Cancel{OrderID: orderID, By: by, Reason: reason})
 }
 
 // CorrectName corrects a passenger's name on an order that has its seats, and records which admin did. NOT_FOUND: there
 // is no such ticket, which counts from 0. WRONG_STATE: the order has ended, or its passengers were forgotten.
 // ORDER_PENDING: it is not known yet; repeating it is harmless.
-func (o *Office) CorrectName(ctx context.Context, c rail.Correction) (*rail.Order, error) {
+func (o *Office) CorrectName(ctx context.Context, c ledger.Correction) (*rail.Order, error) {
 	c.Name, c.Reason = rail.NormalizeText(c.Name), rail.NormalizeText(c.Reason)
 	var errs rail.Errors
 	if wrong := rail.CheckText("a name", c.Name, rail.MaxPassengerName); wrong != nil {
@@ -298,7 +299,7 @@ func (o *Office) CorrectName(ctx context.Context, c rail.Correction) (*rail.Orde
 	}
 	defer o.clerks.Done()
 	order, err := o.Ledger.Correct(ctx, c)
-	if errors.Is(err, rail.ErrUnknown) {
+	if errors.Is(err, ledger.ErrInDoubt) {
 		return nil, pending(err)
 	}
 	if err == nil {
@@ -318,7 +319,7 @@ func (o *Office) runOf(orderID string) (rail.RunID, bool) {
 }
 
 // cancel has the clerk of a run carry out a cancellation.
-func (o *Office) cancel(ctx context.Context, runID rail.RunID, c rail.Cancel) (*rail.Order, error) {
+func (o *Office) cancel(ctx context.Context, runID rail.RunID, c ledger.Cancel) (*rail.Order, error) {
 	r := newRequest(ctx)
 	r.cancel = &c
 	a := o.ask(runID, r)

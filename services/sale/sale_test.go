@@ -18,6 +18,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"interlock/services/ledger"
+	"interlock/services/lock"
 	"interlock/services/rail"
 	"interlock/services/sale"
 )
@@ -121,7 +123,7 @@ func TestPlace_KeepsAKeyedDigestOfTheRequest(t *testing.T) {
 	place := w.order("digest", "DOC00001")
 	order, err := w.Place(t.Context(), "ann", place)
 	require.NoError(t, err)
-	key := rail.OrderKey{Buyer: "ann", Key: place.IdempotencyKey}
+	key := ledger.OrderKey{Buyer: "ann", Key: place.IdempotencyKey}
 	kept := w.book.keys[key].BodyHash
 	body, err := json.Marshal(place)
 	require.NoError(t, err)
@@ -144,7 +146,7 @@ func TestPlace_KeepsAKeyedDigestOfTheRequest(t *testing.T) {
 	require.ErrorIs(t, err, &rail.Error{Code: rail.IdempotencyConflict})
 
 	// Once the request is forgotten, the key is all that there is to go by.
-	w.book.keys[key] = rail.Replay{Order: order}
+	w.book.keys[key] = ledger.Replay{Order: order}
 	again, err = stranger.Place(t.Context(), "ann", place)
 	require.NoError(t, err)
 	require.Equal(t, order.ID, again.ID)
@@ -250,7 +252,7 @@ func TestClerk_ServesWhatWaitsInOneBatch(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	gate := make(chan struct{})
 	begun := make(chan struct{}, 100)
-	w.book.before = func(rail.Batch) error {
+	w.book.before = func(ledger.Batch) error {
 		begun <- struct{}{}
 		<-gate
 		return nil
@@ -278,7 +280,7 @@ func TestClerk_QueueIsBounded(t *testing.T) {
 	w := openWorld(t, sale.Settings{MaxQueue: 2})
 	gate := make(chan struct{})
 	begun := make(chan struct{}, 100)
-	w.book.before = func(rail.Batch) error {
+	w.book.before = func(ledger.Batch) error {
 		begun <- struct{}{}
 		<-gate
 		return nil
@@ -309,7 +311,7 @@ func TestClerk_QueueIsBoundedInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{MaxBatch: 2, MaxWait: time.Second})
 		batch := 3 * time.Second
-		w.book.before = func(rail.Batch) error {
+		w.book.before = func(ledger.Batch) error {
 			<-time.After(batch)
 			return nil
 		}
@@ -342,7 +344,7 @@ func TestClerk_QueueIsBoundedInTime(t *testing.T) {
 func TestPlace_WhileTheQueueIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{MaxQueue: 1, MaxOpenHolds: 1})
-		w.book.before = func(rail.Batch) error {
+		w.book.before = func(ledger.Batch) error {
 			<-time.After(time.Second)
 			return nil
 		}
@@ -369,7 +371,7 @@ func TestPlace_WhileTheQueueIsFull(t *testing.T) {
 func TestClerk_SaysWhenToComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{MaxQueue: 2, MaxBatch: 1})
-		w.book.before = func(rail.Batch) error {
+		w.book.before = func(ledger.Batch) error {
 			<-time.After(600 * time.Millisecond)
 			return nil
 		}
@@ -394,7 +396,7 @@ func TestClerk_WhoHangsUpIsDropped(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	gate := make(chan struct{})
 	begun := make(chan struct{}, 100)
-	w.book.before = func(rail.Batch) error {
+	w.book.before = func(ledger.Batch) error {
 		begun <- struct{}{}
 		<-gate
 		return nil
@@ -423,7 +425,7 @@ func TestClerk_PoisonedOrderFailsAlone(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	gate := make(chan struct{})
 	begun := make(chan struct{}, 100)
-	w.book.before = func(rail.Batch) error {
+	w.book.before = func(ledger.Batch) error {
 		select {
 		case begun <- struct{}{}:
 		default:
@@ -431,7 +433,7 @@ func TestClerk_PoisonedOrderFailsAlone(t *testing.T) {
 		<-gate
 		return nil
 	}
-	w.book.after = func(_ rail.Batch, changes rail.BatchChanges) error {
+	w.book.after = func(_ ledger.Batch, changes ledger.BatchChanges) error {
 		for _, n := range changes.Orders {
 			if strings.HasPrefix(n.Order.Tickets[0].Passenger.Name, "Passenger POISON") {
 				return errors.New("the ledger will not have it")
@@ -470,9 +472,9 @@ func TestClerk_PoisonedOrderFailsAlone(t *testing.T) {
 
 func TestClerk_TriesAgainWithALockingRead(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
-	w.book.after = func(batch rail.Batch, _ rail.BatchChanges) error {
+	w.book.after = func(batch ledger.Batch, _ ledger.BatchChanges) error {
 		if !batch.Locking {
-			return rail.ErrVersionLost
+			return ledger.ErrVersionConflict
 		}
 		return nil
 	}
@@ -492,7 +494,7 @@ func (t twice) Duplicate() string { return string(t) }
 func TestClerk_DrawsAnotherNumber(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	var numbers []string
-	w.book.after = func(_ rail.Batch, changes rail.BatchChanges) error {
+	w.book.after = func(_ ledger.Batch, changes ledger.BatchChanges) error {
 		numbers = append(numbers, changes.Orders[0].Order.Number)
 		if len(numbers) == 1 {
 			return twice("number")
@@ -507,7 +509,7 @@ func TestClerk_DrawsAnotherNumber(t *testing.T) {
 
 func TestClerk_GivesUpWhereItAlwaysLoses(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
-	w.book.after = func(rail.Batch, rail.BatchChanges) error { return rail.ErrVersionLost }
+	w.book.after = func(ledger.Batch, ledger.BatchChanges) error { return ledger.ErrVersionConflict }
 	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
 	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
 	require.Empty(t, w.book.orders)
@@ -522,7 +524,7 @@ func TestPlace_UnknownCommitIsSettledByTheKey(t *testing.T) {
 
 	w.book.mu.Lock()
 	lost = false
-	w.book.before = func(rail.Batch) error { return rail.Refuse(rail.Unavailable, "one probe at a time") }
+	w.book.before = func(ledger.Batch) error { return rail.Refuse(rail.Unavailable, "one probe at a time") }
 	w.book.mu.Unlock()
 	_, err = w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
 	require.ErrorIs(t, err, &rail.Error{Code: rail.OrderPending}, "not settled yet: still pending, not unavailable")
@@ -578,7 +580,7 @@ func TestSweep_SettlesWhereNobodyComesBack(t *testing.T) {
 
 func TestClerk_SellsWithoutAQuorum(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
-	w.lock.err = rail.ErrNoQuorum
+	w.lock.err = lock.ErrNoQuorum
 	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
 	require.NoError(t, err)
 	require.Equal(t, int64(1), w.Stats().WithoutLock)
@@ -638,7 +640,7 @@ func TestPlace_InDoubtNobodyIsToldThatNothingWasDone(t *testing.T) {
 	gate, begun := make(chan struct{}), make(chan struct{}, 100)
 	w.book.mu.Lock()
 	lost = false
-	w.book.before = func(rail.Batch) error {
+	w.book.before = func(ledger.Batch) error {
 		begun <- struct{}{}
 		<-gate
 		return nil
@@ -667,8 +669,8 @@ func TestPlace_InDoubtNobodyIsToldThatNothingWasDone(t *testing.T) {
 
 func TestPlace_SomebodyElsesOpenCommitMayBeOnesOwn(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
-	held := &rail.Error{Code: rail.Unavailable, Message: "somebody holds the row", Cause: rail.ErrHeld}
-	w.book.before = func(rail.Batch) error { return held }
+	held := &rail.Error{Code: rail.Unavailable, Message: "somebody holds the row", Cause: ledger.ErrLocked}
+	w.book.before = func(ledger.Batch) error { return held }
 	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
 	require.ErrorIs(t, err, &rail.Error{Code: rail.OrderPending})
 }
@@ -689,7 +691,7 @@ func TestClerk_WaitsForTheLockBeforeItTakesTheBatch(t *testing.T) {
 func TestClerk_APanicFailsOneOrder(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	gate, begun := make(chan struct{}), make(chan struct{}, 100)
-	w.book.before = func(rail.Batch) error {
+	w.book.before = func(ledger.Batch) error {
 		begun <- struct{}{}
 		<-gate
 		return nil

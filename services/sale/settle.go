@@ -3,6 +3,7 @@ package sale
 import (
 	"errors"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -45,7 +46,7 @@ func (o *Office) told(run rail.RunID, r *request, err error) error {
 	o.mu.Lock()
 	doubted := o.unsettled[run][r.name()]
 	o.mu.Unlock()
-	if doubted || errors.Is(err, rail.ErrHeld) {
+	if doubted || errors.Is(err, ledger.ErrLocked) {
 		return pending(err)
 	}
 	return err
@@ -60,12 +61,12 @@ func (o *Office) paymentTold(p payAttempt, err error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
-	case errors.Is(err, rail.ErrUnknown):
+	case errors.Is(err, ledger.ErrInDoubt):
 		if len(o.unsettledPayments) < maxDoubts {
 			o.unsettledPayments[p] = true
 		}
 		return pending(err)
-	case errors.Is(err, rail.ErrHeld), rail.CodeOf(err) == rail.Unavailable && o.unsettledPayments[p]:
+	case errors.Is(err, ledger.ErrLocked), rail.CodeOf(err) == rail.Unavailable && o.unsettledPayments[p]:
 		return pending(err)
 	case err == nil, rail.CodeOf(err).IsRefusal():
 		delete(o.unsettledPayments, p)

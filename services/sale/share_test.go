@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"interlock/services/rail"
+	"interlock/services/ledger"
 	"interlock/services/sale"
 )
 
@@ -25,7 +25,7 @@ func TestClerks_ShareARun(t *testing.T) {
 func shareARun(t *testing.T, batch time.Duration, least int64) {
 	const servers, buyers, window, windows = 4, 8, 5 * time.Second, 12
 	w := openWorld(t, sale.Settings{})
-	w.book.before = func(rail.Batch) error {
+	w.book.before = func(ledger.Batch) error {
 		<-time.After(batch)
 		return nil
 	}

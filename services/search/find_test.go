@@ -216,12 +216,12 @@ func TestFind_BadInput(t *testing.T) {
 }
 
 func TestFind_BeforeTheTimetableIsLoaded(t *testing.T) {
-	finder := search.Finder{Timetable: search.NewTimetable(&ledger{}), Availability: &availability{}}
+	finder := search.Finder{Timetable: search.NewTimetable(&fakeLedger{}), Availability: &availability{}}
 	_, err := finder.Find(t.Context(), query("VNP", "AOH", tomorrow))
 	require.Equal(t, rail.Unavailable, rail.CodeOf(err))
 }
 
-func fiveTrains(t *testing.T) (*search.Timetable, *ledger) {
+func fiveTrains(t *testing.T) (*search.Timetable, *fakeLedger) {
 	t.Helper()
 	var runs []*rail.Run
 	for _, number := range []string{"G1", "G2", "G3", "G4", "G5"} {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 	"interlock/services/search"
 )
@@ -84,10 +85,10 @@ func stationsOf(codes ...rail.StationCode) []*rail.Station {
 	return stations
 }
 
-// ledger is a ledger in memory. What it published is told again and again, as increments.
-type ledger struct {
+// fakeLedger is a ledger in memory. What it published is told again and again, as increments.
+type fakeLedger struct {
 	mu           sync.Mutex
-	publications []rail.TimetableChanges
+	publications []ledger.TimetableChanges
 	// reads counts the calls of Changes, asks those of PublicationNumber.
 	reads, asks int
 	err         error
@@ -95,25 +96,25 @@ type ledger struct {
 	gate chan struct{}
 }
 
-func (l *ledger) publish(stations []*rail.Station, runs ...*rail.Run) {
+func (l *fakeLedger) publish(stations []*rail.Station, runs ...*rail.Run) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.publications = append(l.publications, rail.TimetableChanges{Stations: stations, Runs: runs})
+	l.publications = append(l.publications, ledger.TimetableChanges{Stations: stations, Runs: runs})
 }
 
-func (l *ledger) set(change func(*ledger)) {
+func (l *fakeLedger) set(change func(*fakeLedger)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	change(l)
 }
 
-func (l *ledger) counted() (asks, reads int) {
+func (l *fakeLedger) counted() (asks, reads int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.asks, l.reads
 }
 
-func (l *ledger) PublicationNumber(ctx context.Context) (int64, error) {
+func (l *fakeLedger) PublicationNumber(ctx context.Context) (int64, error) {
 	l.mu.Lock()
 	l.asks++
 	gate := l.gate
@@ -129,11 +130,11 @@ func (l *ledger) PublicationNumber(ctx context.Context) (int64, error) {
 	return number, err
 }
 
-func (l *ledger) Changes(_ context.Context, after int64) (*rail.TimetableChanges, error) {
+func (l *fakeLedger) Changes(_ context.Context, after int64) (*ledger.TimetableChanges, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reads++
-	changes := &rail.TimetableChanges{Number: int64(len(l.publications))}
+	changes := &ledger.TimetableChanges{Number: int64(len(l.publications))}
 	for _, p := range l.publications[after:] {
 		changes.Stations = append(changes.Stations, p.Stations...)
 		changes.Runs = append(changes.Runs, p.Runs...)
@@ -162,9 +163,9 @@ func (a *availability) Remaining(ctx context.Context, asks []rail.Ask) ([]rail.L
 }
 
 // loaded is a timetable with stations and runs in it.
-func loaded(t *testing.T, stations []*rail.Station, runs ...*rail.Run) (*search.Timetable, *ledger) {
+func loaded(t *testing.T, stations []*rail.Station, runs ...*rail.Run) (*search.Timetable, *fakeLedger) {
 	t.Helper()
-	l := &ledger{}
+	l := &fakeLedger{}
 	l.publish(stations, runs...)
 	timetable := search.NewTimetable(l)
 	require.NoError(t, timetable.Refresh(t.Context()))

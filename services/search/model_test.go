@@ -81,7 +81,7 @@ func TestFind_IsWhatLookingAtEveryRunFinds(t *testing.T) {
 			stations = append(stations, &rail.Station{Code: code, Name: string(code), TimeZone: name})
 			zones[code] = zone(name)
 		}
-		l := &ledger{}
+		l := &fakeLedger{}
 		l.publish(stations)
 		timetable := search.NewTimetable(l)
 		// Up to two days after what the searches below call now: what is packed until then, none of them finds.
@@ -120,7 +120,7 @@ func TestFind_IsWhatLookingAtEveryRunFinds(t *testing.T) {
 			got, _ := timetable.Run(id)
 			require.Equal(t, run, got)
 		}
-		listed, _ := timetable.Runs(rail.RunFilter{From: 1}, noon, nil, 1_000)
+		listed, _ := timetable.Runs(search.RunFilter{From: 1}, noon, nil, 1_000)
 		require.Len(t, listed, len(runs))
 		for i, run := range listed {
 			require.Equal(t, runs[run.ID], run)

@@ -21,7 +21,7 @@ func daysBefore(runs []*rail.Run, days int) []*rail.Run {
 }
 
 // onClock is a timetable that packs what is past by a clock.
-func onClock(t *testing.T, clock *time.Time, l *ledger) *search.Timetable {
+func onClock(t *testing.T, clock *time.Time, l *fakeLedger) *search.Timetable {
 	t.Helper()
 	timetable := search.NewTimetable(l)
 	timetable.Now = func() time.Time { return *clock }
@@ -33,7 +33,7 @@ func TestTimetable_PastRunsStayReadable(t *testing.T) {
 	calls := []rail.Call{at("VNP", 9, 0), at("AOH", 13, 48)}
 	runs := daysBefore(runsOf(trainOf("G1/G4", calls...), today.AddDays(-400), 403), 15)
 	runs = append(runs, runsOf(trainOf("G2", calls...), today.AddDays(-30), 5)...)
-	l := &ledger{}
+	l := &fakeLedger{}
 	l.publish(stationsOf("VNP", "AOH"), runs...)
 	clock := noon
 	timetable := onClock(t, &clock, l)
@@ -44,7 +44,7 @@ func TestTimetable_PastRunsStayReadable(t *testing.T) {
 			require.True(t, ok, run.ID)
 			require.Equal(t, run, found)
 		}
-		listed, more := timetable.Runs(rail.RunFilter{From: 1}, noon, nil, len(runs))
+		listed, more := timetable.Runs(search.RunFilter{From: 1}, noon, nil, len(runs))
 		require.Len(t, listed, len(runs))
 		require.False(t, more)
 		_, size := timetable.Size()
@@ -58,7 +58,7 @@ func TestTimetable_PastRunsStayReadable(t *testing.T) {
 	byAlias, ok := timetable.RunOf("G4", today.AddDays(-100))
 	require.True(t, ok)
 	require.Equal(t, runs[300], byAlias)
-	page, more := timetable.Runs(rail.RunFilter{From: today.AddDays(-30), Through: today.AddDays(-29)}, noon, nil, 3)
+	page, more := timetable.Runs(search.RunFilter{From: today.AddDays(-30), Through: today.AddDays(-29)}, noon, nil, 3)
 	require.Equal(t, "G1%2FG4@2019-09-11 G2@2019-09-11 G1%2FG4@2019-09-12", ids(page))
 	require.True(t, more)
 
@@ -91,7 +91,7 @@ func TestTimetable_PastRunsStayReadable(t *testing.T) {
 // A server that runs for years must not grow with every day: a past run costs a few bytes.
 func TestTimetable_PastRunsCostLittle(t *testing.T) {
 	const trains, days = 50, 730
-	l := &ledger{}
+	l := &fakeLedger{}
 	for i := range trains {
 		run := daysBefore(runsOf(trainOf(fmt.Sprint("G", i), at("VNP", 9, 0), at("AOH", 13, 48)), today, days), 15)
 		l.publish(stationsOf("VNP", "AOH"), run...)
@@ -100,7 +100,7 @@ func TestTimetable_PastRunsCostLittle(t *testing.T) {
 	timetable := search.NewTimetable(l)
 	timetable.Now = func() time.Time { return clock }
 	require.NoError(t, timetable.Refresh(t.Context()))
-	l.set(func(l *ledger) { clear(l.publications) }) // What it holds itself is not to be counted.
+	l.set(func(l *fakeLedger) { clear(l.publications) }) // What it holds itself is not to be counted.
 	heap := func() uint64 {
 		runtime.GC()
 		runtime.GC()

@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -12,7 +13,7 @@ type Ledger interface {
 	PublicationNumber(ctx context.Context) (int64, error)
 	// Changes are the stations and runs published after a publication number; 0 gives all there are, the runs that no
 	// passenger can board any more included. Runs that share a train share one *rail.Train, across calls too.
-	Changes(ctx context.Context, after int64) (*rail.TimetableChanges, error)
+	Changes(ctx context.Context, after int64) (*ledger.TimetableChanges, error)
 }
 
 // Availability answers how many seats are left.

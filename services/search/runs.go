@@ -9,6 +9,15 @@ import (
 	"interlock/services/rail"
 )
 
+// RunFilter says which runs to list, by date, then departure, then number.
+type RunFilter struct {
+	// Train is a number or an alias; Station is called at.
+	Train         string
+	Station       rail.StationCode
+	From, Through rail.Date
+	States        []rail.RunState
+}
+
 // RunPlace is the place of a run in a list: runs are sorted by service date, then departure from their origin, then
 // number.
 type RunPlace struct {
@@ -27,7 +36,7 @@ func (p RunPlace) compare(q RunPlace) int {
 // Runs lists runs, at most limit of them from after a place on, and tells whether there are more. An empty part of the
 // filter restricts nothing, but for From: without it, runs are listed from today on, which is a run's own today, in the
 // time zone of its train.
-func (t *Timetable) Runs(filter rail.RunFilter, now time.Time, after *RunPlace, limit int) (runs []*rail.Run, hasNext bool) {
+func (t *Timetable) Runs(filter RunFilter, now time.Time, after *RunPlace, limit int) (runs []*rail.Run, hasNext bool) {
 	first := filter.From
 	if first == 0 {
 		// It is this date or a later one everywhere; matches looks closer.
@@ -77,7 +86,7 @@ func (s *snapshot) linesOf(number string) map[string]line {
 
 // matches tells whether a run has the station and the state that are asked for, and is not of the past where no first
 // date is.
-func matches(run *rail.Run, filter *rail.RunFilter, now time.Time) bool {
+func matches(run *rail.Run, filter *RunFilter, now time.Time) bool {
 	if filter.From == 0 && run.Date < rail.DateIn(now, run.Train.Location()) {
 		return false
 	}

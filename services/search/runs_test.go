@@ -32,20 +32,20 @@ func TestRuns_FilterAndOrder(t *testing.T) {
 		withStatus(runOf(early, tomorrow), rail.Withdrawn), notOpen,
 	)
 	for name, c := range map[string]struct {
-		filter rail.RunFilter
+		filter search.RunFilter
 		want   string
 	}{
-		"all, by date, departure, number": {rail.RunFilter{}, "G1@2019-10-11 G10@2019-10-11 Z9@2019-10-12 G1@2019-10-12 G10@2019-10-12 D305%2FD308@2019-10-12"},
-		"from a date":                     {rail.RunFilter{From: tomorrow, Train: "G1"}, "G1@2019-10-12"},
-		"through a date":                  {rail.RunFilter{Through: today}, "G1@2019-10-11 G10@2019-10-11"},
-		"of a train":                      {rail.RunFilter{Train: "G1"}, "G1@2019-10-11 G1@2019-10-12"},
-		"of an alias":                     {rail.RunFilter{Train: "D308"}, "D305%2FD308@2019-10-12"},
-		"of no train":                     {rail.RunFilter{Train: "G3"}, ""},
-		"at a station":                    {rail.RunFilter{Station: "NJH"}, "G1@2019-10-11 G1@2019-10-12"},
-		"suspended":                       {rail.RunFilter{States: []rail.RunState{rail.RunSuspended}}, "G1@2019-10-12"},
-		"closed or withdrawn":             {rail.RunFilter{States: []rail.RunState{rail.RunClosed, rail.RunWithdrawn}}, "G1@2019-10-11 G10@2019-10-11 Z9@2019-10-12"},
-		"not open":                        {rail.RunFilter{States: []rail.RunState{rail.RunNotOpen}}, "D305%2FD308@2019-10-12"},
-		"an empty range of dates":         {rail.RunFilter{From: tomorrow, Through: today}, ""},
+		"all, by date, departure, number": {search.RunFilter{}, "G1@2019-10-11 G10@2019-10-11 Z9@2019-10-12 G1@2019-10-12 G10@2019-10-12 D305%2FD308@2019-10-12"},
+		"from a date":                     {search.RunFilter{From: tomorrow, Train: "G1"}, "G1@2019-10-12"},
+		"through a date":                  {search.RunFilter{Through: today}, "G1@2019-10-11 G10@2019-10-11"},
+		"of a train":                      {search.RunFilter{Train: "G1"}, "G1@2019-10-11 G1@2019-10-12"},
+		"of an alias":                     {search.RunFilter{Train: "D308"}, "D305%2FD308@2019-10-12"},
+		"of no train":                     {search.RunFilter{Train: "G3"}, ""},
+		"at a station":                    {search.RunFilter{Station: "NJH"}, "G1@2019-10-11 G1@2019-10-12"},
+		"suspended":                       {search.RunFilter{States: []rail.RunState{rail.RunSuspended}}, "G1@2019-10-12"},
+		"closed or withdrawn":             {search.RunFilter{States: []rail.RunState{rail.RunClosed, rail.RunWithdrawn}}, "G1@2019-10-11 G10@2019-10-11 Z9@2019-10-12"},
+		"not open":                        {search.RunFilter{States: []rail.RunState{rail.RunNotOpen}}, "D305%2FD308@2019-10-12"},
+		"an empty range of dates":         {search.RunFilter{From: tomorrow, Through: today}, ""},
 	} {
 		runs, hasNext := timetable.Runs(c.filter, noon, nil, 100)
 		require.Equal(t, c.want, ids(runs), name)
@@ -88,13 +88,13 @@ func TestRuns_FromTodayOnWhereTheTrainRuns(t *testing.T) {
 		require.NoError(t, err)
 		var first []string
 		for _, number := range []string{"P1", "K1", "B1"} {
-			found, hasNext := timetable.Runs(rail.RunFilter{Train: number}, now, nil, 100)
+			found, hasNext := timetable.Runs(search.RunFilter{Train: number}, now, nil, 100)
 			require.False(t, hasNext)
 			require.Equal(t, today.AddDays(2), found[len(found)-1].Date, "and all that come")
 			first = append(first, string(found[0].ID))
 		}
 		require.Equal(t, c.first, strings.Join(first, " "), c.now)
 	}
-	found, _ := timetable.Runs(rail.RunFilter{From: today.AddDays(-9)}, noon, nil, 100)
+	found, _ := timetable.Runs(search.RunFilter{From: today.AddDays(-9)}, noon, nil, 100)
 	require.Len(t, found, len(runs), "with a first date, the past too")
 }

@@ -100,7 +100,7 @@ func TestSample_FromBeijingToShanghai(t *testing.T) {
 // The indexes over the runs of the whole sample must be small beside the runs themselves.
 func TestSample_Memory(t *testing.T) {
 	stations, runs := readSample(t)
-	l := &ledger{}
+	l := &fakeLedger{}
 	l.publish(stations, runs...)
 	heap := func() int64 {
 		runtime.GC()
@@ -121,7 +121,7 @@ func TestSample_Memory(t *testing.T) {
 
 func BenchmarkFind(b *testing.B) {
 	stations, runs := readSample(b)
-	l := &ledger{}
+	l := &fakeLedger{}
 	l.publish(stations, runs...)
 	timetable := search.NewTimetable(l)
 	require.NoError(b, timetable.Refresh(b.Context()))
@@ -150,7 +150,7 @@ func BenchmarkFind(b *testing.B) {
 
 func BenchmarkStations(b *testing.B) {
 	stations, _ := readSample(b)
-	l := &ledger{}
+	l := &fakeLedger{}
 	l.publish(stations)
 	timetable := search.NewTimetable(l)
 	require.NoError(b, timetable.Refresh(b.Context()))
@@ -164,7 +164,7 @@ func BenchmarkRefresh(b *testing.B) {
 	stations, runs := readSample(b)
 	for name, step := range map[string]int{"one run of all": 1, "a hundredth of all": len(runs) / 100, "nothing": 0} {
 		b.Run(name, func(b *testing.B) {
-			l := &ledger{}
+			l := &fakeLedger{}
 			l.publish(stations, runs...)
 			timetable := search.NewTimetable(l)
 			require.NoError(b, timetable.Refresh(b.Context()))
@@ -181,7 +181,7 @@ func BenchmarkRefresh(b *testing.B) {
 		})
 	}
 	b.Run("all at once", func(b *testing.B) {
-		l := &ledger{}
+		l := &fakeLedger{}
 		l.publish(stations, runs...)
 		for b.Loop() {
 			if err := search.NewTimetable(l).Refresh(b.Context()); err != nil {
@@ -191,7 +191,7 @@ func BenchmarkRefresh(b *testing.B) {
 	})
 	b.Run("all in a hundred increments", func(b *testing.B) {
 		for b.Loop() {
-			l := &ledger{}
+			l := &fakeLedger{}
 			l.publish(stations)
 			timetable := search.NewTimetable(l)
 			for start := 0; start < len(runs); start += len(runs) / 100 {
@@ -206,12 +206,12 @@ func BenchmarkRefresh(b *testing.B) {
 
 func BenchmarkRuns(b *testing.B) {
 	stations, runs := readSample(b)
-	l := &ledger{}
+	l := &fakeLedger{}
 	l.publish(stations, runs...)
 	timetable := search.NewTimetable(l)
 	require.NoError(b, timetable.Refresh(b.Context()))
 	b.ReportAllocs()
 	for b.Loop() {
-		timetable.Runs(rail.RunFilter{States: []rail.RunState{rail.RunOnSale}}, noon, nil, 100)
+		timetable.Runs(search.RunFilter{States: []rail.RunState{rail.RunOnSale}}, noon, nil, 100)
 	}
 }

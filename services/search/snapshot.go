@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -105,7 +106,7 @@ func (s *snapshot) run(id rail.RunID) (*rail.Run, bool) {
 }
 
 // with is the next snapshot.
-func (s *snapshot) with(changes *rail.TimetableChanges) *snapshot {
+func (s *snapshot) with(changes *ledger.TimetableChanges) *snapshot {
 	next := *s
 	next.number = changes.Number
 	if len(changes.Stations) > 0 {

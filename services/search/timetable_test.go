@@ -18,7 +18,7 @@ import (
 )
 
 func TestTimetable_BeforeItIsLoaded(t *testing.T) {
-	timetable := search.NewTimetable(&ledger{})
+	timetable := search.NewTimetable(&fakeLedger{})
 	require.False(t, timetable.Loaded())
 	require.Zero(t, timetable.Number())
 	_, ok := timetable.Run("G1@2019-10-12")
@@ -120,7 +120,7 @@ func TestTimetable_LedgerWasPutBack(t *testing.T) {
 	timetable, l := loaded(t, stationsOf("VNP", "AOH"), runOf(g1, today))
 	l.publish(nil, runOf(g1, tomorrow))
 	require.NoError(t, timetable.Refresh(t.Context()))
-	l.set(func(l *ledger) { l.publications = l.publications[:1] })
+	l.set(func(l *fakeLedger) { l.publications = l.publications[:1] })
 	require.NoError(t, timetable.Refresh(t.Context()))
 	require.EqualValues(t, 1, timetable.Number())
 	_, ok := timetable.Run(rail.NewRunID("G1", tomorrow))
@@ -131,7 +131,7 @@ func TestTimetable_LedgerFails(t *testing.T) {
 	timetable, l := loaded(t, stationsOf("VNP"))
 	down := rail.Refuse(rail.Unavailable, "down")
 	l.publish(stationsOf("AOH"))
-	l.set(func(l *ledger) { l.err = down })
+	l.set(func(l *fakeLedger) { l.err = down })
 	require.Same(t, down, timetable.Refresh(t.Context()), "errors go up unchanged")
 	require.EqualValues(t, 1, timetable.Number())
 	_, ok := timetable.Station("VNP")
@@ -142,7 +142,7 @@ func TestTimetable_LedgerFails(t *testing.T) {
 func TestRefresh_BeginsAfterTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
-		l := &ledger{gate: gate}
+		l := &fakeLedger{gate: gate}
 		timetable := search.NewTimetable(l)
 		var callers sync.WaitGroup
 		callers.Go(func() { _ = timetable.Refresh(t.Context()) })
@@ -170,7 +170,7 @@ func TestRefresh_BeginsAfterTheCall(t *testing.T) {
 func TestRefresh_FirstCallerGoesAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
-		l := &ledger{gate: gate}
+		l := &fakeLedger{gate: gate}
 		l.publish(stationsOf("VNP"))
 		timetable := search.NewTimetable(l)
 		var callers sync.WaitGroup
@@ -203,7 +203,7 @@ func TestRefresh_FirstCallerGoesAway(t *testing.T) {
 func TestRefresh_OwnDeadlineHoldsWhileOthersWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
-		timetable := search.NewTimetable(&ledger{gate: gate})
+		timetable := search.NewTimetable(&fakeLedger{gate: gate})
 		var callers sync.WaitGroup
 		for range 2 {
 			callers.Go(func() { _ = timetable.Refresh(t.Context()) })
@@ -219,7 +219,7 @@ func TestRefresh_OwnDeadlineHoldsWhileOthersWork(t *testing.T) {
 
 func TestWatch_ShowsAPublicationWithinASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &ledger{}
+		l := &fakeLedger{}
 		timetable := search.NewTimetable(l)
 		changed := 0
 		timetable.Changed = func() { changed++ }
@@ -248,7 +248,7 @@ func TestWatch_ShowsAPublicationWithinASecond(t *testing.T) {
 
 func TestWatch_GoesOnWhenTheLedgerComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &ledger{err: errors.New("down")}
+		l := &fakeLedger{err: errors.New("down")}
 		timetable := search.NewTimetable(l)
 		var log bytes.Buffer
 		timetable.Log = slog.New(slog.NewTextHandler(&log, nil))
@@ -258,7 +258,7 @@ func TestWatch_GoesOnWhenTheLedgerComesBack(t *testing.T) {
 		<-time.After(time.Minute)
 		synctest.Wait()
 		require.False(t, timetable.Loaded())
-		l.set(func(l *ledger) { l.err = nil })
+		l.set(func(l *fakeLedger) { l.err = nil })
 		<-time.After(time.Second)
 		synctest.Wait()
 		require.True(t, timetable.Loaded())

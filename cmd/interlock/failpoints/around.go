@@ -5,32 +5,34 @@ import (
 	"strings"
 	"time"
 
-	"interlock/services/ledger/intercept"
+	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger/intercept"
+	"interlock/services/lock"
 	"interlock/services/rail"
 	"interlock/services/sale"
 )
 
 // Around puts the control around what a sale works with.
 func (c *Control) Around(o sale.Options) sale.Options {
-	o.Ledger = ledger{o.Ledger, c}
-	o.Lock = lock{o.Lock, c}
-	o.Availability = availability{o.Availability, c}
+	o.Ledger = heldLedger{o.Ledger, c}
+	o.Lock = heldLock{o.Lock, c}
+	o.Availability = heldAvailability{o.Availability, c}
 	return o
 }
 
 // batchKey finds the batch that a statement belongs to in its context.
 type batchKey struct{}
 
-type ledger struct {
+type heldLedger struct {
 	sale.Ledger
 	control *Control
 }
 
 // Sell is the ledger's, with a point before it, two in its statements, and one after it.
-func (l ledger) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (int64, error) {
+func (l heldLedger) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decide) (int64, error) {
 	b := &Held{Run: batch.RunID}
 	l.control.at(AfterLock, *b)
-	version, err := l.Ledger.Sell(context.WithValue(ctx, batchKey{}, b), batch, func(s *rail.BatchState) (rail.BatchChanges, error) {
+	version, err := l.Ledger.Sell(context.WithValue(ctx, batchKey{}, b), batch, func(s *ledger.BatchState) (ledger.BatchChanges, error) {
 		changes, err := decide(s)
 		b.Read, b.Orders = s.Version, len(changes.Orders)
 		return changes, err
@@ -76,36 +78,36 @@ func late(ctx context.Context) context.Context {
 	return late
 }
 
-type lock struct {
+type heldLock struct {
 	sale.Lock
 	control *Control
 }
 
-func (l lock) Acquire(ctx context.Context, name string) (rail.Lease, error) {
+func (l heldLock) Acquire(ctx context.Context, name string) (lock.Lease, error) {
 	lease, err := l.Lock.Acquire(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return leased{lease, l.control, rail.RunID(name)}, nil
+	return heldLease{lease, l.control, rail.RunID(name)}, nil
 }
 
-type leased struct {
-	rail.Lease
+type heldLease struct {
+	lock.Lease
 	control *Control
 	run     rail.RunID
 }
 
-func (l leased) Release() {
+func (l heldLease) Release() {
 	l.control.at(BeforeUnlock, Held{Run: l.run})
 	l.Lease.Release()
 }
 
-type availability struct {
+type heldAvailability struct {
 	sale.Availability
 	control *Control
 }
 
-func (a availability) Apply(ctx context.Context, left *rail.Availability) error {
+func (a heldAvailability) Apply(ctx context.Context, left *rail.Availability) error {
 	a.control.at(BeforeApply, Held{Run: left.RunID, Made: left.Version})
 	return a.Availability.Apply(ctx, left)
 }

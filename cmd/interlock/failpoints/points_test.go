@@ -14,7 +14,9 @@ import (
 	"go.uber.org/goleak"
 
 	"interlock/cmd/interlock/failpoints"
-	"interlock/services/ledger/intercept"
+	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger/intercept"
+	"interlock/services/lock"
 	"interlock/services/rail"
 	"interlock/services/sale"
 )
@@ -50,8 +52,8 @@ func (s *shop) take() []sent {
 
 var errRefused = errors.New("refused")
 
-func (s *shop) Sell(ctx context.Context, batch rail.Batch, decide rail.Decide) (int64, error) {
-	if _, err := decide(&rail.BatchState{Version: 7}); err != nil {
+func (s *shop) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decide) (int64, error) {
+	if _, err := decide(&ledger.BatchState{Version: 7}); err != nil {
 		return 0, err
 	}
 	conn, err := intercept.Intercept(connector{s}, s.control.Statement).Connect(ctx)
@@ -96,13 +98,13 @@ func (c *connection) send(ctx context.Context, query string, args []driver.Named
 	c.shop.sent = append(c.shop.sent, sent{query, len(args), ctx.Err() == nil && c.batch.Err() != nil})
 }
 
-func (s *shop) Acquire(context.Context, string) (rail.Lease, error) { return lease{}, nil }
+func (s *shop) Acquire(context.Context, string) (lock.Lease, error) { return lease{}, nil }
 
 func (s *shop) Apply(context.Context, *rail.Availability) error { return errRefused }
 
 func (s *shop) Announce(context.Context, rail.Change) error { return nil }
 
-type lease struct{ rail.Lease }
+type lease struct{ lock.Lease }
 
 func (lease) Release() {}
 
@@ -124,8 +126,8 @@ func serve(ctx context.Context, o sale.Options, of rail.RunID, orders int) error
 	if err != nil {
 		return err
 	}
-	_, err = o.Ledger.Sell(ctx, rail.Batch{RunID: of}, func(*rail.BatchState) (rail.BatchChanges, error) {
-		return rail.BatchChanges{Orders: make([]rail.NewOrder, orders)}, nil
+	_, err = o.Ledger.Sell(ctx, ledger.Batch{RunID: of}, func(*ledger.BatchState) (ledger.BatchChanges, error) {
+		return ledger.BatchChanges{Orders: make([]ledger.NewOrder, orders)}, nil
 	})
 	if err != nil {
 		return err

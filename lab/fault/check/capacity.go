@@ -1,15 +1,16 @@
 package check
 
 import (
+	"interlock/services/ledger"
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
 
 // Capacity is C6: on every leg, the live tickets of a class and the seats that its map calls free are together the
 // seats of its coaches. Tickets are counted one by one, whatever seat they name.
-func Capacity(books []*rail.Books) *Result {
+func Capacity(snapshots []*ledger.AuditSnapshot) *Result {
 	r := begin("C6")
-	for _, b := range books {
+	for _, b := range snapshots {
 		train := b.Run.Train
 		sold := map[rail.SeatClass][]int{}
 		for _, class := range train.Formation.Classes {
@@ -40,8 +41,8 @@ func Capacity(books []*rail.Books) *Result {
 	return r
 }
 
-// mapOf is a class's seat map by the books.
-func mapOf(b *rail.Books, class rail.SeatClass) (*seatmap.Map, error) {
+// mapOf is a class's seat map by the snapshots.
+func mapOf(b *ledger.AuditSnapshot, class rail.SeatClass) (*seatmap.Map, error) {
 	legs, seats := b.Run.Train.Legs(), len(b.Run.Train.Formation.Seats(class))
 	if b.Maps[class] == nil {
 		return seatmap.New(legs, seats), nil

@@ -12,6 +12,7 @@ import (
 
 	"interlock/lab/fault/check"
 	"interlock/lab/fault/history"
+	"interlock/services/ledger"
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
@@ -40,9 +41,9 @@ func versionAt(seconds float64) int64 { return 1 + int64(seconds*1000) }
 // story is a history in which every promise holds: ann buys seat 23A and keeps it, bob buys 23B and gives it back, cid
 // buys 23B after him, and dan is told that nothing is left.
 type story struct {
-	calls   []history.Call
-	primary history.Member
-	books   []*rail.Books
+	calls     []history.Call
+	primary   history.Member
+	snapshots []*ledger.AuditSnapshot
 }
 
 func train() *rail.Train {
@@ -126,10 +127,10 @@ func good() *story {
 			stored("B1", "bob", "key-bob", "23B", 1, rail.Cancelled, 2, 1.5, 2.8),
 			stored("C1", "cid", "key-cid", "23B", 1, rail.OnHold, 1, 3.8, 0),
 		}},
-		books: []*rail.Books{{
+		snapshots: []*ledger.AuditSnapshot{{
 			Run: &rail.Run{ID: runID, Train: t, Status: rail.Published}, Version: runVersion,
 			Maps: map[rail.SeatClass][]byte{rail.Second: full.Encode()},
-			Orders: []*rail.WrittenOrder{
+			Orders: []*ledger.WrittenOrder{
 				{Order: rail.Order{Number: "A1", RunID: runID, TrainID: t.ID, From: 0, To: legs, State: rail.OnHold, Tickets: ticket(0, "23A")}},
 				{Order: rail.Order{Number: "C1", RunID: runID, TrainID: t.ID, From: 0, To: legs, State: rail.OnHold, Tickets: ticket(1, "23B")}},
 			},
@@ -138,7 +139,7 @@ func good() *story {
 }
 
 func (s *story) linear() *check.Result {
-	r, _ := check.Linear(s.calls, s.primary, s.books, 0, 5*time.Second)
+	r, _ := check.Linear(s.calls, s.primary, s.snapshots, 0, 5*time.Second)
 	return r
 }
 
@@ -163,7 +164,7 @@ func TestChecks_GoodHistory(t *testing.T) {
 	holds(t, check.Refused(s.calls, s.primary))
 	holds(t, check.Settled(s.calls, s.primary, at(1)))
 	holds(t, s.linear())
-	holds(t, check.Capacity(s.books))
+	holds(t, check.Capacity(s.snapshots))
 }
 
 func TestOverlap_SeatSoldTwice(t *testing.T) {
@@ -349,7 +350,7 @@ func TestLinear_LateLine(t *testing.T) {
 	s := good()
 	s.primary.Tickets[2].PlacedAt = at(3.45)
 	fails(t, s.linear(), "the place of key-cid took effect 0.050 s before cid asked for it")
-	r, _ := check.Linear(s.calls, s.primary, s.books, 50*time.Millisecond, 5*time.Second)
+	r, _ := check.Linear(s.calls, s.primary, s.snapshots, 50*time.Millisecond, 5*time.Second)
 	holds(t, r)
 }
 
@@ -392,13 +393,13 @@ func TestLinear_VersionsAndCallsDisagree(t *testing.T) {
 	s.calls[0].Start, s.calls[0].End = at(4.2), at(4.5)
 	fails := func(says string) {
 		t.Helper()
-		r, _ := check.Linear(s.calls, s.primary, s.books, time.Second, 5*time.Second)
+		r, _ := check.Linear(s.calls, s.primary, s.snapshots, time.Second, 5*time.Second)
 		fails(t, r, says)
 	}
 	fails("the place of order A1 was asked for after the place of order C1 was answered, which is version 3801 of T12@2019-10-12, and is version 3800")
 
 	s = good()
-	s.books[0].Version = 3800
+	s.snapshots[0].Version = 3800
 	fails("T12@2019-10-12 is at version 3800, and has orders of version 3801")
 }
 
@@ -427,7 +428,7 @@ func TestLinear_Expired(t *testing.T) {
 func TestLinear_WrongNo(t *testing.T) {
 	s := good()
 	s.calls[5].Start, s.calls[5].End = at(3.1), at(3.3) // while nobody has 23B
-	r, wrongNo := check.Linear(s.calls, s.primary, s.books, 0, 5*time.Second)
+	r, wrongNo := check.Linear(s.calls, s.primary, s.snapshots, 0, 5*time.Second)
 	fails(t, r, "dan was told that no seat")
 	require.Equal(t, map[history.Request]bool{s.calls[5].Request: true}, wrongNo)
 }
@@ -465,7 +466,7 @@ func TestLinear_SearchRunsOut(t *testing.T) {
 		}
 		s.primary.Tickets = append(s.primary.Tickets, stored(number, "zoe", "key-"+number, "23B", 1, state, 2, placed, ended))
 	}
-	r, _ := check.Linear(s.calls, s.primary, s.books, 0, 0)
+	r, _ := check.Linear(s.calls, s.primary, s.snapshots, 0, 0)
 	require.False(t, r.OK)
 	require.Contains(t, strings.Join(r.Examples, " "), "could not be checked in time")
 }
@@ -531,29 +532,29 @@ func TestLinear_NobodyCancelledIt(t *testing.T) {
 
 func TestCapacity_MapAndTicketsDisagree(t *testing.T) {
 	s := good()
-	s.books[0].Orders = s.books[0].Orders[:1]
-	fails(t, check.Capacity(s.books), "1 sold and 0 free are not 2 seats")
+	s.snapshots[0].Orders = s.snapshots[0].Orders[:1]
+	fails(t, check.Capacity(s.snapshots), "1 sold and 0 free are not 2 seats")
 }
 
 func TestDerived(t *testing.T) {
 	s := good()
-	counts, err := check.Recount(s.books[0])
+	counts, err := check.Recount(s.snapshots[0])
 	require.NoError(t, err)
 	right := func() []*rail.Availability {
 		return []*rail.Availability{{RunID: runID, Version: runVersion, Counts: append([]uint16{}, counts...)}}
 	}
-	holds(t, check.Derived(s.books, right()))
+	holds(t, check.Derived(s.snapshots, right()))
 
-	fails(t, check.Derived(s.books, []*rail.Availability{nil}), "Redis does not have it")
+	fails(t, check.Derived(s.snapshots, []*rail.Availability{nil}), "Redis does not have it")
 	old := right()
 	old[0].Version--
-	fails(t, check.Derived(s.books, old), "Redis has version 99999, the ledger 100000")
+	fails(t, check.Derived(s.snapshots, old), "Redis has version 99999, the ledger 100000")
 	wrong := right()
 	wrong[0].Counts[0]++
-	fails(t, check.Derived(s.books, wrong), "other counts")
+	fails(t, check.Derived(s.snapshots, wrong), "other counts")
 	twice := good()
-	twice.books[0].Orders[1].Tickets[0].SeatIndex = 0
-	fails(t, check.Derived(twice.books, right()), "the tickets make no map")
+	twice.snapshots[0].Orders[1].Tickets[0].SeatIndex = 0
+	fails(t, check.Derived(twice.snapshots, right()), "the tickets make no map")
 }
 
 func TestDerived_EveryRun(t *testing.T) {
@@ -561,9 +562,9 @@ func TestDerived_EveryRun(t *testing.T) {
 	var damaged error
 	everywhere := func(has *rail.Availability) *check.Result {
 		s := good()
-		counts, err := check.Recount(s.books[0])
+		counts, err := check.Recount(s.snapshots[0])
 		require.NoError(t, err)
-		r := check.Derived(s.books, []*rail.Availability{{RunID: runID, Version: runVersion, Counts: counts}})
+		r := check.Derived(s.snapshots, []*rail.Availability{{RunID: runID, Version: runVersion, Counts: counts}})
 		check.Everywhere(r, truth, []*rail.Availability{has}, damaged)
 		return r
 	}

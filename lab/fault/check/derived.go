@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
@@ -70,10 +71,10 @@ func Everywhere(r *Result, truth, stored []*rail.Availability, damaged error) {
 }
 
 // Derived is C7 at one moment: what Redis has of each run that was sold is what follows from the run's live tickets.
-// stored is in the order of the books, nil where Redis has nothing.
-func Derived(books []*rail.Books, stored []*rail.Availability) *Result {
+// stored is in the order of the snapshots, nil where Redis has nothing.
+func Derived(snapshots []*ledger.AuditSnapshot, stored []*rail.Availability) *Result {
 	r := begin("C7")
-	for i, b := range books {
+	for i, b := range snapshots {
 		r.Looked++
 		want, err := Recount(b)
 		has := stored[i]
@@ -93,7 +94,7 @@ func Derived(books []*rail.Books, stored []*rail.Availability) *Result {
 
 // Recount is what is left of a run by its tickets alone. An error says that two of them have one seat, or one that is
 // not there.
-func Recount(b *rail.Books) ([]uint16, error) {
+func Recount(b *ledger.AuditSnapshot) ([]uint16, error) {
 	train := b.Run.Train
 	classes := train.Formation.Classes
 	counts := make([]uint16, rail.Pairs(len(train.Calls))*len(classes))

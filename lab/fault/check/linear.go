@@ -7,6 +7,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"interlock/lab/fault/history"
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -26,13 +27,13 @@ const (
 // limit. What nobody knows the outcome of may have taken effect at any time, or never; porcupine's own time-out is a
 // failure. late is how much later than usual answers of the primary may have come or been read, and with them its clock.
 // wrongNo are the refusals that no moment of the replay explains.
-func Linear(calls []history.Call, primary history.Member, books []*rail.Books, late, limit time.Duration) (r *Result, wrongNo map[history.Request]bool) {
+func Linear(calls []history.Call, primary history.Member, snapshots []*ledger.AuditSnapshot, late, limit time.Duration) (r *Result, wrongNo map[history.Request]bool) {
 	early := clockSlack + journey + late
 	r = begin("C5")
 	timely(r, calls, primary, early)
 	realTime(r, calls, primary)
 	payments(r, calls, primary)
-	wrongNo = replay(r, calls, primary, books, early)
+	wrongNo = replay(r, calls, primary, snapshots, early)
 	bySeat(r, calls, primary, limit)
 	return r, wrongNo
 }

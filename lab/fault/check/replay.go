@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"interlock/lab/fault/history"
+	"interlock/services/ledger"
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
@@ -52,7 +53,7 @@ func turns(primary history.Member) map[rail.RunID][]*turn {
 
 // replay sells every run again, version by version, and says which refusals it cannot explain: a buyer was told that
 // nothing is left, and at every moment of his call, and a little before it, something was.
-func replay(r *Result, calls []history.Call, primary history.Member, books []*rail.Books, early time.Duration) map[history.Request]bool {
+func replay(r *Result, calls []history.Call, primary history.Member, snapshots []*ledger.AuditSnapshot, early time.Duration) map[history.Request]bool {
 	all := turns(primary)
 	refusals := map[rail.RunID][]history.Call{}
 	for _, c := range calls {
@@ -61,7 +62,7 @@ func replay(r *Result, calls []history.Call, primary history.Member, books []*ra
 		}
 	}
 	wrongNo := map[history.Request]bool{}
-	for _, b := range books {
+	for _, b := range snapshots {
 		p := &player{result: r, run: b.Run.ID, maps: map[rail.SeatClass]*seatmap.Map{}, wrongNo: wrongNo, early: early}
 		for _, class := range b.Run.Train.Formation.Classes {
 			p.maps[class] = seatmap.New(b.Run.Train.Legs(), len(b.Run.Train.Formation.Seats(class)))

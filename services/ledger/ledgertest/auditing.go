@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
@@ -162,7 +163,7 @@ func touchedIsBounded(t *testing.T, s *suite) {
 	require.Equal(t, run, all[0].RunID)
 }
 
-func booksOfRuns(t *testing.T, s *suite) {
+func auditOfRuns(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	other := NewRun(NewTrain("T14"), day)
 	publish(t, l, other)
@@ -170,36 +171,36 @@ func booksOfRuns(t *testing.T, s *suite) {
 	cancelled := c.place(run, one("zhao"))
 	_, _, err := l.Pay(t.Context(), run, paid.ID, "li", "pay-0001")
 	require.NoError(t, err)
-	_, _, err = c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: cancelled.ID, Buyer: "zhao"}}})
+	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "zhao"}}})
 	require.NoError(t, err)
 	Age(t, s.o, hold.ID)
 
-	books := Books(t, l, "", 10)
-	require.Len(t, books, 2)
-	require.Equal(t, run, books[0].Run.ID)
-	require.EqualValues(t, 5, books[0].Version)
-	require.Len(t, books[0].Live(), 2, "a hold past its time has its seat until it is swept")
+	snapshots := AuditSnapshots(t, l, "", 10)
+	require.Len(t, snapshots, 2)
+	require.Equal(t, run, snapshots[0].Run.ID)
+	require.EqualValues(t, 5, snapshots[0].Version)
+	require.Len(t, snapshots[0].Live(), 2, "a hold past its time has its seat until it is swept")
 	ids := []string{}
-	for _, o := range books[0].Live() {
+	for _, o := range snapshots[0].Live() {
 		require.Len(t, o.Tickets, 1)
 		ids = append(ids, o.ID)
 	}
 	require.ElementsMatch(t, []string{hold.ID, paid.ID}, ids)
-	m, err := seatmap.Decode(3, 6, books[0].Maps[rail.Second])
+	m, err := seatmap.Decode(3, 6, snapshots[0].Maps[rail.Second])
 	require.NoError(t, err)
 	require.Equal(t, 6, m.SoldLegs())
-	require.Empty(t, books[1].Live())
-	require.Empty(t, books[1].Maps)
+	require.Empty(t, snapshots[1].Live())
+	require.Empty(t, snapshots[1].Maps)
 
-	books = Books(t, l, run, 1)
-	require.Len(t, books, 1)
-	require.Equal(t, other.ID, books[0].Run.ID)
-	books = Books(t, l, other.ID, 1)
-	require.Empty(t, books)
+	snapshots = AuditSnapshots(t, l, run, 1)
+	require.Len(t, snapshots, 1)
+	require.Equal(t, other.ID, snapshots[0].Run.ID)
+	snapshots = AuditSnapshots(t, l, other.ID, 1)
+	require.Empty(t, snapshots)
 }
 
-// booksOneVersion reads books while a run is sold and sold: a sale in flight must never look like a defect.
-func booksOneVersion(t *testing.T, s *suite) {
+// auditOneVersion reads snapshots while a run is sold and sold: a sale in flight must never look like a defect.
+func auditOneVersion(t *testing.T, s *suite) {
 	l, _, run := s.published(t)
 	seller := newClerk(t, s.open(t))
 	done := make(chan struct{})
@@ -214,7 +215,7 @@ func booksOneVersion(t *testing.T, s *suite) {
 			r := one(fmt.Sprint("buyer-", i))
 			o, _, err := seller.sell(t.Context(), batch(run, r), r)
 			if err == nil && o.orders[0] != nil {
-				_, _, err = seller.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: o.orders[0].ID, Buyer: r.buyer}}})
+				_, _, err = seller.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: o.orders[0].ID, Buyer: r.buyer}}})
 			}
 			if err != nil && rail.CodeOf(err) != rail.Unavailable {
 				t.Errorf("%v", err)
@@ -232,9 +233,9 @@ func booksOneVersion(t *testing.T, s *suite) {
 	wg.Wait()
 }
 
-// booksManyRows reads books of runs with more orders and tickets than are read at once, with the ends of pages
+// auditManyRows reads snapshots of runs with more orders and tickets than are read at once, with the ends of pages
 // everywhere: in a run, between two, and within an order.
-func booksManyRows(t *testing.T, s *suite) {
+func auditManyRows(t *testing.T, s *suite) {
 	l := s.open(t)
 	train := NewTrain("T12")
 	// Orders of each run in turn, and tickets of each order.
@@ -248,9 +249,9 @@ func booksManyRows(t *testing.T, s *suite) {
 		s.fill(t, runs[i].ID, train.ID, n.orders, n.tickets)
 	}
 	for _, limit := range []int{1, 3, 5, 100} {
-		var all []*rail.Books
+		var all []*ledger.AuditSnapshot
 		for after := rail.RunID(""); ; {
-			page := Books(t, l, after, limit)
+			page := AuditSnapshots(t, l, after, limit)
 			if len(page) == 0 {
 				break
 			}
@@ -273,7 +274,7 @@ func booksManyRows(t *testing.T, s *suite) {
 		}
 	}
 	stopped := 0
-	for _, err := range l.Books(t.Context(), "", 100) {
+	for _, err := range l.AuditSnapshots(t.Context(), "", 100) {
 		require.NoError(t, err)
 		if stopped++; stopped == 2 {
 			break
@@ -302,8 +303,8 @@ func (s *suite) fill(t *testing.T, run rail.RunID, train string, orders, tickets
 	require.NoError(t, tx.Commit())
 }
 
-// booksStrays has orders, tickets and more of runs that there are not: before, between and after those that there are.
-func booksStrays(t *testing.T, s *suite) {
+// auditStrays has orders, tickets and more of runs that there are not: before, between and after those that there are.
+func auditStrays(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	placed := c.place(run, one("wang"))
 	for _, stray := range []rail.RunID{"A@2019-10-12", "T12@2019-10-13", "\u00e9"} {
@@ -315,9 +316,9 @@ func booksStrays(t *testing.T, s *suite) {
 	s.exec(t, "INSERT INTO asked_documents (run_id, buyer, document, at) VALUES ('T98@2019-10-12', 'wang', 'x', 1)")
 
 	for _, limit := range []int{1, 100} {
-		var all []*rail.Books
+		var all []*ledger.AuditSnapshot
 		for after := rail.RunID(""); ; {
-			page := Books(t, l, after, limit)
+			page := AuditSnapshots(t, l, after, limit)
 			if len(page) == 0 {
 				break
 			}
@@ -339,7 +340,7 @@ func booksStrays(t *testing.T, s *suite) {
 	}
 	strays, err := l.Strays(t.Context())
 	require.NoError(t, err)
-	require.ElementsMatch(t, []rail.Stray{{Table: "seat_maps", RunID: "T99@2019-10-12"}, {Table: "asked_documents", RunID: "T98@2019-10-12"}}, strays)
+	require.ElementsMatch(t, []ledger.Stray{{Table: "seat_maps", RunID: "T99@2019-10-12"}, {Table: "asked_documents", RunID: "T98@2019-10-12"}}, strays)
 }
 
 // damagedTrains has runs whose trains are missing or not what they are named: each is told as such, and the others are
@@ -376,7 +377,7 @@ func damagedTrains(t *testing.T, s *suite) {
 	check(left, err)
 	left, err = l.Left(t.Context(), []rail.RunID{runs[0].ID, runs[1].ID, runs[2].ID, runs[3].ID, runs[4].ID, runs[5].ID})
 	check(left, err)
-	for i, b := range Books(t, l, "", 100) {
+	for i, b := range AuditSnapshots(t, l, "", 100) {
 		require.Equal(t, runs[i].ID, b.ID)
 		require.Equal(t, i%2 == 1, b.Run != nil)
 		require.Equal(t, i%2 == 0, b.Problem != nil)
@@ -413,7 +414,7 @@ func ready(t *testing.T, s *suite) {
 	status, err := l.Status(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, l.Flavor(), status.Flavor)
-	require.Equal(t, ledger.Local, status.Durability)
+	require.Equal(t, sqlledger.Local, status.Durability)
 	require.NotEmpty(t, status.Version)
 	require.NotContains(t, status.Place, "root")
 	require.False(t, status.ReadOnly)
@@ -437,7 +438,7 @@ func migrateManyAtOnce(t *testing.T, s *suite) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			if err := ledger.Migrate(t.Context(), s.o); err != nil {
+			if err := sqlledger.Migrate(t.Context(), s.o); err != nil {
 				t.Errorf("%v", err)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -32,39 +33,39 @@ func sellClaims(t *testing.T, s *suite) {
 	_, ok, err := l.Pay(t.Context(), run, paid.ID, "li", "pay-0001")
 	require.NoError(t, err)
 	require.True(t, ok)
-	_, _, err = c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: cancelled.ID, Buyer: "zhao"}}})
+	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "zhao"}}})
 	require.NoError(t, err)
 	Age(t, s.o, lapsed.ID)
-	_, _, err = c.sell(t.Context(), rail.Batch{RunID: run})
+	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run})
 	require.NoError(t, err)
 
 	last := s.version(t, run)
 	for after := range last + 1 {
-		var want []rail.Claim
+		var want []ledger.Claim
 		for _, o := range orders {
 			if now := read(t, l, o.ID); at[o.ID] > after && now.State.Live() {
 				for _, ticket := range now.Tickets {
-					want = append(want, rail.Claim{
+					want = append(want, ledger.Claim{
 						OrderID: o.ID, Buyer: o.Buyer, Held: now.State == rail.OnHold, From: o.From, To: o.To,
 						Document: ticket.Passenger.DocumentNumber, // the suite's digests are the numbers
 					})
 				}
 			}
 		}
-		_, err := l.Sell(t.Context(), rail.Batch{RunID: run, ClaimsAt: after}, func(state *rail.BatchState) (rail.BatchChanges, error) {
+		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run, ClaimsAt: after}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 			require.Equal(t, want, state.Claims, "after version %d", after)
 			states, err := state.States([]string{first.ID, paid.ID, cancelled.ID, lapsed.ID, rail.NewOrderID(run, 1, "NOSUCHORDER")})
 			require.NoError(t, err)
 			require.Equal(t, map[string]rail.OrderState{
 				first.ID: rail.OnHold, paid.ID: rail.Paid, cancelled.ID: rail.Cancelled, lapsed.ID: rail.Expired,
 			}, states)
-			return rail.BatchChanges{}, errors.New("nothing is to change")
+			return ledger.BatchChanges{}, errors.New("nothing is to change")
 		})
 		require.EqualError(t, err, "nothing is to change")
 	}
-	_, err = l.Sell(t.Context(), rail.Batch{RunID: run, ClaimsAt: last}, func(state *rail.BatchState) (rail.BatchChanges, error) {
+	_, err = l.Sell(t.Context(), ledger.Batch{RunID: run, ClaimsAt: last}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 		require.Empty(t, state.Claims, "nothing was placed since, and nothing is read")
-		return rail.BatchChanges{}, nil
+		return ledger.BatchChanges{}, nil
 	})
 	require.NoError(t, err)
 }
@@ -74,14 +75,14 @@ func sellClaimsOutliveARollback(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	placed, due := c.place(run, one("wang")), c.place(run, one("li"))
 	Age(t, s.o, due.ID)
-	b := rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: placed.ID, Buyer: "wang"}}}
-	_, err := l.Sell(t.Context(), b, func(state *rail.BatchState) (rail.BatchChanges, error) {
+	b := ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: placed.ID, Buyer: "wang"}}}
+	_, err := l.Sell(t.Context(), b, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 		require.Len(t, state.Freed(), 2)
 		require.Len(t, state.Claims, 2)
 		states, err := state.States([]string{placed.ID, due.ID})
 		require.NoError(t, err)
 		require.Equal(t, map[string]rail.OrderState{placed.ID: rail.Cancelled, due.ID: rail.Expired}, states)
-		return rail.BatchChanges{}, errors.New("rolled back")
+		return ledger.BatchChanges{}, errors.New("rolled back")
 	})
 	require.EqualError(t, err, "rolled back")
 	require.Equal(t, rail.OnHold, read(t, l, placed.ID).State)
@@ -103,14 +104,14 @@ func buyersOf(t *testing.T, s *suite) {
 	lapsed := order(run, "li", "key-0001", "D4")
 	swept := order(other.ID, "li", "key-0002", "D5")
 	Age(t, s.o, lapsed.ID, swept.ID)
-	_, _, err = c.sell(t.Context(), rail.Batch{RunID: other.ID}) // sweeps
+	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: other.ID}) // sweeps
 	require.NoError(t, err)
 	cancelled := order(other.ID, "li", "key-0003", "D6")
-	_, _, err = c.sell(t.Context(), rail.Batch{RunID: other.ID, Cancels: []rail.Cancel{{OrderID: cancelled.ID, Buyer: "li"}}})
+	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: other.ID, Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "li"}}})
 	require.NoError(t, err)
 	long := order(run, "zhao", "key-0001", "D7")
 	s.exec(t, "UPDATE orders SET placed_at = placed_at - ?, pay_by = pay_by - ? WHERE id = ?",
-		(rail.BuyerDay + time.Hour).Milliseconds(), (rail.BuyerDay + time.Hour).Milliseconds(), long.ID)
+		(ledger.BuyerDay + time.Hour).Milliseconds(), (ledger.BuyerDay + time.Hour).Milliseconds(), long.ID)
 
 	buyers := []string{"wang", "li", "zhao", "nobody", "Wang"}
 	for i := range 200 {
@@ -121,16 +122,16 @@ func buyersOf(t *testing.T, s *suite) {
 	require.Len(t, records, len(buyers))
 	without, err := l.Buyers(t.Context(), []string{"wang"}, holdTTL, false)
 	require.NoError(t, err)
-	require.Equal(t, &rail.BuyerRecord{OpenHolds: 2}, without["wang"])
-	nothing := &rail.BuyerRecord{}
+	require.Equal(t, &ledger.BuyerRecord{OpenHolds: 2}, without["wang"])
+	nothing := &ledger.BuyerRecord{}
 	for buyer, record := range records {
 		switch buyer {
 		case "wang":
-			require.Equal(t, &rail.BuyerRecord{
+			require.Equal(t, &ledger.BuyerRecord{
 				OpenHolds: 2, Documents: map[string]bool{"D1": true, "D2": true, "D3": true},
 			}, record)
 		case "li":
-			require.Equal(t, &rail.BuyerRecord{
+			require.Equal(t, &ledger.BuyerRecord{
 				Lapsed: map[rail.RunID]int{run: 1, other.ID: 1}, Cancelled: 1, Documents: map[string]bool{"D4": true, "D5": true, "D6": true},
 			}, record)
 		default:
@@ -142,9 +143,9 @@ func buyersOf(t *testing.T, s *suite) {
 // buyersAsked shows that a document that was asked for counts for a day, and is forgotten after it.
 func buyersAsked(t *testing.T, s *suite) {
 	l, _, run := s.published(t)
-	ask := func(asked ...rail.AskedDocument) {
-		_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, func(*rail.BatchState) (rail.BatchChanges, error) {
-			return rail.BatchChanges{Asked: asked}, nil
+	ask := func(asked ...ledger.AskedDocument) {
+		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, func(*ledger.BatchState) (ledger.BatchChanges, error) {
+			return ledger.BatchChanges{Asked: asked}, nil
 		})
 		require.NoError(t, err)
 	}
@@ -158,9 +159,9 @@ func buyersAsked(t *testing.T, s *suite) {
 		slices.Sort(all)
 		return all
 	}
-	ask(rail.AskedDocument{Buyer: "wang", Document: "D1"}, rail.AskedDocument{Buyer: "wang", Document: "D2"},
-		rail.AskedDocument{Buyer: "li", Document: "D3"})
-	ask(rail.AskedDocument{Buyer: "wang", Document: "D2"}, rail.AskedDocument{Buyer: "wang", Document: "D2"}) // again, and twice in one batch
+	ask(ledger.AskedDocument{Buyer: "wang", Document: "D1"}, ledger.AskedDocument{Buyer: "wang", Document: "D2"},
+		ledger.AskedDocument{Buyer: "li", Document: "D3"})
+	ask(ledger.AskedDocument{Buyer: "wang", Document: "D2"}, ledger.AskedDocument{Buyer: "wang", Document: "D2"}) // again, and twice in one batch
 	require.Equal(t, "D1 D2", strings.Join(documents(), " "))
 	forget := func(limit, want int) {
 		forgotten, err := l.ForgetAsked(t.Context(), limit)
@@ -170,7 +171,7 @@ func buyersAsked(t *testing.T, s *suite) {
 	forget(1_000, 0)
 	require.Equal(t, 3, s.count(t, "SELECT COUNT(*) FROM asked_documents"), "it is not a day yet")
 
-	s.exec(t, "UPDATE asked_documents SET at = at - ? WHERE document <> 'D2'", rail.BuyerDay.Milliseconds()+1)
+	s.exec(t, "UPDATE asked_documents SET at = at - ? WHERE document <> 'D2'", ledger.BuyerDay.Milliseconds()+1)
 	require.Equal(t, "D2", strings.Join(documents(), " "))
 	forget(1, 1)
 	require.Equal(t, 2, s.count(t, "SELECT COUNT(*) FROM asked_documents"), "no more than is asked for at a time")

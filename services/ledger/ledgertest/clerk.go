@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
@@ -73,30 +74,30 @@ type request struct {
 // clerk sells as a sale does, only simpler: what it decides is not what is tested.
 type clerk struct {
 	t       testing.TB
-	l       *ledger.Ledger
+	l       *sqlledger.Ledger
 	numbers atomic.Int64
 }
 
-func newClerk(t testing.TB, l *ledger.Ledger) *clerk { return &clerk{t: t, l: l} }
+func newClerk(t testing.TB, l *sqlledger.Ledger) *clerk { return &clerk{t: t, l: l} }
 
 // batch is a batch for requests.
-func batch(run rail.RunID, requests ...request) rail.Batch {
-	b := rail.Batch{RunID: run}
+func batch(run rail.RunID, requests ...request) ledger.Batch {
+	b := ledger.Batch{RunID: run}
 	for _, r := range requests {
-		b.Keys = append(b.Keys, rail.OrderKey{Buyer: r.buyer, Key: r.key})
+		b.Keys = append(b.Keys, ledger.OrderKey{Buyer: r.buyer, Key: r.key})
 	}
 	return b
 }
 
 // outcome is what became of a batch of requests.
 type outcome struct {
-	state  *rail.BatchState
+	state  *ledger.BatchState
 	orders []*rail.Order // nil where there was no seat, or somebody travels already
 }
 
 // decide serves the requests.
-func (c *clerk) decide(into *outcome, requests ...request) rail.Decide {
-	return func(s *rail.BatchState) (rail.BatchChanges, error) {
+func (c *clerk) decide(into *outcome, requests ...request) ledger.Decide {
+	return func(s *ledger.BatchState) (ledger.BatchChanges, error) {
 		*into = outcome{state: s, orders: make([]*rail.Order, len(requests))}
 		train := s.Run.Train
 		maps := map[rail.SeatClass]*seatmap.Map{}
@@ -115,7 +116,7 @@ func (c *clerk) decide(into *outcome, requests ...request) rail.Decide {
 			maps[class] = m
 			return m, nil
 		}
-		var changes rail.BatchChanges
+		var changes ledger.BatchChanges
 		note := func(o *rail.Order, ticket rail.Ticket, freed bool) {
 			changes.Seats = seatmap.AppendChange(changes.Seats, seatmap.Change{
 				Class: train.Formation.ClassIndex(ticket.SeatClass), Seat: ticket.SeatIndex, From: o.From, To: o.To, Freed: freed,
@@ -125,16 +126,16 @@ func (c *clerk) decide(into *outcome, requests ...request) rail.Decide {
 			for _, ticket := range o.Tickets {
 				m, err := load(ticket.SeatClass)
 				if err != nil {
-					return rail.BatchChanges{}, err
+					return ledger.BatchChanges{}, err
 				}
 				if err := m.Release(ticket.SeatIndex, o.From, o.To); err != nil {
-					return rail.BatchChanges{}, fmt.Errorf("%s: %w", o.ID, err)
+					return ledger.BatchChanges{}, fmt.Errorf("%s: %w", o.ID, err)
 				}
 				note(o, ticket, true)
 			}
 		}
 		for i, r := range requests {
-			if replay, ok := s.Replays[rail.OrderKey{Buyer: r.buyer, Key: r.key}]; ok {
+			if replay, ok := s.Replays[ledger.OrderKey{Buyer: r.buyer, Key: r.key}]; ok {
 				into.orders[i] = replay.Order
 				continue
 			}
@@ -143,7 +144,7 @@ func (c *clerk) decide(into *outcome, requests ...request) rail.Decide {
 			}
 			m, err := load(r.class)
 			if err != nil {
-				return rail.BatchChanges{}, err
+				return ledger.BatchChanges{}, err
 			}
 			seats, ok := m.Allocate(seatmap.NewLayout(train.Formation, r.class), r.from, r.to, make([]rail.Wish, len(r.documents)))
 			if !ok {
@@ -154,13 +155,13 @@ func (c *clerk) decide(into *outcome, requests ...request) rail.Decide {
 			for _, ticket := range o.Tickets {
 				note(o, ticket, false)
 			}
-			changes.Orders = append(changes.Orders, rail.NewOrder{Order: o, Key: r.key, BodyHash: "hash of " + r.key, Documents: r.documents})
+			changes.Orders = append(changes.Orders, ledger.NewOrder{Order: o, Key: r.key, BodyHash: "hash of " + r.key, Documents: r.documents})
 		}
 		changes.Maps = map[rail.SeatClass][]byte{}
 		for _, class := range train.Formation.Classes {
 			m, err := load(class)
 			if err != nil {
-				return rail.BatchChanges{}, err
+				return ledger.BatchChanges{}, err
 			}
 			changes.Maps[class] = m.Encode()
 		}
@@ -169,14 +170,14 @@ func (c *clerk) decide(into *outcome, requests ...request) rail.Decide {
 }
 
 // travels looks through the claims, as slowly as simply; a batch of the suite asks for all of them.
-func travels(s *rail.BatchState, r *request) bool {
-	return slices.ContainsFunc(s.Claims, func(c rail.Claim) bool {
+func travels(s *ledger.BatchState, r *request) bool {
+	return slices.ContainsFunc(s.Claims, func(c ledger.Claim) bool {
 		return slices.Contains(r.documents, c.Document) && c.From < r.to && r.from < c.To &&
 			!slices.ContainsFunc(s.Freed(), func(o *rail.Order) bool { return o.ID == c.OrderID })
 	})
 }
 
-func (c *clerk) order(s *rail.BatchState, r request, seats []int) *rail.Order {
+func (c *clerk) order(s *ledger.BatchState, r request, seats []int) *rail.Order {
 	id, err := uuid.NewV7()
 	require.NoError(c.t, err)
 	price, ok := s.Run.Train.Price(r.class, r.from, r.to)
@@ -210,7 +211,7 @@ func (c *clerk) order(s *rail.BatchState, r request, seats []int) *rail.Order {
 }
 
 // sell runs one batch.
-func (c *clerk) sell(ctx context.Context, b rail.Batch, requests ...request) (outcome, int64, error) {
+func (c *clerk) sell(ctx context.Context, b ledger.Batch, requests ...request) (outcome, int64, error) {
 	var o outcome
 	version, err := c.l.Sell(ctx, b, c.decide(&o, requests...))
 	return o, version, err

@@ -10,6 +10,7 @@ import (
 
 	"interlock/services/audit"
 	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 )
 
@@ -89,7 +90,7 @@ func hostileOrders(t *testing.T, s *suite) {
 				r := request{buyer: text, key: key, from: 0, to: 3, class: rail.Second, documents: []string{"#" + text + key}}
 				var o outcome
 				decide := c.decide(&o, r)
-				_, err := l.Sell(t.Context(), batch(run.ID, r), func(state *rail.BatchState) (rail.BatchChanges, error) {
+				_, err := l.Sell(t.Context(), batch(run.ID, r), func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 					changes, err := decide(state)
 					if err == nil && len(changes.Orders) > 0 {
 						n := &changes.Orders[0]
@@ -103,7 +104,7 @@ func hostileOrders(t *testing.T, s *suite) {
 				})
 				if err != nil {
 					require.False(t, validText(text), "%v", err)
-					require.NotErrorIs(t, err, rail.ErrUnknown)
+					require.NotErrorIs(t, err, ledger.ErrInDoubt)
 					return nil
 				}
 				return o.orders[0]
@@ -119,11 +120,11 @@ func hostileOrders(t *testing.T, s *suite) {
 			require.NoError(t, err)
 			require.Equal(t, placed, byNumber)
 			require.Equal(t, placed, place(text, true), "the same key is the same order")
-			_, err = l.Sell(t.Context(), rail.Batch{RunID: run.ID}, func(state *rail.BatchState) (rail.BatchChanges, error) {
-				mine := rail.OrderKey{Buyer: text, Key: text}
-				found, err := state.Find([]rail.OrderKey{mine})
-				require.Equal(t, map[rail.OrderKey]rail.Replay{mine: {Order: placed, BodyHash: "#" + text}}, found)
-				return rail.BatchChanges{}, err
+			_, err = l.Sell(t.Context(), ledger.Batch{RunID: run.ID}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
+				mine := ledger.OrderKey{Buyer: text, Key: text}
+				found, err := state.Find([]ledger.OrderKey{mine})
+				require.Equal(t, map[ledger.OrderKey]ledger.Replay{mine: {Order: placed, BodyHash: "#" + text}}, found)
+				return ledger.BatchChanges{}, err
 			})
 			require.NoError(t, err)
 
@@ -140,20 +141,20 @@ func hostileOrders(t *testing.T, s *suite) {
 			requireCode(t, rail.NotFound, err)
 
 			other := place("2"+text, false)
-			_, _, err = c.sell(t.Context(), rail.Batch{RunID: run.ID, Cancels: []rail.Cancel{
+			_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run.ID, Cancels: []ledger.Cancel{
 				{OrderID: other.ID, Buyer: text}, {OrderID: bystander.ID, Buyer: text}, {OrderID: string(run.ID) + "/" + text, Buyer: text},
 			}})
 			require.NoError(t, err)
 			require.Equal(t, rail.Cancelled, read(t, l, other.ID).State)
 			if text != "" { // which is no filter
-				orders, err := l.Orders(t.Context(), rail.OrderFilter{Buyer: text, Limit: 100})
+				orders, err := l.Orders(t.Context(), ledger.OrderFilter{Buyer: text, Limit: 100})
 				require.NoError(t, err)
 				require.Len(t, orders, 2)
-				orders, err = l.Orders(t.Context(), rail.OrderFilter{Buyer: text, RunID: run.ID, Number: text, Limit: 100})
+				orders, err = l.Orders(t.Context(), ledger.OrderFilter{Buyer: text, RunID: run.ID, Number: text, Limit: 100})
 				require.NoError(t, err)
 				require.Equal(t, []*rail.Order{paid}, orders)
 			}
-			orders, err := l.Orders(t.Context(), rail.OrderFilter{RunID: rail.RunID("T12" + text), Limit: 100})
+			orders, err := l.Orders(t.Context(), ledger.OrderFilter{RunID: rail.RunID("T12" + text), Limit: 100})
 			require.NoError(t, err)
 			require.Empty(t, orders)
 
@@ -234,7 +235,7 @@ func validText(text string) bool { return strings.ToValidUTF8(text, "") == text 
 
 // RequireSold requires that verify finds nothing wrong with what was sold: with seats, tickets, money, documents and versions. What
 // it says of the rest is true of tests: their trains have left, and their stations are not there.
-func RequireSold(t testing.TB, l *ledger.Ledger) {
+func RequireSold(t testing.TB, l *sqlledger.Ledger) {
 	t.Helper()
 	report, err := (&audit.Auditor{Ledger: l}).Verify(t.Context())
 	require.NoError(t, err)

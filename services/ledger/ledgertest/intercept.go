@@ -3,7 +3,7 @@ package ledgertest
 import (
 	"database/sql/driver"
 
-	"interlock/services/ledger/intercept"
+	"interlock/services/ledger/sqlledger/intercept"
 )
 
 // Statement is a statement on its way to the database.

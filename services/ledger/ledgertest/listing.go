@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -25,7 +26,7 @@ func ordersListAndCursors(t *testing.T, s *suite) {
 
 	for _, limit := range []int{1, 2, 4, 6, 100} {
 		var got []string
-		filter := rail.OrderFilter{Buyer: "wang", Limit: limit}
+		filter := ledger.OrderFilter{Buyer: "wang", Limit: limit}
 		for {
 			page, err := l.Orders(t.Context(), filter)
 			require.NoError(t, err)
@@ -38,7 +39,7 @@ func ordersListAndCursors(t *testing.T, s *suite) {
 				break
 			}
 			last := page[len(page)-1]
-			filter.After = rail.OrderPlace{PlacedAt: last.PlacedAt, ID: last.ID}
+			filter.After = ledger.OrderPlace{PlacedAt: last.PlacedAt, ID: last.ID}
 		}
 		require.Equal(t, want, got, "pages of %d", limit)
 	}
@@ -54,28 +55,28 @@ func ordersFilters(t *testing.T, s *suite) {
 	_, _, err := l.Pay(t.Context(), other.ID, paid.ID, "wang", "pay-0001")
 	require.NoError(t, err)
 	Age(t, s.o, expired.ID)
-	_, _, err = c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: cancelled.ID, Buyer: "li", Reason: "late"}}})
+	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "li", Reason: "late"}}})
 	require.NoError(t, err)
 	Age(t, s.o, unswept.ID)
 
 	for name, test := range map[string]struct {
-		filter rail.OrderFilter
+		filter ledger.OrderFilter
 		want   []*rail.Order
 	}{
-		"all":          {rail.OrderFilter{}, []*rail.Order{hold, paid, cancelled, unswept, expired}},
-		"buyer":        {rail.OrderFilter{Buyer: "wang"}, []*rail.Order{hold, paid}},
-		"run":          {rail.OrderFilter{RunID: other.ID}, []*rail.Order{paid}},
-		"number":       {rail.OrderFilter{Number: cancelled.Number}, []*rail.Order{cancelled}},
-		"on hold":      {rail.OrderFilter{States: []rail.OrderState{rail.OnHold}}, []*rail.Order{hold}},
-		"paid":         {rail.OrderFilter{States: []rail.OrderState{rail.Paid}}, []*rail.Order{paid}},
-		"expired":      {rail.OrderFilter{States: []rail.OrderState{rail.Expired}}, []*rail.Order{unswept, expired}},
-		"two states":   {rail.OrderFilter{States: []rail.OrderState{rail.Expired, rail.Cancelled}}, []*rail.Order{cancelled, unswept, expired}},
-		"every state":  {rail.OrderFilter{States: rail.OrderStates}, []*rail.Order{hold, paid, cancelled, unswept, expired}},
-		"no state":     {rail.OrderFilter{States: []rail.OrderState{"' OR 1 = 1 --"}}, nil},
-		"buyer, state": {rail.OrderFilter{Buyer: "wang", States: []rail.OrderState{rail.OnHold, rail.Expired}}, []*rail.Order{hold}},
-		"run, state":   {rail.OrderFilter{RunID: run, States: []rail.OrderState{rail.Paid, rail.Expired}}, []*rail.Order{unswept, expired}},
-		"byte by byte": {rail.OrderFilter{Buyer: "Wang"}, nil},
-		"no padding":   {rail.OrderFilter{Buyer: "wang "}, nil},
+		"all":          {ledger.OrderFilter{}, []*rail.Order{hold, paid, cancelled, unswept, expired}},
+		"buyer":        {ledger.OrderFilter{Buyer: "wang"}, []*rail.Order{hold, paid}},
+		"run":          {ledger.OrderFilter{RunID: other.ID}, []*rail.Order{paid}},
+		"number":       {ledger.OrderFilter{Number: cancelled.Number}, []*rail.Order{cancelled}},
+		"on hold":      {ledger.OrderFilter{States: []rail.OrderState{rail.OnHold}}, []*rail.Order{hold}},
+		"paid":         {ledger.OrderFilter{States: []rail.OrderState{rail.Paid}}, []*rail.Order{paid}},
+		"expired":      {ledger.OrderFilter{States: []rail.OrderState{rail.Expired}}, []*rail.Order{unswept, expired}},
+		"two states":   {ledger.OrderFilter{States: []rail.OrderState{rail.Expired, rail.Cancelled}}, []*rail.Order{cancelled, unswept, expired}},
+		"every state":  {ledger.OrderFilter{States: rail.OrderStates}, []*rail.Order{hold, paid, cancelled, unswept, expired}},
+		"no state":     {ledger.OrderFilter{States: []rail.OrderState{"' OR 1 = 1 --"}}, nil},
+		"buyer, state": {ledger.OrderFilter{Buyer: "wang", States: []rail.OrderState{rail.OnHold, rail.Expired}}, []*rail.Order{hold}},
+		"run, state":   {ledger.OrderFilter{RunID: run, States: []rail.OrderState{rail.Paid, rail.Expired}}, []*rail.Order{unswept, expired}},
+		"byte by byte": {ledger.OrderFilter{Buyer: "Wang"}, nil},
+		"no padding":   {ledger.OrderFilter{Buyer: "wang "}, nil},
 	} {
 		test.filter.Limit = 50
 		got, err := l.Orders(t.Context(), test.filter)
@@ -147,7 +148,7 @@ func ordersRunVersions(t *testing.T, s *suite) {
 	cancelled, expired := c.place(run, one("wang")), c.place(run, one("li"))
 	lived(cancelled, 2, 0)
 	lived(expired, 3, 0)
-	_, _, err := c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: cancelled.ID, Buyer: "wang"}}})
+	_, _, err := c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "wang"}}})
 	require.NoError(t, err)
 	lived(cancelled, 2, 4)
 	Age(t, s.o, expired.ID)

@@ -11,26 +11,27 @@ import (
 	"interlock/internal/servers/serverstest"
 	"interlock/services/keyring"
 	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 )
 
 // SQLite is a fresh, migrated ledger in a file.
-func SQLite(t testing.TB) ledger.Options {
+func SQLite(t testing.TB) sqlledger.Options {
 	t.Helper()
-	o := ledger.Options{Path: filepath.Join(t.TempDir(), "ledger.db"), Keyring: Keyring(t)}
-	require.NoError(t, ledger.Migrate(t.Context(), o))
+	o := sqlledger.Options{Path: filepath.Join(t.TempDir(), "ledger.db"), Keyring: Keyring(t)}
+	require.NoError(t, sqlledger.Migrate(t.Context(), o))
 	noteKey(t, o)
 	return o
 }
 
 // MySQL is a fresh, migrated ledger on the shared MySQL. The test is skipped where none is installed.
-func MySQL(t testing.TB) ledger.Options { return server(t, serverstest.MySQL(t)) }
+func MySQL(t testing.TB) sqlledger.Options { return server(t, serverstest.MySQL(t)) }
 
 // MariaDB is a fresh, migrated ledger on the shared MariaDB. The test is skipped where none is installed.
-func MariaDB(t testing.TB) ledger.Options { return server(t, serverstest.MariaDB(t)) }
+func MariaDB(t testing.TB) sqlledger.Options { return server(t, serverstest.MariaDB(t)) }
 
 // server drops the database, which has the server's default collation: migrating makes it again, with the right one.
-func server(t testing.TB, dsn string) ledger.Options {
+func server(t testing.TB, dsn string) sqlledger.Options {
 	t.Helper()
 	c, err := mysql.ParseDSN(dsn)
 	require.NoError(t, err)
@@ -39,23 +40,23 @@ func server(t testing.TB, dsn string) ledger.Options {
 	defer db.Close()
 	_, err = db.ExecContext(t.Context(), "DROP DATABASE "+c.DBName)
 	require.NoError(t, err)
-	o := ledger.Options{DSN: dsn, Durability: ledger.Local, Keyring: Keyring(t)}
-	require.NoError(t, ledger.Migrate(t.Context(), o))
+	o := sqlledger.Options{DSN: dsn, Durability: sqlledger.Local, Keyring: Keyring(t)}
+	require.NoError(t, sqlledger.Migrate(t.Context(), o))
 	noteKey(t, o)
 	return o
 }
 
 // noteKey does what the first sale would: tests look at what is sent.
-func noteKey(t testing.TB, o ledger.Options) {
+func noteKey(t testing.TB, o sqlledger.Options) {
 	t.Helper()
-	l, err := ledger.Open(t.Context(), o)
+	l, err := sqlledger.Open(t.Context(), o)
 	require.NoError(t, err)
 	require.NoError(t, l.CheckKeys(t.Context()))
 	require.NoError(t, l.Close())
 }
 
 // PutStations publishes the stations that a train calls at.
-func PutStations(t testing.TB, l *ledger.Ledger, train *rail.Train) {
+func PutStations(t testing.TB, l *sqlledger.Ledger, train *rail.Train) {
 	t.Helper()
 	var stations []*rail.Station
 	for _, call := range train.Calls {
@@ -69,7 +70,7 @@ func PutStations(t testing.TB, l *ledger.Ledger, train *rail.Train) {
 type Flavor struct {
 	Name string
 	// New is a fresh, migrated ledger.
-	New func(t testing.TB) ledger.Options
+	New func(t testing.TB) sqlledger.Options
 }
 
 // Flavors are all of them.
@@ -95,19 +96,19 @@ func Keyring(t testing.TB, keys ...string) *keyring.Ring {
 }
 
 // Open opens a ledger for the length of a test, with the old key where the options have no keyring.
-func Open(t testing.TB, o ledger.Options) *ledger.Ledger {
+func Open(t testing.TB, o sqlledger.Options) *sqlledger.Ledger {
 	t.Helper()
 	if o.Keyring == nil {
 		o.Keyring = Keyring(t)
 	}
-	l, err := ledger.Open(t.Context(), o)
+	l, err := sqlledger.Open(t.Context(), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	return l
 }
 
 // DB is the ledger's database, to look into or to spoil.
-func DB(t testing.TB, o ledger.Options) *sql.DB {
+func DB(t testing.TB, o sqlledger.Options) *sql.DB {
 	t.Helper()
 	name, dsn := "mysql", o.DSN
 	if dsn == "" {
@@ -120,7 +121,7 @@ func DB(t testing.TB, o ledger.Options) *sql.DB {
 }
 
 // Age makes orders, or with none named all of them, an hour older: a hold is then past its time.
-func Age(t testing.TB, o ledger.Options, ids ...string) {
+func Age(t testing.TB, o sqlledger.Options, ids ...string) {
 	t.Helper()
 	const hour = 3_600_000
 	db := DB(t, o)
@@ -134,13 +135,13 @@ func Age(t testing.TB, o ledger.Options, ids ...string) {
 	}
 }
 
-// Books are what the ledger tells of at most limit runs after one, all at once.
-func Books(t testing.TB, l *ledger.Ledger, after rail.RunID, limit int) []*rail.Books {
+// AuditSnapshots are what the ledger tells of at most limit runs after one, all at once.
+func AuditSnapshots(t testing.TB, l *sqlledger.Ledger, after rail.RunID, limit int) []*ledger.AuditSnapshot {
 	t.Helper()
-	var all []*rail.Books
-	for books, err := range l.Books(t.Context(), after, limit) {
+	var all []*ledger.AuditSnapshot
+	for snapshot, err := range l.AuditSnapshots(t.Context(), after, limit) {
 		require.NoError(t, err)
-		all = append(all, books)
+		all = append(all, snapshot)
 	}
 	return all
 }

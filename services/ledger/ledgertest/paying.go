@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -45,7 +46,7 @@ func payAfterTheHold(t *testing.T, s *suite) {
 	require.Equal(t, rail.Expired, o.State, "swept or not")
 	require.Equal(t, "ON_HOLD", s.stored(t, old.ID))
 
-	_, _, err = c.sell(t.Context(), rail.Batch{RunID: run})
+	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run})
 	require.NoError(t, err)
 	o, paid, err = l.Pay(t.Context(), run, old.ID, "wang", "pay-0001")
 	require.NoError(t, err)
@@ -77,7 +78,7 @@ func payAgainstExpiry(t *testing.T, s *suite) {
 		Age(t, s.o) // some payments come before this, most after
 		freed := map[string]bool{}
 		for {
-			o, _, err := c.sell(t.Context(), rail.Batch{RunID: run, Locking: true})
+			o, _, err := c.sell(t.Context(), ledger.Batch{RunID: run, Locking: true})
 			if rail.CodeOf(err) == rail.Unavailable {
 				continue
 			}
@@ -95,8 +96,8 @@ func payAgainstCancel(t *testing.T, s *suite) {
 		freed := map[string]bool{}
 		for _, o := range orders {
 			for {
-				done, _, err := c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: o.ID, Buyer: o.Buyer}}})
-				if rail.CodeOf(err) == rail.Unavailable || errors.Is(err, rail.ErrVersionLost) {
+				done, _, err := c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: o.ID, Buyer: o.Buyer}}})
+				if rail.CodeOf(err) == rail.Unavailable || errors.Is(err, ledger.ErrVersionConflict) {
 					continue
 				}
 				require.NoError(t, err)
@@ -174,7 +175,7 @@ func dueRuns(t *testing.T, s *suite) {
 	due, err = l.DueRuns(t.Context(), 2)
 	require.NoError(t, err)
 	require.Len(t, due, 2)
-	_, _, err = c.sell(t.Context(), rail.Batch{RunID: last.RunID})
+	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: last.RunID})
 	require.NoError(t, err)
 	due, err = l.DueRuns(t.Context(), 10)
 	require.NoError(t, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 )
 
@@ -43,7 +44,7 @@ func (s *suite) everything(t *testing.T, table string) string {
 }
 
 // ring opens the suite's ledger with other keys.
-func (s *suite) ring(t *testing.T, keys ...string) *ledger.Ledger {
+func (s *suite) ring(t *testing.T, keys ...string) *sqlledger.Ledger {
 	t.Helper()
 	o := s.o
 	o.Keyring = Keyring(t, keys...)
@@ -56,7 +57,7 @@ func personalIsSealed(t *testing.T, s *suite) {
 	p := placed.Tickets[0].Passenger
 	require.Equal(t, "DOCzhao", p.DocumentNumber)
 	require.Equal(t, p, read(t, l, placed.ID).Tickets[0].Passenger)
-	list, err := l.Orders(t.Context(), rail.OrderFilter{Buyer: "zhao", Limit: 1})
+	list, err := l.Orders(t.Context(), ledger.OrderFilter{Buyer: "zhao", Limit: 1})
 	require.NoError(t, err)
 	require.Equal(t, p, list[0].Tickets[0].Passenger)
 	for _, table := range []string{"orders", "tickets", "personal_keys"} {
@@ -88,16 +89,16 @@ func personalOpensInItsRowOnly(t *testing.T, s *suite) {
 	require.NotContains(t, o.Tickets[0].Sealed.Error(), "王")
 	require.Equal(t, wang.Tickets[0].Seat, o.Tickets[0].Seat)
 	require.NoError(t, read(t, l, li.ID).Tickets[0].Sealed)
-	list, err := l.Orders(t.Context(), rail.OrderFilter{RunID: run, Limit: 10})
+	list, err := l.Orders(t.Context(), ledger.OrderFilter{RunID: run, Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, list, 3, "one that cannot be opened hides no other")
 
-	books := Books(t, l, "", 10)
-	require.Len(t, books[0].Personal, 1)
-	require.Equal(t, wang.Number, books[0].Personal[0].OrderNumber)
+	snapshots := AuditSnapshots(t, l, "", 10)
+	require.Len(t, snapshots[0].Personal, 1)
+	require.Equal(t, wang.Number, snapshots[0].Personal[0].OrderNumber)
 	_, _, err = l.Pay(t.Context(), run, zhao.ID, "zhao", "pay-0001")
 	require.NoError(t, err)
-	done, _, err := c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: wang.ID, Buyer: "wang"}}})
+	done, _, err := c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: wang.ID, Buyer: "wang"}}})
 	require.NoError(t, err)
 	require.True(t, done.state.Cancels[0].Changed, "the seat can be given back all the same")
 	checkBooks(t, l, run, nil)
@@ -113,14 +114,14 @@ func keysWrongOrMissing(t *testing.T, s *suite) {
 		"another behind it": {NewKey, impostor},
 	} {
 		wrong := s.ring(t, keys...)
-		require.ErrorIs(t, wrong.CheckKeys(t.Context()), ledger.ErrKeys, name)
-		require.ErrorIs(t, wrong.KeysFit(t.Context()), ledger.ErrKeys, name)
+		require.ErrorIs(t, wrong.CheckKeys(t.Context()), sqlledger.ErrKeys, name)
+		require.ErrorIs(t, wrong.KeysFit(t.Context()), sqlledger.ErrKeys, name)
 		requireCode(t, rail.Unavailable, wrong.Ready(t.Context()))
 		require.ErrorContains(t, wrong.Ready(t.Context()), "old", name)
 		sells := newClerk(t, wrong)
 		_, _, err := sells.sell(t.Context(), batch(run, one("li")), one("li"))
 		requireCode(t, rail.Unavailable, err)
-		_, err = wrong.Correct(t.Context(), rail.Correction{OrderID: placed.ID, Name: "李", By: "boss", Reason: "typing"})
+		_, err = wrong.Correct(t.Context(), ledger.Correction{OrderID: placed.ID, Name: "李", By: "boss", Reason: "typing"})
 		requireCode(t, rail.Unavailable, err)
 		_, err = wrong.Reseal(t.Context(), "")
 		requireCode(t, rail.Unavailable, err)
@@ -139,7 +140,7 @@ func keysWrongOrMissing(t *testing.T, s *suite) {
 
 func keysNotedBySeveralAtOnce(t *testing.T, s *suite) {
 	var all sync.WaitGroup
-	for _, l := range []*ledger.Ledger{s.open(t), s.open(t), s.open(t), s.open(t)} {
+	for _, l := range []*sqlledger.Ledger{s.open(t), s.open(t), s.open(t), s.open(t)} {
 		all.Go(func() {
 			for {
 				err := l.CheckKeys(t.Context())
@@ -158,7 +159,7 @@ func keysNotedBySeveralAtOnce(t *testing.T, s *suite) {
 }
 
 // reseal goes through all tickets until one round finds nothing more.
-func reseal(ctx context.Context, l *ledger.Ledger) (sealed, rounds int, err error) {
+func reseal(ctx context.Context, l *sqlledger.Ledger) (sealed, rounds int, err error) {
 	for {
 		round, next := 0, ""
 		for {
@@ -260,7 +261,7 @@ func resealLosesToACorrection(t *testing.T, s *suite) {
 	require.NoError(t, s.ring(t, NewKey, OldKey).CheckKeys(t.Context()))
 	o := s.o
 	o.Keyring = Keyring(t, NewKey, OldKey)
-	_, err := l.Correct(t.Context(), rail.Correction{OrderID: corrected.ID, Name: "before", By: "boss", Reason: "typing"})
+	_, err := l.Correct(t.Context(), ledger.Correction{OrderID: corrected.ID, Name: "before", By: "boss", Reason: "typing"})
 	require.NoError(t, err)
 	other := s.ring(t, OldKey, NewKey)
 	done := false
@@ -269,7 +270,7 @@ func resealLosesToACorrection(t *testing.T, s *suite) {
 			return
 		}
 		done = true
-		_, err := other.Correct(t.Context(), rail.Correction{OrderID: corrected.ID, Name: "after", By: "boss", Reason: "typing"})
+		_, err := other.Correct(t.Context(), ledger.Correction{OrderID: corrected.ID, Name: "after", By: "boss", Reason: "typing"})
 		require.NoError(t, err)
 		n, err := other.ForgetBuyer(t.Context(), "zhao", run)
 		require.NoError(t, err)
@@ -286,7 +287,7 @@ func resealLosesToACorrection(t *testing.T, s *suite) {
 
 // hook is called before a ticket is opened.
 type hook struct {
-	ledger.Keyring
+	sqlledger.Keyring
 	before func()
 }
 
@@ -298,7 +299,7 @@ func (h *hook) Open(key string, sealed, place []byte) ([]byte, error) {
 }
 
 // forget forgets until nothing is left, and answers how many orders and runs that were.
-func forget(t *testing.T, l *ledger.Ledger, over time.Duration) (orders, runs int) {
+func forget(t *testing.T, l *sqlledger.Ledger, over time.Duration) (orders, runs int) {
 	t.Helper()
 	for {
 		o, r, err := l.ForgetOver(t.Context(), over)
@@ -319,10 +320,10 @@ func forgetRunsThatAreOver(t *testing.T, s *suite) {
 	cancelled := c.place(run, one("zhao"))
 	_, _, err := l.Pay(t.Context(), run, paid.ID, "wang", "pay-0001")
 	require.NoError(t, err)
-	_, _, err = c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: cancelled.ID, Buyer: "zhao", Reason: "王 is ill"}}})
+	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "zhao", Reason: "王 is ill"}}})
 	require.NoError(t, err)
 	before := read(t, l, paid.ID)
-	books := Books(t, l, "", 10)
+	snapshots := AuditSnapshots(t, l, "", 10)
 
 	orders, runs := forget(t, l, 100*365*24*time.Hour)
 	require.Zero(t, orders+runs, "nothing has been over for so long")
@@ -346,19 +347,19 @@ func forgetRunsThatAreOver(t *testing.T, s *suite) {
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM tickets WHERE personal_key IS NOT NULL OR document <> ''"))
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM orders WHERE body_hash <> ''"))
 
-	now := Books(t, l, "", 10)
+	now := AuditSnapshots(t, l, "", 10)
 	for i := range now {
 		require.Empty(t, now[i].Personal)
-		require.Len(t, now[i].Live(), len(books[i].Live()))
-		require.Equal(t, books[i].Maps, now[i].Maps)
-		require.Equal(t, books[i].Version, now[i].Version)
+		require.Len(t, now[i].Live(), len(snapshots[i].Live()))
+		require.Equal(t, snapshots[i].Maps, now[i].Maps)
+		require.Equal(t, snapshots[i].Version, now[i].Version)
 	}
 	checkBooks(t, l, run, nil)
-	_, err = l.Correct(t.Context(), rail.Correction{OrderID: paid.ID, Name: "王", By: "boss", Reason: "typing"})
+	_, err = l.Correct(t.Context(), ledger.Correction{OrderID: paid.ID, Name: "王", By: "boss", Reason: "typing"})
 	requireCode(t, rail.WrongState, err)
 	// A hold that nobody has swept ends as ever.
 	Age(t, s.o, held.ID)
-	done, _, err := c.sell(t.Context(), rail.Batch{RunID: run})
+	done, _, err := c.sell(t.Context(), ledger.Batch{RunID: run})
 	require.NoError(t, err)
 	require.Len(t, done.state.Expired, 1)
 }
@@ -392,7 +393,7 @@ func forgetPassesBy(t *testing.T, s *suite) {
 
 	found, err := l.BuyerRuns(t.Context(), "wang", "", 10)
 	require.NoError(t, err)
-	require.ElementsMatch(t, []rail.BuyerRun{
+	require.ElementsMatch(t, []ledger.BuyerRun{
 		{Run: run, Orders: 1, Over: true}, {Run: runs[1].ID, Orders: 1, Passengers: 1, Over: true}, {Run: damaged.ID, Orders: 1, Passengers: 1},
 	}, found, "nobody knows of that run whether it is over")
 	_, err = l.ForgetBuyer(t.Context(), "wang", damaged.ID)
@@ -415,7 +416,7 @@ func forgetABuyer(t *testing.T, s *suite) {
 
 	found, err := l.BuyerRuns(t.Context(), "wang", "", 10)
 	require.NoError(t, err)
-	require.ElementsMatch(t, []rail.BuyerRun{
+	require.ElementsMatch(t, []ledger.BuyerRun{
 		{Run: run, Orders: 2, Passengers: 2, Over: true}, {Run: coming.ID, Orders: 1, Passengers: 1},
 	}, found)
 	one, err := l.BuyerRuns(t.Context(), "wang", "", 1)
@@ -469,13 +470,13 @@ func forgetLeavesRetriesTheirOrders(t *testing.T, s *suite) {
 	forget(t, l, 24*time.Hour)
 	done, _, err := c.sell(t.Context(), batch(run, one("wang")), one("wang"))
 	require.NoError(t, err)
-	replay := done.state.Replays[rail.OrderKey{Buyer: "wang", Key: one("wang").key}]
+	replay := done.state.Replays[ledger.OrderKey{Buyer: "wang", Key: one("wang").key}]
 	require.Equal(t, placed.ID, replay.Order.ID)
 	require.Empty(t, replay.BodyHash, "which is any request's")
 }
 
-// booksPersonalDefects plants what may be wrong with passengers, one thing after the other.
-func booksPersonalDefects(t *testing.T, s *suite) {
+// auditPersonalDefects plants what may be wrong with passengers, one thing after the other.
+func auditPersonalDefects(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	coming := NewRun(NewTrain("T14"), soon())
 	publish(t, l, coming)
@@ -487,8 +488,8 @@ func booksPersonalDefects(t *testing.T, s *suite) {
 	}
 	problems := func() (all []string) {
 		t.Helper()
-		books := Books(t, l, "", 10)
-		for _, b := range books {
+		snapshots := AuditSnapshots(t, l, "", 10)
+		for _, b := range snapshots {
 			for _, d := range b.Personal {
 				require.Contains(t, []string{alive.Number, later.Number}, d.OrderNumber)
 				require.Equal(t, 1, d.Ticket)
@@ -541,9 +542,9 @@ func cancelByAnAdmin(t *testing.T, s *suite) {
 	held, paid := c.place(run, one("wang")), c.place(run, one("li"))
 	_, _, err := l.Pay(t.Context(), run, paid.ID, "li", "pay-0001")
 	require.NoError(t, err)
-	cancel := func(id string) rail.CancelResult {
+	cancel := func(id string) ledger.CancelResult {
 		t.Helper()
-		done, _, err := c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: id, By: "boss", Reason: "hoarding"}}})
+		done, _, err := c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: id, By: "boss", Reason: "hoarding"}}})
 		require.NoError(t, err)
 		return done.state.Cancels[0]
 	}
@@ -569,7 +570,7 @@ func correct(t *testing.T, s *suite) {
 	r.documents = []string{"DOC1", "DOC2"}
 	placed := c.place(run, r)
 	version := s.version(t, run)
-	correction := rail.Correction{OrderID: placed.ID, Ticket: 1, Name: "欧阳 O'Brien", By: "boss", Reason: "typing"}
+	correction := ledger.Correction{OrderID: placed.ID, Ticket: 1, Name: "欧阳 O'Brien", By: "boss", Reason: "typing"}
 	for i, pay := range []bool{false, true} {
 		if pay {
 			_, _, err := l.Pay(t.Context(), run, placed.ID, "wang", "pay-0001")
@@ -607,8 +608,8 @@ func correct(t *testing.T, s *suite) {
 	require.Equal(t, int64(4), read(t, l, placed.ID).Version, "what was refused has changed nothing")
 	held := c.place(run, one("zhao"))
 	Age(t, s.o, held.ID)
-	_, err := l.Correct(t.Context(), rail.Correction{OrderID: held.ID, Name: "x", By: "boss", Reason: "typing"})
+	_, err := l.Correct(t.Context(), ledger.Correction{OrderID: held.ID, Name: "x", By: "boss", Reason: "typing"})
 	requireCode(t, rail.WrongState, err)
-	require.False(t, errors.Is(err, rail.ErrUnknown))
+	require.False(t, errors.Is(err, ledger.ErrInDoubt))
 	require.Equal(t, 2, s.count(t, "SELECT COUNT(*) FROM order_records"))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 )
 
@@ -18,13 +19,13 @@ func publishCreatedUnchangedChanged(t *testing.T, s *suite) {
 	a, b := NewRun(NewTrain("T12"), day), NewRun(NewTrain("T12"), day.AddDays(1))
 	done := publish(t, l, a, b)
 	for i, run := range []*rail.Run{a, b} {
-		require.Equal(t, rail.RunCreated, done[i].Outcome)
+		require.Equal(t, ledger.RunCreated, done[i].Outcome)
 		require.EqualValues(t, 1, done[i].Version)
 		require.Equal(t, run, done[i].Run)
 	}
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM trains"), "equal trains are kept once")
 	for _, p := range publish(t, l, a, b) {
-		require.Equal(t, rail.RunUnchanged, p.Outcome)
+		require.Equal(t, ledger.RunUnchanged, p.Outcome)
 		require.EqualValues(t, 1, p.Version)
 	}
 
@@ -32,8 +33,8 @@ func publishCreatedUnchangedChanged(t *testing.T, s *suite) {
 	later.SaleOpensAt = a.SaleOpensAt.Add(time.Millisecond)
 	other.Train = newTrain("T12", 4)
 	done = publish(t, l, &other, &later, NewRun(NewTrain("T12"), day.AddDays(2)))
-	require.Equal(t, []rail.Outcome{rail.RunChanged, rail.RunChanged, rail.RunCreated},
-		[]rail.Outcome{done[0].Outcome, done[1].Outcome, done[2].Outcome})
+	require.Equal(t, []ledger.Outcome{ledger.RunChanged, ledger.RunChanged, ledger.RunCreated},
+		[]ledger.Outcome{done[0].Outcome, done[1].Outcome, done[2].Outcome})
 	require.EqualValues(t, 2, done[0].Version)
 	require.EqualValues(t, 2, s.version(t, other.ID))
 	require.Equal(t, 2, s.count(t, "SELECT COUNT(*) FROM formations"))
@@ -50,7 +51,7 @@ func publishCreatedUnchangedChanged(t *testing.T, s *suite) {
 
 	closing := later
 	closing.ClosesBefore = time.Minute
-	require.Equal(t, rail.RunChanged, publish(t, l, &closing)[0].Outcome)
+	require.Equal(t, ledger.RunChanged, publish(t, l, &closing)[0].Outcome)
 
 	_, err = l.Publish(t.Context(), []*rail.Run{a, a}, "an admin", false)
 	requireCode(t, rail.Invalid, err)
@@ -69,7 +70,7 @@ func publishRunHasOrders(t *testing.T, s *suite) {
 	}
 	require.Equal(t, before, publicationNumber(t, l))
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM runs"), "nothing was written")
-	require.Equal(t, rail.RunUnchanged, publish(t, l, NewRun(NewTrain("T12"), day))[0].Outcome, "the same again harms nobody")
+	require.Equal(t, ledger.RunUnchanged, publish(t, l, NewRun(NewTrain("T12"), day))[0].Outcome, "the same again harms nobody")
 
 	_, _, err := l.Pay(t.Context(), run, placed.ID, "wang", "pay-0001")
 	require.NoError(t, err)
@@ -77,7 +78,7 @@ func publishRunHasOrders(t *testing.T, s *suite) {
 	requireCode(t, rail.RunHasOrders, err)
 }
 
-func publicationNumber(t *testing.T, l *ledger.Ledger) int64 {
+func publicationNumber(t *testing.T, l *sqlledger.Ledger) int64 {
 	t.Helper()
 	number, err := l.PublicationNumber(t.Context())
 	require.NoError(t, err)
@@ -90,9 +91,9 @@ func publishValidateOnly(t *testing.T, s *suite) {
 	same, change, fresh := NewRun(NewTrain("T12"), day), NewRun(newTrain("T12", 4), day), NewRun(NewTrain("T14"), day)
 	for _, test := range []struct {
 		run     *rail.Run
-		outcome rail.Outcome
+		outcome ledger.Outcome
 		version int64
-	}{{same, rail.RunUnchanged, 1}, {change, rail.RunChanged, 2}, {fresh, rail.RunCreated, 1}} {
+	}{{same, ledger.RunUnchanged, 1}, {change, ledger.RunChanged, 2}, {fresh, ledger.RunCreated, 1}} {
 		would, err := l.Publish(t.Context(), []*rail.Run{test.run}, "an admin", true)
 		require.NoError(t, err)
 		require.Equal(t, test.outcome, would[0].Outcome)
@@ -109,13 +110,13 @@ func publishValidateOnly(t *testing.T, s *suite) {
 func publishChangedRunHasNoSeatSold(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	a, b := c.place(run, one("wang")), c.place(run, one("li"))
-	_, _, err := c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: a.ID, Buyer: "wang"}}})
+	_, _, err := c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: a.ID, Buyer: "wang"}}})
 	require.NoError(t, err)
 	Age(t, s.o, b.ID)
 	version := s.version(t, run)
 
 	done := publish(t, l, NewRun(newTrain("T12", 100), day))
-	require.Equal(t, rail.RunChanged, done[0].Outcome)
+	require.Equal(t, ledger.RunChanged, done[0].Outcome)
 	require.Equal(t, version+1, done[0].Version)
 	require.Equal(t, "EXPIRED", s.stored(t, b.ID))
 	require.Equal(t, 0, s.count(t, "SELECT COUNT(*) FROM seat_maps"))
@@ -132,10 +133,10 @@ func publishKeepsASuspension(t *testing.T, s *suite) {
 	_, err := l.SetStatus(t.Context(), run, rail.Suspended, "snow", "an admin")
 	require.NoError(t, err)
 	done := publish(t, l, NewRun(NewTrain("T12"), day))
-	require.Equal(t, rail.RunUnchanged, done[0].Outcome)
+	require.Equal(t, ledger.RunUnchanged, done[0].Outcome)
 	require.Equal(t, rail.Suspended, done[0].Run.Status)
 	done = publish(t, l, NewRun(newTrain("T12", 4), day))
-	require.Equal(t, rail.RunChanged, done[0].Outcome)
+	require.Equal(t, ledger.RunChanged, done[0].Outcome)
 	require.Equal(t, rail.Suspended, done[0].Run.Status)
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM runs WHERE status = 'SUSPENDED' AND reason = 'snow' AND version = 3"))
 }
@@ -190,10 +191,10 @@ func publishLargeBatch(t *testing.T, s *suite) {
 		}
 	}
 	var wg sync.WaitGroup
-	outcomes := make([]map[rail.Outcome]int, 2)
+	outcomes := make([]map[ledger.Outcome]int, 2)
 	for i := range outcomes {
 		wg.Go(func() {
-			outcomes[i] = map[rail.Outcome]int{}
+			outcomes[i] = map[ledger.Outcome]int{}
 			done, err := l.Publish(t.Context(), runs, "an admin", false)
 			if err != nil {
 				t.Errorf("%v", err)
@@ -204,7 +205,7 @@ func publishLargeBatch(t *testing.T, s *suite) {
 		})
 	}
 	wg.Wait()
-	require.ElementsMatch(t, []map[rail.Outcome]int{{rail.RunCreated: 2_000}, {rail.RunUnchanged: 2_000}}, outcomes)
+	require.ElementsMatch(t, []map[ledger.Outcome]int{{ledger.RunCreated: 2_000}, {ledger.RunUnchanged: 2_000}}, outcomes)
 	require.EqualValues(t, 1, publicationNumber(t, l))
 	changes, err := l.Changes(t.Context(), 0)
 	require.NoError(t, err)
@@ -246,7 +247,7 @@ func stationsPutAndChange(t *testing.T, s *suite) {
 	require.Equal(t, 1, changed)
 	since, err := l.Changes(t.Context(), 1)
 	require.NoError(t, err)
-	require.Equal(t, &rail.TimetableChanges{Number: 2, Stations: []*rail.Station{&moved}, Runs: []*rail.Run{}}, since)
+	require.Equal(t, &ledger.TimetableChanges{Number: 2, Stations: []*rail.Station{&moved}, Runs: []*rail.Run{}}, since)
 }
 
 func setStatus(t *testing.T, s *suite) {
@@ -290,13 +291,13 @@ func setStatusAgainstSell(t *testing.T, s *suite) {
 	admin := s.open(t)
 	var o outcome
 	decide := c.decide(&o, one("wang"))
-	_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, func(state *rail.BatchState) (rail.BatchChanges, error) {
+	_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 		require.Equal(t, rail.Published, state.Run.Status)
 		_, err := admin.SetStatus(t.Context(), run, rail.Suspended, "snow", "an admin")
 		require.NoError(t, err)
 		return decide(state)
 	})
-	require.ErrorIs(t, err, rail.ErrVersionLost)
+	require.ErrorIs(t, err, ledger.ErrVersionConflict)
 	require.Equal(t, 0, s.count(t, "SELECT COUNT(*) FROM orders"))
 }
 
@@ -349,7 +350,7 @@ func withdrawThenPublish(t *testing.T, s *suite) {
 	c.place(run, one("wang"))
 	_, _, err := l.Withdraw(t.Context(), run, "no track", "an admin", true)
 	require.NoError(t, err)
-	o, _, err := c.sell(t.Context(), rail.Batch{RunID: run})
+	o, _, err := c.sell(t.Context(), ledger.Batch{RunID: run})
 	require.NoError(t, err)
 	require.Equal(t, rail.Withdrawn, o.state.Run.Status)
 	require.Equal(t, "no track", o.state.Run.Reason)
@@ -358,7 +359,7 @@ func withdrawThenPublish(t *testing.T, s *suite) {
 	require.Equal(t, rail.Withdrawn, changes.Runs[0].Status, "a withdrawn run stays readable")
 
 	done := publish(t, l, NewRun(NewTrain("T12"), day))
-	require.Equal(t, rail.RunChanged, done[0].Outcome)
+	require.Equal(t, ledger.RunChanged, done[0].Outcome)
 	require.EqualValues(t, 5, done[0].Version, "1 published, 2 sold, 3 withdrawn, 4 looked at")
 	require.Equal(t, rail.Published, done[0].Run.Status)
 	placed := c.place(run, one("wang2"))
@@ -393,7 +394,7 @@ func changesSinceANumber(t *testing.T, s *suite) {
 	l := s.open(t)
 	none, err := l.Changes(t.Context(), 0)
 	require.NoError(t, err)
-	require.Equal(t, &rail.TimetableChanges{}, none)
+	require.Equal(t, &ledger.TimetableChanges{}, none)
 	a, b := NewRun(NewTrain("T12"), day), NewRun(NewTrain("T14"), day)
 	publish(t, l, a)
 	publish(t, l, b)
@@ -425,9 +426,9 @@ func trainSharedAndUnknown(t *testing.T, s *suite) {
 	changes, err := l.Changes(t.Context(), 0)
 	require.NoError(t, err)
 	require.Same(t, got, changes.Runs[0].Train, "a train is decoded once, for all")
-	_, err = l.Sell(t.Context(), rail.Batch{RunID: run}, func(state *rail.BatchState) (rail.BatchChanges, error) {
+	_, err = l.Sell(t.Context(), ledger.Batch{RunID: run}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 		require.Same(t, got, state.Run.Train)
-		return rail.BatchChanges{}, nil
+		return ledger.BatchChanges{}, nil
 	})
 	require.NoError(t, err)
 	_, err = l.Train(t.Context(), "nothing")
@@ -439,6 +440,6 @@ func trainSharedAndUnknown(t *testing.T, s *suite) {
 	fresh := s.open(t)
 	_, err = fresh.Train(t.Context(), want.ID)
 	requireCode(t, rail.Internal, err)
-	_, err = fresh.Sell(t.Context(), rail.Batch{RunID: run}, nothing)
+	_, err = fresh.Sell(t.Context(), ledger.Batch{RunID: run}, nothing)
 	requireCode(t, rail.Internal, err)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
@@ -37,20 +38,20 @@ func sellPlacesAndReplays(t *testing.T, s *suite) {
 	require.NoError(t, err)
 	require.EqualValues(t, 3, version)
 	require.Equal(t, placed, again.orders[0])
-	require.Equal(t, "hash of key-0001", again.state.Replays[rail.OrderKey{Buyer: "wang", Key: "key-0001"}].BodyHash)
-	require.Equal(t, []rail.Claim{
+	require.Equal(t, "hash of key-0001", again.state.Replays[ledger.OrderKey{Buyer: "wang", Key: "key-0001"}].BodyHash)
+	require.Equal(t, []ledger.Claim{
 		{OrderID: placed.ID, Buyer: "wang", Held: true, From: 0, To: 2, Document: "D1"},
 		{OrderID: placed.ID, Buyer: "wang", Held: true, From: 0, To: 2, Document: "D2"},
 	}, again.state.Claims)
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM orders"))
 	require.Equal(t, 2, s.count(t, "SELECT COUNT(*) FROM tickets"))
 
-	_, err = l.Sell(t.Context(), rail.Batch{RunID: run}, func(state *rail.BatchState) (rail.BatchChanges, error) {
+	_, err = l.Sell(t.Context(), ledger.Batch{RunID: run}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 		require.Empty(t, state.Replays)
-		mine, others := rail.OrderKey{Buyer: "wang", Key: "key-0001"}, rail.OrderKey{Buyer: "li", Key: "key-0001"}
-		found, err := state.Find([]rail.OrderKey{mine, others})
-		require.Equal(t, map[rail.OrderKey]rail.Replay{mine: {Order: placed, BodyHash: "hash of key-0001"}}, found)
-		return rail.BatchChanges{}, err
+		mine, others := ledger.OrderKey{Buyer: "wang", Key: "key-0001"}, ledger.OrderKey{Buyer: "li", Key: "key-0001"}
+		found, err := state.Find([]ledger.OrderKey{mine, others})
+		require.Equal(t, map[ledger.OrderKey]ledger.Replay{mine: {Order: placed, BodyHash: "hash of key-0001"}}, found)
+		return ledger.BatchChanges{}, err
 	})
 	require.NoError(t, err)
 
@@ -63,9 +64,9 @@ func sellPlacesAndReplays(t *testing.T, s *suite) {
 func sellUnknownRun(t *testing.T, s *suite) {
 	_, c, _ := s.published(t)
 	for _, locking := range []bool{false, true} {
-		_, err := c.l.Sell(t.Context(), rail.Batch{RunID: "T13@2019-10-12", Locking: locking}, func(*rail.BatchState) (rail.BatchChanges, error) {
+		_, err := c.l.Sell(t.Context(), ledger.Batch{RunID: "T13@2019-10-12", Locking: locking}, func(*ledger.BatchState) (ledger.BatchChanges, error) {
 			t.Error("there is nothing to decide")
-			return rail.BatchChanges{}, nil
+			return ledger.BatchChanges{}, nil
 		})
 		requireCode(t, rail.NotFound, err)
 	}
@@ -76,9 +77,9 @@ func sellDecideSaysNo(t *testing.T, s *suite) {
 	old := c.place(run, one("li"))
 	Age(t, s.o, old.ID)
 	no := errors.New("no")
-	_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, func(state *rail.BatchState) (rail.BatchChanges, error) {
+	_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 		require.Len(t, state.Expired, 1)
-		return rail.BatchChanges{}, no
+		return ledger.BatchChanges{}, no
 	})
 	require.Same(t, no, err)
 	require.EqualValues(t, 2, s.version(t, run))
@@ -88,7 +89,7 @@ func sellDecideSaysNo(t *testing.T, s *suite) {
 func sellDecidePanics(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	require.Panics(t, func() {
-		_, _ = l.Sell(t.Context(), rail.Batch{RunID: run, Locking: true}, func(*rail.BatchState) (rail.BatchChanges, error) { panic("poisoned") })
+		_, _ = l.Sell(t.Context(), ledger.Batch{RunID: run, Locking: true}, func(*ledger.BatchState) (ledger.BatchChanges, error) { panic("poisoned") })
 	})
 	c.place(run, one("wang")) // neither the run nor a connection was left locked
 }
@@ -96,14 +97,14 @@ func sellDecidePanics(t *testing.T, s *suite) {
 func sellMovesTheVersionOnAlways(t *testing.T, s *suite) {
 	l, _, run := s.published(t)
 	for i := range 3 {
-		version, err := l.Sell(t.Context(), rail.Batch{RunID: run, Locking: i == 1}, nothing)
+		version, err := l.Sell(t.Context(), ledger.Batch{RunID: run, Locking: i == 1}, nothing)
 		require.NoError(t, err)
 		require.EqualValues(t, 2+i, version)
 		require.EqualValues(t, 2+i, s.version(t, run))
 	}
 }
 
-func nothing(*rail.BatchState) (rail.BatchChanges, error) { return rail.BatchChanges{}, nil }
+func nothing(*ledger.BatchState) (ledger.BatchChanges, error) { return ledger.BatchChanges{}, nil }
 
 // sellLosesToWhoeverCommittedFirst runs a whole sale inside another one's decision: both have read the same map.
 func sellLosesToWhoeverCommittedFirst(t *testing.T, s *suite) {
@@ -112,23 +113,23 @@ func sellLosesToWhoeverCommittedFirst(t *testing.T, s *suite) {
 	mine, theirs := one("wang"), one("li")
 	var o outcome
 	decide := c.decide(&o, mine)
-	_, err := l.Sell(t.Context(), batch(run, mine), func(state *rail.BatchState) (rail.BatchChanges, error) {
+	_, err := l.Sell(t.Context(), batch(run, mine), func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
 		_, _, err := other.sell(ctx, batch(run, theirs), theirs)
-		if s.flavor(t) == ledger.SQLite {
+		if s.flavor(t) == sqlledger.SQLite {
 			requireCode(t, rail.Unavailable, err) // its transactions come one after the other anyway
 		} else {
 			require.NoError(t, err)
 		}
 		return decide(state)
 	})
-	if s.flavor(t) == ledger.SQLite {
+	if s.flavor(t) == sqlledger.SQLite {
 		require.NoError(t, err)
 		require.EqualValues(t, 0, l.Stats().LostCompareAndSets)
 		return
 	}
-	require.ErrorIs(t, err, rail.ErrVersionLost)
+	require.ErrorIs(t, err, ledger.ErrVersionConflict)
 	require.EqualValues(t, 1, l.Stats().LostCompareAndSets)
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM orders"), "nothing was written")
 	require.EqualValues(t, 2, s.version(t, run))
@@ -140,9 +141,9 @@ func sellLosesToWhoeverCommittedFirst(t *testing.T, s *suite) {
 	require.NotEqual(t, 0, again.orders[0].Tickets[0].SeatIndex, "the first seat is gone")
 }
 
-func (s *suite) flavor(t *testing.T) ledger.Flavor {
+func (s *suite) flavor(t *testing.T) sqlledger.Flavor {
 	if s.o.DSN == "" {
-		return ledger.SQLite
+		return sqlledger.SQLite
 	}
 	return s.open(t).Flavor()
 }
@@ -152,9 +153,9 @@ func sellLockingKeepsOthersOut(t *testing.T, s *suite) {
 	other := newClerk(t, s.open(t))
 	// Each in a transaction of its own: the server ends one that thinks for two seconds.
 	for i, locking := range []bool{true, false} {
-		version, err := l.Sell(t.Context(), rail.Batch{RunID: run, Locking: true}, func(*rail.BatchState) (rail.BatchChanges, error) {
+		version, err := l.Sell(t.Context(), ledger.Batch{RunID: run, Locking: true}, func(*ledger.BatchState) (ledger.BatchChanges, error) {
 			ctx := t.Context()
-			if s.flavor(t) == ledger.SQLite {
+			if s.flavor(t) == sqlledger.SQLite {
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
 				defer cancel()
@@ -166,7 +167,7 @@ func sellLockingKeepsOthersOut(t *testing.T, s *suite) {
 			var e *rail.Error
 			require.ErrorAs(t, err, &e)
 			require.Positive(t, e.RetryAfter)
-			return rail.BatchChanges{}, nil
+			return ledger.BatchChanges{}, nil
 		})
 		require.NoError(t, err)
 		require.EqualValues(t, 2+i, version)
@@ -182,10 +183,10 @@ func sellKnownVersion(t *testing.T, s *suite) {
 	for version, unchanged := range map[int64]bool{0: false, 1: false, 2: true, 3: false} {
 		b.KnownVersion = version
 		no := errors.New("only looking")
-		_, err := c.l.Sell(t.Context(), b, func(state *rail.BatchState) (rail.BatchChanges, error) {
+		_, err := c.l.Sell(t.Context(), b, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 			require.Equal(t, unchanged, state.MapsUnchanged)
 			require.Equal(t, !unchanged, len(state.Maps) == 2)
-			return rail.BatchChanges{}, no
+			return ledger.BatchChanges{}, no
 		})
 		require.ErrorIs(t, err, no)
 	}
@@ -199,14 +200,14 @@ func sellReadsStateAndClock(t *testing.T, s *suite) {
 	want.Status, want.Reason = rail.Suspended, "snow"
 
 	before := time.Now().Add(-time.Second)
-	version, err := l.Sell(t.Context(), rail.Batch{RunID: id}, func(state *rail.BatchState) (rail.BatchChanges, error) {
+	version, err := l.Sell(t.Context(), ledger.Batch{RunID: id}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 		require.Equal(t, want.Train.ID, state.Run.Train.ID)
 		want.Train = state.Run.Train
 		require.Equal(t, want, state.Run)
 		require.EqualValues(t, 2, state.Version)
 		require.WithinRange(t, state.Now, before, time.Now().Add(time.Second))
 		require.Equal(t, time.UTC, state.Now.Location())
-		return rail.BatchChanges{}, nil
+		return ledger.BatchChanges{}, nil
 	})
 	require.NoError(t, err)
 	require.EqualValues(t, 3, version)
@@ -236,10 +237,10 @@ func sellLargeBatch(t *testing.T, s *suite) {
 	require.Equal(t, 3*700, m.SoldLegs())
 
 	Age(t, s.o)
-	ended, _, err := c.sell(t.Context(), rail.Batch{RunID: run.ID})
+	ended, _, err := c.sell(t.Context(), ledger.Batch{RunID: run.ID})
 	require.NoError(t, err)
 	require.Len(t, ended.state.Expired, 700)
-	after, _, err := c.sell(t.Context(), rail.Batch{RunID: run.ID})
+	after, _, err := c.sell(t.Context(), ledger.Batch{RunID: run.ID})
 	require.NoError(t, err)
 	require.Empty(t, after.state.Claims)
 }
@@ -247,13 +248,13 @@ func sellLargeBatch(t *testing.T, s *suite) {
 func sellDuplicates(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	first := c.place(run, one("wang"))
-	for cause, change := range map[ledger.Duplicate]func(*rail.BatchChanges){
-		ledger.DuplicateKey:    func(c *rail.BatchChanges) { c.Orders[0].Order.Buyer, c.Orders[0].Key = "wang", "key-of-wang" },
-		ledger.DuplicateNumber: func(c *rail.BatchChanges) { c.Orders[0].Order.Number = first.Number },
-		ledger.DuplicateID: func(c *rail.BatchChanges) {
+	for cause, change := range map[sqlledger.Duplicate]func(*ledger.BatchChanges){
+		sqlledger.DuplicateKey:    func(c *ledger.BatchChanges) { c.Orders[0].Order.Buyer, c.Orders[0].Key = "wang", "key-of-wang" },
+		sqlledger.DuplicateNumber: func(c *ledger.BatchChanges) { c.Orders[0].Order.Number = first.Number },
+		sqlledger.DuplicateID: func(c *ledger.BatchChanges) {
 			twin := *c.Orders[0].Order
 			twin.Number = "another"
-			c.Orders = append(c.Orders, rail.NewOrder{Order: &twin, Key: "another-key", Documents: c.Orders[0].Documents})
+			c.Orders = append(c.Orders, ledger.NewOrder{Order: &twin, Key: "another-key", Documents: c.Orders[0].Documents})
 		},
 	} {
 		// The key is one that would be taken for another's in a careless reading of the server's message.
@@ -261,12 +262,12 @@ func sellDuplicates(t *testing.T, s *suite) {
 		r.key = "key-for-'orders_number'-orders.number"
 		var o outcome
 		decide := c.decide(&o, r)
-		_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, func(state *rail.BatchState) (rail.BatchChanges, error) {
+		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 			changes, err := decide(state)
 			change(&changes)
 			return changes, err
 		})
-		var duplicate *ledger.ErrDuplicate
+		var duplicate *sqlledger.ErrDuplicate
 		require.ErrorAs(t, err, &duplicate, "%s", cause)
 		require.Equal(t, cause, duplicate.Cause, "%v", err)
 		require.Equal(t, rail.Internal, rail.CodeOf(err))
@@ -287,7 +288,7 @@ func sellForeignOrder(t *testing.T, s *suite) {
 		func(o *rail.Order) { o.ID = rail.NewOrderID(other.ID, 2, "UNIQUE") },
 		func(o *rail.Order) { o.ID = rail.NewOrderID(run, 3, "UNIQUE") }, // not the version that the batch makes
 	} {
-		_, err := l.Sell(t.Context(), rail.Batch{RunID: run}, func(state *rail.BatchState) (rail.BatchChanges, error) {
+		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 			changes, err := decide(state)
 			change(changes.Orders[0].Order)
 			return changes, err
@@ -350,7 +351,7 @@ func sellNamesOfEveryScript(t *testing.T, s *suite) {
 	names := []string{strings.Repeat("𠮷", rail.MaxPassengerName), "رضا\u200cیی", "葛\U000E0100城"}
 	var o outcome
 	decide := c.decide(&o, r)
-	_, err := l.Sell(t.Context(), batch(run, r), func(state *rail.BatchState) (rail.BatchChanges, error) {
+	_, err := l.Sell(t.Context(), batch(run, r), func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 		changes, err := decide(state)
 		for i, name := range names {
 			changes.Orders[0].Order.Tickets[i].Passenger.Name = name
@@ -368,14 +369,14 @@ func sellNamesOfEveryScript(t *testing.T, s *suite) {
 func sellDeadline(t *testing.T, s *suite) {
 	l, _, run := s.published(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := l.Sell(ctx, rail.Batch{RunID: run}, func(*rail.BatchState) (rail.BatchChanges, error) {
+	_, err := l.Sell(ctx, ledger.Batch{RunID: run}, func(*ledger.BatchState) (ledger.BatchChanges, error) {
 		cancel()
-		return rail.BatchChanges{}, nil
+		return ledger.BatchChanges{}, nil
 	})
 	requireCode(t, rail.Unavailable, err)
 	require.ErrorIs(t, err, context.Canceled)
 	require.EqualValues(t, 1, s.version(t, run), "nothing was written")
-	_, err = l.Sell(ctx, rail.Batch{RunID: run}, nothing)
+	_, err = l.Sell(ctx, ledger.Batch{RunID: run}, nothing)
 	requireCode(t, rail.Unavailable, err)
 }
 
@@ -396,7 +397,7 @@ func sellManyAtOnce(t *testing.T, s *suite) {
 				b := batch(run, r)
 				for {
 					o, _, err := c.sell(t.Context(), b, r)
-					if errors.Is(err, rail.ErrVersionLost) || rail.CodeOf(err) == rail.Unavailable {
+					if errors.Is(err, ledger.ErrVersionConflict) || rail.CodeOf(err) == rail.Unavailable {
 						b.Locking = true
 						continue
 					}
@@ -419,10 +420,10 @@ func sellManyAtOnce(t *testing.T, s *suite) {
 }
 
 // checkBooks recomputes a run's maps from its live tickets, and finds every answered order.
-func checkBooks(t *testing.T, l *ledger.Ledger, run rail.RunID, answered map[string]*rail.Order) {
+func checkBooks(t *testing.T, l *sqlledger.Ledger, run rail.RunID, answered map[string]*rail.Order) {
 	t.Helper()
-	books := Books(t, l, "", 1_000)
-	for _, b := range books {
+	snapshots := AuditSnapshots(t, l, "", 1_000)
+	for _, b := range snapshots {
 		if b.Run.ID != run {
 			continue
 		}
@@ -445,7 +446,7 @@ func checkBooks(t *testing.T, l *ledger.Ledger, run rail.RunID, answered map[str
 		}
 		return
 	}
-	require.Fail(t, "no books", "%s", run)
+	require.Fail(t, "no snapshots", "%s", run)
 }
 
 func cancelFrees(t *testing.T, s *suite) {
@@ -459,7 +460,7 @@ func cancelFrees(t *testing.T, s *suite) {
 	require.NoError(t, err)
 	require.Nil(t, refused.orders[0], "the document travels already")
 
-	b.Cancels = []rail.Cancel{{OrderID: placed.ID, Buyer: "wang", Reason: strings.Repeat("因", 2_000)}}
+	b.Cancels = []ledger.Cancel{{OrderID: placed.ID, Buyer: "wang", Reason: strings.Repeat("因", 2_000)}}
 	o, _, err := c.sell(t.Context(), b, again)
 	require.NoError(t, err)
 	result := o.state.Cancels[0]
@@ -490,7 +491,7 @@ func cancelOnlyOnesOwnHolds(t *testing.T, s *suite) {
 	_, ok, err := l.Pay(t.Context(), run, paid.ID, "li", "pay-0001")
 	require.NoError(t, err)
 	require.True(t, ok)
-	o, _, err := c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{
+	o, _, err := c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{
 		{OrderID: mine.ID, Buyer: "zhao"},
 		{OrderID: paid.ID, Buyer: "li"},
 		{OrderID: elsewhere.ID, Buyer: "wang"},
@@ -511,7 +512,7 @@ func cancelOnlyOnesOwnHolds(t *testing.T, s *suite) {
 func cancelTwiceInOneBatch(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	a, b := c.place(run, one("wang")), c.place(run, one("li"))
-	o, _, err := c.sell(t.Context(), rail.Batch{RunID: run, Locking: true, Cancels: []rail.Cancel{
+	o, _, err := c.sell(t.Context(), ledger.Batch{RunID: run, Locking: true, Cancels: []ledger.Cancel{
 		{OrderID: a.ID, Buyer: "wang", Reason: "first"},
 		{OrderID: a.ID, Buyer: "wang", Reason: "second"},
 		{OrderID: b.ID, Buyer: "li", Reason: "second"},
@@ -545,7 +546,7 @@ func expireFrees(t *testing.T, s *suite) {
 	require.Equal(t, "EXPIRED", s.stored(t, old.ID))
 	require.Equal(t, rail.OnHold, read(t, l, kept.ID).State)
 
-	o, _, err = c.sell(t.Context(), rail.Batch{RunID: run})
+	o, _, err = c.sell(t.Context(), ledger.Batch{RunID: run})
 	require.NoError(t, err)
 	require.Empty(t, o.state.Expired, "a hold ends once")
 	checkBooks(t, l, run, nil)
@@ -569,7 +570,7 @@ func expireReadsExpiredBeforeTheSweep(t *testing.T, s *suite) {
 	require.Equal(t, "ON_HOLD", s.stored(t, old.ID))
 
 	// A cancel that comes too late finds it expired, and its seats are freed once.
-	o, _, err := c.sell(t.Context(), rail.Batch{RunID: run, Cancels: []rail.Cancel{{OrderID: old.ID, Buyer: "wang"}}})
+	o, _, err := c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: old.ID, Buyer: "wang"}}})
 	require.NoError(t, err)
 	require.Equal(t, rail.Expired, o.state.Cancels[0].Order.State)
 	require.False(t, o.state.Cancels[0].Changed)

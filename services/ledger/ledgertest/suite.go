@@ -7,17 +7,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
 )
 
 // suite is one database, emptied before every test.
 type suite struct {
-	o  ledger.Options
+	o  sqlledger.Options
 	db *sql.DB
 }
 
 // Run proves that a ledger keeps its contract. The options are of a migrated database that is the suite's own.
-func Run(t *testing.T, o ledger.Options) {
+func Run(t *testing.T, o sqlledger.Options) {
 	s := &suite{o: o, db: DB(t, o)}
 	for _, test := range []struct {
 		name string
@@ -89,13 +90,13 @@ func Run(t *testing.T, o ledger.Options) {
 		{"Forget_PassesBy", forgetPassesBy},
 		{"Forget_ABuyer", forgetABuyer},
 		{"Forget_LeavesRetriesTheirOrders", forgetLeavesRetriesTheirOrders},
-		{"Books_PersonalDefects", booksPersonalDefects},
+		{"AuditSnapshots_PersonalDefects", auditPersonalDefects},
 		{"Cancel_ByAnAdmin", cancelByAnAdmin},
 		{"Correct", correct},
-		{"Books", booksOfRuns},
-		{"Books_OneVersion", booksOneVersion},
-		{"Books_ManyRows", booksManyRows},
-		{"Books_Strays", booksStrays},
+		{"AuditSnapshots", auditOfRuns},
+		{"AuditSnapshots_OneVersion", auditOneVersion},
+		{"AuditSnapshots_ManyRows", auditManyRows},
+		{"AuditSnapshots_Strays", auditStrays},
 		{"Damaged_Trains", damagedTrains},
 		{"Leap", leap},
 		{"Hostile_Orders", hostileOrders},
@@ -121,13 +122,13 @@ func (s *suite) empty(t *testing.T) {
 }
 
 // open opens the suite's ledger.
-func (s *suite) open(t *testing.T) *ledger.Ledger {
+func (s *suite) open(t *testing.T) *sqlledger.Ledger {
 	t.Helper()
 	return Open(t, s.o)
 }
 
 // published opens a ledger with T12 on sale.
-func (s *suite) published(t *testing.T) (*ledger.Ledger, *clerk, rail.RunID) {
+func (s *suite) published(t *testing.T) (*sqlledger.Ledger, *clerk, rail.RunID) {
 	t.Helper()
 	l := s.open(t)
 	run := NewRun(NewTrain("T12"), day)
@@ -135,7 +136,7 @@ func (s *suite) published(t *testing.T) (*ledger.Ledger, *clerk, rail.RunID) {
 	return l, newClerk(t, l), run.ID
 }
 
-func publish(t *testing.T, l *ledger.Ledger, runs ...*rail.Run) []rail.Publication {
+func publish(t *testing.T, l *sqlledger.Ledger, runs ...*rail.Run) []ledger.Publication {
 	t.Helper()
 	done, err := l.Publish(t.Context(), runs, "an admin", false)
 	require.NoError(t, err)
@@ -161,7 +162,7 @@ func (s *suite) version(t *testing.T, id rail.RunID) int64 {
 }
 
 // read reads one order, which must be there.
-func read(t *testing.T, l *ledger.Ledger, id string) *rail.Order {
+func read(t *testing.T, l *sqlledger.Ledger, id string) *rail.Order {
 	t.Helper()
 	o, err := l.Order(t.Context(), id)
 	require.NoError(t, err)

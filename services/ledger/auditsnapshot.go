@@ -1,0 +1,197 @@
+package ledger
+
+import (
+	"time"
+
+	"interlock/services/rail"
+)
+
+// AuditSnapshot is all that is written of one run at one moment, for an audit, as it is written. Names and document numbers of
+// passengers are not in them.
+type AuditSnapshot struct {
+	// ID is the run's. Missing tells that it has orders or tickets and no row. Run is nil then, and where its row makes
+	// no sense, and Problem says why.
+	ID      rail.RunID
+	Missing bool
+	Run     *rail.Run
+	Problem error
+	Version int64
+	// Now is the primary's clock.
+	Now time.Time
+	// Row is what of the run's row Run does not show.
+	Row RunRow
+	// Maps has the sold bits of each class with at least one sale ever, with the changes after them.
+	Maps map[rail.SeatClass][]byte
+	// Orders are all that the run ever had, in the order of their ids.
+	Orders []*WrittenOrder
+	// Personal is what is wrong with their passengers, Keys are the ids of the keys that those are sealed with.
+	Personal []PersonalDefect
+	Keys     []string
+}
+
+// Live are the orders that have their seats: on hold (past their time but not swept included) or paid.
+func (b *AuditSnapshot) Live() []*WrittenOrder {
+	var live []*WrittenOrder
+	for _, o := range b.Orders {
+		if o.State.Live() {
+			live = append(live, o)
+		}
+	}
+	return live
+}
+
+// RunRow is what a run's row says besides the run, and what other tables say of it.
+type RunRow struct {
+	TrainNumber string
+	TouchedAt   time.Time
+	// ErasedAt is when the passengers of all its orders were forgotten, zero where they are not.
+	ErasedAt time.Time
+	// Publication is the number of the last one that changed the run. Did is what the record of publications says it
+	// did, "" where the record does not have it; DidFor is the reason it gives.
+	Publication int64
+	Did, DidFor string
+	// ChangesBytes is what the row says that the changes after the maps take; CountedBytes is what they do take.
+	ChangesBytes, CountedBytes int64
+	// MapClasses are the classes that have a map, Changes the versions that have changes after the maps.
+	MapClasses []rail.SeatClass
+	Changes    []int64
+	// Withdrawals are when the run was withdrawn, by the record.
+	Withdrawals []time.Time
+}
+
+// WrittenOrder is an order as its row says.
+type WrittenOrder struct {
+	// Order has the state that is written: ON_HOLD also for a hold past its time. Its tickets name no passengers.
+	rail.Order
+	// Missing tells that there are tickets and no order: nothing of the row is there but its id.
+	Missing bool
+	// Train is that of TrainID, nil where it cannot be read.
+	Train *rail.Train
+	Key   string
+	// BodyHash is the keyed digest of the request.
+	BodyHash string
+	// PayKey is "" where there is none.
+	PayKey      string
+	PayAttempts int64
+	// Corrections is how many corrections of it are recorded.
+	Corrections int64
+	// PlacedVersion and EndedVersion are the run's versions at which its seats were taken and given back; EndedVersion
+	// is 0 where there is none.
+	PlacedVersion, EndedVersion int64
+	// Numbers and Documents are of each ticket in turn: its number within the order, and the keyed digest of the
+	// document.
+	Numbers   []int64
+	Documents []string
+}
+
+// WrittenTrain is a row of trains. Train is nil where it cannot be read, and Problem says why.
+type WrittenTrain struct {
+	ID      string
+	Train   *rail.Train
+	Problem error
+}
+
+// WrittenFormation is a row of formations. Formation is nil where it cannot be read, and Problem says why.
+type WrittenFormation struct {
+	ID        string
+	Formation *rail.Formation
+	Problem   error
+}
+
+// WrittenStation is a row of stations. Station is nil where it cannot be read, and Problem says why. Did is what the
+// record says that its publication did, "" where the record does not have it.
+type WrittenStation struct {
+	Code        rail.StationCode
+	Station     *rail.Station
+	Problem     error
+	Publication int64
+	Did         string
+}
+
+// WrittenPublication is a row of publications, and what the runs it names say of it.
+type WrittenPublication struct {
+	Number int64
+	At     time.Time
+	// Now is the primary's clock.
+	Now time.Time
+	Did string
+	// Runs is how many runs it names. Unknown are some of them that there are not, Behind some that have a lower
+	// number; at most MaxNamed each.
+	Runs            int
+	Unknown, Behind []rail.RunID
+	// Last is how many of the runs it names have its number, Claimed how many of all runs have.
+	Last, Claimed int
+}
+
+// MaxNamed is how many of a kind are named where a row has many: they have one cause.
+const MaxNamed = 10
+
+// What a publication did.
+const (
+	DidStations = "STATIONS"
+	DidPublish  = "PUBLISH"
+	DidSuspend  = "SUSPEND"
+	DidResume   = "RESUME"
+	DidWithdraw = "WITHDRAW"
+)
+
+// Stray is a row that belongs to a run that there is not.
+type Stray struct {
+	Table string
+	RunID rail.RunID
+}
+
+// WrittenAsked counts rows of asked_documents by what is wrong with them, at the primary's clock.
+type WrittenAsked struct {
+	// Nameless have no buyer or no document, Ahead a time that is still to come, Old one that should be forgotten.
+	Nameless, Ahead, Old int
+}
+
+// WrittenRecord is a row of order_records that is not as it should be.
+type WrittenRecord struct {
+	RunID   rail.RunID
+	OrderID string
+	Version int64
+	At      time.Time
+	What    string
+	// OrderVersion is the order's, 0 where there is none.
+	OrderVersion int64
+	// Now is the primary's clock.
+	Now time.Time
+}
+
+// WrittenCluster is what the ledger says of its own cluster; nothing where there is one server only.
+type WrittenCluster struct {
+	// Rows is how many rows cluster has. Epoch, Primary and OpenedAt are of the one with the id 1.
+	Rows     int
+	Epoch    int64
+	Primary  string
+	OpenedAt time.Time
+	Members  []WrittenMember
+	// Now is the primary's clock.
+	Now time.Time
+}
+
+// WrittenMember is a row of cluster_members.
+type WrittenMember struct {
+	Member, State, Server string
+	Since                 time.Time
+}
+
+// PersonalDefect says that a passenger is not kept, or not forgotten, as promised.
+type PersonalDefect struct {
+	// OrderID, OrderNumber and Ticket, which counts from 1, say whose.
+	OrderID, OrderNumber string
+	Ticket               int
+	// Problem shows nothing of the passenger.
+	Problem string
+}
+
+// BuyerRun is a run that a buyer has orders of.
+type BuyerRun struct {
+	Run rail.RunID
+	// Orders is how many there are, Passengers in how many of them the passengers are still known.
+	Orders, Passengers int
+	// Over says that the run has reached its last call.
+	Over bool
+}

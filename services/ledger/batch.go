@@ -1,0 +1,152 @@
+package ledger
+
+import (
+	"time"
+
+	"interlock/services/rail"
+)
+
+// OrderKey is what makes a request for an order unique on its run.
+type OrderKey struct {
+	Buyer string
+	Key   string
+}
+
+// Cancel asks to end one hold.
+type Cancel struct {
+	OrderID string
+	// Buyer must own the order, unless By is given: the admin who cancels somebody else's, which is recorded.
+	Buyer  string
+	By     string
+	Reason string
+}
+
+// Correction asks to correct a passenger's name on an order that has its seats.
+type Correction struct {
+	OrderID string
+	// Ticket is which of the order's, from 0.
+	Ticket int
+	Name   string
+	// By is the admin who asks, Reason why: both are recorded.
+	By, Reason string
+}
+
+// Batch is what a clerk asks of the ledger: the orders of one lock and one commit.
+type Batch struct {
+	RunID rail.RunID
+	// Locking opens the run with a locking read, which waits for whoever is writing it: so that nobody loses twice, and
+	// so that the outcome of an unknown commit is settled.
+	Locking bool
+	// KnownVersion is the version whose seat maps the clerk still has, or 0. When the run is still at it, the ledger
+	// does not read them again.
+	KnownVersion int64
+	// Follows says that another batch of the run will be there at once, as far as anybody can tell: the ledger may
+	// begin its transaction in the same round trip in which it commits this one's.
+	Follows bool
+	// ClaimsAt is the version up to which the clerk knows the claims of the run; 0 where it knows none.
+	ClaimsAt int64
+	// Keys are looked up: orders that exist already. Looking is not needed to keep a promise: an order whose key is
+	// there already is refused by the ledger, and the whole batch with it.
+	Keys []OrderKey
+	// Cancels are carried out before Decide, in this order. Holds of the run that are past their time are always
+	// expired, first of all.
+	Cancels []Cancel
+}
+
+// BatchState is what the ledger says of a run inside the batch's transaction. All of it was read after the version.
+type BatchState struct {
+	// Now is the primary's clock.
+	Now     time.Time
+	Run     *rail.Run
+	Version int64
+	// MapsUnchanged says that the run is still at KnownVersion and Maps was not read.
+	MapsUnchanged bool
+	// WholeMaps says that the ledger wants whole maps this time, not only what changed on them.
+	WholeMaps bool
+	// Maps has the sold bits of each class with at least one sale ever; a class that is not in it is all free. Layout:
+	// see package seatmap.
+	Maps map[rail.SeatClass][]byte
+	// Replays has, of the keys asked for, those that have an order.
+	Replays map[OrderKey]Replay
+	// Find looks further keys up, in the same transaction.
+	Find func(keys []OrderKey) (map[OrderKey]Replay, error)
+	// Claims are those of the run's orders that were placed after Batch.ClaimsAt and are live, before the cancels and
+	// expiries: those may yet be rolled back. All of one order are beside each other.
+	Claims []Claim
+	// States looks orders of the run up, in the same transaction: what state each is in after the cancels and expiries.
+	// A hold that was not ended by these is ON_HOLD, whatever the clock says: its payment may be on its way. Those that
+	// there are not have none.
+	States func(orderIDs []string) (map[string]rail.OrderState, error)
+	// Expired are the holds this transaction ended because they were past their time.
+	Expired []*rail.Order
+	// Cancels has one answer for each of Batch.Cancels.
+	Cancels []CancelResult
+}
+
+// Freed are the orders whose seats this transaction gives back: the maps still have them.
+func (s *BatchState) Freed() []*rail.Order {
+	freed := append([]*rail.Order(nil), s.Expired...)
+	for _, c := range s.Cancels {
+		if c.Changed {
+			freed = append(freed, c.Order)
+		}
+	}
+	return freed
+}
+
+// Claim is one live ticket, as far as other passengers and the buyer's limits are concerned.
+type Claim struct {
+	OrderID string
+	Buyer   string
+	// Held tells that the order is not paid yet.
+	Held     bool
+	From, To int
+	// Document is the keyed digest of the passenger's document number.
+	Document string
+}
+
+// CancelResult is what became of a Cancel.
+type CancelResult struct {
+	// Order is the order as it is now, with its tickets; nil where the buyer has no such order.
+	Order *rail.Order
+	// Changed says that this transaction ended the hold, and its seats are to be freed.
+	Changed bool
+}
+
+// Replay is an order that a key has already.
+type Replay struct {
+	Order *rail.Order
+	// BodyHash is of the request that placed it; empty once that was forgotten.
+	BodyHash string
+}
+
+// NewOrder is an order a batch places.
+type NewOrder struct {
+	Order    *rail.Order
+	Key      string
+	BodyHash string
+	// Documents has the digest of each ticket's document number.
+	Documents []string
+}
+
+// AskedDocument is a document that a buyer has asked for and learnt of that it travels already.
+type AskedDocument struct {
+	Buyer string
+	// Document is its keyed digest.
+	Document string
+}
+
+// BatchChanges is what a clerk decided.
+type BatchChanges struct {
+	Orders []NewOrder
+	// Asked are remembered for BuyerRecord.
+	Asked []AskedDocument
+	// Seats is what was sold and given back, see seatmap.AppendChange. It is written unless WholeMaps.
+	Seats []byte
+	// Maps has the whole new map of every class. It is written where WholeMaps.
+	Maps map[rail.SeatClass][]byte
+}
+
+// Decide looks at a run's state and says what to write. It must not block but in Find and States. An error from it
+// rolls the batch back and comes out of Sell unchanged.
+type Decide func(*BatchState) (BatchChanges, error)

@@ -1,4 +1,0 @@
-package ledger
-
-// MaxReaders is how many may look at orders at a time.
-const MaxReaders = maxReaders

@@ -1,0 +1,68 @@
+package sqlledger
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+
+	"interlock/services/ledger"
+	"interlock/services/rail"
+)
+
+// claimsPage is how many orders one statement reads claims of. It is about what a full batch sells, so that one
+// statement is enough to follow another server.
+const claimsPage = 512
+
+// claims reads the live tickets of a run's orders that were placed after a version. Ids of orders begin with the
+// version, so what was placed since lies at the end of the run's orders, and costs what it is.
+func (t *transaction) claims(ctx context.Context, run rail.RunID, after int64) ([]ledger.Claim, error) {
+	var all []ledger.Claim
+	d := t.p.dialect
+	from, comparison := rail.OrderIDsFrom(run, after+1), ">="
+	for {
+		page, orders := []ledger.Claim(nil), 0
+		err := t.rows(ctx, "SELECT o.id, o.buyer, o.state, o.from_call, o.to_call, t.document FROM "+
+			"(SELECT run_id, id, buyer, state, from_call, to_call FROM orders"+d.by(primaryKey)+" WHERE run_id = ? AND id "+comparison+
+			" ? AND "+stateOfFound+" IN ('ON_HOLD', 'PAID') ORDER BY id LIMIT ?) o"+d.thenTickets()+"ORDER BY o.id, t.n",
+			[]any{string(run), from, claimsPage}, func(r *sql.Rows) error {
+				var c ledger.Claim
+				var state string
+				if err := r.Scan(&c.OrderID, &c.Buyer, &state, &c.From, &c.To, &c.Document); err != nil {
+					return err
+				}
+				if len(page) == 0 || page[len(page)-1].OrderID != c.OrderID {
+					orders++
+				}
+				c.Held = rail.OrderState(state) == rail.OnHold
+				page = append(page, c)
+				return nil
+			})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if orders < claimsPage {
+			return all, nil
+		}
+		from, comparison = page[len(page)-1].OrderID, ">"
+	}
+}
+
+// states reads the states of orders of a run, as they are written. A hold that is past its time is one still, unless
+// expire has ended it: that waits for its row, and a payment that came in time may have the row until it commits.
+func (t *transaction) states(ctx context.Context, run rail.RunID, orderIDs []string) (map[string]rail.OrderState, error) {
+	states := make(map[string]rail.OrderState, len(orderIDs))
+	for chunk := range slices.Chunk(orderIDs, maxIDs) {
+		err := t.rows(ctx, "SELECT id, state FROM orders WHERE run_id = ? AND id IN "+marks(len(chunk)),
+			append([]any{string(run)}, anys(chunk)...), func(r *sql.Rows) error {
+				var id, state string
+				err := r.Scan(&id, &state)
+				states[id] = rail.OrderState(state)
+				return err
+			})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return states, nil
+}

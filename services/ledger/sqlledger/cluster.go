@@ -1,0 +1,288 @@
+package sqlledger
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"interlock/services/mysqlcluster"
+)
+
+// Bounds of looking for the primary.
+const (
+	// watchInterval is how often the members are looked at while all is well: how soon a second writable member is seen, and
+	// what a replica's lag is measured by.
+	watchInterval = 2 * time.Second
+	// lookPause lies between two looks while there is no primary, or somebody doubts the one there is: a look costs every
+	// member a connection, for every server.
+	lookPause = 250 * time.Millisecond
+)
+
+// cluster follows the primary of several members. One goroutine looks at them all; everybody else goes by what it saw last.
+//
+// What it says is a hint about where to sell. That it is right to sell there is read in every sale's own transaction: the
+// member is writable, replicates semi-synchronously and has the epoch it was found with.
+type cluster struct {
+	options *Options
+	log     *slog.Logger
+	// kick has the members looked at at once.
+	kick chan struct{}
+	end  context.CancelFunc
+	done sync.WaitGroup
+
+	mu sync.Mutex
+	// current is where to sell; nil while nobody knows, and why says why.
+	current *home
+	why     error
+	// silent tells that the primary there is did not answer the last look.
+	silent bool
+	// last is the home that was found last, and retired the one before: what was begun on it may still be ending.
+	last, retired *home
+	// reached is what the primary had at the look before, and replicas the pools of those whose turn it was to be read on.
+	reached  string
+	replicas map[string]*pool
+	two      bool
+	changes  int64
+	said     string
+}
+
+// openCluster looks at the members once, and goes on looking until close.
+func openCluster(ctx context.Context, o *Options) (*cluster, error) {
+	c := &cluster{options: o, log: o.Log, kick: make(chan struct{}, 1), replicas: map[string]*pool{}, why: errors.New("nobody has looked yet")}
+	if err := c.look(ctx); err != nil {
+		return nil, errors.Join(err, c.closeHomes())
+	}
+	life, end := context.WithCancel(context.Background())
+	c.end = end
+	c.done.Go(func() { c.watch(life) })
+	return c, nil
+}
+
+func (c *cluster) watch(ctx context.Context) {
+	for {
+		pause := time.NewTimer(lookPause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		}
+		if c.answers() {
+			rest := time.NewTimer(watchInterval - lookPause)
+			select {
+			case <-rest.C:
+			case <-c.kick:
+			case <-ctx.Done():
+			}
+			rest.Stop()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err := c.look(ctx); err != nil {
+			c.log.Error("a primary was found, and cannot be used", "error", err)
+		}
+	}
+}
+
+// look looks at the members, and goes by what it saw.
+func (c *cluster) look(ctx context.Context) error {
+	c.mu.Lock()
+	reached := c.reached
+	c.mu.Unlock()
+	found, err := find(ctx, c.options.Members, reached)
+	if ctx.Err() != nil {
+		return nil // whoever ended it needs no primary any more
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.two = errors.Is(err, mysqlcluster.ErrTwoPrimaries)
+	c.silent = err != nil && c.isOnlySilent(&found)
+	if err != nil {
+		if !c.silent {
+			c.current, c.why = nil, err
+		}
+		c.tell(err)
+		return nil
+	}
+	if c.last == nil || c.last.dsn != found.DSN || c.last.epoch != found.Epoch {
+		if err := c.move(&found); err != nil {
+			c.current, c.why = nil, err
+			return err
+		}
+	}
+	c.current, c.why = c.last, nil
+	c.choose(&found, reached != "")
+	c.reached = found.answers[found.Index].applied
+	c.tell(nil)
+	return nil
+}
+
+// isOnlySilent tells that the primary there is has not answered a look, and nobody knows of a later one. Nothing better is
+// known then: its sales are told by their own time-outs, and a primary that is only slow goes on.
+func (c *cluster) isOnlySilent(found *Found) bool {
+	if c.current == nil || c.two {
+		return false
+	}
+	for i, m := range found.Members {
+		if c.options.Members[i] == c.current.dsn && m.Answers || m.Answers && m.Epoch > c.current.epoch {
+			return false
+		}
+	}
+	return true
+}
+
+// move makes the member that was found the home of all that begins from now on.
+func (c *cluster) move(found *Found) error {
+	h, err := openServer(c.options, found.DSN, found.answers[found.Index].dialect)
+	if err != nil {
+		return err
+	}
+	h.clustered, h.epoch = true, found.Epoch
+	if c.retired != nil {
+		if err := c.retired.close(); err != nil {
+			c.log.Warn("the connections to a former primary could not be closed", "error", err)
+		}
+	}
+	if c.retired = c.last; c.retired != nil {
+		c.retired.retire()
+		c.changes++
+	}
+	c.last, c.said = h, ""
+	return nil
+}
+
+// choose has lists read on a replica that has what the primary had at the look before: it lags by two intervals at most.
+// Where there is none they are read on the primary.
+func (c *cluster) choose(found *Found, measured bool) {
+	on := c.last.desk
+	for i, dsn := range c.options.Members {
+		if i == found.Index || !measured || !found.Members[i].Answers || !found.answers[i].keepsUp {
+			continue
+		}
+		if c.replicas[dsn] == nil {
+			p, err := openReplica(c.options, dsn, c.last.dialect)
+			if err != nil {
+				continue // the data source name was read before; lists do without it
+			}
+			c.replicas[dsn] = p
+		}
+		on = c.replicas[dsn]
+		if c.last.lists.Load() == on {
+			break // no need to change
+		}
+	}
+	c.last.lists.Store(on)
+}
+
+// tell logs what becomes of the primary: once when it changes, and not at every look.
+func (c *cluster) tell(err error) {
+	var now string
+	switch {
+	case c.two:
+		now = "two"
+	case c.current == nil:
+		now = "none"
+	case err != nil:
+		return // it did not answer one look
+	default:
+		now = "one"
+	}
+	if now == c.said {
+		return
+	}
+	c.said = now
+	switch now {
+	case "two":
+		c.log.Error("two members of the ledger's cluster are writable: nothing is sold on either", "error", err)
+	case "none":
+		c.log.Warn("the ledger has no primary: nothing is sold", "error", err)
+	default:
+		c.log.Info("the ledger's primary is found", "member", nameOf(c.current.dsn), "epoch", c.current.epoch)
+	}
+}
+
+// primary is where to sell.
+func (c *cluster) primary() (*home, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current != nil {
+		return c.current, nil
+	}
+	// Members' addresses are for the log.
+	message := "the ledger has no primary just now: nothing was done"
+	if c.two {
+		message = "two members of the ledger's cluster are writable: nothing is done on either"
+	}
+	return nil, unavailable(message, c.why)
+}
+
+// answers tells whether there is a primary that answers; while there is none, another one may be opened at any moment.
+func (c *cluster) answers() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current != nil && !c.silent
+}
+
+// doubt has the members looked at at once. Where it is certain that a home is none any more, nobody uses it until then.
+func (c *cluster) doubt(h *home, certain bool, why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h != c.current {
+		return // somebody else has noticed
+	}
+	if certain {
+		c.current, c.why = nil, why
+	}
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+}
+
+// doubts tells whether an error speaks against a primary, and whether it is certain that the member is none: it says so, or
+// nobody is there. A connection that broke, or an answer that did not come, may have other reasons.
+func doubts(err error) (known, certain bool) {
+	switch mysqlNumber(err) {
+	case erReadOnlyOption, erReadOnlyTransaction, erReadOnlyMode, erServerShutdown, erOfflineMode:
+		return true, true
+	}
+	var dialling *net.OpError
+	if errors.As(err, &dialling) && dialling.Op == "dial" && !dialling.Timeout() {
+		return true, true
+	}
+	return isBroken(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errUnacknowledged), false
+}
+
+// figures are whether there are two primaries, and how often another one was found.
+func (c *cluster) figures() (two bool, changes int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.two, c.changes
+}
+
+// close ends the looking, and closes every connection.
+func (c *cluster) close() error {
+	c.end()
+	c.done.Wait()
+	return c.closeHomes()
+}
+
+func (c *cluster) closeHomes() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.current, c.why = nil, errors.New("the ledger is closed")
+	var errs []error
+	for _, h := range []*home{c.last, c.retired} {
+		if h != nil {
+			errs = append(errs, h.close())
+		}
+	}
+	for _, p := range c.replicas {
+		errs = append(errs, p.close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,223 @@
+package sqlledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+)
+
+// Flavor is the kind of database the ledger is kept in.
+type Flavor string
+
+// The flavors.
+const (
+	MySQL   Flavor = "MySQL"
+	MariaDB Flavor = "MariaDB"
+	SQLite  Flavor = "SQLite"
+)
+
+// dialect is what differs between the flavors, in one place.
+type dialect struct {
+	flavor Flavor
+	// version is what the server says of itself.
+	version string
+	// isolation is the session variable of the isolation level: MySQL and new MariaDBs call it transaction_isolation,
+	// MariaDB 10.11 knows it as tx_isolation only.
+	isolation string
+}
+
+// ask tells the dialect of the MySQL or MariaDB behind db.
+func ask(ctx context.Context, db *sql.DB) (dialect, error) {
+	d := dialect{flavor: MySQL, isolation: "transaction_isolation"}
+	if err := db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&d.version); err != nil {
+		return dialect{}, err
+	}
+	if !strings.Contains(d.version, "MariaDB") {
+		return d, nil
+	}
+	d.flavor = MariaDB
+	var name, value string
+	err := db.QueryRowContext(ctx, "SHOW VARIABLES LIKE 'transaction_isolation'").Scan(&name, &value)
+	if errors.Is(err, sql.ErrNoRows) {
+		d.isolation, err = "tx_isolation", nil
+	}
+	return d, err
+}
+
+// now is the server's clock in milliseconds UTC, the same throughout one statement.
+func (d dialect) now() string {
+	if d.flavor == SQLite {
+		return "CAST(ROUND(unixepoch('now', 'subsec') * 1000) AS INTEGER)"
+	}
+	return "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
+}
+
+// nowAfterLocks is the server's clock when the row is read, which is after any wait for its lock.
+func (d dialect) nowAfterLocks() string {
+	if d.flavor == SQLite {
+		return d.now()
+	}
+	return "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)"
+}
+
+// forUpdate ends a SELECT whose rows nobody else may change until the transaction ends. SQLite's transactions that
+// write are alone from the start.
+func (d dialect) forUpdate() string {
+	if d.flavor == SQLite {
+		return ""
+	}
+	return " FOR UPDATE"
+}
+
+// primaryKey is what by calls the index of a table's primary key.
+const primaryKey = "PRIMARY"
+
+// by follows a table that is to be read by an index. MySQL and MariaDB choose by statistics, which lag behind a sale:
+// for minutes after it began they take all orders for one buyer's, and read whole tables instead. SQLite keeps no
+// statistics by itself, and has no name for a primary key.
+func (d dialect) by(index string) string {
+	switch {
+	case d.flavor != SQLite:
+		return " FORCE INDEX (" + index + ")"
+	case index == primaryKey:
+		return ""
+	default:
+		return " INDEXED BY " + index
+	}
+}
+
+// thenTickets joins, to orders called o, their tickets as t: those of each order are looked up.
+func (d dialect) thenTickets() string {
+	join := " STRAIGHT_JOIN "
+	if d.flavor == SQLite {
+		join = " CROSS JOIN "
+	}
+	return join + "tickets t" + d.by(primaryKey) + " ON t.run_id = o.run_id AND t.order_id = o.id "
+}
+
+// begin opens a transaction that writes.
+func (d dialect) begin() []string {
+	if d.flavor == SQLite {
+		return []string{"BEGIN IMMEDIATE"}
+	}
+	return []string{"START TRANSACTION"}
+}
+
+// executed is what became of a statement, of which the driver says err. SQLite's does not execute what it comes to
+// after the statement's time was over, a COMMIT neither, and says that all is well.
+func (d dialect) executed(ctx context.Context, err error) error {
+	if err == nil && d.flavor == SQLite {
+		return ctx.Err()
+	}
+	return err
+}
+
+// beginSnapshot opens a transaction whose reads all see one moment.
+func (d dialect) beginSnapshot() []string {
+	if d.flavor == SQLite {
+		return []string{"BEGIN"}
+	}
+	return []string{
+		"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+		"START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+	}
+}
+
+// arguments bounds the arguments of one statement.
+func (d dialect) arguments() int {
+	if d.flavor == SQLite {
+		return maxSQLiteArguments
+	}
+	return maxArguments
+}
+
+// keysIn is the condition for n pairs of a buyer and a key. Each form is the one that its planner looks up pair by
+// pair.
+func (d dialect) keysIn(n int) string {
+	if d.flavor == SQLite {
+		return "(buyer, idempotency_key) IN (VALUES (?,?)" + strings.Repeat(",(?,?)", n-1) + ")"
+	}
+	const one = "(buyer = ? AND idempotency_key = ?)"
+	return "(" + one + strings.Repeat(" OR "+one, n-1) + ")"
+}
+
+// collation compares byte by byte and does not pad.
+func (d dialect) collation() string {
+	if d.flavor == MariaDB {
+		return "utf8mb4_nopad_bin"
+	}
+	return "utf8mb4_0900_bin"
+}
+
+// semiSync is the prefix of the variables and states of semi-synchronous replication on a primary.
+func (d dialect) semiSync() string {
+	if d.flavor == MariaDB {
+		return "rpl_semi_sync_master_"
+	}
+	return "rpl_semi_sync_source_"
+}
+
+// semiSyncStatus asks for the states of semi-synchronous replication on a primary.
+func (d dialect) semiSyncStatus() string { return "SHOW GLOBAL STATUS LIKE '" + d.semiSync() + "%'" }
+
+// semiSyncSince asks only for what a commit's answer rests on: whether replication is active, and how often it was
+// switched off. On MySQL that takes half of the time of a SHOW; MariaDB has nothing faster.
+func (d dialect) semiSyncSince() string {
+	if d.flavor == MariaDB {
+		return d.semiSyncStatus()
+	}
+	return "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME IN ('" +
+		d.semiSync() + "status', '" + d.semiSync() + "no_times')"
+}
+
+// guard are four columns: the dialect's three, and the cluster's epoch as this server has it, NULL where there is no
+// cluster or it was never opened.
+func (h *home) guard(durability Durability) string {
+	epoch := "NULL"
+	if h.clustered {
+		epoch = "(SELECT epoch FROM cluster WHERE id = 1)"
+	}
+	return h.dialect.guard(durability) + ", " + epoch
+}
+
+// guard are three columns, which server this is, whether it is read-only and whether semi-synchronous replication is
+// on, for every transaction that writes: what they say is read in that transaction, on the server that will commit it.
+func (d dialect) guard(durability Durability) string {
+	server, readOnly, semiSync := "CAST(@@GLOBAL.server_uuid AS CHAR)", "CAST(@@GLOBAL.read_only AS CHAR)", "'ON'"
+	switch d.flavor {
+	case SQLite:
+		server, readOnly = "''", "'OFF'"
+	case MariaDB:
+		server = "CAST(@@GLOBAL.server_id AS CHAR)" // it has no other name; members of a cluster each have one of their own
+	}
+	if durability == Replicated {
+		semiSync = "CAST(@@GLOBAL." + d.semiSync() + "enabled AS CHAR)"
+	}
+	return server + ", " + readOnly + ", " + semiSync
+}
+
+// applied is the set of transactions that a server has, as text.
+func (d dialect) applied() string {
+	if d.flavor == MariaDB {
+		return "CAST(@@GLOBAL.gtid_current_pos AS CHAR)"
+	}
+	return "CAST(@@GLOBAL.gtid_executed AS CHAR)"
+}
+
+// hasApplied tells whether a server has all of such a set, without waiting for it.
+func (d dialect) hasApplied() string {
+	if d.flavor == MariaDB {
+		return "COALESCE(MASTER_GTID_WAIT(?, 0), -1) = 0"
+	}
+	return "GTID_SUBSET(?, @@GLOBAL.gtid_executed)"
+}
+
+// isOn reads a variable that servers write as 1, ON or YES.
+func isOn(value string) bool {
+	switch strings.ToUpper(value) {
+	case "", "0", "OFF", "NO", "FALSE":
+		return false
+	}
+	return true
+}

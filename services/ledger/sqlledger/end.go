@@ -1,0 +1,146 @@
+package sqlledger
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	"interlock/services/ledger"
+	"interlock/services/rail"
+)
+
+// maxExpired bounds the holds that one batch ends, so that a run that was forgotten for long is cleared in steps that
+// keep no buyer waiting; the next batch takes the next.
+const maxExpired = 1_000
+
+// moment is a point in the history of a run's seats: the version that a transaction is about to make, and the primary's clock.
+type moment struct {
+	run     rail.RunID
+	version int64
+	now     time.Time
+}
+
+// lockOrders locks orders of a run by their ids and reads them as they are now. It looks them up by the primary key and
+// nothing else: whoever locks orders by another index can wait in a circle with a payment.
+func (t *transaction) lockOrders(ctx context.Context, run rail.RunID, ids []string) ([]entry, error) {
+	var all []entry
+	for chunk := range slices.Chunk(ids, maxIDs) {
+		if lock := t.p.dialect.forUpdate(); lock != "" {
+			query := "SELECT id FROM orders WHERE run_id = ? AND id IN " + marks(len(chunk)) + lock
+			args := append([]any{string(run)}, anys(chunk)...)
+			if err := t.rows(ctx, query, args, func(*sql.Rows) error { return nil }); err != nil {
+				return nil, err
+			}
+		}
+		entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id IN ?", string(run), chunk) })
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, entries...)
+	}
+	return all, nil
+}
+
+// expire ends the holds of a run that are past their time, and answers those it ended. The run is locked by now.
+func (t *transaction) expire(ctx context.Context, at moment) ([]*rail.Order, error) {
+	var ids []string
+	err := t.rows(ctx, "SELECT id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= ? AND run_id = ? ORDER BY pay_by LIMIT ?",
+		[]any{at.now.UnixMilli(), string(at.run), maxExpired}, func(r *sql.Rows) error {
+			var id string
+			err := r.Scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	entries, err := t.lockOrders(ctx, at.run, ids)
+	if err != nil {
+		return nil, err
+	}
+	var ended []*rail.Order
+	for _, e := range entries {
+		// A payment may have come between the two reads.
+		if rail.OrderState(e.row.State) == rail.OnHold && e.row.PayBy <= at.now.UnixMilli() {
+			e.order.State, e.order.EndedAt, e.order.Version = rail.Expired, e.order.PayBy, e.row.Version+1
+			ended = append(ended, e.order)
+		}
+	}
+	slices.SortFunc(ended, func(a, b *rail.Order) int { return cmp.Compare(a.ID, b.ID) })
+	return ended, t.endOrders(ctx, at, ended, "state = 'EXPIRED', ended_at = pay_by", "= 'ON_HOLD'")
+}
+
+// cancel carries out the batch's cancels, one after the other. Holds past their time were expired before.
+func (t *transaction) cancel(ctx context.Context, at moment, cancels []ledger.Cancel) ([]ledger.CancelResult, error) {
+	if len(cancels) == 0 {
+		return nil, nil
+	}
+	var ids []string
+	for _, c := range cancels {
+		if !slices.Contains(ids, c.OrderID) {
+			ids = append(ids, c.OrderID)
+		}
+	}
+	entries, err := t.lockOrders(ctx, at.run, ids)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]*rail.Order, len(entries))
+	for _, e := range entries {
+		known[e.order.ID] = e.order
+	}
+	results := make([]ledger.CancelResult, len(cancels))
+	byReason := map[string][]*rail.Order{}
+	var records [][]any
+	for i, c := range cancels {
+		o := known[c.OrderID]
+		if o == nil || c.By == "" && o.Buyer != c.Buyer {
+			continue
+		}
+		results[i].Order = o
+		// By the clock that the expiries went by: a hold that ended since is left to the next sweep.
+		if o.State != rail.OnHold {
+			continue
+		}
+		o.State, o.StateReason, o.EndedAt, o.Version = rail.Cancelled, clip(c.Reason, rail.MaxReason), at.now, o.Version+1
+		results[i].Changed = true
+		if c.By != "" {
+			records = append(records, recordOf(o, c.By, didCancel, c.Reason, at.now))
+		}
+		byReason[o.StateReason] = append(byReason[o.StateReason], o)
+	}
+	for reason, orders := range byReason {
+		err := t.endOrders(ctx, at, orders, "state = 'CANCELLED', state_reason = ?, ended_at = ?", "= 'ON_HOLD'",
+			reason, at.now.UnixMilli())
+		if err != nil {
+			return nil, err
+		}
+	}
+	return results, t.insert(ctx, intoRecords, recordColumns, records)
+}
+
+// endOrders ends orders of a run by a conditional update, and their tickets with them. The orders are locked, so that
+// the condition on their state holds for each of them; if it should not, nothing may be freed.
+func (t *transaction) endOrders(ctx context.Context, at moment, orders []*rail.Order, set, state string, args ...any) error {
+	for chunk := range slices.Chunk(orders, maxIDs) {
+		ids := make([]any, len(chunk))
+		for i, o := range chunk {
+			ids[i] = o.ID
+		}
+		which := append([]any{string(at.run)}, ids...)
+		changed, err := t.exec(ctx, "UPDATE orders SET "+set+", version = version + 1, ended_run_version = ? WHERE run_id = ? AND id IN "+
+			marks(len(ids))+" AND "+stateOfFound+" "+state, slices.Concat(args, []any{at.version}, which)...)
+		if err != nil {
+			return err
+		}
+		if changed != int64(len(chunk)) {
+			return fmt.Errorf("ledger: of %d orders of %s that are to end only %d did", len(chunk), at.run, changed)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package sqlledger
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+)
+
+// readEpoch reads the cluster's epoch as a member has it, and who was opened with it; 0 where none ever was.
+func readEpoch(ctx context.Context, on querier, database string) (epoch int64, opened string, err error) {
+	err = queryRows(ctx, on, findTimeout, "SELECT epoch, primary_member FROM "+quoted(database)+".cluster WHERE id = 1", nil,
+		func(r *sql.Rows) error { return r.Scan(&epoch, &opened) })
+	switch mysqlNumber(err) {
+	case erNoSuchTable, erUnknownDatabase:
+		return 0, "", nil
+	}
+	return epoch, opened, err
+}
+
+// LeapBeforeOpening raises every run's version by a million, as Leap does, on a member that is still read-only to all but
+// administrators, through whose data source name it comes: between the barrier of an opening that accepts a loss and its
+// end, so that nothing is sold in between under a version that has meant something else.
+func LeapBeforeOpening(ctx context.Context, dsn string) (err error) {
+	c, err := parseDSN(dsn)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
+	defer cancel()
+	db, err := openWithout(c, unwrapped)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	runs := quoted(c.DBName) + ".runs"
+	for after := ""; ; {
+		last := ""
+		page := "SELECT id FROM " + runs + " WHERE id > ? ORDER BY id LIMIT ?"
+		err := queryRows(ctx, db, deskStatementTimeout, page, []any{after, leapPage}, func(r *sql.Rows) error { return r.Scan(&last) })
+		if err != nil || last == "" {
+			return definite(err)
+		}
+		limited, cancel := context.WithTimeout(ctx, deskStatementTimeout)
+		_, err = db.ExecContext(limited, "UPDATE "+runs+" SET version = version + ? WHERE id > ? AND id <= ?", leapBy, after, last)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("ledger: raising versions: %w", err)
+		}
+		after = last
+	}
+}
+
+// unwrapped leaves connectors as they are.
+func unwrapped(c driver.Connector) driver.Connector { return c }

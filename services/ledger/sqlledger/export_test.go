@@ -1,0 +1,4 @@
+package sqlledger
+
+// MaxReaders is how many may look at orders at a time.
+const MaxReaders = maxReaders

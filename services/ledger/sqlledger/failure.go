@@ -1,0 +1,237 @@
+package sqlledger
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	gosqlite "github.com/glebarez/go-sqlite"
+	"github.com/go-sql-driver/mysql"
+
+	"interlock/services/ledger"
+	"interlock/services/rail"
+)
+
+// Duplicate says what of an order exists already.
+type Duplicate string
+
+// The duplicates.
+const (
+	// DuplicateKey: the buyer has an order with that key on the run.
+	DuplicateKey Duplicate = "key"
+	// DuplicateNumber: another order has that number. A new number is all it needs.
+	DuplicateNumber Duplicate = "number"
+	// DuplicateID: something else, an id that was given twice.
+	DuplicateID Duplicate = "id"
+)
+
+// ErrDuplicate says that a row exists already; nothing was written. A batch that looked keys up first meets
+// a number here, or somebody who was faster.
+type ErrDuplicate struct {
+	Cause Duplicate
+	Err   error
+}
+
+func (e *ErrDuplicate) Error() string { return "the " + string(e.Cause) + " exists already" }
+
+func (e *ErrDuplicate) Unwrap() error { return e.Err }
+
+// Duplicate is the cause for those who do not know this package's types.
+func (e *ErrDuplicate) Duplicate() string { return string(e.Cause) }
+
+// MySQL's and MariaDB's error numbers that mean something here.
+const (
+	erTooManyConnections  = 1040
+	erServerShutdown      = 1053
+	erUnknownDatabase     = 1049
+	erBadNull             = 1048
+	erDuplicateEntry      = 1062
+	erNoSuchTable         = 1146
+	erRowChanged          = 1020
+	erUserConnections     = 1203
+	erLockWaitTimeout     = 1205
+	erDeadlock            = 1213
+	erUnknownVariable     = 1193
+	erDataTruncated       = 1265
+	erNoDefault           = 1364
+	erWrongValue          = 1366
+	erUserLimit           = 1226
+	erReadOnlyOption      = 1290
+	erQueryInterrupted    = 1317
+	erReadOnlyTransaction = 1792
+	erReadOnlyMode        = 1836
+	erConnectionKilled    = 1927
+	erOfflineMode         = 3032
+	erRolledBackInCommit  = 3101
+	erStatementTimeout    = 3024
+	erClientInteraction   = 4031
+)
+
+// SQLite's primary result codes that mean something here; the extended code has them in its lowest byte.
+const (
+	sqliteBusy       = 5
+	sqliteLocked     = 6
+	sqliteInterrupt  = 9
+	sqliteConstraint = 19
+)
+
+func sqliteCode(err error) int {
+	var e *gosqlite.Error
+	if errors.As(err, &e) {
+		return e.Code() & 0xff
+	}
+	return 0
+}
+
+func mysqlNumber(err error) uint16 {
+	var e *mysql.MySQLError
+	if errors.As(err, &e) {
+		return e.Number
+	}
+	return 0
+}
+
+// quiet is an error of which only the number is told: MySQL puts the values that it complains of into what it says, and
+// that goes into logs.
+type quiet struct{ err error }
+
+func (q quiet) Error() string {
+	return fmt.Sprintf("MySQL's error %d, about a value that is not shown", mysqlNumber(q.err))
+}
+
+func (q quiet) Unwrap() error { return q.err }
+
+// unavailable makes the answer to whoever may try again: nothing was written.
+func unavailable(message string, cause error) *rail.Error {
+	return &rail.Error{Code: rail.Unavailable, Message: message, RetryAfter: retryAfter, Cause: cause}
+}
+
+// definite says what an error from before COMMIT means. Nothing was written in any case: the server rolls back what is
+// not committed.
+func definite(err error) error {
+	var known *rail.Error
+	var duplicate *ErrDuplicate
+	switch {
+	case err == nil, errors.As(err, &known), errors.As(err, &duplicate), errors.Is(err, ledger.ErrVersionConflict):
+		return err
+	}
+	switch mysqlNumber(err) {
+	case 0:
+	case erLockWaitTimeout, erDeadlock, erRowChanged:
+		return unavailable("somebody else is writing the same rows", err)
+	case erReadOnlyOption, erReadOnlyMode, erReadOnlyTransaction, erOfflineMode:
+		return unavailable("the ledger is read-only", err)
+	case erTooManyConnections, erUserConnections, erUserLimit:
+		return unavailable("the ledger has no connection free", err)
+	case erServerShutdown, erQueryInterrupted, erConnectionKilled, erStatementTimeout, erClientInteraction:
+		return unavailable("the ledger broke the transaction off", err)
+	case erDuplicateEntry:
+		return &ErrDuplicate{Cause: duplicateCause(err.Error()), Err: err}
+	default:
+		if refusedStatement(err) {
+			err = quiet{err}
+		}
+		return fmt.Errorf("ledger: %w", err)
+	}
+	switch sqliteCode(err) {
+	case sqliteBusy, sqliteLocked:
+		return unavailable("somebody else is writing the ledger", err)
+	case sqliteInterrupt:
+		return unavailable("the ledger took too long", err)
+	case sqliteConstraint:
+		if strings.Contains(err.Error(), "UNIQUE constraint failed") {
+			return &ErrDuplicate{Cause: duplicateCause(err.Error()), Err: err}
+		}
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return unavailable("the ledger took too long", err)
+	}
+	if isBroken(err) {
+		return unavailable("the ledger cannot be reached", err)
+	}
+	return fmt.Errorf("ledger: %w", err)
+}
+
+// held says of an error from the row of a run or of an order, when somebody else's transaction kept it locked, that it
+// is ledger.ErrLocked: that transaction may be one whose commit waits for its replica.
+func held(err error) error {
+	busy := mysqlNumber(err) == erLockWaitTimeout
+	switch sqliteCode(err) {
+	case sqliteBusy, sqliteLocked:
+		busy = true
+	}
+	if !busy {
+		return err
+	}
+	return unavailable("another transaction on the same row is still open", fmt.Errorf("%w: %w", ledger.ErrLocked, err))
+}
+
+// isBroken tells whether the connection, not the server's answer, is what failed. A server that closes one because
+// nobody says anything leaves a word, which whoever speaks next takes for the answer.
+func isBroken(err error) bool {
+	var network net.Error
+	return mysqlNumber(err) == erClientInteraction ||
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network)
+}
+
+// refusedCommit tells whether an error from COMMIT is one of those by which a server says that it did not commit.
+// Whatever is not known to be that is unknown: a server that is shut down (1053) or interrupted (1317) while a commit
+// waits for its replica has written it.
+func refusedCommit(err error) bool {
+	switch mysqlNumber(err) {
+	case erRowChanged, erLockWaitTimeout, erDeadlock, erReadOnlyOption, erReadOnlyMode, erRolledBackInCommit:
+		return true
+	}
+	switch sqliteCode(err) {
+	case sqliteBusy, sqliteLocked, sqliteConstraint:
+		return true
+	}
+	return false
+}
+
+// refusedStatement tells whether an error from a text that ends with COMMIT is from a statement before it, after which
+// nothing more of the text was executed. Neither a commit nor the question behind it complains of data or of a
+// constraint. Of SQL or of rights the question might, when all is committed: class 42 proves nothing.
+func refusedStatement(err error) bool {
+	var e *mysql.MySQLError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Number {
+	case erReadOnlyTransaction, erDataTruncated, erNoDefault, erWrongValue: // of no class that says so
+		return true
+	}
+	switch string(e.SQLState[:2]) {
+	case "22", "23": // data exception, integrity constraint violation
+		return true
+	}
+	return false
+}
+
+// lostCompareAndSet tells whether a run's version was to become NULL.
+func lostCompareAndSet(err error) bool {
+	return mysqlNumber(err) == erBadNull && strings.Contains(err.Error(), "'version'") ||
+		sqliteCode(err) == sqliteConstraint && strings.Contains(err.Error(), "NOT NULL constraint failed: runs.version")
+}
+
+// duplicateCause finds what is double in what the three flavors say: MySQL names the table and the index
+// ('orders.orders_number'), MariaDB the index, SQLite the columns ("orders.number").
+func duplicateCause(message string) Duplicate {
+	// What is quoted before the index is data that a buyer may have chosen; the index comes after it.
+	if at := strings.LastIndex(message, " for key "); at >= 0 {
+		message = message[at:]
+	}
+	switch {
+	case strings.Contains(message, "orders_number"), strings.Contains(message, "orders.number"):
+		return DuplicateNumber
+	case strings.Contains(message, "orders_key"), strings.Contains(message, "orders.idempotency_key"):
+		return DuplicateKey
+	}
+	return DuplicateID
+}

@@ -1,0 +1,209 @@
+package sqlledger
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// home is one primary, and the connections that lead to it. It never turns into another one: a cluster's next primary is a
+// home of its own, so that nothing that was begun on the old one can go on on the new one unnoticed.
+type home struct {
+	dialect dialect
+	// place is the file, or the server's address and database. dsn leads there; "" for a file.
+	place, dsn, database string
+	// epoch is the cluster's as the primary had it when it was found; clustered says that there is one to hold it against.
+	epoch     int64
+	clustered bool
+	// sale is for what sells: short transactions that must not wait. On SQLite all that writes shares its one connection.
+	sale *pool
+	// desk is for all other work on the primary.
+	desk *pool
+	// lists is where lists are read: a replica, or the desk. A cluster's changes with who has kept up.
+	lists atomic.Pointer[pool]
+	// replica is a pool of lists' own, nil where there is none.
+	replica *pool
+
+	breaker  breaker
+	semiSync semiSyncCheck
+	clock    clock
+	// life ends when another primary is known, and with it what was begun here and cannot commit any more. A COMMIT that was
+	// sent is waited for all the same.
+	life  context.Context
+	leave context.CancelFunc
+}
+
+// during is a context that ends after some time, and with the home's life: buyers do not wait for a frozen primary once there
+// is another one.
+func (h *home) during(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	stop := context.AfterFunc(h.life, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// openFile opens SQLite. One connection writes: writers wait for each other in this process's own queue, which keeps
+// deadlines, and not in SQLite's, which polls.
+func openFile(o *Options) (_ *home, err error) {
+	if err := makePrivate(o.Path); err != nil {
+		return nil, err
+	}
+	h := &home{dialect: dialect{flavor: SQLite}, place: o.Path, breaker: breaker{clock: o.Clock}}
+	h.life, h.leave = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	open := func(busy, statement time.Duration) (*pool, error) {
+		connector, err := newSQLiteConnector(o.Path, busy)
+		if err != nil {
+			return nil, err
+		}
+		return newPool(h.dialect, o.wrapped(connector), statement)
+	}
+	if h.sale, err = open(sqliteBusyStep, o.StatementTimeout); err != nil {
+		return nil, err
+	}
+	h.sale.sql.SetMaxOpenConns(1)
+	if h.desk, err = open(o.StatementTimeout, deskStatementTimeout); err != nil {
+		return nil, err
+	}
+	h.desk.sql.SetMaxOpenConns(deskConnections)
+	h.desk.sql.SetMaxIdleConns(deskConnections)
+	h.lists.Store(h.desk)
+	if h.dialect.version, err = readFile(h.desk.sql); err != nil {
+		return nil, err
+	}
+	h.sale.dialect, h.desk.dialect = h.dialect, h.dialect
+	return h, nil
+}
+
+// readFile is SQLite's version. A file whose text is not UTF-8 is an error: it was made elsewhere, and compares by other bytes
+// than are written here.
+func readFile(db *sql.DB) (version string, err error) {
+	var encoding string
+	if err := db.QueryRow("SELECT sqlite_version(), encoding FROM pragma_encoding").Scan(&version, &encoding); err != nil {
+		return "", definite(err)
+	}
+	if encoding != "UTF-8" {
+		return "", fmt.Errorf("ledger: the file holds text as %s: it needs UTF-8, as interlock migrate makes it", encoding)
+	}
+	return version, nil
+}
+
+// openServer opens the MySQL or MariaDB behind a data source name. It connects to nobody yet.
+func openServer(o *Options, dsn string, d dialect) (_ *home, err error) {
+	c, err := parseDSN(dsn)
+	if err != nil {
+		return nil, err
+	}
+	h := &home{
+		dialect: d, place: c.Addr + "/" + c.DBName, dsn: dsn, database: c.DBName,
+		breaker: breaker{clock: o.Clock},
+	}
+	h.life, h.leave = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	open := func(s session, statement, idle time.Duration, connections int) (*pool, error) {
+		connector, err := d.connector(c, s)
+		if err != nil {
+			return nil, fmt.Errorf("ledger: %w", err)
+		}
+		p, err := newPool(d, o.wrapped(connector), statement)
+		if err != nil {
+			return nil, err
+		}
+		p.joins = s.joins
+		p.limit(connections, idle)
+		return p, nil
+	}
+	if h.sale, err = open(session{saleWaitSeconds, saleLockSeconds, true}, o.StatementTimeout, saleIdle, o.MaxConnections); err != nil {
+		return nil, err
+	}
+	if h.desk, err = open(session{deskWaitSeconds, deskLockSeconds, false}, deskStatementTimeout, deskIdle, deskConnections); err != nil {
+		return nil, err
+	}
+	h.lists.Store(h.desk)
+	return h, nil
+}
+
+// openReplica opens where lists are read. The replica may be away: it connects to nobody yet.
+func openReplica(o *Options, dsn string, d dialect) (*pool, error) {
+	c, err := parseDSN(dsn)
+	if err != nil {
+		return nil, err
+	}
+	connector, err := d.connector(c, session{deskWaitSeconds, deskLockSeconds, false})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	p, err := newPool(d, connector, o.StatementTimeout)
+	if err != nil {
+		return nil, err
+	}
+	p.limit(replicaConnections, deskIdle)
+	return p, nil
+}
+
+func (p *pool) limit(connections int, idle time.Duration) {
+	p.sql.SetMaxOpenConns(connections)
+	p.sql.SetMaxIdleConns(connections)
+	p.sql.SetConnMaxIdleTime(idle)
+}
+
+// publisher is the pool that publishes. On SQLite it is the one connection that writes: a publication waits for it for as long
+// as another one may take, and no statement of it may keep sales waiting for longer than one of theirs.
+func (h *home) publisher() *pool {
+	if h.dialect.flavor != SQLite {
+		return h.desk
+	}
+	p := *h.sale
+	p.wait = h.desk.wait
+	return &p
+}
+
+// retire ends what was begun here, closes the connections that nobody uses, and every other as soon as nobody does.
+func (h *home) retire() {
+	h.leave()
+	for _, p := range []*pool{h.sale, h.desk} {
+		p.sql.SetMaxIdleConns(-1)
+	}
+}
+
+func (h *home) close() error {
+	h.leave()
+	return errors.Join(h.sale.close(), h.desk.close(), h.replica.close())
+}
+
+// askServer tells the dialect of the server behind a data source name, which may name a database that is not there yet.
+func askServer(ctx context.Context, dsn string, wrap func(driver.Connector) driver.Connector) (dialect, error) {
+	c, err := parseDSN(dsn)
+	if err != nil {
+		return dialect{}, err
+	}
+	db, err := openWithout(c, wrap)
+	if err != nil {
+		return dialect{}, err
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	d, err := ask(ctx, db)
+	return d, definite(err)
+}
+
+// nameOf is a member's name: its address.
+func nameOf(dsn string) string {
+	c, err := parseDSN(dsn)
+	if err != nil {
+		return ""
+	}
+	return c.Addr
+}

@@ -1,0 +1,204 @@
+package sqlledger
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"interlock/services/ledger"
+	"interlock/services/rail"
+)
+
+// Ledger is the ledger, behind whichever server is its primary.
+type Ledger struct {
+	options Options
+	// only is the one primary there is; nil where cluster finds it.
+	only    *home
+	cluster *cluster
+	trains  *trainCache
+	// ahead are the transactions that were begun before their batches came.
+	aheadMu sync.Mutex
+	ahead   map[rail.RunID]*ahead
+	// payments has a place for each payment that may be under way, readers one for each read of orders at the desk.
+	// database/sql gives connections to anyone who waits: among thousands who pay, a clerk would never get one.
+	payments, readers chan struct{}
+	// sealing says that the keyring was held against the ledger's keys, and may seal.
+	sealing atomic.Bool
+
+	commits           atomic.Int64
+	unknownCommits    atomic.Int64
+	lostCompareAndSet atomic.Int64
+	listsOnPrimary    atomic.Int64
+}
+
+// Stats counts what happened since the ledger was opened.
+type Stats struct {
+	// Commits were acknowledged, UnknownCommits were not heard of again.
+	Commits, UnknownCommits int64
+	// LostCompareAndSets are batches that somebody else's batch on the same run came before.
+	LostCompareAndSets int64
+	// Probing is true while the cluster does not acknowledge commits, and one probe at a time looks whether it does again.
+	Probing bool
+	// HasPrimary is false while there is nobody to sell on, TwoPrimaries true while that is because two members are
+	// writable with one epoch. Both are about clusters: one server is always taken for the primary.
+	HasPrimary, TwoPrimaries bool
+	// Epoch is that of the primary, PrimaryChanges how often one was found that was not the one before.
+	Epoch, PrimaryChanges int64
+	// ListsOnPrimary are lists of orders that no replica of a cluster was near enough for.
+	ListsOnPrimary int64
+}
+
+// Open connects to the ledger. It does not look whether the schema is there: Ready does. That a cluster has no primary just
+// now is no error: everything is UNAVAILABLE until it has one.
+func Open(ctx context.Context, o Options) (*Ledger, error) {
+	if err := o.fill(); err != nil {
+		return nil, err
+	}
+	if o.Keyring == nil {
+		return nil, errors.New("ledger: no keyring to seal personal data with")
+	}
+	l := &Ledger{options: o, trains: newTrainCache(), ahead: map[rail.RunID]*ahead{}}
+	connections := o.MaxConnections
+	var err error
+	switch {
+	case len(o.Members) > 0:
+		l.cluster, err = openCluster(ctx, &l.options)
+	case o.DSN != "":
+		l.only, err = openOnly(ctx, &l.options)
+	default:
+		connections = 1
+		l.only, err = openFile(&l.options)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.payments = make(chan struct{}, max(1, connections/paymentsShare))
+	l.readers = make(chan struct{}, maxReaders)
+	return l, nil
+}
+
+// openOnly opens the one server that a data source name leads to.
+func openOnly(ctx context.Context, o *Options) (*home, error) {
+	d, err := askServer(ctx, o.DSN, o.wrapped)
+	if err != nil {
+		return nil, err
+	}
+	h, err := openServer(o, o.DSN, d)
+	if err != nil || o.ReplicaDSN == "" {
+		return h, err
+	}
+	if h.replica, err = openReplica(o, o.ReplicaDSN, d); err != nil {
+		return nil, errors.Join(err, h.close())
+	}
+	h.lists.Store(h.replica)
+	return h, nil
+}
+
+// Close closes every connection.
+func (l *Ledger) Close() error {
+	l.endAhead()
+	if l.cluster != nil {
+		return l.cluster.close()
+	}
+	return l.only.close()
+}
+
+// at is the primary to work on; an UNAVAILABLE error while there is none.
+func (l *Ledger) at() (*home, error) {
+	if l.cluster != nil {
+		return l.cluster.primary()
+	}
+	return l.only, nil
+}
+
+// stays is nil while a home is the one to sell on.
+func (l *Ledger) stays(h *home) error {
+	if now, err := l.at(); err != nil || now != h {
+		return unavailable("the ledger's primary is changing", err)
+	}
+	return nil
+}
+
+// failed says what an error from before COMMIT means, after a cluster has heard what it says about its primary.
+func (l *Ledger) failed(h *home, err error) error {
+	l.heard(h, err)
+	return definite(err)
+}
+
+// heard tells the cluster of an error, which may be that its primary is none any more.
+func (l *Ledger) heard(h *home, err error) {
+	if err == nil || l.cluster == nil {
+		return
+	}
+	if known, certain := doubts(err); known {
+		l.cluster.doubt(h, certain, err)
+	}
+}
+
+// Flavor is the kind of database behind the ledger.
+func (l *Ledger) Flavor() Flavor {
+	if h, err := l.at(); err == nil {
+		return h.dialect.flavor
+	}
+	return MySQL // or MariaDB; whoever has no primary cannot know
+}
+
+// Stats are the ledger's counters.
+func (l *Ledger) Stats() Stats {
+	s := Stats{
+		Commits:            l.commits.Load(),
+		UnknownCommits:     l.unknownCommits.Load(),
+		LostCompareAndSets: l.lostCompareAndSet.Load(),
+		ListsOnPrimary:     l.listsOnPrimary.Load(),
+	}
+	if l.cluster != nil {
+		s.TwoPrimaries, s.PrimaryChanges = l.cluster.figures()
+	}
+	if h, err := l.at(); err == nil {
+		s.HasPrimary, s.Epoch, s.Probing = true, h.epoch, h.breaker.isOpen()
+	}
+	return s
+}
+
+// lost counts and answers a compare-and-set that found another version.
+func (l *Ledger) lost() error {
+	l.lostCompareAndSet.Add(1)
+	return ledger.ErrVersionConflict
+}
+
+// refused says of an error from a compare-and-set, or from what was sent behind it, what it means.
+func (l *Ledger) refused(err error) error {
+	if lostCompareAndSet(err) {
+		return l.lost()
+	}
+	return held(err)
+}
+
+// movedOn is a run's version after every compare-and-set: NULL, which it cannot be, where somebody else has moved it on
+// since it was read. The statement fails then, and nothing that was sent behind it is executed. The tests take the
+// comparison out to show what comes of that.
+const movedOn = "CASE version WHEN ? THEN version + 1 END"
+
+// change is what else of a run moves on with its version: ", column = ?" for each.
+type change struct {
+	columns string
+	args    []any
+}
+
+// compareAndSet is the statement that moves a run's version on. It is the last line against a double sale: where it fails,
+// see lost, somebody else sold in between, and the caller must end the transaction.
+func (d dialect) compareAndSet(id rail.RunID, version int64, set change) statement {
+	return statement{
+		text: "UPDATE runs SET version = " + movedOn + ", touched_at = " + d.now() + set.columns + " WHERE id = ?",
+		args: slices.Concat([]any{version}, set.args, []any{string(id)}),
+	}
+}
+
+// compareAndSet moves a run's version on, and what else changes with it.
+func (t *transaction) compareAndSet(ctx context.Context, id rail.RunID, version int64, set change) error {
+	s := t.p.dialect.compareAndSet(id, version, set)
+	_, err := t.exec(ctx, s.text, s.args...)
+	return t.l.refused(err)
+}

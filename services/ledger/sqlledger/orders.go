@@ -1,0 +1,248 @@
+package sqlledger
+
+import (
+	"context"
+	"database/sql"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"interlock/services/ledger"
+	"interlock/services/rail"
+)
+
+// Order reads one order with its tickets from the primary; nil where there is none.
+func (l *Ledger) Order(ctx context.Context, orderID string) (*rail.Order, error) {
+	found, err := l.OrdersByID(ctx, []string{orderID})
+	if err != nil {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+// OrdersByID is Order for many ids, in their order and nil where there is none. However many runs they are on, maxIDs of
+// them take two statements.
+func (l *Ledger) OrdersByID(ctx context.Context, ids []string) ([]*rail.Order, error) {
+	orders := make([]*rail.Order, len(ids))
+	places := map[string][]int{}
+	for i, id := range ids {
+		if _, ok := rail.RunOfOrder(id); ok {
+			places[id] = append(places[id], i)
+		}
+	}
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(places)), maxIDs) {
+		found, err := l.read(ctx, len(chunk), func(g *gorm.DB) *gorm.DB { return g.Where(byIDs(g, chunk)) })
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range found {
+			for _, i := range places[o.ID] {
+				orders[i] = o
+			}
+		}
+	}
+	return orders, nil
+}
+
+// byIDs is the condition for orders by their ids, each run's found by its key.
+func byIDs(g *gorm.DB, ids []string) *gorm.DB {
+	byRun := map[string][]string{}
+	for _, id := range ids {
+		run, _ := rail.RunOfOrder(id)
+		byRun[string(run)] = append(byRun[string(run)], id)
+	}
+	condition := g.Session(&gorm.Session{NewDB: true})
+	for _, run := range slices.Sorted(maps.Keys(byRun)) {
+		condition = condition.Or("run_id = ? AND id IN ?", run, byRun[run])
+	}
+	return condition
+}
+
+// OrderByNumber is Order by the number people use.
+func (l *Ledger) OrderByNumber(ctx context.Context, number string) (*rail.Order, error) {
+	found, err := l.read(ctx, 1, func(g *gorm.DB) *gorm.DB { return g.Where("number = ?", number) })
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+// read reads orders at the desk, of which so many are expected, for as long as readers have a place there.
+func (l *Ledger) read(ctx context.Context, expected int, where func(*gorm.DB) *gorm.DB) ([]*rail.Order, error) {
+	leave, err := l.enter(ctx, l.readers, "too many orders are being read")
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	h, err := l.at()
+	if err != nil {
+		return nil, err
+	}
+	return l.readOn(ctx, h, h.desk, expected, where)
+}
+
+// OrderToPay is Order for whoever pays it: read where payments are written, so that nobody who only reads can keep a
+// payment waiting.
+func (l *Ledger) OrderToPay(ctx context.Context, orderID string) (*rail.Order, error) {
+	run, ok := rail.RunOfOrder(orderID)
+	if !ok {
+		return nil, nil
+	}
+	leave, err := l.enter(ctx, l.payments, "too many payments are under way")
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	h, err := l.at()
+	if err != nil {
+		return nil, err
+	}
+	found, err := l.readOn(ctx, h, h.sale, 1, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id = ?", string(run), orderID) })
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+// enter takes one of some places, in the order in which they came.
+func (l *Ledger) enter(ctx context.Context, places chan struct{}, tooMany string) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.options.StatementTimeout)
+	defer cancel()
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-ctx.Done():
+		return nil, unavailable(tooMany, ctx.Err())
+	}
+}
+
+// readOn reads orders on connections to the primary. Fewer than expected are believed only of a server that is still it.
+func (l *Ledger) readOn(ctx context.Context, h *home, p *pool, expected int, where func(*gorm.DB) *gorm.DB) ([]*rail.Order, error) {
+	entries, err := l.findOrders(ctx, p.gorm, h.dialect, l.options.StatementTimeout, where)
+	if err != nil {
+		return nil, l.failed(h, err)
+	}
+	if len(entries) < expected {
+		if err := l.vouched(ctx, h, p); err != nil {
+			return nil, err
+		}
+	}
+	return orderOnly(entries), nil
+}
+
+// vouched is nil where a server that has found nothing is still the primary: a former one does not know the orders of the next.
+func (l *Ledger) vouched(ctx context.Context, h *home, p *pool) error {
+	t, err := l.begin(ctx, h, p, nil)
+	if err != nil {
+		return err
+	}
+	defer t.end()
+	return definite(t.guard(ctx))
+}
+
+// Orders lists orders, newest first, from a replica where there is one; of a cluster's replicas from one that has kept up,
+// else from the primary.
+func (l *Ledger) Orders(ctx context.Context, filter ledger.OrderFilter) ([]*rail.Order, error) {
+	h, err := l.at()
+	if err != nil {
+		return nil, err
+	}
+	on := h.lists.Load()
+	entries, err := l.list(ctx, h, on, filter)
+	if err != nil && l.cluster != nil && on != h.desk && ctx.Err() == nil {
+		// It kept up a moment ago, and the primary is still there to ask.
+		h.lists.CompareAndSwap(on, h.desk)
+		on = h.desk
+		entries, err = l.list(ctx, h, on, filter)
+	}
+	if l.cluster != nil && on == h.desk {
+		l.listsOnPrimary.Add(1)
+		l.heard(h, err)
+	}
+	if err != nil {
+		return nil, definite(err)
+	}
+	return orderOnly(entries), nil
+}
+
+// list reads a list of orders from one pool.
+func (l *Ledger) list(ctx context.Context, h *home, on *pool, filter ledger.OrderFilter) ([]entry, error) {
+	if on == h.desk {
+		leave, err := l.enter(ctx, l.readers, "too many orders are being read")
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
+	return l.findOrders(ctx, on.gorm, h.dialect, min(on.statement, l.options.StatementTimeout), h.dialect.matching(filter))
+}
+
+// matching is what a list of orders asks for.
+func (d dialect) matching(filter ledger.OrderFilter) func(*gorm.DB) *gorm.DB {
+	return func(g *gorm.DB) *gorm.DB {
+		if filter.Buyer != "" {
+			g = g.Where("buyer = ?", filter.Buyer)
+		}
+		if filter.RunID != "" {
+			g = g.Where("run_id = ?", string(filter.RunID))
+		}
+		if filter.Number != "" {
+			g = g.Where("number = ?", filter.Number)
+		}
+		if len(filter.States) > 0 {
+			g = g.Where(d.inStates("state", filter.States))
+		}
+		if filter.After.ID != "" {
+			at := filter.After.PlacedAt.UnixMilli()
+			g = g.Where("(placed_at < ? OR (placed_at = ? AND id < ?))", at, at, filter.After.ID)
+		}
+		return g.Order("placed_at DESC, id DESC").Limit(filter.Limit)
+	}
+}
+
+// inStates is the condition for states as an order shows them: a hold past its time is expired, swept or not. The column
+// is state, or stateOfFound.
+func (d dialect) inStates(column string, states []rail.OrderState) string {
+	var alternatives []string
+	for _, s := range states {
+		switch s {
+		case rail.OnHold:
+			alternatives = append(alternatives, "("+column+" = 'ON_HOLD' AND pay_by > "+d.now()+")")
+		case rail.Expired:
+			alternatives = append(alternatives, column+" = 'EXPIRED'", "("+column+" = 'ON_HOLD' AND pay_by <= "+d.now()+")")
+		case rail.Paid, rail.Cancelled:
+			alternatives = append(alternatives, column+" = '"+string(s)+"'")
+		}
+	}
+	if len(alternatives) == 0 {
+		return "1 = 0" // states that no order can have
+	}
+	return "(" + strings.Join(alternatives, " OR ") + ")"
+}
+
+// DueRuns are runs with holds past their time, at most limit.
+func (l *Ledger) DueRuns(ctx context.Context, limit int) ([]rail.RunID, error) {
+	h, err := l.at()
+	if err != nil {
+		return nil, err
+	}
+	var ids []rail.RunID
+	err = queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT DISTINCT run_id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= "+
+		h.dialect.now()+" LIMIT ?", []any{limit}, func(r *sql.Rows) error {
+		var id string
+		err := r.Scan(&id)
+		ids = append(ids, rail.RunID(id))
+		return err
+	})
+	return ids, l.failed(h, err)
+}
+
+// clock reads the primary's clock.
+func (t *transaction) clock(ctx context.Context) (time.Time, error) {
+	var now int64
+	err := t.rows(ctx, "SELECT "+t.p.dialect.now(), nil, func(r *sql.Rows) error { return r.Scan(&now) })
+	return fromMillis(now), err
+}

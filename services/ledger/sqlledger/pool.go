@@ -1,0 +1,129 @@
+package sqlledger
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	gormsqlite "github.com/glebarez/sqlite"
+	"github.com/go-sql-driver/mysql"
+	gormmysql "gorm.io/driver/mysql"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"interlock/services/mysqlcluster"
+)
+
+// pool is connections with the same session settings, and gorm on top of them.
+type pool struct {
+	dialect dialect
+	sql     *sql.DB
+	gorm    *gorm.DB
+	// joins tells that the connections take several statements at once.
+	joins bool
+	// statement bounds each statement but COMMIT, wait how long a transaction waits for a connection.
+	statement, wait time.Duration
+}
+
+func (p *pool) close() error {
+	if p == nil {
+		return nil
+	}
+	return p.sql.Close()
+}
+
+// newPool puts gorm on a connector. gorm's own transactions and prepared statements are off: transactions are explicit
+// here, and the driver puts arguments in by itself, which saves a round trip.
+func newPool(d dialect, connector driver.Connector, statement time.Duration) (*pool, error) {
+	db := sql.OpenDB(connector)
+	var dialector gorm.Dialector
+	if d.flavor == SQLite {
+		dialector = &gormsqlite.Dialector{Conn: db}
+	} else {
+		dialector = gormmysql.New(gormmysql.Config{Conn: db, SkipInitializeWithVersion: true})
+	}
+	g, err := gorm.Open(dialector, &gorm.Config{
+		SkipDefaultTransaction: true,
+		DisableAutomaticPing:   true,
+		Logger:                 logger.Discard,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", definite(err))
+	}
+	db.SetConnMaxLifetime(maxConnectionAge)
+	return &pool{dialect: d, sql: db, gorm: g, statement: statement, wait: statement}, nil
+}
+
+// session is what a connection to MySQL or MariaDB is set up with.
+type session struct {
+	waitSeconds, lockSeconds int
+	// joins admits several statements at once. Arguments are escaped by the driver either way, as package dial has it.
+	joins bool
+}
+
+// parseDSN reads a data source name.
+func parseDSN(dsn string) (*mysql.Config, error) {
+	c, err := mysqlcluster.Parse(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: the data source name: %w", err)
+	}
+	if c.Timeout == 0 {
+		c.Timeout = dialTimeout
+	}
+	return c, nil
+}
+
+// connector makes the connector of one pool.
+func (d dialect) connector(c *mysql.Config, s session) (driver.Connector, error) {
+	c = c.Clone()
+	c.MultiStatements = s.joins
+	c.Params = map[string]string{
+		d.isolation: "'READ-COMMITTED'",
+		"time_zone": "'+00:00'",
+	}
+	c.Params["wait_timeout"] = strconv.Itoa(s.waitSeconds)
+	c.Params["innodb_lock_wait_timeout"] = strconv.Itoa(s.lockSeconds)
+	if d.flavor == MariaDB {
+		c.Params["idle_write_transaction_timeout"] = strconv.Itoa(s.waitSeconds)
+	}
+	return mysqlcluster.Connector(c, (*mysqlcluster.Text).Problem)
+}
+
+// sqliteConnector opens connections to one file.
+type sqliteConnector struct {
+	dsn    string
+	driver driver.Driver
+}
+
+func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
+func (c sqliteConnector) Driver() driver.Driver                        { return c.driver }
+
+// newSQLiteConnector sets each connection to: a write-ahead log, so that readers and the writer do not wait for each
+// other; a flush with every commit, because an answered order must outlive a power cut; and to wait for another process
+// that writes, for at most wait.
+func newSQLiteConnector(path string, wait time.Duration) (driver.Connector, error) {
+	db, err := sql.Open(gormsqlite.DriverName, "")
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	defer db.Close()
+	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() +
+		fmt.Sprintf("?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate",
+			wait.Milliseconds())
+	return sqliteConnector{dsn, db.Driver()}, nil
+}
+
+// openWithout opens a server without choosing a database, for questions that come before there is one.
+func openWithout(c *mysql.Config, wrap func(driver.Connector) driver.Connector) (*sql.DB, error) {
+	c = c.Clone()
+	c.DBName = ""
+	connector, err := mysqlcluster.Connector(c, (*mysqlcluster.Text).Problem)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	return sql.OpenDB(wrap(connector)), nil
+}

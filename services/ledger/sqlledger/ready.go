@@ -1,0 +1,166 @@
+package sqlledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"interlock/services/mysqlcluster"
+	"interlock/services/rail"
+)
+
+// Status is what the ledger is, for banners and metrics.
+type Status struct {
+	Flavor     Flavor
+	Version    string
+	Durability Durability
+	// Place is the file, or the server's address and database, without user and password.
+	Place string
+	// ReadOnly and SemiSync are the primary's at this moment; Replicas is how many acknowledge its commits.
+	ReadOnly bool
+	SemiSync bool
+	Replicas int
+}
+
+// Status tells what the ledger is, and how its primary is just now.
+func (l *Ledger) Status(ctx context.Context) (Status, error) {
+	s := Status{Flavor: l.Flavor(), Durability: l.options.Durability}
+	h, err := l.at()
+	if err != nil {
+		return s, err
+	}
+	s.Version, s.Place = h.dialect.version, h.place
+	if h.dialect.flavor == SQLite {
+		return s, nil
+	}
+	if s.ReadOnly, err = l.readOnly(ctx, h); err != nil {
+		return s, definite(err)
+	}
+	state, err := readSemiSync(ctx, h.dialect, h.desk.sql, l.options.StatementTimeout)
+	s.SemiSync, s.Replicas = state.enabled && state.active, int(state.replicas)
+	return s, definite(err)
+}
+
+func (l *Ledger) readOnly(ctx context.Context, h *home) (bool, error) {
+	var g guardColumns
+	err := queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT "+h.guard(Local), nil, func(r *sql.Rows) error {
+		return r.Scan(g.fields()...)
+	})
+	return isOn(g.readOnly), err
+}
+
+// Ready is nil when the ledger could sell now, else the first reason why not, in words for whoever runs it.
+func (l *Ledger) Ready(ctx context.Context) error {
+	if err := l.mayBeSoldOn(ctx); err != nil {
+		return err
+	}
+	err := l.CheckKeys(ctx)
+	if errors.Is(err, ErrKeys) {
+		return rail.Refuse(rail.Unavailable, "%v", err)
+	}
+	return err
+}
+
+// mayBeSoldOn is Ready for the primary and its replicas.
+func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
+	h, err := l.at()
+	if err != nil {
+		return err
+	}
+	if err := l.migrated(ctx, h); err != nil {
+		return err
+	}
+	if h.dialect.flavor == SQLite {
+		return nil
+	}
+	if err := l.readsText(ctx, h); err != nil {
+		return err
+	}
+	collation, err := collationOf(ctx, h.desk.sql, h.database)
+	if err != nil {
+		return l.failed(h, err)
+	}
+	if err := h.dialect.checkCollation(h.database, collation); err != nil {
+		return err
+	}
+	problem, err := h.dialect.wrongColumn(ctx, h.desk.sql, h.database)
+	if err != nil {
+		return l.failed(h, err)
+	}
+	if problem != "" {
+		return unready(problem)
+	}
+	readOnly, err := l.readOnly(ctx, h)
+	if err != nil {
+		return l.failed(h, err)
+	}
+	if readOnly {
+		return unready("the primary is read-only")
+	}
+	if l.options.Durability != Replicated {
+		return nil
+	}
+	state, err := readSemiSync(ctx, h.dialect, h.desk.sql, l.options.StatementTimeout)
+	if err != nil {
+		return definite(err)
+	}
+	if problem := state.problem(); problem != "" {
+		return unready(problem + "; configure it, or choose the durability local")
+	}
+	if state.replicas < 1 {
+		return unready("no replica is connected that could acknowledge a commit")
+	}
+	return nil
+}
+
+// readsText is nil where the server reads text as it is written here. Each connection was asked when it was new, and settings
+// may have changed since then.
+func (l *Ledger) readsText(ctx context.Context, h *home) error {
+	var text mysqlcluster.Text
+	err := queryRows(ctx, h.desk.sql, l.options.StatementTimeout, mysqlcluster.TextQuery, nil,
+		func(r *sql.Rows) error { return r.Scan(text.Fields()...) })
+	if err != nil {
+		return l.failed(h, err)
+	}
+	if problem := text.Problem(); problem != "" {
+		return unready(problem)
+	}
+	return nil
+}
+
+// unready is a reason that whoever asks for readiness may read: it names no address and no user.
+func unready(reason string) error { return rail.Refuse(rail.Unavailable, "ledger: %s", reason) }
+
+// migrated names the first migration that was not applied.
+func (l *Ledger) migrated(ctx context.Context, h *home) error {
+	var applied sql.NullInt64
+	err := queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT MAX(version_id) FROM goose_db_version", nil,
+		func(r *sql.Rows) error { return r.Scan(&applied) })
+	switch {
+	case err == nil:
+	case mysqlNumber(err) == erNoSuchTable, mysqlNumber(err) == erUnknownDatabase, strings.Contains(err.Error(), "no such table"):
+	default:
+		return l.failed(h, err)
+	}
+	files, err := fs.Glob(migrationFiles, "migrations/*.sql") // in the order of their names
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	for _, file := range files {
+		name := path.Base(file)
+		number, _, _ := strings.Cut(name, "_")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+		if version > applied.Int64 {
+			return unready("the migration " + name + " is missing: run interlock migrate")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package sqlledger
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"interlock/services/ledger"
+	"interlock/services/rail"
+)
+
+// Withdraw takes a run off sale for good: see publish.Ledger. The run keeps its row and its version.
+func (l *Ledger) Withdraw(ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool) (*rail.Availability, []*rail.Order, error) {
+	t, publication, err := l.publishing(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer t.end()
+	head, maps, err := t.lockedRun(ctx, id)
+	if err != nil {
+		return nil, nil, definite(err)
+	}
+	if head.run.Status == rail.Withdrawn {
+		ended, err := t.withdrawnOrders(ctx, id)
+		if err != nil {
+			return nil, nil, definite(err)
+		}
+		return head.left(maps), ended, nil
+	}
+	reason = clip(reason, rail.MaxReason)
+	ended, err := t.withdraw(ctx, head, reason, cancelOrders, publication.number)
+	if err != nil {
+		return nil, nil, definite(err)
+	}
+	publication.at = head.now // the very moment its orders ended, by which withdrawnOrders finds them
+	if err := t.publish(ctx, publication, by, ledger.DidWithdraw, reason, []rail.RunID{id}); err != nil {
+		return nil, nil, err
+	}
+	left := head.left(nil)
+	left.Version, left.Status = head.version+1, rail.Withdrawn
+	return left, ended, nil
+}
+
+// withdrawnOrders are the orders that the withdrawal of a run cancelled. Whoever withdraws again may not have heard the
+// answer to the first time, and somebody has to repay those who had paid.
+func (t *transaction) withdrawnOrders(ctx context.Context, id rail.RunID) ([]*rail.Order, error) {
+	entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB {
+		// A run keeps the number of the publication that withdrew it until it is published again.
+		return g.Where("run_id = ? AND "+stateOfFound+" = ? AND ended_at = "+
+			"(SELECT p.at FROM publications p JOIN runs r ON r.publication = p.number WHERE r.id = ?)",
+			string(id), string(rail.Cancelled), string(id)).Order("id")
+	})
+	if err != nil {
+		return nil, err
+	}
+	return orderOnly(entries), nil
+}
+
+// withdraw ends what is live on a run, and answers all that it ended.
+func (t *transaction) withdraw(ctx context.Context, head *runHead, reason string, cancelOrders bool, number int64) ([]*rail.Order, error) {
+	id := head.run.ID
+	expired, err := t.expireAll(ctx, head.next())
+	if err != nil {
+		return nil, err
+	}
+	live, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB {
+		return g.Where("run_id = ? AND "+stateOfFound+" IN ?", string(id), []string{string(rail.OnHold), string(rail.Paid)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(live) > 0 && !cancelOrders {
+		return nil, rail.Refuse(rail.RunHasOrders, "the run %s has %d orders", id, len(live))
+	}
+	cancelled, err := t.cancelAll(ctx, head.next(), live, reason)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.clearMaps(ctx, []rail.RunID{id}); err != nil {
+		return nil, err
+	}
+	return append(expired, cancelled...), t.compareAndSet(ctx, id, head.version, change{
+		", status = ?, reason = ?, publication = ?, changes_bytes = ?", []any{string(rail.Withdrawn), reason, number, noMaps},
+	})
+}
+
+// cancelAll ends orders, holds and paid ones, and answers them as they are then: those that were paid by the time they
+// were locked have PaidAt.
+func (t *transaction) cancelAll(ctx context.Context, at moment, live []entry, reason string) ([]*rail.Order, error) {
+	ids := make([]string, len(live))
+	for i, e := range live {
+		ids[i] = e.order.ID
+	}
+	locked, err := t.lockOrders(ctx, at.run, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range locked {
+		// From the row's version: a hold that fell due a moment ago shows the one that a sweep would write.
+		e.order.State, e.order.StateReason, e.order.EndedAt, e.order.Version = rail.Cancelled, reason, at.now, e.row.Version+1
+	}
+	orders := orderOnly(locked)
+	return orders, t.endOrders(ctx, at, orders, "state = 'CANCELLED', state_reason = ?, ended_at = ?",
+		"IN ('ON_HOLD', 'PAID')", reason, at.now.UnixMilli())
+}
