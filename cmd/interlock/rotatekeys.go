@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/services/ledger"
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
@@ -89,8 +90,8 @@ func rotateAll(ctx context.Context, l resealer, log *slog.Logger) (sqlledger.Res
 			// A sale has locked a row, or the primary changes, perhaps during a commit. What is sealed anew already is
 			// passed by.
 			failures++
-			if err := wait(ctx, rotateRetry); err != nil {
-				return all, err
+			if !pause.For(ctx, rotateRetry) {
+				return all, ctx.Err()
 			}
 			continue
 		}
@@ -109,17 +110,8 @@ func rotateAll(ctx context.Context, l resealer, log *slog.Logger) (sqlledger.Res
 			told = time.Now()
 			log.InfoContext(ctx, "sealing with the first key", "passengers", all.Tickets, "sealed_anew", all.Sealed)
 		}
-		if err := wait(ctx, rotatePause); err != nil {
-			return all, err
+		if !pause.For(ctx, rotatePause) {
+			return all, ctx.Err()
 		}
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
 	}
 }

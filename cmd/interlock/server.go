@@ -83,7 +83,7 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	s.timetable = search.NewTimetable(opened.ledger)
 	s.timetable.Log = log
 	s.timetable.Now = s.now
-	s.finder = &search.Finder{Timetable: s.timetable, Availability: opened.cache, Log: log}
+	s.finder = search.NewFinder(s.timetable, opened.cache, log)
 	s.publisher = &publish.Publisher{
 		Ledger: opened.ledger, Availability: opened.cache, Timetable: s.timetable, Stations: s.timetable, Runs: s.timetable,
 		Now: s.now, ClosesBefore: settings.SaleClosesBefore, Log: log,

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"interlock/internal/pause"
 	"interlock/internal/servers"
 	"interlock/lab/cluster"
 	"interlock/lab/load"
@@ -319,13 +320,13 @@ func (l *lab) window(ctx context.Context, a *attack, n int, do func(context.Cont
 		return err
 	})
 	all.Go(func() error {
-		if !pause(attacking, warmUp) {
+		if !pause.For(attacking, warmUp) {
 			return ctx.Err()
 		}
 		return do(attacking, s)
 	})
 	all.Go(func() error {
-		pause(attacking, warmUp)
+		pause.For(attacking, warmUp)
 		before := l.answered(ctx)
 		server, own := measureProcessors(l.server.Pid()), measureProcessors(os.Getpid())
 		<-attacking.Done()

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/internal/servers"
 )
 
@@ -31,7 +32,7 @@ func startMeter(server *servers.Program) *meter {
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &meter{server: server, stop: cancel}
 	m.done.Go(func() {
-		for pause(ctx, meterInterval) {
+		for pause.For(ctx, meterInterval) {
 			m.look()
 		}
 	})

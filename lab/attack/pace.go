@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"interlock/internal/pause"
 )
 
 // pace lets the attackers of one attack ask so many times a second at most, all together. What was not asked in time is
@@ -28,20 +30,5 @@ func (p *pace) turn(ctx context.Context) bool {
 	at := p.next
 	p.next = p.next.Add(p.interval)
 	p.mu.Unlock()
-	return pause(ctx, time.Until(at))
-}
-
-// pause waits; false when the context ended before.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return pause.For(ctx, time.Until(at))
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"interlock/internal/pause"
 )
 
 const (
@@ -170,7 +172,7 @@ func (r request) leave(ctx context.Context, server string) reply {
 	if _, err := io.WriteString(conn, strings.Repeat(r.text, many-1)+closing(r.text)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return reply{text: leftAlone}
 	}
-	pause(ctx, time.Until(until))
+	pause.For(ctx, time.Until(until))
 	if err := errors.Join(conn.SetReadDeadline(time.Now().Add(drainTimeout)), setReadBuffer(conn, lookBuffer)); err != nil {
 		return silence(err.Error())
 	}

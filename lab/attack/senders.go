@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"interlock/internal/pause"
 )
 
 const (
@@ -99,7 +101,7 @@ func (o sender) send(ctx context.Context, server string) reply {
 		dripping, stop := context.WithCancel(ctx)
 		defer stop()
 		go func() {
-			for pause(dripping, dripInterval) {
+			for pause.For(dripping, dripInterval) {
 				if _, err := io.WriteString(conn, o.drip); err != nil {
 					return
 				}

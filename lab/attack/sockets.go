@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/lab/load"
 )
 
@@ -117,7 +118,7 @@ func (s *scene) honest(ctx context.Context) (done chan struct{}) {
 	go func() {
 		defer close(done)
 		deadline, ok := ctx.Deadline()
-		if !ok || !pause(ctx, time.Until(deadline)*9/10) {
+		if !ok || !pause.For(ctx, time.Until(deadline)*9/10) {
 			return
 		}
 		if err := s.watchOnce(ctx); err != nil {
@@ -258,7 +259,7 @@ func busySockets(ctx context.Context, s *scene) error {
 			}
 		}
 		// What is on its way still comes.
-		pause(context.WithoutCancel(ctx), time.Second)
+		pause.For(context.WithoutCancel(ctx), time.Second)
 		stop()
 		<-heard
 	})

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/lab/load"
 )
 
@@ -66,7 +67,7 @@ func Start(ctx context.Context, o Options) *Sale {
 		s.all.Go(func() {
 			account := o.Accounts.NewAccount()
 			next := begun.Add(interval * time.Duration(n) / time.Duration(o.Buyers))
-			for wait(ctx, time.Until(next)) {
+			for pause.For(ctx, time.Until(next)) {
 				token, err := account.Token()
 				if err != nil {
 					s.fail(err)
@@ -156,7 +157,7 @@ func (s *Sale) buy(ctx context.Context, api load.API) {
 		if err == nil {
 			return
 		}
-		wait(life, pauseAfterTrouble)
+		pause.For(life, pauseAfterTrouble)
 	}
 }
 
@@ -165,16 +166,4 @@ func (s *Sale) fail(err error) {
 	defer s.mu.Unlock()
 	s.failed++
 	s.problem = err
-}
-
-// wait waits; false when the context ended before.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(max(d, 0))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return ctx.Err() == nil
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/internal/servers"
 	"interlock/lab/fault/check"
 	"interlock/lab/fault/history"
@@ -115,7 +116,7 @@ func pubSubCut() Fault {
 				for ctx.Err() == nil {
 					// A cache that another fault has taken away has nobody to be cut off.
 					cut += client.ClientKillByFilter(ctx, "TYPE", "pubsub").Val()
-					wait(ctx, every)
+					pause.For(ctx, every)
 				}
 			}()
 			return func(context.Context) (Injected, error) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/lab/cluster"
 	"interlock/lab/fault/history"
 	"interlock/lab/load"
@@ -216,7 +217,7 @@ func awaitKnown(ctx context.Context, c *cluster.Cluster, run string) error {
 			if answer.Node != nil {
 				break
 			}
-			if wait(ctx, derivedPoll); ctx.Err() != nil {
+			if pause.For(ctx, derivedPoll); ctx.Err() != nil {
 				return ctx.Err()
 			}
 		}

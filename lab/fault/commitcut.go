@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/lab/fault/history"
 	"interlock/lab/proxy"
 )
@@ -31,7 +32,7 @@ func commitAnswerCut() Fault {
 				limited, cancel := context.WithTimeout(ctx, cutMore)
 				defer cancel()
 				for len(cutter.Cuts().Missing) > 0 && limited.Err() == nil {
-					wait(limited, cutPoll)
+					pause.For(limited, cutPoll)
 				}
 				for _, l := range links {
 					l.Cut(nil)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/internal/servers"
 	"interlock/lab/cluster"
 	"interlock/lab/fault/check"
@@ -141,10 +142,10 @@ func databaseSlow() Fault {
 			stalls, done := 0, make(chan error, 1)
 			go func() {
 				var errs []error
-				for wait(ctx, stallEvery-stallBy); ctx.Err() == nil; wait(ctx, stallEvery-stallBy) {
+				for pause.For(ctx, stallEvery-stallBy); ctx.Err() == nil; pause.For(ctx, stallEvery-stallBy) {
 					errs = append(errs, delay(stallBy))
 					stalls++
-					wait(ctx, stallBy)
+					pause.For(ctx, stallBy)
 					errs = append(errs, delay(slowBy))
 				}
 				done <- errors.Join(errs...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/lab/cluster"
 	"interlock/lab/fault/check"
 	"interlock/lab/load"
@@ -25,7 +26,7 @@ func until(ctx context.Context, since time.Time, limit time.Duration, look func(
 		if right || took > limit {
 			return took, nil
 		}
-		if wait(ctx, derivedPoll); ctx.Err() != nil {
+		if pause.For(ctx, derivedPoll); ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
 	}

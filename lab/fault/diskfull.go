@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/internal/servers"
 )
 
@@ -45,7 +46,7 @@ func diskFull() Fault {
 			if err := disk.Fill(); err != nil {
 				return nil, errors.Join(err, disk.Free())
 			}
-			wait(ctx, hangs)
+			pause.For(ctx, hangs)
 			full := time.Now()
 			placed := s.Room.Placed(begun.Add(hangs/2), "")
 			said, err := lastSaid(victim, diskFullSaid)
@@ -63,7 +64,7 @@ func diskFull() Fault {
 			done := time.Now()
 			if facts["data_deleted"] = deleted; !deleted {
 				for s.Room.Placed(done, "") == 0 && time.Since(done) < retryWait && ctx.Err() == nil {
-					wait(ctx, derivedPoll)
+					pause.For(ctx, derivedPoll)
 				}
 				facts["went_on_seconds_after_room_was_made"] = time.Since(done).Seconds()
 				done = time.Now() // the minute until then is MySQL's

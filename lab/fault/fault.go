@@ -136,13 +136,3 @@ func (s *Scene) Alone(from, to time.Time) {
 
 // anyServer chooses one of the servers.
 func (s *Scene) anyServer() int { return s.Random.IntN(len(s.Cluster.Servers())) }
-
-// wait waits; it returns early when the context ends.
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}

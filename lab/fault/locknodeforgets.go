@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"interlock/cmd/interlock/failpoints"
+	"interlock/internal/pause"
 	"interlock/internal/servers"
 )
 
@@ -88,7 +89,7 @@ func (f forgetful) awaitTwo(ctx context.Context, key string) bool {
 		if second != "" && second == value(ctx, f.nodes[1].Addr(), key) && first != "" && first != second {
 			return true
 		}
-		wait(ctx, heldPoll)
+		pause.For(ctx, heldPoll)
 	}
 	return false
 }

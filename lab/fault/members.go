@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/internal/servers"
 	"interlock/lab/fault/history"
 )
@@ -71,7 +72,7 @@ func (e *evidence) awaitFollower(ctx context.Context, server *servers.SQLServer,
 		if err = e.follows(ctx, server, position); err == nil {
 			return restarted, nil
 		}
-		if wait(ctx, derivedPoll); ctx.Err() != nil {
+		if pause.For(ctx, derivedPoll); ctx.Err() != nil {
 			return restarted, err
 		}
 	}

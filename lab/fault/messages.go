@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"interlock/internal/pause"
 	"interlock/lab/cluster"
 	"interlock/lab/fault/check"
 	"interlock/lab/fault/history"
@@ -54,7 +55,7 @@ type heard struct {
 
 // ear notes every message about the room's runs.
 type ear struct {
-	listener rail.Listener
+	listener availability.Listener
 	done     chan struct{}
 
 	mu       sync.Mutex
@@ -157,7 +158,7 @@ func oldSnapshot() Fault {
 						done <- err
 						return
 					}
-					wait(ctx, every)
+					pause.For(ctx, every)
 				}
 				done <- nil
 			}()
@@ -190,7 +191,7 @@ func lastMessageLost() Fault {
 			}
 			// Who has heard something would hear the rest, too.
 			for limited := time.Now().Add(heardWait); len(ear.all()) == 0 && time.Now().Before(limited); {
-				wait(ctx, heardPoll)
+				pause.For(ctx, heardPoll)
 			}
 			// What is left is stored before it is said: a script that may not say it has stored it.
 			publishing := func(ctx context.Context, rule string) error {
@@ -269,7 +270,7 @@ func (s *Scene) lastVersions(ctx context.Context, quiet time.Time) (last map[rai
 		if time.Since(quiet) > check.ReachTime || ctx.Err() != nil {
 			return last, false, ctx.Err()
 		}
-		wait(ctx, derivedPoll)
+		pause.For(ctx, derivedPoll)
 	}
 }
 

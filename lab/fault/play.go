@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/lab/cluster"
 	"interlock/lab/fault/check"
 	"interlock/lab/fault/clients"
@@ -165,15 +166,15 @@ func (p *play) open(ctx context.Context) (err error) {
 
 // breakAndHeal has the fault there for as long as it lasts.
 func (p *play) breakAndHeal(ctx context.Context) (err error) {
-	wait(ctx, warmUp)
+	pause.For(ctx, warmUp)
 	for p.room.Following() < p.fault.Subscribers && ctx.Err() == nil {
-		wait(ctx, derivedPoll)
+		pause.For(ctx, derivedPoll)
 	}
 	if p.before, err = least(ctx, p.cluster); err != nil {
 		return err
 	}
 	// A random part of a second: no two seeds meet the sale in the same place.
-	wait(ctx, time.Duration(p.scene.Random.Int64N(int64(time.Second/2))))
+	pause.For(ctx, time.Duration(p.scene.Random.Int64N(int64(time.Second/2))))
 	p.log.Info("breaking", "fault", p.fault.Name, "seed", p.seed)
 	p.broken = time.Now()
 	heal, err := p.fault.Inject(ctx, p.scene)
@@ -184,7 +185,7 @@ func (p *play) breakAndHeal(ctx context.Context) (err error) {
 		}
 		return fmt.Errorf("injecting it: %w", err)
 	}
-	wait(ctx, p.fault.Lasts)
+	pause.For(ctx, p.fault.Lasts)
 	injected, err := p.heal(ctx, heal)
 	if err != nil {
 		return fmt.Errorf("healing it: %w", err)
@@ -204,7 +205,7 @@ func (p *play) heal(ctx context.Context, heal Heal) (Injected, error) {
 // recover lets the sale go on until it has to be well again, and for as long as it is looked at then.
 func (p *play) recover(ctx context.Context) (err error) {
 	p.caughtUp = caughtUp(ctx, p.cluster, p.runs, p.healed)
-	wait(ctx, time.Until(p.healed.Add(check.RecoverTime+max(p.fault.Judged, judged))))
+	pause.For(ctx, time.Until(p.healed.Add(check.RecoverTime+max(p.fault.Judged, judged))))
 	for _, look := range p.scene.later {
 		p.line.Injected.Broken = append(p.line.Injected.Broken, look(ctx)...)
 	}
@@ -219,7 +220,7 @@ func (p *play) leave(ctx context.Context) error {
 	defer cancel()
 	p.room.Leave(leaving)
 	if hold := p.fault.Shape.Hold; hold > 0 {
-		wait(ctx, hold+sweep) // what is left on hold is to have ended
+		pause.For(ctx, hold+sweep) // what is left on hold is to have ended
 	}
 	p.rest = time.Now()
 	return ctx.Err()
@@ -263,6 +264,6 @@ func (p *play) streams(ctx context.Context, last map[rail.RunID]int64) *check.Re
 		if result.OK || time.Since(p.rest) > check.ReachTime || ctx.Err() != nil {
 			return result
 		}
-		wait(ctx, derivedPoll)
+		pause.For(ctx, derivedPoll)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/internal/servers"
 	"interlock/lab/cluster"
 	"interlock/lab/fault/history"
@@ -194,7 +195,7 @@ func primaryTerminatedAlone() Fault {
 			if err != nil {
 				return nil, errors.Join(err, startAgain(ctx))
 			}
-			wait(ctx, aloneFor) // until commits wait
+			pause.For(ctx, aloneFor) // until commits wait
 			waiting, ending, err := whileCommitting(ctx, victim, func() error { return victim.Signal(syscall.SIGTERM) })
 			if err != nil {
 				return nil, errors.Join(err, startAgain(ctx))

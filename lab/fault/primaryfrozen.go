@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/internal/servers"
 )
 
@@ -77,7 +78,7 @@ func (s *Scene) thawUnfenced(ctx context.Context, victim *servers.SQLServer, pro
 		// It ends when it is copied anew, which is done only to who is shut.
 		said, err := ask(ctx, victim, "SELECT @@GLOBAL.read_only")
 		if shut = err == nil && said == "1"; !shut {
-			wait(ctx, derivedPoll)
+			pause.For(ctx, derivedPoll)
 		}
 	}
 	proof.Facts["placed_beside_it"], proof.Facts["shut_after_seconds"] = placed, time.Since(freed).Seconds()

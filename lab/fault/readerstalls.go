@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/lab/load"
 )
 
@@ -58,7 +59,7 @@ func readerStalls() Fault {
 			}
 			came := before
 			for limited := time.Now().Add(arriveWait); came < before+float64(len(readers)) && time.Now().Before(limited); {
-				wait(ctx, derivedPoll)
+				pause.For(ctx, derivedPoll)
 				came = s.sum(ctx, figure)
 			}
 			return func(ctx context.Context) (Injected, error) {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/internal/servers"
 	"interlock/lab/cluster"
 	"interlock/lab/fault/check"
@@ -20,7 +21,7 @@ func least(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
 		if err != nil {
 			return nil, err
 		}
-		wait(ctx, derivedPoll)
+		pause.For(ctx, derivedPoll)
 		var again []check.Resources
 		again, err = resources(ctx, c)
 		for i := range min(len(all), len(again)) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"interlock/cmd/interlock/failpoints"
+	"interlock/internal/pause"
 )
 
 // serverKilledAtEachPoint kills a server at every point of a batch, one after the other, and starts it again each time. The
@@ -69,6 +70,6 @@ func (s *Scene) killAt(ctx context.Context, point failpoints.Point) (*kill, erro
 		if ok || time.Now().After(until) || ctx.Err() != nil {
 			return k, ctx.Err()
 		}
-		wait(ctx, derivedPoll)
+		pause.For(ctx, derivedPoll)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/internal/servers"
 	"interlock/lab/fault/check"
 	"interlock/lab/fault/clients"
@@ -312,7 +313,7 @@ func (p *play) awaitAnswer(ctx context.Context, room *clients.Room) history.Call
 		if calls := room.Log().Calls(); len(calls) > 0 {
 			return calls[0]
 		}
-		wait(ctx, derivedPoll)
+		pause.For(ctx, derivedPoll)
 	}
 	return history.Call{}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"interlock/internal/pause"
 )
 
 // together is several faults at once: each begins at a random moment after the one before, and the last one heals first, as a
@@ -33,7 +35,7 @@ func together(faults []Fault) Fault {
 				return nil, errors.Join(fmt.Errorf("%s: %w", one.Name, err), healing)
 			}
 			heals = append(heals, next)
-			wait(ctx, time.Duration(s.Random.Int64N(int64(maxStagger))))
+			pause.For(ctx, time.Duration(s.Random.Int64N(int64(maxStagger))))
 		}
 		return heal, nil
 	}

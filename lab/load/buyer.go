@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"interlock/internal/pause"
 )
 
 // Crowd is what all buyers of the lab share.
@@ -133,11 +135,11 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 				}
 				return nil
 			}
-			pause(ctx, min(max(a.retryAfter, pauseAfterTrouble), maxPause))
+			pause.For(ctx, min(max(a.retryAfter, pauseAfterTrouble), maxPause))
 			return nil
 		}
 		// Pending, or no answer at all: only the same key can tell.
-		if !pause(ctx, min(max(a.retryAfter, pauseAfterTrouble), maxPause)) {
+		if !pause.For(ctx, min(max(a.retryAfter, pauseAfterTrouble), maxPause)) {
 			return nil
 		}
 	}
@@ -191,17 +193,5 @@ func (b *buyer) leave() {
 	if b.conn != nil {
 		b.conn.close()
 		b.conn = nil
-	}
-}
-
-// pause waits; false when the context ended before.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

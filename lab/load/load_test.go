@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"interlock/internal/pause"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -169,7 +171,7 @@ func TestArrivals_KeepTheirRate(t *testing.T) {
 	require.InDelta(t, 10, a.last.Sub(begin).Seconds(), 0.5)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.False(t, pause(ctx, time.Hour))
+	require.False(t, pause.For(ctx, time.Hour))
 }
 
 // seller answers every order after a while, one at a time.
@@ -178,7 +180,7 @@ func seller(t *testing.T, takes time.Duration, body string) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		one.Lock()
 		defer one.Unlock()
-		pause(r.Context(), takes)
+		pause.For(r.Context(), takes)
 		_, _ = io.WriteString(w, body)
 	}))
 	t.Cleanup(server.Close)

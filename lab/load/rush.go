@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"interlock/internal/pause"
 )
 
 // Rush is one measurement: some buyers at some servers for a while.
@@ -44,7 +46,7 @@ func (r Rush) Run(ctx context.Context) (*Result, error) {
 				if arrivals != nil {
 					intended = arrivals.next()
 				}
-				if !intended.Before(w.end) || arrivals != nil && !pause(ctx, time.Until(intended)) {
+				if !intended.Before(w.end) || arrivals != nil && !pause.For(ctx, time.Until(intended)) {
 					return nil
 				}
 				if lastCall := w.lastCall(); !time.Now().Before(lastCall) {

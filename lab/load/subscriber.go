@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+
+	"interlock/internal/pause"
 )
 
 // Subscriber is one phone that watches the run being sold, over server-sent events.
@@ -41,7 +43,7 @@ func (s *Subscriber) Watch(run *Run) {
 		// A stream that breaks off is opened again, as phones do; while the cluster is well none does.
 		for ctx.Err() == nil {
 			if s.watch(ctx, run) != nil {
-				pause(ctx, pauseAfterTrouble)
+				pause.For(ctx, pauseAfterTrouble)
 			}
 		}
 	})

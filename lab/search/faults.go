@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/internal/servers"
 )
 
@@ -66,7 +67,7 @@ func (l *lab) cacheKilled(ctx context.Context) error {
 	}
 	begun := make(chan error, 1)
 	go func() {
-		pause(limited, cacheDown)
+		pause.For(limited, cacheDown)
 		err := l.Cluster.Cache.Start(ctx)
 		mu.Lock()
 		backAt = time.Now()

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/lab/background"
 	"interlock/lab/cluster"
 	"interlock/lab/load"
@@ -115,7 +116,7 @@ func (l *lab) expect(ctx context.Context, q question) (offers int, err error) {
 		if ctx.Err() != nil {
 			return 0, fmt.Errorf("%s to %s on %s: %w, %d offers, %d not known", q.from, q.to, q.date, errors.Join(ctx.Err(), err), a.offers, a.unknown)
 		}
-		pause(ctx, knownPoll)
+		pause.For(ctx, knownPoll)
 	}
 }
 
@@ -156,7 +157,7 @@ func (l *lab) quietly(ctx context.Context) error {
 	}
 	idle, err := l.count(ctx, func() error {
 		if l.Cluster != nil {
-			pause(ctx, l.Window)
+			pause.For(ctx, l.Window)
 		}
 		return ctx.Err()
 	})
@@ -228,7 +229,7 @@ func (l *lab) selling(ctx context.Context) error {
 	sale.Stop()
 	if err == nil {
 		// The last order is shown, too.
-		pause(ctx, MaxStalenessMilliseconds*time.Millisecond)
+		pause.For(ctx, MaxStalenessMilliseconds*time.Millisecond)
 	}
 	cancel()
 	<-done

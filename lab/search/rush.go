@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"interlock/internal/pause"
 )
 
 const (
@@ -93,7 +95,7 @@ func (p *part) run(ctx context.Context) {
 		case err != nil:
 			p.wrong++
 			p.problem = err
-			pause(ctx, pauseAfterTrouble)
+			pause.For(ctx, pauseAfterTrouble)
 		case a.offers != p.offers:
 			p.wrong++
 			p.problem = fmt.Errorf("an answer with %d offers, not %d", a.offers, p.offers)
@@ -107,15 +109,5 @@ func (p *part) run(ctx context.Context) {
 				p.heard(a)
 			}
 		}
-	}
-}
-
-// pause waits; it returns early when the context ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }

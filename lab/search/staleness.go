@@ -7,6 +7,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"interlock/internal/pause"
 	"interlock/lab/background"
 	"interlock/lab/load"
 )
@@ -34,7 +35,7 @@ func watch(ctx context.Context, server string, run *load.Run) ([]background.Show
 			left, known, err = s.left(run)
 		}
 		if err != nil || !known { // an answer that shows nothing makes the next one older
-			pause(ctx, pauseAfterTrouble)
+			pause.For(ctx, pauseAfterTrouble)
 			continue
 		}
 		all = append(all, background.Shown{AskedAt: a.askedAt, HeardAt: a.heardAt, Orders: background.Capacity(run) - left})

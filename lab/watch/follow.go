@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/internal/servers"
 	"interlock/lab/background"
 	"interlock/lab/load"
@@ -118,7 +119,7 @@ func (l *lab) arrive(ctx context.Context) error {
 		return err
 	}
 	l.report.ConnectSeconds = time.Since(begun).Seconds()
-	pause(ctx, min(quiet, l.Window))
+	pause.For(ctx, min(quiet, l.Window))
 	if idle := servers.ResidentBytes(l.Pid); idle > 0 {
 		l.report.Memory = &Memory{
 			BeforeMegabytes: before / megabyte, IdleMegabytes: idle / megabyte,
@@ -183,9 +184,9 @@ func (l *lab) startSale(ctx context.Context) *background.Sale {
 func (l *lab) sell(ctx context.Context) error {
 	sale := l.startSale(ctx)
 	times := []time.Time{time.Now()}
-	pause(ctx, l.Window)
+	pause.For(ctx, l.Window)
 	times = append(times, time.Now())
-	err := l.withStalled(ctx, func() { pause(ctx, l.Window) })
+	err := l.withStalled(ctx, func() { pause.For(ctx, l.Window) })
 	times = append(times, time.Now())
 	sale.Stop()
 	if err := errors.Join(err, ctx.Err()); err != nil {
@@ -219,7 +220,7 @@ func (l *lab) withStalled(ctx context.Context, during func()) error {
 	defer reader.Close()
 	limited, cancel := context.WithTimeout(ctx, stalledTimeout)
 	defer cancel()
-	for ; !l.report.Stalled.Came; pause(limited, arrivalPoll) {
+	for ; !l.report.Stalled.Came; pause.For(limited, arrivalPoll) {
 		open, err := openStreams(limited, l.Server)
 		if err != nil {
 			return fmt.Errorf("the stalled reader did not come: %w", err)
@@ -269,7 +270,7 @@ func (l *lab) last(ctx context.Context, log background.Log) (Arrival, error) {
 			l.Log.Info("the end", "last_version", a.LastVersion, "after_ms", a.AfterMilliseconds, "missing", a.Missing)
 			return a, nil
 		}
-		pause(ctx, arrivalPoll)
+		pause.For(ctx, arrivalPoll)
 		if ctx.Err() != nil {
 			return a, ctx.Err()
 		}
@@ -301,7 +302,7 @@ func (l *lab) now(ctx context.Context) (version int64, left int, err error) {
 // comeBack cuts everybody off during a sale; all come back at once.
 func (l *lab) comeBack(ctx context.Context) error {
 	sale := l.startSale(ctx)
-	pause(ctx, min(aroundReconnect, l.Window))
+	pause.For(ctx, min(aroundReconnect, l.Window))
 	l.leave()
 	attempts := l.attempts()
 	cut := time.Now()
@@ -314,7 +315,7 @@ func (l *lab) comeBack(ctx context.Context) error {
 		record(waits, took)
 	})
 	back := time.Now()
-	pause(ctx, min(aroundReconnect, l.Window))
+	pause.For(ctx, min(aroundReconnect, l.Window))
 	sale.Stop()
 	if err != nil {
 		return err

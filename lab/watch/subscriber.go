@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"interlock/internal/pause"
 )
 
 // seen is one event: when it came, in nanoseconds after the lab began, and what it said.
@@ -66,7 +68,7 @@ func (s *subscriber) follow(ctx context.Context, came func()) {
 		if began {
 			s.broken++
 		}
-		pause(ctx, pauseAfterTrouble)
+		pause.For(ctx, pauseAfterTrouble)
 	}
 }
 
@@ -144,14 +146,4 @@ func numberAfter(b, field []byte) (n int64, rest []byte, ok bool) {
 		return 0, b, false
 	}
 	return n, digits[end:], true
-}
-
-// pause waits; it returns early when the context ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"interlock/internal/logonce"
+
 	"interlock/services/lock"
 	"interlock/services/rail"
 )
@@ -71,13 +73,16 @@ func (a *Auditor) Stats() Stats { return Stats{Repaired: a.repaired.Load(), Relo
 func (a *Auditor) Run(ctx context.Context) {
 	ticker := time.NewTicker(repairInterval)
 	defer ticker.Stop()
-	r := repairer{Auditor: a, told: map[string]bool{}, met: map[string]bool{}}
+	r := repairer{
+		Auditor: a, told: map[string]bool{}, met: map[string]bool{},
+		comparing: logonce.Error("repair cannot compare Redis with the ledger", "repair goes on"),
+	}
 	defer r.resign()
 	for {
 		if r.elected(ctx) {
 			err := r.pass(ctx)
 			if ctx.Err() == nil {
-				r.tell(ctx, err)
+				r.comparing.Note(ctx, r.Log, err)
 			}
 		}
 		select {
@@ -96,8 +101,8 @@ type repairer struct {
 	after rail.RunID
 	// touched is how many runs the last look found that were touched lately, looks how many looks ago that is.
 	touched, looks int
-	// failing says that the last pass could not compare, and that this was told.
-	failing bool
+	// comparing tells what becomes of passes.
+	comparing *logonce.Failure
 	// told is what the ledger had said about runs that it cannot read when this round began, and what was logged of it
 	// since; met is what it has said in this round.
 	told, met map[string]bool
@@ -124,16 +129,6 @@ func (r *repairer) resign() {
 		r.lease.Release()
 		r.lease = nil
 	}
-}
-
-// tell logs what becomes of passes: once when something begins, and not four times a second for as long as it lasts.
-func (r *repairer) tell(ctx context.Context, err error) {
-	if err != nil && !r.failing {
-		r.Log.ErrorContext(ctx, "repair cannot compare Redis with the ledger", "error", err)
-	} else if err == nil && r.failing {
-		r.Log.InfoContext(ctx, "repair goes on")
-	}
-	r.failing = err != nil
 }
 
 // tellDamage logs what the ledger says about runs that it cannot read, once for as long as every round meets it.

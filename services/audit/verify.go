@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/services/rail"
 )
 
@@ -204,8 +205,8 @@ func (a *Auditor) verifyRedis(ctx context.Context, after rail.RunID, lefts []*ra
 		if len(open) == 0 {
 			return nil
 		}
-		if err := pause(ctx, settlePoll); err != nil {
-			return err
+		if !pause.For(ctx, settlePoll) {
+			return ctx.Err()
 		}
 		if lefts, err = a.readAgain(ctx, after, open); err != nil {
 			return err
@@ -230,15 +231,4 @@ func (a *Auditor) readAgain(ctx context.Context, after rail.RunID, open []*rail.
 	}
 	all, _, err := a.verifyPage(ctx, after, newSeen(), &Report{})
 	return slices.DeleteFunc(all, func(left *rail.Availability) bool { return !wanted[left.RunID] }), err
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

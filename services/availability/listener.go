@@ -11,7 +11,18 @@ import (
 // every run that one server's subscribers watch.
 const changesBuffer = 1_024
 
-// listener is a rail.Listener.
+// Listener is what watch.Listener is, spelled out.
+type Listener = interface {
+	// Follow and Unfollow choose the runs whose changes come; both are cheap to repeat.
+	Follow(ctx context.Context, ids ...rail.RunID) error
+	Unfollow(ctx context.Context, ids ...rail.RunID) error
+	// Changes is closed by Close. A reader that falls behind loses changes, never memory.
+	Changes() <-chan rail.Change
+	// Close ends the stream and waits for its goroutines.
+	Close() error
+}
+
+// listener is a Listener.
 type listener struct {
 	stream  stream
 	changes chan rail.Change
@@ -24,7 +35,7 @@ type listener struct {
 // Its Follow returns when Redis has confirmed: what is applied later is heard. On an error, the context's included, the
 // runs are followed all the same, from when Redis can be reached. A run that is heard again after the connection was
 // lost gets a change to version 0: nobody knows what it has missed.
-func (c *Cache) Listen(ctx context.Context) (rail.Listener, error) {
+func (c *Cache) Listen(ctx context.Context) (Listener, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"interlock/internal/pause"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -174,7 +176,7 @@ func (s *stream) read() {
 			s.receive(sub)
 			s.disconnect(sub)
 		}
-		if !s.pause() {
+		if !pause.For(s.ctx, reconnectPause) {
 			return
 		}
 	}
@@ -197,17 +199,6 @@ func (s *stream) receive(sub *redis.PubSub) {
 				s.subscribed(said.Channel, s.settle([]string{said.Channel}, nil) == 0)
 			}
 		}
-	}
-}
-
-func (s *stream) pause() (goOn bool) {
-	timer := time.NewTimer(reconnectPause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-s.ctx.Done():
-		return false
 	}
 }
 

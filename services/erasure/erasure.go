@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/services/lock"
 	"interlock/services/rail"
 )
@@ -78,7 +79,7 @@ func (e *Eraser) Run(ctx context.Context) {
 			e.Log.InfoContext(ctx, "passengers of past runs are forgotten again")
 		}
 		failing = err != nil
-		if pause(ctx, interval) != nil {
+		if !pause.For(ctx, interval) {
 			return
 		}
 	}
@@ -112,8 +113,8 @@ func (e *Eraser) round(ctx context.Context) error {
 			}
 			return nil
 		}
-		if err := pause(ctx, breath); err != nil {
-			return err
+		if !pause.For(ctx, breath) {
+			return ctx.Err()
 		}
 	}
 }
@@ -176,16 +177,5 @@ func (e *Eraser) forgetBuyer(ctx context.Context, buyer string, run rail.RunID) 
 		if err != nil || orders == 0 {
 			return err
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"interlock/internal/pause"
+
 	"interlock/services/ledger"
 	"interlock/services/lock"
 	"interlock/services/rail"
@@ -120,7 +122,7 @@ func (c *clerk) share() {
 		c.release()
 		// Whoever else wants the lock shows in what comes next: it is taken then, or the version has moved on.
 		c.shared = false
-		c.pause(2 * maxRetry(s))
+		pause.For(c.office.life, 2*maxRetry(s))
 	}
 }
 
@@ -167,7 +169,7 @@ func (c *clerk) hold() {
 		}
 		o.counters.lockTaken.Add(1)
 		c.shared, c.leftAt = true, time.Time{}
-		c.pause(retryIn(o.settings.LockRetry, time.Since(since)))
+		pause.For(c.office.life, retryIn(o.settings.LockRetry, time.Since(since)))
 	}
 }
 
@@ -175,15 +177,6 @@ func (c *clerk) release() {
 	if c.lease != nil {
 		c.lease.Release()
 		c.lease, c.leftAt = nil, time.Now()
-	}
-}
-
-func (c *clerk) pause(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-c.office.life.Done():
 	}
 }
 

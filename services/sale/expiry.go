@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"interlock/internal/logonce"
+
 	"interlock/services/lock"
 	"interlock/services/rail"
 )
@@ -28,7 +30,7 @@ func (o *Office) Sweep(ctx context.Context) {
 	ticker := time.NewTicker(o.settings.SweepInterval)
 	defer ticker.Stop()
 	var lease lock.Lease
-	failing := false
+	looking := logonce.Warn("holds past their time cannot be looked for", "holds past their time are looked for again")
 	var forgot time.Time
 	defer func() {
 		if lease != nil {
@@ -56,9 +58,9 @@ func (o *Office) Sweep(ctx context.Context) {
 			}
 		}
 		if err := o.sweep(ctx); ctx.Err() == nil {
-			o.tellSweep(ctx, &failing, err)
+			looking.Note(ctx, o.Log, err)
 		}
-		if time.Since(forgot) > forgetEvery && !failing {
+		if time.Since(forgot) > forgetEvery && !looking.Failing() {
 			forgotten, err := o.Ledger.ForgetAsked(ctx, maxForgotten)
 			if forgotten < maxForgotten {
 				forgot = time.Now()
@@ -68,17 +70,6 @@ func (o *Office) Sweep(ctx context.Context) {
 			}
 		}
 	}
-}
-
-// tellSweep logs what becomes of sweeps: once when they begin to fail and once when they go on, and not every second
-// for as long as the ledger is away.
-func (o *Office) tellSweep(ctx context.Context, failing *bool, err error) {
-	if err != nil && !*failing {
-		o.Log.WarnContext(ctx, "holds past their time cannot be looked for", "error", err)
-	} else if err == nil && *failing {
-		o.Log.InfoContext(ctx, "holds past their time are looked for again")
-	}
-	*failing = err != nil
 }
 
 func (o *Office) sweep(ctx context.Context) error {

@@ -5,7 +5,10 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
+
+	"interlock/internal/logonce"
 
 	"interlock/services/rail"
 )
@@ -61,15 +64,28 @@ type Result struct {
 	AsOf time.Time
 }
 
-// Finder answers searches. It must not be copied once it is used.
+// Finder answers searches.
 type Finder struct {
-	Timetable    *Timetable
-	Availability Availability
-	// Log gets the failures of the availability, which no search fails for; nil is the default logger.
-	Log *slog.Logger
-
-	asking trouble
+	timetable    *Timetable
+	availability Availability
+	log          *slog.Logger
+	asking       *logonce.Failure
+	unanswered   atomic.Int64
 }
+
+// NewFinder makes a Finder. The log gets the failures of the availability, which no search fails for; nil is the default logger.
+func NewFinder(timetable *Timetable, availability Availability, log *slog.Logger) *Finder {
+	if log == nil {
+		log = slog.Default()
+	}
+	asking := logonce.Warn("search: asking what is left fails; it is not known meanwhile", "search: asking what is left works again")
+	asking.Calm = calm
+	return &Finder{timetable: timetable, availability: availability, log: log, asking: asking}
+}
+
+// calm is how long nothing must have failed until it is over: when every other search fails, that is one failure, and not
+// a thousand beginnings and ends a second.
+const calm = time.Second
 
 // Stats counts what a Finder has done since it was made.
 type Stats struct {
@@ -78,7 +94,7 @@ type Stats struct {
 }
 
 // Stats reads the counters.
-func (f *Finder) Stats() Stats { return Stats{Unanswered: f.asking.count.Load()} }
+func (f *Finder) Stats() Stats { return Stats{Unanswered: f.unanswered.Load()} }
 
 // Find finds the runs that take a passenger from one of the stations to one of the others, boarding on the date.
 //
@@ -92,10 +108,10 @@ func (f *Finder) Stats() Stats { return Stats{Unanswered: f.asking.count.Load()}
 // Errors: BAD_USER_INPUT with the path of the argument (rail.Errors where several are wrong), UNAVAILABLE before the
 // timetable is loaded, and those of ctx.
 func (f *Finder) Find(ctx context.Context, q Query) (*Result, error) {
-	if err := f.Timetable.Ready(); err != nil {
+	if err := f.timetable.Ready(); err != nil {
 		return nil, err
 	}
-	s := f.Timetable.view()
+	s := f.timetable.view()
 	if err := s.check(&q); err != nil {
 		return nil, err
 	}
@@ -145,12 +161,13 @@ func (f *Finder) Left(ctx context.Context, run *rail.Run, from, to int, now time
 func (f *Finder) remaining(ctx context.Context, asks []rail.Ask) []rail.Left {
 	limited, cancel := context.WithTimeout(ctx, availabilityTimeout)
 	defer cancel()
-	left, err := f.Availability.Remaining(limited, asks)
+	left, err := f.availability.Remaining(limited, asks)
 	if err != nil && ctx.Err() != nil {
 		return nil // It was the asker who went away, and that says nothing about the availability.
 	}
-	f.asking.tell(ctx, f.Log, err)
+	f.asking.Note(ctx, f.log, err)
 	if err != nil {
+		f.unanswered.Add(1)
 		return nil
 	}
 	return left

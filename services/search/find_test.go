@@ -24,7 +24,7 @@ func query(from, to rail.StationCode, date rail.Date) search.Query {
 // find is what a query finds, one line an offer.
 func find(t *testing.T, timetable *search.Timetable, q search.Query) []string {
 	t.Helper()
-	finder := search.Finder{Timetable: timetable, Availability: &availability{}}
+	finder := search.NewFinder(timetable, &availability{}, nil)
 	result, err := finder.Find(t.Context(), q)
 	require.NoError(t, err)
 	lines := []string{}
@@ -120,7 +120,7 @@ func TestFind_SeveralStations(t *testing.T) {
 func TestFind_StationCalledAtTwice(t *testing.T) {
 	loop := trainOf("L1", at("A", 8, 0), at("X", 9, 0), at("Y", 10, 0), at("A", 24, 30), at("X", 25, 30))
 	timetable, _ := loaded(t, stationsOf("A", "X", "Y"), runOf(loop, tomorrow))
-	finder := search.Finder{Timetable: timetable, Availability: &availability{}}
+	finder := search.NewFinder(timetable, &availability{}, nil)
 	calls := func(date rail.Date, to ...rail.StationCode) []int {
 		q := query("A", to[0], date)
 		q.To = to
@@ -168,7 +168,7 @@ func TestFind_AfterATrainWasChanged(t *testing.T) {
 func TestFind_BadInput(t *testing.T) {
 	stations := append(stationsOf("VNP", "AOH"), &rail.Station{Code: "LAX", Name: "Los Angeles", TimeZone: "America/Los_Angeles"})
 	timetable, _ := loaded(t, stations)
-	finder := search.Finder{Timetable: timetable, Availability: &availability{}}
+	finder := search.NewFinder(timetable, &availability{}, nil)
 	many := slices.Repeat([]rail.StationCode{"VNP"}, search.MaxStations+1)
 	for name, c := range map[string]struct {
 		change func(*search.Query)
@@ -216,7 +216,7 @@ func TestFind_BadInput(t *testing.T) {
 }
 
 func TestFind_BeforeTheTimetableIsLoaded(t *testing.T) {
-	finder := search.Finder{Timetable: search.NewTimetable(&fakeLedger{}), Availability: &availability{}}
+	finder := search.NewFinder(search.NewTimetable(&fakeLedger{}), &availability{}, nil)
 	_, err := finder.Find(t.Context(), query("VNP", "AOH", tomorrow))
 	require.Equal(t, rail.Unavailable, rail.CodeOf(err))
 }
@@ -232,7 +232,7 @@ func fiveTrains(t *testing.T) (*search.Timetable, *fakeLedger) {
 
 func TestFind_Pages(t *testing.T) {
 	timetable, _ := fiveTrains(t)
-	finder := search.Finder{Timetable: timetable, Availability: &availability{}}
+	finder := search.NewFinder(timetable, &availability{}, nil)
 	whole, err := finder.Find(t.Context(), query("VNP", "AOH", tomorrow))
 	require.NoError(t, err)
 	require.Len(t, whole.Offers, 5)
@@ -259,7 +259,7 @@ func TestFind_AsksForAllAtOnceAndNeverTheLedger(t *testing.T) {
 	timetable, l := fiveTrains(t)
 	asks, reads := l.counted()
 	left := &availability{}
-	finder := search.Finder{Timetable: timetable, Availability: left}
+	finder := search.NewFinder(timetable, left, nil)
 	q := query("VNP", "AOH", tomorrow)
 	q.First = 3
 	result, err := finder.Find(t.Context(), q)
@@ -283,7 +283,7 @@ func TestFind_StatusIsThatOfTheAvailability(t *testing.T) {
 		answers[0] = rail.Left{Known: true, Version: 9, Status: rail.Suspended, Counts: []uint16{0, 0}}
 		return answers, nil
 	}}
-	finder := search.Finder{Timetable: timetable, Availability: left}
+	finder := search.NewFinder(timetable, left, nil)
 	result, err := finder.Find(t.Context(), query("VNP", "AOH", tomorrow))
 	require.NoError(t, err)
 	require.Equal(t, rail.RunSuspended, result.Offers[0].Run.StateAt(noon), "suspended before the timetable was read again")
@@ -300,7 +300,7 @@ func availabilityFails(t *testing.T) {
 	left := &availability{}
 	down := func(context.Context, []rail.Ask) ([]rail.Left, error) { return nil, errors.New("down") }
 	var log bytes.Buffer
-	finder := search.Finder{Timetable: timetable, Availability: left, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	finder := search.NewFinder(timetable, left, slog.New(slog.NewTextHandler(&log, nil)))
 	run, _ := timetable.Run(rail.NewRunID("G1", tomorrow))
 	find := func(known bool) {
 		t.Helper()
@@ -349,9 +349,9 @@ func availabilityFails(t *testing.T) {
 func TestLeft_StatusIsThatOfTheAvailability(t *testing.T) {
 	timetable, _ := fiveTrains(t)
 	suspended := rail.Left{Known: true, Version: 9, Status: rail.Suspended, Counts: []uint16{0, 0}}
-	finder := search.Finder{Timetable: timetable, Availability: &availability{
+	finder := search.NewFinder(timetable, &availability{
 		answer: func(context.Context, []rail.Ask) ([]rail.Left, error) { return []rail.Left{suspended}, nil },
-	}}
+	}, nil)
 	run, _ := timetable.Run(rail.NewRunID("G1", tomorrow))
 	snapshot := finder.Left(t.Context(), run, 0, 1, noon)
 	require.Equal(t, suspended, snapshot.Left)
@@ -363,12 +363,12 @@ func TestLeft_StatusIsThatOfTheAvailability(t *testing.T) {
 func TestFind_AvailabilityHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		timetable, _ := fiveTrains(t)
-		finder := search.Finder{Timetable: timetable, Availability: &availability{
+		finder := search.NewFinder(timetable, &availability{
 			answer: func(ctx context.Context, _ []rail.Ask) ([]rail.Left, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			},
-		}}
+		}, nil)
 		run, _ := timetable.Run(rail.NewRunID("G1", tomorrow))
 		began := time.Now()
 		require.False(t, finder.Left(t.Context(), run, 0, 1, noon).Left.Known)

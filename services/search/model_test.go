@@ -87,7 +87,7 @@ func TestFind_IsWhatLookingAtEveryRunFinds(t *testing.T) {
 		// Up to two days after what the searches below call now: what is packed until then, none of them finds.
 		clock := noon.Add(-24 * time.Hour)
 		timetable.Now = func() time.Time { return clock }
-		finder := search.Finder{Timetable: timetable, Availability: &availability{}}
+		finder := search.NewFinder(timetable, &availability{}, nil)
 		runs := map[rail.RunID]*rail.Run{}
 		trains := []*rail.Train{}
 		for range rapid.IntRange(1, 6).Draw(t, "publications") {
@@ -165,7 +165,7 @@ func TestFind_AnswersFromOnePublication(t *testing.T) {
 	done := make(chan struct{})
 	for range 4 {
 		readers.Go(func() {
-			finder := search.Finder{Timetable: timetable, Availability: &availability{}}
+			finder := search.NewFinder(timetable, &availability{}, nil)
 			for {
 				select {
 				case <-done:

@@ -80,7 +80,7 @@ func TestTimetable_PastRunsStayReadable(t *testing.T) {
 
 	l.publish(nil, runsOf(trainOf("G2", at("AOH", 9, 0), at("VNP", 13, 48)), today.AddDays(3), 1)...)
 	require.NoError(t, timetable.Refresh(t.Context()))
-	finder := search.Finder{Timetable: timetable, Availability: &availability{}}
+	finder := search.NewFinder(timetable, &availability{}, nil)
 	found, err := finder.Find(t.Context(), search.Query{
 		From: []rail.StationCode{"AOH"}, To: []rail.StationCode{"VNP"}, Date: today.AddDays(3), Now: noon, First: 10,
 	})

@@ -125,7 +125,7 @@ func BenchmarkFind(b *testing.B) {
 	l.publish(stations, runs...)
 	timetable := search.NewTimetable(l)
 	require.NoError(b, timetable.Refresh(b.Context()))
-	finder := search.Finder{Timetable: timetable, Availability: &availability{}}
+	finder := search.NewFinder(timetable, &availability{}, nil)
 	for name, q := range map[string]search.Query{
 		"VNP to AOH": query("VNP", "AOH", tomorrow.AddDays(4)),
 		"8 to 8": {

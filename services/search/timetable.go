@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"interlock/internal/logonce"
+
 	"interlock/services/rail"
 )
 
@@ -99,7 +101,7 @@ func (t *Timetable) Watch(ctx context.Context, interval time.Duration, wake <-ch
 	}
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	failing := false
+	refreshing := logonce.Error("the timetable cannot be refreshed; searches go on with the last one", "the timetable is refreshed again")
 	for {
 		limited, cancel := context.WithTimeout(ctx, watchTimeout)
 		err := t.Refresh(limited)
@@ -107,13 +109,7 @@ func (t *Timetable) Watch(ctx context.Context, interval time.Duration, wake <-ch
 		if ctx.Err() != nil {
 			return
 		}
-		// Told once, not twice a second for as long as the ledger is away.
-		if err != nil && !failing {
-			log.Error("the timetable cannot be refreshed; searches go on with the last one", "publication", t.Number(), "error", err)
-		} else if err == nil && failing {
-			log.Info("the timetable is refreshed again", "publication", t.Number())
-		}
-		failing = err != nil
+		refreshing.Note(ctx, log, err, "publication", t.Number())
 		select {
 		case <-ctx.Done():
 			return

@@ -212,7 +212,7 @@ func (w *world) put(order rail.Order) rail.Change {
 	return rail.Change{RunID: order.RunID, OrderID: order.ID, Version: order.Version}
 }
 
-func (w *world) Listen(context.Context) (rail.Listener, error) {
+func (w *world) Listen(context.Context) (watch.Listener, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.listens++

@@ -200,28 +200,3 @@ func raise(signal chan<- struct{}) {
 	default:
 	}
 }
-
-// pause waits, but not beyond the end of ctx.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-// trouble logs when something begins to fail and when it works again, not each time in between.
-type trouble struct {
-	what    string
-	failing bool
-}
-
-func (t *trouble) tell(log *slog.Logger, err error) {
-	if err != nil && !t.failing {
-		log.Warn("watch: "+t.what+" fails", "error", err)
-	} else if err == nil && t.failing {
-		log.Info("watch: " + t.what + " works again")
-	}
-	t.failing = err != nil
-}

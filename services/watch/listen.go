@@ -5,6 +5,9 @@ import (
 	"sync"
 	"time"
 
+	"interlock/internal/logonce"
+
+	"interlock/internal/pause"
 	"interlock/services/rail"
 )
 
@@ -17,23 +20,23 @@ const (
 
 // listen hears of changes until ctx ends.
 func (h *Hub) listen(ctx context.Context) {
-	listening := trouble{what: "listening for changes"}
+	listening := logonce.Warn("watch: listening for changes fails", "watch: listening for changes works again")
 	for ctx.Err() == nil {
 		listener, err := h.availability.Listen(ctx)
 		if ctx.Err() == nil {
-			listening.tell(h.Log, err)
+			listening.Note(ctx, h.Log, err)
 		}
 		if err == nil {
 			h.hear(ctx, listener)
 			// What it has to say about closing is of no use to anybody: all it knew is lost either way.
 			_ = listener.Close()
 		}
-		pause(ctx, listenRetry)
+		pause.For(ctx, listenRetry)
 	}
 }
 
 // hear takes changes from a new listener until it or ctx ends.
-func (h *Hub) hear(ctx context.Context, listener rail.Listener) {
+func (h *Hub) hear(ctx context.Context, listener Listener) {
 	h.mu.Lock()
 	clear(h.follows)
 	for id := range h.watched {
@@ -80,8 +83,8 @@ func (h *Hub) changed(change rail.Change) {
 }
 
 // follow keeps the listener at the runs that are watched.
-func (h *Hub) follow(ctx context.Context, listener rail.Listener) {
-	following := trouble{what: "following runs"}
+func (h *Hub) follow(ctx context.Context, listener Listener) {
+	following := logonce.Warn("watch: following runs fails", "watch: following runs works again")
 	followed := map[rail.RunID]struct{}{}
 	for {
 		select {
@@ -119,7 +122,7 @@ func (h *Hub) follow(ctx context.Context, listener rail.Listener) {
 		if ctx.Err() != nil {
 			return
 		}
-		following.tell(h.Log, err)
+		following.Note(ctx, h.Log, err)
 		if err != nil {
 			// Not raised: the next sweep does, so that a listener that fails at once is not asked without pause.
 			h.mu.Lock()

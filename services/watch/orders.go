@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"interlock/internal/logonce"
+
 	"golang.org/x/sync/errgroup"
 
 	"interlock/services/rail"
@@ -214,7 +216,7 @@ func (h *Hub) markOrder(o *watchedOrder) {
 
 // handOutOrders reads what is marked, and what was not read for long, and hands it out, until ctx ends.
 func (h *Hub) handOutOrders(ctx context.Context) {
-	reading := trouble{what: "reading watched orders"}
+	reading := logonce.Warn("watch: reading watched orders fails", "watch: reading watched orders works again")
 	sweep := time.NewTicker(sweepInterval)
 	defer sweep.Stop()
 	for {
@@ -229,7 +231,7 @@ func (h *Hub) handOutOrders(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		reading.tell(h.Log, err)
+		reading.Note(ctx, h.Log, err)
 	}
 }
 

@@ -15,7 +15,7 @@ type Availability interface {
 	// second for every run that is watched.
 	Versions(ctx context.Context, ids []rail.RunID) ([]int64, error)
 	// Listen opens a stream of changes. It reconnects by itself; what is said meanwhile is lost.
-	Listen(ctx context.Context) (rail.Listener, error)
+	Listen(ctx context.Context) (Listener, error)
 }
 
 // Runs finds a run that is published.
@@ -28,4 +28,16 @@ type Runs interface {
 // Orders reads an order from the primary; nil where there is none.
 type Orders interface {
 	Order(ctx context.Context, orderID string) (*rail.Order, error)
+}
+
+// Listener is a stream of changes of the runs it was told to follow. Its methods may be called by many goroutines. It is an alias,
+// so that an implementation spells the same type out and does not import this package.
+type Listener = interface {
+	// Follow and Unfollow choose the runs whose changes come; both are cheap to repeat.
+	Follow(ctx context.Context, ids ...rail.RunID) error
+	Unfollow(ctx context.Context, ids ...rail.RunID) error
+	// Changes is closed by Close. A reader that falls behind loses changes, never memory.
+	Changes() <-chan rail.Change
+	// Close ends the stream and waits for its goroutines.
+	Close() error
 }

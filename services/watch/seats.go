@@ -6,6 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"interlock/internal/logonce"
+
+	"interlock/internal/pause"
 	"interlock/services/rail"
 )
 
@@ -220,7 +223,7 @@ func (h *Hub) markPair(p *pair) {
 
 // handOutSeats reads what is marked, and hands it out, until ctx ends.
 func (h *Hub) handOutSeats(ctx context.Context) {
-	checking, reading := trouble{what: "reading the versions of runs"}, trouble{what: "reading what is left"}
+	checking, reading := logonce.Warn("watch: reading the versions of runs fails", "watch: reading the versions of runs works again"), logonce.Warn("watch: reading what is left fails", "watch: reading what is left works again")
 	sweep := time.NewTicker(sweepInterval)
 	defer sweep.Stop()
 	for {
@@ -230,7 +233,7 @@ func (h *Hub) handOutSeats(ctx context.Context) {
 		case <-sweep.C:
 			err := h.sweepSeats(ctx)
 			if ctx.Err() == nil {
-				checking.tell(h.Log, err)
+				checking.Note(ctx, h.Log, err)
 			}
 		case <-h.timetableMoved:
 			h.markMovedRuns()
@@ -240,7 +243,7 @@ func (h *Hub) handOutSeats(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		reading.tell(h.Log, err)
+		reading.Note(ctx, h.Log, err)
 		h.rest(ctx, events%handful)
 	}
 }
@@ -438,7 +441,7 @@ func (p *pair) count() {
 // rest waits for as long as so many events take.
 func (h *Hub) rest(ctx context.Context, events int) {
 	if h.EventsPerSecond > 0 && events > 0 {
-		pause(ctx, time.Duration(events)*time.Second/time.Duration(h.EventsPerSecond))
+		pause.For(ctx, time.Duration(events)*time.Second/time.Duration(h.EventsPerSecond))
 	}
 }
 

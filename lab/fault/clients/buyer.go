@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/lab/fault/history"
 	"interlock/lab/load"
 	"interlock/services/rail"
@@ -43,11 +44,11 @@ func (r *Room) newBuyer(n int, token string) *buyer {
 // live buys until the buyer is to leave.
 func (b *buyer) live() {
 	if d := b.room.options.BuyersPause; d > b.room.options.Pause {
-		pause(b.room.leaving, time.Duration(b.random.Int64N(int64(d)))) // not all in step
+		pause.For(b.room.leaving, time.Duration(b.random.Int64N(int64(d)))) // not all in step
 	}
 	for b.room.leaving.Err() == nil {
 		b.trip()
-		pause(b.room.leaving, b.thinks())
+		pause.For(b.room.leaving, b.thinks())
 	}
 }
 
@@ -70,7 +71,7 @@ func (b *buyer) trip() {
 		return
 	}
 	if d := b.room.options.Dawdle; d > 0 {
-		pause(b.room.leaving, time.Duration(b.random.Int64N(int64(d))))
+		pause.For(b.room.leaving, time.Duration(b.random.Int64N(int64(d))))
 	}
 	switch one := b.random.IntN(10); {
 	case one < payOfTen:
@@ -154,7 +155,7 @@ func (b *buyer) insist(c history.Call, document, field string, input map[string]
 		if b.impatient {
 			longest = fewestPause
 		}
-		if !pause(b.room.life, min(max(answer.retryAfter, fewestPause), longest)) {
+		if !pause.For(b.room.life, min(max(answer.retryAfter, fewestPause), longest)) {
 			return nil, c
 		}
 	}

@@ -154,15 +154,3 @@ func (r *Room) Close() {
 func (r *Room) random(stream uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(r.options.Seed, stream))
 }
-
-// pause waits; false when the context ended before.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
-}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/lab/fault/history"
 	"interlock/lab/load"
 )
@@ -35,7 +36,7 @@ func (r *Room) search(n int) {
 			at++
 		}
 		r.log.Add(c)
-		pause(r.leaving, r.options.Pause)
+		pause.For(r.leaving, r.options.Pause)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/lab/fault/history"
 	"interlock/lab/load"
 )
@@ -62,7 +63,7 @@ func (r *Room) subscribe(n int, run *load.Run, stream *history.Stream) {
 		ctx := r.connected()
 		err := r.watch(ctx, r.options.Servers[at%len(r.options.Servers)], run, stream)
 		if err != nil && ctx.Err() == nil {
-			pause(r.following, fewestPause)
+			pause.For(r.following, fewestPause)
 		}
 	}
 }

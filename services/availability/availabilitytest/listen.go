@@ -12,7 +12,7 @@ import (
 	"interlock/services/rail"
 )
 
-func (f *fixture) listen(t *testing.T, follow ...*rail.Run) rail.Listener {
+func (f *fixture) listen(t *testing.T, follow ...*rail.Run) availability.Listener {
 	listener, err := f.cache.Listen(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, listener.Close()) })
@@ -23,7 +23,7 @@ func (f *fixture) listen(t *testing.T, follow ...*rail.Run) rail.Listener {
 }
 
 // next is the next change that comes.
-func next(t *testing.T, listener rail.Listener) rail.Change {
+func next(t *testing.T, listener availability.Listener) rail.Change {
 	t.Helper()
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
@@ -38,7 +38,7 @@ func next(t *testing.T, listener rail.Listener) rail.Change {
 }
 
 // end says something that comes after everything that was said before, and requires that nothing else comes.
-func (f *fixture) end(t *testing.T, listener rail.Listener, r *rail.Run) {
+func (f *fixture) end(t *testing.T, listener availability.Listener, r *rail.Run) {
 	t.Helper()
 	end := rail.Change{RunID: r.ID, OrderID: "the-end", Version: 1}
 	require.NoError(t, f.cache.Announce(t.Context(), end))
