@@ -23,7 +23,7 @@ import (
 type Resolver struct {
 	Timetable *search.Timetable
 	Finder    *search.Finder
-	Sale      *sale.Office
+	Sale      *sale.Service
 	OrderBook sale.Orders
 	Publisher *publish.Publisher
 	Hub       *watch.Hub

@@ -38,9 +38,9 @@ func openSupervisor(s *Settings, log *slog.Logger) (*failover.Supervisor, error)
 		Prepare: func(ctx context.Context, dsn string) error {
 			return sqlledger.Migrate(ctx, sqlledger.Options{DSN: dsn})
 		},
-		Leap: sqlledger.LeapBeforeOpening,
-		Who:  whoami(),
-		Log:  log,
+		JumpVersions: sqlledger.JumpVersionsBeforeOpening,
+		Who:          whoami(),
+		Log:          log,
 	})
 }
 

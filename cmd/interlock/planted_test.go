@@ -298,7 +298,7 @@ func TestPlanted_EveryColumn(t *testing.T) {
 }
 
 // story is a ledger in which everything has happened that may: sold, paid, cancelled, expired, refused, suspended,
-// resumed, withdrawn, published anew, leapt; with changes of seats that are not in the maps, and a hold that fell due a
+// resumed, withdrawn, published anew, jumped; with changes of seats that are not in the maps, and a hold that fell due a
 // minute ago.
 type story struct {
 	t        *testing.T
@@ -359,7 +359,7 @@ func tellStory(t *testing.T, settings *Settings) *story {
 	a := r.ask(t, r.admin, `mutation($i:CorrectPassengerNameInput!){correctPassengerName(input:$i){userErrors{code}}}`,
 		map[string]any{"i": map[string]any{"ticketId": tickets["ann"], "name": "B Passenger", "reason": "typing"}})
 	require.Equal(t, `{"correctPassengerName":{"userErrors":[]}}`, string(a.Data))
-	_, err := ledgertest.Open(t, s.options).Leap(t.Context())
+	_, err := ledgertest.Open(t, s.options).JumpVersions(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, buy("bob", "A", "SHH", "D0000006", "D0000007"))
 	do("bob", payOrderMutation, map[string]any{"idempotencyKey": "pay-of-bob"})

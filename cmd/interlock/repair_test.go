@@ -252,7 +252,7 @@ func TestVerify_FindsWhatWasPlantedInRedis(t *testing.T) {
 
 	var stdout, stderr bytes.Buffer
 	require.Zero(t, run([]string{
-		"rebuild", "--leap", "--mysql", settings.MySQL[0], "--durability", "local", "--redis", settings.Redis[0],
+		"rebuild", "--jump-versions", "--mysql", settings.MySQL[0], "--durability", "local", "--redis", settings.Redis[0],
 		"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey, "--personal-data-keys", settings.PersonalDataKeys[0],
 	}, &stdout, &stderr), stderr.String())
 	require.Equal(t, "1 run compared, 1 rewritten\n", stdout.String())
@@ -260,7 +260,7 @@ func TestVerify_FindsWhatWasPlantedInRedis(t *testing.T) {
 	require.Zero(t, code, out)
 	entry, err = client.Get(t.Context(), key).Bytes()
 	require.NoError(t, err)
-	require.Equal(t, "0000000001000001", string(entry[:16]), "a leap raises every version by a million")
+	require.Equal(t, "0000000001000001", string(entry[:16]), "a jump raises every version by a million")
 }
 
 func TestServer_SearchesWithMySQLStopped(t *testing.T) {

@@ -44,7 +44,7 @@ type Server struct {
 	timetable *search.Timetable
 	finder    *search.Finder
 	publisher *publish.Publisher
-	office    *sale.Office
+	service   *sale.Service
 	hub       *watch.Hub
 	auditor   *audit.Auditor
 	eraser    *erasure.Eraser
@@ -88,7 +88,7 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 		Ledger: opened.ledger, Availability: opened.cache, Timetable: s.timetable, Stations: s.timetable, Runs: s.timetable,
 		Now: s.now, ClosesBefore: settings.SaleClosesBefore, Log: log,
 	}
-	s.office = sale.Open(opened.faults.around(sale.Options{
+	s.service = sale.Open(opened.faults.around(sale.Options{
 		Ledger: opened.ledger, Lock: opened.lock, Availability: opened.cache, Runs: s.timetable, Payments: payments(settings),
 		NewID: newOrderID, NewNumber: func() string { return newOrderNumber(s.now()) }, DocumentKey: key, Log: log,
 		Settings: sale.Settings{
@@ -108,7 +108,7 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	}
 
 	resolver := &resolvers.Resolver{
-		Timetable: s.timetable, Finder: s.finder, Sale: s.office, OrderBook: opened.ledger, Publisher: s.publisher,
+		Timetable: s.timetable, Finder: s.finder, Sale: s.service, OrderBook: opened.ledger, Publisher: s.publisher,
 		Hub: s.hub, Cursors: resolvers.Cursors{Key: deriveKey(key, "cursors")}, Now: s.now,
 	}
 	if s.gateway, err = s.openGateway(resolver); err != nil {
@@ -213,7 +213,7 @@ func (s *Server) Run(ctx context.Context) error {
 	told, closePublications := s.stores.cache.ListenPublications()
 	for _, loop := range []func(context.Context){
 		func(ctx context.Context) { s.timetable.Watch(ctx, search.DefaultInterval, told) },
-		s.hub.Run, s.office.Sweep, s.auditor.Run, s.eraser.Run,
+		s.hub.Run, s.service.Sweep, s.auditor.Run, s.eraser.Run,
 	} {
 		loops.Go(func() { loop(life) })
 	}
@@ -227,7 +227,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	limited, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
-	err = errors.Join(err, server.Shutdown(limited), s.office.Close(limited))
+	err = errors.Join(err, server.Shutdown(limited), s.service.Close(limited))
 	end()
 	loops.Wait()
 	return errors.Join(err, closePublications(), s.stores.Close())

@@ -204,7 +204,7 @@ func (f *settingsFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Fl
 }
 
 // settingFlags are the flags that are settings: those that all commands share. What is a command's own says what to do
-// this once, and must not come from a file or a variable: INTERLOCK_LEAP in somebody's profile would raise every version
+// this once, and must not come from a file or a variable: INTERLOCK_JUMP_VERSIONS in somebody's profile would raise every version
 // with every rebuild.
 func settingFlags(root *kong.Node) []*kong.Flag {
 	var settings []*kong.Flag

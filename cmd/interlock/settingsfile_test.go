@@ -80,7 +80,7 @@ oidc-audience:
 func TestSettings_MistakesAreToldWithTheirLine(t *testing.T) {
 	for _, c := range []struct{ name, file, says string }{
 		{"unknown", "hold: 1m\n\nholdd: 1m\n", `interlock.yaml:3: there is no setting "holdd"`},
-		{"a flag of a command", "leap: true\n", `interlock.yaml:1: there is no setting "leap"`},
+		{"a flag of a command", "jump-versions: true\n", `interlock.yaml:1: there is no setting "jump-versions"`},
 		{"a command", "serve: {demo: true}\n", "interlock.yaml:1: serve is a text"},
 		{"the file itself", "config: other.yaml\n", `there is no setting "config"`},
 		{"twice", "hold: 1m\nlisten: 127.0.0.1:1\nhold: 2m\n", "interlock.yaml:3: "},
@@ -119,7 +119,7 @@ func TestSettings_AFileThatCannotBeReadIsNotPassedOver(t *testing.T) {
 func TestSettings_FlagsOfCommandsAreNoVariables(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, value := range map[string]string{
-		"LEAP": "true", "DEMO": "true", "DEMO_DAYS": "7", "JSON": "true", "VERSION": "true", "HELP": "true",
+		"JUMP_VERSIONS": "true", "DEMO": "true", "DEMO_DAYS": "7", "JSON": "true", "VERSION": "true", "HELP": "true",
 		"SUBJECT": "eve", "ROLE": "ADMIN", "DAYS": "7",
 	} {
 		t.Setenv(variablePrefix+name, value)
@@ -133,7 +133,7 @@ func TestSettings_FlagsOfCommandsAreNoVariables(t *testing.T) {
 	for _, command := range []string{"rebuild", "serve", "import", "token", "verify"} {
 		out.Reset()
 		require.Zero(t, run([]string{command, "--help"}, &out, &errs))
-		for _, own := range []string{"LEAP", "DEMO", "DEMO_DAYS", "JSON", "VERSION", "ROLE", "DAYS"} {
+		for _, own := range []string{"JUMP_VERSIONS", "DEMO", "DEMO_DAYS", "JSON", "VERSION", "ROLE", "DAYS"} {
 			require.NotContains(t, out.String(), "$"+variablePrefix+own+")", command)
 		}
 		require.Contains(t, out.String(), "$INTERLOCK_LOCK_REDIS", "the help names the variable of a setting")

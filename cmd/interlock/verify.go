@@ -73,7 +73,7 @@ func print(out io.Writer, report *audit.Report) error {
 }
 
 type rebuildCommand struct {
-	Leap bool `help:"First raise every run's version by a million: after a loss of data, so that no version means two things."`
+	JumpVersions bool `help:"First raise every run's version by a million: after a loss of data, so that no version means two things."`
 }
 
 // Run rewrites Redis from the ledger.
@@ -86,7 +86,7 @@ func (c rebuildCommand) Run(ctx context.Context, settings *Settings, log *slog.L
 		return errors.Join(fmt.Errorf("%s: %w, and so no Redis to rebuild; a server that starts loads it by itself", settings.Data, errNoServer), opened.Close())
 	}
 	auditor := audit.Auditor{Ledger: opened.ledger, Cache: opened.cache, Lock: opened.lock, Log: log}
-	runs, err := auditor.Rebuild(ctx, c.Leap)
+	runs, err := auditor.Rebuild(ctx, c.JumpVersions)
 	// Runs that cannot be read are an error beside all those that were rewritten.
 	if runs > 0 || err == nil {
 		_, printErr := fmt.Fprintf(out, "%s compared, %d rewritten\n", count(runs, "run"), auditor.Stats().Repaired)

@@ -38,7 +38,7 @@ type Options struct {
 const (
 	// buyers is how many connections they have: at 150 orders a second, one comes free long before it is needed.
 	buyers = 64
-	// warmUp is until connections are open and the clerk has its lock.
+	// warmUp is until connections are open and the worker has its lock.
 	warmUp = 2 * time.Second
 	// calmWindow is how long buyers buy before anything is measured, so that the server has what it always has.
 	calmWindow = 5 * time.Second

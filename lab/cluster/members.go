@@ -104,7 +104,7 @@ func (m *Members) SupervisorOptions(log *slog.Logger) failover.Options {
 		Prepare: func(ctx context.Context, dsn string) error {
 			return sqlledger.Migrate(ctx, sqlledger.Options{DSN: dsn})
 		},
-		Leap: sqlledger.LeapBeforeOpening,
+		JumpVersions: sqlledger.JumpVersionsBeforeOpening,
 	}
 	for _, s := range m.Servers {
 		o.Members = append(o.Members, dsn(s.Addr(), supervisorUser, m.secrets.supervisor, Database))

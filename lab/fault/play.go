@@ -21,7 +21,7 @@ const (
 	playLimit = 90 * time.Second
 	// healLimit bounds healing, also where the rest has run out of time: nothing may stay broken.
 	healLimit = 30 * time.Second
-	// warmUp is until connections are open and every clerk knows its run.
+	// warmUp is until connections are open and every worker knows its run.
 	warmUp = 2 * time.Second
 	// judged is how long calls are looked at after the recovery.
 	judged = 4 * time.Second

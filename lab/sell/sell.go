@@ -55,7 +55,7 @@ var Scenarios = []string{
 }
 
 const (
-	// warmUp is until connections are open, the clerk has its lock and the first batches are through.
+	// warmUp is until connections are open, the worker has its lock and the first batches are through.
 	warmUp = 2 * time.Second
 	// tokenLife is longer than the lab runs.
 	tokenLife = 12 * time.Hour

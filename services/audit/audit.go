@@ -201,12 +201,12 @@ func (r *repairer) reload(ctx context.Context) error {
 	return nil
 }
 
-// Rebuild rewrites every entry of Redis that is not what the ledger says. With leap it first raises every version in
+// Rebuild rewrites every entry of Redis that is not what the ledger says. With jumpVersions it first raises every version in
 // the ledger by a million: after a loss of data, versions from before it must not come again. It goes on past runs that
 // the ledger cannot read, and ends with an error that names them.
-func (a *Auditor) Rebuild(ctx context.Context, leap bool) (runs int, err error) {
-	if leap {
-		if _, err := a.Ledger.Leap(ctx); err != nil {
+func (a *Auditor) Rebuild(ctx context.Context, jumpVersions bool) (runs int, err error) {
+	if jumpVersions {
+		if _, err := a.Ledger.JumpVersions(ctx); err != nil {
 			return 0, err
 		}
 	}

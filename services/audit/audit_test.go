@@ -219,7 +219,7 @@ func (t *truth) Cluster(context.Context) (*ledger.WrittenCluster, error) {
 	return &ledger.WrittenCluster{}, nil
 }
 
-func (t *truth) Leap(context.Context) (int, error) { return 0, errors.ErrUnsupported }
+func (t *truth) JumpVersions(context.Context) (int, error) { return 0, errors.ErrUnsupported }
 
 // redis is a cache in memory.
 type redis struct {

@@ -50,8 +50,8 @@ type Ledger interface {
 	NotedKeys(ctx context.Context) ([]string, error)
 	// Cluster is what the ledger says of its own cluster.
 	Cluster(ctx context.Context) (*ledger.WrittenCluster, error)
-	// Leap raises every run's version by a million, so that a version from before a loss never means two things.
-	Leap(ctx context.Context) (runs int, err error)
+	// JumpVersions raises every run's version by a million, so that a version from before a loss never means two things.
+	JumpVersions(ctx context.Context) (runs int, err error)
 }
 
 // Cache is what is held against the ledger.

@@ -89,7 +89,7 @@ func BenchmarkRemaining(b *testing.B) {
 	})
 }
 
-// BenchmarkApply is what a clerk does after each batch.
+// BenchmarkApply is what a worker does after each batch.
 func BenchmarkApply(b *testing.B) {
 	eachRedis(b, func(b *testing.B, cache *availability.Cache, _ func()) {
 		_, lefts := sample(1, 0)

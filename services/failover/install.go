@@ -19,7 +19,7 @@ type Opening struct {
 	Already bool `json:"already_open,omitempty"`
 	// Left are the members that do not count any more: they did not answer.
 	Left []string `json:"left,omitempty"`
-	// Loss tells that one of them may have held acknowledged orders, and that somebody accepted it. Versions have leapt, and
+	// Loss tells that one of them may have held acknowledged orders, and that somebody accepted it. Versions have jumped, and
 	// Redis wants rebuilding.
 	Loss bool `json:"loss_accepted,omitempty"`
 }
@@ -292,7 +292,7 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 		}
 		c.left, c.loss = append(c.left, away...), true
 	}
-	if c.loss && a.g.options.Leap == nil {
+	if c.loss && a.g.options.JumpVersions == nil {
 		return nil, "a loss cannot be accepted here: nobody would raise the versions", nil
 	}
 	return c, "", nil
@@ -440,7 +440,7 @@ func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
 		if err := a.confirm(ctx); err != nil {
 			return Opening{}, err
 		}
-		if err := a.g.options.Leap(ctx, s.dsn); err != nil {
+		if err := a.g.options.JumpVersions(ctx, s.dsn); err != nil {
 			return Opening{}, fmt.Errorf("the supervisor: raising the versions: %w", err)
 		}
 	}

@@ -91,9 +91,9 @@ type Options struct {
 	// Prepare makes the ledger's tables through a data source name, of a member that is opened for the first time and still
 	// read-only to everybody else. nil: they must be there.
 	Prepare func(ctx context.Context, dsn string) error
-	// Leap raises every run's version through a data source name, of a member that is about to be opened with a loss. nil:
+	// JumpVersions raises every run's version through a data source name, of a member that is about to be opened with a loss. nil:
 	// a loss cannot be accepted.
-	Leap func(ctx context.Context, dsn string) error
+	JumpVersions func(ctx context.Context, dsn string) error
 	// Who is written beside what a person had done. Empty: "somebody".
 	Who string
 	// Log is told what is done and why; nil: nobody.

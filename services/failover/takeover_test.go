@@ -120,7 +120,7 @@ func TestFailover_RefusesWhatMayLoseAnOrder(t *testing.T) {
 	require.Empty(t, b.supervisor.Status(t.Context()).Members[heir].Record.Absent)
 	b.has(4, []int{1, 2})
 
-	// With the primary and a replica gone for good, a person may accept the loss, and versions leap.
+	// With the primary and a replica gone for good, a person may accept the loss, and versions jump.
 	b.do(heir, "INSERT INTO runs (id, train_number, train_id, service_date, sale_opens_at, closes_before_seconds, status, reason, "+
 		"version, touched_at, publication) VALUES ('T12@2019-10-12', 'T12', 't', '2019-10-12', 0, 300, 'ON_SALE', '', 105, 0, 1)")
 	require.NoError(t, b.members.Servers[4].Kill())
@@ -128,9 +128,9 @@ func TestFailover_RefusesWhatMayLoseAnOrder(t *testing.T) {
 	_, err = b.supervisor.Open(t.Context(), failover.OpenOptions{})
 	require.ErrorContains(t, err, "may hold an acknowledged order")
 
-	// Where they do not leap, nothing is opened, and nobody else opens it either.
+	// Where they do not jump, nothing is opened, and nobody else opens it either.
 	options := b.members.SupervisorOptions(slog.New(slog.DiscardHandler))
-	options.Leap = func(context.Context, string) error { return errors.New("no room") }
+	options.JumpVersions = func(context.Context, string) error { return errors.New("no room") }
 	clumsy, err := failover.New(options)
 	require.NoError(t, err)
 	_, err = clumsy.Open(t.Context(), failover.OpenOptions{AcceptLoss: true})

@@ -31,19 +31,19 @@ type Correction struct {
 	By, Reason string
 }
 
-// Batch is what a clerk asks of the ledger: the orders of one lock and one commit.
+// Batch is what a worker asks of the ledger: the orders of one lock and one commit.
 type Batch struct {
 	RunID rail.RunID
 	// Locking opens the run with a locking read, which waits for whoever is writing it: so that nobody loses twice, and
 	// so that the outcome of an unknown commit is settled.
 	Locking bool
-	// KnownVersion is the version whose seat maps the clerk still has, or 0. When the run is still at it, the ledger
+	// KnownVersion is the version whose seat maps the worker still has, or 0. When the run is still at it, the ledger
 	// does not read them again.
 	KnownVersion int64
 	// Follows says that another batch of the run will be there at once, as far as anybody can tell: the ledger may
 	// begin its transaction in the same round trip in which it commits this one's.
 	Follows bool
-	// ClaimsAt is the version up to which the clerk knows the claims of the run; 0 where it knows none.
+	// ClaimsAt is the version up to which the worker knows the claims of the run; 0 where it knows none.
 	ClaimsAt int64
 	// Keys are looked up: orders that exist already. Looking is not needed to keep a promise: an order whose key is
 	// there already is refused by the ledger, and the whole batch with it.
@@ -136,7 +136,7 @@ type AskedDocument struct {
 	Document string
 }
 
-// BatchChanges is what a clerk decided.
+// BatchChanges is what a worker decided.
 type BatchChanges struct {
 	Orders []NewOrder
 	// Asked are remembered for BuyerRecord.

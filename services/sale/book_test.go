@@ -25,7 +25,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(serverstest.Main(m)) }
 
 // book is a ledger of one run in memory, with faults to be injected. The real ledgers are held against their own
-// conformance suite; this one is here to make the clerk's life hard.
+// conformance suite; this one is here to make the worker's life hard.
 type book struct {
 	mu      sync.Mutex
 	run     *rail.Run
@@ -351,9 +351,9 @@ func (lease) Extend(context.Context) error { return nil }
 func (lease) Until() time.Time             { return time.Now().Add(time.Hour) }
 func (l lease) Release()                   { l.l.held.Delete(l.name) }
 
-// world is an office with everything around it.
+// world is a service with everything around it.
 type world struct {
-	*sale.Office
+	*sale.Service
 	book  *book
 	board *board
 	lock  *fakeLock
@@ -371,19 +371,19 @@ func openWorld(t *testing.T, settings sale.Settings) *world {
 		},
 		board: &board{}, lock: &fakeLock{},
 	}
-	w.Office = w.open(t, settings)
+	w.Service = w.open(t, settings)
 	return w
 }
 
-// open opens an office of one more server.
-func (w *world) open(t *testing.T, settings sale.Settings) *sale.Office {
+// open opens a service of one more server.
+func (w *world) open(t *testing.T, settings sale.Settings) *sale.Service {
 	t.Helper()
-	office := sale.Open(w.options(settings))
-	t.Cleanup(func() { require.NoError(t, office.Close(context.Background())) })
-	return office
+	service := sale.Open(w.options(settings))
+	t.Cleanup(func() { require.NoError(t, service.Close(context.Background())) })
+	return service
 }
 
-// options are those of every office of the world.
+// options are those of every service of the world.
 func (w *world) options(settings sale.Settings) sale.Options {
 	// Buyers are limited where a test says how.
 	for _, limit := range []*int{&settings.MaxRunHolds, &settings.MaxOpenHolds, &settings.MaxLapsedHolds, &settings.MaxDocuments} {

@@ -29,7 +29,7 @@ const (
 // buyers keeps the limits that span runs: open holds in all, documents a day, runs that are closed to a buyer. It reads
 // the ledger's records of the buyers who come, of many with one question, beside the sale and not in it.
 type buyers struct {
-	office *Office
+	service *Service
 
 	mu      sync.Mutex
 	known   *lru.Cache[string, *record]
@@ -54,9 +54,9 @@ type record struct {
 	told   map[string]bool
 }
 
-func newBuyers(o *Office) *buyers {
+func newBuyers(o *Service) *buyers {
 	known, _ := lru.New[string, *record](maxBuyers) // It fails for sizes below 1 only.
-	return &buyers{office: o, known: known, next: map[string]bool{}, asked: make(chan struct{})}
+	return &buyers{service: o, known: known, next: map[string]bool{}, asked: make(chan struct{})}
 }
 
 // limited tells whether any limit is on.
@@ -67,7 +67,7 @@ func (s *Settings) limited() bool {
 // enter answers with the refusal of a new order, nil where the buyer may have it; one that the key has already is his
 // all the same. leave is to be called once it is known what became of it.
 func (b *buyers) enter(ctx context.Context, place *placing) (leave func(*answer), refusal error) {
-	if !b.office.settings.limited() {
+	if !b.service.settings.limited() {
 		return func(*answer) {}, nil
 	}
 	now := time.Now()
@@ -167,7 +167,7 @@ func (b *buyers) of(buyer string) *record {
 // refusal is what a buyer's record says of a request. Requests under way count, so that many at once do not pass a
 // limit. The lock must be held.
 func (b *buyers) refusal(r *record, place *placing) error {
-	s, run := &b.office.settings, place.body.RunID
+	s, run := &b.service.settings, place.body.RunID
 	if s.MaxLapsedHolds > 0 && r.Lapsed[run] >= s.MaxLapsedHolds {
 		return rail.Refuse(rail.HoldLimit, "you let %d orders on this run lapse in the last 24 hours: it is closed to you until then", r.Lapsed[run]).
 			At("input", "runId")
@@ -204,17 +204,17 @@ func (b *buyers) refusal(r *record, place *placing) error {
 	return nil
 }
 
-// read waits until a buyer's record has been read anew, or could not be. An office that was closed reads none.
+// read waits until a buyer's record has been read anew, or could not be. A service that was closed reads none.
 func (b *buyers) read(ctx context.Context, buyer string) {
 	b.mu.Lock()
 	if !b.reading {
-		if !b.office.begin() {
+		if !b.service.begin() {
 			b.mu.Unlock()
 			return
 		}
 		b.reading = true
 		go func() {
-			defer b.office.clerks.Done()
+			defer b.service.workers.Done()
 			b.serve()
 		}()
 	}
@@ -252,12 +252,12 @@ func (b *buyers) ask(who map[string]bool) {
 		b.of(buyer).asking = true
 	}
 	b.mu.Unlock()
-	ctx, cancel := context.WithTimeout(b.office.life, recordTimeout)
+	ctx, cancel := context.WithTimeout(b.service.life, recordTimeout)
 	defer cancel()
 	at := time.Now()
-	records, err := b.office.Ledger.Buyers(ctx, list, b.office.settings.Hold, b.office.settings.MaxDocuments > 0)
+	records, err := b.service.Ledger.Buyers(ctx, list, b.service.settings.Hold, b.service.settings.MaxDocuments > 0)
 	if err != nil {
-		b.office.counters.unlimited.Add(int64(len(list)))
+		b.service.counters.unlimited.Add(int64(len(list)))
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

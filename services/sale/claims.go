@@ -10,9 +10,9 @@ import (
 	"interlock/services/rail"
 )
 
-// claims are the orders of a run that may be live: what a clerk must know so that no document travels twice on a leg,
+// claims are the orders of a run that may be live: what a worker must know so that no document travels twice on a leg,
 // and no buyer has more holds than he may. Every order that was placed at a version up to at, and is live, is in them.
-// Others may be, too: a clerk does not hear of payments, nor of what another server ends. So claims alone refuse
+// Others may be, too: a worker does not hear of payments, nor of what another server ends. So claims alone refuse
 // nothing. They say which orders the ledger is asked about first.
 //
 // The tables have no pointers in them. A run that sells would have half a million, and the garbage collector would
@@ -71,7 +71,7 @@ func newClaims(run rail.RunID, seed maphash.Seed) *claims {
 	}
 }
 
-// staleClaims bounds the orders that ended without a clerk's hearing of it, beside as many as were live when all were
+// staleClaims bounds the orders that ended without a worker's hearing of it, beside as many as were live when all were
 // read.
 const staleClaims = 10_000
 

@@ -30,27 +30,27 @@ func TestCorrectName(t *testing.T) {
 		w := openWorld(t, sale.Settings{})
 		options, l := w.options(sale.Settings{}), &corrector{book: w.book}
 		options.Ledger = l
-		office := sale.Open(options)
-		t.Cleanup(func() { require.NoError(t, office.Close(context.Background())) })
+		service := sale.Open(options)
+		t.Cleanup(func() { require.NoError(t, service.Close(context.Background())) })
 		asked := ledger.Correction{OrderID: "an order", Ticket: 1, Name: " Li\u3000Wei ", By: "boss", Reason: " typing "}
 
-		_, err := office.CorrectName(t.Context(), ledger.Correction{OrderID: "an order", Name: "Li\u0007", By: "boss"})
+		_, err := service.CorrectName(t.Context(), ledger.Correction{OrderID: "an order", Name: "Li\u0007", By: "boss"})
 		var wrong rail.Errors
 		require.ErrorAs(t, err, &wrong)
 		require.Len(t, wrong, 2, "the name and the reason")
 		require.Empty(t, l.asked, "nothing is asked of the ledger")
 
 		l.err = ledger.ErrInDoubt
-		_, err = office.CorrectName(t.Context(), asked)
+		_, err = service.CorrectName(t.Context(), asked)
 		require.Equal(t, rail.OrderPending, rail.CodeOf(err))
 		l.err = errors.New("broken")
-		_, err = office.CorrectName(t.Context(), asked)
+		_, err = service.CorrectName(t.Context(), asked)
 		require.ErrorIs(t, err, l.err)
 		synctest.Wait()
 		require.Empty(t, w.board.announced, "nobody is told of what may not have taken place")
 
 		l.err = nil
-		order, err := office.CorrectName(t.Context(), asked)
+		order, err := service.CorrectName(t.Context(), asked)
 		require.NoError(t, err)
 		synctest.Wait()
 		require.Equal(t, []rail.Change{{RunID: order.RunID, OrderID: order.ID, Version: 7}}, w.board.announced)

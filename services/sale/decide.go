@@ -10,7 +10,7 @@ import (
 	"interlock/services/seatmap"
 )
 
-// decision is what a clerk made of a batch: what the ledger is to write, and what each buyer is told once it has.
+// decision is what a worker made of a batch: what the ledger is to write, and what each buyer is told once it has.
 type decision struct {
 	state   *ledger.BatchState
 	changes ledger.BatchChanges
@@ -26,7 +26,7 @@ type decided struct {
 	answer  answer
 }
 
-// poisoned is a request that made the clerk panic. It fails alone: the batch is served again without it.
+// poisoned is a request that made the worker panic. It fails alone: the batch is served again without it.
 type poisoned struct {
 	request *request
 	reason  any
@@ -44,10 +44,10 @@ func (b *brokenRun) Unwrap() error { return b.error }
 
 // decideSafely is decide, whose every error but a poisoned request's is the run's, a panic too: what is wrong with one
 // run must not end a server that sells a thousand.
-func (c *clerk) decideSafely(batch []*request, state *ledger.BatchState) (d *decision, err error) {
+func (c *worker) decideSafely(batch []*request, state *ledger.BatchState) (d *decision, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			err = fmt.Errorf("the clerk panicked: %v\n%s", reason, debug.Stack())
+			err = fmt.Errorf("the worker panicked: %v\n%s", reason, debug.Stack())
 		}
 		var poison *poisoned
 		if err != nil && !errors.As(err, &poison) {
@@ -58,7 +58,7 @@ func (c *clerk) decideSafely(batch []*request, state *ledger.BatchState) (d *dec
 }
 
 // decide serves a batch on the state the ledger gave: seats given back first, then each request in the order it came.
-func (c *clerk) decide(batch []*request, state *ledger.BatchState) (*decision, error) {
+func (c *worker) decide(batch []*request, state *ledger.BatchState) (*decision, error) {
 	if err := c.load(state); err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (d *decision) note(train *rail.Train, order *rail.Order, ticket *rail.Ticke
 }
 
 // place decides one order. The error is a poisoned request's; a refusal is in the answer.
-func (c *clerk) place(d *decision, r *request) (a answer, err error) {
+func (c *worker) place(d *decision, r *request) (a answer, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			err = &poisoned{r, reason, debug.Stack()}
@@ -175,8 +175,8 @@ func replayed(replay ledger.Replay, p *placing) answer {
 }
 
 // allocate makes an order with a seat for each passenger, or refuses and leaves the maps as they were.
-func (c *clerk) allocate(d *decision, p *placing) (*rail.Order, error) {
-	state, o := d.state, c.office
+func (c *worker) allocate(d *decision, p *placing) (*rail.Order, error) {
+	state, o := d.state, c.service
 	run := state.Run
 	if run.Train.ID != p.train.ID {
 		// The run was published anew since the request was validated: hold it against what is sold now.
@@ -225,7 +225,7 @@ func (d *decision) asked(p *placing) {
 }
 
 // unseat gives back what a moment ago was allocated to an order.
-func (c *clerk) unseat(order *rail.Order) {
+func (c *worker) unseat(order *rail.Order) {
 	for _, ticket := range order.Tickets {
 		if ticket.SeatClass == "" {
 			continue // This passenger has got no seat.
@@ -237,7 +237,7 @@ func (c *clerk) unseat(order *rail.Order) {
 }
 
 // seat gives every passenger a seat, class by class, or none.
-func (c *clerk) seat(d *decision, order *rail.Order, p *placing) error {
+func (c *worker) seat(d *decision, order *rail.Order, p *placing) error {
 	train := d.state.Run.Train
 	prices := map[rail.SeatClass]rail.Money{}
 	for _, passenger := range p.body.Passengers {

@@ -26,7 +26,7 @@ const (
 
 // Sweep gives back, until ctx ends, the seats of holds that ran out on runs nobody else is buying on, and settles
 // commits whose buyers do not come back. The first is done by one of all servers, while they agree on which.
-func (o *Office) Sweep(ctx context.Context) {
+func (o *Service) Sweep(ctx context.Context) {
 	ticker := time.NewTicker(o.settings.SweepInterval)
 	defer ticker.Stop()
 	var lease lock.Lease
@@ -72,7 +72,7 @@ func (o *Office) Sweep(ctx context.Context) {
 	}
 }
 
-func (o *Office) sweep(ctx context.Context) error {
+func (o *Service) sweep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, o.settings.BatchTimeout)
 	defer cancel()
 	runs, err := o.Ledger.DueRuns(ctx, maxDueRuns)
@@ -82,6 +82,6 @@ func (o *Office) sweep(ctx context.Context) error {
 	return err
 }
 
-// wake has the clerk of a run serve a batch that asks for nothing: every batch expires what is due and settles what is
+// wake has the worker of a run serve a batch that asks for nothing: every batch expires what is due and settles what is
 // in doubt. A full queue will do the same.
-func (o *Office) wake(run rail.RunID) { _ = o.enqueue(run, newRequest(o.life)) }
+func (o *Service) wake(run rail.RunID) { _ = o.enqueue(run, newRequest(o.life)) }

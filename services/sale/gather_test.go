@@ -14,9 +14,9 @@ import (
 	"interlock/services/sale"
 )
 
-// TestClerk_GathersThoseItAnswered has six buyers ask again some milliseconds after their answers, each a little later than the
-// one before. A clerk that served the first to come back at once would serve one and five in turn, for ever.
-func TestClerk_GathersThoseItAnswered(t *testing.T) {
+// TestWorker_GathersThoseItAnswered has six buyers ask again some milliseconds after their answers, each a little later than the
+// one before. A worker that served the first to come back at once would serve one and five in turn, for ever.
+func TestWorker_GathersThoseItAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const buyers, orders, commit = 6, 3, 20 * time.Millisecond
 		w := openWorld(t, sale.Settings{})

@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// maxKnown is how many runs are remembered whose clerks went off duty: at most 60 KB of maps each, for the longest
+	// maxKnown is how many runs are remembered whose workers went off duty: at most 60 KB of maps each, for the longest
 	// trains.
 	maxKnown = 512
 	// maxKnownOrders bounds the orders in the claims of all of them, at about 250 bytes each.
 	maxKnownOrders = 200_000
 )
 
-// remembered is what clerks knew that went off duty, least lately used forgotten first. office.mu must be held.
+// remembered is what workers knew that went off duty, least lately used forgotten first. service.mu must be held.
 type remembered struct {
 	runs   *lru.Cache[rail.RunID, known]
 	orders int
@@ -35,7 +35,7 @@ func (r *remembered) keep(run rail.RunID, k known) {
 	r.orders += k.claims.len()
 }
 
-// take is what is remembered of a run, and forgets it: its clerk has it now.
+// take is what is remembered of a run, and forgets it: its worker has it now.
 func (r *remembered) take(run rail.RunID) known {
 	k, ok := r.runs.Peek(run)
 	if ok {

@@ -15,15 +15,15 @@ import (
 
 // claimed is what a batch itself knows of the claims of its run.
 type claimed struct {
-	// known are the clerk's; placed are the batch's own, which orders has one by one.
+	// known are the worker's; placed are the batch's own, which orders has one by one.
 	known, placed *claims
 	orders        []claim
 	// ended and paid are those of known that the ledger says so of.
 	ended, paid map[orderTail]bool
 }
 
-// newClaimed looks up, in one question for the whole batch, whatever the clerk's claims might refuse a request for.
-func (c *clerk) newClaimed(batch []*request, state *ledger.BatchState) (*claimed, error) {
+// newClaimed looks up, in one question for the whole batch, whatever the worker's claims might refuse a request for.
+func (c *worker) newClaimed(batch []*request, state *ledger.BatchState) (*claimed, error) {
 	k := &claimed{known: c.claims, placed: newClaims(c.run, c.claims.seed), ended: map[orderTail]bool{}, paid: map[orderTail]bool{}}
 	for _, order := range state.Freed() {
 		one, err := k.known.tail(order.ID)
@@ -45,7 +45,7 @@ func (c *clerk) newClaimed(batch []*request, state *ledger.BatchState) (*claimed
 		}
 		asks[c.claims.hash(r.place.key.Buyer)]++
 	}
-	if limit := c.office.settings.MaxRunHolds; limit > 0 {
+	if limit := c.service.settings.MaxRunHolds; limit > 0 {
 		for buyer, n := range asks {
 			for range c.claims.heldBy(buyer) {
 				n++
@@ -129,7 +129,7 @@ func (k *claimed) place(order *rail.Order, documents []string) error {
 	return nil
 }
 
-// committed makes the clerk's claims those of the version that the batch made.
+// committed makes the worker's claims those of the version that the batch made.
 func (k *claimed) committed(version int64) {
 	for one := range k.ended {
 		k.known.remove(one)

@@ -76,13 +76,13 @@ func TestPlace_HoldsOnARunAreExact(t *testing.T) {
 	settings := sale.Settings{MaxRunHolds: 5}
 	w := openWorld(t, settings)
 	w.lock.yes = true
-	offices := []*sale.Office{w.Office, w.open(t, settings)}
+	services := []*sale.Service{w.Service, w.open(t, settings)}
 	var placed sync.Map
 	var wait sync.WaitGroup
 	for i := range 40 {
 		wait.Go(func() {
 			for {
-				order, err := offices[i%2].Place(t.Context(), "ann", w.order(fmt.Sprint("n", i), fmt.Sprintf("DOC000%02d", i)))
+				order, err := services[i%2].Place(t.Context(), "ann", w.order(fmt.Sprint("n", i), fmt.Sprintf("DOC000%02d", i)))
 				if rail.CodeOf(err) == rail.Unavailable {
 					continue // the servers met too often
 				}
@@ -100,30 +100,30 @@ func TestPlace_HoldsOnARunAreExact(t *testing.T) {
 	placed.Range(func(i, order any) bool { orders[i.(int)] = order.(*rail.Order); return true })
 	require.Len(t, orders, 5)
 	next := 100
-	more := func(office *sale.Office, buyer string) error {
+	more := func(service *sale.Service, buyer string) error {
 		next++
-		_, err := office.Place(t.Context(), buyer, w.order(fmt.Sprint("more", next), fmt.Sprintf("DOC00%d", next)))
+		_, err := service.Place(t.Context(), buyer, w.order(fmt.Sprint("more", next), fmt.Sprintf("DOC00%d", next)))
 		return err
 	}
 	var two []*rail.Order
 	for i, order := range orders {
-		again, err := offices[1].Place(t.Context(), "ann", w.order(fmt.Sprint("n", i), fmt.Sprintf("DOC000%02d", i)))
+		again, err := services[1].Place(t.Context(), "ann", w.order(fmt.Sprint("n", i), fmt.Sprintf("DOC000%02d", i)))
 		require.NoError(t, err, "a retry gets its order")
 		require.Equal(t, order.ID, again.ID)
 		two = append(two, order)
 	}
-	for _, office := range offices {
-		require.ErrorIs(t, more(office, "ann"), &rail.Error{Code: rail.HoldLimit})
-		require.NoError(t, more(office, "bob"))
+	for _, service := range services {
+		require.ErrorIs(t, more(service, "ann"), &rail.Error{Code: rail.HoldLimit})
+		require.NoError(t, more(service, "bob"))
 	}
-	_, _, err := offices[0].Pay(t.Context(), "ann", two[0].ID, "pay-of-ann")
+	_, _, err := services[0].Pay(t.Context(), "ann", two[0].ID, "pay-of-ann")
 	require.NoError(t, err)
-	require.NoError(t, more(offices[1], "ann"), "what is paid is no hold")
-	require.ErrorIs(t, more(offices[0], "ann"), &rail.Error{Code: rail.HoldLimit})
-	_, err = offices[0].Cancel(t.Context(), "ann", two[1].ID, "")
+	require.NoError(t, more(services[1], "ann"), "what is paid is no hold")
+	require.ErrorIs(t, more(services[0], "ann"), &rail.Error{Code: rail.HoldLimit})
+	_, err = services[0].Cancel(t.Context(), "ann", two[1].ID, "")
 	require.NoError(t, err)
-	require.NoError(t, more(offices[1], "ann"))
-	require.ErrorIs(t, more(offices[0], "ann"), &rail.Error{Code: rail.HoldLimit})
+	require.NoError(t, more(services[1], "ann"))
+	require.ErrorIs(t, more(services[0], "ann"), &rail.Error{Code: rail.HoldLimit})
 }
 
 func TestPlace_ThreeLapsedHoldsCloseTheRun(t *testing.T) {
@@ -180,8 +180,8 @@ func TestPlace_DocumentsADayAreLimited(t *testing.T) {
 	_, err = w.Place(t.Context(), "ann", w.order("asks more", "DOC00010"))
 	require.ErrorIs(t, err, &rail.Error{Code: rail.Invalid})
 	other := w.open(t, sale.Settings{MaxDocuments: 5})
-	for _, office := range []*sale.Office{w.Office, other} {
-		_, err = office.Place(t.Context(), "ann", w.order("asks-more", "DOC00001", "DOC00010"))
+	for _, service := range []*sale.Service{w.Service, other} {
+		_, err = service.Place(t.Context(), "ann", w.order("asks-more", "DOC00001", "DOC00010"))
 		var refusal *rail.Error
 		require.ErrorAs(t, err, &refusal)
 		require.Equal(t, rail.DocumentLimit, refusal.Code)
@@ -290,7 +290,7 @@ func TestPlace_RecordsThatCannotBeRead(t *testing.T) {
 	require.Positive(t, w.Stats().Unlimited)
 }
 
-// An office that was closed asks the ledger nothing more: it may be closed itself.
+// A service that was closed asks the ledger nothing more: it may be closed itself.
 func TestClose_NothingIsAskedAfterIt(t *testing.T) {
 	w := openWorld(t, sale.Settings{MaxOpenHolds: 1})
 	require.NoError(t, w.Close(t.Context()))
@@ -303,8 +303,8 @@ func TestClose_NothingIsAskedAfterIt(t *testing.T) {
 	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
 }
 
-// A ledger that was put back to an earlier time has another history than the one that a clerk remembers.
-func TestClerk_LedgerPutBack(t *testing.T) {
+// A ledger that was put back to an earlier time has another history than the one that a worker remembers.
+func TestWorker_LedgerPutBack(t *testing.T) {
 	w := openWorld(t, sale.Settings{MaxRunHolds: 1})
 	for i := range 3 {
 		_, err := w.Place(t.Context(), fmt.Sprint("ann", i), w.order(fmt.Sprint("n", i), fmt.Sprintf("DOC0000%d", i)))
@@ -331,7 +331,7 @@ func TestPlace_LimitsAgainstAList(t *testing.T) {
 		settings := sale.Settings{MaxRunHolds: limit}
 		w := openWorld(t, settings)
 		w.lock.yes = true
-		offices := []*sale.Office{w.Office, w.open(t, settings)}
+		services := []*sale.Service{w.Service, w.open(t, settings)}
 		stations := []rail.StationCode{"AAA", "BBB", "CCC", "DDD", "EEE"}
 		type listed struct {
 			order    *rail.Order
@@ -366,7 +366,7 @@ func TestPlace_LimitsAgainstAList(t *testing.T) {
 				}
 				place := between(w.order(fmt.Sprint("n", places), document), stations[from], stations[to])
 				place.Passengers[0].SeatClass = class
-				order, err := rapid.SampledFrom(offices).Draw(p, "office").Place(context.Background(), buyer, place)
+				order, err := rapid.SampledFrom(services).Draw(p, "service").Place(context.Background(), buyer, place)
 				switch {
 				case holds >= limit:
 					require.ErrorIs(p, err, &rail.Error{Code: rail.HoldLimit})
@@ -384,7 +384,7 @@ func TestPlace_LimitsAgainstAList(t *testing.T) {
 				}
 				l := rapid.SampledFrom(list).Draw(p, "order")
 				expired()
-				_, _, err := rapid.SampledFrom(offices).Draw(p, "office").Pay(context.Background(), l.order.Buyer, l.order.ID, "pay-"+l.order.ID[len(l.order.ID)-4:]+"-0000")
+				_, _, err := rapid.SampledFrom(services).Draw(p, "service").Pay(context.Background(), l.order.Buyer, l.order.ID, "pay-"+l.order.ID[len(l.order.ID)-4:]+"-0000")
 				if l.order.State == rail.OnHold {
 					require.NoError(p, err)
 					l.order.State = rail.Paid
@@ -396,7 +396,7 @@ func TestPlace_LimitsAgainstAList(t *testing.T) {
 				}
 				l := rapid.SampledFrom(list).Draw(p, "order")
 				expired()
-				_, err := rapid.SampledFrom(offices).Draw(p, "office").Cancel(context.Background(), l.order.Buyer, l.order.ID, "")
+				_, err := rapid.SampledFrom(services).Draw(p, "service").Cancel(context.Background(), l.order.Buyer, l.order.ID, "")
 				if l.order.State == rail.OnHold {
 					require.NoError(p, err)
 					l.order.State = rail.Cancelled
@@ -421,9 +421,9 @@ func TestPlace_LimitsHoldWithoutALock(t *testing.T) {
 			var wait sync.WaitGroup
 			for n := range rushServers {
 				l := ledgertest.Open(t, options)
-				office := openOffice(t, l, run, sale.Settings{MaxRunHolds: limit, MaxOpenHolds: -1, MaxDocuments: -1, MaxLapsedHolds: -1})
+				service := openOffice(t, l, run, sale.Settings{MaxRunHolds: limit, MaxOpenHolds: -1, MaxDocuments: -1, MaxLapsedHolds: -1})
 				for i := range 24 {
-					wait.Go(func() { askFor(t, office, run, fmt.Sprint("buyer-", i%3), fmt.Sprint("key-of-server-", n, "-", i), i) })
+					wait.Go(func() { askFor(t, service, run, fmt.Sprint("buyer-", i%3), fmt.Sprint("key-of-server-", n, "-", i), i) })
 				}
 			}
 			wait.Wait()
@@ -448,7 +448,7 @@ func TestPlace_LimitsHoldWithoutALock(t *testing.T) {
 }
 
 // askFor asks for one seat on one or two legs until there is an answer.
-func askFor(t *testing.T, office *sale.Office, run *rail.Run, buyer, key string, i int) {
+func askFor(t *testing.T, service *sale.Service, run *rail.Run, buyer, key string, i int) {
 	from := i % 4
 	place := rail.PlaceOrder{
 		IdempotencyKey: key, RunID: run.ID, From: run.Train.Calls[from].Station, To: run.Train.Calls[min(from+1+i%2, 4)].Station,
@@ -457,7 +457,7 @@ func askFor(t *testing.T, office *sale.Office, run *rail.Run, buyer, key string,
 		}},
 	}
 	for {
-		_, err := office.Place(t.Context(), buyer, place)
+		_, err := service.Place(t.Context(), buyer, place)
 		switch rail.CodeOf(err) {
 		case rail.Unavailable, rail.Overloaded, rail.OrderPending:
 			continue
@@ -478,9 +478,9 @@ func TestPlace_OpenHoldsInAll(t *testing.T) {
 		runs = append(runs, publishRun(t, l, fmt.Sprint("T", i)))
 	}
 	settings := sale.Settings{MaxRunHolds: 2, MaxOpenHolds: 3, MaxDocuments: -1, MaxLapsedHolds: -1}
-	offices := []*sale.Office{openOffice(t, l, nil, settings, runs...), openOffice(t, ledgertest.Open(t, options), nil, settings, runs...)}
-	place := func(office, run int, buyer string) (*rail.Order, error) {
-		return offices[office].Place(t.Context(), buyer, rail.PlaceOrder{
+	services := []*sale.Service{openOffice(t, l, nil, settings, runs...), openOffice(t, ledgertest.Open(t, options), nil, settings, runs...)}
+	place := func(service, run int, buyer string) (*rail.Order, error) {
+		return services[service].Place(t.Context(), buyer, rail.PlaceOrder{
 			IdempotencyKey: uuid.NewString(), RunID: runs[run].ID, From: "AAA", To: "CCC",
 			Passengers: []rail.PassengerRequest{{
 				Passenger: rail.Passenger{Name: "A Passenger", DocumentNumber: "D" + uuid.NewString()[:8]}, SeatClass: rail.Second,
@@ -493,13 +493,13 @@ func TestPlace_OpenHoldsInAll(t *testing.T) {
 		require.NoError(t, err)
 		orders = append(orders, order)
 	}
-	for office := range offices {
-		_, err := place(office, 3, "ann")
+	for service := range services {
+		_, err := place(service, 3, "ann")
 		require.ErrorIs(t, err, &rail.Error{Code: rail.HoldLimit})
-		_, err = place(office, 3, "bob")
+		_, err = place(service, 3, "bob")
 		require.NoError(t, err)
 	}
-	_, err := offices[1].Cancel(t.Context(), "ann", orders[0].ID, "")
+	_, err := services[1].Cancel(t.Context(), "ann", orders[0].ID, "")
 	require.NoError(t, err)
 	_, err = place(0, 3, "ann")
 	require.NoError(t, err, "nobody is refused by what was true a moment ago")
@@ -520,17 +520,17 @@ func (p published) Run(id rail.RunID) (*rail.Run, bool) {
 
 func (published) Loaded() bool { return true }
 
-// openOffice opens an office of one more server on a ledger, with a lock that always says yes.
-func openOffice(t *testing.T, l *sqlledger.Ledger, run *rail.Run, settings sale.Settings, runs ...*rail.Run) *sale.Office {
+// openOffice opens a service of one more server on a ledger, with a lock that always says yes.
+func openOffice(t *testing.T, l *sqlledger.Ledger, run *rail.Run, settings sale.Settings, runs ...*rail.Run) *sale.Service {
 	t.Helper()
 	if run != nil {
 		runs = append(runs, run)
 	}
-	office := sale.Open(sale.Options{
+	service := sale.Open(sale.Options{
 		Ledger: l, Lock: &fakeLock{yes: true}, Availability: &board{}, Runs: published(runs), Payments: sale.NewSandbox(),
 		NewID: func() string { return rand12() }, NewNumber: rand12, DocumentKey: []byte("key of this test"), Settings: settings,
 		Log: slog.New(slog.DiscardHandler),
 	})
-	t.Cleanup(func() { require.NoError(t, office.Close(context.Background())) })
-	return office
+	t.Cleanup(func() { require.NoError(t, service.Close(context.Background())) })
+	return service
 }

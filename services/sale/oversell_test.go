@@ -39,13 +39,13 @@ type rush struct {
 	failures []error
 }
 
-// sellToAll lets rushBuyers buy one to three seats each on random calls of a run, through all offices, and counts the
+// sellToAll lets rushBuyers buy one to three seats each on random calls of a run, through all services, and counts the
 // compare-and-sets that were lost. A buyer repeats with the same key for as long as the answer says to.
 func sellToAll(t *testing.T, options sqlledger.Options, run *rail.Run) (*rush, int64) {
 	t.Helper()
-	offices := make([]*sale.Office, rushServers)
-	for i := range offices {
-		offices[i] = sale.Open(sale.Options{
+	services := make([]*sale.Service, rushServers)
+	for i := range services {
+		services[i] = sale.Open(sale.Options{
 			Ledger: ledgertest.Open(t, options), Lock: &fakeLock{yes: true}, Availability: &board{}, Runs: &book{run: run},
 			Payments: sale.NewSandbox(), NewID: rand12, NewNumber: rand12, DocumentKey: []byte("key of this test"),
 			Settings: sale.Settings{MaxBatch: 8}, Log: slog.New(slog.DiscardHandler),
@@ -70,7 +70,7 @@ func sellToAll(t *testing.T, options sqlledger.Options, run *rail.Run) (*rush, i
 				})
 			}
 			for {
-				order, err := offices[n%rushServers].Place(ctx, fmt.Sprint("buyer-", n), place)
+				order, err := services[n%rushServers].Place(ctx, fmt.Sprint("buyer-", n), place)
 				told.mu.Lock()
 				switch rail.CodeOf(err) {
 				case "":
@@ -98,9 +98,9 @@ func sellToAll(t *testing.T, options sqlledger.Options, run *rail.Run) (*rush, i
 	}
 	wait.Wait()
 	lost := int64(0)
-	for _, office := range offices {
-		require.NoError(t, office.Close(t.Context()))
-		lost += office.Stats().VersionLost
+	for _, service := range services {
+		require.NoError(t, service.Close(t.Context()))
+		lost += service.Stats().VersionLost
 	}
 	return &told, lost
 }

@@ -11,7 +11,7 @@ import (
 // order: with another order, or from another buyer, it is another payment. HOLD_EXPIRED: the time to pay is over.
 // WRONG_STATE: it was paid with another key, or cancelled. The order is answered also beside a refusal. ORDER_PENDING:
 // not known yet, repeat with the same key. OVERLOADED: too many others are paying.
-func (o *Office) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Order, Payment, error) {
+func (o *Service) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Order, Payment, error) {
 	if !rail.ValidKey(key) {
 		return nil, Payment{}, rail.Refuse(rail.Invalid, "an idempotency key has 8 to 128 printable ASCII characters without spaces").At("input", "idempotencyKey")
 	}
@@ -49,7 +49,7 @@ func (o *Office) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Ord
 }
 
 // enterPaying takes a place among those who pay, until leave is called.
-func (o *Office) enterPaying(ctx context.Context) (leave func(), err error) {
+func (o *Service) enterPaying(ctx context.Context) (leave func(), err error) {
 	if !o.begin() {
 		return nil, closing()
 	}
@@ -57,14 +57,14 @@ func (o *Office) enterPaying(ctx context.Context) (leave func(), err error) {
 	defer timer.Stop()
 	select {
 	case o.paying <- struct{}{}:
-		return func() { <-o.paying; o.clerks.Done() }, nil
+		return func() { <-o.paying; o.workers.Done() }, nil
 	case <-timer.C:
 		o.counters.overloaded.Add(1)
 		err = &rail.Error{Code: rail.Overloaded, Message: "too many payments are waiting: nothing was done", RetryAfter: overloadedRetryAfter}
 	case <-ctx.Done():
 		err = &rail.Error{Code: rail.Unavailable, Message: "the request ran out of time before its turn: nothing was done", RetryAfter: overloadedRetryAfter, Cause: ctx.Err()}
 	}
-	o.clerks.Done()
+	o.workers.Done()
 	return nil, err
 }
 
@@ -72,7 +72,7 @@ func (o *Office) enterPaying(ctx context.Context) (leave func(), err error) {
 const voidTimeout = 10 * time.Second
 
 // void gives back what was taken for an order that could not be paid any more.
-func (o *Office) void(ctx context.Context, order *rail.Order, key string) {
+func (o *Service) void(ctx context.Context, order *rail.Order, key string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), voidTimeout)
 	defer cancel()
 	if err := o.Payments.Void(ctx, order, key); err != nil {

@@ -68,9 +68,9 @@ func TestPay_OneKeyForManyOrders(t *testing.T) {
 		order, err := w.Place(t.Context(), buyer, w.order(fmt.Sprint("order", i), documents...))
 		require.NoError(t, err)
 		want[order.ID] = order.Total
-		for _, office := range []*sale.Office{w.Office, w.Office, other} {
+		for _, service := range []*sale.Service{w.Service, w.Service, other} {
 			all.Go(func() {
-				paid, payment, err := office.Pay(t.Context(), buyer, order.ID, "payment-0001")
+				paid, payment, err := service.Pay(t.Context(), buyer, order.ID, "payment-0001")
 				if assert.NoError(t, err) {
 					assert.Equal(t, rail.Paid, paid.State)
 					assert.Equal(t, sale.PaymentSucceeded, payment.State)

@@ -9,7 +9,7 @@ import (
 	"interlock/services/rail"
 )
 
-// request is one thing somebody asked of a run's clerk: to place an order, to cancel one, or (neither) only to look for
+// request is one thing somebody asked of a run's worker: to place an order, to cancel one, or (neither) only to look for
 // holds that ran out and commits that are not settled.
 type request struct {
 	ctx    context.Context
@@ -37,7 +37,7 @@ type answer struct {
 	order    *rail.Order
 	err      error
 	replayed bool
-	// early tells that the buyer left before the clerk has answered: that answer is still to come.
+	// early tells that the buyer left before the worker has answered: that answer is still to come.
 	early bool
 }
 
@@ -73,8 +73,8 @@ const (
 	maxRetryAfter        = 5 * time.Second
 )
 
-// ask hands a request to the clerk of its run and waits for the answer.
-func (o *Office) ask(id rail.RunID, r *request) answer {
+// ask hands a request to the worker of its run and waits for the answer.
+func (o *Service) ask(id rail.RunID, r *request) answer {
 	if err := o.enqueue(id, r); err != nil {
 		return answer{err: o.told(id, r, err)}
 	}
@@ -89,8 +89,8 @@ func (o *Office) ask(id rail.RunID, r *request) answer {
 	}
 }
 
-// enqueue puts a request into the queue of its run, and wakes a clerk where none is serving it.
-func (o *Office) enqueue(id rail.RunID, r *request) error {
+// enqueue puts a request into the queue of its run, and wakes a worker where none is serving it.
+func (o *Service) enqueue(id rail.RunID, r *request) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
@@ -101,10 +101,10 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 		return o.overloaded(c)
 	}
 	if c == nil {
-		c = &clerk{office: o, run: id, turn: make(chan struct{}, 1), arrived: make(chan struct{}, 1)}
+		c = &worker{service: o, run: id, turn: make(chan struct{}, 1), arrived: make(chan struct{}, 1)}
 		c.known = o.known.take(id)
 		o.serving[id] = c
-		o.clerks.Go(c.serve)
+		o.workers.Go(c.serve)
 	}
 	r.since = time.Now()
 	c.queue = append(c.queue, r)
@@ -118,7 +118,7 @@ func (o *Office) enqueue(id rail.RunID, r *request) error {
 
 // room is the refusal of one more request for a run, nil where it may come. In a rush most are refused, so they ask
 // before anything dear is done for them.
-func (o *Office) room(id rail.RunID) error {
+func (o *Service) room(id rail.RunID) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if c := o.serving[id]; o.full(c) {
@@ -128,8 +128,8 @@ func (o *Office) room(id rail.RunID) error {
 }
 
 // full tells whether whoever comes now would be behind too many, or wait for too long. Who is in the next batch never
-// does. office.mu must be held.
-func (o *Office) full(c *clerk) bool {
+// does. service.mu must be held.
+func (o *Service) full(c *worker) bool {
 	s := &o.settings
 	switch {
 	case o.waiting >= s.MaxWaiting, c != nil && len(c.queue) >= s.MaxQueue:
@@ -140,8 +140,8 @@ func (o *Office) full(c *clerk) bool {
 	return c.servedIn() > s.MaxWait || time.Since(c.queue[0].since) > s.MaxWait
 }
 
-// overloaded refuses a request for want of room. office.mu must be held.
-func (o *Office) overloaded(c *clerk) error {
+// overloaded refuses a request for want of room. service.mu must be held.
+func (o *Service) overloaded(c *worker) error {
 	o.counters.overloaded.Add(1)
 	retry := overloadedRetryAfter
 	if c != nil && len(c.queue) > 0 {
@@ -151,13 +151,13 @@ func (o *Office) overloaded(c *clerk) error {
 }
 
 // servedIn is about how long the full batches of those who wait take in the ledger, at the pace of the last one that
-// was taken, which may have been smaller. office.mu must be held.
-func (c *clerk) servedIn() time.Duration {
-	return time.Duration(len(c.queue)/c.office.settings.MaxBatch) * c.expects.took
+// was taken, which may have been smaller. service.mu must be held.
+func (c *worker) servedIn() time.Duration {
+	return time.Duration(len(c.queue)/c.service.settings.MaxBatch) * c.expects.took
 }
 
-// next takes the next batch off a clerk's queue; it is empty where all have left.
-func (o *Office) next(c *clerk) []*request {
+// next takes the next batch off a worker's queue; it is empty where all have left.
+func (o *Service) next(c *worker) []*request {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var batch []*request
@@ -173,16 +173,16 @@ func (o *Office) next(c *clerk) []*request {
 	return batch
 }
 
-// behind is how many requests wait in a clerk's queue.
-func (o *Office) behind(c *clerk) int {
+// behind is how many requests wait in a worker's queue.
+func (o *Service) behind(c *worker) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(c.queue)
 }
 
-// offDuty takes a clerk off duty if nobody waits in its queue: both under one lock, so that no request is left with
+// offDuty takes a worker off duty if nobody waits in its queue: both under one lock, so that no request is left with
 // nobody to serve it.
-func (o *Office) offDuty(c *clerk) bool {
+func (o *Service) offDuty(c *worker) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(c.queue) > 0 {
@@ -195,8 +195,8 @@ func (o *Office) offDuty(c *clerk) bool {
 	return true
 }
 
-// Waiting is how many requests wait for a clerk now.
-func (o *Office) Waiting() int {
+// Waiting is how many requests wait for a worker now.
+func (o *Service) Waiting() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.waiting

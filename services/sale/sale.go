@@ -1,14 +1,14 @@
 // Package sale sells seats: it takes orders, pays, cancels and expires them.
 //
-// All that changes the seat maps of a run goes through the run's clerk, of which a process has one per run that is
+// All that changes the seat maps of a run goes through the run's worker, of which a process has one per run that is
 // being sold: it takes all that waits, asks for the run's lock, and serves the whole batch in one transaction of the
-// ledger. The lock keeps clerks of different processes out of each other's way; what is right is decided by the ledger
+// ledger. The lock keeps workers of different processes out of each other's way; what is right is decided by the ledger
 // alone, and everything here stays right with a lock that always says yes.
 //
 // Package sale never answers a buyer before the ledger has acknowledged the commit the answer rests on, and never says
 // that an order failed while that is not known.
 //
-// All methods of Office may be called by many goroutines.
+// All methods of Service may be called by many goroutines.
 package sale
 
 import (
@@ -44,21 +44,21 @@ type Settings struct {
 	MaxWait time.Duration
 	// BatchTimeout bounds one batch in the ledger.
 	BatchTimeout time.Duration
-	// LockHoldMax is how long one clerk keeps a run's lock while buyers wait; then it stays away for four LockRetry, so
-	// that the clerks of other servers, who wait for up to two between their tries, get their turn. As soon as it knows
+	// LockHoldMax is how long one worker keeps a run's lock while buyers wait; then it stays away for four LockRetry, so
+	// that the workers of other servers, who wait for up to two between their tries, get their turn. As soon as it knows
 	// that there are others it keeps the lock for LockTurn only: a batch or two, while the others' buyers read their
 	// answers and come back.
 	LockHoldMax, LockTurn, LockRetry time.Duration
-	// LockLinger is how long a clerk keeps a lock that it alone wants when nobody waits any more.
+	// LockLinger is how long a worker keeps a lock that it alone wants when nobody waits any more.
 	LockLinger time.Duration
-	// LockWait is how long a clerk waits for a lock that somebody else holds before it goes on on the ledger's compare-and-set alone
+	// LockWait is how long a worker waits for a lock that somebody else holds before it goes on on the ledger's compare-and-set alone
 	// alone. It is longer than a lock lives, so it takes a lock that is lost and renewed to get there.
 	LockWait time.Duration
 	// MaxSelling is how many runs' batches are in the ledger at the same time: enough for the primary to commit some of
 	// them together, and few enough that the others grow meanwhile.
 	MaxSelling int
 	// MaxPaying is how many payments are in the ledger at the same time: enough to fill its group commit, and few
-	// enough to leave the clerks their connections. PayWait is how long one more waits for its turn.
+	// enough to leave the workers their connections. PayWait is how long one more waits for its turn.
 	MaxPaying int
 	PayWait   time.Duration
 	// ApplyTimeout bounds telling Redis; what it misses is repaired.
@@ -106,8 +106,8 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
-// Office sells seats of all runs. Make one with Open.
-type Office struct {
+// Service sells seats of all runs. Make one with Open.
+type Service struct {
 	Options
 	settings Settings
 	counters counters
@@ -119,9 +119,9 @@ type Office struct {
 	layouts sync.Map // formation id → map[rail.SeatClass]*seatmap.Layout
 
 	// life ends with Close: no batch begins after it.
-	life   context.Context
-	end    context.CancelFunc
-	clerks sync.WaitGroup
+	life    context.Context
+	end     context.CancelFunc
+	workers sync.WaitGroup
 
 	// paying has a place for each payment that may be in the ledger.
 	paying chan struct{}
@@ -129,7 +129,7 @@ type Office struct {
 	mu      sync.Mutex
 	closed  bool
 	waiting int
-	serving map[rail.RunID]*clerk
+	serving map[rail.RunID]*worker
 	turns   turns
 	known   remembered
 	// unsettled are the runs with a commit nobody knows the outcome of, and the requests that were in it.
@@ -138,7 +138,7 @@ type Office struct {
 	unsettledPayments map[payAttempt]bool
 }
 
-// Options are what an office works with. All fields but Settings are needed.
+// Options are what a service works with. All fields but Settings are needed.
 type Options struct {
 	Ledger       Ledger
 	Lock         Lock
@@ -153,13 +153,13 @@ type Options struct {
 	Log         *slog.Logger
 }
 
-// Open opens an office. Close it to end its goroutines.
-func Open(options Options) *Office {
-	o := &Office{
+// Open opens a service. Close it to end its goroutines.
+func Open(options Options) *Service {
+	o := &Service{
 		Options:   options,
 		settings:  options.Settings.withDefaults(),
 		seed:      maphash.MakeSeed(),
-		serving:   map[rail.RunID]*clerk{},
+		serving:   map[rail.RunID]*worker{},
 		unsettled: map[rail.RunID]map[string]bool{},
 
 		unsettledPayments: map[payAttempt]bool{},
@@ -174,14 +174,14 @@ func Open(options Options) *Office {
 	return o
 }
 
-// Close stops taking requests, lets the clerks finish what waits until ctx ends, and then ends them.
-func (o *Office) Close(ctx context.Context) error {
+// Close stops taking requests, lets the workers finish what waits until ctx ends, and then ends them.
+func (o *Service) Close(ctx context.Context) error {
 	o.mu.Lock()
 	o.closed = true
 	o.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
-		o.clerks.Wait()
+		o.workers.Wait()
 		close(done)
 	}()
 	var err error
@@ -195,22 +195,22 @@ func (o *Office) Close(ctx context.Context) error {
 	return err
 }
 
-// begin has Close wait until clerks.Done is called; false where it was closed already. Whatever does not come from a
-// clerk begins here: Close may wait already.
-func (o *Office) begin() bool {
+// begin has Close wait until workers.Done is called; false where it was closed already. Whatever does not come from a
+// worker begins here: Close may wait already.
+func (o *Service) begin() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
 		return false
 	}
-	o.clerks.Add(1)
+	o.workers.Add(1)
 	return true
 }
 
 // Place buys seats for all passengers of a request, or none. It may be repeated with the same key: the order is the
 // same. Besides the refusals of rail it answers OVERLOADED and UNAVAILABLE (this attempt ordered nothing; what an
 // earlier one with the same key did stays) and ORDER_PENDING (not known yet: repeat with the same key).
-func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder) (*rail.Order, error) {
+func (o *Service) Place(ctx context.Context, buyer string, place rail.PlaceOrder) (*rail.Order, error) {
 	place.Normalize()
 	run, ok := o.Runs.Run(place.RunID)
 	switch {
@@ -253,7 +253,7 @@ func (o *Office) Place(ctx context.Context, buyer string, place rail.PlaceOrder)
 
 // Cancel gives a hold back. Repeating it is harmless. NOT_FOUND: the buyer has no such order. WRONG_STATE: it is paid.
 // HOLD_EXPIRED: it has ended already.
-func (o *Office) Cancel(ctx context.Context, buyer, orderID, reason string) (*rail.Order, error) {
+func (o *Service) Cancel(ctx context.Context, buyer, orderID, reason string) (*rail.Order, error) {
 	runID, ok := o.runOf(orderID)
 	if !ok {
 		return nil, notFound()
@@ -267,7 +267,7 @@ func (o *Office) Cancel(ctx context.Context, buyer, orderID, reason string) (*ra
 }
 
 // CancelHold is Cancel of anybody's hold by an admin; it is recorded who that was. INVALID: there is no reason.
-func (o *Office) CancelHold(ctx context.Context, by, orderID, reason string) (*rail.Order, error) {
+func (o *Service) CancelHold(ctx context.Context, by, orderID, reason string) (*rail.Order, error) {
 	runID, ok := o.runOf(orderID)
 	if !ok {
 		return nil, notFound()
@@ -282,7 +282,7 @@ func (o *Office) CancelHold(ctx context.Context, by, orderID, reason string) (*r
 // CorrectName corrects a passenger's name on an order that has its seats, and records which admin did. NOT_FOUND: there
 // is no such ticket, which counts from 0. WRONG_STATE: the order has ended, or its passengers were forgotten.
 // ORDER_PENDING: it is not known yet; repeating it is harmless.
-func (o *Office) CorrectName(ctx context.Context, c ledger.Correction) (*rail.Order, error) {
+func (o *Service) CorrectName(ctx context.Context, c ledger.Correction) (*rail.Order, error) {
 	c.Name, c.Reason = rail.NormalizeText(c.Name), rail.NormalizeText(c.Reason)
 	var errs rail.Errors
 	if wrong := rail.CheckText("a name", c.Name, rail.MaxPassengerName); wrong != nil {
@@ -297,7 +297,7 @@ func (o *Office) CorrectName(ctx context.Context, c ledger.Correction) (*rail.Or
 	if !o.begin() {
 		return nil, closing()
 	}
-	defer o.clerks.Done()
+	defer o.workers.Done()
 	order, err := o.Ledger.Correct(ctx, c)
 	if errors.Is(err, ledger.ErrInDoubt) {
 		return nil, pending(err)
@@ -308,9 +308,9 @@ func (o *Office) CorrectName(ctx context.Context, c ledger.Correction) (*rail.Or
 	return order, err
 }
 
-// runOf is the run of an order; false where there is none. Without asking the timetable, anybody could start a clerk
+// runOf is the run of an order; false where there is none. Without asking the timetable, anybody could start a worker
 // for every run they can think of.
-func (o *Office) runOf(orderID string) (rail.RunID, bool) {
+func (o *Service) runOf(orderID string) (rail.RunID, bool) {
 	id, ok := rail.RunOfOrder(orderID)
 	if ok && o.Runs.Loaded() {
 		_, ok = o.Runs.Run(id)
@@ -318,8 +318,8 @@ func (o *Office) runOf(orderID string) (rail.RunID, bool) {
 	return id, ok
 }
 
-// cancel has the clerk of a run carry out a cancellation.
-func (o *Office) cancel(ctx context.Context, runID rail.RunID, c ledger.Cancel) (*rail.Order, error) {
+// cancel has the worker of a run carry out a cancellation.
+func (o *Service) cancel(ctx context.Context, runID rail.RunID, c ledger.Cancel) (*rail.Order, error) {
 	r := newRequest(ctx)
 	r.cancel = &c
 	a := o.ask(runID, r)
@@ -350,7 +350,7 @@ func deriveBodyKey(documentKey []byte) []byte {
 
 // bodyHash tells two requests apart that come with the same key. It is made of names and document numbers, and is kept.
 // Without the key they cannot be tried out on it.
-func (o *Office) bodyHash(place *rail.PlaceOrder) (string, error) {
+func (o *Service) bodyHash(place *rail.PlaceOrder) (string, error) {
 	b, err := json.Marshal(place)
 	if err != nil {
 		return "", err
@@ -364,11 +364,11 @@ func (o *Office) bodyHash(place *rail.PlaceOrder) (string, error) {
 
 // announce tells the watchers of the orders, beside the answer. The buyer does not wait for it; watchers that miss it
 // look again.
-func (o *Office) announce(orders ...*rail.Order) {
+func (o *Service) announce(orders ...*rail.Order) {
 	if len(orders) == 0 {
 		return
 	}
-	o.clerks.Go(func() {
+	o.workers.Go(func() {
 		ctx, cancel := context.WithTimeout(o.life, o.settings.ApplyTimeout)
 		defer cancel()
 		for _, order := range orders {
@@ -379,12 +379,12 @@ func (o *Office) announce(orders ...*rail.Order) {
 	})
 }
 
-// closing is the answer of an office that was closed.
+// closing is the answer of a service that was closed.
 func closing() error {
 	return &rail.Error{Code: rail.Unavailable, Message: "this server is shutting down", RetryAfter: overloadedRetryAfter}
 }
 
-// notLoaded is the answer of an office that does not know yet which runs there are.
+// notLoaded is the answer of a service that does not know yet which runs there are.
 func notLoaded() error {
 	return &rail.Error{Code: rail.Unavailable, Message: "the timetable is not loaded yet", RetryAfter: overloadedRetryAfter}
 }

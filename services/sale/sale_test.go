@@ -248,7 +248,7 @@ func TestSweep_GivesSeatsBack(t *testing.T) {
 	})
 }
 
-func TestClerk_ServesWhatWaitsInOneBatch(t *testing.T) {
+func TestWorker_ServesWhatWaitsInOneBatch(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	gate := make(chan struct{})
 	begun := make(chan struct{}, 100)
@@ -276,7 +276,7 @@ func TestClerk_ServesWhatWaitsInOneBatch(t *testing.T) {
 	require.Equal(t, int64(10), w.Stats().Placed)
 }
 
-func TestClerk_QueueIsBounded(t *testing.T) {
+func TestWorker_QueueIsBounded(t *testing.T) {
 	w := openWorld(t, sale.Settings{MaxQueue: 2})
 	gate := make(chan struct{})
 	begun := make(chan struct{}, 100)
@@ -307,7 +307,7 @@ func TestClerk_QueueIsBounded(t *testing.T) {
 
 // Where a batch takes long, nobody is let in behind those who have waited long already and fill the next one, nor where
 // all who wait take long at the pace of the last batch.
-func TestClerk_QueueIsBoundedInTime(t *testing.T) {
+func TestWorker_QueueIsBoundedInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{MaxBatch: 2, MaxWait: time.Second})
 		batch := 3 * time.Second
@@ -368,7 +368,7 @@ func TestPlace_WhileTheQueueIsFull(t *testing.T) {
 }
 
 // Who finds the queue full is told to come back when about all who wait are served, at the pace of the last batch.
-func TestClerk_SaysWhenToComeBack(t *testing.T) {
+func TestWorker_SaysWhenToComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{MaxQueue: 2, MaxBatch: 1})
 		w.book.before = func(ledger.Batch) error {
@@ -392,7 +392,7 @@ func TestClerk_SaysWhenToComeBack(t *testing.T) {
 	})
 }
 
-func TestClerk_WhoHangsUpIsDropped(t *testing.T) {
+func TestWorker_WhoHangsUpIsDropped(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	gate := make(chan struct{})
 	begun := make(chan struct{}, 100)
@@ -421,7 +421,7 @@ func TestClerk_WhoHangsUpIsDropped(t *testing.T) {
 	require.Len(t, w.book.orders, 1)
 }
 
-func TestClerk_PoisonedOrderFailsAlone(t *testing.T) {
+func TestWorker_PoisonedOrderFailsAlone(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	gate := make(chan struct{})
 	begun := make(chan struct{}, 100)
@@ -470,7 +470,7 @@ func TestClerk_PoisonedOrderFailsAlone(t *testing.T) {
 	require.Len(t, w.book.orders, 9)
 }
 
-func TestClerk_TriesAgainWithALockingRead(t *testing.T) {
+func TestWorker_TriesAgainWithALockingRead(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	w.book.after = func(batch ledger.Batch, _ ledger.BatchChanges) error {
 		if !batch.Locking {
@@ -491,7 +491,7 @@ type twice string
 func (t twice) Error() string     { return string(t) + " exists already" }
 func (t twice) Duplicate() string { return string(t) }
 
-func TestClerk_DrawsAnotherNumber(t *testing.T) {
+func TestWorker_DrawsAnotherNumber(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	var numbers []string
 	w.book.after = func(_ ledger.Batch, changes ledger.BatchChanges) error {
@@ -507,7 +507,7 @@ func TestClerk_DrawsAnotherNumber(t *testing.T) {
 	require.NotEqual(t, numbers[0], numbers[1])
 }
 
-func TestClerk_GivesUpWhereItAlwaysLoses(t *testing.T) {
+func TestWorker_GivesUpWhereItAlwaysLoses(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	w.book.after = func(ledger.Batch, ledger.BatchChanges) error { return ledger.ErrVersionConflict }
 	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
@@ -578,7 +578,7 @@ func TestSweep_SettlesWhereNobodyComesBack(t *testing.T) {
 	})
 }
 
-func TestClerk_SellsWithoutAQuorum(t *testing.T) {
+func TestWorker_SellsWithoutAQuorum(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	w.lock.err = lock.ErrNoQuorum
 	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
@@ -586,7 +586,7 @@ func TestClerk_SellsWithoutAQuorum(t *testing.T) {
 	require.Equal(t, int64(1), w.Stats().WithoutLock)
 }
 
-func TestClerk_DoesNotWaitForEverForALock(t *testing.T) {
+func TestWorker_DoesNotWaitForEverForALock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{})
 		w.lock.held.Store(string(w.book.run.ID), true)
@@ -598,7 +598,7 @@ func TestClerk_DoesNotWaitForEverForALock(t *testing.T) {
 	})
 }
 
-func TestClerk_GivesTheLockBack(t *testing.T) {
+func TestWorker_GivesTheLockBack(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
 	require.NoError(t, err)
@@ -607,7 +607,7 @@ func TestClerk_GivesTheLockBack(t *testing.T) {
 	require.False(t, held)
 }
 
-func TestClerk_HungRedisDelaysNoBuyer(t *testing.T) {
+func TestWorker_HungRedisDelaysNoBuyer(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	w.board.hang = make(chan struct{})
 	for i := range 20 {
@@ -675,7 +675,7 @@ func TestPlace_SomebodyElsesOpenCommitMayBeOnesOwn(t *testing.T) {
 	require.ErrorIs(t, err, &rail.Error{Code: rail.OrderPending})
 }
 
-func TestClerk_WaitsForTheLockBeforeItTakesTheBatch(t *testing.T) {
+func TestWorker_WaitsForTheLockBeforeItTakesTheBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{})
 		w.lock.held.Store(string(w.book.run.ID), true)
@@ -688,7 +688,7 @@ func TestClerk_WaitsForTheLockBeforeItTakesTheBatch(t *testing.T) {
 	})
 }
 
-func TestClerk_APanicFailsOneOrder(t *testing.T) {
+func TestWorker_APanicFailsOneOrder(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	gate, begun := make(chan struct{}), make(chan struct{}, 100)
 	w.book.before = func(ledger.Batch) error {
@@ -728,7 +728,7 @@ func TestClerk_APanicFailsOneOrder(t *testing.T) {
 	require.Len(t, w.book.orders, 9)
 }
 
-func TestClerk_ABrokenRunHarmsNoOther(t *testing.T) {
+func TestWorker_ABrokenRunHarmsNoOther(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	w.book.maps[rail.Second] = []byte("no map")
 	_, err := w.Place(t.Context(), "ann", w.order("one", "DOC00001"))
@@ -807,7 +807,7 @@ func TestClose_RefusesWhatComesAfter(t *testing.T) {
 }
 
 // Keys are looked up only when somebody comes again. Whoever was refused gets the order that the key has all the same.
-func TestClerk_LooksKeysUpWhenSomebodyComesAgain(t *testing.T) {
+func TestWorker_LooksKeysUpWhenSomebodyComesAgain(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	first, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
 	require.NoError(t, err)
@@ -832,8 +832,8 @@ func TestClerk_LooksKeysUpWhenSomebodyComesAgain(t *testing.T) {
 	require.Equal(t, rail.AlreadyTravelling, rail.CodeOf(err))
 }
 
-// The next buyer of a run finds the lock where the last one's clerk has left it, unless nobody comes for a while.
-func TestClerk_KeepsTheLockForTheNextBuyer(t *testing.T) {
+// The next buyer of a run finds the lock where the last one's worker has left it, unless nobody comes for a while.
+func TestWorker_KeepsTheLockForTheNextBuyer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{})
 		held := func() bool {

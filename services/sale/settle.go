@@ -18,7 +18,7 @@ import (
 const maxDoubts = 16_384
 
 // doubt notes that nobody knows what became of a batch.
-func (o *Office) doubt(run rail.RunID, batch []*request) {
+func (o *Service) doubt(run rail.RunID, batch []*request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	names := o.unsettled[run]
@@ -34,7 +34,7 @@ func (o *Office) doubt(run rail.RunID, batch []*request) {
 }
 
 // told is what a request is told of a failure: not "nothing was done" where that is not known.
-func (o *Office) told(run rail.RunID, r *request, err error) error {
+func (o *Service) told(run rail.RunID, r *request, err error) error {
 	if r.name() == "" {
 		// Nobody waits for this answer. What passes by itself is tried again; the rest somebody has to hear of.
 		var broken *brokenRun
@@ -57,7 +57,7 @@ type payAttempt struct{ order, buyer, key string }
 
 // paymentTold is what a payment is told of what came of it. Once its commit was unknown it is told ORDER_PENDING, also while
 // the ledger cannot even be asked, until the ledger has said what it is: its row's lock holds whoever asks up until then.
-func (o *Office) paymentTold(p payAttempt, err error) error {
+func (o *Service) paymentTold(p payAttempt, err error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
@@ -75,20 +75,20 @@ func (o *Office) paymentTold(p payAttempt, err error) error {
 }
 
 // settle notes that a locking batch on the run has committed, or that nothing was in doubt.
-func (o *Office) settle(run rail.RunID) {
+func (o *Service) settle(run rail.RunID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.unsettled, run)
 }
 
-func (o *Office) isUnsettled(run rail.RunID) bool {
+func (o *Service) isUnsettled(run rail.RunID) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	_, ok := o.unsettled[run]
 	return ok
 }
 
-func (o *Office) unsettledRuns() []rail.RunID {
+func (o *Service) unsettledRuns() []rail.RunID {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	runs := make([]rail.RunID, 0, len(o.unsettled))

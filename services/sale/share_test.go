@@ -12,10 +12,10 @@ import (
 	"interlock/services/sale"
 )
 
-// TestClerks_ShareARun has four servers sell one run for a minute. In each five seconds of it each serves at least half of what
+// TestWorkers_ShareARun has four servers sell one run for a minute. In each five seconds of it each serves at least half of what
 // would be its share: one whose buyers have the lock all the time stays away long enough for the others to get it, and where a
 // turn is one long batch, of which there are a few dozen, none is unlucky for long.
-func TestClerks_ShareARun(t *testing.T) {
+func TestWorkers_ShareARun(t *testing.T) {
 	for batch, least := range map[time.Duration]int64{8 * time.Millisecond: 1000, 85 * time.Millisecond: 300} {
 		t.Run(batch.String(), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { shareARun(t, batch, least) }) })
 	}
@@ -29,17 +29,17 @@ func shareARun(t *testing.T, batch time.Duration, least int64) {
 		<-time.After(batch)
 		return nil
 	}
-	offices := []*sale.Office{w.Office}
-	for len(offices) < servers {
-		offices = append(offices, w.open(t, sale.Settings{}))
+	services := []*sale.Service{w.Service}
+	for len(services) < servers {
+		services = append(services, w.open(t, sale.Settings{}))
 	}
 	end := time.Now().Add(windows * window)
-	for i, office := range offices {
+	for i, service := range services {
 		for buyer := range buyers {
 			go func() {
 				for n := 0; time.Now().Before(end); n++ {
 					key := fmt.Sprintf("s%db%dn%d", i, buyer, n)
-					_, _ = office.Place(t.Context(), "buyer"+key, w.order(key, "DOC"+key)) // nearly all are told that it is sold out
+					_, _ = service.Place(t.Context(), "buyer"+key, w.order(key, "DOC"+key)) // nearly all are told that it is sold out
 					<-time.After(time.Millisecond)
 				}
 			}()
@@ -49,8 +49,8 @@ func shareARun(t *testing.T, batch time.Duration, least int64) {
 	for range windows {
 		<-time.After(window)
 		served, all := make([]int64, servers), int64(0)
-		for i, office := range offices {
-			requests := office.Stats().Requests
+		for i, service := range services {
+			requests := service.Stats().Requests
 			served[i], before[i] = requests-before[i], requests
 			all += served[i]
 		}

@@ -23,11 +23,11 @@ func (c *counters) count(d decided) {
 	}
 }
 
-// Stats are what an office has done since it was opened.
+// Stats are what a service has done since it was opened.
 type Stats struct {
 	// Batches served Requests; Placed, Replayed and Refused are what became of them.
 	Batches, Requests, Placed, Replayed, Refused int64
-	// VersionLost counts compare-and-sets lost to another clerk, Unknown commits without an outcome.
+	// VersionLost counts compare-and-sets lost to another worker, Unknown commits without an outcome.
 	VersionLost, Unknown int64
 	// Overloaded counts requests turned away by a full queue.
 	Overloaded int64
@@ -42,7 +42,7 @@ type Stats struct {
 }
 
 // Stats reads the counters.
-func (o *Office) Stats() Stats {
+func (o *Service) Stats() Stats {
 	c := &o.counters
 	return Stats{
 		Batches: c.batches.Load(), Requests: c.requests.Load(), Placed: c.placed.Load(), Replayed: c.replayed.Load(),

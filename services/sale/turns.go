@@ -9,23 +9,23 @@ import (
 // hundred a second, however many orders are in them. So only a few batches are in the ledger at a time, and while they
 // are, the queues of all other runs grow into batches that are worth a commit. One hot run never waits here.
 
-// turns has a place for each batch that may be in the ledger. It is guarded by the office's lock.
+// turns has a place for each batch that may be in the ledger. It is guarded by the service's lock.
 type turns struct {
 	free    int
-	waiting []*clerk
+	waiting []*worker
 }
 
-// follows tells whether a clerk's next batch will go to the ledger right after this one, as far as anybody can tell: where
-// other servers or other runs want their turn it will not, and a clerk that goes off duty after a batch had few buyers.
-func (o *Office) follows(c *clerk) bool {
+// follows tells whether a worker's next batch will go to the ledger right after this one, as far as anybody can tell: where
+// other servers or other runs want their turn it will not, and a worker that goes off duty after a batch had few buyers.
+func (o *Service) follows(c *worker) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return !c.shared && len(o.turns.waiting) == 0 && (len(c.queue) > 0 || c.expects.buyers > 0)
 }
 
-// takeTurn waits until the clerk's next batch may go to the ledger. It waits for batches that are bounded themselves; should
+// takeTurn waits until the worker's next batch may go to the ledger. It waits for batches that are bounded themselves; should
 // that not be enough, it goes on.
-func (o *Office) takeTurn(c *clerk) {
+func (o *Service) takeTurn(c *worker) {
 	o.mu.Lock()
 	if o.turns.free > 0 {
 		o.turns.free--
@@ -53,9 +53,9 @@ func (o *Office) takeTurn(c *clerk) {
 	<-c.turn // It was given in the meantime.
 }
 
-// giveTurn hands a turn to the clerk whose buyers have waited most: the more of them there are, and the longer the first
+// giveTurn hands a turn to the worker whose buyers have waited most: the more of them there are, and the longer the first
 // has stood there. Counting how long twice keeps a run with one buyer from waiting for runs with a hundred.
-func (o *Office) giveTurn() {
+func (o *Service) giveTurn() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.turns.free++; o.turns.free <= 0 || len(o.turns.waiting) == 0 {

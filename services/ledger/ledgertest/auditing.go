@@ -87,7 +87,7 @@ func availabilitiesPagesAndCounts(t *testing.T, s *suite) {
 // availabilitiesDamagedMaps spoils some maps: those runs are named rather than counted, and the others are all there.
 func availabilitiesDamagedMaps(t *testing.T, s *suite) {
 	l := s.open(t)
-	c := newClerk(t, l)
+	c := newWorker(t, l)
 	train := NewTrain("T12")
 	var runs []*rail.Run
 	for d := range 20 {
@@ -202,7 +202,7 @@ func auditOfRuns(t *testing.T, s *suite) {
 // auditOneVersion reads snapshots while a run is sold and sold: a sale in flight must never look like a defect.
 func auditOneVersion(t *testing.T, s *suite) {
 	l, _, run := s.published(t)
-	seller := newClerk(t, s.open(t))
+	seller := newWorker(t, s.open(t))
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -386,7 +386,7 @@ func damagedTrains(t *testing.T, s *suite) {
 	require.ErrorContains(t, err, runs[2].Train.ID)
 }
 
-func leap(t *testing.T, s *suite) {
+func jumpVersions(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	c.place(run, one("wang"))
 	var runs []*rail.Run
@@ -395,9 +395,9 @@ func leap(t *testing.T, s *suite) {
 		runs = append(runs, NewRun(train, day.AddDays(d)))
 	}
 	publish(t, l, runs...)
-	leapt, err := l.Leap(t.Context())
+	jumped, err := l.JumpVersions(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, 1_501, leapt)
+	require.Equal(t, 1_501, jumped)
 	require.EqualValues(t, 1_000_002, s.version(t, run))
 	require.Equal(t, 1_500, s.count(t, "SELECT COUNT(*) FROM runs WHERE version = 1000001"))
 	b := batch(run, one("li"))

@@ -70,7 +70,7 @@ func sellClaims(t *testing.T, s *suite) {
 	require.NoError(t, err)
 }
 
-// sellClaimsOutliveARollback shows that a clerk hears of claims also where the same transaction was about to end them.
+// sellClaimsOutliveARollback shows that a worker hears of claims also where the same transaction was about to end them.
 func sellClaimsOutliveARollback(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	placed, due := c.place(run, one("wang")), c.place(run, one("li"))

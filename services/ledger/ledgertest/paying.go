@@ -74,7 +74,7 @@ func payUnknown(t *testing.T, s *suite) {
 // payAgainstExpiry pays an order at the very moment its hold is swept: one of the two must win, and both must know
 // which. The holds are aged between the sweep's decision and the payment's by the database, not by waiting.
 func payAgainstExpiry(t *testing.T, s *suite) {
-	race(t, s, func(c *clerk, run rail.RunID, orders []*rail.Order) map[string]bool {
+	race(t, s, func(c *worker, run rail.RunID, orders []*rail.Order) map[string]bool {
 		Age(t, s.o) // some payments come before this, most after
 		freed := map[string]bool{}
 		for {
@@ -92,7 +92,7 @@ func payAgainstExpiry(t *testing.T, s *suite) {
 }
 
 func payAgainstCancel(t *testing.T, s *suite) {
-	race(t, s, func(c *clerk, run rail.RunID, orders []*rail.Order) map[string]bool {
+	race(t, s, func(c *worker, run rail.RunID, orders []*rail.Order) map[string]bool {
 		freed := map[string]bool{}
 		for _, o := range orders {
 			for {
@@ -112,7 +112,7 @@ func payAgainstCancel(t *testing.T, s *suite) {
 }
 
 // race pays orders while they are ended, and holds both answers against what is written.
-func race(t *testing.T, s *suite, end func(c *clerk, run rail.RunID, orders []*rail.Order) map[string]bool) {
+func race(t *testing.T, s *suite, end func(c *worker, run rail.RunID, orders []*rail.Order) map[string]bool) {
 	l, c, run := s.published(t)
 	var orders []*rail.Order
 	for i := range 6 {

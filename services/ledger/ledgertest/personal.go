@@ -118,7 +118,7 @@ func keysWrongOrMissing(t *testing.T, s *suite) {
 		require.ErrorIs(t, wrong.KeysFit(t.Context()), sqlledger.ErrKeys, name)
 		requireCode(t, rail.Unavailable, wrong.Ready(t.Context()))
 		require.ErrorContains(t, wrong.Ready(t.Context()), "old", name)
-		sells := newClerk(t, wrong)
+		sells := newWorker(t, wrong)
 		_, _, err := sells.sell(t.Context(), batch(run, one("li")), one("li"))
 		requireCode(t, rail.Unavailable, err)
 		_, err = wrong.Correct(t.Context(), ledger.Correction{OrderID: placed.ID, Name: "李", By: "boss", Reason: "typing"})
@@ -206,7 +206,7 @@ func keysRotateWhileSelling(t *testing.T, s *suite) {
 	require.NoError(t, old.CheckKeys(t.Context()))
 	require.NoError(t, next.CheckKeys(t.Context()))
 
-	seller, stop := newClerk(t, next), make(chan struct{})
+	seller, stop := newWorker(t, next), make(chan struct{})
 	var selling sync.WaitGroup
 	var sold []*rail.Order
 	selling.Go(func() {

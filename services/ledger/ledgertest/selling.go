@@ -109,7 +109,7 @@ func nothing(*ledger.BatchState) (ledger.BatchChanges, error) { return ledger.Ba
 // sellLosesToWhoeverCommittedFirst runs a whole sale inside another one's decision: both have read the same map.
 func sellLosesToWhoeverCommittedFirst(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
-	other := newClerk(t, s.open(t))
+	other := newWorker(t, s.open(t))
 	mine, theirs := one("wang"), one("li")
 	var o outcome
 	decide := c.decide(&o, mine)
@@ -150,7 +150,7 @@ func (s *suite) flavor(t *testing.T) sqlledger.Flavor {
 
 func sellLockingKeepsOthersOut(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
-	other := newClerk(t, s.open(t))
+	other := newWorker(t, s.open(t))
 	// Each in a transaction of its own: the server ends one that thinks for two seconds.
 	for i, locking := range []bool{true, false} {
 		version, err := l.Sell(t.Context(), ledger.Batch{RunID: run, Locking: true}, func(*ledger.BatchState) (ledger.BatchChanges, error) {
@@ -218,7 +218,7 @@ func sellLargeBatch(t *testing.T, s *suite) {
 	l := s.open(t)
 	run := NewRun(newTrain("K1", 400), day)
 	publish(t, l, run)
-	c := newClerk(t, l)
+	c := newWorker(t, l)
 	requests := make([]request, 700)
 	for i := range requests {
 		requests[i] = one(fmt.Sprint("buyer-", i))
@@ -389,7 +389,7 @@ func sellManyAtOnce(t *testing.T, s *suite) {
 	answered := map[string]*rail.Order{}
 	var wg sync.WaitGroup
 	for server := range servers {
-		c := newClerk(t, s.open(t))
+		c := newWorker(t, s.open(t))
 		for buyer := range buyers {
 			wg.Go(func() {
 				r := one(fmt.Sprintf("buyer-%d-%d", server, buyer))

@@ -98,7 +98,7 @@ func Run(t *testing.T, o sqlledger.Options) {
 		{"AuditSnapshots_ManyRows", auditManyRows},
 		{"AuditSnapshots_Strays", auditStrays},
 		{"Damaged_Trains", damagedTrains},
-		{"Leap", leap},
+		{"JumpVersions", jumpVersions},
 		{"Hostile_Orders", hostileOrders},
 		{"Hostile_Publications", hostilePublications},
 		{"Ready", ready},
@@ -128,12 +128,12 @@ func (s *suite) open(t *testing.T) *sqlledger.Ledger {
 }
 
 // published opens a ledger with T12 on sale.
-func (s *suite) published(t *testing.T) (*sqlledger.Ledger, *clerk, rail.RunID) {
+func (s *suite) published(t *testing.T) (*sqlledger.Ledger, *worker, rail.RunID) {
 	t.Helper()
 	l := s.open(t)
 	run := NewRun(NewTrain("T12"), day)
 	publish(t, l, run)
-	return l, newClerk(t, l), run.ID
+	return l, newWorker(t, l), run.ID
 }
 
 func publish(t *testing.T, l *sqlledger.Ledger, runs ...*rail.Run) []ledger.Publication {

@@ -102,7 +102,7 @@ func (l *Ledger) takeAhead(id rail.RunID, only *ahead) *ahead {
 }
 
 // opened goes on with a transaction that was begun ahead for a batch. It is nil where there is none, where the run is to be
-// locked, where the primary is another by now, and where the clerk has not the maps of the version that was read: those of now
+// locked, where the primary is another by now, and where the worker has not the maps of the version that was read: those of now
 // would be newer.
 func (l *Ledger) opened(ctx context.Context, h *home, batch *ledger.Batch) (*transaction, *runHead, error) {
 	a := l.takeAhead(batch.RunID, nil)

@@ -79,7 +79,7 @@ func TestSell_Ahead(t *testing.T) {
 	require.NoError(t, sell(other, ledger.Batch{RunID: b.run}, "sun", 2))
 	require.ErrorIs(t, sell(l, follows(), "li", 2), ledger.ErrVersionConflict)
 	require.EqualValues(t, 1, l.Stats().LostCompareAndSets)
-	// The next attempt opens with a lock, as a clerk's does.
+	// The next attempt opens with a lock, as a worker's does.
 	require.NoError(t, sell(l, ledger.Batch{RunID: b.run, Locking: true, Follows: true}, "li", 3))
 	s.take()
 

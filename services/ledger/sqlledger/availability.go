@@ -208,20 +208,20 @@ func (l *Ledger) Availabilities(ctx context.Context, after rail.RunID, limit int
 	}
 }
 
-// Bounds of a leap.
+// Bounds of a jump.
 const (
-	// leapBy is far beyond what a run's version can have moved on since any backup or dead primary.
-	leapBy = 1_000_000
-	// leapPage is how many runs leap in one transaction: few enough that no sale waits for long.
-	leapPage = 1_000
+	// jumpBy is far beyond what a run's version can have moved on since any backup or dead primary.
+	jumpBy = 1_000_000
+	// jumpPage is how many runs jump in one transaction: few enough that no sale waits for long.
+	jumpPage = 1_000
 )
 
-// Leap raises every run's version by a million, a page of runs at a time. It leaves alone when they were touched: all
+// JumpVersions raises every run's version by a million, a page of runs at a time. It leaves alone when they were touched: all
 // of them at once would be more than repair looks at, and a rebuild follows.
-func (l *Ledger) Leap(ctx context.Context) (int, error) {
+func (l *Ledger) JumpVersions(ctx context.Context) (int, error) {
 	total := 0
 	for after := ""; ; {
-		last, changed, err := l.leapPage(ctx, after)
+		last, changed, err := l.jumpPage(ctx, after)
 		total += changed
 		if err != nil || last == "" {
 			return total, err
@@ -230,7 +230,7 @@ func (l *Ledger) Leap(ctx context.Context) (int, error) {
 	}
 }
 
-func (l *Ledger) leapPage(ctx context.Context, after string) (last string, changed int, err error) {
+func (l *Ledger) jumpPage(ctx context.Context, after string) (last string, changed int, err error) {
 	h, err := l.at()
 	if err != nil {
 		return "", 0, err
@@ -243,13 +243,13 @@ func (l *Ledger) leapPage(ctx context.Context, after string) (last string, chang
 	if err := t.guard(ctx); err != nil {
 		return "", 0, definite(err)
 	}
-	err = t.rows(ctx, "SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?", []any{after, leapPage}, func(r *sql.Rows) error {
+	err = t.rows(ctx, "SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?", []any{after, jumpPage}, func(r *sql.Rows) error {
 		return r.Scan(&last)
 	})
 	if err != nil || last == "" {
 		return "", 0, definite(err)
 	}
-	rows, err := t.exec(ctx, "UPDATE runs SET version = version + ? WHERE id > ? AND id <= ?", leapBy, after, last)
+	rows, err := t.exec(ctx, "UPDATE runs SET version = version + ? WHERE id > ? AND id <= ?", jumpBy, after, last)
 	if err != nil {
 		return "", 0, definite(err)
 	}

@@ -113,7 +113,7 @@ func BenchmarkReadAll(b *testing.B) {
 	}
 }
 
-// BenchmarkSell sells batches of 200 orders of one ticket on one run, as fast as one clerk can.
+// BenchmarkSell sells batches of 200 orders of one ticket on one run, as fast as one worker can.
 func BenchmarkSell(b *testing.B) {
 	for _, flavor := range ledgertest.Flavors() {
 		b.Run(flavor.Name, func(b *testing.B) {

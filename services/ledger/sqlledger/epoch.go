@@ -18,10 +18,10 @@ func readEpoch(ctx context.Context, on querier, database string) (epoch int64, o
 	return epoch, opened, err
 }
 
-// LeapBeforeOpening raises every run's version by a million, as Leap does, on a member that is still read-only to all but
+// JumpVersionsBeforeOpening raises every run's version by a million, as JumpVersions does, on a member that is still read-only to all but
 // administrators, through whose data source name it comes: between the barrier of an opening that accepts a loss and its
 // end, so that nothing is sold in between under a version that has meant something else.
-func LeapBeforeOpening(ctx context.Context, dsn string) (err error) {
+func JumpVersionsBeforeOpening(ctx context.Context, dsn string) (err error) {
 	c, err := parseDSN(dsn)
 	if err != nil {
 		return err
@@ -37,12 +37,12 @@ func LeapBeforeOpening(ctx context.Context, dsn string) (err error) {
 	for after := ""; ; {
 		last := ""
 		page := "SELECT id FROM " + runs + " WHERE id > ? ORDER BY id LIMIT ?"
-		err := queryRows(ctx, db, deskStatementTimeout, page, []any{after, leapPage}, func(r *sql.Rows) error { return r.Scan(&last) })
+		err := queryRows(ctx, db, deskStatementTimeout, page, []any{after, jumpPage}, func(r *sql.Rows) error { return r.Scan(&last) })
 		if err != nil || last == "" {
 			return definite(err)
 		}
 		limited, cancel := context.WithTimeout(ctx, deskStatementTimeout)
-		_, err = db.ExecContext(limited, "UPDATE "+runs+" SET version = version + ? WHERE id > ? AND id <= ?", leapBy, after, last)
+		_, err = db.ExecContext(limited, "UPDATE "+runs+" SET version = version + ? WHERE id > ? AND id <= ?", jumpBy, after, last)
 		cancel()
 		if err != nil {
 			return fmt.Errorf("ledger: raising versions: %w", err)

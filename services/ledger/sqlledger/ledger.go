@@ -22,7 +22,7 @@ type Ledger struct {
 	aheadMu sync.Mutex
 	ahead   map[rail.RunID]*ahead
 	// payments has a place for each payment that may be under way, readers one for each read of orders at the desk.
-	// database/sql gives connections to anyone who waits: among thousands who pay, a clerk would never get one.
+	// database/sql gives connections to anyone who waits: among thousands who pay, a worker would never get one.
 	payments, readers chan struct{}
 	// sealing says that the keyring was held against the ledger's keys, and may seal.
 	sealing atomic.Bool

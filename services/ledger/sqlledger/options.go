@@ -76,7 +76,7 @@ const (
 	// maxAhead is how many transactions are begun ahead at most: as many as batches are in the ledger at a time.
 	maxAhead = 4
 	// paymentsShare is the part of a ledger's connections that payments may use, one third: whoever pays has a hold and
-	// time, and a clerk that waits for a connection keeps hundreds of buyers waiting. Payments have no pool of their
+	// time, and a worker that waits for a connection keeps hundreds of buyers waiting. Payments have no pool of their
 	// own, as that would be idle without a rush and needs connections that MySQL may not have; SQLite has one writer in
 	// all.
 	paymentsShare = 3

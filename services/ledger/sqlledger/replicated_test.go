@@ -77,7 +77,7 @@ func TestReplicated_SellsOnlyWhileReplicated(t *testing.T) {
 				require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 				_, err = l.SetStatus(t.Context(), run.ID, rail.Suspended, "snow", "an admin")
 				require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
-				_, err = l.Leap(t.Context())
+				_, err = l.JumpVersions(t.Context())
 				require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 			}
 			refuses("semi-synchronous replication is off") // not even loaded

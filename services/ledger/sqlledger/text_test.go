@@ -103,7 +103,7 @@ func TestOpen_NameThatChangesHowTextIsRead(t *testing.T) {
 				require.ErrorContains(t, err, name)
 				_, err = sqlledger.Find(t.Context(), []string{bad.ReplicaDSN})
 				require.Error(t, err)
-				require.Error(t, sqlledger.LeapBeforeOpening(t.Context(), bad.ReplicaDSN))
+				require.Error(t, sqlledger.JumpVersionsBeforeOpening(t.Context(), bad.ReplicaDSN))
 			})
 		}
 	})

@@ -9,7 +9,7 @@ import (
 	"interlock/services/lock/redlock"
 )
 
-// BenchmarkAcquire acquires, extends and releases on three nodes: what a clerk pays for a batch at most.
+// BenchmarkAcquire acquires, extends and releases on three nodes: what a worker pays for a batch at most.
 func BenchmarkAcquire(b *testing.B) {
 	var nodes []string
 	for range 3 {

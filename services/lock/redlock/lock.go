@@ -29,7 +29,7 @@ import (
 )
 
 const (
-	// DefaultExpiry outlasts many batches, so that a clerk rarely extends, and lets others in soon when a server dies.
+	// DefaultExpiry outlasts many batches, so that a worker rarely extends, and lets others in soon when a server dies.
 	DefaultExpiry = 3 * time.Second
 	// DefaultNodeTimeout is a hundred times what a node in the same building needs, and short beside the expiry.
 	DefaultNodeTimeout = 150 * time.Millisecond

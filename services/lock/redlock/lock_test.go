@@ -127,7 +127,7 @@ func TestAcquire_OneHolder(t *testing.T) {
 		_, err := b.Acquire(t.Context(), run)
 		require.ErrorIs(t, err, lock.ErrTaken)
 		_, err = a.Acquire(t.Context(), run)
-		require.ErrorIs(t, err, lock.ErrTaken, "the same server's other clerk is somebody else, too")
+		require.ErrorIs(t, err, lock.ErrTaken, "the same server's other worker is somebody else, too")
 		other, err := b.Acquire(t.Context(), "another run")
 		require.NoError(t, err)
 		other.Release()

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// poolSize serves thousands of clerks: a question takes a fraction of a millisecond.
+	// poolSize serves thousands of workers: a question takes a fraction of a millisecond.
 	poolSize = 32
 	// idleTimeout is below the 5 minutes after which the usual firewalls forget a connection.
 	idleTimeout = 4 * time.Minute
 	// clockLag is more than the age of the clock from which go-redis counts its time-outs: were they the same as the
 	// question's, a short one could be over before it began.
 	clockLag = 100 * time.Millisecond
-	// maxOwed is more than clerks ask for at the moment a node freezes, and afterwards it is asked once a second. What is
+	// maxOwed is more than workers ask for at the moment a node freezes, and afterwards it is asked once a second. What is
 	// beyond it ends by itself.
 	maxOwed = 256
 )

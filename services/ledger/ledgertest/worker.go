@@ -71,14 +71,14 @@ type request struct {
 	documents  []string
 }
 
-// clerk sells as a sale does, only simpler: what it decides is not what is tested.
-type clerk struct {
+// worker sells as a sale does, only simpler: what it decides is not what is tested.
+type worker struct {
 	t       testing.TB
 	l       *sqlledger.Ledger
 	numbers atomic.Int64
 }
 
-func newClerk(t testing.TB, l *sqlledger.Ledger) *clerk { return &clerk{t: t, l: l} }
+func newWorker(t testing.TB, l *sqlledger.Ledger) *worker { return &worker{t: t, l: l} }
 
 // batch is a batch for requests.
 func batch(run rail.RunID, requests ...request) ledger.Batch {
@@ -96,7 +96,7 @@ type outcome struct {
 }
 
 // decide serves the requests.
-func (c *clerk) decide(into *outcome, requests ...request) ledger.Decide {
+func (c *worker) decide(into *outcome, requests ...request) ledger.Decide {
 	return func(s *ledger.BatchState) (ledger.BatchChanges, error) {
 		*into = outcome{state: s, orders: make([]*rail.Order, len(requests))}
 		train := s.Run.Train
@@ -177,7 +177,7 @@ func travels(s *ledger.BatchState, r *request) bool {
 	})
 }
 
-func (c *clerk) order(s *ledger.BatchState, r request, seats []int) *rail.Order {
+func (c *worker) order(s *ledger.BatchState, r request, seats []int) *rail.Order {
 	id, err := uuid.NewV7()
 	require.NoError(c.t, err)
 	price, ok := s.Run.Train.Price(r.class, r.from, r.to)
@@ -211,14 +211,14 @@ func (c *clerk) order(s *ledger.BatchState, r request, seats []int) *rail.Order 
 }
 
 // sell runs one batch.
-func (c *clerk) sell(ctx context.Context, b ledger.Batch, requests ...request) (outcome, int64, error) {
+func (c *worker) sell(ctx context.Context, b ledger.Batch, requests ...request) (outcome, int64, error) {
 	var o outcome
 	version, err := c.l.Sell(ctx, b, c.decide(&o, requests...))
 	return o, version, err
 }
 
 // place sells to one buyer, and must succeed.
-func (c *clerk) place(run rail.RunID, r request) *rail.Order {
+func (c *worker) place(run rail.RunID, r request) *rail.Order {
 	c.t.Helper()
 	o, _, err := c.sell(c.t.Context(), batch(run, r), r)
 	require.NoError(c.t, err)

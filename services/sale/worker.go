@@ -17,11 +17,11 @@ import (
 	"interlock/services/seatmap"
 )
 
-// clerk serves the queue of one run. It is one goroutine, which ends when nothing waits.
-type clerk struct {
-	office *Office
-	run    rail.RunID
-	queue  []*request // guarded by office.mu
+// worker serves the queue of one run. It is one goroutine, which ends when nothing waits.
+type worker struct {
+	service *Service
+	run     rail.RunID
+	queue   []*request // guarded by service.mu
 	// turn tells that the next batch may go to the ledger, arrived that the queue is not empty any more.
 	turn, arrived chan struct{}
 
@@ -29,7 +29,7 @@ type clerk struct {
 
 	known
 
-	// expects is written under office.mu, and read by others under it.
+	// expects is written under service.mu, and read by others under it.
 	expects expected
 
 	// lookUntil is until when keys are looked up before anything is written.
@@ -38,7 +38,7 @@ type clerk struct {
 	applying applier
 }
 
-// known is what a clerk knows of its run. maps are as of version, which is 0 while they may not be what the ledger has;
+// known is what a worker knows of its run. maps are as of version, which is 0 while they may not be what the ledger has;
 // layouts are of the train they were made for.
 type known struct {
 	train   *rail.Train
@@ -48,9 +48,9 @@ type known struct {
 	// claims are nil while none are known; they have a version of their own, which stays right whatever becomes of a
 	// batch.
 	claims *claims
-	// shared tells that another server's clerk sells this run, too.
+	// shared tells that another server's worker sells this run, too.
 	shared bool
-	// heldSince is when this server's turn with the lock began, leftAt when its clerk gave the lock back last. A clerk
+	// heldSince is when this server's turn with the lock began, leftAt when its worker gave the lock back last. A worker
 	// that goes off duty between two batches is still in its turn when it is called again.
 	heldSince, leftAt time.Time
 }
@@ -59,7 +59,7 @@ type known struct {
 // with a locking read, so it can lose again only to somebody who did not need to wait.
 const maxAttempts = 5
 
-// lookFor is how long a clerk looks keys up first, after one that was there already has cost it a batch: who repeats
+// lookFor is how long a worker looks keys up first, after one that was there already has cost it a batch: who repeats
 // requests comes in crowds, after a server has died or a network was away. At all other times next to nobody does, and
 // looking first would be a fifth of the database's work.
 const lookFor = 5 * time.Second
@@ -68,52 +68,52 @@ const lookFor = 5 * time.Second
 // lock that is lost under way costs speed, nothing else.
 const extendBelow = 1500 * time.Millisecond
 
-func (c *clerk) serve() {
+func (c *worker) serve() {
 	defer c.applying.wait()
 	for {
 		c.linger()
-		if c.office.behind(c) == 0 {
-			// The lock goes back before the clerk goes off duty: the next one of this run would only wait for it.
+		if c.service.behind(c) == 0 {
+			// The lock goes back before the worker goes off duty: the next one of this run would only wait for it.
 			c.release()
-			if c.office.offDuty(c) {
+			if c.service.offDuty(c) {
 				return
 			}
 		}
-		// The lock comes first, then the batch: who arrives while the clerk waits for the lock is in it, and who leaves
+		// The lock comes first, then the batch: who arrives while the worker waits for the lock is in it, and who leaves
 		// is not.
 		c.hold()
 		c.gather()
-		c.office.takeTurn(c)
-		if batch := c.office.next(c); len(batch) > 0 {
+		c.service.takeTurn(c)
+		if batch := c.service.next(c); len(batch) > 0 {
 			c.process(batch)
 		}
-		c.office.giveTurn()
+		c.service.giveTurn()
 		c.share()
 	}
 }
 
 // linger keeps the lock a moment for the next buyer: to give it back and to get it again takes as long as an order.
 // Where another server sells the run, too, it is kept for nobody.
-func (c *clerk) linger() {
+func (c *worker) linger() {
 	if c.lease == nil || c.shared {
 		return
 	}
-	timer := time.NewTimer(c.office.settings.LockLinger)
+	timer := time.NewTimer(c.service.settings.LockLinger)
 	defer timer.Stop()
-	for c.office.behind(c) == 0 {
+	for c.service.behind(c) == 0 {
 		select {
 		case <-c.arrived: // perhaps long ago, of one that is served by now
 		case <-timer.C:
 			return
-		case <-c.office.life.Done():
+		case <-c.service.life.Done():
 			return
 		}
 	}
 }
 
-// share gives the lock up when the clerk has had it for its time, for long enough that others get it.
-func (c *clerk) share() {
-	s := &c.office.settings
+// share gives the lock up when the worker has had it for its time, for long enough that others get it.
+func (c *worker) share() {
+	s := &c.service.settings
 	turn := s.LockHoldMax
 	if c.shared {
 		turn = s.LockTurn
@@ -122,18 +122,18 @@ func (c *clerk) share() {
 		c.release()
 		// Whoever else wants the lock shows in what comes next: it is taken then, or the version has moved on.
 		c.shared = false
-		pause.For(c.office.life, 2*maxRetry(s))
+		pause.For(c.service.life, 2*maxRetry(s))
 	}
 }
 
-// maxRetry is the longest that a clerk waits before it asks for a lock again: LockRetry, and as much of it again by
+// maxRetry is the longest that a worker waits before it asks for a lock again: LockRetry, and as much of it again by
 // chance.
 func maxRetry(s *Settings) time.Duration { return 2 * s.LockRetry }
 
-// retryIn is how long a clerk waits before it asks for a lock again. Whoever asks first after it was given back has it,
+// retryIn is how long a worker waits before it asks for a lock again. Whoever asks first after it was given back has it,
 // so that those who have waited longer ask more often: among equals chance alone would keep one of four out for
 // seconds. Where that does not help, the lock is not given back, and asking for it often would only be work for the
-// lock nodes. The jitter keeps clerks from asking in step for ever.
+// lock nodes. The jitter keeps workers from asking in step for ever.
 func retryIn(retry, waited time.Duration) time.Duration {
 	interval := retry + rand.N(retry)
 	if waited > 200*retry {
@@ -143,9 +143,9 @@ func retryIn(retry, waited time.Duration) time.Duration {
 }
 
 // hold gets or keeps the run's lock. Where nobody can say who has it, or somebody has it for longer than a lock lives,
-// the clerk goes on without it: the ledger refuses what is wrong.
-func (c *clerk) hold() {
-	o := c.office
+// the worker goes on without it: the ledger refuses what is wrong.
+func (c *worker) hold() {
+	o := c.service
 	ctx, cancel := context.WithTimeout(o.life, o.settings.LockWait)
 	defer cancel()
 	if c.lease != nil {
@@ -169,11 +169,11 @@ func (c *clerk) hold() {
 		}
 		o.counters.lockTaken.Add(1)
 		c.shared, c.leftAt = true, time.Time{}
-		pause.For(c.office.life, retryIn(o.settings.LockRetry, time.Since(since)))
+		pause.For(c.service.life, retryIn(o.settings.LockRetry, time.Since(since)))
 	}
 }
 
-func (c *clerk) release() {
+func (c *worker) release() {
 	if c.lease != nil {
 		c.lease.Release()
 		c.lease, c.leftAt = nil, time.Now()
@@ -181,8 +181,8 @@ func (c *clerk) release() {
 }
 
 // process serves a batch: whole if the ledger takes it, else in halves until whatever the ledger refuses is alone.
-func (c *clerk) process(batch []*request) {
-	o := c.office
+func (c *worker) process(batch []*request) {
+	o := c.service
 	begun := time.Now()
 	for attempt := 1; ; attempt++ {
 		version, decided, err := c.sell(batch, attempt > 1)
@@ -194,7 +194,7 @@ func (c *clerk) process(batch []*request) {
 			o.settle(c.run)
 			c.version = version
 			c.expect(len(batch), time.Since(begun))
-			o.clerks.Go(func() { o.answer(decided.answers) })
+			o.workers.Go(func() { o.answer(decided.answers) })
 			c.apply(decided)
 			return
 		case errors.Is(err, ledger.ErrVersionConflict):
@@ -238,14 +238,14 @@ func (c *clerk) process(batch []*request) {
 	}
 }
 
-// answerPace is what the clerk's buyers take, one after the other, to be told where there is much else to do.
+// answerPace is what the worker's buyers take, one after the other, to be told where there is much else to do.
 const answerPace = 200 * time.Microsecond
 
 // answer tells buyers, one after the other: each gets the processor before the next one is woken. Five hundred of them
-// woken at once would all stand in the scheduler's queue before the clerk, at every one of its next batch's statements.
+// woken at once would all stand in the scheduler's queue before the worker, at every one of its next batch's statements.
 // Where others stand there in hundreds the answers would wait behind all of them, each anew: whoever is late does not
 // give way.
-func (o *Office) answer(answers []decided) {
+func (o *Service) answer(answers []decided) {
 	begun := time.Now()
 	for i, d := range answers {
 		o.counters.count(d)
@@ -257,15 +257,15 @@ func (o *Office) answer(answers []decided) {
 }
 
 // fail answers a whole batch with one error.
-func (c *clerk) fail(batch []*request, err error) {
+func (c *worker) fail(batch []*request, err error) {
 	for _, r := range batch {
-		r.answer <- answer{err: c.office.told(c.run, r, err)}
+		r.answer <- answer{err: c.service.told(c.run, r, err)}
 	}
 }
 
 // sell runs a batch in the ledger once.
-func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
-	o := c.office
+func (c *worker) sell(batch []*request, locking bool) (int64, *decision, error) {
+	o := c.service
 	ask := ledger.Batch{RunID: c.run, Locking: locking || o.isUnsettled(c.run), KnownVersion: c.version, ClaimsAt: c.claims.upTo(), Follows: o.follows(c)}
 	look := ask.Locking || time.Now().Before(c.lookUntil)
 	for _, r := range batch {
@@ -315,9 +315,9 @@ func (c *clerk) sell(batch []*request, locking bool) (int64, *decision, error) {
 }
 
 // learn makes the claims in memory those of the batch's version, where after is the version they were right up to.
-func (c *clerk) learn(after int64, state *ledger.BatchState) error {
+func (c *worker) learn(after int64, state *ledger.BatchState) error {
 	if after == 0 {
-		c.claims = newClaims(c.run, c.office.seed)
+		c.claims = newClaims(c.run, c.service.seed)
 	}
 	if err := c.claims.learn(state.Claims); err != nil {
 		c.claims = nil // Some of it may be missing.
@@ -331,10 +331,10 @@ func (c *clerk) learn(after int64, state *ledger.BatchState) error {
 }
 
 // load makes the maps in memory those of the batch's version.
-func (c *clerk) load(state *ledger.BatchState) error {
+func (c *worker) load(state *ledger.BatchState) error {
 	train := state.Run.Train
 	if c.train != train {
-		c.train, c.layouts = train, c.office.layoutsOf(train.Formation)
+		c.train, c.layouts = train, c.service.layoutsOf(train.Formation)
 	}
 	if state.MapsUnchanged {
 		return nil
@@ -358,7 +358,7 @@ func (c *clerk) load(state *ledger.BatchState) error {
 
 // layoutsOf are the layouts of a formation's classes. They take most of a millisecond to make, and a railway has few
 // formations: they are made once and kept.
-func (o *Office) layoutsOf(f *rail.Formation) map[rail.SeatClass]*seatmap.Layout {
+func (o *Service) layoutsOf(f *rail.Formation) map[rail.SeatClass]*seatmap.Layout {
 	if known, ok := o.layouts.Load(f.ID); ok {
 		return known.(map[rail.SeatClass]*seatmap.Layout)
 	}
@@ -371,16 +371,16 @@ func (o *Office) layoutsOf(f *rail.Formation) map[rail.SeatClass]*seatmap.Layout
 }
 
 // apply tells Redis what is left and which orders moved on, beside the buyers' answers.
-func (c *clerk) apply(decided *decision) {
+func (c *worker) apply(decided *decision) {
 	state := decided.state
 	counts := make([]uint16, rail.Pairs(len(c.train.Calls))*len(c.train.Formation.Classes))
 	for i, class := range c.train.Formation.Classes {
 		c.maps[class].Counts(counts, len(c.train.Formation.Classes), i)
 	}
-	c.applying.newest(c.office, &rail.Availability{
+	c.applying.newest(c.service, &rail.Availability{
 		RunID: c.run, TrainID: c.train.ID, Version: c.version, Status: state.Run.Status, Counts: counts,
 	})
-	c.office.announce(state.Freed()...)
+	c.service.announce(state.Freed()...)
 }
 
 // applier tells Redis the newest availability of a run, one at a time: what comes while it is busy takes the place of
@@ -392,7 +392,7 @@ type applier struct {
 	done    sync.WaitGroup
 }
 
-func (a *applier) newest(o *Office, left *rail.Availability) {
+func (a *applier) newest(o *Service, left *rail.Availability) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.next = left
