@@ -181,7 +181,7 @@ func (s *snapshot) putRuns(runs []*rail.Run) {
 		changed = lastOfEachDate(changed)
 		l := s.lines[key]
 		for _, run := range changed {
-			l.unpack(run.Date)
+			l.takeOut(run.Date)
 			if was := l.recent.on(run.Date); was != nil && was.Train.ID != run.Train.ID {
 				s.replaceRuns(s.index[was.Train.ID], func(c calendar) calendar { return c.without(was) })
 			}

@@ -34,21 +34,21 @@ type Timetable struct {
 	Changed func()
 
 	ledger  Ledger
-	flights *flights
+	refreshes *coalescing
 	current atomic.Pointer[snapshot]
-	// packedAt is when past runs were packed last. It belongs to whoever refreshes.
-	packedAt time.Time
+	// archivedAt is when past runs were packed last. It belongs to whoever refreshes.
+	archivedAt time.Time
 }
 
 // NewTimetable makes a timetable that is empty until its first Refresh.
 func NewTimetable(ledger Ledger) *Timetable {
-	return &Timetable{ledger: ledger, flights: newFlights()}
+	return &Timetable{ledger: ledger, refreshes: newCoalescing()}
 }
 
 // Refresh brings the timetable up to what was published before the call. It costs one small query when nothing was.
 // Calls at the same time share the work.
 func (t *Timetable) Refresh(ctx context.Context) error {
-	return t.flights.do(ctx, t.refresh)
+	return t.refreshes.do(ctx, t.refresh)
 }
 
 func (t *Timetable) refresh(ctx context.Context) error {
@@ -73,7 +73,7 @@ func (t *Timetable) refresh(ctx context.Context) error {
 		return err
 	}
 	if base == emptySnapshot {
-		t.packedAt = time.Time{} // All that ever ran was just read.
+		t.archivedAt = time.Time{} // All that ever ran was just read.
 	}
 	t.show(base.with(changes))
 	if t.Changed != nil {
@@ -85,8 +85,8 @@ func (t *Timetable) refresh(ctx context.Context) error {
 // show has a snapshot read from now on, its past runs packed where it is time to.
 func (t *Timetable) show(s *snapshot) {
 	if t.Now != nil {
-		if now := t.Now(); now.Sub(t.packedAt) >= packInterval {
-			s, t.packedAt = s.packed(now.Add(-keepPast)), now
+		if now := t.Now(); now.Sub(t.archivedAt) >= archiveInterval {
+			s, t.archivedAt = s.archived(now.Add(-archiveAfter)), now
 		}
 	}
 	t.current.Store(s)

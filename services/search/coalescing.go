@@ -5,39 +5,39 @@ import (
 	"sync"
 )
 
-// flights lets many callers share one piece of work, each getting a result of work that began after its call. (One
+// coalescing lets many callers share one piece of work, each getting a result of work that began after its call. (One
 // that began before would not do: whoever has just published must find it in the timetable afterwards.) At most one
 // piece of work is under way, and at most one waits to begin.
-type flights struct {
+type coalescing struct {
 	mu sync.Mutex
-	// next has not begun yet: whoever comes may still board it.
-	next *flight
+	// next has not begun yet: whoever comes may still join it.
+	next *sharedCall
 	// turn is held by the one that is under way.
 	turn chan struct{}
 }
 
-// flight is one piece of work.
-type flight struct {
+// sharedCall is one piece of work.
+type sharedCall struct {
 	done chan struct{}
 	err  error
 	// abandoned says that it ended because its first caller went away, which is no answer to the others.
 	abandoned bool
 }
 
-func newFlights() *flights { return &flights{turn: make(chan struct{}, 1)} }
+func newCoalescing() *coalescing { return &coalescing{turn: make(chan struct{}, 1)} }
 
 // do runs work, or shares a run of it that begins after this call.
-func (f *flights) do(ctx context.Context, work func(context.Context) error) error {
+func (c *coalescing) do(ctx context.Context, work func(context.Context) error) error {
 	for {
-		f.mu.Lock()
-		shared := f.next
+		c.mu.Lock()
+		shared := c.next
 		if shared == nil {
-			f.next = &flight{done: make(chan struct{})}
-			mine := f.next
-			f.mu.Unlock()
-			return f.fly(ctx, mine, work)
+			c.next = &sharedCall{done: make(chan struct{})}
+			mine := c.next
+			c.mu.Unlock()
+			return c.lead(ctx, mine, work)
 		}
-		f.mu.Unlock()
+		c.mu.Unlock()
 		select {
 		case <-shared.done:
 			if !shared.abandoned {
@@ -49,22 +49,22 @@ func (f *flights) do(ctx context.Context, work func(context.Context) error) erro
 	}
 }
 
-// fly waits for the turn, then works for all who have boarded until then.
-func (f *flights) fly(ctx context.Context, mine *flight, work func(context.Context) error) error {
+// lead waits for the turn, then works for all who have joined until then.
+func (c *coalescing) lead(ctx context.Context, mine *sharedCall, work func(context.Context) error) error {
 	hasTurn := false
 	select {
-	case f.turn <- struct{}{}:
+	case c.turn <- struct{}{}:
 		hasTurn = true
 	case <-ctx.Done():
 	}
-	f.mu.Lock()
-	f.next = nil
-	f.mu.Unlock()
-	// A panic in work is an abandoned flight to the others, who then run into it themselves.
+	c.mu.Lock()
+	c.next = nil
+	c.mu.Unlock()
+	// A panic in work is an abandoned call to the others, who then run into it themselves.
 	mine.abandoned = true
 	defer func() {
 		if hasTurn {
-			<-f.turn
+			<-c.turn
 		}
 		close(mine.done)
 	}()

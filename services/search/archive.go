@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	// keepPast is how long after its last arrival a run is kept as it is. Nobody can board it any more, so that no search
+	// archiveAfter is how long after its last arrival a run is kept as it is. Nobody can board it any more, so that no search
 	// finds it; two days are more than zones (26 hours) and servers' clocks can differ by.
-	keepPast = 48 * time.Hour
-	// packInterval is how often past runs are looked for: a few milliseconds' work, for runs that come by the day.
-	packInterval = time.Hour
+	archiveAfter = 48 * time.Hour
+	// archiveInterval is how often past runs are looked for: a few milliseconds' work, for runs that come by the day.
+	archiveInterval = time.Hour
 )
 
 // line is the runs of one train number.
 type line struct {
 	// recent are those that may be searched for.
 	recent calendar
-	// past are those that are over. They are only looked up: for their orders, and by admins.
-	past []*bundle
+	// archive has those that are over. They are only looked up: for their orders, and by admins.
+	archive []*bundle
 }
 
 // bundle is runs of a line that differ in nothing but their dates. A day of a national timetable then costs a few bytes
@@ -46,7 +46,7 @@ func (l line) on(key string, date rail.Date) *rail.Run {
 	if run := l.recent.on(date); run != nil {
 		return run
 	}
-	for _, b := range l.past {
+	for _, b := range l.archive {
 		if _, is := slices.BinarySearch(b.dates, date); is {
 			return b.run(key, date)
 		}
@@ -92,36 +92,36 @@ func (b *bundle) with(run *rail.Run) *bundle {
 	return &next
 }
 
-// pack puts a run among those that are over.
-func (l *line) pack(run *rail.Run) {
-	for i, b := range l.past {
+// archiveRun puts a run among those that are over.
+func (l *line) archiveRun(run *rail.Run) {
+	for i, b := range l.archive {
 		if next := b.with(run); next != nil {
-			l.past = slices.Clone(l.past)
-			l.past[i] = next
+			l.archive = slices.Clone(l.archive)
+			l.archive[i] = next
 			return
 		}
 	}
-	l.past = append(slices.Clip(l.past), &bundle{
+	l.archive = append(slices.Clip(l.archive), &bundle{
 		train: run.Train, closesBefore: run.ClosesBefore, status: run.Status, reason: run.Reason,
 		base: run.Date, opensAt: run.SaleOpensAt, dates: []rail.Date{run.Date},
 	})
 }
 
-// unpack takes the run on a date out of those that are over, if it is there.
-func (l *line) unpack(date rail.Date) {
-	for i, b := range l.past {
+// takeOut takes the run on a date out of those that are over, if it is there.
+func (l *line) takeOut(date rail.Date) {
+	for i, b := range l.archive {
 		at, is := slices.BinarySearch(b.dates, date)
 		if !is {
 			continue
 		}
-		l.past = slices.Clone(l.past)
+		l.archive = slices.Clone(l.archive)
 		if len(b.dates) == 1 {
-			l.past = slices.Delete(l.past, i, i+1)
+			l.archive = slices.Delete(l.archive, i, i+1)
 			return
 		}
 		next := *b
 		next.dates = slices.Concat(b.dates[:at], b.dates[at+1:])
-		l.past[i] = &next
+		l.archive[i] = &next
 		return
 	}
 }
@@ -129,7 +129,7 @@ func (l *line) unpack(date rail.Date) {
 // size is how many runs there are.
 func (l line) size() int {
 	n := len(l.recent)
-	for _, b := range l.past {
+	for _, b := range l.archive {
 		n += len(b.dates)
 	}
 	return n
@@ -140,7 +140,7 @@ func (l line) dates(from rail.Date, yield func(rail.Date)) {
 	for _, run := range l.recent[l.recent.from(from):] {
 		yield(run.Date)
 	}
-	for _, b := range l.past {
+	for _, b := range l.archive {
 		at, _ := slices.BinarySearch(b.dates, from)
 		for _, date := range b.dates[at:] {
 			yield(date)
@@ -151,8 +151,8 @@ func (l line) dates(from rail.Date, yield func(rail.Date)) {
 // isPast tells whether a run had come to its terminus by an instant.
 func isPast(run *rail.Run, by time.Time) bool { return run.Arrival(run.Train.Legs()).Before(by) }
 
-// packed is the snapshot with all runs packed that were over by an instant; itself where there are none.
-func (s *snapshot) packed(by time.Time) *snapshot {
+// archived is the snapshot with all runs packed that were over by an instant; itself where there are none.
+func (s *snapshot) archived(by time.Time) *snapshot {
 	next := *s
 	next.lines = maps.Clone(s.lines)
 	found := false
@@ -162,7 +162,7 @@ func (s *snapshot) packed(by time.Time) *snapshot {
 			continue
 		}
 		for _, run := range past {
-			l.pack(run)
+			l.archiveRun(run)
 		}
 		next.lines[key] = l
 		found = true
