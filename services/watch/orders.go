@@ -41,7 +41,7 @@ type watchedOrder struct {
 
 // orderSubscriber watches one order.
 type orderSubscriber struct {
-	outbox   outbox[rail.Order]
+	slots    slots[rail.Order]
 	accounts []account
 	release  func() bool
 }
@@ -64,7 +64,7 @@ func (h *Hub) SubscribeOrder(ctx context.Context, orderID string, visible func(*
 	if order == nil || !visible(order) {
 		return nil, rail.Refuse(rail.NotFound, "there is no such order").At("orderId")
 	}
-	s := &orderSubscriber{outbox: newOutbox[rail.Order](1), accounts: h.accountsOf(ctx)}
+	s := &orderSubscriber{slots: newSlots[rail.Order](1), accounts: h.accountsOf(ctx)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.admit(h.orderSubscribers, h.MaxOrderSubscribers); err != nil {
@@ -78,9 +78,9 @@ func (h *Hub) SubscribeOrder(ctx context.Context, orderID string, visible func(*
 		first, order = asWritten(order)
 	}
 	if o == nil && h.isOver(order) {
-		s.outbox.put(0, order)
-		close(s.outbox.events)
-		return s.outbox.events, nil
+		s.slots.put(0, order)
+		close(s.slots.events)
+		return s.slots.events, nil
 	}
 	if err := h.charge(s.accounts, orderWeight); err != nil {
 		return nil, err
@@ -103,13 +103,13 @@ func (h *Hub) SubscribeOrder(ctx context.Context, orderID string, visible func(*
 	case order.Version > o.latest.Version:
 		h.tellOrder(o, order)
 	case expired && order.Version == o.latest.Version:
-		s.outbox.put(0, first)
+		s.slots.put(0, first)
 	default:
-		s.outbox.put(0, o.latest)
+		s.slots.put(0, o.latest)
 	}
 	// What happened between reading the order and following its run went unheard: the listener has it looked at again.
 	h.refollow(order.RunID)
-	return s.outbox.events, nil
+	return s.slots.events, nil
 }
 
 // isOver tells whether nothing more can be told of an order. The mutex need not be held.
@@ -173,7 +173,7 @@ func (h *Hub) tellOrder(o *watchedOrder, order *rail.Order) {
 	o.latest = order
 	h.lookWhenDue(o)
 	for _, s := range o.subscribers {
-		s.outbox.put(0, order)
+		s.slots.put(0, order)
 	}
 	if h.isOver(order) {
 		h.endOrder(o)
@@ -197,7 +197,7 @@ func (h *Hub) endOrderSubscriber(o *watchedOrder, s *orderSubscriber) {
 	h.orderSubscribers--
 	h.credit(s.accounts, orderWeight)
 	s.release()
-	close(s.outbox.events)
+	close(s.slots.events)
 	if len(o.subscribers) == 0 {
 		if o.due != nil {
 			o.due.Stop()

@@ -50,12 +50,12 @@ func (s stations) calls(train *rail.Train) (from, to int, ok bool) {
 
 // pair is what is read for all who watch a run between the same stations.
 type pair struct {
-	run      *watchedRun
-	stations stations
-	slots    []*slot
-	// fresh is how many of the slots have not had their first event.
+	run       *watchedRun
+	stations  stations
+	interests []*interest
+	// fresh is how many of the interests have not had their first event.
 	fresh int
-	// version is what every slot that is not fresh has got at least.
+	// version is what every interest that is not fresh has got at least.
 	version int64
 	// dirty says that the pair is among Hub.dirtyPairs.
 	dirty bool
@@ -63,11 +63,11 @@ type pair struct {
 	heldSince time.Time
 }
 
-// slot is one subscriber's interest in one run.
-type slot struct {
+// interest is one subscriber's interest in one run.
+type interest struct {
 	subscriber *subscriber
 	pair       *pair
-	// subject is the slot's number in its subscriber, at its number in its pair.
+	// subject is its number in the subscriber, at its number in the pair.
 	subject, at int
 	// version is the last one put; fresh says that nothing was.
 	version int64
@@ -76,9 +76,9 @@ type slot struct {
 
 // subscriber watches the seats of some runs.
 type subscriber struct {
-	outbox outbox[rail.Snapshot]
-	// open are the slots whose runs can still change.
-	open map[*slot]struct{}
+	slots slots[rail.Snapshot]
+	// open are the interests whose runs can still change.
+	open map[*interest]struct{}
 	// accounts are charged for each of them.
 	accounts []account
 	// release ends the wait for the end of the subscriber's context.
@@ -129,7 +129,7 @@ func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rai
 		return nil, err.At("runIds")
 	}
 	s := &subscriber{
-		outbox: newOutbox[rail.Snapshot](len(distinct)), open: make(map[*slot]struct{}, len(distinct)), accounts: accounts,
+		slots: newSlots[rail.Snapshot](len(distinct)), open: make(map[*interest]struct{}, len(distinct)), accounts: accounts,
 	}
 	h.subscribers[s] = struct{}{}
 	for subject, published := range distinct {
@@ -142,8 +142,8 @@ func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rai
 			p = &pair{run: run, stations: wanted}
 			run.pairs[wanted] = p
 		}
-		added := &slot{subscriber: s, pair: p, subject: subject, at: len(p.slots), fresh: true}
-		p.slots = append(p.slots, added)
+		added := &interest{subscriber: s, pair: p, subject: subject, at: len(p.interests), fresh: true}
+		p.interests = append(p.interests, added)
 		p.fresh++
 		s.open[added] = struct{}{}
 		h.markPair(p)
@@ -153,7 +153,7 @@ func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rai
 		defer h.mu.Unlock()
 		h.endSubscriber(s)
 	})
-	return s.outbox.events, nil
+	return s.slots.events, nil
 }
 
 // explain says why nobody can go between two stations on a run.
@@ -179,34 +179,34 @@ func (h *Hub) endSubscriber(s *subscriber) {
 	}
 	delete(h.subscribers, s)
 	for open := range s.open {
-		h.removeSlot(open)
+		h.removeInterest(open)
 	}
 	s.release()
-	close(s.outbox.events)
+	close(s.slots.events)
 }
 
-// endSlot ends a subscriber's interest in one run, and the stream with the last of them. The mutex is held.
-func (h *Hub) endSlot(ended *slot) {
-	h.removeSlot(ended)
+// endInterest ends a subscriber's interest in one run, and the stream with the last of them. The mutex is held.
+func (h *Hub) endInterest(ended *interest) {
+	h.removeInterest(ended)
 	if s := ended.subscriber; len(s.open) == 0 {
 		h.endSubscriber(s)
 	}
 }
 
-// removeSlot takes a slot out of its pair and its subscriber. The mutex is held.
-func (h *Hub) removeSlot(gone *slot) {
+// removeInterest takes an interest out of its pair and its subscriber. The mutex is held.
+func (h *Hub) removeInterest(gone *interest) {
 	p := gone.pair
-	last := len(p.slots) - 1
-	p.slots[gone.at] = p.slots[last]
-	p.slots[gone.at].at = gone.at
-	p.slots[last] = nil
-	p.slots = p.slots[:last]
+	last := len(p.interests) - 1
+	p.interests[gone.at] = p.interests[last]
+	p.interests[gone.at].at = gone.at
+	p.interests[last] = nil
+	p.interests = p.interests[:last]
 	if gone.fresh {
 		p.fresh--
 	}
 	delete(gone.subscriber.open, gone)
 	h.credit(gone.subscriber.accounts, 1)
-	if len(p.slots) == 0 {
+	if len(p.interests) == 0 {
 		delete(p.run.pairs, p.stations)
 		h.unwatch(p.run)
 	}
@@ -327,7 +327,7 @@ func (h *Hub) readPairs(ctx context.Context) (events int, err error) {
 	var asks []rail.Ask
 	for _, p := range h.dirtyPairs {
 		p.dirty = false
-		if len(p.slots) == 0 {
+		if len(p.interests) == 0 {
 			continue
 		}
 		run, ok := h.runs.Run(p.run.id)
@@ -395,14 +395,14 @@ func (h *Hub) handOut(ctx context.Context, p *pair, snapshot *rail.Snapshot, ans
 	}
 	held := !p.heldSince.IsZero() && now.Sub(p.heldSince) < statusGrace
 	if p.fresh > 0 || isNew && !held {
-		// From the last to the first, since the hub may change between two handfuls. A slot that goes is filled with
-		// the last one, which has been told. A slot that comes is put behind, and has its pair read again.
-		for i := len(p.slots) - 1; i >= 0; i-- {
-			if i >= len(p.slots) {
+		// From the last to the first, since the hub may change between two handfuls. An interest that goes is filled with
+		// the last one, which has been told. One that comes is put behind, and has its pair read again.
+		for i := len(p.interests) - 1; i >= 0; i-- {
+			if i >= len(p.interests) {
 				continue
 			}
-			if s := p.slots[i]; s.fresh || isNew && !held && left.Version > s.version {
-				s.subscriber.outbox.put(s.subject, snapshot)
+			if s := p.interests[i]; s.fresh || isNew && !held && left.Version > s.version {
+				s.subscriber.slots.put(s.subject, snapshot)
 				s.version, s.fresh = left.Version, false
 				if events++; events%handful == 0 {
 					h.mu.Unlock()
@@ -426,14 +426,14 @@ func (h *Hub) handOut(ctx context.Context, p *pair, snapshot *rail.Snapshot, ans
 // held.
 func (p *pair) count() {
 	p.fresh, p.version = 0, math.MaxInt64
-	for _, s := range p.slots {
+	for _, s := range p.interests {
 		if s.fresh {
 			p.fresh++
 		} else {
 			p.version = min(p.version, s.version)
 		}
 	}
-	if p.fresh == len(p.slots) {
+	if p.fresh == len(p.interests) {
 		p.version = 0
 	}
 }
@@ -447,7 +447,7 @@ func (h *Hub) rest(ctx context.Context, events int) {
 
 // endPair ends the interest of all who watch a pair. The mutex is held.
 func (h *Hub) endPair(p *pair) {
-	for _, s := range slices.Clone(p.slots) {
-		h.endSlot(s)
+	for _, s := range slices.Clone(p.interests) {
+		h.endInterest(s)
 	}
 }
