@@ -33,9 +33,9 @@ type Timetable struct {
 	// block; nil is fine. Set it before the first Refresh.
 	Changed func()
 
-	ledger  Ledger
+	ledger    Ledger
 	refreshes *coalescing
-	current atomic.Pointer[snapshot]
+	current   atomic.Pointer[snapshot]
 	// archivedAt is when past runs were packed last. It belongs to whoever refreshes.
 	archivedAt time.Time
 }

@@ -1,0 +1,80 @@
+package watch
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"interlock/services/rail"
+)
+
+// stations are where a subscriber boards and alights; "" is the origin, or the terminus.
+type stations struct{ from, to rail.StationCode }
+
+// calls finds the calls of a train to board and alight at: between two stations those that an order would be for, from
+// the origin the first call at the other, to the terminus the last that reaches it.
+func (s stations) calls(train *rail.Train) (from, to int, ok bool) {
+	last := len(train.Calls) - 1
+	switch {
+	case s == stations{}:
+		return 0, last, true
+	case s.from == "":
+		to = 1 + slices.IndexFunc(train.Calls[1:], func(c rail.Call) bool { return c.Station == s.to && !c.NoAlighting })
+		return 0, to, to > 0
+	case s.to == "":
+		for from = last - 1; from >= 0; from-- {
+			if c := &train.Calls[from]; c.Station == s.from && !c.NoBoarding {
+				return from, last, true
+			}
+		}
+		return 0, 0, false
+	}
+	return train.Pair(s.from, s.to)
+}
+
+// explain says why nobody can go between two stations on a run.
+func (s stations) explain(run *rail.Run) *rail.Error {
+	calls := func(code rail.StationCode) bool {
+		return slices.ContainsFunc(run.Train.Calls, func(c rail.Call) bool { return c.Station == code })
+	}
+	switch {
+	case s.from != "" && !calls(s.from):
+		return rail.Refuse(rail.BadUserInput, "%s does not call at %q", run.ID, s.from).At("from")
+	case s.to != "" && !calls(s.to):
+		return rail.Refuse(rail.BadUserInput, "%s does not call at %q", run.ID, s.to).At("to")
+	case s.to == "":
+		return rail.Refuse(rail.BadUserInput, "%s takes no passengers from %q to its terminus", run.ID, s.from).At("from")
+	}
+	return rail.Refuse(rail.BadUserInput, "%s takes no passengers from %q to %q", run.ID, s.from, s.to).At("to")
+}
+
+// pair is what is read for all who watch a run between the same stations.
+type pair struct {
+	run       *watchedRun
+	stations  stations
+	interests []*interest
+	// fresh is how many of the interests have not had their first event.
+	fresh int
+	// version is what every interest that is not fresh has got at least.
+	version int64
+	// dirty says that the pair is among Hub.dirtyPairs.
+	dirty bool
+	// heldSince is when an event began to wait for the timetable; zero when none does.
+	heldSince time.Time
+}
+
+// count finds how many have been told nothing yet, and the lowest version that the others have. The hub's mutex is
+// held.
+func (p *pair) count() {
+	p.fresh, p.version = 0, math.MaxInt64
+	for _, s := range p.interests {
+		if s.fresh {
+			p.fresh++
+		} else {
+			p.version = min(p.version, s.version)
+		}
+	}
+	if p.fresh == len(p.interests) {
+		p.version = 0
+	}
+}
