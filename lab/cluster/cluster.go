@@ -43,8 +43,8 @@ type Options struct {
 	// Supervisors is how many `interlock failover` supervise the members, of MySQL only. With some, every server is told of all
 	// members, and finds the primary itself.
 	Supervisors int
-	// Linked puts a link between every server and every member that it knows.
-	Linked bool
+	// Proxied puts a proxy between every server and every member that it knows.
+	Proxied bool
 	// FirstDiskBytes puts the binary log of the member that is opened first on a disk of so many bytes, which can be
 	// filled; 0: with its data. See servers.SQLOptions.
 	FirstDiskBytes int64
@@ -88,7 +88,7 @@ type Cluster struct {
 	// apart are the lock nodes of servers that share none.
 	apart       []*servers.RedisServer
 	supervisors []*servers.Program
-	links       []*Link
+	proxies       []*Proxy
 }
 
 // Start starts a cluster and returns once every server of it is ready to sell.
@@ -189,7 +189,7 @@ func (c *Cluster) Close() error {
 	}
 	stopping.Wait()
 	errs = append(errs, stopped...)
-	errs = append(errs, closeLinks(c.Links()))
+	errs = append(errs, closeProxies(c.Proxies()))
 	for _, g := range c.supervisors {
 		errs = append(errs, g.Close()) // by force: a member that is on its way down must not be opened again
 	}

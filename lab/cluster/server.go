@@ -45,7 +45,7 @@ func (c *Cluster) AddServerWith(ctx context.Context, o ServerOptions) (*servers.
 			return nil, err
 		}
 	}
-	links, dsns, err := c.openLinks()
+	proxies, dsns, err := c.openProxies()
 	if err != nil {
 		return nil, err
 	}
@@ -55,12 +55,12 @@ func (c *Cluster) AddServerWith(ctx context.Context, o ServerOptions) (*servers.
 		Args: func(addr string) []string { return append(c.serverArgs(addr, locks), o.Args...) },
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("interlock serve: %w", err), closeLinks(links))
+		return nil, errors.Join(fmt.Errorf("interlock serve: %w", err), closeProxies(proxies))
 	}
-	for _, l := range links {
-		l.Server = server
+	for _, p := range proxies {
+		p.Server = server
 	}
-	c.links = append(c.links, links...)
+	c.proxies = append(c.proxies, proxies...)
 	c.servers = append(c.servers, server)
 	return server, nil
 }

@@ -21,11 +21,11 @@ const (
 // the primary has committed, and the server does not know it.
 func commitAnswerCut() Fault {
 	return Fault{
-		Name: "commit_answer_cut", Area: databaseArea, Shape: linked, Lasts: cutLast,
+		Name: "commit_answer_cut", Area: databaseArea, Shape: proxied, Lasts: cutLast,
 		Inject: func(_ context.Context, s *Scene) (Heal, error) {
-			cutter, links := proxy.NewCutter(), s.Cluster.Links()
-			for _, l := range links {
-				l.Cut(cutter)
+			cutter, proxies := proxy.NewCutter(), s.Cluster.Proxies()
+			for _, p := range proxies {
+				p.Cut(cutter)
 			}
 			begun := time.Now()
 			return func(ctx context.Context) (Injected, error) {
@@ -34,8 +34,8 @@ func commitAnswerCut() Fault {
 				for len(cutter.Cuts().Missing) > 0 && limited.Err() == nil {
 					pause.For(limited, cutPoll)
 				}
-				for _, l := range links {
-					l.Cut(nil)
+				for _, p := range proxies {
+					p.Cut(nil)
 				}
 				cuts, calls := cutter.Cuts(), s.Room.Log().Calls()
 				pending := told(calls, history.Pending, "", begun)

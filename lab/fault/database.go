@@ -14,9 +14,9 @@ import (
 	"interlock/lab/fault/history"
 )
 
-// linked is a cluster in which whatever servers and members say to each other can be kept from arriving. Everything that
+// proxied is a cluster in which whatever servers and members say to each other can be kept from arriving. Everything that
 // needs nothing else than an ordinary or a supervised cluster can be injected into it, too.
-var linked = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, Linked: true}
+var proxied = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, Proxied: true}
 
 const (
 	// holeLast is longer than a commit may take, and than MySQL keeps an idle sale.
@@ -30,43 +30,43 @@ const (
 	stallEvery = 4500 * time.Millisecond
 )
 
-// linksToPrimary are the ways to the primary of one server, or of all where it is nil.
-func (s *Scene) linksToPrimary(ctx context.Context, of *servers.Program) (links []*cluster.Link, err error) {
+// proxiesToPrimary are the ways to the primary of one server, or of all where it is nil.
+func (s *Scene) proxiesToPrimary(ctx context.Context, of *servers.Program) (proxies []*cluster.Proxy, err error) {
 	primary, err := primaryOf(ctx, s.Cluster)
 	if err != nil {
 		return nil, err
 	}
-	for _, l := range s.Cluster.Links() {
-		if l.Member == primary && (of == nil || of == l.Server) {
-			links = append(links, l)
+	for _, p := range s.Cluster.Proxies() {
+		if p.Member == primary && (of == nil || of == p.Server) {
+			proxies = append(proxies, p)
 		}
 	}
-	if len(links) == 0 {
+	if len(proxies) == 0 {
 		return nil, errors.New("there is no link to the primary")
 	}
-	return links, nil
+	return proxies, nil
 }
 
-func healLinks(ctx context.Context, links []*cluster.Link) {
-	for _, l := range links {
-		l.Heal(ctx)
+func healProxies(ctx context.Context, proxies []*cluster.Proxy) {
+	for _, p := range proxies {
+		p.Heal(ctx)
 	}
 }
 
-// swallow makes everything vanish on some links. Calling what it returns heals them, and is what has vanished.
-func swallow(ctx context.Context, links []*cluster.Link) (heal func(context.Context) (up, down int64), err error) {
-	for _, l := range links {
-		if err := l.Swallow(); err != nil {
-			healLinks(ctx, links)
+// swallow makes everything vanish on some proxies. Calling what it returns heals them, and is what has vanished.
+func swallow(ctx context.Context, proxies []*cluster.Proxy) (heal func(context.Context) (up, down int64), err error) {
+	for _, p := range proxies {
+		if err := p.Swallow(); err != nil {
+			healProxies(ctx, proxies)
 			return nil, err
 		}
 	}
 	return func(ctx context.Context) (up, down int64) {
-		for _, l := range links {
-			ofServer, ofMember := l.Swallowed()
+		for _, p := range proxies {
+			ofServer, ofMember := p.Swallowed()
 			up, down = up+ofServer, down+ofMember
 		}
-		healLinks(ctx, links)
+		healProxies(ctx, proxies)
 		return up, down
 	}, nil
 }
@@ -74,13 +74,13 @@ func swallow(ctx context.Context, links []*cluster.Link) (heal func(context.Cont
 // blackHole lets everything vanish that servers and the primary say to each other. Nobody hangs up: each has to notice.
 func blackHole() Fault {
 	return Fault{
-		Name: "database_black_hole", Area: databaseArea, Shape: linked, Lasts: holeLast,
+		Name: "database_black_hole", Area: databaseArea, Shape: proxied, Lasts: holeLast,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
-			links, err := s.linksToPrimary(ctx, nil)
+			proxies, err := s.proxiesToPrimary(ctx, nil)
 			if err != nil {
 				return nil, err
 			}
-			heal, err := swallow(ctx, links)
+			heal, err := swallow(ctx, proxies)
 			if err != nil {
 				return nil, err
 			}
@@ -88,7 +88,7 @@ func blackHole() Fault {
 			return func(ctx context.Context) (Injected, error) {
 				to := time.Now()
 				calls := s.Room.Log().Calls()
-				closed, err := s.untilReplaced(ctx, links[0].Member, to)
+				closed, err := s.untilReplaced(ctx, proxies[0].Member, to)
 				placed, _, _ := orderTimes(slices.DeleteFunc(slices.Clone(calls), func(c history.Call) bool { return c.End.After(closed) }), from)
 				up, down := heal(ctx)
 				proof := Injected{Fired: up > 0 && underway(calls, "", from) > 0, Facts: map[string]any{
@@ -120,21 +120,21 @@ func (s *Scene) untilReplaced(ctx context.Context, member *servers.SQLServer, en
 // served only once he is gone, and comes back, which is another batch.
 func databaseSlow() Fault {
 	return Fault{
-		Name: "database_slow", Area: databaseArea, Shape: linked, Lasts: 20 * time.Second, Late: stallBy, Patience: slowPatience,
+		Name: "database_slow", Area: databaseArea, Shape: proxied, Lasts: 20 * time.Second, Late: stallBy, Patience: slowPatience,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
-			links, err := s.linksToPrimary(ctx, nil)
+			proxies, err := s.proxiesToPrimary(ctx, nil)
 			if err != nil {
 				return nil, err
 			}
 			delay := func(by time.Duration) error {
 				var errs []error
-				for _, l := range links {
-					errs = append(errs, l.Delay(by))
+				for _, p := range proxies {
+					errs = append(errs, p.Delay(by))
 				}
 				return errors.Join(errs...)
 			}
 			if err := delay(slowBy); err != nil {
-				healLinks(ctx, links)
+				healProxies(ctx, proxies)
 				return nil, err
 			}
 			begun := time.Now()
@@ -154,7 +154,7 @@ func databaseSlow() Fault {
 				calls := s.Room.Log().Calls()
 				stop()
 				err := <-done
-				healLinks(ctx, links)
+				healProxies(ctx, proxies)
 				placed, fastest, slowest := orderTimes(calls, begun)
 				proof := Injected{Fired: placed > 0 && fastest >= slowBy && stalls > 0, Facts: map[string]any{
 					"stalls": stalls, "placed_meanwhile": placed, "fastest_order_ms": fastest.Milliseconds(),
@@ -172,14 +172,14 @@ func databaseSlow() Fault {
 // serverPartitioned keeps one server from the primary while the others reach it: they must sell the same runs.
 func serverPartitioned() Fault {
 	return Fault{
-		Name: "server_partitioned", Area: databaseArea, Shape: linked, Lasts: frozenLast,
+		Name: "server_partitioned", Area: databaseArea, Shape: proxied, Lasts: frozenLast,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			victim := s.Cluster.Servers()[s.anyServer()]
-			links, err := s.linksToPrimary(ctx, victim)
+			proxies, err := s.proxiesToPrimary(ctx, victim)
 			if err != nil {
 				return nil, err
 			}
-			heal, err := swallow(ctx, links)
+			heal, err := swallow(ctx, proxies)
 			if err != nil {
 				return nil, err
 			}

@@ -23,8 +23,8 @@ type Shape struct {
 	LocksApart bool
 	// Supervisors is how many supervisors the members have. With some, the servers know all members.
 	Supervisors int
-	// Linked puts a link between every server and every member, on which what they say can be kept from arriving.
-	Linked bool
+	// Proxied puts a proxy between every server and every member, on which what they say can be kept from arriving.
+	Proxied bool
 	// Asynchronous servers take every commit for replicated: what is lost then shows what asking for it is for.
 	Asynchronous bool
 	// Hold is how long an order may stay unpaid; 0: longer than the fault.
@@ -41,15 +41,15 @@ type Shape struct {
 // the caller's.
 func (s Shape) Options() cluster.Options {
 	return cluster.Options{
-		Servers: s.Servers, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Supervisors: s.Supervisors, Linked: s.Linked, Hold: s.Hold, Unlimited: true,
+		Servers: s.Servers, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Supervisors: s.Supervisors, Proxied: s.Proxied, Hold: s.Hold, Unlimited: true,
 		FirstDiskBytes: s.FirstDiskBytes, Breakable: true, AnyVersion: s.AnyVersion, Asynchronous: s.Asynchronous,
 		ClocksApart: s.ClocksApart,
 	}
 }
 
-// within tells whether a fault that needs one shape can be injected into another: supervisors and links are in nobody's way.
+// within tells whether a fault that needs one shape can be injected into another: supervisors and proxies are in nobody's way.
 func (s Shape) within(other Shape) bool {
-	s.Supervisors, s.Linked = other.Supervisors, other.Linked
+	s.Supervisors, s.Proxied = other.Supervisors, other.Proxied
 	return s == other
 }
 

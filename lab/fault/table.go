@@ -15,7 +15,7 @@ import (
 const (
 	lockArea        = "lock"
 	serverArea      = "server"
-	databaseArea    = "database link"
+	databaseArea    = "database"
 	replicationArea = "replication"
 	cacheArea       = "cache"
 	buyersArea      = "buyers"
@@ -45,8 +45,8 @@ func Short() []Fault {
 		lockSaysYes(), serverKilledAtEachPoint(), commitAnswerCut(), primaryKilled(), primaryFrozen(), primaryTerminatedAlone(),
 	}
 	for i, f := range faults {
-		if f.Shape.within(linked) {
-			faults[i].Shape = linked
+		if f.Shape.within(proxied) {
+			faults[i].Shape = proxied
 		}
 	}
 	return faults
@@ -83,7 +83,7 @@ func overlapping(seed uint64) Fault {
 	var chosen []Fault
 	areas := map[string]bool{}
 	for _, f := range table {
-		if f.Shape.within(linked) && !f.Alone && !areas[overlapArea(f)] && len(chosen) < maxOverlap {
+		if f.Shape.within(proxied) && !f.Alone && !areas[overlapArea(f)] && len(chosen) < maxOverlap {
 			chosen = append(chosen, f)
 			areas[overlapArea(f)] = true
 		}
@@ -91,7 +91,7 @@ func overlapping(seed uint64) Fault {
 	// What waits for a batch is to find one, and the primary is to be there while the others look for it.
 	slices.SortStableFunc(chosen, func(a, b Fault) int { return cmp.Compare(turn(a), turn(b)) })
 	f := together(chosen)
-	f.Name, f.Shape = Overlap, linked
+	f.Name, f.Shape = Overlap, proxied
 	return f.healed(func(s *Scene, proof *Injected) {
 		proof.Broken, s.later = nil, nil
 		fired := 0

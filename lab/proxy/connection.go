@@ -14,7 +14,7 @@ const nowhere = -1
 
 // connection is one connection of a server to the member, in two halves.
 type connection struct {
-	link           *Link
+	proxy           *Proxy
 	server, member net.Conn
 
 	mu       sync.Mutex
@@ -35,7 +35,7 @@ func (c *connection) end() {
 
 // begins is told of every command: the answer to the one before has come.
 func (c *connection) begins() {
-	if cutter := c.link.cutter.Load(); cutter != nil && c.answer != nil && c.answer.began && c.cutAt == nowhere {
+	if cutter := c.proxy.cutter.Load(); cutter != nil && c.answer != nil && c.answer.began && c.cutAt == nowhere {
 		cutter.whole(c.answer.told)
 	}
 	c.answer, c.cutAt = nil, nowhere
@@ -43,7 +43,7 @@ func (c *connection) begins() {
 
 // commits is told that the command under way commits, before the member has the whole of it.
 func (c *connection) commits() {
-	if cutter := c.link.cutter.Load(); cutter != nil {
+	if cutter := c.proxy.cutter.Load(); cutter != nil {
 		c.answer, c.cutAt = &answer{}, cutter.next()
 	}
 }
@@ -74,9 +74,9 @@ func (c toMember) Write(p []byte) (int, error) {
 
 // Close ends the connection when the server has, as far as the member can know.
 func (c toMember) Close() error {
-	c.link.awaitOpen()
+	c.proxy.awaitOpen()
 	c.end()
-	c.link.forget(c.connection)
+	c.proxy.forget(c.connection)
 	return nil
 }
 
@@ -105,7 +105,7 @@ func (c *connection) tell(p []byte) (told []byte, cut bool) {
 	before, commit, behind := c.answer.split(p)
 	if over := c.answer.told - c.cutAt; c.cutAt != nowhere && c.answer.began && over >= 0 {
 		commit, behind, c.cut = commit[:len(commit)-over], nil, true
-		if cutter := c.link.cutter.Load(); cutter != nil {
+		if cutter := c.proxy.cutter.Load(); cutter != nil {
 			cutter.happened(c.cutAt)
 		}
 	}
@@ -113,7 +113,7 @@ func (c *connection) tell(p []byte) (told []byte, cut bool) {
 }
 
 func (c toServer) Close() error {
-	c.link.awaitOpen()
+	c.proxy.awaitOpen()
 	c.end()
 	return nil
 }
@@ -123,7 +123,7 @@ func (c *connection) give(to net.Conn, direction stream.Direction, p []byte) {
 		return
 	}
 	n, err := to.Write(p)
-	c.link.given[direction].Add(int64(n))
+	c.proxy.given[direction].Add(int64(n))
 	if err != nil {
 		c.end()
 	}

@@ -5,5 +5,5 @@
 // is asked knows, so both ends of a connection here follow MySQL's protocol, as far as to see which command is under way.
 // What is encrypted or compressed they cannot follow; the lab's servers ask for neither.
 //
-// A Link's methods may be called from several goroutines. It ends with Close.
+// A Proxy's methods may be called from several goroutines. It ends with Close.
 package proxy

@@ -87,7 +87,7 @@ func member(t *testing.T) (addr string, asked chan string) {
 	return listener.Addr().String(), asked
 }
 
-func open(t *testing.T, addr string) *proxy.Link {
+func open(t *testing.T, addr string) *proxy.Proxy {
 	t.Helper()
 	l, err := proxy.Open(addr)
 	require.NoError(t, err)
@@ -95,7 +95,7 @@ func open(t *testing.T, addr string) *proxy.Link {
 	return l
 }
 
-func connect(t *testing.T, l *proxy.Link) net.Conn {
+func connect(t *testing.T, l *proxy.Proxy) net.Conn {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", l.Addr(), limit)
 	require.NoError(t, err)
@@ -105,7 +105,7 @@ func connect(t *testing.T, l *proxy.Link) net.Conn {
 }
 
 // greeted is a connection whose member has greeted.
-func greeted(t *testing.T, l *proxy.Link) net.Conn {
+func greeted(t *testing.T, l *proxy.Proxy) net.Conn {
 	t.Helper()
 	conn := connect(t, l)
 	_, err := io.ReadFull(conn, make([]byte, len(greeting)))
@@ -118,9 +118,9 @@ func command(text string) []byte {
 	return append([]byte{byte(n), byte(n >> 8), 0, 0, 3}, text...)
 }
 
-// TestLink_Cut says that answers to COMMIT break off at every byte, from none of it to the whole of it, and nothing else
+// TestProxy_Cut says that answers to COMMIT break off at every byte, from none of it to the whole of it, and nothing else
 // does: neither what is said of the statements before it and behind it, nor any other answer, in whatever pieces it comes.
-func TestLink_Cut(t *testing.T) {
+func TestProxy_Cut(t *testing.T) {
 	addr, _ := member(t)
 	l, cutter := open(t, addr), proxy.NewCutter()
 	l.Cut(cutter)
@@ -167,8 +167,8 @@ func TestLink_Cut(t *testing.T) {
 	require.Equal(t, proxy.Cuts{AnswerBytes: length, Answers: len(at)}, cutter.Cuts())
 }
 
-// TestLink_Swallow says that neither words nor hanging up pass, and that afterwards what was begun is over.
-func TestLink_Swallow(t *testing.T) {
+// TestProxy_Swallow says that neither words nor hanging up pass, and that afterwards what was begun is over.
+func TestProxy_Swallow(t *testing.T) {
 	addr, asked := member(t)
 	l := open(t, addr)
 	conn := greeted(t, l)
@@ -198,7 +198,7 @@ func TestLink_Swallow(t *testing.T) {
 	require.NoError(t, err, "who came meanwhile is heard at last")
 }
 
-func TestLink_Delay(t *testing.T) {
+func TestProxy_Delay(t *testing.T) {
 	addr, _ := member(t)
 	l := open(t, addr)
 	conn := greeted(t, l)
@@ -216,8 +216,8 @@ func TestLink_Delay(t *testing.T) {
 	l.Heal(t.Context())
 }
 
-// TestLink_NobodyThere says that a server learns when there is no member.
-func TestLink_NobodyThere(t *testing.T) {
+// TestProxy_NobodyThere says that a server learns when there is no member.
+func TestProxy_NobodyThere(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := listener.Addr().String()
