@@ -56,14 +56,3 @@ func listOf(name string, arguments ...any) list {
 	}
 	return list(name + string(b))
 }
-
-// maxPage is the most a page may have: more is a mistake, or somebody who wants it all.
-const maxPage = 100
-
-// pageSize is how many the page is to have, 1 to maxPage.
-func pageSize(first *int) (int, error) {
-	if first == nil || *first < 1 || *first > maxPage {
-		return 0, rail.Refuse(rail.BadUserInput, "first is between 1 and %d", maxPage).At("first")
-	}
-	return *first, nil
-}

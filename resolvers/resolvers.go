@@ -1,25 +1,23 @@
-// Package resolvers turns GraphQL words into one call of a way, and its answer back into GraphQL words. It decides
+// Package resolvers turns GraphQL words into one call of a use case, and its answer back into GraphQL words. It decides
 // nothing about trains, seats or orders; what it does decide is what belongs to the wire: ids, cursors, pages, and which
-// errors are refusals. There is one file per way: search, sale, publish, watch.
+// errors are refusals. A file is named for what it resolves, or for what of the wire it makes.
 //
 // A Resolver is never changed once it serves requests.
 package resolvers
 
 import (
-	"context"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 
 	"interlock/graph"
 	"interlock/services/publish"
-	"interlock/services/rail"
 	"interlock/services/sale"
 	"interlock/services/search"
 	"interlock/services/watch"
 )
 
-// Resolver answers the schema with the four ways. All fields are needed.
+// Resolver answers the schema with the four use cases. All fields are needed.
 type Resolver struct {
 	Timetable *search.Timetable
 	Finder    *search.Finder
@@ -73,24 +71,11 @@ func (r *Resolver) Ticket() graph.TicketResolver { return &ticketResolver{r} }
 // Viewer implements graph.ResolverRoot.
 func (r *Resolver) Viewer() graph.ViewerResolver { return &viewerResolver{r} }
 
-// requires is the directive @requires.
-func requires(ctx context.Context, _ any, next graphql.Resolver, role rail.Role) (any, error) {
-	viewer := rail.ViewerFrom(ctx)
-	if viewer == nil {
-		return nil, rail.Refuse(rail.Unauthenticated, "a token is needed")
+// value is what a pointer points at, or the zero value.
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
 	}
-	if !viewer.Is(role) {
-		return nil, rail.Refuse(rail.Forbidden, "the role %s is needed", role)
-	}
-	return next(ctx)
-}
-
-// pageInfo says where a page lies in its list.
-func pageInfo[E any](edges []E, cursor func(E) string, more, further bool) *graph.PageInfo {
-	info := &graph.PageInfo{HasNextPage: more, HasPreviousPage: further}
-	if len(edges) > 0 {
-		first, last := cursor(edges[0]), cursor(edges[len(edges)-1])
-		info.StartCursor, info.EndCursor = &first, &last
-	}
-	return info
+	return *p
 }

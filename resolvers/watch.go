@@ -7,8 +7,6 @@ import (
 	"interlock/services/rail"
 )
 
-// The fourth way: watch.
-
 func (r *subscriptionResolver) SeatAvailability(ctx context.Context, runIDs []string, from, to *rail.StationCode) (<-chan *graph.SeatAvailability, error) {
 	ids := make([]rail.RunID, len(runIDs))
 	for i, id := range runIDs {

@@ -1,0 +1,171 @@
+package resolvers
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"interlock/graph"
+	"interlock/services/ledger"
+	"interlock/services/rail"
+)
+
+type orderResolver struct{ *Resolver }
+
+type ticketResolver struct{ *Resolver }
+
+type viewerResolver struct{ *Resolver }
+
+// Order answers null for somebody else's order, exactly as for one that does not exist.
+func (r *queryResolver) Order(ctx context.Context, id, number *string) (*graph.Order, error) {
+	if (id == nil) == (number == nil) {
+		return nil, rail.Refuse(rail.BadUserInput, "give either id or number").At("id")
+	}
+	viewer := rail.ViewerFrom(ctx)
+	if viewer == nil {
+		return nil, rail.Refuse(rail.Unauthenticated, "a token is needed to see an order")
+	}
+	found, err := r.findOrder(ctx, id, number)
+	if err != nil || found == nil || !viewer.MaySee(found) {
+		return nil, err
+	}
+	return order(found), nil
+}
+
+func (r *queryResolver) findOrder(ctx context.Context, id, number *string) (*rail.Order, error) {
+	if id != nil {
+		return r.OrderBook.Order(ctx, decodeOrderID(*id))
+	}
+	return r.OrderBook.OrderByNumber(ctx, *number)
+}
+
+func (r *queryResolver) Viewer(ctx context.Context) (*graph.Viewer, error) {
+	viewer := rail.ViewerFrom(ctx)
+	if viewer == nil {
+		return nil, nil
+	}
+	return &graph.Viewer{Subject: viewer.Subject, Roles: viewer.Roles}, nil
+}
+
+func (r *viewerResolver) Orders(ctx context.Context, viewer *graph.Viewer, states []rail.OrderState, first *int, after *string) (*graph.OrderConnection, error) {
+	return r.orders(ctx, ledger.OrderFilter{Buyer: viewer.Subject, States: distinct(states)}, first, after)
+}
+
+func (r *queryResolver) Orders(ctx context.Context, filter graph.OrderFilter, first *int, after *string) (*graph.OrderConnection, error) {
+	f := ledger.OrderFilter{Buyer: value(filter.Buyer), Number: value(filter.Number), States: distinct(filter.States)}
+	if filter.RunID != nil {
+		if f.RunID = decodeRunID(*filter.RunID); f.RunID == "" {
+			return nil, rail.Refuse(rail.BadUserInput, "this is not the id of a run").At("filter", "runId")
+		}
+	}
+	return r.orders(ctx, f, first, after)
+}
+
+// distinct is a list without what it has twice: one of fifty thousand states makes no search of fifty thousand.
+func distinct[T cmp.Ordered](list []T) []T { return slices.Compact(slices.Sorted(slices.Values(list))) }
+
+// orderPlace is an order's place in a list, in a cursor.
+type orderPlace struct {
+	Placed int64  `json:"p"`
+	ID     string `json:"i"`
+}
+
+func (r *Resolver) orders(ctx context.Context, filter ledger.OrderFilter, first *int, after *string) (*graph.OrderConnection, error) {
+	size, err := pageSize(first)
+	if err != nil {
+		return nil, err
+	}
+	name := listOf("orders", filter)
+	var place orderPlace
+	further, err := r.Cursors.open(name, after, &place)
+	if err != nil {
+		return nil, err
+	}
+	if further {
+		filter.After = ledger.OrderPlace{PlacedAt: time.UnixMilli(place.Placed), ID: place.ID}
+	}
+	// One more than the page tells whether there is a next one.
+	filter.Limit = size + 1
+	found, err := r.OrderBook.Orders(ctx, filter)
+	if err != nil {
+		return nil, err
+	}
+	connection := &graph.OrderConnection{Edges: []*graph.OrderEdge{}, Nodes: []*graph.Order{}}
+	for _, o := range found[:min(size, len(found))] {
+		edge := &graph.OrderEdge{Cursor: r.Cursors.seal(name, orderPlace{o.PlacedAt.UnixMilli(), o.ID}), Node: order(o)}
+		connection.Edges = append(connection.Edges, edge)
+		connection.Nodes = append(connection.Nodes, edge.Node)
+	}
+	connection.PageInfo = pageInfo(connection.Edges, func(e *graph.OrderEdge) string { return e.Cursor }, len(found) > size, further)
+	return connection, nil
+}
+
+func (r *orderResolver) Run(ctx context.Context, o *graph.Order) (*graph.Run, error) {
+	run, err := r.runOf(ctx, o.Order)
+	if err != nil {
+		return nil, err
+	}
+	if now, ok := r.Timetable.Run(o.Order.RunID); ok {
+		run = now
+	}
+	return r.run(run), nil
+}
+
+func (r *orderResolver) From(ctx context.Context, o *graph.Order) (*graph.Call, error) {
+	run, err := r.runOf(ctx, o.Order)
+	if err != nil {
+		return nil, err
+	}
+	return r.call(run, o.Order.From), nil
+}
+
+func (r *orderResolver) To(ctx context.Context, o *graph.Order) (*graph.Call, error) {
+	run, err := r.runOf(ctx, o.Order)
+	if err != nil {
+		return nil, err
+	}
+	return r.call(run, o.Order.To), nil
+}
+
+// runOf is the order's run with the calls it was placed by. They differ from today's only where the run was withdrawn
+// and published again in another shape.
+func (r *Resolver) runOf(ctx context.Context, o *rail.Order) (*rail.Run, error) {
+	if err := r.Timetable.Ready(); err != nil {
+		return nil, err
+	}
+	run, ok := r.Timetable.Run(o.RunID)
+	if ok && run.Train.ID == o.TrainID {
+		return run, nil
+	}
+	train, err := r.OrderBook.Train(ctx, o.TrainID)
+	if err != nil {
+		return nil, err
+	}
+	then := rail.Run{ID: o.RunID, Date: o.RunID.Date(), Status: rail.Withdrawn}
+	if ok {
+		then = *run
+	}
+	then.Train = train
+	return &then, nil
+}
+
+func (r *orderResolver) Tickets(_ context.Context, o *graph.Order) ([]*graph.Ticket, error) {
+	tickets := make([]*graph.Ticket, len(o.Order.Tickets))
+	for i := range tickets {
+		tickets[i] = ticket(o.Order, i)
+	}
+	return tickets, nil
+}
+
+func (r *ticketResolver) Order(_ context.Context, t *graph.Ticket) (*graph.Order, error) {
+	return order(t.Placed), nil
+}
+
+// Passenger is an error where the ticket's passenger cannot be read: the seat and the price are known all the same.
+func (r *ticketResolver) Passenger(_ context.Context, t *graph.Ticket) (*rail.Passenger, error) {
+	if t.Ticket.Sealed != nil {
+		return nil, t.Ticket.Sealed
+	}
+	return &t.Ticket.Passenger, nil
+}

@@ -1,0 +1,21 @@
+package resolvers
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"interlock/services/rail"
+)
+
+// requires is the directive @requires.
+func requires(ctx context.Context, _ any, next graphql.Resolver, role rail.Role) (any, error) {
+	viewer := rail.ViewerFrom(ctx)
+	if viewer == nil {
+		return nil, rail.Refuse(rail.Unauthenticated, "a token is needed")
+	}
+	if !viewer.Is(role) {
+		return nil, rail.Refuse(rail.Forbidden, "the role %s is needed", role)
+	}
+	return next(ctx)
+}

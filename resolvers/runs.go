@@ -1,0 +1,119 @@
+package resolvers
+
+import (
+	"context"
+	"time"
+
+	"interlock/graph"
+	"interlock/services/rail"
+	"interlock/services/search"
+)
+
+type runResolver struct{ *Resolver }
+
+type coachResolver struct{ *Resolver }
+
+func (r *queryResolver) Run(_ context.Context, train string, date rail.Date) (*graph.Run, error) {
+	if err := r.Timetable.Ready(); err != nil {
+		return nil, err
+	}
+	run, ok := r.Timetable.RunOf(train, date)
+	if !ok {
+		return nil, nil
+	}
+	return r.run(run), nil
+}
+
+// runPlace is a run's place in a list, in a cursor.
+type runPlace struct {
+	Date      rail.Date  `json:"d"`
+	Departure int64      `json:"t"`
+	Run       rail.RunID `json:"r"`
+}
+
+func (r *queryResolver) Runs(_ context.Context, filter graph.RunFilter, first *int, after *string) (*graph.RunConnection, error) {
+	size, err := pageSize(first)
+	if err != nil {
+		return nil, err
+	}
+	// Where no first date is given, it is each run's own today: no date of the server's gets into the filter, and so a
+	// cursor is good over midnight too.
+	f := search.RunFilter{Train: value(filter.Train), Station: value(filter.Station), States: distinct(filter.States)}
+	if filter.From != nil {
+		// The zero date says that none was given; who gives it, 1970-01-01, means all there ever were.
+		f.From = max(*filter.From, 1)
+		f.Through = f.From
+	}
+	if filter.Through != nil {
+		f.Through = *filter.Through
+	}
+	if f.Through < f.From {
+		return nil, rail.Refuse(rail.BadUserInput, "through is before from").At("filter", "through")
+	}
+	if err := r.Timetable.Ready(); err != nil {
+		return nil, err
+	}
+	name := listOf("runs", f)
+	var place runPlace
+	further, err := r.Cursors.open(name, after, &place)
+	if err != nil {
+		return nil, err
+	}
+	var from *search.RunPlace
+	if further {
+		from = &search.RunPlace{Date: place.Date, Departure: time.Unix(place.Departure, 0), RunID: place.Run}
+	}
+	found, more := r.Timetable.Runs(f, r.Now(), from, size)
+	connection := &graph.RunConnection{Edges: []*graph.RunEdge{}, Nodes: []*graph.Run{}}
+	for _, run := range found {
+		at := search.RunPlaceOf(run)
+		edge := &graph.RunEdge{
+			Cursor: r.Cursors.seal(name, runPlace{at.Date, at.Departure.Unix(), at.RunID}), Node: r.run(run),
+		}
+		connection.Edges = append(connection.Edges, edge)
+		connection.Nodes = append(connection.Nodes, edge.Node)
+	}
+	connection.PageInfo = pageInfo(connection.Edges, func(e *graph.RunEdge) string { return e.Cursor }, more, further)
+	return connection, nil
+}
+
+func (r *runResolver) Calls(_ context.Context, run *graph.Run) ([]*graph.Call, error) {
+	calls := make([]*graph.Call, len(run.Run.Train.Calls))
+	for i := range calls {
+		calls[i] = r.call(run.Run, i)
+	}
+	return calls, nil
+}
+
+func (r *runResolver) Coaches(_ context.Context, run *graph.Run) ([]*graph.Coach, error) {
+	return coaches(run.Run.Train.Formation), nil
+}
+
+// Seats are made only where they are asked for: a train has a thousand.
+func (r *coachResolver) Seats(_ context.Context, coach *graph.Coach) ([]*graph.Seat, error) {
+	seats := make([]*graph.Seat, len(coach.Coach.Seats))
+	for i, seat := range coach.Coach.Seats {
+		seats[i] = &graph.Seat{Label: seat.Label, Position: optional(seat.Position)}
+	}
+	return seats, nil
+}
+
+func (r *runResolver) Availability(ctx context.Context, run *graph.Run, from, to *rail.StationCode) (*graph.SeatAvailability, error) {
+	calls := run.Run.Train.Calls
+	board, alight := calls[0].Station, calls[len(calls)-1].Station
+	if from != nil {
+		board = *from
+	}
+	if to != nil {
+		alight = *to
+	}
+	i, j, ok := run.Run.Train.Pair(board, alight)
+	if from == nil && to == nil {
+		// From end to end also where the train calls at its origin or terminus on the way.
+		i, j, ok = 0, run.Run.Train.Legs(), true
+	}
+	if !ok {
+		return nil, nil
+	}
+	return r.snapshot(r.Finder.Left(ctx, run.Run, i, j, r.Now())), nil
+}

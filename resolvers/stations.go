@@ -1,0 +1,53 @@
+package resolvers
+
+import (
+	"context"
+
+	"interlock/graph"
+	"interlock/services/rail"
+	"interlock/services/search"
+)
+
+type stationResolver struct{ *Resolver }
+
+// stationPlace is a station's place in a list, in a cursor.
+type stationPlace struct {
+	Rank int              `json:"r"`
+	Code rail.StationCode `json:"c"`
+}
+
+func (r *queryResolver) Stations(_ context.Context, matching *string, first *int, after *string) (*graph.StationConnection, error) {
+	size, err := pageSize(first)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Timetable.Ready(); err != nil {
+		return nil, err
+	}
+	name := listOf("stations", value(matching))
+	var place stationPlace
+	further, err := r.Cursors.open(name, after, &place)
+	if err != nil {
+		return nil, err
+	}
+	var from *search.StationPlace
+	if further {
+		from = &search.StationPlace{Rank: place.Rank, Code: place.Code}
+	}
+	found, more := r.Timetable.Stations(value(matching), from, size)
+	connection := &graph.StationConnection{Edges: []*graph.StationEdge{}, Nodes: []*graph.Station{}}
+	for _, match := range found {
+		edge := &graph.StationEdge{
+			Cursor: r.Cursors.seal(name, stationPlace{match.Rank, match.Station.Code}), Node: station(match.Station),
+		}
+		connection.Edges = append(connection.Edges, edge)
+		connection.Nodes = append(connection.Nodes, edge.Node)
+	}
+	connection.PageInfo = pageInfo(connection.Edges, func(e *graph.StationEdge) string { return e.Cursor }, more, further)
+	return connection, nil
+}
+
+// Name is the name in a language, or the railway's own.
+func (r *stationResolver) Name(_ context.Context, s *graph.Station, language *string) (string, error) {
+	return s.Station.NameIn(value(language)), nil
+}
