@@ -11,20 +11,17 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"interlock/graph"
-	"interlock/services/publish"
 	"interlock/services/sale"
-	"interlock/services/search"
-	"interlock/services/watch"
 )
 
-// Resolver answers the schema with the four use cases. All fields are needed.
+// Resolver answers the schema with the use cases, see ports.go. All fields are needed.
 type Resolver struct {
-	Timetable *search.Timetable
-	Finder    *search.Finder
-	Sale      *sale.Service
+	Timetable Timetable
+	Finder    Finder
+	Sale      Sale
 	OrderBook sale.Orders
-	Publisher *publish.Publisher
-	Hub       *watch.Hub
+	Publisher Publisher
+	Hub       Hub
 	Cursors   Cursors
 	// Now decides what is shown as open or closed; what is sold is decided by the ledger's clock.
 	Now func() time.Time
