@@ -97,11 +97,11 @@ func cost(typeName, field string, below int, args map[string]any) (_ int, ok boo
 	case "Query.nodes":
 		return costRead + countOf(args["ids"])*(1+below), true
 	case "Query.orders", "Viewer.orders":
-		return costRead + page(args)*(1+below), true
+		return costRead + askedSize(args)*(1+below), true
 	case "Query.stations", "Query.runs":
-		return costList + page(args)*(1+below), true
+		return costList + askedSize(args)*(1+below), true
 	case "Query.searchTickets":
-		return costSearch + page(args)*(costOffer+below), true
+		return costSearch + askedSize(args)*(costOffer+below), true
 	case "Run.availability":
 		return costAsk + below, true
 	case "Subscription.seatAvailability":
@@ -118,9 +118,9 @@ func cost(typeName, field string, below int, args map[string]any) (_ int, ok boo
 	}
 }
 
-// page is how long a page is to be. A size out of bounds is refused when the field is resolved; here it must only not
+// askedSize is how long a page is to be. A size out of bounds is refused when the field is resolved; here it must only not
 // make the query look cheap.
-func page(args map[string]any) int {
+func askedSize(args map[string]any) int {
 	first, err := graphql.UnmarshalInt(args["first"])
 	if err != nil || first < 1 || first > maxPage {
 		return maxPage

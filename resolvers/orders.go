@@ -91,14 +91,14 @@ func (r *Resolver) orders(ctx context.Context, filter ledger.OrderFilter, first 
 	if err != nil {
 		return nil, err
 	}
-	connection := &graph.OrderConnection{Edges: []*graph.OrderEdge{}, Nodes: []*graph.Order{}}
-	for _, o := range found[:min(size, len(found))] {
-		edge := &graph.OrderEdge{Cursor: r.Cursors.seal(name, orderPlace{o.PlacedAt.UnixMilli(), o.ID}), Node: order(o)}
-		connection.Edges = append(connection.Edges, edge)
-		connection.Nodes = append(connection.Nodes, edge.Node)
-	}
-	connection.PageInfo = pageInfo(connection.Edges, func(e *graph.OrderEdge) string { return e.Cursor }, len(found) > size, further)
-	return connection, nil
+	page := pageOf(found[:min(size, len(found))], around{hasPrevious: further, hasNext: len(found) > size},
+		func(o *rail.Order) (string, *graph.Order) {
+			return r.Cursors.seal(name, orderPlace{o.PlacedAt.UnixMilli(), o.ID}), order(o)
+		},
+		func(cursor string, node *graph.Order) *graph.OrderEdge {
+			return &graph.OrderEdge{Cursor: cursor, Node: node}
+		})
+	return &graph.OrderConnection{Edges: page.edges, Nodes: page.nodes, PageInfo: page.info}, nil
 }
 
 func (r *orderResolver) Run(ctx context.Context, o *graph.Order) (*graph.Run, error) {

@@ -64,17 +64,13 @@ func (r *queryResolver) Runs(_ context.Context, filter graph.RunFilter, first *i
 		from = &search.RunPlace{Date: place.Date, Departure: time.Unix(place.Departure, 0), RunID: place.Run}
 	}
 	found, more := r.Timetable.Runs(f, r.Now(), from, size)
-	connection := &graph.RunConnection{Edges: []*graph.RunEdge{}, Nodes: []*graph.Run{}}
-	for _, run := range found {
-		at := search.RunPlaceOf(run)
-		edge := &graph.RunEdge{
-			Cursor: r.Cursors.seal(name, runPlace{at.Date, at.Departure.Unix(), at.RunID}), Node: r.run(run),
-		}
-		connection.Edges = append(connection.Edges, edge)
-		connection.Nodes = append(connection.Nodes, edge.Node)
-	}
-	connection.PageInfo = pageInfo(connection.Edges, func(e *graph.RunEdge) string { return e.Cursor }, more, further)
-	return connection, nil
+	page := pageOf(found, around{hasPrevious: further, hasNext: more},
+		func(run *rail.Run) (string, *graph.Run) {
+			at := search.RunPlaceOf(run)
+			return r.Cursors.seal(name, runPlace{at.Date, at.Departure.Unix(), at.RunID}), r.run(run)
+		},
+		func(cursor string, node *graph.Run) *graph.RunEdge { return &graph.RunEdge{Cursor: cursor, Node: node} })
+	return &graph.RunConnection{Edges: page.edges, Nodes: page.nodes, PageInfo: page.info}, nil
 }
 
 func (r *runResolver) Calls(_ context.Context, run *graph.Run) ([]*graph.Call, error) {

@@ -34,18 +34,13 @@ func (r *queryResolver) SearchTickets(ctx context.Context, from, to []rail.Stati
 	if err != nil {
 		return nil, err
 	}
-	connection := &graph.TicketOfferConnection{
-		Edges: make([]*graph.TicketOfferEdge, 0, len(found.Offers)), Nodes: make([]*graph.TicketOffer, 0, len(found.Offers)),
-		AsOf: found.AsOf,
-	}
-	for _, offer := range found.Offers {
-		at := search.PlaceOf(offer)
-		edge := &graph.TicketOfferEdge{
-			Cursor: r.Cursors.seal(name, offerPlace{at.Departure.Unix(), at.RunID}), Node: r.offer(offer),
-		}
-		connection.Edges = append(connection.Edges, edge)
-		connection.Nodes = append(connection.Nodes, edge.Node)
-	}
-	connection.PageInfo = pageInfo(connection.Edges, func(e *graph.TicketOfferEdge) string { return e.Cursor }, found.HasNext, further)
-	return connection, nil
+	page := pageOf(found.Offers, around{hasPrevious: further, hasNext: found.HasNext},
+		func(offer rail.Offer) (string, *graph.TicketOffer) {
+			at := search.PlaceOf(offer)
+			return r.Cursors.seal(name, offerPlace{at.Departure.Unix(), at.RunID}), r.offer(offer)
+		},
+		func(cursor string, node *graph.TicketOffer) *graph.TicketOfferEdge {
+			return &graph.TicketOfferEdge{Cursor: cursor, Node: node}
+		})
+	return &graph.TicketOfferConnection{Edges: page.edges, Nodes: page.nodes, PageInfo: page.info, AsOf: found.AsOf}, nil
 }

@@ -35,16 +35,14 @@ func (r *queryResolver) Stations(_ context.Context, matching *string, first *int
 		from = &search.StationPlace{Rank: place.Rank, Code: place.Code}
 	}
 	found, more := r.Timetable.Stations(value(matching), from, size)
-	connection := &graph.StationConnection{Edges: []*graph.StationEdge{}, Nodes: []*graph.Station{}}
-	for _, match := range found {
-		edge := &graph.StationEdge{
-			Cursor: r.Cursors.seal(name, stationPlace{match.Rank, match.Station.Code}), Node: station(match.Station),
-		}
-		connection.Edges = append(connection.Edges, edge)
-		connection.Nodes = append(connection.Nodes, edge.Node)
-	}
-	connection.PageInfo = pageInfo(connection.Edges, func(e *graph.StationEdge) string { return e.Cursor }, more, further)
-	return connection, nil
+	page := pageOf(found, around{hasPrevious: further, hasNext: more},
+		func(match search.StationMatch) (string, *graph.Station) {
+			return r.Cursors.seal(name, stationPlace{match.Rank, match.Station.Code}), station(match.Station)
+		},
+		func(cursor string, node *graph.Station) *graph.StationEdge {
+			return &graph.StationEdge{Cursor: cursor, Node: node}
+		})
+	return &graph.StationConnection{Edges: page.edges, Nodes: page.nodes, PageInfo: page.info}, nil
 }
 
 // Name is the name in a language, or the railway's own.
