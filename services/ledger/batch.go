@@ -37,12 +37,11 @@ type Batch struct {
 	// Locking opens the run with a locking read, which waits for whoever is writing it: so that nobody loses twice, and
 	// so that the outcome of an unknown commit is settled.
 	Locking bool
-	// KnownVersion is the version whose seat maps the worker still has, or 0. When the run is still at it, the ledger
-	// does not read them again.
+	// KnownVersion is the version whose seat maps the worker has, 0 where it has none.
 	KnownVersion int64
-	// Follows says that another batch of the run will be there at once, as far as anybody can tell: the ledger may
-	// begin its transaction in the same round trip in which it commits this one's.
-	Follows bool
+	// MoreExpected says that the next batch of the run is likely to come as soon as this one is answered: more orders
+	// wait for it, or are about to.
+	MoreExpected bool
 	// ClaimsAt is the version up to which the worker knows the claims of the run; 0 where it knows none.
 	ClaimsAt int64
 	// Keys are looked up: orders that exist already. Looking is not needed to keep a promise: an order whose key is
@@ -59,12 +58,8 @@ type BatchState struct {
 	Now     time.Time
 	Run     *rail.Run
 	Version int64
-	// MapsUnchanged says that the run is still at KnownVersion and Maps was not read.
-	MapsUnchanged bool
-	// WholeMaps says that the ledger wants whole maps this time, not only what changed on them.
-	WholeMaps bool
 	// Maps has the sold bits of each class with at least one sale ever; a class that is not in it is all free. Layout:
-	// see package seatmap.
+	// see package seatmap. It says nothing, and was not read, where Version is Batch.KnownVersion.
 	Maps map[rail.SeatClass][]byte
 	// Replays has, of the keys asked for, those that have an order.
 	Replays map[OrderKey]Replay
@@ -141,10 +136,11 @@ type BatchChanges struct {
 	Orders []NewOrder
 	// Asked are remembered for BuyerRecord.
 	Asked []AskedDocument
-	// Seats is what was sold and given back, see seatmap.AppendChange. It is written unless WholeMaps.
+	// Seats is what was sold and given back, see seatmap.AppendChange.
 	Seats []byte
-	// Maps has the whole new map of every class. It is written where WholeMaps.
-	Maps map[rail.SeatClass][]byte
+	// Maps makes the maps of all classes as they are after Seats, laid out as in BatchState. It is called before Sell
+	// returns, and only where Seats is not empty and the ledger wants whole maps.
+	Maps func() map[rail.SeatClass][]byte
 }
 
 // Decide looks at a run's state and says what to write. It must not block but in Find and States. An error from it

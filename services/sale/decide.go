@@ -90,12 +90,7 @@ func (c *worker) decide(batch []*request, state *ledger.BatchState) (*decision, 
 		}
 		d.answers = append(d.answers, decided{r, a})
 	}
-	if state.WholeMaps && len(d.changes.Seats) > 0 {
-		d.changes.Maps = map[rail.SeatClass][]byte{}
-		for class, m := range c.maps {
-			d.changes.Maps[class] = m.Encode()
-		}
-	}
+	d.changes.Maps = c.encodeMaps
 	return d, nil
 }
 

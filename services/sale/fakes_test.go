@@ -68,11 +68,10 @@ func (b *book) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decid
 		return 0, rail.Refuse(rail.NotFound, "there is no such run")
 	}
 	state := &ledger.BatchState{
-		Now: b.now(), Run: b.run, Version: b.version, Maps: maps.Clone(b.maps),
-		MapsUnchanged: batch.KnownVersion == b.version, WholeMaps: true,
+		Now: b.now(), Run: b.run, Version: b.version,
 	}
-	if state.MapsUnchanged {
-		state.Maps = nil
+	if batch.KnownVersion != b.version {
+		state.Maps = maps.Clone(b.maps)
 	}
 	ended := map[string]rail.OrderState{}
 	for _, id := range slices.Sorted(maps.Keys(b.orders)) {
@@ -151,7 +150,9 @@ func (b *book) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decid
 		o.State, o.Version = s, o.Version+1
 		b.orders[id] = &o
 	}
-	maps.Copy(b.maps, changes.Maps)
+	if len(changes.Seats) > 0 {
+		maps.Copy(b.maps, changes.Maps())
+	}
 	for _, n := range changes.Orders {
 		b.orders[n.Order.ID] = n.Order
 		b.keys[ledger.OrderKey{Buyer: n.Order.Buyer, Key: n.Key}] = ledger.Replay{Order: n.Order, BodyHash: n.BodyHash}

@@ -266,7 +266,7 @@ func (c *worker) fail(batch []*request, err error) {
 // sell runs a batch in the ledger once.
 func (c *worker) sell(batch []*request, locking bool) (int64, *decision, error) {
 	o := c.service
-	ask := ledger.Batch{RunID: c.run, Locking: locking || o.isUnsettled(c.run), KnownVersion: c.version, ClaimsAt: c.claims.upTo(), Follows: o.follows(c)}
+	ask := ledger.Batch{RunID: c.run, Locking: locking || o.isUnsettled(c.run), KnownVersion: c.version, ClaimsAt: c.claims.upTo(), MoreExpected: o.follows(c)}
 	look := ask.Locking || time.Now().Before(c.lookUntil)
 	for _, r := range batch {
 		if r.place != nil && look {
@@ -283,8 +283,9 @@ func (c *worker) sell(batch []*request, locking bool) (int64, *decision, error) 
 	defer cancel()
 	var decided *decision
 	version, err := o.Ledger.Sell(ctx, ask, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
-		if had != 0 && had != state.Version {
-			c.shared = true
+		if had != state.Version {
+			c.shared = c.shared || had != 0
+			c.maps = nil // those in memory are of another version
 		}
 		if state.Version < ask.ClaimsAt {
 			// The ledger was put back to an earlier time: what is known is of another history.
@@ -330,13 +331,13 @@ func (c *worker) learn(after int64, state *ledger.BatchState) error {
 	return nil
 }
 
-// load makes the maps in memory those of the batch's version.
+// load makes the maps in memory those of the batch's version, where there are none.
 func (c *worker) load(state *ledger.BatchState) error {
 	train := state.Run.Train
 	if c.train != train {
 		c.train, c.layouts = train, c.service.layoutsOf(train.Formation)
 	}
-	if state.MapsUnchanged {
+	if c.maps != nil {
 		return nil
 	}
 	c.maps = map[rail.SeatClass]*seatmap.Map{}
@@ -354,6 +355,15 @@ func (c *worker) load(state *ledger.BatchState) error {
 		c.maps[class] = m
 	}
 	return nil
+}
+
+// encodeMaps are the maps in memory as the ledger keeps them.
+func (c *worker) encodeMaps() map[rail.SeatClass][]byte {
+	encoded := make(map[rail.SeatClass][]byte, len(c.maps))
+	for class, m := range c.maps {
+		encoded[class] = m.Encode()
+	}
+	return encoded
 }
 
 // layoutsOf are the layouts of a formation's classes. They take most of a millisecond to make, and a railway has few

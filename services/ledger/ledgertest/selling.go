@@ -184,7 +184,7 @@ func sellKnownVersion(t *testing.T, s *suite) {
 		b.KnownVersion = version
 		no := errors.New("only looking")
 		_, err := c.l.Sell(t.Context(), b, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
-			require.Equal(t, unchanged, state.MapsUnchanged)
+			require.Equal(t, unchanged, state.Maps == nil)
 			require.Equal(t, !unchanged, len(state.Maps) == 2)
 			return ledger.BatchChanges{}, no
 		})

@@ -157,14 +157,15 @@ func (c *worker) decide(into *outcome, requests ...request) ledger.Decide {
 			}
 			changes.Orders = append(changes.Orders, ledger.NewOrder{Order: o, Key: r.key, BodyHash: "hash of " + r.key, Documents: r.documents})
 		}
-		changes.Maps = map[rail.SeatClass][]byte{}
+		encoded := map[rail.SeatClass][]byte{}
 		for _, class := range train.Formation.Classes {
 			m, err := load(class)
 			if err != nil {
 				return ledger.BatchChanges{}, err
 			}
-			changes.Maps[class] = m.Encode()
+			encoded[class] = m.Encode()
 		}
+		changes.Maps = func() map[rail.SeatClass][]byte { return encoded }
 		return changes, nil
 	}
 }

@@ -58,11 +58,11 @@ func TestSell_Ahead(t *testing.T) {
 	l, other := ledgertest.Open(t, o), ledgertest.Open(t, b.options)
 	b.eventually(func() bool { return l.Ready(t.Context()) == nil && other.Ready(t.Context()) == nil }, "both know the primary")
 	known := int64(0)
-	follows := func() ledger.Batch { return ledger.Batch{RunID: b.run, Follows: true, KnownVersion: known} }
+	follows := func() ledger.Batch { return ledger.Batch{RunID: b.run, MoreExpected: true, KnownVersion: known} }
 	sell := func(l *sqlledger.Ledger, batch ledger.Batch, buyer string, seat int) error {
 		t.Helper()
 		version, err := l.Sell(t.Context(), batch, sells(buyer, seat))
-		if batch.Follows && err == nil {
+		if batch.MoreExpected && err == nil {
 			known = version
 		}
 		return err
@@ -80,7 +80,7 @@ func TestSell_Ahead(t *testing.T) {
 	require.ErrorIs(t, sell(l, follows(), "li", 2), ledger.ErrVersionConflict)
 	require.EqualValues(t, 1, l.Stats().LostCompareAndSets)
 	// The next attempt opens with a lock, as a worker's does.
-	require.NoError(t, sell(l, ledger.Batch{RunID: b.run, Locking: true, Follows: true}, "li", 3))
+	require.NoError(t, sell(l, ledger.Batch{RunID: b.run, Locking: true, MoreExpected: true}, "li", 3))
 	s.take()
 
 	// Who does not have the maps of what was read ahead reads again.
@@ -125,7 +125,7 @@ func TestSell_AheadIsLost(t *testing.T) {
 	l := ledgertest.Open(t, o)
 	b.eventually(func() bool { return l.Ready(t.Context()) == nil }, "it knows the primary")
 	for seat, buyer := range []string{"zhao", "qian"} {
-		_, err := l.Sell(t.Context(), ledger.Batch{RunID: b.run, Follows: true}, sells(buyer, seat))
+		_, err := l.Sell(t.Context(), ledger.Batch{RunID: b.run, MoreExpected: true}, sells(buyer, seat))
 		require.NoError(t, err)
 		require.Len(t, s.take(), 2)
 	}
@@ -172,7 +172,7 @@ func TestSell_AheadHangs(t *testing.T) {
 	version, begun := int64(0), time.Now()
 	for seat, buyer := range []string{"zhao", "qian"} {
 		var err error
-		version, err = l.Sell(t.Context(), ledger.Batch{RunID: b.run, KnownVersion: version, Follows: true}, sells(buyer, seat))
+		version, err = l.Sell(t.Context(), ledger.Batch{RunID: b.run, KnownVersion: version, MoreExpected: true}, sells(buyer, seat))
 		require.NoError(t, err)
 		require.Len(t, s.take(), 2)
 	}
@@ -198,7 +198,7 @@ func TestSell_AheadOnMariaDB(t *testing.T) {
 	s.take()
 	version := int64(0)
 	for seat, buyer := range []string{"zhao", "qian", "sun"} {
-		version, err = l.Sell(t.Context(), ledger.Batch{RunID: run.ID, KnownVersion: version, Follows: true}, sells(buyer, seat))
+		version, err = l.Sell(t.Context(), ledger.Batch{RunID: run.ID, KnownVersion: version, MoreExpected: true}, sells(buyer, seat))
 		require.NoError(t, err)
 		texts := s.take()
 		require.Len(t, texts, map[bool]int{true: 2, false: 1}[seat == 0])

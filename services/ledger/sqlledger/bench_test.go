@@ -150,7 +150,9 @@ func BenchmarkSell(b *testing.B) {
 					for i := range size {
 						c.Seats = seatmap.AppendChange(c.Seats, seatmap.Change{Seat: i, To: 3})
 					}
-					c.Maps = map[rail.SeatClass][]byte{rail.First: make([]byte, 11*10*8), rail.Second: make([]byte, 11*10*8)}
+					c.Maps = func() map[rail.SeatClass][]byte {
+						return map[rail.SeatClass][]byte{rail.First: make([]byte, 11*10*8), rail.Second: make([]byte, 11*10*8)}
+					}
 					return c, nil
 				})
 				require.NoError(b, err)

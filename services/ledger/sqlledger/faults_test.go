@@ -61,7 +61,7 @@ func sellSeat(s *ledger.BatchState, buyer string, n int) (ledger.BatchChanges, e
 	ref := s.Run.Train.Formation.Seats(rail.Second)[n]
 	price, _ := s.Run.Train.Price(rail.Second, 0, 3)
 	return ledger.BatchChanges{
-		Maps:  encoded,
+		Maps:  func() map[rail.SeatClass][]byte { return encoded },
 		Seats: seatmap.AppendChange(nil, seatmap.Change{Class: s.Run.Train.Formation.ClassIndex(rail.Second), Seat: n, To: 3}),
 		Orders: []ledger.NewOrder{{
 			Key: "key-of-" + buyer, BodyHash: "hash", Documents: []string{"digest-of-" + buyer},

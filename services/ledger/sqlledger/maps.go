@@ -109,22 +109,24 @@ func changed(train *rail.Train, maps map[rail.SeatClass][]byte, sets []changeSet
 	return now
 }
 
-// recordMaps are the statements that write what a batch of a run changed on its seats, and what runs.changes_bytes is
-// then.
+// recordMaps are the statements that write what a batch of a run changed on its seats: a row of changes, or the whole maps
+// where there are none yet, or where the changes have become too long. before and after are runs.changes_bytes.
 func (t *transaction) recordMaps(s *ledger.BatchState, before int64, changes *ledger.BatchChanges) (after int64, statements []statement, err error) {
 	id, d := string(s.Run.ID), t.p.dialect
 	switch {
 	case len(changes.Seats) == 0:
 		return before, nil, nil
-	case !s.WholeMaps:
+	case before >= 0 && before < maxChanges:
 		return before + changeRow + int64(len(changes.Seats)), d.inserts("INSERT INTO seat_changes", []string{"run_id", "version", "changes"},
 			[][]any{{id, s.Version + 1, changes.Seats}}), nil
-	case len(changes.Maps) != len(s.Run.Train.Formation.Classes):
-		// A class that is left out would lose the changes that its map does not have yet.
-		return 0, nil, fmt.Errorf("ledger: %d maps for the %d classes of %s", len(changes.Maps), len(s.Run.Train.Formation.Classes), id)
 	}
-	rows := make([][]any, 0, len(changes.Maps))
-	for class, sold := range changes.Maps {
+	maps := changes.Maps()
+	if classes := len(s.Run.Train.Formation.Classes); len(maps) != classes {
+		// A class that is left out would lose the changes that its map does not have yet.
+		return 0, nil, fmt.Errorf("ledger: %d maps for the %d classes of %s", len(maps), classes, id)
+	}
+	rows := make([][]any, 0, len(maps))
+	for class, sold := range maps {
 		rows = append(rows, []any{id, string(class), sold})
 	}
 	// REPLACE is the one way to write a row that may be there which all flavors share.

@@ -41,7 +41,7 @@ func (l *Ledger) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Dec
 	if err != nil {
 		return 0, definite(err)
 	}
-	if batch.Follows && l.mayBegin(t.h) {
+	if batch.MoreExpected && l.mayBegin(t.h) {
 		t.next = batch.RunID
 	}
 	if err := t.commit(ctx, record...); err != nil {
@@ -59,10 +59,9 @@ func (t *transaction) open(ctx context.Context, batch *ledger.Batch, head *runHe
 		return nil, err
 	}
 	s := &ledger.BatchState{
-		Now:       head.now,
-		Run:       head.run,
-		Version:   head.version,
-		WholeMaps: head.changesBytes < 0 || head.changesBytes >= maxChanges,
+		Now:     head.now,
+		Run:     head.run,
+		Version: head.version,
 	}
 	if batch.ClaimsAt != head.version {
 		if s.Claims, err = t.claims(ctx, batch.RunID, batch.ClaimsAt); err != nil {
@@ -83,9 +82,7 @@ func (t *transaction) open(ctx context.Context, batch *ledger.Batch, head *runHe
 			return nil, err
 		}
 	}
-	if batch.KnownVersion != 0 && batch.KnownVersion == head.version {
-		s.MapsUnchanged = true
-	} else {
+	if batch.KnownVersion != head.version {
 		maps, err := t.maps(ctx, []*rail.Run{head.run})
 		if err != nil {
 			return nil, err
