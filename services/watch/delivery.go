@@ -15,9 +15,6 @@ const (
 	maxAsks = 4_096
 	// readTimeout is how long one round trip may take; the next sweep reads again anyway.
 	readTimeout = sweepInterval / 2
-	// statusGrace is how long an event waits for the timetable to hear of a change of a run's status, too, so that the
-	// event can give the reason. The timetable looks twice a second.
-	statusGrace = 500 * time.Millisecond
 )
 
 // markPair has a pair read. The mutex is held.
@@ -130,31 +127,7 @@ func (h *Hub) markMovedRuns() {
 
 // readPairs reads the marked pairs, each once, and hands out what is new. It returns how many events that made.
 func (h *Hub) readPairs(ctx context.Context) (events int, err error) {
-	h.mu.Lock()
-	var pairs []*pair
-	var asks []rail.Ask
-	for _, p := range h.dirtyPairs {
-		p.dirty = false
-		if len(p.interests) == 0 {
-			continue
-		}
-		run, ok := h.runs.Run(p.run.id)
-		var from, to int
-		if ok {
-			from, to, ok = p.stations.calls(run.Train)
-		}
-		if !ok {
-			// The run is not in the timetable any more, or was published anew and does not go there: no version of it
-			// can be told any more.
-			h.endPair(p)
-			continue
-		}
-		pairs = append(pairs, p)
-		asks = append(asks, rail.Ask{Run: run, From: from, To: to})
-	}
-	h.dirtyPairs = h.dirtyPairs[:0]
-	h.mu.Unlock()
-
+	pairs, asks := h.takeDirtyPairs()
 	for start := 0; start < len(asks); start += maxAsks {
 		end := min(start+maxAsks, len(asks))
 		asOf := h.Now()
@@ -167,11 +140,39 @@ func (h *Hub) readPairs(ctx context.Context) (events int, err error) {
 		}
 		h.mu.Lock()
 		for i, p := range pairs[start:end] {
-			events += h.handOut(ctx, p, &rail.Snapshot{Run: asks[start+i].Run, From: asks[start+i].From, To: asks[start+i].To, Left: left[i], AsOf: asOf}, failed == nil)
+			ask := asks[start+i]
+			snapshot := &rail.Snapshot{Run: ask.Run, From: ask.From, To: ask.To, Left: left[i], AsOf: asOf}
+			events += h.handOut(ctx, p, snapshot, failed == nil)
 		}
 		h.mu.Unlock()
 	}
 	return events, err
+}
+
+// takeDirtyPairs takes the marked pairs that are still watched, each with what to ask of it. It ends those of which no
+// version can be told any more: their run left the timetable, or was published anew and does not go there.
+func (h *Hub) takeDirtyPairs() (pairs []*pair, asks []rail.Ask) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.dirtyPairs {
+		p.dirty = false
+		if len(p.interests) == 0 {
+			continue
+		}
+		run, ok := h.runs.Run(p.run.id)
+		var from, to int
+		if ok {
+			from, to, ok = p.stations.calls(run.Train)
+		}
+		if !ok {
+			h.endPair(p)
+			continue
+		}
+		pairs = append(pairs, p)
+		asks = append(asks, rail.Ask{Run: run, From: from, To: to})
+	}
+	h.dirtyPairs = h.dirtyPairs[:0]
+	return pairs, asks
 }
 
 // readLeft reads what is left, within a time; where that fails, nothing is known.
@@ -186,47 +187,49 @@ func (h *Hub) readLeft(ctx context.Context, asks []rail.Ask) ([]rail.Left, error
 }
 
 // handOut gives a snapshot to those of a pair to whom it is new, and ends the pair when there is nothing left to tell.
-// answered is false where the availability failed to answer. The mutex is held, and given up between two handfuls.
+// It returns how many events that made. answered is false where the availability failed to answer. The mutex is held,
+// and given up between two handfuls.
 func (h *Hub) handOut(ctx context.Context, p *pair, snapshot *rail.Snapshot, answered bool) (events int) {
-	now, left := h.Now(), &snapshot.Left
-	published := snapshot.Run
-	isNew := left.Known && left.Version > p.version
-	if left.Known {
+	now, published := h.Now(), snapshot.Run
+	if snapshot.Left.Known {
 		// The status belongs to the version: an event never shows the one without the other.
-		snapshot.Run = published.WithStatus(left.Status)
+		snapshot.Run = published.WithStatus(snapshot.Left.Status)
+	}
+	news := p.news(snapshot, snapshot.Run != published, now)
+	if news == newer || p.fresh > 0 {
+		events = h.tell(ctx, p, snapshot, news)
 	}
 	switch {
-	case !isNew || snapshot.Run == published:
-		p.heldSince = time.Time{}
-	case p.heldSince.IsZero():
-		p.heldSince = now
-	}
-	held := !p.heldSince.IsZero() && now.Sub(p.heldSince) < statusGrace
-	if p.fresh > 0 || isNew && !held {
-		// From the last to the first, since the hub may change between two handfuls. An interest that goes is filled with
-		// the last one, which has been told. One that comes is put behind, and has its pair read again.
-		for i := len(p.interests) - 1; i >= 0; i-- {
-			if i >= len(p.interests) {
-				continue
-			}
-			if s := p.interests[i]; s.fresh || isNew && !held && left.Version > s.version {
-				s.subscriber.slots.put(s.subject, snapshot)
-				s.version, s.fresh = left.Version, false
-				if events++; events%handful == 0 {
-					h.mu.Unlock()
-					h.rest(ctx, handful)
-					h.mu.Lock()
-				}
-			}
-		}
-		p.count()
-	}
-	closed := !now.Before(published.ClosesAt())
-	if closed || answered && !held && snapshot.Run.Status == rail.Withdrawn {
+	case !now.Before(published.ClosesAt()):
 		h.endPair(p)
-	} else if !answered || held || p.version < p.run.version {
+	case answered && news != waiting && snapshot.Run.Status == rail.Withdrawn:
+		h.endPair(p)
+	case !answered || news == waiting || p.version < p.run.version:
 		p.run.behind = true
 	}
+	return events
+}
+
+// tell puts a snapshot before all of a pair who have a use for it, and returns how many they are. The mutex is held,
+// and given up between two handfuls, so that the pair's interests may change in between. They are gone through from the
+// last to the first: one that goes is replaced by the last, which has been told, and one that comes is put behind, and
+// has the pair read again.
+func (h *Hub) tell(ctx context.Context, p *pair, snapshot *rail.Snapshot, news news) (events int) {
+	version := snapshot.Left.Version
+	for i := len(p.interests) - 1; i >= 0; i = min(i, len(p.interests)) - 1 {
+		to := p.interests[i]
+		if !to.fresh && (news != newer || version <= to.version) {
+			continue
+		}
+		to.subscriber.slots.put(to.subject, snapshot)
+		to.version, to.fresh = version, false
+		if events++; events%handful == 0 {
+			h.mu.Unlock()
+			h.rest(ctx, handful)
+			h.mu.Lock()
+		}
+	}
+	p.count()
 	return events
 }
 

@@ -122,10 +122,13 @@ func (w *world) Run(id rail.RunID) (*rail.Run, bool) {
 	return run, ok
 }
 
-func (w *world) Loaded() bool {
+func (w *world) Ready() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return !w.loading
+	if w.loading {
+		return &rail.Error{Code: rail.Unavailable, Message: "still reading", RetryAfter: time.Second}
+	}
+	return nil
 }
 
 func (w *world) Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, error) {

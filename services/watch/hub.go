@@ -36,8 +36,6 @@ const (
 	// sweepInterval is how often the versions of all watched runs are read, so that a lost message is made good within
 	// a second.
 	sweepInterval = time.Second
-	// notLoadedRetryAfter is about how long a server reads its timetable when it starts.
-	notLoadedRetryAfter = 2 * time.Second
 	// retryAfter is how long whoever was turned away should wait: streams end by the minute.
 	retryAfter = 30 * time.Second
 )

@@ -82,64 +82,96 @@ func (h *Hub) changed(change rail.Change) {
 	}
 }
 
-// follow keeps the listener at the runs that are watched.
+// follow keeps the listener at the runs that are watched, until ctx ends.
 func (h *Hub) follow(ctx context.Context, listener Listener) {
 	following := logonce.Warn("watch: following runs fails", "watch: following runs works again")
-	followed := map[rail.RunID]struct{}{}
+	f := follower{hub: h, listener: listener, followed: map[rail.RunID]struct{}{}}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-h.followsDirty:
 		}
-		var looks, joins, leaves []rail.RunID
-		h.mu.Lock()
-		for id := range h.follows {
-			_, is := followed[id]
-			_, should := h.watched[id]
-			switch {
-			case should && !is:
-				joins = append(joins, id)
-			case !should && is:
-				leaves = append(leaves, id)
-			}
-			if should {
-				looks = append(looks, id)
-			}
-		}
-		clear(h.follows)
-		h.mu.Unlock()
-
-		err := h.tellListener(ctx, listener.Follow, joins)
-		if err == nil {
-			for _, id := range joins {
-				followed[id] = struct{}{}
-			}
-			// What happened before the listener followed went unheard.
-			h.look(looks)
-			err = h.tellListener(ctx, listener.Unfollow, leaves)
-		}
+		due := f.take()
+		err := f.tell(ctx, due)
 		if ctx.Err() != nil {
 			return
 		}
 		following.Note(ctx, h.Log, err)
 		if err != nil {
-			// Not raised: the next sweep does, so that a listener that fails at once is not asked without pause.
-			h.mu.Lock()
-			for _, id := range append(looks, leaves...) {
-				h.follows[id] = struct{}{}
-			}
-			h.mu.Unlock()
-			continue
-		}
-		for _, id := range leaves {
-			delete(followed, id)
+			f.putBack(due)
 		}
 	}
 }
 
-// tellListener calls Follow or Unfollow, within a time.
-func (h *Hub) tellListener(ctx context.Context, tell func(context.Context, ...rail.RunID) error, ids []rail.RunID) error {
+// follower tells one listener which runs to follow. It belongs to one goroutine.
+type follower struct {
+	hub      *Hub
+	listener Listener
+	// followed are the runs that the listener was told to follow, and not to leave.
+	followed map[rail.RunID]struct{}
+}
+
+// followChanges is what to do about the runs of Hub.follows.
+type followChanges struct {
+	// joins are to be followed, leaves are not to be followed any more.
+	joins, leaves []rail.RunID
+	// looks are to be read once the joins are followed: what happened before that went unheard.
+	looks []rail.RunID
+}
+
+// take empties Hub.follows, and says what to do about its runs.
+func (f *follower) take() followChanges {
+	f.hub.mu.Lock()
+	defer f.hub.mu.Unlock()
+	var due followChanges
+	for id := range f.hub.follows {
+		_, is := f.followed[id]
+		_, should := f.hub.watched[id]
+		switch {
+		case should && !is:
+			due.joins = append(due.joins, id)
+		case !should && is:
+			due.leaves = append(due.leaves, id)
+		}
+		if should {
+			due.looks = append(due.looks, id)
+		}
+	}
+	clear(f.hub.follows)
+	return due
+}
+
+// tell tells the listener, and has the runs read. After an error some of it may be done; to do it again is cheap.
+func (f *follower) tell(ctx context.Context, due followChanges) error {
+	if err := within(ctx, f.listener.Follow, due.joins); err != nil {
+		return err
+	}
+	for _, id := range due.joins {
+		f.followed[id] = struct{}{}
+	}
+	f.hub.look(due.looks)
+	if err := within(ctx, f.listener.Unfollow, due.leaves); err != nil {
+		return err
+	}
+	for _, id := range due.leaves {
+		delete(f.followed, id)
+	}
+	return nil
+}
+
+// putBack leaves the runs to the next sweep, which raises the signal. Raised here, it would have a listener that fails
+// at once asked without pause.
+func (f *follower) putBack(due followChanges) {
+	f.hub.mu.Lock()
+	defer f.hub.mu.Unlock()
+	for _, id := range append(due.looks, due.leaves...) {
+		f.hub.follows[id] = struct{}{}
+	}
+}
+
+// within calls Follow or Unfollow with some runs, if there are any, for at most followTimeout.
+func within(ctx context.Context, tell func(context.Context, ...rail.RunID) error, ids []rail.RunID) error {
 	if len(ids) == 0 {
 		return nil
 	}

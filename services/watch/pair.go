@@ -78,3 +78,39 @@ func (p *pair) count() {
 		p.version = 0
 	}
 }
+
+// news says what a snapshot tells those who watch its pair. Whoever has had no event is told in any case.
+type news uint8
+
+const (
+	// nothingNewer: its version is not known, or not later than what the others have.
+	nothingNewer news = iota
+	// waiting: it is later, and the others get it when the timetable knows its status too, or when statusGrace is over.
+	waiting
+	// newer: it is later, and goes to all who have less.
+	newer
+)
+
+// statusGrace is how long an event waits for the timetable to hear of a change of a run's status, too, so that the event
+// can give the reason. The timetable looks twice a second.
+const statusGrace = 500 * time.Millisecond
+
+// news says what a snapshot tells at a time. statusMoved says that its status is another than the timetable's. An event
+// begins to wait with the first such snapshot, and its wait ends with the first snapshot that is no reason to wait.
+func (p *pair) news(snapshot *rail.Snapshot, statusMoved bool, now time.Time) news {
+	isNew := snapshot.Left.Known && snapshot.Left.Version > p.version
+	switch {
+	case !isNew:
+		p.heldSince = time.Time{}
+		return nothingNewer
+	case !statusMoved:
+		p.heldSince = time.Time{}
+		return newer
+	case p.heldSince.IsZero():
+		p.heldSince = now
+	}
+	if now.Sub(p.heldSince) < statusGrace {
+		return waiting
+	}
+	return newer
+}

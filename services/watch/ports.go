@@ -21,8 +21,8 @@ type Availability interface {
 // Runs finds a run that is published.
 type Runs interface {
 	Run(id rail.RunID) (*rail.Run, bool)
-	// Loaded is false until the timetable was read: a run that is not found then may be there all the same.
-	Loaded() bool
+	// Ready is nil once the timetable was read. Before, it is the refusal of a run that is not found: it may be there.
+	Ready() error
 }
 
 // Orders reads an order from the primary; nil where there is none.

@@ -42,21 +42,52 @@ type subscriber struct {
 // as much as may be; UNAVAILABLE when the hub has stopped, and before the timetable is read.
 func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rail.StationCode) (<-chan *rail.Snapshot, error) {
 	wanted := stations{from, to}
+	runs, err := h.runsBetween(ids, wanted)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.admit(len(h.subscribers), h.MaxSubscribers); err != nil {
+		return nil, err
+	}
+	accounts := h.accountsOf(ctx)
+	if err := h.charge(accounts, len(runs)); err != nil {
+		return nil, err.At("runIds")
+	}
+	s := &subscriber{
+		slots:    newSlots[rail.Snapshot](len(runs)),
+		open:     make(map[*interest]struct{}, len(runs)),
+		accounts: accounts,
+	}
+	h.subscribers[s] = struct{}{}
+	for subject, run := range runs {
+		h.addInterest(s, subject, run, wanted)
+	}
+	s.release = context.AfterFunc(ctx, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.endSubscriber(s)
+	})
+	return s.slots.events, nil
+}
+
+// runsBetween finds the runs that a subscription is to watch between two stations, each once, or says what is wrong
+// with it.
+func (h *Hub) runsBetween(ids []rail.RunID, wanted stations) ([]*rail.Run, error) {
 	if len(ids) == 0 || len(ids) > MaxRuns {
 		return nil, rail.Refuse(rail.BadUserInput, "a subscription watches 1 to %d runs, not %d", MaxRuns, len(ids)).At("runIds")
 	}
-	if from != "" && from == to {
-		return nil, rail.Refuse(rail.BadUserInput, "from and to are the same station %q", from).At("to")
+	if wanted.from != "" && wanted.from == wanted.to {
+		return nil, rail.Refuse(rail.BadUserInput, "from and to are the same station %q", wanted.from).At("to")
 	}
 	distinct := make([]*rail.Run, 0, len(ids))
 	for i, id := range ids {
 		run, ok := h.runs.Run(id)
-		if !ok && !h.runs.Loaded() {
-			err := rail.Refuse(rail.Unavailable, "this server is still reading its timetable")
-			err.RetryAfter = notLoadedRetryAfter
-			return nil, err
-		}
 		if !ok {
+			if err := h.runs.Ready(); err != nil {
+				return nil, err
+			}
 			return nil, rail.Refuse(rail.NotFound, "there is no run %q", id).At("runIds", rail.Index(i))
 		}
 		if _, _, ok := wanted.calls(run.Train); !ok {
@@ -66,41 +97,25 @@ func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rai
 			distinct = append(distinct, run)
 		}
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err := h.admit(len(h.subscribers), h.MaxSubscribers); err != nil {
-		return nil, err
+	return distinct, nil
+}
+
+// addInterest has a subscriber watch one run, and the run read. The mutex is held.
+func (h *Hub) addInterest(s *subscriber, subject int, published *rail.Run, between stations) {
+	run := h.watch(published.ID)
+	if run.published == nil {
+		run.published, run.closesAt = published, published.ClosesAt()
 	}
-	accounts := h.accountsOf(ctx)
-	if err := h.charge(accounts, len(distinct)); err != nil {
-		return nil, err.At("runIds")
+	p := run.pairs[between]
+	if p == nil {
+		p = &pair{run: run, stations: between}
+		run.pairs[between] = p
 	}
-	s := &subscriber{
-		slots: newSlots[rail.Snapshot](len(distinct)), open: make(map[*interest]struct{}, len(distinct)), accounts: accounts,
-	}
-	h.subscribers[s] = struct{}{}
-	for subject, published := range distinct {
-		run := h.watch(published.ID)
-		if run.published == nil {
-			run.published, run.closesAt = published, published.ClosesAt()
-		}
-		p := run.pairs[wanted]
-		if p == nil {
-			p = &pair{run: run, stations: wanted}
-			run.pairs[wanted] = p
-		}
-		added := &interest{subscriber: s, pair: p, subject: subject, at: len(p.interests), fresh: true}
-		p.interests = append(p.interests, added)
-		p.fresh++
-		s.open[added] = struct{}{}
-		h.markPair(p)
-	}
-	s.release = context.AfterFunc(ctx, func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.endSubscriber(s)
-	})
-	return s.slots.events, nil
+	added := &interest{subscriber: s, pair: p, subject: subject, at: len(p.interests), fresh: true}
+	p.interests = append(p.interests, added)
+	p.fresh++
+	s.open[added] = struct{}{}
+	h.markPair(p)
 }
 
 // endSubscriber closes a subscriber's stream, if it is not closed yet. The mutex is held.
