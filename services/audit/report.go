@@ -1,0 +1,92 @@
+package audit
+
+import (
+	"fmt"
+
+	"interlock/services/rail"
+)
+
+// The checks of Verify.
+const (
+	// CheckRun: a run's row is not what its train, its id or the record of publications says.
+	CheckRun = "run"
+	// CheckOverlap: two tickets had one seat on one leg at the same time.
+	CheckOverlap = "overlap"
+	// CheckTicket: a ticket is for a seat or calls that its train does not have.
+	CheckTicket = "ticket"
+	// CheckMap: a seat map is not what the live tickets say.
+	CheckMap = "map"
+	// CheckCapacity: sold and free do not add up to the seats of a class.
+	CheckCapacity = "capacity"
+	// CheckPersonal: a passenger cannot be read, is missing without a mark, or is still there where it was forgotten.
+	CheckPersonal = "personal"
+	// CheckMoney: a ticket does not cost its fare, or an order not what its tickets cost.
+	CheckMoney = "money"
+	// CheckDocument: two tickets had one document on one leg at the same time.
+	CheckDocument = "document"
+	// CheckOrder: an order's row is not one of its run, or says nothing.
+	CheckOrder = "order"
+	// CheckState: an order's state is not what its times, its keys and its run say.
+	CheckState = "state"
+	// CheckOverdue: a hold is long past its time, and has its seats all the same.
+	CheckOverdue = "overdue"
+	// CheckVersion: a run is behind its own orders or changes, or an order behind what became of it.
+	CheckVersion = "version"
+	// CheckOrphan: a row belongs to something that is not there.
+	CheckOrphan = "orphan"
+	// CheckTrain: a train or formation is not what its id says, or could not be sold.
+	CheckTrain = "train"
+	// CheckStation: a station is not what its code says, or is missing.
+	CheckStation = "station"
+	// CheckPublication: the record of publications has gaps, goes back, or is not what runs say.
+	CheckPublication = "publication"
+	// CheckAsked: what is remembered of asked documents says nothing, or should be forgotten.
+	CheckAsked = "asked"
+	// CheckRecord: what is recorded of what an admin did to an order is not as it should be.
+	CheckRecord = "record"
+	// CheckCluster: the record of the cluster contradicts itself.
+	CheckCluster = "cluster"
+	// CheckRedis: Redis is not what the ledger says at the same version, or stays behind it.
+	CheckRedis = "redis"
+)
+
+// maxDefects bounds a report: a thousand defects have one cause.
+const maxDefects = 1_000
+
+// Defect is one promise that does not hold. It names no passenger.
+type Defect struct {
+	Check string `json:"check"`
+	// Run, Order (its id), Coach and Seat are empty where the defect is not of one.
+	Run   rail.RunID `json:"run"`
+	Order string     `json:"order,omitempty"`
+	Coach string     `json:"coach"`
+	Seat  string     `json:"seat"`
+	// Row names a row of another table, "station BJP".
+	Row     string `json:"row,omitempty"`
+	Message string `json:"message"`
+}
+
+// Report is what Verify found.
+type Report struct {
+	OK bool `json:"ok"`
+	// Runs are those with a row, Tickets those that are live.
+	Runs    int      `json:"runs"`
+	Tickets int      `json:"tickets"`
+	Defects []Defect `json:"defects"`
+	// More is how many more there are than Defects has room for.
+	More int `json:"more,omitempty"`
+}
+
+func (r *Report) add(d Defect) {
+	r.OK = false
+	if len(r.Defects) < maxDefects {
+		r.Defects = append(r.Defects, d)
+	} else {
+		r.More++
+	}
+}
+
+// row adds a defect of a row that is of no run.
+func (r *Report) row(check, row, format string, arguments ...any) {
+	r.add(Defect{Check: check, Row: row, Message: fmt.Sprintf(format, arguments...)})
+}
