@@ -16,7 +16,7 @@ import (
 
 type faultCommand struct {
 	clusterFlags
-	Name   string `arg:"" help:"The fault, \"overlap\" for up to three at once, \"all\", or \"23B\" for the story, without protection and with it."`
+	Name   string `arg:"" help:"The fault, \"overlap\" for up to three at once, \"all\", or \"23B\" for the demo, without protection and with it."`
 	JSON   bool   `name:"json" help:"Print one JSON document a line."`
 	Seed   uint64 `default:"1" help:"Chooses victims, moments, and what people want."`
 	Seeds  int    `default:"1" help:"For all: how many seeds, from 1 on."`
@@ -36,7 +36,7 @@ func (c faultCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 	limit, one := faultLimit, fault.Fault{}
 	if c.Name == everyFault {
 		limit = time.Duration(max(c.Seeds, 1)) * faultsLimit
-	} else if c.Name != fault.Story {
+	} else if c.Name != fault.Demo {
 		if one, err = fault.Find(c.Name, c.Seed); err != nil {
 			return err
 		}
@@ -57,12 +57,12 @@ func (c faultCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 	ok := false
 	switch c.Name {
 	case everyFault:
-		ok, err = fault.All(ctx, stage, c.Seeds, func(line *fault.Line) error { return c.tell(out, line) })
-	case fault.Story:
-		ok, err = c.story(ctx, stage, out)
+		ok, err = fault.All(ctx, stage, c.Seeds, func(result *fault.Result) error { return c.tell(out, result) })
+	case fault.Demo:
+		ok, err = c.demo(ctx, stage, out)
 	default:
-		line := stage.Play(ctx, one, c.Seed)
-		ok, err = line.OK, c.tell(out, line)
+		result := stage.Play(ctx, one, c.Seed)
+		ok, err = result.OK, c.tell(out, result)
 	}
 	if err == nil && !ok {
 		err = errFound
@@ -70,43 +70,43 @@ func (c faultCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 	return err
 }
 
-// story tells what happens without protection, and then with it, step by step.
-func (c faultCommand) story(ctx context.Context, stage *fault.Stage, out io.Writer) (ok bool, err error) {
-	for _, telling := range []struct {
+// demo tells what happens without protection, and then with it, step by step.
+func (c faultCommand) demo(ctx context.Context, stage *fault.Stage, out io.Writer) (ok bool, err error) {
+	for _, showing := range []struct {
 		heading string
-		tell    func(context.Context, *fault.Stage, fault.Say) (*fault.Line, error)
-	}{{"Without protection", fault.TellUnprotected}, {"With protection", fault.TellProtected}} {
+		tell    func(context.Context, *fault.Stage, fault.Say) (*fault.Result, error)
+	}{{"Without protection", fault.DemoUnprotected}, {"With protection", fault.DemoProtected}} {
 		step := 0
 		say := func(format string, args ...any) {
 			if c.JSON {
 				return
 			}
 			if step++; step == 1 {
-				fmt.Fprintf(out, "%s\n\n", telling.heading)
+				fmt.Fprintf(out, "%s\n\n", showing.heading)
 			}
 			fmt.Fprintf(out, "%d. %s\n", step, fmt.Sprintf(format, args...))
 		}
-		line, err := telling.tell(ctx, stage, say)
+		result, err := showing.tell(ctx, stage, say)
 		if err != nil {
 			return false, err
 		}
 		if c.JSON {
-			err = c.tell(out, line)
+			err = c.tell(out, result)
 		} else {
 			_, err = fmt.Fprintln(out)
 		}
-		if err != nil || !line.OK {
+		if err != nil || !result.OK {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-func (c faultCommand) tell(out io.Writer, line *fault.Line) error {
+func (c faultCommand) tell(out io.Writer, result *fault.Result) error {
 	if c.JSON {
-		return json.NewEncoder(out).Encode(line)
+		return json.NewEncoder(out).Encode(result)
 	}
-	_, err := io.WriteString(out, line.Text())
+	_, err := io.WriteString(out, result.Text())
 	return err
 }
 

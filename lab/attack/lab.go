@@ -306,7 +306,7 @@ func (l *lab) recover(ctx context.Context) error {
 
 // window lets buyers buy while attackers do something.
 func (l *lab) window(ctx context.Context, a *attack, n int, do func(context.Context, *scene) error, r *Round, into *Window) error {
-	if err := l.cluster.Settle(ctx); err != nil {
+	if err := l.cluster.AwaitReplicas(ctx); err != nil {
 		return err
 	}
 	s := &scene{lab: l, tally: newTally(), attack: a, pace: newPace(a.perSecond), round: n}

@@ -70,7 +70,7 @@ func TestCluster(t *testing.T) {
 
 // opened checks that the members are what they were to become.
 func opened(t *testing.T, c *cluster.Cluster) {
-	require.NoError(t, c.Settle(t.Context()), "replicas have what the primary has")
+	require.NoError(t, c.AwaitReplicas(t.Context()), "replicas have what the primary has")
 	for _, member := range append([]*servers.SQLServer{c.Primary}, c.Replicas...) {
 		for name, want := range settings[c.Flavor()] {
 			require.Equal(t, want, variable(t, member, name), "%s of %s", name, member.Addr())

@@ -22,19 +22,19 @@ type Stage struct {
 }
 
 // Play plays one fault.
-func (s *Stage) Play(ctx context.Context, f Fault, seed uint64) *Line {
+func (s *Stage) Play(ctx context.Context, f Fault, seed uint64) *Result {
 	if err := s.prepare(ctx, f.Shape); err != nil {
-		return &Line{Name: f.Name, Area: f.Area, Seed: seed, Problem: fmt.Sprintf("starting a cluster: %v", err)}
+		return &Result{Name: f.Name, Area: f.Area, Seed: seed, Problem: fmt.Sprintf("starting a cluster: %v", err)}
 	}
 	s.played++
-	line := Play(ctx, s.cluster, f, seed, s.played, s.Log)
-	if !line.OK || f.Spoils {
+	result := Play(ctx, s.cluster, f, seed, s.played, s.Log)
+	if !result.OK || f.Spoils {
 		// What it has left behind must not be the next one's trouble.
 		if err := s.Close(); err != nil {
 			s.Log.Error("a cluster did not end in order", "error", err)
 		}
 	}
-	return line
+	return result
 }
 
 func (s *Stage) prepare(ctx context.Context, shape Shape) (err error) {
@@ -69,9 +69,9 @@ type part struct {
 	seed  uint64
 }
 
-// All plays the whole table and some overlaps for every seed from 1 on, and tells each line as it comes. ok is false when
+// All plays the whole table and some overlaps for every seed from 1 on, and tells each result as it comes. ok is false when
 // anything was wrong or a fault did not fire.
-func All(ctx context.Context, s *Stage, seeds int, tell func(*Line) error) (ok bool, err error) {
+func All(ctx context.Context, s *Stage, seeds int, tell func(*Result) error) (ok bool, err error) {
 	ok = true
 	for seed := uint64(1); seed <= uint64(seeds); seed++ {
 		var parts []part
@@ -84,11 +84,11 @@ func All(ctx context.Context, s *Stage, seeds int, tell func(*Line) error) (ok b
 		}
 		byShape(parts)
 		for _, p := range parts {
-			line := s.Play(ctx, p.fault, p.seed)
-			if err := errors.Join(tell(line), ctx.Err()); err != nil {
+			result := s.Play(ctx, p.fault, p.seed)
+			if err := errors.Join(tell(result), ctx.Err()); err != nil {
 				return false, err
 			}
-			ok = ok && line.OK
+			ok = ok && result.OK
 		}
 	}
 	return ok, nil

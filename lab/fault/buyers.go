@@ -29,7 +29,7 @@ func sameKey(keysAtOnce int) Fault {
 				asking.Go(func() error {
 					for ctx.Err() == nil {
 						n := keys.Add(1)
-						if err := s.Room.Together(context.WithoutCancel(ctx), fmt.Sprintf("hands-%d", n), hands, seed+n); err != nil {
+						if err := s.Workload.Together(context.WithoutCancel(ctx), fmt.Sprintf("hands-%d", n), hands, seed+n); err != nil {
 							return err
 						}
 					}
@@ -39,7 +39,7 @@ func sameKey(keysAtOnce int) Fault {
 			return func(context.Context) (Injected, error) {
 				stop()
 				err := asking.Wait()
-				several, across := answeredBySeveral(s.Room.Log().Calls(), begun)
+				several, across := answeredBySeveral(s.Workload.Log().Calls(), begun)
 				return Injected{Fired: several > 0, Facts: map[string]any{
 					"keys": keys.Load(), "times_each": hands, "orders_told_by_several_servers": several, "longest_key_seconds": across.Seconds(),
 				}}, err
@@ -76,7 +76,7 @@ func holdsExpire() Fault {
 		Inject: func(_ context.Context, s *Scene) (Heal, error) {
 			return func(context.Context) (Injected, error) {
 				paid, late := 0, 0
-				for _, c := range s.Room.Log().Calls() {
+				for _, c := range s.Workload.Log().Calls() {
 					switch {
 					case c.Kind != history.Pay:
 					case c.Outcome == history.Done && c.Order.State == rail.Paid:

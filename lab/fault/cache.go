@@ -41,14 +41,14 @@ func cacheAway(name string, away func(*servers.RedisServer) error, back func(con
 			begun := time.Now()
 			return func(ctx context.Context) (Injected, error) {
 				healed, unknown := time.Now(), 0
-				for _, c := range s.Room.Log().Calls() {
+				for _, c := range s.Workload.Log().Calls() {
 					if c.Kind == history.Search && c.Code == "UNKNOWN" && c.Start.After(begun) {
 						unknown++
 					}
 				}
 				proof := Injected{Fired: unknown > 0, Facts: map[string]any{"searches_not_known": unknown}}
 				// Who is held up now has no answer yet that could be looked at.
-				s.later = append(s.later, func(context.Context) []string { return notHeldUp(s.Room.Log().Calls(), begun, healed, proof.Facts) })
+				s.later = append(s.later, func(context.Context) []string { return notHeldUp(s.Workload.Log().Calls(), begun, healed, proof.Facts) })
 				return proof, back(ctx, s.Cluster.Cache)
 			}, nil
 		},
@@ -65,7 +65,7 @@ func notHeldUp(calls []history.Call, from, to time.Time, facts map[string]any) (
 		}
 		slowest = max(slowest, c.End.Sub(c.Start))
 		switch {
-		case !c.Outcome.Settles():
+		case !c.Outcome.Resolved():
 			without++
 		case c.Kind == history.Place && c.Outcome == history.Done:
 			placed++
@@ -137,12 +137,12 @@ func subscribersReconnect() Fault {
 	return Fault{
 		Name: "subscribers_reconnect", Area: cacheArea, Shape: ordinary, Lasts: 2 * cacheLast, Subscribers: crowd, Late: stormLate,
 		Inject: func(_ context.Context, s *Scene) (Heal, error) {
-			before := s.Room.Following()
-			s.Room.Reconnect()
+			before := s.Workload.Following()
+			s.Workload.Reconnect()
 			begun := time.Now()
 			return func(context.Context) (Injected, error) {
 				back := 0
-				for _, stream := range s.Room.Log().Streams() {
+				for _, stream := range s.Workload.Log().Streams() {
 					for _, e := range stream.Events {
 						if e.First && e.At.After(begun) {
 							back++

@@ -40,7 +40,7 @@ func clocksApart() Fault {
 				return nil, err
 			}
 			return func(context.Context) (Injected, error) {
-				calls := s.Room.Log().Calls()
+				calls := s.Workload.Log().Calls()
 				for _, server := range s.Cluster.Servers() {
 					paid, late := 0, 0
 					for _, c := range calls {
@@ -71,7 +71,7 @@ func (s *Scene) readClocks(ctx context.Context, proof *Injected) error {
 	for n, server := range s.Cluster.Servers() {
 		var answer struct{ SearchTickets struct{ AsOf time.Time } }
 		err := load.API{Server: server.Addr()}.Ask(ctx, `query($d:Date!){searchTickets(from:["L00"],to:["L01"],date:$d){asOf}}`,
-			map[string]any{"d": s.Room.Runs()[0].RunID.Date().String()}, &answer)
+			map[string]any{"d": s.Workload.Runs()[0].RunID.Date().String()}, &answer)
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func (s *Scene) readClocks(ctx context.Context, proof *Injected) error {
 // every server: all must say the same, and the primary's time.
 func (s *Scene) buyAtTheEdges(ctx context.Context, proof *Injected) error {
 	now := time.Now()
-	number, _, _ := strings.Cut(string(s.Room.Runs()[0].RunID), "@")
+	number, _, _ := strings.Cut(string(s.Workload.Runs()[0].RunID), "@")
 	open, err := s.publishAtTheEdge(ctx, "W"+number, now, now.Add(-window))
 	if err != nil {
 		return err

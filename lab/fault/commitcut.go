@@ -37,11 +37,11 @@ func commitAnswerCut() Fault {
 				for _, p := range proxies {
 					p.Cut(nil)
 				}
-				cuts, calls := cutter.Cuts(), s.Room.Log().Calls()
+				cuts, calls := cutter.Cuts(), s.Workload.Log().Calls()
 				pending := told(calls, history.Pending, "", begun)
 				proof := Injected{Fired: cuts.Answers > 0 && pending > 0, Facts: map[string]any{
 					"answer_bytes": cuts.AnswerBytes, "answers_cut": cuts.Answers, "places_cut_at": cuts.AnswerBytes + 1 - len(cuts.Missing),
-					"told_pending": pending, "placed_meanwhile": s.Room.Placed(begun, ""),
+					"told_pending": pending, "placed_meanwhile": s.Workload.Placed(begun, ""),
 				}}
 				if len(cuts.Missing) > 0 {
 					proof.Broken = append(proof.Broken, fmt.Sprintf("the answer to COMMIT was not cut at %d of its %d bytes, the first %d",

@@ -87,7 +87,7 @@ func blackHole() Fault {
 			from := time.Now()
 			return func(ctx context.Context) (Injected, error) {
 				to := time.Now()
-				calls := s.Room.Log().Calls()
+				calls := s.Workload.Log().Calls()
 				closed, err := s.untilReplaced(ctx, proxies[0].Member, to)
 				placed, _, _ := orderTimes(slices.DeleteFunc(slices.Clone(calls), func(c history.Call) bool { return c.End.After(closed) }), from)
 				up, down := heal(ctx)
@@ -151,7 +151,7 @@ func databaseSlow() Fault {
 				done <- errors.Join(errs...)
 			}()
 			return func(ctx context.Context) (Injected, error) {
-				calls := s.Room.Log().Calls()
+				calls := s.Workload.Log().Calls()
 				stop()
 				err := <-done
 				healProxies(ctx, proxies)
@@ -187,14 +187,14 @@ func serverPartitioned() Fault {
 			return func(ctx context.Context) (Injected, error) {
 				to := time.Now()
 				up, down := heal(ctx)
-				calls := s.Room.Log().Calls()
+				calls := s.Workload.Log().Calls()
 				under := underway(calls, victim.Addr(), from)
 				proof := Injected{Fired: up > 0 && under > 0, Facts: map[string]any{
 					"bytes_to_primary_lost": up, "bytes_from_primary_lost": down, "calls_under_way": under,
 					"told_pending":     told(calls, history.Pending, victim.Addr(), from),
 					"told_unavailable": told(calls, history.Unavailable, victim.Addr(), from),
 				}}
-				for _, run := range s.Room.Runs() {
+				for _, run := range s.Workload.Runs() {
 					after, ok := soldAgain(calls, run.RunID, victim.Addr(), from, to)
 					proof.Facts["sold_again_seconds "+string(run.RunID)] = after.Seconds()
 					if !ok || after > sellAgain {

@@ -48,7 +48,7 @@ func diskFull() Fault {
 			}
 			pause.For(ctx, hangs)
 			full := time.Now()
-			placed := s.Room.Placed(begun.Add(hangs/2), "")
+			placed := s.Workload.Placed(begun.Add(hangs/2), "")
 			said, err := lastSaid(victim, diskFullSaid)
 			if err != nil {
 				return nil, errors.Join(err, disk.Free())
@@ -63,7 +63,7 @@ func diskFull() Fault {
 			}
 			done := time.Now()
 			if facts["data_deleted"] = deleted; !deleted {
-				for s.Room.Placed(done, "") == 0 && time.Since(done) < retryWait && ctx.Err() == nil {
+				for s.Workload.Placed(done, "") == 0 && time.Since(done) < retryWait && ctx.Err() == nil {
 					pause.For(ctx, derivedPoll)
 				}
 				facts["went_on_seconds_after_room_was_made"] = time.Since(done).Seconds()
@@ -77,7 +77,7 @@ func diskFull() Fault {
 					proof = s.resumed(ctx, begun, done)
 				}
 				maps.Copy(proof.Facts, facts)
-				under := underway(s.Room.Log().Calls(), "", full)
+				under := underway(s.Workload.Log().Calls(), "", full)
 				_, replaced := proof.Facts["primary_is"]
 				proof.Facts["calls_under_way"], proof.Fired = under, said != "" && under > 0 && replaced == deleted
 				if placed > 0 {

@@ -44,9 +44,9 @@ func TestShort(t *testing.T) {
 	stage := newStage(t)
 	for _, f := range fault.Short() {
 		t.Run(f.Name, func(t *testing.T) {
-			line := stage.Play(t.Context(), f, 1)
-			t.Log(line.Text())
-			require.True(t, line.OK, line.Text())
+			result := stage.Play(t.Context(), f, 1)
+			t.Log(result.Text())
+			require.True(t, result.OK, result.Text())
 		})
 	}
 }
@@ -57,9 +57,9 @@ func TestPlay(t *testing.T) {
 	for _, name := range []string{"lock_says_yes", "server_killed", "all_replicas_stopped"} {
 		f, err := fault.Find(name, 1)
 		require.NoError(t, err)
-		line := stage.Play(t.Context(), f, 1)
-		require.True(t, line.OK, line.Text())
-		require.Positive(t, line.Acknowledged)
+		result := stage.Play(t.Context(), f, 1)
+		require.True(t, result.OK, result.Text())
+		require.Positive(t, result.Acknowledged)
 	}
 }
 
@@ -69,30 +69,30 @@ func TestPlay_AnyVersion(t *testing.T) {
 	f, err := fault.Find("lock_says_yes", 1)
 	require.NoError(t, err)
 	f.Shape.AnyVersion = true
-	line := newStage(t).Play(t.Context(), f, 1)
-	t.Log(line.Text())
-	require.False(t, line.OK)
-	require.Empty(t, line.Problem)
-	require.Zero(t, line.Injected.Facts["compare_and_sets_lost"], "nobody is refused")
+	result := newStage(t).Play(t.Context(), f, 1)
+	t.Log(result.Text())
+	require.False(t, result.OK)
+	require.Empty(t, result.Problem)
+	require.Zero(t, result.Injected.Facts["compare_and_sets_lost"], "nobody is refused")
 	caught := map[string]bool{}
-	for _, c := range line.Checks {
+	for _, c := range result.Checks {
 		caught[c.Name] = !c.OK
 	}
 	require.True(t, caught["C1"], "two live tickets have one seat on one leg")
 	require.True(t, caught["C5"], "no order of sales explains that")
 }
 
-// TestTell tells the story: without protection a seat is sold twice and an order is lost, and the checks see both; with it
+// TestDemo tells the demo: without protection a seat is sold twice and an order is lost, and the checks see both; with it
 // neither happens.
-func TestTell(t *testing.T) {
+func TestDemo(t *testing.T) {
 	stage := newStage(t)
-	for name, tell := range map[string]func(context.Context, *fault.Stage, fault.Say) (*fault.Line, error){
-		"Unprotected": fault.TellUnprotected, "Protected": fault.TellProtected,
+	for name, tell := range map[string]func(context.Context, *fault.Stage, fault.Say) (*fault.Result, error){
+		"Unprotected": fault.DemoUnprotected, "Protected": fault.DemoProtected,
 	} {
 		t.Run(name, func(t *testing.T) {
-			line, err := tell(t.Context(), stage, func(format string, args ...any) { t.Logf(format, args...) })
+			result, err := tell(t.Context(), stage, func(format string, args ...any) { t.Logf(format, args...) })
 			require.NoError(t, err)
-			require.True(t, line.OK, line.Text())
+			require.True(t, result.OK, result.Text())
 		})
 	}
 }

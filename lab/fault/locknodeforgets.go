@@ -31,13 +31,13 @@ func lockNodeForgets() Fault {
 			held, two, tries := 0, false, 0
 			for !two && tries < forgettings {
 				tries++
-				m, release, err := s.hold(ctx, s.sellingServer(), failpoints.AfterLock)
+				batch, release, err := s.hold(ctx, s.sellingServer(), failpoints.AfterLock)
 				if err != nil {
 					break // nobody sells just now: then nothing is shown
 				}
-				held = m.LockNodes
+				held = batch.LockNodes
 				if err = f.forget(ctx); err == nil {
-					two = f.awaitTwo(ctx, lockKey+string(m.Run))
+					two = f.awaitTwo(ctx, lockKey+string(batch.Run))
 				}
 				release()
 				if err != nil {

@@ -56,7 +56,7 @@ func lockNodes(name string, shape Shape, count int, sign string, away func(*serv
 			}
 			begun := time.Now()
 			return func(ctx context.Context) (Injected, error) {
-				noticed, placed := s.sum(ctx, sign)-before, s.Room.Placed(begun, "")
+				noticed, placed := s.sum(ctx, sign)-before, s.Workload.Placed(begun, "")
 				proof := Injected{Fired: noticed > 0, Facts: map[string]any{
 					"nodes_away": count, sign: noticed, "placed_meanwhile": placed,
 				}}

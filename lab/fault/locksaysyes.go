@@ -18,7 +18,7 @@ func lockSaysYes() Fault {
 			return func(ctx context.Context) (Injected, error) {
 				n := s.sum(ctx, lost) - before
 				return Injected{Fired: n > 0, Facts: map[string]any{
-					"compare_and_sets_lost": n, "placed_meanwhile": s.Room.Placed(begun, ""),
+					"compare_and_sets_lost": n, "placed_meanwhile": s.Workload.Placed(begun, ""),
 				}}, nil
 			}, nil
 		},

@@ -34,10 +34,10 @@ func openStore(c *cluster.Cluster) (*store, error) {
 
 func (c *store) close() error { return c.client.Close() }
 
-// entries are what is stored of the room's runs, in their order.
+// entries are what is stored of the workload's runs, in their order.
 func (c *store) entries(ctx context.Context, s *Scene) ([]*rail.Availability, error) {
 	var runs []*rail.Availability
-	for _, run := range s.Room.Runs() {
+	for _, run := range s.Workload.Runs() {
 		runs = append(runs, &rail.Availability{RunID: run.RunID})
 	}
 	stored, err := c.Stored(ctx, runs)
@@ -53,53 +53,53 @@ type heard struct {
 	at time.Time
 }
 
-// ear notes every message about the room's runs.
-type ear struct {
-	listener availability.Listener
+// listener notes every message about the workload's runs.
+type listener struct {
+	source   availability.Listener
 	done     chan struct{}
 
 	mu       sync.Mutex
 	messages []heard
 }
 
-// listen listens until the ear is closed, which is to be done before the store is.
-func (c *store) listen(ctx context.Context, s *Scene) (*ear, error) {
-	listener, err := c.Listen(ctx)
+// listen listens until the listener is closed, which is to be done before the store is.
+func (c *store) listen(ctx context.Context, s *Scene) (*listener, error) {
+	source, err := c.Listen(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var ids []rail.RunID
-	for _, run := range s.Room.Runs() {
+	for _, run := range s.Workload.Runs() {
 		ids = append(ids, run.RunID)
 	}
-	if err := listener.Follow(ctx, ids...); err != nil {
-		return nil, errors.Join(err, listener.Close())
+	if err := source.Follow(ctx, ids...); err != nil {
+		return nil, errors.Join(err, source.Close())
 	}
-	e := &ear{listener: listener, done: make(chan struct{})}
+	l := &listener{source: source, done: make(chan struct{})}
 	go func() {
-		defer close(e.done)
-		for change := range listener.Changes() {
+		defer close(l.done)
+		for change := range source.Changes() {
 			if change.OrderID != "" {
 				continue
 			}
-			e.mu.Lock()
-			e.messages = append(e.messages, heard{change, time.Now()})
-			e.mu.Unlock()
+			l.mu.Lock()
+			l.messages = append(l.messages, heard{change, time.Now()})
+			l.mu.Unlock()
 		}
 	}()
-	return e, nil
+	return l, nil
 }
 
 // all are the messages so far.
-func (e *ear) all() []heard {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.Clone(e.messages)
+func (l *listener) all() []heard {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.messages)
 }
 
-func (e *ear) close() error {
-	err := e.listener.Close()
-	<-e.done
+func (l *listener) close() error {
+	err := l.source.Close()
+	<-l.done
 	return err
 }
 
@@ -185,12 +185,12 @@ func lastMessageLost() Fault {
 			if err != nil {
 				return nil, err
 			}
-			ear, err := store.listen(ctx, s)
+			listener, err := store.listen(ctx, s)
 			if err != nil {
 				return nil, errors.Join(err, store.close())
 			}
 			// Who has heard something would hear the rest, too.
-			for limited := time.Now().Add(heardWait); len(ear.all()) == 0 && time.Now().Before(limited); {
+			for limited := time.Now().Add(heardWait); len(listener.all()) == 0 && time.Now().Before(limited); {
 				pause.For(ctx, heardPoll)
 			}
 			// What is left is stored before it is said: a script that may not say it has stored it.
@@ -198,7 +198,7 @@ func lastMessageLost() Fault {
 				return store.client.Do(ctx, "ACL", "SETUSER", "default", rule).Err()
 			}
 			if err := publishing(ctx, "-publish"); err != nil {
-				return nil, errors.Join(err, ear.close(), store.close())
+				return nil, errors.Join(err, listener.close(), store.close())
 			}
 			return func(ctx context.Context) (Injected, error) {
 				proof := Injected{Facts: map[string]any{}}
@@ -207,10 +207,10 @@ func lastMessageLost() Fault {
 					if err != nil {
 						return err
 					}
-					proof.Fired = len(ear.all()) > 0
+					proof.Fired = len(listener.all()) > 0
 					proof.Facts["reached_after_ms"] = time.Since(quiet).Milliseconds()
 					said := map[rail.RunID]int64{}
-					for _, m := range ear.all() {
+					for _, m := range listener.all() {
 						said[m.RunID] = max(said[m.RunID], m.Version)
 					}
 					for run, version := range last {
@@ -222,7 +222,7 @@ func lastMessageLost() Fault {
 					}
 					return nil
 				})
-				return proof, errors.Join(err, publishing(ctx, "+publish"), ear.close(), store.close())
+				return proof, errors.Join(err, publishing(ctx, "+publish"), listener.close(), store.close())
 			}, nil
 		},
 	}
@@ -242,7 +242,7 @@ const restLimit = 8 * time.Second
 func (s *Scene) atRest(ctx context.Context, do func(since time.Time) error) error {
 	limited, cancel := context.WithTimeout(ctx, restLimit)
 	defer cancel()
-	resume, err := s.Room.Rest(limited)
+	resume, err := s.Workload.Rest(limited)
 	if err != nil {
 		return ctx.Err()
 	}
@@ -258,13 +258,13 @@ func (s *Scene) lastVersions(ctx context.Context, quiet time.Time) (last map[rai
 		return nil, false, err
 	}
 	last = map[rail.RunID]int64{}
-	for _, run := range s.Room.Runs() {
+	for _, run := range s.Workload.Runs() {
 		if last[run.RunID], err = versionOn(ctx, primary, run.RunID); err != nil {
 			return nil, false, err
 		}
 	}
 	for {
-		if check.Streams(s.Room.Log().Streams(), last, quiet).OK {
+		if check.Streams(s.Workload.Log().Streams(), last, quiet).OK {
 			return last, true, nil
 		}
 		if time.Since(quiet) > check.ReachTime || ctx.Err() != nil {

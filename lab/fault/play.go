@@ -35,7 +35,7 @@ const (
 	sweep = 3 * time.Second
 )
 
-// The people in the room: few enough for two cores that run the whole cluster, enough that every moment has a batch under
+// The people in the workload: few enough for two cores that run the whole cluster, enough that every moment has a batch under
 // way.
 const (
 	buyers      = 24
@@ -56,19 +56,19 @@ const (
 )
 
 // Play plays one fault on a cluster of its shape. The seed chooses victims and what people want. number makes the train's
-// number; no two plays on one cluster may have the same. Whatever goes wrong is in the line.
-func Play(ctx context.Context, c *cluster.Cluster, f Fault, seed uint64, number int, log *slog.Logger) *Line {
+// number; no two plays on one cluster may have the same. Whatever goes wrong is in the result.
+func Play(ctx context.Context, c *cluster.Cluster, f Fault, seed uint64, number int, log *slog.Logger) *Result {
 	begun := time.Now()
-	line := &Line{Name: f.Name, Area: f.Area, Seed: seed}
+	result := &Result{Name: f.Name, Area: f.Area, Seed: seed}
 	ctx, cancel := context.WithTimeout(ctx, playLimit+f.Slow)
 	defer cancel()
-	p := &play{cluster: c, fault: f, seed: seed, train: fmt.Sprintf("F%d", number), log: log, line: line}
+	p := &play{cluster: c, fault: f, seed: seed, train: fmt.Sprintf("F%d", number), log: log, result: result}
 	if err := p.run(ctx); err != nil {
-		line.Problem = err.Error()
+		result.Problem = err.Error()
 	}
-	line.TookSeconds = time.Since(begun).Seconds()
-	line.judge()
-	return line
+	result.TookSeconds = time.Since(begun).Seconds()
+	result.judge()
+	return result
 }
 
 // play is one fault being played.
@@ -78,10 +78,10 @@ type play struct {
 	seed    uint64
 	train   string
 	log     *slog.Logger
-	line    *Line
+	result  *Result
 
 	runs  []*load.Run
-	room  *clients.Room
+	workload  *clients.Workload
 	scene *Scene
 	// broken and healed are when the fault began, and when it was made good; rest is when nobody changed anything any more.
 	broken, healed, judgedUntil, rest time.Time
@@ -97,7 +97,7 @@ func (p *play) run(ctx context.Context) error {
 	if err := p.open(ctx); err != nil {
 		return err
 	}
-	defer p.room.Close()
+	defer p.workload.Close()
 	if err := p.breakAndHeal(ctx); err != nil {
 		return err
 	}
@@ -157,17 +157,17 @@ func (p *play) open(ctx context.Context) (err error) {
 	for _, s := range p.cluster.Servers() {
 		o.Servers = append(o.Servers, s.Addr())
 	}
-	if p.room, err = clients.Open(ctx, o); err != nil {
+	if p.workload, err = clients.Open(ctx, o); err != nil {
 		return err
 	}
-	p.scene = &Scene{Cluster: p.cluster, Room: p.room, Random: rand.New(rand.NewPCG(p.seed, 1)), Seed: p.seed, Log: p.log}
+	p.scene = &Scene{Cluster: p.cluster, Workload: p.workload, Random: rand.New(rand.NewPCG(p.seed, 1)), Seed: p.seed, Log: p.log}
 	return nil
 }
 
 // breakAndHeal has the fault there for as long as it lasts.
 func (p *play) breakAndHeal(ctx context.Context) (err error) {
 	pause.For(ctx, warmUp)
-	for p.room.Following() < p.fault.Subscribers && ctx.Err() == nil {
+	for p.workload.Following() < p.fault.Subscribers && ctx.Err() == nil {
 		pause.For(ctx, derivedPoll)
 	}
 	if p.before, err = least(ctx, p.cluster); err != nil {
@@ -190,7 +190,7 @@ func (p *play) breakAndHeal(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("healing it: %w", err)
 	}
-	p.line.Injected = &injected
+	p.result.Injected = &injected
 	p.healed = time.Now()
 	p.log.Info("healed", "fault", p.fault.Name, "fired", injected.Fired, "facts", injected.text())
 	return ctx.Err()
@@ -207,7 +207,7 @@ func (p *play) recover(ctx context.Context) (err error) {
 	p.caughtUp = caughtUp(ctx, p.cluster, p.runs, p.healed)
 	pause.For(ctx, time.Until(p.healed.Add(check.RecoverTime+max(p.fault.Judged, judged))))
 	for _, look := range p.scene.later {
-		p.line.Injected.Broken = append(p.line.Injected.Broken, look(ctx)...)
+		p.result.Injected.Broken = append(p.result.Injected.Broken, look(ctx)...)
 	}
 	p.after, err = least(ctx, p.cluster)
 	return err
@@ -218,7 +218,7 @@ func (p *play) leave(ctx context.Context) error {
 	p.judgedUntil = time.Now()
 	leaving, cancel := context.WithTimeout(ctx, leaveLimit)
 	defer cancel()
-	p.room.Leave(leaving)
+	p.workload.Leave(leaving)
 	if hold := p.fault.Shape.Hold; hold > 0 {
 		pause.For(ctx, hold+sweep) // what is left on hold is to have ended
 	}
@@ -244,12 +244,12 @@ func (p *play) judge(ctx context.Context, e *evidence) error {
 	if err != nil {
 		return fmt.Errorf("reading the members: %w", err)
 	}
-	calls := p.room.Log().Calls()
-	p.line.count(calls)
-	p.line.OutageSeconds = check.Outage(calls, p.broken, p.judgedUntil).Seconds()
+	calls := p.workload.Log().Calls()
+	p.result.count(calls)
+	p.result.OutageSeconds = check.Outage(calls, p.broken, p.judgedUntil).Seconds()
 	linear, wrongNo := check.Linear(calls, members[0], snapshots, p.fault.Late, searchLimit)
-	p.line.Checks = []*check.Result{
-		check.Overlap(members), check.Kept(calls, members[0]), check.Refused(calls, members[0]), check.Settled(calls, members[0], p.healed),
+	p.result.Checks = []*check.Result{
+		check.Overlap(members), check.Kept(calls, members[0]), check.Refused(calls, members[0]), check.Resolved(calls, members[0], p.healed),
 		linear, check.Capacity(snapshots), derived, streams, check.Returned(p.before, p.after),
 		check.Unreplicated(calls, p.scene.alone, p.fault.Late), check.Success(calls, p.healed, p.judgedUntil.Add(-think), wrongNo),
 	}
@@ -258,9 +258,9 @@ func (p *play) judge(ctx context.Context, e *evidence) error {
 
 // streams looks at the subscribers until they have the last versions, or their time is over.
 func (p *play) streams(ctx context.Context, last map[rail.RunID]int64) *check.Result {
-	defer p.room.Unfollow()
+	defer p.workload.Unfollow()
 	for {
-		result := check.Streams(p.room.Log().Streams(), last, p.rest)
+		result := check.Streams(p.workload.Log().Streams(), last, p.rest)
 		if result.OK || time.Since(p.rest) > check.ReachTime || ctx.Err() != nil {
 			return result
 		}

@@ -203,7 +203,7 @@ func primaryTerminatedAlone() Fault {
 			return func(ctx context.Context) (Injected, error) {
 				to := time.Now()
 				s.Alone(from, to)
-				under, gone := underway(s.Room.Log().Calls(), "", ending), ended(victim)
+				under, gone := underway(s.Workload.Log().Calls(), "", ending), ended(victim)
 				said, err := lastSaid(victim, shutdownSaid)
 				deleted, burying := s.bury(victim)
 				naive := "nothing"
@@ -260,7 +260,7 @@ func primaryAndReplicaKilled() Fault {
 				return nil, errors.Join(err, replica.Start(ctx))
 			}
 			return func(ctx context.Context) (Injected, error) {
-				under, placed := underway(s.Room.Log().Calls(), "", killed), s.Room.Placed(gone, "")
+				under, placed := underway(s.Workload.Log().Calls(), "", killed), s.Workload.Placed(gone, "")
 				s.Alone(gone, time.Now())
 				refusal, err := s.refusal(killed)
 				proof := Injected{Fired: under > 0 && waiting > 0 && refusal != "", Facts: map[string]any{
@@ -318,12 +318,12 @@ func after(line string, since time.Time) bool {
 // sameKeyAcrossFailover lets ten hands use one key at once while the primary dies: with one they ask several servers before, and
 // are told after. There are a few such keys, since what one is for may be sold out.
 func sameKeyAcrossFailover() Fault {
-	f := together([]Fault{sameKey(4), primaryKilled()})
+	f := combined([]Fault{sameKey(4), primaryKilled()})
 	f.Name, f.Area, f.Shape, f.Spoils = "same_key_across_a_failover", buyersArea, supervised, true
 	return f.healed(func(s *Scene, proof *Injected) {
 		across := 0
 		if n := len(s.alone); n > 0 {
-			across = toldAcross(s.Room.Log().Calls(), s.alone[n-1])
+			across = toldAcross(s.Workload.Log().Calls(), s.alone[n-1])
 		}
 		proof.Facts["orders_asked_for_before_and_told_after"] = across
 		proof.Fired = proof.Fired && across > 0
@@ -393,7 +393,7 @@ func epochOf(ctx context.Context, member *servers.SQLServer) (int64, error) {
 // resumed is the proof that a primary broke that was being sold on, that there is one again, and that buying went on in time
 // from a moment at which it could.
 func (s *Scene) resumed(ctx context.Context, broken, from time.Time) Injected {
-	under := underway(s.Room.Log().Calls(), "", broken)
+	under := underway(s.Workload.Log().Calls(), "", broken)
 	proof := Injected{Fired: under > 0, Facts: map[string]any{"calls_under_way": under}}
 	proof.Broken = s.goesOn(ctx, proof.Facts, broken, from)
 	return proof
@@ -405,7 +405,7 @@ func (s *Scene) goesOn(ctx context.Context, facts map[string]any, broken, from t
 	if _, err := primaryOf(ctx, s.Cluster); err != nil {
 		wrong = append(wrong, "there is no primary: "+err.Error())
 	}
-	calls, resumed := s.Room.Log().Calls(), time.Duration(0)
+	calls, resumed := s.Workload.Log().Calls(), time.Duration(0)
 	for _, c := range calls { // in the order in which answers came
 		if c.Kind == history.Place && c.Outcome == history.Done && !c.Start.Before(from) {
 			resumed = c.End.Sub(from)

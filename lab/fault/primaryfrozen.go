@@ -54,7 +54,7 @@ func primaryFrozen() Fault {
 func (s *Scene) askNow(ctx context.Context) <-chan error {
 	done, stream := make(chan error, 1), s.Random.Uint64()
 	go func() {
-		done <- s.Room.Together(context.WithoutCancel(ctx), "latecomer", len(s.Cluster.Servers()), stream)
+		done <- s.Workload.Together(context.WithoutCancel(ctx), "latecomer", len(s.Cluster.Servers()), stream)
 	}()
 	return done
 }
@@ -68,7 +68,7 @@ func (s *Scene) thawUnfenced(ctx context.Context, victim *servers.SQLServer, pro
 	if err == nil {
 		err = s.commitStraight(ctx, victim, proof)
 	}
-	placed := s.Room.Placed(thawed, "")
+	placed := s.Workload.Placed(thawed, "")
 	freed := time.Now()
 	if err := errors.Join(err, s.signalSupervisors(syscall.SIGCONT)); err != nil {
 		return err

@@ -35,13 +35,13 @@ func readerStalls() Fault {
 			if err != nil {
 				return nil, err
 			}
-			ear, err := store.listen(ctx, s)
+			listener, err := store.listen(ctx, s)
 			if err != nil {
 				return nil, errors.Join(err, store.close())
 			}
 			var readers []net.Conn
 			end := func() error {
-				errs := []error{ear.close(), store.close()}
+				errs := []error{listener.close(), store.close()}
 				for _, r := range readers {
 					errs = append(errs, r.Close())
 				}
@@ -50,7 +50,7 @@ func readerStalls() Fault {
 			before, bytes := s.sum(ctx, figure), s.sum(ctx, memory)
 			for n, server := range s.Cluster.Servers() {
 				for range stalledReaders {
-					r, err := load.Stall(server.Addr(), s.Room.Runs()[n%len(s.Room.Runs())].ID)
+					r, err := load.Stall(server.Addr(), s.Workload.Runs()[n%len(s.Workload.Runs())].ID)
 					if err != nil {
 						return nil, errors.Join(err, end())
 					}
@@ -64,7 +64,7 @@ func readerStalls() Fault {
 			}
 			return func(ctx context.Context) (Injected, error) {
 				after, grown := s.sum(ctx, figure), s.sum(ctx, memory)-bytes
-				late := delays(ear.all(), s.Room.Log().Streams())
+				late := delays(listener.all(), s.Workload.Log().Streams())
 				proof := Injected{Fired: came > before && after <= before && len(late) > 0, Facts: map[string]any{
 					"readers_stalled": came - before, "let_go": came - after, "servers_grown_bytes": grown, "versions_seen_by_others": len(late),
 				}}

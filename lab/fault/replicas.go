@@ -21,7 +21,7 @@ func replicaKilled() Fault {
 			}
 			killed := time.Now()
 			return func(ctx context.Context) (Injected, error) {
-				placed := s.Room.Placed(killed, "")
+				placed := s.Workload.Placed(killed, "")
 				proof := Injected{Fired: ended(victim), Facts: map[string]any{"placed_meanwhile": placed}}
 				if placed == 0 {
 					proof.Broken = append(proof.Broken, "nothing was sold while one replica was away")
@@ -61,7 +61,7 @@ func replicasStopped() Fault {
 				to := time.Now()
 				s.Alone(from, to)
 				pending := 0
-				for _, c := range s.Room.Log().Calls() {
+				for _, c := range s.Workload.Log().Calls() {
 					if c.Outcome == history.Pending && c.End.After(from) {
 						pending++
 					}

@@ -37,11 +37,11 @@ func serverFrozenAt(point failpoints.Point) Fault {
 		Name: "server_frozen_" + string(point), Area: serverArea, Shape: ordinary, Lasts: frozenLast,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			victim := s.sellingServer()
-			m, release, err := s.hold(ctx, victim, point)
+			held, release, err := s.hold(ctx, victim, point)
 			if err != nil {
 				return nil, err
 			}
-			heal, err := s.freeze(victim, m)
+			heal, err := s.freeze(victim, held)
 			if err != nil {
 				release()
 				return nil, err
@@ -55,7 +55,7 @@ func serverFrozenAt(point failpoints.Point) Fault {
 }
 
 // freeze stops a server until it is healed. at is the batch that it holds just then; nil where nobody knows.
-func (s *Scene) freeze(victim *servers.Program, at *moment) (Heal, error) {
+func (s *Scene) freeze(victim *servers.Program, at *heldBatch) (Heal, error) {
 	if err := victim.Signal(syscall.SIGSTOP); err != nil {
 		return nil, err
 	}
@@ -63,10 +63,10 @@ func (s *Scene) freeze(victim *servers.Program, at *moment) (Heal, error) {
 	return func(context.Context) (Injected, error) {
 		thawed := time.Now()
 		err := victim.Signal(syscall.SIGCONT)
-		calls := s.Room.Log().Calls()
+		calls := s.Workload.Log().Calls()
 		under := underway(calls, victim.Addr(), frozen)
 		proof := Injected{Fired: under > 0, Facts: map[string]any{"calls_under_way": under, "frozen_seconds": thawed.Sub(frozen).Seconds()}}
-		for _, run := range s.Room.Runs() {
+		for _, run := range s.Workload.Runs() {
 			after, ok := soldAgain(calls, run.RunID, victim.Addr(), frozen, thawed)
 			proof.Facts["sold_again_seconds "+string(run.RunID)] = after.Seconds()
 			if !ok || after > sellAgain {

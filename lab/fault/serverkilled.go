@@ -16,7 +16,7 @@ func serverKilled() Fault {
 				return nil, err
 			}
 			return func(ctx context.Context) (Injected, error) {
-				under, placed := underway(s.Room.Log().Calls(), victim.Addr(), killed), s.Room.Placed(killed, victim.Addr())
+				under, placed := underway(s.Workload.Log().Calls(), victim.Addr(), killed), s.Workload.Placed(killed, victim.Addr())
 				proof := Injected{Fired: under > 0, Facts: map[string]any{"calls_under_way": under, "placed_by_others": placed}}
 				if placed == 0 {
 					proof.Broken = append(proof.Broken, "the other servers sold nothing meanwhile")

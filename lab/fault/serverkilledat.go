@@ -26,7 +26,7 @@ func serverKilledAtEachPoint() Fault {
 			}
 			return func(context.Context) (Injected, error) {
 				proof := Injected{Fired: true, Facts: map[string]any{}}
-				calls := s.Room.Log().Calls()
+				calls := s.Workload.Log().Calls()
 				for _, k := range kills {
 					k.CallsUnderWay = underway(calls, k.Server, k.at)
 					after, ok := soldAgain(calls, k.Run, k.Server, k.at, k.at.Add(sellAgain))
@@ -34,7 +34,7 @@ func serverKilledAtEachPoint() Fault {
 					if !ok {
 						proof.Broken = append(proof.Broken, fmt.Sprintf("%s was not sold again within %v of the death at %s", k.Run, sellAgain, k.Point))
 					}
-					proof.Facts[string(k.Point)] = k.moment
+					proof.Facts[string(k.Point)] = k.heldBatch
 					// From Redis on, everybody may have been answered already.
 					answered := k.Point == failpoints.BeforeApply || k.Point == failpoints.BeforeUnlock
 					proof.Fired = proof.Fired && k.fits(s.Cluster) && (k.CallsUnderWay > 0 || answered)
@@ -47,7 +47,7 @@ func serverKilledAtEachPoint() Fault {
 
 // kill is a server's death at an exact point.
 type kill struct {
-	*moment
+	*heldBatch
 	at time.Time
 }
 
@@ -55,18 +55,18 @@ type kill struct {
 // too long.
 func (s *Scene) killAt(ctx context.Context, point failpoints.Point) (*kill, error) {
 	victim := s.sellingServer()
-	m, release, err := s.hold(ctx, victim, point)
+	held, release, err := s.hold(ctx, victim, point)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	k := &kill{m, time.Now()}
+	k := &kill{held, time.Now()}
 	if err := errors.Join(victim.Kill(), victim.Start(context.WithoutCancel(ctx))); err != nil {
 		return nil, err
 	}
 	until := k.at.Add(sellAgain)
 	for {
-		_, ok := soldAgain(s.Room.Log().Calls(), k.Run, k.Server, k.at, until)
+		_, ok := soldAgain(s.Workload.Log().Calls(), k.Run, k.Server, k.at, until)
 		if ok || time.Now().After(until) || ctx.Err() != nil {
 			return k, ctx.Err()
 		}

@@ -90,7 +90,7 @@ func overlapping(seed uint64) Fault {
 	}
 	// What waits for a batch is to find one, and the primary is to be there while the others look for it.
 	slices.SortStableFunc(chosen, func(a, b Fault) int { return cmp.Compare(turn(a), turn(b)) })
-	f := together(chosen)
+	f := combined(chosen)
 	f.Name, f.Shape = Overlap, proxied
 	return f.healed(func(s *Scene, proof *Injected) {
 		proof.Broken, s.later = nil, nil

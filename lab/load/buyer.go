@@ -70,7 +70,7 @@ func (w window) seconds() float64 { return w.end.Sub(w.begin).Seconds() }
 const (
 	pauseAfterTrouble = 50 * time.Millisecond
 	maxPause          = 2 * time.Second
-	// maxReplays is how often one key is asked again; a settled cluster needs one.
+	// maxReplays is how often one key is asked again; a cluster that is well needs one.
 	maxReplays = 20
 	patience   = 5 * time.Second
 )

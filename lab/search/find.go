@@ -151,7 +151,7 @@ func (l *lab) quietly(ctx context.Context) error {
 	}
 	if l.Cluster != nil {
 		// What an import leaves for the replicas would be in the way.
-		if err := l.Cluster.Settle(ctx); err != nil {
+		if err := l.Cluster.AwaitReplicas(ctx); err != nil {
 			return err
 		}
 	}

@@ -46,7 +46,7 @@ func (l *lab) measureLimit(ctx context.Context) (*Limit, error) {
 			}
 		}
 		// What a replica has received and not applied would be in the way of the next cell.
-		if err := l.cluster.Settle(ctx); err != nil {
+		if err := l.cluster.AwaitReplicas(ctx); err != nil {
 			return nil, errors.Join(err, to.Close())
 		}
 	}
@@ -55,7 +55,7 @@ func (l *lab) measureLimit(ctx context.Context) (*Limit, error) {
 
 // limitBeside measures the best cell once more.
 func (l *lab) limitBeside(ctx context.Context, m *Limit) error {
-	if err := l.cluster.Settle(ctx); err != nil {
+	if err := l.cluster.AwaitReplicas(ctx); err != nil {
 		return err
 	}
 	to, err := l.openLimit(ctx)

@@ -183,7 +183,7 @@ func (l *lab) tell(scenario string, r *load.Result) {
 
 // prepare makes the cluster quiet and sees that there is enough to sell.
 func (l *lab) prepare(ctx context.Context) error {
-	if err := l.cluster.Settle(ctx); err != nil {
+	if err := l.cluster.AwaitReplicas(ctx); err != nil {
 		return err
 	}
 	return l.publish(ctx)

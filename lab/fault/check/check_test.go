@@ -162,7 +162,7 @@ func TestChecks_GoodHistory(t *testing.T) {
 	holds(t, check.Overlap([]history.Member{s.primary}))
 	holds(t, check.Kept(s.calls, s.primary))
 	holds(t, check.Refused(s.calls, s.primary))
-	holds(t, check.Settled(s.calls, s.primary, at(1)))
+	holds(t, check.Resolved(s.calls, s.primary, at(1)))
 	holds(t, s.linear())
 	holds(t, check.Capacity(s.snapshots))
 }
@@ -260,9 +260,9 @@ func TestRefused_UnavailableMeansNothingWasDone(t *testing.T) {
 	s.primary.Tickets = append(s.primary.Tickets, stored("D1", "dan", "key-dan", "23C", 2, rail.OnHold, 1, 5.5, 0))
 	fails(t, check.Refused(s.calls, s.primary), "was told unavailable")
 
-	// After a doubtful attempt it speaks of itself only.
-	doubtful := call(history.Place, "dan", "key-dan", 4.5, 4.9, history.Broken, nil)
-	s.calls = append(append([]history.Call{}, s.calls[:5]...), doubtful, s.calls[5])
+	// After an attempt in doubt it speaks of itself only.
+	inDoubt := call(history.Place, "dan", "key-dan", 4.5, 4.9, history.Broken, nil)
+	s.calls = append(append([]history.Call{}, s.calls[:5]...), inDoubt, s.calls[5])
 	require.True(t, check.Refused(s.calls, s.primary).OK)
 }
 
@@ -278,41 +278,41 @@ func TestRefused_PaidAndCancelledAllTheSame(t *testing.T) {
 	}
 }
 
-func TestSettled_StaysOpen(t *testing.T) {
+func TestResolved_StaysOpen(t *testing.T) {
 	s := good()
-	fails(t, check.Settled(s.calls[:1], s.primary, at(1)), "ann does not know what became of its place")
+	fails(t, check.Resolved(s.calls[:1], s.primary, at(1)), "ann does not know what became of its place")
 }
 
-func TestSettled_TooLate(t *testing.T) {
+func TestResolved_TooLate(t *testing.T) {
 	s := good()
-	s.calls[1].End = at(1).Add(check.SettleTime + time.Second)
-	fails(t, check.Settled(s.calls, s.primary, at(1)), "31.0 s after the healing")
+	s.calls[1].End = at(1).Add(check.ResolveTime + time.Second)
+	fails(t, check.Resolved(s.calls, s.primary, at(1)), "31.0 s after the healing")
 }
 
-func TestSettled_TwoOrdersForOneKey(t *testing.T) {
+func TestResolved_TwoOrdersForOneKey(t *testing.T) {
 	s := good()
 	s.calls = append(s.calls, call(history.Place, "ann", "key-ann", 6, 7, history.Done, order("A2", "23A", 1, rail.OnHold)))
-	fails(t, check.Settled(s.calls, s.primary, at(1)), "the orders A1 and A2")
+	fails(t, check.Resolved(s.calls, s.primary, at(1)), "the orders A1 and A2")
 }
 
-// TestSettled_TwoOrdersAndOneWasTold has a second order for ann's key on the primary, of which nobody was told.
-func TestSettled_TwoOrdersAndOneWasTold(t *testing.T) {
+// TestResolved_TwoOrdersAndOneWasTold has a second order for ann's key on the primary, of which nobody was told.
+func TestResolved_TwoOrdersAndOneWasTold(t *testing.T) {
 	s := good()
 	s.primary.Tickets = append(s.primary.Tickets, stored("A2", "ann", "key-ann", "23C", 2, rail.OnHold, 1, 0.6, 0))
-	fails(t, check.Settled(s.calls, s.primary, at(1)), "the primary has the orders A1 and A2 of ann for the key key-ann")
+	fails(t, check.Resolved(s.calls, s.primary, at(1)), "the primary has the orders A1 and A2 of ann for the key key-ann")
 	s.primary.Tickets[3].Buyer = "eve"
-	holds(t, check.Settled(s.calls, s.primary, at(1)))
+	holds(t, check.Resolved(s.calls, s.primary, at(1)))
 }
 
-func TestSettled_ToldAndThenRefused(t *testing.T) {
+func TestResolved_ToldAndThenRefused(t *testing.T) {
 	s := good()
 	again := call(history.Place, "bob", "key-bob", 2.1, 2.3, history.Refused, nil)
 	again.Code = "SOLD_OUT"
 	s.calls = append(s.calls, again)
-	fails(t, check.Settled(s.calls, s.primary, at(1)), "bob was told SOLD_OUT for its place with the key key-bob, after it was told of order B1")
+	fails(t, check.Resolved(s.calls, s.primary, at(1)), "bob was told SOLD_OUT for its place with the key key-bob, after it was told of order B1")
 	// One that was asked before may have been answered after it.
 	s.calls[len(s.calls)-1].Start = at(1.9)
-	holds(t, check.Settled(s.calls, s.primary, at(1)))
+	holds(t, check.Resolved(s.calls, s.primary, at(1)))
 }
 
 func TestRefused_ForNoReason(t *testing.T) {

@@ -46,14 +46,14 @@ func Refused(calls []history.Call, primary history.Member) *Result {
 }
 
 // refused tells whether a request's last answer said that nothing was done, and nothing before left that open. UNAVAILABLE
-// and OVERLOADED speak of their own attempt only, so after a doubtful one they say nothing of it.
+// and OVERLOADED speak of their own attempt only, so after one in doubt they say nothing of it.
 func refused(attempts []history.Call) bool {
-	doubt := false
+	inDoubt := false
 	for _, a := range attempts {
-		doubt = doubt && !a.Outcome.Settles() || a.Outcome.Doubtful()
+		inDoubt = inDoubt && !a.Outcome.Resolved() || a.Outcome.InDoubt()
 		if a.Outcome == history.Done {
 			return false
 		}
 	}
-	return !doubt
+	return !inDoubt
 }

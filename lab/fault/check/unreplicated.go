@@ -25,10 +25,10 @@ func Unreplicated(calls []history.Call, alone []history.Interval, late time.Dura
 			case c.Start.Before(i.From):
 				switch {
 				case c.End.After(i.To):
-					if c.Outcome.Settles() || c.Outcome == history.Pending {
+					if c.Outcome.Resolved() || c.Outcome == history.Pending {
 						wanted++
 					}
-				case c.Outcome.Settles() && c.End.After(i.From.Add(underWay+late)):
+				case c.Outcome.Resolved() && c.End.After(i.From.Add(underWay+late)):
 					r.wrong("%s: a %s that had been asked for before was answered with order %s %s %.3f s after the last replica was gone",
 						c.Server, c.Kind, number(c.Order), c.Code, c.End.Sub(i.From).Seconds())
 				}
@@ -36,7 +36,7 @@ func Unreplicated(calls []history.Call, alone []history.Interval, late time.Dura
 				wanted++
 				sent++
 				// A refusal rests on a commit as well.
-				if c.Outcome.Settles() && !c.End.After(i.To) {
+				if c.Outcome.Resolved() && !c.End.After(i.To) {
 					r.wrong("%s: a %s was asked %.3f s after the last replica was gone, and answered with order %s %s while it was",
 						c.Server, c.Kind, c.Start.Sub(i.From).Seconds(), number(c.Order), c.Code)
 				}

@@ -37,8 +37,8 @@ type reply struct {
 }
 
 // ask sends a document to a server. Whatever goes wrong is a reply, too.
-func (r *Room) ask(ctx context.Context, server, token, query string, variables map[string]any) reply {
-	ctx, cancel := context.WithTimeout(ctx, r.options.Patience)
+func (w *Workload) ask(ctx context.Context, server, token, query string, variables map[string]any) reply {
+	ctx, cancel := context.WithTimeout(ctx, w.options.Patience)
 	defer cancel()
 	broken := func(err error) reply { return reply{outcome: history.Broken, problem: err.Error()} }
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
@@ -53,7 +53,7 @@ func (r *Room) ask(ctx context.Context, server, token, query string, variables m
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	response, err := r.client.Do(request)
+	response, err := w.client.Do(request)
 	if err != nil {
 		return broken(err)
 	}
@@ -108,9 +108,9 @@ type payload struct {
 }
 
 // mutate sends a mutation of an order and notes the call. The payload is under the field's name.
-func (r *Room) mutate(ctx context.Context, c *history.Call, token, query, field string, input map[string]any) reply {
+func (w *Workload) mutate(ctx context.Context, c *history.Call, token, query, field string, input map[string]any) reply {
 	c.Start = time.Now()
-	answer := r.ask(ctx, c.Server, token, query, map[string]any{"i": input})
+	answer := w.ask(ctx, c.Server, token, query, map[string]any{"i": input})
 	c.End = time.Now()
 	if answer.outcome == history.Done {
 		answer = read(answer, field, c)
@@ -120,7 +120,7 @@ func (r *Room) mutate(ctx context.Context, c *history.Call, token, query, field 
 		c.Order = nil
 	}
 	c.Outcome, c.Code, c.Problem = answer.outcome, answer.code, answer.problem
-	r.log.Add(*c)
+	w.log.Add(*c)
 	return answer
 }
 

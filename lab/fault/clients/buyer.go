@@ -25,7 +25,7 @@ const payOfTen, cancelOfTen = 3, 3
 
 // buyer buys one ticket after the other.
 type buyer struct {
-	room   *Room
+	workload   *Workload
 	name   string
 	token  string
 	random *rand.Rand
@@ -37,26 +37,26 @@ type buyer struct {
 
 func buyerName(n int) string { return fmt.Sprintf("buyer-%05d", n) }
 
-func (r *Room) newBuyer(n int, token string) *buyer {
-	return &buyer{room: r, name: buyerName(n), token: token, random: r.random(uint64(n)), at: n, impatient: n < r.options.Impatient}
+func (w *Workload) newBuyer(n int, token string) *buyer {
+	return &buyer{workload: w, name: buyerName(n), token: token, random: w.random(uint64(n)), at: n, impatient: n < w.options.Impatient}
 }
 
 // live buys until the buyer is to leave.
 func (b *buyer) live() {
-	if d := b.room.options.BuyersPause; d > b.room.options.Pause {
-		pause.For(b.room.leaving, time.Duration(b.random.Int64N(int64(d)))) // not all in step
+	if d := b.workload.options.BuyersPause; d > b.workload.options.Pause {
+		pause.For(b.workload.leaving, time.Duration(b.random.Int64N(int64(d)))) // not all in step
 	}
-	for b.room.leaving.Err() == nil {
+	for b.workload.leaving.Err() == nil {
 		b.trip()
-		pause.For(b.room.leaving, b.thinks())
+		pause.For(b.workload.leaving, b.thinks())
 	}
 }
 
 // thinks is how long the buyer thinks until the next purchase. People do not ask in step, also where all of them have just been
 // held up by the same.
 func (b *buyer) thinks() time.Duration {
-	d := b.room.options.BuyersPause
-	if d <= b.room.options.Pause {
+	d := b.workload.options.BuyersPause
+	if d <= b.workload.options.Pause {
 		return d
 	}
 	return d/2 + time.Duration(b.random.Int64N(int64(d)))
@@ -64,14 +64,14 @@ func (b *buyer) thinks() time.Duration {
 
 // trip is one purchase, and what comes of it.
 func (b *buyer) trip() {
-	b.room.working.RLock()
-	defer b.room.working.RUnlock()
+	b.workload.working.RLock()
+	defer b.workload.working.RUnlock()
 	order, call := b.place()
 	if order == nil {
 		return
 	}
-	if d := b.room.options.Dawdle; d > 0 {
-		pause.For(b.room.leaving, time.Duration(b.random.Int64N(int64(d))))
+	if d := b.workload.options.Dawdle; d > 0 {
+		pause.For(b.workload.leaving, time.Duration(b.random.Int64N(int64(d))))
 	}
 	switch one := b.random.IntN(10); {
 	case one < payOfTen:
@@ -92,17 +92,17 @@ type Want struct {
 }
 
 // want makes one that nobody else has.
-func (r *Room) want(random *rand.Rand) Want {
+func (w *Workload) want(random *rand.Rand) Want {
 	from, to := random.IntN(load.Calls), random.IntN(load.Calls-1)
 	if to >= from {
 		to++
 	} else {
 		from, to = to, from
 	}
-	n := r.documents.Add(1)
+	n := w.documents.Add(1)
 	return Want{
-		Run: r.options.Runs[random.IntN(len(r.options.Runs))], From: from, To: to, Class: load.Classes[random.IntN(len(load.Classes))],
-		Key: fmt.Sprintf("room-%08x-%08x", random.Uint32(), n), Passenger: rail.Passenger{Name: string(load.AppendName(nil, random)), DocumentNumber: fmt.Sprintf("R%010d", n)},
+		Run: w.options.Runs[random.IntN(len(w.options.Runs))], From: from, To: to, Class: load.Classes[random.IntN(len(load.Classes))],
+		Key: fmt.Sprintf("workload-%08x-%08x", random.Uint32(), n), Passenger: rail.Passenger{Name: string(load.AppendName(nil, random)), DocumentNumber: fmt.Sprintf("R%010d", n)},
 	}
 }
 
@@ -126,8 +126,8 @@ func (w Want) call(name string) history.Call {
 
 // place asks for a seat; the order is nil where there is none.
 func (b *buyer) place() (*history.Order, history.Call) {
-	w := b.room.want(b.random)
-	return b.insist(w.call(b.name), placeDocument, "placeOrder", w.input())
+	want := b.workload.want(b.random)
+	return b.insist(want.call(b.name), placeDocument, "placeOrder", want.input())
 }
 
 func (b *buyer) pay(order *history.Order, placed history.Call) {
@@ -143,11 +143,11 @@ func (b *buyer) cancel(order *history.Order, placed history.Call) {
 // insist asks one server after the other the same thing, until it is known what became of it. Who is leaving insists
 // still: what was begun is to be known.
 func (b *buyer) insist(c history.Call, document, field string, input map[string]any) (*history.Order, history.Call) {
-	servers := b.room.options.Servers
+	servers := b.workload.options.Servers
 	for {
 		c.Server, c.Order = servers[b.at%len(servers)], nil
-		answer := b.room.mutate(b.room.life, &c, b.token, document, field, input)
-		if answer.outcome.Settles() {
+		answer := b.workload.mutate(b.workload.life, &c, b.token, document, field, input)
+		if answer.outcome.Resolved() {
 			return c.Order, c
 		}
 		b.at++
@@ -155,30 +155,30 @@ func (b *buyer) insist(c history.Call, document, field string, input map[string]
 		if b.impatient {
 			longest = fewestPause
 		}
-		if !pause.For(b.room.life, min(max(answer.retryAfter, fewestPause), longest)) {
+		if !pause.For(b.workload.life, min(max(answer.retryAfter, fewestPause), longest)) {
 			return nil, c
 		}
 	}
 }
 
 // Together sends one request so many times at the same moment, over all servers in turn, and returns once each has
-// settled: for a key that is used by several hands at once.
-func (r *Room) Together(ctx context.Context, subject string, times int, stream uint64) error {
-	r.working.RLock()
-	defer r.working.RUnlock()
-	token, err := r.options.Token(subject)
+// been resolved: for a key that is used by several hands at once.
+func (w *Workload) Together(ctx context.Context, subject string, times int, stream uint64) error {
+	w.working.RLock()
+	defer w.working.RUnlock()
+	token, err := w.options.Token(subject)
 	if err != nil {
 		return err
 	}
-	random := r.random(stream)
-	w := r.want(random)
+	random := w.random(stream)
+	want := w.want(random)
 	begin, done := make(chan struct{}), make(chan struct{})
 	for n := range times {
-		r.people.Go(func() {
+		w.people.Go(func() {
 			defer func() { done <- struct{}{} }()
-			one := &buyer{room: r, name: subject, token: token, at: n}
+			one := &buyer{workload: w, name: subject, token: token, at: n}
 			<-begin
-			one.insist(w.call(subject), placeDocument, "placeOrder", w.input())
+			one.insist(want.call(subject), placeDocument, "placeOrder", want.input())
 		})
 	}
 	close(begin)
@@ -189,19 +189,19 @@ func (r *Room) Together(ctx context.Context, subject string, times int, stream u
 }
 
 // Buy lets somebody ask for a seat, the at-th server first, until it is known what became of it, and is the last call.
-func (r *Room) Buy(subject string, at int, w Want) (history.Call, error) {
-	token, err := r.options.Token(subject)
+func (w *Workload) Buy(subject string, at int, want Want) (history.Call, error) {
+	token, err := w.options.Token(subject)
 	if err != nil {
 		return history.Call{}, err
 	}
-	one := &buyer{room: r, name: subject, token: token, at: at}
-	_, c := one.insist(w.call(subject), placeDocument, "placeOrder", w.input())
+	one := &buyer{workload: w, name: subject, token: token, at: at}
+	_, c := one.insist(want.call(subject), placeDocument, "placeOrder", want.input())
 	return c, nil
 }
 
 // Placed is how many orders clients have been told of since a time, by servers other than one.
-func (r *Room) Placed(since time.Time, except string) (n int) {
-	for _, c := range r.log.Calls() {
+func (w *Workload) Placed(since time.Time, except string) (n int) {
+	for _, c := range w.log.Calls() {
 		if c.Kind == history.Place && c.Outcome == history.Done && c.Start.After(since) && c.Server != except {
 			n++
 		}

@@ -12,18 +12,18 @@ import (
 
 const searchDocument = `query($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){searchTickets(from:$f,to:$t,date:$d,first:10){nodes{run{id} classes{remaining}}}}`
 
-// search looks for tickets until the room is left. Who gets no answer asks another server.
-func (r *Room) search(n int) {
-	random, at := r.random(1<<32+uint64(n)), n
-	for r.leaving.Err() == nil {
-		run := r.options.Runs[random.IntN(len(r.options.Runs))]
+// search looks for tickets until the workload is left. Who gets no answer asks another server.
+func (w *Workload) search(n int) {
+	random, at := w.random(1<<32+uint64(n)), n
+	for w.leaving.Err() == nil {
+		run := w.options.Runs[random.IntN(len(w.options.Runs))]
 		from := random.IntN(load.Calls - 1)
 		c := history.Call{
 			Request: history.Request{Kind: history.Search, Buyer: fmt.Sprintf("searcher-%04d", n)}, Run: run.RunID,
-			From: from, To: from + 1, Server: r.options.Servers[at%len(r.options.Servers)],
+			From: from, To: from + 1, Server: w.options.Servers[at%len(w.options.Servers)],
 		}
 		c.Start = time.Now()
-		answer := r.ask(r.life, c.Server, "", searchDocument, map[string]any{
+		answer := w.ask(w.life, c.Server, "", searchDocument, map[string]any{
 			"f": []string{load.StationCode(c.From)}, "t": []string{load.StationCode(c.To)}, "d": run.RunID.Date().String(),
 		})
 		c.End = time.Now()
@@ -35,8 +35,8 @@ func (r *Room) search(n int) {
 		if c.Outcome != history.Done {
 			at++
 		}
-		r.log.Add(c)
-		pause.For(r.leaving, r.options.Pause)
+		w.log.Add(c)
+		pause.For(w.leaving, w.options.Pause)
 	}
 }
 

@@ -20,20 +20,20 @@ type connectedness struct {
 	cut context.CancelFunc
 }
 
-// connected ends with the room's subscribers, or with the next Reconnect.
-func (r *Room) connected() context.Context {
-	c := &r.connections
+// connected ends with the workload's subscribers, or with the next Reconnect.
+func (w *Workload) connected() context.Context {
+	c := &w.connections
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ctx == nil || c.ctx.Err() != nil {
-		c.ctx, c.cut = context.WithCancel(r.following)
+		c.ctx, c.cut = context.WithCancel(w.following)
 	}
 	return c.ctx
 }
 
 // Reconnect cuts every subscriber off at the same moment; all come back at once.
-func (r *Room) Reconnect() {
-	c := &r.connections
+func (w *Workload) Reconnect() {
+	c := &w.connections
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cut != nil {
@@ -42,14 +42,14 @@ func (r *Room) Reconnect() {
 }
 
 // Unfollow ends the subscribers, and returns once their streams are complete.
-func (r *Room) Unfollow() {
-	r.unfollow()
-	r.subscribers.Wait()
+func (w *Workload) Unfollow() {
+	w.unfollow()
+	w.subscribers.Wait()
 }
 
 // Following is how many subscribers have had an event.
-func (r *Room) Following() (n int) {
-	for _, s := range r.log.Streams() {
+func (w *Workload) Following() (n int) {
+	for _, s := range w.log.Streams() {
 		if len(s.Events) > 0 {
 			n++
 		}
@@ -58,18 +58,18 @@ func (r *Room) Following() (n int) {
 }
 
 // subscribe follows a run over server-sent events, and comes back whenever the stream ends, to the next server.
-func (r *Room) subscribe(n int, run *load.Run, stream *history.Stream) {
-	for at := n; r.following.Err() == nil; at++ {
-		ctx := r.connected()
-		err := r.watch(ctx, r.options.Servers[at%len(r.options.Servers)], run, stream)
+func (w *Workload) subscribe(n int, run *load.Run, stream *history.Stream) {
+	for at := n; w.following.Err() == nil; at++ {
+		ctx := w.connected()
+		err := w.watch(ctx, w.options.Servers[at%len(w.options.Servers)], run, stream)
 		if err != nil && ctx.Err() == nil {
-			pause.For(r.following, fewestPause)
+			pause.For(w.following, fewestPause)
 		}
 	}
 }
 
-func (r *Room) watch(ctx context.Context, server string, run *load.Run, stream *history.Stream) error {
-	events, err := load.OpenSeats(ctx, r.client.Transport, server, run.ID)
+func (w *Workload) watch(ctx context.Context, server string, run *load.Run, stream *history.Stream) error {
+	events, err := load.OpenSeats(ctx, w.client.Transport, server, run.ID)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (r *Room) watch(ctx context.Context, server string, run *load.Run, stream *
 		if err != nil {
 			return err
 		}
-		r.log.See(stream, history.Seen{Version: version, At: time.Now(), First: first})
+		w.log.See(stream, history.Seen{Version: version, At: time.Now(), First: first})
 	}
 }
 

@@ -41,11 +41,11 @@ const (
 	Broken Outcome = "broken"
 )
 
-// Settles tells whether nothing is left to be asked after such an answer.
-func (o Outcome) Settles() bool { return o == Done || o == Refused }
+// Resolved tells whether nothing is left to be asked after such an answer.
+func (o Outcome) Resolved() bool { return o == Done || o == Refused }
 
-// Doubtful tells whether the request may or may not have taken effect.
-func (o Outcome) Doubtful() bool { return o == Pending || o == Broken }
+// InDoubt tells whether the request may or may not have taken effect.
+func (o Outcome) InDoubt() bool { return o == Pending || o == Broken }
 
 // Request is what is asked for, however often: a retry is the same request.
 type Request struct {

@@ -9,8 +9,8 @@ import (
 	"interlock/lab/fault/history"
 )
 
-// Line is what is told of one fault.
-type Line struct {
+// Result is what came of one fault.
+type Result struct {
 	Name string `json:"fault"`
 	Area string `json:"area"`
 	Seed uint64 `json:"seed"`
@@ -39,67 +39,67 @@ type Pending struct {
 }
 
 // judge says whether all is well: the fault took place, what is promised of its time held, and so did every check.
-func (l *Line) judge() {
-	l.OK = l.Problem == "" && l.Injected != nil && l.Injected.Fired && len(l.Injected.Broken)+len(l.Injected.Unsafe) == 0 && len(l.Checks) > 0
-	for _, c := range l.Checks {
-		l.OK = l.OK && c.OK
+func (r *Result) judge() {
+	r.OK = r.Problem == "" && r.Injected != nil && r.Injected.Fired && len(r.Injected.Broken)+len(r.Injected.Unsafe) == 0 && len(r.Checks) > 0
+	for _, c := range r.Checks {
+		r.OK = r.OK && c.OK
 	}
 }
 
 // count fills in what clients were told.
-func (l *Line) count(calls []history.Call) {
-	l.Answers = map[string]int{}
+func (r *Result) count(calls []history.Call) {
+	r.Answers = map[string]int{}
 	orders := map[string]bool{}
 	for _, c := range calls {
-		l.Answers[string(c.Kind)+"_"+string(c.Outcome)]++
+		r.Answers[string(c.Kind)+"_"+string(c.Outcome)]++
 		if c.Kind == history.Place && c.Outcome == history.Done && c.Order != nil {
 			orders[c.Order.Number] = true
 		}
 	}
-	l.Acknowledged = len(orders)
+	r.Acknowledged = len(orders)
 	for _, attempts := range history.ByRequest(calls) {
-		doubt := false
+		inDoubt := false
 		for _, a := range attempts {
-			doubt = doubt || a.Outcome.Doubtful()
+			inDoubt = inDoubt || a.Outcome.InDoubt()
 		}
-		if !doubt {
+		if !inDoubt {
 			continue
 		}
-		l.Pending.Requests++
+		r.Pending.Requests++
 		switch attempts[len(attempts)-1].Outcome {
 		case history.Done:
-			l.Pending.Done++
+			r.Pending.Done++
 		case history.Refused:
-			l.Pending.Refused++
+			r.Pending.Refused++
 		default:
-			l.Pending.Open++
+			r.Pending.Open++
 		}
 	}
 }
 
-// Text is the line for people.
-func (l *Line) Text() string {
+// Text is the result for people.
+func (r *Result) Text() string {
 	var b strings.Builder
 	verdict := "FAIL"
-	if l.OK {
+	if r.OK {
 		verdict = "ok"
 	}
-	fmt.Fprintf(&b, "%-30s %-4s outage %.1f s, %d orders acknowledged, %d in doubt (%d done, %d refused, %d open), %.0f s\n", l.Name, verdict,
-		l.OutageSeconds, l.Acknowledged, l.Pending.Requests, l.Pending.Done, l.Pending.Refused, l.Pending.Open, l.TookSeconds)
-	if l.Problem != "" {
-		fmt.Fprintf(&b, "  %s\n", l.Problem)
+	fmt.Fprintf(&b, "%-30s %-4s outage %.1f s, %d orders acknowledged, %d in doubt (%d done, %d refused, %d open), %.0f s\n", r.Name, verdict,
+		r.OutageSeconds, r.Acknowledged, r.Pending.Requests, r.Pending.Done, r.Pending.Refused, r.Pending.Open, r.TookSeconds)
+	if r.Problem != "" {
+		fmt.Fprintf(&b, "  %s\n", r.Problem)
 	}
-	if l.Injected != nil {
+	if r.Injected != nil {
 		what := "injected"
-		if !l.Injected.Fired {
+		if !r.Injected.Fired {
 			what = "it did not take place"
 		}
-		fmt.Fprintf(&b, "  %s: %s\n", what, l.Injected.text())
-		for _, broken := range append(slices.Clone(l.Injected.Unsafe), l.Injected.Broken...) {
+		fmt.Fprintf(&b, "  %s: %s\n", what, r.Injected.text())
+		for _, broken := range append(slices.Clone(r.Injected.Unsafe), r.Injected.Broken...) {
 			fmt.Fprintf(&b, "  %s\n", broken)
 		}
 	}
-	for _, c := range l.Checks {
+	for _, c := range r.Checks {
 		if !c.OK {
 			fmt.Fprintf(&b, "  %s: %d of %d wrong: %s\n", c.Name, c.Failed, c.Looked, strings.Join(c.Examples, "; "))
 		}

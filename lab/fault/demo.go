@@ -20,10 +20,10 @@ import (
 	"interlock/services/rail"
 )
 
-// Story is the name of the story why Interlock exists: A buys a seat, the primary dies, and B is sold the same seat.
-const Story = "23B"
+// Demo is the name of the demo why Interlock exists: A buys a seat, the primary dies, and B is sold the same seat.
+const Demo = "23B"
 
-// Say is told each step of the story.
+// Say is told each step of the demo.
 type Say func(format string, args ...any)
 
 // unprotected is a cluster whose servers take every commit for replicated, each with lock nodes of its own, which say yes to
@@ -34,12 +34,12 @@ var unprotected = Shape{Servers: 2, LockNodes: 3, LocksApart: true, Asynchronous
 // late finds it sold.
 const tries = 16
 
-// TellUnprotected tells the story on an unprotected cluster, which it spoils. First two buyers ask two servers for one seat at
+// DemoUnprotected tells the demo on an unprotected cluster, which it spoils. First two buyers ask two servers for one seat at
 // the same moment. Then replication is asynchronous, the replicas have not received A's order when the primary dies, and one
-// of them takes its place. The line is OK when the promise was really broken both times and the checks caught it, since a
+// of them takes its place. The result is OK when the promise was really broken both times and the checks caught it, since a
 // check that has never failed proves nothing.
-func TellUnprotected(ctx context.Context, s *Stage, say Say) (*Line, error) {
-	p, done, err := s.tell(ctx, unprotected, "without protection")
+func DemoUnprotected(ctx context.Context, s *Stage, say Say) (*Result, error) {
+	p, done, err := s.startDemo(ctx, unprotected, "without protection")
 	if err != nil {
 		return nil, err
 	}
@@ -59,14 +59,14 @@ func TellUnprotected(ctx context.Context, s *Stage, say Say) (*Line, error) {
 	if err := p.lose(ctx, say); err != nil {
 		return nil, err
 	}
-	p.line.OK = true
-	return p.line, nil
+	p.result.OK = true
+	return p.result, nil
 }
 
-// TellProtected tells the same story on a cluster as it should be: no replica has received A's order when the primary dies
+// DemoProtected tells the same demo on a cluster as it should be: no replica has received A's order when the primary dies
 // with all its data. It keeps no promise by luck: A was told of no order.
-func TellProtected(ctx context.Context, s *Stage, say Say) (*Line, error) {
-	p, done, err := s.tell(ctx, supervised, "with protection")
+func DemoProtected(ctx context.Context, s *Stage, say Say) (*Result, error) {
+	p, done, err := s.startDemo(ctx, supervised, "with protection")
 	if err != nil {
 		return nil, err
 	}
@@ -80,17 +80,17 @@ func TellProtected(ctx context.Context, s *Stage, say Say) (*Line, error) {
 	if err := p.keep(ctx, say); err != nil {
 		return nil, err
 	}
-	return p.line, nil
+	return p.result, nil
 }
 
-// tell prepares a cluster for a telling. done must be called.
-func (s *Stage) tell(ctx context.Context, shape Shape, area string) (p *play, done func(), err error) {
+// startDemo prepares a cluster for a showing. done must be called.
+func (s *Stage) startDemo(ctx context.Context, shape Shape, area string) (p *play, done func(), err error) {
 	if err := s.prepare(ctx, shape); err != nil {
 		return nil, nil, err
 	}
 	begun := time.Now()
-	p = &play{cluster: s.cluster, train: "T12", log: s.Log, line: &Line{Name: Story, Area: area}}
-	return p, func() { p.line.TookSeconds = time.Since(begun).Seconds() }, nil
+	p = &play{cluster: s.cluster, train: "T12", log: s.Log, result: &Result{Name: Demo, Area: area}}
+	return p, func() { p.result.TookSeconds = time.Since(begun).Seconds() }, nil
 }
 
 // publishSeats puts T12 on sale for some dates, with one seat in second class: what all have come for.
@@ -111,8 +111,8 @@ func (p *play) publishSeats(ctx context.Context, dates int, say Say) (err error)
 	return nil
 }
 
-// buyers opens a room of people who know some servers.
-func (p *play) buyers(ctx context.Context, from ...*servers.Program) (*clients.Room, error) {
+// buyers opens a workload of people who know some servers.
+func (p *play) buyers(ctx context.Context, from ...*servers.Program) (*clients.Workload, error) {
 	o := clients.Options{Runs: p.runs, Token: func(subject string) (string, error) {
 		return p.cluster.Tokens().Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
 	}}
@@ -125,24 +125,24 @@ func (p *play) buyers(ctx context.Context, from ...*servers.Program) (*clients.R
 // seat is what everybody wants of the n-th run.
 func (p *play) seat(who string, n int) clients.Want {
 	return clients.Want{
-		Run: p.runs[n], From: 0, To: 1, Class: rail.Second, Key: fmt.Sprintf("story-%s-%d", who, n),
+		Run: p.runs[n], From: 0, To: 1, Class: rail.Second, Key: fmt.Sprintf("demo-%s-%d", who, n),
 		Passenger: rail.Passenger{Name: "王秀英", DocumentNumber: fmt.Sprintf("S%s%05d", who, n)},
 	}
 }
 
 // sellTwice lets A and B ask two servers for the seat at the same moment, on one date after the other, until both have it.
 func (p *play) sellTwice(ctx context.Context, say Say) error {
-	room, err := p.buyers(ctx, p.cluster.Servers()...)
+	workload, err := p.buyers(ctx, p.cluster.Servers()...)
 	if err != nil {
 		return err
 	}
-	defer room.Close()
+	defer workload.Close()
 	for n := range tries {
 		var a, b history.Call
 		var failed [2]error
 		var both sync.WaitGroup
-		both.Go(func() { a, failed[0] = room.Buy("A", 0, p.seat("A", n)) })
-		both.Go(func() { b, failed[1] = room.Buy("B", 1, p.seat("B", n)) })
+		both.Go(func() { a, failed[0] = workload.Buy("A", 0, p.seat("A", n)) })
+		both.Go(func() { b, failed[1] = workload.Buy("B", 1, p.seat("B", n)) })
 		both.Wait()
 		if err := errors.Join(failed[:]...); err != nil {
 			return err
@@ -152,14 +152,14 @@ func (p *play) sellTwice(ctx context.Context, say Say) error {
 		}
 		say("A and B ask two servers for it at the same moment. A is told: order %s, coach %s, seat %s. B is told: order %s, coach %s, seat %s.",
 			a.Order.Number, a.Order.Coach, a.Order.Seat, b.Order.Number, b.Order.Coach, b.Order.Seat)
-		overlap, _, _, err := p.checks(ctx, room.Log().Calls(), n)
+		overlap, _, _, err := p.checks(ctx, workload.Log().Calls(), n)
 		if err != nil {
 			return err
 		}
 		if overlap.OK {
 			return errors.New("the seat was sold twice, and C1 did not see it")
 		}
-		p.line.Checks = append(p.line.Checks, overlap)
+		p.result.Checks = append(p.result.Checks, overlap)
 		p.caught(say, overlap)
 		return nil
 	}
@@ -169,7 +169,7 @@ func (p *play) sellTwice(ctx context.Context, say Say) error {
 // lose kills the primary after A was told of an order that no replica has, and makes one of them the primary.
 func (p *play) lose(ctx context.Context, say Say) error {
 	c, last := p.cluster, len(p.runs)-1
-	if err := c.Settle(ctx); err != nil {
+	if err := c.AwaitReplicas(ctx); err != nil {
 		return err
 	}
 	for _, replica := range c.Replicas {
@@ -195,8 +195,8 @@ func (p *play) lose(ctx context.Context, say Say) error {
 	if err != nil {
 		return err
 	}
-	p.line.count(calls)
-	p.line.Checks = append(p.line.Checks, kept, linear)
+	p.result.count(calls)
+	p.result.Checks = append(p.result.Checks, kept, linear)
 	if kept.OK || linear.OK {
 		return errors.New("the checks did not see that A's order was lost and B was sold its seat")
 	}
@@ -206,12 +206,12 @@ func (p *play) lose(ctx context.Context, say Say) error {
 
 // buyOne lets one buyer buy the seat at a server.
 func (p *play) buyOne(ctx context.Context, who string, n int, at *servers.Program, say Say) ([]history.Call, error) {
-	room, err := p.buyers(ctx, at)
+	workload, err := p.buyers(ctx, at)
 	if err != nil {
 		return nil, err
 	}
-	defer room.Close()
-	c, err := room.Buy(who, 0, p.seat(who, n))
+	defer workload.Close()
+	c, err := workload.Buy(who, 0, p.seat(who, n))
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +219,7 @@ func (p *play) buyOne(ctx context.Context, who string, n int, at *servers.Progra
 		return nil, fmt.Errorf("%s got no ticket: %s %s %s", who, c.Outcome, c.Code, c.Problem)
 	}
 	say("%s is told: order %s, coach %s, seat %s.", who, c.Order.Number, c.Order.Coach, c.Order.Seat)
-	return room.Log().Calls(), nil
+	return workload.Log().Calls(), nil
 }
 
 // replace kills the primary, and makes a replica one that has not received what was sold last, as a person in a hurry would.
@@ -249,11 +249,11 @@ func (p *play) keep(ctx context.Context, say Say) error {
 	if err != nil {
 		return err
 	}
-	room, err := p.buyers(ctx, p.cluster.Servers()...)
+	workload, err := p.buyers(ctx, p.cluster.Servers()...)
 	if err != nil {
 		return err
 	}
-	defer room.Close()
+	defer workload.Close()
 	if err := p.signalReplicas(victim, syscall.SIGSTOP); err != nil {
 		return errors.Join(err, p.signalReplicas(victim, syscall.SIGCONT))
 	}
@@ -261,10 +261,10 @@ func (p *play) keep(ctx context.Context, say Say) error {
 	var a history.Call
 	go func() {
 		var err error
-		a, err = room.Buy("A", 0, p.seat("A", 0))
+		a, err = workload.Buy("A", 0, p.seat("A", 0))
 		asked <- err
 	}()
-	first := p.awaitAnswer(ctx, room)
+	first := p.awaitAnswer(ctx, workload)
 	say("The replicas are frozen. A buys: the primary has taken the seat, no replica has. A is told %s: ask again with the same key.", first.Code)
 	killed := time.Now()
 	err = errors.Join(victim.Kill(), os.RemoveAll(victim.DataFolder()), p.signalReplicas(victim, syscall.SIGCONT))
@@ -284,7 +284,7 @@ func (p *play) keep(ctx context.Context, say Say) error {
 	}
 	say("The supervisor opens %s instead of %s. %.1f s after the death A's key is answered: order %s, coach %s, seat %s.",
 		now.Addr(), victim.Addr(), a.End.Sub(killed).Seconds(), a.Order.Number, a.Order.Coach, a.Order.Seat)
-	b, err := room.Buy("B", 1, p.seat("B", 0))
+	b, err := workload.Buy("B", 1, p.seat("B", 0))
 	if err != nil {
 		return err
 	}
@@ -292,25 +292,25 @@ func (p *play) keep(ctx context.Context, say Say) error {
 		return fmt.Errorf("buyer B was told %s %s", b.Outcome, b.Code)
 	}
 	say("B asks for a seat, and is told %s.", b.Code)
-	calls := room.Log().Calls()
+	calls := workload.Log().Calls()
 	overlap, kept, linear, err := p.checks(ctx, calls, 0)
 	if err != nil {
 		return err
 	}
-	p.line.count(calls)
-	p.line.Checks = []*check.Result{overlap, kept, linear}
-	p.line.OK = overlap.OK && kept.OK && linear.OK && first.Outcome == history.Pending
-	if !p.line.OK {
-		return fmt.Errorf("a promise was broken: %s", p.line.Text())
+	p.result.count(calls)
+	p.result.Checks = []*check.Result{overlap, kept, linear}
+	p.result.OK = overlap.OK && kept.OK && linear.OK && first.Outcome == history.Pending
+	if !p.result.OK {
+		return fmt.Errorf("a promise was broken: %s", p.result.Text())
 	}
 	say("The checks find nothing: one order, one seat, and every answer true.")
 	return nil
 }
 
 // awaitAnswer waits until somebody has an answer, and is the call; an empty one where nobody gets one.
-func (p *play) awaitAnswer(ctx context.Context, room *clients.Room) history.Call {
+func (p *play) awaitAnswer(ctx context.Context, workload *clients.Workload) history.Call {
 	for ctx.Err() == nil {
-		if calls := room.Log().Calls(); len(calls) > 0 {
+		if calls := workload.Log().Calls(); len(calls) > 0 {
 			return calls[0]
 		}
 		pause.For(ctx, derivedPoll)

@@ -67,8 +67,8 @@ func (o *office) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// open opens a room over two servers, the first of which is down.
-func open(t *testing.T, first func(http.ResponseWriter), people clients.Options) (*clients.Room, *office) {
+// open opens a workload over two servers, the first of which is down.
+func open(t *testing.T, first func(http.ResponseWriter), people clients.Options) (*clients.Workload, *office) {
 	t.Helper()
 	o := &office{first: first, asked: map[string]int{}}
 	server := httptest.NewServer(http.HandlerFunc(o.serve))
@@ -79,17 +79,17 @@ func open(t *testing.T, first func(http.ResponseWriter), people clients.Options)
 	people.Runs = []*load.Run{{ID: "run", RunID: "T12@2019-10-12"}}
 	people.Token = func(string) (string, error) { return "token", nil }
 	people.Pause = time.Millisecond
-	room, err := clients.Open(t.Context(), people)
+	workload, err := clients.Open(t.Context(), people)
 	require.NoError(t, err)
-	t.Cleanup(room.Close)
-	return room, o
+	t.Cleanup(workload.Close)
+	return workload, o
 }
 
 func failing(body string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) { fmt.Fprint(w, body) }
 }
 
-func TestRoom_InsistsWithTheSameKey(t *testing.T) {
+func TestWorkload_InsistsWithTheSameKey(t *testing.T) {
 	for name, first := range map[string]func(http.ResponseWriter){
 		"pending":     failing(`{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING","retryAfterMs":1}}]}`),
 		"overloaded":  failing(`{"errors":[{"message":"m","extensions":{"code":"OVERLOADED"}}]}`),
@@ -99,15 +99,15 @@ func TestRoom_InsistsWithTheSameKey(t *testing.T) {
 		"nothing":     failing(`{"data":{"placeOrder":{"order":null,"userErrors":[]}}}`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			room, o := open(t, first, clients.Options{Buyers: 4, Seed: 1})
-			require.Eventually(t, func() bool { return room.Placed(time.Time{}, "") >= 8 }, 10*time.Second, time.Millisecond)
+			workload, o := open(t, first, clients.Options{Buyers: 4, Seed: 1})
+			require.Eventually(t, func() bool { return workload.Placed(time.Time{}, "") >= 8 }, 10*time.Second, time.Millisecond)
 			leaving, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			room.Leave(leaving)
+			workload.Leave(leaving)
 			require.NoError(t, leaving.Err())
 
 			placings, outcomes := 0, map[history.Outcome]int{}
-			for request, attempts := range history.ByRequest(room.Log().Calls()) {
+			for request, attempts := range history.ByRequest(workload.Log().Calls()) {
 				if request.Kind != history.Place {
 					continue
 				}
@@ -134,15 +134,15 @@ func TestRoom_InsistsWithTheSameKey(t *testing.T) {
 	}
 }
 
-func TestRoom_Impatient(t *testing.T) {
+func TestWorkload_Impatient(t *testing.T) {
 	const retryAfter = 500 * time.Millisecond
-	room, _ := open(t, failing(`{"errors":[{"message":"m","extensions":{"code":"UNAVAILABLE","retryAfterMs":500}}]}`), clients.Options{
+	workload, _ := open(t, failing(`{"errors":[{"message":"m","extensions":{"code":"UNAVAILABLE","retryAfterMs":500}}]}`), clients.Options{
 		Buyers: 2, Impatient: 1, Seed: 1,
 	})
 	var sooner, later map[string]int // who asked again before he was told to, and after
 	require.Eventually(t, func() bool {
 		sooner, later = map[string]int{}, map[string]int{}
-		for request, attempts := range history.ByRequest(room.Log().Calls()) {
+		for request, attempts := range history.ByRequest(workload.Log().Calls()) {
 			for i, a := range attempts[1:] {
 				switch before := attempts[i]; {
 				case before.Outcome != history.Unavailable:
@@ -158,38 +158,38 @@ func TestRoom_Impatient(t *testing.T) {
 	require.Len(t, sooner, 1, "the other waits for as long as he is told")
 }
 
-func TestRoom_LeaveEndsWithoutAnAnswer(t *testing.T) {
+func TestWorkload_LeaveEndsWithoutAnAnswer(t *testing.T) {
 	thaw := make(chan struct{})
 	frozen := func(w http.ResponseWriter) { // with the whole office
 		<-thaw
 		fmt.Fprint(w, `{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING"}}]}`)
 	}
-	room, _ := open(t, frozen, clients.Options{Buyers: 2, Seed: 1})
+	workload, _ := open(t, frozen, clients.Options{Buyers: 2, Seed: 1})
 	leaving, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	room.Leave(leaving)
+	workload.Leave(leaving)
 	close(thaw)
-	for _, c := range room.Log().Calls() {
+	for _, c := range workload.Log().Calls() {
 		require.NotEqual(t, history.Done, c.Outcome)
 	}
 }
 
-func TestRoom_Rest(t *testing.T) {
+func TestWorkload_Rest(t *testing.T) {
 	pending := failing(`{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING","retryAfterMs":1}}]}`)
-	room, o := open(t, pending, clients.Options{Buyers: 4, Seed: 1})
-	bought := func(n int) func() bool { return func() bool { return room.Placed(time.Time{}, "") >= n } }
+	workload, o := open(t, pending, clients.Options{Buyers: 4, Seed: 1})
+	bought := func(n int) func() bool { return func() bool { return workload.Placed(time.Time{}, "") >= n } }
 	require.Eventually(t, bought(8), 10*time.Second, time.Millisecond)
-	resume, err := room.Rest(t.Context())
+	resume, err := workload.Rest(t.Context())
 	require.NoError(t, err)
 	quiet := time.Now()
-	before := room.Placed(time.Time{}, "")
-	for request, attempts := range history.ByRequest(room.Log().Calls()) {
-		require.True(t, attempts[len(attempts)-1].Outcome.Settles(), request)
+	before := workload.Placed(time.Time{}, "")
+	for request, attempts := range history.ByRequest(workload.Log().Calls()) {
+		require.True(t, attempts[len(attempts)-1].Outcome.Resolved(), request)
 	}
 	require.Never(t, bought(before+1), 50*time.Millisecond, time.Millisecond)
 	resume()
 	require.Eventually(t, bought(before+8), 10*time.Second, time.Millisecond)
-	for _, c := range room.Log().Calls() {
+	for _, c := range workload.Log().Calls() {
 		require.False(t, c.Start.Before(quiet) && c.End.After(quiet), "nothing is under way")
 	}
 
@@ -197,34 +197,34 @@ func TestRoom_Rest(t *testing.T) {
 	require.Eventually(t, func() bool {
 		limited, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
-		resume, err := room.Rest(limited)
+		resume, err := workload.Rest(limited)
 		if err == nil {
 			resume() // nobody was asking just then
 		}
 		return errors.Is(err, context.DeadlineExceeded)
 	}, 10*time.Second, time.Millisecond)
 	o.mu.Unlock()
-	before = room.Placed(time.Time{}, "")
+	before = workload.Placed(time.Time{}, "")
 	require.Eventually(t, bought(before+8), 10*time.Second, time.Millisecond, "the sale goes on")
 }
 
-func TestRoom_SearchersAndSubscribers(t *testing.T) {
-	room, _ := open(t, failing(`{}`), clients.Options{Searchers: 1, Subscribers: 2, Seed: 1})
+func TestWorkload_SearchersAndSubscribers(t *testing.T) {
+	workload, _ := open(t, failing(`{}`), clients.Options{Searchers: 1, Subscribers: 2, Seed: 1})
 	require.Eventually(t, func() bool {
 		events := 0
-		for _, s := range room.Log().Streams() {
+		for _, s := range workload.Log().Streams() {
 			events += len(s.Events)
 		}
 		unknown := 0
-		for _, c := range room.Log().Calls() {
+		for _, c := range workload.Log().Calls() {
 			if c.Kind == history.Search && c.Outcome == history.Done && c.Code == "UNKNOWN" {
 				unknown++
 			}
 		}
 		return events > 4 && unknown > 0
 	}, 10*time.Second, time.Millisecond, "streams that end are opened again, and what is not known is no failure")
-	room.Unfollow()
-	for _, s := range room.Log().Streams() {
+	workload.Unfollow()
+	for _, s := range workload.Log().Streams() {
 		for _, e := range s.Events {
 			require.True(t, e.First)
 			require.EqualValues(t, 7, e.Version)
@@ -232,11 +232,11 @@ func TestRoom_SearchersAndSubscribers(t *testing.T) {
 	}
 }
 
-func TestRoom_TogetherIsOneKey(t *testing.T) {
-	room, o := open(t, failing(`{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING"}}]}`), clients.Options{Seed: 1})
-	require.NoError(t, room.Together(t.Context(), "hands", 10, 5))
-	byRequest := history.ByRequest(room.Log().Calls())
+func TestWorkload_TogetherIsOneKey(t *testing.T) {
+	workload, o := open(t, failing(`{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING"}}]}`), clients.Options{Seed: 1})
+	require.NoError(t, workload.Together(t.Context(), "hands", 10, 5))
+	byRequest := history.ByRequest(workload.Log().Calls())
 	require.Len(t, byRequest, 1)
 	require.Equal(t, 1, o.orders)
-	require.Equal(t, 10, room.Placed(time.Time{}, ""))
+	require.Equal(t, 10, workload.Placed(time.Time{}, ""))
 }

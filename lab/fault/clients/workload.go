@@ -13,7 +13,7 @@ import (
 	"interlock/lab/load"
 )
 
-// Options say who is in the room.
+// Options say who is in the workload.
 type Options struct {
 	// Servers are the addresses that clients know; not all of them need to answer.
 	Servers []string
@@ -37,8 +37,8 @@ type Options struct {
 	Seed uint64
 }
 
-// Room is a room full of people.
-type Room struct {
+// Workload is a workload full of people.
+type Workload struct {
 	options Options
 	client  *http.Client
 	log     *history.Log
@@ -62,95 +62,95 @@ const (
 )
 
 // Open lets everybody in. Leave and Close end it.
-func Open(ctx context.Context, o Options) (*Room, error) {
+func Open(ctx context.Context, o Options) (*Workload, error) {
 	if o.BuyersPause == 0 {
 		o.BuyersPause = o.Pause
 	}
 	if o.Patience == 0 {
 		o.Patience = answerTimeout
 	}
-	r := &Room{options: o, log: &history.Log{}, client: &http.Client{Transport: &http.Transport{
+	w := &Workload{options: o, log: &history.Log{}, client: &http.Client{Transport: &http.Transport{
 		MaxIdleConnsPerHost: idleConnections, IdleConnTimeout: idleTime,
 	}}}
-	r.life, r.end = context.WithCancel(ctx)
-	r.leaving, r.leave = context.WithCancel(r.life)
-	r.following, r.unfollow = context.WithCancel(r.life)
+	w.life, w.end = context.WithCancel(ctx)
+	w.leaving, w.leave = context.WithCancel(w.life)
+	w.following, w.unfollow = context.WithCancel(w.life)
 	tokens := make([]string, o.Buyers)
 	for n := range tokens {
 		var err error
 		if tokens[n], err = o.Token(buyerName(n)); err != nil {
-			r.end()
+			w.end()
 			return nil, err
 		}
 	}
 	for n, token := range tokens {
-		r.people.Go(func() { r.newBuyer(n, token).live() })
+		w.people.Go(func() { w.newBuyer(n, token).live() })
 	}
 	for n := range o.Searchers {
-		r.people.Go(func() { r.search(n) })
+		w.people.Go(func() { w.search(n) })
 	}
 	for n := range o.Subscribers {
 		run := o.Runs[n%len(o.Runs)]
-		stream := r.log.Follow(fmt.Sprintf("subscriber-%04d", n), run.RunID)
-		r.subscribers.Go(func() { r.subscribe(n, run, stream) })
+		stream := w.log.Follow(fmt.Sprintf("subscriber-%04d", n), run.RunID)
+		w.subscribers.Go(func() { w.subscribe(n, run, stream) })
 	}
-	return r, nil
+	return w, nil
 }
 
 // Log is what everybody did and heard so far.
-func (r *Room) Log() *history.Log { return r.log }
+func (w *Workload) Log() *history.Log { return w.log }
 
 // Servers are the addresses that clients know.
-func (r *Room) Servers() []string { return r.options.Servers }
+func (w *Workload) Servers() []string { return w.options.Servers }
 
 // Runs are what is sold.
-func (r *Room) Runs() []*load.Run { return r.options.Runs }
+func (w *Workload) Runs() []*load.Run { return w.options.Runs }
 
 // Leave lets nobody begin anything new, and waits until all know what became of what they have begun, at most until ctx
 // ends; who does not know it by then goes without. Subscribers stay.
-func (r *Room) Leave(ctx context.Context) {
-	r.leave()
+func (w *Workload) Leave(ctx context.Context) {
+	w.leave()
 	gone := make(chan struct{})
 	go func() {
-		r.people.Wait()
+		w.people.Wait()
 		close(gone)
 	}()
 	select {
 	case <-gone:
 	case <-ctx.Done():
-		r.end() // subscribers, too: nothing more is to be learned
+		w.end() // subscribers, too: nothing more is to be learned
 		<-gone
 	}
 }
 
 // Rest lets nobody who buys begin anything new until resume is called, and returns once all know what became of what they
 // have begun. On an error nobody rests.
-func (r *Room) Rest(ctx context.Context) (resume func(), err error) {
+func (w *Workload) Rest(ctx context.Context) (resume func(), err error) {
 	quiet := make(chan struct{})
 	go func() {
-		r.working.Lock()
+		w.working.Lock()
 		close(quiet)
 	}()
 	select {
 	case <-quiet:
-		return r.working.Unlock, nil
+		return w.working.Unlock, nil
 	case <-ctx.Done():
 		go func() {
 			<-quiet
-			r.working.Unlock()
+			w.working.Unlock()
 		}()
 		return nil, ctx.Err()
 	}
 }
 
 // Close ends all.
-func (r *Room) Close() {
-	r.end()
-	r.people.Wait()
-	r.subscribers.Wait()
-	r.client.CloseIdleConnections()
+func (w *Workload) Close() {
+	w.end()
+	w.people.Wait()
+	w.subscribers.Wait()
+	w.client.CloseIdleConnections()
 }
 
-func (r *Room) random(stream uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(r.options.Seed, stream))
+func (w *Workload) random(stream uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(w.options.Seed, stream))
 }

@@ -21,8 +21,8 @@ import (
 // a few seconds after a server has died with its lock.
 const holdWait = 10 * time.Second
 
-// moment is a batch that a server holds at an exact point, and what the rest of the cluster has of it just then.
-type moment struct {
+// heldBatch is a batch that a server holds at an exact point, and what the rest of the cluster has of it just then.
+type heldBatch struct {
 	failpoints.Held
 	Server string `json:"server"`
 	// CallsUnderWay are those to the server that were not answered yet.
@@ -44,7 +44,7 @@ const justNow = time.Second
 func (s *Scene) sellingServer() *servers.Program {
 	selling := map[string]bool{}
 	since := time.Now().Add(-justNow)
-	for _, c := range s.Room.Log().Calls() {
+	for _, c := range s.Workload.Log().Calls() {
 		if c.Kind == history.Place && c.Outcome == history.Done && c.End.After(since) {
 			selling[c.Server] = true
 		}
@@ -58,47 +58,47 @@ func (s *Scene) sellingServer() *servers.Program {
 }
 
 // hold has a server hold the next batch that comes by a point until release is called, and looks at it.
-func (s *Scene) hold(ctx context.Context, victim *servers.Program, point failpoints.Point) (m *moment, release func(), err error) {
+func (s *Scene) hold(ctx context.Context, victim *servers.Program, point failpoints.Point) (h *heldBatch, release func(), err error) {
 	limited, cancel := context.WithTimeout(ctx, holdWait)
 	defer cancel()
 	var runs []rail.RunID
-	for _, run := range s.Room.Runs() {
+	for _, run := range s.Workload.Runs() {
 		runs = append(runs, run.RunID)
 	}
 	held, release, err := failpoints.Hold(limited, s.Cluster.Control(victim), point, runs)
 	if err != nil {
 		return nil, nil, err
 	}
-	m = &moment{Held: *held, Server: victim.Addr()}
-	if err := m.look(ctx, s.Cluster); err != nil {
+	h = &heldBatch{Held: *held, Server: victim.Addr()}
+	if err := h.look(ctx, s.Cluster); err != nil {
 		release()
 		return nil, nil, err
 	}
-	s.Log.Info("a batch is held", "moment", *m)
-	return m, release, nil
+	s.Log.Info("a batch is held", "batch", *h)
+	return h, release, nil
 }
 
 // look asks the primary, Redis and the lock nodes.
-func (m *moment) look(ctx context.Context, c *cluster.Cluster) error {
+func (h *heldBatch) look(ctx context.Context, c *cluster.Cluster) error {
 	primary, err := primaryOf(ctx, c)
 	if err != nil {
 		return err
 	}
-	if m.OnPrimary, err = versionOn(ctx, primary, m.Run); err != nil {
+	if h.OnPrimary, err = versionOn(ctx, primary, h.Run); err != nil {
 		return err
 	}
 	var refused *mysql.MySQLError
-	if _, err := ask(ctx, primary, versionQuery+" FOR UPDATE NOWAIT", string(m.Run)); errors.As(err, &refused) && refused.Number == lockedNow {
-		m.RowLocked = true
+	if _, err := ask(ctx, primary, versionQuery+" FOR UPDATE NOWAIT", string(h.Run)); errors.As(err, &refused) && refused.Number == lockedNow {
+		h.RowLocked = true
 	} else if err != nil {
 		return err
 	}
-	if m.InRedis, err = versionInRedis(ctx, c, m.Run); err != nil {
+	if h.InRedis, err = versionInRedis(ctx, c, h.Run); err != nil {
 		return err
 	}
 	for _, node := range c.Locks {
-		if value(ctx, node.Addr(), lockKey+string(m.Run)) != "" {
-			m.LockNodes++
+		if value(ctx, node.Addr(), lockKey+string(h.Run)) != "" {
+			h.LockNodes++
 		}
 	}
 	return nil
@@ -133,17 +133,17 @@ func versionInRedis(ctx context.Context, c *cluster.Cluster, run rail.RunID) (in
 }
 
 // fits tells whether the rest of the cluster is as it must be at the point.
-func (m *moment) fits(c *cluster.Cluster) bool {
-	locked := m.LockNodes > len(c.Locks)/2
-	switch m.Point {
+func (h *heldBatch) fits(c *cluster.Cluster) bool {
+	locked := h.LockNodes > len(c.Locks)/2
+	switch h.Point {
 	case failpoints.BeforeUpdate:
-		return m.Orders > 0 && m.OnPrimary >= m.Read
+		return h.Orders > 0 && h.OnPrimary >= h.Read
 	case failpoints.BeforeCommit:
-		return m.Orders > 0 && m.OnPrimary == m.Read && m.RowLocked
+		return h.Orders > 0 && h.OnPrimary == h.Read && h.RowLocked
 	case failpoints.AfterCommit:
-		return m.Orders > 0 && m.OnPrimary >= m.Made && m.Made == m.Read+1
+		return h.Orders > 0 && h.OnPrimary >= h.Made && h.Made == h.Read+1
 	case failpoints.BeforeApply:
-		return m.OnPrimary >= m.Made
+		return h.OnPrimary >= h.Made
 	default:
 		return locked
 	}

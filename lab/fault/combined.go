@@ -11,9 +11,9 @@ import (
 	"interlock/internal/pause"
 )
 
-// together is several faults at once: each begins at a random moment after the one before, and the last one heals first, as a
+// combined is several faults at once: each begins at a random moment after the one before, and the last one heals first, as a
 // server that is started again waits for the primary and the cache. All of them have to have taken place.
-func together(faults []Fault) Fault {
+func combined(faults []Fault) Fault {
 	f := Fault{Shape: ordinary}
 	var names []string
 	for _, one := range faults {

@@ -7,20 +7,20 @@ import (
 	"interlock/services/rail"
 )
 
-// SettleTime is how long after the healing a request may stay open.
-const SettleTime = 30 * time.Second
+// ResolveTime is how long after the healing a request may stay open.
+const ResolveTime = 30 * time.Second
 
-// Settled is C4: whatever a client was left in doubt about has come to one outcome soon after the healing, every answer to one
+// Resolved is C4: whatever a client was left in doubt about has come to one outcome soon after the healing, every answer to one
 // key names one order, the primary has no other for it, and who asks after somebody was told of it is not refused.
-func Settled(calls []history.Call, primary history.Member, healed time.Time) *Result {
+func Resolved(calls []history.Call, primary history.Member, healed time.Time) *Result {
 	r := begin("C4")
 	oneOrder(r, primary)
 	placed, refused := 0, 0
 	longest := time.Duration(0)
 	for request, attempts := range history.ByRequest(calls) {
-		doubt, named, done := false, "", firstDone(attempts)
+		inDoubt, named, done := false, "", firstDone(attempts)
 		for _, a := range attempts {
-			doubt = doubt || a.Outcome.Doubtful()
+			inDoubt = inDoubt || a.Outcome.InDoubt()
 			if a.Outcome == history.Refused && done != nil && a.Start.After(done.End) {
 				r.wrong("%s was told %s for its %s with the key %s, after it was told of order %s", request.Buyer, a.Code, request.Kind,
 					request.Key, number(done.Order))
@@ -33,17 +33,17 @@ func Settled(calls []history.Call, primary history.Member, healed time.Time) *Re
 			}
 			named = a.Order.Number
 		}
-		if !doubt {
+		if !inDoubt {
 			continue
 		}
 		r.Looked++
 		last := attempts[len(attempts)-1]
 		longest = max(longest, last.End.Sub(attempts[0].Start))
 		switch {
-		case !last.Outcome.Settles():
+		case !last.Outcome.Resolved():
 			r.wrong("%s does not know what became of its %s with the key %s: %d answers, the last %s %s", request.Buyer, request.Kind,
 				request.Key, len(attempts), last.Outcome, last.Code)
-		case last.End.After(healed.Add(SettleTime)):
+		case last.End.After(healed.Add(ResolveTime)):
 			r.wrong("%s learned only %.1f s after the healing what became of its %s with the key %s", request.Buyer,
 				last.End.Sub(healed).Seconds(), request.Kind, request.Key)
 		case last.Outcome == history.Done:
