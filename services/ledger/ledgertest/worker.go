@@ -95,78 +95,97 @@ type outcome struct {
 	orders []*rail.Order // nil where there was no seat, or somebody travels already
 }
 
-// decide serves the requests.
+// decide serves the requests, after what this batch's expiries and cancels give back.
 func (c *worker) decide(into *outcome, requests ...request) ledger.Decide {
 	return func(s *ledger.BatchState) (ledger.BatchChanges, error) {
 		*into = outcome{state: s, orders: make([]*rail.Order, len(requests))}
-		train := s.Run.Train
-		maps := map[rail.SeatClass]*seatmap.Map{}
-		load := func(class rail.SeatClass) (*seatmap.Map, error) {
-			if maps[class] != nil {
-				return maps[class], nil
-			}
-			n := len(train.Formation.Seats(class))
-			m := seatmap.New(train.Legs(), n)
-			if sold, ok := s.Maps[class]; ok {
-				var err error
-				if m, err = seatmap.Decode(train.Legs(), n, sold); err != nil {
-					return nil, err
-				}
-			}
-			maps[class] = m
-			return m, nil
+		d, err := newDecision(s)
+		if err != nil {
+			return ledger.BatchChanges{}, err
 		}
-		var changes ledger.BatchChanges
-		note := func(o *rail.Order, ticket rail.Ticket, freed bool) {
-			changes.Seats = seatmap.AppendChange(changes.Seats, seatmap.Change{
-				Class: train.Formation.ClassIndex(ticket.SeatClass), Seat: ticket.SeatIndex, From: o.From, To: o.To, Freed: freed,
-			})
-		}
-		for _, o := range s.Freed() {
-			for _, ticket := range o.Tickets {
-				m, err := load(ticket.SeatClass)
-				if err != nil {
-					return ledger.BatchChanges{}, err
-				}
-				if err := m.Release(ticket.SeatIndex, o.From, o.To); err != nil {
-					return ledger.BatchChanges{}, fmt.Errorf("%s: %w", o.ID, err)
-				}
-				note(o, ticket, true)
-			}
+		if err := d.giveBack(s.Freed()); err != nil {
+			return ledger.BatchChanges{}, err
 		}
 		for i, r := range requests {
-			if replay, ok := s.Replays[ledger.OrderKey{Buyer: r.buyer, Key: r.key}]; ok {
-				into.orders[i] = replay.Order
-				continue
-			}
-			if travels(s, &r) {
-				continue
-			}
-			m, err := load(r.class)
-			if err != nil {
-				return ledger.BatchChanges{}, err
-			}
-			seats, ok := m.Allocate(seatmap.NewLayout(train.Formation, r.class), r.from, r.to, make([]rail.Wish, len(r.documents)))
-			if !ok {
-				continue
-			}
-			o := c.order(s, r, seats)
-			into.orders[i] = o
-			for _, ticket := range o.Tickets {
-				note(o, ticket, false)
-			}
-			changes.Orders = append(changes.Orders, ledger.NewOrder{Order: o, Key: r.key, BodyHash: "hash of " + r.key, Documents: r.documents})
+			into.orders[i] = d.serve(c, r)
 		}
-		encoded := map[rail.SeatClass][]byte{}
-		for _, class := range train.Formation.Classes {
-			m, err := load(class)
-			if err != nil {
-				return ledger.BatchChanges{}, err
+		return d.changes, nil
+	}
+}
+
+// decision is a batch that is being decided: the seat maps of its run, and what has been written down so far.
+type decision struct {
+	state   *ledger.BatchState
+	maps    map[rail.SeatClass]*seatmap.Map
+	changes ledger.BatchChanges
+}
+
+// newDecision decodes the maps of all classes.
+func newDecision(s *ledger.BatchState) (*decision, error) {
+	train := s.Run.Train
+	d := &decision{state: s, maps: map[rail.SeatClass]*seatmap.Map{}}
+	for _, class := range train.Formation.Classes {
+		seats := len(train.Formation.Seats(class))
+		m := seatmap.New(train.Legs(), seats)
+		if sold, ok := s.Maps[class]; ok {
+			var err error
+			if m, err = seatmap.Decode(train.Legs(), seats, sold); err != nil {
+				return nil, err
 			}
+		}
+		d.maps[class] = m
+	}
+	d.changes.Maps = func() map[rail.SeatClass][]byte {
+		encoded := map[rail.SeatClass][]byte{}
+		for class, m := range d.maps {
 			encoded[class] = m.Encode()
 		}
-		changes.Maps = func() map[rail.SeatClass][]byte { return encoded }
-		return changes, nil
+		return encoded
+	}
+	return d, nil
+}
+
+// giveBack frees the seats of orders that have ended.
+func (d *decision) giveBack(orders []*rail.Order) error {
+	for _, o := range orders {
+		for _, ticket := range o.Tickets {
+			if err := d.maps[ticket.SeatClass].Release(ticket.SeatIndex, o.From, o.To); err != nil {
+				return fmt.Errorf("%s: %w", o.ID, err)
+			}
+		}
+		d.note(o, true)
+	}
+	return nil
+}
+
+// serve places the order of a request, or finds the one that its key has; nil where there is no seat, or where one of the
+// passengers travels already.
+func (d *decision) serve(c *worker, r request) *rail.Order {
+	if replay, ok := d.state.Replays[ledger.OrderKey{Buyer: r.buyer, Key: r.key}]; ok {
+		return replay.Order
+	}
+	if travels(d.state, &r) {
+		return nil
+	}
+	layout := seatmap.NewLayout(d.state.Run.Train.Formation, r.class)
+	seats, ok := d.maps[r.class].Allocate(layout, r.from, r.to, make([]rail.Wish, len(r.documents)))
+	if !ok {
+		return nil
+	}
+	o := c.order(d.state, r, seats)
+	d.note(o, false)
+	d.changes.Orders = append(d.changes.Orders, ledger.NewOrder{
+		Order: o, Key: r.key, BodyHash: "hash of " + r.key, Documents: r.documents,
+	})
+	return o
+}
+
+// note writes down that the seats of an order were sold, or freed.
+func (d *decision) note(o *rail.Order, freed bool) {
+	for _, ticket := range o.Tickets {
+		d.changes.Seats = seatmap.AppendChange(d.changes.Seats, seatmap.Change{
+			Class: d.state.Run.Train.Formation.ClassIndex(ticket.SeatClass), Seat: ticket.SeatIndex, From: o.From, To: o.To, Freed: freed,
+		})
 	}
 }
 
