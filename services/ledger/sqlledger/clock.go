@@ -1,6 +1,8 @@
 package sqlledger
 
 import (
+	"context"
+	"database/sql"
 	"sync"
 	"time"
 )
@@ -75,4 +77,11 @@ func (c *clock) ours() time.Duration {
 		c.leads[1] = lead{}
 	}
 	return ours
+}
+
+// clock reads the primary's clock.
+func (t *transaction) clock(ctx context.Context) (time.Time, error) {
+	var now int64
+	err := t.rows(ctx, "SELECT "+t.p.dialect.now(), nil, func(r *sql.Rows) error { return r.Scan(&now) })
+	return fromMillis(now), err
 }

@@ -2,28 +2,12 @@ package sqlledger
 
 import (
 	"context"
-	"time"
 
 	"gorm.io/gorm"
 
 	"interlock/services/ledger"
 	"interlock/services/rail"
 )
-
-// What admins do to orders, in order_records.
-const (
-	didCancel  = "cancel"
-	didCorrect = "correct name"
-)
-
-const intoRecords = "INSERT INTO order_records"
-
-var recordColumns = []string{"run_id", "order_id", "version", "at", "who", "what", "reason"}
-
-// recordOf is the record of what an admin did to an order, which has its new version by now.
-func recordOf(o *rail.Order, by, what, reason string, at time.Time) []any {
-	return []any{string(o.RunID), o.ID, o.Version, at.UnixMilli(), by, what, clip(reason, rail.MaxReason)}
-}
 
 // Correct changes a passenger's name on an order that has its seats: see sale.Ledger. It changes no seat, so that it needs no
 // lock but that of the order's row, and the run's version stays. The old name is not kept.

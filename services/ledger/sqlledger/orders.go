@@ -2,11 +2,9 @@ package sqlledger
 
 import (
 	"context"
-	"database/sql"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -221,28 +219,4 @@ func (d dialect) inStates(column string, states []rail.OrderState) string {
 		return "1 = 0" // states that no order can have
 	}
 	return "(" + strings.Join(alternatives, " OR ") + ")"
-}
-
-// DueRuns are runs with holds past their time, at most limit.
-func (l *Ledger) DueRuns(ctx context.Context, limit int) ([]rail.RunID, error) {
-	h, err := l.at()
-	if err != nil {
-		return nil, err
-	}
-	var ids []rail.RunID
-	err = queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT DISTINCT run_id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= "+
-		h.dialect.now()+" LIMIT ?", []any{limit}, func(r *sql.Rows) error {
-		var id string
-		err := r.Scan(&id)
-		ids = append(ids, rail.RunID(id))
-		return err
-	})
-	return ids, l.failed(h, err)
-}
-
-// clock reads the primary's clock.
-func (t *transaction) clock(ctx context.Context) (time.Time, error) {
-	var now int64
-	err := t.rows(ctx, "SELECT "+t.p.dialect.now(), nil, func(r *sql.Rows) error { return r.Scan(&now) })
-	return fromMillis(now), err
 }

@@ -2,20 +2,13 @@ package sqlledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
-
-	"gorm.io/gorm"
 
 	"interlock/services/ledger"
 	"interlock/services/rail"
 )
-
-// maxKeysPerQuery bounds the pairs in one look for keys: MySQL plans each of them by itself.
-const maxKeysPerQuery = 200
 
 // Sell runs one batch in one transaction: see sale.Ledger.
 func (l *Ledger) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decide) (int64, error) {
@@ -101,136 +94,6 @@ func (t *transaction) open(ctx context.Context, batch *ledger.Batch, head *runHe
 		return states, definite(err)
 	}
 	return s, nil
-}
-
-// runHead is a run as a transaction finds it.
-type runHead struct {
-	run     *rail.Run
-	version int64
-	// changesBytes is how much of what is sold is not in the maps, noMaps where there are none.
-	changesBytes int64
-	// server is which one it is, now its clock.
-	server string
-	now    time.Time
-	// due tells that holds are past their time. It is a hint: it may miss one that fell due this moment.
-	due bool
-}
-
-// next is the moment that a transaction which read the run so may make.
-func (h *runHead) next() moment { return moment{run: h.run.ID, version: h.version + 1, now: h.now} }
-
-// headRow is a run's row as the first statement of everything that sells reads it.
-type headRow struct {
-	found bool
-	head  runHead
-	run   runRow
-	guard guardColumns
-}
-
-// scan reads the row, and looks at the clock.
-func (t *transaction) scan(h *headRow, r *sql.Rows) error {
-	h.found = true
-	var now int64
-	err := r.Scan(slices.Concat([]any{&h.head.version, &h.head.changesBytes}, h.run.fields(), []any{&now, &h.head.due}, h.guard.fields())...)
-	h.head.server, h.head.now = h.guard.server, fromMillis(now)
-	if err == nil {
-		t.h.clock.saw(h.head.now)
-	}
-	return err
-}
-
-// headQuery is the first statement of everything that sells: the version, and in the same statement the run's state, the
-// primary's clock and whether it may be written. Whatever is read after it is at least as new as the version, so that the
-// compare-and-set vouches for all of it.
-func (t *transaction) headQuery() string {
-	d := t.p.dialect
-	return "SELECT r.version, r.changes_bytes, " + runColumns + ", " + d.nowAfterLocks() + ", " +
-		"EXISTS (SELECT 1 FROM orders o WHERE o.state = 'ON_HOLD' AND o.pay_by <= " + d.now() + " AND o.run_id = r.id), " +
-		t.h.guard(t.l.options.Durability) + " FROM runs r WHERE r.id = ?"
-}
-
-// readRun sends the first statement.
-func (t *transaction) readRun(ctx context.Context, id rail.RunID, locking bool) (*runHead, error) {
-	query := t.headQuery()
-	if locking {
-		query += t.p.dialect.forUpdate()
-	}
-	var read headRow
-	if err := t.rows(ctx, query, []any{string(id)}, func(r *sql.Rows) error { return t.scan(&read, r) }); err != nil {
-		return nil, guardFailure(held(err))
-	}
-	if !read.found {
-		return nil, t.notFound(ctx, "there is no run %s", id)
-	}
-	return t.head(ctx, &read)
-}
-
-// head is what was read, where it may be sold on.
-func (t *transaction) head(ctx context.Context, read *headRow) (*runHead, error) {
-	if err := t.guarded(&read.guard); err != nil {
-		return nil, err
-	}
-	runs, err := t.runs(ctx, []runRow{read.run})
-	if err != nil {
-		return nil, err
-	}
-	read.head.run = runs[0]
-	return &read.head, nil
-}
-
-// lockRun locks a run that was read without a lock, unless somebody else has sold on it since.
-func (t *transaction) lockRun(ctx context.Context, id rail.RunID, version int64) error {
-	locked := int64(-1)
-	err := t.rows(ctx, "SELECT version FROM runs WHERE id = ?"+t.p.dialect.forUpdate(), []any{string(id)}, func(r *sql.Rows) error {
-		return r.Scan(&locked)
-	})
-	if err != nil {
-		return held(err)
-	}
-	if locked != version {
-		return t.l.lost()
-	}
-	return nil
-}
-
-// replays finds the orders that keys have already.
-func (t *transaction) replays(ctx context.Context, run rail.RunID, keys []ledger.OrderKey) (map[ledger.OrderKey]ledger.Replay, error) {
-	found := map[ledger.OrderKey]ledger.Replay{}
-	for chunk := range slices.Chunk(keys, maxKeysPerQuery) {
-		ids, err := t.takenKeys(ctx, run, chunk)
-		if err != nil {
-			return nil, err
-		}
-		if len(ids) == 0 {
-			continue // as nearly always
-		}
-		entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id IN ?", string(run), ids) })
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range entries {
-			found[ledger.OrderKey{Buyer: e.row.Buyer, Key: e.row.IdempotencyKey}] = ledger.Replay{Order: e.order, BodyHash: e.row.BodyHash}
-		}
-	}
-	return found, nil
-}
-
-// takenKeys finds the ids of the orders that keys have.
-func (t *transaction) takenKeys(ctx context.Context, id rail.RunID, keys []ledger.OrderKey) ([]string, error) {
-	query := "SELECT id FROM orders WHERE run_id = ? AND " + t.p.dialect.keysIn(len(keys))
-	args := make([]any, 0, 1+2*len(keys))
-	args = append(args, string(id))
-	for _, k := range keys {
-		args = append(args, k.Buyer, k.Key)
-	}
-	var ids []string
-	err := t.rows(ctx, query, args, func(r *sql.Rows) error {
-		var order string
-		err := r.Scan(&order)
-		ids = append(ids, order)
-		return err
-	})
-	return ids, err
 }
 
 // record are the statements that write what was decided, the version first.

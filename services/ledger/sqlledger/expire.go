@@ -10,7 +10,6 @@ import (
 
 	"gorm.io/gorm"
 
-	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -75,55 +74,6 @@ func (t *transaction) expire(ctx context.Context, at moment) ([]*rail.Order, err
 	return ended, t.endOrders(ctx, at, ended, "state = 'EXPIRED', ended_at = pay_by", "= 'ON_HOLD'")
 }
 
-// cancel carries out the batch's cancels, one after the other. Holds past their time were expired before.
-func (t *transaction) cancel(ctx context.Context, at moment, cancels []ledger.Cancel) ([]ledger.CancelResult, error) {
-	if len(cancels) == 0 {
-		return nil, nil
-	}
-	var ids []string
-	for _, c := range cancels {
-		if !slices.Contains(ids, c.OrderID) {
-			ids = append(ids, c.OrderID)
-		}
-	}
-	entries, err := t.lockOrders(ctx, at.run, ids)
-	if err != nil {
-		return nil, err
-	}
-	known := make(map[string]*rail.Order, len(entries))
-	for _, e := range entries {
-		known[e.order.ID] = e.order
-	}
-	results := make([]ledger.CancelResult, len(cancels))
-	byReason := map[string][]*rail.Order{}
-	var records [][]any
-	for i, c := range cancels {
-		o := known[c.OrderID]
-		if o == nil || c.By == "" && o.Buyer != c.Buyer {
-			continue
-		}
-		results[i].Order = o
-		// By the clock that the expiries went by: a hold that ended since is left to the next sweep.
-		if o.State != rail.OnHold {
-			continue
-		}
-		o.State, o.StateReason, o.EndedAt, o.Version = rail.Cancelled, clip(c.Reason, rail.MaxReason), at.now, o.Version+1
-		results[i].Changed = true
-		if c.By != "" {
-			records = append(records, recordOf(o, c.By, didCancel, c.Reason, at.now))
-		}
-		byReason[o.StateReason] = append(byReason[o.StateReason], o)
-	}
-	for reason, orders := range byReason {
-		err := t.endOrders(ctx, at, orders, "state = 'CANCELLED', state_reason = ?, ended_at = ?", "= 'ON_HOLD'",
-			reason, at.now.UnixMilli())
-		if err != nil {
-			return nil, err
-		}
-	}
-	return results, t.insert(ctx, intoRecords, recordColumns, records)
-}
-
 // endOrders ends orders of a run by a conditional update, and their tickets with them. The orders are locked, so that
 // the condition on their state holds for each of them; if it should not, nothing may be freed.
 func (t *transaction) endOrders(ctx context.Context, at moment, orders []*rail.Order, set, state string, args ...any) error {
@@ -143,4 +93,21 @@ func (t *transaction) endOrders(ctx context.Context, at moment, orders []*rail.O
 		}
 	}
 	return nil
+}
+
+// DueRuns are runs with holds past their time, at most limit.
+func (l *Ledger) DueRuns(ctx context.Context, limit int) ([]rail.RunID, error) {
+	h, err := l.at()
+	if err != nil {
+		return nil, err
+	}
+	var ids []rail.RunID
+	err = queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT DISTINCT run_id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= "+
+		h.dialect.now()+" LIMIT ?", []any{limit}, func(r *sql.Rows) error {
+		var id string
+		err := r.Scan(&id)
+		ids = append(ids, rail.RunID(id))
+		return err
+	})
+	return ids, l.failed(h, err)
 }

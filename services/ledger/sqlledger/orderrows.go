@@ -3,7 +3,6 @@ package sqlledger
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -164,37 +163,6 @@ func orderOnly(entries []entry) []*rail.Order {
 		orders[i] = e.order
 	}
 	return orders
-}
-
-// insert writes rows, and tells nobody how many there were before.
-func (t *transaction) insert(ctx context.Context, into string, columns []string, rows [][]any) error {
-	return t.together(ctx, t.p.dialect.inserts(into, columns, rows))
-}
-
-// inserts write rows in as few statements as the bounds on one statement admit.
-func (d dialect) inserts(into string, columns []string, rows [][]any) []statement {
-	var all []statement
-	one := marks(len(columns))
-	head := into + " (" + strings.Join(columns, ", ") + ") VALUES "
-	for len(rows) > 0 {
-		n, bytes := 0, 0
-		args := make([]any, 0, min(len(rows)*len(columns), d.arguments()))
-		for n < len(rows) && (n+1)*len(columns) <= d.arguments() && (n == 0 || bytes < maxStatementBytes) {
-			for _, v := range rows[n] {
-				switch v := v.(type) {
-				case []byte:
-					bytes += len(v)
-				case string:
-					bytes += len(v)
-				}
-			}
-			args = append(args, rows[n]...)
-			n++
-		}
-		all = append(all, statement{text: head + one + strings.Repeat(","+one, n-1), args: args, bytes: bytes})
-		rows = rows[n:]
-	}
-	return all
 }
 
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

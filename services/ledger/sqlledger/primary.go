@@ -2,7 +2,6 @@ package sqlledger
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -43,56 +42,6 @@ func (h *home) during(ctx context.Context, limit time.Duration) (context.Context
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	stop := context.AfterFunc(h.life, cancel)
 	return ctx, func() { stop(); cancel() }
-}
-
-// openFile opens SQLite. One connection writes: writers wait for each other in this process's own queue, which keeps
-// deadlines, and not in SQLite's, which polls.
-func openFile(o *Options) (_ *home, err error) {
-	if err := makePrivate(o.Path); err != nil {
-		return nil, err
-	}
-	h := &home{dialect: dialect{flavor: SQLite}, place: o.Path, breaker: breaker{clock: o.Clock}}
-	h.life, h.leave = context.WithCancel(context.Background())
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, h.close())
-		}
-	}()
-	open := func(busy, statement time.Duration) (*pool, error) {
-		connector, err := newSQLiteConnector(o.Path, busy)
-		if err != nil {
-			return nil, err
-		}
-		return newPool(h.dialect, o.wrapped(connector), statement)
-	}
-	if h.sale, err = open(sqliteBusyStep, o.StatementTimeout); err != nil {
-		return nil, err
-	}
-	h.sale.sql.SetMaxOpenConns(1)
-	if h.desk, err = open(o.StatementTimeout, deskStatementTimeout); err != nil {
-		return nil, err
-	}
-	h.desk.sql.SetMaxOpenConns(deskConnections)
-	h.desk.sql.SetMaxIdleConns(deskConnections)
-	h.lists.Store(h.desk)
-	if h.dialect.version, err = readFile(h.desk.sql); err != nil {
-		return nil, err
-	}
-	h.sale.dialect, h.desk.dialect = h.dialect, h.dialect
-	return h, nil
-}
-
-// readFile is SQLite's version. A file whose text is not UTF-8 is an error: it was made elsewhere, and compares by other bytes
-// than are written here.
-func readFile(db *sql.DB) (version string, err error) {
-	var encoding string
-	if err := db.QueryRow("SELECT sqlite_version(), encoding FROM pragma_encoding").Scan(&version, &encoding); err != nil {
-		return "", definite(err)
-	}
-	if encoding != "UTF-8" {
-		return "", fmt.Errorf("ledger: the file holds text as %s: it needs UTF-8, as interlock migrate makes it", encoding)
-	}
-	return version, nil
 }
 
 // openServer opens the MySQL or MariaDB behind a data source name. It connects to nobody yet.

@@ -1,0 +1,50 @@
+package sqlledger
+
+import (
+	"context"
+	"slices"
+
+	"interlock/services/ledger"
+	"interlock/services/rail"
+)
+
+// lost counts and answers a compare-and-set that found another version.
+func (l *Ledger) lost() error {
+	l.lostCompareAndSet.Add(1)
+	return ledger.ErrVersionConflict
+}
+
+// refused says of an error from a compare-and-set, or from what was sent behind it, what it means.
+func (l *Ledger) refused(err error) error {
+	if lostCompareAndSet(err) {
+		return l.lost()
+	}
+	return held(err)
+}
+
+// movedOn is a run's version after every compare-and-set: NULL, which it cannot be, where somebody else has moved it on
+// since it was read. The statement fails then, and nothing that was sent behind it is executed. The tests take the
+// comparison out to show what comes of that.
+const movedOn = "CASE version WHEN ? THEN version + 1 END"
+
+// change is what else of a run moves on with its version: ", column = ?" for each.
+type change struct {
+	columns string
+	args    []any
+}
+
+// compareAndSet is the statement that moves a run's version on. It is the last line against a double sale: where it fails,
+// see lost, somebody else sold in between, and the caller must end the transaction.
+func (d dialect) compareAndSet(id rail.RunID, version int64, set change) statement {
+	return statement{
+		text: "UPDATE runs SET version = " + movedOn + ", touched_at = " + d.now() + set.columns + " WHERE id = ?",
+		args: slices.Concat([]any{version}, set.args, []any{string(id)}),
+	}
+}
+
+// compareAndSet moves a run's version on, and what else changes with it.
+func (t *transaction) compareAndSet(ctx context.Context, id rail.RunID, version int64, set change) error {
+	s := t.p.dialect.compareAndSet(id, version, set)
+	_, err := t.exec(ctx, s.text, s.args...)
+	return t.l.refused(err)
+}

@@ -1,0 +1,92 @@
+package sqlledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"time"
+)
+
+// private is the mode of a SQLite file: nobody else may read who travels, or write.
+const private = 0o600
+
+// makePrivate makes a SQLite file where there is none, and takes the rights of others away from one that is there, and from the
+// files that SQLite has made beside it. Those that it makes later get the mode of the file itself.
+func makePrivate(path string) error {
+	// One that is there is not opened: to close it again would take SQLite's locks from this process's connections.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, private)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm", path + "-journal"} {
+		info, err := os.Stat(name)
+		// Windows has no such permissions and always shows 0666.
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (info.Mode().Perm()&^private == 0 || runtime.GOOS == "windows") {
+			continue
+		}
+		if err == nil {
+			err = os.Chmod(name, private)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // -wal and -shm go when the last connection closes
+			return fmt.Errorf("ledger: others may read the ledger: %w", err)
+		}
+	}
+	return nil
+}
+
+// openFile opens SQLite. One connection writes: writers wait for each other in this process's own queue, which keeps
+// deadlines, and not in SQLite's, which polls.
+func openFile(o *Options) (_ *home, err error) {
+	if err := makePrivate(o.Path); err != nil {
+		return nil, err
+	}
+	h := &home{dialect: dialect{flavor: SQLite}, place: o.Path, breaker: breaker{clock: o.Clock}}
+	h.life, h.leave = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	open := func(busy, statement time.Duration) (*pool, error) {
+		connector, err := newSQLiteConnector(o.Path, busy)
+		if err != nil {
+			return nil, err
+		}
+		return newPool(h.dialect, o.wrapped(connector), statement)
+	}
+	if h.sale, err = open(sqliteBusyStep, o.StatementTimeout); err != nil {
+		return nil, err
+	}
+	h.sale.sql.SetMaxOpenConns(1)
+	if h.desk, err = open(o.StatementTimeout, deskStatementTimeout); err != nil {
+		return nil, err
+	}
+	h.desk.sql.SetMaxOpenConns(deskConnections)
+	h.desk.sql.SetMaxIdleConns(deskConnections)
+	h.lists.Store(h.desk)
+	if h.dialect.version, err = readFile(h.desk.sql); err != nil {
+		return nil, err
+	}
+	h.sale.dialect, h.desk.dialect = h.dialect, h.dialect
+	return h, nil
+}
+
+// readFile is SQLite's version. A file whose text is not UTF-8 is an error: it was made elsewhere, and compares by other bytes
+// than are written here.
+func readFile(db *sql.DB) (version string, err error) {
+	var encoding string
+	if err := db.QueryRow("SELECT sqlite_version(), encoding FROM pragma_encoding").Scan(&version, &encoding); err != nil {
+		return "", definite(err)
+	}
+	if encoding != "UTF-8" {
+		return "", fmt.Errorf("ledger: the file holds text as %s: it needs UTF-8, as interlock migrate makes it", encoding)
+	}
+	return version, nil
+}

@@ -1,0 +1,57 @@
+package sqlledger
+
+import (
+	"context"
+	"database/sql"
+)
+
+// Bounds of a jump.
+const (
+	// jumpBy is far beyond what a run's version can have moved on since any backup or dead primary.
+	jumpBy = 1_000_000
+	// jumpPage is how many runs jump in one transaction: few enough that no sale waits for long.
+	jumpPage = 1_000
+)
+
+// JumpVersions raises every run's version by a million, a page of runs at a time. It leaves alone when they were touched: all
+// of them at once would be more than repair looks at, and a rebuild follows.
+func (l *Ledger) JumpVersions(ctx context.Context) (int, error) {
+	total := 0
+	for after := ""; ; {
+		last, changed, err := l.jumpPage(ctx, after)
+		total += changed
+		if err != nil || last == "" {
+			return total, err
+		}
+		after = last
+	}
+}
+
+func (l *Ledger) jumpPage(ctx context.Context, after string) (last string, changed int, err error) {
+	h, err := l.at()
+	if err != nil {
+		return "", 0, err
+	}
+	t, err := l.write(ctx, h, h.publisher())
+	if err != nil {
+		return "", 0, err
+	}
+	defer t.end()
+	if err := t.guard(ctx); err != nil {
+		return "", 0, definite(err)
+	}
+	err = t.rows(ctx, "SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?", []any{after, jumpPage}, func(r *sql.Rows) error {
+		return r.Scan(&last)
+	})
+	if err != nil || last == "" {
+		return "", 0, definite(err)
+	}
+	rows, err := t.exec(ctx, "UPDATE runs SET version = version + ? WHERE id > ? AND id <= ?", jumpBy, after, last)
+	if err != nil {
+		return "", 0, definite(err)
+	}
+	if err := t.commit(ctx); err != nil {
+		return "", 0, err
+	}
+	return last, int(rows), nil
+}
