@@ -17,6 +17,7 @@ import (
 	"interlock/services/audit"
 	"interlock/services/ledger/ledgertest"
 	"interlock/services/ledger/sqlledger"
+	"interlock/services/ledger/sqlledger/intercept"
 	"interlock/services/rail"
 	"interlock/services/sale"
 )
@@ -160,7 +161,7 @@ func TestPlace_WithoutTheVersionCheckSeatsAreSoldTwice(t *testing.T) {
 	options := ledgertest.MySQL(t)
 	l := ledgertest.Open(t, options)
 	unchecked := options
-	unchecked.Wrap = ledgertest.WithoutVersionCheck
+	unchecked.Wrap = intercept.WithoutVersionCheck
 	for round := range 10 {
 		sellToAll(t, unchecked, publishRun(t, l, fmt.Sprint("T", round)))
 		report, err := (&audit.Auditor{Ledger: l}).Verify(t.Context())

@@ -16,6 +16,7 @@ import (
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
 	"interlock/services/ledger/sqlledger"
+	"interlock/services/ledger/sqlledger/intercept"
 	"interlock/services/rail"
 )
 
@@ -26,7 +27,7 @@ func payUnderWay(
 ) (id string, paid <-chan bool) {
 	t.Helper()
 	committing := make(chan struct{})
-	payer, _ := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+	payer, _ := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
 		if s.Commits() {
 			close(committing)
 			<-until
@@ -46,7 +47,7 @@ func payUnderWay(
 }
 
 // anHourLater puts the database's clock an hour on for one statement.
-func anHourLater(s *ledgertest.Statement) {
+func anHourLater(s *intercept.Statement) {
 	s.Query = strings.ReplaceAll(s.Query, "(3)) * 1000", "(3)) * 1000 + 3600000")
 }
 
@@ -58,7 +59,7 @@ func TestPublish_PaymentUnderWay(t *testing.T) {
 			o := flavor.New(t)
 			clearing := make(chan struct{})
 			var late atomic.Bool
-			l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+			l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
 				if late.Load() {
 					anHourLater(s)
 				}
@@ -91,7 +92,7 @@ func TestSell_PaymentUnderWayIsLive(t *testing.T) {
 		t.Run(flavor.Name, func(t *testing.T) {
 			o := flavor.New(t)
 			var late atomic.Bool
-			l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+			l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
 				if late.Load() {
 					anHourLater(s)
 				}
@@ -117,7 +118,7 @@ func TestSell_PaymentUnderWayIsLive(t *testing.T) {
 // goes on until the ledger's own time is over, and the next one is told at once.
 func TestCommit_CallerGone(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
-		seller, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error { return s.Send() })
+		seller, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error { return s.Send() })
 		_, err := seller.Sell(t.Context(), ledger.Batch{RunID: run}, sells("wang", 0))
 		require.NoError(t, err)
 		other := ledgertest.NewRun(ledgertest.NewTrain("T14"), day)
@@ -149,7 +150,7 @@ func TestCommit_CallerGone(t *testing.T) {
 				wrap := o
 				wrap.CommitTimeout = 50 * time.Millisecond
 				wrap.Wrap = func(c driver.Connector) driver.Connector {
-					return ledgertest.Intercept(c, func(ctx context.Context, s *ledgertest.Statement) error {
+					return intercept.Intercept(c, func(ctx context.Context, s *intercept.Statement) error {
 						if !s.Commits() {
 							return s.Send()
 						}
@@ -175,15 +176,15 @@ func TestCommit_CallerGone(t *testing.T) {
 // TestCommit_TimeIsOverBefore has SQLite's driver come to a statement after its time was over. It says that all is
 // well, and may not have executed it: nobody is told yes.
 func TestCommit_TimeIsOverBefore(t *testing.T) {
-	for name, is := range map[string]func(*ledgertest.Statement) bool{
-		"COMMIT": (*ledgertest.Statement).Commits,
-		"UPDATE": func(s *ledgertest.Statement) bool { return strings.HasPrefix(s.Query, "UPDATE runs") },
+	for name, is := range map[string]func(*intercept.Statement) bool{
+		"COMMIT": (*intercept.Statement).Commits,
+		"UPDATE": func(s *intercept.Statement) bool { return strings.HasPrefix(s.Query, "UPDATE runs") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := ledgertest.SQLite(t)
 			o.CommitTimeout, o.StatementTimeout = 200*time.Millisecond, 200*time.Millisecond
 			var stands atomic.Bool
-			l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
+			l, run := wrapped(t, o, func(ctx context.Context, s *intercept.Statement) error {
 				if is(s) && stands.Load() {
 					<-ctx.Done() // as a process that was stopped meanwhile
 				}
@@ -211,7 +212,7 @@ func TestHeld(t *testing.T) {
 			var armed atomic.Bool
 			var release chan struct{}
 			committing := make(chan struct{})
-			holder, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+			holder, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
 				if s.Commits() && armed.CompareAndSwap(true, false) {
 					committing <- struct{}{}
 					<-release
@@ -287,10 +288,10 @@ func TestSupervisor_AnotherServer(t *testing.T) {
 			c := &clock{}
 			c.advance(time.Hour)
 			o.Clock = c.read // which stands still from here on
-			_, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error { return s.Send() })
+			_, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error { return s.Send() })
 			o.Durability = sqlledger.Replicated
 			o.Wrap = func(c driver.Connector) driver.Connector {
-				return ledgertest.Intercept(c, func(_ context.Context, s *ledgertest.Statement) error {
+				return intercept.Intercept(c, func(_ context.Context, s *intercept.Statement) error {
 					s.Query = strings.ReplaceAll(s.Query, "@@GLOBAL."+prefix+"enabled", "'ON'")
 					s.Query = strings.ReplaceAll(s.Query, identity, server.Load().(string))
 					if strings.HasPrefix(s.Query, "SHOW GLOBAL VARIABLES LIKE '"+prefix) {
@@ -342,7 +343,7 @@ func TestPay_LeavesConnectionsToSales(t *testing.T) {
 			o.MaxConnections, o.StatementTimeout = 6, 500*time.Millisecond
 			var paying atomic.Int64
 			release := make(chan struct{})
-			l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
+			l, run := wrapped(t, o, func(ctx context.Context, s *intercept.Statement) error {
 				if strings.HasPrefix(s.Query, "UPDATE orders SET state = 'PAID'") {
 					paying.Add(1)
 					<-release
@@ -379,7 +380,7 @@ func TestRead_LeavesConnectionsToAllOthers(t *testing.T) {
 		o.StatementTimeout = 500 * time.Millisecond
 		var reading atomic.Int64
 		release := make(chan struct{})
-		l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
+		l, run := wrapped(t, o, func(ctx context.Context, s *intercept.Statement) error {
 			if ctx.Value(readingKey{}) != nil {
 				reading.Add(1)
 				<-release
@@ -435,7 +436,7 @@ func TestRead_LeavesConnectionsToAllOthers(t *testing.T) {
 func TestOrdersByID_IsFewStatements(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
 		var statements atomic.Int64
-		l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
+		l, run := wrapped(t, o, func(ctx context.Context, s *intercept.Statement) error {
 			if ctx.Value(readingKey{}) != nil {
 				statements.Add(1)
 			}
@@ -460,7 +461,7 @@ func TestOrdersByID_IsFewStatements(t *testing.T) {
 func TestPay_LeavesTheOneWriterToSales(t *testing.T) {
 	o := ledgertest.SQLite(t)
 	o.StatementTimeout = 500 * time.Millisecond
-	l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+	l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
 		if strings.HasPrefix(s.Query, "UPDATE orders SET state = 'PAID'") {
 			<-time.After(2 * time.Millisecond) // a slow disk
 		}
@@ -488,7 +489,7 @@ func TestPay_LeavesTheOneWriterToSales(t *testing.T) {
 func TestPublish_WaitsForTheOneWriter(t *testing.T) {
 	o := ledgertest.SQLite(t)
 	o.StatementTimeout = time.Second
-	l, _ := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+	l, _ := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
 		if strings.HasPrefix(s.Query, "INSERT INTO") {
 			<-time.After(500 * time.Millisecond) // a slow disk
 		}
@@ -511,7 +512,7 @@ func TestPublish_WaitsForTheOneWriter(t *testing.T) {
 func TestWithdraw_HoldFallsDueMeanwhile(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
 		var late atomic.Bool
-		l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+		l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
 			if late.Load() {
 				s.Query = strings.ReplaceAll(s.Query, " AS clock", " + 3600000 AS clock")
 			}

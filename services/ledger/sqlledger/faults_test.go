@@ -16,6 +16,7 @@ import (
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
 	"interlock/services/ledger/sqlledger"
+	"interlock/services/ledger/sqlledger/intercept"
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
@@ -23,12 +24,12 @@ import (
 var day = rail.NewDate(2019, 10, 12)
 
 // wrapped opens a ledger whose statements pass through an interceptor, and puts T12 on sale through another.
-func wrapped(t *testing.T, o sqlledger.Options, i ledgertest.Interceptor) (l *sqlledger.Ledger, run rail.RunID) {
+func wrapped(t *testing.T, o sqlledger.Options, i intercept.Interceptor) (l *sqlledger.Ledger, run rail.RunID) {
 	t.Helper()
 	r := ledgertest.NewRun(ledgertest.NewTrain("T12"), day)
 	_, err := ledgertest.Open(t, o).Publish(t.Context(), []*rail.Run{r}, "an admin", false)
 	require.NoError(t, err)
-	o.Wrap = func(c driver.Connector) driver.Connector { return ledgertest.Intercept(c, i) }
+	o.Wrap = func(c driver.Connector) driver.Connector { return intercept.Intercept(c, i) }
 	l = ledgertest.Open(t, o)
 	require.NoError(t, l.CheckKeys(t.Context()), "as a server does before it sells")
 	return l, r.ID
@@ -110,7 +111,7 @@ func TestSell_AnswerToCommitLost(t *testing.T) {
 			t.Run(test.name, func(t *testing.T) {
 				var armed atomic.Bool
 				var commits atomic.Int64
-				l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+				l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
 					if !s.Commits() || !armed.Load() {
 						return s.Send()
 					}
@@ -149,7 +150,7 @@ func TestSell_AnswerToCommitLost(t *testing.T) {
 func TestPay_AnswerToCommitLost(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
 		var armed atomic.Bool
-		l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+		l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
 			err := s.Send()
 			if s.Commits() && armed.Load() && err == nil {
 				return mysql.ErrInvalidConn
@@ -174,7 +175,7 @@ func TestSell_CommitRefused(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
 		for _, number := range []uint16{1020, 1205, 1213, 1290, 1836} {
 			var armed atomic.Bool
-			l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+			l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
 				if s.Commits() && armed.Load() {
 					return &mysql.MySQLError{Number: number, Message: "refused"}
 				}
@@ -200,7 +201,7 @@ func TestSell_BrokenBeforeCommit(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
 		var breakAt, at atomic.Int64
 		var broken error = mysql.ErrInvalidConn
-		l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+		l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
 			if at.Add(1) == breakAt.Load() && !s.Commits() {
 				return errors.Join(s.Send(), broken)
 			}
@@ -255,7 +256,7 @@ func TestBreaker_OneProbeAtATime(t *testing.T) {
 	var commits atomic.Int64
 	probing, probe := make(chan struct{}), make(chan struct{})
 	var hold atomic.Bool
-	l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
+	l, run := wrapped(t, o, func(ctx context.Context, s *intercept.Statement) error {
 		if !s.Commits() {
 			return s.Send()
 		}
@@ -334,7 +335,7 @@ func TestBreaker_ProbeThatDoesNotCommit(t *testing.T) {
 	c := &clock{}
 	o.Clock, o.CommitTimeout = c.read, 200*time.Millisecond
 	var hang atomic.Bool
-	l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
+	l, run := wrapped(t, o, func(ctx context.Context, s *intercept.Statement) error {
 		if s.Commits() && hang.Load() {
 			<-ctx.Done()
 			return ctx.Err()
@@ -364,7 +365,7 @@ func TestSell_SoldBetweenVersionAndMaps(t *testing.T) {
 			other := ledgertest.Open(t, o)
 			var armed atomic.Bool
 			var run rail.RunID
-			l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
+			l, run := wrapped(t, o, func(ctx context.Context, s *intercept.Statement) error {
 				if strings.Contains(s.Query, "FROM seat_maps") && armed.CompareAndSwap(true, false) {
 					_, err := other.Sell(ctx, ledger.Batch{RunID: run}, sells("li", 0))
 					require.NoError(t, err)
@@ -392,7 +393,7 @@ func TestMapsFirst_SellsASeatTwice(t *testing.T) {
 	for _, flavor := range ledgertest.Flavors()[1:] {
 		t.Run(flavor.Name, func(t *testing.T) {
 			o := flavor.New(t)
-			l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error { return s.Send() })
+			l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error { return s.Send() })
 			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, sells("zhao", 5)) // so that there is a map
 			require.NoError(t, err)
 			conn, err := ledgertest.DB(t, o).Conn(t.Context())
@@ -432,8 +433,8 @@ func TestWithoutVersionCheck_SellsASeatTwice(t *testing.T) {
 	for _, flavor := range ledgertest.Flavors()[1:] {
 		t.Run(flavor.Name, func(t *testing.T) {
 			o := flavor.New(t)
-			_, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error { return s.Send() })
-			o.Wrap = ledgertest.WithoutVersionCheck
+			_, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error { return s.Send() })
+			o.Wrap = intercept.WithoutVersionCheck
 			l, other := ledgertest.Open(t, o), ledgertest.Open(t, o)
 			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, func(s *ledger.BatchState) (ledger.BatchChanges, error) {
 				_, err := other.Sell(t.Context(), ledger.Batch{RunID: run}, sells("li", 0))
@@ -458,14 +459,14 @@ func TestWithoutReplication_SellsWithoutAReplica(t *testing.T) {
 		}
 		t.Run(flavor.Name, func(t *testing.T) {
 			o := flavor.New(t)
-			_, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error { return s.Send() })
+			_, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error { return s.Send() })
 			o.Durability = sqlledger.Replicated
 			careful := ledgertest.Open(t, o)
 			_, err := careful.Sell(t.Context(), ledger.Batch{RunID: run}, sells("li", 0))
 			require.Equal(t, rail.Unavailable, rail.CodeOf(err))
 			require.Error(t, careful.Ready(t.Context()))
 
-			o.Wrap = ledgertest.WithoutReplication
+			o.Wrap = intercept.WithoutReplication
 			careless := ledgertest.Open(t, o)
 			_, err = careless.Sell(t.Context(), ledger.Batch{RunID: run}, sells("li", 0))
 			require.NoError(t, err)
@@ -482,7 +483,7 @@ func TestExpire_PaymentUnderWay(t *testing.T) {
 			o := flavor.New(t)
 			sweeping := make(chan struct{})
 			var late atomic.Bool
-			l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error {
+			l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
 				if late.Load() {
 					anHourLater(s)
 				}
@@ -515,7 +516,7 @@ func TestBooks_OneVersion(t *testing.T) {
 		var armed atomic.Bool
 		var run rail.RunID
 		seat := 0
-		l, run := wrapped(t, o, func(ctx context.Context, s *ledgertest.Statement) error {
+		l, run := wrapped(t, o, func(ctx context.Context, s *intercept.Statement) error {
 			if strings.Contains(s.Query, "FROM seat_maps") && armed.CompareAndSwap(true, false) {
 				_, err := other.Sell(ctx, ledger.Batch{RunID: run}, sells("buyer-"+string(rune('a'+seat)), seat))
 				require.NoError(t, err)

@@ -13,6 +13,7 @@ import (
 
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
+	"interlock/services/ledger/sqlledger/intercept"
 	"interlock/services/rail"
 )
 
@@ -29,7 +30,7 @@ func TestRead_CostsWhatIsRead(t *testing.T) {
 				_, err := db.ExecContext(t.Context(), "ALTER TABLE "+table+" STATS_PERSISTENT=1, STATS_AUTO_RECALC=0")
 				require.NoError(t, err)
 			}
-			l, run := wrapped(t, o, func(_ context.Context, s *ledgertest.Statement) error { return s.Send() })
+			l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error { return s.Send() })
 			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, sells("wang", 0))
 			require.NoError(t, err)
 			for _, table := range tables {
