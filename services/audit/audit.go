@@ -99,15 +99,20 @@ func (a *Auditor) compare(ctx context.Context, truth []*rail.Availability) error
 		return err
 	}
 	a.repaired.Add(int64(len(behind)))
+	return a.compareAhead(ctx, ahead)
+}
+
+// compareAhead asks the ledger once more about runs of which Redis has more than the ledger had, given the version that
+// Redis has. Where the ledger still has less, Redis speaks of what the ledger does not know, and is rewritten.
+func (a *Auditor) compareAhead(ctx context.Context, ahead map[rail.RunID]int64) error {
 	if len(ahead) == 0 {
 		return nil
 	}
-	// What came is used, as it was the first time; damage was told then.
-	if truth, err = a.Ledger.Left(ctx, slices.Collect(maps.Keys(ahead))); err != nil && len(truth) == 0 {
-		return err
+	truth, err := a.Ledger.Left(ctx, slices.Collect(maps.Keys(ahead)))
+	if err != nil && len(truth) == 0 {
+		return err // Beside runs, an error is about damage to others. That was told when they were read first.
 	}
 	for _, left := range truth {
-		// This was read after Redis had said more: Redis speaks of something the ledger does not know.
 		if seen, ok := ahead[left.RunID]; ok && seen > left.Version {
 			if err := a.replace(ctx, left, seen); err != nil {
 				return err

@@ -37,55 +37,98 @@ func (v *verifier) verifyRow(o *ledger.WrittenOrder) {
 	}
 }
 
-// verifyState holds an order's state against its times, its keys and its run.
+// presence says whether an order in some state has something.
+type presence uint8
+
+const (
+	absent presence = iota
+	present
+	either
+)
+
+// orderTimes says which times an order has in each state: when it was paid, and when it ended. Only a cancelled order
+// may have been paid or not.
+var orderTimes = map[rail.OrderState]struct{ paid, ended presence }{
+	rail.OnHold:    {paid: absent, ended: absent},
+	rail.Paid:      {paid: present, ended: absent},
+	rail.Expired:   {paid: absent, ended: present},
+	rail.Cancelled: {paid: either, ended: present},
+}
+
+// verifyState holds an order's state against the times that are written of it, and its run.
 func (v *verifier) verifyState(o *ledger.WrittenOrder) {
 	wrong := func(format string, arguments ...any) { v.order(CheckState, o, format, arguments...) }
-	if !slices.Contains(rail.OrderStates, o.State) {
+	times, known := orderTimes[o.State]
+	if !known {
 		wrong("%q is no state of an order", o.State)
 		return
 	}
-	paid, ended := !o.PaidAt.IsZero(), !o.EndedAt.IsZero()
+	v.verifyEnd(o, times.ended)
+	paid := !o.PaidAt.IsZero()
 	switch {
-	case o.State.Live() && ended:
-		wrong("it is %s, and ended at %s", o.State, at(o.EndedAt))
-	case o.State.Live() && o.EndedVersion != 0:
-		wrong("it is %s, and its seats were given back at the version %d", o.State, o.EndedVersion)
-	case !o.State.Live() && !ended:
-		wrong("it is %s, and has no time at which it ended", o.State)
-	case !o.State.Live() && o.EndedVersion == 0:
-		wrong("it is %s, and has no version at which its seats were given back", o.State)
-	}
-	if (o.State == rail.OnHold || o.State == rail.Expired) && paid {
+	case times.paid == absent && paid:
 		wrong("it is %s, and was paid at %s", o.State, at(o.PaidAt))
+	case times.paid == present && !paid:
+		wrong("it is %s, and has no time at which it was", o.State)
 	}
-	if o.State == rail.Paid && !paid {
-		wrong("it is PAID, and has no time at which it was")
-	}
-	if hasKey := o.PayKey != ""; hasKey != paid {
-		wrong("it has a key of a payment: %t, and a time of one: %t", hasKey, paid)
-	} else if hasKey && !rail.ValidKey(o.PayKey) {
-		wrong("the key of its payment is none")
-	}
-	if o.State != rail.Cancelled && o.StateReason != "" {
-		wrong("it is %s, and has a reason why it was cancelled", o.State)
-	}
-	if o.State == rail.Cancelled && paid && ended && v.Run != nil && !slices.ContainsFunc(v.Row.Withdrawals, o.EndedAt.Equal) {
-		wrong("it was paid, and cancelled at %s, when its run was not withdrawn", at(o.EndedAt))
-	}
+	v.verifyPayKey(o, paid)
+	v.verifyCancelling(o)
 	if o.State.Live() && v.Run != nil && v.Run.Status == rail.Withdrawn {
 		wrong("it is %s, and its run is withdrawn", o.State)
 	}
 }
 
-// verifyTimes holds an order's times against each other, its run and the clock.
+// verifyEnd holds an order's state against when it ended, and at which version its seats were given back.
+func (v *verifier) verifyEnd(o *ledger.WrittenOrder, end presence) {
+	wrong := func(format string, arguments ...any) { v.order(CheckState, o, format, arguments...) }
+	ended := !o.EndedAt.IsZero()
+	switch {
+	case end == absent && ended:
+		wrong("it is %s, and ended at %s", o.State, at(o.EndedAt))
+	case end == absent && o.EndedVersion != 0:
+		wrong("it is %s, and its seats were given back at the version %d", o.State, o.EndedVersion)
+	case end == present && !ended:
+		wrong("it is %s, and has no time at which it ended", o.State)
+	case end == present && o.EndedVersion == 0:
+		wrong("it is %s, and has no version at which its seats were given back", o.State)
+	}
+}
+
+// verifyPayKey holds the key of an order's payment against whether it was paid.
+func (v *verifier) verifyPayKey(o *ledger.WrittenOrder, paid bool) {
+	switch hasKey := o.PayKey != ""; {
+	case hasKey != paid:
+		v.order(CheckState, o, "it has a key of a payment: %t, and a time of one: %t", hasKey, paid)
+	case hasKey && !rail.ValidKey(o.PayKey):
+		v.order(CheckState, o, "the key of its payment is none")
+	}
+}
+
+// verifyCancelling holds why an order was cancelled against its state and its run. Only the withdrawal of its run
+// cancels an order that was paid.
+func (v *verifier) verifyCancelling(o *ledger.WrittenOrder) {
+	if o.State != rail.Cancelled {
+		if o.StateReason != "" {
+			v.order(CheckState, o, "it is %s, and has a reason why it was cancelled", o.State)
+		}
+		return
+	}
+	paidAndEnded := !o.PaidAt.IsZero() && !o.EndedAt.IsZero()
+	if paidAndEnded && v.Run != nil && !slices.ContainsFunc(v.Row.Withdrawals, o.EndedAt.Equal) {
+		v.order(CheckState, o, "it was paid, and cancelled at %s, when its run was not withdrawn", at(o.EndedAt))
+	}
+}
+
+// verifyTimes holds an order's times against each other, those of the orders before it, and the clock.
 func (v *verifier) verifyTimes(o *ledger.WrittenOrder) {
 	wrong := func(format string, arguments ...any) { v.order(CheckState, o, format, arguments...) }
+	now := v.Now.Add(slack)
 	times := []struct {
 		name string
 		at   time.Time
 	}{{"placed", o.PlacedAt}, {"paid", o.PaidAt}, {"ended", o.EndedAt}}
 	for i, one := range times {
-		if one.at.After(v.Now.Add(slack)) {
+		if one.at.After(now) {
 			wrong("it was %s at %s, and now it is %s", one.name, at(one.at), at(v.Now))
 		}
 		for _, before := range times[:i] {
@@ -94,14 +137,19 @@ func (v *verifier) verifyTimes(o *ledger.WrittenOrder) {
 			}
 		}
 	}
-	if o.ErasedAt.After(v.Now.Add(slack)) {
+	if o.ErasedAt.After(now) {
 		wrong("it was erased at %s, and now it is %s", at(o.ErasedAt), at(v.Now))
 	}
 	if o.PlacedAt.Before(v.latest.Add(-slack)) {
 		wrong("it was placed at %s, after one that was placed at %s", at(o.PlacedAt), at(v.latest))
-	} else if o.PlacedAt.After(v.latest) && !o.PlacedAt.After(v.Now.Add(slack)) {
+	} else if o.PlacedAt.After(v.latest) && !o.PlacedAt.After(now) {
 		v.latest = o.PlacedAt
 	}
+}
+
+// verifyPayBy holds an order's times against the time by which it was to be paid.
+func (v *verifier) verifyPayBy(o *ledger.WrittenOrder) {
+	wrong := func(format string, arguments ...any) { v.order(CheckState, o, format, arguments...) }
 	if !o.PayBy.After(o.PlacedAt) {
 		wrong("it was placed at %s, and to be paid by %s", at(o.PlacedAt), at(o.PayBy))
 	}
@@ -115,7 +163,6 @@ func (v *verifier) verifyTimes(o *ledger.WrittenOrder) {
 	case o.State == rail.Cancelled && o.PaidAt.IsZero() && !o.EndedAt.Before(o.PayBy):
 		wrong("it was cancelled at %s, when it had expired at %s", at(o.EndedAt), at(o.PayBy))
 	}
-	v.verifySale(o)
 }
 
 // verifySale holds when an order was placed against when its run was on sale. A run's sale is changed only while there

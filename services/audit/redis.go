@@ -17,12 +17,11 @@ const (
 	catchUpPoll = 200 * time.Millisecond
 )
 
-// verifyRedis compares a page of runs with Redis, each at one version. A sale in flight is never accused: while Redis
-// and the ledger are at different versions, both are read again, and only what has not come together after catchUpTime
-// is a defect: Redis either has not moved at all, or is still not what the ledger says.
+// verifyRedis compares a page of runs with Redis, each at one version. A sale that is under way is never accused: while
+// Redis and the ledger are at different versions, both are read again, for at most catchUpTime. After is the run that the
+// page begins after.
 func (a *Auditor) verifyRedis(ctx context.Context, after rail.RunID, lefts []*rail.Availability, report *Report) error {
-	deadline := time.Now().Add(catchUpTime)
-	first := map[rail.RunID]int64{}
+	c := redisCheck{report: report, deadline: time.Now().Add(catchUpTime), first: map[rail.RunID]int64{}}
 	for {
 		stored, err := a.Cache.Stored(ctx, lefts)
 		if err != nil {
@@ -30,25 +29,8 @@ func (a *Auditor) verifyRedis(ctx context.Context, after rail.RunID, lefts []*ra
 		}
 		var open []*rail.Availability
 		for i, left := range lefts {
-			seen := stored[i]
-			switch {
-			case seen != nil && seen.Version == left.Version:
-				if !equal(seen, left) {
-					report.add(Defect{Check: CheckRedis, Run: left.RunID, Message: fmt.Sprintf("at version %d Redis has other counts than the tickets", left.Version)})
-				}
-				continue
-			case time.Now().Before(deadline):
-				if _, ok := first[left.RunID]; !ok {
-					first[left.RunID] = versionOf(seen)
-				}
+			if c.check(left, stored[i]) {
 				open = append(open, left)
-			case versionOf(seen) != first[left.RunID]:
-				// It moves: the run is being sold, and its versions are compared by somebody who comes at a quieter
-				// time.
-			case seen == nil:
-				report.add(Defect{Check: CheckRedis, Run: left.RunID, Message: "Redis does not have the run"})
-			default:
-				report.add(Defect{Check: CheckRedis, Run: left.RunID, Message: fmt.Sprintf("Redis stays at version %d, the ledger is at %d", seen.Version, left.Version)})
 			}
 		}
 		if len(open) == 0 {
@@ -61,6 +43,40 @@ func (a *Auditor) verifyRedis(ctx context.Context, after rail.RunID, lefts []*ra
 			return err
 		}
 	}
+}
+
+// redisCheck compares entries until the deadline.
+type redisCheck struct {
+	report   *Report
+	deadline time.Time
+	// first is the version that Redis had of each run that was not at the ledger's, at the first look.
+	first map[rail.RunID]int64
+}
+
+// check holds one entry against what is left by the tickets, and tells whether to look again.
+func (c *redisCheck) check(left, stored *rail.Availability) (again bool) {
+	wrong := func(format string, arguments ...any) {
+		c.report.add(Defect{Check: CheckRedis, Run: left.RunID, Message: fmt.Sprintf(format, arguments...)})
+	}
+	version := versionOf(stored)
+	switch {
+	case stored != nil && version == left.Version:
+		if !equal(stored, left) {
+			wrong("at version %d Redis has other counts than the tickets", left.Version)
+		}
+	case time.Now().Before(c.deadline):
+		if _, seen := c.first[left.RunID]; !seen {
+			c.first[left.RunID] = version
+		}
+		return true
+	case version != c.first[left.RunID]:
+		// It moves, so the run is being sold. Its counts can be compared at a quieter time.
+	case stored == nil:
+		wrong("Redis does not have the run")
+	default:
+		wrong("Redis stays at version %d, the ledger is at %d", version, left.Version)
+	}
+	return false
 }
 
 // versionOf is an entry's version, 0 where there is none.

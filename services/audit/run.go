@@ -31,6 +31,8 @@ var orderChecks = []func(*verifier, *ledger.WrittenOrder){
 	(*verifier).verifyRow,
 	(*verifier).verifyState,
 	(*verifier).verifyTimes,
+	(*verifier).verifyPayBy,
+	(*verifier).verifySale,
 	(*verifier).verifyOverdue,
 	(*verifier).verifyVersions,
 	(*verifier).verifyMoney,
@@ -60,7 +62,9 @@ func (v *verifier) verify() *rail.Availability {
 		v.wrong(CheckRun, "cannot be read: %v", v.Problem)
 	default:
 		v.report.Runs++
-		v.verifyRun()
+		for _, check := range runChecks {
+			check(v)
+		}
 		v.openMaps()
 	}
 	for _, o := range v.Orders {
@@ -113,9 +117,17 @@ var statusAfter = map[string][]rail.RunStatus{
 	ledger.DidWithdraw: {rail.Withdrawn},
 }
 
-// verifyRun holds the run's row against its train, its id, the record of publications and the rows of its seats.
-func (v *verifier) verifyRun() {
-	run, row := v.Run, &v.Row
+// runChecks are made of each run that can be read.
+var runChecks = []func(*verifier){
+	(*verifier).verifyRunRow,
+	(*verifier).verifyDecision,
+	(*verifier).verifyRunVersions,
+	(*verifier).verifyMapRows,
+}
+
+// verifyRunRow holds the run's row against its train, its id and the clock.
+func (v *verifier) verifyRunRow() {
+	run, row, now := v.Run, &v.Row, v.Now.Add(slack)
 	if id := rail.NewRunID(run.Train.Number, run.Date); id != v.ID {
 		v.wrong(CheckRun, "its train and its date make it %s", id)
 	}
@@ -125,12 +137,21 @@ func (v *verifier) verifyRun() {
 	if run.ClosesBefore < 0 {
 		v.wrong(CheckRun, "its sale closes %v after the departure", -run.ClosesBefore)
 	}
-	if row.TouchedAt.UnixMilli() < 0 || row.TouchedAt.After(v.Now.Add(slack)) {
+	if row.TouchedAt.UnixMilli() < 0 || row.TouchedAt.After(now) {
 		v.wrong(CheckRun, "touched_at is %s, and now it is %s", at(row.TouchedAt), at(v.Now))
 	}
-	if erased := row.ErasedAt; !erased.IsZero() && (erased.After(v.Now.Add(slack)) || erased.Before(run.Arrival(len(run.Train.Calls)-1))) {
-		v.wrong(CheckPersonal, "its passengers were forgotten at %s, before it was over or later than now", at(erased))
+	if row.ErasedAt.IsZero() {
+		return
 	}
+	if over := run.Arrival(run.Train.Legs()); row.ErasedAt.After(now) || row.ErasedAt.Before(over) {
+		v.wrong(CheckPersonal, "its passengers were forgotten at %s, before it was over or later than now", at(row.ErasedAt))
+	}
+}
+
+// verifyDecision holds the run's status and its reason against what the record of publications says was done last.
+func (v *verifier) verifyDecision() {
+	run, row := v.Run, &v.Row
+	gaveReason := row.Did == ledger.DidSuspend || row.Did == ledger.DidWithdraw
 	switch after := statusAfter[row.Did]; {
 	case after == nil:
 		v.wrong(CheckPublication, "its publication is %d, which the record does not have for runs", row.Publication)
@@ -140,30 +161,40 @@ func (v *verifier) verifyRun() {
 		v.wrong(CheckRun, "it is open, and has a reason why it is not")
 	case run.Status != rail.Published && run.Reason == "":
 		v.wrong(CheckRun, "it is %s, and has no reason why", run.Status)
-	case (row.Did == ledger.DidSuspend || row.Did == ledger.DidWithdraw) && run.Reason != row.DidFor:
+	case gaveReason && run.Reason != row.DidFor:
 		v.wrong(CheckRun, "its reason is not the one that the record of publications has")
 	}
+}
+
+// verifyRunVersions holds the run's version against its first one, and those of its changes of seats.
+func (v *verifier) verifyRunVersions() {
 	if v.Version < 1 {
 		v.wrong(CheckVersion, "its version is %d, and the first is 1", v.Version)
 	}
-	for _, version := range row.Changes {
+	for _, version := range v.Row.Changes {
 		if version < 2 || version > v.Version {
 			v.wrong(CheckVersion, "it has changes of seats of the version %d, and is at %d", version, v.Version)
 		}
 	}
+}
+
+// verifyMapRows holds the rows of maps and their changes against the sizes and classes that they should have. A run has
+// a map of each class, or, where nothing was ever sold, none at all.
+func (v *verifier) verifyMapRows() {
+	formation, row := v.Run.Train.Formation, &v.Row
 	if row.ChangesBytes != row.CountedBytes {
 		v.wrong(CheckMap, "changes_bytes is %d, its maps and changes make it %d", row.ChangesBytes, row.CountedBytes)
 	}
 	if len(row.MapClasses)+len(row.Changes) == 0 {
 		return
 	}
-	for _, class := range run.Train.Formation.Classes {
+	for _, class := range formation.Classes {
 		if !slices.Contains(row.MapClasses, class) {
 			v.wrong(CheckMap, "it has maps or changes of them, and no map of %s", class)
 		}
 	}
 	for _, class := range row.MapClasses {
-		if run.Train.Formation.ClassIndex(class) < 0 {
+		if formation.ClassIndex(class) < 0 {
 			v.wrong(CheckMap, "it has a map of %q, and its train no such seats", class)
 		}
 	}
