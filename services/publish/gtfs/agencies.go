@@ -8,24 +8,16 @@ import (
 
 // readAgencies finds the time zone of all times. GTFS wants every agency of a feed to have the same.
 func (r *reader) readAgencies() error {
-	t, err := r.open("agency.txt")
+	t, err := r.open("agency.txt", "agency_timezone")
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	places, err := t.require("agency_timezone")
-	if err != nil {
-		return err
-	}
-	zone, id := places[0], t.column("agency_id")
+	zone, id := t.column("agency_timezone"), t.column("agency_id")
 	r.agencies = map[string]bool{}
-	for {
-		ok, err := t.next()
+	for err := range t.rows() {
 		if err != nil {
 			return err
-		}
-		if !ok {
-			break
 		}
 		name := t.get(zone)
 		if _, err := rail.LoadZone(name); err != nil {

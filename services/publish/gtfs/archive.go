@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"interlock/services/rail"
@@ -76,49 +77,21 @@ func ReadZip(ctx context.Context, r io.ReaderAt, size int64, options Options) (*
 
 // locate finds the one folder the feed lies in: the root, or the only folder that has files of a feed.
 func locate(fsys fs.FS) (fs.FS, error) {
-	folders := map[string]bool{}
-	var names []string
-	entries := 0
-	err := fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entries++; entries > maxEntries {
-			return rail.Refuse(rail.Invalid, "the feed has more than %d files", maxEntries)
-		}
-		if entry.IsDir() {
-			// Archives made on a Mac carry a shadow of every file in this folder.
-			if entry.Name() == "__MACOSX" || (name != "." && strings.HasPrefix(entry.Name(), ".")) {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		for _, file := range required {
-			if entry.Name() == file && !folders[path.Dir(name)] {
-				folders[path.Dir(name)] = true
-				names = append(names, path.Dir(name))
-			}
-		}
-		return nil
-	})
-	var refusal *rail.Error
-	if errors.As(err, &refusal) {
-		return nil, refusal
-	}
+	folders, err := feedFolders(fsys)
 	if err != nil {
-		return nil, &rail.Error{Code: rail.Invalid, Message: "the feed cannot be read: " + err.Error(), Cause: err}
+		return nil, unreadableFeed(err)
 	}
 	folder := "."
 	switch {
-	case folders["."] || len(names) == 0:
-	case len(names) == 1:
-		folder = names[0]
+	case slices.Contains(folders, ".") || len(folders) == 0:
+	case len(folders) == 1:
+		folder = folders[0]
 	default:
-		return nil, rail.Refuse(rail.Invalid, "the archive has more than one feed: in the folders %q and %q", names[0], names[1])
+		return nil, rail.Refuse(rail.Invalid, "the archive has more than one feed: in the folders %q and %q", folders[0], folders[1])
 	}
 	root, err := fs.Sub(fsys, folder)
 	if err != nil {
-		return nil, &rail.Error{Code: rail.Invalid, Message: "the feed cannot be read: " + err.Error(), Cause: err}
+		return nil, unreadableFeed(err)
 	}
 	for _, file := range required {
 		if !exists(root, file) {
@@ -129,6 +102,45 @@ func locate(fsys fs.FS) (fs.FS, error) {
 		return nil, rail.Refuse(rail.Invalid, "the feed lacks calendar.txt and calendar_dates.txt")
 	}
 	return root, nil
+}
+
+// feedFolders are the folders that have a required file of a feed, in the order in which they are met.
+func feedFolders(fsys fs.FS) (folders []string, err error) {
+	entries := 0
+	err = fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entries++; entries > maxEntries {
+			return rail.Refuse(rail.Invalid, "the feed has more than %d files", maxEntries)
+		}
+		if entry.IsDir() {
+			if isHidden(name, entry.Name()) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if folder := path.Dir(name); slices.Contains(required, entry.Name()) && !slices.Contains(folders, folder) {
+			folders = append(folders, folder)
+		}
+		return nil
+	})
+	return folders, err
+}
+
+// isHidden tells whether a folder has no feed for sure: its name begins with a dot, or it is the one in which archives
+// made on a Mac carry a shadow of every file.
+func isHidden(path, name string) bool {
+	return name == "__MACOSX" || path != "." && strings.HasPrefix(name, ".")
+}
+
+// unreadableFeed is the refusal of a feed whose files cannot be listed. An error that is a refusal stays as it is.
+func unreadableFeed(err error) error {
+	var refusal *rail.Error
+	if errors.As(err, &refusal) {
+		return refusal
+	}
+	return &rail.Error{Code: rail.Invalid, Message: "the feed cannot be read: " + err.Error(), Cause: err}
 }
 
 // exists tells whether a file is there, and no pipe or device, which might never end; one that is there and cannot be opened

@@ -6,25 +6,17 @@ import "strings"
 const maxRouteType = 1_799
 
 func (r *reader) readRoutes() error {
-	t, err := r.open("routes.txt")
+	t, err := r.open("routes.txt", "route_id", "route_type")
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	places, err := t.require("route_id", "route_type")
-	if err != nil {
-		return err
-	}
-	id, kind := places[0], places[1]
+	id, kind := t.column("route_id"), t.column("route_type")
 	agency, short, long, desc := t.column("agency_id"), t.column("route_short_name"), t.column("route_long_name"), t.column("route_desc")
 	r.routes = map[string]*Route{}
-	for {
-		ok, err := t.next()
+	for err := range t.rows() {
 		if err != nil {
 			return err
-		}
-		if !ok {
-			return nil
 		}
 		routeID := strings.Clone(t.get(id))
 		if routeID == "" {
@@ -48,4 +40,5 @@ func (r *reader) readRoutes() error {
 		}
 		r.routes[routeID] = route
 	}
+	return nil
 }

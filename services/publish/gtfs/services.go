@@ -9,7 +9,7 @@ import (
 
 // Service is a set of dates.
 type Service struct {
-	weekdays   [7]bool
+	weekdays   [len(weekdayColumns)]bool
 	start, end rail.Date
 	// calendar says whether weekdays, start and end mean anything: a service may have exceptions only.
 	calendar bool
@@ -38,21 +38,23 @@ func (r *reader) readServices() error {
 	return nil
 }
 
+// weekdayColumns are the columns of calendar.txt for the days of the week, as time.Weekday counts them.
+var weekdayColumns = [...]string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
+
+// readCalendar reads the services that run on days of the week.
 func (r *reader) readCalendar() error {
-	t, err := r.open("calendar.txt")
+	t, err := r.open("calendar.txt", append([]string{"service_id", "start_date", "end_date"}, weekdayColumns[:]...)...)
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	days := []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"} // As time.Weekday counts.
-	columns, err := t.require(append([]string{"service_id", "start_date", "end_date"}, days...)...)
-	if err != nil {
-		return err
+	id, start, end := t.column("service_id"), t.column("start_date"), t.column("end_date")
+	var weekdays [len(weekdayColumns)]int
+	for day, name := range weekdayColumns {
+		weekdays[day] = t.column(name)
 	}
-	id, start, end, weekdays := columns[0], columns[1], columns[2], columns[3:]
-	for {
-		ok, err := t.next()
-		if err != nil || !ok {
+	for err := range t.rows() {
+		if err != nil {
 			return err
 		}
 		service, err := r.service(t, id)
@@ -78,41 +80,39 @@ func (r *reader) readCalendar() error {
 				service.weekdays[day] = true
 			case "0":
 			default:
-				return t.refuse("%s %q is not 0 or 1", days[day], t.get(column))
+				return t.refuse("%s %q is not 0 or 1", weekdayColumns[day], t.get(column))
 			}
 		}
 	}
+	return nil
 }
 
+// readCalendarDates reads the dates on which services run besides, or do not run.
 func (r *reader) readCalendarDates() error {
-	t, err := r.open("calendar_dates.txt")
+	t, err := r.open("calendar_dates.txt", "service_id", "date", "exception_type")
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	columns, err := t.require("service_id", "date", "exception_type")
-	if err != nil {
-		return err
-	}
-	for {
-		ok, err := t.next()
-		if err != nil || !ok {
-			return err
-		}
-		service, err := r.service(t, columns[0])
+	id, day, exception := t.column("service_id"), t.column("date"), t.column("exception_type")
+	for err := range t.rows() {
 		if err != nil {
 			return err
 		}
-		on, err := date(t, columns[1], "date")
+		service, err := r.service(t, id)
 		if err != nil {
 			return err
 		}
-		kind := t.get(columns[2])
+		on, err := date(t, day, "date")
+		if err != nil {
+			return err
+		}
+		kind := t.get(exception)
 		if kind != "1" && kind != "2" {
 			return t.refuse("exception_type %q is not 1 (added) or 2 (taken away)", kind)
 		}
 		if before, twice := service.exceptions[on]; twice && before != (kind == "1") {
-			return t.refuse("service %q has %s both added and taken away", t.get(columns[0]), on)
+			return t.refuse("service %q has %s both added and taken away", t.get(id), on)
 		}
 		if _, again := service.exceptions[on]; again {
 			continue
@@ -125,6 +125,7 @@ func (r *reader) readCalendarDates() error {
 		}
 		service.exceptions[on] = kind == "1"
 	}
+	return nil
 }
 
 // service is the service with the id in a column, made at its first mention.

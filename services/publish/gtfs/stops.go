@@ -35,25 +35,18 @@ type stop struct {
 func (s *stop) calledAt() bool { return s.location == locationStop || s.location == locationStation }
 
 func (r *reader) readStops() error {
-	t, err := r.open("stops.txt")
+	t, err := r.open("stops.txt", "stop_id")
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	places, err := t.require("stop_id")
-	if err != nil {
-		return err
-	}
-	id, code, name, zone, parent := places[0], t.column("stop_code"), t.column("stop_name"), t.column("stop_timezone"), t.column("parent_station")
+	id, code, name := t.column("stop_id"), t.column("stop_code"), t.column("stop_name")
+	zone, parent := t.column("stop_timezone"), t.column("parent_station")
 	latitude, longitude, location := t.column("stop_lat"), t.column("stop_lon"), t.column("location_type")
 	r.stopByID = map[string]int32{}
-	for {
-		ok, err := t.next()
+	for err := range t.rows() {
 		if err != nil {
 			return err
-		}
-		if !ok {
-			break
 		}
 		s := stop{
 			id: strings.Clone(t.get(id)), code: strings.Clone(t.get(code)), name: oneLine(t.get(name)),

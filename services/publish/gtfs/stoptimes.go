@@ -27,65 +27,23 @@ type stopTime struct {
 	noAlighting        bool
 }
 
+// readStopTimes reads the calls of all trips, and sorts them by trip and stop_sequence.
 func (r *reader) readStopTimes() error {
-	t, err := r.open("stop_times.txt")
+	t, err := r.open("stop_times.txt", "trip_id", "stop_id", "stop_sequence")
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	places, err := t.require("trip_id", "stop_id", "stop_sequence")
-	if err != nil {
-		return err
-	}
-	tripID, stopID, sequence := places[0], places[1], places[2]
-	// Either is optional wherever the other is given.
-	arrival, departure := t.column("arrival_time"), t.column("departure_time")
-	distance, timepoint := t.column("shape_dist_traveled"), t.column("timepoint")
-	pickup, dropOff := t.column("pickup_type"), t.column("drop_off_type")
+	columns := stopTimeColumnsOf(t)
 	calls := make([]int16, len(r.feed.Trips)) // Of each trip so far.
-	for {
-		ok, err := t.next()
+	for err := range t.rows() {
 		if err != nil {
 			return err
 		}
-		if !ok {
-			break
-		}
-		row := stopTime{line: int32(t.line)}
-		if row.trip, err = r.tripOf(t, tripID); err != nil {
-			return err
-		}
-		if row.stop, err = r.stopOf(t, stopID, row.trip); err != nil {
-			return err
-		}
-		if row.sequence, err = order(t, sequence); err != nil {
-			return err
-		}
-		if row.arrival, err = clock(t, arrival, "arrival_time"); err != nil {
-			return err
-		}
-		if row.departure, err = clock(t, departure, "departure_time"); err != nil {
-			return err
-		}
-		if row.distance, row.hasDistance, err = travelled(t, distance); err != nil {
-			return err
-		}
-		exact, err := smallNumber(t, timepoint, "timepoint", 1)
+		row, err := r.stopTime(t, &columns)
 		if err != nil {
 			return err
 		}
-		if exact == 1 && row.arrival == unknownTime && row.departure == unknownTime {
-			return t.refuse("timepoint 1 promises an exact time, and there is none")
-		}
-		get, err := smallNumber(t, pickup, "pickup_type", handlingMax)
-		if err != nil {
-			return err
-		}
-		leave, err := smallNumber(t, dropOff, "drop_off_type", handlingMax)
-		if err != nil {
-			return err
-		}
-		row.noBoarding, row.noAlighting = get == handlingNone, leave == handlingNone
 		if calls[row.trip]++; calls[row.trip] > rail.MaxCalls {
 			return t.refuse("trip %q calls at more than %d stops", r.feed.Trips[row.trip].ID, rail.MaxCalls)
 		}
@@ -104,6 +62,60 @@ func (r *reader) readStopTimes() error {
 		}
 	}
 	return nil
+}
+
+// stopTimeColumns are the places of the columns of stop_times.txt that are read.
+type stopTimeColumns struct {
+	trip, stop, sequence, arrival, departure, distance, timepoint, pickup, dropOff int
+}
+
+func stopTimeColumnsOf(t *table) stopTimeColumns {
+	return stopTimeColumns{
+		trip: t.column("trip_id"), stop: t.column("stop_id"), sequence: t.column("stop_sequence"),
+		arrival: t.column("arrival_time"), departure: t.column("departure_time"), timepoint: t.column("timepoint"),
+		distance: t.column("shape_dist_traveled"), pickup: t.column("pickup_type"), dropOff: t.column("drop_off_type"),
+	}
+}
+
+// stopTime reads the row that the table is at.
+func (r *reader) stopTime(t *table, c *stopTimeColumns) (row stopTime, err error) {
+	row.line = int32(t.line)
+	if row.trip, err = r.tripOf(t, c.trip); err != nil {
+		return row, err
+	}
+	if row.stop, err = r.stopOf(t, c.stop, row.trip); err != nil {
+		return row, err
+	}
+	if row.sequence, err = order(t, c.sequence); err != nil {
+		return row, err
+	}
+	if row.arrival, err = clock(t, c.arrival, "arrival_time"); err != nil {
+		return row, err
+	}
+	if row.departure, err = clock(t, c.departure, "departure_time"); err != nil {
+		return row, err
+	}
+	if row.distance, row.hasDistance, err = travelled(t, c.distance); err != nil {
+		return row, err
+	}
+	exact, err := smallNumber(t, c.timepoint, "timepoint", 1)
+	if err != nil {
+		return row, err
+	}
+	if exact == 1 && row.arrival == unknownTime && row.departure == unknownTime {
+		return row, t.refuse("timepoint 1 promises an exact time, and there is none")
+	}
+	if row.noBoarding, err = isNone(t, c.pickup, "pickup_type"); err != nil {
+		return row, err
+	}
+	row.noAlighting, err = isNone(t, c.dropOff, "drop_off_type")
+	return row, err
+}
+
+// isNone reads pickup_type or drop_off_type, and tells whether there is none.
+func isNone(t *table, column int, name string) (bool, error) {
+	handling, err := smallNumber(t, column, name, handlingMax)
+	return handling == handlingNone, err
 }
 
 func (r *reader) tripOf(t *table, column int) (int32, error) {

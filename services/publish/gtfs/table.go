@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -31,11 +32,12 @@ type table struct {
 	row     []string
 	// line is where the row begins, counted from 1; the header is before it.
 	line int
-	rows int
+	// read is how many rows were read, without the header.
+	read int
 }
 
-// open opens a file and reads its header.
-func (r *reader) open(name string) (*table, error) {
+// open opens a file and reads its header. It refuses a file without the required columns.
+func (r *reader) open(name string, required ...string) (*table, error) {
 	file, err := r.fsys.Open(name)
 	if err != nil {
 		return nil, unreadable(name, err)
@@ -53,11 +55,15 @@ func (r *reader) open(name string) (*table, error) {
 		t.close()
 		return nil, err
 	}
+	if err := t.require(required...); err != nil {
+		t.close()
+		return nil, err
+	}
 	return t, nil
 }
 
 func (t *table) readHeader() error {
-	header, err := t.read()
+	header, err := t.record()
 	if errors.Is(err, io.EOF) {
 		return refuse(t.name, 1, "the file is empty")
 	}
@@ -84,21 +90,32 @@ func (t *table) close() { _ = t.file.Close() }
 // column is the place of a column, -1 where the file has none of that name.
 func (t *table) column(name string) int { return slices.Index(t.columns, name) }
 
-// require is column, refusing a file without it.
-func (t *table) require(names ...string) ([]int, error) {
-	places := make([]int, len(names))
-	for i, name := range names {
-		if places[i] = t.column(name); places[i] < 0 {
-			return nil, refuse(t.name, 1, "the file has no column %q", name)
+// require refuses a file that has not all of some columns.
+func (t *table) require(names ...string) error {
+	for _, name := range names {
+		if t.column(name) < 0 {
+			return refuse(t.name, 1, "the file has no column %q", name)
 		}
 	}
-	return places, nil
+	return nil
+}
+
+// rows goes from row to row. An error is the last thing.
+func (t *table) rows() iter.Seq[error] {
+	return func(yield func(error) bool) {
+		for {
+			ok, err := t.next()
+			if !ok && err == nil || !yield(err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // next goes to the next row; false at the end.
 func (t *table) next() (bool, error) {
 	for {
-		row, err := t.read()
+		row, err := t.record()
 		if errors.Is(err, io.EOF) {
 			return false, nil
 		}
@@ -111,7 +128,7 @@ func (t *table) next() (bool, error) {
 		if len(row) != len(t.columns) {
 			return false, refuse(t.name, t.line, "the row has %d fields, the header has %d", len(row), len(t.columns))
 		}
-		if t.rows++; int64(t.rows) > t.budget.rows {
+		if t.read++; int64(t.read) > t.budget.rows {
 			return false, refuse(t.name, t.line, "the file has more than %d rows", t.budget.rows)
 		}
 		for i, field := range row {
@@ -127,9 +144,9 @@ func (t *table) next() (bool, error) {
 	}
 }
 
-// read reads one record, whatever it is.
-func (t *table) read() ([]string, error) {
-	if t.rows%rowsPerLook == 0 {
+// record reads one record, whatever it is.
+func (t *table) record() ([]string, error) {
+	if t.read%rowsPerLook == 0 {
 		if err := t.ctx.Err(); err != nil {
 			return nil, err
 		}

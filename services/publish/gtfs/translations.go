@@ -6,8 +6,11 @@ import (
 	"interlock/services/rail"
 )
 
-// readTranslations collects the names of stops in other languages. GTFS names what is translated by its record_id or by
-// its field_value, and the first goes before the second.
+// translations are the names of stops in other languages, by the name that is translated and then by language.
+type translations map[string]map[string]string
+
+// readTranslations gives stops their names in other languages. GTFS says what is translated by its record_id or by its
+// field_value, and the first goes before the second.
 func (r *reader) readTranslations() error {
 	if !exists(r.fsys, "translations.txt") {
 		return nil
@@ -21,20 +24,16 @@ func (r *reader) readTranslations() error {
 		r.notice("translations.txt is in the form from before GTFS had translations, and is ignored")
 		return nil
 	}
-	places, err := t.require("table_name", "field_name", "language", "translation")
-	if err != nil {
+	if err := t.require("table_name", "field_name", "language", "translation"); err != nil {
 		return err
 	}
-	tableName, fieldName, language, translation := places[0], places[1], places[2], places[3]
+	byName := translations{}
+	tableName, fieldName := t.column("table_name"), t.column("field_name")
+	language, translation := t.column("language"), t.column("translation")
 	recordID, fieldValue := t.column("record_id"), t.column("field_value")
-	byValue := map[string]map[string]string{}
-	for {
-		ok, err := t.next()
+	for err := range t.rows() {
 		if err != nil {
 			return err
-		}
-		if !ok {
-			break
 		}
 		if t.get(tableName) != "stops" || t.get(fieldName) != "stop_name" || t.get(translation) == "" {
 			continue
@@ -45,35 +44,45 @@ func (r *reader) readTranslations() error {
 		tag, name := strings.Clone(t.get(language)), oneLine(t.get(translation))
 		switch id, value := t.get(recordID), t.get(fieldValue); {
 		case id != "":
-			i, known := r.stopByID[id]
-			if !known {
-				return t.refuse("record_id: stop %q does not exist", id)
-			}
-			if err := put(t, &r.stops[i].names, tag, name); err != nil {
-				return err
-			}
+			err = r.nameStop(t, id, tag, name)
 		case value != "":
-			names := byValue[oneLine(value)]
-			if err := put(t, &names, tag, name, value); err != nil {
-				return err
-			}
-			byValue[oneLine(value)] = names
+			names := byName[oneLine(value)]
+			err = put(t, &names, tag, name, value)
+			byName[oneLine(value)] = names
 		default:
-			return t.refuse("neither record_id nor field_value says what is translated")
+			err = t.refuse("neither record_id nor field_value says what is translated")
+		}
+		if err != nil {
+			return err
 		}
 	}
+	return r.nameStops(t, byName)
+}
+
+// nameStop gives the stop with an id a name in a language.
+func (r *reader) nameStop(t *table, id, tag, name string) error {
+	i, known := r.stopByID[id]
+	if !known {
+		return t.refuse("record_id: stop %q does not exist", id)
+	}
+	return put(t, &r.stops[i].names, tag, name)
+}
+
+// nameStops gives all stops the names that are theirs by their name, in the languages in which they have none of their
+// own. A stop that has none at all shares them with all of its name, until each has become a station.
+func (r *reader) nameStops(t *table, byName translations) error {
 	for i := range r.stops {
 		s := &r.stops[i]
 		if s.names == nil {
-			// Shared by all stops of this name, until each has become a station.
-			if s.names = byValue[s.name]; s.root == int32(i) && s.calledAt() {
+			s.names = byName[s.name]
+			if s.root == int32(i) && s.calledAt() {
 				if err := keepNames(t, s.names); err != nil {
 					return err
 				}
 			}
 			continue
 		}
-		for tag, name := range byValue[s.name] {
+		for tag, name := range byName[s.name] {
 			if _, better := s.names[tag]; better {
 				continue
 			}

@@ -7,24 +7,17 @@ import (
 )
 
 func (r *reader) readTrips() error {
-	t, err := r.open("trips.txt")
+	t, err := r.open("trips.txt", "trip_id", "route_id", "service_id")
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	places, err := t.require("trip_id", "route_id", "service_id")
-	if err != nil {
-		return err
-	}
-	id, route, service, number := places[0], places[1], places[2], t.column("trip_short_name")
+	id, route, service := t.column("trip_id"), t.column("route_id"), t.column("service_id")
+	number := t.column("trip_short_name")
 	r.tripByID = map[string]int32{}
-	for {
-		ok, err := t.next()
+	for err := range t.rows() {
 		if err != nil {
 			return err
-		}
-		if !ok {
-			break
 		}
 		trip := &Trip{
 			ID: strings.Clone(t.get(id)), Line: t.line, Number: rail.NormalizeLabel(oneLine(t.get(number))),
@@ -63,32 +56,26 @@ func (r *reader) refuseFrequencies() error {
 	if !exists(r.fsys, name) {
 		return nil
 	}
-	t, err := r.open(name)
+	t, err := r.open(name, "trip_id")
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	places, err := t.require("trip_id")
-	if err != nil {
-		return err
-	}
+	id := t.column("trip_id")
 	var errs rail.Errors
 	named := map[string]bool{}
-	for {
-		ok, err := t.next()
+	for err := range t.rows() {
 		if err != nil {
 			return err
 		}
-		if !ok {
-			return errs.OrNil()
-		}
-		id := strings.Clone(t.get(places[0]))
-		if named[id] {
+		trip := strings.Clone(t.get(id))
+		if named[trip] {
 			continue
 		}
-		named[id] = true
-		if goOn, _ := collect(&errs, t.refuse("trip %q runs by frequency, and a seat is sold for a time", id)); !goOn {
+		named[trip] = true
+		if goOn, _ := collect(&errs, t.refuse("trip %q runs by frequency, and a seat is sold for a time", trip)); !goOn {
 			return errs
 		}
 	}
+	return errs.OrNil()
 }
