@@ -2,11 +2,7 @@ package publish
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"slices"
-	"strings"
-	"time"
 
 	"interlock/services/publish/gtfs"
 	"interlock/services/rail"
@@ -105,144 +101,6 @@ func (p *Publisher) publishChunks(ctx context.Context, request *ImportRequest, r
 	return nil
 }
 
-// planned is a train and the dates it is to run on.
-type planned struct {
-	train *rail.Train
-	// origin is the time zone of the station it starts from.
-	origin *time.Location
-	dates  []rail.Date
-}
-
-type plan []planned
-
-// plan makes the trains, or names those that cannot be sold.
-func (p *Publisher) plan(request *ImportRequest, report *ImportReport) (plan, error) {
-	if err := p.validateImport(request); err != nil {
-		return nil, err
-	}
-	var (
-		all       plan
-		unusable  unusable
-		taken     = map[rail.RunID]*gtfs.Trip{}
-		missing   = map[string][]string{}
-		byDefault = map[string]int{}
-		dates     = serviceDatesOf{request.From, request.Days, map[*gtfs.Service][]rail.Date{}}
-	)
-	runs := 0
-	for _, trip := range request.Feed.Trips {
-		if runs += len(dates.of(trip.Service)); runs > maxImportRuns {
-			return nil, rail.Refuse(rail.Invalid, "trips.txt:%d: the trips up to here make more than %d runs in %d days: import fewer days at a time",
-				trip.Line, maxImportRuns, request.Days)
-		}
-	}
-	zones := make(map[rail.StationCode]*time.Location, len(request.Feed.Stations))
-	for _, station := range request.Feed.Stations {
-		zones[station.Code] = station.Location()
-	}
-	for _, trip := range request.Feed.Trips {
-		dates := dates.of(trip.Service)
-		if len(dates) == 0 {
-			continue
-		}
-		kind, template := request.Templates.Of(trip)
-		if template == nil {
-			missing[kindOf(trip)] = append(missing[kindOf(trip)], trip.Number)
-			continue
-		}
-		if template == request.Templates.fallback {
-			byDefault[kindOf(trip)]++
-		}
-		train := rail.NewTrain(trip.Number, kind, request.Feed.TimeZone, trip.Calls, template.Formation, template.Fares)
-		if errs := train.Validate(); len(errs) > 0 {
-			unusable.add(trip, "%s", errs[0].Message)
-			continue
-		}
-		for _, date := range dates {
-			id := rail.NewRunID(train.Number, date)
-			if other := taken[id]; other != nil {
-				unusable.add(trip, "trip %q in line %d is train %s on %s too", other.ID, other.Line, trip.Number, date)
-				break
-			}
-			taken[id] = trip
-		}
-		all = append(all, planned{train, zones[train.Calls[0].Station], dates})
-		report.Runs += len(dates)
-	}
-	for n, kind := range slices.Sorted(maps.Keys(missing)) {
-		if n == maxUnusable {
-			unusable.errs.Add(rail.Invalid, nil, "%d more kinds have no template", len(missing)-n)
-			break
-		}
-		unusable.errs.Add(rail.Invalid, nil, "kind %q has no template, and the templates have no default: %s", kind, some(missing[kind]))
-	}
-	if err := unusable.orNil(); err != nil {
-		report.Runs = 0
-		return nil, err
-	}
-	if len(all) == 0 {
-		return nil, rail.Refuse(rail.Invalid, "no train of the feed runs from %s through %s", request.From, request.From.AddDays(request.Days-1))
-	}
-	for n, kind := range slices.Sorted(maps.Keys(byDefault)) {
-		if n == maxNotices {
-			report.Notices = append(report.Notices, fmt.Sprintf("%d more kinds have no template: their trains have the default's", len(byDefault)-n))
-			break
-		}
-		report.Notices = append(report.Notices, fmt.Sprintf("kind %q has no template: %d trains have the default's coaches and fares", kind, byDefault[kind]))
-	}
-	report.Trains = len(all)
-	return all, nil
-}
-
-// serviceDatesOf are the dates of an import that services run on. Many trips share a service, and its dates.
-type serviceDatesOf struct {
-	from  rail.Date
-	days  int
-	known map[*gtfs.Service][]rail.Date
-}
-
-func (s *serviceDatesOf) of(service *gtfs.Service) []rail.Date {
-	dates, ok := s.known[service]
-	if !ok {
-		for date := s.from; date < s.from.AddDays(s.days); date++ {
-			if service.RunsOn(date) {
-				dates = append(dates, date)
-			}
-		}
-		s.known[service] = dates
-	}
-	return dates
-}
-
-func (p *Publisher) validateImport(request *ImportRequest) error {
-	var errs rail.Errors
-	zone, err := rail.LoadZone(request.Feed.TimeZone)
-	if err != nil {
-		return err
-	}
-	if today := rail.DateIn(p.Now(), zone); request.From < today {
-		errs.Add(rail.Invalid, []string{"from"}, "%s is past: where the trains run it is %s", request.From, today)
-	}
-	if request.Days < 1 || request.Days > MaxDates {
-		errs.Add(rail.Invalid, []string{"days"}, "an import is of 1 to %d days", MaxDates)
-	}
-	errs = append(errs, request.SaleOpens.validate([]string{"saleOpens"})...)
-	return errs.OrNil()
-}
-
-// chunks are the trains in their order, in parts of about maxChunkRuns runs.
-func (all plan) chunks() [][]planned {
-	var chunks [][]planned
-	first, runs := 0, 0
-	for i := range all {
-		if i > first && runs+len(all[i].dates) > maxChunkRuns {
-			chunks = append(chunks, all[first:i])
-			first, runs = i, 0
-		}
-		runs += len(all[i].dates)
-	}
-	return append(chunks, all[first:])
-}
-
 // runs makes the runs of a chunk.
 func (p *Publisher) runs(chunk []planned, opens SaleOpens) []*rail.Run {
 	var runs []*rail.Run
@@ -252,35 +110,4 @@ func (p *Publisher) runs(chunk []planned, opens SaleOpens) []*rail.Run {
 		}
 	}
 	return runs
-}
-
-// unusable collects the trains that cannot be sold.
-type unusable struct {
-	errs rail.Errors
-	more int
-}
-
-func (u *unusable) add(trip *gtfs.Trip, format string, args ...any) {
-	if len(u.errs) == maxUnusable {
-		u.more++
-		return
-	}
-	u.errs.Add(rail.Invalid, nil, "trips.txt:%d: train %s (trip %q): %s", trip.Line, trip.Number, trip.ID, fmt.Sprintf(format, args...))
-}
-
-// orNil is all that was collected, nil when nothing was.
-func (u *unusable) orNil() error {
-	if u.more > 0 {
-		u.errs.Add(rail.Invalid, nil, "%d more trains cannot be sold", u.more)
-	}
-	return u.errs.OrNil()
-}
-
-// some names a few of many trains.
-func some(numbers []string) string {
-	const named = 5
-	if len(numbers) <= named {
-		return strings.Join(numbers, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(numbers[:named], ", "), len(numbers)-named)
 }
