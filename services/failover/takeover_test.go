@@ -1,6 +1,6 @@
 //go:build lab
 
-// These take minutes on two busy cores, so they are run by hand: go test -tags lab ./services/the supervisor
+// These take minutes on two busy cores, so they are run by hand: go test -tags lab ./services/failover
 
 package failover_test
 
@@ -33,7 +33,7 @@ func (b *bed) frozen(old *sql.DB) {
 	stopSupervisor := b.supervise()
 	// A look that is under way already would be one of those that miss the primary, before a replica can have.
 	b.eventually(func() bool {
-		return b.ask(0, "SELECT COUNT(*) FROM performance_schema.processlist WHERE USER = 'the supervisor' AND COMMAND = 'Sleep'") != "0"
+		return b.ask(0, "SELECT COUNT(*) FROM performance_schema.processlist WHERE USER = 'failover' AND COMMAND = 'Sleep'") != "0"
 	}, "the supervisor has looked")
 	require.NoError(t, b.sell(0, 1))
 	frozen := time.Now()
@@ -255,7 +255,7 @@ func TestSupervisor_ThatLeftItsLockBehind(t *testing.T) {
 	require.NoError(t, b.sell(b.index(b.primary()), 2))
 }
 
-// A stopped the supervisor's lock ends by itself, and its statements with it.
+// A stopped supervisor's lock ends by itself, and its statements with it.
 func TestSupervisor_ThatIsCutOff(t *testing.T) {
 	b := openBed(t, 3)
 	o := b.members.SupervisorOptions(b.log())
