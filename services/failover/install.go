@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -356,7 +357,7 @@ func readRecordOn(ctx context.Context, s *session, database string) (Record, err
 // apply lets a replica apply all that it has received, for so long at most. Where it cannot, it says why.
 func (a *attempt) apply(ctx context.Context, s *session, received string, limit time.Duration) (reason string, err error) {
 	err = s.exec(ctx, statementTimeout, "START REPLICA SQL_THREAD")
-	if serverError(err) != 0 {
+	if mysqlcluster.ErrorNumber(err) != 0 {
 		return fmt.Sprintf("its applier cannot be started: %v", err), nil
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -301,7 +302,7 @@ func (a *attempt) hangUp(ctx context.Context, s *session) error {
 			return false, "", err
 		}
 		for _, id := range waiting {
-			if err := s.exec(ctx, statementTimeout, "KILL ?", id); err != nil && serverError(err) != erNoSuchThread {
+			if err := s.exec(ctx, statementTimeout, "KILL ?", id); err != nil && mysqlcluster.ErrorNumber(err) != erNoSuchThread {
 				return false, "", err
 			}
 			ended[id] = true

@@ -115,9 +115,9 @@ func (m *Member) Follows(primary *Member) bool {
 func union(a, b string) string { return strings.Trim(a+","+b, ",") }
 
 // readMember reads a member. Its error says what could not be read.
-func readMember(ctx context.Context, on querier, database string) (Member, error) {
+func readMember(ctx context.Context, on mysqlcluster.Querier, database string) (Member, error) {
 	var m Member
-	for _, read := range []func(context.Context, querier) error{
+	for _, read := range []func(context.Context, mysqlcluster.Querier) error{
 		m.readServer, m.readSemiSync, m.readReceiver, m.readApplier, m.readClone,
 	} {
 		if err := read(ctx, on); err != nil {
@@ -133,7 +133,7 @@ func readMember(ctx context.Context, on querier, database string) (Member, error
 }
 
 // readServer reads what kind of server it is, and what it may do.
-func (m *Member) readServer(ctx context.Context, on querier) error {
+func (m *Member) readServer(ctx context.Context, on mysqlcluster.Querier) error {
 	if err := single(ctx, on, "SELECT VERSION()", &m.Version); err != nil {
 		return err
 	}
@@ -169,52 +169,31 @@ func (m *Member) readServer(ctx context.Context, on querier) error {
 }
 
 // readSemiSync reads both sides of semi-synchronous replication. A member without its plugins is an error.
-func (m *Member) readSemiSync(ctx context.Context, on querier) error {
-	var waitPoint string
-	var timeout, count int64
-	var waitsAlone bool
-	err := single(ctx, on, "SELECT @@GLOBAL.rpl_semi_sync_source_enabled, @@GLOBAL.rpl_semi_sync_source_wait_point, "+
-		"@@GLOBAL.rpl_semi_sync_source_timeout, @@GLOBAL.rpl_semi_sync_source_wait_for_replica_count, "+
-		"@@GLOBAL.rpl_semi_sync_source_wait_no_replica, @@GLOBAL.rpl_semi_sync_replica_enabled",
-		&m.Source.Enabled, &waitPoint, &timeout, &count, &waitsAlone, &m.Acknowledges)
-	if serverError(err) == erUnknownVariable {
+func (m *Member) readSemiSync(ctx context.Context, on mysqlcluster.Querier) error {
+	var loaded bool
+	err := single(ctx, on, "SELECT @@GLOBAL.rpl_semi_sync_source_enabled IS NOT NULL, @@GLOBAL.rpl_semi_sync_replica_enabled, "+
+		"COALESCE((SELECT VARIABLE_VALUE = 'ON' FROM performance_schema.global_status "+
+		"WHERE VARIABLE_NAME = 'Rpl_semi_sync_replica_status'), FALSE)",
+		&loaded, &m.Acknowledges, &m.acknowledging)
+	if mysqlcluster.ErrorNumber(err) == mysqlcluster.ErUnknownVariable {
 		return fmt.Errorf("the plugins semisync_source and semisync_replica must be loaded from its settings: %w", err)
 	}
 	if err != nil {
 		return err
 	}
-	m.want(waitPoint == "AFTER_SYNC", "rpl_semi_sync_source_wait_point must be AFTER_SYNC")
-	m.want(timeout >= minAckTimeout && waitsAlone,
-		"rpl_semi_sync_source_timeout must be a day at least and rpl_semi_sync_source_wait_no_replica ON: it must never fall back")
-	m.want(count >= 1, "rpl_semi_sync_source_wait_for_replica_count must be at least 1")
-	m.want(m.Acknowledges, "rpl_semi_sync_replica_enabled must be ON")
-
-	found := map[string]string{}
-	const states = "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME LIKE 'Rpl\\_semi\\_sync\\_%'"
-	err = queryRows(ctx, on, lookTimeout, states, nil, func(row *sql.Rows) error {
-		var name, value string
-		err := row.Scan(&name, &value)
-		found[strings.ToLower(strings.TrimPrefix(name, "Rpl_semi_sync_source_"))] = value
-		return err
-	})
+	source, err := mysqlcluster.ReadSemiSync(ctx, on, lookTimeout, mysqlcluster.MySQLSemiSync)
 	if err != nil {
 		return err
 	}
-	m.acknowledging = found["rpl_semi_sync_replica_status"] == "ON"
-	switch found["status"] {
-	case "ON", "OFF":
-		m.Source.Active = found["status"] == "ON"
-	default:
-		return fmt.Errorf("its Rpl_semi_sync_source_status is %q", found["status"])
+	m.Source = Source{
+		Enabled: source.Enabled, Active: source.Active, Clients: source.Replicas, Waiting: source.Waiting,
+		acknowledged: source.Acknowledged, unacknowledged: source.Unacknowledged,
 	}
-	for name, into := range map[string]*int64{
-		"clients": &m.Source.Clients, "wait_sessions": &m.Source.Waiting,
-		"yes_tx": &m.Source.acknowledged, "no_tx": &m.Source.unacknowledged,
-	} {
-		if *into, err = strconv.ParseInt(found[name], 10, 64); err != nil {
-			return fmt.Errorf("its Rpl_semi_sync_source_%s: %w", name, err)
-		}
-	}
+	m.want(source.AfterSync, "rpl_semi_sync_source_wait_point must be AFTER_SYNC")
+	m.want(source.NeverFallsBack(), "rpl_semi_sync_source_timeout must be a day at least and "+
+		"rpl_semi_sync_source_wait_no_replica ON: it must never fall back")
+	m.want(source.Count >= 1, "rpl_semi_sync_source_wait_for_replica_count must be at least 1")
+	m.want(m.Acknowledges, "rpl_semi_sync_replica_enabled must be ON")
 	return nil
 }
 
@@ -222,13 +201,13 @@ func (m *Member) readSemiSync(ctx context.Context, on querier) error {
 var errOtherChannels = errors.New("it has other replication channels than the default one")
 
 // readReceiver reads whom it follows.
-func (m *Member) readReceiver(ctx context.Context, on querier) error {
+func (m *Member) readReceiver(ctx context.Context, on mysqlcluster.Querier) error {
 	const query = "SELECT c.CHANNEL_NAME, c.HOST, c.PORT, c.AUTO_POSITION, s.SOURCE_UUID, s.SERVICE_STATE, s.LAST_ERROR_MESSAGE, " +
 		"s.RECEIVED_TRANSACTION_SET, c.HEARTBEAT_INTERVAL, COALESCE(TIMESTAMPDIFF(MICROSECOND, GREATEST(s.LAST_HEARTBEAT_TIMESTAMP, " +
 		"s.QUEUEING_TRANSACTION_START_QUEUE_TIMESTAMP, s.LAST_QUEUED_TRANSACTION_END_QUEUE_TIMESTAMP), NOW(6)) / 1e6, 0) FROM performance_schema.replication_connection_configuration c " +
 		"JOIN performance_schema.replication_connection_status s USING (CHANNEL_NAME) " +
 		"WHERE c.CHANNEL_NAME NOT LIKE 'group\\_replication\\_%'"
-	return queryRows(ctx, on, lookTimeout, query, nil, func(row *sql.Rows) error {
+	return mysqlcluster.EachRow(ctx, on, lookTimeout, query, nil, func(row *sql.Rows) error {
 		var channel, host, automatic string
 		var port int
 		r := &Receiver{}
@@ -251,7 +230,7 @@ func (m *Member) readReceiver(ctx context.Context, on querier) error {
 func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
 
 // readApplier reads whether what it receives is applied.
-func (m *Member) readApplier(ctx context.Context, on querier) error {
+func (m *Member) readApplier(ctx context.Context, on mysqlcluster.Querier) error {
 	if m.Receiver == nil {
 		return nil
 	}
@@ -264,16 +243,16 @@ func (m *Member) readApplier(ctx context.Context, on querier) error {
 	// The coordinator only points at the worker's message.
 	const failures = "SELECT LAST_ERROR_MESSAGE FROM performance_schema.replication_applier_status_by_worker " +
 		"WHERE CHANNEL_NAME = '' AND LAST_ERROR_NUMBER <> 0 ORDER BY LAST_ERROR_TIMESTAMP DESC LIMIT 1"
-	return queryRows(ctx, on, lookTimeout, failures, nil, func(row *sql.Rows) error { return row.Scan(&m.Receiver.ApplyError) })
+	return mysqlcluster.EachRow(ctx, on, lookTimeout, failures, nil, func(row *sql.Rows) error { return row.Scan(&m.Receiver.ApplyError) })
 }
 
 // readClone reads whether it is being rebuilt. What a server that died in the middle says of it stays; so the session must
 // be there too.
-func (m *Member) readClone(ctx context.Context, on querier) error {
+func (m *Member) readClone(ctx context.Context, on mysqlcluster.Querier) error {
 	const last = "SELECT STATE = 'In Progress' AND PID IN (SELECT ID FROM performance_schema.processlist) " +
 		"FROM performance_schema.clone_status"
-	err := queryRows(ctx, on, lookTimeout, last, nil, func(row *sql.Rows) error { return row.Scan(&m.Cloning) })
-	if serverError(err) == erNoSuchTable {
+	err := mysqlcluster.EachRow(ctx, on, lookTimeout, last, nil, func(row *sql.Rows) error { return row.Scan(&m.Cloning) })
+	if mysqlcluster.ErrorNumber(err) == mysqlcluster.ErNoSuchTable {
 		return nil // the plugin is not loaded, so it never was
 	}
 	return err
@@ -308,9 +287,9 @@ func checkVersion(version string) error {
 }
 
 // single scans the one row that a query must have.
-func single(ctx context.Context, on querier, query string, into ...any) error {
+func single(ctx context.Context, on mysqlcluster.Querier, query string, into ...any) error {
 	found := false
-	err := queryRows(ctx, on, lookTimeout, query, nil, func(row *sql.Rows) error {
+	err := mysqlcluster.EachRow(ctx, on, lookTimeout, query, nil, func(row *sql.Rows) error {
 		found = true
 		return row.Scan(into...)
 	})

@@ -69,8 +69,6 @@ const (
 	// netTimeoutSeconds is the longest replica_net_timeout that is taken: the default notices a frozen primary after a
 	// minute.
 	netTimeoutSeconds = 10
-	// minAckTimeout is what passes for "never falls back to asynchronous", in milliseconds: a day.
-	minAckTimeout = 24 * 60 * 60 * 1000
 	// maxMembers is more than anybody needs; every look asks each.
 	maxMembers = 9
 )
@@ -133,12 +131,8 @@ func newEndpoint(dsn string) (endpoint, error) {
 // connector connects without choosing the database: there may be none yet. A member whose own settings change how text is
 // read must answer all the same: that it has them is among what it says, and no reason to put another in its place.
 func (e endpoint) connector() (driver.Connector, error) {
-	c := e.config.Clone()
-	c.DBName = ""
-	c.Params = map[string]string{
-		"lock_wait_timeout": strconv.Itoa(lockWaitSeconds),
-		"time_zone":         "'+00:00'",
-	}
+	c := mysqlcluster.WithoutDatabase(e.config)
+	c.Params = map[string]string{"lock_wait_timeout": strconv.Itoa(lockWaitSeconds)}
 	connector, err := mysqlcluster.Connector(c, (*mysqlcluster.Text).SessionProblem)
 	if err != nil {
 		return nil, fmt.Errorf("the supervisor: %s: %w", e.name, err)

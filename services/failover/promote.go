@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -54,7 +55,7 @@ func (a *attempt) promote(ctx context.Context, to int) (Opening, error) {
 	// It waits for commits under way, and gives up after lockWaitSeconds. A caller that gives up sooner must not cost the
 	// connection: nobody else could open it again.
 	err = old.exec(context.WithoutCancel(ctx), statementTimeout, "SET GLOBAL super_read_only = ON")
-	if serverError(err) == erLockWaitTimeout {
+	if mysqlcluster.ErrorNumber(err) == mysqlcluster.ErLockWaitTimeout {
 		return Opening{}, &rail.Error{
 			Code: rail.WrongState, Cause: err,
 			Message: fmt.Sprintf("a commit on %s waits for its replica: it cannot be made read-only in order", old.name),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -79,7 +80,7 @@ func (a *attempt) rebuild(ctx context.Context, members []Member, p, i int, reaso
 		config := source.config
 		err := own.exec(background, rebuildTimeout, fmt.Sprintf("CLONE INSTANCE FROM ?@?:%d IDENTIFIED BY ?", source.port),
 			config.User, source.host, config.Passwd)
-		switch serverError(err) {
+		switch mysqlcluster.ErrorNumber(err) {
 		case erRestartByHand:
 			g.log.Warn("the member is rebuilt and has ended: start it again", "member", own.name)
 		default:

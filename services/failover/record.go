@@ -5,9 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -76,23 +76,15 @@ func (r *Record) absent(name string) *Absent {
 	return nil
 }
 
-func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
-
 // readRecord reads the record; a ledger without the tables was never opened.
-func readRecord(ctx context.Context, on querier, database string) (Record, error) {
-	r := Record{servers: map[string]string{}}
-	err := queryRows(ctx, on, lookTimeout, "SELECT epoch, primary_member FROM "+quoted(database)+".cluster WHERE id = 1", nil,
-		func(row *sql.Rows) error { return row.Scan(&r.Epoch, &r.Primary) })
-	switch serverError(err) {
-	case erNoSuchTable, erUnknownDatabase:
-		return Record{}, nil
-	}
-	if err != nil {
+func readRecord(ctx context.Context, on mysqlcluster.Querier, database string) (Record, error) {
+	epoch, err := mysqlcluster.ReadEpoch(ctx, on, lookTimeout, database)
+	if err != nil || !epoch.TableExists {
 		return Record{}, err
 	}
-	r.prepared = true
-	err = queryRows(ctx, on, lookTimeout,
-		"SELECT member, state, server_uuid, since, by_whom, reason FROM "+quoted(database)+".cluster_members ORDER BY member", nil,
+	r := Record{Epoch: epoch.Number, Primary: epoch.Opened, servers: map[string]string{}, prepared: true}
+	err = mysqlcluster.EachRow(ctx, on, lookTimeout,
+		"SELECT member, state, server_uuid, since, by_whom, reason FROM "+mysqlcluster.Quote(database)+".cluster_members ORDER BY member", nil,
 		func(row *sql.Rows) error {
 			var a Absent
 			var server string
@@ -106,7 +98,7 @@ func readRecord(ctx context.Context, on querier, database string) (Record, error
 			r.Absent = append(r.Absent, a)
 			return err
 		})
-	if serverError(err) == erNoSuchTable {
+	if mysqlcluster.ErrorNumber(err) == mysqlcluster.ErNoSuchTable {
 		err = nil // the migration is half replicated
 	}
 	return r, err
@@ -124,7 +116,7 @@ type change struct {
 // opened writes that a member was opened, and that it and others count.
 func (g *Supervisor) opened(epoch int64, primary *Member, members []Member, record *Record, others ...*Member) []change {
 	changes := []change{{
-		"REPLACE INTO " + quoted(g.database) + ".cluster (id, epoch, primary_member, opened_at) VALUES (1, ?, ?, " + now + ")",
+		"REPLACE INTO " + mysqlcluster.Quote(g.database) + ".cluster (id, epoch, primary_member, opened_at) VALUES (1, ?, ?, " + now + ")",
 		[]any{epoch, primary.Name},
 	}}
 	return append(changes, g.counting(members, record, append(others, primary)...)...)
@@ -151,7 +143,7 @@ func (g *Supervisor) counting(members []Member, record *Record, more ...*Member)
 // listed writes whether a member, which is a server, counts from here on.
 func (g *Supervisor) listed(member string, as Absence, server, by, reason string) change {
 	return change{
-		"REPLACE INTO " + quoted(g.database) + ".cluster_members (member, state, server_uuid, since, by_whom, reason) " +
+		"REPLACE INTO " + mysqlcluster.Quote(g.database) + ".cluster_members (member, state, server_uuid, since, by_whom, reason) " +
 			"VALUES (?, ?, ?, " + now + ", ?, ?)",
 		[]any{member, string(as), server, cut(by, 128), cut(reason, 1000)},
 	}

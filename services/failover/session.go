@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"interlock/services/mysqlcluster"
+
 	"github.com/go-sql-driver/mysql"
 )
 
@@ -78,7 +80,7 @@ func (s *session) exec(ctx context.Context, limit time.Duration, statement strin
 func (s *session) query(ctx context.Context, limit time.Duration, query string, args []any, scan func(*sql.Rows) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.failure(query, queryRows(ctx, s.conn, limit, query, args, scan))
+	return s.failure(query, mysqlcluster.EachRow(ctx, s.conn, limit, query, args, scan))
 }
 
 // one scans the one row that a query must have.
@@ -94,42 +96,8 @@ func (s *session) one(ctx context.Context, limit time.Duration, query string, ar
 	return err
 }
 
-// querier is a connection or a pool of them.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-func queryRows(ctx context.Context, on querier, limit time.Duration, query string, args []any, scan func(*sql.Rows) error) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	rows, err := on.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-// serverError is the number of a server's answer, 0 for everything else.
-func serverError(err error) uint16 {
-	var answer *mysql.MySQLError
-	if errors.As(err, &answer) {
-		return answer.Number
-	}
-	return 0
-}
-
-// MySQL's error numbers that mean something here.
+// MySQL's error numbers that mean something here alone.
 const (
-	erUnknownDatabase = 1049
-	erNoSuchTable     = 1146
-	erUnknownVariable = 1193
-	erLockWaitTimeout = 1205
-	erRestartByHand   = 3707
-	erNoSuchThread    = 1094
+	erNoSuchThread  = 1094
+	erRestartByHand = 3707
 )

@@ -12,6 +12,13 @@ import (
 	"interlock/services/rail"
 )
 
+// WithoutDatabase is a configuration that chooses no database: there may be none yet.
+func WithoutDatabase(c *mysql.Config) *mysql.Config {
+	c = c.Clone()
+	c.DBName = ""
+	return c
+}
+
 // Connector makes connections whose text is read in the one way. It asks each new one, which is a round trip for a
 // connection and none for a statement; problem says what of the answer is wrong, and Connect then fails with UNAVAILABLE
 // and those words, which name no address.

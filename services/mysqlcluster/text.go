@@ -13,12 +13,14 @@ const (
 	sqlMode      = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
 )
 
-// session are the variables that make it so. They go out with all others of a new connection, in one statement.
+// session are the variables that make it so, and have times be UTC. They go out with all others of a new connection, in one
+// statement.
 var session = map[string]string{
 	"character_set_client":  characterSet,
 	"character_set_results": characterSet,
 	"collation_connection":  collation, // and with it character_set_connection
 	"sql_mode":              "'" + sqlMode + "'",
+	"time_zone":             "'+00:00'",
 }
 
 // TextQuery asks how a server reads text. Text.Fields takes the one row.

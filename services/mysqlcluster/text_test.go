@@ -87,6 +87,9 @@ func TestConnector_SetsSessions(t *testing.T) {
 		var is mysqlcluster.Text
 		require.NoError(t, db.QueryRowContext(t.Context(), mysqlcluster.TextQuery).Scan(is.Fields()...))
 		require.Empty(t, is.Problem())
+		var zone string
+		require.NoError(t, db.QueryRowContext(t.Context(), "SELECT @@SESSION.time_zone").Scan(&zone))
+		require.Equal(t, "+00:00", zone)
 		require.Empty(t, c.Params, "the caller's own")
 	}
 }

@@ -246,7 +246,7 @@ func (c *cluster) doubt(h *home, certain bool, why error) {
 // doubts tells whether an error speaks against a primary, and whether it is certain that the member is none: it says so, or
 // nobody is there. A connection that broke, or an answer that did not come, may have other reasons.
 func doubts(err error) (known, certain bool) {
-	switch mysqlNumber(err) {
+	switch mysqlcluster.ErrorNumber(err) {
 	case erReadOnlyOption, erReadOnlyTransaction, erReadOnlyMode, erServerShutdown, erOfflineMode:
 		return true, true
 	}

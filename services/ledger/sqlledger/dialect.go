@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
+
+	"interlock/services/mysqlcluster"
 )
 
 // Flavor is the kind of database the ledger is kept in.
@@ -153,19 +155,16 @@ func (d dialect) collation() string {
 // semiSync is the prefix of the variables and states of semi-synchronous replication on a primary.
 func (d dialect) semiSync() string {
 	if d.flavor == MariaDB {
-		return "rpl_semi_sync_master_"
+		return mysqlcluster.MariaDBSemiSync
 	}
-	return "rpl_semi_sync_source_"
+	return mysqlcluster.MySQLSemiSync
 }
-
-// semiSyncStatus asks for the states of semi-synchronous replication on a primary.
-func (d dialect) semiSyncStatus() string { return "SHOW GLOBAL STATUS LIKE '" + d.semiSync() + "%'" }
 
 // semiSyncSince asks only for what a commit's answer rests on: whether replication is active, and how often it was
 // switched off. On MySQL that takes half of the time of a SHOW; MariaDB has nothing faster.
 func (d dialect) semiSyncSince() string {
 	if d.flavor == MariaDB {
-		return d.semiSyncStatus()
+		return mysqlcluster.SemiSyncStatus(d.semiSync())
 	}
 	return "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME IN ('" +
 		d.semiSync() + "status', '" + d.semiSync() + "no_times')"
@@ -211,13 +210,4 @@ func (d dialect) hasApplied() string {
 		return "COALESCE(MASTER_GTID_WAIT(?, 0), -1) = 0"
 	}
 	return "GTID_SUBSET(?, @@GLOBAL.gtid_executed)"
-}
-
-// isOn reads a variable that servers write as 1, ON or YES.
-func isOn(value string) bool {
-	switch strings.ToUpper(value) {
-	case "", "0", "OFF", "NO", "FALSE":
-		return false
-	}
-	return true
 }

@@ -5,18 +5,9 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
-)
 
-// readEpoch reads the cluster's epoch as a member has it, and who was opened with it; 0 where none ever was.
-func readEpoch(ctx context.Context, on querier, database string) (epoch int64, opened string, err error) {
-	err = queryRows(ctx, on, findTimeout, "SELECT epoch, primary_member FROM "+quoted(database)+".cluster WHERE id = 1", nil,
-		func(r *sql.Rows) error { return r.Scan(&epoch, &opened) })
-	switch mysqlNumber(err) {
-	case erNoSuchTable, erUnknownDatabase:
-		return 0, "", nil
-	}
-	return epoch, opened, err
-}
+	"interlock/services/mysqlcluster"
+)
 
 // JumpVersionsBeforeOpening raises every run's version by a million, as JumpVersions does, on a member that is still read-only to all but
 // administrators, through whose data source name it comes: between the barrier of an opening that accepts a loss and its
@@ -33,7 +24,7 @@ func JumpVersionsBeforeOpening(ctx context.Context, dsn string) (err error) {
 		return err
 	}
 	defer db.Close()
-	runs := quoted(c.DBName) + ".runs"
+	runs := mysqlcluster.Quote(c.DBName) + ".runs"
 	for after := ""; ; {
 		last := ""
 		page := "SELECT id FROM " + runs + " WHERE id > ? ORDER BY id LIMIT ?"

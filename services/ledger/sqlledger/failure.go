@@ -14,6 +14,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"interlock/services/ledger"
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -44,19 +45,15 @@ func (e *ErrDuplicate) Unwrap() error { return e.Err }
 // Duplicate is the cause for those who do not know this package's types.
 func (e *ErrDuplicate) Duplicate() string { return string(e.Cause) }
 
-// MySQL's and MariaDB's error numbers that mean something here.
+// MySQL's and MariaDB's error numbers that mean something here alone.
 const (
 	erTooManyConnections  = 1040
 	erServerShutdown      = 1053
-	erUnknownDatabase     = 1049
 	erBadNull             = 1048
 	erDuplicateEntry      = 1062
-	erNoSuchTable         = 1146
 	erRowChanged          = 1020
 	erUserConnections     = 1203
-	erLockWaitTimeout     = 1205
 	erDeadlock            = 1213
-	erUnknownVariable     = 1193
 	erDataTruncated       = 1265
 	erNoDefault           = 1364
 	erWrongValue          = 1366
@@ -88,20 +85,12 @@ func sqliteCode(err error) int {
 	return 0
 }
 
-func mysqlNumber(err error) uint16 {
-	var e *mysql.MySQLError
-	if errors.As(err, &e) {
-		return e.Number
-	}
-	return 0
-}
-
 // quiet is an error of which only the number is told: MySQL puts the values that it complains of into what it says, and
 // that goes into logs.
 type quiet struct{ err error }
 
 func (q quiet) Error() string {
-	return fmt.Sprintf("MySQL's error %d, about a value that is not shown", mysqlNumber(q.err))
+	return fmt.Sprintf("MySQL's error %d, about a value that is not shown", mysqlcluster.ErrorNumber(q.err))
 }
 
 func (q quiet) Unwrap() error { return q.err }
@@ -120,9 +109,9 @@ func definite(err error) error {
 	case err == nil, errors.As(err, &known), errors.As(err, &duplicate), errors.Is(err, ledger.ErrVersionConflict):
 		return err
 	}
-	switch mysqlNumber(err) {
+	switch mysqlcluster.ErrorNumber(err) {
 	case 0:
-	case erLockWaitTimeout, erDeadlock, erRowChanged:
+	case mysqlcluster.ErLockWaitTimeout, erDeadlock, erRowChanged:
 		return unavailable("somebody else is writing the same rows", err)
 	case erReadOnlyOption, erReadOnlyMode, erReadOnlyTransaction, erOfflineMode:
 		return unavailable("the ledger is read-only", err)
@@ -160,7 +149,7 @@ func definite(err error) error {
 // held says of an error from the row of a run or of an order, when somebody else's transaction kept it locked, that it
 // is ledger.ErrLocked: that transaction may be one whose commit waits for its replica.
 func held(err error) error {
-	busy := mysqlNumber(err) == erLockWaitTimeout
+	busy := mysqlcluster.ErrorNumber(err) == mysqlcluster.ErLockWaitTimeout
 	switch sqliteCode(err) {
 	case sqliteBusy, sqliteLocked:
 		busy = true
@@ -175,7 +164,7 @@ func held(err error) error {
 // nobody says anything leaves a word, which whoever speaks next takes for the answer.
 func isBroken(err error) bool {
 	var network net.Error
-	return mysqlNumber(err) == erClientInteraction ||
+	return mysqlcluster.ErrorNumber(err) == erClientInteraction ||
 		errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, sql.ErrConnDone) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network)
 }
@@ -184,8 +173,8 @@ func isBroken(err error) bool {
 // Whatever is not known to be that is unknown: a server that is shut down (1053) or interrupted (1317) while a commit
 // waits for its replica has written it.
 func refusedCommit(err error) bool {
-	switch mysqlNumber(err) {
-	case erRowChanged, erLockWaitTimeout, erDeadlock, erReadOnlyOption, erReadOnlyMode, erRolledBackInCommit:
+	switch mysqlcluster.ErrorNumber(err) {
+	case erRowChanged, mysqlcluster.ErLockWaitTimeout, erDeadlock, erReadOnlyOption, erReadOnlyMode, erRolledBackInCommit:
 		return true
 	}
 	switch sqliteCode(err) {
@@ -216,7 +205,7 @@ func refusedStatement(err error) bool {
 
 // lostCompareAndSet tells whether a run's version was to become NULL.
 func lostCompareAndSet(err error) bool {
-	return mysqlNumber(err) == erBadNull && strings.Contains(err.Error(), "'version'") ||
+	return mysqlcluster.ErrorNumber(err) == erBadNull && strings.Contains(err.Error(), "'version'") ||
 		sqliteCode(err) == sqliteConstraint && strings.Contains(err.Error(), "NOT NULL constraint failed: runs.version")
 }
 

@@ -4,11 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -16,9 +15,6 @@ import (
 const (
 	// semiSyncInterval is how often a sale looks at all of it; whether it is switched on is read with every sale.
 	semiSyncInterval = time.Second
-	// minSemiSyncTimeout is what passes for "never falls back to asynchronous": longer than anybody leaves a primary
-	// without a replica.
-	minSemiSyncTimeout = 24 * time.Hour
 )
 
 // semiSyncCheck remembers which server's state of replication was looked at last, and when. After a failover the name of
@@ -48,10 +44,10 @@ func (g *guardColumns) fields() []any { return []any{&g.server, &g.readOnly, &g.
 
 // problem is nil where the server may be written.
 func (g *guardColumns) problem() error {
-	if isOn(g.readOnly) {
+	if mysqlcluster.IsOn(g.readOnly) {
 		return unavailable("the ledger is read-only", nil)
 	}
-	if !isOn(g.semiSync) {
+	if !mysqlcluster.IsOn(g.semiSync) {
 		return unavailable("semi-synchronous replication is off: an answered order might be lost", nil)
 	}
 	return nil
@@ -90,7 +86,7 @@ func (t *transaction) guard(ctx context.Context) error {
 // guardFailure says what an error from reading the guard's columns means: a server without the plugin does not know the
 // variable.
 func guardFailure(err error) error {
-	if mysqlNumber(err) == erUnknownVariable {
+	if mysqlcluster.ErrorNumber(err) == mysqlcluster.ErUnknownVariable {
 		return unavailable("semi-synchronous replication is not loaded: an answered order might be lost", err)
 	}
 	return err
@@ -115,8 +111,8 @@ func (t *transaction) lookAtSemiSync(ctx context.Context, server string) error {
 	if !due {
 		return nil
 	}
-	state, err := readSemiSync(ctx, t.p.dialect, t.conn, t.p.statement)
-	if problem := state.problem(); err == nil && problem != "" {
+	state, err := mysqlcluster.ReadSemiSync(ctx, t.conn, t.p.statement, t.p.dialect.semiSync())
+	if problem := state.Problem(); err == nil && problem != "" {
 		err = unavailable(problem, nil)
 	}
 	check.mu.Lock()
@@ -125,74 +121,9 @@ func (t *transaction) lookAtSemiSync(ctx context.Context, server string) error {
 		check.server = "" // So that nobody goes by it any more.
 		return err
 	}
-	check.server, check.at, check.offs = server, now, state.offs
-	t.looked, t.offs = true, state.offs
+	check.server, check.at, check.offs = server, now, state.Offs
+	t.looked, t.offs = true, state.Offs
 	return nil
-}
-
-// semiSyncState is what a primary says of its semi-synchronous replication.
-type semiSyncState struct {
-	enabled, active, afterSync, waitsAlone bool
-	timeout                                time.Duration
-	replicas                               int64
-	// offs is how often it has been switched off since the server started, in whatever way. While it stays the same, and
-	// replication active, every commit was acknowledged before it was answered.
-	offs int64
-}
-
-// scan reads a row that names a variable or a state and its value.
-func (s *semiSyncState) scan(d dialect) func(*sql.Rows) error {
-	prefix := d.semiSync()
-	return func(row *sql.Rows) error {
-		var name, value string
-		if err := row.Scan(&name, &value); err != nil {
-			return err
-		}
-		number, _ := strconv.ParseInt(value, 10, 64) // A value that is no number is of a variable that is none.
-		switch strings.TrimPrefix(strings.ToLower(name), prefix) {
-		case "enabled":
-			s.enabled = isOn(value)
-		case "status":
-			s.active = isOn(value)
-		case "clients":
-			s.replicas = number
-		case "no_times":
-			s.offs = number
-		case "wait_point":
-			s.afterSync = strings.EqualFold(value, "AFTER_SYNC")
-		case "wait_no_replica", "wait_no_slave":
-			s.waitsAlone = isOn(value)
-		case "timeout":
-			// In milliseconds; the largest possible would overflow a Duration.
-			s.timeout = time.Duration(min(number, int64(10*minSemiSyncTimeout/time.Millisecond))) * time.Millisecond
-		}
-		return nil
-	}
-}
-
-func readSemiSync(ctx context.Context, d dialect, on querier, limit time.Duration) (semiSyncState, error) {
-	var s semiSyncState
-	for _, query := range []string{"SHOW GLOBAL VARIABLES LIKE '" + d.semiSync() + "%'", d.semiSyncStatus()} {
-		if err := queryRows(ctx, on, limit, query, nil, s.scan(d)); err != nil {
-			return s, err
-		}
-	}
-	return s, nil
-}
-
-// problem says why an acknowledged commit might not be on any replica, or "".
-func (s semiSyncState) problem() string {
-	switch {
-	case !s.enabled:
-		return "semi-synchronous replication is off: an answered order might be lost"
-	case !s.active:
-		return "semi-synchronous replication has fallen back to asynchronous: an answered order might be lost"
-	case !s.afterSync:
-		return "semi-synchronous replication does not wait AFTER_SYNC: an answered order might be lost"
-	case s.timeout < minSemiSyncTimeout || !s.waitsAlone:
-		return "semi-synchronous replication would fall back to asynchronous: an answered order might be lost"
-	}
-	return ""
 }
 
 // notFound answers for a run or an order that is not there, if the server that says so may be believed.

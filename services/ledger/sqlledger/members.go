@@ -154,14 +154,16 @@ func (a *answer) ask(ctx context.Context, dsn, set string, m *mysqlcluster.Membe
 	if err != nil {
 		return err
 	}
-	state, err := readSemiSync(ctx, a.dialect, db, findTimeout)
+	state, err := mysqlcluster.ReadSemiSync(ctx, db, findTimeout, a.dialect.semiSync())
 	if err != nil {
 		return err
 	}
-	if m.Epoch, m.Opened, err = readEpoch(ctx, db, c.DBName); err != nil {
+	epoch, err := mysqlcluster.ReadEpoch(ctx, db, findTimeout, c.DBName)
+	if err != nil {
 		return err
 	}
-	m.Writable, m.SemiSync, m.Replicas = !isOn(readOnly), state.problem() == "", state.replicas
+	m.Epoch, m.Opened = epoch.Number, epoch.Opened
+	m.Writable, m.SemiSync, m.Replicas = !mysqlcluster.IsOn(readOnly), state.Problem() == "", state.Replicas
 	if set == "" {
 		return nil
 	}

@@ -7,8 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 	"time"
+
+	"interlock/services/mysqlcluster"
 
 	"github.com/pressly/goose/v3"
 )
@@ -159,14 +160,14 @@ func makeDatabase(ctx context.Context, d dialect, on *sql.Conn, name string) err
 		return definite(err)
 	}
 	if has == "" {
-		_, err := on.ExecContext(ctx, "CREATE DATABASE "+quoted(name)+" CHARACTER SET utf8mb4 COLLATE "+d.collation())
+		_, err := on.ExecContext(ctx, "CREATE DATABASE "+mysqlcluster.Quote(name)+" CHARACTER SET utf8mb4 COLLATE "+d.collation())
 		return definite(err)
 	}
 	return d.checkCollation(name, has)
 }
 
 // collationOf is the collation of a database; "" where there is none, or none that this user may see.
-func collationOf(ctx context.Context, on querier, name string) (collation string, err error) {
+func collationOf(ctx context.Context, on mysqlcluster.Querier, name string) (collation string, err error) {
 	err = queryRows(ctx, on, deskStatementTimeout,
 		"SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", []any{name},
 		func(r *sql.Rows) error { return r.Scan(&collation) })
@@ -184,17 +185,15 @@ func (d dialect) checkCollation(database, has string) error {
 
 // wrongColumn says which column does not compare as the database does, "" where all do: its table was made before the
 // database's collation was changed.
-func (d dialect) wrongColumn(ctx context.Context, on querier, database string) (problem string, err error) {
+func (d dialect) wrongColumn(ctx context.Context, on mysqlcluster.Querier, database string) (problem string, err error) {
 	const query = "SELECT TABLE_NAME, COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS " +
 		"WHERE TABLE_SCHEMA = ? AND COLLATION_NAME <> ? ORDER BY TABLE_NAME, ORDINAL_POSITION LIMIT 1"
 	err = queryRows(ctx, on, deskStatementTimeout, query, []any{database, d.collation()}, func(r *sql.Rows) error {
 		var table, column, has string
 		err := r.Scan(&table, &column, &has)
 		problem = fmt.Sprintf("the column %s.%s has the collation %s: it needs %s (ALTER TABLE %s CONVERT TO CHARACTER SET "+
-			"utf8mb4 COLLATE %s)", table, column, has, d.collation(), quoted(table), d.collation())
+			"utf8mb4 COLLATE %s)", table, column, has, d.collation(), mysqlcluster.Quote(table), d.collation())
 		return err
 	})
 	return problem, err
 }
-
-func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

@@ -81,10 +81,7 @@ func parseDSN(dsn string) (*mysql.Config, error) {
 func (d dialect) connector(c *mysql.Config, s session) (driver.Connector, error) {
 	c = c.Clone()
 	c.MultiStatements = s.joins
-	c.Params = map[string]string{
-		d.isolation: "'READ-COMMITTED'",
-		"time_zone": "'+00:00'",
-	}
+	c.Params = map[string]string{d.isolation: "'READ-COMMITTED'"}
 	c.Params["wait_timeout"] = strconv.Itoa(s.waitSeconds)
 	c.Params["innodb_lock_wait_timeout"] = strconv.Itoa(s.lockSeconds)
 	if d.flavor == MariaDB {
@@ -119,9 +116,7 @@ func newSQLiteConnector(path string, wait time.Duration) (driver.Connector, erro
 
 // openWithout opens a server without choosing a database, for questions that come before there is one.
 func openWithout(c *mysql.Config, wrap func(driver.Connector) driver.Connector) (*sql.DB, error) {
-	c = c.Clone()
-	c.DBName = ""
-	connector, err := mysqlcluster.Connector(c, (*mysqlcluster.Text).Problem)
+	connector, err := mysqlcluster.Connector(mysqlcluster.WithoutDatabase(c), (*mysqlcluster.Text).Problem)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}

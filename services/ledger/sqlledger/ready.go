@@ -41,8 +41,8 @@ func (l *Ledger) Status(ctx context.Context) (Status, error) {
 	if s.ReadOnly, err = l.readOnly(ctx, h); err != nil {
 		return s, definite(err)
 	}
-	state, err := readSemiSync(ctx, h.dialect, h.desk.sql, l.options.StatementTimeout)
-	s.SemiSync, s.Replicas = state.enabled && state.active, int(state.replicas)
+	state, err := mysqlcluster.ReadSemiSync(ctx, h.desk.sql, l.options.StatementTimeout, h.dialect.semiSync())
+	s.SemiSync, s.Replicas = state.Enabled && state.Active, int(state.Replicas)
 	return s, definite(err)
 }
 
@@ -51,7 +51,7 @@ func (l *Ledger) readOnly(ctx context.Context, h *home) (bool, error) {
 	err := queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT "+h.guard(Local), nil, func(r *sql.Rows) error {
 		return r.Scan(g.fields()...)
 	})
-	return isOn(g.readOnly), err
+	return mysqlcluster.IsOn(g.readOnly), err
 }
 
 // Ready is nil when the ledger could sell now, else the first reason why not, in words for whoever runs it.
@@ -105,14 +105,14 @@ func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
 	if l.options.Durability != Replicated {
 		return nil
 	}
-	state, err := readSemiSync(ctx, h.dialect, h.desk.sql, l.options.StatementTimeout)
+	state, err := mysqlcluster.ReadSemiSync(ctx, h.desk.sql, l.options.StatementTimeout, h.dialect.semiSync())
 	if err != nil {
 		return definite(err)
 	}
-	if problem := state.problem(); problem != "" {
+	if problem := state.Problem(); problem != "" {
 		return unready(problem + "; configure it, or choose the durability local")
 	}
-	if state.replicas < 1 {
+	if state.Replicas < 1 {
 		return unready("no replica is connected that could acknowledge a commit")
 	}
 	return nil
@@ -143,7 +143,9 @@ func (l *Ledger) migrated(ctx context.Context, h *home) error {
 		func(r *sql.Rows) error { return r.Scan(&applied) })
 	switch {
 	case err == nil:
-	case mysqlNumber(err) == erNoSuchTable, mysqlNumber(err) == erUnknownDatabase, strings.Contains(err.Error(), "no such table"):
+	case mysqlcluster.ErrorNumber(err) == mysqlcluster.ErNoSuchTable,
+		mysqlcluster.ErrorNumber(err) == mysqlcluster.ErUnknownDatabase,
+		strings.Contains(err.Error(), "no such table"):
 	default:
 		return l.failed(h, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"weak"
 
 	"interlock/services/ledger"
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -93,7 +94,7 @@ var errNoTrain = errors.New("ledger: a train is missing")
 
 // loadTrains finds trains, in the cache or by reading them. broken says why some of those that are there cannot be
 // read: one that is damaged must not hide the others.
-func (l *Ledger) loadTrains(ctx context.Context, on querier, p *pool, ids []string) (found map[string]*rail.Train, broken map[string]error, err error) {
+func (l *Ledger) loadTrains(ctx context.Context, on mysqlcluster.Querier, p *pool, ids []string) (found map[string]*rail.Train, broken map[string]error, err error) {
 	found, broken = make(map[string]*rail.Train, len(ids)), map[string]error{}
 	var missing []string
 	asked := make(map[string]bool, len(ids))
@@ -125,7 +126,7 @@ func (l *Ledger) loadTrains(ctx context.Context, on querier, p *pool, ids []stri
 }
 
 // readTrains reads trains by a condition, as they are written now.
-func (l *Ledger) readTrains(ctx context.Context, on querier, p *pool, condition string, args ...any) ([]ledger.WrittenTrain, error) {
+func (l *Ledger) readTrains(ctx context.Context, on mysqlcluster.Querier, p *pool, condition string, args ...any) ([]ledger.WrittenTrain, error) {
 	type row struct {
 		id, formation string
 		document      []byte
@@ -161,7 +162,7 @@ func (l *Ledger) readTrains(ctx context.Context, on querier, p *pool, condition 
 }
 
 // loadFormations finds formations as loadTrains does trains.
-func (l *Ledger) loadFormations(ctx context.Context, on querier, p *pool, ids []string) (found map[string]*rail.Formation, broken map[string]error, err error) {
+func (l *Ledger) loadFormations(ctx context.Context, on mysqlcluster.Querier, p *pool, ids []string) (found map[string]*rail.Formation, broken map[string]error, err error) {
 	found, broken = make(map[string]*rail.Formation, len(ids)), map[string]error{}
 	var missing []string
 	asked := make(map[string]bool, len(ids))
@@ -193,7 +194,7 @@ func (l *Ledger) loadFormations(ctx context.Context, on querier, p *pool, ids []
 }
 
 // readFormations reads formations by a condition, as they are written now.
-func readFormations(ctx context.Context, on querier, p *pool, condition string, args ...any) ([]ledger.WrittenFormation, error) {
+func readFormations(ctx context.Context, on mysqlcluster.Querier, p *pool, condition string, args ...any) ([]ledger.WrittenFormation, error) {
 	var formations []ledger.WrittenFormation
 	err := queryRows(ctx, on, p.statement, "SELECT id, document FROM formations WHERE "+condition, args, func(r *sql.Rows) error {
 		var one ledger.WrittenFormation

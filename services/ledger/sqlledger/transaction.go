@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"interlock/services/ledger"
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -181,29 +182,11 @@ func (t *transaction) rows(ctx context.Context, query string, args []any, scan f
 	return err
 }
 
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-func queryRows(ctx context.Context, on querier, limit time.Duration, query string, args []any, scan func(row *sql.Rows) error) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	rows, err := on.QueryContext(ctx, query, args...)
-	if err != nil {
-		return late(ctx, err)
-	}
-	defer func() {
-		if closed := rows.Close(); err == nil {
-			err = closed
-		}
-		err = late(ctx, err)
-	}()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+// queryRows runs a query and calls scan for each row: see mysqlcluster.EachRow. SQLite's rows are read in the same way.
+func queryRows(
+	ctx context.Context, on mysqlcluster.Querier, limit time.Duration, query string, args []any, scan func(row *sql.Rows) error,
+) error {
+	return mysqlcluster.EachRow(ctx, on, limit, query, args, scan)
 }
 
 // commit sends COMMIT, once, and in the same text before it the last statements that write, a compare-and-set first. Its
@@ -270,16 +253,16 @@ func (t *transaction) sendCommit(ctx context.Context, last []statement) error {
 	if !t.looked {
 		return fmt.Errorf("nobody has looked at the replication that this commit rests on: %w", errNotSent)
 	}
-	var now semiSyncState
+	var now mysqlcluster.SemiSync
 	ask, err := t.p.dialect.semiSyncSince(), error(nil)
 	if t.p.joins {
-		err = t.sendTogether(ctx, text+"; "+ask, args, now.scan(t.p.dialect))
+		err = t.sendTogether(ctx, text+"; "+ask, args, now.Scan(t.p.dialect.semiSync()))
 	} else if _, err := t.conn.ExecContext(ctx, text); err != nil {
 		return err
-	} else if err := queryRows(ctx, t.conn, t.l.options.CommitTimeout, ask, nil, now.scan(t.p.dialect)); err != nil {
+	} else if err := queryRows(ctx, t.conn, t.l.options.CommitTimeout, ask, nil, now.Scan(t.p.dialect.semiSync())); err != nil {
 		return fmt.Errorf("%w: %s", errUnacknowledged, err.Error()) // COMMIT was not what failed
 	}
-	if err == nil && !(now.active && now.offs == t.offs) {
+	if err == nil && !(now.Active && now.Offs == t.offs) {
 		err = errUnacknowledged
 	}
 	if errors.Is(err, errUnacknowledged) {
