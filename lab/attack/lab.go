@@ -73,13 +73,13 @@ type lab struct {
 	left  int
 	crowd *load.Crowd
 	runs  *load.Runs
-	// venue is the run that buyers buy now, a fresh one for each round: where a run is half sold, who wants a long trip
+	// targets is the run that buyers buy now, a fresh one for each round: where a run is half sold, who wants a long trip
 	// is refused, and no attack is to blame.
-	venue *load.Venue
+	targets *load.Targets
 	// server is the one that is attacked. lapsing is another, whose holds lapse soon.
 	server, lapsing *servers.Program
-	// target is what attackers look at. What buyers buy now is the venue's first.
-	target         *load.Run
+	// attackedRun is what attackers look at. What buyers buy now is the first of targets.
+	attackedRun    *load.Run
 	watched, small []*load.Run
 	soldOut        []soldOutTrain
 	// ownToken and ownOrder are an attacker's own; buyersOrders are others'.
@@ -155,13 +155,13 @@ func (l *lab) prepare(ctx context.Context) error {
 		return err
 	}
 	l.runs.Add(forBuyers)
-	if l.venue, err = load.OneRun(l.runs); err != nil {
+	if l.targets, err = load.OneRun(l.runs); err != nil {
 		return err
 	}
 	if l.watched, err = load.Publish(ctx, server, admin, watchedTrain, smallSeats, load.MaxDates); err != nil {
 		return err
 	}
-	l.target = l.watched[0]
+	l.attackedRun = l.watched[0]
 	if l.small, err = load.Publish(ctx, server, admin, smallTrain, smallSeats, smallDates); err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (l *lab) ownAnOrder(ctx context.Context) (err error) {
 		return err
 	}
 	b, err := buy(ctx, l.server.Addr(), l.ownToken, wish{
-		key: "attackers-own", run: l.target.ID, from: 0, to: load.Calls - 1, passengers: strangers("A", 0, party),
+		key: "attackers-own", run: l.attackedRun.ID, from: 0, to: load.Calls - 1, passengers: strangers("A", 0, party),
 	})
 	if err != nil || b.code != "" {
 		return fmt.Errorf("the attacker's own order: %s: %w", b.code, err)
@@ -247,7 +247,7 @@ func (l *lab) hasTime(windows int) bool {
 // round plays an attack, and then as many static requests.
 func (l *lab) round(ctx context.Context, a *attack, n int) (r *Round, err error) {
 	r = &Round{}
-	if l.venue, err = load.OneRun(l.runs); err != nil {
+	if l.targets, err = load.OneRun(l.runs); err != nil {
 		return nil, err
 	}
 	if err := l.window(ctx, a, n, a.play, r, &r.Attack); err != nil {
@@ -301,7 +301,7 @@ func (l *lab) recover(ctx context.Context) error {
 	if err := l.server.Start(ctx); err != nil {
 		return err
 	}
-	return load.AwaitRun(ctx, l.server.Addr(), l.target.ID)
+	return load.AwaitRun(ctx, l.server.Addr(), l.attackedRun.ID)
 }
 
 // window lets buyers buy while attackers do something.
@@ -350,6 +350,6 @@ func (l *lab) window(ctx context.Context, a *attack, n int, do func(context.Cont
 // sell lets buyers buy for one window.
 func (l *lab) sell(ctx context.Context, window time.Duration) (*load.Result, error) {
 	return load.Rush{
-		Crowd: l.crowd, Venue: l.venue, Servers: []string{l.server.Addr()}, Buyers: buyers, WarmUp: warmUp, Window: window, PerSecond: l.PerSecond,
+		Crowd: l.crowd, Targets: l.targets, Servers: []string{l.server.Addr()}, Buyers: buyers, WarmUp: warmUp, Window: window, PerSecond: l.PerSecond,
 	}.Run(ctx)
 }

@@ -41,7 +41,7 @@ func hostileNames(ctx context.Context, s *scene) error {
 			return name, failure(err)
 		}
 		b, err := buy(ctx, s.server.Addr(), token, wish{
-			key: "hostile-'\\\"", run: s.target.ID, from: turn % (load.Calls - 1), to: load.Calls - 1,
+			key: "hostile-'\\\"", run: s.attackedRun.ID, from: turn % (load.Calls - 1), to: load.Calls - 1,
 			passengers: []traveller{{name, fmt.Sprintf("X%d%06d%02d", s.round, turn, attacker), load.Classes[0]}},
 		})
 		if len(b.names) == 1 && b.names[0] != name {
@@ -80,12 +80,12 @@ func (l *lab) startWith(ctx context.Context, parameter string) (Start, error) {
 	start := Start{Parameter: parameter}
 	token, err := l.passenger("reader-" + parameter)
 	if err == nil {
-		err = load.AwaitRun(ctx, server.Addr(), l.target.ID)
+		err = load.AwaitRun(ctx, server.Addr(), l.attackedRun.ID)
 	}
 	if err == nil {
 		var b bought
 		b, err = buy(ctx, server.Addr(), token, wish{
-			key: "reader-key", run: l.target.ID, from: 0, to: 1, passengers: []traveller{{hostile[0], "X0000", load.Classes[0]}},
+			key: "reader-key", run: l.attackedRun.ID, from: 0, to: 1, passengers: []traveller{{hostile[0], "X0000", load.Classes[0]}},
 		})
 		start.Said = heardOf(b, err).text
 		err = nil // what it says is the result

@@ -31,7 +31,7 @@ func manyNodes(ctx context.Context, s *scene) error {
 }
 
 func manyRoots(ctx context.Context, s *scene) error {
-	return s.queries(ctx, append(roots(s.ownOrder, s.target), wide(s.target)...))
+	return s.queries(ctx, append(roots(s.ownOrder, s.attackedRun), wide(s.attackedRun)...))
 }
 
 // dearest asks for as much as is not refused unseen. What is refused all the same attacks nothing.
@@ -46,7 +46,7 @@ func dearest(ctx context.Context, s *scene) error {
 // everyQuery is all that is asked over HTTP, for those who ask in another way.
 func (s *scene) everyQuery() []variant {
 	all := append(s.nestedVariants(), introspections(), ids(s.buyersOrders))
-	return append(append(all, roots(s.ownOrder, s.target)...), wide(s.target)...)
+	return append(append(all, roots(s.ownOrder, s.attackedRun)...), wide(s.attackedRun)...)
 }
 
 // queries asks each variant in turn over HTTP.

@@ -95,7 +95,7 @@ func (s *scene) largeRequests(ctx context.Context) ([]request, error) {
 	// What is too small would fit on the way: a server that was built without a playground says so in a line.
 	all = slices.DeleteFunc(all, func(r request) bool { return r.size*maxPipelined < r.asked })
 	events := `{"query":"subscription($r:[ID!]!){seatAvailability(runIds:$r){` + strings.TrimSpace(aliases(copies, dearField)) +
-		`}}","variables":{"r":["` + s.venue.First().ID + `"]}}`
+		`}}","variables":{"r":["` + s.targets.First().ID + `"]}}`
 	return append(all, request{name: "events", text: post(s.server.Addr(), events, "Accept: text/event-stream\r\n"), unread: notReading}), nil
 }
 

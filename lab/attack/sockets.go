@@ -135,7 +135,7 @@ func (s *scene) watchOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	q, err := gql(`subscription($r:[ID!]!){seatAvailability(runIds:$r){version}}`, map[string]any{"r": []string{s.target.ID}}, token)
+	q, err := gql(`subscription($r:[ID!]!){seatAvailability(runIds:$r){version}}`, map[string]any{"r": []string{s.attackedRun.ID}}, token)
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func watchedPairs(ctx context.Context, s *scene) error {
 
 // dearEvents watches the run that is sold, and asks for as much with each event as a document may name.
 func dearEvents(ctx context.Context, s *scene) error {
-	v := seats([]*load.Run{s.venue.First()}, 0, load.Calls-1)
+	v := seats([]*load.Run{s.targets.First()}, 0, load.Calls-1)
 	v.document = "subscription($r:[ID!]!,$f:StationCode,$t:StationCode){seatAvailability(runIds:$r,from:$f,to:$t){" + aliases(copies, dearField) + "}}"
 	s.hold(ctx, s.attack.connections, "dear events", nobody, func(int) []variant { return []variant{v} })
 	return nil
@@ -205,7 +205,7 @@ func dearEvents(ctx context.Context, s *scene) error {
 func manyEvents(ctx context.Context, s *scene) error {
 	all := make([]variant, eventsPerSocket)
 	for n := range all {
-		all[n] = seats([]*load.Run{s.venue.First()}, 0, load.Calls-1)
+		all[n] = seats([]*load.Run{s.targets.First()}, 0, load.Calls-1)
 	}
 	s.hold(ctx, s.attack.connections, "many events", nobody, func(int) []variant { return all })
 	return nil
@@ -236,7 +236,7 @@ func silentSockets(ctx context.Context, s *scene) error {
 
 // busySockets asks on each socket as fast as the pace allows, without waiting for answers.
 func busySockets(ctx context.Context, s *scene) error {
-	searches := roots(s.ownOrder, s.target)[4]
+	searches := roots(s.ownOrder, s.attackedRun)[4]
 	small := variant{name: "a search", document: "query($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){searchTickets(from:$f,to:$t,date:$d,first:5){nodes{version}}}", variables: searches.variables}
 	s.each(ctx, s.attack.connections, func(int) {
 		one, r := openSocket(ctx, s.server.Addr(), "")

@@ -88,7 +88,7 @@ type Cluster struct {
 	// apart are the lock nodes of servers that share none.
 	apart       []*servers.RedisServer
 	supervisors []*servers.Program
-	proxies       []*Proxy
+	proxies     []*Proxy
 }
 
 // Start starts a cluster and returns once every server of it is ready to sell.

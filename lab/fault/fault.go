@@ -114,8 +114,8 @@ func (i *Injected) text() string {
 
 // Scene is what a fault has to do with.
 type Scene struct {
-	Cluster *cluster.Cluster
-	Workload    *clients.Workload
+	Cluster  *cluster.Cluster
+	Workload *clients.Workload
 	// Random is made of the Seed: the same seed chooses the same victims.
 	Random *rand.Rand
 	Seed   uint64

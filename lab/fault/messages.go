@@ -55,8 +55,8 @@ type heard struct {
 
 // listener notes every message about the workload's runs.
 type listener struct {
-	source   availability.Listener
-	done     chan struct{}
+	source availability.Listener
+	done   chan struct{}
 
 	mu       sync.Mutex
 	messages []heard

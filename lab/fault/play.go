@@ -80,9 +80,9 @@ type play struct {
 	log     *slog.Logger
 	result  *Result
 
-	runs  []*load.Run
-	workload  *clients.Workload
-	scene *Scene
+	runs     []*load.Run
+	workload *clients.Workload
+	scene    *Scene
 	// broken and healed are when the fault began, and when it was made good; rest is when nobody changed anything any more.
 	broken, healed, judgedUntil, rest time.Time
 	before, after                     []check.Resources

@@ -25,7 +25,7 @@ type Crowd struct {
 // buyer buys one ticket after the other.
 type buyer struct {
 	crowd   *Crowd
-	venue   *Venue
+	targets *Targets
 	server  string
 	number  int
 	random  *rand.Rand
@@ -78,7 +78,7 @@ const (
 func (r *Rush) newBuyer(n int, w window) *buyer {
 	c, server := r.Crowd, r.Servers[n%len(r.Servers)]
 	return &buyer{
-		crowd: c, venue: r.Venue, server: server, number: n, window: w, open: r.PerSecond > 0,
+		crowd: c, targets: r.Targets, server: server, number: n, window: w, open: r.PerSecond > 0,
 		account: c.Accounts.NewAccount(), request: newRequest(server),
 		random:   rand.New(rand.NewPCG(c.Seed, c.documents.Add(1)<<20+uint64(n))),
 		inWindow: make([]int32, int(w.seconds())+1),
@@ -89,7 +89,7 @@ func (r *Rush) newBuyer(n int, w window) *buyer {
 // buy asks for one ticket, and asks again with the same key until it is known what became of it. intended is when the
 // buyer wanted to ask, which is when the wait begins.
 func (b *buyer) buy(ctx context.Context, intended time.Time) error {
-	s := b.venue.pick(b.random)
+	s := b.targets.pick(b.random)
 	run := s.now.Load()
 	t := RandomTrip(b.random)
 	document := b.crowd.documents.Add(1)
@@ -119,7 +119,7 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 			if b.open && b.window.has(intended) || !b.open && counts {
 				b.waited(intended, heard)
 			}
-			return b.venue.sold(s, run, t.To-t.From)
+			return b.targets.sold(s, run, t.To-t.From)
 		case SoldOut:
 			b.soldOut = append(b.soldOut, NoSeat{run, int8(t.From), int8(t.To), int8(t.Class), asked, heard})
 			return nil

@@ -130,7 +130,7 @@ func TestLeastShare(t *testing.T) {
 	require.InDelta(t, 0.5, leastShare([][]int{{3, 3, 3, 3, 3, 0}, {1, 1, 1, 1, 1, 0}}), 1e-9)
 }
 
-func TestVenue_MovesOnAndFollowsZipf(t *testing.T) {
+func TestTargets_MovesOnAndFollowsZipf(t *testing.T) {
 	runs := &Runs{}
 	for range 5 {
 		runs.Add([]*Run{{SeatsPerClass: 256}})
@@ -192,10 +192,10 @@ const placedBody = `{"data":{"placeOrder":{"order":{"number":"4F7K2M9QX8TB","tic
 func rush(t *testing.T, server string) Rush {
 	runs := &Runs{}
 	runs.Add([]*Run{{SeatsPerClass: 4_096}})
-	venue, err := OneRun(runs)
+	targets, err := OneRun(runs)
 	require.NoError(t, err)
 	crowd := &Crowd{Journal: &Journal{}, Accounts: &Accounts{Token: func(string) (string, error) { return "token", nil }}}
-	return Rush{Crowd: crowd, Venue: venue, Servers: []string{server}, Buyers: 1, Window: 500 * time.Millisecond}
+	return Rush{Crowd: crowd, Targets: targets, Servers: []string{server}, Buyers: 1, Window: 500 * time.Millisecond}
 }
 
 // TestRush_OfferedLoadKeepsItsSlowTail: twice as many come as are served. Those at the end of the line came within the

@@ -13,8 +13,8 @@ import (
 
 // Rush is one measurement: some buyers at some servers for a while.
 type Rush struct {
-	Crowd *Crowd
-	Venue *Venue
+	Crowd   *Crowd
+	Targets *Targets
 	// Servers are the addresses; buyers are spread over them evenly.
 	Servers []string
 	Buyers  int

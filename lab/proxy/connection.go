@@ -14,7 +14,7 @@ const nowhere = -1
 
 // connection is one connection of a server to the member, in two halves.
 type connection struct {
-	proxy           *Proxy
+	proxy          *Proxy
 	server, member net.Conn
 
 	mu       sync.Mutex

@@ -46,15 +46,15 @@ func (l *lab) oneRound(ctx context.Context, writer *ceiling.Writer) (one OneRoun
 	if err := l.prepare(ctx); err != nil {
 		return one, err
 	}
-	venue, err := load.OneRun(l.runs)
+	targets, err := load.OneRun(l.runs)
 	if err != nil {
 		return one, err
 	}
-	l.watcher.Watch(venue.First())
+	l.watcher.Watch(targets.First())
 	var buyer, commits, whole []time.Duration
 	for range oneTurns {
 		result, err := load.Rush{
-			Crowd: l.crowd, Venue: venue, Servers: []string{l.server}, Buyers: 1, WarmUp: oneTurn / 5, Window: oneTurn,
+			Crowd: l.crowd, Targets: targets, Servers: []string{l.server}, Buyers: 1, WarmUp: oneTurn / 5, Window: oneTurn,
 		}.Run(ctx)
 		if err != nil {
 			return one, err

@@ -29,12 +29,12 @@ func (l *lab) overload(ctx context.Context, carries float64) (*Overload, error) 
 	if err := l.prepare(ctx); err != nil {
 		return nil, err
 	}
-	venue, err := load.OneRun(l.runs)
+	targets, err := load.OneRun(l.runs)
 	if err != nil {
 		return nil, err
 	}
-	l.watcher.Watch(venue.First())
-	venue.Moved = l.watcher.Watch
+	l.watcher.Watch(targets.First())
+	targets.Moved = l.watcher.Watch
 	pid := l.cluster.Servers()[0].Pid()
 	memory := func() float64 { return servers.ResidentBytes(pid) / megabyte }
 	over := &Overload{MemoryBeforeMegabytes: memory()}
@@ -55,7 +55,7 @@ func (l *lab) overload(ctx context.Context, carries float64) (*Overload, error) 
 		})
 	}
 	over.Result, err = load.Rush{
-		Crowd: l.crowd, Venue: venue, Servers: []string{l.server}, Buyers: overloadBuyers,
+		Crowd: l.crowd, Targets: targets, Servers: []string{l.server}, Buyers: overloadBuyers,
 		WarmUp: overloadWarmUp, Window: overloadWindow, PerSecond: overloadTimes * carries,
 	}.Run(ctx)
 	cancel()

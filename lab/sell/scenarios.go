@@ -83,7 +83,7 @@ func (l *lab) measure(ctx context.Context, report *Report) (err error) {
 func (l *lab) rounds(ctx context.Context, report *Report) error {
 	var hot64, hot1024, two, four, zipf []*load.Result
 	first := []string{l.server}
-	zipfian := func(runs *load.Runs) (*load.Venue, error) { return load.Zipf(runs, zipfRuns) }
+	zipfian := func(runs *load.Runs) (*load.Targets, error) { return load.Zipf(runs, zipfRuns) }
 	var last time.Duration
 	for round := range l.Rounds {
 		if round > 0 && !l.hasTime(last) {
@@ -201,15 +201,15 @@ func (l *lab) sellOut(ctx context.Context) (*SellsOut, error) {
 	if err := l.publishInto(ctx, l.small, outSeats, 1); err != nil {
 		return nil, err
 	}
-	venue, err := load.ToTheLastSeat(l.small)
+	targets, err := load.ToTheLastSeat(l.small)
 	if err != nil {
 		return nil, err
 	}
-	run := venue.First()
+	run := targets.First()
 	l.watcher.Watch(run)
 	begun := time.Now()
 	result, err := load.Rush{
-		Crowd: l.crowd, Venue: venue, Servers: []string{l.server}, Buyers: manyBuyers, Window: outWindow,
+		Crowd: l.crowd, Targets: targets, Servers: []string{l.server}, Buyers: manyBuyers, Window: outWindow,
 	}.Run(ctx)
 	if err != nil {
 		return nil, err

@@ -154,20 +154,20 @@ func (l *lab) wants(scenario string) bool {
 	return len(l.Only) == 0 || slices.Contains(l.Only, scenario)
 }
 
-// venues makes what a rush is for.
-type venues func(*load.Runs) (*load.Venue, error)
+// targetsOf makes the target runs of a rush.
+type targetsOf func(*load.Runs) (*load.Targets, error)
 
 // rush is always, if the scenario is wanted.
-func (l *lab) rush(ctx context.Context, scenario string, into *[]*load.Result, servers []string, buyers int, venue venues) error {
+func (l *lab) rush(ctx context.Context, scenario string, into *[]*load.Result, servers []string, buyers int, on targetsOf) error {
 	if !l.wants(scenario) {
 		return nil
 	}
-	return l.always(ctx, scenario, into, servers, buyers, venue)
+	return l.always(ctx, scenario, into, servers, buyers, on)
 }
 
 // always runs one round of a scenario and notes its result.
-func (l *lab) always(ctx context.Context, scenario string, into *[]*load.Result, servers []string, buyers int, venue venues) error {
-	result, err := l.sell(ctx, servers, buyers, l.Window, 0, venue)
+func (l *lab) always(ctx context.Context, scenario string, into *[]*load.Result, servers []string, buyers int, on targetsOf) error {
+	result, err := l.sell(ctx, servers, buyers, l.Window, 0, on)
 	if err != nil {
 		return fmt.Errorf("%s: %w", scenario, err)
 	}
@@ -190,18 +190,18 @@ func (l *lab) prepare(ctx context.Context) error {
 }
 
 // sell lets buyers at some servers, with one subscriber on the run.
-func (l *lab) sell(ctx context.Context, servers []string, buyers int, window time.Duration, perSecond float64, venue venues) (*load.Result, error) {
+func (l *lab) sell(ctx context.Context, servers []string, buyers int, window time.Duration, perSecond float64, on targetsOf) (*load.Result, error) {
 	if err := l.prepare(ctx); err != nil {
 		return nil, err
 	}
-	v, err := venue(l.runs)
+	targets, err := on(l.runs)
 	if err != nil {
 		return nil, err
 	}
-	l.watcher.Watch(v.First())
-	v.Moved = l.watcher.Watch
+	l.watcher.Watch(targets.First())
+	targets.Moved = l.watcher.Watch
 	return load.Rush{
-		Crowd: l.crowd, Venue: v, Servers: servers, Buyers: buyers, WarmUp: warmUp, Window: window, PerSecond: perSecond,
+		Crowd: l.crowd, Targets: targets, Servers: servers, Buyers: buyers, WarmUp: warmUp, Window: window, PerSecond: perSecond,
 	}.Run(ctx)
 }
 

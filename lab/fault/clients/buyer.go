@@ -25,10 +25,10 @@ const payOfTen, cancelOfTen = 3, 3
 
 // buyer buys one ticket after the other.
 type buyer struct {
-	workload   *Workload
-	name   string
-	token  string
-	random *rand.Rand
+	workload *Workload
+	name     string
+	token    string
+	random   *rand.Rand
 	// at is the server that is asked next.
 	at int
 	// impatient is one who waits for the fewest pause, whatever he is told.

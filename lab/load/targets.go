@@ -57,9 +57,9 @@ func (r *Runs) Left() int {
 	return len(r.all) - r.next
 }
 
-// Venue is what is on sale in one measurement: one run, or many of unequal popularity. Where one is sold by MoveOnPercent,
+// Targets are the runs on sale in one measurement: one run, or many of unequal popularity. Where one is sold by MoveOnPercent,
 // a fresh run of the same shape takes its place, unless it is to be sold out.
-type Venue struct {
+type Targets struct {
 	runs  *Runs
 	slots []slot
 	// chances are the slots' popularity, summed up.
@@ -75,65 +75,65 @@ type slot struct {
 	moving sync.Mutex
 }
 
-// OneRun is a venue of one run.
-func OneRun(runs *Runs) (*Venue, error) { return newVenue(runs, []float64{1}) }
+// OneRun targets one run.
+func OneRun(runs *Runs) (*Targets, error) { return newTargets(runs, []float64{1}) }
 
-// ToTheLastSeat is a venue of one run that is not left.
-func ToTheLastSeat(runs *Runs) (*Venue, error) {
-	v, err := OneRun(runs)
+// ToTheLastSeat targets one run, and does not move on from it.
+func ToTheLastSeat(runs *Runs) (*Targets, error) {
+	t, err := OneRun(runs)
 	if err == nil {
-		v.untilSoldOut = true
+		t.untilSoldOut = true
 	}
-	return v, err
+	return t, err
 }
 
-// Zipf is a venue of n runs by Zipf's law with s = 1: the n-th is asked for a n-th as often as the first.
-func Zipf(runs *Runs, n int) (*Venue, error) {
+// Zipf targets n runs by Zipf's law with s = 1: the n-th is asked for a n-th as often as the first.
+func Zipf(runs *Runs, n int) (*Targets, error) {
 	weights := make([]float64, n)
 	for i := range weights {
 		weights[i] = 1 / float64(i+1)
 	}
-	return newVenue(runs, weights)
+	return newTargets(runs, weights)
 }
 
-func newVenue(runs *Runs, weights []float64) (*Venue, error) {
-	v := &Venue{runs: runs, slots: make([]slot, len(weights))}
+func newTargets(runs *Runs, weights []float64) (*Targets, error) {
+	t := &Targets{runs: runs, slots: make([]slot, len(weights))}
 	sum := 0.0
 	for i, w := range weights {
 		run := runs.take()
 		if run == nil {
 			return nil, errNoRuns
 		}
-		v.slots[i].now.Store(run)
+		t.slots[i].now.Store(run)
 		sum += w
-		v.chances = append(v.chances, sum)
+		t.chances = append(t.chances, sum)
 	}
-	return v, nil
+	return t, nil
 }
 
 // First is the run of the first slot, the most popular.
-func (v *Venue) First() *Run { return v.slots[0].now.Load() }
+func (t *Targets) First() *Run { return t.slots[0].now.Load() }
 
 // pick chooses what a buyer wants.
-func (v *Venue) pick(random *rand.Rand) *slot {
-	if len(v.slots) == 1 {
-		return &v.slots[0]
+func (t *Targets) pick(random *rand.Rand) *slot {
+	if len(t.slots) == 1 {
+		return &t.slots[0]
 	}
-	at := random.Float64() * v.chances[len(v.chances)-1]
-	low, high := 0, len(v.chances)-1
+	at := random.Float64() * t.chances[len(t.chances)-1]
+	low, high := 0, len(t.chances)-1
 	for low < high {
-		if middle := (low + high) / 2; v.chances[middle] <= at {
+		if middle := (low + high) / 2; t.chances[middle] <= at {
 			low = middle + 1
 		} else {
 			high = middle
 		}
 	}
-	return &v.slots[low]
+	return &t.slots[low]
 }
 
 // sold counts what a buyer got of a run, and moves on where it is enough.
-func (v *Venue) sold(s *slot, run *Run, legs int) error {
-	if run.sold.Add(int64(legs))*100 < int64(run.SeatLegs())*MoveOnPercent || v.untilSoldOut {
+func (t *Targets) sold(s *slot, run *Run, legs int) error {
+	if run.sold.Add(int64(legs))*100 < int64(run.SeatLegs())*MoveOnPercent || t.untilSoldOut {
 		return nil
 	}
 	s.moving.Lock()
@@ -141,13 +141,13 @@ func (v *Venue) sold(s *slot, run *Run, legs int) error {
 	if s.now.Load() != run {
 		return nil
 	}
-	fresh := v.runs.take()
+	fresh := t.runs.take()
 	if fresh == nil {
 		return errNoRuns
 	}
 	s.now.Store(fresh)
-	if v.Moved != nil && s == &v.slots[0] {
-		v.Moved(fresh)
+	if t.Moved != nil && s == &t.slots[0] {
+		t.Moved(fresh)
 	}
 	return nil
 }
