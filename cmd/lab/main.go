@@ -19,7 +19,7 @@ import (
 
 type commands struct {
 	Up     upCommand     `cmd:"" help:"Run a cluster until told to stop."`
-	Sell   sellCommand   `cmd:"" help:"Sell tickets as fast as they go, against a baseline and a limit."`
+	Sell   sellCommand   `cmd:"" help:"Sell tickets as fast as they go, against a baseline and the database's ceiling."`
 	Search searchCommand `cmd:"" help:"Search while tickets are sold, and count what MySQL is asked."`
 	Watch  watchCommand  `cmd:"" help:"Let thousands follow one run that is being sold."`
 	Fault  faultCommand  `cmd:"" help:"Break something while people buy, and hold everything against what they were told."`

@@ -44,9 +44,9 @@ func (w *Writer) buildOrders(sold []place) {
 	w.orders, w.tickets = w.orders[:0], w.tickets[:0]
 	id := rail.OrderIDsFrom(rail.RunID(w.run), w.version+1)
 	for i, p := range sold {
-		count := w.limit.orders.Add(1)
+		count := w.database.orders.Add(1)
 		class := load.Classes[p.Class]
-		seat := w.limit.formation.Seats(class)[p.seat]
+		seat := w.database.formation.Seats(class)[p.seat]
 		price := load.Price(p.Trip)
 		var unique [8]byte
 		binary.NativeEndian.PutUint64(unique[:], w.random.Uint64())

@@ -31,9 +31,9 @@ const (
 // Writer writes transactions of orders on one connection and into one run at a time that no other writer has, so that no
 // two wait for one row.
 type Writer struct {
-	limit  *Limit
-	conn   *sql.Conn
-	random *rand.Rand
+	database *Database
+	conn     *sql.Conn
+	random   *rand.Rand
 
 	run     string
 	version int64
@@ -51,17 +51,17 @@ type Writer struct {
 }
 
 // NewWriter makes a run and a writer for it.
-func (l *Limit) NewWriter(ctx context.Context) (*Writer, error) {
-	w := l.newWriter()
+func (d *Database) NewWriter(ctx context.Context) (*Writer, error) {
+	w := d.newWriter()
 	var err error
-	if w.conn, err = l.db.Conn(ctx); err != nil {
+	if w.conn, err = d.db.Conn(ctx); err != nil {
 		return nil, err
 	}
 	return w, w.moveOn(ctx)
 }
 
-func (l *Limit) newWriter() *Writer {
-	return &Writer{limit: l, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
+func (d *Database) newWriter() *Writer {
+	return &Writer{database: d, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
 }
 
 // Close gives the connection back.
@@ -74,13 +74,13 @@ func (w *Writer) exec(ctx context.Context, statement string) error {
 
 // moveOn begins a fresh run. That is one more commit every some twenty thousand orders.
 func (w *Writer) moveOn(ctx context.Context) error {
-	w.begin(w.limit.newRun())
+	w.begin(w.database.newRun())
 	return w.exec(ctx, "INSERT INTO runs (id, train_number, train_id, service_date, sale_opens_at, closes_before_seconds, status, reason, version, touched_at, publication) "+
 		"VALUES ('"+w.run+"', 'L', '"+trainID+"', '2030-01-01', 0, 300, 'PUBLISHED', '', 1, 0, 1)")
 }
 
 func (w *Writer) begin(run string) {
-	w.run, w.version, w.left, w.maps, w.changesBytes = run, 1, w.limit.season, newMaps(), noMaps
+	w.run, w.version, w.left, w.maps, w.changesBytes = run, 1, w.database.season, newMaps(), noMaps
 }
 
 // Write writes one transaction of n orders, in one text.

@@ -56,21 +56,21 @@ func (in *Input) goals() []goal {
 		of(s.Hot64 != nil, func() float64 { return s.Hot64.OrdersPerSecond }))
 	add("… p99, corrected", "hot_64.p99_ms", milliseconds, false, 60,
 		of(s.Hot64 != nil, func() float64 { return s.Hot64.P99Milliseconds }))
-	baseline, limit := s.Baseline != nil, s.Limit != nil
+	baseline, ceiling := s.Baseline != nil, s.Ceiling != nil
 	add("… against the best of the baseline", "hot_64.ratio_to_baseline", ratio, true, 10,
 		of(s.Hot64 != nil && baseline, func() float64 { return s.Hot64.RatioToBaseline }))
 	add("1,024 buyers against the best of the baseline", "hot_1024.ratio_to_baseline", ratio, true, 20,
 		of(s.Hot1024 != nil && baseline, func() float64 { return s.Hot1024.RatioToBaseline }))
-	add("… against the best of the limit", "hot_1024.ratio_to_limit", ratio, true, 0.4,
-		of(s.Hot1024 != nil && limit, func() float64 { return s.Hot1024.RatioToLimit }))
+	add("… against the best of the ceiling", "hot_1024.ratio_to_ceiling", ratio, true, 0.4,
+		of(s.Hot1024 != nil && ceiling, func() float64 { return s.Hot1024.RatioToCeiling }))
 	add("one run through four servers against one", "four_servers.ratio_to_one", ratio, true, 0.8,
 		of(s.FourServers != nil, func() float64 { return s.FourServers.RatioToOne }))
 	add("… the least a server got of its even share in 5 s", "four_servers.least_share_over_5_s", ratio, true, 0.5,
 		of(s.FourServers != nil, func() float64 { return s.FourServers.LeastShareOver5S }))
 	add("100 runs by Zipf's law against one", "zipf_100.ratio_to_hot", ratio, true, 0.7,
 		of(s.Zipf100 != nil, func() float64 { return s.Zipf100.RatioToHot }))
-	add("one buyer, idle: median against a plain commit", "one_buyer.p50_ratio_to_commit", ratio, false, 2,
-		of(s.OneBuyer != nil, func() float64 { return s.OneBuyer.P50RatioToCommit }))
+	add("single buyer, idle: median against a plain commit", "single_buyer.p50_ratio_to_commit", ratio, false, 2,
+		of(s.SingleBuyer != nil, func() float64 { return s.SingleBuyer.P50RatioToCommit }))
 	always := func(n int) *float64 { return of(true, func() float64 { return float64(n) }) }
 	add("seats sold twice on a leg", "double_sold", whole, false, 0, always(s.DoubleSold))
 	add("acknowledged orders that are missing", "lost", whole, false, 0, always(s.Lost))

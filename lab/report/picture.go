@@ -144,8 +144,8 @@ func (in *Input) drawThroughput() (io.WriterTo, error) {
 	p := newPlot("One run, one server: orders a second by buyers", "buyers, each asking again at once (logarithmic)", "orders a second")
 	least, most := float64(points[0].Buyers), float64(points[len(points)-1].Buyers)
 	p.Add(plotter.NewGrid())
-	if l := in.Sell.Limit; l != nil {
-		if err := level(p, "limit: the same rows through the driver", gray, l.OrdersPerSecond, least, most); err != nil {
+	if l := in.Sell.Ceiling; l != nil {
+		if err := level(p, "ceiling: the same rows through the driver", gray, l.OrdersPerSecond, least, most); err != nil {
 			return nil, err
 		}
 	}
@@ -277,8 +277,8 @@ func (in *Input) drawComparison() (io.WriterTo, error) {
 	if z := in.Sell.Zipf100; z != nil {
 		bars = append(bars, bar{"100 runs", green, z.OrdersPerSecond})
 	}
-	if l := in.Sell.Limit; l != nil {
-		bars = append(bars, bar{"limit", gray, l.OrdersPerSecond})
+	if l := in.Sell.Ceiling; l != nil {
+		bars = append(bars, bar{"ceiling", gray, l.OrdersPerSecond})
 	}
 	if len(bars) < 2 {
 		return nil, nil

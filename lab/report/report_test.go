@@ -72,9 +72,9 @@ func TestFiles_SameBytesEachTime(t *testing.T) {
 func TestFiles_PicturesAreDrawn(t *testing.T) {
 	all := files(t, everything(t))
 	for path, words := range map[string][]string{
-		"benchmarks/throughput.svg": {"orders a second", "buyers, each asking again at once", "limit", "baseline", "2,048"},
+		"benchmarks/throughput.svg": {"orders a second", "buyers, each asking again at once", "ceiling", "baseline", "2,048"},
 		"benchmarks/latency.svg":    {"ms (logarithmic)", "p50", "p99", "p99.9", "orders asked for a second"},
-		"benchmarks/comparison.svg": {"baseline", "1,024 buyers", "limit", "2,832", "94"},
+		"benchmarks/comparison.svg": {"baseline", "1,024 buyers", "ceiling", "2,832", "94"},
 		"benchmarks/seats.svg":      {"best-fit", "random-fit"},
 	} {
 		require.Contains(t, all, path)
@@ -106,10 +106,10 @@ func TestFiles_EveryCell(t *testing.T) {
 		{Way: "for_update", Buyers: 64, OrdersPerSecond: 44.4},
 	}
 	in.Sell.Baseline.Best = in.Sell.Baseline.Cells[3]
-	in.Sell.Limit.Cells = []sell.LimitCell{
+	in.Sell.Ceiling.Cells = []sell.CeilingCell{
 		{OrdersPerTransaction: 64, Connections: 1, OrdersPerSecond: 55.5}, {OrdersPerTransaction: 4_096, Connections: 8, OrdersPerSecond: 66.6},
 	}
-	in.Sell.Limit.Best = in.Sell.Limit.Cells[1]
+	in.Sell.Ceiling.Best = in.Sell.Ceiling.Cells[1]
 	page := files(t, in)["benchmarks.md"]
 	for _, cell := range []string{"11.1", "22.2 (3 failed)", "33.3", "**44.4**", "55.5", "**66.6**", "no quorum"} {
 		require.Contains(t, page, cell)
@@ -155,7 +155,7 @@ func TestFiles_PartsLeftOut(t *testing.T) {
 	all := files(t, in)
 	require.Len(t, all, 1, "there is nothing to draw")
 	page := all["benchmarks.md"]
-	for _, missing := range []string{"## The baseline", "## The limit", "## Best-fit", "## Search", "## Watch", "## One buyer", ".svg", "<nil>", "%!", "<no value>"} {
+	for _, missing := range []string{"## The baseline", "## The ceiling", "## Best-fit", "## Search", "## Watch", "## A single buyer", ".svg", "<nil>", "%!", "<no value>"} {
 		require.NotContains(t, page, missing)
 	}
 	require.Contains(t, page, "hot_64")

@@ -100,11 +100,11 @@ func (in *Input) baselineProblems() (all []string) {
 	return all
 }
 
-// limitTable has a row for each size of a transaction and a column for each number of connections.
-func (in *Input) limitTable() string {
+// ceilingTable has a row for each size of a transaction and a column for each number of connections.
+func (in *Input) ceilingTable() string {
 	var sizes, connections []int
-	cells := map[[2]int]sell.LimitCell{}
-	for _, cell := range in.Sell.Limit.Cells {
+	cells := map[[2]int]sell.CeilingCell{}
+	for _, cell := range in.Sell.Ceiling.Cells {
 		if !slices.Contains(sizes, cell.OrdersPerTransaction) {
 			sizes = append(sizes, cell.OrdersPerTransaction)
 		}
@@ -131,7 +131,7 @@ func (in *Input) limitTable() string {
 			switch {
 			case !ok:
 				row = append(row, none)
-			case cell == in.Sell.Limit.Best:
+			case cell == in.Sell.Ceiling.Best:
 				row = append(row, "**"+number(cell.OrdersPerSecond)+"**")
 			default:
 				row = append(row, number(cell.OrdersPerSecond))
@@ -273,8 +273,8 @@ func (in *Input) offeredTable() string {
 	return t.String()
 }
 
-func (in *Input) oneBuyerTable() string {
-	o := in.Sell.OneBuyer
+func (in *Input) singleBuyerTable() string {
+	o := in.Sell.SingleBuyer
 	t := newTable(1, "", "p50 ms", "p99 ms")
 	t.add("an order, from the question to the answer", number(o.P50Milliseconds), number(o.P99Milliseconds))
 	t.add("a plain transaction of one order: its commit", number(o.CommitP50Milliseconds), number(o.CommitP99Milliseconds))

@@ -1,4 +1,4 @@
-// Package sell is `lab sell`: it sells on a real cluster as fast as buyers ask, measures a baseline and a limit beside it,
+// Package sell is `lab sell`: it sells on a real cluster as fast as buyers ask, measures a baseline and the database's ceiling beside it,
 // and then holds everything that any buyer was told against the ledger.
 //
 // Scenarios are taken in turns, round by round, so that what changes on the machine meanwhile changes all of them. A

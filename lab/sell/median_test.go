@@ -27,8 +27,8 @@ func TestMedian(t *testing.T) {
 	require.Equal(t, rounds, m.Each)
 }
 
-func TestMedianOne(t *testing.T) {
-	one := medianOne([]OneRound{
+func TestMedianSingleBuyer(t *testing.T) {
+	one := medianSingleBuyer([]SingleBuyerRound{
 		{Orders: 10, Seconds: 4.5, P50Milliseconds: 3, CommitP50Milliseconds: 1, P50RatioToCommit: 3},
 		{Orders: 20, Seconds: 4.5, P50Milliseconds: 5, CommitP50Milliseconds: 5, P50RatioToCommit: 1},
 		{Orders: 30, Seconds: 4.5, P50Milliseconds: 6, CommitP50Milliseconds: 3, P50RatioToCommit: 2},

@@ -22,14 +22,14 @@ type Report struct {
 	Hot1024     *Hot         `json:"hot_1024,omitempty"`
 	FourServers *FourServers `json:"four_servers,omitempty"`
 	Zipf100     *Zipf        `json:"zipf_100,omitempty"`
-	OneBuyer    *OneBuyer    `json:"one_buyer,omitempty"`
+	SingleBuyer *SingleBuyer `json:"single_buyer,omitempty"`
 	SellsOut    *SellsOut    `json:"sells_out,omitempty"`
 	// Buyers is throughput against buyers, Offered latency against offered load.
 	Buyers   []*load.Result `json:"buyers,omitempty"`
 	Offered  []*load.Result `json:"offered,omitempty"`
 	Overload *Overload      `json:"overload,omitempty"`
 	Baseline *Baseline      `json:"baseline,omitempty"`
-	Limit    *Limit         `json:"limit,omitempty"`
+	Ceiling  *Ceiling       `json:"ceiling,omitempty"`
 
 	// Seats is what the choice of seats is worth: a season in memory, shorter than that of `lab seats`.
 	Seats *seats.Report `json:"seats,omitempty"`
@@ -57,10 +57,10 @@ func (r *Report) OK() bool {
 type Hot struct {
 	*load.Result
 	RatioToBaseline float64 `json:"ratio_to_baseline,omitempty"`
-	RatioToLimit    float64 `json:"ratio_to_limit,omitempty"`
-	// RatioToLimitBeside is against what the best cell came to in the same round.
-	RatioToLimitBeside float64        `json:"ratio_to_limit_beside,omitempty"`
-	Each               []*load.Result `json:"rounds"`
+	RatioToCeiling  float64 `json:"ratio_to_ceiling,omitempty"`
+	// RatioToCeilingBeside is against what the best cell came to in the same round.
+	RatioToCeilingBeside float64        `json:"ratio_to_ceiling_beside,omitempty"`
+	Each                 []*load.Result `json:"rounds"`
 }
 
 // FourServers is one run sold by 1, 2 and 4 processes.
@@ -79,15 +79,15 @@ type Zipf struct {
 	RatioToHot float64 `json:"ratio_to_hot"`
 }
 
-// OneBuyer is one buyer on an idle system, beside one plain transaction's commit: the median of each figure over the
+// SingleBuyer is a single buyer on an idle system, beside one plain transaction's commit: the median of each figure over the
 // rounds, and each round.
-type OneBuyer struct {
-	OneRound
-	Each []OneRound `json:"rounds"`
+type SingleBuyer struct {
+	SingleBuyerRound
+	Each []SingleBuyerRound `json:"rounds"`
 }
 
-// OneRound is one round of it. Orders are those of the buyer, in so many seconds; the plain transactions take as long.
-type OneRound struct {
+// SingleBuyerRound is one round of it. Orders are those of the buyer, in so many seconds; the plain transactions take as long.
+type SingleBuyerRound struct {
 	Orders                int     `json:"orders"`
 	Seconds               float64 `json:"seconds"`
 	P50Milliseconds       float64 `json:"p50_ms"`
@@ -147,17 +147,17 @@ type BaselineCell struct {
 	Problem           string  `json:"problem,omitempty"`
 }
 
-// Limit is what the database takes of the same rows and bytes straight through the driver.
-type Limit struct {
-	OrdersPerSecond float64     `json:"orders_per_second"`
-	Best            LimitCell   `json:"best"`
-	Cells           []LimitCell `json:"cells"`
+// Ceiling is what the database takes of the same rows and bytes straight through the driver.
+type Ceiling struct {
+	OrdersPerSecond float64       `json:"orders_per_second"`
+	Best            CeilingCell   `json:"best"`
+	Cells           []CeilingCell `json:"cells"`
 	// Beside is the best cell again, before each round, so that a machine that changes its speed changes both.
-	Beside []LimitCell `json:"beside,omitempty"`
+	Beside []CeilingCell `json:"beside,omitempty"`
 }
 
-// LimitCell is one size of transactions on some connections.
-type LimitCell struct {
+// CeilingCell is one size of transactions on some connections.
+type CeilingCell struct {
 	OrdersPerTransaction int     `json:"orders_per_transaction"`
 	Connections          int     `json:"connections"`
 	Seconds              float64 `json:"seconds"`

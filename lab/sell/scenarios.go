@@ -42,17 +42,17 @@ func (l *lab) measure(ctx context.Context, report *Report) (err error) {
 			return fmt.Errorf("%s: %w", baselineScenario, err)
 		}
 	}
-	if l.wants(limitScenario) && !l.Short {
-		if report.Limit, err = l.measureLimit(ctx); err != nil {
-			return fmt.Errorf("%s: %w", limitScenario, err)
+	if l.wants(ceilingScenario) && !l.Short {
+		if report.Ceiling, err = l.measureCeiling(ctx); err != nil {
+			return fmt.Errorf("%s: %w", ceilingScenario, err)
 		}
 	}
 	if err := l.rounds(ctx, report); err != nil {
 		return err
 	}
-	if l.wants(oneScenario) && !l.Short {
-		if report.OneBuyer, err = l.measureOne(ctx); err != nil {
-			return fmt.Errorf("%s: %w", oneScenario, err)
+	if l.wants(singleBuyerScenario) && !l.Short {
+		if report.SingleBuyer, err = l.measureSingleBuyer(ctx); err != nil {
+			return fmt.Errorf("%s: %w", singleBuyerScenario, err)
 		}
 	}
 	if l.wants(outScenario) {
@@ -99,9 +99,9 @@ func (l *lab) rounds(ctx context.Context, report *Report) error {
 		if l.Short {
 			continue
 		}
-		if report.Limit != nil {
-			if err := l.limitBeside(ctx, report.Limit); err != nil {
-				return fmt.Errorf("%s: %w", limitScenario, err)
+		if report.Ceiling != nil {
+			if err := l.ceilingBeside(ctx, report.Ceiling); err != nil {
+				return fmt.Errorf("%s: %w", ceilingScenario, err)
 			}
 		}
 		if l.wants(hot1024Scenario) || l.wants(serversScenario) || l.wants(zipfScenario) || l.wants(overloadScenario) {
@@ -139,19 +139,19 @@ func compare(report *Report) {
 		if b := report.Baseline; b != nil && b.OrdersPerSecond > 0 {
 			hot.RatioToBaseline = hot.OrdersPerSecond / b.OrdersPerSecond
 		}
-		if m := report.Limit; m != nil && m.OrdersPerSecond > 0 {
-			hot.RatioToLimit = hot.OrdersPerSecond / m.OrdersPerSecond
-			hot.RatioToLimitBeside = beside(hot.Each, m.Beside)
+		if m := report.Ceiling; m != nil && m.OrdersPerSecond > 0 {
+			hot.RatioToCeiling = hot.OrdersPerSecond / m.OrdersPerSecond
+			hot.RatioToCeilingBeside = beside(hot.Each, m.Beside)
 		}
 	}
 }
 
-// beside is the median of what rounds came to against the limit in the same round; 0 where that was not measured.
-func beside(rounds []*load.Result, limits []LimitCell) float64 {
+// beside is the median of what rounds came to against the ceiling in the same round; 0 where that was not measured.
+func beside(rounds []*load.Result, ceilings []CeilingCell) float64 {
 	var ratios []float64
 	for i, round := range rounds {
-		if i < len(limits) && limits[i].OrdersPerSecond > 0 {
-			ratios = append(ratios, round.OrdersPerSecond/limits[i].OrdersPerSecond)
+		if i < len(ceilings) && ceilings[i].OrdersPerSecond > 0 {
+			ratios = append(ratios, round.OrdersPerSecond/ceilings[i].OrdersPerSecond)
 		}
 	}
 	return middle(ratios)

@@ -34,23 +34,23 @@ type Options struct {
 
 // The scenarios.
 const (
-	baselineScenario = "baseline"
-	limitScenario    = "limit"
-	hot64Scenario    = "hot_64"
-	hot1024Scenario  = "hot_1024"
-	serversScenario  = "four_servers"
-	zipfScenario     = "zipf_100"
-	oneScenario      = "one_buyer"
-	outScenario      = "sells_out"
-	buyersScenario   = "buyers"
-	offeredScenario  = "offered"
-	overloadScenario = "overload"
-	seatsScenario    = "seats"
+	baselineScenario    = "baseline"
+	ceilingScenario     = "ceiling"
+	hot64Scenario       = "hot_64"
+	hot1024Scenario     = "hot_1024"
+	serversScenario     = "four_servers"
+	zipfScenario        = "zipf_100"
+	singleBuyerScenario = "single_buyer"
+	outScenario         = "sells_out"
+	buyersScenario      = "buyers"
+	offeredScenario     = "offered"
+	overloadScenario    = "overload"
+	seatsScenario       = "seats"
 )
 
 // Scenarios are all there are, in the order of the report.
 var Scenarios = []string{
-	baselineScenario, limitScenario, hot64Scenario, hot1024Scenario, serversScenario, zipfScenario, oneScenario, outScenario,
+	baselineScenario, ceilingScenario, hot64Scenario, hot1024Scenario, serversScenario, zipfScenario, singleBuyerScenario, outScenario,
 	buyersScenario, offeredScenario, seatsScenario, overloadScenario,
 }
 
@@ -61,7 +61,7 @@ const (
 	tokenLife = 12 * time.Hour
 	// fewRuns is when more are published: more than one round at ten times today's speed takes.
 	fewRuns = 150
-	// reserve is kept of the limit for what comes after the rounds: one buyer, a sell-out, an overload, and the checks.
+	// reserve is kept of the ceiling for what comes after the rounds: one buyer, a sell-out, an overload, and the checks.
 	reserve = 3 * time.Minute
 )
 

@@ -11,8 +11,8 @@ func Text(r *Report) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	hot := func(name string, h *Hot) {
 		if h != nil {
-			line("%-14s %8.0f orders/s   p50 %7.2f ms   p99 %7.2f ms   %4.1f × baseline   %4.2f of the limit", name,
-				h.OrdersPerSecond, h.P50Milliseconds, h.P99Milliseconds, h.RatioToBaseline, h.RatioToLimit)
+			line("%-14s %8.0f orders/s   p50 %7.2f ms   p99 %7.2f ms   %4.1f × baseline   %4.2f of the ceiling", name,
+				h.OrdersPerSecond, h.P50Milliseconds, h.P99Milliseconds, h.RatioToBaseline, h.RatioToCeiling)
 		}
 	}
 	hot("hot_64", r.Hot64)
@@ -20,8 +20,8 @@ func Text(r *Report) string {
 	if r.Baseline != nil {
 		line("%-14s %8.0f orders/s   %+v", "baseline", r.Baseline.OrdersPerSecond, r.Baseline.Best)
 	}
-	if r.Limit != nil {
-		line("%-14s %8.0f orders/s   %+v", "limit", r.Limit.OrdersPerSecond, r.Limit.Best)
+	if r.Ceiling != nil {
+		line("%-14s %8.0f orders/s   %+v", "ceiling", r.Ceiling.OrdersPerSecond, r.Ceiling.Best)
 	}
 	if f := r.FourServers; f != nil {
 		line("%-14s %8.2f of one, least share %.2f", "four_servers", f.RatioToOne, f.LeastShareOver5S)
@@ -29,8 +29,8 @@ func Text(r *Report) string {
 	if z := r.Zipf100; z != nil {
 		line("%-14s %8.2f of hot", "zipf_100", z.RatioToHot)
 	}
-	if o := r.OneBuyer; o != nil {
-		line("%-14s %8.2f of a commit (%.2f ms, %.2f ms), %d rounds of %.1f s in all", "one_buyer", o.P50RatioToCommit, o.P50Milliseconds, o.CommitP50Milliseconds,
+	if o := r.SingleBuyer; o != nil {
+		line("%-14s %8.2f of a commit (%.2f ms, %.2f ms), %d rounds of %.1f s in all", "single_buyer", o.P50RatioToCommit, o.P50Milliseconds, o.CommitP50Milliseconds,
 			len(o.Each), o.Seconds)
 	}
 	if s := r.SellsOut; s != nil {

@@ -14,8 +14,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Limit is a database to write into.
-type Limit struct {
+// Database is a database to write into.
+type Database struct {
 	db        *sql.DB
 	formation *rail.Formation
 	season    []place
@@ -25,29 +25,29 @@ type Limit struct {
 }
 
 // Open makes the tables, the ledger's own, in a database of its own on the primary.
-func Open(ctx context.Context, dsn string) (*Limit, error) {
-	l, err := newLimit()
+func Open(ctx context.Context, dsn string) (*Database, error) {
+	d, err := newDatabase()
 	if err != nil {
 		return nil, err
 	}
 	if err := sqlledger.Migrate(ctx, sqlledger.Options{DSN: dsn}); err != nil {
 		return nil, err
 	}
-	l.db, err = sql.Open("mysql", dsn+"?multiStatements=true")
-	return l, err
+	d.db, err = sql.Open("mysql", dsn+"?multiStatements=true")
+	return d, err
 }
 
-// newLimit chooses what is sold.
-func newLimit() (*Limit, error) {
+// newDatabase chooses what is sold.
+func newDatabase() (*Database, error) {
 	formation, err := load.Formation()
 	if err != nil {
 		return nil, err
 	}
-	return &Limit{formation: formation, season: season(formation, rand.New(rand.NewPCG(1, 1)))}, nil
+	return &Database{formation: formation, season: season(formation, rand.New(rand.NewPCG(1, 1)))}, nil
 }
 
 // Close disconnects.
-func (l *Limit) Close() error { return l.db.Close() }
+func (d *Database) Close() error { return d.db.Close() }
 
 // newRun names a run that nobody writes to yet.
-func (l *Limit) newRun() string { return fmt.Sprintf("L%d@2030-01-01", l.runs.Add(1)) }
+func (d *Database) newRun() string { return fmt.Sprintf("L%d@2030-01-01", d.runs.Add(1)) }

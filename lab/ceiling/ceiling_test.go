@@ -13,10 +13,10 @@ import (
 )
 
 func newTestWriter(t testing.TB) *Writer {
-	l, err := newLimit()
+	d, err := newDatabase()
 	require.NoError(t, err)
-	w := l.newWriter()
-	w.begin(l.newRun())
+	w := d.newWriter()
+	w.begin(d.newRun())
 	return w
 }
 
@@ -93,7 +93,7 @@ func TestBuild_SeatsAreThoseThatWereSold(t *testing.T) {
 func TestSeason_IsUntilTheLoadMovesOn(t *testing.T) {
 	w := newTestWriter(t)
 	legs := 0
-	for _, p := range w.limit.season {
+	for _, p := range w.database.season {
 		legs += p.To - p.From
 	}
 	require.InDelta(t, 0.7, float64(legs)/float64(len(load.Classes)*load.SeatsPerClass*(load.Calls-1)), 0.001)
@@ -105,7 +105,7 @@ func BenchmarkBuild(b *testing.B) {
 	const n = 1_000
 	for b.Loop() {
 		if len(w.left) < n {
-			w.begin(w.limit.newRun())
+			w.begin(w.database.newRun())
 		}
 		if err := w.build(n); err != nil {
 			b.Fatal(err)
