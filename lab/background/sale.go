@@ -119,7 +119,7 @@ func (s *Sale) buy(ctx context.Context, api load.API) {
 	life := context.WithoutCancel(ctx)
 	name := fmt.Sprintf("%016x", rand.Uint64())
 	input := map[string]any{
-		"idempotencyKey": "crossing-" + name, "runId": s.options.Run.ID,
+		"idempotencyKey": "background-" + name, "runId": s.options.Run.ID,
 		"from": load.StationCode(rand.IntN(leg + 1)), "to": load.StationCode(leg + 1 + rand.IntN(load.Calls-leg-1)),
 		"passengers": []any{map[string]any{
 			"name": "王秀英", "documentNumber": "C" + name, "seatClass": load.Classes[rand.IntN(len(load.Classes))],

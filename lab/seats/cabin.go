@@ -33,3 +33,14 @@ func (c *Cabin) SeatMetres() int64 { return int64(c.Seats) * int64(c.Metres[c.Le
 func (c *Cabin) demanded(p Party) int64 {
 	return int64(p.Size()) * int64(c.Metres[p.To]-c.Metres[p.From])
 }
+
+// Party is who travels together: all of them get a seat, or none.
+type Party struct {
+	// From and To are the calls where they board and alight.
+	From, To int
+	// Wishes are one for each of them.
+	Wishes []rail.Wish
+}
+
+// Size is how many they are.
+func (p Party) Size() int { return len(p.Wishes) }

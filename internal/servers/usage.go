@@ -35,3 +35,27 @@ func ProcessorTime(pid int) time.Duration {
 	}
 	return time.Duration(total) * tick
 }
+
+// ResidentBytes is a process's resident memory; 0 where the system does not tell.
+func ResidentBytes(pid int) float64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kilobytes, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB")) // what is no number is not known
+			return float64(kilobytes) * 1024
+		}
+	}
+	return 0
+}
+
+// OpenFiles is how many files and connections a process has open; 0 where the system does not tell.
+func OpenFiles(pid int) int {
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		return 0
+	}
+	return len(files)
+}
