@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
-	"os"
-	"strings"
 	"time"
 
 	"interlock/lab/attack"
@@ -14,8 +11,7 @@ import (
 )
 
 type attackCommand struct {
-	clusterFlags
-	JSON      bool     `name:"json" help:"Print one JSON document."`
+	measureFlags
 	Seconds   int      `default:"6" help:"How long an attack is, and as long again what it is held against."`
 	PerSecond float64  `default:"150" help:"How many buyers come in a second."`
 	Only      []string `help:"Only these attacks." placeholder:"ATTACK"`
@@ -26,19 +22,11 @@ const attackLimit = 10 * time.Minute
 
 // Run attacks, and prints what came of it.
 func (c attackCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) error {
-	begun := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, attackLimit)
-	defer cancel()
-	up, stop, err := c.startWith(ctx, cluster.Options{Servers: 1, Strict: true, Log: log})
-	if err != nil {
-		return err
+	run := func(ctx context.Context, up *cluster.Cluster, left time.Duration) (*attack.Report, error) {
+		return attack.Run(ctx, up, attack.Options{
+			Window: time.Duration(c.Seconds) * time.Second, PerSecond: c.PerSecond, Only: c.Only,
+			Limit: left, Command: commandLine(), Log: log,
+		})
 	}
-	report, err := attack.Run(ctx, up, attack.Options{
-		Window: time.Duration(c.Seconds) * time.Second, PerSecond: c.PerSecond, Only: c.Only, Limit: attackLimit - time.Since(begun),
-		Command: "lab " + strings.Join(os.Args[1:], " "), Log: log,
-	})
-	if err := errors.Join(err, stop()); err != nil {
-		return err
-	}
-	return show(out, c.JSON, report, attack.Text)
+	return measure(ctx, c.measureFlags, cluster.Options{Strict: true, Log: log}, attackLimit, out, run, attack.Text)
 }

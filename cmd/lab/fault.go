@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"interlock/lab/cluster"
@@ -17,6 +16,7 @@ import (
 type faultCommand struct {
 	clusterFlags
 	Name   string `arg:"" help:"The fault, \"overlap\" for up to three at once, \"all\", or \"23B\" for the demo, without protection and with it."`
+	Area   string `help:"For all: one area only, which takes 25 minutes at most: ${areas}." placeholder:"AREA"`
 	JSON   bool   `name:"json" help:"Print one JSON document a line."`
 	Seed   uint64 `default:"1" help:"Chooses victims, moments, and what people want."`
 	Seeds  int    `default:"1" help:"For all: how many seeds, from 1 on."`
@@ -24,27 +24,26 @@ type faultCommand struct {
 }
 
 const (
-	// faultLimit is what one fault may take with its cluster, faultsLimit what all may take for each seed.
-	faultLimit  = 5 * time.Minute
-	faultsLimit = 25 * time.Minute
+	// faultLimit is what one fault may take with its cluster.
+	faultLimit = 5 * time.Minute
+	// allLimit is what every fault there is may take for each seed, areaLimit what one area may take with three seeds.
+	allLimit, areaLimit, areaSeeds = 25 * time.Minute, 25 * time.Minute, 3
 	// everyFault is the name of all of them.
 	everyFault = "all"
 )
 
-// Run plays one fault or all, and prints a line of each.
+// errAreaOfOne says that an area was named, and one fault or the demo as well.
+var errAreaOfOne = errors.New("--area goes with all")
+
+// Run plays one fault, all of them or the demo, and prints what came of each.
 func (c faultCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) (err error) {
-	limit, one := faultLimit, fault.Fault{}
-	if c.Name == everyFault {
-		limit = time.Duration(max(c.Seeds, 1)) * faultsLimit
-	} else if c.Name != fault.Demo {
-		if one, err = fault.Find(c.Name, c.Seed); err != nil {
-			return err
-		}
-		one.Buyers = c.Buyers
+	one, err := c.one()
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, c.limit())
 	defer cancel()
-	binary, removeBinary, err := c.binary(ctx, log)
+	binary, removeBinary, err := c.program(ctx, log, cluster.FaultTag)
 	if err != nil {
 		return err
 	}
@@ -57,12 +56,12 @@ func (c faultCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 	ok := false
 	switch c.Name {
 	case everyFault:
-		ok, err = fault.All(ctx, stage, c.Seeds, func(result *fault.Result) error { return c.tell(out, result) })
+		ok, err = fault.All(ctx, stage, c.Area, c.Seeds, func(r *fault.Result) error { return c.print(out, r) })
 	case fault.Demo:
 		ok, err = c.demo(ctx, stage, out)
 	default:
 		result := stage.Play(ctx, one, c.Seed)
-		ok, err = result.OK, c.tell(out, result)
+		ok, err = result.OK, c.print(out, result)
 	}
 	if err == nil && !ok {
 		err = errFound
@@ -70,11 +69,41 @@ func (c faultCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 	return err
 }
 
-// demo tells what happens without protection, and then with it, step by step.
+// one is the fault that is named; none for all and for the demo. The error is of names that do not exist.
+func (c faultCommand) one() (f fault.Fault, err error) {
+	switch {
+	case c.Name == everyFault:
+		return f, fault.CheckArea(c.Area)
+	case c.Area != "":
+		return f, errAreaOfOne
+	case c.Name == fault.Demo:
+		return f, nil
+	}
+	if f, err = fault.Find(c.Name, c.Seed); err != nil {
+		return f, err
+	}
+	f.Buyers = c.Buyers
+	return f, nil
+}
+
+// limit bounds the whole command.
+func (c faultCommand) limit() time.Duration {
+	seeds := max(c.Seeds, 1)
+	switch {
+	case c.Name != everyFault:
+		return faultLimit
+	case c.Area == "":
+		return time.Duration(seeds) * allLimit
+	default:
+		return time.Duration((seeds+areaSeeds-1)/areaSeeds) * areaLimit
+	}
+}
+
+// demo shows what happens without protection and then with it, step by step.
 func (c faultCommand) demo(ctx context.Context, stage *fault.Stage, out io.Writer) (ok bool, err error) {
-	for _, showing := range []struct {
+	for _, half := range []struct {
 		heading string
-		tell    func(context.Context, *fault.Stage, fault.Say) (*fault.Result, error)
+		play    func(context.Context, *fault.Stage, fault.Say) (*fault.Result, error)
 	}{{"Without protection", fault.DemoUnprotected}, {"With protection", fault.DemoProtected}} {
 		step := 0
 		say := func(format string, args ...any) {
@@ -82,16 +111,16 @@ func (c faultCommand) demo(ctx context.Context, stage *fault.Stage, out io.Write
 				return
 			}
 			if step++; step == 1 {
-				fmt.Fprintf(out, "%s\n\n", showing.heading)
+				fmt.Fprintf(out, "%s\n\n", half.heading)
 			}
 			fmt.Fprintf(out, "%d. %s\n", step, fmt.Sprintf(format, args...))
 		}
-		result, err := showing.tell(ctx, stage, say)
+		result, err := half.play(ctx, stage, say)
 		if err != nil {
 			return false, err
 		}
 		if c.JSON {
-			err = c.tell(out, result)
+			err = c.print(out, result)
 		} else {
 			_, err = fmt.Fprintln(out)
 		}
@@ -102,27 +131,10 @@ func (c faultCommand) demo(ctx context.Context, stage *fault.Stage, out io.Write
 	return true, nil
 }
 
-func (c faultCommand) tell(out io.Writer, result *fault.Result) error {
+func (c faultCommand) print(out io.Writer, result *fault.Result) error {
 	if c.JSON {
 		return json.NewEncoder(out).Encode(result)
 	}
 	_, err := io.WriteString(out, result.Text())
 	return err
-}
-
-// binary is the program that the clusters run; one is built where none is given.
-func (c faultCommand) binary(ctx context.Context, log *slog.Logger) (path string, remove func() error, err error) {
-	if c.Interlock != "" {
-		return c.Interlock, func() error { return nil }, nil
-	}
-	folder, err := os.MkdirTemp("", "interlock-lab-")
-	if err != nil {
-		return "", nil, err
-	}
-	remove = func() error { return os.RemoveAll(folder) }
-	log.Info("building interlock")
-	if path, err = cluster.Build(ctx, folder, cluster.FaultTag); err != nil {
-		return "", nil, errors.Join(err, remove())
-	}
-	return path, remove, nil
 }

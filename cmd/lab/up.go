@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"strings"
+	"text/tabwriter"
 
 	"interlock/internal/servers"
 	"interlock/lab/cluster"
@@ -20,24 +20,13 @@ type clusterFlags struct {
 	Interlock string `help:"A built interlock; without it, one is built." placeholder:"FILE" type:"existingfile"`
 }
 
-// start starts the cluster, with a built program where none is given; stop ends both.
-func (f clusterFlags) start(ctx context.Context, servers int, log *slog.Logger) (c *cluster.Cluster, stop func() error, err error) {
-	return f.startWith(ctx, cluster.Options{Servers: servers, Log: log})
-}
-
-// startWith is start with other options.
-func (f clusterFlags) startWith(ctx context.Context, o cluster.Options) (c *cluster.Cluster, stop func() error, err error) {
-	binary, removeBinary := f.Interlock, func() error { return nil }
-	if binary == "" {
-		folder, err := os.MkdirTemp("", "interlock-lab-")
-		if err != nil {
-			return nil, nil, err
-		}
-		removeBinary = func() error { return os.RemoveAll(folder) }
-		o.Log.Info("building interlock")
-		if binary, err = cluster.Build(ctx, folder); err != nil {
-			return nil, nil, errors.Join(err, removeBinary())
-		}
+// start starts a cluster of the flags' flavor and program. stop ends both.
+func (f clusterFlags) start(
+	ctx context.Context, o cluster.Options,
+) (c *cluster.Cluster, stop func() error, err error) {
+	binary, removeBinary, err := f.program(ctx, o.Log)
+	if err != nil {
+		return nil, nil, err
 	}
 	o.Flavor, o.Binary = f.flavor(), binary
 	c, err = cluster.Start(ctx, o)
@@ -45,6 +34,25 @@ func (f clusterFlags) startWith(ctx context.Context, o cluster.Options) (c *clus
 		return nil, nil, errors.Join(err, removeBinary())
 	}
 	return c, func() error { return errors.Join(c.Close(), removeBinary()) }, nil
+}
+
+// program is the interlock that the cluster runs. Without the flag one is built with these tags, until remove is called.
+func (f clusterFlags) program(
+	ctx context.Context, log *slog.Logger, tags ...string,
+) (path string, remove func() error, err error) {
+	if f.Interlock != "" {
+		return f.Interlock, func() error { return nil }, nil
+	}
+	folder, err := os.MkdirTemp("", "interlock-lab-")
+	if err != nil {
+		return "", nil, err
+	}
+	remove = func() error { return os.RemoveAll(folder) }
+	log.Info("building interlock")
+	if path, err = cluster.Build(ctx, folder, tags...); err != nil {
+		return "", nil, errors.Join(err, remove())
+	}
+	return path, remove, nil
 }
 
 func (f clusterFlags) flavor() servers.Flavor {
@@ -62,21 +70,39 @@ type upCommand struct {
 
 // Run runs a cluster until it is told to stop.
 func (c upCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) error {
-	up, stop, err := c.start(ctx, c.Servers, log)
+	up, stop, err := c.start(ctx, cluster.Options{Servers: c.Servers, Log: log})
 	if err != nil {
 		return err
 	}
-	addresses := up.Addresses()
 	if c.JSON {
-		err = json.NewEncoder(out).Encode(addresses)
+		err = json.NewEncoder(out).Encode(up.Addresses())
 	} else {
-		_, err = fmt.Fprintf(out, "servers   %s\nprimary   %s (%s %s)\nreplicas  %s\nlocks     %s\ncache     %s\nmysql     %s\ntoken     %s\ndocument  %s\npersonal  %s\n",
-			strings.Join(addresses.Servers, " "), addresses.Primary, addresses.Flavor, addresses.Version, strings.Join(addresses.Replicas, " "),
-			strings.Join(addresses.Locks, " "), addresses.Cache, addresses.MySQL, addresses.TokenSecret, addresses.DocumentKey, addresses.PersonalDataKey)
+		err = list(out, up.Addresses())
 	}
 	if err == nil {
 		<-ctx.Done()
 		log.Info("stopping")
 	}
 	return errors.Join(err, stop())
+}
+
+// list prints the addresses for people.
+func list(out io.Writer, a cluster.Addresses) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, row := range [][2]string{
+		{"servers", strings.Join(a.Servers, " ")},
+		{"primary", a.Primary + " (" + a.Flavor + " " + a.Version + ")"},
+		{"replicas", strings.Join(a.Replicas, " ")},
+		{"locks", strings.Join(a.Locks, " ")},
+		{"cache", a.Cache},
+		{"mysql", a.MySQL},
+		{"token", a.TokenSecret},
+		{"document", a.DocumentKey},
+		{"personal", a.PersonalDataKey},
+	} {
+		if _, err := io.WriteString(table, row[0]+"\t"+row[1]+"\n"); err != nil {
+			return err
+		}
+	}
+	return table.Flush()
 }
