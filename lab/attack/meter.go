@@ -1,17 +1,14 @@
 package attack
 
 import (
-	"bufio"
 	"context"
-	"io"
-	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"interlock/internal/pause"
 	"interlock/internal/servers"
+	"interlock/lab/load"
 )
 
 const (
@@ -80,9 +77,6 @@ func (p processors) share(count int) float64 {
 	return max(0, float64(servers.ProcessorTime(p.pid)-p.spent)/float64(took))
 }
 
-// metricTimeout bounds one look at a server's metrics.
-const metricTimeout = 2 * time.Second
-
 // metric is one figure of the attacked server, with or without labels; 0 where it does not tell.
 func (l *lab) metric(ctx context.Context, name string) float64 {
 	return l.metrics(ctx, func(figure string) bool { return figure == name })
@@ -101,26 +95,17 @@ func isAnswer(figure string) bool {
 
 // metrics is the sum of some figures; 0 where the server does not tell.
 func (l *lab) metrics(ctx context.Context, wanted func(figure string) bool) float64 {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), metricTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+l.server.Addr()+"/metrics", nil)
+	figures, err := load.Metrics(context.WithoutCancel(ctx), l.server.Addr())
 	if err != nil {
 		return 0
 	}
-	request.Close = true
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0
-	}
-	defer response.Body.Close()
-	return sumOf(response.Body, wanted)
+	return sumOf(figures, wanted)
 }
 
-// sumOf is the sum of some of the figures that Prometheus would read.
-func sumOf(text io.Reader, wanted func(figure string) bool) (sum float64) {
-	for lines := bufio.NewScanner(text); lines.Scan(); {
-		if figure, value, ok := strings.Cut(lines.Text(), " "); ok && wanted(figure) {
-			n, _ := strconv.ParseFloat(value, 64) // what is no number is not told
+// sumOf is the sum of some figures.
+func sumOf(figures map[string]float64, wanted func(figure string) bool) (sum float64) {
+	for figure, n := range figures {
+		if wanted(figure) {
 			sum += n
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"interlock/lab/load"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -20,9 +22,11 @@ interlock_graphql_operation_seconds_count{field="stations",type="query"} 40
 interlock_graphql_operation_seconds_count{field="placeOrder",type="mutation"} 950
 interlock_buyers_unlimited_total 3
 `
-	require.InDelta(t, 270, sumOf(strings.NewReader(told), isAnswer), 0)
+	figures, err := load.ReadMetrics(strings.NewReader(told))
+	require.NoError(t, err)
+	require.InDelta(t, 270, sumOf(figures, isAnswer), 0)
 	unlimited := func(figure string) bool { return figure == "interlock_buyers_unlimited_total" }
-	require.InDelta(t, 3, sumOf(strings.NewReader(told), unlimited), 0)
+	require.InDelta(t, 3, sumOf(figures, unlimited), 0)
 }
 
 func TestWhoHeard(t *testing.T) {

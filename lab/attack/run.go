@@ -17,7 +17,6 @@ import (
 	"interlock/lab/cluster"
 	"interlock/lab/load"
 	"interlock/lab/sell"
-	"interlock/services/rail"
 )
 
 // Options say what to play.
@@ -42,8 +41,6 @@ const (
 	warmUp = 2 * time.Second
 	// calmWindow is how long buyers buy before anything is measured, so that the server has what it always has.
 	calmWindow = 5 * time.Second
-	// tokenLife is longer than the lab runs.
-	tokenLife = time.Hour
 	// lapsingHold is how long a hold lasts that the second server gives: a few lapse within one window.
 	lapsingHold = 2 * time.Second
 	// mayStay is how much more than at rest a server may have when an attack is over; with more it is started anew, so
@@ -136,7 +133,7 @@ func Run(ctx context.Context, c *cluster.Cluster, o Options) (*Report, error) {
 }
 
 func (l *lab) passenger(name string) (string, error) {
-	return l.cluster.Tokens().Issue(name, []rail.Role{rail.RolePassenger}, tokenLife)
+	return load.PassengerTokens(l.cluster.Tokens())(name)
 }
 
 // ofRound is a small train that no other round has.
@@ -145,7 +142,7 @@ func (s *scene) ofRound(n int) *load.Run { return s.small[(s.round-1)*smallPerRo
 // prepare puts everything on sale, starts the second server, and lets buyers buy until the server has what it has at
 // rest.
 func (l *lab) prepare(ctx context.Context) error {
-	admin, err := l.cluster.Tokens().Issue("lab", []rail.Role{rail.RoleAdmin}, tokenLife)
+	admin, err := load.AdminToken(l.cluster.Tokens())
 	if err != nil {
 		return err
 	}

@@ -131,7 +131,7 @@ type edgeOrder struct{ PlacedAt, PayBy time.Time }
 
 // buyOne buys one ticket to the last call of a run at the edge; code is the refusal's.
 func (s *Scene) buyOne(ctx context.Context, server, run, from string) (code string, order *edgeOrder, err error) {
-	token, err := s.Cluster.Tokens().Issue("edge", []rail.Role{rail.RolePassenger}, tokenLife)
+	token, err := load.PassengerTokens(s.Cluster.Tokens())("edge")
 	if err != nil {
 		return "", nil, err
 	}
@@ -170,7 +170,7 @@ func (s *Scene) publishAtTheEdge(ctx context.Context, number string, now, opens 
 		m := minute + int(after.Minutes())
 		return fmt.Sprintf("%02d:%02d", m/60, m%60)
 	}
-	admin, err := s.Cluster.Tokens().Issue("lab", []rail.Role{rail.RoleAdmin}, tokenLife)
+	admin, err := load.AdminToken(s.Cluster.Tokens())
 	if err != nil {
 		return "", err
 	}

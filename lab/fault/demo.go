@@ -95,7 +95,7 @@ func (s *Stage) startDemo(ctx context.Context, shape Shape, area string) (p *pla
 
 // publishSeats puts T12 on sale for some dates, with one seat in second class: what all have come for.
 func (p *play) publishSeats(ctx context.Context, dates int, say Say) (err error) {
-	admin, err := p.cluster.Tokens().Issue("lab", []rail.Role{rail.RoleAdmin}, tokenLife)
+	admin, err := load.AdminToken(p.cluster.Tokens())
 	if err != nil {
 		return err
 	}
@@ -113,9 +113,7 @@ func (p *play) publishSeats(ctx context.Context, dates int, say Say) (err error)
 
 // buyers opens a workload of people who know some servers.
 func (p *play) buyers(ctx context.Context, from ...*servers.Program) (*clients.Workload, error) {
-	o := clients.Options{Runs: p.runs, Token: func(subject string) (string, error) {
-		return p.cluster.Tokens().Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
-	}}
+	o := clients.Options{Runs: p.runs, Token: load.PassengerTokens(p.cluster.Tokens())}
 	for _, s := range from {
 		o.Servers = append(o.Servers, s.Addr())
 	}

@@ -13,7 +13,6 @@ import (
 	"interlock/internal/servers"
 	"interlock/lab/cluster"
 	"interlock/lab/fault/history"
-	"interlock/services/availability"
 	"interlock/services/rail"
 )
 
@@ -116,20 +115,6 @@ func versionOn(ctx context.Context, member *servers.SQLServer, run rail.RunID) (
 		return 0, err
 	}
 	return strconv.ParseInt(said, 10, 64)
-}
-
-// versionInRedis is a run's version in the cache, 0 where it has none.
-func versionInRedis(ctx context.Context, c *cluster.Cluster, run rail.RunID) (int64, error) {
-	client, err := availability.Connect(availability.Options{Addrs: []string{c.Cache.Addr()}})
-	if err != nil {
-		return 0, err
-	}
-	defer client.Close()
-	stored, err := availability.New(client).Stored(ctx, []*rail.Availability{{RunID: run}})
-	if err != nil || stored[0] == nil {
-		return 0, err
-	}
-	return stored[0].Version, nil
 }
 
 // fits tells whether the rest of the cluster is as it must be at the point.

@@ -8,44 +8,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"interlock/internal/pause"
-	"interlock/lab/cluster"
 	"interlock/lab/fault/check"
 	"interlock/lab/fault/history"
 	"interlock/services/availability"
 	"interlock/services/rail"
 )
-
-// store is the cache as servers use it, for who wants to be in their way.
-type store struct {
-	*availability.Cache
-	client redis.UniversalClient
-}
-
-func openStore(c *cluster.Cluster) (*store, error) {
-	client, err := availability.Connect(availability.Options{Addrs: []string{c.Cache.Addr()}})
-	if err != nil {
-		return nil, err
-	}
-	return &store{availability.New(client), client}, nil
-}
-
-func (c *store) close() error { return c.client.Close() }
-
-// entries are what is stored of the workload's runs, in their order.
-func (c *store) entries(ctx context.Context, s *Scene) ([]*rail.Availability, error) {
-	var runs []*rail.Availability
-	for _, run := range s.Workload.Runs() {
-		runs = append(runs, &rail.Availability{RunID: run.RunID})
-	}
-	stored, err := c.Stored(ctx, runs)
-	if err == nil && slices.Contains(stored, nil) {
-		err = errors.New("the cache does not have a run")
-	}
-	return stored, err
-}
 
 // heard is a message about a run's version.
 type heard struct {

@@ -29,8 +29,6 @@ const (
 	leaveLimit = 20 * time.Second
 	// searchLimit bounds porcupine.
 	searchLimit = 10 * time.Second
-	// tokenLife is longer than the lab runs.
-	tokenLife = 12 * time.Hour
 	// sweep is until holds that ran out have been swept.
 	sweep = 3 * time.Second
 )
@@ -118,7 +116,7 @@ func (p *play) run(ctx context.Context) error {
 
 // publish puts fresh runs on sale at every server.
 func (p *play) publish(ctx context.Context) error {
-	admin, err := p.cluster.Tokens().Issue("lab", []rail.Role{rail.RoleAdmin}, tokenLife)
+	admin, err := load.AdminToken(p.cluster.Tokens())
 	if err != nil {
 		return err
 	}
@@ -141,9 +139,7 @@ func (p *play) open(ctx context.Context) (err error) {
 	o := clients.Options{
 		Runs: p.runs, Buyers: buyers, Impatient: impatient, Searchers: searchers, Subscribers: subscribers,
 		Pause: think, Patience: p.fault.Patience, Seed: p.seed,
-		Token: func(subject string) (string, error) {
-			return p.cluster.Tokens().Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
-		},
+		Token: load.PassengerTokens(p.cluster.Tokens()),
 	}
 	if n := p.fault.Buyers; n > 0 {
 		o.Buyers, o.BuyersPause = n, rushThink

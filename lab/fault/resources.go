@@ -9,6 +9,7 @@ import (
 	"interlock/internal/servers"
 	"interlock/lab/cluster"
 	"interlock/lab/fault/check"
+	"interlock/lab/load"
 )
 
 // looks is how often it is looked at what is held: pools, and whoever looks once in a while, fill and empty it by chance.
@@ -37,7 +38,7 @@ func least(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
 func resources(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
 	ofServers, ofSupervisors := check.Resources{Processes: "the servers"}, check.Resources{Processes: "the supervisors"}
 	for _, server := range c.Servers() {
-		figures, err := metrics(ctx, server.Addr())
+		figures, err := load.Metrics(ctx, server.Addr())
 		if err != nil {
 			return nil, err
 		}
@@ -67,4 +68,14 @@ func connections(ctx context.Context, member *servers.SQLServer) int {
 	}
 	n, _ := strconv.Atoi(said) // MySQL says a number
 	return n
+}
+
+// sum adds a figure up over all servers; those that do not answer have none.
+func (s *Scene) sum(ctx context.Context, name string) (total float64) {
+	for _, server := range s.Cluster.Servers() {
+		if figures, err := load.Metrics(ctx, server.Addr()); err == nil {
+			total += figures[name]
+		}
+	}
+	return total
 }

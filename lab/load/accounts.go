@@ -3,7 +3,26 @@ package load
 import (
 	"fmt"
 	"math/rand/v2"
+	"time"
+
+	"interlock/services/identity"
+	"interlock/services/rail"
 )
+
+// tokenLife is longer than the lab runs.
+const tokenLife = 12 * time.Hour
+
+// PassengerTokens makes the tokens of passengers.
+func PassengerTokens(tokens *identity.Development) func(subject string) (string, error) {
+	return func(subject string) (string, error) {
+		return tokens.Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
+	}
+}
+
+// AdminToken is the token of an admin, who may publish.
+func AdminToken(tokens *identity.Development) (string, error) {
+	return tokens.Issue("lab", []rail.Role{rail.RoleAdmin}, tokenLife)
+}
 
 // OrdersPerAccount is how many orders one account places: as many holds as a buyer may have by default.
 const OrdersPerAccount = 5

@@ -13,7 +13,6 @@ import (
 	"interlock/lab/cluster"
 	"interlock/lab/load"
 	"interlock/services/identity"
-	"interlock/services/rail"
 )
 
 // Options say what to search, and where.
@@ -48,8 +47,6 @@ const (
 )
 
 const (
-	// tokenLife is longer than the lab runs.
-	tokenLife = time.Hour
 	// buyers is how many buy meanwhile: enough that a slow answer does not slow the sale.
 	buyers = 16
 	// staleWatchers is how many of the searchers ask about the run that is sold.
@@ -196,7 +193,7 @@ func (l *lab) quietly(ctx context.Context) error {
 
 // selling searches beside a sale.
 func (l *lab) selling(ctx context.Context) error {
-	admin, err := l.Tokens.Issue("lab", []rail.Role{rail.RoleAdmin}, tokenLife)
+	admin, err := load.AdminToken(l.Tokens)
 	if err != nil {
 		return err
 	}
@@ -213,9 +210,7 @@ func (l *lab) selling(ctx context.Context) error {
 	}
 	sale := background.Start(ctx, background.Options{
 		Server: l.Server, Run: run, Buyers: buyers, PerSecond: l.OrdersPerSecond,
-		Accounts: &load.Accounts{Token: func(subject string) (string, error) {
-			return l.Tokens.Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
-		}},
+		Accounts: &load.Accounts{Token: load.PassengerTokens(l.Tokens)},
 	})
 	watching, cancel := context.WithCancel(ctx)
 	var seen [][]background.Shown

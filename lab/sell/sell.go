@@ -13,7 +13,6 @@ import (
 
 	"interlock/lab/cluster"
 	"interlock/lab/load"
-	"interlock/services/rail"
 )
 
 // Options say what to measure.
@@ -57,8 +56,6 @@ var Scenarios = []string{
 const (
 	// warmUp is until connections are open, the worker has its lock and the first batches are through.
 	warmUp = 2 * time.Second
-	// tokenLife is longer than the lab runs.
-	tokenLife = 12 * time.Hour
 	// fewRuns is when more are published: more than one round at ten times today's speed takes.
 	fewRuns = 150
 	// reserve is kept of the ceiling for what comes after the rounds: one buyer, a sell-out, an overload, and the checks.
@@ -90,9 +87,7 @@ func Run(ctx context.Context, c *cluster.Cluster, o Options) (*Report, error) {
 	l := &lab{begun: begun, Options: o, cluster: c, runs: &load.Runs{}, small: &load.Runs{}, server: c.Servers()[0].Addr(), log: o.Log}
 	l.crowd = &load.Crowd{
 		Journal: &load.Journal{}, Seed: rand.Uint64(),
-		Accounts: &load.Accounts{Token: func(subject string) (string, error) {
-			return c.Tokens().Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
-		}},
+		Accounts: &load.Accounts{Token: load.PassengerTokens(c.Tokens())},
 	}
 	report := &Report{
 		StartedAt: begun.UTC(), Command: o.Command, Machine: ThisMachine(), Seed: l.crowd.Seed, Rounds: o.Rounds, Seconds: o.Window.Seconds(),
@@ -127,7 +122,7 @@ func (l *lab) publish(ctx context.Context) error {
 
 // publishInto puts another train on sale, and waits until every server sells it.
 func (l *lab) publishInto(ctx context.Context, into *load.Runs, seatsPerClass, dates int) error {
-	admin, err := l.cluster.Tokens().Issue("lab", []rail.Role{rail.RoleAdmin}, tokenLife)
+	admin, err := load.AdminToken(l.cluster.Tokens())
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,7 +14,6 @@ import (
 	"interlock/lab/background"
 	"interlock/lab/load"
 	"interlock/services/identity"
-	"interlock/services/rail"
 )
 
 // Options say who follows what.
@@ -39,8 +39,6 @@ type Options struct {
 }
 
 const (
-	// tokenLife is longer than the lab runs.
-	tokenLife = time.Hour
 	// buyers is how many buy: enough that a slow answer does not slow the sale.
 	buyers = 16
 	// connectAtOnce is how many connect at once where it is not a rush that is measured.
@@ -97,7 +95,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 }
 
 func (l *lab) publish(ctx context.Context) (err error) {
-	if l.admin, err = l.Tokens.Issue("lab", []rail.Role{rail.RoleAdmin}, tokenLife); err != nil {
+	if l.admin, err = load.AdminToken(l.Tokens); err != nil {
 		return err
 	}
 	runs, err := load.Publish(ctx, l.Server, l.admin, l.Train, l.SeatsPerClass, 1)
@@ -174,9 +172,7 @@ func (l *lab) connect(ctx context.Context, atOnce int, came func()) error {
 func (l *lab) startSale(ctx context.Context) *background.Sale {
 	return background.Start(ctx, background.Options{
 		Server: l.Server, Run: l.run, Buyers: buyers, PerSecond: l.OrdersPerSecond,
-		Accounts: &load.Accounts{Token: func(subject string) (string, error) {
-			return l.Tokens.Issue(subject, []rail.Role{rail.RolePassenger}, tokenLife)
-		}},
+		Accounts: &load.Accounts{Token: load.PassengerTokens(l.Tokens)},
 	})
 }
 
@@ -351,4 +347,15 @@ func (l *lab) attempts() (n int) {
 		n += s.attempts
 	}
 	return n
+}
+
+// openStreams is how many streams the server says are open.
+func openStreams(ctx context.Context, server string) (open int, err error) {
+	figures, err := load.Metrics(ctx, server)
+	for name, n := range figures {
+		if strings.HasPrefix(name, "interlock_streams{") {
+			open += int(n)
+		}
+	}
+	return open, err
 }

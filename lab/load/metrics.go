@@ -1,20 +1,21 @@
-package fault
+package load
 
 import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// metricsTimeout bounds one look at a server's metrics; a frozen one does not answer.
+// metricsTimeout bounds one look at a server's metrics. A frozen server does not answer.
 const metricsTimeout = 2 * time.Second
 
-// metrics are a server's own figures, by their names.
-func metrics(ctx context.Context, server string) (map[string]float64, error) {
+// Metrics are the figures that a server tells of itself, by their names with labels.
+func Metrics(ctx context.Context, server string) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, metricsTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+server+"/metrics", nil)
@@ -30,26 +31,22 @@ func metrics(ctx context.Context, server string) (map[string]float64, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the metrics of %s: %s", server, response.Status)
 	}
+	return ReadMetrics(response.Body)
+}
+
+// ReadMetrics reads figures as Prometheus does. What is no figure is passed over.
+func ReadMetrics(text io.Reader) (map[string]float64, error) {
 	figures := map[string]float64{}
-	lines := bufio.NewScanner(response.Body)
+	lines := bufio.NewScanner(text)
 	for lines.Scan() {
-		name, value, ok := strings.Cut(lines.Text(), " ")
-		if !ok || strings.HasPrefix(name, "#") {
+		line := lines.Text()
+		at := strings.LastIndexByte(line, ' ')
+		if at < 0 || strings.HasPrefix(line, "#") {
 			continue
 		}
-		if n, err := strconv.ParseFloat(value, 64); err == nil {
-			figures[name] = n
+		if n, err := strconv.ParseFloat(line[at+1:], 64); err == nil {
+			figures[line[:at]] = n
 		}
 	}
 	return figures, lines.Err()
-}
-
-// sum adds a figure up over all servers; those that do not answer have none.
-func (s *Scene) sum(ctx context.Context, name string) (total float64) {
-	for _, server := range s.Cluster.Servers() {
-		if figures, err := metrics(ctx, server.Addr()); err == nil {
-			total += figures[name]
-		}
-	}
-	return total
 }
