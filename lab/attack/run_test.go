@@ -17,6 +17,7 @@ import (
 	"interlock/internal/servers/serverstest"
 	"interlock/lab/attack"
 	"interlock/lab/cluster"
+	"interlock/lab/labtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(serverstest.Main(m)) }
@@ -24,13 +25,10 @@ func TestMain(m *testing.M) { os.Exit(serverstest.Main(m)) }
 // TestShort plays those attacks that stand for all: on what one query may cost, on what one account may hold, and on
 // how text is read. How long buyers wait is for a machine that does nothing else.
 func TestShort(t *testing.T) {
-	path, err := cluster.Build(t.Context(), t.TempDir())
-	require.NoError(t, err)
-	c, err := cluster.Start(t.Context(), cluster.Options{Servers: 1, Binary: path, Strict: true})
-	serverstest.Require(t, err)
-	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	c := labtest.Cluster(t, cluster.Options{Strict: true})
 	report, err := attack.Run(t.Context(), c, attack.Options{
-		Window: 3 * time.Second, PerSecond: 100, Only: []string{"nested_orders", "hoard", "names"}, Log: slog.New(slog.DiscardHandler),
+		Window: 3 * time.Second, PerSecond: 100, Only: []string{"nested_orders", "hoard", "names"},
+		Log:   slog.New(slog.DiscardHandler),
 		Limit: time.Second, // nothing is played again for buyers' waits: they do not count here
 	})
 	require.NoError(t, err)

@@ -19,19 +19,12 @@ import (
 	"interlock/internal/servers"
 	"interlock/internal/servers/serverstest"
 	"interlock/lab/cluster"
+	"interlock/lab/labtest"
 	"interlock/lab/load"
 	"interlock/services/rail"
 )
 
 func TestMain(m *testing.M) { os.Exit(serverstest.Main(m)) }
-
-// binary is the program that the tests run, built once.
-func binary(t *testing.T) string {
-	t.Helper()
-	path, err := cluster.Build(t.Context(), t.TempDir())
-	require.NoError(t, err)
-	return path
-}
 
 // settings are what every member must be set to, whatever it is at the moment: each may be primary one day.
 var settings = map[servers.Flavor]map[string]string{
@@ -54,7 +47,7 @@ var settings = map[servers.Flavor]map[string]string{
 var protection = map[servers.Flavor]string{servers.MySQL: "super_read_only", servers.MariaDB: "read_only"}
 
 func TestCluster(t *testing.T) {
-	path := binary(t)
+	path := labtest.Program(t)
 	for _, flavor := range []servers.Flavor{servers.MySQL, servers.MariaDB} {
 		t.Run(string(flavor), func(t *testing.T) {
 			c, err := cluster.Start(t.Context(), cluster.Options{Flavor: flavor, Servers: 1, Binary: path})

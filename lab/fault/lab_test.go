@@ -16,6 +16,7 @@ import (
 	"interlock/internal/servers/serverstest"
 	"interlock/lab/cluster"
 	"interlock/lab/fault"
+	"interlock/lab/labtest"
 )
 
 // newStage lends clusters of a program that is built for the test.
@@ -25,8 +26,7 @@ func newStage(t *testing.T) *fault.Stage {
 		_, err := find()
 		serverstest.Require(t, err)
 	}
-	path, err := cluster.Build(t.Context(), t.TempDir(), cluster.FaultTag)
-	require.NoError(t, err)
+	path := labtest.Program(t, cluster.FaultTag)
 	stage := &fault.Stage{
 		Log: slog.New(slog.DiscardHandler),
 		Start: func(ctx context.Context, s fault.Shape) (*cluster.Cluster, error) {

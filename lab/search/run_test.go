@@ -18,14 +18,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"interlock/lab/embeddedtest"
+	"interlock/lab/labtest"
 	"interlock/lab/search"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // options are those of a short form on a server that has two days of the sample on sale.
-func options(t *testing.T, server *embeddedtest.Server, addr, train string) search.Options {
+func options(t *testing.T, server *labtest.Server, addr, train string) search.Options {
 	t.Helper()
 	date, err := search.Tomorrow(time.Now())
 	require.NoError(t, err)
@@ -36,7 +36,7 @@ func options(t *testing.T, server *embeddedtest.Server, addr, train string) sear
 }
 
 func TestRun(t *testing.T) {
-	server := embeddedtest.Serve(t, "--demo", "--demo-days", "2")
+	server := labtest.Serve(t, "--demo", "--demo-days", "2")
 
 	report, err := search.Run(t.Context(), options(t, server, server.Addr, "G90001"))
 	require.NoError(t, err)

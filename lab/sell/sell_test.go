@@ -16,6 +16,7 @@ import (
 
 	"interlock/internal/servers/serverstest"
 	"interlock/lab/cluster"
+	"interlock/lab/labtest"
 	"interlock/lab/sell"
 )
 
@@ -24,12 +25,7 @@ func TestMain(m *testing.M) { os.Exit(serverstest.Main(m)) }
 // TestShort is the short form of `lab sell`: it shows that what is sold is right, and five times what the baseline sells.
 // Absolute figures are for a machine that does nothing else.
 func TestShort(t *testing.T) {
-	path, err := cluster.Build(t.Context(), t.TempDir())
-	require.NoError(t, err)
-	c, err := cluster.Start(t.Context(), cluster.Options{Servers: 1, Binary: path})
-	serverstest.Require(t, err)
-	t.Cleanup(func() { require.NoError(t, c.Close()) })
-	report, err := sell.Run(t.Context(), c, sell.Options{
+	report, err := sell.Run(t.Context(), labtest.Cluster(t, cluster.Options{}), sell.Options{
 		Window: 5 * time.Second, Rounds: 1, Short: true, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)

@@ -16,13 +16,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"interlock/lab/embeddedtest"
+	"interlock/lab/labtest"
 	"interlock/lab/watch"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func options(server *embeddedtest.Server, addr, train string) watch.Options {
+func options(server *labtest.Server, addr, train string) watch.Options {
 	return watch.Options{
 		Server: addr, Pid: server.Pid, Tokens: server.Tokens, Subscribers: 41, Window: time.Second, Train: train, SeatsPerClass: 256,
 		OrdersPerSecond: 30, Log: server.Log,
@@ -30,7 +30,7 @@ func options(server *embeddedtest.Server, addr, train string) watch.Options {
 }
 
 func TestRun(t *testing.T) {
-	server := embeddedtest.Serve(t)
+	server := labtest.Serve(t)
 
 	report, err := watch.Run(t.Context(), options(server, server.Addr, "G90001"))
 	require.NoError(t, err)
