@@ -36,7 +36,8 @@ func (f clusterFlags) start(
 	return c, func() error { return errors.Join(c.Close(), removeBinary()) }, nil
 }
 
-// program is the interlock that the cluster runs. Without the flag one is built with these tags, until remove is called.
+// program is the interlock that the cluster runs. Without the flag one is built with these tags, until remove is
+// called.
 func (f clusterFlags) program(
 	ctx context.Context, log *slog.Logger, tags ...string,
 ) (path string, remove func() error, err error) {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// stopSeconds is how long a server may take over an orderly end. A MySQL that flushes a large buffer pool on a slow disk
-// needs a few seconds; one that hangs must not hang the tests.
+// stopSeconds is how long a server may take over an orderly end. A MySQL that flushes a large buffer pool on a slow
+// disk needs a few seconds; one that hangs must not hang the tests.
 const stopSeconds = 20
 
 // process is a running program that dies with its parent.
@@ -104,15 +104,15 @@ func (p *process) kill() error {
 // errPortTaken tells that somebody else has the port.
 var errPortTaken = errors.New("is taken")
 
-// startSeconds is how long a server may take until it answers. A MySQL that starts on a machine ten times overloaded takes
-// about 50; one that fails says so by ending.
+// startSeconds is how long a server may take until it answers. A MySQL that starts on a machine ten times overloaded
+// takes about 50; one that fails says so by ending.
 const startSeconds = 180
 
 // pollMilliseconds is how often a starting server is asked. A Redis is there in some 10 ms, a MySQL in a second or two.
 const pollMilliseconds = 10
 
-// await polls ready until it returns nil. It gives up when the program ends, ctx does, or startSeconds are over, and kills
-// what it gave up on; then the error tells the end of the log.
+// await polls ready until it returns nil. It gives up when the program ends, ctx does, or startSeconds are over, and
+// kills what it gave up on; then the error tells the end of the log.
 func (p *process) await(ctx context.Context, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startSeconds*time.Second)
 	defer cancel()

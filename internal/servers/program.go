@@ -17,8 +17,8 @@ type ProgramOptions struct {
 	Port int
 	// Args are the program's arguments once its address is known.
 	Args func(addr string) []string
-	// Env are variables like "NAME=value" besides those of this process. What other users must not see goes here and not
-	// into Args, which every user of the machine can read.
+	// Env are variables like "NAME=value" besides those of this process. What other users must not see goes here and
+	// not into Args, which every user of the machine can read.
 	Env []string
 	// Ready is nil once the program serves at addr.
 	Ready func(ctx context.Context, addr string) error
@@ -50,8 +50,8 @@ func StartProgram(ctx context.Context, o ProgramOptions) (*Program, error) {
 // Path is where a file of the folder is that the program runs in.
 func (p *Program) Path(name string) string { return p.folder.join(name) }
 
-// Start starts a program that was stopped or killed again, in the same folder and on the same address, and returns once it
-// is ready. A running one is left alone.
+// Start starts a program that was stopped or killed again, in the same folder and on the same address, and returns once
+// it is ready. A running one is left alone.
 func (p *Program) Start(ctx context.Context) error {
 	cmd := exec.Command(p.options.Path, p.options.Args(p.Addr())...)
 	cmd.Dir = p.folder.path

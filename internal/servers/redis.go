@@ -51,8 +51,8 @@ func StartRedis(ctx context.Context, o RedisOptions) (*RedisServer, error) {
 	return s, nil
 }
 
-// Start starts a server that was stopped or killed again, on the same address and whatever data it kept, and returns once
-// it answers. A running one is left alone.
+// Start starts a server that was stopped or killed again, on the same address and whatever data it kept, and returns
+// once it answers. A running one is left alone.
 func (s *RedisServer) Start(ctx context.Context) error {
 	args := append([]string{
 		"--bind", host, "--port", strconv.Itoa(s.port), "--dir", s.folder.path,
@@ -71,7 +71,8 @@ func (s *RedisServer) Start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if dir := config["dir"]; filepath.Clean(dir) != s.folder.path { // somebody else's, on a port that ours will not get
+		// somebody else's, on a port that ours will not get
+		if dir := config["dir"]; filepath.Clean(dir) != s.folder.path {
 			return fmt.Errorf("%s answers for %s", s.Addr(), dir)
 		}
 		return client.Ping(ctx).Err() // fails while the data is being loaded

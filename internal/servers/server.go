@@ -56,8 +56,8 @@ func (s *server) Pid() int { return s.current().pid() }
 // Done is closed when the server has ended, for whatever reason. Each Start makes a new one.
 func (s *server) Done() <-chan struct{} { return s.current().done }
 
-// Signal sends a signal: SIGSTOP freezes a server, at some moment (see Freeze), and SIGCONT thaws it. To a server that has
-// ended it does nothing.
+// Signal sends a signal: SIGSTOP freezes a server, at some moment (see Freeze), and SIGCONT thaws it. To a server that
+// has ended it does nothing.
 func (s *server) Signal(sig os.Signal) error { return s.current().signal(sig) }
 
 // Stop ends the server in order, and by force when that takes too long, which is an error.

@@ -64,7 +64,8 @@ func TestSQL_KeepsItsDataThroughKillAndStop(t *testing.T) {
 			require.NoError(t, server.Start(t.Context()))
 			require.NotEqual(t, pid, server.Pid())
 			require.Equal(t, addr, server.Addr())
-			require.Equal(t, "1", ask(t, db, "SELECT count(*) FROM lab.seats"), "a kill loses nothing, also when relaxed")
+			require.Equal(t, "1", ask(t, db, "SELECT count(*) FROM lab.seats"),
+				"a kill loses nothing, also when relaxed")
 			run(t, db, "INSERT INTO lab.seats VALUES ('23B')")
 			require.NoError(t, server.Stop(t.Context()))
 			require.NoError(t, server.Stop(t.Context()), "stopping a stopped server changes nothing")

@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// onSmallDisk lets a command run where a folder is a file system of so many bytes of its own, in memory. Nobody else sees it
-// there, and it ends with the command's processes: that is a mount namespace, for which a user's own suffices where he may
-// make one (unshare is util-linux's; Linux only).
+// onSmallDisk lets a command run where a folder is a file system of so many bytes of its own, in memory. Nobody else
+// sees it there, and it ends with the command's processes: that is a mount namespace, for which a user's own suffices
+// where he may make one (unshare is util-linux's; Linux only).
 func onSmallDisk(cmd *exec.Cmd, folder string, bytes int64) *exec.Cmd {
 	args := []string{"--mount"}
 	if os.Geteuid() != 0 {

@@ -29,11 +29,11 @@ type SQLOptions struct {
 	Folder string
 	// Port is the port to listen on; 0: a free one.
 	Port int
-	// Relaxed leaves flushing to the operating system: much faster, and still nothing is lost when the server is killed,
-	// only when the machine is. For tests of what is right; never for figures, or for what a primary promises.
+	// Relaxed leaves flushing to the operating system: much faster, and still nothing is lost when the server is
+	// killed, only when the machine is. For tests of what is right; never for figures, or for what a primary promises.
 	Relaxed bool
-	// SmallDiskBytes keeps the binary log on a disk of its own with so many bytes, in memory; 0: with the data. What is on it
-	// does not outlive the server's process, so such a server cannot be started again.
+	// SmallDiskBytes keeps the binary log on a disk of its own with so many bytes, in memory; 0: with the data. What is
+	// on it does not outlive the server's process, so such a server cannot be started again.
 	SmallDiskBytes int64
 	// Args are further arguments, like "--server-id=2". They come last, so that they win.
 	Args []string
@@ -74,7 +74,9 @@ func startSQL(ctx context.Context, flavor Flavor, b Binary, o SQLOptions) (*SQLS
 	if err != nil {
 		return nil, err
 	}
-	s := &SQLServer{server: server{binary: b, folder: f}, flavor: flavor, relaxed: o.Relaxed, small: o.SmallDiskBytes, args: o.Args}
+	s := &SQLServer{
+		server: server{binary: b, folder: f}, flavor: flavor, relaxed: o.Relaxed, small: o.SmallDiskBytes, args: o.Args,
+	}
 	err = s.prepare()
 	if err == nil {
 		err = startOnPort(o.Port, func(port int) error {
@@ -174,7 +176,8 @@ func (s *SQLServer) arguments() []string {
 // Flavor says which database this is.
 func (s *SQLServer) Flavor() Flavor { return s.flavor }
 
-// DSN is the data source name, for go-sql-driver, of the database with that name, as root; an empty name is no database.
+// DSN is the data source name, for go-sql-driver, of the database with that name, as root; an empty name is no
+// database.
 func (s *SQLServer) DSN(database string) string { return s.config(database).FormatDSN() }
 
 func (s *SQLServer) config(database string) *mysql.Config {

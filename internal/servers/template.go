@@ -32,7 +32,8 @@ func newData(flavor Flavor, b Binary, path string) error {
 	return nil
 }
 
-// templateFor returns the template for exactly this program, whole or not at all: one process makes it while others wait.
+// templateFor returns the template for exactly this program, whole or not at all: one process makes it while others
+// wait.
 func templateFor(flavor Flavor, b Binary) (string, error) {
 	info, err := os.Stat(b.Path)
 	if err != nil {
@@ -84,8 +85,8 @@ func initializeMySQL(b Binary, data string) error {
 	return nil
 }
 
-// bootstrapMariaDB makes a data folder in which root, from this machine, has no password. It does what mariadb-install-db
-// does, which cannot run a server under a loader.
+// bootstrapMariaDB makes a data folder in which root, from this machine, has no password. It does what
+// mariadb-install-db does, which cannot run a server under a loader.
 func bootstrapMariaDB(b Binary, data string) error {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return err
@@ -110,7 +111,8 @@ func bootstrapMariaDB(b Binary, data string) error {
 	return nil
 }
 
-// readShared reads a file that came with the program, by the first of its names that is there: MariaDB 11 renamed its own.
+// readShared reads a file that came with the program, by the first of its names that is there: MariaDB 11 renamed its
+// own.
 func readShared(b Binary, names ...string) ([]byte, error) {
 	prefix := filepath.Dir(filepath.Dir(b.Path))
 	for _, folder := range []string{"share/mysql", "share/mariadb"} {

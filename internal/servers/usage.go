@@ -44,7 +44,8 @@ func ResidentBytes(pid int) float64 {
 	}
 	for line := range strings.Lines(string(status)) {
 		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kilobytes, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB")) // what is no number is not known
+			// what is no number is not known
+			kilobytes, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
 			return float64(kilobytes) * 1024
 		}
 	}

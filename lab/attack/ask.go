@@ -129,7 +129,8 @@ func lost(err error) string {
 		return fmt.Sprintf("no answer within %s", answerTimeout)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nobody listens"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
+		errors.Is(err, syscall.EPIPE):
 		return "cut off without an answer"
 	case errors.As(err, &failed):
 		return failed.Op + ": " + failed.Err.Error()

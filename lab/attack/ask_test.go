@@ -57,7 +57,8 @@ func TestAsk(t *testing.T) {
 	} {
 		require.Equal(t, want, ask(t.Context(), through, address, question{method: http.MethodGet, path: path}), path)
 	}
-	require.Equal(t, reply{text: hungUp}, ask(t.Context(), through, address, question{method: http.MethodGet, path: "/hangs", hangUp: time.Millisecond}))
+	require.Equal(t, reply{text: hungUp},
+		ask(t.Context(), through, address, question{method: http.MethodGet, path: "/hangs", hangUp: time.Millisecond}))
 	<-gone // and it has really gone away
 }
 
@@ -82,10 +83,12 @@ func TestSender_End(t *testing.T) {
 		err    error
 		want   reply
 	}{
-		"told":                  {owed, `{"errors":[{"extensions":{"code":"BAD_USER_INPUT"}}]}`, nil, reply{text: "BAD_USER_INPUT"}},
-		"another route":         {owed, "HTTP/1.1 405 Method Not Allowed\r\n\r\n", nil, reply{text: answered}},
-		"cut":                   {owed, "", syscall.ECONNRESET, silence("cut off without an answer")},
-		"kept":                  {owed, "HTTP/1.1 200 OK\r\n\r\n", os.ErrDeadlineExceeded, silence("still open after 30s")},
+		"told": {owed, `{"errors":[{"extensions":{"code":"BAD_USER_INPUT"}}]}`, nil,
+			reply{text: "BAD_USER_INPUT"}},
+		"another route": {owed, "HTTP/1.1 405 Method Not Allowed\r\n\r\n", nil, reply{text: answered}},
+		"cut":           {owed, "", syscall.ECONNRESET, silence("cut off without an answer")},
+		"kept": {owed, "HTTP/1.1 200 OK\r\n\r\n", os.ErrDeadlineExceeded,
+			silence("still open after 30s")},
 		"kept without a header": {idle, "", os.ErrDeadlineExceeded, silence("still open after 30s")},
 		"no header":             {idle, "", nil, reply{text: leftAlone}},
 	} {
@@ -127,10 +130,13 @@ func TestSocket_Ask(t *testing.T) {
 		says []string
 		want reply
 	}{
-		{[]string{`{"type":"next","id":"1","payload":{"data":{}}}`, `{"type":"complete","id":"1"}`}, reply{text: answered}},
-		{[]string{`{"type":"error","id":"2","payload":[{"extensions":{"code":"OVERLOADED"}}]}`}, reply{text: "OVERLOADED"}},
+		{[]string{`{"type":"next","id":"1","payload":{"data":{}}}`, `{"type":"complete","id":"1"}`},
+			reply{text: answered}},
+		{[]string{`{"type":"error","id":"2","payload":[{"extensions":{"code":"OVERLOADED"}}]}`},
+			reply{text: "OVERLOADED"}},
 		{[]string{
-			`{"type":"next","id":"3","payload":{"errors":[{"extensions":{"code":"FORBIDDEN"}}],"data":null}}`, `{"type":"complete","id":"3"}`,
+			`{"type":"next","id":"3","payload":{"errors":[{"extensions":{"code":"FORBIDDEN"}}],"data":null}}`,
+			`{"type":"complete","id":"3"}`,
 		}, reply{text: "FORBIDDEN"}},
 		{[]string{`{"type":"error","id":"4","payload":[{}]}`}, silence("an error without a code")},
 		{[]string{"close"}, reply{text: "closed 4429"}},

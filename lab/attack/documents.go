@@ -62,16 +62,22 @@ func ids(orders []string) variant {
 	for n := range all {
 		all[n] = orders[n%len(orders)]
 	}
-	return variant{"200 times 100 nodes", "query($i:[ID!]!){" + aliases(idAliases, "nodes(ids:$i){id}") + "}", map[string]any{"i": all}, true}
+	return variant{
+		"200 times 100 nodes", "query($i:[ID!]!){" + aliases(idAliases, "nodes(ids:$i){id}") + "}",
+		map[string]any{"i": all}, true,
+	}
 }
 
 // roots asks for one root field as often as a document may.
 func roots(order string, run *load.Run) []variant {
 	from, to, date := load.StationCode(0), load.StationCode(load.Calls-1), run.RunID.Date().String()
 	return []variant{
-		{"240 orders", "query($i:ID!){" + aliases(rootAliases, "order(id:$i){id}") + "}", map[string]any{"i": order}, true},
-		{"240 orders of nobody", "query($i:ID!){" + aliases(rootAliases, "order(id:$i){id}") + "}", map[string]any{"i": order}, false},
-		{"240 errors", "query($i:ID!){" + aliases(rootAliases, "order(id:$i,number:\"ABCDEFGHJKMN\"){id}") + "}", map[string]any{"i": order}, false},
+		{"240 orders", "query($i:ID!){" + aliases(rootAliases, "order(id:$i){id}") + "}",
+			map[string]any{"i": order}, true},
+		{"240 orders of nobody", "query($i:ID!){" + aliases(rootAliases, "order(id:$i){id}") + "}",
+			map[string]any{"i": order}, false},
+		{"240 errors", "query($i:ID!){" + aliases(rootAliases, "order(id:$i,number:\"ABCDEFGHJKMN\"){id}") + "}",
+			map[string]any{"i": order}, false},
 		{"160 lists of orders", "{viewer{" + aliases(threeAliases, "orders(first:100){nodes{id}}") + "}}", nil, true},
 		{
 			"160 searches", "query($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){" +
@@ -109,18 +115,23 @@ func admitted(own string, others []string, runs []*load.Run) []variant {
 	}
 	times := func(n int, what string) string { return fmt.Sprintf("%d %s", n, what) }
 	return []variant{
-		{times(admittedOrders, "orders"), "query($i:ID!){" + aliases(admittedOrders, "order(id:$i){id}") + "}", map[string]any{"i": own}, true},
-		{times(admittedNodes, "times 100 nodes"), "query($i:[ID!]!){" + aliases(admittedNodes, "nodes(ids:$i){id}") + "}", map[string]any{"i": nodes}, true},
-		{times(admittedOrderLists, "lists of orders"), "{viewer{" + aliases(admittedOrderLists, "orders(first:100){nodes{id}}") + "}}", nil, true},
+		{times(admittedOrders, "orders"), "query($i:ID!){" + aliases(admittedOrders, "order(id:$i){id}") + "}",
+			map[string]any{"i": own}, true},
+		{times(admittedNodes, "times 100 nodes"), "query($i:[ID!]!){" + aliases(admittedNodes, "nodes(ids:$i){id}") +
+			"}", map[string]any{"i": nodes}, true},
+		{times(admittedOrderLists, "lists of orders"), "{viewer{" +
+			aliases(admittedOrderLists, "orders(first:100){nodes{id}}") + "}}", nil, true},
 		{
 			times(admittedSearches, "searches"), "query($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){" +
 				aliases(admittedSearches, "searchTickets(from:$f,to:$t,date:$d,first:100){nodes{version}}") + "}",
 			map[string]any{"f": []string{from}, "t": []string{to}, "d": date},
 			false,
 		},
-		{times(admittedStationLists, "lists of stations"), "{" + aliases(admittedStationLists, "stations(first:100){nodes{id}}") + "}", nil, false},
+		{times(admittedStationLists, "lists of stations"), "{" +
+			aliases(admittedStationLists, "stations(first:100){nodes{id}}") + "}", nil, false},
 		{
-			times(admittedSeatRuns, "trains' seats"), "query($i:[ID!]!){nodes(ids:$i){... on Run{coaches{seats{label position}}}}}",
+			times(admittedSeatRuns, "trains' seats"),
+			"query($i:[ID!]!){nodes(ids:$i){... on Run{coaches{seats{label position}}}}}",
 			map[string]any{"i": many},
 			false,
 		},

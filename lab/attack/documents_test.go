@@ -24,7 +24,8 @@ func TestVariants_AreGraphQL(t *testing.T) {
 	require.NoError(t, err)
 	run := &load.Run{ID: "cnVu", RunID: rail.NewRunID(watchedTrain, rail.NewDate(2030, 1, 2))}
 	s := &scene{lab: &lab{attackedRun: run, ownOrder: "b3JkZXI", buyersOrders: []string{"b3RoZXI"}}}
-	for _, v := range slices.Concat(s.everyQuery(), admitted(s.ownOrder, s.buyersOrders, []*load.Run{run}), []variant{seats([]*load.Run{run}, 0, 1)}) {
+	for _, v := range slices.Concat(s.everyQuery(), admitted(s.ownOrder, s.buyersOrders, []*load.Run{run}),
+		[]variant{seats([]*load.Run{run}, 0, 1)}) {
 		t.Run(v.name, func(t *testing.T) {
 			document, errs := gqlparser.LoadQueryWithRules(schema, v.document, rules.NewDefaultRules())
 			require.Empty(t, errs)

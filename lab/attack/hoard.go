@@ -69,12 +69,14 @@ func hoard(ctx context.Context, s *scene) error {
 	})
 	for _, one := range all {
 		if open := one.most(); open > one.bound {
-			s.find(fmt.Sprintf("one account held %d orders %s, %d seats, more than %d orders", open, one.name, open*one.party, one.bound))
+			s.find(fmt.Sprintf("one account held %d orders %s, %d seats, more than %d orders", open, one.name,
+				open*one.party, one.bound))
 		}
 	}
 	// Two may lapse one after the other, and then as many as may be open at once.
 	if lapsing := all[3]; len(lapsing.got) > maxLapsedHolds-1+maxRunHolds {
-		s.find(fmt.Sprintf("one account was given %d orders %s, more than %d", len(lapsing.got), lapsing.name, maxLapsedHolds-1+maxRunHolds))
+		s.find(fmt.Sprintf("one account was given %d orders %s, more than %d", len(lapsing.got), lapsing.name,
+			maxLapsedHolds-1+maxRunHolds))
 	}
 	return nil
 }

@@ -89,8 +89,10 @@ func (l *lab) answered(ctx context.Context) float64 {
 }
 
 func isAnswer(figure string) bool {
-	return strings.HasPrefix(figure, "interlock_http_requests_total{") && !strings.Contains(figure, `route="graphql"`) ||
-		strings.HasPrefix(figure, "interlock_graphql_operation_seconds_count{") && strings.Contains(figure, `type="query"`)
+	return strings.HasPrefix(figure, "interlock_http_requests_total{") &&
+		!strings.Contains(figure, `route="graphql"`) ||
+		strings.HasPrefix(figure, "interlock_graphql_operation_seconds_count{") &&
+			strings.Contains(figure, `type="query"`)
 }
 
 // metrics is the sum of some figures; 0 where the server does not tell.

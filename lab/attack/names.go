@@ -61,7 +61,8 @@ func (l *lab) readsInOneWay(ctx context.Context) ([]Start, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.Log.Info("a server told to read text in another way", "parameter", parameter, "refused", start.Refused, "said", start.Said)
+		l.Log.Info("a server told to read text in another way", "parameter", parameter, "refused", start.Refused,
+			"said", start.Said)
 		all = append(all, start)
 	}
 	return all, nil
@@ -73,7 +74,8 @@ func (l *lab) startWith(ctx context.Context, parameter string) (Start, error) {
 	if strings.Contains(dsn, "?") {
 		separator = "&"
 	}
-	server, err := l.cluster.AddServerWith(ctx, cluster.ServerOptions{Env: []string{"INTERLOCK_MYSQL=" + dsn + separator + parameter}})
+	server, err := l.cluster.AddServerWith(ctx,
+		cluster.ServerOptions{Env: []string{"INTERLOCK_MYSQL=" + dsn + separator + parameter}})
 	if err != nil {
 		return Start{Parameter: parameter, Refused: true, Said: lastLine(err.Error())}, ctx.Err()
 	}
@@ -85,7 +87,8 @@ func (l *lab) startWith(ctx context.Context, parameter string) (Start, error) {
 	if err == nil {
 		var b bought
 		b, err = buy(ctx, server.Addr(), token, wish{
-			key: "reader-key", run: l.attackedRun.ID, from: 0, to: 1, passengers: []traveller{{hostile[0], "X0000", load.Classes[0]}},
+			key: "reader-key", run: l.attackedRun.ID, from: 0, to: 1,
+			passengers: []traveller{{hostile[0], "X0000", load.Classes[0]}},
 		})
 		start.Said = heardOf(b, err).text
 		err = nil // what it says is the result

@@ -30,7 +30,8 @@ type traveller struct {
 
 func (w wish) variables() map[string]any {
 	return map[string]any{"i": map[string]any{
-		"idempotencyKey": w.key, "runId": w.run, "from": load.StationCode(w.from), "to": load.StationCode(w.to), "passengers": w.passengers,
+		"idempotencyKey": w.key, "runId": w.run, "from": load.StationCode(w.from), "to": load.StationCode(w.to),
+		"passengers": w.passengers,
 	}}
 }
 
@@ -81,7 +82,8 @@ func cancel(ctx context.Context, server, token, order string) error {
 		CancelOrder struct{ UserErrors []json.RawMessage }
 	}
 	err := load.API{Server: server, Token: token}.Ask(context.WithoutCancel(ctx),
-		`mutation($i:CancelOrderInput!){cancelOrder(input:$i){userErrors{code message}}}`, map[string]any{"i": map[string]any{"orderId": order}}, &answer)
+		`mutation($i:CancelOrderInput!){cancelOrder(input:$i){userErrors{code message}}}`,
+		map[string]any{"i": map[string]any{"orderId": order}}, &answer)
 	if err == nil && len(answer.CancelOrder.UserErrors) > 0 {
 		err = fmt.Errorf("cancelOrder: %s", answer.CancelOrder.UserErrors)
 	}

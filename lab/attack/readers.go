@@ -77,14 +77,19 @@ func (s *scene) largeRequests(ctx context.Context) ([]request, error) {
 	}
 	var all []request
 	for _, path := range paths {
-		one := request{name: path, text: "GET " + path + " HTTP/1.1\r\nHost: " + s.server.Addr() + "\r\n\r\n", asked: askedFor, unread: notReading}
+		one := request{
+			name: path, text: "GET " + path + " HTTP/1.1\r\nHost: " + s.server.Addr() + "\r\n\r\n", asked: askedFor,
+			unread: notReading,
+		}
 		if strings.HasPrefix(path, "/playground") {
 			one.unread = notReadingFile
 		}
 		all = append(all, one)
 	}
 	stations := `{"query":"{` + strings.TrimSpace(aliases(20, "stations(first:100){nodes{id code name}}")) + `}"}`
-	all = append(all, request{name: "answers", text: post(s.server.Addr(), stations, ""), asked: askedForAnswers, unread: notReadingAnswers})
+	all = append(all, request{
+		name: "answers", text: post(s.server.Addr(), stations, ""), asked: askedForAnswers, unread: notReadingAnswers,
+	})
 	for n := range all {
 		size, err := sizeOf(ctx, s.server.Addr(), all[n].text)
 		if err != nil {
@@ -94,9 +99,12 @@ func (s *scene) largeRequests(ctx context.Context) ([]request, error) {
 	}
 	// What is too small would fit on the way: a server that was built without a playground says so in a line.
 	all = slices.DeleteFunc(all, func(r request) bool { return r.size*maxPipelined < r.asked })
-	events := `{"query":"subscription($r:[ID!]!){seatAvailability(runIds:$r){` + strings.TrimSpace(aliases(copies, dearField)) +
+	events := `{"query":"subscription($r:[ID!]!){seatAvailability(runIds:$r){` +
+		strings.TrimSpace(aliases(copies, dearField)) +
 		`}}","variables":{"r":["` + s.targets.First().ID + `"]}}`
-	return append(all, request{name: "events", text: post(s.server.Addr(), events, "Accept: text/event-stream\r\n"), unread: notReading}), nil
+	return append(all, request{
+		name: "events", text: post(s.server.Addr(), events, "Accept: text/event-stream\r\n"), unread: notReading,
+	}), nil
 }
 
 func post(server, body, fields string) string {
@@ -169,11 +177,13 @@ func (r request) leave(ctx context.Context, server string) reply {
 	}
 	// It stops when the server takes no more, too. The last request asks for the connection's end: one that was served
 	// whole, and briefly, is not one that waits for its reader.
-	if _, err := io.WriteString(conn, strings.Repeat(r.text, many-1)+closing(r.text)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := io.WriteString(conn, strings.Repeat(r.text, many-1)+closing(r.text)); err != nil &&
+		!errors.Is(err, os.ErrDeadlineExceeded) {
 		return reply{text: leftAlone}
 	}
 	pause.For(ctx, time.Until(until))
-	if err := errors.Join(conn.SetReadDeadline(time.Now().Add(drainTimeout)), setReadBuffer(conn, lookBuffer)); err != nil {
+	if err := errors.Join(conn.SetReadDeadline(time.Now().Add(drainTimeout)),
+		setReadBuffer(conn, lookBuffer)); err != nil {
 		return silence(err.Error())
 	}
 	came, err := io.CopyBuffer(onlyWriter{io.Discard}, conn, make([]byte, lookBuffer))
@@ -185,7 +195,8 @@ func (r request) leave(ctx context.Context, server string) reply {
 		return reply{text: "had not begun to wait"}
 	}
 	if late || r.size > 0 && came >= int64(many*r.size)*9/10 {
-		return silence(fmt.Sprintf("still served after %s without reading: %d bytes of %d times %d had come, late: %t", r.unread, came, many, r.size, late))
+		return silence(fmt.Sprintf("still served after %s without reading: %d bytes of %d times %d had come, late: %t",
+			r.unread, came, many, r.size, late))
 	}
 	return reply{text: leftAlone}
 }

@@ -123,7 +123,8 @@ func (r *Round) tooSlow() (wrong []string) {
 	case float64(attacked.Orders) < minServed*float64(beside.Orders):
 		wrong = append(wrong, fmt.Sprintf("buyers got %d orders instead of %d", attacked.Orders, beside.Orders))
 	case r.Ratio > MaxRatio:
-		wrong = append(wrong, fmt.Sprintf("buyers waited %.1f ms at p99 instead of %.1f ms: %.2f times", attacked.P99Milliseconds, beside.P99Milliseconds, r.Ratio))
+		wrong = append(wrong, fmt.Sprintf("buyers waited %.1f ms at p99 instead of %.1f ms: %.2f times",
+			attacked.P99Milliseconds, beside.P99Milliseconds, r.Ratio))
 	}
 	return wrong
 }

@@ -70,8 +70,8 @@ type lab struct {
 	left  int
 	crowd *load.Crowd
 	runs  *load.Runs
-	// targets is the run that buyers buy now, a fresh one for each round: where a run is half sold, who wants a long trip
-	// is refused, and no attack is to blame.
+	// targets is the run that buyers buy now, a fresh one for each round: where a run is half sold, who wants a long
+	// trip is refused, and no attack is to blame.
 	targets *load.Targets
 	// server is the one that is attacked. lapsing is another, whose holds lapse soon.
 	server, lapsing *servers.Program
@@ -100,10 +100,12 @@ func Run(ctx context.Context, c *cluster.Cluster, o Options) (*Report, error) {
 		Accounts: &load.Accounts{Token: l.passenger},
 	}
 	report := &Report{
-		StartedAt: begun.UTC(), Command: o.Command, Machine: sell.ThisMachine(), Seed: l.crowd.Seed, Seconds: o.Window.Seconds(),
+		StartedAt: begun.UTC(), Command: o.Command, Machine: sell.ThisMachine(), Seed: l.crowd.Seed,
+		Seconds:          o.Window.Seconds(),
 		OfferedPerSecond: o.PerSecond, MaxRatio: MaxRatio, MaxGrowthMegabytes: MaxGrowthMegabytes,
 		Versions: map[string]string{
-			string(c.Flavor()): c.Primary.Version(), "Redis": c.Cache.Version(), "Go": runtime.Version(), "commit": sell.Commit(),
+			string(c.Flavor()): c.Primary.Version(), "Redis": c.Cache.Version(), "Go": runtime.Version(),
+			"commit": sell.Commit(),
 		},
 	}
 	if err := l.prepare(ctx); err != nil {
@@ -166,7 +168,8 @@ func (l *lab) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if l.lapsing, err = l.cluster.AddServerWith(ctx, cluster.ServerOptions{Args: []string{"--hold", lapsingHold.String()}}); err != nil {
+	if l.lapsing, err = l.cluster.AddServerWith(ctx,
+		cluster.ServerOptions{Args: []string{"--hold", lapsingHold.String()}}); err != nil {
 		return err
 	}
 	for _, at := range []*servers.Program{l.server, l.lapsing} {
@@ -209,7 +212,8 @@ func (l *lab) findOrders(ctx context.Context, admin string) error {
 	var answer struct {
 		Orders struct{ Nodes []struct{ ID string } }
 	}
-	err := load.API{Server: l.server.Addr(), Token: admin}.Ask(ctx, `{orders(filter:{},first:100){nodes{id}}}`, nil, &answer)
+	err := load.API{Server: l.server.Addr(), Token: admin}.Ask(ctx, `{orders(filter:{},first:100){nodes{id}}}`,
+		nil, &answer)
 	for _, order := range answer.Orders.Nodes {
 		l.buyersOrders = append(l.buyersOrders, order.ID)
 	}
@@ -231,8 +235,10 @@ func (l *lab) play(ctx context.Context, a *attack) (*Outcome, error) {
 	}
 	o.conclude()
 	r := o.Rounds[len(o.Rounds)-1]
-	l.Log.Info(a.name, "ok", o.OK, "rounds", len(o.Rounds), "requests_per_second", int(r.Attack.RequestsPerSecond), "p99_ms", r.Attack.Buyers.P99Milliseconds,
-		"static_p99_ms", r.Static.Buyers.P99Milliseconds, "growth_mb", int(r.GrowthMegabytes), "wrong", o.Wrong, "slow", o.Slow)
+	l.Log.Info(a.name, "ok", o.OK, "rounds", len(o.Rounds), "requests_per_second", int(r.Attack.RequestsPerSecond),
+		"p99_ms", r.Attack.Buyers.P99Milliseconds,
+		"static_p99_ms", r.Static.Buyers.P99Milliseconds, "growth_mb", int(r.GrowthMegabytes), "wrong", o.Wrong,
+		"slow", o.Slow)
 	return o, nil
 }
 
@@ -302,7 +308,9 @@ func (l *lab) recover(ctx context.Context) error {
 }
 
 // window lets buyers buy while attackers do something.
-func (l *lab) window(ctx context.Context, a *attack, n int, do func(context.Context, *scene) error, r *Round, into *Window) error {
+func (l *lab) window(
+	ctx context.Context, a *attack, n int, do func(context.Context, *scene) error, r *Round, into *Window,
+) error {
 	if err := l.cluster.AwaitReplicas(ctx); err != nil {
 		return err
 	}
@@ -347,6 +355,7 @@ func (l *lab) window(ctx context.Context, a *attack, n int, do func(context.Cont
 // sell lets buyers buy for one window.
 func (l *lab) sell(ctx context.Context, window time.Duration) (*load.Result, error) {
 	return load.Rush{
-		Crowd: l.crowd, Targets: l.targets, Servers: []string{l.server.Addr()}, Buyers: buyers, WarmUp: warmUp, Window: window, PerSecond: l.PerSecond,
+		Crowd: l.crowd, Targets: l.targets, Servers: []string{l.server.Addr()}, Buyers: buyers, WarmUp: warmUp,
+		Window: window, PerSecond: l.PerSecond,
 	}.Run(ctx)
 }

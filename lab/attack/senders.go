@@ -57,13 +57,16 @@ func senders() []sender {
 		},
 	}
 	for _, route := range routes {
-		all = append(all, sender{"a body that never comes, " + route, head(http.MethodPost, route, announced), "", true})
+		all = append(all, sender{
+			"a body that never comes, " + route, head(http.MethodPost, route, announced), "", true,
+		})
 	}
 	return all
 }
 
 func head(method, path string, length int) string {
-	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: lab\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", method, path, length)
+	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: lab\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
+		method, path, length)
 }
 
 // slowSenders opens connections on which what was begun does not go on: some on each route, and very many that announce

@@ -62,7 +62,10 @@ func (s *scene) listen(ctx context.Context, one *socket, variant string) {
 }
 
 // hold opens sockets, subscribes on each, and keeps all of them until ctx ends.
-func (s *scene) hold(ctx context.Context, many int, name string, token func(attacker int) string, subscriptions func(attacker int) []variant) {
+func (s *scene) hold(
+	ctx context.Context, many int, name string, token func(attacker int) string,
+	subscriptions func(attacker int) []variant,
+) {
 	s.each(ctx, many, func(attacker int) {
 		s.ask()
 		one, r := openSocket(ctx, s.server.Addr(), token(attacker))
@@ -135,7 +138,8 @@ func (s *scene) watchOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	q, err := gql(`subscription($r:[ID!]!){seatAvailability(runIds:$r){version}}`, map[string]any{"r": []string{s.attackedRun.ID}}, token)
+	q, err := gql(`subscription($r:[ID!]!){seatAvailability(runIds:$r){version}}`,
+		map[string]any{"r": []string{s.attackedRun.ID}}, token)
 	if err != nil {
 		return err
 	}
@@ -196,7 +200,8 @@ func watchedPairs(ctx context.Context, s *scene) error {
 // dearEvents watches the run that is sold, and asks for as much with each event as a document may name.
 func dearEvents(ctx context.Context, s *scene) error {
 	v := seats([]*load.Run{s.targets.First()}, 0, load.Calls-1)
-	v.document = "subscription($r:[ID!]!,$f:StationCode,$t:StationCode){seatAvailability(runIds:$r,from:$f,to:$t){" + aliases(copies, dearField) + "}}"
+	v.document = "subscription($r:[ID!]!,$f:StationCode,$t:StationCode){seatAvailability(runIds:$r,from:$f,to:$t){" +
+		aliases(copies, dearField) + "}}"
 	s.hold(ctx, s.attack.connections, "dear events", nobody, func(int) []variant { return []variant{v} })
 	return nil
 }

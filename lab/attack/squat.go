@@ -66,7 +66,8 @@ func (s *scene) strangersTravel(ctx context.Context, run *load.Run) error {
 			return err
 		}
 		b, err := buy(ctx, s.server.Addr(), token, wish{
-			key: fmt.Sprintf("stranger-%06d", n), run: run.ID, from: 0, to: load.Calls - 1, passengers: strangers("S", n, 1),
+			key: fmt.Sprintf("stranger-%06d", n), run: run.ID, from: 0, to: load.Calls - 1,
+			passengers: strangers("S", n, 1),
 		})
 		if err != nil || b.code != "" {
 			return fmt.Errorf("a stranger's ticket: %s: %w", b.code, err)
@@ -83,7 +84,8 @@ func (q *squatter) ask(ctx context.Context, run *load.Run) reply {
 	q.mu.Unlock()
 	server := q.servers[n%len(q.servers)]
 	b, err := buy(ctx, server, q.token, wish{
-		key: fmt.Sprintf("squat-%08d", n), run: run.ID, from: 0, to: load.Calls - 1, passengers: strangers("S", n%asked, 1),
+		key: fmt.Sprintf("squat-%08d", n), run: run.ID, from: 0, to: load.Calls - 1,
+		passengers: strangers("S", n%asked, 1),
 	})
 	if err == nil && (b.code == "" || b.code == "ALREADY_TRAVELLING") {
 		q.mu.Lock()
@@ -131,7 +133,8 @@ func (l *lab) sellOut(ctx context.Context, runs []*load.Run) ([]soldOutTrain, er
 			return nil, err
 		}
 		all[n] = soldOutTrain{run, strangers("F", n, 1)[0]}
-		b, err := buy(ctx, l.server.Addr(), token, wish{key: "first-and-last", run: run.ID, from: 0, to: 1, passengers: []traveller{all[n].traveller}})
+		b, err := buy(ctx, l.server.Addr(), token,
+			wish{key: "first-and-last", run: run.ID, from: 0, to: 1, passengers: []traveller{all[n].traveller}})
 		if err != nil || b.code != "" {
 			return nil, fmt.Errorf("the only seat: %s: %w", b.code, err)
 		}

@@ -11,16 +11,20 @@ import (
 func Text(r *Report) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("%.0f buyers a second; each attack %.0f s, and as many static requests for as long", r.OfferedPerSecond, r.Seconds)
-	line("%-16s %-4s %10s %9s %9s %6s %9s %8s %7s", "attack", "", "requests/s", "p99 ms", "static", "ratio", "orders/s", "growth", "cpu")
+	line("%.0f buyers a second; each attack %.0f s, and as many static requests for as long", r.OfferedPerSecond,
+		r.Seconds)
+	line("%-16s %-4s %10s %9s %9s %6s %9s %8s %7s", "attack", "", "requests/s", "p99 ms", "static", "ratio", "orders/s",
+		"growth", "cpu")
 	for _, o := range r.Attacks {
 		for _, round := range o.Rounds {
 			verdict := "ok"
 			if len(round.wrong())+len(round.tooSlow()) > 0 {
 				verdict = "FAIL"
 			}
-			line("%-16s %-4s %10.0f %9.1f %9.1f %6.2f %9.0f %5.0f MB %5.0f %%", o.Name, verdict, round.Attack.RequestsPerSecond,
-				round.Attack.Buyers.P99Milliseconds, round.Static.Buyers.P99Milliseconds, round.Ratio, round.Attack.Buyers.OrdersPerSecond,
+			line("%-16s %-4s %10.0f %9.1f %9.1f %6.2f %9.0f %5.0f MB %5.0f %%", o.Name, verdict,
+				round.Attack.RequestsPerSecond,
+				round.Attack.Buyers.P99Milliseconds, round.Static.Buyers.P99Milliseconds, round.Ratio,
+				round.Attack.Buyers.OrdersPerSecond,
 				round.GrowthMegabytes, 100*round.Attack.ServerShare)
 		}
 		last := o.Rounds[len(o.Rounds)-1]
@@ -38,7 +42,8 @@ func Text(r *Report) string {
 	}
 	line("%d orders acknowledged, %d lost", r.Acknowledged, r.Lost)
 	if r.Verify != nil {
-		line("verify: ok %t, %d runs, %d tickets, %d defects", r.Verify.OK, r.Verify.Runs, r.Verify.Tickets, len(r.Verify.Defects))
+		line("verify: ok %t, %d runs, %d tickets, %d defects", r.Verify.OK, r.Verify.Runs, r.Verify.Tickets,
+			len(r.Verify.Defects))
 		for _, defect := range r.Verify.Defects[:min(len(r.Verify.Defects), maxFound)] {
 			line("%16s %s: %s: %s", "", defect.Check, defect.Run, defect.Message)
 		}

@@ -9,9 +9,9 @@ type Shown struct {
 	Orders           int
 }
 
-// Lacked is how long the answer was behind when it was asked for: the age of the oldest order that a buyer had been told
-// of by then and that was not shown. 0 where all were shown. It is exact as far as buyers hear of orders in the order of
-// their commits, and else too small by as much as two answers overtook each other.
+// Lacked is how long the answer was behind when it was asked for: the age of the oldest order that a buyer had been
+// told of by then and that was not shown. 0 where all were shown. It is exact as far as buyers hear of orders in the
+// order of their commits, and else too small by as much as two answers overtook each other.
 func (l Log) Lacked(s Shown) time.Duration {
 	if s.Orders >= len(l.Acks) {
 		return 0
@@ -19,8 +19,8 @@ func (l Log) Lacked(s Shown) time.Duration {
 	return max(0, s.AskedAt.Sub(l.Acks[s.Orders].HeardAt))
 }
 
-// Since is how long before an answer the oldest order was acknowledged that it shows and the one before it did not; false
-// where it shows nothing new. An order that is shown before its buyer has heard of it is no time old.
+// Since is how long before an answer the oldest order was acknowledged that it shows and the one before it did not;
+// false where it shows nothing new. An order that is shown before its buyer has heard of it is no time old.
 func (l Log) Since(before, now Shown) (age time.Duration, ok bool) {
 	if now.Orders <= before.Orders || before.Orders >= len(l.Acks) {
 		return 0, false

@@ -34,7 +34,9 @@ func TestLacked(t *testing.T) {
 		{150, 2, 0}, // shown before its buyer has heard of it
 		{350, 4, 0}, // one more than any buyer has heard of yet
 	} {
-		require.Equal(t, c.want, log().Lacked(background.Shown{AskedAt: at(c.asked), HeardAt: at(c.asked + 10), Orders: c.orders}), "%+v", c)
+		require.Equal(t, c.want, log().Lacked(background.Shown{
+			AskedAt: at(c.asked), HeardAt: at(c.asked + 10), Orders: c.orders,
+		}), "%+v", c)
 	}
 }
 

@@ -35,8 +35,8 @@ type Options struct {
 	Server   string
 	Run      *load.Run
 	Accounts *load.Accounts
-	// Buyers is how many there are. Together they aim at PerSecond orders a second; who has to wait for an answer leaves
-	// out what he could have bought meanwhile.
+	// Buyers is how many there are. Together they aim at PerSecond orders a second; who has to wait for an answer
+	// leaves out what he could have bought meanwhile.
 	Buyers    int
 	PerSecond float64
 }

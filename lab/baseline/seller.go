@@ -69,14 +69,16 @@ func Open(ctx context.Context, o Options) (_ *Seller, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	s.db, err = gorm.Open(gormmysql.Open(o.DSN+"?interpolateParams=true&transaction_isolation=%27READ-COMMITTED%27"), &gorm.Config{
-		SkipDefaultTransaction: true, Logger: logger.Discard,
-	})
-	if err != nil {
-		// MariaDB 10.11 knows the variable by its old name only.
-		s.db, err = gorm.Open(gormmysql.Open(o.DSN+"?interpolateParams=true&tx_isolation=%27READ-COMMITTED%27"), &gorm.Config{
+	s.db, err = gorm.Open(gormmysql.Open(o.DSN+"?interpolateParams=true&transaction_isolation=%27READ-COMMITTED%27"),
+		&gorm.Config{
 			SkipDefaultTransaction: true, Logger: logger.Discard,
 		})
+	if err != nil {
+		// MariaDB 10.11 knows the variable by its old name only.
+		s.db, err = gorm.Open(gormmysql.Open(o.DSN+"?interpolateParams=true&tx_isolation=%27READ-COMMITTED%27"),
+			&gorm.Config{
+				SkipDefaultTransaction: true, Logger: logger.Discard,
+			})
 	}
 	if err != nil {
 		return nil, err
@@ -90,7 +92,8 @@ func Open(ctx context.Context, o Options) (_ *Seller, err error) {
 	nodes := make([]redsyncredis.Pool, len(o.LockAddrs))
 	for i, addr := range o.LockAddrs {
 		client := redis.NewClient(&redis.Options{
-			Addr: addr, PoolSize: o.Connections, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+			Addr: addr, PoolSize: o.Connections,
+			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		})
 		s.clients = append(s.clients, client)
 		nodes[i] = goredis.NewPool(client)
@@ -181,22 +184,25 @@ func (s *Seller) transact(ctx context.Context, w Way, r Request) error {
 		if !ok {
 			return errSoldOut
 		}
-		err = tx.Model(&seatMap{}).Where("run_id = ? AND seat_class = ?", r.Run, r.Class).Update("sold", seats.Encode()).Error
+		err = tx.Model(&seatMap{}).Where("run_id = ? AND seat_class = ?", r.Run, r.Class).Update("sold",
+			seats.Encode()).Error
 		if err != nil {
 			return err
 		}
 		now := time.Now().UnixMilli()
 		id := r.Run + "/" + uuid.Must(uuid.NewV7()).String()
 		err = tx.Create(&order{
-			RunID: r.Run, ID: id, Number: id[len(id)-12:], Buyer: r.Buyer, IdempotencyKey: r.Key, BodyHash: r.Key, Version: 1,
-			State: "ON_HOLD", TrainID: on.TrainID, FromCall: r.From, ToCall: r.To, TotalMinor: 55_300, Currency: "CNY",
+			RunID: r.Run, ID: id, Number: id[len(id)-12:], Buyer: r.Buyer, IdempotencyKey: r.Key, BodyHash: r.Key,
+			Version: 1,
+			State:   "ON_HOLD", TrainID: on.TrainID, FromCall: r.From, ToCall: r.To, TotalMinor: 55_300, Currency: "CNY",
 			PlacedAt: now, PayBy: now + (15 * time.Minute).Milliseconds(), PlacedRunVersion: on.Version,
 		}).Error
 		if err != nil {
 			return err
 		}
 		return tx.Create(&ticket{
-			RunID: r.Run, OrderID: id, SeatClass: string(r.Class), SeatIndex: given[0], Coach: "1", Seat: fmt.Sprintf("%dA", given[0]/4+1),
+			RunID: r.Run, OrderID: id, SeatClass: string(r.Class), SeatIndex: given[0], Coach: "1",
+			Seat:       fmt.Sprintf("%dA", given[0]/4+1),
 			PriceMinor: 55_300, Currency: "CNY", Personal: []byte(r.Document + r.Name), Document: r.Key,
 		}).Error
 	})

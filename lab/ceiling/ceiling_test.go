@@ -20,7 +20,8 @@ func newTestWriter(t testing.TB) *Writer {
 	return w
 }
 
-// TestBuild_RowsAreLikeASales: values that are unlike each other in a sale are so here, since a transaction is compressed.
+// TestBuild_RowsAreLikeASales: values that are unlike each other in a sale are so here, since a transaction is
+// compressed.
 func TestBuild_RowsAreLikeASales(t *testing.T) {
 	w := newTestWriter(t)
 	const n = 2_000
@@ -39,10 +40,12 @@ func TestBuild_RowsAreLikeASales(t *testing.T) {
 		return len(seen)
 	}
 	for _, column := range []int{1, 2, 4, 5} {
-		require.Equal(t, n, different(orders, column), "no two orders have one id, number, key or hash: column %d", column)
+		require.Equal(t, n, different(orders, column),
+			"no two orders have one id, number, key or hash: column %d", column)
 	}
 	for _, column := range []int{1, 7, 8} {
-		require.Equal(t, n, different(tickets, column), "no two tickets have one order, passenger or digest: column %d", column)
+		require.Equal(t, n, different(tickets, column),
+			"no two tickets have one order, passenger or digest: column %d", column)
 	}
 	require.Greater(t, different(orders, 3), 500, "many buyers")
 	require.Greater(t, different(orders, 6), 500, "many pairs of calls")

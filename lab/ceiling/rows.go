@@ -22,7 +22,8 @@ const (
 	rowsOfOrders, rowsOfTickets = 16_000 / 18, 16_000 / 12
 	// digestBytes are what a request's hash and a document's digest keep of their 32 bytes.
 	digestBytes = 24
-	// sealedBytes is how much longer a name and a document number are once they are sealed: a length, a nonce and a tag.
+	// sealedBytes is how much longer a name and a document number are once they are sealed: a length, a nonce and a
+	// tag.
 	sealedBytes = 1 + 12 + 16
 	// scatter makes of a count what looks as random as an order's number and, being odd, is as little there twice.
 	scatter = 0x9e3779b97f4a7c15
@@ -36,8 +37,8 @@ const (
 // orderID is how an order's unique part is written: see newOrderID of cmd/interlock.
 var orderID = base32.HexEncoding.WithPadding(base32.NoPadding)
 
-// buildOrders makes the text of the orders and of their tickets. The key is made as the lab's buyers make it; what is sealed
-// of the passenger, the request's hash and the document's digest are random and as long as a sale's.
+// buildOrders makes the text of the orders and of their tickets. The key is made as the lab's buyers make it; what is
+// sealed of the passenger, the request's hash and the document's digest are random and as long as a sale's.
 func (w *Writer) buildOrders(sold []place) {
 	placed := time.Now()
 	times := strconv.FormatInt(placed.UnixMilli(), 10) + "," + strconv.FormatInt(placed.Add(payWithin).UnixMilli(), 10)
@@ -59,12 +60,14 @@ func (w *Writer) buildOrders(sold []place) {
 		w.orders = fmt.Appendf(w.orders, "','buyer-%05d','", w.random.IntN(buyers))
 		w.orders = hex.AppendEncode(w.orders, key[:])
 		w.orders = w.appendDigest(append(w.orders, "','"...))
-		w.orders = fmt.Appendf(w.orders, "',1,'ON_HOLD','','"+trainID+"',%d,%d,%d,'CNY',%s,0,%d)", p.From, p.To, price, times, w.version+1)
+		w.orders = fmt.Appendf(w.orders, "',1,'ON_HOLD','','"+trainID+"',%d,%d,%d,'CNY',%s,0,%d)", p.From, p.To, price,
+			times, w.version+1)
 
 		w.tickets = startRow(w.tickets, i, rowsOfTickets, ticketsHead)
 		w.tickets = append(w.tickets, "('"+w.run+"','"+id...)
 		w.tickets = orderID.AppendEncode(w.tickets, unique[:])
-		w.tickets = fmt.Appendf(w.tickets, "',0,'%s',%d,'%s','%s',%d,'CNY','", class, p.seat, seat.Coach.Number, seat.Seat.Label, price)
+		w.tickets = fmt.Appendf(w.tickets, "',0,'%s',%d,'%s','%s',%d,'CNY','", class, p.seat, seat.Coach.Number,
+			seat.Seat.Label, price)
 		w.passenger = load.AppendDocument(load.AppendName(w.passenger[:0], w.random), count)
 		w.tickets = w.appendText(w.tickets, len(w.passenger)+sealedBytes)
 		w.tickets = w.appendDigest(append(w.tickets, "','lab','"...))
@@ -75,7 +78,8 @@ func (w *Writer) buildOrders(sold []place) {
 // letters are 64 that need no escaping.
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// startRow puts before a row what comes before it: a comma, or where a statement has as many rows as it may have, the next.
+// startRow puts before a row what comes before it: a comma, or where a statement has as many rows as it may have, the
+// next.
 func startRow(b []byte, row, rows int, head string) []byte {
 	switch {
 	case row%rows != 0:

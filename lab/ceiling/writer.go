@@ -28,8 +28,8 @@ const (
 	noMaps     = -1
 )
 
-// Writer writes transactions of orders on one connection and into one run at a time that no other writer has, so that no
-// two wait for one row.
+// Writer writes transactions of orders on one connection and into one run at a time that no other writer has, so that
+// no two wait for one row.
 type Writer struct {
 	database *Database
 	conn     *sql.Conn
@@ -129,11 +129,13 @@ func (w *Writer) buildSeats(sold []place) error {
 		if err := w.maps[p.Class].Sell(p.seat, p.From, p.To); err != nil {
 			return err
 		}
-		w.changes = seatmap.AppendChange(w.changes, seatmap.Change{Class: p.Class, Seat: p.seat, From: p.From, To: p.To})
+		w.changes = seatmap.AppendChange(w.changes,
+			seatmap.Change{Class: p.Class, Seat: p.seat, From: p.From, To: p.To})
 	}
 	if w.changesBytes >= 0 && w.changesBytes < maxChanges {
 		w.changesBytes += changeRow + len(w.changes)
-		w.seats = fmt.Appendf(w.seats[:0], "INSERT INTO seat_changes (run_id, version, changes) VALUES ('%s',%d,x'%x')", w.run, w.version+1, w.changes)
+		w.seats = fmt.Appendf(w.seats[:0], "INSERT INTO seat_changes (run_id, version, changes) VALUES ('%s',%d,x'%x')",
+			w.run, w.version+1, w.changes)
 		return nil
 	}
 	w.changesBytes = 0
@@ -148,8 +150,8 @@ func (w *Writer) buildSeats(sold []place) error {
 	return nil
 }
 
-// WritePlain writes one order with its ticket in a transaction and nothing else, and says how long its COMMIT took: what
-// any program pays that wants an order to be safe.
+// WritePlain writes one order with its ticket in a transaction and nothing else, and says how long its COMMIT took:
+// what any program pays that wants an order to be safe.
 func (w *Writer) WritePlain(ctx context.Context) (commit time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()

@@ -34,7 +34,8 @@ func (c *Cluster) Addresses() Addresses {
 	a := Addresses{
 		Flavor: strings.ToLower(string(c.options.Flavor)), Version: c.Primary.Version(), Servers: []string{},
 		Primary: c.Primary.Addr(), Replicas: []string{}, Locks: c.lockAddrs(), Cache: c.Cache.Addr(),
-		MySQL: c.DSN(Database), TokenSecret: c.secrets.token, DocumentKey: c.secrets.document, PersonalDataKey: c.secrets.personal,
+		MySQL: c.DSN(Database), TokenSecret: c.secrets.token, DocumentKey: c.secrets.document,
+		PersonalDataKey: c.secrets.personal,
 	}
 	if c.options.Flavor == servers.MySQL {
 		a.Failover = c.members.SupervisorEnv()

@@ -40,8 +40,8 @@ type Options struct {
 	// LocksApart gives every server lock nodes that no other server uses, so that each is told yes whenever it asks: a
 	// lock that always says yes.
 	LocksApart bool
-	// Supervisors is how many `interlock failover` supervise the members, of MySQL only. With some, every server is told of all
-	// members, and finds the primary itself.
+	// Supervisors is how many `interlock failover` supervise the members, of MySQL only. With some, every server is
+	// told of all members, and finds the primary itself.
 	Supervisors int
 	// Proxied puts a proxy between every server and every member that it knows.
 	Proxied bool

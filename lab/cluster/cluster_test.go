@@ -82,8 +82,8 @@ func opened(t *testing.T, c *cluster.Cluster) {
 	}
 }
 
-// sellsOnlyWithReplicas takes the replicas away: nothing is sold, and what was asked meanwhile is told once one is back. It
-// returns the run that was sold.
+// sellsOnlyWithReplicas takes the replicas away: nothing is sold, and what was asked meanwhile is told once one is
+// back. It returns the run that was sold.
 func sellsOnlyWithReplicas(t *testing.T, c *cluster.Cluster) (run string) {
 	server := c.Servers()[0].Addr()
 	admin, err := c.Tokens().Issue("boss", []rail.Role{rail.RoleAdmin}, time.Hour)
@@ -141,7 +141,9 @@ func place(t *testing.T, c *cluster.Cluster, run, key string) (number string, er
 		`mutation($i:PlaceOrderInput!){placeOrder(input:$i){order{number} userErrors{code message}}}`,
 		map[string]any{"i": map[string]any{
 			"idempotencyKey": key, "runId": run, "from": load.StationCode(3), "to": load.StationCode(9),
-			"passengers": []any{map[string]any{"name": "Ann", "documentNumber": "D" + strings.ReplaceAll(key, "-", ""), "seatClass": "SECOND"}},
+			"passengers": []any{map[string]any{
+				"name": "Ann", "documentNumber": "D" + strings.ReplaceAll(key, "-", ""), "seatClass": "SECOND",
+			}},
 		}}, &answer)
 	require.Empty(t, answer.PlaceOrder.UserErrors)
 	if answer.PlaceOrder.Order != nil {

@@ -11,14 +11,14 @@ const (
 	// ackTimeoutMilliseconds is the largest that MySQL takes, seven weeks: a primary must never fall back to sending
 	// commits without waiting.
 	ackTimeoutMilliseconds = 4_294_967_295
-	// netTimeoutSeconds and heartbeatSeconds are how soon a replica notices that its primary is frozen: the defaults take
-	// a minute.
+	// netTimeoutSeconds and heartbeatSeconds are how soon a replica notices that its primary is frozen: the defaults
+	// take a minute.
 	netTimeoutSeconds = 4
 	heartbeatSeconds  = 1
 	// maxConnections is what four servers with their pools, and as many baselines, need at once.
 	maxConnections = 1_000
-	// bufferPool and redoLog keep a quarter of an hour of selling in memory, so that what is measured is the sale and not
-	// the disk's reads.
+	// bufferPool and redoLog keep a quarter of an hour of selling in memory, so that what is measured is the sale and
+	// not the disk's reads.
 	bufferPool, redoLog = "2G", "4G"
 	// rowEvent is above what one statement of a sale writes.
 	rowEvent = "4194304"
@@ -41,8 +41,8 @@ func dialectOf(flavor servers.Flavor) dialect {
 	}
 }
 
-// settings are the arguments of the member with an id: the same for all, since each may be primary one day. Whoever starts
-// or restarts is read-only and has its source side off; opening it is somebody's decision.
+// settings are the arguments of the member with an id: the same for all, since each may be primary one day. Whoever
+// starts or restarts is read-only and has its source side off; opening it is somebody's decision.
 func (d dialect) settings(id int) []string {
 	common := []string{
 		"--server-id=" + strconv.Itoa(id),
@@ -52,8 +52,8 @@ func (d dialect) settings(id int) []string {
 		// With recovery on, a replica that was killed throws its relay log away, and with it what it has acknowledged.
 		"--relay-log-recovery=OFF",
 		"--sync-relay-log=1",
-		// A replica syncs its relay log after every event, and a batch of 500 orders is 60 events of the default 8 KiB: its
-		// commit took 92 ms, and takes 20 ms since a statement is one event.
+		// A replica syncs its relay log after every event, and a batch of 500 orders is 60 events of the default 8 KiB:
+		// its commit took 92 ms, and takes 20 ms since a statement is one event.
 		"--binlog-row-event-max-size=" + rowEvent,
 		// A seat map is 19 KB; its image from before the change is of no use to anybody.
 		"--binlog-row-image=MINIMAL",
@@ -90,8 +90,9 @@ func (d dialect) settings(id int) []string {
 		fmt.Sprintf("--loose-rpl-semi-sync-source-timeout=%d", ackTimeoutMilliseconds),
 		"--loose-rpl-semi-sync-replica-enabled=ON",
 		"--innodb-redo-log-capacity="+redoLog,
-		// For the same reason: compressed, a whole transaction is one event. It halves a small one's commit (9 to 4.5 ms), and
-		// doubles what 100 runs sell at once, whose commits a replica receives one by one. MariaDB has nothing like it.
+		// For the same reason: compressed, a whole transaction is one event. It halves a small one's commit (9 to 4.5
+		// ms), and doubles what 100 runs sell at once, whose commits a replica receives one by one. MariaDB has nothing
+		// like it.
 		"--binlog-transaction-compression=ON", "--binlog-transaction-compression-level-zstd=1",
 	)
 }

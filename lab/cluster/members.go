@@ -23,8 +23,8 @@ type Members struct {
 	secrets secrets
 }
 
-// StartMembers starts servers that may become a cluster: read-only, with the users they need, and strangers to each other.
-// They are the caller's to Close.
+// StartMembers starts servers that may become a cluster: read-only, with the users they need, and strangers to each
+// other. They are the caller's to Close.
 func StartMembers(ctx context.Context, flavor servers.Flavor, count int) (*Members, error) {
 	return startMembers(ctx, flavor, count, 0)
 }
@@ -59,8 +59,8 @@ func startMembers(ctx context.Context, flavor servers.Flavor, count int, firstDi
 	return m, nil
 }
 
-// makeUsers makes the users on one member for itself: in the binary log they would be transactions that only this member
-// has.
+// makeUsers makes the users on one member for itself: in the binary log they would be transactions that only this
+// member has.
 func (m *Members) makeUsers(ctx context.Context, on *member) error {
 	statements := []string{
 		m.dialect.unprotect,

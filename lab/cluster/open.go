@@ -20,8 +20,8 @@ const (
 )
 
 // openMariaDB makes the first member writable, in the one order in which nothing can be answered that no replica has:
-// replicas connected, what they have held against the primary, source side on, a barrier commit acknowledged; and only then
-// writable. The supervisor does that for MySQL, and refuses MariaDB.
+// replicas connected, what they have held against the primary, source side on, a barrier commit acknowledged; and only
+// then writable. The supervisor does that for MySQL, and refuses MariaDB.
 func (m *Members) openMariaDB(ctx context.Context) (err error) {
 	members := make([]*member, len(m.Servers))
 	defer func() {
@@ -94,7 +94,8 @@ func switchSourceOn(ctx context.Context, primary *member, replicas []*member) er
 	return await(ctx, func() (bool, string, error) {
 		state, err := primary.named(ctx, "STATUS", sourcePrefix)
 		clients, _ := strconv.Atoi(state["clients"]) // what is no number is none
-		return state["status"] == "ON" && clients >= 1, fmt.Sprintf("semi-synchronous replication does not begin: %v", state), err
+		return state["status"] == "ON" && clients >= 1,
+			fmt.Sprintf("semi-synchronous replication does not begin: %v", state), err
 	})
 }
 

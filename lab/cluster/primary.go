@@ -12,8 +12,8 @@ import (
 // replicaSeconds bounds how long replicas may need for what they have received and not applied yet.
 const replicaSeconds = 90
 
-// AwaitReplicas waits until every replica has applied all that the primary has: their catching up would be in the way of what is
-// measured next.
+// AwaitReplicas waits until every replica has applied all that the primary has: their catching up would be in the way
+// of what is measured next.
 func (c *Cluster) AwaitReplicas(ctx context.Context) error {
 	primary, err := asRoot(c.Primary)
 	if err != nil {

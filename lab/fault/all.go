@@ -109,8 +109,8 @@ func partsOf(area string, seed uint64) (parts []part) {
 	return parts
 }
 
-// All plays an area, or with "" every area, for each seed from 1 on, and tells each result as it comes. ok is false when
-// anything was wrong or a fault did not fire. It fails with ErrUnknownArea before it has played anything.
+// All plays an area, or with "" every area, for each seed from 1 on, and tells each result as it comes. ok is false
+// when anything was wrong or a fault did not fire. It fails with ErrUnknownArea before it has played anything.
 func All(ctx context.Context, s *Stage, area string, seeds int, tell func(*Result) error) (ok bool, err error) {
 	if err := CheckArea(area); err != nil {
 		return false, err

@@ -15,7 +15,8 @@ import (
 // hands is how many use one key at once.
 const hands = 10
 
-// sameKey lets ten hands use one key at the same moment over all servers, again and again, and so for several keys side by side.
+// sameKey lets ten hands use one key at the same moment over all servers, again and again, and so for several keys side
+// by side.
 func sameKey(keysAtOnce int) Fault {
 	return Fault{
 		Name: "same_key_at_once", Area: buyersArea, Shape: ordinary, Lasts: 4 * time.Second,
@@ -29,7 +30,8 @@ func sameKey(keysAtOnce int) Fault {
 				asking.Go(func() error {
 					for ctx.Err() == nil {
 						n := keys.Add(1)
-						if err := s.Workload.Together(context.WithoutCancel(ctx), fmt.Sprintf("hands-%d", n), hands, seed+n); err != nil {
+						if err := s.Workload.Together(context.WithoutCancel(ctx), fmt.Sprintf("hands-%d", n), hands,
+							seed+n); err != nil {
 							return err
 						}
 					}
@@ -41,15 +43,16 @@ func sameKey(keysAtOnce int) Fault {
 				err := asking.Wait()
 				several, across := answeredBySeveral(s.Workload.Log().Calls(), begun)
 				return Injected{Fired: several > 0, Facts: map[string]any{
-					"keys": keys.Load(), "times_each": hands, "orders_told_by_several_servers": several, "longest_key_seconds": across.Seconds(),
+					"keys": keys.Load(), "times_each": hands, "orders_told_by_several_servers": several,
+					"longest_key_seconds": across.Seconds(),
 				}}, err
 			}, nil
 		},
 	}
 }
 
-// answeredBySeveral is how many orders were told by more than one server since a time, and the longest that it took from when
-// somebody first asked for one of them until the last one was told.
+// answeredBySeveral is how many orders were told by more than one server since a time, and the longest that it took
+// from when somebody first asked for one of them until the last one was told.
 func answeredBySeveral(calls []history.Call, since time.Time) (orders int, longest time.Duration) {
 	for request, attempts := range history.ByRequest(calls) {
 		told := map[string]bool{}
@@ -72,7 +75,8 @@ func answeredBySeveral(calls []history.Call, since time.Time) (orders int, longe
 // holdsExpire lets holds be so short that buyers pay while they run out.
 func holdsExpire() Fault {
 	return Fault{
-		Name: "paying_while_holds_expire", Area: buyersArea, Shape: Shape{Servers: 2, LockNodes: 3, Hold: 2 * time.Second}, Lasts: 6 * time.Second,
+		Name: "paying_while_holds_expire", Area: buyersArea,
+		Shape: Shape{Servers: 2, LockNodes: 3, Hold: 2 * time.Second}, Lasts: 6 * time.Second,
 		Inject: func(_ context.Context, s *Scene) (Heal, error) {
 			return func(context.Context) (Injected, error) {
 				paid, late := 0, 0
@@ -85,7 +89,9 @@ func holdsExpire() Fault {
 						late++
 					}
 				}
-				return Injected{Fired: paid > 0 && late > 0, Facts: map[string]any{"paid_in_time": paid, "paid_too_late": late}}, nil
+				return Injected{
+					Fired: paid > 0 && late > 0, Facts: map[string]any{"paid_in_time": paid, "paid_too_late": late},
+				}, nil
 			}, nil
 		},
 	}

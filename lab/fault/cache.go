@@ -22,16 +22,19 @@ const (
 // cacheKilled kills the cache; it comes back empty.
 func cacheKilled() Fault {
 	f := cacheAway("cache_killed", (*servers.RedisServer).Kill, restart)
-	f.RedisLate, f.RedisWhy = check.AllTime, "it comes back empty, and its clients ask once a second whether a dead one is back"
+	f.RedisLate, f.RedisWhy = check.AllTime,
+		"it comes back empty, and its clients ask once a second whether a dead one is back"
 	return f
 }
 
 // cacheHung freezes the cache: it takes connections and says nothing.
 func cacheHung() Fault { return cacheAway("cache_hung", freeze, thaw) }
 
-// cacheAway takes the cache away. Buyers get their answers all the same, and who searches is told that it is not known what
-// is left.
-func cacheAway(name string, away func(*servers.RedisServer) error, back func(context.Context, *servers.RedisServer) error) Fault {
+// cacheAway takes the cache away. Buyers get their answers all the same, and who searches is told that it is not known
+// what is left.
+func cacheAway(
+	name string, away func(*servers.RedisServer) error, back func(context.Context, *servers.RedisServer) error,
+) Fault {
 	return Fault{
 		Name: name, Area: cacheArea, Shape: ordinary, Lasts: cacheLast,
 		Inject: func(_ context.Context, s *Scene) (Heal, error) {
@@ -48,15 +51,19 @@ func cacheAway(name string, away func(*servers.RedisServer) error, back func(con
 				}
 				proof := Injected{Fired: unknown > 0, Facts: map[string]any{"searches_not_known": unknown}}
 				// Who is held up now has no answer yet that could be looked at.
-				s.later = append(s.later, func(context.Context) []string { return notHeldUp(s.Workload.Log().Calls(), begun, healed, proof.Facts) })
+				s.later = append(s.later,
+					func(context.Context) []string {
+						return notHeldUp(s.Workload.Log().Calls(), begun, healed,
+							proof.Facts)
+					})
 				return proof, back(ctx, s.Cluster.Cache)
 			}, nil
 		},
 	}
 }
 
-// notHeldUp notes how those fared who asked to buy, to pay or to cancel between two moments, and is what does not hold: that each
-// of them had his answer at once.
+// notHeldUp notes how those fared who asked to buy, to pay or to cancel between two moments, and is what does not hold:
+// that each of them had his answer at once.
 func notHeldUp(calls []history.Call, from, to time.Time, facts map[string]any) (wrong []string) {
 	placed, without, slowest := 0, 0, time.Duration(0)
 	for _, c := range calls {
@@ -71,7 +78,8 @@ func notHeldUp(calls []history.Call, from, to time.Time, facts map[string]any) (
 			placed++
 		}
 	}
-	facts["placed_meanwhile"], facts["without_answer"], facts["slowest_answer_ms"] = placed, without, slowest.Milliseconds()
+	facts["placed_meanwhile"], facts["without_answer"], facts["slowest_answer_ms"] = placed, without,
+		slowest.Milliseconds()
 	if placed == 0 || without > 0 || slowest > atOnce {
 		wrong = append(wrong, "buyers were held up while the cache was away")
 	}
@@ -95,7 +103,10 @@ func cacheFlushed() Fault {
 			}
 			return func(ctx context.Context) (Injected, error) {
 				loaded := s.sum(ctx, "interlock_redis_reloads_total") - reloads
-				return Injected{Fired: before > 0 && loaded > 0, Facts: map[string]any{"keys_flushed": before, "full_loads": loaded}}, nil
+				return Injected{
+					Fired: before > 0 && loaded > 0,
+					Facts: map[string]any{"keys_flushed": before, "full_loads": loaded},
+				}, nil
 			}, nil
 		},
 	}
@@ -135,7 +146,8 @@ const stormLate = 40 * time.Millisecond
 func subscribersReconnect() Fault {
 	const crowd = 5_000
 	return Fault{
-		Name: "subscribers_reconnect", Area: cacheArea, Shape: ordinary, Lasts: 2 * cacheLast, Subscribers: crowd, Late: stormLate,
+		Name: "subscribers_reconnect", Area: cacheArea, Shape: ordinary, Lasts: 2 * cacheLast, Subscribers: crowd,
+		Late: stormLate,
 		Inject: func(_ context.Context, s *Scene) (Heal, error) {
 			before := s.Workload.Following()
 			s.Workload.Reconnect()
@@ -150,7 +162,9 @@ func subscribersReconnect() Fault {
 						}
 					}
 				}
-				proof := Injected{Fired: before == crowd && back > 0, Facts: map[string]any{"cut_off": before, "back": back}}
+				proof := Injected{
+					Fired: before == crowd && back > 0, Facts: map[string]any{"cut_off": before, "back": back},
+				}
 				if float64(back) < comeBack*crowd {
 					proof.Broken = append(proof.Broken, fmt.Sprintf("only %d of %d subscribers came back", back, crowd))
 				}

@@ -17,7 +17,8 @@ import (
 const (
 	// apart is how far the clocks are off, one ahead and one behind.
 	apart = time.Hour
-	// window is how far what is sold lies from the moments at which selling begins and ends: less than the clocks are off.
+	// window is how far what is sold lies from the moments at which selling begins and ends: less than the clocks are
+	// off.
 	window = apart / 2
 	// apartSlack is for asking and answering.
 	apartSlack = 5 * time.Second
@@ -25,8 +26,8 @@ const (
 	apartHold = 2 * time.Second
 )
 
-// clocksApart has one server an hour ahead and one an hour behind. The primary's clock decides, so no buyer sees it: holds
-// last as long at both, and what opens or closes within that hour opens and closes at one moment for all.
+// clocksApart has one server an hour ahead and one an hour behind. The primary's clock decides, so no buyer sees it:
+// holds last as long at both, and what opens or closes within that hour opens and closes at one moment for all.
 func clocksApart() Fault {
 	short := Shape{Servers: 2, LockNodes: 3, Hold: apartHold, ClocksApart: apart}
 	return Fault{
@@ -70,7 +71,8 @@ func (s *Scene) readClocks(ctx context.Context, proof *Injected) error {
 	}
 	for n, server := range s.Cluster.Servers() {
 		var answer struct{ SearchTickets struct{ AsOf time.Time } }
-		err := load.API{Server: server.Addr()}.Ask(ctx, `query($d:Date!){searchTickets(from:["L00"],to:["L01"],date:$d){asOf}}`,
+		err := load.API{Server: server.Addr()}.Ask(ctx,
+			`query($d:Date!){searchTickets(from:["L00"],to:["L01"],date:$d){asOf}}`,
 			map[string]any{"d": s.Workload.Runs()[0].RunID.Date().String()}, &answer)
 		if err != nil {
 			return err
@@ -89,8 +91,8 @@ func (s *Scene) readClocks(ctx context.Context, proof *Injected) error {
 	return nil
 }
 
-// buyAtTheEdges buys what has opened half an hour ago, what opens in half an hour, and what leaves then and left then, at
-// every server: all must say the same, and the primary's time.
+// buyAtTheEdges buys what has opened half an hour ago, what opens in half an hour, and what leaves then and left then,
+// at every server: all must say the same, and the primary's time.
 func (s *Scene) buyAtTheEdges(ctx context.Context, proof *Injected) error {
 	now := time.Now()
 	number, _, _ := strings.Cut(string(s.Workload.Runs()[0].RunID), "@")
@@ -114,11 +116,16 @@ func (s *Scene) buyAtTheEdges(ctx context.Context, proof *Injected) error {
 			case err != nil:
 				return err
 			case code != one.want:
-				proof.Broken = append(proof.Broken, fmt.Sprintf("%s: what %s was answered %q", server.Addr(), one.what, code))
-			case code == "" && (order.PlacedAt.Before(begun.Add(-apartSlack)) || order.PlacedAt.After(time.Now().Add(apartSlack))):
-				proof.Broken = append(proof.Broken, fmt.Sprintf("%s: an order was placed at %v by its answer", server.Addr(), order.PlacedAt))
+				proof.Broken = append(proof.Broken,
+					fmt.Sprintf("%s: what %s was answered %q", server.Addr(), one.what, code))
+			case code == "" && (order.PlacedAt.Before(begun.Add(-apartSlack)) ||
+				order.PlacedAt.After(time.Now().Add(apartSlack))):
+				proof.Broken = append(proof.Broken,
+					fmt.Sprintf("%s: an order was placed at %v by its answer", server.Addr(), order.PlacedAt))
 			case code == "" && order.PayBy.Sub(order.PlacedAt) != apartHold:
-				proof.Broken = append(proof.Broken, fmt.Sprintf("%s: an order may stay unpaid from %v to %v", server.Addr(), order.PlacedAt, order.PayBy))
+				proof.Broken = append(proof.Broken,
+					fmt.Sprintf("%s: an order may stay unpaid from %v to %v", server.Addr(), order.PlacedAt,
+						order.PayBy))
 			}
 		}
 	}
@@ -143,9 +150,12 @@ func (s *Scene) buyOne(ctx context.Context, server, run, from string) (code stri
 	}
 	n := s.Random.Uint32()
 	err = load.API{Server: server, Token: token}.Ask(ctx,
-		`mutation($i:PlaceOrderInput!){placeOrder(input:$i){order{placedAt payBy} userErrors{code message}}}`, map[string]any{"i": map[string]any{
+		`mutation($i:PlaceOrderInput!){placeOrder(input:$i){order{placedAt payBy} userErrors{code message}}}`,
+		map[string]any{"i": map[string]any{
 			"idempotencyKey": fmt.Sprintf("edge-%08x", n), "runId": run, "from": from, "to": load.StationCode(2),
-			"passengers": []any{map[string]any{"name": "王秀英", "documentNumber": fmt.Sprintf("E%08X", n), "seatClass": rail.Second}},
+			"passengers": []any{map[string]any{
+				"name": "王秀英", "documentNumber": fmt.Sprintf("E%08X", n), "seatClass": rail.Second,
+			}},
 		}}, &answer)
 	if err != nil {
 		return "", nil, err
@@ -156,8 +166,8 @@ func (s *Scene) buyOne(ctx context.Context, server, run, from string) (code stri
 	return "", answer.PlaceOrder.Order, nil
 }
 
-// publishAtTheEdge publishes a train that has left its first station, and will leave its second one as long after now as it
-// was before; and waits until every server knows the run.
+// publishAtTheEdge publishes a train that has left its first station, and will leave its second one as long after now
+// as it was before; and waits until every server knows the run.
 func (s *Scene) publishAtTheEdge(ctx context.Context, number string, now, opens time.Time) (run string, err error) {
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
@@ -182,18 +192,26 @@ func (s *Scene) publishAtTheEdge(ctx context.Context, number string, now, opens 
 	}
 	// By the server that is behind: to the other one the train may be yesterday's.
 	behind := s.Cluster.Servers()[1].Addr()
-	err = load.API{Server: behind, Token: admin}.Ask(ctx, `mutation($i:PublishTrainInput!){publishTrain(input:$i){runs{id} userErrors{code message}}}`,
+	err = load.API{Server: behind, Token: admin}.Ask(ctx,
+		`mutation($i:PublishTrainInput!){publishTrain(input:$i){runs{id} userErrors{code message}}}`,
 		map[string]any{"i": map[string]any{
-			"number": number, "kind": "G", "from": date.String(), "through": date.String(), "saleOpens": map[string]any{"at": opens.UTC().Format(time.RFC3339)},
+			"number": number, "kind": "G", "from": date.String(), "through": date.String(),
+			"saleOpens": map[string]any{"at": opens.UTC().Format(time.RFC3339)},
 			"calls": []any{
 				map[string]any{"station": load.StationCode(0), "departure": at(0), "distanceKm": 0},
-				map[string]any{"station": load.StationCode(1), "arrival": at(2*window - time.Minute), "departure": at(2 * window), "distanceKm": 50},
+				map[string]any{
+					"station": load.StationCode(1), "arrival": at(2*window - time.Minute), "departure": at(2 * window),
+					"distanceKm": 50,
+				},
 				map[string]any{"station": load.StationCode(2), "arrival": at(4 * window), "distanceKm": 100},
 			},
 			"coaches": []any{map[string]any{"number": "1", "seatClass": rail.Second, "layout": map[string]any{
 				"rows": map[string]any{"letters": "AB CD", "first": 1, "last": 4},
 			}}},
-			"fares": map[string]any{"currencyCode": "CNY", "roundTo": "0.50", "perKm": []any{map[string]any{"seatClass": rail.Second, "amount": "0.40"}}},
+			"fares": map[string]any{
+				"currencyCode": "CNY", "roundTo": "0.50",
+				"perKm": []any{map[string]any{"seatClass": rail.Second, "amount": "0.40"}},
+			},
 		}}, &answer)
 	if err != nil {
 		return "", err
@@ -210,7 +228,8 @@ func awaitKnown(ctx context.Context, c *cluster.Cluster, run string) error {
 	for _, server := range c.Servers() {
 		for {
 			var answer struct{ Node *struct{ ID string } }
-			err := load.API{Server: server.Addr()}.Ask(ctx, `query($i:ID!){node(id:$i){id}}`, map[string]any{"i": run}, &answer)
+			err := load.API{Server: server.Addr()}.Ask(ctx, `query($i:ID!){node(id:$i){id}}`,
+				map[string]any{"i": run}, &answer)
 			if err != nil {
 				return err
 			}

@@ -11,15 +11,16 @@ import (
 	"interlock/internal/pause"
 )
 
-// combined is several faults at once: each begins at a random moment after the one before, and the last one heals first, as a
-// server that is started again waits for the primary and the cache. All of them have to have taken place.
+// combined is several faults at once: each begins at a random moment after the one before, and the last one heals
+// first, as a server that is started again waits for the primary and the cache. All of them have to have taken place.
 func combined(faults []Fault) Fault {
 	f := Fault{Shape: ordinary}
 	var names []string
 	for _, one := range faults {
 		names = append(names, one.Name)
 		f.Lasts, f.Late, f.Spoils = max(f.Lasts, one.Lasts), max(f.Late, one.Late), f.Spoils || one.Spoils
-		f.Patience, f.Slow, f.Subscribers = max(f.Patience, one.Patience), max(f.Slow, one.Slow), max(f.Subscribers, one.Subscribers)
+		f.Patience, f.Slow, f.Subscribers = max(f.Patience, one.Patience), max(f.Slow, one.Slow),
+			max(f.Subscribers, one.Subscribers)
 		if one.RedisLate > f.RedisLate {
 			f.RedisLate, f.RedisWhy = one.RedisLate, one.RedisWhy
 		}

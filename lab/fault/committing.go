@@ -13,9 +13,11 @@ import (
 // committingWait is how long a commit that waits is waited for: a primary that is sold on has one nearly all the time.
 const committingWait = 3 * time.Second
 
-// whileCommitting does something to a primary at a moment at which commits wait there for a replica, and says how many did and
-// when that was. Where none does for too long, it is done all the same, and waiting is 0.
-func whileCommitting(ctx context.Context, primary *servers.SQLServer, do func() error) (waiting int, at time.Time, err error) {
+// whileCommitting does something to a primary at a moment at which commits wait there for a replica, and says how many
+// did and when that was. Where none does for too long, it is done all the same, and waiting is 0.
+func whileCommitting(
+	ctx context.Context, primary *servers.SQLServer, do func() error,
+) (waiting int, at time.Time, err error) {
 	db, err := sql.Open("mysql", primary.DSN(""))
 	if err != nil {
 		return 0, time.Time{}, err
@@ -38,9 +40,11 @@ func whileCommitting(ctx context.Context, primary *servers.SQLServer, do func() 
 	return waiting, at, do()
 }
 
-// commitOn commits a counter on a member, as somebody does who takes it for the primary and believes what it says. What it
-// says comes once it says it, or ctx has ended.
-func (s *Scene) commitOn(ctx context.Context, member *servers.SQLServer, counter string) (said <-chan error, err error) {
+// commitOn commits a counter on a member, as somebody does who takes it for the primary and believes what it says. What
+// it says comes once it says it, or ctx has ended.
+func (s *Scene) commitOn(
+	ctx context.Context, member *servers.SQLServer, counter string,
+) (said <-chan error, err error) {
 	db, err := sql.Open("mysql", s.Cluster.Members().DSN(member, cluster.Database))
 	if err != nil {
 		return nil, err

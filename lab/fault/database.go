@@ -14,8 +14,8 @@ import (
 	"interlock/lab/fault/history"
 )
 
-// proxied is a cluster in which whatever servers and members say to each other can be kept from arriving. Everything that
-// needs nothing else than an ordinary or a supervised cluster can be injected into it, too.
+// proxied is a cluster in which whatever servers and members say to each other can be kept from arriving. Everything
+// that needs nothing else than an ordinary or a supervised cluster can be injected into it, too.
 var proxied = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, Proxied: true}
 
 const (
@@ -89,14 +89,17 @@ func blackHole() Fault {
 				to := time.Now()
 				calls := s.Workload.Log().Calls()
 				closed, err := s.untilReplaced(ctx, proxies[0].Member, to)
-				placed, _, _ := orderTimes(slices.DeleteFunc(slices.Clone(calls), func(c history.Call) bool { return c.End.After(closed) }), from)
+				placed, _, _ := orderTimes(slices.DeleteFunc(slices.Clone(calls),
+					func(c history.Call) bool { return c.End.After(closed) }), from)
 				up, down := heal(ctx)
 				proof := Injected{Fired: up > 0 && underway(calls, "", from) > 0, Facts: map[string]any{
-					"bytes_to_primary_lost": up, "bytes_from_primary_lost": down, "calls_under_way": underway(calls, "", from),
-					"told_pending": told(calls, history.Pending, "", from), "seconds": to.Sub(from).Seconds(),
+					"bytes_to_primary_lost": up, "bytes_from_primary_lost": down,
+					"calls_under_way": underway(calls, "", from),
+					"told_pending":    told(calls, history.Pending, "", from), "seconds": to.Sub(from).Seconds(),
 				}}
 				if placed > 0 {
-					proof.Unsafe = append(proof.Unsafe, fmt.Sprintf("%d orders were told that no primary can have committed", placed))
+					proof.Unsafe = append(proof.Unsafe,
+						fmt.Sprintf("%d orders were told that no primary can have committed", placed))
 				}
 				proof.Broken = searched(calls, from, proof.Facts)
 				return proof, err
@@ -105,8 +108,8 @@ func blackHole() Fault {
 	}
 }
 
-// untilReplaced is when another member was opened in the place of one, and end where none has been: beside other faults, the supervisor
-// may have put another in its place, to which no link is broken.
+// untilReplaced is when another member was opened in the place of one, and end where none has been: beside other
+// faults, the supervisor may have put another in its place, to which no link is broken.
 func (s *Scene) untilReplaced(ctx context.Context, member *servers.SQLServer, end time.Time) (time.Time, error) {
 	now, err := primaryOf(ctx, s.Cluster)
 	if err != nil || now == member {
@@ -115,12 +118,13 @@ func (s *Scene) untilReplaced(ctx context.Context, member *servers.SQLServer, en
 	return openedAt(ctx, now)
 }
 
-// databaseSlow lets every answer of the primary come 200 ms late, and stall again and again. A batch that gives holds back asks
-// ten times, which is two seconds with one stall, and one that comes second on a run waits for that: who gives up after four is
-// served only once he is gone, and comes back, which is another batch.
+// databaseSlow lets every answer of the primary come 200 ms late, and stall again and again. A batch that gives holds
+// back asks ten times, which is two seconds with one stall, and one that comes second on a run waits for that: who
+// gives up after four is served only once he is gone, and comes back, which is another batch.
 func databaseSlow() Fault {
 	return Fault{
-		Name: "database_slow", Area: databaseArea, Shape: proxied, Lasts: 20 * time.Second, Late: stallBy, Patience: slowPatience,
+		Name: "database_slow", Area: databaseArea, Shape: proxied, Lasts: 20 * time.Second, Late: stallBy,
+		Patience: slowPatience,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			proxies, err := s.proxiesToPrimary(ctx, nil)
 			if err != nil {
@@ -198,7 +202,8 @@ func serverPartitioned() Fault {
 					after, ok := soldAgain(calls, run.RunID, victim.Addr(), from, to)
 					proof.Facts["sold_again_seconds "+string(run.RunID)] = after.Seconds()
 					if !ok || after > sellAgain {
-						proof.Broken = append(proof.Broken, fmt.Sprintf("%s was not sold again within %v by the others", run.RunID, sellAgain))
+						proof.Broken = append(proof.Broken,
+							fmt.Sprintf("%s was not sold again within %v by the others", run.RunID, sellAgain))
 					}
 				}
 				return proof, nil
@@ -217,8 +222,8 @@ func told(calls []history.Call, outcome history.Outcome, server string, from tim
 	return n
 }
 
-// searched notes how many searches were begun after a moment and how many of them failed, and is what does not hold: that
-// searching never stopped.
+// searched notes how many searches were begun after a moment and how many of them failed, and is what does not hold:
+// that searching never stopped.
 func searched(calls []history.Call, from time.Time, facts map[string]any) (wrong []string) {
 	n, failed, stopped := check.Searched(calls, from)
 	facts["searches"], facts["searches_failed"] = n, failed

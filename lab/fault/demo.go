@@ -26,18 +26,18 @@ const Demo = "23B"
 // Say is told each step of the demo.
 type Say func(format string, args ...any)
 
-// unprotected is a cluster whose servers take every commit for replicated, each with lock nodes of its own, which say yes to
-// everybody, and without the check of a run's version. None of that can be had from the program that is shipped.
+// unprotected is a cluster whose servers take every commit for replicated, each with lock nodes of its own, which say
+// yes to everybody, and without the check of a run's version. None of that can be had from the program that is shipped.
 var unprotected = Shape{Servers: 2, LockNodes: 3, LocksApart: true, Asynchronous: true, AnyVersion: true}
 
-// tries is how many trains A and B want the last seat of at the same moment, until they are sold it both: whoever is a moment
-// late finds it sold.
+// tries is how many trains A and B want the last seat of at the same moment, until they are sold it both: whoever is a
+// moment late finds it sold.
 const tries = 16
 
-// DemoUnprotected tells the demo on an unprotected cluster, which it spoils. First two buyers ask two servers for one seat at
-// the same moment. Then replication is asynchronous, the replicas have not received A's order when the primary dies, and one
-// of them takes its place. The result is OK when the promise was really broken both times and the checks caught it, since a
-// check that has never failed proves nothing.
+// DemoUnprotected tells the demo on an unprotected cluster, which it spoils. First two buyers ask two servers for one
+// seat at the same moment. Then replication is asynchronous, the replicas have not received A's order when the primary
+// dies, and one of them takes its place. The result is OK when the promise was really broken both times and the checks
+// caught it, since a check that has never failed proves nothing.
 func DemoUnprotected(ctx context.Context, s *Stage, say Say) (*Result, error) {
 	p, done, err := s.startDemo(ctx, unprotected, "without protection")
 	if err != nil {
@@ -63,8 +63,8 @@ func DemoUnprotected(ctx context.Context, s *Stage, say Say) (*Result, error) {
 	return p.result, nil
 }
 
-// DemoProtected tells the same demo on a cluster as it should be: no replica has received A's order when the primary dies
-// with all its data. It keeps no promise by luck: A was told of no order.
+// DemoProtected tells the same demo on a cluster as it should be: no replica has received A's order when the primary
+// dies with all its data. It keeps no promise by luck: A was told of no order.
 func DemoProtected(ctx context.Context, s *Stage, say Say) (*Result, error) {
 	p, done, err := s.startDemo(ctx, supervised, "with protection")
 	if err != nil {
@@ -99,7 +99,8 @@ func (p *play) publishSeats(ctx context.Context, dates int, say Say) (err error)
 	if err != nil {
 		return err
 	}
-	if p.runs, err = load.PublishOneSeat(ctx, p.cluster.Servers()[0].Addr(), admin, p.train, "3", "23B", dates); err != nil {
+	if p.runs, err = load.PublishOneSeat(ctx, p.cluster.Servers()[0].Addr(), admin, p.train, "3", "23B",
+		dates); err != nil {
 		return err
 	}
 	for _, s := range p.cluster.Servers() {
@@ -128,7 +129,8 @@ func (p *play) seat(who string, n int) clients.Want {
 	}
 }
 
-// sellTwice lets A and B ask two servers for the seat at the same moment, on one date after the other, until both have it.
+// sellTwice lets A and B ask two servers for the seat at the same moment, on one date after the other, until both have
+// it.
 func (p *play) sellTwice(ctx context.Context, say Say) error {
 	workload, err := p.buyers(ctx, p.cluster.Servers()...)
 	if err != nil {
@@ -220,7 +222,8 @@ func (p *play) buyOne(ctx context.Context, who string, n int, at *servers.Progra
 	return workload.Log().Calls(), nil
 }
 
-// replace kills the primary, and makes a replica one that has not received what was sold last, as a person in a hurry would.
+// replace kills the primary, and makes a replica one that has not received what was sold last, as a person in a hurry
+// would.
 func (p *play) replace(ctx context.Context, say Say) (*servers.Program, error) {
 	c := p.cluster
 	say("The primary dies. A replica takes its place.")
@@ -228,7 +231,8 @@ func (p *play) replace(ctx context.Context, say Say) (*servers.Program, error) {
 		return nil, err
 	}
 	heir := c.Replicas[0]
-	for _, statement := range []string{"STOP REPLICA", "SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF"} {
+	for _, statement := range []string{"STOP REPLICA", "SET GLOBAL super_read_only = OFF",
+		"SET GLOBAL read_only = OFF"} {
 		if err := execute(ctx, heir, statement); err != nil {
 			return nil, err
 		}
@@ -327,7 +331,9 @@ func (p *play) signalReplicas(primary *servers.SQLServer, sig syscall.Signal) er
 }
 
 // checks hold what A and B were told of the n-th run against what the primary has of it now.
-func (p *play) checks(ctx context.Context, calls []history.Call, n int) (overlap, kept, linear *check.Result, err error) {
+func (p *play) checks(
+	ctx context.Context, calls []history.Call, n int,
+) (overlap, kept, linear *check.Result, err error) {
 	e, err := gather(ctx, p.cluster, p.train, p.runs[n:n+1])
 	if err != nil {
 		return nil, nil, nil, err

@@ -16,7 +16,9 @@ import (
 const derivedPoll = 100 * time.Millisecond
 
 // until looks until what it sees is right, or its time is over, and says how long that took since a moment.
-func until(ctx context.Context, since time.Time, limit time.Duration, look func() (right bool, err error)) (took time.Duration, err error) {
+func until(
+	ctx context.Context, since time.Time, limit time.Duration, look func() (right bool, err error),
+) (took time.Duration, err error) {
 	for {
 		took = time.Since(since) // as it was when it was looked at: looking takes time, too
 		right, err := look()
@@ -32,8 +34,11 @@ func until(ctx context.Context, since time.Time, limit time.Duration, look func(
 	}
 }
 
-// derived looks at Redis until it is what the tickets say of the runs that were sold, and what the maps say of every run.
-func (e *evidence) derived(ctx context.Context, rest time.Time, times check.DerivedTimes) (snapshots []*ledger.AuditSnapshot, r *check.Result, err error) {
+// derived looks at Redis until it is what the tickets say of the runs that were sold, and what the maps say of every
+// run.
+func (e *evidence) derived(
+	ctx context.Context, rest time.Time, times check.DerivedTimes,
+) (snapshots []*ledger.AuditSnapshot, r *check.Result, err error) {
 	times.Sold, err = until(ctx, rest, check.SoldTime, func() (bool, error) {
 		if snapshots, err = e.snapshots(ctx); err != nil {
 			return false, err
@@ -73,9 +78,9 @@ func (e *evidence) derived(ctx context.Context, rest time.Time, times check.Deri
 // maxRuns is many more than the lab ever publishes on one cluster.
 const maxRuns = 10_000
 
-// caughtUp is how long it took from the healing until Redis had, of every run that is sold, the version that the ledger had by
-// then, or a later one: selling goes on meanwhile, and both are never read at one moment. What cannot be asked yet is not
-// right yet.
+// caughtUp is how long it took from the healing until Redis had, of every run that is sold, the version that the ledger
+// had by then, or a later one: selling goes on meanwhile, and both are never read at one moment. What cannot be asked
+// yet is not right yet.
 func caughtUp(ctx context.Context, c *cluster.Cluster, runs []*load.Run, healed time.Time) time.Duration {
 	took, err := until(ctx, healed, check.RecoverTime, func() (bool, error) {
 		primary, err := primaryOf(ctx, c)

@@ -27,12 +27,14 @@ const (
 // smallDisk is a supervised cluster whose first primary has its binary log on a disk that can be filled.
 var smallDisk = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, FirstDiskBytes: smallDiskBytes}
 
-// diskFull fills the disk that the primary's binary log is on. MySQL waits for room then, and its commits with it: it is
-// there, and says it is well, so nobody takes over. With an even seed room is made, and within a minute the sale goes on
-// where it was. With an odd one somebody ends it, as he should who cannot make room, and another takes its place.
+// diskFull fills the disk that the primary's binary log is on. MySQL waits for room then, and its commits with it: it
+// is there, and says it is well, so nobody takes over. With an even seed room is made, and within a minute the sale
+// goes on where it was. With an odd one somebody ends it, as he should who cannot make room, and another takes its
+// place.
 func diskFull() Fault {
 	return Fault{
-		Name: "disk_full", Area: replicationArea, Shape: smallDisk, Lasts: 6 * time.Second, Slow: retryWait, Spoils: true,
+		Name: "disk_full", Area: replicationArea, Shape: smallDisk, Lasts: 6 * time.Second, Slow: retryWait,
+		Spoils: true,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			victim, err := primaryOf(ctx, s.Cluster)
 			if err != nil {
@@ -81,7 +83,8 @@ func diskFull() Fault {
 				_, replaced := proof.Facts["primary_is"]
 				proof.Facts["calls_under_way"], proof.Fired = under, said != "" && under > 0 && replaced == deleted
 				if placed > 0 {
-					proof.Broken = append(proof.Broken, fmt.Sprintf("%d orders were acknowledged while the disk was full", placed))
+					proof.Broken = append(proof.Broken,
+						fmt.Sprintf("%d orders were acknowledged while the disk was full", placed))
 				}
 				return proof, nil
 			}, nil

@@ -48,7 +48,8 @@ func gather(ctx context.Context, c *cluster.Cluster, train string, runs []*load.
 	if e.primary, err = primaryOf(ctx, c); err != nil {
 		return nil, err
 	}
-	if e.ledger, err = sqlledger.Open(ctx, sqlledger.Options{DSN: c.Members().DSN(e.primary, cluster.Database), Keyring: c.Keyring()}); err != nil {
+	if e.ledger, err = sqlledger.Open(ctx,
+		sqlledger.Options{DSN: c.Members().DSN(e.primary, cluster.Database), Keyring: c.Keyring()}); err != nil {
 		return nil, err
 	}
 	e.close = append(e.close, e.ledger.Close)
@@ -121,7 +122,8 @@ func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []
 	rows, err := db.QueryContext(ctx, "SELECT o.number, o.buyer, o.idempotency_key, o.run_id, o.state, o.version, o.from_call, o.to_call, "+
 		"o.placed_run_version, COALESCE(o.ended_run_version, 0), o.placed_at, COALESCE(o.ended_at, 0), COALESCE(o.paid_at, 0), o.pay_by, "+
 		"t.seat_class, t.seat_index, t.coach, t.seat, o.total_minor, o.currency, t.order_id, t.n, t.personal_key, t.personal FROM orders o "+
-		"JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id WHERE o.run_id IN (?"+strings.Repeat(", ?", len(args)-1)+")", args...)
+		"JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id WHERE o.run_id IN (?"+strings.Repeat(", ?",
+		len(args)-1)+")", args...)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +135,8 @@ func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []
 		var order, key string
 		var n int
 		var sealed []byte
-		if err := rows.Scan(&t.Number, &t.Buyer, &t.Key, &t.Run, &t.State, &t.Version, &t.From, &t.To, &t.PlacedVersion, &t.EndedVersion, &placed, &ended, &paid, &payBy,
+		if err := rows.Scan(&t.Number, &t.Buyer, &t.Key, &t.Run, &t.State, &t.Version, &t.From, &t.To, &t.PlacedVersion,
+			&t.EndedVersion, &placed, &ended, &paid, &payBy,
 			&t.Class, &t.SeatIndex, &t.Coach, &t.Seat, &t.Total.Minor, &t.Total.Currency, &order, &n, &key, &sealed); err != nil {
 			return nil, err
 		}

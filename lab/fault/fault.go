@@ -17,8 +17,8 @@ import (
 type Shape struct {
 	// Servers is how many `interlock serve` there are.
 	Servers int
-	// LockNodes is how many lock nodes there are, LocksApart whether every server has its own, which is a lock that always
-	// says yes.
+	// LockNodes is how many lock nodes there are, LocksApart whether every server has its own, which is a lock that
+	// always says yes.
 	LockNodes  int
 	LocksApart bool
 	// Supervisors is how many supervisors the members have. With some, the servers know all members.
@@ -33,21 +33,24 @@ type Shape struct {
 	AnyVersion bool
 	// ClocksApart is how far the first server's clock is ahead, and the second's behind.
 	ClocksApart time.Duration
-	// FirstDiskBytes is the size of the disk of its own that the first primary's binary log is on; 0: it is with its data.
+	// FirstDiskBytes is the size of the disk of its own that the first primary's binary log is on; 0: it is with its
+	// data.
 	FirstDiskBytes int64
 }
 
-// Options are those of a cluster of this shape, whose servers were built with cluster.FaultTag. Flavor, Binary and Log are
-// the caller's.
+// Options are those of a cluster of this shape, whose servers were built with cluster.FaultTag. Flavor, Binary and Log
+// are the caller's.
 func (s Shape) Options() cluster.Options {
 	return cluster.Options{
-		Servers: s.Servers, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Supervisors: s.Supervisors, Proxied: s.Proxied, Hold: s.Hold, Unlimited: true,
+		Servers: s.Servers, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Supervisors: s.Supervisors,
+		Proxied: s.Proxied, Hold: s.Hold, Unlimited: true,
 		FirstDiskBytes: s.FirstDiskBytes, Breakable: true, AnyVersion: s.AnyVersion, Asynchronous: s.Asynchronous,
 		ClocksApart: s.ClocksApart,
 	}
 }
 
-// within tells whether a fault that needs one shape can be injected into another: supervisors and proxies are in nobody's way.
+// within tells whether a fault that needs one shape can be injected into another: supervisors and proxies are in
+// nobody's way.
 func (s Shape) within(other Shape) bool {
 	s.Supervisors, s.Proxied = other.Supervisors, other.Proxied
 	return s == other
@@ -73,8 +76,8 @@ type Fault struct {
 	Patience time.Duration
 	// Late is how much later than usual the primary's answers come, or are read.
 	Late time.Duration
-	// RedisLate is how long after the healing Redis may be behind the ledger on what is sold, where that may be more than
-	// check.SoldTime, and RedisWhy what it needs that is not there by then.
+	// RedisLate is how long after the healing Redis may be behind the ledger on what is sold, where that may be more
+	// than check.SoldTime, and RedisWhy what it needs that is not there by then.
 	RedisLate time.Duration
 	RedisWhy  string
 	// Subscribers is how many follow the runs; 0: a few.

@@ -16,8 +16,8 @@ import (
 	"interlock/services/rail"
 )
 
-// holdWait is how long it may take until a batch comes by a point: every run has one under way nearly all the time, but for
-// a few seconds after a server has died with its lock.
+// holdWait is how long it may take until a batch comes by a point: every run has one under way nearly all the time, but
+// for a few seconds after a server has died with its lock.
 const holdWait = 10 * time.Second
 
 // heldBatch is a batch that a server holds at an exact point, and what the rest of the cluster has of it just then.
@@ -57,7 +57,9 @@ func (s *Scene) sellingServer() *servers.Program {
 }
 
 // hold has a server hold the next batch that comes by a point until release is called, and looks at it.
-func (s *Scene) hold(ctx context.Context, victim *servers.Program, point failpoints.Point) (h *heldBatch, release func(), err error) {
+func (s *Scene) hold(
+	ctx context.Context, victim *servers.Program, point failpoints.Point,
+) (h *heldBatch, release func(), err error) {
 	limited, cancel := context.WithTimeout(ctx, holdWait)
 	defer cancel()
 	var runs []rail.RunID
@@ -87,7 +89,8 @@ func (h *heldBatch) look(ctx context.Context, c *cluster.Cluster) error {
 		return err
 	}
 	var refused *mysql.MySQLError
-	if _, err := ask(ctx, primary, versionQuery+" FOR UPDATE NOWAIT", string(h.Run)); errors.As(err, &refused) && refused.Number == lockedNow {
+	if _, err := ask(ctx, primary, versionQuery+" FOR UPDATE NOWAIT", string(h.Run)); errors.As(err, &refused) &&
+		refused.Number == lockedNow {
 		h.RowLocked = true
 	} else if err != nil {
 		return err

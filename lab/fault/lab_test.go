@@ -1,7 +1,7 @@
 //go:build lab
 
-// A cluster takes a minute or two to prove itself on two busy cores. TestShort is a step of `make test`; the others are run by
-// hand: go test -tags lab ./lab/...
+// A cluster takes a minute or two to prove itself on two busy cores. TestShort is a step of `make test`; the others are
+// run by hand: go test -tags lab ./lab/...
 
 package fault_test
 
@@ -63,8 +63,8 @@ func TestPlay(t *testing.T) {
 	}
 }
 
-// TestPlay_AnyVersion takes the version check away from servers whose locks say yes to all: seats are sold twice, and the
-// checks see it. The same with the check is lock_says_yes, which passes.
+// TestPlay_AnyVersion takes the version check away from servers whose locks say yes to all: seats are sold twice, and
+// the checks see it. The same with the check is lock_says_yes, which passes.
 func TestPlay_AnyVersion(t *testing.T) {
 	f, err := fault.Find("lock_says_yes", 1)
 	require.NoError(t, err)
@@ -82,8 +82,8 @@ func TestPlay_AnyVersion(t *testing.T) {
 	require.True(t, caught["C5"], "no order of sales explains that")
 }
 
-// TestDemo tells the demo: without protection a seat is sold twice and an order is lost, and the checks see both; with it
-// neither happens.
+// TestDemo tells the demo: without protection a seat is sold twice and an order is lost, and the checks see both; with
+// it neither happens.
 func TestDemo(t *testing.T) {
 	stage := newStage(t)
 	for name, tell := range map[string]func(context.Context, *fault.Stage, fault.Say) (*fault.Result, error){

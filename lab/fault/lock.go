@@ -27,9 +27,11 @@ func lockNodeHung() Fault {
 	return lockNodes("lock_node_hung", ordinary, 1, "interlock_lock_nodes_down", freeze, thaw)
 }
 
-// lockQuorumLost leaves one node of three: nobody can say who has a lock, and the sale goes on under the ledger's compare-and-set.
+// lockQuorumLost leaves one node of three: nobody can say who has a lock, and the sale goes on under the ledger's
+// compare-and-set.
 func lockQuorumLost() Fault {
-	return lockNodes("lock_quorum_lost", ordinary, 2, "interlock_lock_no_quorum_total", (*servers.RedisServer).Kill, restart)
+	return lockNodes("lock_quorum_lost", ordinary, 2, "interlock_lock_no_quorum_total",
+		(*servers.RedisServer).Kill, restart)
 }
 
 // lockNodes takes some lock nodes away. sign is the servers' figure that rises when they notice; the sale has to go on
@@ -77,12 +79,13 @@ func freeze(node *servers.RedisServer) error { return node.Signal(syscall.SIGSTO
 
 func thaw(_ context.Context, node *servers.RedisServer) error { return node.Signal(syscall.SIGCONT) }
 
-// lockSaysYes lets four servers sell the same runs, each with a lock of its own that always says yes. What they keep each
-// other from selling twice shows in the compare-and-sets that they lose.
+// lockSaysYes lets four servers sell the same runs, each with a lock of its own that always says yes. What they keep
+// each other from selling twice shows in the compare-and-sets that they lose.
 func lockSaysYes() Fault {
 	const lost = "interlock_ledger_compare_and_sets_lost_total"
 	return Fault{
-		Name: "lock_says_yes", Area: lockArea, Shape: Shape{Servers: 4, LockNodes: 3, LocksApart: true}, Lasts: 6 * time.Second,
+		Name: "lock_says_yes", Area: lockArea, Shape: Shape{Servers: 4, LockNodes: 3, LocksApart: true},
+		Lasts: 6 * time.Second,
 		// A commit that takes a second fails everybody who waits for its row at the three other servers, once.
 		Judged: 3 * judged,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
@@ -103,13 +106,14 @@ const (
 	// heldPoll is how often it is looked who holds a lock, and heldWait for how long: as long as a lease lasts.
 	heldPoll = 2 * time.Millisecond
 	heldWait = 3 * time.Second
-	// forgettings is how often it is tried: who finds nodes away twice leaves them alone for a second, and may come too late.
+	// forgettings is how often it is tried: who finds nodes away twice leaves them alone for a second, and may come too
+	// late.
 	forgettings = 3
 )
 
-// lockNodeForgets restarts two of three nodes empty while a run's lock is held on them: the next who asks is told yes by
-// those two, while the holder still believes in the yes of all three. The holder's batch is held up meanwhile, since a turn
-// with the lock is shorter than a restart.
+// lockNodeForgets restarts two of three nodes empty while a run's lock is held on them: the next who asks is told yes
+// by those two, while the holder still believes in the yes of all three. The holder's batch is held up meanwhile, since
+// a turn with the lock is shorter than a restart.
 func lockNodeForgets() Fault {
 	return Fault{
 		Name: "lock_node_restarted_empty", Area: lockArea, Shape: ordinary, Lasts: 2 * time.Second,
@@ -133,7 +137,8 @@ func lockNodeForgets() Fault {
 			}
 			return func(context.Context) (Injected, error) {
 				return Injected{Fired: two, Facts: map[string]any{
-					"lock_held_on_nodes": held, "nodes_restarted_empty": len(f.nodes), "times": tries, "two_holders_seen": two,
+					"lock_held_on_nodes": held, "nodes_restarted_empty": len(f.nodes), "times": tries,
+					"two_holders_seen": two,
 				}}, nil
 			}, nil
 		},
@@ -166,8 +171,8 @@ func (f forgetful) forget(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// awaitTwo waits until two hold a lock: the node that did not forget has the name of the first, whose batch is held up, and
-// both that did have another.
+// awaitTwo waits until two hold a lock: the node that did not forget has the name of the first, whose batch is held up,
+// and both that did have another.
 func (f forgetful) awaitTwo(ctx context.Context, key string) bool {
 	ctx, cancel := context.WithTimeout(ctx, heldWait)
 	defer cancel()

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// followTime is how long a member may need until it has all that the primary has: it may have to be copied anew and to be
-	// started before it is taken in.
+	// followTime is how long a member may need until it has all that the primary has: it may have to be copied anew and
+	// to be started before it is taken in.
 	followTime = 30 * time.Second
 	// caughtUpSeconds is how long one look waits for what a replica has received and not applied yet.
 	caughtUpSeconds = 10
 )
 
-// members are the tickets that every member has of the runs, once the replicas have caught up; the primary's are the first.
-// Only of a member whose data was deleted nothing is asked.
+// members are the tickets that every member has of the runs, once the replicas have caught up; the primary's are the
+// first. Only of a member whose data was deleted nothing is asked.
 func (e *evidence) members(ctx context.Context) ([]history.Member, error) {
 	position, err := ask(ctx, e.primary, "SELECT @@GLOBAL.gtid_executed")
 	if err != nil {
@@ -53,9 +53,11 @@ func (e *evidence) members(ctx context.Context) ([]history.Member, error) {
 	return all, ctx.Err()
 }
 
-// awaitFollower waits until a member follows the primary and has all up to a position. A member that was rebuilt has ended
-// at the end of it, since nobody here restarts it as a machine's own supervisor does: it is started again.
-func (e *evidence) awaitFollower(ctx context.Context, server *servers.SQLServer, position string) (restarted bool, err error) {
+// awaitFollower waits until a member follows the primary and has all up to a position. A member that was rebuilt has
+// ended at the end of it, since nobody here restarts it as a machine's own supervisor does: it is started again.
+func (e *evidence) awaitFollower(
+	ctx context.Context, server *servers.SQLServer, position string,
+) (restarted bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, followTime)
 	defer cancel()
 	for {

@@ -71,8 +71,8 @@ func (l *listener) close() error {
 	return err
 }
 
-// oldSnapshot delivers what was left of each run at the beginning again and again, twice each time, to the cache and to all
-// who listen. Whoever reads must not be thrown back to it.
+// oldSnapshot delivers what was left of each run at the beginning again and again, twice each time, to the cache and to
+// all who listen. Whoever reads must not be thrown back to it.
 func oldSnapshot() Fault {
 	const every = 100 * time.Millisecond
 	return Fault{
@@ -112,7 +112,8 @@ func oldSnapshot() Fault {
 					}
 					behind = max(behind, top[i]-one.Version)
 					for range 2 {
-						if err := errors.Join(store.Apply(ctx, one), store.Announce(ctx, rail.Change{RunID: one.RunID, Version: one.Version})); err != nil {
+						if err := errors.Join(store.Apply(ctx, one),
+							store.Announce(ctx, rail.Change{RunID: one.RunID, Version: one.Version})); err != nil {
 							return err
 						}
 						delivered++
@@ -133,9 +134,13 @@ func oldSnapshot() Fault {
 			return func(context.Context) (Injected, error) {
 				stop()
 				err := <-done
-				proof := Injected{Fired: delivered > 0, Facts: map[string]any{"delivered_late": delivered, "versions_behind_at_most": behind}}
+				proof := Injected{
+					Fired: delivered > 0,
+					Facts: map[string]any{"delivered_late": delivered, "versions_behind_at_most": behind},
+				}
 				if back > 0 {
-					proof.Unsafe = append(proof.Unsafe, fmt.Sprintf("the cache went back to an older version %d times", back))
+					proof.Unsafe = append(proof.Unsafe,
+						fmt.Sprintf("the cache went back to an older version %d times", back))
 				}
 				return proof, errors.Join(err, store.close())
 			}, nil
@@ -186,7 +191,8 @@ func lastMessageLost() Fault {
 						proof.Facts["last_version "+string(run)], proof.Facts["last_version_said "+string(run)] = version, said[run]
 					}
 					if !reached {
-						proof.Broken = append(proof.Broken, "a subscriber did not reach the last version within "+check.ReachTime.String())
+						proof.Broken = append(proof.Broken,
+							"a subscriber did not reach the last version within "+check.ReachTime.String())
 					}
 					return nil
 				})
@@ -205,8 +211,8 @@ const (
 // restLimit is for all to learn what became of what they have begun: with everything else well, a moment.
 const restLimit = 8 * time.Second
 
-// atRest does something while nobody buys. Where buyers do not come to rest, which another fault may keep them from, it is not
-// done, and that is no error.
+// atRest does something while nobody buys. Where buyers do not come to rest, which another fault may keep them from, it
+// is not done, and that is no error.
 func (s *Scene) atRest(ctx context.Context, do func(since time.Time) error) error {
 	limited, cancel := context.WithTimeout(ctx, restLimit)
 	defer cancel()
@@ -218,9 +224,11 @@ func (s *Scene) atRest(ctx context.Context, do func(since time.Time) error) erro
 	return do(time.Now())
 }
 
-// lastVersions are the last versions of the runs, which nobody changes any more, and whether all who follow them came to
-// them in time.
-func (s *Scene) lastVersions(ctx context.Context, quiet time.Time) (last map[rail.RunID]int64, reached bool, err error) {
+// lastVersions are the last versions of the runs, which nobody changes any more, and whether all who follow them came
+// to them in time.
+func (s *Scene) lastVersions(
+	ctx context.Context, quiet time.Time,
+) (last map[rail.RunID]int64, reached bool, err error) {
 	primary, err := primaryOf(ctx, s.Cluster)
 	if err != nil {
 		return nil, false, err

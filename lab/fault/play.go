@@ -33,8 +33,8 @@ const (
 	sweep = 3 * time.Second
 )
 
-// The people in the workload: few enough for two cores that run the whole cluster, enough that every moment has a batch under
-// way.
+// The people in the workload: few enough for two cores that run the whole cluster, enough that every moment has a batch
+// under way.
 const (
 	buyers      = 24
 	searchers   = 3
@@ -47,14 +47,15 @@ const (
 	// rushThink is for hundreds of buyers, who are people: a thousand ask for 300 seats a second with it.
 	rushThink = 3 * time.Second
 	// runs is how many are sold, seatsPerClass how large they are: small enough to sell out in some places meanwhile.
-	// rushSeatsPerClass is for hundreds of buyers, to whom something must be left when they are asked whether buying goes on.
+	// rushSeatsPerClass is for hundreds of buyers, to whom something must be left when they are asked whether buying
+	// goes on.
 	runs              = 2
 	seatsPerClass     = 256
 	rushSeatsPerClass = 4_096
 )
 
-// Play plays one fault on a cluster of its shape. The seed chooses victims and what people want. number makes the train's
-// number; no two plays on one cluster may have the same. Whatever goes wrong is in the result.
+// Play plays one fault on a cluster of its shape. The seed chooses victims and what people want. number makes the
+// train's number; no two plays on one cluster may have the same. Whatever goes wrong is in the result.
 func Play(ctx context.Context, c *cluster.Cluster, f Fault, seed uint64, number int, log *slog.Logger) *Result {
 	begun := time.Now()
 	result := &Result{Name: f.Name, Area: f.Area, Seed: seed}
@@ -81,7 +82,8 @@ type play struct {
 	runs     []*load.Run
 	workload *clients.Workload
 	scene    *Scene
-	// broken and healed are when the fault began, and when it was made good; rest is when nobody changed anything any more.
+	// broken and healed are when the fault began, and when it was made good; rest is when nobody changed anything any
+	// more.
 	broken, healed, judgedUntil, rest time.Time
 	before, after                     []check.Resources
 	// caughtUp is how long after the healing Redis had what the ledger has of the runs.
@@ -156,7 +158,9 @@ func (p *play) open(ctx context.Context) (err error) {
 	if p.workload, err = clients.Open(ctx, o); err != nil {
 		return err
 	}
-	p.scene = &Scene{Cluster: p.cluster, Workload: p.workload, Random: rand.New(rand.NewPCG(p.seed, 1)), Seed: p.seed, Log: p.log}
+	p.scene = &Scene{
+		Cluster: p.cluster, Workload: p.workload, Random: rand.New(rand.NewPCG(p.seed, 1)), Seed: p.seed, Log: p.log,
+	}
 	return nil
 }
 
@@ -245,9 +249,11 @@ func (p *play) judge(ctx context.Context, e *evidence) error {
 	p.result.OutageSeconds = check.Outage(calls, p.broken, p.judgedUntil).Seconds()
 	linear, wrongNo := check.Linear(calls, members[0], snapshots, p.fault.Late, searchLimit)
 	p.result.Checks = []*check.Result{
-		check.Overlap(members), check.Kept(calls, members[0]), check.Refused(calls, members[0]), check.Resolved(calls, members[0], p.healed),
+		check.Overlap(members), check.Kept(calls, members[0]), check.Refused(calls, members[0]),
+		check.Resolved(calls, members[0], p.healed),
 		linear, check.Capacity(snapshots), derived, streams, check.Returned(p.before, p.after),
-		check.Unreplicated(calls, p.scene.alone, p.fault.Late), check.Success(calls, p.healed, p.judgedUntil.Add(-think), wrongNo),
+		check.Unreplicated(calls, p.scene.alone, p.fault.Late),
+		check.Success(calls, p.healed, p.judgedUntil.Add(-think), wrongNo),
 	}
 	return nil
 }

@@ -29,8 +29,8 @@ const (
 	noPrimaryYet = "there is no primary to be up to date with until the supervisor has taken over"
 )
 
-// bury deletes a dead primary's data with an odd seed: all that was answered has to be elsewhere, and it stays away. With an
-// even one it comes back, and joins.
+// bury deletes a dead primary's data with an odd seed: all that was answered has to be elsewhere, and it stays away.
+// With an even one it comes back, and joins.
 func (s *Scene) bury(dead *servers.SQLServer) (deleted bool, err error) {
 	if s.Seed%2 == 0 {
 		return false, nil
@@ -70,12 +70,13 @@ func primaryKilled() Fault {
 	}
 }
 
-// primaryRestarted kills the primary while a commit waits, and starts it again before anybody has taken over: the supervisor is held up
-// meanwhile. It comes back read-only, and may show what no replica has; nothing may be sold on it until it is opened. With an
-// odd seed it dies again before that, and its data is deleted.
+// primaryRestarted kills the primary while a commit waits, and starts it again before anybody has taken over: the
+// supervisor is held up meanwhile. It comes back read-only, and may show what no replica has; nothing may be sold on it
+// until it is opened. With an odd seed it dies again before that, and its data is deleted.
 func primaryRestarted() Fault {
 	return Fault{
-		Name: "primary_restarted_before_failover", Area: replicationArea, Shape: supervised, Lasts: 8 * time.Second, Spoils: true,
+		Name: "primary_restarted_before_failover", Area: replicationArea, Shape: supervised, Lasts: 8 * time.Second,
+		Spoils: true,
 		Inject: func(ctx context.Context, s *Scene) (_ Heal, err error) {
 			victim, err := primaryOf(ctx, s.Cluster)
 			if err != nil {
@@ -121,7 +122,8 @@ func (s *Scene) signalSupervisors(sig syscall.Signal) error {
 	return errors.Join(errs...)
 }
 
-// readOnly makes the primary read-only in the middle of the sale, as a person may. The supervisor opens it again, or another one.
+// readOnly makes the primary read-only in the middle of the sale, as a person may. The supervisor opens it again, or
+// another one.
 func readOnly() Fault {
 	return Fault{
 		Name: "read_only_in_a_sale", Area: replicationArea, Shape: supervised, Lasts: failoverLast, Spoils: true,
@@ -166,7 +168,8 @@ const (
 func primaryTerminatedAlone() Fault {
 	const aloneFor = 1500 * time.Millisecond
 	return Fault{
-		Name: "primary_terminated_while_replicas_are_stopped", Area: replicationArea, Shape: supervised, Lasts: 3 * time.Second, Spoils: true,
+		Name: "primary_terminated_while_replicas_are_stopped", Area: replicationArea, Shape: supervised,
+		Lasts: 3 * time.Second, Spoils: true,
 		RedisLate: resumeWithin, RedisWhy: noPrimaryYet,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			victim, err := primaryOf(ctx, s.Cluster)
@@ -213,12 +216,14 @@ func primaryTerminatedAlone() Fault {
 				default:
 				}
 				facts := map[string]any{
-					"calls_under_way": under, "commits_waiting": waiting, "mysql_said": said, "primary_ended": gone, "who_believes_ok_was_told": naive,
-					"data_deleted": deleted, "alone_seconds": to.Sub(from).Seconds(),
+					"calls_under_way": under, "commits_waiting": waiting, "mysql_said": said, "primary_ended": gone,
+					"who_believes_ok_was_told": naive,
+					"data_deleted":             deleted, "alone_seconds": to.Sub(from).Seconds(),
 				}
 				err = errors.Join(err, burying, startAgain(ctx))
 				back := time.Now()
-				s.later = append(s.later, func(ctx context.Context) []string { return s.goesOn(ctx, facts, ending, back) })
+				s.later = append(s.later,
+					func(ctx context.Context) []string { return s.goesOn(ctx, facts, ending, back) })
 				if !deleted {
 					select {
 					case <-victim.Done():
@@ -234,11 +239,12 @@ func primaryTerminatedAlone() Fault {
 	}
 }
 
-// primaryAndReplicaKilled leaves one member of three: the supervisor has to refuse, since the dead replica may have what the living
-// one has not. Once the replica is back the supervisor takes over.
+// primaryAndReplicaKilled leaves one member of three: the supervisor has to refuse, since the dead replica may have
+// what the living one has not. Once the replica is back the supervisor takes over.
 func primaryAndReplicaKilled() Fault {
 	return Fault{
-		Name: "primary_and_replica_killed", Area: replicationArea, Shape: supervised, Lasts: 6 * time.Second, Spoils: true,
+		Name: "primary_and_replica_killed", Area: replicationArea, Shape: supervised, Lasts: 6 * time.Second,
+		Spoils:    true,
 		RedisLate: resumeWithin, RedisWhy: noPrimaryYet,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			victim, err := primaryOf(ctx, s.Cluster)
@@ -264,7 +270,8 @@ func primaryAndReplicaKilled() Fault {
 				s.Alone(gone, time.Now())
 				refusal, err := s.refusal(killed)
 				proof := Injected{Fired: under > 0 && waiting > 0 && refusal != "", Facts: map[string]any{
-					"calls_under_way": under, "commits_waiting": waiting, "placed_meanwhile": placed, "data_deleted": deleted,
+					"calls_under_way": under, "commits_waiting": waiting, "placed_meanwhile": placed,
+					"data_deleted":       deleted,
 					"supervisor_refused": refusal,
 				}}
 				if placed > 0 {
@@ -275,7 +282,8 @@ func primaryAndReplicaKilled() Fault {
 				}
 				err = errors.Join(err, replica.Start(ctx))
 				back := time.Now()
-				s.later = append(s.later, func(ctx context.Context) []string { return s.goesOn(ctx, proof.Facts, killed, back) })
+				s.later = append(s.later,
+					func(ctx context.Context) []string { return s.goesOn(ctx, proof.Facts, killed, back) })
 				if !deleted {
 					err = errors.Join(err, victim.Start(ctx))
 				}
@@ -285,8 +293,8 @@ func primaryAndReplicaKilled() Fault {
 	}
 }
 
-// refusal is the reason why a supervisor did not do what it had in mind since a time, in its own words; "" where none was in
-// the way.
+// refusal is the reason why a supervisor did not do what it had in mind since a time, in its own words; "" where none
+// was in the way.
 func (s *Scene) refusal(since time.Time) (reason string, err error) {
 	for _, g := range s.Cluster.Supervisors() {
 		log, err := os.ReadFile(g.LogPath())
@@ -315,8 +323,8 @@ func after(line string, since time.Time) bool {
 	return err == nil && at.After(since)
 }
 
-// sameKeyAcrossFailover lets ten hands use one key at once while the primary dies: with one they ask several servers before, and
-// are told after. There are a few such keys, since what one is for may be sold out.
+// sameKeyAcrossFailover lets ten hands use one key at once while the primary dies: with one they ask several servers
+// before, and are told after. There are a few such keys, since what one is for may be sold out.
 func sameKeyAcrossFailover() Fault {
 	f := combined([]Fault{sameKey(4), primaryKilled()})
 	f.Name, f.Area, f.Shape, f.Spoils = "same_key_across_a_failover", buyersArea, supervised, true
@@ -349,8 +357,8 @@ func toldAcross(calls []history.Call, gap history.Interval) (orders int) {
 	return orders
 }
 
-// tookOver is the proof that another member is the primary now in the place of one that broke, and that buying went on in time
-// since it was gone. From then on until the other was opened nobody could have acknowledged anything.
+// tookOver is the proof that another member is the primary now in the place of one that broke, and that buying went on
+// in time since it was gone. From then on until the other was opened nobody could have acknowledged anything.
 func (s *Scene) tookOver(ctx context.Context, victim *servers.SQLServer, broken, since time.Time) Injected {
 	proof := s.resumed(ctx, broken, since)
 	now, err := primaryOf(ctx, s.Cluster)
@@ -390,8 +398,8 @@ func epochOf(ctx context.Context, member *servers.SQLServer) (int64, error) {
 	return strconv.ParseInt(said, 10, 64)
 }
 
-// resumed is the proof that a primary broke that was being sold on, that there is one again, and that buying went on in time
-// from a moment at which it could.
+// resumed is the proof that a primary broke that was being sold on, that there is one again, and that buying went on in
+// time from a moment at which it could.
 func (s *Scene) resumed(ctx context.Context, broken, from time.Time) Injected {
 	under := underway(s.Workload.Log().Calls(), "", broken)
 	proof := Injected{Fired: under > 0, Facts: map[string]any{"calls_under_way": under}}
@@ -399,8 +407,8 @@ func (s *Scene) resumed(ctx context.Context, broken, from time.Time) Injected {
 	return proof
 }
 
-// goesOn notes when buying went on from a moment at which it could, and how many searched since the primary broke. It is what
-// does not hold: that there is a primary, that buying went on in time, and that searching never stopped.
+// goesOn notes when buying went on from a moment at which it could, and how many searched since the primary broke. It
+// is what does not hold: that there is a primary, that buying went on in time, and that searching never stopped.
 func (s *Scene) goesOn(ctx context.Context, facts map[string]any, broken, from time.Time) (wrong []string) {
 	if _, err := primaryOf(ctx, s.Cluster); err != nil {
 		wrong = append(wrong, "there is no primary: "+err.Error())

@@ -11,14 +11,15 @@ import (
 )
 
 const (
-	// straightLimit is how long an answer to a commit on a thawed primary is waited for. A replica's takes milliseconds.
+	// straightLimit is how long an answer to a commit on a thawed primary is waited for. A replica's takes
+	// milliseconds.
 	straightLimit = 2 * time.Second
 	// shutWithin is when supervisors must have shut it.
 	shutWithin = 10 * time.Second
 )
 
-// primaryFrozen freezes the primary until another has taken its place, and thaws it then while nobody can fence it: what
-// is committed on it must be answered to nobody.
+// primaryFrozen freezes the primary until another has taken its place, and thaws it then while nobody can fence it:
+// what is committed on it must be answered to nobody.
 func primaryFrozen() Fault {
 	return Fault{
 		Name: "primary_frozen_and_thawed", Area: replicationArea, Shape: supervised, Lasts: failoverLast, Spoils: true,
@@ -49,8 +50,8 @@ func primaryFrozen() Fault {
 	}
 }
 
-// askNow lets somebody ask every server for a seat who has asked for nothing yet: while the primary is frozen, all others
-// wait for their answers. What is returned tells when all is known.
+// askNow lets somebody ask every server for a seat who has asked for nothing yet: while the primary is frozen, all
+// others wait for their answers. What is returned tells when all is known.
 func (s *Scene) askNow(ctx context.Context) <-chan error {
 	done, stream := make(chan error, 1), s.Random.Uint64()
 	go func() {
@@ -59,8 +60,8 @@ func (s *Scene) askNow(ctx context.Context) <-chan error {
 	return done
 }
 
-// thawUnfenced thaws an old primary while the supervisors are frozen, commits on it, and lets the supervisors go on. The
-// fault has taken place only if it was writable, let that commit wait, and was shut then.
+// thawUnfenced thaws an old primary while the supervisors are frozen, commits on it, and lets the supervisors go on.
+// The fault has taken place only if it was writable, let that commit wait, and was shut then.
 func (s *Scene) thawUnfenced(ctx context.Context, victim *servers.SQLServer, proof *Injected) error {
 	err := s.signalSupervisors(syscall.SIGSTOP)
 	thawed := time.Now()

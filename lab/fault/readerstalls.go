@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// stallLast is until a server must have let go of who does not read: the 15 s in which a reader has to take an event, and
-	// what it takes until nothing more fits on the way to him.
+	// stallLast is until a server must have let go of who does not read: the 15 s in which a reader has to take an
+	// event, and what it takes until nothing more fits on the way to him.
 	stallLast = 22 * time.Second
 	// stalledReaders is how many do not read, at each server.
 	stalledReaders = 3
-	// harmless is how late others may have 99 of 100 versions, and harmlessBytes what a server may grow by for one who does
-	// not read: a few events as large as can be asked for, not all that come.
+	// harmless is how late others may have 99 of 100 versions, and harmlessBytes what a server may grow by for one who
+	// does not read: a few events as large as can be asked for, not all that come.
 	harmless      = time.Second
 	harmlessBytes = 16 << 20
 	// arriveWait is for servers to have taken them in.
@@ -58,7 +58,8 @@ func readerStalls() Fault {
 				}
 			}
 			came := before
-			for limited := time.Now().Add(arriveWait); came < before+float64(len(readers)) && time.Now().Before(limited); {
+			for limited := time.Now().Add(arriveWait); came < before+float64(len(readers)) &&
+				time.Now().Before(limited); {
 				pause.For(ctx, derivedPoll)
 				came = s.sum(ctx, figure)
 			}
@@ -66,11 +67,13 @@ func readerStalls() Fault {
 				after, grown := s.sum(ctx, figure), s.sum(ctx, memory)-bytes
 				late := delays(listener.all(), s.Workload.Log().Streams())
 				proof := Injected{Fired: came > before && after <= before && len(late) > 0, Facts: map[string]any{
-					"readers_stalled": came - before, "let_go": came - after, "servers_grown_bytes": grown, "versions_seen_by_others": len(late),
+					"readers_stalled": came - before, "let_go": came - after, "servers_grown_bytes": grown,
+					"versions_seen_by_others": len(late),
 				}}
 				if len(late) > 0 {
 					p99 := late[len(late)*99/100]
-					proof.Facts["others_p99_ms"], proof.Facts["others_max_ms"] = p99.Milliseconds(), late[len(late)-1].Milliseconds()
+					proof.Facts["others_p99_ms"], proof.Facts["others_max_ms"] = p99.Milliseconds(),
+						late[len(late)-1].Milliseconds()
 					if p99 > harmless {
 						proof.Broken = append(proof.Broken, fmt.Sprintf("others had versions %v late", p99))
 					}

@@ -32,8 +32,8 @@ func replicaKilled() Fault {
 	}
 }
 
-// replicasStopped takes all replicas away, killed or frozen as the seed says: nothing may be acknowledged until one is back,
-// and then everybody learns what became of his order.
+// replicasStopped takes all replicas away, killed or frozen as the seed says: nothing may be acknowledged until one is
+// back, and then everybody learns what became of his order.
 func replicasStopped() Fault {
 	return Fault{
 		Name: "all_replicas_stopped", Area: replicationArea, Shape: ordinary, Lasts: 5 * time.Second,
@@ -42,7 +42,8 @@ func replicasStopped() Fault {
 			away, back := func(m *servers.SQLServer) error { return m.Freeze(ctx) },
 				func(_ context.Context, m *servers.SQLServer) error { return m.Signal(syscall.SIGCONT) }
 			if killed {
-				away, back = (*servers.SQLServer).Kill, func(ctx context.Context, m *servers.SQLServer) error { return m.Start(ctx) }
+				away, back = (*servers.SQLServer).Kill,
+					func(ctx context.Context, m *servers.SQLServer) error { return m.Start(ctx) }
 			}
 			giveBack := func(ctx context.Context) error {
 				var errs []error

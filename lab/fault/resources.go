@@ -12,7 +12,8 @@ import (
 	"interlock/lab/load"
 )
 
-// looks is how often it is looked at what is held: pools, and whoever looks once in a while, fill and empty it by chance.
+// looks is how often it is looked at what is held: pools, and whoever looks once in a while, fill and empty it by
+// chance.
 const looks = 5
 
 // least is what the processes of a cluster hold at least within half a second.
@@ -27,14 +28,16 @@ func least(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
 		again, err = resources(ctx, c)
 		for i := range min(len(all), len(again)) {
 			a, b := &all[i], again[i]
-			a.Goroutines, a.Files, a.Connections = min(a.Goroutines, b.Goroutines), min(a.Files, b.Files), min(a.Connections, b.Connections)
+			a.Goroutines, a.Files, a.Connections = min(a.Goroutines, b.Goroutines), min(a.Files, b.Files),
+				min(a.Connections, b.Connections)
 		}
 	}
 	return all, err
 }
 
-// resources are what servers, supervisors and members hold. Those of a kind are added up: after a fault buyers ask other servers
-// than before it, another supervisor leads, and another member is the primary. A member that does not answer holds nothing.
+// resources are what servers, supervisors and members hold. Those of a kind are added up: after a fault buyers ask
+// other servers than before it, another supervisor leads, and another member is the primary. A member that does not
+// answer holds nothing.
 func resources(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
 	ofServers, ofSupervisors := check.Resources{Processes: "the servers"}, check.Resources{Processes: "the supervisors"}
 	for _, server := range c.Servers() {
@@ -58,7 +61,8 @@ func resources(ctx context.Context, c *cluster.Cluster) ([]check.Resources, erro
 // connectionsTimeout bounds one look at a member; one that is being copied anew does not answer.
 const connectionsTimeout = time.Second
 
-// connections are those that a member has, which are many where whoever gave one up left it open; 0 where it does not answer.
+// connections are those that a member has, which are many where whoever gave one up left it open; 0 where it does not
+// answer.
 func connections(ctx context.Context, member *servers.SQLServer) int {
 	ctx, cancel := context.WithTimeout(ctx, connectionsTimeout)
 	defer cancel()

@@ -40,7 +40,8 @@ type Pending struct {
 
 // judge says whether all is well: the fault took place, what is promised of its time held, and so did every check.
 func (r *Result) judge() {
-	r.OK = r.Problem == "" && r.Injected != nil && r.Injected.Fired && len(r.Injected.Broken)+len(r.Injected.Unsafe) == 0 && len(r.Checks) > 0
+	r.OK = r.Problem == "" && r.Injected != nil && r.Injected.Fired &&
+		len(r.Injected.Broken)+len(r.Injected.Unsafe) == 0 && len(r.Checks) > 0
 	for _, c := range r.Checks {
 		r.OK = r.OK && c.OK
 	}
@@ -85,7 +86,8 @@ func (r *Result) Text() string {
 		verdict = "ok"
 	}
 	fmt.Fprintf(&b, "%-30s %-4s outage %.1f s, %d orders acknowledged, %d in doubt (%d done, %d refused, %d open), %.0f s\n", r.Name, verdict,
-		r.OutageSeconds, r.Acknowledged, r.Pending.Requests, r.Pending.Done, r.Pending.Refused, r.Pending.Open, r.TookSeconds)
+		r.OutageSeconds, r.Acknowledged, r.Pending.Requests, r.Pending.Done, r.Pending.Refused, r.Pending.Open,
+		r.TookSeconds)
 	if r.Problem != "" {
 		fmt.Fprintf(&b, "  %s\n", r.Problem)
 	}

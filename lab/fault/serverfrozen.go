@@ -19,8 +19,8 @@ const (
 	sellAgain = 5 * time.Second
 )
 
-// serverFrozen stops a server at a random moment of the sale, for longer than its locks last. The others must sell the same
-// runs again while it is frozen.
+// serverFrozen stops a server at a random moment of the sale, for longer than its locks last. The others must sell the
+// same runs again while it is frozen.
 func serverFrozen() Fault {
 	return Fault{
 		Name: "server_frozen", Area: serverArea, Shape: ordinary, Lasts: frozenLast,
@@ -30,8 +30,8 @@ func serverFrozen() Fault {
 	}
 }
 
-// serverFrozenAt is serverFrozen at an exact point of a batch. What the server was about to send it sends when it thaws:
-// long after its lock, and the transaction's time, were over.
+// serverFrozenAt is serverFrozen at an exact point of a batch. What the server was about to send it sends when it
+// thaws: long after its lock, and the transaction's time, were over.
 func serverFrozenAt(point failpoints.Point) Fault {
 	return Fault{
 		Name: "server_frozen_" + string(point), Area: serverArea, Shape: ordinary, Lasts: frozenLast,
@@ -65,12 +65,17 @@ func (s *Scene) freeze(victim *servers.Program, at *heldBatch) (Heal, error) {
 		err := victim.Signal(syscall.SIGCONT)
 		calls := s.Workload.Log().Calls()
 		under := underway(calls, victim.Addr(), frozen)
-		proof := Injected{Fired: under > 0, Facts: map[string]any{"calls_under_way": under, "frozen_seconds": thawed.Sub(frozen).Seconds()}}
+		proof := Injected{
+			Fired: under > 0, Facts: map[string]any{
+				"calls_under_way": under, "frozen_seconds": thawed.Sub(frozen).Seconds(),
+			},
+		}
 		for _, run := range s.Workload.Runs() {
 			after, ok := soldAgain(calls, run.RunID, victim.Addr(), frozen, thawed)
 			proof.Facts["sold_again_seconds "+string(run.RunID)] = after.Seconds()
 			if !ok || after > sellAgain {
-				proof.Broken = append(proof.Broken, fmt.Sprintf("%s was not sold again within %v of the freeze", run.RunID, sellAgain))
+				proof.Broken = append(proof.Broken,
+					fmt.Sprintf("%s was not sold again within %v of the freeze", run.RunID, sellAgain))
 			}
 			if at != nil && at.Run == run.RunID {
 				at.SoldAgain = after.Seconds()
@@ -95,8 +100,8 @@ func underway(calls []history.Call, server string, at time.Time) (n int) {
 	return n
 }
 
-// soldAgain is when another server first answered, with an order or that there is none left, who asked for a run after a moment;
-// not ok where none has until an end.
+// soldAgain is when another server first answered, with an order or that there is none left, who asked for a run after
+// a moment; not ok where none has until an end.
 func soldAgain(calls []history.Call, run rail.RunID, except string, from, to time.Time) (after time.Duration, ok bool) {
 	for _, c := range calls { // in the order in which answers came
 		if c.Run == run && c.Kind == history.Place && c.Server != except && c.Start.After(from) && c.End.Before(to) &&

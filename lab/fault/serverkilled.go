@@ -21,8 +21,11 @@ func serverKilled() Fault {
 				return nil, err
 			}
 			return func(ctx context.Context) (Injected, error) {
-				under, placed := underway(s.Workload.Log().Calls(), victim.Addr(), killed), s.Workload.Placed(killed, victim.Addr())
-				proof := Injected{Fired: under > 0, Facts: map[string]any{"calls_under_way": under, "placed_by_others": placed}}
+				under, placed := underway(s.Workload.Log().Calls(), victim.Addr(), killed),
+					s.Workload.Placed(killed, victim.Addr())
+				proof := Injected{
+					Fired: under > 0, Facts: map[string]any{"calls_under_way": under, "placed_by_others": placed},
+				}
 				if placed == 0 {
 					proof.Broken = append(proof.Broken, "the other servers sold nothing meanwhile")
 				}
@@ -32,8 +35,8 @@ func serverKilled() Fault {
 	}
 }
 
-// serverKilledAtEachPoint kills a server at every point of a batch, one after the other, and starts it again each time. The
-// other must sell the same run again.
+// serverKilledAtEachPoint kills a server at every point of a batch, one after the other, and starts it again each time.
+// The other must sell the same run again.
 func serverKilledAtEachPoint() Fault {
 	return Fault{
 		Name: "server_killed_at_each_point", Area: serverArea, Shape: ordinary, Lasts: time.Second, Alone: true,
@@ -54,7 +57,9 @@ func serverKilledAtEachPoint() Fault {
 					after, ok := soldAgain(calls, k.Run, k.Server, k.at, k.at.Add(sellAgain))
 					k.SoldAgain = after.Seconds()
 					if !ok {
-						proof.Broken = append(proof.Broken, fmt.Sprintf("%s was not sold again within %v of the death at %s", k.Run, sellAgain, k.Point))
+						proof.Broken = append(proof.Broken,
+							fmt.Sprintf("%s was not sold again within %v of the death at %s", k.Run, sellAgain,
+								k.Point))
 					}
 					proof.Facts[string(k.Point)] = k.heldBatch
 					// From Redis on, everybody may have been answered already.
@@ -73,8 +78,8 @@ type kill struct {
 	at time.Time
 }
 
-// killAt kills a server that holds a batch at a point, starts it again, and waits until another has sold the run again, or
-// too long.
+// killAt kills a server that holds a batch at a point, starts it again, and waits until another has sold the run again,
+// or too long.
 func (s *Scene) killAt(ctx context.Context, point failpoints.Point) (*kill, error) {
 	victim := s.sellingServer()
 	held, release, err := s.hold(ctx, victim, point)

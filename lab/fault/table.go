@@ -38,11 +38,13 @@ func Table() []Fault {
 	}
 }
 
-// Short is what stands for the whole table where there are minutes for it, and not an hour: the lock off, a server's death at
-// each point, a COMMIT cut, and three ends of a primary, two of which nobody fences. What can be played on one cluster is.
+// Short is what stands for the whole table where there are minutes for it, and not an hour: the lock off, a server's
+// death at each point, a COMMIT cut, and three ends of a primary, two of which nobody fences. What can be played on one
+// cluster is.
 func Short() []Fault {
 	faults := []Fault{
-		lockSaysYes(), serverKilledAtEachPoint(), commitAnswerCut(), primaryKilled(), primaryFrozen(), primaryTerminatedAlone(),
+		lockSaysYes(), serverKilledAtEachPoint(), commitAnswerCut(), primaryKilled(), primaryFrozen(),
+		primaryTerminatedAlone(),
 	}
 	for i, f := range faults {
 		if f.Shape.within(proxied) {
@@ -74,8 +76,8 @@ func Find(name string, seed uint64) (Fault, error) {
 }
 
 // overlapping is up to three faults of different areas at once, on a cluster that all of them can be injected into. How
-// buying goes on in a fault's own time need not hold beside the others, and one may hide the proof of another: of two it is
-// asked for. What must never be, and what is promised of everybody's orders, holds in any case.
+// buying goes on in a fault's own time need not hold beside the others, and one may hide the proof of another: of two
+// it is asked for. What must never be, and what is promised of everybody's orders, holds in any case.
 func overlapping(seed uint64) Fault {
 	random := rand.New(rand.NewPCG(seed, 3))
 	table := Table()

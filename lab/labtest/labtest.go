@@ -1,7 +1,7 @@
 // Package labtest lends tests of the proving ground what they attack, break or measure. It ends with the test.
 //
-// Cluster is the real thing. Serve is the smallest whole server there is, on nothing but a folder: it is for what a load
-// must see, never for figures, since SQLite and the in-process Redis have none of a cluster's ways to be late.
+// Cluster is the real thing. Serve is the smallest whole server there is, on nothing but a folder: it is for what a
+// load must see, never for figures, since SQLite and the in-process Redis have none of a cluster's ways to be late.
 package labtest
 
 import (
@@ -27,7 +27,8 @@ func Program(t *testing.T, tags ...string) string {
 	return path
 }
 
-// Cluster starts a cluster with one server. The test is skipped where a program that the cluster needs is not installed.
+// Cluster starts a cluster with one server. The test is skipped where a program that the cluster needs is not
+// installed.
 func Cluster(t *testing.T, o cluster.Options) *cluster.Cluster {
 	t.Helper()
 	o.Servers, o.Binary = 1, Program(t)

@@ -26,7 +26,8 @@ func (a API) Ask(ctx context.Context, query string, variables map[string]any, an
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+a.Server+"/graphql", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+a.Server+"/graphql",
+		bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

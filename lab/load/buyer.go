@@ -42,8 +42,8 @@ type buyer struct {
 	answered int
 	// inWindow has the orders that count, by second of the window.
 	inWindow []int32
-	// latencies, in microseconds, are of the orders that count; under an offered load, of all who came within the window,
-	// whenever they were served.
+	// latencies, in microseconds, are of the orders that count; under an offered load, of all who came within the
+	// window, whenever they were served.
 	latencies []uint32
 	// overloaded are, in microseconds, the times from a question within the window to the answer OVERLOADED.
 	overloaded   []uint32
@@ -59,14 +59,14 @@ type window struct{ begin, end time.Time }
 
 func (w window) has(t time.Time) bool { return !t.Before(w.begin) && t.Before(w.end) }
 
-// lastCall is until when those who came within the window may ask, or ask again: without these seconds the slowest would
-// be left out of the latencies, and without an end a server that does not answer would never be left.
+// lastCall is until when those who came within the window may ask, or ask again: without these seconds the slowest
+// would be left out of the latencies, and without an end a server that does not answer would never be left.
 func (w window) lastCall() time.Time { return w.end.Add(patience) }
 
 func (w window) seconds() float64 { return w.end.Sub(w.begin).Seconds() }
 
-// pauseAfterTrouble keeps a buyer who gets no answer from asking in a tight circle; maxPause bounds what a server may ask
-// for.
+// pauseAfterTrouble keeps a buyer who gets no answer from asking in a tight circle; maxPause bounds what a server may
+// ask for.
 const (
 	pauseAfterTrouble = 50 * time.Millisecond
 	maxPause          = 2 * time.Second
@@ -180,7 +180,8 @@ func (b *buyer) send(ctx context.Context, request []byte) answer {
 	return read(status, body)
 }
 
-// problem is what is wrong with a connection, without its addresses: those of a thousand buyers are a thousand problems.
+// problem is what is wrong with a connection, without its addresses: those of a thousand buyers are a thousand
+// problems.
 func problem(err error) string {
 	var failed *net.OpError
 	if errors.As(err, &failed) {

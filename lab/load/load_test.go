@@ -53,7 +53,8 @@ func TestRead(t *testing.T) {
 	} {
 		require.Equal(t, want, read(200, []byte(body)).outcome, body)
 	}
-	require.Equal(t, 500*time.Millisecond, read(200, []byte(`{"errors":[{"extensions":{"code":"OVERLOADED","retryAfterMs":500}}]}`)).retryAfter)
+	require.Equal(t, 500*time.Millisecond,
+		read(200, []byte(`{"errors":[{"extensions":{"code":"OVERLOADED","retryAfterMs":500}}]}`)).retryAfter)
 }
 
 func TestConnection_ReadsWholeAnswers(t *testing.T) {
@@ -194,7 +195,10 @@ func rush(t *testing.T, server string) Rush {
 	runs.Add([]*Run{{SeatsPerClass: 4_096}})
 	targets, err := OneRun(runs)
 	require.NoError(t, err)
-	crowd := &Crowd{Journal: &Journal{}, Accounts: &Accounts{Token: func(string) (string, error) { return "token", nil }}}
+	crowd := &Crowd{Journal: &Journal{}, Accounts: &Accounts{Token: func(string) (string,
+		error) {
+		return "token", nil
+	}}}
 	return Rush{Crowd: crowd, Targets: targets, Servers: []string{server}, Buyers: 1, Window: 500 * time.Millisecond}
 }
 
@@ -232,7 +236,8 @@ func TestRush_ClosedLoopCountsWithinTheWindow(t *testing.T) {
 
 // TestRush_OverloadedAnswersAreTimed: who is refused under an offered load leaves at once, so that others get to ask.
 func TestRush_OverloadedAnswersAreTimed(t *testing.T) {
-	r := rush(t, seller(t, 5*time.Millisecond, `{"errors":[{"message":"x","extensions":{"code":"OVERLOADED","retryAfterMs":500}}],"data":{"placeOrder":null}}`))
+	r := rush(t, seller(t, 5*time.Millisecond,
+		`{"errors":[{"message":"x","extensions":{"code":"OVERLOADED","retryAfterMs":500}}],"data":{"placeOrder":null}}`))
 	r.PerSecond = 40
 	result, err := r.Run(t.Context())
 	require.NoError(t, err)
@@ -257,7 +262,8 @@ func TestNewResult_EveryAnswerIsAnInterval(t *testing.T) {
 
 // TestRush_NobodyAsksForEver: what is not known some seconds after the window stays unknown.
 func TestRush_NobodyAsksForEver(t *testing.T) {
-	r := rush(t, seller(t, time.Millisecond, `{"errors":[{"message":"x","extensions":{"code":"ORDER_PENDING"}}],"data":{"placeOrder":null}}`))
+	r := rush(t, seller(t, time.Millisecond,
+		`{"errors":[{"message":"x","extensions":{"code":"ORDER_PENDING"}}],"data":{"placeOrder":null}}`))
 	r.PerSecond = 1
 	end := time.Now().Add(-patience)
 	b := r.newBuyer(0, window{end.Add(-time.Second), end})

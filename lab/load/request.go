@@ -39,7 +39,8 @@ type request struct {
 }
 
 func newRequest(server string) *request {
-	return &request{head: []byte("POST /graphql HTTP/1.1\r\nHost: " + server + "\r\nContent-Type: application/json\r\nAccept: application/json\r\n" +
+	return &request{head: []byte("POST /graphql HTTP/1.1\r\nHost: " + server +
+		"\r\nContent-Type: application/json\r\nAccept: application/json\r\n" +
 		"User-Agent: lab\r\nAuthorization: Bearer ")}
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Result is what a rush came to. Only orders count that were placed for a key's first answer within the window. Latencies
-// are theirs; under an offered load, they are of all who came within the window and were not refused.
+// Result is what a rush came to. Only orders count that were placed for a key's first answer within the window.
+// Latencies are theirs; under an offered load, they are of all who came within the window and were not refused.
 type Result struct {
 	Buyers           int     `json:"buyers"`
 	Servers          int     `json:"servers"`
@@ -16,8 +16,8 @@ type Result struct {
 	OfferedPerSecond float64 `json:"offered_per_second,omitempty"`
 	Orders           int     `json:"orders"`
 	OrdersPerSecond  float64 `json:"orders_per_second"`
-	// Unserved came, under an offered load, and had waited in vain when they were given up. The latencies have them with the
-	// time until then.
+	// Unserved came, under an offered load, and had waited in vain when they were given up. The latencies have them
+	// with the time until then.
 	Unserved         int            `json:"unserved,omitempty"`
 	P50Milliseconds  float64        `json:"p50_ms"`
 	P90Milliseconds  float64        `json:"p90_ms"`
@@ -62,7 +62,10 @@ const (
 )
 
 func newResult(r Rush, buyers []*buyer, w window) *Result {
-	result := &Result{Buyers: r.Buyers, Servers: len(r.Servers), Seconds: w.seconds(), OfferedPerSecond: r.PerSecond, Answers: map[string]int{}}
+	result := &Result{
+		Buyers: r.Buyers, Servers: len(r.Servers), Seconds: w.seconds(), OfferedPerSecond: r.PerSecond,
+		Answers: map[string]int{},
+	}
 	perServer := make([][]int, len(r.Servers))
 	for i := range perServer {
 		perServer[i] = make([]int, int(w.seconds())+1)
@@ -99,7 +102,8 @@ func newResult(r Rush, buyers []*buyer, w window) *Result {
 	milliseconds := func(quantile float64) float64 {
 		return math.Round(float64(all.ValueAtQuantile(quantile))/10) / 100
 	}
-	result.P50Milliseconds, result.P90Milliseconds, result.P99Milliseconds = milliseconds(50), milliseconds(90), milliseconds(99)
+	result.P50Milliseconds, result.P90Milliseconds, result.P99Milliseconds = milliseconds(50), milliseconds(90),
+		milliseconds(99)
 	result.P999Milliseconds, result.MaxMilliseconds = milliseconds(99.9), milliseconds(100)
 	result.LeastShare = leastShare(perServer)
 	if len(perServer) > 1 {
@@ -114,9 +118,9 @@ func newResult(r Rush, buyers []*buyer, w window) *Result {
 	return result
 }
 
-// waits are the latencies of all buyers with the waits that a closed loop leaves out: a buyer who waits for long does not
-// ask meanwhile, as others would have, each of whom would have waited for the rest. They would have come at the interval,
-// in microseconds, at which a buyer asks on the average, whatever he is answered; 0: nothing is left out.
+// waits are the latencies of all buyers with the waits that a closed loop leaves out: a buyer who waits for long does
+// not ask meanwhile, as others would have, each of whom would have waited for the rest. They would have come at the
+// interval, in microseconds, at which a buyer asks on the average, whatever he is answered; 0: nothing is left out.
 func waits(buyers []*buyer, interval int64) *hdrhistogram.Histogram {
 	all := newHistogram()
 	for _, b := range buyers {
@@ -132,7 +136,8 @@ func newHistogram() *hdrhistogram.Histogram {
 }
 
 func record(h *hdrhistogram.Histogram, microseconds uint32, interval int64) {
-	_ = h.RecordCorrectedValue(min(int64(microseconds), maxLatency.Microseconds()), interval) // in range, so it cannot fail
+	// in range, so it cannot fail
+	_ = h.RecordCorrectedValue(min(int64(microseconds), maxLatency.Microseconds()), interval)
 }
 
 func leastShare(perServer [][]int) float64 {

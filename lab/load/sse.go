@@ -90,7 +90,9 @@ func Stall(server, run string) (net.Conn, error) {
 		fmt.Fprintf(&document, "c%d:calls{arrival departure distanceKm saleClosesAt sequence}", n)
 	}
 	document.WriteString("}}}")
-	body, err := json.Marshal(map[string]any{"query": document.String(), "variables": map[string]any{"r": []string{run}}})
+	body, err := json.Marshal(map[string]any{
+		"query": document.String(), "variables": map[string]any{"r": []string{run}},
+	})
 	if err != nil {
 		return nil, err
 	}

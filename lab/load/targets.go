@@ -9,7 +9,8 @@ import (
 	"interlock/services/rail"
 )
 
-// MoveOnPercent is how much of a run is sold before the load moves on to a fresh one: beyond it, long trips are refused.
+// MoveOnPercent is how much of a run is sold before the load moves on to a fresh one: beyond it, long trips are
+// refused.
 const MoveOnPercent = 70
 
 // Run is one run that is being sold.
@@ -57,8 +58,8 @@ func (r *Runs) Left() int {
 	return len(r.all) - r.next
 }
 
-// Targets are the runs on sale in one measurement: one run, or many of unequal popularity. Where one is sold by MoveOnPercent,
-// a fresh run of the same shape takes its place, unless it is to be sold out.
+// Targets are the runs on sale in one measurement: one run, or many of unequal popularity. Where one is sold by
+// MoveOnPercent, a fresh run of the same shape takes its place, unless it is to be sold out.
 type Targets struct {
 	runs  *Runs
 	slots []slot

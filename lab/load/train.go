@@ -32,14 +32,15 @@ const (
 	publishTrain   = `mutation($i:PublishTrainInput!){publishTrain(input:$i){runs{id date} userErrors{code path message}}}`
 )
 
-// Publish puts a train of the hot shape, with so many seats in each class, on sale for a number of dates, through the public
-// API.
+// Publish puts a train of the hot shape, with so many seats in each class, on sale for a number of dates, through the
+// public API.
 func Publish(ctx context.Context, server, adminToken, number string, seatsPerClass, dates int) ([]*Run, error) {
 	names := make([]string, Calls)
 	for n := range names {
 		names[n] = fmt.Sprintf("Lab %d", n+1)
 	}
-	return publish(ctx, API{Server: server, Token: adminToken}, names, trainInput(number, seatsPerClass, dates), seatsPerClass)
+	return publish(ctx, API{Server: server, Token: adminToken}, names, trainInput(number, seatsPerClass, dates),
+		seatsPerClass)
 }
 
 // PublishOneSeat puts a train from Beijing to Shanghai on sale for a number of dates that has a single seat.
@@ -51,10 +52,13 @@ func PublishOneSeat(ctx context.Context, server, adminToken, number, coach, seat
 			map[string]any{"station": StationCode(1), "distanceKm": 1463, "arrival": "31:30"},
 		},
 		"coaches": []any{map[string]any{
-			"number": coach, "seatClass": rail.Second, "layout": map[string]any{"seats": []any{map[string]any{"label": seat}}},
+			"number": coach, "seatClass": rail.Second,
+			"layout": map[string]any{"seats": []any{map[string]any{"label": seat}}},
 		}},
-		"fares": map[string]any{"currencyCode": "CNY", "perKm": []any{map[string]any{"seatClass": rail.Second, "amount": "0.40"}}},
-		"from":  first.String(), "through": first.AddDays(dates - 1).String(),
+		"fares": map[string]any{
+			"currencyCode": "CNY", "perKm": []any{map[string]any{"seatClass": rail.Second, "amount": "0.40"}},
+		},
+		"from": first.String(), "through": first.AddDays(dates - 1).String(),
 	}, 1)
 }
 
@@ -103,8 +107,8 @@ type refusal struct {
 	Path          []string
 }
 
-// trainInput is a train that calls every twenty minutes, from the day after tomorrow on: by then it is that date in every
-// time zone.
+// trainInput is a train that calls every twenty minutes, from the day after tomorrow on: by then it is that date in
+// every time zone.
 func trainInput(number string, seatsPerClass, dates int) map[string]any {
 	calls := make([]any, Calls)
 	for n := range calls {
@@ -124,7 +128,8 @@ func trainInput(number string, seatsPerClass, dates int) map[string]any {
 		for n := range coachesPerClass {
 			coaches = append(coaches, map[string]any{
 				"number": fmt.Sprint(c*coachesPerClass + n + 1), "seatClass": class,
-				"layout": map[string]any{"rows": map[string]any{"letters": coachLetters, "first": 1, "last": coachRows}},
+				"layout": map[string]any{"rows": map[string]any{"letters": coachLetters, "first": 1,
+					"last": coachRows}},
 			})
 		}
 		fares = append(fares, map[string]any{"seatClass": class, "amount": fmt.Sprintf("%d.40", fareOfClass(c))})
@@ -169,7 +174,8 @@ func AwaitRun(ctx context.Context, server, id string) error {
 	defer ticker.Stop()
 	for {
 		var answer struct{ Node *struct{ State string } }
-		err := API{Server: server}.Ask(ctx, `query($i:ID!){node(id:$i){... on Run{state}}}`, map[string]any{"i": id}, &answer)
+		err := API{Server: server}.Ask(ctx, `query($i:ID!){node(id:$i){... on Run{state}}}`,
+			map[string]any{"i": id}, &answer)
 		if err == nil && answer.Node != nil && answer.Node.State == "ON_SALE" {
 			return nil
 		}
@@ -180,7 +186,8 @@ func AwaitRun(ctx context.Context, server, id string) error {
 			if answer.Node != nil {
 				state = answer.Node.State
 			}
-			return fmt.Errorf("%s does not sell the run %s, which is %s: %w", server, id, state, errors.Join(ctx.Err(), err))
+			return fmt.Errorf("%s does not sell the run %s, which is %s: %w", server, id, state,
+				errors.Join(ctx.Err(), err))
 		}
 	}
 }

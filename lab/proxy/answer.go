@@ -9,20 +9,21 @@ const (
 // inTransaction is the flag of a session whose transaction is open.
 const inTransaction = 0x01
 
-// answer is what a member says to a text that commits: how each statement before COMMIT went, how COMMIT did and what is asked
-// with it, and then how what begins the next transaction did. There may be nothing before and behind.
+// answer is what a member says to a text that commits: how each statement before COMMIT went, how COMMIT did and what
+// is asked with it, and then how what begins the next transaction did. There may be nothing before and behind.
 type answer struct {
 	// held is a packet of which the end has not come.
 	held []byte
-	// began says that what comes now is the answer to COMMIT, failed that there will be none, and over that it has come.
+	// began says that what comes now is the answer to COMMIT, failed that there will be none, and over that it has
+	// come.
 	began, failed, over bool
 	// told is how much of the answer to COMMIT has come.
 	told int
 }
 
-// split is what of a piece comes before the answer to COMMIT, what belongs to it, and what comes behind. Whose session has no
-// transaction any more says so in answering the COMMIT; the question is answered with rows, so that the next packet
-// that says OK is of what comes behind.
+// split is what of a piece comes before the answer to COMMIT, what belongs to it, and what comes behind. Whose session
+// has no transaction any more says so in answering the COMMIT; the question is answered with rows, so that the next
+// packet that says OK is of what comes behind.
 func (a *answer) split(p []byte) (before, commit, behind []byte) {
 	p, a.held = append(a.held, p...), nil
 	for !a.failed && !a.over {
@@ -57,8 +58,8 @@ func (a *answer) split(p []byte) (before, commit, behind []byte) {
 	return before, commit, p
 }
 
-// statusOf is the session's flags in a packet that says OK. Two numbers come before them, each as long as its first byte
-// says.
+// statusOf is the session's flags in a packet that says OK. Two numbers come before them, each as long as its first
+// byte says.
 func statusOf(body []byte) byte {
 	at := 1
 	for range 2 {

@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 )
 
-// packetHeader is how long the head of a packet is: its length in three bytes, and its number, which is 0 for a command and
-// for nothing else that a client says.
+// packetHeader is how long the head of a packet is: its length in three bytes, and its number, which is 0 for a command
+// and for nothing else that a client says.
 const packetHeader = 4
 
 // commitText is in every text that commits a sale or a payment: it asks, in the same breath, whether a replica has it.
@@ -17,7 +17,8 @@ type commands struct {
 	// head is of the packet under way, as long as it is not whole; rest is what is still to come of its body.
 	head []byte
 	rest int
-	// tail is the end of what has come of the command: too little to hold the text that commits, and perhaps its beginning.
+	// tail is the end of what has come of the command: too little to hold the text that commits, and perhaps its
+	// beginning.
 	tail []byte
 }
 

@@ -19,7 +19,8 @@ type connection struct {
 
 	mu       sync.Mutex
 	commands commands
-	// answer is that to the COMMIT under way, nil where there is none; cutAt is where it breaks off, and cut says that it has.
+	// answer is that to the COMMIT under way, nil where there is none; cutAt is where it breaks off, and cut says that
+	// it has.
 	answer *answer
 	cutAt  int
 	cut    bool
@@ -60,8 +61,8 @@ func (s source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// toMember is where what a server says arrives. It never fails, as toxiproxy would leave goroutines behind that wait to get
-// rid of more: a connection that is broken is ended instead, and all that comes is dropped.
+// toMember is where what a server says arrives. It never fails, as toxiproxy would leave goroutines behind that wait to
+// get rid of more: a connection that is broken is ended instead, and all that comes is dropped.
 type toMember struct{ *connection }
 
 func (c toMember) Write(p []byte) (int, error) {

@@ -53,7 +53,9 @@ func Open(member string) (*Proxy, error) {
 	}
 	api := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	toxic := toxiproxy.NewProxy(api, member, listener.Addr().String(), member)
-	p := &Proxy{member: member, listener: listener, api: api, toxics: toxic.Toxics, connections: map[*connection]struct{}{}}
+	p := &Proxy{
+		member: member, listener: listener, api: api, toxics: toxic.Toxics, connections: map[*connection]struct{}{},
+	}
 	p.accepting.Go(p.accept)
 	return p, nil
 }
@@ -93,7 +95,8 @@ func (p *Proxy) join(c *connection) {
 	p.began++
 	name := fmt.Sprintf("%d ", p.began)
 	p.toxics.StartLink(p.api, name+"up", source{c.server, &p.taken[stream.Upstream]}, toMember{c}, stream.Upstream)
-	p.toxics.StartLink(p.api, name+"down", source{c.member, &p.taken[stream.Downstream]}, toServer{c}, stream.Downstream)
+	p.toxics.StartLink(p.api, name+"down", source{c.member, &p.taken[stream.Downstream]}, toServer{c},
+		stream.Downstream)
 }
 
 func (p *Proxy) forget(c *connection) {
@@ -124,7 +127,8 @@ func (p *Proxy) Swallow() error {
 		p.swallowing = make(chan struct{})
 	}
 	p.mu.Unlock()
-	return errors.Join(p.add(timeout+" up", timeout, stream.Upstream, nil), p.add(timeout+" down", timeout, stream.Downstream, nil))
+	return errors.Join(p.add(timeout+" up", timeout, stream.Upstream, nil),
+		p.add(timeout+" down", timeout, stream.Downstream, nil))
 }
 
 // awaitOpen waits while the proxy swallows everything.
@@ -156,7 +160,9 @@ func (p *Proxy) Swallowed() (up, down int64) {
 func (p *Proxy) Cut(c *Cutter) { p.cutter.Store(c) }
 
 func (p *Proxy) add(name, kind string, direction stream.Direction, attributes map[string]any) error {
-	toxic, err := json.Marshal(map[string]any{"name": name, "type": kind, "stream": direction.String(), "attributes": attributes})
+	toxic, err := json.Marshal(map[string]any{
+		"name": name, "type": kind, "stream": direction.String(), "attributes": attributes,
+	})
 	if err != nil {
 		return err
 	}

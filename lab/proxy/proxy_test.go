@@ -16,8 +16,8 @@ import (
 	"interlock/lab/proxy"
 )
 
-// What the member below says: that a statement went well and the transaction is open, that it is closed and more follows,
-// and what follows.
+// What the member below says: that a statement went well and the transaction is open, that it is closed and more
+// follows, and what follows.
 var (
 	ok        = []byte{7, 0, 0, 1, 0, 1, 0xfc, 9, 1, 0x03, 0}
 	committed = []byte{5, 0, 0, 1, 0, 0, 0, 0x0a, 0}
@@ -118,8 +118,9 @@ func command(text string) []byte {
 	return append([]byte{byte(n), byte(n >> 8), 0, 0, 3}, text...)
 }
 
-// TestProxy_Cut says that answers to COMMIT break off at every byte, from none of it to the whole of it, and nothing else
-// does: neither what is said of the statements before it and behind it, nor any other answer, in whatever pieces it comes.
+// TestProxy_Cut says that answers to COMMIT break off at every byte, from none of it to the whole of it, and nothing
+// else does: neither what is said of the statements before it and behind it, nor any other answer, in whatever pieces
+// it comes.
 func TestProxy_Cut(t *testing.T) {
 	addr, _ := member(t)
 	l, cutter := open(t, addr), proxy.NewCutter()
@@ -130,7 +131,8 @@ func TestProxy_Cut(t *testing.T) {
 	for len(at) < 2*(length+1) {
 		conn := greeted(t, l)
 		for _, text := range []string{
-			"SELECT 2", "COMMIT", ahead, "UPDATE a; INSERT b; COMMIT; SELECT 1", "START TRANSACTION; SELECT 1", "COMMIT; SELECT 1", "SELECT 3",
+			"SELECT 2", "COMMIT", ahead, "UPDATE a; INSERT b; COMMIT; SELECT 1", "START TRANSACTION; SELECT 1",
+			"COMMIT; SELECT 1", "SELECT 3",
 		} {
 			pieces++
 			for piece := range slices.Chunk(command(text), 1+pieces%7) {
@@ -189,7 +191,8 @@ func TestProxy_Swallow(t *testing.T) {
 	_, err = conn.Read(make([]byte, 1))
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	require.NoError(t, conn.Close())
-	require.Eventually(t, func() bool { up, _ := l.Swallowed(); return up == int64(len(command("SELECT 1"))) }, limit, time.Millisecond)
+	require.Eventually(t, func() bool { up, _ := l.Swallowed(); return up == int64(len(command("SELECT 1"))) }, limit,
+		time.Millisecond)
 	require.Empty(t, asked, "nothing arrives")
 
 	l.Heal(t.Context())

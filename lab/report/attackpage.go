@@ -36,7 +36,8 @@ func (in *Input) attacksPage() ([]byte, error) {
 }
 
 func (in *Input) attacksTable() string {
-	t := newTable(2, "attack", "", "requests/s", "p99 ms", "static p99 ms", "ratio", "orders/s", "growth MB", "server", "lab")
+	t := newTable(2, "attack", "", "requests/s", "p99 ms", "static p99 ms", "ratio", "orders/s", "growth MB",
+		"server", "lab")
 	for _, o := range in.Attack.Attacks {
 		for n, r := range o.Rounds {
 			verdict := ""
@@ -46,8 +47,10 @@ func (in *Input) attacksTable() string {
 					verdict = "**not withstood**"
 				}
 			}
-			t.add("`"+o.Name+"`", verdict, number(r.Attack.RequestsPerSecond), number(r.Attack.Buyers.P99Milliseconds), number(r.Static.Buyers.P99Milliseconds),
-				ratio(r.Ratio), number(r.Attack.Buyers.OrdersPerSecond), number(r.GrowthMegabytes), percent(r.Attack.ServerShare), percent(r.Attack.LabShare))
+			t.add("`"+o.Name+"`", verdict, number(r.Attack.RequestsPerSecond), number(r.Attack.Buyers.P99Milliseconds),
+				number(r.Static.Buyers.P99Milliseconds),
+				ratio(r.Ratio), number(r.Attack.Buyers.OrdersPerSecond), number(r.GrowthMegabytes),
+				percent(r.Attack.ServerShare), percent(r.Attack.LabShare))
 		}
 	}
 	return t.String()
@@ -56,7 +59,8 @@ func (in *Input) attacksTable() string {
 func (in *Input) toldList() string {
 	var b strings.Builder
 	for _, o := range in.Attack.Attacks {
-		fmt.Fprintf(&b, "- `%s`: %s; %s connections, at most %s requests a second.\n", o.Name, o.What, count(o.Connections), number(o.MaxPerSecond))
+		fmt.Fprintf(&b, "- `%s`: %s; %s connections, at most %s requests a second.\n", o.Name, o.What,
+			count(o.Connections), number(o.MaxPerSecond))
 		last := o.Rounds[len(o.Rounds)-1]
 		for _, variant := range slices.Sorted(maps.Keys(last.Told)) {
 			one := map[string]map[string]int{variant: last.Told[variant]}

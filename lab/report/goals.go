@@ -75,16 +75,19 @@ func (in *Input) goals() []goal {
 	add("seats sold twice on a leg", "double_sold", whole, false, 0, always(s.DoubleSold))
 	add("acknowledged orders that are missing", "lost", whole, false, 0, always(s.Lost))
 	add("refused while a seat was free", "wrongly_refused", whole, false, 0, always(s.WronglyRefused))
-	add("best-fit against free re-seating, the worst load", "seats.min_ratio_to_reseating", fine, true, seats.MinRatioToReseating,
+	add("best-fit against free re-seating, the worst load", "seats.min_ratio_to_reseating", fine, true,
+		seats.MinRatioToReseating,
 		of(in.Seats != nil, func() float64 { return in.Seats.MinRatioToReseating }))
 	add("… against first-fit, parties together", "seats.min_ratio_to_first_fit", fine, true,
 		seats.MinRatioToFirstFit, of(in.Seats != nil, func() float64 { return in.Seats.MinRatioToFirstFit }))
 	add("… against first-fit, parties apart", "seats.min_ratio_to_first_fit_apart", fine, true,
 		seats.MinRatioToFirstFit, of(in.Seats != nil, func() float64 { return in.Seats.MinRatioToFirstFitApart }))
 	if r := in.Search; r != nil {
-		add("search: the oldest that an answer was", "selling.staleness_max_ms", milliseconds, false, search.MaxStalenessMilliseconds,
+		add("search: the oldest that an answer was", "selling.staleness_max_ms", milliseconds, false,
+			search.MaxStalenessMilliseconds,
 			of(r.Selling != nil, func() float64 { return r.Selling.StalenessMax }))
-		add("search: statements on MySQL for each", "mysql.statements_per_search", fine, false, search.MaxStatementsPerSearch,
+		add("search: statements on MySQL for each", "mysql.statements_per_search", fine, false,
+			search.MaxStatementsPerSearch,
 			of(r.MySQL != nil, func() float64 { return r.MySQL.PerSearch }))
 	}
 	if r := in.Watch; r != nil {

@@ -66,9 +66,11 @@ func Files(in Input) ([]File, error) {
 func (in *Input) page(pictures map[string][]byte) ([]byte, error) {
 	t, err := template.New(pagePath).Funcs(template.FuncMap{
 		"count": count[int], "number": number, "ratio": ratio, "fine": fine, "percent": percent, "versions": versions,
-		"goals": in.goalsTable, "missed": in.missed, "baseline": in.baselineTable, "baselineProblems": in.baselineProblems,
-		"ceiling": in.ceilingTable, "scenarios": in.scenarios, "rounds": in.roundsTable, "answers": in.answersTable,
-		"buyers": in.buyersTable, "offered": in.offeredTable, "singleBuyer": in.singleBuyerTable, "byBuyers": in.byBuyers,
+		"goals": in.goalsTable, "missed": in.missed, "baseline": in.baselineTable,
+		"baselineProblems": in.baselineProblems,
+		"ceiling":          in.ceilingTable, "scenarios": in.scenarios, "rounds": in.roundsTable, "answers": in.answersTable,
+		"buyers": in.buyersTable, "offered": in.offeredTable, "singleBuyer": in.singleBuyerTable,
+		"byBuyers":   in.byBuyers,
 		"seatsTable": seatsTable, "seatsTrains": in.seatsTrains, "seatsSeeds": in.seatsSeeds,
 		"search": in.searchTable, "watch": in.watchTable, "memory": memory,
 		"notesMark": func() string { return notesMark },

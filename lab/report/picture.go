@@ -38,7 +38,8 @@ var (
 func (in *Input) pictures() (map[string][]byte, error) {
 	all := map[string][]byte{}
 	for name, draw := range map[string]func() (io.WriterTo, error){
-		throughputPicture: in.drawThroughput, latencyPicture: in.drawLatency, comparisonPicture: in.drawComparison, seatsPicture: in.drawSeats,
+		throughputPicture: in.drawThroughput, latencyPicture: in.drawLatency, comparisonPicture: in.drawComparison,
+		seatsPicture: in.drawSeats,
 	} {
 		picture, err := draw()
 		if err != nil {
@@ -75,7 +76,8 @@ func newPlot(title, x, y string) *plot.Plot {
 	p.Title.Text, p.Title.Padding = title, vg.Points(8)
 	p.X.Label.Text, p.Y.Label.Text = x, y
 	for _, style := range []*text.Style{
-		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,
+		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label,
+		&p.Legend.TextStyle,
 	} {
 		style.Font.Variant = "Sans"
 	}
@@ -141,11 +143,13 @@ func (in *Input) drawThroughput() (io.WriterTo, error) {
 	if len(points) < 2 {
 		return nil, nil
 	}
-	p := newPlot("One run, one server: orders a second by buyers", "buyers, each asking again at once (logarithmic)", "orders a second")
+	p := newPlot("One run, one server: orders a second by buyers", "buyers, each asking again at once (logarithmic)",
+		"orders a second")
 	least, most := float64(points[0].Buyers), float64(points[len(points)-1].Buyers)
 	p.Add(plotter.NewGrid())
 	if l := in.Sell.Ceiling; l != nil {
-		if err := level(p, "ceiling: the same rows through the driver", gray, l.OrdersPerSecond, least, most); err != nil {
+		if err := level(p, "ceiling: the same rows through the driver", gray, l.OrdersPerSecond, least,
+			most); err != nil {
 			return nil, err
 		}
 	}
@@ -159,7 +163,8 @@ func (in *Input) drawThroughput() (io.WriterTo, error) {
 		return nil, err
 	}
 	if b := in.Sell.Baseline; b != nil {
-		if err := level(p, "baseline: one lock, one transaction an order", red, b.OrdersPerSecond, least, most); err != nil {
+		if err := level(p, "baseline: one lock, one transaction an order", red, b.OrdersPerSecond, least,
+			most); err != nil {
 			return nil, err
 		}
 	}
@@ -178,7 +183,8 @@ func (in *Input) drawLatency() (io.WriterTo, error) {
 	if len(in.Sell.Offered) < 2 {
 		return nil, nil
 	}
-	p := newPlot("One run, one server: latency by offered load", "orders asked for a second, whether others were served or not", "ms (logarithmic)")
+	p := newPlot("One run, one server: latency by offered load",
+		"orders asked for a second, whether others were served or not", "ms (logarithmic)")
 	p.Add(plotter.NewGrid())
 	var ticks []plot.Tick
 	for _, r := range in.Sell.Offered {

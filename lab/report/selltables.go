@@ -167,7 +167,8 @@ func (in *Input) scenarios() []scenario {
 
 // roundsTable has every round of every scenario, and the medians.
 func (in *Input) roundsTable() string {
-	t := newTable(2, "scenario", "round", "orders/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "slowest ms", "least share in 5 s", "orders of each server")
+	t := newTable(2, "scenario", "round", "orders/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "slowest ms",
+		"least share in 5 s", "orders of each server")
 	for _, s := range in.scenarios() {
 		add := func(round string, r *load.Result) {
 			t.add(append(append([]string{"`" + s.Name + "`", round}, resultCells(r)...), perServer(r))...)
@@ -204,7 +205,9 @@ func resultCells(r *load.Result) []string {
 }
 
 // outcomes are the codes of answers in the order of the page.
-var outcomes = []load.Outcome{load.Placed, load.SoldOut, load.Refused, load.Overloaded, load.Pending, load.Unavailable, load.Broken}
+var outcomes = []load.Outcome{
+	load.Placed, load.SoldOut, load.Refused, load.Overloaded, load.Pending, load.Unavailable, load.Broken,
+}
 
 // answersTable counts what buyers were answered, warm-ups included, by code.
 func (in *Input) answersTable() string {
@@ -277,7 +280,8 @@ func (in *Input) singleBuyerTable() string {
 	o := in.Sell.SingleBuyer
 	t := newTable(1, "", "p50 ms", "p99 ms")
 	t.add("an order, from the question to the answer", number(o.P50Milliseconds), number(o.P99Milliseconds))
-	t.add("a plain transaction of one order: its commit", number(o.CommitP50Milliseconds), number(o.CommitP99Milliseconds))
+	t.add("a plain transaction of one order: its commit", number(o.CommitP50Milliseconds),
+		number(o.CommitP99Milliseconds))
 	t.add("… and the statements before it", number(o.TransactionP50Milliseconds), none)
 	return t.String()
 }

@@ -60,7 +60,8 @@ func (in *Input) searchTable() string {
 	t := newTable(1, "", "offers", "answer KB", "searches/s", "p50 ms", "p99 ms", "slowest ms", "not known", "wrong")
 	add := func(name string, s *search.Searches) {
 		if s != nil {
-			t.add(name, count(s.Offers), number(float64(s.AnswerBytes)/1e3), number(s.SearchesPerSecond), number(s.P50Milliseconds),
+			t.add(name, count(s.Offers), number(float64(s.AnswerBytes)/1e3), number(s.SearchesPerSecond),
+				number(s.P50Milliseconds),
 				number(s.P99Milliseconds), number(s.MaxMilliseconds), count(s.Unknown), count(s.Wrong))
 		}
 	}
@@ -87,7 +88,8 @@ func (in *Input) searchTable() string {
 func (in *Input) watchTable() string {
 	t := newTable(1, "", "orders/s", "events/s", "lag p50 ms", "lag p99 ms", "longest ms", "a buyer's p99 ms")
 	add := func(name string, p watch.Phase) {
-		t.add(name, number(p.OrdersPerSecond), number(p.EventsPerSecond), number(p.LagP50), number(p.LagP99), number(p.LagMax), number(p.OrderP99))
+		t.add(name, number(p.OrdersPerSecond), number(p.EventsPerSecond), number(p.LagP50), number(p.LagP99),
+			number(p.LagMax), number(p.OrderP99))
 	}
 	add("everybody reads", in.Watch.Steady)
 	add("one more does not", in.Watch.Stalled.Phase)
@@ -96,9 +98,11 @@ func (in *Input) watchTable() string {
 
 // seatsTable is what each way of choosing the seat sold, over what free re-seating of everybody sold.
 func seatsTable(s seats.Season) string {
-	t := newTable(0, "load", "best-fit", "first-fit, parties together", "first-fit, parties apart", "random-fit", "optimum", "best-fit sold of capacity")
+	t := newTable(0, "load", "best-fit", "first-fit, parties together", "first-fit, parties apart", "random-fit",
+		"optimum", "best-fit sold of capacity")
 	for _, l := range s.Loads {
-		t.add(fmt.Sprint(l.Load), fine(l.BestFit.RatioToReseating), fine(l.FirstFit.RatioToReseating), fine(l.FirstFitApart.RatioToReseating),
+		t.add(fmt.Sprint(l.Load), fine(l.BestFit.RatioToReseating), fine(l.FirstFit.RatioToReseating),
+			fine(l.FirstFitApart.RatioToReseating),
 			fine(l.RandomFit.RatioToReseating), fine(l.Optimum.RatioToReseating), percent(l.BestFit.RatioToCapacity))
 	}
 	return t.String()
@@ -112,7 +116,8 @@ func (in *Input) seatsTrains() string {
 		for _, n := range t.Seats {
 			all += n
 		}
-		parts = append(parts, fmt.Sprintf("%s (%d calls, %s km, %s seats)", t.Number, t.Calls, count(int64(t.Km)), count(all)))
+		parts = append(parts, fmt.Sprintf("%s (%d calls, %s km, %s seats)", t.Number, t.Calls, count(int64(t.Km)),
+			count(all)))
 	}
 	return strings.Join(parts, ", ")
 }

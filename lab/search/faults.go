@@ -87,6 +87,7 @@ func (l *lab) cacheKilled(ctx context.Context) error {
 	}
 	l.report.CacheKilled = killed
 	l.tell("cache_killed", killed.Searches)
-	l.Log.Info("the cache", "down_seconds", killed.DownSeconds, "first_unknown_ms", killed.FirstUnknownMilliseconds, "known_again_seconds", killed.KnownAgainSeconds)
+	l.Log.Info("the cache", "down_seconds", killed.DownSeconds, "first_unknown_ms", killed.FirstUnknownMilliseconds,
+		"known_again_seconds", killed.KnownAgainSeconds)
 	return ctx.Err()
 }

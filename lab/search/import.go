@@ -31,7 +31,9 @@ func Tomorrow(now time.Time) (rail.Date, error) {
 }
 
 // Import puts the sample timetable on sale on a cluster, as `interlock import` does.
-func Import(ctx context.Context, c *cluster.Cluster, from rail.Date, days int, log *slog.Logger) (publish.ImportReport, error) {
+func Import(
+	ctx context.Context, c *cluster.Cluster, from rail.Date, days int, log *slog.Logger,
+) (publish.ImportReport, error) {
 	feed, err := sample.Feed(ctx)
 	if err != nil {
 		return publish.ImportReport{}, err
@@ -48,7 +50,11 @@ func Import(ctx context.Context, c *cluster.Cluster, from rail.Date, days int, l
 	if err != nil {
 		return publish.ImportReport{}, errors.Join(err, l.Close())
 	}
-	publisher := publish.Publisher{Ledger: l, Availability: availability.New(client), Now: time.Now, ClosesBefore: closesBefore, Log: log}
-	report, err := publisher.Import(ctx, publish.ImportRequest{Feed: feed, Templates: templates, From: from, Days: days, By: "lab"})
+	publisher := publish.Publisher{
+		Ledger: l, Availability: availability.New(client), Now: time.Now, ClosesBefore: closesBefore, Log: log,
+	}
+	report, err := publisher.Import(ctx, publish.ImportRequest{
+		Feed: feed, Templates: templates, From: from, Days: days, By: "lab",
+	})
 	return report, errors.Join(err, client.Close(), l.Close())
 }

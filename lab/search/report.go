@@ -37,8 +37,8 @@ const (
 	// MaxStatementsPerSearch is below what can be told from what a server asks without any search: it looks for
 	// publications and for runs to repair some ten times a second, a little more often or less.
 	MaxStatementsPerSearch = 0.01
-	// frozenPart is how much slower than otherwise searches may be while MySQL is frozen: what waits for it until it gives
-	// up is thirty times slower, and a busy machine a few times.
+	// frozenPart is how much slower than otherwise searches may be while MySQL is frozen: what waits for it until it
+	// gives up is thirty times slower, and a busy machine a few times.
 	frozenPart = 10
 )
 
@@ -55,7 +55,8 @@ func (r *Report) OK() bool {
 	if r.MySQL != nil && r.MySQL.PerSearch >= MaxStatementsPerSearch {
 		return false
 	}
-	if s := r.Selling; s != nil && !(s.OK() && s.StalenessMax <= MaxStalenessMilliseconds && s.Orders > 0 && s.Unshown == 0) {
+	if s := r.Selling; s != nil && !(s.OK() && s.StalenessMax <= MaxStalenessMilliseconds && s.Orders > 0 &&
+		s.Unshown == 0) {
 		return false
 	}
 	return r.CacheKilled == nil || r.CacheKilled.Wrong == 0 && r.CacheKilled.KnownAgainSeconds > 0
@@ -75,7 +76,8 @@ type Searches struct {
 	P50Milliseconds   float64 `json:"p50_ms"`
 	P99Milliseconds   float64 `json:"p99_ms"`
 	MaxMilliseconds   float64 `json:"max_ms"`
-	// Unknown answers had all offers, and of some not how many seats are left; Wrong ones were errors, or lacked an offer.
+	// Unknown answers had all offers, and of some not how many seats are left; Wrong ones were errors, or lacked an
+	// offer.
 	Unknown int    `json:"unknown"`
 	Wrong   int    `json:"wrong"`
 	Problem string `json:"problem,omitempty"`
@@ -101,8 +103,9 @@ type Selling struct {
 	Orders          int     `json:"orders"`
 	OrdersPerSecond float64 `json:"orders_per_second"`
 	OrderP99        float64 `json:"order_p99_ms"`
-	// StalenessP50 and the others are from the moment a buyer has the answer to the moment a searcher has the first answer
-	// that shows the order, for the oldest order of each such answer. The wait until somebody asks is part of it.
+	// StalenessP50 and the others are from the moment a buyer has the answer to the moment a searcher has the first
+	// answer that shows the order, for the oldest order of each such answer. The wait until somebody asks is part of
+	// it.
 	StalenessP50 float64 `json:"staleness_p50_ms"`
 	StalenessP99 float64 `json:"staleness_p99_ms"`
 	StalenessMax float64 `json:"staleness_max_ms"`
@@ -137,10 +140,12 @@ func Text(r *Report) string {
 	line("empty", r.Empty)
 	if s := r.Selling; s != nil {
 		line("selling", s.Searches)
-		fmt.Fprintf(&b, "%-13s %d orders shown after p50 %.1f ms, p99 %.1f ms, at most %.1f ms\n", "", s.Orders, s.StalenessP50, s.StalenessP99, s.StalenessMax)
+		fmt.Fprintf(&b, "%-13s %d orders shown after p50 %.1f ms, p99 %.1f ms, at most %.1f ms\n", "", s.Orders,
+			s.StalenessP50, s.StalenessP99, s.StalenessMax)
 	}
 	if m := r.MySQL; m != nil {
-		fmt.Fprintf(&b, "%-13s %.1f statements/s idle, %.1f searching: %.4f for each of %d searches\n", "mysql", m.IdlePerSecond, m.SearchingPerSecond, m.PerSearch, m.Searches)
+		fmt.Fprintf(&b, "%-13s %.1f statements/s idle, %.1f searching: %.4f for each of %d searches\n", "mysql",
+			m.IdlePerSecond, m.SearchingPerSecond, m.PerSearch, m.Searches)
 	}
 	line("mysql_frozen", r.Frozen)
 	if c := r.CacheKilled; c != nil {

@@ -111,14 +111,17 @@ func (l *lab) expect(ctx context.Context, q question) (offers int, err error) {
 			return a.offers, nil
 		}
 		if ctx.Err() != nil {
-			return 0, fmt.Errorf("%s to %s on %s: %w, %d offers, %d not known", q.from, q.to, q.date, errors.Join(ctx.Err(), err), a.offers, a.unknown)
+			return 0, fmt.Errorf("%s to %s on %s: %w, %d offers, %d not known", q.from, q.to, q.date,
+				errors.Join(ctx.Err(), err), a.offers, a.unknown)
 		}
 		pause.For(ctx, knownPoll)
 	}
 }
 
 // search is one scenario: a while that does not count, then the window.
-func (l *lab) search(ctx context.Context, name string, q question, window time.Duration, searchers int) (*Searches, error) {
+func (l *lab) search(
+	ctx context.Context, name string, q question, window time.Duration, searchers int,
+) (*Searches, error) {
 	offers, err := l.expect(ctx, q)
 	if err != nil {
 		return nil, err
@@ -181,13 +184,15 @@ func (l *lab) quietly(ctx context.Context) error {
 		return err
 	}
 	m := &Statements{
-		IdleSelectsPerSecond: idle.perSecond(idle.selects), SearchingSelectsPerSecond: searching.perSecond(searching.selects),
-		IdlePerSecond: idle.perSecond(idle.statements), SearchingPerSecond: searching.perSecond(searching.statements),
+		IdleSelectsPerSecond:      idle.perSecond(idle.selects),
+		SearchingSelectsPerSecond: searching.perSecond(searching.selects),
+		IdlePerSecond:             idle.perSecond(idle.statements), SearchingPerSecond: searching.perSecond(searching.statements),
 		Searches: l.report.Busy.Searches + l.report.Typical.Searches + l.report.Empty.Searches,
 	}
 	m.PerSearch = max(0, (m.SearchingPerSecond-m.IdlePerSecond)*searching.seconds/float64(max(m.Searches, 1)))
 	l.report.MySQL = m
-	l.Log.Info("mysql", "idle_statements_per_second", m.IdlePerSecond, "searching_statements_per_second", m.SearchingPerSecond, "searches", m.Searches)
+	l.Log.Info("mysql", "idle_statements_per_second", m.IdlePerSecond, "searching_statements_per_second",
+		m.SearchingPerSecond, "searches", m.Searches)
 	return nil
 }
 
@@ -240,7 +245,8 @@ func (l *lab) selling(ctx context.Context) error {
 	s.OrdersPerSecond = float64(s.Orders) / log.Acks[s.Orders-1].HeardAt.Sub(log.Acks[0].AskedAt).Seconds()
 	s.Unshown = max(0, s.Orders-lastShown(seen))
 	l.report.Selling = s
-	l.Log.Info("staleness", "orders", s.Orders, "p50_ms", s.StalenessP50, "p99_ms", s.StalenessP99, "max_ms", s.StalenessMax, "lacked_max_ms", s.LackedMax)
+	l.Log.Info("staleness", "orders", s.Orders, "p50_ms", s.StalenessP50, "p99_ms", s.StalenessP99, "max_ms",
+		s.StalenessMax, "lacked_max_ms", s.LackedMax)
 	return nil
 }
 

@@ -30,7 +30,8 @@ func options(t *testing.T, server *labtest.Server, addr, train string) search.Op
 	date, err := search.Tomorrow(time.Now())
 	require.NoError(t, err)
 	return search.Options{
-		Server: addr, Date: date.String(), Tokens: server.Tokens, Window: 300 * time.Millisecond, Searchers: 4, Train: train, SeatsPerClass: 256,
+		Server: addr, Date: date.String(), Tokens: server.Tokens, Window: 300 * time.Millisecond, Searchers: 4,
+		Train: train, SeatsPerClass: 256,
 		OrdersPerSecond: 40, Log: server.Log,
 	}
 }

@@ -20,9 +20,11 @@ const (
 	pauseAfterTrouble = 20 * time.Millisecond
 )
 
-// rush lets some searchers ask one question in a closed loop until ctx ends. Each answer is shown to heard, if set, which
-// is called by many at once. An answer that was not waited for to the end does not count.
-func rush(ctx context.Context, server string, q question, searchers, offers int, heard func(answer)) (*Searches, error) {
+// rush lets some searchers ask one question in a closed loop until ctx ends. Each answer is shown to heard, if set,
+// which is called by many at once. An answer that was not waited for to the end does not count.
+func rush(
+	ctx context.Context, server string, q question, searchers, offers int, heard func(answer),
+) (*Searches, error) {
 	c := newClient(server, searchers)
 	defer c.close()
 	begun := time.Now()
@@ -39,7 +41,9 @@ func rush(ctx context.Context, server string, q question, searchers, offers int,
 		all.Go(func() { p.run(ctx) })
 	}
 	all.Wait()
-	result := &Searches{From: q.from, To: q.to, Searchers: searchers, Offers: offers, Seconds: time.Since(begun).Seconds()}
+	result := &Searches{
+		From: q.from, To: q.to, Searchers: searchers, Offers: offers, Seconds: time.Since(begun).Seconds(),
+	}
 	for _, p := range parts {
 		result.Searches += len(p.latencies)
 		result.Unknown += p.unknown
@@ -64,7 +68,8 @@ func (s *Searches) latencies(parts []*part) {
 	whole := hdrhistogram.New(1, maxLatency.Microseconds(), digits)
 	for _, p := range parts {
 		for _, l := range p.latencies {
-			_ = whole.RecordCorrectedValue(min(l.Microseconds(), maxLatency.Microseconds()), interval) // in range, so it cannot fail
+			// in range, so it cannot fail
+			_ = whole.RecordCorrectedValue(min(l.Microseconds(), maxLatency.Microseconds()), interval)
 		}
 	}
 	s.P50Milliseconds, s.P99Milliseconds = milliseconds(whole, 50), milliseconds(whole, 99)

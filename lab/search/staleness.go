@@ -15,8 +15,8 @@ import (
 // maxShown bounds how many answers one watcher remembers: a few minutes of a thousand a second.
 const maxShown = 300_000
 
-// watch asks what is left on the leg that all orders of a sale cross, in a closed loop until ctx ends, and returns how many
-// orders it was shown each time.
+// watch asks what is left on the leg that all orders of a sale cross, in a closed loop until ctx ends, and returns how
+// many orders it was shown each time.
 func watch(ctx context.Context, server string, run *load.Run) ([]background.Shown, error) {
 	c := newClient(server, 1)
 	defer c.close()
@@ -38,7 +38,9 @@ func watch(ctx context.Context, server string, run *load.Run) ([]background.Show
 			pause.For(ctx, pauseAfterTrouble)
 			continue
 		}
-		all = append(all, background.Shown{AskedAt: a.askedAt, HeardAt: a.heardAt, Orders: background.Capacity(run) - left})
+		all = append(all, background.Shown{
+			AskedAt: a.askedAt, HeardAt: a.heardAt, Orders: background.Capacity(run) - left,
+		})
 	}
 	return all, nil
 }
@@ -61,7 +63,8 @@ func watchers(ctx context.Context, server string, run *load.Run, n int) ([][]bac
 
 // ages fills in how old what was shown was.
 func (s *Selling) ages(log background.Log, seen [][]background.Shown) {
-	since, orders := hdrhistogram.New(1, time.Minute.Microseconds(), digits), hdrhistogram.New(1, time.Minute.Microseconds(), digits)
+	since, orders := hdrhistogram.New(1, time.Minute.Microseconds(), digits),
+		hdrhistogram.New(1, time.Minute.Microseconds(), digits)
 	for _, watcher := range seen {
 		for i, shown := range watcher {
 			s.LackedMax = max(s.LackedMax, log.Lacked(shown).Seconds()*1e3)
@@ -77,5 +80,6 @@ func (s *Selling) ages(log background.Log, seen [][]background.Shown) {
 		_ = orders.RecordValue(min(ack.HeardAt.Sub(ack.AskedAt), time.Minute).Microseconds()) // likewise
 	}
 	s.Orders, s.OrderP99 = len(log.Acks), milliseconds(orders, 99)
-	s.StalenessP50, s.StalenessP99, s.StalenessMax = milliseconds(since, 50), milliseconds(since, 99), float64(since.Max())/1e3
+	s.StalenessP50, s.StalenessP99, s.StalenessMax = milliseconds(since, 50), milliseconds(since, 99),
+		float64(since.Max())/1e3
 }

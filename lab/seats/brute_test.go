@@ -116,8 +116,8 @@ func TestOptimum_IsTheMostOfAllChoices(t *testing.T) {
 	})
 }
 
-// Most demand is met best by giving each seat in turn what fills it most. Where that is wrong, and by how much, is found
-// among many crowded runs rather than among small ones.
+// Most demand is met best by giving each seat in turn what fills it most. Where that is wrong, and by how much, is
+// found among many crowded runs rather than among small ones.
 func TestOptimum_TakesBackWhatItGave(t *testing.T) {
 	const cases, calls, passengers = 2_000, 12, 9
 	for n := range uint64(cases) {
@@ -130,7 +130,9 @@ func TestOptimum_TakesBackWhatItGave(t *testing.T) {
 		var parties []seats.Party
 		for range passengers {
 			from := random.IntN(calls - 1)
-			parties = append(parties, seats.Party{From: from, To: from + 1 + random.IntN(calls-1-from), Wishes: make([]rail.Wish, 1)})
+			parties = append(parties, seats.Party{
+				From: from, To: from + 1 + random.IntN(calls-1-from), Wishes: make([]rail.Wish, 1),
+			})
 		}
 		require.Equal(t, newSeating(c).most(c, parties, false), seats.Optimum(c, parties), "case %d", n)
 	}

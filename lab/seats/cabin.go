@@ -16,7 +16,9 @@ type Cabin struct {
 
 // NewCabin is a class of a train whose calls all have a distance.
 func NewCabin(train *rail.Train, class rail.SeatClass) *Cabin {
-	c := &Cabin{Class: class, Seats: len(train.Formation.Seats(class)), Layout: seatmap.NewLayout(train.Formation, class)}
+	c := &Cabin{
+		Class: class, Seats: len(train.Formation.Seats(class)), Layout: seatmap.NewLayout(train.Formation, class),
+	}
 	for i := range train.Calls {
 		c.Metres = append(c.Metres, train.Calls[i].Metres)
 	}

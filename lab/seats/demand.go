@@ -15,8 +15,8 @@ const demandModel = "parties from call i to call j in proportion to mass(i) * ma
 
 // Demand is the model of who wants to go from where to where.
 //
-// It is the gravity model of transport planning in its usual form with an exponential decay (Wilson, A statistical theory
-// of spatial distribution models, 1967): the chance that a party goes from call i to call j is in proportion to
+// It is the gravity model of transport planning in its usual form with an exponential decay (Wilson, A statistical
+// theory of spatial distribution models, 1967): the chance that a party goes from call i to call j is in proportion to
 //
 //	mass(i) · mass(j) · exp(-km(i, j) / DecayKm)
 //
@@ -35,9 +35,9 @@ type Demand struct {
 // UsualDemand is the demand that is simulated where no other is given.
 //
 // DecayKm makes the mean trip on the sample's five longest trains 318 km, which is what China's high-speed trains had:
-// 214 billion passenger-kilometres of 672 million passengers in 2013 (Ollivier, Bullock, Ying, Zhou: High-Speed Railways
-// in China: A Look at Traffic, World Bank, 2014). Sizes and wishes are assumptions: most travel alone, a third would
-// rather have a window or an aisle.
+// 214 billion passenger-kilometres of 672 million passengers in 2013 (Ollivier, Bullock, Ying, Zhou: High-Speed
+// Railways in China: A Look at Traffic, World Bank, 2014). Sizes and wishes are assumptions: most travel alone, a third
+// would rather have a window or an aisle.
 func UsualDemand() Demand {
 	return Demand{DecayKm: 515, PartySizes: []float64{0.6, 0.26, 0.08, 0.06}, WishShare: 0.3}
 }
@@ -63,7 +63,8 @@ func (d Demand) validate() error {
 		sum += share
 	}
 	if len(d.PartySizes) > maxParty || !(math.Abs(sum-1) <= sumTolerance) {
-		return rail.Refuse(rail.Invalid, "the shares of parties of 1 to at most %d are 1 together, not %g", maxParty, sum)
+		return rail.Refuse(rail.Invalid, "the shares of parties of 1 to at most %d are 1 together, not %g",
+			maxParty, sum)
 	}
 	if !(d.DecayKm > 0) || !(d.WishShare >= 0 && d.WishShare <= 1) {
 		return rail.Refuse(rail.Invalid, "demand decays over a distance above 0 km, and the share of wishes is 0 to 1")

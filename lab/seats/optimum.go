@@ -3,8 +3,8 @@ package seats
 import "math"
 
 // Optimum is the most seat-metres that a cabin's seats could carry of the parties' passengers, by who knows all of them
-// beforehand, may refuse any, and may take a part of a party. It is exact for passengers who travel alone; for parties it
-// is an upper bound.
+// beforehand, may refuse any, and may take a part of a party. It is exact for passengers who travel alone; for parties
+// it is an upper bound.
 //
 // To choose intervals of the largest weight for k identical seats is a flow of k units of least cost along the run: a
 // unit is a seat, calls are nodes, each passenger is an arc from call to call of capacity 1 and cost 0, and staying
@@ -30,13 +30,13 @@ func Optimum(c *Cabin, parties []Party) int64 {
 type optimum struct {
 	calls  int
 	metres []int32
-	// waiting and carried are passengers by pair of calls (from × calls + to), those that no seat has and those that one
-	// has; empty is how many seats stay empty on each leg.
+	// waiting and carried are passengers by pair of calls (from × calls + to), those that no seat has and those that
+	// one has; empty is how many seats stay empty on each leg.
 	waiting, carried []int
 	empty            []int
 
-	// potential is what each call was away from the first in the paths so far; distance, done and before are of the path
-	// that is being looked for.
+	// potential is what each call was away from the first in the paths so far; distance, done and before are of the
+	// path that is being looked for.
 	potential, distance []int64
 	done                []bool
 	before              []step
@@ -54,7 +54,8 @@ func newOptimum(c *Cabin) *optimum {
 	return &optimum{
 		calls: calls, metres: c.Metres,
 		waiting: make([]int, calls*calls), carried: make([]int, calls*calls), empty: make([]int, calls-1),
-		potential: make([]int64, calls), distance: make([]int64, calls), done: make([]bool, calls), before: make([]step, calls),
+		potential: make([]int64, calls), distance: make([]int64, calls), done: make([]bool, calls),
+		before: make([]step, calls),
 	}
 }
 

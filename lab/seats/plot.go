@@ -25,7 +25,8 @@ var plotted = [...]struct {
 	color  color.RGBA
 	dashes []vg.Length
 }{
-	{reseatingWay, "free re-seating of everybody", color.RGBA{110, 110, 110, 255}, []vg.Length{vg.Points(5), vg.Points(3)}},
+	{reseatingWay, "free re-seating of everybody", color.RGBA{110, 110, 110, 255},
+		[]vg.Length{vg.Points(5), vg.Points(3)}},
 	{bestFitWay, "best-fit (Interlock)", color.RGBA{0, 114, 178, 255}, nil},
 	{firstFitApartWay, "first-fit, parties apart", color.RGBA{0, 158, 115, 255}, nil},
 	{firstFitWay, "first-fit, parties together", color.RGBA{230, 159, 0, 255}, nil},
@@ -41,7 +42,8 @@ func Plot(r *Report) (io.WriterTo, error) {
 	p.X.Label.Text = "seat-kilometres asked for, over those there are"
 	p.Y.Label.Text = "% of what free re-seating sells"
 	for _, style := range []*text.Style{
-		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,
+		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label,
+		&p.Legend.TextStyle,
 	} {
 		style.Font.Variant = "Sans"
 	}

@@ -21,8 +21,8 @@ const metresPerKm = 1_000
 type Report struct {
 	// Season is with the demand that was asked for.
 	Season
-	// Alone is the same where everybody travels alone and wishes for nothing, so that nothing but the fit decides. There
-	// first_fit and first_fit_apart are the same.
+	// Alone is the same where everybody travels alone and wishes for nothing, so that nothing but the fit decides.
+	// There first_fit and first_fit_apart are the same.
 	Alone Season `json:"alone"`
 	// DemandModel is where passengers go, in a formula.
 	DemandModel string `json:"demand_model"`
@@ -56,8 +56,8 @@ func describe(train *rail.Train) Train {
 	return t
 }
 
-// Season is what was sold over all dates, trains and classes. Seat-kilometres are passengers times the kilometres between
-// the calls where they board and alight.
+// Season is what was sold over all dates, trains and classes. Seat-kilometres are passengers times the kilometres
+// between the calls where they board and alight.
 type Season struct {
 	Demand Demand `json:"demand"`
 	// MeanTripKm is how far those who asked wanted to go.
@@ -66,8 +66,8 @@ type Season struct {
 	MinRatioToReseating     float64 `json:"min_ratio_to_reseating"`
 	MinRatioToFirstFit      float64 `json:"min_ratio_to_first_fit"`
 	MinRatioToFirstFitApart float64 `json:"min_ratio_to_first_fit_apart"`
-	// WorstTrain and WorstCabin are where best-fit sold least of what re-seating sold, of one train, and of one class of
-	// one train.
+	// WorstTrain and WorstCabin are where best-fit sold least of what re-seating sold, of one train, and of one class
+	// of one train.
 	WorstTrain Worst  `json:"worst_train"`
 	WorstCabin Worst  `json:"worst_cabin"`
 	Loads      []Load `json:"loads"`
@@ -135,7 +135,8 @@ func summarize(demand Demand, loads []float64, dates int, cabins []*tally) Seaso
 			s.WorstTrain.orWorse(t.train, "", load, trains[t.train])
 		}
 		at := Load{
-			Load: load, CapacitySeatKm: float64(capacity) / metresPerKm, DemandedSeatKm: float64(all.demanded) / metresPerKm,
+			Load: load, CapacitySeatKm: float64(capacity) / metresPerKm,
+			DemandedSeatKm: float64(all.demanded) / metresPerKm,
 		}
 		for w, sold := range at.ways() {
 			*sold = Sold{

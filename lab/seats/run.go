@@ -21,8 +21,8 @@ const (
 	usualTrains = 5
 )
 
-// The most there may be: a hundred seeds of five trains take half a minute, so this many a working day; at ten times what
-// there is, a train is full whoever chooses the seats.
+// The most there may be: a hundred seeds of five trains take half a minute, so this many a working day; at ten times
+// what there is, a train is full whoever chooses the seats.
 const (
 	maxSeeds = 100_000
 	maxLoad  = 10

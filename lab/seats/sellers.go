@@ -36,14 +36,16 @@ type firstFit struct {
 	taken *seatmap.Map
 }
 
-// FirstFit keeps the same promises as BestFit (wishes are heard, a party sits together), and gives the first of the seats
-// that keep them. It differs from BestFit in nothing but that no seat is any better for its neighbouring legs.
+// FirstFit keeps the same promises as BestFit (wishes are heard, a party sits together), and gives the first of the
+// seats that keep them. It differs from BestFit in nothing but that no seat is any better for its neighbouring legs.
 func FirstFit(c *Cabin) Seller {
-	return &firstFit{cabin: c, sold: make([]legSet, c.Seats), none: seatmap.New(1, c.Seats), taken: seatmap.New(1, c.Seats)}
+	return &firstFit{
+		cabin: c, sold: make([]legSet, c.Seats), none: seatmap.New(1, c.Seats), taken: seatmap.New(1, c.Seats),
+	}
 }
 
-// Sell asks our allocation on a map of one leg, which has no neighbouring legs: a seat is taken there when it is sold on
-// any of the legs asked for.
+// Sell asks our allocation on a map of one leg, which has no neighbouring legs: a seat is taken there when it is sold
+// on any of the legs asked for.
 func (s *firstFit) Sell(p Party) ([]int, bool) {
 	legs := legsOf(p.From, p.To)
 	s.taken.CopyFrom(s.none)
@@ -127,8 +129,8 @@ type reseating struct {
 
 // Reseating sells as if everybody could be given another seat with each sale: a party is refused only where a leg has
 // not that many seats left. Trips are intervals, and as many seats as the fullest leg has passengers are enough for any
-// set of intervals (interval graphs are perfect), so they can all be seated in the end, if not together. Nobody who sells
-// to each who comes while there is room can refuse less.
+// set of intervals (interval graphs are perfect), so they can all be seated in the end, if not together. Nobody who
+// sells to each who comes while there is room can refuse less.
 func Reseating(c *Cabin) Seller { return &reseating{seats: c.Seats, sold: make([]int, c.Legs())} }
 
 func (s *reseating) Sell(p Party) ([]int, bool) {

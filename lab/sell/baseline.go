@@ -43,7 +43,8 @@ func (l *lab) measureBaseline(ctx context.Context) (*Baseline, error) {
 			if err != nil {
 				return nil, errors.Join(err, seller.Close())
 			}
-			l.log.Info("baseline", "way", cell.Way, "retry_ms", cell.RetryMilliseconds, "local_mutex", cell.LocalMutex, "buyers", buyers,
+			l.log.Info("baseline", "way", cell.Way, "retry_ms", cell.RetryMilliseconds, "local_mutex", cell.LocalMutex,
+				"buyers", buyers,
 				"orders_per_second", int(cell.OrdersPerSecond), "failed", cell.Failed)
 			result.Cells = append(result.Cells, cell)
 			if cell.OrdersPerSecond > result.OrdersPerSecond {
@@ -55,12 +56,15 @@ func (l *lab) measureBaseline(ctx context.Context) (*Baseline, error) {
 		return nil, err
 	}
 	if result.OrdersPerSecond == 0 {
-		return nil, fmt.Errorf("it sold nothing, so that there is nothing to compare with: %s", result.Cells[len(result.Cells)-1].Problem)
+		return nil, fmt.Errorf("it sold nothing, so that there is nothing to compare with: %s",
+			result.Cells[len(result.Cells)-1].Problem)
 	}
 	return result, nil
 }
 
-func (l *lab) baselineCell(ctx context.Context, seller *baseline.Seller, way baseline.Way, buyers int, run string) (BaselineCell, error) {
+func (l *lab) baselineCell(
+	ctx context.Context, seller *baseline.Seller, way baseline.Way, buyers int, run string,
+) (BaselineCell, error) {
 	cell := BaselineCell{Way: "redlock", LocalMutex: way.LocalMutex, Buyers: buyers, Seconds: baselineCell.Seconds()}
 	switch {
 	case way.ForUpdate:
@@ -86,7 +90,8 @@ func (l *lab) baselineCell(ctx context.Context, seller *baseline.Seller, way bas
 				key := fmt.Sprintf("%032x", random.Uint64())
 				err := seller.Sell(limited, way, baseline.Request{
 					Run: run, Buyer: fmt.Sprintf("buyer-%05d", n), Key: key, Name: "王秀英", Document: key[14:],
-					Class: load.Classes[random.IntN(len(load.Classes))], From: from, To: from + 1 + random.IntN(load.Calls-1-from),
+					Class: load.Classes[random.IntN(len(load.Classes))], From: from, To: from + 1 +
+						random.IntN(load.Calls-1-from),
 				})
 				switch {
 				case limited.Err() != nil: // its time was over: neither sold nor failed

@@ -39,7 +39,8 @@ func (l *lab) measureCeiling(ctx context.Context) (*Ceiling, error) {
 			if err != nil {
 				return nil, errors.Join(err, to.Close())
 			}
-			l.log.Info("ceiling", "orders_per_transaction", size, "connections", connections, "orders_per_second", int(cell.OrdersPerSecond))
+			l.log.Info("ceiling", "orders_per_transaction", size, "connections", connections, "orders_per_second",
+				int(cell.OrdersPerSecond))
 			result.Cells = append(result.Cells, cell)
 			if cell.OrdersPerSecond > result.OrdersPerSecond {
 				result.OrdersPerSecond, result.Best = cell.OrdersPerSecond, cell

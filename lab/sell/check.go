@@ -57,7 +57,9 @@ func (l *lab) check(ctx context.Context, report *Report) error {
 
 // Verify makes the checks of `interlock verify`, and counts the orders that buyers were told of and that the ledger
 // does not have.
-func Verify(ctx context.Context, c *cluster.Cluster, acknowledged []load.Acknowledged, log *slog.Logger) (report *audit.Report, missing int, err error) {
+func Verify(
+	ctx context.Context, c *cluster.Cluster, acknowledged []load.Acknowledged, log *slog.Logger,
+) (report *audit.Report, missing int, err error) {
 	l, err := sqlledger.Open(ctx, sqlledger.Options{
 		DSN: c.DSN(cluster.Database), Keyring: c.Keyring(), DocumentDigest: c.DocumentDigest,
 	})

@@ -7,8 +7,8 @@ import (
 )
 
 // median is, of every figure by itself, the one in the middle of the rounds: the round that sold a middling number of
-// orders may have had the best of all waits. The slowest is that of all rounds, and answers are counted over all of them.
-// It is nil where there is no round.
+// orders may have had the best of all waits. The slowest is that of all rounds, and answers are counted over all of
+// them. It is nil where there is no round.
 func median(rounds []*load.Result) *Hot {
 	if len(rounds) == 0 {
 		return nil

@@ -12,19 +12,19 @@ import (
 const (
 	// overloadTimes is the offered load, as a multiple of what 1,024 buyers got.
 	overloadTimes = 2
-	// overloadBuyers is how many may wait at once. A server has at most 8,192 waiting for one run, and two batches of 1,024
-	// on their way; the rest is for those who are told so.
+	// overloadBuyers is how many may wait at once. A server has at most 8,192 waiting for one run, and two batches of
+	// 1,024 on their way; the rest is for those who are told so.
 	overloadBuyers = 12_288
-	// overloadWarmUp is until the queue is full, and the server's heap as large as it gets: garbage is collected at three times
-	// what is in use.
+	// overloadWarmUp is until the queue is full, and the server's heap as large as it gets: garbage is collected at
+	// three times what is in use.
 	overloadWarmUp = 20 * time.Second
 	overloadWindow = 20 * time.Second
 	megabyte       = 1 << 20
 )
 
-// overload offers one run far more than can be sold, and looks at what the server says and what memory it takes meanwhile.
-// Whenever the load moves on to a fresh run, the queue of the one before is served first, and nobody is refused until the
-// new one's is full.
+// overload offers one run far more than can be sold, and looks at what the server says and what memory it takes
+// meanwhile. Whenever the load moves on to a fresh run, the queue of the one before is served first, and nobody is
+// refused until the new one's is full.
 func (l *lab) overload(ctx context.Context, carries float64) (*Overload, error) {
 	if err := l.prepare(ctx); err != nil {
 		return nil, err
@@ -64,9 +64,13 @@ func (l *lab) overload(ctx context.Context, carries float64) (*Overload, error) 
 		return nil, err
 	}
 	answers, p50, p99 := over.Overloaded()
-	over.OverloadedAnswers, over.OverloadedP50Milliseconds, over.OverloadedP99Milliseconds = answers, p50.Seconds()*1e3, p99.Seconds()*1e3
+	over.OverloadedAnswers, over.OverloadedP50Milliseconds, over.OverloadedP99Milliseconds = answers, p50.Seconds()*1e3,
+		p99.Seconds()*1e3
 	l.tell(overloadScenario, over.Result)
-	l.log.Info(overloadScenario, "overloaded", answers, "p50_ms", over.OverloadedP50Milliseconds, "p99_ms", over.OverloadedP99Milliseconds,
-		"memory_mb", []float64{over.MemoryBeforeMegabytes, over.MemoryStartMegabytes, over.MemoryMiddleMegabytes, over.MemoryEndMegabytes})
+	l.log.Info(overloadScenario, "overloaded", answers, "p50_ms", over.OverloadedP50Milliseconds, "p99_ms",
+		over.OverloadedP99Milliseconds,
+		"memory_mb", []float64{
+			over.MemoryBeforeMegabytes, over.MemoryStartMegabytes, over.MemoryMiddleMegabytes, over.MemoryEndMegabytes,
+		})
 	return over, nil
 }

@@ -65,9 +65,10 @@ func readSold(ctx context.Context, db *sql.DB, run *load.Run) ([]sold, error) {
 }
 
 // judge holds the refusals of a run against its maps, which are made again from its tickets, in the order of time. A
-// refusal was made at a version between the moment the buyer asked and the one he heard of it, and nobody gives a seat back
-// in this load. So where nothing was free when he asked, he was refused rightly; where a seat was free when he heard, it
-// was free at the version too, and he was refused wrongly. Where the last one went in between, nobody can tell.
+// refusal was made at a version between the moment the buyer asked and the one he heard of it, and nobody gives a seat
+// back in this load. So where nothing was free when he asked, he was refused rightly; where a seat was free when he
+// heard, it was free at the version too, and he was refused wrongly. Where the last one went in between, nobody can
+// tell.
 func judge(seatsPerClass int, refusals []load.NoSeat, tickets []sold) (verdict, error) {
 	// look is a look at the maps as they were before a millisecond.
 	type look struct {
@@ -77,8 +78,8 @@ func judge(seatsPerClass int, refusals []load.NoSeat, tickets []sold) (verdict, 
 	}
 	var looks []look
 	for i, r := range refusals {
-		// Of the millisecond in which he asked it is not known what came first, so it does not count against him; of that
-		// in which he heard, all of it does.
+		// Of the millisecond in which he asked it is not known what came first, so it does not count against him; of
+		// that in which he heard, all of it does.
 		looks = append(looks, look{r.AskedAt.UnixMilli(), i, false}, look{r.HeardAt.UnixMilli() + 1, i, true})
 	}
 	slices.SortFunc(looks, func(a, b look) int { return cmp.Compare(a.before, b.before) })

@@ -32,7 +32,9 @@ func TestJudge(t *testing.T) {
 		require.NoError(t, err, what)
 		require.Equal(t, test.want, got, what)
 	}
-	got, err := judge(1, []load.NoSeat{refused(101, 150, 3, 4), refused(90, 120, 4, 6), refused(1, 2, 4, 6), refused(90, 99, 2, 3)}, tickets)
+	got, err := judge(1, []load.NoSeat{
+		refused(101, 150, 3, 4), refused(90, 120, 4, 6), refused(1, 2, 4, 6), refused(90, 99, 2, 3),
+	}, tickets)
 	require.NoError(t, err)
 	require.Equal(t, verdict{wrong: 2, undecided: 1}, got)
 	_, err = judge(1, []load.NoSeat{refused(200, 201, 0, 1)}, append(tickets, tickets...))

@@ -39,8 +39,8 @@ type Report struct {
 	DoubleSold     int `json:"double_sold"`
 	Lost           int `json:"lost"`
 	WronglyRefused int `json:"wrongly_refused"`
-	// UndecidedRefusals are of buyers for whom a seat was free when they asked and none when they heard: nobody can tell
-	// which of both it was at the version of the refusal.
+	// UndecidedRefusals are of buyers for whom a seat was free when they asked and none when they heard: nobody can
+	// tell which of both it was at the version of the refusal.
 	UndecidedRefusals int            `json:"undecided_refusals"`
 	Verify            *audit.Report  `json:"verify,omitempty"`
 	Problems          map[string]int `json:"problems,omitempty"`
@@ -79,14 +79,15 @@ type Zipf struct {
 	RatioToHot float64 `json:"ratio_to_hot"`
 }
 
-// SingleBuyer is a single buyer on an idle system, beside one plain transaction's commit: the median of each figure over the
-// rounds, and each round.
+// SingleBuyer is a single buyer on an idle system, beside one plain transaction's commit: the median of each figure
+// over the rounds, and each round.
 type SingleBuyer struct {
 	SingleBuyerRound
 	Each []SingleBuyerRound `json:"rounds"`
 }
 
-// SingleBuyerRound is one round of it. Orders are those of the buyer, in so many seconds; the plain transactions take as long.
+// SingleBuyerRound is one round of it. Orders are those of the buyer, in so many seconds; the plain transactions take
+// as long.
 type SingleBuyerRound struct {
 	Orders                int     `json:"orders"`
 	Seconds               float64 `json:"seconds"`
@@ -115,12 +116,13 @@ type SellsOut struct {
 // Overload is one run that is offered far more than can be sold.
 type Overload struct {
 	*load.Result
-	// OverloadedAnswers were told within the window that too many are waiting, and how long that took, from the question on.
+	// OverloadedAnswers were told within the window that too many are waiting, and how long that took, from the
+	// question on.
 	OverloadedAnswers         int     `json:"overloaded_answers"`
 	OverloadedP50Milliseconds float64 `json:"overloaded_p50_ms"`
 	OverloadedP99Milliseconds float64 `json:"overloaded_p99_ms"`
-	// The server's resident memory: before anybody came, and at the start, in the middle and at the end of the window; 0
-	// where the system does not tell.
+	// The server's resident memory: before anybody came, and at the start, in the middle and at the end of the window;
+	// 0 where the system does not tell.
 	MemoryBeforeMegabytes float64 `json:"memory_before_mb"`
 	MemoryStartMegabytes  float64 `json:"memory_start_mb"`
 	MemoryMiddleMegabytes float64 `json:"memory_middle_mb"`

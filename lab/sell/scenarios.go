@@ -125,7 +125,10 @@ func (l *lab) rounds(ctx context.Context, report *Report) error {
 		report.Zipf100 = &Zipf{Hot: m, RatioToHot: ratio(m, report.Hot1024)}
 	}
 	if m := median(four); m != nil {
-		report.FourServers = &FourServers{RatioToOne: ratio(m, report.Hot1024), One: report.Hot1024, Two: median(two), Four: m, LeastShareOver5S: m.LeastShare}
+		report.FourServers = &FourServers{
+			RatioToOne: ratio(m, report.Hot1024), One: report.Hot1024, Two: median(two), Four: m,
+			LeastShareOver5S: m.LeastShare,
+		}
 	}
 	return nil
 }
@@ -219,7 +222,8 @@ func (l *lab) sellOut(ctx context.Context) (*SellsOut, error) {
 		Seconds: time.Since(begun).Seconds(), SoldSeatLegsRatio: float64(run.SoldSeatLegs()) / float64(run.SeatLegs()),
 	}
 	out.AnswersPerSecond = float64(out.Orders+out.SoldOut) / out.Seconds
-	l.log.Info(outScenario, "orders", out.Orders, "sold_out", out.SoldOut, "seat_legs_ratio", out.SoldSeatLegsRatio, "seconds", out.Seconds)
+	l.log.Info(outScenario, "orders", out.Orders, "sold_out", out.SoldOut, "seat_legs_ratio", out.SoldSeatLegsRatio,
+		"seconds", out.Seconds)
 	return out, nil
 }
 
@@ -243,7 +247,8 @@ func (l *lab) curves(ctx context.Context, report *Report) error {
 			if !l.hasTime(2 * curveWindow) {
 				break
 			}
-			result, err := l.sell(ctx, []string{l.server}, openBuyers, curveWindow, part*report.Hot1024.OrdersPerSecond, load.OneRun)
+			result, err := l.sell(ctx, []string{l.server}, openBuyers, curveWindow, part*report.Hot1024.OrdersPerSecond,
+				load.OneRun)
 			if err != nil {
 				return fmt.Errorf("%s: %w", offeredScenario, err)
 			}

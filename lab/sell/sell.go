@@ -49,7 +49,8 @@ const (
 
 // Scenarios are all there are, in the order of the report.
 var Scenarios = []string{
-	baselineScenario, ceilingScenario, hot64Scenario, hot1024Scenario, serversScenario, zipfScenario, singleBuyerScenario, outScenario,
+	baselineScenario, ceilingScenario, hot64Scenario, hot1024Scenario, serversScenario, zipfScenario,
+	singleBuyerScenario, outScenario,
 	buyersScenario, offeredScenario, seatsScenario, overloadScenario,
 }
 
@@ -58,7 +59,8 @@ const (
 	warmUp = 2 * time.Second
 	// fewRuns is when more are published: more than one round at ten times today's speed takes.
 	fewRuns = 150
-	// reserve is kept of the ceiling for what comes after the rounds: one buyer, a sell-out, an overload, and the checks.
+	// reserve is kept of the ceiling for what comes after the rounds: one buyer, a sell-out, an overload, and the
+	// checks.
 	reserve = 3 * time.Minute
 )
 
@@ -84,15 +86,20 @@ func Run(ctx context.Context, c *cluster.Cluster, o Options) (*Report, error) {
 		}
 	}
 	begun := time.Now()
-	l := &lab{begun: begun, Options: o, cluster: c, runs: &load.Runs{}, small: &load.Runs{}, server: c.Servers()[0].Addr(), log: o.Log}
+	l := &lab{
+		begun: begun, Options: o, cluster: c, runs: &load.Runs{}, small: &load.Runs{}, server: c.Servers()[0].Addr(),
+		log: o.Log,
+	}
 	l.crowd = &load.Crowd{
 		Journal: &load.Journal{}, Seed: rand.Uint64(),
 		Accounts: &load.Accounts{Token: load.PassengerTokens(c.Tokens())},
 	}
 	report := &Report{
-		StartedAt: begun.UTC(), Command: o.Command, Machine: ThisMachine(), Seed: l.crowd.Seed, Rounds: o.Rounds, Seconds: o.Window.Seconds(),
+		StartedAt: begun.UTC(), Command: o.Command, Machine: ThisMachine(), Seed: l.crowd.Seed, Rounds: o.Rounds,
+		Seconds: o.Window.Seconds(),
 		Versions: map[string]string{
-			string(c.Flavor()): c.Primary.Version(), "Redis": c.Cache.Version(), "Go": runtime.Version(), "commit": Commit(),
+			string(c.Flavor()): c.Primary.Version(), "Redis": c.Cache.Version(), "Go": runtime.Version(),
+			"commit": Commit(),
 		},
 	}
 	if err := l.publish(ctx); err != nil {
@@ -153,7 +160,9 @@ func (l *lab) wants(scenario string) bool {
 type targetsOf func(*load.Runs) (*load.Targets, error)
 
 // rush is always, if the scenario is wanted.
-func (l *lab) rush(ctx context.Context, scenario string, into *[]*load.Result, servers []string, buyers int, on targetsOf) error {
+func (l *lab) rush(
+	ctx context.Context, scenario string, into *[]*load.Result, servers []string, buyers int, on targetsOf,
+) error {
 	if !l.wants(scenario) {
 		return nil
 	}
@@ -161,7 +170,9 @@ func (l *lab) rush(ctx context.Context, scenario string, into *[]*load.Result, s
 }
 
 // always runs one round of a scenario and notes its result.
-func (l *lab) always(ctx context.Context, scenario string, into *[]*load.Result, servers []string, buyers int, on targetsOf) error {
+func (l *lab) always(
+	ctx context.Context, scenario string, into *[]*load.Result, servers []string, buyers int, on targetsOf,
+) error {
 	result, err := l.sell(ctx, servers, buyers, l.Window, 0, on)
 	if err != nil {
 		return fmt.Errorf("%s: %w", scenario, err)
@@ -172,7 +183,8 @@ func (l *lab) always(ctx context.Context, scenario string, into *[]*load.Result,
 }
 
 func (l *lab) tell(scenario string, r *load.Result) {
-	l.log.Info(scenario, "buyers", r.Buyers, "offered", int(r.OfferedPerSecond), "orders_per_second", int(r.OrdersPerSecond),
+	l.log.Info(scenario, "buyers", r.Buyers, "offered", int(r.OfferedPerSecond), "orders_per_second",
+		int(r.OrdersPerSecond),
 		"p50_ms", r.P50Milliseconds, "p99_ms", r.P99Milliseconds, "answers", r.Answers)
 }
 
@@ -185,7 +197,9 @@ func (l *lab) prepare(ctx context.Context) error {
 }
 
 // sell lets buyers at some servers, with one subscriber on the run.
-func (l *lab) sell(ctx context.Context, servers []string, buyers int, window time.Duration, perSecond float64, on targetsOf) (*load.Result, error) {
+func (l *lab) sell(
+	ctx context.Context, servers []string, buyers int, window time.Duration, perSecond float64, on targetsOf,
+) (*load.Result, error) {
 	if err := l.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -196,7 +210,8 @@ func (l *lab) sell(ctx context.Context, servers []string, buyers int, window tim
 	l.watcher.Watch(targets.First())
 	targets.Moved = l.watcher.Watch
 	return load.Rush{
-		Crowd: l.crowd, Targets: targets, Servers: servers, Buyers: buyers, WarmUp: warmUp, Window: window, PerSecond: perSecond,
+		Crowd: l.crowd, Targets: targets, Servers: servers, Buyers: buyers, WarmUp: warmUp, Window: window,
+		PerSecond: perSecond,
 	}.Run(ctx)
 }
 

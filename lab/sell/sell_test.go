@@ -22,8 +22,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(serverstest.Main(m)) }
 
-// TestShort is the short form of `lab sell`: it shows that what is sold is right, and five times what the baseline sells.
-// Absolute figures are for a machine that does nothing else.
+// TestShort is the short form of `lab sell`: it shows that what is sold is right, and five times what the baseline
+// sells. Absolute figures are for a machine that does nothing else.
 func TestShort(t *testing.T) {
 	report, err := sell.Run(t.Context(), labtest.Cluster(t, cluster.Options{}), sell.Options{
 		Window: 5 * time.Second, Rounds: 1, Short: true, Log: slog.New(slog.DiscardHandler),

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// singleBuyerRounds, each of singleBuyerTurns of the buyer and of the plain transactions: turns are short, so that both meet the same
-	// moods of the machine.
+	// singleBuyerRounds, each of singleBuyerTurns of the buyer and of the plain transactions: turns are short, so that
+	// both meet the same moods of the machine.
 	singleBuyerRounds = 3
 	singleBuyerTurns  = 3
 	singleBuyerTurn   = 1500 * time.Millisecond
@@ -34,11 +34,13 @@ func (l *lab) measureSingleBuyer(ctx context.Context) (*SingleBuyer, error) {
 		if round, err = l.singleBuyerRound(ctx, writer); err != nil {
 			break
 		}
-		l.log.Info(singleBuyerScenario, "orders", round.Orders, "p50_ms", round.P50Milliseconds, "commit_p50_ms", round.CommitP50Milliseconds,
+		l.log.Info(singleBuyerScenario, "orders", round.Orders, "p50_ms", round.P50Milliseconds, "commit_p50_ms",
+			round.CommitP50Milliseconds,
 			"ratio", round.P50RatioToCommit)
 		rounds = append(rounds, round)
 	}
-	return medianSingleBuyer(rounds), errors.Join(err, writer.Close(), to.Close(), l.cluster.DropBeside(ctx, ceilingDatabase))
+	return medianSingleBuyer(rounds), errors.Join(err, writer.Close(), to.Close(),
+		l.cluster.DropBeside(ctx, ceilingDatabase))
 }
 
 // singleBuyerRound waits until the replicas have applied what was sold before: as long as they do, nothing is idle.
@@ -54,7 +56,8 @@ func (l *lab) singleBuyerRound(ctx context.Context, writer *ceiling.Writer) (one
 	var buyer, commits, whole []time.Duration
 	for range singleBuyerTurns {
 		result, err := load.Rush{
-			Crowd: l.crowd, Targets: targets, Servers: []string{l.server}, Buyers: 1, WarmUp: singleBuyerTurn / 5, Window: singleBuyerTurn,
+			Crowd: l.crowd, Targets: targets, Servers: []string{l.server}, Buyers: 1, WarmUp: singleBuyerTurn / 5,
+			Window: singleBuyerTurn,
 		}.Run(ctx)
 		if err != nil {
 			return one, err

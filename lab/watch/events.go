@@ -33,7 +33,9 @@ func openEvents(ctx context.Context, server, run string) (stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{DisableKeepAlives: true, ReadBufferSize: transportBuffer, WriteBufferSize: transportBuffer}
+	transport := &http.Transport{
+		DisableKeepAlives: true, ReadBufferSize: transportBuffer, WriteBufferSize: transportBuffer,
+	}
 	events, err := load.OpenEvents(ctx, transport, server, body)
 	if err != nil {
 		return nil, err

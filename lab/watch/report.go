@@ -28,8 +28,8 @@ type Report struct {
 	Reconnect    Reconnect `json:"reconnect"`
 	ReconnectEnd Arrival   `json:"reconnect_end"`
 
-	// Violations is how many events had a version that was not above the one before, over everything; after coming back, one
-	// below the last that was seen.
+	// Violations is how many events had a version that was not above the one before, over everything; after coming
+	// back, one below the last that was seen.
 	Violations  int     `json:"violations"`
 	Broken      int     `json:"broken"`
 	Problem     string  `json:"problem,omitempty"`
@@ -39,15 +39,17 @@ type Report struct {
 const (
 	// MaxArrivalMilliseconds is how soon after the end everybody must have the last version.
 	MaxArrivalMilliseconds = 5_000
-	// CutSeconds is when a stream that nobody reads must have been ended: the 15 s in which a reader has to take an event,
-	// and as many again until nothing more fits on the way to him.
+	// CutSeconds is when a stream that nobody reads must have been ended: the 15 s in which a reader has to take an
+	// event, and as many again until nothing more fits on the way to him.
 	CutSeconds = 30
 )
 
 // OK tells whether every promise held.
 func (r *Report) OK() bool {
-	return r.Violations == 0 && r.Broken == 0 && r.End.OK() && r.ReconnectEnd.OK() && r.Reconnect.Back == r.Subscribers &&
-		r.Steady.Orders > 0 && r.Steady.Events > 0 && r.Stalled.Came && (r.Stalled.Cut || r.Stalled.Seconds < CutSeconds)
+	return r.Violations == 0 && r.Broken == 0 && r.End.OK() && r.ReconnectEnd.OK() &&
+		r.Reconnect.Back == r.Subscribers &&
+		r.Steady.Orders > 0 && r.Steady.Events > 0 && r.Stalled.Came &&
+		(r.Stalled.Cut || r.Stalled.Seconds < CutSeconds)
 }
 
 // Memory is what subscribers cost the server, in resident memory.
@@ -81,8 +83,8 @@ type Stalled struct {
 	Phase
 	// RatioToSteady is the others' p99 lag against that without it.
 	RatioToSteady float64 `json:"lag_p99_ratio_to_steady"`
-	// Came says that the server had him, Cut that it ended his stream, as it must once it could not write for 15 s. A phase
-	// shorter than that sees none.
+	// Came says that the server had him, Cut that it ended his stream, as it must once it could not write for 15 s. A
+	// phase shorter than that sees none.
 	Came bool `json:"came"`
 	Cut  bool `json:"cut"`
 }
@@ -90,7 +92,8 @@ type Stalled struct {
 // Arrival is everybody's way to the last version.
 type Arrival struct {
 	LastVersion int64 `json:"last_version"`
-	// AfterMilliseconds is from the last buyer's answer until the last subscriber had it; Missing is how many had not in time.
+	// AfterMilliseconds is from the last buyer's answer until the last subscriber had it; Missing is how many had not
+	// in time.
 	AfterMilliseconds float64 `json:"after_ms"`
 	Missing           int     `json:"missing"`
 }
@@ -116,9 +119,11 @@ type Reconnect struct {
 func Text(r *Report) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("%d subscribers (%d event streams, %d WebSockets), connected in %.1f s", r.Subscribers, r.EventStreams, r.Sockets, r.ConnectSeconds)
+	line("%d subscribers (%d event streams, %d WebSockets), connected in %.1f s", r.Subscribers, r.EventStreams,
+		r.Sockets, r.ConnectSeconds)
 	if m := r.Memory; m != nil {
-		line("%-10s %.0f MB without them, %.0f MB with, %.0f MB selling: %.1f KB each", "memory", m.BeforeMegabytes, m.IdleMegabytes, m.SellingMegabytes, m.PerSubscriberKilobytes)
+		line("%-10s %.0f MB without them, %.0f MB with, %.0f MB selling: %.1f KB each", "memory", m.BeforeMegabytes,
+			m.IdleMegabytes, m.SellingMegabytes, m.PerSubscriberKilobytes)
 	}
 	phase := func(name string, p Phase) {
 		line("%-10s %5.0f orders/s %8.0f events/s   lag p50 %7.1f ms   p99 %7.1f ms   at most %7.1f ms", name,
@@ -127,9 +132,11 @@ func Text(r *Report) string {
 	phase("steady", r.Steady)
 	phase("stalled", r.Stalled.Phase)
 	line("%-10s one who does not read: %.2f × the others' p99, cut off: %t", "", r.Stalled.RatioToSteady, r.Stalled.Cut)
-	line("%-10s all have version %d after %.0f ms, %d missing", "end", r.End.LastVersion, r.End.AfterMilliseconds, r.End.Missing)
+	line("%-10s all have version %d after %.0f ms, %d missing", "end", r.End.LastVersion, r.End.AfterMilliseconds,
+		r.End.Missing)
 	line("%-10s %d back: p50 %.0f ms, p99 %.0f ms, the last after %.0f ms; then all have version %d after %.0f ms, %d missing", "reconnect",
-		r.Reconnect.Back, r.Reconnect.P50, r.Reconnect.P99, r.Reconnect.Max, r.ReconnectEnd.LastVersion, r.ReconnectEnd.AfterMilliseconds, r.ReconnectEnd.Missing)
+		r.Reconnect.Back, r.Reconnect.P50, r.Reconnect.P99, r.Reconnect.Max, r.ReconnectEnd.LastVersion,
+		r.ReconnectEnd.AfterMilliseconds, r.ReconnectEnd.Missing)
 	line("%d violations, %d broken streams %s", r.Violations, r.Broken, r.Problem)
 	return b.String()
 }

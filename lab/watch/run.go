@@ -109,7 +109,8 @@ func (l *lab) publish(ctx context.Context) (err error) {
 // arrive lets the subscribers come one after the other, and sees what they cost while nothing happens.
 func (l *lab) arrive(ctx context.Context) error {
 	for n := range l.Subscribers {
-		l.subscribers = append(l.subscribers, &subscriber{server: l.Server, socket: n%2 == 1, run: l.run.ID, begun: l.begun})
+		l.subscribers = append(l.subscribers,
+			&subscriber{server: l.Server, socket: n%2 == 1, run: l.run.ID, begun: l.begun})
 	}
 	before := servers.ResidentBytes(l.Pid)
 	begun := time.Now()
@@ -137,7 +138,8 @@ func (l *lab) connect(ctx context.Context, atOnce int, came func()) error {
 	limit := time.NewTimer(connectTimeout)
 	defer limit.Stop()
 	late := func(n int) error {
-		return fmt.Errorf("%d of %d subscribers have no first event after %v", len(l.subscribers)-n, len(l.subscribers), connectTimeout)
+		return fmt.Errorf("%d of %d subscribers have no first event after %v", len(l.subscribers)-n, len(l.subscribers),
+			connectTimeout)
 	}
 	for n, s := range l.subscribers {
 		select {
@@ -318,7 +320,8 @@ func (l *lab) comeBack(ctx context.Context) error {
 	}
 	log := sale.Log()
 	r := &l.report.Reconnect
-	r.Back, r.P50, r.P99, r.Max = int(waits.TotalCount()), quantile(waits, 50), quantile(waits, 99), quantile(waits, 100)
+	r.Back, r.P50, r.P99, r.Max = int(waits.TotalCount()), quantile(waits, 50), quantile(waits, 99),
+		quantile(waits, 100)
 	orders := newHistogram()
 	for _, ack := range log.Acks {
 		if ack.HeardAt.After(cut) && ack.AskedAt.Before(back) {
@@ -331,7 +334,8 @@ func (l *lab) comeBack(ctx context.Context) error {
 	}
 	l.leave()
 	r.Attempts = l.attempts() - attempts
-	l.Log.Info("reconnect", "back", r.Back, "p50_ms", r.P50, "p99_ms", r.P99, "max_ms", r.Max, "attempts", r.Attempts, "orders", r.Orders, "order_p99_ms", r.OrderP99)
+	l.Log.Info("reconnect", "back", r.Back, "p50_ms", r.P50, "p99_ms", r.P99, "max_ms", r.Max, "attempts", r.Attempts,
+		"orders", r.Orders, "order_p99_ms", r.OrderP99)
 	return ctx.Err()
 }
 

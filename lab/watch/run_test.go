@@ -24,7 +24,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func options(server *labtest.Server, addr, train string) watch.Options {
 	return watch.Options{
-		Server: addr, Pid: server.Pid, Tokens: server.Tokens, Subscribers: 41, Window: time.Second, Train: train, SeatsPerClass: 256,
+		Server: addr, Pid: server.Pid, Tokens: server.Tokens, Subscribers: 41, Window: time.Second, Train: train,
+		SeatsPerClass:   256,
 		OrdersPerSecond: 30, Log: server.Log,
 	}
 }

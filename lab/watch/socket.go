@@ -23,7 +23,9 @@ const (
 )
 
 func openSocket(ctx context.Context, server, run string) (stream, error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ReadBufferSize: transportBuffer, WriteBufferSize: transportBuffer}}
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true, ReadBufferSize: transportBuffer, WriteBufferSize: transportBuffer,
+	}}
 	//nolint:bodyclose // the library says that a handshake's body needs no closing
 	conn, _, err := websocket.Dial(ctx, "ws://"+server+"/graphql", &websocket.DialOptions{
 		HTTPClient: client, Subprotocols: []string{"graphql-transport-ws"},

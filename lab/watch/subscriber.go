@@ -49,8 +49,8 @@ type stream interface {
 	close()
 }
 
-// follow connects and reads until ctx ends. While nothing has come yet, a connection that fails is no fault: it is tried
-// again. came is called with the first event.
+// follow connects and reads until ctx ends. While nothing has come yet, a connection that fails is no fault: it is
+// tried again. came is called with the first event.
 func (s *subscriber) follow(ctx context.Context, came func()) {
 	began := false
 	for ctx.Err() == nil {

@@ -1,5 +1,5 @@
-// Package serverstest lends real servers to tests: one MySQL, one MariaDB and one Redis per test binary, started when the
-// first test asks, stopped when the last has ended.
+// Package serverstest lends real servers to tests: one MySQL, one MariaDB and one Redis per test binary, started when
+// the first test asks, stopped when the last has ended.
 //
 // A test binary that uses it has
 //
@@ -70,8 +70,8 @@ func (l *lent[S]) close() error {
 	return l.server.Close()
 }
 
-// Require ends the test on an error from starting a server: skipped when it is not installed, failed for all else. It is
-// for tests that start servers of their own.
+// Require ends the test on an error from starting a server: skipped when it is not installed, failed for all else. It
+// is for tests that start servers of their own.
 func Require(t testing.TB, err error) {
 	t.Helper()
 	switch {
@@ -101,8 +101,8 @@ func Main(m *testing.M, options ...goleak.Option) int {
 // maxConnections is far above the default of 151: tests run several services at once, each with a pool of its own.
 const maxConnections = "--max-connections=1000"
 
-// MySQL returns the data source name, for go-sql-driver, of a fresh empty database with the server's default collation on
-// the shared MySQL. It is dropped when the test ends.
+// MySQL returns the data source name, for go-sql-driver, of a fresh empty database with the server's default collation
+// on the shared MySQL. It is dropped when the test ends.
 func MySQL(t testing.TB) (dsn string) {
 	t.Helper()
 	return freshDatabase(t, MySQLServer(t))
@@ -116,8 +116,8 @@ func MySQLServer(t testing.TB) *servers.SQLServer {
 	})
 }
 
-// MariaDB returns the data source name, for go-sql-driver, of a fresh empty database with the server's default collation
-// on the shared MariaDB. It is dropped when the test ends.
+// MariaDB returns the data source name, for go-sql-driver, of a fresh empty database with the server's default
+// collation on the shared MariaDB. It is dropped when the test ends.
 func MariaDB(t testing.TB) (dsn string) {
 	t.Helper()
 	return freshDatabase(t, MariaDBServer(t))

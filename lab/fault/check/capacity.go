@@ -33,7 +33,8 @@ func Capacity(snapshots []*ledger.AuditSnapshot) *Result {
 			for leg := range train.Legs() {
 				r.Looked++
 				if left := free.Remaining(leg, leg+1); sold[class][leg]+left != seats {
-					r.wrong("%s, %s on leg %d: %d sold and %d free are not %d seats", b.Run.ID, class, leg+1, sold[class][leg], left, seats)
+					r.wrong("%s, %s on leg %d: %d sold and %d free are not %d seats", b.Run.ID, class, leg+1,
+						sold[class][leg], left, seats)
 				}
 			}
 		}

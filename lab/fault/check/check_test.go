@@ -47,7 +47,8 @@ type story struct {
 }
 
 func train() *rail.Train {
-	f := rail.NewFormation([]rail.Coach{{Number: "3", SeatClass: rail.Second, Seats: []rail.Seat{{Label: "23A"}, {Label: "23B"}}}})
+	f := rail.NewFormation([]rail.Coach{{Number: "3", SeatClass: rail.Second,
+		Seats: []rail.Seat{{Label: "23A"}, {Label: "23B"}}}})
 	calls := make([]rail.Call, legs+1)
 	for i := range calls {
 		calls[i] = rail.Call{Station: rail.StationCode("S" + string(rune('A'+i)))}
@@ -55,9 +56,12 @@ func train() *rail.Train {
 	return rail.NewTrain("T12", "T", "Asia/Shanghai", calls, f, &rail.Fares{})
 }
 
-func call(kind history.Kind, buyer, key string, from, to float64, outcome history.Outcome, order *history.Order) history.Call {
+func call(
+	kind history.Kind, buyer, key string, from, to float64, outcome history.Outcome, order *history.Order,
+) history.Call {
 	c := history.Call{
-		Request: history.Request{Kind: kind, Buyer: buyer, Key: key}, Server: server, Run: runID, From: 0, To: legs, Class: rail.Second,
+		Request: history.Request{Kind: kind, Buyer: buyer, Key: key}, Server: server, Run: runID, From: 0, To: legs,
+		Class: rail.Second,
 		Start: at(from), End: at(to), Outcome: outcome, Order: order,
 	}
 	if order != nil {
@@ -88,9 +92,12 @@ func order(number, seat string, version int64, state rail.OrderState) *history.O
 	return o
 }
 
-func stored(number, buyer, key, seat string, index int, state rail.OrderState, version int64, placed, ended float64) history.Stored {
+func stored(
+	number, buyer, key, seat string, index int, state rail.OrderState, version int64, placed, ended float64,
+) history.Stored {
 	s := history.Stored{
-		Number: number, Buyer: buyer, Key: key, Run: runID, State: state, Version: version, From: 0, To: legs, PlacedAt: at(placed),
+		Number: number, Buyer: buyer, Key: key, Run: runID, State: state, Version: version, From: 0, To: legs,
+		PlacedAt:      at(placed),
 		PlacedVersion: versionAt(placed), Class: rail.Second, SeatIndex: index, Coach: "3", Seat: seat,
 		Total: price, Passenger: passenger(number), PayBy: payBy,
 	}
@@ -131,8 +138,14 @@ func good() *story {
 			Run: &rail.Run{ID: runID, Train: t, Status: rail.Published}, Version: runVersion,
 			Maps: map[rail.SeatClass][]byte{rail.Second: full.Encode()},
 			Orders: []*ledger.WrittenOrder{
-				{Order: rail.Order{Number: "A1", RunID: runID, TrainID: t.ID, From: 0, To: legs, State: rail.OnHold, Tickets: ticket(0, "23A")}},
-				{Order: rail.Order{Number: "C1", RunID: runID, TrainID: t.ID, From: 0, To: legs, State: rail.OnHold, Tickets: ticket(1, "23B")}},
+				{Order: rail.Order{
+					Number: "A1", RunID: runID, TrainID: t.ID, From: 0, To: legs, State: rail.OnHold,
+					Tickets: ticket(0, "23A"),
+				}},
+				{Order: rail.Order{
+					Number: "C1", RunID: runID, TrainID: t.ID, From: 0, To: legs, State: rail.OnHold,
+					Tickets: ticket(1, "23B"),
+				}},
 			},
 		}},
 	}
@@ -291,7 +304,8 @@ func TestResolved_TooLate(t *testing.T) {
 
 func TestResolved_TwoOrdersForOneKey(t *testing.T) {
 	s := good()
-	s.calls = append(s.calls, call(history.Place, "ann", "key-ann", 6, 7, history.Done, order("A2", "23A", 1, rail.OnHold)))
+	s.calls = append(s.calls, call(history.Place, "ann", "key-ann", 6, 7, history.Done,
+		order("A2", "23A", 1, rail.OnHold)))
 	fails(t, check.Resolved(s.calls, s.primary, at(1)), "the orders A1 and A2")
 }
 
@@ -299,7 +313,8 @@ func TestResolved_TwoOrdersForOneKey(t *testing.T) {
 func TestResolved_TwoOrdersAndOneWasTold(t *testing.T) {
 	s := good()
 	s.primary.Tickets = append(s.primary.Tickets, stored("A2", "ann", "key-ann", "23C", 2, rail.OnHold, 1, 0.6, 0))
-	fails(t, check.Resolved(s.calls, s.primary, at(1)), "the primary has the orders A1 and A2 of ann for the key key-ann")
+	fails(t, check.Resolved(s.calls, s.primary, at(1)),
+		"the primary has the orders A1 and A2 of ann for the key key-ann")
 	s.primary.Tickets[3].Buyer = "eve"
 	holds(t, check.Resolved(s.calls, s.primary, at(1)))
 }
@@ -309,7 +324,8 @@ func TestResolved_ToldAndThenRefused(t *testing.T) {
 	again := call(history.Place, "bob", "key-bob", 2.1, 2.3, history.Refused, nil)
 	again.Code = "SOLD_OUT"
 	s.calls = append(s.calls, again)
-	fails(t, check.Resolved(s.calls, s.primary, at(1)), "bob was told SOLD_OUT for its place with the key key-bob, after it was told of order B1")
+	fails(t, check.Resolved(s.calls, s.primary, at(1)),
+		"bob was told SOLD_OUT for its place with the key key-bob, after it was told of order B1")
 	// One that was asked before may have been answered after it.
 	s.calls[len(s.calls)-1].Start = at(1.9)
 	holds(t, check.Resolved(s.calls, s.primary, at(1)))
@@ -328,7 +344,8 @@ func TestLinear_SoldWhileItIsSold(t *testing.T) {
 	s.primary.Tickets[2].PlacedAt, s.primary.Tickets[2].PlacedVersion = at(2.2), versionAt(2.2)
 	r := s.linear()
 	fails(t, r, "replayed: order C1")
-	require.Contains(t, r.Examples[len(r.Examples)-1], "cannot have taken place in any order", "porcupine finds it without the ledger's times")
+	require.Contains(t, r.Examples[len(r.Examples)-1], "cannot have taken place in any order",
+		"porcupine finds it without the ledger's times")
 }
 
 func TestLinear_LostAndSoldAgain(t *testing.T) {
@@ -457,14 +474,17 @@ func TestLinear_SearchRunsOut(t *testing.T) {
 	s.primary.Tickets = s.primary.Tickets[:2]
 	for n := range 14 {
 		number := fmt.Sprintf("Z%d", n)
-		s.calls = append(s.calls, call(history.Place, "zoe", "key-"+number, 10, 90, history.Done, order(number, "23B", 1, rail.OnHold)))
+		s.calls = append(s.calls, call(history.Place, "zoe", "key-"+number, 10, 90, history.Done,
+			order(number, "23B", 1, rail.OnHold)))
 		state, placed, ended := rail.Cancelled, 20+float64(n), 20.5+float64(n)
 		if n < 2 {
 			state, placed, ended = rail.OnHold, 40+float64(n), 0
 		} else {
-			s.calls = append(s.calls, call(history.Cancel, "zoe", number, 10, 90, history.Done, order(number, "23B", 2, rail.Cancelled)))
+			s.calls = append(s.calls, call(history.Cancel, "zoe", number, 10, 90, history.Done,
+				order(number, "23B", 2, rail.Cancelled)))
 		}
-		s.primary.Tickets = append(s.primary.Tickets, stored(number, "zoe", "key-"+number, "23B", 1, state, 2, placed, ended))
+		s.primary.Tickets = append(s.primary.Tickets,
+			stored(number, "zoe", "key-"+number, "23B", 1, state, 2, placed, ended))
 	}
 	r, _ := check.Linear(s.calls, s.primary, s.snapshots, 0, 0)
 	require.False(t, r.OK)
@@ -481,7 +501,8 @@ func TestLinear_GivenBackByAnother(t *testing.T) {
 	ann.State, ann.EndedAt, ann.EndedVersion = rail.Cancelled, at(1.47), versionAt(1.47)
 	s.primary.Tickets = append(s.primary.Tickets, stored("E1", "eve", "key-eve", "23A", 0, rail.OnHold, 1, 1.38, 0))
 	r := s.linear()
-	require.Contains(t, strings.Join(r.Examples, " "), "seat 23A: its 3 sales and returns cannot have taken place in any order")
+	require.Contains(t, strings.Join(r.Examples, " "),
+		"seat 23A: its 3 sales and returns cannot have taken place in any order")
 }
 
 // paid is good, and ann has paid.
@@ -573,7 +594,8 @@ func TestDerived_EveryRun(t *testing.T) {
 	fails(t, everywhere(&rail.Availability{Version: 2, Counts: []uint16{7, 8}}), "Redis has version 2, the ledger 3")
 	fails(t, everywhere(&rail.Availability{Version: 3, Counts: []uint16{7, 9}}), "other counts")
 	damaged = errors.New("the run T14@2019-10-12: no map")
-	fails(t, everywhere(&rail.Availability{Version: 3, Counts: []uint16{7, 8}}), "cannot be read: the run T14@2019-10-12: no map")
+	fails(t, everywhere(&rail.Availability{Version: 3, Counts: []uint16{7, 8}}),
+		"cannot be read: the run T14@2019-10-12: no map")
 }
 
 func TestDerived_InTime(t *testing.T) {
@@ -610,10 +632,13 @@ func TestStreams(t *testing.T) {
 		return history.Seen{Version: version, At: at(seconds), First: first}
 	}
 	last := map[rail.RunID]int64{runID: 9}
-	holds(t, check.Streams(stream(seen(3, 0, true), seen(5, 1, false), seen(5, 2, true), seen(9, 3, false)), last, at(3)))
+	holds(t, check.Streams(stream(seen(3, 0, true), seen(5, 1, false), seen(5, 2, true), seen(9, 3, false)),
+		last, at(3)))
 
-	fails(t, check.Streams(stream(seen(5, 0, true), seen(4, 1, false), seen(9, 2, false)), last, at(3)), "version 4 of T12@2019-10-12 after 5")
-	fails(t, check.Streams(stream(seen(5, 0, true), seen(5, 1, false), seen(9, 2, false)), last, at(3)), "version 5 of T12@2019-10-12 after 5")
+	fails(t, check.Streams(stream(seen(5, 0, true), seen(4, 1, false), seen(9, 2, false)), last, at(3)),
+		"version 4 of T12@2019-10-12 after 5")
+	fails(t, check.Streams(stream(seen(5, 0, true), seen(5, 1, false), seen(9, 2, false)), last, at(3)),
+		"version 5 of T12@2019-10-12 after 5")
 	fails(t, check.Streams(stream(seen(5, 0, true)), last, at(3)), "which is at 9")
 	fails(t, check.Streams(stream(), last, at(3)), "which is at 9")
 	fails(t, check.Streams(stream(seen(10, 0, true)), last, at(3)), "which is at 9")
@@ -622,9 +647,14 @@ func TestStreams(t *testing.T) {
 
 func TestReturned(t *testing.T) {
 	before := []check.Resources{{Processes: "a", Goroutines: 100, Files: 50}, {Processes: "db", Connections: 30}}
-	holds(t, check.Returned(before, []check.Resources{{Processes: "a", Goroutines: 120, Files: 40}, {Processes: "db", Connections: 40}}))
-	fails(t, check.Returned(before, []check.Resources{{Processes: "a", Goroutines: 160, Files: 50}, {Processes: "db"}}), "160 goroutines")
-	fails(t, check.Returned(before, []check.Resources{{Processes: "a", Goroutines: 100, Files: 50}, {Processes: "db", Connections: 60}}), "60 connections")
+	holds(t, check.Returned(before, []check.Resources{
+		{Processes: "a", Goroutines: 120, Files: 40}, {Processes: "db", Connections: 40},
+	}))
+	fails(t, check.Returned(before, []check.Resources{{Processes: "a", Goroutines: 160, Files: 50}, {Processes: "db"}}),
+		"160 goroutines")
+	fails(t, check.Returned(before, []check.Resources{
+		{Processes: "a", Goroutines: 100, Files: 50}, {Processes: "db", Connections: 60},
+	}), "60 connections")
 	fails(t, check.Returned(before, before[:1]), "db do not say")
 }
 
@@ -653,7 +683,8 @@ func TestUnreplicated_AskedBefore(t *testing.T) {
 	s := good()
 	s.calls[4].End, s.calls[5].End = at(5), at(9)
 	through := func(from float64) []history.Interval { return []history.Interval{{From: at(from), To: at(6)}} }
-	fails(t, unreplicated(s.calls, through(3.9)), "that had been asked for before was answered with order C1  1.100 s after")
+	fails(t, unreplicated(s.calls, through(3.9)),
+		"that had been asked for before was answered with order C1  1.100 s after")
 	holds(t, unreplicated(s.calls, through(4.1)))
 	holds(t, check.Unreplicated(s.calls, through(3.9), 200*time.Millisecond))
 	s.calls[4].Outcome, s.calls[4].Order = history.Pending, nil
@@ -670,7 +701,8 @@ func TestUnreplicated_NobodyWants(t *testing.T) {
 	s.calls[4].Outcome, s.calls[4].Order = history.Broken, nil
 	fails(t, unreplicated(s.calls, through), "nobody wanted an answer")
 	// Each time there must be somebody.
-	fails(t, unreplicated(good().calls, append(through, history.Interval{From: at(20), To: at(21)})), "nobody wanted an answer")
+	fails(t, unreplicated(good().calls, append(through, history.Interval{From: at(20), To: at(21)})),
+		"nobody wanted an answer")
 	none := unreplicated(good().calls, nil)
 	require.True(t, none.OK)
 	require.Zero(t, none.Figures["alone_intervals"])
@@ -756,12 +788,14 @@ func TestSearched(t *testing.T) {
 	}
 	early := search("ann", 1, history.Broken, "")
 	calls := []history.Call{
-		early, search("ann", 3, history.Done, "UNKNOWN"), search("bob", 3, history.Done, "UNKNOWN"), search("ann", 4, history.Done, ""),
+		early, search("ann", 3, history.Done, "UNKNOWN"), search("bob", 3, history.Done, "UNKNOWN"),
+		search("ann", 4, history.Done, ""),
 	}
 	n, failed, stopped := check.Searched(calls, at(2))
 	require.Equal(t, []any{3, 2, false}, []any{n, failed, stopped}, "nobody twice")
 	for name, last := range map[string]history.Call{
-		"twice": search("ann", 5, history.Done, "UNKNOWN"), "no answer": search("cid", 5, history.Unavailable, "UNAVAILABLE"),
+		"twice":     search("ann", 5, history.Done, "UNKNOWN"),
+		"no answer": search("cid", 5, history.Unavailable, "UNAVAILABLE"),
 	} {
 		n, failed, stopped = check.Searched(append(calls[:len(calls):len(calls)], last), at(2))
 		require.Equal(t, []any{4, 3, true}, []any{n, failed, stopped}, name)

@@ -5,8 +5,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Kept is C2: every order that a client was told of is on the primary, with its seat, its price and its time to pay, with the
-// way, the class and the passenger that were asked for, with its key, and as far on as the client was told.
+// Kept is C2: every order that a client was told of is on the primary, with its seat, its price and its time to pay,
+// with the way, the class and the passenger that were asked for, with its key, and as far on as the client was told.
 func Kept(calls []history.Call, primary history.Member) *Result {
 	r := begin("C2")
 	stored := map[string]history.Stored{}
@@ -32,15 +32,20 @@ func Kept(calls []history.Call, primary history.Member) *Result {
 		case has.Total != c.Order.Total:
 			r.wrong("order %s was told for %s, and the primary has it for %s", c.Order.Number, c.Order.Total, has.Total)
 		case c.Order.State == rail.OnHold && !has.PayBy.Equal(c.Order.PayBy):
-			r.wrong("order %s was told to be paid %s later than the primary has it", c.Order.Number, c.Order.PayBy.Sub(has.PayBy))
-		case has.Passenger != c.Passenger || has.Passenger.Name != c.Order.Name || has.Passenger.DocumentNumberMasked() != c.Order.DocumentMasked:
-			r.wrong("order %s was asked for %s with %s, told for %s with %s, and the primary has it for %s with %s", c.Order.Number, c.Passenger.Name,
-				c.Passenger.DocumentNumber, c.Order.Name, c.Order.DocumentMasked, has.Passenger.Name, has.Passenger.DocumentNumber)
+			r.wrong("order %s was told to be paid %s later than the primary has it", c.Order.Number,
+				c.Order.PayBy.Sub(has.PayBy))
+		case has.Passenger != c.Passenger || has.Passenger.Name != c.Order.Name ||
+			has.Passenger.DocumentNumberMasked() != c.Order.DocumentMasked:
+			r.wrong("order %s was asked for %s with %s, told for %s with %s, and the primary has it for %s with %s",
+				c.Order.Number, c.Passenger.Name,
+				c.Passenger.DocumentNumber, c.Order.Name, c.Order.DocumentMasked, has.Passenger.Name,
+				has.Passenger.DocumentNumber)
 		case has.Buyer != c.Buyer || c.Kind == history.Place && has.Key != c.Key:
 			r.wrong("order %s is %s's with the key %s, and the primary has it as %s's with the key %s",
 				c.Order.Number, c.Buyer, c.Key, has.Buyer, has.Key)
 		case has.Version < c.Order.Version:
-			r.wrong("order %s was told at version %d, and the primary has version %d", c.Order.Number, c.Order.Version, has.Version)
+			r.wrong("order %s was told at version %d, and the primary has version %d", c.Order.Number, c.Order.Version,
+				has.Version)
 		case has.Version == c.Order.Version && has.State != c.Order.State,
 			c.Order.State != rail.OnHold && has.State != c.Order.State:
 			// What is paid, cancelled or expired stays so; runs are not withdrawn here.

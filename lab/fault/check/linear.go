@@ -14,20 +14,22 @@ import (
 const (
 	// clockSlack is how far a time of the ledger, cut to a millisecond, may lie outside of a call that it belongs to.
 	clockSlack = 2 * time.Millisecond
-	// journey is how much further it may lie before it. The time of a batch that was begun ahead is reckoned from the answers
-	// of the primary and late by the journey of the fastest (decision 0034): half a millisecond, or two on a machine that was
-	// busy with something else each time that one came. C5's earliest_ms says how much it was.
+	// journey is how much further it may lie before it. The time of a batch that was begun ahead is reckoned from the
+	// answers of the primary and late by the journey of the fastest (decision 0034): half a millisecond, or two on a
+	// machine that was busy with something else each time that one came. C5's earliest_ms says how much it was.
 	journey = 3 * time.Millisecond
 )
 
-// Linear is C5: the history of each run is linearizable. It is shown twice. The whole run is replayed in the order of its
-// versions, which must never sell what is sold, must be in the order in which clients were answered and asked, and whose times must
-// rise and lie within the calls that they are of: that is a linearization. Payments are held against the end of their holds by the same times. And
-// porcupine, who knows nothing of the ledger's times, looks for one by the clients' clocks alone, seat by seat, in at most
-// limit. What nobody knows the outcome of may have taken effect at any time, or never; porcupine's own time-out is a
-// failure. late is how much later than usual answers of the primary may have come or been read, and with them its clock.
-// wrongNo are the refusals that no moment of the replay explains.
-func Linear(calls []history.Call, primary history.Member, snapshots []*ledger.AuditSnapshot, late, limit time.Duration) (r *Result, wrongNo map[history.Request]bool) {
+// Linear is C5: the history of each run is linearizable. It is shown twice. The whole run is replayed in the order of
+// its versions, which must never sell what is sold, must be in the order in which clients were answered and asked, and
+// whose times must rise and lie within the calls that they are of: that is a linearization. Payments are held against
+// the end of their holds by the same times. And porcupine, who knows nothing of the ledger's times, looks for one by
+// the clients' clocks alone, seat by seat, in at most limit. What nobody knows the outcome of may have taken effect at
+// any time, or never; porcupine's own time-out is a failure. late is how much later than usual answers of the primary
+// may have come or been read, and with them its clock. wrongNo are the refusals that no moment of the replay explains.
+func Linear(
+	calls []history.Call, primary history.Member, snapshots []*ledger.AuditSnapshot, late, limit time.Duration,
+) (r *Result, wrongNo map[history.Request]bool) {
 	early := clockSlack + journey + late
 	r = begin("C5")
 	timely(r, calls, primary, early)
@@ -66,16 +68,19 @@ func timely(r *Result, calls []history.Call, primary history.Member, early time.
 		asked, told := firstStart(attempts), firstDone(attempts)
 		earliest = max(earliest, asked.Sub(at))
 		if at.Before(asked.Add(-early)) {
-			r.wrong("the %s of %s took effect %.3f s before %s asked for it", request.Kind, request.Key, asked.Sub(at).Seconds(), request.Buyer)
+			r.wrong("the %s of %s took effect %.3f s before %s asked for it", request.Kind, request.Key,
+				asked.Sub(at).Seconds(), request.Buyer)
 		}
 		if told != nil && at.After(told.End.Add(clockSlack)) {
-			r.wrong("the %s of %s took effect %.3f s after %s was told of it", request.Kind, request.Key, at.Sub(told.End).Seconds(), request.Buyer)
+			r.wrong("the %s of %s took effect %.3f s after %s was told of it", request.Kind, request.Key,
+				at.Sub(told.End).Seconds(), request.Buyer)
 		}
 	}
 	r.figure("earliest_ms", max(0, 1000*earliest.Seconds()))
 }
 
-// seatOp is what an order does to its seat: it takes it on some legs, or gives it back. order is a number for it, from 1 on.
+// seatOp is what an order does to its seat: it takes it on some legs, or gives it back. order is a number for it, from
+// 1 on.
 type seatOp struct {
 	release  bool
 	order    uint16
@@ -129,7 +134,8 @@ func bySeat(r *Result, calls []history.Call, primary history.Member, limit time.
 		orders[at]++
 		order := orders[at]
 		add := func(op seatOp, from, to int64) {
-			histories[at] = append(histories[at], porcupine.Operation{ClientId: len(histories[at]), Input: op, Call: from, Return: to})
+			histories[at] = append(histories[at],
+				porcupine.Operation{ClientId: len(histories[at]), Input: op, Call: from, Return: to})
 		}
 		known[t.Number] = true
 		if from, to, ok := span(grouped[history.Request{Kind: history.Place, Buyer: t.Buyer, Key: t.Key}]); ok {
@@ -156,7 +162,8 @@ func bySeat(r *Result, calls []history.Call, primary history.Member, limit time.
 			at := seat{c.Run, c.Order.Coach, c.Order.Seat}
 			orders[at]++
 			histories[at] = append(histories[at], porcupine.Operation{
-				ClientId: len(histories[at]), Input: seatOp{order: orders[at], from: c.From, to: c.To}, Call: c.Start.UnixNano(), Return: c.End.UnixNano(),
+				ClientId: len(histories[at]), Input: seatOp{order: orders[at], from: c.From, to: c.To},
+				Call: c.Start.UnixNano(), Return: c.End.UnixNano(),
 			})
 		}
 	}
@@ -166,9 +173,11 @@ func bySeat(r *Result, calls []history.Call, primary history.Member, limit time.
 		operations += len(one)
 		switch porcupine.CheckOperationsTimeout(model, one, max(time.Until(deadline), time.Millisecond)) {
 		case porcupine.Illegal:
-			r.wrong("%s coach %s seat %s: its %d sales and returns cannot have taken place in any order", at.run, at.coach, at.seat, len(one))
+			r.wrong("%s coach %s seat %s: its %d sales and returns cannot have taken place in any order", at.run,
+				at.coach, at.seat, len(one))
 		case porcupine.Unknown:
-			r.wrong("%s coach %s seat %s: its %d sales and returns could not be checked in time", at.run, at.coach, at.seat, len(one))
+			r.wrong("%s coach %s seat %s: its %d sales and returns could not be checked in time", at.run, at.coach,
+				at.seat, len(one))
 		}
 	}
 	r.figure("seats", float64(len(histories)))

@@ -8,9 +8,9 @@ import (
 	"interlock/services/rail"
 )
 
-// Overlap is C1: on no member do two live tickets have one seat on one leg. It looks at what a passenger sees, coach and
-// seat, and not at the numbers of a seat map. Every member must have been read but those whose data was deleted, and those
-// must be the fewer.
+// Overlap is C1: on no member do two live tickets have one seat on one leg. It looks at what a passenger sees, coach
+// and seat, and not at the numbers of a seat map. Every member must have been read but those whose data was deleted,
+// and those must be the fewer.
 func Overlap(members []history.Member) *Result {
 	r := begin("C1")
 	type place struct {

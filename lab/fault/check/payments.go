@@ -7,8 +7,9 @@ import (
 	"interlock/services/rail"
 )
 
-// payments holds payments against the end of the holds that they are for. All is by the primary's clock, whichever server
-// asked: nothing is paid once its hold is over, no hold ends before, and nobody is told that it is over while it is not.
+// payments holds payments against the end of the holds that they are for. All is by the primary's clock, whichever
+// server asked: nothing is paid once its hold is over, no hold ends before, and nobody is told that it is over while it
+// is not.
 func payments(r *Result, calls []history.Call, primary history.Member) {
 	asked := history.ByRequest(calls)
 	byNumber := map[string]history.Stored{}
@@ -37,7 +38,8 @@ func payments(r *Result, calls []history.Call, primary history.Member) {
 		}
 		r.Looked++
 		if left := t.PayBy.Sub(c.End); left > clockSlack {
-			r.wrong("%s was told that the hold of order %s is over, %s before it was", c.Buyer, c.Key, left.Round(time.Millisecond))
+			r.wrong("%s was told that the hold of order %s is over, %s before it was", c.Buyer, c.Key,
+				left.Round(time.Millisecond))
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"interlock/services/rail"
 )
 
-// step is a change of a run's seats, as a client saw it. told is when it was known to have taken place, zero where nobody
-// was told.
+// step is a change of a run's seats, as a client saw it. told is when it was known to have taken place, zero where
+// nobody was told.
 type step struct {
 	kind        history.Kind
 	number      string
@@ -17,8 +17,8 @@ type step struct {
 	asked, told time.Time
 }
 
-// realTime holds the versions of each run against the clients' clocks: what was asked for after something else was answered
-// has a higher version than that.
+// realTime holds the versions of each run against the clients' clocks: what was asked for after something else was
+// answered has a higher version than that.
 func realTime(r *Result, calls []history.Call, primary history.Member) {
 	for run, steps := range stepsOf(calls, primary) {
 		slices.SortFunc(steps, func(a, b step) int { return a.asked.Compare(b.asked) })
@@ -70,7 +70,8 @@ func firstStart(attempts []history.Call) time.Time {
 	return slices.MinFunc(attempts, func(a, b history.Call) int { return a.Start.Compare(b.Start) }).Start
 }
 
-// firstDone is the first answer that it has taken place; nil where there is none. Attempts are in the order of their answers.
+// firstDone is the first answer that it has taken place; nil where there is none. Attempts are in the order of their
+// answers.
 func firstDone(attempts []history.Call) *history.Call {
 	for i := range attempts {
 		if attempts[i].Outcome == history.Done {

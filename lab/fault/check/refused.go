@@ -5,8 +5,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Refused is C3: what a client was told that it did not take place has not, and nobody was told a reason that a correct request
-// cannot meet here.
+// Refused is C3: what a client was told that it did not take place has not, and nobody was told a reason that a correct
+// request cannot meet here.
 func Refused(calls []history.Call, primary history.Member) *Result {
 	r := begin("C3")
 	type key struct{ buyer, key string }
@@ -29,24 +29,27 @@ func Refused(calls []history.Call, primary history.Member) *Result {
 		switch request.Kind {
 		case history.Place:
 			if has, ok := placed[key{request.Buyer, request.Key}]; ok {
-				r.wrong("%s was told %s (%s) for the key %s last, and the primary has order %s", request.Buyer, last.Outcome,
+				r.wrong("%s was told %s (%s) for the key %s last, and the primary has order %s", request.Buyer,
+					last.Outcome,
 					last.Code, request.Key, has.Number)
 			}
 		case history.Pay:
 			if states[request.Key] == rail.Paid {
-				r.wrong("%s was told %s (%s) when it paid order %s, which is paid", request.Buyer, last.Outcome, last.Code, request.Key)
+				r.wrong("%s was told %s (%s) when it paid order %s, which is paid", request.Buyer, last.Outcome,
+					last.Code, request.Key)
 			}
 		case history.Cancel:
 			if states[request.Key] == rail.Cancelled {
-				r.wrong("%s was told %s (%s) when it cancelled order %s, which is cancelled", request.Buyer, last.Outcome, last.Code, request.Key)
+				r.wrong("%s was told %s (%s) when it cancelled order %s, which is cancelled", request.Buyer,
+					last.Outcome, last.Code, request.Key)
 			}
 		}
 	}
 	return r
 }
 
-// refused tells whether a request's last answer said that nothing was done, and nothing before left that open. UNAVAILABLE
-// and OVERLOADED speak of their own attempt only, so after one in doubt they say nothing of it.
+// refused tells whether a request's last answer said that nothing was done, and nothing before left that open.
+// UNAVAILABLE and OVERLOADED speak of their own attempt only, so after one in doubt they say nothing of it.
 func refused(attempts []history.Call) bool {
 	inDoubt := false
 	for _, a := range attempts {

@@ -53,7 +53,9 @@ func turns(primary history.Member) map[rail.RunID][]*turn {
 
 // replay sells every run again, version by version, and says which refusals it cannot explain: a buyer was told that
 // nothing is left, and at every moment of his call, and a little before it, something was.
-func replay(r *Result, calls []history.Call, primary history.Member, snapshots []*ledger.AuditSnapshot, early time.Duration) map[history.Request]bool {
+func replay(
+	r *Result, calls []history.Call, primary history.Member, snapshots []*ledger.AuditSnapshot, early time.Duration,
+) map[history.Request]bool {
 	all := turns(primary)
 	refusals := map[rail.RunID][]history.Call{}
 	for _, c := range calls {
@@ -112,8 +114,8 @@ func (p *player) play(turns []*turn, refusals []history.Call) {
 	p.endBefore(time.Unix(1<<40, 0))
 }
 
-// times are when a version was made, zero where it only swept, and when the last of the holds was over that expired with it.
-// What it sold and what it cancelled has the one time at which it was made: one that has two was made twice.
+// times are when a version was made, zero where it only swept, and when the last of the holds was over that expired
+// with it. What it sold and what it cancelled has the one time at which it was made: one that has two was made twice.
 func (t *turn) times() (made, over time.Time, twice *history.Stored) {
 	at := func(s *history.Stored, when time.Time) {
 		if !made.IsZero() && !made.Equal(when) {
@@ -134,8 +136,9 @@ func (t *turn) times() (made, over time.Time, twice *history.Stored) {
 	return made, over, twice
 }
 
-// pass lets time pass until a version was made, and says until when its calls may have seen the one before: for one that only
-// swept, which was made no earlier than the holds were over, a batch that was begun ahead may have read that a moment before.
+// pass lets time pass until a version was made, and says until when its calls may have seen the one before: for one
+// that only swept, which was made no earlier than the holds were over, a batch that was begun ahead may have read that
+// a moment before.
 func (p *player) pass(t *turn) (begun time.Time) {
 	made, over, twice := t.times()
 	switch {
@@ -171,7 +174,8 @@ func (p *player) change(t *turn, s *history.Stored, what string, act func(m *sea
 		return
 	}
 	if err := act(m, s.SeatIndex, s.From, s.To); err != nil {
-		p.result.wrong("%s, replayed: order %s, coach %s seat %s from call %d to %d, cannot be %s by version %d: %v", s.Run, s.Number, s.Coach,
+		p.result.wrong("%s, replayed: order %s, coach %s seat %s from call %d to %d, cannot be %s by version %d: %v",
+			s.Run, s.Number, s.Coach,
 			s.Seat, s.From+1, s.To+1, what, t.version, err)
 	}
 }

@@ -10,8 +10,9 @@ import (
 // ResolveTime is how long after the healing a request may stay open.
 const ResolveTime = 30 * time.Second
 
-// Resolved is C4: whatever a client was left in doubt about has come to one outcome soon after the healing, every answer to one
-// key names one order, the primary has no other for it, and who asks after somebody was told of it is not refused.
+// Resolved is C4: whatever a client was left in doubt about has come to one outcome soon after the healing, every
+// answer to one key names one order, the primary has no other for it, and who asks after somebody was told of it is not
+// refused.
 func Resolved(calls []history.Call, primary history.Member, healed time.Time) *Result {
 	r := begin("C4")
 	oneOrder(r, primary)
@@ -22,14 +23,16 @@ func Resolved(calls []history.Call, primary history.Member, healed time.Time) *R
 		for _, a := range attempts {
 			inDoubt = inDoubt || a.Outcome.InDoubt()
 			if a.Outcome == history.Refused && done != nil && a.Start.After(done.End) {
-				r.wrong("%s was told %s for its %s with the key %s, after it was told of order %s", request.Buyer, a.Code, request.Kind,
+				r.wrong("%s was told %s for its %s with the key %s, after it was told of order %s", request.Buyer,
+					a.Code, request.Kind,
 					request.Key, number(done.Order))
 			}
 			if a.Outcome != history.Done || a.Order == nil {
 				continue
 			}
 			if named != "" && named != a.Order.Number {
-				r.wrong("%s got the orders %s and %s for one %s with the key %s", request.Buyer, named, a.Order.Number, request.Kind, request.Key)
+				r.wrong("%s got the orders %s and %s for one %s with the key %s", request.Buyer, named, a.Order.Number,
+					request.Kind, request.Key)
 			}
 			named = a.Order.Number
 		}
@@ -41,7 +44,8 @@ func Resolved(calls []history.Call, primary history.Member, healed time.Time) *R
 		longest = max(longest, last.End.Sub(attempts[0].Start))
 		switch {
 		case !last.Outcome.Resolved():
-			r.wrong("%s does not know what became of its %s with the key %s: %d answers, the last %s %s", request.Buyer, request.Kind,
+			r.wrong("%s does not know what became of its %s with the key %s: %d answers, the last %s %s", request.Buyer,
+				request.Kind,
 				request.Key, len(attempts), last.Outcome, last.Code)
 		case last.End.After(healed.Add(ResolveTime)):
 			r.wrong("%s learned only %.1f s after the healing what became of its %s with the key %s", request.Buyer,

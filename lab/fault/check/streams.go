@@ -10,8 +10,9 @@ import (
 // ReachTime is within what a subscriber must have the last version.
 const ReachTime = 5 * time.Second
 
-// Streams is C8: every subscriber's versions only rise (a new connection may repeat the last), and each reaches the last
-// version of its run within ReachTime after the run has come to rest, or the subscriber could connect, whichever is later.
+// Streams is C8: every subscriber's versions only rise (a new connection may repeat the last), and each reaches the
+// last version of its run within ReachTime after the run has come to rest, or the subscriber could connect, whichever
+// is later.
 func Streams(streams []history.Stream, last map[rail.RunID]int64, rest time.Time) *Result {
 	r := begin("C8")
 	latest := time.Duration(0)
@@ -33,7 +34,8 @@ func Streams(streams []history.Stream, last map[rail.RunID]int64, rest time.Time
 		case reached.IsZero():
 			r.wrong("%s saw version %d of %s last, which is at %d", s.Subscriber, top, s.Run, last[s.Run])
 		case reached.After(rest.Add(ReachTime)):
-			r.wrong("%s saw the last version of %s only %.1f s after it came to rest", s.Subscriber, s.Run, reached.Sub(rest).Seconds())
+			r.wrong("%s saw the last version of %s only %.1f s after it came to rest", s.Subscriber, s.Run,
+				reached.Sub(rest).Seconds())
 		default:
 			latest = max(latest, reached.Sub(rest))
 		}

@@ -16,8 +16,8 @@ const (
 )
 
 // Success is C11: of the placings, payments and cancellations begun from RecoverTime after the healing until an end, at
-// least 99 % did what was asked, or said a true no. wrongNo are the refusals that were not. Of the searches 99 % said what is
-// left: they are counted by themselves, since there are so many that all orders might fail among them.
+// least 99 % did what was asked, or said a true no. wrongNo are the refusals that were not. Of the searches 99 % said
+// what is left: they are counted by themselves, since there are so many that all orders might fail among them.
 func Success(calls []history.Call, healed, end time.Time, wrongNo map[history.Request]bool) *Result {
 	r := begin("C11")
 	from, failed := healed.Add(RecoverTime), 0
@@ -83,10 +83,10 @@ func Outage(calls []history.Call, from, to time.Time) time.Duration {
 	return max(longest, to.Sub(last))
 }
 
-// Searched is how many searches were begun after a moment, how many of them failed or could not say what is left, and whether
-// searching stopped: there was none, one had no answer, or somebody was told twice that it is not known what is left. Once he may
-// be, since a machine that stands still for half a second fails everybody once, and a search that waits for what is broken fails
-// again and again.
+// Searched is how many searches were begun after a moment, how many of them failed or could not say what is left, and
+// whether searching stopped: there was none, one had no answer, or somebody was told twice that it is not known what is
+// left. Once he may be, since a machine that stands still for half a second fails everybody once, and a search that
+// waits for what is broken fails again and again.
 func Searched(calls []history.Call, from time.Time) (n, failed int, stopped bool) {
 	unknown := map[string]int{}
 	for _, c := range calls {

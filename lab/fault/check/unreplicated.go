@@ -9,11 +9,11 @@ import (
 // underWay is how long the answer to a commit that a replica still had may be on its way to the client.
 const underWay = time.Second
 
-// Unreplicated is C10: nothing was acknowledged while no replica could have had it. alone are the times without one: what
-// was asked for in such a stretch may be answered, with an order or that there is none, only after it. What had been asked for
-// before may have been committed before, too: it may be answered in it for a moment, and then only after it. late is how much
-// later than usual answers come. In each stretch somebody must have wanted an answer: he asked in it, or he had asked before
-// and was answered after it by who may not have known meanwhile.
+// Unreplicated is C10: nothing was acknowledged while no replica could have had it. alone are the times without one:
+// what was asked for in such a stretch may be answered, with an order or that there is none, only after it. What had
+// been asked for before may have been committed before, too: it may be answered in it for a moment, and then only after
+// it. late is how much later than usual answers come. In each stretch somebody must have wanted an answer: he asked in
+// it, or he had asked before and was answered after it by who may not have known meanwhile.
 func Unreplicated(calls []history.Call, alone []history.Interval, late time.Duration) *Result {
 	r := begin("C10")
 	sent := 0

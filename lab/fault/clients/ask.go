@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// answerTimeout is when a client usually gives an answer up and asks another server: one that is frozen never gives one.
+	// answerTimeout is when a client usually gives an answer up and asks another server: one that is frozen never gives
+	// one.
 	answerTimeout = 4 * time.Second
 	// maxAnswer is many times any answer to what is asked here.
 	maxAnswer = 1 << 20
@@ -108,7 +109,9 @@ type payload struct {
 }
 
 // mutate sends a mutation of an order and notes the call. The payload is under the field's name.
-func (w *Workload) mutate(ctx context.Context, c *history.Call, token, query, field string, input map[string]any) reply {
+func (w *Workload) mutate(
+	ctx context.Context, c *history.Call, token, query, field string, input map[string]any,
+) reply {
 	c.Start = time.Now()
 	answer := w.ask(ctx, c.Server, token, query, map[string]any{"i": input})
 	c.End = time.Now()
@@ -116,7 +119,9 @@ func (w *Workload) mutate(ctx context.Context, c *history.Call, token, query, fi
 		answer = read(answer, field, c)
 	}
 	if wanted := comesOf[c.Kind]; answer.outcome == history.Done && wanted != "" && c.Order.State != wanted {
-		answer = reply{outcome: history.Broken, problem: fmt.Sprintf("the order is %s after a %s", c.Order.State, c.Kind)}
+		answer = reply{
+			outcome: history.Broken, problem: fmt.Sprintf("the order is %s after a %s", c.Order.State, c.Kind),
+		}
 		c.Order = nil
 	}
 	c.Outcome, c.Code, c.Problem = answer.outcome, answer.code, answer.problem
@@ -138,7 +143,9 @@ func read(answer reply, field string, c *history.Call) reply {
 	case len(p.UserErrors) > 0:
 		return reply{outcome: history.Refused, code: p.UserErrors[0].Code, problem: p.UserErrors[0].Message}
 	case p.Order == nil || len(p.Order.Tickets) == 0:
-		return reply{outcome: history.Broken, problem: fmt.Sprintf("neither an order nor a reason: %.200s", answer.data)}
+		return reply{
+			outcome: history.Broken, problem: fmt.Sprintf("neither an order nor a reason: %.200s", answer.data),
+		}
 	}
 	total, err := rail.ParseMoney(p.Order.Total.Amount, rail.Currency(p.Order.Total.CurrencyCode))
 	if err != nil {
@@ -146,8 +153,10 @@ func read(answer reply, field string, c *history.Call) reply {
 	}
 	ticket := p.Order.Tickets[0]
 	c.Order = &history.Order{
-		ID: p.Order.ID, Number: p.Order.Number, Version: p.Order.Version, State: rail.OrderState(p.Order.State), Total: total, PayBy: p.Order.PayBy,
-		Coach: ticket.Coach, Seat: ticket.Seat, Name: ticket.Passenger.Name, DocumentMasked: ticket.Passenger.DocumentNumberMasked,
+		ID: p.Order.ID, Number: p.Order.Number, Version: p.Order.Version, State: rail.OrderState(p.Order.State),
+		Total: total, PayBy: p.Order.PayBy,
+		Coach: ticket.Coach, Seat: ticket.Seat, Name: ticket.Passenger.Name,
+		DocumentMasked: ticket.Passenger.DocumentNumberMasked,
 	}
 	return answer
 }

@@ -38,7 +38,10 @@ type buyer struct {
 func buyerName(n int) string { return fmt.Sprintf("buyer-%05d", n) }
 
 func (w *Workload) newBuyer(n int, token string) *buyer {
-	return &buyer{workload: w, name: buyerName(n), token: token, random: w.random(uint64(n)), at: n, impatient: n < w.options.Impatient}
+	return &buyer{
+		workload: w, name: buyerName(n), token: token, random: w.random(uint64(n)), at: n,
+		impatient: n < w.options.Impatient,
+	}
 }
 
 // live buys until the buyer is to leave.
@@ -52,8 +55,8 @@ func (b *buyer) live() {
 	}
 }
 
-// thinks is how long the buyer thinks until the next purchase. People do not ask in step, also where all of them have just been
-// held up by the same.
+// thinks is how long the buyer thinks until the next purchase. People do not ask in step, also where all of them have
+// just been held up by the same.
 func (b *buyer) thinks() time.Duration {
 	d := b.workload.options.BuyersPause
 	if d <= b.workload.options.Pause {
@@ -101,8 +104,10 @@ func (w *Workload) want(random *rand.Rand) Want {
 	}
 	n := w.documents.Add(1)
 	return Want{
-		Run: w.options.Runs[random.IntN(len(w.options.Runs))], From: from, To: to, Class: load.Classes[random.IntN(len(load.Classes))],
-		Key: fmt.Sprintf("workload-%08x-%08x", random.Uint32(), n), Passenger: rail.Passenger{Name: string(load.AppendName(nil, random)), DocumentNumber: fmt.Sprintf("R%010d", n)},
+		Run: w.options.Runs[random.IntN(len(w.options.Runs))], From: from, To: to,
+		Class:     load.Classes[random.IntN(len(load.Classes))],
+		Key:       fmt.Sprintf("workload-%08x-%08x", random.Uint32(), n),
+		Passenger: rail.Passenger{Name: string(load.AppendName(nil, random)), DocumentNumber: fmt.Sprintf("R%010d", n)},
 	}
 }
 
@@ -119,7 +124,8 @@ func (w Want) input() map[string]any {
 // call is the call for a request, before it is made.
 func (w Want) call(name string) history.Call {
 	return history.Call{
-		Request: history.Request{Kind: history.Place, Buyer: name, Key: w.Key}, Run: w.Run.RunID, From: w.From, To: w.To, Class: w.Class,
+		Request: history.Request{Kind: history.Place, Buyer: name, Key: w.Key}, Run: w.Run.RunID, From: w.From,
+		To: w.To, Class: w.Class,
 		Passenger: w.Passenger,
 	}
 }
@@ -132,7 +138,8 @@ func (b *buyer) place() (*history.Order, history.Call) {
 
 func (b *buyer) pay(order *history.Order, placed history.Call) {
 	placed.Request = history.Request{Kind: history.Pay, Buyer: b.name, Key: order.Number}
-	b.insist(placed, payDocument, "payOrder", map[string]any{"orderId": order.ID, "idempotencyKey": "pay-" + order.Number})
+	b.insist(placed, payDocument, "payOrder",
+		map[string]any{"orderId": order.ID, "idempotencyKey": "pay-" + order.Number})
 }
 
 func (b *buyer) cancel(order *history.Order, placed history.Call) {

@@ -24,7 +24,8 @@ func (w *Workload) search(n int) {
 		}
 		c.Start = time.Now()
 		answer := w.ask(w.life, c.Server, "", searchDocument, map[string]any{
-			"f": []string{load.StationCode(c.From)}, "t": []string{load.StationCode(c.To)}, "d": run.RunID.Date().String(),
+			"f": []string{load.StationCode(c.From)}, "t": []string{load.StationCode(c.To)},
+			"d": run.RunID.Date().String(),
 		})
 		c.End = time.Now()
 		c.Outcome, c.Code, c.Problem = answer.outcome, answer.code, answer.problem

@@ -23,7 +23,8 @@ type Options struct {
 	Token func(subject string) (string, error)
 	// Buyers, Searchers and Subscribers are how many there are. Every subscriber follows one of the runs.
 	Buyers, Searchers, Subscribers int
-	// Impatient is how many of the buyers ask again almost at once, whatever they are told: somebody wants an answer at any time.
+	// Impatient is how many of the buyers ask again almost at once, whatever they are told: somebody wants an answer at
+	// any time.
 	Impatient int
 	// Pause is how long a buyer and a searcher think between two requests.
 	Pause time.Duration
@@ -56,8 +57,8 @@ type Workload struct {
 const (
 	// idleConnections is how many of one server are kept: as many as ask at once.
 	idleConnections = 512
-	// idleTime is how long one is kept that nobody needs. What a server holds for clients is looked at, so what a crowd has left
-	// behind must be gone soon.
+	// idleTime is how long one is kept that nobody needs. What a server holds for clients is looked at, so what a crowd
+	// has left behind must be gone soon.
 	idleTime = time.Second
 )
 
@@ -123,8 +124,8 @@ func (w *Workload) Leave(ctx context.Context) {
 	}
 }
 
-// Rest lets nobody who buys begin anything new until resume is called, and returns once all know what became of what they
-// have begun. On an error nobody rests.
+// Rest lets nobody who buys begin anything new until resume is called, and returns once all know what became of what
+// they have begun. On an error nobody rests.
 func (w *Workload) Rest(ctx context.Context) (resume func(), err error) {
 	quiet := make(chan struct{})
 	go func() {

@@ -100,7 +100,8 @@ func TestWorkload_InsistsWithTheSameKey(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			workload, o := open(t, first, clients.Options{Buyers: 4, Seed: 1})
-			require.Eventually(t, func() bool { return workload.Placed(time.Time{}, "") >= 8 }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return workload.Placed(time.Time{}, "") >= 8 }, 10*time.Second,
+				time.Millisecond)
 			leaving, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			workload.Leave(leaving)
@@ -116,7 +117,8 @@ func TestWorkload_InsistsWithTheSameKey(t *testing.T) {
 				require.Equal(t, history.Done, last.Outcome, "who leaves knows what became of it")
 				require.Equal(t, request.Key, last.Order.Number)
 				require.Equal(t, &history.Order{
-					ID: "i", Number: request.Key, Version: 1, State: rail.OnHold, Total: rail.Money{Minor: 500, Currency: "CNY"},
+					ID: "i", Number: request.Key, Version: 1, State: rail.OnHold,
+					Total: rail.Money{Minor: 500, Currency: "CNY"},
 					PayBy: last.Order.PayBy, Coach: "3", Seat: "23B", Name: "王伟", DocumentMasked: "R**1",
 				}, last.Order)
 				require.EqualValues(t, 1_570_842_900_123, last.Order.PayBy.UnixMilli())
@@ -233,7 +235,8 @@ func TestWorkload_SearchersAndSubscribers(t *testing.T) {
 }
 
 func TestWorkload_TogetherIsOneKey(t *testing.T) {
-	workload, o := open(t, failing(`{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING"}}]}`), clients.Options{Seed: 1})
+	workload, o := open(t, failing(`{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING"}}]}`),
+		clients.Options{Seed: 1})
 	require.NoError(t, workload.Together(t.Context(), "hands", 10, 5))
 	byRequest := history.ByRequest(workload.Log().Calls())
 	require.Len(t, byRequest, 1)

@@ -90,8 +90,8 @@ type Order struct {
 type Seen struct {
 	Version int64
 	At      time.Time
-	// First marks the first event of a connection, which says how things are: after a connection broke, the version that
-	// was known already may come again.
+	// First marks the first event of a connection, which says how things are: after a connection broke, the version
+	// that was known already may come again.
 	First bool
 }
 
@@ -109,12 +109,12 @@ type Stored struct {
 	State              rail.OrderState
 	Version            int64
 	From, To           int
-	// PlacedVersion and EndedVersion are the run's that the seat was taken and given back at; EndedVersion is 0 while the
-	// order has it.
+	// PlacedVersion and EndedVersion are the run's that the seat was taken and given back at; EndedVersion is 0 while
+	// the order has it.
 	PlacedVersion, EndedVersion int64
-	// PlacedAt and EndedAt are by the primary's clock, in whole milliseconds, as it was after the version before theirs was
-	// read. EndedAt is zero while the order has its seat; of a hold that expired it is the hold's end. PaidAt, zero while it is not
-	// paid, and PayBy, until when it may be, are by the same clock.
+	// PlacedAt and EndedAt are by the primary's clock, in whole milliseconds, as it was after the version before theirs
+	// was read. EndedAt is zero while the order has its seat; of a hold that expired it is the hold's end. PaidAt, zero
+	// while it is not paid, and PayBy, until when it may be, are by the same clock.
 	PlacedAt, EndedAt, PaidAt, PayBy time.Time
 	Class                            rail.SeatClass
 	SeatIndex                        int
