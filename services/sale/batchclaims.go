@@ -13,8 +13,8 @@ import (
 // train empty. The holds on one run are counted in the batch, exactly. What spans runs is in the buyer's record, see
 // buyers.go.
 
-// claimed is what a batch itself knows of the claims of its run.
-type claimed struct {
+// batchClaims is what a batch itself knows of the claims of its run.
+type batchClaims struct {
 	// known are the worker's; placed are the batch's own, which orders has one by one.
 	known, placed *claims
 	orders        []claim
@@ -22,9 +22,9 @@ type claimed struct {
 	ended, paid map[orderTail]bool
 }
 
-// newClaimed looks up, in one question for the whole batch, whatever the worker's claims might refuse a request for.
-func (c *worker) newClaimed(batch []*request, state *ledger.BatchState) (*claimed, error) {
-	k := &claimed{known: c.claims, placed: newClaims(c.run, c.claims.seed), ended: map[orderTail]bool{}, paid: map[orderTail]bool{}}
+// newBatchClaims looks up, in one question for the whole batch, whatever the worker's claims might refuse a request for.
+func (w *worker) newBatchClaims(batch []*request, state *ledger.BatchState) (*batchClaims, error) {
+	k := &batchClaims{known: w.claims, placed: newClaims(w.run, w.claims.seed), ended: map[orderTail]bool{}, paid: map[orderTail]bool{}}
 	for _, order := range state.Freed() {
 		one, err := k.known.tail(order.ID)
 		if err != nil {
@@ -39,21 +39,21 @@ func (c *worker) newClaimed(batch []*request, state *ledger.BatchState) (*claime
 			continue
 		}
 		for _, document := range r.place.documents {
-			for one := range c.claims.ofDocument(c.claims.hash(document)) {
+			for one := range w.claims.ofDocument(w.claims.hash(document)) {
 				doubts[one.order] = true
 			}
 		}
-		asks[c.claims.hash(r.place.key.Buyer)]++
+		asks[w.claims.hash(r.place.key.Buyer)]++
 	}
-	if limit := c.service.settings.MaxRunHolds; limit > 0 {
+	if limit := w.service.settings.MaxRunHolds; limit > 0 {
 		for buyer, n := range asks {
-			for range c.claims.heldBy(buyer) {
+			for range w.claims.heldBy(buyer) {
 				n++
 			}
 			if n <= limit {
 				continue
 			}
-			for one := range c.claims.heldBy(buyer) {
+			for one := range w.claims.heldBy(buyer) {
 				doubts[one.order] = true
 			}
 		}
@@ -83,7 +83,7 @@ func (c *worker) newClaimed(batch []*request, state *ledger.BatchState) (*claime
 }
 
 // travelling is the first of the documents that has a live ticket on a leg of the trip; -1 where none has.
-func (k *claimed) travelling(documents []string, from, to int) int {
+func (k *batchClaims) travelling(documents []string, from, to int) int {
 	return slices.IndexFunc(documents, func(document string) bool {
 		key := k.known.hash(document)
 		for one := range k.known.ofDocument(key) {
@@ -101,7 +101,7 @@ func (k *claimed) travelling(documents []string, from, to int) int {
 }
 
 // holds is how many orders of the run a buyer has not paid yet.
-func (k *claimed) holds(buyer string) (n int) {
+func (k *batchClaims) holds(buyer string) (n int) {
 	key := k.known.hash(buyer)
 	for range k.placed.heldBy(key) {
 		n++
@@ -115,7 +115,7 @@ func (k *claimed) holds(buyer string) (n int) {
 }
 
 // place notes an order of the batch.
-func (k *claimed) place(order *rail.Order, documents []string) error {
+func (k *batchClaims) place(order *rail.Order, documents []string) error {
 	tail, err := k.known.tail(order.ID)
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (k *claimed) place(order *rail.Order, documents []string) error {
 }
 
 // committed makes the worker's claims those of the version that the batch made.
-func (k *claimed) committed(version int64) {
+func (k *batchClaims) committed(version int64) {
 	for one := range k.ended {
 		k.known.remove(one)
 	}

@@ -7,13 +7,13 @@ import "time"
 // ledger, and for ever so. A worker that waits for those it has just answered serves all of them with one commit.
 
 const (
-	// gatherTick is how long a worker looks whether more buyers come. One that nobody joins waits that long in vain.
-	gatherTick = 2 * time.Millisecond
-	// gatherMax bounds the whole wait, by less than a commit takes on a busy machine; the last batch's own time does, too.
-	gatherMax = 10 * time.Millisecond
-	// gatherGrowth is which part of those who are expected must have come in a tick for another tick to be worth it: hundreds
+	// windowTick is how long a worker looks whether more buyers come. One that nobody joins waits that long in vain.
+	windowTick = 2 * time.Millisecond
+	// windowMax bounds the whole wait, by less than a commit takes on a busy machine; the last batch's own time does, too.
+	windowMax = 10 * time.Millisecond
+	// windowGrowth is which part of those who are expected must have come in a tick for another tick to be worth it: hundreds
 	// who wait are not kept for a handful.
-	gatherGrowth = 32
+	windowGrowth = 32
 )
 
 // expected is what a worker knows of the buyers around it when it answers a batch.
@@ -25,32 +25,32 @@ type expected struct {
 }
 
 // expect is to be called before a batch is answered: whoever is back already would be counted twice.
-func (c *worker) expect(batch int, took time.Duration) {
-	o := c.service
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	c.expects = expected{min(batch+len(c.queue), o.settings.MaxBatch), took}
+func (w *worker) expect(batch int, took time.Duration) {
+	s := w.service
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.expects = expected{min(batch+len(w.queue), s.settings.MaxBatch), took}
 }
 
-// gather lets the buyers that the last batch has answered come back, as long as they come. Who is alone is served at once.
-func (c *worker) gather() {
-	if c.expects.buyers == 0 {
+// waitForBuyers lets the buyers that the last batch has answered come back, as long as they come. Who is alone is served at once.
+func (w *worker) waitForBuyers() {
+	if w.expects.buyers == 0 {
 		return // It has answered nobody yet.
 	}
-	deadline := time.Now().Add(min(c.expects.took, gatherMax))
-	tick := time.NewTicker(gatherTick)
+	deadline := time.Now().Add(min(w.expects.took, windowMax))
+	tick := time.NewTicker(windowTick)
 	defer tick.Stop()
-	before := c.service.behind(c)
-	for waiting := before; waiting < c.expects.buyers; waiting = c.service.behind(c) {
+	before := w.service.queued(w)
+	for waiting := before; waiting < w.expects.buyers; waiting = w.service.queued(w) {
 		select {
-		case <-c.arrived:
+		case <-w.arrived:
 			continue
 		case <-tick.C:
-		case <-c.service.life.Done():
+		case <-w.service.life.Done():
 			return
 		}
-		waiting = c.service.behind(c)
-		if waiting-before <= c.expects.buyers/gatherGrowth || time.Now().After(deadline) {
+		waiting = w.service.queued(w)
+		if waiting-before <= w.expects.buyers/windowGrowth || time.Now().After(deadline) {
 			return
 		}
 		before = waiting

@@ -54,9 +54,9 @@ type record struct {
 	told   map[string]bool
 }
 
-func newBuyers(o *Service) *buyers {
+func newBuyers(s *Service) *buyers {
 	known, _ := lru.New[string, *record](maxBuyers) // It fails for sizes below 1 only.
-	return &buyers{service: o, known: known, next: map[string]bool{}, asked: make(chan struct{})}
+	return &buyers{service: s, known: known, next: map[string]bool{}, asked: make(chan struct{})}
 }
 
 // limited tells whether any limit is on.
@@ -214,7 +214,7 @@ func (b *buyers) read(ctx context.Context, buyer string) {
 		}
 		b.reading = true
 		go func() {
-			defer b.service.workers.Done()
+			defer b.service.background.Done()
 			b.serve()
 		}()
 	}

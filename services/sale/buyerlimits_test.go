@@ -421,7 +421,7 @@ func TestPlace_LimitsHoldWithoutALock(t *testing.T) {
 			var wait sync.WaitGroup
 			for n := range rushServers {
 				l := ledgertest.Open(t, options)
-				service := openOffice(t, l, run, sale.Settings{MaxRunHolds: limit, MaxOpenHolds: -1, MaxDocuments: -1, MaxLapsedHolds: -1})
+				service := openService(t, l, run, sale.Settings{MaxRunHolds: limit, MaxOpenHolds: -1, MaxDocuments: -1, MaxLapsedHolds: -1})
 				for i := range 24 {
 					wait.Go(func() { askFor(t, service, run, fmt.Sprint("buyer-", i%3), fmt.Sprint("key-of-server-", n, "-", i), i) })
 				}
@@ -478,7 +478,7 @@ func TestPlace_OpenHoldsInAll(t *testing.T) {
 		runs = append(runs, publishRun(t, l, fmt.Sprint("T", i)))
 	}
 	settings := sale.Settings{MaxRunHolds: 2, MaxOpenHolds: 3, MaxDocuments: -1, MaxLapsedHolds: -1}
-	services := []*sale.Service{openOffice(t, l, nil, settings, runs...), openOffice(t, ledgertest.Open(t, options), nil, settings, runs...)}
+	services := []*sale.Service{openService(t, l, nil, settings, runs...), openService(t, ledgertest.Open(t, options), nil, settings, runs...)}
 	place := func(service, run int, buyer string) (*rail.Order, error) {
 		return services[service].Place(t.Context(), buyer, rail.PlaceOrder{
 			IdempotencyKey: uuid.NewString(), RunID: runs[run].ID, From: "AAA", To: "CCC",
@@ -520,8 +520,8 @@ func (p published) Run(id rail.RunID) (*rail.Run, bool) {
 
 func (published) Loaded() bool { return true }
 
-// openOffice opens a service of one more server on a ledger, with a lock that always says yes.
-func openOffice(t *testing.T, l *sqlledger.Ledger, run *rail.Run, settings sale.Settings, runs ...*rail.Run) *sale.Service {
+// openService opens a service of one more server on a ledger, with a lock that always says yes.
+func openService(t *testing.T, l *sqlledger.Ledger, run *rail.Run, settings sale.Settings, runs ...*rail.Run) *sale.Service {
 	t.Helper()
 	if run != nil {
 		runs = append(runs, run)

@@ -76,120 +76,120 @@ func newClaims(run rail.RunID, seed maphash.Seed) *claims {
 const staleClaims = 10_000
 
 // upTo is the version up to which nothing has to be read; 0 where all has to be.
-func (s *claims) upTo() int64 {
-	if s == nil || len(s.orders) > 2*s.loaded+staleClaims {
+func (c *claims) upTo() int64 {
+	if c == nil || len(c.orders) > 2*c.loaded+staleClaims {
 		return 0
 	}
-	return s.at
+	return c.at
 }
 
-func (s *claims) len() int {
-	if s == nil {
+func (c *claims) len() int {
+	if c == nil {
 		return 0
 	}
-	return len(s.orders)
+	return len(c.orders)
 }
 
-func (s *claims) hash(text string) uint64 { return maphash.String(s.seed, text) }
+func (c *claims) hash(text string) uint64 { return maphash.String(c.seed, text) }
 
 // tail is what an order of the run is known by.
-func (s *claims) tail(order string) (t orderTail, err error) {
-	rest := len(s.run) + 1
-	if len(order) <= rest || len(order)-rest > len(t) || order[:rest-1] != string(s.run) || order[rest-1] != '/' {
-		return t, fmt.Errorf("sale: %q is no order of %s", order, s.run)
+func (c *claims) tail(order string) (t orderTail, err error) {
+	rest := len(c.run) + 1
+	if len(order) <= rest || len(order)-rest > len(t) || order[:rest-1] != string(c.run) || order[rest-1] != '/' {
+		return t, fmt.Errorf("sale: %q is no order of %s", order, c.run)
 	}
 	copy(t[:], order[rest:])
 	return t, nil
 }
 
 // id is the whole id of an order.
-func (s *claims) id(t orderTail) string {
-	return string(s.run) + "/" + string(bytes.TrimRight(t[:], "\x00"))
+func (c *claims) id(t orderTail) string {
+	return string(c.run) + "/" + string(bytes.TrimRight(t[:], "\x00"))
 }
 
 // learn adds what the ledger has read, tickets of one order beside each other.
-func (s *claims) learn(tickets []ledger.Claim) error {
+func (c *claims) learn(tickets []ledger.Claim) error {
 	for len(tickets) > 0 {
 		first := &tickets[0]
 		n := 1
 		for n < len(tickets) && tickets[n].OrderID == first.OrderID {
 			n++
 		}
-		order, err := s.tail(first.OrderID)
+		order, err := c.tail(first.OrderID)
 		if err != nil {
 			return err
 		}
-		one := claim{order: order, buyer: s.hash(first.Buyer), held: first.Held, from: first.From, to: first.To}
+		one := claim{order: order, buyer: c.hash(first.Buyer), held: first.Held, from: first.From, to: first.To}
 		for i := range tickets[:n] {
-			one.documents = append(one.documents, s.hash(tickets[i].Document))
+			one.documents = append(one.documents, c.hash(tickets[i].Document))
 		}
-		s.add(&one)
+		c.add(&one)
 		tickets = tickets[n:]
 	}
 	return nil
 }
 
-func (s *claims) add(one *claim) {
-	if s.orders[one.order] != 0 {
+func (c *claims) add(one *claim) {
+	if c.orders[one.order] != 0 {
 		return
 	}
-	at := s.freeOrder
+	at := c.freeOrder
 	if at == 0 {
-		at = int32(len(s.slots))
-		s.slots = append(s.slots, orderSlot{})
+		at = int32(len(c.slots))
+		c.slots = append(c.slots, orderSlot{})
 	} else {
-		s.freeOrder = s.slots[at].next
+		c.freeOrder = c.slots[at].next
 	}
-	s.slots[at] = orderSlot{order: one.order, buyer: one.buyer, from: uint16(one.from), to: uint16(one.to)}
-	s.orders[one.order] = at
+	c.slots[at] = orderSlot{order: one.order, buyer: one.buyer, from: uint16(one.from), to: uint16(one.to)}
+	c.orders[one.order] = at
 	for _, document := range one.documents {
-		s.addTicket(at, document)
+		c.addTicket(at, document)
 	}
 	if one.held {
-		s.slots[at].held, s.slots[at].next = true, s.holds[one.buyer]
-		s.holds[one.buyer] = at
+		c.slots[at].held, c.slots[at].next = true, c.holds[one.buyer]
+		c.holds[one.buyer] = at
 	}
 }
 
-func (s *claims) addTicket(order int32, document uint64) {
-	at := s.freeTicket
+func (c *claims) addTicket(order int32, document uint64) {
+	at := c.freeTicket
 	if at == 0 {
-		at = int32(len(s.tickets))
-		s.tickets = append(s.tickets, ticketSlot{})
+		at = int32(len(c.tickets))
+		c.tickets = append(c.tickets, ticketSlot{})
 	} else {
-		s.freeTicket = s.tickets[at].next
+		c.freeTicket = c.tickets[at].next
 	}
-	s.tickets[at] = ticketSlot{document: document, of: order, sibling: s.slots[order].ticket, next: s.documents[document]}
-	s.slots[order].ticket, s.documents[document] = at, at
+	c.tickets[at] = ticketSlot{document: document, of: order, sibling: c.slots[order].ticket, next: c.documents[document]}
+	c.slots[order].ticket, c.documents[document] = at, at
 }
 
 // remove forgets an order that has ended.
-func (s *claims) remove(order orderTail) {
-	at := s.orders[order]
+func (c *claims) remove(order orderTail) {
+	at := c.orders[order]
 	if at == 0 {
 		return
 	}
-	s.paid(order)
-	delete(s.orders, order)
-	for ticket := s.slots[at].ticket; ticket != 0; {
-		one := &s.tickets[ticket]
-		unchain(s.documents, one.document, ticket, func(at int32) *int32 { return &s.tickets[at].next })
+	c.paid(order)
+	delete(c.orders, order)
+	for ticket := c.slots[at].ticket; ticket != 0; {
+		one := &c.tickets[ticket]
+		unchain(c.documents, one.document, ticket, func(at int32) *int32 { return &c.tickets[at].next })
 		sibling := one.sibling
-		*one = ticketSlot{next: s.freeTicket}
-		s.freeTicket, ticket = ticket, sibling
+		*one = ticketSlot{next: c.freeTicket}
+		c.freeTicket, ticket = ticket, sibling
 	}
-	s.slots[at] = orderSlot{next: s.freeOrder}
-	s.freeOrder = at
+	c.slots[at] = orderSlot{next: c.freeOrder}
+	c.freeOrder = at
 }
 
 // paid forgets that an order is on hold.
-func (s *claims) paid(order orderTail) {
-	at := s.orders[order]
-	if at == 0 || !s.slots[at].held {
+func (c *claims) paid(order orderTail) {
+	at := c.orders[order]
+	if at == 0 || !c.slots[at].held {
 		return
 	}
-	unchain(s.holds, s.slots[at].buyer, at, func(at int32) *int32 { return &s.slots[at].next })
-	s.slots[at].held, s.slots[at].next = false, 0
+	unchain(c.holds, c.slots[at].buyer, at, func(at int32) *int32 { return &c.slots[at].next })
+	c.slots[at].held, c.slots[at].next = false, 0
 }
 
 // unchain takes one out of the chain of a key.
@@ -209,10 +209,10 @@ func unchain(first map[uint64]int32, key uint64, one int32, next func(int32) *in
 }
 
 // ofDocument are the orders with a ticket of a document.
-func (s *claims) ofDocument(document uint64) iter.Seq[*orderSlot] {
+func (c *claims) ofDocument(document uint64) iter.Seq[*orderSlot] {
 	return func(yield func(*orderSlot) bool) {
-		for at := s.documents[document]; at != 0; at = s.tickets[at].next {
-			if !yield(&s.slots[s.tickets[at].of]) {
+		for at := c.documents[document]; at != 0; at = c.tickets[at].next {
+			if !yield(&c.slots[c.tickets[at].of]) {
 				return
 			}
 		}
@@ -220,10 +220,10 @@ func (s *claims) ofDocument(document uint64) iter.Seq[*orderSlot] {
 }
 
 // heldBy are the orders that a buyer has on hold.
-func (s *claims) heldBy(buyer uint64) iter.Seq[*orderSlot] {
+func (c *claims) heldBy(buyer uint64) iter.Seq[*orderSlot] {
 	return func(yield func(*orderSlot) bool) {
-		for at := s.holds[buyer]; at != 0; at = s.slots[at].next {
-			if !yield(&s.slots[at]) {
+		for at := c.holds[buyer]; at != 0; at = c.slots[at].next {
+			if !yield(&c.slots[at]) {
 				return
 			}
 		}

@@ -17,8 +17,8 @@ type decision struct {
 	answers []decided
 
 	// placed is what this batch itself has added to the state: a key may be in it twice.
-	placed  map[ledger.OrderKey]ledger.Replay
-	claimed *claimed
+	placed map[ledger.OrderKey]ledger.Replay
+	claims *batchClaims
 }
 
 type decided struct {
@@ -44,7 +44,7 @@ func (b *brokenRun) Unwrap() error { return b.error }
 
 // decideSafely is decide, whose every error but a poisoned request's is the run's, a panic too: what is wrong with one
 // run must not end a server that sells a thousand.
-func (c *worker) decideSafely(batch []*request, state *ledger.BatchState) (d *decision, err error) {
+func (w *worker) decideSafely(batch []*request, state *ledger.BatchState) (d *decision, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			err = fmt.Errorf("the worker panicked: %v\n%s", reason, debug.Stack())
@@ -54,25 +54,25 @@ func (c *worker) decideSafely(batch []*request, state *ledger.BatchState) (d *de
 			err = &brokenRun{err}
 		}
 	}()
-	return c.decide(batch, state)
+	return w.decide(batch, state)
 }
 
 // decide serves a batch on the state the ledger gave: seats given back first, then each request in the order it came.
-func (c *worker) decide(batch []*request, state *ledger.BatchState) (*decision, error) {
-	if err := c.load(state); err != nil {
+func (w *worker) decide(batch []*request, state *ledger.BatchState) (*decision, error) {
+	if err := w.load(state); err != nil {
 		return nil, err
 	}
-	known, err := c.newClaimed(batch, state)
+	known, err := w.newBatchClaims(batch, state)
 	if err != nil {
 		return nil, err
 	}
-	d := &decision{state: state, placed: map[ledger.OrderKey]ledger.Replay{}, claimed: known}
+	d := &decision{state: state, placed: map[ledger.OrderKey]ledger.Replay{}, claims: known}
 	for _, order := range state.Freed() {
 		for _, ticket := range order.Tickets {
-			if err := c.maps[ticket.SeatClass].Release(ticket.SeatIndex, order.From, order.To); err != nil {
+			if err := w.maps[ticket.SeatClass].Release(ticket.SeatIndex, order.From, order.To); err != nil {
 				return nil, fmt.Errorf("order %s gives back a seat it does not have: %w", order.ID, err)
 			}
-			d.note(c.train, order, &ticket, true)
+			d.note(w.train, order, &ticket, true)
 		}
 	}
 	cancels := state.Cancels
@@ -81,7 +81,7 @@ func (c *worker) decide(batch []*request, state *ledger.BatchState) (*decision, 
 		switch {
 		case r.place != nil:
 			var err error
-			if a, err = c.place(d, r); err != nil {
+			if a, err = w.place(d, r); err != nil {
 				return nil, err
 			}
 		case r.cancel != nil:
@@ -90,7 +90,7 @@ func (c *worker) decide(batch []*request, state *ledger.BatchState) (*decision, 
 		}
 		d.answers = append(d.answers, decided{r, a})
 	}
-	d.changes.Maps = c.encodeMaps
+	d.changes.Maps = w.encodeMaps
 	return d, nil
 }
 
@@ -102,7 +102,7 @@ func (d *decision) note(train *rail.Train, order *rail.Order, ticket *rail.Ticke
 }
 
 // place decides one order. The error is a poisoned request's; a refusal is in the answer.
-func (c *worker) place(d *decision, r *request) (a answer, err error) {
+func (w *worker) place(d *decision, r *request) (a answer, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			err = &poisoned{r, reason, debug.Stack()}
@@ -118,11 +118,11 @@ func (c *worker) place(d *decision, r *request) (a answer, err error) {
 	if r.place.refuseIfNew != nil {
 		return answer{err: r.place.refuseIfNew}, nil
 	}
-	order, refusal := c.allocate(d, r.place)
+	order, refusal := w.allocate(d, r.place)
 	if refusal != nil {
 		return answer{err: refusal}, nil
 	}
-	if err := d.claimed.place(order, r.place.documents); err != nil {
+	if err := d.claims.place(order, r.place.documents); err != nil {
 		return answer{}, err
 	}
 	d.placed[r.place.key] = ledger.Replay{Order: order, BodyHash: r.place.bodyHash}
@@ -170,8 +170,8 @@ func replayed(replay ledger.Replay, p *placing) answer {
 }
 
 // allocate makes an order with a seat for each passenger, or refuses and leaves the maps as they were.
-func (c *worker) allocate(d *decision, p *placing) (*rail.Order, error) {
-	state, o := d.state, c.service
+func (w *worker) allocate(d *decision, p *placing) (*rail.Order, error) {
+	state, s := d.state, w.service
 	run := state.Run
 	if run.Train.ID != p.train.ID {
 		// The run was published anew since the request was validated: hold it against what is sold now.
@@ -184,25 +184,25 @@ func (c *worker) allocate(d *decision, p *placing) (*rail.Order, error) {
 	if refusal := run.MaySell(p.from, state.Now); refusal != nil {
 		return nil, refusal.At("input", "runId")
 	}
-	if limit := o.settings.MaxRunHolds; limit > 0 && d.claimed.holds(p.key.Buyer) >= limit {
+	if limit := s.settings.MaxRunHolds; limit > 0 && d.claims.holds(p.key.Buyer) >= limit {
 		return nil, tooManyRunHolds(limit)
 	}
 	order := &rail.Order{
-		ID: rail.NewOrderID(run.ID, state.Version+1, o.NewID()), RunID: run.ID, TrainID: run.Train.ID, Number: o.NewNumber(),
+		ID: rail.NewOrderID(run.ID, state.Version+1, s.NewID()), RunID: run.ID, TrainID: run.Train.ID, Number: s.NewNumber(),
 		Buyer: p.key.Buyer, Version: 1, State: rail.OnHold, From: p.from, To: p.to,
 		Tickets: make([]rail.Ticket, len(p.body.Passengers)), Total: rail.Money{Currency: run.Train.Fares.Currency},
-		PlacedAt: state.Now, PayBy: state.Now.Add(o.settings.Hold),
+		PlacedAt: state.Now, PayBy: state.Now.Add(s.settings.Hold),
 	}
 	// A hold that outlives the departure would keep a seat nobody can board for.
 	if departure := run.Departure(p.from); order.PayBy.After(departure) {
 		order.PayBy = departure
 	}
-	if err := c.seat(d, order, p); err != nil {
+	if err := w.seat(d, order, p); err != nil {
 		return nil, err
 	}
-	if passenger := d.claimed.travelling(p.documents, p.from, p.to); passenger >= 0 {
+	if passenger := d.claims.travelling(p.documents, p.from, p.to); passenger >= 0 {
 		// Only now: a train that is sold out says nothing about who travels on it.
-		c.unseat(order)
+		w.unseat(order)
 		d.asked(p)
 		return nil, alreadyTravelling(passenger)
 	}
@@ -220,19 +220,19 @@ func (d *decision) asked(p *placing) {
 }
 
 // unseat gives back what a moment ago was allocated to an order.
-func (c *worker) unseat(order *rail.Order) {
+func (w *worker) unseat(order *rail.Order) {
 	for _, ticket := range order.Tickets {
 		if ticket.SeatClass == "" {
 			continue // This passenger has got no seat.
 		}
-		if err := c.maps[ticket.SeatClass].Release(ticket.SeatIndex, order.From, order.To); err != nil {
+		if err := w.maps[ticket.SeatClass].Release(ticket.SeatIndex, order.From, order.To); err != nil {
 			panic(err) // It was sold a moment ago.
 		}
 	}
 }
 
 // seat gives every passenger a seat, class by class, or none.
-func (c *worker) seat(d *decision, order *rail.Order, p *placing) error {
+func (w *worker) seat(d *decision, order *rail.Order, p *placing) error {
 	train := d.state.Run.Train
 	prices := map[rail.SeatClass]rail.Money{}
 	for _, passenger := range p.body.Passengers {
@@ -253,10 +253,10 @@ func (c *worker) seat(d *decision, order *rail.Order, p *placing) error {
 		if len(who) == 0 {
 			continue
 		}
-		seats, ok := c.maps[class].Allocate(c.layouts[class], p.from, p.to, wishes)
+		seats, ok := w.maps[class].Allocate(w.layouts[class], p.from, p.to, wishes)
 		if !ok {
-			c.unseat(order)
-			left := c.maps[class].Remaining(p.from, p.to)
+			w.unseat(order)
+			left := w.maps[class].Remaining(p.from, p.to)
 			return rail.Refuse(rail.SoldOut, "%d %s seats are left, %d were asked for", left, class, len(who)).
 				At("input", "passengers", rail.Index(who[0]), "seatClass")
 		}

@@ -26,8 +26,8 @@ const (
 
 // Sweep gives back, until ctx ends, the seats of holds that ran out on runs nobody else is buying on, and settles
 // commits whose buyers do not come back. The first is done by one of all servers, while they agree on which.
-func (o *Service) Sweep(ctx context.Context) {
-	ticker := time.NewTicker(o.settings.SweepInterval)
+func (s *Service) Sweep(ctx context.Context) {
+	ticker := time.NewTicker(s.settings.SweepInterval)
 	defer ticker.Stop()
 	var lease lock.Lease
 	looking := logonce.Warn("holds past their time cannot be looked for", "holds past their time are looked for again")
@@ -43,8 +43,8 @@ func (o *Service) Sweep(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		for _, run := range o.unsettledRuns() {
-			o.wake(run)
+		for _, run := range s.runsInDoubt() {
+			s.wake(run)
 		}
 		if lease != nil && lease.Extend(ctx) != nil {
 			lease.Release()
@@ -52,36 +52,36 @@ func (o *Service) Sweep(ctx context.Context) {
 		}
 		if lease == nil {
 			var err error
-			lease, err = o.Lock.Acquire(ctx, expiryLock)
+			lease, err = s.Lock.Acquire(ctx, expiryLock)
 			if errors.Is(err, lock.ErrTaken) {
 				continue
 			}
 		}
-		if err := o.sweep(ctx); ctx.Err() == nil {
-			looking.Note(ctx, o.Log, err)
+		if err := s.sweep(ctx); ctx.Err() == nil {
+			looking.Note(ctx, s.Log, err)
 		}
 		if time.Since(forgot) > forgetEvery && !looking.Failing() {
-			forgotten, err := o.Ledger.ForgetAsked(ctx, maxForgotten)
+			forgotten, err := s.Ledger.ForgetAsked(ctx, maxForgotten)
 			if forgotten < maxForgotten {
 				forgot = time.Now()
 			}
 			if err != nil && ctx.Err() == nil {
-				o.Log.WarnContext(ctx, "what buyers asked for longer than a day ago cannot be forgotten", "error", err)
+				s.Log.WarnContext(ctx, "what buyers asked for longer than a day ago cannot be forgotten", "error", err)
 			}
 		}
 	}
 }
 
-func (o *Service) sweep(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, o.settings.BatchTimeout)
+func (s *Service) sweep(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.settings.BatchTimeout)
 	defer cancel()
-	runs, err := o.Ledger.DueRuns(ctx, maxDueRuns)
+	runs, err := s.Ledger.DueRuns(ctx, maxDueRuns)
 	for _, run := range runs {
-		o.wake(run)
+		s.wake(run)
 	}
 	return err
 }
 
 // wake has the worker of a run serve a batch that asks for nothing: every batch expires what is due and settles what is
 // in doubt. A full queue will do the same.
-func (o *Service) wake(run rail.RunID) { _ = o.enqueue(run, newRequest(o.life)) }
+func (s *Service) wake(run rail.RunID) { _ = s.enqueue(run, newRequest(s.life)) }

@@ -101,7 +101,7 @@ func sellToAll(t *testing.T, options sqlledger.Options, run *rail.Run) (*rush, i
 	lost := int64(0)
 	for _, service := range services {
 		require.NoError(t, service.Close(t.Context()))
-		lost += service.Stats().VersionLost
+		lost += service.Stats().VersionConflicts
 	}
 	return &told, lost
 }

@@ -11,60 +11,60 @@ import (
 // order: with another order, or from another buyer, it is another payment. HOLD_EXPIRED: the time to pay is over.
 // WRONG_STATE: it was paid with another key, or cancelled. The order is answered also beside a refusal. ORDER_PENDING:
 // not known yet, repeat with the same key. OVERLOADED: too many others are paying.
-func (o *Service) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Order, Payment, error) {
+func (s *Service) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Order, Payment, error) {
 	if !rail.ValidKey(key) {
 		return nil, Payment{}, rail.Refuse(rail.Invalid, "an idempotency key has 8 to 128 printable ASCII characters without spaces").At("input", "idempotencyKey")
 	}
-	leave, err := o.enterPaying(ctx)
+	leave, err := s.enterPaying(ctx)
 	if err != nil {
 		return nil, Payment{}, err
 	}
 	defer leave()
 	this := payAttempt{orderID, buyer, key}
-	order, err := o.Ledger.OrderToPay(ctx, orderID)
+	order, err := s.Ledger.OrderToPay(ctx, orderID)
 	if err != nil {
-		return nil, Payment{}, o.paymentTold(this, err)
+		return nil, Payment{}, s.paymentFailure(this, err)
 	}
 	if order == nil || order.Buyer != buyer {
 		return nil, Payment{}, notFound()
 	}
 	var payment Payment
 	if order.State == rail.OnHold {
-		payment, err = o.Payments.Charge(ctx, order, paymentKey(orderID, buyer, key))
+		payment, err = s.Payments.Charge(ctx, order, paymentKey(orderID, buyer, key))
 		if err != nil || payment.State != PaymentSucceeded {
 			return order, payment, err
 		}
 	}
-	order, paid, err := o.Ledger.Pay(ctx, order.RunID, orderID, buyer, key)
-	if err = o.paymentTold(this, err); err != nil {
+	order, paid, err := s.Ledger.Pay(ctx, order.RunID, orderID, buyer, key)
+	if err = s.paymentFailure(this, err); err != nil {
 		return nil, Payment{}, err
 	}
-	o.announce(order)
+	s.announce(order)
 	if paid {
 		return order, Payment{State: PaymentSucceeded}, nil
 	}
 	// Also where this call took nothing: an earlier one with this key may have, and never have heard what became of it.
-	o.void(ctx, order, paymentKey(orderID, buyer, key))
+	s.void(ctx, order, paymentKey(orderID, buyer, key))
 	return order, Payment{}, unpayable(order)
 }
 
 // enterPaying takes a place among those who pay, until leave is called.
-func (o *Service) enterPaying(ctx context.Context) (leave func(), err error) {
-	if !o.begin() {
+func (s *Service) enterPaying(ctx context.Context) (leave func(), err error) {
+	if !s.begin() {
 		return nil, closing()
 	}
-	timer := time.NewTimer(o.settings.PayWait)
+	timer := time.NewTimer(s.settings.PayWait)
 	defer timer.Stop()
 	select {
-	case o.paying <- struct{}{}:
-		return func() { <-o.paying; o.workers.Done() }, nil
+	case s.paying <- struct{}{}:
+		return func() { <-s.paying; s.background.Done() }, nil
 	case <-timer.C:
-		o.counters.overloaded.Add(1)
+		s.counters.overloaded.Add(1)
 		err = &rail.Error{Code: rail.Overloaded, Message: "too many payments are waiting: nothing was done", RetryAfter: overloadedRetryAfter}
 	case <-ctx.Done():
 		err = &rail.Error{Code: rail.Unavailable, Message: "the request ran out of time before its turn: nothing was done", RetryAfter: overloadedRetryAfter, Cause: ctx.Err()}
 	}
-	o.workers.Done()
+	s.background.Done()
 	return nil, err
 }
 
@@ -72,11 +72,11 @@ func (o *Service) enterPaying(ctx context.Context) (leave func(), err error) {
 const voidTimeout = 10 * time.Second
 
 // void gives back what was taken for an order that could not be paid any more.
-func (o *Service) void(ctx context.Context, order *rail.Order, key string) {
+func (s *Service) void(ctx context.Context, order *rail.Order, key string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), voidTimeout)
 	defer cancel()
-	if err := o.Payments.Void(ctx, order, key); err != nil {
-		o.Log.ErrorContext(ctx, "money was taken for an order that is not paid, and could not be given back", "order", order.Number, "error", err)
+	if err := s.Payments.Void(ctx, order, key); err != nil {
+		s.Log.ErrorContext(ctx, "money was taken for an order that is not paid, and could not be given back", "order", order.Number, "error", err)
 	}
 }
 

@@ -73,131 +73,131 @@ const (
 	maxRetryAfter        = 5 * time.Second
 )
 
-// ask hands a request to the worker of its run and waits for the answer.
-func (o *Service) ask(id rail.RunID, r *request) answer {
-	if err := o.enqueue(id, r); err != nil {
-		return answer{err: o.told(id, r, err)}
+// submit hands a request to the worker of its run and waits for the answer.
+func (s *Service) submit(id rail.RunID, r *request) answer {
+	if err := s.enqueue(id, r); err != nil {
+		return answer{err: s.failure(id, r, err)}
 	}
 	select {
 	case a := <-r.answer:
 		return a
 	case <-r.ctx.Done():
 		if r.state.CompareAndSwap(waits, left) {
-			return answer{err: o.told(id, r, &rail.Error{Code: rail.Unavailable, Message: "the request ran out of time before its turn: nothing was done", RetryAfter: overloadedRetryAfter, Cause: r.ctx.Err()})}
+			return answer{err: s.failure(id, r, &rail.Error{Code: rail.Unavailable, Message: "the request ran out of time before its turn: nothing was done", RetryAfter: overloadedRetryAfter, Cause: r.ctx.Err()})}
 		}
 		return answer{err: pending(r.ctx.Err()), early: true}
 	}
 }
 
 // enqueue puts a request into the queue of its run, and wakes a worker where none is serving it.
-func (o *Service) enqueue(id rail.RunID, r *request) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed {
+func (s *Service) enqueue(id rail.RunID, r *request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
 		return closing()
 	}
-	c := o.serving[id]
-	if o.full(c) {
-		return o.overloaded(c)
+	w := s.workers[id]
+	if s.full(w) {
+		return s.overloaded(w)
 	}
-	if c == nil {
-		c = &worker{service: o, run: id, turn: make(chan struct{}, 1), arrived: make(chan struct{}, 1)}
-		c.known = o.known.take(id)
-		o.serving[id] = c
-		o.workers.Go(c.serve)
+	if w == nil {
+		w = &worker{service: s, run: id, slot: make(chan struct{}, 1), arrived: make(chan struct{}, 1)}
+		w.cachedRun = s.runCache.take(id)
+		s.workers[id] = w
+		s.background.Go(w.serve)
 	}
 	r.since = time.Now()
-	c.queue = append(c.queue, r)
-	o.waiting++
+	w.queue = append(w.queue, r)
+	s.waiting++
 	select {
-	case c.arrived <- struct{}{}:
+	case w.arrived <- struct{}{}:
 	default: // It was told, and has not looked yet.
 	}
 	return nil
 }
 
-// room is the refusal of one more request for a run, nil where it may come. In a rush most are refused, so they ask
+// checkRoom is the refusal of one more request for a run, nil where it may come. In a rush most are refused, so they ask
 // before anything dear is done for them.
-func (o *Service) room(id rail.RunID) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if c := o.serving[id]; o.full(c) {
-		return o.overloaded(c)
+func (s *Service) checkRoom(id rail.RunID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w := s.workers[id]; s.full(w) {
+		return s.overloaded(w)
 	}
 	return nil
 }
 
 // full tells whether whoever comes now would be behind too many, or wait for too long. Who is in the next batch never
 // does. service.mu must be held.
-func (o *Service) full(c *worker) bool {
-	s := &o.settings
+func (s *Service) full(w *worker) bool {
+	limit := &s.settings
 	switch {
-	case o.waiting >= s.MaxWaiting, c != nil && len(c.queue) >= s.MaxQueue:
+	case s.waiting >= limit.MaxWaiting, w != nil && len(w.queue) >= limit.MaxQueue:
 		return true
-	case c == nil || len(c.queue) < s.MaxBatch:
+	case w == nil || len(w.queue) < limit.MaxBatch:
 		return false
 	}
-	return c.servedIn() > s.MaxWait || time.Since(c.queue[0].since) > s.MaxWait
+	return w.queueDelay() > limit.MaxWait || time.Since(w.queue[0].since) > limit.MaxWait
 }
 
 // overloaded refuses a request for want of room. service.mu must be held.
-func (o *Service) overloaded(c *worker) error {
-	o.counters.overloaded.Add(1)
+func (s *Service) overloaded(w *worker) error {
+	s.counters.overloaded.Add(1)
 	retry := overloadedRetryAfter
-	if c != nil && len(c.queue) > 0 {
-		retry = min(max(retry, c.servedIn(), time.Since(c.queue[0].since)), maxRetryAfter)
+	if w != nil && len(w.queue) > 0 {
+		retry = min(max(retry, w.queueDelay(), time.Since(w.queue[0].since)), maxRetryAfter)
 	}
 	return &rail.Error{Code: rail.Overloaded, Message: "too many orders are waiting", RetryAfter: retry}
 }
 
-// servedIn is about how long the full batches of those who wait take in the ledger, at the pace of the last one that
+// queueDelay is about how long the full batches of those who wait take in the ledger, at the pace of the last one that
 // was taken, which may have been smaller. service.mu must be held.
-func (c *worker) servedIn() time.Duration {
-	return time.Duration(len(c.queue)/c.service.settings.MaxBatch) * c.expects.took
+func (w *worker) queueDelay() time.Duration {
+	return time.Duration(len(w.queue)/w.service.settings.MaxBatch) * w.expects.took
 }
 
 // next takes the next batch off a worker's queue; it is empty where all have left.
-func (o *Service) next(c *worker) []*request {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+func (s *Service) next(w *worker) []*request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var batch []*request
 	n := 0
-	for ; n < len(c.queue) && len(batch) < o.settings.MaxBatch; n++ {
-		if c.queue[n].take() {
-			batch = append(batch, c.queue[n])
+	for ; n < len(w.queue) && len(batch) < s.settings.MaxBatch; n++ {
+		if w.queue[n].take() {
+			batch = append(batch, w.queue[n])
 		}
 	}
-	clear(c.queue[:n])
-	c.queue = c.queue[n:]
-	o.waiting -= n
+	clear(w.queue[:n])
+	w.queue = w.queue[n:]
+	s.waiting -= n
 	return batch
 }
 
-// behind is how many requests wait in a worker's queue.
-func (o *Service) behind(c *worker) int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(c.queue)
+// queued is how many requests wait in a worker's queue.
+func (s *Service) queued(w *worker) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(w.queue)
 }
 
-// offDuty takes a worker off duty if nobody waits in its queue: both under one lock, so that no request is left with
+// stopIfIdle takes a worker off duty if nobody waits in its queue: both under one lock, so that no request is left with
 // nobody to serve it.
-func (o *Service) offDuty(c *worker) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(c.queue) > 0 {
+func (s *Service) stopIfIdle(w *worker) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(w.queue) > 0 {
 		return false
 	}
-	delete(o.serving, c.run)
-	if c.version != 0 {
-		o.known.keep(c.run, c.known)
+	delete(s.workers, w.run)
+	if w.version != 0 {
+		s.runCache.keep(w.run, w.cachedRun)
 	}
 	return true
 }
 
 // Waiting is how many requests wait for a worker now.
-func (o *Service) Waiting() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.waiting
+func (s *Service) Waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting
 }

@@ -49,8 +49,8 @@ type Settings struct {
 	// that there are others it keeps the lock for LockTurn only: a batch or two, while the others' buyers read their
 	// answers and come back.
 	LockHoldMax, LockTurn, LockRetry time.Duration
-	// LockLinger is how long a worker keeps a lock that it alone wants when nobody waits any more.
-	LockLinger time.Duration
+	// LockIdle is how long a worker keeps a lock that it alone wants when nobody waits any more.
+	LockIdle time.Duration
 	// LockWait is how long a worker waits for a lock that somebody else holds before it goes on on the ledger's compare-and-set alone
 	// alone. It is longer than a lock lives, so it takes a lock that is lost and renewed to get there.
 	LockWait time.Duration
@@ -88,7 +88,7 @@ func (s Settings) withDefaults() Settings {
 	def(&s.BatchTimeout, 5*time.Second)
 	def(&s.LockHoldMax, time.Second)
 	def(&s.LockTurn, 50*time.Millisecond)
-	def(&s.LockLinger, 5*time.Millisecond)
+	def(&s.LockIdle, 5*time.Millisecond)
 	def(&s.LockRetry, 10*time.Millisecond)
 	def(&s.LockWait, 4*time.Second)
 	def(&s.ApplyTimeout, 100*time.Millisecond)
@@ -119,23 +119,23 @@ type Service struct {
 	layouts sync.Map // formation id → map[rail.SeatClass]*seatmap.Layout
 
 	// life ends with Close: no batch begins after it.
-	life    context.Context
-	end     context.CancelFunc
-	workers sync.WaitGroup
+	life       context.Context
+	end        context.CancelFunc
+	background sync.WaitGroup
 
 	// paying has a place for each payment that may be in the ledger.
 	paying chan struct{}
 
-	mu      sync.Mutex
-	closed  bool
-	waiting int
-	serving map[rail.RunID]*worker
-	turns   turns
-	known   remembered
-	// unsettled are the runs with a commit nobody knows the outcome of, and the requests that were in it.
-	unsettled map[rail.RunID]map[string]bool
-	// unsettledPayments are those whose commit nobody knows the outcome of.
-	unsettledPayments map[payAttempt]bool
+	mu        sync.Mutex
+	closed    bool
+	waiting   int
+	workers   map[rail.RunID]*worker
+	scheduler scheduler
+	runCache  runCache
+	// inDoubt are the runs with a commit nobody knows the outcome of, and the requests that were in it.
+	inDoubt map[rail.RunID]map[string]bool
+	// paymentsInDoubt are those whose commit nobody knows the outcome of.
+	paymentsInDoubt map[payAttempt]bool
 }
 
 // Options are what a service works with. All fields but Settings are needed.
@@ -155,33 +155,33 @@ type Options struct {
 
 // Open opens a service. Close it to end its goroutines.
 func Open(options Options) *Service {
-	o := &Service{
-		Options:   options,
-		settings:  options.Settings.withDefaults(),
-		seed:      maphash.MakeSeed(),
-		serving:   map[rail.RunID]*worker{},
-		unsettled: map[rail.RunID]map[string]bool{},
+	s := &Service{
+		Options:  options,
+		settings: options.Settings.withDefaults(),
+		seed:     maphash.MakeSeed(),
+		workers:  map[rail.RunID]*worker{},
+		inDoubt:  map[rail.RunID]map[string]bool{},
 
-		unsettledPayments: map[payAttempt]bool{},
+		paymentsInDoubt: map[payAttempt]bool{},
 	}
-	bodyKey := deriveBodyKey(o.DocumentKey)
-	o.bodyMACs.New = func() any { return hmac.New(sha256.New, bodyKey) }
-	o.known = newRemembered()
-	o.buyers = newBuyers(o)
-	o.turns.free = o.settings.MaxSelling
-	o.paying = make(chan struct{}, o.settings.MaxPaying)
-	o.life, o.end = context.WithCancel(context.Background())
-	return o
+	bodyKey := deriveBodyKey(s.DocumentKey)
+	s.bodyMACs.New = func() any { return hmac.New(sha256.New, bodyKey) }
+	s.runCache = newRunCache()
+	s.buyers = newBuyers(s)
+	s.scheduler.free = s.settings.MaxSelling
+	s.paying = make(chan struct{}, s.settings.MaxPaying)
+	s.life, s.end = context.WithCancel(context.Background())
+	return s
 }
 
 // Close stops taking requests, lets the workers finish what waits until ctx ends, and then ends them.
-func (o *Service) Close(ctx context.Context) error {
-	o.mu.Lock()
-	o.closed = true
-	o.mu.Unlock()
+func (s *Service) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
-		o.workers.Wait()
+		s.background.Wait()
 		close(done)
 	}()
 	var err error
@@ -190,32 +190,32 @@ func (o *Service) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	o.end()
+	s.end()
 	<-done
 	return err
 }
 
-// begin has Close wait until workers.Done is called; false where it was closed already. Whatever does not come from a
+// begin has Close wait until background.Done is called; false where it was closed already. Whatever does not come from a
 // worker begins here: Close may wait already.
-func (o *Service) begin() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed {
+func (s *Service) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
 		return false
 	}
-	o.workers.Add(1)
+	s.background.Add(1)
 	return true
 }
 
 // Place buys seats for all passengers of a request, or none. It may be repeated with the same key: the order is the
 // same. Besides the refusals of rail it answers OVERLOADED and UNAVAILABLE (this attempt ordered nothing; what an
 // earlier one with the same key did stays) and ORDER_PENDING (not known yet: repeat with the same key).
-func (o *Service) Place(ctx context.Context, buyer string, place rail.PlaceOrder) (*rail.Order, error) {
+func (s *Service) Place(ctx context.Context, buyer string, place rail.PlaceOrder) (*rail.Order, error) {
 	place.Normalize()
-	run, ok := o.Runs.Run(place.RunID)
+	run, ok := s.Runs.Run(place.RunID)
 	switch {
 	case ok:
-	case !o.Runs.Loaded():
+	case !s.Runs.Loaded():
 		return nil, notLoaded()
 	default:
 		return nil, rail.Refuse(rail.NotFound, "there is no such run").At("input", "runId")
@@ -228,18 +228,18 @@ func (o *Service) Place(ctx context.Context, buyer string, place rail.PlaceOrder
 	r.place = &placing{
 		key: ledger.OrderKey{Buyer: buyer, Key: place.IdempotencyKey}, body: place, train: run.Train, from: from, to: to,
 	}
-	if err := o.room(place.RunID); err != nil {
-		return nil, o.told(place.RunID, r, err)
+	if err := s.checkRoom(place.RunID); err != nil {
+		return nil, s.failure(place.RunID, r, err)
 	}
-	if r.place.bodyHash, err = o.bodyHash(&place); err != nil {
+	if r.place.bodyHash, err = s.bodyHash(&place); err != nil {
 		return nil, err
 	}
 	for _, who := range place.Passengers {
-		r.place.documents = append(r.place.documents, DocumentDigest(o.DocumentKey, who.DocumentNumber))
+		r.place.documents = append(r.place.documents, DocumentDigest(s.DocumentKey, who.DocumentNumber))
 	}
-	leave, refusal := o.buyers.enter(ctx, r.place)
+	leave, refusal := s.buyers.enter(ctx, r.place)
 	r.place.refuseIfNew = refusal
-	a := o.ask(place.RunID, r)
+	a := s.submit(place.RunID, r)
 	if a.early {
 		go func() {
 			late := <-r.answer // A batch that took a request answers it.
@@ -253,8 +253,8 @@ func (o *Service) Place(ctx context.Context, buyer string, place rail.PlaceOrder
 
 // Cancel gives a hold back. Repeating it is harmless. NOT_FOUND: the buyer has no such order. WRONG_STATE: it is paid.
 // HOLD_EXPIRED: it has ended already.
-func (o *Service) Cancel(ctx context.Context, buyer, orderID, reason string) (*rail.Order, error) {
-	runID, ok := o.runOf(orderID)
+func (s *Service) Cancel(ctx context.Context, buyer, orderID, reason string) (*rail.Order, error) {
+	runID, ok := s.runOf(orderID)
 	if !ok {
 		return nil, notFound()
 	}
@@ -263,12 +263,12 @@ func (o *Service) Cancel(ctx context.Context, buyer, orderID, reason string) (*r
 			return nil, wrong.At("input", "reason")
 		}
 	}
-	return o.cancel(ctx, runID, ledger.Cancel{OrderID: orderID, Buyer: buyer, Reason: reason})
+	return s.cancel(ctx, runID, ledger.Cancel{OrderID: orderID, Buyer: buyer, Reason: reason})
 }
 
 // CancelHold is Cancel of anybody's hold by an admin; it is recorded who that was. INVALID: there is no reason.
-func (o *Service) CancelHold(ctx context.Context, by, orderID, reason string) (*rail.Order, error) {
-	runID, ok := o.runOf(orderID)
+func (s *Service) CancelHold(ctx context.Context, by, orderID, reason string) (*rail.Order, error) {
+	runID, ok := s.runOf(orderID)
 	if !ok {
 		return nil, notFound()
 	}
@@ -276,13 +276,13 @@ func (o *Service) CancelHold(ctx context.Context, by, orderID, reason string) (*
 	if wrong := rail.CheckText("a reason", reason, rail.MaxReason); wrong != nil {
 		return nil, wrong.At("input", "reason")
 	}
-	return o.cancel(ctx, runID, ledger.Cancel{OrderID: orderID, By: by, Reason: reason})
+	return s.cancel(ctx, runID, ledger.Cancel{OrderID: orderID, By: by, Reason: reason})
 }
 
 // CorrectName corrects a passenger's name on an order that has its seats, and records which admin did. NOT_FOUND: there
 // is no such ticket, which counts from 0. WRONG_STATE: the order has ended, or its passengers were forgotten.
 // ORDER_PENDING: it is not known yet; repeating it is harmless.
-func (o *Service) CorrectName(ctx context.Context, c ledger.Correction) (*rail.Order, error) {
+func (s *Service) CorrectName(ctx context.Context, c ledger.Correction) (*rail.Order, error) {
 	c.Name, c.Reason = rail.NormalizeText(c.Name), rail.NormalizeText(c.Reason)
 	var errs rail.Errors
 	if wrong := rail.CheckText("a name", c.Name, rail.MaxPassengerName); wrong != nil {
@@ -294,35 +294,35 @@ func (o *Service) CorrectName(ctx context.Context, c ledger.Correction) (*rail.O
 	if err := errs.OrNil(); err != nil {
 		return nil, err
 	}
-	if !o.begin() {
+	if !s.begin() {
 		return nil, closing()
 	}
-	defer o.workers.Done()
-	order, err := o.Ledger.Correct(ctx, c)
+	defer s.background.Done()
+	order, err := s.Ledger.Correct(ctx, c)
 	if errors.Is(err, ledger.ErrInDoubt) {
 		return nil, pending(err)
 	}
 	if err == nil {
-		o.announce(order)
+		s.announce(order)
 	}
 	return order, err
 }
 
 // runOf is the run of an order; false where there is none. Without asking the timetable, anybody could start a worker
 // for every run they can think of.
-func (o *Service) runOf(orderID string) (rail.RunID, bool) {
+func (s *Service) runOf(orderID string) (rail.RunID, bool) {
 	id, ok := rail.RunOfOrder(orderID)
-	if ok && o.Runs.Loaded() {
-		_, ok = o.Runs.Run(id)
+	if ok && s.Runs.Loaded() {
+		_, ok = s.Runs.Run(id)
 	}
 	return id, ok
 }
 
 // cancel has the worker of a run carry out a cancellation.
-func (o *Service) cancel(ctx context.Context, runID rail.RunID, c ledger.Cancel) (*rail.Order, error) {
+func (s *Service) cancel(ctx context.Context, runID rail.RunID, c ledger.Cancel) (*rail.Order, error) {
 	r := newRequest(ctx)
 	r.cancel = &c
-	a := o.ask(runID, r)
+	a := s.submit(runID, r)
 	order, err := a.order, a.err
 	if rail.CodeOf(err) == rail.NotFound {
 		err = notFound() // also where there is no such run: what is not there looks the same everywhere
@@ -350,13 +350,13 @@ func deriveBodyKey(documentKey []byte) []byte {
 
 // bodyHash tells two requests apart that come with the same key. It is made of names and document numbers, and is kept.
 // Without the key they cannot be tried out on it.
-func (o *Service) bodyHash(place *rail.PlaceOrder) (string, error) {
+func (s *Service) bodyHash(place *rail.PlaceOrder) (string, error) {
 	b, err := json.Marshal(place)
 	if err != nil {
 		return "", err
 	}
-	mac := o.bodyMACs.Get().(hash.Hash)
-	defer o.bodyMACs.Put(mac)
+	mac := s.bodyMACs.Get().(hash.Hash)
+	defer s.bodyMACs.Put(mac)
 	mac.Reset()
 	mac.Write(b)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24]), nil
@@ -364,16 +364,16 @@ func (o *Service) bodyHash(place *rail.PlaceOrder) (string, error) {
 
 // announce tells the watchers of the orders, beside the answer. The buyer does not wait for it; watchers that miss it
 // look again.
-func (o *Service) announce(orders ...*rail.Order) {
+func (s *Service) announce(orders ...*rail.Order) {
 	if len(orders) == 0 {
 		return
 	}
-	o.workers.Go(func() {
-		ctx, cancel := context.WithTimeout(o.life, o.settings.ApplyTimeout)
+	s.background.Go(func() {
+		ctx, cancel := context.WithTimeout(s.life, s.settings.ApplyTimeout)
 		defer cancel()
 		for _, order := range orders {
-			if o.Availability.Announce(ctx, rail.Change{RunID: order.RunID, OrderID: order.ID, Version: order.Version}) != nil {
-				o.counters.applyFailed.Add(1)
+			if s.Availability.Announce(ctx, rail.Change{RunID: order.RunID, OrderID: order.ID, Version: order.Version}) != nil {
+				s.counters.applyFailed.Add(1)
 			}
 		}
 	})

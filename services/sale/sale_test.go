@@ -480,7 +480,7 @@ func TestWorker_TriesAgainWithALockingRead(t *testing.T) {
 	}
 	_, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
 	require.NoError(t, err)
-	require.Equal(t, int64(1), w.Stats().VersionLost)
+	require.Equal(t, int64(1), w.Stats().VersionConflicts)
 	require.Len(t, w.book.orders, 1)
 	require.Len(t, w.book.batches, 2)
 }

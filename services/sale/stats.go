@@ -5,7 +5,7 @@ import "sync/atomic"
 // counters only ever rise.
 type counters struct {
 	batches, requests, placed, replayed, refused  atomic.Int64
-	versionLost, unknown, overloaded              atomic.Int64
+	versionConflicts, inDoubt, overloaded         atomic.Int64
 	lockTaken, withoutLock, poisoned, applyFailed atomic.Int64
 	expired, unlimited                            atomic.Int64
 }
@@ -27,8 +27,8 @@ func (c *counters) count(d decided) {
 type Stats struct {
 	// Batches served Requests; Placed, Replayed and Refused are what became of them.
 	Batches, Requests, Placed, Replayed, Refused int64
-	// VersionLost counts compare-and-sets lost to another worker, Unknown commits without an outcome.
-	VersionLost, Unknown int64
+	// VersionConflicts counts compare-and-sets lost to another worker, InDoubt commits without an outcome.
+	VersionConflicts, InDoubt int64
 	// Overloaded counts requests turned away by a full queue.
 	Overloaded int64
 	// LockTaken counts attempts that met somebody else's lock, WithoutLock batches on the ledger's compare-and-set alone.
@@ -42,11 +42,11 @@ type Stats struct {
 }
 
 // Stats reads the counters.
-func (o *Service) Stats() Stats {
-	c := &o.counters
+func (s *Service) Stats() Stats {
+	c := &s.counters
 	return Stats{
 		Batches: c.batches.Load(), Requests: c.requests.Load(), Placed: c.placed.Load(), Replayed: c.replayed.Load(),
-		Refused: c.refused.Load(), VersionLost: c.versionLost.Load(), Unknown: c.unknown.Load(),
+		Refused: c.refused.Load(), VersionConflicts: c.versionConflicts.Load(), InDoubt: c.inDoubt.Load(),
 		Overloaded: c.overloaded.Load(), LockTaken: c.lockTaken.Load(), WithoutLock: c.withoutLock.Load(),
 		Poisoned: c.poisoned.Load(), ApplyFailed: c.applyFailed.Load(), Expired: c.expired.Load(),
 		Unlimited: c.unlimited.Load(),

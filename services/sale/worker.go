@@ -22,25 +22,25 @@ type worker struct {
 	service *Service
 	run     rail.RunID
 	queue   []*request // guarded by service.mu
-	// turn tells that the next batch may go to the ledger, arrived that the queue is not empty any more.
-	turn, arrived chan struct{}
+	// slot tells that the next batch may go to the ledger, arrived that the queue is not empty any more.
+	slot, arrived chan struct{}
 
 	lease lock.Lease
 
-	known
+	cachedRun
 
 	// expects is written under service.mu, and read by others under it.
 	expects expected
 
-	// lookUntil is until when keys are looked up before anything is written.
-	lookUntil time.Time
+	// lookUpUntil is until when keys are looked up before anything is written.
+	lookUpUntil time.Time
 
 	applying applier
 }
 
-// known is what a worker knows of its run. maps are as of version, which is 0 while they may not be what the ledger has;
+// cachedRun is what a worker knows of its run. maps are as of version, which is 0 while they may not be what the ledger has;
 // layouts are of the train they were made for.
-type known struct {
+type cachedRun struct {
 	train   *rail.Train
 	maps    map[rail.SeatClass]*seatmap.Map
 	layouts map[rail.SeatClass]*seatmap.Layout
@@ -59,70 +59,70 @@ type known struct {
 // with a locking read, so it can lose again only to somebody who did not need to wait.
 const maxAttempts = 5
 
-// lookFor is how long a worker looks keys up first, after one that was there already has cost it a batch: who repeats
+// lookUpFor is how long a worker looks keys up first, after one that was there already has cost it a batch: who repeats
 // requests comes in crowds, after a server has died or a network was away. At all other times next to nobody does, and
 // looking first would be a fifth of the database's work.
-const lookFor = 5 * time.Second
+const lookUpFor = 5 * time.Second
 
 // extendBelow is how much life a lock must have left for a batch to begin: a slow batch takes about a second, and a
 // lock that is lost under way costs speed, nothing else.
 const extendBelow = 1500 * time.Millisecond
 
-func (c *worker) serve() {
-	defer c.applying.wait()
+func (w *worker) serve() {
+	defer w.applying.wait()
 	for {
-		c.linger()
-		if c.service.behind(c) == 0 {
+		w.keepIdleLock()
+		if w.service.queued(w) == 0 {
 			// The lock goes back before the worker goes off duty: the next one of this run would only wait for it.
-			c.release()
-			if c.service.offDuty(c) {
+			w.release()
+			if w.service.stopIfIdle(w) {
 				return
 			}
 		}
 		// The lock comes first, then the batch: who arrives while the worker waits for the lock is in it, and who leaves
 		// is not.
-		c.hold()
-		c.gather()
-		c.service.takeTurn(c)
-		if batch := c.service.next(c); len(batch) > 0 {
-			c.process(batch)
+		w.hold()
+		w.waitForBuyers()
+		w.service.acquireSlot(w)
+		if batch := w.service.next(w); len(batch) > 0 {
+			w.process(batch)
 		}
-		c.service.giveTurn()
-		c.share()
+		w.service.releaseSlot()
+		w.share()
 	}
 }
 
-// linger keeps the lock a moment for the next buyer: to give it back and to get it again takes as long as an order.
+// keepIdleLock keeps the lock a moment for the next buyer: to give it back and to get it again takes as long as an order.
 // Where another server sells the run, too, it is kept for nobody.
-func (c *worker) linger() {
-	if c.lease == nil || c.shared {
+func (w *worker) keepIdleLock() {
+	if w.lease == nil || w.shared {
 		return
 	}
-	timer := time.NewTimer(c.service.settings.LockLinger)
+	timer := time.NewTimer(w.service.settings.LockIdle)
 	defer timer.Stop()
-	for c.service.behind(c) == 0 {
+	for w.service.queued(w) == 0 {
 		select {
-		case <-c.arrived: // perhaps long ago, of one that is served by now
+		case <-w.arrived: // perhaps long ago, of one that is served by now
 		case <-timer.C:
 			return
-		case <-c.service.life.Done():
+		case <-w.service.life.Done():
 			return
 		}
 	}
 }
 
 // share gives the lock up when the worker has had it for its time, for long enough that others get it.
-func (c *worker) share() {
-	s := &c.service.settings
+func (w *worker) share() {
+	s := &w.service.settings
 	turn := s.LockHoldMax
-	if c.shared {
+	if w.shared {
 		turn = s.LockTurn
 	}
-	if c.lease != nil && time.Since(c.heldSince) > turn {
-		c.release()
+	if w.lease != nil && time.Since(w.heldSince) > turn {
+		w.release()
 		// Whoever else wants the lock shows in what comes next: it is taken then, or the version has moved on.
-		c.shared = false
-		pause.For(c.service.life, 2*maxRetry(s))
+		w.shared = false
+		pause.For(w.service.life, 2*maxRetry(s))
 	}
 }
 
@@ -144,72 +144,72 @@ func retryIn(retry, waited time.Duration) time.Duration {
 
 // hold gets or keeps the run's lock. Where nobody can say who has it, or somebody has it for longer than a lock lives,
 // the worker goes on without it: the ledger refuses what is wrong.
-func (c *worker) hold() {
-	o := c.service
-	ctx, cancel := context.WithTimeout(o.life, o.settings.LockWait)
+func (w *worker) hold() {
+	s := w.service
+	ctx, cancel := context.WithTimeout(s.life, s.settings.LockWait)
 	defer cancel()
-	if c.lease != nil {
-		if time.Until(c.lease.Until()) > extendBelow || c.lease.Extend(ctx) == nil {
+	if w.lease != nil {
+		if time.Until(w.lease.Until()) > extendBelow || w.lease.Extend(ctx) == nil {
 			return
 		}
-		c.release()
+		w.release()
 	}
 	for since := time.Now(); ; {
-		lease, err := o.Lock.Acquire(ctx, string(c.run))
+		lease, err := s.Lock.Acquire(ctx, string(w.run))
 		switch {
 		case err == nil:
-			c.lease = lease
-			if time.Since(c.leftAt) > maxRetry(&o.settings) {
-				c.heldSince = time.Now() // Whoever else wanted it could have had it.
+			w.lease = lease
+			if time.Since(w.leftAt) > maxRetry(&s.settings) {
+				w.heldSince = time.Now() // Whoever else wanted it could have had it.
 			}
 			return
 		case !errors.Is(err, lock.ErrTaken) || ctx.Err() != nil:
-			o.counters.withoutLock.Add(1)
+			s.counters.withoutLock.Add(1)
 			return
 		}
-		o.counters.lockTaken.Add(1)
-		c.shared, c.leftAt = true, time.Time{}
-		pause.For(c.service.life, retryIn(o.settings.LockRetry, time.Since(since)))
+		s.counters.lockTaken.Add(1)
+		w.shared, w.leftAt = true, time.Time{}
+		pause.For(w.service.life, retryIn(s.settings.LockRetry, time.Since(since)))
 	}
 }
 
-func (c *worker) release() {
-	if c.lease != nil {
-		c.lease.Release()
-		c.lease, c.leftAt = nil, time.Now()
+func (w *worker) release() {
+	if w.lease != nil {
+		w.lease.Release()
+		w.lease, w.leftAt = nil, time.Now()
 	}
 }
 
 // process serves a batch: whole if the ledger takes it, else in halves until whatever the ledger refuses is alone.
-func (c *worker) process(batch []*request) {
-	o := c.service
+func (w *worker) process(batch []*request) {
+	s := w.service
 	begun := time.Now()
 	for attempt := 1; ; attempt++ {
-		version, decided, err := c.sell(batch, attempt > 1)
+		version, decided, err := w.sell(batch, attempt > 1)
 		var poison *poisoned
 		var broken *brokenRun
 		var duplicate interface{ Duplicate() string }
 		switch {
 		case err == nil:
-			o.settle(c.run)
-			c.version = version
-			c.expect(len(batch), time.Since(begun))
-			o.workers.Go(func() { o.answer(decided.answers) })
-			c.apply(decided)
+			s.resolve(w.run)
+			w.version = version
+			w.expect(len(batch), time.Since(begun))
+			s.background.Go(func() { s.answer(decided.answers) })
+			w.apply(decided)
 			return
 		case errors.Is(err, ledger.ErrVersionConflict):
-			o.counters.versionLost.Add(1)
+			s.counters.versionConflicts.Add(1)
 			if attempt < maxAttempts {
 				continue
 			}
-			c.fail(batch, &rail.Error{Code: rail.Unavailable, Message: "the run is too busy: nothing was ordered", RetryAfter: overloadedRetryAfter, Cause: err})
+			w.fail(batch, &rail.Error{Code: rail.Unavailable, Message: "the run is too busy: nothing was ordered", RetryAfter: overloadedRetryAfter, Cause: err})
 		case errors.Is(err, ledger.ErrInDoubt):
-			o.counters.unknown.Add(1)
-			o.doubt(c.run, batch)
-			c.fail(batch, pending(err))
+			s.counters.inDoubt.Add(1)
+			s.noteInDoubt(w.run, batch)
+			w.fail(batch, pending(err))
 		case errors.As(err, &poison):
-			o.counters.poisoned.Add(1)
-			c.fail([]*request{poison.request}, poison)
+			s.counters.poisoned.Add(1)
+			w.fail([]*request{poison.request}, poison)
 			batch = without(batch, poison.request)
 			if len(batch) == 0 {
 				return
@@ -218,21 +218,21 @@ func (c *worker) process(batch []*request) {
 			continue
 		case errors.As(err, &broken):
 			// Halving would not help: it is the run that is wrong, not an order.
-			o.Log.Error("the run cannot be sold", "run", c.run, "error", broken)
-			c.fail(batch, err)
+			s.Log.Error("the run cannot be sold", "run", w.run, "error", broken)
+			w.fail(batch, err)
 		case errors.As(err, &duplicate) && attempt < maxAttempts:
 			// A key has an order already: the next attempt sees which. Or two orders drew one number: the next attempt
 			// draws others.
-			c.lookUntil = time.Now().Add(lookFor)
+			w.lookUpUntil = time.Now().Add(lookUpFor)
 			continue
-		case len(batch) > 1 && rail.CodeOf(err) == rail.Internal && o.life.Err() == nil:
-			c.process(batch[:len(batch)/2])
-			c.process(batch[len(batch)/2:])
+		case len(batch) > 1 && rail.CodeOf(err) == rail.Internal && s.life.Err() == nil:
+			w.process(batch[:len(batch)/2])
+			w.process(batch[len(batch)/2:])
 		default:
 			if len(batch) == 1 && rail.CodeOf(err) == rail.Internal {
-				o.counters.poisoned.Add(1)
+				s.counters.poisoned.Add(1)
 			}
-			c.fail(batch, err)
+			w.fail(batch, err)
 		}
 		return
 	}
@@ -245,10 +245,10 @@ const answerPace = 200 * time.Microsecond
 // woken at once would all stand in the scheduler's queue before the worker, at every one of its next batch's statements.
 // Where others stand there in hundreds the answers would wait behind all of them, each anew: whoever is late does not
 // give way.
-func (o *Service) answer(answers []decided) {
+func (s *Service) answer(answers []decided) {
 	begun := time.Now()
 	for i, d := range answers {
-		o.counters.count(d)
+		s.counters.count(d)
 		d.request.answer <- d.answer
 		if time.Since(begun) < time.Duration(i+1)*answerPace {
 			runtime.Gosched()
@@ -257,17 +257,17 @@ func (o *Service) answer(answers []decided) {
 }
 
 // fail answers a whole batch with one error.
-func (c *worker) fail(batch []*request, err error) {
+func (w *worker) fail(batch []*request, err error) {
 	for _, r := range batch {
-		r.answer <- answer{err: c.service.told(c.run, r, err)}
+		r.answer <- answer{err: w.service.failure(w.run, r, err)}
 	}
 }
 
 // sell runs a batch in the ledger once.
-func (c *worker) sell(batch []*request, locking bool) (int64, *decision, error) {
-	o := c.service
-	ask := ledger.Batch{RunID: c.run, Locking: locking || o.isUnsettled(c.run), KnownVersion: c.version, ClaimsAt: c.claims.upTo(), MoreExpected: o.follows(c)}
-	look := ask.Locking || time.Now().Before(c.lookUntil)
+func (w *worker) sell(batch []*request, locking bool) (int64, *decision, error) {
+	s := w.service
+	ask := ledger.Batch{RunID: w.run, Locking: locking || s.isInDoubt(w.run), KnownVersion: w.version, ClaimsAt: w.claims.upTo(), MoreExpected: s.follows(w)}
+	look := ask.Locking || time.Now().Before(w.lookUpUntil)
 	for _, r := range batch {
 		if r.place != nil && look {
 			ask.Keys = append(ask.Keys, r.place.key)
@@ -276,27 +276,27 @@ func (c *worker) sell(batch []*request, locking bool) (int64, *decision, error) 
 			ask.Cancels = append(ask.Cancels, *r.cancel)
 		}
 	}
-	had := c.version
+	had := w.version
 	// Whatever comes of it, the maps in memory are only right again once a commit says so.
-	c.version = 0
-	ctx, cancel := context.WithTimeout(o.life, o.settings.BatchTimeout)
+	w.version = 0
+	ctx, cancel := context.WithTimeout(s.life, s.settings.BatchTimeout)
 	defer cancel()
 	var decided *decision
-	version, err := o.Ledger.Sell(ctx, ask, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
+	version, err := s.Ledger.Sell(ctx, ask, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 		if had != state.Version {
-			c.shared = c.shared || had != 0
-			c.maps = nil // those in memory are of another version
+			w.shared = w.shared || had != 0
+			w.maps = nil // those in memory are of another version
 		}
 		if state.Version < ask.ClaimsAt {
 			// The ledger was put back to an earlier time: what is known is of another history.
-			c.claims = nil
+			w.claims = nil
 			return ledger.BatchChanges{}, ledger.ErrVersionConflict
 		}
-		err := c.learn(ask.ClaimsAt, state)
+		err := w.learn(ask.ClaimsAt, state)
 		if err != nil {
 			return ledger.BatchChanges{}, err
 		}
-		decided, err = c.decideSafely(batch, state)
+		decided, err = w.decideSafely(batch, state)
 		if err == nil && !look {
 			err = decided.replay()
 		}
@@ -308,59 +308,59 @@ func (c *worker) sell(batch []*request, locking bool) (int64, *decision, error) 
 	if err != nil {
 		return 0, nil, err
 	}
-	decided.claimed.committed(version)
-	o.counters.batches.Add(1)
-	o.counters.requests.Add(int64(len(batch)))
-	o.counters.expired.Add(int64(len(decided.state.Expired)))
+	decided.claims.committed(version)
+	s.counters.batches.Add(1)
+	s.counters.requests.Add(int64(len(batch)))
+	s.counters.expired.Add(int64(len(decided.state.Expired)))
 	return version, decided, nil
 }
 
 // learn makes the claims in memory those of the batch's version, where after is the version they were right up to.
-func (c *worker) learn(after int64, state *ledger.BatchState) error {
+func (w *worker) learn(after int64, state *ledger.BatchState) error {
 	if after == 0 {
-		c.claims = newClaims(c.run, c.service.seed)
+		w.claims = newClaims(w.run, w.service.seed)
 	}
-	if err := c.claims.learn(state.Claims); err != nil {
-		c.claims = nil // Some of it may be missing.
+	if err := w.claims.learn(state.Claims); err != nil {
+		w.claims = nil // Some of it may be missing.
 		return err
 	}
-	c.claims.at = state.Version
+	w.claims.at = state.Version
 	if after == 0 {
-		c.claims.loaded = len(c.claims.orders)
+		w.claims.loaded = len(w.claims.orders)
 	}
 	return nil
 }
 
 // load makes the maps in memory those of the batch's version, where there are none.
-func (c *worker) load(state *ledger.BatchState) error {
+func (w *worker) load(state *ledger.BatchState) error {
 	train := state.Run.Train
-	if c.train != train {
-		c.train, c.layouts = train, c.service.layoutsOf(train.Formation)
+	if w.train != train {
+		w.train, w.layouts = train, w.service.layoutsOf(train.Formation)
 	}
-	if c.maps != nil {
+	if w.maps != nil {
 		return nil
 	}
-	c.maps = map[rail.SeatClass]*seatmap.Map{}
+	w.maps = map[rail.SeatClass]*seatmap.Map{}
 	for _, class := range train.Formation.Classes {
 		seats := len(train.Formation.Seats(class))
 		sold, ok := state.Maps[class]
 		if !ok {
-			c.maps[class] = seatmap.New(train.Legs(), seats)
+			w.maps[class] = seatmap.New(train.Legs(), seats)
 			continue
 		}
 		m, err := seatmap.Decode(train.Legs(), seats, sold)
 		if err != nil {
-			return fmt.Errorf("seat map of %s, %s: %w", c.run, class, err)
+			return fmt.Errorf("seat map of %s, %s: %w", w.run, class, err)
 		}
-		c.maps[class] = m
+		w.maps[class] = m
 	}
 	return nil
 }
 
 // encodeMaps are the maps in memory as the ledger keeps them.
-func (c *worker) encodeMaps() map[rail.SeatClass][]byte {
-	encoded := make(map[rail.SeatClass][]byte, len(c.maps))
-	for class, m := range c.maps {
+func (w *worker) encodeMaps() map[rail.SeatClass][]byte {
+	encoded := make(map[rail.SeatClass][]byte, len(w.maps))
+	for class, m := range w.maps {
 		encoded[class] = m.Encode()
 	}
 	return encoded
@@ -368,29 +368,29 @@ func (c *worker) encodeMaps() map[rail.SeatClass][]byte {
 
 // layoutsOf are the layouts of a formation's classes. They take most of a millisecond to make, and a railway has few
 // formations: they are made once and kept.
-func (o *Service) layoutsOf(f *rail.Formation) map[rail.SeatClass]*seatmap.Layout {
-	if known, ok := o.layouts.Load(f.ID); ok {
+func (s *Service) layoutsOf(f *rail.Formation) map[rail.SeatClass]*seatmap.Layout {
+	if known, ok := s.layouts.Load(f.ID); ok {
 		return known.(map[rail.SeatClass]*seatmap.Layout)
 	}
 	layouts := map[rail.SeatClass]*seatmap.Layout{}
 	for _, class := range f.Classes {
 		layouts[class] = seatmap.NewLayout(f, class)
 	}
-	o.layouts.Store(f.ID, layouts)
+	s.layouts.Store(f.ID, layouts)
 	return layouts
 }
 
 // apply tells Redis what is left and which orders moved on, beside the buyers' answers.
-func (c *worker) apply(decided *decision) {
+func (w *worker) apply(decided *decision) {
 	state := decided.state
-	counts := make([]uint16, rail.Pairs(len(c.train.Calls))*len(c.train.Formation.Classes))
-	for i, class := range c.train.Formation.Classes {
-		c.maps[class].Counts(counts, len(c.train.Formation.Classes), i)
+	counts := make([]uint16, rail.Pairs(len(w.train.Calls))*len(w.train.Formation.Classes))
+	for i, class := range w.train.Formation.Classes {
+		w.maps[class].Counts(counts, len(w.train.Formation.Classes), i)
 	}
-	c.applying.newest(c.service, &rail.Availability{
-		RunID: c.run, TrainID: c.train.ID, Version: c.version, Status: state.Run.Status, Counts: counts,
+	w.applying.newest(w.service, &rail.Availability{
+		RunID: w.run, TrainID: w.train.ID, Version: w.version, Status: state.Run.Status, Counts: counts,
 	})
-	c.service.announce(state.Freed()...)
+	w.service.announce(state.Freed()...)
 }
 
 // applier tells Redis the newest availability of a run, one at a time: what comes while it is busy takes the place of
@@ -402,7 +402,7 @@ type applier struct {
 	done    sync.WaitGroup
 }
 
-func (a *applier) newest(o *Service, left *rail.Availability) {
+func (a *applier) newest(s *Service, left *rail.Availability) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.next = left
@@ -412,9 +412,9 @@ func (a *applier) newest(o *Service, left *rail.Availability) {
 	a.running = true
 	a.done.Go(func() {
 		for left := a.take(); left != nil; left = a.take() {
-			ctx, cancel := context.WithTimeout(o.life, o.settings.ApplyTimeout)
-			if o.Availability.Apply(ctx, left) != nil {
-				o.counters.applyFailed.Add(1)
+			ctx, cancel := context.WithTimeout(s.life, s.settings.ApplyTimeout)
+			if s.Availability.Apply(ctx, left) != nil {
+				s.counters.applyFailed.Add(1)
 			}
 			cancel()
 		}

@@ -14,18 +14,18 @@ const (
 	maxKnownOrders = 200_000
 )
 
-// remembered is what workers knew that went off duty, least lately used forgotten first. service.mu must be held.
-type remembered struct {
-	runs   *lru.Cache[rail.RunID, known]
+// runCache is what workers knew that went off duty, least lately used forgotten first. service.mu must be held.
+type runCache struct {
+	runs   *lru.Cache[rail.RunID, cachedRun]
 	orders int
 }
 
-func newRemembered() remembered {
-	runs, _ := lru.New[rail.RunID, known](maxKnown) // It fails for sizes below 1 only.
-	return remembered{runs: runs}
+func newRunCache() runCache {
+	runs, _ := lru.New[rail.RunID, cachedRun](maxKnown) // It fails for sizes below 1 only.
+	return runCache{runs: runs}
 }
 
-func (r *remembered) keep(run rail.RunID, k known) {
+func (r *runCache) keep(run rail.RunID, k cachedRun) {
 	r.take(run)
 	for r.runs.Len() > 0 && (r.runs.Len() >= maxKnown || r.orders+k.claims.len() > maxKnownOrders) {
 		_, oldest, _ := r.runs.RemoveOldest()
@@ -36,7 +36,7 @@ func (r *remembered) keep(run rail.RunID, k known) {
 }
 
 // take is what is remembered of a run, and forgets it: its worker has it now.
-func (r *remembered) take(run rail.RunID) known {
+func (r *runCache) take(run rail.RunID) cachedRun {
 	k, ok := r.runs.Peek(run)
 	if ok {
 		r.runs.Remove(run)
