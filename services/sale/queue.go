@@ -101,8 +101,7 @@ func (s *Service) enqueue(id rail.RunID, r *request) error {
 		return s.overloaded(w)
 	}
 	if w == nil {
-		w = &worker{service: s, run: id, slot: make(chan struct{}, 1), arrived: make(chan struct{}, 1)}
-		w.cachedRun = s.runCache.take(id)
+		w = s.newWorker(id)
 		s.workers[id] = w
 		s.background.Go(w.serve)
 	}

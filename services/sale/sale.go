@@ -29,83 +29,6 @@ import (
 	"interlock/services/rail"
 )
 
-// Settings are the bounds of a sale. The zero value of a field means its default.
-type Settings struct {
-	// Hold is how long an order may stay unpaid.
-	Hold time.Duration
-	// MaxBatch is how many requests one commit serves. More make the commit itself slow: everybody in the batch
-	// waits until the last order's rows are written.
-	MaxBatch int
-	// MaxQueue is how many requests may wait for one run, MaxWaiting for all of them: seconds of work, not minutes, so
-	// that a buyer is told OVERLOADED at once and not after giving up.
-	MaxQueue, MaxWaiting int
-	// MaxWait bounds a queue in time, where batches take longer than MaxQueue foresees: nobody more is let in who would
-	// wait for longer, at the pace of the last batch, nor behind a full batch of which the first has waited for longer.
-	MaxWait time.Duration
-	// BatchTimeout bounds one batch in the ledger.
-	BatchTimeout time.Duration
-	// LockHoldMax is how long one worker keeps a run's lock while buyers wait; then it stays away for four LockRetry, so
-	// that the workers of other servers, who wait for up to two between their tries, get their turn. As soon as it knows
-	// that there are others it keeps the lock for LockTurn only: a batch or two, while the others' buyers read their
-	// answers and come back.
-	LockHoldMax, LockTurn, LockRetry time.Duration
-	// LockIdle is how long a worker keeps a lock that it alone wants when nobody waits any more.
-	LockIdle time.Duration
-	// LockWait is how long a worker waits for a lock that somebody else holds before it goes on on the ledger's compare-and-set alone
-	// alone. It is longer than a lock lives, so it takes a lock that is lost and renewed to get there.
-	LockWait time.Duration
-	// MaxSelling is how many runs' batches are in the ledger at the same time: enough for the primary to commit some of
-	// them together, and few enough that the others grow meanwhile.
-	MaxSelling int
-	// MaxPaying is how many payments are in the ledger at the same time: enough to fill its group commit, and few
-	// enough to leave the workers their connections. PayWait is how long one more waits for its turn.
-	MaxPaying int
-	PayWait   time.Duration
-	// ApplyTimeout bounds telling Redis; what it misses is repaired.
-	ApplyTimeout time.Duration
-	// SweepInterval is how often holds past their time are looked for. A batch on a run expires them anyway.
-	SweepInterval time.Duration
-	// MaxRunHolds is how many unpaid orders a buyer may have on one run, exactly; MaxOpenHolds is how many on all runs,
-	// which may be exceeded by what other servers are selling the buyer at that moment. MaxLapsedHolds is how many
-	// holds may lapse in 24 hours before their run is closed to the buyer. MaxDocuments is how many different documents
-	// a buyer may ask for in 24 hours. Negative is no limit.
-	MaxRunHolds, MaxOpenHolds, MaxLapsedHolds, MaxDocuments int
-}
-
-func (s Settings) withDefaults() Settings {
-	def := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	count := func(n *int, v int) {
-		if *n == 0 {
-			*n = v
-		}
-	}
-	def(&s.Hold, 15*time.Minute)
-	def(&s.MaxWait, 2*time.Second)
-	def(&s.BatchTimeout, 5*time.Second)
-	def(&s.LockHoldMax, time.Second)
-	def(&s.LockTurn, 50*time.Millisecond)
-	def(&s.LockIdle, 5*time.Millisecond)
-	def(&s.LockRetry, 10*time.Millisecond)
-	def(&s.LockWait, 4*time.Second)
-	def(&s.ApplyTimeout, 100*time.Millisecond)
-	def(&s.SweepInterval, time.Second)
-	count(&s.MaxBatch, 1_024)
-	count(&s.MaxQueue, 8_192)
-	count(&s.MaxWaiting, 32_768)
-	count(&s.MaxSelling, 4)
-	count(&s.MaxPaying, 8)
-	count(&s.MaxRunHolds, 5)
-	count(&s.MaxOpenHolds, 5)
-	count(&s.MaxLapsedHolds, 3)
-	count(&s.MaxDocuments, 20)
-	def(&s.PayWait, 2*time.Second)
-	return s
-}
-
 // Service sells seats of all runs. Make one with Open.
 type Service struct {
 	Options
@@ -168,7 +91,7 @@ func Open(options Options) *Service {
 	s.bodyMACs.New = func() any { return hmac.New(sha256.New, bodyKey) }
 	s.runCache = newRunCache()
 	s.buyers = newBuyers(s)
-	s.scheduler.free = s.settings.MaxSelling
+	s.scheduler.free = s.settings.MaxCommitting
 	s.paying = make(chan struct{}, s.settings.MaxPaying)
 	s.life, s.end = context.WithCancel(context.Background())
 	return s

@@ -20,7 +20,7 @@ type scheduler struct {
 func (s *Service) follows(w *worker) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !w.shared && len(s.scheduler.waiting) == 0 && (len(w.queue) > 0 || w.expects.buyers > 0)
+	return !w.contended && len(s.scheduler.waiting) == 0 && (len(w.queue) > 0 || w.expects.buyers > 0)
 }
 
 // acquireSlot waits until the worker's next batch may go to the ledger. It waits for batches that are bounded themselves; should

@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"sync"
 	"time"
 
-	"interlock/internal/pause"
-
 	"interlock/services/ledger"
-	"interlock/services/lock"
 	"interlock/services/rail"
 	"interlock/services/seatmap"
 )
@@ -25,7 +21,7 @@ type worker struct {
 	// slot tells that the next batch may go to the ledger, arrived that the queue is not empty any more.
 	slot, arrived chan struct{}
 
-	lease lock.Lease
+	lock runLock
 
 	cachedRun
 
@@ -48,11 +44,7 @@ type cachedRun struct {
 	// claims are nil while none are known; they have a version of their own, which stays right whatever becomes of a
 	// batch.
 	claims *claims
-	// shared tells that another server's worker sells this run, too.
-	shared bool
-	// heldSince is when this server's turn with the lock began, leftAt when its worker gave the lock back last. A worker
-	// that goes off duty between two batches is still in its turn when it is called again.
-	heldSince, leftAt time.Time
+	sharing
 }
 
 // maxAttempts bounds how often a batch tries again after it lost the compare-and-set. From the second time on it opens
@@ -64,119 +56,27 @@ const maxAttempts = 5
 // looking first would be a fifth of the database's work.
 const lookUpFor = 5 * time.Second
 
-// extendBelow is how much life a lock must have left for a batch to begin: a slow batch takes about a second, and a
-// lock that is lost under way costs speed, nothing else.
-const extendBelow = 1500 * time.Millisecond
-
 func (w *worker) serve() {
 	defer w.applying.wait()
 	for {
-		w.keepIdleLock()
+		w.lock.idle(w.service.life, w.arrived, func() int { return w.service.queued(w) })
 		if w.service.queued(w) == 0 {
 			// The lock goes back before the worker goes off duty: the next one of this run would only wait for it.
-			w.release()
+			w.lock.release()
 			if w.service.stopIfIdle(w) {
 				return
 			}
 		}
 		// The lock comes first, then the batch: who arrives while the worker waits for the lock is in it, and who leaves
 		// is not.
-		w.hold()
+		w.lock.acquire(w.service.life)
 		w.waitForBuyers()
 		w.service.acquireSlot(w)
 		if batch := w.service.next(w); len(batch) > 0 {
 			w.process(batch)
 		}
 		w.service.releaseSlot()
-		w.share()
-	}
-}
-
-// keepIdleLock keeps the lock a moment for the next buyer: to give it back and to get it again takes as long as an order.
-// Where another server sells the run, too, it is kept for nobody.
-func (w *worker) keepIdleLock() {
-	if w.lease == nil || w.shared {
-		return
-	}
-	timer := time.NewTimer(w.service.settings.LockIdle)
-	defer timer.Stop()
-	for w.service.queued(w) == 0 {
-		select {
-		case <-w.arrived: // perhaps long ago, of one that is served by now
-		case <-timer.C:
-			return
-		case <-w.service.life.Done():
-			return
-		}
-	}
-}
-
-// share gives the lock up when the worker has had it for its time, for long enough that others get it.
-func (w *worker) share() {
-	s := &w.service.settings
-	turn := s.LockHoldMax
-	if w.shared {
-		turn = s.LockTurn
-	}
-	if w.lease != nil && time.Since(w.heldSince) > turn {
-		w.release()
-		// Whoever else wants the lock shows in what comes next: it is taken then, or the version has moved on.
-		w.shared = false
-		pause.For(w.service.life, 2*maxRetry(s))
-	}
-}
-
-// maxRetry is the longest that a worker waits before it asks for a lock again: LockRetry, and as much of it again by
-// chance.
-func maxRetry(s *Settings) time.Duration { return 2 * s.LockRetry }
-
-// retryIn is how long a worker waits before it asks for a lock again. Whoever asks first after it was given back has it,
-// so that those who have waited longer ask more often: among equals chance alone would keep one of four out for
-// seconds. Where that does not help, the lock is not given back, and asking for it often would only be work for the
-// lock nodes. The jitter keeps workers from asking in step for ever.
-func retryIn(retry, waited time.Duration) time.Duration {
-	interval := retry + rand.N(retry)
-	if waited > 200*retry {
-		return interval
-	}
-	return interval >> min(waited/(10*retry), 3)
-}
-
-// hold gets or keeps the run's lock. Where nobody can say who has it, or somebody has it for longer than a lock lives,
-// the worker goes on without it: the ledger refuses what is wrong.
-func (w *worker) hold() {
-	s := w.service
-	ctx, cancel := context.WithTimeout(s.life, s.settings.LockWait)
-	defer cancel()
-	if w.lease != nil {
-		if time.Until(w.lease.Until()) > extendBelow || w.lease.Extend(ctx) == nil {
-			return
-		}
-		w.release()
-	}
-	for since := time.Now(); ; {
-		lease, err := s.Lock.Acquire(ctx, string(w.run))
-		switch {
-		case err == nil:
-			w.lease = lease
-			if time.Since(w.leftAt) > maxRetry(&s.settings) {
-				w.heldSince = time.Now() // Whoever else wanted it could have had it.
-			}
-			return
-		case !errors.Is(err, lock.ErrTaken) || ctx.Err() != nil:
-			s.counters.withoutLock.Add(1)
-			return
-		}
-		s.counters.lockTaken.Add(1)
-		w.shared, w.leftAt = true, time.Time{}
-		pause.For(w.service.life, retryIn(s.settings.LockRetry, time.Since(since)))
-	}
-}
-
-func (w *worker) release() {
-	if w.lease != nil {
-		w.lease.Release()
-		w.lease, w.leftAt = nil, time.Now()
+		w.lock.yield(w.service.life)
 	}
 }
 
@@ -284,7 +184,7 @@ func (w *worker) sell(batch []*request, locking bool) (int64, *decision, error) 
 	var decided *decision
 	version, err := s.Ledger.Sell(ctx, ask, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 		if had != state.Version {
-			w.shared = w.shared || had != 0
+			w.contended = w.contended || had != 0
 			w.maps = nil // those in memory are of another version
 		}
 		if state.Version < ask.ClaimsAt {
@@ -440,4 +340,14 @@ func without(batch []*request, r *request) []*request {
 		}
 	}
 	return rest
+}
+
+// newWorker makes a worker that knows what the run's last worker knew. service.mu must be held.
+func (s *Service) newWorker(run rail.RunID) *worker {
+	w := &worker{
+		service: s, run: run, slot: make(chan struct{}, 1), arrived: make(chan struct{}, 1),
+		cachedRun: s.runCache.take(run),
+	}
+	w.lock = runLock{locks: s.Lock, run: run, settings: &s.settings.Lock, counters: &s.counters, sharing: &w.sharing}
+	return w
 }
