@@ -1,9 +1,13 @@
 package sale
 
 import (
+	"fmt"
+
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
+	"interlock/services/seatmap"
 )
 
 const (
@@ -43,4 +47,82 @@ func (r *runCache) take(run rail.RunID) cachedRun {
 		r.orders -= k.claims.len()
 	}
 	return k
+}
+
+// cachedRun is what a worker knows of its run. maps are as of version, which is 0 while they may not be what the ledger has;
+// layouts are of the train they were made for.
+type cachedRun struct {
+	train   *rail.Train
+	maps    map[rail.SeatClass]*seatmap.Map
+	layouts map[rail.SeatClass]*seatmap.Layout
+	version int64
+	// claims are nil while none are known; they have a version of their own, which stays right whatever becomes of a
+	// batch.
+	claims *claims
+	sharing
+}
+
+// learn makes the claims in memory those of the batch's version, where after is the version they were right up to.
+func (w *worker) learn(after int64, state *ledger.BatchState) error {
+	if after == 0 {
+		w.claims = newClaims(w.run, w.service.seed)
+	}
+	if err := w.claims.learn(state.Claims); err != nil {
+		w.claims = nil // Some of it may be missing.
+		return err
+	}
+	w.claims.at = state.Version
+	if after == 0 {
+		w.claims.loaded = len(w.claims.orders)
+	}
+	return nil
+}
+
+// load makes the maps in memory those of the batch's version, where there are none.
+func (w *worker) load(state *ledger.BatchState) error {
+	train := state.Run.Train
+	if w.train != train {
+		w.train, w.layouts = train, w.service.layoutsOf(train.Formation)
+	}
+	if w.maps != nil {
+		return nil
+	}
+	w.maps = map[rail.SeatClass]*seatmap.Map{}
+	for _, class := range train.Formation.Classes {
+		seats := len(train.Formation.Seats(class))
+		sold, ok := state.Maps[class]
+		if !ok {
+			w.maps[class] = seatmap.New(train.Legs(), seats)
+			continue
+		}
+		m, err := seatmap.Decode(train.Legs(), seats, sold)
+		if err != nil {
+			return fmt.Errorf("seat map of %s, %s: %w", w.run, class, err)
+		}
+		w.maps[class] = m
+	}
+	return nil
+}
+
+// encodeMaps are the maps in memory as the ledger keeps them.
+func (w *worker) encodeMaps() map[rail.SeatClass][]byte {
+	encoded := make(map[rail.SeatClass][]byte, len(w.maps))
+	for class, m := range w.maps {
+		encoded[class] = m.Encode()
+	}
+	return encoded
+}
+
+// layoutsOf are the layouts of a formation's classes. They take most of a millisecond to make, and a railway has few
+// formations: they are made once and kept.
+func (s *Service) layoutsOf(f *rail.Formation) map[rail.SeatClass]*seatmap.Layout {
+	if known, ok := s.layouts.Load(f.ID); ok {
+		return known.(map[rail.SeatClass]*seatmap.Layout)
+	}
+	layouts := map[rail.SeatClass]*seatmap.Layout{}
+	for _, class := range f.Classes {
+		layouts[class] = seatmap.NewLayout(f, class)
+	}
+	s.layouts.Store(f.ID, layouts)
+	return layouts
 }

@@ -1,0 +1,60 @@
+package sale
+
+import (
+	"context"
+	"sync"
+
+	"interlock/services/rail"
+)
+
+// apply tells Redis what is left and which orders moved on, beside the buyers' answers.
+func (w *worker) apply(decided *decision) {
+	state := decided.state
+	counts := make([]uint16, rail.Pairs(len(w.train.Calls))*len(w.train.Formation.Classes))
+	for i, class := range w.train.Formation.Classes {
+		w.maps[class].Counts(counts, len(w.train.Formation.Classes), i)
+	}
+	w.applying.newest(w.service, &rail.Availability{
+		RunID: w.run, TrainID: w.train.ID, Version: w.version, Status: state.Run.Status, Counts: counts,
+	})
+	w.service.announce(state.Freed()...)
+}
+
+// applier tells Redis the newest availability of a run, one at a time: what comes while it is busy takes the place of
+// what waits.
+type applier struct {
+	mu      sync.Mutex
+	next    *rail.Availability
+	running bool
+	done    sync.WaitGroup
+}
+
+func (a *applier) newest(s *Service, left *rail.Availability) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.next = left
+	if a.running {
+		return
+	}
+	a.running = true
+	a.done.Go(func() {
+		for left := a.take(); left != nil; left = a.take() {
+			ctx, cancel := context.WithTimeout(s.life, s.settings.ApplyTimeout)
+			if s.Availability.Apply(ctx, left) != nil {
+				s.counters.applyFailed.Add(1)
+			}
+			cancel()
+		}
+	})
+}
+
+func (a *applier) take() *rail.Availability {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	left := a.next
+	a.next = nil
+	a.running = left != nil
+	return left
+}
+
+func (a *applier) wait() { a.done.Wait() }
