@@ -58,3 +58,20 @@ func (a *applier) take() *rail.Availability {
 }
 
 func (a *applier) wait() { a.done.Wait() }
+
+// announce tells the watchers of the orders, beside the answer. The buyer does not wait for it; watchers that miss it
+// look again.
+func (s *Service) announce(orders ...*rail.Order) {
+	if len(orders) == 0 {
+		return
+	}
+	s.background.Go(func() {
+		ctx, cancel := context.WithTimeout(s.life, s.settings.ApplyTimeout)
+		defer cancel()
+		for _, order := range orders {
+			if s.Availability.Announce(ctx, rail.Change{RunID: order.RunID, OrderID: order.ID, Version: order.Version}) != nil {
+				s.counters.applyFailed.Add(1)
+			}
+		}
+	})
+}

@@ -13,17 +13,12 @@ package sale
 
 import (
 	"context"
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"hash"
 	"hash/maphash"
 	"log/slog"
 	"sync"
-	"time"
 
 	"interlock/services/ledger"
 	"interlock/services/rail"
@@ -252,76 +247,3 @@ func (s *Service) cancel(ctx context.Context, runID rail.RunID, c ledger.Cancel)
 	}
 	return order, err
 }
-
-// DocumentDigest stands for a document number in the ledger: equal numbers have equal digests, and whoever reads the
-// digests without the key cannot try numbers out.
-func DocumentDigest(key []byte, number string) string {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(number))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24])
-}
-
-// deriveBodyKey makes the key of bodyHash of the document key. That one is the same on all servers and for ever, as a
-// retry needs it; the label keeps the two kinds of digests apart.
-func deriveBodyKey(documentKey []byte) []byte {
-	key, err := hkdf.Key(sha256.New, documentKey, nil, "interlock: digests of requests", sha256.Size)
-	if err != nil {
-		panic(err) // It refuses only to make longer keys than this.
-	}
-	return key
-}
-
-// bodyHash tells two requests apart that come with the same key. It is made of names and document numbers, and is kept.
-// Without the key they cannot be tried out on it.
-func (s *Service) bodyHash(place *rail.PlaceOrder) (string, error) {
-	b, err := json.Marshal(place)
-	if err != nil {
-		return "", err
-	}
-	mac := s.bodyMACs.Get().(hash.Hash)
-	defer s.bodyMACs.Put(mac)
-	mac.Reset()
-	mac.Write(b)
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24]), nil
-}
-
-// announce tells the watchers of the orders, beside the answer. The buyer does not wait for it; watchers that miss it
-// look again.
-func (s *Service) announce(orders ...*rail.Order) {
-	if len(orders) == 0 {
-		return
-	}
-	s.background.Go(func() {
-		ctx, cancel := context.WithTimeout(s.life, s.settings.ApplyTimeout)
-		defer cancel()
-		for _, order := range orders {
-			if s.Availability.Announce(ctx, rail.Change{RunID: order.RunID, OrderID: order.ID, Version: order.Version}) != nil {
-				s.counters.applyFailed.Add(1)
-			}
-		}
-	})
-}
-
-// closing is the answer of a service that was closed.
-func closing() error {
-	return &rail.Error{Code: rail.Unavailable, Message: "this server is shutting down", RetryAfter: overloadedRetryAfter}
-}
-
-// notLoaded is the answer of a service that does not know yet which runs there are.
-func notLoaded() error {
-	return &rail.Error{Code: rail.Unavailable, Message: "the timetable is not loaded yet", RetryAfter: overloadedRetryAfter}
-}
-
-func notFound() error {
-	return rail.Refuse(rail.NotFound, "there is no such order").At("input", "orderId")
-}
-
-func pending(cause error) error {
-	return &rail.Error{
-		Code: rail.OrderPending, Message: "it is not known yet whether this took place: repeat it with the same key",
-		RetryAfter: pendingRetryAfter, Cause: cause,
-	}
-}
-
-// pendingRetryAfter is about how long a locking read waits for a lost transaction.
-const pendingRetryAfter = time.Second

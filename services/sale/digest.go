@@ -1,0 +1,44 @@
+package sale
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"hash"
+
+	"interlock/services/rail"
+)
+
+// DocumentDigest stands for a document number in the ledger: equal numbers have equal digests, and whoever reads the
+// digests without the key cannot try numbers out.
+func DocumentDigest(key []byte, number string) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(number))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24])
+}
+
+// deriveBodyKey makes the key of bodyHash of the document key. That one is the same on all servers and for ever, as a
+// retry needs it; the label keeps the two kinds of digests apart.
+func deriveBodyKey(documentKey []byte) []byte {
+	key, err := hkdf.Key(sha256.New, documentKey, nil, "interlock: digests of requests", sha256.Size)
+	if err != nil {
+		panic(err) // It refuses only to make longer keys than this.
+	}
+	return key
+}
+
+// bodyHash tells two requests apart that come with the same key. It is made of names and document numbers, and is kept.
+// Without the key they cannot be tried out on it.
+func (s *Service) bodyHash(place *rail.PlaceOrder) (string, error) {
+	b, err := json.Marshal(place)
+	if err != nil {
+		return "", err
+	}
+	mac := s.bodyMACs.Get().(hash.Hash)
+	defer s.bodyMACs.Put(mac)
+	mac.Reset()
+	mac.Write(b)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24]), nil
+}
