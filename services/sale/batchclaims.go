@@ -9,80 +9,100 @@ import (
 	"interlock/services/rail"
 )
 
-// What one buyer may hold. A hold costs nothing until it is paid, so that without limits one buyer could keep a whole
-// train empty. The holds on one run are counted in the batch, exactly. What spans runs is in the buyer's record, see
-// buyers.go.
+// A hold costs nothing until it is paid. Without limits one buyer could keep a whole train empty. Holds on one run are
+// counted here, exactly; limits that span runs are in buyerlimits.go.
 
 // batchClaims is what a batch itself knows of the claims of its run.
 type batchClaims struct {
-	// known are the worker's; placed are the batch's own, which orders has one by one.
+	// known are the worker's claims, placed those of the batch's own orders.
 	known, placed *claims
-	orders        []claim
-	// ended and paid are those of known that the ledger says so of.
+	// orders has the claims of the batch's own orders one by one.
+	orders []claim
+	// ended and paid are the known orders that the ledger says so of.
 	ended, paid map[orderTail]bool
 }
 
-// newBatchClaims looks up, in one question for the whole batch, whatever the worker's claims might refuse a request for.
+// newBatchClaims makes the claims of a batch. The worker's own may be out of date, so those that might refuse a request
+// are looked up, all with one question.
 func (w *worker) newBatchClaims(batch []*request, state *ledger.BatchState) (*batchClaims, error) {
-	k := &batchClaims{known: w.claims, placed: newClaims(w.run, w.claims.seed), ended: map[orderTail]bool{}, paid: map[orderTail]bool{}}
+	k := &batchClaims{
+		known: w.claims, placed: newClaims(w.run, w.claims.seed),
+		ended: map[orderTail]bool{}, paid: map[orderTail]bool{},
+	}
 	for _, order := range state.Freed() {
-		one, err := k.known.tail(order.ID)
+		tail, err := k.known.tail(order.ID)
 		if err != nil {
 			return nil, err
 		}
-		k.ended[one] = true
+		k.ended[tail] = true
 	}
-	asks := map[uint64]int{} // by buyer
-	doubts := map[orderTail]bool{}
-	for _, r := range batch {
-		if r.place == nil {
-			continue
-		}
-		for _, document := range r.place.documents {
-			for one := range w.claims.ofDocument(w.claims.hash(document)) {
-				doubts[one.order] = true
-			}
-		}
-		asks[w.claims.hash(r.place.key.Buyer)]++
-	}
-	if limit := w.service.settings.MaxRunHolds; limit > 0 {
-		for buyer, n := range asks {
-			for range w.claims.heldBy(buyer) {
-				n++
-			}
-			if n <= limit {
-				continue
-			}
-			for one := range w.claims.heldBy(buyer) {
-				doubts[one.order] = true
-			}
-		}
-	}
-	maps.DeleteFunc(doubts, func(one orderTail, _ bool) bool { return k.ended[one] })
-	if len(doubts) == 0 {
-		return k, nil
-	}
-	doubtful := make([]string, 0, len(doubts))
-	for one := range doubts {
-		doubtful = append(doubtful, k.known.id(one))
-	}
-	slices.Sort(doubtful)
-	states, err := state.States(doubtful)
-	if err != nil {
-		return nil, fmt.Errorf("the states of %d orders: %w", len(doubtful), err)
-	}
-	for one := range doubts {
-		switch state := states[k.known.id(one)]; {
-		case state == rail.Paid:
-			k.paid[one] = true
-		case !state.Live():
-			k.ended[one] = true
-		}
+	suspects := k.suspects(batch, w.service.settings.MaxRunHolds)
+	maps.DeleteFunc(suspects, func(order orderTail, _ bool) bool { return k.ended[order] })
+	if err := k.lookUp(suspects, state); err != nil {
+		return nil, err
 	}
 	return k, nil
 }
 
-// travelling is the first of the documents that has a live ticket on a leg of the trip; -1 where none has.
+// suspects are the known orders that might refuse a request of the batch: orders with the same document, and the holds
+// of buyers who would exceed the limit. A limit of 0 or less is none.
+func (k *batchClaims) suspects(batch []*request, limit int) map[orderTail]bool {
+	suspects := map[orderTail]bool{}
+	asked := map[uint64]int{} // how many orders each buyer asks for
+	for _, r := range batch {
+		if r.place == nil {
+			continue
+		}
+		asked[k.known.hash(r.place.key.Buyer)]++
+		for _, document := range r.place.documents {
+			for one := range k.known.ofDocument(k.known.hash(document)) {
+				suspects[one.order] = true
+			}
+		}
+	}
+	if limit <= 0 {
+		return suspects
+	}
+	for buyer, n := range asked {
+		var held []orderTail
+		for one := range k.known.heldBy(buyer) {
+			held = append(held, one.order)
+		}
+		if n+len(held) > limit {
+			for _, order := range held {
+				suspects[order] = true
+			}
+		}
+	}
+	return suspects
+}
+
+// lookUp asks the ledger which of some known orders have ended or are paid.
+func (k *batchClaims) lookUp(orders map[orderTail]bool, state *ledger.BatchState) error {
+	if len(orders) == 0 {
+		return nil
+	}
+	ids := make([]string, 0, len(orders))
+	for order := range orders {
+		ids = append(ids, k.known.id(order))
+	}
+	slices.Sort(ids)
+	states, err := state.States(ids)
+	if err != nil {
+		return fmt.Errorf("the states of %d orders: %w", len(ids), err)
+	}
+	for order := range orders {
+		switch state := states[k.known.id(order)]; {
+		case state == rail.Paid:
+			k.paid[order] = true
+		case !state.Live():
+			k.ended[order] = true
+		}
+	}
+	return nil
+}
+
+// travelling is the place of the first document that has a live ticket on a leg of the trip, -1 where none has.
 func (k *batchClaims) travelling(documents []string, from, to int) int {
 	return slices.IndexFunc(documents, func(document string) bool {
 		key := k.known.hash(document)
@@ -100,7 +120,7 @@ func (k *batchClaims) travelling(documents []string, from, to int) int {
 	})
 }
 
-// holds is how many orders of the run a buyer has not paid yet.
+// holds is how many unpaid orders a buyer has on the run.
 func (k *batchClaims) holds(buyer string) (n int) {
 	key := k.known.hash(buyer)
 	for range k.placed.heldBy(key) {
@@ -114,7 +134,7 @@ func (k *batchClaims) holds(buyer string) (n int) {
 	return n
 }
 
-// place notes an order of the batch.
+// place adds an order of the batch.
 func (k *batchClaims) place(order *rail.Order, documents []string) error {
 	tail, err := k.known.tail(order.ID)
 	if err != nil {
@@ -129,7 +149,7 @@ func (k *batchClaims) place(order *rail.Order, documents []string) error {
 	return nil
 }
 
-// committed makes the worker's claims those of the version that the batch made.
+// committed brings the worker's claims up to the version that the batch made.
 func (k *batchClaims) committed(version int64) {
 	for one := range k.ended {
 		k.known.remove(one)

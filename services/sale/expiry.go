@@ -14,29 +14,26 @@ import (
 // expiryLock elects the server that looks for holds past their time. It is not a run id, so it is no run's lock.
 const expiryLock = "expiry"
 
-// maxDueRuns is how many runs one sweep wakes: what is left comes in the next.
+// maxDueRuns is how many runs one sweep wakes. The next sweep wakes the others.
 const maxDueRuns = 256
 
-// forgetEvery is how often documents are forgotten that were asked for longer than a day ago, and maxForgotten how many
-// at a time: where there are more, the next sweep goes on.
 const (
-	forgetEvery  = time.Minute
+	// forgetEvery is how often documents are forgotten that were asked for longer than a day ago.
+	forgetEvery = time.Minute
+	// maxForgotten is how many are forgotten at a time. The next sweep goes on where there are more.
 	maxForgotten = 1_000
 )
 
-// Sweep gives back, until ctx ends, the seats of holds that ran out on runs nobody else is buying on, and settles
-// commits whose buyers do not come back. The first is done by one of all servers, while they agree on which.
+// Sweep does until ctx ends what no buyer asks for. It gives back the seats of holds that ran out, and resolves commits
+// whose buyers do not come back. One of all servers does the first; each server does the second for its own commits.
 func (s *Service) Sweep(ctx context.Context) {
 	ticker := time.NewTicker(s.settings.SweepInterval)
 	defer ticker.Stop()
-	var lease lock.Lease
-	looking := logonce.Warn("holds past their time cannot be looked for", "holds past their time are looked for again")
-	var forgot time.Time
-	defer func() {
-		if lease != nil {
-			lease.Release()
-		}
-	}()
+	sweeper := sweeper{
+		Service: s,
+		looking: logonce.Warn("holds past their time cannot be looked for", "holds past their time are looked for again"),
+	}
+	defer sweeper.resign()
 	for {
 		select {
 		case <-ctx.Done():
@@ -46,42 +43,68 @@ func (s *Service) Sweep(ctx context.Context) {
 		for _, run := range s.runsInDoubt() {
 			s.wake(run)
 		}
-		if lease != nil && lease.Extend(ctx) != nil {
-			lease.Release()
-			lease = nil
-		}
-		if lease == nil {
-			var err error
-			lease, err = s.Lock.Acquire(ctx, expiryLock)
-			if errors.Is(err, lock.ErrTaken) {
-				continue
-			}
-		}
-		if err := s.sweep(ctx); ctx.Err() == nil {
-			looking.Note(ctx, s.Log, err)
-		}
-		if time.Since(forgot) > forgetEvery && !looking.Failing() {
-			forgotten, err := s.Ledger.ForgetAsked(ctx, maxForgotten)
-			if forgotten < maxForgotten {
-				forgot = time.Now()
-			}
-			if err != nil && ctx.Err() == nil {
-				s.Log.WarnContext(ctx, "what buyers asked for longer than a day ago cannot be forgotten", "error", err)
-			}
+		if sweeper.elected(ctx) {
+			sweeper.expire(ctx)
+			sweeper.forget(ctx)
 		}
 	}
 }
 
-func (s *Service) sweep(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.settings.BatchTimeout)
+// sweeper is one server's part in looking for holds past their time.
+type sweeper struct {
+	*Service
+	// lease is of the expiry lock; nil while this server does not hold it.
+	lease   lock.Lease
+	looking *logonce.Failure
+	// forgotAll is when nothing was left to be forgotten.
+	forgotAll time.Time
+}
+
+// elected tells whether this server is to look: it holds the lock, or nobody can say which server does.
+func (s *sweeper) elected(ctx context.Context) bool {
+	if s.lease != nil && s.lease.Extend(ctx) == nil {
+		return true
+	}
+	s.resign()
+	var err error
+	s.lease, err = s.Lock.Acquire(ctx, expiryLock)
+	return !errors.Is(err, lock.ErrTaken)
+}
+
+func (s *sweeper) resign() {
+	if s.lease != nil {
+		s.lease.Release()
+		s.lease = nil
+	}
+}
+
+// expire wakes the workers of runs with holds past their time.
+func (s *sweeper) expire(ctx context.Context) {
+	asking, cancel := context.WithTimeout(ctx, s.settings.BatchTimeout)
 	defer cancel()
-	runs, err := s.Ledger.DueRuns(ctx, maxDueRuns)
+	runs, err := s.Ledger.DueRuns(asking, maxDueRuns)
 	for _, run := range runs {
 		s.wake(run)
 	}
-	return err
+	if ctx.Err() == nil {
+		s.looking.Note(ctx, s.Log, err)
+	}
 }
 
-// wake has the worker of a run serve a batch that asks for nothing: every batch expires what is due and settles what is
-// in doubt. A full queue will do the same.
+// forget deletes what buyers asked for longer than a day ago.
+func (s *sweeper) forget(ctx context.Context) {
+	if time.Since(s.forgotAll) <= forgetEvery || s.looking.Failing() {
+		return
+	}
+	forgotten, err := s.Ledger.ForgetAsked(ctx, maxForgotten)
+	if forgotten < maxForgotten {
+		s.forgotAll = time.Now()
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Log.WarnContext(ctx, "what buyers asked for longer than a day ago cannot be forgotten", "error", err)
+	}
+}
+
+// wake has the worker of a run serve a batch that asks for nothing: every batch expires holds past their time and
+// resolves what is in doubt. Where the queue is full, the batches of those who wait do the same.
 func (s *Service) wake(run rail.RunID) { _ = s.enqueue(run, newRequest(s.life)) }
