@@ -57,30 +57,25 @@ func (w *worker) decideSafely(batch []*request, state *ledger.BatchState) (d *de
 	return w.decide(batch, state)
 }
 
-// decide serves a batch on the state the ledger gave: seats given back first, then each request in the order it came.
+// decide serves a batch on the state the ledger gave: seats are given back first, then each request is served in the
+// order it came.
 func (w *worker) decide(batch []*request, state *ledger.BatchState) (*decision, error) {
 	if err := w.load(state); err != nil {
 		return nil, err
 	}
-	known, err := w.newBatchClaims(batch, state)
+	claims, err := w.newBatchClaims(batch, state)
 	if err != nil {
 		return nil, err
 	}
-	d := &decision{state: state, placed: map[ledger.OrderKey]ledger.Replay{}, claims: known}
-	for _, order := range state.Freed() {
-		for _, ticket := range order.Tickets {
-			if err := w.maps[ticket.SeatClass].Release(ticket.SeatIndex, order.From, order.To); err != nil {
-				return nil, fmt.Errorf("order %s gives back a seat it does not have: %w", order.ID, err)
-			}
-			d.note(w.train, order, &ticket, true)
-		}
+	d := &decision{state: state, placed: map[ledger.OrderKey]ledger.Replay{}, claims: claims}
+	if err := w.giveBack(d, state.Freed()); err != nil {
+		return nil, err
 	}
 	cancels := state.Cancels
 	for _, r := range batch {
 		var a answer
 		switch {
 		case r.place != nil:
-			var err error
 			if a, err = w.place(d, r); err != nil {
 				return nil, err
 			}
@@ -94,10 +89,24 @@ func (w *worker) decide(batch []*request, state *ledger.BatchState) (*decision, 
 	return d, nil
 }
 
-// note keeps what changed on a seat.
+// giveBack frees the seats of orders that have ended.
+func (w *worker) giveBack(d *decision, ended []*rail.Order) error {
+	for _, order := range ended {
+		for _, ticket := range order.Tickets {
+			if err := w.maps[ticket.SeatClass].Release(ticket.SeatIndex, order.From, order.To); err != nil {
+				return fmt.Errorf("order %s gives back a seat it does not have: %w", order.ID, err)
+			}
+			d.note(w.train, order, &ticket, true)
+		}
+	}
+	return nil
+}
+
+// note keeps the change of a seat for the ledger.
 func (d *decision) note(train *rail.Train, order *rail.Order, ticket *rail.Ticket, freed bool) {
 	d.changes.Seats = seatmap.AppendChange(d.changes.Seats, seatmap.Change{
-		Class: train.Formation.ClassIndex(ticket.SeatClass), Seat: ticket.SeatIndex, From: order.From, To: order.To, Freed: freed,
+		Class: train.Formation.ClassIndex(ticket.SeatClass), Seat: ticket.SeatIndex,
+		From: order.From, To: order.To, Freed: freed,
 	})
 }
 
@@ -132,13 +141,15 @@ func (w *worker) place(d *decision, r *request) (a answer, err error) {
 	return answer{order: order}, nil
 }
 
-// replay looks whether those who were refused have an order by their key, where keys were not looked up before: the
-// ledger would not have taken a second one, but a refusal asks nothing of it. What a refused request was is not decided
-// by those before it, so that nothing else changes.
+// replay looks the keys of refused requests up, where no keys were looked up before. A refused buyer may have the order
+// already; the ledger would not have taken a second one, but a refusal asks nothing of it. Other requests are not
+// touched: what was decided on them does not depend on a refused one.
 func (d *decision) replay() error {
+	var refused []*decided
 	var keys []ledger.OrderKey
-	for _, a := range d.answers {
-		if a.request.place != nil && a.answer.err != nil {
+	for i := range d.answers {
+		if a := &d.answers[i]; a.request.place != nil && a.answer.err != nil {
+			refused = append(refused, a)
 			keys = append(keys, a.request.place.key)
 		}
 	}
@@ -149,12 +160,9 @@ func (d *decision) replay() error {
 	if err != nil {
 		return err
 	}
-	for i, a := range d.answers {
-		if a.request.place == nil || a.answer.err == nil {
-			continue
-		}
+	for _, a := range refused {
 		if replay, ok := found[a.request.place.key]; ok {
-			d.answers[i].answer = replayed(replay, a.request.place)
+			a.answer = replayed(replay, a.request.place)
 		}
 	}
 	return nil
@@ -162,17 +170,19 @@ func (d *decision) replay() error {
 
 // replayed answers a request whose key has an order.
 func replayed(replay ledger.Replay, p *placing) answer {
-	// Of an order whose passengers were forgotten, what was asked for is not known any more.
+	// The hash is empty once the passengers were forgotten: what was asked for is not known any more.
 	if replay.BodyHash != "" && replay.BodyHash != p.bodyHash {
-		return answer{err: rail.Refuse(rail.IdempotencyConflict, "this key has placed another order: %s", replay.Order.Number).At("input", "idempotencyKey")}
+		return answer{
+			err: rail.Refuse(rail.IdempotencyConflict, "this key has placed another order: %s", replay.Order.Number).
+				At("input", "idempotencyKey"),
+		}
 	}
 	return answer{order: replay.Order, replayed: true}
 }
 
 // allocate makes an order with a seat for each passenger, or refuses and leaves the maps as they were.
 func (w *worker) allocate(d *decision, p *placing) (*rail.Order, error) {
-	state, s := d.state, w.service
-	run := state.Run
+	run, now := d.state.Run, d.state.Now
 	if run.Train.ID != p.train.ID {
 		// The run was published anew since the request was validated: hold it against what is sold now.
 		from, to, err := p.body.Validate(run)
@@ -181,27 +191,18 @@ func (w *worker) allocate(d *decision, p *placing) (*rail.Order, error) {
 		}
 		p.train, p.from, p.to = run.Train, from, to
 	}
-	if refusal := run.MaySell(p.from, state.Now); refusal != nil {
+	if refusal := run.MaySell(p.from, now); refusal != nil {
 		return nil, refusal.At("input", "runId")
 	}
-	if limit := s.settings.MaxRunHolds; limit > 0 && d.claims.holds(p.key.Buyer) >= limit {
+	if limit := w.service.settings.MaxRunHolds; limit > 0 && d.claims.holds(p.key.Buyer) >= limit {
 		return nil, tooManyRunHolds(limit)
 	}
-	order := &rail.Order{
-		ID: rail.NewOrderID(run.ID, state.Version+1, s.NewID()), RunID: run.ID, TrainID: run.Train.ID, Number: s.NewNumber(),
-		Buyer: p.key.Buyer, Version: 1, State: rail.OnHold, From: p.from, To: p.to,
-		Tickets: make([]rail.Ticket, len(p.body.Passengers)), Total: rail.Money{Currency: run.Train.Fares.Currency},
-		PlacedAt: state.Now, PayBy: state.Now.Add(s.settings.Hold),
-	}
-	// A hold that outlives the departure would keep a seat nobody can board for.
-	if departure := run.Departure(p.from); order.PayBy.After(departure) {
-		order.PayBy = departure
-	}
-	if err := w.seat(d, order, p); err != nil {
+	order := w.newOrder(d.state, p)
+	if err := w.seat(run.Train, order, p); err != nil {
 		return nil, err
 	}
+	// Documents are looked at last: a train that is sold out says nothing about who travels on it.
 	if passenger := d.claims.travelling(p.documents, p.from, p.to); passenger >= 0 {
-		// Only now: a train that is sold out says nothing about who travels on it.
 		w.unseat(order)
 		d.asked(p)
 		return nil, alreadyTravelling(passenger)
@@ -212,7 +213,23 @@ func (w *worker) allocate(d *decision, p *placing) (*rail.Order, error) {
 	return order, nil
 }
 
-// asked has the ledger remember which documents the buyer has learnt something of.
+// newOrder is a hold for a request, without seats and price yet. It ends with the departure at the latest: after that it
+// would only keep seats that nobody can board for.
+func (w *worker) newOrder(state *ledger.BatchState, p *placing) *rail.Order {
+	s, run := w.service, state.Run
+	payBy := state.Now.Add(s.settings.Hold)
+	if departure := run.Departure(p.from); payBy.After(departure) {
+		payBy = departure
+	}
+	return &rail.Order{
+		ID: rail.NewOrderID(run.ID, state.Version+1, s.NewID()), RunID: run.ID, TrainID: run.Train.ID,
+		Number: s.NewNumber(), Buyer: p.key.Buyer, Version: 1, State: rail.OnHold, From: p.from, To: p.to,
+		Tickets: make([]rail.Ticket, len(p.body.Passengers)), Total: rail.Money{Currency: run.Train.Fares.Currency},
+		PlacedAt: state.Now, PayBy: payBy,
+	}
+}
+
+// asked has the ledger remember the documents of a request: its buyer has learnt that one of them travels.
 func (d *decision) asked(p *placing) {
 	for _, document := range p.documents {
 		d.changes.Asked = append(d.changes.Asked, ledger.AskedDocument{Buyer: p.key.Buyer, Document: document})
@@ -231,45 +248,55 @@ func (w *worker) unseat(order *rail.Order) {
 	}
 }
 
-// seat gives every passenger a seat, class by class, or none.
-func (w *worker) seat(d *decision, order *rail.Order, p *placing) error {
-	train := d.state.Run.Train
-	prices := map[rail.SeatClass]rail.Money{}
-	for _, passenger := range p.body.Passengers {
-		price, ok := train.Price(passenger.SeatClass, p.from, p.to)
-		if !ok {
-			return errors.New("a seat without a price was on sale: " + train.ID)
-		}
-		prices[passenger.SeatClass] = price
+// seat gives every passenger a seat and the order its total, or refuses and leaves the maps as they were. Passengers of
+// one class are one party.
+func (w *worker) seat(train *rail.Train, order *rail.Order, p *placing) error {
+	prices, err := p.prices(train)
+	if err != nil {
+		return err
 	}
 	for _, class := range train.Formation.Classes {
-		var who []int
+		var party []int // by place in the request
 		var wishes []rail.Wish
 		for i, passenger := range p.body.Passengers {
 			if passenger.SeatClass == class {
-				who, wishes = append(who, i), append(wishes, passenger.Wish)
+				party, wishes = append(party, i), append(wishes, passenger.Wish)
 			}
 		}
-		if len(who) == 0 {
+		if len(party) == 0 {
 			continue
 		}
 		seats, ok := w.maps[class].Allocate(w.layouts[class], p.from, p.to, wishes)
 		if !ok {
 			w.unseat(order)
 			left := w.maps[class].Remaining(p.from, p.to)
-			return rail.Refuse(rail.SoldOut, "%d %s seats are left, %d were asked for", left, class, len(who)).
-				At("input", "passengers", rail.Index(who[0]), "seatClass")
+			return rail.Refuse(rail.SoldOut, "%d %s seats are left, %d were asked for", left, class, len(party)).
+				At("input", "passengers", rail.Index(party[0]), "seatClass")
 		}
-		for n, i := range who {
+		for n, passenger := range party {
 			ref := train.Formation.Seats(class)[seats[n]]
-			order.Tickets[i] = rail.Ticket{
+			order.Tickets[passenger] = rail.Ticket{
 				SeatClass: class, SeatIndex: seats[n], Coach: ref.Coach.Number, Seat: ref.Seat.Label,
-				Price: prices[class], Passenger: p.body.Passengers[i].Passenger,
+				Price: prices[class], Passenger: p.body.Passengers[passenger].Passenger,
 			}
 			order.Total.Minor += prices[class].Minor
 		}
 	}
 	return nil
+}
+
+// prices are what each class of the request costs a passenger. Trains are published with prices for all their seats, so
+// an error says that this one is broken.
+func (p *placing) prices(train *rail.Train) (map[rail.SeatClass]rail.Money, error) {
+	prices := map[rail.SeatClass]rail.Money{}
+	for _, passenger := range p.body.Passengers {
+		price, ok := train.Price(passenger.SeatClass, p.from, p.to)
+		if !ok {
+			return nil, errors.New("a seat without a price was on sale: " + train.ID)
+		}
+		prices[passenger.SeatClass] = price
+	}
+	return prices, nil
 }
 
 // cancelled tells a buyer what became of a cancellation.
