@@ -272,20 +272,6 @@ func (a *attempt) each(do func(int, *session) error) error {
 	return errors.Join(errs...)
 }
 
-// contains tells whether a GTID set has all of another.
-func contains(ctx context.Context, on *session, set, part string) (bool, error) {
-	var has sql.NullBool
-	err := on.one(ctx, lookTimeout, "SELECT GTID_SUBSET(?, ?)", []any{part, set}, &has)
-	return has.Bool, err
-}
-
-// beyond is what a GTID set has that another has not.
-func beyond(ctx context.Context, on *session, set, other string) (string, error) {
-	var rest string
-	err := on.one(ctx, lookTimeout, "SELECT GTID_SUBTRACT(?, ?)", []any{set, other}, &rest)
-	return oneLine(rest), err
-}
-
 // await looks until something holds; what it says of itself at last is in the error.
 func await(ctx context.Context, limit time.Duration, holds func() (ok bool, state string, err error)) error {
 	limited, cancel := context.WithTimeout(ctx, limit)

@@ -5,9 +5,18 @@ import (
 	"database/sql"
 	"fmt"
 
-	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
+
+// Include puts a member back on the list of those that count, and lets it follow the primary. One with transactions that the
+// primary has not is rebuilt first; then Include returns as soon as that has begun.
+func (g *Supervisor) Include(ctx context.Context, member string) error {
+	i, err := g.index(member)
+	if err != nil {
+		return err
+	}
+	return g.join(ctx, i, true)
+}
 
 // join lets a member that follows nobody, or somebody else, follow the primary: as it is where the primary has all that it
 // has, rebuilt otherwise. byHand also takes in one that a person has excluded.
@@ -173,26 +182,6 @@ func elsewhere(m, primary *Member) bool {
 	return m.Receiver != nil && m.Receiver.State == receiverOn && m.Receiver.SourceUUID != primary.UUID
 }
 
-// lonely is the one writable member where all that it lacks to be the primary is somebody who acknowledges, -1 where there is
-// none: its orders wait, and it is the last that was opened.
-func lonely(members []Member) int {
-	found := -1
-	for i := range members {
-		m := &members[i]
-		switch {
-		case !m.Answers() || m.ReadOnly:
-			continue
-		case found >= 0 || m.Source.Clients > 0 || !m.Source.Enabled || !m.Source.Active:
-			return -1
-		}
-		found = i
-	}
-	if found < 0 || lastRecord(members).Epoch != members[found].Record.Epoch || members[found].Record.Primary != members[found].Name {
-		return -1
-	}
-	return found
-}
-
 // cannotFollow says why a member that receives nothing cannot follow the primary: it has a history of its own, or the
 // primary has not kept what it needs. "" where it can.
 func (a *attempt) cannotFollow(ctx context.Context, p int, m *Member) (string, error) {
@@ -226,87 +215,4 @@ func (a *attempt) cannotFollow(ctx context.Context, p int, m *Member) (string, e
 		return "the primary has not kept the transactions that it lacks", nil
 	}
 	return "", nil
-}
-
-// maxGTID is the largest number a transaction can have.
-const maxGTID = "9223372036854775806"
-
-// fence keeps a member that was primary, and does not know that it is not, from ever answering anybody: it hangs up on all
-// clients, those whose commit waits for a replica above all. Only then is its source side switched off, which lets such
-// commits finish where nobody hears of them; and then it can be made read-only.
-func (g *Supervisor) fence(ctx context.Context, i int) error {
-	a, ctx, err := g.begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer a.end()
-	return why(ctx, a.fence(ctx, i))
-}
-
-func (a *attempt) fence(ctx context.Context, i int) error {
-	members, err := a.look(ctx)
-	if err != nil {
-		return err
-	}
-	if !stale(members, i) {
-		return nil // it was, a moment ago
-	}
-	s := a.sessions[i]
-	if err := s.exec(ctx, statementTimeout, "SET GLOBAL offline_mode = ON"); err != nil {
-		return err
-	}
-	if err := a.hangUp(ctx, s); err != nil {
-		return err
-	}
-	for _, statement := range []string{"SET GLOBAL rpl_semi_sync_source_enabled = OFF", "SET GLOBAL super_read_only = ON"} {
-		if err := s.exec(ctx, statementTimeout, statement); err != nil {
-			return err
-		}
-	}
-	a.g.log.Warn("an old primary was writable; it is shut now, and has answered nobody since it was replaced", "member", s.name)
-	return nil
-}
-
-// stale tells whether a member is writable although another was opened later.
-func stale(members []Member, i int) bool {
-	m := &members[i]
-	if !m.Answers() || m.ReadOnly {
-		return false
-	}
-	for j := range members {
-		other := &members[j]
-		if j != i && other.Answers() && other.Record.Epoch > m.Record.Epoch &&
-			(!other.ReadOnly || other.Record.Primary != other.Name) {
-			return true
-		}
-	}
-	return false
-}
-
-// hangUp ends the connections of administrators too whose commit waits for a replica: going offline spares them. KILL closes
-// the connection at once, though the session goes on waiting.
-func (a *attempt) hangUp(ctx context.Context, s *session) error {
-	ended := map[int64]bool{}
-	return await(ctx, statementTimeout, func() (bool, string, error) {
-		var waiting []int64
-		const query = "SELECT ID FROM performance_schema.processlist WHERE STATE LIKE 'Waiting for semi-sync ACK%'"
-		err := s.query(ctx, lookTimeout, query, nil, func(row *sql.Rows) error {
-			var id int64
-			err := row.Scan(&id)
-			if !ended[id] {
-				waiting = append(waiting, id)
-			}
-			return err
-		})
-		if err != nil {
-			return false, "", err
-		}
-		for _, id := range waiting {
-			if err := s.exec(ctx, statementTimeout, "KILL ?", id); err != nil && mysqlcluster.ErrorNumber(err) != erNoSuchThread {
-				return false, "", err
-			}
-			ended[id] = true
-		}
-		return len(waiting) == 0, fmt.Sprintf("ever new sessions on %s wait for a replica", s.name), nil
-	})
 }

@@ -205,3 +205,10 @@ func joinRollback(ctx context.Context, on *session, err error) error {
 	_ = on.exec(ctx, statementTimeout, "ROLLBACK") // the connection's end would do the same
 	return err
 }
+
+func readRecordOn(ctx context.Context, s *session, database string) (Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	record, err := readRecord(ctx, s.conn, database)
+	return record, s.failure("reading the cluster's record", err)
+}

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -101,17 +100,4 @@ func (g *Supervisor) index(name string) (int, error) {
 		return 0, rail.Refuse(rail.NotFound, "there is no member %s in the list", name)
 	}
 	return i, nil
-}
-
-// primaryOf is the one member that may be sold on, by its index; -1 and the reason where there is none.
-func primaryOf(members []Member) (int, error) {
-	said := make([]mysqlcluster.Member, len(members))
-	for i := range members {
-		m := &members[i]
-		said[i] = mysqlcluster.Member{
-			Name: m.Name, Answers: m.Answers(), Writable: !m.ReadOnly, SemiSync: m.Source.Enabled && m.Source.Active,
-			Replicas: m.Source.Clients, Epoch: m.Record.Epoch, Opened: m.Record.Primary,
-		}
-	}
-	return mysqlcluster.Primary(said)
 }

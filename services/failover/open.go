@@ -2,7 +2,6 @@ package failover
 
 import (
 	"context"
-	"slices"
 
 	"interlock/services/rail"
 )
@@ -51,24 +50,4 @@ func (a *attempt) take(ctx context.Context, o OpenOptions) (Opening, error) {
 		return Opening{}, rail.Refuse(rail.WrongState, "%s does not answer here, but every replica hears it", last)
 	}
 	return a.install(ctx, installation{want: o.Member, acceptLoss: o.AcceptLoss})
-}
-
-// lost tells whether the primary is not only our loss: it answers (so nothing depends on who else reaches it), or a replica
-// that counts and answers does not hear it. One that was put out, has left or is being rebuilt hears nobody anyway; its own
-// record need not have it.
-func lost(members []Member, primary string) bool {
-	epoch := lastRecord(members).Epoch
-	away := func(name string) bool {
-		return slices.ContainsFunc(members, func(m Member) bool { return m.Record.Epoch == epoch && m.Record.absent(name) != nil })
-	}
-	for i := range members {
-		m := &members[i]
-		if m.Name == primary && m.Answers() {
-			return true
-		}
-		if m.Name != primary && m.Answers() && !away(m.Name) && !m.Receiver.hears(primary) {
-			return true
-		}
-	}
-	return false
 }

@@ -1,0 +1,82 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+
+	"interlock/services/rail"
+)
+
+// Epoch raises the epoch on the one writable member, after somebody else has promoted it: until then servers sell nowhere
+// while the old primary is writable too. All that supervisor looks at before an opening must hold, but for the members that do
+// not answer, which are whoever promoted's business.
+func (g *Supervisor) Epoch(ctx context.Context) (Opening, error) {
+	a, ctx, err := g.begin(ctx)
+	if err != nil {
+		return Opening{}, err
+	}
+	defer a.end()
+	opening, err := a.raise(ctx)
+	return opening, why(ctx, err)
+}
+
+func (a *attempt) raise(ctx context.Context) (Opening, error) {
+	members, err := a.look(ctx)
+	if err != nil {
+		return Opening{}, err
+	}
+	writable, epoch := -1, int64(0)
+	for i := range members {
+		m := &members[i]
+		epoch = max(epoch, m.Record.Epoch)
+		if !m.Answers() || m.ReadOnly {
+			continue
+		}
+		if writable >= 0 {
+			return Opening{}, rail.Refuse(rail.WrongState, "%s and %s are both writable", members[writable].Name, m.Name)
+		}
+		writable = i
+	}
+	if writable < 0 {
+		return Opening{}, rail.Refuse(rail.WrongState, "no member is writable: open one")
+	}
+	m := &members[writable]
+	switch {
+	case len(m.Wrong) > 0:
+		return Opening{}, rail.Refuse(rail.WrongState, "%s: %s", m.Name, m.Wrong[0])
+	case m.Receiver != nil:
+		// Nobody could tell later that it has all that anybody has acknowledged, and after a restart it would follow again.
+		return Opening{}, rail.Refuse(rail.WrongState, "%s still has a receiver, for %s: run STOP REPLICA and RESET REPLICA ALL there",
+			m.Name, m.Receiver.Source)
+	case !m.Source.Enabled || !m.Source.Active || m.Source.Clients < 1:
+		return Opening{}, rail.Refuse(rail.WrongState, "semi-synchronous replication is off on %s, or no replica is connected", m.Name)
+	}
+	if err := a.g.whole(&m.Record); err != nil {
+		return Opening{}, err
+	}
+	for i := range members {
+		other := &members[i]
+		if i == writable || !other.Answers() || m.Record.absent(other.Name) != nil {
+			continue
+		}
+		if err := a.awaitHas(ctx, a.sessions[writable], other); err != nil {
+			return Opening{}, err
+		}
+	}
+	if err := a.commit(ctx, a.sessions[writable], a.g.opened(epoch+1, m, members, &m.Record)...); err != nil {
+		return Opening{}, err
+	}
+	return Opening{Primary: m.Name, Epoch: epoch + 1}, nil
+}
+
+// awaitHas returns once the writable member has what another had: a replica may have a commit that is not finished there.
+func (a *attempt) awaitHas(ctx context.Context, writable *session, other *Member) error {
+	return await(ctx, statementTimeout, func() (bool, string, error) {
+		newest, err := a.read(ctx, writable)
+		if err != nil {
+			return false, "", err
+		}
+		has, err := contains(ctx, writable, newest.Executed, other.Received())
+		return has, fmt.Sprintf("%s lacks what %s has", writable.name, other.Name), err
+	})
+}
