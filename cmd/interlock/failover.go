@@ -46,11 +46,11 @@ func openSupervisor(s *Settings, log *slog.Logger) (*failover.Supervisor, error)
 
 // supervising does something with the supervisor, and closes it.
 func supervising(s *Settings, log *slog.Logger, do func(*failover.Supervisor) error) error {
-	g, err := openSupervisor(s, log)
+	supervisor, err := openSupervisor(s, log)
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(g), g.Close())
+	return errors.Join(do(supervisor), supervisor.Close())
 }
 
 // whoami is who excludes a member, for whoever finds it excluded.
@@ -69,7 +69,7 @@ type failoverRunCommand struct{}
 
 // Run supervises until it is told to stop.
 func (failoverRunCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger) error {
-	return supervising(settings, log, func(g *failover.Supervisor) error { return g.Supervise(ctx) })
+	return supervising(settings, log, func(supervisor *failover.Supervisor) error { return supervisor.Supervise(ctx) })
 }
 
 type failoverOpenCommand struct {
@@ -79,8 +79,8 @@ type failoverOpenCommand struct {
 
 // Run exits with 1 when no member may be opened, and says why.
 func (c failoverOpenCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
-	return supervising(settings, log, func(g *failover.Supervisor) error {
-		opening, err := g.Open(ctx, failover.OpenOptions{Member: c.Member, AcceptLoss: c.AcceptLoss})
+	return supervising(settings, log, func(supervisor *failover.Supervisor) error {
+		opening, err := supervisor.Open(ctx, failover.OpenOptions{Member: c.Member, AcceptLoss: c.AcceptLoss})
 		return tell(out, opening, err)
 	})
 }
@@ -91,8 +91,8 @@ type failoverPromoteCommand struct {
 
 // Run exits with 1 when the member may not be promoted, and says why.
 func (c failoverPromoteCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
-	return supervising(settings, log, func(g *failover.Supervisor) error {
-		opening, err := g.Promote(ctx, c.Member)
+	return supervising(settings, log, func(supervisor *failover.Supervisor) error {
+		opening, err := supervisor.Promote(ctx, c.Member)
 		return tell(out, opening, err)
 	})
 }
@@ -101,8 +101,8 @@ type failoverEpochCommand struct{}
 
 // Run raises the epoch.
 func (failoverEpochCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
-	return supervising(settings, log, func(g *failover.Supervisor) error {
-		opening, err := g.Epoch(ctx)
+	return supervising(settings, log, func(supervisor *failover.Supervisor) error {
+		opening, err := supervisor.Epoch(ctx)
 		return tell(out, opening, err)
 	})
 }
@@ -134,7 +134,9 @@ type failoverExcludeCommand struct {
 
 // Run excludes a member.
 func (c failoverExcludeCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger) error {
-	return supervising(settings, log, func(g *failover.Supervisor) error { return g.Exclude(ctx, c.Member, c.Reason, c.Stopped) })
+	return supervising(settings, log, func(supervisor *failover.Supervisor) error {
+		return supervisor.Exclude(ctx, c.Member, c.Reason, c.Stopped)
+	})
 }
 
 type failoverIncludeCommand struct {
@@ -143,7 +145,7 @@ type failoverIncludeCommand struct {
 
 // Run includes a member. One that has to be rebuilt is when the command ends, but has yet to be started and included again.
 func (c failoverIncludeCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger) error {
-	return supervising(settings, log, func(g *failover.Supervisor) error { return g.Include(ctx, c.Member) })
+	return supervising(settings, log, func(supervisor *failover.Supervisor) error { return supervisor.Include(ctx, c.Member) })
 }
 
 type failoverStatusCommand struct {
@@ -152,8 +154,8 @@ type failoverStatusCommand struct {
 
 // Run exits with 1 when the cluster is not as it should be, and with 2 when no member answers.
 func (c failoverStatusCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
-	return supervising(settings, log, func(g *failover.Supervisor) error {
-		s := g.Status(ctx)
+	return supervising(settings, log, func(supervisor *failover.Supervisor) error {
+		s := supervisor.Status(ctx)
 		if c.JSON {
 			if err := json.NewEncoder(out).Encode(s); err != nil {
 				return err

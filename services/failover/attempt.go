@@ -19,7 +19,7 @@ var errBusy = &rail.Error{
 // attempt is the permission to change the cluster: the lock of every member that answers, a majority of all of them at
 // least. It ends with the first of its connections that is lost.
 type attempt struct {
-	g *Supervisor
+	sup *Supervisor
 	// caller is the context that the attempt was asked for with: what goes on after the attempt ends with that.
 	caller context.Context
 	// sessions are by the members' order; nil where the member does not answer.
@@ -31,15 +31,15 @@ type attempt struct {
 
 // begin takes the locks. The context that it returns ends with the attempt; what is done in the attempt is done with it.
 // end must be called.
-func (g *Supervisor) begin(ctx context.Context) (*attempt, context.Context, error) {
-	return g.beginWithout(ctx, "")
+func (sup *Supervisor) begin(ctx context.Context) (*attempt, context.Context, error) {
+	return sup.beginWithout(ctx, "")
 }
 
 // beginWithout is begin, and does not wait for a member that is known not to answer.
-func (g *Supervisor) beginWithout(ctx context.Context, silent string) (*attempt, context.Context, error) {
+func (sup *Supervisor) beginWithout(ctx context.Context, silent string) (*attempt, context.Context, error) {
 	caller := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
-	a := &attempt{g: g, caller: caller, sessions: make([]*session, len(g.members)), cancel: cancel}
+	a := &attempt{sup: sup, caller: caller, sessions: make([]*session, len(sup.members)), cancel: cancel}
 	err := a.lock(ctx, a.connect(ctx, silent))
 	if err != nil {
 		a.end()
@@ -62,9 +62,9 @@ func (a *attempt) connect(ctx context.Context, silent string) []error {
 		s   *session
 		err error
 	}
-	outcomes := make(chan outcome, len(a.g.members))
-	failures, missing, late := make([]error, len(a.g.members)), 0, false
-	for i, e := range a.g.members {
+	outcomes := make(chan outcome, len(a.sup.members))
+	failures, missing, late := make([]error, len(a.sup.members)), 0, false
+	for i, e := range a.sup.members {
 		if e.name == silent {
 			late, failures[i] = true, fmt.Errorf("the supervisor: %s has not answered for some time", e.name)
 		} else {
@@ -78,7 +78,7 @@ func (a *attempt) connect(ctx context.Context, silent string) []error {
 	for missing > 0 {
 		o := <-outcomes
 		a.sessions[o.i], failures[o.i] = o.s, o.err
-		if a.g.members[o.i].name == silent {
+		if a.sup.members[o.i].name == silent {
 			late = false
 		} else {
 			missing--
@@ -124,10 +124,10 @@ func (a *attempt) lock(ctx context.Context, failures []error) error {
 		servers[uuid] = s.name
 		held++
 	}
-	if held < a.g.majority() {
+	if held < a.sup.majority() {
 		return &rail.Error{
 			Code:    rail.Unavailable,
-			Message: fmt.Sprintf("only %d of %d members answer, and a supervisor needs %d", held, len(a.g.members), a.g.majority()),
+			Message: fmt.Sprintf("only %d of %d members answer, and a supervisor needs %d", held, len(a.sup.members), a.sup.majority()),
 			Cause:   errors.Join(failures...),
 		}
 	}
@@ -154,7 +154,7 @@ func (a *attempt) lockOne(ctx context.Context, s *session) error {
 	if dead == 0 {
 		return errBusy
 	}
-	a.g.log.Warn("a supervisor has left its lock behind in a commit that no replica acknowledges: it is ended", "member", s.name)
+	a.sup.log.Warn("a supervisor has left its lock behind in a commit that no replica acknowledges: it is ended", "member", s.name)
 	if err := s.exec(ctx, statementTimeout, "SET GLOBAL rpl_semi_sync_source_enabled = OFF"); err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func (a *attempt) read(ctx context.Context, s *session) (Member, error) {
 	defer s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	m, err := readMember(ctx, s.conn, a.g.database)
+	m, err := readMember(ctx, s.conn, a.sup.database)
 	m.Name = s.name
 	return m, s.failure("reading its state", err)
 }
@@ -242,7 +242,7 @@ func (a *attempt) look(ctx context.Context) ([]Member, error) {
 		return nil
 	})
 	record := lastRecord(members)
-	for i, e := range a.g.members {
+	for i, e := range a.sup.members {
 		m := &members[i]
 		m.Name = e.name
 		switch {

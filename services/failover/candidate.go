@@ -102,7 +102,7 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 			return nil, reason, err
 		}
 	}
-	record, err := readRecordOn(ctx, s, a.g.database)
+	record, err := readRecordOn(ctx, s, a.sup.database)
 	if err != nil {
 		return nil, "", err
 	}
@@ -113,7 +113,7 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 		return nil, "it is not the server that counts under its name: it joins once there is a primary", nil
 	}
 	c := &candidate{index: i, record: record, loss: !record.isServer(m)}
-	half := a.g.whole(&record)
+	half := a.sup.whole(&record)
 	all := how.knowsAll
 	if !all {
 		if all, err = primaryKnowsAll(ctx, s, members, &record); err != nil {
@@ -181,7 +181,7 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 		if !how.acceptLoss {
 			return nil, messageOf(half), nil
 		}
-		c.left, c.loss = append(c.left, a.g.unlisted(&record)...), true
+		c.left, c.loss = append(c.left, a.sup.unlisted(&record)...), true
 	}
 	if len(c.replicas) == 0 {
 		// Until the barrier says that these count nobody but the supervisor can commit, so that they acknowledge nothing else.
@@ -193,7 +193,7 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 	if len(c.replicas) == 0 {
 		return nil, "no replica would be left to acknowledge its commits", nil
 	}
-	if len(c.joining) > 0 && len(away) > 0 && len(members)-2 >= a.g.majority() {
+	if len(c.joining) > 0 && len(away) > 0 && len(members)-2 >= a.sup.majority() {
 		// As where one joins: whoever is away would not know who counts now, and with the others could go on without the two.
 		if !how.acceptLoss {
 			return nil, fmt.Sprintf("nobody who counts would acknowledge its commits (start %s, or accept the loss)",
@@ -201,7 +201,7 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 		}
 		c.left, c.loss = append(c.left, away...), true
 	}
-	if c.loss && a.g.options.JumpVersions == nil {
+	if c.loss && a.sup.options.JumpVersions == nil {
 		return nil, "a loss cannot be accepted here: nobody would raise the versions", nil
 	}
 	return c, "", nil

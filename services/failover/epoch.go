@@ -10,8 +10,8 @@ import (
 // Epoch raises the epoch on the one writable member, after somebody else has promoted it: until then servers sell nowhere
 // while the old primary is writable too. All that supervisor looks at before an opening must hold, but for the members that do
 // not answer, which are whoever promoted's business.
-func (g *Supervisor) Epoch(ctx context.Context) (Opening, error) {
-	a, ctx, err := g.begin(ctx)
+func (sup *Supervisor) Epoch(ctx context.Context) (Opening, error) {
+	a, ctx, err := sup.begin(ctx)
 	if err != nil {
 		return Opening{}, err
 	}
@@ -51,7 +51,7 @@ func (a *attempt) raise(ctx context.Context) (Opening, error) {
 	case !m.Source.Enabled || !m.Source.Active || m.Source.Clients < 1:
 		return Opening{}, rail.Refuse(rail.WrongState, "semi-synchronous replication is off on %s, or no replica is connected", m.Name)
 	}
-	if err := a.g.whole(&m.Record); err != nil {
+	if err := a.sup.whole(&m.Record); err != nil {
 		return Opening{}, err
 	}
 	for i := range members {
@@ -63,7 +63,7 @@ func (a *attempt) raise(ctx context.Context) (Opening, error) {
 			return Opening{}, err
 		}
 	}
-	if err := a.commit(ctx, a.sessions[writable], a.g.opened(epoch+1, m, members, &m.Record)...); err != nil {
+	if err := a.commit(ctx, a.sessions[writable], a.sup.opened(epoch+1, m, members, &m.Record)...); err != nil {
 		return Opening{}, err
 	}
 	return Opening{Primary: m.Name, Epoch: epoch + 1}, nil

@@ -10,17 +10,17 @@ import (
 // it has received, and made to receive nothing more, before that is written. One that does not answer can be excluded only
 // if the caller vouches that it is stopped and will not come back by itself: whatever it acknowledged afterwards could be
 // lost.
-func (g *Supervisor) Exclude(ctx context.Context, member, reason string, vouched bool) error {
-	i, err := g.index(member)
+func (sup *Supervisor) Exclude(ctx context.Context, member, reason string, vouched bool) error {
+	i, err := sup.index(member)
 	if err != nil {
 		return err
 	}
-	a, ctx, err := g.begin(ctx)
+	a, ctx, err := sup.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer a.end()
-	return why(ctx, a.exclude(ctx, i, g.options.Who, reason, vouched))
+	return why(ctx, a.exclude(ctx, i, sup.options.Who, reason, vouched))
 }
 
 func (a *attempt) exclude(ctx context.Context, i int, by, reason string, vouched bool) error {
@@ -51,7 +51,7 @@ func (a *attempt) exclude(ctx context.Context, i int, by, reason string, vouched
 		return err
 	}
 	// Whoever acknowledges this has everything that came before it, also what the excluded one alone had acknowledged.
-	return a.commit(ctx, primary, a.g.listed(m.Name, Excluded, "", by, reason))
+	return a.commit(ctx, primary, a.sup.listed(m.Name, Excluded, "", by, reason))
 }
 
 // followers counts the replicas that acknowledge the primary's commits, besides one.
@@ -100,7 +100,7 @@ func (a *attempt) stays(ctx context.Context, primary *session, member string, vo
 	}
 	answering := 0
 	for i, s := range a.sessions {
-		if s == nil || a.g.members[i].name == primary.name {
+		if s == nil || a.sup.members[i].name == primary.name {
 			continue
 		}
 		m, err := a.read(ctx, s)

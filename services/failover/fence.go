@@ -11,8 +11,8 @@ import (
 // fence keeps a member that was primary, and does not know that it is not, from ever answering anybody: it hangs up on all
 // clients, those whose commit waits for a replica above all. Only then is its source side switched off, which lets such
 // commits finish where nobody hears of them; and then it can be made read-only.
-func (g *Supervisor) fence(ctx context.Context, i int) error {
-	a, ctx, err := g.begin(ctx)
+func (sup *Supervisor) fence(ctx context.Context, i int) error {
+	a, ctx, err := sup.begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (a *attempt) fence(ctx context.Context, i int) error {
 			return err
 		}
 	}
-	a.g.log.Warn("an old primary was writable; it is shut now, and has answered nobody since it was replaced", "member", s.name)
+	a.sup.log.Warn("an old primary was writable; it is shut now, and has answered nobody since it was replaced", "member", s.name)
 	return nil
 }
 

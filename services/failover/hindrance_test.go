@@ -31,8 +31,8 @@ func (b *bed) heirThatReadsTextOtherwise() {
 	mode := b.ask(1, "SELECT @@GLOBAL.sql_mode")
 	b.do(1, "SET GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES'")
 	defer b.do(1, "SET GLOBAL sql_mode = '"+mode+"'")
-	g := b.newSupervisor() // whose connections are new
-	m := g.Status(b.Context()).Members[1]
+	supervisor := b.newSupervisor() // whose connections are new
+	m := supervisor.Status(b.Context()).Members[1]
 	require.True(b, m.Answers(), m.Problem)
 	require.Len(b, m.Wrong, 1)
 	require.Contains(b, m.Wrong[0], "NO_BACKSLASH_ESCAPES")

@@ -70,7 +70,7 @@ func (a *attempt) stopReceivers(ctx context.Context, members []Member) (stopped 
 		return s.exec(ctx, stopTimeout, "STOP REPLICA IO_THREAD")
 	})
 	if err == nil {
-		a.g.log.Info("the receivers are stopped", "members", len(stopped))
+		a.sup.log.Info("the receivers are stopped", "members", len(stopped))
 	}
 	return stopped, err
 }
@@ -79,14 +79,14 @@ func (a *attempt) stopReceivers(ctx context.Context, members []Member) (stopped 
 func (a *attempt) startAgain(ctx context.Context, stopped []int) {
 	for _, i := range stopped {
 		if err := a.sessions[i].exec(ctx, statementTimeout, "START REPLICA IO_THREAD"); err != nil {
-			a.g.log.Warn("a receiver could not be started again", "member", a.sessions[i].name, "error", err)
+			a.sup.log.Warn("a receiver could not be started again", "member", a.sessions[i].name, "error", err)
 		}
 	}
 }
 
 // open makes the candidate writable, in the one order in which nothing can be answered that no replica has.
 func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
-	s, log := a.sessions[c.index], a.g.log
+	s, log := a.sessions[c.index], a.sup.log
 	epoch := c.record.Epoch
 	members, err := a.look(ctx)
 	if err != nil {
@@ -140,7 +140,7 @@ func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
 		if err := a.confirm(ctx); err != nil {
 			return Opening{}, err
 		}
-		if err := a.g.options.JumpVersions(ctx, s.dsn); err != nil {
+		if err := a.sup.options.JumpVersions(ctx, s.dsn); err != nil {
 			return Opening{}, fmt.Errorf("the supervisor: raising the versions: %w", err)
 		}
 	}
@@ -148,13 +148,13 @@ func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
 	for _, i := range c.joining {
 		joining = append(joining, &members[i])
 	}
-	changes := a.g.opened(epoch, &members[c.index], members, &c.record, joining...)
+	changes := a.sup.opened(epoch, &members[c.index], members, &c.record, joining...)
 	as := Left
 	if c.loss {
 		as = Lost
 	}
 	for _, name := range c.left {
-		changes = append(changes, a.g.listed(name, as, c.record.servers[name], "failover", "it did not answer when "+s.name+" took over"))
+		changes = append(changes, a.sup.listed(name, as, c.record.servers[name], "failover", "it did not answer when "+s.name+" took over"))
 	}
 	if err := a.confirm(ctx); err != nil {
 		return Opening{}, err
@@ -184,13 +184,13 @@ func (a *attempt) prepare(ctx context.Context, s *session, c *candidate) error {
 	if c.record.prepared {
 		return nil
 	}
-	if a.g.options.Prepare == nil {
+	if a.sup.options.Prepare == nil {
 		return rail.Refuse(rail.WrongState, "%s has no table for the cluster's epoch, and nobody makes it", s.name)
 	}
 	// A migration that is broken off cannot go on: it is finished even if the attempt ends meanwhile.
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), prepareTimeout)
 	defer cancel()
-	if err := a.g.options.Prepare(limited, s.dsn); err != nil {
+	if err := a.sup.options.Prepare(limited, s.dsn); err != nil {
 		return fmt.Errorf("the supervisor: making the ledger's tables on %s: %w", s.name, err)
 	}
 	return nil

@@ -10,18 +10,18 @@ import (
 
 // Include puts a member back on the list of those that count, and lets it follow the primary. One with transactions that the
 // primary has not is rebuilt first; then Include returns as soon as that has begun.
-func (g *Supervisor) Include(ctx context.Context, member string) error {
-	i, err := g.index(member)
+func (sup *Supervisor) Include(ctx context.Context, member string) error {
+	i, err := sup.index(member)
 	if err != nil {
 		return err
 	}
-	return g.join(ctx, i, true)
+	return sup.join(ctx, i, true)
 }
 
 // join lets a member that follows nobody, or somebody else, follow the primary: as it is where the primary has all that it
 // has, rebuilt otherwise. byHand also takes in one that a person has excluded.
-func (g *Supervisor) join(ctx context.Context, i int, byHand bool) error {
-	a, ctx, err := g.begin(ctx)
+func (sup *Supervisor) join(ctx context.Context, i int, byHand bool) error {
+	a, ctx, err := sup.begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 	}
 	if reason != "" {
 		err := a.rebuild(ctx, members, n.p, i, reason)
-		if r := n.member.Receiver; err != nil && ctx.Err() == nil && r != nil && r.State != receiverOff && !a.g.rebuilds(n.member.Name) {
+		if r := n.member.Receiver; err != nil && ctx.Err() == nil && r != nil && r.State != receiverOff && !a.sup.rebuilds(n.member.Name) {
 			a.startAgain(ctx, []int{i}) // as it was
 		}
 		return err
@@ -55,7 +55,7 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 	if err := a.takeIn(ctx, n); err != nil {
 		return err
 	}
-	a.g.log.Info("the member follows the primary", "member", n.member.Name, "primary", n.primary.Name)
+	a.sup.log.Info("the member follows the primary", "member", n.member.Name, "primary", n.primary.Name)
 	return nil
 }
 
@@ -87,7 +87,7 @@ func (a *attempt) newcomer(members []Member, i int) (*newcomer, error) {
 		absent:  primary.Record.absent(m.Name),
 		counts:  primary.Record.counts(m.Name) && primary.Record.servers[m.Name] == m.UUID,
 		unheard: unheard, alone: unheard || a.followers(members, p, i) == 0,
-	}, a.g.whole(&primary.Record)
+	}, a.sup.whole(&primary.Record)
 }
 
 // mayJoin refuses where the member may not join. Done tells that nothing is left to do.
@@ -100,7 +100,7 @@ func (a *attempt) mayJoin(ctx context.Context, n *newcomer, byHand bool) (done b
 		return false, rail.Refuse(rail.Unavailable, "%s does not answer", m.Name)
 	case !m.ReadOnly:
 		return false, rail.Refuse(rail.WrongState, "%s is writable", m.Name)
-	case m.Cloning, a.g.rebuilds(m.Name):
+	case m.Cloning, a.sup.rebuilds(m.Name):
 		return true, nil // it will be back
 	case n.absent != nil && n.absent.State == Excluded && !byHand:
 		return false, rail.Refuse(rail.WrongState, "%s was excluded by %s", m.Name, n.absent.By)
@@ -113,7 +113,7 @@ func (a *attempt) mayJoin(ctx context.Context, n *newcomer, byHand bool) (done b
 		return false, rail.Refuse(rail.WrongState, "%s: %s", m.Name, m.Wrong[0])
 	case n.unheard && elsewhere(m, primary):
 		return false, rail.Refuse(rail.WrongState, "%s follows %s, and not %s", m.Name, m.Receiver.Source, primary.Name)
-	case n.alone && !primary.Record.counts(m.Name) && len(n.members)-2 >= a.g.majority():
+	case n.alone && !primary.Record.counts(m.Name) && len(n.members)-2 >= a.sup.majority():
 		// It would acknowledge orders before anybody else knows that it counts, and the others could go on without the two.
 		return false, rail.Refuse(rail.WrongState, "%s does not count, and nobody who does follows %s: start one of those", m.Name, primary.Name)
 	}
@@ -174,7 +174,7 @@ func (a *attempt) takeIn(ctx context.Context, n *newcomer) error {
 
 // count records on the primary that the member counts.
 func (a *attempt) count(ctx context.Context, n *newcomer) error {
-	return a.commit(ctx, a.sessions[n.p], a.g.counting(n.members, &n.primary.Record, n.member)...)
+	return a.commit(ctx, a.sessions[n.p], a.sup.counting(n.members, &n.primary.Record, n.member)...)
 }
 
 // elsewhere tells whether a member receives from another one.

@@ -19,13 +19,13 @@ type OpenOptions struct {
 // Open makes one member writable where none is: at the first start, after a restart, and after the death of the primary. It
 // refuses, with the reason, where an acknowledged order might be lost or nobody would acknowledge the next; then all stay
 // read-only. An open cluster is left as it is.
-func (g *Supervisor) Open(ctx context.Context, o OpenOptions) (Opening, error) {
+func (sup *Supervisor) Open(ctx context.Context, o OpenOptions) (Opening, error) {
 	if o.Member != "" {
-		if _, err := g.index(o.Member); err != nil {
+		if _, err := sup.index(o.Member); err != nil {
 			return Opening{}, err
 		}
 	}
-	a, ctx, err := g.beginWithout(ctx, o.silent)
+	a, ctx, err := sup.beginWithout(ctx, o.silent)
 	if err != nil {
 		return Opening{}, err
 	}

@@ -12,12 +12,12 @@ import (
 // Promote makes another member the primary, in order: the old one is made read-only, waits for no commit, and the new one
 // has all it has before it is opened. No order is lost; one that was under way is refused and may be tried again. Where
 // something is in the way before the old primary has given up its part, it goes on as before.
-func (g *Supervisor) Promote(ctx context.Context, member string) (Opening, error) {
-	to, err := g.index(member)
+func (sup *Supervisor) Promote(ctx context.Context, member string) (Opening, error) {
+	to, err := sup.index(member)
 	if err != nil {
 		return Opening{}, err
 	}
-	a, ctx, err := g.begin(ctx)
+	a, ctx, err := sup.begin(ctx)
 	if err != nil {
 		return Opening{}, err
 	}
@@ -69,7 +69,7 @@ func (a *attempt) promote(ctx context.Context, to int) (Opening, error) {
 	}
 	opening, err := a.install(ctx, installation{want: heir.name, knowsAll: true})
 	if err != nil && ctx.Err() == nil {
-		a.g.log.Warn("the new primary cannot be opened; the old one is opened again", "member", heir.name, "error", err)
+		a.sup.log.Warn("the new primary cannot be opened; the old one is opened again", "member", heir.name, "error", err)
 		if _, again := a.install(ctx, installation{knowsAll: true}); again != nil {
 			err = fmt.Errorf("%w; and nothing is open: %w", err, again)
 		}
@@ -82,7 +82,7 @@ func (a *attempt) promote(ctx context.Context, to int) (Opening, error) {
 func (a *attempt) mayPromote(ctx context.Context, members []Member, from, to int) error {
 	primary := &members[from]
 	record := &primary.Record
-	if err := a.g.whole(record); err != nil {
+	if err := a.sup.whole(record); err != nil {
 		return err
 	}
 	for _, m := range []*Member{&members[to], primary} {

@@ -19,10 +19,10 @@ const rebuildTimeout = 24 * time.Hour
 // that is being rebuilt, and it does not count until it is back. The server restarts at the end; where nobody restarts it,
 // somebody has to start it.
 func (a *attempt) rebuild(ctx context.Context, members []Member, p, i int, reason string) error {
-	g, s, primary := a.g, a.sessions[i], a.sessions[p]
-	if have := 1 + a.followers(members, p, i); have < g.majority() {
+	sup, s, primary := a.sup, a.sessions[i], a.sessions[p]
+	if have := 1 + a.followers(members, p, i); have < sup.majority() {
 		return rail.Refuse(rail.WrongState, "%s must be rebuilt (%s), but only %d of %d members have the primary's data",
-			s.name, reason, have, len(g.members))
+			s.name, reason, have, len(sup.members))
 	}
 	for _, one := range []*session{s, primary} {
 		var active int
@@ -38,7 +38,7 @@ func (a *attempt) rebuild(ctx context.Context, members []Member, p, i int, reaso
 	if err := a.confirm(ctx); err != nil {
 		return err
 	}
-	if err := a.commit(ctx, primary, g.listed(s.name, Rebuilding, "", "failover", reason)); err != nil {
+	if err := a.commit(ctx, primary, sup.listed(s.name, Rebuilding, "", "failover", reason)); err != nil {
 		return err
 	}
 	steps := []string{
@@ -53,27 +53,27 @@ func (a *attempt) rebuild(ctx context.Context, members []Member, p, i int, reaso
 			return err
 		}
 	}
-	source := g.members[p]
+	source := sup.members[p]
 	donor := fmt.Sprintf("%s:%d", source.host, source.port)
 	if err := s.exec(ctx, statementTimeout, "SET GLOBAL clone_valid_donor_list = ?", donor); err != nil {
 		return err
 	}
-	g.log.Warn("the member is rebuilt from the primary", "member", s.name, "primary", source.name, "reason", reason)
+	sup.log.Warn("the member is rebuilt from the primary", "member", s.name, "primary", source.name, "reason", reason)
 	// It goes on when the attempt has ended, and ends with the caller's context; then the member is rebuilt anew later.
 	background, cancel := context.WithTimeout(a.caller, rebuildTimeout)
-	own, err := g.members[i].connect(background)
+	own, err := sup.members[i].connect(background)
 	if err != nil {
 		cancel()
 		return err
 	}
-	g.mu.Lock()
-	g.underway[own.name] = true
-	g.mu.Unlock()
-	g.rebuilding.Go(func() {
+	sup.mu.Lock()
+	sup.underway[own.name] = true
+	sup.mu.Unlock()
+	sup.rebuilding.Go(func() {
 		defer func() {
-			g.mu.Lock()
-			delete(g.underway, own.name)
-			g.mu.Unlock()
+			sup.mu.Lock()
+			delete(sup.underway, own.name)
+			sup.mu.Unlock()
 		}()
 		defer cancel()
 		defer own.close()
@@ -82,10 +82,10 @@ func (a *attempt) rebuild(ctx context.Context, members []Member, p, i int, reaso
 			config.User, source.host, config.Passwd)
 		switch mysqlcluster.ErrorNumber(err) {
 		case erRestartByHand:
-			g.log.Warn("the member is rebuilt and has ended: start it again", "member", own.name)
+			sup.log.Warn("the member is rebuilt and has ended: start it again", "member", own.name)
 		default:
 			// A server that restarts hangs up first, so even success looks like this.
-			g.log.Info("the rebuilding has ended", "member", own.name, "error", err)
+			sup.log.Info("the rebuilding has ended", "member", own.name, "error", err)
 		}
 	})
 	return nil

@@ -114,36 +114,36 @@ type change struct {
 }
 
 // opened writes that a member was opened, and that it and others count.
-func (g *Supervisor) opened(epoch int64, primary *Member, members []Member, record *Record, others ...*Member) []change {
+func (sup *Supervisor) opened(epoch int64, primary *Member, members []Member, record *Record, others ...*Member) []change {
 	changes := []change{{
-		"REPLACE INTO " + mysqlcluster.Quote(g.database) + ".cluster (id, epoch, primary_member, opened_at) VALUES (1, ?, ?, " + now + ")",
+		"REPLACE INTO " + mysqlcluster.Quote(sup.database) + ".cluster (id, epoch, primary_member, opened_at) VALUES (1, ?, ?, " + now + ")",
 		[]any{epoch, primary.Name},
 	}}
-	return append(changes, g.counting(members, record, append(others, primary)...)...)
+	return append(changes, sup.counting(members, record, append(others, primary)...)...)
 }
 
 // counting writes that members count from here on. The first time all do that are not known to be absent, as all have until
 // then.
-func (g *Supervisor) counting(members []Member, record *Record, more ...*Member) (changes []change) {
+func (sup *Supervisor) counting(members []Member, record *Record, more ...*Member) (changes []change) {
 	if len(record.Counts) == 0 {
 		for i := range members {
 			if m := &members[i]; record.absent(m.Name) == nil && !slices.Contains(more, m) {
-				changes = append(changes, g.listed(m.Name, counts, m.UUID, "failover", ""))
+				changes = append(changes, sup.listed(m.Name, counts, m.UUID, "failover", ""))
 			}
 		}
 	}
 	for _, m := range more {
 		if !slices.Contains(record.Counts, m.Name) || record.servers[m.Name] != m.UUID {
-			changes = append(changes, g.listed(m.Name, counts, m.UUID, "failover", ""))
+			changes = append(changes, sup.listed(m.Name, counts, m.UUID, "failover", ""))
 		}
 	}
 	return changes
 }
 
 // listed writes whether a member, which is a server, counts from here on.
-func (g *Supervisor) listed(member string, as Absence, server, by, reason string) change {
+func (sup *Supervisor) listed(member string, as Absence, server, by, reason string) change {
 	return change{
-		"REPLACE INTO " + mysqlcluster.Quote(g.database) + ".cluster_members (member, state, server_uuid, since, by_whom, reason) " +
+		"REPLACE INTO " + mysqlcluster.Quote(sup.database) + ".cluster_members (member, state, server_uuid, since, by_whom, reason) " +
 			"VALUES (?, ?, ?, " + now + ", ?, ?)",
 		[]any{member, string(as), server, cut(by, 128), cut(reason, 1000)},
 	}
@@ -151,8 +151,8 @@ func (g *Supervisor) listed(member string, as Absence, server, by, reason string
 
 // whole is nil where this supervisor's list has every member that counts. With a list that lacks one, a minority would be taken for
 // a majority, and nobody would ask the one that is missing which orders it has.
-func (g *Supervisor) whole(record *Record) error {
-	if missing := g.unlisted(record); len(missing) > 0 {
+func (sup *Supervisor) whole(record *Record) error {
+	if missing := sup.unlisted(record); len(missing) > 0 {
 		return rail.Refuse(rail.WrongState, "%s may hold an acknowledged order and is not in this supervisor's list of members: give it the "+
 			"whole list (one that is gone for good is excluded first, by a supervisor with the whole list)", missing[0])
 	}
@@ -160,9 +160,9 @@ func (g *Supervisor) whole(record *Record) error {
 }
 
 // unlisted are the members that count and are not in this supervisor's list.
-func (g *Supervisor) unlisted(record *Record) []string {
+func (sup *Supervisor) unlisted(record *Record) []string {
 	return slices.DeleteFunc(slices.Clone(record.Counts), func(name string) bool {
-		return slices.ContainsFunc(g.members, func(e endpoint) bool { return e.name == name })
+		return slices.ContainsFunc(sup.members, func(e endpoint) bool { return e.name == name })
 	})
 }
 

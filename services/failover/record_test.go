@@ -39,10 +39,10 @@ func (b *bed) elsewhere() *failover.Supervisor {
 	for i := range o.Members {
 		o.Members[i] = strings.Replace(o.Members[i], "127.0.0.1", "localhost", 1)
 	}
-	g, err := failover.New(o)
+	supervisor, err := failover.New(o)
 	require.NoError(b, err)
-	b.Cleanup(func() { require.NoError(b, g.Close()) })
-	return g
+	b.Cleanup(func() { require.NoError(b, supervisor.Close()) })
+	return supervisor
 }
 
 // TestRecord has what the ledger says of its members keep supervisors from what would lose an order, and from nothing else.
@@ -51,9 +51,9 @@ func TestRecord(t *testing.T) {
 	bed.well("all follow")
 	t.Run("OtherNames", func(t *testing.T) {
 		b := bed.in(t)
-		g := b.elsewhere()
+		supervisor := b.elsewhere()
 		const unlisted = "is not in this supervisor's list"
-		require.ErrorContains(t, g.Include(t.Context(), strings.Replace(b.name(1), "127.0.0.1", "localhost", 1)), unlisted)
+		require.ErrorContains(t, supervisor.Include(t.Context(), strings.Replace(b.name(1), "127.0.0.1", "localhost", 1)), unlisted)
 		b.well("nothing was recorded")
 	})
 	t.Run("WritableAndAlone", func(t *testing.T) {
@@ -83,26 +83,26 @@ func TestRecord(t *testing.T) {
 		b := bed.in(t)
 		b.killed(0, 1, 2)
 		b.start(0, 1, 2)
-		g := b.elsewhere()
-		_, err := g.Open(t.Context(), failover.OpenOptions{})
+		supervisor := b.elsewhere()
+		_, err := supervisor.Open(t.Context(), failover.OpenOptions{})
 		require.ErrorContains(t, err, "is not in this supervisor's list")
-		opening, err := g.Open(t.Context(), failover.OpenOptions{AcceptLoss: true})
+		opening, err := supervisor.Open(t.Context(), failover.OpenOptions{AcceptLoss: true})
 		require.NoError(t, err)
 		require.True(t, opening.Loss)
-		b.eventually(func() bool { return g.Status(t.Context()).OK }, "all follow under their new names")
+		b.eventually(func() bool { return supervisor.Status(t.Context()).OK }, "all follow under their new names")
 
 		// And other servers under those, as after a restore.
 		for i := range 3 {
 			b.replaced(i)
 		}
 		b.start(0, 1, 2)
-		_, err = g.Open(t.Context(), failover.OpenOptions{})
+		_, err = supervisor.Open(t.Context(), failover.OpenOptions{})
 		require.ErrorContains(t, err, "it is not the server that counts under its name")
-		opening, err = g.Open(t.Context(), failover.OpenOptions{AcceptLoss: true})
+		opening, err = supervisor.Open(t.Context(), failover.OpenOptions{AcceptLoss: true})
 		require.NoError(t, err)
 		require.True(t, opening.Loss)
 		require.Empty(t, opening.Left)
-		b.eventually(func() bool { return g.Status(t.Context()).OK }, "all follow")
+		b.eventually(func() bool { return supervisor.Status(t.Context()).OK }, "all follow")
 	})
 }
 

@@ -44,12 +44,12 @@ func (a *attempt) apply(ctx context.Context, s *session, received string, limit 
 // follow lets a member receive from the primary, which must have all that the member has. What it has received and not yet
 // applied is kept: it may be the one that acknowledged it.
 func (a *attempt) follow(ctx context.Context, replica, primary int) error {
-	s, source := a.sessions[replica], a.g.members[primary]
+	s, source := a.sessions[replica], a.sup.members[primary]
 	m, err := a.read(ctx, s)
 	if err != nil {
 		return err
 	}
-	login := a.g.options.Replication
+	login := a.sup.options.Replication
 	where := "CHANGE REPLICATION SOURCE TO SOURCE_HOST = ?, SOURCE_PORT = ?, SOURCE_USER = ?, SOURCE_PASSWORD = ?, " +
 		"SOURCE_HEARTBEAT_PERIOD = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 86400, GET_SOURCE_PUBLIC_KEY = 1"
 	args := []any{source.host, source.port, login.User, login.Password}
@@ -133,7 +133,7 @@ func (a *attempt) cutOff(ctx context.Context, candidate int) error {
 		if i == candidate || !m.Answers() || m.Receiver == nil || m.Receiver.Source == p.Name || m.Follows(p) {
 			return nil
 		}
-		a.g.log.Warn("a replica could not be moved: it is to join anew", "member", m.Name, "followed", m.Receiver.Source)
+		a.sup.log.Warn("a replica could not be moved: it is to join anew", "member", m.Name, "followed", m.Receiver.Source)
 		return s.forget(ctx)
 	})
 }

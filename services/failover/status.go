@@ -15,19 +15,19 @@ type Status struct {
 }
 
 // Status looks at all members. It changes nothing and takes no lock.
-func (g *Supervisor) Status(ctx context.Context) Status {
-	members := g.look(ctx, lookTimeout)
+func (sup *Supervisor) Status(ctx context.Context) Status {
+	members := sup.look(ctx, lookTimeout)
 	s := Status{Members: members}
 	p, err := primaryOf(members)
 	if err != nil {
 		s.Reason = messageOf(err)
-		if half := g.whole(lastRecord(members)); half != nil {
+		if half := sup.whole(lastRecord(members)); half != nil {
 			s.Reason += "; " + messageOf(half)
 		}
 		return s
 	}
 	s.Primary, s.Epoch = members[p].Name, members[p].Record.Epoch
-	s.Reason = g.lookAfter(members, p, "").alarm
+	s.Reason = sup.lookAfter(members, p, "").alarm
 	s.OK = s.Reason == ""
 	return s
 }

@@ -10,22 +10,22 @@ import (
 // Supervise looks after the cluster until the context ends: it opens a member where none is writable, takes over when the
 // primary is lost to it and to a replica, shuts old primaries that come back, and lets strays follow. The first opening of
 // all is a person's. Any number of processes may supervise one cluster.
-func (g *Supervisor) Supervise(ctx context.Context) error {
+func (sup *Supervisor) Supervise(ctx context.Context) error {
 	ticker := time.NewTicker(lookInterval)
 	defer ticker.Stop()
 	missed, said, failed, failedOn := 0, "", "", ""
 	for {
-		members := g.look(ctx, glanceTimeout)
+		members := sup.look(ctx, glanceTimeout)
 		if ctx.Err() != nil {
 			return nil
 		}
-		what := g.decide(members, &missed, failedOn)
+		what := sup.decide(members, &missed, failedOn)
 		if what.alarm != said {
 			said = what.alarm
 			if said == "" {
-				g.log.Info("the cluster is well")
+				sup.log.Info("the cluster is well")
 			} else {
-				g.log.Error("the cluster needs somebody, or a moment", "reason", said)
+				sup.log.Error("the cluster needs somebody, or a moment", "reason", said)
 			}
 		}
 		pause := time.Duration(0)
@@ -35,13 +35,13 @@ func (g *Supervisor) Supervise(ctx context.Context) error {
 			case ctx.Err() != nil:
 				return nil
 			case errors.Is(err, errBusy):
-				g.log.Info("another supervisor is at work", "wanted", what.name)
+				sup.log.Info("another supervisor is at work", "wanted", what.name)
 				pause = actionPause
 			case err != nil:
 				failedOn = what.member
 				if failed != err.Error() { // said once, and not with every try
 					failed = err.Error()
-					g.log.Error("an action ended", "action", what.name, "member", what.member, "error", err)
+					sup.log.Error("an action ended", "action", what.name, "member", what.member, "error", err)
 				}
 				pause = actionPause
 			default:
@@ -65,8 +65,8 @@ func (g *Supervisor) Supervise(ctx context.Context) error {
 }
 
 // start lets a replica of the writable member receive again. It never moves one.
-func (g *Supervisor) start(ctx context.Context, i, writable int) error {
-	a, ctx, err := g.begin(ctx)
+func (sup *Supervisor) start(ctx context.Context, i, writable int) error {
+	a, ctx, err := sup.begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (g *Supervisor) start(ctx context.Context, i, writable int) error {
 	if err != nil {
 		return why(ctx, err)
 	}
-	if g.startReceiver(members, writable, "").member == "" || !members[writable].Answers() || members[writable].ReadOnly || stale(members, writable) {
+	if sup.startReceiver(members, writable, "").member == "" || !members[writable].Answers() || members[writable].ReadOnly || stale(members, writable) {
 		return nil // things have changed meanwhile
 	}
 	if members[i].mute {
@@ -88,8 +88,8 @@ func (g *Supervisor) start(ctx context.Context, i, writable int) error {
 
 // disconnect excludes a member once more that was excluded, and receives all the same: another replica then has what that one
 // alone may have acknowledged.
-func (g *Supervisor) disconnect(ctx context.Context, i int) error {
-	a, ctx, err := g.begin(ctx)
+func (sup *Supervisor) disconnect(ctx context.Context, i int) error {
+	a, ctx, err := sup.begin(ctx)
 	if err != nil {
 		return err
 	}

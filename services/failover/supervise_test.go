@@ -24,11 +24,11 @@ func cluster(names ...string) []Member {
 
 // supervisorOf is a supervisor with a list of members.
 func supervisorOf(names ...string) *Supervisor {
-	g := &Supervisor{}
+	supervisor := &Supervisor{}
 	for _, name := range names {
-		g.members = append(g.members, endpoint{name: name})
+		supervisor.members = append(supervisor.members, endpoint{name: name})
 	}
-	return g
+	return supervisor
 }
 
 func TestLookAfter_HalfAListIsAnAlarm(t *testing.T) {
@@ -48,50 +48,50 @@ func TestLookAfter_WhoFollowsUnrecordedJoins(t *testing.T) {
 }
 
 func TestLookAfter_WhatFailsKeepsNobodyElseWaiting(t *testing.T) {
-	g := supervisorOf("primary", "a", "b", "c")
+	supervisor := supervisorOf("primary", "a", "b", "c")
 	members := cluster("a", "b", "c")
-	require.Equal(t, action{}, g.lookAfter(members, 0, ""))
+	require.Equal(t, action{}, supervisor.lookAfter(members, 0, ""))
 	members[1].Receiver, members[3].Receiver = nil, nil
-	next := g.lookAfter(members, 0, "")
+	next := supervisor.lookAfter(members, 0, "")
 	require.Equal(t, []string{"join", "a"}, []string{next.name, next.member})
-	next = g.lookAfter(members, 0, "a")
+	next = supervisor.lookAfter(members, 0, "a")
 	require.Equal(t, []string{"join", "c"}, []string{next.name, next.member})
 	members[3].Receiver = members[2].Receiver
-	next = g.lookAfter(members, 0, "a")
+	next = supervisor.lookAfter(members, 0, "a")
 	require.Equal(t, "a", next.member, "nobody else needs anything")
 	members[3].ReadOnly = false
-	next = g.lookAfter(members, 0, "")
+	next = supervisor.lookAfter(members, 0, "")
 	require.Equal(t, []string{"fence", "c"}, []string{next.name, next.member}, "before anything else")
-	next = g.lookAfter(members, 0, "c")
+	next = supervisor.lookAfter(members, 0, "c")
 	require.Equal(t, []string{"join", "a"}, []string{next.name, next.member}, "a fence that fails keeps nobody waiting either")
 	members[1].Receiver = members[2].Receiver
-	require.Equal(t, "fence", g.lookAfter(members, 0, "c").name, "nobody else needs anything")
+	require.Equal(t, "fence", supervisor.lookAfter(members, 0, "c").name, "nobody else needs anything")
 }
 
 // An old primary that cannot be shut must not keep the replicas of the new one from being started.
 func TestDecide_AFenceThatFailsKeepsNobodyWaiting(t *testing.T) {
-	g, members, missed := supervisorOf("primary", "a", "b", "old"), cluster("a", "b", "old"), 0
+	supervisor, members, missed := supervisorOf("primary", "a", "b", "old"), cluster("a", "b", "old"), 0
 	members[0].Source.Clients = 0
 	members[3].ReadOnly, members[3].Record, members[3].Receiver = false, Record{Epoch: 2, Primary: "old"}, nil
 	stopped := *members[1].Receiver
 	stopped.State = receiverOff
 	members[1].Receiver = &stopped
-	require.Equal(t, "fence", g.decide(members, &missed, "").name)
-	next := g.decide(members, &missed, "old")
+	require.Equal(t, "fence", supervisor.decide(members, &missed, "").name)
+	next := supervisor.decide(members, &missed, "old")
 	require.Equal(t, []string{"start the receiver", "a"}, []string{next.name, next.member})
 	members[1].Receiver = members[2].Receiver
-	require.Equal(t, "fence", g.decide(members, &missed, "old").name, "nobody else needs anything")
+	require.Equal(t, "fence", supervisor.decide(members, &missed, "old").name, "nobody else needs anything")
 }
 
 func TestLookAfter_WhoAcknowledgesNothingIsStartedAnew(t *testing.T) {
-	g, members := supervisorOf("primary", "a", "b"), cluster("a", "b")
+	supervisor, members := supervisorOf("primary", "a", "b"), cluster("a", "b")
 	members[2].mute = true
-	next := g.lookAfter(members, 0, "")
+	next := supervisor.lookAfter(members, 0, "")
 	require.Equal(t, []string{"start the receiver", "b"}, []string{next.name, next.member})
 	require.Contains(t, next.alarm, "b follows the primary and acknowledges nothing")
 	members[0].Source.Clients, members[1].Problem = 0, "it does not answer" // b is the only one
 	missed := 0
-	next = g.decide(members, &missed, "")
+	next = supervisor.decide(members, &missed, "")
 	require.Equal(t, []string{"start the receiver", "b"}, []string{next.name, next.member})
 }
 
@@ -140,41 +140,41 @@ func TestLookAfter_StrangersThatAcknowledge(t *testing.T) {
 }
 
 func TestLookAfter_AnotherServerUnderTheNameJoins(t *testing.T) {
-	g, members := supervisorOf("primary", "a", "b"), cluster("a", "b")
+	supervisor, members := supervisorOf("primary", "a", "b"), cluster("a", "b")
 	members[0].Record.servers = map[string]string{"primary": "p", "a": "u", "b": ""}
 	members[1].UUID = "u"
-	require.Equal(t, action{}, g.lookAfter(members, 0, ""))
+	require.Equal(t, action{}, supervisor.lookAfter(members, 0, ""))
 	members[1].UUID = "v"
-	next := g.lookAfter(members, 0, "")
+	next := supervisor.lookAfter(members, 0, "")
 	require.Equal(t, []string{"join", "a"}, []string{next.name, next.member})
 }
 
 func TestLookAfter_WrongSettingsAreAnAlarm(t *testing.T) {
-	g, members := supervisorOf("primary", "a", "b"), cluster("a", "b")
+	supervisor, members := supervisorOf("primary", "a", "b"), cluster("a", "b")
 	members[2].Wrong = []string{"sync_relay_log must be 1"}
-	next := g.lookAfter(members, 0, "")
+	next := supervisor.lookAfter(members, 0, "")
 	require.Nil(t, next.do)
 	require.Contains(t, next.alarm, "the settings of b break a promise: sync_relay_log must be 1")
 	members[2].Wrong, members[0].Wrong = nil, []string{"log_bin"}
-	require.Contains(t, g.lookAfter(members, 0, "").alarm, "the settings of primary break a promise")
+	require.Contains(t, supervisor.lookAfter(members, 0, "").alarm, "the settings of primary break a promise")
 }
 
 // A writable member that nobody follows gets somebody: whoever counts rather than whoever does not, and nobody who was put out.
 func TestDecide_WhoIsAloneGetsAFollower(t *testing.T) {
-	g, members, missed := supervisorOf("primary", "a", "b"), cluster("a", "b"), 0
+	supervisor, members, missed := supervisorOf("primary", "a", "b"), cluster("a", "b"), 0
 	members[0].Source.Clients = 0
 	members[1].Receiver, members[2].Receiver = nil, nil
 	members[0].Record.Counts, members[0].Record.Absent = []string{"primary", "b"}, []Absent{{Member: "a", State: Left}}
-	next := g.decide(members, &missed, "")
+	next := supervisor.decide(members, &missed, "")
 	require.Equal(t, []string{"join", "b"}, []string{next.name, next.member})
 	members[2].Problem = "it does not answer"
-	next = g.decide(members, &missed, "")
+	next = supervisor.decide(members, &missed, "")
 	require.Equal(t, []string{"join", "a"}, []string{next.name, next.member})
 	members[0].Record.Absent[0].State = Excluded
-	require.Nil(t, g.decide(members, &missed, "").do)
+	require.Nil(t, supervisor.decide(members, &missed, "").do)
 	members[0].Record.Absent[0].State = Left
 	members[1].Record.Epoch = 4
-	require.Equal(t, "fence", g.decide(members, &missed, "").name, "somebody was opened later")
+	require.Equal(t, "fence", supervisor.decide(members, &missed, "").name, "somebody was opened later")
 }
 
 func TestLost_WhoDoesNotCountIsNoWitness(t *testing.T) {

@@ -40,7 +40,7 @@ func New(o Options) (*Supervisor, error) {
 	if o.Who == "" {
 		o.Who = "somebody"
 	}
-	g := &Supervisor{options: o, log: o.Log, database: members[0].config.DBName, members: members, underway: map[string]bool{}}
+	sup := &Supervisor{options: o, log: o.Log, database: members[0].config.DBName, members: members, underway: map[string]bool{}}
 	for _, m := range members {
 		connector, err := m.connector()
 		if err != nil {
@@ -48,33 +48,33 @@ func New(o Options) (*Supervisor, error) {
 		}
 		db := sql.OpenDB(connector)
 		db.SetMaxOpenConns(2) // one that looks, and one beside it for a person's status
-		g.readers = append(g.readers, db)
+		sup.readers = append(sup.readers, db)
 	}
-	return g, nil
+	return sup, nil
 }
 
 // Close closes what was opened. It waits for rebuildings of Supervise, whose context must have ended.
-func (g *Supervisor) Close() error {
-	g.rebuilding.Wait()
+func (sup *Supervisor) Close() error {
+	sup.rebuilding.Wait()
 	var errs []error
-	for _, db := range g.readers {
+	for _, db := range sup.readers {
 		errs = append(errs, db.Close())
 	}
 	return errors.Join(errs...)
 }
 
 // majority is how many members' locks make an attempt.
-func (g *Supervisor) majority() int { return len(g.members)/2 + 1 }
+func (sup *Supervisor) majority() int { return len(sup.members)/2 + 1 }
 
 // look reads every member side by side, each for so long at most. A member that does not answer has a Problem.
-func (g *Supervisor) look(ctx context.Context, limit time.Duration) []Member {
-	members := make([]Member, len(g.members))
+func (sup *Supervisor) look(ctx context.Context, limit time.Duration) []Member {
+	members := make([]Member, len(sup.members))
 	var all sync.WaitGroup
-	for i, e := range g.members {
+	for i, e := range sup.members {
 		all.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
-			m, err := readMember(ctx, g.readers[i], g.database)
+			m, err := readMember(ctx, sup.readers[i], sup.database)
 			if err != nil {
 				m = Member{Problem: err.Error()}
 			}
@@ -87,15 +87,15 @@ func (g *Supervisor) look(ctx context.Context, limit time.Duration) []Member {
 }
 
 // rebuilds tells whether this process is rebuilding a member.
-func (g *Supervisor) rebuilds(name string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.underway[name]
+func (sup *Supervisor) rebuilds(name string) bool {
+	sup.mu.Lock()
+	defer sup.mu.Unlock()
+	return sup.underway[name]
 }
 
 // index finds a member by its name.
-func (g *Supervisor) index(name string) (int, error) {
-	i := slices.IndexFunc(g.members, func(e endpoint) bool { return e.name == name })
+func (sup *Supervisor) index(name string) (int, error) {
+	i := slices.IndexFunc(sup.members, func(e endpoint) bool { return e.name == name })
 	if i < 0 {
 		return 0, rail.Refuse(rail.NotFound, "there is no member %s in the list", name)
 	}

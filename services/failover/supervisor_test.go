@@ -76,10 +76,10 @@ func (b *bed) revive(i int) {
 
 func (b *bed) newSupervisor() *failover.Supervisor {
 	b.Helper()
-	g, err := failover.New(b.members.SupervisorOptions(b.log()))
+	supervisor, err := failover.New(b.members.SupervisorOptions(b.log()))
 	require.NoError(b, err)
-	b.Cleanup(func() { require.NoError(b, g.Close()) })
-	return g
+	b.Cleanup(func() { require.NoError(b, supervisor.Close()) })
+	return supervisor
 }
 
 // log writes what supervisors say into the test's own log, which is shown when it fails.
@@ -96,10 +96,10 @@ func (b *bed) name(i int) string { return b.members.Servers[i].Addr() }
 
 // supervise runs a supervisor until the returned function is called.
 func (b *bed) supervise() (stop func()) {
-	g := b.newSupervisor()
+	supervisor := b.newSupervisor()
 	ctx, cancel := context.WithCancel(b.Context())
 	var running sync.WaitGroup
-	running.Go(func() { _ = g.Supervise(ctx) })
+	running.Go(func() { _ = supervisor.Supervise(ctx) })
 	stop = func() { cancel(); running.Wait() }
 	b.Cleanup(stop)
 	return stop
@@ -248,10 +248,10 @@ func TestOpen(t *testing.T) {
 			b.kill(2)
 			return sqlledger.Migrate(ctx, sqlledger.Options{DSN: dsn})
 		}
-		g, err := failover.New(o)
+		supervisor, err := failover.New(o)
 		require.NoError(t, err)
-		defer g.Close()
-		_, err = g.Open(t.Context(), failover.OpenOptions{})
+		defer supervisor.Close()
+		_, err = supervisor.Open(t.Context(), failover.OpenOptions{})
 		require.ErrorContains(t, err, "lock")
 		require.Equal(t, "1", b.ask(0, "SELECT @@GLOBAL.read_only"))
 		require.Zero(t, b.supervisor.Status(t.Context()).Members[0].Record.Epoch, "no barrier either")
@@ -464,21 +464,21 @@ func TestNew_WhatItRefuses(t *testing.T) {
 func TestOpen_RefusesMariaDB(t *testing.T) {
 	server := serverstest.MariaDBServer(t)
 	members := []string{server.DSN("x"), strings.Replace(server.DSN("x"), "127.0.0.1", "localhost", 1)}
-	g, err := failover.New(failover.Options{Members: members, Replication: failover.Login{User: "r"}})
+	supervisor, err := failover.New(failover.Options{Members: members, Replication: failover.Login{User: "r"}})
 	require.NoError(t, err)
-	defer g.Close()
-	_, err = g.Open(t.Context(), failover.OpenOptions{})
+	defer supervisor.Close()
+	_, err = supervisor.Open(t.Context(), failover.OpenOptions{})
 	require.ErrorContains(t, err, "the supervisor is for MySQL; MariaDB")
-	require.Contains(t, g.Status(t.Context()).Members[0].Problem, "the supervisor is for MySQL; MariaDB")
+	require.Contains(t, supervisor.Status(t.Context()).Members[0].Problem, "the supervisor is for MySQL; MariaDB")
 }
 
 // One server under two names would be a majority of three by itself.
 func TestOpen_RefusesOneServerUnderTwoNames(t *testing.T) {
 	server := serverstest.MySQLServer(t)
 	members := []string{server.DSN("x"), strings.Replace(server.DSN("x"), "127.0.0.1", "localhost", 1)}
-	g, err := failover.New(failover.Options{Members: members, Replication: failover.Login{User: "r"}})
+	supervisor, err := failover.New(failover.Options{Members: members, Replication: failover.Login{User: "r"}})
 	require.NoError(t, err)
-	defer g.Close()
-	_, err = g.Open(t.Context(), failover.OpenOptions{})
+	defer supervisor.Close()
+	_, err = supervisor.Open(t.Context(), failover.OpenOptions{})
 	require.ErrorContains(t, err, "are one server")
 }

@@ -261,9 +261,9 @@ func TestSupervisor_ThatIsCutOff(t *testing.T) {
 	o := b.members.SupervisorOptions(b.log())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	g, err := failover.New(o)
+	supervisor, err := failover.New(o)
 	require.NoError(t, err)
-	defer g.Close()
+	defer supervisor.Close()
 	// A replica that cannot finish a statement: the attempt waits for it, and its locks are kept meanwhile.
 	stuck, err := b.root(2).Conn(t.Context())
 	require.NoError(t, err)
@@ -272,7 +272,7 @@ func TestSupervisor_ThatIsCutOff(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, b.sell(0, 1))
 	promoted := make(chan error, 1)
-	go func() { _, err := g.Promote(ctx, b.name(2)); promoted <- err }()
+	go func() { _, err := supervisor.Promote(ctx, b.name(2)); promoted <- err }()
 	b.eventually(func() bool { return b.ask(0, "SELECT COALESCE(IS_USED_LOCK('interlock_failover'), 0)") != "0" }, "at work")
 	require.Never(t, func() bool { return b.ask(1, "SELECT COALESCE(IS_USED_LOCK('interlock_failover'), 0)") == "0" },
 		5*time.Second, 100*time.Millisecond, "longer than an idle connection would live")
