@@ -24,14 +24,14 @@ const trainPage = 200
 // Trains are all rows of trains in the order of their ids, each read anew; an error is the last thing.
 func (l *Ledger) Trains(ctx context.Context) iter.Seq2[ledger.WrittenTrain, error] {
 	return paged(ctx, l, "", func(t *transaction, after string) ([]ledger.WrittenTrain, error) {
-		return l.readTrains(ctx, t.conn, t.p, "id > ? ORDER BY id LIMIT ?", after, trainPage)
+		return l.readTrains(ctx, t.conn, t.pool, "id > ? ORDER BY id LIMIT ?", after, trainPage)
 	}, func(w ledger.WrittenTrain) string { return w.ID })
 }
 
 // Formations are all rows of formations, as Trains are of trains.
 func (l *Ledger) Formations(ctx context.Context) iter.Seq2[ledger.WrittenFormation, error] {
 	return paged(ctx, l, "", func(t *transaction, after string) ([]ledger.WrittenFormation, error) {
-		return readFormations(ctx, t.conn, t.p, "id > ? ORDER BY id LIMIT ?", after, trainPage)
+		return readFormations(ctx, t.conn, t.pool, "id > ? ORDER BY id LIMIT ?", after, trainPage)
 	}, func(w ledger.WrittenFormation) string { return w.ID })
 }
 
@@ -207,7 +207,7 @@ func (l *Ledger) Asked(ctx context.Context, slack time.Duration) (asked ledger.W
 		return asked, err
 	}
 	defer t.end()
-	now := t.p.dialect.now()
+	now := t.pool.dialect.now()
 	err = t.rows(ctx, "SELECT COUNT(CASE WHEN buyer = '' OR document = '' THEN 1 END), COUNT(CASE WHEN at > "+now+" + ? THEN 1 END), "+
 		"COUNT(CASE WHEN at < "+now+" - ? THEN 1 END) FROM asked_documents", []any{slack.Milliseconds(), (ledger.BuyerDay + slack).Milliseconds()},
 		func(r *sql.Rows) error { return r.Scan(&asked.Nameless, &asked.Ahead, &asked.Old) })

@@ -327,7 +327,7 @@ func (t *transaction) writtenOrders(ctx context.Context, condition string, args 
 	if err != nil {
 		return nil, err
 	}
-	found, _, err := t.l.loadTrains(ctx, t.conn, t.p, trains)
+	found, _, err := t.l.loadTrains(ctx, t.conn, t.pool, trains)
 	if err != nil {
 		return nil, err
 	}

@@ -161,7 +161,7 @@ const maxTouched = 2_000
 // touched was written before the commit, and shows only after it. Whoever needs every run goes through Availabilities
 // too.
 func (l *Ledger) Touched(ctx context.Context, window time.Duration) ([]*rail.Availability, error) {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ const (
 // Buyers are the records of buyers, on the primary: see sale.Ledger. They are read on one connection of the sale at a
 // time: readers that fill all others must not switch the limits off.
 func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration, documents bool) (map[string]*ledger.BuyerRecord, error) {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
@@ -45,13 +45,13 @@ func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration
 
 // holdsOf counts the open, the lapsed and the cancelled holds of buyers. One that lapsed within the day was placed
 // within the day and a hold.
-func (l *Ledger) holdsOf(ctx context.Context, h *home, buyers []string, hold time.Duration, into map[string]*ledger.BuyerRecord) error {
+func (l *Ledger) holdsOf(ctx context.Context, h *primary, buyers []string, hold time.Duration, into map[string]*ledger.BuyerRecord) error {
 	now := h.dialect.now()
 	query := "SELECT buyer, run_id, CASE WHEN state = 'ON_HOLD' AND pay_by <= " + now + " THEN 'EXPIRED' ELSE state END AS became, COUNT(*) " +
 		"FROM orders" + h.dialect.by("orders_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND placed_at > " + now + " - ? AND " + stateOfFound +
 		" IN ('ON_HOLD', 'EXPIRED', 'CANCELLED') AND paid_at IS NULL AND pay_by > " + now + " - ? GROUP BY buyer, run_id, became LIMIT ?"
 	args := append(anys(buyers), (ledger.BuyerDay + hold).Milliseconds(), ledger.BuyerDay.Milliseconds(), maxRecordRows)
-	return queryRows(ctx, h.sale.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
+	return queryRows(ctx, h.pool.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
 		var buyer, run, became string
 		var n int
 		if err := r.Scan(&buyer, &run, &became, &n); err != nil {
@@ -73,13 +73,13 @@ func (l *Ledger) holdsOf(ctx context.Context, h *home, buyers []string, hold tim
 }
 
 // documentsOf finds the documents that buyers have ordered or asked for within the day.
-func (l *Ledger) documentsOf(ctx context.Context, h *home, buyers []string, into map[string]*ledger.BuyerRecord) error {
+func (l *Ledger) documentsOf(ctx context.Context, h *primary, buyers []string, into map[string]*ledger.BuyerRecord) error {
 	since := h.dialect.now() + " - ?"
 	query := "SELECT o.buyer, t.document FROM orders o" + h.dialect.by("orders_buyer") + h.dialect.thenTickets() +
 		"WHERE o.buyer IN " + marks(len(buyers)) + " AND o.placed_at > " + since +
 		" UNION SELECT buyer, document FROM asked_documents" + h.dialect.by("asked_documents_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND at > " + since + " LIMIT ?"
 	args := slices.Concat(anys(buyers), []any{ledger.BuyerDay.Milliseconds()}, anys(buyers), []any{ledger.BuyerDay.Milliseconds(), maxRecordRows})
-	return queryRows(ctx, h.sale.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
+	return queryRows(ctx, h.pool.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
 		var buyer, document string
 		err := r.Scan(&buyer, &document)
 		if err == nil {
@@ -94,7 +94,7 @@ func (l *Ledger) documentsOf(ctx context.Context, h *home, buyers []string, into
 
 // ForgetAsked deletes documents that buyers asked for longer than a day ago, at most limit: see sale.Ledger.
 func (l *Ledger) ForgetAsked(ctx context.Context, limit int) (forgotten int, err error) {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return 0, err
 	}
@@ -115,13 +115,13 @@ func (l *Ledger) ForgetAsked(ctx context.Context, limit int) (forgotten int, err
 	if err != nil || len(rows) == 0 {
 		return 0, definite(err)
 	}
-	if err := t.guard(ctx); err != nil {
+	if err := t.checkPrimary(ctx); err != nil {
 		return 0, definite(err)
 	}
 	for _, row := range rows {
 		// One that was asked for again meanwhile stays.
 		if _, err := t.exec(ctx, "DELETE FROM asked_documents WHERE run_id = ? AND buyer = ? AND document = ? AND "+old, row...); err != nil {
-			return 0, definite(held(err))
+			return 0, definite(locked(err))
 		}
 	}
 	return len(rows), t.commit(ctx)

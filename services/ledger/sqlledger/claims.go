@@ -17,7 +17,7 @@ const claimsPage = 512
 // version, so what was placed since lies at the end of the run's orders, and costs what it is.
 func (t *transaction) claims(ctx context.Context, run rail.RunID, after int64) ([]ledger.Claim, error) {
 	var all []ledger.Claim
-	d := t.p.dialect
+	d := t.pool.dialect
 	from, comparison := rail.OrderIDsFrom(run, after+1), ">="
 	for {
 		page, orders := []ledger.Claim(nil), 0

@@ -82,6 +82,6 @@ func (c *clock) ours() time.Duration {
 // clock reads the primary's clock.
 func (t *transaction) clock(ctx context.Context) (time.Time, error) {
 	var now int64
-	err := t.rows(ctx, "SELECT "+t.p.dialect.now(), nil, func(r *sql.Rows) error { return r.Scan(&now) })
+	err := t.rows(ctx, "SELECT "+t.pool.dialect.now(), nil, func(r *sql.Rows) error { return r.Scan(&now) })
 	return fromMillis(now), err
 }

@@ -35,12 +35,12 @@ type cluster struct {
 
 	mu sync.Mutex
 	// current is where to sell; nil while nobody knows, and why says why.
-	current *home
+	current *primary
 	why     error
 	// silent tells that the primary there is did not answer the last look.
 	silent bool
 	// last is the home that was found last, and retired the one before: what was begun on it may still be ending.
-	last, retired *home
+	last, retired *primary
 	// reached is what the primary had at the look before, and replicas the pools of those whose turn it was to be read on.
 	reached  string
 	replicas map[string]*pool
@@ -158,7 +158,7 @@ func (c *cluster) move(found *Found) error {
 // choose has lists read on a replica that has what the primary had at the look before: it lags by two intervals at most.
 // Where there is none they are read on the primary.
 func (c *cluster) choose(found *Found, measured bool) {
-	on := c.last.desk
+	on := c.last.background
 	for i, dsn := range c.options.Members {
 		if i == found.Index || !measured || !found.Members[i].Answers || !found.answers[i].keepsUp {
 			continue
@@ -206,7 +206,7 @@ func (c *cluster) tell(err error) {
 }
 
 // primary is where to sell.
-func (c *cluster) primary() (*home, error) {
+func (c *cluster) primary() (*primary, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.current != nil {
@@ -227,8 +227,8 @@ func (c *cluster) answers() bool {
 	return c.current != nil && !c.silent
 }
 
-// doubt has the members looked at at once. Where it is certain that a home is none any more, nobody uses it until then.
-func (c *cluster) doubt(h *home, certain bool, why error) {
+// suspect has the members looked at at once. Where it is certain that a home is none any more, nobody uses it until then.
+func (c *cluster) suspect(h *primary, certain bool, why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if h != c.current {
@@ -276,7 +276,7 @@ func (c *cluster) closeHomes() error {
 	defer c.mu.Unlock()
 	c.current, c.why = nil, errors.New("the ledger is closed")
 	var errs []error
-	for _, h := range []*home{c.last, c.retired} {
+	for _, h := range []*primary{c.last, c.retired} {
 		if h != nil {
 			errs = append(errs, h.close())
 		}

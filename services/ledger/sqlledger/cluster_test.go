@@ -25,14 +25,14 @@ import (
 	"interlock/services/rail"
 )
 
-// bed is a real cluster of three members, a guard of it, and a ledger that finds its primary.
+// bed is a real cluster of three members, its supervisor, and a ledger that finds its primary.
 type bed struct {
 	*testing.T
-	members *cluster.Members
-	guard   *failover.Supervisor
-	options sqlledger.Options
-	ledger  *sqlledger.Ledger
-	run     rail.RunID
+	members    *cluster.Members
+	supervisor *failover.Supervisor
+	options    sqlledger.Options
+	ledger     *sqlledger.Ledger
+	run        rail.RunID
 }
 
 // openBed starts the members, opens the first, and puts T12 on sale.
@@ -45,7 +45,7 @@ func openBed(t *testing.T) *bed {
 	g, err := failover.New(members.SupervisorOptions(log))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, g.Close()) })
-	b := &bed{T: t, members: members, guard: g, options: sqlledger.Options{Log: log}}
+	b := &bed{T: t, members: members, supervisor: g, options: sqlledger.Options{Log: log}}
 	for _, s := range members.Servers {
 		b.options.Members = append(b.options.Members, members.DSN(s, cluster.Database))
 	}
@@ -159,7 +159,7 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	require.ErrorContains(t, b.ledger.Ready(t.Context()), "no primary")
 
 	b.eventually(func() bool {
-		opening, err := b.guard.Open(t.Context(), failover.OpenOptions{})
+		opening, err := b.supervisor.Open(t.Context(), failover.OpenOptions{})
 		return err == nil && opening.Primary != b.members.Servers[0].Addr()
 	}, "another member is opened")
 	opened := time.Now()

@@ -19,7 +19,7 @@ func (l *Ledger) refused(err error) error {
 	if lostCompareAndSet(err) {
 		return l.lost()
 	}
-	return held(err)
+	return locked(err)
 }
 
 // movedOn is a run's version after every compare-and-set: NULL, which it cannot be, where somebody else has moved it on
@@ -44,7 +44,7 @@ func (d dialect) compareAndSet(id rail.RunID, version int64, set change) stateme
 
 // compareAndSet moves a run's version on, and what else changes with it.
 func (t *transaction) compareAndSet(ctx context.Context, id rail.RunID, version int64, set change) error {
-	s := t.p.dialect.compareAndSet(id, version, set)
+	s := t.pool.dialect.compareAndSet(id, version, set)
 	_, err := t.exec(ctx, s.text, s.args...)
 	return t.l.refused(err)
 }

@@ -19,18 +19,18 @@ func (l *Ledger) Correct(ctx context.Context, c ledger.Correction) (*rail.Order,
 	if err := l.maySeal(ctx); err != nil {
 		return nil, err
 	}
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
-	t, err := l.write(ctx, h, h.sale)
+	t, err := l.write(ctx, h, h.pool)
 	if err != nil {
 		return nil, err
 	}
 	defer t.end()
 	order, err := t.correct(ctx, run, c)
 	if err != nil {
-		return nil, definite(held(err))
+		return nil, definite(locked(err))
 	}
 	if err := t.commit(ctx); err != nil {
 		return nil, err
@@ -45,11 +45,11 @@ func noTicket() error {
 func (t *transaction) correct(ctx context.Context, run rail.RunID, c ledger.Correction) (*rail.Order, error) {
 	// This locks the order: what is read after it stays so until the commit.
 	changed, err := t.exec(ctx, "UPDATE orders SET version = version + 1 WHERE run_id = ? AND id = ? AND erased_at IS NULL AND "+
-		t.p.dialect.inStates(stateOfFound, []rail.OrderState{rail.OnHold, rail.Paid}), string(run), c.OrderID)
+		t.pool.dialect.inStates(stateOfFound, []rail.OrderState{rail.OnHold, rail.Paid}), string(run), c.OrderID)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.guard(ctx); err != nil {
+	if err := t.checkPrimary(ctx); err != nil {
 		return nil, err
 	}
 	entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id = ?", string(run), c.OrderID) })

@@ -170,19 +170,19 @@ func (d dialect) semiSyncSince() string {
 		d.semiSync() + "status', '" + d.semiSync() + "no_times')"
 }
 
-// guard are four columns: the dialect's three, and the cluster's epoch as this server has it, NULL where there is no
+// primaryCheck are four columns: the dialect's three, and the cluster's epoch as this server has it, NULL where there is no
 // cluster or it was never opened.
-func (h *home) guard(durability Durability) string {
+func (h *primary) primaryCheck(durability Durability) string {
 	epoch := "NULL"
 	if h.clustered {
 		epoch = "(SELECT epoch FROM cluster WHERE id = 1)"
 	}
-	return h.dialect.guard(durability) + ", " + epoch
+	return h.dialect.primaryCheck(durability) + ", " + epoch
 }
 
-// guard are three columns, which server this is, whether it is read-only and whether semi-synchronous replication is
+// primaryCheck are three columns, which server this is, whether it is read-only and whether semi-synchronous replication is
 // on, for every transaction that writes: what they say is read in that transaction, on the server that will commit it.
-func (d dialect) guard(durability Durability) string {
+func (d dialect) primaryCheck(durability Durability) string {
 	server, readOnly, semiSync := "CAST(@@GLOBAL.server_uuid AS CHAR)", "CAST(@@GLOBAL.read_only AS CHAR)", "'ON'"
 	switch d.flavor {
 	case SQLite:

@@ -28,11 +28,11 @@ func JumpVersionsBeforeOpening(ctx context.Context, dsn string) (err error) {
 	for after := ""; ; {
 		last := ""
 		page := "SELECT id FROM " + runs + " WHERE id > ? ORDER BY id LIMIT ?"
-		err := queryRows(ctx, db, deskStatementTimeout, page, []any{after, jumpPage}, func(r *sql.Rows) error { return r.Scan(&last) })
+		err := queryRows(ctx, db, backgroundStatementTimeout, page, []any{after, jumpPage}, func(r *sql.Rows) error { return r.Scan(&last) })
 		if err != nil || last == "" {
 			return definite(err)
 		}
-		limited, cancel := context.WithTimeout(ctx, deskStatementTimeout)
+		limited, cancel := context.WithTimeout(ctx, backgroundStatementTimeout)
 		_, err = db.ExecContext(limited, "UPDATE "+runs+" SET version = version + ? WHERE id > ? AND id <= ?", jumpBy, after, last)
 		cancel()
 		if err != nil {

@@ -31,7 +31,7 @@ const forgottenBuyer = "∅"
 // forget on them; when it has done nothing, nothing is left. Several may do it at once. A run that cannot be read keeps
 // no other from being forgotten: an error names it once nothing else is left.
 func (l *Ledger) ForgetOver(ctx context.Context, over time.Duration) (orders, runs int, err error) {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -40,12 +40,12 @@ func (l *Ledger) ForgetOver(ctx context.Context, over time.Duration) (orders, ru
 		return 0, 0, err
 	}
 	defer t.end()
-	if err := t.guard(ctx); err != nil {
+	if err := t.checkPrimary(ctx); err != nil {
 		return 0, 0, definite(err)
 	}
 	orders, runs, err = t.forgetOver(ctx, over)
 	if err != nil || orders+runs == 0 {
-		return 0, 0, definite(held(err))
+		return 0, 0, definite(locked(err))
 	}
 	return orders, runs, t.commit(ctx)
 }
@@ -67,7 +67,7 @@ func (t *transaction) forgetOver(ctx context.Context, over time.Duration) (order
 	if len(which) > 0 {
 		return len(which), 0, t.forget(ctx, which)
 	}
-	marked, err := t.exec(ctx, "UPDATE runs SET erased_at = "+t.p.dialect.now()+" WHERE id IN "+marks(len(ids)), ids...)
+	marked, err := t.exec(ctx, "UPDATE runs SET erased_at = "+t.pool.dialect.now()+" WHERE id IN "+marks(len(ids)), ids...)
 	return 0, int(marked), err
 }
 
@@ -102,7 +102,7 @@ func (t *transaction) runsOver(ctx context.Context, then time.Time) (over []rail
 // ForgetOver. It takes some orders at a time, those whose passengers were forgotten before too, and answers how many; 0
 // when none are left. WRONG_STATE: the run is not over.
 func (l *Ledger) ForgetBuyer(ctx context.Context, buyer string, id rail.RunID) (orders int, err error) {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return 0, err
 	}
@@ -111,12 +111,12 @@ func (l *Ledger) ForgetBuyer(ctx context.Context, buyer string, id rail.RunID) (
 		return 0, err
 	}
 	defer t.end()
-	if err := t.guard(ctx); err != nil {
+	if err := t.checkPrimary(ctx); err != nil {
 		return 0, definite(err)
 	}
 	orders, err = t.forgetBuyer(ctx, buyer, id)
 	if err != nil || orders == 0 {
-		return 0, definite(held(err))
+		return 0, definite(locked(err))
 	}
 	return orders, t.commit(ctx)
 }
@@ -237,7 +237,7 @@ func (t *transaction) forget(ctx context.Context, orders []string) error {
 	for _, run := range slices.Sorted(maps.Keys(byRun)) {
 		ids := byRun[run]
 		for _, s := range []struct{ change, column, condition string }{
-			{"UPDATE orders SET erased_at = " + t.p.dialect.now() + ", body_hash = '', state_reason = '', version = version + 1", "id", " AND erased_at IS NULL"},
+			{"UPDATE orders SET erased_at = " + t.pool.dialect.now() + ", body_hash = '', state_reason = '', version = version + 1", "id", " AND erased_at IS NULL"},
 			{"UPDATE tickets SET personal = NULL, personal_key = NULL, document = ''", "order_id", ""},
 			{"UPDATE order_records SET reason = ''", "order_id", ""},
 		} {

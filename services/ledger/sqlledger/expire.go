@@ -29,7 +29,7 @@ type moment struct {
 func (t *transaction) lockOrders(ctx context.Context, run rail.RunID, ids []string) ([]entry, error) {
 	var all []entry
 	for chunk := range slices.Chunk(ids, maxIDs) {
-		if lock := t.p.dialect.forUpdate(); lock != "" {
+		if lock := t.pool.dialect.forUpdate(); lock != "" {
 			query := "SELECT id FROM orders WHERE run_id = ? AND id IN " + marks(len(chunk)) + lock
 			args := append([]any{string(run)}, anys(chunk)...)
 			if err := t.rows(ctx, query, args, func(*sql.Rows) error { return nil }); err != nil {
@@ -97,12 +97,12 @@ func (t *transaction) endOrders(ctx context.Context, at moment, orders []*rail.O
 
 // DueRuns are runs with holds past their time, at most limit.
 func (l *Ledger) DueRuns(ctx context.Context, limit int) ([]rail.RunID, error) {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
 	var ids []rail.RunID
-	err = queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT DISTINCT run_id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= "+
+	err = queryRows(ctx, h.background.sql, l.options.StatementTimeout, "SELECT DISTINCT run_id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= "+
 		h.dialect.now()+" LIMIT ?", []any{limit}, func(r *sql.Rows) error {
 		var id string
 		err := r.Scan(&id)

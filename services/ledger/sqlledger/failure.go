@@ -146,9 +146,9 @@ func definite(err error) error {
 	return fmt.Errorf("ledger: %w", err)
 }
 
-// held says of an error from the row of a run or of an order, when somebody else's transaction kept it locked, that it
+// locked says of an error from the row of a run or of an order, when somebody else's transaction kept it locked, that it
 // is ledger.ErrLocked: that transaction may be one whose commit waits for its replica.
-func held(err error) error {
+func locked(err error) error {
 	busy := mysqlcluster.ErrorNumber(err) == mysqlcluster.ErLockWaitTimeout
 	switch sqliteCode(err) {
 	case sqliteBusy, sqliteLocked:

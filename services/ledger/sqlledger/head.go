@@ -30,17 +30,17 @@ type headRow struct {
 	found bool
 	head  runHead
 	run   runRow
-	guard guardColumns
+	check primaryCheck
 }
 
 // scan reads the row, and looks at the clock.
 func (t *transaction) scan(h *headRow, r *sql.Rows) error {
 	h.found = true
 	var now int64
-	err := r.Scan(slices.Concat([]any{&h.head.version, &h.head.changesBytes}, h.run.fields(), []any{&now, &h.head.due}, h.guard.fields())...)
-	h.head.server, h.head.now = h.guard.server, fromMillis(now)
+	err := r.Scan(slices.Concat([]any{&h.head.version, &h.head.changesBytes}, h.run.fields(), []any{&now, &h.head.due}, h.check.fields())...)
+	h.head.server, h.head.now = h.check.server, fromMillis(now)
 	if err == nil {
-		t.h.clock.saw(h.head.now)
+		t.primary.clock.saw(h.head.now)
 	}
 	return err
 }
@@ -49,21 +49,21 @@ func (t *transaction) scan(h *headRow, r *sql.Rows) error {
 // primary's clock and whether it may be written. Whatever is read after it is at least as new as the version, so that the
 // compare-and-set vouches for all of it.
 func (t *transaction) headQuery() string {
-	d := t.p.dialect
+	d := t.pool.dialect
 	return "SELECT r.version, r.changes_bytes, " + runColumns + ", " + d.nowAfterLocks() + ", " +
 		"EXISTS (SELECT 1 FROM orders o WHERE o.state = 'ON_HOLD' AND o.pay_by <= " + d.now() + " AND o.run_id = r.id), " +
-		t.h.guard(t.l.options.Durability) + " FROM runs r WHERE r.id = ?"
+		t.primary.primaryCheck(t.l.options.Durability) + " FROM runs r WHERE r.id = ?"
 }
 
 // readRun sends the first statement.
 func (t *transaction) readRun(ctx context.Context, id rail.RunID, locking bool) (*runHead, error) {
 	query := t.headQuery()
 	if locking {
-		query += t.p.dialect.forUpdate()
+		query += t.pool.dialect.forUpdate()
 	}
 	var read headRow
 	if err := t.rows(ctx, query, []any{string(id)}, func(r *sql.Rows) error { return t.scan(&read, r) }); err != nil {
-		return nil, guardFailure(held(err))
+		return nil, checkFailure(locked(err))
 	}
 	if !read.found {
 		return nil, t.notFound(ctx, "there is no run %s", id)
@@ -73,7 +73,7 @@ func (t *transaction) readRun(ctx context.Context, id rail.RunID, locking bool) 
 
 // head is what was read, where it may be sold on.
 func (t *transaction) head(ctx context.Context, read *headRow) (*runHead, error) {
-	if err := t.guarded(&read.guard); err != nil {
+	if err := t.admits(&read.check); err != nil {
 		return nil, err
 	}
 	runs, err := t.runs(ctx, []runRow{read.run})
@@ -86,14 +86,14 @@ func (t *transaction) head(ctx context.Context, read *headRow) (*runHead, error)
 
 // lockRun locks a run that was read without a lock, unless somebody else has sold on it since.
 func (t *transaction) lockRun(ctx context.Context, id rail.RunID, version int64) error {
-	locked := int64(-1)
-	err := t.rows(ctx, "SELECT version FROM runs WHERE id = ?"+t.p.dialect.forUpdate(), []any{string(id)}, func(r *sql.Rows) error {
-		return r.Scan(&locked)
+	now := int64(-1)
+	err := t.rows(ctx, "SELECT version FROM runs WHERE id = ?"+t.pool.dialect.forUpdate(), []any{string(id)}, func(r *sql.Rows) error {
+		return r.Scan(&now)
 	})
 	if err != nil {
-		return held(err)
+		return locked(err)
 	}
-	if locked != version {
+	if now != version {
 		return t.l.lost()
 	}
 	return nil

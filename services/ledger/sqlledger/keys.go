@@ -38,7 +38,7 @@ func (t *transaction) replays(ctx context.Context, run rail.RunID, keys []ledger
 
 // takenKeys finds the ids of the orders that keys have.
 func (t *transaction) takenKeys(ctx context.Context, id rail.RunID, keys []ledger.OrderKey) ([]string, error) {
-	query := "SELECT id FROM orders WHERE run_id = ? AND " + t.p.dialect.keysIn(len(keys))
+	query := "SELECT id FROM orders WHERE run_id = ? AND " + t.pool.dialect.keysIn(len(keys))
 	args := make([]any, 0, 1+2*len(keys))
 	args = append(args, string(id))
 	for _, k := range keys {

@@ -13,12 +13,12 @@ import (
 type Ledger struct {
 	options Options
 	// only is the one primary there is; nil where cluster finds it.
-	only    *home
+	only    *primary
 	cluster *cluster
 	trains  *trainCache
-	// ahead are the transactions that were begun before their batches came.
-	aheadMu sync.Mutex
-	ahead   map[rail.RunID]*ahead
+	// pipelined are the transactions that were begun before their batches came.
+	pipelinedMu sync.Mutex
+	pipelined   map[rail.RunID]*pipelined
 	// payments has a place for each payment that may be under way, readers one for each read of orders at the desk.
 	// database/sql gives connections to anyone who waits: among thousands who pay, a worker would never get one.
 	payments, readers chan struct{}
@@ -57,7 +57,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if o.Keyring == nil {
 		return nil, errors.New("ledger: no keyring to seal personal data with")
 	}
-	l := &Ledger{options: o, trains: newTrainCache(), ahead: map[rail.RunID]*ahead{}}
+	l := &Ledger{options: o, trains: newTrainCache(), pipelined: map[rail.RunID]*pipelined{}}
 	connections := o.MaxConnections
 	var err error
 	switch {
@@ -78,7 +78,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 }
 
 // openOnly opens the one server that a data source name leads to.
-func openOnly(ctx context.Context, o *Options) (*home, error) {
+func openOnly(ctx context.Context, o *Options) (*primary, error) {
 	d, err := askServer(ctx, o.DSN, o.wrapped)
 	if err != nil {
 		return nil, err
@@ -96,48 +96,48 @@ func openOnly(ctx context.Context, o *Options) (*home, error) {
 
 // Close closes every connection.
 func (l *Ledger) Close() error {
-	l.endAhead()
+	l.endPipelined()
 	if l.cluster != nil {
 		return l.cluster.close()
 	}
 	return l.only.close()
 }
 
-// at is the primary to work on; an UNAVAILABLE error while there is none.
-func (l *Ledger) at() (*home, error) {
+// primary is the primary to work on; an UNAVAILABLE error while there is none.
+func (l *Ledger) primary() (*primary, error) {
 	if l.cluster != nil {
 		return l.cluster.primary()
 	}
 	return l.only, nil
 }
 
-// stays is nil while a home is the one to sell on.
-func (l *Ledger) stays(h *home) error {
-	if now, err := l.at(); err != nil || now != h {
+// stillPrimary is nil while a home is the one to sell on.
+func (l *Ledger) stillPrimary(h *primary) error {
+	if now, err := l.primary(); err != nil || now != h {
 		return unavailable("the ledger's primary is changing", err)
 	}
 	return nil
 }
 
 // failed says what an error from before COMMIT means, after a cluster has heard what it says about its primary.
-func (l *Ledger) failed(h *home, err error) error {
-	l.heard(h, err)
+func (l *Ledger) failed(h *primary, err error) error {
+	l.suspect(h, err)
 	return definite(err)
 }
 
-// heard tells the cluster of an error, which may be that its primary is none any more.
-func (l *Ledger) heard(h *home, err error) {
+// suspect tells the cluster of an error, which may be that its primary is none any more.
+func (l *Ledger) suspect(h *primary, err error) {
 	if err == nil || l.cluster == nil {
 		return
 	}
 	if known, certain := doubts(err); known {
-		l.cluster.doubt(h, certain, err)
+		l.cluster.suspect(h, certain, err)
 	}
 }
 
 // Flavor is the kind of database behind the ledger.
 func (l *Ledger) Flavor() Flavor {
-	if h, err := l.at(); err == nil {
+	if h, err := l.primary(); err == nil {
 		return h.dialect.flavor
 	}
 	return MySQL // or MariaDB; whoever has no primary cannot know
@@ -154,7 +154,7 @@ func (l *Ledger) Stats() Stats {
 	if l.cluster != nil {
 		s.TwoPrimaries, s.PrimaryChanges = l.cluster.figures()
 	}
-	if h, err := l.at(); err == nil {
+	if h, err := l.primary(); err == nil {
 		s.HasPrimary, s.Epoch, s.Probing = true, h.epoch, h.breaker.isOpen()
 	}
 	return s

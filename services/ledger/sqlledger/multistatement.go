@@ -12,19 +12,19 @@ type statement struct {
 	bytes int
 }
 
-// maxTogetherBytes bounds what is sent at once: MariaDB takes 16 MB by default, MySQL 64.
-const maxTogetherBytes = 4 << 20
+// maxMultiStatementBytes bounds what is sent at once: MariaDB takes 16 MB by default, MySQL 64.
+const maxMultiStatementBytes = 4 << 20
 
-// together runs statements in their order. Nothing comes after one that fails. MySQL and MariaDB get as many of them in one
+// execAll runs statements in their order. Nothing comes after one that fails. MySQL and MariaDB get as many of them in one
 // round trip as fit: an order by itself is a handful of small statements, and most of their time would be waiting for each
 // other.
-func (t *transaction) together(ctx context.Context, statements []statement) error {
+func (t *transaction) execAll(ctx context.Context, statements []statement) error {
 	for len(statements) > 0 {
 		n := 1
-		if t.p.joins {
+		if t.pool.multiStatement {
 			n = fitting(statements)
 		}
-		text, args := joined(statements[:n])
+		text, args := multiStatement(statements[:n])
 		if _, err := t.exec(ctx, text, args...); err != nil {
 			return err
 		}
@@ -36,15 +36,15 @@ func (t *transaction) together(ctx context.Context, statements []statement) erro
 // fitting is how many of the first statements may be sent at once, at least one.
 func fitting(statements []statement) (n int) {
 	bytes := 0
-	for n < len(statements) && (n == 0 || bytes+statements[n].bytes <= maxTogetherBytes) {
+	for n < len(statements) && (n == 0 || bytes+statements[n].bytes <= maxMultiStatementBytes) {
 		bytes += statements[n].bytes
 		n++
 	}
 	return n
 }
 
-// joined is one text of several statements.
-func joined(statements []statement) (string, []any) {
+// multiStatement is one text of several statements.
+func multiStatement(statements []statement) (string, []any) {
 	texts, size := make([]string, len(statements)), 0
 	for i, s := range statements {
 		texts[i] = s.text
@@ -59,7 +59,7 @@ func joined(statements []statement) (string, []any) {
 
 // insert writes rows, and tells nobody how many there were before.
 func (t *transaction) insert(ctx context.Context, into string, columns []string, rows [][]any) error {
-	return t.together(ctx, t.p.dialect.inserts(into, columns, rows))
+	return t.execAll(ctx, t.pool.dialect.inserts(into, columns, rows))
 }
 
 // inserts write rows in as few statements as the bounds on one statement admit.

@@ -38,8 +38,8 @@ type Options struct {
 	CommitTimeout time.Duration
 	// StatementTimeout bounds every other statement of a sale. 0: defaultStatementTimeout.
 	StatementTimeout time.Duration
-	// AheadFor is how long a transaction that was begun ahead waits for its batch. 0: defaultAheadFor.
-	AheadFor time.Duration
+	// PipelinedFor is how long a transaction that was begun early waits for its batch. 0: defaultPipelinedFor.
+	PipelinedFor time.Duration
 	// MaxConnections bounds the connections to the primary that sales and payments use; payments get a part of them
 	// only, and the other work has fewer of its own. 0: defaultConnections.
 	MaxConnections int
@@ -63,9 +63,9 @@ const (
 	defaultCommitTimeout = 3 * time.Second
 	// defaultStatementTimeout is above the second that a statement may wait for a row lock.
 	defaultStatementTimeout = 2 * time.Second
-	// defaultAheadFor is longer than answered buyers take to ask again, and short enough to be nobody's burden where
+	// defaultPipelinedFor is longer than answered buyers take to ask again, and short enough to be nobody's burden where
 	// they do not.
-	defaultAheadFor = 50 * time.Millisecond
+	defaultPipelinedFor = 50 * time.Millisecond
 	// defaultConnections is how many runs one process sells at the same moment. MySQL admits 151 clients by default,
 	// and several servers share it.
 	defaultConnections = 24
@@ -73,22 +73,22 @@ const (
 
 // Bounds that are not for anyone to set.
 const (
-	// maxAhead is how many transactions are begun ahead at most: as many as batches are in the ledger at a time.
-	maxAhead = 4
+	// maxPipelined is how many transactions are begun early at most: as many as batches are in the ledger at a time.
+	maxPipelined = 4
 	// paymentsShare is the part of a ledger's connections that payments may use, one third: whoever pays has a hold and
 	// time, and a worker that waits for a connection keeps hundreds of buyers waiting. Payments have no pool of their
 	// own, as that would be idle without a rush and needs connections that MySQL may not have; SQLite has one writer in
 	// all.
 	paymentsShare = 3
-	// deskConnections is for the other work on the primary: single orders, publishing, audit.
-	deskConnections = 8
+	// backgroundConnections is for the other work on the primary: single orders, publishing, audit.
+	backgroundConnections = 8
 	// maxReaders is how many of them those who look at orders may use. The rest is for who must not wait behind them:
 	// sweeps, publications, and the question whether the server is ready.
 	maxReaders = 6
 	// replicaConnections is for lists of orders.
 	replicaConnections = 8
-	// deskStatementTimeout bounds the statements of publishing and audit, which read and write thousands of rows.
-	deskStatementTimeout = 30 * time.Second
+	// backgroundStatementTimeout bounds the statements of publishing and audit, which read and write thousands of rows.
+	backgroundStatementTimeout = 30 * time.Second
 	// rollbackTimeout bounds a ROLLBACK; a connection that cannot even do that is thrown away.
 	rollbackTimeout = time.Second
 	// dialTimeout is how long to wait for a connection where the DSN does not say.
@@ -98,13 +98,13 @@ const (
 	// server.
 	saleWaitSeconds = 2
 	saleIdle        = 1_200 * time.Millisecond
-	// deskWaitSeconds and deskIdle are the same for the other work, whose transactions think longer between statements.
+	// backgroundWaitSeconds and backgroundIdle are the same for the other work, whose transactions think longer between statements.
 	// The server still frees a frozen one's runs within 5 s.
-	deskWaitSeconds = 4
-	deskIdle        = 2_500 * time.Millisecond
-	// saleLockSeconds and deskLockSeconds are how long a statement waits for a row lock (MySQL counts whole seconds).
-	saleLockSeconds = 1
-	deskLockSeconds = 10
+	backgroundWaitSeconds = 4
+	backgroundIdle        = 2_500 * time.Millisecond
+	// saleLockSeconds and backgroundLockSeconds are how long a statement waits for a row lock (MySQL counts whole seconds).
+	saleLockSeconds       = 1
+	backgroundLockSeconds = 10
 	// sqliteBusyStep is how long SQLite waits for another process's write before it looks at the deadline again.
 	sqliteBusyStep = 20 * time.Millisecond
 	// maxConnectionAge makes connections follow a name that points to another server by now.
@@ -155,8 +155,8 @@ func (o *Options) fill() error {
 	if o.StatementTimeout <= 0 {
 		o.StatementTimeout = defaultStatementTimeout
 	}
-	if o.AheadFor == 0 {
-		o.AheadFor = defaultAheadFor
+	if o.PipelinedFor == 0 {
+		o.PipelinedFor = defaultPipelinedFor
 	}
 	if o.MaxConnections <= 0 {
 		o.MaxConnections = defaultConnections

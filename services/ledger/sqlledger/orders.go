@@ -75,11 +75,11 @@ func (l *Ledger) read(ctx context.Context, expected int, where func(*gorm.DB) *g
 		return nil, err
 	}
 	defer leave()
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
-	return l.readOn(ctx, h, h.desk, expected, where)
+	return l.readOn(ctx, h, h.background, expected, where)
 }
 
 // OrderToPay is Order for whoever pays it: read where payments are written, so that nobody who only reads can keep a
@@ -94,11 +94,11 @@ func (l *Ledger) OrderToPay(ctx context.Context, orderID string) (*rail.Order, e
 		return nil, err
 	}
 	defer leave()
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
-	found, err := l.readOn(ctx, h, h.sale, 1, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id = ?", string(run), orderID) })
+	found, err := l.readOn(ctx, h, h.pool, 1, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id = ?", string(run), orderID) })
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (l *Ledger) enter(ctx context.Context, places chan struct{}, tooMany string
 }
 
 // readOn reads orders on connections to the primary. Fewer than expected are believed only of a server that is still it.
-func (l *Ledger) readOn(ctx context.Context, h *home, p *pool, expected int, where func(*gorm.DB) *gorm.DB) ([]*rail.Order, error) {
+func (l *Ledger) readOn(ctx context.Context, h *primary, p *pool, expected int, where func(*gorm.DB) *gorm.DB) ([]*rail.Order, error) {
 	entries, err := l.findOrders(ctx, p.gorm, h.dialect, l.options.StatementTimeout, where)
 	if err != nil {
 		return nil, l.failed(h, err)
@@ -132,33 +132,33 @@ func (l *Ledger) readOn(ctx context.Context, h *home, p *pool, expected int, whe
 }
 
 // vouched is nil where a server that has found nothing is still the primary: a former one does not know the orders of the next.
-func (l *Ledger) vouched(ctx context.Context, h *home, p *pool) error {
+func (l *Ledger) vouched(ctx context.Context, h *primary, p *pool) error {
 	t, err := l.begin(ctx, h, p, nil)
 	if err != nil {
 		return err
 	}
 	defer t.end()
-	return definite(t.guard(ctx))
+	return definite(t.checkPrimary(ctx))
 }
 
 // Orders lists orders, newest first, from a replica where there is one; of a cluster's replicas from one that has kept up,
 // else from the primary.
 func (l *Ledger) Orders(ctx context.Context, filter ledger.OrderFilter) ([]*rail.Order, error) {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
 	on := h.lists.Load()
 	entries, err := l.list(ctx, h, on, filter)
-	if err != nil && l.cluster != nil && on != h.desk && ctx.Err() == nil {
+	if err != nil && l.cluster != nil && on != h.background && ctx.Err() == nil {
 		// It kept up a moment ago, and the primary is still there to ask.
-		h.lists.CompareAndSwap(on, h.desk)
-		on = h.desk
+		h.lists.CompareAndSwap(on, h.background)
+		on = h.background
 		entries, err = l.list(ctx, h, on, filter)
 	}
-	if l.cluster != nil && on == h.desk {
+	if l.cluster != nil && on == h.background {
 		l.listsOnPrimary.Add(1)
-		l.heard(h, err)
+		l.suspect(h, err)
 	}
 	if err != nil {
 		return nil, definite(err)
@@ -167,8 +167,8 @@ func (l *Ledger) Orders(ctx context.Context, filter ledger.OrderFilter) ([]*rail
 }
 
 // list reads a list of orders from one pool.
-func (l *Ledger) list(ctx context.Context, h *home, on *pool, filter ledger.OrderFilter) ([]entry, error) {
-	if on == h.desk {
+func (l *Ledger) list(ctx context.Context, h *primary, on *pool, filter ledger.OrderFilter) ([]entry, error) {
+	if on == h.background {
 		leave, err := l.enter(ctx, l.readers, "too many orders are being read")
 		if err != nil {
 			return nil, err

@@ -17,11 +17,11 @@ func (l *Ledger) Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key 
 		return nil, false, err
 	}
 	defer leave()
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return nil, false, err
 	}
-	t, err := l.write(ctx, h, h.sale)
+	t, err := l.write(ctx, h, h.pool)
 	if err != nil {
 		return nil, false, err
 	}
@@ -38,25 +38,25 @@ func (l *Ledger) Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key 
 }
 
 func (t *transaction) pay(ctx context.Context, runID rail.RunID, orderID, buyer, key string) (entry, error) {
-	now := t.p.dialect.now()
+	now := t.pool.dialect.now()
 	changed, err := t.exec(ctx, "UPDATE orders SET state = 'PAID', paid_at = "+now+", pay_key = ?, version = version + 1 "+
 		"WHERE run_id = ? AND id = ? AND buyer = ? AND state = 'ON_HOLD' AND pay_by > "+now,
 		key, string(runID), orderID, buyer)
 	if err != nil {
-		return entry{}, held(err)
+		return entry{}, locked(err)
 	}
 	if changed == 0 {
 		// The answer is to rest on a commit of its own all the same, or a primary that is none any more could give it.
 		changed, err = t.exec(ctx, "UPDATE orders SET pay_attempts = pay_attempts + 1 WHERE run_id = ? AND id = ? AND buyer = ?",
 			string(runID), orderID, buyer)
 		if err != nil {
-			return entry{}, held(err)
+			return entry{}, locked(err)
 		}
 	}
 	if changed == 0 {
 		return entry{}, t.notFound(ctx, "there is no order %s", orderID)
 	}
-	if err := t.guard(ctx); err != nil {
+	if err := t.checkPrimary(ctx); err != nil {
 		return entry{}, err
 	}
 	entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id = ?", string(runID), orderID) })

@@ -98,12 +98,12 @@ func (l *Ledger) KeysFit(ctx context.Context) error {
 
 // keysFit tells whether the key that seals is noted.
 func (l *Ledger) keysFit(ctx context.Context) (noted bool, err error) {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return false, err
 	}
 	var rows []keyRow
-	err = queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT id, check_value, retired_at FROM personal_keys", nil, func(r *sql.Rows) error {
+	err = queryRows(ctx, h.background.sql, l.options.StatementTimeout, "SELECT id, check_value, retired_at FROM personal_keys", nil, func(r *sql.Rows) error {
 		var row keyRow
 		err := r.Scan(&row.id, &row.check, &row.retired)
 		rows = append(rows, row)
@@ -130,7 +130,7 @@ func (l *Ledger) keysFit(ctx context.Context) (noted bool, err error) {
 
 // noteKey notes the key that seals.
 func (l *Ledger) noteKey(ctx context.Context) error {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (l *Ledger) noteKey(ctx context.Context) error {
 		return err
 	}
 	defer t.end()
-	if err := t.guard(ctx); err != nil {
+	if err := t.checkPrimary(ctx); err != nil {
 		return definite(err)
 	}
 	id := l.options.Keyring.Keys()[0]
@@ -147,7 +147,7 @@ func (l *Ledger) noteKey(ctx context.Context) error {
 	if err == nil && changed == 0 {
 		// Sealed with the first key, which is the one.
 		_, check := l.options.Keyring.Seal([]byte(id), placeOfKey(id))
-		_, err = t.exec(ctx, "INSERT INTO personal_keys (id, check_value, since) VALUES (?, ?, "+t.p.dialect.now()+")", id, check)
+		_, err = t.exec(ctx, "INSERT INTO personal_keys (id, check_value, since) VALUES (?, ?, "+t.pool.dialect.now()+")", id, check)
 	}
 	if err != nil {
 		return definite(err)

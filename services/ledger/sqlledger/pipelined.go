@@ -14,8 +14,8 @@ import (
 // next one's transaction, too, with its first read: the run's. It holds no lock, and what it read is vouched for by the next
 // batch's compare-and-set, whoever sells in between. That is one of two round trips less.
 
-// ahead is a transaction that was begun before its batch came.
-type ahead struct {
+// pipelined is a transaction that was begun before its batch came.
+type pipelined struct {
 	t *transaction
 	// rows is what comes behind the commit's answer. Nobody waits for it before the batch is answered; giveUp ends the wait.
 	rows   *sql.Rows
@@ -28,15 +28,15 @@ type ahead struct {
 	ok   bool
 }
 
-// mayBegin tells whether the next batch's transaction may be begun.
-func (l *Ledger) mayBegin(h *home) bool {
-	l.aheadMu.Lock()
-	defer l.aheadMu.Unlock()
-	return h.sale.joins && l.options.Durability == Replicated && len(l.ahead) < maxAhead
+// mayPipeline tells whether the next batch's transaction may be begun.
+func (l *Ledger) mayPipeline(h *primary) bool {
+	l.pipelinedMu.Lock()
+	defer l.pipelinedMu.Unlock()
+	return h.pool.multiStatement && l.options.Durability == Replicated && len(l.pipelined) < maxPipelined
 }
 
 // read reads what the transaction reads first, at once, so that what it says of the primary's clock is as new as can be.
-func (a *ahead) read() {
+func (a *pipelined) read() {
 	defer close(a.came)
 	defer a.giveUp()
 	ok := a.rows.NextResultSet() && a.rows.Next() && a.t.scan(&a.head, a.rows) == nil
@@ -46,7 +46,7 @@ func (a *ahead) read() {
 }
 
 // wait waits for what was read, and ends that wait with ctx.
-func (a *ahead) wait(ctx context.Context) {
+func (a *pipelined) wait(ctx context.Context) {
 	select {
 	case <-a.came:
 	case <-ctx.Done():
@@ -63,7 +63,7 @@ func drain(rows *sql.Rows) {
 }
 
 // drop ends a transaction that nobody will use.
-func (a *ahead) drop() {
+func (a *pipelined) drop() {
 	ctx, cancel := context.WithTimeout(context.Background(), rollbackTimeout)
 	defer cancel()
 	a.wait(ctx)
@@ -71,49 +71,49 @@ func (a *ahead) drop() {
 }
 
 // keep keeps a transaction for the next batch of its run, for a while.
-func (l *Ledger) keep(id rail.RunID, a *ahead) {
-	l.aheadMu.Lock()
-	defer l.aheadMu.Unlock()
-	if before := l.ahead[id]; before != nil { // of another batch of the run at the same time
+func (l *Ledger) keep(id rail.RunID, a *pipelined) {
+	l.pipelinedMu.Lock()
+	defer l.pipelinedMu.Unlock()
+	if before := l.pipelined[id]; before != nil { // of another batch of the run at the same time
 		before.end.Stop()
 		go before.drop()
 	}
-	l.ahead[id] = a
+	l.pipelined[id] = a
 	go a.read()
-	a.end = time.AfterFunc(l.options.AheadFor, func() {
-		if l.takeAhead(id, a) != nil {
+	a.end = time.AfterFunc(l.options.PipelinedFor, func() {
+		if l.takePipelined(id, a) != nil {
 			a.drop()
 		}
 	})
 }
 
-// takeAhead takes the transaction that was begun for a run, or only if it is a certain one; nil where there is none. Who takes
+// takePipelined takes the transaction that was begun for a run, or only if it is a certain one; nil where there is none. Who takes
 // it ends it.
-func (l *Ledger) takeAhead(id rail.RunID, only *ahead) *ahead {
-	l.aheadMu.Lock()
-	defer l.aheadMu.Unlock()
-	a := l.ahead[id]
+func (l *Ledger) takePipelined(id rail.RunID, only *pipelined) *pipelined {
+	l.pipelinedMu.Lock()
+	defer l.pipelinedMu.Unlock()
+	a := l.pipelined[id]
 	if a == nil || only != nil && a != only {
 		return nil
 	}
-	delete(l.ahead, id)
+	delete(l.pipelined, id)
 	a.end.Stop()
 	return a
 }
 
-// opened goes on with a transaction that was begun ahead for a batch. It is nil where there is none, where the run is to be
+// goOn goes on with a transaction that was begun early for a batch. It is nil where there is none, where the run is to be
 // locked, where the primary is another by now, and where the worker has not the maps of the version that was read: those of now
 // would be newer.
-func (l *Ledger) opened(ctx context.Context, h *home, batch *ledger.Batch) (*transaction, *runHead, error) {
-	a := l.takeAhead(batch.RunID, nil)
+func (l *Ledger) goOn(ctx context.Context, h *primary, batch *ledger.Batch) (*transaction, *runHead, error) {
+	a := l.takePipelined(batch.RunID, nil)
 	if a == nil {
 		return nil, nil, nil
 	}
-	if a.t.h != h || batch.Locking || time.Since(a.begun) > l.options.AheadFor {
+	if a.t.primary != h || batch.Locking || time.Since(a.begun) > l.options.PipelinedFor {
 		go a.drop() // Nobody waits for what nobody wants.
 		return nil, nil, nil
 	}
-	limited, cancel := h.during(ctx, a.t.p.statement)
+	limited, cancel := h.during(ctx, a.t.pool.statement)
 	defer cancel()
 	a.wait(limited)
 	if !a.ok || a.head.head.version != batch.KnownVersion {
@@ -133,12 +133,12 @@ func (l *Ledger) opened(ctx context.Context, h *home, batch *ledger.Batch) (*tra
 	return a.t, head, err
 }
 
-// endAhead ends every transaction that was begun ahead.
-func (l *Ledger) endAhead() {
-	l.aheadMu.Lock()
-	all := l.ahead
-	l.ahead = map[rail.RunID]*ahead{}
-	l.aheadMu.Unlock()
+// endPipelined ends every transaction that was begun early.
+func (l *Ledger) endPipelined() {
+	l.pipelinedMu.Lock()
+	all := l.pipelined
+	l.pipelined = map[rail.RunID]*pipelined{}
+	l.pipelinedMu.Unlock()
 	var ending sync.WaitGroup
 	for _, a := range all {
 		a.end.Stop()

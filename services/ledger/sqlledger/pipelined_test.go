@@ -47,14 +47,14 @@ func (s *sent) take() (texts []string) {
 	return texts
 }
 
-// TestSell_Ahead sells batches that follow each other: each but the first is one text, on a state that was read before it came.
-func TestSell_Ahead(t *testing.T) {
+// TestSell_Pipelined sells batches that follow each other: each but the first is one text, on a state that was read before it came.
+func TestSell_Pipelined(t *testing.T) {
 	b := openBed(t)
 	var s sent
 	o := b.options
 	o.Wrap = func(c driver.Connector) driver.Connector { return intercept.Intercept(c, s.intercept) }
 	// Nothing here is to depend on how fast the machine is.
-	o.AheadFor, o.CommitTimeout = time.Minute, time.Minute
+	o.PipelinedFor, o.CommitTimeout = time.Minute, time.Minute
 	l, other := ledgertest.Open(t, o), ledgertest.Open(t, b.options)
 	b.eventually(func() bool { return l.Ready(t.Context()) == nil && other.Ready(t.Context()) == nil }, "both know the primary")
 	known := int64(0)
@@ -75,7 +75,7 @@ func TestSell_Ahead(t *testing.T) {
 	require.Len(t, texts, 1, "it was opened by the text that committed the one before")
 	require.Less(t, strings.Index(texts[0], "COMMIT"), strings.Index(texts[0], "START TRANSACTION"))
 
-	// Somebody else sells in between: what was read ahead is old, and the compare-and-set says so.
+	// Somebody else sells in between: what was read early is old, and the compare-and-set says so.
 	require.NoError(t, sell(other, ledger.Batch{RunID: b.run}, "sun", 2))
 	require.ErrorIs(t, sell(l, follows(), "li", 2), ledger.ErrVersionConflict)
 	require.EqualValues(t, 1, l.Stats().LostCompareAndSets)
@@ -83,18 +83,18 @@ func TestSell_Ahead(t *testing.T) {
 	require.NoError(t, sell(l, ledger.Batch{RunID: b.run, Locking: true, MoreExpected: true}, "li", 3))
 	s.take()
 
-	// Who does not have the maps of what was read ahead reads again.
+	// Who does not have the maps of what was read early reads again.
 	known--
 	require.NoError(t, sell(l, follows(), "feng", 4))
 	require.Equal(t, "ROLLBACK", s.take()[0])
-	// One that opens with a lock reads again, and what was begun ahead is ended beside it.
+	// One that opens with a lock reads again, and what was begun early is ended beside it.
 	require.NoError(t, sell(l, ledger.Batch{RunID: b.run, Locking: true}, "zhou", 5))
 	var all []string
 	b.eventually(func() bool { all = append(all, s.take()...); return len(all) == 3 }, "it is ended")
 	require.Contains(t, all, "ROLLBACK")
 
 	// Nobody comes: it ends by itself, and the next batch opens as ever.
-	o.AheadFor = time.Millisecond
+	o.PipelinedFor = time.Millisecond
 	l = ledgertest.Open(t, o)
 	b.eventually(func() bool { return l.Ready(t.Context()) == nil }, "it knows the primary")
 	s.take()
@@ -109,9 +109,9 @@ func TestSell_Ahead(t *testing.T) {
 	require.Zero(t, l.Stats().UnknownCommits)
 }
 
-// TestSell_AheadIsLost has what comes behind a commit's answer fail: the batch is committed, that is known, and the next one
+// TestSell_PipelinedIsLost has what comes behind a commit's answer fail: the batch is committed, that is known, and the next one
 // opens as ever.
-func TestSell_AheadIsLost(t *testing.T) {
+func TestSell_PipelinedIsLost(t *testing.T) {
 	b := openBed(t)
 	var s sent
 	o := b.options
@@ -154,13 +154,13 @@ func TestSell_TheQuestionFails(t *testing.T) {
 	require.True(t, b.settled("zhao"), "it was committed")
 }
 
-// TestSell_AheadHangs has what comes behind a commit's answer hang: buyers are answered all the same, and the next batch gives
+// TestSell_PipelinedHangs has what comes behind a commit's answer hang: buyers are answered all the same, and the next batch gives
 // it up and opens as ever.
-func TestSell_AheadHangs(t *testing.T) {
+func TestSell_PipelinedHangs(t *testing.T) {
 	b := openBed(t)
 	var s sent
 	o := b.options
-	o.AheadFor, o.CommitTimeout, o.StatementTimeout = time.Minute, time.Minute, 500*time.Millisecond
+	o.PipelinedFor, o.CommitTimeout, o.StatementTimeout = time.Minute, time.Minute, 500*time.Millisecond
 	o.Wrap = func(c driver.Connector) driver.Connector {
 		return intercept.Intercept(c, func(ctx context.Context, statement *intercept.Statement) error {
 			statement.Query = strings.Replace(statement.Query, "; START TRANSACTION; SELECT", "; DO SLEEP(50); START TRANSACTION; SELECT", 1)
@@ -180,14 +180,14 @@ func TestSell_AheadHangs(t *testing.T) {
 	require.Zero(t, l.Stats().UnknownCommits)
 }
 
-// TestSell_AheadOnMariaDB has each batch but the first be one text there as well.
-func TestSell_AheadOnMariaDB(t *testing.T) {
+// TestSell_PipelinedOnMariaDB has each batch but the first be one text there as well.
+func TestSell_PipelinedOnMariaDB(t *testing.T) {
 	members, err := cluster.StartMembers(t.Context(), servers.MariaDB, 2)
 	serverstest.Require(t, err)
 	t.Cleanup(func() { require.NoError(t, members.Close()) })
 	require.NoError(t, members.Open(context.WithoutCancel(t.Context()), nil))
 	var s sent
-	o := sqlledger.Options{DSN: members.DSN(members.Servers[0], cluster.Database), AheadFor: time.Minute, CommitTimeout: time.Minute}
+	o := sqlledger.Options{DSN: members.DSN(members.Servers[0], cluster.Database), PipelinedFor: time.Minute, CommitTimeout: time.Minute}
 	require.NoError(t, sqlledger.Migrate(t.Context(), o))
 	o.Wrap = func(c driver.Connector) driver.Connector { return intercept.Intercept(c, s.intercept) }
 	l := ledgertest.Open(t, o)

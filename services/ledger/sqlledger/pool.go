@@ -23,8 +23,8 @@ type pool struct {
 	dialect dialect
 	sql     *sql.DB
 	gorm    *gorm.DB
-	// joins tells that the connections take several statements at once.
-	joins bool
+	// multiStatement tells that the connections take several statements at once.
+	multiStatement bool
 	// statement bounds each statement but COMMIT, wait how long a transaction waits for a connection.
 	statement, wait time.Duration
 }
@@ -61,8 +61,8 @@ func newPool(d dialect, connector driver.Connector, statement time.Duration) (*p
 // session is what a connection to MySQL or MariaDB is set up with.
 type session struct {
 	waitSeconds, lockSeconds int
-	// joins admits several statements at once. Arguments are escaped by the driver either way, as package dial has it.
-	joins bool
+	// multiStatement admits several statements at once. Arguments are escaped by the driver either way, as package dial has it.
+	multiStatement bool
 }
 
 // parseDSN reads a data source name.
@@ -80,7 +80,7 @@ func parseDSN(dsn string) (*mysql.Config, error) {
 // connector makes the connector of one pool.
 func (d dialect) connector(c *mysql.Config, s session) (driver.Connector, error) {
 	c = c.Clone()
-	c.MultiStatements = s.joins
+	c.MultiStatements = s.multiStatement
 	c.Params = map[string]string{d.isolation: "'READ-COMMITTED'"}
 	c.Params["wait_timeout"] = strconv.Itoa(s.waitSeconds)
 	c.Params["innodb_lock_wait_timeout"] = strconv.Itoa(s.lockSeconds)

@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// home is one primary, and the connections that lead to it. It never turns into another one: a cluster's next primary is a
-// home of its own, so that nothing that was begun on the old one can go on on the new one unnoticed.
-type home struct {
+// primary is one primary, and the connections that lead to it. It never turns into another one: a cluster's next primary is a
+// primary of its own, so that nothing that was begun on the old one can go on on the new one unnoticed.
+type primary struct {
 	dialect dialect
 	// place is the file, or the server's address and database. dsn leads there; "" for a file.
 	place, dsn, database string
 	// epoch is the cluster's as the primary had it when it was found; clustered says that there is one to hold it against.
 	epoch     int64
 	clustered bool
-	// sale is for what sells: short transactions that must not wait. On SQLite all that writes shares its one connection.
-	sale *pool
-	// desk is for all other work on the primary.
-	desk *pool
+	// pool is for what sells: short transactions that must not wait. On SQLite all that writes shares its one connection.
+	pool *pool
+	// background is for all other work on the primary.
+	background *pool
 	// lists is where lists are read: a replica, or the desk. A cluster's changes with who has kept up.
 	lists atomic.Pointer[pool]
 	// replica is a pool of lists' own, nil where there is none.
@@ -38,19 +38,19 @@ type home struct {
 
 // during is a context that ends after some time, and with the home's life: buyers do not wait for a frozen primary once there
 // is another one.
-func (h *home) during(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+func (h *primary) during(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	stop := context.AfterFunc(h.life, cancel)
 	return ctx, func() { stop(); cancel() }
 }
 
 // openServer opens the MySQL or MariaDB behind a data source name. It connects to nobody yet.
-func openServer(o *Options, dsn string, d dialect) (_ *home, err error) {
+func openServer(o *Options, dsn string, d dialect) (_ *primary, err error) {
 	c, err := parseDSN(dsn)
 	if err != nil {
 		return nil, err
 	}
-	h := &home{
+	h := &primary{
 		dialect: d, place: c.Addr + "/" + c.DBName, dsn: dsn, database: c.DBName,
 		breaker: breaker{clock: o.Clock},
 	}
@@ -69,17 +69,17 @@ func openServer(o *Options, dsn string, d dialect) (_ *home, err error) {
 		if err != nil {
 			return nil, err
 		}
-		p.joins = s.joins
+		p.multiStatement = s.multiStatement
 		p.limit(connections, idle)
 		return p, nil
 	}
-	if h.sale, err = open(session{saleWaitSeconds, saleLockSeconds, true}, o.StatementTimeout, saleIdle, o.MaxConnections); err != nil {
+	if h.pool, err = open(session{saleWaitSeconds, saleLockSeconds, true}, o.StatementTimeout, saleIdle, o.MaxConnections); err != nil {
 		return nil, err
 	}
-	if h.desk, err = open(session{deskWaitSeconds, deskLockSeconds, false}, deskStatementTimeout, deskIdle, deskConnections); err != nil {
+	if h.background, err = open(session{backgroundWaitSeconds, backgroundLockSeconds, false}, backgroundStatementTimeout, backgroundIdle, backgroundConnections); err != nil {
 		return nil, err
 	}
-	h.lists.Store(h.desk)
+	h.lists.Store(h.background)
 	return h, nil
 }
 
@@ -89,7 +89,7 @@ func openReplica(o *Options, dsn string, d dialect) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	connector, err := d.connector(c, session{deskWaitSeconds, deskLockSeconds, false})
+	connector, err := d.connector(c, session{backgroundWaitSeconds, backgroundLockSeconds, false})
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
@@ -97,7 +97,7 @@ func openReplica(o *Options, dsn string, d dialect) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.limit(replicaConnections, deskIdle)
+	p.limit(replicaConnections, backgroundIdle)
 	return p, nil
 }
 
@@ -109,26 +109,26 @@ func (p *pool) limit(connections int, idle time.Duration) {
 
 // publisher is the pool that publishes. On SQLite it is the one connection that writes: a publication waits for it for as long
 // as another one may take, and no statement of it may keep sales waiting for longer than one of theirs.
-func (h *home) publisher() *pool {
+func (h *primary) publisher() *pool {
 	if h.dialect.flavor != SQLite {
-		return h.desk
+		return h.background
 	}
-	p := *h.sale
-	p.wait = h.desk.wait
+	p := *h.pool
+	p.wait = h.background.wait
 	return &p
 }
 
 // retire ends what was begun here, closes the connections that nobody uses, and every other as soon as nobody does.
-func (h *home) retire() {
+func (h *primary) retire() {
 	h.leave()
-	for _, p := range []*pool{h.sale, h.desk} {
+	for _, p := range []*pool{h.pool, h.background} {
 		p.sql.SetMaxIdleConns(-1)
 	}
 }
 
-func (h *home) close() error {
+func (h *primary) close() error {
 	h.leave()
-	return errors.Join(h.sale.close(), h.desk.close(), h.replica.close())
+	return errors.Join(h.pool.close(), h.background.close(), h.replica.close())
 }
 
 // askServer tells the dialect of the server behind a data source name, which may name a database that is not there yet.

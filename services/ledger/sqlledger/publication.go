@@ -15,12 +15,12 @@ const maxWho = 128
 
 // PublicationNumber rises with every publication.
 func (l *Ledger) PublicationNumber(ctx context.Context) (int64, error) {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return 0, err
 	}
 	var number int64
-	err = queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT value FROM counters WHERE name = 'publication'", nil,
+	err = queryRows(ctx, h.background.sql, l.options.StatementTimeout, "SELECT value FROM counters WHERE name = 'publication'", nil,
 		func(r *sql.Rows) error { return r.Scan(&number) })
 	return number, l.failed(h, err)
 }
@@ -36,7 +36,7 @@ type publication struct {
 // become visible before this one, and answers the number this publication will have. A publication that changes nothing
 // is rolled back, and its number is given to the next.
 func (l *Ledger) publishing(ctx context.Context) (*transaction, publication, error) {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return nil, publication{}, err
 	}
@@ -56,11 +56,11 @@ func (t *transaction) nextPublication(ctx context.Context) (p publication, err e
 	if _, err := t.exec(ctx, "UPDATE counters SET value = value + 1 WHERE name = 'publication'"); err != nil {
 		return p, err
 	}
-	if err := t.guard(ctx); err != nil {
+	if err := t.checkPrimary(ctx); err != nil {
 		return p, err
 	}
 	var now int64
-	err = t.rows(ctx, "SELECT value, "+t.p.dialect.now()+" FROM counters WHERE name = 'publication'", nil, func(r *sql.Rows) error {
+	err = t.rows(ctx, "SELECT value, "+t.pool.dialect.now()+" FROM counters WHERE name = 'publication'", nil, func(r *sql.Rows) error {
 		return r.Scan(&p.number, &now)
 	})
 	p.at = fromMillis(now)

@@ -112,7 +112,7 @@ func (t *transaction) plan(ctx context.Context, runs []*rail.Run, lock bool) (*p
 		plan.publications[i] = p
 	}
 	if lock {
-		if stored, err = t.storedRuns(ctx, changed, t.p.dialect.forUpdate()); err != nil {
+		if stored, err = t.storedRuns(ctx, changed, t.pool.dialect.forUpdate()); err != nil {
 			return nil, err
 		}
 	}
@@ -163,7 +163,7 @@ func (t *transaction) storedRuns(ctx context.Context, ids []rail.RunID, lock str
 
 // refuseOrders refuses to change runs of which one has a live order. A hold past its time is none.
 func (t *transaction) refuseOrders(ctx context.Context, ids []rail.RunID) error {
-	live := t.p.dialect.inStates(stateOfFound, []rail.OrderState{rail.OnHold, rail.Paid})
+	live := t.pool.dialect.inStates(stateOfFound, []rail.OrderState{rail.OnHold, rail.Paid})
 	for chunk := range slices.Chunk(ids, maxIDs) {
 		if err := t.refuseWhere(ctx, chunk, live); err != nil {
 			return err

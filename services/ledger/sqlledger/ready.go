@@ -30,7 +30,7 @@ type Status struct {
 // Status tells what the ledger is, and how its primary is just now.
 func (l *Ledger) Status(ctx context.Context) (Status, error) {
 	s := Status{Flavor: l.Flavor(), Durability: l.options.Durability}
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return s, err
 	}
@@ -41,14 +41,14 @@ func (l *Ledger) Status(ctx context.Context) (Status, error) {
 	if s.ReadOnly, err = l.readOnly(ctx, h); err != nil {
 		return s, definite(err)
 	}
-	state, err := mysqlcluster.ReadSemiSync(ctx, h.desk.sql, l.options.StatementTimeout, h.dialect.semiSync())
+	state, err := mysqlcluster.ReadSemiSync(ctx, h.background.sql, l.options.StatementTimeout, h.dialect.semiSync())
 	s.SemiSync, s.Replicas = state.Enabled && state.Active, int(state.Replicas)
 	return s, definite(err)
 }
 
-func (l *Ledger) readOnly(ctx context.Context, h *home) (bool, error) {
-	var g guardColumns
-	err := queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT "+h.guard(Local), nil, func(r *sql.Rows) error {
+func (l *Ledger) readOnly(ctx context.Context, h *primary) (bool, error) {
+	var g primaryCheck
+	err := queryRows(ctx, h.background.sql, l.options.StatementTimeout, "SELECT "+h.primaryCheck(Local), nil, func(r *sql.Rows) error {
 		return r.Scan(g.fields()...)
 	})
 	return mysqlcluster.IsOn(g.readOnly), err
@@ -68,7 +68,7 @@ func (l *Ledger) Ready(ctx context.Context) error {
 
 // mayBeSoldOn is Ready for the primary and its replicas.
 func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return err
 	}
@@ -81,14 +81,14 @@ func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
 	if err := l.readsText(ctx, h); err != nil {
 		return err
 	}
-	collation, err := collationOf(ctx, h.desk.sql, h.database)
+	collation, err := collationOf(ctx, h.background.sql, h.database)
 	if err != nil {
 		return l.failed(h, err)
 	}
 	if err := h.dialect.checkCollation(h.database, collation); err != nil {
 		return err
 	}
-	problem, err := h.dialect.wrongColumn(ctx, h.desk.sql, h.database)
+	problem, err := h.dialect.wrongColumn(ctx, h.background.sql, h.database)
 	if err != nil {
 		return l.failed(h, err)
 	}
@@ -105,7 +105,7 @@ func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
 	if l.options.Durability != Replicated {
 		return nil
 	}
-	state, err := mysqlcluster.ReadSemiSync(ctx, h.desk.sql, l.options.StatementTimeout, h.dialect.semiSync())
+	state, err := mysqlcluster.ReadSemiSync(ctx, h.background.sql, l.options.StatementTimeout, h.dialect.semiSync())
 	if err != nil {
 		return definite(err)
 	}
@@ -120,9 +120,9 @@ func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
 
 // readsText is nil where the server reads text as it is written here. Each connection was asked when it was new, and settings
 // may have changed since then.
-func (l *Ledger) readsText(ctx context.Context, h *home) error {
+func (l *Ledger) readsText(ctx context.Context, h *primary) error {
 	var text mysqlcluster.Text
-	err := queryRows(ctx, h.desk.sql, l.options.StatementTimeout, mysqlcluster.TextQuery, nil,
+	err := queryRows(ctx, h.background.sql, l.options.StatementTimeout, mysqlcluster.TextQuery, nil,
 		func(r *sql.Rows) error { return r.Scan(text.Fields()...) })
 	if err != nil {
 		return l.failed(h, err)
@@ -137,9 +137,9 @@ func (l *Ledger) readsText(ctx context.Context, h *home) error {
 func unready(reason string) error { return rail.Refuse(rail.Unavailable, "ledger: %s", reason) }
 
 // migrated names the first migration that was not applied.
-func (l *Ledger) migrated(ctx context.Context, h *home) error {
+func (l *Ledger) migrated(ctx context.Context, h *primary) error {
 	var applied sql.NullInt64
-	err := queryRows(ctx, h.desk.sql, l.options.StatementTimeout, "SELECT MAX(version_id) FROM goose_db_version", nil,
+	err := queryRows(ctx, h.background.sql, l.options.StatementTimeout, "SELECT MAX(version_id) FROM goose_db_version", nil,
 		func(r *sql.Rows) error { return r.Scan(&applied) })
 	switch {
 	case err == nil:

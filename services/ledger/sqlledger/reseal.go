@@ -28,7 +28,7 @@ func (l *Ledger) Reseal(ctx context.Context, after string) (Resealed, error) {
 	if err := l.maySeal(ctx); err != nil {
 		return Resealed{}, err
 	}
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return Resealed{}, err
 	}
@@ -74,10 +74,10 @@ func (l *Ledger) Reseal(ctx context.Context, after string) (Resealed, error) {
 
 // readPersonal reads tickets with what is sealed of them, in the order of their keys. An order's id begins with its
 // run's, so that it says where to go on.
-func readPersonal(ctx context.Context, h *home, after string) ([]ticketRow, error) {
+func readPersonal(ctx context.Context, h *primary, after string) ([]ticketRow, error) {
 	run, _ := rail.RunOfOrder(after)
 	var rows []ticketRow
-	err := queryRows(ctx, h.desk.sql, h.desk.statement, "SELECT run_id, order_id, n, personal, personal_key FROM tickets "+
+	err := queryRows(ctx, h.background.sql, h.background.statement, "SELECT run_id, order_id, n, personal, personal_key FROM tickets "+
 		"WHERE run_id >= ? AND (run_id > ? OR order_id > ?) ORDER BY run_id, order_id, n LIMIT ?",
 		[]any{string(run), string(run), after, resealPage}, func(r *sql.Rows) error {
 			var row ticketRow
@@ -89,20 +89,20 @@ func readPersonal(ctx context.Context, h *home, after string) ([]ticketRow, erro
 }
 
 // change carries statements out in one transaction of their own.
-func (l *Ledger) change(ctx context.Context, h *home, changes []statement) error {
+func (l *Ledger) change(ctx context.Context, h *primary, changes []statement) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	t, err := l.write(ctx, h, h.sale)
+	t, err := l.write(ctx, h, h.pool)
 	if err != nil {
 		return err
 	}
 	defer t.end()
-	if err := t.guard(ctx); err != nil {
+	if err := t.checkPrimary(ctx); err != nil {
 		return definite(err)
 	}
-	if err := t.together(ctx, changes); err != nil {
-		return definite(held(err))
+	if err := t.execAll(ctx, changes); err != nil {
+		return definite(locked(err))
 	}
 	return t.commit(ctx)
 }
@@ -113,7 +113,7 @@ func (l *Ledger) Keys() []string { return l.options.Keyring.Keys() }
 // RetireKeys notes that nothing is sealed any more but with the first key of the ring, so that a server without the
 // others is ready. A server that still seals with another one takes the note back.
 func (l *Ledger) RetireKeys(ctx context.Context) error {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func (t *transaction) readableRuns(ctx context.Context, rows []runRow) (runs []*
 	for i := range rows {
 		ids[i] = rows[i].trainID
 	}
-	trains, broken, err := t.l.loadTrains(ctx, t.conn, t.p, ids)
+	trains, broken, err := t.l.loadTrains(ctx, t.conn, t.pool, ids)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -112,7 +112,7 @@ func changed(train *rail.Train, maps map[rail.SeatClass][]byte, sets []changeSet
 // recordMaps are the statements that write what a batch of a run changed on its seats: a row of changes, or the whole maps
 // where there are none yet, or where the changes have become too long. before and after are runs.changes_bytes.
 func (t *transaction) recordMaps(s *ledger.BatchState, before int64, changes *ledger.BatchChanges) (after int64, statements []statement, err error) {
-	id, d := string(s.Run.ID), t.p.dialect
+	id, d := string(s.Run.ID), t.pool.dialect
 	switch {
 	case len(changes.Seats) == 0:
 		return before, nil, nil

@@ -34,7 +34,7 @@ func (l *Ledger) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Dec
 	if err != nil {
 		return 0, definite(err)
 	}
-	if batch.MoreExpected && l.mayBegin(t.h) {
+	if batch.MoreExpected && l.mayPipeline(t.primary) {
 		t.next = batch.RunID
 	}
 	if err := t.commit(ctx, record...); err != nil {
@@ -124,7 +124,7 @@ func (t *transaction) record(s *ledger.BatchState, changesBytes int64, changes *
 	for _, a := range changes.Asked {
 		asked = append(asked, []any{string(id), a.Buyer, a.Document, s.Now.UnixMilli()})
 	}
-	d := t.p.dialect
+	d := t.pool.dialect
 	bytes, maps, err := t.recordMaps(s, changesBytes, changes)
 	if err != nil {
 		return nil, err

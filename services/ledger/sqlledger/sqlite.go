@@ -43,11 +43,11 @@ func makePrivate(path string) error {
 
 // openFile opens SQLite. One connection writes: writers wait for each other in this process's own queue, which keeps
 // deadlines, and not in SQLite's, which polls.
-func openFile(o *Options) (_ *home, err error) {
+func openFile(o *Options) (_ *primary, err error) {
 	if err := makePrivate(o.Path); err != nil {
 		return nil, err
 	}
-	h := &home{dialect: dialect{flavor: SQLite}, place: o.Path, breaker: breaker{clock: o.Clock}}
+	h := &primary{dialect: dialect{flavor: SQLite}, place: o.Path, breaker: breaker{clock: o.Clock}}
 	h.life, h.leave = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -61,20 +61,20 @@ func openFile(o *Options) (_ *home, err error) {
 		}
 		return newPool(h.dialect, o.wrapped(connector), statement)
 	}
-	if h.sale, err = open(sqliteBusyStep, o.StatementTimeout); err != nil {
+	if h.pool, err = open(sqliteBusyStep, o.StatementTimeout); err != nil {
 		return nil, err
 	}
-	h.sale.sql.SetMaxOpenConns(1)
-	if h.desk, err = open(o.StatementTimeout, deskStatementTimeout); err != nil {
+	h.pool.sql.SetMaxOpenConns(1)
+	if h.background, err = open(o.StatementTimeout, backgroundStatementTimeout); err != nil {
 		return nil, err
 	}
-	h.desk.sql.SetMaxOpenConns(deskConnections)
-	h.desk.sql.SetMaxIdleConns(deskConnections)
-	h.lists.Store(h.desk)
-	if h.dialect.version, err = readFile(h.desk.sql); err != nil {
+	h.background.sql.SetMaxOpenConns(backgroundConnections)
+	h.background.sql.SetMaxIdleConns(backgroundConnections)
+	h.lists.Store(h.background)
+	if h.dialect.version, err = readFile(h.background.sql); err != nil {
 		return nil, err
 	}
-	h.sale.dialect, h.desk.dialect = h.dialect, h.dialect
+	h.pool.dialect, h.background.dialect = h.dialect, h.dialect
 	return h, nil
 }
 

@@ -15,11 +15,11 @@ import (
 
 // Stations are all stations.
 func (l *Ledger) Stations(ctx context.Context) ([]*rail.Station, error) {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
-	stations, err := readStations(ctx, h.desk.sql, h.desk, 0)
+	stations, err := readStations(ctx, h.background.sql, h.background, 0)
 	return stations, l.failed(h, err)
 }
 

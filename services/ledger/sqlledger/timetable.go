@@ -30,7 +30,7 @@ func (t *transaction) changes(ctx context.Context, after int64) (*ledger.Timetab
 	if err != nil || c.Number <= after {
 		return c, err
 	}
-	if c.Stations, err = readStations(ctx, t.conn, t.p, after); err != nil {
+	if c.Stations, err = readStations(ctx, t.conn, t.pool, after); err != nil {
 		return nil, err
 	}
 	var rows []runRow

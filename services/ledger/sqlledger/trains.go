@@ -214,11 +214,11 @@ func (l *Ledger) Train(ctx context.Context, id string) (*rail.Train, error) {
 	if known := l.trains.train(id); known != nil {
 		return known, nil // trains never change
 	}
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
-	found, broken, err := l.loadTrains(ctx, h.desk.sql, h.desk, []string{id})
+	found, broken, err := l.loadTrains(ctx, h.background.sql, h.background, []string{id})
 	if err != nil {
 		return nil, l.failed(h, err)
 	}

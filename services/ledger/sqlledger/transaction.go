@@ -20,8 +20,8 @@ import (
 // because database/sql's own Commit knows no deadline, and may answer for a connection that is gone.
 type transaction struct {
 	l         *Ledger
-	h         *home
-	p         *pool
+	primary   *primary
+	pool      *pool
 	conn      *sql.Conn
 	admission *admission // nil: this transaction only reads
 	// opening begins the transaction. It is sent with the first read, and is "" from then on.
@@ -33,11 +33,11 @@ type transaction struct {
 	offs   int64
 	// next is the run whose next transaction is begun behind this one's COMMIT, "" for none, and begun what came of that.
 	next  rail.RunID
-	begun *ahead
+	begun *pipelined
 }
 
 // write begins a transaction on the primary that may commit. Whoever gets one must call end.
-func (l *Ledger) write(ctx context.Context, h *home, p *pool) (*transaction, error) {
+func (l *Ledger) write(ctx context.Context, h *primary, p *pool) (*transaction, error) {
 	a, err := h.breaker.admit()
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func (l *Ledger) write(ctx context.Context, h *home, p *pool) (*transaction, err
 	t, err := l.begin(ctx, h, p, p.dialect.begin())
 	if err != nil {
 		a.done()
-		return nil, held(err) // SQLite locks every row at once, and right here
+		return nil, locked(err) // SQLite locks every row at once, and right here
 	}
 	t.admission = a
 	return t, nil
@@ -53,25 +53,25 @@ func (l *Ledger) write(ctx context.Context, h *home, p *pool) (*transaction, err
 
 // snapshot begins a transaction whose reads all see one moment of the primary. Whoever gets one must call end.
 func (l *Ledger) snapshot(ctx context.Context) (*transaction, error) {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
-	return l.begin(ctx, h, h.desk, h.dialect.beginSnapshot())
+	return l.begin(ctx, h, h.background, h.dialect.beginSnapshot())
 }
 
 // openRun begins a sale's transaction with its first read, the run's. Whoever gets a transaction must call end.
 func (l *Ledger) openRun(ctx context.Context, batch *ledger.Batch) (*transaction, *runHead, error) {
 	id, locking := batch.RunID, batch.Locking
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return nil, nil, err
 	}
-	if t, head, err := l.opened(ctx, h, batch); t != nil || err != nil {
+	if t, head, err := l.goOn(ctx, h, batch); t != nil || err != nil {
 		return t, head, err
 	}
-	if !h.sale.joins {
-		t, err := l.write(ctx, h, h.sale)
+	if !h.pool.multiStatement {
+		t, err := l.write(ctx, h, h.pool)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -83,7 +83,7 @@ func (l *Ledger) openRun(ctx context.Context, batch *ledger.Batch) (*transaction
 		return nil, nil, err
 	}
 	for again := false; ; again = true {
-		t, err := l.tryBegin(ctx, h, h.sale, nil)
+		t, err := l.tryBegin(ctx, h, h.pool, nil)
 		if err != nil {
 			a.done()
 			return nil, nil, definite(err)
@@ -99,7 +99,7 @@ func (l *Ledger) openRun(ctx context.Context, batch *ledger.Batch) (*transaction
 	}
 }
 
-func (l *Ledger) begin(ctx context.Context, h *home, p *pool, statements []string) (*transaction, error) {
+func (l *Ledger) begin(ctx context.Context, h *primary, p *pool, statements []string) (*transaction, error) {
 	t, err := l.tryBegin(ctx, h, p, statements)
 	if err != nil && isBroken(err) && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
 		// The server may have closed the pooled connection a moment ago. Nothing was begun, so a fresh one is tried once.
@@ -108,18 +108,18 @@ func (l *Ledger) begin(ctx context.Context, h *home, p *pool, statements []strin
 	return t, definite(err)
 }
 
-func (l *Ledger) tryBegin(ctx context.Context, h *home, p *pool, statements []string) (*transaction, error) {
+func (l *Ledger) tryBegin(ctx context.Context, h *primary, p *pool, statements []string) (*transaction, error) {
 	connecting, cancel := h.during(ctx, p.wait)
 	defer cancel()
 	conn, err := p.sql.Conn(connecting)
 	if err != nil {
-		l.heard(h, err)
-		if gone := l.stays(h); gone != nil {
+		l.suspect(h, err)
+		if gone := l.stillPrimary(h); gone != nil {
 			err = gone
 		}
 		return nil, err
 	}
-	t := &transaction{l: l, h: h, p: p, conn: conn}
+	t := &transaction{l: l, primary: h, pool: p, conn: conn}
 	for _, statement := range statements {
 		err := t.plain(ctx, statement, p.statement)
 		for sqliteCode(err) == sqliteBusy && connecting.Err() == nil {
@@ -137,11 +137,11 @@ func (l *Ledger) tryBegin(ctx context.Context, h *home, p *pool, statements []st
 
 // plain runs a statement without arguments.
 func (t *transaction) plain(ctx context.Context, statement string, limit time.Duration) error {
-	ctx, cancel := t.h.during(ctx, limit)
+	ctx, cancel := t.primary.during(ctx, limit)
 	defer cancel()
 	_, err := t.conn.ExecContext(ctx, statement)
-	err = late(ctx, t.p.dialect.executed(ctx, err))
-	t.l.heard(t.h, err)
+	err = late(ctx, t.pool.dialect.executed(ctx, err))
+	t.l.suspect(t.primary, err)
 	return err
 }
 
@@ -155,30 +155,30 @@ func late(ctx context.Context, err error) error {
 
 // on is gorm on the transaction's connection.
 func (t *transaction) on(ctx context.Context) *gorm.DB {
-	g := t.p.gorm.WithContext(ctx)
+	g := t.pool.gorm.WithContext(ctx)
 	g.Statement.ConnPool = t.conn
 	return g
 }
 
 // exec runs a statement and tells how many rows it changed.
 func (t *transaction) exec(ctx context.Context, statement string, args ...any) (int64, error) {
-	ctx, cancel := t.h.during(ctx, t.p.statement)
+	ctx, cancel := t.primary.during(ctx, t.pool.statement)
 	defer cancel()
 	result := t.on(ctx).Exec(statement, args...)
-	err := late(ctx, t.p.dialect.executed(ctx, result.Error))
-	t.l.heard(t.h, err)
+	err := late(ctx, t.pool.dialect.executed(ctx, result.Error))
+	t.l.suspect(t.primary, err)
 	return result.RowsAffected, err
 }
 
 // rows runs a query and calls scan for each row. It reads variables of the server too, whose @ gorm takes for its own.
 func (t *transaction) rows(ctx context.Context, query string, args []any, scan func(row *sql.Rows) error) error {
-	ctx, cancel := t.h.during(ctx, t.p.statement)
+	ctx, cancel := t.primary.during(ctx, t.pool.statement)
 	defer cancel()
-	err := queryRows(ctx, t.conn, t.p.statement, t.opening+query, args, scan)
+	err := queryRows(ctx, t.conn, t.pool.statement, t.opening+query, args, scan)
 	if !isBroken(err) {
 		t.opening = ""
 	}
-	t.l.heard(t.h, err)
+	t.l.suspect(t.primary, err)
 	return err
 }
 
@@ -193,8 +193,8 @@ func queryRows(
 // errors are the caller's answer as they are: *rail.Error and ledger.ErrVersionConflict where nothing was written,
 // ledger.ErrInDoubt where nobody knows.
 func (t *transaction) commit(ctx context.Context, last ...statement) error {
-	if !t.p.joins || fitting(last) < len(last) {
-		if err := t.together(ctx, last); err != nil {
+	if !t.pool.multiStatement || fitting(last) < len(last) {
+		if err := t.execAll(ctx, last); err != nil {
 			return definite(t.l.refused(err))
 		}
 		last = nil
@@ -203,7 +203,7 @@ func (t *transaction) commit(ctx context.Context, last ...statement) error {
 		return definite(err) // not sent
 	}
 	// A primary that is none any more can get no acknowledgement, and would only keep the buyers waiting for one.
-	if err := t.l.stays(t.h); err != nil {
+	if err := t.l.stillPrimary(t.primary); err != nil {
 		return err
 	}
 	if err := t.admission.confirm(); err != nil {
@@ -220,7 +220,7 @@ func (t *transaction) commit(ctx context.Context, last ...statement) error {
 		t.begun.giveUp = cancel
 	}()
 	err := t.sendCommit(limited, last)
-	t.l.heard(t.h, err)
+	t.l.suspect(t.primary, err)
 	switch {
 	case err == nil:
 		t.over = true
@@ -246,27 +246,27 @@ func (t *transaction) commit(ctx context.Context, last ...statement) error {
 // statements: whoever is shutting down does not come to answer that, and who has switched it off since it was looked at
 // says so.
 func (t *transaction) sendCommit(ctx context.Context, last []statement) error {
-	text, args := joined(append(last, statement{text: "COMMIT"}))
+	text, args := multiStatement(append(last, statement{text: "COMMIT"}))
 	if t.l.options.Durability != Replicated {
-		return t.p.dialect.executed(ctx, t.on(ctx).Exec(text, args...).Error)
+		return t.pool.dialect.executed(ctx, t.on(ctx).Exec(text, args...).Error)
 	}
 	if !t.looked {
 		return fmt.Errorf("nobody has looked at the replication that this commit rests on: %w", errNotSent)
 	}
 	var now mysqlcluster.SemiSync
-	ask, err := t.p.dialect.semiSyncSince(), error(nil)
-	if t.p.joins {
-		err = t.sendTogether(ctx, text+"; "+ask, args, now.Scan(t.p.dialect.semiSync()))
+	ask, err := t.pool.dialect.semiSyncSince(), error(nil)
+	if t.pool.multiStatement {
+		err = t.sendMultiStatement(ctx, text+"; "+ask, args, now.Scan(t.pool.dialect.semiSync()))
 	} else if _, err := t.conn.ExecContext(ctx, text); err != nil {
 		return err
-	} else if err := queryRows(ctx, t.conn, t.l.options.CommitTimeout, ask, nil, now.Scan(t.p.dialect.semiSync())); err != nil {
+	} else if err := queryRows(ctx, t.conn, t.l.options.CommitTimeout, ask, nil, now.Scan(t.pool.dialect.semiSync())); err != nil {
 		return fmt.Errorf("%w: %s", errUnacknowledged, err.Error()) // COMMIT was not what failed
 	}
 	if err == nil && !(now.Active && now.Offs == t.offs) {
 		err = errUnacknowledged
 	}
 	if errors.Is(err, errUnacknowledged) {
-		t.h.semiSync.forget()
+		t.primary.semiSync.forget()
 	}
 	if err != nil && t.begun != nil {
 		drain(t.begun.rows)
@@ -276,11 +276,11 @@ func (t *transaction) sendCommit(ctx context.Context, last []statement) error {
 	return err
 }
 
-// sendTogether sends a text that ends with COMMIT and a question, and behind it what begins the next transaction. The order is
+// sendMultiStatement sends a text that ends with COMMIT and a question, and behind it what begins the next transaction. The order is
 // written by gorm.
-func (t *transaction) sendTogether(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) (err error) {
+func (t *transaction) sendMultiStatement(ctx context.Context, text string, args []any, scan func(*sql.Rows) error) (err error) {
 	if t.next != "" {
-		text = strings.Join(append([]string{text}, append(t.p.dialect.begin(), t.headQuery())...), "; ")
+		text = strings.Join(append([]string{text}, append(t.pool.dialect.begin(), t.headQuery())...), "; ")
 		args = append(args, string(t.next))
 	}
 	rows, err := t.on(ctx).Raw(text, args...).Rows()
@@ -305,7 +305,7 @@ func (t *transaction) sendTogether(ctx context.Context, text string, args []any,
 		return err
 	}
 	// The connection is the next transaction's, with what is still to be read from it.
-	t.begun = &ahead{t: &transaction{l: t.l, h: t.h, p: t.p, conn: t.conn}, rows: rows, begun: time.Now(), came: make(chan struct{})}
+	t.begun = &pipelined{t: &transaction{l: t.l, primary: t.primary, pool: t.pool, conn: t.conn}, rows: rows, begun: time.Now(), came: make(chan struct{})}
 	t.conn = nil
 	return nil
 }

@@ -28,7 +28,7 @@ func (l *Ledger) JumpVersions(ctx context.Context) (int, error) {
 }
 
 func (l *Ledger) jumpPage(ctx context.Context, after string) (last string, changed int, err error) {
-	h, err := l.at()
+	h, err := l.primary()
 	if err != nil {
 		return "", 0, err
 	}
@@ -37,7 +37,7 @@ func (l *Ledger) jumpPage(ctx context.Context, after string) (last string, chang
 		return "", 0, err
 	}
 	defer t.end()
-	if err := t.guard(ctx); err != nil {
+	if err := t.checkPrimary(ctx); err != nil {
 		return "", 0, definite(err)
 	}
 	err = t.rows(ctx, "SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?", []any{after, jumpPage}, func(r *sql.Rows) error {

@@ -34,16 +34,16 @@ func (c *semiSyncCheck) forget() {
 	c.server = ""
 }
 
-// guardColumns are what the guard's columns said.
-type guardColumns struct {
+// primaryCheck are what the primary said of itself.
+type primaryCheck struct {
 	server, readOnly, semiSync string
 	epoch                      sql.NullInt64
 }
 
-func (g *guardColumns) fields() []any { return []any{&g.server, &g.readOnly, &g.semiSync, &g.epoch} }
+func (g *primaryCheck) fields() []any { return []any{&g.server, &g.readOnly, &g.semiSync, &g.epoch} }
 
 // problem is nil where the server may be written.
-func (g *guardColumns) problem() error {
+func (g *primaryCheck) problem() error {
 	if mysqlcluster.IsOn(g.readOnly) {
 		return unavailable("the ledger is read-only", nil)
 	}
@@ -53,39 +53,39 @@ func (g *guardColumns) problem() error {
 	return nil
 }
 
-// guarded is nil where the guard's columns admit writing: on a server that may be written, which is the one that was
+// admits is nil where what was read admits writing: on a server that may be written, which is the one that was
 // found. In a cluster whatever else they say is about the primary, and has it looked for.
-func (t *transaction) guarded(g *guardColumns) error {
+func (t *transaction) admits(g *primaryCheck) error {
 	err := g.problem()
-	if err == nil && t.h.clustered && g.epoch.Int64 != t.h.epoch {
+	if err == nil && t.primary.clustered && g.epoch.Int64 != t.primary.epoch {
 		err = unavailable("the ledger's primary has changed",
-			fmt.Errorf("its epoch is %d, and was %d when it was found", g.epoch.Int64, t.h.epoch))
+			fmt.Errorf("its epoch is %d, and was %d when it was found", g.epoch.Int64, t.primary.epoch))
 	}
 	if err != nil && t.l.cluster != nil {
-		t.l.cluster.doubt(t.h, true, err)
+		t.l.cluster.suspect(t.primary, true, err)
 	}
 	return err
 }
 
-// guard asks the transaction's server whether it may be written: a server that was killed and restarted has lost its
+// checkPrimary asks the transaction's server whether it may be written: a server that was killed and restarted has lost its
 // semi-synchronous replication, and its commits would be worth nothing.
-func (t *transaction) guard(ctx context.Context) error {
-	var g guardColumns
-	err := t.rows(ctx, "SELECT "+t.h.guard(t.l.options.Durability), nil, func(row *sql.Rows) error {
+func (t *transaction) checkPrimary(ctx context.Context) error {
+	var g primaryCheck
+	err := t.rows(ctx, "SELECT "+t.primary.primaryCheck(t.l.options.Durability), nil, func(row *sql.Rows) error {
 		return row.Scan(g.fields()...)
 	})
 	if err != nil {
-		return guardFailure(err)
+		return checkFailure(err)
 	}
-	if err := t.guarded(&g); err != nil {
+	if err := t.admits(&g); err != nil {
 		return err
 	}
 	return t.lookAtSemiSync(ctx, g.server)
 }
 
-// guardFailure says what an error from reading the guard's columns means: a server without the plugin does not know the
+// checkFailure says what an error from asking for it means: a server without the plugin does not know the
 // variable.
-func guardFailure(err error) error {
+func checkFailure(err error) error {
 	if mysqlcluster.ErrorNumber(err) == mysqlcluster.ErUnknownVariable {
 		return unavailable("semi-synchronous replication is not loaded: an answered order might be lost", err)
 	}
@@ -99,7 +99,7 @@ func (t *transaction) lookAtSemiSync(ctx context.Context, server string) error {
 	if l.options.Durability != Replicated {
 		return nil
 	}
-	now, check := l.options.Clock(), &t.h.semiSync
+	now, check := l.options.Clock(), &t.primary.semiSync
 	check.mu.Lock()
 	known := server == check.server
 	due := !known || now.Sub(check.at) >= semiSyncInterval
@@ -111,7 +111,7 @@ func (t *transaction) lookAtSemiSync(ctx context.Context, server string) error {
 	if !due {
 		return nil
 	}
-	state, err := mysqlcluster.ReadSemiSync(ctx, t.conn, t.p.statement, t.p.dialect.semiSync())
+	state, err := mysqlcluster.ReadSemiSync(ctx, t.conn, t.pool.statement, t.pool.dialect.semiSync())
 	if problem := state.Problem(); err == nil && problem != "" {
 		err = unavailable(problem, nil)
 	}
@@ -128,7 +128,7 @@ func (t *transaction) lookAtSemiSync(ctx context.Context, server string) error {
 
 // notFound answers for a run or an order that is not there, if the server that says so may be believed.
 func (t *transaction) notFound(ctx context.Context, message string, args ...any) error {
-	if err := t.guard(ctx); err != nil {
+	if err := t.checkPrimary(ctx); err != nil {
 		return err
 	}
 	return rail.Refuse(rail.NotFound, message, args...)
