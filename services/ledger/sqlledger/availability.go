@@ -161,11 +161,11 @@ const maxTouched = 2_000
 // touched was written before the commit, and shows only after it. Whoever needs every run goes through Availabilities
 // too.
 func (l *Ledger) Touched(ctx context.Context, window time.Duration) ([]*rail.Availability, error) {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
-	runs, err := l.versions(ctx, "r.touched_at >= "+h.dialect.now()+" - ? ORDER BY r.touched_at DESC LIMIT ?",
+	runs, err := l.versions(ctx, "r.touched_at >= "+p.dialect.now()+" - ? ORDER BY r.touched_at DESC LIMIT ?",
 		window.Milliseconds(), maxTouched)
 	if err != nil {
 		return nil, err

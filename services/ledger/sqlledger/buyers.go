@@ -21,7 +21,7 @@ const (
 // Buyers are the records of buyers, on the primary: see sale.Ledger. They are read on one connection of the sale at a
 // time: readers that fill all others must not switch the limits off.
 func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration, documents bool) (map[string]*ledger.BuyerRecord, error) {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
@@ -30,14 +30,14 @@ func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration
 		records[buyer] = &ledger.BuyerRecord{}
 	}
 	for chunk := range slices.Chunk(buyers, buyersPerQuery) {
-		if err := l.holdsOf(ctx, h, chunk, hold, records); err != nil {
-			return nil, l.failed(h, err)
+		if err := l.holdsOf(ctx, p, chunk, hold, records); err != nil {
+			return nil, l.failed(p, err)
 		}
 		if !documents {
 			continue
 		}
-		if err := l.documentsOf(ctx, h, chunk, records); err != nil {
-			return nil, l.failed(h, err)
+		if err := l.documentsOf(ctx, p, chunk, records); err != nil {
+			return nil, l.failed(p, err)
 		}
 	}
 	return records, nil
@@ -45,13 +45,13 @@ func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration
 
 // holdsOf counts the open, the lapsed and the cancelled holds of buyers. One that lapsed within the day was placed
 // within the day and a hold.
-func (l *Ledger) holdsOf(ctx context.Context, h *primary, buyers []string, hold time.Duration, into map[string]*ledger.BuyerRecord) error {
-	now := h.dialect.now()
+func (l *Ledger) holdsOf(ctx context.Context, p *primary, buyers []string, hold time.Duration, into map[string]*ledger.BuyerRecord) error {
+	now := p.dialect.now()
 	query := "SELECT buyer, run_id, CASE WHEN state = 'ON_HOLD' AND pay_by <= " + now + " THEN 'EXPIRED' ELSE state END AS became, COUNT(*) " +
-		"FROM orders" + h.dialect.by("orders_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND placed_at > " + now + " - ? AND " + stateOfFound +
+		"FROM orders" + p.dialect.by("orders_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND placed_at > " + now + " - ? AND " + stateOfFound +
 		" IN ('ON_HOLD', 'EXPIRED', 'CANCELLED') AND paid_at IS NULL AND pay_by > " + now + " - ? GROUP BY buyer, run_id, became LIMIT ?"
 	args := append(anys(buyers), (ledger.BuyerDay + hold).Milliseconds(), ledger.BuyerDay.Milliseconds(), maxRecordRows)
-	return queryRows(ctx, h.pool.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
+	return queryRows(ctx, p.pool.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
 		var buyer, run, became string
 		var n int
 		if err := r.Scan(&buyer, &run, &became, &n); err != nil {
@@ -73,13 +73,13 @@ func (l *Ledger) holdsOf(ctx context.Context, h *primary, buyers []string, hold 
 }
 
 // documentsOf finds the documents that buyers have ordered or asked for within the day.
-func (l *Ledger) documentsOf(ctx context.Context, h *primary, buyers []string, into map[string]*ledger.BuyerRecord) error {
-	since := h.dialect.now() + " - ?"
-	query := "SELECT o.buyer, t.document FROM orders o" + h.dialect.by("orders_buyer") + h.dialect.thenTickets() +
+func (l *Ledger) documentsOf(ctx context.Context, p *primary, buyers []string, into map[string]*ledger.BuyerRecord) error {
+	since := p.dialect.now() + " - ?"
+	query := "SELECT o.buyer, t.document FROM orders o" + p.dialect.by("orders_buyer") + p.dialect.thenTickets() +
 		"WHERE o.buyer IN " + marks(len(buyers)) + " AND o.placed_at > " + since +
-		" UNION SELECT buyer, document FROM asked_documents" + h.dialect.by("asked_documents_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND at > " + since + " LIMIT ?"
+		" UNION SELECT buyer, document FROM asked_documents" + p.dialect.by("asked_documents_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND at > " + since + " LIMIT ?"
 	args := slices.Concat(anys(buyers), []any{ledger.BuyerDay.Milliseconds()}, anys(buyers), []any{ledger.BuyerDay.Milliseconds(), maxRecordRows})
-	return queryRows(ctx, h.pool.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
+	return queryRows(ctx, p.pool.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
 		var buyer, document string
 		err := r.Scan(&buyer, &document)
 		if err == nil {
@@ -94,16 +94,16 @@ func (l *Ledger) documentsOf(ctx context.Context, h *primary, buyers []string, i
 
 // ForgetAsked deletes documents that buyers asked for longer than a day ago, at most limit: see sale.Ledger.
 func (l *Ledger) ForgetAsked(ctx context.Context, limit int) (forgotten int, err error) {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return 0, err
 	}
-	t, err := l.write(ctx, h, h.publisher())
+	t, err := l.write(ctx, p, p.publisher())
 	if err != nil {
 		return 0, err
 	}
 	defer t.end()
-	old := "at < " + h.dialect.now() + " - ?"
+	old := "at < " + p.dialect.now() + " - ?"
 	var rows [][]any
 	err = t.rows(ctx, "SELECT run_id, buyer, document FROM asked_documents WHERE "+old+" ORDER BY at LIMIT ?",
 		[]any{ledger.BuyerDay.Milliseconds(), limit}, func(r *sql.Rows) error {

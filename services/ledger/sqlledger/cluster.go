@@ -39,7 +39,7 @@ type cluster struct {
 	why     error
 	// silent tells that the primary there is did not answer the last look.
 	silent bool
-	// last is the home that was found last, and retired the one before: what was begun on it may still be ending.
+	// last is the primary that was found last, and retired the one before: what was begun on it may still be ending.
 	last, retired *primary
 	// reached is what the primary had at the look before, and replicas the pools of those whose turn it was to be read on.
 	reached  string
@@ -53,7 +53,7 @@ type cluster struct {
 func openCluster(ctx context.Context, o *Options) (*cluster, error) {
 	c := &cluster{options: o, log: o.Log, kick: make(chan struct{}, 1), replicas: map[string]*pool{}, why: errors.New("nobody has looked yet")}
 	if err := c.look(ctx); err != nil {
-		return nil, errors.Join(err, c.closeHomes())
+		return nil, errors.Join(err, c.closePrimaries())
 	}
 	life, end := context.WithCancel(context.Background())
 	c.end = end
@@ -135,13 +135,13 @@ func (c *cluster) isOnlySilent(found *Found) bool {
 	return true
 }
 
-// move makes the member that was found the home of all that begins from now on.
+// move makes the member that was found the primary of all that begins from now on.
 func (c *cluster) move(found *Found) error {
-	h, err := openServer(c.options, found.DSN, found.answers[found.Index].dialect)
+	p, err := openServer(c.options, found.DSN, found.answers[found.Index].dialect)
 	if err != nil {
 		return err
 	}
-	h.clustered, h.epoch = true, found.Epoch
+	p.clustered, p.epoch = true, found.Epoch
 	if c.retired != nil {
 		if err := c.retired.close(); err != nil {
 			c.log.Warn("the connections to a former primary could not be closed", "error", err)
@@ -151,7 +151,7 @@ func (c *cluster) move(found *Found) error {
 		c.retired.retire()
 		c.changes++
 	}
-	c.last, c.said = h, ""
+	c.last, c.said = p, ""
 	return nil
 }
 
@@ -227,11 +227,11 @@ func (c *cluster) answers() bool {
 	return c.current != nil && !c.silent
 }
 
-// suspect has the members looked at at once. Where it is certain that a home is none any more, nobody uses it until then.
-func (c *cluster) suspect(h *primary, certain bool, why error) {
+// suspect has the members looked at at once. Where it is certain that a primary is none any more, nobody uses it until then.
+func (c *cluster) suspect(p *primary, certain bool, why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h != c.current {
+	if p != c.current {
 		return // somebody else has noticed
 	}
 	if certain {
@@ -268,17 +268,17 @@ func (c *cluster) figures() (two bool, changes int64) {
 func (c *cluster) close() error {
 	c.end()
 	c.done.Wait()
-	return c.closeHomes()
+	return c.closePrimaries()
 }
 
-func (c *cluster) closeHomes() error {
+func (c *cluster) closePrimaries() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.current, c.why = nil, errors.New("the ledger is closed")
 	var errs []error
-	for _, h := range []*primary{c.last, c.retired} {
-		if h != nil {
-			errs = append(errs, h.close())
+	for _, p := range []*primary{c.last, c.retired} {
+		if p != nil {
+			errs = append(errs, p.close())
 		}
 	}
 	for _, p := range c.replicas {

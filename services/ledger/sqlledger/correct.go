@@ -19,11 +19,11 @@ func (l *Ledger) Correct(ctx context.Context, c ledger.Correction) (*rail.Order,
 	if err := l.maySeal(ctx); err != nil {
 		return nil, err
 	}
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
-	t, err := l.write(ctx, h, h.pool)
+	t, err := l.write(ctx, p, p.pool)
 	if err != nil {
 		return nil, err
 	}

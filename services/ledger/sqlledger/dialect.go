@@ -172,12 +172,12 @@ func (d dialect) semiSyncSince() string {
 
 // primaryCheck are four columns: the dialect's three, and the cluster's epoch as this server has it, NULL where there is no
 // cluster or it was never opened.
-func (h *primary) primaryCheck(durability Durability) string {
+func (p *primary) primaryCheck(durability Durability) string {
 	epoch := "NULL"
-	if h.clustered {
+	if p.clustered {
 		epoch = "(SELECT epoch FROM cluster WHERE id = 1)"
 	}
-	return h.dialect.primaryCheck(durability) + ", " + epoch
+	return p.dialect.primaryCheck(durability) + ", " + epoch
 }
 
 // primaryCheck are three columns, which server this is, whether it is read-only and whether semi-synchronous replication is

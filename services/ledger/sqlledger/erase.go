@@ -31,11 +31,11 @@ const forgottenBuyer = "∅"
 // forget on them; when it has done nothing, nothing is left. Several may do it at once. A run that cannot be read keeps
 // no other from being forgotten: an error names it once nothing else is left.
 func (l *Ledger) ForgetOver(ctx context.Context, over time.Duration) (orders, runs int, err error) {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return 0, 0, err
 	}
-	t, err := l.write(ctx, h, h.publisher())
+	t, err := l.write(ctx, p, p.publisher())
 	if err != nil {
 		return 0, 0, err
 	}
@@ -102,11 +102,11 @@ func (t *transaction) runsOver(ctx context.Context, then time.Time) (over []rail
 // ForgetOver. It takes some orders at a time, those whose passengers were forgotten before too, and answers how many; 0
 // when none are left. WRONG_STATE: the run is not over.
 func (l *Ledger) ForgetBuyer(ctx context.Context, buyer string, id rail.RunID) (orders int, err error) {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return 0, err
 	}
-	t, err := l.write(ctx, h, h.publisher())
+	t, err := l.write(ctx, p, p.publisher())
 	if err != nil {
 		return 0, err
 	}

@@ -97,17 +97,17 @@ func (t *transaction) endOrders(ctx context.Context, at moment, orders []*rail.O
 
 // DueRuns are runs with holds past their time, at most limit.
 func (l *Ledger) DueRuns(ctx context.Context, limit int) ([]rail.RunID, error) {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
 	var ids []rail.RunID
-	err = queryRows(ctx, h.background.sql, l.options.StatementTimeout, "SELECT DISTINCT run_id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= "+
-		h.dialect.now()+" LIMIT ?", []any{limit}, func(r *sql.Rows) error {
+	err = queryRows(ctx, p.background.sql, l.options.StatementTimeout, "SELECT DISTINCT run_id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= "+
+		p.dialect.now()+" LIMIT ?", []any{limit}, func(r *sql.Rows) error {
 		var id string
 		err := r.Scan(&id)
 		ids = append(ids, rail.RunID(id))
 		return err
 	})
-	return ids, l.failed(h, err)
+	return ids, l.failed(p, err)
 }

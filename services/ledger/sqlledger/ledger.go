@@ -19,7 +19,7 @@ type Ledger struct {
 	// pipelined are the transactions that were begun before their batches came.
 	pipelinedMu sync.Mutex
 	pipelined   map[rail.RunID]*pipelined
-	// payments has a place for each payment that may be under way, readers one for each read of orders at the desk.
+	// payments has a place for each payment that may be under way, readers one for each read of orders on the background pool.
 	// database/sql gives connections to anyone who waits: among thousands who pay, a worker would never get one.
 	payments, readers chan struct{}
 	// sealing says that the keyring was held against the ledger's keys, and may seal.
@@ -83,15 +83,15 @@ func openOnly(ctx context.Context, o *Options) (*primary, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := openServer(o, o.DSN, d)
+	p, err := openServer(o, o.DSN, d)
 	if err != nil || o.ReplicaDSN == "" {
-		return h, err
+		return p, err
 	}
-	if h.replica, err = openReplica(o, o.ReplicaDSN, d); err != nil {
-		return nil, errors.Join(err, h.close())
+	if p.replica, err = openReplica(o, o.ReplicaDSN, d); err != nil {
+		return nil, errors.Join(err, p.close())
 	}
-	h.lists.Store(h.replica)
-	return h, nil
+	p.lists.Store(p.replica)
+	return p, nil
 }
 
 // Close closes every connection.
@@ -111,34 +111,34 @@ func (l *Ledger) primary() (*primary, error) {
 	return l.only, nil
 }
 
-// stillPrimary is nil while a home is the one to sell on.
-func (l *Ledger) stillPrimary(h *primary) error {
-	if now, err := l.primary(); err != nil || now != h {
+// stillPrimary is nil while a primary is the one to sell on.
+func (l *Ledger) stillPrimary(p *primary) error {
+	if now, err := l.primary(); err != nil || now != p {
 		return unavailable("the ledger's primary is changing", err)
 	}
 	return nil
 }
 
 // failed says what an error from before COMMIT means, after a cluster has heard what it says about its primary.
-func (l *Ledger) failed(h *primary, err error) error {
-	l.suspect(h, err)
+func (l *Ledger) failed(p *primary, err error) error {
+	l.suspect(p, err)
 	return definite(err)
 }
 
 // suspect tells the cluster of an error, which may be that its primary is none any more.
-func (l *Ledger) suspect(h *primary, err error) {
+func (l *Ledger) suspect(p *primary, err error) {
 	if err == nil || l.cluster == nil {
 		return
 	}
 	if known, certain := doubts(err); known {
-		l.cluster.suspect(h, certain, err)
+		l.cluster.suspect(p, certain, err)
 	}
 }
 
 // Flavor is the kind of database behind the ledger.
 func (l *Ledger) Flavor() Flavor {
-	if h, err := l.primary(); err == nil {
-		return h.dialect.flavor
+	if p, err := l.primary(); err == nil {
+		return p.dialect.flavor
 	}
 	return MySQL // or MariaDB; whoever has no primary cannot know
 }
@@ -154,8 +154,8 @@ func (l *Ledger) Stats() Stats {
 	if l.cluster != nil {
 		s.TwoPrimaries, s.PrimaryChanges = l.cluster.figures()
 	}
-	if h, err := l.primary(); err == nil {
-		s.HasPrimary, s.Epoch, s.Probing = true, h.epoch, h.breaker.isOpen()
+	if p, err := l.primary(); err == nil {
+		s.HasPrimary, s.Epoch, s.Probing = true, p.epoch, p.breaker.isOpen()
 	}
 	return s
 }

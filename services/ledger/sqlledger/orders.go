@@ -68,18 +68,18 @@ func (l *Ledger) OrderByNumber(ctx context.Context, number string) (*rail.Order,
 	return found[0], nil
 }
 
-// read reads orders at the desk, of which so many are expected, for as long as readers have a place there.
+// read reads orders on the background pool, of which so many are expected, for as long as readers have a place there.
 func (l *Ledger) read(ctx context.Context, expected int, where func(*gorm.DB) *gorm.DB) ([]*rail.Order, error) {
 	leave, err := l.enter(ctx, l.readers, "too many orders are being read")
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
-	return l.readOn(ctx, h, h.background, expected, where)
+	return l.readOn(ctx, p, p.background, expected, where)
 }
 
 // OrderToPay is Order for whoever pays it: read where payments are written, so that nobody who only reads can keep a
@@ -94,11 +94,11 @@ func (l *Ledger) OrderToPay(ctx context.Context, orderID string) (*rail.Order, e
 		return nil, err
 	}
 	defer leave()
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
-	found, err := l.readOn(ctx, h, h.pool, 1, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id = ?", string(run), orderID) })
+	found, err := l.readOn(ctx, p, p.pool, 1, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id = ?", string(run), orderID) })
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -118,13 +118,13 @@ func (l *Ledger) enter(ctx context.Context, places chan struct{}, tooMany string
 }
 
 // readOn reads orders on connections to the primary. Fewer than expected are believed only of a server that is still it.
-func (l *Ledger) readOn(ctx context.Context, h *primary, p *pool, expected int, where func(*gorm.DB) *gorm.DB) ([]*rail.Order, error) {
-	entries, err := l.findOrders(ctx, p.gorm, h.dialect, l.options.StatementTimeout, where)
+func (l *Ledger) readOn(ctx context.Context, p *primary, on *pool, expected int, where func(*gorm.DB) *gorm.DB) ([]*rail.Order, error) {
+	entries, err := l.findOrders(ctx, on.gorm, p.dialect, l.options.StatementTimeout, where)
 	if err != nil {
-		return nil, l.failed(h, err)
+		return nil, l.failed(p, err)
 	}
 	if len(entries) < expected {
-		if err := l.vouched(ctx, h, p); err != nil {
+		if err := l.vouched(ctx, p, on); err != nil {
 			return nil, err
 		}
 	}
@@ -132,8 +132,8 @@ func (l *Ledger) readOn(ctx context.Context, h *primary, p *pool, expected int, 
 }
 
 // vouched is nil where a server that has found nothing is still the primary: a former one does not know the orders of the next.
-func (l *Ledger) vouched(ctx context.Context, h *primary, p *pool) error {
-	t, err := l.begin(ctx, h, p, nil)
+func (l *Ledger) vouched(ctx context.Context, p *primary, on *pool) error {
+	t, err := l.begin(ctx, p, on, nil)
 	if err != nil {
 		return err
 	}
@@ -144,21 +144,21 @@ func (l *Ledger) vouched(ctx context.Context, h *primary, p *pool) error {
 // Orders lists orders, newest first, from a replica where there is one; of a cluster's replicas from one that has kept up,
 // else from the primary.
 func (l *Ledger) Orders(ctx context.Context, filter ledger.OrderFilter) ([]*rail.Order, error) {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
-	on := h.lists.Load()
-	entries, err := l.list(ctx, h, on, filter)
-	if err != nil && l.cluster != nil && on != h.background && ctx.Err() == nil {
+	on := p.lists.Load()
+	entries, err := l.list(ctx, p, on, filter)
+	if err != nil && l.cluster != nil && on != p.background && ctx.Err() == nil {
 		// It kept up a moment ago, and the primary is still there to ask.
-		h.lists.CompareAndSwap(on, h.background)
-		on = h.background
-		entries, err = l.list(ctx, h, on, filter)
+		p.lists.CompareAndSwap(on, p.background)
+		on = p.background
+		entries, err = l.list(ctx, p, on, filter)
 	}
-	if l.cluster != nil && on == h.background {
+	if l.cluster != nil && on == p.background {
 		l.listsOnPrimary.Add(1)
-		l.suspect(h, err)
+		l.suspect(p, err)
 	}
 	if err != nil {
 		return nil, definite(err)
@@ -167,15 +167,15 @@ func (l *Ledger) Orders(ctx context.Context, filter ledger.OrderFilter) ([]*rail
 }
 
 // list reads a list of orders from one pool.
-func (l *Ledger) list(ctx context.Context, h *primary, on *pool, filter ledger.OrderFilter) ([]entry, error) {
-	if on == h.background {
+func (l *Ledger) list(ctx context.Context, p *primary, on *pool, filter ledger.OrderFilter) ([]entry, error) {
+	if on == p.background {
 		leave, err := l.enter(ctx, l.readers, "too many orders are being read")
 		if err != nil {
 			return nil, err
 		}
 		defer leave()
 	}
-	return l.findOrders(ctx, on.gorm, h.dialect, min(on.statement, l.options.StatementTimeout), h.dialect.matching(filter))
+	return l.findOrders(ctx, on.gorm, p.dialect, min(on.statement, l.options.StatementTimeout), p.dialect.matching(filter))
 }
 
 // matching is what a list of orders asks for.

@@ -17,11 +17,11 @@ func (l *Ledger) Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key 
 		return nil, false, err
 	}
 	defer leave()
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return nil, false, err
 	}
-	t, err := l.write(ctx, h, h.pool)
+	t, err := l.write(ctx, p, p.pool)
 	if err != nil {
 		return nil, false, err
 	}

@@ -98,19 +98,19 @@ func (l *Ledger) KeysFit(ctx context.Context) error {
 
 // keysFit tells whether the key that seals is noted.
 func (l *Ledger) keysFit(ctx context.Context) (noted bool, err error) {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return false, err
 	}
 	var rows []keyRow
-	err = queryRows(ctx, h.background.sql, l.options.StatementTimeout, "SELECT id, check_value, retired_at FROM personal_keys", nil, func(r *sql.Rows) error {
+	err = queryRows(ctx, p.background.sql, l.options.StatementTimeout, "SELECT id, check_value, retired_at FROM personal_keys", nil, func(r *sql.Rows) error {
 		var row keyRow
 		err := r.Scan(&row.id, &row.check, &row.retired)
 		rows = append(rows, row)
 		return err
 	})
 	if err != nil {
-		return false, l.failed(h, err)
+		return false, l.failed(p, err)
 	}
 	keys := l.options.Keyring.Keys()
 	for _, row := range rows {
@@ -130,11 +130,11 @@ func (l *Ledger) keysFit(ctx context.Context) (noted bool, err error) {
 
 // noteKey notes the key that seals.
 func (l *Ledger) noteKey(ctx context.Context) error {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return err
 	}
-	t, err := l.write(ctx, h, h.publisher())
+	t, err := l.write(ctx, p, p.publisher())
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ type primary struct {
 	pool *pool
 	// background is for all other work on the primary.
 	background *pool
-	// lists is where lists are read: a replica, or the desk. A cluster's changes with who has kept up.
+	// lists is where lists are read: a replica, or the background pool. A cluster's changes with who has kept up.
 	lists atomic.Pointer[pool]
 	// replica is a pool of lists' own, nil where there is none.
 	replica *pool
@@ -36,11 +36,11 @@ type primary struct {
 	leave context.CancelFunc
 }
 
-// during is a context that ends after some time, and with the home's life: buyers do not wait for a frozen primary once there
+// during is a context that ends after some time, and with the primary's life: buyers do not wait for a frozen primary once there
 // is another one.
-func (h *primary) during(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+func (p *primary) during(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
-	stop := context.AfterFunc(h.life, cancel)
+	stop := context.AfterFunc(p.life, cancel)
 	return ctx, func() { stop(); cancel() }
 }
 
@@ -50,14 +50,14 @@ func openServer(o *Options, dsn string, d dialect) (_ *primary, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &primary{
+	p := &primary{
 		dialect: d, place: c.Addr + "/" + c.DBName, dsn: dsn, database: c.DBName,
 		breaker: breaker{clock: o.Clock},
 	}
-	h.life, h.leave = context.WithCancel(context.Background())
+	p.life, p.leave = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, h.close())
+			err = errors.Join(err, p.close())
 		}
 	}()
 	open := func(s session, statement, idle time.Duration, connections int) (*pool, error) {
@@ -73,14 +73,14 @@ func openServer(o *Options, dsn string, d dialect) (_ *primary, err error) {
 		p.limit(connections, idle)
 		return p, nil
 	}
-	if h.pool, err = open(session{saleWaitSeconds, saleLockSeconds, true}, o.StatementTimeout, saleIdle, o.MaxConnections); err != nil {
+	if p.pool, err = open(session{saleWaitSeconds, saleLockSeconds, true}, o.StatementTimeout, saleIdle, o.MaxConnections); err != nil {
 		return nil, err
 	}
-	if h.background, err = open(session{backgroundWaitSeconds, backgroundLockSeconds, false}, backgroundStatementTimeout, backgroundIdle, backgroundConnections); err != nil {
+	if p.background, err = open(session{backgroundWaitSeconds, backgroundLockSeconds, false}, backgroundStatementTimeout, backgroundIdle, backgroundConnections); err != nil {
 		return nil, err
 	}
-	h.lists.Store(h.background)
-	return h, nil
+	p.lists.Store(p.background)
+	return p, nil
 }
 
 // openReplica opens where lists are read. The replica may be away: it connects to nobody yet.
@@ -109,26 +109,26 @@ func (p *pool) limit(connections int, idle time.Duration) {
 
 // publisher is the pool that publishes. On SQLite it is the one connection that writes: a publication waits for it for as long
 // as another one may take, and no statement of it may keep sales waiting for longer than one of theirs.
-func (h *primary) publisher() *pool {
-	if h.dialect.flavor != SQLite {
-		return h.background
+func (p *primary) publisher() *pool {
+	if p.dialect.flavor != SQLite {
+		return p.background
 	}
-	p := *h.pool
-	p.wait = h.background.wait
-	return &p
+	patient := *p.pool
+	patient.wait = p.background.wait
+	return &patient
 }
 
 // retire ends what was begun here, closes the connections that nobody uses, and every other as soon as nobody does.
-func (h *primary) retire() {
-	h.leave()
-	for _, p := range []*pool{h.pool, h.background} {
-		p.sql.SetMaxIdleConns(-1)
+func (p *primary) retire() {
+	p.leave()
+	for _, pool := range []*pool{p.pool, p.background} {
+		pool.sql.SetMaxIdleConns(-1)
 	}
 }
 
-func (h *primary) close() error {
-	h.leave()
-	return errors.Join(h.pool.close(), h.background.close(), h.replica.close())
+func (p *primary) close() error {
+	p.leave()
+	return errors.Join(p.pool.close(), p.background.close(), p.replica.close())
 }
 
 // askServer tells the dialect of the server behind a data source name, which may name a database that is not there yet.

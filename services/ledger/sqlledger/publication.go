@@ -15,14 +15,14 @@ const maxWho = 128
 
 // PublicationNumber rises with every publication.
 func (l *Ledger) PublicationNumber(ctx context.Context) (int64, error) {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return 0, err
 	}
 	var number int64
-	err = queryRows(ctx, h.background.sql, l.options.StatementTimeout, "SELECT value FROM counters WHERE name = 'publication'", nil,
+	err = queryRows(ctx, p.background.sql, l.options.StatementTimeout, "SELECT value FROM counters WHERE name = 'publication'", nil,
 		func(r *sql.Rows) error { return r.Scan(&number) })
-	return number, l.failed(h, err)
+	return number, l.failed(p, err)
 }
 
 // publication is one entry in the record of publications.
@@ -36,20 +36,20 @@ type publication struct {
 // become visible before this one, and answers the number this publication will have. A publication that changes nothing
 // is rolled back, and its number is given to the next.
 func (l *Ledger) publishing(ctx context.Context) (*transaction, publication, error) {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return nil, publication{}, err
 	}
-	t, err := l.write(ctx, h, h.publisher())
+	t, err := l.write(ctx, p, p.publisher())
 	if err != nil {
 		return nil, publication{}, err
 	}
-	p, err := t.nextPublication(ctx)
+	next, err := t.nextPublication(ctx)
 	if err != nil {
 		t.end()
 		return nil, publication{}, definite(err)
 	}
-	return t, p, nil
+	return t, next, nil
 }
 
 func (t *transaction) nextPublication(ctx context.Context) (p publication, err error) {

@@ -30,25 +30,25 @@ type Status struct {
 // Status tells what the ledger is, and how its primary is just now.
 func (l *Ledger) Status(ctx context.Context) (Status, error) {
 	s := Status{Flavor: l.Flavor(), Durability: l.options.Durability}
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return s, err
 	}
-	s.Version, s.Place = h.dialect.version, h.place
-	if h.dialect.flavor == SQLite {
+	s.Version, s.Place = p.dialect.version, p.place
+	if p.dialect.flavor == SQLite {
 		return s, nil
 	}
-	if s.ReadOnly, err = l.readOnly(ctx, h); err != nil {
+	if s.ReadOnly, err = l.readOnly(ctx, p); err != nil {
 		return s, definite(err)
 	}
-	state, err := mysqlcluster.ReadSemiSync(ctx, h.background.sql, l.options.StatementTimeout, h.dialect.semiSync())
+	state, err := mysqlcluster.ReadSemiSync(ctx, p.background.sql, l.options.StatementTimeout, p.dialect.semiSync())
 	s.SemiSync, s.Replicas = state.Enabled && state.Active, int(state.Replicas)
 	return s, definite(err)
 }
 
-func (l *Ledger) readOnly(ctx context.Context, h *primary) (bool, error) {
+func (l *Ledger) readOnly(ctx context.Context, p *primary) (bool, error) {
 	var g primaryCheck
-	err := queryRows(ctx, h.background.sql, l.options.StatementTimeout, "SELECT "+h.primaryCheck(Local), nil, func(r *sql.Rows) error {
+	err := queryRows(ctx, p.background.sql, l.options.StatementTimeout, "SELECT "+p.primaryCheck(Local), nil, func(r *sql.Rows) error {
 		return r.Scan(g.fields()...)
 	})
 	return mysqlcluster.IsOn(g.readOnly), err
@@ -68,36 +68,36 @@ func (l *Ledger) Ready(ctx context.Context) error {
 
 // mayBeSoldOn is Ready for the primary and its replicas.
 func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return err
 	}
-	if err := l.migrated(ctx, h); err != nil {
+	if err := l.migrated(ctx, p); err != nil {
 		return err
 	}
-	if h.dialect.flavor == SQLite {
+	if p.dialect.flavor == SQLite {
 		return nil
 	}
-	if err := l.readsText(ctx, h); err != nil {
+	if err := l.readsText(ctx, p); err != nil {
 		return err
 	}
-	collation, err := collationOf(ctx, h.background.sql, h.database)
+	collation, err := collationOf(ctx, p.background.sql, p.database)
 	if err != nil {
-		return l.failed(h, err)
+		return l.failed(p, err)
 	}
-	if err := h.dialect.checkCollation(h.database, collation); err != nil {
+	if err := p.dialect.checkCollation(p.database, collation); err != nil {
 		return err
 	}
-	problem, err := h.dialect.wrongColumn(ctx, h.background.sql, h.database)
+	problem, err := p.dialect.wrongColumn(ctx, p.background.sql, p.database)
 	if err != nil {
-		return l.failed(h, err)
+		return l.failed(p, err)
 	}
 	if problem != "" {
 		return unready(problem)
 	}
-	readOnly, err := l.readOnly(ctx, h)
+	readOnly, err := l.readOnly(ctx, p)
 	if err != nil {
-		return l.failed(h, err)
+		return l.failed(p, err)
 	}
 	if readOnly {
 		return unready("the primary is read-only")
@@ -105,7 +105,7 @@ func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
 	if l.options.Durability != Replicated {
 		return nil
 	}
-	state, err := mysqlcluster.ReadSemiSync(ctx, h.background.sql, l.options.StatementTimeout, h.dialect.semiSync())
+	state, err := mysqlcluster.ReadSemiSync(ctx, p.background.sql, l.options.StatementTimeout, p.dialect.semiSync())
 	if err != nil {
 		return definite(err)
 	}
@@ -120,12 +120,12 @@ func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
 
 // readsText is nil where the server reads text as it is written here. Each connection was asked when it was new, and settings
 // may have changed since then.
-func (l *Ledger) readsText(ctx context.Context, h *primary) error {
+func (l *Ledger) readsText(ctx context.Context, p *primary) error {
 	var text mysqlcluster.Text
-	err := queryRows(ctx, h.background.sql, l.options.StatementTimeout, mysqlcluster.TextQuery, nil,
+	err := queryRows(ctx, p.background.sql, l.options.StatementTimeout, mysqlcluster.TextQuery, nil,
 		func(r *sql.Rows) error { return r.Scan(text.Fields()...) })
 	if err != nil {
-		return l.failed(h, err)
+		return l.failed(p, err)
 	}
 	if problem := text.Problem(); problem != "" {
 		return unready(problem)
@@ -137,9 +137,9 @@ func (l *Ledger) readsText(ctx context.Context, h *primary) error {
 func unready(reason string) error { return rail.Refuse(rail.Unavailable, "ledger: %s", reason) }
 
 // migrated names the first migration that was not applied.
-func (l *Ledger) migrated(ctx context.Context, h *primary) error {
+func (l *Ledger) migrated(ctx context.Context, p *primary) error {
 	var applied sql.NullInt64
-	err := queryRows(ctx, h.background.sql, l.options.StatementTimeout, "SELECT MAX(version_id) FROM goose_db_version", nil,
+	err := queryRows(ctx, p.background.sql, l.options.StatementTimeout, "SELECT MAX(version_id) FROM goose_db_version", nil,
 		func(r *sql.Rows) error { return r.Scan(&applied) })
 	switch {
 	case err == nil:
@@ -147,7 +147,7 @@ func (l *Ledger) migrated(ctx context.Context, h *primary) error {
 		mysqlcluster.ErrorNumber(err) == mysqlcluster.ErUnknownDatabase,
 		strings.Contains(err.Error(), "no such table"):
 	default:
-		return l.failed(h, err)
+		return l.failed(p, err)
 	}
 	files, err := fs.Glob(migrationFiles, "migrations/*.sql") // in the order of their names
 	if err != nil {

@@ -28,13 +28,13 @@ func (l *Ledger) Reseal(ctx context.Context, after string) (Resealed, error) {
 	if err := l.maySeal(ctx); err != nil {
 		return Resealed{}, err
 	}
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return Resealed{}, err
 	}
-	rows, err := readPersonal(ctx, h, after)
+	rows, err := readPersonal(ctx, p, after)
 	if err != nil {
-		return Resealed{}, l.failed(h, err)
+		return Resealed{}, l.failed(p, err)
 	}
 	var done Resealed
 	if len(rows) == resealPage {
@@ -69,15 +69,15 @@ func (l *Ledger) Reseal(ctx context.Context, after string) (Resealed, error) {
 		})
 	}
 	done.Sealed = len(changes)
-	return done, l.change(ctx, h, changes)
+	return done, l.change(ctx, p, changes)
 }
 
 // readPersonal reads tickets with what is sealed of them, in the order of their keys. An order's id begins with its
 // run's, so that it says where to go on.
-func readPersonal(ctx context.Context, h *primary, after string) ([]ticketRow, error) {
+func readPersonal(ctx context.Context, p *primary, after string) ([]ticketRow, error) {
 	run, _ := rail.RunOfOrder(after)
 	var rows []ticketRow
-	err := queryRows(ctx, h.background.sql, h.background.statement, "SELECT run_id, order_id, n, personal, personal_key FROM tickets "+
+	err := queryRows(ctx, p.background.sql, p.background.statement, "SELECT run_id, order_id, n, personal, personal_key FROM tickets "+
 		"WHERE run_id >= ? AND (run_id > ? OR order_id > ?) ORDER BY run_id, order_id, n LIMIT ?",
 		[]any{string(run), string(run), after, resealPage}, func(r *sql.Rows) error {
 			var row ticketRow
@@ -89,11 +89,11 @@ func readPersonal(ctx context.Context, h *primary, after string) ([]ticketRow, e
 }
 
 // change carries statements out in one transaction of their own.
-func (l *Ledger) change(ctx context.Context, h *primary, changes []statement) error {
+func (l *Ledger) change(ctx context.Context, p *primary, changes []statement) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	t, err := l.write(ctx, h, h.pool)
+	t, err := l.write(ctx, p, p.pool)
 	if err != nil {
 		return err
 	}
@@ -113,12 +113,12 @@ func (l *Ledger) Keys() []string { return l.options.Keyring.Keys() }
 // RetireKeys notes that nothing is sealed any more but with the first key of the ring, so that a server without the
 // others is ready. A server that still seals with another one takes the note back.
 func (l *Ledger) RetireKeys(ctx context.Context) error {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return err
 	}
-	return l.change(ctx, h, []statement{{
-		text: "UPDATE personal_keys SET retired_at = " + h.dialect.now() + " WHERE id <> ? AND retired_at IS NULL",
+	return l.change(ctx, p, []statement{{
+		text: "UPDATE personal_keys SET retired_at = " + p.dialect.now() + " WHERE id <> ? AND retired_at IS NULL",
 		args: []any{l.options.Keyring.Keys()[0]},
 	}})
 }

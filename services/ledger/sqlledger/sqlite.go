@@ -47,11 +47,11 @@ func openFile(o *Options) (_ *primary, err error) {
 	if err := makePrivate(o.Path); err != nil {
 		return nil, err
 	}
-	h := &primary{dialect: dialect{flavor: SQLite}, place: o.Path, breaker: breaker{clock: o.Clock}}
-	h.life, h.leave = context.WithCancel(context.Background())
+	p := &primary{dialect: dialect{flavor: SQLite}, place: o.Path, breaker: breaker{clock: o.Clock}}
+	p.life, p.leave = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, h.close())
+			err = errors.Join(err, p.close())
 		}
 	}()
 	open := func(busy, statement time.Duration) (*pool, error) {
@@ -59,23 +59,23 @@ func openFile(o *Options) (_ *primary, err error) {
 		if err != nil {
 			return nil, err
 		}
-		return newPool(h.dialect, o.wrapped(connector), statement)
+		return newPool(p.dialect, o.wrapped(connector), statement)
 	}
-	if h.pool, err = open(sqliteBusyStep, o.StatementTimeout); err != nil {
+	if p.pool, err = open(sqliteBusyStep, o.StatementTimeout); err != nil {
 		return nil, err
 	}
-	h.pool.sql.SetMaxOpenConns(1)
-	if h.background, err = open(o.StatementTimeout, backgroundStatementTimeout); err != nil {
+	p.pool.sql.SetMaxOpenConns(1)
+	if p.background, err = open(o.StatementTimeout, backgroundStatementTimeout); err != nil {
 		return nil, err
 	}
-	h.background.sql.SetMaxOpenConns(backgroundConnections)
-	h.background.sql.SetMaxIdleConns(backgroundConnections)
-	h.lists.Store(h.background)
-	if h.dialect.version, err = readFile(h.background.sql); err != nil {
+	p.background.sql.SetMaxOpenConns(backgroundConnections)
+	p.background.sql.SetMaxIdleConns(backgroundConnections)
+	p.lists.Store(p.background)
+	if p.dialect.version, err = readFile(p.background.sql); err != nil {
 		return nil, err
 	}
-	h.pool.dialect, h.background.dialect = h.dialect, h.dialect
-	return h, nil
+	p.pool.dialect, p.background.dialect = p.dialect, p.dialect
+	return p, nil
 }
 
 // readFile is SQLite's version. A file whose text is not UTF-8 is an error: it was made elsewhere, and compares by other bytes

@@ -15,12 +15,12 @@ import (
 
 // Stations are all stations.
 func (l *Ledger) Stations(ctx context.Context) ([]*rail.Station, error) {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
-	stations, err := readStations(ctx, h.background.sql, h.background, 0)
-	return stations, l.failed(h, err)
+	stations, err := readStations(ctx, p.background.sql, p.background, 0)
+	return stations, l.failed(p, err)
 }
 
 // readStations reads the stations that were published after a publication number.

@@ -214,13 +214,13 @@ func (l *Ledger) Train(ctx context.Context, id string) (*rail.Train, error) {
 	if known := l.trains.train(id); known != nil {
 		return known, nil // trains never change
 	}
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return nil, err
 	}
-	found, broken, err := l.loadTrains(ctx, h.background.sql, h.background, []string{id})
+	found, broken, err := l.loadTrains(ctx, p.background.sql, p.background, []string{id})
 	if err != nil {
-		return nil, l.failed(h, err)
+		return nil, l.failed(p, err)
 	}
 	if broken[id] != nil {
 		return nil, broken[id]

@@ -28,11 +28,11 @@ func (l *Ledger) JumpVersions(ctx context.Context) (int, error) {
 }
 
 func (l *Ledger) jumpPage(ctx context.Context, after string) (last string, changed int, err error) {
-	h, err := l.primary()
+	p, err := l.primary()
 	if err != nil {
 		return "", 0, err
 	}
-	t, err := l.write(ctx, h, h.publisher())
+	t, err := l.write(ctx, p, p.publisher())
 	if err != nil {
 		return "", 0, err
 	}
