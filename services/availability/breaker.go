@@ -11,25 +11,28 @@ import (
 )
 
 const (
-	// patience is how long a Redis may take to answer a breaker's question before it is left alone: as long as a search waits
-	// for it, and longer than a busy machine stands still.
-	patience = 500 * time.Millisecond
-	// askEvery is the pause between two questions, and so about how soon a Redis that takes connections is known to be back:
-	// well within the second in which what was sold meanwhile has to be right again.
-	askEvery = 250 * time.Millisecond
+	// probeTimeout is how long Redis may take to answer a probe before it is left alone: as long as a search waits for
+	// it, and longer than a busy machine stands still.
+	probeTimeout = 500 * time.Millisecond
+	// probeInterval is the pause between two probes. So a Redis that takes connections is known to be back after about
+	// this time, well within the second in which what was sold meanwhile has to be right again.
+	probeInterval = 250 * time.Millisecond
 )
 
-// ErrSilent is what every call gets at once while Redis is left alone because it does not answer. Its text goes on with what
-// was heard of Redis last.
+// ErrSilent is what every call gets at once while Redis is left alone because it does not answer. Its text goes on with
+// what was heard of Redis last.
 var ErrSilent = errors.New("the cache's Redis is left alone, because it does not answer")
 
-// breaker leaves a Redis alone that does not answer. A call that gets no answer has it asked by a question of the breaker's
-// own, since callers may be in a hurry, and their connections dead; once that is not answered either, nor anything else
-// meanwhile, calls fail at once, and have it asked again now and then, until anything is answered.
+// breaker is a circuit breaker: it leaves a Redis alone that does not answer.
 //
-// It is there for a Redis that hangs: who gives up on an answer closes the connection and takes a new one, and in seconds
-// the queue in which the kernel keeps connections that nobody accepts would be full. What comes next is not even heard
-// of when Redis is back, and go-redis, after as many failures as its pool is large, looks only once a second.
+// A call that gets no answer makes the breaker send a probe of its own, since a caller may be in a hurry and its
+// connection dead. When the probe is not answered either, nor any other call meanwhile, calls fail at once. They have
+// Redis probed again now and then, until anything is answered.
+//
+// It is there for a Redis that hangs. A caller that gives up closes its connection, and the next call takes a new one. In
+// seconds they would fill the kernel's queue of connections that Redis has not accepted. A connection that finds the
+// queue full is lost even after Redis is back. And go-redis, after as many failures as its pool is large, tries only once
+// a second.
 type breaker struct {
 	node *redis.Client
 	now  func() time.Time
@@ -37,12 +40,13 @@ type breaker struct {
 	mu sync.Mutex
 	// silent is what calls get, nil while they are let through.
 	silent error
-	// asking is true while a question is under way, heard when anything was answered since; the next one may come at next.
-	asking, heard bool
-	next          time.Time
+	// probing is true while a probe is under way, heard when anything was answered since. The next probe may begin at
+	// nextProbe.
+	probing, heard bool
+	nextProbe      time.Time
 }
 
-// watchOver puts a breaker before every node of a client: of a Cluster, only the node that is silent is left alone.
+// watchOver puts a breaker before every node of a client. Of a Cluster, only the silent node is left alone.
 func watchOver(client redis.UniversalClient, now func() time.Time) {
 	watch := func(node *redis.Client) { node.AddHook(&breaker{node: node, now: now}) }
 	switch client := client.(type) {
@@ -53,8 +57,8 @@ func watchOver(client redis.UniversalClient, now func() time.Time) {
 	}
 }
 
-// through marks the context of what is always let through, with all that it takes to connect: the breaker's own question,
-// and a listener that takes a new connection, at its own pace.
+// through marks the context of a call that is always let through, with all that it takes to connect. Such are the
+// breaker's own probe, and a listener that takes a new connection at its own pace.
 type through struct{}
 
 func letThrough(ctx context.Context) context.Context { return context.WithValue(ctx, through{}, true) }
@@ -96,13 +100,13 @@ func (b *breaker) allow(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.silent != nil {
-		b.ask()
+		b.startProbe()
 	}
 	return b.silent
 }
 
-// report takes down what became of a call. An answer that is an error counts as one; a call that its caller broke off, or
-// that found every connection taken, says nothing.
+// report notes what became of a call. An answer that is an error is an answer. A call that its caller broke off says
+// nothing, and neither does one that found every connection taken.
 func (b *breaker) report(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -110,7 +114,7 @@ func (b *breaker) report(err error) {
 	case isAnswer(err):
 		b.silent, b.heard = nil, true
 	case isSilence(err):
-		b.ask()
+		b.startProbe()
 	}
 }
 
@@ -124,35 +128,35 @@ func isSilence(err error) bool {
 		!errors.Is(err, context.Canceled) && !errors.Is(err, redis.ErrPoolTimeout) && !errors.Is(err, redis.ErrClosed)
 }
 
-// ask has Redis asked, unless it has just been. The mutex is held.
-func (b *breaker) ask() {
-	if b.asking || b.now().Before(b.next) {
+// startProbe begins a probe, unless one is under way or the last one has just ended. The mutex is held.
+func (b *breaker) startProbe() {
+	if b.probing || b.now().Before(b.nextProbe) {
 		return
 	}
-	b.asking, b.heard = true, false
-	go b.question()
+	b.probing, b.heard = true, false
+	go b.probe()
 }
 
-// question is over within patience. An answer is reported on the way, as that of any call is.
-func (b *breaker) question() {
-	ctx, cancel := context.WithTimeout(letThrough(context.Background()), patience)
+// probe sends one probe, and ends within probeTimeout. An answer is reported on the way, as that of any call is.
+func (b *breaker) probe() {
+	ctx, cancel := context.WithTimeout(letThrough(context.Background()), probeTimeout)
 	defer cancel()
 	err := b.connect(ctx)
 	if isSilence(err) && b.node.PoolStats().IdleConns > 0 {
-		// To connect may take others than Redis, such as Sentinels.
+		// To connect may need others than Redis, such as Sentinels. So an open connection is tried, too.
 		err = b.node.Ping(ctx).Err()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.asking, b.next = false, b.now().Add(askEvery)
+	b.probing, b.nextProbe = false, b.now().Add(probeInterval)
 	if isSilence(err) && !b.heard {
-		// Not wrapped: what this question met is not what the call that gets it has met.
+		// Not wrapped: a call that gets this error has not met what the probe has met.
 		b.silent = fmt.Errorf("%w; last: %s", ErrSilent, err.Error())
 	}
 }
 
-// connect takes a new connection, which begins with a HELLO and its answer: those in the pool may all have died without a
-// word, or be taken by callers. An empty subscription is go-redis' way to one that is not the pool's.
+// connect takes a new connection, which begins with a HELLO and its answer. Those in the pool may all have died without a
+// word, or be taken by callers. An empty subscription is go-redis' way to a connection outside the pool.
 func (b *breaker) connect(ctx context.Context) error {
 	fresh := b.node.Subscribe(ctx)
 	return errors.Join(fresh.Ping(ctx), fresh.Close())

@@ -34,7 +34,7 @@ func message(change rail.Change) string {
 	return "o " + version + " " + change.OrderID
 }
 
-// parseChange reads a message; false where it is none: anybody may publish anything.
+// parseChange reads a message; false where it is not one, since anything may be published on a channel.
 func parseChange(channel, message string) (rail.Change, bool) {
 	change := rail.Change{RunID: runOf(channel)}
 	kind, rest, _ := strings.Cut(message, " ")

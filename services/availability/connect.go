@@ -13,11 +13,11 @@ import (
 
 // Bounds of a connection. They are the last resort: each call has a deadline of its own, which is mostly shorter.
 const (
-	// dialTimeout is far above any network that a search could be served over.
+	// dialTimeout is far longer than any network takes over which searches could be served.
 	dialTimeout = 500 * time.Millisecond
 	// commandTimeout leaves room for the slowest thing asked at once, a pipeline of Load on a busy miniredis.
 	commandTimeout = 2 * time.Second
-	// retries is one, for the connection that Redis closed while it lay idle; whoever calls decides about more.
+	// retries is one, for the connection that Redis closed while it lay idle. More is for the caller to decide.
 	retries = 1
 	// retryBackoff is enough for a restarted Redis to listen again, and short beside any deadline.
 	retryBackoff = 8 * time.Millisecond
@@ -49,8 +49,8 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Connect makes a client with every bound given, which leaves a Redis alone that does not answer (see ErrSilent). Redis need
-// not be there yet.
+// Connect makes a client with every bound given, which leaves a Redis alone that does not answer (see ErrSilent). Redis
+// may still be away. An error is one of the options.
 func Connect(o Options) (redis.UniversalClient, error) {
 	if len(o.Addrs) == 0 {
 		return nil, errors.New("no address of the cache's Redis was given")

@@ -7,8 +7,8 @@ import (
 // embeddedLocks is the fewest lock nodes of which one may fail.
 const embeddedLocks = 3
 
-// Embedded is an in-process Redis for each part, on loopback ports: for who tries Interlock, and for tests. It keeps
-// nothing when it ends, and nothing survives that needs to.
+// Embedded is a Redis in this process for each part, on loopback ports. It is for trying Interlock out, and for tests.
+// What it holds is lost when it ends; all of it can be made anew.
 type Embedded struct {
 	// Addr is the cache's address, LockAddrs are the lock nodes'.
 	Addr      string
@@ -31,8 +31,8 @@ func StartEmbedded() (*Embedded, error) {
 			e.Addr = server.Addr()
 			continue
 		}
-		// Left alone, its keys never expire. With a clock it goes through all keys at each command, which is nothing for
-		// a few locks, and no way to treat the cache, whose keys never expire anyway.
+		// Without a clock its keys never expire. With one it goes through all keys at each command. That is nothing for a
+		// few locks, and too much for the cache, whose keys never expire anyway.
 		server.ClockTTL(true)
 		e.LockAddrs = append(e.LockAddrs, server.Addr())
 	}

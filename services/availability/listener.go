@@ -32,9 +32,9 @@ type listener struct {
 // Listen opens a stream of changes. Redis need not be there yet. The context is for the opening only: Close ends the
 // stream. It must be closed before the client is.
 //
-// Its Follow returns when Redis has confirmed: what is applied later is heard. On an error, the context's included, the
-// runs are followed all the same, from when Redis can be reached. A run that is heard again after the connection was
-// lost gets a change to version 0: nobody knows what it has missed.
+// Its Follow returns when Redis has confirmed: what is applied later is heard. After an error, the context's included,
+// the runs are still followed from when Redis can be reached. A run that is heard again after the connection was lost
+// gets a change to version 0, because what it has missed is not known.
 func (c *Cache) Listen(ctx context.Context) (Listener, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -59,8 +59,8 @@ func (c *Cache) Listen(ctx context.Context) (Listener, error) {
 	return l, nil
 }
 
-// push hands a change over without ever waiting: while there is no room, the oldest goes. Only the stream's reader
-// pushes.
+// push hands a change over without waiting, and returns how many changes were dropped for it: while there is no room, the
+// oldest goes. Only the stream's reader pushes.
 func (l *listener) push(change rail.Change) (dropped uint64) {
 	for {
 		select {

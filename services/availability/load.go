@@ -26,11 +26,11 @@ const (
 var errLostMeanwhile = errors.New("the data in Redis was lost while it was being loaded")
 
 // Load stores what is left of many runs, each unless the same or a newer version is stored already, and tells
-// subscribers: of what is new to Redis, a moment after it was written (a process that dies in between tells nobody, and
-// subscribers find out by their next look), of what took the place of something older in the same step.
+// subscribers. It tells of what replaced something older in the same step, and of what is new to Redis a moment after it
+// was written. When the process dies in between, subscribers find out by their next look.
 //
-// Most are new to Redis, or there already: a plain SET NX and a look at the version settle those, and only what is
-// really newer takes a script, which costs several times as much.
+// Most entries are new to Redis, or there already: a plain SET NX and a look at the version are enough for those. Only
+// what is really newer takes a script, which costs several times as much.
 func (c *Cache) Load(ctx context.Context, left []*rail.Availability) error {
 	for chunk := range chunks(left) {
 		if err := c.load(ctx, chunk); err != nil {
@@ -117,8 +117,8 @@ func (c *Cache) Loaded(ctx context.Context) (bool, error) {
 	return n > 0, err
 }
 
-// BeginLoad names the data that Redis has now. Whoever loads it at the same time gets the same name; a Redis that loses
-// its data loses the name with it.
+// BeginLoad names the data that Redis has now. Loads at the same time get the same name. A Redis that loses its data
+// loses the name with it.
 func (c *Cache) BeginLoad(ctx context.Context) (data string, err error) {
 	pipe := c.client.Pipeline()
 	pipe.SetNX(ctx, loadingKey, rand.Text(), 0)
@@ -129,8 +129,8 @@ func (c *Cache) BeginLoad(ctx context.Context) (data string, err error) {
 	return name.Result()
 }
 
-// MarkLoaded sets the marker of a full load that was begun on this data. It is an error when Redis has lost that since:
-// whatever of the load came before is lost too.
+// MarkLoaded sets the marker of a full load that was begun on this data. It is an error when Redis has lost the data
+// since, for part of the load may be lost with it.
 func (c *Cache) MarkLoaded(ctx context.Context, data string) error {
 	marked, err := c.scripts.loaded.Run(ctx, c.client, []string{loadedKey, loadingKey}, data).Int()
 	if err == nil && marked == 0 {

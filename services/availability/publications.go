@@ -13,8 +13,8 @@ func (c *Cache) AnnouncePublication(ctx context.Context) error {
 }
 
 // ListenPublications opens a stream of AnnouncePublication. Any number of publications that were not taken yet are one:
-// whoever is told asks the ledger what is new. It tells also when it comes to hear, or hears again after a time when it
-// did not, since what was said before is lost. Close ends it, waits for its goroutines, and closes told.
+// the reader asks the ledger what is new. The stream also tells each time it has connected, since what was said before
+// is lost. closer ends it, waits for its goroutines, and closes told.
 func (c *Cache) ListenPublications() (told <-chan struct{}, closer func() error) {
 	tell := make(chan struct{}, 1)
 	notify := func() {
@@ -31,7 +31,7 @@ func (c *Cache) ListenPublications() (told <-chan struct{}, closer func() error)
 		lost:       func() { c.counts.disconnected.Add(1) },
 	}
 	s.start()
-	// Nobody waits for Redis here: where it is away, the stream takes the channel up when it is back.
+	// This does not wait for Redis. Where it is away, the stream takes the channel up when it is back.
 	s.want([]string{publicationsChannel})
 	var once sync.Once
 	return tell, func() error {

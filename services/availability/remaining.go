@@ -18,9 +18,9 @@ const (
 	wholeBytes = 1_024
 )
 
-// Remaining answers every ask, in their order, in one round trip for up to asksPerPipeline of them. A run that is not
-// there, or not for the asker's train, is not Known, and so is one that Redis gave no answer for; it is an error when
-// Redis gave none at all.
+// Remaining answers every ask, in their order, in one round trip for up to asksPerPipeline of them. An answer is not
+// Known where Redis has no entry, or one for another train, or gave no answer. It is an error when Redis gave no answer
+// at all.
 func (c *Cache) Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, error) {
 	for _, ask := range asks {
 		if ask.Run == nil || ask.From < 0 || ask.From >= ask.To || ask.To >= len(ask.Run.Train.Calls) {
@@ -45,8 +45,8 @@ func (c *Cache) Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, er
 	return left, nil
 }
 
-// read answers asks, and asks once more for those whose entry changed under the reading. Whoever is torn twice is not
-// Known: the next version is a moment away.
+// read answers asks, and asks once more for those whose entry changed under the reading. An answer that is torn twice is
+// not Known: the next version is a moment away.
 func (c *Cache) read(ctx context.Context, asks []rail.Ask, left []rail.Left) error {
 	torn, err := c.readOnce(ctx, asks, left)
 	if err != nil || len(torn) == 0 {

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// defaultHeartbeat finds a dead connection within four seconds; meanwhile, whoever listens looks for itself.
+	// defaultHeartbeat finds a dead connection within four seconds. Listeners look for changes themselves meanwhile.
 	defaultHeartbeat = time.Second
 	// silentBeats is how many heartbeats in a row without an answer end a connection: one may come late.
 	silentBeats = 3
@@ -22,17 +22,17 @@ const (
 	reconnectPause = 100 * time.Millisecond
 )
 
-// stream is a connection that hears channels. go-redis' own way of reading them is not used, for two reasons: it holds a
-// connection for alive as long as a ping can be written, which goes on for a quarter of an hour when the other machine
-// is gone; and it does not say when a subscription takes effect.
+// stream is a connection that hears channels. go-redis' own way of reading them is not used, for two reasons. It takes a
+// connection for alive as long as a ping can be written; when the other machine is gone, that goes on for a quarter of
+// an hour. And it does not say when a subscription takes effect.
 //
-// Two goroutines serve it until close: one reads, the other tells Redis which channels to send and asks for signs of
-// life. Callers only ever touch memory, so that no hung Redis can keep them.
+// Two goroutines serve it until close. One reads. The other tells Redis which channels to send, and asks for signs of
+// life. Callers only touch memory, so that a hung Redis cannot keep them.
 type stream struct {
 	client    redis.UniversalClient
 	heartbeat time.Duration
-	// received, subscribed and lost (the connection) are called by the one reader; they must not block. Again is true
-	// when the channel was heard before, and what was said meanwhile is lost.
+	// received, subscribed and lost (the connection) are called by the one reader, and must not block. again is true
+	// when the channel was heard before: messages in between were lost.
 	received   func(channel, message string)
 	subscribed func(channel string, again bool)
 	lost       func()
@@ -60,16 +60,16 @@ type stream struct {
 
 // subscription is a channel to be heard.
 type subscription struct {
-	// confirmed is true once Redis has said so, err why it could not be told.
+	// confirmed is true once Redis has confirmed it. err is why Redis could not be told, nil before.
 	confirmed bool
 	err       error
-	// settled is closed when one of the two is set.
-	settled chan struct{}
+	// answered is closed when one of the two is set.
+	answered chan struct{}
 }
 
-func (s *subscription) isSettled() bool {
+func (s *subscription) isAnswered() bool {
 	select {
-	case <-s.settled:
+	case <-s.answered:
 		return true
 	default:
 		return false
@@ -87,8 +87,8 @@ func (s *stream) start() {
 	s.wait.Go(s.write)
 }
 
-// close ends the stream and waits for its goroutines, which a Redis that hangs can keep for as long as a connection may
-// take. Nothing is received afterwards.
+// close ends the stream and waits for its goroutines. Where Redis hangs, that takes as long as connecting may. Nothing is
+// received afterwards.
 func (s *stream) close() {
 	s.cancel()
 	s.hangUp()
@@ -113,7 +113,7 @@ func (s *stream) hangUp() {
 func (s *stream) add(ctx context.Context, channels []string) error {
 	for _, added := range s.want(channels) {
 		select {
-		case <-added.settled:
+		case <-added.answered:
 			if err := s.outcome(added); err != nil {
 				return err
 			}
@@ -134,7 +134,7 @@ func (s *stream) want(channels []string) []*subscription {
 	for i, channel := range channels {
 		sub, ok := s.channels[channel]
 		if !ok || sub.err != nil {
-			sub = &subscription{settled: make(chan struct{})}
+			sub = &subscription{answered: make(chan struct{})}
 			s.channels[channel] = sub
 			s.mark(channel)
 		}
@@ -182,8 +182,8 @@ func (s *stream) read() {
 	}
 }
 
-// receive reads until the connection fails. It is then given up, whatever the error: only a new one is certainly at the
-// beginning of a message.
+// receive reads until the connection fails. After any error the connection is given up: only a new one is certainly at
+// the beginning of a message.
 func (s *stream) receive(sub *redis.PubSub) {
 	for {
 		said, err := sub.Receive(s.ctx)
@@ -196,15 +196,15 @@ func (s *stream) receive(sub *redis.PubSub) {
 			s.received(said.Channel, said.Payload)
 		case *redis.Subscription:
 			if said.Kind == "subscribe" {
-				s.subscribed(said.Channel, s.settle([]string{said.Channel}, nil) == 0)
+				s.subscribed(said.Channel, s.setOutcome([]string{said.Channel}, nil) == 0)
 			}
 		}
 	}
 }
 
-// settle writes down what became of subscribing. A failure is not the end of it: the next connection tries again, and
-// the confirmation then counts. It returns how many were not confirmed before.
-func (s *stream) settle(channels []string, err error) (unconfirmed int) {
+// setOutcome notes what became of subscribing to channels: err, or confirmed for nil. After a failure the next connection
+// tries again, and then its confirmation counts. It returns how many of the channels were not confirmed before.
+func (s *stream) setOutcome(channels []string, err error) (unconfirmed int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, channel := range channels {
@@ -214,8 +214,8 @@ func (s *stream) settle(channels []string, err error) (unconfirmed int) {
 		}
 		unconfirmed++
 		sub.confirmed, sub.err = err == nil, err
-		if !sub.isSettled() {
-			close(sub.settled)
+		if !sub.isAnswered() {
+			close(sub.answered)
 		}
 	}
 	return unconfirmed
@@ -242,7 +242,7 @@ func (s *stream) connect() (*redis.PubSub, error) {
 	}
 	if err != nil {
 		sub.Close()
-		s.settle(channels, err)
+		s.setOutcome(channels, err)
 		return nil, err
 	}
 	s.heard.Store(true)
@@ -267,8 +267,8 @@ func (s *stream) disconnect(sub *redis.PubSub) {
 	}
 }
 
-// write tells Redis of added and removed channels, and pings. A connection that gives no sign of life it closes, so
-// that the reader takes a new one.
+// write tells Redis of added and removed channels, and pings. It closes a connection that gives no sign of life, so that
+// the reader takes a new one.
 func (s *stream) write() {
 	ticker := time.NewTicker(s.heartbeat)
 	defer ticker.Stop()
@@ -291,7 +291,7 @@ func (s *stream) write() {
 			silent = 0
 			s.hangUp()
 		} else if sub := s.current(); sub != nil {
-			// An error is not lost: nothing will be heard.
+			// After an error nothing is heard, and that is counted.
 			_ = sub.Ping(s.ctx)
 		}
 	}
@@ -316,14 +316,14 @@ func (s *stream) tell() {
 	}
 	clear(s.dirty)
 	s.mu.Unlock()
-	// Removed ones go first, so that whoever is told of an added one hears nothing any more of what it removed before.
+	// Removed channels go first. Once a caller knows that an added one is followed, it hears no removed one any more.
 	if len(removed) > 0 { // to Redis, none would mean all
 		// Where this fails the connection is broken, and the next one hears only what is wanted.
 		_ = sub.Unsubscribe(s.ctx, removed...)
 	}
 	if len(added) > 0 {
 		if err := sub.Subscribe(s.ctx, added...); err != nil {
-			s.settle(added, err)
+			s.setOutcome(added, err)
 		}
 	}
 }
