@@ -1,0 +1,141 @@
+package rail
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Wish is what a passenger would like; it is honoured when such a seat is free, and never a reason to refuse.
+type Wish struct {
+	Position SeatPosition
+	Letter   string
+	Coach    string
+}
+
+// PassengerRequest is one passenger of a PlaceOrder.
+type PassengerRequest struct {
+	Passenger
+	SeatClass SeatClass
+	Wish      Wish
+}
+
+// PlaceOrder asks for seats on one run for up to MaxPassengers, all or nothing.
+type PlaceOrder struct {
+	IdempotencyKey string
+	RunID          RunID
+	From, To       StationCode
+	Passengers     []PassengerRequest
+}
+
+// Normalize makes one request of those that people would call the same: see NormalizeText, and NormalizeLabel for numbers.
+// Document numbers become capitals. It comes before the request is compared with another of the same key.
+func (p *PlaceOrder) Normalize() {
+	for i := range p.Passengers {
+		who := &p.Passengers[i]
+		who.Name = NormalizeText(who.Name)
+		who.DocumentNumber = asciiUpper(NormalizeLabel(who.DocumentNumber))
+		who.Wish.Letter = strings.ToUpper(NormalizeLabel(who.Wish.Letter))
+		who.Wish.Coach = NormalizeLabel(who.Wish.Coach)
+	}
+}
+
+// asciiUpper is strings.ToUpper of ASCII alone: of all letters, two that are no ASCII have an ASCII capital, and would become
+// somebody else's document.
+func asciiUpper(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' {
+			return r - 'a' + 'A'
+		}
+		return r
+	}, s)
+}
+
+// Validate lists everything that is wrong with a normalised request on a run, and finds the calls it is about. Whether
+// the run may be sold now, and what is left, is decided in the sale's own transaction.
+func (p *PlaceOrder) Validate(run *Run) (from, to int, err error) {
+	var errs Errors
+	if !ValidKey(p.IdempotencyKey) {
+		errs.Add(Invalid, []string{"input", "idempotencyKey"}, "an idempotency key has %d to %d printable ASCII characters without spaces", minKey, maxKey)
+	}
+	from, to, ok := run.Train.Pair(p.From, p.To)
+	if !ok {
+		errs = append(errs, run.Train.explainPair(p.From, p.To)...)
+	}
+	if len(p.Passengers) == 0 || len(p.Passengers) > MaxPassengers {
+		errs.Add(Invalid, []string{"input", "passengers"}, "an order has 1 to %d passengers, not %d", MaxPassengers, len(p.Passengers))
+		return 0, 0, errs
+	}
+	documents := map[string]bool{}
+	for i, who := range p.Passengers {
+		path := []string{"input", "passengers", Index(i)}
+		errs.addText(under(path, "name"), "a name", who.Name, MaxPassengerName)
+		if fault := documentFault(who.DocumentNumber); fault != "" {
+			errs.Add(Invalid, under(path, "documentNumber"), "a document number has %d to %d letters A to Z and digits: %s", minDocument, maxDocument, fault)
+		}
+		if documents[who.DocumentNumber] {
+			errs.Add(Invalid, under(path, "documentNumber"), "two passengers have the same document number")
+		}
+		documents[who.DocumentNumber] = true
+		if run.Train.Formation.ClassIndex(who.SeatClass) < 0 {
+			errs.Add(Invalid, under(path, "seatClass"), "%s has no %s seats", run.Train.Number, who.SeatClass)
+		}
+		if who.Wish.Position != "" && !who.Wish.Position.Valid() {
+			errs.Add(Invalid, under(path, "wish", "position"), "%q is not a seat position", who.Wish.Position)
+		}
+		if who.Wish.Letter != "" {
+			errs.addText(under(path, "wish", "letter"), "a seat's letter", who.Wish.Letter, maxLabel)
+		}
+		if who.Wish.Coach != "" {
+			errs.addText(under(path, "wish", "coach"), "a coach's number", who.Wish.Coach, maxLabel)
+		}
+	}
+	return from, to, errs.OrNil()
+}
+
+// explainPair says why a passenger cannot go from one station to the other on this train.
+func (t *Train) explainPair(from, to StationCode) Errors {
+	var errs Errors
+	calls := func(code StationCode) bool {
+		return slices.ContainsFunc(t.Calls, func(c Call) bool { return c.Station == code })
+	}
+	switch {
+	case from == to:
+		errs.Add(Invalid, []string{"input", "to"}, "from and to are the same station")
+	case !calls(from):
+		errs.Add(Invalid, []string{"input", "from"}, "%s does not call at %s", t.Number, from)
+	case !calls(to):
+		errs.Add(Invalid, []string{"input", "to"}, "%s does not call at %s", t.Number, to)
+	default:
+		errs.Add(Invalid, []string{"input", "to"}, "%s takes no passengers from %s to %s", t.Number, from, to)
+	}
+	return errs
+}
+
+// ValidKey tells whether an idempotency key has 8 to 128 printable ASCII characters without spaces: ledgers do not
+// agree on whether 'key' and 'key ' are equal.
+func ValidKey(key string) bool {
+	if len(key) < minKey || len(key) > maxKey {
+		return false
+	}
+	for i := 0; i < len(key); i++ {
+		if key[i] <= ' ' || key[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// documentFault is what is wrong with a document number, "" where nothing is. Of the number it tells one character at most.
+func documentFault(number string) string {
+	characters := []rune(number)
+	for i, r := range characters[:min(len(characters), maxDocument)] {
+		if (r < '0' || r > '9') && (r < 'A' || r > 'Z') {
+			return fmt.Sprintf("character %d is U+%04X", i+1, r)
+		}
+	}
+	if n := len(characters); n < minDocument || n > maxDocument {
+		return fmt.Sprintf("it has %d", n)
+	}
+	return ""
+}
