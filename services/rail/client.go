@@ -5,20 +5,8 @@ import (
 	"net/netip"
 )
 
-type viewerKey struct{}
-
-// WithViewer is a context that knows who asks. The gateway makes it, once per request or connection.
-func WithViewer(ctx context.Context, v *Viewer) context.Context {
-	return context.WithValue(ctx, viewerKey{}, v)
-}
-
-// ViewerFrom is who asks, or nil where nobody said: a nil *Viewer has no role and may see no order.
-func ViewerFrom(ctx context.Context) *Viewer {
-	v, _ := ctx.Value(viewerKey{}).(*Viewer)
-	return v
-}
-
-// Client is where a request comes from.
+// Client is where a request comes from. It is beside Viewer, because a bound per viewer is a bound per client where there
+// is no token.
 type Client struct {
 	// Address is the client's in the network: one address of IPv4, and of IPv6 the 64 bits that a household or a phone is
 	// given. It is not valid where the network has none. It is for counting in memory, and never for a log.

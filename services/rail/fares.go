@@ -81,9 +81,15 @@ func (f *Fares) Validate(at ...string) Errors {
 		errs.Add(Invalid, under(at, "pairs"), "fares have at most %d pairs of stations, not %d", maxPairs, len(f.Pairs))
 		return errs
 	}
+	f.validateRates(&errs, under(at, "perKm"))
+	f.validatePairs(&errs, under(at, "pairs"))
+	return errs
+}
+
+func (f *Fares) validateRates(errs *Errors, at []string) {
 	var classes []SeatClass
 	for i, rate := range f.PerKm {
-		path := under(at, "perKm", Index(i))
+		path := under(at, Index(i))
 		if !rate.SeatClass.Valid() || slices.Contains(classes, rate.SeatClass) {
 			errs.Add(Invalid, under(path, "seatClass"), "%q is not a seat class, or is there twice", rate.SeatClass)
 		}
@@ -96,18 +102,17 @@ func (f *Fares) Validate(at ...string) Errors {
 			errs.Add(Invalid, under(path, "minimum"), "a minimum is not negative")
 		}
 	}
-	type key struct {
-		class    SeatClass
-		from, to StationCode
-	}
-	seen := map[key]bool{}
+}
+
+func (f *Fares) validatePairs(errs *Errors, at []string) {
+	seen := map[pairKey]bool{}
 	for i, pair := range f.Pairs {
-		path := under(at, "pairs", Index(i))
-		k := key{pair.SeatClass, pair.From, pair.To}
-		if seen[k] {
+		path := under(at, Index(i))
+		key := pairKey{pair.SeatClass, pair.From, pair.To}
+		if seen[key] {
 			errs.Add(Invalid, path, "the fare %s from %s to %s is there twice", pair.SeatClass, pair.From, pair.To)
 		}
-		seen[k] = true
+		seen[key] = true
 		if !pair.SeatClass.Valid() {
 			errs.Add(Invalid, under(path, "seatClass"), "%q is not a seat class", pair.SeatClass)
 		}
@@ -115,5 +120,4 @@ func (f *Fares) Validate(at ...string) Errors {
 			errs.Add(Invalid, under(path, "amount"), "a fare is not negative")
 		}
 	}
-	return errs
 }

@@ -25,15 +25,9 @@ func RowSeats(letters string, first, last int, without []string) ([]Seat, error)
 	if first < 1 || last < first || last > maxRow {
 		return nil, Refuse(Invalid, "rows run from 1 to at most %d, the first before the last", maxRow)
 	}
-	letters = composed(narrow(letters)) // With the spaces at its ends, which are aisles where there can be none.
-	if wrong := CheckText("the letters of a row, such as \"ABC DF\" with a space for the aisle,", letters, maxRowLetters); wrong != nil {
-		return nil, wrong
-	}
-	pattern := []rune(letters)
-	for i, letter := range pattern {
-		if letter != ' ' && !unicode.IsLetter(letter) {
-			return nil, Refuse(Invalid, "character %d of the letters of a row is U+%04X, which is no letter", i+1, letter)
-		}
+	pattern, err := rowPattern(letters)
+	if err != nil {
+		return nil, err
 	}
 	if len(without) > MaxSeatsPerCoach {
 		return nil, Refuse(Invalid, "a coach leaves out at most %d labels, not %d", MaxSeatsPerCoach, len(without))
@@ -52,17 +46,37 @@ func RowSeats(letters string, first, last int, without []string) ([]Seat, error)
 			if len(seats) == MaxSeatsPerCoach {
 				return nil, tooManySeats()
 			}
-			position := Middle
-			switch {
-			case i == 0 || i == len(pattern)-1:
-				position = Window
-			case pattern[i-1] == ' ' || pattern[i+1] == ' ':
-				position = Aisle
-			}
-			seats = append(seats, Seat{Label: label, Position: position})
+			seats = append(seats, Seat{Label: label, Position: positionInRow(pattern, i)})
 		}
 	}
 	return seats, nil
+}
+
+// rowPattern is the normalised letters of a row. Spaces at its ends are kept, to be refused: no aisle can be there.
+func rowPattern(letters string) ([]rune, error) {
+	letters = composed(narrow(letters))
+	const what = "the letters of a row, such as \"ABC DF\" with a space for the aisle,"
+	if wrong := CheckText(what, letters, maxRowLetters); wrong != nil {
+		return nil, wrong
+	}
+	pattern := []rune(letters)
+	for i, letter := range pattern {
+		if letter != ' ' && !unicode.IsLetter(letter) {
+			return nil, Refuse(Invalid, "character %d of the letters of a row is U+%04X, which is no letter", i+1, letter)
+		}
+	}
+	return pattern, nil
+}
+
+// positionInRow is the position of the seat with letter i of a row: see RowSeats.
+func positionInRow(pattern []rune, i int) SeatPosition {
+	switch {
+	case i == 0 || i == len(pattern)-1:
+		return Window
+	case pattern[i-1] == ' ' || pattern[i+1] == ' ':
+		return Aisle
+	}
+	return Middle
 }
 
 // BerthSeats lays out the berths of bays first to last; tiers are the positions in one bay. A berth's label is its bay

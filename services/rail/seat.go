@@ -153,19 +153,7 @@ func (f *Formation) Validate(at ...string) Errors {
 			errs.Add(Invalid, under(path, "layout"), "a coach has 1 to %d seats, not %d", MaxSeatsPerCoach, len(coach.Seats))
 			continue
 		}
-		labels := map[string]bool{}
-		for _, seat := range coach.Seats {
-			if !printable(seat.Label, maxLabel) { // An import looks at millions of them.
-				errs.addText(under(path, "layout"), "a seat's label", seat.Label, maxLabel)
-			}
-			if seat.Position != "" && !seat.Position.Valid() {
-				errs.Add(Invalid, under(path, "layout"), "%q is not a seat position", seat.Position)
-			}
-			if labels[seat.Label] {
-				errs.Add(Invalid, under(path, "layout"), "seat %q is there twice in coach %q", seat.Label, coach.Number)
-			}
-			labels[seat.Label] = true
-		}
+		coach.validateSeats(&errs, under(path, "layout"))
 	}
 	for _, class := range f.Classes {
 		if n := len(f.seats[class]); n > MaxSeatsPerClass {
@@ -173,6 +161,24 @@ func (f *Formation) Validate(at ...string) Errors {
 		}
 	}
 	return errs
+}
+
+// validateSeats adds what is wrong with the seats, of which there is one at least. An import has millions of them, so
+// that texts are made only for what is wrong.
+func (c *Coach) validateSeats(errs *Errors, at []string) {
+	labels := map[string]bool{}
+	for _, seat := range c.Seats {
+		if !printable(seat.Label, maxLabel) {
+			errs.addText(at, "a seat's label", seat.Label, maxLabel)
+		}
+		if seat.Position != "" && !seat.Position.Valid() {
+			errs.Add(Invalid, at, "%q is not a seat position", seat.Position)
+		}
+		if labels[seat.Label] {
+			errs.Add(Invalid, at, "seat %q is there twice in coach %q", seat.Label, c.Number)
+		}
+		labels[seat.Label] = true
+	}
 }
 
 // digest is 128 bits of SHA-256 over the JSON of v, in hexadecimal: equal content, equal digest.

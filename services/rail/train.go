@@ -180,22 +180,7 @@ func (t *Train) validateCalls(at []string) Errors {
 		if call.Clock != "" && t.clocks[i] == nil {
 			errs.Add(Invalid, path, "%q is not an IANA time zone", call.Clock)
 		}
-		arrival, departure := call.ArrivalSeconds, call.DepartureSeconds
-		if i == 0 {
-			arrival = departure
-		}
-		if i == len(t.Calls)-1 {
-			departure = arrival
-		}
-		switch {
-		case arrival < 0 || departure < 0 || departure > int32(MaxOffset/time.Second) || arrival > int32(MaxOffset/time.Second):
-			errs.Add(Invalid, path, "a call's times are between 00:00 of the service date and %d:00", MaxOffset/time.Hour)
-		case departure < arrival:
-			errs.Add(Invalid, under(path, "departure"), "the train leaves call %d before it arrives", i+1)
-		case i > 0 && call.Clock == t.Calls[i-1].Clock && arrival < t.Calls[i-1].DepartureSeconds:
-			// Clocks of two zones are compared on each date: see ValidateOn.
-			errs.Add(Invalid, under(path, "arrival"), "the train arrives at call %d before it left call %d", i+1, i)
-		}
+		t.validateTimes(&errs, path, i)
 		switch {
 		case call.Metres == NoDistance:
 		case call.Metres < 0 || call.Metres > maxMetres:
@@ -206,6 +191,28 @@ func (t *Train) validateCalls(at []string) Errors {
 		farthest = max(farthest, call.Metres)
 	}
 	return errs
+}
+
+// validateTimes adds what is wrong with the times of call i by themselves, and beside those of the call before. At the
+// origin and the terminus one of the two says nothing.
+func (t *Train) validateTimes(errs *Errors, path []string, i int) {
+	call, last := &t.Calls[i], int32(MaxOffset/time.Second)
+	arrival, departure := call.ArrivalSeconds, call.DepartureSeconds
+	if i == 0 {
+		arrival = departure
+	}
+	if i == len(t.Calls)-1 {
+		departure = arrival
+	}
+	switch {
+	case arrival < 0 || departure < 0 || departure > last || arrival > last:
+		errs.Add(Invalid, path, "a call's times are between 00:00 of the service date and %d:00", MaxOffset/time.Hour)
+	case departure < arrival:
+		errs.Add(Invalid, under(path, "departure"), "the train leaves call %d before it arrives", i+1)
+	case i > 0 && call.Clock == t.Calls[i-1].Clock && arrival < t.Calls[i-1].DepartureSeconds:
+		// Clocks of two zones are compared on each date: see ValidateOn.
+		errs.Add(Invalid, under(path, "arrival"), "the train arrives at call %d before it left call %d", i+1, i)
+	}
 }
 
 // validatePrices refuses a train with a seat it could not put a price on.

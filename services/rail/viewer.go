@@ -1,6 +1,7 @@
 package rail
 
 import (
+	"context"
 	"slices"
 	"time"
 )
@@ -8,13 +9,14 @@ import (
 // Role is what a viewer may do.
 type Role string
 
-// The roles. Whoever has no role may search and watch seats.
+// The roles. A viewer without any may search and watch seats.
 const (
 	RolePassenger Role = "PASSENGER"
 	RoleAdmin     Role = "ADMIN"
 )
 
-// Viewer is who asks.
+// Viewer is who asks. It is here, and travels in the context, because what it may see is a rule about orders (MaySee)
+// that the gateway, the use cases and the resolvers all keep.
 type Viewer struct {
 	// Subject is the buyer's stable name, 1 to 128 printable ASCII characters.
 	Subject string
@@ -29,4 +31,17 @@ func (v *Viewer) Is(role Role) bool { return v != nil && slices.Contains(v.Roles
 // MaySee tells whether an order is the viewer's business: their own, or any for an admin.
 func (v *Viewer) MaySee(o *Order) bool {
 	return v != nil && (v.Is(RoleAdmin) || v.Subject == o.Buyer)
+}
+
+type viewerKey struct{}
+
+// WithViewer is a context that knows who asks. The gateway makes it, once per request or connection.
+func WithViewer(ctx context.Context, v *Viewer) context.Context {
+	return context.WithValue(ctx, viewerKey{}, v)
+}
+
+// ViewerFrom is who asks, or nil where that is not known: a nil *Viewer has no role and may see no order.
+func ViewerFrom(ctx context.Context) *Viewer {
+	v, _ := ctx.Value(viewerKey{}).(*Viewer)
+	return v
 }
