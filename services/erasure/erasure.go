@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"interlock/internal/logonce"
 	"interlock/internal/pause"
 	"interlock/services/lock"
 	"interlock/services/rail"
@@ -67,18 +68,14 @@ func (e *Eraser) Run(ctx context.Context) {
 	if e.After <= 0 {
 		return
 	}
-	failing := false
+	forgetting := logonce.Error(
+		"passengers of past runs cannot be forgotten; it is tried again", "passengers of past runs are forgotten again")
 	for {
 		err := e.round(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil && !failing {
-			e.Log.ErrorContext(ctx, "passengers of past runs cannot be forgotten; it is tried again", "error", err)
-		} else if err == nil && failing {
-			e.Log.InfoContext(ctx, "passengers of past runs are forgotten again")
-		}
-		failing = err != nil
+		forgetting.Note(ctx, e.Log, err)
 		if !pause.For(ctx, interval) {
 			return
 		}
