@@ -1,6 +1,7 @@
 package resolvers_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,14 +49,49 @@ func TestCost_OfArguments(t *testing.T) {
 		require.Equal(t, whole, cost("Query", "stations", map[string]any{"first": first}), "%v", first)
 	}
 	ids := make([]any, 1_000)
-	require.Equal(t, cost("Query", "nodes", map[string]any{"ids": "one"}), cost("Query", "nodes", map[string]any{"ids": ids[:1]}))
+	require.Equal(t, cost("Query", "nodes", map[string]any{"ids": "one"}),
+		cost("Query", "nodes", map[string]any{"ids": ids[:1]}))
 	require.Greater(t, cost("Query", "nodes", map[string]any{"ids": ids}), 10_000)
 	publish := func(from, through any) int {
-		return cost("Mutation", "publishTrain", map[string]any{"input": map[string]any{"from": from, "through": through}})
+		return cost("Mutation", "publishTrain",
+			map[string]any{"input": map[string]any{"from": from, "through": through}})
 	}
 	year := publish("2026-01-01", "2027-02-04")
 	require.Less(t, publish("2026-01-01", "2026-01-01"), year)
-	for _, dates := range [][2]any{{nil, nil}, {"2026-01-02", "2026-01-01"}, {"2026-01-01", "9999-12-31"}, {"x", "2026-01-01"}, {5, 6}} {
+	for _, dates := range [][2]any{
+		{nil, nil}, {"2026-01-02", "2026-01-01"}, {"2026-01-01", "9999-12-31"}, {"x", "2026-01-01"}, {5, 6},
+	} {
 		require.Equal(t, year, publish(dates[0], dates[1]), "%v", dates)
 	}
+}
+
+// What is not at hand costs more than what is, and a page or a list as much as is asked for.
+func TestCost_OfRootFields(t *testing.T) {
+	schema := (&resolvers.Resolver{}).Schema()
+	const below = 10
+	two := map[string]any{"first": int64(2)}
+	three := map[string]any{"ids": []any{"a", "b", "c"}, "runIds": []any{"a", "b", "c"}}
+	dates := map[string]any{"input": map[string]any{"from": "2019-10-12", "through": "2019-10-14"}}
+	for field, c := range map[string]struct {
+		args map[string]any
+		cost int
+	}{
+		"Query.node": {cost: 2_010}, "Query.order": {cost: 2_010}, "Query.nodes": {three, 2_033},
+		"Query.orders": {two, 2_022}, "Viewer.orders": {two, 2_022}, "Query.stations": {two, 1_022},
+		"Query.runs":          {two, 1_022},
+		"Query.searchTickets": {two, 1_040}, "Run.availability": {cost: 30},
+		"Subscription.orderChanged": {cost: 2_010}, "Subscription.seatAvailability": {three, 90},
+		"Mutation.placeOrder": {cost: 5_010}, "Mutation.payOrder": {cost: 5_010}, "Mutation.cancelOrder": {cost: 5_010},
+		"Mutation.cancelHold": {cost: 5_010}, "Mutation.correctPassengerName": {cost: 5_010},
+		"Mutation.suspendRun": {cost: 5_010}, "Mutation.resumeRun": {cost: 5_010},
+		"Mutation.withdrawRun":    {cost: 5_010},
+		"Mutation.publishStation": {cost: 5_010}, "Mutation.publishTrain": {dates, 20_030},
+	} {
+		object, name, _ := strings.Cut(field, ".")
+		cost, ok := schema.Complexity(t.Context(), object, name, below, c.args)
+		require.True(t, ok, field)
+		require.Equal(t, c.cost, cost, field)
+	}
+	_, ok := schema.Complexity(t.Context(), "Query", "viewer", below, nil)
+	require.False(t, ok, "a value and what is below it")
 }

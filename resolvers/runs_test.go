@@ -25,13 +25,16 @@ func (p *published) Changes(context.Context, int64) (*ledger.TimetableChanges, e
 
 // A train of the far west is listed by its own date, whatever that of the server is, and a cursor outlives midnight.
 func TestRuns_FromTodayOn(t *testing.T) {
-	formation := rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.Second, Seats: []rail.Seat{{Label: "1A"}}}})
+	formation := rail.NewFormation([]rail.Coach{
+		{Number: "1", SeatClass: rail.Second, Seats: []rail.Seat{{Label: "1A"}}},
+	})
 	calls := []rail.Call{{Station: "A"}, {Station: "B", ArrivalSeconds: 3_600}}
 	train := rail.NewTrain("P1", "", "Pacific/Pago_Pago", calls, formation, &rail.Fares{Currency: "USD"})
 	ledger := &published{Number: 1}
 	for day := range 6 {
 		date := rail.NewDate(2019, 10, 9+day)
-		ledger.Runs = append(ledger.Runs, &rail.Run{ID: rail.NewRunID("P1", date), Train: train, Date: date, Status: rail.Published})
+		ledger.Runs = append(ledger.Runs,
+			&rail.Run{ID: rail.NewRunID("P1", date), Train: train, Date: date, Status: rail.Published})
 	}
 	timetable := search.NewTimetable(ledger)
 	require.NoError(t, timetable.Refresh(t.Context()))
@@ -56,15 +59,18 @@ func TestRuns_FromTodayOn(t *testing.T) {
 			now = now.Add(3 * time.Hour) // past midnight, of all zones in the end
 		}
 	}
-	require.Equal(t, []string{"2019-10-10", "2019-10-11", "2019-10-12", "2019-10-13", "2019-10-14"}, list(graph.RunFilter{}, nil))
+	require.Equal(t, []string{"2019-10-10", "2019-10-11", "2019-10-12", "2019-10-13", "2019-10-14"},
+		list(graph.RunFilter{}, nil))
 
 	date := func(day int) *rail.Date { d := rail.NewDate(2019, 10, day); return &d }
-	require.Equal(t, []string{"2019-10-09"}, list(graph.RunFilter{From: date(9)}, nil), "one day where only the first is given")
+	require.Equal(t, []string{"2019-10-09"}, list(graph.RunFilter{From: date(9)}, nil),
+		"one day where only the first is given")
 	require.Equal(t, []string{"2019-10-09", "2019-10-10"}, list(graph.RunFilter{From: date(9), Through: date(10)}, nil))
 	now = time.Date(2019, 10, 12, 12, 0, 0, 0, time.UTC)
 	require.Equal(t, []string{"2019-10-12", "2019-10-13"}, list(graph.RunFilter{Through: date(13)}, nil))
 	epoch, last := rail.NewDate(1970, 1, 1), rail.NewDate(9999, 12, 31)
-	require.Len(t, list(graph.RunFilter{From: &epoch, Through: &last}, nil), len(ledger.Runs), "a first date is a first date")
+	require.Len(t, list(graph.RunFilter{From: &epoch, Through: &last}, nil), len(ledger.Runs),
+		"a first date is a first date")
 	one := 1
 	_, err := resolver.Query().Runs(t.Context(), graph.RunFilter{From: date(9), Through: date(8)}, &one, nil)
 	require.ErrorContains(t, err, "through is before from")

@@ -1,0 +1,88 @@
+package resolvers_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/resolvers"
+	"interlock/services/rail"
+)
+
+// rootFields has every field of the three roots: an operation that asks for it, and the role it needs, "" where it
+// needs none.
+var rootFields = map[string]struct {
+	operation string
+	role      rail.Role
+}{
+	"Query.node":     {operation: fmt.Sprintf(`{ node(id: %q) { id } }`, stationID)},
+	"Query.nodes":    {operation: fmt.Sprintf(`{ nodes(ids: [%q]) { id } }`, stationID)},
+	"Query.viewer":   {operation: `{ viewer { subject } }`},
+	"Query.stations": {operation: `{ stations { nodes { id } } }`},
+	"Query.searchTickets": {
+		operation: `{ searchTickets(from: ["SHH"], to: ["BJP"], date: "2019-10-12") { nodes { version } } }`,
+	},
+	"Query.run":    {operation: `{ run(train: "T12", date: "2019-10-12") { id } }`},
+	"Query.runs":   {`{ runs(filter: {}) { nodes { id } } }`, rail.RoleAdmin},
+	"Query.orders": {`{ orders(filter: {}) { nodes { id } } }`, rail.RoleAdmin},
+
+	"Mutation.placeOrder":           {placeOrder, rail.RolePassenger},
+	"Mutation.payOrder":             {payOrder, rail.RolePassenger},
+	"Mutation.cancelOrder":          {cancelOrder, rail.RolePassenger},
+	"Mutation.cancelHold":           {cancelHold, rail.RoleAdmin},
+	"Mutation.correctPassengerName": {correctPassengerName, rail.RoleAdmin},
+	"Mutation.publishStation":       {publishStation, rail.RoleAdmin},
+	"Mutation.publishTrain":         {publishTrain(``), rail.RoleAdmin},
+	"Mutation.suspendRun":           {suspendRun, rail.RoleAdmin},
+	"Mutation.resumeRun":            {resumeRun, rail.RoleAdmin},
+	"Mutation.withdrawRun":          {withdrawRun, rail.RoleAdmin},
+
+	"Subscription.seatAvailability": {operation: seatAvailability},
+	"Subscription.orderChanged":     {orderChanged, rail.RolePassenger},
+}
+
+// signedIn are fields that need a token and no role, which each of them says itself: see TestOrder.
+var signedIn = []string{"Query.order"}
+
+// Each field is for its role alone, and tells so before a use case is asked.
+func TestRoles_OfEveryRootField(t *testing.T) {
+	schema := (&resolvers.Resolver{}).Schema().Schema()
+	var fields []string
+	for _, root := range []string{"Query", "Mutation", "Subscription"} {
+		for _, field := range schema.Types[root].Fields {
+			if name := root + "." + field.Name; field.Name[0] != '_' {
+				fields = append(fields, name)
+				require.True(t, rootFields[name].operation != "" || name == signedIn[0], "%s is in neither table", name)
+			}
+		}
+	}
+	require.Len(t, fields, len(rootFields)+len(signedIn), "what is in a table is a field")
+
+	both := &rail.Viewer{Subject: "eve", Roles: []rail.Role{rail.RolePassenger, rail.RoleAdmin}}
+	without := &rail.Viewer{Subject: "nil"}
+	for name, field := range rootFields {
+		for _, viewer := range []*rail.Viewer{anonymous, without, ann, admin, both} {
+			w := newWorld()
+			w.order = w.listed[0]
+			close(w.streams())
+			response := w.open(t.Context(), t, viewer, field.operation, nil)()
+			var errs []string
+			if response != nil { // nil is the end of a stream
+				errs = told(response.Errors)
+			}
+			switch {
+			case field.role == "" || viewer.Is(field.role):
+				require.Empty(t, errs, "%s as %v", name, viewer)
+			case viewer == nil:
+				require.Len(t, errs, 1, name)
+				require.Contains(t, errs[0], ": UNAUTHENTICATED", name)
+				require.Empty(t, w.calls, name)
+			default:
+				require.Len(t, errs, 1, name)
+				require.Contains(t, errs[0], ": FORBIDDEN", name)
+				require.Empty(t, w.calls, name)
+			}
+		}
+	}
+}
