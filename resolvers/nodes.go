@@ -2,12 +2,13 @@ package resolvers
 
 import (
 	"context"
+	"slices"
 
 	"interlock/graph"
 	"interlock/services/rail"
 )
 
-// Node answers null for an id of anything that is not there or not the viewer's.
+// Node is the one thing with an id. It is null where there is no such thing, and where the viewer may not see it.
 func (r *queryResolver) Node(ctx context.Context, id string) (graph.Node, error) {
 	nodes, err := r.Nodes(ctx, []string{id})
 	if err != nil {
@@ -16,7 +17,7 @@ func (r *queryResolver) Node(ctx context.Context, id string) (graph.Node, error)
 	return nodes[0], nil
 }
 
-// Nodes reads all orders among them at once.
+// Nodes are the things with some ids, in the places of the ids. The ledger is asked once for all orders among them.
 func (r *queryResolver) Nodes(ctx context.Context, ids []string) ([]graph.Node, error) {
 	if len(ids) > maxPage {
 		return nil, rail.Refuse(rail.BadUserInput, "at most %d ids", maxPage).At("ids")
@@ -27,53 +28,52 @@ func (r *queryResolver) Nodes(ctx context.Context, ids []string) ([]graph.Node, 
 	}
 	nodes := make([]graph.Node, len(ids))
 	for i, id := range ids {
-		switch kind, name := decodeID(id); kind {
-		case stationNode:
-			if err := r.Timetable.Ready(); err != nil {
-				return nil, err
-			}
-			if s, ok := r.Timetable.Station(rail.StationCode(name)); ok {
-				nodes[i] = station(s)
-			}
-		case runNode:
-			if err := r.Timetable.Ready(); err != nil {
-				return nil, err
-			}
-			if run, ok := r.Timetable.Run(rail.RunID(name)); ok {
-				nodes[i] = r.run(run)
-			}
-		case orderNode:
-			if o := orders[i]; o != nil {
-				nodes[i] = order(o)
-			}
-		case ticketNode:
-			_, n, _ := splitTicket(name)
-			if o := orders[i]; o != nil && n < len(o.Tickets) {
-				nodes[i] = ticket(o, n)
-			}
+		if nodes[i], err = r.nodeOf(id, orders[i]); err != nil {
+			return nil, err
 		}
 	}
 	return nodes, nil
 }
 
-// visibleOrders are the orders that ids of orders and tickets name, in the places of the ids: nil where it is another's or
-// none.
+// nodeOf is what an id names; nil where that is nothing. placed is the order that the id of an order or a ticket is
+// about, nil where the viewer may see none.
+func (r *queryResolver) nodeOf(id string, placed *rail.Order) (graph.Node, error) {
+	switch kind, name := decodeID(id); kind {
+	case stationNode:
+		if err := r.Timetable.Ready(); err != nil {
+			return nil, err
+		}
+		if s, ok := r.Timetable.Station(rail.StationCode(name)); ok {
+			return station(s), nil
+		}
+	case runNode:
+		if err := r.Timetable.Ready(); err != nil {
+			return nil, err
+		}
+		if run, ok := r.Timetable.Run(rail.RunID(name)); ok {
+			return r.run(run), nil
+		}
+	case orderNode:
+		if placed != nil {
+			return order(placed), nil
+		}
+	case ticketNode:
+		if _, n, _ := splitTicket(name); placed != nil && n < len(placed.Tickets) {
+			return ticket(placed, n), nil
+		}
+	}
+	return nil, nil
+}
+
+// visibleOrders are the orders that the ids of orders and tickets are about, in the places of the ids. An element is
+// nil where the id is about no order, or about one that the viewer may not see.
 func (r *queryResolver) visibleOrders(ctx context.Context, ids []string) ([]*rail.Order, error) {
 	viewer := rail.ViewerFrom(ctx)
 	names := make([]string, len(ids))
-	asked := false
 	for i, id := range ids {
-		switch kind, name := decodeID(id); kind {
-		case orderNode:
-			names[i] = name
-		case ticketNode:
-			if orderID, _, ok := splitTicket(name); ok {
-				names[i] = orderID
-			}
-		}
-		asked = asked || names[i] != ""
+		names[i] = orderOf(id)
 	}
-	if viewer == nil || !asked {
+	if viewer == nil || !slices.ContainsFunc(names, func(name string) bool { return name != "" }) {
 		return make([]*rail.Order, len(ids)), nil
 	}
 	orders, err := r.OrderBook.OrdersByID(ctx, names)
@@ -86,4 +86,17 @@ func (r *queryResolver) visibleOrders(ctx context.Context, ids []string) ([]*rai
 		}
 	}
 	return orders, nil
+}
+
+// orderOf is the order that the id of an order or of a ticket is about; "" for all other ids.
+func orderOf(id string) string {
+	switch kind, name := decodeID(id); kind {
+	case orderNode:
+		return name
+	case ticketNode:
+		if orderID, _, ok := splitTicket(name); ok {
+			return orderID
+		}
+	}
+	return ""
 }

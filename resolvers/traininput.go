@@ -10,12 +10,13 @@ import (
 	"interlock/services/rail"
 )
 
-// trainRequest reads the input's strings. Whether what they say makes a train, rail decides.
+// trainRequest reads the input. It refuses what cannot be read. Whether the parts make a valid train, rail decides.
 func trainRequest(input *graph.PublishTrainInput) (publish.TrainRequest, error) {
 	var errs rail.Errors
 	request := publish.TrainRequest{
 		Number: input.Number, Kind: value(input.Kind), From: input.From, Through: input.Through,
-		Calls: readCalls(input.Calls, &errs), Coaches: readCoaches(input.Coaches, &errs), Fares: readFares(input.Fares, &errs),
+		Calls: readCalls(input.Calls, &errs), Coaches: readCoaches(input.Coaches, &errs),
+		Fares:        readFares(input.Fares, &errs),
 		ValidateOnly: input.ValidateOnly,
 	}
 	for _, day := range input.Weekdays {
@@ -35,37 +36,53 @@ var weekdays = map[graph.Weekday]time.Weekday{
 
 func readCalls(inputs []*graph.CallInput, errs *rail.Errors) []rail.Call {
 	if len(inputs) > rail.MaxCalls {
-		errs.Add(rail.Invalid, []string{"input", "calls"}, "a train calls at 2 to %d stations, not %d", rail.MaxCalls, len(inputs))
+		errs.Add(rail.Invalid, []string{"input", "calls"}, "a train calls at 2 to %d stations, not %d", rail.MaxCalls,
+			len(inputs))
 		return nil
 	}
 	calls := make([]rail.Call, len(inputs))
 	for i, input := range inputs {
 		path := []string{"input", "calls", rail.Index(i)}
-		call := rail.Call{Station: input.Station, Metres: rail.NoDistance, NoBoarding: !input.Boarding, NoAlighting: !input.Alighting}
 		if input.Arrival == nil && i > 0 {
 			errs.Add(rail.Invalid, append(path, "arrival"), "every call but the first has an arrival")
 		}
 		if input.Departure == nil && i < len(inputs)-1 {
 			errs.Add(rail.Invalid, append(path, "departure"), "every call but the last has a departure")
 		}
-		call.ArrivalSeconds = readOffset(input.Arrival, append(path, "arrival"), errs)
-		call.DepartureSeconds = readOffset(input.Departure, append(path, "departure"), errs)
-		// The origin's arrival and the terminus's departure say nothing; one canonical value keeps equal trains equal.
+		call := readCall(input, path, errs)
+		// The origin's arrival and the terminus's departure mean nothing. One canonical value keeps equal trains equal.
 		if i == 0 {
 			call.ArrivalSeconds = call.DepartureSeconds
 		} else if i == len(inputs)-1 {
 			call.DepartureSeconds = call.ArrivalSeconds
 		}
-		if km := input.DistanceKm; km != nil {
-			if *km >= 0 && *km <= math.MaxInt32/1000 {
-				call.Metres = int32(math.Round(*km * 1000))
-			} else {
-				errs.Add(rail.Invalid, append(path, "distanceKm"), "a distance is a number of kilometres from the origin")
-			}
-		}
 		calls[i] = call
 	}
 	return calls
+}
+
+// readCall reads one call by itself. A time that is not given is 0.
+func readCall(input *graph.CallInput, path []string, errs *rail.Errors) rail.Call {
+	return rail.Call{
+		Station:          input.Station,
+		ArrivalSeconds:   readOffset(input.Arrival, append(path, "arrival"), errs),
+		DepartureSeconds: readOffset(input.Departure, append(path, "departure"), errs),
+		Metres:           readDistance(input.DistanceKm, append(path, "distanceKm"), errs),
+		NoBoarding:       !input.Boarding,
+		NoAlighting:      !input.Alighting,
+	}
+}
+
+// readDistance is a distance in metres, rounded; rail.NoDistance where none is given.
+func readDistance(km *float64, path []string, errs *rail.Errors) int32 {
+	if km == nil {
+		return rail.NoDistance
+	}
+	if *km >= 0 && *km <= math.MaxInt32/1000 {
+		return int32(math.Round(*km * 1000))
+	}
+	errs.Add(rail.Invalid, path, "a distance is a number of kilometres from the origin")
+	return rail.NoDistance
 }
 
 func readOffset(s *string, path []string, errs *rail.Errors) int32 {
@@ -81,8 +98,9 @@ func readOffset(s *string, path []string, errs *rail.Errors) int32 {
 
 func readCoaches(inputs []*graph.CoachInput, errs *rail.Errors) []rail.Coach {
 	if len(inputs) > rail.MaxCoaches {
-		// Before they are laid out: a few words make a thousand seats of each.
-		errs.Add(rail.Invalid, []string{"input", "coaches"}, "a train has 1 to %d coaches, not %d", rail.MaxCoaches, len(inputs))
+		// This comes before the layouts are read, because a layout of a few words makes a thousand seats.
+		errs.Add(rail.Invalid, []string{"input", "coaches"}, "a train has 1 to %d coaches, not %d", rail.MaxCoaches,
+			len(inputs))
 		return nil
 	}
 	coaches := make([]rail.Coach, len(inputs))
@@ -91,7 +109,8 @@ func readCoaches(inputs []*graph.CoachInput, errs *rail.Errors) []rail.Coach {
 		var err error
 		switch layout := input.Layout; {
 		case layout.Rows != nil:
-			coach.Seats, err = rail.RowSeats(layout.Rows.Letters, layout.Rows.First, layout.Rows.Last, layout.Rows.Without)
+			coach.Seats, err = rail.RowSeats(layout.Rows.Letters, layout.Rows.First, layout.Rows.Last,
+				layout.Rows.Without)
 		case layout.Berths != nil:
 			coach.Seats, err = rail.BerthSeats(layout.Berths.Tiers, layout.Berths.First, layout.Berths.Last)
 		default:
@@ -110,7 +129,8 @@ func readCoaches(inputs []*graph.CoachInput, errs *rail.Errors) []rail.Coach {
 func readFares(input *graph.FaresInput, errs *rail.Errors) rail.Fares {
 	fares := rail.Fares{Currency: rail.Currency(input.CurrencyCode)}
 	if !fares.Currency.Valid() {
-		errs.Add(rail.Invalid, []string{"input", "fares", "currencyCode"}, "%q is not an ISO 4217 currency code", input.CurrencyCode)
+		errs.Add(rail.Invalid, []string{"input", "fares", "currencyCode"}, "%q is not an ISO 4217 currency code",
+			input.CurrencyCode)
 		return fares
 	}
 	amount := func(s *string, path ...string) int64 {
@@ -130,18 +150,20 @@ func readFares(input *graph.FaresInput, errs *rail.Errors) rail.Fares {
 			errs.Add(rail.Invalid, []string{"input", "fares", "perKm", rail.Index(i), "amount"}, "%s", message(err))
 		}
 		fares.PerKm = append(fares.PerKm, rail.KmRate{
-			SeatClass: rate.SeatClass, MicrosPerKm: micros, MinimumMinor: amount(rate.Minimum, "perKm", rail.Index(i), "minimum"),
+			SeatClass: rate.SeatClass, MicrosPerKm: micros,
+			MinimumMinor: amount(rate.Minimum, "perKm", rail.Index(i), "minimum"),
 		})
 	}
 	for i, pair := range input.Pairs {
 		fares.Pairs = append(fares.Pairs, rail.PairFare{
-			SeatClass: pair.SeatClass, From: pair.From, To: pair.To, Minor: amount(&pair.Amount, "pairs", rail.Index(i), "amount"),
+			SeatClass: pair.SeatClass, From: pair.From, To: pair.To,
+			Minor: amount(&pair.Amount, "pairs", rail.Index(i), "amount"),
 		})
 	}
 	return fares
 }
 
-// message is an error's text without its code.
+// message is an error's text without its code, which the refusal already has.
 func message(err error) string {
 	var e *rail.Error
 	if errors.As(err, &e) {
