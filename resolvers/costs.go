@@ -11,14 +11,15 @@ import (
 
 // A length is how long a list may be.
 type length struct {
-	// usual is what the cost of a query counts; what is really there is charged when it is resolved.
+	// usual is the length that the cost of a query counts. The gateway charges the real length when the list is
+	// resolved.
 	usual int
-	// most bounds the list, and why says what keeps it below that.
+	// most bounds the list, and why says what keeps the list within it.
 	most int
 	why  string
 }
 
-// lengths has every list of the schema, and of GraphQL's own types about it.
+// lengths has every list of the schema, those of introspection included.
 var lengths = map[string]length{
 	"Query.nodes": {1, maxPage, "its ids are counted where they are given"},
 
@@ -40,7 +41,7 @@ var lengths = map[string]length{
 	"Viewer.roles":             {2, 2, "there are two roles"},
 	"Order.tickets":            {9, rail.MaxPassengers, "an order has no more passengers"},
 
-	// Nobody counts on refusals, so that they are taken for few.
+	// Most mutations are not refused at all.
 	"PlaceOrderPayload.userErrors":           {1, maxUserErrors, "the rest is left out"},
 	"PayOrderPayload.userErrors":             {1, maxUserErrors, "the rest is left out"},
 	"CancelOrderPayload.userErrors":          {1, maxUserErrors, "the rest is left out"},
@@ -54,10 +55,12 @@ var lengths = map[string]length{
 	"UserError.path":                         {5, 10, "as deep as the input"},
 	"Refusal.path":                           {5, 10, "as deep as the input"},
 
-	"PublishTrainPayload.runs":         {1, publish.MaxDates, "its dates are counted where they are given"},
-	"WithdrawRunPayload.ordersToRepay": {100, 1_000_000, "an order has a seat on a leg, and a train 65,536 seats and 255 legs"},
+	"PublishTrainPayload.runs": {1, publish.MaxDates, "its dates are counted where they are given"},
+	"WithdrawRunPayload.ordersToRepay": {
+		100, 1_000_000, "an order has a seat on a leg, and a train 65,536 seats and 255 legs",
+	},
 
-	// What introspection tells is as long as the schema is, which is nobody's choice.
+	// Introspection tells as much as the schema has. A client cannot make it longer.
 	"__Schema.types":        {100, 1_000, "as long as the schema"},
 	"__Schema.directives":   {8, 100, "as long as the schema"},
 	"__Directive.locations": {3, 20, "as long as the schema"},
@@ -70,8 +73,8 @@ var lengths = map[string]length{
 	"__Field.args":          {1, 10, "as long as the schema"},
 }
 
-// The cost of what is not at hand, in values of an answer: about a microsecond each. An operation costs at most
-// 100,000, see gateway.DefaultComplexityLimit.
+// The cost of what has to be fetched. The unit is one value of an answer, which takes about a microsecond. An operation
+// costs at most 100,000: see gateway.DefaultComplexityLimit.
 const (
 	// costRead is a read of the ledger, some milliseconds on one of a few connections.
 	costRead = 2_000
@@ -79,17 +82,17 @@ const (
 	costWrite = 5_000
 	// costPublish is thousands of rows.
 	costPublish = 20_000
-	// costSearch is a search in memory and Redis, costOffer what is looked up for each run found.
+	// costSearch is a search in memory and Redis; costOffer is added for each run found.
 	costSearch = 1_000
 	costOffer  = 10
 	// costList is a walk through the stations or runs in memory.
 	costList = 1_000
-	// costAsk is a question to Redis.
-	costAsk = 20
+	// costCount is one reading of what is left from Redis.
+	costCount = 20
 )
 
-// cost is what a field costs, with what is selected below it; ok is false where that is what it has: one value and
-// those.
+// cost is what a field costs together with the fields selected below it, which cost `below`. ok is false where the
+// usual rule holds: the field is one value, and costs 1 + below.
 func cost(typeName, field string, below int, args map[string]any) (_ int, ok bool) {
 	switch name := typeName + "." + field; name {
 	case "Query.node", "Query.order", "Subscription.orderChanged":
@@ -103,9 +106,9 @@ func cost(typeName, field string, below int, args map[string]any) (_ int, ok boo
 	case "Query.searchTickets":
 		return costSearch + askedSize(args)*(costOffer+below), true
 	case "Run.availability":
-		return costAsk + below, true
+		return costCount + below, true
 	case "Subscription.seatAvailability":
-		return countOf(args["runIds"]) * (costAsk + below), true
+		return countOf(args["runIds"]) * (costCount + below), true
 	case "Mutation.publishTrain":
 		return costPublish + datesOf(args["input"])*below, true
 	case "Mutation.publishStation", "Mutation.placeOrder", "Mutation.payOrder", "Mutation.cancelOrder",
@@ -118,8 +121,8 @@ func cost(typeName, field string, below int, args map[string]any) (_ int, ok boo
 	}
 }
 
-// askedSize is how long a page is to be. A size out of bounds is refused when the field is resolved; here it must only not
-// make the query look cheap.
+// askedSize is how long a page is to be. A size out of bounds counts as the largest page: it is refused later, when the
+// field is resolved, and must not make the query look cheap here.
 func askedSize(args map[string]any) int {
 	first, err := graphql.UnmarshalInt(args["first"])
 	if err != nil || first < 1 || first > maxPage {
@@ -128,7 +131,7 @@ func askedSize(args map[string]any) int {
 	return first
 }
 
-// countOf is how long a list among the arguments is. One thing alone is a list of it.
+// countOf is how long a list among the arguments is, at least 1. GraphQL takes a single value for a list of one.
 func countOf(list any) int {
 	if all, ok := list.([]any); ok {
 		return max(1, len(all))
@@ -136,7 +139,7 @@ func countOf(list any) int {
 	return 1
 }
 
-// datesOf is on how many dates a train is to be published: as many as there may be, where that cannot be told.
+// datesOf is on how many dates a train is to be published; the most there may be where the input does not tell.
 func datesOf(input any) int {
 	fields, _ := input.(map[string]any)
 	from, ok := dateOf(fields["from"])
@@ -153,7 +156,7 @@ func dateOf(argument any) (rail.Date, bool) {
 	return date, err == nil
 }
 
-// costed is a schema whose fields cost what is said here.
+// costed is a schema with the costs of this file.
 type costed struct{ graphql.ExecutableSchema }
 
 // Complexity implements graphql.ExecutableSchema.

@@ -9,11 +9,11 @@ import (
 	"interlock/services/rail"
 )
 
-// Cursors seals places in lists into opaque strings that notice tampering. A cursor is good only for the list it was
-// made for, with the same arguments, on any server with the same key.
+// Cursors makes cursors: a place in a list, sealed with a MAC, as an opaque string. A cursor is valid only for the list
+// that it was made for, with the same arguments. It is valid on every server with the same key.
 type Cursors struct{ Key []byte }
 
-// macBytes is how much of the seal a cursor carries: too much to guess, and short enough to read in a log.
+// macBytes is how much of the MAC a cursor carries. 96 bits are too many to guess, and keep a cursor short.
 const macBytes = 12
 
 // seal makes the cursor of a place in a list.
@@ -25,7 +25,8 @@ func (c Cursors) seal(list list, place any) string {
 	return base64.RawURLEncoding.EncodeToString(append(c.mac(list, body), body...))
 }
 
-// open reads a cursor into place. A nil cursor is the beginning, and leaves place as it is.
+// open reads a cursor into place. A nil cursor is the beginning of the list: found is false, and place stays as it is.
+// A cursor that this list does not have is BAD_USER_INPUT.
 func (c Cursors) open(list list, cursor *string, place any) (found bool, err error) {
 	if cursor == nil {
 		return false, nil
@@ -46,7 +47,7 @@ func (c Cursors) mac(list list, body []byte) []byte {
 	return mac.Sum(nil)[:macBytes]
 }
 
-// list names a list and the arguments that choose what is in it.
+// list is the name of a list, and the arguments that choose its elements.
 type list string
 
 func listOf(name string, arguments ...any) list {

@@ -8,8 +8,8 @@ import (
 	"interlock/services/rail"
 )
 
-// The kinds of nodes. An id is the base64 of its kind, a colon and what names the thing inside: opaque to clients, the
-// same on every server, and never mistaken for the id of another kind.
+// The kinds of nodes. An id is the base64 of a kind, a colon and the name that the thing has inside. Clients take it
+// for opaque. It is the same on every server, and the ids of two kinds always differ.
 const (
 	stationNode = "Station"
 	runNode     = "Run"
@@ -21,7 +21,7 @@ func encodeID(kind, name string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(kind + ":" + name))
 }
 
-// decodeID is the kind and the name of an id; both empty where it is none.
+// decodeID is the kind and the name of an id. Both are empty for a text that is no id.
 func decodeID(id string) (kind, name string) {
 	raw, ok := decodeText(id)
 	if !ok {
@@ -31,7 +31,8 @@ func decodeID(id string) (kind, name string) {
 	return kind, name
 }
 
-// decodeText is what one text alone stands for. Base64 as the library reads it has others: with line breaks in it, say.
+// decodeText reads base64 in its one canonical form. The library would also read others, such as one with line breaks,
+// so that one thing would have many ids.
 func decodeText(text string) ([]byte, bool) {
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	return raw, err == nil && base64.RawURLEncoding.EncodeToString(raw) == text
@@ -39,7 +40,7 @@ func decodeText(text string) ([]byte, bool) {
 
 func runID(id rail.RunID) string { return encodeID(runNode, string(id)) }
 
-// decodeRunID is the run an id names; "" where it names none, so that nothing is found.
+// decodeRunID is the run that an id names; "" for the id of anything else. No run has the id "".
 func decodeRunID(id string) rail.RunID {
 	if kind, name := decodeID(id); kind == runNode {
 		return rail.RunID(name)
@@ -47,7 +48,7 @@ func decodeRunID(id string) rail.RunID {
 	return ""
 }
 
-// decodeOrderID is the order an id names; "" where it names none.
+// decodeOrderID is the order that an id names; "" for the id of anything else. No order has the id "".
 func decodeOrderID(id string) string {
 	if kind, name := decodeID(id); kind == orderNode {
 		return name
@@ -55,12 +56,12 @@ func decodeOrderID(id string) string {
 	return ""
 }
 
-// ticketID names a ticket by its order and its place in it.
+// ticketID is the id of a ticket. Its name is that of the order, and the ticket's place in it, from 0 on.
 func ticketID(orderID string, n int) string {
 	return encodeID(ticketNode, orderID+"#"+strconv.Itoa(n))
 }
 
-// splitTicket is the order and the place in it that a ticket's name says.
+// splitTicket is the order and the place in a ticket's name. ok is false for what is no ticket's name.
 func splitTicket(name string) (orderID string, n int, ok bool) {
 	orderID, number, ok := strings.Cut(name, "#")
 	if !ok {

@@ -17,7 +17,7 @@ type ticketResolver struct{ *Resolver }
 
 type viewerResolver struct{ *Resolver }
 
-// Order answers null for somebody else's order, exactly as for one that does not exist.
+// Order is null for another buyer's order, so that the answer does not tell whether an order exists.
 func (r *queryResolver) Order(ctx context.Context, id, number *string) (*graph.Order, error) {
 	if (id == nil) == (number == nil) {
 		return nil, rail.Refuse(rail.BadUserInput, "give either id or number").At("id")
@@ -48,11 +48,15 @@ func (r *queryResolver) Viewer(ctx context.Context) (*graph.Viewer, error) {
 	return &graph.Viewer{Subject: viewer.Subject, Roles: viewer.Roles}, nil
 }
 
-func (r *viewerResolver) Orders(ctx context.Context, viewer *graph.Viewer, states []rail.OrderState, first *int, after *string) (*graph.OrderConnection, error) {
+func (r *viewerResolver) Orders(
+	ctx context.Context, viewer *graph.Viewer, states []rail.OrderState, first *int, after *string,
+) (*graph.OrderConnection, error) {
 	return r.orders(ctx, ledger.OrderFilter{Buyer: viewer.Subject, States: distinct(states)}, first, after)
 }
 
-func (r *queryResolver) Orders(ctx context.Context, filter graph.OrderFilter, first *int, after *string) (*graph.OrderConnection, error) {
+func (r *queryResolver) Orders(
+	ctx context.Context, filter graph.OrderFilter, first *int, after *string,
+) (*graph.OrderConnection, error) {
 	f := ledger.OrderFilter{Buyer: value(filter.Buyer), Number: value(filter.Number), States: distinct(filter.States)}
 	if filter.RunID != nil {
 		if f.RunID = decodeRunID(*filter.RunID); f.RunID == "" {
@@ -62,16 +66,19 @@ func (r *queryResolver) Orders(ctx context.Context, filter graph.OrderFilter, fi
 	return r.orders(ctx, f, first, after)
 }
 
-// distinct is a list without what it has twice: one of fifty thousand states makes no search of fifty thousand.
+// distinct is a list sorted, with each element once. A client may repeat a state fifty thousand times, and the search
+// must not become longer by it.
 func distinct[T cmp.Ordered](list []T) []T { return slices.Compact(slices.Sorted(slices.Values(list))) }
 
-// orderPlace is an order's place in a list, in a cursor.
+// orderPlace is the place of an order in its list, as a cursor has it. Placed is in milliseconds since 1970.
 type orderPlace struct {
 	Placed int64  `json:"p"`
 	ID     string `json:"i"`
 }
 
-func (r *Resolver) orders(ctx context.Context, filter ledger.OrderFilter, first *int, after *string) (*graph.OrderConnection, error) {
+func (r *Resolver) orders(
+	ctx context.Context, filter ledger.OrderFilter, first *int, after *string,
+) (*graph.OrderConnection, error) {
 	size, err := pageSize(first)
 	if err != nil {
 		return nil, err
@@ -85,7 +92,7 @@ func (r *Resolver) orders(ctx context.Context, filter ledger.OrderFilter, first 
 	if further {
 		filter.After = ledger.OrderPlace{PlacedAt: time.UnixMilli(place.Placed), ID: place.ID}
 	}
-	// One more than the page tells whether there is a next one.
+	// One order more than the page needs tells whether there is a next page.
 	filter.Limit = size + 1
 	found, err := r.OrderBook.Orders(ctx, filter)
 	if err != nil {
@@ -128,8 +135,8 @@ func (r *orderResolver) To(ctx context.Context, o *graph.Order) (*graph.Call, er
 	return r.call(run, o.Order.To), nil
 }
 
-// runOf is the order's run with the calls it was placed by. They differ from today's only where the run was withdrawn
-// and published again in another shape.
+// runOf is the order's run with the calls that the order was placed by. They differ from the timetable's where the run
+// was withdrawn and then published with other calls.
 func (r *Resolver) runOf(ctx context.Context, o *rail.Order) (*rail.Run, error) {
 	if err := r.Timetable.Ready(); err != nil {
 		return nil, err
@@ -162,7 +169,7 @@ func (r *ticketResolver) Order(_ context.Context, t *graph.Ticket) (*graph.Order
 	return order(t.Placed), nil
 }
 
-// Passenger is an error where the ticket's passenger cannot be read: the seat and the price are known all the same.
+// Passenger fails where the passenger cannot be unsealed. The ticket's other fields can still be read.
 func (r *ticketResolver) Passenger(_ context.Context, t *graph.Ticket) (*rail.Passenger, error) {
 	if t.Ticket.Sealed != nil {
 		return nil, t.Ticket.Sealed

@@ -20,8 +20,8 @@ type Timetable interface {
 	Run(id rail.RunID) (*rail.Run, bool)
 	// RunOf finds a run by the train's number, or one of its numbers, and the service date.
 	RunOf(number string, date rail.Date) (*rail.Run, bool)
-	// Stations and Runs list at most limit, from after a place on; a nil place is the beginning. The second result tells
-	// whether more follow.
+	// Stations and Runs list at most limit of them, from after a place on; a nil place is the beginning. The second
+	// result tells whether more follow.
 	Stations(matching string, after *search.StationPlace, limit int) ([]search.StationMatch, bool)
 	Runs(filter search.RunFilter, now time.Time, after *search.RunPlace, limit int) ([]*rail.Run, bool)
 }
@@ -33,7 +33,7 @@ type Finder interface {
 	Left(ctx context.Context, run *rail.Run, from, to int, now time.Time) rail.Snapshot
 }
 
-// Sale places, pays, cancels and corrects orders. The first argument is the subject of the viewer who asks.
+// Sale places, pays, cancels and corrects orders. `buyer` and `by` are the subject of the viewer.
 type Sale interface {
 	Place(ctx context.Context, buyer string, place rail.PlaceOrder) (*rail.Order, error)
 	Pay(ctx context.Context, buyer, orderID, key string) (*rail.Order, sale.Payment, error)
@@ -42,7 +42,7 @@ type Sale interface {
 	CorrectName(ctx context.Context, correction ledger.Correction) (*rail.Order, error)
 }
 
-// Publisher publishes stations and trains, and changes the status of runs. `by` is the subject of the admin who asks.
+// Publisher publishes stations and trains, and changes the status of runs. `by` is the subject of the viewer.
 type Publisher interface {
 	PublishStation(ctx context.Context, station rail.Station, by string) (*rail.Station, error)
 	PublishTrain(ctx context.Context, request publish.TrainRequest, by string) (publish.TrainResult, error)

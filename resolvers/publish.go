@@ -8,7 +8,9 @@ import (
 	"interlock/services/rail"
 )
 
-func (r *mutationResolver) PublishStation(ctx context.Context, input graph.PublishStationInput) (*graph.PublishStationPayload, error) {
+func (r *mutationResolver) PublishStation(
+	ctx context.Context, input graph.PublishStationInput,
+) (*graph.PublishStationPayload, error) {
 	s := rail.Station{
 		Code: input.Code, Name: input.Name, Names: map[string]string{}, TimeZone: input.TimeZone,
 		Latitude: input.Latitude, Longitude: input.Longitude,
@@ -29,19 +31,22 @@ func (r *mutationResolver) PublishStation(ctx context.Context, input graph.Publi
 	return payload, nil
 }
 
-// readNames puts a station's names in languages into a map, each language once.
+// readNames puts a station's names into a map by their languages. A language that is there twice is refused.
 func readNames(inputs []*graph.StationNameInput, names map[string]string) error {
 	var errs rail.Errors
 	for i, input := range inputs {
 		if _, twice := names[input.Language]; twice {
-			errs.Add(rail.Invalid, []string{"input", "names", rail.Index(i), "language"}, "the language %q is there twice", input.Language)
+			errs.Add(rail.Invalid, []string{"input", "names", rail.Index(i), "language"},
+				"the language %q is there twice", input.Language)
 		}
 		names[input.Language] = input.Name
 	}
 	return errs.OrNil()
 }
 
-func (r *mutationResolver) PublishTrain(ctx context.Context, input graph.PublishTrainInput) (*graph.PublishTrainPayload, error) {
+func (r *mutationResolver) PublishTrain(
+	ctx context.Context, input graph.PublishTrainInput,
+) (*graph.PublishTrainPayload, error) {
 	result, err := r.publishTrain(ctx, &input)
 	refusals, err := refused(err)
 	if err != nil {
@@ -61,7 +66,9 @@ func (r *mutationResolver) PublishTrain(ctx context.Context, input graph.Publish
 	return payload, nil
 }
 
-func (r *mutationResolver) publishTrain(ctx context.Context, input *graph.PublishTrainInput) (publish.TrainResult, error) {
+func (r *mutationResolver) publishTrain(
+	ctx context.Context, input *graph.PublishTrainInput,
+) (publish.TrainResult, error) {
 	request, err := trainRequest(input)
 	if err != nil {
 		return publish.TrainResult{}, err
@@ -69,8 +76,11 @@ func (r *mutationResolver) publishTrain(ctx context.Context, input *graph.Publis
 	return r.Publisher.PublishTrain(ctx, request, rail.ViewerFrom(ctx).Subject)
 }
 
-func (r *mutationResolver) SuspendRun(ctx context.Context, input graph.SuspendRunInput) (*graph.SuspendRunPayload, error) {
-	run, refusals, err := r.changeRun(r.Publisher.Suspend(ctx, decodeRunID(input.RunID), input.Reason, rail.ViewerFrom(ctx).Subject))
+func (r *mutationResolver) SuspendRun(
+	ctx context.Context, input graph.SuspendRunInput,
+) (*graph.SuspendRunPayload, error) {
+	run, refusals, err := r.changeRun(
+		r.Publisher.Suspend(ctx, decodeRunID(input.RunID), input.Reason, rail.ViewerFrom(ctx).Subject))
 	if err != nil {
 		return nil, err
 	}
@@ -78,15 +88,19 @@ func (r *mutationResolver) SuspendRun(ctx context.Context, input graph.SuspendRu
 }
 
 func (r *mutationResolver) ResumeRun(ctx context.Context, input graph.ResumeRunInput) (*graph.ResumeRunPayload, error) {
-	run, refusals, err := r.changeRun(r.Publisher.Resume(ctx, decodeRunID(input.RunID), input.Reason, rail.ViewerFrom(ctx).Subject))
+	run, refusals, err := r.changeRun(
+		r.Publisher.Resume(ctx, decodeRunID(input.RunID), input.Reason, rail.ViewerFrom(ctx).Subject))
 	if err != nil {
 		return nil, err
 	}
 	return &graph.ResumeRunPayload{Run: run, UserErrors: refusals}, nil
 }
 
-func (r *mutationResolver) WithdrawRun(ctx context.Context, input graph.WithdrawRunInput) (*graph.WithdrawRunPayload, error) {
-	withdrawn, paid, err := r.Publisher.Withdraw(ctx, decodeRunID(input.RunID), input.Reason, rail.ViewerFrom(ctx).Subject, input.CancelOrders)
+func (r *mutationResolver) WithdrawRun(
+	ctx context.Context, input graph.WithdrawRunInput,
+) (*graph.WithdrawRunPayload, error) {
+	withdrawn, paid, err := r.Publisher.Withdraw(ctx, decodeRunID(input.RunID), input.Reason,
+		rail.ViewerFrom(ctx).Subject, input.CancelOrders)
 	run, refusals, err := r.changeRun(withdrawn, err)
 	if err != nil {
 		return nil, err
@@ -98,7 +112,7 @@ func (r *mutationResolver) WithdrawRun(ctx context.Context, input graph.Withdraw
 	return payload, nil
 }
 
-// changeRun is what a mutation of a run answers.
+// changeRun turns what became of a run into the run and the refusals of a payload.
 func (r *mutationResolver) changeRun(run *rail.Run, err error) (*graph.Run, []graph.UserError, error) {
 	refusals, err := refused(err)
 	if err != nil || run == nil {

@@ -8,10 +8,12 @@ import (
 	"interlock/graph"
 )
 
-// maxUserErrors bounds the refusals of one answer: a train of 256 calls may be wrong in every one, and nobody reads on.
+// maxUserErrors bounds the refusals of one answer. A train may have 256 wrong calls, and the first hundred are enough
+// to work on.
 const maxUserErrors = 100
 
-// refused splits an error into the refusals that go into a payload's userErrors and the failure that does not.
+// refused tells refusals from failures. Refusals go into the payload's userErrors. Any other error is returned as it
+// is, and so is one that has a failure among its refusals.
 func refused(err error) ([]graph.UserError, error) {
 	refusals := []graph.UserError{}
 	var all rail.Errors

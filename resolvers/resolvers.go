@@ -1,6 +1,6 @@
-// Package resolvers turns GraphQL words into one call of a use case, and its answer back into GraphQL words. It decides
-// nothing about trains, seats or orders; what it does decide is what belongs to the wire: ids, cursors, pages, and which
-// errors are refusals. A file is named for what it resolves, or for what of the wire it makes.
+// Package resolvers turns GraphQL's words into one call of a use case, and the result back into GraphQL's words. It
+// decides nothing about trains, seats or orders. It does decide what belongs to the wire: ids, cursors, pages, costs,
+// and which errors are refusals.
 //
 // A Resolver is never changed once it serves requests.
 package resolvers
@@ -23,7 +23,7 @@ type Resolver struct {
 	Publisher Publisher
 	Hub       Hub
 	Cursors   Cursors
-	// Now decides what is shown as open or closed; what is sold is decided by the ledger's clock.
+	// Now decides which runs are shown as open or closed. Whether a seat may be sold, the ledger's clock decides.
 	Now func() time.Time
 }
 
@@ -68,7 +68,7 @@ func (r *Resolver) Ticket() graph.TicketResolver { return &ticketResolver{r} }
 // Viewer implements graph.ResolverRoot.
 func (r *Resolver) Viewer() graph.ViewerResolver { return &viewerResolver{r} }
 
-// value is what a pointer points at, or the zero value.
+// value is what a pointer points at; the zero value for nil.
 func value[T any](p *T) T {
 	if p == nil {
 		var zero T

@@ -8,7 +8,7 @@ import (
 	"interlock/services/rail"
 )
 
-// requires is the directive @requires.
+// requires is the directive @requires. Without a viewer a field is UNAUTHENTICATED, without the role FORBIDDEN.
 func requires(ctx context.Context, _ any, next graphql.Resolver, role rail.Role) (any, error) {
 	viewer := rail.ViewerFrom(ctx)
 	if viewer == nil {

@@ -24,23 +24,25 @@ func (r *queryResolver) Run(_ context.Context, train string, date rail.Date) (*g
 	return r.run(run), nil
 }
 
-// runPlace is a run's place in a list, in a cursor.
+// runPlace is the place of a run in its list, as a cursor has it. Departure is in seconds since 1970.
 type runPlace struct {
 	Date      rail.Date  `json:"d"`
 	Departure int64      `json:"t"`
 	Run       rail.RunID `json:"r"`
 }
 
-func (r *queryResolver) Runs(_ context.Context, filter graph.RunFilter, first *int, after *string) (*graph.RunConnection, error) {
+func (r *queryResolver) Runs(
+	_ context.Context, filter graph.RunFilter, first *int, after *string,
+) (*graph.RunConnection, error) {
 	size, err := pageSize(first)
 	if err != nil {
 		return nil, err
 	}
-	// Where no first date is given, it is each run's own today: no date of the server's gets into the filter, and so a
-	// cursor is good over midnight too.
+	// Without a first date the list begins with each run's own today. The filter stays without a date then, so that a
+	// cursor is still valid after midnight.
 	f := search.RunFilter{Train: value(filter.Train), Station: value(filter.Station), States: distinct(filter.States)}
 	if filter.From != nil {
-		// The zero date says that none was given; who gives it, 1970-01-01, means all there ever were.
+		// The zero date, 1970-01-01, says that no date was given. A client that gives it means all runs.
 		f.From = max(*filter.From, 1)
 		f.Through = f.From
 	}
@@ -85,7 +87,7 @@ func (r *runResolver) Coaches(_ context.Context, run *graph.Run) ([]*graph.Coach
 	return coaches(run.Run.Train.Formation), nil
 }
 
-// Seats are made only where they are asked for: a train has a thousand.
+// Seats has a resolver of its own because a train has a thousand seats, and few queries ask for them.
 func (r *coachResolver) Seats(_ context.Context, coach *graph.Coach) ([]*graph.Seat, error) {
 	seats := make([]*graph.Seat, len(coach.Coach.Seats))
 	for i, seat := range coach.Coach.Seats {
@@ -94,7 +96,9 @@ func (r *coachResolver) Seats(_ context.Context, coach *graph.Coach) ([]*graph.S
 	return seats, nil
 }
 
-func (r *runResolver) Availability(ctx context.Context, run *graph.Run, from, to *rail.StationCode) (*graph.SeatAvailability, error) {
+func (r *runResolver) Availability(
+	ctx context.Context, run *graph.Run, from, to *rail.StationCode,
+) (*graph.SeatAvailability, error) {
 	calls := run.Run.Train.Calls
 	board, alight := calls[0].Station, calls[len(calls)-1].Station
 	if from != nil {
@@ -105,7 +109,7 @@ func (r *runResolver) Availability(ctx context.Context, run *graph.Run, from, to
 	}
 	i, j, ok := run.Run.Train.Pair(board, alight)
 	if from == nil && to == nil {
-		// From end to end also where the train calls at its origin or terminus on the way.
+		// Pair would find another way on a train that calls twice at its origin or terminus.
 		i, j, ok = 0, run.Run.Train.Legs(), true
 	}
 	if !ok {

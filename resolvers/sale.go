@@ -9,7 +9,9 @@ import (
 	"interlock/services/sale"
 )
 
-func (r *mutationResolver) PlaceOrder(ctx context.Context, input graph.PlaceOrderInput) (*graph.PlaceOrderPayload, error) {
+func (r *mutationResolver) PlaceOrder(
+	ctx context.Context, input graph.PlaceOrderInput,
+) (*graph.PlaceOrderPayload, error) {
 	place := rail.PlaceOrder{
 		IdempotencyKey: input.IdempotencyKey, RunID: decodeRunID(input.RunID), From: input.From, To: input.To,
 	}
@@ -18,7 +20,9 @@ func (r *mutationResolver) PlaceOrder(ctx context.Context, input graph.PlaceOrde
 			Passenger: rail.Passenger{Name: p.Name, DocumentNumber: p.DocumentNumber}, SeatClass: p.SeatClass,
 		}
 		if wish := p.Wish; wish != nil {
-			request.Wish = rail.Wish{Position: value(wish.Position), Letter: value(wish.Letter), Coach: value(wish.Coach)}
+			request.Wish = rail.Wish{
+				Position: value(wish.Position), Letter: value(wish.Letter), Coach: value(wish.Coach),
+			}
 		}
 		place.Passengers = append(place.Passengers, request)
 	}
@@ -31,7 +35,8 @@ func (r *mutationResolver) PlaceOrder(ctx context.Context, input graph.PlaceOrde
 }
 
 func (r *mutationResolver) PayOrder(ctx context.Context, input graph.PayOrderInput) (*graph.PayOrderPayload, error) {
-	paid, payment, err := r.Sale.Pay(ctx, rail.ViewerFrom(ctx).Subject, decodeOrderID(input.OrderID), input.IdempotencyKey)
+	paid, payment, err := r.Sale.Pay(ctx, rail.ViewerFrom(ctx).Subject, decodeOrderID(input.OrderID),
+		input.IdempotencyKey)
 	refusals, err := refused(err)
 	if err != nil {
 		return nil, err
@@ -45,8 +50,11 @@ func (r *mutationResolver) PayOrder(ctx context.Context, input graph.PayOrderInp
 	return payload, nil
 }
 
-func (r *mutationResolver) CancelOrder(ctx context.Context, input graph.CancelOrderInput) (*graph.CancelOrderPayload, error) {
-	cancelled, err := r.Sale.Cancel(ctx, rail.ViewerFrom(ctx).Subject, decodeOrderID(input.OrderID), value(input.Reason))
+func (r *mutationResolver) CancelOrder(
+	ctx context.Context, input graph.CancelOrderInput,
+) (*graph.CancelOrderPayload, error) {
+	cancelled, err := r.Sale.Cancel(ctx, rail.ViewerFrom(ctx).Subject, decodeOrderID(input.OrderID),
+		value(input.Reason))
 	refusals, err := refused(err)
 	if err != nil {
 		return nil, err
@@ -54,7 +62,9 @@ func (r *mutationResolver) CancelOrder(ctx context.Context, input graph.CancelOr
 	return &graph.CancelOrderPayload{Order: orderOrNil(cancelled), UserErrors: refusals}, nil
 }
 
-func (r *mutationResolver) CancelHold(ctx context.Context, input graph.CancelHoldInput) (*graph.CancelHoldPayload, error) {
+func (r *mutationResolver) CancelHold(
+	ctx context.Context, input graph.CancelHoldInput,
+) (*graph.CancelHoldPayload, error) {
 	cancelled, err := r.Sale.CancelHold(ctx, rail.ViewerFrom(ctx).Subject, decodeOrderID(input.OrderID), input.Reason)
 	refusals, err := refused(err)
 	if err != nil {
@@ -63,7 +73,9 @@ func (r *mutationResolver) CancelHold(ctx context.Context, input graph.CancelHol
 	return &graph.CancelHoldPayload{Order: orderOrNil(cancelled), UserErrors: refusals}, nil
 }
 
-func (r *mutationResolver) CorrectPassengerName(ctx context.Context, input graph.CorrectPassengerNameInput) (*graph.CorrectPassengerNamePayload, error) {
+func (r *mutationResolver) CorrectPassengerName(
+	ctx context.Context, input graph.CorrectPassengerNameInput,
+) (*graph.CorrectPassengerNamePayload, error) {
 	c := ledger.Correction{Name: input.Name, Reason: input.Reason, By: rail.ViewerFrom(ctx).Subject}
 	if kind, name := decodeID(input.TicketID); kind == ticketNode {
 		c.OrderID, c.Ticket, _ = splitTicket(name)

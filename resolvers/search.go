@@ -9,13 +9,15 @@ import (
 	"interlock/services/search"
 )
 
-// offerPlace is an offer's place in a search, in a cursor.
+// offerPlace is the place of an offer in a search, as a cursor has it. Departure is in seconds since 1970.
 type offerPlace struct {
 	Departure int64      `json:"d"`
 	Run       rail.RunID `json:"r"`
 }
 
-func (r *queryResolver) SearchTickets(ctx context.Context, from, to []rail.StationCode, date rail.Date, first *int, after *string) (*graph.TicketOfferConnection, error) {
+func (r *queryResolver) SearchTickets(
+	ctx context.Context, from, to []rail.StationCode, date rail.Date, first *int, after *string,
+) (*graph.TicketOfferConnection, error) {
 	size, err := pageSize(first)
 	if err != nil {
 		return nil, err
@@ -42,5 +44,7 @@ func (r *queryResolver) SearchTickets(ctx context.Context, from, to []rail.Stati
 		func(cursor string, node *graph.TicketOffer) *graph.TicketOfferEdge {
 			return &graph.TicketOfferEdge{Cursor: cursor, Node: node}
 		})
-	return &graph.TicketOfferConnection{Edges: page.edges, Nodes: page.nodes, PageInfo: page.info, AsOf: found.AsOf}, nil
+	return &graph.TicketOfferConnection{
+		Edges: page.edges, Nodes: page.nodes, PageInfo: page.info, AsOf: found.AsOf,
+	}, nil
 }

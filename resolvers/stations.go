@@ -10,13 +10,15 @@ import (
 
 type stationResolver struct{ *Resolver }
 
-// stationPlace is a station's place in a list, in a cursor.
+// stationPlace is the place of a station in its list, as a cursor has it.
 type stationPlace struct {
 	Rank int              `json:"r"`
 	Code rail.StationCode `json:"c"`
 }
 
-func (r *queryResolver) Stations(_ context.Context, matching *string, first *int, after *string) (*graph.StationConnection, error) {
+func (r *queryResolver) Stations(
+	_ context.Context, matching *string, first *int, after *string,
+) (*graph.StationConnection, error) {
 	size, err := pageSize(first)
 	if err != nil {
 		return nil, err
@@ -45,7 +47,7 @@ func (r *queryResolver) Stations(_ context.Context, matching *string, first *int
 	return &graph.StationConnection{Edges: page.edges, Nodes: page.nodes, PageInfo: page.info}, nil
 }
 
-// Name is the name in a language, or the railway's own.
+// Name is the name in a language; the railway's own name where the language is not given or not known.
 func (r *stationResolver) Name(_ context.Context, s *graph.Station, language *string) (string, error) {
 	return s.Station.NameIn(value(language)), nil
 }

@@ -7,12 +7,12 @@ import (
 	"interlock/services/rail"
 )
 
-// What rail says, in the words of the schema.
+// The functions of this file turn the values of package rail into those of the schema.
 
 func (r *Resolver) station(code rail.StationCode) *graph.Station {
 	s, ok := r.Timetable.Station(code)
 	if !ok {
-		// A published call always has its station; only a timetable that is being replaced can lack it for a moment.
+		// Each published call has its station. A timetable that is being replaced may lack it for a moment.
 		s = &rail.Station{Code: code, Name: string(code), TimeZone: "UTC"}
 	}
 	return station(s)
@@ -64,7 +64,7 @@ func coaches(f *rail.Formation) []*graph.Coach {
 	return views
 }
 
-// classes says what is left of each class, and what it costs.
+// classes tells what is left of each class, and what a seat costs. A class without a price is left out.
 func classes(run *rail.Run, from, to int, left rail.Left) []*graph.ClassAvailability {
 	views := make([]*graph.ClassAvailability, 0, len(run.Train.Formation.Classes))
 	for i, class := range run.Train.Formation.Classes {
@@ -109,7 +109,7 @@ func order(o *rail.Order) *graph.Order {
 	return view
 }
 
-// orderOrNil keeps a nil order nil on the wire.
+// orderOrNil is order, and null for a nil order.
 func orderOrNil(o *rail.Order) *graph.Order {
 	if o == nil {
 		return nil
@@ -125,7 +125,7 @@ func ticket(o *rail.Order, n int) *graph.Ticket {
 	}
 }
 
-// optional is nil for the zero value: what rail leaves empty is null on the wire.
+// optional is nil for the zero value, so that what rail leaves empty is null on the wire.
 func optional[T comparable](v T) *T {
 	var zero T
 	if v == zero {

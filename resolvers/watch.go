@@ -7,7 +7,9 @@ import (
 	"interlock/services/rail"
 )
 
-func (r *subscriptionResolver) SeatAvailability(ctx context.Context, runIDs []string, from, to *rail.StationCode) (<-chan *graph.SeatAvailability, error) {
+func (r *subscriptionResolver) SeatAvailability(
+	ctx context.Context, runIDs []string, from, to *rail.StationCode,
+) (<-chan *graph.SeatAvailability, error) {
 	ids := make([]rail.RunID, len(runIDs))
 	for i, id := range runIDs {
 		ids[i] = decodeRunID(id)
@@ -27,8 +29,8 @@ func (r *subscriptionResolver) OrderChanged(ctx context.Context, orderID string)
 	return translate(ctx, orders, order), nil
 }
 
-// translate passes a stream on in other words. It holds at most one event back: whoever reads slowly gets what the hub
-// has kept for it, the newest.
+// translate turns each event of a stream into another. It holds at most one event, so that a slow reader still gets the
+// newest event that the hub has kept.
 func translate[A, B any](ctx context.Context, from <-chan A, say func(A) B) <-chan B {
 	to := make(chan B)
 	go func() {

@@ -1,5 +1,5 @@
-// Package scalars reads and writes the scalars of the schema for which gqlgen's own are too lenient. What kind of value a
-// scalar takes at all (a string, an integer) the gateway has checked by then.
+// Package scalars reads and writes the scalars of the schema that gqlgen's own would read too leniently. The gateway
+// has checked before that a value is of the kind that the scalar takes: a string, an integer.
 package scalars
 
 import (
@@ -13,11 +13,11 @@ import (
 // MarshalDateTime writes an instant; the zero time is null.
 func MarshalDateTime(t time.Time) graphql.Marshaler { return graphql.MarshalTime(t) }
 
-// rfc3339 is the form of an instant: package time also takes hours of one digit, commas, and any offset.
+// rfc3339 is the form of an instant. Package time alone would also take hours of one digit, commas, and any offset.
 var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
-// UnmarshalDateTime reads an instant in RFC 3339. gqlgen's own takes an empty string for the year 1, and a time without an
-// offset for one of UTC.
+// UnmarshalDateTime reads an instant in RFC 3339. gqlgen's own function takes an empty string for the year 1, and a
+// time without an offset for one of UTC.
 func UnmarshalDateTime(value any) (time.Time, error) {
 	text, ok := value.(string)
 	if ok && rfc3339.MatchString(text) {
@@ -25,5 +25,6 @@ func UnmarshalDateTime(value any) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, errors.New(`a DateTime is an instant in RFC 3339 with an offset, such as "2019-10-12T09:00:00+08:00"`)
+	return time.Time{}, errors.New(
+		`a DateTime is an instant in RFC 3339 with an offset, such as "2019-10-12T09:00:00+08:00"`)
 }
