@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,19 +11,29 @@ import (
 	"interlock/services/rail"
 )
 
-// candidate is a member that may be opened.
+// candidate is a member that may be opened, and what becomes of the others then.
 type candidate struct {
 	index  int
 	record Record
-	// replicas are the other members that answer and count, joining those of them that do so from the barrier on.
-	replicas, joining []int
-	// left are members that do not answer and will not count any more.
+	how    installation
+	// unlisted is why this supervisor's list of members is not whole; nil where it is.
+	unlisted error
+	// knowsAll tells that the last primary answers, and has all that anybody has acknowledged.
+	knowsAll bool
+	// replicas are the other members that will acknowledge the barrier commit.
+	replicas []int
+	// spare are members that do not count, and could do so from the barrier commit on. joining are those of them that will.
+	spare, joining []int
+	// away are members that count, and do not answer, and hold nothing that the last primary has not: they go on counting.
+	away []string
+	// left are members that do not answer, or as another server, and will not count any more.
 	left []string
+	// loss tells that an acknowledged order may be lost, and that somebody has accepted that.
 	loss bool
 }
 
-// choose finds the member to open: one that has everything that any member which counts may have acknowledged. What counts
-// is read on the candidate itself, once it has applied all that it has received.
+// choose finds the member to open: one that has everything that any member which counts may have acknowledged. Which members
+// count is read on the candidate itself, once it has applied all that it has received.
 func (a *attempt) choose(ctx context.Context, how installation) (*candidate, error) {
 	members, err := a.look(ctx)
 	if err != nil {
@@ -46,53 +57,81 @@ func (a *attempt) choose(ctx context.Context, how installation) (*candidate, err
 	return nil, rail.Refuse(rail.WrongState, "no member may be opened: %s", strings.Join(reasons, "; "))
 }
 
-// order puts members that have more before those that have less, of equal ones those that have applied all of it before those
-// that have yet to, and of those the last primary first: it needs no receiver to be moved.
+// order puts the members that answer into the order in which they are examined: by their scores, the highest first. want, if
+// set, is the only one.
 func (a *attempt) order(ctx context.Context, members []Member, want string) ([]int, error) {
-	last := lastPrimary(members)
 	var order []int
-	score := make([]int, len(members))
+	scores := make([]int, len(members))
 	for i := range members {
 		m := &members[i]
 		if !m.Answers() || want != "" && m.Name != want {
 			continue
 		}
-		for j := range members {
-			if !members[j].Answers() || i == j {
-				continue
-			}
-			has, err := contains(ctx, a.sessions[i], m.Received(), members[j].Received())
-			if err != nil {
-				return nil, err
-			}
-			if has {
-				score[i] += 4
-			}
-		}
-		applied, err := contains(ctx, a.sessions[i], m.Executed, m.Received())
-		if err != nil {
+		var err error
+		if scores[i], err = a.score(ctx, members, i); err != nil {
 			return nil, err
 		}
-		if applied {
-			score[i] += 2
-		}
-		if m.Name == last {
-			score[i]++
-		}
-		at := len(order)
-		for at > 0 && score[order[at-1]] < score[i] {
-			at--
-		}
-		order = append(order[:at], append([]int{i}, order[at:]...)...)
+		order = append(order, i)
 	}
 	if len(order) == 0 {
 		return nil, rail.Refuse(rail.WrongState, "%s does not answer", want)
 	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(scores[j], scores[i]) })
 	return order, nil
 }
 
-// examine looks whether a member may be opened, and says why not.
-func (a *attempt) examine(ctx context.Context, members []Member, i int, how installation) (*candidate, string, error) {
+// score is 4 for each other member all of whose transactions a member has; 2 if it has applied all of its own, so that there
+// is nothing to wait for; and 1 if it is the last primary, which has no receiver that would have to be moved.
+func (a *attempt) score(ctx context.Context, members []Member, i int) (score int, err error) {
+	m := &members[i]
+	for j := range members {
+		if !members[j].Answers() || i == j {
+			continue
+		}
+		has, err := contains(ctx, a.sessions[i], m.Received(), members[j].Received())
+		if err != nil {
+			return 0, err
+		}
+		if has {
+			score += 4
+		}
+	}
+	applied, err := contains(ctx, a.sessions[i], m.Executed, m.Received())
+	if err != nil {
+		return 0, err
+	}
+	if applied {
+		score += 2
+	}
+	if m.Name == lastPrimary(members) {
+		score++
+	}
+	return score, nil
+}
+
+// examine looks whether a member may be opened. Where it may not, reason says why, in words that follow its name.
+func (a *attempt) examine(
+	ctx context.Context, members []Member, i int, how installation,
+) (c *candidate, reason string, err error) {
+	if c, reason, err = a.nominate(ctx, members, i, how); reason != "" || err != nil {
+		return nil, reason, err
+	}
+	for j := range members {
+		if j == i {
+			continue
+		}
+		if reason, err = a.place(ctx, c, members, j); reason != "" || err != nil {
+			return nil, reason, err
+		}
+	}
+	return c, a.complete(c, members), nil
+}
+
+// nominate makes a candidate of a member that may be opened as far as it alone is concerned. It has it apply all that it has
+// received, and reads its record after that.
+func (a *attempt) nominate(
+	ctx context.Context, members []Member, i int, how installation,
+) (c *candidate, reason string, err error) {
 	m, s := &members[i], a.sessions[i]
 	if len(m.Wrong) > 0 {
 		return nil, strings.Join(m.Wrong, ", "), nil
@@ -102,109 +141,116 @@ func (a *attempt) examine(ctx context.Context, members []Member, i int, how inst
 			return nil, reason, err
 		}
 	}
-	record, err := readRecordOn(ctx, s, a.sup.database)
-	if err != nil {
+	c = &candidate{index: i, how: how, knowsAll: how.knowsAll}
+	if c.record, err = readRecordOn(ctx, s, a.sup.database); err != nil {
 		return nil, "", err
 	}
-	if gone := record.absent(m.Name); gone != nil {
-		return nil, fmt.Sprintf("it does not count since %s (%s, %s)", gone.Since.Format(time.RFC3339), gone.State, gone.Reason), nil
+	if gone := c.record.absent(m.Name); gone != nil {
+		return nil, fmt.Sprintf("it does not count since %s (%s, %s)",
+			gone.Since.Format(time.RFC3339), gone.State, gone.Reason), nil
 	}
-	if !record.isServer(m) && !how.acceptLoss {
+	if c.loss = !c.record.isServer(m); c.loss && !how.acceptLoss {
 		return nil, "it is not the server that counts under its name: it joins once there is a primary", nil
 	}
-	c := &candidate{index: i, record: record, loss: !record.isServer(m)}
-	half := a.sup.whole(&record)
-	all := how.knowsAll
-	if !all {
-		if all, err = primaryKnowsAll(ctx, s, members, &record); err != nil {
+	c.unlisted = a.sup.whole(&c.record)
+	if !c.knowsAll {
+		if c.knowsAll, err = primaryKnowsAll(ctx, s, members, &c.record); err != nil {
 			return nil, "", err
 		}
 	}
-	var spare []int
-	var away []string
-	for j := range members {
-		other := &members[j]
-		if j == i {
-			continue
-		}
-		has := false
-		if other.Answers() {
-			if has, err = contains(ctx, s, m.Received(), other.Received()); err != nil {
-				return nil, "", err
-			}
-		}
-		gone := record.absent(other.Name)
-		switch {
-		case gone != nil && (gone.State == Lost || !other.Answers() || other.Receiver == nil):
-			// What it has was given up, or never acknowledged.
-			if gone.State == Left && has {
-				spare = append(spare, j)
-			}
-		case other.Answers() && record.isServer(other):
-			if !has {
-				rest, err := beyond(ctx, s, other.Received(), m.Received())
-				return nil, fmt.Sprintf("it lacks what %s has: %s", other.Name, rest), err
-			}
-			switch {
-			case record.counts(other.Name):
-				c.replicas = append(c.replicas, j)
-			case gone == nil && half != nil, gone != nil && gone.State == Left:
-				spare = append(spare, j)
-			}
-			// One that is not recorded would be the only one to know, should it be the one that acknowledges: it joins later.
-		case !record.counts(other.Name):
-			// It has never received anything.
-		case other.Name == record.Primary:
-			// The dead primary, or another server in its place: what it alone has was never acknowledged.
-			c.left = append(c.left, other.Name)
-			if has {
-				spare = append(spare, j)
-			}
-		case all:
-			// It has nothing that its primary has not, and goes on counting.
-			away = append(away, other.Name)
-		case how.acceptLoss:
-			c.left = append(c.left, other.Name)
-			c.loss = true
-			if has {
-				spare = append(spare, j)
-			}
-		case other.Answers():
-			return nil, fmt.Sprintf("%s is another server than the one that counts under this name, which may hold an acknowledged "+
-				"order (start that one again, or accept the loss)", other.Name), nil
-		default:
-			return nil, fmt.Sprintf("%s does not answer and may hold an acknowledged order (start it again, or exclude it "+
-				"while there is a primary, or accept the loss)", other.Name), nil
+	return c, "", nil
+}
+
+// place finds the part of another member in the candidate's opening. Where there is none that is safe, reason says why.
+func (a *attempt) place(ctx context.Context, c *candidate, members []Member, j int) (reason string, err error) {
+	own, other, s := &members[c.index], &members[j], a.sessions[c.index]
+	has := false
+	if other.Answers() {
+		if has, err = contains(ctx, s, own.Received(), other.Received()); err != nil {
+			return "", err
 		}
 	}
-	if half != nil {
-		if !how.acceptLoss {
-			return nil, messageOf(half), nil
+	standing := relationOf(&c.record, other, has).standing()
+	if standing == ahead {
+		rest, err := beyond(ctx, s, other.Received(), own.Received())
+		return fmt.Sprintf("it lacks what %s has: %s", other.Name, rest), err
+	}
+	return c.take(j, other.Name, standing, has), nil
+}
+
+// take gives another member its part by its standing. has tells that the candidate has all that it has.
+func (c *candidate) take(j int, name string, standing standing, has bool) (reason string) {
+	giveUp := func() {
+		c.left = append(c.left, name)
+		if has {
+			c.spare = append(c.spare, j)
 		}
-		c.left, c.loss = append(c.left, a.sup.unlisted(&record)...), true
+	}
+	switch standing {
+	case counting:
+		c.replicas = append(c.replicas, j)
+	case returning:
+		c.spare = append(c.spare, j)
+	case unrecorded:
+		// Should it be the one that acknowledges, it would be the only one to know. So it joins later, unless the members that
+		// the record has are not to be had.
+		if c.unlisted != nil {
+			c.spare = append(c.spare, j)
+		}
+	case formerPrimary:
+		giveUp() // What it alone has was never acknowledged.
+	case silent, replaced:
+		switch {
+		case c.knowsAll:
+			c.away = append(c.away, name)
+		case c.how.acceptLoss:
+			giveUp()
+			c.loss = true
+		case standing == replaced:
+			return name + " is another server than the one that counts under this name, which may hold an acknowledged order " +
+				"(start that one again, or accept the loss)"
+		default:
+			return name + " does not answer and may hold an acknowledged order (start it again, or exclude it while there is a " +
+				"primary, or accept the loss)"
+		}
+	case bystander, ahead: // The one has no part, and for the other the candidate was refused.
+	}
+	return ""
+}
+
+// complete decides once every other member has its part: whether somebody is left to acknowledge, and whether a loss that
+// this opening brings has been accepted.
+func (a *attempt) complete(c *candidate, members []Member) (reason string) {
+	if c.unlisted != nil {
+		if !c.how.acceptLoss {
+			return messageOf(c.unlisted)
+		}
+		c.left, c.loss = append(c.left, a.sup.unlisted(&c.record)...), true
 	}
 	if len(c.replicas) == 0 {
-		// Until the barrier says that these count nobody but the supervisor can commit, so that they acknowledge nothing else.
-		c.replicas, c.joining = spare, spare
+		// They count from the barrier commit on. Before that nobody but the supervisor can commit, so that they acknowledge
+		// nothing else.
+		c.replicas, c.joining = c.spare, c.spare
 		c.left = slices.DeleteFunc(c.left, func(name string) bool {
-			return slices.ContainsFunc(spare, func(j int) bool { return members[j].Name == name })
+			return slices.ContainsFunc(c.spare, func(j int) bool { return members[j].Name == name })
 		})
 	}
 	if len(c.replicas) == 0 {
-		return nil, "no replica would be left to acknowledge its commits", nil
+		return "no replica would be left to acknowledge its commits"
 	}
-	if len(c.joining) > 0 && len(away) > 0 && len(members)-2 >= a.sup.majority() {
-		// As where one joins: whoever is away would not know who counts now, and with the others could go on without the two.
-		if !how.acceptLoss {
-			return nil, fmt.Sprintf("nobody who counts would acknowledge its commits (start %s, or accept the loss)",
-				strings.Join(away, " or ")), nil
+	if len(c.joining) > 0 && len(c.away) > 0 && len(members)-2 >= a.sup.majority() {
+		// The members that are away would not know who counts now. With the others they are a majority, which could open one of
+		// them without the candidate and without the one that acknowledges its commits. The same holds where one joins.
+		if !c.how.acceptLoss {
+			return fmt.Sprintf("nobody who counts would acknowledge its commits (start %s, or accept the loss)",
+				strings.Join(c.away, " or "))
 		}
-		c.left, c.loss = append(c.left, away...), true
+		c.left, c.loss = append(c.left, c.away...), true
 	}
 	if c.loss && a.sup.options.JumpVersions == nil {
-		return nil, "a loss cannot be accepted here: nobody would raise the versions", nil
+		return "a loss cannot be accepted here: nobody would raise the versions"
 	}
-	return c, "", nil
+	return ""
 }
 
 // primaryKnowsAll tells whether the last primary answers, and so brings all that anybody has acknowledged to it: then a

@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"interlock/services/rail"
 )
@@ -84,114 +85,206 @@ func (a *attempt) startAgain(ctx context.Context, stopped []int) {
 	}
 }
 
-// open makes the candidate writable, in the one order in which nothing can be answered that no replica has.
+// opening is a candidate on its way to being the primary.
+type opening struct {
+	a *attempt
+	c *candidate
+	s *session // the candidate's
+	// members are how all were found before the first step, epoch the one that the barrier commit writes.
+	members []Member
+	epoch   int64
+}
+
+// open makes the candidate writable, in the one order in which nothing can be answered that no replica has. It may end behind
+// every step: the next attempt then goes on from there.
 func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
-	s, log := a.sessions[c.index], a.sup.log
-	epoch := c.record.Epoch
 	members, err := a.look(ctx)
 	if err != nil {
 		return Opening{}, err
 	}
+	o := &opening{a: a, c: c, s: a.sessions[c.index], members: members, epoch: c.record.Epoch}
 	for _, m := range members {
-		epoch = max(epoch, m.Record.Epoch)
+		o.epoch = max(o.epoch, m.Record.Epoch)
 	}
-	epoch++
-	if err := a.confirm(ctx); err != nil {
-		return Opening{}, err
-	}
-	if err := a.standAlone(ctx, s, &members[c.index]); err != nil {
-		return Opening{}, err
-	}
-	for _, i := range c.replicas {
-		// One that cannot be moved is looked after later; one that can is enough.
-		if err := a.follow(ctx, i, c.index); err != nil {
-			if ctx.Err() != nil {
-				return Opening{}, err
-			}
-			log.Warn("a replica does not follow the new primary", "member", members[i].Name, "error", err)
-		}
-	}
-	if err := a.awaitFollower(ctx, c); err != nil {
-		return Opening{}, err
-	}
-	if err := s.exec(ctx, statementTimeout, "SET GLOBAL rpl_semi_sync_source_enabled = ON"); err != nil {
-		return Opening{}, err
-	}
-	err = await(ctx, followTimeout, func() (bool, string, error) {
-		m, err := a.read(ctx, s)
-		return m.Source.Enabled && m.Source.Active && m.Source.Clients >= 1,
-			fmt.Sprintf("semi-synchronous replication does not begin on %s: %d replicas connected", s.name, m.Source.Clients), err
-	})
-	if err != nil {
-		return Opening{}, err
-	}
-	log.Info("replicas are connected and the source side is on", "member", s.name)
-
-	// From here on administrators may write, nobody else.
-	if err := s.exec(ctx, statementTimeout, "SET GLOBAL super_read_only = OFF"); err != nil {
-		return Opening{}, err
-	}
-	if err := a.prepare(ctx, s, c); err != nil {
-		return Opening{}, err
-	}
-	if c.loss {
-		// Before the record says that who was lost does not count: an attempt that ends here is refused again, and not opened
-		// by the next one with versions that mean something else already.
-		if err := a.confirm(ctx); err != nil {
+	o.epoch++
+	for _, step := range []func(context.Context) error{
+		a.confirm,
+		o.standAlone,
+		o.moveReplicas,
+		o.awaitFollower,
+		o.switchSourceOn,
+		o.admitAdministrators,
+		o.prepare,
+		o.jumpVersions,
+		a.confirm,
+		o.commitBarrier,
+		o.cutOff,
+		o.goOnline,
+		a.confirm,
+		o.admitEverybody,
+	} {
+		if err := step(ctx); err != nil {
 			return Opening{}, err
 		}
-		if err := a.sup.options.JumpVersions(ctx, s.dsn); err != nil {
-			return Opening{}, fmt.Errorf("the supervisor: raising the versions: %w", err)
+	}
+	return Opening{Primary: o.s.name, Epoch: o.epoch, Left: c.left, Loss: c.loss}, nil
+}
+
+// standAlone makes the candidate one that follows nobody and has its source side off.
+func (o *opening) standAlone(ctx context.Context) error {
+	// A commit that still waits there is a supervisor's own, of an attempt that has ended: all others were kept out.
+	for _, statement := range []string{"SET GLOBAL rpl_semi_sync_source_enabled = OFF", "SET GLOBAL super_read_only = ON"} {
+		if err := o.s.exec(ctx, stopTimeout, statement); err != nil {
+			return err
 		}
 	}
-	var joining []*Member
-	for _, i := range c.joining {
-		joining = append(joining, &members[i])
+	if o.members[o.c.index].Receiver == nil {
+		return nil
 	}
-	changes := a.sup.opened(epoch, &members[c.index], members, &c.record, joining...)
-	as := Left
-	if c.loss {
-		as = Lost
+	return o.s.forget(ctx)
+}
+
+// moveReplicas has the replicas follow the candidate. One that cannot be moved is looked after later: one that can is enough.
+func (o *opening) moveReplicas(ctx context.Context) error {
+	for _, i := range o.c.replicas {
+		if err := o.a.follow(ctx, i, o.c.index); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			o.a.sup.log.Warn("a replica does not follow the new primary", "member", o.members[i].Name, "error", err)
+		}
 	}
-	for _, name := range c.left {
-		changes = append(changes, a.sup.listed(name, as, c.record.servers[name], "failover", "it did not answer when "+s.name+" took over"))
+	return nil
+}
+
+// awaitFollower returns once a replica is connected to the candidate.
+func (o *opening) awaitFollower(ctx context.Context) error {
+	return await(ctx, followTimeout, func() (bool, string, error) {
+		members, err := o.a.look(ctx)
+		if err != nil {
+			return false, "", err
+		}
+		states := []string{}
+		for _, i := range o.c.replicas {
+			m := &members[i]
+			if m.Follows(&members[o.c.index]) {
+				return true, "", nil
+			}
+			if m.Receiver != nil {
+				states = append(states, m.Name+" "+m.Receiver.State+" "+m.Receiver.Error)
+			}
+		}
+		return false, "no replica connects to " + members[o.c.index].Name + ": " + strings.Join(states, ", "), nil
+	})
+}
+
+// switchSourceOn has the candidate's commits wait for a replica from here on, and returns once one would be heard.
+func (o *opening) switchSourceOn(ctx context.Context) error {
+	if err := o.s.exec(ctx, statementTimeout, "SET GLOBAL rpl_semi_sync_source_enabled = ON"); err != nil {
+		return err
 	}
-	if err := a.confirm(ctx); err != nil {
-		return Opening{}, err
+	err := await(ctx, followTimeout, func() (bool, string, error) {
+		m, err := o.a.read(ctx, o.s)
+		state := fmt.Sprintf("semi-synchronous replication does not begin on %s: %d replicas connected", o.s.name, m.Source.Clients)
+		return m.Source.Enabled && m.Source.Active && m.Source.Clients >= 1, state, err
+	})
+	if err == nil {
+		o.a.sup.log.Info("replicas are connected and the source side is on", "member", o.s.name)
 	}
-	if err := a.commit(ctx, s, changes...); err != nil {
-		return Opening{}, err
-	}
-	log.Info("the barrier commit is acknowledged", "member", s.name, "epoch", epoch)
-	if err := a.cutOff(ctx, c.index); err != nil {
-		return Opening{}, err
-	}
-	if err := s.exec(ctx, statementTimeout, "SET GLOBAL offline_mode = OFF"); err != nil {
-		return Opening{}, err
-	}
-	if err := a.confirm(ctx); err != nil {
-		return Opening{}, err
-	}
-	if err := s.exec(ctx, statementTimeout, "SET GLOBAL read_only = OFF"); err != nil {
-		return Opening{}, err
-	}
-	log.Info("the member is writable", "member", s.name, "epoch", epoch, "left", c.left, "loss_accepted", c.loss)
-	return Opening{Primary: s.name, Epoch: epoch, Left: c.left, Loss: c.loss}, nil
+	return err
+}
+
+// admitAdministrators lets administrators write, and nobody else.
+func (o *opening) admitAdministrators(ctx context.Context) error {
+	return o.s.exec(ctx, statementTimeout, "SET GLOBAL super_read_only = OFF")
 }
 
 // prepare makes the ledger's tables where a member is opened for the first time.
-func (a *attempt) prepare(ctx context.Context, s *session, c *candidate) error {
-	if c.record.prepared {
+func (o *opening) prepare(ctx context.Context) error {
+	if o.c.record.prepared {
 		return nil
 	}
-	if a.sup.options.Prepare == nil {
-		return rail.Refuse(rail.WrongState, "%s has no table for the cluster's epoch, and nobody makes it", s.name)
+	if o.a.sup.options.Prepare == nil {
+		return rail.Refuse(rail.WrongState, "%s has no table for the cluster's epoch, and nobody makes it", o.s.name)
 	}
 	// A migration that is broken off cannot go on: it is finished even if the attempt ends meanwhile.
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), prepareTimeout)
 	defer cancel()
-	if err := a.sup.options.Prepare(limited, s.dsn); err != nil {
-		return fmt.Errorf("the supervisor: making the ledger's tables on %s: %w", s.name, err)
+	if err := o.a.sup.options.Prepare(limited, o.s.dsn); err != nil {
+		return fmt.Errorf("the supervisor: making the ledger's tables on %s: %w", o.s.name, err)
 	}
+	return nil
+}
+
+// jumpVersions raises all versions where orders may be lost. It comes before the barrier, which records that the lost members
+// do not count. An attempt that ends in between is refused again: no later one opens a member with versions that have meant
+// something else.
+func (o *opening) jumpVersions(ctx context.Context) error {
+	if !o.c.loss {
+		return nil
+	}
+	if err := o.a.confirm(ctx); err != nil {
+		return err
+	}
+	if err := o.a.sup.options.JumpVersions(ctx, o.s.dsn); err != nil {
+		return fmt.Errorf("the supervisor: raising the versions: %w", err)
+	}
+	return nil
+}
+
+// commitBarrier writes the new epoch, and which members count from here on. Once a replica has acknowledged that, it has
+// everything that came before.
+func (o *opening) commitBarrier(ctx context.Context) error {
+	c, sup := o.c, o.a.sup
+	var joining []*Member
+	for _, i := range c.joining {
+		joining = append(joining, &o.members[i])
+	}
+	changes := sup.opened(o.epoch, &o.members[c.index], o.members, &c.record, joining...)
+	as := Left
+	if c.loss {
+		as = Lost
+	}
+	reason := "it did not answer when " + o.s.name + " took over"
+	for _, name := range c.left {
+		changes = append(changes, sup.listed(name, as, c.record.servers[name], "failover", reason))
+	}
+	if err := o.a.commit(ctx, o.s, changes...); err != nil {
+		return err
+	}
+	sup.log.Info("the barrier commit is acknowledged", "member", o.s.name, "epoch", o.epoch)
+	return nil
+}
+
+// cutOff lets no member receive from any other than the candidate, not even after a restart: it would acknowledge the commits
+// of an old primary that lives. What is thrown away unapplied the candidate has, and so has a replica that acknowledged the
+// barrier commit.
+func (o *opening) cutOff(ctx context.Context) error {
+	members, err := o.a.look(ctx)
+	if err != nil {
+		return err
+	}
+	p := &members[o.c.index]
+	return o.a.each(func(i int, s *session) error {
+		m := &members[i]
+		if i == o.c.index || !m.Answers() || m.Receiver == nil || m.Receiver.Source == p.Name || m.Follows(p) {
+			return nil
+		}
+		o.a.sup.log.Warn("a replica could not be moved: it is to join anew", "member", m.Name, "followed", m.Receiver.Source)
+		return s.forget(ctx)
+	})
+}
+
+// goOnline lets servers connect. They can only read yet.
+func (o *opening) goOnline(ctx context.Context) error {
+	return o.s.exec(ctx, statementTimeout, "SET GLOBAL offline_mode = OFF")
+}
+
+// admitEverybody is the last step: servers may write.
+func (o *opening) admitEverybody(ctx context.Context) error {
+	if err := o.s.exec(ctx, statementTimeout, "SET GLOBAL read_only = OFF"); err != nil {
+		return err
+	}
+	o.a.sup.log.Info("the member is writable", "member", o.s.name, "epoch", o.epoch, "left", o.c.left, "loss_accepted", o.c.loss)
 	return nil
 }

@@ -3,7 +3,6 @@ package failover
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"interlock/services/mysqlcluster"
@@ -83,59 +82,6 @@ func (a *attempt) follow(ctx context.Context, replica, primary int) error {
 		}
 	}
 	return nil
-}
-
-// awaitFollower returns once a replica is connected to the candidate.
-func (a *attempt) awaitFollower(ctx context.Context, c *candidate) error {
-	return await(ctx, followTimeout, func() (bool, string, error) {
-		members, err := a.look(ctx)
-		if err != nil {
-			return false, "", err
-		}
-		states := []string{}
-		for _, i := range c.replicas {
-			m := &members[i]
-			if m.Follows(&members[c.index]) {
-				return true, "", nil
-			}
-			if m.Receiver != nil {
-				states = append(states, m.Name+" "+m.Receiver.State+" "+m.Receiver.Error)
-			}
-		}
-		return false, "no replica connects to " + members[c.index].Name + ": " + strings.Join(states, ", "), nil
-	})
-}
-
-// standAlone makes a read-only member one that follows nobody and has its source side off. A commit that still waits there
-// is a supervisor's own, of an attempt that has ended: everybody else was kept out.
-func (a *attempt) standAlone(ctx context.Context, s *session, m *Member) error {
-	for _, statement := range []string{"SET GLOBAL rpl_semi_sync_source_enabled = OFF", "SET GLOBAL super_read_only = ON"} {
-		if err := s.exec(ctx, stopTimeout, statement); err != nil {
-			return err
-		}
-	}
-	if m.Receiver == nil {
-		return nil
-	}
-	return s.forget(ctx)
-}
-
-// cutOff lets nobody receive from anybody but the candidate, not even after a restart: it would acknowledge the commits of an
-// old primary that lives. What is thrown away unapplied the candidate has, and whoever acknowledged the barrier.
-func (a *attempt) cutOff(ctx context.Context, candidate int) error {
-	members, err := a.look(ctx)
-	if err != nil {
-		return err
-	}
-	p := &members[candidate]
-	return a.each(func(i int, s *session) error {
-		m := &members[i]
-		if i == candidate || !m.Answers() || m.Receiver == nil || m.Receiver.Source == p.Name || m.Follows(p) {
-			return nil
-		}
-		a.sup.log.Warn("a replica could not be moved: it is to join anew", "member", m.Name, "followed", m.Receiver.Source)
-		return s.forget(ctx)
-	})
 }
 
 // forget ends a replica's receiving for good: it does not know any more whom it followed.
