@@ -9,22 +9,22 @@ import (
 )
 
 const (
-	// archiveAfter is how long after its last arrival a run is kept as it is. Nobody can board it any more, so that no search
-	// finds it; two days are more than zones (26 hours) and servers' clocks can differ by.
+	// archiveAfter is how long after its last arrival a run is kept as it is. No passenger can board it any more, so that no
+	// search finds it. Two days are more than zones (26 hours) and servers' clocks can differ by.
 	archiveAfter = 48 * time.Hour
 	// archiveInterval is how often past runs are looked for: a few milliseconds' work, for runs that come by the day.
 	archiveInterval = time.Hour
 )
 
-// bundle is runs of a line that differ in nothing but their dates. A day of a national timetable then costs a few bytes
-// for each run, and not a few hundred. It never changes.
+// bundle is a part of the archive: runs of a line that differ in their dates only. Packed so, a day of a national
+// timetable costs a few bytes for each run instead of a few hundred. A bundle never changes.
 type bundle struct {
 	train        *rail.Train
 	closesBefore time.Duration
 	status       rail.RunStatus
 	reason       string
-	// opensAt is when the sale of the run on base opened, step how much later that of each day after it: nothing where
-	// all opened at once, a day where each opened as many days before.
+	// opensAt is when the sale of the run on base opened. step is how much later that of each next day opened: 0 where
+	// all opened at once, a day where each opened the same number of days before.
 	base    rail.Date
 	opensAt time.Time
 	step    time.Duration
@@ -61,7 +61,7 @@ func (b *bundle) with(run *rail.Run) *bundle {
 	next := *b
 	next.step = step
 	if last := b.dates[len(b.dates)-1]; last < run.Date {
-		// Readers of the last snapshot do not look beyond their own length, and snapshots have one successor.
+		// To append is safe: a reader of the last snapshot looks only at its own length, and a snapshot has one successor.
 		next.dates = append(b.dates, run.Date)
 		return &next
 	}
@@ -73,7 +73,7 @@ func (b *bundle) with(run *rail.Run) *bundle {
 // isPast tells whether a run had come to its terminus by an instant.
 func isPast(run *rail.Run, by time.Time) bool { return run.Arrival(run.Train.Legs()).Before(by) }
 
-// archived is the snapshot with all runs packed that were over by an instant; itself where there are none.
+// archived is the snapshot with all runs archived that were over by an instant; itself where there are none.
 func (s *snapshot) archived(by time.Time) *snapshot {
 	next := *s
 	next.lines = maps.Clone(s.lines)
@@ -108,7 +108,7 @@ func (s *snapshot) archived(by time.Time) *snapshot {
 
 // split parts the runs that were over by an instant from the others.
 func (c calendar) split(by time.Time) (left, past calendar) {
-	// Only those are worth a closer look whose date had begun somewhere.
+	// A run is looked at closely only if its date had begun somewhere.
 	end := c.from(rail.DateIn(by, time.UTC).AddDays(2))
 	for _, run := range c[:end] {
 		if isPast(run, by) {
@@ -123,8 +123,8 @@ func (c calendar) split(by time.Time) (left, past calendar) {
 	return slices.Clip(append(left, c[end:]...)), past
 }
 
-// reindex leaves the trains out of the index that have no run any more, so that searches do not look at all that ever
-// ran. The receiver is not to be read by others yet.
+// reindex takes trains without any run out of the index, so that searches do not look at all trains that ever ran. It is
+// called before others may read the receiver.
 func (s *snapshot) reindex() {
 	var kept []*service
 	var runs []*rail.Run

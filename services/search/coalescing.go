@@ -5,28 +5,28 @@ import (
 	"sync"
 )
 
-// coalescing lets many callers share one piece of work, each getting a result of work that began after its call. (One
-// that began before would not do: whoever has just published must find it in the timetable afterwards.) At most one
-// piece of work is under way, and at most one waits to begin.
+// coalescing lets many callers share one piece of work. Each gets the result of work that began after its call: a
+// caller that has just published must find that in the timetable afterwards. At most one piece of work is under way,
+// and at most one waits to begin.
 type coalescing struct {
 	mu sync.Mutex
-	// next has not begun yet: whoever comes may still join it.
+	// next has not begun yet, so that more callers may still join it; nil where none waits.
 	next *sharedCall
-	// turn is held by the one that is under way.
+	// turn has room for one: the call that is under way holds it.
 	turn chan struct{}
 }
 
-// sharedCall is one piece of work.
+// sharedCall is one piece of work, and its result.
 type sharedCall struct {
 	done chan struct{}
 	err  error
-	// abandoned says that it ended because its first caller went away, which is no answer to the others.
+	// abandoned says that it ended because the context of its first caller did. The others get no result from it.
 	abandoned bool
 }
 
 func newCoalescing() *coalescing { return &coalescing{turn: make(chan struct{}, 1)} }
 
-// do runs work, or shares a run of it that begins after this call.
+// do runs work, or shares a run of it that begins after this call. It returns what work returned, or the error of ctx.
 func (c *coalescing) do(ctx context.Context, work func(context.Context) error) error {
 	for {
 		c.mu.Lock()
@@ -60,7 +60,7 @@ func (c *coalescing) lead(ctx context.Context, mine *sharedCall, work func(conte
 	c.mu.Lock()
 	c.next = nil
 	c.mu.Unlock()
-	// A panic in work is an abandoned call to the others, who then run into it themselves.
+	// Where work panics, the others see an abandoned call. Each of them then does the work itself, and meets the panic.
 	mine.abandoned = true
 	defer func() {
 		if hasTurn {

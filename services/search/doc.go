@@ -1,16 +1,16 @@
-// Package search is way 1: it finds runs with seats.
+// Package search is the first use case: it finds runs with seats.
 //
-// It has the whole timetable in memory (Timetable) and answers a search (Finder) from it and from one round trip to
-// the availability. A search never asks the ledger, and never fails because the availability does: what is left is
-// then not known. The ledger is asked only when something was published.
+// It has the whole timetable in memory (Timetable). A search (Finder) is answered from it and from one round trip to the
+// availability. It asks no ledger. It does not fail when the availability does: what is left is then not known. The
+// ledger is asked only when something was published.
 //
 // The timetable is a chain of snapshots behind one atomic pointer. A snapshot never changes once it is there to be
 // read, so readers neither wait nor lock, and each call answers from one publication. The next snapshot shares with
 // the last all that did not change: a publication costs what it brings and a shallow copy of an index over trains,
 // never one over runs.
 //
-// Runs that are over leave the index of searches, and most of their memory: what is kept of them finds them by their
-// ids and lists them, and nothing else.
+// Runs that are over go into an archive. They leave the index of searches, and most of their memory. They can still be
+// found by their ids, and listed.
 //
-// All methods may be called by many goroutines. Whatever they return is shared with others and must not be changed.
+// All methods may be called by many goroutines. What they return is shared with others and must not be changed.
 package search

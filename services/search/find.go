@@ -68,7 +68,8 @@ type Finder struct {
 	unanswered   atomic.Int64
 }
 
-// NewFinder makes a Finder. The log gets the failures of the availability, which no search fails for; nil is the default logger.
+// NewFinder makes a Finder. The log gets the failures of the availability, for which no search fails; nil is the default
+// logger.
 func NewFinder(timetable *Timetable, availability Availability, log *slog.Logger) *Finder {
 	if log == nil {
 		log = slog.Default()
@@ -78,8 +79,8 @@ func NewFinder(timetable *Timetable, availability Availability, log *slog.Logger
 	return &Finder{timetable: timetable, availability: availability, log: log, asking: asking}
 }
 
-// calm is how long nothing must have failed until it is over: when every other search fails, that is one failure, and not
-// a thousand beginnings and ends a second.
+// calm is how long nothing must have failed until a failure is over. When every other search fails, that is one failure
+// in the log; otherwise it would begin and end a thousand times a second.
 const calm = time.Second
 
 // Stats counts what a Finder has done since it was made.
@@ -93,12 +94,12 @@ func (f *Finder) Stats() Stats { return Stats{Unanswered: f.unanswered.Load()} }
 
 // Find finds the runs that take a passenger from one of the stations to one of the others, boarding on the date.
 //
-// Left out is what the passenger cannot have any more: runs that were withdrawn, and those that cannot be bought from
-// the boarding station because its sale is closed. What is not on sale yet, or suspended, is there; its state says so.
+// It leaves out what the passenger cannot have any more: runs that were withdrawn, and runs whose sale from the boarding
+// station is closed. A run that is not on sale yet, or suspended, is there; its state says so.
 //
-// Where a run calls at several of the stations, the offer is what rail.Train.Pair would choose: to board at the last
-// call that still reaches a destination (and is left on the date), and to alight at the first after it; never a pair
-// that the same two stations would not get in an order.
+// Where a run calls at several of the stations, the offer is what rail.Train.Pair would choose. The passenger boards at
+// the last call that the run leaves on the date and from which it reaches a destination, and alights at the first one
+// after it. An order between these two stations gets the same pair.
 //
 // Errors: BAD_USER_INPUT with the path of the argument (rail.Errors where several are wrong), UNAVAILABLE before the
 // timetable is loaded, and those of ctx.
@@ -158,7 +159,7 @@ func (f *Finder) remaining(ctx context.Context, asks []rail.Ask) []rail.Left {
 	defer cancel()
 	left, err := f.availability.Remaining(limited, asks)
 	if err != nil && ctx.Err() != nil {
-		return nil // It was the asker who went away, and that says nothing about the availability.
+		return nil // The caller went away. That says nothing about the availability.
 	}
 	f.asking.Note(ctx, f.log, err)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 type line struct {
 	// recent are those that may be searched for.
 	recent calendar
-	// archive has those that are over. They are only looked up: for their orders, and by admins.
+	// archive has those that are over. They are only looked up, for their orders and by admins.
 	archive []*bundle
 }
 

@@ -11,8 +11,8 @@ import (
 const (
 	// secondsPerDay turns the offset of a call into days after the service date.
 	secondsPerDay = 24 * 60 * 60
-	// dateSpread is how many days the local date of a call may differ from what its offset says by itself: zones are at
-	// most 26 hours apart, and a service day begins up to two hours from midnight when clocks change.
+	// dateSpread is how many days the local date of a call may differ from the date that its offset alone gives. Zones
+	// are at most 26 hours apart, and a service day begins up to two hours from midnight when clocks change.
 	dateSpread = 2
 )
 
@@ -95,8 +95,8 @@ func (v *service) find(s *snapshot, q *Query, marks []ends, hits []hit) []hit {
 // pair is where to board and where to alight.
 type pair struct{ from, to int }
 
-// pairs are the calls that orders between the stations of a query would be for, the last boarding first, then the first
-// alighting. It asks for every two stations, which only a train that calls at some station twice makes necessary.
+// pairs are the calls that orders between the stations of a query would be for: the last boarding first, then the first
+// alighting. It looks at every two stations, and is for trains that call at some station twice.
 func (v *service) pairs(q *Query) []pair {
 	var pairs []pair
 	for _, from := range q.From {
@@ -110,8 +110,8 @@ func (v *service) pairs(q *Query) []pair {
 	return pairs
 }
 
-// board appends the runs that leave a call on the query's date and can still be had, but for those that are among the
-// hits from first on: they were found with a later boarding.
+// board appends the runs that leave a call on the query's date and can still be had. It leaves out those among the hits
+// from first on: they were found with a later boarding.
 func (v *service) board(s *snapshot, q *Query, from, to int, hits []hit, first int) []hit {
 	call := &v.train.Calls[from]
 	zone := v.train.Location()

@@ -7,7 +7,7 @@ import (
 	"interlock/services/rail"
 )
 
-// Ledger is where the timetable is read from, at start-up and when something was published; a search never asks it.
+// Ledger is where the timetable is read from, at start-up and when something was published. A search does not ask it.
 type Ledger interface {
 	// PublicationNumber rises with every publication.
 	PublicationNumber(ctx context.Context) (int64, error)
@@ -18,7 +18,7 @@ type Ledger interface {
 
 // Availability answers how many seats are left.
 type Availability interface {
-	// Remaining answers every ask, in their order, in one round trip. A run it does not know is not an error: its
-	// answer is not Known.
+	// Remaining answers every ask, in their order, in one round trip. For a run that it does not know the answer is not
+	// Known, and there is no error.
 	Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, error)
 }

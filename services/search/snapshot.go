@@ -39,7 +39,7 @@ type service struct {
 	calls []int32
 	// repeats says that the train calls at some station twice.
 	repeats bool
-	// runs may be empty: a train that all its runs were taken from stays until past runs are packed the next time.
+	// runs may be empty: a train that has lost all its runs stays until runs are archived the next time.
 	runs calendar
 }
 
@@ -119,9 +119,9 @@ func (s *snapshot) with(changes *ledger.TimetableChanges) *snapshot {
 	return &next
 }
 
-// addTrains makes services of the trains that are new, and puts them in the indexes. The receiver is not to be read
-// by others yet, but shares its parts with the last snapshot: what changes is cloned first. A slice may be appended to
-// as it is, since readers of the last snapshot do not look beyond their own length, and snapshots have one successor.
+// addTrains makes services of the trains that are new, and puts them in the indexes. It is called before others may read
+// the receiver. The receiver shares its parts with the last snapshot, so that what changes is cloned first. A slice may
+// be appended to as it is: a reader of the last snapshot looks only at its own length, and a snapshot has one successor.
 func (s *snapshot) addTrains(runs []*rail.Run) {
 	fresh := map[string]*rail.Train{}
 	var order []*rail.Train

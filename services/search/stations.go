@@ -14,8 +14,8 @@ import (
 	"interlock/services/rail"
 )
 
-// How well a station matches what somebody typed: its code, its name or a translation (pinyin and its initials are
-// translations) is just that, begins with it, or its name has it somewhere.
+// How well a station matches what was typed: its code, its name or a translation of it equals that, begins with it, or
+// has it somewhere. Pinyin and its initials are translations.
 const (
 	rankExact = iota
 	rankPrefix
@@ -46,9 +46,9 @@ type StationPlace struct {
 // Place is the place of the match in its list.
 func (m StationMatch) Place() StationPlace { return StationPlace{m.Rank, m.Station.Code} }
 
-// Stations finds stations by what somebody typed of their code, name, or a translation of it, whatever the case,
-// spaces, punctuation and accents; all stations for "". It returns at most limit of them from after a place on, and
-// whether there are more.
+// Stations finds stations by what was typed of their code, name, or a translation of it. Case, spaces, punctuation and
+// accents do not matter. "" finds all stations. It returns at most limit of them from after a place on, and whether there
+// are more.
 func (t *Timetable) Stations(matching string, after *StationPlace, limit int) (matches []StationMatch, hasNext bool) {
 	if len(matching) > maxMatching {
 		return nil, false
@@ -144,8 +144,8 @@ func rankOf(name, typed string, within bool) int {
 	return rankNone
 }
 
-// fold leaves of a text what people agree on when they type it: small letters of the plain sort (also for the
-// full-width ones of a Chinese keyboard) without accents, spaces, punctuation and what is not seen.
+// fold leaves of a text what people agree on when they type it: its letters made small, without accents, spaces,
+// punctuation and invisible characters. The full-width letters of a Chinese keyboard become plain ones.
 func fold(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

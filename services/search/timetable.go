@@ -15,8 +15,8 @@ const (
 	// DefaultInterval is how often a server looks for a new publication: twice a second, so that every server shows one
 	// within a second even when no message tells it.
 	DefaultInterval = 500 * time.Millisecond
-	// watchTimeout bounds one refresh of Watch. The first one reads the whole timetable, which takes seconds on a slow
-	// disk; a ledger that has not answered after this long never will on this connection.
+	// watchTimeout bounds one refresh of Watch. The first refresh reads the whole timetable, which takes seconds on a slow
+	// disk. A ledger that has not answered after this time will not answer on this connection.
 	watchTimeout = time.Minute
 	// notLoadedRetryAfter is about how long a server reads its timetable when it starts.
 	notLoadedRetryAfter = 2 * time.Second
@@ -24,9 +24,9 @@ const (
 
 // Timetable is everything that was published, in memory. Make one with NewTimetable.
 type Timetable struct {
-	// Log gets the failures of Watch, which has nobody to return them to; nil is the default logger.
+	// Log gets the failures of Watch, which returns none; nil is the default logger.
 	Log *slog.Logger
-	// Now is the clock by which runs are past, and packed so that they can be looked up only; nil packs none. Set it
+	// Now is the clock by which runs are past, and archived, so that they can only be looked up; nil archives none. Set it
 	// before the first Refresh.
 	Now func() time.Time
 	// Changed is called after each new publication is there to be read, by the goroutine that read it. It must not
@@ -36,7 +36,7 @@ type Timetable struct {
 	ledger    Ledger
 	refreshes *coalescing
 	current   atomic.Pointer[snapshot]
-	// archivedAt is when past runs were packed last. It belongs to whoever refreshes.
+	// archivedAt is when runs were archived last. It belongs to the goroutine that refreshes.
 	archivedAt time.Time
 }
 
@@ -64,8 +64,8 @@ func (t *Timetable) refresh(ctx context.Context) error {
 		t.show(base)
 		return nil
 	case number < base.number:
-		// The ledger was put back to an older state. What it had published since is not on sale any more, and no
-		// increment would say so.
+		// The ledger was put back to an older state. What it had published since is not on sale any more, and changes
+		// after a number would not tell.
 		base = emptySnapshot
 	}
 	changes, err := t.ledger.Changes(ctx, base.number)
@@ -73,7 +73,7 @@ func (t *Timetable) refresh(ctx context.Context) error {
 		return err
 	}
 	if base == emptySnapshot {
-		t.archivedAt = time.Time{} // All that ever ran was just read.
+		t.archivedAt = time.Time{} // All runs that ever were have just been read.
 	}
 	t.show(base.with(changes))
 	if t.Changed != nil {
@@ -82,7 +82,7 @@ func (t *Timetable) refresh(ctx context.Context) error {
 	return nil
 }
 
-// show has a snapshot read from now on, its past runs packed where it is time to.
+// show makes a snapshot the one to read, and archives its past runs where it is time to.
 func (t *Timetable) show(s *snapshot) {
 	if t.Now != nil {
 		if now := t.Now(); now.Sub(t.archivedAt) >= archiveInterval {
@@ -130,7 +130,7 @@ func (t *Timetable) view() *snapshot {
 // Loaded tells whether the timetable was read at all.
 func (t *Timetable) Loaded() bool { return t.current.Load() != nil }
 
-// Ready is nil once the timetable was read, and UNAVAILABLE before: what is not found then may be there all the same.
+// Ready is nil once the timetable was read. Before, it is UNAVAILABLE: what is not found may still be there.
 func (t *Timetable) Ready() error {
 	if t.Loaded() {
 		return nil
@@ -152,7 +152,7 @@ func (t *Timetable) Size() (stations, runs int) {
 	return len(s.stations.byCode), runs
 }
 
-// Run is the run with an id, also when it is long past or was withdrawn. One that is past may be another copy each time.
+// Run is the run with an id, also when it was withdrawn or is archived. An archived run may be another copy each time.
 func (t *Timetable) Run(id rail.RunID) (*rail.Run, bool) {
 	return t.view().run(id)
 }

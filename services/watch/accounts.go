@@ -10,16 +10,17 @@ import (
 // orderWeight is what watching an order counts beside a pair of stations: it is read from the primary every five seconds.
 const orderWeight = 10
 
-// account is whom a subscription is counted for. A viewer has one. Who has no token has two: the stream that asks, and the
-// address that it comes from.
+// account is what a subscription is counted on. A viewer has one account. A client without a token has two: its stream,
+// and its address.
 type account struct {
 	name  string
 	limit int
-	// refusal says whose account is full.
+	// refusal is how a refusal calls the account's owner.
 	refusal string
 }
 
-// accountsOf are those of whoever asks; none where it is somebody inside the process, or the bound is 0.
+// accountsOf are the accounts of a subscription's context; none for a call from inside the process, or where the bound
+// is 0.
 func (h *Hub) accountsOf(ctx context.Context) []account {
 	var all []account
 	add := func(name string, limit int, refusal string) {
@@ -36,7 +37,8 @@ func (h *Hub) accountsOf(ctx context.Context) []account {
 	return all
 }
 
-// charge counts a weight in, or says whose account has no room for it. The mutex is held.
+// charge counts a weight on all of some accounts, or on none where one of them has no room for it: then it is OVERLOADED.
+// The mutex is held.
 func (h *Hub) charge(accounts []account, weight int) *rail.Error {
 	for _, a := range accounts {
 		if watched := h.charged[a.name]; watched+weight > a.limit {
@@ -53,7 +55,7 @@ func (h *Hub) charge(accounts []account, weight int) *rail.Error {
 	return nil
 }
 
-// credit counts a weight out. The mutex is held.
+// credit takes back what charge has counted. The mutex is held.
 func (h *Hub) credit(accounts []account, weight int) {
 	for _, a := range accounts {
 		if h.charged[a.name] -= weight; h.charged[a.name] == 0 {

@@ -53,9 +53,9 @@ func (h *Hub) handOutSeats(ctx context.Context) {
 	}
 }
 
-// sweepSeats finds what no message told of. It reads the version of each watched run, once however many watch it, and
-// marks the pairs that do not have it yet. What it costs is one short read for each run, whatever is watched of it. It
-// also has the listener asked again where that failed.
+// sweepSeats finds what no message told of. It reads the version of each watched run once, however many watch it, and
+// marks the pairs that do not have it yet. So it costs one short read for each run. It also has the listener told again
+// of runs where that failed.
 func (h *Hub) sweepSeats(ctx context.Context) error {
 	now := h.Now()
 	h.mu.Lock()
@@ -210,10 +210,10 @@ func (h *Hub) handOut(ctx context.Context, p *pair, snapshot *rail.Snapshot, ans
 	return events
 }
 
-// tell puts a snapshot before all of a pair who have a use for it, and returns how many they are. The mutex is held,
-// and given up between two handfuls, so that the pair's interests may change in between. They are gone through from the
-// last to the first: one that goes is replaced by the last, which has been told, and one that comes is put behind, and
-// has the pair read again.
+// tell gives a snapshot to those of a pair to whom it is new, and returns how many they are. The mutex is held, and given
+// up between two handfuls. The pair's interests may change in between, so they are gone through from the last to the
+// first. Where one is removed, the last takes its place, which has been told. One that is added is put behind the last,
+// and has the pair read again.
 func (h *Hub) tell(ctx context.Context, p *pair, snapshot *rail.Snapshot, news news) (events int) {
 	version := snapshot.Left.Version
 	for i := len(p.interests) - 1; i >= 0; i = min(i, len(p.interests)) - 1 {

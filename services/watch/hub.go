@@ -21,12 +21,12 @@ const (
 	// DefaultMaxWatchedPerAddress is 25 runs for each of the 200 streams that an address may have open without a token,
 	// and a quarter of the subscriptions that a server takes.
 	DefaultMaxWatchedPerAddress = 5_000
-	// DefaultEventsPerSecond is about a fifth of what one core writes to sockets: who buys goes before who watches.
-	// When a change goes to very many subscribers, the next one waits until they can have got it; what happens
-	// meanwhile is told in one event.
+	// DefaultEventsPerSecond is about a fifth of what one core writes to sockets: purchases go before subscriptions. When
+	// a change goes to very many subscribers, the next change waits until they can have got it. What happens meanwhile
+	// is told in one event.
 	DefaultEventsPerSecond = 10_000
-	// handful is how many events are handed out at once. Each wakes somebody, and thousands of them would stand in the
-	// scheduler's line before a purchase.
+	// handful is how many events are handed out at once. Each wakes a goroutine, and thousands of them would stand
+	// before a purchase in Go's scheduler.
 	handful = 100
 
 	// DefaultPaymentGrace is longer than a payment's statements and its commit may take (2 s each, and 3 s), and than
@@ -36,7 +36,7 @@ const (
 	// sweepInterval is how often the versions of all watched runs are read, so that a lost message is made good within
 	// a second.
 	sweepInterval = time.Second
-	// retryAfter is how long whoever was turned away should wait: streams end by the minute.
+	// retryAfter is how long a client that was turned away should wait: streams end by the minute.
 	retryAfter = 30 * time.Second
 )
 
@@ -44,7 +44,7 @@ const (
 type Hub struct {
 	// Now is the clock by which runs close.
 	Now func() time.Time
-	// Log gets what goes wrong while nobody asks; nil is the default logger.
+	// Log gets the failures of Run, which returns none; nil is the default logger.
 	Log *slog.Logger
 	// MaxSubscribers and MaxOrderSubscribers bound the open subscriptions of seats and of orders.
 	MaxSubscribers, MaxOrderSubscribers int
@@ -69,19 +69,19 @@ type Hub struct {
 	stopped bool
 	// watched are the runs that are to be followed.
 	watched map[rail.RunID]*watchedRun
-	// follows are the runs that were added to watched or taken from it since the listener was last told, or that want
-	// another look once it was.
+	// follows are the runs to tell the listener about: those that were added to watched or taken from it since it was last
+	// told, and those that are to be read once it follows them.
 	follows map[rail.RunID]struct{}
 	// dirtyPairs are to be read.
 	dirtyPairs  []*pair
 	subscribers map[*subscriber]struct{}
-	// charged is what is watched, by the name of the account; without those that watch nothing.
+	// charged is the weight that is watched, by the name of the account. Accounts that watch nothing are not in it.
 	charged          map[string]int
 	watchedOrders    map[string]*watchedOrder
 	orderSubscribers int
 }
 
-// watchedRun is a run that somebody watches seats of, or an order on.
+// watchedRun is a run of which seats are watched, or an order.
 type watchedRun struct {
 	id     rail.RunID
 	pairs  map[stations]*pair
@@ -90,13 +90,13 @@ type watchedRun struct {
 	published *rail.Run
 	// version is the run's when the versions were last read, -1 where there was none.
 	version int64
-	// behind says that a pair may not have what the last read should have told it: the next sweep reads all of them.
+	// behind says that a pair may lack what the last read should have told it. The next sweep then reads all pairs.
 	behind bool
 	// closesAt is when there is nothing left to tell.
 	closesAt time.Time
 }
 
-// New makes a hub. It tells nobody anything until Run.
+// New makes a hub. It tells subscribers nothing before Run.
 func New(availability Availability, runs Runs, orders Orders) *Hub {
 	signal := func() chan struct{} { return make(chan struct{}, 1) }
 	return &Hub{
@@ -177,7 +177,7 @@ func (h *Hub) watch(id rail.RunID) *watchedRun {
 	return run
 }
 
-// unwatch lets go of a run that nobody watches any more. The mutex is held.
+// unwatch lets go of a run of which nothing is watched any more. The mutex is held.
 func (h *Hub) unwatch(run *watchedRun) {
 	if len(run.pairs) == 0 && len(run.orders) == 0 {
 		delete(h.watched, run.id)

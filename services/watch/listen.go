@@ -28,7 +28,7 @@ func (h *Hub) listen(ctx context.Context) {
 		}
 		if err == nil {
 			h.hear(ctx, listener)
-			// What it has to say about closing is of no use to anybody: all it knew is lost either way.
+			// An error of closing would change nothing: all that it knew is lost either way.
 			_ = listener.Close()
 		}
 		pause.For(ctx, listenRetry)
@@ -45,7 +45,7 @@ func (h *Hub) hear(ctx context.Context, listener Listener) {
 	h.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	var following sync.WaitGroup
-	// Following may wait for the network, and changes must not wait for that.
+	// Following may wait for the network. Changes are heard meanwhile.
 	following.Go(func() { h.follow(ctx, listener) })
 	defer following.Wait()
 	defer cancel()

@@ -22,10 +22,10 @@ const (
 	orderTimeout = 2 * time.Second
 )
 
-// watchedOrder is an order that somebody watches.
+// watchedOrder is an order that is watched.
 type watchedOrder struct {
 	run *watchedRun
-	// latest is what every subscriber has got, or something later that says no more.
+	// latest is what every subscriber has got, or a later version that says the same.
 	latest      *rail.Order
 	subscribers []*orderSubscriber
 	// said is the highest version that a message told of.
@@ -49,10 +49,10 @@ type orderSubscriber struct {
 // SubscribeOrder opens a stream of an order: first as it is, then each new version, or at least the last. The channel is
 // closed when the order is cancelled or expired, or paid and its run closed, and when ctx or the hub ends.
 //
-// A hold reads as expired from the end of its time on, but a payment that was in time may still wait for its commit, and
-// would come as the same version. So the end of a hold is told when it is certain (a sweep wrote it, which takes about a
-// second, or PaymentGrace is over), and only then does the stream end. Whoever subscribes in between gets the order as
-// expired, at the version that is written.
+// A hold reads as expired from the end of its time on. But a payment that was in time may still wait for its commit, and
+// would come as the same version. So the end of a hold is told when it is certain: when a sweep has written it, which
+// takes about a second, or when PaymentGrace is over. Only then does the stream end. A subscriber that comes in between
+// gets the order as expired, at the version that is written.
 //
 // Errors: NOT_FOUND where there is no such order, or visible says no; OVERLOADED; UNAVAILABLE when the hub has stopped;
 // and those of reading the order.
@@ -71,7 +71,7 @@ func (h *Hub) SubscribeOrder(ctx context.Context, orderID string, visible func(*
 		return nil, err
 	}
 	o := h.watchedOrders[orderID]
-	// Another subscriber's order is read again anyway, and that tells whether it is certain.
+	// An order that is watched already is read again anyway, and that tells whether it is certain.
 	expired := order.State == rail.Expired && (o != nil || h.Now().Before(order.PayBy.Add(h.PaymentGrace)))
 	first := order
 	if expired {
@@ -107,7 +107,7 @@ func (h *Hub) SubscribeOrder(ctx context.Context, orderID string, visible func(*
 	default:
 		s.slots.put(0, o.latest)
 	}
-	// What happened between reading the order and following its run went unheard: the listener has it looked at again.
+	// A change between reading the order and following its run went unheard. So the order is read again once it is followed.
 	h.refollow(order.RunID)
 	return s.slots.events, nil
 }
@@ -121,8 +121,9 @@ func (h *Hub) isOver(order *rail.Order) bool {
 	return ok && !h.Now().Before(run.ClosesAt())
 }
 
-// asWritten takes an order apart that reads as expired by the clock: as it may be told, at the version that is written,
-// and as it is written. Reading makes it the version that a sweep will write, which may still become a payment's.
+// asWritten takes an order that reads as expired by the clock. Reading gives it the version that a sweep will write, which
+// may still become a payment's. told is the order as expired at the version that is written, and written is the hold as
+// it is written.
 func asWritten(order *rail.Order) (told, written *rail.Order) {
 	expired, onHold := *order, *order
 	expired.Version--
@@ -131,28 +132,28 @@ func asWritten(order *rail.Order) (told, written *rail.Order) {
 	return &expired, &onHold
 }
 
-// isCertain tells whether an order that was read as expired will not be paid after all: when its version had been told
-// of before it was read, said being the highest that was, since only what is committed is told of; or when it has been
-// read so for long enough. The mutex is held.
+// isCertain tells whether an order that was read as expired cannot be paid any more. It is certain when a message had
+// told of its version before it was read, since only what is committed is told of; said is the highest version that a
+// message had told of. It is also certain when the order has read as expired for PaymentGrace. The mutex is held.
 func (h *Hub) isCertain(o *watchedOrder, order *rail.Order, said int64) bool {
 	if said >= order.Version {
 		return true
 	}
-	// From when it was first read so, and not by its own time: the primary's clock may be another than ours.
+	// This counts from when it was first read so. The order's own time is by the primary's clock, which may be another.
 	if o.expiredSince.IsZero() {
 		o.expiredSince = h.Now()
 	}
 	return h.Now().Sub(o.expiredSince) >= h.PaymentGrace
 }
 
-// isDue tells whether the end of an order's hold has come by this server's clock. It is the primary's that decides, and
-// the ledger that writes it: the order is looked at by every sweep until it is certain.
+// isDue tells whether the end of an order's hold has come by this server's clock. The primary's clock decides, and the
+// ledger writes it. So every sweep looks at the order until it is certain.
 func (h *Hub) isDue(order *rail.Order) bool {
 	return order.State == rail.OnHold && !order.PayBy.IsZero() && !h.Now().Before(order.PayBy)
 }
 
-// lookWhenDue has an order read at once when its hold ends. Nobody says so then: the hold ends by the clock, and what
-// sweeps it comes later. The mutex is held.
+// lookWhenDue has an order read at once when its hold ends. No message comes then: the hold ends by the clock, and is
+// swept later. The mutex is held.
 func (h *Hub) lookWhenDue(o *watchedOrder) {
 	if o.due != nil {
 		o.due.Stop()
@@ -168,7 +169,7 @@ func (h *Hub) lookWhenDue(o *watchedOrder) {
 	})
 }
 
-// tellOrder gives a later version of an order to all who watch it. The mutex is held.
+// tellOrder gives a later version of an order to all its subscribers. The mutex is held.
 func (h *Hub) tellOrder(o *watchedOrder, order *rail.Order) {
 	o.latest = order
 	h.lookWhenDue(o)
@@ -271,7 +272,7 @@ func (h *Hub) readOrders(ctx context.Context) error {
 			switch {
 			case o == nil:
 			case err != nil:
-				// With the next sweep, not in five seconds: it may have been marked because it changed.
+				// It is read again with the next sweep. It may have been marked because it changed, so five seconds are too long.
 				o.sweeps = lookEverySweeps
 			case order == nil || order.Version <= o.latest.Version:
 			case order.State == rail.Expired && !h.isCertain(o, order, said):

@@ -32,7 +32,7 @@ func (s stations) calls(train *rail.Train) (from, to int, ok bool) {
 	return train.Pair(s.from, s.to)
 }
 
-// explain says why nobody can go between two stations on a run.
+// explain says why a passenger cannot go between two stations on a run.
 func (s stations) explain(run *rail.Run) *rail.Error {
 	calls := func(code rail.StationCode) bool {
 		return slices.ContainsFunc(run.Train.Calls, func(c rail.Call) bool { return c.Station == code })
@@ -48,7 +48,7 @@ func (s stations) explain(run *rail.Run) *rail.Error {
 	return rail.Refuse(rail.BadUserInput, "%s takes no passengers from %q to %q", run.ID, s.from, s.to).At("to")
 }
 
-// pair is what is read for all who watch a run between the same stations.
+// pair is a run between two stations, which is read once for all its subscribers.
 type pair struct {
 	run       *watchedRun
 	stations  stations
@@ -79,15 +79,15 @@ func (p *pair) count() {
 	}
 }
 
-// news says what a snapshot tells those who watch its pair. Whoever has had no event is told in any case.
+// news says what a snapshot tells the subscribers of its pair. Those that have had no event are told in any case.
 type news uint8
 
 const (
 	// nothingNewer: its version is not known, or not later than what the others have.
 	nothingNewer news = iota
-	// waiting: it is later, and the others get it when the timetable knows its status too, or when statusGrace is over.
+	// waiting: it is later. The others get it when the timetable knows its status too, or when statusGrace is over.
 	waiting
-	// newer: it is later, and goes to all who have less.
+	// newer: it is later, and goes to all that have an earlier version.
 	newer
 )
 

@@ -8,8 +8,8 @@ import (
 
 // Availability tells of changes, and what is left.
 type Availability interface {
-	// Remaining answers every ask, in their order, in one round trip. A run it does not know is not an error: its
-	// answer is not Known.
+	// Remaining answers every ask, in their order, in one round trip. For a run that it does not know the answer is not
+	// Known, and there is no error.
 	Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, error)
 	// Versions reads the version of each run, in their order; -1 where it knows none. It must be cheap: it is asked every
 	// second for every run that is watched.
@@ -21,7 +21,7 @@ type Availability interface {
 // Runs finds a run that is published.
 type Runs interface {
 	Run(id rail.RunID) (*rail.Run, bool)
-	// Ready is nil once the timetable was read. Before, it is the refusal of a run that is not found: it may be there.
+	// Ready is nil once the timetable was read. Before, it is the error for a run that is not found: the run may exist.
 	Ready() error
 }
 
@@ -30,8 +30,8 @@ type Orders interface {
 	Order(ctx context.Context, orderID string) (*rail.Order, error)
 }
 
-// Listener is a stream of changes of the runs it was told to follow. Its methods may be called by many goroutines. It is an alias,
-// so that an implementation spells the same type out and does not import this package.
+// Listener is a stream of changes of the runs it was told to follow. Its methods may be called by many goroutines. It is
+// an alias: an implementation spells the same type out, and need not import this package.
 type Listener = interface {
 	// Follow and Unfollow choose the runs whose changes come; both are cheap to repeat.
 	Follow(ctx context.Context, ids ...rail.RunID) error

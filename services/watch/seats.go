@@ -32,14 +32,14 @@ type subscriber struct {
 	release func() bool
 }
 
-// SubscribeSeats opens a stream of what is left on runs between two stations: first a snapshot of each, then whatever
-// changes. Of each run versions go up; whoever reads slowly skips some, and gets the last. The channel is closed when
-// all runs are closed or withdrawn, and when ctx or the hub ends.
+// SubscribeSeats opens a stream of what is left on runs between two stations: first a snapshot of each, then its changes.
+// Of each run versions go up. A slow reader skips some, and gets the last. The channel is closed when all runs are closed
+// or withdrawn, and when ctx or the hub ends.
 //
-// Only the first snapshot of a run may not be known; once the availability can tell, the next one is.
+// Only the first snapshot of a run may be not Known. The next one comes once the availability can tell.
 //
-// Errors: BAD_USER_INPUT or NOT_FOUND with the path of the argument; OVERLOADED when the hub, or whoever asks, watches
-// as much as may be; UNAVAILABLE when the hub has stopped, and before the timetable is read.
+// Errors: BAD_USER_INPUT or NOT_FOUND with the path of the argument; OVERLOADED when the hub, or the viewer or client of
+// ctx, watches as much as may be; UNAVAILABLE when the hub has stopped, and before the timetable is read.
 func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rail.StationCode) (<-chan *rail.Snapshot, error) {
 	wanted := stations{from, to}
 	runs, err := h.runsBetween(ids, wanted)

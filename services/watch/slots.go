@@ -1,8 +1,8 @@
 package watch
 
-// slots holds what one subscriber has not taken yet: at least the latest event of each of its subjects. It is written
-// to by one goroutine at a time, and never makes it wait. The subscriber gets the events of a subject in the order they
-// were put, perhaps not all, but always the last.
+// slots are one subscriber's conflating slots, one for each of its subjects: of the events that were not taken yet, the
+// latest wins. The subscriber gets the events of a subject in the order in which they were put. It may miss some of them,
+// and always gets the last. One goroutine at a time puts, and never waits.
 type slots[T any] struct {
 	events chan *T
 	// latest is the last event put, by subject.
@@ -36,8 +36,8 @@ func (s *slots[T]) put(subject int, event *T) {
 			more = false
 		}
 	}
-	// Only the latest go back. An older one must not, even where the latest of its subject is not here: then the
-	// subscriber has taken that meanwhile.
+	// Only the latest of each subject go back. Where the latest is not among those that were waiting, the subscriber has
+	// just taken it: an older one must not come after it.
 	for _, old := range waiting {
 		for _, latest := range s.latest {
 			if old == latest {
