@@ -1,11 +1,10 @@
-// Package audit holds everything against the ledger: it repairs Redis all the time, rebuilds it on demand, and verifies
-// that nothing was sold twice.
+// Package audit is the use case of checking: it repairs Redis all the time, rebuilds it on demand, and verifies that
+// nothing was sold twice. The ledger is the truth that everything is held against.
 //
-// It never changes what was sold. Repair writes to Redis only what the ledger says, and only in place of the very
-// version it was compared with, so that it may run beside any number of sales and other repairers; Verify writes
-// nothing at all.
+// It never changes what was sold. Verify writes nothing at all. Repair writes to Redis only what the ledger says, and only
+// in place of the very version that was compared. So it may run beside any number of sales and other repairers.
 //
-// A run that the ledger cannot read stops neither: the others are repaired and verified, and the damage is reported.
+// A run that the ledger cannot read does not stop them: the others are repaired and verified, and the damage is reported.
 package audit
 
 import (
@@ -24,7 +23,7 @@ type Auditor struct {
 	Ledger Ledger
 	// Cache may be nil for Verify, which then looks at the ledger only.
 	Cache Cache
-	// Idle tells Verify that no server runs: what servers do when a time is over has nobody to do it.
+	// Idle tells Verify that no server runs: then what servers do when a time is over is not done.
 	Idle bool
 	// Lock and Runs are needed by Run; Runs says about how many runs there are, which sets its pace.
 	Lock Lock
@@ -44,9 +43,9 @@ type Stats struct {
 // Stats reads the counters.
 func (a *Auditor) Stats() Stats { return Stats{Repaired: a.repaired.Load(), Reloads: a.reloads.Load()} }
 
-// Rebuild rewrites every entry of Redis that is not what the ledger says. With jumpVersions it first raises every version in
-// the ledger by a million: after a loss of data, versions from before it must not come again. It goes on past runs that
-// the ledger cannot read, and ends with an error that names them.
+// Rebuild rewrites every entry of Redis that is not what the ledger says, and returns how many runs it compared. With
+// jumpVersions it first raises every version in the ledger by a million: after a loss of data, versions from before it
+// must not come again. It goes on past runs that the ledger cannot read, and ends with an error that names them.
 func (a *Auditor) Rebuild(ctx context.Context, jumpVersions bool) (runs int, err error) {
 	if jumpVersions {
 		if _, err := a.Ledger.JumpVersions(ctx); err != nil {
@@ -71,8 +70,8 @@ func (a *Auditor) Rebuild(ctx context.Context, jumpVersions bool) (runs int, err
 	return runs, errors.Join(a.Cache.MarkLoaded(ctx, data), damage)
 }
 
-// compare holds what Redis has of some runs against what the ledger says, and rewrites what is not equal. Where
-// Redis is ahead, the ledger is asked once more: either there was a sale in between, or Redis is wrong.
+// compare holds what Redis has of some runs against what the ledger says, and rewrites what is not equal. Where Redis is
+// ahead, either there was a sale in between, or Redis is wrong: compareAhead finds out.
 func (a *Auditor) compare(ctx context.Context, truth []*rail.Availability) error {
 	if len(truth) == 0 {
 		return nil

@@ -12,7 +12,7 @@ var memberStates = []string{memberCounts, "EXCLUDED", "LEFT", "REBUILDING", "LOS
 
 const memberCounts = "COUNTS"
 
-// verifyCluster holds the record of the cluster against itself. Which members there really are, the supervisor looks at.
+// verifyCluster holds the record of the cluster against itself. The supervisor holds it against the real members.
 func (a *Auditor) verifyCluster(ctx context.Context, report *Report) error {
 	c, err := a.Ledger.Cluster(ctx)
 	if err != nil {

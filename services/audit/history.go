@@ -34,7 +34,7 @@ func (v *verifier) verifyHistory() {
 			until = math.MaxInt64
 		}
 		if until <= o.PlacedVersion {
-			continue // which is said of the order
+			continue // verifyState or verifyVersions says so of the order.
 		}
 		for i, document := range o.Documents {
 			s := span{o, i, until}
@@ -62,8 +62,8 @@ func (v *verifier) verifyHistory() {
 	}
 }
 
-// meetings finds what meets something before it on a leg. What meets is not held against what follows, so that what
-// stays is at most one a leg.
+// meetings calls meet for each span that shares a leg and a version with one before it. Such a span is not held against
+// those that follow. So at most one span a leg is open at a time.
 func meetings(spans []span, meet func(before, after span)) {
 	if len(spans) < 2 {
 		return

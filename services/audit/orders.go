@@ -165,8 +165,8 @@ func (v *verifier) verifyPayBy(o *ledger.WrittenOrder) {
 	}
 }
 
-// verifySale holds when an order was placed against when its run was on sale. A run's sale is changed only while there
-// is no live order, so that of others it is not known any more.
+// verifySale holds when an order was placed against when its run was on sale. A run's sale is changed only while the run
+// has no live order. So for an order that has ended, the sale at its time is not known any more.
 func (v *verifier) verifySale(o *ledger.WrittenOrder) {
 	if v.Run == nil || o.Train == nil || o.From < 0 || o.From >= len(o.Train.Calls) {
 		return
@@ -184,7 +184,7 @@ func (v *verifier) verifySale(o *ledger.WrittenOrder) {
 	}
 }
 
-// verifyOverdue finds holds that should have expired. Without a server that runs, nobody is there to end them.
+// verifyOverdue finds holds that should have expired. Where no server runs, holds stay, and that is no defect.
 func (v *verifier) verifyOverdue(o *ledger.WrittenOrder) {
 	if o.State == rail.OnHold && !v.idle && v.Now.After(o.PayBy.Add(slack)) {
 		v.order(CheckOverdue, o, "its time to pay was over at %s, and no server has given its seats back", at(o.PayBy))

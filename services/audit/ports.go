@@ -12,23 +12,23 @@ import (
 
 // Ledger is the truth that everything else is held against.
 //
-// A run of which the ledger cannot make sense (its seat map is damaged, say) must not hide the others: Touched, Left
-// and Availabilities then return the others together with an error that names it, and those that come after it in its
-// place. So fewer than limit always means that none come after them. An error with nothing beside it is either a ledger
-// that cannot be asked, or one that has nothing else there. What Verify reads tells of such rows what is written, and
-// an error only says that the ledger could not be asked.
+// A run that the ledger cannot read (its seat map is damaged, say) must not hide the others. Touched, Left and
+// Availabilities then return the others, and an error that names the run. Availabilities fills its place with a later
+// run, so that fewer than limit always means the end. An error without any run means that the ledger could not be asked,
+// or that all runs there are damaged. What Verify reads shows damaged rows as they are written; there an error only says
+// that the ledger could not be asked.
 type Ledger interface {
-	// Touched are the runs whose version moved within the last window by the primary's clock, with what is left of
-	// each, from the primary. It may leave some out where there are very many: the round through all runs finds those.
+	// Touched is what is left of the runs whose version moved within the last window. It is read from the primary, by the
+	// primary's clock. Of very many runs it may leave some out: the round through all runs finds those.
 	Touched(ctx context.Context, window time.Duration) ([]*rail.Availability, error)
 	// Left is what is left of some runs, in any order.
 	Left(ctx context.Context, runs []rail.RunID) ([]*rail.Availability, error)
 	// Availabilities are what is left of runs in the order of their ids, after the given id, at most limit; each at one
 	// version. Runs that nothing was ever sold on follow from the timetable, so a page costs few rows.
 	Availabilities(ctx context.Context, after rail.RunID, limit int) ([]*rail.Availability, error)
-	// AuditSnapshots are all that is written of at most limit runs after an id, in the order of their ids, all at one moment;
-	// and, between and after them, of runs that have orders and no row. Nothing comes only where nothing is left. An
-	// error is the last thing.
+	// AuditSnapshots are all that is written of at most limit runs after an id, in the order of their ids, at one moment.
+	// Runs that have orders and no row come between them and after them, and do not count. None come only where no runs
+	// are left. An error is the last thing.
 	AuditSnapshots(ctx context.Context, after rail.RunID, limit int) iter.Seq2[*ledger.AuditSnapshot, error]
 	// Trains, Formations and Publications are all there are, in the order of their keys; an error is the last thing.
 	Trains(ctx context.Context) iter.Seq2[ledger.WrittenTrain, error]
@@ -38,13 +38,13 @@ type Ledger interface {
 	PublicationNumber(ctx context.Context) (int64, error)
 	// StationRows are all stations.
 	StationRows(ctx context.Context) ([]ledger.WrittenStation, error)
-	// Strays are rows of seats and asked documents whose run there is not; a bounded number of them.
+	// Strays are rows of seats and asked documents whose run does not exist; a bounded number of them.
 	Strays(ctx context.Context) ([]ledger.Stray, error)
-	// Asked counts what is wrong among the documents that buyers asked for: a time may be slack later than now, and a
-	// row may stay slack longer than a day.
+	// Asked counts what is wrong among the documents that buyers asked for. A time may be later than now by slack, and a
+	// row may stay longer than a day by slack.
 	Asked(ctx context.Context, slack time.Duration) (ledger.WrittenAsked, error)
-	// Records are what admins did to orders, as far as it is not as it should be; a bounded number of them. A time may
-	// be slack later than now.
+	// Records are the records of what admins did to orders that are not as they should be; a bounded number of them. A
+	// time may be later than now by slack.
 	Records(ctx context.Context, slack time.Duration) ([]ledger.WrittenRecord, error)
 	// NotedKeys are the ids of all keys that passengers were ever sealed with.
 	NotedKeys(ctx context.Context) ([]string, error)
@@ -58,22 +58,22 @@ type Ledger interface {
 type Cache interface {
 	// Stored reads whole entries, in the order of the ids; nil where there is none, or none that can be read.
 	Stored(ctx context.Context, runs []*rail.Availability) ([]*rail.Availability, error)
-	// Load stores what is left of many runs, each unless something newer is stored already, and tells subscribers,
-	// though not always in the same step: if the process dies in between, they find out by their next look.
+	// Load stores what is left of many runs, each unless something newer is stored already. It tells subscribers, though
+	// not always in the same step. When the process dies in between, they find out by their next look.
 	Load(ctx context.Context, left []*rail.Availability) error
 	// Replace stores an entry if what is stored still equals the version it was compared at (0: nothing is stored), and
 	// tells subscribers.
 	Replace(ctx context.Context, left *rail.Availability, seen int64) error
 	// Loaded tells whether the marker of a full load is there. A cache that lost its data has lost the marker too.
 	Loaded(ctx context.Context) (bool, error)
-	// BeginLoad names the data the cache has now; MarkLoaded sets the marker unless the cache has lost that data since,
-	// which is an error.
+	// BeginLoad names the data that the cache has now. MarkLoaded sets the marker of a full load. It is an error, and sets
+	// none, when the cache has lost that data since.
 	BeginLoad(ctx context.Context) (data string, err error)
 	MarkLoaded(ctx context.Context, data string) error
 }
 
 // Lock elects the one repairer.
 type Lock interface {
-	// Acquire asks once. lock.ErrTaken: somebody has it. lock.ErrNoQuorum: nobody can say.
+	// Acquire asks once. lock.ErrTaken: another process has it. lock.ErrNoQuorum: it cannot be known.
 	Acquire(ctx context.Context, name string) (lock.Lease, error)
 }

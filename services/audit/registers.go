@@ -25,8 +25,8 @@ func (a *Auditor) verifyRegisters(ctx context.Context, report *Report) error {
 
 // verifyTrains holds trains against their ids and the rules, and stations against the trains that call at them.
 func (a *Auditor) verifyTrains(ctx context.Context, report *Report) error {
-	// calledAt are the stations that trains call at, with one of them. They are read before the stations are: no train
-	// is published before its stations.
+	// calledAt are the stations that trains call at, each with one of its trains. Trains are read before stations, since
+	// no train is published before its stations.
 	calledAt := map[rail.StationCode]string{}
 	for w, err := range a.Ledger.Trains(ctx) {
 		if err != nil {
@@ -116,7 +116,7 @@ func (a *Auditor) verifyPublications(ctx context.Context, report *Report) error 
 	if err != nil {
 		return err
 	}
-	// Somebody may have published meanwhile.
+	// Something may have been published meanwhile.
 	if last < before || last > after {
 		report.row(CheckPublication, "counter publication", "it is %d, and the last publication is %d", cmp.Or(after, before), last)
 	}
@@ -160,8 +160,8 @@ func (a *Auditor) verifyStrays(ctx context.Context, report *Report) error {
 	return err
 }
 
-// verifyAsked checks what is remembered of the documents that buyers asked for. It names no row: a row is a buyer and a
-// document.
+// verifyAsked checks what is remembered of the documents that buyers asked for. Rows are not named, since they name a
+// buyer and a document.
 func (a *Auditor) verifyAsked(ctx context.Context, report *Report) error {
 	asked, err := a.Ledger.Asked(ctx, slack)
 	if err != nil {

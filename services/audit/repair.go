@@ -10,17 +10,17 @@ import (
 	"interlock/services/rail"
 )
 
-// The rhythm of repair. A server that died between its commit and Redis is made good in one interval; the window is
-// forty of them, so that a repairer that was just elected sees what its predecessor missed.
+// The rhythm of repair. Where a server died between its commit and Redis, Redis is repaired in one interval. The window is
+// forty intervals long, so that a repairer that was just elected sees what its predecessor missed.
 const (
 	repairInterval = 250 * time.Millisecond
 	touchedWindow  = 10 * time.Second
-	// fewTouched is how many runs are compared in every interval. More are compared in every third, still within a
-	// second: a hundred runs that are being sold are six megabytes of seat maps to read each time.
+	// Up to fewTouched runs are compared in every interval. More are compared in every third, still within a second: a
+	// hundred runs that are being sold are six megabytes of seat maps to read each time.
 	fewTouched, manyTouchedEvery = 16, 3
-	// roundTime is within what every run is compared. A little below the minute that is promised.
+	// roundTime is the time in which every run is compared, a little below the minute that is promised.
 	roundTime = 50 * time.Second
-	// minPage keeps a round over a small timetable from being a page of nothing, pageSize bounds memory in a reload.
+	// minPage is the fewest runs of a page, for a small timetable; pageSize bounds memory in a reload.
 	minPage  = 10
 	pageSize = 2_000
 	// passTimeout bounds one pass of repair, reloadTimeout a full reload.
@@ -31,7 +31,7 @@ const (
 // repairLock elects the repairer. It is not a run id, so it is no run's lock.
 const repairLock = "repair"
 
-// Run repairs until ctx ends, while it is the elected repairer, or while nobody can say who is.
+// Run repairs until ctx ends, while it is the elected repairer, or while it is not known which one is.
 func (a *Auditor) Run(ctx context.Context) {
 	ticker := time.NewTicker(repairInterval)
 	defer ticker.Stop()
@@ -61,17 +61,16 @@ type repairer struct {
 	lease lock.Lease
 	// after is the run that the round through all runs has come to.
 	after rail.RunID
-	// touched is how many runs the last look found that were touched lately, looks how many looks ago that is.
+	// touched is how many runs the last look found that were touched lately. looks counts the intervals since.
 	touched, looks int
-	// comparing tells what becomes of passes.
+	// comparing logs when passes begin to fail, and when they work again.
 	comparing *logonce.Failure
-	// told is what the ledger had said about runs that it cannot read when this round began, and what was logged of it
-	// since; met is what it has said in this round.
+	// told is the damage that was logged already: what the round before met, and what was logged in this one. met is the
+	// damage that this round has met.
 	told, met map[string]bool
 }
 
-// elected tells whether this process is to repair. It keeps the election up, so it is asked again in anything that
-// takes long.
+// elected tells whether this process is to repair. To ask extends the lease, so what takes long asks again and again.
 func (r *repairer) elected(ctx context.Context) bool {
 	if r.lease != nil && r.lease.Extend(ctx) != nil {
 		r.resign()
@@ -148,7 +147,7 @@ func (r *repairer) reload(ctx context.Context) error {
 		}
 		r.tellDamage(ctx, page.damage)
 		if !r.elected(ctx) {
-			return nil // This took too long, and somebody else has begun it.
+			return nil // This took too long, and another repairer has begun it.
 		}
 		if err := r.Cache.Load(ctx, page.items); err != nil {
 			return err

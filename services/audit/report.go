@@ -18,7 +18,7 @@ const (
 	CheckMap = "map"
 	// CheckCapacity: sold and free do not add up to the seats of a class.
 	CheckCapacity = "capacity"
-	// CheckPersonal: a passenger cannot be read, is missing without a mark, or is still there where it was forgotten.
+	// CheckPersonal: a passenger cannot be read, is missing and not marked as erased, or is still there though erased.
 	CheckPersonal = "personal"
 	// CheckMoney: a ticket does not cost its fare, or an order not what its tickets cost.
 	CheckMoney = "money"
@@ -28,9 +28,9 @@ const (
 	CheckOrder = "order"
 	// CheckState: an order's state is not what its times, its keys and its run say.
 	CheckState = "state"
-	// CheckOverdue: a hold is long past its time, and has its seats all the same.
+	// CheckOverdue: a hold is long past its time, and still has its seats.
 	CheckOverdue = "overdue"
-	// CheckVersion: a run is behind its own orders or changes, or an order behind what became of it.
+	// CheckVersion: a run's version is below that of its own orders or changes, or an order's does not fit what became of it.
 	CheckVersion = "version"
 	// CheckOrphan: a row belongs to something that is not there.
 	CheckOrphan = "orphan"

@@ -17,16 +17,16 @@ type verifier struct {
 	// idle tells that no server runs.
 	idle bool
 	seen *seen
-	// tickets are the maps that the live tickets make, sold is how many of them a class has on each leg, whatever seat
-	// they name.
+	// tickets are the maps that the live tickets make. sold is how many live tickets a class has on each leg, those with
+	// a wrong seat included.
 	tickets map[rail.SeatClass]*seatmap.Map
 	sold    map[rail.SeatClass][]int
 	// latest is the latest that an order was placed at so far.
 	latest time.Time
 }
 
-// orderChecks are made of each order by itself. Those that need the run or the order's train are left out where it
-// cannot be read, which is a defect itself.
+// orderChecks are made of each order by itself. A check that needs the run or the order's train is left out where that
+// cannot be read, which is a defect of its own.
 var orderChecks = []func(*verifier, *ledger.WrittenOrder){
 	(*verifier).verifyRow,
 	(*verifier).verifyState,
@@ -49,7 +49,7 @@ func (v *verifier) isSound(train *rail.Train) bool {
 	return sound
 }
 
-// verify checks the run, and says what is left by the tickets; nil where the run cannot be read.
+// verify checks the run, and returns what is left of it by its tickets; nil where the run cannot be read.
 func (v *verifier) verify() *rail.Availability {
 	if v.Run != nil && !v.isSound(v.Run.Train) {
 		v.Run, v.Problem = nil, fmt.Errorf("its train %s does not keep the rules", v.Run.Train.ID)
@@ -108,8 +108,8 @@ func (v *verifier) ticket(check string, o *ledger.WrittenOrder, i int, format st
 	v.report.add(Defect{Check: check, Run: v.ID, Order: o.ID, Coach: t.Coach, Seat: t.Seat, Message: fmt.Sprintf(format, arguments...)})
 }
 
-// statusAfter are the states that a run may be in after each kind of publication. Only resuming resumes: who publishes
-// a suspended run anew leaves it suspended.
+// statusAfter are the states that a run may be in after each kind of publication. A suspended run that is published anew
+// stays suspended: only resuming resumes it.
 var statusAfter = map[string][]rail.RunStatus{
 	ledger.DidPublish:  {rail.Published, rail.Suspended},
 	ledger.DidSuspend:  {rail.Suspended},

@@ -19,8 +19,8 @@ func (v *verifier) openMaps() {
 	}
 }
 
-// verifyTickets checks the seats of an order against its train, and sells those of a live one in the map of all
-// tickets, which refuses what is sold.
+// verifyTickets checks the seats of an order against its train. It sells those of a live order in the map of all tickets,
+// which refuses a seat that is sold.
 func (v *verifier) verifyTickets(o *ledger.WrittenOrder) {
 	fits := true
 	if o.Train != nil && !o.Train.Sellable(o.From, o.To) {
@@ -72,7 +72,7 @@ func (v *verifier) sell(o *ledger.WrittenOrder, i int, fits bool) {
 	}
 }
 
-// verifyMaps holds the maps against the tickets, and says what is left by the tickets.
+// verifyMaps holds the maps against the tickets, and returns what is left by the tickets.
 func (v *verifier) verifyMaps() *rail.Availability {
 	train := v.Run.Train
 	classes := train.Formation.Classes
@@ -87,8 +87,8 @@ func (v *verifier) verifyMaps() *rail.Availability {
 	return left
 }
 
-// verifyMap holds the ledger's seat map of a class against the one the tickets make, and its free seats together with
-// the tickets against the coaches.
+// verifyMap holds the ledger's seat map of a class against the one that the tickets make. On each leg, its free seats and
+// the tickets must add up to the seats of the coaches.
 func (v *verifier) verifyMap(class rail.SeatClass) {
 	legs, seats := v.Run.Train.Legs(), v.Run.Train.Formation.Seats(class)
 	stored := seatmap.New(legs, len(seats))

@@ -1,7 +1,8 @@
-// Package erasure forgets who travelled: the passengers of runs that have been over for long, and whoever asks to be forgotten.
+// Package erasure is the use case of forgetting who travelled: the passengers of runs that have been over for long, and
+// buyers who ask to be forgotten.
 //
-// It never touches seats, money or a run that is not over, and everything it does may be done again. So several servers may do
-// it at once; a lock keeps them from doing the same work twice, and nothing rests on it.
+// It never touches seats, money or a run that is not over. All that it does may be done again, so that several servers may
+// do it at once. A lock keeps them from doing the same work twice, and correctness does not rest on it.
 package erasure
 
 import (
@@ -21,7 +22,7 @@ import (
 const (
 	// interval is how often a server looks for runs that have been over for long enough, which is counted in days.
 	interval = 15 * time.Minute
-	// breath is between two steps: a primary that sells is asked for a few milliseconds in each.
+	// breath is the pause between two steps. A step takes a few milliseconds of a primary that sells.
 	breath = 50 * time.Millisecond
 	// stepTimeout bounds one step.
 	stepTimeout = 10 * time.Second
@@ -42,7 +43,7 @@ type Eraser struct {
 	After time.Duration
 
 	orders atomic.Int64
-	// done is when all was forgotten that was to be, in milliseconds since 1970.
+	// done is when a round last found that nothing was left to forget, in milliseconds since 1970; 0 before.
 	done atomic.Int64
 }
 
@@ -50,7 +51,7 @@ type Eraser struct {
 type Stats struct {
 	// Orders were erased.
 	Orders int64
-	// Done is when this server last found that nothing more was to be forgotten; zero where another one looks.
+	// Done is when this server last found that nothing was left to forget; zero where another server does the work.
 	Done time.Time
 }
 
@@ -91,7 +92,7 @@ func (e *Eraser) round(ctx context.Context) error {
 	if err == nil {
 		defer lease.Release()
 	}
-	// Without a quorum of lock nodes it goes on: two servers that forget the same do no harm.
+	// Without a quorum of lock nodes it goes on: two servers that forget the same passengers do no harm.
 	total := 0
 	for {
 		if lease != nil && lease.Extend(ctx) != nil {
@@ -135,8 +136,8 @@ func (e *Eraser) Find(ctx context.Context, buyer string) (Buyer, error) {
 	return e.buyer(ctx, buyer, false)
 }
 
-// ForgetBuyer forgets a buyer in all orders of runs that are over: the passengers, and whose orders they were. Beside an error
-// is what was done before it; doing it again goes on.
+// ForgetBuyer forgets a buyer in all orders of runs that are over: the passengers, and whose orders they were. With an
+// error it returns what was done before it. Doing it again goes on from there.
 func (e *Eraser) ForgetBuyer(ctx context.Context, buyer string) (Buyer, error) {
 	return e.buyer(ctx, buyer, true)
 }

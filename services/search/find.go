@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"interlock/internal/logonce"
-
 	"interlock/services/rail"
 )
 

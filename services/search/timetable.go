@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"interlock/internal/logonce"
-
 	"interlock/services/rail"
 )
 

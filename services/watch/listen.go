@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"interlock/internal/logonce"
-
 	"interlock/internal/pause"
 	"interlock/services/rail"
 )
