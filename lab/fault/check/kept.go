@@ -1,12 +1,14 @@
 package check
 
 import (
+	"fmt"
+
 	"interlock/lab/fault/history"
 	"interlock/services/rail"
 )
 
-// Kept is C2: every order that a client was told of is on the primary, with its seat, its price and its time to pay,
-// with the way, the class and the passenger that were asked for, with its key, and as far on as the client was told.
+// Kept is C2: the primary has every order that a client was told of, as the client was told: with its seat, its price,
+// its time to pay and its passenger, for the trip and the key that were asked for, and at least as far on.
 func Kept(calls []history.Call, primary history.Member) *Result {
 	r := begin("C2")
 	stored := map[string]history.Stored{}
@@ -19,38 +21,88 @@ func Kept(calls []history.Call, primary history.Member) *Result {
 		}
 		r.Looked++
 		has, ok := stored[c.Order.Number]
-		switch {
-		case !ok:
+		if !ok {
 			r.wrong("%s was told of order %s (%s, coach %s seat %s) by %s, and the primary does not have it",
 				c.Buyer, c.Order.Number, c.Kind, c.Order.Coach, c.Order.Seat, c.Server)
-		case has.Coach != c.Order.Coach || has.Seat != c.Order.Seat || has.Run != c.Run:
-			r.wrong("order %s was told with coach %s seat %s, and the primary has coach %s seat %s of %s",
-				c.Order.Number, c.Order.Coach, c.Order.Seat, has.Coach, has.Seat, has.Run)
-		case has.From != c.From || has.To != c.To || has.Class != c.Class:
-			r.wrong("order %s was asked for in %s from call %d to %d, and the primary has it in %s from call %d to %d",
-				c.Order.Number, c.Class, c.From+1, c.To+1, has.Class, has.From+1, has.To+1)
-		case has.Total != c.Order.Total:
-			r.wrong("order %s was told for %s, and the primary has it for %s", c.Order.Number, c.Order.Total, has.Total)
-		case c.Order.State == rail.OnHold && !has.PayBy.Equal(c.Order.PayBy):
-			r.wrong("order %s was told to be paid %s later than the primary has it", c.Order.Number,
-				c.Order.PayBy.Sub(has.PayBy))
-		case has.Passenger != c.Passenger || has.Passenger.Name != c.Order.Name ||
-			has.Passenger.DocumentNumberMasked() != c.Order.DocumentMasked:
-			r.wrong("order %s was asked for %s with %s, told for %s with %s, and the primary has it for %s with %s",
-				c.Order.Number, c.Passenger.Name,
-				c.Passenger.DocumentNumber, c.Order.Name, c.Order.DocumentMasked, has.Passenger.Name,
-				has.Passenger.DocumentNumber)
-		case has.Buyer != c.Buyer || c.Kind == history.Place && has.Key != c.Key:
-			r.wrong("order %s is %s's with the key %s, and the primary has it as %s's with the key %s",
-				c.Order.Number, c.Buyer, c.Key, has.Buyer, has.Key)
-		case has.Version < c.Order.Version:
-			r.wrong("order %s was told at version %d, and the primary has version %d", c.Order.Number, c.Order.Version,
-				has.Version)
-		case has.Version == c.Order.Version && has.State != c.Order.State,
-			c.Order.State != rail.OnHold && has.State != c.Order.State:
-			// What is paid, cancelled or expired stays so; runs are not withdrawn here.
-			r.wrong("order %s was told %s, and the primary has %s", c.Order.Number, c.Order.State, has.State)
+		} else if difference := keptOtherwise(c, has); difference != "" {
+			r.wrong("order %s %s", c.Order.Number, difference)
 		}
 	}
 	return r
+}
+
+// The parts of an order that are held against each other as a whole.
+type (
+	place struct {
+		run         rail.RunID
+		coach, seat string
+	}
+	trip struct {
+		from, to int
+		class    rail.SeatClass
+	}
+	traveller struct {
+		passenger    rail.Passenger
+		name, masked string
+	}
+)
+
+// keptOtherwise is the first thing in which the primary has an order otherwise than a client was told; "" for none.
+func keptOtherwise(c history.Call, has history.Stored) string {
+	told, hasMasked := c.Order, has.Passenger.DocumentNumberMasked()
+	for _, one := range []struct {
+		same bool
+		text string
+		args []any
+	}{
+		{
+			place{c.Run, told.Coach, told.Seat} == place{has.Run, has.Coach, has.Seat},
+			"was told with coach %s seat %s, and the primary has coach %s seat %s of %s",
+			[]any{told.Coach, told.Seat, has.Coach, has.Seat, has.Run},
+		},
+		{
+			trip{c.From, c.To, c.Class} == trip{has.From, has.To, has.Class},
+			"was asked for in %s from call %d to %d, and the primary has it in %s from call %d to %d",
+			[]any{c.Class, c.From + 1, c.To + 1, has.Class, has.From + 1, has.To + 1},
+		},
+		{
+			told.Total == has.Total,
+			"was told for %s, and the primary has it for %s",
+			[]any{told.Total, has.Total},
+		},
+		{
+			told.State != rail.OnHold || told.PayBy.Equal(has.PayBy),
+			"was told to be paid %s later than the primary has it",
+			[]any{told.PayBy.Sub(has.PayBy)},
+		},
+		{
+			traveller{c.Passenger, told.Name, told.DocumentMasked} == traveller{has.Passenger, has.Passenger.Name, hasMasked},
+			"was asked for %s with %s, told for %s with %s, and the primary has it for %s with %s",
+			[]any{
+				c.Passenger.Name, c.Passenger.DocumentNumber, told.Name, told.DocumentMasked,
+				has.Passenger.Name, has.Passenger.DocumentNumber,
+			},
+		},
+		{
+			c.Buyer == has.Buyer && (c.Kind != history.Place || c.Key == has.Key),
+			"is %s's with the key %s, and the primary has it as %s's with the key %s",
+			[]any{c.Buyer, c.Key, has.Buyer, has.Key},
+		},
+		{
+			told.Version <= has.Version,
+			"was told at version %d, and the primary has version %d",
+			[]any{told.Version, has.Version},
+		},
+		{
+			// What is paid, cancelled or expired stays so: runs are not withdrawn here. A hold may have moved on since.
+			told.State == has.State || told.State == rail.OnHold && told.Version < has.Version,
+			"was told %s, and the primary has %s",
+			[]any{told.State, has.State},
+		},
+	} {
+		if !one.same {
+			return fmt.Sprintf(one.text, one.args...)
+		}
+	}
+	return ""
 }

@@ -119,69 +119,71 @@ func seatModel() porcupine.Model {
 // never is when an operation ends that nobody heard the end of.
 const never = math.MaxInt64
 
-// bySeat gives porcupine each seat's history.
+// bySeat gives porcupine each seat's history, and says of which none is legal. All of them together may take limit.
 func bySeat(r *Result, calls []history.Call, primary history.Member, limit time.Duration) {
-	type seat struct {
-		run         rail.RunID
-		coach, seat string
+	model, deadline, operations := seatModel(), time.Now().Add(limit), 0
+	all := seatHistories(r, calls, primary)
+	for at, one := range all {
+		r.Looked++
+		operations += len(one)
+		switch porcupine.CheckOperationsTimeout(model, one, max(time.Until(deadline), time.Millisecond)) {
+		case porcupine.Illegal:
+			r.wrong("%s coach %s seat %s: its %d sales and returns cannot have taken place in any order",
+				at.run, at.coach, at.seat, len(one))
+		case porcupine.Unknown:
+			r.wrong("%s coach %s seat %s: its %d sales and returns could not be checked in time",
+				at.run, at.coach, at.seat, len(one))
+		}
 	}
-	grouped := history.ByRequest(calls)
-	histories := map[seat][]porcupine.Operation{}
-	orders := map[seat]uint16{}
+	r.figure("seats", float64(len(all)))
+	r.figure("operations", float64(operations))
+}
+
+// seatHistories are the sales and returns of each seat, by what the primary has and by what was acknowledged. An order
+// that no client of this history asked for, or cancelled, is wrong by itself.
+func seatHistories(r *Result, calls []history.Call, primary history.Member) map[place][]porcupine.Operation {
+	asked := history.ByRequest(calls)
+	histories, orders := map[place][]porcupine.Operation{}, map[place]uint16{}
+	add := func(at place, op seatOp, from, to int64) {
+		histories[at] = append(histories[at], porcupine.Operation{
+			ClientId: len(histories[at]), Input: op, Call: from, Return: to,
+		})
+	}
 	known := map[string]bool{}
 	for _, t := range primary.Tickets {
-		at := seat{t.Run, t.Coach, t.Seat}
+		at := place{t.Run, t.Coach, t.Seat}
 		orders[at]++
-		order := orders[at]
-		add := func(op seatOp, from, to int64) {
-			histories[at] = append(histories[at],
-				porcupine.Operation{ClientId: len(histories[at]), Input: op, Call: from, Return: to})
-		}
+		op := seatOp{order: orders[at], from: t.From, to: t.To}
 		known[t.Number] = true
-		if from, to, ok := span(grouped[history.Request{Kind: history.Place, Buyer: t.Buyer, Key: t.Key}]); ok {
-			add(seatOp{order: order, from: t.From, to: t.To}, from, to)
-		} else {
+		from, to, ok := span(asked[history.Request{Kind: history.Place, Buyer: t.Buyer, Key: t.Key}])
+		if !ok {
 			r.wrong("order %s is on the primary, and no client of this history has asked for it", t.Number)
 			continue
 		}
+		add(at, op, from, to)
+		op.release = true
 		switch t.State {
 		case rail.Cancelled:
-			if from, to, ok := span(grouped[history.Request{Kind: history.Cancel, Buyer: t.Buyer, Key: t.Number}]); ok {
-				add(seatOp{release: true, order: order, from: t.From, to: t.To}, from, to)
-			} else {
+			from, to, ok := span(asked[history.Request{Kind: history.Cancel, Buyer: t.Buyer, Key: t.Number}])
+			if !ok {
 				r.wrong("order %s is cancelled, and no client of this history has cancelled it", t.Number)
+				continue
 			}
+			add(at, op, from, to)
 		case rail.Expired:
-			add(seatOp{release: true, order: order, from: t.From, to: t.To}, t.EndedAt.UnixNano(), never)
+			add(at, op, t.EndedAt.UnixNano(), never)
 		}
 	}
 	// What was acknowledged and is nowhere on the primary was sold all the same.
 	for _, c := range calls {
 		if c.Kind == history.Place && c.Outcome == history.Done && c.Order != nil && !known[c.Order.Number] {
 			known[c.Order.Number] = true
-			at := seat{c.Run, c.Order.Coach, c.Order.Seat}
+			at := place{c.Run, c.Order.Coach, c.Order.Seat}
 			orders[at]++
-			histories[at] = append(histories[at], porcupine.Operation{
-				ClientId: len(histories[at]), Input: seatOp{order: orders[at], from: c.From, to: c.To},
-				Call: c.Start.UnixNano(), Return: c.End.UnixNano(),
-			})
+			add(at, seatOp{order: orders[at], from: c.From, to: c.To}, c.Start.UnixNano(), c.End.UnixNano())
 		}
 	}
-	model, deadline, operations := seatModel(), time.Now().Add(limit), 0
-	for at, one := range histories {
-		r.Looked++
-		operations += len(one)
-		switch porcupine.CheckOperationsTimeout(model, one, max(time.Until(deadline), time.Millisecond)) {
-		case porcupine.Illegal:
-			r.wrong("%s coach %s seat %s: its %d sales and returns cannot have taken place in any order", at.run,
-				at.coach, at.seat, len(one))
-		case porcupine.Unknown:
-			r.wrong("%s coach %s seat %s: its %d sales and returns could not be checked in time", at.run, at.coach,
-				at.seat, len(one))
-		}
-	}
-	r.figure("seats", float64(len(histories)))
-	r.figure("operations", float64(operations))
+	return histories
 }
 
 // span is from when to when a request may have taken effect; not ok where nobody asked.

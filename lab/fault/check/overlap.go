@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"interlock/lab/fault/history"
-	"interlock/services/rail"
 )
 
 // Overlap is C1: on no member do two live tickets have one seat on one leg. It looks at what a passenger sees, coach
@@ -13,10 +12,6 @@ import (
 // and those must be the fewer.
 func Overlap(members []history.Member) *Result {
 	r := begin("C1")
-	type place struct {
-		run         rail.RunID
-		coach, seat string
-	}
 	looked, restarted := 0, 0
 	for _, m := range members {
 		if m.Deleted {

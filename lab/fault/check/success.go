@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"time"
 
 	"interlock/lab/fault/history"
@@ -15,55 +16,73 @@ const (
 	minPlacings = 20
 )
 
-// Success is C11: of the placings, payments and cancellations begun from RecoverTime after the healing until an end, at
-// least 99 % did what was asked, or said a true no. wrongNo are the refusals that were not. Of the searches 99 % said
-// what is left: they are counted by themselves, since there are so many that all orders might fail among them.
+// Success is C11. It looks at the calls begun from RecoverTime after the healing until an end. At least 99 % of the
+// placings, payments and cancellations did what was asked, or said a true no: wrongNo are the refusals that were untrue.
+// At least 99 % of the searches said what is left. Searches are counted apart: they are so many that all orders might
+// fail among them unnoticed.
 func Success(calls []history.Call, healed, end time.Time, wrongNo map[history.Request]bool) *Result {
 	r := begin("C11")
-	from, failed := healed.Add(RecoverTime), 0
-	placings, searches, unknown, first := 0, 0, 0, ""
+	from := healed.Add(RecoverTime)
+	var orders, searches tally
+	placings := 0
 	for _, c := range calls {
-		if c.Start.Before(from) || c.Start.After(end) {
-			continue
-		}
-		if c.Kind == history.Search {
-			searches++
-			if c.Outcome != history.Done || c.Code != "" {
-				unknown++
+		switch {
+		case c.Start.Before(from) || c.Start.After(end):
+		case c.Kind == history.Search:
+			searches.count(c, saysWhatIsLeft(c))
+		default:
+			if c.Kind == history.Place {
+				placings++
 			}
-			continue
-		}
-		r.Looked++
-		if c.Kind == history.Place {
-			placings++
-		}
-		if c.Outcome == history.Done || c.Outcome == history.Refused && honest(c) && !wrongNo[c.Request] {
-			continue
-		}
-		failed++
-		if first == "" {
-			first = string(c.Kind) + " at " + c.Server + ": " + string(c.Outcome) + " " + c.Code + " " + c.Problem
+			trueNo := c.Outcome == history.Refused && honest(c) && !wrongNo[c.Request]
+			orders.count(c, c.Outcome == history.Done || trueNo)
 		}
 	}
-	ratio := 0.0
-	if r.Looked > 0 {
-		ratio = 1 - float64(failed)/float64(r.Looked)
-	}
+	r.Looked = orders.all
 	r.figure("placings", float64(placings))
-	r.figure("success_ratio", ratio)
-	r.figure("searches", float64(searches))
-	r.figure("searches_failed", float64(unknown))
+	r.figure("success_ratio", orders.ratio())
+	r.figure("searches", float64(searches.all))
+	r.figure("searches_failed", float64(searches.failed))
 	switch {
-	case float64(unknown) > (1-minSuccess)*float64(searches):
-		r.wrong("%d of %d searches did not say what is left after the recovery", unknown, searches)
+	case float64(searches.failed) > (1-minSuccess)*float64(searches.all):
+		r.wrong("%d of %d searches did not say what is left after the recovery", searches.failed, searches.all)
 	case placings < minPlacings:
 		r.wrong("only %d orders were asked for after the recovery", placings)
-	case ratio < minSuccess:
-		r.wrong("%d of %d calls failed after the recovery, first %s", failed, r.Looked, first)
-		r.Failed = failed
+	case orders.ratio() < minSuccess:
+		r.wrong("%d of %d calls failed after the recovery, first %s", orders.failed, orders.all, orders.first)
+		r.Failed = orders.failed
 	}
 	return r
 }
+
+// tally counts calls, and those that failed.
+type tally struct {
+	all, failed int
+	// first is the first that failed.
+	first string
+}
+
+func (t *tally) count(c history.Call, ok bool) {
+	t.all++
+	if ok {
+		return
+	}
+	t.failed++
+	if t.first == "" {
+		t.first = fmt.Sprintf("%s at %s: %s %s %s", c.Kind, c.Server, c.Outcome, c.Code, c.Problem)
+	}
+}
+
+// ratio is the part that did not fail; 0 where there was no call.
+func (t *tally) ratio() float64 {
+	if t.all == 0 {
+		return 0
+	}
+	return 1 - float64(t.failed)/float64(t.all)
+}
+
+// saysWhatIsLeft tells whether a search was answered, and with all counts.
+func saysWhatIsLeft(c history.Call) bool { return c.Outcome == history.Done && c.Code == "" }
 
 // honest tells whether a refusal is one that a correct request may get: nothing is left, or the hold is over.
 func honest(c history.Call) bool {
@@ -84,9 +103,9 @@ func Outage(calls []history.Call, from, to time.Time) time.Duration {
 }
 
 // Searched is how many searches were begun after a moment, how many of them failed or could not say what is left, and
-// whether searching stopped: there was none, one had no answer, or somebody was told twice that it is not known what is
-// left. Once he may be, since a machine that stands still for half a second fails everybody once, and a search that
-// waits for what is broken fails again and again.
+// whether searching stopped. It stopped where there was no search, where one had no answer, or where one searcher was
+// told twice that it is not known what is left. Once is allowed: a machine that stands still for half a second fails
+// everybody once, while a search that waits for what is broken fails again and again.
 func Searched(calls []history.Call, from time.Time) (n, failed int, stopped bool) {
 	unknown := map[string]int{}
 	for _, c := range calls {
@@ -94,7 +113,7 @@ func Searched(calls []history.Call, from time.Time) (n, failed int, stopped bool
 			continue
 		}
 		n++
-		if c.Outcome == history.Done && c.Code == "" {
+		if saysWhatIsLeft(c) {
 			continue
 		}
 		failed++
