@@ -98,48 +98,23 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 		return err
 	}
 	request := b.request.order(token, run, t, NewKey(b.random, document), document, b.random)
-	for replay := 0; replay < maxReplays && (replay == 0 || time.Now().Before(b.window.lastCall())); replay++ {
-		asked := time.Now()
-		a := b.send(ctx, request)
-		heard := time.Now()
-		b.counts[a.outcome]++
-		if b.window.has(heard) {
-			b.answered++
-		}
-		if a.problem != "" {
-			b.problems[a.problem]++
-		}
+	for replay := 0; replay == 0 || replay < maxReplays && time.Now().Before(b.window.lastCall()); replay++ {
+		a := b.ask(ctx, request)
 		switch a.outcome {
 		case Placed:
-			b.acknowledged = append(b.acknowledged, Acknowledged{a.number, a.told})
-			counts := replay == 0 && b.window.has(heard)
-			if counts {
-				b.inWindow[int(heard.Sub(b.window.begin).Seconds())]++
-			}
-			if b.open && b.window.has(intended) || !b.open && counts {
-				b.waited(intended, heard)
-			}
+			b.placed(a, intended, replay == 0)
 			return b.targets.sold(s, run, t.To-t.From)
 		case SoldOut:
-			b.soldOut = append(b.soldOut, NoSeat{run, int8(t.From), int8(t.To), int8(t.Class), asked, heard})
+			b.soldOut = append(b.soldOut, NoSeat{run, int8(t.From), int8(t.To), int8(t.Class), a.asked, a.heard})
 			return nil
 		case Refused:
 			return nil
 		case Overloaded, Unavailable:
-			if a.outcome == Overloaded && b.window.has(asked) {
-				b.overloaded = append(b.overloaded, uint32(heard.Sub(asked).Microseconds()))
-			}
-			if b.open {
-				if a.outcome == Unavailable {
-					b.notServed(intended, heard)
-				}
-				return nil
-			}
-			pause.For(ctx, min(max(a.retryAfter, pauseAfterTrouble), maxPause))
+			b.turnedAway(ctx, a, intended)
 			return nil
 		}
 		// Pending, or no answer at all: only the same key can tell.
-		if !pause.For(ctx, min(max(a.retryAfter, pauseAfterTrouble), maxPause)) {
+		if !a.pause(ctx) {
 			return nil
 		}
 	}
@@ -148,6 +123,61 @@ func (b *buyer) buy(ctx context.Context, intended time.Time) error {
 		b.notServed(intended, time.Now())
 	}
 	return nil
+}
+
+// exchange is a question and its answer.
+type exchange struct {
+	answer
+	asked, heard time.Time
+}
+
+// pause waits for as long as the answer says, within bounds; false when the context ended before.
+func (e exchange) pause(ctx context.Context) bool {
+	return pause.For(ctx, min(max(e.retryAfter, pauseAfterTrouble), maxPause))
+}
+
+// ask asks once, and counts the answer.
+func (b *buyer) ask(ctx context.Context, request []byte) exchange {
+	e := exchange{asked: time.Now()}
+	e.answer = b.send(ctx, request)
+	e.heard = time.Now()
+	b.counts[e.outcome]++
+	if b.window.has(e.heard) {
+		b.answered++
+	}
+	if e.problem != "" {
+		b.problems[e.problem]++
+	}
+	return e
+}
+
+// placed notes an order. It counts where it is the first answer to its key and comes within the window. Under an offered
+// load the wait of each counts who came within the window.
+func (b *buyer) placed(e exchange, intended time.Time, first bool) {
+	b.acknowledged = append(b.acknowledged, Acknowledged{e.number, e.told})
+	counts := first && b.window.has(e.heard)
+	if counts {
+		b.inWindow[int(e.heard.Sub(b.window.begin).Seconds())]++
+	}
+	if b.open {
+		counts = b.window.has(intended)
+	}
+	if counts {
+		b.waited(intended, e.heard)
+	}
+}
+
+// turnedAway notes that nothing was ordered. Of an offered load the buyer leaves; else the same one comes again.
+func (b *buyer) turnedAway(ctx context.Context, e exchange, intended time.Time) {
+	if e.outcome == Overloaded && b.window.has(e.asked) {
+		b.overloaded = append(b.overloaded, uint32(e.heard.Sub(e.asked).Microseconds()))
+	}
+	switch {
+	case !b.open:
+		e.pause(ctx)
+	case e.outcome == Unavailable:
+		b.notServed(intended, e.heard)
+	}
 }
 
 // waited notes a wait.
