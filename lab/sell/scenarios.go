@@ -35,102 +35,133 @@ var (
 	curveLoads = []float64{0.1, 0.3, 0.5, 0.7, 0.9, 1.1}
 )
 
-// measure goes through the scenarios.
-func (l *lab) measure(ctx context.Context, report *Report) (err error) {
-	if l.wants(baselineScenario) {
-		if report.Baseline, err = l.measureBaseline(ctx); err != nil {
-			return fmt.Errorf("%s: %w", baselineScenario, err)
+// step is one scenario, or with "" a group of them that chooses by itself.
+type step struct {
+	scenario string
+	// long steps are left out of the short form.
+	long bool
+	run  func(ctx context.Context, report *Report) error
+}
+
+// steps are all there are, in the order in which they are taken. The rounds come before what is measured against them.
+func (l *lab) steps() []step {
+	return []step{
+		{baselineScenario, false, func(ctx context.Context, r *Report) (err error) {
+			r.Baseline, err = l.measureBaseline(ctx)
+			return err
+		}},
+		{ceilingScenario, true, func(ctx context.Context, r *Report) (err error) {
+			r.Ceiling, err = l.measureCeiling(ctx)
+			return err
+		}},
+		{"", false, l.rounds},
+		{singleBuyerScenario, true, func(ctx context.Context, r *Report) (err error) {
+			r.SingleBuyer, err = l.measureSingleBuyer(ctx)
+			return err
+		}},
+		{outScenario, false, func(ctx context.Context, r *Report) (err error) {
+			r.SellsOut, err = l.sellOut(ctx)
+			return err
+		}},
+		{seatsScenario, true, func(ctx context.Context, r *Report) (err error) {
+			r.Seats, err = seats.Run(ctx, seats.Options{Seeds: seatsSeeds, Log: l.log})
+			return err
+		}},
+		{"", true, l.curves},
+		{overloadScenario, true, func(ctx context.Context, r *Report) (err error) {
+			if r.Hot1024 != nil {
+				r.Overload, err = l.overload(ctx, r.Hot1024.OrdersPerSecond)
+			}
+			return err
+		}},
+	}
+}
+
+// measure takes the steps that are wanted.
+func (l *lab) measure(ctx context.Context, report *Report) error {
+	for _, s := range l.steps() {
+		if l.Short && s.long || s.scenario != "" && !l.wants(s.scenario) {
+			continue
 		}
-	}
-	if l.wants(ceilingScenario) && !l.Short {
-		if report.Ceiling, err = l.measureCeiling(ctx); err != nil {
-			return fmt.Errorf("%s: %w", ceilingScenario, err)
-		}
-	}
-	if err := l.rounds(ctx, report); err != nil {
-		return err
-	}
-	if l.wants(singleBuyerScenario) && !l.Short {
-		if report.SingleBuyer, err = l.measureSingleBuyer(ctx); err != nil {
-			return fmt.Errorf("%s: %w", singleBuyerScenario, err)
-		}
-	}
-	if l.wants(outScenario) {
-		if report.SellsOut, err = l.sellOut(ctx); err != nil {
-			return fmt.Errorf("%s: %w", outScenario, err)
-		}
-	}
-	if l.Short {
-		return nil
-	}
-	if l.wants(seatsScenario) {
-		if report.Seats, err = seats.Run(ctx, seats.Options{Seeds: seatsSeeds, Log: l.log}); err != nil {
-			return fmt.Errorf("%s: %w", seatsScenario, err)
-		}
-	}
-	if err := l.curves(ctx, report); err != nil {
-		return err
-	}
-	if l.wants(overloadScenario) && report.Hot1024 != nil {
-		if report.Overload, err = l.overload(ctx, report.Hot1024.OrdersPerSecond); err != nil {
-			return fmt.Errorf("%s: %w", overloadScenario, err)
+		if err := s.run(ctx, report); err != nil {
+			return named(s.scenario, err)
 		}
 	}
 	return nil
 }
 
+// named says which scenario an error is of. A group has said so itself.
+func named(scenario string, err error) error {
+	if scenario == "" || err == nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", scenario, err)
+}
+
+// results are those of the scenarios that have rounds, in the order of the rounds.
+type results struct{ hot64, hot1024, two, four, zipf []*load.Result }
+
 // rounds takes the scenarios with rounds in turns.
 func (l *lab) rounds(ctx context.Context, report *Report) error {
-	var hot64, hot1024, two, four, zipf []*load.Result
-	first := []string{l.server}
-	zipfian := func(runs *load.Runs) (*load.Targets, error) { return load.Zipf(runs, zipfRuns) }
+	var all results
 	var last time.Duration
-	for round := range l.Rounds {
-		if round > 0 && !l.hasTime(last) {
-			l.log.Warn("no time is left for more rounds", "done", round)
-			report.Rounds = round
+	for n := range l.Rounds {
+		if n > 0 && !l.hasTime(last) {
+			l.log.Warn("no time is left for more rounds", "done", n)
+			report.Rounds = n
 			break
 		}
 		begun := time.Now()
-		l.log.Info("round", "number", round+1, "of", l.Rounds)
-		if err := l.rush(ctx, hot64Scenario, &hot64, first, fewBuyers, load.OneRun); err != nil {
+		l.log.Info("round", "number", n+1, "of", l.Rounds)
+		if err := l.round(ctx, report, &all); err != nil {
 			return err
-		}
-		if l.Short {
-			continue
-		}
-		if report.Ceiling != nil {
-			if err := l.ceilingBeside(ctx, report.Ceiling); err != nil {
-				return fmt.Errorf("%s: %w", ceilingScenario, err)
-			}
-		}
-		if l.wants(hot1024Scenario) || l.wants(serversScenario) || l.wants(zipfScenario) || l.wants(overloadScenario) {
-			if err := l.always(ctx, hot1024Scenario, &hot1024, first, manyBuyers, load.OneRun); err != nil {
-				return err
-			}
-		}
-		if err := l.rush(ctx, zipfScenario, &zipf, first, manyBuyers, zipfian); err != nil {
-			return err
-		}
-		if l.wants(serversScenario) {
-			if err := l.severalServers(ctx, &two, &four); err != nil {
-				return fmt.Errorf("%s: %w", serversScenario, err)
-			}
 		}
 		last = time.Since(begun)
 	}
-	report.Hot64, report.Hot1024 = median(hot64), median(hot1024)
-	compare(report)
-	if m := median(zipf); m != nil {
-		report.Zipf100 = &Zipf{Hot: m, RatioToHot: ratio(m, report.Hot1024)}
+	all.summarize(report)
+	return nil
+}
+
+// round is one turn of each. The 1,024 buyers are what others are compared with.
+func (l *lab) round(ctx context.Context, report *Report, all *results) error {
+	first := []string{l.server}
+	err := l.rush(ctx, hot64Scenario, &all.hot64, first, fewBuyers, load.OneRun)
+	if err != nil || l.Short {
+		return err
 	}
-	if m := median(four); m != nil {
-		report.FourServers = &FourServers{
-			RatioToOne: ratio(m, report.Hot1024), One: report.Hot1024, Two: median(two), Four: m,
-			LeastShareOver5S: m.LeastShare,
+	if report.Ceiling != nil {
+		if err := l.ceilingBeside(ctx, report.Ceiling); err != nil {
+			return named(ceilingScenario, err)
 		}
 	}
+	if l.wants(hot1024Scenario, serversScenario, zipfScenario, overloadScenario) {
+		if err := l.always(ctx, hot1024Scenario, &all.hot1024, first, manyBuyers, load.OneRun); err != nil {
+			return err
+		}
+	}
+	zipfian := func(runs *load.Runs) (*load.Targets, error) { return load.Zipf(runs, zipfRuns) }
+	if err := l.rush(ctx, zipfScenario, &all.zipf, first, manyBuyers, zipfian); err != nil {
+		return err
+	}
+	if l.wants(serversScenario) {
+		return named(serversScenario, l.severalServers(ctx, &all.two, &all.four))
+	}
 	return nil
+}
+
+// summarize fills in the medians and what they are compared with.
+func (r *results) summarize(report *Report) {
+	report.Hot64, report.Hot1024 = median(r.hot64), median(r.hot1024)
+	compare(report)
+	if m := median(r.zipf); m != nil {
+		report.Zipf100 = &Zipf{Hot: m, RatioToHot: ratio(m, report.Hot1024)}
+	}
+	if m := median(r.four); m != nil {
+		report.FourServers = &FourServers{
+			RatioToOne: ratio(m, report.Hot1024), LeastShareOver5S: m.LeastShare,
+			One: report.Hot1024, Two: median(r.two), Four: m,
+		}
+	}
 }
 
 // compare fills in the ratios to what was measured beside.
@@ -228,33 +259,36 @@ func (l *lab) sellOut(ctx context.Context) (*SellsOut, error) {
 }
 
 // curves are throughput against buyers, and latency against offered load.
-func (l *lab) curves(ctx context.Context, report *Report) error {
+func (l *lab) curves(ctx context.Context, report *Report) (err error) {
 	if l.wants(buyersScenario) {
 		for _, buyers := range curveBuyers {
-			if !l.hasTime(2 * curveWindow) {
-				break
+			if report.Buyers, err = l.point(ctx, buyersScenario, report.Buyers, buyers, 0); err != nil {
+				return err
 			}
-			result, err := l.sell(ctx, []string{l.server}, buyers, curveWindow, 0, load.OneRun)
-			if err != nil {
-				return fmt.Errorf("%s: %w", buyersScenario, err)
-			}
-			l.tell(buyersScenario, result)
-			report.Buyers = append(report.Buyers, result)
 		}
 	}
 	if l.wants(offeredScenario) && report.Hot1024 != nil {
 		for _, part := range curveLoads {
-			if !l.hasTime(2 * curveWindow) {
-				break
+			offered := part * report.Hot1024.OrdersPerSecond
+			if report.Offered, err = l.point(ctx, offeredScenario, report.Offered, openBuyers, offered); err != nil {
+				return err
 			}
-			result, err := l.sell(ctx, []string{l.server}, openBuyers, curveWindow, part*report.Hot1024.OrdersPerSecond,
-				load.OneRun)
-			if err != nil {
-				return fmt.Errorf("%s: %w", offeredScenario, err)
-			}
-			l.tell(offeredScenario, result)
-			report.Offered = append(report.Offered, result)
 		}
 	}
 	return nil
+}
+
+// point adds one point to a curve, if there is still time for it.
+func (l *lab) point(
+	ctx context.Context, scenario string, curve []*load.Result, buyers int, perSecond float64,
+) ([]*load.Result, error) {
+	if !l.hasTime(2 * curveWindow) {
+		return curve, nil
+	}
+	result, err := l.sell(ctx, []string{l.server}, buyers, curveWindow, perSecond, load.OneRun)
+	if err != nil {
+		return nil, named(scenario, err)
+	}
+	l.tell(scenario, result)
+	return append(curve, result), nil
 }

@@ -152,8 +152,9 @@ func (l *lab) hasTime(takes time.Duration) bool {
 	return l.Limit == 0 || time.Since(l.begun)+takes+reserve < l.Limit
 }
 
-func (l *lab) wants(scenario string) bool {
-	return len(l.Only) == 0 || slices.Contains(l.Only, scenario)
+// wants tells whether any of some scenarios is to be measured.
+func (l *lab) wants(scenarios ...string) bool {
+	return len(l.Only) == 0 || slices.ContainsFunc(scenarios, func(s string) bool { return slices.Contains(l.Only, s) })
 }
 
 // targetsOf makes the target runs of a rush.
