@@ -465,5 +465,5 @@ func TestCost_LongArgumentsOfManyFields(t *testing.T) {
 
 // The answer's limit is no lower than what the cost admits at usual lengths.
 func TestCost_LimitsFitTogether(t *testing.T) {
-	require.GreaterOrEqual(t, gateway.DefaultAnswerLimit, gateway.DefaultComplexityLimit)
+	require.GreaterOrEqual(t, gateway.DefaultResponseLimit, gateway.DefaultComplexityLimit)
 }

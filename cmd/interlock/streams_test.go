@@ -76,9 +76,9 @@ func TestServer_StreamsWhileItStarts(t *testing.T) {
 	require.NoError(t, err)
 	early, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	door := gateway.NewServer(server.gateway)
+	httpServer := gateway.NewServer(server.gateway)
 	served := make(chan error, 1)
-	go func() { served <- door.Serve(early) }()
+	go func() { served <- httpServer.Serve(early) }()
 	url := "http://" + early.Addr().String()
 	query := `subscription{seatAvailability(runIds:["` + run + `"]){version}}`
 
@@ -110,7 +110,7 @@ func TestServer_StreamsWhileItStarts(t *testing.T) {
 	require.NoError(t, socket.CloseNow())
 	cancel()
 	require.NoError(t, <-done)
-	require.NoError(t, door.Shutdown(t.Context()))
+	require.NoError(t, httpServer.Shutdown(t.Context()))
 	require.NoError(t, <-served)
 }
 

@@ -53,9 +53,9 @@ func TestServer_BeforeTheTimetableIsRead(t *testing.T) {
 		require.NoError(t, server.listener.Close())
 		require.NoError(t, server.stores.Close())
 	})
-	door := httptest.NewServer(server.gateway) // and nobody runs the server, so that it reads nothing
-	t.Cleanup(door.Close)
-	r := &running{Server: server, url: door.URL}
+	httpServer := httptest.NewServer(server.gateway) // and nobody runs the server, so that it reads nothing
+	t.Cleanup(httpServer.Close)
+	r := &running{Server: server, url: httpServer.URL}
 	admin := r.token(t, "boss", rail.RoleAdmin, rail.RolePassenger)
 	run := encodeRun("T12@" + day())
 	for _, query := range []string{

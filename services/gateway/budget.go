@@ -15,14 +15,14 @@ import (
 	"interlock/services/rail"
 )
 
-// answers bounds what is answered; a gqlgen extension. Each answer, and each event of a stream, has a budget of values.
+// responseLimits bounds what is answered; a gqlgen extension. Each answer, and each event of a stream, has a budget of values.
 // A list is charged with its true length, times what is selected of one element, before its elements are resolved, and
 // a thing before its fields are: gqlgen builds the whole tree first and writes it then, so that counting bytes would
 // come too late.
-type answers struct {
-	limit  int64
-	places *places
-	faults *faults
+type responseLimits struct {
+	limit     int64
+	places    *places
+	presenter *errorPresenter
 }
 
 var _ interface {
@@ -30,13 +30,13 @@ var _ interface {
 	graphql.OperationInterceptor
 	graphql.ResponseInterceptor
 	graphql.FieldInterceptor
-} = (*answers)(nil)
+} = (*responseLimits)(nil)
 
 // ExtensionName implements graphql.HandlerExtension.
-func (a *answers) ExtensionName() string { return "InterlockAnswers" }
+func (l *responseLimits) ExtensionName() string { return "InterlockAnswers" }
 
 // Validate implements graphql.HandlerExtension.
-func (a *answers) Validate(graphql.ExecutableSchema) error { return nil }
+func (l *responseLimits) Validate(graphql.ExecutableSchema) error { return nil }
 
 // execution is one operation, from its beginning to its last answer.
 type execution struct {
@@ -48,7 +48,7 @@ type execution struct {
 type executionKey struct{}
 
 // InterceptOperation implements graphql.OperationInterceptor.
-func (a *answers) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+func (l *responseLimits) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	e := &execution{operation: graphql.GetOperationContext(ctx)}
 	responses := next(context.WithValue(ctx, executionKey{}, e))
 	sent := func() {}
@@ -62,7 +62,7 @@ func (a *answers) InterceptOperation(ctx context.Context, next graphql.Operation
 		}
 		response := responses(responseCtx)
 		if response != nil && len(response.Data) >= countedBytes {
-			release := sync.OnceFunc(a.places.made(len(response.Data)))
+			release := sync.OnceFunc(l.places.made(len(response.Data)))
 			stop := context.AfterFunc(ctx, release)
 			sent = func() { stop(); release() }
 		}
@@ -71,7 +71,7 @@ func (a *answers) InterceptOperation(ctx context.Context, next graphql.Operation
 }
 
 // InterceptResponse implements graphql.ResponseInterceptor.
-func (a *answers) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) (response *graphql.Response) {
+func (l *responseLimits) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) (response *graphql.Response) {
 	e, executed := ctx.Value(executionKey{}).(*execution)
 	if !executed {
 		// GraphQL has something against the operation, at one place or at hundreds.
@@ -79,7 +79,7 @@ func (a *answers) InterceptResponse(ctx context.Context, next graphql.ResponseHa
 		response.Errors = response.Errors[:min(len(response.Errors), maxErrors)]
 		return response
 	}
-	b := &budget{answers: a, operation: e.operation}
+	b := &budget{responseLimits: l, operation: e.operation}
 	b.ctx, b.cancel = context.WithCancel(ctx)
 	defer b.end()
 	ctx = context.WithValue(b.ctx, budgetKey{}, b)
@@ -88,14 +88,14 @@ func (a *answers) InterceptResponse(ctx context.Context, next graphql.ResponseHa
 	}
 	if refused := b.refused.Load(); refused != nil {
 		e.over.Store(true)
-		response = &graphql.Response{Errors: gqlerror.List{a.faults.show(ctx, refused)}}
+		response = &graphql.Response{Errors: gqlerror.List{l.presenter.show(ctx, refused)}}
 	}
 	return response
 }
 
 // InterceptField implements graphql.FieldInterceptor. It is called for every field, and looks closer at lists, at
 // things with fields of their own, and at what has to be resolved.
-func (a *answers) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
+func (l *responseLimits) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
 	field := graphql.GetFieldContext(ctx)
 	if len(field.Field.Selections) == 0 && !field.IsResolver && !isList(field.Field.Field) {
 		return next(ctx)
@@ -133,7 +133,7 @@ func isList(field *ast.Field) bool {
 
 // budget is what one answer may have. It is safe for concurrent use.
 type budget struct {
-	*answers
+	*responseLimits
 	operation *graphql.OperationContext
 	ctx       context.Context
 	cancel    context.CancelFunc

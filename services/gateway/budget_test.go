@@ -25,7 +25,7 @@ func grove(t *testing.T, change ...func(*gateway.Options)) (*world, *tree) {
 
 // limited has answers of at most so many values.
 func limited(values int) func(*gateway.Options) {
-	return func(o *gateway.Options) { o.AnswerLimit = values }
+	return func(o *gateway.Options) { o.ResponseLimit = values }
 }
 
 // An answer is counted as it is: the value of every field, and every element of a list.
@@ -115,7 +115,7 @@ func TestBudget_OfAStream(t *testing.T) {
 
 // Execution notices that its context has ended: no list is resolved after that, whoever still has a million to come.
 func TestExecution_EndsWithItsClient(t *testing.T) {
-	w, trees := grove(t, func(o *gateway.Options) { o.AnswerLimit = 1 << 40 })
+	w, trees := grove(t, func(o *gateway.Options) { o.ResponseLimit = 1 << 40 })
 	ctx, hangUp := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	var once sync.Once

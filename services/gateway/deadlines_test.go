@@ -183,7 +183,7 @@ func TestServer_Pipelined(t *testing.T) {
 }
 
 // A stream that was asked for in a body lives on when the body's time is over.
-func TestEvents_OutliveTheirBodysTime(t *testing.T) {
+func TestSSE_OutliveTheirBodysTime(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		_, body := w.events(t, "POST", "/graphql", `{"query":"subscription{ticks}"}`)
 		event(t, body)

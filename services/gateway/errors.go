@@ -54,8 +54,8 @@ func tooManyOfAddress(limit int) *rail.Error {
 	}
 }
 
-// faults turns errors into what clients are told, and logs what they are not.
-type faults struct {
+// errorPresenter turns errors into what clients are told, and logs what they are not.
+type errorPresenter struct {
 	log     *slog.Logger
 	metrics *metrics
 	now     func() time.Time
@@ -65,7 +65,7 @@ type faults struct {
 }
 
 // present is gqlgen's error presenter; nil where the answer has errors enough.
-func (f *faults) present(ctx context.Context, err error) *gqlerror.Error {
+func (p *errorPresenter) present(ctx context.Context, err error) *gqlerror.Error {
 	if b := budgetOf(ctx); b != nil && !b.tells() {
 		return nil
 	}
@@ -86,16 +86,16 @@ func (f *faults) present(ctx context.Context, err error) *gqlerror.Error {
 	var known *rail.Error
 	switch {
 	case errors.As(err, &known):
-		f.tell(ctx, out, known)
+		p.tell(ctx, out, known)
 	case wrapped != nil && codeOf(wrapped) != "":
 		out.Message, out.Extensions = wrapped.Message, wrapped.Extensions
 		if codeOf(wrapped) == errcode.ValidationFailed && isInput(wrapped) {
 			out.Extensions = map[string]any{"code": string(rail.BadUserInput)}
 		}
 	case errors.Is(err, context.DeadlineExceeded):
-		f.tell(ctx, out, tookTooLong)
+		p.tell(ctx, out, tookTooLong)
 	case errors.Is(err, context.Canceled):
-		f.tell(ctx, out, wentAway)
+		p.tell(ctx, out, wentAway)
 	case readsArguments(ctx):
 		// gqlgen's own scalars say what is wrong with a value in plain errors.
 		out.Message, out.Extensions = lastOf(err).Error(), map[string]any{"code": string(rail.BadUserInput)}
@@ -103,25 +103,25 @@ func (f *faults) present(ctx context.Context, err error) *gqlerror.Error {
 		// gqlgen says so itself, before there is an operation: a message on a WebSocket that it cannot read.
 		out.Message, out.Extensions = wrapped.Message, map[string]any{"code": string(rail.BadUserInput)}
 	default:
-		f.tell(ctx, out, &rail.Error{Code: rail.Internal, Cause: err})
+		p.tell(ctx, out, &rail.Error{Code: rail.Internal, Cause: err})
 	}
 	if len(out.Message) > maxMessageBytes {
 		out.Message = strings.ToValidUTF8(out.Message[:maxMessageBytes], "") + " …"
 	}
-	f.metrics.countError(codeOf(out))
+	p.metrics.countError(codeOf(out))
 	return out
 }
 
 // show is what a client is told of an error of ours that belongs to no field.
-func (f *faults) show(ctx context.Context, e *rail.Error) *gqlerror.Error {
+func (p *errorPresenter) show(ctx context.Context, e *rail.Error) *gqlerror.Error {
 	out := &gqlerror.Error{}
-	f.tell(ctx, out, e)
-	f.metrics.countError(codeOf(out))
+	p.tell(ctx, out, e)
+	p.metrics.countError(codeOf(out))
 	return out
 }
 
 // tell fills in what a client is told of an error of ours, and logs its cause.
-func (f *faults) tell(ctx context.Context, out *gqlerror.Error, e *rail.Error) {
+func (p *errorPresenter) tell(ctx context.Context, out *gqlerror.Error, e *rail.Error) {
 	out.Message = e.Message
 	out.Extensions = map[string]any{"code": string(e.Code)}
 	if len(e.Path) > 0 {
@@ -135,14 +135,14 @@ func (f *faults) tell(ctx context.Context, out *gqlerror.Error, e *rail.Error) {
 		out.Message = internalText
 		out.Extensions["requestId"] = requestID(ctx)
 		if e.Cause != nil {
-			f.log.ErrorContext(ctx, "an operation failed", f.about(ctx, out, e)...)
+			p.log.ErrorContext(ctx, "an operation failed", p.about(ctx, out, e)...)
 		}
-	case e.Cause != nil && e.Code != rail.Unauthenticated && f.mayWarn(e.Code):
-		f.log.WarnContext(ctx, "an operation was refused", f.about(ctx, out, e)...)
+	case e.Cause != nil && e.Code != rail.Unauthenticated && p.mayWarn(e.Code):
+		p.log.WarnContext(ctx, "an operation was refused", p.about(ctx, out, e)...)
 	}
 }
 
-func (f *faults) about(ctx context.Context, out *gqlerror.Error, e *rail.Error) []any {
+func (p *errorPresenter) about(ctx context.Context, out *gqlerror.Error, e *rail.Error) []any {
 	return []any{
 		"operation", operationName(ctx), "path", out.Path.String(), "code", string(e.Code), "request_id", requestID(ctx),
 		"error", e.Cause.Error(),
@@ -150,25 +150,25 @@ func (f *faults) about(ctx context.Context, out *gqlerror.Error, e *rail.Error) 
 }
 
 // mayWarn keeps warnings to one per interval and code.
-func (f *faults) mayWarn(code rail.Code) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := f.now()
-	if last, ok := f.warned[code]; ok && now.Sub(last) < warnInterval {
+func (p *errorPresenter) mayWarn(code rail.Code) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	if last, ok := p.warned[code]; ok && now.Sub(last) < warnInterval {
 		return false
 	}
-	if f.warned == nil {
-		f.warned = map[rail.Code]time.Time{}
+	if p.warned == nil {
+		p.warned = map[rail.Code]time.Time{}
 	}
-	f.warned[code] = now
+	p.warned[code] = now
 	return true
 }
 
 // recovered is gqlgen's recover function, and that of all other requests: it logs the panic where its stack still is,
 // and gives an error that says no more.
-func (f *faults) recovered(ctx context.Context, cause any) error {
-	f.metrics.panics.Inc()
-	f.log.ErrorContext(ctx, "a request panicked", "operation", operationName(ctx), "request_id", requestID(ctx),
+func (p *errorPresenter) recovered(ctx context.Context, cause any) error {
+	p.metrics.panics.Inc()
+	p.log.ErrorContext(ctx, "a request panicked", "operation", operationName(ctx), "request_id", requestID(ctx),
 		"panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
 	return &rail.Error{Code: rail.Internal, Message: internalText}
 }

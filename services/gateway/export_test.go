@@ -11,20 +11,20 @@ import (
 // HTTP lets tests see how the server is set up.
 func (s *Server) HTTP() *http.Server { return s.http }
 
-// Turnstile is what requests pass before they are read.
-type Turnstile struct{ *turnstile }
+// Limiter bounds how many requests are read at a time.
+type Limiter struct{ *limiter }
 
-// NewTurnstile makes one with so many places.
-func NewTurnstile(places int) Turnstile { return Turnstile{newTurnstile(places)} }
+// NewLimiter makes one of so many at a time.
+func NewLimiter(places int) Limiter { return Limiter{newLimiter(places)} }
 
-// Turnstile is the gateway's.
-func (g *Gateway) Turnstile() Turnstile { return Turnstile{g.turnstile} }
+// Limiter is the gateway's.
+func (g *Gateway) Limiter() Limiter { return Limiter{g.limiter} }
 
-// Pass does work when it is its turn.
-func (t Turnstile) Pass(ctx context.Context, work func()) error { return t.pass(ctx, work) }
+// Do runs work in its turn.
+func (l Limiter) Do(ctx context.Context, work func()) error { return l.do(ctx, work) }
 
-// Crowded tells whether whoever comes is sent away.
-func (t Turnstile) Crowded() bool { return t.crowded() }
+// Overloaded tells whether new requests are refused.
+func (l Limiter) Overloaded() bool { return l.overloaded() }
 
 // Patterns are those of all routes.
 func (g *Gateway) Patterns() []string {
@@ -91,9 +91,9 @@ func (p Places) SetPace(tier, perSecond int) {
 
 // What the tests hold answers against.
 const (
-	CrowdedAfter      = crowdedAfter
+	OverloadedAfter   = overloadedAfter
 	MaxPlaceWait      = maxPlaceWait
-	MaxStanding       = maxStanding
+	MaxLimiterWait    = maxLimiterWait
 	InternalText      = internalText
 	ReadHeaderTimeout = readHeaderTimeout
 	BodyTimeout       = bodyTimeout

@@ -71,8 +71,8 @@ type Options struct {
 	MaxBodyBytes    int64
 	DepthLimit      int
 	ComplexityLimit int
-	// AnswerLimit is how many values an answer, or an event of a stream, may have: fields, and elements of lists.
-	AnswerLimit      int
+	// ResponseLimit is how many values an answer, or an event of a stream, may have: fields, and elements of lists.
+	ResponseLimit    int
 	TokenLimit       int
 	OperationTimeout time.Duration
 	MaxInFlight      int
@@ -100,9 +100,9 @@ type Gateway struct {
 	metrics   *metrics
 	checks    *checks
 	streams   *streams
-	faults    *faults
-	flights   flights
-	turnstile *turnstile
+	presenter *errorPresenter
+	inFlight  inFlight
+	limiter   *limiter
 	places    *places
 	graphql   *handler.Server
 	handler   http.Handler
@@ -124,14 +124,14 @@ func New(o Options) (*Gateway, error) {
 	setDefaults(&o)
 	g := &Gateway{
 		options: o, hosts: names, origins: allowed, cors: newCORS(allowed), log: o.Log,
-		flights: flights{limit: int64(o.MaxInFlight)}, turnstile: newTurnstile(o.MaxReading), places: newPlaces(tiersOf(o.MaxReading)),
+		inFlight: inFlight{limit: int64(o.MaxInFlight)}, limiter: newLimiter(o.MaxReading), places: newPlaces(tiersOf(o.MaxReading)),
 	}
 	if g.metrics, err = newMetrics(o.Registry, o.Schema.Schema(), o.Version, o.Durability); err != nil {
 		return nil, err
 	}
 	g.streams = newStreams(streamLimits{all: o.MaxStreams, viewer: o.MaxStreamsPerViewer, address: o.MaxStreamsPerAddress}, g.metrics)
 	g.checks = newChecks(o.Checks, o.Durability, o.Version, o.Log)
-	g.faults = &faults{log: o.Log, metrics: g.metrics, now: time.Now}
+	g.presenter = &errorPresenter{log: o.Log, metrics: g.metrics, now: time.Now}
 	g.graphql = g.newExecutor()
 	g.handler = g.routes()
 	return g, nil
@@ -141,7 +141,7 @@ func setDefaults(o *Options) {
 	o.MaxBodyBytes = orDefault(o.MaxBodyBytes, DefaultMaxBodyBytes)
 	o.DepthLimit = orDefault(o.DepthLimit, DefaultDepthLimit)
 	o.ComplexityLimit = orDefault(o.ComplexityLimit, DefaultComplexityLimit)
-	o.AnswerLimit = orDefault(o.AnswerLimit, DefaultAnswerLimit)
+	o.ResponseLimit = orDefault(o.ResponseLimit, DefaultResponseLimit)
 	o.TokenLimit = orDefault(o.TokenLimit, DefaultTokenLimit)
 	o.OperationTimeout = orDefault(o.OperationTimeout, DefaultOperationTimeout)
 	o.MaxInFlight = orDefault(o.MaxInFlight, DefaultMaxInFlight)
@@ -177,8 +177,8 @@ func (g *Gateway) newExecutor() *handler.Server {
 	server := handler.New(g.options.Schema)
 	server.SetQueryCache(cache)
 	server.SetParserTokenLimit(g.options.TokenLimit)
-	server.SetErrorPresenter(g.faults.present)
-	server.SetRecoverFunc(g.faults.recovered)
+	server.SetErrorPresenter(g.presenter.present)
+	server.SetRecoverFunc(g.presenter.recovered)
 	server.SetValidationRulesFn(newRules)
 	server.Use(&documentLimits{cache: cache, tokens: g.options.TokenLimit, depth: g.options.DepthLimit})
 	server.Use(&inputs{schema: g.options.Schema.Schema(), cache: cache, tokens: g.options.TokenLimit})
@@ -186,11 +186,11 @@ func (g *Gateway) newExecutor() *handler.Server {
 	server.Use(&costs{schema: g.options.Schema, limit: g.options.ComplexityLimit})
 	// Around the operations, whose time is over when they are answered: an answer counts for as long as it is on its
 	// way.
-	server.Use(&answers{limit: int64(g.options.AnswerLimit), places: g.places, faults: g.faults})
+	server.Use(&responseLimits{limit: int64(g.options.ResponseLimit), places: g.places, presenter: g.presenter})
 	server.Use(&operations{timeout: g.options.OperationTimeout, metrics: g.metrics})
-	server.AddTransport(socketTransport{g})
-	server.AddTransport(eventTransport{g})
-	server.AddTransport(plainTransport{g})
+	server.AddTransport(websocketTransport{g})
+	server.AddTransport(sseTransport{g})
+	server.AddTransport(httpTransport{g})
 	return server
 }
 

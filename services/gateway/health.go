@@ -98,7 +98,7 @@ func (c *checks) run(ctx context.Context) readiness {
 func (c *checks) ask(ctx context.Context, check Check) checkResult {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	message, err := guarded(ctx, check)
+	message, err := callCheck(ctx, check)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	was := c.failing[check.Name]
@@ -124,8 +124,8 @@ func (c *checks) ask(ctx context.Context, check Check) checkResult {
 	return checkResult{check.Name, false, message}
 }
 
-// guarded keeps a check that panics from taking the server down.
-func guarded(ctx context.Context, check Check) (message string, err error) {
+// callCheck keeps a check that panics from taking the server down.
+func callCheck(ctx context.Context, check Check) (message string, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("the check panicked: %v", cause)

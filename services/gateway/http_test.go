@@ -104,8 +104,8 @@ func TestPost_RefusesWhatItCannotRead(t *testing.T) {
 func TestPost_RefusesWhatMakesNoSense(t *testing.T) {
 	w := start(t)
 	for name, c := range map[string]struct {
-		question map[string]any
-		code     string
+		request map[string]any
+		code    string
 	}{
 		"parse":              {map[string]any{"query": "{"}, "GRAPHQL_PARSE_FAILED"},
 		"unknown field":      {map[string]any{"query": "{nothing}"}, "GRAPHQL_VALIDATION_FAILED"},
@@ -117,7 +117,7 @@ func TestPost_RefusesWhatMakesNoSense(t *testing.T) {
 		"a circle":           {map[string]any{"query": "{...a} fragment a on Query{...b} fragment b on Query{...a}"}, "GRAPHQL_VALIDATION_FAILED"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := w.ask(t, c.question)
+			r := w.ask(t, c.request)
 			require.Equal(t, 400, r.status)
 			require.Equal(t, c.code, r.code(), r.raw)
 			require.NotContains(t, r.raw, `"data"`)
@@ -322,13 +322,13 @@ func TestLimits_Documents(t *testing.T) {
 		"rubbish over the depth": {strings.Repeat("{a", 600), "GRAPHQL_PARSE_FAILED"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			question := map[string]any{"query": c.query}
+			request := map[string]any{"query": c.query}
 			if strings.HasPrefix(c.query, "query A") {
-				question["operationName"] = "A"
+				request["operationName"] = "A"
 			}
 			// The second time a document may come out of the cache, which must not change its fate.
 			for range 2 {
-				r := w.ask(t, question)
+				r := w.ask(t, request)
 				require.Equal(t, c.code, r.code(), r.raw)
 				require.LessOrEqual(t, len(r.Errors), 20)
 				if c.code == "" {

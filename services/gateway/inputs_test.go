@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ways ask the same question over each way in. An answer is the data of the echo as JSON, or a refusal's code and message.
+// ways ask the same request over each way in. An answer is the data of the echo as JSON, or a refusal's code and message.
 type ways struct {
 	w     *world
 	phone *phone
@@ -24,17 +24,17 @@ func (a *ways) ask(t *testing.T, way, query, variables string) (data, code, mess
 	t.Helper()
 	text, err := json.Marshal(query)
 	require.NoError(t, err)
-	question := `{"query":` + string(text) + `,"variables":` + variables + `}`
+	request := `{"query":` + string(text) + `,"variables":` + variables + `}`
 	var r *reply
 	switch way {
 	case "POST":
-		r = a.w.do(t, "POST", "/graphql", question, "Content-Type", "application/json")
+		r = a.w.do(t, "POST", "/graphql", request, "Content-Type", "application/json")
 	case "GET":
 		r = a.w.do(t, "GET", "/graphql?query="+url.QueryEscape(query)+"&variables="+url.QueryEscape(variables), "")
 	default:
 		a.last++
 		id := fmt.Sprint(a.last)
-		a.phone.write(t, `{"type":"subscribe","id":"`+id+`","payload":`+question+`}`)
+		a.phone.write(t, `{"type":"subscribe","id":"`+id+`","payload":`+request+`}`)
 		m, err := a.phone.read(t)
 		require.NoError(t, err)
 		require.Equal(t, id, m.ID)
@@ -278,7 +278,7 @@ func TestInputs_RequestsAsTheyAreWritten(t *testing.T) {
 	phone := w.call(t, nil)
 	const sell = `"query":"mutation($n:Int!){sell(count:$n)}"`
 	last := 0
-	for name, c := range map[string]struct{ question, says string }{
+	for name, c := range map[string]struct{ request, says string }{
 		"a key in another case":       {`{"Query":"mutation{sell(count:1)}"}`, `"Query" is spelled "query"`},
 		"variables in another case":   {`{` + sell + `,"VARIABLES":{"n":1}}`, `"VARIABLES" is spelled "variables"`},
 		"both cases":                  {`{"query":"{hello}","QUERY":"mutation{sell(count:1)}"}`, `"QUERY" is spelled "query"`},
@@ -301,16 +301,16 @@ func TestInputs_RequestsAsTheyAreWritten(t *testing.T) {
 		"a half in braces":            {`{"query":"mutation{sell(count:1)}query x{hello(name:\"\\u{D800}\")}"}`, "Invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := w.do(t, "POST", "/graphql", c.question, "Content-Type", "application/json")
+			r := w.do(t, "POST", "/graphql", c.request, "Content-Type", "application/json")
 			require.Equal(t, 400, r.status, r.raw)
 			require.Contains(t, r.Errors[0].Message, c.says)
 			require.Contains(t, []string{"BAD_USER_INPUT", "GRAPHQL_PARSE_FAILED"}, r.code())
-			r = w.do(t, "POST", "/graphql", c.question, "Content-Type", "application/json", "Accept", "text/event-stream")
+			r = w.do(t, "POST", "/graphql", c.request, "Content-Type", "application/json", "Accept", "text/event-stream")
 			require.Contains(t, r.raw, `"errors"`)
 
 			last++
 			id := fmt.Sprint(last)
-			phone.write(t, `{"type":"subscribe","id":"`+id+`","payload":`+c.question+`}`)
+			phone.write(t, `{"type":"subscribe","id":"`+id+`","payload":`+c.request+`}`)
 			m, err := phone.read(t)
 			require.NoError(t, err)
 			require.Equal(t, "error", m.Type, "%s", m.Payload)

@@ -41,16 +41,16 @@ func (p *phone) wantIdle(t *testing.T) {
 }
 
 // An operation on a WebSocket that was opened long ago stands in the same line as all others.
-func TestSocket_PassesTheTurnstile(t *testing.T) {
+func TestWebSocket_PassesTheLimiter(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		p := w.call(t, nil)
-		turnstile := w.gate.Turnstile()
+		limiter := w.gate.Limiter()
 		var all sync.WaitGroup
 		occupy := func(n int, takes time.Duration) {
 			for range n {
 				all.Go(func() {
 					// Who comes last may stand there for too long, which is of no interest here.
-					_ = turnstile.Pass(t.Context(), func() { <-time.After(takes) })
+					_ = limiter.Do(t.Context(), func() { <-time.After(takes) })
 				})
 			}
 			synctest.Wait()
@@ -62,17 +62,17 @@ func TestSocket_PassesTheTurnstile(t *testing.T) {
 		require.Equal(t, time.Second, time.Since(start), "it was its turn then")
 		p.want(t, "complete", "1", "")
 
-		occupy(gateway.DefaultMaxReading, gateway.MaxStanding+time.Second)
+		occupy(gateway.DefaultMaxReading, gateway.MaxLimiterWait+time.Second)
 		start = time.Now()
 		p.send(t, "subscribe", "2", query(`mutation{sell(count:1)}`))
 		e := p.wantError(t, "2")
 		require.Equal(t, "OVERLOADED", e.Extensions["code"])
 		require.NotZero(t, e.Extensions["retryAfterMs"])
-		require.Equal(t, gateway.MaxStanding, time.Since(start))
+		require.Equal(t, gateway.MaxLimiterWait, time.Since(start))
 		all.Wait()
 
-		occupy(3*gateway.DefaultMaxReading, 2*gateway.CrowdedAfter)
-		<-time.After(3 * gateway.CrowdedAfter)
+		occupy(3*gateway.DefaultMaxReading, 2*gateway.OverloadedAfter)
+		<-time.After(3 * gateway.OverloadedAfter)
 		start = time.Now()
 		p.send(t, "subscribe", "3", query(`mutation{sell(count:1)}`))
 		require.Equal(t, "OVERLOADED", p.wantError(t, "3").Extensions["code"])
@@ -124,7 +124,7 @@ func TestStreams_OperationsEndInTime(t *testing.T) {
 	require.Contains(t, event(t, body), "UNAVAILABLE")
 }
 
-func TestSocket_ErrorsAreBounded(t *testing.T) {
+func TestWebSocket_ErrorsAreBounded(t *testing.T) {
 	w := start(t)
 	p := w.call(t, nil)
 	var fields strings.Builder
@@ -362,7 +362,7 @@ func TestShutdown_AnswersWhatItWasAsked(t *testing.T) {
 }
 
 // What does not end in time is cut off, WebSockets too.
-func TestShutdown_CutsSockets(t *testing.T) {
+func TestShutdown_CutsWebSockets(t *testing.T) {
 	w := start(t)
 	p := w.call(t, nil)
 	p.send(t, "subscribe", "1", query(`{waits}`))
@@ -376,7 +376,7 @@ func TestShutdown_CutsSockets(t *testing.T) {
 }
 
 // A token that ends takes its socket with it, once what was asked with it is answered.
-func TestSocket_AnswersBeforeItsTokenEndsIt(t *testing.T) {
+func TestWebSocket_AnswersBeforeItsTokenEndsIt(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		token, err := w.tokens.Issue("alice", []rail.Role{rail.RolePassenger}, 5*time.Second)
 		require.NoError(t, err)
@@ -395,7 +395,7 @@ func TestSocket_AnswersBeforeItsTokenEndsIt(t *testing.T) {
 }
 
 // A message that has begun to come has no longer than a body.
-func TestSocket_SlowMessage(t *testing.T) {
+func TestWebSocket_SlowMessage(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		p := w.call(t, nil)
 		start := time.Now()

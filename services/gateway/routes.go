@@ -125,7 +125,7 @@ func (g *Gateway) survive(r *http.Request, w *recorder, cause any) {
 	if abort, ok := cause.(error); ok && errors.Is(abort, http.ErrAbortHandler) {
 		panic(cause)
 	}
-	err := g.faults.recovered(r.Context(), cause)
+	err := g.presenter.recovered(r.Context(), cause)
 	if w.status != 0 {
 		panic(http.ErrAbortHandler)
 	}

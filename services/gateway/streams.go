@@ -70,10 +70,10 @@ func (s *streams) enter(one stream, who owner) (*streamEntry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
-		return nil, &bodyError{http.StatusServiceUnavailable, goingAway}
+		return nil, &statusError{http.StatusServiceUnavailable, goingAway}
 	}
 	if len(s.open) >= s.limits.all {
-		return nil, &bodyError{http.StatusServiceUnavailable, tooManyStreams}
+		return nil, &statusError{http.StatusServiceUnavailable, tooManyStreams}
 	}
 	if err := s.room(who); err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (s *streams) room(who owner) error {
 		limit, limited = s.limits.viewer, tooManyOfViewer
 	}
 	if s.counts[who] >= limit {
-		return &bodyError{http.StatusTooManyRequests, limited(limit)}
+		return &statusError{http.StatusTooManyRequests, limited(limit)}
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func (e *streamEntry) leave() {
 }
 
 func kindOf(one stream) string {
-	if _, ok := one.(*socket); ok {
+	if _, ok := one.(*webSocket); ok {
 		return "websocket"
 	}
 	return "sse"

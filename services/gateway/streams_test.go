@@ -107,7 +107,7 @@ func (w *world) call(t *testing.T, init any) *phone {
 
 func query(text string) map[string]any { return map[string]any{"query": text} }
 
-func TestSocket_Subscribes(t *testing.T) {
+func TestWebSocket_Subscribes(t *testing.T) {
 	w := start(t)
 	p := w.call(t, nil)
 	p.send(t, "ping", "", nil)
@@ -138,7 +138,7 @@ func TestSocket_Subscribes(t *testing.T) {
 	}, patience, time.Millisecond)
 }
 
-func TestSocket_Errors(t *testing.T) {
+func TestWebSocket_Errors(t *testing.T) {
 	w := start(t)
 	p := w.call(t, nil)
 	p.send(t, "subscribe", "1", query(`subscription{broken}`))
@@ -166,7 +166,7 @@ func TestSocket_Errors(t *testing.T) {
 	require.Equal(t, "error", m.Type, "it was not executed")
 }
 
-func TestSocket_PanicInAStream(t *testing.T) {
+func TestWebSocket_PanicInAStream(t *testing.T) {
 	w := start(t)
 	p := w.call(t, nil)
 	p.send(t, "subscribe", "1", query(`subscription{explodes}`))
@@ -182,7 +182,7 @@ func TestSocket_PanicInAStream(t *testing.T) {
 	p.want(t, "next", "2", "")
 }
 
-func TestSocket_Token(t *testing.T) {
+func TestWebSocket_Token(t *testing.T) {
 	w := start(t)
 	good := w.token(t, "alice", rail.RolePassenger)
 	for name, init := range map[string]any{
@@ -236,7 +236,7 @@ func TestSocket_Token(t *testing.T) {
 	})
 }
 
-func TestSocket_Handshake(t *testing.T) {
+func TestWebSocket_Handshake(t *testing.T) {
 	w := start(t, func(o *gateway.Options) { o.AllowedOrigins = []string{"https://tickets.example.com"} })
 	for origin, status := range map[string]int{
 		"https://evil.example.com": 403, "null": 403, "http://" + w.host: 101, "https://tickets.example.com": 101,
@@ -254,7 +254,7 @@ func TestSocket_Handshake(t *testing.T) {
 	require.Empty(t, w.log.String())
 }
 
-func TestSocket_Protocol(t *testing.T) {
+func TestWebSocket_Protocol(t *testing.T) {
 	w := start(t, func(o *gateway.Options) { o.MaxOperationsPerSocket = 2; o.MaxBodyBytes = 4096 })
 	t.Run("subscribe before init", func(t *testing.T) {
 		p, _, err := w.dial(t)
@@ -306,7 +306,7 @@ func TestSocket_Protocol(t *testing.T) {
 	})
 }
 
-func TestSocket_TooMany(t *testing.T) {
+func TestWebSocket_TooMany(t *testing.T) {
 	w := start(t, func(o *gateway.Options) { o.MaxStreams = 1 })
 	p := w.call(t, nil)
 	_, response, err := w.dial(t)
@@ -320,7 +320,7 @@ func TestSocket_TooMany(t *testing.T) {
 	}, patience, time.Millisecond)
 }
 
-func TestSocket_ClientVanishes(t *testing.T) {
+func TestWebSocket_ClientVanishes(t *testing.T) {
 	w := start(t)
 	p := w.call(t, nil)
 	p.send(t, "subscribe", "1", query(`subscription{ticks}`))
@@ -361,7 +361,7 @@ func event(t *testing.T, from *bufio.Reader) string {
 	}
 }
 
-func TestEvents_FlushEach(t *testing.T) {
+func TestSSE_FlushEach(t *testing.T) {
 	w := start(t)
 	response, body := w.events(t, "POST", "/graphql", `{"query":"subscription{ticks}"}`)
 	require.Equal(t, 200, response.StatusCode)
@@ -378,7 +378,7 @@ func TestEvents_FlushEach(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestEvents_TokenAndErrors(t *testing.T) {
+func TestSSE_TokenAndErrors(t *testing.T) {
 	w := start(t)
 	_, body := w.events(t, "POST", "/graphql", `{"query":"subscription{whoever}"}`, "Authorization", "Bearer "+w.token(t, "alice"))
 	event(t, body)
@@ -399,7 +399,7 @@ func TestEvents_TokenAndErrors(t *testing.T) {
 	require.Contains(t, event(t, body), "GRAPHQL_VALIDATION_FAILED")
 }
 
-func TestEvents_ClientVanishes(t *testing.T) {
+func TestSSE_ClientVanishes(t *testing.T) {
 	w := start(t)
 	response, body := w.events(t, "POST", "/graphql", `{"query":"subscription{ticks}"}`)
 	event(t, body)

@@ -410,9 +410,9 @@ func (w *world) post(t *testing.T, query string, headers ...string) *reply {
 	return w.ask(t, map[string]any{"query": query}, headers...)
 }
 
-func (w *world) ask(t *testing.T, question map[string]any, headers ...string) *reply {
+func (w *world) ask(t *testing.T, request map[string]any, headers ...string) *reply {
 	t.Helper()
-	body, err := json.Marshal(question)
+	body, err := json.Marshal(request)
 	require.NoError(t, err)
 	return w.do(t, http.MethodPost, "/graphql", string(body), append([]string{"Content-Type", "application/json"}, headers...)...)
 }

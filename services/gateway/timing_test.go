@@ -141,7 +141,7 @@ func TestServer_SlowReader(t *testing.T) {
 	})
 }
 
-func TestSocket_InitTimeout(t *testing.T) {
+func TestWebSocket_InitTimeout(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		p, _, err := w.dial(t)
 		require.NoError(t, err)
@@ -151,7 +151,7 @@ func TestSocket_InitTimeout(t *testing.T) {
 	})
 }
 
-func TestSocket_IdleStaysOpen(t *testing.T) {
+func TestWebSocket_IdleStaysOpen(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		p := w.call(t, nil)
 		p.send(t, "subscribe", "1", query(`subscription{ticks}`))
@@ -174,7 +174,7 @@ func TestSocket_IdleStaysOpen(t *testing.T) {
 	})
 }
 
-func TestSocket_DeafClientIsLetGo(t *testing.T) {
+func TestWebSocket_DeafClientIsLetGo(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		p := w.call(t, nil)
 		start := time.Now()
@@ -185,7 +185,7 @@ func TestSocket_DeafClientIsLetGo(t *testing.T) {
 	})
 }
 
-func TestSocket_SilentClientIsLetGo(t *testing.T) {
+func TestWebSocket_SilentClientIsLetGo(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		p := w.call(t, nil)
 		start := time.Now()
@@ -196,7 +196,7 @@ func TestSocket_SilentClientIsLetGo(t *testing.T) {
 	})
 }
 
-func TestSocket_EndsWithItsToken(t *testing.T) {
+func TestWebSocket_EndsWithItsToken(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		token, err := w.tokens.Issue("alice", []rail.Role{rail.RolePassenger}, time.Minute)
 		require.NoError(t, err)
@@ -209,7 +209,7 @@ func TestSocket_EndsWithItsToken(t *testing.T) {
 	})
 }
 
-func TestEvents_EndWithTheirToken(t *testing.T) {
+func TestSSE_EndWithTheirToken(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		token, err := w.tokens.Issue("alice", []rail.Role{rail.RolePassenger}, time.Minute)
 		require.NoError(t, err)
@@ -225,7 +225,7 @@ func TestEvents_EndWithTheirToken(t *testing.T) {
 	})
 }
 
-func TestEvents_DeafClientIsLetGo(t *testing.T) {
+func TestSSE_DeafClientIsLetGo(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, network *pipes) {
 		conn, err := network.dial(t.Context())
 		require.NoError(t, err)
@@ -241,7 +241,7 @@ func TestEvents_DeafClientIsLetGo(t *testing.T) {
 	})
 }
 
-func TestShutdown_DeafSocketDoesNotHold(t *testing.T) {
+func TestShutdown_DeafWebSocketDoesNotHold(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		p := w.call(t, nil)
 		p.send(t, "subscribe", "1", query(`subscription{ticks}`))

@@ -17,18 +17,18 @@ const (
 
 // refuse answers what was not executed. It takes any error; what is not ours is presented as INTERNAL.
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, status int, err error) {
-	presented := g.faults.present(r.Context(), err)
+	presented := g.presenter.present(r.Context(), err)
 	if wait, ok := presented.Extensions["retryAfterMs"].(int64); ok && (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) {
 		// Whole seconds, rounded up: who comes too early is refused again.
 		w.Header().Set("Retry-After", strconv.FormatInt((wait+999)/1000, 10))
 	}
 	// What is left of the body is read first.
-	answer(w, r, status, bodyTimeout+writeTimeout, &graphql.Response{Errors: gqlerror.List{presented}})
+	writeResponse(w, r, status, bodyTimeout+writeTimeout, &graphql.Response{Errors: gqlerror.List{presented}})
 }
 
-// answer writes a whole response within a time. An answer to what was executed has data, be it null; a refusal has none.
-func answer(w http.ResponseWriter, r *http.Request, status int, within time.Duration, response *graphql.Response) {
-	body, err := encode(response)
+// writeResponse writes a whole response within a time. An writeResponse to what was executed has data, be it null; a refusal has none.
+func writeResponse(w http.ResponseWriter, r *http.Request, status int, within time.Duration, response *graphql.Response) {
+	body, err := encodeResponse(response)
 	if err != nil {
 		// Only an extension of our own could fail to encode.
 		panic(err)
@@ -48,9 +48,9 @@ func answer(w http.ResponseWriter, r *http.Request, status int, within time.Dura
 	_, _ = w.Write(body)
 }
 
-// encode is the response's JSON. The data is JSON already, and large: it is copied, where encoding/json would check and
+// encodeResponse is the response's JSON. The data is JSON already, and large: it is copied, where encoding/json would check and
 // compact it once more.
-func encode(response *graphql.Response) ([]byte, error) {
+func encodeResponse(response *graphql.Response) ([]byte, error) {
 	body := make([]byte, 0, len(response.Data)+256)
 	body = append(body, '{')
 	if len(response.Errors) > 0 {

@@ -19,27 +19,27 @@ import (
 	"interlock/services/rail"
 )
 
-// question reads what is asked out of a GET's URL or a POST's body, and checks it. The list is what GraphQL has against
+// readRequest reads what is asked out of a GET's URL or a POST's body, and checks it. The list is what GraphQL has against
 // it, the error why it cannot be read.
-func (g *Gateway) question(ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) (
+func (g *Gateway) readRequest(ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) (
 	operation *graphql.OperationContext, errs gqlerror.List, err error,
 ) {
 	var body []byte
 	if r.Method == http.MethodPost {
-		// Before the turnstile: whoever drips it must keep nobody else waiting.
-		if body, err = g.body(w, r); err != nil {
+		// Before the limiter: whoever drips it must keep nobody else waiting.
+		if body, err = g.readBody(w, r); err != nil {
 			return nil, nil, err
 		}
 	}
-	return g.check(ctx, exec, r.Header, func() (*graphql.RawParams, error) { return paramsOf(r, body) })
+	return g.createOperation(ctx, exec, r.Header, func() (*graphql.RawParams, error) { return paramsOf(r, body) })
 }
 
-// check passes the turnstile, and there reads what is asked and checks it.
-func (g *Gateway) check(
+// createOperation takes its turn at the limiter, and there reads what is asked and checks it.
+func (g *Gateway) createOperation(
 	ctx context.Context, exec graphql.GraphExecutor, header http.Header, read func() (*graphql.RawParams, error),
 ) (operation *graphql.OperationContext, errs gqlerror.List, err error) {
 	start := graphql.Now()
-	late := g.turnstile.pass(ctx, func() {
+	late := g.limiter.do(ctx, func() {
 		var params *graphql.RawParams
 		if params, err = read(); err == nil {
 			err = hasQuery(params)
@@ -108,21 +108,21 @@ func fromURL(rawQuery string) (*graphql.RawParams, error) {
 	return params, nil
 }
 
-// body reads a body that may be neither too long nor too slow.
-func (g *Gateway) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// readBody reads a readBody that may be neither too long nor too slow.
+func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	limit := g.options.MaxBodyBytes
-	tooLong := &bodyError{http.StatusRequestEntityTooLarge, rail.Refuse(rail.BadUserInput, "the body is longer than %d bytes", limit)}
+	tooLong := &statusError{http.StatusRequestEntityTooLarge, rail.Refuse(rail.BadUserInput, "the body is longer than %d bytes", limit)}
 	if r.ContentLength > limit {
 		return nil, tooLong
 	}
-	body, err := read(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
+	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
 		return nil, tooLong
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		w.Header().Set("Connection", "close")
-		return nil, &bodyError{http.StatusRequestTimeout, rail.Refuse(rail.BadUserInput, "the body did not come within %s", bodyTimeout)}
+		return nil, &statusError{http.StatusRequestTimeout, rail.Refuse(rail.BadUserInput, "the body did not come within %s", bodyTimeout)}
 	case err != nil:
 		return nil, unreadable("the body cannot be read")
 	}
@@ -134,8 +134,8 @@ func (g *Gateway) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 // firstRead is as much memory as a body gets before any of it has come. Most bodies are shorter.
 const firstRead = 4 << 10
 
-// read reads a whole body. What it takes grows with what has come, and not with the length that was announced.
-func read(body io.Reader, length int64) ([]byte, error) {
+// readAll reads a whole body. What it takes grows with what has come, and not with the length that was announced.
+func readAll(body io.Reader, length int64) ([]byte, error) {
 	if length >= 0 && length <= firstRead {
 		whole := make([]byte, length)
 		n, err := io.ReadFull(body, whole)

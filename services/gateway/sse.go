@@ -15,36 +15,36 @@ import (
 	"interlock/services/rail"
 )
 
-// eventTransport is server-sent events, as the GraphQL over SSE protocol has it ("distinct connections mode"): an
+// sseTransport is server-sent events, as the GraphQL over SSE protocol has it ("distinct connections mode"): an
 // operation per request, each answer an event "next", the end an event "complete". A stream that the server breaks off, or
 // that it could not begin just now, has no "complete", so that clients come back.
-type eventTransport struct{ g *Gateway }
+type sseTransport struct{ g *Gateway }
 
-var _ graphql.Transport = eventTransport{}
+var _ graphql.Transport = sseTransport{}
 
 // errTokenOver is why a subscription ends whose token does.
 var errTokenOver = errors.New("the token has expired")
 
 // Supports implements graphql.Transport.
-func (t eventTransport) Supports(r *http.Request) bool { return wantsEvents(r) }
+func (t sseTransport) Supports(r *http.Request) bool { return wantsSSE(r) }
 
 // Do implements graphql.Transport.
-func (t eventTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+func (t sseTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	stream := &eventStream{cancel: cancel}
+	stream := &sseStream{cancel: cancel}
 	viewer, address := rail.ViewerFrom(ctx), addressOf(r, t.g.options.TrustedProxies)
 	entry, err := t.g.streams.enter(stream, ownedBy(viewer, address))
 	if err != nil {
-		t.g.refuseBody(w, r, err)
+		t.g.refuseUnread(w, r, err)
 		return
 	}
 	defer entry.leave()
 	ctx = rail.WithClient(ctx, rail.Client{Address: address, Stream: entry.id})
 
-	operation, errs, err := t.g.question(ctx, w, r, exec)
+	operation, errs, err := t.g.readRequest(ctx, w, r, exec)
 	if err != nil {
-		t.g.refuseBody(w, r, err)
+		t.g.refuseUnread(w, r, err)
 		return
 	}
 	isSubscription := false
@@ -58,11 +58,11 @@ func (t eventTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.
 			return
 		}
 		if !isSubscription {
-			if !t.g.flights.start() {
+			if !t.g.inFlight.start() {
 				t.g.refuse(w, r, http.StatusServiceUnavailable, tooManyRequests)
 				return
 			}
-			defer t.g.flights.end()
+			defer t.g.inFlight.end()
 		}
 	}
 	if isSubscription && viewer != nil && !viewer.Expires.IsZero() {
@@ -75,7 +75,7 @@ func (t eventTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.
 	header.Set("Content-Type", "text/event-stream; charset=utf-8")
 	header.Set("X-Accel-Buffering", "no") // nginx collects events otherwise
 	w.WriteHeader(http.StatusOK)
-	out := &eventWriter{w: w, controller: http.NewResponseController(w), cancel: stream.cancel}
+	out := &sseWriter{w: w, controller: http.NewResponseController(w), cancel: stream.cancel}
 	// A comment first: the client knows that it is connected, and every proxy on the way lets the headers go.
 	out.write(":\n\n")
 	stop := out.keepAlive(ctx)
@@ -90,18 +90,18 @@ func (t eventTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.
 		complete()
 		return
 	}
-	if t.answer(ctx, out, exec, operation, isSubscription) && !(isSubscription && stream.isLeaving()) {
+	if t.execute(ctx, out, exec, operation, isSubscription) && !(isSubscription && stream.isLeaving()) {
 		complete()
 	}
 }
 
-// answer writes what an operation comes to; true where that is its end, and not a moment to come back after.
-func (t eventTransport) answer(
-	ctx context.Context, out *eventWriter, exec graphql.GraphExecutor, operation *graphql.OperationContext, isSubscription bool,
+// execute writes what an operation comes to; true where that is its end, and not a moment to come back after.
+func (t sseTransport) execute(
+	ctx context.Context, out *sseWriter, exec graphql.GraphExecutor, operation *graphql.OperationContext, isSubscription bool,
 ) (ended bool) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			out.next(&graphql.Response{Errors: gqlerror.List{t.g.faults.present(ctx, t.g.faults.recovered(ctx, cause))}})
+			out.next(&graphql.Response{Errors: gqlerror.List{t.g.presenter.present(ctx, t.g.presenter.recovered(ctx, cause))}})
 			ended = false
 		}
 	}()
@@ -118,27 +118,27 @@ func (t eventTransport) answer(
 	}
 	switch {
 	case errors.Is(context.Cause(ctx), errTokenOver):
-		out.next(&graphql.Response{Errors: gqlerror.List{t.g.faults.present(ctx, tokenOver)}})
+		out.next(&graphql.Response{Errors: gqlerror.List{t.g.presenter.present(ctx, tokenOver)}})
 		return true
 	case ctx.Err() != nil:
 		return false
 	case !answered && !isSubscription:
 		// Its time was over before anything was executed.
-		out.next(&graphql.Response{Errors: gqlerror.List{t.g.faults.present(ctx, tookTooLong)}})
+		out.next(&graphql.Response{Errors: gqlerror.List{t.g.presenter.present(ctx, tookTooLong)}})
 	}
 	return true
 }
 
-// eventWriter writes whole events, each within the time a reader has to take it.
-type eventWriter struct {
+// sseWriter writes whole events, each within the time a reader has to take it.
+type sseWriter struct {
 	mu         sync.Mutex
 	w          http.ResponseWriter
 	controller *http.ResponseController
 	cancel     context.CancelFunc
 }
 
-func (e *eventWriter) next(response *graphql.Response) {
-	body, err := encode(response)
+func (e *sseWriter) next(response *graphql.Response) {
+	body, err := encodeResponse(response)
 	if err != nil {
 		// Only an extension of our own could fail to encode.
 		panic(err)
@@ -146,10 +146,10 @@ func (e *eventWriter) next(response *graphql.Response) {
 	e.write("event: next\ndata: " + string(body) + "\n\n")
 }
 
-func (e *eventWriter) complete() { e.write("event: complete\ndata:\n\n") }
+func (e *sseWriter) complete() { e.write("event: complete\ndata:\n\n") }
 
 // retryAfter tells a browser when to come back, as the first of the errors says that gives a time.
-func (e *eventWriter) retryAfter(errs gqlerror.List) {
+func (e *sseWriter) retryAfter(errs gqlerror.List) {
 	for _, err := range errs {
 		if wait, ok := err.Extensions["retryAfterMs"].(int64); ok {
 			e.write("retry: " + strconv.FormatInt(wait, 10) + "\n\n")
@@ -159,7 +159,7 @@ func (e *eventWriter) retryAfter(errs gqlerror.List) {
 }
 
 // write ends the stream when nobody reads.
-func (e *eventWriter) write(text string) {
+func (e *sseWriter) write(text string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	// A writer that knows no deadlines is a test's.
@@ -175,7 +175,7 @@ func (e *eventWriter) write(text string) {
 
 // keepAlive writes a comment now and then, until it is stopped; stop waits for it, for nothing may be written once the
 // handler has returned.
-func (e *eventWriter) keepAlive(ctx context.Context) (stop func()) {
+func (e *sseWriter) keepAlive(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -197,8 +197,8 @@ func (e *eventWriter) keepAlive(ctx context.Context) (stop func()) {
 	}
 }
 
-// eventStream is an event stream as those see it who end it.
-type eventStream struct {
+// sseStream is an event stream as those see it who end it.
+type sseStream struct {
 	cancel context.CancelFunc
 
 	mu sync.Mutex
@@ -207,21 +207,21 @@ type eventStream struct {
 }
 
 // subscribe makes it known as a subscription; false where it is not to begin any more.
-func (s *eventStream) subscribe() bool {
+func (s *sseStream) subscribe() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.subscribed = true
 	return !s.leaving
 }
 
-func (s *eventStream) isLeaving() bool {
+func (s *sseStream) isLeaving() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.leaving
 }
 
 // goAway implements stream.
-func (s *eventStream) goAway() {
+func (s *sseStream) goAway() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leaving = true
@@ -231,4 +231,4 @@ func (s *eventStream) goAway() {
 }
 
 // cut implements stream.
-func (s *eventStream) cut() { s.cancel() }
+func (s *sseStream) cut() { s.cancel() }

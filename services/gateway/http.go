@@ -9,24 +9,24 @@ import (
 	"interlock/services/rail"
 )
 
-// plainTransport is one question and one answer.
-type plainTransport struct{ g *Gateway }
+// httpTransport is one question and one answer.
+type httpTransport struct{ g *Gateway }
 
-var _ graphql.Transport = plainTransport{}
+var _ graphql.Transport = httpTransport{}
 
 // Supports implements graphql.Transport: what is no stream comes here.
-func (t plainTransport) Supports(*http.Request) bool { return true }
+func (t httpTransport) Supports(*http.Request) bool { return true }
 
 // Do implements graphql.Transport.
-func (t plainTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+func (t httpTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx := r.Context()
-	operation, errs, err := t.g.question(ctx, w, r, exec)
+	operation, errs, err := t.g.readRequest(ctx, w, r, exec)
 	if err != nil {
-		t.g.refuseBody(w, r, err)
+		t.g.refuseUnread(w, r, err)
 		return
 	}
 	if len(errs) > 0 {
-		answer(w, r, http.StatusBadRequest, writeTimeout, exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs[:min(len(errs), maxErrors)]))
+		writeResponse(w, r, http.StatusBadRequest, writeTimeout, exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs[:min(len(errs), maxErrors)]))
 		return
 	}
 	if operation.Operation.Operation == ast.Subscription {
@@ -47,7 +47,7 @@ func (t plainTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.
 	if response.Data == nil {
 		response.Data = []byte("null")
 	}
-	answer(w, r, http.StatusOK, writeTimeout, response)
+	writeResponse(w, r, http.StatusOK, writeTimeout, response)
 }
 
 // refuseMutationByGET keeps what browsers, caches and crawlers may fetch from changing anything.

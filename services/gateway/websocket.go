@@ -36,26 +36,26 @@ const (
 	maxOperationIDBytes = 128 // a UUID has 36
 )
 
-// socketTransport is GraphQL over WebSockets, as the protocol graphql-transport-ws has it: many operations on one connection,
+// websocketTransport is GraphQL over WebSockets, as the protocol graphql-transport-ws has it: many operations on one connection,
 // each with an id. An operation passes the same limits as one over HTTP. One that was not executed, and a subscription that is
 // to be asked for again, ends with "error"; "complete" is the regular end and nothing else.
-type socketTransport struct{ g *Gateway }
+type websocketTransport struct{ g *Gateway }
 
-var _ graphql.Transport = socketTransport{}
+var _ graphql.Transport = websocketTransport{}
 
 // Supports implements graphql.Transport.
-func (t socketTransport) Supports(r *http.Request) bool { return isSocket(r) }
+func (t websocketTransport) Supports(r *http.Request) bool { return isWebSocket(r) }
 
 // Do implements graphql.Transport: it checks the handshake while a refusal can still be an HTTP answer, counts the socket in,
 // and serves it until it is closed.
-func (t socketTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+func (t websocketTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	g := t.g
 	if message := badHandshake(r); message != "" {
 		w.Header().Set("Sec-WebSocket-Version", "13")
 		g.refuse(w, r, http.StatusBadRequest, rail.Refuse(rail.BadUserInput, "%s", message))
 		return
 	}
-	s := &socket{g: g, exec: exec, header: r.Header, running: map[string]*running{}}
+	s := &webSocket{g: g, exec: exec, header: r.Header, running: map[string]*running{}}
 	s.ctx, s.cancel = context.WithCancel(r.Context())
 	defer s.cancel()
 	viewer := rail.ViewerFrom(r.Context())
@@ -64,7 +64,7 @@ func (t socketTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql
 	who.pending = viewer == nil
 	entry, err := g.streams.enter(s, who)
 	if err != nil {
-		g.refuseBody(w, r, err)
+		g.refuseUnread(w, r, err)
 		return
 	}
 	defer entry.leave()
@@ -97,9 +97,9 @@ func badHandshake(r *http.Request) string {
 	return ""
 }
 
-// socket is one WebSocket. One goroutine reads from it, and reads and checks what is asked, one message after the other: so
+// webSocket is one WebSocket. One goroutine reads from it, and reads and checks what is asked, one message after the other: so
 // what a client may have unread here is one message. Each operation has a goroutine of its own, and writes for itself.
-type socket struct {
+type webSocket struct {
 	g       *Gateway
 	exec    graphql.GraphExecutor
 	header  http.Header
@@ -138,7 +138,7 @@ type running struct {
 }
 
 // serve reads from a new connection until it ends.
-func (s *socket) serve(ctx context.Context, conn *websocket.Conn) {
+func (s *webSocket) serve(ctx context.Context, conn *websocket.Conn) {
 	s.mu.Lock()
 	s.conn = conn
 	over := s.closing
@@ -214,7 +214,7 @@ func readEnvelope(data []byte) *envelope {
 }
 
 // read waits for a message. It takes as long as it likes to come, but once it has begun, no longer than a body.
-func (s *socket) read() (*envelope, bool) {
+func (s *webSocket) read() (*envelope, bool) {
 	kind, reader, err := s.conn.Reader(context.Background())
 	if err != nil {
 		return nil, false
@@ -237,7 +237,7 @@ func (s *socket) read() (*envelope, bool) {
 
 // init reads the token out of the connection's first message, and counts the socket for whom it names. A token that is there
 // must be right; without one, the handshake's own Authorization counts, which browsers cannot send and others can.
-func (s *socket) init(ctx context.Context, payload json.RawMessage) (context.Context, bool) {
+func (s *webSocket) init(ctx context.Context, payload json.RawMessage) (context.Context, bool) {
 	var fields map[string]any
 	if len(payload) > 0 && json.Unmarshal(payload, &fields) != nil {
 		s.hangUp(closeBadRequest, "the payload of connection_init is not an object")
@@ -281,14 +281,14 @@ func (s *socket) init(ctx context.Context, payload json.RawMessage) (context.Con
 }
 
 // refuse closes the connection because of an error.
-func (s *socket) refuse(ctx context.Context, code int, err error) {
+func (s *webSocket) refuse(ctx context.Context, code int, err error) {
 	told := s.g.presentRefusal(ctx, err)
 	reason := codeOf(told) + ": " + told.Message
 	s.hangUp(code, reason[:min(len(reason), maxCloseReasonBytes)])
 }
 
 // subscribe begins an operation; false where the message ends the connection.
-func (s *socket) subscribe(ctx context.Context, message *envelope) (goOn bool) {
+func (s *webSocket) subscribe(ctx context.Context, message *envelope) (goOn bool) {
 	id := message.ID
 	if id == "" || len(id) > maxOperationIDBytes {
 		s.hangUp(closeBadRequest, "an operation's id has 1 to "+strconv.Itoa(maxOperationIDBytes)+" bytes")
@@ -318,7 +318,7 @@ func (s *socket) subscribe(ctx context.Context, message *envelope) (goOn bool) {
 	}
 	if refusal != nil {
 		cancel()
-		s.write(errorMessage(id, gqlerror.List{s.g.faults.present(ctx, refusal)}))
+		s.write(errorMessage(id, gqlerror.List{s.g.presenter.present(ctx, refusal)}))
 		return true
 	}
 	operation, errs := s.prepare(ctx, message)
@@ -334,12 +334,12 @@ func (s *socket) subscribe(ctx context.Context, message *envelope) (goOn bool) {
 	return true
 }
 
-// prepare reads and checks an operation, past the same turnstile as all others.
-func (s *socket) prepare(ctx context.Context, message *envelope) (*graphql.OperationContext, gqlerror.List) {
-	if s.g.turnstile.crowded() {
-		return nil, gqlerror.List{s.g.faults.present(ctx, tooManyRequests)}
+// prepare reads and checks an operation, past the same limiter as all others.
+func (s *webSocket) prepare(ctx context.Context, message *envelope) (*graphql.OperationContext, gqlerror.List) {
+	if s.g.limiter.overloaded() {
+		return nil, gqlerror.List{s.g.presenter.present(ctx, tooManyRequests)}
 	}
-	operation, errs, err := s.g.check(ctx, s.exec, s.header, func() (*graphql.RawParams, error) {
+	operation, errs, err := s.g.createOperation(ctx, s.exec, s.header, func() (*graphql.RawParams, error) {
 		if message.unread != nil {
 			return nil, message.unread
 		}
@@ -355,20 +355,20 @@ func (s *socket) prepare(ctx context.Context, message *envelope) (*graphql.Opera
 }
 
 // execute runs an operation to its end.
-func (s *socket) execute(ctx context.Context, id string, one *running, operation *graphql.OperationContext) {
+func (s *webSocket) execute(ctx context.Context, id string, one *running, operation *graphql.OperationContext) {
 	last := &envelope{ID: id, Type: "complete"}
 	defer func() { s.end(id, one, last) }()
 	defer func() {
 		if cause := recover(); cause != nil {
-			last = errorMessage(id, gqlerror.List{s.g.faults.present(ctx, s.g.faults.recovered(ctx, cause))})
+			last = errorMessage(id, gqlerror.List{s.g.presenter.present(ctx, s.g.presenter.recovered(ctx, cause))})
 		}
 	}()
 	if !one.isSubscription {
-		if !s.g.flights.start() {
-			last = errorMessage(id, gqlerror.List{s.g.faults.present(ctx, tooManyRequests)})
+		if !s.g.inFlight.start() {
+			last = errorMessage(id, gqlerror.List{s.g.presenter.present(ctx, tooManyRequests)})
 			return
 		}
-		defer s.g.flights.end()
+		defer s.g.inFlight.end()
 	}
 	answered := false
 	responses, inner := s.exec.DispatchOperation(ctx, operation)
@@ -378,7 +378,7 @@ func (s *socket) execute(ctx context.Context, id string, one *running, operation
 			last = errorMessage(id, response.Errors)
 			return
 		}
-		body, err := encode(response)
+		body, err := encodeResponse(response)
 		if err != nil {
 			// Only an extension of our own could fail to encode.
 			panic(err)
@@ -390,13 +390,13 @@ func (s *socket) execute(ctx context.Context, id string, one *running, operation
 	}
 	if !answered && !one.isSubscription {
 		// Its time was over before anything was executed.
-		last = errorMessage(id, gqlerror.List{s.g.faults.present(ctx, tookTooLong)})
+		last = errorMessage(id, gqlerror.List{s.g.presenter.present(ctx, tookTooLong)})
 	}
 }
 
 // isSubscription makes an operation known as a subscription, which need not be answered; false where the socket is going away,
 // and it is not to begin any more.
-func (s *socket) isSubscription(one *running) bool {
+func (s *webSocket) isSubscription(one *running) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one.isSubscription = true
@@ -405,7 +405,7 @@ func (s *socket) isSubscription(one *running) bool {
 }
 
 // wants tells whether the client still waits for what an operation has to say.
-func (s *socket) wants(id string, one *running) bool {
+func (s *webSocket) wants(id string, one *running) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.closing && s.running[id] == one && !(one.isSubscription && s.farewell != nil)
@@ -413,7 +413,7 @@ func (s *socket) wants(id string, one *running) bool {
 
 // completed ends an operation that the client wants to hear no more of. One that has ended meanwhile is none of the client's
 // fault.
-func (s *socket) completed(id string) {
+func (s *webSocket) completed(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if one, ok := s.running[id]; ok {
@@ -424,7 +424,7 @@ func (s *socket) completed(id string) {
 
 // end says the last word about an operation, if the client still waits for it, and counts it out. A subscription that ends
 // because the socket does has none: the client is to come back.
-func (s *socket) end(id string, one *running, last *envelope) {
+func (s *webSocket) end(id string, one *running, last *envelope) {
 	if last != nil && s.wants(id, one) {
 		s.write(last)
 	}
@@ -443,7 +443,7 @@ func (s *socket) end(id string, one *running, last *envelope) {
 
 // ping keeps proxies from cutting an idle connection, and finds clients that are gone. It uses WebSocket's own pings,
 // which every client answers by itself.
-func (s *socket) ping() {
+func (s *webSocket) ping() {
 	ticker := time.NewTicker(keepAlive)
 	defer ticker.Stop()
 	for {
@@ -463,7 +463,7 @@ func (s *socket) ping() {
 }
 
 // closeAt ends the socket with its token.
-func (s *socket) closeAt(at time.Time) {
+func (s *webSocket) closeAt(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closing {
@@ -474,10 +474,10 @@ func (s *socket) closeAt(at time.Time) {
 }
 
 // goAway implements stream.
-func (s *socket) goAway() { s.leave(int(websocket.StatusGoingAway), goingAway.Message) }
+func (s *webSocket) goAway() { s.leave(int(websocket.StatusGoingAway), goingAway.Message) }
 
 // leave ends the socket's subscriptions, and the socket as soon as it has answered what else it was asked.
-func (s *socket) leave(code int, reason string) {
+func (s *webSocket) leave(code int, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.farewell != nil {
@@ -493,14 +493,14 @@ func (s *socket) leave(code int, reason string) {
 }
 
 // goIfAnswered closes a socket that is to end and has nothing left to answer. The mutex is held.
-func (s *socket) goIfAnswered() {
+func (s *webSocket) goIfAnswered() {
 	if s.farewell != nil && s.answering == 0 {
 		s.close(*s.farewell)
 	}
 }
 
 // hangUp closes the connection, and says why.
-func (s *socket) hangUp(code int, reason string) {
+func (s *webSocket) hangUp(code int, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.close(farewell{code, reason})
@@ -508,7 +508,7 @@ func (s *socket) hangUp(code int, reason string) {
 
 // close says goodbye, and waits for the answer in the background, which the library bounds to a few seconds. The mutex is
 // held.
-func (s *socket) close(last farewell) {
+func (s *webSocket) close(last farewell) {
 	if !s.down() {
 		return
 	}
@@ -519,7 +519,7 @@ func (s *socket) close(last farewell) {
 }
 
 // cut implements stream: it ends the connection without a word. One that was said goodbye to is left to end politely.
-func (s *socket) cut() {
+func (s *webSocket) cut() {
 	s.mu.Lock()
 	first := s.down()
 	s.mu.Unlock()
@@ -529,7 +529,7 @@ func (s *socket) cut() {
 }
 
 // down has the socket be closing; true where there is a connection that nobody has begun to close. The mutex is held.
-func (s *socket) down() bool {
+func (s *webSocket) down() bool {
 	if s.closing {
 		return false
 	}
@@ -542,7 +542,7 @@ func (s *socket) down() bool {
 }
 
 // write sends one message within the time a reader has to take it. The connection is over for one that does not.
-func (s *socket) write(message *envelope) {
+func (s *webSocket) write(message *envelope) {
 	id, err := json.Marshal(message.ID)
 	if err != nil {
 		panic(err) // A string can be encoded.
@@ -577,11 +577,11 @@ func errorMessage(id string, errs gqlerror.List) *envelope {
 
 // presentRefusal is what a client is told of a request that was not executed.
 func (g *Gateway) presentRefusal(ctx context.Context, err error) *gqlerror.Error {
-	var refused *bodyError
+	var refused *statusError
 	if errors.As(err, &refused) {
 		err = refused.err
 	}
-	return g.faults.present(ctx, err)
+	return g.presenter.present(ctx, err)
 }
 
 // isToBeAskedAgain tells whether all that there is to an answer is that it could not be given just now.

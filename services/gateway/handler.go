@@ -34,12 +34,12 @@ func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 			rail.Refuse(rail.BadUserInput, "a POST has a body of Content-Type application/json, in UTF-8 and not compressed"))
 		return
 	}
-	if (isSocket(r) || wantsEvents(r)) && g.options.Starting() {
+	if (isWebSocket(r) || wantsSSE(r)) && g.options.Starting() {
 		// A stream that ended with an error would be taken for one that is over.
 		g.refuse(w, r, http.StatusServiceUnavailable, starting)
 		return
 	}
-	if g.turnstile.crowded() {
+	if g.limiter.overloaded() {
 		// Before its token is checked and its body understood: what a server has too much of must not be refusals.
 		g.refuse(w, r, http.StatusServiceUnavailable, tooManyRequests)
 		return
@@ -53,19 +53,19 @@ func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(rail.WithViewer(r.Context(), viewer))
 	}
 	switch {
-	case isSocket(r):
+	case isWebSocket(r):
 		g.graphql.ServeHTTP(w, r)
-	case wantsEvents(r):
+	case wantsSSE(r):
 		r.Header.Del("Upgrade")
 		g.graphql.ServeHTTP(w, r)
 	default:
 		// Another upgrade than to a WebSocket is for us to ignore, and for gqlgen not to see: it takes any for one.
 		r.Header.Del("Upgrade")
-		if !g.flights.start() {
+		if !g.inFlight.start() {
 			g.refuse(w, r, http.StatusServiceUnavailable, tooManyRequests)
 			return
 		}
-		defer g.flights.end()
+		defer g.inFlight.end()
 		g.graphql.ServeHTTP(w, r)
 	}
 }
@@ -107,13 +107,13 @@ func isJSON(r *http.Request) bool {
 		(encoding == "" || strings.EqualFold(encoding, "identity"))
 }
 
-// isSocket tells whether the client wants a WebSocket. Other upgrades (curl offers h2c) are for the server to ignore.
-func isSocket(r *http.Request) bool {
+// isWebSocket tells whether the client wants a WebSocket. Other upgrades (curl offers h2c) are for the server to ignore.
+func isWebSocket(r *http.Request) bool {
 	return r.Method == http.MethodGet && hasToken(r.Header.Values("Upgrade"), "websocket")
 }
 
-// wantsEvents tells whether the client wants server-sent events.
-func wantsEvents(r *http.Request) bool {
+// wantsSSE tells whether the client wants server-sent events.
+func wantsSSE(r *http.Request) bool {
 	return accepts(r, "text/event-stream")
 }
 
@@ -141,13 +141,13 @@ func hasToken(fields []string, token string) bool {
 	return false
 }
 
-// flights counts the operations in flight.
-type flights struct {
+// inFlight counts the operations in flight.
+type inFlight struct {
 	limit int64
 	now   atomic.Int64
 }
 
-func (f *flights) start() bool {
+func (f *inFlight) start() bool {
 	if f.now.Add(1) > f.limit {
 		f.now.Add(-1)
 		return false
@@ -155,23 +155,23 @@ func (f *flights) start() bool {
 	return true
 }
 
-func (f *flights) end() { f.now.Add(-1) }
+func (f *inFlight) end() { f.now.Add(-1) }
 
-// bodyError is a request that cannot be read, and the status it is refused with.
-type bodyError struct {
+// statusError is a request that cannot be read, and the status it is refused with.
+type statusError struct {
 	status int
 	err    *rail.Error
 }
 
-func (e *bodyError) Error() string { return e.err.Error() }
+func (e *statusError) Error() string { return e.err.Error() }
 
 func unreadable(format string, args ...any) error {
-	return &bodyError{http.StatusBadRequest, rail.Refuse(rail.BadUserInput, format, args...)}
+	return &statusError{http.StatusBadRequest, rail.Refuse(rail.BadUserInput, format, args...)}
 }
 
-// refuseBody answers a request that could not be read.
-func (g *Gateway) refuseBody(w http.ResponseWriter, r *http.Request, err error) {
-	var body *bodyError
+// refuseUnread answers a request that could not be read.
+func (g *Gateway) refuseUnread(w http.ResponseWriter, r *http.Request, err error) {
+	var body *statusError
 	if errors.As(err, &body) {
 		g.refuse(w, r, body.status, body.err)
 		return

@@ -14,15 +14,15 @@ import (
 )
 
 // So many are inside at a time as there are places, and everybody gets in.
-func TestTurnstile_LetsFewIn(t *testing.T) {
+func TestLimiter_LetsFewIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turnstile := gateway.NewTurnstile(3)
+		limiter := gateway.NewLimiter(3)
 		var mu sync.Mutex
 		inside, most, passed := 0, 0, 0
 		var all sync.WaitGroup
 		for range 100 {
 			all.Go(func() {
-				assert.NoError(t, turnstile.Pass(t.Context(), func() {
+				assert.NoError(t, limiter.Do(t.Context(), func() {
 					mu.Lock()
 					inside++
 					most = max(most, inside)
@@ -42,41 +42,41 @@ func TestTurnstile_LetsFewIn(t *testing.T) {
 }
 
 // Whoever comes is sent away while others have stood in the line for too long, and no longer.
-func TestTurnstile_IsCrowdedWhileTheLineIsLong(t *testing.T) {
+func TestLimiter_IsOverloadedWhileTheLineIsLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turnstile := gateway.NewTurnstile(1)
+		limiter := gateway.NewLimiter(1)
 		var all sync.WaitGroup
 		come := func(n int, takes time.Duration) {
 			for range n {
-				all.Go(func() { assert.NoError(t, turnstile.Pass(t.Context(), func() { <-time.After(takes) })) })
+				all.Go(func() { assert.NoError(t, limiter.Do(t.Context(), func() { <-time.After(takes) })) })
 			}
 			synctest.Wait()
 		}
-		come(5, gateway.CrowdedAfter)
-		require.False(t, turnstile.Crowded(), "nobody has stood there for long yet")
-		<-time.After(5 * gateway.CrowdedAfter / 2)
-		require.True(t, turnstile.Crowded())
+		come(5, gateway.OverloadedAfter)
+		require.False(t, limiter.Overloaded(), "nobody has stood there for long yet")
+		<-time.After(5 * gateway.OverloadedAfter / 2)
+		require.True(t, limiter.Overloaded())
 		all.Wait()
-		require.False(t, turnstile.Crowded(), "nobody stands there any more")
+		require.False(t, limiter.Overloaded(), "nobody stands there any more")
 		come(2, time.Millisecond)
-		require.False(t, turnstile.Crowded(), "that was long ago")
+		require.False(t, limiter.Overloaded(), "that was long ago")
 		all.Wait()
 	})
 }
 
 // Whoever goes away leaves the line, nobody stands there for ever, and neither is read any more.
-func TestTurnstile_NobodyStandsForEver(t *testing.T) {
+func TestLimiter_NobodyStandsForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turnstile := gateway.NewTurnstile(1)
+		limiter := gateway.NewLimiter(1)
 		var all sync.WaitGroup
-		all.Go(func() { assert.NoError(t, turnstile.Pass(t.Context(), func() { <-time.After(time.Minute) })) })
+		all.Go(func() { assert.NoError(t, limiter.Do(t.Context(), func() { <-time.After(time.Minute) })) })
 		synctest.Wait()
 		ctx, hangUp := context.WithTimeout(t.Context(), time.Second)
 		defer hangUp()
-		for waits, ctx := range map[time.Duration]context.Context{time.Second: ctx, gateway.MaxStanding: t.Context()} {
+		for waits, ctx := range map[time.Duration]context.Context{time.Second: ctx, gateway.MaxLimiterWait: t.Context()} {
 			all.Go(func() {
 				since := time.Now()
-				assert.Error(t, turnstile.Pass(ctx, func() { t.Error("it was read") }))
+				assert.Error(t, limiter.Do(ctx, func() { t.Error("it was read") }))
 				assert.Equal(t, waits, time.Since(since))
 			})
 		}
@@ -85,26 +85,26 @@ func TestTurnstile_NobodyStandsForEver(t *testing.T) {
 }
 
 // A place is free again whatever becomes of the work in it.
-func TestTurnstile_OutlivesAPanic(t *testing.T) {
-	turnstile := gateway.NewTurnstile(1)
-	require.Panics(t, func() { _ = turnstile.Pass(t.Context(), func() { panic("rubbish") }) })
+func TestLimiter_OutlivesAPanic(t *testing.T) {
+	limiter := gateway.NewLimiter(1)
+	require.Panics(t, func() { _ = limiter.Do(t.Context(), func() { panic("rubbish") }) })
 	passed := false
-	require.NoError(t, turnstile.Pass(t.Context(), func() { passed = true }))
+	require.NoError(t, limiter.Do(t.Context(), func() { passed = true }))
 	require.True(t, passed)
 }
 
 // While the line is long the door refuses whoever comes, before it looks at a token, and nobody but them.
-func TestDoor_RefusesWhileTheLineIsLong(t *testing.T) {
+func TestHandler_RefusesWhileTheLineIsLong(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
-		turnstile := w.gate.Turnstile()
+		limiter := w.gate.Limiter()
 		var all sync.WaitGroup
 		for range 3 * gateway.DefaultMaxReading {
 			all.Go(func() {
-				assert.NoError(t, turnstile.Pass(t.Context(), func() { <-time.After(2 * gateway.CrowdedAfter) }))
+				assert.NoError(t, limiter.Do(t.Context(), func() { <-time.After(2 * gateway.OverloadedAfter) }))
 			})
 		}
 		synctest.Wait()
-		<-time.After(3 * gateway.CrowdedAfter)
+		<-time.After(3 * gateway.OverloadedAfter)
 		r := w.do(t, "POST", "/graphql", `{"query":"{hello}"}`, "Content-Type", "application/json", "Authorization", "Bearer rubbish")
 		require.Equal(t, 503, r.status)
 		require.Equal(t, "OVERLOADED", r.code())
