@@ -237,8 +237,3 @@ func hasLoneSurrogate(written string) bool {
 	}
 	return high
 }
-
-// isInput tells whether an error of GraphQL's validation is about a value, be it a variable's or a literal.
-func isInput(e *gqlerror.Error) bool {
-	return isVariable(e.Path) || e.Rule == valuesRule || e.Rule == ownValuesRule
-}
