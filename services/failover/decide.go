@@ -17,57 +17,75 @@ type action struct {
 	alarm string
 }
 
-// decide says what to do about what was seen. Whatever it says is looked at again under the locks. failed is the member whose
-// action failed last.
+// decide says what to do about what was seen. What it says is looked at again under the locks, before anything is done. missed
+// counts the looks in a row that missed the last primary; failed is the member whose action failed last.
 func (sup *Supervisor) decide(members []Member, missed *int, failed string) action {
 	p, err := primaryOf(members)
 	if err == nil {
 		*missed = 0
 		return sup.lookAfter(members, p, failed)
 	}
-	alarm, shut := messageOf(err), action{}
-	for i := range members {
-		if stale(members, i) {
-			shut = action{"fence", members[i].Name, func(ctx context.Context) error { return sup.fence(ctx, i) }, alarm}
-			if shut.member != failed {
-				return shut
-			}
-		}
+	alarm := messageOf(err)
+	fence := sup.fenceStale(members, alarm, failed)
+	if fence.do != nil && fence.member != failed {
+		return fence
 	}
 	for i := range members {
 		if members[i].Answers() && !members[i].ReadOnly && !stale(members, i) {
-			// It is open, and something is amiss that an opening would not mend: its replicas may have to be started, or found.
-			next := sup.startReceiver(members, i, alarm)
-			if next.do == nil {
-				next = sup.accompany(members, alarm, failed)
-			}
-			if next.do != nil || shut.do == nil {
+			next := sup.helpWritable(members, i, alarm, failed)
+			if next.do != nil || fence.do == nil {
 				return next
 			}
 		}
 	}
-	if shut.do != nil {
-		return shut
+	if fence.do != nil {
+		return fence
 	}
+	return sup.openAnother(members, missed, alarm)
+}
+
+// fenceStale fences a writable member beside which another was opened later: rather one that is not failed.
+func (sup *Supervisor) fenceStale(members []Member, alarm, failed string) (next action) {
+	for i := range members {
+		if stale(members, i) && (next.do == nil || next.member == failed) {
+			next = action{"fence", members[i].Name, func(ctx context.Context) error { return sup.fence(ctx, i) }, alarm}
+		}
+	}
+	return next
+}
+
+// helpWritable finds a follower for a writable member that is not the primary. An opening would not mend what is amiss: its
+// replicas may have to be started, or found.
+func (sup *Supervisor) helpWritable(members []Member, writable int, alarm, failed string) action {
+	if next := sup.startReceiver(members, writable, alarm); next.do != nil {
+		return next
+	}
+	return sup.accompany(members, alarm, failed)
+}
+
+// openAnother opens a member where none is writable. The last primary is opened at once where it answers. Where it does not,
+// it counts as dead only after lostLooks looks in a row.
+func (sup *Supervisor) openAnother(members []Member, missed *int, alarm string) action {
 	last := lastPrimary(members)
 	if last == "" {
 		return action{alarm: alarm + "; it was never opened: interlock failover open"}
 	}
-	open := func(ctx context.Context) error { _, err := sup.Open(ctx, OpenOptions{}); return err }
+	open := func(o OpenOptions) func(context.Context) error {
+		return func(ctx context.Context) error { _, err := sup.Open(ctx, o); return err }
+	}
 	if i, err := sup.index(last); err == nil && members[i].Answers() {
 		*missed = 0
-		return action{"open", last, open, alarm}
+		return action{"open", last, open(OpenOptions{}), alarm}
 	}
 	*missed++
 	if *missed < lostLooks || !lost(members, last) {
 		return action{alarm: alarm}
 	}
-	takeOver := func(ctx context.Context) error { _, err := sup.Open(ctx, OpenOptions{silent: last}); return err }
-	return action{"fail over", last, takeOver, alarm}
+	return action{"fail over", last, open(OpenOptions{silent: last}), alarm}
 }
 
 // lookAfter keeps every member at the primary's side. What went wrong with one member is tried again only when no other
-// needs anything: a join that is refused for ever must keep nobody from being shut, or from joining.
+// needs anything: a join that is refused for ever must not keep another member from being fenced, or from joining.
 func (sup *Supervisor) lookAfter(members []Member, p int, failed string) action {
 	primary := &members[p]
 	next, followers := action{}, int64(0)
@@ -86,41 +104,53 @@ func (sup *Supervisor) lookAfter(members []Member, p int, failed string) action 
 			next = one
 		}
 	}
-	if len(primary.Wrong) > 0 && next.alarm == "" {
-		next.alarm = wrongSettings(primary)
-	}
-	if err := sup.whole(&primary.Record); err != nil && next.alarm == "" {
-		next.alarm = messageOf(err)
-	}
-	if strangers := primary.Source.Clients - followers; strangers > 0 && next.alarm == "" {
-		next.alarm = fmt.Sprintf("%d replicas acknowledge commits of %s and are not among the supervisor's members: at a failover nobody would "+
-			"ask what they have", strangers, primary.Name)
+	if next.alarm == "" {
+		next.alarm = sup.alarmOf(primary, followers)
 	}
 	return next
 }
 
+// alarmOf is what is wrong with a primary of which so many followers are known; "" where nothing is.
+func (sup *Supervisor) alarmOf(primary *Member, followers int64) string {
+	if len(primary.Wrong) > 0 {
+		return wrongSettings(primary)
+	}
+	if err := sup.whole(&primary.Record); err != nil {
+		return messageOf(err)
+	}
+	if strangers := primary.Source.Clients - followers; strangers > 0 {
+		return fmt.Sprintf("%d replicas acknowledge commits of %s and are not among the supervisor's members: "+
+			"at a failover nobody would ask what they have", strangers, primary.Name)
+	}
+	return ""
+}
+
 // lookAfterOne is what a member needs that is not the primary.
 func (sup *Supervisor) lookAfterOne(primary, m *Member, i, p int) action {
+	needs := func(name, alarm string, do func(context.Context) error) action {
+		return action{name, m.Name, do, m.Name + " " + alarm}
+	}
 	gone := primary.Record.absent(m.Name)
+	excluded := gone != nil && gone.State == Excluded
 	switch {
+	case !m.Answers() && excluded:
 	case !m.Answers():
-		if gone == nil || gone.State != Excluded {
-			return action{alarm: fmt.Sprintf("%s does not answer: %s", m.Name, m.Problem)}
-		}
+		return action{alarm: fmt.Sprintf("%s does not answer: %s", m.Name, m.Problem)}
 	case !m.ReadOnly:
-		return action{"fence", m.Name, func(ctx context.Context) error { return sup.fence(ctx, i) }, m.Name + " is writable beside the primary"}
+		return needs("fence", "is writable beside the primary", func(ctx context.Context) error { return sup.fence(ctx, i) })
 	case m.Cloning, sup.rebuilds(m.Name):
 		return action{alarm: m.Name + " is being rebuilt"}
-	case gone != nil && gone.State == Excluded:
-		if m.Receiver != nil { // also one that does not run: it would after a restart
-			return action{"disconnect", m.Name, func(ctx context.Context) error { return sup.disconnect(ctx, i) }, m.Name + " is excluded and receives"}
-		}
-	case !primary.Record.counts(m.Name), primary.Record.servers[m.Name] != m.UUID, !m.Follows(primary) && !connecting(m, primary):
-		return action{"join", m.Name, func(ctx context.Context) error { return sup.join(ctx, i, false) }, m.Name + " does not follow the primary"}
+	case excluded && m.Receiver != nil: // also one that does not run: it would after a restart
+		return needs("disconnect", "is excluded and receives", func(ctx context.Context) error { return sup.disconnect(ctx, i) })
+	case excluded:
+	case !primary.Record.counts(m.Name), primary.Record.servers[m.Name] != m.UUID,
+		!m.Follows(primary) && !connecting(m, primary):
+		return needs("join", "does not follow the primary", func(ctx context.Context) error { return sup.join(ctx, i, false) })
 	case !m.Follows(primary):
 		return action{alarm: fmt.Sprintf("%s does not reach the primary: %s", m.Name, m.Receiver.Error)}
 	case m.mute:
-		return action{"start the receiver", m.Name, func(ctx context.Context) error { return sup.start(ctx, i, p) }, m.Name + " follows the primary and acknowledges nothing"}
+		return needs("start the receiver", "follows the primary and acknowledges nothing",
+			func(ctx context.Context) error { return sup.start(ctx, i, p) })
 	case !m.Receiver.Applying:
 		return action{alarm: fmt.Sprintf("%s does not apply what it receives: %s", m.Name, m.Receiver.ApplyError)}
 	case len(m.Wrong) > 0:
@@ -157,25 +187,34 @@ func (sup *Supervisor) startReceiver(members []Member, writable int, alarm strin
 	return action{alarm: alarm}
 }
 
-// accompany lets somebody follow a writable member whom nobody follows: one that counts rather than one that does not.
+// accompany lets a member follow a writable one that has no follower: rather one that counts than one that does not, and
+// rather one whose join has not just failed.
 func (sup *Supervisor) accompany(members []Member, alarm, failed string) action {
+	next := action{alarm: alarm}
 	w := lonely(members)
 	if w < 0 {
-		return action{alarm: alarm}
+		return next
 	}
-	next := action{alarm: alarm}
+	record := &members[w].Record
 	for i := range members {
 		m := &members[i]
-		gone := members[w].Record.absent(m.Name)
-		if i == w || !m.Answers() || m.Cloning || sup.rebuilds(m.Name) || connecting(m, &members[w]) ||
-			elsewhere(m, &members[w]) || gone != nil && gone.State == Excluded {
+		if i == w || !sup.mayAccompany(m, &members[w]) {
 			continue
 		}
-		if next.do == nil || next.member == failed || gone == nil && members[w].Record.absent(next.member) != nil {
+		if next.do == nil || next.member == failed || record.absent(m.Name) == nil && record.absent(next.member) != nil {
 			next = action{"join", m.Name, func(ctx context.Context) error { return sup.join(ctx, i, false) }, alarm}
 		}
 	}
 	return next
+}
+
+// mayAccompany tells whether a member may be moved to a writable one.
+func (sup *Supervisor) mayAccompany(m, writable *Member) bool {
+	if !m.Answers() || m.Cloning || sup.rebuilds(m.Name) || connecting(m, writable) || elsewhere(m, writable) {
+		return false
+	}
+	gone := writable.Record.absent(m.Name)
+	return gone == nil || gone.State != Excluded
 }
 
 // messageOf is a refusal's text without its code.

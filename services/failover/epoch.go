@@ -25,33 +25,12 @@ func (a *attempt) raise(ctx context.Context) (Opening, error) {
 	if err != nil {
 		return Opening{}, err
 	}
-	writable, epoch := -1, int64(0)
-	for i := range members {
-		m := &members[i]
-		epoch = max(epoch, m.Record.Epoch)
-		if !m.Answers() || m.ReadOnly {
-			continue
-		}
-		if writable >= 0 {
-			return Opening{}, rail.Refuse(rail.WrongState, "%s and %s are both writable", members[writable].Name, m.Name)
-		}
-		writable = i
+	writable, err := onlyWritable(members)
+	if err != nil {
+		return Opening{}, err
 	}
-	if writable < 0 {
-		return Opening{}, rail.Refuse(rail.WrongState, "no member is writable: open one")
-	}
-	m := &members[writable]
-	switch {
-	case len(m.Wrong) > 0:
-		return Opening{}, rail.Refuse(rail.WrongState, "%s: %s", m.Name, m.Wrong[0])
-	case m.Receiver != nil:
-		// Nobody could tell later that it has all that anybody has acknowledged, and after a restart it would follow again.
-		return Opening{}, rail.Refuse(rail.WrongState, "%s still has a receiver, for %s: run STOP REPLICA and RESET REPLICA ALL there",
-			m.Name, m.Receiver.Source)
-	case !m.Source.Enabled || !m.Source.Active || m.Source.Clients < 1:
-		return Opening{}, rail.Refuse(rail.WrongState, "semi-synchronous replication is off on %s, or no replica is connected", m.Name)
-	}
-	if err := a.sup.whole(&m.Record); err != nil {
+	m, s := &members[writable], a.sessions[writable]
+	if err := a.sup.mayBeOpen(m); err != nil {
 		return Opening{}, err
 	}
 	for i := range members {
@@ -59,14 +38,49 @@ func (a *attempt) raise(ctx context.Context) (Opening, error) {
 		if i == writable || !other.Answers() || m.Record.absent(other.Name) != nil {
 			continue
 		}
-		if err := a.awaitHas(ctx, a.sessions[writable], other); err != nil {
+		if err := a.awaitHas(ctx, s, other); err != nil {
 			return Opening{}, err
 		}
 	}
-	if err := a.commit(ctx, a.sessions[writable], a.sup.opened(epoch+1, m, members, &m.Record)...); err != nil {
+	epoch := lastRecord(members).Epoch + 1
+	if err := a.commit(ctx, s, a.sup.opened(epoch, m, members, &m.Record)...); err != nil {
 		return Opening{}, err
 	}
-	return Opening{Primary: m.Name, Epoch: epoch + 1}, nil
+	return Opening{Primary: m.Name, Epoch: epoch}, nil
+}
+
+// onlyWritable finds the one writable member. None, and more than one, are errors.
+func onlyWritable(members []Member) (int, error) {
+	writable := -1
+	for i := range members {
+		m := &members[i]
+		switch {
+		case !m.Answers() || m.ReadOnly:
+			continue
+		case writable >= 0:
+			return -1, rail.Refuse(rail.WrongState, "%s and %s are both writable", members[writable].Name, m.Name)
+		}
+		writable = i
+	}
+	if writable < 0 {
+		return -1, rail.Refuse(rail.WrongState, "no member is writable: open one")
+	}
+	return writable, nil
+}
+
+// mayBeOpen is nil for a writable member that an opening could have left as it is.
+func (sup *Supervisor) mayBeOpen(m *Member) error {
+	switch {
+	case len(m.Wrong) > 0:
+		return rail.Refuse(rail.WrongState, "%s: %s", m.Name, m.Wrong[0])
+	case m.Receiver != nil:
+		// It could not be told later that it has all that was ever acknowledged, and after a restart it would follow again.
+		return rail.Refuse(rail.WrongState, "%s still has a receiver, for %s: run STOP REPLICA and RESET REPLICA ALL there",
+			m.Name, m.Receiver.Source)
+	case !m.Source.Enabled || !m.Source.Active || m.Source.Clients < 1:
+		return rail.Refuse(rail.WrongState, "semi-synchronous replication is off on %s, or no replica is connected", m.Name)
+	}
+	return sup.whole(&m.Record)
 }
 
 // awaitHas returns once the writable member has what another had: a replica may have a commit that is not finished there.

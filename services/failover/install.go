@@ -102,11 +102,9 @@ func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
 	if err != nil {
 		return Opening{}, err
 	}
-	o := &opening{a: a, c: c, s: a.sessions[c.index], members: members, epoch: c.record.Epoch}
-	for _, m := range members {
-		o.epoch = max(o.epoch, m.Record.Epoch)
+	o := &opening{
+		a: a, c: c, s: a.sessions[c.index], members: members, epoch: max(c.record.Epoch, lastRecord(members).Epoch) + 1,
 	}
-	o.epoch++
 	for _, step := range []func(context.Context) error{
 		a.confirm,
 		o.standAlone,

@@ -34,11 +34,11 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 	if err != nil {
 		return err
 	}
-	n, err := a.newcomer(members, i)
+	n, err := a.newcomer(members, i, byHand)
 	if err != nil {
 		return err
 	}
-	if done, err := a.mayJoin(ctx, n, byHand); done || err != nil {
+	if done, err := a.mayJoin(ctx, n); done || err != nil {
 		return err
 	}
 	reason, err := a.quiet(ctx, n)
@@ -47,7 +47,8 @@ func (a *attempt) join(ctx context.Context, i int, byHand bool) error {
 	}
 	if reason != "" {
 		err := a.rebuild(ctx, members, n.p, i, reason)
-		if r := n.member.Receiver; err != nil && ctx.Err() == nil && r != nil && r.State != receiverOff && !a.sup.rebuilds(n.member.Name) {
+		r := n.member.Receiver
+		if err != nil && ctx.Err() == nil && r != nil && r.State != receiverOff && !a.sup.rebuilds(n.member.Name) {
 			a.startAgain(ctx, []int{i}) // as it was
 		}
 		return err
@@ -64,16 +65,22 @@ type newcomer struct {
 	members         []Member
 	i, p            int
 	member, primary *Member
-	// absent is the primary's entry that the member is put out by; nil where there is none.
+	// byHand tells that a person asked for it.
+	byHand bool
+	// absent is the primary's entry by which the member is absent; nil where there is none.
 	absent *Absent
 	// counts tells that this very server counts already.
 	counts bool
-	// unheard tells that nobody follows the primary, alone that nobody but perhaps the member does.
+	// rebuilding tells that the member is being rebuilt.
+	rebuilding bool
+	// unheard tells that the primary has no follower, alone that it has none but perhaps the member.
 	unheard, alone bool
+	// outvoted tells that the members other than these two are a majority.
+	outvoted bool
 }
 
 // newcomer finds whom a member is to follow: the primary, or a writable member that lacks nothing but a follower.
-func (a *attempt) newcomer(members []Member, i int) (*newcomer, error) {
+func (a *attempt) newcomer(members []Member, i int, byHand bool) (*newcomer, error) {
 	p, err := primaryOf(members)
 	unheard := err != nil
 	if unheard {
@@ -83,41 +90,103 @@ func (a *attempt) newcomer(members []Member, i int) (*newcomer, error) {
 	}
 	m, primary := &members[i], &members[p]
 	return &newcomer{
-		members: members, i: i, p: p, member: m, primary: primary,
-		absent:  primary.Record.absent(m.Name),
-		counts:  primary.Record.counts(m.Name) && primary.Record.servers[m.Name] == m.UUID,
-		unheard: unheard, alone: unheard || a.followers(members, p, i) == 0,
+		members: members, i: i, p: p, member: m, primary: primary, byHand: byHand,
+		absent:     primary.Record.absent(m.Name),
+		counts:     primary.Record.counts(m.Name) && primary.Record.servers[m.Name] == m.UUID,
+		rebuilding: m.Cloning || a.sup.rebuilds(m.Name),
+		unheard:    unheard, alone: unheard || a.followers(members, p, i) == 0,
+		outvoted: len(members)-2 >= a.sup.majority(),
 	}, a.sup.whole(&primary.Record)
 }
 
-// mayJoin refuses where the member may not join. Done tells that nothing is left to do.
-func (a *attempt) mayJoin(ctx context.Context, n *newcomer, byHand bool) (done bool, err error) {
-	m, primary := n.member, n.primary
-	switch {
+// joinState says what there is to do with a newcomer.
+type joinState string
+
+// The states.
+const (
+	// mayFollow: nothing keeps it from following the primary.
+	mayFollow joinState = "may follow"
+	// follows: it counts and follows the primary. followsUnrecorded: it follows, and is to be recorded.
+	follows           joinState = "follows"
+	followsUnrecorded joinState = "follows unrecorded"
+	// isRebuilt: it is being rebuilt, and will be back.
+	isRebuilt joinState = "is rebuilt"
+	// The others are refused.
+	isPrimary      joinState = "is the primary"
+	doesNotAnswer  joinState = "does not answer"
+	isWritable     joinState = "is writable"
+	isExcluded     joinState = "is excluded"
+	isMisset       joinState = "is set wrongly"
+	followsAnother joinState = "follows another"
+	// wouldBeOnlyWitness: it would acknowledge orders before any other member knows that it counts, and the others could go on
+	// without the primary and without it.
+	wouldBeOnlyWitness joinState = "would be the only witness"
+)
+
+// state is the rule, the first that applies: what the member is by itself, and then what it is to the primary.
+func (n *newcomer) state() joinState {
+	switch m := n.member; {
 	case n.i == n.p:
-		return false, rail.Refuse(rail.WrongState, "%s is the primary", m.Name)
+		return isPrimary
 	case !m.Answers():
-		return false, rail.Refuse(rail.Unavailable, "%s does not answer", m.Name)
+		return doesNotAnswer
 	case !m.ReadOnly:
-		return false, rail.Refuse(rail.WrongState, "%s is writable", m.Name)
-	case m.Cloning, a.sup.rebuilds(m.Name):
-		return true, nil // it will be back
-	case n.absent != nil && n.absent.State == Excluded && !byHand:
-		return false, rail.Refuse(rail.WrongState, "%s was excluded by %s", m.Name, n.absent.By)
-	case n.counts && m.Follows(primary):
-		return true, nil
-	case n.absent == nil && m.Follows(primary):
-		// Somebody else let it follow. It may be the one that acknowledges, so that it goes on meanwhile.
-		return true, a.count(ctx, n)
-	case n.absent == nil && !n.counts && len(m.Wrong) > 0:
-		return false, rail.Refuse(rail.WrongState, "%s: %s", m.Name, m.Wrong[0])
-	case n.unheard && elsewhere(m, primary):
-		return false, rail.Refuse(rail.WrongState, "%s follows %s, and not %s", m.Name, m.Receiver.Source, primary.Name)
-	case n.alone && !primary.Record.counts(m.Name) && len(n.members)-2 >= a.sup.majority():
-		// It would acknowledge orders before anybody else knows that it counts, and the others could go on without the two.
-		return false, rail.Refuse(rail.WrongState, "%s does not count, and nobody who does follows %s: start one of those", m.Name, primary.Name)
+		return isWritable
+	case n.rebuilding:
+		return isRebuilt
+	case n.absent != nil && n.absent.State == Excluded && !n.byHand:
+		return isExcluded
+	case m.Follows(n.primary) && n.counts:
+		return follows
+	case m.Follows(n.primary) && n.absent == nil:
+		return followsUnrecorded
 	}
-	return false, nil
+	return n.stateOfOneThatIsApart()
+}
+
+// stateOfOneThatIsApart is the state of a member that is to be moved to the primary.
+func (n *newcomer) stateOfOneThatIsApart() joinState {
+	switch m := n.member; {
+	case n.absent == nil && !n.counts && len(m.Wrong) > 0:
+		return isMisset
+	case n.unheard && elsewhere(m, n.primary):
+		return followsAnother
+	case n.alone && n.outvoted && !n.primary.Record.counts(m.Name):
+		return wouldBeOnlyWitness
+	}
+	return mayFollow
+}
+
+// mayJoin refuses where the member may not join. Done tells that nothing is left to do.
+func (a *attempt) mayJoin(ctx context.Context, n *newcomer) (done bool, err error) {
+	m, primary := n.member, n.primary
+	refuse := func(format string, args ...any) (bool, error) {
+		return false, rail.Refuse(rail.WrongState, format, args...)
+	}
+	switch n.state() {
+	case mayFollow:
+		return false, nil
+	case follows, isRebuilt:
+		return true, nil
+	case followsUnrecorded:
+		// A person or a tool let it follow. It may be the one that acknowledges, so that it goes on meanwhile.
+		return true, a.count(ctx, n)
+	case isPrimary:
+		return refuse("%s is the primary", m.Name)
+	case doesNotAnswer:
+		return false, rail.Refuse(rail.Unavailable, "%s does not answer", m.Name)
+	case isWritable:
+		return refuse("%s is writable", m.Name)
+	case isExcluded:
+		return refuse("%s was excluded by %s", m.Name, n.absent.By)
+	case isMisset:
+		return refuse("%s: %s", m.Name, m.Wrong[0])
+	case followsAnother:
+		return refuse("%s follows %s, and not %s", m.Name, m.Receiver.Source, primary.Name)
+	case wouldBeOnlyWitness:
+		return refuse("%s does not count, and nobody who does follows %s: start one of those", m.Name, primary.Name)
+	}
+	return refuse("%s is in a state that is not known", m.Name)
 }
 
 // quiet stops the member's receiver, and says why it cannot follow as it is then: "" where it can.

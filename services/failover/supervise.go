@@ -5,56 +5,26 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"interlock/internal/pause"
 )
 
 // Supervise looks after the cluster until the context ends: it opens a member where none is writable, takes over when the
-// primary is lost to it and to a replica, shuts old primaries that come back, and lets strays follow. The first opening of
+// primary is lost to it and to a replica, fences old primaries that come back, and lets strays follow. The first opening of
 // all is a person's. Any number of processes may supervise one cluster.
 func (sup *Supervisor) Supervise(ctx context.Context) error {
 	ticker := time.NewTicker(lookInterval)
 	defer ticker.Stop()
-	missed, said, failed, failedOn := 0, "", "", ""
+	s := supervision{sup: sup}
 	for {
 		members := sup.look(ctx, glanceTimeout)
 		if ctx.Err() != nil {
 			return nil
 		}
-		what := sup.decide(members, &missed, failedOn)
-		if what.alarm != said {
-			said = what.alarm
-			if said == "" {
-				sup.log.Info("the cluster is well")
-			} else {
-				sup.log.Error("the cluster needs somebody, or a moment", "reason", said)
-			}
-		}
-		pause := time.Duration(0)
-		if what.do != nil {
-			err := what.do(ctx)
-			switch {
-			case ctx.Err() != nil:
-				return nil
-			case errors.Is(err, errBusy):
-				sup.log.Info("another supervisor is at work", "wanted", what.name)
-				pause = actionPause
-			case err != nil:
-				failedOn = what.member
-				if failed != err.Error() { // said once, and not with every try
-					failed = err.Error()
-					sup.log.Error("an action ended", "action", what.name, "member", what.member, "error", err)
-				}
-				pause = actionPause
-			default:
-				failed, failedOn = "", ""
-			}
-		}
-		if pause > 0 {
-			pause = pause/2 + rand.N(pause/2)
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(pause):
-			}
+		next := sup.decide(members, &s.missed, s.failedOn)
+		s.tell(next.alarm)
+		if !pause.For(ctx, s.act(ctx, next)) {
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -62,6 +32,51 @@ func (sup *Supervisor) Supervise(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// supervision is what a supervisor remembers from one look to the next.
+type supervision struct {
+	sup *Supervisor
+	// missed is how many looks in a row have missed the last primary.
+	missed int
+	// alarm is the last that was told, failure the last of an action, and failedOn the member that it was about.
+	alarm, failure, failedOn string
+}
+
+// tell logs what is wrong with the cluster when it changes; "" for nothing.
+func (s *supervision) tell(alarm string) {
+	if alarm == s.alarm {
+		return
+	}
+	if s.alarm = alarm; alarm == "" {
+		s.sup.log.Info("the cluster is well")
+	} else {
+		s.sup.log.Error("the cluster needs somebody, or a moment", "reason", alarm)
+	}
+}
+
+// act does what is to be done, and says how long to rest after it. The same failure is told once, and not with every try.
+func (s *supervision) act(ctx context.Context, next action) (rest time.Duration) {
+	if next.do == nil {
+		return 0
+	}
+	err := next.do(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return 0
+	case err == nil:
+		s.failure, s.failedOn = "", ""
+		return 0
+	case errors.Is(err, errBusy):
+		s.sup.log.Info("another supervisor is at work", "wanted", next.name)
+	default:
+		s.failedOn = next.member
+		if s.failure != err.Error() {
+			s.failure = err.Error()
+			s.sup.log.Error("an action ended", "action", next.name, "member", next.member, "error", err)
+		}
+	}
+	return actionPause/2 + rand.N(actionPause/2)
 }
 
 // start lets a replica of the writable member receive again. It never moves one.
