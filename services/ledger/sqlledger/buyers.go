@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"interlock/services/ledger"
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -51,7 +52,7 @@ func (l *Ledger) holdsOf(ctx context.Context, p *primary, buyers []string, hold 
 		"FROM orders" + p.dialect.by("orders_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND placed_at > " + now + " - ? AND " + stateOfFound +
 		" IN ('ON_HOLD', 'EXPIRED', 'CANCELLED') AND paid_at IS NULL AND pay_by > " + now + " - ? GROUP BY buyer, run_id, became LIMIT ?"
 	args := append(anys(buyers), (ledger.BuyerDay + hold).Milliseconds(), ledger.BuyerDay.Milliseconds(), maxRecordRows)
-	return queryRows(ctx, p.pool.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
+	return mysqlcluster.EachRow(ctx, p.pool.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
 		var buyer, run, became string
 		var n int
 		if err := r.Scan(&buyer, &run, &became, &n); err != nil {
@@ -79,7 +80,7 @@ func (l *Ledger) documentsOf(ctx context.Context, p *primary, buyers []string, i
 		"WHERE o.buyer IN " + marks(len(buyers)) + " AND o.placed_at > " + since +
 		" UNION SELECT buyer, document FROM asked_documents" + p.dialect.by("asked_documents_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND at > " + since + " LIMIT ?"
 	args := slices.Concat(anys(buyers), []any{ledger.BuyerDay.Milliseconds()}, anys(buyers), []any{ledger.BuyerDay.Milliseconds(), maxRecordRows})
-	return queryRows(ctx, p.pool.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
+	return mysqlcluster.EachRow(ctx, p.pool.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
 		var buyer, document string
 		err := r.Scan(&buyer, &document)
 		if err == nil {
@@ -98,7 +99,7 @@ func (l *Ledger) ForgetAsked(ctx context.Context, limit int) (forgotten int, err
 	if err != nil {
 		return 0, err
 	}
-	t, err := l.write(ctx, p, p.publisher())
+	t, err := l.write(ctx, p.publisher())
 	if err != nil {
 		return 0, err
 	}

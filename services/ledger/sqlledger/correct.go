@@ -23,7 +23,7 @@ func (l *Ledger) Correct(ctx context.Context, c ledger.Correction) (*rail.Order,
 	if err != nil {
 		return nil, err
 	}
-	t, err := l.write(ctx, p, p.pool)
+	t, err := l.write(ctx, p.pool)
 	if err != nil {
 		return nil, err
 	}

@@ -170,19 +170,9 @@ func (d dialect) semiSyncSince() string {
 		d.semiSync() + "status', '" + d.semiSync() + "no_times')"
 }
 
-// primaryCheck are four columns: the dialect's three, and the cluster's epoch as this server has it, NULL where there is no
-// cluster or it was never opened.
-func (p *primary) primaryCheck(durability Durability) string {
-	epoch := "NULL"
-	if p.clustered {
-		epoch = "(SELECT epoch FROM cluster WHERE id = 1)"
-	}
-	return p.dialect.primaryCheck(durability) + ", " + epoch
-}
-
-// primaryCheck are three columns, which server this is, whether it is read-only and whether semi-synchronous replication is
-// on, for every transaction that writes: what they say is read in that transaction, on the server that will commit it.
-func (d dialect) primaryCheck(durability Durability) string {
+// checkColumns are three columns: which server this is, whether it is read-only, and whether semi-synchronous replication is
+// on.
+func (d dialect) checkColumns(durability Durability) string {
 	server, readOnly, semiSync := "CAST(@@GLOBAL.server_uuid AS CHAR)", "CAST(@@GLOBAL.read_only AS CHAR)", "'ON'"
 	switch d.flavor {
 	case SQLite:

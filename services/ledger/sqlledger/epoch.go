@@ -28,7 +28,7 @@ func JumpVersionsBeforeOpening(ctx context.Context, dsn string) (err error) {
 	for after := ""; ; {
 		last := ""
 		page := "SELECT id FROM " + runs + " WHERE id > ? ORDER BY id LIMIT ?"
-		err := queryRows(ctx, db, backgroundStatementTimeout, page, []any{after, jumpPage}, func(r *sql.Rows) error { return r.Scan(&last) })
+		err := mysqlcluster.EachRow(ctx, db, backgroundStatementTimeout, page, []any{after, jumpPage}, func(r *sql.Rows) error { return r.Scan(&last) })
 		if err != nil || last == "" {
 			return definite(err)
 		}

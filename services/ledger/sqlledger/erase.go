@@ -35,7 +35,7 @@ func (l *Ledger) ForgetOver(ctx context.Context, over time.Duration) (orders, ru
 	if err != nil {
 		return 0, 0, err
 	}
-	t, err := l.write(ctx, p, p.publisher())
+	t, err := l.write(ctx, p.publisher())
 	if err != nil {
 		return 0, 0, err
 	}
@@ -106,7 +106,7 @@ func (l *Ledger) ForgetBuyer(ctx context.Context, buyer string, id rail.RunID) (
 	if err != nil {
 		return 0, err
 	}
-	t, err := l.write(ctx, p, p.publisher())
+	t, err := l.write(ctx, p.publisher())
 	if err != nil {
 		return 0, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -102,7 +103,7 @@ func (l *Ledger) DueRuns(ctx context.Context, limit int) ([]rail.RunID, error) {
 		return nil, err
 	}
 	var ids []rail.RunID
-	err = queryRows(ctx, p.background.sql, l.options.StatementTimeout, "SELECT DISTINCT run_id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= "+
+	err = mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, "SELECT DISTINCT run_id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= "+
 		p.dialect.now()+" LIMIT ?", []any{limit}, func(r *sql.Rows) error {
 		var id string
 		err := r.Scan(&id)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -33,47 +34,81 @@ type headRow struct {
 	check primaryCheck
 }
 
-// scan reads the row, and looks at the clock.
-func (t *transaction) scan(h *headRow, r *sql.Rows) error {
+// scanHead reads the row, and looks at the primary's clock.
+func (p *primary) scanHead(h *headRow, r *sql.Rows) error {
 	h.found = true
 	var now int64
-	err := r.Scan(slices.Concat([]any{&h.head.version, &h.head.changesBytes}, h.run.fields(), []any{&now, &h.head.due}, h.check.fields())...)
+	head := []any{&h.head.version, &h.head.changesBytes}
+	err := r.Scan(slices.Concat(head, h.run.fields(), []any{&now, &h.head.due}, h.check.fields())...)
 	h.head.server, h.head.now = h.check.server, fromMillis(now)
 	if err == nil {
-		t.primary.clock.saw(h.head.now)
+		p.clock.saw(h.head.now)
 	}
 	return err
 }
 
 // headQuery is the first statement of everything that sells: the version, and in the same statement the run's state, the
-// primary's clock and whether it may be written. Whatever is read after it is at least as new as the version, so that the
+// primary's clock and the primary check. What is read after it is at least as new as the version, so that the
 // compare-and-set vouches for all of it.
-func (t *transaction) headQuery() string {
-	d := t.pool.dialect
+func (p *primary) headQuery(durability Durability) string {
+	d := p.dialect
 	return "SELECT r.version, r.changes_bytes, " + runColumns + ", " + d.nowAfterLocks() + ", " +
 		"EXISTS (SELECT 1 FROM orders o WHERE o.state = 'ON_HOLD' AND o.pay_by <= " + d.now() + " AND o.run_id = r.id), " +
-		t.primary.primaryCheck(t.l.options.Durability) + " FROM runs r WHERE r.id = ?"
+		p.checkColumns(durability) + " FROM runs r WHERE r.id = ?"
 }
 
-// readRun sends the first statement.
-func (t *transaction) readRun(ctx context.Context, id rail.RunID, locking bool) (*runHead, error) {
-	query := t.headQuery()
+// readHead is that statement for a run, with a lock or without, and where its row goes.
+func (p *primary) readHead(durability Durability, id rail.RunID, locking bool, into *headRow) query {
+	text := p.headQuery(durability)
 	if locking {
-		query += t.pool.dialect.forUpdate()
+		text += p.dialect.forUpdate()
+	}
+	return query{text, []any{string(id)}, func(r *sql.Rows) error { return p.scanHead(into, r) }}
+}
+
+// openRun begins a sale's transaction with its first read, the run's. The caller must end it.
+func (l *Ledger) openRun(ctx context.Context, batch *ledger.Batch) (*transaction, *runHead, error) {
+	p, err := l.primary()
+	if err != nil {
+		return nil, nil, err
+	}
+	if t, head, err := l.resume(ctx, p, batch); t != nil || err != nil {
+		return t, head, err
 	}
 	var read headRow
-	if err := t.rows(ctx, query, []any{string(id)}, func(r *sql.Rows) error { return t.scan(&read, r) }); err != nil {
+	first := p.readHead(l.options.Durability, batch.RunID, batch.Locking, &read)
+	t, err := l.writeReading(ctx, p.pool, first)
+	if err != nil {
+		return nil, nil, checkFailure(err)
+	}
+	head, err := t.foundHead(ctx, batch.RunID, &read)
+	if err != nil {
+		t.end()
+		return nil, nil, err
+	}
+	return t, head, nil
+}
+
+// lockHead locks a run, and reads it.
+func (t *transaction) lockHead(ctx context.Context, id rail.RunID) (*runHead, error) {
+	var read headRow
+	if err := t.read(ctx, t.primary.readHead(t.l.options.Durability, id, true, &read)); err != nil {
 		return nil, checkFailure(locked(err))
 	}
+	return t.foundHead(ctx, id, &read)
+}
+
+// foundHead is head, and NOT_FOUND where nothing was read.
+func (t *transaction) foundHead(ctx context.Context, id rail.RunID, read *headRow) (*runHead, error) {
 	if !read.found {
 		return nil, t.notFound(ctx, "there is no run %s", id)
 	}
-	return t.head(ctx, &read)
+	return t.head(ctx, read)
 }
 
 // head is what was read, where it may be sold on.
 func (t *transaction) head(ctx context.Context, read *headRow) (*runHead, error) {
-	if err := t.admits(&read.check); err != nil {
+	if err := t.passes(&read.check); err != nil {
 		return nil, err
 	}
 	runs, err := t.runs(ctx, []runRow{read.run})

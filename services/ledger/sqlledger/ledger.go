@@ -3,7 +3,6 @@ package sqlledger
 import (
 	"context"
 	"errors"
-	"sync"
 	"sync/atomic"
 
 	"interlock/services/rail"
@@ -13,12 +12,10 @@ import (
 type Ledger struct {
 	options Options
 	// only is the one primary there is; nil where cluster finds it.
-	only    *primary
-	cluster *cluster
-	trains  *trainCache
-	// pipelined are the transactions that were begun before their batches came.
-	pipelinedMu sync.Mutex
-	pipelined   map[rail.RunID]*pipelined
+	only     *primary
+	cluster  *cluster
+	trains   *trainCache
+	pipeline pipeline
 	// payments has a place for each payment that may be under way, readers one for each read of orders on the background pool.
 	// database/sql gives connections to anyone who waits: among thousands who pay, a worker would never get one.
 	payments, readers chan struct{}
@@ -57,7 +54,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if o.Keyring == nil {
 		return nil, errors.New("ledger: no keyring to seal personal data with")
 	}
-	l := &Ledger{options: o, trains: newTrainCache(), pipelined: map[rail.RunID]*pipelined{}}
+	l := &Ledger{options: o, trains: newTrainCache(), pipeline: pipeline{keepFor: o.PipelinedFor, begun: map[rail.RunID]*pipelined{}}}
 	connections := o.MaxConnections
 	var err error
 	switch {
@@ -96,7 +93,7 @@ func openOnly(ctx context.Context, o *Options) (*primary, error) {
 
 // Close closes every connection.
 func (l *Ledger) Close() error {
-	l.endPipelined()
+	l.pipeline.close()
 	if l.cluster != nil {
 		return l.cluster.close()
 	}

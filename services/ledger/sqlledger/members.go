@@ -149,7 +149,7 @@ func (a *answer) ask(ctx context.Context, dsn, set string, m *mysqlcluster.Membe
 		return err
 	}
 	var server, readOnly, semiSync string
-	err = queryRows(ctx, db, findTimeout, "SELECT "+a.dialect.primaryCheck(Replicated)+", "+a.dialect.applied(), nil,
+	err = mysqlcluster.EachRow(ctx, db, findTimeout, "SELECT "+a.dialect.checkColumns(Replicated)+", "+a.dialect.applied(), nil,
 		func(r *sql.Rows) error { return r.Scan(&server, &readOnly, &semiSync, &a.applied) })
 	if err != nil {
 		return err
@@ -167,6 +167,6 @@ func (a *answer) ask(ctx context.Context, dsn, set string, m *mysqlcluster.Membe
 	if set == "" {
 		return nil
 	}
-	return queryRows(ctx, db, findTimeout, "SELECT "+a.dialect.hasApplied(), []any{set},
+	return mysqlcluster.EachRow(ctx, db, findTimeout, "SELECT "+a.dialect.hasApplied(), []any{set},
 		func(r *sql.Rows) error { return r.Scan(&a.keepsUp) })
 }

@@ -168,7 +168,7 @@ func makeDatabase(ctx context.Context, d dialect, on *sql.Conn, name string) err
 
 // collationOf is the collation of a database; "" where there is none, or none that this user may see.
 func collationOf(ctx context.Context, on mysqlcluster.Querier, name string) (collation string, err error) {
-	err = queryRows(ctx, on, backgroundStatementTimeout,
+	err = mysqlcluster.EachRow(ctx, on, backgroundStatementTimeout,
 		"SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", []any{name},
 		func(r *sql.Rows) error { return r.Scan(&collation) })
 	return collation, err
@@ -188,7 +188,7 @@ func (d dialect) checkCollation(database, has string) error {
 func (d dialect) wrongColumn(ctx context.Context, on mysqlcluster.Querier, database string) (problem string, err error) {
 	const query = "SELECT TABLE_NAME, COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS " +
 		"WHERE TABLE_SCHEMA = ? AND COLLATION_NAME <> ? ORDER BY TABLE_NAME, ORDINAL_POSITION LIMIT 1"
-	err = queryRows(ctx, on, backgroundStatementTimeout, query, []any{database, d.collation()}, func(r *sql.Rows) error {
+	err = mysqlcluster.EachRow(ctx, on, backgroundStatementTimeout, query, []any{database, d.collation()}, func(r *sql.Rows) error {
 		var table, column, has string
 		err := r.Scan(&table, &column, &has)
 		problem = fmt.Sprintf("the column %s.%s has the collation %s: it needs %s (ALTER TABLE %s CONVERT TO CHARACTER SET "+

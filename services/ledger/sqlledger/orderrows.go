@@ -154,7 +154,7 @@ func (l *Ledger) findOrders(ctx context.Context, g *gorm.DB, d dialect, limit ti
 
 // orders reads orders of the transaction's run.
 func (t *transaction) orders(ctx context.Context, where func(*gorm.DB) *gorm.DB) ([]entry, error) {
-	return t.l.findOrders(ctx, t.on(ctx), t.pool.dialect, t.pool.statement, where)
+	return t.l.findOrders(ctx, t.gorm(ctx), t.pool.dialect, t.pool.statement, where)
 }
 
 func orderOnly(entries []entry) []*rail.Order {

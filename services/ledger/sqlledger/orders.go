@@ -124,7 +124,7 @@ func (l *Ledger) readOn(ctx context.Context, p *primary, on *pool, expected int,
 		return nil, l.failed(p, err)
 	}
 	if len(entries) < expected {
-		if err := l.vouched(ctx, p, on); err != nil {
+		if err := l.vouched(ctx, on); err != nil {
 			return nil, err
 		}
 	}
@@ -132,8 +132,8 @@ func (l *Ledger) readOn(ctx context.Context, p *primary, on *pool, expected int,
 }
 
 // vouched is nil where a server that has found nothing is still the primary: a former one does not know the orders of the next.
-func (l *Ledger) vouched(ctx context.Context, p *primary, on *pool) error {
-	t, err := l.begin(ctx, p, on, nil)
+func (l *Ledger) vouched(ctx context.Context, on *pool) error {
+	t, err := l.begin(ctx, on, nil)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (l *Ledger) Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key 
 	if err != nil {
 		return nil, false, err
 	}
-	t, err := l.write(ctx, p, p.pool)
+	t, err := l.write(ctx, p.pool)
 	if err != nil {
 		return nil, false, err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"interlock/services/ledger"
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -103,7 +104,7 @@ func (l *Ledger) keysFit(ctx context.Context) (noted bool, err error) {
 		return false, err
 	}
 	var rows []keyRow
-	err = queryRows(ctx, p.background.sql, l.options.StatementTimeout, "SELECT id, check_value, retired_at FROM personal_keys", nil, func(r *sql.Rows) error {
+	err = mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, "SELECT id, check_value, retired_at FROM personal_keys", nil, func(r *sql.Rows) error {
 		var row keyRow
 		err := r.Scan(&row.id, &row.check, &row.retired)
 		rows = append(rows, row)
@@ -134,7 +135,7 @@ func (l *Ledger) noteKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t, err := l.write(ctx, p, p.publisher())
+	t, err := l.write(ctx, p.publisher())
 	if err != nil {
 		return err
 	}

@@ -11,138 +11,169 @@ import (
 )
 
 // While a run is being sold, its next batch comes as soon as this one is answered. So the text that commits a batch begins the
-// next one's transaction, too, with its first read: the run's. It holds no lock, and what it read is vouched for by the next
-// batch's compare-and-set, whoever sells in between. That is one of two round trips less.
+// next one's transaction, too, with its first read: the run's. It holds no lock, and the next batch's compare-and-set vouches
+// for what it read, whoever sells in between. That is one of two round trips less.
 
 // pipelined is a transaction that was begun before its batch came.
 type pipelined struct {
-	t *transaction
-	// rows is what comes behind the commit's answer. Nobody waits for it before the batch is answered; giveUp ends the wait.
+	*connection
+	begun time.Time
+	// rows is what comes behind the commit's answer. The commit's buyers do not wait for it; giveUp ends the wait of others.
 	rows   *sql.Rows
 	giveUp context.CancelFunc
-	begun  time.Time
-	end    *time.Timer
-	// came is closed once all of it is there: what was read, and whether the transaction did begin.
+	// end abandons the transaction where no batch comes.
+	end *time.Timer
+	// came is closed once all of rows was read. head is what they said, and ok that the transaction did begin.
 	came chan struct{}
 	head headRow
 	ok   bool
 }
 
-// mayPipeline tells whether the next batch's transaction may be begun.
-func (l *Ledger) mayPipeline(h *primary) bool {
-	l.pipelinedMu.Lock()
-	defer l.pipelinedMu.Unlock()
-	return h.pool.multiStatement && l.options.Durability == Replicated && len(l.pipelined) < maxPipelined
+// newPipelined takes a connection over, and what is still to be read from it.
+func newPipelined(c *connection, rows *sql.Rows) *pipelined {
+	return &pipelined{connection: c, begun: time.Now(), rows: rows, came: make(chan struct{})}
 }
 
-// read reads what the transaction reads first, at once, so that what it says of the primary's clock is as new as can be.
-func (a *pipelined) read() {
-	defer close(a.came)
-	defer a.giveUp()
-	ok := a.rows.NextResultSet() && a.rows.Next() && a.t.scan(&a.head, a.rows) == nil
-	drain(a.rows)
-	a.ok = a.rows.Err() == nil && a.rows.Close() == nil && ok
-	a.t.broken = !a.ok // Who knows what it is in the middle of.
+// read reads what the transaction reads first. It does so at once: what that says of the primary's clock is then as new as can
+// be.
+func (b *pipelined) read() {
+	defer close(b.came)
+	defer b.giveUp()
+	ok := b.rows.NextResultSet() && b.rows.Next() && b.primary.scanHead(&b.head, b.rows) == nil
+	drain(b.rows)
+	b.ok = b.rows.Err() == nil && b.rows.Close() == nil && ok
 }
 
 // wait waits for what was read, and ends that wait with ctx.
-func (a *pipelined) wait(ctx context.Context) {
+func (b *pipelined) wait(ctx context.Context) {
 	select {
-	case <-a.came:
+	case <-b.came:
 	case <-ctx.Done():
-		a.giveUp()
-		<-a.came
+		b.giveUp()
+		<-b.came
 	}
 }
 
-// drain reads what is left of rows while their context can still end that: closing them would, without one.
+// drain reads what is left of rows while their context can still end that. Closing them would read it without a context.
 func drain(rows *sql.Rows) {
 	for rows.Next() || rows.NextResultSet() {
 		continue
 	}
 }
 
-// drop ends a transaction that nobody will use.
-func (a *pipelined) drop() {
+// abandon ends a transaction that is not used.
+func (b *pipelined) abandon() {
 	ctx, cancel := context.WithTimeout(context.Background(), rollbackTimeout)
 	defer cancel()
-	a.wait(ctx)
-	a.t.end()
+	b.wait(ctx)
+	b.close()
+}
+
+// close ends a transaction whose rows were read.
+func (b *pipelined) close() {
+	if b.ok {
+		b.rollback()
+	} else {
+		b.discard() // What it is in the middle of is unknown.
+	}
+}
+
+// pipeline has the transactions that were begun for batches that have not come yet: one a run, and maxPipelined in all.
+type pipeline struct {
+	// keepFor is how long a transaction waits for its batch.
+	keepFor time.Duration
+
+	mu    sync.Mutex
+	begun map[rail.RunID]*pipelined
+}
+
+// mayBegin tells whether another transaction may be begun.
+func (p *pipeline) mayBegin() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.begun) < maxPipelined
 }
 
 // keep keeps a transaction for the next batch of its run, for a while.
-func (l *Ledger) keep(id rail.RunID, a *pipelined) {
-	l.pipelinedMu.Lock()
-	defer l.pipelinedMu.Unlock()
-	if before := l.pipelined[id]; before != nil { // of another batch of the run at the same time
+func (p *pipeline) keep(id rail.RunID, b *pipelined) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if before := p.begun[id]; before != nil { // of another batch of the run at the same time
 		before.end.Stop()
-		go before.drop()
+		go before.abandon()
 	}
-	l.pipelined[id] = a
-	go a.read()
-	a.end = time.AfterFunc(l.options.PipelinedFor, func() {
-		if l.takePipelined(id, a) != nil {
-			a.drop()
+	p.begun[id] = b
+	go b.read()
+	b.end = time.AfterFunc(p.keepFor, func() {
+		if p.take(id, b) != nil {
+			b.abandon()
 		}
 	})
 }
 
-// takePipelined takes the transaction that was begun for a run, or only if it is a certain one; nil where there is none. Who takes
-// it ends it.
-func (l *Ledger) takePipelined(id rail.RunID, only *pipelined) *pipelined {
-	l.pipelinedMu.Lock()
-	defer l.pipelinedMu.Unlock()
-	a := l.pipelined[id]
-	if a == nil || only != nil && a != only {
+// take takes the transaction that was begun for a run, or only if it is a certain one; nil where there is none. The caller has
+// to end it.
+func (p *pipeline) take(id rail.RunID, only *pipelined) *pipelined {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.begun[id]
+	if b == nil || only != nil && b != only {
 		return nil
 	}
-	delete(l.pipelined, id)
-	a.end.Stop()
-	return a
+	delete(p.begun, id)
+	b.end.Stop()
+	return b
 }
 
-// goOn goes on with a transaction that was begun early for a batch. It is nil where there is none, where the run is to be
-// locked, where the primary is another by now, and where the worker has not the maps of the version that was read: those of now
-// would be newer.
-func (l *Ledger) goOn(ctx context.Context, h *primary, batch *ledger.Batch) (*transaction, *runHead, error) {
-	a := l.takePipelined(batch.RunID, nil)
-	if a == nil {
-		return nil, nil, nil
-	}
-	if a.t.primary != h || batch.Locking || time.Since(a.begun) > l.options.PipelinedFor {
-		go a.drop() // Nobody waits for what nobody wants.
-		return nil, nil, nil
-	}
-	limited, cancel := h.during(ctx, a.t.pool.statement)
-	defer cancel()
-	a.wait(limited)
-	if !a.ok || a.head.head.version != batch.KnownVersion {
-		a.t.end()
-		return nil, nil, nil
-	}
-	admission, err := h.breaker.admit()
-	if err != nil {
-		a.t.end()
-		return nil, nil, err
-	}
-	a.t.admission = admission
-	head, err := a.t.head(ctx, &a.head)
-	if err == nil {
-		head.now = h.clock.after(head.now)
-	}
-	return a.t, head, err
-}
-
-// endPipelined ends every transaction that was begun early.
-func (l *Ledger) endPipelined() {
-	l.pipelinedMu.Lock()
-	all := l.pipelined
-	l.pipelined = map[rail.RunID]*pipelined{}
-	l.pipelinedMu.Unlock()
+// close abandons every transaction.
+func (p *pipeline) close() {
+	p.mu.Lock()
+	all := p.begun
+	p.begun = map[rail.RunID]*pipelined{}
+	p.mu.Unlock()
 	var ending sync.WaitGroup
-	for _, a := range all {
-		a.end.Stop()
-		ending.Go(a.drop)
+	for _, b := range all {
+		b.end.Stop()
+		ending.Go(b.abandon)
 	}
 	ending.Wait()
+}
+
+// mayPipeline tells whether a transaction for the next batch of a run may be begun on a primary, behind a commit there.
+func (l *Ledger) mayPipeline(p *primary) bool {
+	return p.pool.multiStatement && l.options.Durability == Replicated && l.pipeline.mayBegin()
+}
+
+// resume goes on with the transaction that was begun for a batch. It returns nil where there is none that the batch can use:
+// the run is to be locked, there is another primary by now, or the worker has not the maps of the version that was read. Maps
+// that are read now would be newer than that.
+func (l *Ledger) resume(ctx context.Context, p *primary, batch *ledger.Batch) (*transaction, *runHead, error) {
+	b := l.pipeline.take(batch.RunID, nil)
+	if b == nil {
+		return nil, nil, nil
+	}
+	if b.primary != p || batch.Locking || time.Since(b.begun) > l.pipeline.keepFor {
+		go b.abandon() // The batch does not wait for what it cannot use.
+		return nil, nil, nil
+	}
+	limited, cancel := p.during(ctx, b.pool.statement)
+	defer cancel()
+	b.wait(limited)
+	if !b.ok || b.head.head.version != batch.KnownVersion {
+		b.close()
+		return nil, nil, nil
+	}
+	admission, err := p.breaker.admit()
+	if err != nil {
+		b.close()
+		return nil, nil, err
+	}
+	t := &transaction{connection: b.connection, admission: admission}
+	head, err := t.head(ctx, &b.head)
+	if err != nil {
+		t.end()
+		return nil, nil, err
+	}
+	head.now = p.clock.after(head.now)
+	return t, head, nil
 }

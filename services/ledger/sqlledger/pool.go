@@ -21,6 +21,8 @@ import (
 // pool is connections with the same session settings, and gorm on top of them.
 type pool struct {
 	dialect dialect
+	// primary is the one that the connections lead to, nil for a replica's.
+	primary *primary
 	sql     *sql.DB
 	gorm    *gorm.DB
 	// multiStatement tells that the connections take several statements at once.

@@ -65,13 +65,13 @@ func openServer(o *Options, dsn string, d dialect) (_ *primary, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("ledger: %w", err)
 		}
-		p, err := newPool(d, o.wrapped(connector), statement)
+		made, err := newPool(d, o.wrapped(connector), statement)
 		if err != nil {
 			return nil, err
 		}
-		p.multiStatement = s.multiStatement
-		p.limit(connections, idle)
-		return p, nil
+		made.primary, made.multiStatement = p, s.multiStatement
+		made.limit(connections, idle)
+		return made, nil
 	}
 	if p.pool, err = open(session{saleWaitSeconds, saleLockSeconds, true}, o.StatementTimeout, saleIdle, o.MaxConnections); err != nil {
 		return nil, err

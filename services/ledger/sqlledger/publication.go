@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -20,7 +21,7 @@ func (l *Ledger) PublicationNumber(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	var number int64
-	err = queryRows(ctx, p.background.sql, l.options.StatementTimeout, "SELECT value FROM counters WHERE name = 'publication'", nil,
+	err = mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, "SELECT value FROM counters WHERE name = 'publication'", nil,
 		func(r *sql.Rows) error { return r.Scan(&number) })
 	return number, l.failed(p, err)
 }
@@ -40,7 +41,7 @@ func (l *Ledger) publishing(ctx context.Context) (*transaction, publication, err
 	if err != nil {
 		return nil, publication{}, err
 	}
-	t, err := l.write(ctx, p, p.publisher())
+	t, err := l.write(ctx, p.publisher())
 	if err != nil {
 		return nil, publication{}, err
 	}

@@ -48,7 +48,7 @@ func (l *Ledger) Status(ctx context.Context) (Status, error) {
 
 func (l *Ledger) readOnly(ctx context.Context, p *primary) (bool, error) {
 	var g primaryCheck
-	err := queryRows(ctx, p.background.sql, l.options.StatementTimeout, "SELECT "+p.primaryCheck(Local), nil, func(r *sql.Rows) error {
+	err := mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, "SELECT "+p.checkColumns(Local), nil, func(r *sql.Rows) error {
 		return r.Scan(g.fields()...)
 	})
 	return mysqlcluster.IsOn(g.readOnly), err
@@ -122,7 +122,7 @@ func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
 // may have changed since then.
 func (l *Ledger) readsText(ctx context.Context, p *primary) error {
 	var text mysqlcluster.Text
-	err := queryRows(ctx, p.background.sql, l.options.StatementTimeout, mysqlcluster.TextQuery, nil,
+	err := mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, mysqlcluster.TextQuery, nil,
 		func(r *sql.Rows) error { return r.Scan(text.Fields()...) })
 	if err != nil {
 		return l.failed(p, err)
@@ -139,7 +139,7 @@ func unready(reason string) error { return rail.Refuse(rail.Unavailable, "ledger
 // migrated names the first migration that was not applied.
 func (l *Ledger) migrated(ctx context.Context, p *primary) error {
 	var applied sql.NullInt64
-	err := queryRows(ctx, p.background.sql, l.options.StatementTimeout, "SELECT MAX(version_id) FROM goose_db_version", nil,
+	err := mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, "SELECT MAX(version_id) FROM goose_db_version", nil,
 		func(r *sql.Rows) error { return r.Scan(&applied) })
 	switch {
 	case err == nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 
+	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
 
@@ -77,7 +78,7 @@ func (l *Ledger) Reseal(ctx context.Context, after string) (Resealed, error) {
 func readPersonal(ctx context.Context, p *primary, after string) ([]ticketRow, error) {
 	run, _ := rail.RunOfOrder(after)
 	var rows []ticketRow
-	err := queryRows(ctx, p.background.sql, p.background.statement, "SELECT run_id, order_id, n, personal, personal_key FROM tickets "+
+	err := mysqlcluster.EachRow(ctx, p.background.sql, p.background.statement, "SELECT run_id, order_id, n, personal, personal_key FROM tickets "+
 		"WHERE run_id >= ? AND (run_id > ? OR order_id > ?) ORDER BY run_id, order_id, n LIMIT ?",
 		[]any{string(run), string(run), after, resealPage}, func(r *sql.Rows) error {
 			var row ticketRow
@@ -93,7 +94,7 @@ func (l *Ledger) change(ctx context.Context, p *primary, changes []statement) er
 	if len(changes) == 0 {
 		return nil
 	}
-	t, err := l.write(ctx, p, p.pool)
+	t, err := l.write(ctx, p.pool)
 	if err != nil {
 		return err
 	}

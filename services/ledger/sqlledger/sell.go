@@ -16,12 +16,10 @@ func (l *Ledger) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Dec
 		return 0, err
 	}
 	t, head, err := l.openRun(ctx, &batch)
-	if t != nil {
-		defer t.end()
-	}
 	if err != nil {
 		return 0, definite(err)
 	}
+	defer t.end()
 	state, err := t.open(ctx, &batch, head)
 	if err != nil {
 		return 0, definite(err)
@@ -34,14 +32,16 @@ func (l *Ledger) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Dec
 	if err != nil {
 		return 0, definite(err)
 	}
+	next := rail.RunID("")
 	if batch.MoreExpected && l.mayPipeline(t.primary) {
-		t.next = batch.RunID
+		next = batch.RunID
 	}
-	if err := t.commit(ctx, record...); err != nil {
+	begun, err := t.commitAndBegin(ctx, next, record)
+	if err != nil {
 		return 0, err
 	}
-	if t.begun != nil {
-		l.keep(batch.RunID, t.begun)
+	if begun != nil {
+		l.pipeline.keep(batch.RunID, begun)
 	}
 	return state.Version + 1, nil
 }

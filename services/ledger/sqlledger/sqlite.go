@@ -59,7 +59,12 @@ func openFile(o *Options) (_ *primary, err error) {
 		if err != nil {
 			return nil, err
 		}
-		return newPool(p.dialect, o.wrapped(connector), statement)
+		made, err := newPool(p.dialect, o.wrapped(connector), statement)
+		if err != nil {
+			return nil, err
+		}
+		made.primary = p
+		return made, nil
 	}
 	if p.pool, err = open(sqliteBusyStep, o.StatementTimeout); err != nil {
 		return nil, err

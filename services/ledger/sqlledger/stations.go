@@ -26,7 +26,7 @@ func (l *Ledger) Stations(ctx context.Context) ([]*rail.Station, error) {
 // readStations reads the stations that were published after a publication number.
 func readStations(ctx context.Context, on mysqlcluster.Querier, p *pool, after int64) ([]*rail.Station, error) {
 	stations := []*rail.Station{}
-	err := queryRows(ctx, on, p.statement, "SELECT document FROM stations WHERE publication > ? ORDER BY code", []any{after},
+	err := mysqlcluster.EachRow(ctx, on, p.statement, "SELECT document FROM stations WHERE publication > ? ORDER BY code", []any{after},
 		func(r *sql.Rows) error {
 			var document []byte
 			if err := r.Scan(&document); err != nil {

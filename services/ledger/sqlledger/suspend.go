@@ -53,7 +53,7 @@ func (l *Ledger) SetStatus(ctx context.Context, id rail.RunID, status rail.RunSt
 // lockedRun locks a run and reads its maps. What they mean is nobody's business before the decision is written: a run
 // whose maps are damaged is one that has to be taken off sale.
 func (t *transaction) lockedRun(ctx context.Context, id rail.RunID) (*runHead, map[rail.SeatClass][]byte, error) {
-	head, err := t.readRun(ctx, id, true)
+	head, err := t.lockHead(ctx, id)
 	if err != nil {
 		return nil, nil, err
 	}

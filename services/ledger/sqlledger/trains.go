@@ -133,7 +133,7 @@ func (l *Ledger) readTrains(ctx context.Context, on mysqlcluster.Querier, p *poo
 	}
 	var rows []row
 	var formations []string
-	err := queryRows(ctx, on, p.statement, "SELECT id, formation_id, document FROM trains WHERE "+condition, args, func(r *sql.Rows) error {
+	err := mysqlcluster.EachRow(ctx, on, p.statement, "SELECT id, formation_id, document FROM trains WHERE "+condition, args, func(r *sql.Rows) error {
 		var one row
 		err := r.Scan(&one.id, &one.formation, &one.document)
 		rows, formations = append(rows, one), append(formations, one.formation)
@@ -196,7 +196,7 @@ func (l *Ledger) loadFormations(ctx context.Context, on mysqlcluster.Querier, p 
 // readFormations reads formations by a condition, as they are written now.
 func readFormations(ctx context.Context, on mysqlcluster.Querier, p *pool, condition string, args ...any) ([]ledger.WrittenFormation, error) {
 	var formations []ledger.WrittenFormation
-	err := queryRows(ctx, on, p.statement, "SELECT id, document FROM formations WHERE "+condition, args, func(r *sql.Rows) error {
+	err := mysqlcluster.EachRow(ctx, on, p.statement, "SELECT id, document FROM formations WHERE "+condition, args, func(r *sql.Rows) error {
 		var one ledger.WrittenFormation
 		var document []byte
 		if err := r.Scan(&one.ID, &document); err != nil {

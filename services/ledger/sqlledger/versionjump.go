@@ -32,7 +32,7 @@ func (l *Ledger) jumpPage(ctx context.Context, after string) (last string, chang
 	if err != nil {
 		return "", 0, err
 	}
-	t, err := l.write(ctx, p, p.publisher())
+	t, err := l.write(ctx, p.publisher())
 	if err != nil {
 		return "", 0, err
 	}
