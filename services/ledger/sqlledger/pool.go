@@ -1,11 +1,9 @@
 package sqlledger
 
 import (
-	"context"
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -92,30 +90,6 @@ func (d dialect) connector(c *mysql.Config, s session) (driver.Connector, error)
 	return mysqlcluster.Connector(c, (*mysqlcluster.Text).Problem)
 }
 
-// sqliteConnector opens connections to one file.
-type sqliteConnector struct {
-	dsn    string
-	driver driver.Driver
-}
-
-func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
-func (c sqliteConnector) Driver() driver.Driver                        { return c.driver }
-
-// newSQLiteConnector sets each connection to: a write-ahead log, so that readers and the writer do not wait for each
-// other; a flush with every commit, because an answered order must outlive a power cut; and to wait for another process
-// that writes, for at most wait.
-func newSQLiteConnector(path string, wait time.Duration) (driver.Connector, error) {
-	db, err := sql.Open(gormsqlite.DriverName, "")
-	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
-	defer db.Close()
-	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() +
-		fmt.Sprintf("?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate",
-			wait.Milliseconds())
-	return sqliteConnector{dsn, db.Driver()}, nil
-}
-
 // openWithout opens a server without choosing a database, for questions that come before there is one.
 func openWithout(c *mysql.Config, wrap func(driver.Connector) driver.Connector) (*sql.DB, error) {
 	connector, err := mysqlcluster.Connector(mysqlcluster.WithoutDatabase(c), (*mysqlcluster.Text).Problem)
@@ -124,3 +98,6 @@ func openWithout(c *mysql.Config, wrap func(driver.Connector) driver.Connector) 
 	}
 	return sql.OpenDB(wrap(connector)), nil
 }
+
+// unwrapped leaves connectors as they are.
+func unwrapped(c driver.Connector) driver.Connector { return c }

@@ -3,12 +3,16 @@ package sqlledger
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"runtime"
 	"time"
+
+	gormsqlite "github.com/glebarez/sqlite"
 )
 
 // private is the mode of a SQLite file: nobody else may read who travels, or write.
@@ -94,4 +98,29 @@ func readFile(db *sql.DB) (version string, err error) {
 		return "", fmt.Errorf("ledger: the file holds text as %s: it needs UTF-8, as interlock migrate makes it", encoding)
 	}
 	return version, nil
+}
+
+// sqliteConnector opens connections to one file.
+type sqliteConnector struct {
+	dsn    string
+	driver driver.Driver
+}
+
+func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
+
+func (c sqliteConnector) Driver() driver.Driver { return c.driver }
+
+// newSQLiteConnector sets each connection to: a write-ahead log, so that readers and the writer do not wait for each
+// other; a flush with every commit, because an answered order must outlive a power cut; and to wait for another process
+// that writes, for at most wait.
+func newSQLiteConnector(path string, wait time.Duration) (driver.Connector, error) {
+	db, err := sql.Open(gormsqlite.DriverName, "")
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	defer db.Close()
+	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() +
+		fmt.Sprintf("?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate",
+			wait.Milliseconds())
+	return sqliteConnector{dsn, db.Driver()}, nil
 }

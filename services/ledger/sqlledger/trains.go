@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"weak"
 
@@ -229,17 +228,4 @@ func (l *Ledger) Train(ctx context.Context, id string) (*rail.Train, error) {
 		return nil, rail.Refuse(rail.NotFound, "there is no train %q", id)
 	}
 	return found[id], nil
-}
-
-// marks is "(?,?,?)" for n arguments.
-func marks(n int) string {
-	return "(" + strings.TrimSuffix(strings.Repeat("?,", n), ",") + ")"
-}
-
-func anys[S ~string](values []S) []any {
-	all := make([]any, len(values))
-	for i, v := range values {
-		all[i] = string(v)
-	}
-	return all
 }

@@ -87,3 +87,16 @@ func (d dialect) inserts(into string, columns []string, rows [][]any) []statemen
 	}
 	return all
 }
+
+// marks is "(?,?,?)" for n arguments.
+func marks(n int) string {
+	return "(" + strings.TrimSuffix(strings.Repeat("?,", n), ",") + ")"
+}
+
+func anys[S ~string](values []S) []any {
+	all := make([]any, len(values))
+	for i, v := range values {
+		all[i] = string(v)
+	}
+	return all
+}
