@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"interlock/internal/pause"
-
 	"github.com/redis/go-redis/v9"
+
+	"interlock/internal/pause"
 )
 
 const (

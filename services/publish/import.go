@@ -10,14 +10,15 @@ import (
 
 const (
 	// maxChunkRuns is how many runs one transaction of an import publishes: enough that the ledger's commits cost little,
-	// few enough that other writers get in between and a bar moves. A train's dates always share one.
+	// few enough that other writers get in between and a progress bar moves. A train's dates are all in one chunk.
 	maxChunkRuns = 1_500
-	// maxUnusable is how many unusable trains or dates are named: enough to see what is wrong, no more than a screen holds.
+	// maxUnusable is how many unusable trains or dates are named: enough to see what is wrong, no more than a screen
+	// holds.
 	maxUnusable = 20
-	// maxNotices is how many kinds of train without a template a notice each is made of.
+	// maxNotices is how many kinds of train without a template get a notice.
 	maxNotices = 20
-	// maxImportRuns is how many runs one import makes: half as many again as China's high-speed trains in 400 days. Each is
-	// looked up by its id, in some 150 bytes of memory, before the first is published.
+	// maxImportRuns is how many runs one import makes: half as many again as China's high-speed trains in 400 days. Each
+	// takes some 150 bytes of memory before the first is published.
 	maxImportRuns = 2_500_000
 )
 
@@ -35,20 +36,20 @@ type ImportRequest struct {
 	Progress func(done, total int)
 }
 
-// ImportReport is what an import did; of one that ended early, what it did until then.
+// ImportReport is what an import did, or had done when it ended early.
 type ImportReport struct {
 	Stations, StationsChanged int
 	// Trains are the feed's trips that run on any of the dates.
 	Trains int
-	// Runs are how many were to be published; Created, Changed and Unchanged, what became of them.
+	// Runs were to be published. Created, Changed and Unchanged count what became of them.
 	Runs, Created, Changed, Unchanged int
 	// Notices tell in plain words what was left out or worked out.
 	Notices []string
 }
 
-// Import puts every train of a feed that runs on the dates on sale. Trains that cannot be sold are refused by name, and
-// so is a change to a run with orders, before anything is written. Then runs are published in chunks of whole trains:
-// an import that is interrupted leaves whole runs, and importing again finishes, or changes nothing.
+// Import puts every train of a feed that runs on the dates on sale. Before anything is written, trains that cannot be sold
+// are refused by name, and so is a change to a run with orders. Then runs are published in chunks of whole trains. An
+// import that is interrupted leaves whole runs; importing again finishes it.
 func (p *Publisher) Import(ctx context.Context, request ImportRequest) (ImportReport, error) {
 	report := ImportReport{Stations: len(request.Feed.Stations), Notices: slices.Clone(request.Feed.Notices)}
 	plan, err := p.plan(&request, &report)
@@ -79,7 +80,7 @@ func (p *Publisher) Import(ctx context.Context, request ImportRequest) (ImportRe
 func (p *Publisher) publishChunks(ctx context.Context, request *ImportRequest, report *ImportReport, chunks [][]planned, changes []bool) error {
 	reached, done := true, 0
 	for i, chunk := range chunks {
-		// Runs are made anew and forgotten with their chunk: a national timetable's would fill a lot of memory at once.
+		// Runs are made anew for each chunk: those of a national timetable would take a lot of memory at once.
 		runs := p.runs(chunk, request.SaleOpens)
 		if changes[i] {
 			publications, err := p.Ledger.Publish(ctx, runs, request.By, false)
@@ -88,7 +89,7 @@ func (p *Publisher) publishChunks(ctx context.Context, request *ImportRequest, r
 			}
 			created, changed, unchanged := count(publications)
 			report.Created, report.Changed, report.Unchanged = report.Created+created, report.Changed+changed, report.Unchanged+unchanged
-			// Whoever cannot be reached once is not asked again: a hundred waits would not help, and repair does it.
+			// Once Redis cannot be reached, it is not asked again: a hundred waits would not help, and repair does it.
 			reached = reached && p.load(context.WithoutCancel(ctx), allFree(publications))
 		} else {
 			report.Unchanged += len(runs)

@@ -19,8 +19,8 @@ type SaleOpens struct {
 	DaysBefore *int
 }
 
-// atOnce is when a run opened that is on sale at once. It is the same instant whenever it is published, for otherwise
-// publishing the same again would be a change, and refused once a seat is sold.
+// atOnce is when a run opened that is on sale at once. It is always the same instant. Otherwise publishing the same again
+// would be a change, and refused once a seat is sold.
 func atOnce() time.Time { return time.Unix(0, 0).UTC() }
 
 // ParseSaleOpens reads "now", an instant in RFC 3339, or "N-days-before".

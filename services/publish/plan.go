@@ -21,7 +21,7 @@ type planned struct {
 
 type plan []planned
 
-// plan makes the trains, or names those that cannot be sold. Of a plan, the report has the trains and the runs.
+// plan makes the trains, or names those that cannot be sold. It adds the trains, the runs and its notices to the report.
 func (p *Publisher) plan(request *ImportRequest, report *ImportReport) (plan, error) {
 	if err := p.validateImport(request); err != nil {
 		return nil, err

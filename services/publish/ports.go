@@ -7,9 +7,9 @@ import (
 	"interlock/services/rail"
 )
 
-// Ledger is the part of the ledger that publishing needs. Each method is one transaction, and raises the publication
-// number when, and only when, it changed something. ledger.ErrInDoubt: it may or may not have been done; to repeat it is
-// harmless. A version rises with every sale, so that a run of version 1 has every seat free.
+// Ledger is the part of the ledger that publishing needs. Each method is one transaction. It raises the publication number
+// if it changed something, and otherwise leaves it. ledger.ErrInDoubt: it may have been done; to repeat it is harmless. A
+// version rises with every sale, so that a run of version 1 has every seat free.
 type Ledger interface {
 	// Stations are all stations.
 	Stations(ctx context.Context) ([]*rail.Station, error)
@@ -20,14 +20,14 @@ type Ledger interface {
 	// the run. A withdrawn run is published again, its version going on. With validateOnly it tells what it would do
 	// and does nothing.
 	Publish(ctx context.Context, runs []*rail.Run, by string, validateOnly bool) ([]ledger.Publication, error)
-	// SetStatus suspends or resumes a run by compare-and-set on its version, and records who and why. NOT_FOUND: no
-	// such run. WRONG_STATE: it was withdrawn. A run that has the status already stays as it is. The answer is without
-	// Counts where the run's seat maps cannot be read: it is suspended all the same.
+	// SetStatus suspends or resumes a run by compare-and-set on its version, and records by whom and why. A run that has
+	// the status already stays as it is. NOT_FOUND: no such run. WRONG_STATE: it was withdrawn. Where the run's seat maps
+	// cannot be read, the status is set, and the answer has no Counts.
 	SetStatus(ctx context.Context, id rail.RunID, status rail.RunStatus, reason, by string) (*rail.Availability, error)
-	// Withdraw takes a run off sale for good: RUN_HAS_ORDERS if it has live orders and cancelOrders is false, else each
-	// live order is cancelled with the reason, and its seats are free. It returns every order that it ended; those that
-	// had been paid have PaidAt. Of a run that is withdrawn already it returns, and changes nothing, the orders that the
-	// withdrawal cancelled, so that an answer that got lost can be asked for again.
+	// Withdraw takes a run off sale for good. Each live order is cancelled with the reason, and its seats are free; without
+	// cancelOrders, live orders are RUN_HAS_ORDERS. It returns every order that it ended; those that had been paid have
+	// PaidAt. A run that is withdrawn already is not changed, and the orders that its withdrawal cancelled are returned:
+	// so a lost answer can be asked for again.
 	Withdraw(ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool) (left *rail.Availability, ended []*rail.Order, err error)
 }
 
@@ -41,8 +41,8 @@ type Availability interface {
 	AnnouncePublication(ctx context.Context) error
 }
 
-// Timetable is this server's own copy, brought up to date before a publication is answered, so that whoever published
-// can search at once.
+// Timetable is this server's own copy. It is brought up to date before a publication is answered, so that the caller can
+// search at once.
 type Timetable interface {
 	Refresh(ctx context.Context) error
 }

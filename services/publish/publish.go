@@ -1,15 +1,17 @@
-// Package publish puts a railway's timetable on sale: stations, trains on their dates, a whole GTFS feed at once; and
-// suspends, resumes and withdraws single runs.
+// Package publish is the use case of putting a railway's timetable on sale: stations, trains on their dates, a whole GTFS
+// feed at once. It also suspends, resumes and withdraws single runs.
 //
-// It checks everything that comes in by the rules of rail before the ledger sees it, and never writes anything but
-// through the ledger. It never decides whether a change would hurt an order: the ledger does, in the transaction that
-// makes the change. It never sells.
+// It checks all input by the rules of rail before the ledger sees it, and writes through the ledger only. Whether a change
+// would hurt an order is decided by the ledger, in the transaction that makes the change.
 //
-// Invariants: what the ledger refused is nowhere else either. What the ledger may or may not have done is UNAVAILABLE and
-// says so; repeating it finds out, and tells everyone what the first time could not. Availability and the timetables are told only after the
-// ledger's commit, and that they could not be told is logged, never answered: the publication stands, and repair heals
-// the rest. Publishing the same again changes nothing, today or tomorrow, here or on another server: what is stored
-// depends on the request alone, never on when it came.
+// Invariants:
+//
+//   - What the ledger refused is nowhere else either.
+//   - Where it is not known whether the ledger has done it, the answer is UNAVAILABLE and says so. To repeat it is safe:
+//     it then tells availability and the timetables what the first time could not.
+//   - Availability and the timetables are told only after the ledger's commit. A failure to tell them is logged and is no
+//     error: the publication stands, and repair does the rest.
+//   - Publishing the same again changes nothing, at any time, on any server: what is stored depends on the request alone.
 //
 // A Publisher keeps no state of its own; its methods may be called by many goroutines.
 package publish
@@ -34,12 +36,12 @@ type Runs interface {
 	Run(id rail.RunID) (*rail.Run, bool)
 }
 
-// Publisher is the way in for timetables.
+// Publisher publishes timetables.
 type Publisher struct {
 	Ledger       Ledger
 	Availability Availability
-	// Timetable, Stations and Runs are this server's copy of what is published. All three may be nil where only Import
-	// is called, since nobody searches there.
+	// Timetable, Stations and Runs are this server's copy of what is published. All three may be nil where only Import is
+	// called: a process that imports has no searches.
 	Timetable Timetable
 	Stations  Stations
 	Runs      Runs
@@ -47,31 +49,32 @@ type Publisher struct {
 	Now func() time.Time
 	// ClosesBefore is how long before its departure selling from a call ends, for every run published from here on.
 	ClosesBefore time.Duration
-	// Log hears of availability or a timetable that could not be told after a commit: there is nobody else to tell then.
+	// Log gets what could not be told after a commit, for which no call fails.
 	Log *slog.Logger
 }
 
 // Bounds of what is told after a commit.
 const (
-	// tellMax is how long a publication waits after its commit for each of availability, this server's timetable, the
-	// others, and those who watch the orders it ended. It is long for a healthy server and short for whoever waits for the answer; repair does the rest.
+	// tellMax is how long a publication waits after its commit for each of availability, this server's timetable, the other
+	// servers, and the subscribers of orders that it ended. It is long for a healthy server, and short for the caller who
+	// waits; repair does the rest.
 	tellMax = 3 * time.Second
 	// loadRuns is how many runs are loaded into availability in one call, so that each call fits well into tellMax.
 	loadRuns = 500
-	// repeatAfter is how long to wait before a publication is repeated of which nobody knows whether it was made: about as
-	// long as a commit may wait for its replica.
+	// repeatAfter is how long a caller should wait before it repeats a publication that is in doubt: about as long as a
+	// commit may wait for its replica.
 	repeatAfter = 3 * time.Second
 )
 
-// tell brings availability and the timetables up to date after a commit, and tells of the orders it ended. The publication
-// has happened, so it is told in full even when its caller has gone. It is told again when it is repeated: the first time
-// may have been cut short between the ledger and here.
+// tell brings availability and the timetables up to date after a commit, and tells of the orders that it ended. The
+// publication has happened, so it is told in full even when its caller has gone. When it is repeated, it is told again:
+// the first time may have been cut short after the ledger.
 func (p *Publisher) tell(ctx context.Context, left []*rail.Availability, ended ...*rail.Order) {
 	ctx = context.WithoutCancel(ctx)
 	reached := p.load(ctx, left)
 	p.refresh(ctx)
 	if !reached {
-		return // Whoever cannot be reached once is not asked again: other servers and subscribers look by themselves.
+		return // Redis is away. Other servers and subscribers find out by themselves.
 	}
 	p.announce(ctx)
 	p.announceOrders(ctx, ended)
@@ -92,8 +95,8 @@ func (p *Publisher) announceOrders(ctx context.Context, ended []*rail.Order) {
 	})
 }
 
-// unsure makes of an error of the ledger what its caller is told, where nobody knows what became of the commit. There is
-// no key to ask again with, and none is needed.
+// unsure is an error of the ledger as the caller is told of it. Where the commit is in doubt, that is UNAVAILABLE: to
+// repeat the call finds out, without a key.
 func unsure(err error) error {
 	if !errors.Is(err, ledger.ErrInDoubt) {
 		return err
@@ -117,7 +120,7 @@ func (p *Publisher) load(ctx context.Context, left []*rail.Availability) bool {
 	return true
 }
 
-// refresh brings this server's timetable up to date, so that whoever published can search at once.
+// refresh brings this server's timetable up to date, so that the caller can search at once.
 func (p *Publisher) refresh(ctx context.Context) {
 	if p.Timetable != nil {
 		p.within(ctx, "this server's timetable does not show it yet", p.Timetable.Refresh)

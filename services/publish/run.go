@@ -32,7 +32,7 @@ func (p *Publisher) setStatus(ctx context.Context, id rail.RunID, status rail.Ru
 }
 
 // counted is what is left of a run, as it is to be loaded; none where the ledger could not count it, since availability
-// must not show what nobody knows.
+// must not make up a number.
 func (p *Publisher) counted(ctx context.Context, left *rail.Availability) []*rail.Availability {
 	if left.Counts == nil {
 		p.Log.ErrorContext(ctx, "a run's seat maps cannot be read: what is left of it is not stored", "run", left.RunID)
@@ -41,9 +41,9 @@ func (p *Publisher) counted(ctx context.Context, left *rail.Availability) []*rai
 	return []*rail.Availability{left}
 }
 
-// Withdraw takes a run off sale for good. A run with live orders is RUN_HAS_ORDERS, unless cancelOrders: then each is
-// cancelled with the reason. It returns the run as it is now, as Suspend does, and the orders that had been paid, whose
-// buyers are owed their money; the same again when it is repeated.
+// Withdraw takes a run off sale for good. With cancelOrders each live order is cancelled with the reason; without it, live
+// orders are RUN_HAS_ORDERS. It returns the run as it is now, as Suspend does, and the orders that had been paid, whose
+// buyers are owed their money. Repeated, it returns the same.
 func (p *Publisher) Withdraw(ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool) (run *rail.Run, paid []*rail.Order, err error) {
 	reason = rail.NormalizeText(reason)
 	if err := validateDecision(id, reason); err != nil {
@@ -62,7 +62,7 @@ func (p *Publisher) Withdraw(ctx context.Context, id rail.RunID, reason, by stri
 	return p.now(left, reason), paid, nil
 }
 
-// now is the run after a decision about it: this server's copy, put right where the copy could not be refreshed.
+// now is the run after a decision about it: this server's copy, with the new status where the copy could not be refreshed.
 func (p *Publisher) now(left *rail.Availability, reason string) *rail.Run {
 	run, ok := p.Runs.Run(left.RunID)
 	if !ok {

@@ -22,10 +22,10 @@ type Template struct {
 	Fares     *rail.Fares
 }
 
-// Of finds a trip's template. A kind is looked up by the route's short name, its description, its long name, the letters
-// the train's number begins with ("G" of "G1"), and the route's type ("type:101"), in this order; after that comes the
-// default. kind is what the train is then called: the name the template was found by, or else the route's short name.
-// nil means that the kind has no template.
+// Of finds a trip's template. It looks for the route's short name, its description, its long name, the letters that the
+// train's number begins with ("G" of "G1"), and the route's type ("type:101"), in this order, and then takes the default.
+// kind is what the train is called: the name that the template was found by, or the route's short name. template is nil
+// where none was found and there is no default.
 func (t *Templates) Of(trip *gtfs.Trip) (kind string, template *Template) {
 	for _, name := range []string{trip.Route.ShortName, trip.Route.Desc, trip.Route.LongName, letters(trip.Number)} {
 		if template := t.kinds[name]; template != nil && name != "" {
@@ -39,7 +39,7 @@ func (t *Templates) Of(trip *gtfs.Trip) (kind string, template *Template) {
 	return kind, t.fallback
 }
 
-// shownKind is the name of a kind if it is fit to be shown as a train's, else nothing: a long name of a route is not.
+// shownKind is the name of a kind if it can be shown as a train's, else "": a route's long name may be too long.
 func shownKind(name string) string {
 	if rail.CheckText("a kind", name, rail.MaxKind) != nil {
 		return ""

@@ -22,7 +22,7 @@ type TrainRequest struct {
 	// Weekdays restrict the dates; none is every day.
 	Weekdays  []time.Weekday
 	SaleOpens SaleOpens
-	// ValidateOnly asks what would happen; nothing does.
+	// ValidateOnly asks what would happen, and changes nothing.
 	ValidateOnly bool
 }
 
@@ -35,8 +35,8 @@ type TrainResult struct {
 	Created, Changed, Unchanged int
 }
 
-// PublishTrain puts a train on sale, on all of its dates or none. Everything that is wrong with the request is told at
-// once; a change to a run that has orders is RUN_HAS_ORDERS, and nothing is written.
+// PublishTrain puts a train on sale, on all of its dates or none. INVALID lists everything that is wrong with the request.
+// A change to a run that has orders is RUN_HAS_ORDERS.
 func (p *Publisher) PublishTrain(ctx context.Context, request TrainRequest, by string) (TrainResult, error) {
 	train, runs, err := p.prepare(ctx, &request)
 	if err != nil {
@@ -61,7 +61,7 @@ func (p *Publisher) PublishTrain(ctx context.Context, request TrainRequest, by s
 func (p *Publisher) prepare(ctx context.Context, request *TrainRequest) (*rail.Train, []*rail.Run, error) {
 	var errs rail.Errors
 	if n := len(request.Calls); n < 2 || n > rail.MaxCalls {
-		// Said alone: most of what else there is to say follows from the calls.
+		// This is said alone: most other defects would follow from it.
 		errs.Add(rail.Invalid, input("calls"), "a train calls at 2 to %d stations, not %d", rail.MaxCalls, n)
 		return nil, nil, errs
 	}
@@ -106,8 +106,8 @@ func (p *Publisher) prepare(ctx context.Context, request *TrainRequest) (*rail.T
 	return train, runs, nil
 }
 
-// findStations finds the stations of calls, nil where there is none. Another server may have published one a moment
-// ago, so before any is called unknown the timetable is brought up to date.
+// findStations finds the stations of calls, nil where there is none. Where one is missing, the timetable is brought up to
+// date first: another server may have published the station a moment ago.
 func (p *Publisher) findStations(ctx context.Context, calls []rail.Call) []*rail.Station {
 	stations, all := p.lookUp(calls)
 	if !all && p.Timetable != nil && p.Timetable.Refresh(ctx) == nil {
@@ -128,8 +128,8 @@ func (p *Publisher) lookUp(calls []rail.Call) (stations []*rail.Station, all boo
 	return stations, all
 }
 
-// tidy is the calls with what says nothing made equal, so that equal trains have equal ids: the arrival at the origin,
-// the departure from the terminus, alighting at the one and boarding at the other.
+// tidy is the calls with fixed values where a value says nothing: for the arrival and alighting at the origin, and for the
+// departure and boarding at the terminus. So equal trains have equal ids.
 func tidy(calls []rail.Call) []rail.Call {
 	calls = slices.Clone(calls)
 	first, last := &calls[0], &calls[len(calls)-1]
@@ -186,9 +186,9 @@ func count(publications []ledger.Publication) (created, changed, unchanged int) 
 // untouched is a run's version until something is sold on it or decided about it.
 const untouched = 1
 
-// allFree is what is left of runs that have every seat free, for every pair of calls: those that were created or changed,
-// and those that were created by an earlier call and not touched since, whose answer may have got lost. The runs of one
-// train share one list of counts.
+// allFree is what is left, for every pair of calls, of the runs that have every seat free. They were created or changed,
+// or were created by an earlier call, which may have failed to tell, and not touched since. The runs of one train share
+// one list of counts.
 func allFree(publications []ledger.Publication) []*rail.Availability {
 	var left []*rail.Availability
 	counts := map[*rail.Train][]uint16{}

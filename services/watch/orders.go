@@ -5,10 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"interlock/internal/logonce"
-
 	"golang.org/x/sync/errgroup"
 
+	"interlock/internal/logonce"
 	"interlock/services/rail"
 )
 

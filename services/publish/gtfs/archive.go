@@ -21,8 +21,8 @@ const encrypted = 0x1
 // required are the files without which there is no timetable; of the two calendars one is enough.
 var required = []string{"agency.txt", "stops.txt", "routes.txt", "trips.txt", "stop_times.txt"}
 
-// ReadFile is ReadZip of a file, or Read of a folder. An error of opening it goes up unchanged: nobody looked at a feed
-// yet.
+// ReadFile is ReadZip of a file, or Read of a folder. An error of opening it is returned as it is, and is no refusal of a
+// feed.
 func ReadFile(ctx context.Context, name string, options Options) (*Feed, error) {
 	file, err := os.Open(name)
 	if err != nil {
@@ -44,9 +44,9 @@ func ReadFile(ctx context.Context, name string, options Options) (*Feed, error) 
 }
 
 var (
-	// errNotZip is what ReadZip answers for bytes that are no archive at all.
+	// errNotZip is ReadZip's refusal of bytes that are no archive at all.
 	errNotZip = rail.Refuse(rail.Invalid, "the feed is not a zip archive")
-	// errDirectoryTooLong is what it answers for an archive that is mostly a list of files.
+	// errDirectoryTooLong is its refusal of an archive that is mostly a list of files.
 	errDirectoryTooLong = rail.Refuse(rail.Invalid, "the archive's list of files is longer than %d MiB", maxDirectoryBytes>>20)
 )
 
@@ -128,8 +128,8 @@ func feedFolders(fsys fs.FS) (folders []string, err error) {
 	return folders, err
 }
 
-// isHidden tells whether a folder has no feed for sure: its name begins with a dot, or it is the one in which archives
-// made on a Mac carry a shadow of every file.
+// isHidden tells whether a folder is not looked into: its name begins with a dot, or it is the one in which archives made
+// on a Mac carry a shadow of every file.
 func isHidden(path, name string) bool {
 	return name == "__MACOSX" || path != "." && strings.HasPrefix(name, ".")
 }
@@ -143,8 +143,8 @@ func unreadableFeed(err error) error {
 	return &rail.Error{Code: rail.Invalid, Message: "the feed cannot be read: " + err.Error(), Cause: err}
 }
 
-// exists tells whether a file is there, and no pipe or device, which might never end; one that is there and cannot be opened
-// is found out by whoever opens it.
+// exists tells whether a file is there. A pipe or a device, which might never end, counts as missing. A file that cannot
+// be opened is there: opening it fails.
 func exists(fsys fs.FS, file string) bool {
 	info, err := fs.Stat(fsys, file)
 	return err == nil && info.Mode().IsRegular()

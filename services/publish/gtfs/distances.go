@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	// detour is how much longer track is than the straight lines between stations, where a feed has no distances: a few
-	// per cent on a line that stops often, more in mountains. A railway that charges by the exact kilometre has them.
+	// detour is how much longer track is taken to be than the straight lines between stations, where a feed has no
+	// distances: a few per cent on a line that stops often, more in mountains. A railway that charges by the exact
+	// kilometre has distances in its feed.
 	detour = 1.05
 	// maxMetres is the longest train rail knows: more than twice around the earth.
 	maxMetres = 100_000_000
@@ -26,8 +27,8 @@ var unitsOfLength = []struct {
 	metres float64
 }{{"kilometres", 1_000}, {"metres", 1}, {"miles", 1_609.344}, {"feet", 0.3048}}
 
-// unit is how many metres one unit of shape_dist_traveled is. GTFS leaves that to the feed, and taking metres for
-// kilometres would make every fare a thousand times too high; the straight lines between the stops tell them apart.
+// unit is how many metres one unit of shape_dist_traveled is. GTFS leaves that to the feed. With metres taken for
+// kilometres, every fare would be a thousand times too high; the straight lines between the stops tell them apart.
 func (r *reader) unit() float64 {
 	if r.options.MetresPerUnit > 0 {
 		return r.options.MetresPerUnit

@@ -6,19 +6,20 @@ import (
 	"math"
 )
 
-// Bounds of a feed, so that what somebody sends costs no more than what an honest railway sends. What an archive says of
-// itself is not believed: all of it is counted while reading.
+// Bounds of a feed: a hostile feed costs no more than that of an honest railway. What an archive says of itself is not
+// believed: everything is counted while reading.
 const (
-	// DefaultMaxMemory is what a feed may take in memory: ten million rows of stop_times.txt, where the largest railways have
-	// five. A feed of all buses and trams of a large country has thirty million, and is told to be read with more.
+	// DefaultMaxMemory is what a feed may take in memory: ten million rows of stop_times.txt, where the largest railways
+	// have five. A feed of all buses and trams of a large country has thirty million, and needs a larger MaxMemory.
 	DefaultMaxMemory = 1 << 30
-	// unpackedPerMemory is how many bytes of text may be read for each that may be kept. A row of stop_times.txt is some 65
-	// bytes and takes 100.
+	// unpackedPerMemory is how many bytes of text may be read for each byte that may be kept. A row of stop_times.txt is
+	// some 65 bytes and takes 100.
 	unpackedPerMemory = 2
-	// maxRatio is how many bytes an archive may unpack to, and be kept of, for each of its own. Timetables are packed to a
-	// tenth, the most regular to a thirtieth; a bomb to a thousandth.
+	// maxRatio is how many bytes an archive may unpack to, and how many may be kept, for each byte of its own. Timetables
+	// are packed to a tenth, the most regular to a thirtieth; a zip bomb to a thousandth.
 	maxRatio = 64
-	// freeUnpacked and freeMemory are what every archive may have, however small: a few empty columns are packed to nothing.
+	// freeUnpacked and freeMemory are what every archive may have, however small: a few empty columns are packed to almost
+	// nothing.
 	freeUnpacked = 16 << 20
 	freeMemory   = 64 << 20
 
@@ -36,15 +37,16 @@ const (
 	maxRecordBytes = 1 << 20
 	// maxFieldBytes bounds one field. Names and ids have tens of bytes, descriptions thousands.
 	maxFieldBytes = 16 << 10
-	// maxRows bounds one file, also one of rows of which nothing is kept. Lines are counted in 32 bits.
+	// maxRows bounds one file, also where nothing is kept of its rows. Lines are counted in 32 bits.
 	maxRows = 100_000_000
-	// rowsPerLook is how often a reader looks whether it was told to stop.
+	// rowsPerLook is after how many rows a reader looks whether its context has ended.
 	rowsPerLook = 1_024
-	// maxNotices is how many notices of one sort a feed may have: more say nothing new.
+	// maxNotices is how many notices of one sort a feed may have: more would say nothing new.
 	maxNotices = 20
 )
 
-// What is kept in memory, in bytes beside its texts: the structure, its place in maps and lists, and what these need to grow.
+// What is kept in memory, in bytes beside its texts: the structure, its place in maps and lists, and room for these to
+// grow.
 const (
 	keptAgency    = 100
 	keptStop      = 500 // With the station it becomes.
@@ -59,11 +61,12 @@ const (
 // budget is how much of a feed may still be read and kept.
 type budget struct {
 	rows, unpacked, memory int64
-	// packed is the size of the archive, 0 where the feed is a folder; maxUnpacked and maxMemory are what there was at first.
+	// packed is the size of the archive, 0 where the feed is a folder. maxUnpacked and maxMemory are what there was at
+	// first.
 	packed, maxUnpacked, maxMemory int64
 }
 
-// newBudget is the budget of a feed: packed is the size of its archive, 0 for a folder, which is as large as it is.
+// newBudget is the budget of a feed. packed is the size of its archive, 0 for a folder, to which no ratio applies.
 func newBudget(options *Options, packed int64) *budget {
 	memory := options.MaxMemory
 	if memory <= 0 {
@@ -101,7 +104,7 @@ func (t *table) keep(bytes int, texts ...string) error {
 	return nil
 }
 
-// gate lets an archive's table of contents be read so far, and everything once it is open.
+// gate lets left bytes of an archive's table of contents be read, and everything once it is open.
 type gate struct {
 	io.ReaderAt
 	left int64

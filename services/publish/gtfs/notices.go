@@ -10,7 +10,7 @@ func (r *reader) notice(format string, args ...any) {
 	r.feed.Notices = append(r.feed.Notices, fmt.Sprintf(format, args...))
 }
 
-// noticeFares tells of fares that are not read: what a seat costs is said by the import's templates.
+// noticeFares tells of fares that are not read: the import's templates say what a seat costs.
 func (r *reader) noticeFares() error {
 	entries, err := fs.ReadDir(r.fsys, ".")
 	if err != nil {

@@ -28,8 +28,8 @@ func refuse(file string, line int, format string, args ...any) *rail.Error {
 	return &rail.Error{Code: rail.Invalid, Message: message}
 }
 
-// collect adds a refusal to a list, so that a feed's every fault is told at once. It returns false once there are
-// enough, or when err is not a refusal; the list is then what to return.
+// collect adds a refusal to a list, so that all faults of a feed are told at once. goOn is false once there are enough:
+// the list is then what to return. An err that is no refusal is returned as other, with goOn false.
 func collect(list *rail.Errors, err error) (goOn bool, other error) {
 	if err == nil {
 		return true, nil

@@ -130,9 +130,9 @@ func (r *reader) makeStations() error {
 	return errs.OrNil()
 }
 
-// chooseCodes gives every root a code: stop_code where it is there, fit to be one and nobody else's, else stop_id. A
-// stop_code that is the stop_id another station had to fall back on is somebody else's too; falling back may make
-// further ones so, one after the other. It ends, because nobody falls back twice.
+// chooseCodes gives every root a code: its stop_code where that is a valid code and no other root's, else its stop_id. A
+// stop_code may also be the stop_id that another root has fallen back on: then its own root falls back too. So one may
+// lead to the next. It ends, because no root falls back twice.
 func (r *reader) chooseCodes(roots []int32) map[int32]rail.StationCode {
 	codes := make(map[int32]rail.StationCode, len(roots))
 	takenBy := make(map[rail.StationCode][]int32, len(roots))

@@ -9,8 +9,8 @@ import (
 	"interlock/services/rail"
 )
 
-// The values of pickup_type and drop_off_type: 0 is regular, 1 is none, 2 and 3 want a word with the railway first,
-// which buying a ticket is.
+// The values of pickup_type and drop_off_type: 0 is regular, and 1 is none. With 2 and 3 the passenger has to arrange it
+// with the railway, which buying a ticket does.
 const (
 	handlingNone = 1
 	handlingMax  = 3

@@ -84,7 +84,7 @@ func (t *table) readHeader() error {
 	return nil
 }
 
-// close gives the file back. What it could say was said while reading.
+// close gives the file back. Its error is left out: what goes wrong was met while reading.
 func (t *table) close() { _ = t.file.Close() }
 
 // column is the place of a column, -1 where the file has none of that name.
@@ -144,7 +144,7 @@ func (t *table) next() (bool, error) {
 	}
 }
 
-// record reads one record, whatever it is.
+// record reads one record of the file, the header included. io.EOF is the end.
 func (t *table) record() ([]string, error) {
 	if t.read%rowsPerLook == 0 {
 		if err := t.ctx.Err(); err != nil {
@@ -172,8 +172,8 @@ func (t *table) record() ([]string, error) {
 	return nil, unreadable(t.name, err)
 }
 
-// get is a field of the row without the spaces around it, "" where the file has no such column. It lives as long as the
-// whole row does: whoever keeps it clones it.
+// get is a field of the row without the spaces around it, "" where the file has no such column. It keeps the whole row in
+// memory, so a caller that keeps it clones it.
 func (t *table) get(column int) string {
 	if column < 0 {
 		return ""
