@@ -28,8 +28,8 @@ type Ask struct {
 
 // Left is the answer to an Ask.
 type Left struct {
-	// Known is false when nobody can say just now: the availability has no such run, or it was made for another Train
-	// than the asker's. Everything else is then zero.
+	// Known is false where there is no answer now: the availability lacks the run, or has it for another Train than the
+	// asker's. Everything else is then zero.
 	Known   bool
 	Version int64
 	Status  RunStatus
@@ -37,8 +37,8 @@ type Left struct {
 	Counts []uint16
 }
 
-// Change tells that a run or an order has moved on. It may be lost, doubled, late and out of order: whoever gets it
-// reads the truth and compares versions.
+// Change tells that a run or an order has moved on. It may be lost, doubled, late or out of order. So its receiver reads
+// the run or the order, and compares versions.
 type Change struct {
 	RunID RunID
 	// OrderID is the order that changed, or "" when the run did.

@@ -13,9 +13,9 @@ func (t *Train) at(date Date, call int, seconds int32) time.Time {
 	return date.ServiceStart(t.location).Add(time.Duration(seconds) * time.Second)
 }
 
-// ValidateOn lists what is wrong with the calls' times on one service date, each with its path below at: a time that the
-// clock of its station does not show on that date, or shows twice, and a train that is at a call before it left the one
-// before. Only times by a Clock can be wrong in this way: the others follow each other as Validate saw them.
+// ValidateOn lists what is wrong with the calls' times on one service date, each with its path below at. A station's clock
+// may never show a time on that date, or show it twice, and a train may be at a call before it left the call before. Only
+// times by a Clock can be wrong in this way. The order of the others was checked by Validate.
 func (t *Train) ValidateOn(date Date, at ...string) Errors {
 	if t.clocks == nil {
 		return nil

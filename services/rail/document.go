@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// trainDocument is how a train is kept in the ledger; formation and fares are kept once for all who share them.
+// trainDocument is how a train is kept in the ledger. A formation is kept once for all trains that share it.
 type trainDocument struct {
 	Number   string `json:"number"`
 	Kind     string `json:"kind,omitempty"`
@@ -19,8 +19,8 @@ func (t *Train) Document() ([]byte, error) {
 	return json.Marshal(trainDocument{t.Number, t.Kind, t.TimeZone, t.Calls, t.Fares})
 }
 
-// DecodeTrain reads what Document wrote. It fails when the result has another id than it should: a train that was
-// changed behind its id must not be sold from.
+// DecodeTrain reads what Document wrote. It is an error when the result has another id than the one given: a train that
+// was changed behind its id must not be sold.
 func DecodeTrain(id string, document []byte, formation *Formation) (*Train, error) {
 	var d trainDocument
 	if err := json.Unmarshal(document, &d); err != nil {

@@ -49,7 +49,7 @@ func (c Code) IsRefusal() bool {
 	return false
 }
 
-// Error is every error whose text may leave the process. Any other error is INTERNAL and stays inside.
+// Error is an error whose text may leave the process. Any other error is INTERNAL, and its text stays inside.
 type Error struct {
 	Code    Code
 	Message string
@@ -106,8 +106,8 @@ func Index(i int) string { return strconv.Itoa(i) }
 // Errors collects everything that is wrong with one input, so that a caller sees all of it at once.
 type Errors []*Error
 
-// MaxErrors is how many refusals one input is told: whoever has mended these asks again. An input may have a wrong seat label
-// for each of 65,536 seats.
+// MaxErrors is how many refusals a list for one input has at most. An input may have a wrong seat label for each of 65,536
+// seats. Where there are more refusals, the next try tells of them.
 const MaxErrors = 64
 
 // Add appends one refusal, unless there are MaxErrors.

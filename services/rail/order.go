@@ -55,7 +55,7 @@ type Order struct {
 	Number  string
 	Buyer   string
 	Version int64
-	// State is EXPIRED also for a hold that is past PayBy and not swept yet, by the primary's clock at the time of reading.
+	// State is EXPIRED also for a hold past PayBy that is not swept yet, by the primary's clock at the time of reading.
 	State       OrderState
 	StateReason string
 	From, To    int
@@ -81,8 +81,8 @@ type Ticket struct {
 	Price     Money
 	// Passenger is empty once the order was erased.
 	Passenger Passenger
-	// Sealed is why the passenger could not be read, nil where nothing is wrong: the ledger has it sealed with a key that this
-	// server does not have, or somebody has changed the row. Passenger is empty then.
+	// Sealed is why the passenger could not be read, nil where it could: this server lacks the key that the passenger is
+	// sealed with, or the row was changed. Passenger is empty then.
 	Sealed error
 }
 

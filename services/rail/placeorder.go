@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Wish is what a passenger would like; it is honoured when such a seat is free, and never a reason to refuse.
+// Wish is what a passenger would like. It is honoured where such a seat is free, and is never a reason to refuse.
 type Wish struct {
 	Position SeatPosition
 	Letter   string
@@ -28,8 +28,8 @@ type PlaceOrder struct {
 	Passengers     []PassengerRequest
 }
 
-// Normalize makes one request of those that people would call the same: see NormalizeText, and NormalizeLabel for numbers.
-// Document numbers become capitals. It comes before the request is compared with another of the same key.
+// Normalize makes requests equal that people would call the same: see NormalizeText, and NormalizeLabel for numbers.
+// Document numbers become capitals. It comes before the request is compared with another one of the same key.
 func (p *PlaceOrder) Normalize() {
 	for i := range p.Passengers {
 		who := &p.Passengers[i]
@@ -40,8 +40,8 @@ func (p *PlaceOrder) Normalize() {
 	}
 }
 
-// asciiUpper is strings.ToUpper of ASCII alone: of all letters, two that are no ASCII have an ASCII capital, and would become
-// somebody else's document.
+// asciiUpper is strings.ToUpper of ASCII letters only. Two letters outside ASCII have a capital in ASCII, and would make
+// another person's document number.
 func asciiUpper(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' {
@@ -126,7 +126,7 @@ func ValidKey(key string) bool {
 	return true
 }
 
-// documentFault is what is wrong with a document number, "" where nothing is. Of the number it tells one character at most.
+// documentFault is what is wrong with a document number, "" where nothing is. It shows one character of the number at most.
 func documentFault(number string) string {
 	characters := []rune(number)
 	for i, r := range characters[:min(len(characters), maxDocument)] {

@@ -89,8 +89,8 @@ type Run struct {
 	Reason string
 }
 
-// WithStatus is the run with a status that was heard of before the timetable was: the run itself where it is the same,
-// else a copy without the reason, which belonged to the old one.
+// WithStatus is the run with a status that is newer than the timetable. It is the run itself where the status is the same,
+// else a copy without the reason, which belonged to the old status.
 func (r *Run) WithStatus(status RunStatus) *Run {
 	if status == r.Status || status == "" {
 		return r
@@ -108,7 +108,7 @@ func (r *Run) Departure(i int) time.Time {
 	return r.Train.at(r.Date, i, r.Train.Calls[i].DepartureSeconds)
 }
 
-// SaleClosesAt is when selling from call i ends. Nobody boards at the terminus, so there it means nothing.
+// SaleClosesAt is when selling from call i ends. It has no meaning at the terminus.
 func (r *Run) SaleClosesAt(i int) time.Time { return r.Departure(i).Add(-r.ClosesBefore) }
 
 // ClosesAt is when selling ends at the last call where a passenger may board.

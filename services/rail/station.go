@@ -17,8 +17,8 @@ const (
 	maxStationName = 128
 	// maxLanguage is the longest language tag that BCP 47 (RFC 5646, 4.4.1) expects anywhere.
 	maxLanguage = 35
-	// MaxStationNames is how many languages one station may be named in: more than any railway prints, and few enough that
-	// every search may look at all of them.
+	// MaxStationNames is how many languages one station may be named in: more than any railway prints, and few enough for
+	// every search to look at all of them.
 	MaxStationNames = 64
 )
 
@@ -56,7 +56,8 @@ func (s *Station) NameIn(language string) string {
 	return s.Name
 }
 
-// Normalize makes the station's names what NormalizeText makes of them. Codes are left alone: they are compared byte by byte.
+// Normalize makes the station's names what NormalizeText makes of them. Its code stays as it is, since codes are compared
+// byte by byte.
 func (s *Station) Normalize() {
 	s.Name = NormalizeText(s.Name)
 	names := s.Names
@@ -96,15 +97,15 @@ func (s *Station) Validate(at ...string) Errors {
 	return errs
 }
 
-// zoneName is how IANA writes names. time.LoadLocation would take "Europe//Berlin" as well, and as many further slashes as
-// there is memory to remember zones in.
+// zoneName is how IANA writes names. time.LoadLocation would take "Europe//Berlin" as well, with any number of slashes, and
+// LoadZone would remember each.
 var zoneName = regexp.MustCompile(`^[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,3}$`)
 
-// zones remembers what time.LoadLocation read from disk: a search shows thousands of times.
+// zones remembers what time.LoadLocation read from disk, since a search shows thousands of times of day.
 var zones sync.Map // string → *time.Location
 
-// LoadZone is time.LoadLocation with a memory, and without its special names "" and "Local": a timetable must not
-// depend on the server it is read on.
+// LoadZone is time.LoadLocation with a memory. It refuses the special names "" and "Local": a timetable must not depend on
+// the server that reads it.
 func LoadZone(name string) (*time.Location, error) {
 	if loc, ok := zones.Load(name); ok {
 		return loc.(*time.Location), nil

@@ -12,8 +12,8 @@ const (
 	// MaxOffset is the longest a train runs after the start of its service date; the longest passenger trains take a week.
 	MaxOffset = 14 * 24 * time.Hour
 	maxMetres = 100_000_000
-	// MaxKind is how many characters a train's kind has at most, and maxTrainNumber its number: that of a train that changes
-	// it on the way has several.
+	// MaxKind is how many characters a train's kind has at most, and maxTrainNumber its number. A train that changes its
+	// number on the way has several in one.
 	MaxKind        = 64
 	maxTrainNumber = 128
 )
@@ -25,11 +25,11 @@ const NoDistance int32 = -1
 type Call struct {
 	Station StationCode `json:"station"`
 	// Clock is the IANA zone of the clock that the times are read off; "" where they count from Date.ServiceStart in the
-	// train's time zone, as those of GTFS do. It is kept with the call: a station's zone may be corrected, and a train that
-	// is on sale must not move by that.
+	// train's time zone, as those of GTFS do. It is kept with the call, so that a train on sale does not move when a
+	// station's zone is corrected.
 	Clock string `json:"clock,omitempty"`
 	// ArrivalSeconds and DepartureSeconds pass 86,400 after midnight: by a Clock, 90,000 is 01:00 of the next day. At the
-	// origin the arrival, at the terminus the departure, says nothing.
+	// origin the arrival says nothing, and at the terminus the departure.
 	ArrivalSeconds   int32 `json:"arr"`
 	DepartureSeconds int32 `json:"dep"`
 	// Metres is the distance from the origin, or NoDistance.
@@ -39,7 +39,7 @@ type Call struct {
 	NoAlighting bool `json:"noAlighting,omitempty"`
 }
 
-// Train is a numbered service: its calls, its coaches and its fares. It is never changed once made: a train that runs
+// Train is a numbered service: its calls, its coaches and its fares. It is never changed once made. A train that runs
 // differently on some dates is another Train with the same number.
 type Train struct {
 	// ID is a digest of all the rest: equal trains have equal ids.
@@ -122,9 +122,9 @@ func (t *Train) Price(class SeatClass, i, j int) (Money, bool) {
 	return Money{t.Fares.forMetres(rate, int64(t.Calls[j].Metres-t.Calls[i].Metres)), t.Fares.Currency}, true
 }
 
-// Pair finds the calls to board and alight at between two stations: of those that can, the last boarding that still
-// reaches to, and from there the first alighting. It matters where a train calls at a station twice. Nobody goes from a
-// station to itself, not even on a train that comes back to it.
+// Pair finds the calls to board and alight at between two stations: the last boarding from which the train still reaches
+// to, and the first alighting after it. The choice matters where a train calls at a station twice. ok is false where the
+// train does not go there, and for a station and itself, even on a train that comes back to it.
 func (t *Train) Pair(from, to StationCode) (i, j int, ok bool) {
 	if from == to {
 		return 0, 0, false
@@ -215,7 +215,7 @@ func (t *Train) validateTimes(errs *Errors, path []string, i int) {
 	}
 }
 
-// validatePrices refuses a train with a seat it could not put a price on.
+// validatePrices refuses a train with a seat that has no price between some calls.
 func (t *Train) validatePrices(at []string) Errors {
 	var errs Errors
 	everyDistance := !slices.ContainsFunc(t.Calls, func(c Call) bool { return c.Metres == NoDistance })
