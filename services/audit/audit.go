@@ -1,10 +1,11 @@
 // Package audit is the use case of checking: it repairs Redis all the time, rebuilds it on demand, and verifies that
 // nothing was sold twice. The ledger is the truth that everything is held against.
 //
-// It never changes what was sold. Verify writes nothing at all. Repair writes to Redis only what the ledger says, and only
-// in place of the very version that was compared. So it may run beside any number of sales and other repairers.
+// It never changes what was sold. Verify writes nothing at all. Repair writes to Redis only what the ledger says, and
+// only in place of the very version that was compared. So it may run beside any number of sales and other repairers.
 //
-// A run that the ledger cannot read does not stop them: the others are repaired and verified, and the damage is reported.
+// A run that the ledger cannot read does not stop them: the others are repaired and verified, and the damage is
+// reported.
 package audit
 
 import (
@@ -70,8 +71,8 @@ func (a *Auditor) Rebuild(ctx context.Context, jumpVersions bool) (runs int, err
 	return runs, errors.Join(a.Cache.MarkLoaded(ctx, data), damage)
 }
 
-// compare holds what Redis has of some runs against what the ledger says, and rewrites what is not equal. Where Redis is
-// ahead, either there was a sale in between, or Redis is wrong: compareAhead finds out.
+// compare holds what Redis has of some runs against what the ledger says, and rewrites what is not equal. Where Redis
+// is ahead, either there was a sale in between, or Redis is wrong: compareAhead finds out.
 func (a *Auditor) compare(ctx context.Context, truth []*rail.Availability) error {
 	if len(truth) == 0 {
 		return nil
@@ -123,7 +124,8 @@ func (a *Auditor) compareAhead(ctx context.Context, ahead map[rail.RunID]int64) 
 
 func (a *Auditor) replace(ctx context.Context, left *rail.Availability, seen int64) error {
 	a.repaired.Add(1)
-	a.Log.WarnContext(ctx, "Redis was not what the ledger says", "run", left.RunID, "redis_version", seen, "ledger_version", left.Version)
+	a.Log.WarnContext(ctx, "Redis was not what the ledger says", "run", left.RunID, "redis_version", seen,
+		"ledger_version", left.Version)
 	return a.Cache.Replace(ctx, left, seen)
 }
 

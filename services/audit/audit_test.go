@@ -47,7 +47,8 @@ func newTruth(n int) *truth {
 	for i := range n {
 		run := ledgertest.NewRun(ledgertest.NewTrain("T"+strconv.Itoa(100+i)), rail.NewDate(2030, 1, 1))
 		t.runs = append(t.runs, run)
-		t.lefts[run.ID] = &rail.Availability{RunID: run.ID, TrainID: run.Train.ID, Version: 1, Status: rail.Published, Counts: free(run)}
+		t.lefts[run.ID] = &rail.Availability{RunID: run.ID, TrainID: run.Train.ID, Version: 1, Status: rail.Published,
+			Counts: free(run)}
 	}
 	slices.SortFunc(t.runs, func(a, b *rail.Run) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return t
@@ -75,7 +76,9 @@ func (t *truth) bump(id rail.RunID) {
 
 // page is at most limit runs after one that can be read, beside an error that names the others that were met.
 func (t *truth) page(after rail.RunID, limit int) ([]*rail.Run, error) {
-	from, found := slices.BinarySearchFunc(t.runs, after, func(r *rail.Run, id rail.RunID) int { return strings.Compare(string(r.ID), string(id)) })
+	from, found := slices.BinarySearchFunc(t.runs, after, func(r *rail.Run, id rail.RunID) int {
+		return strings.Compare(string(r.ID), string(id))
+	})
 	if found {
 		from++
 	}
@@ -99,7 +102,8 @@ func (t *truth) readable(runs []*rail.Run, limit int) ([]*rail.Run, error) {
 	if len(damaged) == 0 {
 		return healthy, nil
 	}
-	return healthy, fmt.Errorf("%d runs from %s to %s cannot be read", len(damaged), damaged[0].ID, damaged[len(damaged)-1].ID)
+	return healthy, fmt.Errorf("%d runs from %s to %s cannot be read", len(damaged), damaged[0].ID,
+		damaged[len(damaged)-1].ID)
 }
 
 func (t *truth) Touched(context.Context, time.Duration) ([]*rail.Availability, error) {
@@ -169,11 +173,13 @@ func (t *truth) AuditSnapshots(_ context.Context, after rail.RunID, limit int) i
 		switch {
 		case run.ID <= after || len(snapshots) == limit:
 		case t.damaged[run.ID]:
-			snapshots = append(snapshots, &ledger.AuditSnapshot{ID: run.ID, Version: 1, Problem: errors.New("it is damaged")})
+			snapshots = append(snapshots, &ledger.AuditSnapshot{ID: run.ID, Version: 1,
+				Problem: errors.New("it is damaged")})
 		default:
 			snapshots = append(snapshots, &ledger.AuditSnapshot{
 				ID: run.ID, Run: run, Version: t.lefts[run.ID].Version, Now: time.Now(),
-				Row: ledger.RunRow{TrainNumber: run.Train.Number, TouchedAt: time.Now(), Publication: 1, Did: ledger.DidPublish},
+				Row: ledger.RunRow{TrainNumber: run.Train.Number, TouchedAt: time.Now(), Publication: 1,
+					Did: ledger.DidPublish},
 			})
 		}
 	}
@@ -316,7 +322,7 @@ func (r *redis) version(id rail.RunID) int64 {
 	return r.entries[id].Version
 }
 
-// election lets one in, or nobody, or nobody knows.
+// election elects a repairer, unless err says that another one is elected, or that this cannot be known.
 type election struct {
 	err error
 	// extended is called each time a term is, and says what comes of it.
@@ -342,7 +348,9 @@ func (term) Until() time.Time { return time.Now().Add(time.Hour) }
 func (term) Release()         {}
 
 func newAuditor(t *truth, r *redis, lock audit.Lock) *audit.Auditor {
-	a := &audit.Auditor{Ledger: t, Lock: lock, Runs: func() int { return len(t.runs) }, Log: slog.New(slog.DiscardHandler)}
+	a := &audit.Auditor{Ledger: t, Lock: lock, Runs: func() int {
+		return len(t.runs)
+	}, Log: slog.New(slog.DiscardHandler)}
 	if r != nil {
 		a.Cache = r
 	}
@@ -467,13 +475,16 @@ func TestRun_StaysElectedDuringAReload(t *testing.T) {
 		ledger, cache := newTruth(5_000), &redis{entries: map[rail.RunID]*rail.Availability{}}
 		loads, extensions := 0, 0
 		cache.filled = func() { loads++ }
-		repairFor(t, newAuditor(ledger, cache, election{extended: func() error { extensions++; return nil }}), 100*time.Millisecond)
+		repairFor(t, newAuditor(ledger, cache, election{extended: func() error {
+			extensions++
+			return nil
+		}}), 100*time.Millisecond)
 		require.Equal(t, 3, loads)
 		require.Equal(t, 3, extensions, "once a page")
 	})
 }
 
-// once elects one for one term: who has lost it finds that somebody else has it.
+// once elects a repairer for one term. After it, another one is elected.
 type once struct{ acquired, over bool }
 
 func (o *once) Acquire(context.Context, string) (lock.Lease, error) {
@@ -558,7 +569,8 @@ func TestRun_GoesPastRunsThatCannotBeRead(t *testing.T) {
 
 				log.Reset()
 				repairFor(t, a, 2*time.Minute)
-				require.LessOrEqual(t, bytes.Count(log.Bytes(), []byte("level=ERROR")), 5, "it is not told in every round")
+				require.LessOrEqual(t, bytes.Count(log.Bytes(), []byte("level=ERROR")), 5,
+					"it is not told in every round")
 				clear(ledger.damaged)
 				repairFor(t, a, 2*time.Minute)
 				require.Len(t, cache.entries, n, "what can be read again is repaired")

@@ -51,13 +51,17 @@ func (v *verifier) verifyHistory() {
 	for _, spans := range seats {
 		meetings(spans, func(a, b span) {
 			if v.Run == nil || !a.order.State.Live() || !b.order.State.Live() {
-				v.ticket(CheckOverlap, b.order, b.ticket, "at the version %d it took a seat on a leg on which order %s still had it", b.order.PlacedVersion, a.order.ID)
+				v.ticket(CheckOverlap, b.order, b.ticket,
+					"at the version %d it took a seat on a leg on which order %s still had it", b.order.PlacedVersion,
+					a.order.ID)
 			}
 		})
 	}
 	for _, spans := range documents {
 		meetings(spans, func(a, b span) {
-			v.ticket(CheckDocument, b.order, b.ticket, "at the version %d its document was on a leg on which order %s had it", b.order.PlacedVersion, a.order.ID)
+			v.ticket(CheckDocument, b.order, b.ticket,
+				"at the version %d its document was on a leg on which order %s had it", b.order.PlacedVersion,
+				a.order.ID)
 		})
 	}
 }
@@ -68,11 +72,15 @@ func meetings(spans []span, meet func(before, after span)) {
 	if len(spans) < 2 {
 		return
 	}
-	slices.SortStableFunc(spans, func(a, b span) int { return cmp.Compare(a.order.PlacedVersion, b.order.PlacedVersion) })
+	slices.SortStableFunc(spans, func(a, b span) int {
+		return cmp.Compare(a.order.PlacedVersion, b.order.PlacedVersion)
+	})
 	var open []span
 	for _, s := range spans {
 		open = slices.DeleteFunc(open, func(o span) bool { return o.until <= s.order.PlacedVersion })
-		at := slices.IndexFunc(open, func(o span) bool { return o.order.From < s.order.To && s.order.From < o.order.To })
+		at := slices.IndexFunc(open, func(o span) bool {
+			return o.order.From < s.order.To && s.order.From < o.order.To
+		})
 		if at >= 0 {
 			meet(open[at], s)
 			continue

@@ -165,8 +165,8 @@ func (v *verifier) verifyPayBy(o *ledger.WrittenOrder) {
 	}
 }
 
-// verifySale holds when an order was placed against when its run was on sale. A run's sale is changed only while the run
-// has no live order. So for an order that has ended, the sale at its time is not known any more.
+// verifySale holds when an order was placed against when its run was on sale. A run's sale is changed only while the
+// run has no live order. So for an order that has ended, the sale at its time is not known any more.
 func (v *verifier) verifySale(o *ledger.WrittenOrder) {
 	if v.Run == nil || o.Train == nil || o.From < 0 || o.From >= len(o.Train.Calls) {
 		return
@@ -179,8 +179,10 @@ func (v *verifier) verifySale(o *ledger.WrittenOrder) {
 	if !o.State.Live() || o.TrainID != v.Run.Train.ID {
 		return
 	}
-	if opens, closes := run.SaleOpensAt, run.SaleClosesAt(o.From); o.PlacedAt.Before(opens) || !o.PlacedAt.Before(closes) {
-		v.order(CheckState, o, "it was placed at %s, and the sale is from %s to %s", at(o.PlacedAt), at(opens), at(closes))
+	opens, closes := run.SaleOpensAt, run.SaleClosesAt(o.From)
+	if o.PlacedAt.Before(opens) || !o.PlacedAt.Before(closes) {
+		v.order(CheckState, o, "it was placed at %s, and the sale is from %s to %s", at(o.PlacedAt), at(opens),
+			at(closes))
 	}
 }
 

@@ -32,8 +32,8 @@ func readPage(ctx context.Context, l Ledger, after rail.RunID, limit int) (page,
 	return p, nil
 }
 
-// isDamage tells whether an error with no run beside it is about runs that cannot be read. Otherwise the ledger is away:
-// then it says UNAVAILABLE, or fails as well after all run ids, where there is no run.
+// isDamage tells whether an error with no run beside it is about runs that cannot be read. Otherwise the ledger is
+// away: then it says UNAVAILABLE, or fails as well after all run ids, where there is no run.
 func isDamage(ctx context.Context, l Ledger, err error) bool {
 	if rail.CodeOf(err) == rail.Unavailable || ctx.Err() != nil {
 		return false

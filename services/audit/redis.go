@@ -18,8 +18,8 @@ const (
 )
 
 // verifyRedis compares a page of runs with Redis, each at one version. A sale that is under way is never accused: while
-// Redis and the ledger are at different versions, both are read again, for at most catchUpTime. after is the run that the
-// page begins after.
+// Redis and the ledger are at different versions, both are read again, for at most catchUpTime. after is the run that
+// the page begins after.
 func (a *Auditor) verifyRedis(ctx context.Context, after rail.RunID, lefts []*rail.Availability, report *Report) error {
 	c := redisCheck{report: report, deadline: time.Now().Add(catchUpTime), first: map[rail.RunID]int64{}}
 	for {
@@ -87,9 +87,11 @@ func versionOf(left *rail.Availability) int64 {
 	return left.Version
 }
 
-// readAgain recomputes some runs of a page from their tickets as they are now. Their rows were checked already, so defects
-// are not reported again.
-func (a *Auditor) readAgain(ctx context.Context, after rail.RunID, open []*rail.Availability) ([]*rail.Availability, error) {
+// readAgain recomputes some runs of a page from their tickets as they are now. Their rows were checked already, so
+// defects are not reported again.
+func (a *Auditor) readAgain(
+	ctx context.Context, after rail.RunID, open []*rail.Availability,
+) ([]*rail.Availability, error) {
 	wanted := map[rail.RunID]bool{}
 	for _, left := range open {
 		wanted[left.RunID] = true

@@ -14,7 +14,8 @@ import (
 // verifyRegisters checks the tables beside the runs and their orders.
 func (a *Auditor) verifyRegisters(ctx context.Context, report *Report) error {
 	for _, check := range []func(context.Context, *Report) error{
-		a.verifyTrains, a.verifyFormations, a.verifyPublications, a.verifyStrays, a.verifyAsked, a.verifyRecords, a.verifyCluster,
+		a.verifyTrains, a.verifyFormations, a.verifyPublications, a.verifyStrays, a.verifyAsked, a.verifyRecords,
+		a.verifyCluster,
 	} {
 		if err := check(ctx, report); err != nil {
 			return err
@@ -25,8 +26,8 @@ func (a *Auditor) verifyRegisters(ctx context.Context, report *Report) error {
 
 // verifyTrains holds trains against their ids and the rules, and stations against the trains that call at them.
 func (a *Auditor) verifyTrains(ctx context.Context, report *Report) error {
-	// calledAt are the stations that trains call at, each with one of its trains. Trains are read before stations, since
-	// no train is published before its stations.
+	// calledAt are the stations that trains call at, each with one of its trains. Trains are read before stations,
+	// since no train is published before its stations.
 	calledAt := map[rail.StationCode]string{}
 	for w, err := range a.Ledger.Trains(ctx) {
 		if err != nil {
@@ -67,11 +68,13 @@ func (a *Auditor) verifyStations(ctx context.Context, report *Report, calledAt m
 			}
 		}
 		if w.Did != ledger.DidStations {
-			report.row(CheckPublication, row, "its publication is %d, which the record does not have for stations", w.Publication)
+			report.row(CheckPublication, row, "its publication is %d, which the record does not have for stations",
+				w.Publication)
 		}
 	}
 	for code, train := range calledAt {
-		report.row(CheckStation, fmt.Sprintf("station %s", code), "the train %s calls there, and it is not there", train)
+		report.row(CheckStation, fmt.Sprintf("station %s", code), "the train %s calls there, and it is not there",
+			train)
 	}
 	return nil
 }
@@ -104,7 +107,8 @@ func (a *Auditor) verifyPublications(ctx context.Context, report *Report) error 
 			return err
 		}
 		if w.Number != last+1 {
-			report.row(CheckPublication, fmt.Sprintf("publication %d", w.Number), "the one before it is %d: numbers rise by one, from 1", last)
+			report.row(CheckPublication, fmt.Sprintf("publication %d", w.Number),
+				"the one before it is %d: numbers rise by one, from 1", last)
 		}
 		last = w.Number
 		verifyPublication(&w, latest, report)
@@ -118,7 +122,8 @@ func (a *Auditor) verifyPublications(ctx context.Context, report *Report) error 
 	}
 	// Something may have been published meanwhile.
 	if last < before || last > after {
-		report.row(CheckPublication, "counter publication", "it is %d, and the last publication is %d", cmp.Or(after, before), last)
+		report.row(CheckPublication, "counter publication", "it is %d, and the last publication is %d",
+			cmp.Or(after, before), last)
 	}
 	return nil
 }
@@ -155,7 +160,8 @@ func verifyPublication(w *ledger.WrittenPublication, latest time.Time, report *R
 func (a *Auditor) verifyStrays(ctx context.Context, report *Report) error {
 	strays, err := a.Ledger.Strays(ctx)
 	for _, stray := range strays {
-		report.add(Defect{Check: CheckOrphan, Run: stray.RunID, Row: stray.Table, Message: "it belongs to a run that is not there"})
+		report.add(Defect{Check: CheckOrphan, Run: stray.RunID, Row: stray.Table,
+			Message: "it belongs to a run that is not there"})
 	}
 	return err
 }
@@ -190,10 +196,13 @@ func (a *Auditor) verifyRecords(ctx context.Context, report *Report) error {
 	records, err := a.Ledger.Records(ctx, slack)
 	for i := range records {
 		r := &records[i]
-		d := Defect{Check: CheckRecord, Run: r.RunID, Order: r.OrderID, Row: "order_records"}
-		if d.Message = fmt.Sprintf("it is of the version %d, of an order that is at %d; made by somebody at %s, when it is %s; and says %q", r.Version,
-			r.OrderVersion, at(r.At), at(r.Now), r.What); r.OrderVersion == 0 {
+		d := Defect{Run: r.RunID, Order: r.OrderID, Row: "order_records"}
+		if r.OrderVersion == 0 {
 			d.Check, d.Message = CheckOrphan, "it is of an order that is not there"
+		} else {
+			d.Check, d.Message = CheckRecord, fmt.Sprintf(
+				"it is of the version %d, of an order that is at %d; made by somebody at %s, when it is %s; "+
+					"and says %q", r.Version, r.OrderVersion, at(r.At), at(r.Now), r.What)
 		}
 		report.add(d)
 	}
@@ -209,7 +218,8 @@ func (a *Auditor) verifyKeys(ctx context.Context, seen *seen, report *Report) er
 	}
 	for key, run := range seen.keys {
 		if !slices.Contains(noted, key) {
-			report.add(Defect{Check: CheckPersonal, Run: run, Row: "personal_keys", Message: fmt.Sprintf("passengers are sealed with the key %q, which is not noted", key)})
+			report.add(Defect{Check: CheckPersonal, Run: run, Row: "personal_keys",
+				Message: fmt.Sprintf("passengers are sealed with the key %q, which is not noted", key)})
 		}
 	}
 	return nil

@@ -10,8 +10,8 @@ import (
 	"interlock/services/rail"
 )
 
-// The rhythm of repair. Where a server died between its commit and Redis, Redis is repaired in one interval. The window is
-// forty intervals long, so that a repairer that was just elected sees what its predecessor missed.
+// The rhythm of repair. Where a server died between its commit and Redis, Redis is repaired in one interval. The window
+// is forty intervals long, so that a repairer that was just elected sees what its predecessor missed.
 const (
 	repairInterval = 250 * time.Millisecond
 	touchedWindow  = 10 * time.Second
@@ -65,8 +65,8 @@ type repairer struct {
 	touched, looks int
 	// comparing logs when passes begin to fail, and when they work again.
 	comparing *logonce.Failure
-	// told is the damage that was logged already: what the round before met, and what was logged in this one. met is the
-	// damage that this round has met.
+	// told is the damage that was logged already: what the round before met, and what was logged in this one. met is
+	// the damage that this round has met.
 	told, met map[string]bool
 }
 

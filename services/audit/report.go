@@ -30,7 +30,8 @@ const (
 	CheckState = "state"
 	// CheckOverdue: a hold is long past its time, and still has its seats.
 	CheckOverdue = "overdue"
-	// CheckVersion: a run's version is below that of its own orders or changes, or an order's does not fit what became of it.
+	// CheckVersion: a run's version is below that of its own orders or changes, or an order's does not fit what became
+	// of it.
 	CheckVersion = "version"
 	// CheckOrphan: a row belongs to something that is not there.
 	CheckOrphan = "orphan"

@@ -17,8 +17,8 @@ type verifier struct {
 	// idle tells that no server runs.
 	idle bool
 	seen *seen
-	// tickets are the maps that the live tickets make. sold is how many live tickets a class has on each leg, those with
-	// a wrong seat included.
+	// tickets are the maps that the live tickets make. sold is how many live tickets a class has on each leg, those
+	// with a wrong seat included.
 	tickets map[rail.SeatClass]*seatmap.Map
 	sold    map[rail.SeatClass][]int
 	// latest is the latest that an order was placed at so far.
@@ -84,7 +84,8 @@ func (v *verifier) verify() *rail.Availability {
 	}
 	v.verifyHistory()
 	for _, p := range v.Personal {
-		v.report.add(Defect{Check: CheckPersonal, Run: v.ID, Order: p.OrderID, Message: fmt.Sprintf("ticket %d: %s", p.Ticket, p.Problem)})
+		v.report.add(Defect{Check: CheckPersonal, Run: v.ID, Order: p.OrderID,
+			Message: fmt.Sprintf("ticket %d: %s", p.Ticket, p.Problem)})
 	}
 	if v.Run == nil {
 		return nil
@@ -105,11 +106,12 @@ func (v *verifier) order(check string, o *ledger.WrittenOrder, format string, ar
 // ticket adds a defect of a ticket.
 func (v *verifier) ticket(check string, o *ledger.WrittenOrder, i int, format string, arguments ...any) {
 	t := &o.Tickets[i]
-	v.report.add(Defect{Check: check, Run: v.ID, Order: o.ID, Coach: t.Coach, Seat: t.Seat, Message: fmt.Sprintf(format, arguments...)})
+	v.report.add(Defect{Check: check, Run: v.ID, Order: o.ID, Coach: t.Coach, Seat: t.Seat,
+		Message: fmt.Sprintf(format, arguments...)})
 }
 
-// statusAfter are the states that a run may be in after each kind of publication. A suspended run that is published anew
-// stays suspended: only resuming resumes it.
+// statusAfter are the states that a run may be in after each kind of publication. A suspended run that is published
+// anew stays suspended: only resuming resumes it.
 var statusAfter = map[string][]rail.RunStatus{
 	ledger.DidPublish:  {rail.Published, rail.Suspended},
 	ledger.DidSuspend:  {rail.Suspended},
@@ -144,7 +146,8 @@ func (v *verifier) verifyRunRow() {
 		return
 	}
 	if over := run.Arrival(run.Train.Legs()); row.ErasedAt.After(now) || row.ErasedAt.Before(over) {
-		v.wrong(CheckPersonal, "its passengers were forgotten at %s, before it was over or later than now", at(row.ErasedAt))
+		v.wrong(CheckPersonal, "its passengers were forgotten at %s, before it was over or later than now",
+			at(row.ErasedAt))
 	}
 }
 

@@ -19,8 +19,8 @@ func (v *verifier) openMaps() {
 	}
 }
 
-// verifyTickets checks the seats of an order against its train. It sells those of a live order in the map of all tickets,
-// which refuses a seat that is sold.
+// verifyTickets checks the seats of an order against its train. It sells those of a live order in the map of all
+// tickets, which refuses a seat that is sold.
 func (v *verifier) verifyTickets(o *ledger.WrittenOrder) {
 	fits := true
 	if o.Train != nil && !o.Train.Sellable(o.From, o.To) {
@@ -47,11 +47,13 @@ func (v *verifier) verifySeat(o *ledger.WrittenOrder, i int) bool {
 	ticket := &o.Tickets[i]
 	seats := o.Train.Formation.Seats(ticket.SeatClass)
 	if ticket.SeatIndex < 0 || ticket.SeatIndex >= len(seats) {
-		v.ticket(CheckTicket, o, i, "it has seat %d of %q, of which there are %d", ticket.SeatIndex, ticket.SeatClass, len(seats))
+		v.ticket(CheckTicket, o, i, "it has seat %d of %q, of which there are %d", ticket.SeatIndex, ticket.SeatClass,
+			len(seats))
 		return false
 	}
 	if ref := seats[ticket.SeatIndex]; ref.Coach.Number != ticket.Coach || ref.Seat.Label != ticket.Seat {
-		v.ticket(CheckTicket, o, i, "it says coach %s seat %s, but its seat in the map is coach %s seat %s", ticket.Coach, ticket.Seat,
+		v.ticket(CheckTicket, o, i, "it says coach %s seat %s, but its seat in the map is coach %s seat %s",
+			ticket.Coach, ticket.Seat,
 			ref.Coach.Number, ref.Seat.Label)
 		return false
 	}
@@ -68,7 +70,8 @@ func (v *verifier) sell(o *ledger.WrittenOrder, i int, fits bool) {
 		return
 	}
 	if err := v.tickets[ticket.SeatClass].Sell(ticket.SeatIndex, o.From, o.To); err != nil {
-		v.ticket(CheckOverlap, o, i, "it has the seat from call %d to call %d, and so has another order on some leg of it", o.From+1, o.To+1)
+		v.ticket(CheckOverlap, o, i,
+			"it has the seat from call %d to call %d, and so has another order on some leg of it", o.From+1, o.To+1)
 	}
 }
 
@@ -87,8 +90,8 @@ func (v *verifier) verifyMaps() *rail.Availability {
 	return left
 }
 
-// verifyMap holds the ledger's seat map of a class against the one that the tickets make. On each leg, its free seats and
-// the tickets must add up to the seats of the coaches.
+// verifyMap holds the ledger's seat map of a class against the one that the tickets make. On each leg, its free seats
+// and the tickets must add up to the seats of the coaches.
 func (v *verifier) verifyMap(class rail.SeatClass) {
 	legs, seats := v.Run.Train.Legs(), v.Run.Train.Formation.Seats(class)
 	stored := seatmap.New(legs, len(seats))
@@ -104,7 +107,8 @@ func (v *verifier) verifyMap(class rail.SeatClass) {
 	}
 	for leg := range legs {
 		if free := stored.Remaining(leg, leg+1); v.sold[class][leg]+free != len(seats) {
-			v.wrong(CheckCapacity, "%s on leg %d: %d sold by the tickets and %d free by the map are not %d seats", class, leg+1,
+			v.wrong(CheckCapacity, "%s on leg %d: %d sold by the tickets and %d free by the map are not %d seats",
+				class, leg+1,
 				v.sold[class][leg], free, len(seats))
 		}
 	}

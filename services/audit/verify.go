@@ -15,8 +15,8 @@ const (
 	slack = 5 * time.Minute
 )
 
-// Verify recomputes every promise from what is written. It may run while seats are sold: it reads each run at one moment,
-// and what may still be under way is no defect. An error means that it could not read.
+// Verify recomputes every promise from what is written. It may run while seats are sold: it reads each run at one
+// moment, and what may still be under way is no defect. An error means that it could not read.
 func (a *Auditor) Verify(ctx context.Context) (*Report, error) {
 	report := &Report{OK: true, Defects: []Defect{}}
 	seen := newSeen()
@@ -46,8 +46,8 @@ func (a *Auditor) Verify(ctx context.Context) (*Report, error) {
 
 // seen is what the snapshots of all runs have in common.
 type seen struct {
-	// sound tells by a train's id whether the train keeps the rules. One that breaks them may have no calls, or distances
-	// that go down.
+	// sound tells by a train's id whether the train keeps the rules. One that breaks them may have no calls, or
+	// distances that go down.
 	sound map[string]bool
 	// keys are the ids of the keys that passengers are sealed with, each with a run.
 	keys map[string]rail.RunID
@@ -57,7 +57,9 @@ func newSeen() *seen { return &seen{map[string]bool{}, map[string]rail.RunID{}} 
 
 // verifyPage checks some runs, and returns what is left by their tickets of those that can be read. last is the last of
 // the runs, "" where there are none.
-func (a *Auditor) verifyPage(ctx context.Context, after rail.RunID, seen *seen, report *Report) (lefts []*rail.Availability, last rail.RunID, err error) {
+func (a *Auditor) verifyPage(
+	ctx context.Context, after rail.RunID, seen *seen, report *Report,
+) (lefts []*rail.Availability, last rail.RunID, err error) {
 	for snapshot, err := range a.Ledger.AuditSnapshots(ctx, after, snapshotsPage) {
 		if err != nil {
 			return nil, "", err

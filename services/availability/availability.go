@@ -1,19 +1,19 @@
 // Package availability keeps in Redis what is left of every run, so that a search never asks the ledger.
 //
 // It is derived: everything in it can be computed from the ledger again at any time, and nothing is decided by it. It
-// never makes up a number. What is left of a run is "not known" where the run's entry is missing, cannot be read, or was
-// made for another train.
+// never makes up a number. What is left of a run is "not known" where the run's entry is missing, cannot be read, or
+// was made for another train.
 //
 // What it promises:
 //
 //   - The entry of a run is written whole. It is written only by a newer version (Apply, Load), or in place of the very
 //     version that was compared (Replace).
-//   - A message tells of every entry that is written. Apply and Replace send it in the same step. Load sends it a moment
-//     later for a run that was not there, and a process that dies in between sends none. So a reader that must not miss
-//     a change looks again now and then.
+//   - A message tells of every entry that is written. Apply and Replace send it in the same step. Load sends it a
+//     moment later for a run that was not there, and a process that dies in between sends none. So a reader that must
+//     not miss a change looks again now and then.
 //   - All counts of one answer are of one version.
-//   - Every call ends by its context's deadline, even when Redis hangs. While Redis is known not to answer, every call but
-//     a listener's ends at once.
+//   - Every call ends by its context's deadline, even when Redis hangs. While Redis is known not to answer, every call
+//     but a listener's ends at once.
 //   - A listener that falls behind loses the oldest changes. It never blocks the connection and never grows.
 //
 // A Cache and a listener may be used by many goroutines. The package needs Redis 7.0 or later, Valkey or miniredis: one

@@ -61,7 +61,8 @@ func connect(t testing.TB, addr string) redis.UniversalClient {
 }
 
 func someRun() *rail.Run {
-	formation := rail.NewFormation([]rail.Coach{{Number: "3", SeatClass: rail.Second, Seats: []rail.Seat{{Label: "23B"}}}})
+	formation := rail.NewFormation([]rail.Coach{{Number: "3", SeatClass: rail.Second,
+		Seats: []rail.Seat{{Label: "23B"}}}})
 	calls := []rail.Call{{Station: "BJP"}, {Station: "SHH", ArrivalSeconds: 3_600}}
 	train := rail.NewTrain("T12", "", "Asia/Shanghai", calls, formation, &rail.Fares{Currency: "CNY"})
 	date := rail.NewDate(2019, 10, 12)
@@ -70,7 +71,8 @@ func someRun() *rail.Run {
 
 func left(run *rail.Run, version int64) *rail.Availability {
 	return &rail.Availability{
-		RunID: run.ID, TrainID: run.Train.ID, Version: version, Status: rail.Published, Counts: []uint16{uint16(version)},
+		RunID: run.ID, TrainID: run.Train.ID, Version: version, Status: rail.Published,
+		Counts: []uint16{uint16(version)},
 	}
 }
 
@@ -102,8 +104,10 @@ func TestCache_HungRedis(t *testing.T) {
 	require.NoError(t, err)
 	defer changes.Close()
 	for name, call := range map[string]func(context.Context, *availability.Cache) error{
-		"Apply":   func(ctx context.Context, cache *availability.Cache) error { return cache.Apply(ctx, left(run, 1)) },
-		"Replace": func(ctx context.Context, cache *availability.Cache) error { return cache.Replace(ctx, left(run, 1), 0) },
+		"Apply": func(ctx context.Context, cache *availability.Cache) error { return cache.Apply(ctx, left(run, 1)) },
+		"Replace": func(ctx context.Context, cache *availability.Cache) error {
+			return cache.Replace(ctx, left(run, 1), 0)
+		},
 		"Load": func(ctx context.Context, cache *availability.Cache) error {
 			return cache.Load(ctx, []*rail.Availability{left(run, 1)})
 		},
@@ -118,7 +122,9 @@ func TestCache_HungRedis(t *testing.T) {
 		"Announce": func(ctx context.Context, cache *availability.Cache) error {
 			return cache.Announce(ctx, rail.Change{RunID: run.ID})
 		},
-		"AnnouncePublication": func(ctx context.Context, cache *availability.Cache) error { return cache.AnnouncePublication(ctx) },
+		"AnnouncePublication": func(ctx context.Context, cache *availability.Cache) error {
+			return cache.AnnouncePublication(ctx)
+		},
 		"Loaded": func(ctx context.Context, cache *availability.Cache) error {
 			_, err := cache.Loaded(ctx)
 			return err
@@ -127,9 +133,11 @@ func TestCache_HungRedis(t *testing.T) {
 			_, err := cache.BeginLoad(ctx)
 			return err
 		},
-		"MarkLoaded": func(ctx context.Context, cache *availability.Cache) error { return cache.MarkLoaded(ctx, "data") },
-		"Ping":       func(ctx context.Context, cache *availability.Cache) error { return cache.Ping(ctx) },
-		"Follow":     func(ctx context.Context, _ *availability.Cache) error { return changes.Follow(ctx, run.ID) },
+		"MarkLoaded": func(ctx context.Context, cache *availability.Cache) error {
+			return cache.MarkLoaded(ctx, "data")
+		},
+		"Ping":   func(ctx context.Context, cache *availability.Cache) error { return cache.Ping(ctx) },
+		"Follow": func(ctx context.Context, _ *availability.Cache) error { return changes.Follow(ctx, run.ID) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			// A client of its own, since none is let through for long.
@@ -160,8 +168,8 @@ func hang(t *testing.T, m *miniredis.Miniredis, commands ...string) (thaw func()
 	return thaw
 }
 
-// asking is a cache whose clock only the test moves, and whose connections are counted. It is asked in two ways: a search is
-// a pipeline, a look for the marker of a full load one command.
+// asking is a cache whose clock only the test moves, and whose connections are counted. It is asked in two ways: a
+// search is a pipeline, a look for the marker of a full load one command.
 type asking struct {
 	*availability.Cache
 	client redis.UniversalClient
@@ -295,7 +303,7 @@ func TestConnect_HungRedisIsLeftAlone(t *testing.T) {
 	}
 }
 
-// A Redis that is dead is asked now and then as well, though it costs nothing to be told that nobody listens.
+// A dead Redis, which refuses connections, is probed now and then like one that hangs.
 func TestConnect_DeadRedisIsLeftAlone(t *testing.T) {
 	m := miniredis.RunT(t)
 	cache := newAsking(t, availability.Options{Addrs: []string{m.Addr()}})
@@ -307,7 +315,8 @@ func TestConnect_DeadRedisIsLeftAlone(t *testing.T) {
 		dialled := cache.dials.n.Load()
 		require.Eventually(t, func() bool {
 			cache.pass(10 * time.Millisecond)
-			return errors.Is(cache.search(t.Context(), enough), availability.ErrSilent) && cache.dials.n.Load() > dialled
+			return errors.Is(cache.search(t.Context(), enough), availability.ErrSilent) &&
+				cache.dials.n.Load() > dialled
 		}, enough, time.Millisecond)
 		return cache.clock()
 	}
@@ -446,7 +455,8 @@ func ofTwoNodes(t *testing.T) (nodes []*miniredis.Miniredis, cache *asking, on [
 	return nodes, cache, on
 }
 
-// The versions of runs on several nodes of a Cluster come in the order they were asked for; -1 where a node says nothing.
+// The versions of runs on several nodes of a Cluster come in the order they were asked for; -1 where a node says
+// nothing.
 func TestVersions_OfACluster(t *testing.T) {
 	nodes, cache, on := ofTwoNodes(t)
 	require.NoError(t, cache.Apply(t.Context(), left(on[0], 5)))
@@ -482,7 +492,7 @@ func TestConnect_HungNodeOfACluster(t *testing.T) {
 	}
 }
 
-// An error is an answer, and who breaks a call off knows nothing of Redis: there is nothing to ask it.
+// An error is an answer, and a call that is broken off says nothing of Redis: neither of them starts a probe.
 func TestConnect_RedisThatAnswersIsNotAskedMore(t *testing.T) {
 	m := miniredis.RunT(t)
 	cache := newAsking(t, availability.Options{Addrs: []string{m.Addr()}})

@@ -29,10 +29,10 @@ var ErrSilent = errors.New("the cache's Redis is left alone, because it does not
 // connection dead. When the probe is not answered either, nor any other call meanwhile, calls fail at once. They have
 // Redis probed again now and then, until anything is answered.
 //
-// It is there for a Redis that hangs. A caller that gives up closes its connection, and the next call takes a new one. In
-// seconds they would fill the kernel's queue of connections that Redis has not accepted. A connection that finds the
-// queue full is lost even after Redis is back. And go-redis, after as many failures as its pool is large, tries only once
-// a second.
+// It is there for a Redis that hangs. A caller that gives up closes its connection, and the next call takes a new one.
+// In seconds they would fill the kernel's queue of connections that Redis has not accepted. A connection that finds the
+// queue full is lost even after Redis is back. And go-redis, after as many failures as its pool is large, tries only
+// once a second.
 type breaker struct {
 	node *redis.Client
 	now  func() time.Time
@@ -155,8 +155,8 @@ func (b *breaker) probe() {
 	}
 }
 
-// connect takes a new connection, which begins with a HELLO and its answer. Those in the pool may all have died without a
-// word, or be taken by callers. An empty subscription is go-redis' way to a connection outside the pool.
+// connect takes a new connection, which begins with a HELLO and its answer. Those in the pool may all have died without
+// a word, or be taken by callers. An empty subscription is go-redis' way to a connection outside the pool.
 func (b *breaker) connect(ctx context.Context) error {
 	fresh := b.node.Subscribe(ctx)
 	return errors.Join(fresh.Ping(ctx), fresh.Close())

@@ -62,7 +62,8 @@ func Connect(o Options) (redis.UniversalClient, error) {
 		// The parser's own error would show the password.
 		url, err := redis.ParseURL(o.Addrs[0])
 		if err != nil || url.Network != "tcp" {
-			return nil, errors.New("the address of the cache's Redis is not a URL like redis://user:password@host:port/0")
+			return nil, errors.New(
+				"the address of the cache's Redis is not a URL like redis://user:password@host:port/0")
 		}
 		o.Addrs, o.Username, o.Password, o.DB = []string{url.Addr}, url.Username, url.Password, url.DB
 		if url.TLSConfig != nil {

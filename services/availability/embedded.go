@@ -31,8 +31,8 @@ func StartEmbedded() (*Embedded, error) {
 			e.Addr = server.Addr()
 			continue
 		}
-		// Without a clock its keys never expire. With one it goes through all keys at each command. That is nothing for a
-		// few locks, and too much for the cache, whose keys never expire anyway.
+		// Without a clock its keys never expire. With one it goes through all keys at each command. That is nothing for
+		// a few locks, and too much for the cache, whose keys never expire anyway.
 		server.ClockTTL(true)
 		e.LockAddrs = append(e.LockAddrs, server.Addr())
 	}

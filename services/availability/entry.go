@@ -17,8 +17,8 @@ import (
 //	│ version │s│ train                          │counts│ counts …
 //	└─────────┴─┴────────────────────────────────┴──────┴───────────────
 //
-// The version comes first so that a script can compare it. The train is there so that a pair of one timetable is not read
-// by the numbers of another. The number of counts shows a damaged entry. lua/stored.lua reads the header too.
+// The version comes first so that a script can compare it. The train is there so that a pair of one timetable is not
+// read by the numbers of another. The number of counts shows a damaged entry. lua/stored.lua reads the header too.
 const (
 	versionDigits = 16
 	trainDigits   = 32 // of rail's digests

@@ -59,8 +59,8 @@ func (c *Cache) Listen(ctx context.Context) (Listener, error) {
 	return l, nil
 }
 
-// push hands a change over without waiting, and returns how many changes were dropped for it: while there is no room, the
-// oldest goes. Only the stream's reader pushes.
+// push hands a change over without waiting, and returns how many changes were dropped for it: while there is no room,
+// the oldest goes. Only the stream's reader pushes.
 func (l *listener) push(change rail.Change) (dropped uint64) {
 	for {
 		select {

@@ -26,8 +26,8 @@ const (
 var errLostMeanwhile = errors.New("the data in Redis was lost while it was being loaded")
 
 // Load stores what is left of many runs, each unless the same or a newer version is stored already, and tells
-// subscribers. It tells of what replaced something older in the same step, and of what is new to Redis a moment after it
-// was written. When the process dies in between, subscribers find out by their next look.
+// subscribers. It tells of what replaced something older in the same step, and of what is new to Redis a moment after
+// it was written. When the process dies in between, subscribers find out by their next look.
 //
 // Most entries are new to Redis, or there already: a plain SET NX and a look at the version are enough for those. Only
 // what is really newer takes a script, which costs several times as much.

@@ -45,8 +45,8 @@ func (c *Cache) Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, er
 	return left, nil
 }
 
-// read answers asks, and asks once more for those whose entry changed under the reading. An answer that is torn twice is
-// not Known: the next version is a moment away.
+// read answers asks, and asks once more for those whose entry changed under the reading. An answer that is torn twice
+// is not Known: the next version is a moment away.
 func (c *Cache) read(ctx context.Context, asks []rail.Ask, left []rail.Left) error {
 	torn, err := c.readOnce(ctx, asks, left)
 	if err != nil || len(torn) == 0 {

@@ -67,7 +67,8 @@ func (c *Cache) Apply(ctx context.Context, left *rail.Availability) error {
 }
 
 // Replace stores an entry, be it older or newer, if what is stored is still of the version that was seen. 0 was seen
-// where nothing was stored that can be read. Where the version has moved on, nothing happens: the caller compares again.
+// where nothing was stored that can be read. Where the version has moved on, nothing happens: the caller compares
+// again.
 func (c *Cache) Replace(ctx context.Context, left *rail.Availability, seen int64) error {
 	w, err := newWrite(left)
 	if err != nil {

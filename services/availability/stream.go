@@ -22,9 +22,9 @@ const (
 	reconnectPause = 100 * time.Millisecond
 )
 
-// stream is a connection that hears channels. go-redis' own way of reading them is not used, for two reasons. It takes a
-// connection for alive as long as a ping can be written; when the other machine is gone, that goes on for a quarter of
-// an hour. And it does not say when a subscription takes effect.
+// stream is a connection that hears channels. go-redis' own way of reading them is not used, for two reasons. It takes
+// a connection for alive as long as a ping can be written; when the other machine is gone, that goes on for a quarter
+// of an hour. And it does not say when a subscription takes effect.
 //
 // Two goroutines serve it until close. One reads. The other tells Redis which channels to send, and asks for signs of
 // life. Callers only touch memory, so that a hung Redis cannot keep them.
@@ -87,8 +87,8 @@ func (s *stream) start() {
 	s.wait.Go(s.write)
 }
 
-// close ends the stream and waits for its goroutines. Where Redis hangs, that takes as long as connecting may. Nothing is
-// received afterwards.
+// close ends the stream and waits for its goroutines. Where Redis hangs, that takes as long as connecting may. Nothing
+// is received afterwards.
 func (s *stream) close() {
 	s.cancel()
 	s.hangUp()
@@ -202,8 +202,9 @@ func (s *stream) receive(sub *redis.PubSub) {
 	}
 }
 
-// setOutcome notes what became of subscribing to channels: err, or confirmed for nil. After a failure the next connection
-// tries again, and then its confirmation counts. It returns how many of the channels were not confirmed before.
+// setOutcome notes what became of subscribing to channels: err, or confirmed for nil. After a failure the next
+// connection tries again, and then its confirmation counts. It returns how many of the channels were not confirmed
+// before.
 func (s *stream) setOutcome(channels []string, err error) (unconfirmed int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -267,8 +268,8 @@ func (s *stream) disconnect(sub *redis.PubSub) {
 	}
 }
 
-// write tells Redis of added and removed channels, and pings. It closes a connection that gives no sign of life, so that
-// the reader takes a new one.
+// write tells Redis of added and removed channels, and pings. It closes a connection that gives no sign of life, so
+// that the reader takes a new one.
 func (s *stream) write() {
 	ticker := time.NewTicker(s.heartbeat)
 	defer ticker.Stop()

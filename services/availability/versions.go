@@ -8,13 +8,13 @@ import (
 	"interlock/services/rail"
 )
 
-// versionsPerPipeline bounds what one call of Versions has in flight: 1,024 answers are 24 kB, and Redis gives them in a
-// millisecond.
+// versionsPerPipeline bounds what one call of Versions has in flight: 1,024 answers are 24 kB, and Redis gives them in
+// a millisecond.
 const versionsPerPipeline = 1_024
 
-// Versions reads the version of each run's entry, in their order, and nothing else of it: sixteen bytes a run. It takes one
-// round trip for up to versionsPerPipeline of them. -1 stands for a run that is not there, whose entry cannot be read, or
-// that Redis gave no answer for. It is an error when Redis gave none at all.
+// Versions reads the version of each run's entry, in their order, and nothing else of it: sixteen bytes a run. It takes
+// one round trip for up to versionsPerPipeline of them. -1 stands for a run that is not there, whose entry cannot be
+// read, or that Redis gave no answer for. It is an error when Redis gave none at all.
 func (c *Cache) Versions(ctx context.Context, ids []rail.RunID) ([]int64, error) {
 	versions := make([]int64, len(ids))
 	for start := 0; start < len(ids); start += versionsPerPipeline {

@@ -1,8 +1,8 @@
 // Package erasure is the use case of forgetting who travelled: the passengers of runs that have been over for long, and
 // buyers who ask to be forgotten.
 //
-// It never touches seats, money or a run that is not over. All that it does may be done again, so that several servers may
-// do it at once. A lock keeps them from doing the same work twice, and correctness does not rest on it.
+// It never touches seats, money or a run that is not over. All that it does may be done again, so that several servers
+// may do it at once. A lock keeps them from doing the same work twice, and correctness does not rest on it.
 package erasure
 
 import (

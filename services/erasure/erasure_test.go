@@ -55,7 +55,9 @@ func (s *shelf) ForgetOver(_ context.Context, over time.Duration) (orders, runs 
 	return 0, 0, nil
 }
 
-func (s *shelf) BuyerRuns(_ context.Context, _ string, after rail.RunID, limit int) (page []ledger.BuyerRun, err error) {
+func (s *shelf) BuyerRuns(
+	_ context.Context, _ string, after rail.RunID, limit int,
+) (page []ledger.BuyerRun, err error) {
 	for _, run := range s.buyer {
 		if run.Run > after && len(page) < limit {
 			page = append(page, run)
@@ -176,7 +178,8 @@ func TestRun_Never(t *testing.T) {
 func TestForgetBuyer(t *testing.T) {
 	s := &shelf{}
 	for i := range 250 {
-		s.buyer = append(s.buyer, ledger.BuyerRun{Run: rail.RunID("T" + string(rune('a'+i/26)) + string(rune('a'+i%26))), Orders: 3, Passengers: 1, Over: i%5 != 0})
+		s.buyer = append(s.buyer, ledger.BuyerRun{Run: rail.RunID("T" + string(rune('a'+i/26)) +
+			string(rune('a'+i%26))), Orders: 3, Passengers: 1, Over: i%5 != 0})
 	}
 	e := &erasure.Eraser{Ledger: s}
 	wanted := erasure.Buyer{Orders: 600, Passengers: 200, Left: 150}

@@ -79,7 +79,9 @@ func (l *fakeLedger) PutStations(_ context.Context, stations []*rail.Station, by
 	return changed, l.answer()
 }
 
-func (l *fakeLedger) Publish(ctx context.Context, runs []*rail.Run, by string, validateOnly bool) ([]ledger.Publication, error) {
+func (l *fakeLedger) Publish(
+	ctx context.Context, runs []*rail.Run, by string, validateOnly bool,
+) ([]ledger.Publication, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -125,7 +127,9 @@ func (l *fakeLedger) Publish(ctx context.Context, runs []*rail.Run, by string, v
 	return publications, l.answer()
 }
 
-func (l *fakeLedger) SetStatus(_ context.Context, id rail.RunID, status rail.RunStatus, reason, by string) (*rail.Availability, error) {
+func (l *fakeLedger) SetStatus(
+	_ context.Context, id rail.RunID, status rail.RunStatus, reason, by string,
+) (*rail.Availability, error) {
 	l.writes++
 	l.by = append(l.by, by)
 	was := l.runs[id]
@@ -141,14 +145,17 @@ func (l *fakeLedger) SetStatus(_ context.Context, id rail.RunID, status rail.Run
 			was.run.Reason = ""
 		}
 	}
-	left := &rail.Availability{RunID: id, TrainID: was.run.Train.ID, Version: was.version, Status: was.run.Status, Counts: []uint16{7}}
+	left := &rail.Availability{RunID: id, TrainID: was.run.Train.ID, Version: was.version, Status: was.run.Status,
+		Counts: []uint16{7}}
 	if was.damaged {
 		left.Counts = nil
 	}
 	return left, l.answer()
 }
 
-func (l *fakeLedger) Withdraw(_ context.Context, id rail.RunID, reason, by string, cancelOrders bool) (*rail.Availability, []*rail.Order, error) {
+func (l *fakeLedger) Withdraw(
+	_ context.Context, id rail.RunID, reason, by string, cancelOrders bool,
+) (*rail.Availability, []*rail.Order, error) {
 	l.writes++
 	l.by = append(l.by, by)
 	was := l.runs[id]
@@ -162,7 +169,8 @@ func (l *fakeLedger) Withdraw(_ context.Context, id rail.RunID, reason, by strin
 		was.version++
 		was.ended, was.orders, was.run.Status, was.run.Reason = was.orders, nil, rail.Withdrawn, reason
 	}
-	left := &rail.Availability{RunID: id, TrainID: was.run.Train.ID, Version: was.version, Status: rail.Withdrawn, Counts: []uint16{7}}
+	left := &rail.Availability{RunID: id, TrainID: was.run.Train.ID, Version: was.version, Status: rail.Withdrawn,
+		Counts: []uint16{7}}
 	return left, was.ended, l.answer()
 }
 
@@ -272,8 +280,11 @@ func newHouse(t testing.TB) *house {
 	}
 	h.timetable = &fakeTimetable{ledger: h.ledger}
 	h.Publisher = &publish.Publisher{
-		Ledger: h.ledger, Availability: h.availability, Timetable: h.timetable, Stations: h.timetable, Runs: h.timetable,
-		Now: func() time.Time { return h.now }, ClosesBefore: 5 * time.Minute, Log: slog.New(slog.NewTextHandler(h.log, nil)),
+		Ledger: h.ledger, Availability: h.availability, Timetable: h.timetable, Stations: h.timetable,
+		Runs: h.timetable,
+		Now: func() time.Time {
+			return h.now
+		}, ClosesBefore: 5 * time.Minute, Log: slog.New(slog.NewTextHandler(h.log, nil)),
 	}
 	for _, station := range []rail.Station{
 		{Code: "BJP", Name: "北京", TimeZone: "Asia/Shanghai"},

@@ -9,16 +9,17 @@ import (
 )
 
 const (
-	// maxChunkRuns is how many runs one transaction of an import publishes: enough that the ledger's commits cost little,
-	// few enough that other writers get in between and a progress bar moves. A train's dates are all in one chunk.
+	// maxChunkRuns is how many runs one transaction of an import publishes: enough that the ledger's commits cost
+	// little, few enough that other writers get in between and a progress bar moves. A train's dates are all in one
+	// chunk.
 	maxChunkRuns = 1_500
 	// maxUnusable is how many unusable trains or dates are named: enough to see what is wrong, no more than a screen
 	// holds.
 	maxUnusable = 20
 	// maxNotices is how many kinds of train without a template get a notice.
 	maxNotices = 20
-	// maxImportRuns is how many runs one import makes: half as many again as China's high-speed trains in 400 days. Each
-	// takes some 150 bytes of memory before the first is published.
+	// maxImportRuns is how many runs one import makes: half as many again as China's high-speed trains in 400 days.
+	// Each takes some 150 bytes of memory before the first is published.
 	maxImportRuns = 2_500_000
 )
 
@@ -47,9 +48,9 @@ type ImportReport struct {
 	Notices []string
 }
 
-// Import puts every train of a feed that runs on the dates on sale. Before anything is written, trains that cannot be sold
-// are refused by name, and so is a change to a run with orders. Then runs are published in chunks of whole trains. An
-// import that is interrupted leaves whole runs; importing again finishes it.
+// Import puts every train of a feed that runs on the dates on sale. Before anything is written, trains that cannot be
+// sold are refused by name, and so is a change to a run with orders. Then runs are published in chunks of whole trains.
+// An import that is interrupted leaves whole runs; importing again finishes it.
 func (p *Publisher) Import(ctx context.Context, request ImportRequest) (ImportReport, error) {
 	report := ImportReport{Stations: len(request.Feed.Stations), Notices: slices.Clone(request.Feed.Notices)}
 	plan, err := p.plan(&request, &report)
@@ -77,7 +78,9 @@ func (p *Publisher) Import(ctx context.Context, request ImportRequest) (ImportRe
 	return report, err
 }
 
-func (p *Publisher) publishChunks(ctx context.Context, request *ImportRequest, report *ImportReport, chunks [][]planned, changes []bool) error {
+func (p *Publisher) publishChunks(
+	ctx context.Context, request *ImportRequest, report *ImportReport, chunks [][]planned, changes []bool,
+) error {
 	reached, done := true, 0
 	for i, chunk := range chunks {
 		// Runs are made anew for each chunk: those of a national timetable would take a lot of memory at once.
@@ -88,7 +91,9 @@ func (p *Publisher) publishChunks(ctx context.Context, request *ImportRequest, r
 				return unsure(err) // If it was done, importing again does not load it; repair does.
 			}
 			created, changed, unchanged := count(publications)
-			report.Created, report.Changed, report.Unchanged = report.Created+created, report.Changed+changed, report.Unchanged+unchanged
+			report.Created += created
+			report.Changed += changed
+			report.Unchanged += unchanged
 			// Once Redis cannot be reached, it is not asked again: a hundred waits would not help, and repair does it.
 			reached = reached && p.load(context.WithoutCancel(ctx), allFree(publications))
 		} else {

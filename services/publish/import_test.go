@@ -23,11 +23,13 @@ import (
 func smallFeed(t *testing.T, changes map[string]string) *gtfs.Feed {
 	t.Helper()
 	files := map[string]string{
-		"agency.txt":   "agency_name,agency_url,agency_timezone\nRailway,https://example.org,Europe/Dublin\n",
-		"stops.txt":    "stop_id,stop_name,stop_lat,stop_lon\na,Alpha,53,-6\nb,Beta,53,-7\nc,Gamma,53,-8\n",
-		"routes.txt":   "route_id,route_short_name,route_type\nr,IC,102\nn,Night,105\n",
-		"calendar.txt": "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\ndaily,1,1,1,1,1,1,1,20260101,20261231\nweekend,0,0,0,0,0,1,1,20260101,20261231\nlate,1,1,1,1,1,1,1,20261201,20261231\n",
-		"trips.txt":    "route_id,service_id,trip_id,trip_short_name\nr,daily,t1,A 201\nn,weekend,t2,A 999\n",
+		"agency.txt": "agency_name,agency_url,agency_timezone\nRailway,https://example.org,Europe/Dublin\n",
+		"stops.txt":  "stop_id,stop_name,stop_lat,stop_lon\na,Alpha,53,-6\nb,Beta,53,-7\nc,Gamma,53,-8\n",
+		"routes.txt": "route_id,route_short_name,route_type\nr,IC,102\nn,Night,105\n",
+		"calendar.txt": "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\n" +
+			"daily,1,1,1,1,1,1,1,20260101,20261231\nweekend,0,0,0,0,0,1,1,20260101,20261231\n" +
+			"late,1,1,1,1,1,1,1,20261201,20261231\n",
+		"trips.txt": "route_id,service_id,trip_id,trip_short_name\nr,daily,t1,A 201\nn,weekend,t2,A 999\n",
 		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\n" +
 			"t1,07:00:00,07:00:00,a,1\nt1,08:00:00,08:05:00,b,2\nt1,09:00:00,09:00:00,c,3\n" +
 			"t2,23:00:00,23:00:00,c,1\nt2,26:00:00,26:00:00,a,2\n",
@@ -55,7 +57,8 @@ kinds:
 func importRequest(t *testing.T, changes map[string]string) publish.ImportRequest {
 	t.Helper()
 	return publish.ImportRequest{
-		Feed: smallFeed(t, changes), Templates: parse(t, euroTemplates), From: rail.NewDate(2026, 3, 2), Days: 7, By: "importer",
+		Feed: smallFeed(t, changes), Templates: parse(t, euroTemplates), From: rail.NewDate(2026, 3, 2), Days: 7,
+		By: "importer",
 	}
 }
 
@@ -65,9 +68,11 @@ func TestImport_OnSale(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, publish.ImportReport{
 		Stations: 3, StationsChanged: 3, Trains: 2, Runs: 9, Created: 9,
-		Notices: []string{"2 trips have no shape_dist_traveled: their distances are the straight lines between their stops × 1.05"},
+		Notices: []string{"2 trips have no shape_dist_traveled: their distances are the straight lines between their " +
+			"stops × 1.05"},
 	}, report)
-	for _, id := range []rail.RunID{"A%20201@2026-03-02", "A%20201@2026-03-08", "A%20999@2026-03-07", "A%20999@2026-03-08"} {
+	for _, id := range []rail.RunID{"A%20201@2026-03-02", "A%20201@2026-03-08", "A%20999@2026-03-07",
+		"A%20999@2026-03-08"} {
 		run, ok := h.timetable.Run(id)
 		require.True(t, ok, id)
 		require.Equal(t, "Europe/Dublin", run.Train.TimeZone)
@@ -124,31 +129,41 @@ func TestImport_BadInputWritesNothing(t *testing.T) {
 		spoil   func(*publish.ImportRequest)
 		want    []string
 	}{
-		"past":          {nil, func(r *publish.ImportRequest) { r.From-- }, []string{"INVALID from 2026-03-01 is past"}},
-		"no days":       {nil, func(r *publish.ImportRequest) { r.Days = 0 }, []string{"INVALID days "}},
-		"too many days": {nil, func(r *publish.ImportRequest) { r.Days = publish.MaxDates + 1 }, []string{"INVALID days "}},
+		"past": {nil, func(r *publish.ImportRequest) {
+			r.From--
+		}, []string{"INVALID from 2026-03-01 is past"}},
+		"no days": {nil, func(r *publish.ImportRequest) { r.Days = 0 }, []string{"INVALID days "}},
+		"too many days": {nil, func(r *publish.ImportRequest) {
+			r.Days = publish.MaxDates + 1
+		}, []string{"INVALID days "}},
 		"no sale": {nil, func(r *publish.ImportRequest) {
 			days := -1
 			r.SaleOpens.DaysBefore = &days
 		}, []string{"INVALID saleOpens.daysBefore"}},
-		"nothing runs": {nil, func(r *publish.ImportRequest) { r.From = rail.NewDate(2027, 3, 2) }, []string{"INVALID  no train of the feed runs from 2027-03-02 through 2027-03-08"}},
+		"nothing runs": {nil, func(r *publish.ImportRequest) {
+			r.From = rail.NewDate(2027, 3, 2)
+		}, []string{"INVALID  no train of the feed runs from 2027-03-02 through 2027-03-08"}},
 		"kinds without templates": {
 			map[string]string{"routes.txt": "route_id,route_short_name,route_type\nr,,2\nn,Bus,3\n"},
 			func(*publish.ImportRequest) {},
-			[]string{`INVALID  kind "A" has no template, and the templates have no default: A 201`, `INVALID  kind "Bus" has no template, and the templates have no default: A 999`},
+			[]string{`INVALID  kind "A" has no template, and the templates have no default: A 201`,
+				`INVALID  kind "Bus" has no template, and the templates have no default: A 999`},
 		},
 		"two trips of one number on one date": {
-			map[string]string{"trips.txt": "route_id,service_id,trip_id,trip_short_name\nr,daily,t1,A 1\nn,weekend,t2,A 1\n"},
+			map[string]string{"trips.txt": "route_id,service_id,trip_id,trip_short_name\nr,daily,t1,A 1\n" +
+				"n,weekend,t2,A 1\n"},
 			func(*publish.ImportRequest) {},
 			[]string{`INVALID  trips.txt:3: train A 1 (trip "t2"): trip "t1" in line 2 is train A 1 on 2026-03-07 too`},
 		},
 		"no distances to charge by": {
 			map[string]string{"stops.txt": "stop_id,stop_name\na,Alpha\nb,Beta\nc,Gamma\n"},
 			func(*publish.ImportRequest) {},
-			[]string{`INVALID  trips.txt:2: train A 201 (trip "t1"): no fare for STANDARD from a to b`, `INVALID  trips.txt:3: train A 999 (trip "t2"): no fare`},
+			[]string{`INVALID  trips.txt:2: train A 201 (trip "t1"): no fare for STANDARD from a to b`,
+				`INVALID  trips.txt:3: train A 999 (trip "t2"): no fare`},
 		},
 		"a number that is a novel": {
-			map[string]string{"trips.txt": "route_id,service_id,trip_id,trip_short_name\nr,daily,t1," + strings.Repeat("x", 129) + "\nn,weekend,t2,A 1\n"},
+			map[string]string{"trips.txt": "route_id,service_id,trip_id,trip_short_name\nr,daily,t1," +
+				strings.Repeat("x", 129) + "\nn,weekend,t2,A 1\n"},
 			func(*publish.ImportRequest) {},
 			[]string{"INVALID  trips.txt:2: train xxx"},
 		},
@@ -195,7 +210,8 @@ func TestImport_ManyUnusableTrainsAreCountedAfterTwenty(t *testing.T) {
 		times.WriteString(id + ",07:00:00,07:00:00,a,1\n" + id + ",08:00:00,08:00:00,b,2\n")
 	}
 	h := newHouse(t)
-	_, err := h.Import(t.Context(), importRequest(t, map[string]string{"trips.txt": trips.String(), "stop_times.txt": times.String()}))
+	_, err := h.Import(t.Context(),
+		importRequest(t, map[string]string{"trips.txt": trips.String(), "stop_times.txt": times.String()}))
 	said := refusals(t, err)
 	require.Len(t, said, 21)
 	require.Equal(t, "INVALID  9 more trains cannot be sold", said[20])
@@ -219,7 +235,9 @@ func TestImport_TooManyRuns(t *testing.T) {
 	request := importRequest(t, manyTrips(10_000, func(int) string { return "r" }))
 	request.Days = 300
 	_, err := h.Import(t.Context(), request)
-	require.Equal(t, []string{"INVALID  trips.txt:8335: the trips up to here make more than 2500000 runs in 300 days: import fewer days at a time"}, refusals(t, err))
+	require.Equal(t,
+		[]string{"INVALID  trips.txt:8335: the trips up to here make more than 2500000 runs in 300 days: import " +
+			"fewer days at a time"}, refusals(t, err))
 	require.Zero(t, h.ledger.rehearsals)
 }
 
@@ -237,7 +255,9 @@ func TestImport_ManyKindsWithoutATemplateAreCountedAfterTwenty(t *testing.T) {
 	require.Equal(t, "INVALID  80 more kinds have no template", said[20])
 
 	request := importRequest(t, changes)
-	request.Templates = parse(t, euroTemplates+"default:\n  coaches: [{ numbers: 1, class: STANDARD, rows: { letters: AB, first: 1, last: 5 } }]\n  fares: *fares\n")
+	request.Templates = parse(t,
+		euroTemplates+"default:\n"+
+			"  coaches: [{ numbers: 1, class: STANDARD, rows: { letters: AB, first: 1, last: 5 } }]\n  fares: *fares\n")
 	report, err := h.Import(t.Context(), request)
 	require.NoError(t, err)
 	require.Len(t, report.Notices, 1+20+1)
@@ -259,7 +279,8 @@ func TestImport_DefaultTemplateIsNoticed(t *testing.T) {
 func TestImport_SaleOpensAtTheOriginsMidnight(t *testing.T) {
 	h := newHouse(t)
 	request := importRequest(t, map[string]string{
-		"stops.txt": "stop_id,stop_name,stop_lat,stop_lon,stop_timezone\na,Alpha,53,-6,Europe/Paris\nb,Beta,53,-7,\nc,Gamma,53,-8,\n",
+		"stops.txt": "stop_id,stop_name,stop_lat,stop_lon,stop_timezone\na,Alpha,53,-6,Europe/Paris\nb,Beta,53,-7,\n" +
+			"c,Gamma,53,-8,\n",
 	})
 	days := 1
 	request.SaleOpens.DaysBefore = &days
@@ -291,7 +312,8 @@ func TestImport_TheSample(t *testing.T) {
 	}
 	report, err := h.Import(t.Context(), request)
 	require.NoError(t, err)
-	require.Equal(t, publish.ImportReport{Stations: 672, StationsChanged: 672, Trains: 4_398, Runs: 65_970, Created: 65_970}, report)
+	require.Equal(t, publish.ImportReport{Stations: 672, StationsChanged: 672, Trains: 4_398, Runs: 65_970,
+		Created: 65_970}, report)
 	require.Equal(t, 65_970, last)
 	require.Len(t, h.ledger.runs, 65_970)
 	require.Len(t, h.availability.left, 65_970)
@@ -317,7 +339,8 @@ func sampleRequest(t testing.TB, days int) publish.ImportRequest {
 	require.NoError(t, err)
 	templates, err := sample.Templates()
 	require.NoError(t, err)
-	return publish.ImportRequest{Feed: feed, Templates: templates, From: rail.NewDate(2026, 3, 2), Days: days, By: "importer"}
+	return publish.ImportRequest{Feed: feed, Templates: templates, From: rail.NewDate(2026, 3, 2), Days: days,
+		By: "importer"}
 }
 
 func TestImport_InterruptedLeavesWholeTrainsAndFinishesLater(t *testing.T) {

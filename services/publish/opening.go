@@ -19,8 +19,8 @@ type SaleOpens struct {
 	DaysBefore *int
 }
 
-// atOnce is when a run opened that is on sale at once. It is always the same instant. Otherwise publishing the same again
-// would be a change, and refused once a seat is sold.
+// atOnce is when a run opened that is on sale at once. It is always the same instant. Otherwise publishing the same
+// again would be a change, and refused once a seat is sold.
 func atOnce() time.Time { return time.Unix(0, 0).UTC() }
 
 // ParseSaleOpens reads "now", an instant in RFC 3339, or "N-days-before".
@@ -40,7 +40,8 @@ func ParseSaleOpens(s string) (SaleOpens, error) {
 	}
 	at, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return SaleOpens{}, rail.Refuse(rail.Invalid, "%q is not now, an instant like 2019-10-12T09:00:00+08:00, or a count like 15-days-before", s)
+		return SaleOpens{}, rail.Refuse(rail.Invalid,
+			"%q is not now, an instant like 2019-10-12T09:00:00+08:00, or a count like 15-days-before", s)
 	}
 	opens := SaleOpens{At: at}
 	return opens, opens.validate(nil).OrNil()

@@ -21,7 +21,8 @@ type planned struct {
 
 type plan []planned
 
-// plan makes the trains, or names those that cannot be sold. It adds the trains, the runs and its notices to the report.
+// plan makes the trains, or names those that cannot be sold. It adds the trains, the runs and its notices to the
+// report.
 func (p *Publisher) plan(request *ImportRequest, report *ImportReport) (plan, error) {
 	if err := p.validateImport(request); err != nil {
 		return nil, err
@@ -68,8 +69,8 @@ type planner struct {
 	runs int
 	// taken has the trip of each run of all.
 	taken map[rail.RunID]*gtfs.Trip
-	// unusable are the trips that cannot be sold; missing are the numbers of trains by their kind, where the kind has no
-	// template and the templates have no default.
+	// unusable are the trips that cannot be sold; missing are the numbers of trains by their kind, where the kind has
+	// no template and the templates have no default.
 	unusable unusable
 	missing  map[string][]string
 	// byDefault counts the trains that have the default template, by their kind.
@@ -96,7 +97,8 @@ func (m *planner) checkRuns() error {
 	runs := 0
 	for _, trip := range m.request.Feed.Trips {
 		if runs += len(m.dates.of(trip.Service)); runs > maxImportRuns {
-			return rail.Refuse(rail.Invalid, "trips.txt:%d: the trips up to here make more than %d runs in %d days: import fewer days at a time",
+			return rail.Refuse(rail.Invalid,
+				"trips.txt:%d: the trips up to here make more than %d runs in %d days: import fewer days at a time",
 				trip.Line, maxImportRuns, m.request.Days)
 		}
 	}
@@ -146,13 +148,15 @@ func (m *planner) refusal() error {
 			m.unusable.errs.Add(rail.Invalid, nil, "%d more kinds have no template", len(m.missing)-n)
 			break
 		}
-		m.unusable.errs.Add(rail.Invalid, nil, "kind %q has no template, and the templates have no default: %s", kind, some(m.missing[kind]))
+		m.unusable.errs.Add(rail.Invalid, nil, "kind %q has no template, and the templates have no default: %s", kind,
+			some(m.missing[kind]))
 	}
 	if err := m.unusable.orNil(); err != nil {
 		return err
 	}
 	if from := m.request.From; len(m.all) == 0 {
-		return rail.Refuse(rail.Invalid, "no train of the feed runs from %s through %s", from, from.AddDays(m.request.Days-1))
+		return rail.Refuse(rail.Invalid, "no train of the feed runs from %s through %s", from,
+			from.AddDays(m.request.Days-1))
 	}
 	return nil
 }
@@ -165,7 +169,8 @@ func (m *planner) notices() []string {
 			more := len(m.byDefault) - n
 			return append(notices, fmt.Sprintf("%d more kinds have no template: their trains have the default's", more))
 		}
-		notices = append(notices, fmt.Sprintf("kind %q has no template: %d trains have the default's coaches and fares", kind, m.byDefault[kind]))
+		notices = append(notices, fmt.Sprintf("kind %q has no template: %d trains have the default's coaches and fares",
+			kind, m.byDefault[kind]))
 	}
 	return notices
 }
@@ -215,7 +220,8 @@ func (u *unusable) add(trip *gtfs.Trip, format string, args ...any) {
 		u.more++
 		return
 	}
-	u.errs.Add(rail.Invalid, nil, "trips.txt:%d: train %s (trip %q): %s", trip.Line, trip.Number, trip.ID, fmt.Sprintf(format, args...))
+	u.errs.Add(rail.Invalid, nil, "trips.txt:%d: train %s (trip %q): %s", trip.Line, trip.Number, trip.ID,
+		fmt.Sprintf(format, args...))
 }
 
 // orNil is all that was collected, nil when nothing was.

@@ -7,28 +7,30 @@ import (
 	"interlock/services/rail"
 )
 
-// Ledger is the part of the ledger that publishing needs. Each method is one transaction. It raises the publication number
-// if it changed something, and otherwise leaves it. ledger.ErrInDoubt: it may have been done; to repeat it is harmless. A
-// version rises with every sale, so that a run of version 1 has every seat free.
+// Ledger is the part of the ledger that publishing needs. Each method is one transaction. It raises the publication
+// number if it changed something, and otherwise leaves it. ledger.ErrInDoubt: it may have been done; to repeat it is
+// harmless. A version rises with every sale, so that a run of version 1 has every seat free.
 type Ledger interface {
 	// Stations are all stations.
 	Stations(ctx context.Context) ([]*rail.Station, error)
 	// PutStations adds stations or changes those with the same code; equal ones stay as they are.
 	PutStations(ctx context.Context, stations []*rail.Station, by string) (changed int, err error)
-	// Publish puts runs on sale, all or none. A run that is there with the same train, opening and closing is unchanged.
-	// One that differs is changed if it has no live orders, else the whole call is refused with RUN_HAS_ORDERS naming
-	// the run. A withdrawn run is published again, its version going on. With validateOnly it tells what it would do
-	// and does nothing.
+	// Publish puts runs on sale, all or none. A run that is there with the same train, opening and closing is
+	// unchanged. One that differs is changed if it has no live orders, else the whole call is refused with
+	// RUN_HAS_ORDERS naming the run. A withdrawn run is published again, its version going on. With validateOnly it
+	// tells what it would do and does nothing.
 	Publish(ctx context.Context, runs []*rail.Run, by string, validateOnly bool) ([]ledger.Publication, error)
-	// SetStatus suspends or resumes a run by compare-and-set on its version, and records by whom and why. A run that has
-	// the status already stays as it is. NOT_FOUND: no such run. WRONG_STATE: it was withdrawn. Where the run's seat maps
-	// cannot be read, the status is set, and the answer has no Counts.
+	// SetStatus suspends or resumes a run by compare-and-set on its version, and records by whom and why. A run that
+	// has the status already stays as it is. NOT_FOUND: no such run. WRONG_STATE: it was withdrawn. Where the run's
+	// seat maps cannot be read, the status is set, and the answer has no Counts.
 	SetStatus(ctx context.Context, id rail.RunID, status rail.RunStatus, reason, by string) (*rail.Availability, error)
-	// Withdraw takes a run off sale for good. Each live order is cancelled with the reason, and its seats are free; without
-	// cancelOrders, live orders are RUN_HAS_ORDERS. It returns every order that it ended; those that had been paid have
-	// PaidAt. A run that is withdrawn already is not changed, and the orders that its withdrawal cancelled are returned:
-	// so a lost answer can be asked for again.
-	Withdraw(ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool) (left *rail.Availability, ended []*rail.Order, err error)
+	// Withdraw takes a run off sale for good. Each live order is cancelled with the reason, and its seats are free;
+	// without cancelOrders, live orders are RUN_HAS_ORDERS. It returns every order that it ended; those that had been
+	// paid have PaidAt. A run that is withdrawn already is not changed, and the orders that its withdrawal cancelled
+	// are returned: so a lost answer can be asked for again.
+	Withdraw(
+		ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool,
+	) (left *rail.Availability, ended []*rail.Order, err error)
 }
 
 // Availability is loaded with what was put on sale.
@@ -41,8 +43,8 @@ type Availability interface {
 	AnnouncePublication(ctx context.Context) error
 }
 
-// Timetable is this server's own copy. It is brought up to date before a publication is answered, so that the caller can
-// search at once.
+// Timetable is this server's own copy. It is brought up to date before a publication is answered, so that the caller
+// can search at once.
 type Timetable interface {
 	Refresh(ctx context.Context) error
 }

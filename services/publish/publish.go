@@ -1,17 +1,18 @@
-// Package publish is the use case of putting a railway's timetable on sale: stations, trains on their dates, a whole GTFS
-// feed at once. It also suspends, resumes and withdraws single runs.
+// Package publish is the use case of putting a railway's timetable on sale: stations, trains on their dates, a whole
+// GTFS feed at once. It also suspends, resumes and withdraws single runs.
 //
-// It checks all input by the rules of rail before the ledger sees it, and writes through the ledger only. Whether a change
-// would hurt an order is decided by the ledger, in the transaction that makes the change.
+// It checks all input by the rules of rail before the ledger sees it, and writes through the ledger only. Whether a
+// change would hurt an order is decided by the ledger, in the transaction that makes the change.
 //
 // Invariants:
 //
 //   - What the ledger refused is nowhere else either.
-//   - Where it is not known whether the ledger has done it, the answer is UNAVAILABLE and says so. To repeat it is safe:
-//     it then tells availability and the timetables what the first time could not.
-//   - Availability and the timetables are told only after the ledger's commit. A failure to tell them is logged and is no
-//     error: the publication stands, and repair does the rest.
-//   - Publishing the same again changes nothing, at any time, on any server: what is stored depends on the request alone.
+//   - Where it is not known whether the ledger has done it, the answer is UNAVAILABLE and says so. To repeat it is
+//     safe: it then tells availability and the timetables what the first time could not.
+//   - Availability and the timetables are told only after the ledger's commit. A failure to tell them is logged and is
+//     no error: the publication stands, and repair does the rest.
+//   - Publishing the same again changes nothing, at any time, on any server: what is stored depends on the request
+//     alone.
 //
 // A Publisher keeps no state of its own; its methods may be called by many goroutines.
 package publish
@@ -40,8 +41,8 @@ type Runs interface {
 type Publisher struct {
 	Ledger       Ledger
 	Availability Availability
-	// Timetable, Stations and Runs are this server's copy of what is published. All three may be nil where only Import is
-	// called: a process that imports has no searches.
+	// Timetable, Stations and Runs are this server's copy of what is published. All three may be nil where only Import
+	// is called: a process that imports has no searches.
 	Timetable Timetable
 	Stations  Stations
 	Runs      Runs
@@ -55,9 +56,9 @@ type Publisher struct {
 
 // Bounds of what is told after a commit.
 const (
-	// tellMax is how long a publication waits after its commit for each of availability, this server's timetable, the other
-	// servers, and the subscribers of orders that it ended. It is long for a healthy server, and short for the caller who
-	// waits; repair does the rest.
+	// tellMax is how long a publication waits after its commit for each of availability, this server's timetable, the
+	// other servers, and the subscribers of orders that it ended. It is long for a healthy server, and short for the
+	// caller who waits; repair does the rest.
 	tellMax = 3 * time.Second
 	// loadRuns is how many runs are loaded into availability in one call, so that each call fits well into tellMax.
 	loadRuns = 500
@@ -87,7 +88,8 @@ func (p *Publisher) announceOrders(ctx context.Context, ended []*rail.Order) {
 	}
 	p.within(ctx, "not all who watch the orders it ended are told yet", func(ctx context.Context) error {
 		for _, o := range ended {
-			if err := p.Availability.Announce(ctx, rail.Change{RunID: o.RunID, OrderID: o.ID, Version: o.Version}); err != nil {
+			change := rail.Change{RunID: o.RunID, OrderID: o.ID, Version: o.Version}
+			if err := p.Availability.Announce(ctx, change); err != nil {
 				return err
 			}
 		}
@@ -102,7 +104,8 @@ func unsure(err error) error {
 		return err
 	}
 	return &rail.Error{
-		Code: rail.Unavailable, Message: "it may have been done: repeat it to find out, which is harmless", RetryAfter: repeatAfter, Cause: err,
+		Code: rail.Unavailable, Message: "it may have been done: repeat it to find out, which is harmless",
+		RetryAfter: repeatAfter, Cause: err,
 	}
 }
 

@@ -36,7 +36,9 @@ func refusals(t *testing.T, err error) []string {
 func hasRefusal(t *testing.T, err error, want string) {
 	t.Helper()
 	said := refusals(t, err)
-	require.True(t, slices.ContainsFunc(said, func(s string) bool { return strings.HasPrefix(s, want) }), "%s is not in\n%s", want, strings.Join(said, "\n"))
+	require.True(t, slices.ContainsFunc(said, func(s string) bool {
+		return strings.HasPrefix(s, want)
+	}), "%s is not in\n%s", want, strings.Join(said, "\n"))
 }
 
 func TestPublishStation_CanBeCalledAtAtOnce(t *testing.T) {
@@ -52,7 +54,8 @@ func TestPublishStation_CanBeCalledAtAtOnce(t *testing.T) {
 func TestPublish_NamesAndLabelsAreNormalised(t *testing.T) {
 	h := newHouse(t)
 	station, err := h.PublishStation(t.Context(), rail.Station{
-		Code: "ZUE", Name: "Zu\u0308rich\u00a0HB ", Names: map[string]string{"ja": "チューリッヒ\u3000中央"}, TimeZone: "Europe/Zurich",
+		Code: "ZUE", Name: "Zu\u0308rich\u00a0HB ", Names: map[string]string{"ja": "チューリッヒ\u3000中央"},
+		TimeZone: "Europe/Zurich",
 	}, "tester")
 	require.NoError(t, err)
 	require.Equal(t, "Zürich HB", station.Name)
@@ -74,7 +77,7 @@ func TestPublish_NamesAndLabelsAreNormalised(t *testing.T) {
 	require.Equal(t, "Schnee im Gebüsch", run.Reason)
 }
 
-// Who publishes the same again may not have heard the answer to the first time, and nobody else either.
+// The same is published again perhaps because the first answer was lost. Then the first telling may be lost, too.
 func TestPublishStation_TheSameAgainIsToldAgain(t *testing.T) {
 	h := newHouse(t)
 	h.ledger.lost = true
@@ -250,33 +253,76 @@ func TestPublishTrain_BadInput(t *testing.T) {
 		spoil func(*publish.TrainRequest)
 		want  []string
 	}{
-		"no number":             {func(r *publish.TrainRequest) { r.Number = "" }, []string{"INVALID input.number"}},
-		"no calls":              {func(r *publish.TrainRequest) { r.Calls = nil }, []string{"INVALID input.calls"}},
-		"one call":              {func(r *publish.TrainRequest) { r.Calls = r.Calls[:1] }, []string{"INVALID input.calls"}},
-		"an endless train":      {func(r *publish.TrainRequest) { r.Calls = make([]rail.Call, 100_000) }, []string{"INVALID input.calls"}},
-		"unknown stations":      {func(r *publish.TrainRequest) { r.Calls[0].Station, r.Calls[1].Station = "XXX", "YYY" }, []string{"INVALID input.calls.0.station", "INVALID input.calls.1.station"}},
-		"no station":            {func(r *publish.TrainRequest) { r.Calls[1].Station = "" }, []string{"INVALID input.calls.1.station"}},
-		"back in time":          {func(r *publish.TrainRequest) { r.Calls[1].ArrivalSeconds = 3_600 }, []string{"INVALID input.calls.1.arrival"}},
-		"back on the line":      {func(r *publish.TrainRequest) { r.Calls[2].Metres = 1 }, []string{"INVALID input.calls.2.distanceKm"}},
-		"no coaches":            {func(r *publish.TrainRequest) { r.Coaches = nil }, []string{"INVALID input.coaches"}},
-		"a coach twice":         {func(r *publish.TrainRequest) { r.Coaches[1].Number = "3" }, []string{"INVALID input.coaches.1.number"}},
-		"a class without fare":  {func(r *publish.TrainRequest) { r.Fares.PerKm = r.Fares.PerKm[:1] }, []string{"INVALID input.fares"}},
-		"no currency":           {func(r *publish.TrainRequest) { r.Fares.Currency = "yuan" }, []string{"INVALID input.fares.currencyCode"}},
-		"past":                  {func(r *publish.TrainRequest) { r.From = rail.NewDate(2026, 3, 1) }, []string{"INVALID input.from"}},
-		"through before from":   {func(r *publish.TrainRequest) { r.Through = r.From - 1 }, []string{"INVALID input.through"}},
-		"four hundred and one":  {func(r *publish.TrainRequest) { r.Through = r.From + publish.MaxDates }, []string{"INVALID input.through"}},
-		"until the end of time": {func(r *publish.TrainRequest) { r.Through = rail.NewDate(9999, 12, 31) }, []string{"INVALID input.through"}},
-		"eight days a week":     {func(r *publish.TrainRequest) { r.Weekdays = make([]time.Weekday, 8) }, []string{"INVALID input.weekdays"}},
-		"coaches by the dozen":  {func(r *publish.TrainRequest) { r.Coaches = make([]rail.Coach, 100_000) }, []string{"INVALID input.coaches"}},
-		"no such weekday":       {func(r *publish.TrainRequest) { r.Weekdays = []time.Weekday{7} }, []string{"INVALID input.weekdays.0"}},
-		"no date of a weekday":  {func(r *publish.TrainRequest) { r.Through, r.Weekdays = r.From, []time.Weekday{time.Monday} }, []string{"INVALID input.weekdays"}},
-		"opens twice":           {func(r *publish.TrainRequest) { r.SaleOpens = publish.SaleOpens{At: monday, DaysBefore: days(1)} }, []string{"INVALID input.saleOpens"}},
-		"opens after":           {func(r *publish.TrainRequest) { r.SaleOpens.DaysBefore = days(-1) }, []string{"INVALID input.saleOpens.daysBefore"}},
-		"opens long before":     {func(r *publish.TrainRequest) { r.SaleOpens.DaysBefore = days(367) }, []string{"INVALID input.saleOpens.daysBefore"}},
-		"opens in the far past": {func(r *publish.TrainRequest) { r.SaleOpens.At = time.Date(1969, 12, 31, 0, 0, 0, 0, time.UTC) }, []string{"INVALID input.saleOpens.at"}},
+		"no number": {func(r *publish.TrainRequest) { r.Number = "" }, []string{"INVALID input.number"}},
+		"no calls":  {func(r *publish.TrainRequest) { r.Calls = nil }, []string{"INVALID input.calls"}},
+		"one call": {func(r *publish.TrainRequest) {
+			r.Calls = r.Calls[:1]
+		}, []string{"INVALID input.calls"}},
+		"an endless train": {func(r *publish.TrainRequest) {
+			r.Calls = make([]rail.Call, 100_000)
+		}, []string{"INVALID input.calls"}},
+		"unknown stations": {func(r *publish.TrainRequest) {
+			r.Calls[0].Station, r.Calls[1].Station = "XXX", "YYY"
+		}, []string{"INVALID input.calls.0.station", "INVALID input.calls.1.station"}},
+		"no station": {func(r *publish.TrainRequest) {
+			r.Calls[1].Station = ""
+		}, []string{"INVALID input.calls.1.station"}},
+		"back in time": {func(r *publish.TrainRequest) {
+			r.Calls[1].ArrivalSeconds = 3_600
+		}, []string{"INVALID input.calls.1.arrival"}},
+		"back on the line": {func(r *publish.TrainRequest) {
+			r.Calls[2].Metres = 1
+		}, []string{"INVALID input.calls.2.distanceKm"}},
+		"no coaches": {func(r *publish.TrainRequest) { r.Coaches = nil }, []string{"INVALID input.coaches"}},
+		"a coach twice": {func(r *publish.TrainRequest) {
+			r.Coaches[1].Number = "3"
+		}, []string{"INVALID input.coaches.1.number"}},
+		"a class without fare": {func(r *publish.TrainRequest) {
+			r.Fares.PerKm = r.Fares.PerKm[:1]
+		}, []string{"INVALID input.fares"}},
+		"no currency": {func(r *publish.TrainRequest) {
+			r.Fares.Currency = "yuan"
+		}, []string{"INVALID input.fares.currencyCode"}},
+		"past": {func(r *publish.TrainRequest) {
+			r.From = rail.NewDate(2026, 3, 1)
+		}, []string{"INVALID input.from"}},
+		"through before from": {func(r *publish.TrainRequest) {
+			r.Through = r.From - 1
+		}, []string{"INVALID input.through"}},
+		"four hundred and one": {func(r *publish.TrainRequest) {
+			r.Through = r.From + publish.MaxDates
+		}, []string{"INVALID input.through"}},
+		"until the end of time": {func(r *publish.TrainRequest) {
+			r.Through = rail.NewDate(9999, 12, 31)
+		}, []string{"INVALID input.through"}},
+		"eight days a week": {func(r *publish.TrainRequest) {
+			r.Weekdays = make([]time.Weekday, 8)
+		}, []string{"INVALID input.weekdays"}},
+		"coaches by the dozen": {func(r *publish.TrainRequest) {
+			r.Coaches = make([]rail.Coach, 100_000)
+		}, []string{"INVALID input.coaches"}},
+		"no such weekday": {func(r *publish.TrainRequest) {
+			r.Weekdays = []time.Weekday{7}
+		}, []string{"INVALID input.weekdays.0"}},
+		"no date of a weekday": {func(r *publish.TrainRequest) {
+			r.Through, r.Weekdays = r.From, []time.Weekday{time.Monday}
+		}, []string{"INVALID input.weekdays"}},
+		"opens twice": {func(r *publish.TrainRequest) {
+			r.SaleOpens = publish.SaleOpens{At: monday, DaysBefore: days(1)}
+		}, []string{"INVALID input.saleOpens"}},
+		"opens after": {func(r *publish.TrainRequest) {
+			r.SaleOpens.DaysBefore = days(-1)
+		}, []string{"INVALID input.saleOpens.daysBefore"}},
+		"opens long before": {func(r *publish.TrainRequest) {
+			r.SaleOpens.DaysBefore = days(367)
+		}, []string{"INVALID input.saleOpens.daysBefore"}},
+		"opens in the far past": {func(r *publish.TrainRequest) {
+			r.SaleOpens.At = time.Date(1969, 12, 31, 0, 0, 0, 0, time.UTC)
+		}, []string{"INVALID input.saleOpens.at"}},
 		"everything at once": {func(r *publish.TrainRequest) {
 			r.Number, r.Calls[0].Station, r.Coaches, r.From = "", "XXX", nil, 0
-		}, []string{"INVALID input.number", "INVALID input.calls.0.station", "INVALID input.coaches", "INVALID input.from"}},
+		}, []string{"INVALID input.number", "INVALID input.calls.0.station", "INVALID input.coaches",
+			"INVALID input.from"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
@@ -317,12 +363,13 @@ func TestPublishTrain_TodayIsTheOriginsDate(t *testing.T) {
 	hasRefusal(t, err, "INVALID input.from 2026-03-02 is past")
 }
 
-// nightTrain leaves Berlin at a time of the night, daily from the Saturday before clocks are put back through the Monday
-// after.
+// nightTrain leaves Berlin at a time of the night, daily from the Saturday before clocks are put back through the
+// Monday after.
 func nightTrain(h *house, t *testing.T, departure int32) publish.TrainRequest {
 	t.Helper()
 	for _, station := range []rail.Station{
-		{Code: "BLN", Name: "Berlin", TimeZone: "Europe/Berlin"}, {Code: "LON", Name: "London", TimeZone: "Europe/London"},
+		{Code: "BLN", Name: "Berlin", TimeZone: "Europe/Berlin"},
+		{Code: "LON", Name: "London", TimeZone: "Europe/London"},
 	} {
 		_, err := h.PublishStation(t.Context(), station, "tester")
 		require.NoError(t, err)
@@ -355,7 +402,8 @@ func TestPublishTrain_ATimeThatIsShownTwiceIsRefusedByName(t *testing.T) {
 	request := nightTrain(h, t, 2*3_600+1_800)
 	_, err := h.PublishTrain(t.Context(), request, "tester")
 	require.Equal(t, []string{
-		"INVALID input.calls.0.departure the run of 2026-10-25: at BLN the clock (Europe/Berlin) is put back and shows 02:30 twice",
+		"INVALID input.calls.0.departure the run of 2026-10-25: at BLN the clock (Europe/Berlin) is put back and " +
+			"shows 02:30 twice",
 	}, refusals(t, err))
 	require.Empty(t, h.ledger.runs, "all dates or none")
 	request.Weekdays = []time.Weekday{time.Saturday, time.Monday}
@@ -393,14 +441,16 @@ func TestPublishTrain_SaleOpens(t *testing.T) {
 		want  time.Time
 		state rail.RunState
 	}{
-		"at once":     {publish.SaleOpens{}, time.Unix(0, 0), rail.RunOnSale},
-		"at":          {publish.SaleOpens{At: monday.Add(time.Hour + 1)}, monday.Add(time.Hour), rail.RunNotOpen},
-		"days before": {publish.SaleOpens{DaysBefore: &fifteen}, time.Date(2026, 3, 4, 16, 0, 0, 0, time.UTC), rail.RunNotOpen},
+		"at once": {publish.SaleOpens{}, time.Unix(0, 0), rail.RunOnSale},
+		"at":      {publish.SaleOpens{At: monday.Add(time.Hour + 1)}, monday.Add(time.Hour), rail.RunNotOpen},
+		"days before": {publish.SaleOpens{DaysBefore: &fifteen}, time.Date(2026, 3, 4, 16, 0, 0, 0, time.UTC),
+			rail.RunNotOpen},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
 			request := t12()
-			request.From, request.Through, request.SaleOpens = rail.NewDate(2026, 3, 20), rail.NewDate(2026, 3, 20), c.opens
+			request.From, request.Through, request.SaleOpens = rail.NewDate(2026, 3, 20), rail.NewDate(2026, 3, 20),
+				c.opens
 			result, err := h.PublishTrain(t.Context(), request, "tester")
 			require.NoError(t, err)
 			require.Equal(t, c.want.UTC(), result.Runs[0].SaleOpensAt)
@@ -460,7 +510,9 @@ type committed struct {
 	gone func()
 }
 
-func (l committed) Publish(ctx context.Context, runs []*rail.Run, by string, validateOnly bool) ([]ledger.Publication, error) {
+func (l committed) Publish(
+	ctx context.Context, runs []*rail.Run, by string, validateOnly bool,
+) ([]ledger.Publication, error) {
 	defer l.gone()
 	return l.fakeLedger.Publish(ctx, runs, by, validateOnly)
 }
@@ -505,7 +557,8 @@ func TestSuspendResumeWithdraw(t *testing.T) {
 	require.Equal(t, rail.Withdrawn, run.Status)
 	require.Equal(t, []*rail.Order{paidOrder}, paid)
 	require.Equal(t, rail.Withdrawn, h.availability.left[id].Status)
-	require.Equal(t, []rail.Change{{RunID: id, OrderID: "b", Version: 2}, {RunID: id, OrderID: "a", Version: 3}}, h.availability.orders,
+	require.Equal(t, []rail.Change{{RunID: id, OrderID: "b", Version: 2}, {RunID: id, OrderID: "a", Version: 3}},
+		h.availability.orders,
 		"who watches an order hears of its end")
 
 	_, err = h.Resume(t.Context(), id, "never mind", "third")
@@ -549,7 +602,7 @@ func TestSuspendWithdraw_AnswerLost(t *testing.T) {
 	require.Len(t, h.availability.orders, 1)
 }
 
-// A run whose maps are damaged is suspended; nobody is told counts that nobody knows, and everybody that it is.
+// A run whose maps are damaged is suspended. The other servers are told that, and no counts are made up.
 func TestSuspend_DamagedMap(t *testing.T) {
 	const id = rail.RunID("T12@2026-03-03")
 	h := newHouse(t)
@@ -607,11 +660,12 @@ func TestSuspend_TimetableThatLagsIsPutRight(t *testing.T) {
 
 func TestSuspend_BadInput(t *testing.T) {
 	for name, c := range map[string]struct{ id, reason, want string }{
-		"an unknown run":   {"T12@2026-03-03", "why not", "NOT_FOUND input.runId"},
-		"no run id":        {"T12", "why not", "NOT_FOUND input.runId"},
-		"no reason":        {"T12@2026-03-03", "", "INVALID input.reason"},
-		"nothing but air":  {"T12@2026-03-03", "  ", "INVALID input.reason"},
-		"writing turned":   {"T12@2026-03-03", "why \u202enot", "INVALID input.reason a reason has 1 to 256 printable characters: character 5 is U+202E"},
+		"an unknown run":  {"T12@2026-03-03", "why not", "NOT_FOUND input.runId"},
+		"no run id":       {"T12", "why not", "NOT_FOUND input.runId"},
+		"no reason":       {"T12@2026-03-03", "", "INVALID input.reason"},
+		"nothing but air": {"T12@2026-03-03", "  ", "INVALID input.reason"},
+		"writing turned": {"T12@2026-03-03", "why \u202enot",
+			"INVALID input.reason a reason has 1 to 256 printable characters: character 5 is U+202E"},
 		"two lines":        {"T12@2026-03-03", "one\ntwo", "INVALID input.reason"},
 		"a novel":          {"T12@2026-03-03", strings.Repeat("长", 257), "INVALID input.reason"},
 		"no text encoding": {"T12@2026-03-03", "\xff", "INVALID input.reason"},
@@ -651,19 +705,22 @@ func TestParseSaleOpens(t *testing.T) {
 	opens, err = publish.ParseSaleOpens("2026-03-02T09:00:00+08:00")
 	require.NoError(t, err)
 	require.True(t, monday.Equal(opens.At))
-	for _, bad := range []string{"", "tomorrow", "x-days-before", "-1-days-before", "999-days-before", "2026-03-02", "1960-01-01T00:00:00Z"} {
+	for _, bad := range []string{"", "tomorrow", "x-days-before", "-1-days-before", "999-days-before", "2026-03-02",
+		"1960-01-01T00:00:00Z"} {
 		_, err := publish.ParseSaleOpens(bad)
 		require.Equal(t, rail.Invalid, rail.CodeOf(err), bad)
 	}
 }
 
 func TestParseOffset(t *testing.T) {
-	for text, want := range map[string]int32{"9:05": 32_700, "09:05": 32_700, "00:00:01": 1, "25:10": 90_600, "100:00:59": 360_059} {
+	for text, want := range map[string]int32{"9:05": 32_700, "09:05": 32_700, "00:00:01": 1, "25:10": 90_600,
+		"100:00:59": 360_059} {
 		got, err := publish.ParseOffset(text)
 		require.NoError(t, err)
 		require.Equal(t, want, got, text)
 	}
-	for _, bad := range []string{"", "9", "9:5", "09:60", "09:00:60", "-1:00", "1000:00", "09:00:00:00", "09:00Z", " 09:00"} {
+	for _, bad := range []string{"", "9", "9:5", "09:60", "09:00:60", "-1:00", "1000:00", "09:00:00:00", "09:00Z",
+		" 09:00"} {
 		_, err := publish.ParseOffset(bad)
 		require.Equal(t, rail.Invalid, rail.CodeOf(err), bad)
 	}

@@ -7,8 +7,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Suspend stops the sale of a run; holds may still be paid or cancelled. It returns the run as it is now, nil where this
-// server's copy does not have it yet.
+// Suspend stops the sale of a run; holds may still be paid or cancelled. It returns the run as it is now, nil where
+// this server's copy does not have it yet.
 func (p *Publisher) Suspend(ctx context.Context, id rail.RunID, reason, by string) (*rail.Run, error) {
 	return p.setStatus(ctx, id, rail.Suspended, reason, by)
 }
@@ -18,7 +18,9 @@ func (p *Publisher) Resume(ctx context.Context, id rail.RunID, reason, by string
 	return p.setStatus(ctx, id, rail.Published, reason, by)
 }
 
-func (p *Publisher) setStatus(ctx context.Context, id rail.RunID, status rail.RunStatus, reason, by string) (*rail.Run, error) {
+func (p *Publisher) setStatus(
+	ctx context.Context, id rail.RunID, status rail.RunStatus, reason, by string,
+) (*rail.Run, error) {
 	reason = rail.NormalizeText(reason)
 	if err := validateDecision(id, reason); err != nil {
 		return nil, err
@@ -41,10 +43,12 @@ func (p *Publisher) counted(ctx context.Context, left *rail.Availability) []*rai
 	return []*rail.Availability{left}
 }
 
-// Withdraw takes a run off sale for good. With cancelOrders each live order is cancelled with the reason; without it, live
-// orders are RUN_HAS_ORDERS. It returns the run as it is now, as Suspend does, and the orders that had been paid, whose
-// buyers are owed their money. Repeated, it returns the same.
-func (p *Publisher) Withdraw(ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool) (run *rail.Run, paid []*rail.Order, err error) {
+// Withdraw takes a run off sale for good. With cancelOrders each live order is cancelled with the reason; without it,
+// live orders are RUN_HAS_ORDERS. It returns the run as it is now, as Suspend does, and the orders that had been paid,
+// whose buyers are owed their money. Repeated, it returns the same.
+func (p *Publisher) Withdraw(
+	ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool,
+) (run *rail.Run, paid []*rail.Order, err error) {
 	reason = rail.NormalizeText(reason)
 	if err := validateDecision(id, reason); err != nil {
 		return nil, nil, err
@@ -62,7 +66,8 @@ func (p *Publisher) Withdraw(ctx context.Context, id rail.RunID, reason, by stri
 	return p.now(left, reason), paid, nil
 }
 
-// now is the run after a decision about it: this server's copy, with the new status where the copy could not be refreshed.
+// now is the run after a decision about it: this server's copy, with the new status where the copy could not be
+// refreshed.
 func (p *Publisher) now(left *rail.Availability, reason string) *rail.Run {
 	run, ok := p.Runs.Run(left.RunID)
 	if !ok {

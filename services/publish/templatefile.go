@@ -118,7 +118,8 @@ func ParseTemplates(name string, data []byte) (*Templates, error) {
 	values := valueCounter{anchors: map[string]int{}}
 	for _, document := range tree.Docs {
 		if values.count(document.Body) > maxTemplateValues {
-			return nil, p.refuse(0, "the file has more than %d values, those counted again that aliases (*) repeat", maxTemplateValues)
+			return nil, p.refuse(0, "the file has more than %d values, those counted again that aliases (*) repeat",
+				maxTemplateValues)
 		}
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
@@ -254,7 +255,9 @@ func (p *templateParser) parse() (*Templates, error) {
 	return templates, nil
 }
 
-func (p *templateParser) template(section, kind string, in *kindInFile, currency rail.Currency, roundTo int64) (*Template, error) {
+func (p *templateParser) template(
+	section, kind string, in *kindInFile, currency rail.Currency, roundTo int64,
+) (*Template, error) {
 	here := p.lineOf(section, kind)
 	if in == nil || len(in.Coaches) == 0 {
 		return nil, p.refuse(here, "%s has no coaches", strings.TrimSpace(section+" "+kind))
@@ -269,7 +272,8 @@ func (p *templateParser) template(section, kind string, in *kindInFile, currency
 		}
 		class := rail.SeatClass(spec.Class.text)
 		if !class.Valid() {
-			return nil, p.refuse(cmp.Or(spec.Class.line, line), "%q is not a seat class: they are %v", class, rail.SeatClasses)
+			return nil, p.refuse(cmp.Or(spec.Class.line, line), "%q is not a seat class: they are %v", class,
+				rail.SeatClasses)
 		}
 		seats, err := spec.seats()
 		if err != nil {
@@ -296,7 +300,8 @@ func (p *templateParser) template(section, kind string, in *kindInFile, currency
 	}
 	for _, class := range formation.Classes {
 		if !slices.ContainsFunc(fares.PerKm, func(rate rail.KmRate) bool { return rate.SeatClass == class }) {
-			return nil, p.refuse(here, "%s has %s seats and no fare for them", strings.TrimSpace(section+" "+kind), class)
+			return nil, p.refuse(here, "%s has %s seats and no fare for them", strings.TrimSpace(section+" "+kind),
+				class)
 		}
 	}
 	return &Template{Formation: formation, Fares: fares}, nil

@@ -23,9 +23,9 @@ type Template struct {
 }
 
 // Of finds a trip's template. It looks for the route's short name, its description, its long name, the letters that the
-// train's number begins with ("G" of "G1"), and the route's type ("type:101"), in this order, and then takes the default.
-// kind is what the train is called: the name that the template was found by, or the route's short name. template is nil
-// where none was found and there is no default.
+// train's number begins with ("G" of "G1"), and the route's type ("type:101"), in this order, and then takes the
+// default. kind is what the train is called: the name that the template was found by, or the route's short name.
+// template is nil where none was found and there is no default.
 func (t *Templates) Of(trip *gtfs.Trip) (kind string, template *Template) {
 	for _, name := range []string{trip.Route.ShortName, trip.Route.Desc, trip.Route.LongName, letters(trip.Number)} {
 		if template := t.kinds[name]; template != nil && name != "" {

@@ -35,8 +35,8 @@ type TrainResult struct {
 	Created, Changed, Unchanged int
 }
 
-// PublishTrain puts a train on sale, on all of its dates or none. INVALID lists everything that is wrong with the request.
-// A change to a run that has orders is RUN_HAS_ORDERS.
+// PublishTrain puts a train on sale, on all of its dates or none. INVALID lists everything that is wrong with the
+// request. A change to a run that has orders is RUN_HAS_ORDERS.
 func (p *Publisher) PublishTrain(ctx context.Context, request TrainRequest, by string) (TrainResult, error) {
 	train, runs, err := p.prepare(ctx, &request)
 	if err != nil {
@@ -106,8 +106,8 @@ func (p *Publisher) prepare(ctx context.Context, request *TrainRequest) (*rail.T
 	return train, runs, nil
 }
 
-// findStations finds the stations of calls, nil where there is none. Where one is missing, the timetable is brought up to
-// date first: another server may have published the station a moment ago.
+// findStations finds the stations of calls, nil where there is none. Where one is missing, the timetable is brought up
+// to date first: another server may have published the station a moment ago.
 func (p *Publisher) findStations(ctx context.Context, calls []rail.Call) []*rail.Station {
 	stations, all := p.lookUp(calls)
 	if !all && p.Timetable != nil && p.Timetable.Refresh(ctx) == nil {
@@ -128,8 +128,8 @@ func (p *Publisher) lookUp(calls []rail.Call) (stations []*rail.Station, all boo
 	return stations, all
 }
 
-// tidy is the calls with fixed values where a value says nothing: for the arrival and alighting at the origin, and for the
-// departure and boarding at the terminus. So equal trains have equal ids.
+// tidy is the calls with fixed values where a value says nothing: for the arrival and alighting at the origin, and for
+// the departure and boarding at the terminus. So equal trains have equal ids.
 func tidy(calls []rail.Call) []rail.Call {
 	calls = slices.Clone(calls)
 	first, last := &calls[0], &calls[len(calls)-1]
@@ -186,9 +186,9 @@ func count(publications []ledger.Publication) (created, changed, unchanged int) 
 // untouched is a run's version until something is sold on it or decided about it.
 const untouched = 1
 
-// allFree is what is left, for every pair of calls, of the runs that have every seat free. They were created or changed,
-// or were created by an earlier call, which may have failed to tell, and not touched since. The runs of one train share
-// one list of counts.
+// allFree is what is left, for every pair of calls, of the runs that have every seat free. They were created or
+// changed, or were created by an earlier call, which may have failed to tell, and not touched since. The runs of one
+// train share one list of counts.
 func allFree(publications []ledger.Publication) []*rail.Availability {
 	var left []*rail.Availability
 	counts := map[*rail.Train][]uint16{}
@@ -201,7 +201,8 @@ func allFree(publications []ledger.Publication) []*rail.Availability {
 			counts[run.Train] = capacity(run.Train)
 		}
 		left = append(left, &rail.Availability{
-			RunID: run.ID, TrainID: run.Train.ID, Version: publication.Version, Status: run.Status, Counts: counts[run.Train],
+			RunID: run.ID, TrainID: run.Train.ID, Version: publication.Version, Status: run.Status,
+			Counts: counts[run.Train],
 		})
 	}
 	return left

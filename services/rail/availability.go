@@ -37,8 +37,8 @@ type Left struct {
 	Counts []uint16
 }
 
-// Change tells that a run or an order has moved on. It may be lost, doubled, late or out of order. So its receiver reads
-// the run or the order, and compares versions.
+// Change tells that a run or an order has moved on. It may be lost, doubled, late or out of order. So its receiver
+// reads the run or the order, and compares versions.
 type Change struct {
 	RunID RunID
 	// OrderID is the order that changed, or "" when the run did.

@@ -13,9 +13,9 @@ func (t *Train) at(date Date, call int, seconds int32) time.Time {
 	return date.ServiceStart(t.location).Add(time.Duration(seconds) * time.Second)
 }
 
-// ValidateOn lists what is wrong with the calls' times on one service date, each with its path below at. A station's clock
-// may never show a time on that date, or show it twice, and a train may be at a call before it left the call before. Only
-// times by a Clock can be wrong in this way. The order of the others was checked by Validate.
+// ValidateOn lists what is wrong with the calls' times on one service date, each with its path below at. A station's
+// clock may never show a time on that date, or show it twice, and a train may be at a call before it left the call
+// before. Only times by a Clock can be wrong in this way. The order of the others was checked by Validate.
 func (t *Train) ValidateOn(date Date, at ...string) Errors {
 	if t.clocks == nil {
 		return nil
@@ -39,11 +39,14 @@ func (t *Train) ValidateOn(date Date, at ...string) Errors {
 			}
 			switch {
 			case shown == 0:
-				errs.Add(Invalid, path, "the run of %s: at %s the clock (%s) is put forward and never shows %s", date, call.Station, call.Clock, face(side.seconds))
+				errs.Add(Invalid, path, "the run of %s: at %s the clock (%s) is put forward and never shows %s", date,
+					call.Station, call.Clock, face(side.seconds))
 			case shown == 2:
-				errs.Add(Invalid, path, "the run of %s: at %s the clock (%s) is put back and shows %s twice", date, call.Station, call.Clock, face(side.seconds))
+				errs.Add(Invalid, path, "the run of %s: at %s the clock (%s) is put back and shows %s twice", date,
+					call.Station, call.Clock, face(side.seconds))
 			case instant.Before(last):
-				errs.Add(Invalid, path, "the run of %s: the train is at %s at %s, before it left the call before", date, call.Station, face(side.seconds))
+				errs.Add(Invalid, path, "the run of %s: the train is at %s at %s, before it left the call before", date,
+					call.Station, face(side.seconds))
 			}
 			if shown == 1 {
 				last = instant

@@ -53,17 +53,17 @@ func (d Date) AddDays(n int) Date { return d + Date(n) }
 // Weekday is the day of the week.
 func (d Date) Weekday() time.Weekday { return d.Time().Weekday() }
 
-// ServiceStart is the instant that call offsets count from: noon minus twelve hours, local time (GTFS Schedule Reference,
-// field type Time). On a day when clocks change it differs from midnight. So a train that leaves at 08:00 has the offset
-// 8 h on every day.
+// ServiceStart is the instant that call offsets count from: noon minus twelve hours, local time (GTFS Schedule
+// Reference, field type Time). On a day when clocks change it differs from midnight. So a train that leaves at 08:00
+// has the offset 8 h on every day.
 func (d Date) ServiceStart(loc *time.Location) time.Time {
 	t := d.Time()
 	return time.Date(t.Year(), t.Month(), t.Day(), 12, 0, 0, 0, loc).Add(-12 * time.Hour)
 }
 
-// Clock is when a clock in a time zone shows a time of the day: 5,400 seconds are 01:30, and 91,800 are 01:30 of the next
-// day. shown is how often it does. It is 0 where the clock is put forward over that time; at is then an instant beside the
-// change. It is 2 where the clock is put back and shows the time again; at is then one of the two instants.
+// Clock is when a clock in a time zone shows a time of the day: 5,400 seconds are 01:30, and 91,800 are 01:30 of the
+// next day. shown is how often it does. It is 0 where the clock is put forward over that time; at is then an instant
+// beside the change. It is 2 where the clock is put back and shows the time again; at is then one of the two instants.
 func (d Date) Clock(seconds int32, loc *time.Location) (at time.Time, shown int) {
 	at = d.clock(seconds, loc)
 	// What the clock would show if no zone had an offset.
@@ -72,8 +72,8 @@ func (d Date) Clock(seconds int32, loc *time.Location) (at time.Time, shown int)
 	if at.Unix()+int64(offset) != face {
 		return at, 0
 	}
-	// A clock is put back by less than a day, and at most once in two days. So where it shows a time twice, one of them is
-	// by the offset of a day before or after.
+	// A clock is put back by less than a day, and at most once in two days. So where it shows a time twice, one of them
+	// is by the offset of a day before or after.
 	for _, beside := range []time.Time{at.AddDate(0, 0, -1), at.AddDate(0, 0, 1)} {
 		if _, other := beside.Zone(); other != offset {
 			if _, there := time.Unix(face-int64(other), 0).In(loc).Zone(); there == other {
@@ -90,7 +90,8 @@ func (d Date) clock(seconds int32, loc *time.Location) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, int(seconds), 0, loc)
 }
 
-// Midnight is the first instant of the day in a time zone. For a day that the zone left out, it is that of the next day.
+// Midnight is the first instant of the day in a time zone. For a day that the zone left out, it is that of the next
+// day.
 func (d Date) Midnight(loc *time.Location) time.Time {
 	at := d.clock(0, loc)
 	begun, changes := at.ZoneBounds()

@@ -54,14 +54,21 @@ func TestDateIn_DependsOnTheZone(t *testing.T) {
 // A train that leaves at 08:00 has the offset 8 h on every day, also where the day has 23 or 25 hours.
 func TestServiceStart_WhenClocksChange(t *testing.T) {
 	for _, c := range []struct{ zone, date, start, midnight, atEight, atOneInTheNight string }{
-		{"Europe/Berlin", "2019-03-30", "2019-03-30T00:00:00+01:00", "2019-03-30T00:00:00+01:00", "2019-03-30T08:00:00+01:00", "2019-03-31T01:00:00+01:00"},
-		{"Europe/Berlin", "2019-03-31", "2019-03-30T23:00:00+01:00", "2019-03-31T00:00:00+01:00", "2019-03-31T08:00:00+02:00", "2019-04-01T01:00:00+02:00"},
-		{"Europe/Berlin", "2019-10-27", "2019-10-27T01:00:00+02:00", "2019-10-27T00:00:00+02:00", "2019-10-27T08:00:00+01:00", "2019-10-28T01:00:00+01:00"},
+		{"Europe/Berlin", "2019-03-30", "2019-03-30T00:00:00+01:00", "2019-03-30T00:00:00+01:00",
+			"2019-03-30T08:00:00+01:00", "2019-03-31T01:00:00+01:00"},
+		{"Europe/Berlin", "2019-03-31", "2019-03-30T23:00:00+01:00", "2019-03-31T00:00:00+01:00",
+			"2019-03-31T08:00:00+02:00", "2019-04-01T01:00:00+02:00"},
+		{"Europe/Berlin", "2019-10-27", "2019-10-27T01:00:00+02:00", "2019-10-27T00:00:00+02:00",
+			"2019-10-27T08:00:00+01:00", "2019-10-28T01:00:00+01:00"},
 		// The night train of the day before meets the change on its way: its offsets go on by the clock of its own day.
-		{"Europe/Berlin", "2019-10-26", "2019-10-26T00:00:00+02:00", "2019-10-26T00:00:00+02:00", "2019-10-26T08:00:00+02:00", "2019-10-27T01:00:00+02:00"},
-		{"America/New_York", "2019-03-10", "2019-03-09T23:00:00-05:00", "2019-03-10T00:00:00-05:00", "2019-03-10T08:00:00-04:00", "2019-03-11T01:00:00-04:00"},
-		{"America/New_York", "2019-11-03", "2019-11-03T01:00:00-04:00", "2019-11-03T00:00:00-04:00", "2019-11-03T08:00:00-05:00", "2019-11-04T01:00:00-05:00"},
-		{"Asia/Shanghai", "2019-10-12", "2019-10-12T00:00:00+08:00", "2019-10-12T00:00:00+08:00", "2019-10-12T08:00:00+08:00", "2019-10-13T01:00:00+08:00"},
+		{"Europe/Berlin", "2019-10-26", "2019-10-26T00:00:00+02:00", "2019-10-26T00:00:00+02:00",
+			"2019-10-26T08:00:00+02:00", "2019-10-27T01:00:00+02:00"},
+		{"America/New_York", "2019-03-10", "2019-03-09T23:00:00-05:00", "2019-03-10T00:00:00-05:00",
+			"2019-03-10T08:00:00-04:00", "2019-03-11T01:00:00-04:00"},
+		{"America/New_York", "2019-11-03", "2019-11-03T01:00:00-04:00", "2019-11-03T00:00:00-04:00",
+			"2019-11-03T08:00:00-05:00", "2019-11-04T01:00:00-05:00"},
+		{"Asia/Shanghai", "2019-10-12", "2019-10-12T00:00:00+08:00", "2019-10-12T00:00:00+08:00",
+			"2019-10-12T08:00:00+08:00", "2019-10-13T01:00:00+08:00"},
 	} {
 		loc := zone(t, c.zone)
 		d, err := rail.ParseDate(c.date)
@@ -78,7 +85,8 @@ func TestServiceStart_WhenClocksChange(t *testing.T) {
 func TestServiceStart_NoonIsTwelveHoursOn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		loc, err := rail.LoadZone(rapid.SampledFrom([]string{
-			"Europe/Berlin", "America/New_York", "Asia/Shanghai", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kathmandu",
+			"Europe/Berlin", "America/New_York", "Asia/Shanghai", "Australia/Lord_Howe", "America/Sao_Paulo",
+			"Asia/Kathmandu",
 		}).Draw(t, "zone"))
 		require.NoError(t, err)
 		d := rail.Date(rapid.Int32Range(0, 40_000).Draw(t, "date"))

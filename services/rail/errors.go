@@ -42,7 +42,8 @@ const (
 // IsRefusal tells whether the code is an expected answer to a mutation (a userErrors entry) and not a failure.
 func (c Code) IsRefusal() bool {
 	switch c {
-	case Invalid, NotFound, SoldOut, SaleNotOpen, SaleClosed, NotOnSale, AlreadyTravelling, HoldLimit, DocumentLimit, HoldExpired, WrongState,
+	case Invalid, NotFound, SoldOut, SaleNotOpen, SaleClosed, NotOnSale, AlreadyTravelling, HoldLimit, DocumentLimit,
+		HoldExpired, WrongState,
 		RunHasOrders, PaymentUnavailable, IdempotencyConflict:
 		return true
 	}
@@ -106,8 +107,8 @@ func Index(i int) string { return strconv.Itoa(i) }
 // Errors collects everything that is wrong with one input, so that a caller sees all of it at once.
 type Errors []*Error
 
-// MaxErrors is how many refusals a list for one input has at most. An input may have a wrong seat label for each of 65,536
-// seats. Where there are more refusals, the next try tells of them.
+// MaxErrors is how many refusals a list for one input has at most. An input may have a wrong seat label for each of
+// 65,536 seats. Where there are more refusals, the next try tells of them.
 const MaxErrors = 64
 
 // Add appends one refusal, unless there are MaxErrors.

@@ -46,7 +46,8 @@ func TestCodeOf(t *testing.T) {
 	for _, inside := range []error{ledger.ErrVersionConflict, ledger.ErrInDoubt, lock.ErrTaken, lock.ErrNoQuorum} {
 		require.Equal(t, rail.Internal, rail.CodeOf(inside))
 	}
-	require.Equal(t, rail.Invalid, rail.CodeOf(rail.Errors{rail.Refuse(rail.Invalid, "a"), rail.Refuse(rail.NotFound, "b")}))
+	require.Equal(t, rail.Invalid, rail.CodeOf(rail.Errors{rail.Refuse(rail.Invalid, "a"),
+		rail.Refuse(rail.NotFound, "b")}))
 }
 
 func TestErrors(t *testing.T) {
@@ -70,13 +71,15 @@ func TestErrors(t *testing.T) {
 // Refusals are userErrors, the rest are top-level errors; every code is one or the other.
 func TestCode_IsRefusal(t *testing.T) {
 	for _, code := range []rail.Code{
-		rail.Invalid, rail.NotFound, rail.SoldOut, rail.SaleNotOpen, rail.SaleClosed, rail.NotOnSale, rail.AlreadyTravelling, rail.HoldLimit, rail.DocumentLimit, rail.HoldExpired,
+		rail.Invalid, rail.NotFound, rail.SoldOut, rail.SaleNotOpen, rail.SaleClosed, rail.NotOnSale,
+		rail.AlreadyTravelling, rail.HoldLimit, rail.DocumentLimit, rail.HoldExpired,
 		rail.WrongState, rail.RunHasOrders, rail.PaymentUnavailable, rail.IdempotencyConflict,
 	} {
 		require.True(t, code.IsRefusal(), code)
 	}
 	for _, code := range []rail.Code{
-		rail.BadUserInput, rail.Unauthenticated, rail.Forbidden, rail.Overloaded, rail.OrderPending, rail.Unavailable, rail.Internal, "", "OTHER",
+		rail.BadUserInput, rail.Unauthenticated, rail.Forbidden, rail.Overloaded, rail.OrderPending, rail.Unavailable,
+		rail.Internal, "", "OTHER",
 	} {
 		require.False(t, code.IsRefusal(), code)
 	}
@@ -86,8 +89,11 @@ func TestCode_IsRefusal(t *testing.T) {
 func TestValidate_PathsAreTheirOwn(t *testing.T) {
 	at := make([]string, 1, 8)
 	at[0] = "input"
-	train := with(t12(), func(t *rail.Train) { t.Number, t.Kind, t.Calls[0].Station, t.Calls[1].Station = "", "\n", "", "" })
-	require.Equal(t, []string{"INVALID /input/number", "INVALID /input/kind", "INVALID /input/calls/0/station", "INVALID /input/calls/1/station"},
+	train := with(t12(), func(t *rail.Train) {
+		t.Number, t.Kind, t.Calls[0].Station, t.Calls[1].Station = "", "\n", "", ""
+	})
+	require.Equal(t, []string{"INVALID /input/number", "INVALID /input/kind", "INVALID /input/calls/0/station",
+		"INVALID /input/calls/1/station"},
 		paths(train.Validate(at...)))
 }
 
@@ -103,5 +109,6 @@ func TestErrors_AreFew(t *testing.T) {
 	for i := range seats {
 		seats[i].Label = "\x00"
 	}
-	require.LessOrEqual(t, len(rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.Second, Seats: seats}}).Validate()), rail.MaxErrors)
+	require.LessOrEqual(t, len(rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.Second,
+		Seats: seats}}).Validate()), rail.MaxErrors)
 }

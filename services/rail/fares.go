@@ -74,7 +74,8 @@ func (f *Fares) Validate(at ...string) Errors {
 		errs.Add(Invalid, under(at, "roundTo"), "prices are rounded to at most 1000000 minor units")
 	}
 	if len(f.PerKm) > len(SeatClasses) {
-		errs.Add(Invalid, under(at, "perKm"), "fares have at most %d prices per kilometre, one for a class, not %d", len(SeatClasses), len(f.PerKm))
+		errs.Add(Invalid, under(at, "perKm"), "fares have at most %d prices per kilometre, one for a class, not %d",
+			len(SeatClasses), len(f.PerKm))
 		return errs
 	}
 	if len(f.Pairs) > maxPairs {
@@ -96,7 +97,8 @@ func (f *Fares) validateRates(errs *Errors, at []string) {
 		classes = append(classes, rate.SeatClass)
 		// 10^12 micros are a million minor units per km; with 10^8 metres a price stays below maxMinor.
 		if rate.MicrosPerKm < 0 || rate.MicrosPerKm > 1e12 {
-			errs.Add(Invalid, under(path, "amount"), "a price per kilometre is not negative and at most a million minor units")
+			errs.Add(Invalid, under(path, "amount"),
+				"a price per kilometre is not negative and at most a million minor units")
 		}
 		if rate.MinimumMinor < 0 || rate.MinimumMinor > maxMinor {
 			errs.Add(Invalid, under(path, "minimum"), "a minimum is not negative")

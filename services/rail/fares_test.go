@@ -44,7 +44,8 @@ func TestPrice_PairOfAStationCalledAtTwice(t *testing.T) {
 	train := with(t12(), func(t *rail.Train) {
 		t.Calls = append(t.Calls, rail.Call{Station: "TXP", ArrivalSeconds: hours(40, 0), Metres: rail.NoDistance})
 		t.Calls[3].DepartureSeconds = hours(33, 0)
-		t.Fares.Pairs = []rail.PairFare{{SeatClass: rail.Second, From: "VNP", To: "TXP", Minor: 100}, {SeatClass: rail.Second, From: "TXP", To: "AOH", Minor: 200}}
+		t.Fares.Pairs = []rail.PairFare{{SeatClass: rail.Second, From: "VNP", To: "TXP", Minor: 100},
+			{SeatClass: rail.Second, From: "TXP", To: "AOH", Minor: 200}}
 	})
 	for _, c := range []struct {
 		i, j  int
@@ -76,7 +77,8 @@ func TestPrice_RoundsHalfUp(t *testing.T) {
 	} {
 		train := with(t12(), func(t *rail.Train) {
 			t.Calls = []rail.Call{{Station: "A"}, {Station: "B", ArrivalSeconds: 60, Metres: c.metres}}
-			t.Fares = &rail.Fares{Currency: "CNY", PerKm: []rail.KmRate{{SeatClass: rail.Second, MicrosPerKm: c.micros}}, RoundToMinor: c.step}
+			t.Fares = &rail.Fares{Currency: "CNY",
+				PerKm: []rail.KmRate{{SeatClass: rail.Second, MicrosPerKm: c.micros}}, RoundToMinor: c.step}
 		})
 		price, ok := train.Price(rail.Second, 0, 1)
 		require.True(t, ok)
@@ -126,28 +128,51 @@ func TestFaresValidate(t *testing.T) {
 		change func(*rail.Fares)
 		want   []string
 	}{
-		"good":            {func(*rail.Fares) {}, nil},
-		"a free train":    {func(f *rail.Fares) { f.PerKm = []rail.KmRate{{SeatClass: rail.Second}} }, nil},
-		"no currency":     {func(f *rail.Fares) { f.Currency = "" }, []string{"INVALID /input/fares/currencyCode"}},
-		"small currency":  {func(f *rail.Fares) { f.Currency = "cny" }, []string{"INVALID /input/fares/currencyCode"}},
-		"negative step":   {func(f *rail.Fares) { f.RoundToMinor = -1 }, []string{"INVALID /input/fares/roundTo"}},
-		"large step":      {func(f *rail.Fares) { f.RoundToMinor = 1_000_001 }, []string{"INVALID /input/fares/roundTo"}},
-		"unknown class":   {func(f *rail.Fares) { f.PerKm = []rail.KmRate{{SeatClass: "THIRD"}} }, []string{"INVALID /input/fares/perKm/0/seatClass"}},
-		"class twice":     {func(f *rail.Fares) { f.PerKm = []rail.KmRate{{SeatClass: rail.First}, {SeatClass: rail.First}} }, []string{"INVALID /input/fares/perKm/1/seatClass"}},
-		"negative rate":   {func(f *rail.Fares) { f.PerKm = []rail.KmRate{{SeatClass: rail.First, MicrosPerKm: -1}} }, []string{"INVALID /input/fares/perKm/0/amount"}},
-		"enormous rate":   {func(f *rail.Fares) { f.PerKm = []rail.KmRate{{SeatClass: rail.First, MicrosPerKm: 1e12 + 1}} }, []string{"INVALID /input/fares/perKm/0/amount"}},
-		"negative least":  {func(f *rail.Fares) { f.PerKm = []rail.KmRate{{SeatClass: rail.First, MinimumMinor: -1}} }, []string{"INVALID /input/fares/perKm/0/minimum"}},
-		"enormous least":  {func(f *rail.Fares) { f.PerKm = []rail.KmRate{{SeatClass: rail.First, MinimumMinor: math.MaxInt64}} }, []string{"INVALID /input/fares/perKm/0/minimum"}},
-		"negative fare":   {func(f *rail.Fares) { f.Pairs = []rail.PairFare{{SeatClass: rail.First, Minor: -1}} }, []string{"INVALID /input/fares/pairs/0/amount"}},
-		"enormous fare":   {func(f *rail.Fares) { f.Pairs = []rail.PairFare{{SeatClass: rail.First, Minor: math.MaxInt64}} }, []string{"INVALID /input/fares/pairs/0/amount"}},
-		"pair of nothing": {func(f *rail.Fares) { f.Pairs = []rail.PairFare{{}} }, []string{"INVALID /input/fares/pairs/0/seatClass"}},
+		"good":           {func(*rail.Fares) {}, nil},
+		"a free train":   {func(f *rail.Fares) { f.PerKm = []rail.KmRate{{SeatClass: rail.Second}} }, nil},
+		"no currency":    {func(f *rail.Fares) { f.Currency = "" }, []string{"INVALID /input/fares/currencyCode"}},
+		"small currency": {func(f *rail.Fares) { f.Currency = "cny" }, []string{"INVALID /input/fares/currencyCode"}},
+		"negative step":  {func(f *rail.Fares) { f.RoundToMinor = -1 }, []string{"INVALID /input/fares/roundTo"}},
+		"large step": {func(f *rail.Fares) {
+			f.RoundToMinor = 1_000_001
+		}, []string{"INVALID /input/fares/roundTo"}},
+		"unknown class": {func(f *rail.Fares) {
+			f.PerKm = []rail.KmRate{{SeatClass: "THIRD"}}
+		}, []string{"INVALID /input/fares/perKm/0/seatClass"}},
+		"class twice": {func(f *rail.Fares) {
+			f.PerKm = []rail.KmRate{{SeatClass: rail.First}, {SeatClass: rail.First}}
+		}, []string{"INVALID /input/fares/perKm/1/seatClass"}},
+		"negative rate": {func(f *rail.Fares) {
+			f.PerKm = []rail.KmRate{{SeatClass: rail.First, MicrosPerKm: -1}}
+		}, []string{"INVALID /input/fares/perKm/0/amount"}},
+		"enormous rate": {func(f *rail.Fares) {
+			f.PerKm = []rail.KmRate{{SeatClass: rail.First, MicrosPerKm: 1e12 + 1}}
+		}, []string{"INVALID /input/fares/perKm/0/amount"}},
+		"negative least": {func(f *rail.Fares) {
+			f.PerKm = []rail.KmRate{{SeatClass: rail.First, MinimumMinor: -1}}
+		}, []string{"INVALID /input/fares/perKm/0/minimum"}},
+		"enormous least": {func(f *rail.Fares) {
+			f.PerKm = []rail.KmRate{{SeatClass: rail.First, MinimumMinor: math.MaxInt64}}
+		}, []string{"INVALID /input/fares/perKm/0/minimum"}},
+		"negative fare": {func(f *rail.Fares) {
+			f.Pairs = []rail.PairFare{{SeatClass: rail.First, Minor: -1}}
+		}, []string{"INVALID /input/fares/pairs/0/amount"}},
+		"enormous fare": {func(f *rail.Fares) {
+			f.Pairs = []rail.PairFare{{SeatClass: rail.First, Minor: math.MaxInt64}}
+		}, []string{"INVALID /input/fares/pairs/0/amount"}},
+		"pair of nothing": {func(f *rail.Fares) {
+			f.Pairs = []rail.PairFare{{}}
+		}, []string{"INVALID /input/fares/pairs/0/seatClass"}},
 		"pair twice": {func(f *rail.Fares) {
-			f.Pairs = []rail.PairFare{{SeatClass: rail.First, From: "A", To: "B"}, {SeatClass: rail.First, From: "B", To: "A"}, {SeatClass: rail.First, From: "A", To: "B"}}
+			f.Pairs = []rail.PairFare{{SeatClass: rail.First, From: "A", To: "B"},
+				{SeatClass: rail.First, From: "B", To: "A"}, {SeatClass: rail.First, From: "A", To: "B"}}
 		}, []string{"INVALID /input/fares/pairs/2"}},
 		"all at once": {func(f *rail.Fares) {
-			f.Currency, f.RoundToMinor, f.PerKm = "", -1, []rail.KmRate{{SeatClass: "", MicrosPerKm: -1, MinimumMinor: -1}}
+			f.Currency, f.RoundToMinor, f.PerKm = "", -1,
+				[]rail.KmRate{{SeatClass: "", MicrosPerKm: -1, MinimumMinor: -1}}
 		}, []string{
-			"INVALID /input/fares/currencyCode", "INVALID /input/fares/roundTo", "INVALID /input/fares/perKm/0/seatClass",
+			"INVALID /input/fares/currencyCode", "INVALID /input/fares/roundTo",
+			"INVALID /input/fares/perKm/0/seatClass",
 			"INVALID /input/fares/perKm/0/amount", "INVALID /input/fares/perKm/0/minimum",
 		}},
 	} {
@@ -159,12 +184,14 @@ func TestFaresValidate(t *testing.T) {
 
 // What is too long is refused by its length alone.
 func TestFares_TooMany(t *testing.T) {
-	require.Equal(t, []string{"INVALID /perKm"}, paths((&rail.Fares{Currency: "CNY", PerKm: make([]rail.KmRate, 100_000)}).Validate()))
-	require.Equal(t, []string{"INVALID /pairs"}, paths((&rail.Fares{Currency: "CNY", Pairs: make([]rail.PairFare, 400_000)}).Validate()))
+	require.Equal(t, []string{"INVALID /perKm"},
+		paths((&rail.Fares{Currency: "CNY", PerKm: make([]rail.KmRate, 100_000)}).Validate()))
+	require.Equal(t, []string{"INVALID /pairs"},
+		paths((&rail.Fares{Currency: "CNY", Pairs: make([]rail.PairFare, 400_000)}).Validate()))
 }
 
-// A train that goes to and fro between two stations has one fare for all of their pairs. To make one of each of 100,000 fares
-// for each pair of calls would take minutes.
+// A train that goes to and fro between two stations has one fare for all of their pairs. To make one of each of 100,000
+// fares for each pair of calls would take minutes.
 func TestTrain_PairsOfAShuttle(t *testing.T) {
 	base := t12()
 	calls := make([]rail.Call, rail.MaxCalls)

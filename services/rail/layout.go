@@ -62,7 +62,8 @@ func rowPattern(letters string) ([]rune, error) {
 	pattern := []rune(letters)
 	for i, letter := range pattern {
 		if letter != ' ' && !unicode.IsLetter(letter) {
-			return nil, Refuse(Invalid, "character %d of the letters of a row is U+%04X, which is no letter", i+1, letter)
+			return nil, Refuse(Invalid, "character %d of the letters of a row is U+%04X, which is no letter", i+1,
+				letter)
 		}
 	}
 	return pattern, nil

@@ -62,8 +62,10 @@ func TestRowSeats_Refuses(t *testing.T) {
 		letters     string
 		first, last int
 	}{
-		"row 0": {"AB", 0, 3}, "backwards": {"AB", 3, 2}, "too many rows": {"AB", 1, 1_000}, "no letters": {"", 1, 1}, "only an aisle": {" ", 1, 1},
-		"aisle at the wall": {" AB", 1, 1}, "a digit": {"A1", 1, 1}, "a sign": {"A-B", 1, 1}, "too wide": {"ABCDEFGHIJKLMNOPQ", 1, 1}, "control": {"A\tB", 1, 1},
+		"row 0": {"AB", 0, 3}, "backwards": {"AB", 3, 2}, "too many rows": {"AB", 1, 1_000}, "no letters": {"", 1, 1},
+		"only an aisle":     {" ", 1, 1},
+		"aisle at the wall": {" AB", 1, 1}, "a digit": {"A1", 1, 1}, "a sign": {"A-B", 1, 1},
+		"too wide": {"ABCDEFGHIJKLMNOPQ", 1, 1}, "control": {"A\tB", 1, 1},
 		"not UTF-8": {"A\xff", 1, 1},
 	} {
 		_, err := rail.RowSeats(c.letters, c.first, c.last, nil)
@@ -110,9 +112,12 @@ func TestBerthSeats(t *testing.T) {
 		tiers       []rail.SeatPosition
 		first, last int
 	}{
-		"no tiers": {nil, 1, 1}, "a seat": {[]rail.SeatPosition{rail.Window}, 1, 1}, "bay 0": {[]rail.SeatPosition{rail.LowerBerth}, 0, 1},
-		"backwards": {[]rail.SeatPosition{rail.LowerBerth}, 2, 1}, "too many bays": {[]rail.SeatPosition{rail.LowerBerth}, 1, 1_000},
-		"four tiers": {[]rail.SeatPosition{rail.LowerBerth, rail.MiddleBerth, rail.UpperBerth, rail.LowerBerth}, 1, 1},
+		"no tiers": {nil, 1, 1}, "a seat": {[]rail.SeatPosition{rail.Window}, 1, 1},
+		"bay 0":         {[]rail.SeatPosition{rail.LowerBerth}, 0, 1},
+		"backwards":     {[]rail.SeatPosition{rail.LowerBerth}, 2, 1},
+		"too many bays": {[]rail.SeatPosition{rail.LowerBerth}, 1, 1_000},
+		"four tiers": {[]rail.SeatPosition{rail.LowerBerth, rail.MiddleBerth, rail.UpperBerth, rail.LowerBerth},
+			1, 1},
 	} {
 		_, err := rail.BerthSeats(c.tiers, c.first, c.last)
 		require.Equal(t, rail.Invalid, rail.CodeOf(err), name)
@@ -121,7 +126,8 @@ func TestBerthSeats(t *testing.T) {
 
 func TestSeat_RowAndLetter(t *testing.T) {
 	for label, want := range map[string][2]string{
-		"23B": {"23", "B"}, "001": {"001", ""}, "A1": {"", "A1"}, "5L": {"5", "L"}, "": {"", ""}, "12甲": {"12", "甲"}, "１A": {"", "１A"},
+		"23B": {"23", "B"}, "001": {"001", ""}, "A1": {"", "A1"}, "5L": {"5", "L"}, "": {"", ""}, "12甲": {"12", "甲"},
+		"１A": {"", "１A"},
 	} {
 		seat := rail.Seat{Label: label}
 		require.Equal(t, want, [2]string{seat.Row(), seat.Letter()}, label)

@@ -81,8 +81,8 @@ type Ticket struct {
 	Price     Money
 	// Passenger is empty once the order was erased.
 	Passenger Passenger
-	// Sealed is why the passenger could not be read, nil where it could: this server lacks the key that the passenger is
-	// sealed with, or the row was changed. Passenger is empty then.
+	// Sealed is why the passenger could not be read, nil where it could: this server lacks the key that the passenger
+	// is sealed with, or the row was changed. Passenger is empty then.
 	Sealed error
 }
 

@@ -16,7 +16,8 @@ func order(change func(*rail.PlaceOrder)) *rail.PlaceOrder {
 		IdempotencyKey: "key-0001", RunID: "T12@2019-10-12", From: "VNP", To: "AOH",
 		Passengers: []rail.PassengerRequest{
 			{Passenger: rail.Passenger{Name: "王小明", DocumentNumber: "110101199001011234"}, SeatClass: rail.Second},
-			{Passenger: rail.Passenger{Name: "Zoë O'Neill", DocumentNumber: "C01X00T47"}, SeatClass: rail.Business, Wish: rail.Wish{Position: rail.Window, Letter: "A", Coach: "1"}},
+			{Passenger: rail.Passenger{Name: "Zoë O'Neill", DocumentNumber: "C01X00T47"}, SeatClass: rail.Business,
+				Wish: rail.Wish{Position: rail.Window, Letter: "A", Coach: "1"}},
 		},
 	}
 	change(p)
@@ -27,7 +28,8 @@ func TestPlaceOrderValidate(t *testing.T) {
 	passengers := func(n int) []rail.PassengerRequest {
 		var all []rail.PassengerRequest
 		for i := range n {
-			all = append(all, rail.PassengerRequest{Passenger: rail.Passenger{Name: "N", DocumentNumber: "DOC" + string(rune('A'+i))}, SeatClass: rail.Second})
+			all = append(all, rail.PassengerRequest{Passenger: rail.Passenger{Name: "N",
+				DocumentNumber: "DOC" + string(rune('A'+i))}, SeatClass: rail.Second})
 		}
 		return all
 	}
@@ -35,32 +37,63 @@ func TestPlaceOrderValidate(t *testing.T) {
 		change func(*rail.PlaceOrder)
 		want   []string
 	}{
-		"good":               {func(*rail.PlaceOrder) {}, nil},
-		"nine":               {func(p *rail.PlaceOrder) { p.Passengers = passengers(9) }, nil},
-		"nobody":             {func(p *rail.PlaceOrder) { p.Passengers = nil }, []string{"INVALID /input/passengers"}},
-		"ten":                {func(p *rail.PlaceOrder) { p.Passengers = passengers(10) }, []string{"INVALID /input/passengers"}},
-		"no key":             {func(p *rail.PlaceOrder) { p.IdempotencyKey = "" }, []string{"INVALID /input/idempotencyKey"}},
-		"from is to":         {func(p *rail.PlaceOrder) { p.To = "VNP" }, []string{"INVALID /input/to"}},
-		"unknown from":       {func(p *rail.PlaceOrder) { p.From = "XXX" }, []string{"INVALID /input/from"}},
-		"unknown to":         {func(p *rail.PlaceOrder) { p.To = "XXX" }, []string{"INVALID /input/to"}},
-		"wrong direction":    {func(p *rail.PlaceOrder) { p.From, p.To = "AOH", "VNP" }, []string{"INVALID /input/to"}},
-		"no name":            {func(p *rail.PlaceOrder) { p.Passengers[1].Name = "" }, []string{"INVALID /input/passengers/1/name"}},
-		"endless name":       {func(p *rail.PlaceOrder) { p.Passengers[1].Name = strings.Repeat("王", 65) }, []string{"INVALID /input/passengers/1/name"}},
-		"64 characters":      {func(p *rail.PlaceOrder) { p.Passengers[1].Name = strings.Repeat("王", 64) }, nil},
-		"name of control":    {func(p *rail.PlaceOrder) { p.Passengers[1].Name = "a\u202eb" }, []string{"INVALID /input/passengers/1/name"}},
-		"short document":     {func(p *rail.PlaceOrder) { p.Passengers[0].DocumentNumber = "123" }, []string{"INVALID /input/passengers/0/documentNumber"}},
-		"long document":      {func(p *rail.PlaceOrder) { p.Passengers[0].DocumentNumber = strings.Repeat("1", 33) }, []string{"INVALID /input/passengers/0/documentNumber"}},
-		"document of signs":  {func(p *rail.PlaceOrder) { p.Passengers[0].DocumentNumber = "12-34" }, []string{"INVALID /input/passengers/0/documentNumber"}},
-		"small letters":      {func(p *rail.PlaceOrder) { p.Passengers[0].DocumentNumber = "c01x00t48" }, []string{"INVALID /input/passengers/0/documentNumber"}},
-		"one document twice": {func(p *rail.PlaceOrder) { p.Passengers[1].DocumentNumber = p.Passengers[0].DocumentNumber }, []string{"INVALID /input/passengers/1/documentNumber"}},
-		"class not on board": {func(p *rail.PlaceOrder) { p.Passengers[1].SeatClass = rail.First }, []string{"INVALID /input/passengers/1/seatClass"}},
-		"no class":           {func(p *rail.PlaceOrder) { p.Passengers[1].SeatClass = "" }, []string{"INVALID /input/passengers/1/seatClass"}},
-		"unknown position":   {func(p *rail.PlaceOrder) { p.Passengers[1].Wish.Position = "ROOF" }, []string{"INVALID /input/passengers/1/wish/position"}},
-		"endless letter":     {func(p *rail.PlaceOrder) { p.Passengers[1].Wish.Letter = "ABCDEFGHI" }, []string{"INVALID /input/passengers/1/wish/letter"}},
-		"a wish for nothing": {func(p *rail.PlaceOrder) { p.Passengers[1].Wish = rail.Wish{Coach: "99", Letter: "Z"} }, nil},
+		"good":   {func(*rail.PlaceOrder) {}, nil},
+		"nine":   {func(p *rail.PlaceOrder) { p.Passengers = passengers(9) }, nil},
+		"nobody": {func(p *rail.PlaceOrder) { p.Passengers = nil }, []string{"INVALID /input/passengers"}},
+		"ten": {func(p *rail.PlaceOrder) {
+			p.Passengers = passengers(10)
+		}, []string{"INVALID /input/passengers"}},
+		"no key": {func(p *rail.PlaceOrder) {
+			p.IdempotencyKey = ""
+		}, []string{"INVALID /input/idempotencyKey"}},
+		"from is to":      {func(p *rail.PlaceOrder) { p.To = "VNP" }, []string{"INVALID /input/to"}},
+		"unknown from":    {func(p *rail.PlaceOrder) { p.From = "XXX" }, []string{"INVALID /input/from"}},
+		"unknown to":      {func(p *rail.PlaceOrder) { p.To = "XXX" }, []string{"INVALID /input/to"}},
+		"wrong direction": {func(p *rail.PlaceOrder) { p.From, p.To = "AOH", "VNP" }, []string{"INVALID /input/to"}},
+		"no name": {func(p *rail.PlaceOrder) {
+			p.Passengers[1].Name = ""
+		}, []string{"INVALID /input/passengers/1/name"}},
+		"endless name": {func(p *rail.PlaceOrder) {
+			p.Passengers[1].Name = strings.Repeat("王", 65)
+		}, []string{"INVALID /input/passengers/1/name"}},
+		"64 characters": {func(p *rail.PlaceOrder) { p.Passengers[1].Name = strings.Repeat("王", 64) }, nil},
+		"name of control": {func(p *rail.PlaceOrder) {
+			p.Passengers[1].Name = "a\u202eb"
+		}, []string{"INVALID /input/passengers/1/name"}},
+		"short document": {func(p *rail.PlaceOrder) {
+			p.Passengers[0].DocumentNumber = "123"
+		}, []string{"INVALID /input/passengers/0/documentNumber"}},
+		"long document": {func(p *rail.PlaceOrder) {
+			p.Passengers[0].DocumentNumber = strings.Repeat("1", 33)
+		}, []string{"INVALID /input/passengers/0/documentNumber"}},
+		"document of signs": {func(p *rail.PlaceOrder) {
+			p.Passengers[0].DocumentNumber = "12-34"
+		}, []string{"INVALID /input/passengers/0/documentNumber"}},
+		"small letters": {func(p *rail.PlaceOrder) {
+			p.Passengers[0].DocumentNumber = "c01x00t48"
+		}, []string{"INVALID /input/passengers/0/documentNumber"}},
+		"one document twice": {func(p *rail.PlaceOrder) {
+			p.Passengers[1].DocumentNumber = p.Passengers[0].DocumentNumber
+		}, []string{"INVALID /input/passengers/1/documentNumber"}},
+		"class not on board": {func(p *rail.PlaceOrder) {
+			p.Passengers[1].SeatClass = rail.First
+		}, []string{"INVALID /input/passengers/1/seatClass"}},
+		"no class": {func(p *rail.PlaceOrder) {
+			p.Passengers[1].SeatClass = ""
+		}, []string{"INVALID /input/passengers/1/seatClass"}},
+		"unknown position": {func(p *rail.PlaceOrder) {
+			p.Passengers[1].Wish.Position = "ROOF"
+		}, []string{"INVALID /input/passengers/1/wish/position"}},
+		"endless letter": {func(p *rail.PlaceOrder) {
+			p.Passengers[1].Wish.Letter = "ABCDEFGHI"
+		}, []string{"INVALID /input/passengers/1/wish/letter"}},
+		"a wish for nothing": {func(p *rail.PlaceOrder) {
+			p.Passengers[1].Wish = rail.Wish{Coach: "99", Letter: "Z"}
+		}, nil},
 		"all at once": {func(p *rail.PlaceOrder) {
 			p.IdempotencyKey, p.From, p.Passengers[0].Name, p.Passengers[1].DocumentNumber = "", "XXX", "", ""
-		}, []string{"INVALID /input/idempotencyKey", "INVALID /input/from", "INVALID /input/passengers/0/name", "INVALID /input/passengers/1/documentNumber"}},
+		}, []string{"INVALID /input/idempotencyKey", "INVALID /input/from", "INVALID /input/passengers/0/name",
+			"INVALID /input/passengers/1/documentNumber"}},
 	} {
 		i, j, err := order(c.change).Validate(t12run(t))
 		if c.want == nil {
@@ -96,7 +129,8 @@ func TestPlaceOrder_Normalize(t *testing.T) {
 func TestValidKey(t *testing.T) {
 	for key, want := range map[string]bool{
 		"12345678": true, "1234567": false, "": false, strings.Repeat("k", 128): true, strings.Repeat("k", 129): false,
-		"with space": false, "trailing ": false, "tab\tinside": false, "newline\n": false, "schlüssel": false, "~!@#$%^&*": true, "del\x7f56789": false,
+		"with space": false, "trailing ": false, "tab\tinside": false, "newline\n": false, "schlüssel": false,
+		"~!@#$%^&*": true, "del\x7f56789": false,
 	} {
 		require.Equal(t, want, rail.ValidKey(key), "%q", key)
 	}
@@ -104,7 +138,8 @@ func TestValidKey(t *testing.T) {
 
 func TestDocumentNumberMasked(t *testing.T) {
 	for number, want := range map[string]string{
-		"110101199001011234": "1101**********1234", "C01X00T47": "C0*****47", "1234": "1**4", "12345678": "12****78", "123": "***", "": "",
+		"110101199001011234": "1101**********1234", "C01X00T47": "C0*****47", "1234": "1**4", "12345678": "12****78",
+		"123": "***", "": "",
 		strings.Repeat("7", 32): "7777" + strings.Repeat("*", 24) + "7777",
 	} {
 		require.Equal(t, want, rail.Passenger{DocumentNumber: number}.DocumentNumberMasked())
@@ -114,7 +149,8 @@ func TestDocumentNumberMasked(t *testing.T) {
 func TestOrderStates(t *testing.T) {
 	live := map[rail.OrderState]bool{rail.OnHold: true, rail.Paid: true}
 	tickets := map[rail.OrderState]rail.TicketState{
-		rail.OnHold: rail.TicketHeld, rail.Paid: rail.TicketIssued, rail.Cancelled: rail.TicketCancelled, rail.Expired: rail.TicketCancelled,
+		rail.OnHold: rail.TicketHeld, rail.Paid: rail.TicketIssued, rail.Cancelled: rail.TicketCancelled,
+		rail.Expired: rail.TicketCancelled,
 	}
 	require.Len(t, rail.OrderStates, len(tickets))
 	for _, state := range rail.OrderStates {
@@ -125,7 +161,8 @@ func TestOrderStates(t *testing.T) {
 
 func TestBatchState_Freed(t *testing.T) {
 	a, b, c := &rail.Order{ID: "a"}, &rail.Order{ID: "b"}, &rail.Order{ID: "c"}
-	s := ledger.BatchState{Expired: []*rail.Order{a}, Cancels: []ledger.CancelResult{{Order: b}, {}, {Order: c, Changed: true}}}
+	s := ledger.BatchState{Expired: []*rail.Order{a},
+		Cancels: []ledger.CancelResult{{Order: b}, {}, {Order: c, Changed: true}}}
 	require.Equal(t, []*rail.Order{a, c}, s.Freed(), "not what was cancelled before")
 	require.Equal(t, []*rail.Order{a}, s.Expired)
 	require.Empty(t, (&ledger.BatchState{}).Freed())
@@ -172,7 +209,8 @@ func TestOrderID(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, run, got)
 	for _, wrong := range []string{
-		"", "/", "x/y", string(run), string(run) + "/", "T12@2019-10-32/x", id + strings.Repeat("x", 160), "T 12@2019-10-12/x",
+		"", "/", "x/y", string(run), string(run) + "/", "T12@2019-10-32/x", id + strings.Repeat("x", 160),
+		"T 12@2019-10-12/x",
 	} {
 		_, ok := rail.RunOfOrder(wrong)
 		require.False(t, ok, "%q", wrong)

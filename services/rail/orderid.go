@@ -23,8 +23,8 @@ func NewOrderID(run RunID, version int64, unique string) string {
 	return OrderIDsFrom(run, version) + unique
 }
 
-// OrderIDsFrom is a lower bound: byte by byte, it is at most the id of each order of a run that was placed at a version or
-// after it, and greater than the ids of the run's other orders.
+// OrderIDsFrom is a lower bound: byte by byte, it is at most the id of each order of a run that was placed at a version
+// or after it, and greater than the ids of the run's other orders.
 func OrderIDsFrom(run RunID, version int64) string {
 	var digits [orderIDVersion]byte
 	for i := orderIDVersion - 1; i >= 0; i-- {

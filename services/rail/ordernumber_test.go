@@ -20,7 +20,8 @@ func TestNewOrderNumber(t *testing.T) {
 	var numbers []string
 	for i := range 1_000 {
 		// The later a number, the less it has of what is random, so that it cannot be in order by that.
-		numbers = append(numbers, rail.NewOrderNumber(at.Add(time.Duration(i)*64*time.Millisecond), uint64(1_000-i)<<20))
+		numbers = append(numbers, rail.NewOrderNumber(at.Add(time.Duration(i)*64*time.Millisecond),
+			uint64(1_000-i)<<20))
 	}
 	require.True(t, slices.IsSorted(numbers), "numbers rise with time, whatever is random in them")
 }

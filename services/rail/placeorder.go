@@ -40,8 +40,8 @@ func (p *PlaceOrder) Normalize() {
 	}
 }
 
-// asciiUpper is strings.ToUpper of ASCII letters only. Two letters outside ASCII have a capital in ASCII, and would make
-// another person's document number.
+// asciiUpper is strings.ToUpper of ASCII letters only. Two letters outside ASCII have a capital in ASCII, and would
+// make another person's document number.
 func asciiUpper(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' {
@@ -56,14 +56,16 @@ func asciiUpper(s string) string {
 func (p *PlaceOrder) Validate(run *Run) (from, to int, err error) {
 	var errs Errors
 	if !ValidKey(p.IdempotencyKey) {
-		errs.Add(Invalid, []string{"input", "idempotencyKey"}, "an idempotency key has %d to %d printable ASCII characters without spaces", minKey, maxKey)
+		errs.Add(Invalid, []string{"input", "idempotencyKey"},
+			"an idempotency key has %d to %d printable ASCII characters without spaces", minKey, maxKey)
 	}
 	from, to, ok := run.Train.Pair(p.From, p.To)
 	if !ok {
 		errs = append(errs, run.Train.explainPair(p.From, p.To)...)
 	}
 	if len(p.Passengers) == 0 || len(p.Passengers) > MaxPassengers {
-		errs.Add(Invalid, []string{"input", "passengers"}, "an order has 1 to %d passengers, not %d", MaxPassengers, len(p.Passengers))
+		errs.Add(Invalid, []string{"input", "passengers"}, "an order has 1 to %d passengers, not %d", MaxPassengers,
+			len(p.Passengers))
 		return 0, 0, errs
 	}
 	documents := map[string]bool{}
@@ -71,7 +73,8 @@ func (p *PlaceOrder) Validate(run *Run) (from, to int, err error) {
 		path := []string{"input", "passengers", Index(i)}
 		errs.addText(under(path, "name"), "a name", who.Name, MaxPassengerName)
 		if fault := documentFault(who.DocumentNumber); fault != "" {
-			errs.Add(Invalid, under(path, "documentNumber"), "a document number has %d to %d letters A to Z and digits: %s", minDocument, maxDocument, fault)
+			errs.Add(Invalid, under(path, "documentNumber"),
+				"a document number has %d to %d letters A to Z and digits: %s", minDocument, maxDocument, fault)
 		}
 		if documents[who.DocumentNumber] {
 			errs.Add(Invalid, under(path, "documentNumber"), "two passengers have the same document number")
@@ -126,7 +129,8 @@ func ValidKey(key string) bool {
 	return true
 }
 
-// documentFault is what is wrong with a document number, "" where nothing is. It shows one character of the number at most.
+// documentFault is what is wrong with a document number, "" where nothing is. It shows one character of the number at
+// most.
 func documentFault(number string) string {
 	characters := []rune(number)
 	for i, r := range characters[:min(len(characters), maxDocument)] {

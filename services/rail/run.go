@@ -89,8 +89,8 @@ type Run struct {
 	Reason string
 }
 
-// WithStatus is the run with a status that is newer than the timetable. It is the run itself where the status is the same,
-// else a copy without the reason, which belonged to the old status.
+// WithStatus is the run with a status that is newer than the timetable. It is the run itself where the status is the
+// same, else a copy without the reason, which belonged to the old status.
 func (r *Run) WithStatus(status RunStatus) *Run {
 	if status == r.Status || status == "" {
 		return r
@@ -143,7 +143,8 @@ func (r *Run) MaySell(i int, now time.Time) *Error {
 	case r.Status == Withdrawn:
 		return Refuse(NotOnSale, "the run %s was withdrawn: %s", r.ID, r.Reason)
 	case !now.Before(r.SaleClosesAt(i)):
-		return Refuse(SaleClosed, "selling from %s ended at %s", r.Train.Calls[i].Station, r.SaleClosesAt(i).Format(time.RFC3339))
+		return Refuse(SaleClosed, "selling from %s ended at %s", r.Train.Calls[i].Station,
+			r.SaleClosesAt(i).Format(time.RFC3339))
 	case r.Status == Suspended:
 		return Refuse(NotOnSale, "the sale of %s is suspended: %s", r.ID, r.Reason)
 	case now.Before(r.SaleOpensAt):

@@ -34,8 +34,10 @@ func TestRunID(t *testing.T) {
 
 func TestRunID_Invalid(t *testing.T) {
 	for _, id := range []rail.RunID{
-		"", "T12", "@2019-10-12", "T12@", "T12@2019-10-32", "T12@2019-10-12 ", " T12@2019-10-12", "T 12@2019-10-12", "T12@2019-10-12@",
-		"{T12@2019-10-12", "T12}@2019-10-12", "高@2019-10-12", "T12\x00@2019-10-12", "T12\x7f@2019-10-12", "T12@19-10-12",
+		"", "T12", "@2019-10-12", "T12@", "T12@2019-10-32", "T12@2019-10-12 ", " T12@2019-10-12", "T 12@2019-10-12",
+		"T12@2019-10-12@",
+		"{T12@2019-10-12", "T12}@2019-10-12", "高@2019-10-12", "T12\x00@2019-10-12", "T12\x7f@2019-10-12",
+		"T12@19-10-12",
 		rail.RunID(strings.Repeat("T", 150) + "@2019-10-12"),
 	} {
 		require.False(t, id.Valid(), "%q", id)
@@ -109,7 +111,8 @@ func TestNewRunID_DistinctAndSafe(t *testing.T) {
 func t12run(t testing.TB) *rail.Run {
 	train := t12()
 	return &rail.Run{
-		ID: rail.NewRunID(train.Number, twelfth), Train: train, Date: twelfth, SaleOpensAt: instant(t, "2019-10-01T08:00:00+08:00"),
+		ID: rail.NewRunID(train.Number, twelfth), Train: train, Date: twelfth,
+		SaleOpensAt:  instant(t, "2019-10-01T08:00:00+08:00"),
 		ClosesBefore: 5 * time.Minute, Status: rail.Published,
 	}
 }
@@ -144,7 +147,8 @@ func TestClosesAt_TheLastCallWhereSomebodyBoards(t *testing.T) {
 // A run is what was decided about it and what the clock says; a passenger is told the same by both.
 func TestStateAt_MaySell(t *testing.T) {
 	const (
-		before, opens, sells       = "2019-10-01T07:59:59+08:00", "2019-10-01T08:00:00+08:00", "2019-10-10T12:00:00+08:00"
+		before, opens, sells = "2019-10-01T07:59:59+08:00", "2019-10-01T08:00:00+08:00",
+			"2019-10-10T12:00:00+08:00"
 		lastSecond, closed         = "2019-10-12T19:54:59+08:00", "2019-10-12T19:55:00+08:00"
 		lastSecondOfAll, allClosed = "2019-10-13T05:04:59+08:00", "2019-10-13T05:05:00+08:00"
 	)
@@ -190,8 +194,10 @@ func TestStateAt_MaySell(t *testing.T) {
 // Where selling is allowed from any call the state says so, and only there.
 func TestStateAt_AgreesWithMaySell(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		run := &rail.Run{Train: t12(), Date: twelfth, ClosesBefore: time.Duration(rapid.Int64Range(0, 1e14).Draw(t, "closes before"))}
-		run.Status = rapid.SampledFrom([]rail.RunStatus{rail.Published, rail.Suspended, rail.Withdrawn}).Draw(t, "status")
+		run := &rail.Run{Train: t12(), Date: twelfth,
+			ClosesBefore: time.Duration(rapid.Int64Range(0, 1e14).Draw(t, "closes before"))}
+		run.Status = rapid.SampledFrom([]rail.RunStatus{rail.Published, rail.Suspended, rail.Withdrawn}).Draw(t,
+			"status")
 		start := run.Departure(0).Unix()
 		run.SaleOpensAt = time.Unix(start+rapid.Int64Range(-1e6, 1e5).Draw(t, "opens"), 0)
 		now := time.Unix(start+rapid.Int64Range(-1e6, 1e5).Draw(t, "now"), 0)

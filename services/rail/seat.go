@@ -150,7 +150,8 @@ func (f *Formation) Validate(at ...string) Errors {
 			errs.Add(Invalid, under(path, "seatClass"), "%q is not a seat class", coach.SeatClass)
 		}
 		if len(coach.Seats) == 0 || len(coach.Seats) > MaxSeatsPerCoach {
-			errs.Add(Invalid, under(path, "layout"), "a coach has 1 to %d seats, not %d", MaxSeatsPerCoach, len(coach.Seats))
+			errs.Add(Invalid, under(path, "layout"), "a coach has 1 to %d seats, not %d", MaxSeatsPerCoach,
+				len(coach.Seats))
 			continue
 		}
 		coach.validateSeats(&errs, under(path, "layout"))

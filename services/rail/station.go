@@ -17,8 +17,8 @@ const (
 	maxStationName = 128
 	// maxLanguage is the longest language tag that BCP 47 (RFC 5646, 4.4.1) expects anywhere.
 	maxLanguage = 35
-	// MaxStationNames is how many languages one station may be named in: more than any railway prints, and few enough for
-	// every search to look at all of them.
+	// MaxStationNames is how many languages one station may be named in: more than any railway prints, and few enough
+	// for every search to look at all of them.
 	MaxStationNames = 64
 )
 
@@ -56,8 +56,8 @@ func (s *Station) NameIn(language string) string {
 	return s.Name
 }
 
-// Normalize makes the station's names what NormalizeText makes of them. Its code stays as it is, since codes are compared
-// byte by byte.
+// Normalize makes the station's names what NormalizeText makes of them. Its code stays as it is, since codes are
+// compared byte by byte.
 func (s *Station) Normalize() {
 	s.Name = NormalizeText(s.Name)
 	names := s.Names
@@ -75,11 +75,13 @@ func (s *Station) Validate(at ...string) Errors {
 	errs.addText(under(at, "code"), "a station's code", string(s.Code), maxCode)
 	errs.addText(under(at, "name"), "a station's name", s.Name, maxStationName)
 	if len(s.Names) > MaxStationNames {
-		errs.Add(Invalid, under(at, "names"), "a station has names in at most %d languages, not %d", MaxStationNames, len(s.Names))
+		errs.Add(Invalid, under(at, "names"), "a station has names in at most %d languages, not %d", MaxStationNames,
+			len(s.Names))
 	} else {
 		for _, language := range slices.Sorted(maps.Keys(s.Names)) {
 			errs.addText(under(at, "names"), "a language's tag", language, maxLanguage)
-			errs.addText(under(at, "names"), "the name for language "+strconv.Quote(language), s.Names[language], maxStationName)
+			errs.addText(under(at, "names"), "the name for language "+strconv.Quote(language), s.Names[language],
+				maxStationName)
 		}
 	}
 	if _, err := LoadZone(s.TimeZone); err != nil {
@@ -97,15 +99,15 @@ func (s *Station) Validate(at ...string) Errors {
 	return errs
 }
 
-// zoneName is how IANA writes names. time.LoadLocation would take "Europe//Berlin" as well, with any number of slashes, and
-// LoadZone would remember each.
+// zoneName is how IANA writes names. time.LoadLocation would take "Europe//Berlin" as well, with any number of slashes,
+// and LoadZone would remember each.
 var zoneName = regexp.MustCompile(`^[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,3}$`)
 
 // zones remembers what time.LoadLocation read from disk, since a search shows thousands of times of day.
 var zones sync.Map // string → *time.Location
 
-// LoadZone is time.LoadLocation with a memory. It refuses the special names "" and "Local": a timetable must not depend on
-// the server that reads it.
+// LoadZone is time.LoadLocation with a memory. It refuses the special names "" and "Local": a timetable must not depend
+// on the server that reads it.
 func LoadZone(name string) (*time.Location, error) {
 	if loc, ok := zones.Load(name); ok {
 		return loc.(*time.Location), nil

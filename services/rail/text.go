@@ -169,5 +169,6 @@ func joins(text []rune, at int) bool {
 	if at+1 == len(text) || !unicode.In(before, unicode.L, unicode.M) || !unicode.In(text[at+1], unicode.L, unicode.M) {
 		return false
 	}
-	return text[at] != vowelSeparator || unicode.Is(unicode.Mongolian, before) && unicode.Is(unicode.Mongolian, text[at+1])
+	return text[at] != vowelSeparator || unicode.Is(unicode.Mongolian, before) &&
+		unicode.Is(unicode.Mongolian, text[at+1])
 }

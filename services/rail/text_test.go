@@ -24,9 +24,11 @@ func TestCheckText_NamesOfEveryScript(t *testing.T) {
 		"কর্\u200dম র\u200d্যাব",        // Bengali, a joiner before a virama, too.
 		"അവന്\u200d",                    // Malayalam, a joiner that ends a word.
 		"ပြည်သူ့ မြို့", "བཀྲ་ཤིས་རྒྱལ", // Burmese and Tibetan pile up marks.
-		"สมชาย ศรีสุข", "ខ្មែរ សុខ", "ᠮᠣᠩᠭᠣᠯ", "ᠰᠢᠨ\u180eᠡ ᠪᠠᠷᠭᠤ", "Ольга", "Γιώργος", "გიორგი", "Հայկ", "አበበ", "X Æ A-12", "Ñandú 3º",
+		"สมชาย ศรีสุข", "ខ្មែរ សុខ", "ᠮᠣᠩᠭᠣᠯ", "ᠰᠢᠨ\u180eᠡ ᠪᠠᠷᠭᠤ", "Ольга", "Γιώργος", "გიორგი", "Հայկ", "አበበ",
+		"X Æ A-12", "Ñandú 3º",
 	} {
-		require.True(t, rail.CheckText("a name", rail.NormalizeText(name), 64) == nil, "%q: %v", name, rail.CheckText("a name", rail.NormalizeText(name), 64))
+		require.True(t, rail.CheckText("a name", rail.NormalizeText(name), 64) == nil, "%q: %v", name,
+			rail.CheckText("a name", rail.NormalizeText(name), 64))
 	}
 }
 
@@ -66,7 +68,8 @@ func TestCheckText_NamesTheCharacterAndItsPlace(t *testing.T) {
 		"Li \u0301":                       "character 4 is U+0301, a combining mark without a letter before it",
 		"Z" + strings.Repeat("\u0321", 9): "character 10 is U+0321, more than 8 combining marks in a row",
 		// A joiner between them does not make two rows of one.
-		"Z" + strings.Repeat("\u0321", 5) + "\u200d" + strings.Repeat("\u0321", 5): "character 11 is U+0321, more than 8 combining marks in a row",
+		"Z" + strings.Repeat("\u0321", 5) + "\u200d" +
+			strings.Repeat("\u0321", 5): "character 11 is U+0321, more than 8 combining marks in a row",
 		"Zu\u0308rich": "it is not composed (NFC)",
 	} {
 		wrong := rail.CheckText("a name", text, 64)
@@ -80,7 +83,8 @@ func TestCheckText_NamesTheCharacterAndItsPlace(t *testing.T) {
 
 func TestNormalizeText(t *testing.T) {
 	for text, want := range map[string]string{
-		"Zu\u0308rich": "Zürich", "\u1112\u1161\u11ab": "한", "\u212b": "Å", "क़": "क\u093c", // NFC leaves this one apart.
+		// NFC leaves this one apart.
+		"Zu\u0308rich": "Zürich", "\u1112\u1161\u11ab": "한", "\u212b": "Å", "क़": "क\u093c",
 		"山田\u3000太郎": "山田 太郎", "Zoë\u00a0O'Neill": "Zoë O'Neill", "a\u2009b\u202fc": "a b c", "\t Li\u3000\n": "Li",
 		"王１２": "王１２", "": "", "\u3000": "", "Li\xff": "Li\xff",
 	} {
@@ -92,7 +96,8 @@ func TestNormalizeText(t *testing.T) {
 
 func TestNormalizeLabel(t *testing.T) {
 	for label, want := range map[string]string{
-		"Ｔ１２": "T12", "Ｄ３０５／ｄ３０８": "D305／d308", "２３Ｂ\u3000": "23B", "고속１": "고속1", "ﾄ": "ﾄ", "٣": "٣", "Ａ\u0301": "Á", "T\xff": "T\xff",
+		"Ｔ１２": "T12", "Ｄ３０５／ｄ３０８": "D305／d308", "２３Ｂ\u3000": "23B", "고속１": "고속1", "ﾄ": "ﾄ", "٣": "٣", "Ａ\u0301": "Á",
+		"T\xff": "T\xff",
 	} {
 		require.Equal(t, want, rail.NormalizeLabel(label), "%q", label)
 	}
@@ -122,7 +127,8 @@ func TestNormalizeText_Once(t *testing.T) {
 func TestText_InEveryPlace(t *testing.T) {
 	const persian, hidden = "رضا\u200cیی", "a\u202eb"
 	station := func(name string) rail.Errors {
-		return (&rail.Station{Code: "A", Name: name, Names: map[string]string{"fa": name}, TimeZone: "Asia/Tehran"}).Validate("input")
+		return (&rail.Station{Code: "A", Name: name, Names: map[string]string{"fa": name},
+			TimeZone: "Asia/Tehran"}).Validate("input")
 	}
 	require.Empty(t, station(persian))
 	require.Equal(t, []string{"INVALID /input/name", "INVALID /input/names"}, paths(station(hidden)))
@@ -136,7 +142,8 @@ func TestText_InEveryPlace(t *testing.T) {
 	}
 	require.Empty(t, train(persian, "ی\u200cا"))
 	wrong := train(hidden, hidden)
-	require.Equal(t, []string{"INVALID /input/number", "INVALID /input/kind", "INVALID /input/coaches/0/number", "INVALID /input/coaches/0/layout"}, paths(wrong))
+	require.Equal(t, []string{"INVALID /input/number", "INVALID /input/kind", "INVALID /input/coaches/0/number",
+		"INVALID /input/coaches/0/layout"}, paths(wrong))
 	for _, each := range wrong {
 		require.Contains(t, each.Message, "character 2 is U+202E")
 	}
@@ -149,7 +156,8 @@ func TestText_InEveryPlace(t *testing.T) {
 	}).Validate(t12run(t))
 	var errs rail.Errors
 	require.ErrorAs(t, err, &errs)
-	require.Equal(t, []string{"INVALID /input/passengers/1/name", "INVALID /input/passengers/1/wish/letter", "INVALID /input/passengers/1/wish/coach"}, paths(errs))
+	require.Equal(t, []string{"INVALID /input/passengers/1/name", "INVALID /input/passengers/1/wish/letter",
+		"INVALID /input/passengers/1/wish/coach"}, paths(errs))
 }
 
 // One person who types in another way is the same request.

@@ -9,11 +9,12 @@ import (
 // Bounds of a train's calls. The counts of a run grow with the square of its calls; 256 calls are 32,640 pairs.
 const (
 	MaxCalls = 256
-	// MaxOffset is the longest a train runs after the start of its service date; the longest passenger trains take a week.
+	// MaxOffset is the longest a train runs after the start of its service date; the longest passenger trains take a
+	// week.
 	MaxOffset = 14 * 24 * time.Hour
 	maxMetres = 100_000_000
-	// MaxKind is how many characters a train's kind has at most, and maxTrainNumber its number. A train that changes its
-	// number on the way has several in one.
+	// MaxKind is how many characters a train's kind has at most, and maxTrainNumber its number. A train that changes
+	// its number on the way has several in one.
 	MaxKind        = 64
 	maxTrainNumber = 128
 )
@@ -24,12 +25,12 @@ const NoDistance int32 = -1
 // Call is one stop of a train.
 type Call struct {
 	Station StationCode `json:"station"`
-	// Clock is the IANA zone of the clock that the times are read off; "" where they count from Date.ServiceStart in the
-	// train's time zone, as those of GTFS do. It is kept with the call, so that a train on sale does not move when a
-	// station's zone is corrected.
+	// Clock is the IANA zone of the clock that the times are read off; "" where they count from Date.ServiceStart in
+	// the train's time zone, as those of GTFS do. It is kept with the call, so that a train on sale does not move when
+	// a station's zone is corrected.
 	Clock string `json:"clock,omitempty"`
-	// ArrivalSeconds and DepartureSeconds pass 86,400 after midnight: by a Clock, 90,000 is 01:00 of the next day. At the
-	// origin the arrival says nothing, and at the terminus the departure.
+	// ArrivalSeconds and DepartureSeconds pass 86,400 after midnight: by a Clock, 90,000 is 01:00 of the next day. At
+	// the origin the arrival says nothing, and at the terminus the departure.
 	ArrivalSeconds   int32 `json:"arr"`
 	DepartureSeconds int32 `json:"dep"`
 	// Metres is the distance from the origin, or NoDistance.
@@ -122,9 +123,9 @@ func (t *Train) Price(class SeatClass, i, j int) (Money, bool) {
 	return Money{t.Fares.forMetres(rate, int64(t.Calls[j].Metres-t.Calls[i].Metres)), t.Fares.Currency}, true
 }
 
-// Pair finds the calls to board and alight at between two stations: the last boarding from which the train still reaches
-// to, and the first alighting after it. The choice matters where a train calls at a station twice. ok is false where the
-// train does not go there, and for a station and itself, even on a train that comes back to it.
+// Pair finds the calls to board and alight at between two stations: the last boarding from which the train still
+// reaches to, and the first alighting after it. The choice matters where a train calls at a station twice. ok is false
+// where the train does not go there, and for a station and itself, even on a train that comes back to it.
 func (t *Train) Pair(from, to StationCode) (i, j int, ok bool) {
 	if from == to {
 		return 0, 0, false
@@ -226,7 +227,9 @@ func (t *Train) validatePrices(at []string) Errors {
 		for i := range t.Calls {
 			for j := i + 1; j < len(t.Calls); j++ {
 				if _, ok := t.Price(class, i, j); !ok && t.Sellable(i, j) {
-					errs.Add(Invalid, at, "no fare for %s from %s to %s (and perhaps further pairs): give the pair, or a price per kilometre and the distances of both calls",
+					errs.Add(Invalid, at,
+						"no fare for %s from %s to %s (and perhaps further pairs): give the pair, or a price per "+
+							"kilometre and the distances of both calls",
 						class, t.Calls[i].Station, t.Calls[j].Station)
 					return errs
 				}

@@ -18,34 +18,54 @@ func TestTrainValidate(t *testing.T) {
 		change func(*rail.Train)
 		want   []string
 	}{
-		"good":                   {func(*rail.Train) {}, nil},
-		"two numbers":            {func(t *rail.Train) { t.Number = "D305/D308" }, nil},
-		"any printable number":   {func(t *rail.Train) { t.Number = "ICE 599 {Köln}" }, nil},
-		"no number":              {func(t *rail.Train) { t.Number = "" }, []string{"INVALID /number"}},
-		"a space in front":       {func(t *rail.Train) { t.Number = " T12" }, []string{"INVALID /number"}},
-		"endless number":         {func(t *rail.Train) { t.Number = strings.Repeat("T", 129) }, []string{"INVALID /number"}},
-		"no kind":                {func(t *rail.Train) { t.Kind = "" }, nil},
-		"endless kind":           {func(t *rail.Train) { t.Kind = strings.Repeat("T", 65) }, []string{"INVALID /kind"}},
-		"no zone":                {func(t *rail.Train) { t.TimeZone = "" }, []string{"INVALID /timeZone"}},
-		"one call":               {func(t *rail.Train) { t.Calls = t.Calls[:1] }, []string{"INVALID /calls"}},
-		"no call":                {func(t *rail.Train) { t.Calls = nil }, []string{"INVALID /calls"}},
-		"too many calls":         {func(t *rail.Train) { t.Calls = make([]rail.Call, rail.MaxCalls+1) }, []string{"INVALID /calls"}},
-		"no station":             {func(t *rail.Train) { t.Calls[1].Station = "" }, []string{"INVALID /calls/1/station"}},
-		"before the day":         {func(t *rail.Train) { t.Calls[0].DepartureSeconds = -1 }, []string{"INVALID /calls/0"}},
-		"a fortnight later":      {func(t *rail.Train) { t.Calls[3].ArrivalSeconds = 14 * day }, nil},
-		"more than a fortnight":  {func(t *rail.Train) { t.Calls[3].ArrivalSeconds = 14*day + 1 }, []string{"INVALID /calls/3"}},
-		"leaves before arriving": {func(t *rail.Train) { t.Calls[1].DepartureSeconds = t.Calls[1].ArrivalSeconds - 1 }, []string{"INVALID /calls/1/departure"}},
-		"arrives before leaving": {func(t *rail.Train) { t.Calls[1].ArrivalSeconds = t.Calls[0].DepartureSeconds - 1 }, []string{"INVALID /calls/1/arrival"}},
-		"no time between":        {func(t *rail.Train) { t.Calls[1].ArrivalSeconds = t.Calls[0].DepartureSeconds }, nil},
-		"arrival at the origin":  {func(t *rail.Train) { t.Calls[0].ArrivalSeconds = 99 * day }, nil},
-		"departure at the end":   {func(t *rail.Train) { t.Calls[3].DepartureSeconds = -1 }, nil},
-		"backwards":              {func(t *rail.Train) { t.Calls[2].Metres = 136_999 }, []string{"INVALID /calls/2/distanceKm"}},
+		"good":                 {func(*rail.Train) {}, nil},
+		"two numbers":          {func(t *rail.Train) { t.Number = "D305/D308" }, nil},
+		"any printable number": {func(t *rail.Train) { t.Number = "ICE 599 {Köln}" }, nil},
+		"no number":            {func(t *rail.Train) { t.Number = "" }, []string{"INVALID /number"}},
+		"a space in front":     {func(t *rail.Train) { t.Number = " T12" }, []string{"INVALID /number"}},
+		"endless number": {func(t *rail.Train) {
+			t.Number = strings.Repeat("T", 129)
+		}, []string{"INVALID /number"}},
+		"no kind":      {func(t *rail.Train) { t.Kind = "" }, nil},
+		"endless kind": {func(t *rail.Train) { t.Kind = strings.Repeat("T", 65) }, []string{"INVALID /kind"}},
+		"no zone":      {func(t *rail.Train) { t.TimeZone = "" }, []string{"INVALID /timeZone"}},
+		"one call":     {func(t *rail.Train) { t.Calls = t.Calls[:1] }, []string{"INVALID /calls"}},
+		"no call":      {func(t *rail.Train) { t.Calls = nil }, []string{"INVALID /calls"}},
+		"too many calls": {func(t *rail.Train) {
+			t.Calls = make([]rail.Call, rail.MaxCalls+1)
+		}, []string{"INVALID /calls"}},
+		"no station": {func(t *rail.Train) {
+			t.Calls[1].Station = ""
+		}, []string{"INVALID /calls/1/station"}},
+		"before the day": {func(t *rail.Train) {
+			t.Calls[0].DepartureSeconds = -1
+		}, []string{"INVALID /calls/0"}},
+		"a fortnight later": {func(t *rail.Train) { t.Calls[3].ArrivalSeconds = 14 * day }, nil},
+		"more than a fortnight": {func(t *rail.Train) {
+			t.Calls[3].ArrivalSeconds = 14*day + 1
+		}, []string{"INVALID /calls/3"}},
+		"leaves before arriving": {func(t *rail.Train) {
+			t.Calls[1].DepartureSeconds = t.Calls[1].ArrivalSeconds - 1
+		}, []string{"INVALID /calls/1/departure"}},
+		"arrives before leaving": {func(t *rail.Train) {
+			t.Calls[1].ArrivalSeconds = t.Calls[0].DepartureSeconds - 1
+		}, []string{"INVALID /calls/1/arrival"}},
+		"no time between": {func(t *rail.Train) {
+			t.Calls[1].ArrivalSeconds = t.Calls[0].DepartureSeconds
+		}, nil},
+		"arrival at the origin": {func(t *rail.Train) { t.Calls[0].ArrivalSeconds = 99 * day }, nil},
+		"departure at the end":  {func(t *rail.Train) { t.Calls[3].DepartureSeconds = -1 }, nil},
+		"backwards": {func(t *rail.Train) {
+			t.Calls[2].Metres = 136_999
+		}, []string{"INVALID /calls/2/distanceKm"}},
 		"backwards past a gap": {func(t *rail.Train) {
 			t.Calls[2].Metres, t.Calls[3].Metres = rail.NoDistance, 136_999
 		}, []string{"INVALID /calls/3/distanceKm"}},
 		"negative distance": {func(t *rail.Train) { t.Calls[1].Metres = -2 }, []string{"INVALID /calls/1/distanceKm"}},
-		"beyond the moon":   {func(t *rail.Train) { t.Calls[3].Metres = 100_000_001 }, []string{"INVALID /calls/3/distanceKm"}},
-		"no distances":      {func(t *rail.Train) { t.Calls[2].Metres = rail.NoDistance }, []string{"INVALID /fares"}},
+		"beyond the moon": {func(t *rail.Train) {
+			t.Calls[3].Metres = 100_000_001
+		}, []string{"INVALID /calls/3/distanceKm"}},
+		"no distances": {func(t *rail.Train) { t.Calls[2].Metres = rail.NoDistance }, []string{"INVALID /fares"}},
 		"no fare for a class": {func(t *rail.Train) {
 			t.Fares.PerKm = t.Fares.PerKm[:1]
 		}, []string{"INVALID /fares"}},
@@ -63,7 +83,8 @@ func TestTrainValidate(t *testing.T) {
 
 func TestTrainValidate_PathsBelowWhereItStands(t *testing.T) {
 	train := with(t12(), func(t *rail.Train) { t.Number, t.Calls[1].Station = "", "" })
-	require.Equal(t, []string{"INVALID /input/number", "INVALID /input/calls/1/station"}, paths(train.Validate("input")))
+	require.Equal(t, []string{"INVALID /input/number", "INVALID /input/calls/1/station"},
+		paths(train.Validate("input")))
 }
 
 // Every train with a price for each pair that is on sale, and none without.
@@ -72,7 +93,8 @@ func TestTrainValidate_PricesEveryPair(t *testing.T) {
 		train := with(t12(), func(train *rail.Train) {
 			for i := range train.Calls {
 				call := &train.Calls[i]
-				call.NoBoarding, call.NoAlighting = rapid.Bool().Draw(t, "no boarding"), rapid.Bool().Draw(t, "no alighting")
+				call.NoBoarding, call.NoAlighting = rapid.Bool().Draw(t, "no boarding"),
+					rapid.Bool().Draw(t, "no alighting")
 				if rapid.Bool().Draw(t, "no distance") {
 					call.Metres = rail.NoDistance
 				}
@@ -147,7 +169,8 @@ func TestPair_AgainstTheRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		calls := rapid.SliceOfN(rapid.StringMatching(`[ABC][<>]?`), 2, 8).Draw(t, "calls")
 		train := calling(strings.Join(calls, " "))
-		from, to := rail.StationCode(rapid.StringMatching(`[ABC]`).Draw(t, "from")), rail.StationCode(rapid.StringMatching(`[ABC]`).Draw(t, "to"))
+		from, to := rail.StationCode(rapid.StringMatching(`[ABC]`).Draw(t, "from")),
+			rail.StationCode(rapid.StringMatching(`[ABC]`).Draw(t, "to"))
 		wantI, wantJ, want := 0, 0, false
 		for i := len(calls) - 1; i >= 0 && !want && from != to; i-- {
 			for j := i + 1; j < len(calls) && !want; j++ {
@@ -228,7 +251,8 @@ func TestDecodeTrain_Refuses(t *testing.T) {
 	for name, changed := range map[string]string{
 		"a cheaper fare": strings.Replace(string(document), "55300", "1", 1),
 		"another number": strings.Replace(string(document), "T12", "T13", 1),
-		"nothing":        "", "an empty one": "{}", "null": "null", "no fares": `{"fares":null}`, "cut off": string(document[:len(document)-1]),
+		"nothing":        "", "an empty one": "{}", "null": "null", "no fares": `{"fares":null}`,
+		"cut off": string(document[:len(document)-1]),
 	} {
 		require.NotEqual(t, string(document), changed, name)
 		_, err := rail.DecodeTrain(train.ID, []byte(changed), train.Formation)

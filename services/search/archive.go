@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// archiveAfter is how long after its last arrival a run is kept as it is. No passenger can board it any more, so that no
-	// search finds it. Two days are more than zones (26 hours) and servers' clocks can differ by.
+	// archiveAfter is how long after its last arrival a run is kept as it is. No passenger can board it any more, so
+	// that no search finds it. Two days are more than zones (26 hours) and servers' clocks can differ by.
 	archiveAfter = 48 * time.Hour
 	// archiveInterval is how often past runs are looked for: a few milliseconds' work, for runs that come by the day.
 	archiveInterval = time.Hour
@@ -47,7 +47,8 @@ func (b *bundle) opens(step time.Duration, date rail.Date) time.Time {
 
 // with is the bundle with a run; nil where the run differs in more than its date.
 func (b *bundle) with(run *rail.Run) *bundle {
-	if b.train.ID != run.Train.ID || b.closesBefore != run.ClosesBefore || b.status != run.Status || b.reason != run.Reason {
+	if b.train.ID != run.Train.ID || b.closesBefore != run.ClosesBefore || b.status != run.Status ||
+		b.reason != run.Reason {
 		return nil
 	}
 	const day = 24 * time.Hour
@@ -61,7 +62,8 @@ func (b *bundle) with(run *rail.Run) *bundle {
 	next := *b
 	next.step = step
 	if last := b.dates[len(b.dates)-1]; last < run.Date {
-		// To append is safe: a reader of the last snapshot looks only at its own length, and a snapshot has one successor.
+		// To append is safe: a reader of the last snapshot looks only at its own length, and a snapshot has one
+		// successor.
 		next.dates = append(b.dates, run.Date)
 		return &next
 	}
@@ -123,8 +125,8 @@ func (c calendar) split(by time.Time) (left, past calendar) {
 	return slices.Clip(append(left, c[end:]...)), past
 }
 
-// reindex takes trains without any run out of the index, so that searches do not look at all trains that ever ran. It is
-// called before others may read the receiver.
+// reindex takes trains without any run out of the index, so that searches do not look at all trains that ever ran. It
+// is called before others may read the receiver.
 func (s *snapshot) reindex() {
 	var kept []*service
 	var runs []*rail.Run

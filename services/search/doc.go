@@ -1,7 +1,7 @@
 // Package search is the first use case: it finds runs with seats.
 //
-// It has the whole timetable in memory (Timetable). A search (Finder) is answered from it and from one round trip to the
-// availability. It asks no ledger. It does not fail when the availability does: what is left is then not known. The
+// It has the whole timetable in memory (Timetable). A search (Finder) is answered from it and from one round trip to
+// the availability. It asks no ledger. It does not fail when the availability does: what is left is then not known. The
 // ledger is asked only when something was published.
 //
 // The timetable is a chain of snapshots behind one atomic pointer. A snapshot never changes once it is there to be

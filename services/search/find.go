@@ -67,13 +67,14 @@ type Finder struct {
 	unanswered   atomic.Int64
 }
 
-// NewFinder makes a Finder. The log gets the failures of the availability, for which no search fails; nil is the default
-// logger.
+// NewFinder makes a Finder. The log gets the failures of the availability, for which no search fails; nil is the
+// default logger.
 func NewFinder(timetable *Timetable, availability Availability, log *slog.Logger) *Finder {
 	if log == nil {
 		log = slog.Default()
 	}
-	asking := logonce.Warn("search: asking what is left fails; it is not known meanwhile", "search: asking what is left works again")
+	asking := logonce.Warn("search: asking what is left fails; it is not known meanwhile",
+		"search: asking what is left works again")
 	asking.Calm = calm
 	return &Finder{timetable: timetable, availability: availability, log: log, asking: asking}
 }
@@ -93,8 +94,8 @@ func (f *Finder) Stats() Stats { return Stats{Unanswered: f.unanswered.Load()} }
 
 // Find finds the runs that take a passenger from one of the stations to one of the others, boarding on the date.
 //
-// It leaves out what the passenger cannot have any more: runs that were withdrawn, and runs whose sale from the boarding
-// station is closed. A run that is not on sale yet, or suspended, is there; its state says so.
+// It leaves out what the passenger cannot have any more: runs that were withdrawn, and runs whose sale from the
+// boarding station is closed. A run that is not on sale yet, or suspended, is there; its state says so.
 //
 // Where a run calls at several of the stations, the offer is what rail.Train.Pair would choose. The passenger boards at
 // the last call that the run leaves on the date and from which it reaches a destination, and alights at the first one
@@ -202,7 +203,8 @@ func (s *snapshot) check(q *Query) error {
 
 func (s *snapshot) checkStations(errs *rail.Errors, argument string, codes []rail.StationCode) {
 	if len(codes) == 0 || len(codes) > MaxStations {
-		errs.Add(rail.BadUserInput, []string{argument}, "a search names 1 to %d stations to go %s, not %d", MaxStations, argument, len(codes))
+		errs.Add(rail.BadUserInput, []string{argument}, "a search names 1 to %d stations to go %s, not %d", MaxStations,
+			argument, len(codes))
 		return
 	}
 	for i, code := range codes {

@@ -18,7 +18,8 @@ import (
 )
 
 func query(from, to rail.StationCode, date rail.Date) search.Query {
-	return search.Query{From: []rail.StationCode{from}, To: []rail.StationCode{to}, Date: date, Now: noon, First: search.MaxFirst}
+	return search.Query{From: []rail.StationCode{from}, To: []rail.StationCode{to}, Date: date, Now: noon,
+		First: search.MaxFirst}
 }
 
 // find is what a query finds, one line an offer.
@@ -39,7 +40,8 @@ func TestFind_SortedByDepartureThenNumber(t *testing.T) {
 	timetable, _ := loaded(
 		t, stationsOf("VNP", "AOH", "NJH"),
 		runOf(trainOf("G10", at("VNP", 9, 0), to), tomorrow), runOf(trainOf("G1", at("VNP", 9, 0), to), tomorrow),
-		runOf(trainOf("G3", at("VNP", 7, 0), to), tomorrow), runOf(trainOf("G5", at("NJH", 5, 0), at("VNP", 8, 0), to), tomorrow),
+		runOf(trainOf("G3", at("VNP", 7, 0), to), tomorrow),
+		runOf(trainOf("G5", at("NJH", 5, 0), at("VNP", 8, 0), to), tomorrow),
 		runOf(trainOf("G2", at("AOH", 8, 0), at("VNP", 12, 0)), tomorrow), // the other way
 		runOf(trainOf("G7", at("VNP", 6, 0), at("NJH", 9, 0)), tomorrow),  // not as far
 		runOf(trainOf("G9", at("VNP", 6, 0), to), today),                  // another day
@@ -48,15 +50,19 @@ func TestFind_SortedByDepartureThenNumber(t *testing.T) {
 		"G3@2019-10-12 VNP→AOH", "G5@2019-10-12 VNP→AOH", "G1@2019-10-12 VNP→AOH", "G10@2019-10-12 VNP→AOH",
 	}, find(t, timetable, query("VNP", "AOH", tomorrow)))
 	require.Empty(t, find(t, timetable, query("NJH", "AOH", today)))
-	require.Empty(t, find(t, timetable, query("VNP", "AOH", tomorrow.AddDays(3_000))), "far ahead there is nothing, and no error")
+	require.Empty(t, find(t, timetable, query("VNP", "AOH", tomorrow.AddDays(3_000))),
+		"far ahead there is nothing, and no error")
 }
 
 func TestFind_DateIsThatOfBoarding(t *testing.T) {
 	night := trainOf("D901", at("SZQ", 20, 0), at("WHN", 25, 10), at("BXP", 31, 0))
 	long := trainOf("Z1", at("SZQ", 1, 0), at("WHN", 49, 0), at("BXP", 60, 0))
-	timetable, _ := loaded(t, stationsOf("SZQ", "WHN", "BXP"), append(runsOf(night, today, 3), runsOf(long, today.AddDays(-2), 5)...)...)
-	require.Equal(t, []string{"Z1@2019-10-12 SZQ→BXP", "D901@2019-10-12 SZQ→BXP"}, find(t, timetable, query("SZQ", "BXP", tomorrow)))
-	require.Equal(t, []string{"Z1@2019-10-10 WHN→BXP", "D901@2019-10-11 WHN→BXP"}, find(t, timetable, query("WHN", "BXP", tomorrow)),
+	timetable, _ := loaded(t, stationsOf("SZQ", "WHN", "BXP"),
+		append(runsOf(night, today, 3), runsOf(long, today.AddDays(-2), 5)...)...)
+	require.Equal(t, []string{"Z1@2019-10-12 SZQ→BXP", "D901@2019-10-12 SZQ→BXP"},
+		find(t, timetable, query("SZQ", "BXP", tomorrow)))
+	require.Equal(t, []string{"Z1@2019-10-10 WHN→BXP", "D901@2019-10-11 WHN→BXP"},
+		find(t, timetable, query("WHN", "BXP", tomorrow)),
 		"who boards after midnight asks for the day on their own calendar")
 }
 
@@ -67,7 +73,8 @@ func TestFind_DateIsLocalAtTheStation(t *testing.T) {
 		{Code: "MOW", Name: "Moscow", TimeZone: "Europe/Moscow"},
 	}
 	// Leaves 02:00 on the 12th in Beijing's time: 21:00 on the 11th in Moscow.
-	timetable, _ := loaded(t, stations, runOf(trainOf("K19", at("PEK", 1, 0), at("MOW", 2, 0), at("ULN", 30, 0)), tomorrow))
+	timetable, _ := loaded(t, stations,
+		runOf(trainOf("K19", at("PEK", 1, 0), at("MOW", 2, 0), at("ULN", 30, 0)), tomorrow))
 	require.Equal(t, []string{"K19@2019-10-12 MOW→ULN"}, find(t, timetable, query("MOW", "ULN", today)))
 	require.Empty(t, find(t, timetable, query("MOW", "ULN", tomorrow)))
 	require.Equal(t, []string{"K19@2019-10-12 PEK→ULN"}, find(t, timetable, query("PEK", "ULN", tomorrow)))
@@ -77,9 +84,11 @@ func TestFind_DateIsLocalAtTheStation(t *testing.T) {
 func TestFind_ClocksChange(t *testing.T) {
 	sunday := rail.NewDate(2020, 3, 29)
 	train := trainIn("Europe/Berlin", "NJ1", at("BLS", 0, 10), at("HH", 3, 0))
-	stations := []*rail.Station{{Code: "BLS", Name: "Berlin", TimeZone: "Europe/Berlin"}, {Code: "HH", Name: "Hamburg", TimeZone: "Europe/Berlin"}}
+	stations := []*rail.Station{{Code: "BLS", Name: "Berlin", TimeZone: "Europe/Berlin"},
+		{Code: "HH", Name: "Hamburg", TimeZone: "Europe/Berlin"}}
 	timetable, _ := loaded(t, stations, runsOf(train, sunday.AddDays(-1), 3)...)
-	require.Equal(t, []string{"NJ1@2020-03-28 BLS→HH", "NJ1@2020-03-29 BLS→HH"}, find(t, timetable, query("BLS", "HH", sunday.AddDays(-1))),
+	require.Equal(t, []string{"NJ1@2020-03-28 BLS→HH", "NJ1@2020-03-29 BLS→HH"},
+		find(t, timetable, query("BLS", "HH", sunday.AddDays(-1))),
 		"two runs leave on Saturday: at 00:10 and at 23:10")
 	require.Empty(t, find(t, timetable, query("BLS", "HH", sunday)))
 	require.Equal(t, []string{"NJ1@2020-03-30 BLS→HH"}, find(t, timetable, query("BLS", "HH", sunday.AddDays(1))))
@@ -98,9 +107,11 @@ func TestFind_WhatCannotBeHadIsLeftOut(t *testing.T) {
 		withStatus(run("G4", 14, 0), rail.Suspended), notOpen, withStatus(run("G6", 16, 0), rail.Withdrawn),
 	)
 	q := query("VNP", "AOH", today)
-	require.Equal(t, []string{"G3@2019-10-11 VNP→AOH", "G4@2019-10-11 VNP→AOH", "G5@2019-10-11 VNP→AOH"}, find(t, timetable, q),
+	require.Equal(t, []string{"G3@2019-10-11 VNP→AOH", "G4@2019-10-11 VNP→AOH", "G5@2019-10-11 VNP→AOH"},
+		find(t, timetable, q),
 		"departed, closed five minutes before departure, and withdrawn are out; suspended and not open are in")
-	require.Empty(t, find(t, timetable, query("BJP", "AOH", today)), "the sale from the first call is closed on all of them")
+	require.Empty(t, find(t, timetable, query("BJP", "AOH", today)),
+		"the sale from the first call is closed on all of them")
 	q.From = []rail.StationCode{"BJP", "VNP"}
 	require.Len(t, find(t, timetable, q), 3, "where one call is closed, the other may still do")
 }
@@ -144,7 +155,8 @@ func TestFind_NoBoardingNoAlighting(t *testing.T) {
 	off.NoBoarding, on.NoAlighting = true, true
 	timetable, _ := loaded(
 		t, stationsOf("VNP", "NJH", "AOH"),
-		runOf(trainOf("G1", at("VNP", 9, 0), off, at("AOH", 14, 0)), tomorrow), runOf(trainOf("G2", at("VNP", 10, 0), on, at("AOH", 14, 0)), tomorrow),
+		runOf(trainOf("G1", at("VNP", 9, 0), off, at("AOH", 14, 0)), tomorrow),
+		runOf(trainOf("G2", at("VNP", 10, 0), on, at("AOH", 14, 0)), tomorrow),
 	)
 	require.Equal(t, []string{"G1@2019-10-12 VNP→NJH"}, find(t, timetable, query("VNP", "NJH", tomorrow)))
 	require.Equal(t, []string{"G2@2019-10-12 NJH→AOH"}, find(t, timetable, query("NJH", "AOH", tomorrow)))
@@ -166,7 +178,8 @@ func TestFind_AfterATrainWasChanged(t *testing.T) {
 }
 
 func TestFind_BadInput(t *testing.T) {
-	stations := append(stationsOf("VNP", "AOH"), &rail.Station{Code: "LAX", Name: "Los Angeles", TimeZone: "America/Los_Angeles"})
+	stations := append(stationsOf("VNP", "AOH"),
+		&rail.Station{Code: "LAX", Name: "Los Angeles", TimeZone: "America/Los_Angeles"})
 	timetable, _ := loaded(t, stations)
 	finder := search.NewFinder(timetable, &availability{}, nil)
 	many := slices.Repeat([]rail.StationCode{"VNP"}, search.MaxStations+1)
@@ -181,9 +194,12 @@ func TestFind_BadInput(t *testing.T) {
 			func(q *search.Query) { q.From = []rail.StationCode{"VNP", "XXX"}; q.To = []rail.StationCode{"vnp"} },
 			[][]string{{"from", "1"}, {"to", "0"}},
 		},
-		"from = to":  {func(q *search.Query) { q.To = []rail.StationCode{"AOH", "VNP"} }, [][]string{{"to", "1"}}},
-		"past":       {func(q *search.Query) { q.Date = today - 1 }, [][]string{{"date"}}},
-		"past there": {func(q *search.Query) { q.From = []rail.StationCode{"LAX"}; q.Date = today - 2 }, [][]string{{"date"}}},
+		"from = to": {func(q *search.Query) { q.To = []rail.StationCode{"AOH", "VNP"} }, [][]string{{"to", "1"}}},
+		"past":      {func(q *search.Query) { q.Date = today - 1 }, [][]string{{"date"}}},
+		"past there": {func(q *search.Query) {
+			q.From = []rail.StationCode{"LAX"}
+			q.Date = today - 2
+		}, [][]string{{"date"}}},
 		"no page":    {func(q *search.Query) { q.First = 0 }, [][]string{{"first"}}},
 		"large page": {func(q *search.Query) { q.First = search.MaxFirst + 1 }, [][]string{{"first"}}},
 	} {
@@ -267,7 +283,8 @@ func TestFind_AsksForAllAtOnceAndNeverTheLedger(t *testing.T) {
 	require.Equal(t, 1, left.calls)
 	require.Len(t, left.asks, 3, "only what is on the page")
 	require.Equal(t, noon, result.AsOf)
-	require.Equal(t, rail.Left{Known: true, Version: 3, Status: rail.Published, Counts: []uint16{7, 7}}, result.Offers[0].Left)
+	require.Equal(t, rail.Left{Known: true, Version: 3, Status: rail.Published, Counts: []uint16{7, 7}},
+		result.Offers[0].Left)
 
 	_, err = finder.Find(t.Context(), query("VNP", "NJH", tomorrow))
 	require.NoError(t, err)
@@ -286,7 +303,8 @@ func TestFind_StatusIsThatOfTheAvailability(t *testing.T) {
 	finder := search.NewFinder(timetable, left, nil)
 	result, err := finder.Find(t.Context(), query("VNP", "AOH", tomorrow))
 	require.NoError(t, err)
-	require.Equal(t, rail.RunSuspended, result.Offers[0].Run.StateAt(noon), "suspended before the timetable was read again")
+	require.Equal(t, rail.RunSuspended, result.Offers[0].Run.StateAt(noon),
+		"suspended before the timetable was read again")
 	require.Equal(t, rail.RunOnSale, result.Offers[1].Run.StateAt(noon))
 	require.False(t, result.Offers[1].Left.Known)
 	run, _ := timetable.Run(result.Offers[0].Run.ID)

@@ -50,14 +50,18 @@ func naive(runs map[rail.RunID]*rail.Run, zones map[rail.StationCode]*time.Locat
 		for _, from := range q.From {
 			for _, to := range q.To {
 				i, j, ok := run.Train.Pair(from, to)
-				if ok && run.Status != rail.Withdrawn && q.Now.Before(run.SaleClosesAt(i)) && rail.DateIn(run.Departure(i), zones[from]) == q.Date {
+				if ok && run.Status != rail.Withdrawn && q.Now.Before(run.SaleClosesAt(i)) &&
+					rail.DateIn(run.Departure(i), zones[from]) == q.Date {
 					pairs = append(pairs, pair{i, j})
 				}
 			}
 		}
 		if len(pairs) > 0 {
-			best := slices.MinFunc(pairs, func(a, b pair) int { return cmp.Or(cmp.Compare(b.from, a.from), cmp.Compare(a.to, b.to)) })
-			all = append(all, found{run.Departure(best.from), run.Train.Number, fmt.Sprint(run.ID, " ", best.from, " ", best.to)})
+			best := slices.MinFunc(pairs, func(a, b pair) int {
+				return cmp.Or(cmp.Compare(b.from, a.from), cmp.Compare(a.to, b.to))
+			})
+			all = append(all, found{run.Departure(best.from), run.Train.Number,
+				fmt.Sprint(run.ID, " ", best.from, " ", best.to)})
 		}
 	}
 	slices.SortFunc(all, func(a, b found) int {
@@ -70,8 +74,8 @@ func naive(runs map[rail.RunID]*rail.Run, zones map[rail.StationCode]*time.Locat
 	return lines
 }
 
-// Whatever is published in whatever steps, and whatever of it is past by now, a search finds what looking at every run
-// finds, and every run stays readable.
+// A search finds what looking at every run finds, and every run stays readable: in whatever steps the runs were
+// published, and however many of them are past.
 func TestFind_IsWhatLookingAtEveryRunFinds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var stations []*rail.Station
@@ -94,10 +98,13 @@ func TestFind_IsWhatLookingAtEveryRunFinds(t *testing.T) {
 			var published []*rail.Run
 			for range rapid.IntRange(0, 6).Draw(t, "runs") {
 				if len(trains) == 0 || rapid.Bool().Draw(t, "newTrain") {
-					trains = append(trains, drawTrain(t, rapid.SampledFrom([]string{"1", "10", "2", "2/3"}).Draw(t, "number")))
+					trains = append(trains, drawTrain(t,
+						rapid.SampledFrom([]string{"1", "10", "2", "2/3"}).Draw(t, "number")))
 				}
-				run := runOf(rapid.SampledFrom(trains).Draw(t, "train"), today.AddDays(rapid.IntRange(-4, 4).Draw(t, "day")))
-				run.Status = rapid.SampledFrom([]rail.RunStatus{rail.Published, rail.Published, rail.Suspended, rail.Withdrawn}).Draw(t, "status")
+				run := runOf(rapid.SampledFrom(trains).Draw(t, "train"),
+					today.AddDays(rapid.IntRange(-4, 4).Draw(t, "day")))
+				run.Status = rapid.SampledFrom([]rail.RunStatus{rail.Published, rail.Published, rail.Suspended,
+					rail.Withdrawn}).Draw(t, "status")
 				switch rapid.IntRange(0, 2).Draw(t, "opens") {
 				case 0:
 					run.SaleOpensAt = noon.Add(time.Duration(run.Date-today-15) * 24 * time.Hour)
@@ -132,7 +139,8 @@ func TestFind_IsWhatLookingAtEveryRunFinds(t *testing.T) {
 			until := rapid.IntRange(split+1, len(mixed)).Draw(t, "until")
 			q := search.Query{
 				From: mixed[:split], To: mixed[split:until], Date: today.AddDays(rapid.IntRange(0, 4).Draw(t, "date")),
-				Now: noon.Add(time.Duration(rapid.IntRange(-24, 24).Draw(t, "hours")) * time.Hour), First: search.MaxFirst,
+				Now:   noon.Add(time.Duration(rapid.IntRange(-24, 24).Draw(t, "hours")) * time.Hour),
+				First: search.MaxFirst,
 			}
 			result, err := finder.Find(context.Background(), q)
 			if rail.CodeOf(err) == rail.BadUserInput {

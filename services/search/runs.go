@@ -90,7 +90,8 @@ func matches(run *rail.Run, filter *RunFilter, now time.Time) bool {
 	if filter.From == 0 && run.Date < rail.DateIn(now, run.Train.Location()) {
 		return false
 	}
-	if filter.Station != "" && !slices.ContainsFunc(run.Train.Calls, func(c rail.Call) bool { return c.Station == filter.Station }) {
+	if filter.Station != "" && !slices.ContainsFunc(run.Train.Calls,
+		func(c rail.Call) bool { return c.Station == filter.Station }) {
 		return false
 	}
 	return len(filter.States) == 0 || slices.Contains(filter.States, run.StateAt(now))

@@ -53,7 +53,8 @@ func readSample(t testing.TB) ([]*rail.Station, []*rail.Run) {
 	byCode := map[string]*rail.Station{}
 	var stations []*rail.Station
 	for _, row := range rows("stops.txt") {
-		station := &rail.Station{Code: rail.StationCode(row["stop_id"]), Name: row["stop_name"], Names: map[string]string{}, TimeZone: shanghai}
+		station := &rail.Station{Code: rail.StationCode(row["stop_id"]), Name: row["stop_name"],
+			Names: map[string]string{}, TimeZone: shanghai}
 		byCode[row["stop_id"]] = station
 		stations = append(stations, station)
 	}
@@ -130,7 +131,8 @@ func BenchmarkFind(b *testing.B) {
 		"VNP to AOH": query("VNP", "AOH", tomorrow.AddDays(4)),
 		"8 to 8": {
 			From: []rail.StationCode{"VNP", "BJP", "BXP", "TJP", "TIP", "JNK", "JGK", "NJH"},
-			To:   []rail.StationCode{"AOH", "SHH", "SNH", "HGH", "HZH", "WXH", "SZH", "NGH"}, Date: tomorrow.AddDays(4), Now: noon, First: 100,
+			To:   []rail.StationCode{"AOH", "SHH", "SNH", "HGH", "HZH", "WXH", "SZH", "NGH"}, Date: tomorrow.AddDays(4),
+			Now: noon, First: 100,
 		},
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -119,9 +119,10 @@ func (s *snapshot) with(changes *ledger.TimetableChanges) *snapshot {
 	return &next
 }
 
-// addTrains makes services of the trains that are new, and puts them in the indexes. It is called before others may read
-// the receiver. The receiver shares its parts with the last snapshot, so that what changes is cloned first. A slice may
-// be appended to as it is: a reader of the last snapshot looks only at its own length, and a snapshot has one successor.
+// addTrains makes services of the trains that are new, and puts them in the indexes. It is called before others may
+// read the receiver. The receiver shares its parts with the last snapshot, so that what changes is cloned first. A
+// slice may be appended to as it is: a reader of the last snapshot looks only at its own length, and a snapshot has one
+// successor.
 func (s *snapshot) addTrains(runs []*rail.Run) {
 	fresh := map[string]*rail.Train{}
 	var order []*rail.Train

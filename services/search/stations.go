@@ -47,8 +47,8 @@ type StationPlace struct {
 func (m StationMatch) Place() StationPlace { return StationPlace{m.Rank, m.Station.Code} }
 
 // Stations finds stations by what was typed of their code, name, or a translation of it. Case, spaces, punctuation and
-// accents do not matter. "" finds all stations. It returns at most limit of them from after a place on, and whether there
-// are more.
+// accents do not matter. "" finds all stations. It returns at most limit of them from after a place on, and whether
+// there are more.
 func (t *Timetable) Stations(matching string, after *StationPlace, limit int) (matches []StationMatch, hasNext bool) {
 	if len(matching) > maxMatching {
 		return nil, false
@@ -57,7 +57,8 @@ func (t *Timetable) Stations(matching string, after *StationPlace, limit int) (m
 	var byRank [rankNone][]StationMatch
 	for _, entry := range t.view().stations.sorted {
 		rank := entry.rank(typed)
-		if rank == rankNone || after != nil && (rank < after.Rank || rank == after.Rank && entry.station.Code <= after.Code) {
+		if rank == rankNone || after != nil &&
+			(rank < after.Rank || rank == after.Rank && entry.station.Code <= after.Code) {
 			continue
 		}
 		// One more than asked for is enough to know whether there is a next.
@@ -158,8 +159,8 @@ func fold(s string) string {
 	}, norm.NFKD.String(s))
 }
 
-// leftOut are the marks that people leave out when they type a name: accents, and the vowels of Hebrew and Arabic, whose
-// tatweel only makes a word longer. The marks of Indic scripts are letters and stay.
+// leftOut are the marks that people leave out when they type a name: accents, the vowels of Hebrew and Arabic, and the
+// Arabic tatweel, which only makes a word longer. The marks of Indic scripts are letters and stay.
 var leftOut = &unicode.RangeTable{R16: []unicode.Range16{
 	{Lo: 0x0300, Hi: 0x036f, Stride: 1},
 	{Lo: 0x0591, Hi: 0x05bd, Stride: 1},

@@ -14,8 +14,8 @@ const (
 	// DefaultInterval is how often a server looks for a new publication: twice a second, so that every server shows one
 	// within a second even when no message tells it.
 	DefaultInterval = 500 * time.Millisecond
-	// watchTimeout bounds one refresh of Watch. The first refresh reads the whole timetable, which takes seconds on a slow
-	// disk. A ledger that has not answered after this time will not answer on this connection.
+	// watchTimeout bounds one refresh of Watch. The first refresh reads the whole timetable, which takes seconds on a
+	// slow disk. A ledger that has not answered after this time will not answer on this connection.
 	watchTimeout = time.Minute
 	// notLoadedRetryAfter is about how long a server reads its timetable when it starts.
 	notLoadedRetryAfter = 2 * time.Second
@@ -25,8 +25,8 @@ const (
 type Timetable struct {
 	// Log gets the failures of Watch, which returns none; nil is the default logger.
 	Log *slog.Logger
-	// Now is the clock by which runs are past, and archived, so that they can only be looked up; nil archives none. Set it
-	// before the first Refresh.
+	// Now is the clock by which runs are past, and archived, so that they can only be looked up; nil archives none. Set
+	// it before the first Refresh.
 	Now func() time.Time
 	// Changed is called after each new publication is there to be read, by the goroutine that read it. It must not
 	// block; nil is fine. Set it before the first Refresh.
@@ -100,7 +100,8 @@ func (t *Timetable) Watch(ctx context.Context, interval time.Duration, wake <-ch
 	}
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	refreshing := logonce.Error("the timetable cannot be refreshed; searches go on with the last one", "the timetable is refreshed again")
+	refreshing := logonce.Error("the timetable cannot be refreshed; searches go on with the last one",
+		"the timetable is refreshed again")
 	for {
 		limited, cancel := context.WithTimeout(ctx, watchTimeout)
 		err := t.Refresh(limited)

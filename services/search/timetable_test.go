@@ -72,7 +72,8 @@ func TestTimetable_RunIDs(t *testing.T) {
 		found, _ = timetable.RunOf(run.Train.Number, today)
 		require.Same(t, run, found, run.ID)
 	}
-	for _, id := range []rail.RunID{"", "@", "G1", "G1@", "G1@2019-10-12", "G1@2019-10-1", "g1@2019-10-11", "G1@2019-10-11 "} {
+	for _, id := range []rail.RunID{"", "@", "G1", "G1@", "G1@2019-10-12", "G1@2019-10-1", "g1@2019-10-11",
+		"G1@2019-10-11 "} {
 		_, ok := timetable.Run(id)
 		require.False(t, ok, id)
 	}
@@ -81,7 +82,8 @@ func TestTimetable_RunIDs(t *testing.T) {
 func TestTimetable_RunOfAliases(t *testing.T) {
 	calls := []rail.Call{at("VNP", 9, 0), at("AOH", 13, 48)}
 	both, exact, other := trainOf("D305/D308", calls...), trainOf("D305", calls...), trainOf("D305/D310", calls...)
-	timetable, l := loaded(t, stationsOf("VNP", "AOH"), runOf(both, today), runOf(both, tomorrow), runOf(exact, tomorrow))
+	timetable, l := loaded(t, stationsOf("VNP", "AOH"), runOf(both, today), runOf(both, tomorrow),
+		runOf(exact, tomorrow))
 	number := func(asked string, date rail.Date) string {
 		run, ok := timetable.RunOf(asked, date)
 		if !ok {
@@ -138,7 +140,7 @@ func TestTimetable_LedgerFails(t *testing.T) {
 	require.True(t, ok, "the last timetable stays")
 }
 
-// Whoever publishes refreshes, and must then find it: a refresh that had begun before does not do.
+// After publishing, a refresh must bring what was published. So it does not share one that had begun before.
 func TestRefresh_BeginsAfterTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
@@ -264,6 +266,7 @@ func TestWatch_GoesOnWhenTheLedgerComesBack(t *testing.T) {
 		require.True(t, timetable.Loaded())
 		cancel()
 		watching.Wait()
-		require.Equal(t, 2, strings.Count(log.String(), "\n"), "a minute's failure is told once, its end once:\n%s", log.String())
+		require.Equal(t, 2, strings.Count(log.String(), "\n"), "a minute's failure is told once, its end once:\n%s",
+			log.String())
 	})
 }

@@ -7,7 +7,8 @@ import (
 	"interlock/services/rail"
 )
 
-// orderWeight is what watching an order counts beside a pair of stations: it is read from the primary every five seconds.
+// orderWeight is what watching an order counts beside a pair of stations: it is read from the primary every five
+// seconds.
 const orderWeight = 10
 
 // account is what a subscription is counted on. A viewer has one account. A client without a token has two: its stream,
@@ -37,13 +38,14 @@ func (h *Hub) accountsOf(ctx context.Context) []account {
 	return all
 }
 
-// charge counts a weight on all of some accounts, or on none where one of them has no room for it: then it is OVERLOADED.
-// The mutex is held.
+// charge counts a weight on all of some accounts, or on none where one of them has no room for it: then it is
+// OVERLOADED. The mutex is held.
 func (h *Hub) charge(accounts []account, weight int) *rail.Error {
 	for _, a := range accounts {
 		if watched := h.charged[a.name]; watched+weight > a.limit {
 			err := rail.Refuse(rail.Overloaded,
-				"%s may watch %d, counting 1 for each run between two stations and %d for an order; %d are watched, and this is %d more: end other subscriptions first",
+				"%s may watch %d, counting 1 for each run between two stations and %d for an order; %d are watched, "+
+					"and this is %d more: end other subscriptions first",
 				a.refusal, a.limit, orderWeight, watched, weight)
 			err.RetryAfter = retryAfter
 			return err

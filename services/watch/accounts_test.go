@@ -37,7 +37,8 @@ func requireOverloaded(t *testing.T, err error) {
 	require.NotZero(t, e.RetryAfter)
 }
 
-// A viewer watches a thousand runs, however they are spread over subscriptions and streams, and no other has less for it.
+// A viewer watches a thousand runs, however they are spread over subscriptions and streams, and no other has less for
+// it.
 func TestAccounts_OfAViewer(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		ids := publishMany(w, watch.MaxRuns)
@@ -57,7 +58,7 @@ func TestAccounts_OfAViewer(t *testing.T) {
 		require.NoError(t, err)
 
 		leave()
-		settle()
+		quiesce()
 		_, err = hub.SubscribeSeats(asViewer(t, "anna"), ids[1:], "", "")
 		require.NoError(t, err, "what ends makes room")
 		_, err = hub.SubscribeSeats(asViewer(t, "anna"), ids[:2], "", "")
@@ -74,14 +75,14 @@ func TestAccounts_RunsThatEnd(t *testing.T) {
 		ids := publishMany(w, 3)
 		_, err := hub.SubscribeSeats(asViewer(t, "anna"), ids[:2], "", "")
 		require.NoError(t, err)
-		settle()
+		quiesce()
 		_, err = hub.SubscribeSeats(asViewer(t, "anna"), ids[2:], "", "")
 		requireOverloaded(t, err)
 		withdrawn := *w.runs[ids[0]]
 		withdrawn.Status = rail.Withdrawn
 		w.set(func() { w.runs[ids[0]] = &withdrawn })
 		w.say(w.decide(ids[0], rail.Withdrawn))
-		settle()
+		quiesce()
 		_, err = hub.SubscribeSeats(asViewer(t, "anna"), ids[2:], "", "")
 		require.NoError(t, err)
 	})
@@ -108,7 +109,8 @@ func TestAccounts_WithoutAToken(t *testing.T) {
 		require.NotContains(t, err.Error(), "203.0.113.7")
 		_, err = hub.SubscribeSeats(asClient(t, "203.0.113.8/32", 1_001), ids, "", "")
 		require.NoError(t, err)
-		ctx := rail.WithClient(asViewer(t, "anna"), rail.Client{Address: netip.MustParsePrefix("203.0.113.7/32"), Stream: 1_002})
+		ctx := rail.WithClient(asViewer(t, "anna"),
+			rail.Client{Address: netip.MustParsePrefix("203.0.113.7/32"), Stream: 1_002})
 		_, err = hub.SubscribeSeats(ctx, ids, "", "")
 		require.NoError(t, err, "a token is counted by itself")
 	})
@@ -129,7 +131,7 @@ func TestAccounts_Orders(t *testing.T) {
 		_, err = hub.SubscribeOrder(asViewer(t, "anna"), order.ID, anyone)
 		requireOverloaded(t, err)
 		leave()
-		settle()
+		quiesce()
 		_, err = hub.SubscribeOrder(asViewer(t, "anna"), order.ID, anyone)
 		require.NoError(t, err)
 	})

@@ -55,8 +55,8 @@ func BenchmarkFanOut(b *testing.B) {
 	running.Wait()
 }
 
-// The seats of a whole day's timetable, watched between many stations: 27 sockets of a hundred subscriptions to a hundred
-// runs each come to about as many pairs.
+// The seats of a whole day's timetable, watched between many stations: 27 sockets of a hundred subscriptions to a
+// hundred runs each come to about as many pairs.
 const (
 	watchedRuns  = 4_400
 	pairsOfARun  = 33
@@ -90,7 +90,8 @@ func watchADay(b *testing.B, hub *watch.Hub, publish func(number string, station
 	require.Equal(b, pairsOfARun, pairs)
 }
 
-// secondsOfLooking lets the hub look again for some seconds while nothing changes, and tells what each cost the process.
+// secondsOfLooking lets the hub look again for some seconds while nothing changes, and tells what each cost the
+// process.
 func secondsOfLooking(b *testing.B) {
 	runtime.GC()
 	before := cpuTime(b)
@@ -128,7 +129,8 @@ func BenchmarkLookingAgain(b *testing.B) {
 			id := w.publish(number, stations...)
 			train := w.runs[id].Train
 			require.NoError(b, cache.Apply(b.Context(), &rail.Availability{
-				RunID: id, TrainID: train.ID, Version: 1, Status: rail.Published, Counts: make([]uint16, rail.Pairs(len(train.Calls))),
+				RunID: id, TrainID: train.ID, Version: 1, Status: rail.Published,
+				Counts: make([]uint16, rail.Pairs(len(train.Calls))),
 			}))
 			return id
 		})

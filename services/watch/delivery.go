@@ -28,7 +28,9 @@ func (h *Hub) markPair(p *pair) {
 
 // handOutSeats reads what is marked, and hands it out, until ctx ends.
 func (h *Hub) handOutSeats(ctx context.Context) {
-	checking, reading := logonce.Warn("watch: reading the versions of runs fails", "watch: reading the versions of runs works again"), logonce.Warn("watch: reading what is left fails", "watch: reading what is left works again")
+	checking := logonce.Warn(
+		"watch: reading the versions of runs fails", "watch: reading the versions of runs works again")
+	reading := logonce.Warn("watch: reading what is left fails", "watch: reading what is left works again")
 	sweep := time.NewTicker(sweepInterval)
 	defer sweep.Stop()
 	for {
@@ -210,10 +212,10 @@ func (h *Hub) handOut(ctx context.Context, p *pair, snapshot *rail.Snapshot, ans
 	return events
 }
 
-// tell gives a snapshot to those of a pair to whom it is new, and returns how many they are. The mutex is held, and given
-// up between two handfuls. The pair's interests may change in between, so they are gone through from the last to the
-// first. Where one is removed, the last takes its place, which has been told. One that is added is put behind the last,
-// and has the pair read again.
+// tell gives a snapshot to those of a pair to whom it is new, and returns how many they are. The mutex is held, and
+// given up between two handfuls. The pair's interests may change in between, so they are gone through from the last to
+// the first. Where one is removed, the last takes its place, which has been told. One that is added is put behind the
+// last, and has the pair read again.
 func (h *Hub) tell(ctx context.Context, p *pair, snapshot *rail.Snapshot, news news) (events int) {
 	version := snapshot.Left.Version
 	for i := len(p.interests) - 1; i >= 0; i = min(i, len(p.interests)) - 1 {

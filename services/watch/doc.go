@@ -8,8 +8,10 @@
 //
 //   - The first event is how things are. Of each run, and of an order, versions then go up only.
 //   - The last version always comes, at the latest one look after a message about it was lost.
-//   - An order is told to have expired when that is certain. The end of its time is too early: a payment may be on its way.
-//   - A subscriber that does not read skips versions. It costs the others nothing, since handing out never waits for it.
+//   - An order is told to have expired when that is certain. The end of its time is too early: a payment may be on its
+//     way.
+//   - A subscriber that does not read skips versions. It costs the others nothing, since handing out never waits for
+//     it.
 //   - The stream ends when there is nothing left to tell, when its context ends, or when the hub does.
 //
 // A subscriber is a channel and a few words of memory; it has no goroutine. The hub has four goroutines, and hands out

@@ -21,9 +21,9 @@ const (
 	// DefaultMaxWatchedPerAddress is 25 runs for each of the 200 streams that an address may have open without a token,
 	// and a quarter of the subscriptions that a server takes.
 	DefaultMaxWatchedPerAddress = 5_000
-	// DefaultEventsPerSecond is about a fifth of what one core writes to sockets: purchases go before subscriptions. When
-	// a change goes to very many subscribers, the next change waits until they can have got it. What happens meanwhile
-	// is told in one event.
+	// DefaultEventsPerSecond is about a fifth of what one core writes to sockets: purchases go before subscriptions.
+	// When a change goes to very many subscribers, the next change waits until they can have got it. What happens
+	// meanwhile is told in one event.
 	DefaultEventsPerSecond = 10_000
 	// handful is how many events are handed out at once. Each wakes a goroutine, and thousands of them would stand
 	// before a purchase in Go's scheduler.
@@ -69,8 +69,8 @@ type Hub struct {
 	stopped bool
 	// watched are the runs that are to be followed.
 	watched map[rail.RunID]*watchedRun
-	// follows are the runs to tell the listener about: those that were added to watched or taken from it since it was last
-	// told, and those that are to be read once it follows them.
+	// follows are the runs to tell the listener about: those that were added to watched or taken from it since it was
+	// last told, and those that are to be read once it follows them.
 	follows map[rail.RunID]struct{}
 	// dirtyPairs are to be read.
 	dirtyPairs  []*pair

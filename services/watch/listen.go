@@ -66,7 +66,8 @@ func (h *Hub) changed(change rail.Change) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if change.OrderID != "" {
-		if o := h.watchedOrders[change.OrderID]; o != nil && (change.Version == 0 || change.Version > o.latest.Version) {
+		if o := h.watchedOrders[change.OrderID]; o != nil &&
+			(change.Version == 0 || change.Version > o.latest.Version) {
 			o.said = max(o.said, change.Version)
 			h.markOrder(o)
 		}

@@ -19,7 +19,7 @@ import (
 // step is one thing that happens in a random program.
 type step struct {
 	kind string
-	// run and reader are whom it happens to.
+	// run and reader are what it happens to.
 	run, reader int
 	// by is how many times, or how long.
 	by int
@@ -44,7 +44,8 @@ func play(t *testing.T, program []step, runs, readers int) (wrong string) {
 				select {
 				case s := <-streams[reader]:
 					if last, any := seen[reader][s.Run.ID]; any && s.Left.Version <= last {
-						wrong = fmt.Sprintf("reader %d got version %d of %s after %d", reader, s.Left.Version, s.Run.ID, last)
+						wrong = fmt.Sprintf("reader %d got version %d of %s after %d", reader, s.Left.Version, s.Run.ID,
+							last)
 					}
 					seen[reader][s.Run.ID] = s.Left.Version
 				default:
@@ -100,7 +101,8 @@ func play(t *testing.T, program []step, runs, readers int) (wrong string) {
 			take(i, 1_000)
 			for _, id := range ids[min(i, runs-1):] {
 				if seen[i][id] != w.left[id].Version && wrong == "" {
-					wrong = fmt.Sprintf("reader %d stopped at version %d of %s, not %d", i, seen[i][id], id, w.left[id].Version)
+					wrong = fmt.Sprintf("reader %d stopped at version %d of %s, not %d", i, seen[i][id], id,
+						w.left[id].Version)
 				}
 			}
 		}
@@ -113,7 +115,8 @@ func play(t *testing.T, program []step, runs, readers int) (wrong string) {
 // Whatever is lost, doubled, late, out of order, broken or slow: versions go up only, and the last always comes.
 func TestSeats_RandomTrouble(t *testing.T) {
 	const runs, readers = 3, 3
-	kinds := []string{"sell", "sell", "say", "say in reverse, twice", "lose", "take", "take", "wait", "wait", "break", "slow", "hang up"}
+	kinds := []string{"sell", "sell", "say", "say in reverse, twice", "lose", "take", "take", "wait", "wait", "break",
+		"slow", "hang up"}
 	rapid.Check(t, func(r *rapid.T) {
 		program := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) step {
 			return step{

@@ -45,17 +45,19 @@ type orderSubscriber struct {
 	release  func() bool
 }
 
-// SubscribeOrder opens a stream of an order: first as it is, then each new version, or at least the last. The channel is
-// closed when the order is cancelled or expired, or paid and its run closed, and when ctx or the hub ends.
+// SubscribeOrder opens a stream of an order: first as it is, then each new version, or at least the last. The channel
+// is closed when the order is cancelled or expired, or paid and its run closed, and when ctx or the hub ends.
 //
-// A hold reads as expired from the end of its time on. But a payment that was in time may still wait for its commit, and
-// would come as the same version. So the end of a hold is told when it is certain: when a sweep has written it, which
-// takes about a second, or when PaymentGrace is over. Only then does the stream end. A subscriber that comes in between
-// gets the order as expired, at the version that is written.
+// A hold reads as expired from the end of its time on. But a payment that was in time may still wait for its commit,
+// and would come as the same version. So the end of a hold is told when it is certain: when a sweep has written it,
+// which takes about a second, or when PaymentGrace is over. Only then does the stream end. A subscriber that comes in
+// between gets the order as expired, at the version that is written.
 //
 // Errors: NOT_FOUND where there is no such order, or visible says no; OVERLOADED; UNAVAILABLE when the hub has stopped;
 // and those of reading the order.
-func (h *Hub) SubscribeOrder(ctx context.Context, orderID string, visible func(*rail.Order) bool) (<-chan *rail.Order, error) {
+func (h *Hub) SubscribeOrder(
+	ctx context.Context, orderID string, visible func(*rail.Order) bool,
+) (<-chan *rail.Order, error) {
 	order, err := h.readOrder(ctx, orderID)
 	if err != nil {
 		return nil, err
@@ -106,7 +108,8 @@ func (h *Hub) SubscribeOrder(ctx context.Context, orderID string, visible func(*
 	default:
 		s.slots.put(0, o.latest)
 	}
-	// A change between reading the order and following its run went unheard. So the order is read again once it is followed.
+	// A change between reading the order and following its run went unheard. So the order is read again once it is
+	// followed.
 	h.refollow(order.RunID)
 	return s.slots.events, nil
 }
@@ -120,9 +123,9 @@ func (h *Hub) isOver(order *rail.Order) bool {
 	return ok && !h.Now().Before(run.ClosesAt())
 }
 
-// asWritten takes an order that reads as expired by the clock. Reading gives it the version that a sweep will write, which
-// may still become a payment's. told is the order as expired at the version that is written, and written is the hold as
-// it is written.
+// asWritten takes an order that reads as expired by the clock. Reading gives it the version that a sweep will write,
+// which may still become a payment's. told is the order as expired at the version that is written, and written is the
+// hold as it is written.
 func asWritten(order *rail.Order) (told, written *rail.Order) {
 	expired, onHold := *order, *order
 	expired.Version--
@@ -235,7 +238,8 @@ func (h *Hub) handOutOrders(ctx context.Context) {
 	}
 }
 
-// sweepOrders marks the orders that were not read for long or whose hold has ended, and ends those whose run has closed.
+// sweepOrders marks the orders that were not read for long or whose hold has ended, and ends those whose run has
+// closed.
 func (h *Hub) sweepOrders() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -271,7 +275,8 @@ func (h *Hub) readOrders(ctx context.Context) error {
 			switch {
 			case o == nil:
 			case err != nil:
-				// It is read again with the next sweep. It may have been marked because it changed, so five seconds are too long.
+				// It is read again with the next sweep. It may have been marked because it changed, so five seconds are
+				// too long.
 				o.sweeps = lookEverySweeps
 			case order == nil || order.Version <= o.latest.Version:
 			case order.State == rail.Expired && !h.isCertain(o, order, said):

@@ -40,12 +40,12 @@ func TestOrder_FirstAsItIsThenEachVersion(t *testing.T) {
 		events, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
 		require.NoError(t, err)
 		require.EqualValues(t, 1, (<-events).Version)
-		settle()
+		quiesce()
 
 		paid := w.put(next(order, rail.Paid))
 		reads := w.get(&w.orderReads)
 		w.say(paid, paid, rail.Change{RunID: run, OrderID: "somebody else's", Version: 7})
-		settle()
+		quiesce()
 		got, open := taken(events)
 		require.Equal(t, []int64{2}, orderVersions(got))
 		require.Equal(t, rail.Paid, got[0].State)
@@ -54,7 +54,7 @@ func TestOrder_FirstAsItIsThenEachVersion(t *testing.T) {
 
 		reads = w.get(&w.orderReads)
 		w.say(paid)
-		settle()
+		quiesce()
 		require.Equal(t, reads, w.get(&w.orderReads), "an old message is not read for")
 
 		wait(time.Until(w.runs[run].ClosesAt()) + time.Second)
@@ -72,10 +72,10 @@ func TestOrder_EndsWhenItDoes(t *testing.T) {
 			w.put(order)
 			events, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
 			require.NoError(t, err)
-			settle()
+			quiesce()
 			taken(events)
 			w.say(w.put(next(order, state)))
-			settle()
+			quiesce()
 			got, open := taken(events)
 			require.Equal(t, []int64{2}, orderVersions(got))
 			require.False(t, open)
@@ -97,7 +97,7 @@ func TestOrder_IsLookedAtEveryFiveSeconds(t *testing.T) {
 		w.put(order)
 		events, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
 		require.NoError(t, err)
-		settle()
+		quiesce()
 		taken(events)
 		w.put(next(order, rail.Cancelled)) // and nobody says so
 		wait(5100 * time.Millisecond)
@@ -107,7 +107,7 @@ func TestOrder_IsLookedAtEveryFiveSeconds(t *testing.T) {
 	})
 }
 
-// expire makes the ledger tell of a hold as it does: it is over when its time is, though nobody has written that yet.
+// expire makes the ledger read a hold as it does after the end of its time: as over, though that is not written yet.
 func (w *world) expire(id string, behind time.Duration) {
 	w.set(func() {
 		w.read = func(order *rail.Order) *rail.Order {
@@ -129,14 +129,14 @@ func TestOrder_IsToldWhenTheEndOfItsHoldIsWritten(t *testing.T) {
 		w.expire(order.ID, 0)
 		events, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
 		require.NoError(t, err)
-		settle()
+		quiesce()
 		taken(events)
 		wait(time.Until(order.PayBy) + 1300*time.Millisecond)
 		got, open := taken(events)
 		require.Empty(t, got, "it may still be paid")
 		require.True(t, open)
 		w.say(w.put(next(order, rail.Expired)))
-		settle()
+		quiesce()
 		got, open = taken(events)
 		require.Equal(t, []int64{2}, orderVersions(got))
 		require.Equal(t, rail.Expired, got[0].State)
@@ -144,8 +144,7 @@ func TestOrder_IsToldWhenTheEndOfItsHoldIsWritten(t *testing.T) {
 	})
 }
 
-// Where the sweep's message is lost, the end of a hold is told when no payment can come any more, whatever the clocks
-// say.
+// Where the sweep's message is lost, the end of a hold is told when no payment can come any more, by any clock.
 func TestOrder_IsToldThoughNobodySaysThatItsHoldEnded(t *testing.T) {
 	for _, c := range []struct {
 		name           string
@@ -164,7 +163,7 @@ func TestOrder_IsToldThoughNobodySaysThatItsHoldEnded(t *testing.T) {
 				w.expire(order.ID, c.behind)
 				events, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
 				require.NoError(t, err)
-				settle()
+				quiesce()
 				taken(events)
 				wait(time.Until(order.PayBy) + c.behind + hub.PaymentGrace - time.Millisecond)
 				got, _ := taken(events)
@@ -190,7 +189,7 @@ func TestOrder_APaymentThatWaitsForItsCommitWhenTheHoldEnds(t *testing.T) {
 			w.expire(order.ID, 0)
 			early, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
 			require.NoError(t, err)
-			settle()
+			quiesce()
 			taken(early)
 			wait(time.Until(order.PayBy) + time.Second)
 			late, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
@@ -221,7 +220,8 @@ func TestOrder_APaymentThatWaitsForItsCommitWhenTheHoldEnds(t *testing.T) {
 	}
 }
 
-// Nobody watched it when it expired: who asks soon afterwards hears the end for certain, who asks later has it at once.
+// An order expires unwatched. A subscriber that comes soon gets the end when it is certain, a later one gets it at
+// once.
 func TestOrder_WhoComesAfterTheEndOfTheHold(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		order := hold(w.publish("G1", "A", "B"))
@@ -256,7 +256,7 @@ func TestOrder_PaidWhileItIsReadAfterTheEndOfTheHold(t *testing.T) {
 			w.expire(order.ID, 0)
 			early, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
 			require.NoError(t, err)
-			settle()
+			quiesce()
 			taken(early)
 			if first {
 				wait(1500 * time.Millisecond)
@@ -304,7 +304,7 @@ func TestOrder_APaymentThatWaitsWhereTheServersClockIsAhead(t *testing.T) {
 		require.Empty(t, got)
 		require.True(t, open)
 		w.say(w.put(next(order, rail.Paid)))
-		settle()
+		quiesce()
 		got, _ = taken(early)
 		require.Equal(t, rail.Paid, got[0].State)
 	})
@@ -319,15 +319,15 @@ func TestOrder_IsNotLookedAtForAHoldThatIsNone(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		events, err := hub.SubscribeOrder(ctx, order.ID, anyone)
 		require.NoError(t, err)
-		settle()
+		quiesce()
 		w.say(w.put(next(order, rail.Paid)))
-		settle()
+		quiesce()
 		taken(events)
 		reads := w.get(&w.orderReads)
 		wait(4 * time.Second)
 		require.Equal(t, reads, w.get(&w.orderReads))
 		leave()
-		settle()
+		quiesce()
 
 		w.put(order)
 		order.PayBy = time.Now().Add(2 * time.Second)
@@ -335,9 +335,9 @@ func TestOrder_IsNotLookedAtForAHoldThatIsNone(t *testing.T) {
 		ctx, leave = context.WithCancel(t.Context())
 		_, err = hub.SubscribeOrder(ctx, order.ID, anyone)
 		require.NoError(t, err)
-		settle()
+		quiesce()
 		leave()
-		settle()
+		quiesce()
 		reads = w.get(&w.orderReads)
 		wait(10 * time.Second)
 		require.Equal(t, reads, w.get(&w.orderReads))
@@ -350,7 +350,7 @@ func TestOrder_PrimaryIsAway(t *testing.T) {
 		w.put(order)
 		events, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
 		require.NoError(t, err)
-		settle()
+		quiesce()
 		taken(events)
 		w.set(func() { w.down = true })
 		w.say(w.put(next(order, rail.Paid)))
@@ -373,16 +373,16 @@ func TestOrder_ChangeWhileSubscribing(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		run := w.publish("G1", "A", "B")
 		subscribe(t, hub, run) // The run is followed already.
-		settle()
+		quiesce()
 		order := hold(run)
 		w.put(order)
 		events, err := hub.SubscribeOrder(t.Context(), order.ID, func(*rail.Order) bool {
 			w.say(w.put(next(order, rail.Paid))) // It has been read, and nobody here watches it yet.
-			settle()
+			quiesce()
 			return true
 		})
 		require.NoError(t, err)
-		settle()
+		quiesce()
 		got, _ := taken(events)
 		require.EqualValues(t, 2, got[len(got)-1].Version)
 	})
@@ -394,7 +394,7 @@ func TestOrder_SeveralSubscribersNeverSeeVersionsGoDown(t *testing.T) {
 		w.put(order)
 		early, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
 		require.NoError(t, err)
-		settle()
+		quiesce()
 		taken(early)
 		paid := next(order, rail.Paid)
 		w.put(paid)
@@ -439,7 +439,7 @@ func TestOrder_OverloadedAndLeaving(t *testing.T) {
 		_, err = hub.SubscribeOrder(t.Context(), order.ID, anyone)
 		require.Equal(t, rail.Overloaded, rail.CodeOf(err))
 		leave()
-		settle()
+		quiesce()
 		_, open := taken(events)
 		require.False(t, open)
 		require.Empty(t, w.followed())

@@ -19,7 +19,9 @@ func (s stations) calls(train *rail.Train) (from, to int, ok bool) {
 	case s == stations{}:
 		return 0, last, true
 	case s.from == "":
-		to = 1 + slices.IndexFunc(train.Calls[1:], func(c rail.Call) bool { return c.Station == s.to && !c.NoAlighting })
+		to = 1 + slices.IndexFunc(train.Calls[1:], func(c rail.Call) bool {
+			return c.Station == s.to && !c.NoAlighting
+		})
 		return 0, to, to > 0
 	case s.to == "":
 		for from = last - 1; from >= 0; from-- {
@@ -43,7 +45,8 @@ func (s stations) explain(run *rail.Run) *rail.Error {
 	case s.to != "" && !calls(s.to):
 		return rail.Refuse(rail.BadUserInput, "%s does not call at %q", run.ID, s.to).At("to")
 	case s.to == "":
-		return rail.Refuse(rail.BadUserInput, "%s takes no passengers from %q to its terminus", run.ID, s.from).At("from")
+		return rail.Refuse(rail.BadUserInput, "%s takes no passengers from %q to its terminus", run.ID,
+			s.from).At("from")
 	}
 	return rail.Refuse(rail.BadUserInput, "%s takes no passengers from %q to %q", run.ID, s.from, s.to).At("to")
 }
@@ -91,8 +94,8 @@ const (
 	newer
 )
 
-// statusGrace is how long an event waits for the timetable to hear of a change of a run's status, too, so that the event
-// can give the reason. The timetable looks twice a second.
+// statusGrace is how long an event waits for the timetable to hear of a change of a run's status, too, so that the
+// event can give the reason. The timetable looks twice a second.
 const statusGrace = 500 * time.Millisecond
 
 // news says what a snapshot tells at a time. statusMoved says that its status is another than the timetable's. An event

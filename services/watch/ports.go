@@ -11,8 +11,8 @@ type Availability interface {
 	// Remaining answers every ask, in their order, in one round trip. For a run that it does not know the answer is not
 	// Known, and there is no error.
 	Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, error)
-	// Versions reads the version of each run, in their order; -1 where it knows none. It must be cheap: it is asked every
-	// second for every run that is watched.
+	// Versions reads the version of each run, in their order; -1 where it knows none. It must be cheap: it is asked
+	// every second for every run that is watched.
 	Versions(ctx context.Context, ids []rail.RunID) ([]int64, error)
 	// Listen opens a stream of changes. It reconnects by itself; what is said meanwhile is lost.
 	Listen(ctx context.Context) (Listener, error)
@@ -30,8 +30,8 @@ type Orders interface {
 	Order(ctx context.Context, orderID string) (*rail.Order, error)
 }
 
-// Listener is a stream of changes of the runs it was told to follow. Its methods may be called by many goroutines. It is
-// an alias: an implementation spells the same type out, and need not import this package.
+// Listener is a stream of changes of the runs it was told to follow. Its methods may be called by many goroutines. It
+// is an alias: an implementation spells the same type out, and need not import this package.
 type Listener = interface {
 	// Follow and Unfollow choose the runs whose changes come; both are cheap to repeat.
 	Follow(ctx context.Context, ids ...rail.RunID) error

@@ -32,15 +32,17 @@ type subscriber struct {
 	release func() bool
 }
 
-// SubscribeSeats opens a stream of what is left on runs between two stations: first a snapshot of each, then its changes.
-// Of each run versions go up. A slow reader skips some, and gets the last. The channel is closed when all runs are closed
-// or withdrawn, and when ctx or the hub ends.
+// SubscribeSeats opens a stream of what is left on runs between two stations: first a snapshot of each, then its
+// changes. Of each run versions go up. A slow reader skips some, and gets the last. The channel is closed when all runs
+// are closed or withdrawn, and when ctx or the hub ends.
 //
 // Only the first snapshot of a run may be not Known. The next one comes once the availability can tell.
 //
-// Errors: BAD_USER_INPUT or NOT_FOUND with the path of the argument; OVERLOADED when the hub, or the viewer or client of
-// ctx, watches as much as may be; UNAVAILABLE when the hub has stopped, and before the timetable is read.
-func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rail.StationCode) (<-chan *rail.Snapshot, error) {
+// Errors: BAD_USER_INPUT or NOT_FOUND with the path of the argument; OVERLOADED when the hub, or the viewer or client
+// of ctx, watches as much as may be; UNAVAILABLE when the hub has stopped, and before the timetable is read.
+func (h *Hub) SubscribeSeats(
+	ctx context.Context, ids []rail.RunID, from, to rail.StationCode,
+) (<-chan *rail.Snapshot, error) {
 	wanted := stations{from, to}
 	runs, err := h.runsBetween(ids, wanted)
 	if err != nil {
@@ -76,7 +78,8 @@ func (h *Hub) SubscribeSeats(ctx context.Context, ids []rail.RunID, from, to rai
 // with it.
 func (h *Hub) runsBetween(ids []rail.RunID, wanted stations) ([]*rail.Run, error) {
 	if len(ids) == 0 || len(ids) > MaxRuns {
-		return nil, rail.Refuse(rail.BadUserInput, "a subscription watches 1 to %d runs, not %d", MaxRuns, len(ids)).At("runIds")
+		return nil, rail.Refuse(rail.BadUserInput, "a subscription watches 1 to %d runs, not %d", MaxRuns,
+			len(ids)).At("runIds")
 	}
 	if wanted.from != "" && wanted.from == wanted.to {
 		return nil, rail.Refuse(rail.BadUserInput, "from and to are the same station %q", wanted.from).At("to")

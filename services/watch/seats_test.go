@@ -24,7 +24,7 @@ func TestSeats_FirstASnapshotThenChanges(t *testing.T) {
 		g1, g2 := w.publish("G1", "A", "B", "C"), w.publish("G2", "A", "B", "C")
 		events, err := hub.SubscribeSeats(t.Context(), []rail.RunID{g1, g2, g1}, "B", "C")
 		require.NoError(t, err)
-		settle()
+		quiesce()
 		first, open := taken(events)
 		require.True(t, open)
 		require.Len(t, first, 2, "one for each run, also where it is named twice")
@@ -35,7 +35,7 @@ func TestSeats_FirstASnapshotThenChanges(t *testing.T) {
 			require.WithinDuration(t, time.Now(), s.AsOf, time.Second)
 		}
 		w.say(w.sell(g2))
-		settle()
+		quiesce()
 		next, _ := taken(events)
 		require.Len(t, next, 1)
 		require.Equal(t, g2, next[0].Run.ID)
@@ -49,7 +49,8 @@ func TestSeats_FromAndToMayBeLeftOut(t *testing.T) {
 		for _, c := range []struct {
 			from, to rail.StationCode
 			calls    []int
-		}{{"", "", []int{0, 4}}, {"B", "", []int{1, 4}}, {"C", "", []int{2, 4}}, {"", "C", []int{0, 2}}, {"A", "B", []int{3, 4}}} {
+		}{{"", "", []int{0, 4}}, {"B", "", []int{1, 4}}, {"C", "", []int{2, 4}}, {"", "C", []int{0, 2}},
+			{"A", "B", []int{3, 4}}} {
 			events, err := hub.SubscribeSeats(t.Context(), []rail.RunID{id}, c.from, c.to)
 			require.NoError(t, err)
 			s := <-events
@@ -104,7 +105,7 @@ func TestSeats_Overloaded(t *testing.T) {
 		require.Equal(t, rail.Overloaded, e.Code)
 		require.NotZero(t, e.RetryAfter)
 		leave()
-		settle()
+		quiesce()
 		subscribe(t, hub, id)
 	})
 }
@@ -115,14 +116,14 @@ func TestSeats_SlowSubscriberGetsTheLastAndHarmsNobody(t *testing.T) {
 		slowOne, slowMany, quick := subscribe(t, hub, ids[0]), subscribe(t, hub, ids...), subscribe(t, hub, ids[0])
 		var got []int64
 		for version := range int64(100) {
-			settle()
+			quiesce()
 			events, _ := taken(quick)
 			require.Equal(t, []int64{version + 1}, versions(events), "who reads gets each version as it comes")
 			for _, id := range ids {
 				w.say(w.sell(id))
 			}
 		}
-		settle()
+		quiesce()
 		events, open := taken(slowOne)
 		require.True(t, open)
 		require.Equal(t, []int64{101}, versions(events), "of one run there is only the latest")
@@ -145,7 +146,7 @@ func TestSeats_LostMessageIsMadeGoodInASecond(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		id := w.publish("G1", "A", "B")
 		events := subscribe(t, hub, id)
-		settle()
+		quiesce()
 		taken(events)
 		w.sell(id) // and nobody says so
 		wait(time.Second)
@@ -154,8 +155,7 @@ func TestSeats_LostMessageIsMadeGoodInASecond(t *testing.T) {
 	})
 }
 
-// What is looked at every second is each run once, whatever is watched of it; counts are read where a version has
-// moved.
+// Every second, the version of each run is read once, however many watch it. Counts are read where a version has moved.
 func TestSeats_LookingAgainCostsWhatChanged(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		const runs = 10
@@ -227,7 +227,7 @@ func TestSeats_SeenButNotRead(t *testing.T) {
 	}
 }
 
-// A run that is withdrawn while nobody answers ends as soon as somebody does, though its version stays what it was.
+// A run is withdrawn while the availability is away. It ends as soon as that answers, though its version is the same.
 func TestSeats_WithdrawnWhileNobodyAnswers(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		id := w.publish("G1", "A", "B")
@@ -252,7 +252,8 @@ func TestSeats_WithdrawnWhileNobodyAnswers(t *testing.T) {
 func TestSeats_ChangeBeforeTheListenerFollows(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		id := w.publish("G1", "A", "B")
-		w.set(func() { w.slow = 5 * time.Millisecond }) // The first read has looked, and is on its way, when the sale takes place.
+		// The first read has looked, and is on its way, when the sale takes place.
+		w.set(func() { w.slow = 5 * time.Millisecond })
 		events := subscribe(t, hub, id)
 		wait(time.Millisecond)
 		w.sell(id)
@@ -262,7 +263,7 @@ func TestSeats_ChangeBeforeTheListenerFollows(t *testing.T) {
 		require.NotEmpty(t, got)
 		require.LessOrEqual(t, len(got), 2)
 		w.say(w.sell(id))
-		settle()
+		quiesce()
 		got, _ = taken(events)
 		require.Equal(t, []int64{3}, versions(got), "it is followed now")
 	})
@@ -274,11 +275,11 @@ func TestSeats_OldAndDoubledMessagesTellNothing(t *testing.T) {
 		events := subscribe(t, hub, id)
 		second, third := w.sell(id), w.sell(id)
 		w.say(third)
-		settle()
+		quiesce()
 		taken(events)
 		reads := w.get(&w.reads)
 		w.say(second, third, second, third)
-		settle()
+		quiesce()
 		got, _ := taken(events)
 		require.Empty(t, got)
 		require.Equal(t, reads, w.get(&w.reads), "nor are they read for")
@@ -295,7 +296,7 @@ func TestSeats_OneReadForAll(t *testing.T) {
 		}
 		part, err := hub.SubscribeSeats(t.Context(), []rail.RunID{id}, "B", "C")
 		require.NoError(t, err)
-		settle()
+		quiesce()
 		require.LessOrEqual(t, w.get(&w.reads), 4, "a crowd that comes at once is read for together")
 		for _, events := range append(all, part) {
 			taken(events)
@@ -304,7 +305,7 @@ func TestSeats_OneReadForAll(t *testing.T) {
 
 		reads, asked := w.get(&w.reads), w.get(&w.asked)
 		w.say(w.sell(id))
-		settle()
+		quiesce()
 		require.Equal(t, 1, w.get(&w.reads)-reads)
 		require.Equal(t, 2, w.get(&w.asked)-asked, "one ask for each pair of stations")
 		for _, events := range all {
@@ -388,7 +389,7 @@ func TestSeats_CrowdIsToldByHandfuls(t *testing.T) {
 		}
 		require.Equal(t, crowd, told())
 		w.say(w.sell(id))
-		settle()
+		quiesce()
 		require.Equal(t, watch.Handful, told())
 		w.say(w.sell(id))
 		for i := range all {
@@ -429,7 +430,7 @@ func TestSeats_EndsWhenClosed(t *testing.T) {
 		closes := w.runs[early].ClosesAt()
 		wait(time.Until(closes) - time.Second)
 		w.say(w.sell(early))
-		settle()
+		quiesce()
 		_, open := taken(one)
 		require.True(t, open, "a second before the last sale closes")
 		wait(2 * time.Second)
@@ -446,7 +447,7 @@ func TestSeats_EndsWhenClosed(t *testing.T) {
 		require.Zero(t, seats)
 
 		events := subscribe(t, hub, early)
-		settle()
+		quiesce()
 		got, open := taken(events)
 		require.Len(t, got, 1, "who asks for a closed run gets its snapshot")
 		require.False(t, open, "and no more")
@@ -468,14 +469,14 @@ func TestSeats_WithdrawnIsTheLastEvent(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		id := w.publish("G1", "A", "B")
 		events := subscribe(t, hub, id)
-		settle()
+		quiesce()
 		taken(events)
 		change := w.decide(id, rail.Withdrawn)
 		withdrawn := *w.runs[id]
 		withdrawn.Status, withdrawn.Reason = rail.Withdrawn, "flood"
 		w.set(func() { w.runs[id] = &withdrawn })
 		w.say(change)
-		settle()
+		quiesce()
 		got, open := taken(events)
 		require.Equal(t, []int64{2}, versions(got))
 		require.Equal(t, rail.Withdrawn, got[0].Run.Status)
@@ -489,7 +490,7 @@ func TestSeats_WithdrawnInTheTimetableFirst(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		id := w.publish("G1", "A", "B")
 		events := subscribe(t, hub, id)
-		settle()
+		quiesce()
 		taken(events)
 		withdrawn := *w.runs[id]
 		withdrawn.Status = rail.Withdrawn
@@ -511,17 +512,17 @@ func TestSeats_SuspensionSaysWhy(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		id := w.publish("G1", "A", "B")
 		events := subscribe(t, hub, id)
-		settle()
+		quiesce()
 		taken(events)
 		w.say(w.decide(id, rail.Suspended))
-		settle()
+		quiesce()
 		got, _ := taken(events)
 		require.Empty(t, got, "it waits for the timetable to hear of it")
 		suspended := *w.runs[id]
 		suspended.Status, suspended.Reason = rail.Suspended, "snow"
 		w.set(func() { w.runs[id] = &suspended })
 		hub.Wake()
-		settle()
+		quiesce()
 		got, _ = taken(events)
 		require.Equal(t, []int64{2}, versions(got), "at once when it has")
 		require.Equal(t, rail.RunSuspended, got[0].Run.StateAt(time.Now()))
@@ -543,7 +544,7 @@ func TestSeats_NotKnown(t *testing.T) {
 		known := w.left[id]
 		w.set(func() { w.down = true })
 		events := subscribe(t, hub, id)
-		settle()
+		quiesce()
 		got, _ := taken(events)
 		require.Len(t, got, 1, "the first snapshot comes also when nothing is known")
 		require.False(t, got[0].Left.Known)
@@ -577,12 +578,12 @@ func TestSeats_VersionsNeverGoDown(t *testing.T) {
 		}
 		at(9)
 		early := subscribe(t, hub, id)
-		settle()
+		quiesce()
 		got, _ := taken(early)
 		require.Equal(t, []int64{9}, versions(got))
 		at(7) // A copy of the availability that lags is read for a while.
 		late := subscribe(t, hub, id)
-		settle()
+		quiesce()
 		got, _ = taken(late)
 		require.Equal(t, []int64{7}, versions(got))
 		for version := int64(8); version <= 10; version++ {
@@ -606,7 +607,7 @@ func TestSeats_PublishedAnew(t *testing.T) {
 		fromB, err := hub.SubscribeSeats(t.Context(), []rail.RunID{id}, "B", "C")
 		require.NoError(t, err)
 		whole := subscribe(t, hub, id)
-		settle()
+		quiesce()
 		taken(fromB)
 		taken(whole)
 		changed := *w.runs[id]
@@ -614,7 +615,7 @@ func TestSeats_PublishedAnew(t *testing.T) {
 		w.set(func() { w.runs[id] = &changed })
 		w.sell(id)
 		hub.Wake()
-		settle()
+		quiesce()
 		got, open := taken(whole)
 		require.True(t, open)
 		require.Len(t, got, 1)
@@ -631,13 +632,13 @@ func TestSeats_LeavingLetsGo(t *testing.T) {
 		events, err := hub.SubscribeSeats(ctx, []rail.RunID{id}, "", "")
 		require.NoError(t, err)
 		other := subscribe(t, hub, id)
-		settle()
+		quiesce()
 		leave()
-		settle()
+		quiesce()
 		_, open := taken(events)
 		require.False(t, open)
 		w.say(w.sell(id))
-		settle()
+		quiesce()
 		got, open := taken(other)
 		require.True(t, open)
 		require.EqualValues(t, 2, got[len(got)-1].Left.Version)
@@ -649,7 +650,7 @@ func TestHub_ListenerBreaks(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		id := w.publish("G1", "A", "B")
 		events := subscribe(t, hub, id)
-		settle()
+		quiesce()
 		taken(events)
 		broken := w.listener
 		require.NoError(t, broken.Close())
@@ -659,7 +660,7 @@ func TestHub_ListenerBreaks(t *testing.T) {
 		require.Equal(t, []int64{2}, versions(got))
 		require.Equal(t, []rail.RunID{id}, w.followed(), "the new listener is told what to follow")
 		w.say(w.sell(id))
-		settle()
+		quiesce()
 		got, _ = taken(events)
 		require.Equal(t, []int64{3}, versions(got))
 	})

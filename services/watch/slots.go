@@ -1,8 +1,8 @@
 package watch
 
 // slots are one subscriber's conflating slots, one for each of its subjects: of the events that were not taken yet, the
-// latest wins. The subscriber gets the events of a subject in the order in which they were put. It may miss some of them,
-// and always gets the last. One goroutine at a time puts, and never waits.
+// latest wins. The subscriber gets the events of a subject in the order in which they were put. It may miss some of
+// them, and always gets the last. One goroutine at a time puts, and never waits.
 type slots[T any] struct {
 	events chan *T
 	// latest is the last event put, by subject.
@@ -36,8 +36,8 @@ func (s *slots[T]) put(subject int, event *T) {
 			more = false
 		}
 	}
-	// Only the latest of each subject go back. Where the latest is not among those that were waiting, the subscriber has
-	// just taken it: an older one must not come after it.
+	// Only the latest of each subject go back. Where the latest is not among those that were waiting, the subscriber
+	// has just taken it: an older one must not come after it.
 	for _, old := range waiting {
 		for _, latest := range s.latest {
 			if old == latest {

@@ -95,7 +95,8 @@ func train(number string, calls int, classes ...rail.SeatClass) *rail.Train {
 	for i := range route {
 		at := int32(3_600 * (i + 1))
 		route[i] = rail.Call{
-			Station: rail.StationCode(fmt.Sprintf("S%d", i)), ArrivalSeconds: at, DepartureSeconds: at + 60, Metres: rail.NoDistance,
+			Station: rail.StationCode(fmt.Sprintf("S%d", i)), ArrivalSeconds: at, DepartureSeconds: at + 60,
+			Metres: rail.NoDistance,
 		}
 	}
 	coaches := make([]rail.Coach, len(classes))
@@ -163,7 +164,7 @@ func (f *fixture) stored(t *testing.T, run *rail.Run) *rail.Availability {
 	return stored[0]
 }
 
-// key is where a run's entry is: part of the contract with whoever looks into Redis by hand.
+// key is where a run's entry is. It is part of the contract, for people who look into Redis by hand.
 func key(run *rail.Run) string { return "{" + string(run.ID) + "}:left" }
 
 func eventually(t *testing.T, condition func() bool) {

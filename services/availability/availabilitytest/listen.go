@@ -92,17 +92,18 @@ func listenOnlyFollowed(t *testing.T, f *fixture) {
 	require.Equal(t, rail.Change{RunID: a.ID, Version: 3}, next(t, listener))
 }
 
-// Whoever can reach Redis can publish anything; it must neither be taken for a change nor harm.
+// Anything may be published on a channel. What is no change is passed over, and does no harm.
 func listenAnythingPublished(t *testing.T, f *fixture) {
 	r := run(short(), 0)
 	listener := f.listen(t, r)
-	for _, message := range []string{"", "r", "r ", "r x", "r -1", "r 1 2", "o 1", "o 1 ", "o x y", "x 1", "r 99999999999999999999"} {
+	for _, message := range []string{"", "r", "r ", "r x", "r -1", "r 1 2", "o 1", "o 1 ", "o x y", "x 1",
+		"r 99999999999999999999"} {
 		require.NoError(t, f.client.Publish(t.Context(), "{"+string(r.ID)+"}:changes", message).Err())
 	}
 	f.end(t, listener, r)
 }
 
-// A reader that does nothing loses the oldest, and neither blocks who writes nor grows.
+// A reader that does nothing loses the oldest changes. It neither blocks writers nor grows.
 func listenBehindLosesOldest(t *testing.T, f *fixture) {
 	const said, keptAtMost = 5_000, 2_000
 	r := run(short(), 0)

@@ -33,7 +33,8 @@ func loadOverOthers(t *testing.T, f *fixture) {
 		var loaded, want []*rail.Availability
 		add := func(load, expect *rail.Availability) { loaded, want = append(loaded, load), append(want, expect) }
 
-		older, same, newer, foreign, damaged := run(train, 0), run(train, 1), run(train, 2), run(train, 3), run(train, 4)
+		older, same, newer, foreign, damaged := run(train, 0), run(train, 1), run(train, 2), run(train, 3),
+			run(train, 4)
 		f.apply(t, left(older, 99), left(same, 105), left(newer, 108), left(damaged, 200))
 		require.NoError(t, f.client.HSet(t.Context(), key(foreign), "left", 7).Err())
 		require.NoError(t, f.client.Append(t.Context(), key(damaged), "more").Err())
@@ -163,7 +164,7 @@ func markerLostWithTheData(t *testing.T, f *fixture) {
 	require.NoError(t, f.server.FlushAll(t.Context()))
 	require.False(t, loaded())
 
-	// Whoever began before the data was lost has loaded some of it into nothing.
+	// A load that began before the data was lost has lost some of what it had loaded.
 	before, err := f.cache.BeginLoad(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, f.server.FlushAll(t.Context()))

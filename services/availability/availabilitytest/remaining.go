@@ -56,7 +56,8 @@ func remainingStatus(t *testing.T, f *fixture) {
 // What nobody can say is not known, never 0, and does not spoil the other answers.
 func remainingUnknown(t *testing.T, f *fixture) {
 	for _, train := range []*rail.Train{short(), long()} {
-		known, missing, foreign, damaged, cut := run(train, 0), run(train, 1), run(train, 2), run(train, 3), run(train, 4)
+		known, missing, foreign, damaged, cut := run(train, 0), run(train, 1), run(train, 2), run(train, 3),
+			run(train, 4)
 		f.apply(t, left(known, 7), left(damaged, 7), left(cut, 7))
 		require.NoError(t, f.client.HSet(t.Context(), key(foreign), "left", 7).Err())
 		require.NoError(t, f.client.SetRange(t.Context(), key(damaged), 16, "?").Err())

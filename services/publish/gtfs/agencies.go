@@ -24,7 +24,8 @@ func (r *reader) readAgencies() error {
 			return t.refuse("agency_timezone %q is not an IANA time zone", name)
 		}
 		if r.feed.TimeZone != "" && r.feed.TimeZone != name {
-			return t.refuse("agency_timezone is %q here and %q before: all agencies of a feed share one", name, r.feed.TimeZone)
+			return t.refuse("agency_timezone is %q here and %q before: all agencies of a feed share one", name,
+				r.feed.TimeZone)
 		}
 		r.feed.TimeZone = strings.Clone(name)
 		agency := strings.Clone(t.get(id))

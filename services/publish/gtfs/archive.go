@@ -21,8 +21,8 @@ const encrypted = 0x1
 // required are the files without which there is no timetable; of the two calendars one is enough.
 var required = []string{"agency.txt", "stops.txt", "routes.txt", "trips.txt", "stop_times.txt"}
 
-// ReadFile is ReadZip of a file, or Read of a folder. An error of opening it is returned as it is, and is no refusal of a
-// feed.
+// ReadFile is ReadZip of a file, or Read of a folder. An error of opening it is returned as it is, and is no refusal of
+// a feed.
 func ReadFile(ctx context.Context, name string, options Options) (*Feed, error) {
 	file, err := os.Open(name)
 	if err != nil {
@@ -47,7 +47,8 @@ var (
 	// errNotZip is ReadZip's refusal of bytes that are no archive at all.
 	errNotZip = rail.Refuse(rail.Invalid, "the feed is not a zip archive")
 	// errDirectoryTooLong is its refusal of an archive that is mostly a list of files.
-	errDirectoryTooLong = rail.Refuse(rail.Invalid, "the archive's list of files is longer than %d MiB", maxDirectoryBytes>>20)
+	errDirectoryTooLong = rail.Refuse(
+		rail.Invalid, "the archive's list of files is longer than %d MiB", maxDirectoryBytes>>20)
 )
 
 // ReadZip reads a feed from a zip archive. Its files may lie in one folder of it.
@@ -66,7 +67,9 @@ func ReadZip(ctx context.Context, r io.ReaderAt, size int64, options Options) (*
 	}
 	for i, file := range archive.File {
 		if len(file.Name) > maxNameBytes || strings.Count(file.Name, "/") > maxDepth {
-			return nil, rail.Refuse(rail.Invalid, "the path of the archive's file %d is longer than %d bytes or deeper than %d folders", i+1, maxNameBytes, maxDepth)
+			return nil, rail.Refuse(rail.Invalid,
+				"the path of the archive's file %d is longer than %d bytes or deeper than %d folders", i+1,
+				maxNameBytes, maxDepth)
 		}
 		if file.Flags&encrypted != 0 {
 			return nil, refuse(file.Name, 0, "it is encrypted")
@@ -87,7 +90,8 @@ func locate(fsys fs.FS) (fs.FS, error) {
 	case len(folders) == 1:
 		folder = folders[0]
 	default:
-		return nil, rail.Refuse(rail.Invalid, "the archive has more than one feed: in the folders %q and %q", folders[0], folders[1])
+		return nil, rail.Refuse(rail.Invalid, "the archive has more than one feed: in the folders %q and %q",
+			folders[0], folders[1])
 	}
 	root, err := fs.Sub(fsys, folder)
 	if err != nil {
@@ -128,8 +132,8 @@ func feedFolders(fsys fs.FS) (folders []string, err error) {
 	return folders, err
 }
 
-// isHidden tells whether a folder is not looked into: its name begins with a dot, or it is the one in which archives made
-// on a Mac carry a shadow of every file.
+// isHidden tells whether a folder is not looked into: its name begins with a dot, or it is the one in which archives
+// made on a Mac carry a shadow of every file.
 func isHidden(path, name string) bool {
 	return name == "__MACOSX" || path != "." && strings.HasPrefix(name, ".")
 }
@@ -143,8 +147,8 @@ func unreadableFeed(err error) error {
 	return &rail.Error{Code: rail.Invalid, Message: "the feed cannot be read: " + err.Error(), Cause: err}
 }
 
-// exists tells whether a file is there. A pipe or a device, which might never end, counts as missing. A file that cannot
-// be opened is there: opening it fails.
+// exists tells whether a file is there. A pipe or a device, which might never end, counts as missing. A file that
+// cannot be opened is there: opening it fails.
 func exists(fsys fs.FS, file string) bool {
 	info, err := fs.Stat(fsys, file)
 	return err == nil && info.Mode().IsRegular()

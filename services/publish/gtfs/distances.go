@@ -53,7 +53,8 @@ func (r *reader) unit() float64 {
 			}
 		}
 		if best != unitsOfLength[0] {
-			r.notice("shape_dist_traveled is taken for %s: it is %.3g times the straight lines between the stops in kilometres", best.name, units/straight*1_000)
+			r.notice("shape_dist_traveled is taken for %s: it is %.3g times the straight lines between the stops in "+
+				"kilometres", best.name, units/straight*1_000)
 		}
 	}
 	return best.metres
@@ -84,7 +85,8 @@ func (r *reader) metres(trip *Trip, rows []stopTime) (metres []int32, byStraight
 			total += leg * detour
 		}
 		if total > maxMetres {
-			return nil, false, refuse("stop_times.txt", int(rows[i].line), "trip %q has come %.0f km: is shape_dist_traveled in another unit?", trip.ID, total/1_000)
+			return nil, false, refuse("stop_times.txt", int(rows[i].line),
+				"trip %q has come %.0f km: is shape_dist_traveled in another unit?", trip.ID, total/1_000)
 		}
 		metres[i] = int32(math.Round(total))
 	}

@@ -37,7 +37,8 @@ func ExampleReadZip() {
 		panic(err)
 	}
 
-	feed, err := gtfs.ReadZip(context.Background(), bytes.NewReader(packed.Bytes()), int64(packed.Len()), gtfs.Options{})
+	feed, err := gtfs.ReadZip(context.Background(), bytes.NewReader(packed.Bytes()), int64(packed.Len()),
+		gtfs.Options{})
 	if err != nil {
 		panic(err) // A *rail.Error, whose message names the file and the line.
 	}
@@ -46,7 +47,8 @@ func ExampleReadZip() {
 	}
 	for _, trip := range feed.Trips {
 		friday := rail.NewDate(2019, 10, 11)
-		fmt.Println(trip.Number, "on", friday, trip.Service.RunsOn(friday), "on the day after", trip.Service.RunsOn(friday+1))
+		fmt.Println(trip.Number, "on", friday, trip.Service.RunsOn(friday), "on the day after",
+			trip.Service.RunsOn(friday+1))
 		for _, call := range trip.Calls {
 			fmt.Println(call.Station, call.ArrivalSeconds/60, "minutes,", call.Metres/1_000, "km")
 		}

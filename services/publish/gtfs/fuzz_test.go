@@ -11,13 +11,20 @@ import (
 // FuzzRead reads feeds of any text: each is refused as what it is, or comes back with trips that can be sold.
 func FuzzRead(f *testing.F) {
 	files := small()
-	f.Add(files["agency.txt"], files["stops.txt"], files["routes.txt"], files["calendar.txt"], files["trips.txt"], files["stop_times.txt"], "", "")
-	f.Add(files["agency.txt"], "\uFEFFstop_id,stop_code,stop_name,parent_station\r\na,X,\"Al\npha\",\r\nb,X,Beta,\r\nc,,Gamma,b\r\n", files["routes.txt"],
-		"", files["trips.txt"], "trip_id,stop_id,stop_sequence,departure_time,arrival_time,shape_dist_traveled\nt1,c,9,,25:00:00,7\nt1,b,3,,,6\nt1,a,1,24:00:00,,5\n",
-		"service_id,date,exception_type\ns,20260103,1\n", "table_name,field_name,language,translation,field_value\nstops,stop_name,fr,Alphe,Alpha\n")
+	f.Add(files["agency.txt"], files["stops.txt"], files["routes.txt"], files["calendar.txt"], files["trips.txt"],
+		files["stop_times.txt"], "", "")
+	f.Add(files["agency.txt"],
+		"\uFEFFstop_id,stop_code,stop_name,parent_station\r\na,X,\"Al\npha\",\r\nb,X,Beta,\r\nc,,Gamma,b\r\n",
+		files["routes.txt"],
+		"", files["trips.txt"],
+		"trip_id,stop_id,stop_sequence,departure_time,arrival_time,shape_dist_traveled\nt1,c,9,,25:00:00,7\n"+
+			"t1,b,3,,,6\nt1,a,1,24:00:00,,5\n",
+		"service_id,date,exception_type\ns,20260103,1\n",
+		"table_name,field_name,language,translation,field_value\nstops,stop_name,fr,Alphe,Alpha\n")
 	f.Fuzz(func(t *testing.T, agency, stops, routes, calendar, trips, times, dates, translations string) {
 		feed, err := gtfs.Read(t.Context(), fsOf(with(map[string]string{
-			"agency.txt": agency, "stops.txt": stops, "routes.txt": routes, "calendar.txt": calendar, "trips.txt": trips,
+			"agency.txt": agency, "stops.txt": stops, "routes.txt": routes, "calendar.txt": calendar,
+			"trips.txt":      trips,
 			"stop_times.txt": times, "calendar_dates.txt": dates, "translations.txt": translations,
 		})), gtfs.Options{})
 		check(t, feed, err)
@@ -50,7 +57,8 @@ func check(t *testing.T, feed *gtfs.Feed, err error) {
 		}
 		stations[station.Code] = true
 	}
-	formation := rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.Standard, Seats: []rail.Seat{{Label: "1A"}}}})
+	formation := rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.Standard,
+		Seats: []rail.Seat{{Label: "1A"}}}})
 	for _, trip := range feed.Trips {
 		if trip.Service == nil || trip.Route == nil || len(trip.Calls) < 2 {
 			t.Fatalf("trip %q is not whole: %+v", trip.ID, trip)
@@ -59,7 +67,8 @@ func check(t *testing.T, feed *gtfs.Feed, err error) {
 			if !stations[call.Station] {
 				t.Fatalf("trip %q calls at %q, which is no station of the feed", trip.ID, call.Station)
 			}
-			if i > 0 && call.ArrivalSeconds < trip.Calls[i-1].DepartureSeconds || call.DepartureSeconds < call.ArrivalSeconds {
+			if i > 0 && call.ArrivalSeconds < trip.Calls[i-1].DepartureSeconds ||
+				call.DepartureSeconds < call.ArrivalSeconds {
 				t.Fatalf("trip %q goes back in time at call %d", trip.ID, i)
 			}
 		}

@@ -1,17 +1,17 @@
 // Package gtfs reads a timetable in the General Transit Feed Specification (GTFS Schedule) into the words of rail:
 // stations, trips with their calls, and the dates they run on. It takes any valid feed of any railway.
 //
-// It knows no coaches, seats or fares, and not today's date. It writes nothing. What it leaves out or works out by itself
-// is in Feed.Notices, where a reader might wonder about it. Files without use here (shapes, pathways, transfers, levels,
-// …) are not opened.
+// It knows no coaches, seats or fares, and not today's date. It writes nothing. What it leaves out or works out by
+// itself is in Feed.Notices, where a reader might wonder about it. Files without use here (shapes, pathways, transfers,
+// levels, …) are not opened.
 //
 // Invariants: a feed comes back whole, or refused. A refusal is a *rail.Error (or rail.Errors) with code INVALID. Its
 // message begins with the file and line that it is about ("stop_times.txt:17: …"). Every trip that comes back has at
 // least two calls, at stations of the feed, with times that never go backwards. What is read and kept is bounded
 // (limits.go): a small hostile archive costs no more than a small honest one.
 //
-// Files are read row by row. Of the large one, stop_times.txt, some 100 bytes a row are kept. A Feed is never changed once
-// made, and may be shared by many goroutines.
+// Files are read row by row. Of the large one, stop_times.txt, some 100 bytes a row are kept. A Feed is never changed
+// once made, and may be shared by many goroutines.
 package gtfs
 
 import (
@@ -23,8 +23,8 @@ import (
 
 // Options are what a feed cannot say by itself.
 type Options struct {
-	// MetresPerUnit is the length of one unit of shape_dist_traveled: GTFS leaves the unit to the feed. With 0 the unit is
-	// the kilometre, or what the straight lines between the stops show it to be: the metre, the mile or the foot.
+	// MetresPerUnit is the length of one unit of shape_dist_traveled: GTFS leaves the unit to the feed. With 0 the unit
+	// is the kilometre, or what the straight lines between the stops show it to be: the metre, the mile or the foot.
 	MetresPerUnit float64
 	// MaxMemory is how many bytes of memory the feed may take, as counted while reading; 0 is DefaultMaxMemory.
 	MaxMemory int64

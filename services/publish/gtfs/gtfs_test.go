@@ -28,9 +28,10 @@ func small() map[string]string {
 		"agency.txt": "agency_id,agency_name,agency_url,agency_timezone\nR,Railway,https://example.org,Europe/Berlin\n",
 		"stops.txt": "stop_id,stop_code,stop_name,stop_lat,stop_lon\n" +
 			"a,AA,Alpha,50,10\nb,BB,Beta,51,10\nc,CC,Gamma,52,10\n",
-		"routes.txt":   "route_id,agency_id,route_short_name,route_long_name,route_type\nr,R,IC,Intercity,102\n",
-		"calendar.txt": "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\ns,1,1,1,1,1,0,0,20260101,20261231\n",
-		"trips.txt":    "route_id,service_id,trip_id,trip_short_name\nr,s,t1,IC 1\n",
+		"routes.txt": "route_id,agency_id,route_short_name,route_long_name,route_type\nr,R,IC,Intercity,102\n",
+		"calendar.txt": "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\n" +
+			"s,1,1,1,1,1,0,0,20260101,20261231\n",
+		"trips.txt": "route_id,service_id,trip_id,trip_short_name\nr,s,t1,IC 1\n",
 		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled\n" +
 			"t1,08:00:00,08:00:00,a,1,0\nt1,09:00:00,09:05:00,b,2,120\nt1,10:00:00,10:00:00,c,3,240\n",
 	}
@@ -113,7 +114,8 @@ func TestRead_SmallFeed(t *testing.T) {
 	require.Equal(t, "Europe/Berlin", feed.TimeZone)
 	require.Len(t, feed.Stations, 3)
 	fifty, ten := 50.0, 10.0
-	require.Equal(t, &rail.Station{Code: "AA", Name: "Alpha", TimeZone: "Europe/Berlin", Latitude: &fifty, Longitude: &ten}, feed.Stations[0])
+	require.Equal(t, &rail.Station{Code: "AA", Name: "Alpha", TimeZone: "Europe/Berlin", Latitude: &fifty,
+		Longitude: &ten}, feed.Stations[0])
 	require.Len(t, feed.Trips, 1)
 	trip := feed.Trips[0]
 	require.Equal(t, "t1", trip.ID)
@@ -135,7 +137,8 @@ func TestRead_EveryWayOfWritingCSV(t *testing.T) {
 		"\r\n" +
 		",10, 51, Beta ,,BB,\"b\"\r\n" +
 		",\"10\",\"52\",\"Gamma\",,\"CC\",c" // No line break at the end.
-	files["stop_times.txt"] = "\uFEFFshape_dist_traveled,stop_id,trip_id,stop_sequence,departure_time,arrival_time,stop_headsign\r\n" +
+	files["stop_times.txt"] = "\uFEFFshape_dist_traveled,stop_id,trip_id,stop_sequence,departure_time,arrival_time," +
+		"stop_headsign\r\n" +
 		"240,c,t1,30,10:00:00,10:00:00,\r\n" + // Rows in no order, a sequence with gaps.
 		"0,a,t1,0,8:00:00,8:00:00,\"x\r\ny\"\r\n" +
 		"120,b,t1,7,9:05:00,09:00:00,\r\n"
@@ -146,7 +149,8 @@ func TestRead_EveryWayOfWritingCSV(t *testing.T) {
 
 func TestRead_LineOfARefusalCountsQuotedLineBreaks(t *testing.T) {
 	require.Contains(t, refusal(t, map[string]string{
-		"stops.txt": "stop_id,stop_name,stop_desc,stop_lat,stop_lon\na,Alpha,\"one\ntwo\nthree\",50,10\nb,Beta,,north,10\nc,Gamma,,52,10\n",
+		"stops.txt": "stop_id,stop_name,stop_desc,stop_lat,stop_lon\na,Alpha,\"one\ntwo\nthree\",50,10\n" +
+			"b,Beta,,north,10\nc,Gamma,,52,10\n",
 	}), `stops.txt:5: stop_lat "north"`)
 }
 
@@ -278,7 +282,8 @@ func TestRead_MissingTimesEvenly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			feed := read(t, map[string]string{
 				"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled\n" +
-					"t1,08:00:00,08:00:00,a,1," + distances[0] + "\nt1,,,b,2," + distances[1] + "\nt1,,,a,3," + distances[2] + "\nt1,09:00:00,09:00:00,c,4," + distances[3] + "\n",
+					"t1,08:00:00,08:00:00,a,1," + distances[0] + "\nt1,,,b,2," + distances[1] + "\nt1,,,a,3," +
+					distances[2] + "\nt1,09:00:00,09:00:00,c,4," + distances[3] + "\n",
 			})
 			require.Equal(t, []int32{8 * 3_600, 8*3_600 + 1_200, 8*3_600 + 2_400, 9 * 3_600}, arrivals(feed.Trips[0]))
 		})
@@ -315,20 +320,22 @@ func arrivals(trip *gtfs.Trip) []int32 {
 func TestRead_BoardingAndAlighting(t *testing.T) {
 	feed := read(t, map[string]string{
 		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence,pickup_type,drop_off_type\n" +
-			"t1,08:00:00,08:00:00,a,1,0,1\nt1,09:00:00,09:05:00,b,2,1,0\nt1,09:10:00,09:15:00,a,3,,1\nt1,09:20:00,09:25:00,b,4,2,3\nt1,10:00:00,10:00:00,c,5,1,0\n",
+			"t1,08:00:00,08:00:00,a,1,0,1\nt1,09:00:00,09:05:00,b,2,1,0\nt1,09:10:00,09:15:00,a,3,,1\n" +
+			"t1,09:20:00,09:25:00,b,4,2,3\nt1,10:00:00,10:00:00,c,5,1,0\n",
 	})
 	var got [][2]bool
 	for _, call := range feed.Trips[0].Calls {
 		got = append(got, [2]bool{call.NoBoarding, call.NoAlighting})
 	}
-	// Nobody alights at an origin nor boards at a terminus, whatever is said of it.
+	// What is said of alighting at the origin and of boarding at the terminus means nothing.
 	require.Equal(t, [][2]bool{{false, false}, {true, false}, {false, true}, {false, false}, {false, false}}, got)
 }
 
 func TestRead_Services(t *testing.T) {
 	feed := read(t, map[string]string{
-		"calendar_dates.txt": "service_id,date,exception_type\ns,20260103,1\ns,20260105,2\nonly,20260107,1\ns,20270101,1\n",
-		"trips.txt":          "route_id,service_id,trip_id\nr,s,t1\nr,only,t2\n",
+		"calendar_dates.txt": "service_id,date,exception_type\ns,20260103,1\ns,20260105,2\nonly,20260107,1\n" +
+			"s,20270101,1\n",
+		"trips.txt": "route_id,service_id,trip_id\nr,s,t1\nr,only,t2\n",
 		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\n" +
 			"t1,08:00:00,08:00:00,a,1\nt1,10:00:00,10:00:00,c,3\nt2,08:00:00,08:00:00,a,1\nt2,10:00:00,10:00:00,c,3\n",
 	})
@@ -341,7 +348,8 @@ func TestRead_Services(t *testing.T) {
 		return days
 	}
 	// 2026-01-01 is a Thursday and the first day, the 3rd an added Saturday, the 5th a Monday taken away.
-	require.Equal(t, []string{"2026-01-01", "2026-01-02", "2026-01-03", "2026-01-06", "2026-01-07", "2026-01-08"}, runs(0))
+	require.Equal(t, []string{"2026-01-01", "2026-01-02", "2026-01-03", "2026-01-06", "2026-01-07", "2026-01-08"},
+		runs(0))
 	require.Equal(t, []string{"2026-01-07"}, runs(1))
 	require.True(t, feed.Trips[0].Service.RunsOn(rail.NewDate(2026, 12, 31)))
 	require.False(t, feed.Trips[0].Service.RunsOn(rail.NewDate(2027, 1, 4)))
@@ -349,7 +357,8 @@ func TestRead_Services(t *testing.T) {
 }
 
 func TestRead_CalendarDatesAlone(t *testing.T) {
-	feed := read(t, map[string]string{"calendar.txt": "", "calendar_dates.txt": "service_id,date,exception_type\ns,20260103,1\n"})
+	feed := read(t, map[string]string{"calendar.txt": "",
+		"calendar_dates.txt": "service_id,date,exception_type\ns,20260103,1\n"})
 	require.True(t, feed.Trips[0].Service.RunsOn(rail.NewDate(2026, 1, 3)))
 	require.False(t, feed.Trips[0].Service.RunsOn(rail.NewDate(2026, 1, 2)))
 	require.False(t, feed.Trips[0].Service.RunsOn(0))
@@ -373,7 +382,8 @@ func TestRead_DistancesInAnotherUnit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			files := map[string]string{
 				"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled\n" +
-					"t1,08:00:00,08:00:00,a,1,0\nt1,09:00:00,09:05:00,b,2," + c.second + "\nt1,10:00:00,10:00:00,c,3," + c.third + "\n",
+					"t1,08:00:00,08:00:00,a,1,0\nt1,09:00:00,09:05:00,b,2," + c.second + "\nt1,10:00:00,10:00:00,c,3," +
+					c.third + "\n",
 			}
 			feed := read(t, files)
 			require.InDeltaSlice(t, []int32{0, 120_000, 240_000}, metres(feed.Trips[0]), 50)
@@ -421,7 +431,8 @@ func metres(trip *gtfs.Trip) []int32 {
 
 func TestRead_FaresAreIgnoredWithANotice(t *testing.T) {
 	feed := read(t, map[string]string{
-		"fare_attributes.txt": "no,feed\n", "fare_products.txt": "\"broken", "pathways.txt": "\"broken", "levels.txt": "x\n",
+		"fare_attributes.txt": "no,feed\n", "fare_products.txt": "\"broken", "pathways.txt": "\"broken",
+		"levels.txt": "x\n",
 		"shapes.txt": "\"broken", "transfers.txt": "\"", "feed_info.txt": "\"", "README.md": "hello",
 	})
 	require.Len(t, feed.Notices, 2)
@@ -430,9 +441,11 @@ func TestRead_FaresAreIgnoredWithANotice(t *testing.T) {
 }
 
 func TestRead_FrequenciesAreRefusedByName(t *testing.T) {
-	require.NotNil(t, read(t, map[string]string{"frequencies.txt": "trip_id,start_time,end_time,headway_secs\n"}), "without rows there are none")
+	require.NotNil(t, read(t, map[string]string{"frequencies.txt": "trip_id,start_time,end_time,headway_secs\n"}),
+		"without rows there are none")
 	got := refusal(t, map[string]string{
-		"frequencies.txt": "trip_id,start_time,end_time,headway_secs\nt1,06:00:00,09:00:00,600\nt1,09:00:00,12:00:00,900\nt2,06:00:00,09:00:00,600\n",
+		"frequencies.txt": "trip_id,start_time,end_time,headway_secs\nt1,06:00:00,09:00:00,600\n" +
+			"t1,09:00:00,12:00:00,900\nt2,06:00:00,09:00:00,600\n",
 	})
 	require.Contains(t, got, `frequencies.txt:2: trip "t1"`)
 	require.Contains(t, got, `frequencies.txt:4: trip "t2"`)
@@ -458,64 +471,137 @@ func TestRead_RefusedWithFileAndLine(t *testing.T) {
 	for name, c := range map[string]struct {
 		file, text, want string
 	}{
-		"a file is missing":                  {"stop_times.txt", "", "the feed lacks stop_times.txt"},
-		"both calendars are missing":         {"calendar.txt", "", "the feed lacks calendar.txt and calendar_dates.txt"},
-		"an empty file":                      {"trips.txt", "\n\n", "trips.txt:1: the file is empty"},
-		"a column is missing":                {"stop_times.txt", "trip_id,stop_id\n", `stop_times.txt:1: the file has no column "stop_sequence"`},
-		"a column twice":                     {"trips.txt", "trip_id,route_id,service_id,trip_id\n", `trips.txt:1: the column "trip_id" is there twice`},
-		"too few fields":                     {"stop_times.txt", times + "t1,10:00:00\n", "stop_times.txt:3: the row has 2 fields, the header has 5"},
-		"too many fields":                    {"stop_times.txt", times + "t1,10:00:00,10:00:00,c,3,\n", "stop_times.txt:3: the row has 6 fields, the header has 5"},
-		"a stray quote":                      {"stop_times.txt", times + "t1,10:00:00,10:00:00,c\"c,3\n", `stop_times.txt:3: bare " in non-quoted-field`},
-		"an open quote":                      {"stops.txt", "stop_id,stop_name\n\"a,Alpha\n", `stops.txt:2: extraneous or missing "`},
-		"an endless row":                     {"stops.txt", "stop_id,stop_name\na,\"" + strings.Repeat("x\n", 1<<20), "stops.txt:2: the row is too long"},
-		"not UTF-8":                          {"stops.txt", "stop_id,stop_name\na,\xff\n", `stops.txt:2: the field "stop_name" is not UTF-8`},
-		"no agency":                          {"agency.txt", "agency_name,agency_timezone\n", "agency.txt: the file has no agency"},
-		"no such time zone":                  {"agency.txt", "agency_id,agency_timezone\nR,Berlin\n", `agency.txt:2: agency_timezone "Berlin"`},
-		"the server's time zone":             {"agency.txt", "agency_id,agency_timezone\nR,Local\n", `agency.txt:2: agency_timezone "Local"`},
-		"two time zones":                     {"agency.txt", "agency_id,agency_timezone\nR,Europe/Berlin\nQ,Europe/Paris\n", "agency.txt:3: agency_timezone"},
-		"a stop twice":                       {"stops.txt", "stop_id,stop_name\na,Alpha\na,Beta\n", `stops.txt:3: stop "a" is there already in line 2`},
-		"a stop without id":                  {"stops.txt", "stop_id,stop_name\n,Alpha\n", "stops.txt:2: stop_id is empty"},
-		"a stop without name":                {"stops.txt", "stop_id,stop_name\na,\n", `stops.txt:2: stop "a": a station's name`},
-		"a stop with a long id":              {"stops.txt", "stop_id,stop_name\na,Alpha\n" + long + ",Beta\n", "stops.txt:3: stop"},
-		"a parent that does not exist":       {"stops.txt", "stop_id,stop_name,parent_station\na,Alpha,z\n", `stops.txt:2: parent_station "z"`},
-		"a stop that is its own parent":      {"stops.txt", "stop_id,stop_name,parent_station\na,Alpha,b\nb,Beta,a\n", `stops.txt:2: stop "a" has more than 3 parents`},
-		"half a position":                    {"stops.txt", "stop_id,stop_name,stop_lat,stop_lon\na,Alpha,50,\n", `stops.txt:2: stop "a": latitude and longitude`},
-		"no place on earth":                  {"stops.txt", "stop_id,stop_name,stop_lat,stop_lon\na,Alpha,91,10\n", `stops.txt:2: stop "a": a latitude`},
-		"not a number":                       {"stops.txt", "stop_id,stop_name,stop_lat,stop_lon\na,Alpha,NaN,10\n", `stops.txt:2: stop_lat "NaN"`},
-		"an unknown location_type":           {"stops.txt", "stop_id,stop_name,location_type\na,Alpha,5\n", `stops.txt:2: location_type "5"`},
-		"a stop's time zone":                 {"stops.txt", "stop_id,stop_name,stop_timezone\na,Alpha,CET/Nowhere\n", `stops.txt:2: stop "a": "CET/Nowhere"`},
-		"a route of nobody":                  {"routes.txt", "route_id,agency_id,route_type\nr,X,2\n", `routes.txt:2: agency "X" does not exist`},
-		"a route twice":                      {"routes.txt", "route_id,route_type\nr,2\nr,2\n", `routes.txt:3: route "r" is there twice`},
-		"a route without type":               {"routes.txt", "route_id,route_type\nr,\n", "routes.txt:2: route_type is empty"},
-		"a day that is neither":              {"calendar.txt", "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\ns,1,1,1,1,1,0,yes,20260101,20261231\n", `calendar.txt:2: sunday "yes"`},
-		"a date that does not exist":         {"calendar.txt", "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\ns,1,1,1,1,1,0,0,20260230,20261231\n", `calendar.txt:2: start_date "20260230"`},
-		"a calendar that ends first":         {"calendar.txt", "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\ns,1,1,1,1,1,0,0,20261231,20260101\n", "calendar.txt:2: end_date 2026-01-01 is before"},
-		"a service twice":                    {"calendar.txt", "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\ns,1,1,1,1,1,0,0,20260101,20261231\ns,1,1,1,1,1,0,0,20260101,20261231\n", `calendar.txt:3: service "s" is there twice`},
-		"an exception of no kind":            {"calendar_dates.txt", "service_id,date,exception_type\ns,20260101,3\n", `calendar_dates.txt:2: exception_type "3"`},
-		"added and taken away":               {"calendar_dates.txt", "service_id,date,exception_type\ns,20260101,1\ns,20260101,2\n", `calendar_dates.txt:3: service "s" has 2026-01-01 both`},
-		"no trips":                           {"trips.txt", "route_id,service_id,trip_id\n", "trips.txt: the file has no trip"},
-		"a trip twice":                       {"trips.txt", "route_id,service_id,trip_id\nr,s,t1\nr,s,t1\n", `trips.txt:3: trip "t1" is there already in line 2`},
-		"a trip without route":               {"trips.txt", "route_id,service_id,trip_id\nx,s,t1\n", `trips.txt:2: trip "t1": route "x" does not exist`},
-		"a trip without service":             {"trips.txt", "route_id,service_id,trip_id\nr,x,t1\n", `trips.txt:2: trip "t1": service "x" does not exist`},
-		"a call of no trip":                  {"stop_times.txt", times + "t9,10:00:00,10:00:00,c,3\n", `stop_times.txt:3: trip "t9" does not exist`},
-		"a stop that does not exist":         {"stop_times.txt", times + "t1,10:00:00,10:00:00,z,3\n", `stop_times.txt:3: stop "z" does not exist`},
-		"a call without stop":                {"stop_times.txt", times + "t1,10:00:00,10:00:00,,3\n", `stop_times.txt:3: trip "t1" has a call without a stop_id`},
-		"a sequence twice":                   {"stop_times.txt", times + "t1,10:00:00,10:00:00,c,1\n", `stop_times.txt:3: trip "t1" has stop_sequence 1 twice (line 2)`},
-		"a negative sequence":                {"stop_times.txt", times + "t1,10:00:00,10:00:00,c,-1\n", `stop_times.txt:3: stop_sequence "-1"`},
-		"a time that is none":                {"stop_times.txt", times + "t1,10:60:00,10:00:00,c,3\n", `stop_times.txt:3: arrival_time "10:60:00"`},
-		"a time without seconds":             {"stop_times.txt", times + "t1,10:00,10:00:00,c,3\n", `stop_times.txt:3: arrival_time "10:00"`},
-		"a time weeks away":                  {"stop_times.txt", times + "t1,337:00:00,337:00:00,c,3\n", `stop_times.txt:3: arrival_time "337:00:00" is more than 336 hours`},
-		"no time at the end":                 {"stop_times.txt", times + "t1,,,c,3\n", `stop_times.txt:3: trip "t1" has no time at its first or last stop`},
-		"leaves before it arrives":           {"stop_times.txt", times + "t1,09:30:00,09:00:00,b,2\nt1,10:00:00,10:00:00,c,3\n", `stop_times.txt:3: trip "t1" leaves before it arrives`},
-		"goes back in time between the ends": {"stop_times.txt", times + "t1,,,b,2\nt1,07:00:00,07:00:00,c,3\n", `stop_times.txt:3: trip "t1" arrives before`},
-		"a promised time that is not there":  {"stop_times.txt", "trip_id,arrival_time,departure_time,stop_id,stop_sequence,timepoint\nt1,08:00:00,08:00:00,a,1,1\nt1,,,b,2,1\nt1,10:00:00,10:00:00,c,3,1\n", "stop_times.txt:3: timepoint 1 promises"},
-		"an unknown pickup_type":             {"stop_times.txt", "trip_id,arrival_time,departure_time,stop_id,stop_sequence,pickup_type\nt1,08:00:00,08:00:00,a,1,4\n", `stop_times.txt:2: pickup_type "4"`},
-		"a distance that goes down":          {"stop_times.txt", "trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled\nt1,08:00:00,08:00:00,a,1,20\nt1,10:00:00,10:00:00,c,3,10\n", `stop_times.txt:3: trip "t1": shape_dist_traveled goes down`},
-		"a distance without end":             {"stop_times.txt", "trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled\nt1,08:00:00,08:00:00,a,1,Inf\n", `stop_times.txt:2: shape_dist_traveled "Inf"`},
-		"a distance beyond the earth":        {"stop_times.txt", "trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled\nt1,08:00:00,08:00:00,a,1,0\nt1,10:00:00,10:00:00,c,3,1e300\n", "stop_times.txt:3: trip \"t1\" has come"},
-		"translates what does not exist":     {"translations.txt", "table_name,field_name,language,translation,record_id\nstops,stop_name,fr,Rien,z\n", `translations.txt:2: record_id: stop "z" does not exist`},
-		"translates nothing":                 {"translations.txt", "table_name,field_name,language,translation,record_id\nstops,stop_name,fr,Rien,\n", "translations.txt:2: neither record_id nor field_value"},
-		"translates into no language":        {"translations.txt", "table_name,field_name,language,translation,record_id\nstops,stop_name,,Rien,a\n", "translations.txt:2: language is empty"},
+		"a file is missing": {"stop_times.txt", "", "the feed lacks stop_times.txt"},
+		"both calendars are missing": {"calendar.txt", "",
+			"the feed lacks calendar.txt and calendar_dates.txt"},
+		"an empty file": {"trips.txt", "\n\n", "trips.txt:1: the file is empty"},
+		"a column is missing": {"stop_times.txt", "trip_id,stop_id\n",
+			`stop_times.txt:1: the file has no column "stop_sequence"`},
+		"a column twice": {"trips.txt", "trip_id,route_id,service_id,trip_id\n",
+			`trips.txt:1: the column "trip_id" is there twice`},
+		"too few fields": {"stop_times.txt", times + "t1,10:00:00\n",
+			"stop_times.txt:3: the row has 2 fields, the header has 5"},
+		"too many fields": {"stop_times.txt", times + "t1,10:00:00,10:00:00,c,3,\n",
+			"stop_times.txt:3: the row has 6 fields, the header has 5"},
+		"a stray quote": {"stop_times.txt", times + "t1,10:00:00,10:00:00,c\"c,3\n",
+			`stop_times.txt:3: bare " in non-quoted-field`},
+		"an open quote": {"stops.txt", "stop_id,stop_name\n\"a,Alpha\n",
+			`stops.txt:2: extraneous or missing "`},
+		"an endless row": {"stops.txt", "stop_id,stop_name\na,\"" + strings.Repeat("x\n", 1<<20),
+			"stops.txt:2: the row is too long"},
+		"not UTF-8": {"stops.txt", "stop_id,stop_name\na,\xff\n",
+			`stops.txt:2: the field "stop_name" is not UTF-8`},
+		"no agency": {"agency.txt", "agency_name,agency_timezone\n",
+			"agency.txt: the file has no agency"},
+		"no such time zone": {"agency.txt", "agency_id,agency_timezone\nR,Berlin\n",
+			`agency.txt:2: agency_timezone "Berlin"`},
+		"the server's time zone": {"agency.txt", "agency_id,agency_timezone\nR,Local\n",
+			`agency.txt:2: agency_timezone "Local"`},
+		"two time zones": {"agency.txt",
+			"agency_id,agency_timezone\nR,Europe/Berlin\nQ,Europe/Paris\n", "agency.txt:3: agency_timezone"},
+		"a stop twice": {"stops.txt", "stop_id,stop_name\na,Alpha\na,Beta\n",
+			`stops.txt:3: stop "a" is there already in line 2`},
+		"a stop without id": {"stops.txt", "stop_id,stop_name\n,Alpha\n",
+			"stops.txt:2: stop_id is empty"},
+		"a stop without name": {"stops.txt", "stop_id,stop_name\na,\n",
+			`stops.txt:2: stop "a": a station's name`},
+		"a stop with a long id": {"stops.txt", "stop_id,stop_name\na,Alpha\n" + long + ",Beta\n",
+			"stops.txt:3: stop"},
+		"a parent that does not exist": {"stops.txt", "stop_id,stop_name,parent_station\na,Alpha,z\n",
+			`stops.txt:2: parent_station "z"`},
+		"a stop that is its own parent": {"stops.txt", "stop_id,stop_name,parent_station\na,Alpha,b\nb,Beta,a\n",
+			`stops.txt:2: stop "a" has more than 3 parents`},
+		"half a position": {"stops.txt", "stop_id,stop_name,stop_lat,stop_lon\na,Alpha,50,\n",
+			`stops.txt:2: stop "a": latitude and longitude`},
+		"no place on earth": {"stops.txt", "stop_id,stop_name,stop_lat,stop_lon\na,Alpha,91,10\n",
+			`stops.txt:2: stop "a": a latitude`},
+		"not a number": {"stops.txt", "stop_id,stop_name,stop_lat,stop_lon\na,Alpha,NaN,10\n",
+			`stops.txt:2: stop_lat "NaN"`},
+		"an unknown location_type": {"stops.txt", "stop_id,stop_name,location_type\na,Alpha,5\n",
+			`stops.txt:2: location_type "5"`},
+		"a stop's time zone": {"stops.txt", "stop_id,stop_name,stop_timezone\na,Alpha,CET/Nowhere\n",
+			`stops.txt:2: stop "a": "CET/Nowhere"`},
+		"a route of nobody": {"routes.txt", "route_id,agency_id,route_type\nr,X,2\n",
+			`routes.txt:2: agency "X" does not exist`},
+		"a route twice": {"routes.txt", "route_id,route_type\nr,2\nr,2\n",
+			`routes.txt:3: route "r" is there twice`},
+		"a route without type": {"routes.txt", "route_id,route_type\nr,\n",
+			"routes.txt:2: route_type is empty"},
+		"a day that is neither": {"calendar.txt",
+			"service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\n" +
+				"s,1,1,1,1,1,0,yes,20260101,20261231\n", `calendar.txt:2: sunday "yes"`},
+		"a date that does not exist": {"calendar.txt",
+			"service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\n" +
+				"s,1,1,1,1,1,0,0,20260230,20261231\n", `calendar.txt:2: start_date "20260230"`},
+		"a calendar that ends first": {"calendar.txt",
+			"service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\n" +
+				"s,1,1,1,1,1,0,0,20261231,20260101\n", "calendar.txt:2: end_date 2026-01-01 is before"},
+		"a service twice": {"calendar.txt",
+			"service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\n" +
+				"s,1,1,1,1,1,0,0,20260101,20261231\n" +
+				"s,1,1,1,1,1,0,0,20260101,20261231\n", `calendar.txt:3: service "s" is there twice`},
+		"an exception of no kind": {"calendar_dates.txt", "service_id,date,exception_type\ns,20260101,3\n",
+			`calendar_dates.txt:2: exception_type "3"`},
+		"added and taken away": {"calendar_dates.txt",
+			"service_id,date,exception_type\ns,20260101,1\ns,20260101,2\n",
+			`calendar_dates.txt:3: service "s" has 2026-01-01 both`},
+		"no trips": {"trips.txt", "route_id,service_id,trip_id\n",
+			"trips.txt: the file has no trip"},
+		"a trip twice": {"trips.txt", "route_id,service_id,trip_id\nr,s,t1\nr,s,t1\n",
+			`trips.txt:3: trip "t1" is there already in line 2`},
+		"a trip without route": {"trips.txt", "route_id,service_id,trip_id\nx,s,t1\n",
+			`trips.txt:2: trip "t1": route "x" does not exist`},
+		"a trip without service": {"trips.txt", "route_id,service_id,trip_id\nr,x,t1\n",
+			`trips.txt:2: trip "t1": service "x" does not exist`},
+		"a call of no trip": {"stop_times.txt", times + "t9,10:00:00,10:00:00,c,3\n",
+			`stop_times.txt:3: trip "t9" does not exist`},
+		"a stop that does not exist": {"stop_times.txt", times + "t1,10:00:00,10:00:00,z,3\n",
+			`stop_times.txt:3: stop "z" does not exist`},
+		"a call without stop": {"stop_times.txt", times + "t1,10:00:00,10:00:00,,3\n",
+			`stop_times.txt:3: trip "t1" has a call without a stop_id`},
+		"a sequence twice": {"stop_times.txt", times + "t1,10:00:00,10:00:00,c,1\n",
+			`stop_times.txt:3: trip "t1" has stop_sequence 1 twice (line 2)`},
+		"a negative sequence": {"stop_times.txt", times + "t1,10:00:00,10:00:00,c,-1\n",
+			`stop_times.txt:3: stop_sequence "-1"`},
+		"a time that is none": {"stop_times.txt", times + "t1,10:60:00,10:00:00,c,3\n",
+			`stop_times.txt:3: arrival_time "10:60:00"`},
+		"a time without seconds": {"stop_times.txt", times + "t1,10:00,10:00:00,c,3\n",
+			`stop_times.txt:3: arrival_time "10:00"`},
+		"a time weeks away": {"stop_times.txt", times + "t1,337:00:00,337:00:00,c,3\n",
+			`stop_times.txt:3: arrival_time "337:00:00" is more than 336 hours`},
+		"no time at the end": {"stop_times.txt", times + "t1,,,c,3\n",
+			`stop_times.txt:3: trip "t1" has no time at its first or last stop`},
+		"leaves before it arrives": {"stop_times.txt",
+			times + "t1,09:30:00,09:00:00,b,2\nt1,10:00:00,10:00:00,c,3\n",
+			`stop_times.txt:3: trip "t1" leaves before it arrives`},
+		"goes back in time between the ends": {"stop_times.txt", times + "t1,,,b,2\nt1,07:00:00,07:00:00,c,3\n",
+			`stop_times.txt:3: trip "t1" arrives before`},
+		"a promised time that is not there": {"stop_times.txt",
+			"trip_id,arrival_time,departure_time,stop_id,stop_sequence,timepoint\nt1,08:00:00,08:00:00,a,1,1\n" +
+				"t1,,,b,2,1\nt1,10:00:00,10:00:00,c,3,1\n", "stop_times.txt:3: timepoint 1 promises"},
+		"an unknown pickup_type": {"stop_times.txt",
+			"trip_id,arrival_time,departure_time,stop_id,stop_sequence,pickup_type\nt1,08:00:00,08:00:00,a,1,4\n",
+			`stop_times.txt:2: pickup_type "4"`},
+		"a distance that goes down": {"stop_times.txt",
+			"trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled\n" +
+				"t1,08:00:00,08:00:00,a,1,20\n" +
+				"t1,10:00:00,10:00:00,c,3,10\n", `stop_times.txt:3: trip "t1": shape_dist_traveled goes down`},
+		"a distance without end": {"stop_times.txt",
+			"trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled\n" +
+				"t1,08:00:00,08:00:00,a,1,Inf\n", `stop_times.txt:2: shape_dist_traveled "Inf"`},
+		"a distance beyond the earth": {"stop_times.txt",
+			"trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled\n" +
+				"t1,08:00:00,08:00:00,a,1,0\n" +
+				"t1,10:00:00,10:00:00,c,3,1e300\n", "stop_times.txt:3: trip \"t1\" has come"},
+		"translates what does not exist": {"translations.txt",
+			"table_name,field_name,language,translation,record_id\nstops,stop_name,fr,Rien,z\n",
+			`translations.txt:2: record_id: stop "z" does not exist`},
+		"translates nothing": {"translations.txt",
+			"table_name,field_name,language,translation,record_id\nstops,stop_name,fr,Rien,\n",
+			"translations.txt:2: neither record_id nor field_value"},
+		"translates into no language": {"translations.txt",
+			"table_name,field_name,language,translation,record_id\nstops,stop_name,,Rien,a\n",
+			"translations.txt:2: language is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, refusal(t, map[string]string{c.file: c.text}), c.want)
@@ -526,12 +612,14 @@ func TestRead_RefusedWithFileAndLine(t *testing.T) {
 func TestRead_NotAStopTrainsCallAt(t *testing.T) {
 	stops := "stop_id,stop_name,location_type,parent_station\na,Alpha,1,\nb,,2,a\nc,Gamma,0,d\nd,Door,2,\n"
 	require.Contains(t, refusal(t, map[string]string{
-		"stops.txt":      stops,
-		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\nt1,08:00:00,08:00:00,a,1\nt1,09:00:00,09:00:00,b,2\n",
+		"stops.txt": stops,
+		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\nt1,08:00:00,08:00:00,a,1\n" +
+			"t1,09:00:00,09:00:00,b,2\n",
 	}), `stop_times.txt:3: stop "b" is not one that trains call at (location_type 2)`)
 	require.Contains(t, refusal(t, map[string]string{
-		"stops.txt":      stops,
-		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\nt1,08:00:00,08:00:00,a,1\nt1,09:00:00,09:00:00,c,2\n",
+		"stops.txt": stops,
+		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\nt1,08:00:00,08:00:00,a,1\n" +
+			"t1,09:00:00,09:00:00,c,2\n",
 	}), `stop_times.txt:3: the parent of stop "c" is not a station`)
 }
 
@@ -541,7 +629,8 @@ func TestRead_TooManyCalls(t *testing.T) {
 	for i := range rail.MaxCalls + 1 {
 		times.WriteString("t1,08:00:00,08:00:00,a," + rail.Index(i) + "\n")
 	}
-	require.Contains(t, refusal(t, map[string]string{"stop_times.txt": times.String()}), `stop_times.txt:258: trip "t1" calls at more than 256 stops`)
+	require.Contains(t, refusal(t, map[string]string{"stop_times.txt": times.String()}),
+		`stop_times.txt:258: trip "t1" calls at more than 256 stops`)
 }
 
 func TestRead_StopsWhenToldTo(t *testing.T) {
@@ -552,7 +641,8 @@ func TestRead_StopsWhenToldTo(t *testing.T) {
 }
 
 func TestReadZip_SameAsTheFolder(t *testing.T) {
-	for name, prefix := range map[string]string{"at the root": "", "in a folder": "feed/", "in a folder of a folder": "a/b/"} {
+	for name, prefix := range map[string]string{"at the root": "", "in a folder": "feed/",
+		"in a folder of a folder": "a/b/"} {
 		t.Run(name, func(t *testing.T) {
 			files := map[string]string{}
 			for name, text := range small() {

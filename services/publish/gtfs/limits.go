@@ -9,17 +9,18 @@ import (
 // Bounds of a feed: a hostile feed costs no more than that of an honest railway. What an archive says of itself is not
 // believed: everything is counted while reading.
 const (
-	// DefaultMaxMemory is what a feed may take in memory: ten million rows of stop_times.txt, where the largest railways
-	// have five. A feed of all buses and trams of a large country has thirty million, and needs a larger MaxMemory.
+	// DefaultMaxMemory is what a feed may take in memory: ten million rows of stop_times.txt, where the largest
+	// railways have five. A feed of all buses and trams of a large country has thirty million, and needs a larger
+	// MaxMemory.
 	DefaultMaxMemory = 1 << 30
-	// unpackedPerMemory is how many bytes of text may be read for each byte that may be kept. A row of stop_times.txt is
-	// some 65 bytes and takes 100.
+	// unpackedPerMemory is how many bytes of text may be read for each byte that may be kept. A row of stop_times.txt
+	// is some 65 bytes and takes 100.
 	unpackedPerMemory = 2
-	// maxRatio is how many bytes an archive may unpack to, and how many may be kept, for each byte of its own. Timetables
-	// are packed to a tenth, the most regular to a thirtieth; a zip bomb to a thousandth.
+	// maxRatio is how many bytes an archive may unpack to, and how many may be kept, for each byte of its own.
+	// Timetables are packed to a tenth, the most regular to a thirtieth; a zip bomb to a thousandth.
 	maxRatio = 64
-	// freeUnpacked and freeMemory are what every archive may have, however small: a few empty columns are packed to almost
-	// nothing.
+	// freeUnpacked and freeMemory are what every archive may have, however small: a few empty columns are packed to
+	// almost nothing.
 	freeUnpacked = 16 << 20
 	freeMemory   = 64 << 20
 

@@ -18,7 +18,8 @@ func (r *reader) noticeFares() error {
 	}
 	ignored := 0
 	for _, entry := range entries {
-		if name := entry.Name(); strings.HasPrefix(name, "fare_") && strings.HasSuffix(name, ".txt") && ignored < maxNotices {
+		name := entry.Name()
+		if strings.HasPrefix(name, "fare_") && strings.HasSuffix(name, ".txt") && ignored < maxNotices {
 			r.notice("%s is ignored: fares come from the templates", name)
 			ignored++
 		}

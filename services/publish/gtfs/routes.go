@@ -12,7 +12,8 @@ func (r *reader) readRoutes() error {
 	}
 	defer t.close()
 	id, kind := t.column("route_id"), t.column("route_type")
-	agency, short, long, desc := t.column("agency_id"), t.column("route_short_name"), t.column("route_long_name"), t.column("route_desc")
+	agency, desc := t.column("agency_id"), t.column("route_desc")
+	short, long := t.column("route_short_name"), t.column("route_long_name")
 	r.routes = map[string]*Route{}
 	for err := range t.rows() {
 		if err != nil {

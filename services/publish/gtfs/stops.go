@@ -83,10 +83,12 @@ func (r *reader) findRoots() error {
 		for parents := 0; r.stops[at].parent != ""; parents++ {
 			parent, ok := r.stopByID[r.stops[at].parent]
 			if !ok {
-				return refuse("stops.txt", r.stops[at].line, "parent_station %q of stop %q does not exist", r.stops[at].parent, r.stops[at].id)
+				return refuse("stops.txt", r.stops[at].line, "parent_station %q of stop %q does not exist",
+					r.stops[at].parent, r.stops[at].id)
 			}
 			if parents == maxParents {
-				return refuse("stops.txt", r.stops[i].line, "stop %q has more than %d parents above it, or is its own", r.stops[i].id, maxParents)
+				return refuse("stops.txt", r.stops[i].line, "stop %q has more than %d parents above it, or is its own",
+					r.stops[i].id, maxParents)
 			}
 			at = parent
 		}
@@ -113,7 +115,8 @@ func (r *reader) makeStations() error {
 		}
 		lines[codes[root]] = s.line
 		station := &rail.Station{
-			Code: codes[root], Name: s.name, Names: s.names, TimeZone: s.zone, Latitude: s.latitude, Longitude: s.longitude,
+			Code: codes[root], Name: s.name, Names: s.names, TimeZone: s.zone, Latitude: s.latitude,
+			Longitude: s.longitude,
 		}
 		if station.TimeZone == "" {
 			station.TimeZone = r.feed.TimeZone
@@ -130,9 +133,9 @@ func (r *reader) makeStations() error {
 	return errs.OrNil()
 }
 
-// chooseCodes gives every root a code: its stop_code where that is a valid code and no other root's, else its stop_id. A
-// stop_code may also be the stop_id that another root has fallen back on: then its own root falls back too. So one may
-// lead to the next. It ends, because no root falls back twice.
+// chooseCodes gives every root a code: its stop_code where that is a valid code and no other root's, else its stop_id.
+// A stop_code may also be the stop_id that another root has fallen back on: then its own root falls back too. So one
+// may lead to the next. It ends, because no root falls back twice.
 func (r *reader) chooseCodes(roots []int32) map[int32]rail.StationCode {
 	codes := make(map[int32]rail.StationCode, len(roots))
 	takenBy := make(map[rail.StationCode][]int32, len(roots))

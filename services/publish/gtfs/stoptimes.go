@@ -9,8 +9,8 @@ import (
 	"interlock/services/rail"
 )
 
-// The values of pickup_type and drop_off_type: 0 is regular, and 1 is none. With 2 and 3 the passenger has to arrange it
-// with the railway, which buying a ticket does.
+// The values of pickup_type and drop_off_type: 0 is regular, and 1 is none. With 2 and 3 the passenger has to arrange
+// it with the railway, which buying a ticket does.
 const (
 	handlingNone = 1
 	handlingMax  = 3
@@ -58,7 +58,8 @@ func (r *reader) readStopTimes() error {
 	})
 	for i := 1; i < len(r.times); i++ {
 		if a, b := &r.times[i-1], &r.times[i]; a.trip == b.trip && a.sequence == b.sequence {
-			return refuse(t.name, int(b.line), "trip %q has stop_sequence %d twice (line %d)", r.feed.Trips[b.trip].ID, b.sequence, a.line)
+			return refuse(t.name, int(b.line), "trip %q has stop_sequence %d twice (line %d)", r.feed.Trips[b.trip].ID,
+				b.sequence, a.line)
 		}
 	}
 	return nil
@@ -134,7 +135,8 @@ func (r *reader) tripOf(t *table, column int) (int32, error) {
 func (r *reader) stopOf(t *table, column int, trip int32) (int32, error) {
 	id := t.get(column)
 	if id == "" {
-		return 0, t.refuse("trip %q has a call without a stop_id: a train does not run on demand", r.feed.Trips[trip].ID)
+		return 0, t.refuse("trip %q has a call without a stop_id: a train does not run on demand",
+			r.feed.Trips[trip].ID)
 	}
 	i, ok := r.stopByID[id]
 	if !ok {
@@ -196,7 +198,8 @@ func (r *reader) makeTrips() error {
 	}
 	r.times = nil
 	if straight > 0 {
-		r.notice("%d trips have no shape_dist_traveled: their distances are the straight lines between their stops × %g", straight, detour)
+		r.notice("%d trips have no shape_dist_traveled: their distances are the straight lines between their stops "+
+			"× %g", straight, detour)
 	}
 	return errs.OrNil()
 }
@@ -204,7 +207,8 @@ func (r *reader) makeTrips() error {
 // makeCalls makes one trip's calls of its rows; byStraight says that their distances are no more than an estimate.
 func (r *reader) makeCalls(trip *Trip, rows []stopTime) (byStraight bool, err error) {
 	if len(rows) < 2 {
-		return false, refuse("trips.txt", trip.Line, "trip %q calls at %d stops, and a train needs 2", trip.ID, len(rows))
+		return false, refuse("trips.txt", trip.Line, "trip %q calls at %d stops, and a train needs 2", trip.ID,
+			len(rows))
 	}
 	if err := fillTimes(trip, rows); err != nil {
 		return false, err

@@ -133,7 +133,8 @@ func (t *table) next() (bool, error) {
 		}
 		for i, field := range row {
 			if len(field) > maxFieldBytes {
-				return false, refuse(t.name, t.line, "the field %q is longer than %d bytes", t.columns[i], maxFieldBytes)
+				return false, refuse(t.name, t.line, "the field %q is longer than %d bytes", t.columns[i],
+					maxFieldBytes)
 			}
 			if !utf8.ValidString(field) {
 				return false, refuse(t.name, t.line, "the field %q is not UTF-8", t.columns[i])
@@ -172,8 +173,8 @@ func (t *table) record() ([]string, error) {
 	return nil, unreadable(t.name, err)
 }
 
-// get is a field of the row without the spaces around it, "" where the file has no such column. It keeps the whole row in
-// memory, so a caller that keeps it clones it.
+// get is a field of the row without the spaces around it, "" where the file has no such column. It keeps the whole row
+// in memory, so a caller that keeps it clones it.
 func (t *table) get(column int) string {
 	if column < 0 {
 		return ""

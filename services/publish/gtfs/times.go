@@ -26,7 +26,8 @@ func clock(t *table, column int, name string) (int32, error) {
 	}
 	offset := h*3_600 + m*60 + s
 	if offset > int32(rail.MaxOffset.Seconds()) {
-		return 0, t.refuse("%s %q is more than %.0f hours after the start of the service date", name, text, rail.MaxOffset.Hours())
+		return 0, t.refuse("%s %q is more than %.0f hours after the start of the service date", name, text,
+			rail.MaxOffset.Hours())
 	}
 	return offset, nil
 }
@@ -105,7 +106,8 @@ func checkTimes(trip *Trip, calls []stopTime) error {
 			return refuse("stop_times.txt", int(c.line), "trip %q leaves before it arrives", trip.ID)
 		}
 		if i > 0 && c.arrival < calls[i-1].departure {
-			return refuse("stop_times.txt", int(c.line), "trip %q arrives before it left the stop before (line %d)", trip.ID, calls[i-1].line)
+			return refuse("stop_times.txt", int(c.line), "trip %q arrives before it left the stop before (line %d)",
+				trip.ID, calls[i-1].line)
 		}
 		if i > 0 && c.hasDistance && calls[i-1].hasDistance && c.distance < calls[i-1].distance {
 			return refuse("stop_times.txt", int(c.line), "trip %q: shape_dist_traveled goes down", trip.ID)

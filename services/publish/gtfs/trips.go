@@ -73,7 +73,8 @@ func (r *reader) refuseFrequencies() error {
 			continue
 		}
 		named[trip] = true
-		if goOn, _ := collect(&errs, t.refuse("trip %q runs by frequency, and a seat is sold for a time", trip)); !goOn {
+		refusal := t.refuse("trip %q runs by frequency, and a seat is sold for a time", trip)
+		if goOn, _ := collect(&errs, refusal); !goOn {
 			return errs
 		}
 	}
