@@ -7,12 +7,27 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // ErrNotInstalled is what every Find and Start returns, wrapped with the server's name, when the server is neither
 // installed nor unpacked in the cache folder.
-var ErrNotInstalled = errors.New("is not installed; `make test` or scripts/install-test-servers.sh gets it")
+var ErrNotInstalled = errors.New("is not installed; scripts/install-test-servers.sh gets it")
+
+// ErrNotAskedFor is what every Find and Start returns, wrapped with the server's name, when the variable
+// INTERLOCK_TEST_SERVERS leaves the server out.
+var ErrNotAskedFor = errors.New("is left out by " + askedForVariable)
+
+// askedForVariable names the servers that tests use, such as "mysql,redis"; "none" is none. Where it is not set, tests use
+// all that are installed.
+const askedForVariable = "INTERLOCK_TEST_SERVERS"
+
+// askedFor tells whether tests use a server.
+func askedFor(name string) bool {
+	names, set := os.LookupEnv(askedForVariable)
+	return !set || slices.Contains(strings.Split(names, ","), name)
+}
 
 // Binary is a server's program, and how to run it.
 type Binary struct {
@@ -45,6 +60,9 @@ func FindRedis() (Binary, error) {
 // find looks for program on PATH and in the places where servers live that are not on every user's PATH, then for the
 // tree that scripts/install-test-servers.sh unpacks. Accept refuses a namesake by what it says of its version.
 func find(program, tree, inTree string, accept func(version string) bool) (Binary, error) {
+	if !askedFor(tree) {
+		return Binary{}, fmt.Errorf("%s %w", program, ErrNotAskedFor)
+	}
 	folders := append(filepath.SplitList(os.Getenv("PATH")), "/usr/local/sbin", "/usr/sbin", "/sbin")
 	for _, folder := range folders {
 		path, err := exec.LookPath(filepath.Join(folder, program))

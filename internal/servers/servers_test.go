@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,11 +99,15 @@ func TestSQL_TwoAreApart(t *testing.T) {
 }
 
 func TestSQL_TellsWhyItDoesNotStart(t *testing.T) {
-	_, err := servers.StartMariaDB(t.Context(), servers.SQLOptions{Args: []string{"--no-such-setting=1"}})
-	if errors.Is(err, servers.ErrNotInstalled) {
-		serverstest.Require(t, err)
+	for _, f := range flavors {
+		t.Run(string(f.flavor), func(t *testing.T) {
+			_, err := f.start(t.Context(), servers.SQLOptions{Args: []string{"--no-such-setting=1"}})
+			if errors.Is(err, servers.ErrNotInstalled) || errors.Is(err, servers.ErrNotAskedFor) {
+				serverstest.Require(t, err)
+			}
+			require.ErrorContains(t, err, "no-such-setting")
+		})
 	}
-	require.ErrorContains(t, err, "no-such-setting")
 }
 
 func TestSQL_GivesUpWithItsContext(t *testing.T) {
@@ -114,19 +119,23 @@ func TestSQL_GivesUpWithItsContext(t *testing.T) {
 }
 
 func TestSQL_KeepsANamedFolder(t *testing.T) {
-	// Longer than a socket's path may be.
-	folder := filepath.Join(t.TempDir(), strings.Repeat("x", 120))
-	options := servers.SQLOptions{Folder: folder, Relaxed: true}
-	server, err := servers.StartMariaDB(t.Context(), options)
-	serverstest.Require(t, err)
-	run(t, open(t, server), "CREATE DATABASE lab")
-	require.NoError(t, server.Stop(t.Context()))
-	require.NoError(t, server.Close())
+	for _, f := range flavors {
+		t.Run(string(f.flavor), func(t *testing.T) {
+			// Longer than a socket's path may be.
+			folder := filepath.Join(t.TempDir(), strings.Repeat("x", 120))
+			options := servers.SQLOptions{Folder: folder, Relaxed: true}
+			server, err := f.start(t.Context(), options)
+			serverstest.Require(t, err)
+			run(t, open(t, server), "CREATE DATABASE lab")
+			require.NoError(t, server.Stop(t.Context()))
+			require.NoError(t, server.Close())
 
-	server, err = servers.StartMariaDB(t.Context(), options)
-	require.NoError(t, err)
-	closeAtEnd(t, server)
-	require.Equal(t, "lab", ask(t, open(t, server), "SHOW DATABASES LIKE 'lab'"))
+			server, err = f.start(t.Context(), options)
+			require.NoError(t, err)
+			closeAtEnd(t, server)
+			require.Equal(t, "lab", ask(t, open(t, server), "SHOW DATABASES LIKE 'lab'"))
+		})
+	}
 }
 
 // TestSQL_SmallDisk fills the disk of a MySQL's binary log: commits wait, reads go on, and the log says why.
@@ -232,9 +241,26 @@ func TestStart_TakesTheWantedPort(t *testing.T) {
 func TestFind_SaysWhatIsMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("INTERLOCK_CACHE", t.TempDir())
+	t.Setenv("INTERLOCK_TEST_SERVERS", "redis")
 	_, err := servers.StartRedis(t.Context(), servers.RedisOptions{})
 	require.ErrorIs(t, err, servers.ErrNotInstalled)
 	require.ErrorContains(t, err, "redis-server is not installed")
+}
+
+func TestFind_LeavesOutWhatIsNotAskedFor(t *testing.T) {
+	find := map[string]func() (servers.Binary, error){
+		"mysql": servers.FindMySQL, "mariadb": servers.FindMariaDB, "redis": servers.FindRedis,
+	}
+	for asked, left := range map[string][]string{
+		"none": {"mysql", "mariadb", "redis"}, "": {"mysql", "mariadb", "redis"},
+		"mysql,redis": {"mariadb"}, "mariadb": {"mysql", "redis"},
+	} {
+		t.Setenv("INTERLOCK_TEST_SERVERS", asked)
+		for name, find := range find {
+			_, err := find()
+			require.Equal(t, slices.Contains(left, name), errors.Is(err, servers.ErrNotAskedFor), "%s of %q", name, asked)
+		}
+	}
 }
 
 func TestFindMySQL_PassesOverMariaDB(t *testing.T) {

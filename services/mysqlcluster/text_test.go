@@ -77,19 +77,23 @@ func TestText_Problem(t *testing.T) {
 
 // TestConnector_SetsSessions connects to servers as they are without any configuration.
 func TestConnector_SetsSessions(t *testing.T) {
-	for _, server := range []func(testing.TB) *servers.SQLServer{serverstest.MySQLServer, serverstest.MariaDBServer} {
-		c, err := mysqlcluster.Parse(server(t).DSN(""))
-		require.NoError(t, err)
-		connector, err := mysqlcluster.Connector(c, (*mysqlcluster.Text).Problem)
-		require.NoError(t, err)
-		db := sql.OpenDB(connector)
-		defer db.Close()
-		var is mysqlcluster.Text
-		require.NoError(t, db.QueryRowContext(t.Context(), mysqlcluster.TextQuery).Scan(is.Fields()...))
-		require.Empty(t, is.Problem())
-		var zone string
-		require.NoError(t, db.QueryRowContext(t.Context(), "SELECT @@SESSION.time_zone").Scan(&zone))
-		require.Equal(t, "+00:00", zone)
-		require.Empty(t, c.Params, "the caller's own")
+	for name, server := range map[string]func(testing.TB) *servers.SQLServer{
+		"MySQL": serverstest.MySQLServer, "MariaDB": serverstest.MariaDBServer,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := mysqlcluster.Parse(server(t).DSN(""))
+			require.NoError(t, err)
+			connector, err := mysqlcluster.Connector(c, (*mysqlcluster.Text).Problem)
+			require.NoError(t, err)
+			db := sql.OpenDB(connector)
+			defer db.Close()
+			var is mysqlcluster.Text
+			require.NoError(t, db.QueryRowContext(t.Context(), mysqlcluster.TextQuery).Scan(is.Fields()...))
+			require.Empty(t, is.Problem())
+			var zone string
+			require.NoError(t, db.QueryRowContext(t.Context(), "SELECT @@SESSION.time_zone").Scan(&zone))
+			require.Equal(t, "+00:00", zone)
+			require.Empty(t, c.Params, "the caller's own")
+		})
 	}
 }

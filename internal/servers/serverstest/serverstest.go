@@ -5,7 +5,9 @@
 //
 //	func TestMain(m *testing.M) { os.Exit(serverstest.Main(m)) }
 //
-// A test whose server is not installed is skipped and says so; with INTERLOCK_REQUIRE_SERVERS=1 it fails. The shared
+// INTERLOCK_TEST_SERVERS names the servers that tests use, such as "mysql,redis" or "none"; not set, it is all of them. A
+// test whose server it leaves out is skipped. A test whose server is not installed is skipped, too, and says so; with
+// INTERLOCK_REQUIRE_SERVERS=1 it fails. The shared
 // servers do not wait for the disk, so no test must measure them. Every function may be called from parallel tests, but
 // tests that share the one Redis must not run in parallel with each other.
 package serverstest
@@ -70,12 +72,14 @@ func (l *lent[S]) close() error {
 	return l.server.Close()
 }
 
-// Require ends the test on an error from starting a server: skipped when it is not installed, failed for all else. It
-// is for tests that start servers of their own.
+// Require ends the test on an error from starting a server: skipped when the server is left out or not
+// installed, failed for all else. It is for tests that start servers of their own.
 func Require(t testing.TB, err error) {
 	t.Helper()
 	switch {
 	case err == nil:
+	case errors.Is(err, servers.ErrNotAskedFor):
+		t.Skip(err)
 	case errors.Is(err, servers.ErrNotInstalled) && os.Getenv(requireVariable) != "1":
 		t.Skip(err)
 	default:

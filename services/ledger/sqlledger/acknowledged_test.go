@@ -3,8 +3,6 @@ package sqlledger_test
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/internal/servers"
+	"interlock/internal/servers/serverstest"
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
 	"interlock/services/ledger/sqlledger"
@@ -36,10 +35,7 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 	} {
 		t.Run(flavor.name, func(t *testing.T) {
 			server, err := flavor.start(t.Context(), servers.SQLOptions{Relaxed: true, Args: flavor.args})
-			if errors.Is(err, servers.ErrNotInstalled) && os.Getenv("INTERLOCK_REQUIRE_SERVERS") != "1" {
-				t.Skip(err)
-			}
-			require.NoError(t, err)
+			serverstest.Require(t, err)
 			t.Cleanup(func() {
 				require.NoError(t, server.Kill())
 				require.NoError(t, server.Close())

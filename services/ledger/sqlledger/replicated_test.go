@@ -3,14 +3,13 @@ package sqlledger_test
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"interlock/internal/servers"
+	"interlock/internal/servers/serverstest"
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
 	"interlock/services/ledger/sqlledger"
@@ -33,10 +32,7 @@ func TestReplicated_SellsOnlyWhileReplicated(t *testing.T) {
 	} {
 		t.Run(flavor.name, func(t *testing.T) {
 			server, err := flavor.start(t.Context(), servers.SQLOptions{Relaxed: true, Args: flavor.args})
-			if errors.Is(err, servers.ErrNotInstalled) && os.Getenv("INTERLOCK_REQUIRE_SERVERS") != "1" {
-				t.Skip(err)
-			}
-			require.NoError(t, err)
+			serverstest.Require(t, err)
 			t.Cleanup(func() {
 				// Never in order: that would wait for the commit that waits for a replica.
 				require.NoError(t, server.Kill())
