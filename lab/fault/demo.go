@@ -247,45 +247,15 @@ func (p *play) replace(ctx context.Context, say Say) (*servers.Program, error) {
 
 // keep has the same happen to a cluster that is protected.
 func (p *play) keep(ctx context.Context, say Say) error {
-	victim, err := primaryOf(ctx, p.cluster)
-	if err != nil {
-		return err
-	}
 	workload, err := p.buyers(ctx, p.cluster.Servers()...)
 	if err != nil {
 		return err
 	}
 	defer workload.Close()
-	if err := p.signalReplicas(victim, syscall.SIGSTOP); err != nil {
-		return errors.Join(err, p.signalReplicas(victim, syscall.SIGCONT))
-	}
-	asked := make(chan error, 1)
-	var a history.Call
-	go func() {
-		var err error
-		a, err = workload.Buy("A", 0, p.seat("A", 0))
-		asked <- err
-	}()
-	first := p.awaitAnswer(ctx, workload)
-	say("The replicas are frozen. A buys: the primary has taken the seat, no replica has. A is told %s: ask again with the same key.", first.Code)
-	killed := time.Now()
-	err = errors.Join(victim.Kill(), os.RemoveAll(victim.DataFolder()), p.signalReplicas(victim, syscall.SIGCONT))
+	first, err := p.buyAcrossDeath(ctx, workload, say)
 	if err != nil {
 		return err
 	}
-	say("The primary dies, and its data with it. The replicas thaw.")
-	if err := <-asked; err != nil {
-		return err
-	}
-	if a.Order == nil {
-		return fmt.Errorf("buyer A got no ticket: %s %s %s", a.Outcome, a.Code, a.Problem)
-	}
-	now, err := primaryOf(ctx, p.cluster)
-	if err != nil {
-		return err
-	}
-	say("The supervisor opens %s instead of %s. %.1f s after the death A's key is answered: order %s, coach %s, seat %s.",
-		now.Addr(), victim.Addr(), a.End.Sub(killed).Seconds(), a.Order.Number, a.Order.Coach, a.Order.Seat)
 	b, err := workload.Buy("B", 1, p.seat("B", 0))
 	if err != nil {
 		return err
@@ -307,6 +277,54 @@ func (p *play) keep(ctx context.Context, say Say) error {
 	}
 	say("The checks find nothing: one order, one seat, and every answer true.")
 	return nil
+}
+
+// purchase is what came of a Buy.
+type purchase struct {
+	call history.Call
+	err  error
+}
+
+// buyAcrossDeath lets A buy while the replicas are frozen, and kills the primary with its data before they thaw. A asks
+// with the same key until the order is there. first is the first answer.
+func (p *play) buyAcrossDeath(ctx context.Context, workload *clients.Workload, say Say) (first history.Call, err error) {
+	victim, err := primaryOf(ctx, p.cluster)
+	if err != nil {
+		return first, err
+	}
+	if err := p.signalReplicas(victim, syscall.SIGSTOP); err != nil {
+		return first, errors.Join(err, p.signalReplicas(victim, syscall.SIGCONT))
+	}
+	asked := make(chan purchase, 1)
+	go func() {
+		call, err := workload.Buy("A", 0, p.seat("A", 0))
+		asked <- purchase{call, err}
+	}()
+	first = p.awaitAnswer(ctx, workload)
+	say("The replicas are frozen. A buys: the primary has taken the seat, no replica has. A is told %s: ask again with "+
+		"the same key.", first.Code)
+	killed := time.Now()
+	err = errors.Join(
+		victim.Kill(), os.RemoveAll(victim.DataFolder()), p.signalReplicas(victim, syscall.SIGCONT))
+	if err != nil {
+		return first, err
+	}
+	say("The primary dies, and its data with it. The replicas thaw.")
+	a := <-asked
+	if a.err != nil {
+		return first, a.err
+	}
+	order := a.call.Order
+	if order == nil {
+		return first, fmt.Errorf("buyer A got no ticket: %s %s %s", a.call.Outcome, a.call.Code, a.call.Problem)
+	}
+	now, err := primaryOf(ctx, p.cluster)
+	if err != nil {
+		return first, err
+	}
+	say("The supervisor opens %s instead of %s. %.1f s after the death A's key is answered: order %s, coach %s, seat %s.",
+		now.Addr(), victim.Addr(), a.call.End.Sub(killed).Seconds(), order.Number, order.Coach, order.Seat)
+	return first, nil
 }
 
 // awaitAnswer waits until somebody has an answer, and is the call; an empty one where nobody gets one.

@@ -27,69 +27,94 @@ const (
 // smallDisk is a supervised cluster whose first primary has its binary log on a disk that can be filled.
 var smallDisk = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, FirstDiskBytes: smallDiskBytes}
 
-// diskFull fills the disk that the primary's binary log is on. MySQL waits for room then, and its commits with it: it
-// is there, and says it is well, so nobody takes over. With an even seed room is made, and within a minute the sale
-// goes on where it was. With an odd one somebody ends it, as he should who cannot make room, and another takes its
-// place.
+// diskFull fills the disk that the primary's binary log is on. MySQL waits for room then, and its commits with it. It runs
+// and says that it is well, so the supervisor does not take over. With an even seed room is made, and within a minute the
+// sale goes on where it was. With an odd seed the primary is ended, as one must be for which no room can be made, and
+// another member takes its place.
 func diskFull() Fault {
 	return Fault{
-		Name: "disk_full", Area: replicationArea, Shape: smallDisk, Lasts: 6 * time.Second, Slow: retryWait,
-		Spoils: true,
+		Name: "disk_full", Area: replicationArea, Shape: smallDisk,
+		Lasts: 6 * time.Second, Slow: retryWait, Spoils: true,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
-			victim, err := primaryOf(ctx, s.Cluster)
-			if err != nil {
+			f := &fullDisk{Scene: s}
+			if err := f.inject(ctx); err != nil {
 				return nil, err
 			}
-			disk, err := victim.SmallDisk()
-			if err != nil {
-				return nil, err
-			}
-			begun := time.Now()
-			if err := disk.Fill(); err != nil {
-				return nil, errors.Join(err, disk.Free())
-			}
-			pause.For(ctx, hangs)
-			full := time.Now()
-			placed := s.Workload.Placed(begun.Add(hangs/2), "")
-			said, err := lastSaid(victim, diskFullSaid)
-			if err != nil {
-				return nil, errors.Join(err, disk.Free())
-			}
-			facts := map[string]any{"mysql_said": said, "placed_while_full": placed}
-			deleted, err := s.bury(victim)
-			if !deleted {
-				err = disk.Free()
-			}
-			if err != nil {
-				return nil, err
-			}
-			done := time.Now()
-			if facts["data_deleted"] = deleted; !deleted {
-				for s.Workload.Placed(done, "") == 0 && time.Since(done) < retryWait && ctx.Err() == nil {
-					pause.For(ctx, derivedPoll)
-				}
-				facts["went_on_seconds_after_room_was_made"] = time.Since(done).Seconds()
-				done = time.Now() // the minute until then is MySQL's
-			}
-			return func(ctx context.Context) (Injected, error) {
-				proof := Injected{}
-				if deleted {
-					proof = s.tookOver(ctx, victim, begun, done)
-				} else {
-					proof = s.resumed(ctx, begun, done)
-				}
-				maps.Copy(proof.Facts, facts)
-				under := underway(s.Workload.Log().Calls(), "", full)
-				_, replaced := proof.Facts["primary_is"]
-				proof.Facts["calls_under_way"], proof.Fired = under, said != "" && under > 0 && replaced == deleted
-				if placed > 0 {
-					proof.Broken = append(proof.Broken,
-						fmt.Sprintf("%d orders were acknowledged while the disk was full", placed))
-				}
-				return proof, nil
-			}, nil
+			return f.heal, nil
 		},
 	}
+}
+
+// fullDisk is a primary whose disk was full for a while.
+type fullDisk struct {
+	*Scene
+	victim *servers.SQLServer
+	// begun is when the disk was filled, full when commits had hung for a while, and done when buying could go on.
+	begun, full, done time.Time
+	// said is what MySQL said of the disk, placed how many orders were told of while it was full.
+	said   string
+	placed int
+	// deleted tells that the primary was ended with its data, and not given room.
+	deleted bool
+	facts   map[string]any
+}
+
+func (f *fullDisk) inject(ctx context.Context) (err error) {
+	if f.victim, err = primaryOf(ctx, f.Cluster); err != nil {
+		return err
+	}
+	disk, err := f.victim.SmallDisk()
+	if err != nil {
+		return err
+	}
+	f.begun = time.Now()
+	if err := disk.Fill(); err != nil {
+		return errors.Join(err, disk.Free())
+	}
+	pause.For(ctx, hangs)
+	f.full = time.Now()
+	f.placed = f.Workload.Placed(f.begun.Add(hangs/2), "")
+	if f.said, err = lastSaid(f.victim, diskFullSaid); err != nil {
+		return errors.Join(err, disk.Free())
+	}
+	f.deleted, err = f.bury(f.victim)
+	f.facts = map[string]any{"mysql_said": f.said, "placed_while_full": f.placed, "data_deleted": f.deleted}
+	f.done = time.Now()
+	if f.deleted {
+		return err
+	}
+	if err := disk.Free(); err != nil {
+		return err
+	}
+	f.done = time.Now()
+	f.awaitSale(ctx)
+	return nil
+}
+
+// awaitSale waits until the sale goes on on a disk with room again. The minute until then is MySQL's.
+func (f *fullDisk) awaitSale(ctx context.Context) {
+	for f.Workload.Placed(f.done, "") == 0 && time.Since(f.done) < retryWait && ctx.Err() == nil {
+		pause.For(ctx, derivedPoll)
+	}
+	f.facts["went_on_seconds_after_room_was_made"] = time.Since(f.done).Seconds()
+	f.done = time.Now()
+}
+
+func (f *fullDisk) heal(ctx context.Context) (Injected, error) {
+	proof := Injected{}
+	if f.deleted {
+		proof = f.tookOver(ctx, f.victim, f.begun, f.done)
+	} else {
+		proof = f.resumed(ctx, f.begun, f.done)
+	}
+	maps.Copy(proof.Facts, f.facts)
+	under := underway(f.Workload.Log().Calls(), "", f.full)
+	_, replaced := proof.Facts["primary_is"]
+	proof.Facts["calls_under_way"], proof.Fired = under, f.said != "" && under > 0 && replaced == f.deleted
+	if f.placed > 0 {
+		proof.Broken = append(proof.Broken, fmt.Sprintf("%d orders were acknowledged while the disk was full", f.placed))
+	}
+	return proof, nil
 }
 
 // lastSaid is the last line of a server's log that has some text in it; "" where none has.

@@ -72,9 +72,8 @@ func (l *listener) close() error {
 }
 
 // oldSnapshot delivers what was left of each run at the beginning again and again, twice each time, to the cache and to
-// all who listen. Whoever reads must not be thrown back to it.
+// all who listen. No reader may be thrown back to it.
 func oldSnapshot() Fault {
-	const every = 100 * time.Millisecond
 	return Fault{
 		Name: "old_snapshot_delivered", Area: cacheArea, Shape: ordinary, Lasts: cacheLast,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
@@ -86,70 +85,94 @@ func oldSnapshot() Fault {
 			if err != nil {
 				return nil, errors.Join(err, store.close())
 			}
+			d := &redelivery{scene: s, store: store, old: old, top: make([]int64, len(old))}
 			ctx, stop := context.WithCancel(ctx)
-			delivered, behind, back, done := 0, int64(0), 0, make(chan error, 1)
-			top := make([]int64, len(old))
-			look := func(ctx context.Context) error {
-				now, err := store.entries(ctx, s)
-				if err != nil {
-					return err
-				}
-				for i, one := range now {
-					if one.Version < top[i] {
-						back++
-					}
-					top[i] = max(top[i], one.Version)
-				}
-				return nil
-			}
-			deliver := func(ctx context.Context) error {
-				if err := look(ctx); err != nil {
-					return err
-				}
-				for i, one := range old {
-					if top[i] == one.Version {
-						continue // it is not old yet
-					}
-					behind = max(behind, top[i]-one.Version)
-					for range 2 {
-						if err := errors.Join(store.Apply(ctx, one),
-							store.Announce(ctx, rail.Change{RunID: one.RunID, Version: one.Version})); err != nil {
-							return err
-						}
-						delivered++
-					}
-				}
-				return look(ctx)
-			}
-			go func() {
-				for ctx.Err() == nil {
-					if err := deliver(context.WithoutCancel(ctx)); err != nil {
-						done <- err
-						return
-					}
-					pause.For(ctx, every)
-				}
-				done <- nil
-			}()
+			done := make(chan error, 1)
+			go func() { done <- d.repeat(ctx) }()
 			return func(context.Context) (Injected, error) {
 				stop()
 				err := <-done
-				proof := Injected{
-					Fired: delivered > 0,
-					Facts: map[string]any{"delivered_late": delivered, "versions_behind_at_most": behind},
-				}
-				if back > 0 {
-					proof.Unsafe = append(proof.Unsafe,
-						fmt.Sprintf("the cache went back to an older version %d times", back))
-				}
-				return proof, errors.Join(err, store.close())
+				return d.proof(), errors.Join(err, store.close())
 			}, nil
 		},
 	}
 }
 
-// lastMessageLost keeps every message about a run from being published, the last one before all is quiet included. Who
-// follows the run must come to its last version all the same.
+// redelivery delivers old entries, and looks at what becomes of the new ones.
+type redelivery struct {
+	scene *Scene
+	store *store
+	// old are the entries that are delivered, top the highest version that was seen of each.
+	old []*rail.Availability
+	top []int64
+	// delivered is how often one was delivered, behind by how many versions at most, and wentBack how often the cache
+	// had an older version than before.
+	delivered, wentBack int
+	behind              int64
+}
+
+// repeat delivers until ctx ends.
+func (d *redelivery) repeat(ctx context.Context) error {
+	const every = 100 * time.Millisecond
+	for ctx.Err() == nil {
+		if err := d.deliver(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+		pause.For(ctx, every)
+	}
+	return nil
+}
+
+// deliver delivers every entry twice that is old by now.
+func (d *redelivery) deliver(ctx context.Context) error {
+	if err := d.look(ctx); err != nil {
+		return err
+	}
+	for i, one := range d.old {
+		if d.top[i] == one.Version {
+			continue
+		}
+		d.behind = max(d.behind, d.top[i]-one.Version)
+		change := rail.Change{RunID: one.RunID, Version: one.Version}
+		for range 2 {
+			if err := errors.Join(d.store.Apply(ctx, one), d.store.Announce(ctx, change)); err != nil {
+				return err
+			}
+			d.delivered++
+		}
+	}
+	return d.look(ctx)
+}
+
+// look notes the versions that the cache has.
+func (d *redelivery) look(ctx context.Context) error {
+	now, err := d.store.entries(ctx, d.scene)
+	if err != nil {
+		return err
+	}
+	for i, one := range now {
+		if one.Version < d.top[i] {
+			d.wentBack++
+		}
+		d.top[i] = max(d.top[i], one.Version)
+	}
+	return nil
+}
+
+func (d *redelivery) proof() Injected {
+	proof := Injected{
+		Fired: d.delivered > 0,
+		Facts: map[string]any{"delivered_late": d.delivered, "versions_behind_at_most": d.behind},
+	}
+	if d.wentBack > 0 {
+		proof.Unsafe = append(proof.Unsafe,
+			fmt.Sprintf("the cache went back to an older version %d times", d.wentBack))
+	}
+	return proof
+}
+
+// lastMessageLost keeps every message about a run from being published, the last one before all is quiet included. Those
+// who follow the run must come to its last version all the same.
 func lastMessageLost() Fault {
 	return Fault{
 		Name: "last_message_lost", Area: cacheArea, Shape: ordinary, Lasts: 2 * time.Second,
@@ -162,44 +185,50 @@ func lastMessageLost() Fault {
 			if err != nil {
 				return nil, errors.Join(err, store.close())
 			}
-			// Who has heard something would hear the rest, too.
+			// A listener that has heard something would hear the rest, too.
 			for limited := time.Now().Add(heardWait); len(listener.all()) == 0 && time.Now().Before(limited); {
 				pause.For(ctx, heardPoll)
 			}
-			// What is left is stored before it is said: a script that may not say it has stored it.
-			publishing := func(ctx context.Context, rule string) error {
-				return store.client.Do(ctx, "ACL", "SETUSER", "default", rule).Err()
-			}
-			if err := publishing(ctx, "-publish"); err != nil {
+			if err := store.publishing(ctx, "-publish"); err != nil {
 				return nil, errors.Join(err, listener.close(), store.close())
 			}
 			return func(ctx context.Context) (Injected, error) {
 				proof := Injected{Facts: map[string]any{}}
-				err := s.atRest(ctx, func(quiet time.Time) error {
-					last, reached, err := s.lastVersions(ctx, quiet)
-					if err != nil {
-						return err
-					}
-					proof.Fired = len(listener.all()) > 0
-					proof.Facts["reached_after_ms"] = time.Since(quiet).Milliseconds()
-					said := map[rail.RunID]int64{}
-					for _, m := range listener.all() {
-						said[m.RunID] = max(said[m.RunID], m.Version)
-					}
-					for run, version := range last {
-						proof.Fired = proof.Fired && said[run] < version
-						proof.Facts["last_version "+string(run)], proof.Facts["last_version_said "+string(run)] = version, said[run]
-					}
-					if !reached {
-						proof.Broken = append(proof.Broken,
-							"a subscriber did not reach the last version within "+check.ReachTime.String())
-					}
-					return nil
-				})
-				return proof, errors.Join(err, publishing(ctx, "+publish"), listener.close(), store.close())
+				err := s.atRest(ctx, func(quiet time.Time) error { return s.missed(ctx, quiet, listener, &proof) })
+				return proof, errors.Join(err, store.publishing(ctx, "+publish"), listener.close(), store.close())
 			}, nil
 		},
 	}
+}
+
+// publishing changes whether clients of the cache may publish. What is left is stored before it is said, so a script that
+// may not say it has stored it.
+func (c *store) publishing(ctx context.Context, rule string) error {
+	return c.client.Do(ctx, "ACL", "SETUSER", "default", rule).Err()
+}
+
+// missed proves that no message told of the last versions, and that subscribers came to them all the same.
+func (s *Scene) missed(ctx context.Context, quiet time.Time, l *listener, proof *Injected) error {
+	last, reached, err := s.lastVersions(ctx, quiet)
+	if err != nil {
+		return err
+	}
+	proof.Facts["reached_after_ms"] = time.Since(quiet).Milliseconds()
+	messages, said := l.all(), map[rail.RunID]int64{}
+	for _, m := range messages {
+		said[m.RunID] = max(said[m.RunID], m.Version)
+	}
+	proof.Fired = len(messages) > 0
+	for run, version := range last {
+		proof.Fired = proof.Fired && said[run] < version
+		proof.Facts["last_version "+string(run)] = version
+		proof.Facts["last_version_said "+string(run)] = said[run]
+	}
+	if !reached {
+		proof.Broken = append(proof.Broken,
+			"a subscriber did not reach the last version within "+check.ReachTime.String())
+	}
+	return nil
 }
 
 const (

@@ -164,78 +164,104 @@ const (
 )
 
 // primaryTerminatedAlone ends the primary in order while no replica is there: it answers the commits that wait OK, and
-// nobody has them. Then the replicas are back, and the supervisor takes over.
+// no other member has them. Then the replicas are back, and the supervisor takes over.
 func primaryTerminatedAlone() Fault {
-	const aloneFor = 1500 * time.Millisecond
 	return Fault{
 		Name: "primary_terminated_while_replicas_are_stopped", Area: replicationArea, Shape: supervised,
-		Lasts: 3 * time.Second, Spoils: true,
-		RedisLate: resumeWithin, RedisWhy: noPrimaryYet,
+		Lasts: 3 * time.Second, Spoils: true, RedisLate: resumeWithin, RedisWhy: noPrimaryYet,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
-			victim, err := primaryOf(ctx, s.Cluster)
-			if err != nil {
-				return nil, err
+			t := &termination{Scene: s}
+			if err := t.inject(ctx); err != nil {
+				return nil, errors.Join(err, t.startReplicas(ctx))
 			}
-			var stopped []*servers.SQLServer
-			startAgain := func(ctx context.Context) error {
-				var errs []error
-				for _, m := range stopped {
-					errs = append(errs, m.Start(ctx))
-				}
-				return errors.Join(errs...)
-			}
-			for _, m := range s.Cluster.Members().Servers {
-				if m == victim {
-					continue
-				}
-				stopped = append(stopped, m)
-				if err := m.Kill(); err != nil {
-					return nil, errors.Join(err, startAgain(ctx))
-				}
-			}
-			from := time.Now()
-			told, err := s.commitOn(ctx, victim, "alone")
-			if err != nil {
-				return nil, errors.Join(err, startAgain(ctx))
-			}
-			pause.For(ctx, aloneFor) // until commits wait
-			waiting, ending, err := whileCommitting(ctx, victim, func() error { return victim.Signal(syscall.SIGTERM) })
-			if err != nil {
-				return nil, errors.Join(err, startAgain(ctx))
-			}
-			return func(ctx context.Context) (Injected, error) {
-				to := time.Now()
-				s.Alone(from, to)
-				under, gone := underway(s.Workload.Log().Calls(), "", ending), ended(victim)
-				said, err := lastSaid(victim, shutdownSaid)
-				deleted, burying := s.bury(victim)
-				naive := "nothing"
-				select {
-				case err := <-told:
-					naive = saidOf(err)
-				default:
-				}
-				facts := map[string]any{
-					"calls_under_way": under, "commits_waiting": waiting, "mysql_said": said, "primary_ended": gone,
-					"who_believes_ok_was_told": naive,
-					"data_deleted":             deleted, "alone_seconds": to.Sub(from).Seconds(),
-				}
-				err = errors.Join(err, burying, startAgain(ctx))
-				back := time.Now()
-				s.later = append(s.later,
-					func(ctx context.Context) []string { return s.goesOn(ctx, facts, ending, back) })
-				if !deleted {
-					select {
-					case <-victim.Done():
-					case <-time.After(endLimit):
-						err = errors.Join(err, victim.Kill())
-					}
-					facts["ended_after_seconds"] = time.Since(ending).Seconds()
-					err = errors.Join(err, victim.Start(ctx))
-				}
-				return Injected{Fired: under > 0 && waiting > 0 && said != "" && naive == "OK", Facts: facts}, err
-			}, nil
+			return t.heal, nil
 		},
+	}
+}
+
+// termination is the orderly end of a primary whose replicas are stopped.
+type termination struct {
+	*Scene
+	victim   *servers.SQLServer
+	replicas []*servers.SQLServer
+	// aloneSince is when the last replica was gone, ending when the primary was told to end.
+	aloneSince, ending time.Time
+	// waiting is how many commits waited then. told is what the primary says to a client that believes its OK.
+	waiting int
+	told    <-chan error
+}
+
+func (t *termination) inject(ctx context.Context) (err error) {
+	const aloneFor = 1500 * time.Millisecond
+	if t.victim, err = primaryOf(ctx, t.Cluster); err != nil {
+		return err
+	}
+	for _, m := range t.Cluster.Members().Servers {
+		if m == t.victim {
+			continue
+		}
+		t.replicas = append(t.replicas, m)
+		if err := m.Kill(); err != nil {
+			return err
+		}
+	}
+	t.aloneSince = time.Now()
+	if t.told, err = t.commitOn(ctx, t.victim, "alone"); err != nil {
+		return err
+	}
+	pause.For(ctx, aloneFor) // until commits wait
+	t.waiting, t.ending, err = whileCommitting(ctx, t.victim, func() error { return t.victim.Signal(syscall.SIGTERM) })
+	return err
+}
+
+func (t *termination) heal(ctx context.Context) (Injected, error) {
+	to := time.Now()
+	t.Alone(t.aloneSince, to)
+	under, gone := underway(t.Workload.Log().Calls(), "", t.ending), ended(t.victim)
+	said, err := lastSaid(t.victim, shutdownSaid)
+	deleted, burying := t.bury(t.victim)
+	believer := t.believerWasTold()
+	facts := map[string]any{
+		"calls_under_way": under, "commits_waiting": t.waiting, "mysql_said": said, "primary_ended": gone,
+		"who_believes_ok_was_told": believer, "data_deleted": deleted, "alone_seconds": to.Sub(t.aloneSince).Seconds(),
+	}
+	err = errors.Join(err, burying, t.startReplicas(ctx))
+	back := time.Now()
+	t.later = append(t.later, func(ctx context.Context) []string { return t.goesOn(ctx, facts, t.ending, back) })
+	if !deleted {
+		err = errors.Join(err, t.awaitEnd())
+		facts["ended_after_seconds"] = time.Since(t.ending).Seconds()
+		err = errors.Join(err, t.victim.Start(ctx))
+	}
+	fired := under > 0 && t.waiting > 0 && said != "" && believer == "OK"
+	return Injected{Fired: fired, Facts: facts}, err
+}
+
+// believerWasTold is what the primary has said so far to the client that believes it.
+func (t *termination) believerWasTold() string {
+	select {
+	case err := <-t.told:
+		return saidOf(err)
+	default:
+		return "nothing"
+	}
+}
+
+func (t *termination) startReplicas(ctx context.Context) error {
+	var errs []error
+	for _, m := range t.replicas {
+		errs = append(errs, m.Start(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// awaitEnd waits until the primary has ended, and kills it where that takes too long.
+func (t *termination) awaitEnd() error {
+	select {
+	case <-t.victim.Done():
+		return nil
+	case <-time.After(endLimit):
+		return t.victim.Kill()
 	}
 }
 
