@@ -51,8 +51,8 @@ func sameKey(keysAtOnce int) Fault {
 	}
 }
 
-// answeredBySeveral is how many orders were told by more than one server since a time, and the longest that it took
-// from when somebody first asked for one of them until the last one was told.
+// answeredBySeveral is how many orders were told by more than one server since a time. longest is the longest that one
+// of them took, from its first question to its last answer.
 func answeredBySeveral(calls []history.Call, since time.Time) (orders int, longest time.Duration) {
 	for request, attempts := range history.ByRequest(calls) {
 		told := map[string]bool{}

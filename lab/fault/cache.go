@@ -13,9 +13,9 @@ import (
 
 const (
 	cacheLast = 4 * time.Second
-	// atOnce is less than anybody waits for a cache, and more than an order takes on a busy machine.
+	// atOnce is less than any client waits for a cache, and more than an order takes on a busy machine.
 	atOnce = time.Second
-	// comeBack is the part of those who were cut off that must be back in twice that time.
+	// comeBack is the part of the subscribers that must be back after they were cut off.
 	comeBack = 0.99
 )
 
@@ -30,8 +30,8 @@ func cacheKilled() Fault {
 // cacheHung freezes the cache: it takes connections and says nothing.
 func cacheHung() Fault { return cacheAway("cache_hung", freeze, thaw) }
 
-// cacheAway takes the cache away. Buyers get their answers all the same, and who searches is told that it is not known
-// what is left.
+// cacheAway takes the cache away. Buyers get their answers all the same. Searchers are told that it is not known what
+// is left.
 func cacheAway(
 	name string, away func(*servers.RedisServer) error, back func(context.Context, *servers.RedisServer) error,
 ) Fault {
@@ -50,7 +50,7 @@ func cacheAway(
 					}
 				}
 				proof := Injected{Fired: unknown > 0, Facts: map[string]any{"searches_not_known": unknown}}
-				// Who is held up now has no answer yet that could be looked at.
+				// Calls that are held up now have no answer yet that could be looked at.
 				s.later = append(s.later,
 					func(context.Context) []string {
 						return notHeldUp(s.Workload.Log().Calls(), begun, healed,
@@ -62,8 +62,8 @@ func cacheAway(
 	}
 }
 
-// notHeldUp notes how those fared who asked to buy, to pay or to cancel between two moments, and is what does not hold:
-// that each of them had his answer at once.
+// notHeldUp notes how the placings, payments and cancellations of a time fared. wrong says so where one of them was not
+// answered at once.
 func notHeldUp(calls []history.Call, from, to time.Time, facts map[string]any) (wrong []string) {
 	placed, without, slowest := 0, 0, time.Duration(0)
 	for _, c := range calls {
@@ -125,7 +125,7 @@ func pubSubCut() Fault {
 				client := redisAt(s.Cluster.Cache.Addr())
 				defer client.Close()
 				for ctx.Err() == nil {
-					// A cache that another fault has taken away has nobody to be cut off.
+					// Another fault may have taken the cache away: then there is no connection to cut.
 					cut += client.ClientKillByFilter(ctx, "TYPE", "pubsub").Val()
 					pause.For(ctx, every)
 				}

@@ -167,7 +167,7 @@ func (s *Scene) buyOne(ctx context.Context, server, run, from string) (code stri
 }
 
 // publishAtTheEdge publishes a train that has left its first station, and will leave its second one as long after now
-// as it was before; and waits until every server knows the run.
+// as it left the first before. It returns once every server knows the run.
 func (s *Scene) publishAtTheEdge(ctx context.Context, number string, now, opens time.Time) (run string, err error) {
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
@@ -223,7 +223,7 @@ func (s *Scene) publishAtTheEdge(ctx context.Context, number string, now, opens 
 	return run, awaitKnown(ctx, s.Cluster, run)
 }
 
-// awaitKnown waits until every server knows a run, whatever it takes its state for.
+// awaitKnown waits until every server knows a run, in whatever state.
 func awaitKnown(ctx context.Context, c *cluster.Cluster, run string) error {
 	for _, server := range c.Servers() {
 		for {

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// cutLast is until an answer to COMMIT has been cut at each of its bytes, which takes some three hundred commits,
-	// and cutMore what a slow machine may need besides; healing must end within healLimit.
+	// cutLast is until an answer to COMMIT has been cut at each of its bytes, which takes some three hundred commits.
+	// cutMore is what a slow machine may need besides: healing must end within healLimit.
 	cutLast, cutMore = 16 * time.Second, 25 * time.Second
 	cutPoll          = 100 * time.Millisecond
 )

@@ -40,8 +40,8 @@ func whileCommitting(
 	return waiting, at, do()
 }
 
-// commitOn commits a counter on a member, as somebody does who takes it for the primary and believes what it says. What
-// it says comes once it says it, or ctx has ended.
+// commitOn commits a counter on a member, as a client does that takes the member for the primary and believes its
+// answer. The answer comes on said, or the error of ctx once that has ended.
 func (s *Scene) commitOn(
 	ctx context.Context, member *servers.SQLServer, counter string,
 ) (said <-chan error, err error) {

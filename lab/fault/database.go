@@ -14,8 +14,8 @@ import (
 	"interlock/lab/fault/history"
 )
 
-// proxied is a cluster in which whatever servers and members say to each other can be kept from arriving. Everything
-// that needs nothing else than an ordinary or a supervised cluster can be injected into it, too.
+// proxied is a cluster in which proxies can keep servers and members from hearing each other. Faults that need an
+// ordinary or a supervised cluster can be injected into it, too.
 var proxied = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, Proxied: true}
 
 const (
@@ -71,7 +71,8 @@ func swallow(ctx context.Context, proxies []*cluster.Proxy) (heal func(context.C
 	}, nil
 }
 
-// blackHole lets everything vanish that servers and the primary say to each other. Nobody hangs up: each has to notice.
+// blackHole lets everything vanish that servers and the primary say to each other. No connection is closed: each side
+// has to notice by itself.
 func blackHole() Fault {
 	return Fault{
 		Name: "database_black_hole", Area: databaseArea, Shape: proxied, Lasts: holeLast,
@@ -113,14 +114,14 @@ func blackHole() Fault {
 func (s *Scene) untilReplaced(ctx context.Context, member *servers.SQLServer, end time.Time) (time.Time, error) {
 	now, err := primaryOf(ctx, s.Cluster)
 	if err != nil || now == member {
-		return end, nil // a cluster without a primary has nobody to commit on
+		return end, nil // without a primary there is no commit
 	}
 	return openedAt(ctx, now)
 }
 
-// databaseSlow lets every answer of the primary come 200 ms late, and stall again and again. A batch that gives holds
-// back asks ten times, which is two seconds with one stall, and one that comes second on a run waits for that: who
-// gives up after four is served only once he is gone, and comes back, which is another batch.
+// databaseSlow lets every answer of the primary come 200 ms late, and stalls again and again. A batch that gives holds
+// back asks ten times: two seconds with one stall. A batch behind it on the same run waits for those. So a buyer who
+// gave up after four seconds would be served only when gone, and come back for another batch: buyers wait longer here.
 func databaseSlow() Fault {
 	return Fault{
 		Name: "database_slow", Area: databaseArea, Shape: proxied, Lasts: 20 * time.Second, Late: stallBy,

@@ -26,18 +26,18 @@ const Demo = "23B"
 // Say is told each step of the demo.
 type Say func(format string, args ...any)
 
-// unprotected is a cluster whose servers take every commit for replicated, each with lock nodes of its own, which say
-// yes to everybody, and without the check of a run's version. None of that can be had from the program that is shipped.
+// unprotected is a cluster without three protections: its servers take every commit for replicated, each has lock nodes
+// of its own that always say yes, and none checks a run's version. The program that is shipped cannot be run like that.
 var unprotected = Shape{Servers: 2, LockNodes: 3, LocksApart: true, Asynchronous: true, AnyVersion: true}
 
-// tries is how many trains A and B want the last seat of at the same moment, until they are sold it both: whoever is a
-// moment late finds it sold.
+// tries is how many trains A and B want the last seat of at the same moment, until both are sold it. On most the later
+// one finds it sold.
 const tries = 16
 
-// DemoUnprotected tells the demo on an unprotected cluster, which it spoils. First two buyers ask two servers for one
-// seat at the same moment. Then replication is asynchronous, the replicas have not received A's order when the primary
-// dies, and one of them takes its place. The result is OK when the promise was really broken both times and the checks
-// caught it, since a check that has never failed proves nothing.
+// DemoUnprotected plays the demo on an unprotected cluster, which it spoils. First two buyers ask two servers for one
+// seat at the same moment. Then the primary dies before the replicas have received A's order, and one of them takes its
+// place. The result is OK when the promise was really broken both times and the checks caught it: a check that has
+// never failed proves nothing.
 func DemoUnprotected(ctx context.Context, s *Stage, say Say) (*Result, error) {
 	p, done, err := s.startDemo(ctx, unprotected, "without protection")
 	if err != nil {
@@ -112,7 +112,7 @@ func (p *play) publishSeats(ctx context.Context, dates int, say Say) (err error)
 	return nil
 }
 
-// buyers opens a workload of people who know some servers.
+// buyers starts a workload of buyers who know some servers.
 func (p *play) buyers(ctx context.Context, from ...*servers.Program) (*clients.Workload, error) {
 	o := clients.Options{Runs: p.runs, Token: load.PassengerTokens(p.cluster.Tokens())}
 	for _, s := range from {
@@ -121,7 +121,7 @@ func (p *play) buyers(ctx context.Context, from ...*servers.Program) (*clients.W
 	return clients.Open(ctx, o)
 }
 
-// seat is what everybody wants of the n-th run.
+// seat is the one seat of the n-th run, as a buyer asks for it.
 func (p *play) seat(who string, n int) clients.Want {
 	return clients.Want{
 		Run: p.runs[n], From: 0, To: 1, Class: rail.Second, Key: fmt.Sprintf("demo-%s-%d", who, n),
@@ -327,7 +327,7 @@ func (p *play) buyAcrossDeath(ctx context.Context, workload *clients.Workload, s
 	return first, nil
 }
 
-// awaitAnswer waits until somebody has an answer, and is the call; an empty one where nobody gets one.
+// awaitAnswer waits for the first answer to any client. It is empty when ctx ends before.
 func (p *play) awaitAnswer(ctx context.Context, workload *clients.Workload) history.Call {
 	for ctx.Err() == nil {
 		if calls := workload.Log().Calls(); len(calls) > 0 {

@@ -78,9 +78,9 @@ func (e *evidence) derived(
 // maxRuns is many more than the lab ever publishes on one cluster.
 const maxRuns = 10_000
 
-// caughtUp is how long it took from the healing until Redis had, of every run that is sold, the version that the ledger
-// had by then, or a later one: selling goes on meanwhile, and both are never read at one moment. What cannot be asked
-// yet is not right yet.
+// caughtUp is how long after the healing Redis had, of every run that is sold, the ledger's version of a moment before,
+// or a later one. Selling goes on meanwhile, so the two are never read at one moment. As long as either cannot be
+// asked, it is not right yet.
 func caughtUp(ctx context.Context, c *cluster.Cluster, runs []*load.Run, healed time.Time) time.Duration {
 	took, err := until(ctx, healed, check.RecoverTime, func() (bool, error) {
 		primary, err := primaryOf(ctx, c)

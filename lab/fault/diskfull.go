@@ -117,7 +117,7 @@ func (f *fullDisk) heal(ctx context.Context) (Injected, error) {
 	return proof, nil
 }
 
-// lastSaid is the last line of a server's log that has some text in it; "" where none has.
+// lastSaid is the last line of a server's log with some text in it; "" without one.
 func lastSaid(server *servers.SQLServer, text string) (said string, err error) {
 	log, err := os.ReadFile(server.LogPath())
 	if err != nil {

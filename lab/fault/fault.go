@@ -33,8 +33,7 @@ type Shape struct {
 	AnyVersion bool
 	// ClocksApart is how far the first server's clock is ahead, and the second's behind.
 	ClocksApart time.Duration
-	// FirstDiskBytes is the size of the disk of its own that the first primary's binary log is on; 0: it is with its
-	// data.
+	// FirstDiskBytes is the size of a disk for the first primary's binary log alone; 0: the log is with the data.
 	FirstDiskBytes int64
 }
 
@@ -49,8 +48,8 @@ func (s Shape) Options() cluster.Options {
 	}
 }
 
-// within tells whether a fault that needs one shape can be injected into another: supervisors and proxies are in
-// nobody's way.
+// within tells whether a fault that needs one shape can be injected into another. Supervisors and proxies disturb no
+// fault.
 func (s Shape) within(other Shape) bool {
 	s.Supervisors, s.Proxied = other.Supervisors, other.Proxied
 	return s == other
@@ -82,7 +81,7 @@ type Fault struct {
 	RedisWhy  string
 	// Subscribers is how many follow the runs; 0: a few.
 	Subscribers int
-	// Spoils says that the cluster is not what it was afterwards, whatever comes of it.
+	// Spoils says that the cluster is of no more use afterwards, whether the fault passed or failed.
 	Spoils bool
 	// Alone says that it takes too long to be one of several at once.
 	Alone bool
@@ -102,7 +101,7 @@ type Injected struct {
 	Facts map[string]any `json:"facts"`
 	// Broken are promises about the time of the fault itself that did not hold.
 	Broken []string `json:"broken,omitempty"`
-	// Unsafe are those that must hold whatever else is broken at the same time.
+	// Unsafe are promises that did not hold and must hold under any faults together.
 	Unsafe []string `json:"unsafe,omitempty"`
 }
 

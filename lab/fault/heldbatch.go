@@ -106,7 +106,7 @@ func (h *heldBatch) look(ctx context.Context, c *cluster.Cluster) error {
 	return nil
 }
 
-// lockedNow is MySQL's error for a row that somebody has locked.
+// lockedNow is MySQL's error for a row that another transaction has locked.
 const lockedNow = 3572
 
 const versionQuery = "SELECT version FROM " + cluster.Database + ".runs WHERE id = ?"

@@ -82,8 +82,8 @@ func TestPlay_AnyVersion(t *testing.T) {
 	require.True(t, caught["C5"], "no order of sales explains that")
 }
 
-// TestDemo tells the demo: without protection a seat is sold twice and an order is lost, and the checks see both; with
-// it neither happens.
+// TestDemo plays the demo. Without protection a seat is sold twice and an order is lost, and the checks see both. With
+// protection neither happens.
 func TestDemo(t *testing.T) {
 	stage := newStage(t)
 	for name, tell := range map[string]func(context.Context, *fault.Stage, fault.Say) (*fault.Result, error){

@@ -27,15 +27,15 @@ func lockNodeHung() Fault {
 	return lockNodes("lock_node_hung", ordinary, 1, "interlock_lock_nodes_down", freeze, thaw)
 }
 
-// lockQuorumLost leaves one node of three: nobody can say who has a lock, and the sale goes on under the ledger's
-// compare-and-set.
+// lockQuorumLost leaves one node of three. No server can tell which of them has a lock, and the sale goes on under the
+// ledger's compare-and-set.
 func lockQuorumLost() Fault {
 	return lockNodes("lock_quorum_lost", ordinary, 2, "interlock_lock_no_quorum_total",
 		(*servers.RedisServer).Kill, restart)
 }
 
-// lockNodes takes some lock nodes away. sign is the servers' figure that rises when they notice; the sale has to go on
-// meanwhile in any case.
+// lockNodes takes some lock nodes away. sign is the figure of the servers that rises when they notice. The sale has to
+// go on meanwhile.
 func lockNodes(name string, shape Shape, count int, sign string, away func(*servers.RedisServer) error,
 	back func(context.Context, *servers.RedisServer) error,
 ) Fault {
@@ -86,7 +86,7 @@ func lockSaysYes() Fault {
 	return Fault{
 		Name: "lock_says_yes", Area: lockArea, Shape: Shape{Servers: 4, LockNodes: 3, LocksApart: true},
 		Lasts: 6 * time.Second,
-		// A commit that takes a second fails everybody who waits for its row at the three other servers, once.
+		// A commit that takes a second fails, once, all buyers that wait for its row at the three other servers.
 		Judged: 3 * judged,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			before, begun := s.sum(ctx, lost), time.Now()
@@ -103,17 +103,17 @@ func lockSaysYes() Fault {
 const (
 	// lockKey begins the name of a run's lock on its nodes.
 	lockKey = "interlock:lock:"
-	// heldPoll is how often it is looked who holds a lock, and heldWait for how long: as long as a lease lasts.
+	// heldPoll is how often the holder of a lock is looked up, and heldWait for how long: as long as a lease lasts.
 	heldPoll = 2 * time.Millisecond
 	heldWait = 3 * time.Second
-	// forgettings is how often it is tried: who finds nodes away twice leaves them alone for a second, and may come too
-	// late.
+	// forgettings is how often it is tried. A server that finds nodes away twice leaves them alone for a second, and
+	// may come too late.
 	forgettings = 3
 )
 
-// lockNodeForgets restarts two of three nodes empty while a run's lock is held on them: the next who asks is told yes
-// by those two, while the holder still believes in the yes of all three. The holder's batch is held up meanwhile, since
-// a turn with the lock is shorter than a restart.
+// lockNodeForgets restarts two of three nodes empty while a run's lock is held on them. The next server that asks is
+// told yes by those two, while the holder still believes in the yes of all three. The holder's batch is held up
+// meanwhile: it would have the lock for less time than a restart takes.
 func lockNodeForgets() Fault {
 	return Fault{
 		Name: "lock_node_restarted_empty", Area: lockArea, Shape: ordinary, Lasts: 2 * time.Second,
@@ -124,7 +124,7 @@ func lockNodeForgets() Fault {
 				tries++
 				batch, release, err := s.hold(ctx, s.sellingServer(), failpoints.AfterLock)
 				if err != nil {
-					break // nobody sells just now: then nothing is shown
+					break // no server sells just now: then nothing is shown
 				}
 				held = batch.LockNodes
 				if err = f.forget(ctx); err == nil {

@@ -22,8 +22,8 @@ const (
 	caughtUpSeconds = 10
 )
 
-// members are the tickets that every member has of the runs, once the replicas have caught up; the primary's are the
-// first. Only of a member whose data was deleted nothing is asked.
+// members are the tickets that every member has of the runs, once the replicas have caught up. The primary's come
+// first. A member whose data was deleted is not asked.
 func (e *evidence) members(ctx context.Context) ([]history.Member, error) {
 	position, err := ask(ctx, e.primary, "SELECT @@GLOBAL.gtid_executed")
 	if err != nil {
@@ -53,8 +53,8 @@ func (e *evidence) members(ctx context.Context) ([]history.Member, error) {
 	return all, ctx.Err()
 }
 
-// awaitFollower waits until a member follows the primary and has all up to a position. A member that was rebuilt has
-// ended at the end of it, since nobody here restarts it as a machine's own supervisor does: it is started again.
+// awaitFollower waits until a member follows the primary and has all up to a position. Rebuilding a member ends its
+// process. On a machine of its own a service manager would start it again; here this does.
 func (e *evidence) awaitFollower(
 	ctx context.Context, server *servers.SQLServer, position string,
 ) (restarted bool, err error) {

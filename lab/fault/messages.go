@@ -240,8 +240,8 @@ const (
 // restLimit is for all to learn what became of what they have begun: with everything else well, a moment.
 const restLimit = 8 * time.Second
 
-// atRest does something while nobody buys. Where buyers do not come to rest, which another fault may keep them from, it
-// is not done, and that is no error.
+// atRest does something while no buyer buys. Another fault may keep buyers from coming to rest: then it is left out,
+// and that is no error.
 func (s *Scene) atRest(ctx context.Context, do func(since time.Time) error) error {
 	limited, cancel := context.WithTimeout(ctx, restLimit)
 	defer cancel()
@@ -253,8 +253,8 @@ func (s *Scene) atRest(ctx context.Context, do func(since time.Time) error) erro
 	return do(time.Now())
 }
 
-// lastVersions are the last versions of the runs, which nobody changes any more, and whether all who follow them came
-// to them in time.
+// lastVersions are the versions of the runs after the last change. reached tells whether all who follow them came to
+// these in time.
 func (s *Scene) lastVersions(
 	ctx context.Context, quiet time.Time,
 ) (last map[rail.RunID]int64, reached bool, err error) {

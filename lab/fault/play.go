@@ -25,7 +25,7 @@ const (
 	warmUp = 2 * time.Second
 	// judged is how long calls are looked at after the recovery.
 	judged = 4 * time.Second
-	// leaveLimit is for everybody to learn what became of what they have asked for.
+	// leaveLimit is for all clients to learn the outcome of what they have asked for.
 	leaveLimit = 20 * time.Second
 	// searchLimit bounds porcupine.
 	searchLimit = 10 * time.Second
@@ -39,23 +39,23 @@ const (
 	buyers      = 24
 	searchers   = 3
 	subscribers = 12
-	// impatient are so many of the buyers: a primary may be replaced before one who does as he is told has asked again.
+	// impatient are so many of the buyers. One that waits as it is told may ask again only when the primary has been
+	// replaced.
 	impatient = 4
-	// fewBuyers is beside thousands of subscribers, each of whom is told of every batch.
+	// fewBuyers buy beside thousands of subscribers, each of whom is told of every batch.
 	fewBuyers = 6
 	think     = 20 * time.Millisecond
-	// rushThink is for hundreds of buyers, who are people: a thousand ask for 300 seats a second with it.
+	// rushThink is for hundreds of buyers, who are as slow as people: with it a thousand ask for 300 seats a second.
 	rushThink = 3 * time.Second
-	// runs is how many are sold, seatsPerClass how large they are: small enough to sell out in some places meanwhile.
-	// rushSeatsPerClass is for hundreds of buyers, to whom something must be left when they are asked whether buying
-	// goes on.
+	// runs is how many are sold. seatsPerClass is how large they are: small enough to sell out in some places.
+	// rushSeatsPerClass is for hundreds of buyers: something must be left when it is looked whether buying goes on.
 	runs              = 2
 	seatsPerClass     = 256
 	rushSeatsPerClass = 4_096
 )
 
 // Play plays one fault on a cluster of its shape. The seed chooses victims and what people want. number makes the
-// train's number; no two plays on one cluster may have the same. Whatever goes wrong is in the result.
+// train's number: no two plays on one cluster may have the same. What goes wrong is in the result.
 func Play(ctx context.Context, c *cluster.Cluster, f Fault, seed uint64, number int, log *slog.Logger) *Result {
 	begun := time.Now()
 	result := &Result{Name: f.Name, Area: f.Area, Seed: seed}
@@ -82,8 +82,7 @@ type play struct {
 	runs     []*load.Run
 	workload *clients.Workload
 	scene    *Scene
-	// broken and healed are when the fault began, and when it was made good; rest is when nobody changed anything any
-	// more.
+	// broken and healed are when the fault began and when it was healed. rest is when the last change was over.
 	broken, healed, judgedUntil, rest time.Time
 	before, after                     []check.Resources
 	// caughtUp is how long after the healing Redis had what the ledger has of the runs.
@@ -104,7 +103,7 @@ func (p *play) run(ctx context.Context) error {
 	if err := p.recover(ctx); err != nil {
 		return err
 	}
-	// As soon as nobody changes anything any more Redis has to be right: what it is held against is opened before.
+	// From the last change on Redis has to be right, at once: so what it is compared with is opened before.
 	e, err := gather(ctx, p.cluster, p.train, p.runs)
 	if err != nil {
 		return fmt.Errorf("gathering the evidence: %w", err)
@@ -213,7 +212,7 @@ func (p *play) recover(ctx context.Context) (err error) {
 	return err
 }
 
-// leave lets everybody leave who changes something.
+// leave ends all clients that change something.
 func (p *play) leave(ctx context.Context) error {
 	p.judgedUntil = time.Now()
 	leaving, cancel := context.WithTimeout(ctx, leaveLimit)

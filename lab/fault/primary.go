@@ -70,9 +70,9 @@ func primaryKilled() Fault {
 	}
 }
 
-// primaryRestarted kills the primary while a commit waits, and starts it again before anybody has taken over: the
-// supervisor is held up meanwhile. It comes back read-only, and may show what no replica has; nothing may be sold on it
-// until it is opened. With an odd seed it dies again before that, and its data is deleted.
+// primaryRestarted kills the primary while a commit waits, and starts it again before the supervisor has taken over,
+// which is held up meanwhile. The primary comes back read-only and may show what no replica has. Nothing may be sold on
+// it until it is opened. With an odd seed it dies again before that, and its data is deleted.
 func primaryRestarted() Fault {
 	return Fault{
 		Name: "primary_restarted_before_failover", Area: replicationArea, Shape: supervised, Lasts: 8 * time.Second,
@@ -147,7 +147,7 @@ func readOnly() Fault {
 					return proof, nil // told already
 				}
 				after, err := epochOf(ctx, now)
-				// Nothing is sold on a member that is read-only, and nobody but the supervisor opens one.
+				// Nothing is sold on a member that is read-only, and only the supervisor opens one.
 				proof.Fired = proof.Fired && after > before
 				proof.Facts["epoch_before"], proof.Facts["epoch_after"] = before, after
 				return proof, err
@@ -319,8 +319,8 @@ func primaryAndReplicaKilled() Fault {
 	}
 }
 
-// refusal is the reason why a supervisor did not do what it had in mind since a time, in its own words; "" where none
-// was in the way.
+// refusal is the last reason, in its own words, why a supervisor could not do what it was about to do since a time; ""
+// for none.
 func (s *Scene) refusal(since time.Time) (reason string, err error) {
 	for _, g := range s.Cluster.Supervisors() {
 		log, err := os.ReadFile(g.LogPath())
@@ -383,8 +383,8 @@ func toldAcross(calls []history.Call, gap history.Interval) (orders int) {
 	return orders
 }
 
-// tookOver is the proof that another member is the primary now in the place of one that broke, and that buying went on
-// in time since it was gone. From then on until the other was opened nobody could have acknowledged anything.
+// tookOver is the proof that another member is the primary in place of a broken one, and that buying went on in time
+// once that was gone. In between no order could have been acknowledged.
 func (s *Scene) tookOver(ctx context.Context, victim *servers.SQLServer, broken, since time.Time) Injected {
 	proof := s.resumed(ctx, broken, since)
 	now, err := primaryOf(ctx, s.Cluster)

@@ -18,8 +18,8 @@ const (
 	shutWithin = 10 * time.Second
 )
 
-// primaryFrozen freezes the primary until another has taken its place, and thaws it then while nobody can fence it:
-// what is committed on it must be answered to nobody.
+// primaryFrozen freezes the primary until another has taken its place. Then it thaws the old one while no supervisor
+// can fence it: no client may be answered what is committed on it.
 func primaryFrozen() Fault {
 	return Fault{
 		Name: "primary_frozen_and_thawed", Area: replicationArea, Shape: supervised, Lasts: failoverLast, Spoils: true,
@@ -50,8 +50,8 @@ func primaryFrozen() Fault {
 	}
 }
 
-// askNow lets somebody ask every server for a seat who has asked for nothing yet: while the primary is frozen, all
-// others wait for their answers. What is returned tells when all is known.
+// askNow lets a new client ask every server for a seat: while the primary is frozen, all other clients wait for their
+// answers. The error comes once the outcome is known.
 func (s *Scene) askNow(ctx context.Context) <-chan error {
 	done, stream := make(chan error, 1), s.Random.Uint64()
 	go func() {
@@ -76,7 +76,7 @@ func (s *Scene) thawUnfenced(ctx context.Context, victim *servers.SQLServer, pro
 	}
 	shut := false
 	for !shut && time.Since(freed) < shutWithin && ctx.Err() == nil {
-		// It ends when it is copied anew, which is done only to who is shut.
+		// It ends when it is copied anew, which happens only to a member that is shut.
 		said, err := ask(ctx, victim, "SELECT @@GLOBAL.read_only")
 		if shut = err == nil && said == "1"; !shut {
 			pause.For(ctx, derivedPoll)

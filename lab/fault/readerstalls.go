@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// stallLast is until a server must have let go of who does not read: the 15 s in which a reader has to take an
-	// event, and what it takes until nothing more fits on the way to him.
+	// stallLast is until a server must have cut off a client that does not read: the 15 s in which a reader has to take
+	// an event, and the time until nothing more fits on the way to it.
 	stallLast = 22 * time.Second
 	// stalledPerServer is how many do not read, at each server.
 	stalledPerServer = 3
-	// harmless is how late others may have 99 of 100 versions, and harmlessBytes what a server may grow by for one who
-	// does not read: a few events as large as can be asked for, not all that come.
+	// harmless is how late others may have 99 of 100 versions. harmlessBytes is what a server may grow by for each
+	// client that does not read: a few of the largest events, and not all that come.
 	harmless      = time.Second
 	harmlessBytes = 16 << 20
 	// arriveWait is for servers to have taken them in.
@@ -54,7 +54,7 @@ const (
 	memoryFigure      = "process_resident_memory_bytes"
 )
 
-// stalledReaders are subscribers who read nothing, beside others who do.
+// stalledReaders are subscribers that read nothing, beside others that do.
 type stalledReaders struct {
 	scene    *Scene
 	listener *listener
@@ -86,7 +86,7 @@ func (r *stalledReaders) come(ctx context.Context) error {
 	return nil
 }
 
-// proof shows that the servers have let go of them, and that neither the others nor the memory suffered.
+// proof shows that the servers have cut them off, and that others did not suffer, nor memory.
 func (r *stalledReaders) proof(ctx context.Context) Injected {
 	after, grown := r.scene.sum(ctx, subscribersFigure), r.scene.sum(ctx, memoryFigure)-r.bytes
 	late := delays(r.listener.all(), r.scene.Workload.Log().Streams())

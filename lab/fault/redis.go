@@ -26,14 +26,14 @@ func redisAt(addr string) *redis.Client {
 	})
 }
 
-// value is what a key has on a node; "" where it has none, or the node does not say.
+// value is the value of a key on a node; "" without one, and where the node does not answer.
 func value(ctx context.Context, addr, key string) string {
 	client := redisAt(addr)
 	defer client.Close()
 	return client.Get(ctx, key).Val()
 }
 
-// store is the cache as servers use it, for who wants to be in their way.
+// store is the cache as servers use it.
 type store struct {
 	*availability.Cache
 	client redis.UniversalClient

@@ -32,8 +32,8 @@ func replicaKilled() Fault {
 	}
 }
 
-// replicasStopped takes all replicas away, killed or frozen as the seed says: nothing may be acknowledged until one is
-// back, and then everybody learns what became of his order.
+// replicasStopped takes all replicas away, killed or frozen as the seed says. Nothing may be acknowledged until one is
+// back. Then every buyer learns the outcome.
 func replicasStopped() Fault {
 	return Fault{
 		Name: "all_replicas_stopped", Area: replicationArea, Shape: ordinary, Lasts: 5 * time.Second,

@@ -12,8 +12,7 @@ import (
 	"interlock/lab/load"
 )
 
-// looks is how often it is looked at what is held: pools, and whoever looks once in a while, fill and empty it by
-// chance.
+// looks is how often resources are looked at. Pools and occasional clients fill and empty them by chance.
 const looks = 5
 
 // least is what the processes of a cluster hold at least within half a second.
@@ -37,7 +36,7 @@ func least(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
 
 // resources are what servers, supervisors and members hold. Those of a kind are added up: after a fault buyers ask
 // other servers than before it, another supervisor leads, and another member is the primary. A member that does not
-// answer holds nothing.
+// answer counts as holding nothing.
 func resources(ctx context.Context, c *cluster.Cluster) ([]check.Resources, error) {
 	ofServers, ofSupervisors := check.Resources{Processes: "the servers"}, check.Resources{Processes: "the supervisors"}
 	for _, server := range c.Servers() {
@@ -61,8 +60,8 @@ func resources(ctx context.Context, c *cluster.Cluster) ([]check.Resources, erro
 // connectionsTimeout bounds one look at a member; one that is being copied anew does not answer.
 const connectionsTimeout = time.Second
 
-// connections are those that a member has, which are many where whoever gave one up left it open; 0 where it does not
-// answer.
+// connections are those that a member has. They are many where clients have left some open. 0 for a member that does
+// not answer.
 func connections(ctx context.Context, member *servers.SQLServer) int {
 	ctx, cancel := context.WithTimeout(ctx, connectionsTimeout)
 	defer cancel()
@@ -74,7 +73,7 @@ func connections(ctx context.Context, member *servers.SQLServer) int {
 	return n
 }
 
-// sum adds a figure up over all servers; those that do not answer have none.
+// sum adds a figure up over all servers that answer.
 func (s *Scene) sum(ctx context.Context, name string) (total float64) {
 	for _, server := range s.Cluster.Servers() {
 		if figures, err := load.Metrics(ctx, server.Addr()); err == nil {

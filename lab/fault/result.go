@@ -14,9 +14,9 @@ type Result struct {
 	Name string `json:"fault"`
 	Area string `json:"area"`
 	Seed uint64 `json:"seed"`
-	// Injected is the proof; nil where it did not come to that.
+	// Injected is the proof; nil where the fault could not be injected.
 	Injected *Injected `json:"injected,omitempty"`
-	// OutageSeconds is the longest time from the fault on in which nobody was told of a new order.
+	// OutageSeconds is the longest time from the fault on without a new order.
 	OutageSeconds float64 `json:"outage_seconds"`
 	// Acknowledged is how many orders buyers were told of.
 	Acknowledged int     `json:"acknowledged"`

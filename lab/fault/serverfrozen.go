@@ -54,7 +54,7 @@ func serverFrozenAt(point failpoints.Point) Fault {
 	}
 }
 
-// freeze stops a server until it is healed. at is the batch that it holds just then; nil where nobody knows.
+// freeze stops a server until it is healed. at is the batch that it holds; nil where that is not known.
 func (s *Scene) freeze(victim *servers.Program, at *heldBatch) (Heal, error) {
 	if err := victim.Signal(syscall.SIGSTOP); err != nil {
 		return nil, err
@@ -100,8 +100,8 @@ func underway(calls []history.Call, server string, at time.Time) (n int) {
 	return n
 }
 
-// soldAgain is when another server first answered, with an order or that there is none left, who asked for a run after
-// a moment; not ok where none has until an end.
+// soldAgain is how long after a moment another server first answered a placing on a run with an order, or that there is
+// no seat left. The placing began after that moment. Not ok when there was none until an end.
 func soldAgain(calls []history.Call, run rail.RunID, except string, from, to time.Time) (after time.Duration, ok bool) {
 	for _, c := range calls { // in the order in which answers came
 		if c.Run == run && c.Kind == history.Place && c.Server != except && c.Start.After(from) && c.End.Before(to) &&

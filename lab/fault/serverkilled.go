@@ -62,7 +62,7 @@ func serverKilledAtEachPoint() Fault {
 								k.Point))
 					}
 					proof.Facts[string(k.Point)] = k.heldBatch
-					// From Redis on, everybody may have been answered already.
+					// From Redis on, all buyers may have been answered already.
 					answered := k.Point == failpoints.BeforeApply || k.Point == failpoints.BeforeUnlock
 					proof.Fired = proof.Fired && k.fits(s.Cluster) && (k.CallsUnderWay > 0 || answered)
 				}

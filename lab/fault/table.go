@@ -38,9 +38,9 @@ func Table() []Fault {
 	}
 }
 
-// Short is what stands for the whole table where there are minutes for it, and not an hour: the lock off, a server's
-// death at each point, a COMMIT cut, and three ends of a primary, two of which nobody fences. What can be played on one
-// cluster is.
+// Short stands for the whole table where there are minutes for it, and not an hour: the lock off, a server's death at
+// each point, a COMMIT cut, and three ends of a primary, two of them unfenced. As much as possible is played on one
+// cluster.
 func Short() []Fault {
 	faults := []Fault{
 		lockSaysYes(), serverKilledAtEachPoint(), commitAnswerCut(), primaryKilled(), primaryFrozen(),
@@ -75,9 +75,9 @@ func Find(name string, seed uint64) (Fault, error) {
 	return Fault{}, fmt.Errorf("%w: %s; there are all, %s, %s", ErrUnknown, name, Overlap, strings.Join(names, ", "))
 }
 
-// overlapping is up to three faults of different areas at once, on a cluster that all of them can be injected into. How
-// buying goes on in a fault's own time need not hold beside the others, and one may hide the proof of another: of two
-// it is asked for. What must never be, and what is promised of everybody's orders, holds in any case.
+// overlapping is up to three faults of different areas at once, on a cluster that fits all of them. What each promises
+// of its own time need not hold beside the others. One may hide the proof of another, so two proofs are asked for. What
+// must never happen, and what is promised of every order, holds in any case.
 func overlapping(seed uint64) Fault {
 	random := rand.New(rand.NewPCG(seed, 3))
 	table := Table()
@@ -109,7 +109,8 @@ func overlapping(seed uint64) Fault {
 // maxOverlap is how many faults are there at once, minOverlap how many of them must be seen to have been.
 const maxOverlap, minOverlap = 3, 2
 
-// overlapArea is a fault's area among others: who takes the primary away is in the way of all that do.
+// overlapArea is a fault's area among several at once. Faults that take the primary away are in each other's way, so
+// they are one area.
 func overlapArea(f Fault) string {
 	if f.Spoils {
 		return replicationArea

@@ -6,8 +6,8 @@ import (
 	"interlock/services/seatmap"
 )
 
-// Capacity is C6: on every leg, the live tickets of a class and the seats that its map calls free are together the
-// seats of its coaches. Tickets are counted one by one, whatever seat they name.
+// Capacity is C6. On every leg, the live tickets of a class and the seats that its map calls free add up to the seats
+// of its coaches. Tickets are counted one by one, by their class alone.
 func Capacity(snapshots []*ledger.AuditSnapshot) *Result {
 	r := begin("C6")
 	for _, b := range snapshots {

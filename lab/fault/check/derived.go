@@ -19,8 +19,8 @@ const (
 
 // DerivedTimes are how long Redis took.
 type DerivedTimes struct {
-	// Healed is from the healing until Redis had of every run that is sold what the ledger had of it by then.
-	// HealedLimit is how long that may take, Why what keeps it from being SoldTime; 0 and "" where nothing does.
+	// Healed is from the healing until Redis had all that the ledger had by then of the runs that are sold. HealedLimit
+	// is how long that may take, and Why the reason where it may be longer than SoldTime: 0 and "" where it may not.
 	Healed, HealedLimit time.Duration
 	Why                 string
 	// Sold and All are from when all had come to rest until it was right about the runs that were sold, and about every
@@ -51,9 +51,8 @@ func InTime(r *Result, t DerivedTimes) {
 	}
 }
 
-// Everywhere adds to C7, at one moment, every run that the ledger has: Redis has what follows from the run's maps.
-// stored is in their order, nil where Redis has nothing; damaged names the runs whose maps cannot be read, nil where
-// there are none.
+// Everywhere adds to C7 every run that the ledger has, at one moment: Redis has what follows from the run's maps.
+// stored is in the order of truth, and nil where Redis has nothing. damaged names the runs whose maps cannot be read.
 func Everywhere(r *Result, truth, stored []*rail.Availability, damaged error) {
 	if damaged != nil {
 		r.wrong("the maps of some runs cannot be read: %v", damaged)

@@ -20,13 +20,18 @@ const (
 	journey = 3 * time.Millisecond
 )
 
-// Linear is C5: the history of each run is linearizable. It is shown twice. The whole run is replayed in the order of
-// its versions, which must never sell what is sold, must be in the order in which clients were answered and asked, and
-// whose times must rise and lie within the calls that they are of: that is a linearization. Payments are held against
-// the end of their holds by the same times. And porcupine, who knows nothing of the ledger's times, looks for one by
-// the clients' clocks alone, seat by seat, in at most limit. What nobody knows the outcome of may have taken effect at
-// any time, or never; porcupine's own time-out is a failure. late is how much later than usual answers of the primary
-// may have come or been read, and with them its clock. wrongNo are the refusals that no moment of the replay explains.
+// Linear is C5: the history of each run is linearizable. It is shown twice.
+//
+// First, each run is replayed in the order of its versions, which is a linearization where three things hold: no seat
+// is sold that is sold already, clients asked and were answered in that order, and the versions' times rise and lie
+// within their calls. Payments are compared with the end of their holds by the same times.
+//
+// Second, porcupine looks for a linearization seat by seat, by the clients' clocks alone and in at most limit. A
+// request of unknown outcome may have taken effect at any time, or never. When porcupine runs out of time, the check
+// fails.
+//
+// late is how much later than usual the primary's answers, and with them its clock, may have come or been read. wrongNo
+// are the refusals that no moment of the replay explains.
 func Linear(
 	calls []history.Call, primary history.Member, snapshots []*ledger.AuditSnapshot, late, limit time.Duration,
 ) (r *Result, wrongNo map[history.Request]bool) {
@@ -61,7 +66,7 @@ func timely(r *Result, calls []history.Call, primary history.Member, early time.
 				at = t.EndedAt
 			}
 		}
-		if at.IsZero() { // it has not taken place, which C2 tells of where somebody was told otherwise
+		if at.IsZero() { // it has not taken place; C2 speaks of those that were told otherwise
 			continue
 		}
 		r.Looked++
@@ -87,7 +92,7 @@ type seatOp struct {
 	from, to int
 }
 
-// seatState says which order has a seat on each leg; 0 is nobody.
+// seatState is the order that has a seat on each leg; 0 for none.
 type seatState [rail.MaxCalls]uint16
 
 func (s seatState) with(op seatOp) (seatState, bool) {
@@ -116,7 +121,7 @@ func seatModel() porcupine.Model {
 	}
 }
 
-// never is when an operation ends that nobody heard the end of.
+// never is the end of an operation whose outcome no client heard.
 const never = math.MaxInt64
 
 // bySeat gives porcupine each seat's history, and says of which none is legal. All of them together may take limit.
@@ -186,7 +191,7 @@ func seatHistories(r *Result, calls []history.Call, primary history.Member) map[
 	return histories
 }
 
-// span is from when to when a request may have taken effect; not ok where nobody asked.
+// span is the time in which a request may have taken effect; not ok without any attempt.
 func span(attempts []history.Call) (from, to int64, ok bool) {
 	if len(attempts) == 0 {
 		return 0, 0, false

@@ -7,9 +7,8 @@ import (
 	"interlock/services/rail"
 )
 
-// payments holds payments against the end of the holds that they are for. All is by the primary's clock, whichever
-// server asked: nothing is paid once its hold is over, no hold ends before, and nobody is told that it is over while it
-// is not.
+// payments compares payments with the end of their holds, by the primary's clock, whichever server was asked. Nothing
+// is paid once its hold is over. No hold ends early. No client is told too early that a hold is over.
 func payments(r *Result, calls []history.Call, primary history.Member) {
 	asked := history.ByRequest(calls)
 	byNumber := map[string]history.Stored{}

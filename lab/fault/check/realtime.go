@@ -8,8 +8,7 @@ import (
 	"interlock/services/rail"
 )
 
-// step is a change of a run's seats, as a client saw it. told is when it was known to have taken place, zero where
-// nobody was told.
+// step is a change of a run's seats, as a client saw it. told is when the client knew of it; zero for never.
 type step struct {
 	kind        history.Kind
 	number      string

@@ -5,8 +5,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Refused is C3: what a client was told that it did not take place has not, and nobody was told a reason that a correct
-// request cannot meet here.
+// Refused is C3. What a client was told had not taken place has not. Every reason that was given is one that a correct
+// request can meet here.
 func Refused(calls []history.Call, primary history.Member) *Result {
 	r := begin("C3")
 	type key struct{ buyer, key string }
@@ -48,8 +48,8 @@ func Refused(calls []history.Call, primary history.Member) *Result {
 	return r
 }
 
-// refused tells whether a request's last answer said that nothing was done, and nothing before left that open.
-// UNAVAILABLE and OVERLOADED speak of their own attempt only, so after one in doubt they say nothing of it.
+// refused tells whether a request's last answer said that nothing was done, and no earlier answer left that open.
+// UNAVAILABLE and OVERLOADED speak of their own attempt only: after an attempt in doubt they decide nothing.
 func refused(attempts []history.Call) bool {
 	inDoubt := false
 	for _, a := range attempts {

@@ -51,8 +51,8 @@ func turns(primary history.Member) map[rail.RunID][]*turn {
 	return all
 }
 
-// replay sells every run again, version by version, and says which refusals it cannot explain: a buyer was told that
-// nothing is left, and at every moment of his call, and a little before it, something was.
+// replay sells every run again, version by version, and says which refusals it cannot explain. Those are of buyers who
+// were told that nothing is left, although something was at every moment of the call, and a little before it.
 func replay(
 	r *Result, calls []history.Call, primary history.Member, snapshots []*ledger.AuditSnapshot, early time.Duration,
 ) map[history.Request]bool {

@@ -66,7 +66,7 @@ func oneAnswer(r *Result, request history.Request, attempts []history.Call) (inD
 	return inDoubt
 }
 
-// oneOrder holds that the primary has one order for each key, also where nobody was told of the other.
+// oneOrder holds that the primary has one order for each key, also for orders that no client was told of.
 func oneOrder(r *Result, primary history.Member) {
 	type key struct {
 		run        rail.RunID

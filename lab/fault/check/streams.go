@@ -10,9 +10,9 @@ import (
 // ReachTime is within what a subscriber must have the last version.
 const ReachTime = 5 * time.Second
 
-// Streams is C8: every subscriber's versions only rise (a new connection may repeat the last), and each reaches the
-// last version of its run within ReachTime after the run has come to rest, or the subscriber could connect, whichever
-// is later.
+// Streams is C8. Every subscriber's versions only rise; a new connection may repeat the last one. Each subscriber has
+// the last version of its run within ReachTime after the run has come to rest, or after the subscriber could connect,
+// whichever is later.
 func Streams(streams []history.Stream, last map[rail.RunID]int64, rest time.Time) *Result {
 	r := begin("C8")
 	latest := time.Duration(0)

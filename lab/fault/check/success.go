@@ -105,7 +105,7 @@ func Outage(calls []history.Call, from, to time.Time) time.Duration {
 // Searched is how many searches were begun after a moment, how many of them failed or could not say what is left, and
 // whether searching stopped. It stopped where there was no search, where one had no answer, or where one searcher was
 // told twice that it is not known what is left. Once is allowed: a machine that stands still for half a second fails
-// everybody once, while a search that waits for what is broken fails again and again.
+// every searcher once. A search that waits for what is broken fails again and again.
 func Searched(calls []history.Call, from time.Time) (n, failed int, stopped bool) {
 	unknown := map[string]int{}
 	for _, c := range calls {

@@ -19,7 +19,7 @@ const (
 	answerTimeout = 4 * time.Second
 	// maxAnswer is many times any answer to what is asked here.
 	maxAnswer = 1 << 20
-	// fewestPause and longestPause bound what a client waits before it asks again, whatever it is told.
+	// fewestPause and longestPause bound how long a client waits before it asks again, whatever the answer says.
 	fewestPause, longestPause = 50 * time.Millisecond, time.Second
 )
 
@@ -37,7 +37,7 @@ type reply struct {
 	data       json.RawMessage
 }
 
-// ask sends a document to a server. Whatever goes wrong is a reply, too.
+// ask sends a document to a server. What goes wrong is a reply, too: a broken one.
 func (w *Workload) ask(ctx context.Context, server, token, query string, variables map[string]any) reply {
 	ctx, cancel := context.WithTimeout(ctx, w.options.Patience)
 	defer cancel()
@@ -129,7 +129,7 @@ func (w *Workload) mutate(
 	return answer
 }
 
-// comesOf is what an order is once what was asked for has taken place; a placed one may be anything by then.
+// comesOf is the state of an order once the request has taken place. A placed order may have any state by then.
 var comesOf = map[history.Kind]rail.OrderState{history.Pay: rail.Paid, history.Cancel: rail.Cancelled}
 
 // read finds the order or the refusal in an answer.

@@ -31,7 +31,7 @@ type buyer struct {
 	random   *rand.Rand
 	// at is the server that is asked next.
 	at int
-	// impatient is one who waits for the fewest pause, whatever he is told.
+	// impatient buyers wait for the fewest pause, whatever the answer says.
 	impatient bool
 }
 
@@ -90,11 +90,11 @@ type Want struct {
 	From, To int
 	Class    rail.SeatClass
 	Key      string
-	// Passenger is who is to travel.
+	// Passenger is the traveller.
 	Passenger rail.Passenger
 }
 
-// want makes one that nobody else has.
+// want makes a request with a key and a document of its own.
 func (w *Workload) want(random *rand.Rand) Want {
 	from, to := random.IntN(load.Calls), random.IntN(load.Calls-1)
 	if to >= from {
@@ -130,7 +130,7 @@ func (w Want) call(name string) history.Call {
 	}
 }
 
-// place asks for a seat; the order is nil where there is none.
+// place asks for a seat. The order is nil without one.
 func (b *buyer) place() (*history.Order, history.Call) {
 	want := b.workload.want(b.random)
 	return b.insist(want.call(b.name), placeDocument, "placeOrder", want.input())
@@ -147,8 +147,8 @@ func (b *buyer) cancel(order *history.Order, placed history.Call) {
 	b.insist(placed, cancelDocument, "cancelOrder", map[string]any{"orderId": order.ID})
 }
 
-// insist asks one server after the other the same thing, until it is known what became of it. Who is leaving insists
-// still: what was begun is to be known.
+// insist asks one server after the other the same thing, until the outcome is known. A buyer that is leaving insists
+// still: every outcome is to be known.
 func (b *buyer) insist(c history.Call, document, field string, input map[string]any) (*history.Order, history.Call) {
 	servers := b.workload.options.Servers
 	for {
@@ -195,7 +195,7 @@ func (w *Workload) Together(ctx context.Context, subject string, times int, stre
 	return context.Cause(ctx)
 }
 
-// Buy lets somebody ask for a seat, the at-th server first, until it is known what became of it, and is the last call.
+// Buy asks for a seat until the outcome is known, the at-th server first, and returns the last call.
 func (w *Workload) Buy(subject string, at int, want Want) (history.Call, error) {
 	token, err := w.options.Token(subject)
 	if err != nil {

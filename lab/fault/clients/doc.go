@@ -1,9 +1,9 @@
-// Package clients is a workload full of people who use a cluster while things break: buyers who place orders and then
-// pay or cancel or leave it at that, people who search, and subscribers.
+// Package clients is the workload of a cluster while things break: buyers who place orders and then pay them, cancel
+// them or leave them, searchers, and subscribers.
 //
-// They behave as a good client does. Who is told ORDER_PENDING, OVERLOADED or UNAVAILABLE, or nothing at all, asks the
-// next server with the same key, until it is known what became of it. Every call is noted with its times and its
-// answer; what that is worth is for others to say.
+// They behave as good clients do. After ORDER_PENDING, OVERLOADED, UNAVAILABLE or no answer at all, a buyer asks the
+// next server with the same key, until the outcome is known. Every call is noted with its times and its answer. Judging
+// it is left to package check.
 //
 // A Workload's methods may be called from several goroutines.
 package clients

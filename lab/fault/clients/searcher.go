@@ -12,7 +12,7 @@ import (
 
 const searchDocument = `query($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){searchTickets(from:$f,to:$t,date:$d,first:10){nodes{run{id} classes{remaining}}}}`
 
-// search looks for tickets until the workload is left. Who gets no answer asks another server.
+// search looks for tickets until the workload is left. After no answer it asks another server.
 func (w *Workload) search(n int) {
 	random, at := w.random(1<<32+uint64(n)), n
 	for w.leaving.Err() == nil {
@@ -30,7 +30,7 @@ func (w *Workload) search(n int) {
 		c.End = time.Now()
 		c.Outcome, c.Code, c.Problem = answer.outcome, answer.code, answer.problem
 		if answer.outcome == history.Done && unknown(answer.data) {
-			// An honest "not known just now", which is an answer, and not one that anybody searched for.
+			// An honest "not known just now" is an answer, and not what was searched for.
 			c.Code = "UNKNOWN"
 		}
 		if c.Outcome != history.Done {

@@ -13,7 +13,7 @@ import (
 	"interlock/lab/load"
 )
 
-// Options say who is in the workload.
+// Options say which clients there are, and what they want.
 type Options struct {
 	// Servers are the addresses that clients know; not all of them need to answer.
 	Servers []string
@@ -23,7 +23,7 @@ type Options struct {
 	Token func(subject string) (string, error)
 	// Buyers, Searchers and Subscribers are how many there are. Every subscriber follows one of the runs.
 	Buyers, Searchers, Subscribers int
-	// Impatient is how many of the buyers ask again almost at once, whatever they are told: somebody wants an answer at
+	// Impatient is how many of the buyers ask again almost at once, whatever the answer says: so there is a question at
 	// any time.
 	Impatient int
 	// Pause is how long a buyer and a searcher think between two requests.
@@ -44,12 +44,12 @@ type Workload struct {
 	client  *http.Client
 	log     *history.Log
 
-	// life ends all, leaving only who would begin something new, following the subscribers alone.
+	// life ends all clients, leaving those that would begin something new, and following the subscribers alone.
 	life, leaving, following context.Context
 	end, leave, unfollow     context.CancelFunc
 	people, subscribers      sync.WaitGroup
 	documents                atomic.Uint64
-	// working is held for reading by who changes something, for as long as it is not known what became of it.
+	// working is held for reading by each client that changes something, until the outcome is known.
 	working     sync.RWMutex
 	connections connectedness
 }
@@ -57,12 +57,12 @@ type Workload struct {
 const (
 	// idleConnections is how many of one server are kept: as many as ask at once.
 	idleConnections = 512
-	// idleTime is how long one is kept that nobody needs. What a server holds for clients is looked at, so what a crowd
-	// has left behind must be gone soon.
+	// idleTime is how long an idle connection is kept. Checks look at what a server holds for clients, so connections
+	// that are not needed any more must be gone soon.
 	idleTime = time.Second
 )
 
-// Open lets everybody in. Leave and Close end it.
+// Open starts the clients. Leave and Close end them.
 func Open(ctx context.Context, o Options) (*Workload, error) {
 	if o.BuyersPause == 0 {
 		o.BuyersPause = o.Pause
@@ -98,7 +98,7 @@ func Open(ctx context.Context, o Options) (*Workload, error) {
 	return w, nil
 }
 
-// Log is what everybody did and heard so far.
+// Log is what the clients did and heard so far.
 func (w *Workload) Log() *history.Log { return w.log }
 
 // Servers are the addresses that clients know.
@@ -107,8 +107,8 @@ func (w *Workload) Servers() []string { return w.options.Servers }
 // Runs are what is sold.
 func (w *Workload) Runs() []*load.Run { return w.options.Runs }
 
-// Leave lets nobody begin anything new, and waits until all know what became of what they have begun, at most until ctx
-// ends; who does not know it by then goes without. Subscribers stay.
+// Leave ends all clients but the subscribers, once each knows the outcome of what it has begun. It waits at most until
+// ctx ends, and then ends those that do not know.
 func (w *Workload) Leave(ctx context.Context) {
 	w.leave()
 	gone := make(chan struct{})
@@ -124,8 +124,8 @@ func (w *Workload) Leave(ctx context.Context) {
 	}
 }
 
-// Rest lets nobody who buys begin anything new until resume is called, and returns once all know what became of what
-// they have begun. On an error nobody rests.
+// Rest keeps buyers from beginning anything new until resume is called. It returns once each knows the outcome of what
+// it has begun. On an error all go on.
 func (w *Workload) Rest(ctx context.Context) (resume func(), err error) {
 	quiet := make(chan struct{})
 	go func() {

@@ -141,7 +141,7 @@ func TestWorkload_Impatient(t *testing.T) {
 	workload, _ := open(t, failing(`{"errors":[{"message":"m","extensions":{"code":"UNAVAILABLE","retryAfterMs":500}}]}`), clients.Options{
 		Buyers: 2, Impatient: 1, Seed: 1,
 	})
-	var sooner, later map[string]int // who asked again before he was told to, and after
+	var sooner, later map[string]int // buyers that asked again before they were told to, and after
 	require.Eventually(t, func() bool {
 		sooner, later = map[string]int{}, map[string]int{}
 		for request, attempts := range history.ByRequest(workload.Log().Calls()) {
@@ -195,13 +195,13 @@ func TestWorkload_Rest(t *testing.T) {
 		require.False(t, c.Start.Before(quiet) && c.End.After(quiet), "nothing is under way")
 	}
 
-	o.mu.Lock() // the office is frozen, and whoever asks it does not come to rest
+	o.mu.Lock() // the office is frozen: those who ask it do not come to rest
 	require.Eventually(t, func() bool {
 		limited, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		resume, err := workload.Rest(limited)
 		if err == nil {
-			resume() // nobody was asking just then
+			resume() // there was no question just then
 		}
 		return errors.Is(err, context.DeadlineExceeded)
 	}, 10*time.Second, time.Millisecond)

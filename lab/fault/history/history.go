@@ -1,5 +1,5 @@
-// Package history is what the clients of a cluster did and heard, and what the cluster's members have of it: what the
-// checks are made on.
+// Package history is what the clients of a cluster did and heard, and what the cluster's members have of it. The checks
+// are made on it.
 //
 // It judges nothing. A Log may be written by many goroutines; everything else is plain values. All times are of this
 // machine's clock, which every process of the proving ground shares.
@@ -37,7 +37,7 @@ const (
 	// Overloaded and Unavailable: nothing was done by this request; come again.
 	Overloaded  Outcome = "overloaded"
 	Unavailable Outcome = "unavailable"
-	// Broken: no answer, or one that makes no sense. What became of it only the same key can tell.
+	// Broken: no answer, or one that makes no sense. Only the same key can tell the outcome.
 	Broken Outcome = "broken"
 )
 
@@ -50,7 +50,7 @@ func (o Outcome) InDoubt() bool { return o == Pending || o == Broken }
 // Request is what is asked for, however often: a retry is the same request.
 type Request struct {
 	Kind Kind
-	// Buyer is who asks, Key his own name for it: the idempotency key of a placing, the order's number else.
+	// Buyer asks. Key is the idempotency key of a placing, and else the order's number.
 	Buyer, Key string
 }
 
@@ -61,7 +61,7 @@ type Call struct {
 	Run      rail.RunID
 	From, To int
 	Class    rail.SeatClass
-	// Passenger is who is to travel; nobody where nothing is sold.
+	// Passenger is the traveller; zero where nothing is sold.
 	Passenger rail.Passenger
 	// Start and End are when the client began to ask, and when it had the answer.
 	Start, End time.Time
@@ -80,7 +80,7 @@ type Order struct {
 	Version    int64
 	State      rail.OrderState
 	Total      rail.Money
-	// PayBy is until when it may be paid; zero where that was not told, since it was paid or has ended.
+	// PayBy is until when it may be paid; zero for an order that is paid or has ended.
 	PayBy time.Time
 	// Coach, Seat, and the passenger's name and masked document number, are of its one ticket.
 	Coach, Seat, Name, DocumentMasked string
@@ -109,12 +109,12 @@ type Stored struct {
 	State              rail.OrderState
 	Version            int64
 	From, To           int
-	// PlacedVersion and EndedVersion are the run's that the seat was taken and given back at; EndedVersion is 0 while
-	// the order has it.
+	// PlacedVersion and EndedVersion are the run's versions that took the seat and gave it back. EndedVersion is 0
+	// while the order has it.
 	PlacedVersion, EndedVersion int64
-	// PlacedAt and EndedAt are by the primary's clock, in whole milliseconds, as it was after the version before theirs
-	// was read. EndedAt is zero while the order has its seat; of a hold that expired it is the hold's end. PaidAt, zero
-	// while it is not paid, and PayBy, until when it may be, are by the same clock.
+	// PlacedAt, EndedAt, PaidAt and PayBy are by the primary's clock, in whole milliseconds. PlacedAt and EndedAt were
+	// read after the version before theirs. EndedAt is zero while the order has its seat, and the hold's end for a hold
+	// that expired. PaidAt is zero until it is paid. PayBy is until when it may be.
 	PlacedAt, EndedAt, PaidAt, PayBy time.Time
 	Class                            rail.SeatClass
 	SeatIndex                        int
