@@ -69,7 +69,7 @@ func (c faultCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) 
 	return err
 }
 
-// one is the fault that is named; none for all and for the demo. The error is of names that do not exist.
+// one is the fault that is named, and zero for all and for the demo. The error is of a name that does not exist.
 func (c faultCommand) one() (f fault.Fault, err error) {
 	switch {
 	case c.Name == everyFault:

@@ -1,10 +1,10 @@
-// Package background is a sale in the background: a few buyers who buy one run at a steady pace, and whose trips all
-// cross one leg, in the middle of the train.
+// Package background is a sale in the background: a few buyers buy one run at a steady pace, and their trips all cross
+// one leg, in the middle of the train.
 //
-// Whatever seat they get, each order takes one seat on that leg. So whoever is shown what is left on it knows how many
-// orders that is, and a journal of when buyers heard of their orders tells how old it is. It never decides whether an
-// age is good.
+// Whatever seat it gets, each order takes one seat on that leg. So the number of seats left on the leg tells how many
+// orders are shown, and a journal of when buyers heard of their orders tells how old that is. The package never decides
+// whether an age is good.
 //
-// Nobody else may buy on the run, and nobody may give a seat back. A Sale's methods may be called by several
+// No other client may buy on the run, and no seat may be given back. A Sale's methods may be called by several
 // goroutines.
 package background

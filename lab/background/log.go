@@ -2,9 +2,9 @@ package background
 
 import "time"
 
-// Shown is somebody who was shown, at a time, how many orders there were.
+// Shown is how many orders a client was shown at a time.
 type Shown struct {
-	// AskedAt is when the question was sent; for who did not ask, when the answer came.
+	// AskedAt is when the question was sent. Of an event, which is not asked for, it is when the event came.
 	AskedAt, HeardAt time.Time
 	Orders           int
 }
@@ -19,8 +19,9 @@ func (l Log) Lacked(s Shown) time.Duration {
 	return max(0, s.AskedAt.Sub(l.Acks[s.Orders].HeardAt))
 }
 
-// Since is how long before an answer the oldest order was acknowledged that it shows and the one before it did not;
-// false where it shows nothing new. An order that is shown before its buyer has heard of it is no time old.
+// Since is how long before an answer its oldest new order was acknowledged: the oldest that it shows and the answer
+// before it did not. ok is false where it shows nothing new. The age is 0 for an order that is shown before its buyer
+// has heard of it.
 func (l Log) Since(before, now Shown) (age time.Duration, ok bool) {
 	if now.Orders <= before.Orders || before.Orders >= len(l.Acks) {
 		return 0, false

@@ -26,7 +26,7 @@ func TestLacked(t *testing.T) {
 		asked, orders int
 		want          time.Duration
 	}{
-		{50, 0, 0},                       // nobody has heard of any order
+		{50, 0, 0},                       // no buyer has heard of any order
 		{150, 0, 50 * time.Millisecond},  // the first was known for 50 ms
 		{350, 0, 250 * time.Millisecond}, // the oldest of those that are missing counts
 		{350, 2, 50 * time.Millisecond},

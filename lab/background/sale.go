@@ -29,14 +29,14 @@ const (
 	maxTries = 300
 )
 
-// Options say what is sold to whom.
+// Options say what is sold, and to how many.
 type Options struct {
 	// Server is the address of one.
 	Server   string
 	Run      *load.Run
 	Accounts *load.Accounts
-	// Buyers is how many there are. Together they aim at PerSecond orders a second; who has to wait for an answer
-	// leaves out what he could have bought meanwhile.
+	// Buyers is how many there are. Together they aim at PerSecond orders a second. A buyer that waits for an answer
+	// leaves out what it could have bought meanwhile.
 	Buyers    int
 	PerSecond float64
 }
@@ -84,7 +84,7 @@ func Start(ctx context.Context, o Options) *Sale {
 	return s
 }
 
-// Stop ends the sale, once every buyer has the answer he waits for.
+// Stop ends the sale, once every buyer has its answer.
 func (s *Sale) Stop() {
 	s.cancel()
 	s.all.Wait()
@@ -94,8 +94,8 @@ func (s *Sale) Stop() {
 type Log struct {
 	// Acks are the orders, in the order in which buyers heard of them.
 	Acks []Ack
-	// Refused is how many were told no, as when the run is sold out; Failed how many answers were none, after which the
-	// same key was asked again; Problem is the last of these.
+	// Refused is how many were told no, as when the run is sold out. Failed is how many answers were none, after which
+	// the same key was asked again. Problem is the last of these.
 	Refused, Failed int
 	Problem         error
 }
@@ -114,7 +114,7 @@ func Capacity(run *load.Run) int { return len(load.Classes) * run.SeatsPerClass 
 
 const placeOrder = `mutation Buy($i:PlaceOrderInput!){placeOrder(input:$i){order{number} userErrors{code message path}}}`
 
-// buy buys one ticket. Who has asked hears what became of it, also when the sale ends meanwhile.
+// buy buys one ticket. It waits for the outcome, also when the sale ends meanwhile.
 func (s *Sale) buy(ctx context.Context, api load.API) {
 	life := context.WithoutCancel(ctx)
 	name := fmt.Sprintf("%016x", rand.Uint64())

@@ -37,8 +37,8 @@ const (
 // orderID is how an order's unique part is written: see newOrderID of cmd/interlock.
 var orderID = base32.HexEncoding.WithPadding(base32.NoPadding)
 
-// buildOrders makes the text of the orders and of their tickets. The key is made as the lab's buyers make it; what is
-// sealed of the passenger, the request's hash and the document's digest are random and as long as a sale's.
+// buildOrders makes the text of the orders and of their tickets. Keys are made as the lab's buyers make them. The
+// sealed passenger, the request's hash and the document's digest are random, and as long as a sale's.
 func (w *Writer) buildOrders(sold []place) {
 	placed := time.Now()
 	times := strconv.FormatInt(placed.UnixMilli(), 10) + "," + strconv.FormatInt(placed.Add(payWithin).UnixMilli(), 10)

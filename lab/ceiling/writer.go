@@ -28,8 +28,8 @@ const (
 	noMaps     = -1
 )
 
-// Writer writes transactions of orders on one connection and into one run at a time that no other writer has, so that
-// no two wait for one row.
+// Writer writes transactions of orders on one connection and into one run at a time. Each writer has runs of its own,
+// so that no two wait for one row.
 type Writer struct {
 	database *Database
 	conn     *sql.Conn

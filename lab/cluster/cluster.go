@@ -45,18 +45,17 @@ type Options struct {
 	Supervisors int
 	// Proxied puts a proxy between every server and every member that it knows.
 	Proxied bool
-	// FirstDiskBytes puts the binary log of the member that is opened first on a disk of so many bytes, which can be
-	// filled; 0: with its data. See servers.SQLOptions.
+	// FirstDiskBytes puts the binary log of the member that is opened first on a disk of that size, which can be
+	// filled; 0: the log is with the data. See servers.SQLOptions.
 	FirstDiskBytes int64
 	// Hold is how long an order may stay unpaid; 0: longer than any measurement.
 	Hold time.Duration
 	// Unlimited servers let a buyer hold as much as there is, where buyers are few and buy all the time.
 	Unlimited bool
-	// Strict servers keep the limits of a client address that are the default, though everybody comes from this
-	// machine.
+	// Strict servers keep the default limits of a client address, though all clients come from this machine.
 	Strict bool
-	// Breakable servers hold batches at exact points for whoever asks at their Control. Like AnyVersion, Asynchronous
-	// and ClocksApart it takes a Binary that was built with FaultTag; any other ignores it.
+	// Breakable servers hold batches at exact points when they are asked to at their Control. Like AnyVersion,
+	// Asynchronous and ClocksApart this takes a Binary that was built with FaultTag. Any other ignores it.
 	Breakable bool
 	// AnyVersion takes the check of a run's version away from the servers, and with it what keeps seats from being sold
 	// twice.
@@ -65,12 +64,12 @@ type Options struct {
 	Asynchronous bool
 	// ClocksApart puts the first server's clock so far ahead, and the second's so far behind, and so on in turn.
 	ClocksApart time.Duration
-	// Log is told how far the start is; nil: nobody.
+	// Log is told how far the start is; nil: no log.
 	Log *slog.Logger
 }
 
-// Cluster is a running cluster. Its methods may be called from several goroutines; what it starts and stops is safe,
-// and each single server is the business of one goroutine at a time.
+// Cluster is a running cluster. Its methods may be called from several goroutines. Each single server is for one
+// goroutine at a time.
 type Cluster struct {
 	options Options
 	secrets secrets

@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(serverstest.Main(m)) }
 
-// settings are what every member must be set to, whatever it is at the moment: each may be primary one day.
+// settings are what every member must be set to, primary or not: each may be primary one day.
 var settings = map[servers.Flavor]map[string]string{
 	servers.MySQL: {
 		"sync_binlog": "1", "innodb_flush_log_at_trx_commit": "1", "relay_log_recovery": "OFF", "sync_relay_log": "1",
@@ -116,7 +116,7 @@ func sellsOnlyWithReplicas(t *testing.T, c *cluster.Cluster) (run string) {
 	return runs[0].ID
 }
 
-// staysShutAfterACrash kills the primary: it comes back read-only and asynchronous, and nobody sells on it.
+// staysShutAfterACrash kills the primary: it comes back read-only and asynchronous, and no server sells on it.
 func staysShutAfterACrash(t *testing.T, c *cluster.Cluster, run string) {
 	require.NoError(t, c.Primary.Kill())
 	require.NoError(t, c.Primary.Start(t.Context()))

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// ackTimeoutMilliseconds is the largest that MySQL takes, seven weeks: a primary must never fall back to sending
-	// commits without waiting.
+	// ackTimeoutMilliseconds is the largest that MySQL takes, seven weeks: a primary must never fall back to commits
+	// that do not wait.
 	ackTimeoutMilliseconds = 4_294_967_295
 	// netTimeoutSeconds and heartbeatSeconds are how soon a replica notices that its primary is frozen: the defaults
 	// take a minute.
@@ -27,8 +27,8 @@ const (
 // dialect is what the two databases say differently.
 type dialect struct {
 	flavor servers.Flavor
-	// protect and unprotect switch the last protection against writing on and off; root may write in between, while the
-	// member stays read-only to everybody else. MariaDB has no such step.
+	// protect and unprotect switch the last protection against writing on and off. Between unprotect and protect root
+	// may write, while the member stays read-only to all other users. MariaDB has no such step.
 	protect, unprotect string
 }
 
@@ -41,8 +41,8 @@ func dialectOf(flavor servers.Flavor) dialect {
 	}
 }
 
-// settings are the arguments of the member with an id: the same for all, since each may be primary one day. Whoever
-// starts or restarts is read-only and has its source side off; opening it is somebody's decision.
+// settings are the arguments of the member with an id: the same for all, since each may be primary one day. A member
+// that starts is read-only and has its source side off. To open it is a decision.
 func (d dialect) settings(id int) []string {
 	common := []string{
 		"--server-id=" + strconv.Itoa(id),
@@ -55,7 +55,7 @@ func (d dialect) settings(id int) []string {
 		// A replica syncs its relay log after every event, and a batch of 500 orders is 60 events of the default 8 KiB:
 		// its commit took 92 ms, and takes 20 ms since a statement is one event.
 		"--binlog-row-event-max-size=" + rowEvent,
-		// A seat map is 19 KB; its image from before the change is of no use to anybody.
+		// A seat map is 19 KB, and its image from before the change is of no use.
 		"--binlog-row-image=MINIMAL",
 		"--max-connections=" + strconv.Itoa(maxConnections),
 		"--innodb-buffer-pool-size=" + bufferPool,

@@ -12,8 +12,7 @@ import (
 )
 
 const (
-	// statementTimeout bounds every statement of an opening: nothing in it takes longer, unless a commit waits for a
-	// replica that does not come.
+	// statementTimeout bounds every statement of an opening. A longer one is a commit that waits for a replica in vain.
 	statementTimeout = 10 * time.Second
 	// stateTimeout is how long a replica may take to connect; it tries once a second.
 	stateTimeout = 30 * time.Second
@@ -115,7 +114,7 @@ func (m *member) named(ctx context.Context, what, prefix string) (map[string]str
 	return found, rows.Err()
 }
 
-// await looks until something holds; what it says of itself at last is the error.
+// await looks until something holds. The error has the last state that it told of.
 func await(ctx context.Context, holds func() (bool, string, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
 	defer cancel()

@@ -29,7 +29,7 @@ func StartMembers(ctx context.Context, flavor servers.Flavor, count int) (*Membe
 	return startMembers(ctx, flavor, count, 0)
 }
 
-// startMembers is StartMembers, with the binary log of the first one on a disk of so many bytes; 0: with its data.
+// startMembers is StartMembers with the first binary log on a disk of firstDiskBytes; 0: it is with the data.
 func startMembers(ctx context.Context, flavor servers.Flavor, count int, firstDiskBytes int64) (*Members, error) {
 	m := &Members{Servers: make([]*servers.SQLServer, count), dialect: dialectOf(flavor), secrets: newSecrets()}
 	start := servers.StartMySQL

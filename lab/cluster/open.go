@@ -19,8 +19,8 @@ const (
 	supervisorUser  = "failover"
 )
 
-// openMariaDB makes the first member writable, in the one order in which nothing can be answered that no replica has:
-// replicas connected, what they have held against the primary, source side on, a barrier commit acknowledged; and only
+// openMariaDB makes the first member writable, in the one order in which every answer is also on a replica: replicas
+// connected, their transactions compared with the primary's, source side on, a barrier commit acknowledged, and only
 // then writable. The supervisor does that for MySQL, and refuses MariaDB.
 func (m *Members) openMariaDB(ctx context.Context) (err error) {
 	members := make([]*member, len(m.Servers))

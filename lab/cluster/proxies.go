@@ -14,7 +14,7 @@ type Proxy struct {
 	Member *servers.SQLServer
 }
 
-// Proxies are every server's ways to the members that it knows; none where the cluster is not Proxied.
+// Proxies are every server's ways to the members that it knows, in a cluster that is Proxied.
 func (c *Cluster) Proxies() []*Proxy {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,7 +13,7 @@ func (c *Cluster) startSupervisors(ctx context.Context) error {
 		supervisor, err := servers.StartProgram(ctx, servers.ProgramOptions{
 			Path: c.options.Binary, Env: c.members.SupervisorEnv(),
 			Args:  func(string) []string { return []string{"failover", "--log-level", "INFO"} },
-			Ready: func(context.Context, string) error { return nil }, // it serves nobody
+			Ready: func(context.Context, string) error { return nil }, // it serves no requests
 		})
 		if err != nil {
 			return fmt.Errorf("interlock failover: %w", err)

@@ -1,7 +1,7 @@
 // Package labtest lends tests of the proving ground what they attack, break or measure. It ends with the test.
 //
-// Cluster is the real thing. Serve is the smallest whole server there is, on nothing but a folder: it is for what a
-// load must see, never for figures, since SQLite and the in-process Redis have none of a cluster's ways to be late.
+// Cluster is the real thing. Serve is the smallest whole server there is, on nothing but a folder. It shows what a load
+// must see, and is never for figures: SQLite and the in-process Redis have none of a cluster's ways to be late.
 package labtest
 
 import (

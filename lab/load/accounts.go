@@ -27,16 +27,16 @@ func AdminToken(tokens *identity.Development) (string, error) {
 // OrdersPerAccount is how many orders one account places: as many holds as a buyer may have by default.
 const OrdersPerAccount = 5
 
-// Accounts are new accounts, without end: no two have one name, whoever else has made some for the same server.
+// Accounts are new accounts, without end. No two have one name, also over several Accounts and one server.
 type Accounts struct {
 	// Token makes the token of a buyer.
 	Token func(subject string) (string, error)
 }
 
-// Next is the token of an account that nobody has used.
+// Next is the token of a new account.
 func (a *Accounts) Next() (string, error) { return a.Token(fmt.Sprintf("buyer-%016x", rand.Uint64())) }
 
-// Account is the account of somebody who buys, a new one after every OrdersPerAccount orders.
+// Account is a buyer's account, a new one after every OrdersPerAccount orders.
 type Account struct {
 	accounts *Accounts
 	token    string

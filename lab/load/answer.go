@@ -15,9 +15,9 @@ type Outcome uint8
 const (
 	// Placed: a new order with its tickets.
 	Placed Outcome = iota
-	// SoldOut: an honest no, as it seems; others judge it.
+	// SoldOut: nothing is left. Package sell judges whether that was true.
 	SoldOut
-	// Refused: any other refusal; there is no reason for one.
+	// Refused: any other refusal. The load gives no reason for one.
 	Refused
 	// Overloaded: come again.
 	Overloaded
@@ -95,7 +95,7 @@ func read(status int, body []byte) answer {
 	return a
 }
 
-// after is the text between a field's quotes, and what follows it; nil where there is none.
+// after is the text between a field's quotes, and what follows it; nil without the field.
 func after(b, field []byte) (value, rest []byte) {
 	at := bytes.Index(b, field)
 	if at < 0 {

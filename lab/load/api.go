@@ -13,7 +13,7 @@ import (
 // apiTimeout is for one question of the lab's own, such as publishing 400 runs.
 const apiTimeout = time.Minute
 
-// API asks a server like anybody does, for all that is not measured.
+// API asks a server as any client does, for all that is not measured.
 type API struct {
 	Server, Token string
 }

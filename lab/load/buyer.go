@@ -15,7 +15,7 @@ import (
 type Crowd struct {
 	Journal  *Journal
 	Accounts *Accounts
-	// Seed makes keys and trips; printed, so that a trip can be seen again.
+	// Seed makes keys and trips. It is printed, so that a trip can be seen again.
 	Seed uint64
 
 	// documents counts up: no two passengers have one document.
@@ -35,22 +35,23 @@ type buyer struct {
 
 	// window is when answers count.
 	window window
-	// open tells that the load is offered: each question is another person's, who leaves when he is refused.
+	// open tells that the load is offered: each question is another person's, who leaves when refused.
 	open   bool
 	counts [outcomes]int
-	// answered is how many answers, of whatever kind, came within the window.
+	// answered is how many answers, of any kind, came within the window.
 	answered int
 	// inWindow has the orders that count, by second of the window.
 	inWindow []int32
-	// latencies, in microseconds, are of the orders that count; under an offered load, of all who came within the
-	// window, whenever they were served.
+	// latencies, in microseconds, are of the orders that count. Under an offered load they are of all questions that
+	// were due within the window, whenever they were served.
 	latencies []uint32
 	// overloaded are, in microseconds, the times from a question within the window to the answer OVERLOADED.
 	overloaded   []uint32
 	acknowledged []Acknowledged
 	soldOut      []NoSeat
 	problems     map[string]int
-	// unserved are those of an offered load who came within the window and got no order for want of an answer in time.
+	// unserved counts those of an offered load that were due within the window and got no order for want of an answer
+	// in time.
 	unserved int
 }
 
@@ -59,13 +60,13 @@ type window struct{ begin, end time.Time }
 
 func (w window) has(t time.Time) bool { return !t.Before(w.begin) && t.Before(w.end) }
 
-// lastCall is until when those who came within the window may ask, or ask again: without these seconds the slowest
-// would be left out of the latencies, and without an end a server that does not answer would never be left.
+// lastCall is until when questions that were due within the window may be asked, or asked again. Without these seconds
+// the slowest would be left out of the latencies. Without an end a server that does not answer would never be left.
 func (w window) lastCall() time.Time { return w.end.Add(patience) }
 
 func (w window) seconds() float64 { return w.end.Sub(w.begin).Seconds() }
 
-// pauseAfterTrouble keeps a buyer who gets no answer from asking in a tight circle; maxPause bounds what a server may
+// pauseAfterTrouble keeps a buyer without an answer from asking in a tight circle. maxPause bounds what a server may
 // ask for.
 const (
 	pauseAfterTrouble = 50 * time.Millisecond
@@ -131,7 +132,7 @@ type exchange struct {
 	asked, heard time.Time
 }
 
-// pause waits for as long as the answer says, within bounds; false when the context ended before.
+// pause waits for as long as the answer says, within bounds. It is false when the context ended before.
 func (e exchange) pause(ctx context.Context) bool {
 	return pause.For(ctx, min(max(e.retryAfter, pauseAfterTrouble), maxPause))
 }
@@ -151,8 +152,8 @@ func (b *buyer) ask(ctx context.Context, request []byte) exchange {
 	return e
 }
 
-// placed notes an order. It counts where it is the first answer to its key and comes within the window. Under an offered
-// load the wait of each counts who came within the window.
+// placed notes an order. It counts where it is the first answer to its key and comes within the window. Under an
+// offered load the wait counts of every question that was due within the window.
 func (b *buyer) placed(e exchange, intended time.Time, first bool) {
 	b.acknowledged = append(b.acknowledged, Acknowledged{e.number, e.told})
 	counts := first && b.window.has(e.heard)
@@ -167,7 +168,7 @@ func (b *buyer) placed(e exchange, intended time.Time, first bool) {
 	}
 }
 
-// turnedAway notes that nothing was ordered. Of an offered load the buyer leaves; else the same one comes again.
+// turnedAway notes that nothing was ordered. A buyer of an offered load leaves; else the same one comes again.
 func (b *buyer) turnedAway(ctx context.Context, e exchange, intended time.Time) {
 	if e.outcome == Overloaded && b.window.has(e.asked) {
 		b.overloaded = append(b.overloaded, uint32(e.heard.Sub(e.asked).Microseconds()))
@@ -185,7 +186,7 @@ func (b *buyer) waited(intended, until time.Time) {
 	b.latencies = append(b.latencies, uint32(until.Sub(intended).Microseconds()))
 }
 
-// notServed notes one of an offered load who waited in vain: at least as long as this.
+// notServed notes a question of an offered load that was given up: its wait would have been at least as long.
 func (b *buyer) notServed(intended, until time.Time) {
 	if b.window.has(intended) {
 		b.unserved++

@@ -21,7 +21,7 @@ type Acknowledged struct {
 	Told uint64
 }
 
-// NoSeat is a buyer who was told that nothing is left.
+// NoSeat is a question that was answered with: nothing is left.
 type NoSeat struct {
 	Run      *Run
 	From, To int8
@@ -56,14 +56,14 @@ func (j *Journal) Acknowledged() []Acknowledged {
 	return j.acknowledged
 }
 
-// SoldOut are all buyers who were told that nothing is left.
+// SoldOut are all questions that were answered with: nothing is left.
 func (j *Journal) SoldOut() []NoSeat {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.soldOut
 }
 
-// Refused is how many were refused for any other reason; Problems are what went wrong, and how often.
+// Refused is how many were refused for any other reason.
 func (j *Journal) Refused() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -91,7 +91,7 @@ func TestConnection_Refused(t *testing.T) {
 	require.Equal(t, "dial: connect: connection refused", problem(err), "the same for every buyer")
 }
 
-// TestWaits_SeesAStall: a buyer who stalls for 500 intervals stands for 500 others who would have waited for the rest
+// TestWaits_SeesAStall: a buyer that stalls for 500 intervals stands for 500 others, who would have waited for the rest
 // of it.
 func TestWaits_SeesAStall(t *testing.T) {
 	b := &buyer{latencies: []uint32{1_000_000}}
@@ -105,8 +105,9 @@ func TestWaits_SeesAStall(t *testing.T) {
 	require.EqualValues(t, 1_000, all.ValueAtQuantile(50))
 }
 
-// TestWaits_SteadyLoopIsNotCorrected: where every buyer asks again as soon as there is an answer and none waits for
-// much longer than the others, nobody is left out. Adding anything would make the figures better than what buyers met.
+// TestWaits_SteadyLoopIsNotCorrected: here every buyer asks again as soon as there is an answer, and none waits for
+// much longer than the others. So no wait is left out, and added ones would make the figures better than what buyers
+// met.
 func TestWaits_SteadyLoopIsNotCorrected(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	buyers, sum := make([]*buyer, 64), int64(0)
@@ -234,7 +235,8 @@ func TestRush_ClosedLoopCountsWithinTheWindow(t *testing.T) {
 	require.Len(t, result.Latencies(), result.Orders)
 }
 
-// TestRush_OverloadedAnswersAreTimed: who is refused under an offered load leaves at once, so that others get to ask.
+// TestRush_OverloadedAnswersAreTimed: a buyer that is refused under an offered load leaves at once, so that others get
+// to ask.
 func TestRush_OverloadedAnswersAreTimed(t *testing.T) {
 	r := rush(t, seller(t, 5*time.Millisecond,
 		`{"errors":[{"message":"x","extensions":{"code":"OVERLOADED","retryAfterMs":500}}],"data":{"placeOrder":null}}`))
@@ -249,7 +251,7 @@ func TestRush_OverloadedAnswersAreTimed(t *testing.T) {
 	require.Empty(t, result.Latencies(), "a refusal is no wait for an order")
 }
 
-// TestNewResult_EveryAnswerIsAnInterval: a buyer who is told SOLD_OUT has asked as well, and asks again.
+// TestNewResult_EveryAnswerIsAnInterval: a buyer that is told SOLD_OUT has asked as well, and asks again.
 func TestNewResult_EveryAnswerIsAnInterval(t *testing.T) {
 	now := time.Now()
 	w := window{now, now.Add(time.Second)}

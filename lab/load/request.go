@@ -24,7 +24,7 @@ func RandomTrip(random *rand.Rand) Trip {
 	return Trip{from, to, random.IntN(len(Classes))}
 }
 
-// NewKey is an idempotency key that nobody else has, as the one with a document has no other.
+// NewKey is a new idempotency key. It has the document's number in it, and each document has one key only.
 func NewKey(random *rand.Rand, document uint64) (key [16]byte) {
 	binary.BigEndian.PutUint64(key[:8], random.Uint64())
 	binary.BigEndian.PutUint64(key[8:], document)
@@ -52,7 +52,7 @@ var stations = func() (codes [Calls]string) {
 	return codes
 }()
 
-// order is a request for one passenger with a key and a document that nobody else has.
+// order is a request for one passenger with a key and a document of its own.
 func (r *request) order(token string, run *Run, t Trip, key [16]byte, document uint64, random *rand.Rand) []byte {
 	b := append(r.body[:0], `{"query":"`+orderDocument+`","operationName":"Buy","variables":{"i":{"idempotencyKey":"`...)
 	b = hex.AppendEncode(b, key[:])

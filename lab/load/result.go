@@ -7,8 +7,9 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Result is what a rush came to. Only orders count that were placed for a key's first answer within the window.
-// Latencies are theirs; under an offered load, they are of all who came within the window and were not refused.
+// Result is what a rush came to. An order counts when it is the first answer to its key and comes within the window.
+// Latencies are of the orders that count. Under an offered load they are of all questions that were due within the
+// window and not refused.
 type Result struct {
 	Buyers           int     `json:"buyers"`
 	Servers          int     `json:"servers"`
@@ -118,9 +119,10 @@ func newResult(r Rush, buyers []*buyer, w window) *Result {
 	return result
 }
 
-// waits are the latencies of all buyers with the waits that a closed loop leaves out: a buyer who waits for long does
-// not ask meanwhile, as others would have, each of whom would have waited for the rest. They would have come at the
-// interval, in microseconds, at which a buyer asks on the average, whatever he is answered; 0: nothing is left out.
+// waits are the latencies of all buyers, and the waits that a closed loop leaves out, as HdrHistogram corrects them. A
+// buyer that waits for long does not ask meanwhile. Others would have asked once an interval, and each would have
+// waited for the rest. interval is in microseconds: how often a buyer asks on average, whatever the answer. With 0
+// nothing is added.
 func waits(buyers []*buyer, interval int64) *hdrhistogram.Histogram {
 	all := newHistogram()
 	for _, b := range buyers {

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// eventBuffer holds an event of two hundred bytes; there are thousands of subscribers. maxEvent is many times the
-	// largest that anybody here asks for.
+	// eventBuffer holds an event of two hundred bytes: there are thousands of subscribers. maxEvent is many times the
+	// largest event that the lab asks for.
 	eventBuffer = 1 << 10
 	maxEvent    = 1 << 20
 )
@@ -71,11 +71,11 @@ func (e *Events) Next() ([]byte, error) {
 
 // Close ends the stream.
 func (e *Events) Close() {
-	_ = e.response.Body.Close() // what it has to say is of no use to anybody
+	_ = e.response.Body.Close() // the rest of the stream is of no use
 }
 
 const (
-	// stalledBuffer is all that the connection of one who does not read may hold on his side.
+	// stalledBuffer is all that the connection of a client that does not read may hold on the client's side.
 	stalledBuffer = 4 << 10
 	// stalledCopies makes events of some two hundred kilobytes: what lies between server and reader has room for
 	// megabytes.

@@ -40,7 +40,7 @@ func (s *Subscriber) Watch(run *Run) {
 	s.cancel = cancel
 	s.done.Go(func() {
 		defer cancel()
-		// A stream that breaks off is opened again, as phones do; while the cluster is well none does.
+		// A stream that breaks off is opened again, as phones do. While the cluster is well none does.
 		for ctx.Err() == nil {
 			if s.watch(ctx, run) != nil {
 				pause.For(ctx, pauseAfterTrouble)

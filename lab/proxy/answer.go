@@ -21,9 +21,9 @@ type answer struct {
 	told int
 }
 
-// split is what of a piece comes before the answer to COMMIT, what belongs to it, and what comes behind. Whose session
-// has no transaction any more says so in answering the COMMIT; the question is answered with rows, so that the next
-// packet that says OK is of what comes behind.
+// split divides a piece into what comes before the answer to COMMIT, what belongs to it, and what comes behind. A
+// session says in its answer to COMMIT that it has no transaction any more. The question behind it is answered with
+// rows, so the next packet that says OK belongs to what comes behind.
 func (a *answer) split(p []byte) (before, commit, behind []byte) {
 	p, a.held = append(a.held, p...), nil
 	for !a.failed && !a.over {

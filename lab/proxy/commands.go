@@ -14,7 +14,7 @@ var commitText = []byte("COMMIT; S")
 
 // commands finds the commands in what a client says to MySQL, in pieces of any size.
 type commands struct {
-	// head is of the packet under way, as long as it is not whole; rest is what is still to come of its body.
+	// head is of the packet under way, until it is whole. rest is what is still to come of its body.
 	head []byte
 	rest int
 	// tail is the end of what has come of the command: too little to hold the text that commits, and perhaps its

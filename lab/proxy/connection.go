@@ -19,18 +19,17 @@ type connection struct {
 
 	mu       sync.Mutex
 	commands commands
-	// answer is that to the COMMIT under way, nil where there is none; cutAt is where it breaks off, and cut says that
-	// it has.
+	// answer is that to the COMMIT under way, or nil. cutAt is where it breaks off, and cut says that it has.
 	answer *answer
 	cutAt  int
 	cut    bool
 	ended  sync.Once
 }
 
-// end closes both halves; whoever reads or writes them notices.
+// end closes both halves. Reading and writing on them fail from then on.
 func (c *connection) end() {
 	c.ended.Do(func() {
-		_, _ = c.server.Close(), c.member.Close() // nobody has anything left to say
+		_, _ = c.server.Close(), c.member.Close() // neither side has anything left to say
 	})
 }
 

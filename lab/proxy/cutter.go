@@ -3,7 +3,7 @@ package proxy
 import "sync"
 
 // Cutter says where answers to COMMIT break off: every other one, at byte 0, then 1, 2 and so on up to the end of the
-// answer, and from 0 again. The others pass, so that something is sold meanwhile; the first of them shows how long an
+// answer, and from 0 again. The others pass, so that something is sold meanwhile. The first of them shows how long an
 // answer is. Proxies may share one, and its methods may be called from several goroutines.
 type Cutter struct {
 	mu   sync.Mutex

@@ -37,7 +37,7 @@ type Proxy struct {
 
 	mu          sync.Mutex
 	connections map[*connection]struct{}
-	// swallowing is closed when the proxy swallows nothing any more; nil: it does not swallow.
+	// swallowing is closed when the proxy lets all pass again; nil while it does.
 	swallowing chan struct{}
 	closed     bool
 	// began and working count the connections that were opened, and those that are being opened.
@@ -76,7 +76,7 @@ func (p *Proxy) accept() {
 			dialer := net.Dialer{Timeout: dialTimeout}
 			member, err := dialer.Dial("tcp", p.member)
 			if err != nil {
-				_ = server.Close() // the server learns that there is nobody
+				_ = server.Close() // the server learns that the member does not listen
 				return
 			}
 			p.join(&connection{proxy: p, server: server, member: member, cutAt: nowhere})
@@ -105,7 +105,7 @@ func (p *Proxy) forget(c *connection) {
 	delete(p.connections, c)
 }
 
-// Delay makes whatever the member says come later by a time, or by another one than before.
+// Delay makes all that the member says come later by a time. It replaces an earlier delay.
 func (p *Proxy) Delay(by time.Duration) error {
 	attributes := map[string]any{"latency": by.Milliseconds()}
 	if p.toxics.GetToxic(latency) == nil {
@@ -119,8 +119,8 @@ func (p *Proxy) Delay(by time.Duration) error {
 	return err
 }
 
-// Swallow makes everything vanish that either side says, that it hangs up included. Who connects meanwhile is heard by
-// nobody.
+// Swallow makes everything vanish that either side says, also that it closes the connection. New connections are not
+// answered meanwhile.
 func (p *Proxy) Swallow() error {
 	p.mu.Lock()
 	if p.swallowing == nil {
@@ -156,7 +156,7 @@ func (p *Proxy) Swallowed() (up, down int64) {
 	return of(stream.Upstream), of(stream.Downstream)
 }
 
-// Cut breaks answers to COMMIT off as a cutter says; nil breaks none off.
+// Cut breaks answers to COMMIT off as a cutter says; with nil all pass.
 func (p *Proxy) Cut(c *Cutter) { p.cutter.Store(c) }
 
 func (p *Proxy) add(name, kind string, direction stream.Direction, attributes map[string]any) error {
@@ -170,7 +170,7 @@ func (p *Proxy) add(name, kind string, direction stream.Direction, attributes ma
 	return err
 }
 
-// Heal takes all of it away. What was delayed arrives; connections of which something has vanished are closed.
+// Heal takes all of it away. What was delayed arrives. Connections of which something has vanished are closed.
 func (p *Proxy) Heal(ctx context.Context) {
 	p.Cut(nil)
 	p.mu.Lock()

@@ -118,9 +118,8 @@ func command(text string) []byte {
 	return append([]byte{byte(n), byte(n >> 8), 0, 0, 3}, text...)
 }
 
-// TestProxy_Cut says that answers to COMMIT break off at every byte, from none of it to the whole of it, and nothing
-// else does: neither what is said of the statements before it and behind it, nor any other answer, in whatever pieces
-// it comes.
+// TestProxy_Cut says that answers to COMMIT break off at every byte, from none of it to the whole of it. Nothing else
+// breaks off, in pieces of any size: neither the answers before and behind it, nor other answers.
 func TestProxy_Cut(t *testing.T) {
 	addr, _ := member(t)
 	l, cutter := open(t, addr), proxy.NewCutter()
@@ -169,7 +168,8 @@ func TestProxy_Cut(t *testing.T) {
 	require.Equal(t, proxy.Cuts{AnswerBytes: length, Answers: len(at)}, cutter.Cuts())
 }
 
-// TestProxy_Swallow says that neither words nor hanging up pass, and that afterwards what was begun is over.
+// TestProxy_Swallow says that neither words nor the end of a connection pass, and that afterwards what was begun is
+// over.
 func TestProxy_Swallow(t *testing.T) {
 	addr, asked := member(t)
 	l := open(t, addr)
