@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// ErrNotInstalled is what every Find and Start returns, wrapped with the server's name, when the server is neither
+// ErrNotInstalled is returned by every Find and Start, wrapped with the server's name, when the server is neither
 // installed nor unpacked in the cache folder.
 var ErrNotInstalled = errors.New("is not installed; scripts/install-test-servers.sh gets it")
 
@@ -96,7 +96,7 @@ func cacheFolder() string {
 	}
 	folder, err := os.UserCacheDir()
 	if err != nil {
-		folder = os.TempDir() // no home: then at least one place for everybody
+		folder = os.TempDir() // no home: then at least one place for all
 	}
 	return filepath.Join(folder, "interlock")
 }

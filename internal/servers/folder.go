@@ -63,7 +63,7 @@ func (f *folder) close() error {
 }
 
 // sweep removes what processes left behind that died before they could clean up: each such folder is some 100 MB. The
-// kernel gives up a dead process's lock, so a lock that can be had means that nobody is there.
+// kernel gives up a dead process's lock, so a lock that can be had is a dead process's.
 func sweep() {
 	left, _ := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*", ownerFile)) // fails on a bad pattern only
 	for _, path := range left {

@@ -14,9 +14,9 @@ import (
 // freezePoll is how often it is looked whether a server stands still.
 const freezePoll = time.Millisecond
 
-// Freeze stops the server as SIGSTOP does, and returns once it stands still: until its last thread has come by, the
-// others go on and may answer. Signal with SIGCONT thaws it. When ctx ends before, it is thawed and the error says so.
-// Where the system does not tell what threads do, nothing is waited for.
+// Freeze stops the server as SIGSTOP does, and returns once all of its threads stand still: they stop one after the
+// other, and the last ones may answer meanwhile. Signal with SIGCONT thaws it. When ctx ends before, it is thawed and
+// the error says so. Where the system does not tell what threads do, Freeze does not wait.
 func (s *server) Freeze(ctx context.Context) error {
 	if err := s.Signal(syscall.SIGSTOP); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (s *server) Freeze(ctx context.Context) error {
 	}
 }
 
-// standsStill tells whether no thread of a process runs; also where there is none.
+// standsStill tells whether no thread of a process runs. It is true of a process that does not exist.
 func standsStill(pid int) (bool, error) {
 	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 
 const host = "127.0.0.1"
 
-// Ports are taken from below the range that the kernel gives to outgoing connections (32768 and up on Linux). From
-// within it, a port whose server was killed could be given to somebody's outgoing connection before the server is back,
-// and a client polling the dead port could even be connected to itself.
+// Ports are taken from below the range that the kernel gives to outgoing connections (32768 and up on Linux). A killed
+// server's port from within that range could become an outgoing connection's before the server is back. A client that
+// polls the dead port could even be connected to itself.
 const (
 	firstPort = 20_000
 	lastPort  = 32_000
@@ -21,8 +21,7 @@ const (
 // portTries is how many ports are tried: one in use is rare, so that many in a row mean something else is wrong.
 const portTries = 20
 
-// freePort chooses a port that nobody listens on now. Somebody may before it is used; who starts a server tries another
-// one then.
+// freePort chooses a port that is free now. It may be taken before it is used: startOnPort tries another one then.
 func freePort() (int, error) {
 	var last error
 	for range portTries {
@@ -37,8 +36,8 @@ func freePort() (int, error) {
 	return 0, fmt.Errorf("no free port in %d tries: %w", portTries, last)
 }
 
-// startOnPort starts a server on the port that is asked for, or on free ones until one is not taken by somebody else
-// before the server has it.
+// startOnPort starts a server on the wanted port, or with 0 on free ones until the server gets one before another
+// process.
 func startOnPort(wanted int, start func(port int) error) error {
 	port, tries := wanted, 1
 	if wanted == 0 {

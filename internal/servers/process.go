@@ -101,7 +101,7 @@ func (p *process) kill() error {
 	return nil
 }
 
-// errPortTaken tells that somebody else has the port.
+// errPortTaken tells that another process has the port.
 var errPortTaken = errors.New("is taken")
 
 // startSeconds is how long a server may take until it answers. A MySQL that starts on a machine ten times overloaded
@@ -111,8 +111,8 @@ const startSeconds = 180
 // pollMilliseconds is how often a starting server is asked. A Redis is there in some 10 ms, a MySQL in a second or two.
 const pollMilliseconds = 10
 
-// await polls ready until it returns nil. It gives up when the program ends, ctx does, or startSeconds are over, and
-// kills what it gave up on; then the error tells the end of the log.
+// await polls ready until it returns nil. It gives up when the program ends, when ctx ends, or when startSeconds are
+// over. Then it kills the program, and the error has the end of the log.
 func (p *process) await(ctx context.Context, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startSeconds*time.Second)
 	defer cancel()

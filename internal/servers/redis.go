@@ -51,8 +51,8 @@ func StartRedis(ctx context.Context, o RedisOptions) (*RedisServer, error) {
 	return s, nil
 }
 
-// Start starts a server that was stopped or killed again, on the same address and whatever data it kept, and returns
-// once it answers. A running one is left alone.
+// Start starts a server that was stopped or killed again, on the same address and the data it kept, and returns once it
+// answers. A running one is left alone.
 func (s *RedisServer) Start(ctx context.Context) error {
 	args := append([]string{
 		"--bind", host, "--port", strconv.Itoa(s.port), "--dir", s.folder.path,
@@ -71,7 +71,7 @@ func (s *RedisServer) Start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// somebody else's, on a port that ours will not get
+		// another server's, on a port that ours will not get
 		if dir := config["dir"]; filepath.Clean(dir) != s.folder.path {
 			return fmt.Errorf("%s answers for %s", s.Addr(), dir)
 		}
@@ -89,7 +89,7 @@ func (s *RedisServer) FlushAll(ctx context.Context) error {
 func (s *RedisServer) client() *redis.Client {
 	return redis.NewClient(&redis.Options{
 		Addr:       s.Addr(),
-		MaxRetries: -1, // who polls retries himself
+		MaxRetries: -1, // callers that poll retry themselves
 		// A plain server knows nothing of maintenance, and each new connection would ask it.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})

@@ -53,7 +53,7 @@ func (s *server) LogPath() string { return s.folder.join("server.log") }
 // Pid is the process id, also of a server that has ended.
 func (s *server) Pid() int { return s.current().pid() }
 
-// Done is closed when the server has ended, for whatever reason. Each Start makes a new one.
+// Done is closed when the server has ended, in any way. Each Start makes a new one.
 func (s *server) Done() <-chan struct{} { return s.current().done }
 
 // Signal sends a signal: SIGSTOP freezes a server, at some moment (see Freeze), and SIGCONT thaws it. To a server that

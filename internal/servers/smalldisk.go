@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// onSmallDisk lets a command run where a folder is a file system of so many bytes of its own, in memory. Nobody else
-// sees it there, and it ends with the command's processes: that is a mount namespace, for which a user's own suffices
-// where he may make one (unshare is util-linux's; Linux only).
+// onSmallDisk lets a command run where a folder is a file system of its own in memory, of so many bytes. Other
+// processes do not see it, and it ends with the command's processes. That is a mount namespace, in a user's own
+// namespace where the user is not root. unshare is util-linux's, and Linux only.
 func onSmallDisk(cmd *exec.Cmd, folder string, bytes int64) *exec.Cmd {
 	args := []string{"--mount"}
 	if os.Geteuid() != 0 {
@@ -23,7 +23,7 @@ func onSmallDisk(cmd *exec.Cmd, folder string, bytes int64) *exec.Cmd {
 	return exec.Command("unshare", append(args, cmd.Args[1:]...)...)
 }
 
-// SmallDisk is the disk that a server's binary log is on, which can be filled without harm to anybody else.
+// SmallDisk is the disk that a server's binary log is on. To fill it harms no other process.
 type SmallDisk struct{ folder string }
 
 // SmallDisk is the small disk of a running server that was started with one.

@@ -12,7 +12,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// Flavor says which of the two databases a server is; what differs between them concerns who sets them up.
+// Flavor says which of the two databases a server is. They differ in how they are set up.
 type Flavor string
 
 // The flavors.
@@ -22,15 +22,15 @@ const (
 )
 
 // SQLOptions says how to start a MySQL or a MariaDB. The zero value is a lone server on a free port, in a temporary
-// folder, that flushes to the disk whatever it has promised.
+// folder, that flushes to the disk all that it has promised.
 type SQLOptions struct {
 	// Folder is where the server keeps everything. Data that is there already is used. Empty: a temporary folder, which
 	// Close removes.
 	Folder string
 	// Port is the port to listen on; 0: a free one.
 	Port int
-	// Relaxed leaves flushing to the operating system: much faster, and still nothing is lost when the server is
-	// killed, only when the machine is. For tests of what is right; never for figures, or for what a primary promises.
+	// Relaxed leaves flushing to the operating system. It is much faster, and a killed server still loses nothing: only
+	// a dead machine would. It is for tests of what is right, never for figures, or for what a primary promises.
 	Relaxed bool
 	// SmallDiskBytes keeps the binary log on a disk of its own with so many bytes, in memory; 0: with the data. What is
 	// on it does not outlive the server's process, so such a server cannot be started again.
@@ -123,7 +123,7 @@ func (s *SQLServer) Start(ctx context.Context) error {
 		if err := db.QueryRowContext(ctx, "SELECT @@datadir").Scan(&data); err != nil {
 			return err
 		}
-		if filepath.Clean(data) != s.DataFolder() { // somebody else's, on a port that ours will not get
+		if filepath.Clean(data) != s.DataFolder() { // another server's, on a port that ours will not get
 			return fmt.Errorf("%s answers for %s", s.Addr(), data)
 		}
 		return nil
@@ -167,7 +167,7 @@ func (s *SQLServer) arguments() []string {
 	if s.small > 0 {
 		args = append(args, "--log-bin="+filepath.Join(s.smallFolder(), "binlog"))
 		if os.Geteuid() != 0 {
-			args = append(args, "--user=root") // who it is in a namespace of its own
+			args = append(args, "--user=root") // its user in a namespace of its own
 		}
 	}
 	return args

@@ -25,7 +25,7 @@ const (
 	pictureHeight = 10 * vg.Centimeter
 )
 
-// The colors of Okabe and Ito, which everybody can tell apart, on white: a page may be light or dark.
+// The colors of Okabe and Ito, which also color-blind readers can tell apart, on white: a page may be light or dark.
 var (
 	blue   = color.RGBA{R: 0, G: 114, B: 178, A: 255}
 	orange = color.RGBA{R: 230, G: 159, B: 0, A: 255}
@@ -202,7 +202,7 @@ func (in *Input) drawLatency() (io.WriterTo, error) {
 	} {
 		xys := make(plotter.XYs, len(in.Sell.Offered))
 		for i, r := range in.Sell.Offered {
-			at := max(curve.of(r), 0.1) // what nobody got has no latency, and a logarithm needs one
+			at := max(curve.of(r), 0.1) // without an order there is no latency, and a logarithm needs one
 			xys[i] = plotter.XY{X: r.OfferedPerSecond, Y: at}
 			least, most = min(least, at), max(most, at)
 		}
@@ -219,7 +219,7 @@ func (in *Input) drawLatency() (io.WriterTo, error) {
 	return paint(p), nil
 }
 
-// tickLabel has no digits behind the point that say nothing.
+// tickLabel has as many digits behind the point as are needed.
 func tickLabel(v float64) string {
 	if v >= 1 {
 		return count(int64(math.Round(v)))

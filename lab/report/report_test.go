@@ -16,7 +16,7 @@ import (
 	"interlock/lab/sell"
 )
 
-// updateVariable makes the golden page what it is now, for whoever has looked at the difference.
+// updateVariable makes the golden page what it is now. Look at the difference first.
 const updateVariable = "INTERLOCK_UPDATE_GOLDEN"
 
 func read(t *testing.T, name string) []byte {
@@ -97,7 +97,7 @@ func TestFiles_PicturesAreDrawn(t *testing.T) {
 	require.Len(t, all, 5)
 }
 
-// TestFiles_EveryCell: no cell of a sweep and no round may be left out, whatever it says.
+// TestFiles_EveryCell: no cell of a sweep may be left out, and no round.
 func TestFiles_EveryCell(t *testing.T) {
 	in := input(t, "sell.json")
 	in.Sell.Baseline.Cells = []sell.BaselineCell{

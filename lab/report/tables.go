@@ -96,7 +96,7 @@ func (in *Input) watchTable() string {
 	return t.String()
 }
 
-// seatsTable is what each way of choosing the seat sold, over what free re-seating of everybody sold.
+// seatsTable is what each way of choosing the seat sold, over what free re-seating sold.
 func seatsTable(s seats.Season) string {
 	t := newTable(0, "load", "best-fit", "first-fit, parties together", "first-fit, parties apart", "random-fit",
 		"optimum", "best-fit sold of capacity")

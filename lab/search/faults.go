@@ -11,7 +11,8 @@ import (
 	"interlock/internal/servers"
 )
 
-// frozen searches while every member of the database is stopped: who asked one would wait for longer than this takes.
+// frozen searches while every member of the database is stopped: a search that asked one would wait for longer than
+// this takes.
 func (l *lab) frozen(ctx context.Context) (err error) {
 	offers, err := l.expect(ctx, l.busy())
 	if err != nil {

@@ -19,7 +19,7 @@ type Report struct {
 	Busy    *Searches `json:"busy,omitempty"`
 	Typical *Searches `json:"typical,omitempty"`
 	Empty   *Searches `json:"empty,omitempty"`
-	// MySQL is what the primary was asked while these went on, and while nobody searched.
+	// MySQL is what the primary was asked during these searches, and before them.
 	MySQL *Statements `json:"mysql,omitempty"`
 	// Selling is Busy while one run is being sold.
 	Selling *Selling `json:"selling,omitempty"`
@@ -63,7 +63,7 @@ func (r *Report) OK() bool {
 }
 
 // Searches is what some searchers were answered in a closed loop. Latencies are corrected for what a closed loop leaves
-// out: who waits long does not ask meanwhile.
+// out: a searcher that waits for long does not ask meanwhile.
 type Searches struct {
 	From              string  `json:"from"`
 	To                string  `json:"to"`
@@ -76,8 +76,7 @@ type Searches struct {
 	P50Milliseconds   float64 `json:"p50_ms"`
 	P99Milliseconds   float64 `json:"p99_ms"`
 	MaxMilliseconds   float64 `json:"max_ms"`
-	// Unknown answers had all offers, and of some not how many seats are left; Wrong ones were errors, or lacked an
-	// offer.
+	// Unknown answers had all offers, but not every count of what is left. Wrong ones were errors, or lacked an offer.
 	Unknown int    `json:"unknown"`
 	Wrong   int    `json:"wrong"`
 	Problem string `json:"problem,omitempty"`
@@ -93,7 +92,7 @@ type Statements struct {
 	IdlePerSecond             float64 `json:"idle_statements_per_second"`
 	SearchingPerSecond        float64 `json:"searching_statements_per_second"`
 	Searches                  int     `json:"searches"`
-	// PerSearch is how many statements there were more than while nobody searched, for each search.
+	// PerSearch is how many statements a search added to those without searches.
 	PerSearch float64 `json:"statements_per_search"`
 }
 
@@ -103,9 +102,9 @@ type Selling struct {
 	Orders          int     `json:"orders"`
 	OrdersPerSecond float64 `json:"orders_per_second"`
 	OrderP99        float64 `json:"order_p99_ms"`
-	// StalenessP50 and the others are from the moment a buyer has the answer to the moment a searcher has the first
-	// answer that shows the order, for the oldest order of each such answer. The wait until somebody asks is part of
-	// it.
+	// StalenessP50 and the others are ages of answers: from the moment a buyer has the answer to the moment a searcher
+	// has the first answer that shows the order. Of each such answer the oldest order counts. The wait until a searcher
+	// asks is part of it.
 	StalenessP50 float64 `json:"staleness_p50_ms"`
 	StalenessP99 float64 `json:"staleness_p99_ms"`
 	StalenessMax float64 `json:"staleness_max_ms"`
@@ -122,7 +121,7 @@ type CacheKilled struct {
 	DownSeconds float64 `json:"down_seconds"`
 	// FirstUnknownMilliseconds is how long after the kill the first answer said that it does not know.
 	FirstUnknownMilliseconds float64 `json:"first_unknown_ms"`
-	// KnownAgainSeconds is how long after its return every offer was known again; 0 where that did not come.
+	// KnownAgainSeconds is how long after its return every offer was known again; 0 for never.
 	KnownAgainSeconds float64 `json:"known_again_seconds"`
 }
 

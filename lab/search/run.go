@@ -17,14 +17,14 @@ import (
 
 // Options say what to search, and where.
 type Options struct {
-	// Server is the address of one that has the sample on sale on Date and serves nobody else.
+	// Server is the address of a server that has the sample on sale on Date and no other clients.
 	Server string
 	Date   string
 	// Runs and Days are how much of the sample there is, for the report.
 	Runs, Days int
 	// Tokens signs what the server takes.
 	Tokens *identity.Development
-	// Cluster is where the server belongs to; nil: it stands alone, and nothing is counted, frozen or killed.
+	// Cluster is the server's. With nil the server stands alone, and nothing is counted, frozen or killed.
 	Cluster *cluster.Cluster
 	// Window is how long each scenario is, Searchers how many ask at once.
 	Window    time.Duration

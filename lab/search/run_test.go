@@ -61,7 +61,7 @@ func TestRun(t *testing.T) {
 	require.Nil(t, report.MySQL, "there is none")
 
 	t.Run("a stale answer", func(t *testing.T) {
-		// A cache in front that nobody has told of the promise.
+		// A cache in front that does not know of the promise.
 		l := &liar{remembers: 1_500 * time.Millisecond, answers: map[string]*remembered{}}
 		o := options(t, server, l.start(t, server.Addr), "G90002")
 		o.Window = 1_500 * time.Millisecond
@@ -83,7 +83,8 @@ func TestRun(t *testing.T) {
 
 // liar is a proxy that does something to searches.
 type liar struct {
-	// remembers is for how long it gives the same answer to the same question; loses takes an offer out of every tenth.
+	// remembers is for how long it gives the same answer to the same question. loses takes an offer out of every tenth
+	// answer.
 	remembers time.Duration
 	loses     bool
 

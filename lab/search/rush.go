@@ -16,12 +16,12 @@ const (
 	maxLatency = 2 * searchTimeout
 	// digits is three: a thousandth is less than two runs differ by.
 	digits = 3
-	// pauseAfterTrouble keeps a searcher who gets no answer from asking in a tight circle.
+	// pauseAfterTrouble keeps a searcher without an answer from asking in a tight circle.
 	pauseAfterTrouble = 20 * time.Millisecond
 )
 
-// rush lets some searchers ask one question in a closed loop until ctx ends. Each answer is shown to heard, if set,
-// which is called by many at once. An answer that was not waited for to the end does not count.
+// rush lets some searchers ask one question in a closed loop until ctx ends. heard, if set, is told each answer, by
+// many goroutines at once. An answer that comes after the end does not count.
 func rush(
 	ctx context.Context, server string, q question, searchers, offers int, heard func(answer),
 ) (*Searches, error) {
@@ -58,8 +58,8 @@ func rush(
 	return result, nil
 }
 
-// latencies fills in the percentiles. A searcher asks, on the average, once in so long: others, who would have asked
-// during a long wait, would have waited for the rest of it.
+// latencies fills in the percentiles, corrected for what a closed loop leaves out, as HdrHistogram does. A searcher
+// asks once an interval on average. During a long wait others would have asked, and waited for the rest of it.
 func (s *Searches) latencies(parts []*part) {
 	if s.Searches == 0 {
 		return

@@ -96,8 +96,8 @@ func (s *searcher) ask(ctx context.Context) (a answer, err error) {
 	return a, nil
 }
 
-// left is how many seats the last answer says are left in all classes of a run; false where it does not know or does
-// not have the run.
+// left is how many seats the last answer says are left in all classes of a run. known is false where the answer does
+// not say, or lacks the run.
 func (s *searcher) left(run *load.Run) (seats int, known bool, err error) {
 	var answer struct {
 		Data struct {

@@ -27,8 +27,8 @@ func NewBook(c *Cabin) *Book {
 	return &Book{cabin: c, seats: make([]legSet, c.Seats), legs: make([]int, c.Legs())}
 }
 
-// Enter notes a sale. The error is ErrSoldTwice or ErrSoldOver where it cannot be right; then the book is of no more
-// use.
+// Enter notes a sale. The error is ErrSoldTwice or ErrSoldOver for a sale that cannot be right. The book is of no more
+// use then.
 func (b *Book) Enter(p Party, seats []int) error {
 	if seats != nil && len(seats) != p.Size() {
 		return fmt.Errorf("%d seats for a party of %d: %w", len(seats), p.Size(), ErrSoldOver)

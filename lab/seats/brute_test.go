@@ -45,7 +45,7 @@ func drawParty(t *rapid.T, c *seats.Cabin, maxSize int) seats.Party {
 	return p
 }
 
-// seating is who sits where on which leg.
+// seating is the party that has each seat on each leg.
 type seating [][]bool
 
 func newSeating(c *seats.Cabin) seating {
@@ -71,8 +71,8 @@ func (s seating) mark(seat int, p seats.Party, sold bool) {
 	}
 }
 
-// most tries every choice of passengers and seats, and answers the most seat-metres that fit. all says that none may be
-// left out; -1 is that they do not fit.
+// most tries every choice of passengers and seats, and returns the most seat-metres that fit. With all none may be left
+// out, and -1 says that they do not fit.
 func (s seating) most(c *seats.Cabin, passengers []seats.Party, all bool) int64 {
 	if len(passengers) == 0 {
 		return 0
@@ -155,7 +155,7 @@ func TestReseating_RefusesOnlyWhoCannotBeSeated(t *testing.T) {
 	})
 }
 
-// Whoever names seats gives free ones, to all or none, and refuses only where there are too few.
+// A seller that names seats gives free ones, to all of a party or to none, and refuses only where there are too few.
 func TestSellers_NeverOversell(t *testing.T) {
 	sellers := map[string]func(*seats.Cabin) seats.Seller{
 		"best fit": seats.BestFit, "first fit": seats.FirstFit, "first fit apart": seats.FirstFitApart,

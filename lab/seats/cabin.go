@@ -36,7 +36,7 @@ func (c *Cabin) demanded(p Party) int64 {
 	return int64(p.Size()) * int64(c.Metres[p.To]-c.Metres[p.From])
 }
 
-// Party is who travels together: all of them get a seat, or none.
+// Party is people who travel together: all of them get a seat, or none.
 type Party struct {
 	// From and To are the calls where they board and alight.
 	From, To int

@@ -27,7 +27,7 @@ type Demand struct {
 	DecayKm float64 `json:"decay_km"`
 	// PartySizes are the shares of parties of 1, 2, … passengers; together 1.
 	PartySizes []float64 `json:"party_sizes"`
-	// WishShare is the share of passengers who wish for a position, half of them a window and half an aisle. Only our
+	// WishShare is the share of passengers that wish for a position, half of them a window and half an aisle. Only our
 	// allocation hears them.
 	WishShare float64 `json:"wish_share"`
 }
@@ -42,7 +42,7 @@ func UsualDemand() Demand {
 	return Demand{DecayKm: 515, PartySizes: []float64{0.6, 0.26, 0.08, 0.06}, WishShare: 0.3}
 }
 
-// alone is the demand of as many who travel one by one and do not mind where they sit.
+// alone is the demand of as many passengers, each alone and without a wish.
 func (d Demand) alone() Demand {
 	d.PartySizes, d.WishShare = []float64{1}, 0
 	return d

@@ -2,9 +2,9 @@ package seats
 
 import "math"
 
-// Optimum is the most seat-metres that a cabin's seats could carry of the parties' passengers, by who knows all of them
-// beforehand, may refuse any, and may take a part of a party. It is exact for passengers who travel alone; for parties
-// it is an upper bound.
+// Optimum is the most seat-metres of the parties' passengers that a cabin's seats could carry, if all demand were known
+// beforehand, anyone might be refused, and parties might be taken in part. It is exact for passengers who travel alone.
+// For parties it is an upper bound.
 //
 // To choose intervals of the largest weight for k identical seats is a flow of k units of least cost along the run: a
 // unit is a seat, calls are nodes, each passenger is an arc from call to call of capacity 1 and cost 0, and staying
@@ -30,8 +30,8 @@ func Optimum(c *Cabin, parties []Party) int64 {
 type optimum struct {
 	calls  int
 	metres []int32
-	// waiting and carried are passengers by pair of calls (from × calls + to), those that no seat has and those that
-	// one has; empty is how many seats stay empty on each leg.
+	// waiting and carried are passengers by pair of calls (from × calls + to): those without a seat and those with one.
+	// empty is how many seats stay empty on each leg.
 	waiting, carried []int
 	empty            []int
 

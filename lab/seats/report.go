@@ -11,7 +11,8 @@ const (
 	// MinRatioToReseating is how much of what free re-seating sells, best-fit is to sell at each load.
 	MinRatioToReseating = 0.985
 	// MinRatioToFirstFit is never below first-fit. It is required against the first-fit that keeps parties together, as
-	// best-fit does; against the one that tears them apart, which may fill gaps that best-fit must not, it is reported.
+	// best-fit does. The one that tears them apart may fill gaps that best-fit must not: against it the ratio is only
+	// reported.
 	MinRatioToFirstFit = 1.0
 )
 
@@ -21,8 +22,8 @@ const metresPerKm = 1_000
 type Report struct {
 	// Season is with the demand that was asked for.
 	Season
-	// Alone is the same where everybody travels alone and wishes for nothing, so that nothing but the fit decides.
-	// There first_fit and first_fit_apart are the same.
+	// Alone is the same with every passenger alone and without a wish, so that only the fit decides. There first_fit
+	// and first_fit_apart are the same.
 	Alone Season `json:"alone"`
 	// DemandModel is where passengers go, in a formula.
 	DemandModel string `json:"demand_model"`
@@ -60,7 +61,7 @@ func describe(train *rail.Train) Train {
 // between the calls where they board and alight.
 type Season struct {
 	Demand Demand `json:"demand"`
-	// MeanTripKm is how far those who asked wanted to go.
+	// MeanTripKm is how long the trips are that were asked for.
 	MeanTripKm float64 `json:"mean_trip_km"`
 	// The ratios are of the seat-kilometres best-fit sold over the season; each is the smallest over the loads.
 	MinRatioToReseating     float64 `json:"min_ratio_to_reseating"`
@@ -93,7 +94,7 @@ type Load struct {
 	FirstFitApart Sold `json:"first_fit_apart"`
 	RandomFit     Sold `json:"random_fit"`
 	Reseating     Sold `json:"reseating"`
-	// Optimum knows the whole demand beforehand. It is for orientation: nobody can sell so much.
+	// Optimum knows the whole demand beforehand. It is for orientation: no seller can reach it.
 	Optimum Sold `json:"optimum"`
 }
 

@@ -21,8 +21,8 @@ const (
 	usualTrains = 5
 )
 
-// The most there may be: a hundred seeds of five trains take half a minute, so this many a working day; at ten times
-// what there is, a train is full whoever chooses the seats.
+// The most there may be. A hundred seeds of five trains take half a minute, so that many take a working day. At ten
+// times what there is, every train is full with any choice of seats.
 const (
 	maxSeeds = 100_000
 	maxLoad  = 10
@@ -40,7 +40,7 @@ type Options struct {
 	Loads []float64
 	// Trains is how many of the sample's trains with the most calls there are, 5 by default.
 	Trains int
-	// Demand is who wants to go where; by default UsualDemand.
+	// Demand says which trips are wanted; by default UsualDemand.
 	Demand *Demand
 	// Allocation stands in for BestFit, to see that a worse one is found out.
 	Allocation func(*Cabin) Seller
@@ -51,9 +51,9 @@ type Options struct {
 // ErrAboveOptimum says that a seller sold more than there can be.
 var ErrAboveOptimum = errors.New("more was sold than the optimum")
 
-// Run sells a season: the demand that was asked for, and beside it the same with everybody alone and without a wish. It
-// fails with rail.Invalid for options that make no sense, with ErrSoldTwice, ErrSoldOver or ErrAboveOptimum where a
-// seller is wrong, and when ctx ends.
+// Run sells a season: the demand that was asked for, and beside it the same with every passenger alone and without a
+// wish. It fails with rail.Invalid for options that make no sense, with ErrSoldTwice, ErrSoldOver or ErrAboveOptimum
+// where a seller is wrong, and when ctx ends.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	o, err := o.filled()
 	if err != nil {

@@ -106,7 +106,7 @@ func (s choosy) Sell(p seats.Party) ([]int, bool) {
 	return s.Seller.Sell(p)
 }
 
-// generous gives everybody the first seats.
+// generous gives every party the first seats.
 type generous struct{ named bool }
 
 func (g generous) Sell(p seats.Party) ([]int, bool) {

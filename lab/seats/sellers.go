@@ -8,8 +8,8 @@ import (
 
 // Seller sells the seats of one class of one run to one party after the other, first come, first served.
 type Seller interface {
-	// Sell answers which seats a party gets, or false where it gets none. A seller that says only later who sits where
-	// answers true without seats.
+	// Sell returns the seats that a party gets, and false where it gets none. A seller that assigns seats later returns
+	// true without seats.
 	Sell(p Party) (seats []int, ok bool)
 }
 
@@ -36,8 +36,8 @@ type firstFit struct {
 	taken *seatmap.Map
 }
 
-// FirstFit keeps the same promises as BestFit (wishes are heard, a party sits together), and gives the first of the
-// seats that keep them. It differs from BestFit in nothing but that no seat is any better for its neighbouring legs.
+// FirstFit keeps the same promises as BestFit: wishes are heard, and a party sits together. It gives the first of the
+// seats that keep them. Unlike BestFit it does not prefer a seat for its neighbouring legs.
 func FirstFit(c *Cabin) Seller {
 	return &firstFit{
 		cabin: c, sold: make([]legSet, c.Seats), none: seatmap.New(1, c.Seats), taken: seatmap.New(1, c.Seats),
@@ -63,13 +63,13 @@ func (s *firstFit) Sell(p Party) ([]int, bool) {
 	return seats, ok
 }
 
-// firstFitApart gives the first free seats, of whatever coach, and hears no wish.
+// firstFitApart gives the first free seats, of any coach, and hears no wish.
 type firstFitApart struct {
 	sold []legSet
 }
 
-// FirstFitApart sells the first seats that are free, whoever asks: it hears no wish and scatters parties. What it sells
-// more than FirstFit is what sitting together costs.
+// FirstFitApart sells the first seats that are free. It hears no wish and scatters parties. What it sells more than
+// FirstFit is what sitting together costs.
 func FirstFitApart(c *Cabin) Seller { return &firstFitApart{sold: make([]legSet, c.Seats)} }
 
 func (s *firstFitApart) Sell(p Party) ([]int, bool) {
@@ -87,8 +87,8 @@ func (s *firstFitApart) Sell(p Party) ([]int, bool) {
 	return nil, false
 }
 
-// randomFit gives free seats at random, and hears no wish: what passengers choose who click on a plan of the train
-// without a preference.
+// randomFit gives free seats at random, and hears no wish: as passengers without a preference click on a plan of the
+// train.
 type randomFit struct {
 	sold   []legSet
 	random *rand.Rand
@@ -127,10 +127,10 @@ type reseating struct {
 	sold  []int // By leg.
 }
 
-// Reseating sells as if everybody could be given another seat with each sale: a party is refused only where a leg has
-// not that many seats left. Trips are intervals, and as many seats as the fullest leg has passengers are enough for any
-// set of intervals (interval graphs are perfect), so they can all be seated in the end, if not together. Nobody who
-// sells to each who comes while there is room can refuse less.
+// Reseating sells as if all passengers could be given other seats with each sale. It refuses a party only where a leg
+// has not that many seats left. Trips are intervals, and any set of intervals needs only as many seats as its fullest
+// leg has passengers (interval graphs are perfect): so all can be seated in the end, if not together. No seller that
+// serves each party while there is room can refuse less.
 func Reseating(c *Cabin) Seller { return &reseating{seats: c.Seats, sold: make([]int, c.Legs())} }
 
 func (s *reseating) Sell(p Party) ([]int, bool) {

@@ -22,7 +22,7 @@ type tally struct {
 	// stream tells cabins' random numbers apart.
 	stream uint64
 	loads  []amounts
-	// passengers are all who asked, at the highest load.
+	// passengers are all that asked, at the highest load.
 	passengers      int
 	passengerMetres int64
 }

@@ -20,7 +20,7 @@ import (
 // checkTimeout is for reading a million orders twice.
 const checkTimeout = 4 * time.Minute
 
-// check holds everything that was told to anybody against the ledger.
+// check compares all that buyers were told with the ledger.
 func (l *lab) check(ctx context.Context, report *Report) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()

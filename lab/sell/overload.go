@@ -13,7 +13,7 @@ const (
 	// overloadTimes is the offered load, as a multiple of what 1,024 buyers got.
 	overloadTimes = 2
 	// overloadBuyers is how many may wait at once. A server has at most 8,192 waiting for one run, and two batches of
-	// 1,024 on their way; the rest is for those who are told so.
+	// 1,024 on their way. The rest are told OVERLOADED.
 	overloadBuyers = 12_288
 	// overloadWarmUp is until the queue is full, and the server's heap as large as it gets: garbage is collected at
 	// three times what is in use.
@@ -22,9 +22,8 @@ const (
 	megabyte       = 1 << 20
 )
 
-// overload offers one run far more than can be sold, and looks at what the server says and what memory it takes
-// meanwhile. Whenever the load moves on to a fresh run, the queue of the one before is served first, and nobody is
-// refused until the new one's is full.
+// overload offers one run far more than can be sold, and looks at the server's answers and memory. Whenever the load
+// moves on to a fresh run, the old run's queue is served first, and no buyer is refused until the new one's is full.
 func (l *lab) overload(ctx context.Context, carries float64) (*Overload, error) {
 	if err := l.prepare(ctx); err != nil {
 		return nil, err

@@ -13,8 +13,8 @@ import (
 	"interlock/services/seatmap"
 )
 
-// verdict counts the buyers who were told that nothing is left while a seat was free, and those of whom that cannot be
-// told.
+// verdict counts the buyers that were told that nothing is left while a seat was free, and those of which that cannot
+// be decided.
 type verdict struct{ wrong, undecided int }
 
 // sold is a seat as the ledger has it, at, in milliseconds, by the primary's clock.
@@ -64,11 +64,10 @@ func readSold(ctx context.Context, db *sql.DB, run *load.Run) ([]sold, error) {
 	return all, errors.Join(rows.Err(), rows.Close())
 }
 
-// judge holds the refusals of a run against its maps, which are made again from its tickets, in the order of time. A
-// refusal was made at a version between the moment the buyer asked and the one he heard of it, and nobody gives a seat
-// back in this load. So where nothing was free when he asked, he was refused rightly; where a seat was free when he
-// heard, it was free at the version too, and he was refused wrongly. Where the last one went in between, nobody can
-// tell.
+// judge compares the refusals of a run with its maps, which are made again from its tickets in the order of time. A
+// refusal was made at a version between the moment the buyer asked and the moment the answer came. In this load no seat
+// is given back. So where nothing was free at the question, the refusal was right. Where a seat was free at the answer,
+// it was free at the version too, and the refusal was wrong. Where the last seat went in between, it cannot be decided.
 func judge(seatsPerClass int, refusals []load.NoSeat, tickets []sold) (verdict, error) {
 	// look is a look at the maps as they were before a millisecond.
 	type look struct {
@@ -78,8 +77,8 @@ func judge(seatsPerClass int, refusals []load.NoSeat, tickets []sold) (verdict, 
 	}
 	var looks []look
 	for i, r := range refusals {
-		// Of the millisecond in which he asked it is not known what came first, so it does not count against him; of
-		// that in which he heard, all of it does.
+		// Within the millisecond of the question the order of events is not known, so its sales do not count against
+		// the buyer. Those of the millisecond of the answer all do.
 		looks = append(looks, look{r.AskedAt.UnixMilli(), i, false}, look{r.HeardAt.UnixMilli() + 1, i, true})
 	}
 	slices.SortFunc(looks, func(a, b look) int { return cmp.Compare(a.before, b.before) })

@@ -39,8 +39,8 @@ type Report struct {
 	DoubleSold     int `json:"double_sold"`
 	Lost           int `json:"lost"`
 	WronglyRefused int `json:"wrongly_refused"`
-	// UndecidedRefusals are of buyers for whom a seat was free when they asked and none when they heard: nobody can
-	// tell which of both it was at the version of the refusal.
+	// UndecidedRefusals had a seat free at the question and none at the answer: which of both it was at the version of
+	// the refusal cannot be told.
 	UndecidedRefusals int            `json:"undecided_refusals"`
 	Verify            *audit.Report  `json:"verify,omitempty"`
 	Problems          map[string]int `json:"problems,omitempty"`
@@ -86,7 +86,7 @@ type SingleBuyer struct {
 	Each []SingleBuyerRound `json:"rounds"`
 }
 
-// SingleBuyerRound is one round of it. Orders are those of the buyer, in so many seconds; the plain transactions take
+// SingleBuyerRound is one round of it. Orders are those of the buyer, in so many seconds. The plain transactions take
 // as long.
 type SingleBuyerRound struct {
 	Orders                int     `json:"orders"`
@@ -121,8 +121,8 @@ type Overload struct {
 	OverloadedAnswers         int     `json:"overloaded_answers"`
 	OverloadedP50Milliseconds float64 `json:"overloaded_p50_ms"`
 	OverloadedP99Milliseconds float64 `json:"overloaded_p99_ms"`
-	// The server's resident memory: before anybody came, and at the start, in the middle and at the end of the window;
-	// 0 where the system does not tell.
+	// The server's resident memory: before the first buyer, and at the start, in the middle and at the end of the
+	// window; 0 where the system does not tell.
 	MemoryBeforeMegabytes float64 `json:"memory_before_mb"`
 	MemoryStartMegabytes  float64 `json:"memory_start_mb"`
 	MemoryMiddleMegabytes float64 `json:"memory_middle_mb"`

@@ -180,7 +180,7 @@ func compare(report *Report) {
 	}
 }
 
-// beside is the median of what rounds came to against the ceiling in the same round; 0 where that was not measured.
+// beside is the median of the rounds' ratios to the ceiling in the same round; 0 where that was not measured.
 func beside(rounds []*load.Result, ceilings []CeilingCell) float64 {
 	var ratios []float64
 	for i, round := range rounds {

@@ -28,7 +28,7 @@ func quantile(h *hdrhistogram.Histogram, percentile float64) float64 {
 	return float64(h.ValueAtQuantile(percentile)) / 1e3
 }
 
-// phase is what happened between two times. Nobody may be following.
+// phase is what happened between two times. All subscribers must have ended.
 func (l *lab) phase(log background.Log, from, until time.Time) Phase {
 	p := Phase{Seconds: until.Sub(from).Seconds()}
 	orders, lags := newHistogram(), newHistogram()

@@ -19,7 +19,7 @@ type Report struct {
 	ConnectSeconds float64 `json:"connect_seconds"`
 	Memory         *Memory `json:"memory,omitempty"`
 
-	// Steady is the run being sold and everybody reading; Stalled the same while one does not.
+	// Steady is the run being sold and every subscriber reading. Stalled is the same while one does not read.
 	Steady  Phase   `json:"steady"`
 	Stalled Stalled `json:"stalled"`
 	// End is after the sale has ended.
@@ -28,8 +28,8 @@ type Report struct {
 	Reconnect    Reconnect `json:"reconnect"`
 	ReconnectEnd Arrival   `json:"reconnect_end"`
 
-	// Violations is how many events had a version that was not above the one before, over everything; after coming
-	// back, one below the last that was seen.
+	// Violations is how many events, over everything, had a version that was not above the one before. After coming
+	// back, it is those with one below the last that was seen.
 	Violations  int     `json:"violations"`
 	Broken      int     `json:"broken"`
 	Problem     string  `json:"problem,omitempty"`
@@ -37,10 +37,10 @@ type Report struct {
 }
 
 const (
-	// MaxArrivalMilliseconds is how soon after the end everybody must have the last version.
+	// MaxArrivalMilliseconds is how soon after the end all must have the last version.
 	MaxArrivalMilliseconds = 5_000
-	// CutSeconds is when a stream that nobody reads must have been ended: the 15 s in which a reader has to take an
-	// event, and as many again until nothing more fits on the way to him.
+	// CutSeconds is when a stream that is not read must have been ended: the 15 s in which a reader has to take an
+	// event, and as many again until nothing more fits on the way.
 	CutSeconds = 30
 )
 
@@ -83,25 +83,25 @@ type Stalled struct {
 	Phase
 	// RatioToSteady is the others' p99 lag against that without it.
 	RatioToSteady float64 `json:"lag_p99_ratio_to_steady"`
-	// Came says that the server had him, Cut that it ended his stream, as it must once it could not write for 15 s. A
-	// phase shorter than that sees none.
+	// Came says that the server had the stalled reader, Cut that it ended the stream, as it must once it could not
+	// write for 15 s. A phase shorter than that sees none.
 	Came bool `json:"came"`
 	Cut  bool `json:"cut"`
 }
 
-// Arrival is everybody's way to the last version.
+// Arrival is the subscribers' way to the last version.
 type Arrival struct {
 	LastVersion int64 `json:"last_version"`
-	// AfterMilliseconds is from the last buyer's answer until the last subscriber had it; Missing is how many had not
+	// AfterMilliseconds is from the last buyer's answer until the last subscriber had it. Missing is how many had not
 	// in time.
 	AfterMilliseconds float64 `json:"after_ms"`
 	Missing           int     `json:"missing"`
 }
 
-// OK tells whether everybody had it in time.
+// OK tells whether all had it in time.
 func (a Arrival) OK() bool { return a.LastVersion > 0 && a.Missing == 0 }
 
-// Reconnect is everybody coming back.
+// Reconnect is all subscribers coming back.
 type Reconnect struct {
 	Back int `json:"back"`
 	// P50 and the others are from the cut until a subscriber has its first event again.

@@ -16,9 +16,9 @@ import (
 	"interlock/services/identity"
 )
 
-// Options say who follows what.
+// Options say what is watched, and by how many.
 type Options struct {
-	// Server is the address of one that serves nobody else, Pid its process; 0: its memory is not looked at.
+	// Server is the address of a server without other clients. Pid is its process; with 0 its memory is not looked at.
 	Server string
 	Pid    int
 	// Tokens signs what the server takes.
@@ -209,7 +209,7 @@ func (l *lab) sell(ctx context.Context) error {
 	return l.connect(ctx, connectAtOnce, nil)
 }
 
-// withStalled has one more subscriber, who reads nothing, and asks the server what became of him.
+// withStalled has one more subscriber, that reads nothing, and asks the server what became of it.
 func (l *lab) withStalled(ctx context.Context, during func()) error {
 	reader, err := load.Stall(l.Server, l.run.ID)
 	if err != nil {
@@ -236,7 +236,7 @@ func (l *lab) tell(name string, p Phase) {
 		"lag_p50_ms", p.LagP50, "lag_p99_ms", p.LagP99, "lag_max_ms", p.LagMax, "order_p99_ms", p.OrderP99)
 }
 
-// last waits until everybody has the version that the last order brought.
+// last waits until all subscribers have the version that the last order brought.
 func (l *lab) last(ctx context.Context, log background.Log) (Arrival, error) {
 	if len(log.Acks) == 0 {
 		return Arrival{}, fmt.Errorf("nothing was sold: %w", log.Problem)
@@ -297,7 +297,7 @@ func (l *lab) now(ctx context.Context) (version int64, left int, err error) {
 	return answer.Node.Availability.Version, left, err
 }
 
-// comeBack cuts everybody off during a sale; all come back at once.
+// comeBack cuts all subscribers off during a sale. All come back at once.
 func (l *lab) comeBack(ctx context.Context) error {
 	sale := l.startSale(ctx)
 	pause.For(ctx, min(aroundReconnect, l.Window))
@@ -339,13 +339,13 @@ func (l *lab) comeBack(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// leave ends all subscribers; from then on, their notes may be read.
+// leave ends all subscribers. From then on their notes may be read.
 func (l *lab) leave() {
 	l.hangUp()
 	l.following.Wait()
 }
 
-// attempts is how often subscribers have ever tried to connect. Nobody may be following.
+// attempts is how often subscribers have ever tried to connect. All must have ended.
 func (l *lab) attempts() (n int) {
 	for _, s := range l.subscribers {
 		n += s.attempts

@@ -81,4 +81,4 @@ func (s *socketStream) next(ctx context.Context) ([]byte, error) {
 	}
 }
 
-func (s *socketStream) close() { _ = s.conn.CloseNow() } // what it has to say is of no use to anybody
+func (s *socketStream) close() { _ = s.conn.CloseNow() } // the rest of the stream is of no use

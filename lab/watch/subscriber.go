@@ -15,14 +15,14 @@ import (
 type seen struct {
 	at      int64
 	version int64
-	// left is how many seats were left on the leg in all classes; -1 where that was not known.
+	// left is how many seats were left on the leg in all classes; -1 for not known.
 	left int32
 	// first marks the first event of a connection: how things are, not what has happened.
 	first bool
 }
 
-// subscriber follows one run. Its fields belong to its goroutine until that has ended; latest and latestAt may be read
-// by anybody.
+// subscriber watches one run. Its fields belong to its goroutine until that has ended. latest and latestAt may be read
+// at any time.
 type subscriber struct {
 	server string
 	socket bool
@@ -49,8 +49,8 @@ type stream interface {
 	close()
 }
 
-// follow connects and reads until ctx ends. While nothing has come yet, a connection that fails is no fault: it is
-// tried again. came is called with the first event.
+// follow connects and reads until ctx ends. Until the first event a connection that fails is no fault: it is tried
+// again. came is called with the first event.
 func (s *subscriber) follow(ctx context.Context, came func()) {
 	began := false
 	for ctx.Err() == nil {
@@ -130,7 +130,7 @@ func (s *subscriber) note(event []byte, first bool) error {
 	return nil
 }
 
-// numberAfter is the number behind the first such field, and what follows it; false where there is none.
+// numberAfter is the number behind the first such field, and what follows it. ok is false without one.
 func numberAfter(b, field []byte) (n int64, rest []byte, ok bool) {
 	at := bytes.Index(b, field)
 	if at < 0 {

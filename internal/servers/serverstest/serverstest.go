@@ -40,7 +40,8 @@ var shared struct {
 	databases int
 }
 
-// lent is a server that is started by the first who asks. A failure is kept: it would only repeat itself, slowly.
+// lent is a server that is started for the first test that asks. A failure is kept: it would only repeat itself,
+// slowly.
 type lent[S interface{ Close() error }] struct {
 	asked  bool
 	server S
@@ -112,7 +113,7 @@ func MySQL(t testing.TB) (dsn string) {
 	return freshDatabase(t, MySQLServer(t))
 }
 
-// MySQLServer returns the shared MySQL itself, for who needs other databases or users. It must not be stopped.
+// MySQLServer returns the shared MySQL itself, for tests that need other databases or users. It must not be stopped.
 func MySQLServer(t testing.TB) *servers.SQLServer {
 	t.Helper()
 	return shared.mysql.get(t, func(ctx context.Context) (*servers.SQLServer, error) {
@@ -127,7 +128,8 @@ func MariaDB(t testing.TB) (dsn string) {
 	return freshDatabase(t, MariaDBServer(t))
 }
 
-// MariaDBServer returns the shared MariaDB itself, for who needs other databases or users. It must not be stopped.
+// MariaDBServer returns the shared MariaDB itself, for tests that need other databases or users. It must not be
+// stopped.
 func MariaDBServer(t testing.TB) *servers.SQLServer {
 	t.Helper()
 	return shared.mariadb.get(t, func(ctx context.Context) (*servers.SQLServer, error) {
