@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// answerTimeout is above the ten seconds in which a server answers everything; who hears nothing for longer hangs.
+	// answerTimeout is above the ten seconds in which a server answers everything. A request without an answer by then
+	// hangs.
 	answerTimeout = 15 * time.Second
 	// beginning is as much of an answer as is looked at. Errors come first in it.
 	beginning = 4 << 10
@@ -26,7 +27,7 @@ const (
 // question is one HTTP request.
 type question struct {
 	method, path string
-	// body is a POST's; token is empty for nobody.
+	// body is a POST's; token is empty for a request without one.
 	body   []byte
 	token  string
 	accept string
@@ -93,7 +94,7 @@ var (
 	codeKey   = []byte(`"code":"`)
 )
 
-// judgeAnswer says what the beginning of an answer comes to: who is refused must be told a code.
+// judgeAnswer says what the beginning of an answer comes to. A refusal must have a code.
 func judgeAnswer(status int, begun []byte) reply {
 	code := codeIn(begun)
 	switch {
@@ -107,7 +108,7 @@ func judgeAnswer(status int, begun []byte) reply {
 	return reply{text: answered}
 }
 
-// codeIn is the code of the first error, or of the first refusal, in an answer; empty where there is none.
+// codeIn is the code of the first error, or of the first refusal, in an answer; "" without one.
 func codeIn(answer []byte) string {
 	at := bytes.Index(answer, codeKey)
 	if at < 0 {

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAsk tells those who are told why from those who are not.
+// TestAsk tells refusals with a reason from silence.
 func TestAsk(t *testing.T) {
 	gone := make(chan struct{})
 	long := strings.Repeat("x", 1<<20)
@@ -146,7 +146,8 @@ func TestSocket_Ask(t *testing.T) {
 	}
 }
 
-// TestPace_LeavesOut tells that an attacker whose context is over does not ask, and that nobody catches up.
+// TestPace_LeavesOut tells that an attacker whose context is over does not ask, and that what was left out is not asked
+// later.
 func TestPace_LeavesOut(t *testing.T) {
 	p := newPace(1_000)
 	p.next = time.Now().Add(-time.Hour)

@@ -16,7 +16,7 @@ type attack struct {
 	// connections is how many attackers there are, perSecond how much they ask for together at most.
 	connections int
 	perSecond   float64
-	// play attacks until ctx ends, and returns when every attacker knows what became of him.
+	// play attacks until ctx ends, and returns when every attacker has an answer.
 	play func(ctx context.Context, s *scene) error
 }
 
@@ -70,7 +70,7 @@ func Names() []string {
 // ErrUnknown says that an attack is not one of Names.
 var ErrUnknown = errors.New("there is no such attack")
 
-// choose is the attacks of some names; of none, all.
+// choose is the attacks with these names; without names, all.
 func choose(names []string) ([]*attack, error) {
 	for _, name := range names {
 		if !slices.Contains(Names(), name) {
@@ -83,7 +83,7 @@ func choose(names []string) ([]*attack, error) {
 	return slices.DeleteFunc(attacks(), func(a *attack) bool { return !slices.Contains(names, a.name) }), nil
 }
 
-// asking lets every attacker ask what is his turn's, until ctx ends.
+// asking lets every attacker ask, each its own turns, until ctx ends.
 func (s *scene) asking(ctx context.Context, question func(attacker, turn int) (variant string, r reply)) {
 	var all errgroup.Group
 	for attacker := range s.attack.connections {
@@ -96,10 +96,10 @@ func (s *scene) asking(ctx context.Context, question func(attacker, turn int) (v
 			return nil
 		})
 	}
-	_ = all.Wait() // nobody fails: what goes wrong is in the tally
+	_ = all.Wait() // none fails: what goes wrong is in the tally
 }
 
-// each lets every attacker do his own, all at the attack's pace, once.
+// each lets every attacker do its own once, all at the attack's pace.
 func (s *scene) each(ctx context.Context, many int, do func(attacker int)) {
 	var all errgroup.Group
 	for attacker := range many {
@@ -110,5 +110,5 @@ func (s *scene) each(ctx context.Context, many int, do func(attacker int)) {
 			return nil
 		})
 	}
-	_ = all.Wait() // nobody fails: what goes wrong is in the tally
+	_ = all.Wait() // none fails: what goes wrong is in the tally
 }

@@ -27,7 +27,7 @@ const (
 type variant struct {
 	name, document string
 	variables      map[string]any
-	// needsToken says that nobody gets far without one.
+	// needsToken says that without a token little of it is executed.
 	needsToken bool
 }
 

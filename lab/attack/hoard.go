@@ -19,7 +19,7 @@ const (
 // hoarder is one account, what it wants, and what it got.
 type hoarder struct {
 	name, token string
-	// party is for how many passengers each order is; documents are as many as one account may name.
+	// party is how many passengers each order has. documents are as many as one account may name.
 	party     int
 	documents []traveller
 	bound     int
@@ -30,7 +30,7 @@ type hoarder struct {
 }
 
 // hoard lets one account each try to hold a whole train: at once at two servers, in parties of nine, by one order after
-// the other, and with holds that lapse; and a few seats of every train.
+// the other, and with holds that lapse. One more tries a few seats of every train.
 func hoard(ctx context.Context, s *scene) error {
 	all := []*hoarder{
 		{name: "of one train at once", party: 1, bound: maxRunHolds},
@@ -59,7 +59,7 @@ func hoard(ctx context.Context, s *scene) error {
 		return servers[turn%len(servers)], s.ofRound(kind)
 	}
 	s.asking(ctx, func(attacker, turn int) (string, reply) {
-		// Half ask at once, half in parties; one each does one of the others.
+		// Half ask at once, and half in parties. One each does one of the others.
 		kind := attacker % 2
 		if attacker < len(all) {
 			kind = attacker

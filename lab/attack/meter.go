@@ -49,7 +49,7 @@ func (m *meter) look() {
 	}
 }
 
-// end looks a last time; the figures may be read from then on.
+// end looks a last time. The figures may be read from then on.
 func (m *meter) end() {
 	m.stop()
 	m.done.Wait()
@@ -77,13 +77,14 @@ func (p processors) share(count int) float64 {
 	return max(0, float64(servers.ProcessorTime(p.pid)-p.spent)/float64(took))
 }
 
-// metric is one figure of the attacked server, with or without labels; 0 where it does not tell.
+// metric is one figure of the attacked server, with or without labels; 0 where the server does not tell.
 func (l *lab) metric(ctx context.Context, name string) float64 {
 	return l.metrics(ctx, func(figure string) bool { return figure == name })
 }
 
-// answered is how many requests of others than buyers the attacked server has answered: all that are not GraphQL, and
-// its queries. Those who send many at once on one connection have asked as often as they were answered.
+// answered is how many requests of other clients than buyers the attacked server has answered: all that are not
+// GraphQL, and its queries. Attackers that send many at once on one connection have asked as often as they were
+// answered.
 func (l *lab) answered(ctx context.Context) float64 {
 	return l.metrics(ctx, isAnswer)
 }

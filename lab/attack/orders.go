@@ -101,7 +101,7 @@ func heardOf(b bought, err error) reply {
 	return reply{text: answered}
 }
 
-// strangers are so many travellers whom nobody else has, from the n-th on.
+// strangers are so many new travellers, from the n-th on.
 func strangers(name string, n, many int) []traveller {
 	all := make([]traveller, many)
 	for i := range all {

@@ -8,8 +8,8 @@ import (
 	"interlock/internal/pause"
 )
 
-// pace lets the attackers of one attack ask so many times a second at most, all together. What was not asked in time is
-// not asked later: a server that is slow meets no crowd for it.
+// pace lets the attackers of one attack together ask so many times a second at most. What was not asked in time is not
+// asked later: a slow server does not meet a crowd for it.
 type pace struct {
 	interval time.Duration
 
@@ -21,7 +21,7 @@ func newPace(perSecond float64) *pace {
 	return &pace{interval: time.Duration(float64(time.Second) / perSecond)}
 }
 
-// turn waits until the caller may ask; false when the context ended before.
+// turn waits until the caller may ask. It is false when the context ended before.
 func (p *pace) turn(ctx context.Context) bool {
 	p.mu.Lock()
 	if now := time.Now(); p.next.Before(now) {

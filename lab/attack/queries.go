@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// hangUpAfter is when those go away who do: a query that is worth an attack is being executed by then.
+// hangUpAfter is when attackers hang up: a query that is worth an attack is being executed by then.
 const hangUpAfter = 100 * time.Millisecond
 
 // levels are how deep the nested orders go: four levels are 6,561 tickets, seven are five million.
@@ -43,7 +43,7 @@ func dearest(ctx context.Context, s *scene) error {
 	return err
 }
 
-// everyQuery is all that is asked over HTTP, for those who ask in another way.
+// everyQuery is all that is asked over HTTP, for attacks that ask in another way.
 func (s *scene) everyQuery() []variant {
 	all := append(s.nestedVariants(), introspections(), ids(s.buyersOrders))
 	return append(append(all, roots(s.ownOrder, s.attackedRun)...), wide(s.attackedRun)...)

@@ -18,18 +18,18 @@ import (
 
 const (
 	// notReading is for how long nothing is read: the 15 s that a reader has to take an answer, and as many again until
-	// what lies between him and the server is full. Answers fill it more slowly, since a server makes few large ones at
-	// a time. A page or a script has a minute.
+	// the way between it and the server is full. Answers fill it more slowly, since a server makes few large ones at a
+	// time. A page or a script has a minute.
 	notReading, notReadingAnswers, notReadingFile = 30 * time.Second, 60 * time.Second, 75 * time.Second
 	// readBuffer is all that a connection may hold on the attacker's side.
 	readBuffer = 4 << 10
-	// askedFor is how much is asked for on one connection: more than the system keeps for one. Of answers it is less,
-	// since each may wait a second for its turn, and all must have been made while nobody reads.
+	// askedFor is how much is asked for on one connection: more than the system keeps for one. Of answers it is less:
+	// each may wait a second for its turn, and all must have been made before anything is read.
 	askedFor, askedForAnswers = 24 << 20, 4 << 20
-	// onTheWay is what the system may keep of a stream without its server noticing that nobody reads.
+	// onTheWay is what the system may keep of a stream before the server can notice that it is not read.
 	onTheWay = 8 << 20
-	// neverFull fits between a client and a server: who has not sent more has waited for no reader. Answers that are
-	// refused, each after it has waited for its turn, take longer than anybody looks.
+	// neverFull fits between a client and a server: a server that has not sent more has waited for no reader. Refused
+	// answers, each after it has waited for its turn, take longer than the attack looks.
 	neverFull = 64 << 10
 	// maxPipelined bounds the requests on one connection.
 	maxPipelined = 4_000

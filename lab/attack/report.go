@@ -17,8 +17,8 @@ const (
 	MaxRatio = 2.0
 	// MaxGrowthMegabytes is how much the server's memory may grow.
 	MaxGrowthMegabytes = 300.0
-	// minServed is what part of the orders buyers must get that they get beside static requests: who is turned away has
-	// no wait that counts.
+	// minServed is what part of the orders buyers must get that they get beside static requests: a buyer that is turned
+	// away has no wait that counts.
 	minServed = 0.9
 )
 
@@ -38,8 +38,8 @@ type Report struct {
 	Attacks []*Outcome `json:"attacks"`
 	// Starts are servers that were told to read text in another way.
 	Starts []Start `json:"starts,omitempty"`
-	// Verify is what `interlock verify` says when all is over; Lost is how many orders it does not have that buyers
-	// were told of.
+	// Verify is what `interlock verify` says when all is over. Lost is how many orders buyers were told of and it does
+	// not have.
 	Verify       *audit.Report `json:"verify,omitempty"`
 	Acknowledged int           `json:"acknowledged"`
 	Lost         int           `json:"lost"`
@@ -87,8 +87,8 @@ type Round struct {
 	// Killed says that the server took so much memory that the lab ended it, Died that it ended itself.
 	Killed bool `json:"killed,omitempty"`
 	Died   bool `json:"died,omitempty"`
-	// Told is what the attackers of each variant were told, by codes; Unexplained how often somebody was told nothing;
-	// Found what an attack got and must not get.
+	// Told is what the attackers of each variant were told, by codes. Unexplained is how often one was told nothing.
+	// Found is what an attack got and must not get.
 	Told        map[string]map[string]int `json:"told"`
 	Unexplained map[string]int            `json:"unexplained,omitempty"`
 	Found       []string                  `json:"found,omitempty"`
@@ -110,7 +110,7 @@ type Window struct {
 type Start struct {
 	Parameter string `json:"parameter"`
 	Refused   bool   `json:"refused"`
-	// Said is the server's last word, or what it answered to who bought from it.
+	// Said is the server's last word, or its answer to a purchase.
 	Said string `json:"said"`
 }
 

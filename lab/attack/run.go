@@ -43,11 +43,11 @@ const (
 	calmWindow = 5 * time.Second
 	// lapsingHold is how long a hold lasts that the second server gives: a few lapse within one window.
 	lapsingHold = 2 * time.Second
-	// mayStay is how much more than at rest a server may have when an attack is over; with more it is started anew, so
-	// that the next attack begins as all do.
+	// mayStay is how much more memory than at rest a server may have when an attack is over. With more it is started
+	// anew, so that the next attack begins as all do.
 	mayStay = 100.0
-	// around is what each window takes besides its length, and reserve what is kept of the limit for those who are slow
-	// to be ended, for servers in other character sets, and for the checks.
+	// around is what each window takes besides its length. reserve is kept of the limit for servers that are slow to
+	// end, for servers in other character sets, and for the checks.
 	around  = warmUp + time.Second
 	reserve = 90 * time.Second
 	// stopTimeout is more than a server takes to end in order.
@@ -70,8 +70,8 @@ type lab struct {
 	left  int
 	crowd *load.Crowd
 	runs  *load.Runs
-	// targets is the run that buyers buy now, a fresh one for each round: where a run is half sold, who wants a long
-	// trip is refused, and no attack is to blame.
+	// targets is the run that buyers buy now, a fresh one for each round: on a run that is half sold long trips are
+	// refused, and no attack is to blame.
 	targets *load.Targets
 	// server is the one that is attacked. lapsing is another, whose holds lapse soon.
 	server, lapsing *servers.Program
@@ -79,7 +79,7 @@ type lab struct {
 	attackedRun    *load.Run
 	watched, small []*load.Run
 	soldOut        []soldOutTrain
-	// ownToken and ownOrder are an attacker's own; buyersOrders are others'.
+	// ownToken and ownOrder are an attacker's own. buyersOrders are buyers'.
 	ownToken, ownOrder string
 	buyersOrders       []string
 	// rest is the server's memory while buyers alone are there, in megabytes, and calm what they wait for then at p99,
@@ -266,9 +266,9 @@ func (l *lab) round(ctx context.Context, a *attack, n int) (r *Round, err error)
 	return r, nil
 }
 
-// beside is what an attack is held against: as many static requests. A window in which buyers waited much longer than
-// alone was disturbed by something else, or the requests are so many. So it is taken again, and the best counts:
-// whatever else goes on must not make an attack look cheap.
+// beside is what an attack is compared with: as many static requests. In a window in which buyers waited much longer
+// than alone, either something else disturbed them, or the requests were so many. So it is taken again, and the best
+// counts: other load must not make an attack look cheap.
 func (l *lab) beside(ctx context.Context, a *attack, n int, perSecond float64) (best Window, err error) {
 	instead := *a
 	instead.perSecond = perSecond

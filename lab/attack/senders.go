@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// ended is when the server must have ended who sends nothing: the 15 s that a body has, and as many again for a
-	// machine that is busy.
+	// ended is when the server must have ended a connection on which nothing is sent: the 15 s that a body has, and as
+	// many again for a machine that is busy.
 	ended = 30 * time.Second
 	// dripInterval is between two bytes.
 	dripInterval = time.Second
@@ -32,7 +32,7 @@ var routes = []string{"/graphql", "/livez", "/readyz", "/metrics", "/schema.grap
 // sender is one way not to send.
 type sender struct {
 	name string
-	// head is what is sent at once, drip what follows byte by byte, again and again; empty: nothing does.
+	// head is sent at once. drip follows byte by byte, again and again; "" for none.
 	head, drip string
 	// owed tells that a whole request's head was sent, so that an answer is owed.
 	owed bool
@@ -70,7 +70,7 @@ func head(method, path string, length int) string {
 }
 
 // slowSenders opens connections on which what was begun does not go on: some on each route, and very many that announce
-// a long body. All must be ended, and who has sent a whole head must be told why.
+// a long body. All must be ended. A sender of a whole head must be told why.
 func slowSenders(ctx context.Context, s *scene) error {
 	kinds := senders()
 	s.each(ctx, s.attack.connections, func(attacker int) {

@@ -19,7 +19,7 @@ type socket struct {
 	last int
 }
 
-// maxMessage is many times what any honest message is; one that is longer ends an attack on the attacker.
+// maxMessage is many times any honest message. A longer one would end the attack at the attacker.
 const maxMessage = 64 << 20
 
 // dial opens a socket and says nothing on it. Where it was refused, there is none, and the reply says why.
@@ -43,7 +43,7 @@ func dial(ctx context.Context, server string) (*socket, reply) {
 	return nil, judgeAnswer(response.StatusCode, said)
 }
 
-// openSocket opens a socket and says who the attacker is; an empty token is nobody.
+// openSocket opens a socket and sends the attacker's token, if it has one.
 func openSocket(ctx context.Context, server, token string) (*socket, reply) {
 	s, r := dial(ctx, server)
 	if s == nil {
@@ -168,6 +168,6 @@ func closed(err error) reply {
 // close ends a socket, if there is one.
 func (s *socket) close() {
 	if s != nil {
-		_ = s.conn.CloseNow() // what it has to say is of no use to anybody
+		_ = s.conn.CloseNow() // the rest is of no use
 	}
 }

@@ -13,7 +13,7 @@ import (
 const (
 	// subscriptionsPerSocket is as many as one socket may have.
 	subscriptionsPerSocket = 100
-	// pairsPerSubscription is as many runs as one subscription may name; watchedSubscriptions of them make 5,400 pairs
+	// pairsPerSubscription is as many runs as one subscription may name. watchedSubscriptions of them make 5,400 pairs
 	// of one socket, and 27 sockets 145,800.
 	pairsPerSubscription = 100
 	watchedSubscriptions = 54
@@ -21,7 +21,7 @@ const (
 	eventsPerSocket = 25
 	// honestTimeout is for a phone to see its first event while sockets are being hoarded.
 	honestTimeout = 5 * time.Second
-	// initPatience is above the ten seconds that a socket has to say who it is.
+	// initPatience is above the ten seconds that a socket has to send connection_init.
 	initPatience = 20 * time.Second
 )
 
@@ -114,8 +114,8 @@ func manySockets(ctx context.Context, s *scene) error {
 	return nil
 }
 
-// honest is a phone with a token that begins to watch at the end of the attack. That it cannot is what the attack must
-// not get. It goes by the clock of the attack: ctx ends when that does.
+// honest is a phone with a token that begins to watch at the end of the attack. The attack must not keep it from that.
+// It goes by the clock of the attack: ctx ends when that does.
 func (s *scene) honest(ctx context.Context) (done chan struct{}) {
 	done = make(chan struct{})
 	go func() {

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// travelling is how many strangers have a ticket; asked is for how many documents the attacker asks.
+	// travelling is how many strangers have a ticket. asked is for how many documents the attacker asks.
 	travelling = 50
 	asked      = 1_000
 )
@@ -25,7 +25,7 @@ type squatter struct {
 }
 
 // squat asks for a thousand documents with one account at one server, and with another at two. Every second one of the
-// first hundred travels. On a train that is sold out, who asks must not hear who travels.
+// first hundred travels. On a train that is sold out, the answers must not tell which of them do.
 func squat(ctx context.Context, s *scene) error {
 	run := s.ofRound(smallPerRound - 1)
 	if err := s.strangersTravel(ctx, run); err != nil {
@@ -98,8 +98,8 @@ func (q *squatter) ask(ctx context.Context, run *load.Run) reply {
 	return heardOf(b, err)
 }
 
-// askSoldOut asks for a seat on a train that has none, in turn with the document of him who has the last and of one who
-// has none.
+// askSoldOut asks for a seat on a train that has none, in turn with the document of the passenger that has the last
+// seat and with that of one that has none.
 func (s *scene) askSoldOut(ctx context.Context, t soldOutTrain, turn int) reply {
 	who := t.traveller
 	if turn%2 == 1 {
@@ -118,7 +118,7 @@ func (s *scene) askSoldOut(ctx context.Context, t soldOutTrain, turn int) reply 
 	return heardOf(b, err)
 }
 
-// soldOutTrain is a train with one seat, and who has it.
+// soldOutTrain is a train with one seat, and the passenger that has it.
 type soldOutTrain struct {
 	run       *load.Run
 	traveller traveller

@@ -8,11 +8,11 @@ import (
 
 // What an attacker hears besides the codes of refusals.
 const (
-	// answered is what he asked for.
+	// answered says that the attacker got what was asked for.
 	answered = "answered"
-	// hungUp says that it was he who went away.
+	// hungUp says that the attacker went away.
 	hungUp = "hung up"
-	// leftAlone says that the connection of somebody who sent no whole request was ended. He is owed no answer.
+	// leftAlone says that a connection without a whole request was ended. No answer is owed on it.
 	leftAlone = "ended"
 )
 
@@ -53,7 +53,7 @@ func (t *tally) hear(variant, what string) {
 	t.told[variant][what]++
 }
 
-// miss counts an attacker of a variant who was told nothing, or not why.
+// miss counts an attacker of a variant that was told nothing, or no reason.
 func (t *tally) miss(variant, what string) {
 	what = variant + ": " + what
 	t.mu.Lock()
@@ -109,7 +109,7 @@ func (t *tally) into(r *Round) {
 
 // reply is what one question came to.
 type reply struct {
-	// text is answered, a code, or, where the server was silent, how.
+	// text is answered, a code, or, where the server was silent, in what way.
 	text   string
 	silent bool
 }
