@@ -9,13 +9,13 @@ import (
 	"interlock/services/rail"
 )
 
-// answerPace is what the worker's buyers take, one after the other, to be told where there is much else to do.
+// answerPace is how long one answer may take on average before answer stops yielding.
 const answerPace = 200 * time.Microsecond
 
-// answer tells buyers, one after the other: each gets the processor before the next one is woken. Five hundred of them
-// woken at once would all stand in the scheduler's queue before the worker, at every one of its next batch's statements.
-// Where others stand there in hundreds the answers would wait behind all of them, each anew: whoever is late does not
-// give way.
+// answer gives the buyers of a batch their answers, one by one. It yields the processor after each answer, so that the
+// buyer's goroutine runs before the next one is woken: 500 goroutines woken at once would stand before the worker in
+// the Go scheduler's queue, at each statement of the next batch. On a busy machine each yield waits behind hundreds of
+// other goroutines. So answer does not yield while it is late.
 func (s *Service) answer(answers []decided) {
 	begun := time.Now()
 	for i, d := range answers {
@@ -32,8 +32,8 @@ func (w *worker) fail(batch []*request, outcome outcome, err error) {
 	switch {
 	case outcome == conflict:
 		err = &rail.Error{
-			Code: rail.Unavailable, Message: "the run is too busy: nothing was ordered", RetryAfter: overloadedRetryAfter,
-			Cause: err,
+			Code: rail.Unavailable, Message: "the run is too busy: nothing was ordered",
+			RetryAfter: overloadedRetryAfter, Cause: err,
 		}
 	case outcome == inDoubt:
 		err = pending(err)

@@ -7,7 +7,7 @@ import (
 	"interlock/services/rail"
 )
 
-// apply tells Redis what is left and which orders moved on, beside the buyers' answers.
+// apply tells Redis what is left and which orders have ended, while the buyers get their answers.
 func (w *worker) apply(decided *decision) {
 	state := decided.state
 	counts := make([]uint16, rail.Pairs(len(w.train.Calls))*len(w.train.Formation.Classes))
@@ -20,8 +20,7 @@ func (w *worker) apply(decided *decision) {
 	w.service.announce(state.Freed()...)
 }
 
-// applier tells Redis the newest availability of a run, one at a time: what comes while it is busy takes the place of
-// what waits.
+// applier tells Redis what is left on a run, one availability at a time. While it is busy only the newest waits.
 type applier struct {
 	mu      sync.Mutex
 	next    *rail.Availability
@@ -59,8 +58,7 @@ func (a *applier) take() *rail.Availability {
 
 func (a *applier) wait() { a.done.Wait() }
 
-// announce tells the watchers of the orders, beside the answer. The buyer does not wait for it; watchers that miss it
-// look again.
+// announce tells the watchers of orders that these moved on. No buyer waits for it. Watchers that miss it look again.
 func (s *Service) announce(orders ...*rail.Order) {
 	if len(orders) == 0 {
 		return
@@ -69,7 +67,8 @@ func (s *Service) announce(orders ...*rail.Order) {
 		ctx, cancel := context.WithTimeout(s.life, s.settings.ApplyTimeout)
 		defer cancel()
 		for _, order := range orders {
-			if s.Availability.Announce(ctx, rail.Change{RunID: order.RunID, OrderID: order.ID, Version: order.Version}) != nil {
+			change := rail.Change{RunID: order.RunID, OrderID: order.ID, Version: order.Version}
+			if s.Availability.Announce(ctx, change) != nil {
 				s.counters.applyFailed.Add(1)
 			}
 		}

@@ -164,7 +164,8 @@ func (k *batchClaims) committed(version int64) {
 }
 
 func tooManyRunHolds(limit int) error {
-	return rail.Refuse(rail.HoldLimit, "you have %d unpaid orders on this run: pay or cancel one first", limit).At("input", "runId")
+	return rail.Refuse(rail.HoldLimit, "you have %d unpaid orders on this run: pay or cancel one first", limit).
+		At("input", "runId")
 }
 
 func alreadyTravelling(passenger int) error {

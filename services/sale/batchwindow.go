@@ -1,58 +1,66 @@
 package sale
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
-// A commit costs the databases some milliseconds of work whatever is in it: a primary and its replicas wake each other, and
-// flush. Where a few dozen buyers ask again as soon as they are answered, half of them wait while the other half is in the
-// ledger, and for ever so. A worker that waits for those it has just answered serves all of them with one commit.
+// A commit costs the databases some milliseconds of work whatever is in it: a primary and its replicas wake each other,
+// and flush. A few dozen buyers who ask again as soon as they are answered fall into two halves: one waits while the
+// other is in the ledger, and so for ever. A worker that waits for the buyers it has just answered serves all with one
+// commit.
 
 const (
-	// windowTick is how long a worker looks whether more buyers come. One that nobody joins waits that long in vain.
+	// windowTick is how long a worker looks whether more buyers come. A window that nobody joins lasts one tick.
 	windowTick = 2 * time.Millisecond
-	// windowMax bounds the whole wait, by less than a commit takes on a busy machine; the last batch's own time does, too.
+	// windowMax bounds a window: it is less than a commit takes on a busy machine. The time of the last batch is
+	// another bound.
 	windowMax = 10 * time.Millisecond
-	// windowGrowth is which part of those who are expected must have come in a tick for another tick to be worth it: hundreds
+	// windowGrowth is which part of the expected buyers must come in a tick to make the next tick worth it: hundreds
 	// who wait are not kept for a handful.
 	windowGrowth = 32
 )
 
-// expected is what a worker knows of the buyers around it when it answers a batch.
-type expected struct {
-	// buyers are those who are answered and those who wait then, as many as a batch may have.
+// batchWindow is the time in which a worker waits for buyers before it takes a batch.
+type batchWindow struct {
+	// buyers is how many buyers may come: those of the last batch, and those who waited when it was answered. It is at
+	// most a batch, and 0 before the first one.
 	buyers int
-	// took is how long the batch was in the ledger.
+	// took is how long the last batch was in the ledger.
 	took time.Duration
 }
 
-// expect is to be called before a batch is answered: whoever is back already would be counted twice.
-func (w *worker) expect(batch int, took time.Duration) {
-	s := w.service
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	w.expects = expected{min(batch+len(w.queue), s.settings.MaxBatch), took}
-}
-
-// waitForBuyers lets the buyers that the last batch has answered come back, as long as they come. Who is alone is served at once.
-func (w *worker) waitForBuyers() {
-	if w.expects.buyers == 0 {
-		return // It has answered nobody yet.
+// wait lets the expected buyers come back, as long as they come. A buyer who is alone is served at once. arrived tells
+// that queued has grown.
+func (b batchWindow) wait(ctx context.Context, arrived <-chan struct{}, queued func() int) {
+	if b.buyers == 0 {
+		return
 	}
-	deadline := time.Now().Add(min(w.expects.took, windowMax))
+	deadline := time.Now().Add(min(b.took, windowMax))
 	tick := time.NewTicker(windowTick)
 	defer tick.Stop()
-	before := w.service.queued(w)
-	for waiting := before; waiting < w.expects.buyers; waiting = w.service.queued(w) {
+	before := queued()
+	for waiting := before; waiting < b.buyers; waiting = queued() {
 		select {
-		case <-w.arrived:
+		case <-arrived:
 			continue
 		case <-tick.C:
-		case <-w.service.life.Done():
+		case <-ctx.Done():
 			return
 		}
-		waiting = w.service.queued(w)
-		if waiting-before <= w.expects.buyers/windowGrowth || time.Now().After(deadline) {
+		waiting = queued()
+		if waiting-before <= b.buyers/windowGrowth || time.Now().After(deadline) {
 			return
 		}
 		before = waiting
 	}
+}
+
+// noteBatch sets the next window by a batch that was committed. It must be called before the batch is answered: buyers
+// who have come back already would count twice.
+func (w *worker) noteBatch(size int, took time.Duration) {
+	s := w.service
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.window = batchWindow{buyers: min(size+len(w.queue), s.settings.MaxBatch), took: took}
 }

@@ -1,55 +1,60 @@
-package sale_test
+package sale
 
 import (
-	"fmt"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"interlock/services/ledger"
-	"interlock/services/sale"
 )
 
-// TestWorker_GathersThoseItAnswered has six buyers ask again some milliseconds after their answers, each a little later than the
-// one before. A worker that served the first to come back at once would serve one and five in turn, for ever.
-func TestWorker_GathersThoseItAnswered(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const buyers, orders, commit = 6, 3, 20 * time.Millisecond
-		w := openWorld(t, sale.Settings{})
-		w.book.before = func(ledger.Batch) error {
-			<-time.After(commit)
-			return nil
+// A window lasts as long as enough of the expected buyers come, and no longer than the last batch took.
+func TestBatchWindow_Wait(t *testing.T) {
+	every := func(d time.Duration, n int) (comes []time.Duration) {
+		for i := range n {
+			comes = append(comes, time.Duration(i+1)*d)
 		}
-		place := func(buyer, n int) {
-			_, err := w.Place(t.Context(), fmt.Sprint("buyer", buyer), w.order(fmt.Sprint("b", buyer, "n", n), fmt.Sprintf("DOC%d000%d", buyer, n)))
-			assert.NoError(t, err)
-		}
-		var wait sync.WaitGroup
-		for buyer := range buyers {
-			wait.Go(func() {
-				place(buyer, 0)
-				for n := 1; n < orders; n++ {
-					<-time.After(time.Duration(1+buyer) * time.Millisecond)
-					place(buyer, n)
+		return comes
+	}
+	const ms = time.Millisecond
+	for name, c := range map[string]struct {
+		window batchWindow
+		queued int
+		comes  []time.Duration
+		lasts  time.Duration
+	}{
+		"the first batch":  {window: batchWindow{0, 0}, queued: 1},
+		"all are there":    {window: batchWindow{3, 20 * ms}, queued: 3},
+		"nobody comes":     {window: batchWindow{3, 20 * ms}, queued: 1, lasts: 2 * ms},
+		"all come":         {window: batchWindow{4, 20 * ms}, queued: 1, comes: every(ms, 3), lasts: 3 * ms},
+		"they stop coming": {window: batchWindow{9, 20 * ms}, queued: 1, comes: every(ms, 3), lasts: 6 * ms},
+		"too few come of hundreds": {window: batchWindow{320, 20 * ms}, queued: 1, comes: every(ms/5, 9),
+			lasts: 2 * ms},
+		"enough of hundreds":  {window: batchWindow{64, 20 * ms}, queued: 1, comes: every(ms/2, 5), lasts: 4 * ms},
+		"longer than a batch": {window: batchWindow{99, 5 * ms}, queued: 1, comes: every(ms/9, 98), lasts: 6 * ms},
+		"longer than ten ms": {window: batchWindow{99, time.Second}, queued: 1, comes: every(ms/5, 98),
+			lasts: 12 * ms},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var queued atomic.Int32
+				queued.Store(int32(c.queued))
+				arrived := make(chan struct{}, 1)
+				for _, in := range c.comes {
+					time.AfterFunc(in+1, func() { // never at the moment of a tick
+						queued.Add(1)
+						select {
+						case arrived <- struct{}{}:
+						default:
+						}
+					})
 				}
+				begun := time.Now()
+				c.window.wait(t.Context(), arrived, func() int { return int(queued.Load()) })
+				require.Equal(t, c.lasts, time.Since(begun).Truncate(ms))
+				pass(time.Second)
 			})
-			synctest.Wait() // the first buyer's order is in the ledger before the second one comes
-		}
-		wait.Wait()
-		require.EqualValues(t, buyers*orders, w.Stats().Placed)
-		require.EqualValues(t, 1+orders, w.Stats().Batches, "the first buyer, the other five, and then all together")
-
-		// Five of them do not come back: the one who does waits for them no longer than one look around.
-		begun := time.Now()
-		place(0, orders)
-		require.Equal(t, commit+2*time.Millisecond, time.Since(begun))
-		// From then on he is alone, and waits for nobody.
-		begun = time.Now()
-		place(0, orders+1)
-		require.Equal(t, commit, time.Since(begun))
-	})
+		})
+	}
 }

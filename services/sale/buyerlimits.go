@@ -14,21 +14,21 @@ import (
 const (
 	// maxBuyers is how many buyers a server remembers, at up to a kilobyte each.
 	maxBuyers = 32_768
-	// recordAge is how old a record may be that a buyer is let through by: he may exceed his limits by what another
-	// server sells him meanwhile. He is refused only by one that was read after he asked.
+	// recordAge is how old a record may be that lets a buyer through. The buyer may exceed a limit by what another
+	// server sells to them meanwhile. Only a record that was read after the request refuses it.
 	recordAge = 2 * time.Second
-	// cancelsPerHold is how many orders a buyer may cancel in a day for each that may be open. No person does that, and
-	// a program that places and cancels for ever has nothing open and lets nothing lapse: it would leave so many orders
-	// behind that reading what buyers did takes longer than anybody waits for it.
+	// cancelsPerHold is how many orders a buyer may cancel in a day for each order that may be open. It is more than a
+	// person cancels. A program that places and cancels for ever has nothing open and lets nothing lapse; without this
+	// limit it would leave so many orders behind that reading its record takes too long.
 	cancelsPerHold = 100
-	// recordTimeout bounds reading records. Without an answer no request is refused: a ledger that does not answer
-	// sells nothing.
+	// recordTimeout bounds reading records. Without an answer no request is refused: a ledger that does not answer this
+	// sells nothing either.
 	recordTimeout = time.Second
 )
 
-// buyers keeps the limits that span runs: open holds in all, documents a day, runs that are closed to a buyer. It reads
-// the ledger's records of the buyers who come, of many with one question, beside the sale and not in it.
-type buyers struct {
+// buyerLimits keeps the limits that span runs: open holds on all runs, documents a day, runs that are closed to a
+// buyer. It reads the ledger's records of the buyers who come, many with one question, beside the sale's transactions.
+type buyerLimits struct {
 	service *Service
 
 	mu      sync.Mutex
@@ -39,24 +39,24 @@ type buyers struct {
 	asked chan struct{}
 }
 
-// record is a buyer's record as it was at a time, and what this server has done with it since. The lock of buyers
-// guards it.
+// record is a buyer's record as it was at a time, and what this server has done since. The lock of buyerLimits guards
+// it.
 type record struct {
 	ledger.BuyerRecord
 	at time.Time
-	// orders are under way, by key; documents are those of requests under way, by how many. Most buyers come once: no
-	// map is made before something is in it.
+	// orders and documents are those of the requests under way, with how many requests each is in. Most buyers come
+	// once, so no map is made before something is in it.
 	orders    map[keyOnRun]int
 	documents map[string]int
-	// told are the documents of requests that ended while the ledger is asked, which asking says. The answer may be
-	// older.
+	// asking tells that the ledger is asked for the record. told are the documents of requests that ended meanwhile:
+	// the ledger's answer may be older than they are.
 	asking bool
 	told   map[string]bool
 }
 
-func newBuyers(s *Service) *buyers {
+func newBuyerLimits(s *Service) *buyerLimits {
 	known, _ := lru.New[string, *record](maxBuyers) // It fails for sizes below 1 only.
-	return &buyers{service: s, known: known, next: map[string]bool{}, asked: make(chan struct{})}
+	return &buyerLimits{service: s, known: known, next: map[string]bool{}, asked: make(chan struct{})}
 }
 
 // limited tells whether any limit is on.
@@ -64,9 +64,9 @@ func (s *Settings) limited() bool {
 	return s.MaxOpenHolds > 0 || s.MaxLapsedHolds > 0 || s.MaxDocuments > 0
 }
 
-// enter answers with the refusal of a new order, nil where the buyer may have it; one that the key has already is his
-// all the same. leave is to be called once it is known what became of it.
-func (b *buyers) enter(ctx context.Context, place *placing) (leave func(*answer), refusal error) {
+// enter returns why the buyer may have no further order, nil if they may. An order that the key has already is theirs
+// all the same. The caller must call leave once it is known what became of the request.
+func (b *buyerLimits) enter(ctx context.Context, place *placing) (leave func(*answer), refusal error) {
 	if !b.service.settings.limited() {
 		return func(*answer) {}, nil
 	}
@@ -93,16 +93,16 @@ func (b *buyers) enter(ctx context.Context, place *placing) (leave func(*answer)
 	return func(a *answer) { b.leave(r, key, place, refusal == nil, a) }, refusal
 }
 
-// anew is a buyer's record once it has been read anew, or could not be. The lock must be held, and is given up
+// anew returns a buyer's record after it was read anew, or could not be read. The lock must be held, and is given up
 // meanwhile.
-func (b *buyers) anew(ctx context.Context, buyer string) *record {
+func (b *buyerLimits) anew(ctx context.Context, buyer string) *record {
 	b.mu.Unlock()
 	b.read(ctx, buyer)
 	b.mu.Lock()
 	return b.of(buyer)
 }
 
-// keyOnRun is what an order under way is told from others of its buyer by: keys are once of a run.
+// keyOnRun tells a buyer's orders under way apart: a key is unique on its run.
 type keyOnRun struct {
 	run rail.RunID
 	key string
@@ -111,14 +111,14 @@ type keyOnRun struct {
 func (p *placing) keyOnRun() keyOnRun { return keyOnRun{p.body.RunID, p.key.Key} }
 
 // leave notes what became of a request.
-func (b *buyers) leave(r *record, key keyOnRun, place *placing, entered bool, a *answer) {
+func (b *buyerLimits) leave(r *record, key keyOnRun, place *placing, entered bool, a *answer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	less(r.orders, key)
 	if !entered {
 		return
 	}
-	// An order whose outcome is unknown counts as placed. The ledger is asked again before that refuses a request.
+	// An order in doubt counts as placed. The record is read again before it refuses a request.
 	placed := a.err == nil && !a.replayed || rail.CodeOf(a.err) == rail.OrderPending
 	if placed {
 		r.OpenHolds++
@@ -155,7 +155,7 @@ func less[K comparable](of map[K]int, key K) {
 }
 
 // of is a buyer's record. The lock must be held.
-func (b *buyers) of(buyer string) *record {
+func (b *buyerLimits) of(buyer string) *record {
 	r, ok := b.known.Get(buyer)
 	if !ok {
 		r = &record{}
@@ -164,26 +164,59 @@ func (b *buyers) of(buyer string) *record {
 	return r
 }
 
-// refusal is what a buyer's record says of a request. Requests under way count, so that many at once do not pass a
-// limit. The lock must be held.
-func (b *buyers) refusal(r *record, place *placing) error {
-	s, run := &b.service.settings, place.body.RunID
-	if s.MaxLapsedHolds > 0 && r.Lapsed[run] >= s.MaxLapsedHolds {
-		return rail.Refuse(rail.HoldLimit, "you let %d orders on this run lapse in the last 24 hours: it is closed to you until then", r.Lapsed[run]).
-			At("input", "runId")
+// refusal is what a buyer's record says of a request: the first limit that it would exceed. Requests under way count,
+// so that many at once do not pass a limit. The lock must be held.
+func (b *buyerLimits) refusal(r *record, place *placing) error {
+	if err := b.closedRun(r, place); err != nil {
+		return err
 	}
-	if s.MaxOpenHolds > 0 && r.Cancelled >= cancelsPerHold*s.MaxOpenHolds {
-		return rail.Refuse(rail.HoldLimit, "you have cancelled %d orders in the last 24 hours: you may place no more until some of that is longer ago", r.Cancelled).
-			At("input")
+	if err := b.tooManyCancels(r); err != nil {
+		return err
 	}
-	underWay := len(r.orders)
+	if err := b.tooManyHolds(r, place); err != nil {
+		return err
+	}
+	return b.tooManyDocuments(r, place)
+}
+
+// closedRun refuses a run on which too many of the buyer's holds have lapsed.
+func (b *buyerLimits) closedRun(r *record, place *placing) error {
+	limit, lapsed := b.service.settings.MaxLapsedHolds, r.Lapsed[place.body.RunID]
+	if limit <= 0 || lapsed < limit {
+		return nil
+	}
+	return rail.Refuse(rail.HoldLimit,
+		"you let %d orders on this run lapse in the last 24 hours: it is closed to you until then", lapsed).
+		At("input", "runId")
+}
+
+func (b *buyerLimits) tooManyCancels(r *record) error {
+	limit := b.service.settings.MaxOpenHolds
+	if limit <= 0 || r.Cancelled < cancelsPerHold*limit {
+		return nil
+	}
+	return rail.Refuse(rail.HoldLimit, "you have cancelled %d orders in the last 24 hours: "+
+		"you may place no more until some of that is longer ago", r.Cancelled).At("input")
+}
+
+// tooManyHolds counts the record's open holds and the orders under way. A request does not count against its
+// repetition.
+func (b *buyerLimits) tooManyHolds(r *record, place *placing) error {
+	limit, holds := b.service.settings.MaxOpenHolds, r.OpenHolds+len(r.orders)
 	if r.orders[place.keyOnRun()] > 0 {
-		underWay--
+		holds--
 	}
-	if s.MaxOpenHolds > 0 && r.OpenHolds+underWay >= s.MaxOpenHolds {
-		return rail.Refuse(rail.HoldLimit, "you have %d unpaid orders, those under way included: pay or cancel one first", r.OpenHolds+underWay).At("input")
+	if limit <= 0 || holds < limit {
+		return nil
 	}
-	if s.MaxDocuments <= 0 {
+	return rail.Refuse(rail.HoldLimit,
+		"you have %d unpaid orders, those under way included: pay or cancel one first", holds).At("input")
+}
+
+// tooManyDocuments refuses the first document of the request that is one too many.
+func (b *buyerLimits) tooManyDocuments(r *record, place *placing) error {
+	limit := b.service.settings.MaxDocuments
+	if limit <= 0 {
 		return nil
 	}
 	n := len(r.Documents)
@@ -196,16 +229,17 @@ func (b *buyers) refusal(r *record, place *placing) error {
 		if r.Documents[document] || r.documents[document] > 0 {
 			continue
 		}
-		if n++; n > s.MaxDocuments {
-			return rail.Refuse(rail.DocumentLimit, "you have asked for tickets for %d different documents in the last 24 hours, and may not for more", s.MaxDocuments).
+		if n++; n > limit {
+			return rail.Refuse(rail.DocumentLimit, "you have asked for tickets for %d different documents "+
+				"in the last 24 hours, and may not for more", limit).
 				At("input", "passengers", rail.Index(i), "documentNumber")
 		}
 	}
 	return nil
 }
 
-// read waits until a buyer's record has been read anew, or could not be. A service that was closed reads none.
-func (b *buyers) read(ctx context.Context, buyer string) {
+// read waits until a buyer's record was read anew, or could not be read. A service that is closed reads none.
+func (b *buyerLimits) read(ctx context.Context, buyer string) {
 	b.mu.Lock()
 	if !b.reading {
 		if !b.service.begin() {
@@ -227,8 +261,8 @@ func (b *buyers) read(ctx context.Context, buyer string) {
 	}
 }
 
-// serve asks the ledger for all that wait, until none does.
-func (b *buyers) serve() {
+// serve asks the ledger for the records of all buyers who wait, until none waits.
+func (b *buyerLimits) serve() {
 	for {
 		b.mu.Lock()
 		next, asked := b.next, b.asked
@@ -244,10 +278,11 @@ func (b *buyers) serve() {
 	}
 }
 
-func (b *buyers) ask(who map[string]bool) {
-	list := make([]string, 0, len(who))
+// ask reads the records of some buyers.
+func (b *buyerLimits) ask(buyers map[string]bool) {
+	list := make([]string, 0, len(buyers))
 	b.mu.Lock()
-	for buyer := range who {
+	for buyer := range buyers {
 		list = append(list, buyer)
 		b.of(buyer).asking = true
 	}

@@ -82,7 +82,8 @@ func TestPlace_HoldsOnARunAreExact(t *testing.T) {
 	for i := range 40 {
 		wait.Go(func() {
 			for {
-				order, err := services[i%2].Place(t.Context(), "ann", w.order(fmt.Sprint("n", i), fmt.Sprintf("DOC000%02d", i)))
+				order, err := services[i%2].Place(t.Context(), "ann",
+					w.order(fmt.Sprint("n", i), fmt.Sprintf("DOC000%02d", i)))
 				if rail.CodeOf(err) == rail.Unavailable {
 					continue // the servers met too often
 				}
@@ -297,7 +298,8 @@ func TestClose_NothingIsAskedAfterIt(t *testing.T) {
 	_, err := w.Place(t.Context(), "ann", w.order("late", "DOC00001"))
 	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
 	require.Zero(t, w.book.records.Load())
-	_, err = w.CorrectName(t.Context(), ledger.Correction{OrderID: "T12@2019-10-12/1", Name: "Ann", By: "an admin", Reason: "a slip"})
+	_, err = w.CorrectName(t.Context(),
+		ledger.Correction{OrderID: "T12@2019-10-12/1", Name: "Ann", By: "an admin", Reason: "a slip"})
 	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
 	_, _, err = w.Pay(t.Context(), "ann", "T12@2019-10-12/1", "pay-of-ann")
 	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable})
@@ -362,7 +364,8 @@ func TestPlace_LimitsAgainstAList(t *testing.T) {
 					if l.order.Buyer == buyer && l.order.State == rail.OnHold {
 						holds++
 					}
-					travels = travels || l.document == document && l.order.State.Live() && l.order.From < to && from < l.order.To
+					travels = travels || l.document == document && l.order.State.Live() && l.order.From < to &&
+						from < l.order.To
 				}
 				place := between(w.order(fmt.Sprint("n", places), document), stations[from], stations[to])
 				place.Passengers[0].SeatClass = class
@@ -384,7 +387,8 @@ func TestPlace_LimitsAgainstAList(t *testing.T) {
 				}
 				l := rapid.SampledFrom(list).Draw(p, "order")
 				expired()
-				_, _, err := rapid.SampledFrom(services).Draw(p, "service").Pay(context.Background(), l.order.Buyer, l.order.ID, "pay-"+l.order.ID[len(l.order.ID)-4:]+"-0000")
+				_, _, err := rapid.SampledFrom(services).Draw(p, "service").
+					Pay(context.Background(), l.order.Buyer, l.order.ID, "pay-"+l.order.ID[len(l.order.ID)-4:]+"-0000")
 				if l.order.State == rail.OnHold {
 					require.NoError(p, err)
 					l.order.State = rail.Paid
@@ -396,7 +400,8 @@ func TestPlace_LimitsAgainstAList(t *testing.T) {
 				}
 				l := rapid.SampledFrom(list).Draw(p, "order")
 				expired()
-				_, err := rapid.SampledFrom(services).Draw(p, "service").Cancel(context.Background(), l.order.Buyer, l.order.ID, "")
+				_, err := rapid.SampledFrom(services).Draw(p, "service").
+					Cancel(context.Background(), l.order.Buyer, l.order.ID, "")
 				if l.order.State == rail.OnHold {
 					require.NoError(p, err)
 					l.order.State = rail.Cancelled
@@ -421,14 +426,19 @@ func TestPlace_LimitsHoldWithoutALock(t *testing.T) {
 			var wait sync.WaitGroup
 			for n := range rushServers {
 				l := ledgertest.Open(t, options)
-				service := openService(t, l, run, sale.Settings{MaxRunHolds: limit, MaxOpenHolds: -1, MaxDocuments: -1, MaxLapsedHolds: -1})
+				service := openService(t, l, run,
+					sale.Settings{MaxRunHolds: limit, MaxOpenHolds: -1, MaxDocuments: -1, MaxLapsedHolds: -1})
 				for i := range 24 {
-					wait.Go(func() { askFor(t, service, run, fmt.Sprint("buyer-", i%3), fmt.Sprint("key-of-server-", n, "-", i), i) })
+					wait.Go(func() {
+						askFor(t, service, run, fmt.Sprint("buyer-", i%3),
+							fmt.Sprint("key-of-server-", n, "-", i), i)
+					})
 				}
 			}
 			wait.Wait()
 			l := ledgertest.Open(t, options)
-			orders, err := l.Orders(t.Context(), ledger.OrderFilter{RunID: run.ID, States: []rail.OrderState{rail.OnHold}, Limit: 200})
+			orders, err := l.Orders(t.Context(),
+				ledger.OrderFilter{RunID: run.ID, States: []rail.OrderState{rail.OnHold}, Limit: 200})
 			require.NoError(t, err)
 			holds := map[string]int{}
 			for i, o := range orders {
@@ -451,9 +461,11 @@ func TestPlace_LimitsHoldWithoutALock(t *testing.T) {
 func askFor(t *testing.T, service *sale.Service, run *rail.Run, buyer, key string, i int) {
 	from := i % 4
 	place := rail.PlaceOrder{
-		IdempotencyKey: key, RunID: run.ID, From: run.Train.Calls[from].Station, To: run.Train.Calls[min(from+1+i%2, 4)].Station,
+		IdempotencyKey: key, RunID: run.ID, From: run.Train.Calls[from].Station,
+		To: run.Train.Calls[min(from+1+i%2, 4)].Station,
 		Passengers: []rail.PassengerRequest{{
-			Passenger: rail.Passenger{Name: "A Passenger", DocumentNumber: fmt.Sprint("DOC", i%6)}, SeatClass: rail.Second,
+			Passenger: rail.Passenger{Name: "A Passenger", DocumentNumber: fmt.Sprint("DOC", i%6)},
+			SeatClass: rail.Second,
 		}},
 	}
 	for {
@@ -478,12 +490,16 @@ func TestPlace_OpenHoldsInAll(t *testing.T) {
 		runs = append(runs, publishRun(t, l, fmt.Sprint("T", i)))
 	}
 	settings := sale.Settings{MaxRunHolds: 2, MaxOpenHolds: 3, MaxDocuments: -1, MaxLapsedHolds: -1}
-	services := []*sale.Service{openService(t, l, nil, settings, runs...), openService(t, ledgertest.Open(t, options), nil, settings, runs...)}
+	services := []*sale.Service{
+		openService(t, l, nil, settings, runs...),
+		openService(t, ledgertest.Open(t, options), nil, settings, runs...),
+	}
 	place := func(service, run int, buyer string) (*rail.Order, error) {
 		return services[service].Place(t.Context(), buyer, rail.PlaceOrder{
 			IdempotencyKey: uuid.NewString(), RunID: runs[run].ID, From: "AAA", To: "CCC",
 			Passengers: []rail.PassengerRequest{{
-				Passenger: rail.Passenger{Name: "A Passenger", DocumentNumber: "D" + uuid.NewString()[:8]}, SeatClass: rail.Second,
+				Passenger: rail.Passenger{Name: "A Passenger", DocumentNumber: "D" + uuid.NewString()[:8]},
+				SeatClass: rail.Second,
 			}},
 		})
 	}
@@ -521,15 +537,19 @@ func (p published) Run(id rail.RunID) (*rail.Run, bool) {
 func (published) Loaded() bool { return true }
 
 // openService opens a service of one more server on a ledger, with a lock that always says yes.
-func openService(t *testing.T, l *sqlledger.Ledger, run *rail.Run, settings sale.Settings, runs ...*rail.Run) *sale.Service {
+func openService(
+	t *testing.T, l *sqlledger.Ledger, run *rail.Run, settings sale.Settings, runs ...*rail.Run,
+) *sale.Service {
 	t.Helper()
 	if run != nil {
 		runs = append(runs, run)
 	}
 	service := sale.Open(sale.Options{
-		Ledger: l, Lock: &fakeLock{yes: true}, Availability: &board{}, Runs: published(runs), Payments: sale.NewSandbox(),
-		NewID: func() string { return rand12() }, NewNumber: rand12, DocumentKey: []byte("key of this test"), Settings: settings,
-		Log: slog.New(slog.DiscardHandler),
+		Ledger: l, Lock: &fakeLock{yes: true}, Availability: &board{}, Runs: published(runs),
+		Payments: sale.NewSandbox(),
+		NewID:    func() string { return rand12() }, NewNumber: rand12, DocumentKey: []byte("key of this test"),
+		Settings: settings,
+		Log:      slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(func() { require.NoError(t, service.Close(context.Background())) })
 	return service

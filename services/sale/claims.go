@@ -10,10 +10,10 @@ import (
 	"interlock/services/rail"
 )
 
-// claims are the orders of a run that may be live: what a worker must know so that no document travels twice on a leg,
-// and no buyer has more holds than he may. Every order that was placed at a version up to at, and is live, is in them.
-// Others may be, too: a worker does not hear of payments, nor of what another server ends. So claims alone refuse
-// nothing. They say which orders the ledger is asked about first.
+// claims are the orders of a run that may be live. A worker needs them so that no document travels twice on a leg, and
+// no buyer exceeds the limit of holds. Every live order that was placed at a version up to at is in them. Others may
+// be, too: a worker does not hear of payments, nor of orders that another server ends. So claims alone refuse nothing.
+// They say which orders the ledger is asked about.
 //
 // The tables have no pointers in them. A run that sells would have half a million, and the garbage collector would
 // follow all of them at each of its rounds.
@@ -21,26 +21,26 @@ type claims struct {
 	run  rail.RunID
 	seed maphash.Seed
 	at   int64
-	// loaded is how many there were when all were read.
+	// loaded is how many orders there were when all were read.
 	loaded int
 
-	// orders say in which slot an order is; documents and holds, where the chain of a document's tickets, and of a
-	// buyer's holds, begins. 0 is the end of every chain.
+	// orders has the slot of each order. documents has the first of each document's chain of tickets, holds the first
+	// of each buyer's chain of holds. Place 0 ends every chain.
 	orders    map[orderTail]int32
 	documents map[uint64]int32
 	holds     map[uint64]int32
 	slots     []orderSlot
 	tickets   []ticketSlot
-	// freeOrder and freeTicket begin the chains of slots that nothing is in.
+	// freeOrder and freeTicket begin the chains of empty slots.
 	freeOrder, freeTicket int32
 }
 
-// orderSlot is one order. Buyers and documents are hashes: two that are equal by chance cost a question, or at worst,
-// for documents and once in 2⁶⁴ pairs, a refusal.
+// orderSlot is one order. Buyers and documents are hashes. Two buyers with one hash cost a question to the ledger; two
+// documents with one hash, which happens once in 2⁶⁴ pairs, at worst cost a refusal.
 type orderSlot struct {
 	order orderTail
 	buyer uint64
-	// ticket is the first of its tickets, next the next hold of its buyer.
+	// ticket is the first of the order's tickets, next the next hold of the buyer.
 	ticket, next int32
 	from, to     uint16
 	held         bool
@@ -48,7 +48,7 @@ type orderSlot struct {
 
 type ticketSlot struct {
 	document uint64
-	// of is its order, sibling the next ticket of that, and next the next ticket of the same document.
+	// of is the order, sibling the next ticket of the order, next the next ticket of the document.
 	of, sibling, next int32
 }
 
@@ -71,11 +71,11 @@ func newClaims(run rail.RunID, seed maphash.Seed) *claims {
 	}
 }
 
-// staleClaims bounds the orders that ended without a worker's hearing of it, beside as many as were live when all were
-// read.
+// staleClaims bounds the orders that have ended without the worker's knowing. As many again as were live when all were
+// read are allowed besides.
 const staleClaims = 10_000
 
-// upTo is the version up to which nothing has to be read; 0 where all has to be.
+// upTo is the version up to which the claims are known. 0: all must be read.
 func (c *claims) upTo() int64 {
 	if c == nil || len(c.orders) > 2*c.loaded+staleClaims {
 		return 0
@@ -107,7 +107,7 @@ func (c *claims) id(t orderTail) string {
 	return string(c.run) + "/" + string(bytes.TrimRight(t[:], "\x00"))
 }
 
-// learn adds what the ledger has read, tickets of one order beside each other.
+// learn adds claims that the ledger has read. Tickets of one order must be beside each other.
 func (c *claims) learn(tickets []ledger.Claim) error {
 	for len(tickets) > 0 {
 		first := &tickets[0]
@@ -159,7 +159,8 @@ func (c *claims) addTicket(order int32, document uint64) {
 	} else {
 		c.freeTicket = c.tickets[at].next
 	}
-	c.tickets[at] = ticketSlot{document: document, of: order, sibling: c.slots[order].ticket, next: c.documents[document]}
+	c.tickets[at] = ticketSlot{document: document, of: order, sibling: c.slots[order].ticket,
+		next: c.documents[document]}
 	c.slots[order].ticket, c.documents[document] = at, at
 }
 
@@ -192,7 +193,7 @@ func (c *claims) paid(order orderTail) {
 	c.slots[at].held, c.slots[at].next = false, 0
 }
 
-// unchain takes one out of the chain of a key.
+// unchain takes one place out of the chain of a key.
 func unchain(first map[uint64]int32, key uint64, one int32, next func(int32) *int32) {
 	if first[key] == one {
 		if first[key] = *next(one); first[key] == 0 {

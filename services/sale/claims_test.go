@@ -22,7 +22,8 @@ func TestClaims_AreAList(t *testing.T) {
 		var all []claim
 		t.Repeat(map[string]func(*rapid.T){
 			"add": func(t *rapid.T) {
-				id := rail.NewOrderID(run, int64(rapid.IntRange(1, 30).Draw(t, "version")), rapid.StringMatching("[A-Z0-9]{1,26}").Draw(t, "unique"))
+				id := rail.NewOrderID(run, int64(rapid.IntRange(1, 30).Draw(t, "version")),
+					rapid.StringMatching("[A-Z0-9]{1,26}").Draw(t, "unique"))
 				order, err := s.tail(id)
 				require.NoError(t, err)
 				require.Equal(t, id, s.id(order))
@@ -31,7 +32,8 @@ func TestClaims_AreAList(t *testing.T) {
 					from: rapid.IntRange(0, 254).Draw(t, "from"),
 				}
 				one.to = rapid.IntRange(one.from+1, 255).Draw(t, "to")
-				one.documents = rapid.SliceOfNDistinct(rapid.Uint64Range(1, 12), 1, rail.MaxPassengers, rapid.ID[uint64]).Draw(t, "documents")
+				one.documents = rapid.SliceOfNDistinct(rapid.Uint64Range(1, 12), 1, rail.MaxPassengers,
+					rapid.ID[uint64]).Draw(t, "documents")
 				s.add(&one)
 				if !slices.ContainsFunc(all, func(other claim) bool { return other.order == order }) {
 					all = append(all, one)
@@ -54,12 +56,15 @@ func TestClaims_AreAList(t *testing.T) {
 			"": func(t *rapid.T) {
 				require.Equal(t, len(all), s.len())
 				for document := range uint64(13) {
-					requireOrders(t, all, func(one claim) bool { return slices.Contains(one.documents, document) }, slices.Collect(s.ofDocument(document)))
+					requireOrders(t, all, func(one claim) bool { return slices.Contains(one.documents, document) },
+						slices.Collect(s.ofDocument(document)))
 				}
 				for buyer := range uint64(4) {
-					requireOrders(t, all, func(one claim) bool { return one.held && one.buyer == buyer }, slices.Collect(s.heldBy(buyer)))
+					requireOrders(t, all, func(one claim) bool { return one.held && one.buyer == buyer },
+						slices.Collect(s.heldBy(buyer)))
 				}
-				require.LessOrEqual(t, len(s.slots)+len(s.tickets), 2+200*(1+rail.MaxPassengers), "slots are used again")
+				require.LessOrEqual(t, len(s.slots)+len(s.tickets), 2+200*(1+rail.MaxPassengers),
+					"slots are used again")
 			},
 		})
 	})
@@ -84,7 +89,8 @@ func TestClaims_TakeOrdersOfTheirRunOnly(t *testing.T) {
 	s := newClaims(run, maphash.MakeSeed())
 	for _, id := range []string{
 		"", string(run), string(run) + "/", rail.NewOrderID(rail.NewRunID("T1", rail.NewDate(2026, 12, 16)), 1, "A"),
-		rail.NewOrderID(rail.NewRunID("T12", rail.NewDate(2026, 12, 17)), 1, "A"), rail.NewOrderID(run, 1, "ABCDEFGHJKMNPQRSTUVWXYZ0123"),
+		rail.NewOrderID(rail.NewRunID("T12", rail.NewDate(2026, 12, 17)), 1, "A"),
+		rail.NewOrderID(run, 1, "ABCDEFGHJKMNPQRSTUVWXYZ0123"),
 	} {
 		require.Error(t, s.learn([]ledger.Claim{{OrderID: id}}), id)
 	}

@@ -32,7 +32,9 @@ func TestCorrectName(t *testing.T) {
 		options.Ledger = l
 		service := sale.Open(options)
 		t.Cleanup(func() { require.NoError(t, service.Close(context.Background())) })
-		asked := ledger.Correction{OrderID: "an order", Ticket: 1, Name: " Li\u3000Wei ", By: "boss", Reason: " typing "}
+		asked := ledger.Correction{
+			OrderID: "an order", Ticket: 1, Name: " Li\u3000Wei ", By: "boss", Reason: " typing ",
+		}
 
 		_, err := service.CorrectName(t.Context(), ledger.Correction{OrderID: "an order", Name: "Li\u0007", By: "boss"})
 		var wrong rail.Errors
@@ -54,6 +56,7 @@ func TestCorrectName(t *testing.T) {
 		require.NoError(t, err)
 		synctest.Wait()
 		require.Equal(t, []rail.Change{{RunID: order.RunID, OrderID: order.ID, Version: 7}}, w.board.announced)
-		require.Equal(t, ledger.Correction{OrderID: "an order", Ticket: 1, Name: "Li Wei", By: "boss", Reason: "typing"}, l.asked[2])
+		corrected := ledger.Correction{OrderID: "an order", Ticket: 1, Name: "Li Wei", By: "boss", Reason: "typing"}
+		require.Equal(t, corrected, l.asked[2])
 	})
 }

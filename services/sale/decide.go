@@ -10,13 +10,13 @@ import (
 	"interlock/services/seatmap"
 )
 
-// decision is what a worker made of a batch: what the ledger is to write, and what each buyer is told once it has.
+// decision is what a worker made of a batch: what the ledger is to write, and what each buyer is told after the commit.
 type decision struct {
 	state   *ledger.BatchState
 	changes ledger.BatchChanges
 	answers []decided
 
-	// placed is what this batch itself has added to the state: a key may be in it twice.
+	// placed are the orders of the batch itself: a key may be in it twice.
 	placed map[ledger.OrderKey]ledger.Replay
 	claims *batchClaims
 }
@@ -37,12 +37,12 @@ func (p *poisoned) Error() string {
 	return fmt.Sprintf("allocation panicked: %v\n%s", p.reason, p.stack)
 }
 
-// brokenRun says that a run's rows do not fit together, so that nothing can be sold on it until somebody has looked.
+// brokenRun says that a run's rows do not fit together. Nothing can be sold on the run until it was repaired.
 type brokenRun struct{ error }
 
 func (b *brokenRun) Unwrap() error { return b.error }
 
-// decideSafely is decide, whose every error but a poisoned request's is the run's, a panic too: what is wrong with one
+// decideSafely is decide with all errors and panics turned into *brokenRun, but for *poisoned. What is wrong with one
 // run must not end a server that sells a thousand.
 func (w *worker) decideSafely(batch []*request, state *ledger.BatchState) (d *decision, err error) {
 	defer func() {
@@ -110,7 +110,7 @@ func (d *decision) note(train *rail.Train, order *rail.Order, ticket *rail.Ticke
 	})
 }
 
-// place decides one order. The error is a poisoned request's; a refusal is in the answer.
+// place decides one order. A refusal is in the answer; an error is *poisoned, or the run's.
 func (w *worker) place(d *decision, r *request) (a answer, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -213,8 +213,8 @@ func (w *worker) allocate(d *decision, p *placing) (*rail.Order, error) {
 	return order, nil
 }
 
-// newOrder is a hold for a request, without seats and price yet. It ends with the departure at the latest: after that it
-// would only keep seats that nobody can board for.
+// newOrder is a hold for a request, without seats and price yet. It ends with the departure at the latest: after that
+// it would only keep seats that nobody can board for.
 func (w *worker) newOrder(state *ledger.BatchState, p *placing) *rail.Order {
 	s, run := w.service, state.Run
 	payBy := state.Now.Add(s.settings.Hold)
@@ -236,11 +236,11 @@ func (d *decision) asked(p *placing) {
 	}
 }
 
-// unseat gives back what a moment ago was allocated to an order.
+// unseat gives back the seats that were just allocated to an order.
 func (w *worker) unseat(order *rail.Order) {
 	for _, ticket := range order.Tickets {
 		if ticket.SeatClass == "" {
-			continue // This passenger has got no seat.
+			continue // This passenger has no seat yet.
 		}
 		if err := w.maps[ticket.SeatClass].Release(ticket.SeatIndex, order.From, order.To); err != nil {
 			panic(err) // It was sold a moment ago.
@@ -305,9 +305,11 @@ func cancelled(c ledger.CancelResult) answer {
 	case c.Order == nil:
 		return answer{err: notFound()}
 	case c.Order.State == rail.Paid:
-		return answer{order: c.Order, err: rail.Refuse(rail.WrongState, "the order is paid: it cannot be cancelled").At("input", "orderId")}
+		refusal := rail.Refuse(rail.WrongState, "the order is paid: it cannot be cancelled")
+		return answer{order: c.Order, err: refusal.At("input", "orderId")}
 	case c.Order.State == rail.Expired:
-		return answer{order: c.Order, err: rail.Refuse(rail.HoldExpired, "the hold had ended already").At("input", "orderId")}
+		refusal := rail.Refuse(rail.HoldExpired, "the hold had ended already")
+		return answer{order: c.Order, err: refusal.At("input", "orderId")}
 	}
 	return answer{order: c.Order}
 }

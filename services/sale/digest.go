@@ -11,16 +11,16 @@ import (
 	"interlock/services/rail"
 )
 
-// DocumentDigest stands for a document number in the ledger: equal numbers have equal digests, and whoever reads the
-// digests without the key cannot try numbers out.
+// DocumentDigest stands for a document number in the ledger: 32 characters, equal for equal numbers. Without the key
+// numbers cannot be tried out on it.
 func DocumentDigest(key []byte, number string) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(number))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24])
 }
 
-// deriveBodyKey makes the key of bodyHash of the document key. That one is the same on all servers and for ever, as a
-// retry needs it; the label keeps the two kinds of digests apart.
+// deriveBodyKey makes the key of bodyHash from the document key. The document key is the same on all servers and for
+// ever, which retries need. The label keeps the two kinds of digests apart.
 func deriveBodyKey(documentKey []byte) []byte {
 	key, err := hkdf.Key(sha256.New, documentKey, nil, "interlock: digests of requests", sha256.Size)
 	if err != nil {
@@ -29,8 +29,8 @@ func deriveBodyKey(documentKey []byte) []byte {
 	return key
 }
 
-// bodyHash tells two requests apart that come with the same key. It is made of names and document numbers, and is kept.
-// Without the key they cannot be tried out on it.
+// bodyHash tells two requests apart that come with the same idempotency key. The ledger keeps it. It is made of names
+// and document numbers, and without the secret key these cannot be tried out on it.
 func (s *Service) bodyHash(place *rail.PlaceOrder) (string, error) {
 	b, err := json.Marshal(place)
 	if err != nil {

@@ -31,7 +31,8 @@ func (s *Service) Sweep(ctx context.Context) {
 	defer ticker.Stop()
 	sweeper := sweeper{
 		Service: s,
-		looking: logonce.Warn("holds past their time cannot be looked for", "holds past their time are looked for again"),
+		looking: logonce.Warn(
+			"holds past their time cannot be looked for", "holds past their time are looked for again"),
 	}
 	defer sweeper.resign()
 	for {

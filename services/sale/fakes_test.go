@@ -112,7 +112,8 @@ func (b *book) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decid
 			if o := b.orders[id]; id >= from && o.State.Live() {
 				for _, document := range b.claims[id] {
 					state.Claims = append(state.Claims, ledger.Claim{
-						OrderID: id, Buyer: o.Buyer, Held: o.State == rail.OnHold, From: o.From, To: o.To, Document: document,
+						OrderID: id, Buyer: o.Buyer, Held: o.State == rail.OnHold,
+						From: o.From, To: o.To, Document: document,
 					})
 				}
 			}
@@ -211,7 +212,9 @@ func (b *book) DueRuns(context.Context, int) ([]rail.RunID, error) {
 	return nil, nil
 }
 
-func (b *book) Buyers(_ context.Context, buyers []string, _ time.Duration, documents bool) (map[string]*ledger.BuyerRecord, error) {
+func (b *book) Buyers(
+	_ context.Context, buyers []string, _ time.Duration, documents bool,
+) (map[string]*ledger.BuyerRecord, error) {
 	b.records.Add(1)
 	if b.reading != nil {
 		defer b.reading() // after the book's lock is free again
@@ -367,7 +370,8 @@ func openWorld(t *testing.T, settings sale.Settings) *world {
 	w := &world{
 		book: &book{
 			run: newRun(t), version: 1, maps: map[rail.SeatClass][]byte{}, orders: map[string]*rail.Order{},
-			keys: map[ledger.OrderKey]ledger.Replay{}, claims: map[string][]string{}, asked: map[ledger.AskedDocument]bool{},
+			keys: map[ledger.OrderKey]ledger.Replay{}, claims: map[string][]string{},
+			asked:  map[ledger.AskedDocument]bool{},
 			paidBy: map[string]string{},
 		},
 		board: &board{}, lock: &fakeLock{},
@@ -387,7 +391,9 @@ func (w *world) open(t *testing.T, settings sale.Settings) *sale.Service {
 // options are those of every service of the world.
 func (w *world) options(settings sale.Settings) sale.Options {
 	// Buyers are limited where a test says how.
-	for _, limit := range []*int{&settings.MaxRunHolds, &settings.MaxOpenHolds, &settings.MaxLapsedHolds, &settings.MaxDocuments} {
+	for _, limit := range []*int{
+		&settings.MaxRunHolds, &settings.MaxOpenHolds, &settings.MaxLapsedHolds, &settings.MaxDocuments,
+	} {
 		if *limit == 0 {
 			*limit = -1
 		}
@@ -405,7 +411,8 @@ func newRun(t *testing.T) *rail.Run {
 	var calls []rail.Call
 	for i, code := range []rail.StationCode{"AAA", "BBB", "CCC", "DDD", "EEE"} {
 		calls = append(calls, rail.Call{
-			Station: code, ArrivalSeconds: int32(i * 3600), DepartureSeconds: int32(i*3600 + 60), Metres: int32(i * 100_000),
+			Station: code, ArrivalSeconds: int32(i * 3600), DepartureSeconds: int32(i*3600 + 60),
+			Metres: int32(i * 100_000),
 		})
 	}
 	first, err := rail.RowSeats("A C", 1, 5, nil)
@@ -413,13 +420,18 @@ func newRun(t *testing.T) *rail.Run {
 	second, err := rail.RowSeats("AB CD", 1, 5, nil)
 	require.NoError(t, err)
 	train := rail.NewTrain("T12", "T", "UTC", calls,
-		rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.First, Seats: first}, {Number: "2", SeatClass: rail.Second, Seats: second}}),
+		rail.NewFormation([]rail.Coach{
+			{Number: "1", SeatClass: rail.First, Seats: first}, {Number: "2", SeatClass: rail.Second, Seats: second},
+		}),
 		&rail.Fares{Currency: "CNY", PerKm: []rail.KmRate{
 			{SeatClass: rail.First, MicrosPerKm: 80_000_000}, {SeatClass: rail.Second, MicrosPerKm: 50_000_000},
 		}})
 	require.Empty(t, train.Validate())
 	date := rail.DateIn(time.Now(), time.UTC).AddDays(2)
-	return &rail.Run{ID: rail.NewRunID("T12", date), Train: train, Date: date, ClosesBefore: 5 * time.Minute, Status: rail.Published}
+	return &rail.Run{
+		ID: rail.NewRunID("T12", date), Train: train, Date: date, ClosesBefore: 5 * time.Minute,
+		Status: rail.Published,
+	}
 }
 
 // order is a request for SECOND seats from AAA to CCC, one for each document.

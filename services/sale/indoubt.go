@@ -7,17 +7,18 @@ import (
 	"interlock/services/rail"
 )
 
-// A commit whose outcome is not known is settled by the next batch on its run that opens with a locking read and
-// commits: the read waits for the lost transaction, the batch looks the keys up, and the version it writes makes a
-// commit that is still on its way fail its compare-and-set. Until then the run is unsettled, every batch on it opens
-// locking, and who was in the lost one is told ORDER_PENDING and nothing else. A server that was not there when the
-// commit got lost meets its transaction on the run's row, and says the same to whoever comes with a key or an order.
+// A commit is in doubt when its outcome is not known. The next batch on its run that opens with a locking read and
+// commits resolves it. The read waits for the lost transaction, the batch looks the keys up, and the version it writes
+// makes a commit that is still on its way fail its compare-and-set.
+//
+// Until then every batch on the run opens locking, and the buyers of the lost batch are told ORDER_PENDING. Another
+// server does not know of the lost commit. It meets the open transaction on the run's row, and also says ORDER_PENDING.
 
-// maxInDoubt bounds how many requests are remembered per run, and how many payments; beyond it a buyer may be told UNAVAILABLE, which also says to
-// try again.
+// maxInDoubt bounds how many requests are remembered per run, and how many payments. A buyer beyond it may be told
+// UNAVAILABLE, which also says to try again.
 const maxInDoubt = 16_384
 
-// noteInDoubt notes that nobody knows what became of a batch.
+// noteInDoubt keeps in mind that a batch is in doubt.
 func (s *Service) noteInDoubt(run rail.RunID, batch []*request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,10 +34,10 @@ func (s *Service) noteInDoubt(run rail.RunID, batch []*request) {
 	}
 }
 
-// failure is what a request is told of a failure: not "nothing was done" where that is not known.
+// failure is the error that a request is answered with: ORDER_PENDING where the request may have taken place, else err.
 func (s *Service) failure(run rail.RunID, r *request, err error) error {
 	if r.name() == "" {
-		// Nobody waits for this answer. What passes by itself is tried again; the rest somebody has to hear of.
+		// No buyer waits for this answer. The log tells of what does not pass by itself.
 		var broken *brokenRun
 		if rail.CodeOf(err) == rail.Internal && !errors.As(err, &broken) {
 			s.Log.Error("a run could not be looked after", "run", run, "error", err)
@@ -44,9 +45,9 @@ func (s *Service) failure(run rail.RunID, r *request, err error) error {
 		return err
 	}
 	s.mu.Lock()
-	doubted := s.inDoubt[run][r.name()]
+	mayBeDone := s.inDoubt[run][r.name()]
 	s.mu.Unlock()
-	if doubted || errors.Is(err, ledger.ErrLocked) {
+	if mayBeDone || errors.Is(err, ledger.ErrLocked) {
 		return pending(err)
 	}
 	return err
@@ -55,8 +56,9 @@ func (s *Service) failure(run rail.RunID, r *request, err error) error {
 // payAttempt is one buyer's attempt to pay for one order.
 type payAttempt struct{ order, buyer, key string }
 
-// paymentFailure is what a payment is told of what came of it. Once its commit was unknown it is told ORDER_PENDING, also while
-// the ledger cannot even be asked, until the ledger has said what it is: its row's lock holds whoever asks up until then.
+// paymentFailure is the error that a payment is answered with. A payment in doubt is answered ORDER_PENDING until the
+// ledger has said what became of it, also while the ledger is away. The lock of the order's row makes that answer wait
+// for the lost transaction.
 func (s *Service) paymentFailure(p payAttempt, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +76,7 @@ func (s *Service) paymentFailure(p payAttempt, err error) error {
 	return err
 }
 
-// resolve notes that a locking batch on the run has committed, or that nothing was in doubt.
+// resolve forgets what was in doubt on a run: a batch on it has committed, and that batch was locking if need be.
 func (s *Service) resolve(run rail.RunID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -54,9 +54,9 @@ func (a *away) Pay(ctx context.Context, run rail.RunID, id, buyer, key string) (
 	return a.paid(pay)
 }
 
-// Nobody is told that a payment was not made while that is not known: not by the commit that got lost, nor by a ledger that
-// has no primary.
-func TestPay_UnknownIsPendingUntilTheLedgerSays(t *testing.T) {
+// Nobody is told that a payment was not made while that is not known: not by the commit that got lost, nor by a ledger
+// that has no primary.
+func TestPay_InDoubtIsPendingUntilTheLedgerSays(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	order, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
 	require.NoError(t, err)
@@ -82,7 +82,7 @@ func TestPay_UnknownIsPendingUntilTheLedgerSays(t *testing.T) {
 	l.paid = nil
 	require.Empty(t, pay("payment-0001"), "paid")
 	l.gone.Store(true)
-	require.Equal(t, rail.Unavailable, pay("payment-0001"), "it is settled")
+	require.Equal(t, rail.Unavailable, pay("payment-0001"), "it is resolved")
 }
 
 func TestPay_GivesMoneyBackThatALostCallTook(t *testing.T) {

@@ -58,7 +58,8 @@ func TestOutcome_Next(t *testing.T) {
 		for _, attempt := range attempts {
 			for _, size := range sizes {
 				for _, closing := range closings {
-					require.Equal(t, steps[n], o.next(attempt, size, closing), "outcome %d, attempt %d of %d requests, closing %t", o, attempt, size, closing)
+					require.Equal(t, steps[n], o.next(attempt, size, closing),
+						"outcome %d, attempt %d of %d requests, closing %t", o, attempt, size, closing)
 					n++
 				}
 			}

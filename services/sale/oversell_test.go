@@ -47,7 +47,8 @@ func sellToAll(t *testing.T, options sqlledger.Options, run *rail.Run) (*rush, i
 	services := make([]*sale.Service, rushServers)
 	for i := range services {
 		services[i] = sale.Open(sale.Options{
-			Ledger: ledgertest.Open(t, options), Lock: &fakeLock{yes: true}, Availability: &board{}, Runs: &book{run: run},
+			Ledger: ledgertest.Open(t, options), Lock: &fakeLock{yes: true}, Availability: &board{},
+			Runs:     &book{run: run},
 			Payments: sale.NewSandbox(), NewID: rand12, NewNumber: rand12, DocumentKey: []byte("key of this test"),
 			Settings: sale.Settings{MaxBatch: 8}, Log: slog.New(slog.DiscardHandler),
 		})
@@ -67,7 +68,8 @@ func sellToAll(t *testing.T, options sqlledger.Options, run *rail.Run) (*rush, i
 			}
 			for p := range 1 + random.IntN(3) {
 				place.Passengers = append(place.Passengers, rail.PassengerRequest{
-					Passenger: rail.Passenger{Name: "A Passenger", DocumentNumber: fmt.Sprintf("D%06d%d", n, p)}, SeatClass: rail.Second,
+					Passenger: rail.Passenger{Name: "A Passenger", DocumentNumber: fmt.Sprintf("D%06d%d", n, p)},
+					SeatClass: rail.Second,
 				})
 			}
 			for {

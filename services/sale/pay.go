@@ -7,13 +7,16 @@ import (
 	"interlock/services/rail"
 )
 
-// Pay charges for an order and makes it PAID. It may be repeated with the same key, which is one of this buyer and
-// order: with another order, or from another buyer, it is another payment. HOLD_EXPIRED: the time to pay is over.
-// WRONG_STATE: it was paid with another key, or cancelled. The order is answered also beside a refusal. ORDER_PENDING:
-// not known yet, repeat with the same key. OVERLOADED: too many others are paying.
+// Pay charges for an order and makes it PAID. It may be repeated with the same key. A key is of one buyer and order:
+// from another buyer, or for another order, the same key is another payment.
+//
+// The order is returned beside a refusal, too. HOLD_EXPIRED: the time to pay is over. WRONG_STATE: it was paid with
+// another key, or cancelled. ORDER_PENDING: not known yet, repeat with the same key. OVERLOADED: too many others are
+// paying.
 func (s *Service) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Order, Payment, error) {
 	if !rail.ValidKey(key) {
-		return nil, Payment{}, rail.Refuse(rail.Invalid, "an idempotency key has 8 to 128 printable ASCII characters without spaces").At("input", "idempotencyKey")
+		return nil, Payment{}, rail.Refuse(rail.Invalid,
+			"an idempotency key has 8 to 128 printable ASCII characters without spaces").At("input", "idempotencyKey")
 	}
 	leave, err := s.enterPaying(ctx)
 	if err != nil {
@@ -43,12 +46,12 @@ func (s *Service) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Or
 	if paid {
 		return order, Payment{State: PaymentSucceeded}, nil
 	}
-	// Also where this call took nothing: an earlier one with this key may have, and never have heard what became of it.
+	// This call may have taken nothing. An earlier one with this key may have, without hearing what became of it.
 	s.void(ctx, order, paymentKey(orderID, buyer, key))
 	return order, Payment{}, unpayable(order)
 }
 
-// enterPaying takes a place among those who pay, until leave is called.
+// enterPaying takes one of MaxPaying places until leave is called.
 func (s *Service) enterPaying(ctx context.Context) (leave func(), err error) {
 	if !s.begin() {
 		return nil, closing()
@@ -60,15 +63,18 @@ func (s *Service) enterPaying(ctx context.Context) (leave func(), err error) {
 		return func() { <-s.paying; s.background.Done() }, nil
 	case <-timer.C:
 		s.counters.overloaded.Add(1)
-		err = &rail.Error{Code: rail.Overloaded, Message: "too many payments are waiting: nothing was done", RetryAfter: overloadedRetryAfter}
+		err = &rail.Error{
+			Code: rail.Overloaded, Message: "too many payments are waiting: nothing was done",
+			RetryAfter: overloadedRetryAfter,
+		}
 	case <-ctx.Done():
-		err = &rail.Error{Code: rail.Unavailable, Message: "the request ran out of time before its turn: nothing was done", RetryAfter: overloadedRetryAfter, Cause: ctx.Err()}
+		err = outOfTime(ctx)
 	}
 	s.background.Done()
 	return nil, err
 }
 
-// voidTimeout bounds giving money back; the buyer's own patience does not.
+// voidTimeout bounds giving money back. It goes on when the buyer has left.
 const voidTimeout = 10 * time.Second
 
 // void gives back what was taken for an order that could not be paid any more.
@@ -76,7 +82,8 @@ func (s *Service) void(ctx context.Context, order *rail.Order, key string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), voidTimeout)
 	defer cancel()
 	if err := s.Payments.Void(ctx, order, key); err != nil {
-		s.Log.ErrorContext(ctx, "money was taken for an order that is not paid, and could not be given back", "order", order.Number, "error", err)
+		s.Log.ErrorContext(ctx, "money was taken for an order that is not paid, and could not be given back",
+			"order", order.Number, "error", err)
 	}
 }
 
@@ -84,7 +91,8 @@ func (s *Service) void(ctx context.Context, order *rail.Order, key string) {
 func unpayable(order *rail.Order) error {
 	switch order.State {
 	case rail.Expired:
-		return rail.Refuse(rail.HoldExpired, "the hold ended at %s", order.PayBy.Format(time.RFC3339)).At("input", "orderId")
+		return rail.Refuse(rail.HoldExpired, "the hold ended at %s", order.PayBy.Format(time.RFC3339)).
+			At("input", "orderId")
 	case rail.Paid:
 		return rail.Refuse(rail.WrongState, "the order is paid already").At("input", "orderId")
 	}

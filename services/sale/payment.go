@@ -29,10 +29,13 @@ type Payment struct {
 	RedirectURL string
 }
 
-// paymentKey is the key that a provider gets for a buyer's key: 64 hexadecimal digits, the same on every server and for every
-// repetition, and another one for another order, buyer or key. Buyers choose their keys, so that two of them may choose the
-// same, and one buyer the same for two orders; a provider would take the second for a repetition of the first. Each part has
-// its length before it, so that no two triples are one text. The digest says nothing of a buyer: an order's id is random.
+// paymentKey is the key that a provider gets for a buyer's key: 64 hexadecimal digits. It is the same on every server
+// and for every repetition, and another one for another order, buyer or key. Buyers choose their keys, so two buyers
+// may choose the same, or one buyer the same for two orders. A provider would take the second payment for a repetition
+// of the first.
+//
+// Each part has its length before it, so that no two triples make one text. The digest says nothing of the buyer, since
+// an order's id is random.
 func paymentKey(orderID, buyer, key string) string {
 	digest := sha256.New()
 	for _, part := range []string{"interlock payment", orderID, buyer, key} {
@@ -41,8 +44,8 @@ func paymentKey(orderID, buyer, key string) string {
 	return hex.EncodeToString(digest.Sum(nil))
 }
 
-// maxSandboxCharges is how many charges a sandbox remembers: those of the last minutes of a rush, in a few megabytes. Keys are
-// asked for again within seconds.
+// maxSandboxCharges is how many charges a sandbox remembers: the last minutes of a rush, in a few megabytes. Keys are
+// repeated within seconds.
 const maxSandboxCharges = 16_384
 
 // Sandbox is a payment provider that takes no money, and is as exact about keys as those that do. It remembers the last
@@ -111,7 +114,8 @@ type NoPayments struct{}
 
 // Charge always refuses with PAYMENT_UNAVAILABLE.
 func (NoPayments) Charge(context.Context, *rail.Order, string) (Payment, error) {
-	return Payment{}, rail.Refuse(rail.PaymentUnavailable, "this server takes no payments: none was switched on (--payments)")
+	return Payment{}, rail.Refuse(rail.PaymentUnavailable,
+		"this server takes no payments: none was switched on (--payments)")
 }
 
 // Void has nothing to give back.

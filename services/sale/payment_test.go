@@ -14,7 +14,8 @@ import (
 	"interlock/services/sale"
 )
 
-// bank is a provider as most are: it knows a payment by its key alone, and answers a key that it knows as it did before.
+// bank is a provider as most are: it knows a payment by its key alone, and answers a key that it knows as it did
+// before.
 type bank struct {
 	mu    sync.Mutex
 	taken map[string]rail.Money
@@ -51,8 +52,8 @@ func (b *bank) has() map[string]rail.Money {
 	return has
 }
 
-// TestPay_OneKeyForManyOrders has buyers use one key for several orders, each time and again on another server, all at once:
-// every order is charged for, once.
+// TestPay_OneKeyForManyOrders has buyers use one key for several orders, each time and again on another server, all at
+// once: every order is charged for, once.
 func TestPay_OneKeyForManyOrders(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	other := w.open(t, sale.Settings{})
@@ -109,7 +110,8 @@ func TestPay_KeyOfTheProvider(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	bank := newBank()
 	w.Payments = bank
-	triples := [][2]string{{"1", "2ann"}, {"12", "ann"}, {"12a", "nn"}, {"12:", "ann"}, {"12:3", ":ann"}, {"12:3:", "ann"}}
+	triples := [][2]string{{"1", "2ann"}, {"12", "ann"}, {"12a", "nn"}, {"12:", "ann"}, {"12:3", ":ann"},
+		{"12:3:", "ann"}}
 	for i, triple := range triples {
 		id, buyer := triple[0], triple[1]
 		w.NewID = func() string { return id }

@@ -17,11 +17,11 @@ type Ledger interface {
 	// Sell runs one batch in one transaction on the primary: it reads the run's version first, then all that the batch
 	// asks for, carries out expiries and cancels, calls decide, moves the version on by compare-and-set, writes what
 	// decide returned and commits. It returns the new version once the commit was acknowledged as durably as the ledger
-	// is set to. Also a batch that changes nothing moves the version on, so that no answer rests on what a primary said
+	// is set to. A batch that changes nothing moves the version on, too: so no answer rests on the word of a server
 	// that is not the primary any more.
 	//
-	// ledger.ErrVersionConflict: somebody else sold in between; nothing was written. ledger.ErrInDoubt: the commit may or may
-	// not have taken place. NOT_FOUND: there is no such run. decide's own error: rolled back.
+	// ledger.ErrVersionConflict: another batch was committed in between; nothing was written. ledger.ErrInDoubt: the
+	// commit may or may not have taken place. NOT_FOUND: there is no such run. decide's own error: rolled back.
 	Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decide) (version int64, err error)
 
 	// Pay makes an order PAID if it is ON_HOLD and its time has not run out by the primary's clock, and stores the key
@@ -30,7 +30,7 @@ type Ledger interface {
 	// order. ledger.ErrInDoubt: ask again with the same key.
 	Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key string) (order *rail.Order, paid bool, err error)
 
-	// OrderToPay is Order on connections that those who only read cannot use up.
+	// OrderToPay is Order on connections that other readers cannot use up.
 	OrderToPay(ctx context.Context, orderID string) (*rail.Order, error)
 
 	// Correct changes a passenger's name on an order that is on hold or paid, and records who asked and why. It answers
@@ -41,11 +41,12 @@ type Ledger interface {
 	// DueRuns are runs with holds past their time, at most limit.
 	DueRuns(ctx context.Context, limit int) ([]rail.RunID, error)
 
-	// Buyers reads the records of buyers, one for each, where no order is on hold for longer than hold; their documents
-	// only where they are asked for, as they take longest.
-	Buyers(ctx context.Context, buyers []string, hold time.Duration, documents bool) (map[string]*ledger.BuyerRecord, error)
-	// ForgetAsked deletes what no BuyerRecord looks back to, at most limit documents. Where that many are forgotten
-	// there may be more.
+	// Buyers reads a record for each of the buyers. No order is on hold for longer than hold. Documents are read only
+	// where they are asked for, as they take longest.
+	Buyers(ctx context.Context, buyers []string, hold time.Duration, documents bool) (map[string]*ledger.BuyerRecord,
+		error)
+	// ForgetAsked deletes documents that are too old for any BuyerRecord, at most limit of them. There may be more
+	// where it deleted that many.
 	ForgetAsked(ctx context.Context, limit int) (forgotten int, err error)
 
 	Orders
@@ -67,7 +68,8 @@ type Orders interface {
 
 // Lock keeps the servers that sell one run out of each other's way. Nothing rests on it but speed.
 type Lock interface {
-	// Acquire asks once for the lock of a run. lock.ErrTaken: somebody has it. lock.ErrNoQuorum: nobody can say.
+	// Acquire asks once for the lock of a run. lock.ErrTaken: another holder has it. lock.ErrNoQuorum: too few lock
+	// nodes answered.
 	Acquire(ctx context.Context, name string) (lock.Lease, error)
 }
 

@@ -6,11 +6,12 @@ import (
 	"interlock/services/rail"
 )
 
-// overloadedRetryAfter is when to come back where nobody can say how long it takes, and never sooner; maxRetryAfter is
-// never later, since what took long may be over by then.
 const (
+	// overloadedRetryAfter is the soonest that a buyer is asked to come back, and what is said where no estimate is
+	// known.
 	overloadedRetryAfter = 500 * time.Millisecond
-	maxRetryAfter        = 5 * time.Second
+	// maxRetryAfter is the latest: what took long may be over by then.
+	maxRetryAfter = 5 * time.Second
 )
 
 // submit hands a request to the worker of its run and waits for the answer.
@@ -23,13 +24,13 @@ func (s *Service) submit(id rail.RunID, r *request) answer {
 		return a
 	case <-r.ctx.Done():
 		if r.state.CompareAndSwap(waits, left) {
-			return answer{err: s.failure(id, r, &rail.Error{Code: rail.Unavailable, Message: "the request ran out of time before its turn: nothing was done", RetryAfter: overloadedRetryAfter, Cause: r.ctx.Err()})}
+			return answer{err: s.failure(id, r, outOfTime(r.ctx))}
 		}
 		return answer{err: pending(r.ctx.Err()), early: true}
 	}
 }
 
-// enqueue puts a request into the queue of its run, and wakes a worker where none is serving it.
+// enqueue puts a request into the queue of its run, and starts a worker where the run has none.
 func (s *Service) enqueue(id rail.RunID, r *request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,13 +51,13 @@ func (s *Service) enqueue(id rail.RunID, r *request) error {
 	s.waiting++
 	select {
 	case w.arrived <- struct{}{}:
-	default: // It was told, and has not looked yet.
+	default: // The worker was told of another arrival, and has not looked yet.
 	}
 	return nil
 }
 
-// checkRoom is the refusal of one more request for a run, nil where it may come. In a rush most are refused, so they ask
-// before anything dear is done for them.
+// checkRoom refuses a request where the run's queue is full. In a rush most requests are refused, so this is asked
+// before any costly work is done for them.
 func (s *Service) checkRoom(id rail.RunID) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,8 +67,8 @@ func (s *Service) checkRoom(id rail.RunID) error {
 	return nil
 }
 
-// full tells whether whoever comes now would be behind too many, or wait for too long. Who is in the next batch never
-// does. service.mu must be held.
+// full tells whether one more request would be behind too many others, or wait for too long. A request that is in the
+// next batch does not wait for too long. w is nil where the run has no worker. service.mu must be held.
 func (s *Service) full(w *worker) bool {
 	limit := &s.settings
 	switch {
@@ -79,7 +80,7 @@ func (s *Service) full(w *worker) bool {
 	return w.queueDelay() > limit.MaxWait || time.Since(w.queue[0].since) > limit.MaxWait
 }
 
-// overloaded refuses a request for want of room. service.mu must be held.
+// overloaded refuses a request for want of room, and says when to come back. service.mu must be held.
 func (s *Service) overloaded(w *worker) error {
 	s.counters.overloaded.Add(1)
 	retry := overloadedRetryAfter
@@ -89,13 +90,13 @@ func (s *Service) overloaded(w *worker) error {
 	return &rail.Error{Code: rail.Overloaded, Message: "too many orders are waiting", RetryAfter: retry}
 }
 
-// queueDelay is about how long the full batches of those who wait take in the ledger, at the pace of the last one that
-// was taken, which may have been smaller. service.mu must be held.
+// queueDelay is about how long the full batches in the queue take in the ledger, at the pace of the last batch, which
+// may have been smaller. service.mu must be held.
 func (w *worker) queueDelay() time.Duration {
-	return time.Duration(len(w.queue)/w.service.settings.MaxBatch) * w.expects.took
+	return time.Duration(len(w.queue)/w.service.settings.MaxBatch) * w.window.took
 }
 
-// next takes the next batch off a worker's queue; it is empty where all have left.
+// next takes the next batch off a worker's queue. It is empty where all buyers have left.
 func (s *Service) next(w *worker) []*request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,15 +113,15 @@ func (s *Service) next(w *worker) []*request {
 	return batch
 }
 
-// queued is how many requests wait in a worker's queue.
-func (s *Service) queued(w *worker) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// queued is how many requests wait in the worker's queue.
+func (w *worker) queued() int {
+	w.service.mu.Lock()
+	defer w.service.mu.Unlock()
 	return len(w.queue)
 }
 
-// stopIfIdle takes a worker off duty if nobody waits in its queue: both under one lock, so that no request is left with
-// nobody to serve it.
+// stopIfIdle removes a worker whose queue is empty, and tells whether it did. Nothing can be queued in between, so no
+// request is left without a worker.
 func (s *Service) stopIfIdle(w *worker) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

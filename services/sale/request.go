@@ -9,14 +9,18 @@ import (
 	"interlock/services/rail"
 )
 
-// request is one thing somebody asked of a run's worker: to place an order, to cancel one, or (neither) only to look for
-// holds that ran out and commits that are not settled.
+// request asks a run's worker to place an order or to cancel one. A request for neither makes it serve a batch, which
+// expires holds and resolves what is in doubt.
 type request struct {
+	// ctx is the buyer's.
 	ctx    context.Context
 	place  *placing
 	cancel *ledger.Cancel
-	since  time.Time
-	state  atomic.Int32
+	// since is when it was queued.
+	since time.Time
+	// state is waits, taken or left.
+	state atomic.Int32
+	// answer takes the one answer without waiting for the buyer.
 	answer chan answer
 }
 
@@ -26,18 +30,21 @@ type placing struct {
 	body      rail.PlaceOrder
 	bodyHash  string
 	documents []string
-	// train is the one the request was validated against; from and to are calls of it.
+	// train is the train that the request was validated against; from and to are calls of it.
 	train    *rail.Train
 	from, to int
-	// refuseIfNew is why the buyer may have no further order; one that the key has already is theirs all the same.
+	// refuseIfNew is why the buyer may have no further order. An order that the key has already is answered all the
+	// same.
 	refuseIfNew error
 }
 
+// answer is what a buyer is told.
 type answer struct {
-	order    *rail.Order
-	err      error
+	order *rail.Order
+	err   error
+	// replayed tells that the key had placed the order before.
 	replayed bool
-	// early tells that the buyer left before the worker has answered: that answer is still to come.
+	// early tells that the buyer left before the worker answered. The worker's answer is still to come.
 	early bool
 }
 
@@ -52,7 +59,8 @@ func newRequest(ctx context.Context) *request {
 	return &request{ctx: ctx, answer: make(chan answer, 1)}
 }
 
-// name tells the request from all others on its run, also when it is repeated; "" where nobody would miss it.
+// name is the same for a request and its repetitions, and another one for every other request on the run. It is empty
+// where no buyer waits for an answer.
 func (r *request) name() string {
 	switch {
 	case r.place != nil:
@@ -63,5 +71,5 @@ func (r *request) name() string {
 	return ""
 }
 
-// take claims the request for a batch; false when its buyer has left.
+// take claims the request for a batch. False: its buyer has left.
 func (r *request) take() bool { return r.ctx.Err() == nil && r.state.CompareAndSwap(waits, taken) }

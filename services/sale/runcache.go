@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// maxKnown is how many runs are remembered whose workers went off duty: at most 60 KB of maps each, for the longest
-	// trains.
+	// maxKnown is how many runs without a worker are remembered, at up to 60 KB of maps each for the longest trains.
 	maxKnown = 512
-	// maxKnownOrders bounds the orders in the claims of all of them, at about 250 bytes each.
+	// maxKnownOrders bounds the orders in the claims of all these runs, at about 250 bytes each.
 	maxKnownOrders = 200_000
 )
 
-// runCache is what workers knew that went off duty, least lately used forgotten first. service.mu must be held.
+// runCache keeps what workers knew when they stopped. It forgets the least recently used run first. service.mu must be
+// held.
 type runCache struct {
 	runs   *lru.Cache[rail.RunID, cachedRun]
 	orders int
@@ -39,7 +39,7 @@ func (r *runCache) keep(run rail.RunID, k cachedRun) {
 	r.orders += k.claims.len()
 }
 
-// take is what is remembered of a run, and forgets it: its worker has it now.
+// take removes what is remembered of a run, for its next worker.
 func (r *runCache) take(run rail.RunID) cachedRun {
 	k, ok := r.runs.Peek(run)
 	if ok {
@@ -49,26 +49,27 @@ func (r *runCache) take(run rail.RunID) cachedRun {
 	return k
 }
 
-// cachedRun is what a worker knows of its run. maps are as of version, which is 0 while they may not be what the ledger has;
-// layouts are of the train they were made for.
+// cachedRun is what a worker knows of its run.
 type cachedRun struct {
-	train   *rail.Train
-	maps    map[rail.SeatClass]*seatmap.Map
+	train *rail.Train
+	// layouts are of train.
 	layouts map[rail.SeatClass]*seatmap.Layout
+	maps    map[rail.SeatClass]*seatmap.Map
+	// version is of maps; 0 while they may differ from the ledger's.
 	version int64
-	// claims are nil while none are known; they have a version of their own, which stays right whatever becomes of a
-	// batch.
+	// claims are nil while none are known. They have a version of their own: a batch that fails does not change them.
 	claims *claims
 	sharing
 }
 
-// learn makes the claims in memory those of the batch's version, where after is the version they were right up to.
+// learn brings the claims in memory up to the batch's version. They were right up to version after; 0: they are made
+// anew.
 func (w *worker) learn(after int64, state *ledger.BatchState) error {
 	if after == 0 {
 		w.claims = newClaims(w.run, w.service.seed)
 	}
 	if err := w.claims.learn(state.Claims); err != nil {
-		w.claims = nil // Some of it may be missing.
+		w.claims = nil // Some may be missing.
 		return err
 	}
 	w.claims.at = state.Version
@@ -113,8 +114,8 @@ func (w *worker) encodeMaps() map[rail.SeatClass][]byte {
 	return encoded
 }
 
-// layoutsOf are the layouts of a formation's classes. They take most of a millisecond to make, and a railway has few
-// formations: they are made once and kept.
+// layoutsOf are the layouts of a formation's classes. They are made once and kept: making them takes most of a
+// millisecond, and a railway has few formations.
 func (s *Service) layoutsOf(f *rail.Formation) map[rail.SeatClass]*seatmap.Layout {
 	if known, ok := s.layouts.Load(f.ID); ok {
 		return known.(map[rail.SeatClass]*seatmap.Layout)

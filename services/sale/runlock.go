@@ -30,7 +30,8 @@ type LockSettings struct {
 	// Idle is how long a worker keeps the lock while nobody waits, on a run that no other server is known to sell.
 	Idle time.Duration
 	// Wait is how long a worker waits for a lock that is taken. It then sells without the lock: the ledger's
-	// compare-and-set keeps sales right. Wait is longer than a lock lives, so only a lock that is extended lasts longer.
+	// compare-and-set keeps sales right. Wait is longer than a lock lives, so only a lock that is extended lasts
+	// longer.
 	Wait time.Duration
 }
 
@@ -43,8 +44,8 @@ func (s LockSettings) withDefaults() LockSettings {
 	return s
 }
 
-// extendBelow is how much life a lock must have left for a batch to begin. A slow batch takes about a second, and a lock
-// that is lost under way costs speed, nothing else.
+// extendBelow is how much life a lock must have left for a batch to begin. A slow batch takes about a second, and a
+// lock that is lost under way costs speed, nothing else.
 const extendBelow = 1500 * time.Millisecond
 
 // maxRetry is the longest time between two tries for a lock: Retry and the jitter.
@@ -72,8 +73,8 @@ const (
 // retryIn is how long a worker that has waited for a lock so far waits before it tries again.
 //
 // The first worker to try after the lock was given back gets it. So workers try more often the longer they have waited:
-// at one pace, chance alone would keep one of four servers out for seconds. After 200 Retry the holder is not giving the
-// lock back at all, and trying often would only be work for the lock nodes. The jitter keeps workers out of step.
+// at one pace, chance alone would keep one of four servers out for seconds. After 200 Retry the holder is not giving
+// the lock back at all, and trying often would only be work for the lock nodes. The jitter keeps workers out of step.
 func (s *LockSettings) retryIn(waited time.Duration) time.Duration {
 	interval := s.Retry + rand.N(s.Retry)
 	if waited > calmAfter*s.Retry {
@@ -136,8 +137,8 @@ func (l *runLock) acquire(ctx context.Context) {
 	}
 }
 
-// idle keeps a lock that is held for a moment, until a buyer comes. arrived may tell of a buyer who is served by now, so
-// queued has the last word. A contended lock is not kept.
+// idle keeps a lock that is held for a moment, until a buyer comes. arrived may tell of a buyer who is served by now,
+// so queued has the last word. A contended lock is not kept.
 func (l *runLock) idle(ctx context.Context, arrived <-chan struct{}, queued func() int) {
 	if l.lease == nil || l.contended {
 		return
@@ -156,8 +157,8 @@ func (l *runLock) idle(ctx context.Context, arrived <-chan struct{}, queued func
 }
 
 // yield ends a turn that has lasted long enough: it gives the lock back and stays away until other workers have had
-// their chance. Whether another server wants the lock shows afterwards: the lock is taken then, or the run's version has
-// moved on.
+// their chance. Whether another server wants the lock shows afterwards: the lock is taken then, or the run's version
+// has moved on.
 func (l *runLock) yield(ctx context.Context) {
 	if l.lease == nil || time.Since(l.turnBegan) <= l.settings.turn(l.contended) {
 		return

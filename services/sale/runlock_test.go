@@ -56,7 +56,9 @@ func newRunLock(locks *scriptedLock) *runLock {
 		locks.life = time.Minute
 	}
 	settings := LockSettings{}.withDefaults()
-	return &runLock{locks: locks, run: "T12@2019-10-12", settings: &settings, counters: &counters{}, sharing: &sharing{}}
+	return &runLock{
+		locks: locks, run: "T12@2019-10-12", settings: &settings, counters: &counters{}, sharing: &sharing{},
+	}
 }
 
 // took runs something and returns how long it took.
@@ -79,11 +81,20 @@ func TestRunLock_Acquire(t *testing.T) {
 		atLeast, atMost    time.Duration
 		taken, withoutLock int64
 	}{
-		"free":                   {held: true, taken: 0},
-		"nobody can say":         {err: lock.ErrNoQuorum, freeIn: never, withoutLock: 1},
-		"taken for a while":      {err: lock.ErrTaken, freeIn: 5 * time.Millisecond, held: true, contended: true, atLeast: 10 * time.Millisecond, atMost: 20 * time.Millisecond, taken: 1},
-		"taken by one that died": {err: lock.ErrTaken, freeIn: 3 * time.Second, held: true, contended: true, atLeast: 3 * time.Second, atMost: 3020 * time.Millisecond, taken: -1},
-		"taken for ever":         {err: lock.ErrTaken, freeIn: never, contended: true, atLeast: 4 * time.Second, atMost: 4020 * time.Millisecond, taken: -1, withoutLock: 1},
+		"free":           {held: true, taken: 0},
+		"nobody can say": {err: lock.ErrNoQuorum, freeIn: never, withoutLock: 1},
+		"taken for a while": {
+			err: lock.ErrTaken, freeIn: 5 * time.Millisecond, held: true, contended: true,
+			atLeast: 10 * time.Millisecond, atMost: 20 * time.Millisecond, taken: 1,
+		},
+		"taken by one that died": {
+			err: lock.ErrTaken, freeIn: 3 * time.Second, held: true, contended: true,
+			atLeast: 3 * time.Second, atMost: 3020 * time.Millisecond, taken: -1,
+		},
+		"taken for ever": {
+			err: lock.ErrTaken, freeIn: never, contended: true,
+			atLeast: 4 * time.Second, atMost: 4020 * time.Millisecond, taken: -1, withoutLock: 1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -126,7 +137,8 @@ func TestRunLock_KeepsALeaseWithLifeInIt(t *testing.T) {
 				pass(3*time.Second - c.left)
 				l.acquire(t.Context())
 				require.NotNil(t, l.lease)
-				require.Equal(t, []int{c.asked, c.extended, c.released}, []int{locks.asked, locks.extended, locks.released})
+				require.Equal(t, []int{c.asked, c.extended, c.released},
+					[]int{locks.asked, locks.extended, locks.released})
 			})
 		})
 	}
@@ -175,7 +187,8 @@ func TestRunLock_Yield(t *testing.T) {
 	})
 }
 
-// A worker that stops between two batches and is started again is still in its turn, unless another server had time for one.
+// A worker that stops between two batches and is started again is still in its turn, unless another server had time for
+// one.
 func TestRunLock_TurnOutlivesTheWorker(t *testing.T) {
 	for name, c := range map[string]struct {
 		gap     time.Duration
@@ -234,7 +247,8 @@ func TestRunLock_Idle(t *testing.T) {
 						arrived <- struct{}{}
 					})
 				}
-				require.Equal(t, c.keeps, took(func() { l.idle(t.Context(), arrived, func() int { return int(queued.Load()) }) }))
+				require.Equal(t, c.keeps,
+					took(func() { l.idle(t.Context(), arrived, func() int { return int(queued.Load()) }) }))
 				pass(time.Second)
 			})
 		})

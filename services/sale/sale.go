@@ -1,12 +1,12 @@
 // Package sale sells seats: it takes orders, pays, cancels and expires them.
 //
-// All that changes the seat maps of a run goes through the run's worker, of which a process has one per run that is
-// being sold: it takes all that waits, asks for the run's lock, and serves the whole batch in one transaction of the
-// ledger. The lock keeps workers of different processes out of each other's way; what is right is decided by the ledger
-// alone, and everything here stays right with a lock that always says yes.
+// All that changes the seat maps of a run goes through the run's worker. A process has one worker for each run that is
+// being sold. A worker gets the run's lock, takes all requests that wait, and serves the whole batch in one transaction
+// of the ledger. The lock keeps the workers of different processes out of each other's way. The ledger alone decides
+// what is right: everything here stays right with a lock that always says yes.
 //
-// Package sale never answers a buyer before the ledger has acknowledged the commit the answer rests on, and never says
-// that an order failed while that is not known.
+// Package sale answers a buyer once the ledger has acknowledged the commit that the answer rests on. It says that an
+// order failed only when that is known.
 //
 // All methods of Service may be called by many goroutines.
 package sale
@@ -31,12 +31,12 @@ type Service struct {
 	counters counters
 	// bodyMACs make the keyed digests of requests.
 	bodyMACs sync.Pool
-	// seed makes the hashes of claims, so that nobody can choose two documents or names that are taken for one.
-	seed    maphash.Seed
-	buyers  *buyers
-	layouts sync.Map // formation id → map[rail.SeatClass]*seatmap.Layout
+	// seed makes the hashes of claims: a buyer who does not know it cannot choose two documents or names with one hash.
+	seed        maphash.Seed
+	buyerLimits *buyerLimits
+	layouts     sync.Map // formation id → map[rail.SeatClass]*seatmap.Layout
 
-	// life ends with Close: no batch begins after it.
+	// life ends with Close. No batch begins after it. background are the goroutines that Close waits for.
 	life       context.Context
 	end        context.CancelFunc
 	background sync.WaitGroup
@@ -44,15 +44,16 @@ type Service struct {
 	// paying has a place for each payment that may be in the ledger.
 	paying chan struct{}
 
-	mu        sync.Mutex
-	closed    bool
+	mu     sync.Mutex
+	closed bool
+	// waiting is how many requests wait in all queues.
 	waiting   int
 	workers   map[rail.RunID]*worker
 	scheduler scheduler
 	runCache  runCache
-	// inDoubt are the runs with a commit nobody knows the outcome of, and the requests that were in it.
+	// inDoubt are the runs with a commit in doubt, and the names of the requests that were in it.
 	inDoubt map[rail.RunID]map[string]bool
-	// paymentsInDoubt are those whose commit nobody knows the outcome of.
+	// paymentsInDoubt are the payments whose commit is in doubt.
 	paymentsInDoubt map[payAttempt]bool
 }
 
@@ -63,9 +64,10 @@ type Options struct {
 	Availability Availability
 	Runs         Runs
 	Payments     Payments
-	// NewID makes what is unique in ids, of at most 26 characters, NewNumber unguessable order numbers for people.
+	// NewID makes the unique part of an order's id, at most 26 characters. NewNumber makes the order number that people
+	// use, which must be hard to guess.
 	NewID, NewNumber func() string
-	// DocumentKey keys the digests of document numbers. All servers on one ledger have the same.
+	// DocumentKey keys the digests of document numbers. All servers on one ledger must have the same key.
 	DocumentKey []byte
 	Settings    Settings
 	Log         *slog.Logger
@@ -85,14 +87,14 @@ func Open(options Options) *Service {
 	bodyKey := deriveBodyKey(s.DocumentKey)
 	s.bodyMACs.New = func() any { return hmac.New(sha256.New, bodyKey) }
 	s.runCache = newRunCache()
-	s.buyers = newBuyers(s)
+	s.buyerLimits = newBuyerLimits(s)
 	s.scheduler.free = s.settings.MaxCommitting
 	s.paying = make(chan struct{}, s.settings.MaxPaying)
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
 }
 
-// Close stops taking requests, lets the workers finish what waits until ctx ends, and then ends them.
+// Close takes no more requests, lets the workers serve those that wait until ctx ends, and then ends the workers.
 func (s *Service) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
@@ -113,8 +115,8 @@ func (s *Service) Close(ctx context.Context) error {
 	return err
 }
 
-// begin has Close wait until background.Done is called; false where it was closed already. Whatever does not come from a
-// worker begins here: Close may wait already.
+// begin has Close wait until background.Done is called. It returns false on a closed service, which waits for nothing
+// new. Only a goroutine that Close waits for already may use background without it.
 func (s *Service) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,9 +127,11 @@ func (s *Service) begin() bool {
 	return true
 }
 
-// Place buys seats for all passengers of a request, or none. It may be repeated with the same key: the order is the
-// same. Besides the refusals of rail it answers OVERLOADED and UNAVAILABLE (this attempt ordered nothing; what an
-// earlier one with the same key did stays) and ORDER_PENDING (not known yet: repeat with the same key).
+// Place buys seats for all passengers of a request, or none. It may be repeated with the same key, and then returns the
+// same order.
+//
+// Besides the refusals of rail: OVERLOADED, UNAVAILABLE: this attempt ordered nothing; an earlier attempt with the same
+// key may have. ORDER_PENDING: not known yet, repeat with the same key.
 func (s *Service) Place(ctx context.Context, buyer string, place rail.PlaceOrder) (*rail.Order, error) {
 	place.Normalize()
 	run, ok := s.Runs.Run(place.RunID)
@@ -144,7 +148,8 @@ func (s *Service) Place(ctx context.Context, buyer string, place rail.PlaceOrder
 	}
 	r := newRequest(ctx)
 	r.place = &placing{
-		key: ledger.OrderKey{Buyer: buyer, Key: place.IdempotencyKey}, body: place, train: run.Train, from: from, to: to,
+		key: ledger.OrderKey{Buyer: buyer,
+			Key: place.IdempotencyKey}, body: place, train: run.Train, from: from, to: to,
 	}
 	if err := s.checkRoom(place.RunID); err != nil {
 		return nil, s.failure(place.RunID, r, err)
@@ -155,12 +160,12 @@ func (s *Service) Place(ctx context.Context, buyer string, place rail.PlaceOrder
 	for _, who := range place.Passengers {
 		r.place.documents = append(r.place.documents, DocumentDigest(s.DocumentKey, who.DocumentNumber))
 	}
-	leave, refusal := s.buyers.enter(ctx, r.place)
+	leave, refusal := s.buyerLimits.enter(ctx, r.place)
 	r.place.refuseIfNew = refusal
 	a := s.submit(place.RunID, r)
 	if a.early {
 		go func() {
-			late := <-r.answer // A batch that took a request answers it.
+			late := <-r.answer // The batch that has taken the request answers it.
 			leave(&late)
 		}()
 	} else {
@@ -184,7 +189,8 @@ func (s *Service) Cancel(ctx context.Context, buyer, orderID, reason string) (*r
 	return s.cancel(ctx, runID, ledger.Cancel{OrderID: orderID, Buyer: buyer, Reason: reason})
 }
 
-// CancelHold is Cancel of anybody's hold by an admin; it is recorded who that was. INVALID: there is no reason.
+// CancelHold cancels any buyer's hold for the admin by, and records who asked and why. Besides the errors of Cancel,
+// INVALID: there is no reason.
 func (s *Service) CancelHold(ctx context.Context, by, orderID, reason string) (*rail.Order, error) {
 	runID, ok := s.runOf(orderID)
 	if !ok {
@@ -197,9 +203,9 @@ func (s *Service) CancelHold(ctx context.Context, by, orderID, reason string) (*
 	return s.cancel(ctx, runID, ledger.Cancel{OrderID: orderID, By: by, Reason: reason})
 }
 
-// CorrectName corrects a passenger's name on an order that has its seats, and records which admin did. NOT_FOUND: there
-// is no such ticket, which counts from 0. WRONG_STATE: the order has ended, or its passengers were forgotten.
-// ORDER_PENDING: it is not known yet; repeating it is harmless.
+// CorrectName corrects a passenger's name on an order that has its seats, and records which admin asked. NOT_FOUND:
+// there is no such ticket. WRONG_STATE: the order has ended, or its passengers were forgotten. ORDER_PENDING: it is not
+// known yet; repeating it is harmless.
 func (s *Service) CorrectName(ctx context.Context, c ledger.Correction) (*rail.Order, error) {
 	c.Name, c.Reason = rail.NormalizeText(c.Name), rail.NormalizeText(c.Reason)
 	var errs rail.Errors
@@ -226,8 +232,8 @@ func (s *Service) CorrectName(ctx context.Context, c ledger.Correction) (*rail.O
 	return order, err
 }
 
-// runOf is the run of an order; false where there is none. Without asking the timetable, anybody could start a worker
-// for every run they can think of.
+// runOf is the run of an order, false where there is none. It asks the timetable: otherwise made-up orders would start
+// workers for runs that do not exist.
 func (s *Service) runOf(orderID string) (rail.RunID, bool) {
 	id, ok := rail.RunOfOrder(orderID)
 	if ok && s.Runs.Loaded() {
@@ -243,7 +249,7 @@ func (s *Service) cancel(ctx context.Context, runID rail.RunID, c ledger.Cancel)
 	a := s.submit(runID, r)
 	order, err := a.order, a.err
 	if rail.CodeOf(err) == rail.NotFound {
-		err = notFound() // also where there is no such run: what is not there looks the same everywhere
+		err = notFound() // A run that does not exist looks the same as an order that does not.
 	}
 	return order, err
 }

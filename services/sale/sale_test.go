@@ -54,20 +54,28 @@ func TestPlace_Refusals(t *testing.T) {
 		arrange func(*world, *rail.PlaceOrder)
 	}{
 		{"run unknown", rail.NotFound, "input.runId", func(_ *world, p *rail.PlaceOrder) { p.RunID = "X1@2030-01-01" }},
-		{"key too short", rail.Invalid, "input.idempotencyKey", func(_ *world, p *rail.PlaceOrder) { p.IdempotencyKey = "short" }},
+		{"key too short", rail.Invalid, "input.idempotencyKey",
+			func(_ *world, p *rail.PlaceOrder) { p.IdempotencyKey = "short" }},
 		{"from is to", rail.Invalid, "input.to", func(_ *world, p *rail.PlaceOrder) { p.To = p.From }},
-		{"wrong direction", rail.Invalid, "input.to", func(_ *world, p *rail.PlaceOrder) { p.From, p.To = p.To, p.From }},
+		{"wrong direction", rail.Invalid, "input.to",
+			func(_ *world, p *rail.PlaceOrder) { p.From, p.To = p.To, p.From }},
 		{"station unknown", rail.Invalid, "input.from", func(_ *world, p *rail.PlaceOrder) { p.From = "ZZZ" }},
 		{"nobody", rail.Invalid, "input.passengers", func(_ *world, p *rail.PlaceOrder) { p.Passengers = nil }},
 		{"ten", rail.Invalid, "input.passengers", func(w *world, p *rail.PlaceOrder) {
-			*p = w.order("ten", "D0001", "D0002", "D0003", "D0004", "D0005", "D0006", "D0007", "D0008", "D0009", "D0010")
+			*p = w.order("ten", "D0001", "D0002", "D0003", "D0004", "D0005", "D0006", "D0007", "D0008", "D0009",
+				"D0010")
 		}},
-		{"one document twice", rail.Invalid, "input.passengers.1.documentNumber", func(w *world, p *rail.PlaceOrder) { *p = w.order("twice", "same1", " SAME1 ") }},
-		{"class unknown", rail.Invalid, "input.passengers.0.seatClass", func(_ *world, p *rail.PlaceOrder) { p.Passengers[0].SeatClass = rail.Business }},
+		{"one document twice", rail.Invalid, "input.passengers.1.documentNumber",
+			func(w *world, p *rail.PlaceOrder) { *p = w.order("twice", "same1", " SAME1 ") }},
+		{"class unknown", rail.Invalid, "input.passengers.0.seatClass",
+			func(_ *world, p *rail.PlaceOrder) { p.Passengers[0].SeatClass = rail.Business }},
 		{"closed", rail.SaleClosed, "input.runId", func(w *world, _ *rail.PlaceOrder) { past(w) }},
-		{"not open", rail.SaleNotOpen, "input.runId", func(w *world, _ *rail.PlaceOrder) { w.book.run.SaleOpensAt = time.Now().Add(time.Hour) }},
-		{"suspended", rail.NotOnSale, "input.runId", func(w *world, _ *rail.PlaceOrder) { w.book.run.Status = rail.Suspended }},
-		{"withdrawn", rail.NotOnSale, "input.runId", func(w *world, _ *rail.PlaceOrder) { w.book.run.Status = rail.Withdrawn }},
+		{"not open", rail.SaleNotOpen, "input.runId",
+			func(w *world, _ *rail.PlaceOrder) { w.book.run.SaleOpensAt = time.Now().Add(time.Hour) }},
+		{"suspended", rail.NotOnSale, "input.runId",
+			func(w *world, _ *rail.PlaceOrder) { w.book.run.Status = rail.Suspended }},
+		{"withdrawn", rail.NotOnSale, "input.runId",
+			func(w *world, _ *rail.PlaceOrder) { w.book.run.Status = rail.Withdrawn }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := openWorld(t, sale.Settings{})
@@ -103,7 +111,8 @@ func TestPlace_TheSameKeyTypedInAnotherWay(t *testing.T) {
 func TestPlace_SoldOutIsAllOrNothing(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	for i := range 9 {
-		_, err := w.Place(t.Context(), "ann", w.order(fmt.Sprint("fill", i), fmt.Sprint("DOCA", i), fmt.Sprint("DOCB", i)))
+		_, err := w.Place(t.Context(), "ann",
+			w.order(fmt.Sprint("fill", i), fmt.Sprint("DOCA", i), fmt.Sprint("DOCB", i)))
 		require.NoError(t, err)
 	}
 	before := string(w.book.maps[rail.Second])
@@ -132,7 +141,8 @@ func TestPlace_KeepsAKeyedDigestOfTheRequest(t *testing.T) {
 	require.NotEqual(t, base64.RawURLEncoding.EncodeToString(unkeyed[:24]), kept)
 	mac := hmac.New(sha256.New, []byte("key of this test"))
 	mac.Write(body)
-	require.NotEqual(t, base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24]), kept, "the digests of documents have a key of their own")
+	require.NotEqual(t, base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24]), kept,
+		"the digests of documents have a key of their own")
 
 	// Another server with the same key knows the request again; one with another key does not.
 	again, err := w.open(t, sale.Settings{}).Place(t.Context(), "ann", place)
@@ -515,7 +525,7 @@ func TestWorker_GivesUpWhereItAlwaysLoses(t *testing.T) {
 	require.Empty(t, w.book.orders)
 }
 
-func TestPlace_UnknownCommitIsSettledByTheKey(t *testing.T) {
+func TestPlace_InDoubtCommitIsResolvedByTheKey(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	lost := true
 	w.book.lost = func() bool { return lost }
@@ -527,7 +537,7 @@ func TestPlace_UnknownCommitIsSettledByTheKey(t *testing.T) {
 	w.book.before = func(ledger.Batch) error { return rail.Refuse(rail.Unavailable, "one probe at a time") }
 	w.book.mu.Unlock()
 	_, err = w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
-	require.ErrorIs(t, err, &rail.Error{Code: rail.OrderPending}, "not settled yet: still pending, not unavailable")
+	require.ErrorIs(t, err, &rail.Error{Code: rail.OrderPending}, "not resolved yet: still pending, not unavailable")
 	_, err = w.Place(t.Context(), "bob", w.order("other", "DOC00002"))
 	require.ErrorIs(t, err, &rail.Error{Code: rail.Unavailable}, "who was not in it knows that nothing was done")
 
@@ -538,7 +548,7 @@ func TestPlace_UnknownCommitIsSettledByTheKey(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, w.book.orders, 1)
 	require.Contains(t, w.book.orders, order.ID)
-	require.True(t, w.book.batches[len(w.book.batches)-1].Locking, "a batch that settles opens with a locking read")
+	require.True(t, w.book.batches[len(w.book.batches)-1].Locking, "a batch that resolves opens with a locking read")
 	_, err = w.Place(t.Context(), "bob", w.order("other", "DOC00002"))
 	require.NoError(t, err)
 	require.False(t, w.book.batches[len(w.book.batches)-1].Locking)
@@ -558,7 +568,7 @@ func TestSweep_ForgetsWhatWasAskedFor(t *testing.T) {
 	})
 }
 
-func TestSweep_SettlesWhereNobodyComesBack(t *testing.T) {
+func TestSweep_ResolvesWhereNobodyComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{})
 		lost := true
@@ -743,7 +753,8 @@ func TestWorker_ABrokenRunHarmsNoOther(t *testing.T) {
 	w.book.orders[order.ID].Tickets[0].SeatClass = rail.Business
 	w.book.mu.Unlock()
 	_, err = w.Place(t.Context(), "ann", w.order("two", "DOC00002"))
-	require.Equal(t, rail.Internal, rail.CodeOf(err), "a ticket of a class the train lacks fails its run, not the server")
+	require.Equal(t, rail.Internal, rail.CodeOf(err),
+		"a ticket of a class the train lacks fails its run, not the server")
 }
 
 // till has something happen before it takes money, and counts what it gives back.

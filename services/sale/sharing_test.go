@@ -12,12 +12,13 @@ import (
 	"interlock/services/sale"
 )
 
-// TestWorkers_ShareARun has four servers sell one run for a minute. In each five seconds of it each serves at least half of what
-// would be its share: one whose buyers have the lock all the time stays away long enough for the others to get it, and where a
-// turn is one long batch, of which there are a few dozen, none is unlucky for long.
+// TestWorkers_ShareARun has four servers sell one run for a minute. In each five seconds of it each serves at least
+// half of what would be its share: one whose buyers have the lock all the time stays away long enough for the others to
+// get it, and where a turn is one long batch, of which there are a few dozen, none is unlucky for long.
 func TestWorkers_ShareARun(t *testing.T) {
 	for batch, least := range map[time.Duration]int64{8 * time.Millisecond: 1000, 85 * time.Millisecond: 300} {
-		t.Run(batch.String(), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { shareARun(t, batch, least) }) })
+		t.Run(batch.String(),
+			func(t *testing.T) { synctest.Test(t, func(t *testing.T) { shareARun(t, batch, least) }) })
 	}
 }
 
@@ -39,7 +40,8 @@ func shareARun(t *testing.T, batch time.Duration, least int64) {
 			go func() {
 				for n := 0; time.Now().Before(end); n++ {
 					key := fmt.Sprintf("s%db%dn%d", i, buyer, n)
-					_, _ = service.Place(t.Context(), "buyer"+key, w.order(key, "DOC"+key)) // nearly all are told that it is sold out
+					_, _ = service.Place(t.Context(), "buyer"+key,
+						w.order(key, "DOC"+key)) // nearly all are told that it is sold out
 					<-time.After(time.Millisecond)
 				}
 			}()

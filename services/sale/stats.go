@@ -27,11 +27,12 @@ func (c *counters) count(d decided) {
 type Stats struct {
 	// Batches served Requests; Placed, Replayed and Refused are what became of them.
 	Batches, Requests, Placed, Replayed, Refused int64
-	// VersionConflicts counts compare-and-sets lost to another worker, InDoubt commits without an outcome.
+	// VersionConflicts counts compare-and-sets lost to another worker, InDoubt commits of unknown outcome.
 	VersionConflicts, InDoubt int64
 	// Overloaded counts requests turned away by a full queue.
 	Overloaded int64
-	// LockTaken counts attempts that met somebody else's lock, WithoutLock batches on the ledger's compare-and-set alone.
+	// LockTaken counts attempts that met somebody else's lock, WithoutLock batches on the ledger's compare-and-set
+	// alone.
 	LockTaken, WithoutLock int64
 	// Poisoned counts requests that failed alone. ApplyFailed counts messages Redis did not take.
 	Poisoned, ApplyFailed int64

@@ -12,26 +12,22 @@ import (
 type worker struct {
 	service *Service
 	run     rail.RunID
-	queue   []*request // guarded by service.mu
-	// slot tells that the next batch may go to the ledger, arrived that the queue is not empty any more.
-	slot, arrived chan struct{}
-
-	lock runLock
-
+	// queue are the requests that wait. service.mu guards it.
+	queue []*request
+	// arrived tells that the queue has grown, slot that the next batch may go to the ledger.
+	arrived, slot chan struct{}
+	// window is written under service.mu. Other goroutines read it under service.mu.
+	window batchWindow
+	lock   runLock
 	cachedRun
-
-	// expects is written under service.mu, and read by others under it.
-	expects expected
-
 	// lookUpUntil is until when keys are looked up before anything is written.
 	lookUpUntil time.Time
-
-	applying applier
+	applying    applier
 }
 
-// lookUpFor is how long a worker looks keys up first, after one that was there already has cost it a batch: who repeats
-// requests comes in crowds, after a server has died or a network was away. At all other times next to nobody does, and
-// looking first would be a fifth of the database's work.
+// lookUpFor is how long a worker looks keys up first, after a key that had an order has cost it a batch. Requests are
+// repeated in crowds, after a server has died or a network was away. At other times hardly any are, and looking first
+// would be a fifth of the database's work.
 const lookUpFor = 5 * time.Second
 
 // newWorker makes a worker that knows what the run's last worker knew. service.mu must be held.
@@ -44,21 +40,21 @@ func (s *Service) newWorker(run rail.RunID) *worker {
 	return w
 }
 
+// serve takes batches off the queue until nothing waits.
 func (w *worker) serve() {
 	defer w.applying.wait()
 	for {
-		w.lock.idle(w.service.life, w.arrived, func() int { return w.service.queued(w) })
-		if w.service.queued(w) == 0 {
-			// The lock goes back before the worker goes off duty: the next one of this run would only wait for it.
+		w.lock.idle(w.service.life, w.arrived, w.queued)
+		if w.queued() == 0 {
+			// The lock goes back first: the run's next worker would only wait for it.
 			w.lock.release()
 			if w.service.stopIfIdle(w) {
 				return
 			}
 		}
-		// The lock comes first, then the batch: who arrives while the worker waits for the lock is in it, and who leaves
-		// is not.
+		// The batch is taken last: a request that arrives until then is in it, and one whose buyer leaves is not.
 		w.lock.acquire(w.service.life)
-		w.waitForBuyers()
+		w.window.wait(w.service.life, w.arrived, w.queued)
 		w.service.acquireSlot(w)
 		if batch := w.service.next(w); len(batch) > 0 {
 			w.process(batch)
@@ -80,7 +76,7 @@ func (w *worker) try(batch []*request) (rest []*request) {
 		w.note(outcome, batch, err)
 		switch outcome.next(attempt, len(batch), s.life.Err() != nil) {
 		case answerAll:
-			w.expect(len(batch), time.Since(begun))
+			w.noteBatch(len(batch), time.Since(begun))
 			s.background.Go(func() { s.answer(d.answers) })
 			w.apply(d)
 			return nil
@@ -123,7 +119,7 @@ func (w *worker) note(outcome outcome, batch []*request, err error) {
 func (w *worker) sell(batch []*request, locking bool) (*decision, error) {
 	s := w.service
 	ask, looksKeysUp := w.ask(batch, locking || s.isInDoubt(w.run))
-	// The maps in memory are right again only once a commit says so.
+	// decide changes the maps in memory. They are the ledger's again only once it has committed.
 	w.version = 0
 	ctx, cancel := context.WithTimeout(s.life, s.settings.BatchTimeout)
 	defer cancel()
@@ -157,7 +153,8 @@ func (w *worker) sell(batch []*request, locking bool) (*decision, error) {
 // locking batch always asks, others only while buyers repeat requests.
 func (w *worker) ask(batch []*request, locking bool) (ask ledger.Batch, looksKeysUp bool) {
 	ask = ledger.Batch{
-		RunID: w.run, Locking: locking, KnownVersion: w.version, ClaimsAt: w.claims.upTo(), MoreExpected: w.service.follows(w),
+		RunID: w.run, Locking: locking, KnownVersion: w.version, ClaimsAt: w.claims.upTo(),
+		MoreExpected: w.service.moreExpected(w),
 	}
 	looksKeysUp = locking || time.Now().Before(w.lookUpUntil)
 	for _, r := range batch {
