@@ -3,7 +3,6 @@ package gateway
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,47 +110,67 @@ func (c *coercion) list(t *ast.Type, given any) (any, *gqlerror.Error) {
 	return out, nil
 }
 
-// object coerces to an input object. What is left out and has a default is left to gqlgen.
+// object coerces to an input object (GraphQL, 3.10): it has no other fields than those of its type, one field exactly
+// where the type is @oneOf, and every field that must be given. A field that is left out and has a default is not in
+// the result: gqlgen fills it in.
 func (c *coercion) object(definition *ast.Definition, given any) (any, *gqlerror.Error) {
 	members, ok := given.(map[string]any)
 	if !ok {
 		return nil, c.refuse("must be an object of %s, not %s", definition.Name, kindOfJSON(given))
 	}
-	known := 0
-	for _, field := range definition.Fields {
-		if _, ok := members[field.Name]; ok {
-			known++
-		}
+	if err := c.checkNames(definition, members); err != nil {
+		return nil, err
 	}
-	if known < len(members) {
-		for _, name := range slices.Sorted(maps.Keys(members)) {
-			if definition.Fields.ForName(name) == nil {
-				return nil, c.refuse("has no field %q: it is a %s", name[:min(len(name), maxNameBytes)], definition.Name)
-			}
-		}
-	}
-	if definition.Directives.ForName("oneOf") != nil && len(members) != 1 {
-		return nil, c.refuse("must have exactly one of the fields of %s, not %d", definition.Name, len(members))
+	if err := c.checkOneOf(definition, members); err != nil {
+		return nil, err
 	}
 	out := make(map[string]any, len(members))
 	for _, field := range definition.Fields {
-		member, ok := members[field.Name]
 		c.enter(field.Name, 0)
-		switch {
-		case ok && member == nil && definition.Directives.ForName("oneOf") != nil:
-			return nil, c.refuse("must not be null: it is the one field of %s", definition.Name)
-		case ok:
+		if member, ok := members[field.Name]; ok {
 			value, err := c.value(field.Type, member)
 			if err != nil {
 				return nil, err
 			}
 			out[field.Name] = value
-		case field.Type.NonNull && field.DefaultValue == nil:
+		} else if field.Type.NonNull && field.DefaultValue == nil {
 			return nil, c.refuse("must be given")
 		}
 		c.leave()
 	}
 	return out, nil
+}
+
+// checkNames refuses the first member, by name, that is no field of the type.
+func (c *coercion) checkNames(definition *ast.Definition, members map[string]any) *gqlerror.Error {
+	var unknown []string
+	for name := range members {
+		if definition.Fields.ForName(name) == nil {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	first := slices.Min(unknown)
+	return c.refuse("has no field %q: it is a %s", first[:min(len(first), maxNameBytes)], definition.Name)
+}
+
+// checkOneOf refuses an object of a type that is @oneOf, unless it has one field that is not null.
+func (c *coercion) checkOneOf(definition *ast.Definition, members map[string]any) *gqlerror.Error {
+	if definition.Directives.ForName("oneOf") == nil {
+		return nil
+	}
+	if len(members) != 1 {
+		return c.refuse("must have exactly one of the fields of %s, not %d", definition.Name, len(members))
+	}
+	for name, member := range members {
+		if member == nil {
+			c.enter(name, 0)
+			return c.refuse("must not be null: it is the one field of %s", definition.Name)
+		}
+	}
+	return nil
 }
 
 // scalar coerces to a scalar. Those that are a schema's own are strings; what is in the string is for their reader.

@@ -11,37 +11,20 @@ import (
 	"interlock/services/rail"
 )
 
-// serveGraphQL is the way to /graphql: where from, how, who, how many, and then what.
+// serveGraphQL hands a request to GraphQL when it has passed all checks, the cheapest first: where it comes from, how it
+// is sent, whether the server has room for it, and whose it is. gqlgen then chooses the transport that supports it.
 func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if !g.admit(w, r) {
 		return
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodPost {
-		w.Header().Set("Allow", allowedMethods)
-		g.refuse(w, r, http.StatusMethodNotAllowed, rail.Refuse(rail.BadUserInput, "GraphQL is asked with POST or GET, not %s", r.Method))
+	if err := checkForm(w.Header(), r); err != nil {
+		g.refuseUnread(w, r, err)
 		return
 	}
-	if r.Method == http.MethodGet && r.ContentLength != 0 {
-		// Nobody waits for it.
-		w.Header().Set("Connection", "close")
-		g.refuse(w, r, http.StatusBadRequest, rail.Refuse(rail.BadUserInput, "a GET has no body; a question is in its URL, or in the body of a POST"))
-		return
-	}
-	if r.Method == http.MethodPost && !isJSON(r) {
-		w.Header().Set("Accept-Post", "application/json")
-		g.refuse(w, r, http.StatusUnsupportedMediaType,
-			rail.Refuse(rail.BadUserInput, "a POST has a body of Content-Type application/json, in UTF-8 and not compressed"))
-		return
-	}
-	if (isWebSocket(r) || wantsSSE(r)) && g.options.Starting() {
-		// A stream that ended with an error would be taken for one that is over.
-		g.refuse(w, r, http.StatusServiceUnavailable, starting)
-		return
-	}
-	if g.limiter.overloaded() {
-		// Before its token is checked and its body understood: what a server has too much of must not be refusals.
-		g.refuse(w, r, http.StatusServiceUnavailable, tooManyRequests)
+	isStream := isWebSocket(r) || wantsSSE(r)
+	if err := g.checkRoom(isStream); err != nil {
+		g.refuse(w, r, http.StatusServiceUnavailable, err)
 		return
 	}
 	viewer, err := g.viewerOf(r.Context(), r.Header.Values("Authorization"))
@@ -52,22 +35,50 @@ func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	if viewer != nil {
 		r = r.WithContext(rail.WithViewer(r.Context(), viewer))
 	}
-	switch {
-	case isWebSocket(r):
-		g.graphql.ServeHTTP(w, r)
-	case wantsSSE(r):
+	if !isWebSocket(r) {
+		// A server may ignore an upgrade to another protocol (RFC 9110, 7.8). gqlgen takes any for a WebSocket's.
 		r.Header.Del("Upgrade")
-		g.graphql.ServeHTTP(w, r)
-	default:
-		// Another upgrade than to a WebSocket is for us to ignore, and for gqlgen not to see: it takes any for one.
-		r.Header.Del("Upgrade")
+	}
+	if !isStream {
+		// A stream counts its operations one by one.
 		if !g.inFlight.start() {
 			g.refuse(w, r, http.StatusServiceUnavailable, tooManyRequests)
 			return
 		}
 		defer g.inFlight.end()
-		g.graphql.ServeHTTP(w, r)
 	}
+	g.graphql.ServeHTTP(w, r)
+}
+
+// checkForm says what is wrong with how a request is sent, as a *statusError, and sets the headers that go with it.
+func checkForm(header http.Header, r *http.Request) error {
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodPost:
+		header.Set("Allow", allowedMethods)
+		return badRequest(http.StatusMethodNotAllowed, "GraphQL is asked with POST or GET, not %s", r.Method)
+	case r.Method == http.MethodGet && r.ContentLength != 0:
+		// The connection is of no further use: its next request begins behind a body that is not read.
+		header.Set("Connection", "close")
+		return badRequest(http.StatusBadRequest, "a GET has no body; a question is in its URL, or in the body of a POST")
+	case r.Method == http.MethodPost && !isJSON(r):
+		header.Set("Accept-Post", "application/json")
+		return badRequest(http.StatusUnsupportedMediaType,
+			"a POST has a body of Content-Type application/json, in UTF-8 and not compressed")
+	}
+	return nil
+}
+
+// checkRoom says why the server cannot take one more request just now; nil where it can. It comes before the token is
+// checked and the body is read, so that refusals cost little where there are too many requests.
+func (g *Gateway) checkRoom(isStream bool) error {
+	switch {
+	case isStream && g.options.Starting():
+		// A stream that ends with an error would look like one that is over.
+		return starting
+	case g.limiter.overloaded():
+		return tooManyRequests
+	}
+	return nil
 }
 
 // viewerOf proves who asks; nil, nil where nobody says who they are.
@@ -165,8 +176,13 @@ type statusError struct {
 
 func (e *statusError) Error() string { return e.err.Error() }
 
+// badRequest is a request that is the client's mistake.
+func badRequest(status int, format string, args ...any) *statusError {
+	return &statusError{status, rail.Refuse(rail.BadUserInput, format, args...)}
+}
+
 func unreadable(format string, args ...any) error {
-	return &statusError{http.StatusBadRequest, rail.Refuse(rail.BadUserInput, format, args...)}
+	return badRequest(http.StatusBadRequest, format, args...)
 }
 
 // refuseUnread answers a request that could not be read.

@@ -15,8 +15,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-
-	"interlock/services/rail"
 )
 
 // readRequest reads what is asked out of a GET's URL or a POST's body, and checks it. The list is what GraphQL has against
@@ -111,7 +109,7 @@ func fromURL(rawQuery string) (*graphql.RawParams, error) {
 // readBody reads a readBody that may be neither too long nor too slow.
 func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	limit := g.options.MaxBodyBytes
-	tooLong := &statusError{http.StatusRequestEntityTooLarge, rail.Refuse(rail.BadUserInput, "the body is longer than %d bytes", limit)}
+	tooLong := badRequest(http.StatusRequestEntityTooLarge, "the body is longer than %d bytes", limit)
 	if r.ContentLength > limit {
 		return nil, tooLong
 	}
@@ -122,7 +120,7 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 		return nil, tooLong
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		w.Header().Set("Connection", "close")
-		return nil, &statusError{http.StatusRequestTimeout, rail.Refuse(rail.BadUserInput, "the body did not come within %s", bodyTimeout)}
+		return nil, badRequest(http.StatusRequestTimeout, "the body did not come within %s", bodyTimeout)
 	case err != nil:
 		return nil, unreadable("the body cannot be read")
 	}

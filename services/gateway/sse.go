@@ -28,7 +28,8 @@ var errTokenOver = errors.New("the token has expired")
 // Supports implements graphql.Transport.
 func (t sseTransport) Supports(r *http.Request) bool { return wantsSSE(r) }
 
-// Do implements graphql.Transport.
+// Do implements graphql.Transport. Until the stream is open, a refusal is an HTTP response; from then on, everything that
+// is told is an event.
 func (t sseTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -47,58 +48,66 @@ func (t sseTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gr
 		t.g.refuseUnread(w, r, err)
 		return
 	}
-	isSubscription := false
-	if len(errs) == 0 {
-		if t.g.refuseMutationByGET(w, r, operation) {
-			return
-		}
-		isSubscription = operation.Operation.Operation == ast.Subscription
-		if isSubscription && !stream.subscribe() {
-			t.g.refuse(w, r, http.StatusServiceUnavailable, goingAway)
-			return
-		}
-		if !isSubscription {
-			if !t.g.inFlight.start() {
-				t.g.refuse(w, r, http.StatusServiceUnavailable, tooManyRequests)
-				return
-			}
-			defer t.g.inFlight.end()
-		}
-	}
-	if isSubscription && viewer != nil && !viewer.Expires.IsZero() {
-		// What a token opened does not stay open longer than the token. What it asked for once is answered.
-		ctx, cancel = context.WithDeadlineCause(ctx, viewer.Expires, errTokenOver)
-		defer cancel()
-	}
 	ctx = graphql.WithOperationContext(ctx, operation)
-	header := w.Header()
-	header.Set("Content-Type", "text/event-stream; charset=utf-8")
-	header.Set("X-Accel-Buffering", "no") // nginx collects events otherwise
-	w.WriteHeader(http.StatusOK)
-	out := &sseWriter{w: w, controller: http.NewResponseController(w), cancel: stream.cancel}
-	// A comment first: the client knows that it is connected, and every proxy on the way lets the headers go.
-	out.write(":\n\n")
-	stop := out.keepAlive(ctx)
-	defer stop()
-	complete := func() {
-		stop() // Nothing comes after the end, no sign of life either.
-		out.complete()
-	}
-
 	if len(errs) > 0 {
+		out := openEvents(ctx, w, cancel)
+		defer out.stop()
 		out.next(exec.DispatchError(ctx, errs[:min(len(errs), maxErrors)]))
-		complete()
+		out.complete()
 		return
 	}
-	if t.execute(ctx, out, exec, operation, isSubscription) && !(isSubscription && stream.isLeaving()) {
-		complete()
+	if t.g.refuseMutationByGET(w, r, operation) {
+		return
+	}
+	if operation.Operation.Operation == ast.Subscription {
+		t.subscribe(ctx, w, r, exec, stream)
+	} else {
+		t.once(ctx, w, r, exec, stream)
 	}
 }
 
-// execute writes what an operation comes to; true where that is its end, and not a moment to come back after.
-func (t sseTransport) execute(
-	ctx context.Context, out *sseWriter, exec graphql.GraphExecutor, operation *graphql.OperationContext, isSubscription bool,
-) (ended bool) {
+// subscribe serves a subscription. It has no "complete" where the server ends the stream, so that the client comes back.
+func (t sseTransport) subscribe(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, stream *sseStream,
+) {
+	if !stream.subscribe() {
+		t.g.refuse(w, r, http.StatusServiceUnavailable, goingAway)
+		return
+	}
+	if viewer := rail.ViewerFrom(ctx); viewer != nil && !viewer.Expires.IsZero() {
+		// A stream does not stay open longer than the token that opened it.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, viewer.Expires, errTokenOver)
+		defer cancel()
+	}
+	out := openEvents(ctx, w, stream.cancel)
+	defer out.stop()
+	if t.execute(ctx, out, exec) && !stream.isLeaving() {
+		out.complete()
+	}
+}
+
+// once serves a query or a mutation. A token that ends meanwhile does not end it.
+func (t sseTransport) once(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, stream *sseStream,
+) {
+	if !t.g.inFlight.start() {
+		t.g.refuse(w, r, http.StatusServiceUnavailable, tooManyRequests)
+		return
+	}
+	defer t.g.inFlight.end()
+	out := openEvents(ctx, w, stream.cancel)
+	defer out.stop()
+	if t.execute(ctx, out, exec) {
+		out.complete()
+	}
+}
+
+// execute writes the responses of the operation in ctx. It returns true where the last of them is the end, and false where
+// the client is to come back: the operation could not be executed just now, panicked, or was broken off.
+func (t sseTransport) execute(ctx context.Context, out *sseWriter, exec graphql.GraphExecutor) (ended bool) {
+	operation := graphql.GetOperationContext(ctx)
+	isSubscription := operation.Operation.Operation == ast.Subscription
 	defer func() {
 		if cause := recover(); cause != nil {
 			out.next(&graphql.Response{Errors: gqlerror.List{t.g.presenter.present(ctx, t.g.presenter.recovered(ctx, cause))}})
@@ -129,12 +138,27 @@ func (t sseTransport) execute(
 	return true
 }
 
-// sseWriter writes whole events, each within the time a reader has to take it.
+// sseWriter writes whole events, each within the time a reader has to take it, and comments while there are none.
 type sseWriter struct {
 	mu         sync.Mutex
 	w          http.ResponseWriter
 	controller *http.ResponseController
 	cancel     context.CancelFunc
+	// stop ends the comments, and returns when none is being written: once the handler has returned, nothing may be.
+	stop func()
+}
+
+// openEvents begins the response. cancel ends the stream when its reader does not read. Call stop.
+func openEvents(ctx context.Context, w http.ResponseWriter, cancel context.CancelFunc) *sseWriter {
+	header := w.Header()
+	header.Set("Content-Type", "text/event-stream; charset=utf-8")
+	header.Set("X-Accel-Buffering", "no") // Otherwise nginx collects events.
+	w.WriteHeader(http.StatusOK)
+	out := &sseWriter{w: w, controller: http.NewResponseController(w), cancel: cancel}
+	// A comment comes first: with it the client knows that it is connected, and every proxy lets the headers pass.
+	out.write(":\n\n")
+	out.stop = out.keepAlive(ctx)
+	return out
 }
 
 func (e *sseWriter) next(response *graphql.Response) {
@@ -146,7 +170,11 @@ func (e *sseWriter) next(response *graphql.Response) {
 	e.write("event: next\ndata: " + string(body) + "\n\n")
 }
 
-func (e *sseWriter) complete() { e.write("event: complete\ndata:\n\n") }
+// complete writes the last event.
+func (e *sseWriter) complete() {
+	e.stop() // Nothing comes after the end, not even a comment.
+	e.write("event: complete\ndata:\n\n")
+}
 
 // retryAfter tells a browser when to come back, as the first of the errors says that gives a time.
 func (e *sseWriter) retryAfter(errs gqlerror.List) {
@@ -173,8 +201,7 @@ func (e *sseWriter) write(text string) {
 	}
 }
 
-// keepAlive writes a comment now and then, until it is stopped; stop waits for it, for nothing may be written once the
-// handler has returned.
+// keepAlive writes a comment every keepAlive until ctx ends or stop is called.
 func (e *sseWriter) keepAlive(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
