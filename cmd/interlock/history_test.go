@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/audit"
+	"interlock/services/ledger/ledgertest"
+	"interlock/services/ledger/sqlledger"
+	"interlock/services/rail"
+)
+
+// history is a ledger in which everything has happened that may: sold, paid, cancelled, expired, refused, suspended,
+// resumed, withdrawn, published anew, jumped; with changes of seats that are not in the maps, and a hold that fell due a
+// minute ago.
+type history struct {
+	t        *testing.T
+	r        *running
+	options  sqlledger.Options
+	db       *sql.DB
+	replacer *strings.Replacer
+	// idle is what verify is told.
+	idle bool
+}
+
+func makeHistory(t *testing.T, settings *Settings) *history {
+	r := start(t, settings)
+	h := &history{t: t, r: r, options: sealingOptions(t, settings), db: ledgertest.DB(t, ledgerOptions(settings))}
+	ids := map[string]string{"A": r.publishT12(t)}
+	for name, number := range map[string]string{"B": "T14", "C": "T16", "D": "T18", "E": "T20"} {
+		ids[name] = h.publish(map[string]any{"number": number})
+	}
+	orders, tickets := map[string]string{}, map[string]string{}
+	buy := func(who, run, to string, documents ...string) string {
+		t.Helper()
+		input := change(orderInput(ids[run], "key-of-"+who, ""), map[string]any{"to": to})
+		var passengers []any
+		for _, document := range documents {
+			passengers = append(passengers, map[string]any{"name": "A Passenger", "documentNumber": document, "seatClass": "HARD_SLEEPER"})
+		}
+		input["passengers"] = passengers
+		a := r.ask(t, r.token(t, who, rail.RolePassenger), placeOrderMutation, map[string]any{"i": input})
+		if a.at(t, "placeOrder.order.id") == nil {
+			return a.at(t, "placeOrder.userErrors.0.code").(string)
+		}
+		orders[who] = a.at(t, "placeOrder.order.id").(string)
+		tickets[who] = a.at(t, "placeOrder.order.tickets.0.id").(string)
+		return ""
+	}
+	do := func(who, mutation string, input map[string]any) {
+		t.Helper()
+		input["orderId"] = orders[who]
+		a := r.ask(t, r.token(t, who, rail.RolePassenger), mutation, map[string]any{"i": input})
+		require.NotContains(t, string(a.Data), `"code"`)
+		require.Empty(t, a.Errors)
+	}
+	decide := func(mutation, run string) {
+		t.Helper()
+		a := r.ask(t, r.admin, `mutation($r:ID!){m:`+mutation+`{userErrors{code}}}`, map[string]any{"r": ids[run]})
+		require.Equal(t, `{"m":{"userErrors":[]}}`, string(a.Data))
+	}
+
+	require.Empty(t, buy("dan", "A", "SHH", "D0000001"))
+	ledgertest.Age(t, h.options, h.value("SELECT id FROM orders WHERE buyer = 'dan'"))
+	require.Eventually(t, func() bool { return h.value("SELECT state FROM orders WHERE buyer = 'dan'") == "EXPIRED" }, healsIn, 20*time.Millisecond)
+	require.Empty(t, buy("iva", "C", "SHH", "D0000002"))
+	require.Empty(t, buy("cid", "A", "SHH", "D0000003"))
+	require.Empty(t, buy("ann", "A", "SHH", "D0000004"))
+	do("cid", cancelOrderMutation, map[string]any{"reason": "rain"})
+	require.Equal(t, "ALREADY_TRAVELLING", buy("fay", "A", "SHH", "D0000004"))
+	require.Empty(t, buy("eve", "A", "TJP", "D0000005"))
+	a := r.ask(t, r.admin, `mutation($i:CorrectPassengerNameInput!){correctPassengerName(input:$i){userErrors{code}}}`,
+		map[string]any{"i": map[string]any{"ticketId": tickets["ann"], "name": "B Passenger", "reason": "typing"}})
+	require.Equal(t, `{"correctPassengerName":{"userErrors":[]}}`, string(a.Data))
+	_, err := ledgertest.Open(t, h.options).JumpVersions(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, buy("bob", "A", "SHH", "D0000006", "D0000007"))
+	do("bob", payOrderMutation, map[string]any{"idempotencyKey": "pay-of-bob"})
+	require.Empty(t, buy("gus", "B", "SHH", "D0000008"))
+	require.Empty(t, buy("hal", "B", "SHH", "D0000009"))
+	do("hal", payOrderMutation, map[string]any{"idempotencyKey": "pay-of-hal"})
+	decide(`withdrawRun(input:{runId:$r,reason:"snow",cancelOrders:true})`, "B")
+	decide(`suspendRun(input:{runId:$r,reason:"snow"})`, "C")
+	decide(`suspendRun(input:{runId:$r,reason:"snow"})`, "E")
+	decide(`resumeRun(input:{runId:$r,reason:"sun"})`, "E")
+	require.Empty(t, buy("jon", "D", "SHH", "D0000010"))
+	do("jon", cancelOrderMutation, map[string]any{})
+	fares := change(trainInput()["fares"].(map[string]any), map[string]any{"roundTo": "1.00"})
+	require.Equal(t, ids["D"], h.publish(map[string]any{"number": "T18", "fares": fares}))
+	require.Empty(t, buy("kim", "D", "SHH", "D0000010"))
+	a = r.ask(t, r.admin, publishStationMutation, map[string]any{"i": map[string]any{"code": "TJP", "name": "天津站", "timeZone": "Asia/Shanghai"}})
+	require.Empty(t, a.at(t, "publishStation.userErrors"), "%s", a.Data)
+	r.stop()
+
+	h.forgotten()
+	now := time.Now().UnixMilli()
+	h.exec("UPDATE orders SET placed_at = ? - 960000, pay_by = ? - 60000 WHERE buyer = 'iva'", now, now)
+	h.exec("INSERT INTO cluster (id, epoch, primary_member, opened_at) VALUES (1, 3, 'db1:3306', ?)", now)
+	for member, state := range map[string]string{"db1:3306": "COUNTS", "db2:3306": "COUNTS", "db3:3306": "EXCLUDED"} {
+		h.exec("INSERT INTO cluster_members (member, state, server_uuid, since, by_whom, reason) VALUES (?, ?, ?, ?, 'failover', '')", member, state, "u"+member[2:3], now)
+	}
+	h.name(now)
+	return h
+}
+
+// sealingOptions are those of a ledger with its keys.
+func sealingOptions(t *testing.T, settings *Settings) sqlledger.Options {
+	t.Helper()
+	o := ledgerOptions(settings)
+	require.NoError(t, addKeys(&o, settings))
+	return o
+}
+
+// forgotten is a run of years ago on which an order was cancelled, and its passengers forgotten.
+func (h *history) forgotten() {
+	t := h.t
+	train := ledgertest.NewTrain("K1")
+	past := ledgertest.NewRun(train, rail.NewDate(2019, 10, 12))
+	l := ledgertest.Open(t, h.options)
+	_, err := l.Publish(t.Context(), []*rail.Run{past}, "boss", false)
+	require.NoError(t, err)
+	ledgertest.PutStations(t, l, train)
+	at, price := past.Departure(0).UnixMilli()-86_400_000, int64(13_800)
+	h.exec("INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, from_call, to_call, "+
+		"total_minor, currency, placed_at, pay_by, ended_at, pay_attempts, placed_run_version, ended_run_version) "+
+		"VALUES (?, ?, 'L', 'lou', 'key-of-lou', 'x', 2, 'CANCELLED', 'rain', ?, 0, 3, ?, 'CNY', ?, ?, ?, 0, 2, 3)",
+		string(past.ID), rail.NewOrderID(past.ID, 2, "lou"), train.ID, price, at, at+900_000, at+60_000)
+	h.exec("INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, document) "+
+		"VALUES (?, ?, 0, 'SECOND', 0, '1', '1A', ?, 'CNY', 'x')", string(past.ID), rail.NewOrderID(past.ID, 2, "lou"), price)
+	h.exec("UPDATE runs SET version = 3 WHERE id = ?", string(past.ID))
+	for _, want := range [][2]int{{1, 0}, {0, 1}} {
+		orders, runs, err := l.ForgetOver(t.Context(), 24*time.Hour)
+		require.NoError(t, err)
+		require.Equal(t, want, [2]int{orders, runs})
+	}
+}
+
+// publish publishes T12 with some changes.
+func (h *history) publish(changes map[string]any) (run string) {
+	a := h.r.ask(h.t, h.r.admin, publishTrainMutation, map[string]any{"i": change(trainInput(), changes)})
+	require.Empty(h.t, a.at(h.t, "publishTrain.userErrors"), "%s", a.Data)
+	return a.at(h.t, "publishTrain.runs.0.id").(string)
+}
+
+// name makes what stands for rows in statements.
+func (h *history) name(now int64) {
+	names := []string{"{now}", fmt.Sprint(now)}
+	for name, number := range map[string]string{"A": "T12", "B": "T14", "C": "T16", "D": "T18", "E": "T20"} {
+		id := string(rail.NewRunID(number, mustDate(h.t, day())))
+		names = append(names, "{"+name+"}", "'"+id+"'", "{"+strings.ToLower(name)+"}", id)
+	}
+	for _, who := range []string{"ann", "bob", "cid", "dan", "gus", "hal", "iva", "jon", "kim", "lou"} {
+		names = append(names, "{"+who+"}", "'"+h.value("SELECT id FROM orders WHERE buyer = ?", who)+"'")
+	}
+	seat := "SELECT %s FROM tickets t JOIN orders o ON o.id = t.order_id WHERE o.buyer = 'ann'"
+	broken := rail.NewTrain("T0", "", "UTC", []rail.Call{{Station: "BJP", Metres: 9}, {Station: "SHH", Metres: 1}},
+		rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.HardSleeper, Seats: []rail.Seat{{Label: "1"}}}}), &rail.Fares{
+			Currency: "CNY", PerKm: []rail.KmRate{{SeatClass: rail.HardSleeper, MicrosPerKm: 1e12}},
+		})
+	document, err := broken.Document()
+	require.NoError(h.t, err)
+	formation := h.value("SELECT formation_id FROM trains JOIN runs r ON r.train_id = trains.id WHERE r.train_number = 'T12'")
+	h.replacer = strings.NewReplacer(append(names,
+		"{seat of ann}", h.value(fmt.Sprintf(seat, "t.seat_index")), "{label of ann}", "'"+h.value(fmt.Sprintf(seat, "t.seat"))+"'",
+		"{document of ann}", "'"+h.value(fmt.Sprintf(seat, "t.document"))+"'",
+		"{train of A}", h.value("SELECT train_id FROM runs WHERE train_number = 'T12'"), "{formation of A}", formation,
+		"{published}", h.value("SELECT publication FROM runs WHERE train_number = 'T12'"),
+		"{changed}", h.value("SELECT publication FROM runs WHERE train_number = 'T18'"),
+		"{empty formation}", rail.NewFormation([]rail.Coach{}).ID, "{broken id}", broken.ID,
+		"{broken train}", fmt.Sprintf("'%s', '%s', '%s'", broken.ID, formation, document),
+	)...)
+}
+
+// value is the one value that a query returns.
+func (h *history) value(query string, args ...any) (value string) {
+	h.t.Helper()
+	require.NoError(h.t, h.db.QueryRowContext(h.t.Context(), query, args...).Scan(&value), query)
+	return value
+}
+
+func (h *history) exec(statement string, args ...any) {
+	h.t.Helper()
+	result, err := h.db.ExecContext(h.t.Context(), statement, args...)
+	require.NoError(h.t, err, statement)
+	n, err := result.RowsAffected()
+	require.NoError(h.t, err)
+	require.NotZero(h.t, n, "nothing was planted: %s", statement)
+}
+
+// verify verifies the ledger as if servers ran, unless it is idle.
+func (h *history) verify() *audit.Report {
+	h.t.Helper()
+	l, err := sqlledger.Open(h.t.Context(), h.options)
+	require.NoError(h.t, err)
+	report, err := (&audit.Auditor{Ledger: l, Idle: h.idle, Log: slog.New(slog.DiscardHandler)}).Verify(h.t.Context())
+	require.NoError(h.t, err)
+	require.NoError(h.t, l.Close())
+	return report
+}
+
+// historyTables are all tables of the ledger.
+var historyTables = []string{
+	"runs", "seat_maps", "seat_changes", "orders", "tickets", "asked_documents", "trains", "formations", "stations", "publications", "counters",
+	"cluster", "cluster_members", "personal_keys", "order_records",
+}
+
+// keep copies every row; restore puts all of them back.
+func (h *history) keep() (restore func()) {
+	type table struct {
+		name    string
+		columns []string
+		rows    [][]any
+	}
+	var tables []table
+	for _, name := range historyTables {
+		rows, err := h.db.QueryContext(h.t.Context(), "SELECT * FROM "+name)
+		require.NoError(h.t, err)
+		kept := table{name: name}
+		kept.columns, err = rows.Columns()
+		require.NoError(h.t, err)
+		for rows.Next() {
+			row := make([]any, len(kept.columns))
+			into := make([]any, len(row))
+			for i := range row {
+				into[i] = &row[i]
+			}
+			require.NoError(h.t, rows.Scan(into...))
+			kept.rows = append(kept.rows, row)
+		}
+		require.NoError(h.t, rows.Err())
+		require.NoError(h.t, rows.Close())
+		tables = append(tables, kept)
+	}
+	return func() {
+		tx, err := h.db.BeginTx(context.Background(), nil)
+		require.NoError(h.t, err)
+		for _, kept := range tables {
+			_, err := tx.ExecContext(context.Background(), "DELETE FROM "+kept.name)
+			require.NoError(h.t, err)
+			marks := "(?" + strings.Repeat(", ?", len(kept.columns)-1) + ")"
+			for _, row := range kept.rows {
+				_, err := tx.ExecContext(context.Background(), "INSERT INTO "+kept.name+" ("+strings.Join(kept.columns, ", ")+") VALUES "+marks, row...)
+				require.NoError(h.t, err)
+			}
+		}
+		require.NoError(h.t, tx.Commit())
+	}
+}
