@@ -6,8 +6,8 @@ import (
 	"interlock/services/rail"
 )
 
-// AuditSnapshot is all that is written of one run at one moment, for an audit, as it is written. Names and document numbers of
-// passengers are not in them.
+// AuditSnapshot is all that is written of one run at one moment, for an audit, as it is written. Names and document
+// numbers of passengers are not in them.
 type AuditSnapshot struct {
 	// ID is the run's. Missing tells that it has orders or tickets and no row. Run is nil then, and where its row makes
 	// no sense, and Problem says why.

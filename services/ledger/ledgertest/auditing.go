@@ -133,7 +133,8 @@ func availabilitiesDamagedMaps(t *testing.T, s *suite) {
 	all, err = l.Availabilities(t.Context(), "", 100)
 	require.ErrorContains(t, err, "5 more runs", "not all of them are named")
 	require.Equal(t, wanted(runs[15:]), ids(all))
-	_, err = s.db.ExecContext(t.Context(), "INSERT INTO seat_maps (run_id, seat_class, sold) SELECT id, 'SECOND', 'xyz' FROM runs WHERE id >= ?",
+	_, err = s.db.ExecContext(t.Context(),
+		"INSERT INTO seat_maps (run_id, seat_class, sold) SELECT id, 'SECOND', 'xyz' FROM runs WHERE id >= ?",
 		string(runs[15].ID))
 	require.NoError(t, err)
 	all, err = l.Availabilities(t.Context(), "", 100)
@@ -154,7 +155,8 @@ func touchedIsBounded(t *testing.T, s *suite) {
 		runs = append(runs, NewRun(train, day.AddDays(d)))
 	}
 	publish(t, l, runs...)
-	_, err := s.db.ExecContext(t.Context(), "UPDATE runs SET touched_at = ?", time.Now().Add(-5*time.Second).UnixMilli())
+	_, err := s.db.ExecContext(t.Context(), "UPDATE runs SET touched_at = ?",
+		time.Now().Add(-5*time.Second).UnixMilli())
 	require.NoError(t, err)
 	c.place(run, one("wang"))
 	all, err := l.Touched(t.Context(), time.Minute)
@@ -171,7 +173,8 @@ func auditOfRuns(t *testing.T, s *suite) {
 	cancelled := c.place(run, one("zhao"))
 	_, _, err := l.Pay(t.Context(), run, paid.ID, "li", "pay-0001")
 	require.NoError(t, err)
-	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "zhao"}}})
+	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run,
+		Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "zhao"}}})
 	require.NoError(t, err)
 	Age(t, s.o, hold.ID)
 
@@ -215,7 +218,8 @@ func auditOneVersion(t *testing.T, s *suite) {
 			r := one(fmt.Sprint("buyer-", i))
 			o, _, err := seller.sell(t.Context(), batch(run, r), r)
 			if err == nil && o.orders[0] != nil {
-				_, _, err = seller.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: o.orders[0].ID, Buyer: r.buyer}}})
+				_, _, err = seller.sell(t.Context(),
+					ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: o.orders[0].ID, Buyer: r.buyer}}})
 			}
 			if err != nil && rail.CodeOf(err) != rail.Unavailable {
 				t.Errorf("%v", err)
@@ -290,13 +294,18 @@ func (s *suite) fill(t *testing.T, run rail.RunID, train string, orders, tickets
 	require.NoError(t, err)
 	for k := range orders {
 		id := fmt.Sprintf("%s/%06d", run, k)
-		_, err := tx.ExecContext(t.Context(), "INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, "+
-			"train_id, from_call, to_call, total_minor, currency, placed_at, pay_by, pay_attempts, placed_run_version) "+
-			"VALUES (?, ?, ?, 'wang', ?, 'x', 1, 'ON_HOLD', '', ?, 0, 3, 1, 'CNY', 1, 2, 0, 2)", string(run), id, fmt.Sprint(run[len(run)-2:], "-", k), id, train)
+		_, err := tx.ExecContext(t.Context(),
+			"INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, "+
+				"train_id, from_call, to_call, total_minor, currency, placed_at, pay_by, pay_attempts, "+
+				"placed_run_version) "+
+				"VALUES (?, ?, ?, 'wang', ?, 'x', 1, 'ON_HOLD', '', ?, 0, 3, 1, 'CNY', 1, 2, 0, 2)", string(run), id,
+			fmt.Sprint(run[len(run)-2:], "-", k), id, train)
 		require.NoError(t, err)
 		for n := range tickets {
-			_, err := tx.ExecContext(t.Context(), "INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, "+
-				"document) VALUES (?, ?, ?, 'SECOND', 0, '1', '1A', 1, 'CNY', 'x')", string(run), id, n)
+			_, err := tx.ExecContext(t.Context(),
+				"INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, "+
+					"price_minor, currency, "+
+					"document) VALUES (?, ?, ?, 'SECOND', 0, '1', '1A', 1, 'CNY', 'x')", string(run), id, n)
 			require.NoError(t, err)
 		}
 	}
@@ -340,7 +349,8 @@ func auditStrays(t *testing.T, s *suite) {
 	}
 	strays, err := l.Strays(t.Context())
 	require.NoError(t, err)
-	require.ElementsMatch(t, []ledger.Stray{{Table: "seat_maps", RunID: "T99@2019-10-12"}, {Table: "asked_documents", RunID: "T98@2019-10-12"}}, strays)
+	require.ElementsMatch(t, []ledger.Stray{{Table: "seat_maps", RunID: "T99@2019-10-12"},
+		{Table: "asked_documents", RunID: "T98@2019-10-12"}}, strays)
 }
 
 // damagedTrains has runs whose trains are missing or not what they are named: each is told as such, and the others are
@@ -375,7 +385,8 @@ func damagedTrains(t *testing.T, s *suite) {
 	check(left, err)
 	left, err = l.Touched(t.Context(), time.Minute)
 	check(left, err)
-	left, err = l.Left(t.Context(), []rail.RunID{runs[0].ID, runs[1].ID, runs[2].ID, runs[3].ID, runs[4].ID, runs[5].ID})
+	left, err = l.Left(t.Context(), []rail.RunID{runs[0].ID, runs[1].ID, runs[2].ID,
+		runs[3].ID, runs[4].ID, runs[5].ID})
 	check(left, err)
 	for i, b := range AuditSnapshots(t, l, "", 100) {
 		require.Equal(t, runs[i].ID, b.ID)
@@ -423,13 +434,16 @@ func ready(t *testing.T, s *suite) {
 	_, err = s.db.ExecContext(t.Context(), "DELETE FROM goose_db_version WHERE version_id > 0")
 	require.NoError(t, err)
 	require.ErrorContains(t, l.Ready(t.Context()), "00001_ledger.sql")
-	_, err = s.db.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, 1)", applied)
+	_, err = s.db.ExecContext(t.Context(),
+		"INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, 1)", applied)
 	require.NoError(t, err)
 	require.NoError(t, l.Ready(t.Context()))
 }
 
 func migrateManyAtOnce(t *testing.T, s *suite) {
-	for _, statement := range []string{"asked_documents", "tickets", "orders", "order_records", "personal_keys", "seat_changes", "seat_maps", "cluster", "cluster_members", "runs", "trains", "formations", "stations", "publications", "counters", "goose_db_version"} {
+	for _, statement := range []string{"asked_documents", "tickets", "orders", "order_records", "personal_keys",
+		"seat_changes", "seat_maps", "cluster", "cluster_members", "runs", "trains", "formations", "stations",
+		"publications", "counters", "goose_db_version"} {
 		_, err := s.db.ExecContext(t.Context(), "DROP TABLE "+statement)
 		require.NoError(t, err)
 	}

@@ -19,7 +19,8 @@ import (
 // same.
 var hostile = []string{
 	`'`, `"`, "`", `\`, `\\`, `\'`, `\"`, `\\'`, `''`, `'\`, `\0`, `\n`, `\Z`, `\%`,
-	"\x00", "a\x00'b", "\x1a", "\r\n", "\t", "\x7f", "\u0081'", "\u00bf'", "\u00bf\\", // in UTF-8: c2 81 27, c2 bf 27, c2 bf 5c
+	// in UTF-8: c2 81 27, c2 bf 27, c2 bf 5c
+	"\x00", "a\x00'b", "\x1a", "\r\n", "\t", "\x7f", "\u0081'", "\u00bf'", "\u00bf\\",
 	"李'", `李\`, `李\'`, "縗'", "ソ", "表'", "ｱ'", "李',0x44,NULL);#",
 	`';DROP TABLE tickets;-- x`, `' OR 1=1 #`, `',0,0);COMMIT;#`, "/*", "*/", "/*!50000 '*/", "-- x", "--", "#", ";",
 	"?", "??", ":name", "@@version", "$1", "%00", "%27", "%s", "%_", "{T12}", "NULL", "0", "0x27", "_binary'x'",
@@ -72,8 +73,8 @@ func (s *suite) rows(t *testing.T) map[string]int {
 	return n
 }
 
-// hostileOrders writes each text into every column of an order and its ticket that a buyer, or whoever names buyers, has a
-// hand in, asks for it, and pays and cancels with it. What was asked for must have happened, and nothing else.
+// hostileOrders writes each text into every column of an order and its ticket that a buyer, or whoever names buyers,
+// has a hand in, asks for it, and pays and cancels with it. What was asked for must have happened, and nothing else.
 func hostileOrders(t *testing.T, s *suite) {
 	l, c, quiet := s.published(t)
 	bystander := c.place(quiet, one("bystander"))
@@ -87,21 +88,23 @@ func hostileOrders(t *testing.T, s *suite) {
 		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
 			count := s.rows(t)
 			place := func(key string, paid bool) *rail.Order {
-				r := request{buyer: text, key: key, from: 0, to: 3, class: rail.Second, documents: []string{"#" + text + key}}
+				r := request{buyer: text, key: key, from: 0, to: 3, class: rail.Second,
+					documents: []string{"#" + text + key}}
 				var o outcome
 				decide := c.decide(&o, r)
-				_, err := l.Sell(t.Context(), batch(run.ID, r), func(state *ledger.BatchState) (ledger.BatchChanges, error) {
-					changes, err := decide(state)
-					if err == nil && len(changes.Orders) > 0 {
-						n := &changes.Orders[0]
-						n.BodyHash = "#" + text
-						n.Order.Tickets[0].Passenger = rail.Passenger{Name: text, DocumentNumber: text}
-						if paid {
-							n.Order.Number = text
+				_, err := l.Sell(t.Context(), batch(run.ID, r),
+					func(state *ledger.BatchState) (ledger.BatchChanges, error) {
+						changes, err := decide(state)
+						if err == nil && len(changes.Orders) > 0 {
+							n := &changes.Orders[0]
+							n.BodyHash = "#" + text
+							n.Order.Tickets[0].Passenger = rail.Passenger{Name: text, DocumentNumber: text}
+							if paid {
+								n.Order.Number = text
+							}
 						}
-					}
-					return changes, err
-				})
+						return changes, err
+					})
 				if err != nil {
 					require.False(t, validText(text), "%v", err)
 					require.NotErrorIs(t, err, ledger.ErrInDoubt)
@@ -120,12 +123,14 @@ func hostileOrders(t *testing.T, s *suite) {
 			require.NoError(t, err)
 			require.Equal(t, placed, byNumber)
 			require.Equal(t, placed, place(text, true), "the same key is the same order")
-			_, err = l.Sell(t.Context(), ledger.Batch{RunID: run.ID}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
-				mine := ledger.OrderKey{Buyer: text, Key: text}
-				found, err := state.Find([]ledger.OrderKey{mine})
-				require.Equal(t, map[ledger.OrderKey]ledger.Replay{mine: {Order: placed, BodyHash: "#" + text}}, found)
-				return ledger.BatchChanges{}, err
-			})
+			_, err = l.Sell(t.Context(), ledger.Batch{RunID: run.ID},
+				func(state *ledger.BatchState) (ledger.BatchChanges, error) {
+					mine := ledger.OrderKey{Buyer: text, Key: text}
+					found, err := state.Find([]ledger.OrderKey{mine})
+					require.Equal(t,
+						map[ledger.OrderKey]ledger.Replay{mine: {Order: placed, BodyHash: "#" + text}}, found)
+					return ledger.BatchChanges{}, err
+				})
 			require.NoError(t, err)
 
 			paid, ok, err := l.Pay(t.Context(), run.ID, placed.ID, text, "pay"+text)
@@ -142,7 +147,8 @@ func hostileOrders(t *testing.T, s *suite) {
 
 			other := place("2"+text, false)
 			_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run.ID, Cancels: []ledger.Cancel{
-				{OrderID: other.ID, Buyer: text}, {OrderID: bystander.ID, Buyer: text}, {OrderID: string(run.ID) + "/" + text, Buyer: text},
+				{OrderID: other.ID, Buyer: text}, {OrderID: bystander.ID, Buyer: text},
+				{OrderID: string(run.ID) + "/" + text, Buyer: text},
 			}})
 			require.NoError(t, err)
 			require.Equal(t, rail.Cancelled, read(t, l, other.ID).State)
@@ -150,7 +156,8 @@ func hostileOrders(t *testing.T, s *suite) {
 				orders, err := l.Orders(t.Context(), ledger.OrderFilter{Buyer: text, Limit: 100})
 				require.NoError(t, err)
 				require.Len(t, orders, 2)
-				orders, err = l.Orders(t.Context(), ledger.OrderFilter{Buyer: text, RunID: run.ID, Number: text, Limit: 100})
+				orders, err = l.Orders(t.Context(),
+					ledger.OrderFilter{Buyer: text, RunID: run.ID, Number: text, Limit: 100})
 				require.NoError(t, err)
 				require.Equal(t, []*rail.Order{paid}, orders)
 			}
@@ -166,8 +173,8 @@ func hostileOrders(t *testing.T, s *suite) {
 	RequireSold(t, l)
 }
 
-// hostilePublications writes each text where a railway's admins or its feeds have a hand in: who they are, reasons, stations,
-// trains, coaches and seats.
+// hostilePublications writes each text where a railway's admins or its feeds have a hand in: who they are, reasons,
+// stations, trains, coaches and seats.
 func hostilePublications(t *testing.T, s *suite) {
 	l, c, quiet := s.published(t)
 	c.place(quiet, one("bystander"))
@@ -187,7 +194,8 @@ func hostilePublications(t *testing.T, s *suite) {
 			train.Formation.Coaches[0].Seats[0].Label = label
 			calls := append([]rail.Call{}, train.Calls...)
 			calls[0].Station, calls[3].Station = rail.StationCode(text), rail.StationCode("to "+text)
-			train = rail.NewTrain(train.Number, text, "Asia/Shanghai", calls, rail.NewFormation(train.Formation.Coaches), train.Fares)
+			train = rail.NewTrain(train.Number, text, "Asia/Shanghai", calls,
+				rail.NewFormation(train.Formation.Coaches), train.Fares)
 			run := NewRun(train, day)
 			run.Reason = text
 			_, err := l.Publish(t.Context(), []*rail.Run{run}, text, false)
@@ -203,13 +211,16 @@ func hostilePublications(t *testing.T, s *suite) {
 
 			_, err = l.SetStatus(t.Context(), run.ID, rail.Suspended, text, text)
 			require.NoError(t, err)
-			require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM runs WHERE id = ? AND reason = ?", string(run.ID), text))
+			require.Equal(t, 1, s.count(t,
+				"SELECT COUNT(*) FROM runs WHERE id = ? AND reason = ?", string(run.ID), text))
 			_, _, err = l.Withdraw(t.Context(), run.ID, text, text, true)
 			require.NoError(t, err)
 			require.Equal(t, text, read(t, l, placed.ID).StateReason)
-			require.GreaterOrEqual(t, s.count(t, "SELECT COUNT(*) FROM publications WHERE who = ? AND reason = ?", text, text), 2)
+			require.GreaterOrEqual(t, s.count(t,
+				"SELECT COUNT(*) FROM publications WHERE who = ? AND reason = ?", text, text), 2)
 
-			station := &rail.Station{Code: rail.StationCode(text), Name: text, TimeZone: "Asia/Shanghai", Names: map[string]string{"en": text}}
+			station := &rail.Station{Code: rail.StationCode(text), Name: text, TimeZone: "Asia/Shanghai",
+				Names: map[string]string{"en": text}}
 			_, err = l.PutStations(t.Context(), []*rail.Station{station}, text)
 			require.NoError(t, err)
 			stations = append(stations, station)
@@ -226,22 +237,26 @@ func hostilePublications(t *testing.T, s *suite) {
 	for _, station := range stations {
 		want[station.Code] = station
 	}
-	require.True(t, maps.EqualFunc(want, kept, func(a, b *rail.Station) bool { return a.Name == b.Name && a.Names["en"] == b.Names["en"] }))
+	require.True(t, maps.EqualFunc(want, kept, func(a, b *rail.Station) bool {
+		return a.Name == b.Name &&
+			a.Names["en"] == b.Names["en"]
+	}))
 	require.Len(t, want, len(stations), "no two texts are one code")
 	RequireSold(t, l)
 }
 
 func validText(text string) bool { return strings.ToValidUTF8(text, "") == text }
 
-// RequireSold requires that verify finds nothing wrong with what was sold: with seats, tickets, money, documents and versions. What
-// it says of the rest is true of tests: their trains have left, and their stations are not there.
+// RequireSold requires that verify finds nothing wrong with what was sold: with seats, tickets, money, documents and
+// versions. What it says of the rest is true of tests: their trains have left, and their stations are not there.
 func RequireSold(t testing.TB, l *sqlledger.Ledger) {
 	t.Helper()
 	report, err := (&audit.Auditor{Ledger: l}).Verify(t.Context())
 	require.NoError(t, err)
 	for _, defect := range report.Defects {
 		switch defect.Check {
-		case audit.CheckOverlap, audit.CheckTicket, audit.CheckMap, audit.CheckCapacity, audit.CheckPersonal, audit.CheckMoney,
+		case audit.CheckOverlap, audit.CheckTicket, audit.CheckMap, audit.CheckCapacity,
+			audit.CheckPersonal, audit.CheckMoney,
 			audit.CheckDocument, audit.CheckVersion, audit.CheckOrphan:
 			require.Fail(t, "what was sold is wrong", "%+v", defect)
 		}

@@ -60,7 +60,8 @@ func PutStations(t testing.TB, l *sqlledger.Ledger, train *rail.Train) {
 	t.Helper()
 	var stations []*rail.Station
 	for _, call := range train.Calls {
-		stations = append(stations, &rail.Station{Code: call.Station, Name: string(call.Station), TimeZone: train.TimeZone})
+		stations = append(stations, &rail.Station{Code: call.Station, Name: string(call.Station),
+			TimeZone: train.TimeZone})
 	}
 	_, err := l.PutStations(t.Context(), stations, "an admin")
 	require.NoError(t, err)
@@ -126,11 +127,13 @@ func Age(t testing.TB, o sqlledger.Options, ids ...string) {
 	const hour = 3_600_000
 	db := DB(t, o)
 	if len(ids) == 0 {
-		_, err := db.ExecContext(t.Context(), "UPDATE orders SET placed_at = placed_at - ?, pay_by = pay_by - ?", hour, hour)
+		_, err := db.ExecContext(t.Context(),
+			"UPDATE orders SET placed_at = placed_at - ?, pay_by = pay_by - ?", hour, hour)
 		require.NoError(t, err)
 	}
 	for _, id := range ids {
-		_, err := db.ExecContext(t.Context(), "UPDATE orders SET placed_at = placed_at - ?, pay_by = pay_by - ? WHERE id = ?", hour, hour, id)
+		_, err := db.ExecContext(t.Context(),
+			"UPDATE orders SET placed_at = placed_at - ?, pay_by = pay_by - ? WHERE id = ?", hour, hour, id)
 		require.NoError(t, err)
 	}
 }

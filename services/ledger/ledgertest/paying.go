@@ -96,7 +96,8 @@ func payAgainstCancel(t *testing.T, s *suite) {
 		freed := map[string]bool{}
 		for _, o := range orders {
 			for {
-				done, _, err := c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: o.ID, Buyer: o.Buyer}}})
+				done, _, err := c.sell(t.Context(),
+					ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: o.ID, Buyer: o.Buyer}}})
 				if rail.CodeOf(err) == rail.Unavailable || errors.Is(err, ledger.ErrVersionConflict) {
 					continue
 				}

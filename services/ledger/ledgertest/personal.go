@@ -80,7 +80,8 @@ func personalOpensInItsRowOnly(t *testing.T, s *suite) {
 	wang, li, zhao := c.place(run, one("wang")), c.place(run, one("li")), c.place(run, one("zhao"))
 	// Which of the two is exchanged for which does not matter: MySQL does not read the table that it changes.
 	var sealed []byte
-	require.NoError(t, s.db.QueryRowContext(t.Context(), "SELECT personal FROM tickets WHERE order_id = ?", li.ID).Scan(&sealed))
+	require.NoError(t, s.db.QueryRowContext(t.Context(),
+		"SELECT personal FROM tickets WHERE order_id = ?", li.ID).Scan(&sealed))
 	_, err := s.db.ExecContext(t.Context(), "UPDATE tickets SET personal = ? WHERE order_id = ?", sealed, wang.ID)
 	require.NoError(t, err)
 	o := read(t, l, wang.ID)
@@ -98,7 +99,8 @@ func personalOpensInItsRowOnly(t *testing.T, s *suite) {
 	require.Equal(t, wang.Number, snapshots[0].Personal[0].OrderNumber)
 	_, _, err = l.Pay(t.Context(), run, zhao.ID, "zhao", "pay-0001")
 	require.NoError(t, err)
-	done, _, err := c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: wang.ID, Buyer: "wang"}}})
+	done, _, err := c.sell(t.Context(), ledger.Batch{RunID: run,
+		Cancels: []ledger.Cancel{{OrderID: wang.ID, Buyer: "wang"}}})
 	require.NoError(t, err)
 	require.True(t, done.state.Cancels[0].Changed, "the seat can be given back all the same")
 	checkBooks(t, l, run, nil)
@@ -121,7 +123,8 @@ func keysWrongOrMissing(t *testing.T, s *suite) {
 		sells := newWorker(t, wrong)
 		_, _, err := sells.sell(t.Context(), batch(run, one("li")), one("li"))
 		requireCode(t, rail.Unavailable, err)
-		_, err = wrong.Correct(t.Context(), ledger.Correction{OrderID: placed.ID, Name: "李", By: "boss", Reason: "typing"})
+		_, err = wrong.Correct(t.Context(), ledger.Correction{OrderID: placed.ID, Name: "李",
+			By: "boss", Reason: "typing"})
 		requireCode(t, rail.Unavailable, err)
 		_, err = wrong.Reseal(t.Context(), "")
 		requireCode(t, rail.Unavailable, err)
@@ -216,7 +219,8 @@ func keysRotateWhileSelling(t *testing.T, s *suite) {
 				return
 			default:
 			}
-			r := request{buyer: "x", key: fmt.Sprint("key-x", i), from: i % 3, to: i%3 + 1, class: rail.Second, documents: []string{fmt.Sprint("X", i)}}
+			r := request{buyer: "x", key: fmt.Sprint("key-x", i), from: i % 3, to: i%3 + 1, class: rail.Second,
+				documents: []string{fmt.Sprint("X", i)}}
 			done, _, err := seller.sell(t.Context(), batch(wide.ID, r), r)
 			if rail.CodeOf(err) == rail.Unavailable {
 				continue
@@ -261,7 +265,8 @@ func resealLosesToACorrection(t *testing.T, s *suite) {
 	require.NoError(t, s.ring(t, NewKey, OldKey).CheckKeys(t.Context()))
 	o := s.o
 	o.Keyring = Keyring(t, NewKey, OldKey)
-	_, err := l.Correct(t.Context(), ledger.Correction{OrderID: corrected.ID, Name: "before", By: "boss", Reason: "typing"})
+	_, err := l.Correct(t.Context(), ledger.Correction{OrderID: corrected.ID, Name: "before",
+		By: "boss", Reason: "typing"})
 	require.NoError(t, err)
 	other := s.ring(t, OldKey, NewKey)
 	done := false
@@ -270,7 +275,8 @@ func resealLosesToACorrection(t *testing.T, s *suite) {
 			return
 		}
 		done = true
-		_, err := other.Correct(t.Context(), ledger.Correction{OrderID: corrected.ID, Name: "after", By: "boss", Reason: "typing"})
+		_, err := other.Correct(t.Context(), ledger.Correction{OrderID: corrected.ID, Name: "after",
+			By: "boss", Reason: "typing"})
 		require.NoError(t, err)
 		n, err := other.ForgetBuyer(t.Context(), "zhao", run)
 		require.NoError(t, err)
@@ -320,7 +326,8 @@ func forgetRunsThatAreOver(t *testing.T, s *suite) {
 	cancelled := c.place(run, one("zhao"))
 	_, _, err := l.Pay(t.Context(), run, paid.ID, "wang", "pay-0001")
 	require.NoError(t, err)
-	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "zhao", Reason: "王 is ill"}}})
+	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run,
+		Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "zhao", Reason: "王 is ill"}}})
 	require.NoError(t, err)
 	before := read(t, l, paid.ID)
 	snapshots := AuditSnapshots(t, l, "", 10)
@@ -337,8 +344,10 @@ func forgetRunsThatAreOver(t *testing.T, s *suite) {
 	require.Zero(t, after.Tickets[0].Passenger)
 	require.NoError(t, after.Tickets[0].Sealed)
 	require.Equal(t, before.Version+1, after.Version)
-	require.Equal(t, []any{before.Total, before.State, before.Buyer, before.Tickets[0].Seat, before.Tickets[0].Price, before.PaidAt},
-		[]any{after.Total, after.State, after.Buyer, after.Tickets[0].Seat, after.Tickets[0].Price, after.PaidAt}, "seats, money and buyers stay")
+	require.Equal(t, []any{before.Total, before.State, before.Buyer, before.Tickets[0].Seat,
+		before.Tickets[0].Price, before.PaidAt},
+		[]any{after.Total, after.State, after.Buyer, after.Tickets[0].Seat, after.Tickets[0].Price, after.PaidAt},
+		"seats, money and buyers stay")
 	require.Empty(t, read(t, l, cancelled.ID).StateReason, "what somebody typed may name a person")
 	require.NotZero(t, read(t, l, held.ID).ErasedAt)
 	require.Zero(t, read(t, l, later.ID).ErasedAt)
@@ -373,10 +382,12 @@ func forgetPassesBy(t *testing.T, s *suite) {
 		train := NewTrain(fmt.Sprint("K", i))
 		calls := slices.Clone(train.Calls)
 		calls[len(calls)-1].ArrivalSeconds += 100 * 3600
-		runs = append(runs, NewRun(rail.NewTrain(train.Number, train.Kind, train.TimeZone, calls, train.Formation, train.Fares), day))
+		runs = append(runs, NewRun(rail.NewTrain(train.Number, train.Kind, train.TimeZone, calls,
+			train.Formation, train.Fares), day))
 	}
 	nowhere := NewTrain("E1")
-	publish(t, l, append(runs, NewRun(rail.NewTrain("E1", "G", nowhere.TimeZone, nil, nowhere.Formation, nowhere.Fares), day))...)
+	publish(t, l, append(runs, NewRun(rail.NewTrain("E1", "G", nowhere.TimeZone, nil, nowhere.Formation,
+		nowhere.Fares), day))...)
 	short, long, unread := c.place(run, one("wang")), c.place(runs[1].ID, one("wang")), c.place(damaged.ID, one("wang"))
 	s.exec(t, "UPDATE runs SET train_id = 'x' WHERE id = ?", string(damaged.ID))
 	over := time.Since(time.Date(2019, 10, 13, 12, 0, 0, 0, time.UTC))
@@ -394,7 +405,8 @@ func forgetPassesBy(t *testing.T, s *suite) {
 	found, err := l.BuyerRuns(t.Context(), "wang", "", 10)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []ledger.BuyerRun{
-		{Run: run, Orders: 1, Over: true}, {Run: runs[1].ID, Orders: 1, Passengers: 1, Over: true}, {Run: damaged.ID, Orders: 1, Passengers: 1},
+		{Run: run, Orders: 1, Over: true}, {Run: runs[1].ID, Orders: 1, Passengers: 1, Over: true},
+		{Run: damaged.ID, Orders: 1, Passengers: 1},
 	}, found, "nobody knows of that run whether it is over")
 	_, err = l.ForgetBuyer(t.Context(), "wang", damaged.ID)
 	require.ErrorContains(t, err, string(damaged.ID))
@@ -507,7 +519,8 @@ func auditPersonalDefects(t *testing.T, s *suite) {
 	}
 	require.Empty(t, problems())
 	var sealed []byte
-	require.NoError(t, s.db.QueryRowContext(t.Context(), "SELECT personal FROM tickets WHERE order_id = ?", alive.ID).Scan(&sealed))
+	require.NoError(t, s.db.QueryRowContext(t.Context(),
+		"SELECT personal FROM tickets WHERE order_id = ?", alive.ID).Scan(&sealed))
 
 	exec("UPDATE tickets SET personal = NULL, personal_key = NULL WHERE order_id = ?", alive.ID)
 	finds("missing, and the order was not erased")
@@ -544,7 +557,8 @@ func cancelByAnAdmin(t *testing.T, s *suite) {
 	require.NoError(t, err)
 	cancel := func(id string) ledger.CancelResult {
 		t.Helper()
-		done, _, err := c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: id, By: "boss", Reason: "hoarding"}}})
+		done, _, err := c.sell(t.Context(), ledger.Batch{RunID: run,
+			Cancels: []ledger.Cancel{{OrderID: id, By: "boss", Reason: "hoarding"}}})
 		require.NoError(t, err)
 		return done.state.Cancels[0]
 	}
@@ -556,7 +570,9 @@ func cancelByAnAdmin(t *testing.T, s *suite) {
 	require.Equal(t, "hoarding", first.Order.StateReason)
 	require.False(t, cancel(held.ID).Changed)
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM order_records"))
-	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM order_records WHERE run_id = ? AND order_id = ? AND version = ? AND at > 0 AND who = 'boss' AND what = 'cancel' AND reason = 'hoarding'",
+	require.Equal(t, 1, s.count(t,
+		"SELECT COUNT(*) FROM order_records WHERE run_id = ? AND order_id = ? AND version = ? AND at > 0 AND who = "+
+			"'boss' AND what = 'cancel' AND reason = 'hoarding'",
 		string(run), held.ID, first.Order.Version))
 	checkBooks(t, l, run, nil)
 	c.place(run, one("wang2"))
@@ -587,7 +603,9 @@ func correct(t *testing.T, s *suite) {
 		wanted.Tickets = append([]rail.Ticket(nil), before.Tickets...)
 		wanted.Tickets[1].Passenger.Name = correction.Name
 		require.Equal(t, &wanted, now, "nothing else has changed")
-		require.Equal(t, i+1, s.count(t, "SELECT COUNT(*) FROM order_records WHERE order_id = ? AND who = 'boss' AND what = 'correct name' AND reason = 'typing'", placed.ID))
+		require.Equal(t, i+1, s.count(t,
+			"SELECT COUNT(*) FROM order_records WHERE order_id = ? AND who = 'boss' AND what = 'correct name' AND "+
+				"reason = 'typing'", placed.ID))
 	}
 	require.Equal(t, version, s.version(t, run), "no seat was touched")
 	require.NotContains(t, s.everything(t, "order_records")+s.everything(t, "tickets"), "Brien")

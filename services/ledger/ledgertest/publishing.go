@@ -70,7 +70,8 @@ func publishRunHasOrders(t *testing.T, s *suite) {
 	}
 	require.Equal(t, before, publicationNumber(t, l))
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM runs"), "nothing was written")
-	require.Equal(t, ledger.RunUnchanged, publish(t, l, NewRun(NewTrain("T12"), day))[0].Outcome, "the same again harms nobody")
+	require.Equal(t, ledger.RunUnchanged, publish(t, l, NewRun(NewTrain("T12"), day))[0].Outcome,
+		"the same again harms nobody")
 
 	_, _, err := l.Pay(t.Context(), run, placed.ID, "wang", "pay-0001")
 	require.NoError(t, err)
@@ -138,7 +139,8 @@ func publishKeepsASuspension(t *testing.T, s *suite) {
 	done = publish(t, l, NewRun(newTrain("T12", 4), day))
 	require.Equal(t, ledger.RunChanged, done[0].Outcome)
 	require.Equal(t, rail.Suspended, done[0].Run.Status)
-	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM runs WHERE status = 'SUSPENDED' AND reason = 'snow' AND version = 3"))
+	require.Equal(t, 1, s.count(t,
+		"SELECT COUNT(*) FROM runs WHERE status = 'SUSPENDED' AND reason = 'snow' AND version = 3"))
 }
 
 func publishNumberRises(t *testing.T, s *suite) {
@@ -175,7 +177,8 @@ func publishNumberRises(t *testing.T, s *suite) {
 	require.NoError(t, rows.Err())
 	id := string(run)
 	require.Equal(t, []string{
-		"1 PUBLISH  " + id, "2 SUSPEND snow " + id, "3 RESUME it melted " + id, "4 WITHDRAW no track " + id, "5 STATIONS  ",
+		"1 PUBLISH  " + id, "2 SUSPEND snow " + id, "3 RESUME it melted " + id,
+		"4 WITHDRAW no track " + id, "5 STATIONS  ",
 	}, got)
 	require.Equal(t, 3, s.count(t, "SELECT COUNT(*) FROM publications WHERE who = 'mei' AND at > 1570000000000"))
 }
@@ -205,7 +208,8 @@ func publishLargeBatch(t *testing.T, s *suite) {
 		})
 	}
 	wg.Wait()
-	require.ElementsMatch(t, []map[ledger.Outcome]int{{ledger.RunCreated: 2_000}, {ledger.RunUnchanged: 2_000}}, outcomes)
+	require.ElementsMatch(t, []map[ledger.Outcome]int{{ledger.RunCreated: 2_000},
+		{ledger.RunUnchanged: 2_000}}, outcomes)
 	require.EqualValues(t, 1, publicationNumber(t, l))
 	changes, err := l.Changes(t.Context(), 0)
 	require.NoError(t, err)
@@ -223,7 +227,8 @@ func stationsPutAndChange(t *testing.T, s *suite) {
 	var stations []*rail.Station
 	for _, code := range []string{"VNP", "vnp", "Vnp", "VNP1", "0123", "123", "北京南", "a b"} {
 		stations = append(stations, &rail.Station{
-			Code: rail.StationCode(code), Name: "北京南 " + code, TimeZone: "Asia/Shanghai", Latitude: &lat, Longitude: &lon,
+			Code: rail.StationCode(code), Name: "北京南 " + code, TimeZone: "Asia/Shanghai",
+			Latitude: &lat, Longitude: &lon,
 			Names: map[string]string{"zh-Latn": "Beijingnan", "en": "Beijing South"},
 		})
 	}
@@ -291,12 +296,13 @@ func setStatusAgainstSell(t *testing.T, s *suite) {
 	admin := s.open(t)
 	var o outcome
 	decide := c.decide(&o, one("wang"))
-	_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
-		require.Equal(t, rail.Published, state.Run.Status)
-		_, err := admin.SetStatus(t.Context(), run, rail.Suspended, "snow", "an admin")
-		require.NoError(t, err)
-		return decide(state)
-	})
+	_, err := l.Sell(t.Context(), ledger.Batch{RunID: run},
+		func(state *ledger.BatchState) (ledger.BatchChanges, error) {
+			require.Equal(t, rail.Published, state.Run.Status)
+			_, err := admin.SetStatus(t.Context(), run, rail.Suspended, "snow", "an admin")
+			require.NoError(t, err)
+			return decide(state)
+		})
 	require.ErrorIs(t, err, ledger.ErrVersionConflict)
 	require.Equal(t, 0, s.count(t, "SELECT COUNT(*) FROM orders"))
 }
@@ -318,7 +324,8 @@ func withdraw(t *testing.T, s *suite) {
 	require.Equal(t, rail.Withdrawn, left.Status)
 	require.EqualValues(t, 5, left.Version)
 	require.Equal(t, []uint16{2, 6}, left.Counts[:2], "every seat is free")
-	require.ElementsMatch(t, []*rail.Order{read(t, l, hold.ID), read(t, l, paid.ID), read(t, l, old.ID)}, ended, "everyone who watches one of them is told")
+	require.ElementsMatch(t, []*rail.Order{read(t, l, hold.ID), read(t, l, paid.ID), read(t, l, old.ID)}, ended,
+		"everyone who watches one of them is told")
 	require.False(t, read(t, l, paid.ID).PaidAt.IsZero())
 	require.True(t, read(t, l, hold.ID).PaidAt.IsZero())
 	for _, o := range []*rail.Order{hold, paid} {
@@ -339,7 +346,8 @@ func withdraw(t *testing.T, s *suite) {
 		again, cancelled, err := l.Withdraw(t.Context(), run, "again", "an admin", cancelOrders)
 		require.NoError(t, err)
 		require.Equal(t, left, again)
-		require.ElementsMatch(t, []*rail.Order{read(t, l, hold.ID), read(t, l, paid.ID)}, cancelled, "the answer may have got lost")
+		require.ElementsMatch(t, []*rail.Order{read(t, l, hold.ID), read(t, l, paid.ID)}, cancelled,
+			"the answer may have got lost")
 	}
 	_, _, err = l.Withdraw(t.Context(), "T13@2019-10-12", "no track", "an admin", true)
 	requireCode(t, rail.NotFound, err)
@@ -367,7 +375,8 @@ func withdrawThenPublish(t *testing.T, s *suite) {
 	for range 2 {
 		_, ended, err := l.Withdraw(t.Context(), run, "no track", "an admin", true)
 		require.NoError(t, err)
-		require.Equal(t, []*rail.Order{read(t, l, placed.ID)}, ended, "the first withdrawal's orders are not this one's")
+		require.Equal(t, []*rail.Order{read(t, l, placed.ID)}, ended,
+			"the first withdrawal's orders are not this one's")
 	}
 }
 
@@ -380,7 +389,8 @@ func damagedMap(t *testing.T, s *suite) {
 	for range 2 {
 		left, err := l.SetStatus(t.Context(), run, rail.Suspended, "damaged", "an admin")
 		require.NoError(t, err)
-		require.Equal(t, &rail.Availability{RunID: run, TrainID: placed.TrainID, Version: 3, Status: rail.Suspended}, left, "without counts")
+		require.Equal(t, &rail.Availability{RunID: run, TrainID: placed.TrainID, Version: 3,
+			Status: rail.Suspended}, left, "without counts")
 	}
 	left, ended, err := l.Withdraw(t.Context(), run, "damaged", "an admin", true)
 	require.NoError(t, err)
@@ -435,7 +445,8 @@ func trainSharedAndUnknown(t *testing.T, s *suite) {
 	requireCode(t, rail.NotFound, err)
 
 	// A train that was changed behind its digest must not be sold from.
-	_, err = s.db.ExecContext(t.Context(), "UPDATE trains SET document = REPLACE(document, 'Asia/Shanghai', 'Asia/Shanghao')")
+	_, err = s.db.ExecContext(t.Context(),
+		"UPDATE trains SET document = REPLACE(document, 'Asia/Shanghai', 'Asia/Shanghao')")
 	require.NoError(t, err)
 	fresh := s.open(t)
 	_, err = fresh.Train(t.Context(), want.ID)

@@ -64,10 +64,11 @@ func sellPlacesAndReplays(t *testing.T, s *suite) {
 func sellUnknownRun(t *testing.T, s *suite) {
 	_, c, _ := s.published(t)
 	for _, locking := range []bool{false, true} {
-		_, err := c.l.Sell(t.Context(), ledger.Batch{RunID: "T13@2019-10-12", Locking: locking}, func(*ledger.BatchState) (ledger.BatchChanges, error) {
-			t.Error("there is nothing to decide")
-			return ledger.BatchChanges{}, nil
-		})
+		_, err := c.l.Sell(t.Context(), ledger.Batch{RunID: "T13@2019-10-12", Locking: locking},
+			func(*ledger.BatchState) (ledger.BatchChanges, error) {
+				t.Error("there is nothing to decide")
+				return ledger.BatchChanges{}, nil
+			})
 		requireCode(t, rail.NotFound, err)
 	}
 }
@@ -77,19 +78,22 @@ func sellDecideSaysNo(t *testing.T, s *suite) {
 	old := c.place(run, one("li"))
 	Age(t, s.o, old.ID)
 	no := errors.New("no")
-	_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
-		require.Len(t, state.Expired, 1)
-		return ledger.BatchChanges{}, no
-	})
+	_, err := l.Sell(t.Context(), ledger.Batch{RunID: run},
+		func(state *ledger.BatchState) (ledger.BatchChanges, error) {
+			require.Len(t, state.Expired, 1)
+			return ledger.BatchChanges{}, no
+		})
 	require.Same(t, no, err)
 	require.EqualValues(t, 2, s.version(t, run))
-	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM orders WHERE state = 'ON_HOLD'"), "the expiry was rolled back with the rest")
+	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM orders WHERE state = 'ON_HOLD'"),
+		"the expiry was rolled back with the rest")
 }
 
 func sellDecidePanics(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	require.Panics(t, func() {
-		_, _ = l.Sell(t.Context(), ledger.Batch{RunID: run, Locking: true}, func(*ledger.BatchState) (ledger.BatchChanges, error) { panic("poisoned") })
+		_, _ = l.Sell(t.Context(), ledger.Batch{RunID: run, Locking: true},
+			func(*ledger.BatchState) (ledger.BatchChanges, error) { panic("poisoned") })
 	})
 	c.place(run, one("wang")) // neither the run nor a connection was left locked
 }
@@ -153,22 +157,23 @@ func sellLockingKeepsOthersOut(t *testing.T, s *suite) {
 	other := newWorker(t, s.open(t))
 	// Each in a transaction of its own: the server ends one that thinks for two seconds.
 	for i, locking := range []bool{true, false} {
-		version, err := l.Sell(t.Context(), ledger.Batch{RunID: run, Locking: true}, func(*ledger.BatchState) (ledger.BatchChanges, error) {
-			ctx := t.Context()
-			if s.flavor(t) == sqlledger.SQLite {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
-				defer cancel()
-			}
-			b := batch(run, one("li"))
-			b.Locking = locking
-			_, _, err := other.sell(ctx, b, one("li"))
-			requireCode(t, rail.Unavailable, err)
-			var e *rail.Error
-			require.ErrorAs(t, err, &e)
-			require.Positive(t, e.RetryAfter)
-			return ledger.BatchChanges{}, nil
-		})
+		version, err := l.Sell(t.Context(), ledger.Batch{RunID: run, Locking: true},
+			func(*ledger.BatchState) (ledger.BatchChanges, error) {
+				ctx := t.Context()
+				if s.flavor(t) == sqlledger.SQLite {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
+					defer cancel()
+				}
+				b := batch(run, one("li"))
+				b.Locking = locking
+				_, _, err := other.sell(ctx, b, one("li"))
+				requireCode(t, rail.Unavailable, err)
+				var e *rail.Error
+				require.ErrorAs(t, err, &e)
+				require.Positive(t, e.RetryAfter)
+				return ledger.BatchChanges{}, nil
+			})
 		require.NoError(t, err)
 		require.EqualValues(t, 2+i, version)
 	}
@@ -200,15 +205,16 @@ func sellReadsStateAndClock(t *testing.T, s *suite) {
 	want.Status, want.Reason = rail.Suspended, "snow"
 
 	before := time.Now().Add(-time.Second)
-	version, err := l.Sell(t.Context(), ledger.Batch{RunID: id}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
-		require.Equal(t, want.Train.ID, state.Run.Train.ID)
-		want.Train = state.Run.Train
-		require.Equal(t, want, state.Run)
-		require.EqualValues(t, 2, state.Version)
-		require.WithinRange(t, state.Now, before, time.Now().Add(time.Second))
-		require.Equal(t, time.UTC, state.Now.Location())
-		return ledger.BatchChanges{}, nil
-	})
+	version, err := l.Sell(t.Context(), ledger.Batch{RunID: id},
+		func(state *ledger.BatchState) (ledger.BatchChanges, error) {
+			require.Equal(t, want.Train.ID, state.Run.Train.ID)
+			want.Train = state.Run.Train
+			require.Equal(t, want, state.Run)
+			require.EqualValues(t, 2, state.Version)
+			require.WithinRange(t, state.Now, before, time.Now().Add(time.Second))
+			require.Equal(t, time.UTC, state.Now.Location())
+			return ledger.BatchChanges{}, nil
+		})
 	require.NoError(t, err)
 	require.EqualValues(t, 3, version)
 }
@@ -249,12 +255,15 @@ func sellDuplicates(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	first := c.place(run, one("wang"))
 	for cause, change := range map[sqlledger.Duplicate]func(*ledger.BatchChanges){
-		sqlledger.DuplicateKey:    func(c *ledger.BatchChanges) { c.Orders[0].Order.Buyer, c.Orders[0].Key = "wang", "key-of-wang" },
+		sqlledger.DuplicateKey: func(c *ledger.BatchChanges) {
+			c.Orders[0].Order.Buyer, c.Orders[0].Key = "wang", "key-of-wang"
+		},
 		sqlledger.DuplicateNumber: func(c *ledger.BatchChanges) { c.Orders[0].Order.Number = first.Number },
 		sqlledger.DuplicateID: func(c *ledger.BatchChanges) {
 			twin := *c.Orders[0].Order
 			twin.Number = "another"
-			c.Orders = append(c.Orders, ledger.NewOrder{Order: &twin, Key: "another-key", Documents: c.Orders[0].Documents})
+			c.Orders = append(c.Orders, ledger.NewOrder{Order: &twin, Key: "another-key",
+				Documents: c.Orders[0].Documents})
 		},
 	} {
 		// The key is one that would be taken for another's in a careless reading of the server's message.
@@ -262,11 +271,12 @@ func sellDuplicates(t *testing.T, s *suite) {
 		r.key = "key-for-'orders_number'-orders.number"
 		var o outcome
 		decide := c.decide(&o, r)
-		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
-			changes, err := decide(state)
-			change(&changes)
-			return changes, err
-		})
+		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run},
+			func(state *ledger.BatchState) (ledger.BatchChanges, error) {
+				changes, err := decide(state)
+				change(&changes)
+				return changes, err
+			})
 		var duplicate *sqlledger.ErrDuplicate
 		require.ErrorAs(t, err, &duplicate, "%s", cause)
 		require.Equal(t, cause, duplicate.Cause, "%v", err)
@@ -288,11 +298,12 @@ func sellForeignOrder(t *testing.T, s *suite) {
 		func(o *rail.Order) { o.ID = rail.NewOrderID(other.ID, 2, "UNIQUE") },
 		func(o *rail.Order) { o.ID = rail.NewOrderID(run, 3, "UNIQUE") }, // not the version that the batch makes
 	} {
-		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, func(state *ledger.BatchState) (ledger.BatchChanges, error) {
-			changes, err := decide(state)
-			change(changes.Orders[0].Order)
-			return changes, err
-		})
+		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run},
+			func(state *ledger.BatchState) (ledger.BatchChanges, error) {
+				changes, err := decide(state)
+				change(changes.Orders[0].Order)
+				return changes, err
+			})
 		require.Error(t, err)
 	}
 	require.Equal(t, 0, s.count(t, "SELECT COUNT(*) FROM orders"))
@@ -518,7 +529,8 @@ func cancelTwiceInOneBatch(t *testing.T, s *suite) {
 		{OrderID: b.ID, Buyer: "li", Reason: "second"},
 	}})
 	require.NoError(t, err)
-	require.Equal(t, []bool{true, false, true}, []bool{o.state.Cancels[0].Changed, o.state.Cancels[1].Changed, o.state.Cancels[2].Changed})
+	require.Equal(t, []bool{true, false, true}, []bool{o.state.Cancels[0].Changed, o.state.Cancels[1].Changed,
+		o.state.Cancels[2].Changed})
 	require.Equal(t, "first", read(t, l, a.ID).StateReason)
 	require.Equal(t, "second", read(t, l, b.ID).StateReason)
 	checkBooks(t, l, run, nil)
@@ -570,7 +582,8 @@ func expireReadsExpiredBeforeTheSweep(t *testing.T, s *suite) {
 	require.Equal(t, "ON_HOLD", s.stored(t, old.ID))
 
 	// A cancel that comes too late finds it expired, and its seats are freed once.
-	o, _, err := c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: old.ID, Buyer: "wang"}}})
+	o, _, err := c.sell(t.Context(), ledger.Batch{RunID: run,
+		Cancels: []ledger.Cancel{{OrderID: old.ID, Buyer: "wang"}}})
 	require.NoError(t, err)
 	require.Equal(t, rail.Expired, o.state.Cancels[0].Order.State)
 	require.False(t, o.state.Cancels[0].Changed)

@@ -44,7 +44,8 @@ func newTrain(number string, rows int) *rail.Train {
 	}
 	return rail.NewTrain(number, "G", "Asia/Shanghai", calls, formation, &rail.Fares{
 		Currency: "CNY",
-		PerKm:    []rail.KmRate{{SeatClass: rail.Second, MicrosPerKm: 46_000_000}, {SeatClass: rail.First, MicrosPerKm: 74_000_000}},
+		PerKm: []rail.KmRate{{SeatClass: rail.Second, MicrosPerKm: 46_000_000},
+			{SeatClass: rail.First, MicrosPerKm: 74_000_000}},
 	})
 }
 
@@ -158,8 +159,8 @@ func (d *decision) giveBack(orders []*rail.Order) error {
 	return nil
 }
 
-// serve places the order of a request, or finds the one that its key has; nil where there is no seat, or where one of the
-// passengers travels already.
+// serve places the order of a request, or finds the one that its key has; nil where there is no seat, or where one of
+// the passengers travels already.
 func (d *decision) serve(c *worker, r request) *rail.Order {
 	if replay, ok := d.state.Replays[ledger.OrderKey{Buyer: r.buyer, Key: r.key}]; ok {
 		return replay.Order
@@ -184,7 +185,8 @@ func (d *decision) serve(c *worker, r request) *rail.Order {
 func (d *decision) note(o *rail.Order, freed bool) {
 	for _, ticket := range o.Tickets {
 		d.changes.Seats = seatmap.AppendChange(d.changes.Seats, seatmap.Change{
-			Class: d.state.Run.Train.Formation.ClassIndex(ticket.SeatClass), Seat: ticket.SeatIndex, From: o.From, To: o.To, Freed: freed,
+			Class: d.state.Run.Train.Formation.ClassIndex(ticket.SeatClass), Seat: ticket.SeatIndex,
+			From: o.From, To: o.To, Freed: freed,
 		})
 	}
 }
@@ -248,5 +250,6 @@ func (c *worker) place(run rail.RunID, r request) *rail.Order {
 
 // one is a request for one second-class seat all the way.
 func one(buyer string) request {
-	return request{buyer: buyer, key: "key-of-" + buyer, from: 0, to: 3, class: rail.Second, documents: []string{"DOC" + buyer}}
+	return request{buyer: buyer, key: "key-of-" + buyer, from: 0, to: 3, class: rail.Second,
+		documents: []string{"DOC" + buyer}}
 }

@@ -19,9 +19,9 @@ import (
 	"interlock/services/rail"
 )
 
-// TestCommit_AnsweredWithoutAReplica lets commits wait for a replica that is not there, and then ends the wait in the two
-// ways in which a primary answers them OK all the same. Whoever takes that OK for what it says is told so; the ledger never
-// is.
+// TestCommit_AnsweredWithoutAReplica lets commits wait for a replica that is not there, and then ends the wait in the
+// two ways in which a primary answers them OK all the same. Whoever takes that OK for what it says is told so; the
+// ledger never is.
 func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 	for _, flavor := range []struct {
 		name    string
@@ -30,8 +30,10 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 		install string
 		prefix  string
 	}{
-		{"MySQL", servers.StartMySQL, nil, "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'", "rpl_semi_sync_source_"},
-		{"MariaDB", servers.StartMariaDB, []string{"--log-bin", "--rpl-semi-sync-master-wait-point=AFTER_SYNC"}, "DO 0", "rpl_semi_sync_master_"},
+		{"MySQL", servers.StartMySQL, nil, "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'",
+			"rpl_semi_sync_source_"},
+		{"MariaDB", servers.StartMariaDB, []string{"--log-bin", "--rpl-semi-sync-master-wait-point=AFTER_SYNC"}, "DO 0",
+			"rpl_semi_sync_master_"},
 	} {
 		t.Run(flavor.name, func(t *testing.T) {
 			server, err := flavor.start(t.Context(), servers.SQLOptions{Relaxed: true, Args: flavor.args})
@@ -44,7 +46,8 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 			require.NoError(t, sqlledger.Migrate(t.Context(), o))
 			local := o
 			local.Durability = sqlledger.Local
-			a, b := ledgertest.NewRun(ledgertest.NewTrain("T12"), day), ledgertest.NewRun(ledgertest.NewTrain("T13"), day)
+			a, b := ledgertest.NewRun(ledgertest.NewTrain("T12"), day),
+				ledgertest.NewRun(ledgertest.NewTrain("T13"), day)
 			alone := ledgertest.Open(t, local)
 			_, err = alone.Publish(t.Context(), []*rail.Run{a, b}, "an admin", false)
 			require.NoError(t, err)
@@ -82,7 +85,8 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 						return err
 					},
 					"publication": func() error {
-						station := &rail.Station{Code: rail.StationCode("AB" + string(rune('A'+n))), Name: "Somewhere", TimeZone: "UTC"}
+						station := &rail.Station{Code: rail.StationCode("AB" + string(rune('A'+n))),
+							Name: "Somewhere", TimeZone: "UTC"}
 						_, err := l.PutStations(t.Context(), []*rail.Station{station}, "an admin")
 						return err
 					},
@@ -95,7 +99,8 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 				for name, commit := range commits {
 					go func() { outcomes <- outcome{name, commit()} }()
 				}
-				require.Eventually(t, func() bool { return committing(t, db) == len(commits) }, 10*time.Second, 10*time.Millisecond,
+				require.Eventually(t, func() bool { return committing(t, db) == len(commits) },
+					10*time.Second, 10*time.Millisecond,
 					"all commits wait for a replica")
 				end()
 				for range commits {
@@ -147,7 +152,8 @@ func committing(t *testing.T, db *sql.DB) int {
 		}
 		require.NoError(t, rows.Scan(into...))
 		for i, name := range columns {
-			if name == "Info" && (strings.HasPrefix(values[i].String, "COMMIT") || strings.HasPrefix(values[i].String, "INSERT INTO naive")) {
+			if name == "Info" && (strings.HasPrefix(values[i].String, "COMMIT") ||
+				strings.HasPrefix(values[i].String, "INSERT INTO naive")) {
 				count++
 			}
 		}

@@ -7,8 +7,8 @@ import (
 )
 
 // addPassenger holds the passenger of an order's ticket against what is promised: who was not forgotten can be read,
-// and who was forgotten is gone. It adds to the snapshot what is wrong, and the key. Of a run that cannot be read nobody
-// knows whether it is over.
+// and who was forgotten is gone. It adds to the snapshot what is wrong, and the key. Of a run that cannot be read
+// nobody knows whether it is over.
 func (t *transaction) addPassenger(b *ledger.AuditSnapshot, o *ledger.WrittenOrder, k *writtenTicket) {
 	if k.key != nil && !slices.Contains(b.Keys, *k.key) {
 		b.Keys = append(b.Keys, *k.key)
@@ -17,7 +17,8 @@ func (t *transaction) addPassenger(b *ledger.AuditSnapshot, o *ledger.WrittenOrd
 		return
 	}
 	if problem := k.problem(b, o, &t.l.options); problem != "" {
-		b.Personal = append(b.Personal, ledger.PersonalDefect{OrderID: o.ID, OrderNumber: o.Number, Ticket: int(k.n) + 1, Problem: problem})
+		b.Personal = append(b.Personal, ledger.PersonalDefect{OrderID: o.ID, OrderNumber: o.Number,
+			Ticket: int(k.n) + 1, Problem: problem})
 	}
 }
 

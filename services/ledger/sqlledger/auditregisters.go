@@ -43,7 +43,8 @@ func (l *Ledger) StationRows(ctx context.Context) ([]ledger.WrittenStation, erro
 	}
 	defer t.end()
 	var stations []ledger.WrittenStation
-	err = t.rows(ctx, "SELECT s.code, s.document, s.publication, COALESCE(p.what, '') FROM stations s LEFT JOIN publications p ON p.number = s.publication "+
+	err = t.rows(ctx, "SELECT s.code, s.document, s.publication, COALESCE(p.what, '') FROM stations s LEFT JOIN "+
+		"publications p ON p.number = s.publication "+
 		"ORDER BY s.code", nil, func(r *sql.Rows) error {
 		var w ledger.WrittenStation
 		var document []byte
@@ -79,7 +80,8 @@ func (t *transaction) publications(ctx context.Context, after int64) ([]ledger.W
 	}
 	var all []ledger.WrittenPublication
 	var named [][]string
-	err = t.rows(ctx, "SELECT number, at, what, runs, (SELECT COUNT(*) FROM runs r WHERE r.publication = number) FROM publications WHERE number > ? "+
+	err = t.rows(ctx, "SELECT number, at, what, runs, (SELECT COUNT(*) FROM runs r WHERE r.publication = number) "+
+		"FROM publications WHERE number > ? "+
 		"ORDER BY number LIMIT ?", []any{after, publicationPage}, func(r *sql.Rows) error {
 		w := ledger.WrittenPublication{Now: now}
 		var at int64
@@ -107,13 +109,14 @@ func (t *transaction) namedRuns(ctx context.Context, w *ledger.WrittenPublicatio
 	w.Runs = len(ids)
 	for chunk := range slices.Chunk(ids, maxIDs) {
 		numbers := make(map[string]int64, len(chunk))
-		err := t.rows(ctx, "SELECT id, publication FROM runs WHERE id IN "+marks(len(chunk)), anys(chunk), func(r *sql.Rows) error {
-			var id string
-			var number int64
-			err := r.Scan(&id, &number)
-			numbers[id] = number
-			return err
-		})
+		err := t.rows(ctx, "SELECT id, publication FROM runs WHERE id IN "+marks(len(chunk)), anys(chunk),
+			func(r *sql.Rows) error {
+				var id string
+				var number int64
+				err := r.Scan(&id, &number)
+				numbers[id] = number
+				return err
+			})
 		if err != nil {
 			return err
 		}
@@ -141,7 +144,9 @@ func named(some []rail.RunID, id string) []rail.RunID {
 }
 
 // paged reads page after page, each at one moment, until one has nothing.
-func paged[T any, K cmp.Ordered](ctx context.Context, l *Ledger, after K, read func(t *transaction, after K) ([]T, error), key func(T) K) iter.Seq2[T, error] {
+func paged[T any, K cmp.Ordered](
+	ctx context.Context, l *Ledger, after K, read func(t *transaction, after K) ([]T, error), key func(T) K,
+) iter.Seq2[T, error] {
 	one := func(after K) ([]T, error) {
 		t, err := l.snapshot(ctx)
 		if err != nil {
@@ -175,8 +180,8 @@ func paged[T any, K cmp.Ordered](ctx context.Context, l *Ledger, after K, read f
 // maxStrays is how many runs of a table are named that there are not: they have one cause.
 const maxStrays = 100
 
-// Strays are rows of runs that there are not, besides orders and tickets: see AuditSnapshots. At most maxStrays runs of each
-// table.
+// Strays are rows of runs that there are not, besides orders and tickets: see AuditSnapshots. At most maxStrays runs of
+// each table.
 func (l *Ledger) Strays(ctx context.Context) ([]ledger.Stray, error) {
 	t, err := l.snapshot(ctx)
 	if err != nil {
@@ -185,7 +190,8 @@ func (l *Ledger) Strays(ctx context.Context) ([]ledger.Stray, error) {
 	defer t.end()
 	var strays []ledger.Stray
 	for _, table := range []string{"seat_maps", "seat_changes", "asked_documents"} {
-		err := t.rows(ctx, "SELECT DISTINCT s.run_id FROM "+table+" s WHERE NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = s.run_id) LIMIT ?", []any{maxStrays},
+		err := t.rows(ctx, "SELECT DISTINCT s.run_id FROM "+table+
+			" s WHERE NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = s.run_id) LIMIT ?", []any{maxStrays},
 			func(r *sql.Rows) error {
 				stray := ledger.Stray{Table: table}
 				err := r.Scan(&stray.RunID)
@@ -208,8 +214,10 @@ func (l *Ledger) Asked(ctx context.Context, slack time.Duration) (asked ledger.W
 	}
 	defer t.end()
 	now := t.pool.dialect.now()
-	err = t.rows(ctx, "SELECT COUNT(CASE WHEN buyer = '' OR document = '' THEN 1 END), COUNT(CASE WHEN at > "+now+" + ? THEN 1 END), "+
-		"COUNT(CASE WHEN at < "+now+" - ? THEN 1 END) FROM asked_documents", []any{slack.Milliseconds(), (ledger.BuyerDay + slack).Milliseconds()},
+	err = t.rows(ctx, "SELECT COUNT(CASE WHEN buyer = '' OR document = '' THEN 1 END), COUNT(CASE WHEN at > "+
+		now+" + ? THEN 1 END), "+
+		"COUNT(CASE WHEN at < "+now+" - ? THEN 1 END) FROM asked_documents",
+		[]any{slack.Milliseconds(), (ledger.BuyerDay + slack).Milliseconds()},
 		func(r *sql.Rows) error { return r.Scan(&asked.Nameless, &asked.Ahead, &asked.Old) })
 	return asked, definite(err)
 }
@@ -231,9 +239,12 @@ func (l *Ledger) Records(ctx context.Context, slack time.Duration) ([]ledger.Wri
 		return nil, definite(err)
 	}
 	var records []ledger.WrittenRecord
-	err = t.rows(ctx, "SELECT c.run_id, c.order_id, c.version, c.at, c.what, COALESCE(o.version, 0) FROM order_records c "+
-		"LEFT JOIN orders o ON o.run_id = c.run_id AND o.id = c.order_id WHERE o.id IS NULL OR c.version < 2 OR c.version > o.version OR c.who = '' "+
-		"OR c.at > ? OR c.what NOT IN ('"+didCancel+"', '"+didCorrect+"') ORDER BY c.run_id, c.order_id, c.version LIMIT ?",
+	err = t.rows(ctx, "SELECT c.run_id, c.order_id, c.version, c.at, c.what, COALESCE(o.version, 0) FROM "+
+		"order_records c "+
+		"LEFT JOIN orders o ON o.run_id = c.run_id AND o.id = c.order_id WHERE o.id IS NULL OR c.version < 2 OR "+
+		"c.version > o.version OR c.who = '' "+
+		"OR c.at > ? OR c.what NOT IN ('"+didCancel+"', '"+didCorrect+
+		"') ORDER BY c.run_id, c.order_id, c.version LIMIT ?",
 		[]any{now.Add(slack).UnixMilli(), maxRecords}, func(r *sql.Rows) error {
 			w := ledger.WrittenRecord{Now: now}
 			var at int64
@@ -273,25 +284,27 @@ func (l *Ledger) Cluster(ctx context.Context) (*ledger.WrittenCluster, error) {
 	if c.Now, err = t.clock(ctx); err != nil {
 		return nil, definite(err)
 	}
-	err = t.rows(ctx, "SELECT id, epoch, primary_member, opened_at FROM cluster ORDER BY id LIMIT ?", []any{maxMembers}, func(r *sql.Rows) error {
-		var id, epoch, opened int64
-		var primary string
-		err := r.Scan(&id, &epoch, &primary, &opened)
-		if c.Rows++; id == 1 {
-			c.Epoch, c.Primary, c.OpenedAt = epoch, primary, fromMillis(opened)
-		}
-		return err
-	})
+	err = t.rows(ctx, "SELECT id, epoch, primary_member, opened_at FROM cluster ORDER BY id LIMIT ?", []any{maxMembers},
+		func(r *sql.Rows) error {
+			var id, epoch, opened int64
+			var primary string
+			err := r.Scan(&id, &epoch, &primary, &opened)
+			if c.Rows++; id == 1 {
+				c.Epoch, c.Primary, c.OpenedAt = epoch, primary, fromMillis(opened)
+			}
+			return err
+		})
 	if err != nil {
 		return nil, definite(err)
 	}
-	err = t.rows(ctx, "SELECT member, state, server_uuid, since FROM cluster_members ORDER BY member", nil, func(r *sql.Rows) error {
-		var m ledger.WrittenMember
-		var since int64
-		err := r.Scan(&m.Member, &m.State, &m.Server, &since)
-		m.Since = fromMillis(since)
-		c.Members = append(c.Members, m)
-		return err
-	})
+	err = t.rows(ctx, "SELECT member, state, server_uuid, since FROM cluster_members ORDER BY member", nil,
+		func(r *sql.Rows) error {
+			var m ledger.WrittenMember
+			var since int64
+			err := r.Scan(&m.Member, &m.State, &m.Server, &since)
+			m.Since = fromMillis(since)
+			c.Members = append(c.Members, m)
+			return err
+		})
 	return c, definite(err)
 }

@@ -22,11 +22,13 @@ const (
 // errNoRun says that rows belong to a run that there is not.
 var errNoRun = errors.New("there is no such run")
 
-// AuditSnapshots are all that is written of runs, in the order of their ids, after the given id: those of at most limit runs,
-// and between and, where fewer come, after them those of runs that have orders or tickets and no row. All are of one
-// moment. At most one run's orders are in memory at a time. What is written is told as it is; an error, which is the
-// last thing, says that the ledger could not be read.
-func (l *Ledger) AuditSnapshots(ctx context.Context, after rail.RunID, limit int) iter.Seq2[*ledger.AuditSnapshot, error] {
+// AuditSnapshots are all that is written of runs, in the order of their ids, after the given id: those of at most limit
+// runs, and between and, where fewer come, after them those of runs that have orders or tickets and no row. All are of
+// one moment. At most one run's orders are in memory at a time. What is written is told as it is; an error, which is
+// the last thing, says that the ledger could not be read.
+func (l *Ledger) AuditSnapshots(
+	ctx context.Context, after rail.RunID, limit int,
+) iter.Seq2[*ledger.AuditSnapshot, error] {
 	return func(yield func(*ledger.AuditSnapshot, error) bool) {
 		t, err := l.snapshot(ctx)
 		if err != nil {
@@ -45,7 +47,9 @@ func (l *Ledger) AuditSnapshots(ctx context.Context, after rail.RunID, limit int
 	}
 }
 
-func (t *transaction) auditSnapshots(ctx context.Context, after rail.RunID, limit int, visit func(*ledger.AuditSnapshot) bool) error {
+func (t *transaction) auditSnapshots(
+	ctx context.Context, after rail.RunID, limit int, visit func(*ledger.AuditSnapshot) bool,
+) error {
 	now, err := t.clock(ctx)
 	if err != nil {
 		return err
@@ -117,7 +121,10 @@ func nextBooks(heads []*ledger.AuditSnapshot, o **ledger.WrittenOrder, k *writte
 }
 
 // fillBooks puts a run's orders and tickets together. Both come in the order of the orders' ids.
-func (t *transaction) fillBooks(ctx context.Context, b *ledger.AuditSnapshot, orders *sequence[*ledger.WrittenOrder], tickets *sequence[writtenTicket]) error {
+func (t *transaction) fillBooks(
+	ctx context.Context, b *ledger.AuditSnapshot,
+	orders *sequence[*ledger.WrittenOrder], tickets *sequence[writtenTicket],
+) error {
 	for {
 		o, err := orders.peek(ctx)
 		if err != nil {
@@ -140,7 +147,8 @@ func (t *transaction) fillBooks(ctx context.Context, b *ledger.AuditSnapshot, or
 			b.Orders = append(b.Orders, *o)
 			orders.next()
 		case len(b.Orders) == 0 || b.Orders[len(b.Orders)-1].ID != k.order:
-			b.Orders = append(b.Orders, &ledger.WrittenOrder{Order: rail.Order{ID: k.order, RunID: b.ID}, Missing: true})
+			b.Orders = append(b.Orders, &ledger.WrittenOrder{Order: rail.Order{ID: k.order,
+				RunID: b.ID}, Missing: true})
 		default:
 			last := b.Orders[len(b.Orders)-1]
 			last.Tickets = append(last.Tickets, k.ticket)
@@ -188,7 +196,8 @@ func (s *sequence[T]) fill(ctx context.Context) error {
 	if s.last != nil {
 		condition, args := s.rest(*s.last)
 		var err error
-		if page, err = s.read(ctx, "run_id = ? AND "+condition+" LIMIT ?", append(append([]any{s.at}, args...), s.limit)...); err != nil {
+		if page, err = s.read(ctx, "run_id = ? AND "+condition+" LIMIT ?",
+			append(append([]any{s.at}, args...), s.limit)...); err != nil {
 			return err
 		}
 	}
@@ -212,12 +221,15 @@ func (s *sequence[T]) fill(ctx context.Context) error {
 func (t *transaction) snapshotHeads(ctx context.Context, after rail.RunID, limit int) ([]*ledger.AuditSnapshot, error) {
 	var rows []runRow
 	var heads []*ledger.AuditSnapshot
-	err := t.rows(ctx, "SELECT r.version, r.train_number, r.touched_at, r.erased_at, r.publication, r.changes_bytes, COALESCE(p.what, ''), COALESCE(p.reason, ''), "+
-		runColumns+" FROM runs r LEFT JOIN publications p ON p.number = r.publication WHERE r.id > ? ORDER BY r.id LIMIT ?",
+	err := t.rows(ctx, "SELECT r.version, r.train_number, r.touched_at, r.erased_at, r.publication, r.changes_bytes, "+
+		"COALESCE(p.what, ''), COALESCE(p.reason, ''), "+
+		runColumns+" FROM runs r LEFT JOIN publications p ON p.number = r.publication WHERE r.id > ? "+
+		"ORDER BY r.id LIMIT ?",
 		[]any{string(after), limit}, func(r *sql.Rows) error {
 			b, row, touched, erased := &ledger.AuditSnapshot{}, runRow{}, int64(0), sql.NullInt64{}
 			err := r.Scan(append([]any{
-				&b.Version, &b.Row.TrainNumber, &touched, &erased, &b.Row.Publication, &b.Row.ChangesBytes, &b.Row.Did, &b.Row.DidFor,
+				&b.Version, &b.Row.TrainNumber, &touched, &erased, &b.Row.Publication, &b.Row.ChangesBytes,
+				&b.Row.Did, &b.Row.DidFor,
 			}, row.fields()...)...)
 			b.ID, b.Row.TouchedAt, b.Row.CountedBytes = rail.RunID(row.id), fromMillis(touched), noMaps
 			if erased.Valid {
@@ -246,30 +258,34 @@ func (t *transaction) snapshotHeads(ctx context.Context, after rail.RunID, limit
 }
 
 // bookRows adds what other tables say of runs.
-func (t *transaction) bookRows(ctx context.Context, after, last rail.RunID, byID map[rail.RunID]*ledger.AuditSnapshot) error {
+func (t *transaction) bookRows(
+	ctx context.Context, after, last rail.RunID, byID map[rail.RunID]*ledger.AuditSnapshot,
+) error {
 	between := []any{string(after), string(last)}
-	err := t.rows(ctx, "SELECT run_id, seat_class FROM seat_maps WHERE run_id > ? AND run_id <= ?", between, func(r *sql.Rows) error {
-		var run, class string
-		err := r.Scan(&run, &class)
-		if b := byID[rail.RunID(run)]; b != nil {
-			b.Row.MapClasses = append(b.Row.MapClasses, rail.SeatClass(class))
-			b.Row.CountedBytes = max(b.Row.CountedBytes, 0)
-		}
-		return err
-	})
+	err := t.rows(ctx, "SELECT run_id, seat_class FROM seat_maps WHERE run_id > ? AND run_id <= ?", between,
+		func(r *sql.Rows) error {
+			var run, class string
+			err := r.Scan(&run, &class)
+			if b := byID[rail.RunID(run)]; b != nil {
+				b.Row.MapClasses = append(b.Row.MapClasses, rail.SeatClass(class))
+				b.Row.CountedBytes = max(b.Row.CountedBytes, 0)
+			}
+			return err
+		})
 	if err != nil {
 		return err
 	}
-	err = t.rows(ctx, "SELECT run_id, version, LENGTH(changes) FROM seat_changes WHERE run_id > ? AND run_id <= ?", between, func(r *sql.Rows) error {
-		var run string
-		var version, length int64
-		err := r.Scan(&run, &version, &length)
-		if b := byID[rail.RunID(run)]; b != nil {
-			b.Row.Changes = append(b.Row.Changes, version)
-			b.Row.CountedBytes = max(b.Row.CountedBytes, 0) + changeRow + length
-		}
-		return err
-	})
+	err = t.rows(ctx, "SELECT run_id, version, LENGTH(changes) FROM seat_changes WHERE run_id > ? AND run_id <= ?",
+		between, func(r *sql.Rows) error {
+			var run string
+			var version, length int64
+			err := r.Scan(&run, &version, &length)
+			if b := byID[rail.RunID(run)]; b != nil {
+				b.Row.Changes = append(b.Row.Changes, version)
+				b.Row.CountedBytes = max(b.Row.CountedBytes, 0) + changeRow + length
+			}
+			return err
+		})
 	if err != nil {
 		return err
 	}
@@ -279,7 +295,8 @@ func (t *transaction) bookRows(ctx context.Context, after, last rail.RunID, byID
 		names = append(names, []byte(id+"\n"))
 	}
 	for chunk := range slices.Chunk(names, maxIDs) {
-		err := t.rows(ctx, "SELECT runs, at FROM publications WHERE what = '"+ledger.DidWithdraw+"' AND runs IN "+marks(len(chunk)), chunk,
+		err := t.rows(ctx, "SELECT runs, at FROM publications WHERE what = '"+ledger.DidWithdraw+"' AND runs IN "+
+			marks(len(chunk)), chunk,
 			func(r *sql.Rows) error {
 				var run []byte
 				var at int64
@@ -298,20 +315,28 @@ func (t *transaction) bookRows(ctx context.Context, after, last rail.RunID, byID
 }
 
 // writtenOrders reads orders by a condition, with the trains they were placed on.
-func (t *transaction) writtenOrders(ctx context.Context, condition string, args ...any) ([]*ledger.WrittenOrder, error) {
+func (t *transaction) writtenOrders(
+	ctx context.Context, condition string, args ...any,
+) ([]*ledger.WrittenOrder, error) {
 	var orders []*ledger.WrittenOrder
 	var trains []string
-	err := t.rows(ctx, "SELECT run_id, id, number, buyer, idempotency_key, version, state, state_reason, train_id, from_call, to_call, total_minor, "+
-		"currency, placed_at, pay_by, paid_at, ended_at, pay_key, pay_attempts, placed_run_version, ended_run_version, body_hash, erased_at, "+
-		"(SELECT COUNT(*) FROM order_records c WHERE c.run_id = orders.run_id AND c.order_id = orders.id AND c.what = '"+didCorrect+"') FROM orders WHERE "+condition,
+	err := t.rows(ctx, "SELECT run_id, id, number, buyer, idempotency_key, version, state, state_reason, train_id, "+
+		"from_call, to_call, total_minor, "+
+		"currency, placed_at, pay_by, paid_at, ended_at, pay_key, pay_attempts, placed_run_version, "+
+		"ended_run_version, body_hash, erased_at, "+
+		"(SELECT COUNT(*) FROM order_records c WHERE c.run_id = orders.run_id AND c.order_id = orders.id AND c.what "+
+		"= '"+didCorrect+"') FROM orders WHERE "+condition,
 		args, func(r *sql.Rows) error {
 			o := &ledger.WrittenOrder{}
 			var placed, payBy int64
 			var paid, ended, endedVersion, erased sql.NullInt64
 			var payKey sql.NullString
-			err := r.Scan(&o.RunID, &o.ID, &o.Number, &o.Buyer, &o.Key, &o.Version, &o.State, &o.StateReason, &o.TrainID, &o.From, &o.To, &o.Total.Minor,
-				&o.Total.Currency, &placed, &payBy, &paid, &ended, &payKey, &o.PayAttempts, &o.PlacedVersion, &endedVersion, &o.BodyHash, &erased, &o.Corrections)
-			o.PlacedAt, o.PayBy, o.PayKey, o.EndedVersion = fromMillis(placed), fromMillis(payBy), payKey.String, endedVersion.Int64
+			err := r.Scan(&o.RunID, &o.ID, &o.Number, &o.Buyer, &o.Key, &o.Version, &o.State, &o.StateReason,
+				&o.TrainID, &o.From, &o.To, &o.Total.Minor,
+				&o.Total.Currency, &placed, &payBy, &paid, &ended, &payKey, &o.PayAttempts, &o.PlacedVersion,
+				&endedVersion, &o.BodyHash, &erased, &o.Corrections)
+			o.PlacedAt, o.PayBy, o.PayKey, o.EndedVersion = fromMillis(placed), fromMillis(payBy),
+				payKey.String, endedVersion.Int64
 			if paid.Valid {
 				o.PaidAt = fromMillis(paid.Int64)
 			}
@@ -349,10 +374,12 @@ type writtenTicket struct {
 
 func (t *transaction) writtenTickets(ctx context.Context, condition string, args ...any) ([]writtenTicket, error) {
 	var tickets []writtenTicket
-	err := t.rows(ctx, "SELECT run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, document, personal, personal_key FROM tickets WHERE "+condition,
+	err := t.rows(ctx, "SELECT run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, "+
+		"document, personal, personal_key FROM tickets WHERE "+condition,
 		args, func(r *sql.Rows) error {
 			var k writtenTicket
-			err := r.Scan(&k.run, &k.order, &k.n, &k.ticket.SeatClass, &k.ticket.SeatIndex, &k.ticket.Coach, &k.ticket.Seat, &k.ticket.Price.Minor,
+			err := r.Scan(&k.run, &k.order, &k.n, &k.ticket.SeatClass, &k.ticket.SeatIndex, &k.ticket.Coach,
+				&k.ticket.Seat, &k.ticket.Price.Minor,
 				&k.ticket.Price.Currency, &k.document, &k.personal, &k.key)
 			tickets = append(tickets, k)
 			return err

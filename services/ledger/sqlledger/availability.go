@@ -14,7 +14,9 @@ import (
 
 // availability counts what is left of a run from its maps. Runs that nothing was sold on share one slice per train,
 // kept in free where it is not nil: nobody writes into counts.
-func availability(run *rail.Run, version int64, maps map[rail.SeatClass][]byte, free map[string][]uint16) (*rail.Availability, error) {
+func availability(
+	run *rail.Run, version int64, maps map[rail.SeatClass][]byte, free map[string][]uint16,
+) (*rail.Availability, error) {
 	left := &rail.Availability{RunID: run.ID, TrainID: run.Train.ID, Version: version, Status: run.Status}
 	if len(maps) == 0 {
 		if left.Counts = free[run.Train.ID]; left.Counts == nil {
@@ -30,7 +32,8 @@ func availability(run *rail.Run, version int64, maps map[rail.SeatClass][]byte, 
 	for class, sold := range maps {
 		offset := run.Train.Formation.ClassIndex(class)
 		if offset < 0 {
-			return nil, fmt.Errorf("ledger: the run %s has a seat map of %s, and its train no such seats", run.ID, class)
+			return nil, fmt.Errorf("ledger: the run %s has a seat map of %s, and its train no such seats",
+				run.ID, class)
 		}
 		m, err := seatmap.Decode(run.Train.Legs(), len(run.Train.Formation.Seats(class)), sold)
 		if err != nil {

@@ -11,12 +11,15 @@ func (l *Ledger) write(ctx context.Context, on *pool) (*transaction, error) {
 	return l.admitted(on, func() (*transaction, error) { return l.begin(ctx, on, on.dialect.begin()) })
 }
 
-// writeReading is write with a first query. Where the pool takes several statements at once, it goes out in the text that
-// begins the transaction.
+// writeReading is write with a first query. Where the pool takes several statements at once, it goes out in the text
+// that begins the transaction.
 func (l *Ledger) writeReading(ctx context.Context, on *pool, first query) (*transaction, error) {
 	if on.multiStatement {
 		return l.admitted(on, func() (*transaction, error) {
-			return onFreshConnection(ctx, func() (*transaction, error) { return l.beginReading(ctx, on, on.dialect.begin(), first) })
+			return onFreshConnection(ctx, func() (*transaction, error) {
+				return l.beginReading(ctx, on,
+					on.dialect.begin(), first)
+			})
 		})
 	}
 	t, err := l.write(ctx, on)
@@ -60,8 +63,8 @@ func (l *Ledger) begin(ctx context.Context, on *pool, statements []string) (*tra
 	return t, definite(err)
 }
 
-// onFreshConnection begins a transaction, and once more where the connection was broken. A server may have closed a pooled
-// connection a moment ago: nothing was begun then, and the next one is a fresh one.
+// onFreshConnection begins a transaction, and once more where the connection was broken. A server may have closed a
+// pooled connection a moment ago: nothing was begun then, and the next one is a fresh one.
 func onFreshConnection(ctx context.Context, begin func() (*transaction, error)) (*transaction, error) {
 	t, err := begin()
 	if err != nil && isBroken(err) && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
@@ -80,7 +83,8 @@ func (l *Ledger) tryBegin(ctx context.Context, on *pool, statements []string) (*
 	for _, statement := range statements {
 		err := c.run(ctx, statement, on.statement)
 		for sqliteCode(err) == sqliteBusy && waiting.Err() == nil {
-			// Another process writes. SQLite would wait for it and keep to no deadline, so it waits for a moment at a time.
+			// Another process writes. SQLite would wait for it and keep to no deadline, so it waits for a moment at a
+			// time.
 			err = c.run(ctx, statement, on.statement)
 		}
 		if err != nil {

@@ -42,12 +42,14 @@ func nationalTrain(number int) *rail.Train {
 	for i := range calls {
 		calls[i] = rail.Call{
 			Station:        rail.StationCode(fmt.Sprintf("S%03d", (number*7+i*13)%900)),
-			ArrivalSeconds: int32(20_000 + i*1_800), DepartureSeconds: int32(20_000 + i*1_800 + 120), Metres: int32(i * 80_000),
+			ArrivalSeconds: int32(20_000 + i*1_800), DepartureSeconds: int32(20_000 + i*1_800 + 120),
+			Metres: int32(i * 80_000),
 		}
 	}
 	return rail.NewTrain(fmt.Sprint("G", number), "G", "Asia/Shanghai", calls, rail.NewFormation(coaches), &rail.Fares{
 		Currency: "CNY",
-		PerKm:    []rail.KmRate{{SeatClass: rail.Second, MicrosPerKm: 46_000_000}, {SeatClass: rail.First, MicrosPerKm: 74_000_000}},
+		PerKm: []rail.KmRate{{SeatClass: rail.Second, MicrosPerKm: 46_000_000},
+			{SeatClass: rail.First, MicrosPerKm: 74_000_000}},
 	})
 }
 
@@ -127,7 +129,8 @@ func BenchmarkSell(b *testing.B) {
 				batch := ledger.Batch{RunID: run.ID, KnownVersion: known, ClaimsAt: known}
 				documents := make([]string, size)
 				for i := range size {
-					batch.Keys = append(batch.Keys, ledger.OrderKey{Buyer: fmt.Sprint("buyer-", i), Key: fmt.Sprint("key-", n)})
+					batch.Keys = append(batch.Keys,
+						ledger.OrderKey{Buyer: fmt.Sprint("buyer-", i), Key: fmt.Sprint("key-", n)})
 					documents[i] = fmt.Sprint("digest-", n, "-", i)
 				}
 				known, err = l.Sell(b.Context(), batch, func(s *ledger.BatchState) (ledger.BatchChanges, error) {
@@ -137,8 +140,10 @@ func BenchmarkSell(b *testing.B) {
 						c.Orders = append(c.Orders, ledger.NewOrder{
 							Key: fmt.Sprint("key-", n), BodyHash: "hash", Documents: documents[i : i+1],
 							Order: &rail.Order{
-								ID: rail.NewOrderID(s.Run.ID, s.Version+1, fmt.Sprintf("%08d-%04d", n, i)), RunID: s.Run.ID, TrainID: s.Run.Train.ID,
-								Number: fmt.Sprint(n, "-", i), Buyer: fmt.Sprint("buyer-", i), Version: 1, State: rail.OnHold, To: 3,
+								ID:    rail.NewOrderID(s.Run.ID, s.Version+1, fmt.Sprintf("%08d-%04d", n, i)),
+								RunID: s.Run.ID, TrainID: s.Run.Train.ID,
+								Number: fmt.Sprint(n, "-", i), Buyer: fmt.Sprint("buyer-", i), Version: 1,
+								State: rail.OnHold, To: 3,
 								Total: price, PlacedAt: s.Now, PayBy: s.Now.Add(holdTime),
 								Tickets: []rail.Ticket{{
 									SeatClass: rail.Second, SeatIndex: i, Coach: "1", Seat: "1A", Price: price,
@@ -151,7 +156,8 @@ func BenchmarkSell(b *testing.B) {
 						c.Seats = seatmap.AppendChange(c.Seats, seatmap.Change{Seat: i, To: 3})
 					}
 					c.Maps = func() map[rail.SeatClass][]byte {
-						return map[rail.SeatClass][]byte{rail.First: make([]byte, 11*10*8), rail.Second: make([]byte, 11*10*8)}
+						return map[rail.SeatClass][]byte{rail.First: make([]byte, 11*10*8),
+							rail.Second: make([]byte, 11*10*8)}
 					}
 					return c, nil
 				})
@@ -170,26 +176,29 @@ func BenchmarkOrders_List(b *testing.B) {
 			run := ledgertest.NewRun(nationalTrain(1), day)
 			_, err := l.Publish(b.Context(), []*rail.Run{run}, "an admin", false)
 			require.NoError(b, err)
-			_, err = l.Sell(b.Context(), ledger.Batch{RunID: run.ID}, func(s *ledger.BatchState) (c ledger.BatchChanges, err error) {
-				price := rail.Money{Minor: 100, Currency: "CNY"}
-				for i := range 100 {
-					o := &rail.Order{
-						ID: rail.NewOrderID(run.ID, s.Version+1, fmt.Sprintf("%026d", i)), RunID: run.ID, TrainID: run.Train.ID, Number: fmt.Sprint("N", i),
-						Buyer: "wang", Version: 1, State: rail.OnHold, To: 1, Total: price, PlacedAt: s.Now, PayBy: s.Now.Add(time.Hour),
+			_, err = l.Sell(b.Context(), ledger.Batch{RunID: run.ID},
+				func(s *ledger.BatchState) (c ledger.BatchChanges, err error) {
+					price := rail.Money{Minor: 100, Currency: "CNY"}
+					for i := range 100 {
+						o := &rail.Order{
+							ID: rail.NewOrderID(run.ID, s.Version+1, fmt.Sprintf("%026d", i)), RunID: run.ID,
+							TrainID: run.Train.ID, Number: fmt.Sprint("N", i),
+							Buyer: "wang", Version: 1, State: rail.OnHold, To: 1, Total: price, PlacedAt: s.Now,
+							PayBy: s.Now.Add(time.Hour),
+						}
+						n := ledger.NewOrder{Order: o, Key: fmt.Sprint("key-", i), BodyHash: "hash"}
+						for k := range rail.MaxPassengers {
+							number := fmt.Sprintf("110101199003%06d", i*rail.MaxPassengers+k)
+							o.Tickets = append(o.Tickets, rail.Ticket{
+								SeatClass: rail.Second, Coach: "1", Seat: "1A", Price: price,
+								Passenger: rail.Passenger{Name: "欧阳修远", DocumentNumber: number},
+							})
+							n.Documents = append(n.Documents, number)
+						}
+						c.Orders = append(c.Orders, n)
 					}
-					n := ledger.NewOrder{Order: o, Key: fmt.Sprint("key-", i), BodyHash: "hash"}
-					for k := range rail.MaxPassengers {
-						number := fmt.Sprintf("110101199003%06d", i*rail.MaxPassengers+k)
-						o.Tickets = append(o.Tickets, rail.Ticket{
-							SeatClass: rail.Second, Coach: "1", Seat: "1A", Price: price,
-							Passenger: rail.Passenger{Name: "欧阳修远", DocumentNumber: number},
-						})
-						n.Documents = append(n.Documents, number)
-					}
-					c.Orders = append(c.Orders, n)
-				}
-				return c, nil
-			})
+					return c, nil
+				})
 			require.NoError(b, err)
 			for b.Loop() {
 				orders, err := l.Orders(b.Context(), ledger.OrderFilter{Buyer: "wang", Limit: 100})

@@ -21,7 +21,9 @@ const (
 
 // Buyers are the records of buyers, on the primary: see sale.Ledger. They are read on one connection of the sale at a
 // time: readers that fill all others must not switch the limits off.
-func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration, documents bool) (map[string]*ledger.BuyerRecord, error) {
+func (l *Ledger) Buyers(
+	ctx context.Context, buyers []string, hold time.Duration, documents bool,
+) (map[string]*ledger.BuyerRecord, error) {
 	p, err := l.primary()
 	if err != nil {
 		return nil, err
@@ -46,11 +48,16 @@ func (l *Ledger) Buyers(ctx context.Context, buyers []string, hold time.Duration
 
 // holdsOf counts the open, the lapsed and the cancelled holds of buyers. One that lapsed within the day was placed
 // within the day and a hold.
-func (l *Ledger) holdsOf(ctx context.Context, p *primary, buyers []string, hold time.Duration, into map[string]*ledger.BuyerRecord) error {
+func (l *Ledger) holdsOf(
+	ctx context.Context, p *primary, buyers []string, hold time.Duration, into map[string]*ledger.BuyerRecord,
+) error {
 	now := p.dialect.now()
-	query := "SELECT buyer, run_id, CASE WHEN state = 'ON_HOLD' AND pay_by <= " + now + " THEN 'EXPIRED' ELSE state END AS became, COUNT(*) " +
-		"FROM orders" + p.dialect.by("orders_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND placed_at > " + now + " - ? AND " + stateOfFound +
-		" IN ('ON_HOLD', 'EXPIRED', 'CANCELLED') AND paid_at IS NULL AND pay_by > " + now + " - ? GROUP BY buyer, run_id, became LIMIT ?"
+	query := "SELECT buyer, run_id, CASE WHEN state = 'ON_HOLD' AND pay_by <= " + now +
+		" THEN 'EXPIRED' ELSE state END AS became, COUNT(*) " +
+		"FROM orders" + p.dialect.by("orders_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND placed_at > " +
+		now + " - ? AND " + stateOfFound +
+		" IN ('ON_HOLD', 'EXPIRED', 'CANCELLED') AND paid_at IS NULL AND pay_by > " + now +
+		" - ? GROUP BY buyer, run_id, became LIMIT ?"
 	args := append(anys(buyers), (ledger.BuyerDay + hold).Milliseconds(), ledger.BuyerDay.Milliseconds(), maxRecordRows)
 	return mysqlcluster.EachRow(ctx, p.pool.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
 		var buyer, run, became string
@@ -74,12 +81,16 @@ func (l *Ledger) holdsOf(ctx context.Context, p *primary, buyers []string, hold 
 }
 
 // documentsOf finds the documents that buyers have ordered or asked for within the day.
-func (l *Ledger) documentsOf(ctx context.Context, p *primary, buyers []string, into map[string]*ledger.BuyerRecord) error {
+func (l *Ledger) documentsOf(
+	ctx context.Context, p *primary, buyers []string, into map[string]*ledger.BuyerRecord,
+) error {
 	since := p.dialect.now() + " - ?"
 	query := "SELECT o.buyer, t.document FROM orders o" + p.dialect.by("orders_buyer") + p.dialect.thenTickets() +
 		"WHERE o.buyer IN " + marks(len(buyers)) + " AND o.placed_at > " + since +
-		" UNION SELECT buyer, document FROM asked_documents" + p.dialect.by("asked_documents_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND at > " + since + " LIMIT ?"
-	args := slices.Concat(anys(buyers), []any{ledger.BuyerDay.Milliseconds()}, anys(buyers), []any{ledger.BuyerDay.Milliseconds(), maxRecordRows})
+		" UNION SELECT buyer, document FROM asked_documents" + p.dialect.by("asked_documents_buyer") +
+		" WHERE buyer IN " + marks(len(buyers)) + " AND at > " + since + " LIMIT ?"
+	args := slices.Concat(anys(buyers), []any{ledger.BuyerDay.Milliseconds()}, anys(buyers),
+		[]any{ledger.BuyerDay.Milliseconds(), maxRecordRows})
 	return mysqlcluster.EachRow(ctx, p.pool.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {
 		var buyer, document string
 		err := r.Scan(&buyer, &document)
@@ -121,7 +132,8 @@ func (l *Ledger) ForgetAsked(ctx context.Context, limit int) (forgotten int, err
 	}
 	for _, row := range rows {
 		// One that was asked for again meanwhile stays.
-		if _, err := t.exec(ctx, "DELETE FROM asked_documents WHERE run_id = ? AND buyer = ? AND document = ? AND "+old, row...); err != nil {
+		if _, err := t.exec(ctx, "DELETE FROM asked_documents WHERE run_id = ? AND buyer = ? AND document = ? AND "+
+			old, row...); err != nil {
 			return 0, definite(locked(err))
 		}
 	}

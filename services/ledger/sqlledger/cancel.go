@@ -40,7 +40,8 @@ func (t *transaction) cancel(ctx context.Context, at moment, cancels []ledger.Ca
 		if o.State != rail.OnHold {
 			continue
 		}
-		o.State, o.StateReason, o.EndedAt, o.Version = rail.Cancelled, clip(c.Reason, rail.MaxReason), at.now, o.Version+1
+		o.State, o.StateReason, o.EndedAt, o.Version = rail.Cancelled,
+			clip(c.Reason, rail.MaxReason), at.now, o.Version+1
 		results[i].Changed = true
 		if c.By != "" {
 			records = append(records, recordOf(o, c.By, didCancel, c.Reason, at.now))

@@ -22,8 +22,10 @@ func (t *transaction) claims(ctx context.Context, run rail.RunID, after int64) (
 	for {
 		page, orders := []ledger.Claim(nil), 0
 		err := t.rows(ctx, "SELECT o.id, o.buyer, o.state, o.from_call, o.to_call, t.document FROM "+
-			"(SELECT run_id, id, buyer, state, from_call, to_call FROM orders"+d.by(primaryKey)+" WHERE run_id = ? AND id "+comparison+
-			" ? AND "+stateOfFound+" IN ('ON_HOLD', 'PAID') ORDER BY id LIMIT ?) o"+d.thenTickets()+"ORDER BY o.id, t.n",
+			"(SELECT run_id, id, buyer, state, from_call, to_call FROM orders"+d.by(primaryKey)+
+			" WHERE run_id = ? AND id "+comparison+
+			" ? AND "+stateOfFound+" IN ('ON_HOLD', 'PAID') ORDER BY id LIMIT ?) o"+
+			d.thenTickets()+"ORDER BY o.id, t.n",
 			[]any{string(run), from, claimsPage}, func(r *sql.Rows) error {
 				var c ledger.Claim
 				var state string
@@ -50,7 +52,9 @@ func (t *transaction) claims(ctx context.Context, run rail.RunID, after int64) (
 
 // states reads the states of orders of a run, as they are written. A hold that is past its time is one still, unless
 // expire has ended it: that waits for its row, and a payment that came in time may have the row until it commits.
-func (t *transaction) states(ctx context.Context, run rail.RunID, orderIDs []string) (map[string]rail.OrderState, error) {
+func (t *transaction) states(
+	ctx context.Context, run rail.RunID, orderIDs []string,
+) (map[string]rail.OrderState, error) {
 	states := make(map[string]rail.OrderState, len(orderIDs))
 	for chunk := range slices.Chunk(orderIDs, maxIDs) {
 		err := t.rows(ctx, "SELECT id, state FROM orders WHERE run_id = ? AND id IN "+marks(len(chunk)),

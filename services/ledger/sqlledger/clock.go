@@ -10,24 +10,24 @@ import (
 const (
 	// clockInterval is how long a look at the primary's clock counts, once or twice: far longer than batches are apart.
 	clockInterval = time.Second
-	// leadMax is how long it counts where there is no later one: longer than a batch can be under way, and so short that two
-	// clocks drift apart by a millisecond at most.
+	// leadMax is how long it counts where there is no later one: longer than a batch can be under way, and so short
+	// that two clocks drift apart by a millisecond at most.
 	leadMax = 10 * time.Second
 )
 
-// clock is what is known of the primary's clock between two looks at it. An answer that tells a time was given before it came,
-// so the primary has been ahead of us by that time less our own of its coming, or by more. The answer that travelled fastest
-// says it best, which is Cristian's algorithm (F. Cristian, Probabilistic clock synchronization, 1989) seen from one side:
-// what is told may be late by that journey, and is never early by more than clocks drift. What was seen before a silence
-// goes on to count after it: the first answer that is read then may have waited all through it, in a server that stood still.
-// So a primary whose clock is put back is believed to be where it was until it has been looked at for two intervals, or
-// been silent for leadMax.
+// clock is what is known of the primary's clock between two looks at it. An answer that tells a time was given before
+// it came, so the primary has been ahead of us by that time less our own of its coming, or by more. The answer that
+// travelled fastest says it best, which is Cristian's algorithm (F. Cristian, Probabilistic clock synchronization,
+// 1989) seen from one side: what is told may be late by that journey, and is never early by more than clocks drift.
+// What was seen before a silence goes on to count after it: the first answer that is read then may have waited all
+// through it, in a server that stood still. So a primary whose clock is put back is believed to be where it was until
+// it has been looked at for two intervals, or been silent for leadMax.
 type clock struct {
 	mu sync.Mutex
 	// origin is when the first look was; our times are counted from it, so that nobody who sets our clock moves them.
 	origin time.Time
-	// leads are how far the primary's clock was ahead of ours, in this interval, which began at since, and in the last one
-	// before in which it told its time.
+	// leads are how far the primary's clock was ahead of ours, in this interval, which began at since, and in the last
+	// one before in which it told its time.
 	leads [2]lead
 	since time.Duration
 }

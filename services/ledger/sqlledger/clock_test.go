@@ -23,7 +23,8 @@ func TestClock(t *testing.T) {
 		late := func(theirs time.Time) time.Duration { return truth().Sub(c.after(theirs)) }
 
 		c.after(truth())
-		<-time.After(2 * leadMax) // What is seen counts from when it is seen, and not from when the clock was first asked.
+		// What is seen counts from when it is seen, and not from when the clock was first asked.
+		<-time.After(2 * leadMax)
 		first := truth()
 		require.Equal(t, first, c.after(first), "of what nobody has seen, only what was told is known")
 		told(20 * ms)

@@ -13,18 +13,19 @@ import (
 
 // Bounds of looking for the primary.
 const (
-	// watchInterval is how often the members are looked at while all is well: how soon a second writable member is seen, and
-	// what a replica's lag is measured by.
+	// watchInterval is how often the members are looked at while all is well: how soon a second writable member is
+	// seen, and what a replica's lag is measured by.
 	watchInterval = 2 * time.Second
-	// lookPause lies between two looks while there is no primary, or somebody doubts the one there is: a look costs every
-	// member a connection, for every server.
+	// lookPause lies between two looks while there is no primary, or somebody doubts the one there is: a look costs
+	// every member a connection, for every server.
 	lookPause = 250 * time.Millisecond
 )
 
-// cluster follows the primary of several members. One goroutine looks at them all; everybody else goes by what it saw last.
+// cluster follows the primary of several members. One goroutine looks at them all; everybody else goes by what it saw
+// last.
 //
-// What it says is a hint about where to sell. That it is right to sell there is read in every sale's own transaction: the
-// member is writable, replicates semi-synchronously and has the epoch it was found with.
+// What it says is a hint about where to sell. That it is right to sell there is read in every sale's own transaction:
+// the member is writable, replicates semi-synchronously and has the epoch it was found with.
 type cluster struct {
 	options *Options
 	log     *slog.Logger
@@ -41,7 +42,8 @@ type cluster struct {
 	silent bool
 	// last is the primary that was found last, and retired the one before: what was begun on it may still be ending.
 	last, retired *primary
-	// reached is what the primary had at the look before, and replicas the pools of those whose turn it was to be read on.
+	// reached is what the primary had at the look before, and replicas the pools of those whose turn it was to be read
+	// on.
 	reached  string
 	replicas map[string]*pool
 	two      bool
@@ -51,7 +53,8 @@ type cluster struct {
 
 // openCluster looks at the members once, and goes on looking until close.
 func openCluster(ctx context.Context, o *Options) (*cluster, error) {
-	c := &cluster{options: o, log: o.Log, kick: make(chan struct{}, 1), replicas: map[string]*pool{}, why: errors.New("nobody has looked yet")}
+	c := &cluster{options: o, log: o.Log, kick: make(chan struct{}, 1), replicas: map[string]*pool{},
+		why: errors.New("nobody has looked yet")}
 	if err := c.look(ctx); err != nil {
 		return nil, errors.Join(err, c.closePrimaries())
 	}
@@ -121,8 +124,8 @@ func (c *cluster) look(ctx context.Context) error {
 	return nil
 }
 
-// isOnlySilent tells that the primary there is has not answered a look, and nobody knows of a later one. Nothing better is
-// known then: its sales are told by their own time-outs, and a primary that is only slow goes on.
+// isOnlySilent tells that the primary there is has not answered a look, and nobody knows of a later one. Nothing better
+// is known then: its sales are told by their own time-outs, and a primary that is only slow goes on.
 func (c *cluster) isOnlySilent(found *Found) bool {
 	if c.current == nil || c.two {
 		return false
@@ -155,8 +158,8 @@ func (c *cluster) move(found *Found) error {
 	return nil
 }
 
-// choose has lists read on a replica that has what the primary had at the look before: it lags by two intervals at most.
-// Where there is none they are read on the primary.
+// choose has lists read on a replica that has what the primary had at the look before: it lags by two intervals at
+// most. Where there is none they are read on the primary.
 func (c *cluster) choose(found *Found, measured bool) {
 	on := c.last.background
 	for i, dsn := range c.options.Members {
@@ -227,7 +230,8 @@ func (c *cluster) answers() bool {
 	return c.current != nil && !c.silent
 }
 
-// suspect has the members looked at at once. Where it is certain that a primary is none any more, nobody uses it until then.
+// suspect has the members looked at at once. Where it is certain that a primary is none any more, nobody uses it until
+// then.
 func (c *cluster) suspect(p *primary, certain bool, why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -243,8 +247,8 @@ func (c *cluster) suspect(p *primary, certain bool, why error) {
 	}
 }
 
-// doubts tells whether an error speaks against a primary, and whether it is certain that the member is none: it says so, or
-// nobody is there. A connection that broke, or an answer that did not come, may have other reasons.
+// doubts tells whether an error speaks against a primary, and whether it is certain that the member is none: it says
+// so, or nobody is there. A connection that broke, or an answer that did not come, may have other reasons.
 func doubts(err error) (known, certain bool) {
 	switch mysqlcluster.ErrorNumber(err) {
 	case erReadOnlyOption, erReadOnlyTransaction, erReadOnlyMode, erServerShutdown, erOfflineMode:

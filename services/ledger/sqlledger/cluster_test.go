@@ -101,10 +101,11 @@ func (b *bed) sell(buyer string, seat int) error {
 func (b *bed) settled(buyer string) (found bool) {
 	b.Helper()
 	b.eventually(func() bool {
-		_, err := b.ledger.Sell(b.Context(), keyOf(b.run, buyer), func(s *ledger.BatchState) (ledger.BatchChanges, error) {
-			found = len(s.Replays) == 1
-			return ledger.BatchChanges{}, nil
-		})
+		_, err := b.ledger.Sell(b.Context(), keyOf(b.run, buyer),
+			func(s *ledger.BatchState) (ledger.BatchChanges, error) {
+				found = len(s.Replays) == 1
+				return ledger.BatchChanges{}, nil
+			})
 		if err != nil {
 			require.Contains(b, []rail.Code{rail.Unavailable}, rail.CodeOf(err), "%v", err)
 		}
@@ -141,7 +142,8 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	sold, paid := make(chan error, 1), make(chan error, 1)
 	go func() { sold <- b.sell("li", 1) }()
 	go func() {
-		_, _, err := b.ledger.Pay(context.WithoutCancel(t.Context()), b.run, firstOrder(b.run, "wang"), "wang", "pay-0001")
+		_, _, err := b.ledger.Pay(context.WithoutCancel(t.Context()), b.run,
+			firstOrder(b.run, "wang"), "wang", "pay-0001")
 		paid <- err
 	}()
 	require.ErrorIs(t, <-sold, ledger.ErrInDoubt)
@@ -229,13 +231,15 @@ func (b *bed) twoPrimaries() {
 	found, err := sqlledger.Find(b.Context(), b.options.Members)
 	require.NoError(b, err)
 	other := 3 - found.Index // of the members 1 and 2
-	b.root(other, "SET GLOBAL rpl_semi_sync_source_enabled = ON", "SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF")
+	b.root(other, "SET GLOBAL rpl_semi_sync_source_enabled = ON", "SET GLOBAL super_read_only = OFF",
+		"SET GLOBAL read_only = OFF")
 	b.eventually(func() bool { return b.ledger.Stats().TwoPrimaries }, "it is noticed")
 	require.Equal(b, rail.Unavailable, rail.CodeOf(b.sell("qian", 3)))
 	require.ErrorContains(b, b.ledger.Ready(b.Context()), "two members")
 	_, err = sqlledger.Find(b.Context(), b.options.Members)
 	require.ErrorIs(b, err, mysqlcluster.ErrTwoPrimaries)
-	b.root(other, "SET GLOBAL read_only = ON", "SET GLOBAL rpl_semi_sync_source_enabled = OFF", "SET GLOBAL super_read_only = ON")
+	b.root(other, "SET GLOBAL read_only = ON", "SET GLOBAL rpl_semi_sync_source_enabled = OFF",
+		"SET GLOBAL super_read_only = ON")
 	b.eventually(func() bool { return b.ledger.Stats().HasPrimary }, "one is left")
 	require.NoError(b, b.sell("qian", 3))
 

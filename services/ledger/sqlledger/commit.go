@@ -12,16 +12,16 @@ import (
 	"interlock/services/rail"
 )
 
-// commit sends COMMIT, once, and in the same text before it the last statements that write, a compare-and-set first. Its
-// errors are the caller's answer as they are: *rail.Error and ledger.ErrVersionConflict where nothing was written,
+// commit sends COMMIT, once, and in the same text before it the last statements that write, a compare-and-set first.
+// Its errors are the caller's answer as they are: *rail.Error and ledger.ErrVersionConflict where nothing was written,
 // ledger.ErrInDoubt where nobody knows.
 func (t *transaction) commit(ctx context.Context, last ...statement) error {
 	_, err := t.commitAndBegin(ctx, "", last)
 	return err
 }
 
-// commitAndBegin is commit, and begins the next transaction of a run in the same round trip; it returns nil for it where
-// next is "".
+// commitAndBegin is commit, and begins the next transaction of a run in the same round trip; it returns nil for it
+// where next is "".
 func (t *transaction) commitAndBegin(ctx context.Context, next rail.RunID, last []statement) (*pipelined, error) {
 	if !t.pool.multiStatement || fitting(last) < len(last) {
 		if err := t.execAll(ctx, last); err != nil {
@@ -32,8 +32,8 @@ func (t *transaction) commitAndBegin(ctx context.Context, next rail.RunID, last 
 	if err := t.mayCommit(ctx); err != nil {
 		return nil, err
 	}
-	// From here on only our own clock may end the wait. A caller that hangs up would leave a session hanging on the server,
-	// and it would go unnoticed that the cluster does not acknowledge.
+	// From here on only our own clock may end the wait. A caller that hangs up would leave a session hanging on the
+	// server, and it would go unnoticed that the cluster does not acknowledge.
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.l.options.CommitTimeout)
 	c := commit{t.connection, t.replication, last, next}
 	begun, err := c.send(limited)
@@ -96,8 +96,8 @@ const (
 	refused
 )
 
-// outcomeOf is the outcome by the error of a text that ends with COMMIT, or with a question behind it. withStatements says
-// that statements which write were in the text, too. What is not known to be a refusal is in doubt.
+// outcomeOf is the outcome by the error of a text that ends with COMMIT, or with a question behind it. withStatements
+// says that statements which write were in the text, too. What is not known to be a refusal is in doubt.
 func outcomeOf(err error, withStatements bool) outcome {
 	switch {
 	case err == nil:
@@ -123,9 +123,9 @@ type commit struct {
 }
 
 // send sends the commit. A replicated commit's OK is worth nothing by itself: a primary that is shut down, or whose
-// semi-synchronous replication is switched off, gives it to every commit that waits for a replica, and no replica has them.
-// So the state of replication is asked for behind COMMIT. A server that is shutting down does not come to answer that, and one
-// whose replication was switched off since it was looked at says so.
+// semi-synchronous replication is switched off, gives it to every commit that waits for a replica, and no replica has
+// them. So the state of replication is asked for behind COMMIT. A server that is shutting down does not come to answer
+// that, and one whose replication was switched off since it was looked at says so.
 func (c *commit) send(ctx context.Context) (begun *pipelined, err error) {
 	text, args := multiStatement(append(c.last, statement{text: "COMMIT"}))
 	switch {
@@ -149,14 +149,15 @@ func (c *commit) sendThenAsk(ctx context.Context, text string) error {
 	}
 	var now mysqlcluster.SemiSync
 	ask := c.pool.dialect.semiSyncSince()
-	if err := mysqlcluster.EachRow(ctx, c.conn, c.l.options.CommitTimeout, ask, nil, now.Scan(c.pool.dialect.semiSync())); err != nil {
+	if err := mysqlcluster.EachRow(ctx, c.conn, c.l.options.CommitTimeout, ask, nil,
+		now.Scan(c.pool.dialect.semiSync())); err != nil {
 		return fmt.Errorf("%w: %s", errUnacknowledged, err.Error()) // COMMIT was not what failed
 	}
 	return c.replication.acknowledged(&now)
 }
 
-// sendWithQuestion sends all in one text, and behind it what begins the next transaction. It returns as soon as the question
-// is answered: what comes behind the answer is left to the next transaction.
+// sendWithQuestion sends all in one text, and behind it what begins the next transaction. It returns as soon as the
+// question is answered: what comes behind the answer is left to the next transaction.
 func (c *commit) sendWithQuestion(ctx context.Context, text string, args []any) (_ *pipelined, err error) {
 	texts := []string{text, c.pool.dialect.semiSyncSince()}
 	if c.next != "" {

@@ -19,8 +19,9 @@ import (
 	"interlock/services/rail"
 )
 
-// BenchmarkCommit_Replicated sells nothing, over and over, on a real cluster with two replicas: what is left is the cost of
-// a batch's round trips and of its commit. Beside it is what the question behind the commit costs, asked in two ways.
+// BenchmarkCommit_Replicated sells nothing, over and over, on a real cluster with two replicas: what is left is the
+// cost of a batch's round trips and of its commit. Beside it is what the question behind the commit costs, asked in two
+// ways.
 func BenchmarkCommit_Replicated(b *testing.B) {
 	for _, flavor := range []servers.Flavor{servers.MySQL, servers.MariaDB} {
 		b.Run(string(flavor), func(b *testing.B) {
@@ -28,7 +29,8 @@ func BenchmarkCommit_Replicated(b *testing.B) {
 			serverstest.Require(b, err)
 			defer members.Close()
 			require.NoError(b, members.Open(context.WithoutCancel(b.Context()), nil))
-			o := sqlledger.Options{DSN: members.DSN(members.Servers[0], cluster.Database), Keyring: ledgertest.Keyring(b)}
+			o := sqlledger.Options{DSN: members.DSN(members.Servers[0], cluster.Database),
+				Keyring: ledgertest.Keyring(b)}
 			require.NoError(b, sqlledger.Migrate(b.Context(), o))
 			l, err := sqlledger.Open(b.Context(), o)
 			require.NoError(b, err)
@@ -52,7 +54,8 @@ func BenchmarkCommit_Replicated(b *testing.B) {
 			for name, question := range map[string]string{
 				"Nothing": "DO 0",
 				"Show":    "SHOW GLOBAL STATUS LIKE '" + prefix + "%'",
-				"Select": "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM " + table + " WHERE VARIABLE_NAME IN ('" + prefix + "status', '" +
+				"Select": "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM " + table +
+					" WHERE VARIABLE_NAME IN ('" + prefix + "status', '" +
 					prefix + "no_times')",
 			} {
 				b.Run(name, func(b *testing.B) {

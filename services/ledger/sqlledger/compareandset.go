@@ -33,8 +33,8 @@ type change struct {
 	args    []any
 }
 
-// compareAndSet is the statement that moves a run's version on. It is the last line against a double sale: where it fails,
-// see lost, somebody else sold in between, and the caller must end the transaction.
+// compareAndSet is the statement that moves a run's version on. It is the last line against a double sale: where it
+// fails, see lost, somebody else sold in between, and the caller must end the transaction.
 func (d dialect) compareAndSet(id rail.RunID, version int64, set change) statement {
 	return statement{
 		text: "UPDATE runs SET version = " + movedOn + ", touched_at = " + d.now() + set.columns + " WHERE id = ?",

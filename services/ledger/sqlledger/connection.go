@@ -14,7 +14,8 @@ import (
 )
 
 // connection is one connection of a pool, taken out until release, rollback or discard. BEGIN, COMMIT and ROLLBACK are
-// statements like any other on it: database/sql's own Commit knows no deadline, and may answer for a connection that is gone.
+// statements like any other on it: database/sql's own Commit knows no deadline, and may answer for a connection that is
+// gone.
 type connection struct {
 	l       *Ledger
 	primary *primary

@@ -63,7 +63,8 @@ func TestPublish_PaymentUnderWay(t *testing.T) {
 				if late.Load() {
 					anHourLater(s)
 				}
-				if strings.HasPrefix(s.Query, "SELECT id FROM orders WHERE run_id = ? AND id IN") && strings.HasSuffix(s.Query, "FOR UPDATE") {
+				if strings.HasPrefix(s.Query, "SELECT id FROM orders WHERE run_id = ? AND id IN") &&
+					strings.HasSuffix(s.Query, "FOR UPDATE") {
 					close(clearing) // It has decided what is due, and goes to lock it.
 				}
 				return s.Send()
@@ -101,11 +102,12 @@ func TestSell_PaymentUnderWayIsLive(t *testing.T) {
 			read := make(chan struct{})
 			id, paid := payUnderWay(t, o, l, run, read)
 			var states map[string]rail.OrderState
-			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, func(s *ledger.BatchState) (_ ledger.BatchChanges, err error) {
-				late.Store(true)
-				states, err = s.States([]string{id})
-				return ledger.BatchChanges{}, err
-			})
+			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run},
+				func(s *ledger.BatchState) (_ ledger.BatchChanges, err error) {
+					late.Store(true)
+					states, err = s.States([]string{id})
+					return ledger.BatchChanges{}, err
+				})
 			close(read)
 			require.NoError(t, err)
 			require.True(t, <-paid)
@@ -259,7 +261,8 @@ func TestHeld(t *testing.T) {
 					require.Positive(t, e.RetryAfter)
 				}
 			}
-			meets(sell(ledger.Batch{RunID: run, Locking: true}), sell(ledger.Batch{RunID: run}), sell(ledger.Batch{RunID: run, Locking: true}),
+			meets(sell(ledger.Batch{RunID: run, Locking: true}), sell(ledger.Batch{RunID: run}),
+				sell(ledger.Batch{RunID: run, Locking: true}),
 				sell(ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: id, Buyer: "wang"}}}))
 			meets(pay, pay)
 			meets(pay, func(l *sqlledger.Ledger) error { // which changes nothing, and says so in a commit of its own
@@ -271,8 +274,8 @@ func TestHeld(t *testing.T) {
 	}
 }
 
-// TestSupervisor_AnotherServer lets the name of the primary lead to another server, as a failover does. What was seen of the
-// old one's replication says nothing about the new one's.
+// TestSupervisor_AnotherServer lets the name of the primary lead to another server, as a failover does. What was seen
+// of the old one's replication says nothing about the new one's.
 func TestSupervisor_AnotherServer(t *testing.T) {
 	for _, flavor := range ledgertest.Flavors()[1:] {
 		t.Run(flavor.Name, func(t *testing.T) {
@@ -296,7 +299,8 @@ func TestSupervisor_AnotherServer(t *testing.T) {
 					s.Query = strings.ReplaceAll(s.Query, identity, server.Load().(string))
 					if strings.HasPrefix(s.Query, "SHOW GLOBAL VARIABLES LIKE '"+prefix) {
 						looks.Add(1)
-						s.Query = fmt.Sprintf("SELECT '%[1]senabled', 'ON' UNION SELECT '%[1]swait_point', 'AFTER_SYNC' "+
+						s.Query = fmt.Sprintf("SELECT '%[1]senabled', 'ON' UNION SELECT '%[1]swait_point', "+
+							"'AFTER_SYNC' "+
 							"UNION SELECT '%[1]swait_no_slave', 'ON' UNION SELECT '%[1]stimeout', '4294967295'", prefix)
 					}
 					state := fmt.Sprintf("SELECT '%sstatus', '%s'", prefix, status.Load())

@@ -9,8 +9,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Correct changes a passenger's name on an order that has its seats: see sale.Ledger. It changes no seat, so that it needs no
-// lock but that of the order's row, and the run's version stays. The old name is not kept.
+// Correct changes a passenger's name on an order that has its seats: see sale.Ledger. It changes no seat, so that it
+// needs no lock but that of the order's row, and the run's version stays. The old name is not kept.
 func (l *Ledger) Correct(ctx context.Context, c ledger.Correction) (*rail.Order, error) {
 	run, ok := rail.RunOfOrder(c.OrderID)
 	if !ok {
@@ -44,15 +44,19 @@ func noTicket() error {
 
 func (t *transaction) correct(ctx context.Context, run rail.RunID, c ledger.Correction) (*rail.Order, error) {
 	// This locks the order: what is read after it stays so until the commit.
-	changed, err := t.exec(ctx, "UPDATE orders SET version = version + 1 WHERE run_id = ? AND id = ? AND erased_at IS NULL AND "+
-		t.pool.dialect.inStates(stateOfFound, []rail.OrderState{rail.OnHold, rail.Paid}), string(run), c.OrderID)
+	changed, err := t.exec(ctx,
+		"UPDATE orders SET version = version + 1 WHERE run_id = ? AND id = ? AND erased_at IS NULL AND "+
+			t.pool.dialect.inStates(stateOfFound, []rail.OrderState{rail.OnHold, rail.Paid}), string(run), c.OrderID)
 	if err != nil {
 		return nil, err
 	}
 	if err := t.checkPrimary(ctx); err != nil {
 		return nil, err
 	}
-	entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id = ?", string(run), c.OrderID) })
+	entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB {
+		return g.Where("run_id = ? AND id = ?",
+			string(run), c.OrderID)
+	})
 	switch {
 	case err != nil:
 		return nil, err
@@ -61,7 +65,8 @@ func (t *transaction) correct(ctx context.Context, run rail.RunID, c ledger.Corr
 	}
 	order := entries[0].order
 	if changed == 0 {
-		return nil, rail.Refuse(rail.WrongState, "the order has ended, or its passengers were forgotten").At("input", "ticketId")
+		return nil, rail.Refuse(rail.WrongState,
+			"the order has ended, or its passengers were forgotten").At("input", "ticketId")
 	}
 	ticket := &order.Tickets[c.Ticket]
 	if ticket.Sealed != nil {
@@ -69,7 +74,8 @@ func (t *transaction) correct(ctx context.Context, run rail.RunID, c ledger.Corr
 	}
 	ticket.Passenger.Name = c.Name
 	key, sealed := t.l.seal(c.OrderID, c.Ticket, ticket.Passenger)
-	_, err = t.exec(ctx, "UPDATE tickets SET personal = ?, personal_key = ? WHERE run_id = ? AND order_id = ? AND n = ?",
+	_, err = t.exec(ctx, "UPDATE tickets SET personal = ?, personal_key = ? WHERE run_id = ? AND order_id = ? "+
+		"AND n = ?",
 		sealed, key, string(run), c.OrderID, c.Ticket)
 	if err != nil {
 		return nil, err

@@ -170,15 +170,16 @@ func (d dialect) semiSyncSince() string {
 		d.semiSync() + "status', '" + d.semiSync() + "no_times')"
 }
 
-// checkColumns are three columns: which server this is, whether it is read-only, and whether semi-synchronous replication is
-// on.
+// checkColumns are three columns: which server this is, whether it is read-only, and whether semi-synchronous
+// replication is on.
 func (d dialect) checkColumns(durability Durability) string {
 	server, readOnly, semiSync := "CAST(@@GLOBAL.server_uuid AS CHAR)", "CAST(@@GLOBAL.read_only AS CHAR)", "'ON'"
 	switch d.flavor {
 	case SQLite:
 		server, readOnly = "''", "'OFF'"
 	case MariaDB:
-		server = "CAST(@@GLOBAL.server_id AS CHAR)" // it has no other name; members of a cluster each have one of their own
+		// it has no other name; members of a cluster each have one of their own
+		server = "CAST(@@GLOBAL.server_id AS CHAR)"
 	}
 	if durability == Replicated {
 		semiSync = "CAST(@@GLOBAL." + d.semiSync() + "enabled AS CHAR)"

@@ -1,8 +1,9 @@
 // Package sqlledger keeps what was published and what was sold, in MySQL, MariaDB or SQLite. It is the only truth:
 // everything else is derived from it.
 //
-// It never decides what to sell (a sale's Decide does), never makes an id, a number or a key, never reads this process's
-// clock where an order depends on it (the primary's is read inside the transaction), and never sends a COMMIT twice.
+// It never decides what to sell (a sale's Decide does), never makes an id, a number or a key, never reads this
+// process's clock where an order depends on it (the primary's is read inside the transaction), and never sends a COMMIT
+// twice.
 //
 // Its invariants:
 //

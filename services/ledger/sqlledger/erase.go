@@ -60,14 +60,16 @@ func (t *transaction) forgetOver(ctx context.Context, over time.Duration) (order
 		return 0, 0, errors.Join(err, damaged)
 	}
 	ids := anys(past)
-	which, err := t.orderIDs(ctx, "run_id IN "+marks(len(ids))+" AND erased_at IS NULL ORDER BY run_id, id LIMIT ?", append(slices.Clone(ids), erasePage)...)
+	which, err := t.orderIDs(ctx, "run_id IN "+marks(len(ids))+" AND erased_at IS NULL ORDER BY run_id, id LIMIT ?",
+		append(slices.Clone(ids), erasePage)...)
 	if err != nil {
 		return 0, 0, err
 	}
 	if len(which) > 0 {
 		return len(which), 0, t.forget(ctx, which)
 	}
-	marked, err := t.exec(ctx, "UPDATE runs SET erased_at = "+t.pool.dialect.now()+" WHERE id IN "+marks(len(ids)), ids...)
+	marked, err := t.exec(ctx, "UPDATE runs SET erased_at = "+t.pool.dialect.now()+
+		" WHERE id IN "+marks(len(ids)), ids...)
 	return 0, int(marked), err
 }
 
@@ -80,8 +82,9 @@ func (t *transaction) runsOver(ctx context.Context, then time.Time) (over []rail
 	var problems []error
 	var at runRow
 	for {
-		rows, runs, unreadable, err := t.runsWhere(ctx, "r.erased_at IS NULL AND r.service_date <= ? AND (r.service_date > ? OR r.service_date = ? AND r.id > ?) "+
-			"ORDER BY r.service_date, r.id LIMIT ?", last, at.date, at.date, at.id, eraseRuns)
+		rows, runs, unreadable, err := t.runsWhere(ctx,
+			"r.erased_at IS NULL AND r.service_date <= ? AND (r.service_date > ? OR r.service_date = ? AND r.id > ?) "+
+				"ORDER BY r.service_date, r.id LIMIT ?", last, at.date, at.date, at.id, eraseRuns)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -143,10 +146,12 @@ func (t *transaction) forgetBuyer(ctx context.Context, buyer string, id rail.Run
 	if err := t.forget(ctx, orders); err != nil {
 		return 0, err
 	}
-	if _, err := t.exec(ctx, "DELETE FROM asked_documents WHERE run_id = ? AND buyer = ?", string(id), buyer); err != nil {
+	if _, err := t.exec(ctx, "DELETE FROM asked_documents WHERE run_id = ? AND buyer = ?",
+		string(id), buyer); err != nil {
 		return 0, err
 	}
-	_, err = t.exec(ctx, "UPDATE orders SET buyer = CONCAT('"+forgottenBuyer+"', number) WHERE run_id = ? AND id IN "+marks(len(orders)),
+	_, err = t.exec(ctx, "UPDATE orders SET buyer = CONCAT('"+forgottenBuyer+
+		"', number) WHERE run_id = ? AND id IN "+marks(len(orders)),
 		append([]any{string(id)}, anys(orders)...)...)
 	return len(orders), err
 }
@@ -163,10 +168,13 @@ func (l *Ledger) BuyerRuns(ctx context.Context, buyer string, after rail.RunID, 
 	return all, definite(err)
 }
 
-func (t *transaction) buyerRuns(ctx context.Context, buyer string, after rail.RunID, limit int) ([]ledger.BuyerRun, error) {
+func (t *transaction) buyerRuns(
+	ctx context.Context, buyer string, after rail.RunID, limit int,
+) ([]ledger.BuyerRun, error) {
 	var all []ledger.BuyerRun
 	var ids []any
-	err := t.rows(ctx, "SELECT run_id, COUNT(*), COUNT(*) - COUNT(erased_at) FROM orders WHERE buyer = ? AND run_id > ? GROUP BY run_id ORDER BY run_id LIMIT ?",
+	err := t.rows(ctx, "SELECT run_id, COUNT(*), COUNT(*) - COUNT(erased_at) FROM orders WHERE buyer = ? "+
+		"AND run_id > ? GROUP BY run_id ORDER BY run_id LIMIT ?",
 		[]any{buyer, string(after), limit}, func(r *sql.Rows) error {
 			var one ledger.BuyerRun
 			err := r.Scan(&one.Run, &one.Orders, &one.Passengers)
@@ -186,7 +194,8 @@ func (t *transaction) buyerRuns(ctx context.Context, buyer string, after rail.Ru
 	}
 	runs = readable(runs) // Whether the others are over is unknown.
 	for i := range all {
-		all[i].Over = slices.ContainsFunc(runs, func(run *rail.Run) bool { return run.ID == all[i].Run && isOver(run, now) })
+		all[i].Over = slices.ContainsFunc(runs,
+			func(run *rail.Run) bool { return run.ID == all[i].Run && isOver(run, now) })
 	}
 	return all, nil
 }
@@ -199,7 +208,9 @@ func isOver(run *rail.Run, then time.Time) bool {
 }
 
 // runsWhere reads runs by a condition: their rows, and what can be read of them.
-func (t *transaction) runsWhere(ctx context.Context, condition string, args ...any) (rows []runRow, runs []*rail.Run, problems []error, err error) {
+func (t *transaction) runsWhere(
+	ctx context.Context, condition string, args ...any,
+) (rows []runRow, runs []*rail.Run, problems []error, err error) {
 	err = t.rows(ctx, "SELECT "+runColumns+" FROM runs r WHERE "+condition, args, func(r *sql.Rows) error {
 		var row runRow
 		err := r.Scan(row.fields()...)
@@ -237,11 +248,13 @@ func (t *transaction) forget(ctx context.Context, orders []string) error {
 	for _, run := range slices.Sorted(maps.Keys(byRun)) {
 		ids := byRun[run]
 		for _, s := range []struct{ change, column, condition string }{
-			{"UPDATE orders SET erased_at = " + t.pool.dialect.now() + ", body_hash = '', state_reason = '', version = version + 1", "id", " AND erased_at IS NULL"},
+			{"UPDATE orders SET erased_at = " + t.pool.dialect.now() +
+				", body_hash = '', state_reason = '', version = version + 1", "id", " AND erased_at IS NULL"},
 			{"UPDATE tickets SET personal = NULL, personal_key = NULL, document = ''", "order_id", ""},
 			{"UPDATE order_records SET reason = ''", "order_id", ""},
 		} {
-			_, err := t.exec(ctx, s.change+" WHERE run_id = ? AND "+s.column+" IN "+marks(len(ids))+s.condition, append([]any{string(run)}, ids...)...)
+			_, err := t.exec(ctx, s.change+" WHERE run_id = ? AND "+s.column+" IN "+marks(len(ids))+s.condition,
+				append([]any{string(run)}, ids...)...)
 			if err != nil {
 				return err
 			}

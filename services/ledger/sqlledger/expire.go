@@ -18,7 +18,8 @@ import (
 // keep no buyer waiting; the next batch takes the next.
 const maxExpired = 1_000
 
-// moment is a point in the history of a run's seats: the version that a transaction is about to make, and the primary's clock.
+// moment is a point in the history of a run's seats: the version that a transaction is about to make, and the primary's
+// clock.
 type moment struct {
 	run     rail.RunID
 	version int64
@@ -37,7 +38,8 @@ func (t *transaction) lockOrders(ctx context.Context, run rail.RunID, ids []stri
 				return nil, err
 			}
 		}
-		entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id IN ?", string(run), chunk) })
+		entries, err := t.orders(ctx,
+			func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id IN ?", string(run), chunk) })
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +51,8 @@ func (t *transaction) lockOrders(ctx context.Context, run rail.RunID, ids []stri
 // expire ends the holds of a run that are past their time, and answers those it ended. The run is locked by now.
 func (t *transaction) expire(ctx context.Context, at moment) ([]*rail.Order, error) {
 	var ids []string
-	err := t.rows(ctx, "SELECT id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= ? AND run_id = ? ORDER BY pay_by LIMIT ?",
+	err := t.rows(ctx, "SELECT id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= ? AND run_id = ? "+
+		"ORDER BY pay_by LIMIT ?",
 		[]any{at.now.UnixMilli(), string(at.run), maxExpired}, func(r *sql.Rows) error {
 			var id string
 			err := r.Scan(&id)
@@ -77,14 +80,17 @@ func (t *transaction) expire(ctx context.Context, at moment) ([]*rail.Order, err
 
 // endOrders ends orders of a run by a conditional update, and their tickets with them. The orders are locked, so that
 // the condition on their state holds for each of them; if it should not, nothing may be freed.
-func (t *transaction) endOrders(ctx context.Context, at moment, orders []*rail.Order, set, state string, args ...any) error {
+func (t *transaction) endOrders(
+	ctx context.Context, at moment, orders []*rail.Order, set, state string, args ...any,
+) error {
 	for chunk := range slices.Chunk(orders, maxIDs) {
 		ids := make([]any, len(chunk))
 		for i, o := range chunk {
 			ids[i] = o.ID
 		}
 		which := append([]any{string(at.run)}, ids...)
-		changed, err := t.exec(ctx, "UPDATE orders SET "+set+", version = version + 1, ended_run_version = ? WHERE run_id = ? AND id IN "+
+		changed, err := t.exec(ctx, "UPDATE orders SET "+set+
+			", version = version + 1, ended_run_version = ? WHERE run_id = ? AND id IN "+
 			marks(len(ids))+" AND "+stateOfFound+" "+state, slices.Concat(args, []any{at.version}, which)...)
 		if err != nil {
 			return err
@@ -103,12 +109,13 @@ func (l *Ledger) DueRuns(ctx context.Context, limit int) ([]rail.RunID, error) {
 		return nil, err
 	}
 	var ids []rail.RunID
-	err = mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, "SELECT DISTINCT run_id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= "+
-		p.dialect.now()+" LIMIT ?", []any{limit}, func(r *sql.Rows) error {
-		var id string
-		err := r.Scan(&id)
-		ids = append(ids, rail.RunID(id))
-		return err
-	})
+	err = mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout,
+		"SELECT DISTINCT run_id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= "+
+			p.dialect.now()+" LIMIT ?", []any{limit}, func(r *sql.Rows) error {
+			var id string
+			err := r.Scan(&id)
+			ids = append(ids, rail.RunID(id))
+			return err
+		})
 	return ids, l.failed(p, err)
 }

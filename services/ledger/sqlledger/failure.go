@@ -146,8 +146,8 @@ func definite(err error) error {
 	return fmt.Errorf("ledger: %w", err)
 }
 
-// locked says of an error from the row of a run or of an order, when somebody else's transaction kept it locked, that it
-// is ledger.ErrLocked: that transaction may be one whose commit waits for its replica.
+// locked says of an error from the row of a run or of an order, when somebody else's transaction kept it locked, that
+// it is ledger.ErrLocked: that transaction may be one whose commit waits for its replica.
 func locked(err error) error {
 	busy := mysqlcluster.ErrorNumber(err) == mysqlcluster.ErLockWaitTimeout
 	switch sqliteCode(err) {
@@ -174,7 +174,8 @@ func isBroken(err error) bool {
 // waits for its replica has written it.
 func refusedCommit(err error) bool {
 	switch mysqlcluster.ErrorNumber(err) {
-	case erRowChanged, mysqlcluster.ErLockWaitTimeout, erDeadlock, erReadOnlyOption, erReadOnlyMode, erRolledBackInCommit:
+	case erRowChanged, mysqlcluster.ErLockWaitTimeout, erDeadlock, erReadOnlyOption,
+		erReadOnlyMode, erRolledBackInCommit:
 		return true
 	}
 	switch sqliteCode(err) {

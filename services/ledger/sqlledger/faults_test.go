@@ -62,13 +62,16 @@ func sellSeat(s *ledger.BatchState, buyer string, n int) (ledger.BatchChanges, e
 	ref := s.Run.Train.Formation.Seats(rail.Second)[n]
 	price, _ := s.Run.Train.Price(rail.Second, 0, 3)
 	return ledger.BatchChanges{
-		Maps:  func() map[rail.SeatClass][]byte { return encoded },
-		Seats: seatmap.AppendChange(nil, seatmap.Change{Class: s.Run.Train.Formation.ClassIndex(rail.Second), Seat: n, To: 3}),
+		Maps: func() map[rail.SeatClass][]byte { return encoded },
+		Seats: seatmap.AppendChange(nil,
+			seatmap.Change{Class: s.Run.Train.Formation.ClassIndex(rail.Second), Seat: n, To: 3}),
 		Orders: []ledger.NewOrder{{
 			Key: "key-of-" + buyer, BodyHash: "hash", Documents: []string{"digest-of-" + buyer},
 			Order: &rail.Order{
-				ID: rail.NewOrderID(s.Run.ID, s.Version+1, buyer), RunID: s.Run.ID, TrainID: s.Run.Train.ID, Number: "N-" + buyer, Buyer: buyer,
-				Version: 1, State: rail.OnHold, From: 0, To: 3, Total: price, PlacedAt: s.Now, PayBy: s.Now.Add(time.Minute),
+				ID: rail.NewOrderID(s.Run.ID, s.Version+1, buyer), RunID: s.Run.ID, TrainID: s.Run.Train.ID,
+				Number: "N-" + buyer, Buyer: buyer,
+				Version: 1, State: rail.OnHold, From: 0, To: 3, Total: price, PlacedAt: s.Now,
+				PayBy: s.Now.Add(time.Minute),
 				Tickets: []rail.Ticket{{
 					SeatClass: rail.Second, SeatIndex: n, Coach: ref.Coach.Number, Seat: ref.Seat.Label, Price: price,
 					Passenger: rail.Passenger{Name: buyer, DocumentNumber: "D" + buyer},
@@ -133,11 +136,12 @@ func TestSell_AnswerToCommitLost(t *testing.T) {
 				require.EqualValues(t, 1, commits.Load(), "a COMMIT is sent once")
 				armed.Store(false)
 
-				version, err := l.Sell(t.Context(), keyOf(run, buyer), func(s *ledger.BatchState) (ledger.BatchChanges, error) {
-					require.Equal(t, test.sent, len(s.Replays) == 1)
-					require.Equal(t, test.sent, s.Version == before+1)
-					return ledger.BatchChanges{}, nil
-				})
+				version, err := l.Sell(t.Context(), keyOf(run, buyer),
+					func(s *ledger.BatchState) (ledger.BatchChanges, error) {
+						require.Equal(t, test.sent, len(s.Replays) == 1)
+						require.Equal(t, test.sent, s.Version == before+1)
+						return ledger.BatchChanges{}, nil
+					})
 				require.NoError(t, err)
 				require.Greater(t, version, before)
 				require.EqualValues(t, 1, l.Stats().UnknownCommits)
@@ -220,7 +224,8 @@ func TestSell_BrokenBeforeCommit(t *testing.T) {
 		}
 		// The first statement begins the transaction; it is tried again on another connection. A server that has closed
 		// the first one because nobody said anything says so, if there is time.
-		for _, broken = range []error{&mysql.MySQLError{Number: 4031, Message: "disconnected because of inactivity"}, mysql.ErrInvalidConn} {
+		for _, broken = range []error{&mysql.MySQLError{Number: 4031,
+			Message: "disconnected because of inactivity"}, mysql.ErrInvalidConn} {
 			at.Store(0)
 			breakAt.Store(1)
 			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, nothing)
@@ -235,7 +240,8 @@ func TestSell_BrokenBeforeCommit(t *testing.T) {
 			}
 			break // COMMIT's turn, which is not broken here
 		}
-		require.GreaterOrEqual(t, n, int64(5), "version, claims, maps, keys, and what is written with COMMIT or before it")
+		require.GreaterOrEqual(t, n, int64(5),
+			"version, claims, maps, keys, and what is written with COMMIT or before it")
 		require.Zero(t, l.Stats().UnknownCommits)
 	})
 }
@@ -348,7 +354,8 @@ func TestBreaker_ProbeThatDoesNotCommit(t *testing.T) {
 	hang.Store(false)
 	c.advance(time.Minute)
 	no := errors.New("no")
-	_, err = l.Sell(t.Context(), ledger.Batch{RunID: run}, func(*ledger.BatchState) (ledger.BatchChanges, error) { return ledger.BatchChanges{}, no })
+	_, err = l.Sell(t.Context(), ledger.Batch{RunID: run},
+		func(*ledger.BatchState) (ledger.BatchChanges, error) { return ledger.BatchChanges{}, no })
 	require.ErrorIs(t, err, no)
 	require.True(t, l.Stats().Probing, "it proved nothing")
 	_, err = l.Sell(t.Context(), ledger.Batch{RunID: run}, nothing)
@@ -373,11 +380,12 @@ func TestSell_SoldBetweenVersionAndMaps(t *testing.T) {
 				return s.Send()
 			})
 			armed.Store(true)
-			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, func(s *ledger.BatchState) (ledger.BatchChanges, error) {
-				require.EqualValues(t, 1, s.Version)
-				require.NotEmpty(t, s.Maps, "the map is newer than the version")
-				return sellSeat(s, "wang", 1)
-			})
+			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run},
+				func(s *ledger.BatchState) (ledger.BatchChanges, error) {
+					require.EqualValues(t, 1, s.Version)
+					require.NotEmpty(t, s.Maps, "the map is newer than the version")
+					return sellSeat(s, "wang", 1)
+				})
 			require.ErrorIs(t, err, ledger.ErrVersionConflict)
 			require.EqualValues(t, 1, l.Stats().LostCompareAndSets)
 			_, err = l.Sell(t.Context(), keyOf(run, "wang"), sells("wang", 1))
@@ -409,18 +417,21 @@ func TestMapsFirst_SellsASeatTwice(t *testing.T) {
 			exec("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
 			exec("START TRANSACTION")
 			var sold []byte
-			require.NoError(t, conn.QueryRowContext(t.Context(), "SELECT sold FROM seat_maps WHERE run_id = ?", string(run)).Scan(&sold))
+			require.NoError(t, conn.QueryRowContext(t.Context(), "SELECT sold FROM seat_maps WHERE run_id = ?",
+				string(run)).Scan(&sold))
 
 			_, err = l.Sell(t.Context(), ledger.Batch{RunID: run}, sells("li", 0))
 			require.NoError(t, err)
 
 			var version int64
-			require.NoError(t, conn.QueryRowContext(t.Context(), "SELECT version FROM runs WHERE id = ?", string(run)).Scan(&version))
+			require.NoError(t, conn.QueryRowContext(t.Context(), "SELECT version FROM runs WHERE id = ?",
+				string(run)).Scan(&version))
 			m, err := seatmap.Decode(3, 6, sold)
 			require.NoError(t, err)
 			require.True(t, m.IsFree(0, 0, 3), "the old map still has li's seat")
 			require.NoError(t, m.Sell(0, 0, 3))
-			require.EqualValues(t, 1, exec("UPDATE runs SET version = version + 1 WHERE id = ? AND version = ?", string(run), version),
+			require.EqualValues(t, 1,
+				exec("UPDATE runs SET version = version + 1 WHERE id = ? AND version = ?", string(run), version),
 				"the compare-and-set does not help")
 			exec("UPDATE seat_maps SET sold = ? WHERE run_id = ?", m.Encode(), string(run))
 			exec("COMMIT")
@@ -436,11 +447,12 @@ func TestWithoutVersionCheck_SellsASeatTwice(t *testing.T) {
 			_, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error { return s.Send() })
 			o.Wrap = intercept.WithoutVersionCheck
 			l, other := ledgertest.Open(t, o), ledgertest.Open(t, o)
-			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, func(s *ledger.BatchState) (ledger.BatchChanges, error) {
-				_, err := other.Sell(t.Context(), ledger.Batch{RunID: run}, sells("li", 0))
-				require.NoError(t, err)
-				return sellSeat(s, "wang", 0)
-			})
+			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run},
+				func(s *ledger.BatchState) (ledger.BatchChanges, error) {
+					_, err := other.Sell(t.Context(), ledger.Batch{RunID: run}, sells("li", 0))
+					require.NoError(t, err)
+					return sellSeat(s, "wang", 0)
+				})
 			require.NoError(t, err)
 			require.Zero(t, l.Stats().LostCompareAndSets)
 			snapshots := ledgertest.AuditSnapshots(t, l, "", 10)
@@ -487,17 +499,19 @@ func TestExpire_PaymentUnderWay(t *testing.T) {
 				if late.Load() {
 					anHourLater(s)
 				}
-				if strings.HasPrefix(s.Query, "SELECT id FROM orders WHERE run_id = ? AND id IN") && strings.HasSuffix(s.Query, "FOR UPDATE") {
+				if strings.HasPrefix(s.Query, "SELECT id FROM orders WHERE run_id = ? AND id IN") &&
+					strings.HasSuffix(s.Query, "FOR UPDATE") {
 					close(sweeping) // It has decided what is due, and goes to lock it.
 				}
 				return s.Send()
 			})
 			id, paid := payUnderWay(t, o, l, run, sweeping)
 			late.Store(true)
-			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, func(s *ledger.BatchState) (ledger.BatchChanges, error) {
-				require.Empty(t, s.Expired, "it was paid in time")
-				return ledger.BatchChanges{}, nil
-			})
+			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run},
+				func(s *ledger.BatchState) (ledger.BatchChanges, error) {
+					require.Empty(t, s.Expired, "it was paid in time")
+					return ledger.BatchChanges{}, nil
+				})
 			require.NoError(t, err)
 			require.True(t, <-paid)
 			late.Store(false)

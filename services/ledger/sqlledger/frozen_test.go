@@ -20,8 +20,8 @@ import (
 )
 
 // TestFrozen_ReplicasAndAShutdown asks a primary to shut down while commits wait for replicas that are frozen, and so
-// count as connected. Whatever it answers then, the ledger says that nobody knows, and after the failover both keys have
-// one answer.
+// count as connected. Whatever it answers then, the ledger says that nobody knows, and after the failover both keys
+// have one answer.
 func TestFrozen_ReplicasAndAShutdown(t *testing.T) {
 	b := openBed(t)
 	require.NoError(t, b.sell("zhao", 5))
@@ -52,7 +52,11 @@ func TestFrozen_ReplicasAndAShutdown(t *testing.T) {
 	require.ErrorIs(t, <-paid, ledger.ErrInDoubt)
 	require.NoError(t, b.members.Servers[0].Kill())
 	b.signal(syscall.SIGCONT, 1, 2)
-	b.eventually(func() bool { _, err := b.supervisor.Open(t.Context(), failover.OpenOptions{}); return err == nil }, "another is opened")
+	b.eventually(func() bool {
+		_, err := b.supervisor.Open(t.Context(),
+			failover.OpenOptions{})
+		return err == nil
+	}, "another is opened")
 	known := b.settled("wang")
 	order, err := b.ledger.OrderByNumber(t.Context(), "N-wang")
 	require.NoError(t, err)
@@ -62,14 +66,18 @@ func TestFrozen_ReplicasAndAShutdown(t *testing.T) {
 	require.True(t, isPaid)
 }
 
-// TestFrozen_Primary freezes the primary. The ledger goes over to the one that takes its place, and once the old one thaws,
-// writable as it was, nothing is sold on it.
+// TestFrozen_Primary freezes the primary. The ledger goes over to the one that takes its place, and once the old one
+// thaws, writable as it was, nothing is sold on it.
 func TestFrozen_Primary(t *testing.T) {
 	b := openBed(t)
 	require.NoError(t, b.sell("zhao", 5))
 	b.signal(syscall.SIGSTOP, 0)
 	frozen := time.Now()
-	b.eventually(func() bool { _, err := b.supervisor.Open(t.Context(), failover.OpenOptions{}); return err == nil }, "another is opened")
+	b.eventually(func() bool {
+		_, err := b.supervisor.Open(t.Context(),
+			failover.OpenOptions{})
+		return err == nil
+	}, "another is opened")
 	opened := time.Now()
 	b.settled("nobody")
 	t.Logf("another primary after %v, sold on after another %v", opened.Sub(frozen), time.Since(opened))

@@ -47,13 +47,14 @@ func (p *primary) scanHead(h *headRow, r *sql.Rows) error {
 	return err
 }
 
-// headQuery is the first statement of everything that sells: the version, and in the same statement the run's state, the
-// primary's clock and the primary check. What is read after it is at least as new as the version, so that the
+// headQuery is the first statement of everything that sells: the version, and in the same statement the run's state,
+// the primary's clock and the primary check. What is read after it is at least as new as the version, so that the
 // compare-and-set vouches for all of it.
 func (p *primary) headQuery(durability Durability) string {
 	d := p.dialect
 	return "SELECT r.version, r.changes_bytes, " + runColumns + ", " + d.nowAfterLocks() + ", " +
-		"EXISTS (SELECT 1 FROM orders o WHERE o.state = 'ON_HOLD' AND o.pay_by <= " + d.now() + " AND o.run_id = r.id), " +
+		"EXISTS (SELECT 1 FROM orders o WHERE o.state = 'ON_HOLD' AND o.pay_by <= " + d.now() +
+		" AND o.run_id = r.id), " +
 		p.checkColumns(durability) + " FROM runs r WHERE r.id = ?"
 }
 
@@ -122,9 +123,10 @@ func (t *transaction) head(ctx context.Context, read *headRow) (*runHead, error)
 // lockRun locks a run that was read without a lock, unless somebody else has sold on it since.
 func (t *transaction) lockRun(ctx context.Context, id rail.RunID, version int64) error {
 	now := int64(-1)
-	err := t.rows(ctx, "SELECT version FROM runs WHERE id = ?"+t.pool.dialect.forUpdate(), []any{string(id)}, func(r *sql.Rows) error {
-		return r.Scan(&now)
-	})
+	err := t.rows(ctx, "SELECT version FROM runs WHERE id = ?"+t.pool.dialect.forUpdate(), []any{string(id)},
+		func(r *sql.Rows) error {
+			return r.Scan(&now)
+		})
 	if err != nil {
 		return locked(err)
 	}

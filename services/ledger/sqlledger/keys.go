@@ -15,7 +15,9 @@ import (
 const maxKeysPerQuery = 200
 
 // replays finds the orders that keys have already.
-func (t *transaction) replays(ctx context.Context, run rail.RunID, keys []ledger.OrderKey) (map[ledger.OrderKey]ledger.Replay, error) {
+func (t *transaction) replays(
+	ctx context.Context, run rail.RunID, keys []ledger.OrderKey,
+) (map[ledger.OrderKey]ledger.Replay, error) {
 	found := map[ledger.OrderKey]ledger.Replay{}
 	for chunk := range slices.Chunk(keys, maxKeysPerQuery) {
 		ids, err := t.takenKeys(ctx, run, chunk)
@@ -25,12 +27,14 @@ func (t *transaction) replays(ctx context.Context, run rail.RunID, keys []ledger
 		if len(ids) == 0 {
 			continue // as nearly always
 		}
-		entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id IN ?", string(run), ids) })
+		entries, err := t.orders(ctx,
+			func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id IN ?", string(run), ids) })
 		if err != nil {
 			return nil, err
 		}
 		for _, e := range entries {
-			found[ledger.OrderKey{Buyer: e.row.Buyer, Key: e.row.IdempotencyKey}] = ledger.Replay{Order: e.order, BodyHash: e.row.BodyHash}
+			found[ledger.OrderKey{Buyer: e.row.Buyer, Key: e.row.IdempotencyKey}] = ledger.Replay{Order: e.order,
+				BodyHash: e.row.BodyHash}
 		}
 	}
 	return found, nil

@@ -16,8 +16,9 @@ type Ledger struct {
 	cluster  *cluster
 	trains   *trainCache
 	pipeline pipeline
-	// payments has a place for each payment that may be under way, readers one for each read of orders on the background pool.
-	// database/sql gives connections to anyone who waits: among thousands who pay, a worker would never get one.
+	// payments has a place for each payment that may be under way, readers one for each read of orders on the
+	// background pool. database/sql gives connections to anyone who waits: among thousands who pay, a worker would
+	// never get one.
 	payments, readers chan struct{}
 	// sealing says that the keyring was held against the ledger's keys, and may seal.
 	sealing atomic.Bool
@@ -34,7 +35,8 @@ type Stats struct {
 	Commits, UnknownCommits int64
 	// LostCompareAndSets are batches that somebody else's batch on the same run came before.
 	LostCompareAndSets int64
-	// Probing is true while the cluster does not acknowledge commits, and one probe at a time looks whether it does again.
+	// Probing is true while the cluster does not acknowledge commits, and one probe at a time looks whether it does
+	// again.
 	Probing bool
 	// HasPrimary is false while there is nobody to sell on, TwoPrimaries true while that is because two members are
 	// writable with one epoch. Both are about clusters: one server is always taken for the primary.
@@ -45,8 +47,8 @@ type Stats struct {
 	ListsOnPrimary int64
 }
 
-// Open connects to the ledger. It does not look whether the schema is there: Ready does. That a cluster has no primary just
-// now is no error: everything is UNAVAILABLE until it has one.
+// Open connects to the ledger. It does not look whether the schema is there: Ready does. That a cluster has no primary
+// just now is no error: everything is UNAVAILABLE until it has one.
 func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
@@ -54,7 +56,8 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if o.Keyring == nil {
 		return nil, errors.New("ledger: no keyring to seal personal data with")
 	}
-	l := &Ledger{options: o, trains: newTrainCache(), pipeline: pipeline{keepFor: o.PipelinedFor, begun: map[rail.RunID]*pipelined{}}}
+	l := &Ledger{options: o, trains: newTrainCache(),
+		pipeline: pipeline{keepFor: o.PipelinedFor, begun: map[rail.RunID]*pipelined{}}}
 	connections := o.MaxConnections
 	var err error
 	switch {

@@ -15,11 +15,11 @@ import (
 const (
 	// findTimeout bounds it: a frozen member never answers, and buyers wait meanwhile.
 	findTimeout = 2 * time.Second
-	// findGrace is how long a primary that was found waits for the members that have not answered yet: one of them may know
-	// better, and one that is frozen must not make every look as long as it can be.
+	// findGrace is how long a primary that was found waits for the members that have not answered yet: one of them may
+	// know better, and one that is frozen must not make every look as long as it can be.
 	findGrace = 300 * time.Millisecond
-	// findAgain is how often those that have answered are asked again while others have not and there is no primary: while
-	// one is frozen another is opened, which whoever waited for the frozen one would miss by up to two seconds.
+	// findAgain is how often those that have answered are asked again while others have not and there is no primary:
+	// while one is frozen another is opened, which whoever waited for the frozen one would miss by up to two seconds.
 	findAgain = lookPause
 )
 
@@ -28,7 +28,8 @@ type Found struct {
 	// DSN is one of those given, Index its place among them.
 	DSN   string
 	Index int
-	// Epoch is the cluster's as the primary has it. A transaction that reads another one is not on this primary any more.
+	// Epoch is the cluster's as the primary has it. A transaction that reads another one is not on this primary any
+	// more.
 	Epoch int64
 	// Members are what all of them said, in the order given.
 	Members []mysqlcluster.Member
@@ -47,10 +48,10 @@ type answer struct {
 }
 
 // Find looks for the primary among the members of a MySQL cluster: the one that is writable, semi-synchronous with a
-// replica connected, and of the highest epoch. Where there is none the error is UNAVAILABLE and says why, and Found has the
-// Members only. It asks all of them side by side, on connections of its own, for at most two seconds, and those that
-// answer again while it waits for others; once a primary is found the others have 300 ms more, and one that has not answered
-// by then does not Answer.
+// replica connected, and of the highest epoch. Where there is none the error is UNAVAILABLE and says why, and Found has
+// the Members only. It asks all of them side by side, on connections of its own, for at most two seconds, and those
+// that answer again while it waits for others; once a primary is found the others have 300 ms more, and one that has
+// not answered by then does not Answer.
 func Find(ctx context.Context, dsns []string) (Found, error) { return find(ctx, dsns, "") }
 
 // find is Find, and asks which members have all of a set of transactions.
@@ -149,7 +150,8 @@ func (a *answer) ask(ctx context.Context, dsn, set string, m *mysqlcluster.Membe
 		return err
 	}
 	var server, readOnly, semiSync string
-	err = mysqlcluster.EachRow(ctx, db, findTimeout, "SELECT "+a.dialect.checkColumns(Replicated)+", "+a.dialect.applied(), nil,
+	err = mysqlcluster.EachRow(ctx, db, findTimeout, "SELECT "+a.dialect.checkColumns(Replicated)+", "+
+		a.dialect.applied(), nil,
 		func(r *sql.Rows) error { return r.Scan(&server, &readOnly, &semiSync, &a.applied) })
 	if err != nil {
 		return err

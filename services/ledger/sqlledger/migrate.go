@@ -25,8 +25,8 @@ const (
 	migrateLockSeconds = 300
 	// maxLockName is how many characters a lock's name may have.
 	maxLockName = 64
-	// migrateTries is how often SQLite, which has no lock but its own, is migrated beside another process: whoever comes
-	// second finds the work done.
+	// migrateTries is how often SQLite, which has no lock but its own, is migrated beside another process: whoever
+	// comes second finds the work done.
 	migrateTries = 5
 )
 
@@ -57,7 +57,8 @@ func migrations(d goose.Dialect, db *sql.DB) (*goose.Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	p, err := goose.NewProvider(d, db, files, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(d, db, files, goose.WithLogger(goose.NopLogger()),
+		goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
@@ -160,7 +161,8 @@ func makeDatabase(ctx context.Context, d dialect, on *sql.Conn, name string) err
 		return definite(err)
 	}
 	if has == "" {
-		_, err := on.ExecContext(ctx, "CREATE DATABASE "+mysqlcluster.Quote(name)+" CHARACTER SET utf8mb4 COLLATE "+d.collation())
+		_, err := on.ExecContext(ctx, "CREATE DATABASE "+mysqlcluster.Quote(name)+
+			" CHARACTER SET utf8mb4 COLLATE "+d.collation())
 		return definite(err)
 	}
 	return d.checkCollation(name, has)
@@ -178,22 +180,27 @@ func (d dialect) checkCollation(database, has string) error {
 	if has == d.collation() {
 		return nil
 	}
-	return fmt.Errorf("ledger: the database %s has the collation %s, which takes different keys for equal: it needs %s "+
+	return fmt.Errorf("ledger: the database %s has the collation %s, which takes different keys for equal: "+
+		"it needs %s "+
 		"(drop it while it is empty, and it is made right; or ALTER DATABASE %s COLLATE %s before there are tables)",
 		database, has, d.collation(), database, d.collation())
 }
 
 // wrongColumn says which column does not compare as the database does, "" where all do: its table was made before the
 // database's collation was changed.
-func (d dialect) wrongColumn(ctx context.Context, on mysqlcluster.Querier, database string) (problem string, err error) {
+func (d dialect) wrongColumn(
+	ctx context.Context, on mysqlcluster.Querier, database string,
+) (problem string, err error) {
 	const query = "SELECT TABLE_NAME, COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS " +
 		"WHERE TABLE_SCHEMA = ? AND COLLATION_NAME <> ? ORDER BY TABLE_NAME, ORDINAL_POSITION LIMIT 1"
-	err = mysqlcluster.EachRow(ctx, on, backgroundStatementTimeout, query, []any{database, d.collation()}, func(r *sql.Rows) error {
-		var table, column, has string
-		err := r.Scan(&table, &column, &has)
-		problem = fmt.Sprintf("the column %s.%s has the collation %s: it needs %s (ALTER TABLE %s CONVERT TO CHARACTER SET "+
-			"utf8mb4 COLLATE %s)", table, column, has, d.collation(), mysqlcluster.Quote(table), d.collation())
-		return err
-	})
+	err = mysqlcluster.EachRow(ctx, on, backgroundStatementTimeout, query, []any{database, d.collation()},
+		func(r *sql.Rows) error {
+			var table, column, has string
+			err := r.Scan(&table, &column, &has)
+			problem = fmt.Sprintf("the column %s.%s has the collation %s: "+
+				"it needs %s (ALTER TABLE %s CONVERT TO CHARACTER SET "+
+				"utf8mb4 COLLATE %s)", table, column, has, d.collation(), mysqlcluster.Quote(table), d.collation())
+			return err
+		})
 	return problem, err
 }

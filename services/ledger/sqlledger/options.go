@@ -63,8 +63,8 @@ const (
 	defaultCommitTimeout = 3 * time.Second
 	// defaultStatementTimeout is above the second that a statement may wait for a row lock.
 	defaultStatementTimeout = 2 * time.Second
-	// defaultPipelinedFor is longer than answered buyers take to ask again, and short enough to be nobody's burden where
-	// they do not.
+	// defaultPipelinedFor is longer than answered buyers take to ask again, and short enough to be nobody's burden
+	// where they do not.
 	defaultPipelinedFor = 50 * time.Millisecond
 	// defaultConnections is how many runs one process sells at the same moment. MySQL admits 151 clients by default,
 	// and several servers share it.
@@ -98,11 +98,12 @@ const (
 	// server.
 	saleWaitSeconds = 2
 	saleIdle        = 1_200 * time.Millisecond
-	// backgroundWaitSeconds and backgroundIdle are the same for the other work, whose transactions think longer between statements.
-	// The server still frees a frozen one's runs within 5 s.
+	// backgroundWaitSeconds and backgroundIdle are the same for the other work, whose transactions think longer between
+	// statements. The server still frees a frozen one's runs within 5 s.
 	backgroundWaitSeconds = 4
 	backgroundIdle        = 2_500 * time.Millisecond
-	// saleLockSeconds and backgroundLockSeconds are how long a statement waits for a row lock (MySQL counts whole seconds).
+	// saleLockSeconds and backgroundLockSeconds are how long a statement waits for a row lock (MySQL counts whole
+	// seconds).
 	saleLockSeconds       = 1
 	backgroundLockSeconds = 10
 	// sqliteBusyStep is how long SQLite waits for another process's write before it looks at the deadline again.

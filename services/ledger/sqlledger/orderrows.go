@@ -53,8 +53,9 @@ type ticketRow struct {
 // orderColumns are the columns of orderRow; the clock is the server's, so that a hold past its time reads as EXPIRED by
 // the clock that decides it.
 func (d dialect) orderColumns() string {
-	return "run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, from_call, " +
-		"to_call, total_minor, currency, placed_at, pay_by, paid_at, ended_at, pay_key, erased_at, " + d.now() + " AS clock"
+	return "run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, " +
+		"from_call, to_call, total_minor, currency, placed_at, pay_by, paid_at, ended_at, pay_key, " +
+		"erased_at, " + d.now() + " AS clock"
 }
 
 const ticketColumns = "run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, " +
@@ -114,9 +115,12 @@ type entry struct {
 	row   *orderRow
 }
 
-// findOrders reads orders and their tickets, in two statements however many they are. The two need not see one moment: of a
-// ticket only its passenger ever changes, and whoever reads the new one beside the old version reads the order again.
-func (l *Ledger) findOrders(ctx context.Context, g *gorm.DB, d dialect, limit time.Duration, where func(*gorm.DB) *gorm.DB) ([]entry, error) {
+// findOrders reads orders and their tickets, in two statements however many they are. The two need not see one moment:
+// of a ticket only its passenger ever changes, and whoever reads the new one beside the old version reads the order
+// again.
+func (l *Ledger) findOrders(
+	ctx context.Context, g *gorm.DB, d dialect, limit time.Duration, where func(*gorm.DB) *gorm.DB,
+) ([]entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	g = g.WithContext(ctx)
@@ -140,7 +144,8 @@ func (l *Ledger) findOrders(ctx context.Context, g *gorm.DB, d dialect, limit ti
 			condition = condition.Or("run_id = ? AND order_id IN ?", run, ids)
 		}
 		var tickets []ticketRow
-		err := g.Table("tickets").Select(ticketColumns).Where(condition).Order("run_id, order_id, n").Find(&tickets).Error
+		err := g.Table("tickets").Select(ticketColumns).Where(condition).Order("run_id, order_id, " +
+			"n").Find(&tickets).Error
 		if err != nil {
 			return nil, late(ctx, err)
 		}

@@ -21,8 +21,8 @@ func (l *Ledger) Order(ctx context.Context, orderID string) (*rail.Order, error)
 	return found[0], nil
 }
 
-// OrdersByID is Order for many ids, in their order and nil where there is none. However many runs they are on, maxIDs of
-// them take two statements.
+// OrdersByID is Order for many ids, in their order and nil where there is none. However many runs they are on, maxIDs
+// of them take two statements.
 func (l *Ledger) OrdersByID(ctx context.Context, ids []string) ([]*rail.Order, error) {
 	orders := make([]*rail.Order, len(ids))
 	places := map[string][]int{}
@@ -98,7 +98,8 @@ func (l *Ledger) OrderToPay(ctx context.Context, orderID string) (*rail.Order, e
 	if err != nil {
 		return nil, err
 	}
-	found, err := l.readOn(ctx, p, p.pool, 1, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id = ?", string(run), orderID) })
+	found, err := l.readOn(ctx, p, p.pool, 1,
+		func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id = ?", string(run), orderID) })
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -117,8 +118,11 @@ func (l *Ledger) enter(ctx context.Context, places chan struct{}, tooMany string
 	}
 }
 
-// readOn reads orders on connections to the primary. Fewer than expected are believed only of a server that is still it.
-func (l *Ledger) readOn(ctx context.Context, p *primary, on *pool, expected int, where func(*gorm.DB) *gorm.DB) ([]*rail.Order, error) {
+// readOn reads orders on connections to the primary. Fewer than expected are believed only of a server that is still
+// it.
+func (l *Ledger) readOn(
+	ctx context.Context, p *primary, on *pool, expected int, where func(*gorm.DB) *gorm.DB,
+) ([]*rail.Order, error) {
 	entries, err := l.findOrders(ctx, on.gorm, p.dialect, l.options.StatementTimeout, where)
 	if err != nil {
 		return nil, l.failed(p, err)
@@ -131,7 +135,8 @@ func (l *Ledger) readOn(ctx context.Context, p *primary, on *pool, expected int,
 	return orderOnly(entries), nil
 }
 
-// vouched is nil where a server that has found nothing is still the primary: a former one does not know the orders of the next.
+// vouched is nil where a server that has found nothing is still the primary: a former one does not know the orders of
+// the next.
 func (l *Ledger) vouched(ctx context.Context, on *pool) error {
 	t, err := l.begin(ctx, on, nil)
 	if err != nil {
@@ -141,8 +146,8 @@ func (l *Ledger) vouched(ctx context.Context, on *pool) error {
 	return definite(t.checkPrimary(ctx))
 }
 
-// Orders lists orders, newest first, from a replica where there is one; of a cluster's replicas from one that has kept up,
-// else from the primary.
+// Orders lists orders, newest first, from a replica where there is one; of a cluster's replicas from one that has kept
+// up, else from the primary.
 func (l *Ledger) Orders(ctx context.Context, filter ledger.OrderFilter) ([]*rail.Order, error) {
 	p, err := l.primary()
 	if err != nil {
@@ -175,7 +180,8 @@ func (l *Ledger) list(ctx context.Context, p *primary, on *pool, filter ledger.O
 		}
 		defer leave()
 	}
-	return l.findOrders(ctx, on.gorm, p.dialect, min(on.statement, l.options.StatementTimeout), p.dialect.matching(filter))
+	return l.findOrders(ctx, on.gorm, p.dialect, min(on.statement, l.options.StatementTimeout),
+		p.dialect.matching(filter))
 }
 
 // matching is what a list of orders asks for.
@@ -201,8 +207,8 @@ func (d dialect) matching(filter ledger.OrderFilter) func(*gorm.DB) *gorm.DB {
 	}
 }
 
-// inStates is the condition for states as an order shows them: a hold past its time is expired, swept or not. The column
-// is state, or stateOfFound.
+// inStates is the condition for states as an order shows them: a hold past its time is expired, swept or not. The
+// column is state, or stateOfFound.
 func (d dialect) inStates(column string, states []rail.OrderState) string {
 	var alternatives []string
 	for _, s := range states {
@@ -210,7 +216,8 @@ func (d dialect) inStates(column string, states []rail.OrderState) string {
 		case rail.OnHold:
 			alternatives = append(alternatives, "("+column+" = 'ON_HOLD' AND pay_by > "+d.now()+")")
 		case rail.Expired:
-			alternatives = append(alternatives, column+" = 'EXPIRED'", "("+column+" = 'ON_HOLD' AND pay_by <= "+d.now()+")")
+			alternatives = append(alternatives, column+" = 'EXPIRED'", "("+column+
+				" = 'ON_HOLD' AND pay_by <= "+d.now()+")")
 		case rail.Paid, rail.Cancelled:
 			alternatives = append(alternatives, column+" = '"+string(s)+"'")
 		}

@@ -39,7 +39,8 @@ func (l *Ledger) Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key 
 
 func (t *transaction) pay(ctx context.Context, runID rail.RunID, orderID, buyer, key string) (entry, error) {
 	now := t.pool.dialect.now()
-	changed, err := t.exec(ctx, "UPDATE orders SET state = 'PAID', paid_at = "+now+", pay_key = ?, version = version + 1 "+
+	changed, err := t.exec(ctx, "UPDATE orders SET state = 'PAID', paid_at = "+now+
+		", pay_key = ?, version = version + 1 "+
 		"WHERE run_id = ? AND id = ? AND buyer = ? AND state = 'ON_HOLD' AND pay_by > "+now,
 		key, string(runID), orderID, buyer)
 	if err != nil {
@@ -47,7 +48,8 @@ func (t *transaction) pay(ctx context.Context, runID rail.RunID, orderID, buyer,
 	}
 	if changed == 0 {
 		// The answer is to rest on a commit of its own all the same, or a primary that is none any more could give it.
-		changed, err = t.exec(ctx, "UPDATE orders SET pay_attempts = pay_attempts + 1 WHERE run_id = ? AND id = ? AND buyer = ?",
+		changed, err = t.exec(ctx,
+			"UPDATE orders SET pay_attempts = pay_attempts + 1 WHERE run_id = ? AND id = ? AND buyer = ?",
 			string(runID), orderID, buyer)
 		if err != nil {
 			return entry{}, locked(err)
@@ -59,7 +61,10 @@ func (t *transaction) pay(ctx context.Context, runID rail.RunID, orderID, buyer,
 	if err := t.checkPrimary(ctx); err != nil {
 		return entry{}, err
 	}
-	entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id = ?", string(runID), orderID) })
+	entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB {
+		return g.Where("run_id = ? AND id = ?",
+			string(runID), orderID)
+	})
 	if err != nil {
 		return entry{}, err
 	}

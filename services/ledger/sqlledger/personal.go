@@ -32,7 +32,8 @@ func placeOfTicket(orderID string, n int) []byte {
 // placeOfKey is where a key's own id is kept, sealed with the key.
 func placeOfKey(id string) []byte { return []byte("key " + id) }
 
-// seal seals the passenger of an order's n-th ticket: the length of the document number in a byte, the number, the name.
+// seal seals the passenger of an order's n-th ticket: the length of the document number in a byte, the number, the
+// name.
 func (l *Ledger) seal(orderID string, n int, p rail.Passenger) (key string, sealed []byte) {
 	text := append([]byte{byte(len(p.DocumentNumber))}, p.DocumentNumber...)
 	return l.options.Keyring.Seal(append(text, p.Name...), placeOfTicket(orderID, n))
@@ -50,15 +51,16 @@ func (r *ticketRow) passenger(keys Keyring) (rail.Passenger, error) {
 	return OpenPassenger(keys, r.OrderID, r.N, key, r.Personal)
 }
 
-// OpenPassenger opens the passenger of an order's n-th ticket, which counts from 0, as it is in the columns personal and
-// personal_key.
+// OpenPassenger opens the passenger of an order's n-th ticket, which counts from 0, as it is in the columns personal
+// and personal_key.
 func OpenPassenger(keys Keyring, orderID string, n int, key string, sealed []byte) (rail.Passenger, error) {
 	text, err := keys.Open(key, sealed, placeOfTicket(orderID, n))
 	if err == nil && (len(text) == 0 || len(text) <= int(text[0])) {
 		err = errors.New("it is too short")
 	}
 	if err != nil {
-		return rail.Passenger{}, fmt.Errorf("the passenger of ticket %d of the order %s cannot be opened with the key %q: %w", n+1, orderID, key, err)
+		const message = "the passenger of ticket %d of the order %s cannot be opened with the key %q: %w"
+		return rail.Passenger{}, fmt.Errorf(message, n+1, orderID, key, err)
 	}
 	name := 1 + int(text[0])
 	return rail.Passenger{Name: string(text[name:]), DocumentNumber: string(text[1:name])}, nil
@@ -74,9 +76,9 @@ type keyRow struct {
 	retired sql.NullInt64
 }
 
-// CheckKeys holds the keyring against the keys that passengers were sealed with, and notes the first of the ring, so that other
-// servers hear of it. What others note later is found by asking again. ErrKeys: a key is missing, or is another one of the
-// same id. Nothing is sealed before this was nil once.
+// CheckKeys holds the keyring against the keys that passengers were sealed with, and notes the first of the ring, so
+// that other servers hear of it. What others note later is found by asking again. ErrKeys: a key is missing, or is
+// another one of the same id. Nothing is sealed before this was nil once.
 func (l *Ledger) CheckKeys(ctx context.Context) error {
 	noted, err := l.keysFit(ctx)
 	if err == nil && !noted {
@@ -104,12 +106,13 @@ func (l *Ledger) keysFit(ctx context.Context) (noted bool, err error) {
 		return false, err
 	}
 	var rows []keyRow
-	err = mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, "SELECT id, check_value, retired_at FROM personal_keys", nil, func(r *sql.Rows) error {
-		var row keyRow
-		err := r.Scan(&row.id, &row.check, &row.retired)
-		rows = append(rows, row)
-		return err
-	})
+	err = mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout,
+		"SELECT id, check_value, retired_at FROM personal_keys", nil, func(r *sql.Rows) error {
+			var row keyRow
+			err := r.Scan(&row.id, &row.check, &row.retired)
+			rows = append(rows, row)
+			return err
+		})
 	if err != nil {
 		return false, l.failed(p, err)
 	}
@@ -119,9 +122,11 @@ func (l *Ledger) keysFit(ctx context.Context) (noted bool, err error) {
 			if row.retired.Valid {
 				continue
 			}
-			return false, fmt.Errorf("%w: passengers are sealed with the key %s, and it is not among %s", ErrKeys, row.id, strings.Join(keys, ", "))
+			return false, fmt.Errorf("%w: passengers are sealed with the key %s, and it is not among %s", ErrKeys,
+				row.id, strings.Join(keys, ", "))
 		}
-		if text, err := l.options.Keyring.Open(row.id, row.check, placeOfKey(row.id)); err != nil || string(text) != row.id {
+		text, err := l.options.Keyring.Open(row.id, row.check, placeOfKey(row.id))
+		if err != nil || string(text) != row.id {
 			return false, fmt.Errorf("%w: the key %s is another one than passengers are sealed with", ErrKeys, row.id)
 		}
 		noted = noted || row.id == keys[0] && !row.retired.Valid
@@ -144,11 +149,13 @@ func (l *Ledger) noteKey(ctx context.Context) error {
 		return definite(err)
 	}
 	id := l.options.Keyring.Keys()[0]
-	changed, err := t.exec(ctx, "UPDATE personal_keys SET retired_at = NULL WHERE id = ? AND retired_at IS NOT NULL", id)
+	changed, err := t.exec(ctx,
+		"UPDATE personal_keys SET retired_at = NULL WHERE id = ? AND retired_at IS NOT NULL", id)
 	if err == nil && changed == 0 {
 		// Sealed with the first key, which is the one.
 		_, check := l.options.Keyring.Seal([]byte(id), placeOfKey(id))
-		_, err = t.exec(ctx, "INSERT INTO personal_keys (id, check_value, since) VALUES (?, ?, "+t.pool.dialect.now()+")", id, check)
+		_, err = t.exec(ctx, "INSERT INTO personal_keys (id, check_value, since) VALUES (?, ?, "+
+			t.pool.dialect.now()+")", id, check)
 	}
 	if err != nil {
 		return definite(err)
@@ -166,7 +173,8 @@ func (l *Ledger) maySeal(ctx context.Context) error {
 		return unavailable("this server's keys are being replaced", err)
 	}
 	if errors.Is(err, ledger.ErrInDoubt) {
-		return unavailable("it is not known yet whether this server's key is noted", errors.New(err.Error())) // of no order
+		// The text alone: this is in doubt of no order.
+		return unavailable("it is not known yet whether this server's key is noted", errors.New(err.Error()))
 	}
 	return err
 }

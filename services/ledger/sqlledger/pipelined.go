@@ -10,15 +10,16 @@ import (
 	"interlock/services/rail"
 )
 
-// While a run is being sold, its next batch comes as soon as this one is answered. So the text that commits a batch begins the
-// next one's transaction, too, with its first read: the run's. It holds no lock, and the next batch's compare-and-set vouches
-// for what it read, whoever sells in between. That is one of two round trips less.
+// While a run is being sold, its next batch comes as soon as this one is answered. So the text that commits a batch
+// begins the next one's transaction, too, with its first read: the run's. It holds no lock, and the next batch's
+// compare-and-set vouches for what it read, whoever sells in between. That is one of two round trips less.
 
 // pipelined is a transaction that was begun before its batch came.
 type pipelined struct {
 	*connection
 	begun time.Time
-	// rows is what comes behind the commit's answer. The commit's buyers do not wait for it; giveUp ends the wait of others.
+	// rows is what comes behind the commit's answer. The commit's buyers do not wait for it; giveUp ends the wait of
+	// others.
 	rows   *sql.Rows
 	giveUp context.CancelFunc
 	// end abandons the transaction where no batch comes.
@@ -34,8 +35,8 @@ func newPipelined(c *connection, rows *sql.Rows) *pipelined {
 	return &pipelined{connection: c, begun: time.Now(), rows: rows, came: make(chan struct{})}
 }
 
-// read reads what the transaction reads first. It does so at once: what that says of the primary's clock is then as new as can
-// be.
+// read reads what the transaction reads first. It does so at once: what that says of the primary's clock is then as new
+// as can be.
 func (b *pipelined) read() {
 	defer close(b.came)
 	defer b.giveUp()
@@ -54,7 +55,8 @@ func (b *pipelined) wait(ctx context.Context) {
 	}
 }
 
-// drain reads what is left of rows while their context can still end that. Closing them would read it without a context.
+// drain reads what is left of rows while their context can still end that. Closing them would read it without a
+// context.
 func drain(rows *sql.Rows) {
 	for rows.Next() || rows.NextResultSet() {
 		continue
@@ -111,8 +113,8 @@ func (p *pipeline) keep(id rail.RunID, b *pipelined) {
 	})
 }
 
-// take takes the transaction that was begun for a run, or only if it is a certain one; nil where there is none. The caller has
-// to end it.
+// take takes the transaction that was begun for a run, or only if it is a certain one; nil where there is none. The
+// caller has to end it.
 func (p *pipeline) take(id rail.RunID, only *pipelined) *pipelined {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -144,9 +146,9 @@ func (l *Ledger) mayPipeline(p *primary) bool {
 	return p.pool.multiStatement && l.options.Durability == Replicated && l.pipeline.mayBegin()
 }
 
-// resume goes on with the transaction that was begun for a batch. It returns nil where there is none that the batch can use:
-// the run is to be locked, there is another primary by now, or the worker has not the maps of the version that was read. Maps
-// that are read now would be newer than that.
+// resume goes on with the transaction that was begun for a batch. It returns nil where there is none that the batch can
+// use: the run is to be locked, there is another primary by now, or the worker has not the maps of the version that was
+// read. Maps that are read now would be newer than that.
 func (l *Ledger) resume(ctx context.Context, p *primary, batch *ledger.Batch) (*transaction, *runHead, error) {
 	b := l.pipeline.take(batch.RunID, nil)
 	if b == nil {

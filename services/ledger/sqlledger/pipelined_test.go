@@ -39,7 +39,8 @@ func (s *sent) take() (texts []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, text := range s.texts {
-		if strings.Contains(text, "START TRANSACTION") || strings.Contains(text, "COMMIT") || strings.Contains(text, "ROLLBACK") {
+		if strings.Contains(text, "START TRANSACTION") || strings.Contains(text, "COMMIT") ||
+			strings.Contains(text, "ROLLBACK") {
 			texts = append(texts, text)
 		}
 	}
@@ -47,7 +48,8 @@ func (s *sent) take() (texts []string) {
 	return texts
 }
 
-// TestSell_Pipelined sells batches that follow each other: each but the first is one text, on a state that was read before it came.
+// TestSell_Pipelined sells batches that follow each other: each but the first is one text, on a state that was read
+// before it came.
 func TestSell_Pipelined(t *testing.T) {
 	b := openBed(t)
 	var s sent
@@ -56,7 +58,10 @@ func TestSell_Pipelined(t *testing.T) {
 	// Nothing here is to depend on how fast the machine is.
 	o.PipelinedFor, o.CommitTimeout = time.Minute, time.Minute
 	l, other := ledgertest.Open(t, o), ledgertest.Open(t, b.options)
-	b.eventually(func() bool { return l.Ready(t.Context()) == nil && other.Ready(t.Context()) == nil }, "both know the primary")
+	b.eventually(func() bool {
+		return l.Ready(t.Context()) == nil &&
+			other.Ready(t.Context()) == nil
+	}, "both know the primary")
 	known := int64(0)
 	follows := func() ledger.Batch { return ledger.Batch{RunID: b.run, MoreExpected: true, KnownVersion: known} }
 	sell := func(l *sqlledger.Ledger, batch ledger.Batch, buyer string, seat int) error {
@@ -109,8 +114,8 @@ func TestSell_Pipelined(t *testing.T) {
 	require.Zero(t, l.Stats().UnknownCommits)
 }
 
-// TestSell_PipelinedIsLost has what comes behind a commit's answer fail: the batch is committed, that is known, and the next one
-// opens as ever.
+// TestSell_PipelinedIsLost has what comes behind a commit's answer fail: the batch is committed, that is known, and the
+// next one opens as ever.
 func TestSell_PipelinedIsLost(t *testing.T) {
 	b := openBed(t)
 	var s sent
@@ -118,7 +123,8 @@ func TestSell_PipelinedIsLost(t *testing.T) {
 	o.Wrap = func(c driver.Connector) driver.Connector {
 		return intercept.Intercept(c, func(ctx context.Context, statement *intercept.Statement) error {
 			// What would begin the next transaction is no SQL: everything before it has been executed by then.
-			statement.Query = strings.Replace(statement.Query, "; START TRANSACTION; SELECT", "; START TRANSACTION; SELEKT", 1)
+			statement.Query = strings.Replace(statement.Query, "; START TRANSACTION; SELECT",
+				"; START TRANSACTION; SELEKT", 1)
 			return s.intercept(ctx, statement)
 		})
 	}
@@ -132,16 +138,18 @@ func TestSell_PipelinedIsLost(t *testing.T) {
 	require.Zero(t, l.Stats().UnknownCommits)
 }
 
-// TestSell_TheQuestionFails has the question behind a COMMIT refused for want of rights: the batch is committed, which nobody
-// has said, and may not be taken for one that was not.
+// TestSell_TheQuestionFails has the question behind a COMMIT refused for want of rights: the batch is committed, which
+// nobody has said, and may not be taken for one that was not.
 func TestSell_TheQuestionFails(t *testing.T) {
 	b := openBed(t)
 	var armed atomic.Bool
 	o := b.options
 	o.Wrap = func(c driver.Connector) driver.Connector {
 		return intercept.Intercept(c, func(_ context.Context, statement *intercept.Statement) error {
-			if at := strings.LastIndex(statement.Query, "COMMIT; SELECT"); at >= 0 && armed.CompareAndSwap(true, false) {
-				statement.Query = statement.Query[:at] + "COMMIT; SELECT * FROM mysql.user" // which the ledger's user may not
+			if at := strings.LastIndex(statement.Query, "COMMIT; SELECT"); at >= 0 &&
+				armed.CompareAndSwap(true, false) {
+				// which the ledger's user may not
+				statement.Query = statement.Query[:at] + "COMMIT; SELECT * FROM mysql.user"
 			}
 			return statement.Send()
 		})
@@ -154,8 +162,8 @@ func TestSell_TheQuestionFails(t *testing.T) {
 	require.True(t, b.settled("zhao"), "it was committed")
 }
 
-// TestSell_PipelinedHangs has what comes behind a commit's answer hang: buyers are answered all the same, and the next batch gives
-// it up and opens as ever.
+// TestSell_PipelinedHangs has what comes behind a commit's answer hang: buyers are answered all the same, and the next
+// batch gives it up and opens as ever.
 func TestSell_PipelinedHangs(t *testing.T) {
 	b := openBed(t)
 	var s sent
@@ -163,7 +171,8 @@ func TestSell_PipelinedHangs(t *testing.T) {
 	o.PipelinedFor, o.CommitTimeout, o.StatementTimeout = time.Minute, time.Minute, 500*time.Millisecond
 	o.Wrap = func(c driver.Connector) driver.Connector {
 		return intercept.Intercept(c, func(ctx context.Context, statement *intercept.Statement) error {
-			statement.Query = strings.Replace(statement.Query, "; START TRANSACTION; SELECT", "; DO SLEEP(50); START TRANSACTION; SELECT", 1)
+			statement.Query = strings.Replace(statement.Query, "; START TRANSACTION; SELECT",
+				"; DO SLEEP(50); START TRANSACTION; SELECT", 1)
 			return s.intercept(ctx, statement)
 		})
 	}
@@ -172,7 +181,8 @@ func TestSell_PipelinedHangs(t *testing.T) {
 	version, begun := int64(0), time.Now()
 	for seat, buyer := range []string{"zhao", "qian"} {
 		var err error
-		version, err = l.Sell(t.Context(), ledger.Batch{RunID: b.run, KnownVersion: version, MoreExpected: true}, sells(buyer, seat))
+		version, err = l.Sell(t.Context(), ledger.Batch{RunID: b.run, KnownVersion: version,
+			MoreExpected: true}, sells(buyer, seat))
 		require.NoError(t, err)
 		require.Len(t, s.take(), 2)
 	}
@@ -187,7 +197,8 @@ func TestSell_PipelinedOnMariaDB(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, members.Close()) })
 	require.NoError(t, members.Open(context.WithoutCancel(t.Context()), nil))
 	var s sent
-	o := sqlledger.Options{DSN: members.DSN(members.Servers[0], cluster.Database), PipelinedFor: time.Minute, CommitTimeout: time.Minute}
+	o := sqlledger.Options{DSN: members.DSN(members.Servers[0], cluster.Database), PipelinedFor: time.Minute,
+		CommitTimeout: time.Minute}
 	require.NoError(t, sqlledger.Migrate(t.Context(), o))
 	o.Wrap = func(c driver.Connector) driver.Connector { return intercept.Intercept(c, s.intercept) }
 	l := ledgertest.Open(t, o)
@@ -198,7 +209,8 @@ func TestSell_PipelinedOnMariaDB(t *testing.T) {
 	s.take()
 	version := int64(0)
 	for seat, buyer := range []string{"zhao", "qian", "sun"} {
-		version, err = l.Sell(t.Context(), ledger.Batch{RunID: run.ID, KnownVersion: version, MoreExpected: true}, sells(buyer, seat))
+		version, err = l.Sell(t.Context(), ledger.Batch{RunID: run.ID, KnownVersion: version,
+			MoreExpected: true}, sells(buyer, seat))
 		require.NoError(t, err)
 		texts := s.take()
 		require.Len(t, texts, map[bool]int{true: 2, false: 1}[seat == 0])

@@ -9,16 +9,18 @@ import (
 	"time"
 )
 
-// primary is one primary, and the connections that lead to it. It never turns into another one: a cluster's next primary is a
-// primary of its own, so that nothing that was begun on the old one can go on on the new one unnoticed.
+// primary is one primary, and the connections that lead to it. It never turns into another one: a cluster's next
+// primary is a primary of its own, so that nothing that was begun on the old one can go on on the new one unnoticed.
 type primary struct {
 	dialect dialect
 	// place is the file, or the server's address and database. dsn leads there; "" for a file.
 	place, dsn, database string
-	// epoch is the cluster's as the primary had it when it was found; clustered says that there is one to hold it against.
+	// epoch is the cluster's as the primary had it when it was found; clustered says that there is one to hold it
+	// against.
 	epoch     int64
 	clustered bool
-	// pool is for what sells: short transactions that must not wait. On SQLite all that writes shares its one connection.
+	// pool is for what sells: short transactions that must not wait. On SQLite all that writes shares its one
+	// connection.
 	pool *pool
 	// background is for all other work on the primary.
 	background *pool
@@ -30,14 +32,14 @@ type primary struct {
 	breaker  breaker
 	semiSync semiSyncCheck
 	clock    clock
-	// life ends when another primary is known, and with it what was begun here and cannot commit any more. A COMMIT that was
-	// sent is waited for all the same.
+	// life ends when another primary is known, and with it what was begun here and cannot commit any more. A COMMIT
+	// that was sent is waited for all the same.
 	life  context.Context
 	leave context.CancelFunc
 }
 
-// during is a context that ends after some time, and with the primary's life: buyers do not wait for a frozen primary once there
-// is another one.
+// during is a context that ends after some time, and with the primary's life: buyers do not wait for a frozen primary
+// once there is another one.
 func (p *primary) during(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	stop := context.AfterFunc(p.life, cancel)
@@ -73,10 +75,12 @@ func openServer(o *Options, dsn string, d dialect) (_ *primary, err error) {
 		made.limit(connections, idle)
 		return made, nil
 	}
-	if p.pool, err = open(session{saleWaitSeconds, saleLockSeconds, true}, o.StatementTimeout, saleIdle, o.MaxConnections); err != nil {
+	if p.pool, err = open(session{saleWaitSeconds, saleLockSeconds, true}, o.StatementTimeout, saleIdle,
+		o.MaxConnections); err != nil {
 		return nil, err
 	}
-	if p.background, err = open(session{backgroundWaitSeconds, backgroundLockSeconds, false}, backgroundStatementTimeout, backgroundIdle, backgroundConnections); err != nil {
+	if p.background, err = open(session{backgroundWaitSeconds, backgroundLockSeconds, false},
+		backgroundStatementTimeout, backgroundIdle, backgroundConnections); err != nil {
 		return nil, err
 	}
 	p.lists.Store(p.background)
@@ -107,8 +111,8 @@ func (p *pool) limit(connections int, idle time.Duration) {
 	p.sql.SetConnMaxIdleTime(idle)
 }
 
-// publisher is the pool that publishes. On SQLite it is the one connection that writes: a publication waits for it for as long
-// as another one may take, and no statement of it may keep sales waiting for longer than one of theirs.
+// publisher is the pool that publishes. On SQLite it is the one connection that writes: a publication waits for it for
+// as long as another one may take, and no statement of it may keep sales waiting for longer than one of theirs.
 func (p *primary) publisher() *pool {
 	if p.dialect.flavor != SQLite {
 		return p.background

@@ -12,8 +12,8 @@ import (
 // The primary check is read in every transaction that writes, on the server that will commit it: is it writable, is its
 // semi-synchronous replication on, and does it have the epoch that it was found with?
 
-// checkColumns are four columns: the dialect's three, and the cluster's epoch as this server has it, NULL where there is no
-// cluster or it was never opened.
+// checkColumns are four columns: the dialect's three, and the cluster's epoch as this server has it, NULL where there
+// is no cluster or it was never opened.
 func (p *primary) checkColumns(durability Durability) string {
 	epoch := "NULL"
 	if p.clustered {
@@ -41,8 +41,8 @@ func (c *primaryCheck) problem() error {
 	return nil
 }
 
-// passes is nil where the server may be written, and is still the primary that was found. An error has a cluster look for
-// its primary.
+// passes is nil where the server may be written, and is still the primary that was found. An error has a cluster look
+// for its primary.
 func (t *transaction) passes(c *primaryCheck) error {
 	err := c.problem()
 	if err == nil && t.primary.clustered && c.epoch.Int64 != t.primary.epoch {

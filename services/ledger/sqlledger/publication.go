@@ -21,7 +21,8 @@ func (l *Ledger) PublicationNumber(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	var number int64
-	err = mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, "SELECT value FROM counters WHERE name = 'publication'", nil,
+	err = mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout,
+		"SELECT value FROM counters WHERE name = 'publication'", nil,
 		func(r *sql.Rows) error { return r.Scan(&number) })
 	return number, l.failed(p, err)
 }
@@ -61,9 +62,10 @@ func (t *transaction) nextPublication(ctx context.Context) (p publication, err e
 		return p, err
 	}
 	var now int64
-	err = t.rows(ctx, "SELECT value, "+t.pool.dialect.now()+" FROM counters WHERE name = 'publication'", nil, func(r *sql.Rows) error {
-		return r.Scan(&p.number, &now)
-	})
+	err = t.rows(ctx, "SELECT value, "+t.pool.dialect.now()+" FROM counters WHERE name = 'publication'", nil,
+		func(r *sql.Rows) error {
+			return r.Scan(&p.number, &now)
+		})
 	p.at = fromMillis(now)
 	return p, err
 }

@@ -15,7 +15,9 @@ import (
 const firstVersion = 1
 
 // Publish puts runs on sale, all or none: see publish.Ledger.
-func (l *Ledger) Publish(ctx context.Context, runs []*rail.Run, by string, validateOnly bool) ([]ledger.Publication, error) {
+func (l *Ledger) Publish(
+	ctx context.Context, runs []*rail.Run, by string, validateOnly bool,
+) ([]ledger.Publication, error) {
 	if validateOnly {
 		return l.rehearse(ctx, runs)
 	}
@@ -142,10 +144,13 @@ func (s *storedRun) same(r *rail.Run) bool {
 		s.closesBefore == int64(r.ClosesBefore/time.Second) && rail.RunStatus(s.status) != rail.Withdrawn
 }
 
-func (t *transaction) storedRuns(ctx context.Context, ids []rail.RunID, lock string) (map[rail.RunID]*storedRun, error) {
+func (t *transaction) storedRuns(
+	ctx context.Context, ids []rail.RunID, lock string,
+) (map[rail.RunID]*storedRun, error) {
 	found := make(map[rail.RunID]*storedRun, len(ids))
 	for chunk := range slices.Chunk(ids, maxIDs) {
-		err := t.rows(ctx, "SELECT r.version, "+runColumns+" FROM runs r WHERE r.id IN "+marks(len(chunk))+lock, anys(chunk),
+		err := t.rows(ctx, "SELECT r.version, "+runColumns+" FROM runs r WHERE r.id IN "+
+			marks(len(chunk))+lock, anys(chunk),
 			func(r *sql.Rows) error {
 				s := &storedRun{}
 				if err := r.Scan(append([]any{&s.version}, s.fields()...)...); err != nil {
@@ -175,7 +180,8 @@ func (t *transaction) refuseOrders(ctx context.Context, ids []rail.RunID) error 
 // refuseWhere refuses to change at most maxIDs runs of which one has an order by a condition.
 func (t *transaction) refuseWhere(ctx context.Context, ids []rail.RunID, condition string) error {
 	busy := ""
-	err := t.rows(ctx, "SELECT run_id FROM orders WHERE run_id IN "+marks(len(ids))+" AND "+condition+" ORDER BY run_id LIMIT 1", anys(ids),
+	err := t.rows(ctx, "SELECT run_id FROM orders WHERE run_id IN "+marks(len(ids))+" AND "+condition+
+		" ORDER BY run_id LIMIT 1", anys(ids),
 		func(r *sql.Rows) error { return r.Scan(&busy) })
 	if err != nil {
 		return err
@@ -227,7 +233,8 @@ func (t *transaction) carryOut(ctx context.Context, plan *publishPlan, number in
 			continue
 		}
 		err := t.compareAndSet(ctx, p.Run.ID, plan.before[p.Run.ID], change{
-			", train_number = ?, train_id = ?, service_date = ?, sale_opens_at = ?, closes_before_seconds = ?, status = ?, reason = ?, publication = ?, changes_bytes = ?",
+			", train_number = ?, train_id = ?, service_date = ?, sale_opens_at = ?, closes_before_seconds = ?, " +
+				"status = ?, reason = ?, publication = ?, changes_bytes = ?",
 			[]any{
 				p.Run.Train.Number, p.Run.Train.ID, p.Run.Date.String(), p.Run.SaleOpensAt.UnixMilli(),
 				int64(p.Run.ClosesBefore / time.Second), string(p.Run.Status), p.Run.Reason, number, noMaps,
@@ -252,7 +259,8 @@ func (t *transaction) clearRuns(ctx context.Context, ids []rail.RunID, before ma
 	}
 	for chunk := range slices.Chunk(ids, maxIDs) {
 		var due []rail.RunID
-		err := t.rows(ctx, "SELECT DISTINCT run_id FROM orders WHERE run_id IN "+marks(len(chunk))+" AND "+stateOfFound+" = 'ON_HOLD'", anys(chunk),
+		err := t.rows(ctx, "SELECT DISTINCT run_id FROM orders WHERE run_id IN "+marks(len(chunk))+" AND "+stateOfFound+
+			" = 'ON_HOLD'", anys(chunk),
 			func(r *sql.Rows) error {
 				var id string
 				err := r.Scan(&id)
@@ -336,12 +344,13 @@ func (d *documents) add(id string, row []any) {
 // locked.
 func (t *transaction) insertMissing(ctx context.Context, table string, columns []string, d *documents) error {
 	for chunk := range slices.Chunk(d.ids, maxIDs) {
-		err := t.rows(ctx, "SELECT id FROM "+table+" WHERE id IN "+marks(len(chunk)), anys(chunk), func(r *sql.Rows) error {
-			var id string
-			err := r.Scan(&id)
-			delete(d.rows, id)
-			return err
-		})
+		err := t.rows(ctx, "SELECT id FROM "+table+" WHERE id IN "+marks(len(chunk)), anys(chunk),
+			func(r *sql.Rows) error {
+				var id string
+				err := r.Scan(&id)
+				delete(d.rows, id)
+				return err
+			})
 		if err != nil {
 			return err
 		}

@@ -78,8 +78,8 @@ func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
 	return nil
 }
 
-// readsText is nil where the server reads text as it is written here. Each connection was asked when it was new, and settings
-// may have changed since then.
+// readsText is nil where the server reads text as it is written here. Each connection was asked when it was new, and
+// settings may have changed since then.
 func (l *Ledger) readsText(ctx context.Context, p *primary) error {
 	var text mysqlcluster.Text
 	err := mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, mysqlcluster.TextQuery, nil,
@@ -99,7 +99,8 @@ func unready(reason string) error { return rail.Refuse(rail.Unavailable, "ledger
 // migrated names the first migration that was not applied.
 func (l *Ledger) migrated(ctx context.Context, p *primary) error {
 	var applied sql.NullInt64
-	err := mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, "SELECT MAX(version_id) FROM goose_db_version", nil,
+	err := mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout,
+		"SELECT MAX(version_id) FROM goose_db_version", nil,
 		func(r *sql.Rows) error { return r.Scan(&applied) })
 	switch {
 	case err == nil:

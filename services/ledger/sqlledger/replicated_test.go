@@ -27,7 +27,8 @@ func TestReplicated_SellsOnlyWhileReplicated(t *testing.T) {
 		prefix  string
 		alone   string
 	}{
-		{"MySQL", servers.StartMySQL, nil, "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'", "rpl_semi_sync_source_", "wait_no_replica"},
+		{"MySQL", servers.StartMySQL, nil, "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'",
+			"rpl_semi_sync_source_", "wait_no_replica"},
 		{"MariaDB", servers.StartMariaDB, []string{"--log-bin"}, "DO 0", "rpl_semi_sync_master_", "wait_no_slave"},
 	} {
 		t.Run(flavor.name, func(t *testing.T) {
@@ -68,7 +69,8 @@ func TestReplicated_SellsOnlyWhileReplicated(t *testing.T) {
 				_, _, err = l.Pay(t.Context(), run.ID, firstOrder(run.ID, "zhao"), "zhao", "pay-0001")
 				require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 				_, _, err = l.Pay(t.Context(), run.ID, "no such order", "zhao", "pay-0001")
-				require.Equal(t, rail.Unavailable, rail.CodeOf(err), "a server like that cannot even say that there is none: %v", err)
+				require.Equal(t, rail.Unavailable, rail.CodeOf(err),
+					"a server like that cannot even say that there is none: %v", err)
 				_, err = l.Sell(t.Context(), ledger.Batch{RunID: "T13@2019-10-12"}, nothing)
 				require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 				_, err = l.SetStatus(t.Context(), run.ID, rail.Suspended, "snow", "an admin")
@@ -99,7 +101,8 @@ func TestReplicated_SellsOnlyWhileReplicated(t *testing.T) {
 			require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 			require.True(t, l.Stats().Probing)
 
-			// The batch that would settle it waits for the lost one's lock, and sends no COMMIT that would hang as well.
+			// The batch that would settle it waits for the lost one's lock, and sends no COMMIT that would hang as
+			// well.
 			c.advance(time.Minute)
 			_, err = l.Sell(t.Context(), keyOf(run.ID, "wang"), func(*ledger.BatchState) (ledger.BatchChanges, error) {
 				t.Error("it must not be decided yet")
@@ -110,10 +113,11 @@ func TestReplicated_SellsOnlyWhileReplicated(t *testing.T) {
 
 			// Once the lost commit is through, the next locking batch finds it.
 			set("SET GLOBAL " + flavor.prefix + "enabled = 0")
-			_, err = alone.Sell(t.Context(), keyOf(run.ID, "wang"), func(s *ledger.BatchState) (ledger.BatchChanges, error) {
-				require.Len(t, s.Replays, 1)
-				return ledger.BatchChanges{}, nil
-			})
+			_, err = alone.Sell(t.Context(), keyOf(run.ID, "wang"),
+				func(s *ledger.BatchState) (ledger.BatchChanges, error) {
+					require.Len(t, s.Replays, 1)
+					return ledger.BatchChanges{}, nil
+				})
 			require.NoError(t, err)
 
 			set("SET GLOBAL read_only = 1") // which root may ignore, and the ledger does not
@@ -140,11 +144,12 @@ func TestSell_FrozenServer(t *testing.T) {
 			require.NoError(t, err)
 			locked, thaw, done := make(chan struct{}), make(chan struct{}), make(chan error)
 			go func() {
-				_, err := frozen.Sell(t.Context(), ledger.Batch{RunID: run.ID, Locking: true}, func(s *ledger.BatchState) (ledger.BatchChanges, error) {
-					close(locked)
-					<-thaw
-					return sellSeat(s, "wang", 0)
-				})
+				_, err := frozen.Sell(t.Context(), ledger.Batch{RunID: run.ID, Locking: true},
+					func(s *ledger.BatchState) (ledger.BatchChanges, error) {
+						close(locked)
+						<-thaw
+						return sellSeat(s, "wang", 0)
+					})
 				done <- err
 			}()
 			<-locked

@@ -64,7 +64,8 @@ func (l *Ledger) Reseal(ctx context.Context, after string) (Resealed, error) {
 		}
 		key, sealed := l.seal(row.OrderID, row.N, who)
 		changes = append(changes, statement{
-			text:  "UPDATE tickets SET personal = ?, personal_key = ? WHERE run_id = ? AND order_id = ? AND n = ? AND personal = ?",
+			text: "UPDATE tickets SET personal = ?, personal_key = ? WHERE run_id = ? AND order_id = ? AND n = ? " +
+				"AND personal = ?",
 			args:  []any{sealed, key, row.RunID, row.OrderID, row.N, row.Personal},
 			bytes: len(sealed) + len(row.Personal),
 		})
@@ -78,8 +79,9 @@ func (l *Ledger) Reseal(ctx context.Context, after string) (Resealed, error) {
 func readPersonal(ctx context.Context, p *primary, after string) ([]ticketRow, error) {
 	run, _ := rail.RunOfOrder(after)
 	var rows []ticketRow
-	err := mysqlcluster.EachRow(ctx, p.background.sql, p.background.statement, "SELECT run_id, order_id, n, personal, personal_key FROM tickets "+
-		"WHERE run_id >= ? AND (run_id > ? OR order_id > ?) ORDER BY run_id, order_id, n LIMIT ?",
+	err := mysqlcluster.EachRow(ctx, p.background.sql, p.background.statement,
+		"SELECT run_id, order_id, n, personal, personal_key FROM tickets "+
+			"WHERE run_id >= ? AND (run_id > ? OR order_id > ?) ORDER BY run_id, order_id, n LIMIT ?",
 		[]any{string(run), string(run), after, resealPage}, func(r *sql.Rows) error {
 			var row ticketRow
 			err := r.Scan(&row.RunID, &row.OrderID, &row.N, &row.Personal, &row.PersonalKey)

@@ -13,15 +13,16 @@ import (
 )
 
 // A seat map is as long as a run's legs times its seats, 19 KB a class for the longest train with the most seats, and a
-// batch changes a few bits of it. So what a batch changes is written as a row of seat_changes, and the maps only once in
-// a while: what is sold is the maps with the changes after them. runs.changes_bytes says how much that is by now.
+// batch changes a few bits of it. So what a batch changes is written as a row of seat_changes, and the maps only once
+// in a while: what is sold is the maps with the changes after them. runs.changes_bytes says how much that is by now.
 
 const (
 	// maxChanges is when the maps are written anew, in bytes of changes: a few thousand tickets. Writing the maps with
 	// every batch cost a primary and its replicas more than the orders of a small batch did; reading the changes again
 	// costs a tenth of reading the maps.
 	maxChanges = 16 << 10
-	// changeRow is what a row of changes counts for besides its bytes, so that small batches do not make a thousand rows.
+	// changeRow is what a row of changes counts for besides its bytes, so that small batches do not make a thousand
+	// rows.
 	changeRow = 16
 	// noMaps is runs.changes_bytes before the first sale. That one writes the maps.
 	noMaps = -1
@@ -42,7 +43,8 @@ func (t *transaction) maps(ctx context.Context, runs []*rail.Run) (map[rail.RunI
 		}
 		changes := map[rail.RunID][]changeSet{}
 		err := t.rows(ctx, "SELECT run_id, seat_class, 0, sold FROM seat_maps WHERE run_id IN "+marks(len(ids))+
-			" UNION ALL SELECT run_id, '', version, changes FROM seat_changes WHERE run_id IN "+marks(len(ids)), slices.Concat(ids, ids),
+			" UNION ALL SELECT run_id, '', version, changes FROM seat_changes WHERE run_id IN "+
+			marks(len(ids)), slices.Concat(ids, ids),
 			func(r *sql.Rows) error {
 				var run, class string
 				var version int64
@@ -109,16 +111,19 @@ func changed(train *rail.Train, maps map[rail.SeatClass][]byte, sets []changeSet
 	return now
 }
 
-// recordMaps are the statements that write what a batch of a run changed on its seats: a row of changes, or the whole maps
-// where there are none yet, or where the changes have become too long. before and after are runs.changes_bytes.
-func (t *transaction) recordMaps(s *ledger.BatchState, before int64, changes *ledger.BatchChanges) (after int64, statements []statement, err error) {
+// recordMaps are the statements that write what a batch of a run changed on its seats: a row of changes, or the whole
+// maps where there are none yet, or where the changes have become too long. before and after are runs.changes_bytes.
+func (t *transaction) recordMaps(
+	s *ledger.BatchState, before int64, changes *ledger.BatchChanges,
+) (after int64, statements []statement, err error) {
 	id, d := string(s.Run.ID), t.pool.dialect
 	switch {
 	case len(changes.Seats) == 0:
 		return before, nil, nil
 	case before >= 0 && before < maxChanges:
-		return before + changeRow + int64(len(changes.Seats)), d.inserts("INSERT INTO seat_changes", []string{"run_id", "version", "changes"},
-			[][]any{{id, s.Version + 1, changes.Seats}}), nil
+		return before + changeRow + int64(len(changes.Seats)),
+			d.inserts("INSERT INTO seat_changes", []string{"run_id", "version", "changes"},
+				[][]any{{id, s.Version + 1, changes.Seats}}), nil
 	}
 	maps := changes.Maps()
 	if classes := len(s.Run.Train.Formation.Classes); len(maps) != classes {

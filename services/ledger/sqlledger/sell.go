@@ -97,26 +97,33 @@ func (t *transaction) open(ctx context.Context, batch *ledger.Batch, head *runHe
 }
 
 // record are the statements that write what was decided, the version first.
-func (t *transaction) record(s *ledger.BatchState, changesBytes int64, changes *ledger.BatchChanges) ([]statement, error) {
+func (t *transaction) record(
+	s *ledger.BatchState, changesBytes int64, changes *ledger.BatchChanges,
+) ([]statement, error) {
 	id := s.Run.ID
 	prefix := rail.OrderIDsFrom(id, s.Version+1)
 	var orders, tickets, asked [][]any
 	for i := range changes.Orders {
 		n := &changes.Orders[i]
 		o := n.Order
-		if !strings.HasPrefix(o.ID, prefix) || o.RunID != id || len(n.Documents) != len(o.Tickets) || len(o.Tickets) == 0 {
-			return nil, fmt.Errorf("ledger: the order %s is not one of the run %s at the version %d, or its tickets and documents do not match",
+		if !strings.HasPrefix(o.ID, prefix) || o.RunID != id ||
+			len(n.Documents) != len(o.Tickets) || len(o.Tickets) == 0 {
+			return nil, fmt.Errorf("ledger: the order %s is not one of the run %s at the version %d, or its tickets "+
+				"and documents do not match",
 				o.ID, id, s.Version+1)
 		}
 		orders = append(orders, []any{
-			string(id), o.ID, o.Number, o.Buyer, n.Key, n.BodyHash, o.Version, string(o.State), clip(o.StateReason, rail.MaxReason), o.TrainID,
-			o.From, o.To, o.Total.Minor, string(o.Total.Currency), o.PlacedAt.UnixMilli(), o.PayBy.UnixMilli(), 0, s.Version + 1,
+			string(id), o.ID, o.Number, o.Buyer, n.Key, n.BodyHash, o.Version, string(o.State),
+			clip(o.StateReason, rail.MaxReason), o.TrainID,
+			o.From, o.To, o.Total.Minor, string(o.Total.Currency), o.PlacedAt.UnixMilli(),
+			o.PayBy.UnixMilli(), 0, s.Version + 1,
 		})
 		for k := range o.Tickets {
 			ticket := &o.Tickets[k]
 			key, sealed := t.l.seal(o.ID, k, ticket.Passenger)
 			tickets = append(tickets, []any{
-				string(id), o.ID, k, string(ticket.SeatClass), ticket.SeatIndex, ticket.Coach, ticket.Seat, ticket.Price.Minor,
+				string(id), o.ID, k, string(ticket.SeatClass), ticket.SeatIndex, ticket.Coach,
+				ticket.Seat, ticket.Price.Minor,
 				string(ticket.Price.Currency), sealed, key, n.Documents[k],
 			})
 		}
@@ -133,11 +140,14 @@ func (t *transaction) record(s *ledger.BatchState, changesBytes int64, changes *
 		[]statement{d.compareAndSet(id, s.Version, change{", changes_bytes = ?", []any{bytes}})},
 		maps,
 		d.inserts("INSERT INTO orders", []string{
-			"run_id", "id", "number", "buyer", "idempotency_key", "body_hash", "version", "state", "state_reason", "train_id",
-			"from_call", "to_call", "total_minor", "currency", "placed_at", "pay_by", "pay_attempts", "placed_run_version",
+			"run_id", "id", "number", "buyer", "idempotency_key", "body_hash", "version", "state",
+			"state_reason", "train_id",
+			"from_call", "to_call", "total_minor", "currency", "placed_at", "pay_by",
+			"pay_attempts", "placed_run_version",
 		}, orders),
 		d.inserts("INSERT INTO tickets", []string{
-			"run_id", "order_id", "n", "seat_class", "seat_index", "coach", "seat", "price_minor", "currency", "personal",
+			"run_id", "order_id", "n", "seat_class", "seat_index", "coach", "seat",
+			"price_minor", "currency", "personal",
 			"personal_key", "document",
 		}, tickets),
 		d.inserts("REPLACE INTO asked_documents", []string{"run_id", "buyer", "document", "at"}, asked),

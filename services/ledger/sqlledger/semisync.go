@@ -8,8 +8,8 @@ import (
 	"interlock/services/mysqlcluster"
 )
 
-// semiSyncInterval is how often a sale looks at all of semi-synchronous replication. Whether it is switched on is read with
-// every sale.
+// semiSyncInterval is how often a sale looks at all of semi-synchronous replication. Whether it is switched on is read
+// with every sale.
 const semiSyncInterval = time.Second
 
 // semiSyncSeen is what a transaction has seen of its primary's semi-synchronous replication.
@@ -20,8 +20,8 @@ type semiSyncSeen struct {
 	offs int64
 }
 
-// acknowledged is nil where replication is on now and has not been off since it was seen: every commit that was answered in
-// between has a replica's acknowledgement.
+// acknowledged is nil where replication is on now and has not been off since it was seen: every commit that was
+// answered in between has a replica's acknowledgement.
 func (s semiSyncSeen) acknowledged(now *mysqlcluster.SemiSync) error {
 	if !now.Active || now.Offs != s.offs {
 		return errUnacknowledged
@@ -29,8 +29,8 @@ func (s semiSyncSeen) acknowledged(now *mysqlcluster.SemiSync) error {
 	return nil
 }
 
-// semiSyncCheck remembers which server's replication was looked at last, and when. After a failover the name of the primary
-// leads to another server, whose state is another.
+// semiSyncCheck remembers which server's replication was looked at last, and when. After a failover the name of the
+// primary leads to another server, whose state is another.
 type semiSyncCheck struct {
 	mu     sync.Mutex
 	server string
@@ -46,8 +46,8 @@ func (c *semiSyncCheck) forget() {
 	c.server = ""
 }
 
-// lately is what was seen of a server within the last semiSyncInterval. Where it has not looked, the caller has to, and to
-// tell what it saw.
+// lately is what was seen of a server within the last semiSyncInterval. Where it has not looked, the caller has to, and
+// to tell what it saw.
 func (c *semiSyncCheck) lately(server string, now time.Time) semiSyncSeen {
 	c.mu.Lock()
 	defer c.mu.Unlock()

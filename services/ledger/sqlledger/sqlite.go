@@ -18,8 +18,8 @@ import (
 // private is the mode of a SQLite file: nobody else may read who travels, or write.
 const private = 0o600
 
-// makePrivate makes a SQLite file where there is none, and takes the rights of others away from one that is there, and from the
-// files that SQLite has made beside it. Those that it makes later get the mode of the file itself.
+// makePrivate makes a SQLite file where there is none, and takes the rights of others away from one that is there, and
+// from the files that SQLite has made beside it. Those that it makes later get the mode of the file itself.
 func makePrivate(path string) error {
 	// One that is there is not opened: to close it again would take SQLite's locks from this process's connections.
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, private)
@@ -32,7 +32,8 @@ func makePrivate(path string) error {
 	for _, name := range []string{path, path + "-wal", path + "-shm", path + "-journal"} {
 		info, err := os.Stat(name)
 		// Windows has no such permissions and always shows 0666.
-		if errors.Is(err, fs.ErrNotExist) || err == nil && (info.Mode().Perm()&^private == 0 || runtime.GOOS == "windows") {
+		if errors.Is(err, fs.ErrNotExist) || err == nil &&
+			(info.Mode().Perm()&^private == 0 || runtime.GOOS == "windows") {
 			continue
 		}
 		if err == nil {
@@ -87,15 +88,17 @@ func openFile(o *Options) (_ *primary, err error) {
 	return p, nil
 }
 
-// readFile is SQLite's version. A file whose text is not UTF-8 is an error: it was made elsewhere, and compares by other bytes
-// than are written here.
+// readFile is SQLite's version. A file whose text is not UTF-8 is an error: it was made elsewhere, and compares by
+// other bytes than are written here.
 func readFile(db *sql.DB) (version string, err error) {
 	var encoding string
-	if err := db.QueryRow("SELECT sqlite_version(), encoding FROM pragma_encoding").Scan(&version, &encoding); err != nil {
+	if err := db.QueryRow("SELECT sqlite_version(), encoding FROM pragma_encoding").Scan(&version,
+		&encoding); err != nil {
 		return "", definite(err)
 	}
 	if encoding != "UTF-8" {
-		return "", fmt.Errorf("ledger: the file holds text as %s: it needs UTF-8, as interlock migrate makes it", encoding)
+		return "", fmt.Errorf("ledger: the file holds text as %s: "+
+			"it needs UTF-8, as interlock migrate makes it", encoding)
 	}
 	return version, nil
 }

@@ -26,7 +26,8 @@ func (l *Ledger) Stations(ctx context.Context) ([]*rail.Station, error) {
 // readStations reads the stations that were published after a publication number.
 func readStations(ctx context.Context, on mysqlcluster.Querier, p *pool, after int64) ([]*rail.Station, error) {
 	stations := []*rail.Station{}
-	err := mysqlcluster.EachRow(ctx, on, p.statement, "SELECT document FROM stations WHERE publication > ? ORDER BY code", []any{after},
+	err := mysqlcluster.EachRow(ctx, on, p.statement,
+		"SELECT document FROM stations WHERE publication > ? ORDER BY code", []any{after},
 		func(r *sql.Rows) error {
 			var document []byte
 			if err := r.Scan(&document); err != nil {
@@ -73,17 +74,18 @@ func (t *transaction) putStations(ctx context.Context, stations []*rail.Station,
 		codes = append(codes, code)
 	}
 	for chunk := range slices.Chunk(codes, maxIDs) {
-		err := t.rows(ctx, "SELECT code, document FROM stations WHERE code IN "+marks(len(chunk)), anys(chunk), func(r *sql.Rows) error {
-			var code string
-			var document []byte
-			if err := r.Scan(&code, &document); err != nil {
-				return err
-			}
-			if bytes.Equal(document, wanted[code]) {
-				delete(wanted, code)
-			}
-			return nil
-		})
+		err := t.rows(ctx, "SELECT code, document FROM stations WHERE code IN "+marks(len(chunk)), anys(chunk),
+			func(r *sql.Rows) error {
+				var code string
+				var document []byte
+				if err := r.Scan(&code, &document); err != nil {
+					return err
+				}
+				if bytes.Equal(document, wanted[code]) {
+					delete(wanted, code)
+				}
+				return nil
+			})
 		if err != nil {
 			return 0, err
 		}

@@ -69,11 +69,12 @@ func TestRead_CostsWhatIsRead(t *testing.T) {
 			_, err = l.Sell(t.Context(), ledger.Batch{RunID: other.ID}, sells("zhao", 0))
 			require.NoError(t, err)
 			before = rowsRead(t, db)
-			_, err = l.Sell(t.Context(), ledger.Batch{RunID: other.ID}, func(s *ledger.BatchState) (ledger.BatchChanges, error) {
-				read = rowsRead(t, db) - before
-				require.Len(t, s.Claims, 1)
-				return ledger.BatchChanges{}, nil
-			})
+			_, err = l.Sell(t.Context(), ledger.Batch{RunID: other.ID},
+				func(s *ledger.BatchState) (ledger.BatchChanges, error) {
+					read = rowsRead(t, db) - before
+					require.Len(t, s.Claims, 1)
+					return ledger.BatchChanges{}, nil
+				})
 			require.NoError(t, err)
 			require.Less(t, read, int64(2_000), "a run's claims, of thousands of orders of another")
 		})

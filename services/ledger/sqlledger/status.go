@@ -41,8 +41,9 @@ func (l *Ledger) Status(ctx context.Context) (Status, error) {
 
 func (l *Ledger) readOnly(ctx context.Context, p *primary) (bool, error) {
 	var g primaryCheck
-	err := mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, "SELECT "+p.checkColumns(Local), nil, func(r *sql.Rows) error {
-		return r.Scan(g.fields()...)
-	})
+	err := mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, "SELECT "+p.checkColumns(Local), nil,
+		func(r *sql.Rows) error {
+			return r.Scan(g.fields()...)
+		})
 	return mysqlcluster.IsOn(g.readOnly), err
 }

@@ -9,7 +9,9 @@ import (
 
 // SetStatus suspends or resumes a run: see publish.Ledger. A sale that was opened before it fails its compare-and-set,
 // so that a suspension holds from its commit on.
-func (l *Ledger) SetStatus(ctx context.Context, id rail.RunID, status rail.RunStatus, reason, by string) (*rail.Availability, error) {
+func (l *Ledger) SetStatus(
+	ctx context.Context, id rail.RunID, status rail.RunStatus, reason, by string,
+) (*rail.Availability, error) {
 	what := ledger.DidSuspend
 	switch status {
 	case rail.Published:
@@ -38,7 +40,8 @@ func (l *Ledger) SetStatus(ctx context.Context, id rail.RunID, status rail.RunSt
 	if status == rail.Published {
 		kept = "" // an open run has no reason; why it was opened is in the record
 	}
-	err = t.compareAndSet(ctx, id, head.version, change{", status = ?, reason = ?, publication = ?", []any{string(status), kept, publication.number}})
+	err = t.compareAndSet(ctx, id, head.version, change{", status = ?, reason = ?, publication = ?",
+		[]any{string(status), kept, publication.number}})
 	if err != nil {
 		return nil, definite(err)
 	}

@@ -20,8 +20,8 @@ import (
 	"interlock/lab/cluster"
 )
 
-// BenchmarkSynchrony commits rows of the size of a small batch on three members: until one replica has them on its disk,
-// until both have, and in a group, until a majority has received them. Once by one client and once by 64.
+// BenchmarkSynchrony commits rows of the size of a small batch on three members: until one replica has them on its
+// disk, until both have, and in a group, until a majority has received them. Once by one client and once by 64.
 func BenchmarkSynchrony(b *testing.B) {
 	members, err := cluster.StartMembers(b.Context(), servers.MySQL, 3)
 	serverstest.Require(b, err)
@@ -29,7 +29,8 @@ func BenchmarkSynchrony(b *testing.B) {
 	require.NoError(b, members.Open(context.WithoutCancel(b.Context()), nil))
 	primary := rootOf(b, members.Servers[0])
 	for _, replicas := range []int{1, 2} {
-		_, err := primary.ExecContext(b.Context(), fmt.Sprintf("SET GLOBAL rpl_semi_sync_source_wait_for_replica_count = %d", replicas))
+		_, err := primary.ExecContext(b.Context(),
+			fmt.Sprintf("SET GLOBAL rpl_semi_sync_source_wait_for_replica_count = %d", replicas))
 		require.NoError(b, err)
 		b.Run(fmt.Sprintf("Acknowledgements%d", replicas), func(b *testing.B) { commits(b, primary) })
 	}
@@ -86,12 +87,15 @@ func startGroup(b *testing.B) *sql.DB {
 	var primary *sql.DB
 	for i, address := range addresses {
 		server, err := servers.StartMySQL(b.Context(), servers.SQLOptions{Args: []string{
-			fmt.Sprintf("--server-id=%d", i+1), "--log-bin=binlog", "--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--sync-relay-log=1",
+			fmt.Sprintf("--server-id=%d", i+1), "--log-bin=binlog", "--gtid-mode=ON",
+			"--enforce-gtid-consistency=ON", "--sync-relay-log=1",
 			"--binlog-transaction-compression=ON", "--report-host=127.0.0.1", "--plugin-load-add=group_replication.so",
-			"--loose-group-replication-group-name=23b23b23-0000-4000-8000-000000000000", "--loose-group-replication-start-on-boot=OFF",
+			"--loose-group-replication-group-name=23b23b23-0000-4000-8000-000000000000",
+			"--loose-group-replication-start-on-boot=OFF",
 			"--loose-group-replication-local-address=" + address,
 			"--loose-group-replication-group-seeds=" + strings.Join(addresses, ","),
-			"--loose-group-replication-single-primary-mode=ON", "--loose-group-replication-consistency=BEFORE_ON_PRIMARY_FAILOVER",
+			"--loose-group-replication-single-primary-mode=ON",
+			"--loose-group-replication-consistency=BEFORE_ON_PRIMARY_FAILOVER",
 		}})
 		serverstest.Require(b, err)
 		b.Cleanup(func() { require.NoError(b, server.Close()) })
@@ -100,7 +104,8 @@ func startGroup(b *testing.B) *sql.DB {
 		if primary == nil {
 			primary = db
 			begin = []string{
-				"SET GLOBAL group_replication_bootstrap_group = ON", "START GROUP_REPLICATION", "SET GLOBAL group_replication_bootstrap_group = OFF",
+				"SET GLOBAL group_replication_bootstrap_group = ON", "START GROUP_REPLICATION",
+				"SET GLOBAL group_replication_bootstrap_group = OFF",
 			}
 		}
 		for _, statement := range begin {
@@ -109,7 +114,8 @@ func startGroup(b *testing.B) *sql.DB {
 		}
 		require.Eventually(b, func() bool {
 			var online int
-			err := primary.QueryRow("SELECT COUNT(*) FROM performance_schema.replication_group_members WHERE MEMBER_STATE = 'ONLINE'").Scan(&online)
+			err := primary.QueryRow("SELECT COUNT(*) FROM performance_schema.replication_group_members WHERE " +
+				"MEMBER_STATE = 'ONLINE'").Scan(&online)
 			return err == nil && online == i+1
 		}, time.Minute, 100*time.Millisecond, "it is in the group")
 	}

@@ -51,13 +51,14 @@ func (b *bystander) attack(t *testing.T, o sqlledger.Options) (refused error) {
 		return err
 	}
 	defer l.Close()
-	_, err = l.Sell(t.Context(), ledger.Batch{RunID: b.order.RunID}, func(s *ledger.BatchState) (ledger.BatchChanges, error) {
-		changes, err := sellSeat(s, "mallory", 1)
-		if err == nil {
-			changes.Orders[0].Order.Buyer = injection
-		}
-		return changes, err
-	})
+	_, err = l.Sell(t.Context(), ledger.Batch{RunID: b.order.RunID},
+		func(s *ledger.BatchState) (ledger.BatchChanges, error) {
+			changes, err := sellSeat(s, "mallory", 1)
+			if err == nil {
+				changes.Orders[0].Order.Buyer = injection
+			}
+			return changes, err
+		})
 	t.Logf("mallory is told: %v", err)
 	return nil
 }
@@ -85,8 +86,10 @@ func TestOpen_NameThatChangesHowTextIsRead(t *testing.T) {
 		b := newBystander(t, o)
 		for _, parameter := range []string{
 			"charset=gbk", "charset=gb18030,gbk", "character_set_client=gbk", "character_set_client=sjis",
-			"character_set_client=%27big5%27", "@@session.character_set_client=gbk", "wait_timeout=9,character_set_client%3Dgbk",
-			"wait_timeout=9%2Ccharacter_set_client%3Dcp932", "sql_mode=NO_BACKSLASH_ESCAPES", "collation=gbk_chinese_ci",
+			"character_set_client=%27big5%27", "@@session.character_set_client=gbk",
+			"wait_timeout=9,character_set_client%3Dgbk",
+			"wait_timeout=9%2Ccharacter_set_client%3Dcp932", "sql_mode=NO_BACKSLASH_ESCAPES",
+			"collation=gbk_chinese_ci",
 		} {
 			t.Run(parameter, func(t *testing.T) {
 				bad := o
@@ -130,7 +133,8 @@ func TestReady_ServerThatChangesHowTextIsRead(t *testing.T) {
 				var before string
 				require.NoError(t, db.QueryRowContext(t.Context(), "SELECT @@GLOBAL."+variable).Scan(&before))
 				set := func(value string, args ...any) {
-					_, err := db.ExecContext(context.WithoutCancel(t.Context()), "SET GLOBAL "+variable+" = "+value, args...)
+					_, err := db.ExecContext(context.WithoutCancel(t.Context()), "SET GLOBAL "+
+						variable+" = "+value, args...)
 					require.NoError(t, err)
 				}
 				set(value)
@@ -138,7 +142,8 @@ func TestReady_ServerThatChangesHowTextIsRead(t *testing.T) {
 
 				refused := b.attack(t, o)
 				require.Equal(t, rail.Unavailable, rail.CodeOf(refused), "%v", refused)
-				for _, err := range []error{refused, idle.Ready(t.Context()), busy.Ready(t.Context()), sqlledger.Migrate(t.Context(), o)} {
+				for _, err := range []error{refused, idle.Ready(t.Context()), busy.Ready(t.Context()),
+					sqlledger.Migrate(t.Context(), o)} {
 					require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 					require.ErrorContains(t, err, variable)
 					require.ErrorContains(t, err, word)
@@ -217,11 +222,14 @@ func TestOpen_ProxyThatChangesSessions(t *testing.T) {
 		c, err := mysql.ParseDSN(o.DSN)
 		require.NoError(t, err)
 		for variable, change := range map[string]changing{
-			"character_set_client":     {word: "character_set_client = utf8mb4", into: "character_set_client = gbk"},
-			"character_set_results":    {word: "character_set_results = utf8mb4", into: "character_set_results = NULL"},
-			"character_set_connection": {word: "collation_connection = utf8mb4_bin", into: "collation_connection = gbk_bin"},
-			"collation_connection":     {word: "collation_connection = utf8mb4_bin", into: "collation_connection = 45"}, // utf8mb4_general_ci
-			"sql_mode":                 {word: "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'", into: "'NO_BACKSLASH_ESCAPES'"},
+			"character_set_client":  {word: "character_set_client = utf8mb4", into: "character_set_client = gbk"},
+			"character_set_results": {word: "character_set_results = utf8mb4", into: "character_set_results = NULL"},
+			"character_set_connection": {word: "collation_connection = utf8mb4_bin",
+				into: "collation_connection = gbk_bin"},
+			// utf8mb4_general_ci
+			"collation_connection": {word: "collation_connection = utf8mb4_bin", into: "collation_connection = 45"},
+			"sql_mode": {word: "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+				into: "'NO_BACKSLASH_ESCAPES'"},
 		} {
 			t.Run(variable, func(t *testing.T) {
 				change.into += strings.Repeat(" ", len(change.word)-len(change.into))
@@ -249,7 +257,8 @@ func TestMigrate_ColumnThatDoesNotCompareByteByByte(t *testing.T) {
 	onServers(t, func(t *testing.T, o sqlledger.Options) {
 		l := ledgertest.Open(t, o)
 		require.NoError(t, l.Ready(t.Context()))
-		_, err := ledgertest.DB(t, o).ExecContext(t.Context(), "ALTER TABLE tickets MODIFY coach VARCHAR(8) CHARACTER SET latin1 NOT NULL")
+		_, err := ledgertest.DB(t, o).ExecContext(t.Context(),
+			"ALTER TABLE tickets MODIFY coach VARCHAR(8) CHARACTER SET latin1 NOT NULL")
 		require.NoError(t, err)
 		require.ErrorContains(t, l.Ready(t.Context()), "tickets.coach")
 		require.ErrorContains(t, sqlledger.Migrate(t.Context(), o), "tickets.coach")

@@ -7,8 +7,8 @@ import (
 	"interlock/services/ledger"
 )
 
-// Changes are the stations and runs published after a publication number: see search.Ledger. All of it is of one moment,
-// so that a run that is published again meanwhile is neither missed nor half new.
+// Changes are the stations and runs published after a publication number: see search.Ledger. All of it is of one
+// moment, so that a run that is published again meanwhile is neither missed nor half new.
 func (l *Ledger) Changes(ctx context.Context, after int64) (*ledger.TimetableChanges, error) {
 	t, err := l.snapshot(ctx)
 	if err != nil {
@@ -34,12 +34,13 @@ func (t *transaction) changes(ctx context.Context, after int64) (*ledger.Timetab
 		return nil, err
 	}
 	var rows []runRow
-	err = t.rows(ctx, "SELECT "+runColumns+" FROM runs r WHERE r.publication > ?", []any{after}, func(r *sql.Rows) error {
-		var row runRow
-		err := r.Scan(row.fields()...)
-		rows = append(rows, row)
-		return err
-	})
+	err = t.rows(ctx, "SELECT "+runColumns+" FROM runs r WHERE r.publication > ?", []any{after},
+		func(r *sql.Rows) error {
+			var row runRow
+			err := r.Scan(row.fields()...)
+			rows = append(rows, row)
+			return err
+		})
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,9 @@ var errNoTrain = errors.New("ledger: a train is missing")
 
 // loadTrains finds trains, in the cache or by reading them. broken says why some of those that are there cannot be
 // read: one that is damaged must not hide the others.
-func (l *Ledger) loadTrains(ctx context.Context, on mysqlcluster.Querier, p *pool, ids []string) (found map[string]*rail.Train, broken map[string]error, err error) {
+func (l *Ledger) loadTrains(
+	ctx context.Context, on mysqlcluster.Querier, p *pool, ids []string,
+) (found map[string]*rail.Train, broken map[string]error, err error) {
 	found, broken = make(map[string]*rail.Train, len(ids)), map[string]error{}
 	var missing []string
 	asked := make(map[string]bool, len(ids))
@@ -125,19 +127,22 @@ func (l *Ledger) loadTrains(ctx context.Context, on mysqlcluster.Querier, p *poo
 }
 
 // readTrains reads trains by a condition, as they are written now.
-func (l *Ledger) readTrains(ctx context.Context, on mysqlcluster.Querier, p *pool, condition string, args ...any) ([]ledger.WrittenTrain, error) {
+func (l *Ledger) readTrains(
+	ctx context.Context, on mysqlcluster.Querier, p *pool, condition string, args ...any,
+) ([]ledger.WrittenTrain, error) {
 	type row struct {
 		id, formation string
 		document      []byte
 	}
 	var rows []row
 	var formations []string
-	err := mysqlcluster.EachRow(ctx, on, p.statement, "SELECT id, formation_id, document FROM trains WHERE "+condition, args, func(r *sql.Rows) error {
-		var one row
-		err := r.Scan(&one.id, &one.formation, &one.document)
-		rows, formations = append(rows, one), append(formations, one.formation)
-		return err
-	})
+	err := mysqlcluster.EachRow(ctx, on, p.statement, "SELECT id, formation_id, document FROM trains WHERE "+condition,
+		args, func(r *sql.Rows) error {
+			var one row
+			err := r.Scan(&one.id, &one.formation, &one.document)
+			rows, formations = append(rows, one), append(formations, one.formation)
+			return err
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +166,9 @@ func (l *Ledger) readTrains(ctx context.Context, on mysqlcluster.Querier, p *poo
 }
 
 // loadFormations finds formations as loadTrains does trains.
-func (l *Ledger) loadFormations(ctx context.Context, on mysqlcluster.Querier, p *pool, ids []string) (found map[string]*rail.Formation, broken map[string]error, err error) {
+func (l *Ledger) loadFormations(
+	ctx context.Context, on mysqlcluster.Querier, p *pool, ids []string,
+) (found map[string]*rail.Formation, broken map[string]error, err error) {
 	found, broken = make(map[string]*rail.Formation, len(ids)), map[string]error{}
 	var missing []string
 	asked := make(map[string]bool, len(ids))
@@ -193,18 +200,21 @@ func (l *Ledger) loadFormations(ctx context.Context, on mysqlcluster.Querier, p 
 }
 
 // readFormations reads formations by a condition, as they are written now.
-func readFormations(ctx context.Context, on mysqlcluster.Querier, p *pool, condition string, args ...any) ([]ledger.WrittenFormation, error) {
+func readFormations(
+	ctx context.Context, on mysqlcluster.Querier, p *pool, condition string, args ...any,
+) ([]ledger.WrittenFormation, error) {
 	var formations []ledger.WrittenFormation
-	err := mysqlcluster.EachRow(ctx, on, p.statement, "SELECT id, document FROM formations WHERE "+condition, args, func(r *sql.Rows) error {
-		var one ledger.WrittenFormation
-		var document []byte
-		if err := r.Scan(&one.ID, &document); err != nil {
-			return err
-		}
-		one.Formation, one.Problem = rail.DecodeFormation(one.ID, document)
-		formations = append(formations, one)
-		return nil
-	})
+	err := mysqlcluster.EachRow(ctx, on, p.statement, "SELECT id, document FROM formations WHERE "+condition, args,
+		func(r *sql.Rows) error {
+			var one ledger.WrittenFormation
+			var document []byte
+			if err := r.Scan(&one.ID, &document); err != nil {
+				return err
+			}
+			one.Formation, one.Problem = rail.DecodeFormation(one.ID, document)
+			formations = append(formations, one)
+			return nil
+		})
 	return formations, err
 }
 

@@ -16,8 +16,8 @@ const (
 	jumpPage = 1_000
 )
 
-// JumpVersions raises every run's version by a million, a page of runs at a time. It leaves alone when they were touched: all
-// of them at once would be more than repair looks at, and a rebuild follows.
+// JumpVersions raises every run's version by a million, a page of runs at a time. It leaves alone when they were
+// touched: all of them at once would be more than repair looks at, and a rebuild follows.
 func (l *Ledger) JumpVersions(ctx context.Context) (int, error) {
 	total := 0
 	for after := ""; ; {
@@ -43,9 +43,10 @@ func (l *Ledger) jumpPage(ctx context.Context, after string) (last string, chang
 	if err := t.checkPrimary(ctx); err != nil {
 		return "", 0, definite(err)
 	}
-	err = t.rows(ctx, "SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?", []any{after, jumpPage}, func(r *sql.Rows) error {
-		return r.Scan(&last)
-	})
+	err = t.rows(ctx, "SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?", []any{after, jumpPage},
+		func(r *sql.Rows) error {
+			return r.Scan(&last)
+		})
 	if err != nil || last == "" {
 		return "", 0, definite(err)
 	}
@@ -59,9 +60,9 @@ func (l *Ledger) jumpPage(ctx context.Context, after string) (last string, chang
 	return last, int(rows), nil
 }
 
-// JumpVersionsBeforeOpening raises every run's version by a million, as JumpVersions does, on a member that is still read-only to all but
-// administrators, through whose data source name it comes: between the barrier of an opening that accepts a loss and its
-// end, so that nothing is sold in between under a version that has meant something else.
+// JumpVersionsBeforeOpening raises every run's version by a million, as JumpVersions does, on a member that is still
+// read-only to all but administrators, through whose data source name it comes: between the barrier of an opening that
+// accepts a loss and its end, so that nothing is sold in between under a version that has meant something else.
 func JumpVersionsBeforeOpening(ctx context.Context, dsn string) (err error) {
 	c, err := parseDSN(dsn)
 	if err != nil {
@@ -78,12 +79,14 @@ func JumpVersionsBeforeOpening(ctx context.Context, dsn string) (err error) {
 	for after := ""; ; {
 		last := ""
 		page := "SELECT id FROM " + runs + " WHERE id > ? ORDER BY id LIMIT ?"
-		err := mysqlcluster.EachRow(ctx, db, backgroundStatementTimeout, page, []any{after, jumpPage}, func(r *sql.Rows) error { return r.Scan(&last) })
+		err := mysqlcluster.EachRow(ctx, db, backgroundStatementTimeout, page, []any{after, jumpPage},
+			func(r *sql.Rows) error { return r.Scan(&last) })
 		if err != nil || last == "" {
 			return definite(err)
 		}
 		limited, cancel := context.WithTimeout(ctx, backgroundStatementTimeout)
-		_, err = db.ExecContext(limited, "UPDATE "+runs+" SET version = version + ? WHERE id > ? AND id <= ?", jumpBy, after, last)
+		_, err = db.ExecContext(limited, "UPDATE "+runs+
+			" SET version = version + ? WHERE id > ? AND id <= ?", jumpBy, after, last)
 		cancel()
 		if err != nil {
 			return fmt.Errorf("ledger: raising versions: %w", err)

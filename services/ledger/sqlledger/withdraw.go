@@ -10,7 +10,9 @@ import (
 )
 
 // Withdraw takes a run off sale for good: see publish.Ledger. The run keeps its row and its version.
-func (l *Ledger) Withdraw(ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool) (*rail.Availability, []*rail.Order, error) {
+func (l *Ledger) Withdraw(
+	ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool,
+) (*rail.Availability, []*rail.Order, error) {
 	t, publication, err := l.publishing(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -57,14 +59,17 @@ func (t *transaction) withdrawnOrders(ctx context.Context, id rail.RunID) ([]*ra
 }
 
 // withdraw ends what is live on a run, and answers all that it ended.
-func (t *transaction) withdraw(ctx context.Context, head *runHead, reason string, cancelOrders bool, number int64) ([]*rail.Order, error) {
+func (t *transaction) withdraw(
+	ctx context.Context, head *runHead, reason string, cancelOrders bool, number int64,
+) ([]*rail.Order, error) {
 	id := head.run.ID
 	expired, err := t.expireAll(ctx, head.next())
 	if err != nil {
 		return nil, err
 	}
 	live, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB {
-		return g.Where("run_id = ? AND "+stateOfFound+" IN ?", string(id), []string{string(rail.OnHold), string(rail.Paid)})
+		return g.Where("run_id = ? AND "+stateOfFound+" IN ?", string(id),
+			[]string{string(rail.OnHold), string(rail.Paid)})
 	})
 	if err != nil {
 		return nil, err
@@ -80,7 +85,8 @@ func (t *transaction) withdraw(ctx context.Context, head *runHead, reason string
 		return nil, err
 	}
 	return append(expired, cancelled...), t.compareAndSet(ctx, id, head.version, change{
-		", status = ?, reason = ?, publication = ?, changes_bytes = ?", []any{string(rail.Withdrawn), reason, number, noMaps},
+		", status = ?, reason = ?, publication = ?, changes_bytes = ?",
+		[]any{string(rail.Withdrawn), reason, number, noMaps},
 	})
 }
 
@@ -97,7 +103,8 @@ func (t *transaction) cancelAll(ctx context.Context, at moment, live []entry, re
 	}
 	for _, e := range locked {
 		// From the row's version: a hold that fell due a moment ago shows the one that a sweep would write.
-		e.order.State, e.order.StateReason, e.order.EndedAt, e.order.Version = rail.Cancelled, reason, at.now, e.row.Version+1
+		e.order.State, e.order.StateReason, e.order.EndedAt, e.order.Version = rail.Cancelled,
+			reason, at.now, e.row.Version+1
 	}
 	orders := orderOnly(locked)
 	return orders, t.endOrders(ctx, at, orders, "state = 'CANCELLED', state_reason = ?, ended_at = ?",

@@ -23,15 +23,15 @@ type Statement struct {
 	exec func(ctx context.Context, query string, args []driver.NamedValue) error
 }
 
-// Commits tells a COMMIT, also one that is sent behind what it commits, and with the question behind it whether a replica
-// has it.
+// Commits tells a COMMIT, also one that is sent behind what it commits, and with the question behind it whether a
+// replica has it.
 func (s *Statement) Commits() bool {
 	return s.Query == "COMMIT" || strings.HasPrefix(s.Query, "COMMIT; ") ||
 		strings.HasSuffix(s.Query, "; COMMIT") || strings.Contains(s.Query, "; COMMIT; ")
 }
 
-// SendBeforeCommit sends what is to be committed, and leaves COMMIT and what comes behind it to Send: two texts of one, as
-// where they are too large to be one.
+// SendBeforeCommit sends what is to be committed, and leaves COMMIT and what comes behind it to Send: two texts of one,
+// as where they are too large to be one.
 func (s *Statement) SendBeforeCommit() error {
 	at := strings.LastIndex(s.Query, "; COMMIT")
 	if at < 0 {
@@ -72,10 +72,11 @@ type connection struct {
 }
 
 func (c *connection) statement(ctx context.Context, query string, args []driver.NamedValue) *Statement {
-	return &Statement{Query: query, Args: args, Context: ctx, exec: func(ctx context.Context, query string, args []driver.NamedValue) error {
-		_, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
-		return err
-	}}
+	return &Statement{Query: query, Args: args, Context: ctx,
+		exec: func(ctx context.Context, query string, args []driver.NamedValue) error {
+			_, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
+			return err
+		}}
 }
 
 func (c *connection) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {

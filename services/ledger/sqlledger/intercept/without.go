@@ -15,11 +15,13 @@ func WithoutVersionCheck(c driver.Connector) driver.Connector {
 	)
 }
 
-// WithoutReplication has every question about a MySQL primary's semi-synchronous replication answered as if a replica had
-// acknowledged all, whatever there is, so that it can be shown that orders are lost where replication is asynchronous.
+// WithoutReplication has every question about a MySQL primary's semi-synchronous replication answered as if a replica
+// had acknowledged all, whatever there is, so that it can be shown that orders are lost where replication is
+// asynchronous.
 func WithoutReplication(c driver.Connector) driver.Connector {
 	const (
-		settings = "SELECT 'rpl_semi_sync_source_enabled', 'ON' UNION ALL SELECT 'rpl_semi_sync_source_wait_point', 'AFTER_SYNC' " +
+		settings = "SELECT 'rpl_semi_sync_source_enabled', 'ON' UNION ALL SELECT 'rpl_semi_sync_source_wait_point', " +
+			"'AFTER_SYNC' " +
 			"UNION ALL SELECT 'rpl_semi_sync_source_wait_for_replica_count', '1' " +
 			"UNION ALL SELECT 'rpl_semi_sync_source_wait_no_replica', 'ON' " +
 			"UNION ALL SELECT 'rpl_semi_sync_source_timeout', '4294967295'"

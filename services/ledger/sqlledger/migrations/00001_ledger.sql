@@ -5,7 +5,7 @@
 
 -- +goose Up
 
--- The one row is the publication number. Whoever publishes locks it first, so that numbers become visible in order.
+-- The one row is the publication number. A publication locks it first, so that numbers become visible in order.
 CREATE TABLE counters (
     name VARCHAR(32) NOT NULL,
     value BIGINT NOT NULL,
@@ -67,9 +67,8 @@ CREATE INDEX runs_publication ON runs (publication);
 -- erased_at is when the passengers of all orders of a past run were forgotten; the index finds the next ones.
 CREATE INDEX runs_erased ON runs (erased_at, service_date);
 
--- What is sold is the maps with the changes after them, which are put into the maps once in a while; changes_bytes of
--- the run says how many there are, and is -1 while there are no maps. A row that is not there is a map with every seat
--- free.
+-- What is sold is the maps with the changes after them. The changes are put into the maps once in a while. The run's
+-- changes_bytes says how long they are, and is -1 while there are no maps. A class without a row has every seat free.
 CREATE TABLE seat_maps (
     run_id VARCHAR(160) NOT NULL,
     seat_class VARCHAR(32) NOT NULL,
@@ -85,11 +84,11 @@ CREATE TABLE seat_changes (
     PRIMARY KEY (run_id, version)
 );
 
--- placed_run_version and ended_run_version are the versions of the run that the order's seats were taken and given back at.
--- In the order of these versions, and within one those that ended first, a run's orders are the history of its seats.
--- body_hash is a keyed digest of the request. erased_at is when the order's passengers were forgotten: body_hash and
--- state_reason are empty then, and where the buyer was forgotten too, buyer is the order's number behind a sign that no
--- buyer's name has.
+-- placed_run_version and ended_run_version are the versions of the run at which the order's seats were taken and given
+-- back. A run's orders, sorted by these versions, are the history of its seats; within one version, seats were given
+-- back before others were taken. body_hash is a keyed digest of the request. erased_at is when the order's passengers
+-- were forgotten: body_hash and state_reason are empty from then on. Where the buyer was forgotten too, buyer is the
+-- order's number behind a sign that no buyer's name has.
 CREATE TABLE orders (
     run_id VARCHAR(160) NOT NULL,
     id VARCHAR(200) NOT NULL,
@@ -122,11 +121,10 @@ CREATE UNIQUE INDEX orders_number ON orders (number);
 CREATE INDEX orders_placed ON orders (placed_at, id);
 CREATE INDEX orders_due ON orders (state, pay_by, run_id);
 
--- document is a keyed digest of the passenger's document number. A ticket is alive while its order is ON_HOLD or PAID; no two
--- that are alive have one document on one leg. No index says so: a sale knows the live documents of its run at the version
--- that it moves on.
--- personal is the passenger's name and document number, sealed with the key named in personal_key. Both are NULL, and document
--- is empty, once the passenger was forgotten.
+-- document is a keyed digest of the passenger's document number. A ticket is live while its order is ON_HOLD or PAID.
+-- Two live tickets never have one document on one leg. No index says so: a sale knows the live documents of its run at
+-- the version that it moves on. personal is the passenger's name and document number, sealed with the key that
+-- personal_key names. Once the passenger was forgotten, both are NULL and document is empty.
 CREATE TABLE tickets (
     run_id VARCHAR(160) NOT NULL,
     order_id VARCHAR(200) NOT NULL,
@@ -143,7 +141,7 @@ CREATE TABLE tickets (
     PRIMARY KEY (run_id, order_id, n)
 );
 
--- The documents that a buyer asked for and was told of that they travel already. They count with those that he ordered for.
+-- Documents that a buyer asked for, and was told that they travel already. They count with those of the buyer's orders.
 CREATE TABLE asked_documents (
     run_id VARCHAR(160) NOT NULL,
     buyer VARCHAR(128) NOT NULL,
@@ -154,8 +152,8 @@ CREATE TABLE asked_documents (
 CREATE INDEX asked_documents_buyer ON asked_documents (buyer, at);
 CREATE INDEX asked_documents_at ON asked_documents (at);
 
--- Every key that personal was ever sealed with. check_value is the key's own id, sealed with it: so a server finds out whether
--- it has the same key before it seals anything. retired_at is when nothing was sealed with the key any more.
+-- Every key that personal was ever sealed with. check_value is the key's own id, sealed with the key: by it a server
+-- finds out whether it has the same key, before it seals anything. From retired_at on, nothing is sealed with the key.
 CREATE TABLE personal_keys (
     id VARCHAR(32) NOT NULL,
     check_value VARBINARY(128) NOT NULL,

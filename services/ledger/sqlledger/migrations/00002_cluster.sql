@@ -1,11 +1,12 @@
--- Which member of the ledger's cluster may be sold on. Written by whoever opens a member, in the commit that a replica has
--- to acknowledge before the member is opened; read by every server. Where there is one server only, both stay empty.
+-- Which member of the ledger's cluster may be sold on. The supervisor that opens a member writes it, in the commit that
+-- a replica has to acknowledge before the member is opened. Every server reads it. Both tables stay empty where the
+-- ledger is one database server.
 
 -- There is no way down: no tool may drop the only truth.
 
 -- +goose Up
 
--- The one row (id 1). The epoch rises with every opening, so that a member that was forgotten, and comes back writable, is
+-- The one row (id 1). The epoch rises with every opening: by it a former primary that comes back writable is
 -- recognised.
 CREATE TABLE cluster (
     id BIGINT NOT NULL,
@@ -16,9 +17,9 @@ CREATE TABLE cluster (
 );
 
 -- Every member that was ever to receive commits. One that COUNTS may hold an acknowledged order that others have not: a
--- failover must reach it, whoever carries it out. The others hold none, because they receive nothing since: EXCLUDED by a
--- person, LEFT behind by a takeover, or REBUILDING; or theirs were given up, and they are LOST. server_uuid is the server
--- that counts: a name may lead to another one some day, with an older copy of the data or none. It is empty while unknown.
+-- failover must reach it. Members that are EXCLUDED by a person, LEFT behind by a takeover, or REBUILDING hold none:
+-- they receive nothing. The orders of one that is LOST were given up. server_uuid is the server that counts, empty
+-- while unknown: the name may lead to another server some day, with an older copy of the data or none.
 CREATE TABLE cluster_members (
     member VARCHAR(255) NOT NULL,
     state VARCHAR(16) NOT NULL,
