@@ -1,4 +1,4 @@
-# Interlock's commands for people and CI. A newcomer needs `make demo`; whoever changes something, `make test`.
+# Interlock's commands for people and CI. `make demo` is for a first look; `make check` and `make test` are for changes.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -10,7 +10,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PLAYGROUND := services/gateway/playground
 
-.PHONY: build playground demo test test-all lint generate fmt clean
+.PHONY: build playground demo check test test-all lint generate fmt clean
 
 ## build: bin/interlock, with the playground where Node is present
 build: playground
@@ -20,13 +20,17 @@ build: playground
 demo: build
 	exec bin/interlock serve --demo
 
-## test: installs what is missing, then checks and tests everything
+## check: format, lint, vet and the tests that need no servers, in two minutes
+check:
+	GOLANGCI='$(GOLANGCI)' scripts/test.sh check
+
+## test: installs what is missing, then proves every promise on MySQL, SQLite and Redis
 test:
 	scripts/test.sh
 
-## test-all: test, and then what takes too long for each change: a short attack on a real cluster
-test-all: test
-	INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout 12m -run '^TestShort$$' -v ./lab/attack
+## test-all: the same on MariaDB as well, with longer fuzzing, and the tests of the lab that take minutes each
+test-all:
+	scripts/test.sh all
 
 ## lint: the import rules and the linters of .golangci.yml
 lint:

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Finds, or installs, the real programs that the tests run against: redis-server, MySQL, MariaDB, Chromium, and the C
-# compiler that the race detector needs. Node is looked for only.
+# compiler that the race detector needs. It looks for Node, and does not install it.
 #
-# Standard output is the result: the names of what is missing and could not be had, one on a line; nothing when all is
-# there. Standard error tells what is being done. The exit code is 0 either way: a test whose server is missing says so
-# and is skipped, the rest can still run.
+#   install-test-servers.sh [redis] [mysql] [mariadb] [chromium] [compiler] [node]
 #
-# The three servers are never installed into the system, because installing such a package would start its service.
-# Their packages are unpacked, with every library they need, into a private folder (INTERLOCK_CACHE, else
-# ~/.cache/interlock) and run from there; that takes neither root nor a container, and removing the folder undoes it.
-# A server that is installed already is used as it is. Chromium and the compiler are installed as packages.
+# Without arguments it takes care of all of them. Standard output names the programs that are still missing, one on a
+# line; it is empty when all are there. Standard error tells what is being done. The exit code is 0 in both cases: a
+# test that lacks its server is skipped and says so, and the other tests still run.
+#
+# The three servers are not installed into the system, because installing such a package would start its service. Their
+# packages are unpacked, with every library they need, into a private folder (INTERLOCK_CACHE, else ~/.cache/interlock)
+# and run from there. That takes neither root nor a container, and removing the folder undoes it. A server that is
+# installed already is used as it is. Chromium and the compiler are installed as packages.
 set -euo pipefail
 
 cache="${INTERLOCK_CACHE:-${XDG_CACHE_HOME:-${HOME:?neither INTERLOCK_CACHE nor HOME is set}/.cache}/interlock}"
@@ -46,12 +48,12 @@ run_unpacked() {
   "${loader%%$'\n'*}" --library-path "$path" "$root/$program" "$@"
 }
 
-# found NAME PROGRAM: whether PROGRAM is installed, or its tree unpacked as NAME.
+# found NAME PROGRAM: whether PROGRAM is installed, or unpacked as NAME.
 found() { command -v "$2" >/dev/null || [[ -e "$cache/$1/complete" ]]; }
 
 found_redis() { found redis redis-server; }
 found_mariadb() { found mariadb mariadbd; }
-# MariaDB's package installs a `mysqld` too, which is no MySQL.
+# MariaDB's package also installs a program named `mysqld`.
 found_mysql() {
   if command -v mysqld >/dev/null && ! mysqld --version 2>/dev/null | grep -q MariaDB; then return 0; fi
   [[ -e "$cache/mysql/complete" ]]
@@ -67,9 +69,9 @@ found_compiler() { command -v gcc >/dev/null && echo '#include <stdlib.h>' | gcc
 work=""
 trap '[[ -z "$work" ]] || rm -rf "$work"' EXIT
 
-# private_apt FOLDER COMMAND...: an apt that has its own lists and caches and believes that nothing is installed, so
-# that it resolves a package down to its C library, reads the machine's sources (or FOLDER/only.sources) and changes
-# nothing outside FOLDER.
+# private_apt FOLDER COMMAND...: an apt with lists and caches of its own, which changes nothing outside FOLDER. It takes
+# nothing for installed, so that it resolves a package down to its C library. It reads the machine's sources, or
+# FOLDER/only.sources.
 private_apt() {
   local folder="$1" program="$2"
   shift 2
@@ -89,8 +91,8 @@ private_apt() {
   timeout -k 10 "$fetch_seconds" "$program" -qq "${options[@]}" "$@" </dev/null
 }
 
-# prepare_apt FOLDER: fetches the package index. A third party's source that is down does not matter, so success means
-# that some index came.
+# prepare_apt FOLDER: fetches the package index. It succeeds when it got any index, since a third party's source may be
+# down.
 prepare_apt() {
   local folder="$1"
   mkdir -p "$folder/lists/partial" "$folder/state" "$folder/cache/archives/partial"
@@ -99,8 +101,8 @@ prepare_apt() {
   compgen -G "$folder/lists/*_Packages*" >/dev/null || { cat "$folder/update.log" >&2; return 1; }
 }
 
-# unstable_source FOLDER: writes into FOLDER the machine's own Debian source with the suite replaced by unstable, and
-# keeps all else: mirror, key, options. apt itself says which file and which entry of it is the Debian archive.
+# unstable_source FOLDER: writes the machine's own Debian source into FOLDER with the suite unstable. The mirror, the
+# key and the options stay. apt itself tells which entry of which file is the Debian archive.
 unstable_source() {
   local folder="$1" entry file number
   # shellcheck disable=SC2016 # apt fills these in
@@ -126,8 +128,8 @@ unstable_source() {
   esac
 }
 
-# download FOLDER PACKAGE: the package and everything it needs, as .deb files in FOLDER/debs. The index is fetched
-# anew on a second attempt, since a package may have been replaced in between.
+# download FOLDER PACKAGE: the package and everything it needs, as .deb files in FOLDER/debs. After a failure it fetches
+# the index anew, since the archive may have replaced a package.
 download() {
   local folder="$1" package="$2" names
   rm -rf "$folder/debs"
@@ -154,7 +156,7 @@ unpack() {
 
 own=""
 
-# own_apt: the index of the machine's own sources, fetched once; a failure would only repeat itself.
+# own_apt: the index of the machine's own sources. It is fetched once, also where that fails.
 own_apt() {
   if [[ -z "$own" ]]; then
     own=none
@@ -171,7 +173,7 @@ install_redis() { own_apt && unpack redis usr/bin/redis-server "$work/own" redis
 
 install_mariadb() { own_apt && unpack mariadb usr/sbin/mariadbd "$work/own" mariadb-server-core; }
 
-# Ubuntu ships MySQL; Debian only in unstable, whose packages bring their own C library along.
+# Ubuntu has MySQL. Debian has it in unstable alone, and its packages bring their own C library along.
 install_mysql() {
   local package
   local names='^mysql-server-core(-[0-9.]+)?$'
@@ -198,7 +200,7 @@ may_install() {
   sudo -n true 2>/dev/null
 }
 
-# system_apt ARGUMENT...: what apt and dpkg have to say, which is much, is told only when it fails.
+# system_apt ARGUMENT...: prints the end of apt's output when apt fails.
 system_apt() {
   timeout -k 10 "$install_seconds" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
     -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@" </dev/null >"$work/apt.log" 2>&1 ||
@@ -221,7 +223,7 @@ install_node() { false; } # a distribution's is often too old for the playground
 
 # --- all of it --------------------------------------------------------------------------------------------------------
 
-# prepare: what the first thing that is missing needs. Two runs at once would each fetch everything, so one waits.
+# prepare: makes the folders, before the first program is installed. Of two runs at once, one waits for the other.
 prepare() {
   mkdir -p "$cache"
   exec 9>"$cache/install.lock"
@@ -229,10 +231,16 @@ prepare() {
   work="$(mktemp -d "$cache/install.XXXXXX")" # on the cache's own disk, so that the last step is a rename
 }
 
+# What can be asked for, and the program that tells whether it is there.
+declare -rA programs=(
+  [redis]=redis-server [mysql]=mysqld [mariadb]=mariadbd [chromium]=chromium [compiler]=gcc [node]=node
+)
+
 main() {
   local it name
-  for it in redis:redis-server mysql:mysqld mariadb:mariadbd chromium:chromium compiler:gcc node:node; do
-    name="${it#*:}" it="${it%:*}"
+  (($#)) || set -- redis mysql mariadb chromium compiler node
+  for it in "$@"; do
+    name="${programs[$it]:?"$it is nothing that can be installed here"}"
     "found_$it" && continue
     if command -v apt-get >/dev/null; then
       [[ -n "$work" ]] || prepare
@@ -244,4 +252,4 @@ main() {
   done
 }
 
-main
+main "$@"

@@ -1,15 +1,37 @@
 #!/usr/bin/env bash
-# What `make test` does: installs the servers that the tests need, builds the playground, checks that the sources are
-# formatted and generated, fuzzes for a few seconds, sells on a real cluster, breaks some, and runs every test. One run tells
-# everything that is wrong: a step that fails does not keep the next from running.
+# What `make check`, `make test` and `make test-all` do. Each runs all its steps, also after one has failed, so that one
+# run tells everything that is wrong.
+#
+#   test.sh check   format, lint, vet, and the tests that need no servers
+#   test.sh         installs the servers that the tests need, and proves every promise: the playground, generated code,
+#                   some fuzzing, a short sale and short faults on real clusters, and all tests on MySQL, SQLite and Redis
+#   test.sh all     the same on MariaDB as well, with longer fuzzing and all tests of the lab
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# Counted, not timed: a time that runs out while Go makes an input smaller fails now and then by itself.
-readonly fuzz_runs=20000x fuzz_smaller=100x
-readonly package_timeout=12m # for one package's tests; nothing that passes takes a quarter of it
+readonly mode="${1:-test}"
+# Inputs are counted, not timed: while Go makes an input smaller a time may run out, and the fuzzing then fails.
+fuzz_runs=20000x
+readonly fuzz_smaller=100x
+readonly package_timeout=12m # for one package's tests; the longest takes a quarter of it
+readonly lab_timeout=60m     # for the lab's tests of one package, which take minutes each
 
-# there PROGRAM...: whether this machine has them all.
+wanted=(redis mysql chromium compiler node)
+case "$mode" in
+  check) export INTERLOCK_TEST_SERVERS=none ;;
+  test) export INTERLOCK_TEST_SERVERS=mysql,redis ;;
+  all)
+    unset INTERLOCK_TEST_SERVERS # all servers
+    wanted+=(mariadb)
+    fuzz_runs=500000x
+    ;;
+  *)
+    echo "usage: $0 [check|all]" >&2
+    exit 2
+    ;;
+esac
+
+# there PROGRAM...: whether this machine has all the programs.
 there() {
   local program
   for program in "$@"; do
@@ -22,10 +44,11 @@ there() {
 
 failed=()
 step() { # NAME COMMAND...
-  local name="$1"
+  local name="$1" from=$SECONDS
   shift
   printf '\n== %s\n' "$name"
   "$@" || failed+=("$name")
+  printf '   %d s\n' $((SECONDS - from))
 }
 
 build_playground() {
@@ -39,7 +62,12 @@ check_formatted() {
   [[ -z "$files" ]] || { printf 'not formatted (make fmt): %s\n' "$files"; return 1; }
 }
 
-# The folder is compared with itself, not with what is committed, so that the check is right in a dirty tree as well.
+lint() { # the command has arguments
+  # shellcheck disable=SC2086
+  ${GOLANGCI:?} run
+}
+
+# This compares the folder with itself, since a commit may not have it yet.
 check_generated() {
   local before result=0
   before="$(mktemp -d)"
@@ -59,35 +87,59 @@ fuzz() {
   return "$result"
 }
 
-test_all() {
+test_packages() {
   local options=(-timeout "$package_timeout")
   if there gcc; then options+=(-race); fi # the race detector needs a C compiler
-  if [[ -z "$missing" ]]; then export INTERLOCK_REQUIRE_SERVERS=1; fi # a test must not be skipped unnoticed
+  if [[ -z "$missing" ]]; then export INTERLOCK_REQUIRE_SERVERS=1; fi # a test that is skipped fails then
   go test "${options[@]}" ./...
 }
 
-# A real cluster, buyers on it and a baseline beside: what is sold is right, and at least five times the baseline.
+# A real cluster, buyers, and a baseline beside: what is sold is right, and at least five times the baseline.
 short_sale() {
   there redis-server mysqld || return 0
   INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout "$package_timeout" -run '^TestShort$' ./lab/sell
 }
 
-# The faults that stand for all, on real clusters that people use: the lock off, a server killed at each point, COMMIT cut, the
-# primary killed, an old one that thaws unfenced, and one that is ended while its replicas are stopped.
+# A few faults stand for all, on real clusters with buyers: the lock off, a server killed at each point, COMMIT cut, the
+# primary killed, an old primary that thaws unfenced, and one that is ended while its replicas are stopped.
 short_faults() {
   there redis-server mysqld || return 0
   INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout "$package_timeout" -run '^TestShort$' -v ./lab/fault
 }
 
-missing="$(scripts/install-test-servers.sh)"
-step 'playground' build_playground
-step 'formatted' check_formatted
-step 'generated' check_generated
-step 'vet' go vet ./...
-step 'fuzz' fuzz
-step 'short sale' short_sale
-step 'short faults' short_faults
-step 'test' test_all
+# The tests with the build tag `lab`, one package after the other. They measure time, so they run without the race
+# detector.
+lab_tests() {
+  local folder names result=0
+  there redis-server mysqld mariadbd || return 0
+  while read -r folder; do
+    names="$(grep -hoP '^func \KTest(?!Main\b)\w+' $(grep -l '^//go:build lab$' "$folder"/*_test.go) | paste -sd '|')" || continue
+    INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout "$lab_timeout" -run "^($names)\$" "$folder" || result=1
+  done < <(grep -rlE --include='*_test.go' --exclude-dir=node_modules '^//go:build lab$' . | xargs -n 1 dirname | sort -u)
+  return "$result"
+}
+
+missing=""
+if [[ "$mode" == check ]]; then
+  step 'formatted' check_formatted
+  step 'lint' lint
+  step 'vet' go vet ./...
+  step 'test' go test -short -timeout "$package_timeout" ./...
+else
+  missing="$(scripts/install-test-servers.sh "${wanted[@]}")"
+  step 'playground' build_playground
+  step 'formatted' check_formatted
+  step 'generated' check_generated
+  step 'vet' go vet ./...
+  step 'fuzz' fuzz
+  if [[ "$mode" == test ]]; then
+    step 'short sale' short_sale
+    step 'short faults' short_faults
+  else
+    step 'lab' lab_tests
+  fi
+  step 'test' test_packages
+fi
 
 if [[ -n "$missing" ]]; then
   printf '\nNOT TESTED: what needs %s, which could not be had on this machine.\n' "${missing//$'\n'/, }"

@@ -278,6 +278,9 @@ func TestServer_Demo(t *testing.T) {
 // The playground in a real browser: an admin publishes T12, a passenger searches and buys it, and a third window sees
 // the seat go.
 func TestServer_PlaygroundInABrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it starts a browser")
+	}
 	const folder = "../../services/gateway/playground"
 	for _, needed := range []string{"dist/index.html", "node_modules/playwright-core"} {
 		if _, err := os.Stat(filepath.Join(folder, needed)); err != nil {

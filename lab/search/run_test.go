@@ -37,6 +37,9 @@ func options(t *testing.T, server *labtest.Server, addr, train string) search.Op
 }
 
 func TestRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes half a minute")
+	}
 	server := labtest.Serve(t, "--demo", "--demo-days", "2")
 
 	report, err := search.Run(t.Context(), options(t, server, server.Addr, "G90001"))

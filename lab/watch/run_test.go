@@ -31,6 +31,9 @@ func options(server *labtest.Server, addr, train string) watch.Options {
 }
 
 func TestRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes half a minute")
+	}
 	server := labtest.Serve(t)
 
 	report, err := watch.Run(t.Context(), options(server, server.Addr, "G90001"))
