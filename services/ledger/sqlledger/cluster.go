@@ -230,35 +230,48 @@ func (c *cluster) answers() bool {
 	return c.current != nil && !c.silent
 }
 
-// suspect has the members looked at at once. Where it is certain that a primary is none any more, nobody uses it until
-// then.
-func (c *cluster) suspect(p *primary, certain bool, why error) {
+// suspicion is how much speaks against a primary.
+type suspicion int
+
+const (
+	// unsuspected: nothing.
+	unsuspected suspicion = iota
+	// suspected: a connection broke, or an answer did not come. That may have other reasons.
+	suspected
+	// deposed: the member said that it is none, or nothing listens at its address.
+	deposed
+)
+
+// suspicionOf is how much an error speaks against the primary that it came from.
+func suspicionOf(err error) suspicion {
+	switch mysqlcluster.ErrorNumber(err) {
+	case erReadOnlyOption, erReadOnlyTransaction, erReadOnlyMode, erServerShutdown, erOfflineMode:
+		return deposed
+	}
+	var dialling *net.OpError
+	switch {
+	case errors.As(err, &dialling) && dialling.Op == "dial" && !dialling.Timeout():
+		return deposed
+	case isBroken(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errUnacknowledged):
+		return suspected
+	}
+	return unsuspected
+}
+
+// suspect has the members looked at at once. A primary that is deposed is not used any more.
+func (c *cluster) suspect(p *primary, s suspicion, why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p != c.current {
-		return // somebody else has noticed
+		return // Another call has noticed before.
 	}
-	if certain {
+	if s == deposed {
 		c.current, c.why = nil, why
 	}
 	select {
 	case c.kick <- struct{}{}:
 	default:
 	}
-}
-
-// doubts tells whether an error speaks against a primary, and whether it is certain that the member is none: it says
-// so, or nobody is there. A connection that broke, or an answer that did not come, may have other reasons.
-func doubts(err error) (known, certain bool) {
-	switch mysqlcluster.ErrorNumber(err) {
-	case erReadOnlyOption, erReadOnlyTransaction, erReadOnlyMode, erServerShutdown, erOfflineMode:
-		return true, true
-	}
-	var dialling *net.OpError
-	if errors.As(err, &dialling) && dialling.Op == "dial" && !dialling.Timeout() {
-		return true, true
-	}
-	return isBroken(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errUnacknowledged), false
 }
 
 // figures are whether there are two primaries, and how often another one was found.

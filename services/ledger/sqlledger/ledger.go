@@ -125,13 +125,13 @@ func (l *Ledger) failed(p *primary, err error) error {
 	return definite(err)
 }
 
-// suspect tells the cluster of an error, which may be that its primary is none any more.
+// suspect tells the cluster of an error, which may speak against its primary.
 func (l *Ledger) suspect(p *primary, err error) {
 	if err == nil || l.cluster == nil {
 		return
 	}
-	if known, certain := doubts(err); known {
-		l.cluster.suspect(p, certain, err)
+	if s := suspicionOf(err); s != unsuspected {
+		l.cluster.suspect(p, s, err)
 	}
 }
 

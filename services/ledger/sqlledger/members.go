@@ -49,79 +49,126 @@ type answer struct {
 
 // Find looks for the primary among the members of a MySQL cluster: the one that is writable, semi-synchronous with a
 // replica connected, and of the highest epoch. Where there is none the error is UNAVAILABLE and says why, and Found has
-// the Members only. It asks all of them side by side, on connections of its own, for at most two seconds, and those
-// that answer again while it waits for others; once a primary is found the others have 300 ms more, and one that has
-// not answered by then does not Answer.
+// the Members only.
+//
+// It asks all members side by side, on connections of its own, for at most two seconds. While it waits for some, it asks
+// the others again. Once a primary is found, the rest have 300 ms more. A member that has not answered by then does not
+// Answer.
 func Find(ctx context.Context, dsns []string) (Found, error) { return find(ctx, dsns, "") }
 
 // find is Find, and asks which members have all of a set of transactions.
 func find(ctx context.Context, dsns []string, set string) (Found, error) {
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	type said struct {
-		i      int
-		member mysqlcluster.Member
-		answer answer
-	}
-	all := make(chan said, len(dsns)) // one question to each is under way at most
-	found := Found{Members: make([]mysqlcluster.Member, len(dsns)), answers: make([]answer, len(dsns))}
-	asked, heard := make([]bool, len(dsns)), make([]bool, len(dsns))
-	question := func(i int) {
-		asked[i] = true
-		go func() {
-			m, a := askMember(ctx, dsns[i], set)
-			all <- said{i, m, a}
-		}()
-	}
-	for i, dsn := range dsns {
-		found.Members[i].Name = nameOf(dsn)
-		found.answers[i].err = fmt.Errorf("ledger: %s has not answered", found.Members[i].Name)
-		question(i)
-	}
+	s := newSurvey(ctx, dsns, set)
 	again := time.NewTicker(findAgain)
 	defer again.Stop()
-	var grace <-chan time.Time
-	for missing := len(dsns); missing > 0; {
+	var grace <-chan time.Time // runs once a primary is found
+	for s.missing > 0 {
 		select {
-		case s := <-all:
-			if asked[s.i] = false; !heard[s.i] {
-				heard[s.i] = true
-				missing--
-			} else if !s.member.Answers {
-				continue // it has answered, and then the time was over
+		case one := <-s.answers:
+			s.take(&one)
+			if grace == nil && s.hasPrimary() {
+				grace = time.After(findGrace)
 			}
-			found.Members[s.i], found.answers[s.i] = s.member, s.answer
-			if _, err := mysqlcluster.Primary(found.Members); err == nil && grace == nil {
-				timer := time.NewTimer(findGrace)
-				defer timer.Stop()
-				grace = timer.C
-			}
-			continue
 		case <-again.C:
-			for i := range dsns {
-				if heard[i] && !asked[i] && grace == nil {
-					question(i)
-				}
+			if grace == nil {
+				s.askAgain()
 			}
-			continue
 		case <-grace:
+			return s.result()
 		}
-		break
 	}
-	primary, err := mysqlcluster.Primary(found.Members)
-	if err != nil {
-		var known *rail.Error
-		if errors.As(err, &known) {
-			failures := []error{known.Cause}
-			for _, a := range found.answers {
-				failures = append(failures, a.err)
-			}
-			known.RetryAfter, known.Cause = retryAfter, errors.Join(failures...)
+	return s.result()
+}
+
+// survey asks all members side by side.
+type survey struct {
+	ctx  context.Context
+	dsns []string
+	// set is the transactions that members are asked for.
+	set string
+	// answers has room for one of each member: no member is asked twice at a time.
+	answers chan surveyed
+	// asked tells which members are being asked, heard which have answered, and missing is how many have not.
+	asked, heard []bool
+	missing      int
+	found        Found
+}
+
+// surveyed is what the member in place i said.
+type surveyed struct {
+	i      int
+	member mysqlcluster.Member
+	answer answer
+}
+
+func newSurvey(ctx context.Context, dsns []string, set string) *survey {
+	n := len(dsns)
+	s := &survey{
+		ctx: ctx, dsns: dsns, set: set, answers: make(chan surveyed, n), asked: make([]bool, n), heard: make([]bool, n),
+		missing: n, found: Found{Members: make([]mysqlcluster.Member, n), answers: make([]answer, n)},
+	}
+	for i, dsn := range dsns {
+		s.found.Members[i].Name = nameOf(dsn)
+		s.found.answers[i].err = fmt.Errorf("ledger: %s has not answered", s.found.Members[i].Name)
+		s.ask(i)
+	}
+	return s
+}
+
+func (s *survey) ask(i int) {
+	s.asked[i] = true
+	go func() {
+		m, a := askMember(s.ctx, s.dsns[i], s.set)
+		s.answers <- surveyed{i, m, a}
+	}()
+}
+
+// askAgain asks the members that have answered before.
+func (s *survey) askAgain() {
+	for i := range s.dsns {
+		if s.heard[i] && !s.asked[i] {
+			s.ask(i)
 		}
-		return found, err
 	}
-	found.DSN, found.Index, found.Epoch = dsns[primary], primary, found.Members[primary].Epoch
-	return found, nil
+}
+
+// take notes an answer. A member that answered once, and cannot be asked again, keeps its answer: the time was over.
+func (s *survey) take(one *surveyed) {
+	s.asked[one.i] = false
+	if s.heard[one.i] && !one.member.Answers {
+		return
+	}
+	if !s.heard[one.i] {
+		s.heard[one.i] = true
+		s.missing--
+	}
+	s.found.Members[one.i], s.found.answers[one.i] = one.member, one.answer
+}
+
+// hasPrimary tells whether what was heard so far is enough to choose a primary.
+func (s *survey) hasPrimary() bool {
+	_, err := mysqlcluster.Primary(s.found.Members)
+	return err == nil
+}
+
+// result is the primary among the members, by what they said.
+func (s *survey) result() (Found, error) {
+	primary, err := mysqlcluster.Primary(s.found.Members)
+	if err == nil {
+		s.found.DSN, s.found.Index, s.found.Epoch = s.dsns[primary], primary, s.found.Members[primary].Epoch
+		return s.found, nil
+	}
+	var known *rail.Error
+	if errors.As(err, &known) {
+		failures := []error{known.Cause}
+		for _, a := range s.found.answers {
+			failures = append(failures, a.err)
+		}
+		known.RetryAfter, known.Cause = retryAfter, errors.Join(failures...)
+	}
+	return s.found, err
 }
 
 // askMember asks one member what decides, and whether it has a set of transactions. One that cannot be asked does not

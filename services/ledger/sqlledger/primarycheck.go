@@ -50,7 +50,7 @@ func (t *transaction) passes(c *primaryCheck) error {
 			fmt.Errorf("its epoch is %d, and was %d when it was found", c.epoch.Int64, t.primary.epoch))
 	}
 	if err != nil && t.l.cluster != nil {
-		t.l.cluster.suspect(t.primary, true, err)
+		t.l.cluster.suspect(t.primary, deposed, err)
 	}
 	return err
 }

@@ -52,9 +52,15 @@ func (t *transaction) open(ctx context.Context, batch *ledger.Batch, head *runHe
 		return nil, err
 	}
 	s := &ledger.BatchState{
-		Now:     head.now,
-		Run:     head.run,
-		Version: head.version,
+		Now: head.now, Run: head.run, Version: head.version,
+		Find: func(keys []ledger.OrderKey) (map[ledger.OrderKey]ledger.Replay, error) {
+			found, err := t.replays(ctx, batch.RunID, keys)
+			return found, definite(err)
+		},
+		States: func(orderIDs []string) (map[string]rail.OrderState, error) {
+			states, err := t.states(ctx, batch.RunID, orderIDs)
+			return states, definite(err)
+		},
 	}
 	if batch.ClaimsAt != head.version {
 		if s.Claims, err = t.claims(ctx, batch.RunID, batch.ClaimsAt); err != nil {
@@ -62,16 +68,7 @@ func (t *transaction) open(ctx context.Context, batch *ledger.Batch, head *runHe
 		}
 	}
 	if head.due || len(batch.Cancels) > 0 {
-		if !batch.Locking {
-			// Orders are locked after their run, by everyone, so that nobody waits in a circle.
-			if err := t.lockRun(ctx, batch.RunID, head.version); err != nil {
-				return nil, err
-			}
-		}
-		if s.Expired, err = t.expire(ctx, head.next()); err != nil {
-			return nil, err
-		}
-		if s.Cancels, err = t.cancel(ctx, head.next(), batch.Cancels); err != nil {
+		if s.Expired, s.Cancels, err = t.endHolds(ctx, batch, head); err != nil {
 			return nil, err
 		}
 	}
@@ -82,18 +79,25 @@ func (t *transaction) open(ctx context.Context, batch *ledger.Batch, head *runHe
 		}
 		s.Maps = maps[batch.RunID]
 	}
-	s.Find = func(keys []ledger.OrderKey) (map[ledger.OrderKey]ledger.Replay, error) {
-		found, err := t.replays(ctx, batch.RunID, keys)
-		return found, definite(err)
+	s.Replays, err = t.replays(ctx, batch.RunID, batch.Keys)
+	return s, err
+}
+
+// endHolds ends the holds that are past their time, and then those that are to be cancelled. Orders are locked after their
+// run, everywhere, so that transactions never wait in a circle.
+func (t *transaction) endHolds(
+	ctx context.Context, batch *ledger.Batch, head *runHead,
+) (expired []*rail.Order, cancels []ledger.CancelResult, err error) {
+	if !batch.Locking {
+		if err := t.lockRun(ctx, batch.RunID, head.version); err != nil {
+			return nil, nil, err
+		}
 	}
-	if s.Replays, err = t.replays(ctx, batch.RunID, batch.Keys); err != nil {
-		return nil, err
+	if expired, err = t.expire(ctx, head.next()); err != nil {
+		return nil, nil, err
 	}
-	s.States = func(orderIDs []string) (map[string]rail.OrderState, error) {
-		states, err := t.states(ctx, batch.RunID, orderIDs)
-		return states, definite(err)
-	}
-	return s, nil
+	cancels, err = t.cancel(ctx, head.next(), batch.Cancels)
+	return expired, cancels, err
 }
 
 // record are the statements that write what was decided, the version first.
