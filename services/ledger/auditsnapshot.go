@@ -6,11 +6,11 @@ import (
 	"interlock/services/rail"
 )
 
-// AuditSnapshot is all that is written of one run at one moment, for an audit, as it is written. Names and document
-// numbers of passengers are not in them.
+// AuditSnapshot is all that is written of one run at one moment, as it is written, for an audit. It has no names and no
+// document numbers of passengers.
 type AuditSnapshot struct {
-	// ID is the run's. Missing tells that it has orders or tickets and no row. Run is nil then, and where its row makes
-	// no sense, and Problem says why.
+	// ID is the run's. Missing tells that the run has orders or tickets and no row. Run is nil in that case, and where
+	// the row makes no sense. Problem says why.
 	ID      rail.RunID
 	Missing bool
 	Run     *rail.Run
@@ -18,13 +18,14 @@ type AuditSnapshot struct {
 	Version int64
 	// Now is the primary's clock.
 	Now time.Time
-	// Row is what of the run's row Run does not show.
+	// Row is what Run does not show of the run's row.
 	Row RunRow
-	// Maps has the sold bits of each class with at least one sale ever, with the changes after them.
+	// Maps has the sold bits of each class with at least one sale ever. The changes after the maps are in them.
 	Maps map[rail.SeatClass][]byte
 	// Orders are all that the run ever had, in the order of their ids.
 	Orders []*WrittenOrder
-	// Personal is what is wrong with their passengers, Keys are the ids of the keys that those are sealed with.
+	// Personal is what is wrong with the orders' passengers. Keys are the ids of the keys that passengers are sealed
+	// with.
 	Personal []PersonalDefect
 	Keys     []string
 }
@@ -40,17 +41,17 @@ func (b *AuditSnapshot) Live() []*WrittenOrder {
 	return live
 }
 
-// RunRow is what a run's row says besides the run, and what other tables say of it.
+// RunRow is what a run's row says beside the run, and what other tables say of the run.
 type RunRow struct {
 	TrainNumber string
 	TouchedAt   time.Time
 	// ErasedAt is when the passengers of all its orders were forgotten, zero where they are not.
 	ErasedAt time.Time
-	// Publication is the number of the last one that changed the run. Did is what the record of publications says it
-	// did, "" where the record does not have it; DidFor is the reason it gives.
+	// Publication is the number of the last publication that changed the run. Did is what it did by the record of
+	// publications, "" where the record does not have it. DidFor is the recorded reason.
 	Publication int64
 	Did, DidFor string
-	// ChangesBytes is what the row says that the changes after the maps take; CountedBytes is what they do take.
+	// ChangesBytes is the size of the changes after the maps by the run's row, CountedBytes their size as counted.
 	ChangesBytes, CountedBytes int64
 	// MapClasses are the classes that have a map, Changes the versions that have changes after the maps.
 	MapClasses []rail.SeatClass
@@ -63,7 +64,7 @@ type RunRow struct {
 type WrittenOrder struct {
 	// Order has the state that is written: ON_HOLD also for a hold past its time. Its tickets name no passengers.
 	rail.Order
-	// Missing tells that there are tickets and no order: nothing of the row is there but its id.
+	// Missing tells that there are tickets and no order. Only the id is set then.
 	Missing bool
 	// Train is that of TrainID, nil where it cannot be read.
 	Train *rail.Train
@@ -75,10 +76,10 @@ type WrittenOrder struct {
 	PayAttempts int64
 	// Corrections is how many corrections of it are recorded.
 	Corrections int64
-	// PlacedVersion and EndedVersion are the run's versions at which its seats were taken and given back; EndedVersion
-	// is 0 where there is none.
+	// PlacedVersion and EndedVersion are the run's versions at which the seats were taken and given back. EndedVersion
+	// is 0 while the order has its seats.
 	PlacedVersion, EndedVersion int64
-	// Numbers and Documents are of each ticket in turn: its number within the order, and the keyed digest of the
+	// Numbers and Documents have an entry for each ticket: its number within the order, and the keyed digest of its
 	// document.
 	Numbers   []int64
 	Documents []string
@@ -115,7 +116,7 @@ type WrittenPublication struct {
 	// Now is the primary's clock.
 	Now time.Time
 	Did string
-	// Runs is how many runs it names. Unknown are some of them that there are not, Behind some that have a lower
+	// Runs is how many runs it names. Unknown are runs among them that do not exist, Behind runs that have a lower
 	// number; at most MaxNamed each.
 	Runs            int
 	Unknown, Behind []rail.RunID
@@ -123,7 +124,7 @@ type WrittenPublication struct {
 	Last, Claimed int
 }
 
-// MaxNamed is how many of a kind are named where a row has many: they have one cause.
+// MaxNamed is how many of a kind are named where a row has many. They have one cause.
 const MaxNamed = 10
 
 // What a publication did.
@@ -135,7 +136,7 @@ const (
 	DidWithdraw = "WITHDRAW"
 )
 
-// Stray is a row that belongs to a run that there is not.
+// Stray is a row of a run that does not exist.
 type Stray struct {
 	Table string
 	RunID rail.RunID
@@ -143,7 +144,7 @@ type Stray struct {
 
 // WrittenAsked counts rows of asked_documents by what is wrong with them, at the primary's clock.
 type WrittenAsked struct {
-	// Nameless have no buyer or no document, Ahead a time that is still to come, Old one that should be forgotten.
+	// Nameless have no buyer or no document. Ahead have a time in the future. Old should have been forgotten.
 	Nameless, Ahead, Old int
 }
 
@@ -160,7 +161,7 @@ type WrittenRecord struct {
 	Now time.Time
 }
 
-// WrittenCluster is what the ledger says of its own cluster; nothing where there is one server only.
+// WrittenCluster is what the ledger says of its own cluster. It is zero where there is one server only.
 type WrittenCluster struct {
 	// Rows is how many rows cluster has. Epoch, Primary and OpenedAt are of the one with the id 1.
 	Rows     int
@@ -180,7 +181,7 @@ type WrittenMember struct {
 
 // PersonalDefect says that a passenger is not kept, or not forgotten, as promised.
 type PersonalDefect struct {
-	// OrderID, OrderNumber and Ticket, which counts from 1, say whose.
+	// OrderID, OrderNumber and Ticket name the passenger. Ticket counts from 1.
 	OrderID, OrderNumber string
 	Ticket               int
 	// Problem shows nothing of the passenger.
@@ -190,7 +191,7 @@ type PersonalDefect struct {
 // BuyerRun is a run that a buyer has orders of.
 type BuyerRun struct {
 	Run rail.RunID
-	// Orders is how many there are, Passengers in how many of them the passengers are still known.
+	// Orders is how many the buyer has on it, Passengers how many of them still have their passengers.
 	Orders, Passengers int
 	// Over says that the run has reached its last call.
 	Over bool

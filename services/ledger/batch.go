@@ -15,7 +15,7 @@ type OrderKey struct {
 // Cancel asks to end one hold.
 type Cancel struct {
 	OrderID string
-	// Buyer must own the order, unless By is given: the admin who cancels somebody else's, which is recorded.
+	// Buyer must own the order, unless By is given: the admin who cancels another's order. That is recorded.
 	Buyer  string
 	By     string
 	Reason string
@@ -24,7 +24,7 @@ type Cancel struct {
 // Correction asks to correct a passenger's name on an order that has its seats.
 type Correction struct {
 	OrderID string
-	// Ticket is which of the order's, from 0.
+	// Ticket is which of the order's, counted from 0.
 	Ticket int
 	Name   string
 	// By is the admin who asks, Reason why: both are recorded.
@@ -34,8 +34,8 @@ type Correction struct {
 // Batch is what a worker asks of the ledger: the orders of one lock and one commit.
 type Batch struct {
 	RunID rail.RunID
-	// Locking opens the run with a locking read, which waits for whoever is writing it: so that nobody loses twice, and
-	// so that the outcome of an unknown commit is settled.
+	// Locking opens the run with a locking read, which waits for a transaction that is writing it. So no batch loses
+	// its version twice, and a commit that is in doubt is resolved.
 	Locking bool
 	// KnownVersion is the version whose seat maps the worker has, 0 where it has none.
 	KnownVersion int64
@@ -44,8 +44,8 @@ type Batch struct {
 	MoreExpected bool
 	// ClaimsAt is the version up to which the worker knows the claims of the run; 0 where it knows none.
 	ClaimsAt int64
-	// Keys are looked up: orders that exist already. Looking is not needed to keep a promise: an order whose key is
-	// there already is refused by the ledger, and the whole batch with it.
+	// Keys are looked up: orders that exist already. No promise needs them: the ledger refuses an order whose key is
+	// there already, and the whole batch with it.
 	Keys []OrderKey
 	// Cancels are carried out before Decide, in this order. Holds of the run that are past their time are always
 	// expired, first of all.
@@ -63,16 +63,16 @@ type BatchState struct {
 	Maps map[rail.SeatClass][]byte
 	// Replays has, of the keys asked for, those that have an order.
 	Replays map[OrderKey]Replay
-	// Find looks further keys up, in the same transaction.
+	// Find looks up further keys, in the same transaction.
 	Find func(keys []OrderKey) (map[OrderKey]Replay, error)
-	// Claims are those of the run's orders that were placed after Batch.ClaimsAt and are live, before the cancels and
-	// expiries: those may yet be rolled back. All of one order are beside each other.
+	// Claims are those of the run's orders that were placed after Batch.ClaimsAt and are live. They are as of before
+	// the batch's cancels and expiries, which may yet be rolled back. All claims of one order are beside each other.
 	Claims []Claim
-	// States looks orders of the run up, in the same transaction: what state each is in after the cancels and expiries.
-	// A hold that was not ended by these is ON_HOLD, whatever the clock says: its payment may be on its way. Those that
-	// there are not have none.
+	// States looks up the states of orders of the run, in the same transaction, after its cancels and expiries. A hold
+	// that these did not end is ON_HOLD even past its time: its payment may be on its way. An order that does not exist
+	// is not in the result.
 	States func(orderIDs []string) (map[string]rail.OrderState, error)
-	// Expired are the holds this transaction ended because they were past their time.
+	// Expired are the holds that this transaction ended because they were past their time.
 	Expired []*rail.Order
 	// Cancels has one answer for each of Batch.Cancels.
 	Cancels []CancelResult
@@ -89,7 +89,7 @@ func (s *BatchState) Freed() []*rail.Order {
 	return freed
 }
 
-// Claim is one live ticket, as far as other passengers and the buyer's limits are concerned.
+// Claim is one live ticket, as other passengers and the buyer's limits see it.
 type Claim struct {
 	OrderID string
 	Buyer   string
@@ -104,7 +104,7 @@ type Claim struct {
 type CancelResult struct {
 	// Order is the order as it is now, with its tickets; nil where the buyer has no such order.
 	Order *rail.Order
-	// Changed says that this transaction ended the hold, and its seats are to be freed.
+	// Changed says that this transaction ended the hold. Its seats are to be freed.
 	Changed bool
 }
 
@@ -124,7 +124,7 @@ type NewOrder struct {
 	Documents []string
 }
 
-// AskedDocument is a document that a buyer has asked for and learnt of that it travels already.
+// AskedDocument is a document that a buyer has asked for, and learnt that it travels already.
 type AskedDocument struct {
 	Buyer string
 	// Document is its keyed digest.
@@ -143,6 +143,6 @@ type BatchChanges struct {
 	Maps func() map[rail.SeatClass][]byte
 }
 
-// Decide looks at a run's state and says what to write. It must not block but in Find and States. An error from it
-// rolls the batch back and comes out of Sell unchanged.
+// Decide looks at a run's state and says what to write. It may block in Find and States only. Its error rolls the batch
+// back, and Sell returns it unchanged.
 type Decide func(*BatchState) (BatchChanges, error)

@@ -19,7 +19,7 @@ type Publication struct {
 	Outcome Outcome
 }
 
-// TimetableChanges is what was published after a publication number: whole values, to be put in place of older ones.
+// TimetableChanges is what was published after a publication number: whole values, which replace older ones.
 type TimetableChanges struct {
 	// Number is the publication number up to which this goes.
 	Number   int64

@@ -6,9 +6,9 @@ import (
 	"interlock/services/ledger"
 )
 
-// addPassenger holds the passenger of an order's ticket against what is promised: who was not forgotten can be read,
-// and who was forgotten is gone. It adds to the snapshot what is wrong, and the key. Of a run that cannot be read
-// nobody knows whether it is over.
+// addPassenger checks the passenger of an order's ticket: one that was not forgotten can be read, one that was
+// forgotten is gone. It adds to the snapshot what is wrong, and the key. A run that cannot be read is left out: whether
+// it is over is unknown.
 func (t *transaction) addPassenger(b *ledger.AuditSnapshot, o *ledger.WrittenOrder, k *writtenTicket) {
 	if k.key != nil && !slices.Contains(b.Keys, *k.key) {
 		b.Keys = append(b.Keys, *k.key)

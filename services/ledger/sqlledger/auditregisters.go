@@ -222,12 +222,12 @@ func (l *Ledger) Asked(ctx context.Context, slack time.Duration) (asked ledger.W
 	return asked, definite(err)
 }
 
-// maxRecords is how many rows of order_records are named that are not as they should be: they have one cause.
+// maxRecords is how many such rows are named. They have one cause.
 const maxRecords = 100
 
-// Records are what admins did to orders, as far as it is not as it should be: of an order that there is not, of a
-// version that the order has not come to, of nobody, of nothing that admins do, or of a time later than now and slack.
-// At most maxRecords.
+// Records are rows of what admins did to orders that are not as they should be, at most maxRecords. Their order does
+// not exist or has not come to their version, their admin is missing, their action is unknown, or their time is later
+// than now and slack.
 func (l *Ledger) Records(ctx context.Context, slack time.Duration) ([]ledger.WrittenRecord, error) {
 	t, err := l.snapshot(ctx)
 	if err != nil {

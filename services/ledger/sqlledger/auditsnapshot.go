@@ -15,17 +15,17 @@ const (
 	// orderRows and ticketRows are how many rows of a table are in memory at a time besides those of one run: a few
 	// megabytes.
 	orderRows, ticketRows = 2_000, 4_000
-	// afterAllIDs is after every id, byte by byte, whatever somebody has written as one.
+	// afterAllIDs comes after every id, byte by byte, even one that was written by hand.
 	afterAllIDs = "\U0010FFFF"
 )
 
-// errNoRun says that rows belong to a run that there is not.
+// errNoRun says that rows belong to a run that does not exist.
 var errNoRun = errors.New("there is no such run")
 
-// AuditSnapshots are all that is written of runs, in the order of their ids, after the given id: those of at most limit
-// runs, and between and, where fewer come, after them those of runs that have orders or tickets and no row. All are of
-// one moment. At most one run's orders are in memory at a time. What is written is told as it is; an error, which is
-// the last thing, says that the ledger could not be read.
+// AuditSnapshots are all that is written of at most limit runs, in the order of their ids, after the given id. Runs
+// that have orders or tickets and no row come in between, and after them where fewer than limit came. All snapshots are
+// of one moment. At most one run's orders are in memory at a time. An error is the last thing, and says that the ledger
+// could not be read.
 func (l *Ledger) AuditSnapshots(
 	ctx context.Context, after rail.RunID, limit int,
 ) iter.Seq2[*ledger.AuditSnapshot, error] {

@@ -13,7 +13,7 @@ import (
 )
 
 // availability counts what is left of a run from its maps. Runs that nothing was sold on share one slice per train,
-// kept in free where it is not nil: nobody writes into counts.
+// kept in free where it is not nil: counts are never written into.
 func availability(
 	run *rail.Run, version int64, maps map[rail.SeatClass][]byte, free map[string][]uint16,
 ) (*rail.Availability, error) {
@@ -122,7 +122,7 @@ type counting struct {
 	more    int
 }
 
-// maxDamaged is how many runs that cannot be counted are named: whoever has more has one problem.
+// maxDamaged is how many runs that cannot be counted are named. More of them have one cause.
 const maxDamaged = 10
 
 func (c *counting) add(runs []versioned) {
@@ -160,9 +160,8 @@ const maxTouched = 2_000
 
 // Touched are the runs whose version moved within the last window by the primary's clock, with what is left of each:
 // the newest maxTouched of them. Beside an error, which names the runs that cannot be read, there is what is left of
-// the others. It misses runs beyond maxTouched, and a run whose commit waited for longer than the window: when it was
-// touched was written before the commit, and shows only after it. Whoever needs every run goes through Availabilities
-// too.
+// the others. It misses runs beyond maxTouched, and a run whose commit waited for longer than the window: the time was
+// written before the commit, and shows only after it. A caller that needs every run goes through Availabilities too.
 func (l *Ledger) Touched(ctx context.Context, window time.Duration) ([]*rail.Availability, error) {
 	p, err := l.primary()
 	if err != nil {
@@ -178,8 +177,8 @@ func (l *Ledger) Touched(ctx context.Context, window time.Duration) ([]*rail.Ava
 	return c.left, c.err()
 }
 
-// Left is what is left of some runs, each at one version. Runs there are not are not in the answer. Beside an error,
-// which names the runs that cannot be read, there is what is left of the others.
+// Left is what is left of some runs, each at one version. Runs that do not exist are left out. Beside an error, which
+// names the runs that cannot be read, there is what is left of the others.
 func (l *Ledger) Left(ctx context.Context, ids []rail.RunID) ([]*rail.Availability, error) {
 	var c counting
 	for chunk := range slices.Chunk(ids, maxIDs) {

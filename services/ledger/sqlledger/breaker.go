@@ -86,7 +86,7 @@ func (a *admission) timedOut() {
 	b.next = b.clock().Add(b.interval)
 }
 
-// done ends the admission, whatever came of it.
+// done ends the admission. The probe's place is free again.
 func (a *admission) done() {
 	b := a.b
 	b.mu.Lock()

@@ -15,16 +15,17 @@ const (
 	leadMax = 10 * time.Second
 )
 
-// clock is what is known of the primary's clock between two looks at it. An answer that tells a time was given before
-// it came, so the primary has been ahead of us by that time less our own of its coming, or by more. The answer that
-// travelled fastest says it best, which is Cristian's algorithm (F. Cristian, Probabilistic clock synchronization,
-// 1989) seen from one side: what is told may be late by that journey, and is never early by more than clocks drift.
-// What was seen before a silence goes on to count after it: the first answer that is read then may have waited all
-// through it, in a server that stood still. So a primary whose clock is put back is believed to be where it was until
-// it has been looked at for two intervals, or been silent for leadMax.
+// clock is what is known of the primary's clock between two looks at it. A time was told before it came. So the primary
+// is ahead of us by the told time less our time of its coming, or by more. The answer that travelled fastest says it
+// best: this is one side of Cristian's algorithm (F. Cristian, Probabilistic clock synchronization, 1989). The time
+// that is derived may be late by that journey, and is never early by more than clocks drift. What was seen before a
+// silence still counts after it, because the first answer that is read then may have waited all through the silence, in
+// a server that stood still. So if a primary's clock is put back, the old time is believed for two intervals of looks,
+// or for leadMax of silence.
 type clock struct {
 	mu sync.Mutex
-	// origin is when the first look was; our times are counted from it, so that nobody who sets our clock moves them.
+	// origin is when the first look was. Our times are counted from it, so that setting this machine's clock does not
+	// move them.
 	origin time.Time
 	// leads are how far the primary's clock was ahead of ours, in this interval, which began at since, and in the last
 	// one before in which it told its time.

@@ -16,16 +16,16 @@ const (
 	// watchInterval is how often the members are looked at while all is well: how soon a second writable member is
 	// seen, and what a replica's lag is measured by.
 	watchInterval = 2 * time.Second
-	// lookPause lies between two looks while there is no primary, or somebody doubts the one there is: a look costs
-	// every member a connection, for every server.
+	// lookPause lies between two looks while there is no primary, or the primary is suspected. A look costs every
+	// member a connection, for every server.
 	lookPause = 250 * time.Millisecond
 )
 
-// cluster follows the primary of several members. One goroutine looks at them all; everybody else goes by what it saw
+// cluster follows the primary of several members. One goroutine looks at them all. Every other goes by what it saw
 // last.
 //
-// What it says is a hint about where to sell. That it is right to sell there is read in every sale's own transaction:
-// the member is writable, replicates semi-synchronously and has the epoch it was found with.
+// What it says is a hint about where to sell. Every sale's own transaction reads the proof: the member is writable,
+// replicates semi-synchronously and has the epoch it was found with.
 type cluster struct {
 	options *Options
 	log     *slog.Logger
@@ -35,12 +35,12 @@ type cluster struct {
 	done sync.WaitGroup
 
 	mu sync.Mutex
-	// current is where to sell; nil while nobody knows, and why says why.
+	// current is where to sell. While it is nil, why says why.
 	current *primary
 	why     error
 	// silent tells that the primary there is did not answer the last look.
 	silent bool
-	// last is the primary that was found last, and retired the one before: what was begun on it may still be ending.
+	// last is the primary that was found last. retired is the one before: transactions on it may still be ending.
 	last, retired *primary
 	// reached is what the primary had at the look before, and replicas the pools of those whose turn it was to be read
 	// on.
@@ -98,7 +98,7 @@ func (c *cluster) look(ctx context.Context) error {
 	c.mu.Unlock()
 	found, err := find(ctx, c.options.Members, reached)
 	if ctx.Err() != nil {
-		return nil // whoever ended it needs no primary any more
+		return nil // the ledger is being closed
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -124,8 +124,8 @@ func (c *cluster) look(ctx context.Context) error {
 	return nil
 }
 
-// isOnlySilent tells that the primary there is has not answered a look, and nobody knows of a later one. Nothing better
-// is known then: its sales are told by their own time-outs, and a primary that is only slow goes on.
+// isOnlySilent tells that the current primary has not answered a look, and no member knows of a later one. It is kept
+// then: a primary that is only slow goes on, and sales on one that is dead end by their own time-outs.
 func (c *cluster) isOnlySilent(found *Found) bool {
 	if c.current == nil || c.two {
 		return false

@@ -14,7 +14,7 @@ import (
 
 // commit sends COMMIT, once, and in the same text before it the last statements that write, a compare-and-set first.
 // Its errors are the caller's answer as they are: *rail.Error and ledger.ErrVersionConflict where nothing was written,
-// ledger.ErrInDoubt where nobody knows.
+// ledger.ErrInDoubt where the outcome is unknown.
 func (t *transaction) commit(ctx context.Context, last ...statement) error {
 	_, err := t.commitAndBegin(ctx, "", last)
 	return err
@@ -88,7 +88,7 @@ func (t *transaction) mayCommit(ctx context.Context) error {
 type outcome int
 
 const (
-	// inDoubt: nobody knows. It may be committed now, or later, or never.
+	// inDoubt: it may be committed now, or later, or never.
 	inDoubt outcome = iota
 	// committed: the server has said so, and a replica has it where the ledger is replicated.
 	committed

@@ -22,9 +22,9 @@ func (l *Ledger) refused(err error) error {
 	return locked(err)
 }
 
-// movedOn is a run's version after every compare-and-set: NULL, which it cannot be, where somebody else has moved it on
-// since it was read. The statement fails then, and nothing that was sent behind it is executed. The tests take the
-// comparison out to show what comes of that.
+// movedOn is a run's version after every compare-and-set. Where another transaction has moved the version on since it
+// was read, that is NULL, which the column refuses: the statement fails, and nothing that was sent behind it is
+// executed. Tests take the comparison out to show that seats are sold twice without it.
 const movedOn = "CASE version WHEN ? THEN version + 1 END"
 
 // change is what else of a run moves on with its version: ", column = ?" for each.
@@ -33,8 +33,8 @@ type change struct {
 	args    []any
 }
 
-// compareAndSet is the statement that moves a run's version on. It is the last line against a double sale: where it
-// fails, see lost, somebody else sold in between, and the caller must end the transaction.
+// compareAndSet is the statement that moves a run's version on. It is the last line against a double sale. Where it
+// fails (see lost), another transaction sold in between, and the caller must end its own.
 func (d dialect) compareAndSet(id rail.RunID, version int64, set change) statement {
 	return statement{
 		text: "UPDATE runs SET version = " + movedOn + ", touched_at = " + d.now() + set.columns + " WHERE id = ?",

@@ -63,8 +63,8 @@ func (d dialect) nowAfterLocks() string {
 	return "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)"
 }
 
-// forUpdate ends a SELECT whose rows nobody else may change until the transaction ends. SQLite's transactions that
-// write are alone from the start.
+// forUpdate ends a SELECT whose rows no other transaction may change until this one ends. A SQLite transaction that
+// writes is alone from the start.
 func (d dialect) forUpdate() string {
 	if d.flavor == SQLite {
 		return ""
@@ -76,7 +76,7 @@ func (d dialect) forUpdate() string {
 const primaryKey = "PRIMARY"
 
 // by follows a table that is to be read by an index. MySQL and MariaDB choose by statistics, which lag behind a sale:
-// for minutes after it began they take all orders for one buyer's, and read whole tables instead. SQLite keeps no
+// for minutes after it began they believe that all orders are one buyer's, and read whole tables. SQLite keeps no
 // statistics by itself, and has no name for a primary key.
 func (d dialect) by(index string) string {
 	switch {
@@ -106,8 +106,8 @@ func (d dialect) begin() []string {
 	return []string{"START TRANSACTION"}
 }
 
-// executed is what became of a statement, of which the driver says err. SQLite's does not execute what it comes to
-// after the statement's time was over, a COMMIT neither, and says that all is well.
+// executed is what became of a statement, of which the driver says err. After a statement's time is over, SQLite's
+// driver does not execute the rest, not even a COMMIT, and returns no error.
 func (d dialect) executed(ctx context.Context, err error) error {
 	if err == nil && d.flavor == SQLite {
 		return ctx.Err()

@@ -9,7 +9,7 @@
 //
 //   - A sale's transaction reads the run's version before anything else and moves it on by compare-and-set before it
 //     writes, so that two transactions that read the same seat map cannot both commit.
-//   - Whatever decides whether or what may be sold (a run's state, opening, train) moves the same version.
+//   - All that decides whether or what may be sold (a run's state, opening, train) moves the same version.
 //   - An order's rows change only by conditional updates; seats are freed for rows that really changed, and no others.
 //   - An error before COMMIT was sent means that nothing was written. An error from the text that has COMMIT in it is
 //     ledger.ErrInDoubt unless the server said that it refused, or it can only be from what stands before COMMIT.

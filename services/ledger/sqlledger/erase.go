@@ -21,15 +21,15 @@ const (
 	eraseRuns = 100
 )
 
-// forgottenBuyer leads the number of an order whose buyer was forgotten, in the buyer's place. Buyers are printable
-// ASCII, so that nobody is called so.
+// forgottenBuyer and the order's number take the place of a buyer who was forgotten. Buyers are printable ASCII, so no
+// buyer has such a name.
 const forgottenBuyer = "∅"
 
 // ForgetOver forgets passengers of runs that have been over for some time, at least a day longer than their date says:
 // names, document numbers, and digests of documents and requests. Seats, money and buyers stay. It takes one step, of
-// the oldest runs first, and answers how many orders were erased, or how many runs marked because nothing is left to
-// forget on them; when it has done nothing, nothing is left. Several may do it at once. A run that cannot be read keeps
-// no other from being forgotten: an error names it once nothing else is left.
+// the oldest runs first, and returns how many orders were erased, or how many runs were marked because nothing is left
+// to forget on them. Both are 0 once nothing is left. Several servers may do it at once. A run that cannot be read does
+// not hold up the others: an error names it once nothing else is left.
 func (l *Ledger) ForgetOver(ctx context.Context, over time.Duration) (orders, runs int, err error) {
 	p, err := l.primary()
 	if err != nil {
@@ -74,8 +74,8 @@ func (t *transaction) forgetOver(ctx context.Context, over time.Duration) (order
 }
 
 // runsOver finds runs that were over by then and are not marked, those of the oldest dates first, at most eraseRuns.
-// Where none is left, damaged is why it cannot be told of some whether they are. Runs that are not over yet are passed
-// by: they are the long ones of a few days.
+// Where none is left, damaged names the runs that cannot be read. Runs that are not over yet are passed by: they are
+// the long ones of a few days.
 func (t *transaction) runsOver(ctx context.Context, then time.Time) (over []rail.RunID, damaged, err error) {
 	// A run begins somewhere on earth, and most are over a day after their date. Those that take longer come later.
 	last := then.Add(-24 * time.Hour).Format(time.DateOnly)
@@ -200,7 +200,7 @@ func (t *transaction) buyerRuns(
 	return all, nil
 }
 
-// isOver tells whether a run had reached its last call by then. A train without calls, which somebody wrote by hand,
+// isOver tells whether a run had reached its last call by then. A train without calls, which only a hand can write,
 // reaches none.
 func isOver(run *rail.Run, then time.Time) bool {
 	calls := len(run.Train.Calls)
@@ -235,15 +235,15 @@ func (t *transaction) orderIDs(ctx context.Context, condition string, args ...an
 	return ids, err
 }
 
-// forget forgets the passengers of orders. An order that was erased before stays as it is. The orders are changed
-// before what belongs to them: whoever changes a ticket has locked its order.
+// forget forgets the passengers of orders. An order that was erased before stays as it is. An order is changed before
+// its tickets: every transaction that changes a ticket locks the order first.
 func (t *transaction) forget(ctx context.Context, orders []string) error {
 	byRun := map[rail.RunID][]any{}
 	for _, id := range orders {
 		run, _ := rail.RunOfOrder(id)
 		byRun[run] = append(byRun[run], id)
 	}
-	// In the order of their keys, as two who forget at once, and whoever seals anew, go through them: nobody waits in a
+	// In the order of their keys, as all that erases or seals anew goes through them. So none of those wait in a
 	// circle.
 	for _, run := range slices.Sorted(maps.Keys(byRun)) {
 		ids := byRun[run]

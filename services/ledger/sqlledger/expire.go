@@ -18,16 +18,16 @@ import (
 // keep no buyer waiting; the next batch takes the next.
 const maxExpired = 1_000
 
-// moment is a point in the history of a run's seats: the version that a transaction is about to make, and the primary's
-// clock.
+// moment is a point in the history of a run's seats: the version that a transaction is about to make, and the time by
+// the primary's clock.
 type moment struct {
 	run     rail.RunID
 	version int64
 	now     time.Time
 }
 
-// lockOrders locks orders of a run by their ids and reads them as they are now. It looks them up by the primary key and
-// nothing else: whoever locks orders by another index can wait in a circle with a payment.
+// lockOrders locks orders of a run by their ids and reads them as they are now. It looks them up by the primary key
+// alone: a transaction that locks orders by another index can wait in a circle with a payment.
 func (t *transaction) lockOrders(ctx context.Context, run rail.RunID, ids []string) ([]entry, error) {
 	var all []entry
 	for chunk := range slices.Chunk(ids, maxIDs) {

@@ -31,8 +31,8 @@ const (
 	DuplicateID Duplicate = "id"
 )
 
-// ErrDuplicate says that a row exists already; nothing was written. A batch that looked keys up first meets
-// a number here, or somebody who was faster.
+// ErrDuplicate says that a row exists already; nothing was written. A batch that looked keys up first meets a number
+// here, or a batch that was faster.
 type ErrDuplicate struct {
 	Cause Duplicate
 	Err   error
@@ -42,7 +42,7 @@ func (e *ErrDuplicate) Error() string { return "the " + string(e.Cause) + " exis
 
 func (e *ErrDuplicate) Unwrap() error { return e.Err }
 
-// Duplicate is the cause for those who do not know this package's types.
+// Duplicate is the cause, for callers that do not import this package.
 func (e *ErrDuplicate) Duplicate() string { return string(e.Cause) }
 
 // MySQL's and MariaDB's error numbers that mean something here alone.
@@ -85,8 +85,8 @@ func sqliteCode(err error) int {
 	return 0
 }
 
-// quiet is an error of which only the number is told: MySQL puts the values that it complains of into what it says, and
-// that goes into logs.
+// quiet is an error that shows only its number. MySQL puts the values that it complains of into its message, and
+// messages go into logs.
 type quiet struct{ err error }
 
 func (q quiet) Error() string {
@@ -95,7 +95,7 @@ func (q quiet) Error() string {
 
 func (q quiet) Unwrap() error { return q.err }
 
-// unavailable makes the answer to whoever may try again: nothing was written.
+// unavailable makes an UNAVAILABLE error: nothing was written, and the caller may try again.
 func unavailable(message string, cause error) *rail.Error {
 	return &rail.Error{Code: rail.Unavailable, Message: message, RetryAfter: retryAfter, Cause: cause}
 }
@@ -146,8 +146,8 @@ func definite(err error) error {
 	return fmt.Errorf("ledger: %w", err)
 }
 
-// locked says of an error from the row of a run or of an order, when somebody else's transaction kept it locked, that
-// it is ledger.ErrLocked: that transaction may be one whose commit waits for its replica.
+// locked makes ledger.ErrLocked of an error that says that another transaction keeps the row of a run or an order
+// locked. Every other error stays as it is. The commit of that transaction may be waiting for its replica.
 func locked(err error) error {
 	busy := mysqlcluster.ErrorNumber(err) == mysqlcluster.ErLockWaitTimeout
 	switch sqliteCode(err) {
@@ -160,8 +160,8 @@ func locked(err error) error {
 	return unavailable("another transaction on the same row is still open", fmt.Errorf("%w: %w", ledger.ErrLocked, err))
 }
 
-// isBroken tells whether the connection, not the server's answer, is what failed. A server that closes one because
-// nobody says anything leaves a word, which whoever speaks next takes for the answer.
+// isBroken tells whether the connection failed, and not a statement. A server that closes an idle connection leaves a
+// message on it, which the next statement takes for its answer (4031).
 func isBroken(err error) bool {
 	var network net.Error
 	return mysqlcluster.ErrorNumber(err) == erClientInteraction ||
@@ -169,9 +169,9 @@ func isBroken(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network)
 }
 
-// refusedCommit tells whether an error from COMMIT is one of those by which a server says that it did not commit.
-// Whatever is not known to be that is unknown: a server that is shut down (1053) or interrupted (1317) while a commit
-// waits for its replica has written it.
+// refusedCommit tells whether an error from COMMIT is one of those by which a server says that it did not commit. Every
+// other error leaves the commit in doubt: a server that is shut down (1053) or interrupted (1317) while a commit waits
+// for its replica has written it.
 func refusedCommit(err error) bool {
 	switch mysqlcluster.ErrorNumber(err) {
 	case erRowChanged, mysqlcluster.ErLockWaitTimeout, erDeadlock, erReadOnlyOption,
@@ -186,8 +186,8 @@ func refusedCommit(err error) bool {
 }
 
 // refusedStatement tells whether an error from a text that ends with COMMIT is from a statement before it, after which
-// nothing more of the text was executed. Neither a commit nor the question behind it complains of data or of a
-// constraint. Of SQL or of rights the question might, when all is committed: class 42 proves nothing.
+// nothing more of the text was executed. A commit never complains of data or of a constraint, and the question behind
+// it neither. The question may complain of SQL or of rights when all is committed: class 42 proves nothing.
 func refusedStatement(err error) bool {
 	var e *mysql.MySQLError
 	if !errors.As(err, &e) {

@@ -120,7 +120,8 @@ func (t *transaction) head(ctx context.Context, read *headRow) (*runHead, error)
 	return &read.head, nil
 }
 
-// lockRun locks a run that was read without a lock, unless somebody else has sold on it since.
+// lockRun locks a run that was read without a lock. ledger.ErrVersionConflict: another transaction has sold on it
+// since.
 func (t *transaction) lockRun(ctx context.Context, id rail.RunID, version int64) error {
 	now := int64(-1)
 	err := t.rows(ctx, "SELECT version FROM runs WHERE id = ?"+t.pool.dialect.forUpdate(), []any{string(id)},

@@ -17,10 +17,10 @@ type Ledger struct {
 	trains   *trainCache
 	pipeline pipeline
 	// payments has a place for each payment that may be under way, readers one for each read of orders on the
-	// background pool. database/sql gives connections to anyone who waits: among thousands who pay, a worker would
-	// never get one.
+	// background pool. Without them, a worker would never get a connection among thousands of payments that wait for
+	// one in database/sql.
 	payments, readers chan struct{}
-	// sealing says that the keyring was held against the ledger's keys, and may seal.
+	// sealing says that the keyring was checked against the ledger's keys, and may seal.
 	sealing atomic.Bool
 
 	commits           atomic.Int64
@@ -33,13 +33,13 @@ type Ledger struct {
 type Stats struct {
 	// Commits were acknowledged, UnknownCommits were not heard of again.
 	Commits, UnknownCommits int64
-	// LostCompareAndSets are batches that somebody else's batch on the same run came before.
+	// LostCompareAndSets are batches that lost to another batch on the same run.
 	LostCompareAndSets int64
 	// Probing is true while the cluster does not acknowledge commits, and one probe at a time looks whether it does
 	// again.
 	Probing bool
-	// HasPrimary is false while there is nobody to sell on, TwoPrimaries true while that is because two members are
-	// writable with one epoch. Both are about clusters: one server is always taken for the primary.
+	// HasPrimary is false while there is no server to sell on. TwoPrimaries is true while that is because two members
+	// are writable with one epoch. Both are about clusters: a single server always counts as the primary.
 	HasPrimary, TwoPrimaries bool
 	// Epoch is that of the primary, PrimaryChanges how often one was found that was not the one before.
 	Epoch, PrimaryChanges int64
@@ -140,7 +140,7 @@ func (l *Ledger) Flavor() Flavor {
 	if p, err := l.primary(); err == nil {
 		return p.dialect.flavor
 	}
-	return MySQL // or MariaDB; whoever has no primary cannot know
+	return MySQL // or MariaDB: without a primary that is not known
 }
 
 // Stats are the ledger's counters.

@@ -18,8 +18,8 @@ const (
 	// findGrace is how long a primary that was found waits for the members that have not answered yet: one of them may
 	// know better, and one that is frozen must not make every look as long as it can be.
 	findGrace = 300 * time.Millisecond
-	// findAgain is how often those that have answered are asked again while others have not and there is no primary:
-	// while one is frozen another is opened, which whoever waited for the frozen one would miss by up to two seconds.
+	// findAgain is how often those that have answered are asked again while others have not and there is no primary: a
+	// primary that is opened while another member is frozen would go unnoticed for up to two seconds.
 	findAgain = lookPause
 )
 

@@ -25,8 +25,8 @@ const (
 	migrateLockSeconds = 300
 	// maxLockName is how many characters a lock's name may have.
 	maxLockName = 64
-	// migrateTries is how often SQLite, which has no lock but its own, is migrated beside another process: whoever
-	// comes second finds the work done.
+	// migrateTries is how often SQLite, which has no lock but its own, is tried to be migrated beside another process:
+	// the second one finds the work done.
 	migrateTries = 5
 )
 

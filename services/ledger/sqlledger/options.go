@@ -53,7 +53,7 @@ type Options struct {
 	Wrap func(driver.Connector) driver.Connector
 	// Clock is this process's clock, by which probes are spaced and nothing else. nil: time.Now.
 	Clock func() time.Time
-	// Log is told when a cluster's primary changes, is missed, or is two. nil: nobody.
+	// Log is told when a cluster's primary changes, is missing, or is two. nil: nothing is logged.
 	Log *slog.Logger
 }
 
@@ -63,8 +63,8 @@ const (
 	defaultCommitTimeout = 3 * time.Second
 	// defaultStatementTimeout is above the second that a statement may wait for a row lock.
 	defaultStatementTimeout = 2 * time.Second
-	// defaultPipelinedFor is longer than answered buyers take to ask again, and short enough to be nobody's burden
-	// where they do not.
+	// defaultPipelinedFor is longer than answered buyers take to ask again, and so short that a transaction in vain
+	// burdens no other.
 	defaultPipelinedFor = 50 * time.Millisecond
 	// defaultConnections is how many runs one process sells at the same moment. MySQL admits 151 clients by default,
 	// and several servers share it.
@@ -75,15 +75,15 @@ const (
 const (
 	// maxPipelined is how many transactions are begun early at most: as many as batches are in the ledger at a time.
 	maxPipelined = 4
-	// paymentsShare is the part of a ledger's connections that payments may use, one third: whoever pays has a hold and
-	// time, and a worker that waits for a connection keeps hundreds of buyers waiting. Payments have no pool of their
-	// own, as that would be idle without a rush and needs connections that MySQL may not have; SQLite has one writer in
-	// all.
+	// paymentsShare is the part of a ledger's connections that payments may use, one third: a buyer who pays has a hold
+	// and time, and a worker that waits for a connection keeps hundreds of buyers waiting. Payments have no pool of
+	// their own, as that would be idle without a rush and needs connections that MySQL may not have; SQLite has one
+	// writer in all.
 	paymentsShare = 3
 	// backgroundConnections is for the other work on the primary: single orders, publishing, audit.
 	backgroundConnections = 8
-	// maxReaders is how many of them those who look at orders may use. The rest is for who must not wait behind them:
-	// sweeps, publications, and the question whether the server is ready.
+	// maxReaders is how many of them may read orders at a time. The rest is for work that must not wait behind readers:
+	// sweeps, publications, and readiness.
 	maxReaders = 6
 	// replicaConnections is for lists of orders.
 	replicaConnections = 8

@@ -116,8 +116,8 @@ type entry struct {
 }
 
 // findOrders reads orders and their tickets, in two statements however many they are. The two need not see one moment:
-// of a ticket only its passenger ever changes, and whoever reads the new one beside the old version reads the order
-// again.
+// only the passenger of a ticket ever changes, and a caller that sees a new passenger beside an old version reads the
+// order again.
 func (l *Ledger) findOrders(
 	ctx context.Context, g *gorm.DB, d dialect, limit time.Duration, where func(*gorm.DB) *gorm.DB,
 ) ([]entry, error) {

@@ -82,7 +82,7 @@ func (l *Ledger) read(ctx context.Context, expected int, where func(*gorm.DB) *g
 	return l.readOn(ctx, p, p.background, expected, where)
 }
 
-// OrderToPay is Order for whoever pays it: read where payments are written, so that nobody who only reads can keep a
+// OrderToPay is Order for the buyer who pays it. It reads where payments are written, so that readers cannot keep a
 // payment waiting.
 func (l *Ledger) OrderToPay(ctx context.Context, orderID string) (*rail.Order, error) {
 	run, ok := rail.RunOfOrder(orderID)

@@ -24,7 +24,7 @@ type Keyring interface {
 	Open(key string, sealed, place []byte) ([]byte, error)
 }
 
-// placeOfTicket is where a passenger is kept: a row that somebody copied to another order does not open there.
+// placeOfTicket is where a passenger is kept: a row that was copied to another order does not open there.
 func placeOfTicket(orderID string, n int) []byte {
 	return []byte("ticket " + orderID + " " + strconv.Itoa(n))
 }
@@ -39,7 +39,7 @@ func (l *Ledger) seal(orderID string, n int, p rail.Passenger) (key string, seal
 	return l.options.Keyring.Seal(append(text, p.Name...), placeOfTicket(orderID, n))
 }
 
-// passenger opens the passenger of a row: nobody, where it was forgotten.
+// passenger opens the passenger of a row. It is zero where the passenger was forgotten.
 func (r *ticketRow) passenger(keys Keyring) (rail.Passenger, error) {
 	if r.Personal == nil {
 		return rail.Passenger{}, nil
@@ -93,7 +93,7 @@ func (l *Ledger) CheckKeys(ctx context.Context) error {
 	return err
 }
 
-// KeysFit is CheckKeys for those who only look: it notes nothing, and nothing may be sealed after it.
+// KeysFit is CheckKeys without a note of the key: nothing may be sealed after it.
 func (l *Ledger) KeysFit(ctx context.Context) error {
 	_, err := l.keysFit(ctx)
 	return err

@@ -12,7 +12,8 @@ import (
 
 // While a run is being sold, its next batch comes as soon as this one is answered. So the text that commits a batch
 // begins the next one's transaction, too, with its first read: the run's. It holds no lock, and the next batch's
-// compare-and-set vouches for what it read, whoever sells in between. That is one of two round trips less.
+// compare-and-set vouches for what it read: if another server sells in between, it fails. That is one of two round
+// trips less.
 
 // pipelined is a transaction that was begun before its batch came.
 type pipelined struct {

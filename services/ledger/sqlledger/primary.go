@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// primary is one primary, and the connections that lead to it. It never turns into another one: a cluster's next
-// primary is a primary of its own, so that nothing that was begun on the old one can go on on the new one unnoticed.
+// primary is one primary, and the connections that lead to it. A cluster's next primary is another value, so that
+// nothing begun on the old one can go on on the new one unnoticed.
 type primary struct {
 	dialect dialect
 	// place is the file, or the server's address and database. dsn leads there; "" for a file.
@@ -24,7 +24,8 @@ type primary struct {
 	pool *pool
 	// background is for all other work on the primary.
 	background *pool
-	// lists is where lists are read: a replica, or the background pool. A cluster's changes with who has kept up.
+	// lists is where lists are read: a replica, or the background pool. In a cluster it changes: to a replica that has
+	// kept up.
 	lists atomic.Pointer[pool]
 	// replica is a pool of lists' own, nil where there is none.
 	replica *pool
@@ -32,8 +33,8 @@ type primary struct {
 	breaker  breaker
 	semiSync semiSyncCheck
 	clock    clock
-	// life ends when another primary is known, and with it what was begun here and cannot commit any more. A COMMIT
-	// that was sent is waited for all the same.
+	// life ends when another primary is known, and ends what was begun here. Only a COMMIT that was sent is still
+	// waited for.
 	life  context.Context
 	leave context.CancelFunc
 }
@@ -46,7 +47,7 @@ func (p *primary) during(ctx context.Context, limit time.Duration) (context.Cont
 	return ctx, func() { stop(); cancel() }
 }
 
-// openServer opens the MySQL or MariaDB behind a data source name. It connects to nobody yet.
+// openServer opens the MySQL or MariaDB behind a data source name. It does not connect yet.
 func openServer(o *Options, dsn string, d dialect) (_ *primary, err error) {
 	c, err := parseDSN(dsn)
 	if err != nil {
@@ -87,7 +88,7 @@ func openServer(o *Options, dsn string, d dialect) (_ *primary, err error) {
 	return p, nil
 }
 
-// openReplica opens where lists are read. The replica may be away: it connects to nobody yet.
+// openReplica opens where lists are read. The replica may be away: it does not connect yet.
 func openReplica(o *Options, dsn string, d dialect) (*pool, error) {
 	c, err := parseDSN(dsn)
 	if err != nil {
@@ -122,7 +123,7 @@ func (p *primary) publisher() *pool {
 	return &patient
 }
 
-// retire ends what was begun here, closes the connections that nobody uses, and every other as soon as nobody does.
+// retire ends what was begun here. It closes idle connections now, and the others as soon as they are idle.
 func (p *primary) retire() {
 	p.leave()
 	for _, pool := range []*pool{p.pool, p.background} {

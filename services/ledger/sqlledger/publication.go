@@ -70,7 +70,7 @@ func (t *transaction) nextPublication(ctx context.Context) (p publication, err e
 	return p, err
 }
 
-// publish records who did what, and commits.
+// publish records what an admin did, and commits.
 func (t *transaction) publish(ctx context.Context, p publication, who, what, reason string, runs []rail.RunID) error {
 	var list strings.Builder
 	for _, id := range runs {
@@ -85,7 +85,7 @@ func (t *transaction) publish(ctx context.Context, p publication, who, what, rea
 	return t.commit(ctx)
 }
 
-// clip makes text fit its column, whatever it is made of: what is only said to people must not make a write fail.
+// clip makes text fit its column. Text that only people read must not make a write fail.
 func clip(text string, characters int) string {
 	text = strings.ToValidUTF8(text, string(utf8.RuneError))
 	count := 0

@@ -127,7 +127,7 @@ func (t *transaction) plan(ctx context.Context, runs []*rail.Run, lock bool) (*p
 			continue
 		}
 		was := stored[p.Run.ID]
-		// Only resuming resumes: a run that was suspended stays so, whatever else is published of it.
+		// Only resuming resumes: a suspended run that is published again stays suspended.
 		p.Run.Status, p.Run.Reason = rail.Published, ""
 		if rail.RunStatus(was.status) == rail.Suspended {
 			p.Run.Status, p.Run.Reason = rail.Suspended, was.reason
@@ -210,7 +210,7 @@ func (t *transaction) carryOut(ctx context.Context, plan *publishPlan, number in
 		created = append(created, []any{
 			string(p.Run.ID), p.Run.Train.Number, p.Run.Train.ID, p.Run.Date.String(), p.Run.SaleOpensAt.UnixMilli(),
 			int64(p.Run.ClosesBefore / time.Second), string(p.Run.Status), p.Run.Reason, int64(firstVersion),
-			// Never touched: nobody has seen an older version of it, and an import touches tens of thousands.
+			// Never touched: no cache has an older version of it, and an import would touch tens of thousands.
 			int64(0), number,
 		})
 	}
@@ -340,8 +340,8 @@ func (d *documents) add(id string, row []any) {
 	d.rows[id] = row
 }
 
-// insertMissing writes the rows whose ids are not there. Nobody else writes them meanwhile: the publication number is
-// locked.
+// insertMissing writes the rows whose ids are not there. No other publication writes them meanwhile: the publication
+// number is locked.
 func (t *transaction) insertMissing(ctx context.Context, table string, columns []string, d *documents) error {
 	for chunk := range slices.Chunk(d.ids, maxIDs) {
 		err := t.rows(ctx, "SELECT id FROM "+table+" WHERE id IN "+marks(len(chunk)), anys(chunk),

@@ -14,7 +14,7 @@ import (
 	"interlock/services/rail"
 )
 
-// Ready is nil when the ledger could sell now, else the first reason why not, in words for whoever runs it.
+// Ready is nil when the ledger could sell now, else the first reason why not, in words for its operator.
 func (l *Ledger) Ready(ctx context.Context) error {
 	if err := l.mayBeSoldOn(ctx); err != nil {
 		return err
@@ -93,7 +93,7 @@ func (l *Ledger) readsText(ctx context.Context, p *primary) error {
 	return nil
 }
 
-// unready is a reason that whoever asks for readiness may read: it names no address and no user.
+// unready is a reason that every client may read: it names no address and no user.
 func unready(reason string) error { return rail.Refuse(rail.Unavailable, "ledger: %s", reason) }
 
 // migrated names the first migration that was not applied.

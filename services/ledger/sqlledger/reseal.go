@@ -9,8 +9,8 @@ import (
 )
 
 // resealPage is how many tickets are read, and sealed anew in one transaction: some 200 KB, and a few milliseconds in
-// which whoever corrects or forgets one of them waits. No sale, payment or cancellation does: they touch no ticket that
-// is there.
+// which corrections and erasures of these tickets wait. Sales, payments and cancellations do not: they change no ticket
+// that is there.
 const resealPage = 500
 
 // Resealed is what became of a page of tickets.
@@ -23,8 +23,8 @@ type Resealed struct {
 }
 
 // Reseal seals the passengers of a page of tickets with the first key of the ring: those of the orders after the given
-// one, "" for the first page. Each is changed only if it is still what was read, so that it may run beside any number
-// of sales, of erasures and of others who do the same.
+// one, "" for the first page. Each is changed only if it is still what was read, so that it may run beside sales,
+// erasures and other resealing.
 func (l *Ledger) Reseal(ctx context.Context, after string) (Resealed, error) {
 	if err := l.maySeal(ctx); err != nil {
 		return Resealed{}, err

@@ -28,12 +28,12 @@ const (
 	noMaps = -1
 )
 
-// unreadable stands for a map that cannot be told: no seat map has no bytes. Whoever reads it gets an error and nobody
-// else does, as from a map that is damaged itself.
+// unreadable stands for a map that cannot be read: every real one has bytes. Decoding it is an error, as for a map that
+// is damaged itself, and so only callers that need this map fail.
 var unreadable = []byte{}
 
 // maps reads what is sold of runs; a run that nothing was ever sold on is not in the answer. Maps and changes come out
-// of one statement, and so of one moment: in between somebody could put the one into the other.
+// of one statement, and so of one moment: in between, a batch could put the changes into the maps.
 func (t *transaction) maps(ctx context.Context, runs []*rail.Run) (map[rail.RunID]map[rail.SeatClass][]byte, error) {
 	found := map[rail.RunID]map[rail.SeatClass][]byte{}
 	for chunk := range slices.Chunk(runs, maxIDs) {

@@ -15,7 +15,7 @@ import (
 	gormsqlite "github.com/glebarez/sqlite"
 )
 
-// private is the mode of a SQLite file: nobody else may read who travels, or write.
+// private is the mode of a SQLite file: other users of the machine may not read or write it.
 const private = 0o600
 
 // makePrivate makes a SQLite file where there is none, and takes the rights of others away from one that is there, and

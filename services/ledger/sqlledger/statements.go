@@ -15,9 +15,9 @@ type statement struct {
 // maxMultiStatementBytes bounds what is sent at once: MariaDB takes 16 MB by default, MySQL 64.
 const maxMultiStatementBytes = 4 << 20
 
-// execAll runs statements in their order. Nothing comes after one that fails. MySQL and MariaDB get as many of them in
-// one round trip as fit: an order by itself is a handful of small statements, and most of their time would be waiting
-// for each other.
+// execAll runs statements in their order. Nothing comes after one that fails. MySQL and MariaDB get as many in one
+// round trip as fit: a single order is a handful of small statements, which would spend most of their time on round
+// trips.
 func (t *transaction) execAll(ctx context.Context, statements []statement) error {
 	for len(statements) > 0 {
 		n := 1
@@ -57,7 +57,7 @@ func multiStatement(statements []statement) (string, []any) {
 	return strings.Join(texts, "; "), args
 }
 
-// insert writes rows, and tells nobody how many there were before.
+// insert writes rows.
 func (t *transaction) insert(ctx context.Context, into string, columns []string, rows [][]any) error {
 	return t.execAll(ctx, t.pool.dialect.inserts(into, columns, rows))
 }

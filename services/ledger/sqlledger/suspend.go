@@ -53,8 +53,8 @@ func (l *Ledger) SetStatus(
 	return left, nil
 }
 
-// lockedRun locks a run and reads its maps. What they mean is nobody's business before the decision is written: a run
-// whose maps are damaged is one that has to be taken off sale.
+// lockedRun locks a run and reads its maps. They are not decoded before the decision is written: a run whose maps are
+// damaged has to be taken off sale, too.
 func (t *transaction) lockedRun(ctx context.Context, id rail.RunID) (*runHead, map[rail.SeatClass][]byte, error) {
 	head, err := t.lockHead(ctx, id)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"interlock/services/rail"
 )
 
-// trainCache shares decoded trains and formations between all who use them, for as long as anybody does: it holds them
-// weakly, so that a train that is in nobody's timetable any more is forgotten.
+// trainCache shares decoded trains and formations between all that use them. It holds them weakly: one that is in no
+// timetable any more is forgotten.
 type trainCache struct {
 	mu         sync.Mutex
 	trains     map[string]weak.Pointer[rail.Train]
@@ -70,7 +70,7 @@ func (c *trainCache) putFormation(f *rail.Formation) *rail.Formation {
 	return f
 }
 
-// sweep forgets the ids of what nobody uses, each time the cache has doubled.
+// sweep forgets the ids of what is not used any more, each time the cache has doubled.
 func (c *trainCache) sweep() {
 	if len(c.trains)+len(c.formations) < c.sweepAt {
 		return
@@ -88,7 +88,7 @@ func (c *trainCache) sweep() {
 	c.sweepAt = max(minSweep, 2*(len(c.trains)+len(c.formations)))
 }
 
-// errNoTrain says that a run's train is not there: nobody deletes trains, so the ledger is damaged.
+// errNoTrain says that a run's train is not there. Trains are never deleted, so the ledger is damaged.
 var errNoTrain = errors.New("ledger: a train is missing")
 
 // loadTrains finds trains, in the cache or by reading them. broken says why some of those that are there cannot be

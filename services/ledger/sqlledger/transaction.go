@@ -3,7 +3,7 @@ package sqlledger
 // transaction is a transaction that was begun, on a connection of its own. Its life has three parts: begin.go makes it,
 // statements are executed in it, and commit.go or end ends it.
 type transaction struct {
-	// connection is nil once the transaction was committed, or nobody knows whether it was.
+	// connection is nil once the transaction was committed, or is in doubt.
 	*connection
 	// admission is nil where the transaction only reads.
 	admission *admission

@@ -43,8 +43,8 @@ func (l *Ledger) Withdraw(
 	return left, ended, nil
 }
 
-// withdrawnOrders are the orders that the withdrawal of a run cancelled. Whoever withdraws again may not have heard the
-// answer to the first time, and somebody has to repay those who had paid.
+// withdrawnOrders are the orders that the withdrawal of a run cancelled. An admin who withdraws again may have missed
+// the first answer, and buyers who had paid have to be repaid.
 func (t *transaction) withdrawnOrders(ctx context.Context, id rail.RunID) ([]*rail.Order, error) {
 	entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB {
 		// A run keeps the number of the publication that withdrew it until it is published again.

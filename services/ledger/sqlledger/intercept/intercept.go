@@ -17,7 +17,7 @@ type Statement struct {
 	Args  []driver.NamedValue
 	// Context is what it is sent in.
 	Context context.Context
-	// Send sends all of it as it is now. Whoever does not call it has kept the statement from the server.
+	// Send sends all of it as it is now. An interceptor that does not call it keeps the statement from the server.
 	Send func() error
 
 	exec func(ctx context.Context, query string, args []driver.NamedValue) error
@@ -65,7 +65,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &connection{inner, c.intercept}, nil
 }
 
-// connection passes on whatever the driver's connection can do.
+// connection passes on all that the driver's connection can do.
 type connection struct {
 	driver.Conn
 	intercept Interceptor

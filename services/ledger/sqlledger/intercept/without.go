@@ -7,7 +7,7 @@ import (
 )
 
 // WithoutVersionCheck takes the comparison of the version out of every compare-and-set, and lets a version's changes of
-// seats be written twice, so that it can be shown that seats are sold twice without the two.
+// seats be written twice, so that a test can show that seats are sold twice without the two.
 func WithoutVersionCheck(c driver.Connector) driver.Connector {
 	return replacing(c,
 		"CASE version WHEN ? THEN version + 1 END", "version + 1 + 0 * ?",
@@ -16,8 +16,7 @@ func WithoutVersionCheck(c driver.Connector) driver.Connector {
 }
 
 // WithoutReplication has every question about a MySQL primary's semi-synchronous replication answered as if a replica
-// had acknowledged all, whatever there is, so that it can be shown that orders are lost where replication is
-// asynchronous.
+// had acknowledged every commit. So a test can show that orders are lost where replication is asynchronous.
 func WithoutReplication(c driver.Connector) driver.Connector {
 	const (
 		settings = "SELECT 'rpl_semi_sync_source_enabled', 'ON' UNION ALL SELECT 'rpl_semi_sync_source_wait_point', " +
