@@ -20,7 +20,7 @@ func touched(t *testing.T, s *suite) {
 	publish(t, l, quiet)
 	all, err := l.Touched(t.Context(), time.Minute)
 	require.NoError(t, err)
-	require.Empty(t, all, "a new run is not touched: whoever published it has loaded it")
+	require.Empty(t, all, "a new run is not touched: its publication has loaded it")
 	c.place(run, one("wang"))
 	all, err = l.Touched(t.Context(), time.Minute)
 	require.NoError(t, err)
@@ -146,7 +146,7 @@ func availabilitiesDamagedMaps(t *testing.T, s *suite) {
 	require.Empty(t, none)
 }
 
-// touchedIsBounded touches more runs than are looked at: the newest are there, whatever their ids.
+// touchedIsBounded touches more runs than are looked at: the newest are there, in no order of ids.
 func touchedIsBounded(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	train := NewTrain("K1")
@@ -284,7 +284,7 @@ func auditManyRows(t *testing.T, s *suite) {
 			break
 		}
 	}
-	require.NoError(t, l.Ready(t.Context()), "who stops reading leaves nothing behind")
+	require.NoError(t, l.Ready(t.Context()), "a reader that stops leaves nothing behind")
 }
 
 // fill writes orders of a run, each with some tickets, that only look like orders.

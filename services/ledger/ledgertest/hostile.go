@@ -41,7 +41,7 @@ func (s *suite) aside(t *testing.T, run rail.RunID) (rows map[string]string) {
 	return rows
 }
 
-// printed is all that a query finds, whatever its columns are.
+// printed is all that a query finds, in all its columns.
 func (s *suite) printed(t *testing.T, query string, args ...any) string {
 	t.Helper()
 	found, err := s.db.QueryContext(t.Context(), query, args...)
@@ -73,8 +73,8 @@ func (s *suite) rows(t *testing.T) map[string]int {
 	return n
 }
 
-// hostileOrders writes each text into every column of an order and its ticket that a buyer, or whoever names buyers,
-// has a hand in, asks for it, and pays and cancels with it. What was asked for must have happened, and nothing else.
+// hostileOrders writes each text into every column of an order and its ticket that buyers and identities fill. It asks
+// for the text, and pays and cancels with it. What was asked for must have happened, and nothing else.
 func hostileOrders(t *testing.T, s *suite) {
 	l, c, quiet := s.published(t)
 	bystander := c.place(quiet, one("bystander"))
@@ -173,7 +173,7 @@ func hostileOrders(t *testing.T, s *suite) {
 	RequireSold(t, l)
 }
 
-// hostilePublications writes each text where a railway's admins or its feeds have a hand in: who they are, reasons,
+// hostilePublications writes each text where a railway's admins and feeds have a hand in: their names, reasons,
 // stations, trains, coaches and seats.
 func hostilePublications(t *testing.T, s *suite) {
 	l, c, quiet := s.published(t)

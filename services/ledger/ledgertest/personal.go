@@ -250,7 +250,7 @@ func keysRotateWhileSelling(t *testing.T, s *suite) {
 		now := read(t, alone, o.ID)
 		require.Equal(t, o.Tickets, now.Tickets)
 	}
-	// Whoever still seals with the old key takes the note back, and says so to those who do not have it.
+	// A server that still seals with the old key notes it again, and servers without that key are not ready.
 	require.NoError(t, old.CheckKeys(t.Context()))
 	require.ErrorContains(t, alone.Ready(t.Context()), "old")
 	sealed, _, err = reseal(t.Context(), next)
@@ -348,7 +348,7 @@ func forgetRunsThatAreOver(t *testing.T, s *suite) {
 		before.Tickets[0].Price, before.PaidAt},
 		[]any{after.Total, after.State, after.Buyer, after.Tickets[0].Seat, after.Tickets[0].Price, after.PaidAt},
 		"seats, money and buyers stay")
-	require.Empty(t, read(t, l, cancelled.ID).StateReason, "what somebody typed may name a person")
+	require.Empty(t, read(t, l, cancelled.ID).StateReason, "a reason that was typed may name a person")
 	require.NotZero(t, read(t, l, held.ID).ErasedAt)
 	require.Zero(t, read(t, l, later.ID).ErasedAt)
 	require.Equal(t, later.Tickets, read(t, l, later.ID).Tickets)
@@ -366,7 +366,7 @@ func forgetRunsThatAreOver(t *testing.T, s *suite) {
 	checkBooks(t, l, run, nil)
 	_, err = l.Correct(t.Context(), ledger.Correction{OrderID: paid.ID, Name: "王", By: "boss", Reason: "typing"})
 	requireCode(t, rail.WrongState, err)
-	// A hold that nobody has swept ends as ever.
+	// A hold that was not swept ends as ever.
 	Age(t, s.o, held.ID)
 	done, _, err := c.sell(t.Context(), ledger.Batch{RunID: run})
 	require.NoError(t, err)

@@ -483,7 +483,7 @@ func cancelFrees(t *testing.T, s *suite) {
 	require.Equal(t, result.Order, read(t, l, placed.ID))
 	require.Equal(t, placed.ID, o.state.Claims[0].OrderID, "a cancellation that is rolled back leaves its claims")
 	require.Equal(t, []*rail.Order{result.Order}, o.state.Freed())
-	require.NotNil(t, o.orders[0], "who cancelled may buy again, in the same batch")
+	require.NotNil(t, o.orders[0], "a buyer who cancelled may buy again, in the same batch")
 	require.Equal(t, placed.Tickets[0].Seat, o.orders[0].Tickets[0].Seat)
 	checkBooks(t, l, run, map[string]*rail.Order{o.orders[0].ID: nil})
 

@@ -64,7 +64,7 @@ func NewRun(train *rail.Train, date rail.Date) *rail.Run {
 // A date of a run. It is over: a ledger sells what it is told to, and what may be sold is the sale's to say.
 var day = rail.NewDate(2019, 10, 12)
 
-// request is what somebody wants of a run.
+// request is what a buyer wants of a run.
 type request struct {
 	buyer, key string
 	from, to   int
@@ -93,7 +93,7 @@ func batch(run rail.RunID, requests ...request) ledger.Batch {
 // outcome is what became of a batch of requests.
 type outcome struct {
 	state  *ledger.BatchState
-	orders []*rail.Order // nil where there was no seat, or somebody travels already
+	orders []*rail.Order // nil where there was no seat, or a passenger travels already
 }
 
 // decide serves the requests, after what this batch's expiries and cancels give back.

@@ -20,8 +20,8 @@ import (
 )
 
 // TestCommit_AnsweredWithoutAReplica lets commits wait for a replica that is not there, and then ends the wait in the
-// two ways in which a primary answers them OK all the same. Whoever takes that OK for what it says is told so; the
-// ledger never is.
+// two ways in which a primary answers them OK all the same. A client that believes the OK is told so; the ledger never
+// is.
 func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 	for _, flavor := range []struct {
 		name    string
@@ -56,7 +56,7 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 
 			db, err := sql.Open("mysql", server.DSN("interlock"))
 			require.NoError(t, err)
-			t.Cleanup(func() { _ = db.Close() }) // it may have nobody to say goodbye to
+			t.Cleanup(func() { _ = db.Close() }) // the server may be gone by then
 			exec := func(statement string) {
 				t.Helper()
 				_, err := db.ExecContext(t.Context(), statement)
@@ -66,7 +66,7 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 			exec(flavor.install)
 			exec("SET GLOBAL " + flavor.prefix + "timeout = 4294967295")
 
-			// round has three kinds of the ledger's commits wait, and one of somebody who believes an OK.
+			// round has three kinds of the ledger's commits wait, and one of a client that believes an OK.
 			round := func(n int, end func()) (naive error) {
 				exec("SET GLOBAL " + flavor.prefix + "enabled = 1")
 				l := ledgertest.Open(t, o)

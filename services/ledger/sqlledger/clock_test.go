@@ -26,7 +26,7 @@ func TestClock(t *testing.T) {
 		// What is seen counts from when it is seen, and not from when the clock was first asked.
 		<-time.After(2 * leadMax)
 		first := truth()
-		require.Equal(t, first, c.after(first), "of what nobody has seen, only what was told is known")
+		require.Equal(t, first, c.after(first), "before a look, only what was told is known")
 		told(20 * ms)
 		last := told(3 * ms)
 		require.Equal(t, 3*ms, late(last))

@@ -97,8 +97,8 @@ func (b *bed) sell(buyer string, seat int) error {
 	return err
 }
 
-// settled is what became of a buyer's order: the locking batch with its key says so, as soon as one commits.
-func (b *bed) settled(buyer string) (found bool) {
+// resolved is what became of a buyer's order: the locking batch with its key says so, as soon as one commits.
+func (b *bed) resolved(buyer string) (found bool) {
 	b.Helper()
 	b.eventually(func() bool {
 		_, err := b.ledger.Sell(b.Context(), keyOf(b.run, buyer),
@@ -110,7 +110,7 @@ func (b *bed) settled(buyer string) (found bool) {
 			require.Contains(b, []rail.Code{rail.Unavailable}, rail.CodeOf(err), "%v", err)
 		}
 		return err == nil
-	}, "it is settled")
+	}, "it is resolved")
 	return found
 }
 
@@ -137,7 +137,7 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	}, "a replica keeps up")
 
 	b.signal(syscall.SIGSTOP, 1, 2)
-	require.Len(t, lists(), 1, "whoever does not answer is not waited for twice")
+	require.Len(t, lists(), 1, "a replica that does not answer is not waited for twice")
 	require.Positive(t, b.ledger.Stats().ListsOnPrimary)
 	sold, paid := make(chan error, 1), make(chan error, 1)
 	go func() { sold <- b.sell("li", 1) }()
@@ -165,7 +165,7 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 		return err == nil && opening.Primary != b.members.Servers[0].Addr()
 	}, "another member is opened")
 	opened := time.Now()
-	known := b.settled("li")
+	known := b.resolved("li")
 	t.Logf("another primary after %v, found after another %v; the order that nobody knew of is there: %v",
 		opened.Sub(died), time.Since(opened), known)
 	require.EqualValues(t, 1, b.ledger.Stats().PrimaryChanges)
@@ -184,7 +184,7 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	}
 	require.ErrorContains(t, b.sell("zhao", 1), "seat", "it is sold")
 
-	// The old primary comes back, and is nobody's any more.
+	// The old primary comes back, and is not used any more.
 	require.NoError(t, b.members.Servers[0].Start(t.Context()))
 	require.NoError(t, b.sell("sun", 2))
 	snapshots := ledgertest.AuditSnapshots(t, b.ledger, "", 10)

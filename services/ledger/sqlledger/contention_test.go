@@ -176,7 +176,7 @@ func TestCommit_CallerGone(t *testing.T) {
 }
 
 // TestCommit_TimeIsOverBefore has SQLite's driver come to a statement after its time was over. It says that all is
-// well, and may not have executed it: nobody is told yes.
+// well, and may not have executed it: no buyer is told yes.
 func TestCommit_TimeIsOverBefore(t *testing.T) {
 	for name, is := range map[string]func(*intercept.Statement) bool{
 		"COMMIT": (*intercept.Statement).Commits,
@@ -205,8 +205,8 @@ func TestCommit_TimeIsOverBefore(t *testing.T) {
 	}
 }
 
-// TestHeld meets somebody else's commit that is still open, on a run and on an order, at each place that can: it is
-// said that somebody has it.
+// TestHeld meets another's commit that is still open, on a run and on an order, at each place that can. Each says that
+// the row is locked.
 func TestHeld(t *testing.T) {
 	for _, flavor := range ledgertest.Flavors() {
 		t.Run(flavor.Name, func(t *testing.T) {
@@ -374,11 +374,11 @@ func TestPay_LeavesConnectionsToSales(t *testing.T) {
 	}
 }
 
-// readingKey marks the context of those who only look.
+// readingKey marks the context of readers.
 type readingKey struct{}
 
-// TestRead_LeavesConnectionsToAllOthers has so many look at orders that whoever cannot get a connection is refused, and
-// every one who got one keeps it. Sales, payments, sweeps and the check whether the server is ready go on beside them.
+// TestRead_LeavesConnectionsToAllOthers has more readers of orders than there are connections for them. The rest are
+// refused, and those that got one keep it. Sales, payments, sweeps and readiness go on beside them.
 func TestRead_LeavesConnectionsToAllOthers(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
 		o.StatementTimeout = 500 * time.Millisecond

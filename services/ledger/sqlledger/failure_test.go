@@ -21,7 +21,7 @@ func TestDefinite_ShowsNoValue(t *testing.T) {
 		err := definite(e)
 		require.NotContains(t, err.Error(), "Li Wei", "%d", e.Number)
 		var kept *mysql.MySQLError
-		require.True(t, errors.As(err, &kept), "whoever asks for the kind of error finds it")
+		require.True(t, errors.As(err, &kept), "the kind of error is still there to find")
 		require.Equal(t, e.Number, kept.Number)
 	}
 	require.ErrorContains(t, definite(&mysql.MySQLError{Number: 1146, SQLState: [5]byte([]byte("42S02")),

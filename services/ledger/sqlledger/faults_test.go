@@ -90,7 +90,7 @@ func sells(buyer string, n int) ledger.Decide {
 
 func nothing(*ledger.BatchState) (ledger.BatchChanges, error) { return ledger.BatchChanges{}, nil }
 
-// keyOf is the batch that settles what became of a buyer's order.
+// keyOf is the batch that resolves what became of a buyer's order.
 func keyOf(run rail.RunID, buyer string) ledger.Batch {
 	return ledger.Batch{RunID: run, Locking: true, Keys: []ledger.OrderKey{{Buyer: buyer, Key: "key-of-" + buyer}}}
 }
@@ -223,7 +223,7 @@ func TestSell_BrokenBeforeCommit(t *testing.T) {
 			return err
 		}
 		// The first statement begins the transaction; it is tried again on another connection. A server that has closed
-		// the first one because nobody said anything says so, if there is time.
+		// the first one as idle says so, if there is time.
 		for _, broken = range []error{&mysql.MySQLError{Number: 4031,
 			Message: "disconnected because of inactivity"}, mysql.ErrInvalidConn} {
 			at.Store(0)
@@ -296,7 +296,7 @@ func TestBreaker_OneProbeAtATime(t *testing.T) {
 	require.True(t, l.Stats().Probing)
 	require.EqualValues(t, 2, commits.Load())
 
-	// Nobody commits until a probe is due, by whatever way.
+	// No call commits until a probe is due.
 	refused(sell())
 	_, _, err := l.Pay(t.Context(), run, "x", "y", "z")
 	refused(err)
@@ -395,8 +395,8 @@ func TestSell_SoldBetweenVersionAndMaps(t *testing.T) {
 }
 
 // TestMapsFirst_SellsASeatTwice is why the version is read first. It does in plain SQL what Sell must never do: reads
-// the map, then the version, with somebody else's sale between the two. Its compare-and-set succeeds, and one seat has
-// two tickets. If this ever fails, the database has become kinder than the ledger counts on.
+// the map, then the version, with another's sale between the two. Its compare-and-set succeeds, and one seat has two
+// tickets. If this ever fails, the database has become kinder than the ledger counts on.
 func TestMapsFirst_SellsASeatTwice(t *testing.T) {
 	for _, flavor := range ledgertest.Flavors()[1:] {
 		t.Run(flavor.Name, func(t *testing.T) {

@@ -20,8 +20,8 @@ import (
 )
 
 // TestFrozen_ReplicasAndAShutdown asks a primary to shut down while commits wait for replicas that are frozen, and so
-// count as connected. Whatever it answers then, the ledger says that nobody knows, and after the failover both keys
-// have one answer.
+// count as connected. Its answer then proves nothing: the ledger says in doubt, and after the failover both keys have
+// one answer.
 func TestFrozen_ReplicasAndAShutdown(t *testing.T) {
 	b := openBed(t)
 	require.NoError(t, b.sell("zhao", 5))
@@ -30,7 +30,7 @@ func TestFrozen_ReplicasAndAShutdown(t *testing.T) {
 	l := ledgertest.Open(t, patient)
 	db, err := sql.Open("mysql", b.members.Servers[0].DSN(cluster.Database))
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() }) // it may have nobody to say goodbye to
+	t.Cleanup(func() { _ = db.Close() }) // the server may be gone by then
 	_, err = db.ExecContext(t.Context(), "CREATE TABLE naive (n INT NOT NULL PRIMARY KEY)")
 	require.NoError(t, err)
 
@@ -57,7 +57,7 @@ func TestFrozen_ReplicasAndAShutdown(t *testing.T) {
 			failover.OpenOptions{})
 		return err == nil
 	}, "another is opened")
-	known := b.settled("wang")
+	known := b.resolved("wang")
 	order, err := b.ledger.OrderByNumber(t.Context(), "N-wang")
 	require.NoError(t, err)
 	require.Equal(t, known, order != nil)
@@ -79,14 +79,14 @@ func TestFrozen_Primary(t *testing.T) {
 		return err == nil
 	}, "another is opened")
 	opened := time.Now()
-	b.settled("nobody")
+	b.resolved("nobody")
 	t.Logf("another primary after %v, sold on after another %v", opened.Sub(frozen), time.Since(opened))
 	b.signal(syscall.SIGCONT, 0)
 	require.NoError(t, b.sell("wang", 0))
 	fresh := ledgertest.Open(t, b.options)
 	order, err := fresh.OrderByNumber(t.Context(), "N-wang")
 	require.NoError(t, err)
-	require.NotNil(t, order, "who starts now finds the same one")
+	require.NotNil(t, order, "a server that starts now finds the same one")
 	found, err := sqlledger.Find(t.Context(), b.options.Members)
 	require.NoError(t, err)
 	require.NotZero(t, found.Index)

@@ -80,7 +80,7 @@ func TestSell_Pipelined(t *testing.T) {
 	require.Len(t, texts, 1, "it was opened by the text that committed the one before")
 	require.Less(t, strings.Index(texts[0], "COMMIT"), strings.Index(texts[0], "START TRANSACTION"))
 
-	// Somebody else sells in between: what was read early is old, and the compare-and-set says so.
+	// Another server sells in between: what was read early is old, and the compare-and-set says so.
 	require.NoError(t, sell(other, ledger.Batch{RunID: b.run}, "sun", 2))
 	require.ErrorIs(t, sell(l, follows(), "li", 2), ledger.ErrVersionConflict)
 	require.EqualValues(t, 1, l.Stats().LostCompareAndSets)
@@ -88,7 +88,7 @@ func TestSell_Pipelined(t *testing.T) {
 	require.NoError(t, sell(l, ledger.Batch{RunID: b.run, Locking: true, MoreExpected: true}, "li", 3))
 	s.take()
 
-	// Who does not have the maps of what was read early reads again.
+	// A batch without the maps of what was read early reads again.
 	known--
 	require.NoError(t, sell(l, follows(), "feng", 4))
 	require.Equal(t, "ROLLBACK", s.take()[0])
@@ -98,7 +98,7 @@ func TestSell_Pipelined(t *testing.T) {
 	b.eventually(func() bool { all = append(all, s.take()...); return len(all) == 3 }, "it is ended")
 	require.Contains(t, all, "ROLLBACK")
 
-	// Nobody comes: it ends by itself, and the next batch opens as ever.
+	// No batch comes: it ends by itself, and the next batch opens as ever.
 	o.PipelinedFor = time.Millisecond
 	l = ledgertest.Open(t, o)
 	b.eventually(func() bool { return l.Ready(t.Context()) == nil }, "it knows the primary")
@@ -139,7 +139,7 @@ func TestSell_PipelinedIsLost(t *testing.T) {
 }
 
 // TestSell_TheQuestionFails has the question behind a COMMIT refused for want of rights: the batch is committed, which
-// nobody has said, and may not be taken for one that was not.
+// no answer has said. It is in doubt, not refused.
 func TestSell_TheQuestionFails(t *testing.T) {
 	b := openBed(t)
 	var armed atomic.Bool
@@ -159,7 +159,7 @@ func TestSell_TheQuestionFails(t *testing.T) {
 	armed.Store(true)
 	_, err := l.Sell(t.Context(), ledger.Batch{RunID: b.run}, sells("zhao", 0))
 	require.ErrorIs(t, err, ledger.ErrInDoubt)
-	require.True(t, b.settled("zhao"), "it was committed")
+	require.True(t, b.resolved("zhao"), "it was committed")
 }
 
 // TestSell_PipelinedHangs has what comes behind a commit's answer hang: buyers are answered all the same, and the next
@@ -186,7 +186,7 @@ func TestSell_PipelinedHangs(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, s.take(), 2)
 	}
-	require.Less(t, time.Since(begun), 50*time.Second, "nobody has waited for what hangs")
+	require.Less(t, time.Since(begun), 50*time.Second, "no batch has waited for what hangs")
 	require.Zero(t, l.Stats().UnknownCommits)
 }
 

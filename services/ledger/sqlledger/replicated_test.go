@@ -90,7 +90,7 @@ func TestReplicated_SellsOnlyWhileReplicated(t *testing.T) {
 			set("SET GLOBAL " + flavor.prefix + "timeout = 4294967295")
 			require.ErrorContains(t, l.Ready(t.Context()), "no replica is connected")
 
-			// The commit waits for a replica that does not come: nobody knows, and nobody can read it.
+			// The commit waits for a replica that does not come: it is in doubt, and cannot be read.
 			c.advance(time.Minute)
 			_, err = l.Sell(t.Context(), ledger.Batch{RunID: run.ID}, sells("wang", 0))
 			require.ErrorIs(t, err, ledger.ErrInDoubt)
@@ -101,7 +101,7 @@ func TestReplicated_SellsOnlyWhileReplicated(t *testing.T) {
 			require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 			require.True(t, l.Stats().Probing)
 
-			// The batch that would settle it waits for the lost one's lock, and sends no COMMIT that would hang as
+			// The batch that would resolve it waits for the lost one's lock, and sends no COMMIT that would hang as
 			// well.
 			c.advance(time.Minute)
 			_, err = l.Sell(t.Context(), keyOf(run.ID, "wang"), func(*ledger.BatchState) (ledger.BatchChanges, error) {
@@ -163,7 +163,8 @@ func TestSell_FrozenServer(t *testing.T) {
 			}
 			require.Less(t, time.Since(start), 5*time.Second)
 			close(thaw)
-			require.ErrorIs(t, <-done, ledger.ErrInDoubt, "what thaws sends everything and COMMIT at once, to nobody")
+			require.ErrorIs(t, <-done, ledger.ErrInDoubt, "the thawed server sends everything and COMMIT at once, in "+
+				"vain")
 			order, err := other.OrderByNumber(t.Context(), "N-wang")
 			require.NoError(t, err)
 			require.Nil(t, order)

@@ -18,12 +18,12 @@ import (
 	"interlock/services/rail"
 )
 
-// injection is a buyer's name of printable characters, as anybody may have it. In GBK and its like the last byte of 李
-// and the backslash that the driver puts before the quote are one character: the name ends there, and what follows is
-// SQL.
+// injection is a buyer's name of printable characters, as every buyer may choose one. In GBK and its like the last byte
+// of 李 and the backslash that the driver puts before the quote are one character: the name ends there, and what follows
+// is SQL.
 const injection = "李',1,1,1,1,1,1,0,1,1,1,1,1,0,3);UPDATE orders SET total_minor=1;COMMIT;#"
 
-// bystander is an order that nobody has any business with.
+// bystander is an order that no attack may touch.
 type bystander struct {
 	l     *sqlledger.Ledger
 	order *rail.Order
