@@ -12,10 +12,11 @@ import (
 type Ledger struct {
 	options Options
 	// only is the one primary there is; nil where cluster finds it.
-	only     *primary
-	cluster  *cluster
-	trains   *trainCache
-	pipeline pipeline
+	only       *primary
+	cluster    *cluster
+	trains     *weakCache[rail.Train]
+	formations *weakCache[rail.Formation]
+	pipeline   pipeline
 	// payments has a place for each payment that may be under way, readers one for each read of orders on the
 	// background pool. Without them, a worker would never get a connection among thousands of payments that wait for
 	// one in database/sql.
@@ -56,7 +57,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if o.Keyring == nil {
 		return nil, errors.New("ledger: no keyring to seal personal data with")
 	}
-	l := &Ledger{options: o, trains: newTrainCache(),
+	l := &Ledger{options: o, trains: newWeakCache[rail.Train](), formations: newWeakCache[rail.Formation](),
 		pipeline: pipeline{keepFor: o.PipelinedFor, begun: map[rail.RunID]*pipelined{}}}
 	connections := o.MaxConnections
 	var err error

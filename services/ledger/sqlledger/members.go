@@ -51,9 +51,9 @@ type answer struct {
 // replica connected, and of the highest epoch. Where there is none the error is UNAVAILABLE and says why, and Found has
 // the Members only.
 //
-// It asks all members side by side, on connections of its own, for at most two seconds. While it waits for some, it asks
-// the others again. Once a primary is found, the rest have 300 ms more. A member that has not answered by then does not
-// Answer.
+// It asks all members side by side, on connections of its own, for at most two seconds. While it waits for some, it
+// asks the others again. Once a primary is found, the rest have 300 ms more. A member that has not answered by then
+// does not Answer.
 func Find(ctx context.Context, dsns []string) (Found, error) { return find(ctx, dsns, "") }
 
 // find is Find, and asks which members have all of a set of transactions.

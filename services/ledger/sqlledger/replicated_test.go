@@ -163,8 +163,7 @@ func TestSell_FrozenServer(t *testing.T) {
 			}
 			require.Less(t, time.Since(start), 5*time.Second)
 			close(thaw)
-			require.ErrorIs(t, <-done, ledger.ErrInDoubt, "the thawed server sends everything and COMMIT at once, in "+
-				"vain")
+			require.ErrorIs(t, <-done, ledger.ErrInDoubt, "what the thawed server sends at once is in vain")
 			order, err := other.OrderByNumber(t.Context(), "N-wang")
 			require.NoError(t, err)
 			require.Nil(t, order)

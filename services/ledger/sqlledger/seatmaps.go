@@ -32,47 +32,58 @@ const (
 // is damaged itself, and so only callers that need this map fail.
 var unreadable = []byte{}
 
-// maps reads what is sold of runs; a run that nothing was ever sold on is not in the answer. Maps and changes come out
-// of one statement, and so of one moment: in between, a batch could put the changes into the maps.
+// maps reads what is sold of runs. A run that nothing was ever sold on is not in the answer.
 func (t *transaction) maps(ctx context.Context, runs []*rail.Run) (map[rail.RunID]map[rail.SeatClass][]byte, error) {
-	found := map[rail.RunID]map[rail.SeatClass][]byte{}
+	all := map[rail.RunID]map[rail.SeatClass][]byte{}
 	for chunk := range slices.Chunk(runs, maxIDs) {
-		ids := make([]any, len(chunk))
-		for i, run := range chunk {
-			ids[i] = string(run.ID)
-		}
-		changes := map[rail.RunID][]changeSet{}
-		err := t.rows(ctx, "SELECT run_id, seat_class, 0, sold FROM seat_maps WHERE run_id IN "+marks(len(ids))+
-			" UNION ALL SELECT run_id, '', version, changes FROM seat_changes WHERE run_id IN "+
-			marks(len(ids)), slices.Concat(ids, ids),
-			func(r *sql.Rows) error {
-				var run, class string
-				var version int64
-				var bytes []byte
-				if err := r.Scan(&run, &class, &version, &bytes); err != nil {
-					return err
-				}
-				id := rail.RunID(run)
-				if class == "" {
-					changes[id] = append(changes[id], changeSet{version, bytes})
-					return nil
-				}
-				if found[id] == nil {
-					found[id] = map[rail.SeatClass][]byte{}
-				}
-				found[id][rail.SeatClass(class)] = bytes
-				return nil
-			})
+		stored, changes, err := t.storedMaps(ctx, chunk)
 		if err != nil {
 			return nil, err
 		}
 		for _, run := range chunk {
-			if sets := changes[run.ID]; len(sets) > 0 {
-				found[run.ID] = changed(run.Train, found[run.ID], sets)
+			maps, sets := stored[run.ID], changes[run.ID]
+			if len(sets) > 0 {
+				maps = changed(run.Train, maps, sets)
+			}
+			if maps != nil {
+				all[run.ID] = maps
 			}
 		}
 	}
-	return found, nil
+	return all, nil
+}
+
+// storedMaps reads the maps of at most maxIDs runs, and the changes after them. Both come out of one statement, and so
+// of one moment: in between, a batch could put the changes into the maps.
+func (t *transaction) storedMaps(
+	ctx context.Context, runs []*rail.Run,
+) (maps map[rail.RunID]map[rail.SeatClass][]byte, changes map[rail.RunID][]changeSet, err error) {
+	ids := make([]any, len(runs))
+	for i, run := range runs {
+		ids[i] = string(run.ID)
+	}
+	maps, changes = map[rail.RunID]map[rail.SeatClass][]byte{}, map[rail.RunID][]changeSet{}
+	in := " WHERE run_id IN " + marks(len(ids))
+	err = t.rows(ctx, "SELECT run_id, seat_class, 0, sold FROM seat_maps"+in+
+		" UNION ALL SELECT run_id, '', version, changes FROM seat_changes"+in, slices.Concat(ids, ids),
+		func(r *sql.Rows) error {
+			var id rail.RunID
+			var class rail.SeatClass
+			var set changeSet
+			if err := r.Scan(&id, &class, &set.version, &set.bytes); err != nil {
+				return err
+			}
+			switch {
+			case class == "":
+				changes[id] = append(changes[id], set)
+			case maps[id] == nil:
+				maps[id] = map[rail.SeatClass][]byte{class: set.bytes}
+			default:
+				maps[id][class] = set.bytes
+			}
+			return nil
+		})
+	return maps, changes, err
 }
 
 // changeSet is what one batch changed.

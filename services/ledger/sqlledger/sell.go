@@ -83,8 +83,8 @@ func (t *transaction) open(ctx context.Context, batch *ledger.Batch, head *runHe
 	return s, err
 }
 
-// endHolds ends the holds that are past their time, and then those that are to be cancelled. Orders are locked after their
-// run, everywhere, so that transactions never wait in a circle.
+// endHolds ends the holds that are past their time, and then those that are to be cancelled. Orders are locked after
+// their run, everywhere, so that transactions never wait in a circle.
 func (t *transaction) endHolds(
 	ctx context.Context, batch *ledger.Batch, head *runHead,
 ) (expired []*rail.Order, cancels []ledger.CancelResult, err error) {
