@@ -123,6 +123,7 @@ func (p *party) invite(wishes []rail.Wish) {
 		}
 	}
 	p.parts += p.inSeat
+	p.guests, p.met, p.blocks = nil, nil, nil // of another party
 	if p.inSeat == 0 {
 		return
 	}
