@@ -186,7 +186,8 @@ func (v *verifier) verifySale(o *ledger.WrittenOrder) {
 	}
 }
 
-// verifyOverdue finds holds that should have expired. Where no server runs, holds stay, and that is no defect.
+// verifyOverdue finds holds that should have expired. Only a running server ends them, so it finds none where all are
+// stopped.
 func (v *verifier) verifyOverdue(o *ledger.WrittenOrder) {
 	if o.State == rail.OnHold && !v.idle && v.Now.After(o.PayBy.Add(slack)) {
 		v.order(CheckOverdue, o, "its time to pay was over at %s, and no server has given its seats back", at(o.PayBy))
@@ -228,7 +229,7 @@ func (v *verifier) verifyMoney(o *ledger.WrittenOrder) {
 		if o.Train == nil {
 			continue
 		}
-		// Where there is no fare, the ticket is for what the train does not have, which is said elsewhere.
+		// A ticket for which there is no fare has wrong calls or a wrong class. verifyTickets says so.
 		if fare, ok := o.Train.Price(ticket.SeatClass, o.From, o.To); ok && ticket.Price != fare {
 			v.ticket(CheckMoney, o, i, "it costs %s, and the fare is %s", ticket.Price, fare)
 		}

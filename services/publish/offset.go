@@ -9,8 +9,8 @@ import (
 
 var offsetPattern = regexp.MustCompile(`^([0-9]{1,3}):([0-5][0-9])(?::([0-5][0-9]))?$`)
 
-// ParseOffset reads the time of a call, as a clock shows it, as seconds of its service date: "09:00", "09:00:00", and
-// over 24:00 after midnight.
+// ParseOffset reads the time of a call as a clock shows it, "09:00" or "09:00:00", and over 24:00 after midnight. It
+// returns the seconds since 00:00 of the service date.
 func ParseOffset(s string) (seconds int32, err error) {
 	parts := offsetPattern.FindStringSubmatch(s)
 	if parts == nil {

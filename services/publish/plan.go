@@ -69,10 +69,10 @@ type planner struct {
 	runs int
 	// taken has the trip of each run of all.
 	taken map[rail.RunID]*gtfs.Trip
-	// unusable are the trips that cannot be sold; missing are the numbers of trains by their kind, where the kind has
-	// no template and the templates have no default.
+	// unusable are the trips that cannot be sold.
 	unusable unusable
-	missing  map[string][]string
+	// missing has the numbers of trains for which there is neither a template nor a default, by their kind.
+	missing map[string][]string
 	// byDefault counts the trains that have the default template, by their kind.
 	byDefault map[string]int
 }

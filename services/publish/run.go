@@ -33,8 +33,8 @@ func (p *Publisher) setStatus(
 	return p.now(left, reason), nil
 }
 
-// counted is what is left of a run, as it is to be loaded; none where the ledger could not count it, since availability
-// must not make up a number.
+// counted is what is left of a run, as it is to be loaded. It is empty where the ledger could not count the seats: a
+// number must not be made up.
 func (p *Publisher) counted(ctx context.Context, left *rail.Availability) []*rail.Availability {
 	if left.Counts == nil {
 		p.Log.ErrorContext(ctx, "a run's seat maps cannot be read: what is left of it is not stored", "run", left.RunID)

@@ -26,8 +26,8 @@ const (
 	fullWidth = 'Ａ' - 'A'
 )
 
-// NormalizeText makes one text of those that people cannot tell apart: letters and their accents are composed (NFC),
-// every space is U+0020, and there is none at the ends. What is too long to pass CheckText is returned as it is.
+// NormalizeText makes texts equal that look the same. Letters and their accents are composed (NFC), every space becomes
+// U+0020, and spaces at the ends are cut. A text that is too long to pass CheckText is returned as it is.
 func NormalizeText(text string) string { return strings.TrimSpace(composed(text)) }
 
 // composed is NormalizeText with the spaces at the ends.
@@ -60,8 +60,9 @@ func narrow(text string) string {
 	}, text)
 }
 
-// CheckText is nil for a normalised text of 1 to most printable characters of any script, else the refusal: it names
-// the first character that is wrong and its place, counted from 1. what is how it calls the text, such as "a name".
+// CheckText is nil for a normalised text of 1 to most printable characters of any script. Otherwise it is the refusal,
+// which names the first wrong character and its place, counted from 1. what is how the refusal calls the text, such as
+// "a name".
 func CheckText(what, text string, most int) *Error {
 	if fault := textFault(text, most); fault != "" {
 		return Refuse(Invalid, "%s has 1 to %d printable characters: %s", what, most, fault)

@@ -55,7 +55,7 @@ type Train struct {
 	Fares     *Fares
 
 	location *time.Location
-	// clocks are the zones of the calls' clocks, nil for a call that has none; nil where no call has one.
+	// clocks are the zones of the calls' clocks, nil for a call without a Clock. clocks is nil where all are.
 	clocks []*time.Location
 	pairs  map[pairKey]int64
 }
@@ -107,8 +107,8 @@ func (t *Train) Aliases() []string {
 	return slices.DeleteFunc(strings.Split(t.Number, "/"), func(number string) bool { return number == "" })
 }
 
-// Price is what a seat of a class costs from call i to call j; false where the fares do not say, or the fare is for
-// nothing the train has.
+// Price is what a seat of a class costs from call i to call j. It is false where the fares give no price, and for calls
+// that the train lacks.
 func (t *Train) Price(class SeatClass, i, j int) (Money, bool) {
 	if i < 0 || j <= i || j >= len(t.Calls) {
 		return Money{}, false

@@ -40,7 +40,7 @@ func WithViewer(ctx context.Context, v *Viewer) context.Context {
 	return context.WithValue(ctx, viewerKey{}, v)
 }
 
-// ViewerFrom is who asks, or nil where that is not known: a nil *Viewer has no role and may see no order.
+// ViewerFrom is who asks, or nil where that is unknown. A nil *Viewer is without roles, and may see no order.
 func ViewerFrom(ctx context.Context) *Viewer {
 	v, _ := ctx.Value(viewerKey{}).(*Viewer)
 	return v

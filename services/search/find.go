@@ -85,7 +85,7 @@ const calm = time.Second
 
 // Stats counts what a Finder has done since it was made.
 type Stats struct {
-	// Unanswered is how often the availability gave no answer at all, so that nothing was known of what is left.
+	// Unanswered is how often the availability gave no answer at all.
 	Unanswered int64
 }
 
@@ -140,8 +140,8 @@ func (f *Finder) Find(ctx context.Context, q Query) (*Result, error) {
 	return result, nil
 }
 
-// Left says what is left of one run from one call to another, which the run must have. Like a search it does not fail
-// because the availability does: what is left is then not known.
+// Left says what is left of one run from one call to another, which the run must have. Where the availability fails,
+// what is left is not Known.
 func (f *Finder) Left(ctx context.Context, run *rail.Run, from, to int, now time.Time) rail.Snapshot {
 	snapshot := rail.Snapshot{Run: run, From: from, To: to, AsOf: now}
 	for _, left := range f.remaining(ctx, []rail.Ask{{Run: run, From: from, To: to}}) {

@@ -18,7 +18,7 @@ type Ledger interface {
 
 // Availability answers how many seats are left.
 type Availability interface {
-	// Remaining answers every ask, in their order, in one round trip. For a run that it does not know the answer is not
-	// Known, and there is no error.
+	// Remaining answers every ask, in their order, in one round trip. An unknown run is no error: its answer has Known
+	// false.
 	Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, error)
 }

@@ -34,8 +34,7 @@ func (p RunPlace) compare(q RunPlace) int {
 }
 
 // Runs lists runs, at most limit of them from after a place on, and tells whether there are more. An empty part of the
-// filter restricts nothing, but for From: without it, runs are listed from today on, which is a run's own today, in the
-// time zone of its train.
+// filter lets all runs pass. Only an empty From stands for today, which is a run's own, in the time zone of its train.
 func (t *Timetable) Runs(filter RunFilter, now time.Time, after *RunPlace, limit int) (runs []*rail.Run, hasNext bool) {
 	first := filter.From
 	if first == 0 {
@@ -84,8 +83,8 @@ func (s *snapshot) linesOf(number string) map[string]line {
 	return lines
 }
 
-// matches tells whether a run has the station and the state that are asked for, and is not of the past where no first
-// date is.
+// matches tells whether a run has the station and the state that are asked for and, where there is no first date, is of
+// today or later.
 func matches(run *rail.Run, filter *RunFilter, now time.Time) bool {
 	if filter.From == 0 && run.Date < rail.DateIn(now, run.Train.Location()) {
 		return false

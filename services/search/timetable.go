@@ -91,8 +91,8 @@ func (t *Timetable) show(s *snapshot) {
 	t.current.Store(s)
 }
 
-// Watch refreshes the timetable at every interval, and at once when woken, until ctx ends. A wake channel of capacity 1
-// that is written to without blocking loses nothing.
+// Watch refreshes the timetable at every interval, and at once when woken, until ctx ends. For wake, a channel of
+// capacity 1 that is written to without blocking is enough.
 func (t *Timetable) Watch(ctx context.Context, interval time.Duration, wake <-chan struct{}) {
 	log := t.Log
 	if log == nil {

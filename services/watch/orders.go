@@ -123,9 +123,9 @@ func (h *Hub) isOver(order *rail.Order) bool {
 	return ok && !h.Now().Before(run.ClosesAt())
 }
 
-// asWritten takes an order that reads as expired by the clock. Reading gives it the version that a sweep will write,
-// which may still become a payment's. told is the order as expired at the version that is written, and written is the
-// hold as it is written.
+// asWritten takes an order that reads as expired by the clock, and returns it in two forms. Reading had given it the
+// version that a sweep will write, which may still become a payment's. told is expired, at the version that is written.
+// written is the hold, as it is written.
 func asWritten(order *rail.Order) (told, written *rail.Order) {
 	expired, onHold := *order, *order
 	expired.Version--

@@ -8,8 +8,8 @@ import (
 
 // Availability tells of changes, and what is left.
 type Availability interface {
-	// Remaining answers every ask, in their order, in one round trip. For a run that it does not know the answer is not
-	// Known, and there is no error.
+	// Remaining answers every ask, in their order, in one round trip. An unknown run is no error: its answer has Known
+	// false.
 	Remaining(ctx context.Context, asks []rail.Ask) ([]rail.Left, error)
 	// Versions reads the version of each run, in their order; -1 where it knows none. It must be cheap: it is asked
 	// every second for every run that is watched.

@@ -152,7 +152,7 @@ func (r *reader) stopOf(t *table, column int, trip int32) (int32, error) {
 	return root, nil
 }
 
-// order reads stop_sequence: it rises along a trip, and need not begin at 1 nor be without gaps.
+// order reads stop_sequence. It rises along a trip, from any number on, and may have gaps.
 func order(t *table, column int) (uint32, error) {
 	n, err := strconv.ParseUint(t.get(column), 10, 32)
 	if err != nil {

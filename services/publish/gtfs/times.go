@@ -9,8 +9,8 @@ import (
 // unknownTime is a time the feed does not give.
 const unknownTime int32 = -1
 
-// clock reads an offset from the start of the service date, "H:MM:SS" or "HH:MM:SS" and over 24:00 after midnight. An
-// empty one is unknownTime.
+// clock reads an offset from the start of the service date, in seconds: "H:MM:SS" or "HH:MM:SS", which pass 24:00 after
+// midnight. An empty one is unknownTime.
 func clock(t *table, column int, name string) (int32, error) {
 	text := t.get(column)
 	if text == "" {
@@ -46,9 +46,9 @@ func digits(text string, least, most int) (n int32, ok bool) {
 	return n, true
 }
 
-// fillTimes completes the times of one trip's calls, in their order: a call with one time has it twice, and the calls
-// between two that have times share the time between them, by shape_dist_traveled where every call between says it,
-// else evenly.
+// fillTimes completes the times of one trip's calls, which are in their order. A call with one time gets it for both.
+// Calls without a time share the time between the calls around them that have one: by shape_dist_traveled, if all of
+// these calls have it, else evenly.
 func fillTimes(trip *Trip, calls []stopTime) error {
 	for i := range calls {
 		c := &calls[i]
