@@ -76,7 +76,7 @@ func left(run *rail.Run, version int64) *rail.Availability {
 	}
 }
 
-// A Redis that accepts and never answers must not keep anybody beyond the deadline.
+// A Redis that accepts and never answers does not keep a caller beyond the deadline.
 func TestCache_HungRedis(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

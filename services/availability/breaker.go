@@ -105,8 +105,8 @@ func (b *breaker) allow(ctx context.Context) error {
 	return b.silent
 }
 
-// report notes what became of a call. An answer that is an error is an answer. Two sorts of calls say nothing: those that
-// their callers broke off, and those that found every connection taken.
+// report notes what became of a call. An answer that is an error is an answer. Two sorts of calls say nothing: those
+// that their callers broke off, and those that found every connection taken.
 func (b *breaker) report(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

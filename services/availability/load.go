@@ -40,53 +40,74 @@ func (c *Cache) Load(ctx context.Context, left []*rail.Availability) error {
 	return nil
 }
 
+// load is Load of what goes into one pipeline. It takes two round trips, and a third for what needs the script.
 func (c *Cache) load(ctx context.Context, left []*rail.Availability) error {
 	writes := make([]write, len(left))
-	pipe := c.client.Pipeline()
-	added := make([]*redis.BoolCmd, len(left))
 	for i := range left {
 		var err error
 		if writes[i], err = newWrite(left[i]); err != nil {
 			return err
 		}
-		added[i] = pipe.SetNX(ctx, writes[i].key, writes[i].entry, 0)
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	added, there, err := c.addMissing(ctx, writes)
+	if err != nil {
 		return err
 	}
+	older, err := c.tellAndFindOlder(ctx, added, there)
+	if err != nil {
+		return err
+	}
+	return c.applyAll(ctx, older)
+}
 
-	pipe = c.client.Pipeline()
-	headers, sizes := make([]*redis.StringCmd, len(left)), make([]*redis.IntCmd, len(left))
+// addMissing stores the writes whose runs are not there yet, and parts them from those of runs that are there.
+func (c *Cache) addMissing(ctx context.Context, writes []write) (added, there []write, err error) {
+	pipe := c.client.Pipeline()
+	adds := make([]*redis.BoolCmd, len(writes))
 	for i, w := range writes {
-		if added[i].Val() {
-			pipe.Publish(ctx, changesChannel(w.left.RunID), message(rail.Change{Version: w.left.Version}))
-			c.counts.applied.Add(1)
-			continue
+		adds[i] = pipe.SetNX(ctx, w.key, w.entry, 0)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, nil, err
+	}
+	for i, w := range writes {
+		if adds[i].Val() {
+			added = append(added, w)
+		} else {
+			there = append(there, w)
 		}
+	}
+	c.counts.applied.Add(uint64(len(added)))
+	return added, there, nil
+}
+
+// tellAndFindOlder tells subscribers of what was added. In the same pipeline it looks at what was there, and returns
+// the writes for which that is older, or cannot be read.
+func (c *Cache) tellAndFindOlder(ctx context.Context, added, there []write) (older []write, err error) {
+	pipe := c.client.Pipeline()
+	for _, w := range added {
+		pipe.Publish(ctx, changesChannel(w.left.RunID), message(rail.Change{Version: w.left.Version}))
+	}
+	headers, sizes := make([]*redis.StringCmd, len(there)), make([]*redis.IntCmd, len(there))
+	for i, w := range there {
 		headers[i] = pipe.GetRange(ctx, w.key, 0, headerBytes-1)
 		sizes[i] = pipe.StrLen(ctx, w.key)
 	}
 	if cmds, err := pipe.Exec(ctx); err != nil {
 		for _, cmd := range cmds {
 			if err := cmd.Err(); err != nil && !isForeign(err) {
-				return err
+				return nil, err
 			}
 		}
 	}
-
-	var newer []write
-	for i, w := range writes {
-		if headers[i] == nil {
-			continue
-		}
+	for i, w := range there {
 		h, ok := decodeHeader(headers[i].Val())
 		if readable := ok && int64(h.size()) == sizes[i].Val(); !readable || h.version < w.left.Version {
-			newer = append(newer, w)
-		} else {
-			c.counts.outdated.Add(1)
+			older = append(older, w)
 		}
 	}
-	return c.applyAll(ctx, newer)
+	c.counts.outdated.Add(uint64(len(there) - len(older)))
+	return older, nil
 }
 
 // Stored reads whole entries of the runs it is given, in their order; nil where there is none, or none that can be

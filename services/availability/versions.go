@@ -12,9 +12,9 @@ import (
 // a millisecond.
 const versionsPerPipeline = 1_024
 
-// Versions reads the version alone of each run's entry, in their order: sixteen bytes a run. It takes one round trip for
-// up to versionsPerPipeline of them. -1 stands for an entry that is missing or cannot be read, and for a missing answer.
-// It is an error when Redis gave no answer at all.
+// Versions reads the version alone of each run's entry, in their order: sixteen bytes a run. It takes one round trip
+// for up to versionsPerPipeline of them. -1 stands for an entry that is missing or cannot be read, and for a missing
+// answer. It is an error when Redis gave no answer at all.
 func (c *Cache) Versions(ctx context.Context, ids []rail.RunID) ([]int64, error) {
 	versions := make([]int64, len(ids))
 	for start := 0; start < len(ids); start += versionsPerPipeline {

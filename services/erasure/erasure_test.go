@@ -150,7 +150,7 @@ func TestRun_OnOneServerAtATime(t *testing.T) {
 		require.Zero(t, lost.asked, "another server has the lock by now")
 		require.Equal(t, lost.held, lost.released)
 
-		// Nobody can say who is at work: then everybody is, which does no harm.
+		// Without a quorum it cannot be known which server is at work. Then all are, which does no harm.
 		unknown := &shelf{orders: 10, lockErr: lock.ErrNoQuorum}
 		_, _ = runs(t, unknown, time.Hour, time.Minute, nil)
 		require.Zero(t, unknown.orders)

@@ -115,8 +115,8 @@ func (t *Train) explainPair(from, to StationCode) Errors {
 	return errs
 }
 
-// ValidKey tells whether an idempotency key has 8 to 128 printable ASCII characters without spaces: to some ledgers, 'key'
-// and 'key ' are equal.
+// ValidKey tells whether an idempotency key has 8 to 128 printable ASCII characters without spaces: to some ledgers,
+// 'key' and 'key ' are equal.
 func ValidKey(key string) bool {
 	if len(key) < minKey || len(key) > maxKey {
 		return false

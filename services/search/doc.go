@@ -1,8 +1,8 @@
 // Package search is the first use case: it finds runs with seats.
 //
 // It has the whole timetable in memory (Timetable). A search (Finder) is answered from it and from one round trip to
-// the availability. When the availability fails, searches go on, and what is left is not known. The ledger is asked only
-// when something was published.
+// the availability. When the availability fails, searches go on, and what is left is not known. The ledger is asked
+// only when something was published.
 //
 // The timetable is a chain of snapshots behind one atomic pointer. A snapshot never changes once it can be read. So
 // readers take no lock, and each call answers from one publication. The next snapshot shares with the last all that

@@ -124,40 +124,17 @@ func (s *snapshot) with(changes *ledger.TimetableChanges) *snapshot {
 // slice may be appended to as it is: a reader of the last snapshot looks only at its own length, and a snapshot has one
 // successor.
 func (s *snapshot) addTrains(runs []*rail.Run) {
-	fresh := map[string]*rail.Train{}
-	var order []*rail.Train
-	for _, run := range runs {
-		if _, known := s.index[run.Train.ID]; !known && fresh[run.Train.ID] == nil {
-			fresh[run.Train.ID] = run.Train
-			order = append(order, run.Train)
-		}
-	}
-	if len(order) == 0 {
+	fresh := s.freshTrains(runs)
+	if len(fresh) == 0 {
 		return
 	}
 	s.index = cloned(s.index)
 	s.codes = cloned(s.codes)
 	s.aliases = cloned(s.aliases)
 	s.boards = slices.Clone(s.boards)
-	for _, train := range order {
+	for _, train := range fresh {
 		number := int32(len(s.services))
-		made := &service{train: train, calls: make([]int32, len(train.Calls))}
-		for i, call := range train.Calls {
-			code, known := s.codes[call.Station]
-			if !known {
-				code = int32(len(s.boards))
-				s.codes[call.Station] = code
-				s.boards = append(s.boards, nil)
-			}
-			if slices.Contains(made.calls[:i], code) {
-				made.repeats = true
-			}
-			made.calls[i] = code
-			if at := s.boards[code]; !call.NoBoarding && (len(at) == 0 || at[len(at)-1] != number) {
-				s.boards[code] = append(at, number)
-			}
-		}
-		s.services = append(s.services, made)
+		s.services = append(s.services, s.newService(train, number))
 		s.index[train.ID] = number
 		for _, alias := range train.Aliases() {
 			key := lineKey(rail.NewRunID(train.Number, 0))
@@ -166,6 +143,40 @@ func (s *snapshot) addTrains(runs []*rail.Run) {
 			}
 		}
 	}
+}
+
+// freshTrains are the trains of runs that are not in the index, each once.
+func (s *snapshot) freshTrains(runs []*rail.Run) (fresh []*rail.Train) {
+	seen := map[string]bool{}
+	for _, run := range runs {
+		if _, known := s.index[run.Train.ID]; !known && !seen[run.Train.ID] {
+			seen[run.Train.ID] = true
+			fresh = append(fresh, run.Train)
+		}
+	}
+	return fresh
+}
+
+// newService makes the service of a train, and puts its number at each station where it takes passengers. A station
+// that is called at for the first time gets a number of its own.
+func (s *snapshot) newService(train *rail.Train, number int32) *service {
+	made := &service{train: train, calls: make([]int32, len(train.Calls))}
+	for i, call := range train.Calls {
+		code, known := s.codes[call.Station]
+		if !known {
+			code = int32(len(s.boards))
+			s.codes[call.Station] = code
+			s.boards = append(s.boards, nil)
+		}
+		if slices.Contains(made.calls[:i], code) {
+			made.repeats = true
+		}
+		made.calls[i] = code
+		if at := s.boards[code]; !call.NoBoarding && (len(at) == 0 || at[len(at)-1] != number) {
+			s.boards[code] = append(at, number)
+		}
+	}
+	return made
 }
 
 // putRuns puts runs in their lines and services, and takes those that changed their train out of the old one.

@@ -88,7 +88,7 @@ func TestAccounts_RunsThatEnd(t *testing.T) {
 	})
 }
 
-// Who has no token is counted by stream and by address, and nobody at another address has less for it.
+// Without a token, subscriptions are counted by stream and by address. Clients at other addresses have no less for it.
 func TestAccounts_WithoutAToken(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		ids := publishMany(w, watch.MaxRuns)

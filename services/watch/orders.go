@@ -87,18 +87,9 @@ func (h *Hub) SubscribeOrder(
 		return nil, err
 	}
 	if o == nil {
-		o = &watchedOrder{run: h.watch(order.RunID), latest: order}
-		h.watchedOrders[orderID] = o
-		o.run.orders[orderID] = o
-		h.lookWhenDue(o)
+		o = h.watchOrder(order)
 	}
-	o.subscribers = append(o.subscribers, s)
-	h.orderSubscribers++
-	s.release = context.AfterFunc(ctx, func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.endOrderSubscriber(o, s)
-	})
+	h.addOrderSubscriber(ctx, o, s)
 	// Others may have seen a later version than was just read, or this may be new to them.
 	switch {
 	case order.Version > o.latest.Version:
@@ -114,7 +105,27 @@ func (h *Hub) SubscribeOrder(
 	return s.slots.events, nil
 }
 
-// isOver tells whether nothing more can be told of an order. The mutex need not be held.
+// watchOrder begins to watch an order that is not watched yet. The mutex is held.
+func (h *Hub) watchOrder(order *rail.Order) *watchedOrder {
+	o := &watchedOrder{run: h.watch(order.RunID), latest: order}
+	h.watchedOrders[order.ID] = o
+	o.run.orders[order.ID] = o
+	h.lookWhenDue(o)
+	return o
+}
+
+// addOrderSubscriber adds a subscriber, which stays until ctx ends. The mutex is held.
+func (h *Hub) addOrderSubscriber(ctx context.Context, o *watchedOrder, s *orderSubscriber) {
+	o.subscribers = append(o.subscribers, s)
+	h.orderSubscribers++
+	s.release = context.AfterFunc(ctx, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.endOrderSubscriber(o, s)
+	})
+}
+
+// isOver tells whether an order has had its last event. The mutex need not be held.
 func (h *Hub) isOver(order *rail.Order) bool {
 	if order.State != rail.Paid {
 		return !order.State.Live()

@@ -310,7 +310,7 @@ func TestOrder_APaymentThatWaitsWhereTheServersClockIsAhead(t *testing.T) {
 	})
 }
 
-// A hold that is paid, or that nobody watches any more, is not looked at when it would have ended.
+// A hold that was paid, or is not watched any more, is not read at the time at which it would have ended.
 func TestOrder_IsNotLookedAtForAHoldThatIsNone(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		order := hold(w.publish("G1", "A", "B"))

@@ -11,9 +11,9 @@ import (
 // stations are where a subscriber boards and alights; "" is the origin, or the terminus.
 type stations struct{ from, to rail.StationCode }
 
-// calls finds the calls of a train to board and alight at. Between two stations, an order would be for the same ones. From
-// the origin it is the first call at to where passengers alight, and to the terminus the last call at from where they
-// board.
+// calls finds the calls of a train to board and alight at. Between two stations, an order would be for the same ones.
+// From the origin it is the first call at to where passengers alight, and to the terminus the last call at from where
+// they board.
 func (s stations) calls(train *rail.Train) (from, to int, ok bool) {
 	last := len(train.Calls) - 1
 	switch {

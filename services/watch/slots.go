@@ -12,8 +12,8 @@ type slots[T any] struct {
 func newSlots[T any](subjects int) slots[T] {
 	capacity := subjects
 	if subjects > 1 {
-		// This is twice as many as must fit. After put has cleared the channel out, at most one event of each subject is
-		// in it, and as many puts as there are subjects fill it again. So a put costs a constant time on average.
+		// This is twice as many as must fit. After put has cleared the channel out, at most one event of each subject
+		// is in it, and as many puts as there are subjects fill it again. So a put costs a constant time on average.
 		capacity = 2 * subjects
 	}
 	return slots[T]{events: make(chan *T, capacity), latest: make([]*T, subjects)}

@@ -58,8 +58,7 @@ func loadRefuses(t *testing.T, f *fixture) {
 	require.Error(t, f.cache.Load(t.Context(), []*rail.Availability{left(run(short(), 0), 1), spoilt}))
 }
 
-// A Redis that was restarted, or promoted, does not know the scripts any more; in a pipeline, too, that must not be
-// noticed.
+// A Redis that was restarted or promoted has forgotten the scripts. A call does not notice, in a pipeline too.
 func scriptsForgotten(t *testing.T, f *fixture) {
 	train := short()
 	var older, newer []*rail.Availability

@@ -53,7 +53,7 @@ func remainingStatus(t *testing.T, f *fixture) {
 	}
 }
 
-// What nobody can say is not known, never 0, and does not spoil the other answers.
+// Where there is no answer, what is left is not known, which is other than 0. The other answers come all the same.
 func remainingUnknown(t *testing.T, f *fixture) {
 	for _, train := range []*rail.Train{short(), long()} {
 		known, missing, foreign, damaged, cut := run(train, 0), run(train, 1), run(train, 2), run(train, 3),
@@ -116,8 +116,8 @@ func (b between) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 	}
 }
 
-// An entry that changes while it is read is read again, and is not known when it changes again: no answer is ever of
-// two versions.
+// An entry that changes while it is read is read again. When it changes again, it is not known. So every answer is of
+// one version.
 func remainingTorn(t *testing.T, f *fixture) {
 	r := run(long(), 0)
 	version, changes := int64(1), 0
