@@ -41,7 +41,8 @@ retry() {
 run_unpacked() {
   local root="$1" program="$2" loader dir path=""
   shift 2
-  loader="$(compgen -G "$root/usr/lib/*-linux-*/ld-linux*.so.*" || compgen -G "$root/lib/*-linux-*/ld-linux*.so.*")" || return 1
+  loader="$(compgen -G "$root/usr/lib/*-linux-*/ld-linux*.so.*" ||
+    compgen -G "$root/lib/*-linux-*/ld-linux*.so.*")" || return 1
   for dir in "$root"/usr/lib/*-linux-* "$root"/lib/*-linux-* "$root"/usr/lib/mysql/private; do
     path+="${path:+:}$dir"
   done
@@ -122,7 +123,8 @@ unstable_source() {
       }' "$file" >"$folder/only.sources"
       ;;
     *) # entries are lines
-      sed -nE "${number}s/^[[:space:]]*deb[[:space:]]+((\[[^]]*\][[:space:]]+)?[^[:space:]]+)[[:space:]].*/deb \1 sid main/p" \
+      sed -nE -e "$number!d" -e \
+        's/^[[:space:]]*deb[[:space:]]+((\[[^]]*\][[:space:]]+)?[^[:space:]]+)[[:space:]].*/deb \1 sid main/p' \
         "$file" >"$folder/only.list"
       ;;
   esac

@@ -3,8 +3,9 @@
 # run tells everything that is wrong.
 #
 #   test.sh check   format, lint, vet, and the tests that need no servers
-#   test.sh         installs the servers that the tests need, and proves every promise: the playground, generated code,
-#                   some fuzzing, a short sale and short faults on real clusters, and all tests on MySQL, SQLite and Redis
+#   test.sh         installs the servers that the tests need, and proves every promise: the playground, generated
+#                   code, some fuzzing, a short sale and short faults on real clusters, and all tests on MySQL, SQLite
+#                   and Redis
 #   test.sh all     the same on MariaDB as well, with longer fuzzing and all tests of the lab
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -82,7 +83,8 @@ fuzz() {
   local found file name result=0
   while IFS=: read -r file found; do
     name="${found#func }"
-    go test -run '^$' -fuzz "^$name\$" -fuzztime "$fuzz_runs" -fuzzminimizetime "$fuzz_smaller" "$(dirname "$file")" || result=1
+    go test -run '^$' -fuzz "^$name\$" -fuzztime "$fuzz_runs" -fuzzminimizetime "$fuzz_smaller" \
+      "$(dirname "$file")" || result=1
   done < <(grep -roE --include='*_test.go' --exclude-dir=node_modules '^func Fuzz[A-Za-z0-9_]+' .)
   return "$result"
 }
@@ -110,12 +112,14 @@ short_faults() {
 # The tests with the build tag `lab`, one package after the other. They measure time, so they run without the race
 # detector.
 lab_tests() {
-  local folder names result=0
+  local folder files names result=0
   there redis-server mysqld mariadbd || return 0
   while read -r folder; do
-    names="$(grep -hoP '^func \KTest(?!Main\b)\w+' $(grep -l '^//go:build lab$' "$folder"/*_test.go) | paste -sd '|')" || continue
+    mapfile -t files < <(grep -l '^//go:build lab$' "$folder"/*_test.go)
+    names="$(grep -hoP '^func \KTest(?!Main\b)\w+' "${files[@]}" | paste -sd '|')" || continue
     INTERLOCK_REQUIRE_SERVERS=1 go test -tags lab -timeout "$lab_timeout" -run "^($names)\$" "$folder" || result=1
-  done < <(grep -rlE --include='*_test.go' --exclude-dir=node_modules '^//go:build lab$' . | xargs -n 1 dirname | sort -u)
+  done < <(grep -rlE --include='*_test.go' --exclude-dir=node_modules '^//go:build lab$' . |
+    xargs -n 1 dirname | sort -u)
   return "$result"
 }
 
