@@ -1569,18 +1569,21 @@ var sources = []*ast.Source{
 Interlock sells train tickets, and never one seat twice on the same leg. This schema is the contract; it only grows.
 
 Ids and cursors are opaque. What is wrong with a mutation's input, or an expected "no", is an entry in the payload's
-` + "`" + `userErrors` + "`" + `; everything else that fails is a top-level error whose ` + "`" + `extensions.code` + "`" + ` says what it is: BAD_USER_INPUT,
-UNAUTHENTICATED, FORBIDDEN, OVERLOADED and ORDER_PENDING (both with ` + "`" + `retryAfterMs` + "`" + `), UNAVAILABLE, INTERNAL. OVERLOADED says
-that this attempt did nothing; what an earlier one with the same idempotency key did stays. A key is of one buyer and one
-thing: of a run in placeOrder, of an order in payOrder. What asks for too much at once is told DEPTH_LIMIT_EXCEEDED or
-COMPLEXITY_LIMIT_EXCEEDED, and nothing was done, or ANSWER_TOO_LARGE: a mutation may have been done then.
+` + "`" + `userErrors` + "`" + `. Everything else that fails is a top-level error. Its ` + "`" + `extensions.code` + "`" + ` says what it is: BAD_USER_INPUT,
+UNAUTHENTICATED, FORBIDDEN, OVERLOADED and ORDER_PENDING (both with ` + "`" + `retryAfterMs` + "`" + `), UNAVAILABLE, INTERNAL.
 
-Texts are of any script, and count in characters. Two that differ only in how accents are composed or in the sort of a space
-are one, and so are letters and digits of full width and ASCII in what is painted or printed: numbers of trains, coaches,
-seats and documents. A refusal names the character that is wrong and its place, such as "character 3 is U+202E".
+OVERLOADED says that this attempt did nothing. What an earlier attempt with the same idempotency key did stays. A key is
+of one buyer and one thing: of a run in placeOrder, of an order in payOrder. An operation that asks for too much at once
+is told DEPTH_LIMIT_EXCEEDED or COMPLEXITY_LIMIT_EXCEEDED, and nothing was done. It is told ANSWER_TOO_LARGE when that
+shows only in the answer; a mutation may have been done then.
 
-A value that is not of its type is BAD_USER_INPUT, in a document as in a variable, and nothing is executed. Each scalar that
-is not GraphQL's own is a string.
+Texts are of any script, and count in characters. Two texts are the same where they differ only in how accents are
+composed or in the sort of a space. In what is painted or printed (numbers of trains, coaches, seats and documents)
+letters and digits of full width are the same as those of ASCII. A refusal names the character that is wrong and its
+place, such as "character 3 is U+202E".
+
+A value that is not of its type is BAD_USER_INPUT, in a document as in a variable, and nothing is executed. Each scalar
+of this schema's own is written as a string.
 """
 schema {
   query: Query
@@ -1600,7 +1603,7 @@ scalar StationCode
 
 "What can be asked."
 type Query {
-  "Anything with an id; null where there is no such thing, or it is not yours."
+  "Anything with an id; null where there is no such thing, or where it is not yours."
   node("The id." id: ID!): Node
   "The same for up to 100 ids, in their order."
   nodes("The ids, at most 100." ids: [ID!]!): [Node]!
@@ -1615,7 +1618,10 @@ type Query {
     "The cursor to go on from."
     after: String
   ): StationConnection
-  "Runs that take a passenger from one of some stations to one of some others, by departure. Answered from memory and Redis."
+  """
+  Runs that take a passenger from one of some stations to one of some others, by departure. They come from memory and
+  Redis.
+  """
   searchTickets(
     "Where to board: 1 to 8 stations."
     from: [StationCode!]!
@@ -1629,7 +1635,12 @@ type Query {
     after: String
   ): TicketOfferConnection
   "The run of a train on a service date. ` + "`" + `D305/D308` + "`" + `, ` + "`" + `D305` + "`" + ` and ` + "`" + `D308` + "`" + ` are the same train."
-  run("The train's number, or one of its numbers." train: String!, "The service date: the date at the train's origin." date: Date!): Run
+  run(
+    "The train's number, or one of its numbers."
+    train: String!
+    "The service date: the date at the train's origin."
+    date: Date!
+  ): Run
   "An order by its id or its number, one of the two; null where there is none, or it is not yours."
   order("The order's id." id: ID, "The order's number." number: String): Order
   "Runs by date, departure and number."
@@ -1660,13 +1671,25 @@ type Mutation {
   payOrder("The payment." input: PayOrderInput!): PayOrderPayload @requires(role: PASSENGER)
   "Gives a hold back. Repeating it is harmless."
   cancelOrder("The order." input: CancelOrderInput!): CancelOrderPayload @requires(role: PASSENGER)
-  "Gives anybody's hold back. Who did it is recorded, and why; the buyer sees the reason. Repeating it is harmless."
+  """
+  Gives the hold of any buyer back. The admin and the reason are recorded, and the buyer sees the reason. Repeating it
+  is harmless.
+  """
   cancelHold("The order." input: CancelHoldInput!): CancelHoldPayload @requires(role: ADMIN)
-  "Corrects a passenger's name on an order that has its seats. The seat, the document and the price stay. Who did it is recorded, and why."
-  correctPassengerName("The ticket." input: CorrectPassengerNameInput!): CorrectPassengerNamePayload @requires(role: ADMIN)
+  """
+  Corrects a passenger's name on an order that has its seats. The seat, the document and the price stay. The admin and
+  the reason are recorded.
+  """
+  correctPassengerName(
+    "The ticket."
+    input: CorrectPassengerNameInput!
+  ): CorrectPassengerNamePayload @requires(role: ADMIN)
   "Adds a station, or changes the one with the same code."
   publishStation("The station." input: PublishStationInput!): PublishStationPayload @requires(role: ADMIN)
-  "Puts a train on sale on a range of dates. Publishing the same again changes nothing; changing runs that have orders is refused."
+  """
+  Puts a train on sale on a range of dates. Publishing the same again changes nothing. A change to runs that have orders
+  is refused.
+  """
   publishTrain("The train." input: PublishTrainInput!): PublishTrainPayload @requires(role: ADMIN)
   "Stops new orders on a run at once. Holds may still be paid or cancelled."
   suspendRun("The run." input: SuspendRunInput!): SuspendRunPayload @requires(role: ADMIN)
@@ -1677,12 +1700,16 @@ type Mutation {
 }
 
 """
-What can be watched, over graphql-transport-ws or SSE. A subscription completes when there is nothing left to tell, or when it is
-refused for good. One that is to be tried again never completes: it ends with an error message on a WebSocket, with an event that
-has the error and no "complete" over SSE, or with the connection. How much a viewer may watch is bounded: OVERLOADED.
+What can be watched, over graphql-transport-ws or SSE. A subscription completes when there is nothing left to tell, or
+when it is refused for good. One that is to be tried again does not complete. It ends with an error message on a
+WebSocket, with an event that has the error and no "complete" over SSE, or with the connection. How much a viewer may
+watch is bounded: OVERLOADED.
 """
 type Subscription {
-  "Seats of up to 100 runs as they go and come back: first a snapshot of each run, then its newest version, versions only rising. Completes when all runs are closed or withdrawn."
+  """
+  Seats of up to 100 runs as they go and come back: first a snapshot of each run, then its newest version. The versions
+  of a run rise. Completes when all runs are closed or withdrawn.
+  """
   seatAvailability(
     "The runs, 1 to 100."
     runIds: [ID!]!
@@ -1719,7 +1746,7 @@ type Station implements Node {
   id: ID!
   "The station's code."
   code: StationCode!
-  "The name in a language (BCP 47, for example zh-Latn), or in the railway's own where that is not known or not asked for."
+  "The name in a language (BCP 47, for example zh-Latn). Without one, or where it is not known, the railway's own name."
   name("A language tag." language: String): String!
   "The IANA time zone that times at the station are shown in."
   timeZone: String!
@@ -1773,7 +1800,10 @@ type Run implements Node {
   calls: [Call!]!
   "The coaches, in their order."
   coaches: [Coach!]!
-  "What is left between two calls; origin and terminus where they are not given. Null where the run takes nobody from the one to the other."
+  """
+  What is left between two calls; origin and terminus where they are not given. Null where the run takes no passenger
+  from the one to the other.
+  """
   availability("Where to board." from: StationCode, "Where to alight." to: StationCode): SeatAvailability
 }
 
@@ -1821,7 +1851,7 @@ type Call {
   departure: DateTime
   "Kilometres from the origin."
   distanceKm: Float
-  "When selling from here ends; null where nobody boards."
+  "When selling from here ends; null where passengers cannot board."
   saleClosesAt: DateTime
 }
 
@@ -2012,7 +2042,9 @@ type Order implements Node {
   paidAt: DateTime
   "When it was cancelled or expired."
   endedAt: DateTime
-  "When its passengers were forgotten, which takes place long after the journey; null until then. Seats and prices stay."
+  """
+  When its passengers were forgotten; null until then. That takes place long after the journey. Seats and prices stay.
+  """
   erasedAt: DateTime
 }
 
@@ -2120,7 +2152,10 @@ enum UserErrorCode {
   NOT_ON_SALE
   "This document number has a live ticket on a part of the trip already."
   ALREADY_TRAVELLING
-  "The buyer has too many unpaid orders, on the run or in all, or has let too many lapse on the run, or cancelled too many in the last 24 hours. Paying or cancelling one helps in the first case."
+  """
+  The buyer has too many unpaid orders, on the run or in all; paying or cancelling one of them helps. Or the buyer has
+  let too many lapse on the run, or has cancelled too many, in the last 24 hours.
+  """
   HOLD_LIMIT
   "The buyer has asked for tickets for too many different document numbers in the last 24 hours."
   DOCUMENT_LIMIT
@@ -2139,8 +2174,8 @@ enum UserErrorCode {
 "What to buy."
 input PlaceOrderInput {
   """
-  Yours to choose, once per purchase: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and a run: a
-  retry by the same buyer on the same run gets the same order. On another run the same key is another purchase.
+  Yours to choose, once per purchase: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and a run:
+  a retry by the same buyer on the same run gets the same order. On another run the same key is another purchase.
   """
   idempotencyKey: String!
   "The run."
@@ -2155,11 +2190,14 @@ input PlaceOrderInput {
 
 "Who travels, and how."
 input PassengerInput {
-  "1 to 64 printable characters of any script. Accents are composed (NFC), and every space is U+0020, with none at the ends."
+  """
+  1 to 64 printable characters of any script. Accents are composed (NFC), every space becomes U+0020, and those at the
+  ends are dropped.
+  """
   name: String!
   """
-  4 to 32 letters A to Z and digits; small letters and those of full width are taken for these. One document number has at
-  most one live ticket on each part of a run.
+  4 to 32 letters A to Z and digits; small letters and those of full width are taken for these. One document number has
+  at most one live ticket on each part of a run.
   """
   documentNumber: String!
   "The class."
@@ -2168,7 +2206,7 @@ input PassengerInput {
   wish: SeatWishInput
 }
 
-"Where to sit if possible; never a reason to refuse."
+"Where to sit if possible. An order is not refused for it."
 input SeatWishInput {
   "A position."
   position: SeatPosition
@@ -2183,8 +2221,8 @@ input PayOrderInput {
   "The order."
   orderId: ID!
   """
-  Yours to choose, once per payment: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an order: a
-  retry with it pays once. On another order the same key is another payment.
+  Yours to choose, once per payment: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an
+  order: a retry with it pays once. On another order the same key is another payment.
   """
   idempotencyKey: String!
 }
@@ -2221,7 +2259,10 @@ input PublishStationInput {
   code: StationCode!
   "The name in the railway's own language: 1 to 128 printable characters."
   name: String!
-  "The name in other languages, each once and at most 64, and what else it should be found by (zh-Latn, zh-Latn-x-initial)."
+  """
+  The name in other languages, each language once and at most 64, and other texts that a search should find it by
+  (zh-Latn, zh-Latn-x-initial).
+  """
   names: [StationNameInput!]
   "An IANA time zone, such as Asia/Shanghai."
   timeZone: String!
@@ -2264,10 +2305,10 @@ input PublishTrainInput {
 }
 
 """
-One stop. Times are what the clock of this station shows, in its own time zone: HH:MM or HH:MM:SS, and over 24:00 on the
-days after the service date, so that 28:30 is 04:30 of the next day. On a date on which clocks change, a time that the clock
-never shows or shows twice is refused, and with it the whole call: leave that date out, and publish it by itself with other
-times.
+One stop. Times are what the clock of this station shows, in its own time zone: HH:MM or HH:MM:SS. They pass 24:00 on
+the days after the service date, so that 28:30 is 04:30 of the next day. On a night when clocks change, a time may not
+exist, or may come twice. It is refused then, and with it the whole call. Leave that date out, and publish it by itself
+with other times.
 """
 input CallInput {
   "Where it is; must be published."

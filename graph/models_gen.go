@@ -43,14 +43,14 @@ type Call struct {
 	Departure *time.Time `json:"departure,omitempty"`
 	// Kilometres from the origin.
 	DistanceKm *float64 `json:"distanceKm,omitempty"`
-	// When selling from here ends; null where nobody boards.
+	// When selling from here ends; null where passengers cannot board.
 	SaleClosesAt *time.Time `json:"saleClosesAt,omitempty"`
 }
 
-// One stop. Times are what the clock of this station shows, in its own time zone: HH:MM or HH:MM:SS, and over 24:00 on the
-// days after the service date, so that 28:30 is 04:30 of the next day. On a date on which clocks change, a time that the clock
-// never shows or shows twice is refused, and with it the whole call: leave that date out, and publish it by itself with other
-// times.
+// One stop. Times are what the clock of this station shows, in its own time zone: HH:MM or HH:MM:SS. They pass 24:00 on
+// the days after the service date, so that 28:30 is 04:30 of the next day. On a night when clocks change, a time may not
+// exist, or may come twice. It is refused then, and with it the whole call. Leave that date out, and publish it by itself
+// with other times.
 type CallInput struct {
 	// Where it is; must be published.
 	Station rail.StationCode `json:"station"`
@@ -203,7 +203,7 @@ type Order struct {
 	PaidAt *time.Time `json:"paidAt,omitempty"`
 	// When it was cancelled or expired.
 	EndedAt *time.Time `json:"endedAt,omitempty"`
-	// When its passengers were forgotten, which takes place long after the journey; null until then. Seats and prices stay.
+	// When its passengers were forgotten; null until then. That takes place long after the journey. Seats and prices stay.
 	ErasedAt *time.Time  `json:"erasedAt,omitempty"`
 	Order    *rail.Order `json:"-"`
 }
@@ -266,10 +266,11 @@ type PairFareInput struct {
 
 // Who travels, and how.
 type PassengerInput struct {
-	// 1 to 64 printable characters of any script. Accents are composed (NFC), and every space is U+0020, with none at the ends.
+	// 1 to 64 printable characters of any script. Accents are composed (NFC), every space becomes U+0020, and those at the
+	// ends are dropped.
 	Name string `json:"name"`
-	// 4 to 32 letters A to Z and digits; small letters and those of full width are taken for these. One document number has at
-	// most one live ticket on each part of a run.
+	// 4 to 32 letters A to Z and digits; small letters and those of full width are taken for these. One document number has
+	// at most one live ticket on each part of a run.
 	DocumentNumber string `json:"documentNumber"`
 	// The class.
 	SeatClass rail.SeatClass `json:"seatClass"`
@@ -281,8 +282,8 @@ type PassengerInput struct {
 type PayOrderInput struct {
 	// The order.
 	OrderID string `json:"orderId"`
-	// Yours to choose, once per payment: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an order: a
-	// retry with it pays once. On another order the same key is another payment.
+	// Yours to choose, once per payment: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an
+	// order: a retry with it pays once. On another order the same key is another payment.
 	IdempotencyKey string `json:"idempotencyKey"`
 }
 
@@ -306,8 +307,8 @@ type Payment struct {
 
 // What to buy.
 type PlaceOrderInput struct {
-	// Yours to choose, once per purchase: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and a run: a
-	// retry by the same buyer on the same run gets the same order. On another run the same key is another purchase.
+	// Yours to choose, once per purchase: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and a run:
+	// a retry by the same buyer on the same run gets the same order. On another run the same key is another purchase.
 	IdempotencyKey string `json:"idempotencyKey"`
 	// The run.
 	RunID string `json:"runId"`
@@ -333,7 +334,8 @@ type PublishStationInput struct {
 	Code rail.StationCode `json:"code"`
 	// The name in the railway's own language: 1 to 128 printable characters.
 	Name string `json:"name"`
-	// The name in other languages, each once and at most 64, and what else it should be found by (zh-Latn, zh-Latn-x-initial).
+	// The name in other languages, each language once and at most 64, and other texts that a search should find it by
+	// (zh-Latn, zh-Latn-x-initial).
 	Names []*StationNameInput `json:"names,omitempty"`
 	// An IANA time zone, such as Asia/Shanghai.
 	TimeZone string `json:"timeZone"`
@@ -526,7 +528,7 @@ type SeatInput struct {
 	Position *rail.SeatPosition `json:"position,omitempty"`
 }
 
-// Where to sit if possible; never a reason to refuse.
+// Where to sit if possible. An order is not refused for it.
 type SeatWishInput struct {
 	// A position.
 	Position *rail.SeatPosition `json:"position,omitempty"`
@@ -579,9 +581,10 @@ type StationNameInput struct {
 	Name string `json:"name"`
 }
 
-// What can be watched, over graphql-transport-ws or SSE. A subscription completes when there is nothing left to tell, or when it is
-// refused for good. One that is to be tried again never completes: it ends with an error message on a WebSocket, with an event that
-// has the error and no "complete" over SSE, or with the connection. How much a viewer may watch is bounded: OVERLOADED.
+// What can be watched, over graphql-transport-ws or SSE. A subscription completes when there is nothing left to tell, or
+// when it is refused for good. One that is to be tried again does not complete. It ends with an error message on a
+// WebSocket, with an event that has the error and no "complete" over SSE, or with the connection. How much a viewer may
+// watch is bounded: OVERLOADED.
 type Subscription struct {
 }
 
