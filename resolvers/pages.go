@@ -35,15 +35,17 @@ func pageOf[F, E, N any](
 		edges: make([]*E, len(found)), nodes: make([]*N, len(found)),
 		info: &graph.PageInfo{HasNextPage: beside.hasNext, HasPreviousPage: beside.hasPrevious},
 	}
+	var first, last string
 	for i := range found {
 		cursor, node := convert(found[i])
 		p.edges[i], p.nodes[i] = edge(cursor, node), node
 		if i == 0 {
-			p.info.StartCursor = &cursor
+			first = cursor
 		}
-		if i == len(found)-1 {
-			p.info.EndCursor = &cursor
-		}
+		last = cursor
+	}
+	if len(found) > 0 {
+		p.info.StartCursor, p.info.EndCursor = &first, &last
 	}
 	return p
 }
