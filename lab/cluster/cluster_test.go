@@ -1,6 +1,6 @@
 //go:build lab
 
-// A cluster takes a minute or two to prove itself on two busy cores, so these tests are run by hand:
+// A cluster takes a minute or two to prove itself on two busy cores, so only `make test-all` runs these tests. By hand:
 // go test -tags lab ./lab/...
 
 package cluster_test

@@ -1,7 +1,7 @@
 //go:build lab
 
-// A cluster takes a minute or two to prove itself on two busy cores. TestShort is a step of `make test`; the others are
-// run by hand: go test -tags lab ./lab/...
+// A cluster takes a minute or two to prove itself on two busy cores. `make test` runs TestShort alone, `make test-all`
+// all. By hand: go test -tags lab ./lab/...
 
 package fault_test
 

@@ -1,6 +1,7 @@
 //go:build lab
 
-// These take minutes on two busy cores, so they are run by hand: go test -tags lab ./services/failover
+// These take minutes on two busy cores, so only `make test-all` runs them. By hand:
+// go test -tags lab ./services/failover
 
 package failover_test
 

@@ -1,6 +1,7 @@
 //go:build lab
 
-// These take a minute on two busy cores, so they are run by hand: go test -tags lab ./services/ledger -run Frozen
+// These take a minute on two busy cores, so only `make test-all` runs them. By hand:
+// go test -tags lab ./services/ledger/sqlledger -run Frozen
 
 package sqlledger_test
 
