@@ -15,7 +15,7 @@ import (
 
 type faultCommand struct {
 	clusterFlags
-	Name   string `arg:"" help:"The fault, \"overlap\" for up to three at once, \"all\", or \"23B\" for the demo, without protection and with it."`
+	Name   string `arg:"" help:"A fault, \"overlap\" for up to three at once, \"all\", or \"23B\" for the demo."`
 	Area   string `help:"For all: one area only, which takes 25 minutes at most: ${areas}." placeholder:"AREA"`
 	JSON   bool   `name:"json" help:"Print one JSON document a line."`
 	Seed   uint64 `default:"1" help:"Chooses victims, moments, and what people want."`

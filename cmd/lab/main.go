@@ -25,7 +25,7 @@ type commands struct {
 	Sell   sellCommand   `cmd:"" help:"Sell tickets as fast as they go, against a baseline and the database's ceiling."`
 	Search searchCommand `cmd:"" help:"Search while tickets are sold, and count what MySQL is asked."`
 	Watch  watchCommand  `cmd:"" help:"Let thousands watch one run that is being sold."`
-	Fault  faultCommand  `cmd:"" help:"Break something while people buy, and hold everything against what they were told."`
+	Fault  faultCommand  `cmd:"" help:"Break something while people buy, and check all that they were told."`
 	Attack attackCommand `cmd:"" help:"Attack a server while people buy, and see what it costs them."`
 	Seats  seatsCommand  `cmd:"" help:"Sell a season by several ways of choosing the seat."`
 	Report reportCommand `cmd:"" help:"Write docs/benchmarks.md and docs/attacks.md from what the others printed."`
@@ -49,7 +49,7 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 	cli := commands{}
 	exited := -1
 	parser, err := kong.New(&cli, kong.Name("lab"), kong.Description("Interlock's proving ground."),
-		kong.Vars{"areas": strings.Join(fault.Areas(), ", ")},
+		kong.Vars{"areas": strings.Join(fault.Areas(), ", "), "documents": documentsHelp, "notes": notesHelp},
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }), kong.UsageOnError())
 	if err != nil {
 		fmt.Fprintln(stderr, "lab:", err)

@@ -8,10 +8,17 @@ import (
 	"interlock/lab/report"
 )
 
+// The longer helps of the command's flags.
+const (
+	documentsHelp = "What lab sell --json printed, and of lab seats, search, watch and attack what there is, in any " +
+		"order; lab attack alone writes its own page."
+	notesHelp = "What a person says of the figures; benchmarks/notes.md in the folder where not given."
+)
+
 type reportCommand struct {
-	Documents []string `arg:"" help:"What lab sell --json printed, and of lab seats, search, watch and attack what there is, in any order; lab attack alone writes its own page." placeholder:"SELL.json" type:"existingfile"`
+	Documents []string `arg:"" help:"${documents}" placeholder:"SELL.json" type:"existingfile"`
 	Out       string   `default:"docs" help:"The folder of documents." placeholder:"FOLDER" type:"path"`
-	Notes     string   `help:"What a person says of the figures; benchmarks/notes.md in the folder where not given." placeholder:"FILE" type:"path"`
+	Notes     string   `help:"${notes}" placeholder:"FILE" type:"path"`
 }
 
 // Run writes the page and its pictures.

@@ -30,7 +30,8 @@ func TestAsk(t *testing.T) {
 			w.WriteHeader(http.StatusUnprocessableEntity)
 			_, _ = io.WriteString(w, `{"errors":[{"message":"no","extensions":{"code":"COMPLEXITY_LIMIT_EXCEEDED"}}]}`)
 		case "/event":
-			_, _ = io.WriteString(w, "event: next\ndata: {\"errors\":[{\"message\":\"no\",\"extensions\":{\"code\":\"UNAVAILABLE\"}}]}\n\n")
+			_, _ = io.WriteString(w, "event: next\ndata: {\"errors\":[{\"message\":\"no\","+
+				"\"extensions\":{\"code\":\"UNAVAILABLE\"}}]}\n\n")
 		case "/codeless":
 			_, _ = io.WriteString(w, `{"errors":[{"message":"no"}]}`)
 		case "/plain":

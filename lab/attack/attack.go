@@ -36,14 +36,16 @@ func attacks() []*attack {
 		{"nested_orders", "an order of nine with itself inside itself, 4 to 7 levels deep", 9, 20, nestedOrders},
 		{"schemas", "nearly the whole schema 150 times in one document, 16 documents at once", 16, 40, manySchemas},
 		{"nodes", "20,000 orders of others in one document", 8, 20, manyNodes},
-		{"root_fields", "one root field as often as a document may name it, large variables, and fragments of fragments", 8, 40, manyRoots},
+		{"root_fields", "one root field as often as a document may name it, large variables, and fragments of " +
+			"fragments", 8, 40, manyRoots},
 		{"dearest", "what costs as much as an operation may, and no more", 8, 20, dearest},
 		{"streamed_queries", "the same over WebSockets and server-sent events", 8, 20, streamedQueries},
 		{"hang_ups", "the same by those who go away before the answer", 16, 40, hangUps},
 		{"sockets", "210 sockets without a token, each with 100 subscriptions", 210, 2_500, manySockets},
 		{"watched_pairs", "27 sockets that watch 5,400 pairs each, with one token and with none", 27, 200,
 			watchedPairs},
-		{"dear_events", "streams without a token that want 40 copies of every call with each change of the run that is sold", 12, 100, dearEvents},
+		{"dear_events", "streams without a token that want 40 copies of every call with each change of the run that " +
+			"is sold", 12, 100, dearEvents},
 		{"many_events", "200 sockets without a token, each with 25 subscriptions to the run that is sold", 200, 2_500,
 			manyEvents},
 		{"silent_sockets", "sockets that never say who they are", 260, 100, silentSockets},

@@ -51,7 +51,8 @@ func introspections() variant {
 	for n := range schemas {
 		fmt.Fprintf(&b, "a%d:__schema{...S}", n)
 	}
-	b.WriteString("}fragment S on __Schema{types{kind name description fields{name description args{name description}type{name kind}}" +
+	b.WriteString("}fragment S on __Schema{types{kind name description fields{name description args{name " +
+		"description}type{name kind}}" +
 		"inputFields{name description}enumValues{name description}}}")
 	return variant{name: "150 schemas", document: b.String()}
 }

@@ -12,7 +12,8 @@ import (
 	"interlock/services/rail"
 )
 
-const placeOrder = `mutation($i:PlaceOrderInput!){placeOrder(input:$i){order{id payBy tickets{passenger{name}}} userErrors{code message path}}}`
+const placeOrder = `mutation($i:PlaceOrderInput!){placeOrder(input:$i){order{id payBy tickets{passenger{name}}} ` +
+	`userErrors{code message path}}}`
 
 // wish is what an attacker wants to buy.
 type wish struct {

@@ -108,7 +108,8 @@ func (s *scene) largeRequests(ctx context.Context) ([]request, error) {
 }
 
 func post(server, body, fields string) string {
-	return fmt.Sprintf("POST /graphql HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s", server, fields, len(body), body)
+	return fmt.Sprintf("POST /graphql HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n%sContent-Length: "+
+		"%d\r\n\r\n%s", server, fields, len(body), body)
 }
 
 var assetPath = regexp.MustCompile(`/playground/assets/[A-Za-z0-9_.-]+\.js`)

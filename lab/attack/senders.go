@@ -49,11 +49,13 @@ func senders() []sender {
 		{"a GET's body that never comes", head(http.MethodGet, "/graphql?query={__typename}", announced), "", true},
 		{
 			"a body without a length that never comes",
-			"POST /graphql HTTP/1.1\r\nHost: lab\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n", "", true,
+			"POST /graphql HTTP/1.1\r\nHost: lab\r\nContent-Type: application/json\r\nTransfer-Encoding: " +
+				"chunked\r\n\r\n", "", true,
 		},
 		{
 			"a body that is waited for with 100-continue",
-			"POST /graphql HTTP/1.1\r\nHost: lab\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n", "", true,
+			"POST /graphql HTTP/1.1\r\nHost: lab\r\nContent-Type: application/json\r\nExpect: " +
+				"100-continue\r\nContent-Length: 1000\r\n\r\n", "", true,
 		},
 	}
 	for _, route := range routes {

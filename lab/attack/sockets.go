@@ -32,7 +32,8 @@ func seats(runs []*load.Run, from, to int) variant {
 		names[n] = run.ID
 	}
 	return variant{
-		name: "subscriptions", document: "subscription($r:[ID!]!,$f:StationCode,$t:StationCode){seatAvailability(runIds:$r,from:$f,to:$t){version}}",
+		name: "subscriptions", document: "subscription($r:[ID!]!,$f:StationCode," +
+			"$t:StationCode){seatAvailability(runIds:$r,from:$f,to:$t){version}}",
 		variables: map[string]any{"r": names, "f": load.StationCode(from), "t": load.StationCode(to)},
 	}
 }
@@ -242,7 +243,8 @@ func silentSockets(ctx context.Context, s *scene) error {
 // busySockets asks on each socket as fast as the pace allows, without waiting for answers.
 func busySockets(ctx context.Context, s *scene) error {
 	searches := roots(s.ownOrder, s.attackedRun)[4]
-	small := variant{name: "a search", document: "query($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){searchTickets(from:$f,to:$t,date:$d,first:5){nodes{version}}}", variables: searches.variables}
+	small := variant{name: "a search", document: "query($f:[StationCode!]!,$t:[StationCode!]!," +
+		"$d:Date!){searchTickets(from:$f,to:$t,date:$d,first:5){nodes{version}}}", variables: searches.variables}
 	s.each(ctx, s.attack.connections, func(int) {
 		one, r := openSocket(ctx, s.server.Addr(), "")
 		if one == nil {

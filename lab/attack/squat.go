@@ -51,7 +51,8 @@ func squat(ctx context.Context, s *scene) error {
 	})
 	for _, one := range squatters {
 		if bound := maxDocuments * len(one.servers); one.told > bound {
-			s.find(fmt.Sprintf("one account was told of %d documents %s, more than %d, while records of buyers could not be read %.0f times",
+			s.find(fmt.Sprintf("one account was told of %d documents %s, more than %d, while records of buyers "+
+				"could not be read %.0f times",
 				one.told, one.name, bound, s.metric(ctx, "interlock_buyers_unlimited_total")))
 		}
 	}

@@ -112,7 +112,8 @@ func (s *Sale) Log() Log {
 // Capacity is how many orders the leg of a run has room for.
 func Capacity(run *load.Run) int { return len(load.Classes) * run.SeatsPerClass }
 
-const placeOrder = `mutation Buy($i:PlaceOrderInput!){placeOrder(input:$i){order{number} userErrors{code message path}}}`
+const placeOrder = `mutation Buy($i:PlaceOrderInput!){placeOrder(input:$i){order{number} userErrors{code message ` +
+	`path}}}`
 
 // buy buys one ticket. It waits for the outcome, also when the sale ends meanwhile.
 func (s *Sale) buy(ctx context.Context, api load.API) {

@@ -122,7 +122,8 @@ func (o Options) formation() *rail.Formation {
 // NewRun puts a run on sale.
 func (s *Seller) NewRun(ctx context.Context, id string) error {
 	db := s.db.WithContext(ctx)
-	err := db.Exec("INSERT INTO runs (id, train_number, train_id, service_date, sale_opens_at, closes_before_seconds, status, reason, version, touched_at, publication) "+
+	err := db.Exec("INSERT INTO runs (id, train_number, train_id, service_date, sale_opens_at, "+
+		"closes_before_seconds, status, reason, version, touched_at, publication) "+
 		"VALUES (?, 'B1', ?, '2030-01-01', 0, 300, 'PUBLISHED', '', 1, 0, 1)", id, trainID).Error
 	for _, class := range s.options.Classes {
 		if err == nil {
@@ -194,7 +195,8 @@ func (s *Seller) transact(ctx context.Context, w Way, r Request) error {
 		err = tx.Create(&order{
 			RunID: r.Run, ID: id, Number: id[len(id)-12:], Buyer: r.Buyer, IdempotencyKey: r.Key, BodyHash: r.Key,
 			Version: 1,
-			State:   "ON_HOLD", TrainID: on.TrainID, FromCall: r.From, ToCall: r.To, TotalMinor: 55_300, Currency: "CNY",
+			State:   "ON_HOLD", TrainID: on.TrainID, FromCall: r.From, ToCall: r.To, TotalMinor: 55_300,
+			Currency: "CNY",
 			PlacedAt: now, PayBy: now + (15 * time.Minute).Milliseconds(), PlacedRunVersion: on.Version,
 		}).Error
 		if err != nil {

@@ -26,8 +26,11 @@ func TestBuild_RowsAreLikeASales(t *testing.T) {
 	w := newTestWriter(t)
 	const n = 2_000
 	require.NoError(t, w.build(n))
-	order := regexp.MustCompile(`\('L1@2030-01-01','(L1@2030-01-01/[0-9A-V]{23})','([0-9A-HJKMNP-TV-Z]{12})','(buyer-[0-9]{5})','([0-9a-f]{32})','([\w-]{32})',1,'ON_HOLD','','[0-9a-f]{32}',([0-9]+,[0-9]+),([0-9]+),'CNY',[0-9]{13},[0-9]{13},0,2\)`)
-	ticket := regexp.MustCompile(`\('L1@2030-01-01','(L1@2030-01-01/[0-9A-V]{23})',0,'(BUSINESS|FIRST|SECOND)',([0-9]+),'([0-9]+)','([0-9]+[A-D])',([0-9]+),'CNY','([\w-]{53,80})','lab','([\w-]{32})'\)`)
+	order := regexp.MustCompile(`\('L1@2030-01-01','(L1@2030-01-01/[0-9A-V]{23})','([0-9A-HJKMNP-TV-Z]{12})',` +
+		`'(buyer-[0-9]{5})','([0-9a-f]{32})','([\w-]{32})',1,'ON_HOLD','','[0-9a-f]{32}',([0-9]+,[0-9]+),([0-9]+),` +
+		`'CNY',[0-9]{13},[0-9]{13},0,2\)`)
+	ticket := regexp.MustCompile(`\('L1@2030-01-01','(L1@2030-01-01/[0-9A-V]{23})',0,'(BUSINESS|FIRST|SECOND)',` +
+		`([0-9]+),'([0-9]+)','([0-9]+[A-D])',([0-9]+),'CNY','([\w-]{53,80})','lab','([\w-]{32})'\)`)
 	orders := order.FindAllStringSubmatch(string(w.text), -1)
 	tickets := ticket.FindAllStringSubmatch(string(w.text), -1)
 	require.Len(t, orders, n)
@@ -62,7 +65,8 @@ func TestBuild_RowsAreLikeASales(t *testing.T) {
 func TestBuild_SeatsAreThoseThatWereSold(t *testing.T) {
 	w := newTestWriter(t)
 	written := newMaps()
-	changes := regexp.MustCompile(`INSERT INTO seat_changes \(run_id, version, changes\) VALUES \('L1@2030-01-01',[0-9]+,x'([0-9a-f]+)'\)`)
+	changes := regexp.MustCompile(`INSERT INTO seat_changes \(run_id, version, changes\) VALUES \('L1@2030-01-01',` +
+		`[0-9]+,x'([0-9a-f]+)'\)`)
 	maps := regexp.MustCompile(`\('L1@2030-01-01','(BUSINESS|FIRST|SECOND)',x'([0-9a-f]+)'\)`)
 	whole := 0
 	for batch := range 30 {

@@ -28,9 +28,11 @@ const (
 	// scatter makes of a count what looks as random as an order's number and, being odd, is as little there twice.
 	scatter = 0x9e3779b97f4a7c15
 
-	ordersHead = "INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, " +
+	ordersHead = "INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, " +
+		"state_reason, train_id, " +
 		"from_call, to_call, total_minor, currency, placed_at, pay_by, pay_attempts, placed_run_version) VALUES "
-	ticketsHead = "INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, personal, " +
+	ticketsHead = "INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, " +
+		"currency, personal, " +
 		"personal_key, document) VALUES "
 )
 

@@ -75,7 +75,8 @@ func (w *Writer) exec(ctx context.Context, statement string) error {
 // moveOn begins a fresh run. That is one more commit every some twenty thousand orders.
 func (w *Writer) moveOn(ctx context.Context) error {
 	w.begin(w.database.newRun())
-	return w.exec(ctx, "INSERT INTO runs (id, train_number, train_id, service_date, sale_opens_at, closes_before_seconds, status, reason, version, touched_at, publication) "+
+	return w.exec(ctx, "INSERT INTO runs (id, train_number, train_id, service_date, sale_opens_at, "+
+		"closes_before_seconds, status, reason, version, touched_at, publication) "+
 		"VALUES ('"+w.run+"', 'L', '"+trainID+"', '2030-01-01', 0, 300, 'PUBLISHED', '', 1, 0, 1)")
 }
 
@@ -107,7 +108,9 @@ func (w *Writer) build(n int) error {
 	}
 	w.buildOrders(sold)
 	// As in a sale, the version cannot become NULL.
-	w.text = fmt.Appendf(w.text[:0], "START TRANSACTION; UPDATE runs SET version = CASE version WHEN %d THEN version + 1 END, touched_at = %s, changes_bytes = %d WHERE id = '%s'",
+	w.text = fmt.Appendf(w.text[:0], "START TRANSACTION; "+
+		"UPDATE runs SET version = CASE version WHEN %d THEN version + 1 END, touched_at = %s, changes_bytes = %d "+
+		"WHERE id = '%s'",
 		w.version, nowText, w.changesBytes, w.run)
 	for _, statements := range [][]byte{w.seats, w.orders, w.tickets, []byte("COMMIT")} {
 		w.text = append(append(w.text, "; "...), statements...)

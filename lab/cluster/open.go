@@ -126,7 +126,8 @@ func barrier(ctx context.Context, primary *member) error {
 
 // follow points a replica at its primary.
 func follow(primary *servers.SQLServer, password string) string {
-	return fmt.Sprintf("CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = %d, MASTER_USER = '%s', MASTER_PASSWORD = '%s', "+
+	return fmt.Sprintf("CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = %d, MASTER_USER = '%s', "+
+		"MASTER_PASSWORD = '%s', "+
 		"MASTER_USE_GTID = slave_pos, MASTER_HEARTBEAT_PERIOD = %d, MASTER_CONNECT_RETRY = 1",
 		primary.Port(), replicationUser, password, heartbeatSeconds)
 }

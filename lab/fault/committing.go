@@ -31,7 +31,8 @@ func whileCommitting(
 	limited, cancel := context.WithTimeout(ctx, committingWait)
 	defer cancel()
 	for waiting == 0 && limited.Err() == nil {
-		const query = "SELECT VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME = 'Rpl_semi_sync_source_wait_sessions'"
+		const query = "SELECT VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME = " +
+			"'Rpl_semi_sync_source_wait_sessions'"
 		if err := conn.QueryRowContext(limited, query).Scan(&waiting); err != nil && limited.Err() == nil {
 			return 0, time.Time{}, err
 		}

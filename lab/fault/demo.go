@@ -46,7 +46,8 @@ func DemoUnprotected(ctx context.Context, s *Stage, say Say) (*Result, error) {
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, playLimit)
 	defer cancel()
-	say("The members replicate asynchronously: an answer waits for no replica. The lock says yes to everybody, and no server checks the version of what it sells, or whether a replica has it.")
+	say("The members replicate asynchronously: an answer waits for no replica. The lock says yes to everybody, and " +
+		"no server checks the version of what it sells, or whether a replica has it.")
 	if err := execute(ctx, p.cluster.Primary, "SET GLOBAL rpl_semi_sync_source_enabled = OFF"); err != nil {
 		return nil, err
 	}
@@ -73,7 +74,8 @@ func DemoProtected(ctx context.Context, s *Stage, say Say) (*Result, error) {
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, playLimit)
 	defer cancel()
-	say("Every commit waits for a replica, two supervisors look after three members, and servers check the version of what they sell.")
+	say("Every commit waits for a replica, two supervisors look after three members, and servers check the version " +
+		"of what they sell.")
 	if err := p.publishSeats(ctx, 1, say); err != nil {
 		return nil, err
 	}
@@ -150,7 +152,8 @@ func (p *play) sellTwice(ctx context.Context, say Say) error {
 		if a.Order == nil || b.Order == nil {
 			continue
 		}
-		say("A and B ask two servers for it at the same moment. A is told: order %s, coach %s, seat %s. B is told: order %s, coach %s, seat %s.",
+		say("A and B ask two servers for it at the same moment. A is told: order %s, coach %s, seat %s. B is told: "+
+			"order %s, coach %s, seat %s.",
 			a.Order.Number, a.Order.Coach, a.Order.Seat, b.Order.Number, b.Order.Coach, b.Order.Seat)
 		overlap, _, _, err := p.checks(ctx, workload.Log().Calls(), n)
 		if err != nil {
@@ -163,7 +166,7 @@ func (p *play) sellTwice(ctx context.Context, say Say) error {
 		p.caught(say, overlap)
 		return nil
 	}
-	return fmt.Errorf("on %d trains nobody was sold a seat twice: is the program built without the check of versions?", tries)
+	return fmt.Errorf("on %d trains no seat was sold twice: is the program built without the check of versions?", tries)
 }
 
 // lose kills the primary after A was told of an order that no replica has, and makes one of them the primary.
@@ -287,7 +290,9 @@ type purchase struct {
 
 // buyAcrossDeath lets A buy while the replicas are frozen, and kills the primary with its data before they thaw. A asks
 // with the same key until the order is there. first is the first answer.
-func (p *play) buyAcrossDeath(ctx context.Context, workload *clients.Workload, say Say) (first history.Call, err error) {
+func (p *play) buyAcrossDeath(
+	ctx context.Context, workload *clients.Workload, say Say,
+) (first history.Call, err error) {
 	victim, err := primaryOf(ctx, p.cluster)
 	if err != nil {
 		return first, err
@@ -301,7 +306,8 @@ func (p *play) buyAcrossDeath(ctx context.Context, workload *clients.Workload, s
 		asked <- purchase{call, err}
 	}()
 	first = p.awaitAnswer(ctx, workload)
-	say("The replicas are frozen. A buys: the primary has taken the seat, no replica has. A is told %s: ask again with "+
+	say("The replicas are frozen. A buys: the primary has taken the seat, no replica has. A is told %s: ask again "+
+		"with "+
 		"the same key.", first.Code)
 	killed := time.Now()
 	err = errors.Join(
@@ -322,7 +328,8 @@ func (p *play) buyAcrossDeath(ctx context.Context, workload *clients.Workload, s
 	if err != nil {
 		return first, err
 	}
-	say("The supervisor opens %s instead of %s. %.1f s after the death A's key is answered: order %s, coach %s, seat %s.",
+	say("The supervisor opens %s instead of %s. %.1f s after the death A's key is answered: order %s, coach %s, "+
+		"seat %s.",
 		now.Addr(), victim.Addr(), a.call.End.Sub(killed).Seconds(), order.Number, order.Coach, order.Seat)
 	return first, nil
 }

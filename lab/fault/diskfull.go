@@ -27,10 +27,10 @@ const (
 // smallDisk is a supervised cluster whose first primary has its binary log on a disk that can be filled.
 var smallDisk = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, FirstDiskBytes: smallDiskBytes}
 
-// diskFull fills the disk that the primary's binary log is on. MySQL waits for room then, and its commits with it. It runs
-// and says that it is well, so the supervisor does not take over. With an even seed room is made, and within a minute the
-// sale goes on where it was. With an odd seed the primary is ended, as one must be for which no room can be made, and
-// another member takes its place.
+// diskFull fills the disk that the primary's binary log is on. MySQL waits for room then, and its commits with it. It
+// runs and says that it is well, so the supervisor does not take over. With an even seed room is made, and within a
+// minute the sale goes on where it was. With an odd seed the primary is ended, as one must be for which no room can be
+// made, and another member takes its place.
 func diskFull() Fault {
 	return Fault{
 		Name: "disk_full", Area: replicationArea, Shape: smallDisk,
@@ -112,7 +112,8 @@ func (f *fullDisk) heal(ctx context.Context) (Injected, error) {
 	_, replaced := proof.Facts["primary_is"]
 	proof.Facts["calls_under_way"], proof.Fired = under, f.said != "" && under > 0 && replaced == f.deleted
 	if f.placed > 0 {
-		proof.Broken = append(proof.Broken, fmt.Sprintf("%d orders were acknowledged while the disk was full", f.placed))
+		proof.Broken = append(proof.Broken,
+			fmt.Sprintf("%d orders were acknowledged while the disk was full", f.placed))
 	}
 	return proof, nil
 }

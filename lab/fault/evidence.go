@@ -119,9 +119,12 @@ func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []
 	for i, id := range e.ids {
 		args[i] = string(id)
 	}
-	rows, err := db.QueryContext(ctx, "SELECT o.number, o.buyer, o.idempotency_key, o.run_id, o.state, o.version, o.from_call, o.to_call, "+
-		"o.placed_run_version, COALESCE(o.ended_run_version, 0), o.placed_at, COALESCE(o.ended_at, 0), COALESCE(o.paid_at, 0), o.pay_by, "+
-		"t.seat_class, t.seat_index, t.coach, t.seat, o.total_minor, o.currency, t.order_id, t.n, t.personal_key, t.personal FROM orders o "+
+	rows, err := db.QueryContext(ctx, "SELECT o.number, o.buyer, o.idempotency_key, o.run_id, o.state, o.version, "+
+		"o.from_call, o.to_call, "+
+		"o.placed_run_version, COALESCE(o.ended_run_version, 0), o.placed_at, COALESCE(o.ended_at, 0), "+
+		"COALESCE(o.paid_at, 0), o.pay_by, "+
+		"t.seat_class, t.seat_index, t.coach, t.seat, o.total_minor, o.currency, t.order_id, t.n, t.personal_key, "+
+		"t.personal FROM orders o "+
 		"JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id WHERE o.run_id IN (?"+strings.Repeat(", ?",
 		len(args)-1)+")", args...)
 	if err != nil {
@@ -137,7 +140,8 @@ func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []
 		var sealed []byte
 		if err := rows.Scan(&t.Number, &t.Buyer, &t.Key, &t.Run, &t.State, &t.Version, &t.From, &t.To, &t.PlacedVersion,
 			&t.EndedVersion, &placed, &ended, &paid, &payBy,
-			&t.Class, &t.SeatIndex, &t.Coach, &t.Seat, &t.Total.Minor, &t.Total.Currency, &order, &n, &key, &sealed); err != nil {
+			&t.Class, &t.SeatIndex, &t.Coach, &t.Seat, &t.Total.Minor, &t.Total.Currency,
+			&order, &n, &key, &sealed); err != nil {
 			return nil, err
 		}
 		if t.Passenger, err = sqlledger.OpenPassenger(e.cluster.Keyring(), order, n, key, sealed); err != nil {

@@ -82,7 +82,8 @@ func (e *evidence) awaitFollower(
 
 // follows is nil where a member is connected to the primary and has all up to a position.
 func (e *evidence) follows(ctx context.Context, server *servers.SQLServer, position string) error {
-	connected, err := ask(ctx, server, "SELECT COUNT(*) FROM performance_schema.replication_connection_configuration c "+
+	connected, err := ask(ctx, server, "SELECT COUNT(*) FROM "+
+		"performance_schema.replication_connection_configuration c "+
 		"JOIN performance_schema.replication_connection_status s ON s.CHANNEL_NAME = c.CHANNEL_NAME "+
 		"WHERE c.PORT = ? AND s.SERVICE_STATE = 'ON'", e.primary.Port())
 	if err != nil {

@@ -171,8 +171,8 @@ func (d *redelivery) proof() Injected {
 	return proof
 }
 
-// lastMessageLost keeps every message about a run from being published, the last one before all is quiet included. Those
-// who follow the run must come to its last version all the same.
+// lastMessageLost keeps every message about a run from being published, the last one before all is quiet included.
+// Those who follow the run must come to its last version all the same.
 func lastMessageLost() Fault {
 	return Fault{
 		Name: "last_message_lost", Area: cacheArea, Shape: ordinary, Lasts: 2 * time.Second,
@@ -201,8 +201,8 @@ func lastMessageLost() Fault {
 	}
 }
 
-// publishing changes whether clients of the cache may publish. What is left is stored before it is said, so a script that
-// may not say it has stored it.
+// publishing changes whether clients of the cache may publish. What is left is stored before it is said, so a script
+// that may not say it has stored it.
 func (c *store) publishing(ctx context.Context, rule string) error {
 	return c.client.Do(ctx, "ACL", "SETUSER", "default", rule).Err()
 }

@@ -65,7 +65,8 @@ const connectionsTimeout = time.Second
 func connections(ctx context.Context, member *servers.SQLServer) int {
 	ctx, cancel := context.WithTimeout(ctx, connectionsTimeout)
 	defer cancel()
-	said, err := ask(ctx, member, "SELECT VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME = 'Threads_connected'")
+	said, err := ask(ctx, member, "SELECT VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME "+
+		"= 'Threads_connected'")
 	if err != nil {
 		return 0
 	}

@@ -85,7 +85,8 @@ func (r *Result) Text() string {
 	if r.OK {
 		verdict = "ok"
 	}
-	fmt.Fprintf(&b, "%-30s %-4s outage %.1f s, %d orders acknowledged, %d in doubt (%d done, %d refused, %d open), %.0f s\n", r.Name, verdict,
+	fmt.Fprintf(&b, "%-30s %-4s outage %.1f s, %d orders acknowledged, %d in doubt (%d done, %d refused, %d open), "+
+		"%.0f s\n", r.Name, verdict,
 		r.OutageSeconds, r.Acknowledged, r.Pending.Requests, r.Pending.Done, r.Pending.Refused, r.Pending.Open,
 		r.TookSeconds)
 	if r.Problem != "" {

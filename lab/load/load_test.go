@@ -33,22 +33,33 @@ func TestDocument_IsOneOfItsKind(t *testing.T) {
 	}
 }
 
+// failed is an answer that is an error, with a code and what else is in its extensions.
+func failed(code string) string {
+	return `{"errors":[{"message":"x","extensions":{"code":` + code + `}}],"data":{"placeOrder":null}}`
+}
+
 func TestRead(t *testing.T) {
-	placed := `{"data":{"placeOrder":{"order":{"number":"4F7K2M9QX8TB","state":"ON_HOLD","payBy":null,"total":{"amount":"5.00","currencyCode":"CNY"},"tickets":[{"coach":"3","seat":"23B","seatClass":"FIRST","price":{"amount":"5.00"}}]},"userErrors":[]}}}`
+	placed := `{"data":{"placeOrder":{"order":{"number":"4F7K2M9QX8TB","state":"ON_HOLD","payBy":null,"total":{` +
+		`"amount":"5.00","currencyCode":"CNY"},"tickets":[{"coach":"3","seat":"23B","seatClass":"FIRST","price":{` +
+		`"amount":"5.00"}}]},"userErrors":[]}}}`
 	a := read(200, []byte(placed))
 	require.Equal(t, Placed, a.outcome)
 	require.Equal(t, "4F7K2M9QX8TB", string(a.number[:]))
 	require.Equal(t, Told([]byte("3"), []byte("23B")), a.told)
 	require.NotEqual(t, Told([]byte("32"), []byte("3B")), a.told)
 
+	refused := func(code string) string {
+		return `{"data":{"placeOrder":{"order":null,"userErrors":[{"code":"` + code +
+			`","message":"no","path":["input"]}]}}}`
+	}
 	for body, want := range map[string]Outcome{
-		`{"data":{"placeOrder":{"order":null,"userErrors":[{"code":"SOLD_OUT","message":"no","path":["input"]}]}}}`:         SoldOut,
-		`{"data":{"placeOrder":{"order":null,"userErrors":[{"code":"ALREADY_TRAVELLING","message":"no"}]}}}`:                Refused,
-		`{"errors":[{"message":"x","extensions":{"code":"OVERLOADED","retryAfterMs":500}}],"data":{"placeOrder":null}}`:     Overloaded,
-		`{"errors":[{"message":"x","extensions":{"code":"ORDER_PENDING","retryAfterMs":1000}}],"data":{"placeOrder":null}}`: Pending,
-		`{"errors":[{"message":"x","extensions":{"code":"UNAVAILABLE","retryAfterMs":1000}}],"data":{"placeOrder":null}}`:   Unavailable,
-		`{"errors":[{"message":"x","extensions":{"code":"INTERNAL"}}],"data":{"placeOrder":null}}`:                          Broken,
-		`Bad Gateway`: Broken,
+		refused("SOLD_OUT"):                                               SoldOut,
+		refused("ALREADY_TRAVELLING"):                                     Refused,
+		failed(`"OVERLOADED","retryAfterMs":500`):                         Overloaded,
+		failed(`"ORDER_PENDING","retryAfterMs":1000`):                     Pending,
+		failed(`"UNAVAILABLE","retryAfterMs":1000`):                       Unavailable,
+		failed(`"INTERNAL"`):                                              Broken,
+		`Bad Gateway`:                                                     Broken,
 		strings.Replace(placed, `"tickets":[{`, `"tickets":[],"x":[{`, 1): Broken,
 	} {
 		require.Equal(t, want, read(200, []byte(body)).outcome, body)
@@ -189,7 +200,8 @@ func seller(t *testing.T, takes time.Duration, body string) string {
 	return server.Listener.Addr().String()
 }
 
-const placedBody = `{"data":{"placeOrder":{"order":{"number":"4F7K2M9QX8TB","tickets":[{"coach":"3","seat":"23B"}]},"userErrors":[]}}}`
+const placedBody = `{"data":{"placeOrder":{"order":{"number":"4F7K2M9QX8TB","tickets":[{"coach":"3","seat":"23B"}]},` +
+	`"userErrors":[]}}}`
 
 func rush(t *testing.T, server string) Rush {
 	runs := &Runs{}
@@ -239,7 +251,7 @@ func TestRush_ClosedLoopCountsWithinTheWindow(t *testing.T) {
 // to ask.
 func TestRush_OverloadedAnswersAreTimed(t *testing.T) {
 	r := rush(t, seller(t, 5*time.Millisecond,
-		`{"errors":[{"message":"x","extensions":{"code":"OVERLOADED","retryAfterMs":500}}],"data":{"placeOrder":null}}`))
+		failed(`"OVERLOADED","retryAfterMs":500`)))
 	r.PerSecond = 40
 	result, err := r.Run(t.Context())
 	require.NoError(t, err)
@@ -265,7 +277,7 @@ func TestNewResult_EveryAnswerIsAnInterval(t *testing.T) {
 // TestRush_NobodyAsksForEver: what is not known some seconds after the window stays unknown.
 func TestRush_NobodyAsksForEver(t *testing.T) {
 	r := rush(t, seller(t, time.Millisecond,
-		`{"errors":[{"message":"x","extensions":{"code":"ORDER_PENDING"}}],"data":{"placeOrder":null}}`))
+		failed(`"ORDER_PENDING"`)))
 	r.PerSecond = 1
 	end := time.Now().Add(-patience)
 	b := r.newBuyer(0, window{end.Add(-time.Second), end})

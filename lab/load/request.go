@@ -8,7 +8,8 @@ import (
 )
 
 // orderDocument asks for what a web frontend shows after a purchase.
-const orderDocument = `mutation Buy($i:PlaceOrderInput!){placeOrder(input:$i){order{number state payBy total{amount currencyCode} tickets{coach seat seatClass price{amount}}} userErrors{code message path}}}`
+const orderDocument = `mutation Buy($i:PlaceOrderInput!){placeOrder(input:$i){order{number state payBy total{amount ` +
+	`currencyCode} tickets{coach seat seatClass price{amount}}} userErrors{code message path}}}`
 
 // Trip is what a buyer asks for: from a call to a later one, in one of Classes.
 type Trip struct{ From, To, Class int }
@@ -54,7 +55,8 @@ var stations = func() (codes [Calls]string) {
 
 // order is a request for one passenger with a key and a document of its own.
 func (r *request) order(token string, run *Run, t Trip, key [16]byte, document uint64, random *rand.Rand) []byte {
-	b := append(r.body[:0], `{"query":"`+orderDocument+`","operationName":"Buy","variables":{"i":{"idempotencyKey":"`...)
+	b := append(r.body[:0], `{"query":"`+orderDocument+`","operationName":"Buy",`...)
+	b = append(b, `"variables":{"i":{"idempotencyKey":"`...)
 	b = hex.AppendEncode(b, key[:])
 	b = append(b, `","runId":"`...)
 	b = append(b, run.ID...)

@@ -105,7 +105,8 @@ func Stall(server, run string) (net.Conn, error) {
 		return nil, err
 	}
 	if err = conn.SetReadBuffer(stalledBuffer); err == nil {
-		_, err = fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nAccept: text/event-stream\r\nContent-Length: %d\r\n\r\n%s",
+		_, err = fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nAccept: "+
+			"text/event-stream\r\nContent-Length: %d\r\n\r\n%s",
 			server, len(body), body)
 	}
 	if err != nil {

@@ -29,7 +29,8 @@ func StationCode(n int) string { return fmt.Sprintf("L%02d", n) }
 
 const (
 	publishStation = `mutation($i:PublishStationInput!){publishStation(input:$i){userErrors{code path message}}}`
-	publishTrain   = `mutation($i:PublishTrainInput!){publishTrain(input:$i){runs{id date} userErrors{code path message}}}`
+	publishTrain   = `mutation($i:PublishTrainInput!){publishTrain(input:$i){runs{id date} userErrors{code path ` +
+		`message}}}`
 )
 
 // Publish puts a train of the hot shape, with so many seats in each class, on sale for a number of dates, through the

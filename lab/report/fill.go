@@ -22,7 +22,8 @@ func fill(page string) string {
 			b.WriteString("\n")
 		}
 		if code || strings.HasPrefix(block, "```") || strings.ContainsRune("|-#!", rune(block[0])) {
-			code = strings.HasPrefix(block, "```") && !strings.HasSuffix(block, "```") || code && !strings.HasSuffix(block, "```")
+			begins, ends := strings.HasPrefix(block, "```"), strings.HasSuffix(block, "```")
+			code = (begins || code) && !ends
 			b.WriteString(block + "\n")
 			continue
 		}

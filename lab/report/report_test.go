@@ -158,7 +158,10 @@ func TestFiles_PartsLeftOut(t *testing.T) {
 	all := files(t, in)
 	require.Len(t, all, 1, "there is nothing to draw")
 	page := all["benchmarks.md"]
-	for _, missing := range []string{"## The baseline", "## The ceiling", "## Best-fit", "## Search", "## Watch", "## A single buyer", ".svg", "<nil>", "%!", "<no value>"} {
+	for _, missing := range []string{
+		"## The baseline", "## The ceiling", "## Best-fit", "## Search", "## Watch", "## A single buyer",
+		".svg", "<nil>", "%!", "<no value>",
+	} {
 		require.NotContains(t, page, missing)
 	}
 	require.Contains(t, page, "hot_64")

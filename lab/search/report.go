@@ -130,7 +130,8 @@ func Text(r *Report) string {
 	var b strings.Builder
 	line := func(name string, s *Searches) {
 		if s != nil {
-			fmt.Fprintf(&b, "%-13s %3d offers %8.0f searches/s   p50 %7.2f ms   p99 %7.2f ms   %d unknown, %d wrong\n", name,
+			fmt.Fprintf(&b, "%-13s %3d offers %8.0f searches/s   p50 %7.2f ms   p99 %7.2f ms   %d unknown, %d wrong\n",
+				name,
 				s.Offers, s.SearchesPerSecond, s.P50Milliseconds, s.P99Milliseconds, s.Unknown, s.Wrong)
 		}
 	}

@@ -186,8 +186,9 @@ func (l *lab) quietly(ctx context.Context) error {
 	m := &Statements{
 		IdleSelectsPerSecond:      idle.perSecond(idle.selects),
 		SearchingSelectsPerSecond: searching.perSecond(searching.selects),
-		IdlePerSecond:             idle.perSecond(idle.statements), SearchingPerSecond: searching.perSecond(searching.statements),
-		Searches: l.report.Busy.Searches + l.report.Typical.Searches + l.report.Empty.Searches,
+		IdlePerSecond:             idle.perSecond(idle.statements),
+		SearchingPerSecond:        searching.perSecond(searching.statements),
+		Searches:                  l.report.Busy.Searches + l.report.Typical.Searches + l.report.Empty.Searches,
 	}
 	m.PerSearch = max(0, (m.SearchingPerSecond-m.IdlePerSecond)*searching.seconds/float64(max(m.Searches, 1)))
 	l.report.MySQL = m

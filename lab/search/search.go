@@ -13,7 +13,8 @@ import (
 )
 
 // Searching asks for what a web frontend shows in a list of trains.
-const searching = `query Find($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){searchTickets(from:$f,to:$t,date:$d){asOf nodes{` +
+const searching = `query Find($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){searchTickets(from:$f,to:$t,date:$d){` +
+	`asOf nodes{` +
 	`run{id date state train{number kind}} from{station{code name} departure} to{station{code name} arrival} ` +
 	`durationMinutes version classes{seatClass remaining price{amount currencyCode}}}}}`
 

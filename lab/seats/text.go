@@ -35,7 +35,8 @@ func writeSeason(b *strings.Builder, name string, s *Season) {
 		}
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(b, "least over the loads: %.4f of re-seating, %.4f of first-fit, %.4f of first-fit with parties apart\n",
+	fmt.Fprintf(b, "least over the loads: %.4f of re-seating, %.4f of first-fit, %.4f of first-fit with parties "+
+		"apart\n",
 		s.MinRatioToReseating, s.MinRatioToFirstFit, s.MinRatioToFirstFitApart)
 	for _, worst := range []Worst{s.WorstTrain, s.WorstCabin} {
 		fmt.Fprintf(b, "worst: %s %s at load %g, %.4f of re-seating, %.4f of first-fit\n",

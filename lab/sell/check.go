@@ -91,7 +91,8 @@ func lost(ctx context.Context, db *sql.DB, acknowledged []load.Acknowledged) (in
 	for _, a := range acknowledged {
 		missing[a.Number] = a.Told
 	}
-	rows, err := db.QueryContext(ctx, "SELECT o.number, t.coach, t.seat FROM orders o JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id")
+	rows, err := db.QueryContext(ctx, "SELECT o.number, t.coach, t.seat FROM orders o JOIN tickets t ON t.run_id = "+
+		"o.run_id AND t.order_id = o.id")
 	if err != nil {
 		return 0, err
 	}

@@ -46,7 +46,8 @@ func (l *lab) judgeRefusals(ctx context.Context, db *sql.DB) (map[*load.Run]verd
 // readSold reads what was sold of a run, in the order of time.
 func readSold(ctx context.Context, db *sql.DB, run *load.Run) ([]sold, error) {
 	rows, err := db.QueryContext(ctx, "SELECT o.placed_at, o.from_call, o.to_call, t.seat_class, t.seat_index "+
-		"FROM orders o JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id WHERE o.run_id = ? ORDER BY o.placed_at", string(run.RunID))
+		"FROM orders o JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id WHERE o.run_id = ? ORDER BY "+
+		"o.placed_at", string(run.RunID))
 	if err != nil {
 		return nil, err
 	}

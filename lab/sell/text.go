@@ -39,7 +39,8 @@ func Text(r *Report) string {
 			100*s.SoldSeatLegsRatio)
 	}
 	if o := r.Overload; o != nil {
-		line("%-14s %8.0f orders/s of %.0f offered, %d told OVERLOADED   p50 %.2f ms   p99 %.2f ms   memory %.0f, %.0f, %.0f, %.0f MB", "overload",
+		line("%-14s %8.0f orders/s of %.0f offered, %d told OVERLOADED   p50 %.2f ms   p99 %.2f ms   memory %.0f, "+
+			"%.0f, %.0f, %.0f MB", "overload",
 			o.OrdersPerSecond, o.OfferedPerSecond, o.OverloadedAnswers, o.OverloadedP50Milliseconds,
 			o.OverloadedP99Milliseconds,
 			o.MemoryBeforeMegabytes, o.MemoryStartMegabytes, o.MemoryMiddleMegabytes, o.MemoryEndMegabytes)

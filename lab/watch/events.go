@@ -10,7 +10,8 @@ import (
 )
 
 // seats asks for what a phone shows of a run.
-const seats = `subscription Seats($r:[ID!]!,$f:StationCode!,$t:StationCode!){seatAvailability(runIds:$r,from:$f,to:$t){version classes{seatClass remaining}}}`
+const seats = `subscription Seats($r:[ID!]!,$f:StationCode!,$t:StationCode!){seatAvailability(runIds:$r,from:$f,` +
+	`to:$t){version classes{seatClass remaining}}}`
 
 // question is a subscription's body.
 func question(run string) ([]byte, error) {

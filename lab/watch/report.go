@@ -134,7 +134,8 @@ func Text(r *Report) string {
 	line("%-10s one who does not read: %.2f × the others' p99, cut off: %t", "", r.Stalled.RatioToSteady, r.Stalled.Cut)
 	line("%-10s all have version %d after %.0f ms, %d missing", "end", r.End.LastVersion, r.End.AfterMilliseconds,
 		r.End.Missing)
-	line("%-10s %d back: p50 %.0f ms, p99 %.0f ms, the last after %.0f ms; then all have version %d after %.0f ms, %d missing", "reconnect",
+	line("%-10s %d back: p50 %.0f ms, p99 %.0f ms, the last after %.0f ms; then all have version %d after %.0f ms, "+
+		"%d missing", "reconnect",
 		r.Reconnect.Back, r.Reconnect.P50, r.Reconnect.P99, r.Reconnect.Max, r.ReconnectEnd.LastVersion,
 		r.ReconnectEnd.AfterMilliseconds, r.ReconnectEnd.Missing)
 	line("%d violations, %d broken streams %s", r.Violations, r.Broken, r.Problem)

@@ -286,7 +286,8 @@ func (l *lab) now(ctx context.Context) (version int64, left int, err error) {
 		}
 	}
 	err = load.API{Server: l.Server, Token: l.admin}.Ask(ctx,
-		`query($i:ID!,$f:StationCode!,$t:StationCode!){node(id:$i){... on Run{availability(from:$f,to:$t){version classes{remaining}}}}}`,
+		`query($i:ID!,$f:StationCode!,$t:StationCode!){node(id:$i){... on Run{availability(from:$f,to:$t){version `+
+			`classes{remaining}}}}}`,
 		map[string]any{"i": l.run.ID, "f": background.From(), "t": background.To()}, &answer)
 	for _, class := range answer.Node.Availability.Classes {
 		if class.Remaining == nil {

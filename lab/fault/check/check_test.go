@@ -413,7 +413,8 @@ func TestLinear_VersionsAndCallsDisagree(t *testing.T) {
 		r, _ := check.Linear(s.calls, s.primary, s.snapshots, time.Second, 5*time.Second)
 		fails(t, r, says)
 	}
-	fails("the place of order A1 was asked for after the place of order C1 was answered, which is version 3801 of T12@2019-10-12, and is version 3800")
+	fails("the place of order A1 was asked for after the place of order C1 was answered, which is version 3801 of " +
+		"T12@2019-10-12, and is version 3800")
 
 	s = good()
 	s.snapshots[0].Version = 3800

@@ -49,7 +49,9 @@ type (
 
 // keptOtherwise is the first thing in which the primary has an order otherwise than a client was told; "" for none.
 func keptOtherwise(c history.Call, has history.Stored) string {
-	told, hasMasked := c.Order, has.Passenger.DocumentNumberMasked()
+	told := c.Order
+	toldTo := traveller{c.Passenger, told.Name, told.DocumentMasked}
+	hasFor := traveller{has.Passenger, has.Passenger.Name, has.Passenger.DocumentNumberMasked()}
 	for _, one := range []struct {
 		same bool
 		text string
@@ -76,7 +78,7 @@ func keptOtherwise(c history.Call, has history.Stored) string {
 			[]any{told.PayBy.Sub(has.PayBy)},
 		},
 		{
-			traveller{c.Passenger, told.Name, told.DocumentMasked} == traveller{has.Passenger, has.Passenger.Name, hasMasked},
+			toldTo == hasFor,
 			"was asked for %s with %s, told for %s with %s, and the primary has it for %s with %s",
 			[]any{
 				c.Passenger.Name, c.Passenger.DocumentNumber, told.Name, told.DocumentMasked,

@@ -33,7 +33,8 @@ func realTime(r *Result, calls []history.Call, primary history.Member) {
 			}
 			r.Looked++
 			if last.version > 0 && s.version <= last.version {
-				r.wrong("the %s of order %s was asked for after the %s of order %s was answered, which is version %d of %s, and is version %d",
+				r.wrong("the %s of order %s was asked for after the %s of order %s was answered, which is version "+
+					"%d of %s, and is version %d",
 					s.kind, s.number, last.kind, last.number, last.version, run, s.version)
 			}
 		}

@@ -197,7 +197,8 @@ func (p *player) endBefore(t time.Time) {
 		over := c.End.Add(clockSlack).Before(t)
 		if over {
 			p.wrongNo[c.Request] = true
-			p.result.wrong("%s was told that no seat of %s is left from call %d to %d of %s, and at every moment of the call one was",
+			p.result.wrong("%s was told that no seat of %s is left from call %d to %d of %s, and at every moment of "+
+				"the call one was",
 				c.Buyer, c.Class, c.From+1, c.To+1, c.Run)
 		}
 		return over

@@ -10,9 +10,9 @@ import (
 // ResolveTime is how long after the healing a request may stay open.
 const ResolveTime = 30 * time.Second
 
-// Resolved is C4. Whatever a client was left in doubt about has come to one outcome soon after the healing. Every answer
-// to one key names one order, and the primary has no other for that key. Once a client was told of an order, no later
-// question for it is refused.
+// Resolved is C4. Whatever a client was left in doubt about has come to one outcome soon after the healing. Every
+// answer to one key names one order, and the primary has no other for that key. Once a client was told of an order, no
+// later question for it is refused.
 func Resolved(calls []history.Call, primary history.Member, healed time.Time) *Result {
 	r := begin("C4")
 	oneOrder(r, primary)

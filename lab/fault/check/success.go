@@ -17,9 +17,9 @@ const (
 )
 
 // Success is C11. It looks at the calls begun from RecoverTime after the healing until an end. At least 99 % of the
-// placings, payments and cancellations did what was asked, or said a true no: wrongNo are the refusals that were untrue.
-// At least 99 % of the searches said what is left. Searches are counted apart: they are so many that all orders might
-// fail among them unnoticed.
+// placings, payments and cancellations did what was asked, or said a true no: wrongNo are the refusals that were
+// untrue. At least 99 % of the searches said what is left. Searches are counted apart: they are so many that all orders
+// might fail among them unnoticed.
 func Success(calls []history.Call, healed, end time.Time, wrongNo map[history.Request]bool) *Result {
 	r := begin("C11")
 	from := healed.Add(RecoverTime)

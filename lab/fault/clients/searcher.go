@@ -10,7 +10,8 @@ import (
 	"interlock/lab/load"
 )
 
-const searchDocument = `query($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){searchTickets(from:$f,to:$t,date:$d,first:10){nodes{run{id} classes{remaining}}}}`
+const searchDocument = `query($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){searchTickets(from:$f,to:$t,date:$d,` +
+	`first:10){nodes{run{id} classes{remaining}}}}`
 
 // search looks for tickets until the workload is left. After no answer it asks another server.
 func (w *Workload) search(n int) {

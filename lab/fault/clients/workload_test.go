@@ -58,12 +58,17 @@ func (o *office) serve(w http.ResponseWriter, r *http.Request) {
 		if o.asked[input.IdempotencyKey] == 2 {
 			o.orders++
 		}
-		fmt.Fprintf(w, `{"data":{"placeOrder":{"order":{"id":"i","number":%q,"version":1,"state":"ON_HOLD","total":{"amount":"5.00","currencyCode":"CNY"},"payBy":"2019-10-12T09:15:00.123+08:00","tickets":[{"coach":"3","seat":"23B","passenger":{"name":"王伟","documentNumberMasked":"R**1"}}]},"userErrors":[]}}}`,
+		fmt.Fprintf(w, `{"data":{"placeOrder":{"order":{"id":"i","number":%q,"version":1,"state":"ON_HOLD","total":{`+
+			`"amount":"5.00","currencyCode":"CNY"},"payBy":"2019-10-12T09:15:00.123+08:00","tickets":[{"coach":"3",`+
+			`"seat":"23B","passenger":{"name":"王伟","documentNumberMasked":"R**1"}}]},"userErrors":[]}}}`,
 			input.IdempotencyKey)
 	case strings.Contains(question.Query, "payOrder"):
-		fmt.Fprint(w, `{"data":{"payOrder":{"order":{"id":"i","number":"n","version":2,"state":"PAID","total":{"amount":"5.00","currencyCode":"CNY"},"payBy":"2019-10-12T09:15:00.123+08:00","tickets":[{"coach":"3","seat":"23B","passenger":{"name":"王伟","documentNumberMasked":"R**1"}}]},"userErrors":[]}}}`)
+		fmt.Fprint(w, `{"data":{"payOrder":{"order":{"id":"i","number":"n","version":2,"state":"PAID","total":{`+
+			`"amount":"5.00","currencyCode":"CNY"},"payBy":"2019-10-12T09:15:00.123+08:00","tickets":[{"coach":"3",`+
+			`"seat":"23B","passenger":{"name":"王伟","documentNumberMasked":"R**1"}}]},"userErrors":[]}}}`)
 	default:
-		fmt.Fprint(w, `{"data":{"cancelOrder":{"order":null,"userErrors":[{"code":"HOLD_EXPIRED","message":"too late"}]}}}`)
+		fmt.Fprint(w, `{"data":{"cancelOrder":{"order":null,"userErrors":[{"code":"HOLD_EXPIRED","message":"too `+
+			`late"}]}}}`)
 	}
 }
 
@@ -138,7 +143,8 @@ func TestWorkload_InsistsWithTheSameKey(t *testing.T) {
 
 func TestWorkload_Impatient(t *testing.T) {
 	const retryAfter = 500 * time.Millisecond
-	workload, _ := open(t, failing(`{"errors":[{"message":"m","extensions":{"code":"UNAVAILABLE","retryAfterMs":500}}]}`), clients.Options{
+	unavailable := failing(`{"errors":[{"message":"m","extensions":{"code":"UNAVAILABLE","retryAfterMs":500}}]}`)
+	workload, _ := open(t, unavailable, clients.Options{
 		Buyers: 2, Impatient: 1, Seed: 1,
 	})
 	var sooner, later map[string]int // buyers that asked again before they were told to, and after
