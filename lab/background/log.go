@@ -2,6 +2,19 @@ package background
 
 import "time"
 
+// Ack is one order as its buyer saw it.
+type Ack struct{ AskedAt, HeardAt time.Time }
+
+// Log is what the buyers have heard so far.
+type Log struct {
+	// Acks are the orders, in the order in which buyers heard of them.
+	Acks []Ack
+	// Refused is how many were told no, as when the run is sold out. Failed is how many answers were none, after which
+	// the same key was asked again. Problem is the last of these.
+	Refused, Failed int
+	Problem         error
+}
+
 // Shown is how many orders a client was shown at a time.
 type Shown struct {
 	// AskedAt is when the question was sent. Of an event, which is not asked for, it is when the event came.

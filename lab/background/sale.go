@@ -41,9 +41,6 @@ type Options struct {
 	PerSecond float64
 }
 
-// Ack is one order as its buyer saw it.
-type Ack struct{ AskedAt, HeardAt time.Time }
-
 // Sale is a sale that goes on.
 type Sale struct {
 	options Options
@@ -88,16 +85,6 @@ func Start(ctx context.Context, o Options) *Sale {
 func (s *Sale) Stop() {
 	s.cancel()
 	s.all.Wait()
-}
-
-// Log is what the buyers have heard so far.
-type Log struct {
-	// Acks are the orders, in the order in which buyers heard of them.
-	Acks []Ack
-	// Refused is how many were told no, as when the run is sold out. Failed is how many answers were none, after which
-	// the same key was asked again. Problem is the last of these.
-	Refused, Failed int
-	Problem         error
 }
 
 // Log tells what the buyers have heard so far.

@@ -23,6 +23,7 @@ type heard struct {
 
 // listener notes every message about the workload's runs.
 type listener struct {
+	store  *store
 	source availability.Listener
 	done   chan struct{}
 
@@ -30,20 +31,24 @@ type listener struct {
 	messages []heard
 }
 
-// listen listens until the listener is closed, which is to be done before the store is.
-func (c *store) listen(ctx context.Context, s *Scene) (*listener, error) {
-	source, err := c.Listen(ctx)
+// listen listens at the cache until the listener is closed.
+func (s *Scene) listen(ctx context.Context) (*listener, error) {
+	store, err := openStore(s.Cluster)
 	if err != nil {
 		return nil, err
+	}
+	source, err := store.Listen(ctx)
+	if err != nil {
+		return nil, errors.Join(err, store.close())
 	}
 	var ids []rail.RunID
 	for _, run := range s.Workload.Runs() {
 		ids = append(ids, run.RunID)
 	}
 	if err := source.Follow(ctx, ids...); err != nil {
-		return nil, errors.Join(err, source.Close())
+		return nil, errors.Join(err, source.Close(), store.close())
 	}
-	l := &listener{source: source, done: make(chan struct{})}
+	l := &listener{store: store, source: source, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
 		for change := range source.Changes() {
@@ -68,7 +73,7 @@ func (l *listener) all() []heard {
 func (l *listener) close() error {
 	err := l.source.Close()
 	<-l.done
-	return err
+	return errors.Join(err, l.store.close())
 }
 
 // oldSnapshot delivers what was left of each run at the beginning again and again, twice each time, to the cache and to
@@ -177,25 +182,21 @@ func lastMessageLost() Fault {
 	return Fault{
 		Name: "last_message_lost", Area: cacheArea, Shape: ordinary, Lasts: 2 * time.Second,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
-			store, err := openStore(s.Cluster)
+			listener, err := s.listen(ctx)
 			if err != nil {
 				return nil, err
-			}
-			listener, err := store.listen(ctx, s)
-			if err != nil {
-				return nil, errors.Join(err, store.close())
 			}
 			// A listener that has heard something would hear the rest, too.
 			for limited := time.Now().Add(heardWait); len(listener.all()) == 0 && time.Now().Before(limited); {
 				pause.For(ctx, heardPoll)
 			}
-			if err := store.publishing(ctx, "-publish"); err != nil {
-				return nil, errors.Join(err, listener.close(), store.close())
+			if err := listener.store.publishing(ctx, "-publish"); err != nil {
+				return nil, errors.Join(err, listener.close())
 			}
 			return func(ctx context.Context) (Injected, error) {
 				proof := Injected{Facts: map[string]any{}}
 				err := s.atRest(ctx, func(quiet time.Time) error { return s.missed(ctx, quiet, listener, &proof) })
-				return proof, errors.Join(err, store.publishing(ctx, "+publish"), listener.close(), store.close())
+				return proof, errors.Join(err, listener.store.publishing(ctx, "+publish"), listener.close())
 			}, nil
 		},
 	}

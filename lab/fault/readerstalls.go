@@ -30,16 +30,12 @@ func readerStalls() Fault {
 	return Fault{
 		Name: "reader_stalls", Area: cacheArea, Shape: ordinary, Lasts: stallLast,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
-			store, err := openStore(s.Cluster)
+			listener, err := s.listen(ctx)
 			if err != nil {
 				return nil, err
 			}
-			listener, err := store.listen(ctx, s)
-			if err != nil {
-				return nil, errors.Join(err, store.close())
-			}
 			stalled := &stalledReaders{scene: s, listener: listener}
-			end := func() error { return errors.Join(listener.close(), store.close(), stalled.close()) }
+			end := func() error { return errors.Join(listener.close(), stalled.close()) }
 			if err := stalled.come(ctx); err != nil {
 				return nil, errors.Join(err, end())
 			}
