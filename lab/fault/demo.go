@@ -359,7 +359,7 @@ func (p *play) signalReplicas(primary *servers.SQLServer, sig syscall.Signal) er
 func (p *play) checks(
 	ctx context.Context, calls []history.Call, n int,
 ) (overlap, kept, linear *check.Result, err error) {
-	e, err := gather(ctx, p.cluster, p.train, p.runs[n:n+1])
+	e, err := openEvidence(ctx, p.cluster, p.train, p.runs[n:n+1])
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -34,8 +34,8 @@ type evidence struct {
 	close   []func() error
 }
 
-// gather opens everything that is to be read. runs are of one train.
-func gather(ctx context.Context, c *cluster.Cluster, train string, runs []*load.Run) (_ *evidence, err error) {
+// openEvidence opens everything that is to be read. runs are of one train.
+func openEvidence(ctx context.Context, c *cluster.Cluster, train string, runs []*load.Run) (_ *evidence, err error) {
 	e := &evidence{cluster: c, after: rail.RunID(train + "@")} // before any of its dates
 	defer func() {
 		if err != nil {

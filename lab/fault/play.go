@@ -104,7 +104,7 @@ func (p *play) run(ctx context.Context) error {
 		return err
 	}
 	// From the last change on Redis has to be right, at once: so what it is compared with is opened before.
-	e, err := gather(ctx, p.cluster, p.train, p.runs)
+	e, err := openEvidence(ctx, p.cluster, p.train, p.runs)
 	if err != nil {
 		return fmt.Errorf("gathering the evidence: %w", err)
 	}

@@ -91,7 +91,7 @@ func overlapping(seed uint64) Fault {
 		}
 	}
 	// What waits for a batch is to find one, and the primary is to be there while the others look for it.
-	slices.SortStableFunc(chosen, func(a, b Fault) int { return cmp.Compare(turn(a), turn(b)) })
+	slices.SortStableFunc(chosen, func(a, b Fault) int { return cmp.Compare(rank(a), rank(b)) })
 	f := combined(chosen)
 	f.Name, f.Shape = Overlap, proxied
 	return f.healed(func(s *Scene, proof *Injected) {
@@ -118,8 +118,8 @@ func overlapArea(f Fault) string {
 	return f.Area
 }
 
-// turn puts what may hold a batch before everything else, and what may take the primary away behind it.
-func turn(f Fault) int {
+// rank puts what may hold a batch before everything else, and what may take the primary away behind it.
+func rank(f Fault) int {
 	switch overlapArea(f) {
 	case serverArea, lockArea:
 		return -1

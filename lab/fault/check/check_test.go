@@ -38,9 +38,9 @@ const runVersion = 100_000
 // versionAt is the version that the run has so many seconds after it was published: it moves on every millisecond.
 func versionAt(seconds float64) int64 { return 1 + int64(seconds*1000) }
 
-// story is a history in which every promise holds: ann buys seat 23A and keeps it, bob buys 23B and gives it back, cid
+// example is a history in which every promise holds: ann buys seat 23A and keeps it, bob buys 23B and gives it back, cid
 // buys 23B after him, and dan is told that nothing is left.
-type story struct {
+type example struct {
 	calls     []history.Call
 	primary   history.Member
 	snapshots []*ledger.AuditSnapshot
@@ -107,7 +107,7 @@ func stored(
 	return s
 }
 
-func good() *story {
+func good() *example {
 	soldOut := call(history.Place, "dan", "key-dan", 5, 6, history.Refused, nil)
 	soldOut.Code = "SOLD_OUT"
 	t := train()
@@ -120,7 +120,7 @@ func good() *story {
 			panic(err)
 		}
 	}
-	return &story{
+	return &example{
 		calls: []history.Call{
 			call(history.Place, "ann", "key-ann", 0, 1, history.Pending, nil),
 			call(history.Place, "ann", "key-ann", 1.1, 1.3, history.Done, order("A1", "23A", 1, rail.OnHold)),
@@ -151,7 +151,7 @@ func good() *story {
 	}
 }
 
-func (s *story) linear() *check.Result {
+func (s *example) linear() *check.Result {
 	r, _ := check.Linear(s.calls, s.primary, s.snapshots, 0, 5*time.Second)
 	return r
 }
@@ -507,7 +507,7 @@ func TestLinear_GivenBackByAnother(t *testing.T) {
 }
 
 // paid is good, and ann has paid.
-func paid() *story {
+func paid() *example {
 	s := good()
 	s.calls = append(s.calls, call(history.Pay, "ann", "A1", 1.5, 1.8, history.Done, order("A1", "23A", 2, rail.Paid)))
 	ann := &s.primary.Tickets[0]

@@ -14,23 +14,23 @@ import (
 // aheadFor is how long before a batch what it goes by may have been read (decision 0034).
 const aheadFor = 50 * time.Millisecond
 
-// turn is what one version of a run did to its maps: it gave back first, and sold then.
-type turn struct {
+// batch is what one version of a run did to its maps: it gave back first, and sold then.
+type batch struct {
 	version        int64
 	released, sold []*history.Stored
 }
 
-// turns are those of every run, in the order of their versions.
-func turns(primary history.Member) map[rail.RunID][]*turn {
+// batches are those of every run, in the order of their versions.
+func batches(primary history.Member) map[rail.RunID][]*batch {
 	type key struct {
 		run     rail.RunID
 		version int64
 	}
-	known, all := map[key]*turn{}, map[rail.RunID][]*turn{}
-	at := func(run rail.RunID, version int64) *turn {
+	known, all := map[key]*batch{}, map[rail.RunID][]*batch{}
+	at := func(run rail.RunID, version int64) *batch {
 		t := known[key{run, version}]
 		if t == nil {
-			t = &turn{version: version}
+			t = &batch{version: version}
 			known[key{run, version}] = t
 			all[run] = append(all[run], t)
 		}
@@ -46,7 +46,7 @@ func turns(primary history.Member) map[rail.RunID][]*turn {
 		}
 	}
 	for _, one := range all {
-		slices.SortFunc(one, func(a, b *turn) int { return cmp.Compare(a.version, b.version) })
+		slices.SortFunc(one, func(a, b *batch) int { return cmp.Compare(a.version, b.version) })
 	}
 	return all
 }
@@ -56,7 +56,7 @@ func turns(primary history.Member) map[rail.RunID][]*turn {
 func replay(
 	r *Result, calls []history.Call, primary history.Member, snapshots []*ledger.AuditSnapshot, early time.Duration,
 ) map[history.Request]bool {
-	all := turns(primary)
+	all := batches(primary)
 	refusals := map[rail.RunID][]history.Call{}
 	for _, c := range calls {
 		if c.Kind == history.Place && c.Outcome == history.Refused && c.Code == "SOLD_OUT" {
@@ -91,9 +91,9 @@ type player struct {
 	open []history.Call
 }
 
-func (p *player) play(turns []*turn, refusals []history.Call) {
+func (p *player) play(batches []*batch, refusals []history.Call) {
 	slices.SortFunc(refusals, func(a, b history.Call) int { return a.Start.Compare(b.Start) })
-	for _, t := range turns {
+	for _, t := range batches {
 		begun := p.pass(t)
 		for len(refusals) > 0 && refusals[0].Start.Add(-p.early).Before(begun) {
 			p.begin(refusals[0])
@@ -116,7 +116,7 @@ func (p *player) play(turns []*turn, refusals []history.Call) {
 
 // times are when a version was made, zero where it only swept, and when the last of the holds was over that expired
 // with it. What it sold and what it cancelled has the one time at which it was made: one that has two was made twice.
-func (t *turn) times() (made, over time.Time, twice *history.Stored) {
+func (t *batch) times() (made, over time.Time, twice *history.Stored) {
 	at := func(s *history.Stored, when time.Time) {
 		if !made.IsZero() && !made.Equal(when) {
 			twice = s
@@ -139,7 +139,7 @@ func (t *turn) times() (made, over time.Time, twice *history.Stored) {
 // pass lets time pass until a version was made, and says until when its calls may have seen the one before: for one
 // that only swept, which was made no earlier than the holds were over, a batch that was begun ahead may have read that
 // a moment before.
-func (p *player) pass(t *turn) (begun time.Time) {
+func (p *player) pass(t *batch) (begun time.Time) {
 	made, over, twice := t.times()
 	switch {
 	case t.version <= 0:
@@ -166,7 +166,7 @@ func later(a, b time.Time) time.Time {
 }
 
 // change sells one ticket's seat again, or gives it back.
-func (p *player) change(t *turn, s *history.Stored, what string, act func(m *seatmap.Map, seat, from, to int) error) {
+func (p *player) change(t *batch, s *history.Stored, what string, act func(m *seatmap.Map, seat, from, to int) error) {
 	p.result.Looked++
 	m := p.maps[s.Class]
 	if m == nil {
