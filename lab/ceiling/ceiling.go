@@ -50,7 +50,7 @@ func newDatabase() (*Database, error) {
 // Close disconnects.
 func (d *Database) Close() error { return d.db.Close() }
 
-// newRun names a run that nobody writes to yet.
+// newRun names a new run.
 func (d *Database) newRun() string { return fmt.Sprintf("L%d@2030-01-01", d.runs.Add(1)) }
 
 // place is a trip and the seat that was chosen for it.

@@ -13,7 +13,7 @@ import (
 const demandModel = "parties from call i to call j in proportion to mass(i) * mass(j) * exp(-km(i, j) / decay_km); " +
 	"a station's mass is how many trains of the timetable call there"
 
-// Demand is the model of who wants to go from where to where.
+// Demand is a model of the trips that are wanted.
 //
 // It is the gravity model of transport planning in its usual form with an exponential decay (Wilson, A statistical
 // theory of spatial distribution models, 1967): the chance that a party goes from call i to call j is in proportion to

@@ -76,7 +76,7 @@ var (
 	payBy = at(900)
 )
 
-// passenger is who travels by an order.
+// passenger is the traveller of an order.
 func passenger(number string) rail.Passenger {
 	return rail.Passenger{Name: "王" + number, DocumentNumber: "1101011990" + number}
 }
@@ -309,7 +309,7 @@ func TestResolved_TwoOrdersForOneKey(t *testing.T) {
 	fails(t, check.Resolved(s.calls, s.primary, at(1)), "the orders A1 and A2")
 }
 
-// TestResolved_TwoOrdersAndOneWasTold has a second order for ann's key on the primary, of which nobody was told.
+// TestResolved_TwoOrdersAndOneWasTold has a second order for ann's key on the primary, of which no client was told.
 func TestResolved_TwoOrdersAndOneWasTold(t *testing.T) {
 	s := good()
 	s.primary.Tickets = append(s.primary.Tickets, stored("A2", "ann", "key-ann", "23C", 2, rail.OnHold, 1, 0.6, 0))
@@ -612,7 +612,7 @@ func TestDerived_InTime(t *testing.T) {
 	fails(t, took(late), "only 3.0 s after the healing")
 	fails(t, took(func(times *check.DerivedTimes) { times.Sold = 2 * time.Second }), "only 2.0 s after the last sale")
 	fails(t, took(func(times *check.DerivedTimes) { times.All = 6 * time.Second }), "only 6.0 s after the last sale")
-	// More is allowed only where somebody has said why.
+	// More is allowed only with a reason.
 	allowed := took(func(times *check.DerivedTimes) {
 		late(times)
 		times.HealedLimit, times.Why = 4*time.Second, "there is no primary before"
@@ -695,13 +695,13 @@ func TestUnreplicated_AskedBefore(t *testing.T) {
 func TestUnreplicated_NobodyWants(t *testing.T) {
 	// cid has asked before, and is answered in it: that shows nothing.
 	fails(t, unreplicated(good().calls, []history.Interval{{From: at(3.6), To: at(4.2)}}), "nobody wanted an answer")
-	// Who waits all the time might have been answered, unless his server never asked.
+	// A call that waits all the time might have been answered, unless its server never asked.
 	s := good()
 	through := []history.Interval{{From: at(3.6), To: at(3.9)}}
 	holds(t, unreplicated(s.calls, through))
 	s.calls[4].Outcome, s.calls[4].Order = history.Broken, nil
 	fails(t, unreplicated(s.calls, through), "nobody wanted an answer")
-	// Each time there must be somebody.
+	// In each time there must be a call.
 	fails(t, unreplicated(good().calls, append(through, history.Interval{From: at(20), To: at(21)})),
 		"nobody wanted an answer")
 	none := unreplicated(good().calls, nil)
