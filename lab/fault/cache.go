@@ -51,11 +51,9 @@ func cacheAway(
 				}
 				proof := Injected{Fired: unknown > 0, Facts: map[string]any{"searches_not_known": unknown}}
 				// Calls that are held up now have no answer yet that could be looked at.
-				s.later = append(s.later,
-					func(context.Context) []string {
-						return notHeldUp(s.Workload.Log().Calls(), begun, healed,
-							proof.Facts)
-					})
+				s.later = append(s.later, func(context.Context) []string {
+					return notHeldUp(s.Workload.Log().Calls(), begun, healed, proof.Facts)
+				})
 				return proof, back(ctx, s.Cluster.Cache)
 			}, nil
 		},

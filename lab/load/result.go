@@ -67,10 +67,6 @@ func newResult(r Rush, buyers []*buyer, w window) *Result {
 		Buyers: r.Buyers, Servers: len(r.Servers), Seconds: w.seconds(), OfferedPerSecond: r.PerSecond,
 		Answers: map[string]int{},
 	}
-	perServer := make([][]int, len(r.Servers))
-	for i := range perServer {
-		perServer[i] = make([]int, int(w.seconds())+1)
-	}
 	answered := 0
 	for _, b := range buyers {
 		answered += b.answered
@@ -80,43 +76,56 @@ func newResult(r Rush, buyers []*buyer, w window) *Result {
 				result.Answers[Outcome(o).String()] += n
 			}
 		}
-		if len(buyers) == 1 {
-			result.latencies = b.latencies
-		}
-		for second, n := range b.inWindow {
-			perServer[b.number%len(r.Servers)][second] += int(n)
-			result.Orders += int(n)
-		}
 	}
+	if len(buyers) == 1 {
+		result.latencies = buyers[0].latencies
+	}
+	result.share(buyers, w)
 	result.OrdersPerSecond = float64(result.Orders) / w.seconds()
 	interval := int64(0) // an open loop counts from when the buyer wanted to ask: nothing is left out
 	if r.PerSecond == 0 && answered > 0 {
 		interval = int64(w.seconds() * 1e6 * float64(r.Buyers) / float64(answered))
 	}
-	all := waits(buyers, interval)
-	result.overloaded = newHistogram()
+	result.percentiles(buyers, interval)
+	return result
+}
+
+// share fills in how many orders there are, and what each server got of them.
+func (r *Result) share(buyers []*buyer, w window) {
+	perServer := make([][]int, r.Servers)
+	for i := range perServer {
+		perServer[i] = make([]int, int(w.seconds())+1)
+	}
+	sold := make([]int, r.Servers)
 	for _, b := range buyers {
-		for _, l := range b.overloaded {
-			record(result.overloaded, l, 0)
+		server := b.number % r.Servers
+		for second, n := range b.inWindow {
+			perServer[server][second] += int(n)
+			sold[server] += int(n)
+			r.Orders += int(n)
 		}
 	}
+	r.LeastShare = leastShare(perServer)
+	if r.Servers > 1 {
+		r.OrdersPerServer = sold
+	}
+}
+
+// percentiles fills in the latencies, and those of the answers OVERLOADED. interval is that of waits.
+func (r *Result) percentiles(buyers []*buyer, interval int64) {
+	all := waits(buyers, interval)
 	milliseconds := func(quantile float64) float64 {
 		return math.Round(float64(all.ValueAtQuantile(quantile))/10) / 100
 	}
-	result.P50Milliseconds, result.P90Milliseconds, result.P99Milliseconds = milliseconds(50), milliseconds(90),
-		milliseconds(99)
-	result.P999Milliseconds, result.MaxMilliseconds = milliseconds(99.9), milliseconds(100)
-	result.LeastShare = leastShare(perServer)
-	if len(perServer) > 1 {
-		for _, seconds := range perServer {
-			sold := 0
-			for _, n := range seconds {
-				sold += n
-			}
-			result.OrdersPerServer = append(result.OrdersPerServer, sold)
+	r.P50Milliseconds, r.P90Milliseconds = milliseconds(50), milliseconds(90)
+	r.P99Milliseconds, r.P999Milliseconds = milliseconds(99), milliseconds(99.9)
+	r.MaxMilliseconds = milliseconds(100)
+	r.overloaded = newHistogram()
+	for _, b := range buyers {
+		for _, l := range b.overloaded {
+			record(r.overloaded, l, 0)
 		}
 	}
-	return result
 }
 
 // waits are the latencies of all buyers, and the waits that a closed loop leaves out, as HdrHistogram corrects them. A

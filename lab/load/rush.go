@@ -39,26 +39,7 @@ func (r Rush) Run(ctx context.Context) (*Result, error) {
 	}
 	all, ctx := errgroup.WithContext(ctx)
 	for _, b := range buyers {
-		all.Go(func() error {
-			defer b.leave()
-			for ctx.Err() == nil {
-				intended := time.Now()
-				if arrivals != nil {
-					intended = arrivals.next()
-				}
-				if !intended.Before(w.end) || arrivals != nil && !pause.For(ctx, time.Until(intended)) {
-					return nil
-				}
-				if lastCall := w.lastCall(); !time.Now().Before(lastCall) {
-					b.notServed(intended, lastCall) // all connections were taken until now
-					continue
-				}
-				if err := b.buy(ctx, intended); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		all.Go(func() error { return b.live(ctx, arrivals) })
 	}
 	err := all.Wait()
 	for _, b := range buyers {
@@ -68,6 +49,28 @@ func (r Rush) Run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	return newResult(r, buyers, w), nil
+}
+
+// live buys until the window ends: at the arrivals' times, or without them again as soon as there is an answer.
+func (b *buyer) live(ctx context.Context, arrivals *arrivals) error {
+	defer b.leave()
+	for ctx.Err() == nil {
+		intended := time.Now()
+		if arrivals != nil {
+			intended = arrivals.next()
+		}
+		if !intended.Before(b.window.end) || arrivals != nil && !pause.For(ctx, time.Until(intended)) {
+			return nil
+		}
+		if lastCall := b.window.lastCall(); !time.Now().Before(lastCall) {
+			b.notServed(intended, lastCall) // all connections were taken until now
+			continue
+		}
+		if err := b.buy(ctx, intended); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // arrivals are the times at which buyers come, by chance and independent of each other (a Poisson process).

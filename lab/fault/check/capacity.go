@@ -11,35 +11,41 @@ import (
 func Capacity(snapshots []*ledger.AuditSnapshot) *Result {
 	r := begin("C6")
 	for _, b := range snapshots {
-		train := b.Run.Train
-		sold := map[rail.SeatClass][]int{}
-		for _, class := range train.Formation.Classes {
-			sold[class] = make([]int, train.Legs())
-		}
-		for _, order := range b.Live() {
-			for _, ticket := range order.Tickets {
-				for leg := order.From; leg < order.To; leg++ {
-					sold[ticket.SeatClass][leg]++
-				}
-			}
-		}
-		for _, class := range train.Formation.Classes {
-			seats := len(train.Formation.Seats(class))
+		formation := b.Run.Train.Formation
+		sold := soldByLeg(b)
+		for _, class := range formation.Classes {
+			seats := len(formation.Seats(class))
 			free, err := mapOf(b, class)
 			if err != nil {
 				r.wrong("%s: the map of %s cannot be read: %v", b.Run.ID, class, err)
 				continue
 			}
-			for leg := range train.Legs() {
+			for leg, n := range sold[class] {
 				r.Looked++
-				if left := free.Remaining(leg, leg+1); sold[class][leg]+left != seats {
-					r.wrong("%s, %s on leg %d: %d sold and %d free are not %d seats", b.Run.ID, class, leg+1,
-						sold[class][leg], left, seats)
+				if left := free.Remaining(leg, leg+1); n+left != seats {
+					r.wrong("%s, %s on leg %d: %d sold and %d free are not %d seats", b.Run.ID, class, leg+1, n,
+						left, seats)
 				}
 			}
 		}
 	}
 	return r
+}
+
+// soldByLeg is how many live tickets there are of each class on each leg.
+func soldByLeg(b *ledger.AuditSnapshot) map[rail.SeatClass][]int {
+	sold := map[rail.SeatClass][]int{}
+	for _, class := range b.Run.Train.Formation.Classes {
+		sold[class] = make([]int, b.Run.Train.Legs())
+	}
+	for _, order := range b.Live() {
+		for _, ticket := range order.Tickets {
+			for leg := order.From; leg < order.To; leg++ {
+				sold[ticket.SeatClass][leg]++
+			}
+		}
+	}
+	return sold
 }
 
 // mapOf is a class's seat map by the snapshots.

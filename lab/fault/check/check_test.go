@@ -38,8 +38,8 @@ const runVersion = 100_000
 // versionAt is the version that the run has so many seconds after it was published: it moves on every millisecond.
 func versionAt(seconds float64) int64 { return 1 + int64(seconds*1000) }
 
-// example is a history in which every promise holds: ann buys seat 23A and keeps it, bob buys 23B and gives it back, cid
-// buys 23B after him, and dan is told that nothing is left.
+// example is a history in which every promise holds: ann buys seat 23A and keeps it, bob buys 23B and gives it back,
+// cid buys 23B after him, and dan is told that nothing is left.
 type example struct {
 	calls     []history.Call
 	primary   history.Member
