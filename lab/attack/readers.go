@@ -165,37 +165,43 @@ func (r request) leave(ctx context.Context, server string) reply {
 		return silence(lost(err))
 	}
 	defer conn.Close()
-	if err := setReadBuffer(conn, readBuffer); err != nil {
-		return silence(err.Error())
-	}
-	many := 1
-	if r.size > 0 {
-		many = min(r.asked/r.size+1, maxPipelined)
-	}
 	until := time.Now().Add(r.unread)
-	if err := conn.SetWriteDeadline(until); err != nil {
+	if err := errors.Join(setReadBuffer(conn, readBuffer), conn.SetWriteDeadline(until)); err != nil {
 		return silence(err.Error())
 	}
+	many := r.many()
 	// It stops when the server takes no more, too. The last request asks for the connection's end: one that was served
 	// whole, and briefly, is not one that waits for its reader.
-	if _, err := io.WriteString(conn, strings.Repeat(r.text, many-1)+closing(r.text)); err != nil &&
-		!errors.Is(err, os.ErrDeadlineExceeded) {
+	_, err = io.WriteString(conn, strings.Repeat(r.text, many-1)+closing(r.text))
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return reply{text: leftAlone}
 	}
 	pause.For(ctx, time.Until(until))
-	if err := errors.Join(conn.SetReadDeadline(time.Now().Add(drainTimeout)),
-		setReadBuffer(conn, lookBuffer)); err != nil {
+	err = errors.Join(conn.SetReadDeadline(time.Now().Add(drainTimeout)), setReadBuffer(conn, lookBuffer))
+	if err != nil {
 		return silence(err.Error())
 	}
 	came, err := io.CopyBuffer(onlyWriter{io.Discard}, conn, make([]byte, lookBuffer))
-	late := errors.Is(err, os.ErrDeadlineExceeded)
-	if r.size == 0 && late && came < onTheWay {
+	return r.judge(many, came, errors.Is(err, os.ErrDeadlineExceeded))
+}
+
+// many is how many requests ask for enough.
+func (r request) many() int {
+	if r.size == 0 {
+		return 1
+	}
+	return min(r.asked/r.size+1, maxPipelined)
+}
+
+// judge says what became of a connection by what came in the end. late tells that the server had not ended it by then.
+func (r request) judge(many int, came int64, late bool) reply {
+	servedWhole := r.size > 0 && came >= int64(many*r.size)*9/10
+	switch {
+	case late && r.size == 0 && came < onTheWay:
 		return reply{text: "nothing left to send"}
-	}
-	if late && came < neverFull {
+	case late && came < neverFull:
 		return reply{text: "had not begun to wait"}
-	}
-	if late || r.size > 0 && came >= int64(many*r.size)*9/10 {
+	case late || servedWhole:
 		return silence(fmt.Sprintf("still served after %s without reading: %d bytes of %d times %d had come, late: %t",
 			r.unread, came, many, r.size, late))
 	}

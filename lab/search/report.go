@@ -52,14 +52,8 @@ func (r *Report) OK() bool {
 	if r.Frozen != nil && r.Busy != nil && r.Frozen.SearchesPerSecond*frozenPart < r.Busy.SearchesPerSecond {
 		return false
 	}
-	if r.MySQL != nil && r.MySQL.PerSearch >= MaxStatementsPerSearch {
-		return false
-	}
-	if s := r.Selling; s != nil && !(s.OK() && s.StalenessMax <= MaxStalenessMilliseconds && s.Orders > 0 &&
-		s.Unshown == 0) {
-		return false
-	}
-	return r.CacheKilled == nil || r.CacheKilled.Wrong == 0 && r.CacheKilled.KnownAgainSeconds > 0
+	return (r.MySQL == nil || r.MySQL.OK()) && (r.Selling == nil || r.Selling.OK()) &&
+		(r.CacheKilled == nil || r.CacheKilled.OK())
 }
 
 // Searches is what some searchers were answered in a closed loop. Latencies are corrected for what a closed loop leaves
@@ -96,6 +90,9 @@ type Statements struct {
 	PerSearch float64 `json:"statements_per_search"`
 }
 
+// OK tells whether searches made MySQL do nothing.
+func (s *Statements) OK() bool { return s.PerSearch < MaxStatementsPerSearch }
+
 // Selling is a search beside a sale, and how old what it says is.
 type Selling struct {
 	*Searches
@@ -114,6 +111,11 @@ type Selling struct {
 	Unshown int `json:"unshown"`
 }
 
+// OK tells whether every answer was whole and young enough, and all orders were shown in the end.
+func (s *Selling) OK() bool {
+	return s.Searches.OK() && s.StalenessMax <= MaxStalenessMilliseconds && s.Orders > 0 && s.Unshown == 0
+}
+
 // CacheKilled is what is answered without the cache, and after it came back empty.
 type CacheKilled struct {
 	*Searches
@@ -124,6 +126,9 @@ type CacheKilled struct {
 	// KnownAgainSeconds is how long after its return every offer was known again; 0 for never.
 	KnownAgainSeconds float64 `json:"known_again_seconds"`
 }
+
+// OK tells whether every answer was right, and every count known again. Counts may be unknown meanwhile.
+func (c *CacheKilled) OK() bool { return c.Wrong == 0 && c.KnownAgainSeconds > 0 }
 
 // Text is a report for people.
 func Text(r *Report) string {

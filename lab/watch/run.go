@@ -254,17 +254,10 @@ func (l *lab) last(ctx context.Context, log background.Log) (Arrival, error) {
 				a.LastVersion = version
 			}
 		}
-		latestAt := int64(0)
-		a.Missing = 0
-		for _, s := range l.subscribers {
-			if a.LastVersion == 0 || s.latest.Load() < a.LastVersion {
-				a.Missing++
-			}
-			latestAt = max(latestAt, s.latestAt.Load())
-		}
+		missing, latest := l.missing(a.LastVersion)
 		late := time.Since(end) > MaxArrivalMilliseconds*time.Millisecond
-		if a.Missing == 0 || late {
-			a.AfterMilliseconds = max(0, l.begun.Add(time.Duration(latestAt)).Sub(end).Seconds()*1e3)
+		if missing == 0 || late {
+			a.Missing, a.AfterMilliseconds = missing, max(0, latest.Sub(end).Seconds()*1e3)
 			l.Log.Info("the end", "last_version", a.LastVersion, "after_ms", a.AfterMilliseconds, "missing", a.Missing)
 			return a, nil
 		}
@@ -273,6 +266,19 @@ func (l *lab) last(ctx context.Context, log background.Log) (Arrival, error) {
 			return a, ctx.Err()
 		}
 	}
+}
+
+// missing is how many subscribers do not have a version yet, and when the last of the others had it. Version 0 is not
+// known yet, and all miss it.
+func (l *lab) missing(version int64) (n int, latest time.Time) {
+	at := int64(0)
+	for _, s := range l.subscribers {
+		if version == 0 || s.latest.Load() < version {
+			n++
+		}
+		at = max(at, s.latestAt.Load())
+	}
+	return n, l.begun.Add(time.Duration(at))
 }
 
 // now is the run's version and what is left on the leg, as the server tells it.
