@@ -79,20 +79,25 @@ func holdsExpire() Fault {
 		Shape: Shape{Servers: 2, LockNodes: 3, Hold: 2 * time.Second}, Lasts: 6 * time.Second,
 		Inject: func(_ context.Context, s *Scene) (Heal, error) {
 			return func(context.Context) (Injected, error) {
-				paid, late := 0, 0
-				for _, c := range s.Workload.Log().Calls() {
-					switch {
-					case c.Kind != history.Pay:
-					case c.Outcome == history.Done && c.Order.State == rail.Paid:
-						paid++
-					case c.Code == "HOLD_EXPIRED":
-						late++
-					}
-				}
+				paid, late := payments(s.Workload.Log().Calls(), "")
 				return Injected{
 					Fired: paid > 0 && late > 0, Facts: map[string]any{"paid_in_time": paid, "paid_too_late": late},
 				}, nil
 			}, nil
 		},
 	}
+}
+
+// payments are how many orders were paid, and how many came too late, at one server or with "" at all.
+func payments(calls []history.Call, server string) (paid, late int) {
+	for _, c := range calls {
+		switch {
+		case c.Kind != history.Pay || server != "" && c.Server != server:
+		case c.Outcome == history.Done && c.Order.State == rail.Paid:
+			paid++
+		case c.Code == "HOLD_EXPIRED":
+			late++
+		}
+	}
+	return paid, late
 }

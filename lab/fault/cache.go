@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"interlock/internal/pause"
@@ -151,15 +152,7 @@ func subscribersReconnect() Fault {
 			s.Workload.Reconnect()
 			begun := time.Now()
 			return func(context.Context) (Injected, error) {
-				back := 0
-				for _, stream := range s.Workload.Log().Streams() {
-					for _, e := range stream.Events {
-						if e.First && e.At.After(begun) {
-							back++
-							break
-						}
-					}
-				}
+				back := connectedSince(s.Workload.Log().Streams(), begun)
 				proof := Injected{
 					Fired: before == crowd && back > 0, Facts: map[string]any{"cut_off": before, "back": back},
 				}
@@ -170,4 +163,14 @@ func subscribersReconnect() Fault {
 			}, nil
 		},
 	}
+}
+
+// connectedSince is how many subscribers have connected since a time.
+func connectedSince(streams []history.Stream, since time.Time) (n int) {
+	for _, stream := range streams {
+		if slices.ContainsFunc(stream.Events, func(e history.Seen) bool { return e.First && e.At.After(since) }) {
+			n++
+		}
+	}
+	return n
 }

@@ -9,7 +9,6 @@ import (
 
 	"interlock/internal/pause"
 	"interlock/lab/cluster"
-	"interlock/lab/fault/history"
 	"interlock/lab/load"
 	"interlock/services/rail"
 )
@@ -43,16 +42,7 @@ func clocksApart() Fault {
 			return func(context.Context) (Injected, error) {
 				calls := s.Workload.Log().Calls()
 				for _, server := range s.Cluster.Servers() {
-					paid, late := 0, 0
-					for _, c := range calls {
-						switch {
-						case c.Kind != history.Pay || c.Server != server.Addr():
-						case c.Outcome == history.Done && c.Order.State == rail.Paid:
-							paid++
-						case c.Code == "HOLD_EXPIRED":
-							late++
-						}
-					}
+					paid, late := payments(calls, server.Addr())
 					proof.Facts["paid_in_time "+server.Addr()], proof.Facts["paid_too_late "+server.Addr()] = paid, late
 					proof.Fired = proof.Fired && paid > 0 && late > 0
 				}

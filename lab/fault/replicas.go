@@ -61,12 +61,7 @@ func replicasStopped() Fault {
 			return func(ctx context.Context) (Injected, error) {
 				to := time.Now()
 				s.Alone(from, to)
-				pending := 0
-				for _, c := range s.Workload.Log().Calls() {
-					if c.Outcome == history.Pending && c.End.After(from) {
-						pending++
-					}
-				}
+				pending := told(s.Workload.Log().Calls(), history.Pending, "", from)
 				return Injected{Fired: pending > 0, Facts: map[string]any{
 					"killed": killed, "told_pending": pending, "alone_seconds": to.Sub(from).Seconds(),
 				}}, giveBack(ctx)
