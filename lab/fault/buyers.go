@@ -88,6 +88,40 @@ func holdsExpire() Fault {
 	}
 }
 
+// sameKeyAcrossFailover lets ten hands use one key at once while the primary dies: with one they ask several servers
+// before, and are told after. There are a few such keys, since what one is for may be sold out.
+func sameKeyAcrossFailover() Fault {
+	f := combined([]Fault{sameKey(4), primaryKilled()})
+	f.Name, f.Area, f.Shape, f.Spoils = "same_key_across_a_failover", buyersArea, supervised, true
+	return f.healed(func(s *Scene, proof *Injected) {
+		across := 0
+		if n := len(s.alone); n > 0 {
+			across = toldAcross(s.Workload.Log().Calls(), s.alone[n-1])
+		}
+		proof.Facts["orders_asked_for_before_and_told_after"] = across
+		proof.Fired = proof.Fired && across > 0
+	})
+}
+
+// toldAcross is how many orders several hands asked several servers for before a gap, and were told of after it.
+func toldAcross(calls []history.Call, gap history.Interval) (orders int) {
+	for request, attempts := range history.ByRequest(calls) {
+		asked, told := map[string]bool{}, 0
+		for _, a := range attempts {
+			if a.Start.Before(gap.From) {
+				asked[a.Server] = true
+			}
+			if a.Outcome == history.Done && a.End.After(gap.To) {
+				told++
+			}
+		}
+		if request.Kind == history.Place && len(asked) > 1 && told > 1 {
+			orders++
+		}
+	}
+	return orders
+}
+
 // payments are how many orders were paid, and how many came too late, at one server or with "" at all.
 func payments(calls []history.Call, server string) (paid, late int) {
 	for _, c := range calls {
