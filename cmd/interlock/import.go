@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
 
@@ -21,18 +22,28 @@ import (
 // maxImportMiB is a terabyte: more than any feed needs, and the count of its bytes is far from the end of an int64.
 const maxImportMiB = 1 << 20
 
+// importHelp are the help texts that are too long for a line of the struct below.
+var importHelp = kong.Vars{
+	"sale_opens_help": "When the sale opens: now, a time such as 2019-10-01T08:00:00+08:00, or N-days-before.",
+	"unit_help":       "How many metres a unit of the feed's shape_dist_traveled has; found out where not given.",
+	"max_memory_help": "How many MiB of memory the feed may take: some 100 bytes for each row of stop_times.txt.",
+	"templates_help":  "Coaches and fares by kind of train; those of the sample timetable where not given.",
+}
+
 type importCommand struct {
 	Feed      string  `arg:"" help:"The feed: a zip, or the folder it was unpacked into." placeholder:"FEED.zip"`
 	From      string  `required:"" help:"The first service date." placeholder:"DATE"`
 	Days      int     `required:"" help:"How many service dates." placeholder:"N"`
-	SaleOpens string  `default:"now" help:"When the sale opens: now, a time such as 2019-10-01T08:00:00+08:00, or N-days-before."`
-	Unit      float64 `help:"How many metres a unit of the feed's shape_dist_traveled has; found out where not given." placeholder:"METRES"`
-	MaxMemory int64   `default:"1024" help:"How many MiB of memory the feed may take: some 100 bytes for each row of stop_times.txt." placeholder:"MIB"`
-	Templates string  `help:"Coaches and fares by kind of train; those of the sample timetable where not given." placeholder:"FILE"`
+	SaleOpens string  `default:"now" help:"${sale_opens_help}"`
+	Unit      float64 `help:"${unit_help}" placeholder:"METRES"`
+	MaxMemory int64   `default:"1024" help:"${max_memory_help}" placeholder:"MIB"`
+	Templates string  `help:"${templates_help}" placeholder:"FILE"`
 }
 
 // Run reads the feed whole before anything of it is published.
-func (c importCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer, errs errorStream) error {
+func (c importCommand) Run(
+	ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer, errs errorStream,
+) error {
 	request, err := c.read(ctx)
 	if err != nil {
 		return err
@@ -47,7 +58,8 @@ func (c importCommand) Run(ctx context.Context, settings *Settings, log *slog.Lo
 		return err
 	}
 	publisher := publish.Publisher{
-		Ledger: opened.ledger, Availability: nobodyToTell{}, Now: time.Now, ClosesBefore: settings.SaleClosesBefore, Log: log,
+		Ledger: opened.ledger, Availability: nobodyToTell{}, Now: time.Now, ClosesBefore: settings.SaleClosesBefore,
+		Log: log,
 	}
 	if opened.cache != nil {
 		publisher.Availability = opened.cache
@@ -62,7 +74,8 @@ func (c importCommand) Run(ctx context.Context, settings *Settings, log *slog.Lo
 		log.Info(notice)
 	}
 	_, err = fmt.Fprintf(out, "%d stations, %d trains, %d runs: %d created, %d changed, %d unchanged, in %.1f s\n",
-		report.Stations, report.Trains, report.Runs, report.Created, report.Changed, report.Unchanged, time.Since(begun).Seconds())
+		report.Stations, report.Trains, report.Runs, report.Created, report.Changed, report.Unchanged, time.Since(
+			begun).Seconds())
 	return err
 }
 
@@ -119,15 +132,17 @@ func progressBar(terminal *os.File) func(done, total int) {
 	var bar *progressbar.ProgressBar
 	return func(done, total int) {
 		if bar == nil {
-			bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(terminal), progressbar.OptionSetDescription("runs"),
-				progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionOnCompletion(func() { fmt.Fprintln(terminal) }))
+			bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(terminal),
+				progressbar.OptionSetDescription("runs"),
+				progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionOnCompletion(
+					func() { fmt.Fprintln(terminal) }))
 		}
 		_ = bar.Set(done)
 	}
 }
 
-// nobodyToTell stands in for Redis where no server runs on the embedded folder: the next one loads what is left from the
-// ledger when it starts.
+// nobodyToTell stands in for Redis where no server runs on the embedded folder: the next one loads what is left from
+// the ledger when it starts.
 type nobodyToTell struct{}
 
 func (nobodyToTell) Load(context.Context, []*rail.Availability) error { return nil }

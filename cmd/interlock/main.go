@@ -82,12 +82,12 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 	parser, err := kong.New(&cli,
 		kong.Name("interlock"),
 		kong.Description("Sells train tickets, and never one seat twice."),
-		settingVariables(),
+		describeSettings(),
 		kong.Resolvers(file...),
 		kong.Configuration(readSettings),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code }),
-		kong.Vars{"version": versionLine()},
+		kong.Vars{"version": versionLine()}, importHelp, rebuildHelp,
 		kong.UsageOnError(),
 	)
 	if err != nil {

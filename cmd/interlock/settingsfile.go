@@ -71,8 +71,8 @@ func readSettings(r io.Reader) (kong.Resolver, error) {
 	return f, nil
 }
 
-// besideUs are the settings of the file in the current folder; none where there is no such file. (kong itself would pass
-// over one that it may not read, and go on without the settings.)
+// besideUs are the settings of the file in the current folder; none where there is no such file. (kong itself would
+// pass over one that it may not read, and go on without the settings.)
 func besideUs() ([]kong.Resolver, error) {
 	file, err := os.Open(defaultSettingsFile)
 	if errors.Is(err, os.ErrNotExist) {
@@ -164,8 +164,8 @@ func textOf(node ast.Node) (string, bool) {
 	return "", false
 }
 
-// Validate implements kong.Resolver: what is no setting is a slip of the pen, and to go on without it could mean to sell
-// where nobody wanted to.
+// Validate implements kong.Resolver: what is no setting is a slip of the pen, and to go on without it could mean to
+// sell where nobody wanted to.
 func (f *settingsFile) Validate(app *kong.Application) error {
 	known := map[string]bool{}
 	for _, flag := range settingFlags(app.Node) {
@@ -204,8 +204,8 @@ func (f *settingsFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Fl
 }
 
 // settingFlags are the flags that are settings: those that all commands share. What is a command's own says what to do
-// this once, and must not come from a file or a variable: INTERLOCK_JUMP_VERSIONS in somebody's profile would raise every version
-// with every rebuild.
+// this once, and must not come from a file or a variable: INTERLOCK_JUMP_VERSIONS in somebody's profile would raise
+// every version with every rebuild.
 func settingFlags(root *kong.Node) []*kong.Flag {
 	var settings []*kong.Flag
 	for _, flag := range root.Flags {
@@ -225,10 +225,14 @@ func isSetting(flag *kong.Flag) bool {
 	return true
 }
 
-// settingVariables gives every setting its variable, and --config too: it says where settings are.
-func settingVariables() kong.Option {
+// describeSettings gives every setting its help and its variable. --config has a variable, too: it says where settings
+// are.
+func describeSettings() kong.Option {
 	return kong.PostBuild(func(k *kong.Kong) error {
 		for _, flag := range k.Model.Flags {
+			if isSetting(flag) {
+				flag.Help = settingHelp[flag.Name]
+			}
 			if isSetting(flag) || flag.Name == "config" {
 				name := variablePrefix + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
 				flag.Envs, flag.Tag.Envs = []string{name}, []string{name}

@@ -142,7 +142,8 @@ func TestSettings_FlagsOfCommandsAreNoVariables(t *testing.T) {
 
 // What `interlock config` prints may be used again.
 func TestSettings_ConfigReadsWhatItPrinted(t *testing.T) {
-	_, first, _ := configIn(t, "", "--hold", "7m", "--redis", "127.0.0.1:1,127.0.0.1:2", "--roles-claim", "0123", "--log-level", "WARN")
+	_, first, _ := configIn(t, "", "--hold", "7m", "--redis", "127.0.0.1:1,127.0.0.1:2", "--roles-claim", "0123",
+		"--log-level", "WARN")
 	code, second, errs := configIn(t, first)
 	require.Zero(t, code, errs)
 	require.Equal(t, first, second)
@@ -177,7 +178,8 @@ func TestSettings_MembersOfTheLedger(t *testing.T) {
 	require.Contains(t, out, "mysql:\n- root:(hidden)@tcp(db1:3306)/interlock\n", errs)
 
 	cluster := Settings{
-		MySQL: []string{a, b}, Redis: []string{"c:1"}, LockRedis: []string{"l:1", "l:2", "l:3"}, DocumentKey: strings.Repeat("k", minDocumentKey),
+		MySQL: []string{a, b}, Redis: []string{"c:1"}, LockRedis: []string{"l:1", "l:2", "l:3"},
+		DocumentKey:         strings.Repeat("k", minDocumentKey),
 		PersonalDataKeys:    []string{ledgertest.OldKey},
 		Durability:          sqlledger.Replicated,
 		MaxStreamsPerViewer: 1, MaxWatchedPerViewer: 1, MaxStreamsPerAddress: 1, MaxWatchedPerAddress: 1,

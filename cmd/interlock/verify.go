@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	"interlock/services/audit"
 )
 
@@ -30,7 +32,8 @@ func (c verifyCommand) Run(ctx context.Context, settings *Settings, log *slog.Lo
 		auditor.Cache = opened.cache
 	} else {
 		auditor.Idle = true
-		log.Info("no server runs on this folder, so there is no Redis to hold against the ledger, and nobody to end holds past their time")
+		log.Info("no server runs on this folder, so there is no Redis to hold against the ledger, and nobody to end " +
+			"holds past their time")
 	}
 	report, err := auditor.Verify(ctx)
 	if err = errors.Join(err, opened.Close()); err != nil {
@@ -72,8 +75,14 @@ func print(out io.Writer, report *audit.Report) error {
 	return err
 }
 
+// rebuildHelp is a help text that is too long for a line of the struct below.
+var rebuildHelp = kong.Vars{
+	"jump_versions_help": "First raise every run's version by a million: after a loss of data, so that no version " +
+		"means two things.",
+}
+
 type rebuildCommand struct {
-	JumpVersions bool `help:"First raise every run's version by a million: after a loss of data, so that no version means two things."`
+	JumpVersions bool `help:"${jump_versions_help}"`
 }
 
 // Run rewrites Redis from the ledger.
@@ -83,7 +92,8 @@ func (c rebuildCommand) Run(ctx context.Context, settings *Settings, log *slog.L
 		return err
 	}
 	if opened.cache == nil {
-		return errors.Join(fmt.Errorf("%s: %w, and so no Redis to rebuild; a server that starts loads it by itself", settings.Data, errNoServer), opened.Close())
+		return errors.Join(fmt.Errorf("%s: %w, and so no Redis to rebuild; a server that starts loads it by itself",
+			settings.Data, errNoServer), opened.Close())
 	}
 	auditor := audit.Auditor{Ledger: opened.ledger, Cache: opened.cache, Lock: opened.lock, Log: log}
 	runs, err := auditor.Rebuild(ctx, c.JumpVersions)

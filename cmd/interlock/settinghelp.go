@@ -1,0 +1,70 @@
+package main
+
+// settingHelp is what --help says of each setting.
+var settingHelp = map[string]string{
+	"listen": "The address to serve on.",
+	"hosts": "The names clients reach the server by, as in the Host header, besides those of loopback and --listen; " +
+		"* " +
+		"is any.",
+	"allowed-origins": "Web origins that may use the API besides our own.",
+	"data":            "The folder of the embedded default: database, development secrets, addresses.",
+
+	"mysql": "The ledger: the DSN of its primary, such as user:password@tcp(db:3306)/interlock, or those of all " +
+		"members of its cluster, repeated or with commas between them (a comma within one is written \\,), among " +
+		"which the primary is found. Without it, the embedded default.",
+	"mysql-replica": "A replica to read lists from, where --mysql names the primary alone.",
+	"durability": "With MySQL: refuse to sell while semi-synchronous replication is off (replicated), or trust one " +
+		"server and its disk (local).",
+
+	"failover-members": "For failover: all members of the ledger's MySQL cluster, as a user that may administer " +
+		"them: " +
+		"admin:password@tcp(db1:3306)/interlock.",
+	"replication-user":     "For failover: who a replica logs in to its primary as.",
+	"replication-password": "For failover: that user's password.",
+
+	"redis":             "The cache: one address or URL, or several of a cluster or of sentinels.",
+	"redis-master-name": "The master's name, where the cache's addresses are sentinels.",
+	"redis-cluster":     "The cache is a Redis Cluster.",
+	"redis-username":    "The cache's user.",
+	"redis-password":    "The cache's password.",
+	"lock-redis":        "The lock's nodes: 3 or 5 independent Redis masters.",
+
+	"hold":               "How long an order may stay unpaid.",
+	"sale-closes-before": "How long before a departure selling from there ends; for runs published from now on.",
+	"max-run-holds":      "How many unpaid orders a buyer may have on one run; 0 is any number.",
+	"max-open-holds": "How many unpaid orders a buyer may have on all runs, and a hundred times as many cancel in 24 " +
+		"hours; 0 is any number.",
+	"max-lapsed-holds": "How many of a buyer's orders on a run may lapse unpaid in 24 hours before the run is closed " +
+		"to them; 0 is any number.",
+	"max-documents": "For how many different documents a buyer may ask in 24 hours; 0 is any number.",
+	"payments":      "The payment provider: sandbox (takes no money) or none. The embedded default has the sandbox.",
+
+	"max-streams-per-viewer": "How many WebSockets and event streams one viewer may have open on a server.",
+	"max-watched-per-viewer": "How much one viewer, or one stream without a token, may watch on a server: a run " +
+		"between two stations counts 1, in each subscription, and an order 10.",
+	"max-streams-per-address": "How many streams without a token may be open from one client address (of IPv6: one " +
+		"/64).",
+	"max-watched-per-address": "How much they may watch together.",
+	"trusted-proxies": "The proxies in front, whose X-Forwarded-For is believed: addresses, or networks such as " +
+		"10.0.0.0/8.",
+
+	"oidc-issuer":   "Take the tokens of this OpenID Connect issuer, and refuse development tokens.",
+	"oidc-audience": "The audience a token must name.",
+	"oidc-clients":  "The applications (azp, client_id) whose tokens are taken; any where none is named.",
+	"oidc-keys":     "Where the issuer's keys are, if it does not say.",
+	"token-secret":  "The secret of development tokens, at least 32 characters; the data folder's own where not given.",
+	"roles-claim":   "The claim that has a token's roles; dots go into objects.",
+	"document-key": "The key of the digests of document numbers, the same on all servers; at least 32 characters. " +
+		"Needed with MySQL.",
+
+	"insecure-development-tokens": "Serve off loopback without an issuer: whoever has the development secret is " +
+		"anybody.",
+	"insecure-sandbox-payments": "Serve off loopback with payments that take no money: every order is paid.",
+
+	"personal-data-keys": "The keys that names and document numbers are sealed with, the same on all servers: each " +
+		"an " +
+		"id, a colon and 64 hexadecimal digits. The first seals, all open. Needed with MySQL.",
+	"forget-passengers-after-days": "How many days after the end of a run its passengers are forgotten; 0 is never.",
+
+	"log-level": "DEBUG, INFO, WARN or ERROR.",
+}
