@@ -65,7 +65,11 @@ func TestCommands_ImportRefusesBrokenFeeds(t *testing.T) {
 	for _, c := range []struct{ name, feed, says string }{
 		{"not a zip", notAZip, "zip"},
 		{"lacks a file", smallFeed(t, map[string]string{"trips.txt": ""}), "trips.txt"},
-		{"names a stop that does not exist", smallFeed(t, map[string]string{"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\nX1,08:00:00,08:00:00,A,1\nX1,09:00:00,09:00:00,ZZZ,2\n"}), "stop_times.txt:3"},
+		{
+			"names a stop that does not exist", smallFeed(t,
+				map[string]string{"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\n" +
+					"X1,08:00:00,08:00:00,A,1\nX1,09:00:00,09:00:00,ZZZ,2\n"}), "stop_times.txt:3",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, _, errs := command(t, folder, "import", c.feed, "--from", day(), "--days", "1")
@@ -85,12 +89,15 @@ func TestCommands_ImportRefusesBrokenFeeds(t *testing.T) {
 func smallFeed(t *testing.T, replaced map[string]string) string {
 	t.Helper()
 	files := map[string]string{
-		"agency.txt":     "agency_id,agency_name,agency_url,agency_timezone\n1,A Railway,https://example.org,Europe/Berlin\n",
-		"stops.txt":      "stop_id,stop_name,stop_lat,stop_lon\nA,Anton,50,8\nB,Berta,51,8\n",
-		"routes.txt":     "route_id,route_short_name,route_type\nX,X,2\n",
-		"calendar.txt":   "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\nD,1,1,1,1,1,1,1,20000101,20991231\n",
-		"trips.txt":      "route_id,service_id,trip_id\nX,D,X1\n",
-		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\nX1,08:00:00,08:00:00,A,1\nX1,09:00:00,09:00:00,B,2\n",
+		"agency.txt": "agency_id,agency_name,agency_url,agency_timezone\n1,A " +
+			"Railway,https://example.org,Europe/Berlin\n",
+		"stops.txt":  "stop_id,stop_name,stop_lat,stop_lon\nA,Anton,50,8\nB,Berta,51,8\n",
+		"routes.txt": "route_id,route_short_name,route_type\nX,X,2\n",
+		"calendar.txt": "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\n" +
+			"D,1,1,1,1,1,1,1,20000101,20991231\n",
+		"trips.txt": "route_id,service_id,trip_id\nX,D,X1\n",
+		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\n" +
+			"X1,08:00:00,08:00:00,A,1\nX1,09:00:00,09:00:00,B,2\n",
 	}
 	for name, content := range replaced {
 		files[name] = content
@@ -124,11 +131,13 @@ func TestCommands_Small(t *testing.T) {
 	code, _, errs := command(t, folder, "token", "--role", "KING", "--subject", "boss")
 	require.Equal(t, exitCouldNotSee, code)
 	require.Contains(t, errs, "ADMIN")
-	code, _, errs = command(t, folder, "token", "--role", "ADMIN", "--subject", "boss", "--oidc-issuer", "https://issuer.example")
+	code, _, errs = command(t, folder, "token", "--role", "ADMIN", "--subject", "boss", "--oidc-issuer",
+		"https://issuer.example")
 	require.Equal(t, exitCouldNotSee, code)
 	require.Contains(t, errs, "no development tokens")
 
-	code, out, _ = command(t, folder, "config", "--mysql", "root:secret@tcp(db:3306)/interlock", "--document-key", "very secret")
+	code, out, _ = command(t, folder, "config", "--mysql", "root:secret@tcp(db:3306)/interlock", "--document-key",
+		"very secret")
 	require.Zero(t, code)
 	require.NotContains(t, out, "secret@")
 	require.NotContains(t, out, "very secret")
@@ -154,12 +163,14 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 	const secret = "topsecret"
 	// Names, numbers and places: these have no secret, and are shown as they are.
 	plain := map[string]bool{
-		"Listen": true, "Hosts": true, "AllowedOrigins": true, "TrustedProxies": true, "OIDCClients": true, "Data": true,
+		"Listen": true, "Hosts": true, "AllowedOrigins": true, "TrustedProxies": true, "OIDCClients": true,
+		"Data":            true,
 		"RedisMasterName": true, "RedisUsername": true,
 		"Payments": true, "OIDCAudience": true, "RolesClaim": true, "ReplicationUser": true,
 	}
 	for _, address := range []string{
-		"user:" + secret + "@tcp(db:3306)/interlock", "redis://user:" + secret + "@h:1", "rediss://:" + secret + "@h:1/0",
+		"user:" + secret + "@tcp(db:3306)/interlock", "redis://user:" + secret + "@h:1",
+		"rediss://:" + secret + "@h:1/0",
 		"user:" + secret + "@/x@tcp(db:3306)/interlock", "user:p://" + secret + "@tcp(db:3306)/interlock", secret,
 	} {
 		settings := Settings{}
@@ -167,7 +178,8 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 		hidden := 0
 		for i := range fields.NumField() {
 			name, field := fields.Type().Field(i).Name, fields.Field(i)
-			isSecret := name == "RedisPassword" || name == "TokenSecret" || name == "DocumentKey" || name == "ReplicationPassword" ||
+			isSecret := name == "RedisPassword" || name == "TokenSecret" || name == "DocumentKey" ||
+				name == "ReplicationPassword" ||
 				name == "PersonalDataKeys"
 			if plain[name] || address == secret && !isSecret {
 				continue
@@ -240,8 +252,10 @@ func TestServer_OwnsItsFolder(t *testing.T) {
 	r.stop()
 
 	again := start(t, settings)
-	replay := again.ask(t, again.passenger, placeOrderMutation, map[string]any{"i": orderInput(run, "key-00000001", "D0000001")})
-	require.Equal(t, a.at(t, "placeOrder.order.id"), replay.at(t, "placeOrder.order.id"), "an order outlives its server, and so does its key")
+	replay := again.ask(t, again.passenger, placeOrderMutation,
+		map[string]any{"i": orderInput(run, "key-00000001", "D0000001")})
+	require.Equal(t, a.at(t, "placeOrder.order.id"), replay.at(t, "placeOrder.order.id"),
+		"an order outlives its server, and so does its key")
 }
 
 func TestServer_Demo(t *testing.T) {
@@ -268,7 +282,9 @@ func TestServer_Demo(t *testing.T) {
 	r := &running{Server: server, url: server.URL()}
 	tomorrow, err := demoToday()
 	require.NoError(t, err)
-	found := r.ask(t, "", `query($d:Date!){searchTickets(from:["VNP"],to:["AOH"],date:$d,first:100){nodes{classes{remaining}}}}`, map[string]any{"d": tomorrow.AddDays(1).String()})
+	found := r.ask(t, "",
+		`query($d:Date!){searchTickets(from:["VNP"],to:["AOH"],date:$d,first:100){nodes{classes{remaining}}}}`,
+		map[string]any{"d": tomorrow.AddDays(1).String()})
 	require.Len(t, found.at(t, "searchTickets.nodes"), 41)
 	require.NotNil(t, found.at(t, "searchTickets.nodes.0.classes.0.remaining"))
 	cancel()
@@ -295,7 +311,8 @@ func TestServer_PlaygroundInABrowser(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	script := exec.CommandContext(t.Context(), "node", "e2e/playground.e2e.mjs")
 	script.Dir = folder
-	script.Env = append(os.Environ(), "BASE_URL="+r.url, "ADMIN_TOKEN="+r.token(t, "boss", rail.RoleAdmin, rail.RolePassenger),
+	script.Env = append(os.Environ(), "BASE_URL="+r.url,
+		"ADMIN_TOKEN="+r.token(t, "boss", rail.RoleAdmin, rail.RolePassenger),
 		"PASSENGER_TOKEN="+r.passenger, "SCREENSHOT="+filepath.Join(t.TempDir(), "playground.png"))
 	out, err := script.CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -9,9 +9,10 @@ import (
 	"interlock/services/rail"
 )
 
-// silence is how long a server stays unready after the last commit that went unheard of. Twice the longest pause between
-// two probes of the ledger: while they fail, it is never ready in between. It ends by itself, because a server that is
-// sent no buyers for being unready would have nothing to probe with, and so would never learn that all is well again.
+// silence is how long a server stays unready after the last commit that went unheard of. Twice the longest pause
+// between two probes of the ledger: while they fail, it is never ready in between. It ends by itself, because a server
+// that is sent no buyers for being unready would have nothing to probe with, and so would never learn that all is well
+// again.
 const silence = 10 * time.Second
 
 // commitsCheck says whether commits are acknowledged. What can be asked of a cluster does not tell: a replica that is

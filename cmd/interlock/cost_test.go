@@ -26,7 +26,8 @@ import (
 
 // usualSearch is what a front end asks of a search: see lab search.
 const usualSearch = `query($d:Date!){searchTickets(from:["BJP"],to:["SHH"],date:$d){asOf nodes{
-	run{id state train{number}} from{station{code name} departure} to{station{code name} arrival} durationMinutes version
+	run{id state train{number}} from{station{code name} departure} to{station{code name} arrival} durationMinutes
+	version
 	classes{seatClass remaining price{amount currencyCode}}} pageInfo{hasNextPage endCursor}}}`
 
 // farDay is 366 days after day.
@@ -38,7 +39,9 @@ func (r *running) publishTrains(t testing.TB, n int) {
 	var coaches, rates []any
 	for i, class := range []string{"BUSINESS", "FIRST", "SECOND", "STANDING"} {
 		coaches = append(coaches, map[string]any{
-			"number": fmt.Sprint(i + 1), "seatClass": class, "layout": map[string]any{"rows": map[string]any{"letters": "AB CD", "last": 20}},
+			"number": fmt.Sprint(i + 1), "seatClass": class, "layout": map[string]any{"rows": map[string]any{
+				"letters": "AB CD", "last": 20,
+			}},
 		})
 		rates = append(rates, map[string]any{"seatClass": class, "amount": "0.5"})
 	}
@@ -105,18 +108,22 @@ func (a *answer) codes() []string {
 
 // limitCodes are what is said of a document that is too much.
 var limitCodes = []string{
-	"DEPTH_LIMIT_EXCEEDED", "COMPLEXITY_LIMIT_EXCEEDED", "ANSWER_TOO_LARGE", "OVERLOADED", "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED",
+	"DEPTH_LIMIT_EXCEEDED", "COMPLEXITY_LIMIT_EXCEEDED", "ANSWER_TOO_LARGE", "OVERLOADED", "GRAPHQL_PARSE_FAILED",
+	"GRAPHQL_VALIDATION_FAILED",
 }
 
 // introspection is what GraphQL's own tools ask for, with everything they can ask for.
-const introspection = `query IntrospectionQuery{__schema{description queryType{name kind} mutationType{name kind} subscriptionType{name kind}
+const introspection = `query IntrospectionQuery{__schema{description queryType{name kind} mutationType{name kind}
+	subscriptionType{name kind}
 	types{...FullType} directives{name description isRepeatable locations args(includeDeprecated:true){...InputValue}}}}
 	fragment FullType on __Type{kind name description specifiedByURL isOneOf
-		fields(includeDeprecated:true){name description args(includeDeprecated:true){...InputValue} type{...TypeRef} isDeprecated deprecationReason}
+		fields(includeDeprecated:true){name description args(includeDeprecated:true){...InputValue} type{...TypeRef}
+		isDeprecated deprecationReason}
 		inputFields(includeDeprecated:true){...InputValue} interfaces{...TypeRef}
 		enumValues(includeDeprecated:true){name description isDeprecated deprecationReason} possibleTypes{...TypeRef}}
 	fragment InputValue on __InputValue{name description type{...TypeRef} defaultValue isDeprecated deprecationReason}
-	fragment TypeRef on __Type{kind name ofType{kind name ofType{kind name ofType{kind name ofType{kind name ofType{kind name
+	fragment TypeRef on __Type{kind name ofType{kind name ofType{kind name
+	ofType{kind name ofType{kind name ofType{kind name
 		ofType{kind name ofType{kind name ofType{kind name ofType{kind name}}}}}}}}}}`
 
 // documented are all operations that the documentation and the playground show.
@@ -164,9 +171,11 @@ func TestCost_WhatIsDocumentedPasses(t *testing.T) {
 		require.NoError(t, err)
 		var variables map[string]any
 		require.NoError(t, json.Unmarshal([]byte(strings.ReplaceAll(string(text), "{tomorrow}", day())), &variables))
-		for _, operation := range regexp.MustCompile(`(?m)^(?:query|mutation|subscription) (\w+)`).FindAllStringSubmatch(string(document), -1) {
+		named := regexp.MustCompile(`(?m)^(?:query|mutation|subscription) (\w+)`)
+		for _, operation := range named.FindAllStringSubmatch(string(document), -1) {
 			var a answer
-			require.NoError(t, json.Unmarshal([]byte(r.serveOperation(t, r.admin, string(document), operation[1], variables)), &a))
+			require.NoError(t,
+				json.Unmarshal([]byte(r.serveOperation(t, r.admin, string(document), operation[1], variables)), &a))
 			for _, code := range a.codes() {
 				require.NotContains(t, limitCodes, code, "%s: %+v", operation[1], a.Errors)
 			}
@@ -179,7 +188,9 @@ func (r *running) place(t *testing.T, party int) string {
 	t.Helper()
 	var passengers []any
 	for i := range party {
-		passengers = append(passengers, map[string]any{"name": "A Passenger", "documentNumber": fmt.Sprint("D00000", i), "seatClass": "SECOND"})
+		passengers = append(passengers, map[string]any{
+			"name": "A Passenger", "documentNumber": fmt.Sprint("D00000", i), "seatClass": "SECOND",
+		})
 	}
 	input := change(orderInput(encodeRun("G1@"+day()), "key-of-a-party", ""), map[string]any{"passengers": passengers})
 	a := r.ask(t, r.passenger, placeOrderMutation, map[string]any{"i": input})
@@ -190,12 +201,15 @@ func (r *running) place(t *testing.T, party int) string {
 
 // tickets is a document of the tickets of the order of the tickets … of an order.
 func tickets(order string, levels int) string {
-	return `{order(id:"` + order + `"){` + strings.Repeat("tickets{order{", levels-1) + "tickets{id}" + strings.Repeat("}}", levels-1) + "}}"
+	return `{order(id:"` + order + `"){` + strings.Repeat("tickets{order{", levels-1) + "tickets{id}" + strings.Repeat(
+		"}}", levels-1) + "}}"
 }
 
 // memory is what the Go runtime holds of the machine's memory: heap, stacks and what goes with them.
 func memory() uint64 {
-	samples := []runtimemetrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	samples := []runtimemetrics.Sample{
+		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+	}
 	runtimemetrics.Read(samples)
 	return samples[0].Value.Uint64() - samples[1].Value.Uint64()
 }
@@ -340,22 +354,36 @@ func TestCost_SixteenAtOnce(t *testing.T) {
 		codes       []string
 	}{
 		{"the whole schema under 150 names", "", func(int) string {
-			return repeated(150, "__schema{...S}") + ` fragment S on __Schema{types{kind name description fields{name description isDeprecated
+			return repeated(150, "__schema{...S}") + ` fragment S on __Schema{types{kind name description
+				fields{name description isDeprecated
 				args{name description defaultValue type{name kind ofType{name kind}}} type{name kind ofType{name kind}}}
 				inputFields{name description} enumValues{name description}}}`
 		}, []string{tooDear}},
 		{"introspection", "", func(int) string { return introspection }, []string{answered}},
 		{"types of fields of types", "", func(int) string {
-			return repeated(2, `__type(name:"Query"){fields{type{fields{name description args{name type{name kind ofType{name}}} type{name ofType{name}}}}}}`)
+			return repeated(2,
+				`__type(name:"Query"){fields{type{fields{name description args{name type{name kind ofType{name}}}
+					type{name ofType{name}}}}}}`)
 		}, []string{answered}},
-		{"a party of nine, nested", r.passenger, func(i int) string { return tickets(order, 4+i%3) }, []string{answered, tooDear}},
+		{
+			"a party of nine, nested", r.passenger, func(i int) string { return tickets(order, 4+i%3) }, []string{
+				answered, tooDear,
+			},
+		},
 		{"a party of nine, nested, under many names", r.passenger, func(int) string {
 			return `{order(id:"` + order + `"){tickets{` + manyNames + `}}}`
 		}, []string{answered, tooLarge}},
-		{"a long name", "", func(int) string { return search + strings.Repeat("k", 100_000) + `:version}}}` }, []string{tooLarge}},
-		{"every seat of a search", "", func(int) string { return search + `run{coaches{seats{label}}}}}}` }, []string{tooDear}},
+		{
+			"a long name", "", func(int) string { return search + strings.Repeat("k", 100_000) + `:version}}}` },
+			[]string{tooLarge},
+		},
+		{
+			"every seat of a search", "", func(int) string { return search + `run{coaches{seats{label}}}}}}` },
+			[]string{tooDear},
+		},
 		{"every call of a search", "", func(int) string {
-			return search + `run{calls{station{id code name timeZone} departure arrival saleClosesAt}} classes{seatClass remaining price{amount}}}}}`
+			return search + `run{calls{station{id code name timeZone} departure arrival saleClosesAt}}
+				classes{seatClass remaining price{amount}}}}}`
 		}, []string{answered}},
 	} {
 		t.Run(c.name, func(t *testing.T) { r.attack(t, c.token, c.document, c.codes...) })
@@ -373,11 +401,13 @@ func TestCost_HundredsOfAField(t *testing.T) {
 	both := r.token(t, "ann", "PASSENGER", "ADMIN")
 	for _, field := range []string{
 		`nodes(ids:[]){id}`, `node(id:"` + order + `"){id}`, `order(id:"` + order + `"){id}`, `order(number:"X"){id}`,
-		`viewer{orders(first:1){nodes{id}}}`, `orders(filter:{},first:1){nodes{id}}`, `runs(filter:{},first:1){nodes{id}}`,
+		`viewer{orders(first:1){nodes{id}}}`, `orders(filter:{},first:1){nodes{id}}`,
+		`runs(filter:{},first:1){nodes{id}}`,
 		`stations(first:1){nodes{id}}`, `searchTickets(from:["BJP"],to:["SHH"],date:"` + day() + `",first:1){asOf}`,
 		`__schema{queryType{name}}`,
 	} {
-		require.Equal(t, []string{"COMPLEXITY_LIMIT_EXCEEDED"}, r.ask(t, both, repeated(200, field), nil).codes(), field)
+		require.Equal(t, []string{"COMPLEXITY_LIMIT_EXCEEDED"}, r.ask(t, both, repeated(200, field), nil).codes(),
+			field)
 		require.Empty(t, r.ask(t, both, repeated(1, field), nil).Errors, field)
 	}
 	for times, code := range map[int][]string{200: {"COMPLEXITY_LIMIT_EXCEEDED"}, 10: nil} {
@@ -385,21 +415,27 @@ func TestCost_HundredsOfAField(t *testing.T) {
 		require.Equal(t, code, r.ask(t, both, document, ids).codes(), "%d times 100 ids", times)
 	}
 	for _, mutation := range []string{
-		`cancelOrder(input:{orderId:"x"}){userErrors{code}}`, `payOrder(input:{orderId:"x",idempotencyKey:"key-0001"}){userErrors{code}}`,
+		`cancelOrder(input:{orderId:"x"}){userErrors{code}}`,
+		`payOrder(input:{orderId:"x",idempotencyKey:"key-0001"}){userErrors{code}}`,
 		`placeOrder(input:{idempotencyKey:"key-0001",runId:"x",from:"A",to:"B",passengers:[]}){userErrors{code}}`,
 		`suspendRun(input:{runId:"x",reason:"x"}){userErrors{code}}`,
 	} {
-		require.Equal(t, []string{"COMPLEXITY_LIMIT_EXCEEDED"}, r.ask(t, both, "mutation"+repeated(200, mutation), nil).codes(), mutation)
+		require.Equal(t, []string{"COMPLEXITY_LIMIT_EXCEEDED"},
+			r.ask(t, both, "mutation"+repeated(200, mutation), nil).codes(), mutation)
 		require.Empty(t, r.ask(t, both, "mutation"+repeated(1, mutation), nil).Errors, mutation)
 	}
 	// What is at hand may be asked for as often as a document has room.
-	for _, field := range []string{`run(train:"T12",date:"` + day() + `"){id}`, `viewer{subject}`, `__type(name:"Run"){name}`, `__typename`} {
+	for _, field := range []string{
+		`run(train:"T12",date:"` + day() + `"){id}`, `viewer{subject}`, `__type(name:"Run"){name}`, `__typename`,
+	} {
 		require.Empty(t, r.ask(t, both, repeated(200, field), nil).Errors, field)
 	}
 	// Publishing is refused before it is done where its answer would be too large for the dates.
 	year := change(trainInput(), map[string]any{"number": "T18", "through": farDay()})
-	const everything = `mutation($i:PublishTrainInput!){publishTrain(input:$i){created runs{coaches{seats{label}}} userErrors{code}}}`
-	require.Equal(t, []string{"COMPLEXITY_LIMIT_EXCEEDED"}, r.ask(t, both, everything, map[string]any{"i": year}).codes())
+	const everything = `mutation($i:PublishTrainInput!){publishTrain(input:$i){created runs{coaches{seats{label}}}
+		userErrors{code}}}`
+	require.Equal(t, []string{"COMPLEXITY_LIMIT_EXCEEDED"},
+		r.ask(t, both, everything, map[string]any{"i": year}).codes())
 	require.Nil(t, r.ask(t, "", `{run(train:"T18",date:"`+day()+`"){id}}`, nil).at(t, "run"))
 	one := r.ask(t, both, everything, map[string]any{"i": change(trainInput(), map[string]any{"number": "T18"})})
 	require.EqualValues(t, 1, one.at(t, "publishTrain.created"), "%+v", one)
@@ -416,12 +452,14 @@ func TestCost_LongLists(t *testing.T) {
 		`runs(filter:{states:$l}){nodes{id state}}`: "[RunState!]",
 	} {
 		state := map[string]string{"[OrderState!]": "PAID", "[RunState!]": "ON_SALE"}[kind]
-		a := r.ask(t, both, "query($l:"+kind+"){"+field+"}", map[string]any{"l": slices.Repeat([]string{state}, 10_000)})
+		a := r.ask(t, both, "query($l:"+kind+"){"+field+"}",
+			map[string]any{"l": slices.Repeat([]string{state}, 10_000)})
 		require.Empty(t, a.Errors, field)
 	}
 	for document, code := range map[string]string{
-		`query($l:[ID!]!){nodes(ids:$l){id}}`:                                                   "COMPLEXITY_LIMIT_EXCEEDED",
-		`query($l:[StationCode!]!){searchTickets(from:$l,to:"SHH",date:"` + day() + `"){asOf}}`: "BAD_USER_INPUT",
+		`query($l:[ID!]!){nodes(ids:$l){id}}`: "COMPLEXITY_LIMIT_EXCEEDED",
+		`query($l:[StationCode!]!){searchTickets(from:$l,to:"SHH",
+			date:"` + day() + `"){asOf}}`: "BAD_USER_INPUT",
 	} {
 		a := r.ask(t, both, document, map[string]any{"l": slices.Repeat([]string{"X"}, 60_000)})
 		require.Equal(t, []string{code}, a.codes(), document)
@@ -444,8 +482,14 @@ func TestCost_LongArgumentsOfManyFields(t *testing.T) {
 		{"query($v:String)", `stations(after:$v,first:1){nodes{id}}`, text, 90},
 		{"query($v:String!)", `order(number:$v){id}`, text, 45},
 		{"query($v:ID!)", `node(id:$v){id}`, text, 45},
-		{"query($v:[StationCode!]!)", `searchTickets(from:$v,to:"SHH",date:"` + day() + `",first:1){asOf}`, slices.Repeat([]string{"X"}, 50_000), 90},
-		{"query($v:[RunState!]!)", `runs(filter:{states:$v},first:1){nodes{id}}`, slices.Repeat([]string{"CLOSED"}, 20_000), 90},
+		{
+			"query($v:[StationCode!]!)", `searchTickets(from:$v,to:"SHH",date:"` + day() + `",first:1){asOf}`,
+			slices.Repeat([]string{"X"}, 50_000), 90,
+		},
+		{
+			"query($v:[RunState!]!)", `runs(filter:{states:$v},first:1){nodes{id}}`, slices.Repeat([]string{"CLOSED"},
+				20_000), 90,
+		},
 		{
 			"mutation($v:[PassengerInput!]!)",
 			`placeOrder(input:{idempotencyKey:"key-00001",runId:"x",from:"A",to:"B",passengers:$v}){userErrors{code}}`,
@@ -459,7 +503,8 @@ func TestCost_LongArgumentsOfManyFields(t *testing.T) {
 		require.Equal(t, []string{code}, ask(c.times), c.field)
 	}
 	// So does what is written in a fragment.
-	document := repeated(30, `stations(first:1){nodes{...F}}`) + ` fragment F on Station{name(language:"` + strings.Repeat("x", 100_000) + `")}`
+	document := repeated(30, `stations(first:1){nodes{...F}}`) + ` fragment F on Station{name(language:"` +
+		strings.Repeat("x", 100_000) + `")}`
 	require.Equal(t, []string{code}, r.ask(t, "", document, nil).codes())
 }
 

@@ -52,10 +52,13 @@ func demoToday() (rail.Date, error) {
 // demoTokenLife is how long the tokens that are printed are good for.
 const demoTokenLife = 24 * time.Hour
 
+// demoText is what serve --demo prints. A line that begins with {{- goes on with the one before it.
 var demoText = template.Must(template.New("demo").Parse(`
 Interlock is ready: {{.Trains}} trains a day, on sale from {{.Today}} on, {{.Durability}} durability.
 
-  {{.URL}}/playground   the four ways, in tabs ({{if .Admin}}opens with an admin's token: {{.URL}}/playground#token={{.Admin}}{{else}}an admin's token: interlock token --role ADMIN,PASSENGER --subject demo-admin{{end}})
+  {{.URL}}/playground   the four ways, in tabs (
+{{- if .Admin}}opens with an admin's token: {{.URL}}/playground#token={{.Admin}}
+{{- else}}an admin's token: interlock token --role ADMIN,PASSENGER --subject demo-admin{{end}})
   {{.URL}}/readyz       whether it is ready, and what an acknowledged order is worth
   {{.URL}}/metrics      figures
 
@@ -63,17 +66,22 @@ A passenger's token:
 
   TOKEN={{.Passenger}}
 
-Buy a seat on G1 to Shanghai tomorrow (it prints the order; each call has a key of its own and buys another seat, up to five unpaid ones):
+Buy a seat on G1 to Shanghai tomorrow (it prints the order; each call has a key of its own and buys another seat,
+{{- " up to five unpaid ones):"}}
 
   RUN=$(curl -s {{.URL}}/graphql -H 'content-type: application/json' \
     -d '{"query":"{run(train:\"G1\",date:\"{{.Tomorrow}}\"){id}}"}' | sed 's/.*"id":"\([^"]*\)".*/\1/')
   curl -s {{.URL}}/graphql -H 'content-type: application/json' -H "authorization: Bearer $TOKEN" \
-    -d '{"query":"mutation($i:PlaceOrderInput!){placeOrder(input:$i){order{number payBy tickets{coach seat price{amount currencyCode}}} userErrors{code message path}}}","variables":{"i":{"idempotencyKey":"demo-'$(date +%s%N)'","runId":"'$RUN'","from":"VNP","to":"AOH","passengers":[{"name":"A Passenger","documentNumber":"D'$(date +%s%N)'","seatClass":"SECOND"}]}}}'
+    -d '{"query":"mutation($i:PlaceOrderInput!){placeOrder(input:$i){
+{{- ""}}order{number payBy tickets{coach seat price{amount currencyCode}}} userErrors{code message path}}}",
+{{- ""}}"variables":{"i":{"idempotencyKey":"demo-'$(date +%s%N)'","runId":"'$RUN'","from":"VNP","to":"AOH",
+{{- ""}}"passengers":[{"name":"A Passenger","documentNumber":"D'$(date +%s%N)'","seatClass":"SECOND"}]}}}'
 
 Watch the seats of the same run go (leave it running and buy in another window):
 
   curl -N {{.URL}}/graphql -H 'content-type: application/json' -H 'accept: text/event-stream' \
-    -d '{"query":"subscription($r:[ID!]!){seatAvailability(runIds:$r,from:\"VNP\",to:\"AOH\"){version classes{seatClass remaining}}}","variables":{"r":["'$RUN'"]}}'
+    -d '{"query":"subscription($r:[ID!]!){seatAvailability(runIds:$r,from:\"VNP\",to:\"AOH\"){
+{{- ""}}version classes{seatClass remaining}}}","variables":{"r":["'$RUN'"]}}'
 
 `))
 

@@ -51,7 +51,8 @@ func ownFolder(s *Settings) (release func(), err error) {
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) || try == ownTries {
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) ||
+			try == ownTries {
 			break
 		}
 		time.Sleep(ownRetry)
@@ -144,7 +145,8 @@ func runningRedis(s *Settings) (redisAddresses, error) {
 			return addresses, err
 		}
 		if try == startTries {
-			return redisAddresses{}, fmt.Errorf("a server is starting on %s, and has no Redis yet; try again in a moment", s.Data)
+			return redisAddresses{}, fmt.Errorf("a server is starting on %s, and has no Redis yet; try again in a "+
+				"moment", s.Data)
 		}
 		time.Sleep(startRetry)
 	}

@@ -15,7 +15,8 @@ func TestCommands_AskNoStrangerForAServerThatWasKilled(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "interlock-data")
 	code, _, errs := command(t, folder, "import", smallFeed(t, nil), "--from", day(), "--days", "1")
 	require.Zero(t, code, errs)
-	// On an address of its own: other tests' clients may still be looking for theirs on 127.0.0.1, at a port that was given away.
+	// On an address of its own: other tests' clients may still be looking for theirs on 127.0.0.1, at a port that was
+	// given away.
 	stranger := miniredis.NewMiniRedis()
 	require.NoError(t, stranger.StartAddr("127.0.0.2:0"))
 	t.Cleanup(stranger.Close)
@@ -48,8 +49,8 @@ func TestCommands_AskNoStrangerForAServerThatWasKilled(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(folder, redisFile), "a server that is stopped leaves no note")
 }
 
-// Between claiming its folder and its first note, a server has no Redis that a command could use; it must not go on as if
-// no server ran, and write beside it.
+// Between claiming its folder and its first note, a server has no Redis that a command could use; it must not go on as
+// if no server ran, and write beside it.
 func TestCommands_WaitForAServerThatStarts(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "interlock-data")
 	release, err := ownFolder(&Settings{Data: folder})

@@ -15,8 +15,8 @@ type eraseCommand struct {
 	Yes   bool   `help:"Do it. Without this it only says what it would do."`
 }
 
-// Run forgets a buyer in the orders of runs that are over. What was forgotten cannot be brought back, so that without --yes
-// nothing is.
+// Run forgets a buyer in the orders of runs that are over. What was forgotten cannot be brought back, so that without
+// --yes nothing is.
 func (c eraseCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
 	opened, err := openAsTheyAre(ctx, settings, log)
 	if err != nil {
@@ -29,7 +29,8 @@ func (c eraseCommand) Run(ctx context.Context, settings *Settings, log *slog.Log
 	}
 	found, err := do(ctx, c.Buyer)
 	if err == nil || found.Orders > 0 {
-		_, printErr := fmt.Fprintf(out, "%s of runs that are over, %d of them with passengers: %s\n", count(found.Orders, "order"), found.Passengers, did)
+		_, printErr := fmt.Fprintf(out, "%s of runs that are over, %d of them with passengers: %s\n",
+			count(found.Orders, "order"), found.Passengers, did)
 		err = errors.Join(err, printErr)
 	}
 	if found.Left > 0 {

@@ -21,22 +21,34 @@ func TestExposure_OffLoopbackNeedsToBeTold(t *testing.T) {
 		change  []func(*Settings)
 		refused string // the flags that the refusal names
 	}{
-		"loopback":                    {listen: "127.0.0.1:8080"},
-		"another of loopback":         {listen: "127.8.9.10:0"},
-		"loopback of IPv6":            {listen: "[::1]:8080"},
-		"loopback of IPv4 in IPv6":    {listen: "[::ffff:127.0.0.1]:8080"},
-		"localhost":                   {listen: "localhost:8080"},
-		"no address":                  {":8080", nil, bothSaid},
-		"all of IPv4":                 {"0.0.0.0:8080", nil, bothSaid},
-		"all of IPv6":                 {"[::]:8080", nil, bothSaid},
-		"all of IPv4 in IPv6":         {"[::ffff:0.0.0.0]:8080", nil, bothSaid},
-		"an address":                  {"192.0.2.1:8080", nil, bothSaid},
-		"a private address":           {"10.0.0.1:8080", nil, bothSaid},
-		"an address with a zone":      {"[fe80::1%lo]:8080", nil, bothSaid},
-		"a name in front":             {"127.0.0.1:8080", []func(*Settings){func(s *Settings) { s.Hosts = []string{"tickets.example.com"} }}, bothSaid},
-		"any name":                    {"127.0.0.1:8080", []func(*Settings){func(s *Settings) { s.Hosts = []string{"*"} }}, bothSaid},
-		"a proxy in front":            {"127.0.0.1:8080", []func(*Settings){func(s *Settings) { s.TrustedProxies = []string{"127.0.0.1"} }}, bothSaid},
-		"names of loopback":           {"127.0.0.1:8080", []func(*Settings){func(s *Settings) { s.Hosts = []string{"localhost", "[::1]", "127.0.0.1"} }}, ""},
+		"loopback":                 {listen: "127.0.0.1:8080"},
+		"another of loopback":      {listen: "127.8.9.10:0"},
+		"loopback of IPv6":         {listen: "[::1]:8080"},
+		"loopback of IPv4 in IPv6": {listen: "[::ffff:127.0.0.1]:8080"},
+		"localhost":                {listen: "localhost:8080"},
+		"no address":               {":8080", nil, bothSaid},
+		"all of IPv4":              {"0.0.0.0:8080", nil, bothSaid},
+		"all of IPv6":              {"[::]:8080", nil, bothSaid},
+		"all of IPv4 in IPv6":      {"[::ffff:0.0.0.0]:8080", nil, bothSaid},
+		"an address":               {"192.0.2.1:8080", nil, bothSaid},
+		"a private address":        {"10.0.0.1:8080", nil, bothSaid},
+		"an address with a zone":   {"[fe80::1%lo]:8080", nil, bothSaid},
+		"a name in front": {
+			"127.0.0.1:8080", []func(*Settings){func(s *Settings) { s.Hosts = []string{"tickets.example.com"} }},
+			bothSaid,
+		},
+		"any name": {
+			"127.0.0.1:8080", []func(*Settings){func(s *Settings) { s.Hosts = []string{"*"} }}, bothSaid,
+		},
+		"a proxy in front": {
+			"127.0.0.1:8080", []func(*Settings){func(s *Settings) { s.TrustedProxies = []string{"127.0.0.1"} }},
+			bothSaid,
+		},
+		"names of loopback": {"127.0.0.1:8080", []func(*Settings){func(s *Settings) {
+			s.Hosts = []string{
+				"localhost", "[::1]", "127.0.0.1",
+			}
+		}}, ""},
 		"an issuer, a sandbox":        {":8080", []func(*Settings){issuer}, "--insecure-sandbox-payments"},
 		"an issuer, no payments":      {":8080", []func(*Settings){issuer, none}, ""},
 		"an issuer, a sandbox told":   {":8080", []func(*Settings){issuer, sandbox}, ""},
@@ -76,7 +88,9 @@ func TestExposure_Commands(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "interlock-data")
 	t.Chdir(t.TempDir())
 	t.Setenv("INTERLOCK_LISTEN", "0.0.0.0:0")
-	for _, arguments := range [][]string{{"serve"}, {"serve", "--demo"}, {"token", "--role", "ADMIN", "--subject", "boss"}} {
+	for _, arguments := range [][]string{
+		{"serve"}, {"serve", "--demo"}, {"token", "--role", "ADMIN", "--subject", "boss"},
+	} {
 		code, out, errs := command(t, folder, arguments...)
 		require.Equal(t, exitCouldNotSee, code, arguments)
 		require.Empty(t, out)
@@ -112,7 +126,9 @@ func TestExposure_TheDemoPrintsNoAdminsToken(t *testing.T) {
 	require.Contains(t, out.String(), "interlock token --role ADMIN,PASSENGER --subject demo-admin")
 
 	client := &http.Client{Timeout: 10 * time.Second}
-	for host, status := range map[string]int{"tickets.example.com": 200, "127.0.0.1": 200, "evil.example.com": 421, "192.0.2.7": 421} {
+	for host, status := range map[string]int{
+		"tickets.example.com": 200, "127.0.0.1": 200, "evil.example.com": 421, "192.0.2.7": 421,
+	} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, far.url+"/schema.graphql", nil)
 		require.NoError(t, err)
 		request.Host = host

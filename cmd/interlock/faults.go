@@ -15,8 +15,8 @@ import (
 	"interlock/services/sale"
 )
 
-// faults are what the proving ground does to this server, which was built for that and for nothing else: batches are held at
-// exact points, the clock is off, any version is taken, any commit is taken for replicated.
+// faults are what the proving ground does to this server, which was built for that and for nothing else: batches are
+// held at exact points, the clock is off, any version is taken, any commit is taken for replicated.
 type faults struct {
 	control      *failpoints.Control // nil where no batches are held
 	off          time.Duration
@@ -38,7 +38,8 @@ func openFaults(log *slog.Logger) (f faults, err error) {
 			return f, err
 		}
 	}
-	log.Warn("this server was built to be broken: it is not for selling", "holds_batches", f.control != nil, "clock_off", f.off,
+	log.Warn("this server was built to be broken: it is not for selling", "holds_batches", f.control != nil,
+		"clock_off", f.off,
 		"any_version", f.anyVersion, "asynchronous", f.asynchronous)
 	return f, nil
 }

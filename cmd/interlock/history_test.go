@@ -18,8 +18,8 @@ import (
 )
 
 // history is a ledger in which everything has happened that may: sold, paid, cancelled, expired, refused, suspended,
-// resumed, withdrawn, published anew, jumped; with changes of seats that are not in the maps, and a hold that fell due a
-// minute ago.
+// resumed, withdrawn, published anew, jumped; with changes of seats that are not in the maps, and a hold that fell due
+// a minute ago.
 type history struct {
 	t        *testing.T
 	r        *running
@@ -43,7 +43,9 @@ func makeHistory(t *testing.T, settings *Settings) *history {
 		input := change(orderInput(ids[run], "key-of-"+who, ""), map[string]any{"to": to})
 		var passengers []any
 		for _, document := range documents {
-			passengers = append(passengers, map[string]any{"name": "A Passenger", "documentNumber": document, "seatClass": "HARD_SLEEPER"})
+			passengers = append(passengers, map[string]any{
+				"name": "A Passenger", "documentNumber": document, "seatClass": "HARD_SLEEPER",
+			})
 		}
 		input["passengers"] = passengers
 		a := r.ask(t, r.token(t, who, rail.RolePassenger), placeOrderMutation, map[string]any{"i": input})
@@ -69,7 +71,8 @@ func makeHistory(t *testing.T, settings *Settings) *history {
 
 	require.Empty(t, buy("dan", "A", "SHH", "D0000001"))
 	ledgertest.Age(t, h.options, h.value("SELECT id FROM orders WHERE buyer = 'dan'"))
-	require.Eventually(t, func() bool { return h.value("SELECT state FROM orders WHERE buyer = 'dan'") == "EXPIRED" }, healsIn, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return h.value("SELECT state FROM orders WHERE buyer = 'dan'") == "EXPIRED" },
+		healsIn, 20*time.Millisecond)
 	require.Empty(t, buy("iva", "C", "SHH", "D0000002"))
 	require.Empty(t, buy("cid", "A", "SHH", "D0000003"))
 	require.Empty(t, buy("ann", "A", "SHH", "D0000004"))
@@ -95,7 +98,9 @@ func makeHistory(t *testing.T, settings *Settings) *history {
 	fares := change(trainInput()["fares"].(map[string]any), map[string]any{"roundTo": "1.00"})
 	require.Equal(t, ids["D"], h.publish(map[string]any{"number": "T18", "fares": fares}))
 	require.Empty(t, buy("kim", "D", "SHH", "D0000010"))
-	a = r.ask(t, r.admin, publishStationMutation, map[string]any{"i": map[string]any{"code": "TJP", "name": "天津站", "timeZone": "Asia/Shanghai"}})
+	a = r.ask(t, r.admin, publishStationMutation, map[string]any{"i": map[string]any{
+		"code": "TJP", "name": "天津站", "timeZone": "Asia/Shanghai",
+	}})
 	require.Empty(t, a.at(t, "publishStation.userErrors"), "%s", a.Data)
 	r.stop()
 
@@ -104,7 +109,8 @@ func makeHistory(t *testing.T, settings *Settings) *history {
 	h.exec("UPDATE orders SET placed_at = ? - 960000, pay_by = ? - 60000 WHERE buyer = 'iva'", now, now)
 	h.exec("INSERT INTO cluster (id, epoch, primary_member, opened_at) VALUES (1, 3, 'db1:3306', ?)", now)
 	for member, state := range map[string]string{"db1:3306": "COUNTS", "db2:3306": "COUNTS", "db3:3306": "EXCLUDED"} {
-		h.exec("INSERT INTO cluster_members (member, state, server_uuid, since, by_whom, reason) VALUES (?, ?, ?, ?, 'failover', '')", member, state, "u"+member[2:3], now)
+		h.exec("INSERT INTO cluster_members (member, state, server_uuid, since, by_whom, reason) VALUES (?, ?, ?, "+
+			"?, 'failover', '')", member, state, "u"+member[2:3], now)
 	}
 	h.name(now)
 	return h
@@ -128,12 +134,15 @@ func (h *history) forgotten() {
 	require.NoError(t, err)
 	ledgertest.PutStations(t, l, train)
 	at, price := past.Departure(0).UnixMilli()-86_400_000, int64(13_800)
-	h.exec("INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, from_call, to_call, "+
+	h.exec("INSERT INTO orders (run_id, id, number, buyer, idempotency_key, body_hash, version, state, "+
+		"state_reason, train_id, from_call, to_call, "+
 		"total_minor, currency, placed_at, pay_by, ended_at, pay_attempts, placed_run_version, ended_run_version) "+
 		"VALUES (?, ?, 'L', 'lou', 'key-of-lou', 'x', 2, 'CANCELLED', 'rain', ?, 0, 3, ?, 'CNY', ?, ?, ?, 0, 2, 3)",
 		string(past.ID), rail.NewOrderID(past.ID, 2, "lou"), train.ID, price, at, at+900_000, at+60_000)
-	h.exec("INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, document) "+
-		"VALUES (?, ?, 0, 'SECOND', 0, '1', '1A', ?, 'CNY', 'x')", string(past.ID), rail.NewOrderID(past.ID, 2, "lou"), price)
+	h.exec("INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, "+
+		"document) "+
+		"VALUES (?, ?, 0, 'SECOND', 0, '1', '1A', ?, 'CNY', 'x')",
+		string(past.ID), rail.NewOrderID(past.ID, 2, "lou"), price)
 	h.exec("UPDATE runs SET version = 3 WHERE id = ?", string(past.ID))
 	for _, want := range [][2]int{{1, 0}, {0, 1}} {
 		orders, runs, err := l.ForgetOver(t.Context(), 24*time.Hour)
@@ -161,14 +170,17 @@ func (h *history) name(now int64) {
 	}
 	seat := "SELECT %s FROM tickets t JOIN orders o ON o.id = t.order_id WHERE o.buyer = 'ann'"
 	broken := rail.NewTrain("T0", "", "UTC", []rail.Call{{Station: "BJP", Metres: 9}, {Station: "SHH", Metres: 1}},
-		rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.HardSleeper, Seats: []rail.Seat{{Label: "1"}}}}), &rail.Fares{
+		rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.HardSleeper, Seats: []rail.Seat{{Label: "1"}}}}),
+		&rail.Fares{
 			Currency: "CNY", PerKm: []rail.KmRate{{SeatClass: rail.HardSleeper, MicrosPerKm: 1e12}},
 		})
 	document, err := broken.Document()
 	require.NoError(h.t, err)
-	formation := h.value("SELECT formation_id FROM trains JOIN runs r ON r.train_id = trains.id WHERE r.train_number = 'T12'")
+	formation := h.value("SELECT formation_id FROM trains JOIN runs r ON r.train_id = trains.id WHERE " +
+		"r.train_number = 'T12'")
 	h.replacer = strings.NewReplacer(append(names,
-		"{seat of ann}", h.value(fmt.Sprintf(seat, "t.seat_index")), "{label of ann}", "'"+h.value(fmt.Sprintf(seat, "t.seat"))+"'",
+		"{seat of ann}", h.value(fmt.Sprintf(seat, "t.seat_index")), "{label of ann}", "'"+h.value(fmt.Sprintf(seat,
+			"t.seat"))+"'",
 		"{document of ann}", "'"+h.value(fmt.Sprintf(seat, "t.document"))+"'",
 		"{train of A}", h.value("SELECT train_id FROM runs WHERE train_number = 'T12'"), "{formation of A}", formation,
 		"{published}", h.value("SELECT publication FROM runs WHERE train_number = 'T12'"),
@@ -207,7 +219,8 @@ func (h *history) verify() *audit.Report {
 
 // historyTables are all tables of the ledger.
 var historyTables = []string{
-	"runs", "seat_maps", "seat_changes", "orders", "tickets", "asked_documents", "trains", "formations", "stations", "publications", "counters",
+	"runs", "seat_maps", "seat_changes", "orders", "tickets", "asked_documents", "trains", "formations",
+	"stations", "publications", "counters",
 	"cluster", "cluster_members", "personal_keys", "order_records",
 }
 
@@ -246,7 +259,8 @@ func (h *history) keep() (restore func()) {
 			require.NoError(h.t, err)
 			marks := "(?" + strings.Repeat(", ?", len(kept.columns)-1) + ")"
 			for _, row := range kept.rows {
-				_, err := tx.ExecContext(context.Background(), "INSERT INTO "+kept.name+" ("+strings.Join(kept.columns, ", ")+") VALUES "+marks, row...)
+				_, err := tx.ExecContext(context.Background(),
+					"INSERT INTO "+kept.name+" ("+strings.Join(kept.columns, ", ")+") VALUES "+marks, row...)
 				require.NoError(h.t, err)
 			}
 		}

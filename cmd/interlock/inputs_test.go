@@ -46,7 +46,10 @@ func TestServer_InputsAsTheSchemaHasThem(t *testing.T) {
 		return body(publishTrainMutation, change(trainInput(), changes))
 	}
 	withRows := func(layout map[string]any) map[string]any {
-		return map[string]any{"number": "T18", "coaches": []any{map[string]any{"number": "1", "seatClass": "HARD_SEAT", "layout": layout}}}
+		return map[string]any{
+			"number":  "T18",
+			"coaches": []any{map[string]any{"number": "1", "seatClass": "HARD_SEAT", "layout": layout}},
+		}
 	}
 	rows := map[string]any{"letters": "A B", "last": 23}
 	for name, c := range map[string]struct{ token, body string }{
@@ -59,19 +62,36 @@ func TestServer_InputsAsTheSchemaHasThem(t *testing.T) {
 		"a station that is a number":      {r.passenger, buy(`"BJP"`, `5`)},
 		"a field that is none":            {r.passenger, buy(`"name":`, `"seat":"1A","name":`)},
 		"the variables in another case":   {r.passenger, buy(`"variables":`, `"Variables":`)},
-		"two layouts":                     {r.admin, publish(withRows(map[string]any{"rows": rows, "seats": []any{map[string]any{"label": "1A"}}}))},
-		"a layout and a null":             {r.admin, publish(withRows(map[string]any{"rows": rows, "seats": nil}))},
-		"no layout":                       {r.admin, publish(withRows(map[string]any{}))},
-		"a null layout":                   {r.admin, publish(withRows(map[string]any{"rows": nil}))},
-		"a row that is a string":          {r.admin, publish(withRows(map[string]any{"rows": map[string]any{"letters": "A B", "last": "23"}}))},
-		"a row beyond Int":                {r.admin, publish(withRows(map[string]any{"rows": map[string]any{"letters": "A B", "last": 2147483648}}))},
-		"a null where a default is":       {r.admin, publish(withRows(map[string]any{"rows": map[string]any{"letters": "A B", "first": nil, "last": 23}}))},
-		"two openings":                    {r.admin, publish(map[string]any{"number": "T18", "saleOpens": map[string]any{"at": "2026-01-01T00:00:00Z", "daysBefore": 5}})},
-		"an opening without an offset":    {r.admin, publish(map[string]any{"number": "T18", "saleOpens": map[string]any{"at": "2026-01-01 00:00:00"}})},
-		"an opening that says nothing":    {r.admin, publish(map[string]any{"number": "T18", "saleOpens": map[string]any{"at": ""}})},
-		"a flag that is a string":         {r.admin, publish(map[string]any{"number": "T18", "validateOnly": "false"})},
-		"a date that is a number":         {r.admin, publish(map[string]any{"number": "T18", "from": 20260101})},
-		"a distance that is a string":     {r.admin, body(publishTrainMutation, change(trainInput(), map[string]any{"number": "T18"}), `120.5`, `"120.5"`)},
+		"two layouts": {r.admin, publish(withRows(map[string]any{
+			"rows": rows, "seats": []any{map[string]any{"label": "1A"}},
+		}))},
+		"a layout and a null": {r.admin, publish(withRows(map[string]any{"rows": rows, "seats": nil}))},
+		"no layout":           {r.admin, publish(withRows(map[string]any{}))},
+		"a null layout":       {r.admin, publish(withRows(map[string]any{"rows": nil}))},
+		"a row that is a string": {r.admin, publish(withRows(map[string]any{"rows": map[string]any{
+			"letters": "A B", "last": "23",
+		}}))},
+		"a row beyond Int": {r.admin, publish(withRows(map[string]any{"rows": map[string]any{
+			"letters": "A B", "last": 2147483648,
+		}}))},
+		"a null where a default is": {r.admin, publish(withRows(map[string]any{"rows": map[string]any{
+			"letters": "A B", "first": nil, "last": 23,
+		}}))},
+		"two openings": {r.admin, publish(map[string]any{
+			"number": "T18", "saleOpens": map[string]any{"at": "2026-01-01T00:00:00Z", "daysBefore": 5},
+		})},
+		"an opening without an offset": {r.admin, publish(map[string]any{
+			"number": "T18", "saleOpens": map[string]any{"at": "2026-01-01 00:00:00"},
+		})},
+		"an opening that says nothing": {r.admin, publish(map[string]any{
+			"number": "T18", "saleOpens": map[string]any{"at": ""},
+		})},
+		"a flag that is a string": {r.admin, publish(map[string]any{"number": "T18", "validateOnly": "false"})},
+		"a date that is a number": {r.admin, publish(map[string]any{"number": "T18", "from": 20260101})},
+		"a distance that is a string": {
+			r.admin, body(publishTrainMutation, change(trainInput(), map[string]any{"number": "T18"}), `120.5`,
+				`"120.5"`),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, _ := r.raw(t, c.token, c.body)

@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// garbagePercent lets the heap grow to three times what is in use before it is collected. More would save little, and have
-	// the server touch memory that it never had just when everybody comes, which is dear.
+	// garbagePercent lets the heap grow to three times what is in use before it is collected. More would save little,
+	// and have the server touch memory that it never had just when everybody comes, which is dear.
 	garbagePercent = 200
-	// memoryShare is the part of the machine's or the container's memory from which on the collector works as hard as it
-	// must: the rest is for a database or a cache beside it.
+	// memoryShare is the part of the machine's or the container's memory from which on the collector works as hard as
+	// it must: the rest is for a database or a cache beside it.
 	memoryShare = 0.5
 )
 

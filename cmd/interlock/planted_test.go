@@ -445,7 +445,8 @@ var plantedInLedger = []planted{
 // believed are the columns that nothing is held against; personal_keys.check_value is looked at by every command before
 // anything else. Nor is anything held against runs.sale_opens_at of a run without orders.
 var believed = []string{
-	"publications.who", "publications.reason", "cluster_members.by_whom", "cluster_members.reason", "personal_keys.id", "personal_keys.check_value",
+	"publications.who", "publications.reason", "cluster_members.by_whom", "cluster_members.reason", "personal_keys.id",
+	"personal_keys.check_value",
 	"personal_keys.since", "personal_keys.retired_at", "order_records.reason",
 }
 
@@ -453,8 +454,9 @@ var believed = []string{
 func TestPlanted_EveryColumn(t *testing.T) {
 	options := sqlledger.Options{Path: filepath.Join(t.TempDir(), "ledger.db")}
 	require.NoError(t, sqlledger.Migrate(t.Context(), options))
-	rows, err := ledgertest.DB(t, options).QueryContext(t.Context(), "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c "+
-		"WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND t.name NOT LIKE 'goose%'")
+	rows, err := ledgertest.DB(t, options).QueryContext(t.Context(),
+		"SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c "+
+			"WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND t.name NOT LIKE 'goose%'")
 	require.NoError(t, err)
 	defer rows.Close()
 	tables := map[string]bool{}
@@ -478,7 +480,8 @@ func TestVerify_FindsEverythingThatARowSaysWrongly(t *testing.T) {
 	for _, flavor := range settingsFlavors {
 		t.Run(flavor.name, func(t *testing.T) {
 			h := makeHistory(t, flavor.settings(t))
-			require.Equal(t, &audit.Report{OK: true, Runs: 6, Tickets: 6, Defects: []audit.Defect{}}, h.verify(), "what is right is not called wrong")
+			require.Equal(t, &audit.Report{OK: true, Runs: 6, Tickets: 6, Defects: []audit.Defect{}}, h.verify(),
+				"what is right is not called wrong")
 			restore := h.keep()
 			for _, p := range plantedInLedger {
 				t.Run(p.name, func(t *testing.T) {
@@ -498,7 +501,8 @@ func TestVerify_FindsEverythingThatARowSaysWrongly(t *testing.T) {
 			}
 			require.True(t, h.verify().OK)
 
-			h.exec(h.replacer.Replace("UPDATE orders SET placed_at = {now} - 7200000, pay_by = {now} - 3600000 WHERE id = {iva}"))
+			h.exec(h.replacer.Replace("UPDATE orders SET placed_at = {now} - 7200000, pay_by = {now} - 3600000 " +
+				"WHERE id = {iva}"))
 			h.exec(h.replacer.Replace("UPDATE asked_documents SET at = {now} - 864000000"))
 			h.idle = true
 			require.True(t, h.verify().OK, "no hold is late where no server runs")
@@ -541,8 +545,11 @@ func TestVerify_CallsNothingWrongThatIsUnderWay(t *testing.T) {
 func (h *history) bustle(i int) {
 	r, t := h.r, h.t
 	post := func(token, query string, variables map[string]any) *answer { return r.ask(t, token, query, variables) }
-	post(r.admin, publishStationMutation, map[string]any{"i": map[string]any{"code": "TJP", "name": fmt.Sprint("天津", i), "timeZone": "Asia/Shanghai"}})
-	published := post(r.admin, publishTrainMutation, map[string]any{"i": change(trainInput(), map[string]any{"number": fmt.Sprint("X", i)})})
+	post(r.admin, publishStationMutation, map[string]any{"i": map[string]any{
+		"code": "TJP", "name": fmt.Sprint("天津", i), "timeZone": "Asia/Shanghai",
+	}})
+	published := post(r.admin, publishTrainMutation,
+		map[string]any{"i": change(trainInput(), map[string]any{"number": fmt.Sprint("X", i)})})
 	run := published.at(t, "publishTrain.runs.0.id").(string)
 	var all sync.WaitGroup
 	for k := range 4 {
@@ -555,20 +562,26 @@ func (h *history) bustle(i int) {
 				return
 			}
 			if k < 2 {
-				post(who, payOrderMutation, map[string]any{"i": map[string]any{"orderId": order, "idempotencyKey": "pay-of-order"}})
+				post(who, payOrderMutation, map[string]any{"i": map[string]any{
+					"orderId": order, "idempotencyKey": "pay-of-order",
+				}})
 			} else {
 				post(who, cancelOrderMutation, map[string]any{"i": map[string]any{"orderId": order}})
 			}
 		})
 	}
 	all.Go(func() {
-		for _, decision := range []string{`suspendRun(input:{runId:$r,reason:"snow"})`, `resumeRun(input:{runId:$r,reason:"sun"})`} {
+		for _, decision := range []string{
+			`suspendRun(input:{runId:$r,reason:"snow"})`, `resumeRun(input:{runId:$r,reason:"sun"})`,
+		} {
 			post(r.admin, `mutation($r:ID!){m:`+decision+`{userErrors{code}}}`, map[string]any{"r": run})
 		}
 	})
 	all.Wait()
 	if i%3 == 0 {
-		post(r.admin, `mutation($r:ID!){m:withdrawRun(input:{runId:$r,reason:"snow",cancelOrders:true}){userErrors{code}}}`, map[string]any{"r": run})
+		post(r.admin,
+			`mutation($r:ID!){m:withdrawRun(input:{runId:$r,reason:"snow",cancelOrders:true}){userErrors{code}}}`,
+			map[string]any{"r": run})
 	}
 }
 

@@ -48,7 +48,8 @@ func (r *record) String() string {
 func serving(t *testing.T, settings *Settings) (*running, *record) {
 	t.Helper()
 	log := &record{}
-	server, err := Open(t.Context(), settings, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	server, err := Open(t.Context(), settings,
+		slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -108,7 +109,8 @@ func personalDataIsInNoLog(t *testing.T, settings *Settings) {
 	refused("IDEMPOTENCY_CONFLICT", "key-00000001", func(p map[string]any) { p["name"] = secretName + " Jr" })
 	refused("INVALID", "key-00000003", func(p map[string]any) { p["name"] = secretName + "\u0007" })
 	refused("INVALID", "key-00000003", func(p map[string]any) { p["documentNumber"] = secretDocument + "_" })
-	refused("INVALID", "key-00000003", func(p map[string]any) { p["documentNumber"] = strings.Repeat(secretDocument, 3) })
+	refused("INVALID", "key-00000003",
+		func(p map[string]any) { p["documentNumber"] = strings.Repeat(secretDocument, 3) })
 	refused("INVALID", "key-00000003", func(p map[string]any) { p["seatClass"] = "SECOND" })
 	require.NotEmpty(t, ask(r.passenger, placeOrderMutation, secretOrder(run, "key-00000003", func(p map[string]any) {
 		p["documentNumber"] = []any{map[string]any{"a": secretDocument}}
@@ -118,10 +120,12 @@ func personalDataIsInNoLog(t *testing.T, settings *Settings) {
 	})).Errors)
 	// Somebody has exchanged two fields, or has written the values into the query in the wrong way. What is not GraphQL
 	// is told to whoever has sent it with their own words, and is in no log.
-	require.NotEmpty(t, r.ask(t, r.passenger, placeOrderMutation, secretOrder(run, "key-00000003", func(p map[string]any) {
-		p["seatClass"] = secretName
-	})).Errors)
-	literal := `mutation{placeOrder(input:{idempotencyKey:"key-00000003",runId:"` + run + `",from:"BJP",to:"SHH",passengers:[{name:%s,documentNumber:%s,seatClass:%s}]}){order{id}}}`
+	require.NotEmpty(t,
+		r.ask(t, r.passenger, placeOrderMutation, secretOrder(run, "key-00000003", func(p map[string]any) {
+			p["seatClass"] = secretName
+		})).Errors)
+	literal := `mutation{placeOrder(input:{idempotencyKey:"key-00000003",
+		runId:"` + run + `",from:"BJP",to:"SHH",passengers:[{name:%s,documentNumber:%s,seatClass:%s}]}){order{id}}}`
 	for _, query := range []string{
 		fmt.Sprintf(literal, `"`+secretName+`"`, `["`+secretDocument+`"]`, "HARD_SEAT"),
 		fmt.Sprintf(literal, `"`+secretName+`"`, `"`+secretDocument+`"`, secretDocument),
@@ -132,16 +136,22 @@ func personalDataIsInNoLog(t *testing.T, settings *Settings) {
 	}
 
 	ticket := placed.at(t, "placeOrder.order.tickets.0.id")
-	correct := `mutation($t:ID!,$n:String!){correctPassengerName(input:{ticketId:$t,name:$n,reason:"typing"}){order{version} userErrors{code message}}}`
+	correct := `mutation($t:ID!,$n:String!){correctPassengerName(input:{ticketId:$t,name:$n,
+		reason:"typing"}){order{version} userErrors{code message}}}`
 	corrected := ask(r.admin, correct, map[string]any{"t": ticket, "n": secretName + " Sr"})
-	require.EqualValues(t, 2, corrected.at(t, "correctPassengerName.order.version"), "%s %+v", corrected.Data, corrected.Errors)
-	require.Equal(t, "INVALID", ask(r.admin, correct, map[string]any{"t": ticket, "n": secretName + "\u0007"}).at(t, "correctPassengerName.userErrors.0.code"))
+	require.EqualValues(t, 2, corrected.at(t, "correctPassengerName.order.version"), "%s %+v", corrected.Data,
+		corrected.Errors)
+	require.Equal(t, "INVALID",
+		ask(r.admin, correct, map[string]any{"t": ticket, "n": secretName + "\u0007"}).at(t,
+			"correctPassengerName.userErrors.0.code"))
 
 	// Now the ledger fails in the middle of it all.
 	db := ledgertest.DB(t, ledgerOptions(settings))
 	_, err := db.ExecContext(t.Context(), "ALTER TABLE tickets RENAME TO elsewhere")
 	require.NoError(t, err)
-	require.NotEmpty(t, ask(r.passenger, placeOrderMutation, secretOrder(run, "key-00000005", func(p map[string]any) { p["documentNumber"] = "QZ77SECRET78" })).Errors)
+	require.NotEmpty(t,
+		ask(r.passenger, placeOrderMutation,
+			secretOrder(run, "key-00000005", func(p map[string]any) { p["documentNumber"] = "QZ77SECRET78" })).Errors)
 	require.NotEmpty(t, ask(r.admin, correct, map[string]any{"t": ticket, "n": secretName}).Errors)
 	require.Contains(t, log.String(), "tickets", "what failed is in the log")
 	_, err = db.ExecContext(t.Context(), "ALTER TABLE elsewhere RENAME TO tickets")
@@ -151,14 +161,18 @@ func personalDataIsInNoLog(t *testing.T, settings *Settings) {
 	require.NoError(t, err)
 	spoiled := ask(r.passenger, `{viewer{orders(first:10){nodes{number tickets{seat passenger{name}}}}}}`, nil)
 	require.Equal(t, "INTERNAL", spoiled.Errors[0].Extensions.Code)
-	require.Equal(t, "23B", ask(r.passenger, `{viewer{orders(first:10){nodes{number tickets{seat}}}}}`, nil).at(t, "viewer.orders.nodes.0.tickets.0.seat"))
+	require.Equal(t, "23B",
+		ask(r.passenger, `{viewer{orders(first:10){nodes{number tickets{seat}}}}}`, nil).at(t,
+			"viewer.orders.nodes.0.tickets.0.seat"))
 	require.Contains(t, log.String(), "lost")
 
 	var verified bytes.Buffer
 	arguments := []string{"verify", "--json", "--data", settings.Data}
 	if !settings.embedded() {
-		arguments = append(arguments, "--mysql", settings.MySQL[0], "--durability", "local", "--redis", settings.Redis[0],
-			"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey, "--personal-data-keys", settings.PersonalDataKeys[0])
+		arguments = append(arguments, "--mysql", settings.MySQL[0], "--durability", "local", "--redis",
+			settings.Redis[0],
+			"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey,
+			"--personal-data-keys", settings.PersonalDataKeys[0])
 	}
 	require.Equal(t, exitFound, call(arguments, &verified, log))
 	require.Contains(t, verified.String(), "personal")
@@ -190,7 +204,8 @@ func TestServer_FilesArePrivate(t *testing.T) {
 	settings := embeddedSettings(t)
 	r := start(t, settings)
 	run := r.publishT12(t)
-	require.NotNil(t, r.ask(t, r.passenger, placeOrderMutation, secretOrder(run, "key-00000001", nil)).at(t, "placeOrder.order"))
+	require.NotNil(t,
+		r.ask(t, r.passenger, placeOrderMutation, secretOrder(run, "key-00000001", nil)).at(t, "placeOrder.order"))
 	seen := map[string]bool{}
 	look := func() {
 		require.NoError(t, filepath.WalkDir(settings.Data, func(path string, entry fs.DirEntry, err error) error {
@@ -209,7 +224,10 @@ func TestServer_FilesArePrivate(t *testing.T) {
 		}))
 	}
 	look()
-	for _, name := range []string{"interlock-data", ledgerFile, ledgerFile + "-wal", ledgerFile + "-shm", documentKeyFile, personalDataKeyFile, tokenSecretFile, redisFile, lockFile} {
+	for _, name := range []string{
+		"interlock-data", ledgerFile, ledgerFile + "-wal", ledgerFile + "-shm", documentKeyFile, personalDataKeyFile,
+		tokenSecretFile, redisFile, lockFile,
+	} {
 		require.True(t, seen[name], name)
 	}
 	r.stop()
@@ -254,10 +272,13 @@ func TestCommands_RotateKeysAndErase(t *testing.T) {
 	}
 	r := start(t, settings)
 	run := r.publishT12(t)
-	order := r.ask(t, r.passenger, placeOrderMutation, secretOrder(run, "key-00000001", nil)).at(t, "placeOrder.order.id")
+	order := r.ask(t, r.passenger, placeOrderMutation, secretOrder(run, "key-00000001", nil)).at(t,
+		"placeOrder.order.id")
 	require.NotNil(t, order)
 	bob := r.token(t, "bob", rail.RolePassenger)
-	require.NotNil(t, r.ask(t, bob, placeOrderMutation, map[string]any{"i": orderInput(run, "key-00000001", "D0000002")}).at(t, "placeOrder.order"))
+	require.NotNil(t,
+		r.ask(t, bob, placeOrderMutation, map[string]any{"i": orderInput(run, "key-00000001", "D0000002")}).at(t,
+			"placeOrder.order"))
 	interlock := func(wanted int, arguments ...string) string {
 		t.Helper()
 		code, out := r.interlock(t, arguments...)
@@ -267,7 +288,8 @@ func TestCommands_RotateKeysAndErase(t *testing.T) {
 	// While the server runs, which knows only its own key, another one must not be put to use.
 	require.Contains(t, interlock(0, "rotate-keys"), "2 passengers, 0 of them sealed anew: all are sealed with own\n")
 	both := ledgertest.NewKey + "," + own()
-	require.Contains(t, interlock(0, "rotate-keys", "--personal-data-keys", both), "2 passengers, 2 of them sealed anew: all are sealed with new\nno longer needed: own\n")
+	require.Contains(t, interlock(0, "rotate-keys", "--personal-data-keys", both),
+		"2 passengers, 2 of them sealed anew: all are sealed with new\nno longer needed: own\n")
 	require.Contains(t, interlock(0, "rotate-keys", "--personal-data-keys", both), "0 of them sealed anew")
 	interlock(exitCouldNotSee, "verify")
 	interlock(0, "verify", "--personal-data-keys", ledgertest.NewKey)
@@ -293,10 +315,14 @@ func TestCommands_RotateKeysAndErase(t *testing.T) {
 	db := ledgertest.DB(t, ledgerOptions(settings))
 	_, err = db.ExecContext(t.Context(), "UPDATE runs SET service_date = '2019-10-12'")
 	require.NoError(t, err)
-	require.Equal(t, "1 order of runs that are over, 1 of them with passengers: would be erased; --yes does it\n", erase())
-	require.NotNil(t, r.ask(t, r.passenger, `query($i:ID!){order(id:$i){state}}`, map[string]any{"i": order}).at(t, "order"), "nothing was done yet")
+	require.Equal(t, "1 order of runs that are over, 1 of them with passengers: would be erased; --yes does it\n",
+		erase())
+	require.NotNil(t,
+		r.ask(t, r.passenger, `query($i:ID!){order(id:$i){state}}`, map[string]any{"i": order}).at(t, "order"),
+		"nothing was done yet")
 	require.Equal(t, "1 order of runs that are over, 1 of them with passengers: erased\n", erase("--yes"))
-	require.Equal(t, "0 orders of runs that are over, 0 of them with passengers: erased\n", erase("--yes"), "again is harmless")
+	require.Equal(t, "0 orders of runs that are over, 0 of them with passengers: erased\n", erase("--yes"),
+		"again is harmless")
 	shown := `query($i:ID!){order(id:$i){state erasedAt tickets{seat passenger{name documentNumberMasked}}}}`
 	require.Nil(t, r.ask(t, r.passenger, shown, map[string]any{"i": order}).at(t, "order"), "it is nobody's any more")
 	seen := r.ask(t, r.admin, shown, map[string]any{"i": order})
@@ -338,14 +364,17 @@ func TestServer_ForgetsPassengersOfPastRuns(t *testing.T) {
 	settings := embeddedSettings(t)
 	r := start(t, settings)
 	run := r.publishT12(t)
-	require.NotNil(t, r.ask(t, r.passenger, placeOrderMutation, secretOrder(run, "key-00000001", nil)).at(t, "placeOrder.order"))
+	require.NotNil(t,
+		r.ask(t, r.passenger, placeOrderMutation, secretOrder(run, "key-00000001", nil)).at(t, "placeOrder.order"))
 	r.stop()
 	db := ledgertest.DB(t, ledgerOptions(settings))
 	_, err := db.ExecContext(t.Context(), "UPDATE runs SET service_date = '2019-10-12'")
 	require.NoError(t, err)
 	settings.ForgetPassengersAfterDays = 100
 	r, log := serving(t, settings)
-	require.Eventually(t, func() bool { return strings.Contains(log.String(), "passengers of past runs were forgotten") }, healsIn, 20*time.Millisecond)
+	require.Eventually(t,
+		func() bool { return strings.Contains(log.String(), "passengers of past runs were forgotten") },
+		healsIn, 20*time.Millisecond)
 	mine := r.ask(t, r.passenger, `{viewer{orders{nodes{erasedAt total{amount} tickets{seat passenger{name}}}}}}`, nil)
 	require.NotNil(t, mine.at(t, "viewer.orders.nodes.0.erasedAt"), "%+v", mine.Errors)
 	require.Equal(t, "", mine.at(t, "viewer.orders.nodes.0.tickets.0.passenger.name"))
@@ -358,18 +387,24 @@ func TestServer_ForgetsPassengersOfPastRuns(t *testing.T) {
 func TestServer_AnAdminCancelsAnybodysHold(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	run := r.publishT12(t)
-	order := r.ask(t, r.passenger, placeOrderMutation, secretOrder(run, "key-00000001", nil)).at(t, "placeOrder.order.id")
-	cancel := `mutation($o:ID!,$r:String!){cancelHold(input:{orderId:$o,reason:$r}){order{state stateReason} userErrors{code path}}}`
+	order := r.ask(t, r.passenger, placeOrderMutation, secretOrder(run, "key-00000001", nil)).at(t,
+		"placeOrder.order.id")
+	cancel := `mutation($o:ID!,$r:String!){cancelHold(input:{orderId:$o,reason:$r}){order{state stateReason}
+		userErrors{code path}}}`
 	input := func(id, reason string) map[string]any { return map[string]any{"o": id, "r": reason} }
-	require.Equal(t, "FORBIDDEN", r.ask(t, r.passenger, cancel, input(order.(string), "hoarding")).Errors[0].Extensions.Code)
-	require.Equal(t, "INVALID", r.ask(t, r.admin, cancel, input(order.(string), "")).at(t, "cancelHold.userErrors.0.code"))
-	require.Equal(t, "NOT_FOUND", r.ask(t, r.admin, cancel, input(run, "hoarding")).at(t, "cancelHold.userErrors.0.code"))
+	require.Equal(t, "FORBIDDEN",
+		r.ask(t, r.passenger, cancel, input(order.(string), "hoarding")).Errors[0].Extensions.Code)
+	require.Equal(t, "INVALID",
+		r.ask(t, r.admin, cancel, input(order.(string), "")).at(t, "cancelHold.userErrors.0.code"))
+	require.Equal(t, "NOT_FOUND",
+		r.ask(t, r.admin, cancel, input(run, "hoarding")).at(t, "cancelHold.userErrors.0.code"))
 	for range 2 {
 		done := r.ask(t, r.admin, cancel, input(order.(string), "hoarding"))
 		require.Equal(t, "CANCELLED", done.at(t, "cancelHold.order.state"), "%s", done.Data)
 		require.Equal(t, "hoarding", done.at(t, "cancelHold.order.stateReason"))
 	}
-	require.Eventually(t, func() bool { return r.remaining(t) == 2 }, healsIn, 20*time.Millisecond, "the seat is there for others")
+	require.Eventually(t, func() bool { return r.remaining(t) == 2 }, healsIn, 20*time.Millisecond,
+		"the seat is there for others")
 }
 
 // A name is put right on an order that keeps its seat, and whoever watches the order is told.
@@ -378,22 +413,27 @@ func TestServer_AnAdminCorrectsAName(t *testing.T) {
 	run := r.publishT12(t)
 	placed := r.ask(t, r.passenger, placeOrderMutation, secretOrder(run, "key-00000001", nil))
 	order, ticket := placed.at(t, "placeOrder.order.id"), placed.at(t, "placeOrder.order.tickets.0.id")
-	changes := r.watch(t, r.passenger, `subscription($o:ID!){orderChanged(orderId:$o){version tickets{passenger{name}}}}`, map[string]any{"o": order})
+	changes := r.watch(t, r.passenger,
+		`subscription($o:ID!){orderChanged(orderId:$o){version tickets{passenger{name}}}}`, map[string]any{"o": order})
 	require.Equal(t, "next", changes()["type"])
-	correct := `mutation($t:ID!,$n:String!,$r:String!){correctPassengerName(input:{ticketId:$t,name:$n,reason:$r}){order{version tickets{seat passenger{name documentNumberMasked}}} userErrors{code path}}}`
+	correct := `mutation($t:ID!,$n:String!,$r:String!){correctPassengerName(input:{ticketId:$t,name:$n,
+		reason:$r}){order{version tickets{seat passenger{name documentNumberMasked}}} userErrors{code path}}}`
 	input := func(ticket any, name, reason string) map[string]any {
 		return map[string]any{"t": ticket, "n": name, "r": reason}
 	}
-	require.Equal(t, "FORBIDDEN", r.ask(t, r.passenger, correct, input(ticket, "Li Wei", "typing")).Errors[0].Extensions.Code)
+	require.Equal(t, "FORBIDDEN",
+		r.ask(t, r.passenger, correct, input(ticket, "Li Wei", "typing")).Errors[0].Extensions.Code)
 	wrong := r.ask(t, r.admin, correct, input(ticket, " ", ""))
 	require.Equal(t, []any{"input", "name"}, wrong.at(t, "correctPassengerName.userErrors.0.path"))
 	require.Equal(t, []any{"input", "reason"}, wrong.at(t, "correctPassengerName.userErrors.1.path"))
 	for _, id := range []any{order, run, "x"} {
 		none := r.ask(t, r.admin, correct, input(id, "Li Wei", "typing"))
-		require.Equal(t, "NOT_FOUND", none.at(t, "correctPassengerName.userErrors.0.code"), "%s %+v", none.Data, none.Errors)
+		require.Equal(t, "NOT_FOUND", none.at(t, "correctPassengerName.userErrors.0.code"), "%s %+v", none.Data,
+			none.Errors)
 	}
 	done := r.ask(t, r.admin, correct, input(ticket, " Li Wei ", "typing"))
-	require.Equal(t, "Li Wei", done.at(t, "correctPassengerName.order.tickets.0.passenger.name"), "%s %+v", done.Data, done.Errors)
+	require.Equal(t, "Li Wei", done.at(t, "correctPassengerName.order.tickets.0.passenger.name"), "%s %+v", done.Data,
+		done.Errors)
 	require.Equal(t, "23B", done.at(t, "correctPassengerName.order.tickets.0.seat"))
 	require.EqualValues(t, 2, done.at(t, "correctPassengerName.order.version"))
 	told := fmt.Sprint(changes())

@@ -5,10 +5,10 @@ import (
 	"runtime"
 )
 
-// spareProcessors lets twice as many threads run Go code as there are processors. In a rush all of them have something to do,
-// and Go looks at the network where a thread has nothing, else a hundred times a second: what the database says to the one
-// goroutine that sells would wait behind thousands of requests. A thread to spare waits for the network in the kernel, which
-// wakes it at once. What GOMAXPROCS says goes before it.
+// spareProcessors lets twice as many threads run Go code as there are processors. In a rush all of them have something
+// to do, and Go looks at the network where a thread has nothing, else a hundred times a second: what the database says
+// to the one goroutine that sells would wait behind thousands of requests. A thread to spare waits for the network in
+// the kernel, which wakes it at once. What GOMAXPROCS says goes before it.
 func spareProcessors() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0))

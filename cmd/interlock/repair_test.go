@@ -31,8 +31,8 @@ func (r *running) remaining(t *testing.T) int {
 	return int(left)
 }
 
-// healsIn is when repair is taken to have failed. It promises far less (a sold run in a second, everything in five), which
-// the lab measures; here other tests and the race detector have the same machine, and only what happens counts.
+// healsIn is when repair is taken to have failed. It promises far less (a sold run in a second, everything in five),
+// which the lab measures; here other tests and the race detector have the same machine, and only what happens counts.
 const healsIn = time.Minute
 
 func TestServer_RepairsRedis(t *testing.T) {
@@ -42,7 +42,8 @@ func TestServer_RepairsRedis(t *testing.T) {
 	key := "{" + string(rail.NewRunID("T12", mustDate(t, day()))) + "}:left"
 	old, err := client.Get(t.Context(), key).Bytes()
 	require.NoError(t, err)
-	placed := r.ask(t, r.passenger, placeOrderMutation, map[string]any{"i": orderInput(run, "key-00000001", "D0000001")})
+	placed := r.ask(t, r.passenger, placeOrderMutation,
+		map[string]any{"i": orderInput(run, "key-00000001", "D0000001")})
 	require.NotNil(t, placed.at(t, "placeOrder.order"))
 	// heals breaks Redis, and waits until repair says that it has mended something and a search reads the right number.
 	// (The number alone would say nothing where what was broken is not what the search reads.)
@@ -82,7 +83,8 @@ func TestServer_RepairsRedis(t *testing.T) {
 		heals(t, repaired, func() error { return set([]byte("9" + string(old[1:]))) })
 	})
 	t.Run("everything is gone", func(t *testing.T) {
-		heals(t, func(s audit.Stats) int64 { return s.Reloads }, func() error { return client.FlushAll(t.Context()).Err() })
+		heals(t, func(s audit.Stats) int64 { return s.Reloads },
+			func() error { return client.FlushAll(t.Context()).Err() })
 	})
 }
 
@@ -93,15 +95,18 @@ func TestServer_RepairsBesideADamagedSeatMap(t *testing.T) {
 	run := r.publishT12(t)
 	a := r.ask(t, r.passenger, placeOrderMutation, map[string]any{"i": orderInput(run, "key-00000001", "D0000001")})
 	require.NotNil(t, a.at(t, "placeOrder.order"))
-	a = r.ask(t, r.admin, publishTrainMutation, map[string]any{"i": change(trainInput(), map[string]any{"number": "T14"})})
+	a = r.ask(t, r.admin, publishTrainMutation,
+		map[string]any{"i": change(trainInput(), map[string]any{"number": "T14"})})
 	require.EqualValues(t, 1, a.at(t, "publishTrain.created"), "%s", a.Data)
 	_, err := ledgertest.DB(t, ledgerOptions(settings)).ExecContext(t.Context(), "UPDATE seat_maps SET sold = x'00'")
 	require.NoError(t, err)
 	left := func(number string) any {
-		return r.ask(t, "", `query($n:String!,$d:Date!){run(train:$n,date:$d){availability{classes{remaining}}}}`, map[string]any{"n": number, "d": day()}).
+		return r.ask(t, "", `query($n:String!,$d:Date!){run(train:$n,date:$d){availability{classes{remaining}}}}`,
+			map[string]any{"n": number, "d": day()}).
 			at(t, "run.availability.classes.1.remaining")
 	}
-	// What the sale or a repair read before the damage may still arrive after a flush, once each: then it is flushed again.
+	// What the sale or a repair read before the damage may still arrive after a flush, once each: then it is flushed
+	// again.
 	for range 5 {
 		require.NoError(t, r.stores.client.FlushAll(t.Context()).Err())
 		require.Eventually(t, func() bool {
@@ -114,8 +119,10 @@ func TestServer_RepairsBesideADamagedSeatMap(t *testing.T) {
 	}
 	require.EqualValues(t, 2, left("T14"))
 	require.Nil(t, left("T12"))
-	require.NoError(t, r.stores.client.Del(t.Context(), "{"+string(rail.NewRunID("T14", mustDate(t, day())))+"}:left").Err())
-	require.Eventually(t, func() bool { return left("T14") != nil }, healsIn, 20*time.Millisecond, "it is repaired as well")
+	require.NoError(t,
+		r.stores.client.Del(t.Context(), "{"+string(rail.NewRunID("T14", mustDate(t, day())))+"}:left").Err())
+	require.Eventually(t, func() bool { return left("T14") != nil }, healsIn, 20*time.Millisecond,
+		"it is repaired as well")
 
 	code, out := r.interlock(t, "verify")
 	require.Equal(t, exitFound, code, out)
@@ -125,8 +132,8 @@ func TestServer_RepairsBesideADamagedSeatMap(t *testing.T) {
 	require.Equal(t, "1 run compared, 0 rewritten\n", out)
 }
 
-// hardSeatsAt is where the entry of T12 has what the tests search for: after a header of 55 bytes, two bytes for each of
-// two classes of each pair of its three calls; the second class of the second pair, BJP to SHH.
+// hardSeatsAt is where the entry of T12 has what the tests search for: after a header of 55 bytes, two bytes for each
+// of two classes of each pair of its three calls; the second class of the second pair, BJP to SHH.
 const hardSeatsAt = 55 + 2*(2*1+1)
 
 func mustDate(t *testing.T, s string) rail.Date {
@@ -152,7 +159,8 @@ func TestVerify_FindsWhatWasPlanted(t *testing.T) {
 	r := start(t, settings)
 	runID := r.publishT12(t)
 	for i, letter := range []string{"A", "B"} {
-		a := r.ask(t, r.passenger, placeOrderMutation, map[string]any{"i": orderInput(runID, fmt.Sprint("key-0000000", i), "D000000"+letter)})
+		a := r.ask(t, r.passenger, placeOrderMutation,
+			map[string]any{"i": orderInput(runID, fmt.Sprint("key-0000000", i), "D000000"+letter)})
 		require.NotNil(t, a.at(t, "placeOrder.order"), "%s", a.Data)
 	}
 	verify := func() (int, audit.Report) {
@@ -191,7 +199,8 @@ func TestVerify_FindsWhatWasPlanted(t *testing.T) {
 	t.Run("a seat sold twice", func(t *testing.T) {
 		exec("UPDATE tickets SET seat = '23B', seat_index = 1 WHERE seat = '23A'")
 		finds(audit.CheckOverlap, "23B")
-		exec("UPDATE tickets SET seat = '23A', seat_index = 0 WHERE seat = '23B' AND order_id = (SELECT MAX(order_id) FROM tickets)")
+		exec("UPDATE tickets SET seat = '23A', seat_index = 0 WHERE seat = '23B' AND order_id = (SELECT " +
+			"MAX(order_id) FROM tickets)")
 	})
 	code, _ = verify()
 	require.Zero(t, code, "what was planted is gone again")
@@ -227,7 +236,8 @@ func TestVerify_FindsWhatWasPlantedInRedis(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		arguments := []string{
 			"verify", "--json", "--mysql", settings.MySQL[0], "--durability", "local", "--redis", settings.Redis[0],
-			"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey, "--personal-data-keys", settings.PersonalDataKeys[0],
+			"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey,
+			"--personal-data-keys", settings.PersonalDataKeys[0],
 		}
 		code := run(arguments, &stdout, &stderr)
 		require.NotEqual(t, exitCouldNotSee, code, stderr.String())
@@ -252,8 +262,10 @@ func TestVerify_FindsWhatWasPlantedInRedis(t *testing.T) {
 
 	var stdout, stderr bytes.Buffer
 	require.Zero(t, run([]string{
-		"rebuild", "--jump-versions", "--mysql", settings.MySQL[0], "--durability", "local", "--redis", settings.Redis[0],
-		"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey, "--personal-data-keys", settings.PersonalDataKeys[0],
+		"rebuild", "--jump-versions", "--mysql", settings.MySQL[0], "--durability", "local", "--redis",
+		settings.Redis[0],
+		"--lock-redis", strings.Join(settings.LockRedis, ","), "--document-key", settings.DocumentKey,
+		"--personal-data-keys", settings.PersonalDataKeys[0],
 	}, &stdout, &stderr), stderr.String())
 	require.Equal(t, "1 run compared, 1 rewritten\n", stdout.String())
 	code, out = verify()

@@ -57,20 +57,25 @@ func rotate(ctx context.Context, l *sqlledger.Ledger, log *slog.Logger, out io.W
 		case done.Sealed > 0:
 			continue
 		case done.Unreadable > 0:
-			fmt.Fprintf(out, "%s cannot be opened with any of the keys, and stayed as they are: interlock verify names their orders\n",
+			fmt.Fprintf(out,
+				"%s cannot be opened with any of the keys, and stayed as they are: interlock verify names their "+
+					"orders\n",
 				count(done.Unreadable, "passenger"))
 			return errFound
 		}
 		if err := l.RetireKeys(ctx); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%s, %d of them sealed anew: all are sealed with %s\n", count(done.Tickets, "passenger"), anew, keys[0])
+		fmt.Fprintf(out, "%s, %d of them sealed anew: all are sealed with %s\n", count(done.Tickets, "passenger"), anew,
+			keys[0])
 		if len(keys) > 1 {
 			fmt.Fprintf(out, "no longer needed: %s\n", strings.Join(keys[1:], ", "))
 		}
 		return nil
 	}
-	fmt.Fprintf(out, "%d passengers were sealed anew, and still some are not sealed with %s: a server has another key first in its --personal-data-keys\n",
+	fmt.Fprintf(out,
+		"%d passengers were sealed anew, and still some are not sealed with %s: a server has another key first in "+
+			"its --personal-data-keys\n",
 		anew, keys[0])
 	return errFound
 }

@@ -23,7 +23,8 @@ func (c serveCommand) Run(ctx context.Context, settings *Settings, log *slog.Log
 	log.Info("serving", "url", server.URL(), "version", version, "ledger", server.stores.ledger.Flavor(),
 		"durability", server.durability(), "payments", settings.payments())
 	if settings.embedded() {
-		log.Info("nothing is configured: this is the embedded default, SQLite and an in-process Redis in one folder; for real sales give --mysql, --redis and --lock-redis",
+		log.Info("nothing is configured: this is the embedded default, SQLite and an in-process Redis in one "+
+			"folder; for real sales give --mysql, --redis and --lock-redis",
 			"folder", settings.Data)
 	}
 	if !c.Demo {

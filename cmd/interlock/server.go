@@ -85,12 +85,14 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	s.timetable.Now = s.now
 	s.finder = search.NewFinder(s.timetable, opened.cache, log)
 	s.publisher = &publish.Publisher{
-		Ledger: opened.ledger, Availability: opened.cache, Timetable: s.timetable, Stations: s.timetable, Runs: s.timetable,
-		Now: s.now, ClosesBefore: settings.SaleClosesBefore, Log: log,
+		Ledger: opened.ledger, Availability: opened.cache, Timetable: s.timetable, Stations: s.timetable,
+		Runs: s.timetable,
+		Now:  s.now, ClosesBefore: settings.SaleClosesBefore, Log: log,
 	}
 	s.service = sale.Open(opened.faults.around(sale.Options{
-		Ledger: opened.ledger, Lock: opened.lock, Availability: opened.cache, Runs: s.timetable, Payments: payments(settings),
-		NewID: newOrderID, NewNumber: func() string { return newOrderNumber(s.now()) }, DocumentKey: key, Log: log,
+		Ledger: opened.ledger, Lock: opened.lock, Availability: opened.cache, Runs: s.timetable,
+		Payments: payments(settings),
+		NewID:    newOrderID, NewNumber: func() string { return newOrderNumber(s.now()) }, DocumentKey: key, Log: log,
 		Settings: sale.Settings{
 			Hold: settings.Hold, MaxRunHolds: limit(settings.MaxRunHolds), MaxOpenHolds: limit(settings.MaxOpenHolds),
 			MaxLapsedHolds: limit(settings.MaxLapsedHolds), MaxDocuments: limit(settings.MaxDocuments),
@@ -104,7 +106,8 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	s.auditor = &audit.Auditor{Ledger: opened.ledger, Cache: opened.cache, Lock: opened.lock, Runs: s.runs, Log: log}
 
 	s.eraser = &erasure.Eraser{
-		Ledger: opened.ledger, Lock: opened.lock, Log: log, After: time.Duration(settings.ForgetPassengersAfterDays) * 24 * time.Hour,
+		Ledger: opened.ledger, Lock: opened.lock, Log: log,
+		After: time.Duration(settings.ForgetPassengersAfterDays) * 24 * time.Hour,
 	}
 
 	resolver := &resolvers.Resolver{
@@ -139,7 +142,8 @@ func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, er
 	schema := resolver.Schema()
 	return gateway.New(gateway.Options{
 		Schema: schema, SchemaText: contract(schema.Schema()), Identity: remembered, Playground: playground.Handler(),
-		Hosts: s.settings.hosts(), AllowedOrigins: s.settings.AllowedOrigins, Checks: s.checks(verifier), Durability: string(s.durability()),
+		Hosts: s.settings.hosts(), AllowedOrigins: s.settings.AllowedOrigins, Checks: s.checks(verifier),
+		Durability: string(s.durability()),
 		MaxReading: readers(), Registry: registry, Log: s.log,
 		MaxStreamsPerViewer: s.settings.MaxStreamsPerViewer, MaxStreamsPerAddress: s.settings.MaxStreamsPerAddress,
 		TrustedProxies: proxies, Starting: func() bool { return !s.timetable.Loaded() },
@@ -202,8 +206,8 @@ func (s *Server) checks(verifier identity.Verifier) []gateway.Check {
 	return all
 }
 
-// shutdownTimeout is how long requests under way may take to finish when the server is told to stop: what was asked a moment
-// before has the time of an operation, and a moment to be told.
+// shutdownTimeout is how long requests under way may take to finish when the server is told to stop: what was asked a
+// moment before has the time of an operation, and a moment to be told.
 const shutdownTimeout = gateway.DefaultOperationTimeout + 2*time.Second
 
 // Run serves until ctx ends, finishes what is under way, and closes everything.
@@ -268,8 +272,8 @@ func limit(n int) int {
 	return n
 }
 
-// newOrderID is unique among the orders of one batch: 64 random bits in 13 characters. It is short, since every index of orders and
-// tickets has it.
+// newOrderID is unique among the orders of one batch: 64 random bits in 13 characters. It is short, since every index
+// of orders and tickets has it.
 func newOrderID() string {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // It never fails: crypto/rand ends the process instead.

@@ -44,7 +44,8 @@ func embeddedSettings(t testing.TB) *Settings {
 		Listen: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "interlock-data"), Durability: sqlledger.Replicated,
 		Hold: 15 * time.Minute, SaleClosesBefore: 5 * time.Minute, RolesClaim: "roles",
 		MaxStreamsPerViewer: gateway.DefaultMaxStreamsPerViewer, MaxWatchedPerViewer: watch.DefaultMaxWatchedPerViewer,
-		MaxStreamsPerAddress: gateway.DefaultMaxStreamsPerAddress, MaxWatchedPerAddress: watch.DefaultMaxWatchedPerAddress,
+		MaxStreamsPerAddress: gateway.DefaultMaxStreamsPerAddress,
+		MaxWatchedPerAddress: watch.DefaultMaxWatchedPerAddress,
 	}
 }
 
@@ -137,16 +138,26 @@ func (r *running) ask(t testing.TB, token, query string, variables map[string]an
 }
 
 const (
-	publishStationMutation = `mutation($i:PublishStationInput!){publishStation(input:$i){station{id code} userErrors{code path message}}}`
-	publishTrainMutation   = `mutation($i:PublishTrainInput!){publishTrain(input:$i){created changed unchanged runs{id} userErrors{code path message}}}`
-	placeOrderMutation     = `mutation($i:PlaceOrderInput!){placeOrder(input:$i){order{id number state version payBy total{amount currencyCode} tickets{id coach seat state passenger{documentNumberMasked}}} userErrors{code path message}}}`
-	payOrderMutation       = `mutation($i:PayOrderInput!){payOrder(input:$i){order{state} payment{state} userErrors{code path message}}}`
-	cancelOrderMutation    = `mutation($i:CancelOrderInput!){cancelOrder(input:$i){order{state} userErrors{code path message}}}`
-	searchQuery            = `query($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){searchTickets(from:$f,to:$t,date:$d,first:100){nodes{run{id state train{number}} version classes{seatClass remaining price{amount}}}}}`
-	watchSubscription      = `subscription($r:[ID!]!){seatAvailability(runIds:$r){version run{state} classes{seatClass remaining}}}`
+	publishStationMutation = `mutation($i:PublishStationInput!){publishStation(input:$i){station{id code}
+		userErrors{code path message}}}`
+	publishTrainMutation = `mutation($i:PublishTrainInput!){publishTrain(input:$i){created changed unchanged runs{id}
+		userErrors{code path message}}}`
+	placeOrderMutation = `mutation($i:PlaceOrderInput!){placeOrder(input:$i){order{id number state version payBy
+		total{amount currencyCode} tickets{id coach seat state passenger{documentNumberMasked}}}
+		userErrors{code path message}}}`
+	payOrderMutation = `mutation($i:PayOrderInput!){payOrder(input:$i){order{state} payment{state}
+		userErrors{code path message}}}`
+	cancelOrderMutation = `mutation($i:CancelOrderInput!){cancelOrder(input:$i){order{state}
+		userErrors{code path message}}}`
+	searchQuery = `query($f:[StationCode!]!,$t:[StationCode!]!,
+		$d:Date!){searchTickets(from:$f,to:$t,date:$d,first:100){nodes{run{id state train{number}} version
+		classes{seatClass remaining price{amount}}}}}`
+	watchSubscription = `subscription($r:[ID!]!){seatAvailability(runIds:$r){version run{state}
+		classes{seatClass remaining}}}`
 )
 
-// day is a service date that is not today's, whatever the time zone: the same one also for a test that runs past midnight.
+// day is a service date that is not today's, whatever the time zone: the same one also for a test that runs past
+// midnight.
 var day = sync.OnceValue(func() string { return rail.DateIn(time.Now(), time.UTC).AddDays(3).String() })
 
 // trainInput is T12, 北京 → 天津 → 上海, with a coach 3 of two seats, 23A and 23B, and a sleeper.
@@ -159,12 +170,24 @@ func trainInput() map[string]any {
 			map[string]any{"station": "SHH", "arrival": "24:30", "distanceKm": 1325.0},
 		},
 		"coaches": []any{
-			map[string]any{"number": "3", "seatClass": "HARD_SEAT", "layout": map[string]any{"rows": map[string]any{"letters": "A B", "first": 23, "last": 23}}},
-			map[string]any{"number": "4", "seatClass": "HARD_SLEEPER", "layout": map[string]any{"berths": map[string]any{"tiers": []any{"LOWER_BERTH", "MIDDLE_BERTH", "UPPER_BERTH"}, "last": 4}}},
+			map[string]any{
+				"number": "3", "seatClass": "HARD_SEAT", "layout": map[string]any{"rows": map[string]any{
+					"letters": "A B", "first": 23, "last": 23,
+				}},
+			},
+			map[string]any{
+				"number": "4", "seatClass": "HARD_SLEEPER", "layout": map[string]any{"berths": map[string]any{
+					"tiers": []any{"LOWER_BERTH", "MIDDLE_BERTH", "UPPER_BERTH"}, "last": 4,
+				}},
+			},
 		},
 		"fares": map[string]any{
 			"currencyCode": "CNY", "roundTo": "0.50",
-			"perKm": []any{map[string]any{"seatClass": "HARD_SEAT", "amount": "0.12"}, map[string]any{"seatClass": "HARD_SLEEPER", "amount": "0.25"}},
+			"perKm": []any{
+				map[string]any{"seatClass": "HARD_SEAT", "amount": "0.12"}, map[string]any{
+					"seatClass": "HARD_SLEEPER", "amount": "0.25",
+				},
+			},
 			"pairs": []any{map[string]any{"seatClass": "HARD_SEAT", "from": "BJP", "to": "SHH", "amount": "177.50"}},
 		},
 	}
@@ -188,7 +211,10 @@ func (r *running) publishT12(t testing.TB) string {
 func orderInput(run, key, document string) map[string]any {
 	return map[string]any{
 		"idempotencyKey": key, "runId": run, "from": "BJP", "to": "SHH",
-		"passengers": []any{map[string]any{"name": "A Passenger", "documentNumber": document, "seatClass": "HARD_SEAT", "wish": map[string]any{"letter": "B"}}},
+		"passengers": []any{map[string]any{
+			"name": "A Passenger", "documentNumber": document, "seatClass": "HARD_SEAT",
+			"wish": map[string]any{"letter": "B"},
+		}},
 	}
 }
 
@@ -197,7 +223,8 @@ func (r *running) watch(t *testing.T, token, query string, variables map[string]
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
-	socket, _, err := websocket.Dial(ctx, strings.Replace(r.url, "http", "ws", 1)+"/graphql", &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
+	socket, _, err := websocket.Dial(ctx, strings.Replace(r.url, "http", "ws", 1)+"/graphql",
+		&websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = socket.CloseNow() })
 	write := func(message any) { require.NoError(t, wsjson.Write(ctx, socket, message)) }
@@ -221,12 +248,14 @@ func (r *running) watch(t *testing.T, token, query string, variables map[string]
 	}
 	write(map[string]any{"type": "connection_init", "payload": init})
 	require.Equal(t, "connection_ack", next()["type"])
-	write(map[string]any{"type": "subscribe", "id": "1", "payload": map[string]any{"query": query, "variables": variables}})
+	write(map[string]any{
+		"type": "subscribe", "id": "1", "payload": map[string]any{"query": query, "variables": variables},
+	})
 	return next
 }
 
-// seats reads how many hard seats the next event says are left, and at which version. One on a busy machine may say that it is
-// not known just now.
+// seats reads how many hard seats the next event says are left, and at which version. One on a busy machine may say
+// that it is not known just now.
 func seats(t *testing.T, next func() map[string]any) (remaining, version int) {
 	t.Helper()
 	for {
@@ -268,7 +297,8 @@ func fourWays(t *testing.T, r *running) {
 		require.Greater(t, v, version, "versions only rise")
 		version = v
 	}
-	replay := r.ask(t, r.passenger, placeOrderMutation, map[string]any{"i": orderInput(run, "key-00000001", "D0000001")})
+	replay := r.ask(t, r.passenger, placeOrderMutation,
+		map[string]any{"i": orderInput(run, "key-00000001", "D0000001")})
 	order := first.at(t, "placeOrder.order.id")
 	require.Equal(t, order, replay.at(t, "placeOrder.order.id"), "a retry gets the same order")
 
@@ -283,13 +313,17 @@ func fourWays(t *testing.T, r *running) {
 	require.Nil(t, r.ask(t, bob, mine, map[string]any{"i": order}).at(t, "order"))
 	require.Nil(t, r.ask(t, bob, mine, map[string]any{"i": order}).at(t, "node"))
 	require.Equal(t, "ON_HOLD", r.ask(t, r.passenger, mine, map[string]any{"i": order}).at(t, "order.state"))
-	require.Equal(t, "NOT_FOUND", r.ask(t, bob, payOrderMutation, map[string]any{"i": map[string]any{"orderId": order, "idempotencyKey": "pay-00000001"}}).at(t, "payOrder.userErrors.0.code"))
+	require.Equal(t, "NOT_FOUND", r.ask(t, bob, payOrderMutation, map[string]any{"i": map[string]any{
+		"orderId": order, "idempotencyKey": "pay-00000001",
+	}}).at(t, "payOrder.userErrors.0.code"))
 
-	changes := r.watch(t, r.passenger, `subscription($o:ID!){orderChanged(orderId:$o){state version}}`, map[string]any{"o": order})
+	changes := r.watch(t, r.passenger, `subscription($o:ID!){orderChanged(orderId:$o){state version}}`,
+		map[string]any{"o": order})
 	require.Equal(t, "next", changes()["type"])
 	pay := map[string]any{"i": map[string]any{"orderId": order, "idempotencyKey": "pay-00000001"}}
 	require.Equal(t, "PAID", r.ask(t, r.passenger, payOrderMutation, pay).at(t, "payOrder.order.state"))
-	require.Equal(t, "SUCCEEDED", r.ask(t, r.passenger, payOrderMutation, pay).at(t, "payOrder.payment.state"), "paying again with the key is the same payment")
+	require.Equal(t, "SUCCEEDED", r.ask(t, r.passenger, payOrderMutation, pay).at(t, "payOrder.payment.state"),
+		"paying again with the key is the same payment")
 	b, err := json.Marshal(changes())
 	require.NoError(t, err)
 	require.Contains(t, string(b), `"PAID"`)
@@ -297,27 +331,35 @@ func fourWays(t *testing.T, r *running) {
 	cancel := map[string]any{"i": map[string]any{"orderId": second.at(t, "placeOrder.order.id")}}
 	require.Equal(t, "CANCELLED", r.ask(t, bob, cancelOrderMutation, cancel).at(t, "cancelOrder.order.state"))
 	again := r.ask(t, bob, placeOrderMutation, map[string]any{"i": orderInput(run, "key-00000004", "D0000002")})
-	require.Equal(t, "ON_HOLD", again.at(t, "placeOrder.order.state"), "who cancelled may buy again, and so may everybody: %s", again.Data)
+	require.Equal(t, "ON_HOLD", again.at(t, "placeOrder.order.state"),
+		"who cancelled may buy again, and so may everybody: %s", again.Data)
 
 	orders := r.ask(t, bob, `{viewer{subject orders(first:1){nodes{state} pageInfo{hasNextPage endCursor}}}}`, nil)
 	require.Equal(t, "ON_HOLD", orders.at(t, "viewer.orders.nodes.0.state"))
-	more := r.ask(t, bob, `query($c:String){viewer{orders(first:1,after:$c){nodes{state} pageInfo{hasNextPage}}}}`, map[string]any{"c": orders.at(t, "viewer.orders.pageInfo.endCursor")})
+	more := r.ask(t, bob, `query($c:String){viewer{orders(first:1,after:$c){nodes{state} pageInfo{hasNextPage}}}}`,
+		map[string]any{"c": orders.at(t, "viewer.orders.pageInfo.endCursor")})
 	require.Equal(t, "CANCELLED", more.at(t, "viewer.orders.nodes.0.state"))
 	require.Equal(t, false, more.at(t, "viewer.orders.pageInfo.hasNextPage"))
 
-	suspend := r.ask(t, r.admin, `mutation($r:ID!){suspendRun(input:{runId:$r,reason:"snow"}){run{state stateReason} userErrors{code}}}`, map[string]any{"r": run})
+	suspend := r.ask(t, r.admin,
+		`mutation($r:ID!){suspendRun(input:{runId:$r,reason:"snow"}){run{state stateReason} userErrors{code}}}`,
+		map[string]any{"r": run})
 	require.Equal(t, "SUSPENDED", suspend.at(t, "suspendRun.run.state"))
 	refused := r.ask(t, bob, placeOrderMutation, map[string]any{"i": orderInput(run, "key-00000005", "D0000009")})
 	require.Equal(t, "NOT_ON_SALE", refused.at(t, "placeOrder.userErrors.0.code"), "%s", refused.Data)
-	held := r.ask(t, r.admin, `mutation($r:ID!){withdrawRun(input:{runId:$r,reason:"snow"}){userErrors{code}}}`, map[string]any{"r": run})
+	held := r.ask(t, r.admin, `mutation($r:ID!){withdrawRun(input:{runId:$r,reason:"snow"}){userErrors{code}}}`,
+		map[string]any{"r": run})
 	require.Equal(t, "RUN_HAS_ORDERS", held.at(t, "withdrawRun.userErrors.0.code"))
-	withdrawn := r.ask(t, r.admin, `mutation($r:ID!){withdrawRun(input:{runId:$r,reason:"snow",cancelOrders:true}){run{state} ordersToRepay{id stateReason} userErrors{code}}}`, map[string]any{"r": run})
+	withdrawn := r.ask(t, r.admin,
+		`mutation($r:ID!){withdrawRun(input:{runId:$r,reason:"snow",cancelOrders:true}){run{state}
+			ordersToRepay{id stateReason} userErrors{code}}}`, map[string]any{"r": run})
 	require.Equal(t, "WITHDRAWN", withdrawn.at(t, "withdrawRun.run.state"), "%s", withdrawn.Data)
 	require.Equal(t, order, withdrawn.at(t, "withdrawRun.ordersToRepay.0.id"))
 	republished := r.ask(t, r.admin, publishTrainMutation, map[string]any{"i": trainInput()})
 	require.EqualValues(t, 1, republished.at(t, "publishTrain.changed"), "%s", republished.Data)
 	_, later := func() (int, int) {
-		a := r.ask(t, "", `query($r:ID!){node(id:$r){... on Run{availability{version classes{remaining}}}}}`, map[string]any{"r": run})
+		a := r.ask(t, "", `query($r:ID!){node(id:$r){... on Run{availability{version classes{remaining}}}}}`,
+			map[string]any{"r": run})
 		require.EqualValues(t, 2, a.at(t, "node.availability.classes.1.remaining"))
 		return 0, int(a.at(t, "node.availability.version").(float64))
 	}()

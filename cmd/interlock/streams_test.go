@@ -22,9 +22,10 @@ import (
 // dial opens a WebSocket to a server.
 func dial(t *testing.T, url string) (*websocket.Conn, *http.Response, error) {
 	t.Helper()
-	conn, response, err := websocket.Dial(t.Context(), strings.Replace(url, "http", "ws", 1)+"/graphql", &websocket.DialOptions{
-		Subprotocols: []string{"graphql-transport-ws"},
-	})
+	conn, response, err := websocket.Dial(t.Context(), strings.Replace(url, "http", "ws", 1)+"/graphql",
+		&websocket.DialOptions{
+			Subprotocols: []string{"graphql-transport-ws"},
+		})
 	if err == nil {
 		t.Cleanup(func() { _ = conn.CloseNow() })
 	}
@@ -36,7 +37,8 @@ func events(t *testing.T, url, query string) *http.Response {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{"query": query})
 	require.NoError(t, err)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/graphql", strings.NewReader(string(body)))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/graphql",
+		strings.NewReader(string(body)))
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "text/event-stream")
@@ -114,8 +116,8 @@ func TestServer_StreamsWhileItStarts(t *testing.T) {
 	require.NoError(t, <-served)
 }
 
-// Sockets without a token at one address cannot take what a server has for all. (They took all of it: 201 sockets, 20,000
-// subscriptions.)
+// Sockets without a token at one address cannot take what a server has for all. (They took all of it: 201 sockets,
+// 20,000 subscriptions.)
 func TestServer_OneAddressDoesNotTakeAllSubscriptions(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	run := r.publishT12(t)
@@ -143,7 +145,9 @@ func TestServer_OneAddressDoesNotTakeAllSubscriptions(t *testing.T) {
 	begun, full := 0, 0
 	for _, socket := range sockets {
 		for i := range each {
-			say(t, socket, map[string]any{"type": "subscribe", "id": string(rune('A' + i)), "payload": map[string]any{"query": query}})
+			say(t, socket, map[string]any{
+				"type": "subscribe", "id": string(rune('A' + i)), "payload": map[string]any{"query": query},
+			})
 		}
 		for range each {
 			switch message := hear(t, socket); message.Type {
@@ -169,18 +173,25 @@ func TestServer_OneAddressDoesNotTakeAllSubscriptions(t *testing.T) {
 func TestSettings_OfStreams(t *testing.T) {
 	_, out, errs := configIn(t, "")
 	for _, line := range []string{
-		"max-streams-per-viewer: 20", "max-watched-per-viewer: 1000", "max-streams-per-address: 200", "max-watched-per-address: 5000",
+		"max-streams-per-viewer: 20", "max-watched-per-viewer: 1000", "max-streams-per-address: 200",
+		"max-watched-per-address: 5000",
 		"trusted-proxies: []",
 	} {
 		require.Contains(t, out, "\n"+line+"\n", errs)
 	}
 	for wrong, change := range map[string]func(*Settings){
-		"--max-streams-per-viewer is at least 1, not 0":           func(s *Settings) { s.MaxStreamsPerViewer = 0 },
-		"--max-watched-per-viewer is at least 1, not 0":           func(s *Settings) { s.MaxWatchedPerViewer = 0 },
-		"--max-streams-per-address is at least 1, not 0":          func(s *Settings) { s.MaxStreamsPerAddress = 0 },
-		"--max-watched-per-address is at least 1, not -1":         func(s *Settings) { s.MaxWatchedPerAddress = -1 },
-		`"10.0.0.0/33" is neither an address nor a network`:       func(s *Settings) { s.TrustedProxies = []string{"10.0.0.0/33"} },
-		`"proxy.example.com" is neither an address nor a network`: func(s *Settings) { s.TrustedProxies = []string{"10.0.0.1", "proxy.example.com"} },
+		"--max-streams-per-viewer is at least 1, not 0":   func(s *Settings) { s.MaxStreamsPerViewer = 0 },
+		"--max-watched-per-viewer is at least 1, not 0":   func(s *Settings) { s.MaxWatchedPerViewer = 0 },
+		"--max-streams-per-address is at least 1, not 0":  func(s *Settings) { s.MaxStreamsPerAddress = 0 },
+		"--max-watched-per-address is at least 1, not -1": func(s *Settings) { s.MaxWatchedPerAddress = -1 },
+		`"10.0.0.0/33" is neither an address nor a network`: func(s *Settings) {
+			s.TrustedProxies = []string{"10.0.0.0/33"}
+		},
+		`"proxy.example.com" is neither an address nor a network`: func(s *Settings) {
+			s.TrustedProxies = []string{
+				"10.0.0.1", "proxy.example.com",
+			}
+		},
 	} {
 		settings := embeddedSettings(t)
 		require.NoError(t, settings.validate())

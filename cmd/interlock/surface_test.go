@@ -35,7 +35,8 @@ func TestServer_ShowsTheContractAndTheLedgersFigures(t *testing.T) {
 	metrics := page(t, r.url+"/metrics")
 	require.Regexp(t, regexp.MustCompile(`(?m)^interlock_ledger_commits_total [1-9]`), metrics)
 	for _, line := range []string{
-		"interlock_ledger_commits_unknown_total 0\n", "interlock_ledger_compare_and_sets_lost_total 0\n", "interlock_ledger_probing 0\n",
+		"interlock_ledger_commits_unknown_total 0\n", "interlock_ledger_compare_and_sets_lost_total 0\n",
+		"interlock_ledger_probing 0\n",
 		"interlock_ledger_has_primary 1\n", "interlock_ledger_two_primaries 0\n", "interlock_ledger_epoch 0\n",
 		"interlock_ledger_primary_changes_total 0\n", "interlock_ledger_lists_on_primary_total 0\n",
 	} {
@@ -62,7 +63,8 @@ func TestServer_BeforeTheTimetableIsRead(t *testing.T) {
 		`{node(id:"` + run + `"){id}}`, `{nodes(ids:["` + encodeStation("BJP") + `"]){id}}`, `{stations{nodes{code}}}`,
 		`{run(train:"T12",date:"` + day() + `"){id}}`, `{runs(filter:{}){nodes{id}}}`,
 		`{searchTickets(from:["BJP"],to:["SHH"],date:"` + day() + `"){nodes{version}}}`,
-		`mutation{placeOrder(input:{idempotencyKey:"key-00000001",runId:"` + run + `",from:"BJP",to:"SHH",passengers:[]}){order{id}}}`,
+		`mutation{placeOrder(input:{idempotencyKey:"key-00000001",
+			runId:"` + run + `",from:"BJP",to:"SHH",passengers:[]}){order{id}}}`,
 	} {
 		a := r.ask(t, admin, query, nil)
 		require.NotEmpty(t, a.Errors, query)

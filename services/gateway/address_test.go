@@ -17,12 +17,16 @@ func TestAddressOf(t *testing.T) {
 		forwarded []string
 		want      string
 	}{
-		"nobody in between":                 {"203.0.113.7:4711", nil, "203.0.113.7/32"},
-		"a stranger's word":                 {"203.0.113.7:4711", []string{"198.51.100.1"}, "203.0.113.7/32"},
-		"a proxy":                           {"10.0.0.1:80", []string{"203.0.113.7"}, "203.0.113.7/32"},
-		"what its client made up":           {"10.0.0.1:80", []string{"198.51.100.1, 203.0.113.7"}, "203.0.113.7/32"},
-		"proxies in a row":                  {"10.0.0.1:80", []string{"198.51.100.1, 203.0.113.7, 10.0.0.2"}, "203.0.113.7/32"},
-		"several headers":                   {"10.0.0.1:80", []string{"198.51.100.1", "203.0.113.7", "10.0.0.2,10.0.0.3"}, "203.0.113.7/32"},
+		"nobody in between":       {"203.0.113.7:4711", nil, "203.0.113.7/32"},
+		"a stranger's word":       {"203.0.113.7:4711", []string{"198.51.100.1"}, "203.0.113.7/32"},
+		"a proxy":                 {"10.0.0.1:80", []string{"203.0.113.7"}, "203.0.113.7/32"},
+		"what its client made up": {"10.0.0.1:80", []string{"198.51.100.1, 203.0.113.7"}, "203.0.113.7/32"},
+		"proxies in a row": {
+			"10.0.0.1:80", []string{"198.51.100.1, 203.0.113.7, 10.0.0.2"}, "203.0.113.7/32",
+		},
+		"several headers": {"10.0.0.1:80", []string{
+			"198.51.100.1", "203.0.113.7", "10.0.0.2,10.0.0.3",
+		}, "203.0.113.7/32"},
 		"with a port":                       {"10.0.0.1:80", []string{"203.0.113.7:1234"}, "203.0.113.7/32"},
 		"proxies only":                      {"10.0.0.1:80", []string{"10.0.0.9, 10.0.0.2"}, "10.0.0.9/32"},
 		"a proxy that says nothing":         {"10.0.0.1:80", nil, "10.0.0.1/32"},
@@ -32,9 +36,11 @@ func TestAddressOf(t *testing.T) {
 		"IPv6 behind a proxy":               {"[fd00::1]:443", []string{"[2001:db8:1:2::5]:99"}, "2001:db8:1:2::/64"},
 		"IPv6 in brackets":                  {"[fd00::1]:443", []string{"[2001:db8:1:2::5]"}, "2001:db8:1:2::/64"},
 		"IPv4 in IPv6":                      {"[::ffff:203.0.113.7]:443", nil, "203.0.113.7/32"},
-		"a proxy in IPv6":                   {"[::ffff:10.0.0.1]:443", []string{"::ffff:203.0.113.7"}, "203.0.113.7/32"},
-		"a zone":                            {"[fe80::1%eth0]:443", nil, "fe80::/64"},
-		"a network without addresses":       {"pipe", nil, "invalid Prefix"},
+		"a proxy in IPv6": {
+			"[::ffff:10.0.0.1]:443", []string{"::ffff:203.0.113.7"}, "203.0.113.7/32",
+		},
+		"a zone":                      {"[fe80::1%eth0]:443", nil, "fe80::/64"},
+		"a network without addresses": {"pipe", nil, "invalid Prefix"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &http.Request{RemoteAddr: c.peer, Header: http.Header{"X-Forwarded-For": c.forwarded}}

@@ -15,10 +15,10 @@ import (
 	"interlock/services/rail"
 )
 
-// responseLimits bounds what is answered; a gqlgen extension. Each answer, and each event of a stream, has a budget of values.
-// A list is charged with its true length, times what is selected of one element, before its elements are resolved, and
-// a thing before its fields are: gqlgen builds the whole tree first and writes it then, so that counting bytes would
-// come too late.
+// responseLimits bounds what is answered; a gqlgen extension. Each answer, and each event of a stream, has a budget of
+// values. A list is charged with its true length, times what is selected of one element, before its elements are
+// resolved, and a thing before its fields are: gqlgen builds the whole tree first and writes it then, so that counting
+// bytes would come too late.
 type responseLimits struct {
 	limit     int64
 	places    *places
@@ -48,7 +48,9 @@ type execution struct {
 type executionKey struct{}
 
 // InterceptOperation implements graphql.OperationInterceptor.
-func (l *responseLimits) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+func (l *responseLimits) InterceptOperation(
+	ctx context.Context, next graphql.OperationHandler,
+) graphql.ResponseHandler {
 	e := &execution{operation: graphql.GetOperationContext(ctx)}
 	responses := next(context.WithValue(ctx, executionKey{}, e))
 	sent := func() {}
@@ -71,7 +73,9 @@ func (l *responseLimits) InterceptOperation(ctx context.Context, next graphql.Op
 }
 
 // InterceptResponse implements graphql.ResponseInterceptor.
-func (l *responseLimits) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) (response *graphql.Response) {
+func (l *responseLimits) InterceptResponse(
+	ctx context.Context, next graphql.ResponseHandler,
+) (response *graphql.Response) {
 	e, executed := ctx.Value(executionKey{}).(*execution)
 	if !executed {
 		// GraphQL has something against the operation, at one place or at hundreds.

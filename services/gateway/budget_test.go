@@ -37,10 +37,11 @@ func TestBudget_CountsValues(t *testing.T) {
 		`{trees(of:0){children(of:9){name}}}`: 1,
 		`{trees(of:5){name words}}`:           1 + 5*(3+2),
 		`{trees(of:5){children(of:3){name}}}`: 1 + 5*(2+3*2),
-		`{trees(of:5){...{...F}}} fragment F on Tree{name children(of:3){...G}} fragment G on Tree{name}`: 1 + 5*(3+3*2),
-		`{trees(of:5){name @skip(if:true) children(of:3) @include(if:true){name}}}`:                       1 + 5*(2+3*2),
-		`{trees(of:5){` + strings.Repeat("k", 64) + `:name}}`:                                             1 + 5*4,
-		`query($n:Int!){trees(of:$n){name}}`:                                                              1 + 7*2,
+		`{trees(of:5){...{...F}}} fragment F on Tree{name children(of:3){...G}}
+			fragment G on Tree{name}`: 1 + 5*(3+3*2),
+		`{trees(of:5){name @skip(if:true) children(of:3) @include(if:true){name}}}`: 1 + 5*(2+3*2),
+		`{trees(of:5){` + strings.Repeat("k", 64) + `:name}}`:                       1 + 5*4,
+		`query($n:Int!){trees(of:$n){name}}`:                                        1 + 7*2,
 	} {
 		ask := func(limit int) *reply {
 			w, _ := grove(t, limited(limit))
@@ -151,9 +152,12 @@ func TestErrors_OfAnAnswerAreFew(t *testing.T) {
 		fmt.Fprintf(&unknown, "u%d:unknown ", i)
 	}
 	w, _ := grove(t)
-	for _, document := range []string{"{" + failing.String() + "}", "{" + unknown.String() + "}", `{trees(of:9){children(of:99){fails}}}`} {
+	for _, document := range []string{
+		"{" + failing.String() + "}", "{" + unknown.String() + "}", `{trees(of:9){children(of:99){fails}}}`,
+	} {
 		require.Len(t, w.post(t, document).Errors, most)
-		events := w.do(t, "POST", "/graphql", fmt.Sprintf(`{"query":%q}`, document), "Content-Type", "application/json", "Accept", "text/event-stream")
+		events := w.do(t, "POST", "/graphql", fmt.Sprintf(`{"query":%q}`, document), "Content-Type", "application/json",
+			"Accept", "text/event-stream")
 		require.Equal(t, most, strings.Count(events.raw, `"message"`))
 		p := w.call(t, nil)
 		p.send(t, "subscribe", "1", query(document))
@@ -188,7 +192,8 @@ func TestDocuments_AskForTheSchemaOnce(t *testing.T) {
 	for _, document := range []string{
 		`{a:__schema{types{name}} b:__schema{types{name}}}`,
 		`{__schema{types{name}} ...F} fragment F on Query{__schema{queryType{name}}}`,
-		`{...F x:tree{name} ...G} fragment F on Query{...H} fragment G on Query{...H} fragment H on Query{__schema{types{name}}}`,
+		`{...F x:tree{name} ...G} fragment F on Query{...H} fragment G on Query{...H} fragment H on
+			Query{__schema{types{name}}}`,
 		`query A{__schema{types{name}}} query B{__schema{types{name}}}`,
 	} {
 		r := w.ask(t, map[string]any{"query": document, "operationName": "A"})

@@ -58,7 +58,9 @@ func (c *costs) of(ctx context.Context, operation *graphql.OperationContext, sel
 	return total
 }
 
-func (c *costs) field(ctx context.Context, operation *graphql.OperationContext, field *ast.Field, selections ast.SelectionSet) int {
+func (c *costs) field(
+	ctx context.Context, operation *graphql.OperationContext, field *ast.Field, selections ast.SelectionSet,
+) int {
 	below := c.of(ctx, operation, selections)
 	cost := add(1, below)
 	if field.ObjectDefinition == nil || field.Definition == nil {

@@ -60,22 +60,26 @@ func requests(t *testing.T, w *world, methods ...string) []string {
 // A body that never comes, or drips, holds a connection no longer than a body may take, whatever is asked for.
 func TestServer_BodiesThatNeverCome(t *testing.T) {
 	bodies := map[string]string{
-		"announced": "Content-Length: 50\r\n\r\n", "begun": "Content-Length: 50\r\n\r\n{", "in chunks": "Transfer-Encoding: chunked\r\n\r\n",
-		"asked about first": "Content-Length: 50\r\nExpect: 100-continue\r\n\r\n", "large": "Content-Length: 200000\r\n\r\n{",
-		"dripping": "Transfer-Encoding: chunked\r\n\r\n",
+		"announced": "Content-Length: 50\r\n\r\n", "begun": "Content-Length: 50\r\n\r\n{",
+		"in chunks":         "Transfer-Encoding: chunked\r\n\r\n",
+		"asked about first": "Content-Length: 50\r\nExpect: 100-continue\r\n\r\n",
+		"large":             "Content-Length: 200000\r\n\r\n{",
+		"dripping":          "Transfer-Encoding: chunked\r\n\r\n",
 	}
+	upgrade := "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+		"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n"
 	inBubble(t, func(t *testing.T, w *world, network *pipes) {
 		for _, line := range requests(t, w, "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS") {
 			for name, body := range bodies {
-				for _, headers := range []string{"", "Accept: text/event-stream\r\n", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
-					"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n"} {
+				for _, headers := range []string{"", "Accept: text/event-stream\r\n", upgrade} {
 					about := fmt.Sprint(line, " ", name, " ", headers)
 					conn, err := network.dial(t.Context())
 					require.NoError(t, err)
 					start := time.Now()
 					var writing sync.WaitGroup
 					writing.Go(func() {
-						_, err := io.WriteString(conn, line+" HTTP/1.1\r\nHost: interlock.test\r\nContent-Type: application/json\r\n"+headers+body)
+						_, err := io.WriteString(conn,
+							line+" HTTP/1.1\r\nHost: interlock.test\r\nContent-Type: application/json\r\n"+headers+body)
 						for err == nil && name == "dripping" {
 							_, err = io.WriteString(conn, "1\r\n \r\n")
 							<-time.After(time.Second)
@@ -136,7 +140,9 @@ func TestServer_AnnouncedLengthsTakeNothing(t *testing.T) {
 			conn, err := network.dial(t.Context())
 			require.NoError(t, err)
 			held = append(held, conn)
-			_, err = fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", gateway.DefaultMaxBodyBytes)
+			_, err = fmt.Fprintf(conn,
+				"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{",
+				gateway.DefaultMaxBodyBytes)
 			require.NoError(t, err)
 		}
 		synctest.Wait()
@@ -162,11 +168,14 @@ func TestServer_Pipelined(t *testing.T) {
 		require.NoError(t, err)
 		reader := bufio.NewReader(conn)
 		body := `{"query":"{hello}"}`
-		post := fmt.Sprintf("POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		post := fmt.Sprintf("POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "+
+			"%d\r\n\r\n%s", len(body), body)
 		var writing sync.WaitGroup
 		for range 3 {
 			writing.Go(func() {
-				_, _ = io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"+post+"GET /schema.graphql HTTP/1.1\r\nHost: x\r\n\r\n"+post)
+				_, _ = io.WriteString(conn,
+					"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"+post+
+						"GET /schema.graphql HTTP/1.1\r\nHost: x\r\n\r\n"+post)
 			})
 			for range 4 {
 				response, err := http.ReadResponse(reader, nil)
@@ -208,7 +217,9 @@ func TestServer_CountsWhatIsNotTaken(t *testing.T) {
 				conn, err := network.dial(t.Context())
 				require.NoError(t, err)
 				body := `{"query":"` + large + `"}`
-				_, err = fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: %s\r\nContent-Length: %d\r\n\r\n%s",
+				_, err = fmt.Fprintf(conn,
+					"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: "+
+						"%s\r\nContent-Length: %d\r\n\r\n%s",
 					accept, len(body), body)
 				require.NoError(t, err)
 				if accept == "text/event-stream" {
@@ -244,7 +255,8 @@ func TestServer_CountsWhatIsNotTaken(t *testing.T) {
 func TestServer_BodiesThatNeverComeToNoRoute(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *world, network *pipes) {
 		for _, line := range []string{
-			"POST //graphql", "POST /x/../graphql", "GET //", "POST /playground/../graphql", "OPTIONS *", "CONNECT interlock.test:80", "CONNECT /graphql/..",
+			"POST //graphql", "POST /x/../graphql", "GET //", "POST /playground/../graphql", "OPTIONS *",
+			"CONNECT interlock.test:80", "CONNECT /graphql/..",
 		} {
 			conn, err := network.dial(t.Context())
 			require.NoError(t, err)

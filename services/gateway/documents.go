@@ -78,11 +78,13 @@ func (l *documentLimits) MutateOperationParameters(ctx context.Context, request 
 	case m.repeated != nil:
 		return refusal(codeTooDear, m.repeated, "one answer is selected more than %d times in one place", maxRepeats)
 	case whole.expanded > maxExpanded:
-		return refusal(codeTooDear, nil, "the document has more than %d selections once its fragments are put in place", maxExpanded)
+		return refusal(codeTooDear, nil, "the document has more than %d selections once its fragments are put in place",
+			maxExpanded)
 	case whole.schemas > maxSchemas:
 		return refusal(codeTooDear, nil, "a document asks for __schema once")
 	case whole.depth > l.depth:
-		return refusal(codeTooDeep, nil, "the document is %d levels deep, which exceeds the limit of %d", whole.depth, l.depth)
+		return refusal(codeTooDeep, nil, "the document is %d levels deep, which exceeds the limit of %d", whole.depth,
+			l.depth)
 	}
 	return nil
 }
@@ -95,8 +97,8 @@ func refusal(code string, at *ast.Position, format string, args ...any) *gqlerro
 	return e
 }
 
-// measure is how deep a selection goes, how many selections it is with every fragment put in place, and in how many of them
-// it asks for the whole schema.
+// measure is how deep a selection goes, how many selections it is with every fragment put in place, and in how many of
+// them it asks for the whole schema.
 type measure struct{ depth, expanded, schemas int }
 
 // with is both selections side by side.

@@ -28,7 +28,8 @@ type errorPresenter struct {
 	warned map[rail.Code]time.Time
 }
 
-// present is gqlgen's error presenter. It returns what the client is told, and nil where the response has errors enough.
+// present is gqlgen's error presenter. It returns what the client is told, and nil where the response has errors
+// enough.
 func (p *errorPresenter) present(ctx context.Context, err error) *gqlerror.Error {
 	if b := budgetOf(ctx); b != nil && !b.tells() {
 		return nil
@@ -158,7 +159,8 @@ func (p *errorPresenter) tell(ctx context.Context, out *gqlerror.Error, e *rail.
 
 func (p *errorPresenter) about(ctx context.Context, out *gqlerror.Error, e *rail.Error) []any {
 	return []any{
-		"operation", operationName(ctx), "path", out.Path.String(), "code", string(e.Code), "request_id", requestID(ctx),
+		"operation", operationName(ctx), "path", out.Path.String(), "code", string(e.Code),
+		"request_id", requestID(ctx),
 		"error", e.Cause.Error(),
 	}
 }

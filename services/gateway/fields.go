@@ -11,7 +11,9 @@ const fewFields = 32
 // eachField calls visit for each field of a selection, with what is selected below it: fragments in place, equal fields
 // once, and without what @skip and @include leave out. Only where something has to be collected it calls
 // graphql.CollectFields, which allocates for every field.
-func eachField(operation *graphql.OperationContext, selections ast.SelectionSet, visit func(*ast.Field, ast.SelectionSet)) {
+func eachField(
+	operation *graphql.OperationContext, selections ast.SelectionSet, visit func(*ast.Field, ast.SelectionSet),
+) {
 	if areFields(selections) {
 		for _, selection := range selections {
 			field := selection.(*ast.Field)

@@ -124,12 +124,15 @@ func New(o Options) (*Gateway, error) {
 	setDefaults(&o)
 	g := &Gateway{
 		options: o, hosts: names, origins: allowed, cors: newCORS(allowed), log: o.Log,
-		inFlight: inFlight{limit: int64(o.MaxInFlight)}, limiter: newLimiter(o.MaxReading), places: newPlaces(tiersOf(o.MaxReading)),
+		inFlight: inFlight{limit: int64(o.MaxInFlight)}, limiter: newLimiter(o.MaxReading),
+		places: newPlaces(tiersOf(o.MaxReading)),
 	}
 	if g.metrics, err = newMetrics(o.Registry, o.Schema.Schema(), o.Version, o.Durability); err != nil {
 		return nil, err
 	}
-	g.streams = newStreams(streamLimits{all: o.MaxStreams, viewer: o.MaxStreamsPerViewer, address: o.MaxStreamsPerAddress}, g.metrics)
+	g.streams = newStreams(streamLimits{
+		all: o.MaxStreams, viewer: o.MaxStreamsPerViewer, address: o.MaxStreamsPerAddress,
+	}, g.metrics)
 	g.checks = newChecks(o.Checks, o.Durability, o.Version, o.Log)
 	g.presenter = &errorPresenter{log: o.Log, metrics: g.metrics, now: time.Now}
 	g.graphql = g.newExecutor()

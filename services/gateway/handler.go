@@ -11,8 +11,8 @@ import (
 	"interlock/services/rail"
 )
 
-// serveGraphQL hands a request to GraphQL when it has passed all checks, the cheapest first: where it comes from, how it
-// is sent, whether the server has room for it, and whose it is. gqlgen then chooses the transport that supports it.
+// serveGraphQL hands a request to GraphQL when it has passed all checks, the cheapest first: where it comes from, how
+// it is sent, whether the server has room for it, and whose it is. gqlgen then chooses the transport that supports it.
 func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if !g.admit(w, r) {
@@ -59,7 +59,8 @@ func checkForm(header http.Header, r *http.Request) error {
 	case r.Method == http.MethodGet && r.ContentLength != 0:
 		// The connection is of no further use: its next request begins behind a body that is not read.
 		header.Set("Connection", "close")
-		return badRequest(http.StatusBadRequest, "a GET has no body; a question is in its URL, or in the body of a POST")
+		return badRequest(http.StatusBadRequest,
+			"a GET has no body; a question is in its URL, or in the body of a POST")
 	case r.Method == http.MethodPost && !isJSON(r):
 		header.Set("Accept-Post", "application/json")
 		return badRequest(http.StatusUnsupportedMediaType,
@@ -118,7 +119,8 @@ func isJSON(r *http.Request) bool {
 		(encoding == "" || strings.EqualFold(encoding, "identity"))
 }
 
-// isWebSocket tells whether the client wants a WebSocket. Other upgrades (curl offers h2c) are for the server to ignore.
+// isWebSocket tells whether the client wants a WebSocket. Other upgrades (curl offers h2c) are for the server to
+// ignore.
 func isWebSocket(r *http.Request) bool {
 	return r.Method == http.MethodGet && hasToken(r.Header.Values("Upgrade"), "websocket")
 }

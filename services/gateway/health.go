@@ -18,7 +18,8 @@ import (
 type Check struct {
 	// Name is a word for a probe's reader: "ledger", "timetable".
 	Name string
-	// Ready says how it is, or why not. The text of a *rail.Error is shown to anybody, any other error's goes to the log.
+	// Ready says how it is, or why not. The text of a *rail.Error is shown to anybody, any other error's goes to the
+	// log.
 	Ready func(ctx context.Context) (message string, err error)
 }
 
@@ -77,7 +78,9 @@ func (c *checks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *checks) run(ctx context.Context) readiness {
-	now := readiness{Ready: true, Durability: c.durability, Version: c.version.Version, Checks: make([]checkResult, len(c.list))}
+	now := readiness{
+		Ready: true, Durability: c.durability, Version: c.version.Version, Checks: make([]checkResult, len(c.list)),
+	}
 	var all sync.WaitGroup
 	for i, check := range c.list {
 		all.Go(func() { now.Checks[i] = c.ask(ctx, check) })

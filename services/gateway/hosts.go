@@ -29,7 +29,8 @@ func parseHosts(list []string) (hosts, error) {
 		}
 		name := hostName(text)
 		_, _, port := net.SplitHostPort(text)
-		if name == "" || port == nil || strings.ContainsAny(name, "/*@ \t") || strings.Contains(name, ":") && !isAddress(name) {
+		if name == "" || port == nil || strings.ContainsAny(name, "/*@ \t") ||
+			strings.Contains(name, ":") && !isAddress(name) {
 			return hosts{}, fmt.Errorf("%q is not a host like tickets.example.com, without scheme, port and path", text)
 		}
 		h.named[name] = true
@@ -42,8 +43,8 @@ func isAddress(name string) bool {
 	return err == nil
 }
 
-// answers tells whether the request was sent to one of our names: one that is set, one of loopback's, or the very address
-// that the connection came to. The port is not compared: no page can choose another server's.
+// answers tells whether the request was sent to one of our names: one that is set, one of loopback's, or the very
+// address that the connection came to. The port is not compared: no page can choose another server's.
 func (h hosts) answers(r *http.Request) bool {
 	name := hostName(r.Host)
 	if h.any || h.named[name] || name == "localhost" {

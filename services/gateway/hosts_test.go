@@ -50,13 +50,15 @@ func TestHosts(t *testing.T) {
 			same := []string{"Origin", "http://" + host, "Sec-Fetch-Site", "same-origin"}
 			sold := w.stub.sold
 			replies := map[string]*reply{
-				"POST": w.hosted(t, "POST", "/graphql", host, `{"query":"mutation{sell(count:1)}"}`, append(same, json...)...),
-				"GET":  w.hosted(t, "GET", "/graphql?query={hello}", host, "", same[2:]...),
+				"POST": w.hosted(t, "POST", "/graphql", host, `{"query":"mutation{sell(count:1)}"}`,
+					append(same, json...)...),
+				"GET": w.hosted(t, "GET", "/graphql?query={hello}", host, "", same[2:]...),
 				"SSE": w.hosted(t, "POST", "/graphql", host, `{"query":"subscription{whoever}"}`,
 					append(append([]string{"Accept", "text/event-stream"}, same...), json...)...),
-				"schema":    w.hosted(t, "GET", "/schema.graphql", host, ""),
-				"metrics":   w.hosted(t, "GET", "/metrics", host, ""),
-				"preflight": w.hosted(t, "OPTIONS", "/graphql", host, "", "Origin", "http://"+host, "Access-Control-Request-Method", "POST"),
+				"schema":  w.hosted(t, "GET", "/schema.graphql", host, ""),
+				"metrics": w.hosted(t, "GET", "/metrics", host, ""),
+				"preflight": w.hosted(t, "OPTIONS", "/graphql", host, "", "Origin", "http://"+host,
+					"Access-Control-Request-Method", "POST"),
 			}
 			for name, r := range replies {
 				if answered {
@@ -82,7 +84,9 @@ func TestHosts(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			socket, response, err := websocket.Dial(ctx, strings.Replace(w.url, "http", "ws", 1)+"/graphql",
-				&websocket.DialOptions{HTTPClient: w.client, Host: host, Subprotocols: []string{"graphql-transport-ws"}})
+				&websocket.DialOptions{
+					HTTPClient: w.client, Host: host, Subprotocols: []string{"graphql-transport-ws"},
+				})
 			if answered {
 				require.NoError(t, err)
 				require.NoError(t, socket.CloseNow())
@@ -96,7 +100,10 @@ func TestHosts(t *testing.T) {
 
 func TestHosts_Settings(t *testing.T) {
 	w := prepare(t)
-	for _, bad := range []string{"", "https://tickets.example.com", "tickets.example.com:443", "tickets.example.com/x", "*.example.com", "a b", "a:b:c"} {
+	for _, bad := range []string{
+		"", "https://tickets.example.com", "tickets.example.com:443", "tickets.example.com/x", "*.example.com", "a b",
+		"a:b:c",
+	} {
 		_, err := gateway.New(gateway.Options{Schema: w.stub, Identity: w.tokens, Hosts: []string{bad}})
 		require.Error(t, err, bad)
 	}

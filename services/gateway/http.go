@@ -26,7 +26,8 @@ func (t httpTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 		return
 	}
 	if len(errs) > 0 {
-		writeResponse(w, r, http.StatusBadRequest, writeTimeout, exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs[:min(len(errs), maxErrors)]))
+		writeResponse(w, r, http.StatusBadRequest, writeTimeout,
+			exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs[:min(len(errs), maxErrors)]))
 		return
 	}
 	if operation.Operation.Operation == ast.Subscription {
@@ -51,11 +52,14 @@ func (t httpTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 }
 
 // refuseMutationByGET keeps what browsers, caches and crawlers may fetch from changing anything.
-func (g *Gateway) refuseMutationByGET(w http.ResponseWriter, r *http.Request, operation *graphql.OperationContext) bool {
+func (g *Gateway) refuseMutationByGET(
+	w http.ResponseWriter, r *http.Request, operation *graphql.OperationContext,
+) bool {
 	if r.Method != http.MethodGet || operation.Operation.Operation != ast.Mutation {
 		return false
 	}
 	w.Header().Set("Allow", "POST, OPTIONS")
-	g.refuse(w, r, http.StatusMethodNotAllowed, rail.Refuse(rail.BadUserInput, "a mutation is asked with POST; GET only reads"))
+	g.refuse(w, r, http.StatusMethodNotAllowed,
+		rail.Refuse(rail.BadUserInput, "a mutation is asked with POST; GET only reads"))
 	return true
 }

@@ -17,7 +17,10 @@ import (
 
 func TestPost_Answers(t *testing.T) {
 	w := start(t)
-	r := w.ask(t, map[string]any{"query": `query Q($n: String) { hello(name: $n) }`, "variables": map[string]any{"n": "北京"}, "operationName": "Q"})
+	r := w.ask(t, map[string]any{
+		"query": `query Q($n: String) { hello(name: $n) }`, "variables": map[string]any{"n": "北京"},
+		"operationName": "Q",
+	})
 	require.Equal(t, 200, r.status)
 	require.JSONEq(t, `{"data":{"hello":"hello 北京"}}`, r.raw)
 	require.Equal(t, "application/json; charset=utf-8", r.header.Get("Content-Type"))
@@ -37,7 +40,9 @@ func TestPost_Answers(t *testing.T) {
 
 func TestGet_QueriesOnly(t *testing.T) {
 	w := start(t)
-	r := w.do(t, "GET", "/graphql?query="+url.QueryEscape(`query($n:String){hello(name:$n)}`)+"&variables="+url.QueryEscape(`{"n":"x"}`), "")
+	r := w.do(t, "GET",
+		"/graphql?query="+url.QueryEscape(`query($n:String){hello(name:$n)}`)+"&variables="+url.QueryEscape(
+			`{"n":"x"}`), "")
 	require.Equal(t, 200, r.status)
 	require.JSONEq(t, `{"data":{"hello":"hello x"}}`, r.raw)
 
@@ -83,7 +88,8 @@ func TestPost_RefusesWhatItCannotRead(t *testing.T) {
 		})
 	}
 	t.Run("too long without saying so", func(t *testing.T) {
-		request, err := http.NewRequest("POST", w.url+"/graphql", struct{ *strings.Reader }{strings.NewReader(strings.Repeat(" ", 2000))})
+		request, err := http.NewRequest("POST", w.url+"/graphql",
+			struct{ *strings.Reader }{strings.NewReader(strings.Repeat(" ", 2000))})
 		require.NoError(t, err)
 		request.Header.Set("Content-Type", "application/json")
 		response, err := w.client.Do(request)
@@ -96,7 +102,8 @@ func TestPost_RefusesWhatItCannotRead(t *testing.T) {
 		require.Equal(t, 405, r.status)
 		require.Equal(t, "GET, POST, OPTIONS", r.header.Get("Allow"))
 	}
-	r := w.do(t, "POST", "/graphql", `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"x"}}}`, "Content-Type", "application/json")
+	r := w.do(t, "POST", "/graphql", `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"x"}}}`,
+		"Content-Type", "application/json")
 	require.Equal(t, 200, r.status)
 	require.Equal(t, "PersistedQueryNotSupported", r.Errors[0].Message)
 }
@@ -107,14 +114,21 @@ func TestPost_RefusesWhatMakesNoSense(t *testing.T) {
 		request map[string]any
 		code    string
 	}{
-		"parse":              {map[string]any{"query": "{"}, "GRAPHQL_PARSE_FAILED"},
-		"unknown field":      {map[string]any{"query": "{nothing}"}, "GRAPHQL_VALIDATION_FAILED"},
-		"no operation":       {map[string]any{"query": "fragment f on Query {hello}"}, "GRAPHQL_VALIDATION_FAILED"},
-		"unknown operation":  {map[string]any{"query": "query A{hello}", "operationName": "B"}, "GRAPHQL_VALIDATION_FAILED"},
-		"defer":              {map[string]any{"query": "{... @defer {hello}}"}, "GRAPHQL_VALIDATION_FAILED"},
-		"a variable's type":  {map[string]any{"query": "mutation($n:Int!){sell(count:$n)}", "variables": map[string]any{"n": "x"}}, "BAD_USER_INPUT"},
+		"parse":         {map[string]any{"query": "{"}, "GRAPHQL_PARSE_FAILED"},
+		"unknown field": {map[string]any{"query": "{nothing}"}, "GRAPHQL_VALIDATION_FAILED"},
+		"no operation":  {map[string]any{"query": "fragment f on Query {hello}"}, "GRAPHQL_VALIDATION_FAILED"},
+		"unknown operation": {
+			map[string]any{"query": "query A{hello}", "operationName": "B"}, "GRAPHQL_VALIDATION_FAILED",
+		},
+		"defer": {map[string]any{"query": "{... @defer {hello}}"}, "GRAPHQL_VALIDATION_FAILED"},
+		"a variable's type": {map[string]any{
+			"query": "mutation($n:Int!){sell(count:$n)}", "variables": map[string]any{"n": "x"},
+		}, "BAD_USER_INPUT"},
 		"a missing variable": {map[string]any{"query": "mutation($n:Int!){sell(count:$n)}"}, "BAD_USER_INPUT"},
-		"a circle":           {map[string]any{"query": "{...a} fragment a on Query{...b} fragment b on Query{...a}"}, "GRAPHQL_VALIDATION_FAILED"},
+		"a circle": {
+			map[string]any{"query": "{...a} fragment a on Query{...b} fragment b on Query{...a}"},
+			"GRAPHQL_VALIDATION_FAILED",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := w.ask(t, c.request)
@@ -132,14 +146,20 @@ func TestToken(t *testing.T) {
 	require.JSONEq(t, `{"data":{"who":null}}`, w.post(t, `{who}`, "Authorization", "").raw)
 	good := w.token(t, "alice", rail.RolePassenger)
 	require.JSONEq(t, `{"data":{"who":"alice"}}`, w.post(t, `{who}`, "Authorization", "bearer "+good).raw)
-	require.JSONEq(t, `{"data":{"who":"alice"}}`, w.do(t, "GET", "/graphql?query={who}", "", "Authorization", "Bearer "+good).raw)
+	require.JSONEq(t, `{"data":{"who":"alice"}}`,
+		w.do(t, "GET", "/graphql?query={who}", "", "Authorization", "Bearer "+good).raw)
 
-	expired, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "alice", "exp": time.Now().Add(-time.Minute).Unix()}).SignedString(secret)
+	expired, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"sub": "alice", "exp": time.Now().Add(-time.Minute).Unix(),
+	}).SignedString(secret)
 	require.NoError(t, err)
-	forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "alice", "exp": time.Now().Add(time.Hour).Unix()}).SignedString([]byte(strings.Repeat("x", 32)))
+	forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"sub": "alice", "exp": time.Now().Add(time.Hour).Unix(),
+	}).SignedString([]byte(strings.Repeat("x", 32)))
 	require.NoError(t, err)
 	for name, authorization := range map[string]string{
-		"expired": "Bearer " + expired, "forged": "Bearer " + forged, "rubbish": "Bearer x.y.z", "basic": "Basic " + good,
+		"expired": "Bearer " + expired, "forged": "Bearer " + forged, "rubbish": "Bearer x.y.z",
+		"basic":   "Basic " + good,
 		"nothing": "Bearer ", "bare": good,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,7 +171,8 @@ func TestToken(t *testing.T) {
 		})
 	}
 	require.Equal(t, "the token has expired", w.post(t, `{who}`, "Authorization", "Bearer "+expired).Errors[0].Message)
-	r := w.do(t, "POST", "/graphql", `{"query":"{who}"}`, "Content-Type", "application/json", "Authorization", "Bearer "+good, "Authorization", "Bearer "+good)
+	r := w.do(t, "POST", "/graphql", `{"query":"{who}"}`, "Content-Type", "application/json", "Authorization",
+		"Bearer "+good, "Authorization", "Bearer "+good)
 	require.Equal(t, 401, r.status, "two tokens are none")
 	require.Zero(t, w.stub.sold)
 }
@@ -211,7 +232,8 @@ func TestOrigin(t *testing.T) {
 	require.Empty(t, r.header.Get("Access-Control-Allow-Origin"), "a header that is none of ours")
 	r = w.do(t, "OPTIONS", "/graphql", "", "Origin", "http://"+w.host, "Access-Control-Request-Method", "DELETE")
 	require.Empty(t, r.header.Get("Access-Control-Allow-Methods"))
-	require.Equal(t, 403, w.post(t, `{hello}`, "Origin", "http://"+w.host, "Origin", "https://evil.example.com").status, "two origins are none")
+	require.Equal(t, 403, w.post(t, `{hello}`, "Origin", "http://"+w.host, "Origin", "https://evil.example.com").status,
+		"two origins are none")
 	plain := w.do(t, "OPTIONS", "/graphql", "")
 	require.Equal(t, 204, plain.status)
 	require.Equal(t, "GET, POST, OPTIONS", plain.header.Get("Allow"))
@@ -303,10 +325,12 @@ func TestLimits_Documents(t *testing.T) {
 	deepFragments.WriteString("fragment f7 on Deep{name}")
 
 	for name, c := range map[string]struct{ query, code string }{
-		"as deep as may be":      {nested(8), ""},
-		"too deep":               {nested(9), "DEPTH_LIMIT_EXCEEDED"},
-		"too deep by fragments":  {deepFragments.String(), "DEPTH_LIMIT_EXCEEDED"},
-		"too deep inline":        {"{deep{" + strings.Repeat("...on Deep{deep{", 8) + "name" + strings.Repeat("}}", 8) + "}}", "DEPTH_LIMIT_EXCEEDED"},
+		"as deep as may be":     {nested(8), ""},
+		"too deep":              {nested(9), "DEPTH_LIMIT_EXCEEDED"},
+		"too deep by fragments": {deepFragments.String(), "DEPTH_LIMIT_EXCEEDED"},
+		"too deep inline": {
+			"{deep{" + strings.Repeat("...on Deep{deep{", 8) + "name" + strings.Repeat("}}", 8) + "}}",
+			"DEPTH_LIMIT_EXCEEDED"},
 		"too dear":               {"{list(first:500){name deep{name}}}", "COMPLEXITY_LIMIT_EXCEEDED"},
 		"dear enough":            {"{list(first:300){name deep{name}}}", ""},
 		"too many aliases":       {"{" + many.String() + "}", "COMPLEXITY_LIMIT_EXCEEDED"},

@@ -137,7 +137,8 @@ func (n nulls) value(value *ast.Value) *gqlerror.Error {
 		return nil
 	}
 	if value.Kind == ast.Variable && n.null[value.Raw] && value.ExpectedType != nil && value.ExpectedType.NonNull {
-		return place{ast.PathName("variable"), ast.PathName(value.Raw)}.refuse("must not be null where %s is wanted", value.ExpectedType)
+		return place{ast.PathName("variable"), ast.PathName(value.Raw)}.refuse("must not be null where %s is wanted",
+			value.ExpectedType)
 	}
 	for _, child := range value.Children {
 		if err := n.value(child.Value); err != nil {
@@ -162,7 +163,8 @@ func newRules() *rules.Rules {
 	all.AddRule(valuesRule, func(observers *core.Events, addError core.AddErrFunc) {
 		observers.OnValue(func(_ *core.Walker, value *ast.Value) {
 			if value.Definition != nil && value.ExpectedType != nil && !literalFits(value) {
-				addError(core.Message("%s cannot represent the value %s.", value.Definition.Name, value), core.At(value.Position))
+				addError(core.Message("%s cannot represent the value %s.", value.Definition.Name, value),
+					core.At(value.Position))
 			}
 		})
 	})
@@ -210,7 +212,8 @@ func loneSurrogate(query string) *gqlerror.Error {
 			return nil
 		}
 		if token.Kind == lexer.String && hasLoneSurrogate(string(all[token.Pos.Start:token.Pos.End])) {
-			return refusal(errcode.ParseFailed, &token.Pos, "a string has half of a surrogate pair (\\uD800 to \\uDFFF)")
+			return refusal(errcode.ParseFailed, &token.Pos,
+				"a string has half of a surrogate pair (\\uD800 to \\uDFFF)")
 		}
 	}
 }

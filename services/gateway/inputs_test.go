@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ways ask the same request over each way in. An answer is the data of the echo as JSON, or a refusal's code and message.
+// ways ask the same request over each way in. An answer is the data of the echo as JSON, or a refusal's code and
+// message.
 type ways struct {
 	w     *world
 	phone *phone
@@ -66,8 +67,8 @@ func (p *phone) write(t *testing.T, text string) {
 	require.NoError(t, p.conn.Write(ctx, websocket.MessageText, []byte(text)))
 }
 
-// The table of the specification's input coercion: for each type a value in JSON, the same as a literal ("" where there is no
-// such literal), and what becomes of it ("" is a refusal).
+// The table of the specification's input coercion: for each type a value in JSON, the same as a literal ("" where there
+// is no such literal), and what becomes of it ("" is a refusal).
 func TestInputs_AsTheSpecificationCoercesThem(t *testing.T) {
 	w := start(t)
 	a := &ways{w: w, phone: w.call(t, nil)}
@@ -183,7 +184,10 @@ func TestInputs_AsTheSpecificationCoercesThem(t *testing.T) {
 		{"whole", "Whole", `{"name":"x","colors":["red"]}`, `{name: "x", colors: [red]}`, ""},
 		{"whole", "Whole", `{"name":"x","days":[5]}`, `{name: "x", days: [5]}`, ""},
 		{"whole", "Whole", `{"name":"x","one":{"a":1,"b":"y"}}`, `{name: "x", one: {a: 1, b: "y"}}`, ""},
-		{"whole", "Whole", `{"name":"x","whole":{"name":"y","one":{}}}`, `{name: "x", whole: {name: "y", one: {}}}`, ""},
+		{
+			"whole", "Whole", `{"name":"x","whole":{"name":"y","one":{}}}`, `{name: "x", whole: {name: "y", one: {}}}`,
+			"",
+		},
 		{"whole", "Whole", `[]`, "", ""},
 		{"whole", "Whole", `"x"`, `"x"`, ""},
 		{"whole", "Whole", `5`, `5`, ""},
@@ -222,7 +226,8 @@ func TestInputs_OneForAList(t *testing.T) {
 	w := start(t)
 	a := &ways{w: w, phone: w.call(t, nil)}
 	for _, way := range []string{"POST", "GET", "WebSocket"} {
-		data, _, message := a.ask(t, way, `query($v:[Int!],$w:Whole){echo(ints:$v,whole:$w)}`, `{"v":5,"w":{"name":"x","colors":"RED"}}`)
+		data, _, message := a.ask(t, way, `query($v:[Int!],$w:Whole){echo(ints:$v,whole:$w)}`,
+			`{"v":5,"w":{"name":"x","colors":"RED"}}`)
 		require.Empty(t, message)
 		require.JSONEq(t, `{"ints":[5],"whole":{"name":"x","colors":["RED"]},"sure":7}`, data)
 	}
@@ -236,11 +241,19 @@ func TestInputs_VariablesInLiterals(t *testing.T) {
 		"a null member of one":          {`query($v:Int){echo(one:{a:$v})}`, `{"v":null}`, "must be non-nullable"},
 		"a member of one that is given": {`query($v:Int!){echo(one:{a:$v})}`, `{"v":5}`, ""},
 		"two members of one":            {`query($v:Int!){echo(one:{a:$v,b:"x"})}`, `{"v":5}`, "exactly one key"},
-		"null where a default stands":   {`query($v:Int){echo(whole:{name:"x",size:$v})}`, `{"v":null}`, "$v must not be null where Int! is wanted"},
-		"nothing where a default is":    {`query($v:Int){echo(whole:{name:"x",size:$v})}`, `{}`, ""},
-		"null past its own default":     {`query($v:Int=3){echo(sure:$v)}`, `{"v":null}`, "$v must not be null where Int! is wanted"},
-		"null in a fragment":            {`query($v:Int){...f} fragment f on Query{echo(sure:$v)}`, `{"v":null}`, "$v must not be null"},
-		"null in a directive":           {`query($v:Boolean=true){echo @include(if:$v)}`, `{"v":null}`, "$v must not be null"},
+		"null where a default stands": {
+			`query($v:Int){echo(whole:{name:"x",size:$v})}`, `{"v":null}`, "$v must not be null where Int! is wanted",
+		},
+		"nothing where a default is": {`query($v:Int){echo(whole:{name:"x",size:$v})}`, `{}`, ""},
+		"null past its own default": {
+			`query($v:Int=3){echo(sure:$v)}`, `{"v":null}`, "$v must not be null where Int! is wanted",
+		},
+		"null in a fragment": {
+			`query($v:Int){...f} fragment f on Query{echo(sure:$v)}`, `{"v":null}`, "$v must not be null",
+		},
+		"null in a directive": {
+			`query($v:Boolean=true){echo @include(if:$v)}`, `{"v":null}`, "$v must not be null",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, way := range []string{"POST", "GET", "WebSocket"} {
@@ -269,7 +282,8 @@ func TestInputs_SayWhereAndNotWhat(t *testing.T) {
 	require.Equal(t, []any{"variable", "w", "whole", "colors", 1.0}, r.Errors[0].Path)
 	require.NotContains(t, r.raw, "Alice")
 	r = w.ask(t, map[string]any{"query": `query($i:Int){echo(int:$i)}`, "variables": map[string]any{"i": "5"}})
-	require.Equal(t, "$i must be an integer between -2147483648 and 2147483647 (Int), not a string", r.Errors[0].Message)
+	require.Equal(t, "$i must be an integer between -2147483648 and 2147483647 (Int), not a string",
+		r.Errors[0].Message)
 }
 
 // What encoding/json would read in a way of its own is refused, and nothing is done.
@@ -279,33 +293,59 @@ func TestInputs_RequestsAsTheyAreWritten(t *testing.T) {
 	const sell = `"query":"mutation($n:Int!){sell(count:$n)}"`
 	last := 0
 	for name, c := range map[string]struct{ request, says string }{
-		"a key in another case":       {`{"Query":"mutation{sell(count:1)}"}`, `"Query" is spelled "query"`},
-		"variables in another case":   {`{` + sell + `,"VARIABLES":{"n":1}}`, `"VARIABLES" is spelled "variables"`},
-		"both cases":                  {`{"query":"{hello}","QUERY":"mutation{sell(count:1)}"}`, `"QUERY" is spelled "query"`},
-		"a name in another case":      {`{"query":"mutation{sell(count:1)}","operationname":"x"}`, `"operationname" is spelled "operationName"`},
-		"two queries":                 {`{"query":"{hello}","query":"mutation{sell(count:1)}"}`, "a name occurs twice at /query"},
-		"two queries, one escaped":    {`{"query":"{hello}","qu\u0065ry":"mutation{sell(count:1)}"}`, "a name occurs twice"},
-		"two values of a variable":    {`{` + sell + `,"variables":{"n":1,"n":2}}`, "a name occurs twice at /variables/n"},
-		"two of something unused":     {`{` + sell + `,"variables":{"n":1},"extensions":{"x":{"y":1,"y":1}}}`, "a name occurs twice at /extensions/x/y"},
-		"half a surrogate pair":       {`{` + sell + `,"variables":{"n":1,"x":"Li\ud800"}}`, "invalid surrogate pair at /variables/x"},
-		"the other half":              {`{` + sell + `,"variables":{"n":1,"x":"Li\udc00"}}`, "at /variables/x"},
-		"two first halves":            {`{` + sell + `,"variables":{"n":1,"x":"\ud800\ud800"}}`, "at /variables/x"},
-		"half a pair in a name":       {`{` + sell + `,"variables":{"n":1,"\ud800":1}}`, "surrogate"},
-		"broken UTF-8":                {`{` + sell + `,"variables":{"n":1,"x":"Li` + "\xff" + `"}}`, "invalid UTF-8"},
-		"a surrogate in UTF-8":        {`{` + sell + `,"variables":{"n":1,"x":"` + "\xed\xa0\x80" + `"}}`, "invalid UTF-8"},
-		"broken UTF-8 in a query":     {`{"query":"mutation{sell(count:1) # ` + "\xff" + `"}`, "invalid UTF-8"},
-		"half a pair in a query":      {`{"query":"mutation{sell(count:1) # \ud800"}`, "at /query"},
-		"half a pair in a literal":    {`{"query":"mutation{sell(count:1)}query x{hello(name:\"Li\\uD800\")}"}`, "half of a surrogate pair"},
-		"behind a character of two":   {`{"query":"mutation{sell(count:1)}query x{hello(name:\"😀北\\\\\\uDC00\")}"}`, "half of a surrogate pair"},
-		"a first half before another": {`{"query":"mutation{sell(count:1)}query x{hello(name:\"\\ud83d\\u0041\")}"}`, "half of a surrogate pair"},
-		"a half in braces":            {`{"query":"mutation{sell(count:1)}query x{hello(name:\"\\u{D800}\")}"}`, "Invalid"},
+		"a key in another case":     {`{"Query":"mutation{sell(count:1)}"}`, `"Query" is spelled "query"`},
+		"variables in another case": {`{` + sell + `,"VARIABLES":{"n":1}}`, `"VARIABLES" is spelled "variables"`},
+		"both cases": {
+			`{"query":"{hello}","QUERY":"mutation{sell(count:1)}"}`, `"QUERY" is spelled "query"`,
+		},
+		"a name in another case": {
+			`{"query":"mutation{sell(count:1)}","operationname":"x"}`, `"operationname" is spelled "operationName"`,
+		},
+		"two queries": {
+			`{"query":"{hello}","query":"mutation{sell(count:1)}"}`, "a name occurs twice at /query",
+		},
+		"two queries, one escaped": {
+			`{"query":"{hello}","qu\u0065ry":"mutation{sell(count:1)}"}`, "a name occurs twice",
+		},
+		"two values of a variable": {
+			`{` + sell + `,"variables":{"n":1,"n":2}}`, "a name occurs twice at /variables/n",
+		},
+		"two of something unused": {
+			`{` + sell + `,"variables":{"n":1},"extensions":{"x":{"y":1,"y":1}}}`,
+			"a name occurs twice at /extensions/x/y",
+		},
+		"half a surrogate pair": {
+			`{` + sell + `,"variables":{"n":1,"x":"Li\ud800"}}`, "invalid surrogate pair at /variables/x",
+		},
+		"the other half":        {`{` + sell + `,"variables":{"n":1,"x":"Li\udc00"}}`, "at /variables/x"},
+		"two first halves":      {`{` + sell + `,"variables":{"n":1,"x":"\ud800\ud800"}}`, "at /variables/x"},
+		"half a pair in a name": {`{` + sell + `,"variables":{"n":1,"\ud800":1}}`, "surrogate"},
+		"broken UTF-8":          {`{` + sell + `,"variables":{"n":1,"x":"Li` + "\xff" + `"}}`, "invalid UTF-8"},
+		"a surrogate in UTF-8": {
+			`{` + sell + `,"variables":{"n":1,"x":"` + "\xed\xa0\x80" + `"}}`, "invalid UTF-8",
+		},
+		"broken UTF-8 in a query": {`{"query":"mutation{sell(count:1) # ` + "\xff" + `"}`, "invalid UTF-8"},
+		"half a pair in a query":  {`{"query":"mutation{sell(count:1) # \ud800"}`, "at /query"},
+		"half a pair in a literal": {
+			`{"query":"mutation{sell(count:1)}query x{hello(name:\"Li\\uD800\")}"}`, "half of a surrogate pair",
+		},
+		"behind a character of two": {
+			`{"query":"mutation{sell(count:1)}query x{hello(name:\"😀北\\\\\\uDC00\")}"}`, "half of a surrogate pair",
+		},
+		"a first half before another": {
+			`{"query":"mutation{sell(count:1)}query x{hello(name:\"\\ud83d\\u0041\")}"}`, "half of a surrogate pair",
+		},
+		"a half in braces": {
+			`{"query":"mutation{sell(count:1)}query x{hello(name:\"\\u{D800}\")}"}`, "Invalid",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := w.do(t, "POST", "/graphql", c.request, "Content-Type", "application/json")
 			require.Equal(t, 400, r.status, r.raw)
 			require.Contains(t, r.Errors[0].Message, c.says)
 			require.Contains(t, []string{"BAD_USER_INPUT", "GRAPHQL_PARSE_FAILED"}, r.code())
-			r = w.do(t, "POST", "/graphql", c.request, "Content-Type", "application/json", "Accept", "text/event-stream")
+			r = w.do(t, "POST", "/graphql", c.request, "Content-Type", "application/json",
+				"Accept", "text/event-stream")
 			require.Contains(t, r.raw, `"errors"`)
 
 			last++

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// limiter lets few operations be read and checked at a time. The rest stand before it in a line. Ten thousand that were all
-// being read at once would stand in the scheduler's line instead, and with them the one goroutine that sells, after each
-// statement of each batch.
+// limiter lets few operations be read and checked at a time. The rest stand before it in a line. Ten thousand that were
+// all being read at once would stand in the scheduler's line instead, and with them the one goroutine that sells, after
+// each statement of each batch.
 type limiter struct {
 	places  chan struct{}
 	waiting atomic.Int64
@@ -19,8 +19,8 @@ type limiter struct {
 
 func newLimiter(places int) *limiter { return &limiter{places: make(chan struct{}, places)} }
 
-// do does a request's work when it is its turn. The work must not wait for anybody. Whoever has gone away meanwhile, or has
-// stood there for maxStanding, is refused, and nothing is done.
+// do does a request's work when it is its turn. The work must not wait for anybody. Whoever has gone away meanwhile, or
+// has stood there for maxStanding, is refused, and nothing is done.
 func (l *limiter) do(ctx context.Context, work func()) error {
 	since := time.Now()
 	select {

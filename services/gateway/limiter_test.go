@@ -73,7 +73,9 @@ func TestLimiter_NobodyStandsForEver(t *testing.T) {
 		synctest.Wait()
 		ctx, hangUp := context.WithTimeout(t.Context(), time.Second)
 		defer hangUp()
-		for waits, ctx := range map[time.Duration]context.Context{time.Second: ctx, gateway.MaxLimiterWait: t.Context()} {
+		for waits, ctx := range map[time.Duration]context.Context{
+			time.Second: ctx, gateway.MaxLimiterWait: t.Context(),
+		} {
 			all.Go(func() {
 				since := time.Now()
 				assert.Error(t, limiter.Do(ctx, func() { t.Error("it was read") }))
@@ -105,7 +107,8 @@ func TestHandler_RefusesWhileTheLineIsLong(t *testing.T) {
 		}
 		synctest.Wait()
 		<-time.After(3 * gateway.OverloadedAfter)
-		r := w.do(t, "POST", "/graphql", `{"query":"{hello}"}`, "Content-Type", "application/json", "Authorization", "Bearer rubbish")
+		r := w.do(t, "POST", "/graphql", `{"query":"{hello}"}`, "Content-Type", "application/json", "Authorization",
+			"Bearer rubbish")
 		require.Equal(t, 503, r.status)
 		require.Equal(t, "OVERLOADED", r.code())
 		require.Equal(t, "1", r.header.Get("Retry-After"))

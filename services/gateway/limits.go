@@ -12,8 +12,8 @@ const (
 	// DefaultComplexityLimit admits a hundred offers with every scalar of their runs, calls (30 of them, with stations)
 	// and classes, about 50,000, twice.
 	DefaultComplexityLimit = 100_000
-	// DefaultResponseLimit is as many values as the cost admits at usual lengths: some 5 MB of an answer, 100 MB while it
-	// is made.
+	// DefaultResponseLimit is as many values as the cost admits at usual lengths: some 5 MB of an answer, 100 MB while
+	// it is made.
 	DefaultResponseLimit = 100_000
 	// DefaultTokenLimit is more than the largest mutation written without variables, and keeps parsing under 5 ms.
 	DefaultTokenLimit = 10_000
@@ -73,10 +73,11 @@ const (
 	checkTimeout = 2 * time.Second
 	// preflightAge is how long a browser may remember what it may ask; Chromium remembers no longer than 2 h.
 	preflightAge = 2 * time.Hour
-	// overloadedAfter is how long the last one who was read has stood in the line when whoever comes is sent away: a crowd
-	// that comes in one moment stands there by then, and the rest is told at once, not after a second.
+	// overloadedAfter is how long the last one who was read has stood in the line when whoever comes is sent away: a
+	// crowd that comes in one moment stands there by then, and the rest is told at once, not after a second.
 	overloadedAfter = 250 * time.Millisecond
-	// maxLimiterWait bounds the time in that line: whoever stood there for longer had little of a client's own time left.
+	// maxLimiterWait bounds the time in that line: whoever stood there for longer had little of a client's own time
+	// left.
 	maxLimiterWait = 5 * time.Second
 	// overloadRetry is what a refused client is told to wait: long enough for some thousand others to be served.
 	overloadRetry = time.Second

@@ -321,7 +321,8 @@ func TestStreams_WhileTheServerStarts(t *testing.T) {
 	require.Equal(t, 200, response.StatusCode)
 }
 
-// When the server goes, what it was asked is answered, however it was asked; subscriptions end so that clients come back.
+// When the server goes, what it was asked is answered, however it was asked; subscriptions end so that clients come
+// back.
 func TestShutdown_AnswersWhatItWasAsked(t *testing.T) {
 	w := start(t)
 	p, idle := w.call(t, nil), w.call(t, nil)

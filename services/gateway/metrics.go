@@ -29,7 +29,9 @@ type metrics struct {
 	codes  map[string]bool
 }
 
-func newMetrics(registry *prometheus.Registry, schema *ast.Schema, version Version, durability string) (*metrics, error) {
+func newMetrics(
+	registry *prometheus.Registry, schema *ast.Schema, version Version, durability string,
+) (*metrics, error) {
 	// From a thousandth of a second, where searches are, to the longest an operation may take.
 	buckets := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 	m := &metrics{
@@ -37,13 +39,15 @@ func newMetrics(registry *prometheus.Registry, schema *ast.Schema, version Versi
 			Name: "interlock_http_requests_total", Help: "Requests answered, by route, method and status.",
 		}, []string{"route", "method", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "interlock_http_request_seconds", Help: "Time to answer a request, streams included.", Buckets: buckets,
+			Name: "interlock_http_request_seconds", Help: "Time to answer a request, streams included.",
+			Buckets: buckets,
 		}, []string{"route"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "interlock_http_requests_in_flight", Help: "Requests being answered now, streams included.",
 		}),
 		operations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "interlock_graphql_operation_seconds", Help: "Time to execute queries and mutations, by root field.", Buckets: buckets,
+			Name: "interlock_graphql_operation_seconds", Help: "Time to execute queries and mutations, by root field.",
+			Buckets: buckets,
 		}, []string{"type", "field"}),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "interlock_graphql_errors_total", Help: "Top-level GraphQL errors, by code.",
@@ -62,7 +66,8 @@ func newMetrics(registry *prometheus.Registry, schema *ast.Schema, version Versi
 	}
 	for _, code := range []string{
 		string(rail.BadUserInput), string(rail.Unauthenticated), string(rail.Forbidden), string(rail.Overloaded),
-		string(rail.OrderPending), string(rail.Unavailable), string(rail.Internal), string(rail.Invalid), string(rail.NotFound),
+		string(rail.OrderPending), string(rail.Unavailable), string(rail.Internal), string(rail.Invalid),
+		string(rail.NotFound),
 		errcode.ParseFailed, errcode.ValidationFailed, codeTooDeep, codeTooDear, codeTooLarge,
 	} {
 		m.codes[code] = true

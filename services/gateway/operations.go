@@ -49,7 +49,9 @@ func (o *operations) InterceptOperation(ctx context.Context, next graphql.Operat
 
 // stream counts a subscription from its beginning to its end: its last answer, or the end of its context where the
 // transport stops asking.
-func (o *operations) stream(ctx context.Context, operation *ast.OperationDefinition, next graphql.OperationHandler) graphql.ResponseHandler {
+func (o *operations) stream(
+	ctx context.Context, operation *ast.OperationDefinition, next graphql.OperationHandler,
+) graphql.ResponseHandler {
 	gauge := o.metrics.subscriptions.WithLabelValues(o.metrics.rootField(operation))
 	gauge.Inc()
 	end := sync.OnceFunc(gauge.Dec)

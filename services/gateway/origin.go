@@ -43,21 +43,25 @@ func (o origins) allows(origin, host string) bool {
 	return o.any || strings.EqualFold(u.Host, host) || o.named[strings.ToLower(origin)]
 }
 
-// newCORS tells browsers what pages of the allowed origins may do. There are no cookies here, so it allows no credentials.
+// newCORS tells browsers what pages of the allowed origins may do. There are no cookies here, so it allows no
+// credentials.
 func newCORS(allowed origins) *cors.Cors {
 	return cors.New(cors.Options{
-		AllowOriginVaryRequestFunc: func(r *http.Request, origin string) (bool, []string) { return allowed.allows(origin, r.Host), nil },
-		AllowedMethods:             []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders:             []string{"Accept", "Authorization", "Content-Type", "X-Request-Id"},
-		ExposedHeaders:             []string{"Retry-After", "X-Request-Id"},
-		MaxAge:                     int(preflightAge.Seconds()),
+		AllowOriginVaryRequestFunc: func(r *http.Request, origin string) (bool, []string) {
+			return allowed.allows(
+				origin, r.Host), nil
+		},
+		AllowedMethods: []string{http.MethodGet, http.MethodPost},
+		AllowedHeaders: []string{"Accept", "Authorization", "Content-Type", "X-Request-Id"},
+		ExposedHeaders: []string{"Retry-After", "X-Request-Id"},
+		MaxAge:         int(preflightAge.Seconds()),
 	})
 }
 
-// admit answers preflights and refuses foreign pages; it tells whether to go on. There are no cookies here, so a foreign
-// page could not speak for its visitor anyway; it could still make visitors' browsers work for it. Browsers say what a
-// request comes from by Origin, and where they send none (a GET out of an image or a link) by Sec-Fetch-Site. Whoever
-// sends neither is no browser, or one too old to matter to a door without cookies.
+// admit answers preflights and refuses foreign pages; it tells whether to go on. There are no cookies here, so a
+// foreign page could not speak for its visitor anyway; it could still make visitors' browsers work for it. Browsers say
+// what a request comes from by Origin, and where they send none (a GET out of an image or a link) by Sec-Fetch-Site.
+// Whoever sends neither is no browser, or one too old to matter to a door without cookies.
 func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) bool {
 	if !g.origins.admits(r) {
 		w.Header().Add("Vary", "Origin")

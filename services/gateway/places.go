@@ -78,7 +78,8 @@ func newPlaces(tiers []tier) *places {
 }
 
 var tooManyLarge = &rail.Error{
-	Code: rail.Overloaded, Message: "too many large answers are being made: come back, or ask for less at once", RetryAfter: overloadRetry,
+	Code: rail.Overloaded, Message: "too many large answers are being made: come back, or ask for less at once",
+	RetryAfter: overloadRetry,
 }
 
 // enter takes a place of a tier, within a moment; leave gives it back.

@@ -183,7 +183,8 @@ func TestPlaces_ForgetWhatWasSent(t *testing.T) {
 	const large = `{trees(of:3000){name words}}`
 	for range 3 {
 		require.Empty(t, w.post(t, large).Errors)
-		w.do(t, "POST", "/graphql", `{"query":"`+large+`"}`, "Content-Type", "application/json", "Accept", "text/event-stream")
+		w.do(t, "POST", "/graphql", `{"query":"`+large+`"}`, "Content-Type", "application/json",
+			"Accept", "text/event-stream")
 		p := w.call(t, nil)
 		p.send(t, "subscribe", "1", query(large))
 		p.want(t, "next", "1", "")

@@ -8,19 +8,28 @@ import (
 
 // The refusals of the gateway itself.
 var (
-	forbiddenOrigin   = rail.Refuse(rail.Forbidden, "pages of this origin may not use the API; see --allowed-origins")
-	tooManyRequests   = &rail.Error{Code: rail.Overloaded, Message: "too many requests at once: nothing was done with this one", RetryAfter: overloadRetry}
-	tooManyStreams    = &rail.Error{Code: rail.Overloaded, Message: "this server has too many streams open", RetryAfter: overloadRetry}
+	forbiddenOrigin = rail.Refuse(rail.Forbidden, "pages of this origin may not use the API; see --allowed-origins")
+	tooManyRequests = &rail.Error{
+		Code: rail.Overloaded, Message: "too many requests at once: nothing was done with this one",
+		RetryAfter: overloadRetry,
+	}
+	tooManyStreams = &rail.Error{
+		Code: rail.Overloaded, Message: "this server has too many streams open", RetryAfter: overloadRetry,
+	}
 	tooManyOperations = &rail.Error{
-		Code: rail.Overloaded, Message: "too many operations are running on this WebSocket: complete others first", RetryAfter: overloadRetry,
+		Code: rail.Overloaded, Message: "too many operations are running on this WebSocket: complete others first",
+		RetryAfter: overloadRetry,
 	}
 	goingAway = &rail.Error{Code: rail.Unavailable, Message: "the server is going away", RetryAfter: overloadRetry}
 	starting  = &rail.Error{
-		Code: rail.Unavailable, Message: "this server has just started, and cannot serve streams yet", RetryAfter: startingRetry,
+		Code: rail.Unavailable, Message: "this server has just started, and cannot serve streams yet",
+		RetryAfter: startingRetry,
 	}
 	tokenOver   = rail.Refuse(rail.Unauthenticated, "%s", errTokenOver)
 	tookTooLong = &rail.Error{
-		Code: rail.Unavailable, Message: "the answer took too long; what a mutation asked for may have been done: ask again with the same idempotency key",
+		Code: rail.Unavailable,
+		Message: "the answer took too long; what a mutation asked for may have been done: ask again with the " +
+			"same idempotency key",
 		RetryAfter: overloadRetry,
 	}
 	wentAway = rail.Refuse(rail.Unavailable, "the request was given up")
@@ -29,13 +38,15 @@ var (
 func tooManyOfViewer(limit int) *rail.Error {
 	return &rail.Error{
 		Code: rail.Overloaded, RetryAfter: streamRetry,
-		Message: fmt.Sprintf("you have %d streams open on this server, and may have no more: close one, or subscribe on one you have", limit),
+		Message: fmt.Sprintf("you have %d streams open on this server, and may have no more: close one, or "+
+			"subscribe on one you have", limit),
 	}
 }
 
 func tooManyOfAddress(limit int) *rail.Error {
 	return &rail.Error{
 		Code: rail.Overloaded, RetryAfter: streamRetry,
-		Message: fmt.Sprintf("%d streams without a token are open from your address, which may have no more: send a token", limit),
+		Message: fmt.Sprintf("%d streams without a token are open from your address, which may have no more: send a "+
+			"token", limit),
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// readRequest reads what is asked out of a GET's URL or a POST's body, and checks it. The list is what GraphQL has against
-// it, the error why it cannot be read.
+// readRequest reads what is asked out of a GET's URL or a POST's body, and checks it. The list is what GraphQL has
+// against it, the error why it cannot be read.
 func (g *Gateway) readRequest(ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) (
 	operation *graphql.OperationContext, errs gqlerror.List, err error,
 ) {
@@ -96,7 +96,9 @@ func fromURL(rawQuery string) (*graphql.RawParams, error) {
 		}
 	}
 	params := &graphql.RawParams{Query: values.Get("query"), OperationName: values.Get("operationName")}
-	for name, into := range map[string]*map[string]any{"variables": &params.Variables, "extensions": &params.Extensions} {
+	for name, into := range map[string]*map[string]any{
+		"variables": &params.Variables, "extensions": &params.Extensions,
+	} {
 		if text := values.Get(name); text != "" {
 			if err := readJSON([]byte(text), into); err != nil {
 				return nil, unreadable("%s is not a JSON object: %s", name, jsonTrouble(err))

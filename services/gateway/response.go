@@ -18,7 +18,8 @@ const (
 // refuse answers what was not executed. It takes any error; what is not ours is presented as INTERNAL.
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, status int, err error) {
 	presented := g.presenter.present(r.Context(), err)
-	if wait, ok := presented.Extensions["retryAfterMs"].(int64); ok && (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) {
+	wait, ok := presented.Extensions["retryAfterMs"].(int64)
+	if ok && (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) {
 		// Whole seconds, rounded up: who comes too early is refused again.
 		w.Header().Set("Retry-After", strconv.FormatInt((wait+999)/1000, 10))
 	}
@@ -26,8 +27,11 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, status int, err
 	writeResponse(w, r, status, bodyTimeout+writeTimeout, &graphql.Response{Errors: gqlerror.List{presented}})
 }
 
-// writeResponse writes a whole response within a time. An writeResponse to what was executed has data, be it null; a refusal has none.
-func writeResponse(w http.ResponseWriter, r *http.Request, status int, within time.Duration, response *graphql.Response) {
+// writeResponse writes a whole response within a time. An writeResponse to what was executed has data, be it null; a
+// refusal has none.
+func writeResponse(
+	w http.ResponseWriter, r *http.Request, status int, within time.Duration, response *graphql.Response,
+) {
 	body, err := encodeResponse(response)
 	if err != nil {
 		// Only an extension of our own could fail to encode.
@@ -48,8 +52,8 @@ func writeResponse(w http.ResponseWriter, r *http.Request, status int, within ti
 	_, _ = w.Write(body)
 }
 
-// encodeResponse is the response's JSON. The data is JSON already, and large: it is copied, where encoding/json would check and
-// compact it once more.
+// encodeResponse is the response's JSON. The data is JSON already, and large: it is copied, where encoding/json would
+// check and compact it once more.
 func encodeResponse(response *graphql.Response) ([]byte, error) {
 	body := make([]byte, 0, len(response.Data)+256)
 	body = append(body, '{')

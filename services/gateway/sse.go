@@ -16,8 +16,8 @@ import (
 )
 
 // sseTransport is server-sent events, as the GraphQL over SSE protocol has it ("distinct connections mode"): an
-// operation per request, each answer an event "next", the end an event "complete". A stream that the server breaks off, or
-// that it could not begin just now, has no "complete", so that clients come back.
+// operation per request, each answer an event "next", the end an event "complete". A stream that the server breaks off,
+// or that it could not begin just now, has no "complete", so that clients come back.
 type sseTransport struct{ g *Gateway }
 
 var _ graphql.Transport = sseTransport{}
@@ -28,8 +28,8 @@ var errTokenOver = errors.New("the token has expired")
 // Supports implements graphql.Transport.
 func (t sseTransport) Supports(r *http.Request) bool { return wantsSSE(r) }
 
-// Do implements graphql.Transport. Until the stream is open, a refusal is an HTTP response; from then on, everything that
-// is told is an event.
+// Do implements graphql.Transport. Until the stream is open, a refusal is an HTTP response; from then on, everything
+// that is told is an event.
 func (t sseTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -66,7 +66,8 @@ func (t sseTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gr
 	}
 }
 
-// subscribe serves a subscription. It has no "complete" where the server ends the stream, so that the client comes back.
+// subscribe serves a subscription. It has no "complete" where the server ends the stream, so that the client comes
+// back.
 func (t sseTransport) subscribe(
 	ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, stream *sseStream,
 ) {
@@ -103,14 +104,15 @@ func (t sseTransport) once(
 	}
 }
 
-// execute writes the responses of the operation in ctx. It returns true where the last of them is the end, and false where
-// the client is to come back: the operation could not be executed just now, panicked, or was broken off.
+// execute writes the responses of the operation in ctx. It returns true where the last of them is the end, and false
+// where the client is to come back: the operation could not be executed just now, panicked, or was broken off.
 func (t sseTransport) execute(ctx context.Context, out *sseWriter, exec graphql.GraphExecutor) (ended bool) {
 	operation := graphql.GetOperationContext(ctx)
 	isSubscription := operation.Operation.Operation == ast.Subscription
 	defer func() {
 		if cause := recover(); cause != nil {
-			out.next(&graphql.Response{Errors: gqlerror.List{t.g.presenter.present(ctx, t.g.presenter.recovered(ctx, cause))}})
+			out.next(&graphql.Response{Errors: gqlerror.List{t.g.presenter.present(ctx,
+				t.g.presenter.recovered(ctx, cause))}})
 			ended = false
 		}
 	}()

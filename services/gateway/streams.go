@@ -35,9 +35,9 @@ type streams struct {
 // streamLimits are how many streams may be open: of all, of a viewer, and of an address without a token.
 type streamLimits struct{ all, viewer, address int }
 
-// owner is whose streams are counted together: a viewer, or who has no token, by address. A WebSocket whose first message has
-// not come yet may still name a viewer: so that others at its address, who have no token, cannot keep it out, it is counted
-// apart for as long as that message may take.
+// owner is whose streams are counted together: a viewer, or who has no token, by address. A WebSocket whose first
+// message has not come yet may still name a viewer: so that others at its address, who have no token, cannot keep it
+// out, it is counted apart for as long as that message may take.
 type owner struct {
 	viewer  string
 	address netip.Prefix
@@ -61,7 +61,8 @@ type streamEntry struct {
 
 func newStreams(limits streamLimits, m *metrics) *streams {
 	return &streams{
-		limits: limits, metrics: m, open: map[*streamEntry]struct{}{}, counts: map[owner]int{}, idle: make(chan struct{}),
+		limits: limits, metrics: m, open: map[*streamEntry]struct{}{}, counts: map[owner]int{},
+		idle: make(chan struct{}),
 	}
 }
 

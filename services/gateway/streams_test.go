@@ -203,9 +203,13 @@ func TestWebSocket_Token(t *testing.T) {
 			p.want(t, "next", "1", fmt.Sprintf(`{"data":{"whoever":%q}}`, who))
 		})
 	}
-	expired, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "alice", "exp": time.Now().Add(-time.Minute).Unix()}).SignedString(secret)
+	expired, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"sub": "alice", "exp": time.Now().Add(-time.Minute).Unix(),
+	}).SignedString(secret)
 	require.NoError(t, err)
-	forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "alice", "exp": time.Now().Add(time.Hour).Unix()}).SignedString([]byte(strings.Repeat("x", 32)))
+	forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"sub": "alice", "exp": time.Now().Add(time.Hour).Unix(),
+	}).SignedString([]byte(strings.Repeat("x", 32)))
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		authorization any
@@ -245,7 +249,9 @@ func TestWebSocket_Handshake(t *testing.T) {
 		require.Equal(t, status == 101, err == nil)
 		require.Equal(t, status, response.StatusCode, origin)
 	}
-	_, response, err := websocket.Dial(t.Context(), w.url+"/graphql", &websocket.DialOptions{HTTPClient: w.client, Subprotocols: []string{"graphql-ws"}})
+	_, response, err := websocket.Dial(t.Context(), w.url+"/graphql", &websocket.DialOptions{
+		HTTPClient: w.client, Subprotocols: []string{"graphql-ws"},
+	})
 	require.Error(t, err)
 	require.Equal(t, 400, response.StatusCode)
 	r := w.do(t, "GET", "/graphql", "", "Upgrade", "websocket", "Connection", "upgrade")
@@ -273,7 +279,9 @@ func TestWebSocket_Protocol(t *testing.T) {
 		p.send(t, "subscribe", "1", query(`subscription{ticks}`))
 		p.wantClose(t, 4409)
 	})
-	for name, text := range map[string]string{"rubbish": "x", "no type": "{}", "unknown": `{"type":"start","id":"1"}`, "no id": `{"type":"subscribe"}`} {
+	for name, text := range map[string]string{
+		"rubbish": "x", "no type": "{}", "unknown": `{"type":"start","id":"1"}`, "no id": `{"type":"subscribe"}`,
+	} {
 		t.Run(name, func(t *testing.T) {
 			p := w.call(t, nil)
 			require.NoError(t, p.conn.Write(t.Context(), websocket.MessageText, []byte(text)))
@@ -380,7 +388,8 @@ func TestSSE_FlushEach(t *testing.T) {
 
 func TestSSE_TokenAndErrors(t *testing.T) {
 	w := start(t)
-	_, body := w.events(t, "POST", "/graphql", `{"query":"subscription{whoever}"}`, "Authorization", "Bearer "+w.token(t, "alice"))
+	_, body := w.events(t, "POST", "/graphql", `{"query":"subscription{whoever}"}`, "Authorization",
+		"Bearer "+w.token(t, "alice"))
 	event(t, body)
 	require.Contains(t, event(t, body), `{"whoever":"alice"}`)
 

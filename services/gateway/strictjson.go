@@ -17,8 +17,8 @@ import (
 const maxPointerBytes = 128
 
 // readJSON reads one JSON value and nothing after it. Two members of one name, names in another case, broken UTF-8 and
-// halves of surrogate pairs are errors: encoding/json takes them, and makes of them what nobody has written. Numbers keep
-// all their digits.
+// halves of surrogate pairs are errors: encoding/json takes them, and makes of them what nobody has written. Numbers
+// keep all their digits.
 func readJSON(text []byte, into any) error { return json.Unmarshal(text, into, numbersInFull) }
 
 var numbersInFull = json.WithUnmarshalers(json.UnmarshalFromFunc(func(decoder *jsontext.Decoder, value *any) error {
@@ -41,15 +41,16 @@ type parameters struct {
 
 var parameterNames = []string{"query", "operationName", "variables", "extensions"}
 
-// readParameters understands a JSON object with a question in it; what calls it in the client's words. Other members are
-// for others to use, but one that only differs in case is a mistake that would be asked without.
+// readParameters understands a JSON object with a question in it; what calls it in the client's words. Other members
+// are for others to use, but one that only differs in case is a mistake that would be asked without.
 func readParameters(text []byte, what string) (*graphql.RawParams, error) {
 	if start := strings.TrimLeft(string(text[:min(len(text), 16)]), " \t\r\n"); strings.HasPrefix(start, "[") {
 		return nil, unreadable("batches are not supported: send one operation per request")
 	}
 	var read parameters
 	if err := readJSON(text, &read); err != nil {
-		return nil, unreadable("%s is not a JSON object with query, variables, operationName and extensions: %s", what, jsonTrouble(err))
+		return nil, unreadable("%s is not a JSON object with query, variables, operationName and extensions: %s", what,
+			jsonTrouble(err))
 	}
 	if err := checkSpelling(slices.Sorted(maps.Keys(read.Others))); err != nil {
 		return nil, err

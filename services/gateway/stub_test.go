@@ -51,7 +51,9 @@ input One @oneOf { a: Int b: String }
 input Whole { name: String! size: Int! = 1 one: One colors: [Color!] days: [Day!] whole: Whole }
 type Deep { deep: Deep name: String }
 type Mutation { sell(count: Int!): Int waits: String }
-type Subscription { ticks(from: Int): Int broken: Int refused(code: String!): Int whoever: String explodes: String flood: String }
+type Subscription {
+	ticks(from: Int): Int broken: Int refused(code: String!): Int whoever: String explodes: String flood: String
+}
 `
 
 // stub is a schema written by hand, with what gqlgen's generated code does around resolvers.
@@ -140,7 +142,9 @@ func (s *stub) resolve(ctx context.Context, field graphql.CollectedField) (any, 
 		case "wrapped":
 			return nil, fmt.Errorf("while selling: %w", cause)
 		case "overloaded":
-			return nil, &rail.Error{Code: rail.Overloaded, Message: "the queue is full", RetryAfter: 250 * time.Millisecond, Cause: cause}
+			return nil, &rail.Error{
+				Code: rail.Overloaded, Message: "the queue is full", RetryAfter: 250 * time.Millisecond, Cause: cause,
+			}
 		case "path":
 			return nil, fmt.Errorf("search: %w", rail.Refuse(rail.BadUserInput, "no such station").At("from", "0"))
 		case "several":
@@ -161,7 +165,9 @@ func (s *stub) resolve(ctx context.Context, field graphql.CollectedField) (any, 
 
 func (s *stub) Exec(ctx context.Context) graphql.ResponseHandler {
 	operation := graphql.GetOperationContext(ctx)
-	fields := graphql.CollectFields(operation, operation.Operation.SelectionSet, []string{"Query", "Mutation", "Subscription"})
+	fields := graphql.CollectFields(operation, operation.Operation.SelectionSet, []string{
+		"Query", "Mutation", "Subscription",
+	})
 	if operation.Operation.Operation == ast.Subscription {
 		return s.stream(ctx, fields[0])
 	}
@@ -227,7 +233,9 @@ func (s *stub) client(t *testing.T) rail.Client {
 }
 
 func (s *stub) stream(ctx context.Context, field graphql.CollectedField) graphql.ResponseHandler {
-	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "Subscription", Field: field, Args: map[string]any{}})
+	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{
+		Object: "Subscription", Field: field, Args: map[string]any{},
+	})
 	if client, ok := rail.ClientFrom(ctx); ok {
 		select {
 		case s.clients <- client:
@@ -241,7 +249,9 @@ func (s *stub) stream(ctx context.Context, field graphql.CollectedField) graphql
 		return nil
 	case "refused":
 		code, _ := field.ArgumentMap(graphql.GetOperationContext(ctx).Variables)["code"].(string)
-		graphql.AddError(ctx, &rail.Error{Code: rail.Code(code), Message: "not now", RetryAfter: 1500 * time.Millisecond})
+		graphql.AddError(ctx, &rail.Error{
+			Code: rail.Code(code), Message: "not now", RetryAfter: 1500 * time.Millisecond,
+		})
 		return nil
 	case "whoever":
 		name := "nobody"
@@ -414,5 +424,6 @@ func (w *world) ask(t *testing.T, request map[string]any, headers ...string) *re
 	t.Helper()
 	body, err := json.Marshal(request)
 	require.NoError(t, err)
-	return w.do(t, http.MethodPost, "/graphql", string(body), append([]string{"Content-Type", "application/json"}, headers...)...)
+	return w.do(t, http.MethodPost, "/graphql", string(body),
+		append([]string{"Content-Type", "application/json"}, headers...)...)
 }

@@ -93,7 +93,8 @@ func TestServer_SlowBody(t *testing.T) {
 		conn, err := network.dial(t.Context())
 		require.NoError(t, err)
 		start := time.Now()
-		_, err = conn.Write([]byte("POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"))
+		_, err = conn.Write([]byte("POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: " +
+			"application/json\r\nContent-Length: 50\r\n\r\n{"))
 		require.NoError(t, err)
 		text, err := io.ReadAll(conn)
 		require.NoError(t, err)
@@ -220,7 +221,8 @@ func TestSSE_EndWithTheirToken(t *testing.T) {
 		require.LessOrEqual(t, time.Since(start), time.Minute)
 		require.Greater(t, strings.Count(string(rest), ":\n\n"), 1, "an idle stream shows that it lives")
 		require.Contains(t, string(rest), `"code":"UNAUTHENTICATED"`)
-		require.True(t, strings.HasSuffix(string(rest), "event: complete\ndata:\n\n"), "with this token there is nothing to come back for")
+		require.True(t, strings.HasSuffix(string(rest), "event: complete\ndata:\n\n"),
+			"with this token there is nothing to come back for")
 		<-w.stub.ended
 	})
 }
@@ -230,7 +232,8 @@ func TestSSE_DeafClientIsLetGo(t *testing.T) {
 		conn, err := network.dial(t.Context())
 		require.NoError(t, err)
 		start := time.Now()
-		_, err = conn.Write([]byte("GET /graphql?query=subscription{flood} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"))
+		_, err = conn.Write([]byte("GET /graphql?query=subscription{flood} HTTP/1.1\r\nHost: x\r\nAccept: " +
+			"text/event-stream\r\n\r\n"))
 		require.NoError(t, err)
 		line, err := bufio.NewReader(conn).ReadString('\n')
 		require.NoError(t, err)

@@ -67,7 +67,8 @@ func (s *tree) Exec(ctx context.Context) graphql.ResponseHandler {
 			return nil
 		}
 		ran = true
-		return s.response(ctx, operation, map[ast.Operation]string{ast.Query: "Query", ast.Mutation: "Mutation"}[operation.Operation.Operation])
+		return s.response(ctx, operation,
+			map[ast.Operation]string{ast.Query: "Query", ast.Mutation: "Mutation"}[operation.Operation.Operation])
 	}
 }
 
@@ -77,20 +78,26 @@ func (s *tree) response(ctx context.Context, operation *graphql.OperationContext
 	return &graphql.Response{Data: out.Bytes()}
 }
 
-func (s *tree) object(ctx context.Context, operation *graphql.OperationContext, typeName string, selections ast.SelectionSet) graphql.Marshaler {
+func (s *tree) object(
+	ctx context.Context, operation *graphql.OperationContext, typeName string, selections ast.SelectionSet,
+) graphql.Marshaler {
 	fields := graphql.CollectFields(operation, selections, []string{typeName})
 	set := graphql.NewFieldSet(fields)
 	for i, field := range fields {
-		set.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return s.field(ctx, operation, typeName, field) })
+		set.Concurrently(i,
+			func(ctx context.Context) graphql.Marshaler { return s.field(ctx, operation, typeName, field) })
 	}
 	set.Dispatch(ctx)
 	return set
 }
 
-func (s *tree) field(ctx context.Context, operation *graphql.OperationContext, typeName string, field graphql.CollectedField) graphql.Marshaler {
+func (s *tree) field(
+	ctx context.Context, operation *graphql.OperationContext, typeName string, field graphql.CollectedField,
+) graphql.Marshaler {
 	begin := func(_ context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 		return &graphql.FieldContext{
-			Object: typeName, Field: field, IsResolver: field.Name != "name", Args: field.ArgumentMap(operation.Variables),
+			Object: typeName, Field: field, IsResolver: field.Name != "name",
+			Args: field.ArgumentMap(operation.Variables),
 		}, nil
 	}
 	switch field.Name {
@@ -112,9 +119,10 @@ func (s *tree) field(ctx context.Context, operation *graphql.OperationContext, t
 			n, err := graphql.UnmarshalInt(graphql.GetFieldContext(ctx).Args["of"])
 			return make([]int, n), err
 		}, nil, func(ctx context.Context, selections ast.SelectionSet, list []int) graphql.Marshaler {
-			return graphql.MarshalSliceConcurrently(ctx, len(list), workers, false, func(ctx context.Context, _ int) graphql.Marshaler {
-				return s.object(ctx, operation, "Tree", selections)
-			})
+			return graphql.MarshalSliceConcurrently(ctx, len(list), workers, false,
+				func(ctx context.Context, _ int) graphql.Marshaler {
+					return s.object(ctx, operation, "Tree", selections)
+				})
 		}, true, true)
 	case "words":
 		return graphql.ResolveField(ctx, operation, field, begin, func(context.Context) (any, error) {

@@ -36,9 +36,9 @@ const (
 	maxOperationIDBytes = 128 // a UUID has 36
 )
 
-// websocketTransport is GraphQL over WebSockets, as the protocol graphql-transport-ws has it: many operations on one connection,
-// each with an id. An operation passes the same limits as one over HTTP. One that was not executed, and a subscription that is
-// to be asked for again, ends with "error"; "complete" is the regular end and nothing else.
+// websocketTransport is GraphQL over WebSockets, as the protocol graphql-transport-ws has it: many operations on one
+// connection, each with an id. An operation passes the same limits as one over HTTP. One that was not executed, and a
+// subscription that is to be asked for again, ends with "error"; "complete" is the regular end and nothing else.
 type websocketTransport struct{ g *Gateway }
 
 var _ graphql.Transport = websocketTransport{}
@@ -46,8 +46,8 @@ var _ graphql.Transport = websocketTransport{}
 // Supports implements graphql.Transport.
 func (t websocketTransport) Supports(r *http.Request) bool { return isWebSocket(r) }
 
-// Do implements graphql.Transport: it checks the handshake while a refusal can still be an HTTP answer, counts the socket in,
-// and serves it until it is closed.
+// Do implements graphql.Transport: it checks the handshake while a refusal can still be an HTTP answer, counts the
+// socket in, and serves it until it is closed.
 func (t websocketTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	g := t.g
 	if message := badHandshake(r); message != "" {
@@ -97,8 +97,9 @@ func badHandshake(r *http.Request) string {
 	return ""
 }
 
-// webSocket is one WebSocket. One goroutine reads from it, and reads and checks what is asked, one message after the other: so
-// what a client may have unread here is one message. Each operation has a goroutine of its own, and writes for itself.
+// webSocket is one WebSocket. One goroutine reads from it, and reads and checks what is asked, one message after the
+// other: so what a client may have unread here is one message. Each operation has a goroutine of its own, and writes
+// for itself.
 type webSocket struct {
 	g       *Gateway
 	exec    graphql.GraphExecutor
@@ -121,7 +122,8 @@ type webSocket struct {
 	expiry   *time.Timer
 	// running are the operations by their ids, until they end or the client completes them.
 	running map[string]*running
-	// open are all operations that have not ended, answering those of them that are to be answered: all but subscriptions.
+	// open are all operations that have not ended, answering those of them that are to be answered: all but
+	// subscriptions.
 	open, answering int
 }
 
@@ -204,7 +206,8 @@ func readEnvelope(data []byte) *envelope {
 	if strict == nil {
 		return &message
 	}
-	// What is wrong may be in a question alone: then it is told to the operation, and what else runs on the socket goes on.
+	// What is wrong may be in a question alone: then it is told to the operation, and what else runs on the socket goes
+	// on.
 	message = envelope{}
 	if json.Unmarshal(data, &message) != nil || message.Type != "subscribe" {
 		return nil
@@ -235,8 +238,9 @@ func (s *webSocket) read() (*envelope, bool) {
 	return message, true
 }
 
-// init reads the token out of the connection's first message, and counts the socket for whom it names. A token that is there
-// must be right; without one, the handshake's own Authorization counts, which browsers cannot send and others can.
+// init reads the token out of the connection's first message, and counts the socket for whom it names. A token that is
+// there must be right; without one, the handshake's own Authorization counts, which browsers cannot send and others
+// can.
 func (s *webSocket) init(ctx context.Context, payload json.RawMessage) (context.Context, bool) {
 	var fields map[string]any
 	if len(payload) > 0 && json.Unmarshal(payload, &fields) != nil {
@@ -349,7 +353,8 @@ func (s *webSocket) prepare(ctx context.Context, message *envelope) (*graphql.Op
 		return nil, gqlerror.List{s.g.presentRefusal(ctx, err)}
 	}
 	if len(errs) > 0 {
-		return nil, s.exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs[:min(len(errs), maxErrors)]).Errors
+		return nil, s.exec.DispatchError(graphql.WithOperationContext(ctx, operation),
+			errs[:min(len(errs), maxErrors)]).Errors
 	}
 	return operation, nil
 }
@@ -394,8 +399,8 @@ func (s *webSocket) execute(ctx context.Context, id string, one *running, operat
 	}
 }
 
-// isSubscription makes an operation known as a subscription, which need not be answered; false where the socket is going away,
-// and it is not to begin any more.
+// isSubscription makes an operation known as a subscription, which need not be answered; false where the socket is
+// going away, and it is not to begin any more.
 func (s *webSocket) isSubscription(one *running) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -411,8 +416,8 @@ func (s *webSocket) wants(id string, one *running) bool {
 	return !s.closing && s.running[id] == one && !(one.isSubscription && s.farewell != nil)
 }
 
-// completed ends an operation that the client wants to hear no more of. One that has ended meanwhile is none of the client's
-// fault.
+// completed ends an operation that the client wants to hear no more of. One that has ended meanwhile is none of the
+// client's fault.
 func (s *webSocket) completed(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -422,8 +427,8 @@ func (s *webSocket) completed(id string) {
 	}
 }
 
-// end says the last word about an operation, if the client still waits for it, and counts it out. A subscription that ends
-// because the socket does has none: the client is to come back.
+// end says the last word about an operation, if the client still waits for it, and counts it out. A subscription that
+// ends because the socket does has none: the client is to come back.
 func (s *webSocket) end(id string, one *running, last *envelope) {
 	if last != nil && s.wants(id, one) {
 		s.write(last)
@@ -506,8 +511,8 @@ func (s *webSocket) hangUp(code int, reason string) {
 	s.close(farewell{code, reason})
 }
 
-// close says goodbye, and waits for the answer in the background, which the library bounds to a few seconds. The mutex is
-// held.
+// close says goodbye, and waits for the answer in the background, which the library bounds to a few seconds. The mutex
+// is held.
 func (s *webSocket) close(last farewell) {
 	if !s.down() {
 		return

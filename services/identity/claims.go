@@ -103,7 +103,8 @@ const (
 	clientMessage  = "the token was made for another application (azp)"
 )
 
-var subjectMessage = fmt.Sprintf("the token's subject (sub) is not 1 to %d printable ASCII characters without spaces", maxSubjectBytes)
+var subjectMessage = fmt.Sprintf("the token's subject (sub) is not 1 to %d printable ASCII characters without spaces",
+	maxSubjectBytes)
 
 func timeMessage(err error) string {
 	switch {

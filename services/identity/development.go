@@ -39,7 +39,8 @@ func (d *Development) Verify(_ context.Context, token string) (*rail.Viewer, err
 	}
 	// The claims are checked by the one reading that both kinds of proof share.
 	parser := jwt.NewParser(
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithStrictDecoding(),
+		jwt.WithoutClaimsValidation())
 	proven, err := parser.ParseWithClaims(token, jwt.MapClaims{}, func(t *jwt.Token) (any, error) {
 		return d.secret, checkHeader(t.Header)
 	})
@@ -52,7 +53,8 @@ func (d *Development) Verify(_ context.Context, token string) (*rail.Viewer, err
 // Issue makes a token for a subject, for development and demonstration.
 func (d *Development) Issue(subject string, roles []rail.Role, ttl time.Duration) (string, error) {
 	if !validSubject(subject) {
-		return "", rail.Refuse(rail.Invalid, "a subject is 1 to %d printable ASCII characters without spaces", maxSubjectBytes)
+		return "", rail.Refuse(rail.Invalid, "a subject is 1 to %d printable ASCII characters without spaces",
+			maxSubjectBytes)
 	}
 	// Times in a token are whole seconds: less than one would be over before it is made.
 	if ttl < time.Second {

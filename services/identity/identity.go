@@ -2,12 +2,12 @@
 //
 // There are two kinds of proof, and a server takes exactly one. Development checks HS256 against a secret that lies in
 // the server's own folder; Issuer checks asymmetric signatures against the published keys of an OpenID Connect issuer,
-// and refuses what a shared secret signed, whoever has it. Identity never decides what a viewer may do (that is asked of
-// rail.Viewer), never reads a request and never logs.
+// and refuses what a shared secret signed, whoever has it. Identity never decides what a viewer may do (that is asked
+// of rail.Viewer), never reads a request and never logs.
 //
-// Invariants: a viewer comes only out of an access token whose signature, kind, parties, time and subject were checked; what is
-// told of a refused token says which of these failed and nothing of the key, the library or the other claims. An error
-// is a *rail.Error: UNAUTHENTICATED when the token is to blame, UNAVAILABLE when the issuer cannot be asked.
+// Invariants: a viewer comes only out of an access token whose signature, kind, parties, time and subject were checked;
+// what is told of a refused token says which of these failed and nothing of the key, the library or the other claims.
+// An error is a *rail.Error: UNAUTHENTICATED when the token is to blame, UNAVAILABLE when the issuer cannot be asked.
 //
 // Verifiers are immutable or guard themselves, and are safe for concurrent use.
 package identity
@@ -33,8 +33,8 @@ const (
 	DefaultRolesClaim = "roles"
 )
 
-// checkForm refuses what no issuer makes before it is parsed. The parsers take line breaks in what base64 says: a token has one
-// spelling.
+// checkForm refuses what no issuer makes before it is parsed. The parsers take line breaks in what base64 says: a token
+// has one spelling.
 func checkForm(token string) error {
 	switch {
 	case len(token) > maxTokenBytes:

@@ -98,41 +98,59 @@ func TestDevelopment_Refuses(t *testing.T) {
 	}
 	forgedClaims, err := json.Marshal(map[string]any{"sub": "root", "exp": later, "roles": []string{"ADMIN"}})
 	require.NoError(t, err)
-	hs512, err := jwt.NewWithClaims(jwt.SigningMethodHS512, jwt.MapClaims{"sub": "alice", "exp": later}).SignedString(secret)
+	hs512, err := jwt.NewWithClaims(jwt.SigningMethodHS512, jwt.MapClaims{"sub": "alice", "exp": later}).SignedString(
+		secret)
 	require.NoError(t, err)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	es256, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"sub": "alice", "exp": later}).SignedString(key)
+	es256, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"sub": "alice", "exp": later}).SignedString(
+		key)
 	require.NoError(t, err)
 
 	const invalid = "the token is not valid"
 	const subject = "the token's subject (sub) is not 1 to 128 printable ASCII characters without spaces"
 	for name, c := range map[string]struct{ token, message string }{
-		"empty":                  {"", invalid},
-		"rubbish":                {"a.b.c", invalid},
-		"another secret":         {sign(t, []byte(strings.Repeat("x", 32)), jwt.MapClaims{"sub": "alice", "exp": later}), invalid},
-		"other claims":           {parts[0] + "." + base64.RawURLEncoding.EncodeToString(forgedClaims) + "." + parts[2], invalid},
-		"no signature":           {parts[0] + "." + parts[1] + ".", invalid},
-		"alg none":               {base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + parts[1] + ".", invalid},
-		"alg None, signed":       {with(`{"alg":"None"}`), invalid},
-		"alg missing":            {with(`{"typ":"JWT"}`), invalid},
-		"HS512":                  {hs512, invalid},
-		"ES256":                  {es256, invalid},
-		"critical header":        {with(`{"alg":"HS256","crit":["b64"],"b64":false}`), invalid},
-		"trailing part":          {good + ".x", invalid},
-		"a line break":           {good + "\n", invalid},
-		"too long":               {good + strings.Repeat("x", 20_000), "the token is too long"},
-		"expired":                {sign(t, secret, jwt.MapClaims{"sub": "alice", "exp": noon.Add(-time.Second).Unix()}), "the token has expired"},
-		"expires now":            {sign(t, secret, jwt.MapClaims{"sub": "alice", "exp": noon.Unix()}), "the token has expired"},
-		"not valid yet":          {sign(t, secret, jwt.MapClaims{"sub": "alice", "exp": later, "nbf": noon.Add(time.Second).Unix()}), "the token is not valid yet"},
-		"no expiry":              {sign(t, secret, jwt.MapClaims{"sub": "alice"}), "the token has no expiry (exp)"},
-		"expiry is text":         {sign(t, secret, jwt.MapClaims{"sub": "alice", "exp": "tomorrow"}), "the token's times are not numbers"},
+		"empty":   {"", invalid},
+		"rubbish": {"a.b.c", invalid},
+		"another secret": {sign(t, []byte(strings.Repeat("x", 32)),
+			jwt.MapClaims{"sub": "alice", "exp": later}), invalid},
+		"other claims": {
+			parts[0] + "." + base64.RawURLEncoding.EncodeToString(forgedClaims) + "." + parts[2], invalid,
+		},
+		"no signature": {parts[0] + "." + parts[1] + ".", invalid},
+		"alg none": {
+			base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + parts[1] + ".", invalid,
+		},
+		"alg None, signed": {with(`{"alg":"None"}`), invalid},
+		"alg missing":      {with(`{"typ":"JWT"}`), invalid},
+		"HS512":            {hs512, invalid},
+		"ES256":            {es256, invalid},
+		"critical header":  {with(`{"alg":"HS256","crit":["b64"],"b64":false}`), invalid},
+		"trailing part":    {good + ".x", invalid},
+		"a line break":     {good + "\n", invalid},
+		"too long":         {good + strings.Repeat("x", 20_000), "the token is too long"},
+		"expired": {
+			sign(t, secret, jwt.MapClaims{"sub": "alice", "exp": noon.Add(-time.Second).Unix()}),
+			"the token has expired",
+		},
+		"expires now": {
+			sign(t, secret, jwt.MapClaims{"sub": "alice", "exp": noon.Unix()}), "the token has expired",
+		},
+		"not valid yet": {sign(t, secret, jwt.MapClaims{
+			"sub": "alice", "exp": later, "nbf": noon.Add(time.Second).Unix(),
+		}), "the token is not valid yet"},
+		"no expiry": {sign(t, secret, jwt.MapClaims{"sub": "alice"}), "the token has no expiry (exp)"},
+		"expiry is text": {
+			sign(t, secret, jwt.MapClaims{"sub": "alice", "exp": "tomorrow"}), "the token's times are not numbers",
+		},
 		"no subject":             {sign(t, secret, jwt.MapClaims{"exp": later}), subject},
 		"subject is a number":    {sign(t, secret, jwt.MapClaims{"exp": later, "sub": 7}), subject},
 		"subject with a space":   {sign(t, secret, jwt.MapClaims{"exp": later, "sub": "alice "}), subject},
 		"subject not ASCII":      {sign(t, secret, jwt.MapClaims{"exp": later, "sub": "北京"}), subject},
 		"subject with a newline": {sign(t, secret, jwt.MapClaims{"exp": later, "sub": "a\nb"}), subject},
-		"subject too long":       {sign(t, secret, jwt.MapClaims{"exp": later, "sub": strings.Repeat("x", 129)}), subject},
+		"subject too long": {
+			sign(t, secret, jwt.MapClaims{"exp": later, "sub": strings.Repeat("x", 129)}), subject,
+		},
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, d, c.token, c.message) })
 	}
@@ -153,7 +171,9 @@ func TestDevelopment_Roles(t *testing.T) {
 		"a number":         {5, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			viewer, err := d.Verify(t.Context(), sign(t, secret, jwt.MapClaims{"sub": "alice", "exp": noon.Add(time.Hour).Unix(), "roles": c.claim}))
+			viewer, err := d.Verify(t.Context(), sign(t, secret, jwt.MapClaims{
+				"sub": "alice", "exp": noon.Add(time.Hour).Unix(), "roles": c.claim,
+			}))
 			require.NoError(t, err)
 			require.Equal(t, c.roles, viewer.Roles)
 		})
@@ -161,8 +181,8 @@ func TestDevelopment_Roles(t *testing.T) {
 }
 
 func FuzzDevelopment_Verify(f *testing.F) {
-	// Every worker of the fuzzer is a process that issues the token anew: by the machine's clock, those begun in another
-	// second would have another one.
+	// Every worker of the fuzzer is a process that issues the token anew: by the machine's clock, those begun in
+	// another second would have another one.
 	d := development(f)
 	good, err := d.Issue("alice", []rail.Role{rail.RoleAdmin}, time.Hour)
 	require.NoError(f, err)

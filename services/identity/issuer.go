@@ -35,10 +35,11 @@ var algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", 
 type IssuerOptions struct {
 	// Issuer is the issuer's URL, exactly as in its tokens. https, or http on loopback.
 	Issuer string
-	// Audience is this service's name at the issuer; without it, a token made for any other service would open this one.
+	// Audience is this service's name at the issuer; without it, a token made for any other service would open this
+	// one.
 	Audience string
-	// Clients are the applications whose tokens are taken, by their client ids; none named is any that the issuer gives a
-	// token for our audience.
+	// Clients are the applications whose tokens are taken, by their client ids; none named is any that the issuer gives
+	// a token for our audience.
 	Clients []string
 	// KeysURL is where the issuer publishes its keys (a JWKS document); "" asks the issuer's discovery document.
 	KeysURL string
@@ -50,14 +51,14 @@ type IssuerOptions struct {
 	Transport http.RoundTripper
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Failed is told why the issuer's keys could not be read, at most once in 2 s; nil tells nobody. Tokens whose key is
-	// known are checked all the same.
+	// Failed is told why the issuer's keys could not be read, at most once in 2 s; nil tells nobody. Tokens whose key
+	// is known are checked all the same.
 	Failed func(error)
 }
 
 // Issuer takes the access tokens of one OpenID Connect issuer. It asks the issuer nothing until the first token comes,
-// keeps the keys it was told, and reads them again beside once they are an hour old, or when a token names a key it does
-// not know. An issuer that is down or hangs delays nobody whose key is known, for a day.
+// keeps the keys it was told, and reads them again beside once they are an hour old, or when a token names a key it
+// does not know. An issuer that is down or hangs delays nobody whose key is known, for a day.
 type Issuer struct {
 	options IssuerOptions
 	client  *http.Client
@@ -104,9 +105,11 @@ func NewIssuer(o IssuerOptions) (*Issuer, error) {
 		options: o,
 		client:  &http.Client{Transport: o.Transport, Timeout: fetchTimeout, CheckRedirect: refuseRedirect},
 		reading: reading{
-			now: o.Now, leeway: o.Leeway, rolesClaim: o.RolesClaim, issuer: o.Issuer, audience: o.Audience, clients: o.Clients,
+			now: o.Now, leeway: o.Leeway, rolesClaim: o.RolesClaim, issuer: o.Issuer, audience: o.Audience,
+			clients: o.Clients,
 		},
-		parser: jwt.NewParser(jwt.WithValidMethods(algorithms), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation()),
+		parser: jwt.NewParser(jwt.WithValidMethods(algorithms), jwt.WithStrictDecoding(),
+			jwt.WithoutClaimsValidation()),
 	}
 	i.keys = &keys{read: i.read, now: o.Now, failed: o.Failed}
 	return i, nil
@@ -188,7 +191,8 @@ func (i *Issuer) Ready(ctx context.Context) error {
 
 func unavailable(cause error) *rail.Error {
 	return &rail.Error{
-		Code: rail.Unavailable, Message: "the token's issuer cannot be asked just now", RetryAfter: issuerRetry, Cause: cause,
+		Code: rail.Unavailable, Message: "the token's issuer cannot be asked just now", RetryAfter: issuerRetry,
+		Cause: cause,
 	}
 }
 

@@ -207,7 +207,9 @@ func TestIssuer_DiscoversAndVerifies(t *testing.T) {
 	l, one, two := newLogin(t), newRSA(t, "one"), newEC(t, "two")
 	l.publish(one.public(), two.public())
 	v := l.verifier(t, func(o *identity.IssuerOptions) { o.RolesClaim = "realm_access.roles" })
-	roles := map[string]any{"realm_access": map[string]any{"roles": []string{"offline_access", "admin"}}, "roles": "PASSENGER"}
+	roles := map[string]any{
+		"realm_access": map[string]any{"roles": []string{"offline_access", "admin"}}, "roles": "PASSENGER",
+	}
 	viewer := taken(t, v, one.sign(l.claims(roles)))
 	require.Equal(t, "alice", viewer.Subject)
 	require.Equal(t, []rail.Role{rail.RoleAdmin}, viewer.Roles)
@@ -261,42 +263,47 @@ func TestIssuer_Refuses(t *testing.T) {
 	with := func(name string, value any) string { return ours.sign(l.claims(map[string]any{name: value})) }
 	typed := func(typ any) string { return ours.signAs(l.claims(nil), map[string]any{"typ": typ}) }
 	for name, c := range map[string]struct{ token, message string }{
-		"a development secret":         {hmac(secret, ""), invalid},
-		"key confusion, the modulus":   {hmac(ours.private.Public().(*rsa.PublicKey).N.Bytes(), "one"), invalid},
-		"key confusion, PEM":           {hmac(public, "one"), invalid},
-		"key confusion, DER":           {hmac(der, ""), invalid},
-		"a published secret":           {hmac(secret, "shared"), invalid},
-		"alg none":                     {none, invalid},
-		"another's key":                {theirs.sign(l.claims(nil)), invalid},
-		"another's key, not named":     {theirs.signAs(l.claims(nil), map[string]any{"kid": nil}), invalid},
-		"another algorithm's key":      {swapped.sign(l.claims(nil)), invalid},
-		"a key of its own in the head": {theirs.signAs(l.claims(nil), map[string]any{"jwk": theirs.public(), "kid": "x"}), invalid},
-		"an unknown key":               {newEC(t, "unknown").sign(l.claims(nil)), invalid},
-		"a weak key":                   {weak.sign(l.claims(nil)), invalid},
-		"a key that encrypts":          {encrypts.sign(l.claims(nil)), invalid},
-		"a name that is a number":      {ours.signAs(l.claims(nil), map[string]any{"kid": 1}), invalid},
-		"critical headers":             {ours.signAs(l.claims(nil), map[string]any{"crit": []string{"exp"}}), invalid},
-		"another issuer":               {with("iss", "https://evil.example.com"), invalid},
-		"no issuer":                    {with("iss", nil), invalid},
-		"another audience":             {with("aud", "payroll"), invalid},
-		"other audiences":              {with("aud", []string{"payroll", "interlock2"}), invalid},
-		"no audience":                  {with("aud", nil), invalid},
-		"rubbish":                      {"x", invalid},
-		"a line break":                 {ours.sign(l.claims(nil)) + "\n", invalid},
-		"too long":                     {strings.Repeat("x", 20_000), "the token is too long"},
+		"a development secret":       {hmac(secret, ""), invalid},
+		"key confusion, the modulus": {hmac(ours.private.Public().(*rsa.PublicKey).N.Bytes(), "one"), invalid},
+		"key confusion, PEM":         {hmac(public, "one"), invalid},
+		"key confusion, DER":         {hmac(der, ""), invalid},
+		"a published secret":         {hmac(secret, "shared"), invalid},
+		"alg none":                   {none, invalid},
+		"another's key":              {theirs.sign(l.claims(nil)), invalid},
+		"another's key, not named":   {theirs.signAs(l.claims(nil), map[string]any{"kid": nil}), invalid},
+		"another algorithm's key":    {swapped.sign(l.claims(nil)), invalid},
+		"a key of its own in the head": {theirs.signAs(l.claims(nil), map[string]any{
+			"jwk": theirs.public(), "kid": "x",
+		}), invalid},
+		"an unknown key":          {newEC(t, "unknown").sign(l.claims(nil)), invalid},
+		"a weak key":              {weak.sign(l.claims(nil)), invalid},
+		"a key that encrypts":     {encrypts.sign(l.claims(nil)), invalid},
+		"a name that is a number": {ours.signAs(l.claims(nil), map[string]any{"kid": 1}), invalid},
+		"critical headers":        {ours.signAs(l.claims(nil), map[string]any{"crit": []string{"exp"}}), invalid},
+		"another issuer":          {with("iss", "https://evil.example.com"), invalid},
+		"no issuer":               {with("iss", nil), invalid},
+		"another audience":        {with("aud", "payroll"), invalid},
+		"other audiences":         {with("aud", []string{"payroll", "interlock2"}), invalid},
+		"no audience":             {with("aud", nil), invalid},
+		"rubbish":                 {"x", invalid},
+		"a line break":            {ours.sign(l.claims(nil)) + "\n", invalid},
+		"too long":                {strings.Repeat("x", 20_000), "the token is too long"},
 
-		"an ID token by its nonce":     {with("nonce", "n"), noAccess},
-		"an ID token by at_hash":       {with("at_hash", "h"), noAccess},
-		"an ID token by c_hash":        {with("c_hash", "h"), noAccess},
-		"Keycloak's ID token":          {with("typ", "ID"), noAccess},
-		"Keycloak's refresh token":     {with("typ", "Refresh"), noAccess},
-		"Cognito's ID token":           {with("token_use", "id"), noAccess},
-		"a logout token by its events": {with("events", map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}), noAccess},
-		"a logout token by its head":   {typed("logout+jwt"), noAccess},
+		"an ID token by its nonce": {with("nonce", "n"), noAccess},
+		"an ID token by at_hash":   {with("at_hash", "h"), noAccess},
+		"an ID token by c_hash":    {with("c_hash", "h"), noAccess},
+		"Keycloak's ID token":      {with("typ", "ID"), noAccess},
+		"Keycloak's refresh token": {with("typ", "Refresh"), noAccess},
+		"Cognito's ID token":       {with("token_use", "id"), noAccess},
+		"a logout token by its events": {with("events",
+			map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}), noAccess},
+		"a logout token by its head": {typed("logout+jwt"), noAccess},
 		"an access token with events": {ours.signAs(l.claims(map[string]any{"events": map[string]any{}}),
 			map[string]any{"typ": "at+jwt"}), noAccess},
 		"a proof of possession": {typed("dpop+jwt"), noAccess},
-		"bound to a key":        {with("cnf", map[string]any{"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}), bound},
+		"bound to a key": {
+			with("cnf", map[string]any{"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}), bound,
+		},
 		"bound to a key, RFC 9068": {ours.signAs(l.claims(map[string]any{"cnf": map[string]any{"jkt": "k"}}),
 			map[string]any{"typ": "at+jwt"}), bound},
 		"Keycloak's that is bound": {with("typ", "DPoP"), bound},
@@ -305,12 +312,14 @@ func TestIssuer_Refuses(t *testing.T) {
 		"a client that is no name": {with("azp", []string{"web"}), client},
 		"two clients":              {ours.sign(l.claims(map[string]any{"azp": "web", "client_id": "app"})), client},
 
-		"expired":               {with("exp", noon.Add(-31*time.Second).Unix()), "the token has expired"},
-		"not valid yet":         {with("nbf", noon.Add(31*time.Second).Unix()), notYet},
-		"issued in the future":  {with("iat", noon.Add(31*time.Second).Unix()), notYet},
-		"no expiry":             {with("exp", nil), "the token has no expiry (exp)"},
-		"times that are texts":  {with("nbf", "noon"), "the token's times are not numbers"},
-		"a subject with spaces": {with("sub", "a b"), "the token's subject (sub) is not 1 to 128 printable ASCII characters without spaces"},
+		"expired":              {with("exp", noon.Add(-31*time.Second).Unix()), "the token has expired"},
+		"not valid yet":        {with("nbf", noon.Add(31*time.Second).Unix()), notYet},
+		"issued in the future": {with("iat", noon.Add(31*time.Second).Unix()), notYet},
+		"no expiry":            {with("exp", nil), "the token has no expiry (exp)"},
+		"times that are texts": {with("nbf", "noon"), "the token's times are not numbers"},
+		"a subject with spaces": {
+			with("sub", "a b"), "the token's subject (sub) is not 1 to 128 printable ASCII characters without spaces",
+		},
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, v, c.token, c.message) })
 	}
@@ -324,18 +333,22 @@ func TestIssuer_Takes(t *testing.T) {
 		return ours.signAs(l.claims(claims), map[string]any{"typ": typ})
 	}
 	for name, token := range map[string]string{
-		"an access token (RFC 9068)":           typed("at+jwt", map[string]any{"client_id": "web"}),
-		"with its whole type":                  typed("application/AT+JWT", nil),
-		"with no type":                         typed(nil, nil),
-		"an access token that has a nonce":     typed("at+jwt", map[string]any{"nonce": "n"}),
-		"Keycloak's, which once had a nonce":   typed("JWT", map[string]any{"typ": "Bearer", "nonce": "n", "azp": "web"}),
-		"Cognito's":                            typed("JWT", map[string]any{"token_use": "access"}),
-		"one that the proxy's TLS is bound to": ours.sign(l.claims(map[string]any{"cnf": map[string]any{"x5t#S256": "c"}})),
-		"EdDSA":                                ed.sign(l.claims(nil)),
-		"a token that does not name its key":   ours.signAs(l.claims(nil), map[string]any{"kid": nil}),
-		"any client, where none is set":        ours.sign(l.claims(map[string]any{"azp": "anything"})),
+		"an access token (RFC 9068)":       typed("at+jwt", map[string]any{"client_id": "web"}),
+		"with its whole type":              typed("application/AT+JWT", nil),
+		"with no type":                     typed(nil, nil),
+		"an access token that has a nonce": typed("at+jwt", map[string]any{"nonce": "n"}),
+		"Keycloak's, which once had a nonce": typed("JWT", map[string]any{
+			"typ": "Bearer", "nonce": "n", "azp": "web",
+		}),
+		"Cognito's": typed("JWT", map[string]any{"token_use": "access"}),
+		"one that the proxy's TLS is bound to": ours.sign(
+			l.claims(map[string]any{"cnf": map[string]any{"x5t#S256": "c"}})),
+		"EdDSA":                              ed.sign(l.claims(nil)),
+		"a token that does not name its key": ours.signAs(l.claims(nil), map[string]any{"kid": nil}),
+		"any client, where none is set":      ours.sign(l.claims(map[string]any{"azp": "anything"})),
 		"clocks that differ by under 30 s": ours.sign(l.claims(map[string]any{
-			"exp": noon.Add(-29 * time.Second).Unix(), "nbf": noon.Add(29 * time.Second).Unix(), "iat": noon.Add(29 * time.Second).Unix(),
+			"exp": noon.Add(-29 * time.Second).Unix(), "nbf": noon.Add(29 * time.Second).Unix(),
+			"iat": noon.Add(29 * time.Second).Unix(),
 		})),
 	} {
 		t.Run(name, func(t *testing.T) { taken(t, v, token) })
@@ -414,7 +427,8 @@ func TestIssuer_HangsLater(t *testing.T) {
 		}
 		require.NoError(t, v.Ready(ended))
 	}
-	require.Eventually(t, func() bool { return l.asked.Load() == 2 }, 10*time.Second, time.Millisecond, "it is asked once, beside")
+	require.Eventually(t, func() bool { return l.asked.Load() == 2 }, 10*time.Second, time.Millisecond,
+		"it is asked once, beside")
 	// A key that is not known waits no longer than its own caller.
 	_, err := v.Verify(ended, newRSA(t, "unknown").sign(l.claims(nil)))
 	require.Equal(t, rail.Unavailable, rail.CodeOf(err))

@@ -18,17 +18,18 @@ import (
 const (
 	// fetchTimeout bounds one request to the issuer.
 	fetchTimeout = 5 * time.Second
-	// keysWait is how long one token waits for keys. It is long enough for an issuer that answers, and short for a phone.
+	// keysWait is how long one token waits for keys. It is long enough for an issuer that answers, and short for a
+	// phone.
 	keysWait = 2 * time.Second
-	// maxKeysWaiting bounds the tokens that wait at a time. Anybody can name an unknown key in a forged token, and each of
-	// them would keep a request open while the issuer hangs.
+	// maxKeysWaiting bounds the tokens that wait at a time. Anybody can name an unknown key in a forged token, and each
+	// of them would keep a request open while the issuer hangs.
 	maxKeysWaiting = 256
 	// maxDocumentBytes is a hundred times what issuers publish.
 	maxDocumentBytes = 1 << 20
 	// maxKeys is ten times what issuers publish; a token without the name of a key is tried with each.
 	maxKeys = 100
-	// keysInterval is the least time between two requests for keys. Without it each forged token with an unknown key would
-	// be a request to the issuer.
+	// keysInterval is the least time between two requests for keys. Without it each forged token with an unknown key
+	// would be a request to the issuer.
 	keysInterval = 10 * time.Second
 	// keysRetry is the same while there are no keys at all: an issuer that starts is not hammered, and once it is there
 	// nobody waits long.
@@ -54,9 +55,9 @@ type keySet struct {
 	read time.Time
 }
 
-// keys are the published keys of an issuer. Keys that are known are used at once, always: when they grow old they are read
-// again beside. Only what cannot be checked without new keys waits for them. One read is under way at a time, and it does
-// not end with whoever happened to start it.
+// keys are the published keys of an issuer. Keys that are known are used at once, always: when they grow old they are
+// read again beside. Only what cannot be checked without new keys waits for them. One read is under way at a time, and
+// it does not end with whoever happened to start it.
 type keys struct {
 	read   func(ctx context.Context) ([]jwkset.JWK, error)
 	now    func() time.Time
@@ -70,7 +71,8 @@ type keys struct {
 	waiting int
 }
 
-// known gives the keys that may be used now. It waits for the issuer only where there are none. An error: nobody can say.
+// known gives the keys that may be used now. It waits for the issuer only where there are none. An error: nobody can
+// say.
 func (k *keys) known(ctx context.Context) (*keySet, error) {
 	k.mu.Lock()
 	set := k.usable()
@@ -200,8 +202,8 @@ func parseKeys(document []byte) ([]jwkset.JWK, error) {
 	}
 	var usable []jwkset.JWK
 	for _, one := range set.Keys {
-		// Certificates are for other ways to trust a key: here it is the address it came from. One with an odd thumbprint
-		// must not take its key away.
+		// Certificates are for other ways to trust a key: here it is the address it came from. One with an odd
+		// thumbprint must not take its key away.
 		one.X5C, one.X5T, one.X5TS256, one.X5U = nil, "", "", ""
 		// A shared secret (oct) is refused here: who publishes one has none.
 		key, err := jwkset.NewJWKFromMarshal(one, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})

@@ -48,7 +48,8 @@ func readSecret(path string) ([]byte, error) {
 	}
 	secret := bytes.TrimSpace(text)
 	if len(secret) < MinSecretBytes {
-		return nil, fmt.Errorf("%s has %d bytes; a development secret has at least %d", path, len(secret), MinSecretBytes)
+		return nil, fmt.Errorf("%s has %d bytes; a development secret has at least %d", path, len(secret),
+			MinSecretBytes)
 	}
 	return secret, nil
 }

@@ -1,9 +1,10 @@
 // Package keyring seals personal data, so that a copy of the ledger tells nobody who travels.
 //
-// A ring is several keys: the first seals, and each of them opens. So keys can be changed while several servers sell: what
-// one server seals with the next key already, another one opens that has it further back in its ring.
+// A ring is several keys: the first seals, and each of them opens. So keys can be changed while several servers sell:
+// what one server seals with the next key already, another one opens that has it further back in its ring.
 //
-// What is sealed is bound to the place where it is kept. A sealed text that is moved to another row does not open there.
+// What is sealed is bound to the place where it is kept. A sealed text that is moved to another row does not open
+// there.
 package keyring
 
 import (
@@ -28,7 +29,8 @@ const (
 // ErrUnknownKey says that what is to be opened was sealed with a key that is not in the ring.
 var ErrUnknownKey = errors.New("the key is not in the ring")
 
-// ErrNotOpened says that a sealed text was changed, was moved from another place, or was sealed with another key of that id.
+// ErrNotOpened says that a sealed text was changed, was moved from another place, or was sealed with another key of
+// that id.
 var ErrNotOpened = errors.New("it was changed, or moved, or sealed with another key of that id")
 
 // Ring seals and opens. It is never changed, and may be used by many goroutines.
@@ -37,8 +39,8 @@ type Ring struct {
 	keys map[string]cipher.AEAD
 }
 
-// Parse reads keys, the first of which seals. Each is an id of 1 to MaxID letters, digits, dots, hyphens and underscores, a
-// colon, and 64 hexadecimal digits: "2026-11:0f…". An error never shows what may be a secret.
+// Parse reads keys, the first of which seals. Each is an id of 1 to MaxID letters, digits, dots, hyphens and
+// underscores, a colon, and 64 hexadecimal digits: "2026-11:0f…". An error never shows what may be a secret.
 func Parse(keys []string) (*Ring, error) {
 	if len(keys) == 0 || len(keys) > MaxKeys {
 		return nil, fmt.Errorf("a ring has 1 to %d keys, not %d", MaxKeys, len(keys))
@@ -47,12 +49,15 @@ func Parse(keys []string) (*Ring, error) {
 	for i, key := range keys {
 		id, digits, ok := strings.Cut(strings.TrimSpace(key), ":")
 		if !ok || !validID(id) {
-			return nil, fmt.Errorf("key %d: a key is an id of 1 to %d letters, digits, dots, hyphens and underscores, a colon, and %d hexadecimal digits",
-				i+1, MaxID, 2*keyBytes)
+			return nil,
+				fmt.Errorf("key %d: a key is an id of 1 to %d letters, digits, dots, hyphens and underscores, a "+
+					"colon, and %d hexadecimal digits",
+					i+1, MaxID, 2*keyBytes)
 		}
 		secret, err := hex.DecodeString(digits)
 		if err != nil || len(secret) != keyBytes {
-			return nil, fmt.Errorf("the key %s has %d hexadecimal digits after its colon, and nothing else", id, 2*keyBytes)
+			return nil, fmt.Errorf("the key %s has %d hexadecimal digits after its colon, and nothing else", id,
+				2*keyBytes)
 		}
 		if r.keys[id] != nil {
 			return nil, fmt.Errorf("two keys have the id %s", id)
@@ -85,9 +90,9 @@ func validID(id string) bool {
 // Keys are the ids of the ring's keys. The first seals.
 func (r *Ring) Keys() []string { return append([]string(nil), r.ids...) }
 
-// Seal seals a text with the first key, bound to the place where it is kept. The sealed text is 28 bytes longer: a random
-// nonce before it, and a tag behind. One key is good for four thousand million texts: with more, two nonces could be equal
-// (NIST SP 800-38D, 8.3).
+// Seal seals a text with the first key, bound to the place where it is kept. The sealed text is 28 bytes longer: a
+// random nonce before it, and a tag behind. One key is good for four thousand million texts: with more, two nonces
+// could be equal (NIST SP 800-38D, 8.3).
 func (r *Ring) Seal(text, place []byte) (key string, sealed []byte) {
 	key = r.ids[0]
 	return key, r.keys[key].Seal(nil, nil, text, place)

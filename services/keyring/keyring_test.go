@@ -42,8 +42,8 @@ func TestRing_EveryKeyOpensAndTheFirstSeals(t *testing.T) {
 	require.ErrorIs(t, err, keyring.ErrUnknownKey)
 }
 
-// What is sealed opens in its place and nowhere else, and not with a single bit changed; it shows nothing of the text, and
-// the same text is never sealed to the same bytes.
+// What is sealed opens in its place and nowhere else, and not with a single bit changed; it shows nothing of the text,
+// and the same text is never sealed to the same bytes.
 func TestRing_Properties(t *testing.T) {
 	r := ring(t, november)
 	rapid.Check(t, func(t *rapid.T) {
@@ -93,7 +93,8 @@ func TestParse_RefusesAndShowsNoSecret(t *testing.T) {
 // BenchmarkRing is one passenger, sealed and opened.
 func BenchmarkRing(b *testing.B) {
 	r := ring(b, november)
-	text, place := []byte("\x12110101199003074477A Passenger"), []byte("ticket T12@2026-12-03/06h2naspo9ubn6ehs829j0r62o 0")
+	text, place := []byte("\x12110101199003074477A Passenger"), []byte(
+		"ticket T12@2026-12-03/06h2naspo9ubn6ehs829j0r62o 0")
 	b.Run("Seal", func(b *testing.B) {
 		for b.Loop() {
 			r.Seal(text, place)

@@ -32,11 +32,12 @@ type heldLedger struct {
 func (l heldLedger) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decide) (int64, error) {
 	b := &Held{Run: batch.RunID}
 	l.control.at(AfterLock, *b)
-	version, err := l.Ledger.Sell(context.WithValue(ctx, batchKey{}, b), batch, func(s *ledger.BatchState) (ledger.BatchChanges, error) {
-		changes, err := decide(s)
-		b.Read, b.Orders = s.Version, len(changes.Orders)
-		return changes, err
-	})
+	version, err := l.Ledger.Sell(context.WithValue(ctx, batchKey{}, b), batch,
+		func(s *ledger.BatchState) (ledger.BatchChanges, error) {
+			changes, err := decide(s)
+			b.Read, b.Orders = s.Version, len(changes.Orders)
+			return changes, err
+		})
 	if err == nil && b.Orders > 0 {
 		b.Made = version
 		l.control.at(AfterCommit, *b)
@@ -48,8 +49,8 @@ func (l heldLedger) Sell(ctx context.Context, batch ledger.Batch, decide ledger.
 const lateLimit = 5 * time.Second
 
 // Statement is an interceptor that holds what writes, and COMMIT. A batch is written and committed in one text, which a
-// database that takes it has executed to its end; so a batch that is to be held in between is sent in two, as one is that
-// is too large for one text.
+// database that takes it has executed to its end; so a batch that is to be held in between is sent in two, as one is
+// that is too large for one text.
 //
 // What was held is sent also when its time is over: a process may be frozen between looking at the clock and sending.
 func (c *Control) Statement(ctx context.Context, s *intercept.Statement) error {

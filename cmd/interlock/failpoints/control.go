@@ -117,8 +117,8 @@ func (t *trap) wants(point Point, batch Held) bool {
 	return t != nil && t.Point == point && slices.Contains(t.Runs, batch.Run)
 }
 
-// at holds a batch that comes by a point, if it is wanted there. held says whether it was. It does not look at the batch's
-// deadline: a process that is frozen does not either.
+// at holds a batch that comes by a point, if it is wanted there. held says whether it was. It does not look at the
+// batch's deadline: a process that is frozen does not either.
 func (c *Control) at(point Point, batch Held) (held bool) {
 	t := c.set.Load()
 	if !t.wants(point, batch) || !c.set.CompareAndSwap(t, nil) {

@@ -142,7 +142,8 @@ func serve(ctx context.Context, o sale.Options, of rail.RunID, orders int) error
 func TestHold_AtEachPoint(t *testing.T) {
 	whole := []sent{{update + "; " + commit, 1, false}}
 	before := map[failpoints.Point][]sent{
-		failpoints.BeforeCommit: {{update, 1, false}}, failpoints.AfterCommit: whole, failpoints.BeforeApply: whole, failpoints.BeforeUnlock: whole,
+		failpoints.BeforeCommit: {{update, 1, false}}, failpoints.AfterCommit: whole, failpoints.BeforeApply: whole,
+		failpoints.BeforeUnlock: whole,
 	}
 	for _, point := range failpoints.All() {
 		t.Run(string(point), func(t *testing.T) {
@@ -153,7 +154,8 @@ func TestHold_AtEachPoint(t *testing.T) {
 				for selling.Err() == nil {
 					// Neither another run nor, where that is known, a batch that sells nothing is what was asked for.
 					err := serve(t.Context(), o, "T13@2019-10-12", 1)
-					if point != failpoints.AfterLock && point != failpoints.BeforeApply && point != failpoints.BeforeUnlock {
+					if point != failpoints.AfterLock && point != failpoints.BeforeApply &&
+						point != failpoints.BeforeUnlock {
 						err = errors.Join(err, serve(t.Context(), o, run, 0))
 					}
 					s.take()

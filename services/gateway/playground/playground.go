@@ -5,9 +5,9 @@
 // It never answers GraphQL itself (the page talks to /graphql of the same origin), never sees a token (the page keeps
 // it) and never needs the bundle to be there: a binary built without Node serves a page that says how to get one.
 //
-// Invariants: everything under assets/ has its content's hash in its name, so it may be cached for ever; the page itself
-// may not, or an upgraded server would be asked for assets it no longer has. The handler is immutable and safe for
-// concurrent use.
+// Invariants: everything under assets/ has its content's hash in its name, so it may be cached for ever; the page
+// itself may not, or an upgraded server would be asked for assets it no longer has. The handler is immutable and safe
+// for concurrent use.
 package playground
 
 import (
@@ -40,15 +40,15 @@ const (
 	cacheNever = "no-cache"
 
 	// The bundle asks nothing of any other origin. Styles are the exception that Monaco and GraphiQL need: they make
-	// style elements and attributes as they go. GraphiQL's fonts and Monaco's drawings are data: URLs inside the styles.
-	// connect-src covers the WebSocket of the same origin too.
+	// style elements and attributes as they go. GraphiQL's fonts and Monaco's drawings are data: URLs inside the
+	// styles. connect-src covers the WebSocket of the same origin too.
 	contentSecurityPolicy = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; " +
 		"style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-// Handler serves /playground, /playground/ and what the page needs below that; mount it at "/playground" and "/playground/"
-// without stripping the prefix.
+// Handler serves /playground, /playground/ and what the page needs below that; mount it at "/playground" and
+// "/playground/" without stripping the prefix.
 func Handler() http.Handler {
 	bundle, err := fs.Sub(dist, "dist")
 	if err != nil {
@@ -205,7 +205,8 @@ code { background: color-mix(in srgb, currentColor 10%, transparent); border-rad
 </head>
 <body>
 <h1>GraphiQL is not built</h1>
-<p>This <code>interlock</code> was built where Node.js was missing, so it has no playground in it. Everything else works:
+<p>This <code>interlock</code> was built where Node.js was missing, so it has no playground in it.
+Everything else works:
 the API is at <code>/graphql</code>, its schema at <a href="/schema.graphql"><code>/schema.graphql</code></a>.</p>
 <p>To get the playground, install Node.js 20.19 or newer, run <code>make build</code> in Interlock's source folder, and
 start the new <code>bin/interlock</code>.</p>

@@ -13,8 +13,8 @@ import (
 	"github.com/vektah/gqlparser/v2/validator"
 )
 
-// The ready tabs are the first thing a newcomer runs, so a change of the schema that breaks one of them fails here, also
-// where there is neither Node nor a browser.
+// The ready tabs are the first thing a newcomer runs, so a change of the schema that breaks one of them fails here,
+// also where there is neither Node nor a browser.
 func TestTabs_FitTheSchema(t *testing.T) {
 	const schemaPath = "../../../schema.graphql"
 	schemaText, err := os.ReadFile(schemaPath)
