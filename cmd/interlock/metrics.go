@@ -5,84 +5,122 @@ import (
 )
 
 // metrics shows the rooms' counters. They count for themselves; this only gives them names.
-type metrics struct {
-	server  *Server
-	figures []figure
-}
+type metrics struct{ figures []figure }
 
 type figure struct {
 	description *prometheus.Desc
 	kind        prometheus.ValueType
-	read        func(*Server) float64
+	read        func() float64
 }
 
 func newMetrics(s *Server) *metrics {
-	m := &metrics{server: s}
-	add := func(kind prometheus.ValueType, name, help string, read func(*Server) float64) {
+	m := &metrics{}
+	add := func(kind prometheus.ValueType, name, help string, read func() float64) {
 		m.figures = append(m.figures, figure{prometheus.NewDesc("interlock_"+name, help, nil, nil), kind, read})
 	}
-	counter := func(name, help string, read func(*Server) float64) {
+	counter := func(name, help string, read func() float64) {
 		add(prometheus.CounterValue, name+"_total", help, read)
 	}
-	gauge := func(name, help string, read func(*Server) float64) { add(prometheus.GaugeValue, name, help, read) }
+	gauge := func(name, help string, read func() float64) { add(prometheus.GaugeValue, name, help, read) }
 
-	counter("orders_placed", "Orders placed, replays not counted.", func(s *Server) float64 { return float64(s.service.Stats().Placed) })
-	counter("orders_replayed", "Requests answered with an order their key had placed before.", func(s *Server) float64 { return float64(s.service.Stats().Replayed) })
-	counter("orders_refused", "Orders refused.", func(s *Server) float64 { return float64(s.service.Stats().Refused) })
-	counter("orders_overloaded", "Requests turned away by a full queue.", func(s *Server) float64 { return float64(s.service.Stats().Overloaded) })
-	counter("holds_expired", "Holds that ran out.", func(s *Server) float64 { return float64(s.service.Stats().Expired) })
-	counter("batches", "Batches committed.", func(s *Server) float64 { return float64(s.service.Stats().Batches) })
-	counter("batched_requests", "Requests in the batches committed.", func(s *Server) float64 { return float64(s.service.Stats().Requests) })
-	counter("version_conflicts", "Compare-and-sets lost to another worker.", func(s *Server) float64 { return float64(s.service.Stats().VersionConflicts) })
-	counter("commits_in_doubt", "Commits of batches whose outcome was unknown.", func(s *Server) float64 { return float64(s.service.Stats().InDoubt) })
-	counter("requests_poisoned", "Requests that failed alone.", func(s *Server) float64 { return float64(s.service.Stats().Poisoned) })
-	counter("ledger_commits", "Commits acknowledged: of batches, payments and publications.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().Commits) })
-	counter("ledger_commits_unknown", "Commits of any kind that were not heard of again. Alarm when it rises.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().UnknownCommits) })
-	counter("ledger_compare_and_sets_lost", "Transactions that somebody else's on the same run came before.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().LostCompareAndSets) })
-	gauge("ledger_probing", "1 while the cluster does not acknowledge commits, and one probe at a time looks whether it does again. Alarm when it stays.", func(s *Server) float64 {
-		return oneIf(s.stores.ledger.Stats().Probing)
-	})
-	gauge("ledger_has_primary", "0 while there is no primary to sell on. Alarm when it stays longer than a failover takes.", func(s *Server) float64 {
-		return oneIf(s.stores.ledger.Stats().HasPrimary)
-	})
-	gauge("ledger_two_primaries", "1 while two members are writable with one epoch, and nothing is sold on either. Alarm at once.", func(s *Server) float64 {
-		return oneIf(s.stores.ledger.Stats().TwoPrimaries)
-	})
-	gauge("ledger_epoch", "The epoch of the primary: it rises with every opening; 0 without a cluster.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().Epoch) })
-	counter("ledger_primary_changes", "Times another primary was found than the one before.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().PrimaryChanges) })
-	counter("ledger_lists_on_primary", "Lists of orders that no replica of the cluster was near enough for.", func(s *Server) float64 { return float64(s.stores.ledger.Stats().ListsOnPrimary) })
-	counter("lock_taken", "Attempts that met somebody else's lock.", func(s *Server) float64 { return float64(s.service.Stats().LockTaken) })
-	counter("batches_without_lock", "Times a worker went on without the lock, under the ledger's compare-and-set alone. Alarm when it rises.", func(s *Server) float64 { return float64(s.service.Stats().WithoutLock) })
-	counter("buyers_unlimited", "Buyers whose record could not be read, and who were held to the limit of their run alone.", func(s *Server) float64 { return float64(s.service.Stats().Unlimited) })
-	counter("redis_not_told", "Messages Redis did not take; repair makes them good.", func(s *Server) float64 { return float64(s.service.Stats().ApplyFailed) })
-	gauge("requests_waiting", "Requests that wait for a worker.", func(s *Server) float64 { return float64(s.service.Waiting()) })
-	counter("redis_asked", "What is left, asked of Redis.", func(s *Server) float64 { return float64(s.stores.cache.Stats().Asks) })
-	counter("redis_unknown", "What is left, where Redis could not say: the answer was remaining null.", func(s *Server) float64 { return float64(s.stores.cache.Stats().Unknown) })
-	counter("searches_unanswered", "Searches that Redis could not answer: remaining was null.", func(s *Server) float64 { return float64(s.finder.Stats().Unanswered) })
-	counter("lock_no_quorum", "Attempts to lock without enough lock nodes. Alarm when it rises.", func(s *Server) float64 { return float64(s.stores.lock.Stats().NoQuorum) })
-	counter("lock_lost", "Locks that were lost while they were held.", func(s *Server) float64 { return float64(s.stores.lock.Stats().Lost) })
-	gauge("lock_nodes_down", "Lock nodes that are left alone because they keep failing.", func(s *Server) float64 {
-		down := 0
-		for _, node := range s.stores.lock.Stats().Nodes {
-			if node.Down {
-				down++
+	counter("orders_placed", "Orders placed, replays not counted.",
+		func() float64 { return float64(s.service.Stats().Placed) })
+	counter("orders_replayed", "Requests answered with an order their key had placed before.",
+		func() float64 { return float64(s.service.Stats().Replayed) })
+	counter("orders_refused", "Orders refused.",
+		func() float64 { return float64(s.service.Stats().Refused) })
+	counter("orders_overloaded", "Requests turned away by a full queue.",
+		func() float64 { return float64(s.service.Stats().Overloaded) })
+	counter("holds_expired", "Holds that ran out.",
+		func() float64 { return float64(s.service.Stats().Expired) })
+	counter("batches", "Batches committed.",
+		func() float64 { return float64(s.service.Stats().Batches) })
+	counter("batched_requests", "Requests in the batches committed.",
+		func() float64 { return float64(s.service.Stats().Requests) })
+	counter("version_conflicts", "Compare-and-sets lost to another worker.",
+		func() float64 { return float64(s.service.Stats().VersionConflicts) })
+	counter("commits_in_doubt", "Commits of batches whose outcome was unknown.",
+		func() float64 { return float64(s.service.Stats().InDoubt) })
+	counter("requests_poisoned", "Requests that failed alone.",
+		func() float64 { return float64(s.service.Stats().Poisoned) })
+	counter("ledger_commits", "Commits acknowledged: of batches, payments and publications.",
+		func() float64 { return float64(s.stores.ledger.Stats().Commits) })
+	counter("ledger_commits_unknown", "Commits of any kind that were not heard of again. Alarm when it rises.",
+		func() float64 { return float64(s.stores.ledger.Stats().UnknownCommits) })
+	counter("ledger_compare_and_sets_lost", "Transactions that somebody else's on the same run came before.",
+		func() float64 { return float64(s.stores.ledger.Stats().LostCompareAndSets) })
+	gauge("ledger_probing",
+		"1 while the cluster does not acknowledge commits, and one probe at a time looks whether it does again. Alarm "+
+			"when it stays.",
+		func() float64 { return oneIf(s.stores.ledger.Stats().Probing) })
+	gauge("ledger_has_primary",
+		"0 while there is no primary to sell on. Alarm when it stays longer than a failover takes.",
+		func() float64 { return oneIf(s.stores.ledger.Stats().HasPrimary) })
+	gauge("ledger_two_primaries",
+		"1 while two members are writable with one epoch, and nothing is sold on either. Alarm at once.",
+		func() float64 { return oneIf(s.stores.ledger.Stats().TwoPrimaries) })
+	gauge("ledger_epoch", "The epoch of the primary: it rises with every opening; 0 without a cluster.",
+		func() float64 { return float64(s.stores.ledger.Stats().Epoch) })
+	counter("ledger_primary_changes", "Times another primary was found than the one before.",
+		func() float64 { return float64(s.stores.ledger.Stats().PrimaryChanges) })
+	counter("ledger_lists_on_primary", "Lists of orders that no replica of the cluster was near enough for.",
+		func() float64 { return float64(s.stores.ledger.Stats().ListsOnPrimary) })
+	counter("lock_taken", "Attempts that met somebody else's lock.",
+		func() float64 { return float64(s.service.Stats().LockTaken) })
+	counter("batches_without_lock",
+		"Times a worker went on without the lock, under the ledger's compare-and-set alone. Alarm when it rises.",
+		func() float64 { return float64(s.service.Stats().WithoutLock) })
+	counter("buyers_unlimited",
+		"Buyers whose record could not be read, and who were held to the limit of their run alone.",
+		func() float64 { return float64(s.service.Stats().Unlimited) })
+	counter("redis_not_told", "Messages Redis did not take; repair makes them good.",
+		func() float64 { return float64(s.service.Stats().ApplyFailed) })
+	gauge("requests_waiting", "Requests that wait for a worker.",
+		func() float64 { return float64(s.service.Waiting()) })
+	counter("redis_asked", "What is left, asked of Redis.",
+		func() float64 { return float64(s.stores.cache.Stats().Asks) })
+	counter("redis_unknown", "What is left, where Redis could not say: the answer was remaining null.",
+		func() float64 { return float64(s.stores.cache.Stats().Unknown) })
+	counter("searches_unanswered", "Searches that Redis could not answer: remaining was null.",
+		func() float64 { return float64(s.finder.Stats().Unanswered) })
+	counter("lock_no_quorum", "Attempts to lock without enough lock nodes. Alarm when it rises.",
+		func() float64 { return float64(s.stores.lock.Stats().NoQuorum) })
+	counter("lock_lost", "Locks that were lost while they were held.",
+		func() float64 { return float64(s.stores.lock.Stats().Lost) })
+	gauge("lock_nodes_down", "Lock nodes that are left alone because they keep failing.",
+		func() float64 {
+			down := 0
+			for _, node := range s.stores.lock.Stats().Nodes {
+				if node.Down {
+					down++
+				}
 			}
-		}
-		return float64(down)
-	})
-	counter("orders_erased", "Orders whose passengers this server has forgotten, because their runs had been over for long enough.", func(s *Server) float64 { return float64(s.eraser.Stats().Orders) })
-	gauge("retention_done_timestamp_seconds", "When this server last found nothing more to forget; 0 where it never has. Alarm when the highest of all servers is a day old.", func(s *Server) float64 {
-		if done := s.eraser.Stats().Done; !done.IsZero() {
-			return float64(done.Unix())
-		}
-		return 0
-	})
-	counter("redis_repaired", "Entries of Redis that were not what the ledger says.", func(s *Server) float64 { return float64(s.auditor.Stats().Repaired) })
-	counter("redis_reloads", "Times Redis had lost its data.", func(s *Server) float64 { return float64(s.auditor.Stats().Reloads) })
-	gauge("publication_number", "The publication this server's timetable is at.", func(s *Server) float64 { return float64(s.timetable.Number()) })
-	gauge("runs", "Runs in this server's timetable.", func(s *Server) float64 { return float64(s.runs()) })
-	gauge("seat_subscribers", "Subscriptions to seats.", func(s *Server) float64 { seats, _ := s.hub.Subscribers(); return float64(seats) })
-	gauge("order_subscribers", "Subscriptions to orders.", func(s *Server) float64 { _, orders := s.hub.Subscribers(); return float64(orders) })
+			return float64(down)
+		})
+	counter("orders_erased",
+		"Orders whose passengers this server has forgotten, because their runs had been over for long enough.",
+		func() float64 { return float64(s.eraser.Stats().Orders) })
+	gauge("retention_done_timestamp_seconds",
+		"When this server last found nothing more to forget; 0 where it never has. Alarm when the highest of all "+
+			"servers is a day old.",
+		func() float64 {
+			if done := s.eraser.Stats().Done; !done.IsZero() {
+				return float64(done.Unix())
+			}
+			return 0
+		})
+	counter("redis_repaired", "Entries of Redis that were not what the ledger says.",
+		func() float64 { return float64(s.auditor.Stats().Repaired) })
+	counter("redis_reloads", "Times Redis had lost its data.",
+		func() float64 { return float64(s.auditor.Stats().Reloads) })
+	gauge("publication_number", "The publication this server's timetable is at.",
+		func() float64 { return float64(s.timetable.Number()) })
+	gauge("runs", "Runs in this server's timetable.",
+		func() float64 { return float64(s.runs()) })
+	gauge("seat_subscribers", "Subscriptions to seats.",
+		func() float64 { seats, _ := s.hub.Subscribers(); return float64(seats) })
+	gauge("order_subscribers", "Subscriptions to orders.",
+		func() float64 { _, orders := s.hub.Subscribers(); return float64(orders) })
 	return m
 }
 
@@ -104,6 +142,6 @@ func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	for _, f := range m.figures {
-		to <- prometheus.MustNewConstMetric(f.description, f.kind, f.read(m.server))
+		to <- prometheus.MustNewConstMetric(f.description, f.kind, f.read())
 	}
 }

@@ -70,7 +70,7 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 			err = errors.Join(err, opened.Close())
 		}
 	}()
-	// Whatever else may be wrong with the ledger now, readiness tells. With keys that do not fit nobody can sell.
+	// With keys that do not fit, nothing can be sold. Any other trouble of the ledger is for readiness to tell.
 	if err := opened.ledger.CheckKeys(ctx); errors.Is(err, sqlledger.ErrKeys) {
 		return nil, err
 	}
@@ -79,48 +79,75 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 		return nil, err
 	}
 	s := &Server{settings: settings, log: log, stores: opened, now: opened.faults.clock()}
-
-	s.timetable = search.NewTimetable(opened.ledger)
-	s.timetable.Log = log
-	s.timetable.Now = s.now
-	s.finder = search.NewFinder(s.timetable, opened.cache, log)
-	s.publisher = &publish.Publisher{
-		Ledger: opened.ledger, Availability: opened.cache, Timetable: s.timetable, Stations: s.timetable,
-		Runs: s.timetable,
-		Now:  s.now, ClosesBefore: settings.SaleClosesBefore, Log: log,
-	}
-	s.service = sale.Open(opened.faults.around(sale.Options{
-		Ledger: opened.ledger, Lock: opened.lock, Availability: opened.cache, Runs: s.timetable,
-		Payments: payments(settings),
-		NewID:    newOrderID, NewNumber: func() string { return newOrderNumber(s.now()) }, DocumentKey: key, Log: log,
-		Settings: sale.Settings{
-			Hold: settings.Hold, MaxRunHolds: limit(settings.MaxRunHolds), MaxOpenHolds: limit(settings.MaxOpenHolds),
-			MaxLapsedHolds: limit(settings.MaxLapsedHolds), MaxDocuments: limit(settings.MaxDocuments),
-		},
-	}))
-	s.hub = watch.New(opened.cache, s.timetable, opened.ledger)
-	s.hub.Log, s.hub.Now = log, s.now
-	s.hub.MaxWatchedPerViewer, s.hub.MaxWatchedPerAddress = settings.MaxWatchedPerViewer, settings.MaxWatchedPerAddress
-	s.hub.PaymentGrace = commitTimeout + failoverTime
-	s.timetable.Changed = s.hub.Wake
-	s.auditor = &audit.Auditor{Ledger: opened.ledger, Cache: opened.cache, Lock: opened.lock, Runs: s.runs, Log: log}
-
-	s.eraser = &erasure.Eraser{
-		Ledger: opened.ledger, Lock: opened.lock, Log: log,
-		After: time.Duration(settings.ForgetPassengersAfterDays) * 24 * time.Hour,
-	}
-
-	resolver := &resolvers.Resolver{
-		Timetable: s.timetable, Finder: s.finder, Sale: s.service, OrderBook: opened.ledger, Publisher: s.publisher,
-		Hub: s.hub, Cursors: resolvers.Cursors{Key: deriveKey(key, "cursors")}, Now: s.now,
-	}
-	if s.gateway, err = s.openGateway(resolver); err != nil {
+	s.wireSearch()
+	s.wirePublish()
+	s.wireSale(key)
+	s.wireWatch()
+	s.wireUpkeep()
+	if s.gateway, err = s.openGateway(s.newResolver(key)); err != nil {
 		return nil, err
 	}
 	if s.listener, err = net.Listen("tcp", settings.Listen); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// wireSearch makes the timetable, which most other rooms read, and what finds runs in it.
+func (s *Server) wireSearch() {
+	s.timetable = search.NewTimetable(s.stores.ledger)
+	s.timetable.Log, s.timetable.Now = s.log, s.now
+	s.finder = search.NewFinder(s.timetable, s.stores.cache, s.log)
+}
+
+func (s *Server) wirePublish() {
+	s.publisher = &publish.Publisher{
+		Ledger: s.stores.ledger, Availability: s.stores.cache, Timetable: s.timetable, Stations: s.timetable,
+		Runs: s.timetable, Now: s.now, ClosesBefore: s.settings.SaleClosesBefore, Log: s.log,
+	}
+}
+
+// wireSale makes the service that sells. key is that of the digests of document numbers.
+func (s *Server) wireSale(key []byte) {
+	s.service = sale.Open(s.stores.faults.around(sale.Options{
+		Ledger: s.stores.ledger, Lock: s.stores.lock, Availability: s.stores.cache, Runs: s.timetable,
+		Payments: payments(s.settings), DocumentKey: key, Log: s.log,
+		NewID: newOrderID, NewNumber: func() string { return newOrderNumber(s.now()) },
+		Settings: sale.Settings{
+			Hold: s.settings.Hold, MaxRunHolds: limit(s.settings.MaxRunHolds),
+			MaxOpenHolds: limit(s.settings.MaxOpenHolds), MaxLapsedHolds: limit(s.settings.MaxLapsedHolds),
+			MaxDocuments: limit(s.settings.MaxDocuments),
+		},
+	}))
+}
+
+// wireWatch makes the hub, and has the timetable wake it.
+func (s *Server) wireWatch() {
+	s.hub = watch.New(s.stores.cache, s.timetable, s.stores.ledger)
+	s.hub.Log, s.hub.Now = s.log, s.now
+	s.hub.MaxWatchedPerViewer = s.settings.MaxWatchedPerViewer
+	s.hub.MaxWatchedPerAddress = s.settings.MaxWatchedPerAddress
+	s.hub.PaymentGrace = commitTimeout + failoverTime
+	s.timetable.Changed = s.hub.Wake
+}
+
+// wireUpkeep makes what repairs Redis, and what forgets passengers.
+func (s *Server) wireUpkeep() {
+	s.auditor = &audit.Auditor{
+		Ledger: s.stores.ledger, Cache: s.stores.cache, Lock: s.stores.lock, Runs: s.runs, Log: s.log,
+	}
+	s.eraser = &erasure.Eraser{
+		Ledger: s.stores.ledger, Lock: s.stores.lock, Log: s.log,
+		After: time.Duration(s.settings.ForgetPassengersAfterDays) * 24 * time.Hour,
+	}
+}
+
+// newResolver puts GraphQL in front of the rooms. The key of cursors is derived from that of document numbers.
+func (s *Server) newResolver(key []byte) *resolvers.Resolver {
+	return &resolvers.Resolver{
+		Timetable: s.timetable, Finder: s.finder, Sale: s.service, OrderBook: s.stores.ledger, Publisher: s.publisher,
+		Hub: s.hub, Cursors: resolvers.Cursors{Key: deriveKey(key, "cursors")}, Now: s.now,
+	}
 }
 
 // openGateway puts the resolvers behind HTTP.

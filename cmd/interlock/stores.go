@@ -44,7 +44,7 @@ const (
 	// commitTimeout is how long a COMMIT may take until nobody waits for its outcome any more: long for a healthy
 	// cluster, where it takes milliseconds, and short for a buyer.
 	commitTimeout = 3 * time.Second
-	// failoverTime is how long it takes to replace a primary, and with it to settle the commits that waited on it.
+	// failoverTime is how long it takes to replace a primary, and with it to resolve the commits that waited on it.
 	failoverTime = 10 * time.Second
 )
 
@@ -80,6 +80,7 @@ func openAsTheyAre(ctx context.Context, s *Settings, log *slog.Logger) (*stores,
 	return open(ctx, s, log, opening{})
 }
 
+// open opens the adapters in the order in which they need each other. Where one cannot be opened, it closes the others.
 func open(ctx context.Context, s *Settings, log *slog.Logger, how opening) (_ *stores, err error) {
 	if err := s.validate(); err != nil {
 		return nil, err
@@ -90,20 +91,12 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, how opening) (_ *s
 			err = errors.Join(err, opened.Close())
 		}
 	}()
-	cacheOptions := availability.Options{
-		Addrs: s.Redis, MasterName: s.RedisMasterName, Cluster: s.RedisCluster,
-		Username: s.RedisUsername, Password: s.RedisPassword,
+	redisAt, err := opened.findRedis(s, how.owner)
+	if err != nil {
+		return nil, err
 	}
-	nodes := s.LockRedis
-	if s.embedded() {
-		addresses, err := opened.embeddedRedis(s, how.owner)
-		if err != nil {
-			return nil, err
-		}
-		cacheOptions.Addrs, nodes = []string{addresses.Cache}, addresses.Locks
-		if err := prepareFile(ctx, s, how.migrate); err != nil {
-			return nil, err
-		}
+	if err := prepareFile(ctx, s, how.migrate); err != nil {
+		return nil, err
 	}
 	if how.owner {
 		if opened.faults, err = openFaults(log); err != nil {
@@ -111,33 +104,76 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, how opening) (_ *s
 		}
 		opened.close = append(opened.close, opened.faults.Close)
 	}
-	ledgerAt := opened.faults.ledger(ledgerOptions(s))
-	ledgerAt.Log = log
-	if err := addKeys(&ledgerAt, s); err != nil {
+	if err := opened.openLedger(ctx, s, log); err != nil {
 		return nil, err
 	}
-	if opened.ledger, err = sqlledger.Open(ctx, ledgerAt); err != nil {
-		return nil, err
-	}
-	opened.close = append(opened.close, opened.ledger.Close)
-	if len(nodes) == 0 {
+	if len(redisAt.locks) == 0 {
 		return opened, nil
 	}
-	if opened.client, err = availability.Connect(cacheOptions); err != nil {
+	if err := opened.openRedis(redisAt); err != nil {
 		return nil, err
 	}
-	opened.close = append(opened.close, opened.client.Close)
-	opened.cache = availability.New(opened.client)
-	if opened.lock, err = redlock.New(redlock.Options{Nodes: nodes}); err != nil {
-		return nil, err
-	}
-	opened.close = append(opened.close, opened.lock.Close)
 	return opened, nil
 }
 
+// redisPlaces say where the cache and the lock's nodes are. There are no nodes for a command on an embedded folder that
+// no server runs on.
+type redisPlaces struct {
+	cache availability.Options
+	locks []string
+}
+
+// findRedis reads where Redis is out of the settings. The embedded default's is started by its owner.
+func (o *stores) findRedis(s *Settings, owner bool) (redisPlaces, error) {
+	places := redisPlaces{
+		cache: availability.Options{
+			Addrs: s.Redis, MasterName: s.RedisMasterName, Cluster: s.RedisCluster,
+			Username: s.RedisUsername, Password: s.RedisPassword,
+		},
+		locks: s.LockRedis,
+	}
+	if !s.embedded() {
+		return places, nil
+	}
+	addresses, err := o.embeddedRedis(s, owner)
+	places.cache.Addrs, places.locks = []string{addresses.Cache}, addresses.Locks
+	return places, err
+}
+
+func (o *stores) openLedger(ctx context.Context, s *Settings, log *slog.Logger) error {
+	options := o.faults.ledger(ledgerOptions(s))
+	options.Log = log
+	if err := addKeys(&options, s); err != nil {
+		return err
+	}
+	var err error
+	if o.ledger, err = sqlledger.Open(ctx, options); err != nil {
+		return err
+	}
+	o.close = append(o.close, o.ledger.Close)
+	return nil
+}
+
+func (o *stores) openRedis(at redisPlaces) error {
+	var err error
+	if o.client, err = availability.Connect(at.cache); err != nil {
+		return err
+	}
+	o.close = append(o.close, o.client.Close)
+	o.cache = availability.New(o.client)
+	if o.lock, err = redlock.New(redlock.Options{Nodes: at.locks}); err != nil {
+		return err
+	}
+	o.close = append(o.close, o.lock.Close)
+	return nil
+}
+
 // prepareFile brings the embedded ledger's schema up to date, or looks whether there is a ledger and its key: to open
-// what is not there would make it.
+// what is not there would make it. A ledger in MySQL has no file.
 func prepareFile(ctx context.Context, s *Settings, migrate bool) error {
+	if !s.embedded() {
+		return nil
+	}
 	if migrate {
 		return sqlledger.Migrate(ctx, ledgerOptions(s))
 	}
