@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// householdBits is how much of an IPv6 address tells one household or phone from the next: each is given 64 bits of its
-// own to make addresses of.
+// householdBits is how many bits of an IPv6 address tell one household or phone from the next. The other 64 bits are
+// for each to make addresses of.
 const householdBits = 64
 
-// addressOf is whose streams are counted together: the one that the connection comes from, or, behind proxies that are
-// trusted, the last that they name and that is none of them. What stands left of it in X-Forwarded-For, anybody can
-// write. It is not valid where the network has no addresses.
+// addressOf is the address whose streams are counted together. It is the one that the connection comes from. Behind
+// trusted proxies, it is the last entry of X-Forwarded-For that is no trusted proxy: any client can write the entries
+// before it. The result is not valid where the network has no addresses.
 func addressOf(r *http.Request, trusted []netip.Prefix) netip.Prefix {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

@@ -15,10 +15,10 @@ import (
 	"interlock/services/rail"
 )
 
-// responseLimits bounds what is answered; a gqlgen extension. Each answer, and each event of a stream, has a budget of
-// values. A list is charged with its true length, times what is selected of one element, before its elements are
-// resolved, and a thing before its fields are: gqlgen builds the whole tree first and writes it then, so that counting
-// bytes would come too late.
+// responseLimits bounds the size of responses. It is a gqlgen extension. Each response, and each event of a stream, has
+// a budget of values. A list is charged before its elements are resolved: its true length, times what is selected of
+// one element. An object is charged before its fields are resolved. To count bytes would be too late: gqlgen builds the
+// whole tree before it writes any of it.
 type responseLimits struct {
 	limit     int64
 	places    *places
@@ -55,8 +55,8 @@ func (l *responseLimits) InterceptOperation(
 	responses := next(context.WithValue(ctx, executionKey{}, e))
 	sent := func() {}
 	return func(responseCtx context.Context) *graphql.Response {
-		// A transport that asks for the next answer has sent the one before. A plain answer is followed by no other:
-		// its context ends.
+		// A transport that asks for the next response has sent the one before. A response over HTTP is the last: its
+		// context ends.
 		sent()
 		sent = func() {}
 		if e.over.Load() {
@@ -97,8 +97,8 @@ func (l *responseLimits) InterceptResponse(
 	return response
 }
 
-// InterceptField implements graphql.FieldInterceptor. It is called for every field, and looks closer at lists, at
-// things with fields of their own, and at what has to be resolved.
+// InterceptField implements graphql.FieldInterceptor. It is called for every field. It charges for lists, for objects
+// and for what has to be resolved.
 func (l *responseLimits) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
 	field := graphql.GetFieldContext(ctx)
 	if len(field.Field.Selections) == 0 && !field.IsResolver && !isList(field.Field.Field) {
@@ -135,7 +135,7 @@ func isList(field *ast.Field) bool {
 	return field.Definition != nil && field.Definition.Type.Elem != nil
 }
 
-// budget is what one answer may have. It is safe for concurrent use.
+// budget is how many values one response may have, and how many it has. It is safe for concurrent use.
 type budget struct {
 	*responseLimits
 	operation *graphql.OperationContext
@@ -147,8 +147,8 @@ type budget struct {
 	// refused is why the answer is not given after all.
 	refused atomic.Pointer[rail.Error]
 
-	// entered is how many tiers the answer has come into, of the last of which it has a place where holds is true.
-	// entering guards the way from one to the next.
+	// entered is how many tiers the response has come into. Where holds is true, it has a place of the last of them.
+	// entering guards the way from one tier to the next.
 	entering sync.Mutex
 	entered  atomic.Int64
 	holds    bool
@@ -182,8 +182,9 @@ func (b *budget) leave() {
 	}
 }
 
-// charge takes values from the budget, and waits for a place where the answer grows beyond a size, and for its values
-// where the tier has a pace. An error ends the operation: what is being resolved is cancelled, and no further list is.
+// charge takes values from the budget. It waits for a place where the response grows beyond a size, and for its values
+// where the tier has a pace. An error ends the operation: what is being resolved is cancelled, and no further list is
+// resolved.
 func (b *budget) charge(values int64) error {
 	used := b.used.Add(values)
 	if used > b.limit || used < 0 {
@@ -203,13 +204,13 @@ func (b *budget) charge(values int64) error {
 	}
 }
 
-// largeQuery is what a query costs whose answer is taken for a large one from the start. Its root fields are resolved
-// all at once, before the first of them is charged: a page of the dearest search costs half as much.
+// largeQuery is the cost from which on the response to a query counts as large from the start. The root fields of a
+// query are resolved all at once, before the first of them is charged. A page of the dearest search costs half as much.
 const largeQuery = 20_000
 
-// begin charges what is selected at the root. A dear query first takes a place as if its answer was large already.
-// Mutations and events do not: what they cost is what they do, and how large their answers are is seen while they are
-// made.
+// begin charges what is selected at the root. A dear query first takes a place of every tier, as if its response were
+// large already. Mutations and events do not: their cost is what they do, and the size of their responses shows while
+// these are made.
 func (b *budget) begin() error {
 	if b.operation.Operation.Operation == ast.Query && costOf(b.operation) > largeQuery {
 		for tier := range int64(len(b.places.tiers)) {
@@ -221,7 +222,7 @@ func (b *budget) begin() error {
 	return b.charge(b.weight(b.operation.Operation.SelectionSet))
 }
 
-// enter takes a place of the next tier, unless another list of the same answer has just done so.
+// enter takes a place of the next tier, unless another list of the same response has just done so.
 func (b *budget) enter(next int64) error {
 	b.entering.Lock()
 	defer b.entering.Unlock()
@@ -244,7 +245,7 @@ func (b *budget) enter(next int64) error {
 	return err
 }
 
-// pace waits until the tier that the answer has come into gives it these values.
+// pace waits until the tier of the response gives it these values.
 func (b *budget) pace(entered, values int64) error {
 	if entered == 0 {
 		return nil
@@ -273,16 +274,17 @@ func (b *budget) refuse(why *rail.Error) error {
 	return context.Canceled
 }
 
-// tells tells whether the answer has room for one more error.
+// tells counts one more error. It returns whether the response has room for it.
 func (b *budget) tells() bool {
 	return b.refused.Load() == nil && b.errors.Add(1) <= maxErrors
 }
 
-// keyBytes is how long a key of an answer may be for one value: longer ones are written as often as shorter ones.
+// keyBytes is how many bytes a key of a response may have for one value. A longer key counts as more values: it is
+// written just as often.
 const keyBytes = 32
 
-// weight is how many values one thing has of those that are selected. What is in a thing or a list among them is
-// charged when it is known to be there.
+// weight is how many values one object has of those that are selected. The content of an object or a list among them is
+// charged later, when it is known to be there.
 func (b *budget) weight(selections ast.SelectionSet) int64 {
 	if areFields(selections) {
 		return b.weigh(selections)

@@ -12,14 +12,14 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// maxNameBytes bounds what of a name that a client made up is told back to it.
+// maxNameBytes is how many bytes of an unknown name an error repeats.
 const maxNameBytes = 64
 
-// coercion makes values of a schema's types out of JSON, or refuses them. Values are not in its messages: they may be a
-// passenger's name.
+// coercion makes values of a schema's types out of JSON, or refuses them. Its messages repeat no value: a value may be
+// a passenger's name.
 type coercion struct {
 	schema *ast.Schema
-	// at is where the value stands that is looked at: "variable", its name, and the way inside.
+	// at is the place of the value under way: "variable", its name, and the way inside.
 	at []step
 }
 
@@ -45,13 +45,13 @@ func (c *coercion) refuse(format string, args ...any) *gqlerror.Error {
 	return at.refuse(format, args...)
 }
 
-// place is where a value stands.
+// place is the path of a value.
 type place ast.Path
 
 // refuse says what a value must be: "$input.passengers[0].name must be a String, not a number".
 func (p place) refuse(format string, args ...any) *gqlerror.Error {
 	e := gqlerror.ErrorPathf(ast.Path(p), "$%s %s", ast.Path(p[1:]), fmt.Sprintf(format, args...))
-	// Validation's code until it is presented: by that, gqlgen knows that nothing was executed.
+	// It has validation's code until it is presented, by which gqlgen knows that nothing was executed.
 	errcode.Set(e, errcode.ValidationFailed)
 	return e
 }
@@ -69,7 +69,7 @@ func (c *coercion) value(t *ast.Type, given any) (any, *gqlerror.Error) {
 	}
 	definition := c.schema.Types[t.NamedType]
 	if definition == nil {
-		// The document is wrong, which is said when it is validated.
+		// The document is wrong. Its validation says so.
 		return given, nil
 	}
 	switch definition.Kind {
@@ -91,7 +91,7 @@ func (c *coercion) value(t *ast.Type, given any) (any, *gqlerror.Error) {
 	return given, nil
 }
 
-// list coerces to a list; what is none is a list of one.
+// list coerces to a list. A value that is no list becomes a list of one (GraphQL, 3.11).
 func (c *coercion) list(t *ast.Type, given any) (any, *gqlerror.Error) {
 	elements, ok := given.([]any)
 	if !ok {
@@ -173,17 +173,17 @@ func (c *coercion) checkOneOf(definition *ast.Definition, members map[string]any
 	return nil
 }
 
-// scalar coerces to a scalar. Those that are a schema's own are strings; what is in the string is for their reader.
+// scalar coerces to a scalar. A scalar of the schema's own is a string, which its unmarshaller reads later.
 func scalar(name string, given any) (value any, ok bool) {
 	number, isNumber := given.(json.Number)
 	switch name {
 	case "Int":
-		// 5.0 is refused, as it is in a document: only integers are taken, not what happens to be one.
+		// 5.0 is refused, as it is in a document: it is no integer by its spelling.
 		whole, err := strconv.ParseInt(number.String(), 10, 32)
 		return whole, isNumber && err == nil
 	case "Float":
 		float, err := strconv.ParseFloat(number.String(), 64)
-		return float, isNumber && err == nil // JSON has no NaN and no infinity, and too large a number is an error.
+		return float, isNumber && err == nil // JSON has no NaN and no infinity. Too large a number is an error.
 	case "Boolean":
 		truth, ok := given.(bool)
 		return truth, ok
@@ -196,7 +196,7 @@ func scalar(name string, given any) (value any, ok bool) {
 	return text, ok
 }
 
-// wanted names what a scalar takes.
+// wanted names what a scalar takes, for messages.
 func wanted(name string) string {
 	switch name {
 	case "Int":

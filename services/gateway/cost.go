@@ -8,10 +8,10 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// costs refuses operations that are too dear before anything is executed; a gqlgen extension. A field costs one and
-// what is selected below it, or what the schema says: lists at a usual length, and what a field has to be read from. To
-// that comes what its arguments are long: a variable is sent once, and read anew for each field that it is given to.
-// How long lists really are is charged while they are resolved, see budget.
+// costs refuses operations that are too dear before anything is executed. It is a gqlgen extension. A field costs 1 and
+// what is selected below it, or what the schema says: a list at its usual length, and what has to be read for the
+// field. The length of its arguments is added: a variable is sent once, and read again for each field that has it. The
+// true lengths of lists are charged while they are resolved, see budget.
 type costs struct {
 	schema graphql.ExecutableSchema
 	limit  int
@@ -28,7 +28,7 @@ func (c *costs) ExtensionName() string { return "InterlockCosts" }
 // Validate implements graphql.HandlerExtension.
 func (c *costs) Validate(graphql.ExecutableSchema) error { return nil }
 
-// costStat is where an operation's cost is noted for answers.
+// costStat is the name under which an operation's cost is noted for its response.
 const costStat = "InterlockCost"
 
 // MutateOperationContext implements graphql.OperationContextMutator; it notes the cost.
@@ -41,17 +41,18 @@ func (c *costs) MutateOperationContext(ctx context.Context, operation *graphql.O
 	return nil
 }
 
-// costOf is what an operation was found to cost; 0 where that was not looked for.
+// costOf is the cost that was noted for an operation; 0 where none was.
 func costOf(operation *graphql.OperationContext) int {
 	cost, _ := operation.Stats.GetExtension(costStat).(int)
 	return cost
 }
 
-// of is what a selection costs: fragments in place, equal fields once, and without what @skip and @include leave out.
+// of is what a selection costs, with its fragments in place. Equal fields count once, and fields that @skip or @include
+// leave out do not count.
 func (c *costs) of(ctx context.Context, operation *graphql.OperationContext, selections ast.SelectionSet) int {
 	total := 0
 	eachField(operation, selections, func(field *ast.Field, below ast.SelectionSet) {
-		if total <= c.limit { // Otherwise it is too dear, whatever else there is.
+		if total <= c.limit { // Otherwise it is too dear already.
 			total = add(total, c.field(ctx, operation, field, below))
 		}
 	})
@@ -68,7 +69,7 @@ func (c *costs) field(
 	}
 	types := []*ast.Definition{field.ObjectDefinition}
 	if field.ObjectDefinition.IsAbstractType() {
-		// What is behind it will be one of these; the dearest counts.
+		// The object will be of one of these types. The dearest counts.
 		types = c.schema.Schema().GetPossibleTypes(field.ObjectDefinition)
 	}
 	arguments := field.ArgumentMap(operation.Variables)
@@ -80,10 +81,10 @@ func (c *costs) field(
 	return add(cost, argumentsCost(arguments))
 }
 
-// argumentBytes is how long a text is for one value: so much of it is read in the time that a value takes.
+// argumentBytes is how many bytes of a text cost 1: so much is read in the time that a value takes.
 const argumentBytes = 32
 
-// argumentsCost is a value for each thing that an argument has in it, and for each piece of a text.
+// argumentsCost is 1 for each member and element inside an argument, and 1 for each argumentBytes of a text.
 func argumentsCost(argument any) int {
 	cost := 0
 	switch value := argument.(type) {
@@ -101,7 +102,7 @@ func argumentsCost(argument any) int {
 	return cost
 }
 
-// mostCost is as good as endless, and two of it can be added.
+// mostCost is far above every limit, and twice as much is no overflow.
 const mostCost = 1 << 40
 
 func add(a, b int) int { return min(a+b, mostCost) }

@@ -15,11 +15,11 @@ import (
 const (
 	codeTooDeep = "DEPTH_LIMIT_EXCEEDED"
 	codeTooDear = "COMPLEXITY_LIMIT_EXCEEDED"
-	// codeTooLarge is about the answer: how long its lists are is not known before.
+	// codeTooLarge is about the response: the lengths of its lists are known only while it is made.
 	codeTooLarge = "ANSWER_TOO_LARGE"
 )
 
-// documents caches parsed documents that passed all checks. It has two bounds: how many, and how long one may be.
+// documents caches parsed documents that passed all checks. Two bounds hold: how many there are, and how long each is.
 type documents struct{ *lru.LRU[*ast.QueryDocument] }
 
 func newDocuments() documents { return documents{lru.New[*ast.QueryDocument](cachedDocuments)} }
@@ -31,10 +31,10 @@ func (d documents) Add(ctx context.Context, query string, document *ast.QueryDoc
 	}
 }
 
-// documentLimits refuses documents that are too deep or too large, before they are validated: some of GraphQL's rules
-// take the square of a document's size, and gqlgen's count of its complexity the power of two of its fragments. It is a
-// gqlgen extension. Documents in the cache have passed; the others are parsed once more than needed, which is cheap
-// beside validating them.
+// documentLimits refuses documents that are too deep or too large before they are validated. It is a gqlgen extension.
+// Some of GraphQL's rules take time by the square of a document's size, and gqlgen's count of its complexity by two to
+// the power of its fragments. Documents in the cache have passed. The others are parsed once more than needed, which is
+// cheap beside their validation.
 type documentLimits struct {
 	cache  documents
 	tokens int
@@ -59,7 +59,7 @@ func (l *documentLimits) MutateOperationParameters(ctx context.Context, request 
 	}
 	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: request.Query}, l.tokens)
 	if err != nil {
-		// Whoever parses it next says so, in the right words.
+		// gqlgen parses it next, and says what is wrong.
 		return nil
 	}
 	m := measuring{document: document, known: map[string]measure{}, open: map[string]bool{}}
@@ -97,26 +97,27 @@ func refusal(code string, at *ast.Position, format string, args ...any) *gqlerro
 	return e
 }
 
-// measure is how deep a selection goes, how many selections it is with every fragment put in place, and in how many of
-// them it asks for the whole schema.
+// measure is how deep a selection goes, how many selections it has with every fragment in place, and how many of them
+// ask for the whole schema.
 type measure struct{ depth, expanded, schemas int }
 
-// with is both selections side by side.
+// with is the measure of both selections side by side.
 func (a measure) with(b measure) measure {
-	// Far above the limit it no longer matters by how much, and sums must not overflow.
+	// Far above a limit the exact number does not matter, and sums must not overflow.
 	return measure{
 		max(a.depth, b.depth), min(a.expanded+b.expanded, 10*maxExpanded), min(a.schemas+b.schemas, 10*maxSchemas),
 	}
 }
 
-// below is the selection inside one more field.
+// below is the measure of the selection inside one more field.
 func (a measure) below() measure { return measure{a.depth + 1, a.expanded, a.schemas} }
 
-// measuring walks each part of a document once; fragments are remembered.
+// measuring walks each part of a document once. It keeps the measures of fragments.
 type measuring struct {
 	document *ast.QueryDocument
 	known    map[string]measure
-	// open are the fragments the walk is inside of: a circle ends there, and is left for validation to refuse.
+	// open are the fragments that the walk is inside of. A circle of fragments ends there, and validation refuses it
+	// later.
 	open map[string]bool
 
 	selections int
@@ -140,7 +141,7 @@ func (m *measuring) set(selections ast.SelectionSet) measure {
 			}
 			inner := m.set(one.SelectionSet)
 			if one.Name == "__schema" || one.Name == "__type" {
-				// Introspection is deep by nature; GraphQL's own rules and its cost bound it.
+				// Introspection is deep by nature. A rule of GraphQL and its cost bound it.
 				inner.depth = 0
 			}
 			if one.Name == "__schema" {

@@ -127,7 +127,7 @@ func addAllButLast(ctx context.Context, err error) error {
 
 func badInput() map[string]any { return map[string]any{"code": string(rail.BadUserInput)} }
 
-// show is what a client is told of an error of ours that belongs to no field.
+// show is what a client is told of a refusal that belongs to no field.
 func (p *errorPresenter) show(ctx context.Context, e *rail.Error) *gqlerror.Error {
 	out := &gqlerror.Error{}
 	p.tell(ctx, out, e)
@@ -135,7 +135,7 @@ func (p *errorPresenter) show(ctx context.Context, e *rail.Error) *gqlerror.Erro
 	return out
 }
 
-// tell fills in what a client is told of an error of ours, and logs its cause.
+// tell fills in what a client is told of a refusal, and logs its cause.
 func (p *errorPresenter) tell(ctx context.Context, out *gqlerror.Error, e *rail.Error) {
 	out.Message = e.Message
 	out.Extensions = map[string]any{"code": string(e.Code)}
@@ -165,7 +165,7 @@ func (p *errorPresenter) about(ctx context.Context, out *gqlerror.Error, e *rail
 	}
 }
 
-// mayWarn keeps warnings to one per interval and code.
+// mayWarn allows one warning per code and warnInterval.
 func (p *errorPresenter) mayWarn(code rail.Code) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,8 +180,8 @@ func (p *errorPresenter) mayWarn(code rail.Code) bool {
 	return true
 }
 
-// recovered is gqlgen's recover function, and that of all other requests: it logs the panic where its stack still is,
-// and gives an error that says no more.
+// recovered is gqlgen's recover function, and that of all other requests. It logs the panic while its stack is still
+// there, and returns an error without it.
 func (p *errorPresenter) recovered(ctx context.Context, cause any) error {
 	p.metrics.panics.Inc()
 	p.log.ErrorContext(ctx, "a request panicked", "operation", operationName(ctx), "request_id", requestID(ctx),
@@ -189,7 +189,7 @@ func (p *errorPresenter) recovered(ctx context.Context, cause any) error {
 	return &rail.Error{Code: rail.Internal, Message: internalText}
 }
 
-// operationName is what a log line calls an operation: the client's name for it, else its kind.
+// operationName is the name of an operation in the log: the client's name for it, or else its kind.
 func operationName(ctx context.Context) string {
 	if !graphql.HasOperationContext(ctx) {
 		return ""

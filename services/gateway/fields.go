@@ -5,12 +5,12 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// fewFields is up to how many fields are held against each other to see that no two have one key.
+// fewFields is up to how many fields are compared with each other to see that no two have one key.
 const fewFields = 32
 
-// eachField calls visit for each field of a selection, with what is selected below it: fragments in place, equal fields
-// once, and without what @skip and @include leave out. Only where something has to be collected it calls
-// graphql.CollectFields, which allocates for every field.
+// eachField calls visit for each field of a selection, with what is selected below it. Fragments are in place, equal
+// fields come once, and fields that @skip or @include leave out do not come. It calls graphql.CollectFields only where
+// it must: that allocates for every field.
 func eachField(
 	operation *graphql.OperationContext, selections ast.SelectionSet, visit func(*ast.Field, ast.SelectionSet),
 ) {
@@ -26,7 +26,7 @@ func eachField(
 	}
 }
 
-// areFields tells whether a selection is some fields, each with a key of its own and always there.
+// areFields tells whether a selection has only fields, each with a key of its own and without directives.
 func areFields(selections ast.SelectionSet) bool {
 	if len(selections) > fewFields {
 		return false

@@ -1,21 +1,23 @@
-// Package gateway is the door: HTTP in front of the GraphQL schema.
+// Package gateway is HTTP in front of the GraphQL schema.
 //
 // It serves GraphQL at /graphql over POST, GET (queries only), WebSocket (graphql-transport-ws) and server-sent events,
-// the playground, the schema's text, health and metrics. It proves who asks once, at the door, and puts the viewer into
-// the context; it decides how large, deep, dear, long and many requests may be; it turns errors into codes. It never
-// knows what a train is, never decides what a viewer may do, and never lets the text of an error out that is not a
-// *rail.Error or GraphQL's own.
+// the playground, the schema's text, health and metrics. It checks a request's token once and puts the viewer into the
+// context. It bounds the size, depth, cost, duration and number of requests, and turns errors into codes. It knows no
+// trains and decides no viewer's rights. Only the texts of a *rail.Error and of GraphQL's own errors reach a client.
 //
-// Every refusal has a GraphQL error body with extensions.code. Status codes follow GraphQL over HTTP: 200 for what was
-// executed, whatever became of it (half an answer is an answer, and retries hang on extensions.code); 4xx or 503 for
-// what was not: 400 for a document or variables that make no sense, 401 for a token that proves nothing (none at all is
-// anonymous), 403 for a foreign origin, 405, 413, 415, 421 for a name (Host) that is not ours, and 503 with Retry-After
-// for what is too much or cannot be said just now; 429 with Retry-After for more streams than one viewer or address may
-// have. Transports are our own: gqlgen's echo bodies, answer 200 to what they could not read, write to slow readers for
-// ever, and let operations on a WebSocket past the limits. Its executor is used as it is.
+// Every refusal has a GraphQL error body with extensions.code. Status codes follow GraphQL over HTTP. What was executed
+// has 200, also where it failed in part or as a whole: clients retry by extensions.code. What was not executed has 4xx
+// or 503: 400 for a document or variables that make no sense, 401 for a token that is not valid (a request without one
+// is anonymous), 403 for a foreign origin, 405, 413, 415, 421 for a Host that is not one of the server's names, 429
+// with Retry-After for more streams than one viewer or address may have, and 503 with Retry-After for too many requests
+// and for what cannot be told just now.
 //
-// A Gateway is immutable once made, but for counters and the set of open streams, and safe for concurrent use. Drain
-// ends its streams; nothing of it runs when no request does.
+// The transports are the package's own. Those of gqlgen echo bodies, answer 200 to a body that they cannot read, write
+// to slow readers without end, and let operations on a WebSocket past the limits. gqlgen's executor is used as
+// it is.
+//
+// A Gateway is safe for concurrent use. Only its counters and its set of open streams change once it is made.
+// Drain ends its streams. Nothing of it runs while there is no request.
 package gateway
 
 import (
@@ -45,7 +47,7 @@ type Version struct {
 // Options make a Gateway. Zero limits are the defaults of the same name.
 type Options struct {
 	Schema graphql.ExecutableSchema
-	// SchemaText is what /schema.graphql shows.
+	// SchemaText is the text at /schema.graphql.
 	SchemaText string
 	// Identity checks tokens.
 	Identity identity.Verifier
@@ -62,7 +64,7 @@ type Options struct {
 	Durability string
 	// Registry takes the metrics and serves them; nil makes one.
 	Registry *prometheus.Registry
-	// Log gets what must not reach the client; nil is slog.Default.
+	// Log gets the errors that must not reach clients; nil is slog.Default.
 	Log     *slog.Logger
 	Version Version
 	// NewRequestID names requests that come without a name; nil makes UUIDs.
@@ -71,20 +73,20 @@ type Options struct {
 	MaxBodyBytes    int64
 	DepthLimit      int
 	ComplexityLimit int
-	// ResponseLimit is how many values an answer, or an event of a stream, may have: fields, and elements of lists.
+	// ResponseLimit is how many values a response, or an event of a stream, may have: fields, and elements of lists.
 	ResponseLimit    int
 	TokenLimit       int
 	OperationTimeout time.Duration
 	MaxInFlight      int
-	// MaxReading is how many operations are read and checked at a time: fewer than there are threads that run Go code,
-	// so that one is left to look at the network. It says how many processors there are for answers, too.
+	// MaxReading is how many operations are read and checked at a time. It is less than the threads that run Go code,
+	// so that one is left to look at the network. It also counts as the number of processors for responses.
 	MaxReading             int
 	MaxStreams             int
 	MaxOperationsPerSocket int
-	// MaxStreamsPerViewer and MaxStreamsPerAddress bound the WebSockets and event streams of one viewer, and those
-	// without a token of one client address.
+	// MaxStreamsPerViewer bounds the WebSockets and event streams of one viewer, and MaxStreamsPerAddress those without
+	// a token of one client address.
 	MaxStreamsPerViewer, MaxStreamsPerAddress int
-	// TrustedProxies are whose X-Forwarded-For is believed.
+	// TrustedProxies are the proxies whose X-Forwarded-For counts.
 	TrustedProxies []netip.Prefix
 	// Starting is true until the server can serve streams; nil is never. It does not become true again.
 	Starting func() bool
@@ -174,7 +176,7 @@ func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
 	return value
 }
 
-// newExecutor puts GraphQL together: limits first, so that nothing is spent on what is refused.
+// newExecutor puts GraphQL together. Limits come first, so that a refusal costs little.
 func (g *Gateway) newExecutor() *handler.Server {
 	cache := newDocuments()
 	server := handler.New(g.options.Schema)
@@ -187,8 +189,7 @@ func (g *Gateway) newExecutor() *handler.Server {
 	server.Use(&inputs{schema: g.options.Schema.Schema(), cache: cache, tokens: g.options.TokenLimit})
 	server.Use(extension.Introspection{})
 	server.Use(&costs{schema: g.options.Schema, limit: g.options.ComplexityLimit})
-	// Around the operations, whose time is over when they are answered: an answer counts for as long as it is on its
-	// way.
+	// It comes before operations, whose time ends with their response: a response counts until it is sent.
 	server.Use(&responseLimits{limit: int64(g.options.ResponseLimit), places: g.places, presenter: g.presenter})
 	server.Use(&operations{timeout: g.options.OperationTimeout, metrics: g.metrics})
 	server.AddTransport(websocketTransport{g})
@@ -204,7 +205,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.
 func (g *Gateway) Registry() *prometheus.Registry { return g.options.Registry }
 
 // Drain makes the server unready and ends every stream, WebSockets with 1001 (going away), so that clients go
-// elsewhere. A stream that was asked for something else than a subscription answers that first. It does not wait.
+// elsewhere. A stream first answers the queries and mutations that it was asked. Drain does not wait.
 func (g *Gateway) Drain() {
 	g.checks.drain()
 	g.streams.drain()

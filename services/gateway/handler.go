@@ -82,7 +82,7 @@ func (g *Gateway) checkRoom(isStream bool) error {
 	return nil
 }
 
-// viewerOf proves who asks; nil, nil where nobody says who they are.
+// viewerOf checks the token of a request. It returns nil and no error where there is none: the request is anonymous.
 func (g *Gateway) viewerOf(ctx context.Context, authorization []string) (*rail.Viewer, error) {
 	if len(authorization) == 0 || len(authorization) == 1 && strings.TrimSpace(authorization[0]) == "" {
 		return nil, nil
@@ -99,7 +99,7 @@ func (g *Gateway) viewerOf(ctx context.Context, authorization []string) (*rail.V
 	return viewer, nil
 }
 
-// refuseToken answers who proved nothing with 401, and who cannot be checked just now with 503.
+// refuseToken answers 401 to a token that is not valid, and 503 where no token can be checked just now.
 func (g *Gateway) refuseToken(w http.ResponseWriter, r *http.Request, err error) {
 	if rail.CodeOf(err) == rail.Unauthenticated {
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
@@ -109,8 +109,8 @@ func (g *Gateway) refuseToken(w http.ResponseWriter, r *http.Request, err error)
 	g.refuse(w, r, http.StatusServiceUnavailable, err)
 }
 
-// isJSON tells whether the body is what we read. Only such a POST makes browsers ask first (a preflight), so no form of
-// a foreign page gets past it.
+// isJSON tells whether the body is JSON in UTF-8. Browsers ask first (a preflight) before a page sends such a POST, so
+// a form of a foreign page cannot send one.
 func isJSON(r *http.Request) bool {
 	mediaType, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset := parameters["charset"]
@@ -119,8 +119,7 @@ func isJSON(r *http.Request) bool {
 		(encoding == "" || strings.EqualFold(encoding, "identity"))
 }
 
-// isWebSocket tells whether the client wants a WebSocket. Other upgrades (curl offers h2c) are for the server to
-// ignore.
+// isWebSocket tells whether the client wants a WebSocket. Other upgrades are ignored: curl offers h2c.
 func isWebSocket(r *http.Request) bool {
 	return r.Method == http.MethodGet && hasToken(r.Header.Values("Upgrade"), "websocket")
 }
@@ -130,7 +129,7 @@ func wantsSSE(r *http.Request) bool {
 	return accepts(r, "text/event-stream")
 }
 
-// accepts tells whether a media type is named by Accept, wildcards left aside.
+// accepts tells whether Accept names a media type. Wildcards do not count.
 func accepts(r *http.Request, mediaType string) bool {
 	for _, field := range r.Header.Values("Accept") {
 		for part := range strings.SplitSeq(field, ",") {
@@ -154,7 +153,7 @@ func hasToken(fields []string, token string) bool {
 	return false
 }
 
-// inFlight counts the operations in flight.
+// inFlight counts the operations in flight, up to a limit.
 type inFlight struct {
 	limit int64
 	now   atomic.Int64
@@ -170,7 +169,7 @@ func (f *inFlight) start() bool {
 
 func (f *inFlight) end() { f.now.Add(-1) }
 
-// statusError is a request that cannot be read, and the status it is refused with.
+// statusError is a refusal with the HTTP status that it is answered with.
 type statusError struct {
 	status int
 	err    *rail.Error
@@ -187,7 +186,8 @@ func unreadable(format string, args ...any) error {
 	return badRequest(http.StatusBadRequest, format, args...)
 }
 
-// refuseUnread answers a request that could not be read.
+// refuseUnread answers a request that was refused before it was understood. err is a *statusError, errPersistedQuery,
+// or an error of ours, which becomes 500.
 func (g *Gateway) refuseUnread(w http.ResponseWriter, r *http.Request, err error) {
 	var body *statusError
 	if errors.As(err, &body) {
@@ -195,7 +195,7 @@ func (g *Gateway) refuseUnread(w http.ResponseWriter, r *http.Request, err error
 		return
 	}
 	if errors.Is(err, errPersistedQuery) {
-		// Those who send hashes expect an answer, not a failure.
+		// Clients that send hashes expect a 200 (Apollo's automatic persisted queries).
 		g.refuse(w, r, http.StatusOK, err)
 		return
 	}

@@ -18,8 +18,8 @@ import (
 type Check struct {
 	// Name is a word for a probe's reader: "ledger", "timetable".
 	Name string
-	// Ready says how it is, or why not. The text of a *rail.Error is shown to anybody, any other error's goes to the
-	// log.
+	// Ready returns how the thing is, or an error. The text of a *rail.Error is public; that of any other error goes to
+	// the log.
 	Ready func(ctx context.Context) (message string, err error)
 }
 
@@ -29,7 +29,7 @@ type checks struct {
 	durability string
 	version    Version
 	log        *slog.Logger
-	// one run of the checks serves all who ask meanwhile: /readyz is open to anybody.
+	// one run of the checks serves all requests that come meanwhile: /readyz is public.
 	one singleflight.Group
 
 	mu       sync.Mutex
@@ -63,7 +63,7 @@ type checkResult struct {
 
 // ServeHTTP implements http.Handler.
 func (c *checks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// The run belongs to all who wait for it, so it does not end with the one who happened to start it.
+	// All these requests share the run, so it does not end with the one that started it.
 	answer, _, _ := c.one.Do("", func() (any, error) { return c.run(context.WithoutCancel(r.Context())), nil })
 	now := answer.(readiness)
 	status := http.StatusOK
@@ -73,7 +73,7 @@ func (c *checks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	// The only error left is a client that went away.
+	// An error can only mean that the client is gone.
 	_ = json.NewEncoder(w).Encode(now)
 }
 
@@ -97,7 +97,7 @@ func (c *checks) run(ctx context.Context) readiness {
 	return now
 }
 
-// ask runs one check. A change for the worse is logged once, and so is the recovery.
+// ask runs one check. It logs when the check begins to fail, and when it passes again.
 func (c *checks) ask(ctx context.Context, check Check) checkResult {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -127,7 +127,7 @@ func (c *checks) ask(ctx context.Context, check Check) checkResult {
 	return checkResult{check.Name, false, message}
 }
 
-// callCheck keeps a check that panics from taking the server down.
+// callCheck calls a check, and returns its panic as an error, so that the server lives on.
 func callCheck(ctx context.Context, check Check) (message string, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

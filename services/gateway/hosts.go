@@ -10,11 +10,11 @@ import (
 	"interlock/services/rail"
 )
 
-// unknownHost is the answer to a name that is not ours.
+// unknownHost is the refusal of a name that is not one of the server's.
 var unknownHost = rail.Refuse(rail.Forbidden, "the server does not answer to this name (Host); see --hosts")
 
-// hosts are the names a server answers to. A page that has its own name point at this server (DNS rebinding) is of one
-// origin with it in the eyes of a browser: only the name tells that it was written for somebody else.
+// hosts are the names a server answers to. A page can have its own name point at this server (DNS rebinding). A browser
+// then takes the two for one origin, and only the name in the request shows that the page is foreign.
 type hosts struct {
 	any   bool
 	named map[string]bool
@@ -43,8 +43,8 @@ func isAddress(name string) bool {
 	return err == nil
 }
 
-// answers tells whether the request was sent to one of our names: one that is set, one of loopback's, or the very
-// address that the connection came to. The port is not compared: no page can choose another server's.
+// answers tells whether the request was sent to one of the server's names: one of the settings, one of loopback's, or
+// the address that the connection came to. Ports are not compared: a page cannot choose the port of another server.
 func (h hosts) answers(r *http.Request) bool {
 	name := hostName(r.Host)
 	if h.any || h.named[name] || name == "localhost" {
@@ -61,7 +61,7 @@ func (h hosts) answers(r *http.Request) bool {
 	return ok && local.AddrPort().Addr().Unmap().WithZone("") == address.Unmap().WithZone("")
 }
 
-// hostName is a Host header's name in one spelling: without port, brackets, the last dot and capital letters.
+// hostName is the name in a Host header, in one spelling: lower case, without port, brackets and the last dot.
 func hostName(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -71,7 +71,7 @@ func hostName(host string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// answerable refuses requests to names that are not ours.
+// answerable refuses requests to names that are not the server's.
 func (g *Gateway) answerable(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !g.hosts.answers(r) {

@@ -9,12 +9,12 @@ import (
 	"interlock/services/rail"
 )
 
-// httpTransport is one question and one answer.
+// httpTransport is one request and one response.
 type httpTransport struct{ g *Gateway }
 
 var _ graphql.Transport = httpTransport{}
 
-// Supports implements graphql.Transport: what is no stream comes here.
+// Supports implements graphql.Transport. It comes last, and takes what the transports of streams do not.
 func (t httpTransport) Supports(*http.Request) bool { return true }
 
 // Do implements graphql.Transport.
@@ -41,7 +41,7 @@ func (t httpTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 	responses, ctx := exec.DispatchOperation(ctx, operation)
 	response := responses(ctx)
 	if response == nil {
-		// The time was over before anything was executed.
+		// Its time was over before anything was executed.
 		t.g.refuse(w, r, http.StatusServiceUnavailable, tookTooLong)
 		return
 	}
@@ -51,7 +51,8 @@ func (t httpTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 	writeResponse(w, r, http.StatusOK, writeTimeout, response)
 }
 
-// refuseMutationByGET keeps what browsers, caches and crawlers may fetch from changing anything.
+// refuseMutationByGET refuses a mutation over GET, and returns whether it did. Browsers, caches and crawlers may repeat
+// a GET at will.
 func (g *Gateway) refuseMutationByGET(
 	w http.ResponseWriter, r *http.Request, operation *graphql.OperationContext,
 ) bool {

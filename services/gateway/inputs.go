@@ -15,9 +15,9 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
-// inputs holds values to the types of the schema as the GraphQL specification coerces them (September 2025, 3 and
-// 6.1.2): those of variables before gqlgen takes them, which is more lenient, and those written in documents by a rule
-// beside GraphQL's own. It is a gqlgen extension.
+// inputs coerces values to the types of the schema as the GraphQL specification does (September 2025, 3 and 6.1.2). It
+// is a gqlgen extension. Values of variables are coerced before gqlgen takes them, which is more lenient. Values in
+// documents are checked by a rule beside GraphQL's own.
 type inputs struct {
 	schema *ast.Schema
 	cache  documents
@@ -36,11 +36,12 @@ func (i *inputs) ExtensionName() string { return "InterlockInputs" }
 // Validate implements graphql.HandlerExtension.
 func (i *inputs) Validate(graphql.ExecutableSchema) error { return nil }
 
-// usualDepth is as deep as a value stands in most requests: the variable, and a field of a thing in a list of it.
+// usualDepth is how many steps the path of a value has in most requests: a variable, a list in it, and a field of its
+// elements.
 const usualDepth = 8
 
-// MutateOperationParameters implements graphql.OperationParameterMutator: it gives each variable the value that its
-// type makes of it.
+// MutateOperationParameters implements graphql.OperationParameterMutator. It coerces the value of each variable to its
+// type.
 func (i *inputs) MutateOperationParameters(ctx context.Context, request *graphql.RawParams) *gqlerror.Error {
 	document, cached := i.cache.Get(ctx, request.Query)
 	if !cached {
@@ -54,7 +55,7 @@ func (i *inputs) MutateOperationParameters(ctx context.Context, request *graphql
 	if !cached {
 		var err error
 		if document, err = parser.ParseQueryWithTokenLimit(&ast.Source{Input: request.Query}, i.tokens); err != nil {
-			// Whoever parses it next says so, in the right words.
+			// gqlgen parses it next, and says what is wrong.
 			return nil
 		}
 	}
@@ -82,8 +83,9 @@ func (i *inputs) MutateOperationParameters(ctx context.Context, request *graphql
 	return nil
 }
 
-// MutateOperationContext implements graphql.OperationContextMutator: a variable that may be null may stand where null
-// may not, if there is a default; a null that is given goes past the default, and gqlgen would make a zero of it.
+// MutateOperationContext implements graphql.OperationContextMutator. It refuses a null where a type has none. By
+// GraphQL's rules, a nullable variable may be used there if there is a default. A null that is given overrides the
+// default, and gqlgen would make a zero of it.
 func (i *inputs) MutateOperationContext(_ context.Context, operation *graphql.OperationContext) *gqlerror.Error {
 	null := map[string]bool{}
 	for name, value := range operation.Variables {
@@ -97,7 +99,7 @@ func (i *inputs) MutateOperationContext(_ context.Context, operation *graphql.Op
 	return nulls{null: null, seen: map[string]bool{}}.selections(operation.Operation.SelectionSet)
 }
 
-// nulls looks for variables that are null where a type has none.
+// nulls looks for variables that are null where a type has no null.
 type nulls struct{ null, seen map[string]bool }
 
 func (n nulls) selections(set ast.SelectionSet) *gqlerror.Error {
@@ -148,17 +150,18 @@ func (n nulls) value(value *ast.Value) *gqlerror.Error {
 	return nil
 }
 
-// valuesRule names the rule below, and GraphQL's own of the same purpose: what they refuse is a value, not a document.
+// valuesRule and ownValuesRule name the rule below and GraphQL's own of the same purpose. What they refuse is a value,
+// and not a document.
 const (
 	valuesRule    = "InterlockValues"
 	ownValuesRule = "ValuesOfCorrectType"
 )
 
-// newRules are GraphQL's rules for documents, and what its own on values leave to the scalars of a server.
+// newRules are GraphQL's rules for documents, and a rule on values for what GraphQL leaves to a server's scalars.
 func newRules() *rules.Rules {
 	all := rules.NewDefaultRules()
-	// For "Did you mean" an unknown name would be held against every type there is, letter by letter: 200 KB of it take
-	// a third of a second. Other rules have a few fields or arguments to hold it against.
+	// For "Did you mean", the rule would compare an unknown name with every type, letter by letter: a name of 200 KB
+	// takes a third of a second. The other rules compare a name with a few fields or arguments.
 	all.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
 	all.AddRule(valuesRule, func(observers *core.Events, addError core.AddErrFunc) {
 		observers.OnValue(func(_ *core.Walker, value *ast.Value) {
@@ -171,8 +174,8 @@ func newRules() *rules.Rules {
 	return all
 }
 
-// literalFits tells whether a value that is written in a document is one of its type, as far as GraphQL's own rule does
-// not say so already.
+// literalFits tells whether a literal in a document is a value of its type. What GraphQL's own rule refuses, it lets
+// pass.
 func literalFits(value *ast.Value) bool {
 	switch {
 	case value.Kind == ast.Variable || value.Kind == ast.NullValue:
@@ -194,11 +197,11 @@ func literalFits(value *ast.Value) bool {
 	return value.Kind == ast.StringValue || value.Kind == ast.BlockValue
 }
 
-// surrogate finds what may be half of a surrogate pair in a document.
+// surrogate matches an escape that may be half of a surrogate pair.
 var surrogate = regexp.MustCompile(`\\u[dD][89a-fA-F]`)
 
-// loneSurrogate refuses a string with half of a surrogate pair in it: that is no character, and the parser would put
-// another one in its place.
+// loneSurrogate refuses a string with half of a surrogate pair in it. Half a pair is no character, and the parser would
+// put another character in its place.
 func loneSurrogate(query string) *gqlerror.Error {
 	if !surrogate.MatchString(query) {
 		return nil
@@ -208,7 +211,7 @@ func loneSurrogate(query string) *gqlerror.Error {
 	for {
 		token, err := lex.ReadToken()
 		if err != nil || token.Kind == lexer.EOF {
-			// Whoever parses it next says what is wrong.
+			// gqlgen parses it next, and says what is wrong.
 			return nil
 		}
 		if token.Kind == lexer.String && hasLoneSurrogate(string(all[token.Pos.Start:token.Pos.End])) {
@@ -218,7 +221,8 @@ func loneSurrogate(query string) *gqlerror.Error {
 	}
 }
 
-// hasLoneSurrogate goes through the escapes of a string as it is written.
+// hasLoneSurrogate tells whether a string, as it is written, has an escape of half a surrogate pair without the other
+// half.
 func hasLoneSurrogate(written string) bool {
 	high := false
 	for len(written) > 0 {

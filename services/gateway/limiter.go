@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// limiter lets few operations be read and checked at a time. The rest stand before it in a line. Ten thousand that were
-// all being read at once would stand in the scheduler's line instead, and with them the one goroutine that sells, after
-// each statement of each batch.
+// limiter bounds how many operations are read and checked at a time. The others wait in its queue. Were ten thousand
+// read at once, they would wait in the queue of Go's scheduler, together with the goroutine that sells, which waits
+// there after each statement of each batch.
 type limiter struct {
 	places  chan struct{}
 	waiting atomic.Int64
-	// waited is how long the last one who passed had stood in the line, in nanoseconds.
+	// waited is how long the last operation that got its turn had waited, in nanoseconds.
 	waited atomic.Int64
 }
 
 func newLimiter(places int) *limiter { return &limiter{places: make(chan struct{}, places)} }
 
-// do does a request's work when it is its turn. The work must not wait for anybody. Whoever has gone away meanwhile, or
-// has stood there for maxStanding, is refused, and nothing is done.
+// do runs the work of a request in its turn. The work must not wait for anything. do returns an error, and does not run
+// the work, where ctx ends first or no turn comes within maxLimiterWait.
 func (l *limiter) do(ctx context.Context, work func()) error {
 	since := time.Now()
 	select {
@@ -36,7 +36,7 @@ func (l *limiter) do(ctx context.Context, work func()) error {
 	return nil
 }
 
-// wait waits for a place.
+// wait waits in the queue for a place. Its error is a *statusError with 503.
 func (l *limiter) wait(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, maxLimiterWait)
 	defer cancel()
@@ -50,7 +50,8 @@ func (l *limiter) wait(ctx context.Context) error {
 	}
 }
 
-// overloaded tells whether whoever comes now had better come later. Those who stand in the line already stay.
+// overloaded tells whether a new request should be refused: the queue is not empty, and it is slow. Requests in the
+// queue stay there.
 func (l *limiter) overloaded() bool {
 	return l.waiting.Load() > 0 && time.Duration(l.waited.Load()) > overloadedAfter
 }

@@ -6,20 +6,20 @@ import "time"
 const (
 	// DefaultMaxBodyBytes is twice what publishing a train with 256 calls and 20 coaches takes.
 	DefaultMaxBodyBytes = 256 << 10
-	// DefaultDepthLimit is a few levels more than the deepest sensible question has: viewer, orders, edges, node,
-	// tickets, order, run, availability, classes, price, amount are 11.
+	// DefaultDepthLimit is a few levels more than the deepest sensible query has: viewer, orders, edges, node, tickets,
+	// order, run, availability, classes, price, amount are 11.
 	DefaultDepthLimit = 15
 	// DefaultComplexityLimit admits a hundred offers with every scalar of their runs, calls (30 of them, with stations)
 	// and classes, about 50,000, twice.
 	DefaultComplexityLimit = 100_000
-	// DefaultResponseLimit is as many values as the cost admits at usual lengths: some 5 MB of an answer, 100 MB while
-	// it is made.
+	// DefaultResponseLimit is as many values as the cost admits at usual lengths: some 5 MB of a response, and 100 MB
+	// while it is made.
 	DefaultResponseLimit = 100_000
 	// DefaultTokenLimit is more than the largest mutation written without variables, and keeps parsing under 5 ms.
 	DefaultTokenLimit = 10_000
-	// DefaultOperationTimeout is longer than any honest answer takes; whoever still waits has given up.
+	// DefaultOperationTimeout is longer than any honest response takes. A client that still waits has given up.
 	DefaultOperationTimeout = 10 * time.Second
-	// DefaultMaxInFlight is the rush of ten thousand buyers, twice. An operation that waits costs some 20 KiB.
+	// DefaultMaxInFlight is twice the rush of ten thousand buyers. An operation that waits costs some 20 KiB.
 	DefaultMaxInFlight = 20_000
 	// DefaultMaxReading fits two processors.
 	DefaultMaxReading = 2
@@ -27,43 +27,43 @@ const (
 	DefaultMaxStreams = 50_000
 	// DefaultMaxStreamsPerViewer is a tab or an app on each of a few devices, several times over.
 	DefaultMaxStreamsPerViewer = 20
-	// DefaultMaxStreamsPerAddress is for streams without a token. Phones behind a carrier share an address; those with
-	// a token are not counted there.
+	// DefaultMaxStreamsPerAddress is for streams without a token. Phones behind a carrier share an address. A stream
+	// with a token does not count there.
 	DefaultMaxStreamsPerAddress = 200
 	// DefaultMaxOperationsPerSocket is what one WebSocket may have running: a phone shows a few screens, a board in a
 	// station a few dozen trains.
 	DefaultMaxOperationsPerSocket = 100
 )
 
-// The limits that are nobody's setting.
+// The limits that Options do not change.
 const (
-	// maxSelections bounds the selections of one document. Holding fields against each other takes the square of it:
-	// 500 take 15 ms, 4,000 take a second. Introspection has about 100.
+	// maxSelections bounds the selections of one document. To compare its fields takes time by the square of that: 500
+	// take 15 ms, 4,000 take a second. Introspection has about 100.
 	maxSelections = 500
-	// maxRepeats bounds how often one answer key is selected at one place: a fragment or two may share it, more is an
-	// attempt at the square above.
+	// maxRepeats bounds how often one response key is selected at one place. A few fragments may share a key; more is
+	// an attempt at the square above.
 	maxRepeats = 16
-	// maxExpanded bounds the selections once every fragment is put in place: 20 fragments that each name the next one
-	// twice are a million.
+	// maxExpanded bounds the selections with every fragment in place: 20 fragments that each name the next one twice
+	// are a million.
 	maxExpanded = 5_000
 	// maxSchemas bounds how often a document asks for the whole schema: tools ask once, and it is a few thousand
 	// values.
 	maxSchemas = 1
-	// maxErrors bounds the errors of one answer; nobody reads on.
+	// maxErrors bounds the errors of one response.
 	maxErrors = 20
-	// maxMessageBytes bounds what an error says: messages quote what a client has sent, which may be long.
+	// maxMessageBytes bounds the message of an error. A message may quote what the client has sent.
 	maxMessageBytes = 1_000
-	// cachedDocuments and cachedDocumentBytes bound the cache of parsed documents: a parsed one takes some 30 times its
-	// text, so all of them stay under 64 MB. A front end has a few dozen, of about a kilobyte.
+	// cachedDocuments and cachedDocumentBytes bound the cache of parsed documents. A parsed document takes some 30
+	// times its text, so that all of them stay under 64 MB. A front end has a few dozen documents of about a kilobyte.
 	cachedDocuments     = 500
 	cachedDocumentBytes = 4 << 10
-	// bodyTimeout is for sending a whole body; a client that drips it holds a connection no longer than that.
+	// bodyTimeout is how long a client may take to send a whole body. A client that drips holds a connection no longer.
 	bodyTimeout = 15 * time.Second
-	// writeTimeout is for taking an answer, or one event of a stream: whoever takes nothing for so long is gone, or
-	// would make us keep what it does not read.
+	// writeTimeout is how long a client may take to read a response, or one event of a stream. A client that takes
+	// longer is gone, or makes the server keep what it does not read.
 	writeTimeout = 15 * time.Second
-	// fileTimeout is for taking a page or one of its scripts: the largest comes in that time over a slow phone's 200
-	// kbit/s.
+	// fileTimeout is how long a client may take to read a page or one of its scripts. The largest takes so long over a
+	// slow phone's 200 kbit/s.
 	fileTimeout = time.Minute
 	// initTimeout is for the first message on a WebSocket.
 	initTimeout = 10 * time.Second
@@ -73,19 +73,19 @@ const (
 	checkTimeout = 2 * time.Second
 	// preflightAge is how long a browser may remember what it may ask; Chromium remembers no longer than 2 h.
 	preflightAge = 2 * time.Hour
-	// overloadedAfter is how long the last one who was read has stood in the line when whoever comes is sent away: a
-	// crowd that comes in one moment stands there by then, and the rest is told at once, not after a second.
+	// overloadedAfter is how long the last operation had waited for the limiter when new requests are refused. A crowd
+	// that comes in one moment is in the queue by then. The rest is refused at once, and not after a second.
 	overloadedAfter = 250 * time.Millisecond
-	// maxLimiterWait bounds the time in that line: whoever stood there for longer had little of a client's own time
-	// left.
+	// maxLimiterWait bounds the wait for the limiter. After a longer wait, little would be left of the client's own
+	// timeout.
 	maxLimiterWait = 5 * time.Second
-	// overloadRetry is what a refused client is told to wait: long enough for some thousand others to be served.
+	// overloadRetry is how long a refused client is told to wait. Some thousand others are served in that time.
 	overloadRetry = time.Second
-	// startingRetry is about how long a server reads its timetable when it starts.
+	// startingRetry is about how long a server that starts reads its timetable.
 	startingRetry = 2 * time.Second
-	// streamRetry is for those who have as many streams as they may have: theirs end by the minute.
+	// streamRetry is how long a client with too many streams is told to wait. Streams end by the minute.
 	streamRetry = 30 * time.Second
-	// warnInterval is the least time between two warnings of one kind: a database that is down fails every request.
+	// warnInterval is the least time between two warnings of one code. While a database is down, every request fails.
 	warnInterval = time.Second
 )
 
@@ -93,12 +93,13 @@ const (
 const (
 	// readHeaderTimeout ends clients that drip their headers (slow loris).
 	readHeaderTimeout = 5 * time.Second
-	// idleTimeout is longer than the 60 s load balancers commonly keep connections for, so that it is them who close.
+	// idleTimeout is longer than the 60 s for which load balancers commonly keep connections, so that the load balancer
+	// closes first.
 	idleTimeout = 2 * time.Minute
-	// sendBuffer is what the system keeps of answers that a client has not taken: a usual answer is not longer, and a
-	// phone a fifth of a second away still gets 5 Mbit/s. By itself Linux keeps up to 4 MB for each connection, of
-	// memory that is nobody's budget.
+	// sendBuffer is how many bytes the system keeps of a response that its client has not read yet. A usual response is
+	// not longer, and a phone a fifth of a second away still gets 5 Mbit/s. By itself, Linux keeps up to 4 MB for each
+	// connection, in memory that no limit here counts.
 	sendBuffer = 128 << 10
-	// maxHeaderBytes leaves room for a token of 16 KiB and for a question in the URL.
+	// maxHeaderBytes leaves room for a token of 16 KiB and for a query in the URL.
 	maxHeaderBytes = 32 << 10
 )

@@ -14,7 +14,7 @@ import (
 	"interlock/services/rail"
 )
 
-// metrics are the numbers of a gateway. No label takes a value that a client can make up.
+// metrics are the numbers of a gateway. A client cannot make up the value of a label.
 type metrics struct {
 	requests      *prometheus.CounterVec
 	seconds       *prometheus.HistogramVec
@@ -32,7 +32,7 @@ type metrics struct {
 func newMetrics(
 	registry *prometheus.Registry, schema *ast.Schema, version Version, durability string,
 ) (*metrics, error) {
-	// From a thousandth of a second, where searches are, to the longest an operation may take.
+	// Searches take about a millisecond, and no operation takes more than ten seconds.
 	buckets := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -92,7 +92,7 @@ func newMetrics(
 	for _, one := range []prometheus.Collector{
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
-		// Whoever made the registry may have put these in.
+		// The registry may have these already.
 		if err := registry.Register(one); err != nil && !errors.As(err, &prometheus.AlreadyRegisteredError{}) {
 			return nil, err
 		}
@@ -116,15 +116,15 @@ func rootFields(schema *ast.Schema) map[ast.Operation]map[string]bool {
 	return all
 }
 
-// rootField is the root field that an operation asks for; "several" where it asks for more than one, "introspection"
-// where it asks about the schema only.
+// rootField is the root field that an operation asks for. It is "several" where there is more than one, and
+// "introspection" where only the schema is asked for.
 func (m *metrics) rootField(operation *ast.OperationDefinition) string {
 	name := "introspection"
 	for _, selection := range operation.SelectionSet {
 		field, ok := selection.(*ast.Field)
 		switch {
 		case !ok:
-			return "several" // a fragment, and who knows what is in it
+			return "several" // A fragment may have any fields.
 		case len(field.Name) > 2 && field.Name[:2] == "__" || !m.fields[operation.Operation][field.Name]:
 		case name != "introspection" && name != field.Name:
 			return "several"

@@ -9,7 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// operations bounds the time of queries and mutations, and counts all operations; a gqlgen extension.
+// operations bounds the time of queries and mutations, and counts all operations. It is a gqlgen extension.
 type operations struct {
 	timeout time.Duration
 	metrics *metrics
@@ -39,7 +39,7 @@ func (o *operations) InterceptOperation(ctx context.Context, next graphql.Operat
 		defer cancel()
 		response := responses(ctx)
 		if response == nil {
-			// Transports of streams ask until there is nothing more.
+			// The transports of streams ask until there is no further response.
 			return nil
 		}
 		o.metrics.observeOperation(string(operation.Operation), field, time.Since(start))
@@ -47,8 +47,8 @@ func (o *operations) InterceptOperation(ctx context.Context, next graphql.Operat
 	}
 }
 
-// stream counts a subscription from its beginning to its end: its last answer, or the end of its context where the
-// transport stops asking.
+// stream counts a subscription until its end: its last response, or the end of its context where the transport stops
+// asking.
 func (o *operations) stream(
 	ctx context.Context, operation *ast.OperationDefinition, next graphql.OperationHandler,
 ) graphql.ResponseHandler {

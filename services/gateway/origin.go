@@ -9,7 +9,7 @@ import (
 	"github.com/rs/cors"
 )
 
-// origins are those that may use the API from a browser, besides our own.
+// origins are the web origins that may use the API, besides the server's own.
 type origins struct {
 	any   bool
 	named map[string]bool
@@ -32,19 +32,18 @@ func parseOrigins(list []string) (origins, error) {
 	return o, nil
 }
 
-// allows tells whether a page of the origin may talk to the host that was asked. The scheme of our own origin is not
-// compared: behind a proxy that ends TLS nobody knows it here.
+// allows tells whether a page of the origin may use the API at the host. The scheme of the server's own origin is not
+// compared: behind a proxy that ends TLS, the server does not know it.
 func (o origins) allows(origin, host string) bool {
 	u, err := url.Parse(origin)
 	if err != nil || u.Host == "" {
-		// "null" is what sandboxed and local pages send: anybody's.
+		// Sandboxed and local pages send "null". They may be anybody's.
 		return false
 	}
 	return o.any || strings.EqualFold(u.Host, host) || o.named[strings.ToLower(origin)]
 }
 
-// newCORS tells browsers what pages of the allowed origins may do. There are no cookies here, so it allows no
-// credentials.
+// newCORS tells browsers what pages of the allowed origins may do. The API has no cookies, so it allows no credentials.
 func newCORS(allowed origins) *cors.Cors {
 	return cors.New(cors.Options{
 		AllowOriginVaryRequestFunc: func(r *http.Request, origin string) (bool, []string) {
@@ -58,10 +57,10 @@ func newCORS(allowed origins) *cors.Cors {
 	})
 }
 
-// admit answers preflights and refuses foreign pages; it tells whether to go on. There are no cookies here, so a
-// foreign page could not speak for its visitor anyway; it could still make visitors' browsers work for it. Browsers say
-// what a request comes from by Origin, and where they send none (a GET out of an image or a link) by Sec-Fetch-Site.
-// Whoever sends neither is no browser, or one too old to matter to a door without cookies.
+// admit answers preflights and refuses foreign pages. It returns whether the request goes on. The API has no cookies,
+// so a foreign page cannot act as its visitor; but it could have its visitors' browsers work for it. A browser tells
+// where a request comes from by Origin or, where it sends none (a GET for an image or a link), by Sec-Fetch-Site. A
+// client that sends neither is no browser, or one so old that without cookies it does no harm.
 func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) bool {
 	if !g.origins.admits(r) {
 		w.Header().Add("Vary", "Origin")
@@ -74,7 +73,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) bool {
 	}
 	w.Header().Set("Allow", allowedMethods)
 	if r.Header.Get("Access-Control-Request-Method") == "" {
-		// Not a browser's question: the library would take it for a request of its own.
+		// It is no preflight. The library would take it for a request that goes on.
 		w.WriteHeader(http.StatusNoContent)
 		return false
 	}
@@ -91,7 +90,7 @@ func (o origins) admits(r *http.Request) bool {
 	case 1:
 		return o.allows(from[0], r.Host)
 	}
-	// No browser sends two, and the answer could allow only one.
+	// A browser sends one, and a response can allow only one.
 	return false
 }
 

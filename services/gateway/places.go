@@ -10,27 +10,26 @@ import (
 	"interlock/services/rail"
 )
 
-// tier is a size of answers. An answer that grows beyond it needs one of its places, so that large answers do not add
-// up. Small ones never wait here: purchases are small.
+// tier is a size of responses. A response that grows beyond it needs one of its places, so that large responses do not
+// add up. Small ones never wait here, and purchases are small.
 type tier struct {
 	// beyond is how many values need no place of this tier.
 	beyond int64
-	// places are how many may be in the tier at a time, and waiting how many may stand before it. Those keep what they
-	// have.
+	// places are how many may be in the tier at a time, and waiting how many may wait for a place. A response that
+	// waits keeps what it has.
 	places  int
 	waiting int64
-	// unsent is how many bytes may wait for slow readers before nobody else gets into the tier.
+	// unsent is how many bytes may wait for slow readers. With more, no further response gets into the tier.
 	unsent int64
-	// perSecond is how many values all answers of this tier get in a second; 0 is as many as they can.
+	// perSecond is how many values all responses of this tier get in a second; 0 is no bound.
 	perSecond int
 }
 
-// tiersOf are the sizes of answers on so many processors. A usual search has 300 to 2,500 values, and a value takes
-// some 3 to 5 microseconds and 0.5 to 1 KB while it is made. Two searches for each processor keep it busy; 150 wait
-// half a second then, with 250 values each. A larger answer would keep all processors busy for up to half a second, and
-// take 100 MB. So few are made at a time, and their values come so slowly that buyers have nine tenths of the
-// processors: introspection, some 6,000 values, takes a tenth of a second on two of them, and the largest answer two
-// seconds.
+// tiersOf are the tiers on so many processors. A usual search has 300 to 2,500 values. A value takes some 3 to 5
+// microseconds and 0.5 to 1 KB while it is made. Two searches keep a processor busy; 150 more, with 250 values each,
+// wait half a second. A larger response would keep all processors busy for up to half a second, and take 100 MB. So few
+// of these are made at a time, and their values are paced: buyers keep nine tenths of the processors. Introspection,
+// some 6,000 values, takes a tenth of a second on two processors, and the largest response two seconds.
 func tiersOf(processors int) []tier {
 	return []tier{
 		{beyond: 250, places: 2 * processors, waiting: 150 * int64(processors), unsent: 64 << 20},
@@ -43,16 +42,16 @@ func tiersOf(processors int) []tier {
 
 // The other bounds of the places.
 const (
-	// maxPlaceWait is how long an answer waits for a place: some hundreds of others of a usual size are made meanwhile.
+	// maxPlaceWait is how long a response waits for a place. Some hundreds of a usual size are made in that time.
 	maxPlaceWait = time.Second
-	// countedBytes is the least that counts as unsent; what is shorter, the kernel takes at once.
+	// countedBytes is the least that counts as unsent. The kernel takes a shorter response at once.
 	countedBytes = 32 << 10
-	// paceBurst is how many values of a paced tier may come at once: the milliseconds of a timer that is late are made
-	// up.
+	// paceBurst is how many values of a paced tier may come at once. They make up for a timer that is milliseconds
+	// late.
 	paceBurst = 250
 )
 
-// places are those of all tiers, and how much has been made and not been taken by its readers.
+// places are the places of all tiers, and the bytes that were made and that readers have not taken yet.
 type places struct {
 	tiers  []openTier
 	unsent atomic.Int64
@@ -82,7 +81,7 @@ var tooManyLarge = &rail.Error{
 	RetryAfter: overloadRetry,
 }
 
-// enter takes a place of a tier, within a moment; leave gives it back.
+// enter takes a place of a tier within maxPlaceWait; leave gives it back. Its error is tooManyLarge or that of ctx.
 func (p *places) enter(ctx context.Context, i int) error {
 	t := &p.tiers[i]
 	if p.unsent.Load() > t.unsent {
@@ -112,8 +111,8 @@ func (p *places) enter(ctx context.Context, i int) error {
 
 func (p *places) leave(i int) { <-p.tiers[i].taken }
 
-// pace waits until an answer in a tier may have so many values more. It is told at once where its time would not
-// suffice.
+// pace waits until a response in a tier may have so many values more. It returns tooManyLarge at once where the time of
+// ctx would not suffice.
 func (p *places) pace(ctx context.Context, i int, values int64) error {
 	limiter := p.tiers[i].pace
 	for limiter != nil && values > 0 {
@@ -129,7 +128,7 @@ func (p *places) pace(ctx context.Context, i int, values int64) error {
 	return nil
 }
 
-// made counts an answer as unsent until it is sent.
+// made counts a response as unsent until sent is called.
 func (p *places) made(bytes int) (sent func()) {
 	if bytes < countedBytes {
 		return func() {}

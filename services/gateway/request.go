@@ -17,14 +17,14 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// readRequest reads what is asked out of a GET's URL or a POST's body, and checks it. The list is what GraphQL has
-// against it, the error why it cannot be read.
+// readRequest reads an operation out of a GET's URL or a POST's body, and checks it. errs is what GraphQL has against
+// it, err why it cannot be read.
 func (g *Gateway) readRequest(ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) (
 	operation *graphql.OperationContext, errs gqlerror.List, err error,
 ) {
 	var body []byte
 	if r.Method == http.MethodPost {
-		// Before the limiter: whoever drips it must keep nobody else waiting.
+		// The body comes before the limiter: a client that drips must not make others wait.
 		if body, err = g.readBody(w, r); err != nil {
 			return nil, nil, err
 		}
@@ -32,7 +32,7 @@ func (g *Gateway) readRequest(ctx context.Context, w http.ResponseWriter, r *htt
 	return g.createOperation(ctx, exec, r.Header, func() (*graphql.RawParams, error) { return paramsOf(r, body) })
 }
 
-// createOperation takes its turn at the limiter, and there reads what is asked and checks it.
+// createOperation waits for its turn at the limiter, and then reads the operation and checks it.
 func (g *Gateway) createOperation(
 	ctx context.Context, exec graphql.GraphExecutor, header http.Header, read func() (*graphql.RawParams, error),
 ) (operation *graphql.OperationContext, errs gqlerror.List, err error) {
@@ -55,7 +55,7 @@ func (g *Gateway) createOperation(
 	return operation, errs, err
 }
 
-// paramsOf understands a GET's URL or a POST's body.
+// paramsOf reads the parameters of a GET's URL or a POST's body.
 func paramsOf(r *http.Request, body []byte) (*graphql.RawParams, error) {
 	if r.Method == http.MethodGet {
 		return fromURL(r.URL.RawQuery)
@@ -63,13 +63,13 @@ func paramsOf(r *http.Request, body []byte) (*graphql.RawParams, error) {
 	return readParameters(body, "the body")
 }
 
-// hasQuery says what is missing where there is no query.
+// hasQuery returns an error where there is no query.
 func hasQuery(params *graphql.RawParams) error {
 	if params.Query != "" {
 		return nil
 	}
 	if _, hash := params.Extensions["persistedQuery"]; hash {
-		// Clients that know these send the whole query next.
+		// The client then sends the whole query.
 		return errPersistedQuery
 	}
 	return unreadable("there is no query")
@@ -108,7 +108,7 @@ func fromURL(rawQuery string) (*graphql.RawParams, error) {
 	return params, nil
 }
 
-// readBody reads a readBody that may be neither too long nor too slow.
+// readBody reads a body, within bounds of length and time. It returns a *statusError where these are broken.
 func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	limit := g.options.MaxBodyBytes
 	tooLong := badRequest(http.StatusRequestEntityTooLarge, "the body is longer than %d bytes", limit)
@@ -131,17 +131,17 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	return body, nil
 }
 
-// firstRead is as much memory as a body gets before any of it has come. Most bodies are shorter.
+// firstRead is how much memory a body gets before any of it has come. Most bodies are shorter.
 const firstRead = 4 << 10
 
-// readAll reads a whole body. What it takes grows with what has come, and not with the length that was announced.
+// readAll reads a whole body. Its memory grows with what has come, and not with the length that was announced.
 func readAll(body io.Reader, length int64) ([]byte, error) {
 	if length >= 0 && length <= firstRead {
 		whole := make([]byte, length)
 		n, err := io.ReadFull(body, whole)
 		return whole[:n], err
 	}
-	// A buffer wants room for one more read to see the end.
+	// A buffer needs room for one more read to see the end.
 	whole := bytes.NewBuffer(make([]byte, 0, firstRead+bytes.MinRead))
 	_, err := whole.ReadFrom(body)
 	return whole.Bytes(), err

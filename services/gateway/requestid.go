@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// maxRequestIDBytes is what anybody's tracing makes (a UUID has 36), and nobody needs more of in a log line.
+// maxRequestIDBytes is enough for every tracing system: a UUID has 36.
 const maxRequestIDBytes = 64
 
 type requestIDKey struct{}
@@ -19,8 +19,8 @@ func requestID(ctx context.Context) string {
 	return id
 }
 
-// requestIDOf is the name a proxy gave the request, so that both logs agree on it, or a new one. It goes into logs and
-// headers, so it has nothing but letters, digits and "-_.".
+// requestIDOf is the id that a proxy gave the request, so that the logs of both agree, or a new one. It goes into logs
+// and headers, so it has only letters, digits and "-_.".
 func requestIDOf(r *http.Request, newID func() string) string {
 	id := r.Header.Get("X-Request-Id")
 	if id == "" || len(id) > maxRequestIDBytes {

@@ -15,20 +15,20 @@ const (
 	mediaJSON    = "application/json"
 )
 
-// refuse answers what was not executed. It takes any error; what is not ours is presented as INTERNAL.
+// refuse answers a request that was not executed. It takes any error: one that is not of ours is presented as INTERNAL.
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, status int, err error) {
 	presented := g.presenter.present(r.Context(), err)
 	wait, ok := presented.Extensions["retryAfterMs"].(int64)
 	if ok && (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) {
-		// Whole seconds, rounded up: who comes too early is refused again.
+		// Whole seconds, rounded up: a client that comes too early is refused again.
 		w.Header().Set("Retry-After", strconv.FormatInt((wait+999)/1000, 10))
 	}
-	// What is left of the body is read first.
+	// The server reads the rest of the body first.
 	writeResponse(w, r, status, bodyTimeout+writeTimeout, &graphql.Response{Errors: gqlerror.List{presented}})
 }
 
-// writeResponse writes a whole response within a time. An writeResponse to what was executed has data, be it null; a
-// refusal has none.
+// writeResponse writes a whole response within a time. The response to an operation that was executed has data, if only
+// null; a refusal has none.
 func writeResponse(
 	w http.ResponseWriter, r *http.Request, status int, within time.Duration, response *graphql.Response,
 ) {
@@ -45,15 +45,15 @@ func writeResponse(
 	header.Set("Content-Type", contentType+"; charset=utf-8")
 	header.Add("Vary", "Accept")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
-	// A writer that knows no deadlines is a test's.
+	// Only a test's writer has no deadlines.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(within))
 	w.WriteHeader(status)
-	// The only error left is a client that went away, and there is nobody to tell.
+	// An error can only mean that the client is gone.
 	_, _ = w.Write(body)
 }
 
-// encodeResponse is the response's JSON. The data is JSON already, and large: it is copied, where encoding/json would
-// check and compact it once more.
+// encodeResponse returns a response's JSON. The data is JSON already, and may be large. It is copied; encoding/json
+// would check and compact it once more.
 func encodeResponse(response *graphql.Response) ([]byte, error) {
 	body := make([]byte, 0, len(response.Data)+256)
 	body = append(body, '{')

@@ -15,15 +15,15 @@ type route struct {
 	handler       http.Handler
 }
 
-// table is every path there is. Each has a name of its own in the metrics, so that those who try paths at random do not
-// make metrics at random.
+// table is every path there is. Each has a fixed name in the metrics: a client that tries paths at random makes no new
+// metrics.
 func (g *Gateway) table() []route {
-	// An answer of GraphQL gets its own time when it is there.
+	// A response of GraphQL gets its deadline when it is made.
 	all := []route{{"/graphql", "graphql", g.answerable(http.HandlerFunc(g.serveGraphQL))}}
 	add := func(pattern, name string, answer time.Duration, handler http.Handler) {
 		all = append(all, route{pattern, name, bounded(answer, g.answerable(handler))})
 	}
-	// Probes ask by whatever address they know, and learn nothing worth stealing.
+	// Probes may use any address of the server as its name. What they read is public.
 	probe := func(pattern, name string, handler http.Handler) {
 		all = append(all, route{pattern, name, bounded(writeTimeout, handler)})
 	}
@@ -31,7 +31,7 @@ func (g *Gateway) table() []route {
 	probe("GET /readyz", "readyz", g.checks)
 	add("GET /metrics", "metrics", writeTimeout, promhttp.HandlerFor(g.options.Registry, promhttp.HandlerOpts{
 		Registry: g.options.Registry,
-		// More scrapers than that at once are a mistake.
+		// More scrapers at once are a mistake.
 		MaxRequestsInFlight: 8,
 		Timeout:             writeTimeout,
 	}))
@@ -45,8 +45,8 @@ func (g *Gateway) table() []route {
 	return all
 }
 
-// routes serves the table. What is on none of its paths (a path with ".." in it, say) the mux answers itself: that has
-// a time, too.
+// routes serves the table. The mux itself answers some requests that match no path, such as one with ".." in it. These
+// have a deadline, too.
 func (g *Gateway) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range g.table() {
@@ -55,22 +55,23 @@ func (g *Gateway) routes() http.Handler {
 	return limited(mux)
 }
 
-// text serves the same bytes to everybody.
+// text serves the same bytes to every request.
 func text(contentType, body string) http.Handler {
 	shared := []byte(body)
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
-		// The only error is a client that is gone.
+		// An error can only mean that the client is gone.
 		_, _ = w.Write(shared)
 	})
 }
 
-// limited gives a request's body its time, be it read or not: what a handler leaves of it, the server reads.
+// limited gives the body of every request a deadline, also where its handler does not read it: the server reads the
+// rest.
 func limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		controller := http.NewResponseController(w)
-		// A writer that knows no deadlines is a test's. That of the connection's last answer is over. Before a body
-		// comes, there may be a line to write that asks for it.
+		// Only a test's writer has no deadlines. The deadline of the connection's last response is over, and a line
+		// that asks for the body (100 Continue) may have to be written before it comes.
 		_ = controller.SetWriteDeadline(time.Now().Add(bodyTimeout + writeTimeout))
 		if r.ContentLength != 0 {
 			_ = controller.SetReadDeadline(time.Now().Add(bodyTimeout))
@@ -79,8 +80,8 @@ func limited(next http.Handler) http.Handler {
 	})
 }
 
-// bounded gives the whole answer its time as well, where a request has no body that matters: whoever sends one gets the
-// answer at once, and the connection is not used again.
+// bounded gives the whole response a deadline as well, for routes that need no body. A request with a body gets its
+// response at once, and its connection is not used again.
 func bounded(answer time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answer))
@@ -91,7 +92,7 @@ func bounded(answer time.Duration, next http.Handler) http.Handler {
 	})
 }
 
-// observe names the request, sets the headers that every answer has, and counts.
+// observe gives a request its id, sets the headers of every response, and counts the request.
 func (g *Gateway) observe(route string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := requestIDOf(r, g.options.NewRequestID)
@@ -116,8 +117,8 @@ func (g *Gateway) observe(route string, next http.Handler) http.Handler {
 	})
 }
 
-// survive logs what panicked outside of any operation, and answers if nothing was answered yet; an answer that was
-// begun is broken off, so that nobody takes half of it for the whole.
+// survive logs a panic outside of any operation. It answers 500 if no response was begun. A response that was begun is
+// broken off, so that the client does not take half of it for the whole.
 func (g *Gateway) survive(r *http.Request, w *recorder, cause any) {
 	if cause == nil {
 		return
@@ -132,7 +133,7 @@ func (g *Gateway) survive(r *http.Request, w *recorder, cause any) {
 	g.refuse(w, r, http.StatusInternalServerError, err)
 }
 
-// recorder remembers the status of an answer.
+// recorder notes the status of a response.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -154,7 +155,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return r.ResponseWriter.Write(p)
 }
 
-// WriteString implements io.StringWriter: what is written is not copied as a whole for whoever takes it slowly.
+// WriteString implements io.StringWriter. So a long text is not copied as a whole for a client that reads slowly.
 func (r *recorder) WriteString(s string) (int, error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
@@ -162,5 +163,5 @@ func (r *recorder) WriteString(s string) (int, error) {
 	return io.WriteString(r.ResponseWriter, s)
 }
 
-// Unwrap lets http.ResponseController, and whoever takes the connection over, reach the server's own writer.
+// Unwrap lets http.ResponseController and the WebSocket library reach the server's own writer.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -8,24 +8,25 @@ import (
 	"net/http"
 )
 
-// Server is a Gateway on a socket.
+// Server is a Gateway with its HTTP server.
 type Server struct {
 	gateway *Gateway
 	http    *http.Server
 }
 
-// NewServer puts a Gateway on a server whose every wait is bounded. There is no time-out for whole requests or answers,
-// which would end streams; the Gateway gives each request deadlines for its body and its answer, and each event one.
+// NewServer puts a Gateway on an HTTP server on which every wait is bounded. A timeout for whole requests or responses
+// would end streams. The Gateway instead gives each request deadlines for its body and its response, and each event of
+// a stream a deadline.
 func NewServer(g *Gateway) *Server {
 	return &Server{gateway: g, http: &http.Server{
 		Handler:           g,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		// The library's own answer to "OPTIONS *" waits for a body as long as that takes.
+		// The library's own response to "OPTIONS *" waits for a body without a bound.
 		DisableGeneralOptionsHandler: true,
 		ConnContext:                  boundUnsent,
-		// What clients do to their connections is of interest to those who look for it.
+		// Trouble with connections is the clients' as a rule, so it is logged for debugging only.
 		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}}
 }
@@ -33,13 +34,13 @@ func NewServer(g *Gateway) *Server {
 // boundUnsent bounds what the system keeps for a client that does not read.
 func boundUnsent(ctx context.Context, conn net.Conn) context.Context {
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		// It fails for a connection that has ended: then nothing is kept for it.
+		// It fails for a connection that has ended, for which nothing is kept.
 		_ = tcp.SetWriteBuffer(sendBuffer)
 	}
 	return ctx
 }
 
-// Serve answers requests until Shutdown, which it returns nil for.
+// Serve answers requests until Shutdown, and then returns nil.
 func (s *Server) Serve(listener net.Listener) error {
 	if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -47,13 +48,13 @@ func (s *Server) Serve(listener net.Listener) error {
 	return nil
 }
 
-// Shutdown takes no more connections, ends the streams and lets the other requests finish, until the context ends: then
-// what is left is cut off. It returns the context's error where something was.
+// Shutdown takes no more connections, ends the streams and lets the other requests finish. When the context ends, it
+// cuts off what is left, and returns the context's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.gateway.Drain()
 	err := errors.Join(s.http.Shutdown(ctx), s.gateway.streams.wait(ctx))
 	if err != nil {
-		// The HTTP server does not know of WebSockets any more.
+		// The HTTP server has given its WebSockets away.
 		s.gateway.streams.cut()
 		return errors.Join(err, s.http.Close())
 	}

@@ -15,14 +15,14 @@ import (
 	"interlock/services/rail"
 )
 
-// sseTransport is server-sent events, as the GraphQL over SSE protocol has it ("distinct connections mode"): an
-// operation per request, each answer an event "next", the end an event "complete". A stream that the server breaks off,
-// or that it could not begin just now, has no "complete", so that clients come back.
+// sseTransport is server-sent events, by the GraphQL over SSE protocol ("distinct connections mode"): one operation per
+// request, an event "next" for each response, and an event "complete" at the end. A stream that the server breaks off,
+// or that it cannot begin just now, has no "complete", so that its client comes back.
 type sseTransport struct{ g *Gateway }
 
 var _ graphql.Transport = sseTransport{}
 
-// errTokenOver is why a subscription ends whose token does.
+// errTokenOver ends a subscription together with its token.
 var errTokenOver = errors.New("the token has expired")
 
 // Supports implements graphql.Transport.
@@ -178,7 +178,7 @@ func (e *sseWriter) complete() {
 	e.write("event: complete\ndata:\n\n")
 }
 
-// retryAfter tells a browser when to come back, as the first of the errors says that gives a time.
+// retryAfter tells a browser when to come back: the time of the first error that has one.
 func (e *sseWriter) retryAfter(errs gqlerror.List) {
 	for _, err := range errs {
 		if wait, ok := err.Extensions["retryAfterMs"].(int64); ok {
@@ -188,7 +188,7 @@ func (e *sseWriter) retryAfter(errs gqlerror.List) {
 	}
 }
 
-// write ends the stream when nobody reads.
+// write writes within writeTimeout. It ends the stream of a client that does not read.
 func (e *sseWriter) write(text string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -226,16 +226,17 @@ func (e *sseWriter) keepAlive(ctx context.Context) (stop func()) {
 	}
 }
 
-// sseStream is an event stream as those see it who end it.
+// sseStream is an event stream, for what ends it.
 type sseStream struct {
 	cancel context.CancelFunc
 
 	mu sync.Mutex
-	// subscribed says that it is a subscription; until its request is read, it may be something to be answered.
+	// subscribed is true once the request is read, and is a subscription.
 	subscribed, leaving bool
 }
 
-// subscribe makes it known as a subscription; false where it is not to begin any more.
+// subscribe notes that the stream is a subscription. It returns false where the server is going away, and it must not
+// begin.
 func (s *sseStream) subscribe() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

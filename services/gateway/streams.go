@@ -11,20 +11,21 @@ import (
 
 // stream is a WebSocket or an event stream.
 type stream interface {
-	// goAway ends its subscriptions, and it once it has answered what else it was asked. It does not wait.
+	// goAway ends the subscriptions of the stream at once, and the stream once its queries and mutations are answered.
+	// It does not wait.
 	goAway()
 	// cut ends it at once.
 	cut()
 }
 
-// streams are all that are open.
+// streams are all open streams of a server.
 type streams struct {
 	limits  streamLimits
 	metrics *metrics
 
 	mu   sync.Mutex
 	open map[*streamEntry]struct{}
-	// counts are how many each owner has open; without those that have none.
+	// counts are how many streams each owner has open. An owner without streams is not in it.
 	counts   map[owner]int
 	last     uint64
 	draining bool
@@ -32,12 +33,12 @@ type streams struct {
 	idle chan struct{}
 }
 
-// streamLimits are how many streams may be open: of all, of a viewer, and of an address without a token.
+// streamLimits are how many streams may be open: all together, of one viewer, and without a token of one address.
 type streamLimits struct{ all, viewer, address int }
 
-// owner is whose streams are counted together: a viewer, or who has no token, by address. A WebSocket whose first
-// message has not come yet may still name a viewer: so that others at its address, who have no token, cannot keep it
-// out, it is counted apart for as long as that message may take.
+// owner is whose streams are counted together: a viewer's, or those without a token of one address. A WebSocket is
+// pending until its first message, which may name a viewer. It is counted apart until then, so that other streams of
+// its address cannot keep it out.
 type owner struct {
 	viewer  string
 	address netip.Prefix
@@ -54,7 +55,7 @@ func ownedBy(viewer *rail.Viewer, address netip.Prefix) owner {
 type streamEntry struct {
 	streams *streams
 	stream  stream
-	// id is for no other stream of this server.
+	// id is unique in this server.
 	id    uint64
 	owner owner
 }
@@ -66,7 +67,8 @@ func newStreams(limits streamLimits, m *metrics) *streams {
 	}
 }
 
-// enter counts a stream in, unless there are too many or the server is on its way out. Whoever entered must leave.
+// enter counts a stream in. It returns a *statusError where there are too many or the server is going away. The caller
+// calls leave.
 func (s *streams) enter(one stream, who owner) (*streamEntry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +89,7 @@ func (s *streams) enter(one stream, who owner) (*streamEntry, error) {
 	return entry, nil
 }
 
-// room is nil where an owner may have one more. The mutex is held.
+// room returns nil where an owner may have one more stream. The mutex is held.
 func (s *streams) room(who owner) error {
 	limit, limited := s.limits.address, tooManyOfAddress
 	if who.viewer != "" {
@@ -99,7 +101,7 @@ func (s *streams) room(who owner) error {
 	return nil
 }
 
-// give makes a stream another owner's, or says why that one may have no more.
+// give makes a stream another owner's, or returns why that owner may have no more.
 func (e *streamEntry) give(who owner) error {
 	s := e.streams
 	s.mu.Lock()
@@ -116,7 +118,7 @@ func (e *streamEntry) give(who owner) error {
 	return nil
 }
 
-// forget counts one of an owner's streams out. The mutex is held.
+// forget counts out one stream of an owner. The mutex is held.
 func (s *streams) forget(who owner) {
 	if s.counts[who]--; s.counts[who] == 0 {
 		delete(s.counts, who)
@@ -171,7 +173,7 @@ func (s *streams) cut() {
 	}
 }
 
-// wait returns when every stream has ended after drain, or the context has.
+// wait waits until every stream has ended after drain, or returns the context's error.
 func (s *streams) wait(ctx context.Context) error {
 	select {
 	case <-s.idle:

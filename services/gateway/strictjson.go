@@ -13,11 +13,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxPointerBytes bounds what of a place in a client's JSON is told back.
+// maxPointerBytes is up to how many bytes the place of a mistake in JSON is told.
 const maxPointerBytes = 128
 
 // readJSON reads one JSON value and nothing after it. Two members of one name, names in another case, broken UTF-8 and
-// halves of surrogate pairs are errors: encoding/json takes them, and makes of them what nobody has written. Numbers
+// halves of surrogate pairs are errors: encoding/json would take them, and change what the client has written. Numbers
 // keep all their digits.
 func readJSON(text []byte, into any) error { return json.Unmarshal(text, into, numbersInFull) }
 
@@ -30,7 +30,7 @@ var numbersInFull = json.WithUnmarshalers(json.UnmarshalFromFunc(func(decoder *j
 	return err
 }))
 
-// parameters are what a request may have, as GraphQL over HTTP and graphql-transport-ws name it.
+// parameters are the members of a request, by GraphQL over HTTP and graphql-transport-ws.
 type parameters struct {
 	Query         string                    `json:"query"`
 	OperationName string                    `json:"operationName"`
@@ -41,8 +41,9 @@ type parameters struct {
 
 var parameterNames = []string{"query", "operationName", "variables", "extensions"}
 
-// readParameters understands a JSON object with a question in it; what calls it in the client's words. Other members
-// are for others to use, but one that only differs in case is a mistake that would be asked without.
+// readParameters reads a JSON object with the parameters of an operation. what names the object in messages. Other
+// members are allowed, but a name that differs from a parameter's in case only is an error: the operation would be
+// executed without that parameter.
 func readParameters(text []byte, what string) (*graphql.RawParams, error) {
 	if start := strings.TrimLeft(string(text[:min(len(text), 16)]), " \t\r\n"); strings.HasPrefix(start, "[") {
 		return nil, unreadable("batches are not supported: send one operation per request")
@@ -60,7 +61,7 @@ func readParameters(text []byte, what string) (*graphql.RawParams, error) {
 	}, nil
 }
 
-// checkSpelling refuses names that are one of ours in another case.
+// checkSpelling refuses a name that is a parameter's in another case.
 func checkSpelling(names []string) error {
 	for _, name := range names {
 		for _, ours := range parameterNames {
@@ -72,7 +73,7 @@ func checkSpelling(names []string) error {
 	return nil
 }
 
-// jsonTrouble says what is wrong with JSON, and where.
+// jsonTrouble says what is wrong with JSON and, where that is short, at which place.
 func jsonTrouble(err error) string {
 	var syntactic *jsontext.SyntacticError
 	var semantic *json.SemanticError
@@ -82,7 +83,7 @@ func jsonTrouble(err error) string {
 	case errors.As(err, &syntactic) && errors.Is(err, jsontext.ErrDuplicateName):
 		what, where = "a name occurs twice", syntactic.JSONPointer
 	case errors.As(err, &syntactic):
-		// What the library quotes of the text may be a piece of a name.
+		// The library quotes the text, which may be a piece of a passenger's name.
 		what, _, _ = strings.Cut(syntactic.Err.Error(), " `")
 		where = syntactic.JSONPointer
 	case errors.As(err, &semantic):

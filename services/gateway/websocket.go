@@ -21,7 +21,7 @@ import (
 	"interlock/services/rail"
 )
 
-// subprotocol is the one GraphQL protocol we speak on a WebSocket; its older namesake "graphql-ws" is dead.
+// subprotocol is the only GraphQL protocol here on a WebSocket. The older one, "graphql-ws", is no longer maintained.
 const subprotocol = "graphql-transport-ws"
 
 // The close codes of the protocol, and why they are sent.
@@ -36,9 +36,9 @@ const (
 	maxOperationIDBytes = 128 // a UUID has 36
 )
 
-// websocketTransport is GraphQL over WebSockets, as the protocol graphql-transport-ws has it: many operations on one
-// connection, each with an id. An operation passes the same limits as one over HTTP. One that was not executed, and a
-// subscription that is to be asked for again, ends with "error"; "complete" is the regular end and nothing else.
+// websocketTransport is GraphQL over WebSockets, by the protocol graphql-transport-ws: many operations on one
+// connection, each with an id. An operation passes the same limits as one over HTTP. An operation that was not executed
+// ends with "error", and so does a subscription that the client should try again. "complete" is the regular end only.
 type websocketTransport struct{ g *Gateway }
 
 var _ graphql.Transport = websocketTransport{}
@@ -46,7 +46,7 @@ var _ graphql.Transport = websocketTransport{}
 // Supports implements graphql.Transport.
 func (t websocketTransport) Supports(r *http.Request) bool { return isWebSocket(r) }
 
-// Do implements graphql.Transport: it checks the handshake while a refusal can still be an HTTP answer, counts the
+// Do implements graphql.Transport. It checks the handshake while a refusal can still be an HTTP response, counts the
 // socket in, and serves it until it is closed.
 func (t websocketTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	g := t.g
@@ -71,17 +71,18 @@ func (t websocketTransport) Do(w http.ResponseWriter, r *http.Request, exec grap
 	s.entry = entry
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols: []string{subprotocol},
-		// Origins were checked at the door, by the rules that hold for every way in.
+		// serveGraphQL has checked the origin, by the rules of all transports.
 		InsecureSkipVerify: true,
 	})
 	if err != nil {
-		return // The library has answered.
+		return // The library has written the response.
 	}
 	conn.SetReadLimit(g.options.MaxBodyBytes)
 	s.serve(rail.WithClient(s.ctx, rail.Client{Address: s.address, Stream: entry.id}), conn)
 }
 
-// badHandshake says what is wrong with a WebSocket's opening request; the library would say it in plain text.
+// badHandshake says what is wrong with the request that opens a WebSocket; "" is nothing. The library would answer in
+// plain text.
 func badHandshake(r *http.Request) string {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(r.Header.Get("Sec-WebSocket-Key")))
 	switch {
@@ -97,16 +98,16 @@ func badHandshake(r *http.Request) string {
 	return ""
 }
 
-// webSocket is one WebSocket. One goroutine reads from it, and reads and checks what is asked, one message after the
-// other: so what a client may have unread here is one message. Each operation has a goroutine of its own, and writes
-// for itself.
+// webSocket is one WebSocket. One goroutine takes its messages, one after the other, and checks the operations in them:
+// so the server holds one unread message of a client at most. Each operation has a goroutine of its own, which writes
+// its messages.
 type webSocket struct {
 	g       *Gateway
 	exec    graphql.GraphExecutor
 	header  http.Header
 	address netip.Prefix
 	entry   *streamEntry
-	// ctx is every operation's, and ends with the socket.
+	// ctx is the parent of every operation's context. It ends with the socket.
 	ctx    context.Context
 	cancel context.CancelFunc
 	// tasks are the goroutines of the socket.
@@ -115,15 +116,14 @@ type webSocket struct {
 	mu sync.Mutex
 	// conn is nil until the handshake is over.
 	conn *websocket.Conn
-	// closing says that the connection is on its way down.
+	// closing is true once the connection is being closed.
 	closing bool
-	// farewell is how the connection is to end as soon as nothing is left to be answered; nil while it is to go on.
+	// farewell is how the connection ends once all queries and mutations are answered; nil while it goes on.
 	farewell *farewell
 	expiry   *time.Timer
-	// running are the operations by their ids, until they end or the client completes them.
+	// running are the operations by id, until they end or the client completes them.
 	running map[string]*running
-	// open are all operations that have not ended, answering those of them that are to be answered: all but
-	// subscriptions.
+	// open is how many operations have not ended, and answering how many of these are no subscriptions.
 	open, answering int
 }
 
@@ -189,25 +189,24 @@ func (s *webSocket) serve(ctx context.Context, conn *websocket.Conn) {
 	}
 }
 
-// envelope is what every message has.
+// envelope is a message.
 type envelope struct {
 	ID      string          `json:"id,omitempty"`
 	Type    string          `json:"type"`
 	Payload json.RawMessage `json:"payload,omitempty"`
 
-	// unread is why the payload of a "subscribe" is no question, where the message is not as it may be written.
+	// unread is why the payload of a "subscribe" cannot be read, where the message is not well-formed.
 	unread error
 }
 
-// readEnvelope reads a message; nil where it is none of the protocol.
+// readEnvelope reads a message; nil where it is not one of the protocol.
 func readEnvelope(data []byte) *envelope {
 	var message envelope
 	strict := readJSON(data, &message)
 	if strict == nil {
 		return &message
 	}
-	// What is wrong may be in a question alone: then it is told to the operation, and what else runs on the socket goes
-	// on.
+	// The mistake may be in one operation. Then that operation gets the error, and the others on the socket go on.
 	message = envelope{}
 	if json.Unmarshal(data, &message) != nil || message.Type != "subscribe" {
 		return nil
@@ -216,7 +215,7 @@ func readEnvelope(data []byte) *envelope {
 	return &message
 }
 
-// read waits for a message. It takes as long as it likes to come, but once it has begun, no longer than a body.
+// read waits for a message. It may begin at any time, but once it has begun, it must come as fast as a body.
 func (s *webSocket) read() (*envelope, bool) {
 	kind, reader, err := s.conn.Reader(context.Background())
 	if err != nil {
@@ -238,9 +237,9 @@ func (s *webSocket) read() (*envelope, bool) {
 	return message, true
 }
 
-// init reads the token out of the connection's first message, and counts the socket for whom it names. A token that is
-// there must be right; without one, the handshake's own Authorization counts, which browsers cannot send and others
-// can.
+// init reads the token out of the connection's first message, and counts the socket for its viewer. A token must be
+// valid. Without one, the Authorization of the handshake counts: browsers cannot send it, other clients can. init
+// returns the context with the viewer, and false where it closes the connection.
 func (s *webSocket) init(ctx context.Context, payload json.RawMessage) (context.Context, bool) {
 	var fields map[string]any
 	if len(payload) > 0 && json.Unmarshal(payload, &fields) != nil {
@@ -291,7 +290,7 @@ func (s *webSocket) refuse(ctx context.Context, code int, err error) {
 	s.hangUp(code, reason[:min(len(reason), maxCloseReasonBytes)])
 }
 
-// subscribe begins an operation; false where the message ends the connection.
+// subscribe begins an operation. It returns false where the message ends the connection.
 func (s *webSocket) subscribe(ctx context.Context, message *envelope) (goOn bool) {
 	id := message.ID
 	if id == "" || len(id) > maxOperationIDBytes {
@@ -338,7 +337,7 @@ func (s *webSocket) subscribe(ctx context.Context, message *envelope) (goOn bool
 	return true
 }
 
-// prepare reads and checks an operation, past the same limiter as all others.
+// prepare reads and checks an operation, behind the same limiter as all others.
 func (s *webSocket) prepare(ctx context.Context, message *envelope) (*graphql.OperationContext, gqlerror.List) {
 	if s.g.limiter.overloaded() {
 		return nil, gqlerror.List{s.g.presenter.present(ctx, tooManyRequests)}
@@ -399,8 +398,8 @@ func (s *webSocket) execute(ctx context.Context, id string, one *running, operat
 	}
 }
 
-// isSubscription makes an operation known as a subscription, which need not be answered; false where the socket is
-// going away, and it is not to begin any more.
+// isSubscription notes that an operation is a subscription, for which a socket that ends does not wait. It returns
+// false where the socket is going away, and the operation must not begin.
 func (s *webSocket) isSubscription(one *running) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -409,15 +408,15 @@ func (s *webSocket) isSubscription(one *running) bool {
 	return s.farewell == nil
 }
 
-// wants tells whether the client still waits for what an operation has to say.
+// wants tells whether the client still waits for messages of an operation.
 func (s *webSocket) wants(id string, one *running) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.closing && s.running[id] == one && !(one.isSubscription && s.farewell != nil)
 }
 
-// completed ends an operation that the client wants to hear no more of. One that has ended meanwhile is none of the
-// client's fault.
+// completed ends an operation at the client's request. An id without an operation is no mistake: the operation may have
+// ended meanwhile.
 func (s *webSocket) completed(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -427,8 +426,8 @@ func (s *webSocket) completed(id string) {
 	}
 }
 
-// end says the last word about an operation, if the client still waits for it, and counts it out. A subscription that
-// ends because the socket does has none: the client is to come back.
+// end sends the last message of an operation, if the client still waits for it, and counts the operation out. A
+// subscription that ends with its socket has no last message, so that the client comes back.
 func (s *webSocket) end(id string, one *running, last *envelope) {
 	if last != nil && s.wants(id, one) {
 		s.write(last)
@@ -446,7 +445,7 @@ func (s *webSocket) end(id string, one *running, last *envelope) {
 	s.goIfAnswered()
 }
 
-// ping keeps proxies from cutting an idle connection, and finds clients that are gone. It uses WebSocket's own pings,
+// ping keeps proxies from cutting an idle connection, and finds clients that are gone. It sends WebSocket's own pings,
 // which every client answers by itself.
 func (s *webSocket) ping() {
 	ticker := time.NewTicker(keepAlive)
@@ -481,7 +480,7 @@ func (s *webSocket) closeAt(at time.Time) {
 // goAway implements stream.
 func (s *webSocket) goAway() { s.leave(int(websocket.StatusGoingAway), goingAway.Message) }
 
-// leave ends the socket's subscriptions, and the socket as soon as it has answered what else it was asked.
+// leave ends the socket's subscriptions at once, and the socket once its queries and mutations are answered.
 func (s *webSocket) leave(code int, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -497,33 +496,33 @@ func (s *webSocket) leave(code int, reason string) {
 	s.goIfAnswered()
 }
 
-// goIfAnswered closes a socket that is to end and has nothing left to answer. The mutex is held.
+// goIfAnswered closes a socket that has a farewell and nothing left to answer. The mutex is held.
 func (s *webSocket) goIfAnswered() {
 	if s.farewell != nil && s.answering == 0 {
 		s.close(*s.farewell)
 	}
 }
 
-// hangUp closes the connection, and says why.
+// hangUp closes the connection with a code and a reason.
 func (s *webSocket) hangUp(code int, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.close(farewell{code, reason})
 }
 
-// close says goodbye, and waits for the answer in the background, which the library bounds to a few seconds. The mutex
-// is held.
+// close sends a close frame, and waits in the background for the client's. The library bounds that wait to a few
+// seconds. The mutex is held.
 func (s *webSocket) close(last farewell) {
 	if !s.down() {
 		return
 	}
 	s.tasks.Go(func() {
-		// A client that is gone already has nothing to be told.
+		// An error means that the client is gone.
 		_ = s.conn.Close(websocket.StatusCode(last.code), last.reason)
 	})
 }
 
-// cut implements stream: it ends the connection without a word. One that was said goodbye to is left to end politely.
+// cut implements stream. It ends the connection without a close frame, unless one was sent already.
 func (s *webSocket) cut() {
 	s.mu.Lock()
 	first := s.down()
@@ -533,7 +532,8 @@ func (s *webSocket) cut() {
 	}
 }
 
-// down has the socket be closing; true where there is a connection that nobody has begun to close. The mutex is held.
+// down marks the socket as closing. It returns true where there is a connection, and the caller has to close it. The
+// mutex is held.
 func (s *webSocket) down() bool {
 	if s.closing {
 		return false
@@ -546,7 +546,7 @@ func (s *webSocket) down() bool {
 	return s.conn != nil
 }
 
-// write sends one message within the time a reader has to take it. The connection is over for one that does not.
+// write sends one message within writeTimeout. It cuts the connection of a client that does not take it.
 func (s *webSocket) write(message *envelope) {
 	id, err := json.Marshal(message.ID)
 	if err != nil {
@@ -570,7 +570,7 @@ func (s *webSocket) write(message *envelope) {
 	}
 }
 
-// errorMessage ends an operation that was not executed, or is to be asked for again.
+// errorMessage ends an operation that was not executed, or that the client should try again.
 func errorMessage(id string, errs gqlerror.List) *envelope {
 	payload, err := json.Marshal(errs)
 	if err != nil {
@@ -580,7 +580,7 @@ func errorMessage(id string, errs gqlerror.List) *envelope {
 	return &envelope{ID: id, Type: "error", Payload: payload}
 }
 
-// presentRefusal is what a client is told of a request that was not executed.
+// presentRefusal is what a client is told of an operation that was not executed.
 func (g *Gateway) presentRefusal(ctx context.Context, err error) *gqlerror.Error {
 	var refused *statusError
 	if errors.As(err, &refused) {
@@ -589,7 +589,7 @@ func (g *Gateway) presentRefusal(ctx context.Context, err error) *gqlerror.Error
 	return g.presenter.present(ctx, err)
 }
 
-// isToBeAskedAgain tells whether all that there is to an answer is that it could not be given just now.
+// isToBeAskedAgain tells whether a response has no data, and an error that passes: the client should ask again.
 func isToBeAskedAgain(response *graphql.Response) bool {
 	if response.Data != nil {
 		return false

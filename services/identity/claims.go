@@ -12,21 +12,21 @@ import (
 	"interlock/services/rail"
 )
 
-// maxSubjectBytes is what the ledger keeps of a buyer's name.
+// maxSubjectBytes is how long a buyer's name in the ledger may be.
 const maxSubjectBytes = 128
 
-// reading says how claims are read once their signature was found right.
+// reading says how claims are read once their signature is verified.
 type reading struct {
 	now        func() time.Time
 	leeway     time.Duration
 	rolesClaim string
-	// issuer and audience are what a token must name; "" asks for nothing, where the secret alone says whose it is.
+	// issuer and audience are what a token must name. They are "" for development tokens, which name neither.
 	issuer, audience string
-	// clients are the applications whose tokens are taken; none is any.
+	// clients are the applications whose tokens are taken; an empty list is any.
 	clients []string
 }
 
-// viewer checks what the token is for, its time and its subject, and reads the roles.
+// viewer checks a token's kind, parties, client, times and subject, and reads its roles.
 func (r reading) viewer(token *jwt.Token) (*rail.Viewer, error) {
 	claims, ok := token.Claims.(jwt.MapClaims)
 	if !ok {
@@ -57,7 +57,7 @@ func (r reading) viewer(token *jwt.Token) (*rail.Viewer, error) {
 	return &rail.Viewer{Subject: subject, Roles: rolesOf(claims, r.rolesClaim), Expires: expires.Add(r.leeway)}, nil
 }
 
-// checkParties asks who has made the token, and for whom.
+// checkParties checks the token's issuer and its audience.
 func (r reading) checkParties(claims jwt.MapClaims) error {
 	if r.issuer == "" {
 		return nil
@@ -71,8 +71,8 @@ func (r reading) checkParties(claims jwt.MapClaims) error {
 	return nil
 }
 
-// checkClient holds the application that asked for the token against those that are allowed. An issuer names it in azp,
-// or in client_id as RFC 9068 has it; a token that names two names none.
+// checkClient checks that the application which asked for the token is allowed. An issuer names it in azp, or in
+// client_id (RFC 9068). A token that names two applications is refused.
 func (r reading) checkClient(claims jwt.MapClaims) error {
 	if r.issuer == "" {
 		return nil
@@ -118,8 +118,8 @@ func timeMessage(err error) string {
 	return timesMessage
 }
 
-// validSubject keeps subjects to what every ledger compares byte by byte: a collation that pads, or that knows about
-// letters with marks, would take two buyers for one.
+// validSubject tells whether a subject is printable ASCII without spaces, which every ledger compares byte by byte. A
+// collation that pads, or that knows letters with marks, would take two buyers for one.
 func validSubject(subject string) bool {
 	if subject == "" || len(subject) > maxSubjectBytes {
 		return false
@@ -132,9 +132,9 @@ func validSubject(subject string) bool {
 	return true
 }
 
-// rolesOf finds the roles at a claim, which may be nested ("realm_access.roles") and is a list or one string with the
-// roles apart by spaces or commas. Roles that are not ours mean nothing here and are left out: an issuer serves others
-// too. A claim whose own name has dots in it goes before a nested one.
+// rolesOf reads the roles in a claim. The claim may be nested ("realm_access.roles"), but one whose own name has dots
+// comes first. It is a list, or one string with spaces or commas between the roles. Unknown roles are left out: an
+// issuer serves others too.
 func rolesOf(claims map[string]any, path string) []rail.Role {
 	var roles []rail.Role
 	add := func(name string) {

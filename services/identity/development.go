@@ -11,19 +11,19 @@ import (
 	"interlock/services/rail"
 )
 
-// MinSecretBytes is the least an HS256 secret may have: with less than the hash's own size, guessing the secret is
-// easier than breaking the hash (RFC 7518, 3.2).
+// MinSecretBytes is the least that an HS256 secret may have. A shorter one is easier to guess than the hash is to break
+// (RFC 7518, 3.2).
 const MinSecretBytes = 32
 
-// Development checks and makes tokens with a shared secret. It has no leeway: whoever made the token has this clock.
+// Development checks and makes tokens with a shared secret. It has no leeway: its tokens are made by this clock.
 type Development struct {
-	// Now is the clock; time.Now unless a test says otherwise. It is not to be changed once the verifier is in use.
+	// Now is the clock; time.Now unless a test sets another. It must not change once the verifier is in use.
 	Now func() time.Time
 
 	secret []byte
 }
 
-// NewDevelopment makes a verifier that takes tokens signed with the secret by HS256. Their roles are in the claim
+// NewDevelopment makes a verifier of tokens that are signed with the secret by HS256. Their roles are in the claim
 // "roles".
 func NewDevelopment(secret []byte) (*Development, error) {
 	if len(secret) < MinSecretBytes {
@@ -37,7 +37,7 @@ func (d *Development) Verify(_ context.Context, token string) (*rail.Viewer, err
 	if err := checkForm(token); err != nil {
 		return nil, err
 	}
-	// The claims are checked by the one reading that both kinds of proof share.
+	// The reading below checks the claims, for both kinds of proof.
 	parser := jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithStrictDecoding(),
 		jwt.WithoutClaimsValidation())
@@ -50,13 +50,13 @@ func (d *Development) Verify(_ context.Context, token string) (*rail.Viewer, err
 	return reading{now: d.Now, rolesClaim: DefaultRolesClaim}.viewer(proven)
 }
 
-// Issue makes a token for a subject, for development and demonstration.
+// Issue makes a token for a subject that is valid for ttl, for development and demonstration.
 func (d *Development) Issue(subject string, roles []rail.Role, ttl time.Duration) (string, error) {
 	if !validSubject(subject) {
 		return "", rail.Refuse(rail.Invalid, "a subject is 1 to %d printable ASCII characters without spaces",
 			maxSubjectBytes)
 	}
-	// Times in a token are whole seconds: less than one would be over before it is made.
+	// Times in a token are whole seconds. With less than one, the token would be over before it is made.
 	if ttl < time.Second {
 		return "", rail.Refuse(rail.Invalid, "a token lives at least a second, not %s", ttl)
 	}

@@ -1,15 +1,15 @@
-// Package identity says who asks: it turns a bearer token into a rail.Viewer with roles.
+// Package identity turns a bearer token into a rail.Viewer with roles.
 //
-// There are two kinds of proof, and a server takes exactly one. Development checks HS256 against a secret that lies in
-// the server's own folder; Issuer checks asymmetric signatures against the published keys of an OpenID Connect issuer,
-// and refuses what a shared secret signed, whoever has it. Identity never decides what a viewer may do (that is asked
-// of rail.Viewer), never reads a request and never logs.
+// There are two kinds of proof, and a server takes exactly one. Development checks HS256 against a secret in the
+// server's own folder. Issuer checks asymmetric signatures against the published keys of an OpenID Connect issuer, and
+// refuses every token that a shared secret signed. What a viewer may do is rail.Viewer's to say. Identity reads no
+// requests and logs nothing.
 //
-// Invariants: a viewer comes only out of an access token whose signature, kind, parties, time and subject were checked;
-// what is told of a refused token says which of these failed and nothing of the key, the library or the other claims.
-// An error is a *rail.Error: UNAUTHENTICATED when the token is to blame, UNAVAILABLE when the issuer cannot be asked.
+// A viewer comes only out of an access token whose signature, kind, parties, time and subject were checked. The refusal
+// of a token says which of these failed; the key, the library's error and the other claims stay inside. An error is a
+// *rail.Error: UNAUTHENTICATED where the token is wrong, UNAVAILABLE where the issuer cannot be asked.
 //
-// Verifiers are immutable or guard themselves, and are safe for concurrent use.
+// Verifiers are safe for concurrent use.
 package identity
 
 import (
@@ -21,20 +21,20 @@ import (
 
 // Verifier turns a token into the viewer it speaks for.
 type Verifier interface {
-	// Verify checks a compact JWT, without the word Bearer. UNAUTHENTICATED: the token does not prove anything.
-	// UNAVAILABLE: nobody can say just now; the same token may be right later.
+	// Verify checks a compact JWT, without the word Bearer. The error is UNAUTHENTICATED for a token that is not valid,
+	// and UNAVAILABLE where it cannot be checked just now.
 	Verify(ctx context.Context, token string) (*rail.Viewer, error)
 }
 
 const (
-	// maxTokenBytes is far above what issuers make (1 to 4 KiB), and keeps parsing of rubbish cheap.
+	// maxTokenBytes is far above the 1 to 4 KiB of issuers' tokens, and bounds the cost of parsing rubbish.
 	maxTokenBytes = 16 << 10
-	// DefaultRolesClaim is where roles are looked for unless a setting names another place.
+	// DefaultRolesClaim is the claim with the roles unless a setting names another.
 	DefaultRolesClaim = "roles"
 )
 
-// checkForm refuses what no issuer makes before it is parsed. The parsers take line breaks in what base64 says: a token
-// has one spelling.
+// checkForm refuses, before it is parsed, a token that no issuer makes. The parsers would take line breaks within
+// base64, but a token has one spelling.
 func checkForm(token string) error {
 	switch {
 	case len(token) > maxTokenBytes:
@@ -45,7 +45,7 @@ func checkForm(token string) error {
 	return nil
 }
 
-// refuse is every "no" to a token; the cause stays in the process.
+// refuse is the refusal of a token. The client gets the message; the cause stays in the process.
 func refuse(message string, cause error) *rail.Error {
 	return &rail.Error{Code: rail.Unauthenticated, Message: message, Cause: cause}
 }

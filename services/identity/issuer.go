@@ -19,31 +19,31 @@ import (
 )
 
 const (
-	// DefaultLeeway is how far an issuer's clock may be from ours: NTP keeps within a second, a server that has lost it
-	// drifts a few seconds a day.
+	// DefaultLeeway is how far an issuer's clock may be from this server's. NTP keeps clocks within a second; without
+	// it, a clock drifts a few seconds a day.
 	DefaultLeeway = 30 * time.Second
-	// maxLeeway is where forgiving a clock becomes honouring dead tokens.
+	// maxLeeway bounds how long a token outlives its expiry.
 	maxLeeway = 5 * time.Minute
-	// issuerRetry is when a client should come again whose token could not be checked.
+	// issuerRetry is how long a client waits to try again where its token could not be checked.
 	issuerRetry = 2 * time.Second
 )
 
-// algorithms are those by which whoever can check a token cannot make one.
+// algorithms are the asymmetric ones: the key that checks a token cannot make one.
 var algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 
 // IssuerOptions say whose tokens are taken.
 type IssuerOptions struct {
 	// Issuer is the issuer's URL, exactly as in its tokens. https, or http on loopback.
 	Issuer string
-	// Audience is this service's name at the issuer; without it, a token made for any other service would open this
-	// one.
+	// Audience is this service's name at the issuer. Without it, a token for any other service of the issuer would be
+	// taken.
 	Audience string
-	// Clients are the applications whose tokens are taken, by their client ids; none named is any that the issuer gives
-	// a token for our audience.
+	// Clients are the client ids of the applications whose tokens are taken. An empty list is any application that the
+	// issuer gives a token for the audience.
 	Clients []string
 	// KeysURL is where the issuer publishes its keys (a JWKS document); "" asks the issuer's discovery document.
 	KeysURL string
-	// RolesClaim is where the roles are, dots leading inwards; "" is DefaultRolesClaim.
+	// RolesClaim is the claim with the roles; dots lead into objects. "" is DefaultRolesClaim.
 	RolesClaim string
 	// Leeway is how far the clocks may be apart, at most 5 minutes; 0 is DefaultLeeway.
 	Leeway time.Duration
@@ -51,14 +51,14 @@ type IssuerOptions struct {
 	Transport http.RoundTripper
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Failed is told why the issuer's keys could not be read, at most once in 2 s; nil tells nobody. Tokens whose key
-	// is known are checked all the same.
+	// Failed is told why the issuer's keys could not be read, at most once in 2 s; it may be nil. Tokens whose key is
+	// known are checked all the same.
 	Failed func(error)
 }
 
-// Issuer takes the access tokens of one OpenID Connect issuer. It asks the issuer nothing until the first token comes,
-// keeps the keys it was told, and reads them again beside once they are an hour old, or when a token names a key it
-// does not know. An issuer that is down or hangs delays nobody whose key is known, for a day.
+// Issuer takes the access tokens of one OpenID Connect issuer. It reads the issuer's keys when the first token comes,
+// and again in the background when they are an hour old, or when a token names an unknown key. An issuer that is down
+// or hangs does not delay tokens whose key is known, for a day.
 type Issuer struct {
 	options IssuerOptions
 	client  *http.Client
@@ -115,7 +115,7 @@ func NewIssuer(o IssuerOptions) (*Issuer, error) {
 	return i, nil
 }
 
-// checkURL takes https anywhere, and plain http only where nobody can listen in between.
+// checkURL takes https anywhere, and plain http on loopback only, where no one can listen.
 func checkURL(what, text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
@@ -128,7 +128,7 @@ func checkURL(what, text string) error {
 	return fmt.Errorf("the %s URL %q is not https: whoever is between could send keys of their own", what, text)
 }
 
-// refuseRedirect keeps to the places that the settings and the issuer's own document name.
+// refuseRedirect keeps requests to the places that the settings and the issuer's own document name.
 func refuseRedirect(*http.Request, []*http.Request) error {
 	return errors.New("redirects are not followed")
 }
@@ -158,7 +158,7 @@ func (i *Issuer) Verify(ctx context.Context, token string) (*rail.Viewer, error)
 	return i.reading.viewer(proven)
 }
 
-// errUnknownKey says that a key which is published by now may prove the token.
+// errUnknownKey says that no known key has signed the token. The issuer may have published a newer key since.
 var errUnknownKey = errors.New("no known key has signed the token")
 
 // prove checks the token's signature by one set of keys.
@@ -172,7 +172,7 @@ func (i *Issuer) prove(ctx context.Context, set *keySet, text string) (*jwt.Toke
 	if err == nil {
 		return token, nil
 	}
-	// A token that does not name its key was tried with all of them.
+	// A token that does not name its key was tried with all keys.
 	nameless := token != nil && token.Method != nil && slices.Contains(algorithms, token.Method.Alg()) &&
 		token.Header["kid"] == nil && checkHeader(token.Header) == nil
 	if errors.Is(err, jwkset.ErrKeyNotFound) || nameless {
@@ -181,7 +181,7 @@ func (i *Issuer) prove(ctx context.Context, set *keySet, text string) (*jwt.Toke
 	return nil, err
 }
 
-// Ready says why tokens cannot be checked yet; nil where they can.
+// Ready returns nil where tokens can be checked, or else why they cannot.
 func (i *Issuer) Ready(ctx context.Context) error {
 	if _, err := i.keys.known(ctx); err != nil {
 		return unavailable(err)
@@ -212,7 +212,8 @@ func (i *Issuer) read(ctx context.Context) ([]jwkset.JWK, error) {
 	return parseKeys(text)
 }
 
-// discover reads where the keys are. It is read each time: an issuer may move them.
+// discover reads the URL of the keys out of the issuer's discovery document. It does so each time: an issuer may move
+// its keys.
 func (i *Issuer) discover(ctx context.Context) (string, error) {
 	at := strings.TrimSuffix(i.options.Issuer, "/") + "/.well-known/openid-configuration"
 	text, err := document(ctx, i.client, at)

@@ -18,26 +18,25 @@ import (
 const (
 	// fetchTimeout bounds one request to the issuer.
 	fetchTimeout = 5 * time.Second
-	// keysWait is how long one token waits for keys. It is long enough for an issuer that answers, and short for a
-	// phone.
+	// keysWait is how long a token waits for keys: long for an issuer that answers, and short for a phone.
 	keysWait = 2 * time.Second
-	// maxKeysWaiting bounds the tokens that wait at a time. Anybody can name an unknown key in a forged token, and each
-	// of them would keep a request open while the issuer hangs.
+	// maxKeysWaiting bounds the tokens that wait at a time. A forged token can name an unknown key, and each such token
+	// keeps a request open while the issuer hangs.
 	maxKeysWaiting = 256
 	// maxDocumentBytes is a hundred times what issuers publish.
 	maxDocumentBytes = 1 << 20
-	// maxKeys is ten times what issuers publish; a token without the name of a key is tried with each.
+	// maxKeys is ten times what issuers publish. A token that names no key is tried with each.
 	maxKeys = 100
-	// keysInterval is the least time between two requests for keys. Without it each forged token with an unknown key
+	// keysInterval is the least time between two requests for keys. Without it, each forged token with an unknown key
 	// would be a request to the issuer.
 	keysInterval = 10 * time.Second
-	// keysRetry is the same while there are no keys at all: an issuer that starts is not hammered, and once it is there
-	// nobody waits long.
+	// keysRetry is the same while there are no keys at all. It spares an issuer that starts, and is short once the
+	// issuer is there.
 	keysRetry = 2 * time.Second
 	// keysFresh is how long keys are used without asking again.
 	keysFresh = time.Hour
-	// keysUsable is how long keys are used when the issuer does not answer: longer than an outage, shorter than a key's
-	// life. A key that its issuer took back lives on for so long at most.
+	// keysUsable is how long keys are used while the issuer does not answer: longer than an outage, shorter than a
+	// key's life. It also bounds how long a key is taken that its issuer took back.
 	keysUsable = 24 * time.Hour
 	// minRSABits is the least that RFC 7518 (3.3) allows.
 	minRSABits = 2048
@@ -55,9 +54,9 @@ type keySet struct {
 	read time.Time
 }
 
-// keys are the published keys of an issuer. Keys that are known are used at once, always: when they grow old they are
-// read again beside. Only what cannot be checked without new keys waits for them. One read is under way at a time, and
-// it does not end with whoever happened to start it.
+// keys are the published keys of an issuer. Known keys are used at once: when they grow old, they are read again in the
+// background. A token waits only where it cannot be checked without newer keys. One read is under way at a time, and it
+// does not end with the request that started it.
 type keys struct {
 	read   func(ctx context.Context) ([]jwkset.JWK, error)
 	now    func() time.Time
@@ -71,8 +70,8 @@ type keys struct {
 	waiting int
 }
 
-// known gives the keys that may be used now. It waits for the issuer only where there are none. An error: nobody can
-// say.
+// known returns the keys that may be used now. It waits for the issuer only where there are none, and returns an error
+// where none come.
 func (k *keys) known(ctx context.Context) (*keySet, error) {
 	k.mu.Lock()
 	set := k.usable()
@@ -87,8 +86,8 @@ func (k *keys) known(ctx context.Context) (*keySet, error) {
 	return k.await(ctx)
 }
 
-// newer gives keys that were read after those of set; the same set where there is nothing newer, because the issuer was
-// asked a moment ago and answered. An error: nobody can say whether there is.
+// newer returns keys that were read after those of set. It returns set itself where the issuer was asked a moment ago
+// and has nothing newer, and an error where the issuer does not say.
 func (k *keys) newer(ctx context.Context, set *keySet) (*keySet, error) {
 	k.mu.Lock()
 	if now := k.usable(); now != nil && now != set {
@@ -99,7 +98,8 @@ func (k *keys) newer(ctx context.Context, set *keySet) (*keySet, error) {
 	return k.await(ctx)
 }
 
-// await waits for the read under way, where one is, and gives what is known then. It is entered with the lock.
+// await waits for the read under way, if there is one, and returns the keys that are known then. The caller has locked
+// mu; await unlocks it.
 func (k *keys) await(ctx context.Context) (*keySet, error) {
 	defer k.mu.Unlock()
 	if done := k.reading; done != nil {
@@ -134,7 +134,7 @@ func within(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// usable is the set while it may be used; nil where there is none. The caller has the lock.
+// usable is the set of keys while it may be used; nil where there is none. The caller has locked mu.
 func (k *keys) usable() *keySet {
 	if k.set != nil && k.now().Sub(k.set.read) < keysUsable {
 		return k.set
@@ -142,7 +142,7 @@ func (k *keys) usable() *keySet {
 	return nil
 }
 
-// start begins to read, unless that is under way or was done a moment ago. The caller has the lock.
+// start begins a read, unless one is under way or ended a moment ago. The caller has locked mu.
 func (k *keys) start() {
 	interval := keysInterval
 	if k.usable() == nil {
@@ -172,7 +172,7 @@ func (k *keys) ask(done chan struct{}) {
 }
 
 func (k *keys) fetch() (*keySet, error) {
-	// A document each for the discovery and the keys.
+	// There may be two requests: one for the discovery document, and one for the keys.
 	ctx, cancel := context.WithTimeout(context.Background(), 2*fetchTimeout)
 	defer cancel()
 	published, err := k.read(ctx)
@@ -190,8 +190,8 @@ func (k *keys) fetch() (*keySet, error) {
 	return &keySet{Keyfunc: found}, nil
 }
 
-// parseKeys reads a JWK Set. Keys that we do not understand, or that would be too weak, are left out (RFC 7517, 5): an
-// issuer serves others too.
+// parseKeys reads a JWK Set. It leaves out keys that it does not understand (RFC 7517, 5), and keys that are too weak:
+// an issuer serves others too.
 func parseKeys(document []byte) ([]jwkset.JWK, error) {
 	var set jwkset.JWKSMarshal
 	if err := json.Unmarshal(document, &set); err != nil {
@@ -202,10 +202,10 @@ func parseKeys(document []byte) ([]jwkset.JWK, error) {
 	}
 	var usable []jwkset.JWK
 	for _, one := range set.Keys {
-		// Certificates are for other ways to trust a key: here it is the address it came from. One with an odd
-		// thumbprint must not take its key away.
+		// Certificates are for other ways to trust a key: this one is trusted for the address it came from. A wrong
+		// thumbprint of a certificate must not take its key away.
 		one.X5C, one.X5T, one.X5TS256, one.X5U = nil, "", "", ""
-		// A shared secret (oct) is refused here: who publishes one has none.
+		// A shared secret (oct) is refused here: a published secret is none.
 		key, err := jwkset.NewJWKFromMarshal(one, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
 		if err != nil {
 			continue

@@ -12,22 +12,22 @@ import (
 // accessType is what RFC 9068 calls an access token in its header.
 const accessType = "at+jwt"
 
-// idTokenClaims are those by which an ID token is bound to a sign-in (OpenID Connect Core, 2 and 3.3.2.11). An ID token
-// tells an application who has signed in; it opens no service.
+// idTokenClaims are the claims that bind an ID token to a sign-in (OpenID Connect Core, 2 and 3.3.2.11). An ID token
+// tells an application who has signed in. It opens no service.
 var idTokenClaims = []string{"nonce", "at_hash", "c_hash", "s_hash"}
 
-// checkHeader refuses what a token's signer asks for and we do not understand.
+// checkHeader refuses a token with critical headers: none of them is understood here.
 func checkHeader(header map[string]any) error {
 	if _, critical := header["crit"]; critical {
-		// RFC 7515, 4.1.11: who does not understand what the signer calls critical must refuse.
+		// RFC 7515, 4.1.11: a critical header that is not understood is to be refused.
 		return errors.New("the token has critical headers")
 	}
 	return nil
 }
 
-// checkKind refuses what an issuer signs with the same keys for another use: ID tokens, logout tokens and other
-// security events, refresh tokens. Where neither the header nor a claim says "access token", the marks of an ID token
-// decide.
+// checkKind refuses tokens that an issuer signs with the same keys for another use: ID tokens, logout tokens and other
+// security events, refresh tokens. A token may say that it is an access token, in its header or in a claim. One that
+// does not is taken unless it has a claim of an ID token.
 func checkKind(header map[string]any, claims jwt.MapClaims) error {
 	declared, err := typeOf(header)
 	if err != nil {
@@ -62,9 +62,9 @@ func checkKind(header map[string]any, claims jwt.MapClaims) error {
 	return nil
 }
 
-// isBound tells whether a token is good only together with a proof that its bearer has a key. Proofs are not taken
-// here: without one, whoever has stolen the token could use it. What is bound to a certificate of the client is held
-// against it where TLS ends.
+// isBound tells whether a token is valid only together with a proof that its bearer has a key (RFC 9449). Proofs are
+// not checked here, so a stolen token could be used: such tokens are refused. A token that is bound to a certificate is
+// checked where TLS ends.
 func isBound(claims jwt.MapClaims) bool {
 	if isOneOf(claims["typ"], []string{"DPoP"}) {
 		return true

@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// rememberedTokens is how many checked tokens are kept: more than a rush's buyers, since whoever comes in turn to a
-	// memory that is too small finds nothing in it. Of a token its digest is kept, so that it is some 5 MB however long
-	// they are.
+	// rememberedTokens is how many checked tokens are kept: more than a rush has buyers. Were it less, buyers in turn
+	// would each find their token forgotten. The digest of a token is kept, so all take some 5 MB, however long the
+	// tokens are.
 	rememberedTokens = 20_000
-	// rememberedFor is how long a token is taken without another look at its signature. A key that its issuer has taken
-	// back lives on for so much longer.
+	// rememberedFor is how long a token is taken without another check of its signature. A key that its issuer took
+	// back is taken for so much longer.
 	rememberedFor = time.Minute
 )
 
-// Remembered checks a token's signature once a minute: a phone sends the same token with every request, and checking it
-// costs as much as reading the request. What was refused is not remembered.
+// Remembered checks the signature of a token once a minute. A phone sends the same token with every request, and a
+// check costs as much as reading the request. Refusals are not remembered.
 type Remembered struct {
 	verifier Verifier
 	now      func() time.Time
@@ -34,7 +34,7 @@ type remembered struct {
 	until  time.Time
 }
 
-// Remember puts a memory before a verifier, which goes by the same clock.
+// Remember puts a memory before a verifier that has the same clock.
 func Remember(verifier Verifier, now func() time.Time) (*Remembered, error) {
 	known, err := lru.New[[sha256.Size]byte, remembered](rememberedTokens)
 	if err != nil {
@@ -43,7 +43,7 @@ func Remember(verifier Verifier, now func() time.Time) (*Remembered, error) {
 	return &Remembered{verifier: verifier, now: now, known: known}, nil
 }
 
-// Verify implements Verifier. The viewer is shared: nobody may change it.
+// Verify implements Verifier. The viewer is shared, and must not be changed.
 func (r *Remembered) Verify(ctx context.Context, token string) (*rail.Viewer, error) {
 	now, digest := r.now(), sha256.Sum256([]byte(token))
 	if known, ok := r.known.Get(digest); ok && now.Before(known.until) {

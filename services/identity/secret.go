@@ -12,13 +12,13 @@ import (
 	"runtime"
 )
 
-// maxSecretBytes keeps a wrong path from being read whole into memory.
+// maxSecretBytes bounds what is read of a file that is no secret.
 const maxSecretBytes = 4 << 10
 
-// DevelopmentSecret reads the secret in a file, and makes one where there is none: 32 random bytes in hexadecimal,
-// mode 0600, on the disk before anybody signs with it. Two processes that make it at the same moment get the same one.
-// The secret is the file's text without the space around it, not what the hexadecimal stands for, so that it can be
-// pasted into any tool that signs tokens.
+// DevelopmentSecret reads the secret in a file. It makes one where there is none: 32 random bytes in hexadecimal, mode
+// 0600, synced to the disk before it is used. Two processes that make it at the same moment get the same one. The
+// secret is the file's text without the space around it, and not the bytes that the hexadecimal stands for: so it can
+// be pasted into any tool that signs tokens.
 func DevelopmentSecret(path string) ([]byte, error) {
 	secret, err := readSecret(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -54,8 +54,8 @@ func readSecret(path string) ([]byte, error) {
 	return secret, nil
 }
 
-// makeSecret writes the whole secret under another name first and then gives it its own: a link, unlike a rename, fails
-// where the name is taken, and unlike creating the file in place never shows half a secret.
+// makeSecret writes the whole secret under another name, and then links it to its own. A link fails where the name is
+// taken, as a rename would not. The file never shows half a secret, as one that is written in place would.
 func makeSecret(path string) (err error) {
 	folder := filepath.Dir(path)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -84,7 +84,7 @@ func makeSecret(path string) (err error) {
 	return syncFolder(folder)
 }
 
-// syncFolder puts the file's name on the disk too. Not every system can; the secret is then as safe as any new file.
+// syncFolder syncs the file's name to the disk, too. On a system that cannot, the secret is as safe as any new file.
 func syncFolder(folder string) error {
 	dir, err := os.Open(folder)
 	if err != nil {

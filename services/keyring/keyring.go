@@ -1,10 +1,9 @@
-// Package keyring seals personal data, so that a copy of the ledger tells nobody who travels.
+// Package keyring seals personal data, so that a copy of the ledger does not tell who travels.
 //
-// A ring is several keys: the first seals, and each of them opens. So keys can be changed while several servers sell:
-// what one server seals with the next key already, another one opens that has it further back in its ring.
+// A ring is several keys: the first seals, and each opens. So keys can be changed while several servers sell: a server
+// that still seals with the old key has the next one further back in its ring, and opens what others seal with it.
 //
-// What is sealed is bound to the place where it is kept. A sealed text that is moved to another row does not open
-// there.
+// A sealed text is bound to the place where it is kept. It does not open in another row.
 package keyring
 
 import (
@@ -18,22 +17,22 @@ import (
 
 // Bounds of a ring.
 const (
-	// MaxKeys is more than a ring needs: the key in use, the next one, and those that are being replaced.
+	// MaxKeys is more than a ring needs: the key in use, the next one, and some that are being replaced.
 	MaxKeys = 16
-	// MaxID is how many characters a key's id has at most: each row that is sealed has the id beside it.
+	// MaxID is how many characters a key's id has at most. Each sealed row has the id beside it.
 	MaxID = 32
 	// keyBytes is what AES-256 takes.
 	keyBytes = 32
 )
 
-// ErrUnknownKey says that what is to be opened was sealed with a key that is not in the ring.
+// ErrUnknownKey says that a text was sealed with a key that is not in the ring.
 var ErrUnknownKey = errors.New("the key is not in the ring")
 
 // ErrNotOpened says that a sealed text was changed, was moved from another place, or was sealed with another key of
 // that id.
 var ErrNotOpened = errors.New("it was changed, or moved, or sealed with another key of that id")
 
-// Ring seals and opens. It is never changed, and may be used by many goroutines.
+// Ring seals and opens. It is immutable and safe for concurrent use.
 type Ring struct {
 	ids  []string
 	keys map[string]cipher.AEAD
@@ -90,15 +89,15 @@ func validID(id string) bool {
 // Keys are the ids of the ring's keys. The first seals.
 func (r *Ring) Keys() []string { return append([]string(nil), r.ids...) }
 
-// Seal seals a text with the first key, bound to the place where it is kept. The sealed text is 28 bytes longer: a
-// random nonce before it, and a tag behind. One key is good for four thousand million texts: with more, two nonces
-// could be equal (NIST SP 800-38D, 8.3).
+// Seal seals a text with the first key, for the place where it is kept. The sealed text is 28 bytes longer: a random
+// nonce of 12 bytes before it, and a tag of 16 behind. One key may seal 2^32 texts: with more, two nonces could be
+// equal (NIST SP 800-38D, 8.3).
 func (r *Ring) Seal(text, place []byte) (key string, sealed []byte) {
 	key = r.ids[0]
 	return key, r.keys[key].Seal(nil, nil, text, place)
 }
 
-// Open opens what was sealed for a place with any key of the ring. The error is ErrUnknownKey or ErrNotOpened.
+// Open opens a text that any key of the ring has sealed for a place. Its error is ErrUnknownKey or ErrNotOpened.
 func (r *Ring) Open(key string, sealed, place []byte) ([]byte, error) {
 	aead, ok := r.keys[key]
 	if !ok {

@@ -1,13 +1,13 @@
-// Package playground serves GraphiQL, the page in which a railway's admins publish trains and everybody else tries the
-// API, from the server's own origin: scripts, styles, fonts and workers are embedded in the binary, so the page works
-// where there is no internet.
+// Package playground serves GraphiQL, the page in which admins of a railway publish trains and others try the API. Its
+// scripts, styles, fonts and workers are embedded in the binary and come from the server's own origin, so the page
+// works without the internet.
 //
-// It never answers GraphQL itself (the page talks to /graphql of the same origin), never sees a token (the page keeps
-// it) and never needs the bundle to be there: a binary built without Node serves a page that says how to get one.
+// It answers no GraphQL: the page talks to /graphql of the same origin. It sees no token: the page keeps it. A binary
+// that was built without Node has no bundle, and serves a page that says how to get one.
 //
-// Invariants: everything under assets/ has its content's hash in its name, so it may be cached for ever; the page
-// itself may not, or an upgraded server would be asked for assets it no longer has. The handler is immutable and safe
-// for concurrent use.
+// Everything under assets/ has the hash of its content in its name, so it may be cached for ever. The page itself may
+// not be cached, or an upgraded server would be asked for assets that it no longer has. The handler is immutable and
+// safe for concurrent use.
 package playground
 
 import (
@@ -23,8 +23,8 @@ import (
 	"strings"
 )
 
-// The folder always holds a committed placeholder; Vite builds index.html and assets/ beside it. "all:" embeds names
-// that begin with "_" or "." too: what a bundler calls its files is its own business.
+// The folder always holds a committed placeholder; Vite builds index.html and assets/ beside it. "all:" also embeds
+// names that begin with "_" or ".": a bundler may use any name.
 //
 //go:embed all:dist
 var dist embed.FS
@@ -34,14 +34,14 @@ const (
 	assetsPath   = root + "/assets/"
 	licensesPath = root + "/licenses.md" // of the packages in the bundle; most ask to be named wherever they are
 
-	// Immutable for a year, the longest that caches promise to honour: another content has another name.
+	// A year is the longest that caches honour. Another content has another name.
 	cacheForever = "public, max-age=31536000, immutable"
-	// Kept, but asked for again each time: it names the assets of this very build.
+	// A cache may keep it, but must ask each time: it names the assets of this build.
 	cacheNever = "no-cache"
 
-	// The bundle asks nothing of any other origin. Styles are the exception that Monaco and GraphiQL need: they make
-	// style elements and attributes as they go. GraphiQL's fonts and Monaco's drawings are data: URLs inside the
-	// styles. connect-src covers the WebSocket of the same origin too.
+	// The bundle asks nothing of any other origin. Inline styles are allowed because Monaco and GraphiQL make style
+	// elements and attributes as they go. GraphiQL's fonts and Monaco's drawings are data: URLs inside the styles.
+	// connect-src covers the WebSocket of the same origin too.
 	contentSecurityPolicy = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; " +
 		"style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -65,7 +65,7 @@ func newHandler(bundle fs.FS) http.Handler {
 	}
 	licenses, err := fs.ReadFile(bundle, "licenses.md")
 	if err != nil {
-		licenses = nil // a build of another making; the page works all the same
+		licenses = nil // The page works without it.
 	}
 	return handler{page: page, licenses: licenses, bundle: bundle}
 }
@@ -109,7 +109,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h handler) serveAsset(w http.ResponseWriter, r *http.Request, name string) {
 	file, err := h.bundle.Open("assets/" + name + ".gz")
 	if err != nil {
-		// Not there, or not a path (fs.FS refuses "..", "//" and the like): to the client it is the same.
+		// It is not there, or is no path: fs.FS refuses "..", "//" and the like. The client need not know which.
 		http.NotFound(w, r)
 		return
 	}
@@ -148,7 +148,7 @@ func send(w http.ResponseWriter, r *http.Request, body io.Reader, size int64) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	// The only error left is a client that went away, and there is nobody to tell.
+	// An error can only mean that the client is gone.
 	_, _ = io.Copy(w, body)
 }
 
