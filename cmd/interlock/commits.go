@@ -9,25 +9,24 @@ import (
 	"interlock/services/rail"
 )
 
-// silence is how long a server stays unready after the last commit that went unheard of. Twice the longest pause
-// between two probes of the ledger: while they fail, it is never ready in between. It ends by itself, because a server
-// that is sent no buyers for being unready would have nothing to probe with, and so would never learn that all is well
-// again.
+// silence is how long a server stays unready after the last commit without an outcome. It is twice the longest pause
+// between two probes of the ledger, so that a server is not ready in between while probes fail. It ends by itself: an
+// unready server gets no buyers, has nothing to probe with, and so would not learn that commits are acknowledged again.
 const silence = 10 * time.Second
 
-// commitsCheck says whether commits are acknowledged. What can be asked of a cluster does not tell: a replica that is
-// frozen counts as connected until its connection is given up.
+// commitsCheck says whether commits are acknowledged. The cluster's own status does not tell: a frozen replica counts
+// as connected until its connection times out.
 type commitsCheck struct {
 	stats func() sqlledger.Stats
 	now   func() time.Time
 
 	mu sync.Mutex
-	// unknown is how many commits had gone unheard of when last was set.
+	// unknown is how many commits had no outcome when last was set.
 	unknown int64
 	last    time.Time
 }
 
-// Ready is nil while commits are acknowledged, or may be again.
+// Ready returns no error while commits are acknowledged, or may be acknowledged again.
 func (c *commitsCheck) Ready(context.Context) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,10 +12,10 @@ import (
 	"interlock/services/rail"
 )
 
-// demoZone is where the sample's trains run: its "today" is theirs.
+// demoZone is the time zone of the sample's trains: their dates begin there.
 const demoZone = "Asia/Shanghai"
 
-// publishDemo puts the sample timetable on sale from today on. Started again, it adds the days that are new.
+// publishDemo puts the sample timetable on sale from today on. On a later day, it adds the new days.
 func (s *Server) publishDemo(ctx context.Context, days int) error {
 	feed, err := sample.Feed(ctx)
 	if err != nil {
@@ -49,7 +49,7 @@ func demoToday() (rail.Date, error) {
 	return rail.DateIn(time.Now(), zone), nil
 }
 
-// demoTokenLife is how long the tokens that are printed are good for.
+// demoTokenLife is how long the printed tokens are valid.
 const demoTokenLife = 24 * time.Hour
 
 // demoText is what serve --demo prints. A line that begins with {{- goes on with the one before it.
@@ -85,7 +85,7 @@ Watch the seats of the same run go (leave it running and buy in another window):
 
 `))
 
-// demoAdmin is an admin's token to print; "" where others can reach the server: what is printed there ends up in logs
+// demoAdmin is an admin's token to print. It is "" where others can reach the server: there, output ends up in logs
 // that more people read.
 func (s *Server) demoAdmin(ctx context.Context) (string, error) {
 	why, err := s.settings.exposed(ctx)

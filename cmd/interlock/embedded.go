@@ -25,23 +25,24 @@ const (
 // ownKey is the id of the key in personalDataKeyFile.
 const ownKey = "own"
 
-// redisAddresses are where the in-process Redis of the server that owns a data folder listens.
+// redisAddresses are the addresses of the in-process Redis of the server that owns a data folder.
 type redisAddresses struct {
 	Cache string   `json:"cache"`
 	Locks []string `json:"locks"`
 }
 
 const (
-	// ownTries and ownRetry are how often and how soon a server asks again for a folder that is taken: a command that
-	// looks whether a server runs has it for a moment.
+	// ownTries and ownRetry are how often and how soon a server tries again to lock a folder. A command that looks
+	// whether a server runs holds the lock for a moment.
 	ownTries = 5
 	ownRetry = 20 * time.Millisecond
-	// startTries and startRetry are how long a command waits for the note of a server that is just starting.
+	// startTries and startRetry are how often and how soon a command looks for the note of a server that is just
+	// starting.
 	startTries = 20
 	startRetry = 50 * time.Millisecond
 )
 
-// ownFolder claims the data folder for this process until release; a second server there is refused.
+// ownFolder locks the data folder for this process until release. It refuses a second server there.
 func ownFolder(s *Settings) (release func(), err error) {
 	if err := s.dataFolder(); err != nil {
 		return nil, err
@@ -58,7 +59,7 @@ func ownFolder(s *Settings) (release func(), err error) {
 		time.Sleep(ownRetry)
 	}
 	if err == nil {
-		// What a server left that was killed is not true any more, and ours is not written yet.
+		// The note of a server that was killed is no longer true, and this server's is not written yet.
 		err = forgetRedis(s)
 	}
 	if err != nil {
@@ -69,13 +70,13 @@ func ownFolder(s *Settings) (release func(), err error) {
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	return func() {
-		_ = forgetRedis(s) // Where it stays, nobody reads it: the folder has no owner.
-		// The lock's file stays: taking it away would let two processes own two files of one name.
+		_ = forgetRedis(s) // A note that stays does no harm: without an owner of the folder, no command reads it.
+		// The lock's file stays. Were it removed, two processes could lock two files of one name.
 		_ = f.Close()
 	}, nil
 }
 
-// isOwned tells whether a server runs on the data folder. A server that was killed does not, whatever it left there.
+// isOwned tells whether a server runs on the data folder. The system unlocks the file of a server that was killed.
 func isOwned(s *Settings) (bool, error) {
 	f, err := os.Open(filepath.Join(s.Data, lockFile))
 	if errors.Is(err, os.ErrNotExist) {
@@ -84,7 +85,7 @@ func isOwned(s *Settings) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer f.Close() // and with it the lock
+	defer f.Close() // It also unlocks the file.
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return true, nil
@@ -92,7 +93,7 @@ func isOwned(s *Settings) (bool, error) {
 	return false, err
 }
 
-// forgetRedis takes away the note of where the in-process Redis is.
+// forgetRedis removes the note of the in-process Redis's addresses.
 func forgetRedis(s *Settings) error {
 	err := os.Remove(filepath.Join(s.Data, redisFile))
 	if errors.Is(err, os.ErrNotExist) {
@@ -118,7 +119,7 @@ func startRedis(s *Settings) (*availability.Embedded, error) {
 	return redis, nil
 }
 
-// writeFile replaces a file in one step, so that nobody reads half of it.
+// writeFile replaces a file in one step, so that a reader never sees half of it.
 func writeFile(name string, b []byte) error {
 	if err := os.WriteFile(name+".new", b, 0o600); err != nil {
 		return err
@@ -129,8 +130,8 @@ func writeFile(name string, b []byte) error {
 // errNoServer says that no server owns the data folder, so that there is no in-process Redis.
 var errNoServer = errors.New("no server is running on this data folder")
 
-// runningRedis is where the in-process Redis of the running server is. The note of a server that was killed is not even
-// read: by now, somebody else may listen there.
+// runningRedis returns the addresses of the in-process Redis of the running server. It does not read the note of a
+// server that was killed: by now, another program may listen there.
 func runningRedis(s *Settings) (redisAddresses, error) {
 	for try := 1; ; try++ {
 		owned, err := isOwned(s)
@@ -152,7 +153,7 @@ func runningRedis(s *Settings) (redisAddresses, error) {
 	}
 }
 
-// readRedis reads the note of where the in-process Redis is.
+// readRedis reads the note of the in-process Redis's addresses.
 func readRedis(s *Settings) (redisAddresses, error) {
 	var addresses redisAddresses
 	b, err := os.ReadFile(filepath.Join(s.Data, redisFile))

@@ -15,8 +15,8 @@ type eraseCommand struct {
 	Yes   bool   `help:"Do it. Without this it only says what it would do."`
 }
 
-// Run forgets a buyer in the orders of runs that are over. What was forgotten cannot be brought back, so that without
-// --yes nothing is.
+// Run forgets a buyer in the orders of runs that are over. That cannot be undone, so without --yes it only says what it
+// would do.
 func (c eraseCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
 	opened, err := openAsTheyAre(ctx, settings, log)
 	if err != nil {

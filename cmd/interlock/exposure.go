@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// lookupTimeout bounds asking what addresses the name of --listen has.
+// lookupTimeout bounds the lookup of the name in --listen.
 const lookupTimeout = 5 * time.Second
 
-// checkExposure refuses to serve what is for development where others than this machine's own users can reach it:
-// tokens that a secret in a folder makes, and payments that take no money. Each has a flag of its own that says so.
+// checkExposure refuses to serve what is for development where others than this machine's users can reach it: tokens
+// that are signed with a secret in a folder, and payments that take no money. Each has a flag that allows it.
 func (s *Settings) checkExposure(ctx context.Context) error {
 	tokens := s.OIDCIssuer == "" && !s.InsecureDevelopmentTokens
 	sandbox := s.payments() == "sandbox" && !s.InsecureSandboxPayments
@@ -38,9 +38,9 @@ func (s *Settings) checkExposure(ctx context.Context) error {
 	return errors.Join(refused...)
 }
 
-// exposed says why others than this machine's own users can reach the server; "" where they cannot. A name that is not
-// loopback's says that something in front of the server is reached from elsewhere, and so does a proxy, which need not
-// pass the name on.
+// exposed says why others than this machine's users can reach the server; "" where they cannot. Three settings tell: an
+// address off loopback, a name that is not loopback's, and a trusted proxy. The last two mean that something in front
+// of the server is reached from elsewhere.
 func (s *Settings) exposed(ctx context.Context) (why string, err error) {
 	if len(s.TrustedProxies) > 0 {
 		return fmt.Sprintf("--trusted-proxies has %s, through which others reach the server", s.TrustedProxies[0]), nil
@@ -58,14 +58,14 @@ func (s *Settings) exposed(ctx context.Context) (why string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("--listen: %w", err)
 	}
-	// A name that has one address off loopback may be served there.
+	// A name with several addresses may be served on any of them.
 	if slices.ContainsFunc(addresses, func(a netip.Addr) bool { return !a.Unmap().IsLoopback() }) {
 		return fmt.Sprintf("--listen %s is not a loopback address", s.Listen), nil
 	}
 	return "", nil
 }
 
-// addressesOf are those that a host of --listen stands for; none given is every address of the machine.
+// addressesOf are the addresses of the host in --listen. No host is every address of the machine.
 func addressesOf(ctx context.Context, host string) ([]netip.Addr, error) {
 	if host == "" {
 		return []netip.Addr{netip.IPv6Unspecified()}, nil
@@ -83,8 +83,8 @@ func isLoopbackName(name string) bool {
 	return err == nil && address.Unmap().IsLoopback() || strings.EqualFold(name, "localhost")
 }
 
-// hosts are the names that the server answers to besides those of loopback and the address a connection came to: those
-// that are set, and the one it listens by.
+// hosts are the names of the settings, and the name in --listen. The server also answers to loopback's names, and to
+// the address that a connection came to.
 func (s *Settings) hosts() []string {
 	names := slices.Clone(s.Hosts)
 	host, _, err := net.SplitHostPort(s.Listen)

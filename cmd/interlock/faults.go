@@ -15,16 +15,16 @@ import (
 	"interlock/services/sale"
 )
 
-// faults are what the proving ground does to this server, which was built for that and for nothing else: batches are
-// held at exact points, the clock is off, any version is taken, any commit is taken for replicated.
+// faults are what the lab does to this server, which was built to be broken: it holds batches at failpoints, sets the
+// clock off, takes any version, and takes any commit for replicated.
 type faults struct {
-	control      *failpoints.Control // nil where no batches are held
+	control      *failpoints.Control // nil where none is held
 	off          time.Duration
 	anyVersion   bool
 	asynchronous bool
 }
 
-// openFaults reads what is to be done from the environment. That is no setting: there are none for what is not shipped.
+// openFaults reads the faults from the environment. They are no settings: this build is not shipped.
 func openFaults(log *slog.Logger) (f faults, err error) {
 	if off := os.Getenv(failpoints.ClockVariable); off != "" {
 		if f.off, err = time.ParseDuration(off); err != nil {
@@ -44,7 +44,7 @@ func openFaults(log *slog.Logger) (f faults, err error) {
 	return f, nil
 }
 
-// Close lets go of a batch that is held.
+// Close lets the batch go on that is held.
 func (f faults) Close() error {
 	if f.control == nil {
 		return nil

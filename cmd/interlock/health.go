@@ -11,10 +11,10 @@ import (
 // healthTimeout is longer than every check of /readyz may take.
 const healthTimeout = 5 * time.Second
 
-// maxHealth bounds what is read of an answer.
+// maxHealth bounds what is read of a response.
 const maxHealth = 64 << 10
 
-// ready asks a server's /readyz: whether it is ready, and what it said.
+// ready asks /readyz of a server. It returns the response's text, and whether the server is ready.
 func ready(ctx context.Context, url string) (bool, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
@@ -31,7 +31,7 @@ func ready(ctx context.Context, url string) (bool, string, error) {
 	return response.StatusCode == http.StatusOK, string(body), err
 }
 
-// readyPoll is how often a server that is getting ready is asked.
+// readyPoll is the pause between two requests to a server that is getting ready.
 const readyPoll = 100 * time.Millisecond
 
 // awaitReady returns when the server is ready, or with the context's error.

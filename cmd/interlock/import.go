@@ -19,7 +19,7 @@ import (
 	"interlock/services/rail"
 )
 
-// maxImportMiB is a terabyte: more than any feed needs, and the count of its bytes is far from the end of an int64.
+// maxImportMiB is a terabyte: more than any feed needs, and its bytes fit an int64.
 const maxImportMiB = 1 << 20
 
 // importHelp are the help texts that are too long for a line of the struct below.
@@ -40,7 +40,7 @@ type importCommand struct {
 	Templates string  `help:"${templates_help}" placeholder:"FILE"`
 }
 
-// Run reads the feed whole before anything of it is published.
+// Run reads the whole feed before it publishes any of it.
 func (c importCommand) Run(
 	ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer, errs errorStream,
 ) error {
@@ -79,7 +79,7 @@ func (c importCommand) Run(
 	return err
 }
 
-// read makes a request of the command line and its files.
+// read makes an import request of the command line and its files.
 func (c importCommand) read(ctx context.Context) (publish.ImportRequest, error) {
 	request := publish.ImportRequest{Days: c.Days, By: "import"}
 	var err error
@@ -111,7 +111,7 @@ func (c importCommand) readTemplates() (*publish.Templates, error) {
 	return publish.ReadTemplates(c.Templates, file)
 }
 
-// progressLine is how often a line is written where there is no terminal.
+// progressLine is the least time between two lines where there is no terminal.
 const progressLine = 5 * time.Second
 
 // progress draws a bar on a terminal, and writes plain lines elsewhere.
@@ -141,7 +141,7 @@ func progressBar(terminal *os.File) func(done, total int) {
 	}
 }
 
-// nobodyToTell stands in for Redis where no server runs on the embedded folder: the next one loads what is left from
+// nobodyToTell stands in for Redis where no server runs on the embedded folder. The next server loads what is left from
 // the ledger when it starts.
 type nobodyToTell struct{}
 

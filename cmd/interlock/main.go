@@ -1,7 +1,7 @@
-// Command interlock sells train tickets: it serves the API, publishes timetables, and looks after what was sold.
+// Command interlock sells train tickets. It serves the API, publishes timetables, and looks after what was sold.
 //
-// Standard output is the result, standard error the log. It exits with 0 when all is well, 1 when it found something
-// wrong, and 2 when it could not look.
+// Standard output has the result, standard error the log. It exits with 0 when all is well, with 1 when it found
+// something wrong, and with 2 when it could not look.
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 	"interlock/services/rail"
 )
 
-// version is set by the linker to what the source was called.
+// version is set by the linker to the version of the source.
 var version = "development"
 
 // commands is the whole command line. Every setting is also a variable INTERLOCK_… and a line of the YAML file.
@@ -51,8 +51,8 @@ const (
 	exitCouldNotSee = 2
 )
 
-// redisLog is where go-redis, which has one log for a whole process, tells of connections that fail. Whoever used them
-// has got an error for it; so this is for the curious.
+// redisLog takes the log of go-redis, which has one for the whole process. It is for debugging: each failure in it is
+// an error elsewhere, too.
 type redisLog struct{ log *slog.Logger }
 
 // Printf implements the logger of go-redis.
@@ -60,15 +60,15 @@ func (l redisLog) Printf(ctx context.Context, format string, arguments ...any) {
 	l.log.DebugContext(ctx, fmt.Sprintf(format, arguments...))
 }
 
-// errorStream is standard error, for commands that show how far they are.
+// errorStream is standard error, for commands that show their progress.
 type errorStream struct{ io.Writer }
 
-// errFound says that a command looked, and found something wrong that it has already printed.
+// errFound says that a command found something wrong, and has printed it.
 var errFound = errors.New("something is wrong")
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// run is main with its surroundings handed in.
+// run is main with its surroundings as arguments. It returns the exit code.
 func run(arguments []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -114,7 +114,7 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errFound):
 		return exitFound
 	case rail.CodeOf(err).IsRefusal():
-		// What was asked for was looked at and found wrong: a feed, a template, a date.
+		// The command found its input wrong: a feed, a template, a date.
 		for _, refusal := range refusals(err) {
 			fmt.Fprintln(stderr, "interlock:", refusal.Message)
 		}
@@ -124,7 +124,7 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 	return exitCouldNotSee
 }
 
-// refusals are all refusals in an error, one for each line to print.
+// refusals are all refusals in an error. Each is printed on a line.
 func refusals(err error) []*rail.Error {
 	var all rail.Errors
 	if errors.As(err, &all) {
@@ -137,7 +137,7 @@ func refusals(err error) []*rail.Error {
 	return nil
 }
 
-// commit is the revision the binary was built from, as far as the toolchain noted it.
+// commit is the revision that the binary was built from; "unknown" where the toolchain has noted none.
 func commit() string {
 	info, ok := debug.ReadBuildInfo()
 	if ok {

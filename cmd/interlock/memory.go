@@ -10,22 +10,21 @@ import (
 
 const (
 	// garbagePercent lets the heap grow to three times what is in use before it is collected. More would save little,
-	// and have the server touch memory that it never had just when everybody comes, which is dear.
+	// and cost in a rush: the server would touch memory for the first time, which is slow.
 	garbagePercent = 200
-	// memoryShare is the part of the machine's or the container's memory from which on the collector works as hard as
-	// it must: the rest is for a database or a cache beside it.
+	// memoryShare is the part of the memory of the machine or the container that the heap may take. Near it, the
+	// collector works as hard as it must. The rest is for a database or a cache on the same machine.
 	memoryShare = 0.5
 )
 
-// tradeMemoryForSpeed has garbage collected less often, as far as there is memory. What GOGC and GOMEMLIMIT say goes
-// before it.
+// tradeMemoryForSpeed has garbage collected less often where there is memory. GOGC and GOMEMLIMIT override it.
 func tradeMemoryForSpeed(log *slog.Logger) {
 	limit, err := memlimit.Set(
 		memlimit.WithRatio(memoryShare),
 		memlimit.WithProvider(memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem)),
 	)
 	if err != nil {
-		// Without a limit, a heap three times its size might be more than there is.
+		// Without a limit, three times what is in use might be more memory than there is.
 		log.Warn("how much memory there is cannot be told: garbage is collected as Go does by default", "error", err)
 		return
 	}

@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics shows the rooms' counters. They count for themselves; this only gives them names.
+// metrics shows the counters of the rooms. The rooms count; this gives the counts their names.
 type metrics struct{ figures []figure }
 
 type figure struct {

@@ -9,7 +9,7 @@ import (
 
 type migrateCommand struct{}
 
-// Run brings the ledger's schema up to date; it may run while servers do, and on several machines at once.
+// Run brings the ledger's schema up to date. It may run while servers run, and on several machines at once.
 func (migrateCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger) error {
 	if settings.embedded() {
 		if err := settings.dataFolder(); err != nil {

@@ -10,8 +10,8 @@ import (
 	"interlock/services/sale"
 )
 
-// faults are what the proving ground may do to a server that was built for it. This one is built to be shipped, and
-// cannot be told to do any of it.
+// faults are what the lab can do to a server that was built with the tag fault. This build is shipped, and has none of
+// it.
 type faults struct{}
 
 func openFaults(*slog.Logger) (faults, error) { return faults{}, nil }

@@ -18,21 +18,21 @@ import (
 type rotateKeysCommand struct{}
 
 const (
-	// maxRotations is how often all tickets are gone through: in the second round nothing is left, but for what servers
-	// that were told of the first key a moment ago have still sealed with another one.
+	// maxRotations is how often all tickets are gone through. The second round finds only what servers have sealed
+	// meanwhile that did not have the first key yet.
 	maxRotations = 5
-	// rotatePause is between two pages, for a primary that sells meanwhile.
+	// rotatePause is the pause between two pages, since the primary sells meanwhile.
 	rotatePause = 10 * time.Millisecond
-	// maxFailures and rotateRetry are how often in a row, and how soon, a page is tried again: longer than a failover
-	// takes.
+	// maxFailures and rotateRetry are how often in a row, and how soon, a page is tried again. Together they are longer
+	// than a failover.
 	maxFailures = 30
 	rotateRetry = time.Second
-	// rotateTold is how often it says how far it is.
+	// rotateTold is the least time between two lines of progress in the log.
 	rotateTold = 10 * time.Second
 )
 
-// Run seals every passenger with the first key of --personal-data-keys, while servers sell, and then looks whether
-// another key is still used. It may be broken off and run again.
+// Run seals every passenger with the first of --personal-data-keys, while servers sell, and then looks whether another
+// key is still in use. It may be interrupted and run again.
 func (rotateKeysCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
 	opened, err := openAsTheyAre(ctx, settings, log)
 	if err != nil {
@@ -92,8 +92,8 @@ func rotateAll(ctx context.Context, l resealer, log *slog.Logger) (sqlledger.Res
 	for {
 		page, err := l.Reseal(ctx, all.Next)
 		if (rail.CodeOf(err) == rail.Unavailable || errors.Is(err, ledger.ErrInDoubt)) && failures < maxFailures {
-			// A sale has locked a row, or the primary changes, perhaps during a commit. What is sealed anew already is
-			// passed by.
+			// A sale has locked a row, or the primary changes, perhaps during a commit. The next try passes over what
+			// is sealed anew already.
 			failures++
 			if !pause.For(ctx, rotateRetry) {
 				return all, ctx.Err()

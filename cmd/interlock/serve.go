@@ -52,7 +52,7 @@ func (c serveCommand) Run(ctx context.Context, settings *Settings, log *slog.Log
 	return errors.Join(<-demo, err)
 }
 
-// prepare makes the server unready with a reason; "" makes it ready again, as far as its checks say.
+// prepare makes the server unready with a reason; "" ends that, and leaves readiness to the checks.
 func (s *Server) prepare(what string) {
 	if what == "" {
 		s.preparing.Store(nil)

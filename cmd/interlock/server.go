@@ -34,7 +34,7 @@ import (
 	"interlock/services/watch"
 )
 
-// Server is a whole Interlock server: every room, wired by hand. The tests that go through the public API share it.
+// Server is a whole Interlock server: every room, wired by hand. Tests of the public API use it, too.
 type Server struct {
 	settings *Settings
 	log      *slog.Logger
@@ -49,10 +49,10 @@ type Server struct {
 	auditor   *audit.Auditor
 	eraser    *erasure.Eraser
 	gateway   *gateway.Gateway
-	tokens    *identity.Development // nil where an issuer's tokens are taken
+	tokens    *identity.Development // nil where tokens are an issuer's
 
 	listener net.Listener
-	// preparing is what readiness still waits for besides its checks: "" is nothing.
+	// preparing is what readiness waits for besides its checks; nil is nothing.
 	preparing atomic.Pointer[string]
 }
 
@@ -178,10 +178,10 @@ func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, er
 	})
 }
 
-// contract is the schema as it was written: a formatter would leave out what stands at its head.
+// contract is the schema as it was written. A formatter would leave out the comments at its head.
 func contract(schema *ast.Schema) string { return schema.Query.Position.Src.Input }
 
-// openIdentity takes an issuer's tokens, or development ones where no issuer is configured.
+// openIdentity makes the verifier of tokens: an issuer's, or development tokens where no issuer is configured.
 func (s *Server) openIdentity() (identity.Verifier, error) {
 	if s.settings.OIDCIssuer != "" {
 		return identity.NewIssuer(identity.IssuerOptions{
@@ -200,7 +200,7 @@ func (s *Server) openIdentity() (identity.Verifier, error) {
 	return tokens, nil
 }
 
-// checks decide whether the server is ready: whether what should be on sale can be searched and bought.
+// checks decide whether the server is ready: whether runs can be searched and bought.
 func (s *Server) checks(verifier identity.Verifier) []gateway.Check {
 	all := []gateway.Check{
 		{Name: "ledger", Ready: func(ctx context.Context) (string, error) {
@@ -233,8 +233,8 @@ func (s *Server) checks(verifier identity.Verifier) []gateway.Check {
 	return all
 }
 
-// shutdownTimeout is how long requests under way may take to finish when the server is told to stop: what was asked a
-// moment before has the time of an operation, and a moment to be told.
+// shutdownTimeout is how long requests under way may take when the server is told to stop: the time of an operation,
+// and a moment to send the response.
 const shutdownTimeout = gateway.DefaultOperationTimeout + 2*time.Second
 
 // Run serves until ctx ends, finishes what is under way, and closes everything.
@@ -291,7 +291,7 @@ func payments(s *Settings) sale.Payments {
 	return sale.NoPayments{}
 }
 
-// limit is a setting of which 0 is no limit, as a sale has it.
+// limit makes the sale's limit of a setting: there, -1 is no limit, and 0 is the default.
 func limit(n int) int {
 	if n == 0 {
 		return -1
@@ -299,22 +299,22 @@ func limit(n int) int {
 	return n
 }
 
-// newOrderID is unique among the orders of one batch: 64 random bits in 13 characters. It is short, since every index
-// of orders and tickets has it.
+// newOrderID makes an id that is unique among the orders of one batch: 64 random bits in 13 characters. It is short
+// because every index of orders and tickets has it.
 func newOrderID() string {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // It never fails: crypto/rand ends the process instead.
 	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:]))
 }
 
-// newOrderNumber is for people.
+// newOrderNumber makes the number of an order, for people.
 func newOrderNumber(now time.Time) string {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // It never fails: crypto/rand ends the process instead.
 	return rail.NewOrderNumber(now, binary.NativeEndian.Uint64(random[:]))
 }
 
-// deriveKey makes one key of another for a different use, so that neither says anything about the other.
+// deriveKey derives a key for another use, with HMAC-SHA-256. The derived key tells nothing of the key.
 func deriveKey(key []byte, use string) []byte {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(use))

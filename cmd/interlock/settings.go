@@ -19,7 +19,7 @@ import (
 	"interlock/services/ledger/sqlledger"
 )
 
-// Settings are what all commands share. Nothing given is the embedded default.
+// Settings are what all commands share. With none given, they are the embedded default. settingHelp has their help.
 type Settings struct {
 	Config kong.ConfigFlag `yaml:"-" help:"A YAML file with settings, besides ./interlock.yaml." placeholder:"FILE"`
 
@@ -74,13 +74,13 @@ type Settings struct {
 	LogLevel slog.Level `yaml:"log-level" default:"INFO"`
 }
 
-// minDocumentKey is as much as the digest it keys can use.
+// minDocumentKey is as many characters as the digest can use of its key.
 const minDocumentKey = 32
 
-// maxForgetDays is a hundred years: more is a slip of the pen.
+// maxForgetDays is a hundred years. More is a typing mistake.
 const maxForgetDays = 36_500
 
-// embedded tells whether nothing but this process is needed.
+// embedded tells whether the server needs no other process.
 func (s *Settings) embedded() bool { return len(s.MySQL) == 0 }
 
 // settingRule is a rule that settings keep or not, and what is wrong with them where they do not.
@@ -167,7 +167,7 @@ func (s *Settings) mysqlRules() []settingRule {
 	}
 }
 
-// trustedProxies are the networks of the proxies in front; an address is a network of one.
+// trustedProxies are the networks of the proxies in front. An address counts as a network of one.
 func (s *Settings) trustedProxies() ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, text := range s.TrustedProxies {
@@ -193,7 +193,7 @@ func (s *Settings) payments() string {
 	return s.Payments
 }
 
-// localURL is where this machine reaches the server that these settings describe.
+// localURL is the URL at which this machine reaches a server with these settings.
 func (s *Settings) localURL() (string, error) {
 	host, port, err := net.SplitHostPort(s.Listen)
 	if err != nil {
@@ -207,10 +207,10 @@ func (s *Settings) localURL() (string, error) {
 
 type configCommand struct{}
 
-// Run prints the settings as a YAML file that may be used again, without its secrets.
+// Run prints the settings as a YAML file that can be used again, without secrets.
 func (configCommand) Run(s *Settings, out io.Writer) error {
 	shown := *s
-	// What is in force, not what a setting that does not count here says: the embedded default is never replicated.
+	// It shows the durability in force: the embedded default is never replicated, whatever the setting is.
 	shown.Durability = ledgerOptions(s).Durability
 	for _, secret := range []*string{
 		&shown.RedisPassword, &shown.DocumentKey, &shown.TokenSecret, &shown.ReplicationPassword,
@@ -240,7 +240,7 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 	return err
 }
 
-// hideKey shows a key's id.
+// hideKey shows a key's id, and hides the key.
 func hideKey(key string) string {
 	id, _, ok := strings.Cut(key, ":")
 	if !ok {
@@ -249,7 +249,7 @@ func hideKey(key string) string {
 	return id + ":(hidden)"
 }
 
-// scheme is what may come before an address: a password may have "://" in it, too.
+// scheme matches the scheme of an address. A password may have "://" in it, so it is matched at the start only.
 var scheme = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://`)
 
 // hidePassword takes the password out of "user:password@…", with or without a scheme in front.
@@ -266,5 +266,5 @@ func hidePassword(address string) string {
 	return address[:start+colon] + ":(hidden)" + address[at:]
 }
 
-// dataFolder makes the data folder where it is not there yet; nobody else may look into it.
+// dataFolder makes the data folder where there is none. Only its owner may read it.
 func (s *Settings) dataFolder() error { return os.MkdirAll(s.Data, 0o700) }

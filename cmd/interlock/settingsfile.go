@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// defaultSettingsFile is read where a command runs in its folder.
+	// defaultSettingsFile is read from the folder that a command runs in.
 	defaultSettingsFile = "interlock.yaml"
 	// maxSettingsBytes is far more than all settings there are.
 	maxSettingsBytes = 1 << 20
@@ -23,22 +23,22 @@ const (
 	variablePrefix = "INTERLOCK_"
 )
 
-// settingsFile is a YAML file with a setting in each line. To kong it is what resolves a setting that is neither on the
-// command line nor a variable.
+// settingsFile is a YAML file with a setting on each line. It resolves, for kong, settings that are neither on the
+// command line nor in a variable.
 type settingsFile struct {
 	name   string
 	values []settingInFile
 }
 
-// settingInFile is a value as it was written, a text or a list of texts, and where: what a flag would make of it is not
-// for YAML to guess, which takes "010" for eight.
+// settingInFile is a value as it was written, a text or a list of texts, and its line. The flag parses the text: YAML
+// would take "010" for eight.
 type settingInFile struct {
 	name  string
 	value any
 	line  int
 }
 
-// readSettings reads a file of settings; kong calls it for --config. Every mistake is told with its line.
+// readSettings reads a file of settings. kong calls it for --config. An error names the line of the mistake.
 func readSettings(r io.Reader) (kong.Resolver, error) {
 	f := &settingsFile{name: "the settings"}
 	if named, ok := r.(interface{ Name() string }); ok {
@@ -55,7 +55,7 @@ func readSettings(r io.Reader) (kong.Resolver, error) {
 	if err != nil {
 		var broken yaml.Error
 		if errors.As(err, &broken) && broken.GetToken() != nil {
-			// Its own text would show the lines around it, and with them a secret.
+			// The error's own text would show the lines around the mistake, and perhaps a secret.
 			return nil, f.wrong(broken.GetToken().Position.Line, "%s", broken.GetMessage())
 		}
 		return nil, f.wrong(0, "this is not YAML")
@@ -71,8 +71,8 @@ func readSettings(r io.Reader) (kong.Resolver, error) {
 	return f, nil
 }
 
-// besideUs are the settings of the file in the current folder; none where there is no such file. (kong itself would
-// pass over one that it may not read, and go on without the settings.)
+// besideUs are the settings of the file in the current folder; none where there is no such file. A file that cannot be
+// read is an error: kong itself would go on without its settings.
 func besideUs() ([]kong.Resolver, error) {
 	file, err := os.Open(defaultSettingsFile)
 	if errors.Is(err, os.ErrNotExist) {
@@ -100,7 +100,7 @@ func (f *settingsFile) wrong(line int, format string, args ...any) error {
 
 func (f *settingsFile) read(body ast.Node) error {
 	switch body := body.(type) {
-	case nil, *ast.NullNode, *ast.CommentGroupNode: // nothing, or comments alone
+	case nil, *ast.NullNode, *ast.CommentGroupNode: // It is empty, or has only comments.
 	case *ast.MappingNode:
 		for _, entry := range body.Values {
 			if err := f.readEntry(entry); err != nil {
@@ -122,7 +122,7 @@ func (f *settingsFile) readEntry(entry *ast.MappingValueNode) error {
 		return f.wrong(line, "this is not the name of a setting")
 	}
 	if _, empty := entry.Value.(*ast.NullNode); empty {
-		// A name without a value is a setting that was not given, but the name must be right.
+		// A name without a value is a setting that is not given. Its name must be right all the same.
 		f.values = append(f.values, settingInFile{name, nil, line})
 		return nil
 	}
@@ -151,7 +151,7 @@ func valueOf(node ast.Node) (any, bool) {
 	return all, true
 }
 
-// textOf is what is written there, without quotes.
+// textOf is the text of a node, without quotes; false where it is no single value.
 func textOf(node ast.Node) (string, bool) {
 	switch node := node.(type) {
 	case *ast.StringNode:
@@ -164,8 +164,8 @@ func textOf(node ast.Node) (string, bool) {
 	return "", false
 }
 
-// Validate implements kong.Resolver: what is no setting is a slip of the pen, and to go on without it could mean to
-// sell where nobody wanted to.
+// Validate implements kong.Resolver. It refuses an unknown setting: it is a typing mistake, and to go on without it
+// could mean to sell on the wrong database.
 func (f *settingsFile) Validate(app *kong.Application) error {
 	known := map[string]bool{}
 	for _, flag := range settingFlags(app.Node) {
@@ -179,7 +179,7 @@ func (f *settingsFile) Validate(app *kong.Application) error {
 	return nil
 }
 
-// Resolve implements kong.Resolver. It is asked for what is not on the command line; a variable goes before the file.
+// Resolve implements kong.Resolver. kong calls it for what is not on the command line. A variable goes before the file.
 func (f *settingsFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
 	if parent.App == nil || !isSetting(flag) {
 		return nil, nil
@@ -193,7 +193,7 @@ func (f *settingsFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Fl
 		if v.name != flag.Name || v.value == nil {
 			continue
 		}
-		// Tried on a value that nobody sees, so that what is wrong with it is told with its line.
+		// The text is parsed into a value that is thrown away, so that an error can name its line.
 		tried := reflect.New(flag.Target.Type()).Elem()
 		if err := flag.Parse(kong.Scan().PushTyped(v.value, kong.FlagValueToken), tried); err != nil {
 			return nil, f.wrong(v.line, "%v", err)
@@ -203,9 +203,9 @@ func (f *settingsFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Fl
 	return nil, nil
 }
 
-// settingFlags are the flags that are settings: those that all commands share. What is a command's own says what to do
-// this once, and must not come from a file or a variable: INTERLOCK_JUMP_VERSIONS in somebody's profile would raise
-// every version with every rebuild.
+// settingFlags are the flags that are settings: those that all commands share. The flags of one command say what it
+// does this once, and must not come from a file or a variable: INTERLOCK_JUMP_VERSIONS in a profile would raise every
+// version with every rebuild.
 func settingFlags(root *kong.Node) []*kong.Flag {
 	var settings []*kong.Flag
 	for _, flag := range root.Flags {
@@ -216,7 +216,7 @@ func settingFlags(root *kong.Node) []*kong.Flag {
 	return settings
 }
 
-// isSetting tells the settings from the other flags that every command has.
+// isSetting tells whether a flag that all commands share is a setting.
 func isSetting(flag *kong.Flag) bool {
 	switch flag.Name {
 	case "help", "version", "config":

@@ -26,7 +26,7 @@ type stores struct {
 	cache  *availability.Cache
 	lock   *redlock.Lock
 	client redis.UniversalClient
-	// faults are what the proving ground does to a server: nothing in the one that is shipped.
+	// faults are what the lab does to a server. In the build that is shipped they do nothing.
 	faults faults
 	close  []func() error
 }
@@ -41,8 +41,8 @@ func (o *stores) Close() error {
 }
 
 const (
-	// commitTimeout is how long a COMMIT may take until nobody waits for its outcome any more: long for a healthy
-	// cluster, where it takes milliseconds, and short for a buyer.
+	// commitTimeout is how long a COMMIT may take until it counts as in doubt: long for a healthy cluster, where it
+	// takes milliseconds, and short for a buyer.
 	commitTimeout = 3 * time.Second
 	// failoverTime is how long it takes to replace a primary, and with it to resolve the commits that waited on it.
 	failoverTime = 10 * time.Second
@@ -64,18 +64,18 @@ func ledgerOptions(s *Settings) sqlledger.Options {
 
 // opening says what a command may do to the embedded folder.
 type opening struct {
-	// owner is the server that starts the in-process Redis; every other command uses that of the server that runs.
+	// owner is true for the server, which starts the in-process Redis. A command uses that of the running server.
 	owner bool
-	// migrate brings the schema up to date. Who only looks leaves everything as it is.
+	// migrate brings the schema up to date. A command that only looks leaves it as it is.
 	migrate bool
 }
 
-// openStores opens the adapters for a command that sells or publishes: an embedded ledger is made where there is none.
+// openStores opens the adapters for a command that sells or publishes. It makes an embedded ledger where there is none.
 func openStores(ctx context.Context, s *Settings, log *slog.Logger, owner bool) (*stores, error) {
 	return open(ctx, s, log, opening{owner: owner, migrate: true})
 }
 
-// openAsTheyAre opens the adapters for a command that looks at what is there, and makes nothing.
+// openAsTheyAre opens the adapters for a command that looks at what is there. It makes nothing.
 func openAsTheyAre(ctx context.Context, s *Settings, log *slog.Logger) (*stores, error) {
 	return open(ctx, s, log, opening{})
 }
@@ -189,8 +189,8 @@ func prepareFile(ctx context.Context, s *Settings, migrate bool) error {
 	return nil
 }
 
-// embeddedRedis starts the in-process Redis, or finds that of the running server. No server is no error: the addresses
-// are empty then.
+// embeddedRedis starts the in-process Redis, or finds that of the running server. Without a running server the
+// addresses are empty, and there is no error.
 func (o *stores) embeddedRedis(s *Settings, owner bool) (redisAddresses, error) {
 	if !owner {
 		addresses, err := runningRedis(s)
@@ -212,7 +212,7 @@ func (o *stores) embeddedRedis(s *Settings, owner bool) (redisAddresses, error) 
 	return redisAddresses{Cache: started.Addr, Locks: started.LockAddrs}, nil
 }
 
-// documentKey keys the digests of document numbers. The embedded default makes its own.
+// documentKey is the key of the digests of document numbers. The embedded default makes its own.
 func documentKey(s *Settings) ([]byte, error) {
 	if s.DocumentKey != "" || !s.embedded() {
 		return []byte(s.DocumentKey), nil
@@ -220,7 +220,7 @@ func documentKey(s *Settings) ([]byte, error) {
 	return identity.DevelopmentSecret(filepath.Join(s.Data, documentKeyFile))
 }
 
-// addKeys gives a ledger what passengers are sealed with, and the digests of their documents made by.
+// addKeys gives a ledger the keys that seal passengers, and the digest of their document numbers.
 func addKeys(to *sqlledger.Options, s *Settings) error {
 	ring, err := personalDataKeys(s)
 	if err != nil {
@@ -252,7 +252,8 @@ func personalDataKeys(s *Settings) (*keyring.Ring, error) {
 	return ring, nil
 }
 
-// developmentTokens makes and checks tokens with the secret of the settings, or the data folder's.
+// developmentTokens makes the verifier of development tokens, with the secret of the settings or that of the data
+// folder.
 func developmentTokens(s *Settings) (*identity.Development, error) {
 	if s.OIDCIssuer != "" {
 		return nil, fmt.Errorf("an issuer is configured (%s): there are no development tokens", s.OIDCIssuer)

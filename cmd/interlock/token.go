@@ -18,7 +18,7 @@ type tokenCommand struct {
 // Run prints a development token, alone on standard output, where a server with these settings would take it.
 func (c tokenCommand) Run(ctx context.Context, settings *Settings, out io.Writer) error {
 	server := *settings
-	server.Payments = "none" // How the server takes payments is no matter here.
+	server.Payments = "none" // How the server takes payments does not matter here.
 	if err := server.checkExposure(ctx); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ type verifyCommand struct {
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
-// Run exits with 1 when a promise does not hold, and with 2 when that could not be found out. It writes nothing.
+// Run exits with 1 when a promise does not hold, and with 2 when it could not find out. It changes nothing.
 func (c verifyCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
 	opened, err := openAsTheyAre(ctx, settings, log)
 	if err != nil {
@@ -97,7 +97,7 @@ func (c rebuildCommand) Run(ctx context.Context, settings *Settings, log *slog.L
 	}
 	auditor := audit.Auditor{Ledger: opened.ledger, Cache: opened.cache, Lock: opened.lock, Log: log}
 	runs, err := auditor.Rebuild(ctx, c.JumpVersions)
-	// Runs that cannot be read are an error beside all those that were rewritten.
+	// An error may name runs that cannot be read, when all others were rewritten.
 	if runs > 0 || err == nil {
 		_, printErr := fmt.Fprintf(out, "%s compared, %d rewritten\n", count(runs, "run"), auditor.Stats().Repaired)
 		err = errors.Join(err, printErr)

@@ -1,7 +1,7 @@
 // Package keyring seals personal data, so that a copy of the ledger does not tell who travels.
 //
-// A ring is several keys: the first seals, and each opens. So keys can be changed while several servers sell: a server
-// that still seals with the old key has the next one further back in its ring, and opens what others seal with it.
+// A ring is several keys: the first seals, and each opens. So keys can be changed while several servers sell: the next
+// key is first added at the end of every ring, so that each server can open what another already seals with it.
 //
 // A sealed text is bound to the place where it is kept. It does not open in another row.
 package keyring

@@ -12,7 +12,7 @@ import (
 	"interlock/services/sale"
 )
 
-// Around puts the control around what a sale works with.
+// Around wraps what a sale works with.
 func (c *Control) Around(o sale.Options) sale.Options {
 	o.Ledger = heldLedger{o.Ledger, c}
 	o.Lock = heldLock{o.Lock, c}
@@ -20,7 +20,7 @@ func (c *Control) Around(o sale.Options) sale.Options {
 	return o
 }
 
-// batchKey finds the batch that a statement belongs to in its context.
+// batchKey is the key of the batch in the context of its statements.
 type batchKey struct{}
 
 type heldLedger struct {
@@ -28,7 +28,7 @@ type heldLedger struct {
 	control *Control
 }
 
-// Sell is the ledger's, with a point before it, two in its statements, and one after it.
+// Sell is the ledger's, with a point before it, two among its statements, and one after it.
 func (l heldLedger) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decide) (int64, error) {
 	b := &Held{Run: batch.RunID}
 	l.control.at(AfterLock, *b)
@@ -45,14 +45,15 @@ func (l heldLedger) Sell(ctx context.Context, batch ledger.Batch, decide ledger.
 	return version, err
 }
 
-// lateLimit is how long a statement that was held may take then: its own deadline is over.
+// lateLimit is how long a statement may take after it was held: by then its own deadline is over.
 const lateLimit = 5 * time.Second
 
-// Statement is an interceptor that holds what writes, and COMMIT. A batch is written and committed in one text, which a
-// database that takes it has executed to its end; so a batch that is to be held in between is sent in two, as one is
-// that is too large for one text.
+// Statement is an interceptor that holds the writes, and COMMIT. A batch is written and committed in one text, which
+// the database executes to its end. So a batch that is to be held in between is sent in two texts, as a batch is that
+// is too large for one.
 //
-// What was held is sent also when its time is over: a process may be frozen between looking at the clock and sending.
+// A held statement is sent even when its deadline is over: a process may be frozen between its look at the clock and
+// the sending.
 func (c *Control) Statement(ctx context.Context, s *intercept.Statement) error {
 	b, ok := ctx.Value(batchKey{}).(*Held)
 	if !ok || b.Orders == 0 {
@@ -72,10 +73,10 @@ func (c *Control) Statement(ctx context.Context, s *intercept.Statement) error {
 	return s.Send()
 }
 
-// late is a context for what is sent when the batch's own is over.
+// late is a context for a statement that is sent when the batch's own context is over.
 func late(ctx context.Context) context.Context {
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lateLimit)
-	context.AfterFunc(late, cancel) // and not before: the answer is read after the statement was sent
+	context.AfterFunc(late, cancel) // It is not canceled earlier: the answer is read after the statement was sent.
 	return late
 }
 

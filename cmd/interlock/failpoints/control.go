@@ -20,12 +20,12 @@ type trap struct {
 	Point Point        `json:"point"`
 	Runs  []rail.RunID `json:"runs"`
 
-	// caught has the batch once it is held, gone is closed when nobody wants it held any more.
+	// caught gets the batch once it is held. gone is closed when the connection ends that holds it.
 	caught chan Held
 	gone   chan struct{}
 }
 
-// Control holds batches for whoever asks at its socket.
+// Control holds batches for connections to its socket.
 type Control struct {
 	limit    time.Duration
 	listener net.Listener
@@ -37,9 +37,9 @@ type Control struct {
 	connections map[net.Conn]bool
 }
 
-// Listen makes the socket, at which batches are held for at most limit. Close the control.
+// Listen makes the socket. A batch is held for at most limit. Call Close.
 func Listen(path string, limit time.Duration) (*Control, error) {
-	// A server that was killed has left its own.
+	// A server that was killed has left its socket.
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -52,12 +52,12 @@ func Listen(path string, limit time.Duration) (*Control, error) {
 	return c, nil
 }
 
-// Close lets go of what is held, and removes the socket.
+// Close lets a held batch go on, and removes the socket.
 func (c *Control) Close() error {
 	c.mu.Lock()
 	c.closed = true
 	for conn := range c.connections {
-		_ = conn.Close() // nobody waits for what is still to be said
+		_ = conn.Close() // The error does not matter: the control ends.
 	}
 	c.mu.Unlock()
 	err := c.listener.Close()
@@ -69,7 +69,7 @@ func (c *Control) accept() {
 	for {
 		conn, err := c.listener.Accept()
 		if err != nil {
-			return // it was closed
+			return // Close was called.
 		}
 		c.mu.Lock()
 		if c.closed {
@@ -82,7 +82,7 @@ func (c *Control) accept() {
 	}
 }
 
-// serve sets one trap, says what is caught in it, and lets go when the connection ends.
+// serve sets one trap, reports the batch that is caught in it, and lets it go on when the connection ends.
 func (c *Control) serve(conn net.Conn) {
 	defer func() {
 		_ = conn.Close()
@@ -97,7 +97,7 @@ func (c *Control) serve(conn net.Conn) {
 	}
 	c.serving.Go(func() {
 		defer close(t.gone)
-		_, _ = io.Copy(io.Discard, conn) // whatever ends it
+		_, _ = io.Copy(io.Discard, conn) // Any end of the connection will do.
 	})
 	c.set.Store(t)
 	select {
@@ -117,8 +117,8 @@ func (t *trap) wants(point Point, batch Held) bool {
 	return t != nil && t.Point == point && slices.Contains(t.Runs, batch.Run)
 }
 
-// at holds a batch that comes by a point, if it is wanted there. held says whether it was. It does not look at the
-// batch's deadline: a process that is frozen does not either.
+// at holds a batch that passes a point, if a trap is set there. It returns whether it held it. It ignores the batch's
+// deadline, as a frozen process would.
 func (c *Control) at(point Point, batch Held) (held bool) {
 	t := c.set.Load()
 	if !t.wants(point, batch) || !c.set.CompareAndSwap(t, nil) {

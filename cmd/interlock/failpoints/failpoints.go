@@ -1,12 +1,12 @@
-// Package failpoints holds a batch of a running server at an exact point, so that the proving ground can kill or freeze
-// the server right there.
+// Package failpoints holds a batch of a running server at an exact point, so that the lab can kill or freeze the server
+// right there.
 //
-// It puts itself around what the sale works with: its ledger, its lock, its availability, and the driver's connections.
-// The sale and the ledger know nothing of it. A server takes it in only when it is built with the tag `fault`; the one
-// that is shipped has none of it.
+// It wraps what the sale works with: its ledger, its lock, its availability, and the driver's connections. The sale and
+// the ledger know nothing of it. Only a server that is built with the tag `fault` has it; the one that is shipped does
+// not.
 //
-// One batch is held at a time, and never for longer than a limit. Whoever has it held does so over a connection to a
-// socket in the server's folder, and the batch goes on when that ends. A Control may be used by many goroutines.
+// One batch is held at a time, and for no longer than a limit. It is held by a connection to a socket in the server's
+// folder, and goes on when that connection ends. A Control is safe for concurrent use.
 package failpoints
 
 import (
@@ -18,20 +18,20 @@ import (
 // Point is a moment in a batch.
 type Point string
 
-// The points, in the order in which a batch comes by them. What was sent when a process dies is all that is left of it,
-// so there is one point between what writes and COMMIT, and not two.
+// The points, in the order in which a batch passes them. When a process dies, what it has sent is all that is left of
+// it. So there is one point between the writes and COMMIT, and not two.
 const (
-	// AfterLock: the batch was taken off the queue under the run's lock, and the ledger has heard nothing of it.
+	// AfterLock: the batch was taken off the queue under the run's lock. Nothing was sent to the ledger.
 	AfterLock Point = "after_lock"
-	// BeforeUpdate: all is read and decided in the transaction; what writes, the compare-and-set first, is not sent.
+	// BeforeUpdate: all is read and decided in the transaction. The writes, the compare-and-set first, are not sent.
 	BeforeUpdate Point = "before_update"
-	// BeforeCommit: what writes was executed, and the run's row is locked by it; COMMIT is not sent.
+	// BeforeCommit: the writes were executed, and lock the run's row. COMMIT is not sent.
 	BeforeCommit Point = "before_commit"
-	// AfterCommit: the commit was acknowledged, and no buyer has been told.
+	// AfterCommit: the commit was acknowledged. No buyer was told.
 	AfterCommit Point = "after_commit"
-	// BeforeApply: buyers are being told, and Redis is not.
+	// BeforeApply: buyers are being told. Redis is not told.
 	BeforeApply Point = "before_apply"
-	// BeforeUnlock: all is done, and the run's lock is still there.
+	// BeforeUnlock: all is done. The run's lock is still held.
 	BeforeUnlock Point = "before_unlock"
 )
 
@@ -40,20 +40,21 @@ func All() []Point {
 	return []Point{AfterLock, BeforeUpdate, BeforeCommit, AfterCommit, BeforeApply, BeforeUnlock}
 }
 
-// Limit is how long a server holds a batch at most: longer than any server is left frozen.
+// Limit is how long a server holds a batch at most: longer than the lab freezes any server.
 const Limit = 20 * time.Second
 
-// The variables by which a server that was built with the tag `fault` is told what is done to it.
+// The environment variables that tell a server with the tag `fault` what to break.
 const (
-	// ControlVariable names the socket at which batches are held; a relative one is in the folder that the server runs
-	// in.
+	// ControlVariable is the path of the socket for holding batches. A relative path begins in the folder that the
+	// server runs in.
 	ControlVariable = "INTERLOCK_FAULT_CONTROL"
-	// ClockVariable is how far the server's clock is off, like "-1h".
+	// ClockVariable is how far the server's clock is off, such as "-1h".
 	ClockVariable = "INTERLOCK_FAULT_CLOCK"
-	// VersionCheckVariable takes the check of the version away when it is VersionCheckOff.
+	// VersionCheckVariable, with the value VersionCheckOff, takes the check of the version away.
 	VersionCheckVariable = "INTERLOCK_FAULT_VERSION_CHECK"
 	VersionCheckOff      = "off"
-	// ReplicationVariable has the server take every commit for acknowledged by a replica when it is ReplicationAssumed.
+	// ReplicationVariable, with the value ReplicationAssumed, has the server take every commit for acknowledged by a
+	// replica.
 	ReplicationVariable = "INTERLOCK_FAULT_REPLICATION"
 	ReplicationAssumed  = "assumed"
 )
@@ -62,10 +63,10 @@ const (
 type Held struct {
 	Point Point      `json:"point"`
 	Run   rail.RunID `json:"run"`
-	// Read is the version of the run that the batch read, Made the one that its commit made; 0 before it has, and where
-	// the point is not the batch's own.
+	// Read is the version of the run that the batch has read, and Made the version that its commit has made. Each is 0
+	// before that, and at a point that does not know it.
 	Read int64 `json:"version_read"`
 	Made int64 `json:"version_made"`
-	// Orders is how many it places, as far as that is decided by then.
+	// Orders is how many orders it places; 0 before that is decided.
 	Orders int `json:"orders"`
 }

@@ -12,8 +12,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Hold waits until the server whose control is at path holds a batch of one of some runs at a point. The batch goes on
-// when release is called, when this process ends, or when its limit is over.
+// Hold waits until the server whose control is at path holds a batch of one of the runs at a point. The batch goes on
+// when release is called, when this process ends, or when the limit is over.
 func Hold(ctx context.Context, path string, point Point, runs []rail.RunID) (held *Held, release func(), err error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", path)
