@@ -228,7 +228,7 @@ func auditOneVersion(t *testing.T, s *suite) {
 		}
 	})
 	for range 50 {
-		checkBooks(t, l, run, nil)
+		checkSnapshot(t, l, run, nil)
 		left, err := l.Availabilities(t.Context(), "", 10)
 		require.NoError(t, err)
 		require.Contains(t, []uint16{5, 6}, left[0].Counts[1])

@@ -149,7 +149,7 @@ func race(t *testing.T, s *suite, end func(c *worker, run rail.RunID, orders []*
 		require.NotEqual(t, paid[o.ID], freed[o.ID], "an order was paid and its seat freed, or neither")
 		require.Equal(t, paid[o.ID], s.stored(t, o.ID) == "PAID")
 	}
-	checkBooks(t, l, run, nil)
+	checkSnapshot(t, l, run, nil)
 }
 
 func dueRuns(t *testing.T, s *suite) {

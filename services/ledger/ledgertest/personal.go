@@ -103,7 +103,7 @@ func personalOpensInItsRowOnly(t *testing.T, s *suite) {
 		Cancels: []ledger.Cancel{{OrderID: wang.ID, Buyer: "wang"}}})
 	require.NoError(t, err)
 	require.True(t, done.state.Cancels[0].Changed, "the seat can be given back all the same")
-	checkBooks(t, l, run, nil)
+	checkSnapshot(t, l, run, nil)
 }
 
 func keysWrongOrMissing(t *testing.T, s *suite) {
@@ -363,7 +363,7 @@ func forgetRunsThatAreOver(t *testing.T, s *suite) {
 		require.Equal(t, snapshots[i].Maps, now[i].Maps)
 		require.Equal(t, snapshots[i].Version, now[i].Version)
 	}
-	checkBooks(t, l, run, nil)
+	checkSnapshot(t, l, run, nil)
 	_, err = l.Correct(t.Context(), ledger.Correction{OrderID: paid.ID, Name: "王", By: "boss", Reason: "typing"})
 	requireCode(t, rail.WrongState, err)
 	// A hold that was not swept ends as ever.
@@ -465,7 +465,7 @@ func forgetABuyer(t *testing.T, s *suite) {
 	require.Equal(t, rail.Paid, read(t, l, first.ID).State)
 	require.Equal(t, others.Tickets, read(t, l, others.ID).Tickets)
 	require.Equal(t, later.Tickets, read(t, l, later.ID).Tickets)
-	checkBooks(t, l, run, nil)
+	checkSnapshot(t, l, run, nil)
 
 	orders, _ := forget(t, l, 24*time.Hour)
 	require.Equal(t, 1, orders, "li's")
@@ -574,7 +574,7 @@ func cancelByAnAdmin(t *testing.T, s *suite) {
 		"SELECT COUNT(*) FROM order_records WHERE run_id = ? AND order_id = ? AND version = ? AND at > 0 AND who = "+
 			"'boss' AND what = 'cancel' AND reason = 'hoarding'",
 		string(run), held.ID, first.Order.Version))
-	checkBooks(t, l, run, nil)
+	checkSnapshot(t, l, run, nil)
 	c.place(run, one("wang2"))
 	forget(t, l, 24*time.Hour)
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM order_records WHERE who = 'boss' AND reason = ''"))
@@ -609,7 +609,7 @@ func correct(t *testing.T, s *suite) {
 	}
 	require.Equal(t, version, s.version(t, run), "no seat was touched")
 	require.NotContains(t, s.everything(t, "order_records")+s.everything(t, "tickets"), "Brien")
-	checkBooks(t, l, run, nil)
+	checkSnapshot(t, l, run, nil)
 
 	for _, ticket := range []int{-1, 2} {
 		wrong := correction

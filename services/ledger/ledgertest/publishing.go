@@ -126,7 +126,7 @@ func publishChangedRunHasNoSeatSold(t *testing.T, s *suite) {
 	require.NoError(t, err)
 	require.Empty(t, o.state.Expired)
 	require.NotNil(t, o.orders[0])
-	checkBooks(t, l, run, map[string]*rail.Order{o.orders[0].ID: nil})
+	checkSnapshot(t, l, run, map[string]*rail.Order{o.orders[0].ID: nil})
 }
 
 func publishKeepsASuspension(t *testing.T, s *suite) {

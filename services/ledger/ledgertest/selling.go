@@ -427,11 +427,11 @@ func sellManyAtOnce(t *testing.T, s *suite) {
 		}
 	}
 	wg.Wait()
-	checkBooks(t, l, run, answered)
+	checkSnapshot(t, l, run, answered)
 }
 
-// checkBooks recomputes a run's maps from its live tickets, and finds every answered order.
-func checkBooks(t *testing.T, l *sqlledger.Ledger, run rail.RunID, answered map[string]*rail.Order) {
+// checkSnapshot recomputes a run's maps from its live tickets, and finds every answered order.
+func checkSnapshot(t *testing.T, l *sqlledger.Ledger, run rail.RunID, answered map[string]*rail.Order) {
 	t.Helper()
 	snapshots := AuditSnapshots(t, l, "", 1_000)
 	for _, b := range snapshots {
@@ -485,7 +485,7 @@ func cancelFrees(t *testing.T, s *suite) {
 	require.Equal(t, []*rail.Order{result.Order}, o.state.Freed())
 	require.NotNil(t, o.orders[0], "a buyer who cancelled may buy again, in the same batch")
 	require.Equal(t, placed.Tickets[0].Seat, o.orders[0].Tickets[0].Seat)
-	checkBooks(t, l, run, map[string]*rail.Order{o.orders[0].ID: nil})
+	checkSnapshot(t, l, run, map[string]*rail.Order{o.orders[0].ID: nil})
 
 	b.Cancels[0].Reason = "again"
 	o, _, err = c.sell(t.Context(), b)
@@ -533,7 +533,7 @@ func cancelTwiceInOneBatch(t *testing.T, s *suite) {
 		o.state.Cancels[2].Changed})
 	require.Equal(t, "first", read(t, l, a.ID).StateReason)
 	require.Equal(t, "second", read(t, l, b.ID).StateReason)
-	checkBooks(t, l, run, nil)
+	checkSnapshot(t, l, run, nil)
 }
 
 func expireFrees(t *testing.T, s *suite) {
@@ -561,7 +561,7 @@ func expireFrees(t *testing.T, s *suite) {
 	o, _, err = c.sell(t.Context(), ledger.Batch{RunID: run})
 	require.NoError(t, err)
 	require.Empty(t, o.state.Expired, "a hold ends once")
-	checkBooks(t, l, run, nil)
+	checkSnapshot(t, l, run, nil)
 }
 
 func (s *suite) stored(t *testing.T, id string) string {

@@ -85,7 +85,7 @@ func (t *transaction) auditSnapshots(
 		if err != nil {
 			return err
 		}
-		b := nextBooks(heads, o, k)
+		b := nextSnapshot(heads, o, k)
 		if b == nil {
 			return nil
 		}
@@ -93,7 +93,7 @@ func (t *transaction) auditSnapshots(
 			heads = heads[1:]
 		}
 		b.Now = now
-		if err := t.fillBooks(ctx, b, orders, tickets); err != nil {
+		if err := t.fillSnapshot(ctx, b, orders, tickets); err != nil {
 			return err
 		}
 		if !visit(b) {
@@ -102,8 +102,8 @@ func (t *transaction) auditSnapshots(
 	}
 }
 
-// nextBooks are those of the first run that has a row, an order or a ticket; nil where there is none.
-func nextBooks(heads []*ledger.AuditSnapshot, o **ledger.WrittenOrder, k *writtenTicket) *ledger.AuditSnapshot {
+// nextSnapshot is the snapshot of the first run that has a row, an order or a ticket; nil where there is none.
+func nextSnapshot(heads []*ledger.AuditSnapshot, o **ledger.WrittenOrder, k *writtenTicket) *ledger.AuditSnapshot {
 	var stray []rail.RunID
 	if o != nil {
 		stray = append(stray, (*o).RunID)
@@ -120,25 +120,19 @@ func nextBooks(heads []*ledger.AuditSnapshot, o **ledger.WrittenOrder, k *writte
 	return &ledger.AuditSnapshot{ID: slices.Min(stray), Missing: true, Problem: errNoRun}
 }
 
-// fillBooks puts a run's orders and tickets together. Both come in the order of the orders' ids.
-func (t *transaction) fillBooks(
+// fillSnapshot puts a run's orders and tickets together. Both come in the order of the orders' ids.
+func (t *transaction) fillSnapshot(
 	ctx context.Context, b *ledger.AuditSnapshot,
 	orders *sequence[*ledger.WrittenOrder], tickets *sequence[writtenTicket],
 ) error {
 	for {
-		o, err := orders.peek(ctx)
+		o, err := orders.peekOf(ctx, string(b.ID))
 		if err != nil {
 			return err
 		}
-		k, err := tickets.peek(ctx)
+		k, err := tickets.peekOf(ctx, string(b.ID))
 		if err != nil {
 			return err
-		}
-		if o != nil && (*o).RunID != b.ID {
-			o = nil
-		}
-		if k != nil && k.run != string(b.ID) {
-			k = nil
 		}
 		switch {
 		case o == nil && k == nil:
@@ -157,64 +151,6 @@ func (t *transaction) fillBooks(
 			tickets.next()
 		}
 	}
-}
-
-// sequence reads the rows of a table in the order of their runs and keys, a page at a time.
-type sequence[T any] struct {
-	t *transaction
-	// at is the run of the last row that was read, or what comes before all of them; to is the last run.
-	at, to string
-	limit  int
-	read   func(ctx context.Context, condition string, args ...any) ([]T, error)
-	// following is the condition and order for what comes after the run at, rest for what comes in it after a row.
-	following string
-	rest      func(last T) (string, []any)
-	runOf     func(T) string
-
-	page []T
-	last *T
-	done bool
-}
-
-// peek is the next row; nil after the last.
-func (s *sequence[T]) peek(ctx context.Context) (*T, error) {
-	if len(s.page) == 0 && !s.done {
-		if err := s.fill(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if len(s.page) == 0 {
-		return nil, nil
-	}
-	return &s.page[0], nil
-}
-
-func (s *sequence[T]) next() { s.page = s.page[1:] }
-
-func (s *sequence[T]) fill(ctx context.Context) error {
-	var page []T
-	if s.last != nil {
-		condition, args := s.rest(*s.last)
-		var err error
-		if page, err = s.read(ctx, "run_id = ? AND "+condition+" LIMIT ?",
-			append(append([]any{s.at}, args...), s.limit)...); err != nil {
-			return err
-		}
-	}
-	if room := s.limit - len(page); room > 0 {
-		more, err := s.read(ctx, s.following+" LIMIT ?", s.at, s.to, room)
-		if err != nil {
-			return err
-		}
-		s.done = len(more) < room
-		page = append(page, more...)
-	}
-	if len(page) > 0 {
-		last := page[len(page)-1]
-		s.last, s.at = &last, s.runOf(last)
-	}
-	s.page = page
-	return nil
 }
 
 // snapshotHeads are the audit snapshots of runs without their orders.
@@ -254,11 +190,11 @@ func (t *transaction) snapshotHeads(ctx context.Context, after rail.RunID, limit
 		b.Run, b.Problem, b.Maps = runs[i], problems[i], maps[b.ID]
 		byID[b.ID] = b
 	}
-	return heads, t.bookRows(ctx, after, heads[len(heads)-1].ID, byID)
+	return heads, t.addOtherRows(ctx, after, heads[len(heads)-1].ID, byID)
 }
 
-// bookRows adds what other tables say of runs.
-func (t *transaction) bookRows(
+// addOtherRows adds what other tables say of runs.
+func (t *transaction) addOtherRows(
 	ctx context.Context, after, last rail.RunID, byID map[rail.RunID]*ledger.AuditSnapshot,
 ) error {
 	between := []any{string(after), string(last)}
