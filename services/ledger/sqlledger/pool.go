@@ -61,7 +61,7 @@ func newPool(d dialect, connector driver.Connector, statement time.Duration) (*p
 // session is what a connection to MySQL or MariaDB is set up with.
 type session struct {
 	waitSeconds, lockSeconds int
-	// multiStatement admits several statements at once. The driver escapes arguments either way: see mysqlcluster.Connector.
+	// multiStatement admits several statements at once. The driver escapes arguments either way (mysqlcluster).
 	multiStatement bool
 }
 
