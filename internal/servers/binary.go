@@ -57,8 +57,8 @@ func FindRedis() (Binary, error) {
 	return find("redis-server", "redis", "usr/bin/redis-server", nil)
 }
 
-// find looks for program on PATH and in the places where servers live that are not on every user's PATH, then for the
-// tree that scripts/install-test-servers.sh unpacks. Accept refuses a namesake by what it says of its version.
+// find looks for program on PATH, then in the places where servers live that are not on every user's PATH, then in the
+// tree that scripts/install-test-servers.sh unpacks. accept refuses a namesake by what it says of its version.
 func find(program, tree, inTree string, accept func(version string) bool) (Binary, error) {
 	if !askedFor(tree) {
 		return Binary{}, fmt.Errorf("%s %w", program, ErrNotAskedFor)

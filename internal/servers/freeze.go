@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// freezePoll is how often it is looked whether a server stands still.
+// freezePoll is how often Freeze looks whether the server stands still.
 const freezePoll = time.Millisecond
 
 // Freeze stops the server as SIGSTOP does, and returns once all of its threads stand still: they stop one after the

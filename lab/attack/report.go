@@ -11,7 +11,7 @@ import (
 	"interlock/services/audit"
 )
 
-// The bounds that every attack is held against.
+// The bounds of every attack.
 const (
 	// MaxRatio is how many times as long buyers may wait, at p99, as beside as many requests to a static handler.
 	MaxRatio = 2.0
@@ -76,7 +76,7 @@ type Outcome struct {
 	Rounds []*Round `json:"rounds"`
 }
 
-// Round is an attack and what it is held against.
+// Round is an attack and what it is compared with.
 type Round struct {
 	Attack Window `json:"attack"`
 	Static Window `json:"static"`
@@ -114,7 +114,7 @@ type Start struct {
 	Said string `json:"said"`
 }
 
-// tooSlow is what is wrong with the buyers' waits and orders: what another try may show to be chance.
+// tooSlow is what is wrong with the buyers' waits and orders. Another round may show that it was chance.
 func (r *Round) tooSlow() (wrong []string) {
 	attacked, beside := r.Attack.Buyers, r.Static.Buyers
 	switch {

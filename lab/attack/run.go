@@ -21,7 +21,7 @@ import (
 
 // Options say what to play.
 type Options struct {
-	// Window is how long an attack is, and what it is held against.
+	// Window is the length of an attack, and of what it is compared with.
 	Window time.Duration
 	// PerSecond is how many buyers come in a second.
 	PerSecond float64
@@ -87,7 +87,7 @@ type lab struct {
 	rest, calm float64
 }
 
-// Run plays the attacks on a cluster with one server, and holds what is left against what was told.
+// Run plays the attacks on a cluster with one server, and compares the ledger with what buyers were told.
 func Run(ctx context.Context, c *cluster.Cluster, o Options) (*Report, error) {
 	chosen, err := choose(o.Only)
 	if err != nil {
@@ -242,7 +242,7 @@ func (l *lab) play(ctx context.Context, a *attack) (*Outcome, error) {
 	return o, nil
 }
 
-// hasTime tells whether so many more windows can be had, and all attacks that are left be played once.
+// hasTime tells whether there is time for so many more windows, and for all attacks that are left, once each.
 func (l *lab) hasTime(windows int) bool {
 	return l.Limit == 0 || time.Since(l.begun)+time.Duration(windows+2*l.left)*(l.Window+around)+reserve < l.Limit
 }

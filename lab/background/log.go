@@ -22,9 +22,9 @@ type Shown struct {
 	Orders           int
 }
 
-// Lacked is how long the answer was behind when it was asked for: the age of the oldest order that a buyer had been
-// told of by then and that was not shown. 0 where all were shown. It is exact as far as buyers hear of orders in the
-// order of their commits, and else too small by as much as two answers overtook each other.
+// Lacked is how long an answer was behind when it was asked for: the age of the oldest order that a buyer had been told
+// of by then and that the answer did not show. 0 where all were shown. It is exact where buyers hear of orders in the
+// order of their commits. Where two of them heard in the other order, it is too small by their distance.
 func (l Log) Lacked(s Shown) time.Duration {
 	if s.Orders >= len(l.Acks) {
 		return 0

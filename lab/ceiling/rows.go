@@ -80,8 +80,8 @@ func (w *Writer) buildOrders(sold []place) {
 // letters are 64 that need no escaping.
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// startRow puts before a row what comes before it: a comma, or where a statement has as many rows as it may have, the
-// next.
+// startRow appends what comes before a row: a comma, or the head of the next statement once this one has all the rows
+// it may have.
 func startRow(b []byte, row, rows int, head string) []byte {
 	switch {
 	case row%rows != 0:

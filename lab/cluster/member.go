@@ -16,7 +16,7 @@ const (
 	statementTimeout = 10 * time.Second
 	// stateTimeout is how long a replica may take to connect; it tries once a second.
 	stateTimeout = 30 * time.Second
-	// statePoll is how often it is looked at.
+	// statePoll is how often await looks.
 	statePoll = 50 * time.Millisecond
 )
 

@@ -68,7 +68,7 @@ func (m *Members) makeUsers(ctx context.Context, on *member) error {
 		fmt.Sprintf("CREATE USER '%s'@'%%' IDENTIFIED BY '%s'", replicationUser, m.secrets.replication),
 		fmt.Sprintf("GRANT REPLICATION SLAVE ON *.* TO '%s'@'%%'", replicationUser),
 		fmt.Sprintf("CREATE USER '%s'@'%%' IDENTIFIED BY '%s'", serverUser, m.secrets.database),
-		// Every database whose name begins like the ledger's: the lab measures in some beside it.
+		// The lab measures in databases beside the ledger's, whose names begin alike.
 		fmt.Sprintf("GRANT ALL ON `%s%%`.* TO '%s'@'%%'", Database, serverUser),
 	}
 	if m.dialect.flavor == servers.MySQL {

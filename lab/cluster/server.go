@@ -23,7 +23,7 @@ const (
 	stopTimeout = 15 * time.Second
 )
 
-// ServerOptions are what one server is told besides what all are.
+// ServerOptions are what one server is told besides what all servers are told.
 type ServerOptions struct {
 	// Args and Env go before what all servers are told.
 	Args, Env []string
@@ -134,7 +134,7 @@ func (c *Cluster) serverEnv(dsns []string) []string {
 // controlFile is the socket at which a server holds batches, in the server's own folder.
 const controlFile = "control"
 
-// faultEnv is what the n-th server is told of what is done to it.
+// faultEnv are the variables by which the n-th server is broken.
 func (c *Cluster) faultEnv(n int) []string {
 	var env []string
 	if c.options.Breakable {

@@ -88,8 +88,8 @@ func holdsExpire() Fault {
 	}
 }
 
-// sameKeyAcrossFailover lets ten hands use one key at once while the primary dies: with one they ask several servers
-// before, and are told after. There are a few such keys, since what one is for may be sold out.
+// sameKeyAcrossFailover lets ten hands use one key at once while the primary dies. They ask several servers before its
+// death, and are told after it. There are a few such keys: what one of them is for may be sold out.
 func sameKeyAcrossFailover() Fault {
 	f := combined([]Fault{sameKey(4), primaryKilled()})
 	f.Name, f.Area, f.Shape, f.Spoils = "same_key_across_a_failover", buyersArea, supervised, true

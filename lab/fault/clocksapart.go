@@ -26,7 +26,7 @@ const (
 )
 
 // clocksApart has one server an hour ahead and one an hour behind. The primary's clock decides, so no buyer sees it:
-// holds last as long at both, and what opens or closes within that hour opens and closes at one moment for all.
+// holds last as long at both, and a sale that opens or closes within that hour does so at one moment for all.
 func clocksApart() Fault {
 	short := Shape{Servers: 2, LockNodes: 3, Hold: apartHold, ClocksApart: apart}
 	return Fault{
@@ -52,8 +52,8 @@ func clocksApart() Fault {
 	}
 }
 
-// readClocks asks each server for its time, and whether it takes a token that is over in half an hour: tokens are the
-// issuer's, and judged by each server's own clock.
+// readClocks asks each server for its time, and whether it takes a token that is over in half an hour. Each server
+// judges tokens by its own clock: they are the issuer's.
 func (s *Scene) readClocks(ctx context.Context, proof *Injected) error {
 	token, err := s.Cluster.Tokens().Issue("clock", []rail.Role{rail.RolePassenger}, window)
 	if err != nil {
@@ -81,8 +81,9 @@ func (s *Scene) readClocks(ctx context.Context, proof *Injected) error {
 	return nil
 }
 
-// buyAtTheEdges buys what has opened half an hour ago, what opens in half an hour, and what leaves then and left then,
-// at every server: all must say the same, and the primary's time.
+// buyAtTheEdges buys four trips at every server: on a run that opened half an hour ago and on one that opens in half an
+// hour, and from a station that the train left half an hour ago and from one that it leaves then. All servers must say
+// the same, by the primary's time.
 func (s *Scene) buyAtTheEdges(ctx context.Context, proof *Injected) error {
 	now := time.Now()
 	number, _, _ := strings.Cut(string(s.Workload.Runs()[0].RunID), "@")

@@ -11,8 +11,8 @@ import (
 	"interlock/internal/pause"
 )
 
-// combined is several faults at once: each begins at a random moment after the one before, and the last one heals
-// first, as a server that is started again waits for the primary and the cache. All of them have to have taken place.
+// combined is several faults at once. Each begins at a random moment after the one before. The last one heals first: a
+// server that is started again waits for the primary and the cache. All of them must have taken place.
 func combined(faults []Fault) Fault {
 	f := Fault{Shape: ordinary}
 	var names []string

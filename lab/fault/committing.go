@@ -13,8 +13,8 @@ import (
 // committingWait is how long a commit that waits is waited for: a primary that is sold on has one nearly all the time.
 const committingWait = 3 * time.Second
 
-// whileCommitting does something to a primary at a moment at which commits wait there for a replica, and says how many
-// did and when that was. Where none does for too long, it is done all the same, and waiting is 0.
+// whileCommitting does something to a primary at a moment at which commits wait there for a replica. waiting is how
+// many did, and at when that was. After too long without any it is done all the same, and waiting is 0.
 func whileCommitting(
 	ctx context.Context, primary *servers.SQLServer, do func() error,
 ) (waiting int, at time.Time, err error) {

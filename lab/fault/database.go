@@ -21,12 +21,12 @@ var proxied = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, Proxied: true}
 const (
 	// holeLast is longer than a commit may take, and than MySQL keeps an idle sale.
 	holeLast = 5 * time.Second
-	// slowBy is what every answer of the primary takes longer, and stallBy what it takes in a stall: less than what a
-	// statement may take, and more than a commit's worth of it.
+	// slowBy is how much later each answer of the primary comes, and stallBy how much in a stall: less than a statement
+	// may take, and more than a commit's share of it.
 	slowBy, stallBy = 200 * time.Millisecond, 1500 * time.Millisecond
 	// slowPatience is how long people wait then.
 	slowPatience = 12 * time.Second
-	// stallEvery is how often there is a stall, which lasts as long as it delays.
+	// stallEvery is how often there is a stall. It lasts as long as it delays.
 	stallEvery = 4500 * time.Millisecond
 )
 
@@ -53,7 +53,7 @@ func healProxies(ctx context.Context, proxies []*cluster.Proxy) {
 	}
 }
 
-// swallow makes everything vanish on some proxies. Calling what it returns heals them, and is what has vanished.
+// swallow makes everything vanish on some proxies. heal heals them, and returns how many bytes have vanished.
 func swallow(ctx context.Context, proxies []*cluster.Proxy) (heal func(context.Context) (up, down int64), err error) {
 	for _, p := range proxies {
 		if err := p.Swallow(); err != nil {
@@ -109,8 +109,8 @@ func blackHole() Fault {
 	}
 }
 
-// untilReplaced is when another member was opened in the place of one, and end where none has been: beside other
-// faults, the supervisor may have put another in its place, to which no link is broken.
+// untilReplaced is when another member was opened in place of one, and end where none was. Beside other faults, the
+// supervisor may have opened one whose proxies let all pass.
 func (s *Scene) untilReplaced(ctx context.Context, member *servers.SQLServer, end time.Time) (time.Time, error) {
 	now, err := primaryOf(ctx, s.Cluster)
 	if err != nil || now == member {
@@ -223,8 +223,8 @@ func told(calls []history.Call, outcome history.Outcome, server string, from tim
 	return n
 }
 
-// searched notes how many searches were begun after a moment and how many of them failed, and is what does not hold:
-// that searching never stopped.
+// searched notes how many searches were begun after a moment and how many of them failed. wrong says so where searching
+// stopped.
 func searched(calls []history.Call, from time.Time, facts map[string]any) (wrong []string) {
 	n, failed, stopped := check.Searched(calls, from)
 	facts["searches"], facts["searches_failed"] = n, failed

@@ -64,8 +64,8 @@ func DemoUnprotected(ctx context.Context, s *Stage, say Say) (*Result, error) {
 	return p.result, nil
 }
 
-// DemoProtected tells the same demo on a cluster as it should be: no replica has received A's order when the primary
-// dies with all its data. It keeps no promise by luck: A was told of no order.
+// DemoProtected plays the same on a cluster as it should be: no replica has received A's order when the primary dies
+// with all its data. No promise is kept by luck: A was told of no order.
 func DemoProtected(ctx context.Context, s *Stage, say Say) (*Result, error) {
 	p, done, err := s.startDemo(ctx, supervised, "with protection")
 	if err != nil {
@@ -355,7 +355,7 @@ func (p *play) signalReplicas(primary *servers.SQLServer, sig syscall.Signal) er
 	return errors.Join(errs...)
 }
 
-// checks hold what A and B were told of the n-th run against what the primary has of it now.
+// checks compare what A and B were told of the n-th run with what the primary has of it now.
 func (p *play) checks(
 	ctx context.Context, calls []history.Call, n int,
 ) (overlap, kept, linear *check.Result, err error) {

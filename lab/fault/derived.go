@@ -12,7 +12,7 @@ import (
 	"interlock/services/rail"
 )
 
-// derivedPoll is how often it is looked whether something has come right.
+// derivedPoll is how often the lab looks whether something has come right.
 const derivedPoll = 100 * time.Millisecond
 
 // until looks until what it sees is right, or its time is over, and says how long that took since a moment.
@@ -20,7 +20,7 @@ func until(
 	ctx context.Context, since time.Time, limit time.Duration, look func() (right bool, err error),
 ) (took time.Duration, err error) {
 	for {
-		took = time.Since(since) // as it was when it was looked at: looking takes time, too
+		took = time.Since(since) // before the look, which takes time, too
 		right, err := look()
 		if err != nil {
 			return 0, err
@@ -34,7 +34,7 @@ func until(
 	}
 }
 
-// derived looks at Redis until it is what the tickets say of the runs that were sold, and what the maps say of every
+// derived looks at Redis until it has what the tickets say of the runs that were sold, and what the maps say of every
 // run.
 func (e *evidence) derived(
 	ctx context.Context, rest time.Time, times check.DerivedTimes,

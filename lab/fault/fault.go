@@ -17,19 +17,19 @@ import (
 type Shape struct {
 	// Servers is how many `interlock serve` there are.
 	Servers int
-	// LockNodes is how many lock nodes there are, LocksApart whether every server has its own, which is a lock that
-	// always says yes.
+	// LockNodes is how many lock nodes there are. With LocksApart every server has its own: a lock that always says
+	// yes.
 	LockNodes  int
 	LocksApart bool
 	// Supervisors is how many supervisors the members have. With some, the servers know all members.
 	Supervisors int
 	// Proxied puts a proxy between every server and every member, on which what they say can be kept from arriving.
 	Proxied bool
-	// Asynchronous servers take every commit for replicated: what is lost then shows what asking for it is for.
+	// Asynchronous servers take every commit for replicated. What is lost then shows why the others ask.
 	Asynchronous bool
 	// Hold is how long an order may stay unpaid; 0: longer than the fault.
 	Hold time.Duration
-	// AnyVersion servers do not check the version of a run: what they sell twice shows what the check is for.
+	// AnyVersion servers do not check the version of a run. What they sell twice shows why the others do.
 	AnyVersion bool
 	// ClocksApart is how far the first server's clock is ahead, and the second's behind.
 	ClocksApart time.Duration
@@ -75,8 +75,8 @@ type Fault struct {
 	Patience time.Duration
 	// Late is how much later than usual the primary's answers come, or are read.
 	Late time.Duration
-	// RedisLate is how long after the healing Redis may be behind the ledger on what is sold, where that may be more
-	// than check.SoldTime, and RedisWhy what it needs that is not there by then.
+	// RedisLate is how long after the healing Redis may be behind the ledger on what is sold, where that is more than
+	// check.SoldTime. RedisWhy is what it needs and does not have by then.
 	RedisLate time.Duration
 	RedisWhy  string
 	// Subscribers is how many follow the runs; 0: a few.
@@ -127,7 +127,7 @@ type Scene struct {
 	alone []history.Interval
 	// deleted are the members whose data a fault has deleted: they stay away.
 	deleted []*servers.SQLServer
-	// later are looks at what can be told only once there was time to recover. Each is what did not hold.
+	// later are looks at what shows only after there was time to recover. Each returns what did not hold.
 	later []func(ctx context.Context) (broken []string)
 }
 

@@ -16,8 +16,8 @@ import (
 	"interlock/services/rail"
 )
 
-// holdWait is how long it may take until a batch comes by a point: every run has one under way nearly all the time, but
-// for a few seconds after a server has died with its lock.
+// holdWait is how long it may take until a batch comes by a point. Every run has one under way nearly all the time,
+// except for a few seconds after a server has died with its lock.
 const holdWait = 10 * time.Second
 
 // heldBatch is a batch that a server holds at an exact point, and what the rest of the cluster has of it just then.

@@ -79,8 +79,8 @@ func freeze(node *servers.RedisServer) error { return node.Signal(syscall.SIGSTO
 
 func thaw(_ context.Context, node *servers.RedisServer) error { return node.Signal(syscall.SIGCONT) }
 
-// lockSaysYes lets four servers sell the same runs, each with a lock of its own that always says yes. What they keep
-// each other from selling twice shows in the compare-and-sets that they lose.
+// lockSaysYes lets four servers sell the same runs, each with a lock of its own that always says yes. The
+// compare-and-sets that they lose show what would else have been sold twice.
 func lockSaysYes() Fault {
 	const lost = "interlock_ledger_compare_and_sets_lost_total"
 	return Fault{
@@ -171,8 +171,8 @@ func (f forgetful) forget(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// awaitTwo waits until two hold a lock: the node that did not forget has the name of the first, whose batch is held up,
-// and both that did have another.
+// awaitTwo waits until two hold a lock. The node that did not forget has the name of the first, whose batch is held up.
+// Both that did forget have another name.
 func (f forgetful) awaitTwo(ctx context.Context, key string) bool {
 	ctx, cancel := context.WithTimeout(ctx, heldWait)
 	defer cancel()

@@ -238,7 +238,7 @@ const (
 	heardPoll = 10 * time.Millisecond
 )
 
-// restLimit is for all to learn what became of what they have begun: with everything else well, a moment.
+// restLimit is for all to learn the outcome of what they have begun: a moment, where everything else is well.
 const restLimit = 8 * time.Second
 
 // atRest does something while no buyer buys. Another fault may keep buyers from coming to rest: then it is left out,

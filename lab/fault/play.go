@@ -163,7 +163,7 @@ func (p *play) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// breakAndHeal has the fault there for as long as it lasts.
+// breakAndHeal injects the fault, and heals it after its time.
 func (p *play) breakAndHeal(ctx context.Context) (err error) {
 	pause.For(ctx, warmUp)
 	for p.workload.Following() < p.fault.Subscribers && ctx.Err() == nil {
@@ -201,7 +201,7 @@ func (p *play) heal(ctx context.Context, heal Heal) (Injected, error) {
 	return heal(ctx)
 }
 
-// recover lets the sale go on until it has to be well again, and for as long as it is looked at then.
+// recover lets the sale go on until it has to be well again, and for as long as it is judged then.
 func (p *play) recover(ctx context.Context) (err error) {
 	p.caughtUp = caughtUp(ctx, p.cluster, p.runs, p.healed)
 	pause.For(ctx, time.Until(p.healed.Add(check.RecoverTime+max(p.fault.Judged, judged))))

@@ -61,7 +61,7 @@ func (s *Scene) askNow(ctx context.Context) <-chan error {
 }
 
 // thawUnfenced thaws an old primary while the supervisors are frozen, commits on it, and lets the supervisors go on.
-// The fault has taken place only if it was writable, let that commit wait, and was shut then.
+// The fault has taken place only if the old primary was writable, let that commit wait, and was shut then.
 func (s *Scene) thawUnfenced(ctx context.Context, victim *servers.SQLServer, proof *Injected) error {
 	err := s.signalSupervisors(syscall.SIGSTOP)
 	thawed := time.Now()

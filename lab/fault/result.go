@@ -21,7 +21,7 @@ type Result struct {
 	// Acknowledged is how many orders buyers were told of.
 	Acknowledged int     `json:"acknowledged"`
 	Pending      Pending `json:"pending"`
-	// Answers counts calls by what was asked and what came of it.
+	// Answers counts calls by their kind and outcome.
 	Answers map[string]int  `json:"answers,omitempty"`
 	Checks  []*check.Result `json:"checks,omitempty"`
 	// Problem says what kept the fault from being played to its end.

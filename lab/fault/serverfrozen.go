@@ -30,8 +30,8 @@ func serverFrozen() Fault {
 	}
 }
 
-// serverFrozenAt is serverFrozen at an exact point of a batch. What the server was about to send it sends when it
-// thaws: long after its lock, and the transaction's time, were over.
+// serverFrozenAt is serverFrozen at an exact point of a batch. When the server thaws it sends what it was about to
+// send, long after its lock and the transaction's time were over.
 func serverFrozenAt(point failpoints.Point) Fault {
 	return Fault{
 		Name: "server_frozen_" + string(point), Area: serverArea, Shape: ordinary, Lasts: frozenLast,

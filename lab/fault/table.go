@@ -106,7 +106,7 @@ func overlapping(seed uint64) Fault {
 	})
 }
 
-// maxOverlap is how many faults are there at once, minOverlap how many of them must be seen to have been.
+// maxOverlap is how many faults there are at once. minOverlap is how many of them must be proved.
 const maxOverlap, minOverlap = 3, 2
 
 // overlapArea is a fault's area among several at once. Faults that take the primary away are in each other's way, so
@@ -118,7 +118,7 @@ func overlapArea(f Fault) string {
 	return f.Area
 }
 
-// rank puts what may hold a batch before everything else, and what may take the primary away behind it.
+// rank puts faults that may hold a batch first, and faults that may take the primary away last.
 func rank(f Fault) int {
 	switch overlapArea(f) {
 	case serverArea, lockArea:

@@ -53,8 +53,8 @@ func epochOf(ctx context.Context, member *servers.SQLServer) (int64, error) {
 	return strconv.ParseInt(said, 10, 64)
 }
 
-// resumed is the proof that a primary broke that was being sold on, that there is one again, and that buying went on in
-// time from a moment at which it could.
+// resumed is the proof that a primary in use broke, that there is one again, and that buying went on in time from a
+// moment at which it could.
 func (s *Scene) resumed(ctx context.Context, broken, from time.Time) Injected {
 	under := underway(s.Workload.Log().Calls(), "", broken)
 	proof := Injected{Fired: under > 0, Facts: map[string]any{"calls_under_way": under}}
@@ -62,8 +62,8 @@ func (s *Scene) resumed(ctx context.Context, broken, from time.Time) Injected {
 	return proof
 }
 
-// goesOn notes when buying went on from a moment at which it could, and how many searched since the primary broke. It
-// is what does not hold: that there is a primary, that buying went on in time, and that searching never stopped.
+// goesOn notes when buying went on from a moment at which it could, and how many searched since the primary broke.
+// wrong is what does not hold of three things: there is a primary, buying went on in time, and searching never stopped.
 func (s *Scene) goesOn(ctx context.Context, facts map[string]any, broken, from time.Time) (wrong []string) {
 	if _, err := primaryOf(ctx, s.Cluster); err != nil {
 		wrong = append(wrong, "there is no primary: "+err.Error())

@@ -45,7 +45,7 @@ type answer struct {
 	// told is a digest of the seat the buyer was told.
 	told       uint64
 	retryAfter time.Duration
-	// problem says what is wrong with what is not an answer.
+	// problem says what is wrong with an answer that makes no sense.
 	problem string
 }
 

@@ -20,8 +20,8 @@ type Rush struct {
 	Buyers  int
 	// WarmUp comes before the window that counts.
 	WarmUp, Window time.Duration
-	// PerSecond is the offered load of an open rush: buyers come when they come, whether others were served or not. 0:
-	// each buyer asks again as soon as there is an answer.
+	// PerSecond is the offered load of an open rush: buyers come at their times, also where others are still waiting.
+	// With 0 each buyer asks again as soon as there is an answer.
 	PerSecond float64
 }
 

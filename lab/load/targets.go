@@ -58,8 +58,8 @@ func (r *Runs) Left() int {
 	return len(r.all) - r.next
 }
 
-// Targets are the runs on sale in one measurement: one run, or many of unequal popularity. Where one is sold by
-// MoveOnPercent, a fresh run of the same shape takes its place, unless it is to be sold out.
+// Targets are the runs on sale in one measurement: one run, or many of unequal popularity. Once MoveOnPercent of a run
+// is sold, a fresh run of the same shape takes its place, unless it is to be sold out.
 type Targets struct {
 	runs  *Runs
 	slots []slot

@@ -9,10 +9,10 @@ const (
 // inTransaction is the flag of a session whose transaction is open.
 const inTransaction = 0x01
 
-// answer is what a member says to a text that commits: how each statement before COMMIT went, how COMMIT did and what
-// is asked with it, and then how what begins the next transaction did. There may be nothing before and behind.
+// answer is what a member says to a text that commits: the results of the statements before COMMIT, those of COMMIT and
+// of what is asked with it, and those of what begins the next transaction. There may be nothing before and behind.
 type answer struct {
-	// held is a packet of which the end has not come.
+	// held is a packet that is not whole yet.
 	held []byte
 	// began says that what comes now is the answer to COMMIT, failed that there will be none, and over that it has
 	// come.

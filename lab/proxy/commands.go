@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 )
 
-// packetHeader is how long the head of a packet is: its length in three bytes, and its number, which is 0 for a command
-// and for nothing else that a client says.
+// packetHeader is the length of a packet's head: the length of its body in three bytes, and its number. Of all that a
+// client says, only commands have the number 0.
 const packetHeader = 4
 
 // commitText is in every text that commits a sale or a payment: it asks, in the same breath, whether a replica has it.

@@ -60,8 +60,8 @@ func (s source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// toMember is where what a server says arrives. It never fails, as toxiproxy would leave goroutines behind that wait to
-// get rid of more: a connection that is broken is ended instead, and all that comes is dropped.
+// toMember takes what a server says. It never fails: toxiproxy would leave goroutines behind that wait to write the
+// rest. So a broken connection is ended instead, and what still comes is dropped.
 type toMember struct{ *connection }
 
 func (c toMember) Write(p []byte) (int, error) {

@@ -32,7 +32,7 @@ type Proxy struct {
 	api      *toxiproxy.ApiServer
 	toxics   *toxiproxy.ToxicCollection
 	cutter   atomic.Pointer[Cutter]
-	// taken is what came from the servers and the member, given what of it the other side was given.
+	// taken is what came from either side, and given what of it the other side was given.
 	taken, given [stream.NumDirections]atomic.Int64
 
 	mu          sync.Mutex

@@ -31,7 +31,7 @@ func Kept(calls []history.Call, primary history.Member) *Result {
 	return r
 }
 
-// The parts of an order that are held against each other as a whole.
+// The parts of an order that are compared as a whole.
 type (
 	place struct {
 		run         rail.RunID

@@ -14,9 +14,9 @@ import (
 const (
 	// clockSlack is how far a time of the ledger, cut to a millisecond, may lie outside of a call that it belongs to.
 	clockSlack = 2 * time.Millisecond
-	// journey is how much further it may lie before it. The time of a batch that was begun ahead is reckoned from the
-	// answers of the primary and late by the journey of the fastest (decision 0034): half a millisecond, or two on a
-	// machine that was busy with something else each time that one came. C5's earliest_ms says how much it was.
+	// journey is how much further it may lie before it. The time of a batch whose begin was pipelined is reckoned from
+	// the answers of the primary. It is late by the journey of the fastest of them (decision 0034): half a millisecond,
+	// or two where the machine was busy each time that one came. C5's earliest_ms says how much it was.
 	journey = 3 * time.Millisecond
 )
 
@@ -124,7 +124,8 @@ func seatModel() porcupine.Model {
 // never is the end of an operation whose outcome no client heard.
 const never = math.MaxInt64
 
-// bySeat gives porcupine each seat's history, and says of which none is legal. All of them together may take limit.
+// bySeat gives porcupine each seat's history, and says which of them no order explains. All of them together may take
+// limit.
 func bySeat(r *Result, calls []history.Call, primary history.Member, limit time.Duration) {
 	model, deadline, operations := seatModel(), time.Now().Add(limit), 0
 	all := seatHistories(r, calls, primary)

@@ -7,9 +7,9 @@ import (
 	"interlock/lab/fault/history"
 )
 
-// Overlap is C1: on no member do two live tickets have one seat on one leg. It looks at what a passenger sees, coach
-// and seat, and not at the numbers of a seat map. Every member must have been read but those whose data was deleted,
-// and those must be the fewer.
+// Overlap is C1: on no member do two live tickets have one seat on one leg. It looks at coach and seat, as a passenger
+// sees them, and not at the numbers of a seat map. Every member must have been read, except those whose data was
+// deleted. Those must be fewer than the others.
 func Overlap(members []history.Member) *Result {
 	r := begin("C1")
 	looked, restarted := 0, 0

@@ -16,7 +16,7 @@ type step struct {
 	asked, told time.Time
 }
 
-// realTime holds the versions of each run against the clients' clocks: what was asked for after something else was
+// realTime compares the versions of each run with the clients' clocks: what was asked for after something else was
 // answered has a higher version than that.
 func realTime(r *Result, calls []history.Call, primary history.Member) {
 	for run, steps := range stepsOf(calls, primary) {

@@ -114,8 +114,8 @@ func (p *player) play(batches []*batch, refusals []history.Call) {
 	p.endBefore(time.Unix(1<<40, 0))
 }
 
-// times are when a version was made, zero where it only swept, and when the last of the holds was over that expired
-// with it. What it sold and what it cancelled has the one time at which it was made: one that has two was made twice.
+// times are when a version was made, and when the last of the holds that expired with it was over. made is zero where
+// the version only swept. All that a version sold and cancelled has one time: with two times it was made twice.
 func (t *batch) times() (made, over time.Time, twice *history.Stored) {
 	at := func(s *history.Stored, when time.Time) {
 		if !made.IsZero() && !made.Equal(when) {
@@ -136,9 +136,9 @@ func (t *batch) times() (made, over time.Time, twice *history.Stored) {
 	return made, over, twice
 }
 
-// pass lets time pass until a version was made, and says until when its calls may have seen the one before: for one
-// that only swept, which was made no earlier than the holds were over, a batch that was begun ahead may have read that
-// a moment before.
+// pass lets time pass until a version was made, and says until when its calls may have seen the version before. A
+// version that only swept was made no earlier than its holds were over. A batch whose begin was pipelined may have read
+// the version before a moment earlier.
 func (p *player) pass(t *batch) (begun time.Time) {
 	made, over, twice := t.times()
 	switch {
@@ -191,7 +191,7 @@ func (p *player) begin(c history.Call) {
 // explain takes away the refusals that were right just now.
 func (p *player) explain() { p.open = slices.DeleteFunc(p.open, p.soldOut) }
 
-// endBefore convicts those whose call was over before a time.
+// endBefore judges the refusals whose call was over before a time: no moment explained them.
 func (p *player) endBefore(t time.Time) {
 	p.open = slices.DeleteFunc(p.open, func(c history.Call) bool {
 		over := c.End.Add(clockSlack).Before(t)

@@ -9,14 +9,14 @@ type Resources struct {
 }
 
 const (
-	// grown is how much more than before may be held under the same load: buyers keep connections to the server that
-	// they asked before the last, too. A leak of something per request is hundreds.
+	// grown is how much more than before may be held under the same load. Buyers keep connections to servers that they
+	// asked earlier, too. A leak of something per request is hundreds.
 	grown      = 1.25
 	grownFixed = 12
 )
 
-// Returned is C9: under the same load as before the fault, processes hold about what they held before it. Both are the
-// least that they held within a moment: what comes and goes by itself is in neither.
+// Returned is C9: under the same load as before the fault, processes hold about what they held before it. Both figures
+// are the least within a moment, so that what comes and goes by itself does not count.
 func Returned(before, after []Resources) *Result {
 	r := begin("C9")
 	then := map[string]Resources{}

@@ -12,7 +12,7 @@ const underWay = time.Second
 // Unreplicated is C10: nothing was acknowledged while no replica could have had it. alone are the times without one.
 // What was asked for in such a time may be answered only after it, with an order or that there is none: a refusal rests
 // on a commit as well. What was asked for before may have been committed before, so it may be answered for a moment
-// longer. late is how much later than usual answers come. In each time somebody must have wanted an answer.
+// longer. late is how much later than usual answers come. In each time a call must have wanted an answer.
 func Unreplicated(calls []history.Call, alone []history.Interval, late time.Duration) *Result {
 	r := begin("C10")
 	sent := 0

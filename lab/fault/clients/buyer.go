@@ -168,8 +168,8 @@ func (b *buyer) insist(c history.Call, document, field string, input map[string]
 	}
 }
 
-// Together sends one request so many times at the same moment, over all servers in turn, and returns once each has
-// been resolved: for a key that is used by several hands at once.
+// Together sends one request so many times at the same moment, over all servers in turn, and returns once each is
+// resolved. It is for a key that several hands use at once.
 func (w *Workload) Together(ctx context.Context, subject string, times int, stream uint64) error {
 	w.working.RLock()
 	defer w.working.RUnlock()
