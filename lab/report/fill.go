@@ -8,8 +8,8 @@ import (
 // lineWidth is how wide a line of prose is, as elsewhere in the documents.
 const lineWidth = 120
 
-// fill breaks the lines of each paragraph anew, since figures are as wide as they are. Tables, lists, headings,
-// pictures and code stay as they are, and blank lines are made one.
+// fill breaks the lines of each paragraph anew, since figures differ in width. Tables, lists, headings, pictures and
+// code stay as they are, and blank lines are made one.
 func fill(page string) string {
 	var b strings.Builder
 	code := false

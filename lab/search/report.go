@@ -34,11 +34,11 @@ type Report struct {
 const (
 	// MaxStalenessMilliseconds is promise 5's second.
 	MaxStalenessMilliseconds = 1_000
-	// MaxStatementsPerSearch is below what can be told from what a server asks without any search: it looks for
+	// MaxStatementsPerSearch is the least that can be told from what a server asks without any search: it looks for
 	// publications and for runs to repair some ten times a second, a little more often or less.
 	MaxStatementsPerSearch = 0.01
-	// frozenPart is how much slower than otherwise searches may be while MySQL is frozen: what waits for it until it
-	// gives up is thirty times slower, and a busy machine a few times.
+	// frozenPart is how many times slower searches may be while MySQL is frozen. A search that waits for MySQL until it
+	// gives up is thirty times slower, and one on a busy machine a few times.
 	frozenPart = 10
 )
 

@@ -59,7 +59,7 @@ const (
 	// load takes a few seconds.
 	cacheDown    = 5 * time.Second
 	knownTimeout = 30 * time.Second
-	// knownPoll is how often it is looked whether it is.
+	// knownPoll is how often expect asks.
 	knownPoll = 20 * time.Millisecond
 	// readyTimeout is how long the server may take to hear of what was imported.
 	readyTimeout = time.Minute

@@ -28,7 +28,7 @@ const (
 	maxLoad  = 10
 )
 
-// logEvery is after how many service dates Run says how far it is.
+// logEvery is after how many service dates Run logs its progress.
 const logEvery = 10
 
 // Options say what to simulate. The zero value is the usual.

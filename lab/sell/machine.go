@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Machine is what the figures were measured on, as far as it tells.
+// Machine is what the figures were measured on, as far as the system tells.
 type Machine struct {
 	CPUs   int    `json:"cpus"`
 	Model  string `json:"model,omitempty"`

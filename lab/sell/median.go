@@ -6,9 +6,9 @@ import (
 	"interlock/lab/load"
 )
 
-// median is, of every figure by itself, the one in the middle of the rounds: the round that sold a middling number of
-// orders may have had the best of all waits. The slowest is that of all rounds, and answers are counted over all of
-// them. It is nil where there is no round.
+// median is, of every figure by itself, the one in the middle of the rounds: the round with a middling number of orders
+// may have had the best of all waits. The slowest wait is that of all rounds, and answers are counted over all of them.
+// It is nil without rounds.
 func median(rounds []*load.Result) *Hot {
 	if len(rounds) == 0 {
 		return nil

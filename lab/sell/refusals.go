@@ -17,7 +17,7 @@ import (
 // be decided.
 type verdict struct{ wrong, undecided int }
 
-// sold is a seat as the ledger has it, at, in milliseconds, by the primary's clock.
+// sold is a sold seat as the ledger has it. at is in milliseconds, by the primary's clock.
 type sold struct {
 	at             int64
 	class          int

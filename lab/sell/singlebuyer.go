@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// singleBuyerRounds, each of singleBuyerTurns of the buyer and of the plain transactions: turns are short, so that
-	// both meet the same moods of the machine.
+	// There are singleBuyerRounds. Each has singleBuyerTurns of the buyer and of the plain transactions. Turns are
+	// short, so that both meet the same moods of the machine.
 	singleBuyerRounds = 3
 	singleBuyerTurns  = 3
 	singleBuyerTurn   = 1500 * time.Millisecond

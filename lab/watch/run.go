@@ -49,7 +49,7 @@ const (
 	quiet = 3 * time.Second
 	// aroundReconnect is how long the sale goes on before all are cut off, and after all are back.
 	aroundReconnect = 2 * time.Second
-	// arrivalPoll is how often it is looked whether all have the last version.
+	// arrivalPoll is how often last looks whether all have the last version.
 	arrivalPoll = 20 * time.Millisecond
 	megabyte    = 1 << 20
 	// stalledTimeout is for the server to take one more subscriber.
