@@ -19,8 +19,8 @@ var ErrNotInstalled = errors.New("is not installed; scripts/install-test-servers
 // INTERLOCK_TEST_SERVERS leaves the server out.
 var ErrNotAskedFor = errors.New("is left out by " + askedForVariable)
 
-// askedForVariable names the servers that tests use, such as "mysql,redis"; "none" is none. Where it is not set, tests use
-// all that are installed.
+// askedForVariable names the servers that tests use, such as "mysql,redis"; "none" is none. Where it is not set, tests
+// use all that are installed.
 const askedForVariable = "INTERLOCK_TEST_SERVERS"
 
 // askedFor tells whether tests use a server.

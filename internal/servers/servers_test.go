@@ -258,7 +258,8 @@ func TestFind_LeavesOutWhatIsNotAskedFor(t *testing.T) {
 		t.Setenv("INTERLOCK_TEST_SERVERS", asked)
 		for name, find := range find {
 			_, err := find()
-			require.Equal(t, slices.Contains(left, name), errors.Is(err, servers.ErrNotAskedFor), "%s of %q", name, asked)
+			require.Equal(t, slices.Contains(left, name), errors.Is(err, servers.ErrNotAskedFor), "%s of %q",
+				name, asked)
 		}
 	}
 }

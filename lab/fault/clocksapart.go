@@ -81,9 +81,9 @@ func (s *Scene) readClocks(ctx context.Context, proof *Injected) error {
 	return nil
 }
 
-// buyAtTheEdges buys three trips at every server: on a run that opened half an hour ago and leaves in half an hour, from
-// a station that this run left half an hour ago, and on a run that opens in half an hour. All servers must say the same,
-// by the primary's time.
+// buyAtTheEdges buys three trips at every server: on a run that opened half an hour ago and leaves in half an hour,
+// from a station that this run left half an hour ago, and on a run that opens in half an hour. All servers must say the
+// same, by the primary's time.
 func (s *Scene) buyAtTheEdges(ctx context.Context, proof *Injected) error {
 	now := time.Now()
 	number, _, _ := strings.Cut(string(s.Workload.Runs()[0].RunID), "@")

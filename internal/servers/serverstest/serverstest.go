@@ -5,11 +5,11 @@
 //
 //	func TestMain(m *testing.M) { os.Exit(serverstest.Main(m)) }
 //
-// INTERLOCK_TEST_SERVERS names the servers that tests use, such as "mysql,redis" or "none"; not set, it is all of them. A
-// test whose server it leaves out is skipped. A test whose server is not installed is skipped, too, and says so; with
-// INTERLOCK_REQUIRE_SERVERS=1 it fails. The shared
-// servers do not wait for the disk, so no test must measure them. Every function may be called from parallel tests, but
-// tests that share the one Redis must not run in parallel with each other.
+// INTERLOCK_TEST_SERVERS names the servers that tests use, such as "mysql,redis" or "none"; not set, it is all of them.
+// A test whose server it leaves out is skipped. A test whose server is not installed is skipped, too, and says so; with
+// INTERLOCK_REQUIRE_SERVERS=1 it fails. The shared servers do not wait for the disk, so no test must measure them.
+// Every function may be called from parallel tests, but tests that share the one Redis must not run in parallel with
+// each other.
 package serverstest
 
 import (
