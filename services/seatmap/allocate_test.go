@@ -212,7 +212,8 @@ func TestAllocate_SpreadPartyKeepsWishes(t *testing.T) {
 		h.give(0, 1, inCoach("2"), nothing, nothing, rail.Wish{Letter: "B", Coach: "2"}, letter("A"), letter("B")))
 }
 
-// The passengers who are left for the last coach wish for nothing: they sit side by side there, whatever the others wish.
+// The passengers who are left for the last coach wish for nothing: they sit side by side there, whatever the others
+// wish.
 func TestAllocate_RestOfASpreadPartyIsTogether(t *testing.T) {
 	h := newHall(1, rows(t, "1", "AB CD", 1, 2), rows(t, "2", "AB CD", 1, 2))
 	h.sellAllBut(t, 0, 1, "1/1A", "1/1B", "1/1C", "1/1D", "1/2A", "2/1B", "2/1C", "2/2A", "2/2B")

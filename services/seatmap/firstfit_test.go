@@ -13,7 +13,8 @@ import (
 // trip is what one buyer of the simulation asks for.
 type trip struct{ i, j int }
 
-// demand draws a tenth more trips than a train holds: mostly short ones in random order, one in so many from end to end.
+// demand draws a tenth more trips than a train holds: mostly short ones in random order, one in so many from end to
+// end.
 func demand(random *rand.Rand, legs, seats, oneLongIn int) []trip {
 	var trips []trip
 	for wanted := 0; wanted < legs*seats*11/10; {
@@ -50,7 +51,8 @@ func firstFit(t *testing.T, legs, seats int, trips []trip) int {
 	return m.SoldLegs()
 }
 
-// Trips packed where they waste least leave more whole: over many seeds more is sold than by giving the first free seat.
+// Trips packed where they waste least leave more whole: over many seeds more is sold than by giving the first free
+// seat.
 func TestAllocate_SellsNoLessThanFirstFit(t *testing.T) {
 	for name, c := range map[string]struct{ legs, seats, oneLongIn int }{
 		"many short, few long":      {10, 60, 10},

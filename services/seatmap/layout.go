@@ -32,8 +32,8 @@ type place struct {
 	// row numbers the rows of all coaches; column the letters of the coach from one side to the other.
 	row, column int32
 	kind, coach int32
-	// suffix numbers the sequences of kinds from a seat to its last neighbour in the row: blocks of one length that begin
-	// at seats with the same suffix meet the same wishes.
+	// suffix numbers the sequences of kinds from a seat to its last neighbour in the row: blocks of one length that
+	// begin at seats with the same suffix meet the same wishes.
 	suffix int32
 }
 

@@ -142,8 +142,8 @@ func (m *Map) mark(seat, i, j int) {
 // row is the bitmap of one leg.
 func (m *Map) row(leg int) []uint64 { return m.sold[leg*m.words : (leg+1)*m.words] }
 
-// lineWords is how many words of a row are looked at together: a cache line, and enough that the processor need not wait
-// for one OR before the next.
+// lineWords is how many words of a row are looked at together: a cache line, and enough that the processor need not
+// wait for one OR before the next.
 const lineWords = 8
 
 // soldWords has the seats of up to lineWords words from word w that are sold on any leg from i to j-1.
