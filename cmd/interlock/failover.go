@@ -18,7 +18,7 @@ import (
 
 // failoverCommand looks after the members of a MySQL cluster.
 type failoverCommand struct {
-	Supervise failoverRunCommand     `cmd:"" name:"run" default:"1" help:"Look after the cluster until told to stop: take over when the primary dies."`
+	Supervise failoverRunCommand     `cmd:"" name:"run" default:"1" help:"Watch, and take over when the primary dies."`
 	Open      failoverOpenCommand    `cmd:"" help:"Make a member writable: the first start, and whenever none is."`
 	Promote   failoverPromoteCommand `cmd:"" help:"Make another member the primary, in order."`
 	Status    failoverStatusCommand  `cmd:"" help:"Show the cluster."`
@@ -53,7 +53,7 @@ func supervising(s *Settings, log *slog.Logger, do func(*failover.Supervisor) er
 	return errors.Join(do(supervisor), supervisor.Close())
 }
 
-// whoami is who excludes a member, for whoever finds it excluded.
+// whoami is the user and the machine, to be recorded with an exclusion.
 func whoami() string {
 	name := "somebody"
 	if u, err := user.Current(); err == nil {
@@ -74,7 +74,7 @@ func (failoverRunCommand) Run(ctx context.Context, settings *Settings, log *slog
 
 type failoverOpenCommand struct {
 	Member     string `arg:"" optional:"" help:"The member to open; else one that has everything."`
-	AcceptLoss bool   `help:"Go on although a member that may hold answered orders does not answer, or is not in the list. They are lost; rebuild Redis afterwards."`
+	AcceptLoss bool   `help:"Open although a member that may hold answered orders is missing. Rebuild Redis after."`
 }
 
 // Run exits with 1 when no member may be opened, and says why.
@@ -143,9 +143,11 @@ type failoverIncludeCommand struct {
 	Member string `arg:"" help:"The member to include, host:port."`
 }
 
-// Run includes a member. One that has to be rebuilt is when the command ends, but has yet to be started and included again.
+// Run includes a member. One that has to be rebuilt is when the command ends, but has yet to be started and included
+// again.
 func (c failoverIncludeCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger) error {
-	return supervising(settings, log, func(supervisor *failover.Supervisor) error { return supervisor.Include(ctx, c.Member) })
+	return supervising(settings, log,
+		func(supervisor *failover.Supervisor) error { return supervisor.Include(ctx, c.Member) })
 }
 
 type failoverStatusCommand struct {
@@ -200,7 +202,8 @@ func memberLine(m *failover.Member) string {
 	words := []string{m.Name, "MySQL " + m.Version}
 	switch {
 	case !m.ReadOnly:
-		words = append(words, fmt.Sprintf("writable, %d replicas acknowledge, %d commits wait", m.Source.Clients, m.Source.Waiting))
+		words = append(words,
+			fmt.Sprintf("writable, %d replicas acknowledge, %d commits wait", m.Source.Clients, m.Source.Waiting))
 	case m.Cloning:
 		words = append(words, "being rebuilt")
 	case m.Receiver == nil:

@@ -14,8 +14,8 @@ import (
 	"interlock/services/failover"
 )
 
-// TestCommands_Failover does by hand what a person does with a cluster: opens it, looks at it, makes another member the primary,
-// takes one out and in again.
+// TestCommands_Failover does by hand what a person does with a cluster: opens it, looks at it, makes another member the
+// primary, takes one out and in again.
 func TestCommands_Failover(t *testing.T) {
 	members, err := cluster.StartMembers(t.Context(), servers.MySQL, 3)
 	serverstest.Require(t, err)
@@ -39,7 +39,8 @@ func TestCommands_Failover(t *testing.T) {
 	}
 	well := func() {
 		t.Helper()
-		require.Eventually(t, func() bool { code, s := status(); return code == 0 && s.OK }, time.Minute, 50*time.Millisecond)
+		require.Eventually(t, func() bool { code, s := status(); return code == 0 && s.OK }, time.Minute,
+			50*time.Millisecond)
 	}
 
 	code, s := status()

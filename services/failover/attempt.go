@@ -11,16 +11,17 @@ import (
 	"interlock/services/rail"
 )
 
-// errBusy says that another supervisor holds a lock. It is nobody's fault, and over soon.
+// errBusy says that another supervisor holds a lock. That is no fault, and over soon.
 var errBusy = &rail.Error{
-	Code: rail.Unavailable, Message: "another supervisor is at work on the cluster", RetryAfter: waitSeconds * time.Second,
+	Code: rail.Unavailable, Message: "another supervisor is at work on the cluster",
+	RetryAfter: waitSeconds * time.Second,
 }
 
-// attempt is the permission to change the cluster: the lock of every member that answers, a majority of all of them at
-// least. It ends with the first of its connections that is lost.
+// attempt is the permission to change the cluster: the lock of every member that answers, and of a majority of all
+// members at least. It ends with the first of its connections that is lost.
 type attempt struct {
 	sup *Supervisor
-	// caller is the context that the attempt was asked for with: what goes on after the attempt ends with that.
+	// caller is the context that the attempt was asked for with. It outlives the attempt.
 	caller context.Context
 	// sessions are by the members' order; nil where the member does not answer.
 	sessions []*session
@@ -29,13 +30,13 @@ type attempt struct {
 	keep   sync.WaitGroup
 }
 
-// begin takes the locks. The context that it returns ends with the attempt; what is done in the attempt is done with it.
-// end must be called.
+// begin takes the locks. The context that it returns ends with the attempt, and is for all that is done in it. end must
+// be called.
 func (sup *Supervisor) begin(ctx context.Context) (*attempt, context.Context, error) {
 	return sup.beginWithout(ctx, "")
 }
 
-// beginWithout is begin, and does not wait for a member that is known not to answer.
+// beginWithout is begin without waiting for a member that is known to be silent.
 func (sup *Supervisor) beginWithout(ctx context.Context, silent string) (*attempt, context.Context, error) {
 	caller := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -54,8 +55,8 @@ func (sup *Supervisor) beginWithout(ctx context.Context, silent string) (*attemp
 	return a, ctx, nil
 }
 
-// connect connects to all members side by side, and says of each why not. One that is known to be silent has as long as the
-// others need.
+// connect connects to all members side by side, and returns for each why it failed. A member that is known to be silent
+// has only as long as the others need.
 func (a *attempt) connect(ctx context.Context, silent string) []error {
 	type outcome struct {
 		i   int
@@ -94,8 +95,8 @@ func (a *attempt) connect(ctx context.Context, silent string) []error {
 	return failures
 }
 
-// lock takes the lock of each member in the list's order, so that of two supervisors one gets the first, and the other gives up
-// there.
+// lock takes the lock of each member in the order of the list. So of two supervisors one gets the first lock, and the
+// other gives up there.
 func (a *attempt) lock(ctx context.Context, failures []error) error {
 	held, servers := 0, map[string]string{}
 	for _, s := range a.sessions {
@@ -116,7 +117,8 @@ func (a *attempt) lock(ctx context.Context, failures []error) error {
 			return err
 		}
 		if twin := servers[uuid]; twin != "" {
-			return rail.Refuse(rail.WrongState, "%s and %s are one server: each would count for a majority", twin, s.name)
+			return rail.Refuse(rail.WrongState, "%s and %s are one server: each would count for a majority",
+				twin, s.name)
 		}
 		if err := a.lockOne(ctx, s); err != nil {
 			return err
@@ -126,35 +128,37 @@ func (a *attempt) lock(ctx context.Context, failures []error) error {
 	}
 	if held < a.sup.majority() {
 		return &rail.Error{
-			Code:    rail.Unavailable,
-			Message: fmt.Sprintf("only %d of %d members answer, and a supervisor needs %d", held, len(a.sup.members), a.sup.majority()),
-			Cause:   errors.Join(failures...),
+			Code: rail.Unavailable,
+			Message: fmt.Sprintf("only %d of %d members answer, and a supervisor needs %d",
+				held, len(a.sup.members), a.sup.majority()),
+			Cause: errors.Join(failures...),
 		}
 	}
 	return nil
 }
 
-// lockOne takes a member's lock, or says that another supervisor holds it.
+// lockOne takes a member's lock. It returns errBusy where another supervisor holds it.
 //
-// A supervisor whose barrier commit got no acknowledgement has hung up, and its session does not know: it waits for a replica,
-// perhaps for ever, and keeps the lock. It is told from a living the supervisor's by how long it has waited. On a read-only member
-// nobody else's commit can be waiting, so there the source side is switched off, which ends it; the epoch that it leaves
-// behind is one that nobody has acknowledged.
+// A supervisor whose barrier commit got no acknowledgement has hung up. Its session on the member does not know that:
+// it waits for a replica, perhaps for ever, and keeps the lock. It has waited for longer than deadHolder, which a
+// living supervisor never does. Such a lock is freed on a read-only member only, where no other commit can be waiting:
+// the source side is switched off, which ends the wait. That leaves an epoch behind that no replica has acknowledged.
 func (a *attempt) lockOne(ctx context.Context, s *session) error {
 	var got sql.NullInt64
 	if err := s.one(ctx, lookTimeout, "SELECT GET_LOCK(?, 0)", []any{lockName}, &got); err != nil || got.Int64 == 1 {
 		return err
 	}
 	var dead int
-	const deserted = "SELECT COUNT(*) FROM performance_schema.processlist WHERE ID = IS_USED_LOCK(?) AND @@GLOBAL.read_only " +
-		"AND STATE LIKE 'Waiting for semi-sync ACK%' AND TIME >= ?"
+	const deserted = "SELECT COUNT(*) FROM performance_schema.processlist WHERE ID = IS_USED_LOCK(?) " +
+		"AND @@GLOBAL.read_only AND STATE LIKE 'Waiting for semi-sync ACK%' AND TIME >= ?"
 	if err := s.one(ctx, lookTimeout, deserted, []any{lockName, deadHolder.Seconds()}, &dead); err != nil {
 		return err
 	}
 	if dead == 0 {
 		return errBusy
 	}
-	a.sup.log.Warn("a supervisor has left its lock behind in a commit that no replica acknowledges: it is ended", "member", s.name)
+	a.sup.log.Warn("a supervisor has left its lock behind in a commit that no replica acknowledges: it is ended",
+		"member", s.name)
 	if err := s.exec(ctx, statementTimeout, "SET GLOBAL rpl_semi_sync_source_enabled = OFF"); err != nil {
 		return err
 	}
@@ -165,7 +169,8 @@ func (a *attempt) lockOne(ctx context.Context, s *session) error {
 	return err
 }
 
-// keepLock uses the connection while nobody else does, and ends the attempt when the lock is not this connection's any more.
+// keepLock uses the connection while no statement does, and ends the attempt when the lock is not this connection's any
+// more.
 func (s *session) keepLock(ctx context.Context, cancel context.CancelCauseFunc) {
 	ticker := time.NewTicker(keepInterval)
 	defer ticker.Stop()
@@ -196,7 +201,7 @@ func (s *session) holds(ctx context.Context) error {
 	return err
 }
 
-// confirm makes sure of all locks, before the steps after which there is no way back.
+// confirm makes sure of all locks, before a step that cannot be undone.
 func (a *attempt) confirm(ctx context.Context) error {
 	return a.each(func(_ int, s *session) error { return s.holds(ctx) })
 }
@@ -212,7 +217,7 @@ func (a *attempt) end() {
 	}
 }
 
-// why is err, or the loss that ended the attempt and caused err.
+// why is err, together with the lost lock that ended the attempt, if that caused it.
 func why(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	if err == nil || cause == nil || errors.Is(err, cause) || errors.Is(cause, context.Canceled) {
@@ -232,9 +237,9 @@ func (a *attempt) read(ctx context.Context, s *session) (Member, error) {
 	return m, s.failure("reading its state", err)
 }
 
-// look reads all members that answered; the others have a Problem. A member that answers and cannot be read is an error:
-// nothing is decided on half a state. One that is absent has a Problem, too: whatever is done to it meanwhile keeps nobody
-// from failing over.
+// look reads all members that answered when the attempt began; the others have a Problem. It is an error if one of them
+// cannot be read: nothing is decided on half a state. An absent member has a Problem instead: what is done to it
+// meanwhile must not keep a failover from happening.
 func (a *attempt) look(ctx context.Context) ([]Member, error) {
 	members, failures := make([]Member, len(a.sessions)), make([]error, len(a.sessions))
 	err := a.each(func(i int, s *session) error {
@@ -258,8 +263,8 @@ func (a *attempt) look(ctx context.Context) ([]Member, error) {
 	return members, err
 }
 
-// each does something on all connections side by side. The failure of one does not break off the others: a statement that
-// is broken off costs its connection, and that the attempt.
+// each does something on all connections side by side. The failure of one does not break off the others: a statement
+// that is broken off costs its connection, and a lost connection ends the attempt.
 func (a *attempt) each(do func(int, *session) error) error {
 	errs := make([]error, len(a.sessions))
 	var all sync.WaitGroup
@@ -272,7 +277,7 @@ func (a *attempt) each(do func(int, *session) error) error {
 	return errors.Join(errs...)
 }
 
-// await looks until something holds; what it says of itself at last is in the error.
+// await looks until something holds. After the limit it returns an error with the last state.
 func await(ctx context.Context, limit time.Duration, holds func() (ok bool, state string, err error)) error {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

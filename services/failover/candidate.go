@@ -22,18 +22,19 @@ type candidate struct {
 	knowsAll bool
 	// replicas are the other members that will acknowledge the barrier commit.
 	replicas []int
-	// spare are members that do not count, and could do so from the barrier commit on. joining are those of them that will.
+	// spare are members that do not count, and could do so from the barrier commit on. joining are those of them that
+	// will.
 	spare, joining []int
-	// away are members that count, and do not answer, and hold nothing that the last primary has not: they go on counting.
+	// away are members that count and do not answer, and hold nothing that the last primary lacks. They go on counting.
 	away []string
-	// left are members that do not answer, or as another server, and will not count any more.
+	// left are members that do not answer, or answer as another server. They will not count any more.
 	left []string
 	// loss tells that an acknowledged order may be lost, and that somebody has accepted that.
 	loss bool
 }
 
-// choose finds the member to open: one that has everything that any member which counts may have acknowledged. Which members
-// count is read on the candidate itself, once it has applied all that it has received.
+// choose finds the member to open: one that has everything that any member which counts may have acknowledged. Which
+// members count is read on the candidate itself, once it has applied all that it has received.
 func (a *attempt) choose(ctx context.Context, how installation) (*candidate, error) {
 	members, err := a.look(ctx)
 	if err != nil {
@@ -57,8 +58,7 @@ func (a *attempt) choose(ctx context.Context, how installation) (*candidate, err
 	return nil, rail.Refuse(rail.WrongState, "no member may be opened: %s", strings.Join(reasons, "; "))
 }
 
-// order puts the members that answer into the order in which they are examined: by their scores, the highest first. want, if
-// set, is the only one.
+// order lists the members that answer by their scores, the highest first. want, if set, is the only one.
 func (a *attempt) order(ctx context.Context, members []Member, want string) ([]int, error) {
 	var order []int
 	scores := make([]int, len(members))
@@ -80,8 +80,8 @@ func (a *attempt) order(ctx context.Context, members []Member, want string) ([]i
 	return order, nil
 }
 
-// score is 4 for each other member all of whose transactions a member has; 2 if it has applied all of its own, so that there
-// is nothing to wait for; and 1 if it is the last primary, which has no receiver that would have to be moved.
+// score is 4 for each other member all of whose transactions a member has; 2 if it has applied all of its own, so that
+// there is nothing to wait for; and 1 if it is the last primary, which has no receiver that would have to be moved.
 func (a *attempt) score(ctx context.Context, members []Member, i int) (score int, err error) {
 	m := &members[i]
 	for j := range members {
@@ -127,8 +127,8 @@ func (a *attempt) examine(
 	return c, a.complete(c, members), nil
 }
 
-// nominate makes a candidate of a member that may be opened as far as it alone is concerned. It has it apply all that it has
-// received, and reads its record after that.
+// nominate makes a candidate of a member that may be opened as far as it alone is concerned. It has it apply all that
+// it has received, and reads its record after that.
 func (a *attempt) nominate(
 	ctx context.Context, members []Member, i int, how installation,
 ) (c *candidate, reason string, err error) {
@@ -192,8 +192,8 @@ func (c *candidate) take(j int, name string, standing standing, has bool) (reaso
 	case returning:
 		c.spare = append(c.spare, j)
 	case unrecorded:
-		// Should it be the one that acknowledges, it would be the only one to know. So it joins later, unless the members that
-		// the record has are not to be had.
+		// Should it be the one that acknowledges, it would be the only one to know. So it joins later, unless the
+		// members that the record has are not to be had.
 		if c.unlisted != nil {
 			c.spare = append(c.spare, j)
 		}
@@ -207,19 +207,19 @@ func (c *candidate) take(j int, name string, standing standing, has bool) (reaso
 			giveUp()
 			c.loss = true
 		case standing == replaced:
-			return name + " is another server than the one that counts under this name, which may hold an acknowledged order " +
-				"(start that one again, or accept the loss)"
+			return name + " is another server than the one that counts under this name, which may hold an " +
+				"acknowledged order (start that one again, or accept the loss)"
 		default:
-			return name + " does not answer and may hold an acknowledged order (start it again, or exclude it while there is a " +
-				"primary, or accept the loss)"
+			return name + " does not answer and may hold an acknowledged order (start it again, or exclude it while " +
+				"there is a primary, or accept the loss)"
 		}
 	case bystander, ahead: // The one has no part, and for the other the candidate was refused.
 	}
 	return ""
 }
 
-// complete decides once every other member has its part: whether somebody is left to acknowledge, and whether a loss that
-// this opening brings has been accepted.
+// complete decides once every other member has its part: whether somebody is left to acknowledge, and whether a loss
+// that this opening brings has been accepted.
 func (a *attempt) complete(c *candidate, members []Member) (reason string) {
 	if c.unlisted != nil {
 		if !c.how.acceptLoss {
@@ -228,7 +228,7 @@ func (a *attempt) complete(c *candidate, members []Member) (reason string) {
 		c.left, c.loss = append(c.left, a.sup.unlisted(&c.record)...), true
 	}
 	if len(c.replicas) == 0 {
-		// They count from the barrier commit on. Before that nobody but the supervisor can commit, so that they acknowledge
+		// They count from the barrier commit on. Before that only the supervisor can commit, so that they acknowledge
 		// nothing else.
 		c.replicas, c.joining = c.spare, c.spare
 		c.left = slices.DeleteFunc(c.left, func(name string) bool {
@@ -239,8 +239,9 @@ func (a *attempt) complete(c *candidate, members []Member) (reason string) {
 		return "no replica would be left to acknowledge its commits"
 	}
 	if len(c.joining) > 0 && len(c.away) > 0 && len(members)-2 >= a.sup.majority() {
-		// The members that are away would not know who counts now. With the others they are a majority, which could open one of
-		// them without the candidate and without the one that acknowledges its commits. The same holds where one joins.
+		// The members that are away would not know who counts now. With the others they are a majority, which could
+		// open one of them without the candidate and without the one that acknowledges its commits. The same holds
+		// where one joins.
 		if !c.how.acceptLoss {
 			return fmt.Sprintf("nobody who counts would acknowledge its commits (start %s, or accept the loss)",
 				strings.Join(c.away, " or "))
@@ -253,10 +254,12 @@ func (a *attempt) complete(c *candidate, members []Member) (reason string) {
 	return ""
 }
 
-// primaryKnowsAll tells whether the last primary answers, and so brings all that anybody has acknowledged to it: then a
-// replica that does not answer can have no more. That the last one known is the last one is sure where at most one member does
-// not answer: had that one been opened since, it would have had a follower, and that would not be the old one's still. That
-// its data is its own shows in its having all that anybody else has.
+// primaryKnowsAll tells whether the last primary answers, and has all that was ever acknowledged. Then a replica that
+// does not answer can have no more.
+//
+// The last known primary is the last one for sure where at most one member does not answer. Had the silent member been
+// opened later, it would have had a follower, and that follower would answer here with another source. The primary's
+// data is its own if it has all that any replica has.
 func primaryKnowsAll(ctx context.Context, on *session, members []Member, record *Record) (bool, error) {
 	primary := soleSource(members, record)
 	if primary < 0 {
@@ -273,8 +276,8 @@ func primaryKnowsAll(ctx context.Context, on *session, members []Member, record 
 	return true, nil
 }
 
-// soleSource is the last primary where nobody can have received from anybody else since it was opened, -1 where that is not
-// sure.
+// soleSource is the last primary, by its index, where no member can have received from another one since it was opened.
+// It is -1 where that is not sure.
 func soleSource(members []Member, record *Record) int {
 	silent, primary := 0, -1
 	for i := range members {

@@ -17,8 +17,8 @@ type action struct {
 	alarm string
 }
 
-// decide says what to do about what was seen. What it says is looked at again under the locks, before anything is done. missed
-// counts the looks in a row that missed the last primary; failed is the member whose action failed last.
+// decide says what to do about what was seen. All of it is looked at again under the locks, before anything is done.
+// missed counts the looks in a row that missed the last primary. failed is the member whose action failed last.
 func (sup *Supervisor) decide(members []Member, missed *int, failed string) action {
 	p, err := primaryOf(members)
 	if err == nil {
@@ -44,7 +44,8 @@ func (sup *Supervisor) decide(members []Member, missed *int, failed string) acti
 	return sup.openAnother(members, missed, alarm)
 }
 
-// fenceStale fences a writable member beside which another was opened later: rather one that is not failed.
+// fenceStale fences a writable member beside which another was opened later. It prefers one whose fencing has not just
+// failed.
 func (sup *Supervisor) fenceStale(members []Member, alarm, failed string) (next action) {
 	for i := range members {
 		if stale(members, i) && (next.do == nil || next.member == failed) {
@@ -54,8 +55,8 @@ func (sup *Supervisor) fenceStale(members []Member, alarm, failed string) (next 
 	return next
 }
 
-// helpWritable finds a follower for a writable member that is not the primary. An opening would not mend what is amiss: its
-// replicas may have to be started, or found.
+// helpWritable finds a follower for a writable member that is not the primary. It has to have its replicas started, or
+// get one; an opening would not mend that.
 func (sup *Supervisor) helpWritable(members []Member, writable int, alarm, failed string) action {
 	if next := sup.startReceiver(members, writable, alarm); next.do != nil {
 		return next
@@ -63,8 +64,8 @@ func (sup *Supervisor) helpWritable(members []Member, writable int, alarm, faile
 	return sup.accompany(members, alarm, failed)
 }
 
-// openAnother opens a member where none is writable. The last primary is opened at once where it answers. Where it does not,
-// it counts as dead only after lostLooks looks in a row.
+// openAnother opens a member where none is writable. The last primary is opened at once where it answers. Where it does
+// not, it counts as dead only after lostLooks looks in a row.
 func (sup *Supervisor) openAnother(members []Member, missed *int, alarm string) action {
 	last := lastPrimary(members)
 	if last == "" {
@@ -84,8 +85,9 @@ func (sup *Supervisor) openAnother(members []Member, missed *int, alarm string) 
 	return action{"fail over", last, open(OpenOptions{silent: last}), alarm}
 }
 
-// lookAfter keeps every member at the primary's side. What went wrong with one member is tried again only when no other
-// needs anything: a join that is refused for ever must not keep another member from being fenced, or from joining.
+// lookAfter keeps every member at the primary's side. An action that failed on one member is tried again only when no
+// other member needs anything: a join that is refused for ever must not keep another member from being fenced, or from
+// joining.
 func (sup *Supervisor) lookAfter(members []Member, p int, failed string) action {
 	primary := &members[p]
 	next, followers := action{}, int64(0)
@@ -137,15 +139,18 @@ func (sup *Supervisor) lookAfterOne(primary, m *Member, i, p int) action {
 	case !m.Answers():
 		return action{alarm: fmt.Sprintf("%s does not answer: %s", m.Name, m.Problem)}
 	case !m.ReadOnly:
-		return needs("fence", "is writable beside the primary", func(ctx context.Context) error { return sup.fence(ctx, i) })
+		return needs("fence", "is writable beside the primary",
+			func(ctx context.Context) error { return sup.fence(ctx, i) })
 	case m.Cloning, sup.rebuilds(m.Name):
 		return action{alarm: m.Name + " is being rebuilt"}
 	case excluded && m.Receiver != nil: // also one that does not run: it would after a restart
-		return needs("disconnect", "is excluded and receives", func(ctx context.Context) error { return sup.disconnect(ctx, i) })
+		return needs("disconnect", "is excluded and receives",
+			func(ctx context.Context) error { return sup.disconnect(ctx, i) })
 	case excluded:
 	case !primary.Record.counts(m.Name), primary.Record.servers[m.Name] != m.UUID,
 		!m.Follows(primary) && !connecting(m, primary):
-		return needs("join", "does not follow the primary", func(ctx context.Context) error { return sup.join(ctx, i, false) })
+		return needs("join", "does not follow the primary",
+			func(ctx context.Context) error { return sup.join(ctx, i, false) })
 	case !m.Follows(primary):
 		return action{alarm: fmt.Sprintf("%s does not reach the primary: %s", m.Name, m.Receiver.Error)}
 	case m.mute:
@@ -159,7 +164,7 @@ func (sup *Supervisor) lookAfterOne(primary, m *Member, i, p int) action {
 	return action{}
 }
 
-// wrongSettings is an alarm and no more: to keep a replica away for them would leave fewer that acknowledge.
+// wrongSettings is an alarm and no more: to keep a replica away for its settings would leave fewer that acknowledge.
 func wrongSettings(m *Member) string {
 	return fmt.Sprintf("the settings of %s break a promise: %s", m.Name, strings.Join(m.Wrong, ", "))
 }
@@ -169,8 +174,8 @@ func connecting(m, primary *Member) bool {
 	return m.Receiver != nil && m.Receiver.Source == primary.Name && m.Receiver.State != receiverOff
 }
 
-// startReceiver lets replicas of a writable member go on whose receiver was stopped, by a person or an attempt that broke
-// off, or has to be started anew to acknowledge.
+// startReceiver starts a replica of a writable member whose receiver was stopped, by a person or by an attempt that
+// broke off. It also starts one anew that is connected and does not acknowledge.
 func (sup *Supervisor) startReceiver(members []Member, writable int, alarm string) action {
 	for i := range members {
 		m := &members[i]
@@ -178,17 +183,18 @@ func (sup *Supervisor) startReceiver(members []Member, writable int, alarm strin
 			members[writable].Record.absent(m.Name) != nil {
 			continue
 		}
-		// One with an error has stopped by itself, and would again.
+		// A receiver with an error has stopped by itself, and would again.
 		if !m.mute && (m.Receiver.State != receiverOff || m.Receiver.Error != "") {
 			continue
 		}
-		return action{"start the receiver", m.Name, func(ctx context.Context) error { return sup.start(ctx, i, writable) }, alarm}
+		start := func(ctx context.Context) error { return sup.start(ctx, i, writable) }
+		return action{"start the receiver", m.Name, start, alarm}
 	}
 	return action{alarm: alarm}
 }
 
-// accompany lets a member follow a writable one that has no follower: rather one that counts than one that does not, and
-// rather one whose join has not just failed.
+// accompany has a member follow a writable one that has no follower. It prefers a member that counts, and one whose
+// join has not just failed.
 func (sup *Supervisor) accompany(members []Member, alarm, failed string) action {
 	next := action{alarm: alarm}
 	w := lonely(members)
@@ -201,7 +207,8 @@ func (sup *Supervisor) accompany(members []Member, alarm, failed string) action 
 		if i == w || !sup.mayAccompany(m, &members[w]) {
 			continue
 		}
-		if next.do == nil || next.member == failed || record.absent(m.Name) == nil && record.absent(next.member) != nil {
+		if next.do == nil || next.member == failed ||
+			record.absent(m.Name) == nil && record.absent(next.member) != nil {
 			next = action{"join", m.Name, func(ctx context.Context) error { return sup.join(ctx, i, false) }, alarm}
 		}
 	}

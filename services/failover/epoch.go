@@ -7,9 +7,9 @@ import (
 	"interlock/services/rail"
 )
 
-// Epoch raises the epoch on the one writable member, after somebody else has promoted it: until then servers sell nowhere
-// while the old primary is writable too. All that supervisor looks at before an opening must hold, but for the members that do
-// not answer, which are whoever promoted's business.
+// Epoch raises the epoch on the one writable member, after a person or another tool has promoted it. Until then servers
+// sell nowhere while the old primary is writable too. The member must be as an opening would have left it. Members that
+// do not answer are not looked at: the person or the tool answers for them.
 func (sup *Supervisor) Epoch(ctx context.Context) (Opening, error) {
 	a, ctx, err := sup.begin(ctx)
 	if err != nil {
@@ -68,22 +68,26 @@ func onlyWritable(members []Member) (int, error) {
 	return writable, nil
 }
 
-// mayBeOpen is nil for a writable member that an opening could have left as it is.
+// mayBeOpen is nil for a writable member that is as an opening would have left it.
 func (sup *Supervisor) mayBeOpen(m *Member) error {
 	switch {
 	case len(m.Wrong) > 0:
 		return rail.Refuse(rail.WrongState, "%s: %s", m.Name, m.Wrong[0])
 	case m.Receiver != nil:
-		// It could not be told later that it has all that was ever acknowledged, and after a restart it would follow again.
-		return rail.Refuse(rail.WrongState, "%s still has a receiver, for %s: run STOP REPLICA and RESET REPLICA ALL there",
+		// It could not be told later that it has all that was ever acknowledged, and after a restart it would follow
+		// again.
+		return rail.Refuse(rail.WrongState, "%s still has a receiver, for %s: "+
+			"run STOP REPLICA and RESET REPLICA ALL there",
 			m.Name, m.Receiver.Source)
 	case !m.Source.Enabled || !m.Source.Active || m.Source.Clients < 1:
-		return rail.Refuse(rail.WrongState, "semi-synchronous replication is off on %s, or no replica is connected", m.Name)
+		return rail.Refuse(rail.WrongState, "semi-synchronous replication is off on %s, or no replica is connected",
+			m.Name)
 	}
 	return sup.whole(&m.Record)
 }
 
-// awaitHas returns once the writable member has what another had: a replica may have a commit that is not finished there.
+// awaitHas returns once the writable member has what another had. A replica may have a commit that is not finished on
+// its primary.
 func (a *attempt) awaitHas(ctx context.Context, writable *session, other *Member) error {
 	return await(ctx, statementTimeout, func() (bool, string, error) {
 		newest, err := a.read(ctx, writable)

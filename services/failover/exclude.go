@@ -6,10 +6,11 @@ import (
 	"interlock/services/rail"
 )
 
-// Exclude puts a replica off the list of those that count: a failover need not reach it from then on. It is let finish what
-// it has received, and made to receive nothing more, before that is written. One that does not answer can be excluded only
-// if the caller vouches that it is stopped and will not come back by itself: whatever it acknowledged afterwards could be
-// lost.
+// Exclude takes a replica off the list of the members that count: a failover need not reach it from then on. Before
+// that is written, the replica applies what it has received, and is made to receive nothing more.
+//
+// A replica that does not answer is excluded only if the caller vouches that it is stopped and will not come back by
+// itself. An order that it acknowledged later could be lost.
 func (sup *Supervisor) Exclude(ctx context.Context, member, reason string, vouched bool) error {
 	i, err := sup.index(member)
 	if err != nil {
@@ -37,10 +38,12 @@ func (a *attempt) exclude(ctx context.Context, i int, by, reason string, vouched
 		return rail.Refuse(rail.WrongState, "%s is the primary", m.Name)
 	}
 	if gone := members[p].Record.absent(m.Name); gone != nil && gone.State == Lost {
-		return rail.Refuse(rail.WrongState, "%s does not count: it was given up, and is rebuilt when it comes back", m.Name)
+		return rail.Refuse(rail.WrongState, "%s does not count: it was given up, and is rebuilt when it comes back",
+			m.Name)
 	}
 	if a.followers(members, p, i) == 0 {
-		return rail.Refuse(rail.WrongState, "no other replica is connected: without %s, nobody would acknowledge a commit", m.Name)
+		return rail.Refuse(rail.WrongState,
+			"no other replica is connected: without %s, nobody would acknowledge a commit", m.Name)
 	}
 	if m.Answers() {
 		err = a.disconnect(ctx, i, m)
@@ -50,7 +53,7 @@ func (a *attempt) exclude(ctx context.Context, i int, by, reason string, vouched
 	if err != nil {
 		return err
 	}
-	// Whoever acknowledges this has everything that came before it, also what the excluded one alone had acknowledged.
+	// A replica that acknowledges this has all that came before it, also what the excluded one alone had acknowledged.
 	return a.commit(ctx, primary, a.sup.listed(m.Name, Excluded, "", by, reason))
 }
 
@@ -66,8 +69,8 @@ func (a *attempt) followers(members []Member, primary, besides int) int {
 	return n
 }
 
-// disconnect ends a replica's receiving for good: it forgets whom it followed, so that not even a restart connects it. What
-// it has received is applied before that, since it may be the one that acknowledged it.
+// disconnect ends a replica's receiving for good: it forgets its source, so that a restart does not connect it again.
+// It applies first what it has received, since it may be the only one that acknowledged it.
 func (a *attempt) disconnect(ctx context.Context, i int, m *Member) error {
 	if m.Receiver == nil {
 		return nil
@@ -87,11 +90,11 @@ func (a *attempt) disconnect(ctx context.Context, i int, m *Member) error {
 	return s.forget(ctx)
 }
 
-// stays makes as sure as can be that a member which does not answer receives nothing.
+// stays makes as sure as it can that a member which does not answer receives nothing.
 func (a *attempt) stays(ctx context.Context, primary *session, member string, vouched bool) error {
 	if !vouched {
-		return rail.Refuse(rail.WrongState, "%s does not answer, so nobody knows whether it still receives: stop it for good, "+
-			"and say so", member)
+		return rail.Refuse(rail.WrongState, "%s does not answer, so nobody knows whether it still receives: stop it "+
+			"for good, and say so", member)
 	}
 	var connected int
 	const query = "SELECT COUNT(*) FROM performance_schema.processlist WHERE COMMAND LIKE 'Binlog Dump%'"
@@ -112,7 +115,8 @@ func (a *attempt) stays(ctx context.Context, primary *session, member string, vo
 		}
 	}
 	if connected > answering {
-		return rail.Refuse(rail.WrongState, "%d replicas are connected to %s and only %d of them answer: %s may be one of them",
+		return rail.Refuse(rail.WrongState, "%d replicas are connected to %s and only %d of them answer: "+
+			"%s may be one of them",
 			connected, primary.name, answering, member)
 	}
 	return nil

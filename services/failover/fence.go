@@ -8,9 +8,9 @@ import (
 	"interlock/services/mysqlcluster"
 )
 
-// fence keeps a member that was primary, and does not know that it is not, from ever answering anybody: it hangs up on all
-// clients, those whose commit waits for a replica above all. Only then is its source side switched off, which lets such
-// commits finish where nobody hears of them; and then it can be made read-only.
+// fence keeps an old primary, which does not know that it was replaced, from answering a commit. It hangs up on all
+// clients first, above all on those whose commit waits for a replica. Then it switches the source side off, which lets
+// those commits finish where no client hears of them. After that the member can be made read-only.
 func (sup *Supervisor) fence(ctx context.Context, i int) error {
 	a, ctx, err := sup.begin(ctx)
 	if err != nil {
@@ -35,17 +35,21 @@ func (a *attempt) fence(ctx context.Context, i int) error {
 	if err := a.hangUp(ctx, s); err != nil {
 		return err
 	}
-	for _, statement := range []string{"SET GLOBAL rpl_semi_sync_source_enabled = OFF", "SET GLOBAL super_read_only = ON"} {
+	for _, statement := range []string{
+		"SET GLOBAL rpl_semi_sync_source_enabled = OFF",
+		"SET GLOBAL super_read_only = ON",
+	} {
 		if err := s.exec(ctx, statementTimeout, statement); err != nil {
 			return err
 		}
 	}
-	a.sup.log.Warn("an old primary was writable; it is shut now, and has answered nobody since it was replaced", "member", s.name)
+	a.sup.log.Warn("an old primary was writable; it is shut now, and has answered nobody since it was replaced",
+		"member", s.name)
 	return nil
 }
 
-// hangUp ends the connections of administrators too whose commit waits for a replica: going offline spares them. KILL closes
-// the connection at once, though the session goes on waiting.
+// hangUp ends the connections whose commit waits for a replica, those of administrators too: going offline spares
+// administrators. KILL closes the connection at once, though the session goes on waiting.
 func (a *attempt) hangUp(ctx context.Context, s *session) error {
 	ended := map[int64]bool{}
 	return await(ctx, statementTimeout, func() (bool, string, error) {
@@ -63,7 +67,8 @@ func (a *attempt) hangUp(ctx context.Context, s *session) error {
 			return false, "", err
 		}
 		for _, id := range waiting {
-			if err := s.exec(ctx, statementTimeout, "KILL ?", id); err != nil && mysqlcluster.ErrorNumber(err) != erNoSuchThread {
+			if err := s.exec(ctx, statementTimeout, "KILL ?", id); err != nil &&
+				mysqlcluster.ErrorNumber(err) != erNoSuchThread {
 				return false, "", err
 			}
 			ended[id] = true

@@ -14,7 +14,7 @@ import (
 	"interlock/services/failover"
 )
 
-// follows is whom a member has a receiver for; "" for nobody.
+// follows is the source that a member has a receiver for; "" for none.
 const follows = "SELECT COALESCE(MAX(PORT), '') FROM performance_schema.replication_connection_configuration"
 
 // refusedPromotion has a promotion refused while the primary goes on.
@@ -25,8 +25,8 @@ func (b *bed) refusedPromotion(reason string) {
 	require.Equal(b, "0", b.ask(0, "SELECT @@GLOBAL.read_only"), "the primary goes on")
 }
 
-// heirThatReadsTextOtherwise has settings that change how text is read: it answers, so that nobody takes it for dead, says
-// what is wrong with it, and does not become primary.
+// heirThatReadsTextOtherwise gives the next primary settings that change how text is read. It answers, so that it is
+// not taken for dead; it says what is wrong with it, and does not become primary.
 func (b *bed) heirThatReadsTextOtherwise() {
 	mode := b.ask(1, "SELECT @@GLOBAL.sql_mode")
 	b.do(1, "SET GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES'")
@@ -62,7 +62,8 @@ func TestPromote_WhatIsInTheWay(t *testing.T) {
 		b := b.in(t)
 		b.killed(2)
 		login := b.members.SupervisorOptions(b.log()).Replication.User
-		b.do(1, "SET GLOBAL super_read_only = OFF", "SET SESSION sql_log_bin = 0", "ALTER USER '"+login+"'@'%' ACCOUNT LOCK",
+		b.do(1, "SET GLOBAL super_read_only = OFF", "SET SESSION sql_log_bin = 0",
+			"ALTER USER '"+login+"'@'%' ACCOUNT LOCK",
 			"SET GLOBAL super_read_only = ON")
 		_, err := b.supervisor.Promote(t.Context(), b.name(1))
 		require.ErrorContains(t, err, "no replica connects to "+b.name(1))
@@ -84,7 +85,8 @@ func (b *bed) heirThatStands() {
 		ended = make(chan error, 1)
 		go func() { _, err := b.supervisor.Promote(ctx, b.name(1)); ended <- err }()
 		b.eventually(func() bool {
-			return b.ask(0, "SELECT COUNT(*) FROM performance_schema.processlist WHERE INFO LIKE 'SET GLOBAL super_read_only%'") == "1"
+			return b.ask(0, "SELECT COUNT(*) FROM performance_schema.processlist "+
+				"WHERE INFO LIKE 'SET GLOBAL super_read_only%'") == "1"
 		}, "it waits")
 		stuck, err := b.root(1).Conn(b.Context())
 		require.NoError(b, err)
@@ -108,7 +110,8 @@ func (b *bed) heirThatStands() {
 	require.ErrorIs(b, <-ended, context.Canceled)
 	require.NoError(b, b.sell(0, 102), "whoever gave up has left it open")
 	release()
-	b.eventually(func() bool { return b.ask(1, "SELECT COALESCE(IS_USED_LOCK('interlock_failover'), 0)") == "0" }, "the heir's lock is free")
+	b.eventually(func() bool { return b.ask(1, "SELECT COALESCE(IS_USED_LOCK('interlock_failover'), 0)") == "0" },
+		"the heir's lock is free")
 
 	begun := time.Now()
 	ended, release = promote(b.Context(), "103")
@@ -129,7 +132,8 @@ func TestOpen_FiveOfWhomTwoCount(t *testing.T) {
 	}, "the primary has noticed")
 	b.refusedPromotion("nobody could be opened without it")
 
-	// The only one that counts besides the primary is away, and would not know of one that was left behind and acknowledges now.
+	// The only one that counts besides the primary is away, and would not know of one that was left behind and
+	// acknowledges now.
 	b.start(3, 4)
 	b.well("all follow")
 	for i := 1; i <= 3; i++ {
@@ -147,7 +151,8 @@ func TestOpen_FiveOfWhomTwoCount(t *testing.T) {
 	require.True(t, opening.Loss)
 }
 
-// A replica whose applier cannot be started is neither opened nor moved, and must not receive from the old primary either.
+// A replica whose applier cannot be started is neither opened nor moved, and must not receive from the old primary
+// either.
 func TestOpen_WhoCannotBeMovedIsCutOff(t *testing.T) {
 	b := openBed(t, 4)
 	b.well("all follow")
@@ -179,7 +184,8 @@ func TestOpen_WhoCannotBeMovedIsCutOff(t *testing.T) {
 func TestSupervise_WhoIsSetToAcknowledgeAndDoesNot(t *testing.T) {
 	b := openBed(t, 3)
 	b.well("all follow")
-	const status = "SELECT VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME = 'Rpl_semi_sync_replica_status'"
+	const status = "SELECT VARIABLE_VALUE FROM performance_schema.global_status " +
+		"WHERE VARIABLE_NAME = 'Rpl_semi_sync_replica_status'"
 	mute := func(i int) {
 		b.do(i, "SET GLOBAL rpl_semi_sync_replica_enabled = OFF", "STOP REPLICA IO_THREAD", "START REPLICA IO_THREAD")
 		b.eventually(func() bool {
@@ -196,7 +202,7 @@ func TestSupervise_WhoIsSetToAcknowledgeAndDoesNot(t *testing.T) {
 	stop()
 	require.Equal(t, "ON", b.ask(2, status))
 
-	// And where nobody acknowledges, so that there is no primary.
+	// And where no replica acknowledges, so that there is no primary.
 	mute(1)
 	mute(2)
 	b.eventually(func() bool { return b.primary() == "" }, "nobody acknowledges")

@@ -17,8 +17,8 @@ type Opening struct {
 	Already bool `json:"already_open,omitempty"`
 	// Left are the members that do not count any more: they did not answer.
 	Left []string `json:"left,omitempty"`
-	// Loss tells that one of them may have held acknowledged orders, and that somebody accepted it. Versions have jumped, and
-	// Redis wants rebuilding.
+	// Loss tells that one of them may have held acknowledged orders, and that a person accepted it. Versions have
+	// jumped, and Redis has to be rebuilt.
 	Loss bool `json:"loss_accepted,omitempty"`
 }
 
@@ -26,10 +26,12 @@ type Opening struct {
 type installation struct {
 	// want is the member to open; empty: one that has everything.
 	want string
-	// acceptLoss goes on where a member that may hold acknowledged orders does not answer, or is not in the list.
+	// acceptLoss opens a member even where another that may hold acknowledged orders does not answer, or is not in the
+	// list.
 	acceptLoss bool
-	// knowsAll tells that the last primary was found under these same locks to have all that anybody has acknowledged, and has
-	// been read-only since. A first attempt moves receivers, by which that could not be told any more.
+	// knowsAll tells that the last primary was found to have all that was ever acknowledged, under these same locks,
+	// and has been read-only since. A first attempt to open another member moves receivers, and after that it could not
+	// be told any more.
 	knowsAll bool
 }
 
@@ -41,7 +43,8 @@ func (a *attempt) install(ctx context.Context, how installation) (Opening, error
 	}
 	for _, m := range members {
 		if m.Answers() && !m.ReadOnly {
-			return Opening{}, rail.Refuse(rail.WrongState, "%s is writable: a second primary would be opened beside it", m.Name)
+			return Opening{}, rail.Refuse(rail.WrongState, "%s is writable: a second primary would be opened beside it",
+				m.Name)
 		}
 	}
 	stopped, err := a.stopReceivers(ctx, members)
@@ -56,8 +59,8 @@ func (a *attempt) install(ctx context.Context, how installation) (Opening, error
 	return a.open(ctx, c)
 }
 
-// stopReceivers stops the receivers of all members that answer. From then on no primary gets another acknowledgement from
-// any of them. It returns those that ran.
+// stopReceivers stops the receivers of all members that answer. From then on no primary gets another acknowledgement
+// from any of them. It returns those that ran.
 func (a *attempt) stopReceivers(ctx context.Context, members []Member) (stopped []int, err error) {
 	for i, m := range members {
 		if m.Answers() && m.Receiver != nil && m.Receiver.State != receiverOff {
@@ -95,8 +98,8 @@ type opening struct {
 	epoch   int64
 }
 
-// open makes the candidate writable, in the one order in which nothing can be answered that no replica has. It may end behind
-// every step: the next attempt then goes on from there.
+// open makes the candidate writable, in the one order in which nothing can be answered that no replica has. It may end
+// behind every step: the next attempt then goes on from there.
 func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
 	members, err := a.look(ctx)
 	if err != nil {
@@ -128,10 +131,13 @@ func (a *attempt) open(ctx context.Context, c *candidate) (Opening, error) {
 	return Opening{Primary: o.s.name, Epoch: o.epoch, Left: c.left, Loss: c.loss}, nil
 }
 
-// standAlone makes the candidate one that follows nobody and has its source side off.
+// standAlone makes the candidate one that follows no member and has its source side off.
 func (o *opening) standAlone(ctx context.Context) error {
 	// A commit that still waits there is a supervisor's own, of an attempt that has ended: all others were kept out.
-	for _, statement := range []string{"SET GLOBAL rpl_semi_sync_source_enabled = OFF", "SET GLOBAL super_read_only = ON"} {
+	for _, statement := range []string{
+		"SET GLOBAL rpl_semi_sync_source_enabled = OFF",
+		"SET GLOBAL super_read_only = ON",
+	} {
 		if err := o.s.exec(ctx, stopTimeout, statement); err != nil {
 			return err
 		}
@@ -142,7 +148,8 @@ func (o *opening) standAlone(ctx context.Context) error {
 	return o.s.forget(ctx)
 }
 
-// moveReplicas has the replicas follow the candidate. One that cannot be moved is looked after later: one that can is enough.
+// moveReplicas has the replicas follow the candidate. One that cannot be moved is looked after later: one that can is
+// enough.
 func (o *opening) moveReplicas(ctx context.Context) error {
 	for _, i := range o.c.replicas {
 		if err := o.a.follow(ctx, i, o.c.index); err != nil {
@@ -183,7 +190,8 @@ func (o *opening) switchSourceOn(ctx context.Context) error {
 	}
 	err := await(ctx, followTimeout, func() (bool, string, error) {
 		m, err := o.a.read(ctx, o.s)
-		state := fmt.Sprintf("semi-synchronous replication does not begin on %s: %d replicas connected", o.s.name, m.Source.Clients)
+		state := fmt.Sprintf("semi-synchronous replication does not begin on %s: %d replicas connected",
+			o.s.name, m.Source.Clients)
 		return m.Source.Enabled && m.Source.Active && m.Source.Clients >= 1, state, err
 	})
 	if err == nil {
@@ -192,7 +200,7 @@ func (o *opening) switchSourceOn(ctx context.Context) error {
 	return err
 }
 
-// admitAdministrators lets administrators write, and nobody else.
+// admitAdministrators lets administrators write, and no others.
 func (o *opening) admitAdministrators(ctx context.Context) error {
 	return o.s.exec(ctx, statementTimeout, "SET GLOBAL super_read_only = OFF")
 }
@@ -214,9 +222,9 @@ func (o *opening) prepare(ctx context.Context) error {
 	return nil
 }
 
-// jumpVersions raises all versions where orders may be lost. It comes before the barrier, which records that the lost members
-// do not count. An attempt that ends in between is refused again: no later one opens a member with versions that have meant
-// something else.
+// jumpVersions raises all versions where orders may be lost. It comes before the barrier, which records that the lost
+// members do not count. An attempt that ends in between is refused again: no later one opens a member with versions
+// that have meant something else.
 func (o *opening) jumpVersions(ctx context.Context) error {
 	if !o.c.loss {
 		return nil
@@ -230,8 +238,8 @@ func (o *opening) jumpVersions(ctx context.Context) error {
 	return nil
 }
 
-// commitBarrier writes the new epoch, and which members count from here on. Once a replica has acknowledged that, it has
-// everything that came before.
+// commitBarrier writes the new epoch, and which members count from here on. Once a replica has acknowledged that, it
+// has everything that came before.
 func (o *opening) commitBarrier(ctx context.Context) error {
 	c, sup := o.c, o.a.sup
 	var joining []*Member
@@ -254,9 +262,9 @@ func (o *opening) commitBarrier(ctx context.Context) error {
 	return nil
 }
 
-// cutOff lets no member receive from any other than the candidate, not even after a restart: it would acknowledge the commits
-// of an old primary that lives. What is thrown away unapplied the candidate has, and so has a replica that acknowledged the
-// barrier commit.
+// cutOff lets no member receive from any other than the candidate, not even after a restart: it would acknowledge the
+// commits of an old primary that lives. What is thrown away unapplied the candidate has, and so has a replica that
+// acknowledged the barrier commit.
 func (o *opening) cutOff(ctx context.Context) error {
 	members, err := o.a.look(ctx)
 	if err != nil {
@@ -268,7 +276,8 @@ func (o *opening) cutOff(ctx context.Context) error {
 		if i == o.c.index || !m.Answers() || m.Receiver == nil || m.Receiver.Source == p.Name || m.Follows(p) {
 			return nil
 		}
-		o.a.sup.log.Warn("a replica could not be moved: it is to join anew", "member", m.Name, "followed", m.Receiver.Source)
+		o.a.sup.log.Warn("a replica could not be moved: it is to join anew",
+			"member", m.Name, "followed", m.Receiver.Source)
 		return s.forget(ctx)
 	})
 }
@@ -283,6 +292,7 @@ func (o *opening) admitEverybody(ctx context.Context) error {
 	if err := o.s.exec(ctx, statementTimeout, "SET GLOBAL read_only = OFF"); err != nil {
 		return err
 	}
-	o.a.sup.log.Info("the member is writable", "member", o.s.name, "epoch", o.epoch, "left", o.c.left, "loss_accepted", o.c.loss)
+	o.a.sup.log.Info("the member is writable",
+		"member", o.s.name, "epoch", o.epoch, "left", o.c.left, "loss_accepted", o.c.loss)
 	return nil
 }

@@ -8,8 +8,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Include puts a member back on the list of those that count, and lets it follow the primary. One with transactions that the
-// primary has not is rebuilt first; then Include returns as soon as that has begun.
+// Include puts a member back on the list of those that count, and has it follow the primary. A member with transactions
+// that the primary lacks is rebuilt first. Then Include returns as soon as the rebuilding has begun.
 func (sup *Supervisor) Include(ctx context.Context, member string) error {
 	i, err := sup.index(member)
 	if err != nil {
@@ -18,8 +18,8 @@ func (sup *Supervisor) Include(ctx context.Context, member string) error {
 	return sup.join(ctx, i, true)
 }
 
-// join lets a member that follows nobody, or somebody else, follow the primary: as it is where the primary has all that it
-// has, rebuilt otherwise. byHand also takes in one that a person has excluded.
+// join has a member follow the primary. It follows as it is where the primary has all that it has, and is rebuilt
+// otherwise. byHand also takes in a member that a person has excluded.
 func (sup *Supervisor) join(ctx context.Context, i int, byHand bool) error {
 	a, ctx, err := sup.begin(ctx)
 	if err != nil {
@@ -73,13 +73,13 @@ type newcomer struct {
 	counts bool
 	// rebuilding tells that the member is being rebuilt.
 	rebuilding bool
-	// unheard tells that the primary has no follower, alone that it has none but perhaps the member.
+	// unheard tells that the primary has no follower. alone tells that it has none but perhaps the member.
 	unheard, alone bool
 	// outvoted tells that the members other than these two are a majority.
 	outvoted bool
 }
 
-// newcomer finds whom a member is to follow: the primary, or a writable member that lacks nothing but a follower.
+// newcomer finds the member to follow: the primary, or a writable member that lacks nothing but a follower.
 func (a *attempt) newcomer(members []Member, i int, byHand bool) (*newcomer, error) {
 	p, err := primaryOf(members)
 	unheard := err != nil
@@ -118,12 +118,13 @@ const (
 	isExcluded     joinState = "is excluded"
 	isMisset       joinState = "is set wrongly"
 	followsAnother joinState = "follows another"
-	// wouldBeOnlyWitness: it would acknowledge orders before any other member knows that it counts, and the others could go on
-	// without the primary and without it.
+	// wouldBeOnlyWitness: it would acknowledge orders before any other member knows that it counts. The others are a
+	// majority, and could go on without the primary and without it.
 	wouldBeOnlyWitness joinState = "would be the only witness"
 )
 
-// state is the rule, the first that applies: what the member is by itself, and then what it is to the primary.
+// state is the rule. The first case that applies decides: what the member is by itself, and then what it is to the
+// primary.
 func (n *newcomer) state() joinState {
 	switch m := n.member; {
 	case n.i == n.p:
@@ -157,7 +158,7 @@ func (n *newcomer) stateOfOneThatIsApart() joinState {
 	return mayFollow
 }
 
-// mayJoin refuses where the member may not join. Done tells that nothing is left to do.
+// mayJoin refuses where the member may not join. done tells that nothing is left to do.
 func (a *attempt) mayJoin(ctx context.Context, n *newcomer) (done bool, err error) {
 	m, primary := n.member, n.primary
 	refuse := func(format string, args ...any) (bool, error) {
@@ -189,7 +190,7 @@ func (a *attempt) mayJoin(ctx context.Context, n *newcomer) (done bool, err erro
 	return refuse("%s is in a state that is not known", m.Name)
 }
 
-// quiet stops the member's receiver, and says why it cannot follow as it is then: "" where it can.
+// quiet stops the member's receiver. reason says why the member cannot follow as it is then; "" where it can.
 func (a *attempt) quiet(ctx context.Context, n *newcomer) (reason string, err error) {
 	s := a.sessions[n.i]
 	if n.member.Receiver != nil {
@@ -207,7 +208,7 @@ func (a *attempt) quiet(ctx context.Context, n *newcomer) (reason string, err er
 	own := still.Record.absent(n.member.Name)
 	switch {
 	case n.absent.State == Rebuilding && (own == nil || own.State != Rebuilding || !own.Since.Equal(n.absent.Since)):
-		// A copy of the primary has that very entry, which it cannot have received.
+		// A copy of the primary's data has that very entry, which the member cannot have received otherwise.
 		return "its rebuilding was not finished", nil
 	case n.absent.State == Lost && (n.absent.server == "" || n.absent.server == still.UUID):
 		return "it may have transactions that were given up", nil
@@ -215,9 +216,9 @@ func (a *attempt) quiet(ctx context.Context, n *newcomer) (reason string, err er
 	return "", nil
 }
 
-// takeIn lets the member count, and receive. It counts from here on, and receives from there on: in this order, unless there
-// is nobody else to acknowledge that. Should it be left behind in between it is asked what it has all the same, since it has
-// a receiver.
+// takeIn has the member count, and then receive. In this order its record is right at every moment. Where no other
+// replica could acknowledge that it counts, it receives first. Should it then be left behind in between, it is asked
+// what it has all the same, since it has a receiver.
 func (a *attempt) takeIn(ctx context.Context, n *newcomer) error {
 	if !n.counts && !n.alone {
 		if err := a.count(ctx, n); err != nil {
@@ -233,7 +234,8 @@ func (a *attempt) takeIn(ctx context.Context, n *newcomer) error {
 			return false, "", err
 		}
 		replica, err := a.read(ctx, a.sessions[n.i])
-		return replica.Follows(&primary) && primary.Source.Clients >= 1, n.member.Name + " does not reach " + n.primary.Name, err
+		state := n.member.Name + " does not reach " + n.primary.Name
+		return replica.Follows(&primary) && primary.Source.Clients >= 1, state, err
 	})
 	if err != nil {
 		return err
@@ -246,13 +248,13 @@ func (a *attempt) count(ctx context.Context, n *newcomer) error {
 	return a.commit(ctx, a.sessions[n.p], a.sup.counting(n.members, &n.primary.Record, n.member)...)
 }
 
-// elsewhere tells whether a member receives from another one.
+// elsewhere tells whether a member receives from another one than the primary.
 func elsewhere(m, primary *Member) bool {
 	return m.Receiver != nil && m.Receiver.State == receiverOn && m.Receiver.SourceUUID != primary.UUID
 }
 
 // cannotFollow says why a member that receives nothing cannot follow the primary: it has a history of its own, or the
-// primary has not kept what it needs. "" where it can.
+// primary has not kept what it needs. "" where it can follow.
 func (a *attempt) cannotFollow(ctx context.Context, p int, m *Member) (string, error) {
 	s := a.sessions[p]
 	rest := ""
@@ -262,12 +264,13 @@ func (a *attempt) cannotFollow(ctx context.Context, p int, m *Member) (string, e
 			return false, "", err
 		}
 		rest, err = beyond(ctx, s, m.Received(), primary.Executed)
-		// A commit of the primary's own that is under way is on a replica before it is there.
+		// A replica has a commit of the primary's own before the commit is finished there.
 		own, err2 := beyond(ctx, s, rest, primary.UUID+":1-"+maxGTID)
 		if err == nil {
 			err = err2
 		}
-		return rest == "" || own != "", fmt.Sprintf("%s lacks transactions of its own that %s has: %s", s.name, m.Name, rest), err
+		state := fmt.Sprintf("%s lacks transactions of its own that %s has: %s", s.name, m.Name, rest)
+		return rest == "" || own != "", state, err
 	})
 	if err != nil {
 		return "", err

@@ -27,32 +27,37 @@ func TestNewcomer_State(t *testing.T) {
 	receives := func(members []Member) {
 		members[1].Receiver = &Receiver{Source: "x", SourceUUID: "x", State: receiverOn}
 	}
+	silent := func(members []Member) { members[1].Problem = "no answer" }
+	old := func(members []Member) { members[1].ReadOnly, members[1].Record.Epoch = false, 2 }
+	cloning := func(members []Member) { members[1].Cloning = true }
+	another := func(members []Member) { members[1].UUID = "v" }
+	type changes []func([]Member)
 	for name, c := range map[string]struct {
-		as     []func([]Member)
+		as     changes
 		byHand bool
 		want   joinState
 	}{
 		"all is well":                       {nil, false, follows},
-		"it does not answer":                {[]func([]Member){func(m []Member) { m[1].Problem = "no answer" }}, true, doesNotAnswer},
-		"it is an old primary":              {[]func([]Member){func(m []Member) { m[1].ReadOnly, m[1].Record.Epoch = false, 2 }}, true, isWritable},
-		"it is being rebuilt":               {[]func([]Member){func(m []Member) { m[1].Cloning = true }}, false, isRebuilt},
-		"it was excluded":                   {[]func([]Member){absent(Excluded)}, false, isExcluded},
-		"... and is included":               {[]func([]Member){absent(Excluded)}, true, mayFollow},
-		"it was left behind":                {[]func([]Member){absent(Left), apart}, false, mayFollow},
-		"it was lost":                       {[]func([]Member){absent(Lost), apart}, false, mayFollow},
-		"its rebuilding was begun":          {[]func([]Member){absent(Rebuilding), apart}, false, mayFollow},
-		"it is not recorded, and follows":   {[]func([]Member){uncounted}, false, followsUnrecorded},
-		"... and does not":                  {[]func([]Member){uncounted, apart}, false, mayFollow},
-		"... and is set wrongly":            {[]func([]Member){uncounted, apart, misset}, false, isMisset},
-		"it counts, and is set wrongly":     {[]func([]Member){apart, misset}, false, mayFollow},
-		"it is absent, and is set wrongly":  {[]func([]Member){absent(Left), apart, misset}, false, mayFollow},
-		"it follows another":                {[]func([]Member){receives}, false, mayFollow},
-		"... and is all the primary has":    {[]func([]Member){receives, unheard}, false, followsAnother},
-		"it is all the primary has":         {[]func([]Member){apart, unheard}, false, mayFollow},
-		"... and does not count":            {[]func([]Member){uncounted, apart, unheard}, true, wouldBeOnlyWitness},
-		"... and was left behind":           {[]func([]Member){absent(Left), apart, unheard}, false, wouldBeOnlyWitness},
-		"another server is under its name":  {[]func([]Member){func(m []Member) { m[1].UUID = "v" }, apart, misset}, false, isMisset},
-		"... that follows, and is recorded": {[]func([]Member){func(m []Member) { m[1].UUID = "v" }}, false, followsUnrecorded},
+		"it does not answer":                {changes{silent}, true, doesNotAnswer},
+		"it is an old primary":              {changes{old}, true, isWritable},
+		"it is being rebuilt":               {changes{cloning}, false, isRebuilt},
+		"it was excluded":                   {changes{absent(Excluded)}, false, isExcluded},
+		"... and is included":               {changes{absent(Excluded)}, true, mayFollow},
+		"it was left behind":                {changes{absent(Left), apart}, false, mayFollow},
+		"it was lost":                       {changes{absent(Lost), apart}, false, mayFollow},
+		"its rebuilding was begun":          {changes{absent(Rebuilding), apart}, false, mayFollow},
+		"it is not recorded, and follows":   {changes{uncounted}, false, followsUnrecorded},
+		"... and does not":                  {changes{uncounted, apart}, false, mayFollow},
+		"... and is set wrongly":            {changes{uncounted, apart, misset}, false, isMisset},
+		"it counts, and is set wrongly":     {changes{apart, misset}, false, mayFollow},
+		"it is absent, and is set wrongly":  {changes{absent(Left), apart, misset}, false, mayFollow},
+		"it follows another":                {changes{receives}, false, mayFollow},
+		"... and is all the primary has":    {changes{receives, unheard}, false, followsAnother},
+		"it is all the primary has":         {changes{apart, unheard}, false, mayFollow},
+		"... and does not count":            {changes{uncounted, apart, unheard}, true, wouldBeOnlyWitness},
+		"... and was left behind":           {changes{absent(Left), apart, unheard}, false, wouldBeOnlyWitness},
+		"another server is under its name":  {changes{another, apart, misset}, false, isMisset},
+		"... that follows, and is recorded": {changes{another}, false, followsUnrecorded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			members := cluster("a", "b", "c", "d")

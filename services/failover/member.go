@@ -1,7 +1,7 @@
 package failover
 
-// Member is what a member says of itself at one moment. Nothing in it is guessed: a member that could not be read whole has
-// a Problem and nothing else.
+// Member is what a member says of itself at one moment. Nothing in it is guessed: a member that could not be read whole
+// has a Problem and nothing else.
 type Member struct {
 	// Name is its address as it is configured.
 	Name string `json:"name"`
@@ -10,25 +10,26 @@ type Member struct {
 
 	UUID    string `json:"server_uuid,omitempty"`
 	Version string `json:"version,omitempty"`
-	// ReadOnly keeps everybody but administrators from writing; SuperReadOnly keeps them too.
+	// ReadOnly keeps all but administrators from writing. SuperReadOnly keeps administrators too.
 	ReadOnly      bool `json:"read_only"`
 	SuperReadOnly bool `json:"super_read_only"`
-	// Offline members have hung up on all who are no administrators.
+	// Offline tells that it has hung up on all but administrators.
 	Offline bool `json:"offline"`
-	// Executed are the transactions it has, Purged those of them that it can hand on no longer: GTID sets.
+	// Executed are the transactions it has. Purged are those of them that it cannot hand on any more. Both are GTID
+	// sets.
 	Executed string `json:"gtid_executed"`
 	Purged   string `json:"-"`
-	// Receiver is nil where it follows nobody.
+	// Receiver is nil where it follows no other member.
 	Receiver *Receiver `json:"receiver,omitempty"`
 	// Source is its side as a semi-synchronous primary.
 	Source Source `json:"source"`
-	// Acknowledges tells that it tells its primary what it has received, or would as soon as it follows one.
+	// Acknowledges tells that it acknowledges what it receives, or would as soon as it follows a primary.
 	Acknowledges bool `json:"acknowledges"`
-	// mute tells that it is set to acknowledge, and does not: its receiver was connected before that.
+	// mute tells that it is set to acknowledge and does not: its receiver was connected before it was set so.
 	mute bool
-	// acknowledging is the receiver's own word for it.
+	// acknowledging is the state of the receiver itself.
 	acknowledging bool
-	// Record is what the ledger on it says of the cluster: on a replica, perhaps not the last word.
+	// Record is what its copy of the ledger says of the cluster. A replica's may be old.
 	Record Record `json:"record"`
 	// Wrong are settings that would break a promise if it were primary.
 	Wrong []string `json:"wrong_settings,omitempty"`
@@ -36,20 +37,20 @@ type Member struct {
 	Cloning bool `json:"cloning,omitempty"`
 }
 
-// Receiver is a replica's side.
+// Receiver is the side of a replica that receives.
 type Receiver struct {
-	// Source is the address it follows, SourceUUID the server there when it last connected.
+	// Source is the address it follows. SourceUUID is the server there when it last connected.
 	Source     string `json:"source"`
 	SourceUUID string `json:"source_uuid"`
 	// State is ON while it is connected, CONNECTING, or OFF.
 	State string `json:"state"`
 	// Error is the last one of the receiver, ApplyError that of the applier.
 	Error string `json:"error,omitempty"`
-	// HeartbeatSeconds is how often its source says something even if nothing happens, SilentSeconds how long it has said
-	// nothing, neither a transaction nor a heartbeat; 0 where it never has.
+	// HeartbeatSeconds is how often its source says something when nothing happens. SilentSeconds is how long its
+	// source has sent neither a transaction nor a heartbeat; 0 where it never has.
 	HeartbeatSeconds float64 `json:"heartbeat_seconds"`
 	SilentSeconds    float64 `json:"silent_seconds"`
-	// Received is the GTID set that it has written to its own disk since it follows.
+	// Received is the GTID set that it has written to its own disk since it began to follow.
 	Received string `json:"gtid_received"`
 	// Applying tells that what was received is being applied.
 	Applying   bool   `json:"applying"`
@@ -78,8 +79,8 @@ type Source struct {
 // Answers tells whether the member could be read.
 func (m *Member) Answers() bool { return m.Problem == "" }
 
-// hears tells whether a receiver hears its source: it is connected, and that has not missed several heartbeats. A frozen
-// source keeps its connections.
+// hears tells whether a receiver hears its source: it is connected, and its source has not missed several heartbeats. A
+// frozen source keeps its connections.
 func (r *Receiver) hears(source string) bool {
 	return r != nil && r.Source == source && r.State == receiverOn &&
 		(r.HeartbeatSeconds <= 0 || r.SilentSeconds <= silentHeartbeats*r.HeartbeatSeconds)

@@ -10,15 +10,16 @@ import (
 type OpenOptions struct {
 	// Member is the one to open; empty: one that has everything, the last primary first.
 	Member string
-	// AcceptLoss goes on where a member that may hold acknowledged orders does not answer, or is not in the list.
+	// AcceptLoss opens a member even where another that may hold acknowledged orders does not answer, or is not in the
+	// list.
 	AcceptLoss bool
 	// silent is a member that is known not to answer: it is not waited for.
 	silent string
 }
 
-// Open makes one member writable where none is: at the first start, after a restart, and after the death of the primary. It
-// refuses, with the reason, where an acknowledged order might be lost or nobody would acknowledge the next; then all stay
-// read-only. An open cluster is left as it is.
+// Open makes one member writable where none is: at the first start, after a restart, and after the death of the
+// primary. It refuses, with the reason, where an acknowledged order might be lost, or where no replica would
+// acknowledge the next one; then all members stay read-only. An open cluster is left as it is.
 func (sup *Supervisor) Open(ctx context.Context, o OpenOptions) (Opening, error) {
 	if o.Member != "" {
 		if _, err := sup.index(o.Member); err != nil {
@@ -42,7 +43,8 @@ func (a *attempt) take(ctx context.Context, o OpenOptions) (Opening, error) {
 	if p, err := primaryOf(members); err == nil {
 		m := members[p]
 		if o.Member != "" && o.Member != m.Name {
-			return Opening{}, rail.Refuse(rail.WrongState, "%s is the primary: to make it another, promote that", m.Name)
+			return Opening{}, rail.Refuse(rail.WrongState, "%s is the primary: to make it another, promote that",
+				m.Name)
 		}
 		return Opening{Primary: m.Name, Epoch: m.Record.Epoch, Already: true}, nil
 	}

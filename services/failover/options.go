@@ -19,24 +19,25 @@ import (
 const (
 	// connectTimeout is how long a member may take to answer a new connection. A frozen one never does.
 	connectTimeout = time.Second
-	// glanceTimeout bounds one look of a supervisor at one member. A healthy one takes milliseconds, and one that is missed
-	// by mistake is looked at again before anything is done.
+	// glanceTimeout bounds one look of a supervisor at one member. A healthy member takes milliseconds. One that is
+	// missed by mistake is looked at again before anything is done.
 	glanceTimeout = time.Second
 	// lookTimeout bounds every other look.
 	lookTimeout = 3 * time.Second
-	// statementTimeout bounds a statement that changes something and waits for nobody, also on a busy disk.
+	// statementTimeout bounds a statement that changes something and does not wait for a replica, also on a busy disk.
 	statementTimeout = 10 * time.Second
-	// stopTimeout bounds stopping a receiver and throwing its files away: on a disk that others keep busy, 20 s were not
-	// always enough, and breaking off would only begin anew.
+	// stopTimeout bounds stopping a receiver and throwing its files away. On a disk that others keep busy 20 s were too
+	// short at times, and breaking off would only begin anew.
 	stopTimeout = time.Minute
 	// barrierTimeout bounds the barrier commit: a replica that is connected acknowledges in milliseconds.
 	barrierTimeout = 10 * time.Second
 	// prepareTimeout bounds making the tables of a new ledger.
 	prepareTimeout = 2 * time.Minute
-	// applyTimeout bounds applying what was received. Whoever is further behind needs a person's decision.
+	// applyTimeout bounds applying what was received. A member that is further behind needs a person's decision.
 	applyTimeout = 10 * time.Minute
-	// handOverTimeout bounds it while nobody may write: the heir had caught up a moment before, so that more than a few commits
-	// under way are a fault of its applier, which buyers must not wait for.
+	// handOverTimeout bounds the same in a promotion, while the cluster takes no order. The new primary had caught up a
+	// moment before. If it now lacks more than a few commits, its applier is at fault, and buyers must not wait for
+	// that.
 	handOverTimeout = 10 * time.Second
 	// applySlice is how long one statement waits for it: short enough that a lost lock is noticed meanwhile.
 	applySlice = time.Second
@@ -48,26 +49,26 @@ const (
 	waitSeconds = 3
 	// keepInterval is how often a lock's connection is used, well below waitSeconds.
 	keepInterval = time.Second
-	// deadHolder is how long a lock's holder may wait for a replica until its supervisor is certain to have hung up: a barrier
-	// commit's time, and the time in which a member's answer is read.
+	// deadHolder is how long the holder of a lock may wait for a replica until its supervisor must have hung up: the
+	// time for a barrier commit, and the time in which a member's answer is read.
 	deadHolder = barrierTimeout + lookTimeout
 	// lockWaitSeconds bounds a statement's wait for a member's own locks, above all setting it read-only while a commit
 	// waits for its replica.
 	lockWaitSeconds = 5
 	// lookInterval is how often the cluster is looked at.
 	lookInterval = 500 * time.Millisecond
-	// lostLooks is how many looks in a row must miss the primary before it counts as lost: a restart of a busy server's
-	// connection is no failover.
+	// lostLooks is how many looks in a row must miss the primary before it counts as lost. One lost connection is no
+	// reason to fail over.
 	lostLooks = 3
-	// silentHeartbeats is how many heartbeats a replica may miss until it has lost its primary. With the design's second
-	// between two it knows before replica_net_timeout is over, after which its receiver cannot be stopped while it
-	// waits, as long again, for an answer to its new connection.
+	// silentHeartbeats is how many heartbeats a replica may miss until it has lost its primary. Heartbeats are a second
+	// apart. The replica must know before replica_net_timeout is over: after that its receiver waits as long again for
+	// an answer to its new connection, and cannot be stopped meanwhile.
 	silentHeartbeats = 2
-	// actionPause follows an action that failed or was refused: its cause is hardly gone sooner, and supervisors that were in
-	// each other's way part by the random half of it.
+	// actionPause follows an action that failed or was refused: its cause is hardly gone sooner. Half of it is random,
+	// so that supervisors that were in each other's way part.
 	actionPause = 2 * time.Second
-	// netTimeoutSeconds is the longest replica_net_timeout that is taken: the default notices a frozen primary after a
-	// minute.
+	// netTimeoutSeconds is the longest replica_net_timeout that is accepted. With the default a frozen primary is
+	// noticed after a minute.
 	netTimeoutSeconds = 10
 	// maxMembers is more than anybody needs; every look asks each.
 	maxMembers = 9
@@ -81,20 +82,20 @@ type Login struct{ User, Password string }
 
 // Options say which cluster to supervise.
 type Options struct {
-	// Members are the data source names, for go-sql-driver, of all members, as a user that may administer them. Each names
-	// the ledger's database. Members reach each other by the same addresses.
+	// Members are the data source names, for go-sql-driver, of all members, with a user that may administer them. Each
+	// names the ledger's database. Members reach each other by the same addresses.
 	Members []string
-	// Replication is who a replica logs in to its primary as.
+	// Replication is the login of a replica at its primary.
 	Replication Login
-	// Prepare makes the ledger's tables through a data source name, of a member that is opened for the first time and still
-	// read-only to everybody else. nil: they must be there.
+	// Prepare makes the ledger's tables through a data source name. The member is being opened for the first time, and
+	// still read-only but for administrators. nil: the tables must be there.
 	Prepare func(ctx context.Context, dsn string) error
-	// JumpVersions raises every run's version through a data source name, of a member that is about to be opened with a loss. nil:
-	// a loss cannot be accepted.
+	// JumpVersions raises every run's version through a data source name. The member is about to be opened with a loss.
+	// nil: a loss cannot be accepted.
 	JumpVersions func(ctx context.Context, dsn string) error
-	// Who is written beside what a person had done. Empty: "somebody".
+	// Who is recorded beside what a person had done. Empty: "somebody".
 	Who string
-	// Log is told what is done and why; nil: nobody.
+	// Log is told what is done and why. nil: nothing is logged.
 	Log *slog.Logger
 }
 
@@ -114,7 +115,8 @@ func newEndpoint(dsn string) (endpoint, error) {
 		return endpoint{}, fmt.Errorf("the supervisor: a member's data source name: %w", err)
 	}
 	if c.Net != "tcp" || c.DBName == "" {
-		return endpoint{}, fmt.Errorf("the supervisor: the member %s: a TCP address and the ledger's database are needed", c.Addr)
+		return endpoint{}, fmt.Errorf("the supervisor: the member %s: a TCP address and the ledger's database "+
+			"are needed", c.Addr)
 	}
 	host, digits, err := net.SplitHostPort(c.Addr)
 	if err != nil {
@@ -128,8 +130,8 @@ func newEndpoint(dsn string) (endpoint, error) {
 	return endpoint{name: c.Addr, host: host, port: uint16(port), config: c, dsn: dsn}, nil
 }
 
-// connector connects without choosing the database: there may be none yet. A member whose own settings change how text is
-// read must answer all the same: that it has them is among what it says, and no reason to put another in its place.
+// connector connects without choosing the database: there may be none yet. A member whose own settings change how text
+// is read must answer all the same. Its settings are a problem to be told, and not its death.
 func (e endpoint) connector() (driver.Connector, error) {
 	c := mysqlcluster.WithoutDatabase(e.config)
 	c.Params = map[string]string{"lock_wait_timeout": strconv.Itoa(lockWaitSeconds)}

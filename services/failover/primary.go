@@ -6,10 +6,10 @@ import (
 	"interlock/services/mysqlcluster"
 )
 
-// lastPrimary is who was opened last, as far as the members that answer know.
+// lastPrimary is the member that was opened last, as far as the members that answer know; "" where none ever was.
 func lastPrimary(members []Member) string { return lastRecord(members).Primary }
 
-// lastRecord is what the members say of their cluster that has the highest epoch.
+// lastRecord is the record with the highest epoch among the members' records.
 func lastRecord(members []Member) *Record {
 	last := &Record{}
 	for i := range members {
@@ -20,7 +20,7 @@ func lastRecord(members []Member) *Record {
 	return last
 }
 
-// primaryOf is the one member that may be sold on, by its index; -1 and the reason where there is none.
+// primaryOf is the index of the one member that may be sold on. Where there is none it is -1 and the reason.
 func primaryOf(members []Member) (int, error) {
 	said := make([]mysqlcluster.Member, len(members))
 	for i := range members {
@@ -33,13 +33,14 @@ func primaryOf(members []Member) (int, error) {
 	return mysqlcluster.Primary(said)
 }
 
-// lost tells whether the primary is not only our loss: it answers (so nothing depends on who else reaches it), or a replica
-// that counts and answers does not hear it. One that was put out, has left or is being rebuilt hears nobody anyway; its own
-// record need not have it.
+// lost tells whether the primary is lost, and not only to this supervisor. That is so if the primary answers: then it
+// does not matter who else reaches it. It is also so if a replica that counts and answers does not hear it. An absent
+// member is no witness, since it hears no primary anyway. Its absence may be missing in its own record.
 func lost(members []Member, primary string) bool {
 	epoch := lastRecord(members).Epoch
 	away := func(name string) bool {
-		return slices.ContainsFunc(members, func(m Member) bool { return m.Record.Epoch == epoch && m.Record.absent(name) != nil })
+		return slices.ContainsFunc(members,
+			func(m Member) bool { return m.Record.Epoch == epoch && m.Record.absent(name) != nil })
 	}
 	for i := range members {
 		m := &members[i]
@@ -69,8 +70,8 @@ func stale(members []Member, i int) bool {
 	return false
 }
 
-// lonely is the one writable member where all that it lacks to be the primary is somebody who acknowledges, -1 where there is
-// none: its orders wait, and it is the last that was opened.
+// lonely is the one writable member, if it was opened last and lacks nothing but a replica that acknowledges: its
+// orders wait. It is -1 where there is no such member.
 func lonely(members []Member) int {
 	found := -1
 	for i := range members {
@@ -83,7 +84,8 @@ func lonely(members []Member) int {
 		}
 		found = i
 	}
-	if found < 0 || lastRecord(members).Epoch != members[found].Record.Epoch || members[found].Record.Primary != members[found].Name {
+	if found < 0 || lastRecord(members).Epoch != members[found].Record.Epoch ||
+		members[found].Record.Primary != members[found].Name {
 		return -1
 	}
 	return found

@@ -23,7 +23,7 @@ func readMember(ctx context.Context, on mysqlcluster.Querier, database string) (
 			return Member{}, err
 		}
 	}
-	// The status is OFF of a receiver that is not connected, too.
+	// The status is OFF as well for a receiver that is not connected.
 	m.mute = m.Acknowledges && !m.acknowledging && m.Receiver != nil && m.Receiver.State == receiverOn
 	m.Acknowledges = m.Acknowledges && !m.mute
 	record, err := readRecord(ctx, on, database)
@@ -42,10 +42,10 @@ func (m *Member) readServer(ctx context.Context, on mysqlcluster.Querier) error 
 	var gtidMode string
 	var syncBinlog, flush, syncRelayLog, netTimeout int64
 	var logBin, logUpdates, recovery bool
-	err := single(ctx, on, "SELECT @@GLOBAL.server_uuid, @@GLOBAL.read_only, @@GLOBAL.super_read_only, @@GLOBAL.offline_mode, "+
-		"@@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged, @@GLOBAL.gtid_mode, @@GLOBAL.sync_binlog, "+
-		"@@GLOBAL.innodb_flush_log_at_trx_commit, @@GLOBAL.sync_relay_log, @@GLOBAL.replica_net_timeout, @@GLOBAL.log_bin, "+
-		"@@GLOBAL.log_replica_updates, @@GLOBAL.relay_log_recovery",
+	err := single(ctx, on, "SELECT @@GLOBAL.server_uuid, @@GLOBAL.read_only, @@GLOBAL.super_read_only, "+
+		"@@GLOBAL.offline_mode, @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged, @@GLOBAL.gtid_mode, "+
+		"@@GLOBAL.sync_binlog, @@GLOBAL.innodb_flush_log_at_trx_commit, @@GLOBAL.sync_relay_log, "+
+		"@@GLOBAL.replica_net_timeout, @@GLOBAL.log_bin, @@GLOBAL.log_replica_updates, @@GLOBAL.relay_log_recovery",
 		&m.UUID, &m.ReadOnly, &m.SuperReadOnly, &m.Offline, &m.Executed, &m.Purged, &gtidMode, &syncBinlog, &flush,
 		&syncRelayLog, &netTimeout, &logBin, &logUpdates, &recovery)
 	if err != nil {
@@ -70,7 +70,8 @@ func (m *Member) readServer(ctx context.Context, on mysqlcluster.Querier) error 
 // readSemiSync reads both sides of semi-synchronous replication. A member without its plugins is an error.
 func (m *Member) readSemiSync(ctx context.Context, on mysqlcluster.Querier) error {
 	var loaded bool
-	err := single(ctx, on, "SELECT @@GLOBAL.rpl_semi_sync_source_enabled IS NOT NULL, @@GLOBAL.rpl_semi_sync_replica_enabled, "+
+	err := single(ctx, on, "SELECT @@GLOBAL.rpl_semi_sync_source_enabled IS NOT NULL, "+
+		"@@GLOBAL.rpl_semi_sync_replica_enabled, "+
 		"COALESCE((SELECT VARIABLE_VALUE = 'ON' FROM performance_schema.global_status "+
 		"WHERE VARIABLE_NAME = 'Rpl_semi_sync_replica_status'), FALSE)",
 		&loaded, &m.Acknowledges, &m.acknowledging)
@@ -96,14 +97,16 @@ func (m *Member) readSemiSync(ctx context.Context, on mysqlcluster.Querier) erro
 	return nil
 }
 
-// errOtherChannels says of a member that answers that its state is not understood.
+// errOtherChannels says that a member answers, and that its state is not understood.
 var errOtherChannels = errors.New("it has other replication channels than the default one")
 
-// readReceiver reads whom it follows.
+// readReceiver reads which source it follows.
 func (m *Member) readReceiver(ctx context.Context, on mysqlcluster.Querier) error {
-	const query = "SELECT c.CHANNEL_NAME, c.HOST, c.PORT, c.AUTO_POSITION, s.SOURCE_UUID, s.SERVICE_STATE, s.LAST_ERROR_MESSAGE, " +
-		"s.RECEIVED_TRANSACTION_SET, c.HEARTBEAT_INTERVAL, COALESCE(TIMESTAMPDIFF(MICROSECOND, GREATEST(s.LAST_HEARTBEAT_TIMESTAMP, " +
-		"s.QUEUEING_TRANSACTION_START_QUEUE_TIMESTAMP, s.LAST_QUEUED_TRANSACTION_END_QUEUE_TIMESTAMP), NOW(6)) / 1e6, 0) FROM performance_schema.replication_connection_configuration c " +
+	const query = "SELECT c.CHANNEL_NAME, c.HOST, c.PORT, c.AUTO_POSITION, s.SOURCE_UUID, s.SERVICE_STATE, " +
+		"s.LAST_ERROR_MESSAGE, s.RECEIVED_TRANSACTION_SET, c.HEARTBEAT_INTERVAL, " +
+		"COALESCE(TIMESTAMPDIFF(MICROSECOND, GREATEST(s.LAST_HEARTBEAT_TIMESTAMP, " +
+		"s.QUEUEING_TRANSACTION_START_QUEUE_TIMESTAMP, s.LAST_QUEUED_TRANSACTION_END_QUEUE_TIMESTAMP), " +
+		"NOW(6)) / 1e6, 0) FROM performance_schema.replication_connection_configuration c " +
 		"JOIN performance_schema.replication_connection_status s USING (CHANNEL_NAME) " +
 		"WHERE c.CHANNEL_NAME NOT LIKE 'group\\_replication\\_%'"
 	return mysqlcluster.EachRow(ctx, on, lookTimeout, query, nil, func(row *sql.Rows) error {
@@ -142,15 +145,17 @@ func (m *Member) readApplier(ctx context.Context, on mysqlcluster.Querier) error
 	// The coordinator only points at the worker's message.
 	const failures = "SELECT LAST_ERROR_MESSAGE FROM performance_schema.replication_applier_status_by_worker " +
 		"WHERE CHANNEL_NAME = '' AND LAST_ERROR_NUMBER <> 0 ORDER BY LAST_ERROR_TIMESTAMP DESC LIMIT 1"
-	return mysqlcluster.EachRow(ctx, on, lookTimeout, failures, nil, func(row *sql.Rows) error { return row.Scan(&m.Receiver.ApplyError) })
+	return mysqlcluster.EachRow(ctx, on, lookTimeout, failures, nil,
+		func(row *sql.Rows) error { return row.Scan(&m.Receiver.ApplyError) })
 }
 
-// readClone reads whether it is being rebuilt. What a server that died in the middle says of it stays; so the session must
-// be there too.
+// readClone reads whether it is being rebuilt. A server that died meanwhile keeps that state, so the session must be
+// there as well.
 func (m *Member) readClone(ctx context.Context, on mysqlcluster.Querier) error {
 	const last = "SELECT STATE = 'In Progress' AND PID IN (SELECT ID FROM performance_schema.processlist) " +
 		"FROM performance_schema.clone_status"
-	err := mysqlcluster.EachRow(ctx, on, lookTimeout, last, nil, func(row *sql.Rows) error { return row.Scan(&m.Cloning) })
+	err := mysqlcluster.EachRow(ctx, on, lookTimeout, last, nil,
+		func(row *sql.Rows) error { return row.Scan(&m.Cloning) })
 	if mysqlcluster.ErrorNumber(err) == mysqlcluster.ErNoSuchTable {
 		return nil // the plugin is not loaded, so it never was
 	}
@@ -167,8 +172,10 @@ func (m *Member) want(ok bool, what string) {
 // checkVersion refuses servers whose behaviour is not known.
 func checkVersion(version string) error {
 	if strings.Contains(version, "MariaDB") {
-		return rail.Refuse(rail.WrongState, "the supervisor is for MySQL; MariaDB (%s) has neither super_read_only, offline_mode nor "+
-			"clone, without which an old primary cannot be kept from answering: open and promote its members by hand", version)
+		return rail.Refuse(rail.WrongState, "the supervisor is for MySQL; MariaDB (%s) has neither super_read_only, "+
+			"offline_mode nor clone, without which an old primary cannot be kept from answering: "+
+			"open and promote its members by hand",
+			version)
 	}
 	parts := strings.SplitN(version, ".", 3)
 	major, err := strconv.Atoi(parts[0])

@@ -9,9 +9,9 @@ import (
 	"interlock/services/rail"
 )
 
-// Promote makes another member the primary, in order: the old one is made read-only, waits for no commit, and the new one
-// has all it has before it is opened. No order is lost; one that was under way is refused and may be tried again. Where
-// something is in the way before the old primary has given up its part, it goes on as before.
+// Promote makes another member the primary, in order. The old primary is made read-only once no commit waits there, and
+// the new one is opened only when it has all that the old one has. No order is lost: one that was under way is refused,
+// and may be tried again. If a step fails before the old primary is given up, the old primary goes on.
 func (sup *Supervisor) Promote(ctx context.Context, member string) (Opening, error) {
 	to, err := sup.index(member)
 	if err != nil {
@@ -40,7 +40,8 @@ func (a *attempt) promote(ctx context.Context, to int) (Opening, error) {
 	case to == from:
 		return Opening{Primary: target.Name, Epoch: target.Record.Epoch, Already: true}, nil
 	case !target.Follows(&members[from]):
-		return Opening{}, rail.Refuse(rail.WrongState, "%s does not follow the primary %s", target.Name, members[from].Name)
+		return Opening{}, rail.Refuse(rail.WrongState, "%s does not follow the primary %s",
+			target.Name, members[from].Name)
 	case members[from].Record.absent(target.Name) != nil, !members[from].Record.isServer(target):
 		return Opening{}, rail.Refuse(rail.WrongState, "%s does not count: include it first", target.Name)
 	}
@@ -48,17 +49,18 @@ func (a *attempt) promote(ctx context.Context, to int) (Opening, error) {
 		return Opening{}, err
 	}
 	old, heir := a.sessions[from], a.sessions[to]
-	// While orders are still placed, so that there is little left to wait for.
+	// This is done while orders are still placed, so that little is left to wait for.
 	if reason, err := a.apply(ctx, heir, members[from].Executed, applyTimeout); err != nil || reason != "" {
 		return Opening{}, refuseFor(heir.name, reason, err)
 	}
-	// It waits for commits under way, and gives up after lockWaitSeconds. A caller that gives up sooner must not cost the
-	// connection: nobody else could open it again.
+	// The statement waits for commits under way, and gives up after lockWaitSeconds. A caller that gives up sooner must
+	// not cost the connection: without it the old primary could not be opened again.
 	err = old.exec(context.WithoutCancel(ctx), statementTimeout, "SET GLOBAL super_read_only = ON")
 	if mysqlcluster.ErrorNumber(err) == mysqlcluster.ErLockWaitTimeout {
 		return Opening{}, &rail.Error{
 			Code: rail.WrongState, Cause: err,
-			Message: fmt.Sprintf("a commit on %s waits for its replica: it cannot be made read-only in order", old.name),
+			Message: fmt.Sprintf("a commit on %s waits for its replica: it cannot be made read-only in order",
+				old.name),
 		}
 	}
 	if err != nil {
@@ -69,7 +71,8 @@ func (a *attempt) promote(ctx context.Context, to int) (Opening, error) {
 	}
 	opening, err := a.install(ctx, installation{want: heir.name, knowsAll: true})
 	if err != nil && ctx.Err() == nil {
-		a.sup.log.Warn("the new primary cannot be opened; the old one is opened again", "member", heir.name, "error", err)
+		a.sup.log.Warn("the new primary cannot be opened; the old one is opened again",
+			"member", heir.name, "error", err)
 		if _, again := a.install(ctx, installation{knowsAll: true}); again != nil {
 			err = fmt.Errorf("%w; and nothing is open: %w", err, again)
 		}
@@ -77,8 +80,8 @@ func (a *attempt) promote(ctx context.Context, to int) (Opening, error) {
 	return opening, err
 }
 
-// mayPromote refuses while the primary is still writable what would be refused when it is not any more, of the heir or of the
-// old primary, which is opened again if the heir cannot be.
+// mayPromote refuses, while the primary is still writable, what would be refused after that. It looks at both members:
+// the old primary is opened again if the new one cannot be.
 func (a *attempt) mayPromote(ctx context.Context, members []Member, from, to int) error {
 	primary := &members[from]
 	record := &primary.Record
@@ -91,7 +94,8 @@ func (a *attempt) mayPromote(ctx context.Context, members []Member, from, to int
 		}
 	}
 	if record.absent(primary.Name) != nil || !record.isServer(primary) {
-		return rail.Refuse(rail.WrongState, "%s is the primary and is not recorded as one that counts: interlock failover epoch", primary.Name)
+		return rail.Refuse(rail.WrongState, "%s is the primary and is not recorded as one that counts: "+
+			"interlock failover epoch", primary.Name)
 	}
 	for i := range members {
 		m := &members[i]
@@ -100,8 +104,8 @@ func (a *attempt) mayPromote(ctx context.Context, members []Member, from, to int
 		case i == from:
 		case !m.Answers(), !record.isServer(m):
 			if record.counts(m.Name) && soleSource(members, record) != from {
-				return rail.Refuse(rail.WrongState, "%s does not answer, or as another server, and nobody could be opened without it: "+
-					"start it, or exclude it first", m.Name)
+				return rail.Refuse(rail.WrongState, "%s does not answer, or as another server, and nobody could be "+
+					"opened without it: start it, or exclude it first", m.Name)
 			}
 		case gone == nil, gone.State != Lost && m.Receiver != nil:
 			if err := a.awaitHas(ctx, a.sessions[from], m); err != nil {
@@ -112,9 +116,9 @@ func (a *attempt) mayPromote(ctx context.Context, members []Member, from, to int
 	return nil
 }
 
-// reopen lets a primary that was made read-only go on, also where the attempt has ended meanwhile, because its caller gave
-// up. While its lock is held, only a supervisor that does not reach it can have opened another; that one stopped its replicas first,
-// so that it answers nobody.
+// reopen lets a primary that was made read-only go on. It does so even where the caller has given up, and so the
+// attempt has ended. While this attempt holds the primary's lock, only a supervisor that does not reach the primary can
+// have opened another member. That supervisor stopped the receivers first, and so the old primary answers no commit.
 func (a *attempt) reopen(ctx context.Context, old *session) error {
 	ctx = context.WithoutCancel(ctx)
 	if err := old.holds(ctx); err != nil {
@@ -123,7 +127,7 @@ func (a *attempt) reopen(ctx context.Context, old *session) error {
 	return old.exec(ctx, statementTimeout, "SET GLOBAL read_only = OFF")
 }
 
-// handOver waits until the heir has all that the read-only primary has.
+// handOver waits until the new primary has all that the read-only one has.
 func (a *attempt) handOver(ctx context.Context, old, heir *session) error {
 	last, err := a.read(context.WithoutCancel(ctx), old)
 	if err != nil {

@@ -9,30 +9,32 @@ import (
 	"interlock/services/rail"
 )
 
-// rebuildTimeout bounds one rebuilding: a terabyte over a slow line.
+// rebuildTimeout bounds one rebuilding. A terabyte over a slow line takes hours.
 const rebuildTimeout = 24 * time.Hour
 
-// rebuild throws away all that a member has and gives it a copy of the primary's data. That is done only where the primary
-// and those that follow it are a majority without it: whatever was acknowledged is there.
+// rebuild throws away all that a member has, and gives it a copy of the primary's data. It is refused unless the
+// primary and its followers are a majority without the member: they have all that was acknowledged.
 //
-// The copying itself takes its time, and so runs on a connection of its own, without the locks: nobody else touches a member
-// that is being rebuilt, and it does not count until it is back. The server restarts at the end; where nobody restarts it,
-// somebody has to start it.
+// Copying takes long. It runs on a connection of its own and without the locks, since no other supervisor touches a
+// member that is being rebuilt, and the member does not count until it is back. The server restarts at the end. Where
+// it is not started again by its own service, a person has to start it.
 func (a *attempt) rebuild(ctx context.Context, members []Member, p, i int, reason string) error {
 	sup, s, primary := a.sup, a.sessions[i], a.sessions[p]
 	if have := 1 + a.followers(members, p, i); have < sup.majority() {
-		return rail.Refuse(rail.WrongState, "%s must be rebuilt (%s), but only %d of %d members have the primary's data",
+		return rail.Refuse(rail.WrongState, "%s must be rebuilt (%s), but only %d of %d members "+
+			"have the primary's data",
 			s.name, reason, have, len(sup.members))
 	}
 	for _, one := range []*session{s, primary} {
 		var active int
-		const query = "SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'clone' AND PLUGIN_STATUS = 'ACTIVE'"
+		const query = "SELECT COUNT(*) FROM information_schema.PLUGINS " +
+			"WHERE PLUGIN_NAME = 'clone' AND PLUGIN_STATUS = 'ACTIVE'"
 		if err := one.one(ctx, lookTimeout, query, nil, &active); err != nil {
 			return err
 		}
 		if active != 1 {
-			return rail.Refuse(rail.WrongState, "%s must be rebuilt (%s), but the clone plugin is not loaded on %s: load "+
-				"mysql_clone.so, or rebuild it by hand", s.name, reason, one.name)
+			return rail.Refuse(rail.WrongState, "%s must be rebuilt (%s), but the clone plugin is not loaded on %s: "+
+				"load mysql_clone.so, or rebuild it by hand", s.name, reason, one.name)
 		}
 	}
 	if err := a.confirm(ctx); err != nil {
@@ -59,7 +61,7 @@ func (a *attempt) rebuild(ctx context.Context, members []Member, p, i int, reaso
 		return err
 	}
 	sup.log.Warn("the member is rebuilt from the primary", "member", s.name, "primary", source.name, "reason", reason)
-	// It goes on when the attempt has ended, and ends with the caller's context; then the member is rebuilt anew later.
+	// It goes on when the attempt has ended, and ends with the caller's context. After that the member is rebuilt anew.
 	background, cancel := context.WithTimeout(a.caller, rebuildTimeout)
 	own, err := sup.members[i].connect(background)
 	if err != nil {
@@ -78,8 +80,8 @@ func (a *attempt) rebuild(ctx context.Context, members []Member, p, i int, reaso
 		defer cancel()
 		defer own.close()
 		config := source.config
-		err := own.exec(background, rebuildTimeout, fmt.Sprintf("CLONE INSTANCE FROM ?@?:%d IDENTIFIED BY ?", source.port),
-			config.User, source.host, config.Passwd)
+		clone := fmt.Sprintf("CLONE INSTANCE FROM ?@?:%d IDENTIFIED BY ?", source.port)
+		err := own.exec(background, rebuildTimeout, clone, config.User, source.host, config.Passwd)
 		switch mysqlcluster.ErrorNumber(err) {
 		case erRestartByHand:
 			sup.log.Warn("the member is rebuilt and has ended: start it again", "member", own.name)

@@ -17,8 +17,8 @@ type Record struct {
 	Epoch int64 `json:"epoch"`
 	// Primary is the member that was opened last.
 	Primary string `json:"primary,omitempty"`
-	// Counts are the members that may hold an acknowledged order, Absent those that hold none: both together are all that were
-	// ever to receive commits.
+	// Counts are the members that may hold an acknowledged order. Absent are those that hold none. Both together are
+	// all that were ever to receive commits.
 	Counts []string `json:"counts,omitempty"`
 	Absent []Absent `json:"absent,omitempty"`
 	// servers are the server_uuids of those that count, "" where it is not known.
@@ -27,7 +27,7 @@ type Record struct {
 	prepared bool
 }
 
-// counts is the state of a member that does.
+// counts is the state of a member that counts.
 const counts = "COUNTS"
 
 // Absent is a member that receives nothing, and holds no acknowledged order that others have not.
@@ -37,36 +37,37 @@ type Absent struct {
 	Since  time.Time `json:"since"`
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
-	// server is the server_uuid of the one that was lost; "" where it is not known, or of no interest.
+	// server is the server_uuid of a lost member. It is "" where it is not known, and for the other absences.
 	server string
 }
 
 // Absence says why a member does not count.
 type Absence string
 
-// The absences. Supervisors take only those members in again by themselves that no person has put out.
+// The absences. A supervisor does not take an excluded member in again by itself: a person has put it out.
 const (
 	Excluded   Absence = "EXCLUDED"
 	Left       Absence = "LEFT"
 	Rebuilding Absence = "REBUILDING"
-	// Lost members may have acknowledged what was given up. The numbers of those transactions are given anew, so that nothing
-	// tells the two apart: they are rebuilt, whatever they seem to have.
+	// Lost members may have acknowledged what was given up. The numbers of those transactions are given again to
+	// others, and the two cannot be told apart. So a lost member is rebuilt, whatever it seems to have.
 	Lost Absence = "LOST"
 )
 
-// counts tells whether a member counts. As long as nothing is recorded, as after an opening by somebody else, all do.
+// counts tells whether a member counts. As long as nothing is recorded, all do: the cluster was then opened by other
+// means.
 func (r *Record) counts(name string) bool {
 	return slices.Contains(r.Counts, name) || len(r.Counts) == 0 && r.absent(name) == nil
 }
 
-// isServer tells whether a member is the server that counts under its name, and not one that was put in its place, with an
-// older copy of the data or none: it knows nothing of what the other has acknowledged.
+// isServer tells whether a member is the server that counts under its name. Another server in its place has an older
+// copy of the data or none, and knows nothing of what the first has acknowledged.
 func (r *Record) isServer(m *Member) bool {
 	known := r.servers[m.Name]
 	return known == "" || known == m.UUID
 }
 
-// absent is the entry of a member, or nil.
+// absent is the entry of an absent member, nil for every other.
 func (r *Record) absent(name string) *Absent {
 	for i := range r.Absent {
 		if r.Absent[i].Member == name {
@@ -76,7 +77,7 @@ func (r *Record) absent(name string) *Absent {
 	return nil
 }
 
-// readRecord reads the record; a ledger without the tables was never opened.
+// readRecord reads the record. A ledger without the tables was never opened, and has the zero Record.
 func readRecord(ctx context.Context, on mysqlcluster.Querier, database string) (Record, error) {
 	epoch, err := mysqlcluster.ReadEpoch(ctx, on, lookTimeout, database)
 	if err != nil || !epoch.TableExists {
@@ -84,7 +85,8 @@ func readRecord(ctx context.Context, on mysqlcluster.Querier, database string) (
 	}
 	r := Record{Epoch: epoch.Number, Primary: epoch.Opened, servers: map[string]string{}, prepared: true}
 	err = mysqlcluster.EachRow(ctx, on, lookTimeout,
-		"SELECT member, state, server_uuid, since, by_whom, reason FROM "+mysqlcluster.Quote(database)+".cluster_members ORDER BY member", nil,
+		"SELECT member, state, server_uuid, since, by_whom, reason FROM "+mysqlcluster.Quote(database)+
+			".cluster_members ORDER BY member", nil,
 		func(row *sql.Rows) error {
 			var a Absent
 			var server string
@@ -113,17 +115,20 @@ type change struct {
 	args      []any
 }
 
-// opened writes that a member was opened, and that it and others count.
-func (sup *Supervisor) opened(epoch int64, primary *Member, members []Member, record *Record, others ...*Member) []change {
+// opened is the changes by which a member was opened, and it and others count.
+func (sup *Supervisor) opened(
+	epoch int64, primary *Member, members []Member, record *Record, others ...*Member,
+) []change {
 	changes := []change{{
-		"REPLACE INTO " + mysqlcluster.Quote(sup.database) + ".cluster (id, epoch, primary_member, opened_at) VALUES (1, ?, ?, " + now + ")",
+		"REPLACE INTO " + mysqlcluster.Quote(sup.database) + ".cluster " +
+			"(id, epoch, primary_member, opened_at) VALUES (1, ?, ?, " + now + ")",
 		[]any{epoch, primary.Name},
 	}}
 	return append(changes, sup.counting(members, record, append(others, primary)...)...)
 }
 
-// counting writes that members count from here on. The first time all do that are not known to be absent, as all have until
-// then.
+// counting is the changes by which members count from here on. The first time they name all members that are not known
+// to be absent, since all have counted until then.
 func (sup *Supervisor) counting(members []Member, record *Record, more ...*Member) (changes []change) {
 	if len(record.Counts) == 0 {
 		for i := range members {
@@ -140,21 +145,22 @@ func (sup *Supervisor) counting(members []Member, record *Record, more ...*Membe
 	return changes
 }
 
-// listed writes whether a member, which is a server, counts from here on.
+// listed is the change by which a member, with a server_uuid, counts or is absent from here on.
 func (sup *Supervisor) listed(member string, as Absence, server, by, reason string) change {
 	return change{
-		"REPLACE INTO " + mysqlcluster.Quote(sup.database) + ".cluster_members (member, state, server_uuid, since, by_whom, reason) " +
-			"VALUES (?, ?, ?, " + now + ", ?, ?)",
+		"REPLACE INTO " + mysqlcluster.Quote(sup.database) + ".cluster_members " +
+			"(member, state, server_uuid, since, by_whom, reason) VALUES (?, ?, ?, " + now + ", ?, ?)",
 		[]any{member, string(as), server, cut(by, 128), cut(reason, 1000)},
 	}
 }
 
-// whole is nil where this supervisor's list has every member that counts. With a list that lacks one, a minority would be taken for
-// a majority, and nobody would ask the one that is missing which orders it has.
+// whole is nil where this supervisor's list has every member that counts. With a list that lacks one, a minority would
+// be taken for a majority, and the missing member would not be asked which orders it has.
 func (sup *Supervisor) whole(record *Record) error {
 	if missing := sup.unlisted(record); len(missing) > 0 {
-		return rail.Refuse(rail.WrongState, "%s may hold an acknowledged order and is not in this supervisor's list of members: give it the "+
-			"whole list (one that is gone for good is excluded first, by a supervisor with the whole list)", missing[0])
+		return rail.Refuse(rail.WrongState, "%s may hold an acknowledged order and is not in this supervisor's list "+
+			"of members: give it the whole list "+
+			"(one that is gone for good is excluded first, by a supervisor with the whole list)", missing[0])
 	}
 	return nil
 }
@@ -172,8 +178,8 @@ func cut(text string, runes int) string {
 	return string(all[:min(len(all), runes)])
 }
 
-// commit writes changes in one transaction on a member and returns once a replica has acknowledged it, which the member's
-// counters must show: a commit that came back for another reason proves nothing.
+// commit writes changes in one transaction on a member, and returns once a replica has acknowledged it. The member's
+// counters must show that: a commit that returned for another reason proves nothing.
 func (a *attempt) commit(ctx context.Context, on *session, changes ...change) error {
 	before, err := a.read(ctx, on)
 	if err != nil {

@@ -45,7 +45,8 @@ func (b *bed) elsewhere() *failover.Supervisor {
 	return supervisor
 }
 
-// TestRecord has what the ledger says of its members keep supervisors from what would lose an order, and from nothing else.
+// TestRecord has what the ledger says of its members keep supervisors from what would lose an order, and from nothing
+// else.
 func TestRecord(t *testing.T) {
 	bed := openBed(t, 3)
 	bed.well("all follow")
@@ -53,7 +54,8 @@ func TestRecord(t *testing.T) {
 		b := bed.in(t)
 		supervisor := b.elsewhere()
 		const unlisted = "is not in this supervisor's list"
-		require.ErrorContains(t, supervisor.Include(t.Context(), strings.Replace(b.name(1), "127.0.0.1", "localhost", 1)), unlisted)
+		require.ErrorContains(t,
+			supervisor.Include(t.Context(), strings.Replace(b.name(1), "127.0.0.1", "localhost", 1)), unlisted)
 		b.well("nothing was recorded")
 	})
 	t.Run("WritableAndAlone", func(t *testing.T) {
@@ -106,8 +108,8 @@ func TestRecord(t *testing.T) {
 	})
 }
 
-// anotherPrimary has a server that is not the one that died answer under the primary's name: it brings back nothing of what a
-// silent replica may have acknowledged.
+// anotherPrimary has a server that is not the one that died answer under the primary's name: it brings back nothing of
+// what a silent replica may have acknowledged.
 func (b *bed) anotherPrimary() {
 	b.replaced(0)
 	b.killed(2)
@@ -149,7 +151,7 @@ func (b *bed) anotherReplica() {
 	require.NoError(b, b.sell(primary, 2))
 }
 
-// onlyOneThatWasLeft has nobody answer but the primary and one that was left behind: it counts again with the barrier.
+// onlyOneThatWasLeft leaves only the primary and one that was left behind: that one counts again with the barrier.
 func (b *bed) onlyOneThatWasLeft() {
 	old := b.index(b.primary())
 	b.killed(old)

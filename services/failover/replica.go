@@ -9,8 +9,10 @@ import (
 	"interlock/services/rail"
 )
 
-// apply lets a replica apply all that it has received, for so long at most. Where it cannot, it says why.
-func (a *attempt) apply(ctx context.Context, s *session, received string, limit time.Duration) (reason string, err error) {
+// apply has a replica apply all that it has received, within a limit. Where it cannot, reason says why.
+func (a *attempt) apply(
+	ctx context.Context, s *session, received string, limit time.Duration,
+) (reason string, err error) {
 	err = s.exec(ctx, statementTimeout, "START REPLICA SQL_THREAD")
 	if mysqlcluster.ErrorNumber(err) != 0 {
 		return fmt.Sprintf("its applier cannot be started: %v", err), nil
@@ -21,7 +23,8 @@ func (a *attempt) apply(ctx context.Context, s *session, received string, limit 
 	begun := time.Now()
 	for time.Since(begun) < limit {
 		var late int
-		err := s.one(ctx, statementTimeout, "SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?)", []any{received, applySlice.Seconds()}, &late)
+		err := s.one(ctx, statementTimeout, "SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?)",
+			[]any{received, applySlice.Seconds()}, &late)
 		if err != nil || late == 0 {
 			return "", err
 		}
@@ -40,8 +43,8 @@ func (a *attempt) apply(ctx context.Context, s *session, received string, limit 
 	return fmt.Sprintf("it has not applied what it has received within %v", limit), nil
 }
 
-// follow lets a member receive from the primary, which must have all that the member has. What it has received and not yet
-// applied is kept: it may be the one that acknowledged it.
+// follow has a member receive from the primary, which must have all that the member has. What the member has received
+// and not yet applied is kept: it may be the only one that acknowledged it.
 func (a *attempt) follow(ctx context.Context, replica, primary int) error {
 	s, source := a.sessions[replica], a.sup.members[primary]
 	m, err := a.read(ctx, s)
@@ -63,7 +66,8 @@ func (a *attempt) follow(ctx context.Context, replica, primary int) error {
 			return err
 		}
 		if !m.Receiver.Applying {
-			return rail.Refuse(rail.WrongState, "%s does not apply what it has received: %s", s.name, m.Receiver.ApplyError)
+			return rail.Refuse(rail.WrongState, "%s does not apply what it has received: %s",
+				s.name, m.Receiver.ApplyError)
 		}
 	}
 	for _, step := range []change{
@@ -84,7 +88,7 @@ func (a *attempt) follow(ctx context.Context, replica, primary int) error {
 	return nil
 }
 
-// forget ends a replica's receiving for good: it does not know any more whom it followed.
+// forget ends a replica's receiving for good: it does not know any more which source it followed.
 func (s *session) forget(ctx context.Context) error {
 	for _, statement := range []string{"STOP REPLICA", "RESET REPLICA ALL"} {
 		if err := s.exec(ctx, stopTimeout, statement); err != nil {

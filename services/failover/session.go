@@ -19,7 +19,7 @@ type session struct {
 	endpoint
 	db   *sql.DB
 	conn *sql.Conn
-	// lost, if set, is told once the connection can be used no longer.
+	// lost, if set, is called once the connection can be used no longer.
 	lost func(error)
 
 	mu sync.Mutex // the protocol takes one statement at a time
@@ -46,15 +46,17 @@ func (s *session) close() {
 	_ = s.db.Close()
 }
 
-// failure names the member and the statement, and tells of a connection that is lost: whatever is not the server's own
-// answer, or what we make of it, a deadline too, which the driver keeps by hanging up.
+// failure names the member and the statement in an error, and tells when the connection is lost. It is lost unless the
+// server itself answered, or the answer was read and means nothing to us. A deadline loses it too: the driver keeps a
+// deadline by hanging up.
 func (s *session) failure(statement string, err error) error {
 	if err == nil {
 		return nil
 	}
 	err = fmt.Errorf("the supervisor: %s: %s: %w", s.name, firstWords(statement), err)
 	var answer *mysql.MySQLError
-	if !errors.As(err, &answer) && !errors.Is(err, sql.ErrNoRows) && !errors.Is(err, errOtherChannels) && s.lost != nil {
+	if !errors.As(err, &answer) && !errors.Is(err, sql.ErrNoRows) && !errors.Is(err, errOtherChannels) &&
+		s.lost != nil {
 		s.lost(err)
 	}
 	return err
@@ -66,7 +68,7 @@ func firstWords(statement string) string {
 	return strings.Join(words[:min(len(words), 5)], " ")
 }
 
-// exec runs statements without results, each with its own deadline.
+// exec runs one statement without results, within a limit.
 func (s *session) exec(ctx context.Context, limit time.Duration, statement string, args ...any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,7 +79,9 @@ func (s *session) exec(ctx context.Context, limit time.Duration, statement strin
 }
 
 // query runs a query and calls scan for each row.
-func (s *session) query(ctx context.Context, limit time.Duration, query string, args []any, scan func(*sql.Rows) error) error {
+func (s *session) query(
+	ctx context.Context, limit time.Duration, query string, args []any, scan func(*sql.Rows) error,
+) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failure(query, mysqlcluster.EachRow(ctx, s.conn, limit, query, args, scan))

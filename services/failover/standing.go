@@ -25,13 +25,14 @@ const (
 
 // relation is all of another member and of the candidate's record that decides its standing.
 type relation struct {
-	// counts and absence are what the record says of it: absence is "" where it has no entry. Who is absent does not count.
+	// counts and absence are what the record says of it: absence is "" where it has no entry. Who is absent does not
+	// count.
 	counts  bool
 	absence Absence
 	// openedLast tells that it is the last primary.
 	openedLast bool
-	// answers, receives and sameServer are what it says itself: that it follows somebody, be the receiver running or not, and
-	// that it is the server which the record has under its name.
+	// answers, receives and sameServer are what it says itself: that it follows somebody, be the receiver running or
+	// not, and that it is the server which the record has under its name.
 	answers, receives, sameServer bool
 	// has tells that the candidate has all that it has received.
 	has bool

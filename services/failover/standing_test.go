@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestStanding is the truth table of what another member is to a candidate: - stands for both. It names every relation there
-// can be, and each once.
+// TestStanding is the truth table of what another member is to a candidate: - stands for both. It names every relation
+// there can be, and each once.
 func TestStanding(t *testing.T) {
 	const columns = 5 // answers, receives, the same server, the candidate has all it has, was opened last
 	table := []struct {
@@ -17,7 +17,7 @@ func TestStanding(t *testing.T) {
 	}{
 		// It counts.
 		{"COUNTS", "y-yy-", counting},
-		{"COUNTS", "y-yn-", ahead}, // be it the last primary: what others acknowledged is not told from what is its alone
+		{"COUNTS", "y-yn-", ahead}, // the last primary too: what it alone has is not told from what others acknowledged
 		{"COUNTS", "y-n-y", formerPrimary},
 		{"COUNTS", "n---y", formerPrimary},
 		{"COUNTS", "y-n-n", replaced},
@@ -54,7 +54,8 @@ func TestStanding(t *testing.T) {
 				continue // one that does not answer says nothing; only the servers of those that count are recorded
 			}
 			r := relation{
-				counts: recorded == "COUNTS", openedLast: last, answers: answers, receives: receives, sameServer: same, has: has,
+				counts: recorded == "COUNTS", openedLast: last,
+				answers: answers, receives: receives, sameServer: same, has: has,
 			}
 			if !r.counts {
 				r.absence = Absence(recorded)
@@ -81,9 +82,12 @@ func TestRelationOf(t *testing.T) {
 	record.Counts, record.Absent = []string{"primary", "a"}, []Absent{{Member: "b", State: Left}}
 	record.servers = map[string]string{"primary": "p", "a": "u"}
 	members[1].UUID = "v"
-	require.Equal(t, relation{counts: true, openedLast: true, answers: true, sameServer: true}, relationOf(record, &members[0], false))
-	require.Equal(t, relation{counts: true, answers: true, receives: true, has: true}, relationOf(record, &members[1], true))
-	require.Equal(t, relation{absence: Left, answers: true, receives: true, sameServer: true}, relationOf(record, &members[2], false))
+	require.Equal(t, relation{counts: true, openedLast: true, answers: true, sameServer: true},
+		relationOf(record, &members[0], false))
+	require.Equal(t, relation{counts: true, answers: true, receives: true, has: true},
+		relationOf(record, &members[1], true))
+	require.Equal(t, relation{absence: Left, answers: true, receives: true, sameServer: true},
+		relationOf(record, &members[2], false))
 	members[3].Problem = "it does not answer"
 	require.Equal(t, relation{sameServer: true}, relationOf(record, &members[3], false))
 }
@@ -103,7 +107,9 @@ func TestCandidate_Take(t *testing.T) {
 	for _, in := range []situation{{}, {unlisted: true}, {knowsAll: true}, {acceptLoss: true}, {true, true, true}} {
 		for _, has := range []bool{false, true} {
 			all := map[standing]*candidate{}
-			for _, standing := range []standing{bystander, counting, returning, unrecorded, formerPrimary, silent, replaced} {
+			for _, standing := range []standing{
+				bystander, counting, returning, unrecorded, formerPrimary, silent, replaced,
+			} {
 				c, reason := is(standing, has, in)
 				refused := (standing == silent || standing == replaced) && !in.knowsAll && !in.acceptLoss
 				require.Equal(t, refused, reason != "", "%v %v %+v: %s", standing, has, in, reason)
@@ -130,7 +136,8 @@ func TestCandidate_Take(t *testing.T) {
 				require.Equal(t, len(c.left) == 1, c.loss)
 				require.Equal(t, spare(has && c.loss), c.spare)
 			}
-			require.Equal(t, candidate{unlisted: all[bystander].unlisted, knowsAll: in.knowsAll, how: all[bystander].how}, *all[bystander])
+			untouched := candidate{unlisted: all[bystander].unlisted, knowsAll: in.knowsAll, how: all[bystander].how}
+			require.Equal(t, untouched, *all[bystander])
 		}
 	}
 	_, reason := is(silent, false, situation{})

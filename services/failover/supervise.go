@@ -9,9 +9,9 @@ import (
 	"interlock/internal/pause"
 )
 
-// Supervise looks after the cluster until the context ends: it opens a member where none is writable, takes over when the
-// primary is lost to it and to a replica, fences old primaries that come back, and lets strays follow. The first opening of
-// all is a person's. Any number of processes may supervise one cluster.
+// Supervise looks after the cluster until the context ends. It opens a member where none is writable, takes over when
+// both this supervisor and a replica have lost the primary, fences an old primary that comes back, and has stray
+// members follow. The very first opening is a person's. Any number of processes may supervise one cluster.
 func (sup *Supervisor) Supervise(ctx context.Context) error {
 	ticker := time.NewTicker(lookInterval)
 	defer ticker.Stop()
@@ -39,11 +39,12 @@ type supervision struct {
 	sup *Supervisor
 	// missed is how many looks in a row have missed the last primary.
 	missed int
-	// alarm is the last that was told, failure the last of an action, and failedOn the member that it was about.
+	// alarm is the last one that was told. failure is the last error of an action, and failedOn the member it was
+	// about.
 	alarm, failure, failedOn string
 }
 
-// tell logs what is wrong with the cluster when it changes; "" for nothing.
+// tell logs what is wrong with the cluster when that changes. "" means that nothing is.
 func (s *supervision) tell(alarm string) {
 	if alarm == s.alarm {
 		return
@@ -55,7 +56,8 @@ func (s *supervision) tell(alarm string) {
 	}
 }
 
-// act does what is to be done, and says how long to rest after it. The same failure is told once, and not with every try.
+// act does what is to be done, and returns how long to rest after it. It logs the same failure once, and not with every
+// try.
 func (s *supervision) act(ctx context.Context, next action) (rest time.Duration) {
 	if next.do == nil {
 		return 0
@@ -90,7 +92,8 @@ func (sup *Supervisor) start(ctx context.Context, i, writable int) error {
 	if err != nil {
 		return why(ctx, err)
 	}
-	if sup.startReceiver(members, writable, "").member == "" || !members[writable].Answers() || members[writable].ReadOnly || stale(members, writable) {
+	if sup.startReceiver(members, writable, "").member == "" || !members[writable].Answers() ||
+		members[writable].ReadOnly || stale(members, writable) {
 		return nil // things have changed meanwhile
 	}
 	if members[i].mute {
@@ -101,8 +104,8 @@ func (sup *Supervisor) start(ctx context.Context, i, writable int) error {
 	return why(ctx, a.sessions[i].exec(ctx, statementTimeout, "START REPLICA"))
 }
 
-// disconnect excludes a member once more that was excluded, and receives all the same: another replica then has what that one
-// alone may have acknowledged.
+// disconnect excludes a member again that was excluded and receives all the same. Another replica then has what that
+// one alone may have acknowledged.
 func (sup *Supervisor) disconnect(ctx context.Context, i int) error {
 	a, ctx, err := sup.begin(ctx)
 	if err != nil {

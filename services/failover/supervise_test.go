@@ -36,7 +36,8 @@ func TestLookAfter_HalfAListIsAnAlarm(t *testing.T) {
 	members[0].Source.Clients = 1 // b is away, and so no stranger
 	require.Contains(t, supervisorOf("primary", "a").lookAfter(members[:2], 0, "").alarm,
 		"b may hold an acknowledged order and is not in this supervisor's list")
-	members[0].Record.Counts, members[0].Record.Absent = []string{"primary", "a"}, []Absent{{Member: "b", State: Excluded}}
+	members[0].Record.Counts, members[0].Record.Absent = []string{"primary", "a"},
+		[]Absent{{Member: "b", State: Excluded}}
 	require.Equal(t, action{}, supervisorOf("primary", "a").lookAfter(members[:2], 0, ""))
 }
 
@@ -63,7 +64,8 @@ func TestLookAfter_WhatFailsKeepsNobodyElseWaiting(t *testing.T) {
 	next = supervisor.lookAfter(members, 0, "")
 	require.Equal(t, []string{"fence", "c"}, []string{next.name, next.member}, "before anything else")
 	next = supervisor.lookAfter(members, 0, "c")
-	require.Equal(t, []string{"join", "a"}, []string{next.name, next.member}, "a fence that fails keeps nobody waiting either")
+	require.Equal(t, []string{"join", "a"}, []string{next.name, next.member},
+		"a fence that fails keeps nobody waiting either")
 	members[1].Receiver = members[2].Receiver
 	require.Equal(t, "fence", supervisor.lookAfter(members, 0, "c").name, "nobody else needs anything")
 }
@@ -136,7 +138,8 @@ func TestSoleSource(t *testing.T) {
 func TestLookAfter_StrangersThatAcknowledge(t *testing.T) {
 	members := cluster("a", "b")
 	members[0].Source.Clients = 3
-	require.Contains(t, supervisorOf("primary", "a", "b").lookAfter(members, 0, "").alarm, "1 replicas acknowledge commits of primary and are not among the supervisor's members")
+	require.Contains(t, supervisorOf("primary", "a", "b").lookAfter(members, 0, "").alarm,
+		"1 replicas acknowledge commits of primary and are not among the supervisor's members")
 }
 
 func TestLookAfter_AnotherServerUnderTheNameJoins(t *testing.T) {
@@ -159,7 +162,7 @@ func TestLookAfter_WrongSettingsAreAnAlarm(t *testing.T) {
 	require.Contains(t, supervisor.lookAfter(members, 0, "").alarm, "the settings of primary break a promise")
 }
 
-// A writable member that nobody follows gets somebody: whoever counts rather than whoever does not, and nobody who was put out.
+// A writable member without a follower gets one. One that counts is preferred, and an excluded one is not taken.
 func TestDecide_WhoIsAloneGetsAFollower(t *testing.T) {
 	supervisor, members, missed := supervisorOf("primary", "a", "b"), cluster("a", "b"), 0
 	members[0].Source.Clients = 0

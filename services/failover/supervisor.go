@@ -19,7 +19,7 @@ type Supervisor struct {
 	database string
 	members  []endpoint
 	readers  []*sql.DB // for looking without the locks
-	// rebuilding waits for the members that this process is rebuilding, and underway names them.
+	// rebuilding waits for the members that this process is rebuilding. underway has their names.
 	rebuilding sync.WaitGroup
 	mu         sync.Mutex
 	underway   map[string]bool
@@ -40,7 +40,9 @@ func New(o Options) (*Supervisor, error) {
 	if o.Who == "" {
 		o.Who = "somebody"
 	}
-	sup := &Supervisor{options: o, log: o.Log, database: members[0].config.DBName, members: members, underway: map[string]bool{}}
+	sup := &Supervisor{
+		options: o, log: o.Log, database: members[0].config.DBName, members: members, underway: map[string]bool{},
+	}
 	for _, m := range members {
 		connector, err := m.connector()
 		if err != nil {
@@ -66,7 +68,7 @@ func (sup *Supervisor) Close() error {
 // majority is how many members' locks make an attempt.
 func (sup *Supervisor) majority() int { return len(sup.members)/2 + 1 }
 
-// look reads every member side by side, each for so long at most. A member that does not answer has a Problem.
+// look reads every member side by side, each within a limit. A member that does not answer has a Problem.
 func (sup *Supervisor) look(ctx context.Context, limit time.Duration) []Member {
 	members := make([]Member, len(sup.members))
 	var all sync.WaitGroup

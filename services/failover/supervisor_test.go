@@ -65,7 +65,8 @@ func (b *bed) kill(i int) {
 	require.NoError(b, err)
 }
 
-// revive starts a member until the supervisor has nothing to say: one that was rebuilt ends, and nobody else here starts it.
+// revive starts a member until the supervisor has nothing to say. One that was rebuilt ends, and nothing else here
+// starts it again.
 func (b *bed) revive(i int) {
 	b.Helper()
 	b.eventually(func() bool {
@@ -289,8 +290,8 @@ func TestOpen(t *testing.T) {
 	})
 }
 
-// halfAList has a supervisor that was not told of a member which may hold an acknowledged order: it opens and promotes
-// nobody, until a supervisor with the whole list has put that member out.
+// halfAList has a supervisor that was not told of a member which may hold an acknowledged order. It opens and promotes
+// no member, until a supervisor with the whole list has excluded that one.
 func (b *bed) halfAList() {
 	o := b.members.SupervisorOptions(b.log())
 	o.Members = o.Members[:2]
@@ -316,13 +317,14 @@ func (b *bed) halfAList() {
 	b.well("all follow")
 
 	require.NoError(b, b.supervisor.Exclude(b.Context(), b.name(2), "it moves", false))
-	b.eventually(func() bool { return short.Status(b.Context()).OK }, "nothing is missing, once the primary has noticed that it left")
+	b.eventually(func() bool { return short.Status(b.Context()).OK },
+		"nothing is missing, once the primary has noticed that it left")
 	require.NoError(b, b.supervisor.Include(b.Context(), b.name(2)))
 	b.well("included")
 }
 
-// twoWritable opens a second member behind everybody's back, with the epoch that all have: it is nobody's primary, and the
-// first one is none any more. A supervisor says so, and does not choose.
+// twoWritable makes a second member writable by hand, with the epoch that all have. Neither is the primary then. A
+// supervisor says so, and does not choose.
 func (b *bed) twoWritable() {
 	set := func(statements ...string) {
 		for _, s := range statements {
@@ -330,7 +332,8 @@ func (b *bed) twoWritable() {
 			require.NoError(b, err)
 		}
 	}
-	set("SET GLOBAL rpl_semi_sync_source_enabled = ON", "SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF")
+	set("SET GLOBAL rpl_semi_sync_source_enabled = ON", "SET GLOBAL super_read_only = OFF",
+		"SET GLOBAL read_only = OFF")
 	s := b.supervisor.Status(b.Context())
 	require.False(b, s.OK)
 	require.Empty(b, s.Primary)
@@ -341,7 +344,8 @@ func (b *bed) twoWritable() {
 	require.ErrorContains(b, err, "is writable: a second primary would be opened beside it")
 	stop := b.supervise()
 	const readOnly = "SELECT @@GLOBAL.read_only"
-	require.Never(b, func() bool { return b.ask(0, readOnly)+b.ask(1, readOnly) != "00" }, 2*time.Second, 100*time.Millisecond)
+	require.Never(b, func() bool { return b.ask(0, readOnly)+b.ask(1, readOnly) != "00" }, 2*time.Second,
+		100*time.Millisecond)
 	stop()
 	set("SET GLOBAL read_only = ON", "SET GLOBAL rpl_semi_sync_source_enabled = OFF", "SET GLOBAL super_read_only = ON")
 	b.well("one is left")
@@ -391,7 +395,9 @@ func TestOpen_RefusesWhoeverLacksSomething(t *testing.T) {
 func (b *bed) stray(i int, name string) {
 	b.Helper()
 	db := b.root(i)
-	for _, s := range []string{"SET GLOBAL super_read_only = OFF", "CREATE DATABASE " + name, "SET GLOBAL super_read_only = ON"} {
+	for _, s := range []string{
+		"SET GLOBAL super_read_only = OFF", "CREATE DATABASE " + name, "SET GLOBAL super_read_only = ON",
+	} {
 		_, err := db.ExecContext(b.Context(), s)
 		require.NoError(b, err)
 	}
@@ -430,7 +436,8 @@ func TestFailover_AfterAKillWithCommitsWaiting(t *testing.T) {
 	b.has(i, sold)
 	require.NoError(t, b.sell(i, 1))
 	require.Equal(t, int64(2), b.supervisor.Status(t.Context()).Epoch)
-	b.eventually(func() bool { return b.ask(3-i, "SELECT COUNT(*) FROM interlock.sold WHERE seat = 1") == "1" }, "the other follows")
+	b.eventually(func() bool { return b.ask(3-i, "SELECT COUNT(*) FROM interlock.sold WHERE seat = 1") == "1" },
+		"the other follows")
 
 	// It comes back read-only, and follows.
 	b.revive(0)
@@ -449,7 +456,7 @@ func TestNew_WhatItRefuses(t *testing.T) {
 		"one given twice":   {[]string{"g@tcp(a:3306)/x", "g@tcp(a)/x"}, "given twice"},
 		"no database":       {[]string{"g@tcp(a:3306)/", "g@tcp(b:3306)/x"}, "database"},
 		"another database":  {[]string{"g@tcp(a:3306)/x", "g@tcp(b:3306)/y"}, "the same database"},
-		"a character set":   {[]string{"g@tcp(a:3306)/x?charset=gbk", "g@tcp(b:3306)/x"}, "\"charset\" may not be given"},
+		"a character set":   {[]string{"g@tcp(a:3306)/x?charset=gbk", "g@tcp(b:3306)/x"}, `"charset" may not be given`},
 		"no reachable name": {[]string{"g@unix(/tmp/a)/x", "g@tcp(b:3306)/x"}, "TCP address"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -34,16 +34,19 @@ func (b *bed) frozen(old *sql.DB) {
 	stopSupervisor := b.supervise()
 	// A look that is under way already would be one of those that miss the primary, before a replica can have.
 	b.eventually(func() bool {
-		return b.ask(0, "SELECT COUNT(*) FROM performance_schema.processlist WHERE USER = 'failover' AND COMMAND = 'Sleep'") != "0"
+		return b.ask(0, "SELECT COUNT(*) FROM performance_schema.processlist "+
+			"WHERE USER = 'failover' AND COMMAND = 'Sleep'") != "0"
 	}, "the supervisor has looked")
 	require.NoError(t, b.sell(0, 1))
 	frozen := time.Now()
 	require.NoError(t, b.members.Servers[0].Signal(syscall.SIGSTOP))
 	// As servers look: a supervisor's status would wait for the frozen one each time.
-	b.eventually(func() bool { _, err := sqlledger.Find(t.Context(), b.serverDSNs()); return err == nil }, "another primary")
+	b.eventually(func() bool { _, err := sqlledger.Find(t.Context(), b.serverDSNs()); return err == nil },
+		"another primary")
 	took := time.Since(frozen)
 	t.Logf("another primary after %v", took)
-	require.Less(t, took, 6*time.Second, "before the receivers wait for an answer to a new connection, and cannot be stopped")
+	require.Less(t, took, 6*time.Second,
+		"before the receivers wait for an answer to a new connection, and cannot be stopped")
 	stopSupervisor()
 
 	require.NoError(t, b.members.Servers[0].Signal(syscall.SIGCONT))
@@ -55,7 +58,8 @@ func (b *bed) frozen(old *sql.DB) {
 		answered <- err
 	}()
 	b.eventually(func() bool {
-		return b.ask(0, "SELECT VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME = 'Rpl_semi_sync_source_wait_sessions'") == "1"
+		return b.ask(0, "SELECT VARIABLE_VALUE FROM performance_schema.global_status "+
+			"WHERE VARIABLE_NAME = 'Rpl_semi_sync_source_wait_sessions'") == "1"
 	}, "a commit waits on the old primary")
 	found, err := sqlledger.Find(t.Context(), b.serverDSNs())
 	require.NoError(t, err)
@@ -63,7 +67,7 @@ func (b *bed) frozen(old *sql.DB) {
 
 	b.supervise()
 	require.ErrorContains(t, <-answered, "invalid connection", "it is hung up on, and never told OK")
-	// It has a history of its own now, is rebuilt, and ends, since nobody here restarts it.
+	// It has a history of its own now. It is rebuilt, and ends, since nothing here starts it again.
 	<-b.members.Servers[0].Done()
 	require.NoError(t, b.members.Servers[0].Start(t.Context()))
 	b.eventually(func() bool { return b.supervisor.Status(t.Context()).OK }, "rebuilt, it follows")
@@ -78,13 +82,15 @@ func TestFailover_RefusesWhatMayLoseAnOrder(t *testing.T) {
 
 	// One replica is away: it may be the only one that acknowledged something.
 	require.NoError(t, b.members.Servers[4].Kill())
-	require.ErrorContains(t, b.supervisor.Exclude(t.Context(), b.name(4), "", false), "nobody knows whether it still receives")
+	require.ErrorContains(t, b.supervisor.Exclude(t.Context(), b.name(4), "", false),
+		"nobody knows whether it still receives")
 	require.NoError(t, b.members.Servers[0].Kill())
 	_, err := b.supervisor.Open(t.Context(), failover.OpenOptions{})
 	require.ErrorContains(t, err, b.name(4)+" does not answer and may hold an acknowledged order")
 	for i := 1; i <= 3; i++ {
 		b.protected(i)
-		require.Equal(t, "CONNECTING", b.ask(i, "SELECT SERVICE_STATE FROM performance_schema.replication_connection_status"), "as before")
+		require.Equal(t, "CONNECTING",
+			b.ask(i, "SELECT SERVICE_STATE FROM performance_schema.replication_connection_status"), "as before")
 	}
 
 	// The primary is back, and has all that the silent replica can have.
@@ -122,14 +128,15 @@ func TestFailover_RefusesWhatMayLoseAnOrder(t *testing.T) {
 	b.has(4, []int{1, 2})
 
 	// With the primary and a replica gone for good, a person may accept the loss, and versions jump.
-	b.do(heir, "INSERT INTO runs (id, train_number, train_id, service_date, sale_opens_at, closes_before_seconds, status, reason, "+
-		"version, touched_at, publication) VALUES ('T12@2019-10-12', 'T12', 't', '2019-10-12', 0, 300, 'ON_SALE', '', 105, 0, 1)")
+	b.do(heir, "INSERT INTO runs (id, train_number, train_id, service_date, sale_opens_at, closes_before_seconds, "+
+		"status, reason, version, touched_at, publication) "+
+		"VALUES ('T12@2019-10-12', 'T12', 't', '2019-10-12', 0, 300, 'ON_SALE', '', 105, 0, 1)")
 	require.NoError(t, b.members.Servers[4].Kill())
 	require.NoError(t, b.members.Servers[heir].Kill())
 	_, err = b.supervisor.Open(t.Context(), failover.OpenOptions{})
 	require.ErrorContains(t, err, "may hold an acknowledged order")
 
-	// Where they do not jump, nothing is opened, and nobody else opens it either.
+	// Where they do not jump, nothing is opened, by another supervisor neither.
 	options := b.members.SupervisorOptions(slog.New(slog.DiscardHandler))
 	options.JumpVersions = func(context.Context, string) error { return errors.New("no room") }
 	clumsy, err := failover.New(options)
@@ -145,13 +152,14 @@ func TestFailover_RefusesWhatMayLoseAnOrder(t *testing.T) {
 	require.True(t, opening.Loss)
 	require.Equal(t, "1000105", b.ask(b.index(opening.Primary), "SELECT version FROM interlock.runs"))
 
-	// What they may have that was given up cannot be told from what comes now: they are rebuilt, whatever they seem to have.
+	// What they may have that was given up cannot be told from what comes now. So they are rebuilt, whatever they seem
+	// to have.
 	now := b.index(opening.Primary)
 	b.do(now, "DELETE FROM runs")
 	stop = b.supervise()
 	for _, lost := range []int{4, heir} {
 		require.NoError(t, b.members.Servers[lost].Start(t.Context()))
-		<-b.members.Servers[lost].Done() // rebuilt, it ends, since nobody here restarts it
+		<-b.members.Servers[lost].Done() // rebuilt, it ends, since nothing here restarts it
 		require.NoError(t, b.members.Servers[lost].Start(t.Context()))
 	}
 	b.well("all follow")
@@ -159,15 +167,17 @@ func TestFailover_RefusesWhatMayLoseAnOrder(t *testing.T) {
 	require.Empty(t, b.supervisor.Status(t.Context()).Members[now].Record.Absent)
 }
 
-// Who was put out, and receives all the same, may be the only one that acknowledged an order; who was put out and cannot even
-// be read keeps nobody from taking over.
+// An excluded member that receives all the same may be the only one that acknowledged an order. One that cannot even be
+// read must not keep a failover from happening.
 func TestFailover_WhoWasPutOut(t *testing.T) {
 	b := openBed(t, 4)
 	b.well("all follow")
 	require.NoError(t, b.supervisor.Exclude(t.Context(), b.name(3), "a new disk", false))
 	login := b.members.SupervisorOptions(b.log()).Replication
-	b.do(3, fmt.Sprintf("CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = %d, SOURCE_USER = '%s', SOURCE_PASSWORD = '%s', "+
-		"SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1", b.members.Servers[0].Port(), login.User, login.Password), "START REPLICA")
+	b.do(3, fmt.Sprintf("CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = %d, "+
+		"SOURCE_USER = '%s', SOURCE_PASSWORD = '%s', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1",
+		b.members.Servers[0].Port(), login.User, login.Password),
+		"START REPLICA")
 	b.eventually(func() bool {
 		return b.ask(3, "SELECT SERVICE_STATE FROM performance_schema.replication_connection_status") == "ON"
 	}, "it receives")
@@ -184,7 +194,8 @@ func TestFailover_WhoWasPutOut(t *testing.T) {
 	b.well("it is put out again, and the others have what it has")
 	stop()
 	b.has(1, []int{1})
-	require.Empty(t, b.ask(3, "SELECT COALESCE(MAX(HOST), '') FROM performance_schema.replication_connection_configuration"))
+	require.Empty(t, b.ask(3, "SELECT COALESCE(MAX(HOST), '') FROM "+
+		"performance_schema.replication_connection_configuration"))
 
 	primary := b.index(b.primary())
 	b.do(3, "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1' FOR CHANNEL 'another'")
@@ -200,7 +211,8 @@ func TestSupervisors_OneActs(t *testing.T) {
 	}
 	require.NoError(t, b.members.Servers[0].Kill())
 	b.eventually(func() bool { return b.primary() != "" }, "another primary")
-	require.Never(t, func() bool { return b.supervisor.Status(t.Context()).Epoch > 2 }, 5*time.Second, 200*time.Millisecond)
+	require.Never(t, func() bool { return b.supervisor.Status(t.Context()).Epoch > 2 }, 5*time.Second,
+		200*time.Millisecond)
 	require.Equal(t, int64(2), b.supervisor.Status(t.Context()).Epoch, "taken over once")
 }
 
@@ -230,8 +242,8 @@ func TestOpen_NobodyLeftToAcknowledge(t *testing.T) {
 	require.NoError(t, b.sell(0, 1))
 }
 
-// A supervisor whose barrier commit nobody acknowledges hangs up, and its session on the member keeps the lock. The next one ends
-// it, once it is certain that nobody waits for it, and goes on.
+// A supervisor whose barrier commit gets no acknowledgement hangs up, and its session on the member keeps the lock. The
+// next supervisor ends that session once it is certain that its supervisor is gone, and goes on.
 func TestSupervisor_ThatLeftItsLockBehind(t *testing.T) {
 	b := openBed(t, 3)
 	for i := 1; i <= 2; i++ {
@@ -252,7 +264,8 @@ func TestSupervisor_ThatLeftItsLockBehind(t *testing.T) {
 
 	_, err = b.supervisor.Open(t.Context(), failover.OpenOptions{})
 	require.ErrorContains(t, err, "another supervisor is at work", "it may be alive still")
-	b.eventually(func() bool { _, err := b.supervisor.Open(t.Context(), failover.OpenOptions{}); return err == nil }, "it was not")
+	b.eventually(func() bool { _, err := b.supervisor.Open(t.Context(), failover.OpenOptions{}); return err == nil },
+		"it was not")
 	require.NoError(t, b.sell(b.index(b.primary()), 2))
 }
 
@@ -274,7 +287,8 @@ func TestSupervisor_ThatIsCutOff(t *testing.T) {
 	require.NoError(t, b.sell(0, 1))
 	promoted := make(chan error, 1)
 	go func() { _, err := supervisor.Promote(ctx, b.name(2)); promoted <- err }()
-	b.eventually(func() bool { return b.ask(0, "SELECT COALESCE(IS_USED_LOCK('interlock_failover'), 0)") != "0" }, "at work")
+	b.eventually(func() bool { return b.ask(0, "SELECT COALESCE(IS_USED_LOCK('interlock_failover'), 0)") != "0" },
+		"at work")
 	require.Never(t, func() bool { return b.ask(1, "SELECT COALESCE(IS_USED_LOCK('interlock_failover'), 0)") == "0" },
 		5*time.Second, 100*time.Millisecond, "longer than an idle connection would live")
 	b.kill(1)

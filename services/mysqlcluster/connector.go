@@ -19,9 +19,9 @@ func WithoutDatabase(c *mysql.Config) *mysql.Config {
 	return c
 }
 
-// Connector makes connections whose text is read in the one way. It asks each new one, which is a round trip for a
-// connection and none for a statement; problem says what of the answer is wrong, and Connect then fails with UNAVAILABLE
-// and those words, which name no address.
+// Connector makes connections whose text is read in the one way. It asks each new connection how it reads text, which
+// costs a round trip for a connection and none for a statement. problem says what is wrong with the answer; "" for
+// nothing. Connect then fails with UNAVAILABLE and those words, which name no address.
 func Connector(c *mysql.Config, problem func(*Text) string) (driver.Connector, error) {
 	c = c.Clone()
 	c.Params = maps.Clone(c.Params)

@@ -9,7 +9,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// parameters are all that a data source name may have. They say how to reach a server and how to log in, and nothing about
+// parameters are all that a data source name may have. They say how to reach a server and how to log in. None changes
 // what a statement means or an answer holds. System variables are not among them: the driver puts their values into a
 // statement as they are.
 var parameters = []string{
@@ -24,8 +24,8 @@ var parameters = []string{
 	"writeTimeout",
 }
 
-// Parse reads a data source name as go-sql-driver does, and refuses every parameter that is not one of a few. Its errors
-// name a parameter, never a value.
+// Parse reads a data source name as go-sql-driver does. It refuses every parameter but a few. Its errors name a
+// parameter, never a value.
 func Parse(dsn string) (*mysql.Config, error) {
 	if err := checkParameters(dsn); err != nil {
 		return nil, err
@@ -39,8 +39,8 @@ func Parse(dsn string) (*mysql.Config, error) {
 	return c, nil
 }
 
-// checkParameters comes before the driver has read the name: it panics at one parameter, and sets others aside without
-// a word.
+// checkParameters comes before the driver has read the name: the driver panics at one parameter, and ignores others
+// silently.
 func checkParameters(dsn string) error {
 	_, query, _ := strings.Cut(dsn[strings.LastIndexByte(dsn, '/')+1:], "?")
 	for parameter := range strings.SplitSeq(query, "&") {
@@ -50,8 +50,9 @@ func checkParameters(dsn string) error {
 		case !found:
 			return errors.New("a parameter has no value")
 		case !slices.Contains(parameters, name):
-			return fmt.Errorf("the parameter %q may not be given: text is always utf8mb4, and what else a session is set to "+
-				"is not for the data source name to choose. These may be: %s", name, strings.Join(parameters, ", "))
+			return fmt.Errorf("the parameter %q may not be given: text is always utf8mb4, and what else a session is "+
+				"set to is not for the data source name to choose. These may be: %s",
+				name, strings.Join(parameters, ", "))
 		}
 	}
 	return nil

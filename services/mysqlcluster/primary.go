@@ -6,7 +6,7 @@ import (
 	"interlock/services/rail"
 )
 
-// Member is what one member of the ledger's cluster says of itself that decides whether it may be sold on.
+// Member is what a member of the ledger's cluster says of itself, as far as that decides whether it may be sold on.
 type Member struct {
 	// Name is its address.
 	Name string
@@ -14,18 +14,19 @@ type Member struct {
 	Answers bool
 	// Writable members are not read-only.
 	Writable bool
-	// SemiSync tells that its commits wait for a replica, and that it has not fallen back; Replicas is how many are
+	// SemiSync tells that its commits wait for a replica, and that this has not fallen back. Replicas is how many are
 	// connected that acknowledge.
 	SemiSync bool
 	Replicas int64
-	// Epoch is the cluster's epoch as this member has it, Opened the name of the member that was opened with it. 0: never.
+	// Epoch is the cluster's epoch as this member has it; 0: it was never opened. Opened is the name of the member that
+	// was opened with that epoch.
 	Epoch  int64
 	Opened string
 }
 
-// Primary is the index of the one member that may be sold on: writable, semi-synchronous with a replica connected, and of
-// the highest epoch that anybody knows. Where there is none it is -1 and an UNAVAILABLE error that says why; two writable
-// members with one epoch are nobody's primary, and ErrTwoPrimaries.
+// Primary is the index of the one member that may be sold on: writable, semi-synchronous with a replica connected, and
+// of the highest epoch that any member has. Where there is none it is -1, and an UNAVAILABLE error that says why. Two
+// writable members with one epoch are ErrTwoPrimaries: neither is the primary.
 func Primary(members []Member) (int, error) {
 	none := func(format string, args ...any) (int, error) {
 		return -1, rail.Refuse(rail.Unavailable, format, args...)
@@ -59,7 +60,7 @@ func Primary(members []Member) (int, error) {
 	}
 	chosen := members[best]
 	for _, m := range members {
-		// An epoch that a member gave itself, and that nobody has acknowledged, is no news; one that it received is.
+		// An epoch that a member gave itself, without an acknowledgement, is no news. One that it received is.
 		if m.Answers && m.Epoch > chosen.Epoch && (m.Writable || m.Opened != m.Name) {
 			return none("the writable member %s has the epoch %d, and %s knows of %d: %s was opened later",
 				chosen.Name, chosen.Epoch, m.Name, m.Epoch, m.Opened)
@@ -74,6 +75,6 @@ func Primary(members []Member) (int, error) {
 	return best, nil
 }
 
-// ErrTwoPrimaries says that two members of the cluster are writable with one epoch. An order that the one has acknowledged may be
-// unknown to the other, so nothing is sold on either until a person has decided.
+// ErrTwoPrimaries says that two members of the cluster are writable with one epoch. The one may not know an order that
+// the other has acknowledged, so nothing is sold on either until a person has decided.
 var ErrTwoPrimaries = errors.New("two members of the cluster are writable")

@@ -13,9 +13,9 @@ type Querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// EachRow runs a query and calls scan once per row, all within a limit. It returns the first error: of the query, of scan,
-// of rows that broke off, or of closing them. Once the limit is over, the error is context.DeadlineExceeded as well,
-// whatever the driver made of it.
+// EachRow runs a query and calls scan once per row, all within a limit. It returns the first error: of the query, of
+// scan, of rows that broke off, or of closing them. Once the limit is over, the error is context.DeadlineExceeded as
+// well, since drivers do not always say so.
 func EachRow(
 	ctx context.Context, on Querier, limit time.Duration, query string, args []any, scan func(*sql.Rows) error,
 ) (err error) {

@@ -16,8 +16,8 @@ const (
 	MariaDBSemiSync = "rpl_semi_sync_master_"
 )
 
-// minSemiSyncTimeout is what passes for "never falls back to asynchronous": longer than anybody leaves a primary without a
-// replica.
+// minSemiSyncTimeout is what passes for "never falls back to asynchronous": longer than anybody leaves a primary
+// without a replica.
 const minSemiSyncTimeout = 24 * time.Hour
 
 // SemiSync is what a server says of its semi-synchronous replication as a primary. All is zero on a server that has not
@@ -27,8 +27,8 @@ type SemiSync struct {
 	Enabled, Active bool
 	// AfterSync tells that a commit becomes visible only once a replica has acknowledged it.
 	AfterSync bool
-	// Timeout is how long a commit waits before replication falls back to asynchronous, ten days at most. WaitsAlone tells
-	// that a commit waits as long where no replica is connected.
+	// Timeout is how long a commit waits before replication falls back to asynchronous, ten days at most. WaitsAlone
+	// tells that a commit waits as long where no replica is connected.
 	Timeout    time.Duration
 	WaitsAlone bool
 	// Count is how many replicas must acknowledge a commit; 0 on MariaDB, where it is always one.
@@ -37,8 +37,8 @@ type SemiSync struct {
 	Replicas, Waiting int64
 	// Acknowledged and Unacknowledged count commits since the server started.
 	Acknowledged, Unacknowledged int64
-	// Offs is how often replication was switched off since the server started, in whatever way. While it stays the same, and
-	// replication active, every commit was acknowledged before it was answered.
+	// Offs is how often replication was switched off since the server started, by a statement or by a fallback. While
+	// it stays the same, and replication is active, every commit was acknowledged before it was answered.
 	Offs int64
 }
 

@@ -10,7 +10,8 @@ import (
 
 // whole is what a primary says that never answers a commit without a replica.
 var whole = map[string]string{
-	"enabled": "ON", "status": "ON", "wait_point": "AFTER_SYNC", "timeout": "18446744073709551615", "wait_no_replica": "ON",
+	"enabled": "ON", "status": "ON", "wait_point": "AFTER_SYNC", "timeout": "18446744073709551615",
+	"wait_no_replica":        "ON",
 	"wait_for_replica_count": "1", "clients": "2", "wait_sessions": "3", "yes_tx": "4", "no_tx": "5", "no_times": "6",
 	"trace_level": "32", "net_wait_time": "a word that nobody reads",
 }
@@ -33,7 +34,9 @@ func TestSemiSync_Set(t *testing.T) {
 		Replicas: 2, Waiting: 3, Acknowledged: 4, Unacknowledged: 5, Offs: 6,
 	}, said(t, "", ""))
 	require.Equal(t, 250*time.Millisecond, func() time.Duration { s := said(t, "timeout", "250"); return s.Timeout }())
-	for _, number := range []string{"timeout", "wait_for_replica_count", "clients", "wait_sessions", "yes_tx", "no_tx", "no_times"} {
+	for _, number := range []string{
+		"timeout", "wait_for_replica_count", "clients", "wait_sessions", "yes_tx", "no_tx", "no_times",
+	} {
 		var s SemiSync
 		require.ErrorContains(t, s.set(number, "many"), number)
 	}

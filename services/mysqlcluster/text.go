@@ -13,8 +13,8 @@ const (
 	sqlMode      = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
 )
 
-// session are the variables that make it so, and have times be UTC. They go out with all others of a new connection, in one
-// statement.
+// session are the variables that make it so, and have times be UTC. They go out with all others of a new connection, in
+// one statement.
 var session = map[string]string{
 	"character_set_client":  characterSet,
 	"character_set_results": characterSet,
@@ -66,20 +66,23 @@ func (t *Text) SessionProblem() string {
 	return ""
 }
 
-// unsafeCharacterSets have characters of several bytes with a quote or a backslash among them, or have another character in
-// the place of one of the two.
-var unsafeCharacterSets = []string{"big5", "cp932", "gb18030", "gbk", "sjis", "swe7", "ucs2", "utf16", "utf16le", "utf32"}
+// unsafeCharacterSets have characters of several bytes of which one is a quote or a backslash, or another character in
+// the place of one of these.
+var unsafeCharacterSets = []string{
+	"big5", "cp932", "gb18030", "gbk", "sjis", "swe7", "ucs2", "utf16", "utf16le", "utf32",
+}
 
-// harmlessModes are the SQL modes that say which data is taken, and leave the text of a statement as it is. Every other mode
-// is one that changes how text is read, or one that nobody has looked at.
+// harmlessModes are the SQL modes that say which data is accepted, and leave the text of a statement as it is. Every
+// other mode changes how text is read, or is not known here.
 var harmlessModes = []string{
-	"ALLOW_INVALID_DATES", "ERROR_FOR_DIVISION_BY_ZERO", "NO_AUTO_CREATE_USER", "NO_AUTO_VALUE_ON_ZERO", "NO_DIR_IN_CREATE",
+	"ALLOW_INVALID_DATES", "ERROR_FOR_DIVISION_BY_ZERO", "NO_AUTO_CREATE_USER", "NO_AUTO_VALUE_ON_ZERO",
+	"NO_DIR_IN_CREATE",
 	"NO_ENGINE_SUBSTITUTION", "NO_UNSIGNED_SUBTRACTION", "NO_ZERO_DATE", "NO_ZERO_IN_DATE", "ONLY_FULL_GROUP_BY",
 	"STRICT_ALL_TABLES", "STRICT_TRANS_TABLES", "TIME_TRUNCATE_FRACTIONAL", "TRADITIONAL",
 }
 
-// ServerProblem says which setting of the server itself changes how text is read; "" where none does. Sessions are set
-// otherwise, but a proxy that goes on with another connection behind one of ours may forget that.
+// ServerProblem says which setting of the server itself changes how text is read; "" where none does. Our sessions are
+// set otherwise. But a proxy that goes on with another connection behind one of ours may forget that.
 func (t *Text) ServerProblem() string {
 	if slices.Contains(unsafeCharacterSets, t.globalClient) {
 		return fmt.Sprintf("the database server's own character_set_client is %s, in which a letter may hold a quote: "+
