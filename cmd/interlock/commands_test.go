@@ -158,10 +158,10 @@ func TestCommands_Small(t *testing.T) {
 	require.Equal(t, exitCouldNotSee, code)
 }
 
-// Whatever a setting may have a secret in, `interlock config` does not show it.
+// `interlock config` shows no secret of any setting.
 func TestCommands_ConfigHidesSecrets(t *testing.T) {
 	const secret = "topsecret"
-	// Names, numbers and places: these have no secret, and are shown as they are.
+	// These have no secret, and are shown as they are.
 	plain := map[string]bool{
 		"Listen": true, "Hosts": true, "AllowedOrigins": true, "TrustedProxies": true, "OIDCClients": true,
 		"Data":            true,
@@ -221,7 +221,7 @@ func TestVerify_MakesNothing(t *testing.T) {
 	could("rebuild")
 	require.NoDirExists(t, folder)
 
-	// A ledger without its schema, as an older version or half an upgrade would leave it, is not brought up to date.
+	// These commands do not bring a ledger up to date that an older version or half an upgrade has left.
 	require.NoError(t, os.Mkdir(folder, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, ledgerFile), nil, 0o600))
 	require.Contains(t, could("verify", "--json"), "there is no key")
@@ -318,7 +318,7 @@ func TestServer_PlaygroundInABrowser(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 }
 
-// missing skips a test, or fails it where everything is known to be installed.
+// missing skips a test, or fails it where everything has to be installed.
 func missing(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("INTERLOCK_REQUIRE_SERVERS") == "1" {

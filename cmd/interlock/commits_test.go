@@ -30,7 +30,7 @@ func TestCommitsCheck_UnreadyWhileCommitsHang(t *testing.T) {
 	stats.Probing = false
 	require.True(t, ready(), "a probe was acknowledged")
 
-	// Unready servers get no buyers: what nobody probes any more must be tried again.
+	// An unready server gets no buyers, who would probe. So it must become ready again by itself.
 	stats.UnknownCommits, stats.Probing = 20, true
 	require.False(t, ready())
 	now = now.Add(silence - time.Millisecond)

@@ -54,7 +54,7 @@ func (r *running) publishTrains(t testing.TB, n int) {
 	}
 }
 
-// serve asks the gateway without a network, and is what it answers.
+// serve sends a request to the gateway without a network, and returns its response.
 func (r *running) serve(t testing.TB, token, query string, variables map[string]any) string {
 	t.Helper()
 	return r.serveOperation(t, token, query, "", variables)
@@ -75,7 +75,7 @@ func (r *running) serveOperation(t testing.TB, token, query, name string, variab
 	return recorder.Body.String()
 }
 
-// BenchmarkSearchAnswer is what a usual search takes from the door to the door, but for the network.
+// BenchmarkSearchAnswer measures a usual search within the server, without the network.
 func BenchmarkSearchAnswer(b *testing.B) {
 	r := start(b, embeddedSettings(b))
 	r.publishT12(b)
@@ -89,7 +89,7 @@ func BenchmarkSearchAnswer(b *testing.B) {
 	b.ReportMetric(float64(processorTime(b)-before)/float64(b.N), "cpu-ns/op")
 }
 
-// processorTime is what this process has used: neighbours on the machine do not add to it.
+// processorTime is how long this process has used processors. Other processes do not count.
 func processorTime(t testing.TB) time.Duration {
 	t.Helper()
 	var usage syscall.Rusage
@@ -106,7 +106,7 @@ func (a *answer) codes() []string {
 	return all
 }
 
-// limitCodes are what is said of a document that is too much.
+// limitCodes are the codes of the limits for documents.
 var limitCodes = []string{
 	"DEPTH_LIMIT_EXCEEDED", "COMPLEXITY_LIMIT_EXCEEDED", "ANSWER_TOO_LARGE", "OVERLOADED", "GRAPHQL_PARSE_FAILED",
 	"GRAPHQL_VALIDATION_FAILED",
@@ -137,7 +137,7 @@ func documented(t *testing.T) map[string]string {
 	for _, page := range append(pages, "../../README.md") {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
-		// What the shell puts in, in place of what it is told to.
+		// What the shell would put in.
 		plain := variable.ReplaceAllString(strings.ReplaceAll(string(text), `'"$DAY"'`, day()), "VALUE")
 		plain = strings.ReplaceAll(plain, "'$DAY'", day())
 		for i, found := range quoted.FindAllStringSubmatch(plain, -1) {
@@ -151,7 +151,7 @@ func documented(t *testing.T) map[string]string {
 	return all
 }
 
-// Everything that is shown to people passes the limits.
+// Every operation that documentation shows passes the limits.
 func TestCost_WhatIsDocumentedPasses(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	r.publishT12(t)
@@ -183,7 +183,7 @@ func TestCost_WhatIsDocumentedPasses(t *testing.T) {
 	}
 }
 
-// place buys seats for a party on the first of publishTrains' trains, and is the order's id.
+// place buys seats for a party on the first of publishTrains' trains, and returns the order's id.
 func (r *running) place(t *testing.T, party int) string {
 	t.Helper()
 	var passengers []any
@@ -205,7 +205,7 @@ func tickets(order string, levels int) string {
 		"}}", levels-1) + "}}"
 }
 
-// memory is what the Go runtime holds of the machine's memory: heap, stacks and what goes with them.
+// memory is how many bytes of the machine's memory the Go runtime holds: heap, stacks and their overhead.
 func memory() uint64 {
 	samples := []runtimemetrics.Sample{
 		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
@@ -214,7 +214,7 @@ func memory() uint64 {
 	return samples[0].Value.Uint64() - samples[1].Value.Uint64()
 }
 
-// watchMemory samples the memory until it is asked for the most there was above the beginning.
+// watchMemory samples the memory until it is asked for the most above the beginning.
 func watchMemory() (grown func() uint64) {
 	start, most := memory(), uint64(0)
 	stop, done := make(chan struct{}), make(chan struct{})
@@ -238,7 +238,7 @@ func watchMemory() (grown func() uint64) {
 	}
 }
 
-// mostMemory is what no attack may add to a server's memory.
+// mostMemory is how much an attack may add to a server's memory.
 const mostMemory = 300 << 20
 
 // A party of nine, nested seven levels deep, is 4.8 million tickets.
@@ -267,8 +267,9 @@ const (
 	times     = attackers * attempts
 )
 
-// attack asks the same of a server so many times at once, and holds what it answers against codes, of which "" is an
-// answer; it may always say that there is too much of it. A small query is asked all the while, and answered.
+// attack sends the same operation to a server so many times at once, and checks that each response has one of the
+// codes; "" is a response without errors. OVERLOADED is always allowed. A small query is sent and answered all the
+// while.
 func (r *running) attack(t *testing.T, token string, document func(i int) string, codes ...string) {
 	t.Helper()
 	grown := watchMemory()
@@ -304,7 +305,7 @@ func (r *running) attack(t *testing.T, token string, document func(i int) string
 		began := time.Now()
 		a := r.ask(t, "", `{run(train:"T12",date:"`+day()+`"){id state}}`, nil)
 		for slices.Contains(a.codes(), "OVERLOADED") {
-			// At the door: where this machine has others to serve, too. Whoever is told so asks again.
+			// The limiter refused it: the machine is busy with other tests, too. It is sent again.
 			a = r.ask(t, "", `{run(train:"T12",date:"`+day()+`"){id state}}`, nil)
 		}
 		assert.Empty(t, a.Errors)
@@ -321,7 +322,7 @@ func (r *running) attack(t *testing.T, token string, document func(i int) string
 	}
 	require.Positive(t, said, "not all of them are only too many")
 	for code := range counts {
-		// UNAVAILABLE: it took its ten seconds, on a machine that has more to do.
+		// UNAVAILABLE: it took its ten seconds, on a busy machine.
 		require.Contains(t, append(codes, "OVERLOADED", "UNAVAILABLE"), code)
 	}
 }
@@ -336,7 +337,7 @@ func repeated(times int, field string) string {
 	return b.String() + "}"
 }
 
-// What ended a server of an earlier day, and what comes nearest to it now, sixteen at a time.
+// The attacks that ended an earlier server, and those nearest to them that are admitted now, sixteen at a time.
 func TestCost_SixteenAtOnce(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	r.publishT12(t)
@@ -390,8 +391,8 @@ func TestCost_SixteenAtOnce(t *testing.T) {
 	}
 }
 
-// A field that reads the ledger, Redis or much memory costs what the reading takes. A document with hundreds of them is
-// refused before anything is read.
+// A field that reads the ledger, Redis or much memory costs by what it reads. A document with hundreds of such fields
+// is refused before anything is read.
 func TestCost_HundredsOfAField(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	r.publishT12(t)
@@ -424,13 +425,13 @@ func TestCost_HundredsOfAField(t *testing.T) {
 			r.ask(t, both, "mutation"+repeated(200, mutation), nil).codes(), mutation)
 		require.Empty(t, r.ask(t, both, "mutation"+repeated(1, mutation), nil).Errors, mutation)
 	}
-	// What is at hand may be asked for as often as a document has room.
+	// Fields that are at hand may be selected as often as a document has room.
 	for _, field := range []string{
 		`run(train:"T12",date:"` + day() + `"){id}`, `viewer{subject}`, `__type(name:"Run"){name}`, `__typename`,
 	} {
 		require.Empty(t, r.ask(t, both, repeated(200, field), nil).Errors, field)
 	}
-	// Publishing is refused before it is done where its answer would be too large for the dates.
+	// A mutation that publishes is refused before it is executed where its response would be too large for its dates.
 	year := change(trainInput(), map[string]any{"number": "T18", "through": farDay()})
 	const everything = `mutation($i:PublishTrainInput!){publishTrain(input:$i){created runs{coaches{seats{label}}}
 		userErrors{code}}}`
@@ -441,7 +442,7 @@ func TestCost_HundredsOfAField(t *testing.T) {
 	require.EqualValues(t, 1, one.at(t, "publishTrain.created"), "%+v", one)
 }
 
-// A list among the arguments is as long as a body is; what it says twice is asked for once.
+// A list among the arguments may be as long as a body. What it names twice is read once.
 func TestCost_LongLists(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	r.publishT12(t)
@@ -466,7 +467,7 @@ func TestCost_LongLists(t *testing.T) {
 	}
 }
 
-// A variable is sent once. Each field that it is given to costs as much as the variable is long. A token is not needed.
+// A variable is sent once. Each field that has it costs by the variable's length. A token is not needed.
 func TestCost_LongArgumentsOfManyFields(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	r.publishT12(t)
@@ -502,13 +503,13 @@ func TestCost_LongArgumentsOfManyFields(t *testing.T) {
 		require.NotContains(t, ask(1), code, c.field)
 		require.Equal(t, []string{code}, ask(c.times), c.field)
 	}
-	// So does what is written in a fragment.
+	// So does a literal in a fragment.
 	document := repeated(30, `stations(first:1){nodes{...F}}`) + ` fragment F on Station{name(language:"` +
 		strings.Repeat("x", 100_000) + `")}`
 	require.Equal(t, []string{code}, r.ask(t, "", document, nil).codes())
 }
 
-// The answer's limit is no lower than what the cost admits at usual lengths.
+// The limit of a response admits all that the cost admits at usual lengths.
 func TestCost_LimitsFitTogether(t *testing.T) {
 	require.GreaterOrEqual(t, gateway.DefaultResponseLimit, gateway.DefaultComplexityLimit)
 }

@@ -10,13 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server that was killed leaves its note of where its Redis was. By now somebody else may listen there.
+// A server that was killed leaves the note of its Redis's addresses. By now another program may listen there.
 func TestCommands_AskNoStrangerForAServerThatWasKilled(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "interlock-data")
 	code, _, errs := command(t, folder, "import", smallFeed(t, nil), "--from", day(), "--days", "1")
 	require.Zero(t, code, errs)
-	// On an address of its own: other tests' clients may still be looking for theirs on 127.0.0.1, at a port that was
-	// given away.
+	// It has an address of its own: on 127.0.0.1, clients of other tests may still try a port that was given away.
 	stranger := miniredis.NewMiniRedis()
 	require.NoError(t, stranger.StartAddr("127.0.0.2:0"))
 	t.Cleanup(stranger.Close)
@@ -49,8 +48,8 @@ func TestCommands_AskNoStrangerForAServerThatWasKilled(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(folder, redisFile), "a server that is stopped leaves no note")
 }
 
-// Between claiming its folder and its first note, a server has no Redis that a command could use; it must not go on as
-// if no server ran, and write beside it.
+// Between the lock of its folder and its first note, a server has no Redis for a command to use. A command must not go
+// on as if no server ran, and write beside it.
 func TestCommands_WaitForAServerThatStarts(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "interlock-data")
 	release, err := ownFolder(&Settings{Data: folder})
@@ -61,7 +60,7 @@ func TestCommands_WaitForAServerThatStarts(t *testing.T) {
 	require.Contains(t, errs, "a server is starting")
 }
 
-// A command that looks whether a server runs must not keep one from starting.
+// A command that looks whether a server runs must not keep a server from starting.
 func TestServer_StartsWhileCommandsLook(t *testing.T) {
 	settings := &Settings{Data: t.TempDir()}
 	release, err := ownFolder(settings)

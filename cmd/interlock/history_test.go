@@ -17,9 +17,9 @@ import (
 	"interlock/services/rail"
 )
 
-// history is a ledger in which everything has happened that may: sold, paid, cancelled, expired, refused, suspended,
-// resumed, withdrawn, published anew, jumped; with changes of seats that are not in the maps, and a hold that fell due
-// a minute ago.
+// history is a ledger in which everything has happened that can: orders were placed, paid, cancelled, expired and
+// refused, runs suspended, resumed, withdrawn and published anew, versions raised. Some changes of seats are not in the
+// maps yet, and a hold fell due a minute ago.
 type history struct {
 	t        *testing.T
 	r        *running
@@ -116,7 +116,7 @@ func makeHistory(t *testing.T, settings *Settings) *history {
 	return h
 }
 
-// sealingOptions are those of a ledger with its keys.
+// sealingOptions are the options of a ledger with its keys.
 func sealingOptions(t *testing.T, settings *Settings) sqlledger.Options {
 	t.Helper()
 	o := ledgerOptions(settings)
@@ -158,7 +158,7 @@ func (h *history) publish(changes map[string]any) (run string) {
 	return a.at(h.t, "publishTrain.runs.0.id").(string)
 }
 
-// name makes what stands for rows in statements.
+// name makes the replacer of the names in braces.
 func (h *history) name(now int64) {
 	names := []string{"{now}", fmt.Sprint(now)}
 	for name, number := range map[string]string{"A": "T12", "B": "T14", "C": "T16", "D": "T18", "E": "T20"} {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// raw sends a body as it is, and gives the first error's code; "" where all went well.
+// raw sends a body as it is, and returns the first error's code; "" where there is none.
 func (r *running) raw(t *testing.T, token, body string) (code string, data json.RawMessage) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+"/graphql", strings.NewReader(body))
@@ -30,7 +30,7 @@ func (r *running) raw(t *testing.T, token, body string) (code string, data json.
 	return "", a.Data
 }
 
-// What the schema does not admit changes nothing: neither what is sold nor what is published.
+// Input that the schema does not admit sells nothing and publishes nothing.
 func TestServer_InputsAsTheSchemaHasThem(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	run := r.publishT12(t)

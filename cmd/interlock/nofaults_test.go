@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What the proving ground does to a server is not in the one that is shipped: neither its packages nor the file that
-// wires them are built. With the tag they are, or this would prove nothing.
+// The build that is shipped has no faults: neither their packages nor the file that wires them. With the tag it has
+// both, or this would prove nothing.
 func TestFaults_AreNotInWhatIsShipped(t *testing.T) {
 	list := func(arguments ...string) []string {
 		out, err := exec.CommandContext(t.Context(), "go", append([]string{"list"}, arguments...)...).CombinedOutput()

@@ -34,7 +34,7 @@ type planted struct {
 
 func (p *planted) statements() []string { return strings.Split(p.sql, ";") }
 
-// plantedInLedger are what each column of each table can say wrongly, but for believed.
+// plantedInLedger is what each column of each table can say wrongly, without the columns in believed.
 var plantedInLedger = []planted{
 	// runs.
 	{"a run of another date", audit.CheckRun, "T12@2030-01-01",
@@ -442,15 +442,15 @@ var plantedInLedger = []planted{
 		`UPDATE cluster_members SET since = {now} + 86400000 WHERE member = 'db2:3306'`},
 }
 
-// believed are the columns that nothing is held against; personal_keys.check_value is looked at by every command before
-// anything else. Nor is anything held against runs.sale_opens_at of a run without orders.
+// believed are the columns that verify compares with nothing. Every command checks personal_keys.check_value when it
+// starts. Verify believes runs.sale_opens_at, too, where a run has no orders.
 var believed = []string{
 	"publications.who", "publications.reason", "cluster_members.by_whom", "cluster_members.reason", "personal_keys.id",
 	"personal_keys.check_value",
 	"personal_keys.since", "personal_keys.retired_at", "order_records.reason",
 }
 
-// TestPlanted_EveryColumn finds the column that a statement writes, in any table that there is.
+// TestPlanted_EveryColumn looks in every table for columns that no statement writes.
 func TestPlanted_EveryColumn(t *testing.T) {
 	options := sqlledger.Options{Path: filepath.Join(t.TempDir(), "ledger.db")}
 	require.NoError(t, sqlledger.Migrate(t.Context(), options))
@@ -475,7 +475,7 @@ func TestPlanted_EveryColumn(t *testing.T) {
 }
 
 // TestVerify_FindsEverythingThatARowSaysWrongly plants what each column can say wrongly, one after the other, into a
-// ledger in which everything has happened that may, and in which verify finds nothing.
+// ledger with everything in it that can happen, in which verify finds nothing.
 func TestVerify_FindsEverythingThatARowSaysWrongly(t *testing.T) {
 	for _, flavor := range settingsFlavors {
 		t.Run(flavor.name, func(t *testing.T) {
@@ -541,7 +541,7 @@ func TestVerify_CallsNothingWrongThatIsUnderWay(t *testing.T) {
 	}
 }
 
-// bustle has a little of everything done at once on a new run.
+// bustle does a little of everything at once on a new run.
 func (h *history) bustle(i int) {
 	r, t := h.r, h.t
 	post := func(token, query string, variables map[string]any) *answer { return r.ask(t, token, query, variables) }

@@ -26,7 +26,7 @@ import (
 	"interlock/services/rail"
 )
 
-// record is a log that a test reads.
+// record is a log that a test can read.
 type record struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -61,13 +61,13 @@ func serving(t *testing.T, settings *Settings) (*running, *record) {
 	return r, log
 }
 
-// Who travels, in words that nothing else has.
+// The passenger, in words that occur nowhere else.
 const (
 	secretName     = "Zyxwvut Qponmlk"
 	secretDocument = "QZ77SECRET77"
 )
 
-// secretOrder is an order of the one who is not to be told of.
+// secretOrder is the input of an order with that passenger.
 func secretOrder(run, key string, change func(passenger map[string]any)) map[string]any {
 	input := orderInput(run, key, secretDocument)
 	passenger := input["passengers"].([]any)[0].(map[string]any)
@@ -118,8 +118,8 @@ func personalDataIsInNoLog(t *testing.T, settings *Settings) {
 	require.NotEmpty(t, ask(r.passenger, placeOrderMutation, secretOrder(run, "key-00000003", func(p map[string]any) {
 		p["wish"] = secretName
 	})).Errors)
-	// Somebody has exchanged two fields, or has written the values into the query in the wrong way. What is not GraphQL
-	// is told to whoever has sent it with their own words, and is in no log.
+	// Two fields are exchanged, or the values are written into the query in a wrong way. An error may repeat the
+	// client's own words to the client, but no log has them.
 	require.NotEmpty(t,
 		r.ask(t, r.passenger, placeOrderMutation, secretOrder(run, "key-00000003", func(p map[string]any) {
 			p["seatClass"] = secretName
@@ -145,7 +145,7 @@ func personalDataIsInNoLog(t *testing.T, settings *Settings) {
 		ask(r.admin, correct, map[string]any{"t": ticket, "n": secretName + "\u0007"}).at(t,
 			"correctPassengerName.userErrors.0.code"))
 
-	// Now the ledger fails in the middle of it all.
+	// Now the ledger fails.
 	db := ledgertest.DB(t, ledgerOptions(settings))
 	_, err := db.ExecContext(t.Context(), "ALTER TABLE tickets RENAME TO elsewhere")
 	require.NoError(t, err)
@@ -156,7 +156,7 @@ func personalDataIsInNoLog(t *testing.T, settings *Settings) {
 	require.Contains(t, log.String(), "tickets", "what failed is in the log")
 	_, err = db.ExecContext(t.Context(), "ALTER TABLE elsewhere RENAME TO tickets")
 	require.NoError(t, err)
-	// A row that was spoiled: its passenger cannot be shown, and everything else can.
+	// A row is spoiled. Its passenger cannot be shown, and everything else can.
 	_, err = db.ExecContext(t.Context(), "UPDATE tickets SET personal_key = 'lost'")
 	require.NoError(t, err)
 	spoiled := ask(r.passenger, `{viewer{orders(first:10){nodes{number tickets{seat passenger{name}}}}}}`, nil)
@@ -196,10 +196,10 @@ func personalDataIsInNoLog(t *testing.T, settings *Settings) {
 	}
 }
 
-// call is run, where a variable has that name.
+// call is run under another name, where a variable is called run.
 func call(arguments []string, stdout, stderr io.Writer) int { return run(arguments, stdout, stderr) }
 
-// Nobody but the server's own user reads what the embedded default keeps, whatever the umask.
+// Only the server's own user can read the files of the embedded default, whatever the umask.
 func TestServer_FilesArePrivate(t *testing.T) {
 	settings := embeddedSettings(t)
 	r := start(t, settings)
@@ -231,13 +231,13 @@ func TestServer_FilesArePrivate(t *testing.T) {
 		require.True(t, seen[name], name)
 	}
 	r.stop()
-	// One that an older version, or a copy, left open to others.
+	// A folder that an older version, or a copy, has left open to others.
 	require.NoError(t, os.Chmod(filepath.Join(settings.Data, ledgerFile), 0o644))
 	start(t, settings)
 	look()
 }
 
-// What a ledger was sealed with is needed to sell on it: a server without it, or with another, does not start.
+// A ledger's key is needed to sell on it. A server without the key, or with another, does not start.
 func TestServer_RefusesToStartWithOtherKeys(t *testing.T) {
 	settings := embeddedSettings(t)
 	start(t, settings).stop()
@@ -285,7 +285,7 @@ func TestCommands_RotateKeysAndErase(t *testing.T) {
 		require.Equal(t, wanted, code, out)
 		return out
 	}
-	// While the server runs, which knows only its own key, another one must not be put to use.
+	// While a server runs that knows only its own key, another key must not be used.
 	require.Contains(t, interlock(0, "rotate-keys"), "2 passengers, 0 of them sealed anew: all are sealed with own\n")
 	both := ledgertest.NewKey + "," + own()
 	require.Contains(t, interlock(0, "rotate-keys", "--personal-data-keys", both),
@@ -332,7 +332,8 @@ func TestCommands_RotateKeysAndErase(t *testing.T) {
 	require.Equal(t, "", seen.at(t, "order.tickets.0.passenger.documentNumberMasked"))
 }
 
-// failing is a ledger whose primary changes while tickets are sealed anew: twice in a commit, and then nobody is there.
+// failing is a ledger whose primary changes while tickets are sealed anew: twice during a commit, and then there is
+// none.
 type failing struct{ errs []error }
 
 func (f *failing) Reseal(_ context.Context, after string) (sqlledger.Resealed, error) {
@@ -359,7 +360,7 @@ func TestRotateAll_OutlivesAFailover(t *testing.T) {
 	})
 }
 
-// A server forgets by itself what has been over for long enough, and nothing else.
+// A server forgets by itself the passengers of runs that have been over for long enough, and no others.
 func TestServer_ForgetsPassengersOfPastRuns(t *testing.T) {
 	settings := embeddedSettings(t)
 	r := start(t, settings)
@@ -407,7 +408,7 @@ func TestServer_AnAdminCancelsAnybodysHold(t *testing.T) {
 		"the seat is there for others")
 }
 
-// A name is put right on an order that keeps its seat, and whoever watches the order is told.
+// A name is corrected on an order that keeps its seat. Subscribers of the order are told.
 func TestServer_AnAdminCorrectsAName(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	run := r.publishT12(t)

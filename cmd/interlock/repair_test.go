@@ -31,8 +31,8 @@ func (r *running) remaining(t *testing.T) int {
 	return int(left)
 }
 
-// healsIn is when repair is taken to have failed. It promises far less (a sold run in a second, everything in five),
-// which the lab measures; here other tests and the race detector have the same machine, and only what happens counts.
+// healsIn is how long a test waits for repair. Repair promises far less: a sold run in a second, everything in five.
+// The lab measures that. Here, other tests and the race detector share the machine, and only the outcome counts.
 const healsIn = time.Minute
 
 func TestServer_RepairsRedis(t *testing.T) {
@@ -46,7 +46,7 @@ func TestServer_RepairsRedis(t *testing.T) {
 		map[string]any{"i": orderInput(run, "key-00000001", "D0000001")})
 	require.NotNil(t, placed.at(t, "placeOrder.order"))
 	// heals breaks Redis, and waits until repair says that it has mended something and a search reads the right number.
-	// (The number alone would say nothing where what was broken is not what the search reads.)
+	// The number alone proves nothing where the search does not read what was broken.
 	heals := func(t *testing.T, counter func(audit.Stats) int64, broken func() error) {
 		t.Helper()
 		require.Eventually(t, func() bool { return r.remaining(t) == 1 }, healsIn, 20*time.Millisecond)
@@ -88,7 +88,7 @@ func TestServer_RepairsRedis(t *testing.T) {
 	})
 }
 
-// A seat map that nobody can read makes one run unknown, and leaves all others as they are.
+// A seat map that cannot be read makes one run unknown, and leaves all others as they are.
 func TestServer_RepairsBesideADamagedSeatMap(t *testing.T) {
 	settings := embeddedSettings(t)
 	r := start(t, settings)
@@ -105,7 +105,7 @@ func TestServer_RepairsBesideADamagedSeatMap(t *testing.T) {
 			map[string]any{"n": number, "d": day()}).
 			at(t, "run.availability.classes.1.remaining")
 	}
-	// What the sale or a repair read before the damage may still arrive after a flush, once each: then it is flushed
+	// What the sale or a repair read before the damage may still arrive after a flush, once each. Then Redis is flushed
 	// again.
 	for range 5 {
 		require.NoError(t, r.stores.client.FlushAll(t.Context()).Err())
@@ -132,8 +132,9 @@ func TestServer_RepairsBesideADamagedSeatMap(t *testing.T) {
 	require.Equal(t, "1 run compared, 0 rewritten\n", out)
 }
 
-// hardSeatsAt is where the entry of T12 has what the tests search for: after a header of 55 bytes, two bytes for each
-// of two classes of each pair of its three calls; the second class of the second pair, BJP to SHH.
+// hardSeatsAt is the offset of the count that tests search for in the entry of T12. The entry has a header of 55 bytes,
+// and two bytes for each of two classes of each pair of its three calls. The count is the second class of the second
+// pair, BJP to SHH.
 const hardSeatsAt = 55 + 2*(2*1+1)
 
 func mustDate(t *testing.T, s string) rail.Date {
@@ -143,7 +144,7 @@ func mustDate(t *testing.T, s string) rail.Date {
 	return date
 }
 
-// interlock runs a command as a person would, on the server's own folder.
+// interlock runs a command on the server's own folder.
 func (r *running) interlock(t *testing.T, arguments ...string) (code int, out string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -219,7 +220,7 @@ func TestVerify_FindsWhatWasPlanted(t *testing.T) {
 		exec("UPDATE orders SET state = 'ON_HOLD'")
 	})
 
-	// Repair would mend Redis while we look: the server is stopped, and the commands are given a Redis of their own.
+	// A running server would repair Redis meanwhile. So it is stopped, and the commands get a Redis of their own.
 	r.stop()
 	code, report = verify()
 	require.Zero(t, code, "without a server there is no Redis to compare: %+v", report)

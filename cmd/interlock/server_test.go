@@ -82,7 +82,7 @@ func (r *running) token(t testing.TB, subject string, roles ...rail.Role) string
 	return token
 }
 
-// answer is what a GraphQL request comes back with.
+// answer is the response to a GraphQL request.
 type answer struct {
 	Data   json.RawMessage
 	Errors []struct {
@@ -156,8 +156,7 @@ const (
 		classes{seatClass remaining}}}`
 )
 
-// day is a service date that is not today's, whatever the time zone: the same one also for a test that runs past
-// midnight.
+// day is a service date that is after today in every time zone. It stays the same for a test that runs past midnight.
 var day = sync.OnceValue(func() string { return rail.DateIn(time.Now(), time.UTC).AddDays(3).String() })
 
 // trainInput is T12, 北京 → 天津 → 上海, with a coach 3 of two seats, 23A and 23B, and a sleeper.
@@ -193,7 +192,7 @@ func trainInput() map[string]any {
 	}
 }
 
-// publishT12 puts T12 on sale from an empty ledger, and is its run.
+// publishT12 puts T12 on sale in an empty ledger, and returns its run.
 func (r *running) publishT12(t testing.TB) string {
 	t.Helper()
 	for code, name := range map[string]string{"BJP": "北京", "TJP": "天津", "SHH": "上海"} {
@@ -218,7 +217,7 @@ func orderInput(run, key, document string) map[string]any {
 	}
 }
 
-// watch opens a subscription over a WebSocket, and hands on what it says.
+// watch opens a subscription over a WebSocket, and passes its events on.
 func (r *running) watch(t *testing.T, token, query string, variables map[string]any) func() map[string]any {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -254,8 +253,8 @@ func (r *running) watch(t *testing.T, token, query string, variables map[string]
 	return next
 }
 
-// seats reads how many hard seats the next event says are left, and at which version. One on a busy machine may say
-// that it is not known just now.
+// seats reads out of the next event how many hard seats are left, and at which version. On a busy machine the number
+// may be unknown for a moment.
 func seats(t *testing.T, next func() map[string]any) (remaining, version int) {
 	t.Helper()
 	for {
@@ -308,7 +307,7 @@ func fourWays(t *testing.T, r *running) {
 	third := r.ask(t, bob, placeOrderMutation, map[string]any{"i": orderInput(run, "key-00000003", "D0000003")})
 	require.Equal(t, "SOLD_OUT", third.at(t, "placeOrder.userErrors.0.code"), "%s", third.Data)
 
-	// What is not bob's looks to bob like nothing at all.
+	// Another buyer's order does not exist for bob.
 	mine := `query($i:ID!){order(id:$i){state} node(id:$i){id}}`
 	require.Nil(t, r.ask(t, bob, mine, map[string]any{"i": order}).at(t, "order"))
 	require.Nil(t, r.ask(t, bob, mine, map[string]any{"i": order}).at(t, "node"))

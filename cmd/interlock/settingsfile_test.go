@@ -59,7 +59,7 @@ func TestSettings_ANamedFileGoesBeforeTheOneBesideUs(t *testing.T) {
 	require.Contains(t, errs, "/nowhere/named.yaml")
 }
 
-// A value is what is written there, as a flag would take it: YAML's guesses about numbers are nobody's.
+// A value is the text in the file, as a flag would take it. YAML's guesses about numbers do not count.
 func TestSettings_AreTakenAsWritten(t *testing.T) {
 	code, out, errs := configIn(t, `# settings
 redis-username: 0123
@@ -114,8 +114,8 @@ func TestSettings_AFileThatCannotBeReadIsNotPassedOver(t *testing.T) {
 	require.Contains(t, errs.String(), defaultSettingsFile)
 }
 
-// What a command's own flags say is said this once: a variable that is left over must not raise versions or print a
-// version and end.
+// The flags of one command have no variables: one that is left over must not raise versions, or print a version and
+// end.
 func TestSettings_FlagsOfCommandsAreNoVariables(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, value := range map[string]string{
@@ -140,7 +140,7 @@ func TestSettings_FlagsOfCommandsAreNoVariables(t *testing.T) {
 	}
 }
 
-// What `interlock config` prints may be used again.
+// What `interlock config` prints can be used again.
 func TestSettings_ConfigReadsWhatItPrinted(t *testing.T) {
 	_, first, _ := configIn(t, "", "--hold", "7m", "--redis", "127.0.0.1:1,127.0.0.1:2", "--roles-claim", "0123",
 		"--log-level", "WARN")

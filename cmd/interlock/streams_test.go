@@ -67,7 +67,8 @@ func hear(t *testing.T, socket *websocket.Conn) said {
 	return message
 }
 
-// A server listens before it has read its timetable. Who subscribes then is told to come back, and finds it there.
+// A server listens before it has read its timetable. A subscriber is told to come back then, and finds the timetable
+// there.
 func TestServer_StreamsWhileItStarts(t *testing.T) {
 	settings := embeddedSettings(t)
 	r := start(t, settings)
@@ -116,8 +117,8 @@ func TestServer_StreamsWhileItStarts(t *testing.T) {
 	require.NoError(t, <-served)
 }
 
-// Sockets without a token at one address cannot take what a server has for all. (They took all of it: 201 sockets,
-// 20,000 subscriptions.)
+// Sockets without a token at one address cannot take all that a server has. Once they took it with 201 sockets and
+// 20,000 subscriptions.
 func TestServer_OneAddressDoesNotTakeAllSubscriptions(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	run := r.publishT12(t)
@@ -165,7 +166,7 @@ func TestServer_OneAddressDoesNotTakeAllSubscriptions(t *testing.T) {
 	require.Equal(t, watch.DefaultMaxWatchedPerAddress, begun)
 	require.Equal(t, gateway.DefaultMaxStreamsPerAddress, full)
 
-	// Others have what they had.
+	// Other addresses have theirs.
 	next := r.watch(t, r.token(t, "ann", rail.RolePassenger), watchSubscription, map[string]any{"r": []string{run}})
 	require.Equal(t, "next", next()["type"])
 }

@@ -45,7 +45,7 @@ func TestServer_ShowsTheContractAndTheLedgersFigures(t *testing.T) {
 	require.Contains(t, page(t, r.url+"/readyz"), `{"name":"commits","ok":true`)
 }
 
-// What is not found before the timetable was read may be there all the same: nobody is told that it is not.
+// Before the timetable is read, a run that is not found may exist all the same. No client is told that it does not.
 func TestServer_BeforeTheTimetableIsRead(t *testing.T) {
 	settings := embeddedSettings(t)
 	server, err := Open(t.Context(), settings, discard())
@@ -54,7 +54,7 @@ func TestServer_BeforeTheTimetableIsRead(t *testing.T) {
 		require.NoError(t, server.listener.Close())
 		require.NoError(t, server.stores.Close())
 	})
-	httpServer := httptest.NewServer(server.gateway) // and nobody runs the server, so that it reads nothing
+	httpServer := httptest.NewServer(server.gateway) // The server does not run, so it reads nothing.
 	t.Cleanup(httpServer.Close)
 	r := &running{Server: server, url: httpServer.URL}
 	admin := r.token(t, "boss", rail.RoleAdmin, rail.RolePassenger)

@@ -23,12 +23,12 @@ func grove(t *testing.T, change ...func(*gateway.Options)) (*world, *tree) {
 	return w, trees
 }
 
-// limited has answers of at most so many values.
+// limited bounds responses to so many values.
 func limited(values int) func(*gateway.Options) {
 	return func(o *gateway.Options) { o.ResponseLimit = values }
 }
 
-// An answer is counted as it is: the value of every field, and every element of a list.
+// A response counts as it is: the value of every field, and every element of a list.
 func TestBudget_CountsValues(t *testing.T) {
 	for query, values := range map[string]int{
 		`{tree{name}}`:                        2,
@@ -65,7 +65,7 @@ func nested(root string, levels, of int) string {
 	return "{" + root + "{" + strings.Repeat(inner, levels) + "name" + strings.Repeat("}", levels) + "}}"
 }
 
-// An empty budget ends the operation: of ten million lists in a document, no more are resolved than are paid for.
+// An empty budget ends the operation: a document has ten million lists, and only those in the budget are resolved.
 func TestBudget_EndsTheOperation(t *testing.T) {
 	w, trees := grove(t, limited(5_000))
 	r := w.post(t, nested("tree", 7, 10))
@@ -75,7 +75,7 @@ func TestBudget_EndsTheOperation(t *testing.T) {
 	require.Contains(t, w.do(t, "GET", "/metrics", "").raw, `interlock_graphql_errors_total{code="ANSWER_TOO_LARGE"} 1`)
 }
 
-// What a mutation has done is not undone by an answer that is too large, and what comes behind it is not begun.
+// A response that is too large does not undo what a mutation has done. The next mutation of the document is not begun.
 func TestBudget_OfAMutation(t *testing.T) {
 	w, trees := grove(t, limited(100))
 	r := w.post(t, `mutation{a:plant{children(of:99){name}} b:plant{name}}`)
@@ -84,7 +84,7 @@ func TestBudget_OfAMutation(t *testing.T) {
 	require.GreaterOrEqual(t, trees.planted.Load(), int64(1))
 }
 
-// Every event of a stream has a budget of its own; one that is too large ends the stream.
+// Every event of a stream has a budget of its own. An event that is too large ends the stream.
 func TestBudget_OfAStream(t *testing.T) {
 	stream := func(t *testing.T, of, events int) []*reply {
 		w, trees := grove(t, limited(100))
@@ -114,7 +114,7 @@ func TestBudget_OfAStream(t *testing.T) {
 	require.Equal(t, "ANSWER_TOO_LARGE", large[0].code())
 }
 
-// Execution notices that its context has ended: no list is resolved after that, whoever still has a million to come.
+// Execution notices that its context has ended: no list is resolved after that, though a million are selected.
 func TestExecution_EndsWithItsClient(t *testing.T) {
 	w, trees := grove(t, func(o *gateway.Options) { o.ResponseLimit = 1 << 40 })
 	ctx, hangUp := context.WithCancel(t.Context())
@@ -137,13 +137,13 @@ func TestExecution_EndsWithItsClient(t *testing.T) {
 	_, err = w.client.Do(request)
 	require.ErrorIs(t, err, context.Canceled)
 	<-ended
-	// The server waits for what it has begun.
+	// The server waits for the operations that it has begun.
 	require.NoError(t, w.server.Shutdown(t.Context()))
-	// Four elements of each list are resolved at a time: those that were on their way, and no others of the million.
+	// Four elements of each list are resolved at a time. Of the million, only those under way are.
 	require.Less(t, trees.lists.Load(), int64(6_000))
 }
 
-// However much fails, few errors are told, over every way in.
+// However much fails, few errors are told, over every transport.
 func TestErrors_OfAnAnswerAreFew(t *testing.T) {
 	const most = 20
 	var failing, unknown strings.Builder
@@ -176,8 +176,7 @@ func TestErrors_AreShort(t *testing.T) {
 	require.Less(t, len(r.raw), 4_000)
 }
 
-// A name that is none of a type's is not held against all types: it may be as long as a body, and there may be
-// hundreds.
+// An unknown type's name is not compared with all types. It may be as long as a body, and there may be hundreds.
 func TestErrors_SuggestNoTypes(t *testing.T) {
 	w, _ := grove(t)
 	r := w.post(t, `{tree{...F}} fragment F on Trees{name}`)
@@ -202,7 +201,7 @@ func TestDocuments_AskForTheSchemaOnce(t *testing.T) {
 	}
 }
 
-// What the schema says of a field's cost counts, with what is below it; what is left out does not.
+// The schema's cost of a field counts, with what is selected below it. What @skip leaves out does not.
 func TestCosts(t *testing.T) {
 	w, trees := grove(t, func(o *gateway.Options) { o.ComplexityLimit = 25 })
 	for query, admitted := range map[string]bool{

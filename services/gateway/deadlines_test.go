@@ -18,16 +18,17 @@ import (
 	"interlock/services/gateway"
 )
 
-// large is what nobody takes who reads nothing.
+// large is a response too large for the buffers on its way: a client must read to get it.
 var large = strings.Repeat("large ", 1<<20/6)
 
-// withPages has every route there is, with something large behind those that serve files.
+// withPages has every route, with large files behind those that serve files.
 func withPages(o *gateway.Options) {
 	o.SchemaText = large
 	o.Playground = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, large) })
 }
 
-// requests are the first lines of requests for all routes, with a method each or with those that anybody may try.
+// requests are the first lines of requests for all routes: with each method of its own, and with the methods that are
+// given.
 func requests(t *testing.T, w *world, methods ...string) []string {
 	t.Helper()
 	var lines []string
@@ -57,7 +58,7 @@ func requests(t *testing.T, w *world, methods ...string) []string {
 	return lines
 }
 
-// A body that never comes, or drips, holds a connection no longer than a body may take, whatever is asked for.
+// On every route, a body that never comes, or drips, holds a connection no longer than a body may take.
 func TestServer_BodiesThatNeverCome(t *testing.T) {
 	bodies := map[string]string{
 		"announced": "Content-Length: 50\r\n\r\n", "begun": "Content-Length: 50\r\n\r\n{",
@@ -97,7 +98,7 @@ func TestServer_BodiesThatNeverCome(t *testing.T) {
 	}, withPages)
 }
 
-// Who does not read is let go, whatever was asked for and however often, and holds no copy of it.
+// On every route, the server cuts off a client that does not read, and then holds no copy of the response.
 func TestServer_ReadersThatDoNotRead(t *testing.T) {
 	const readers = 40
 	inBubble(t, func(t *testing.T, w *world, network *pipes) {
@@ -116,7 +117,7 @@ func TestServer_ReadersThatDoNotRead(t *testing.T) {
 				writing.Wait()
 			}
 			synctest.Wait()
-			if !strings.Contains(line, "blob") { // what GraphQL answers is everybody's own
+			if !strings.Contains(line, "blob") { // each response of GraphQL is made for one request
 				require.Less(t, heap()-before, int64(readers*100<<10), line)
 			}
 			<-time.After(max(gateway.FileTimeout, gateway.WriteTimeout) + time.Second)
@@ -130,7 +131,7 @@ func TestServer_ReadersThatDoNotRead(t *testing.T) {
 	}, withPages)
 }
 
-// What a body takes is what has come of it, and not what was announced.
+// A body takes memory for what has come of it, and not for the length that was announced.
 func TestServer_AnnouncedLengthsTakeNothing(t *testing.T) {
 	const clients = 100
 	inBubble(t, func(t *testing.T, w *world, network *pipes) {
@@ -153,7 +154,7 @@ func TestServer_AnnouncedLengthsTakeNothing(t *testing.T) {
 	})
 }
 
-// heap is what is in use, garbage left out.
+// heap is how many bytes are in use, without garbage.
 func heap() int64 {
 	var stats runtime.MemStats
 	runtime.GC()
@@ -161,7 +162,7 @@ func heap() int64 {
 	return int64(stats.HeapAlloc)
 }
 
-// Requests that come behind each other are answered one after the other, and a deadline of one is none of the next.
+// Pipelined requests are answered one after the other, and the deadline of one does not hold for the next.
 func TestServer_Pipelined(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, network *pipes) {
 		conn, err := network.dial(t.Context())
@@ -191,7 +192,7 @@ func TestServer_Pipelined(t *testing.T) {
 	})
 }
 
-// A stream that was asked for in a body lives on when the body's time is over.
+// A stream lives on when the deadline of its request's body is over.
 func TestSSE_OutliveTheirBodysTime(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		_, body := w.events(t, "POST", "/graphql", `{"query":"subscription{ticks}"}`)
@@ -207,9 +208,9 @@ func TestSSE_OutliveTheirBodysTime(t *testing.T) {
 	})
 }
 
-// What was answered and is not taken counts as unsent, whatever way it goes, until it is or the client is gone.
+// Over every transport, a response counts as unsent until the client has taken it or is gone.
 func TestServer_CountsWhatIsNotTaken(t *testing.T) {
-	// Few values, which are not paced, with long names: paced ones would wait for a clock that stands still.
+	// The response has few values with long names. Many values would be paced, and wait for a clock that stands still.
 	large := fmt.Sprintf(`{trees(of:800){%s:name %s:name}}`, strings.Repeat("a", 31), strings.Repeat("b", 31))
 	inBubble(t, func(t *testing.T, w *world, network *pipes) {
 		for _, accept := range []string{"application/json", "text/event-stream"} {
@@ -251,7 +252,7 @@ func TestServer_CountsWhatIsNotTaken(t *testing.T) {
 	}, func(o *gateway.Options) { o.Schema = newTree() })
 }
 
-// What no route answers, but the library that chooses among them, has the same deadlines.
+// Requests that the mux answers itself have the same deadlines.
 func TestServer_BodiesThatNeverComeToNoRoute(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *world, network *pipes) {
 		for _, line := range []string{
@@ -273,8 +274,8 @@ func TestServer_BodiesThatNeverComeToNoRoute(t *testing.T) {
 	}, withPages)
 }
 
-// What the system keeps for a client that does not read is bounded, too: it is in nobody's budget. Without a bound it
-// is megabytes for each connection.
+// The system's buffer for a client that does not read is bounded, too. Without a bound it is megabytes for each
+// connection, which no limit of the gateway counts.
 func TestServer_KeepsLittleForReadersThatDoNotRead(t *testing.T) {
 	const enough = 300 * time.Millisecond // in which megabytes are written where nothing stops it
 	kept := make(chan int, 1)

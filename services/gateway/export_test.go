@@ -38,15 +38,15 @@ func (g *Gateway) Patterns() []string {
 // AddressOf is whose streams are counted together.
 func AddressOf(r *http.Request, trusted []netip.Prefix) netip.Prefix { return addressOf(r, trusted) }
 
-// Places are those for large answers.
+// Places are the places for large responses.
 type Places struct{ *places }
 
-// NewPlaces makes those of one tier, for answers beyond no value.
+// NewPlaces makes the places of one tier, which every response needs.
 func NewPlaces(many int, waiting, unsent int64) Places {
 	return Places{newPlaces([]tier{{places: many, waiting: waiting, unsent: unsent}})}
 }
 
-// NewPacedPlaces makes those of one tier, whose answers get so many values in a second.
+// NewPacedPlaces makes the places of one tier, whose responses get so many values in a second.
 func NewPacedPlaces(perSecond int) Places {
 	return Places{newPlaces([]tier{{perSecond: perSecond}})}
 }
@@ -69,10 +69,10 @@ func (p Places) Leave() { p.leave(0) }
 // Made counts what waits for a reader.
 func (p Places) Made(bytes int) (sent func()) { return p.made(bytes) }
 
-// Unsent is how much does.
+// Unsent is how many bytes wait for readers.
 func (p Places) Unsent() int64 { return p.unsent.Load() }
 
-// Tiers are the sizes of answers of a gateway that nothing was said to.
+// Tiers are the tiers of a gateway with default options.
 var Tiers = tiersOf(DefaultMaxReading)
 
 // Beyond is the size from which on a place is needed, and Many how many there are.
@@ -81,15 +81,15 @@ func (t tier) Beyond() int { return int(t.beyond) }
 // Many is how many places there are.
 func (t tier) Many() int { return t.places }
 
-// PerSecond is how many values its answers get in a second.
+// PerSecond is how many values the responses of a tier get in a second.
 func (t tier) PerSecond() int { return t.perSecond }
 
-// SetPace gives the answers of a tier of the gateway so many values in a second.
+// SetPace gives the responses of a tier so many values in a second.
 func (p Places) SetPace(tier, perSecond int) {
 	p.tiers[tier].pace.SetLimit(rate.Limit(perSecond))
 }
 
-// What the tests hold answers against.
+// The limits and texts that tests compare with.
 const (
 	OverloadedAfter   = overloadedAfter
 	MaxPlaceWait      = maxPlaceWait

@@ -30,8 +30,8 @@ func (q generatedQuery) Run(context.Context, string, rail.Date) (*graph.Run, err
 	return nil, q.err
 }
 
-// TestErrors_OfEachClass asks the generated code, so that what the error presenter knows of gqlgen is held against the
-// gqlgen in go.mod. A case names the class of its error, where that comes from, and what the client is told.
+// TestErrors_OfEachClass asks the generated code, so that an upgrade of gqlgen that changes what the error presenter
+// knows of it fails here. A case names the class of its error, where the error comes from, and what the client is told.
 func TestErrors_OfEachClass(t *testing.T) {
 	const (
 		parseFailed      = "GRAPHQL_PARSE_FAILED"

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ways ask the same request over each way in. An answer is the data of the echo as JSON, or a refusal's code and
+// ways send the same request over each transport. An answer is the data of the echo as JSON, or a refusal's code and
 // message.
 type ways struct {
 	w     *world
@@ -67,8 +67,8 @@ func (p *phone) write(t *testing.T, text string) {
 	require.NoError(t, p.conn.Write(ctx, websocket.MessageText, []byte(text)))
 }
 
-// The table of the specification's input coercion: for each type a value in JSON, the same as a literal ("" where there
-// is no such literal), and what becomes of it ("" is a refusal).
+// The table of the specification's input coercion. It has for each type a value in JSON, the same value as a literal
+// ("" where there is none), and the coerced value ("" is a refusal).
 func TestInputs_AsTheSpecificationCoercesThem(t *testing.T) {
 	w := start(t)
 	a := &ways{w: w, phone: w.call(t, nil)}
@@ -233,7 +233,7 @@ func TestInputs_OneForAList(t *testing.T) {
 	}
 }
 
-// A variable inside of a literal is checked where it stands.
+// A variable inside a literal is checked at its place there.
 func TestInputs_VariablesInLiterals(t *testing.T) {
 	w := start(t)
 	a := &ways{w: w, phone: w.call(t, nil)}
@@ -286,7 +286,7 @@ func TestInputs_SayWhereAndNotWhat(t *testing.T) {
 		r.Errors[0].Message)
 }
 
-// What encoding/json would read in a way of its own is refused, and nothing is done.
+// JSON that encoding/json would read in a way of its own is refused, and nothing is executed.
 func TestInputs_RequestsAsTheyAreWritten(t *testing.T) {
 	w := start(t)
 	phone := w.call(t, nil)
@@ -358,7 +358,7 @@ func TestInputs_RequestsAsTheyAreWritten(t *testing.T) {
 		})
 	}
 	require.Zero(t, w.stub.sold)
-	// The socket lives on, and other members are nobody's business.
+	// The socket lives on, and unknown members are allowed.
 	phone.send(t, "subscribe", "on", map[string]any{"query": `{hello}`, "debug": 1})
 	phone.want(t, "next", "on", `{"data":{"hello":"hello"}}`)
 	require.Equal(t, 200, w.ask(t, map[string]any{"query": `{hello}`, "debug": 1}).status)
@@ -386,7 +386,7 @@ func TestInputs_URLsAsTheyAreWritten(t *testing.T) {
 	}
 }
 
-// Messages that are none of the protocol end the connection, however encoding/json would read them.
+// A message that is not one of the protocol ends the connection, even where encoding/json would read it as one.
 func TestInputs_MessagesAsTheyAreWritten(t *testing.T) {
 	w := start(t)
 	for name, text := range map[string]string{

@@ -13,7 +13,7 @@ import (
 	"interlock/services/gateway"
 )
 
-// So many are inside at a time as there are places, and everybody gets in.
+// As many operations run at a time as there are places, and all get their turn.
 func TestLimiter_LetsFewIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := gateway.NewLimiter(3)
@@ -41,7 +41,7 @@ func TestLimiter_LetsFewIn(t *testing.T) {
 	})
 }
 
-// Whoever comes is sent away while others have stood in the line for too long, and no longer.
+// New requests are refused only while those in the queue wait for too long.
 func TestLimiter_IsOverloadedWhileTheLineIsLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := gateway.NewLimiter(1)
@@ -64,7 +64,7 @@ func TestLimiter_IsOverloadedWhileTheLineIsLong(t *testing.T) {
 	})
 }
 
-// Whoever goes away leaves the line, nobody stands there for ever, and neither is read any more.
+// A request leaves the queue when its client goes, or after maxLimiterWait. In both cases it is not read.
 func TestLimiter_NobodyStandsForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := gateway.NewLimiter(1)
@@ -86,7 +86,7 @@ func TestLimiter_NobodyStandsForEver(t *testing.T) {
 	})
 }
 
-// A place is free again whatever becomes of the work in it.
+// A place is free again after a panic of the work.
 func TestLimiter_OutlivesAPanic(t *testing.T) {
 	limiter := gateway.NewLimiter(1)
 	require.Panics(t, func() { _ = limiter.Do(t.Context(), func() { panic("rubbish") }) })
@@ -95,7 +95,8 @@ func TestLimiter_OutlivesAPanic(t *testing.T) {
 	require.True(t, passed)
 }
 
-// While the line is long the door refuses whoever comes, before it looks at a token, and nobody but them.
+// While the queue is slow, the handler refuses new requests, and does so before it checks a token. Requests in the
+// queue are answered.
 func TestHandler_RefusesWhileTheLineIsLong(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		limiter := w.gate.Limiter()

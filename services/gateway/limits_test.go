@@ -19,7 +19,7 @@ import (
 	"interlock/services/rail"
 )
 
-// wantError reads the message that ends an operation which is to be asked for again, and its first error.
+// wantError reads the message that ends an operation which the client should try again, and its first error.
 func (p *phone) wantError(t *testing.T, id string) graphqlError {
 	t.Helper()
 	m, err := p.read(t)
@@ -33,14 +33,14 @@ func (p *phone) wantError(t *testing.T, id string) graphqlError {
 	return all[0]
 }
 
-// wantIdle makes sure that the server has said nothing since: what comes next is the answer to this.
+// wantIdle makes sure that the server has sent nothing since: the next message answers its ping.
 func (p *phone) wantIdle(t *testing.T) {
 	t.Helper()
 	p.send(t, "ping", "", nil)
 	p.want(t, "pong", "", "")
 }
 
-// An operation on a WebSocket that was opened long ago stands in the same line as all others.
+// An operation on an open WebSocket waits in the same queue as all others.
 func TestWebSocket_PassesTheLimiter(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		p := w.call(t, nil)
@@ -49,7 +49,7 @@ func TestWebSocket_PassesTheLimiter(t *testing.T) {
 		occupy := func(n int, takes time.Duration) {
 			for range n {
 				all.Go(func() {
-					// Who comes last may stand there for too long, which is of no interest here.
+					// The last may wait for too long, which does not matter here.
 					_ = limiter.Do(t.Context(), func() { <-time.After(takes) })
 				})
 			}
@@ -83,7 +83,7 @@ func TestWebSocket_PassesTheLimiter(t *testing.T) {
 	})
 }
 
-// What is in flight over one way leaves no room over another.
+// Operations in flight count together over all transports.
 func TestStreams_OperationsAreInFlight(t *testing.T) {
 	w := start(t, func(o *gateway.Options) { o.MaxInFlight = 1 })
 	p := w.call(t, nil)
@@ -142,7 +142,7 @@ func TestWebSocket_ErrorsAreBounded(t *testing.T) {
 	p.wantIdle(t)
 }
 
-// A subscription that is to be asked for again never ends as one that is over.
+// A subscription that the client should try again never ends like one that is over.
 func TestStreams_WhatIsToBeAskedForAgainHasNoComplete(t *testing.T) {
 	w := start(t)
 	p := w.call(t, nil)
@@ -164,7 +164,7 @@ func TestStreams_WhatIsToBeAskedForAgainHasNoComplete(t *testing.T) {
 		require.Contains(t, rest, `"code":"`+code+`"`)
 		require.NotContains(t, rest, "complete")
 	}
-	// What no repeating helps against is over.
+	// An error that a repetition would meet again ends the subscription.
 	p.send(t, "subscribe", "1", query(`subscription{broken}`))
 	p.want(t, "next", "1", "")
 	p.want(t, "complete", "1", "")
@@ -177,7 +177,7 @@ func TestStreams_WhatIsToBeAskedForAgainHasNoComplete(t *testing.T) {
 	require.NotContains(t, rest, "complete")
 }
 
-// One viewer has so many streams, of both kinds together, and no other has fewer for it.
+// A viewer's streams of both kinds count together, and leave other viewers theirs.
 func TestStreams_OfAViewer(t *testing.T) {
 	require.Equal(t, 20, gateway.DefaultMaxStreamsPerViewer)
 	w := start(t, func(o *gateway.Options) { o.MaxStreamsPerViewer = 2 })
@@ -206,7 +206,7 @@ func TestStreams_OfAViewer(t *testing.T) {
 	require.Equal(t, 200, w.post(t, `{hello}`, "Authorization", anna).status, "a request is no stream")
 }
 
-// Streams without a token are counted by address, and keep nobody out who has a token.
+// Streams without a token are counted by address, and do not keep out streams with a token.
 func TestStreams_OfAnAddress(t *testing.T) {
 	require.Equal(t, 200, gateway.DefaultMaxStreamsPerAddress)
 	w := start(t, func(o *gateway.Options) {
@@ -254,7 +254,7 @@ func TestStreams_OfAnAddress(t *testing.T) {
 	}, patience, time.Millisecond, "what ends makes room")
 }
 
-// Who has opened sockets and says nothing is counted too, for as long as that may go on.
+// Sockets without a first message count, too, for as long as that message may take.
 func TestStreams_OfAnAddressThatSaysNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		var silent []*phone
@@ -274,7 +274,7 @@ func TestStreams_OfAnAddressThatSaysNothing(t *testing.T) {
 	}, func(o *gateway.Options) { o.MaxStreamsPerAddress = 2 })
 }
 
-// Resolvers are told where a stream comes from, and nothing else is.
+// Resolvers are told where a stream comes from. Operations over HTTP have no such context.
 func TestStreams_SayWhereTheyComeFrom(t *testing.T) {
 	w := start(t)
 	p := w.call(t, nil)
@@ -290,7 +290,8 @@ func TestStreams_SayWhereTheyComeFrom(t *testing.T) {
 	require.NotEqual(t, first.Stream, second.Stream)
 }
 
-// Until the server can serve streams, they are refused so that clients come back; what is no stream is answered.
+// Until the server can serve streams, it refuses them in such a way that clients come back. It answers all other
+// requests.
 func TestStreams_WhileTheServerStarts(t *testing.T) {
 	started := make(chan struct{})
 	w := start(t, func(o *gateway.Options) {
@@ -321,8 +322,8 @@ func TestStreams_WhileTheServerStarts(t *testing.T) {
 	require.Equal(t, 200, response.StatusCode)
 }
 
-// When the server goes, what it was asked is answered, however it was asked; subscriptions end so that clients come
-// back.
+// A server that goes away answers queries and mutations over every transport. Subscriptions end in such a way that
+// clients come back.
 func TestShutdown_AnswersWhatItWasAsked(t *testing.T) {
 	w := start(t)
 	p, idle := w.call(t, nil), w.call(t, nil)
@@ -362,7 +363,7 @@ func TestShutdown_AnswersWhatItWasAsked(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// What does not end in time is cut off, WebSockets too.
+// What does not end in time is cut off, also WebSockets.
 func TestShutdown_CutsWebSockets(t *testing.T) {
 	w := start(t)
 	p := w.call(t, nil)
@@ -376,7 +377,7 @@ func TestShutdown_CutsWebSockets(t *testing.T) {
 	require.False(t, errors.As(err, &websocket.CloseError{}), "without a word: %v", err)
 }
 
-// A token that ends takes its socket with it, once what was asked with it is answered.
+// A socket ends with its token, once its queries and mutations are answered.
 func TestWebSocket_AnswersBeforeItsTokenEndsIt(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		token, err := w.tokens.Issue("alice", []rail.Role{rail.RolePassenger}, 5*time.Second)
@@ -395,7 +396,7 @@ func TestWebSocket_AnswersBeforeItsTokenEndsIt(t *testing.T) {
 	})
 }
 
-// A message that has begun to come has no longer than a body.
+// A message that has begun must come as fast as a body.
 func TestWebSocket_SlowMessage(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		p := w.call(t, nil)

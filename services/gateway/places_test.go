@@ -29,7 +29,7 @@ func TestPlaces_WaitIsBounded(t *testing.T) {
 		require.Equal(t, rail.Overloaded, rail.CodeOf(err))
 		require.Equal(t, gateway.MaxPlaceWait, time.Since(start))
 
-		// Those who wait are bounded in number, too: whoever comes then is told at once.
+		// The number that waits is bounded, too. The next is refused at once.
 		var waiting sync.WaitGroup
 		var entered atomic.Int64
 		for range 50 {
@@ -65,7 +65,7 @@ func TestPlaces_SlowReadersHoldThemUp(t *testing.T) {
 	require.Zero(t, p.Unsent())
 }
 
-// Large answers share one pace, however many there are and however long their lists.
+// Large responses share one pace, however many they are and however long their lists.
 func TestPlaces_LargeAnswersShareAPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := gateway.NewPacedPlaces(10_000)
@@ -81,7 +81,7 @@ func TestPlaces_LargeAnswersShareAPace(t *testing.T) {
 		asking.Wait()
 		require.InDelta(t, 12*time.Second, time.Since(start), float64(100*time.Millisecond))
 
-		// It is told at once where the values come later than its time ends.
+		// It is refused at once where its values would come after its deadline.
 		start = time.Now()
 		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
@@ -95,8 +95,8 @@ func TestPlaces_LargeAnswersShareAPace(t *testing.T) {
 	})
 }
 
-// The largest answers are paced, and no others. A pace of one value a second tells at once that there is no time for
-// them.
+// Only the largest responses are paced. A pace of one value a second shows it: they are refused at once for want of
+// time.
 func TestPlaces_LargeAnswersArePaced(t *testing.T) {
 	w, _ := grove(t)
 	require.Zero(t, gateway.Tiers[0].PerSecond())
@@ -111,7 +111,7 @@ func TestPlaces_LargeAnswersArePaced(t *testing.T) {
 	require.Empty(t, w.post(t, fmt.Sprintf(between, 500)).Errors)
 }
 
-// A query that costs much is a large one before its root fields are resolved, however little comes of it.
+// A dear query counts as large before its root fields are resolved, even if its response is small.
 func TestPlaces_DearQueriesAreLargeFromTheStart(t *testing.T) {
 	w, trees := grove(t)
 	for range gateway.Tiers[1].Many() {
@@ -135,8 +135,8 @@ func TestPlaces_DearQueriesAreLargeFromTheStart(t *testing.T) {
 	require.Equal(t, resolved, trees.lists.Load())
 }
 
-// While as many large answers are being made as there may be, one more waits for a moment and is refused; small ones
-// are answered, and in the end all that were begun.
+// While all places are taken by large responses, one more waits for a moment and is refused. Small responses are made,
+// and in the end all large ones that were begun.
 func TestPlaces_SmallAnswersDoNotWait(t *testing.T) {
 	w, trees := grove(t)
 	tier := gateway.Tiers[0]
@@ -151,7 +151,8 @@ func TestPlaces_SmallAnswersDoNotWait(t *testing.T) {
 		}
 		<-release
 	}
-	// Large by the first list already; held in the lists of its elements, of which so many are resolved at a time.
+	// It is large by its first list. It is held in the lists of that list's elements, of which so many are resolved at
+	// a time.
 	body := fmt.Sprintf(`{children(of:%d){held:children(of:1){name}}}`, tier.Beyond())
 	answers := make(chan *reply, tier.Many())
 	for range tier.Many() {
@@ -166,7 +167,7 @@ func TestPlaces_SmallAnswersDoNotWait(t *testing.T) {
 	require.NotZero(t, r.Errors[0].Extensions["retryAfterMs"])
 	require.Len(t, r.Errors, 1)
 	require.Empty(t, r.Data)
-	// OVERLOADED says that nothing was done, and a mutation has been.
+	// OVERLOADED would say that nothing was done, but the mutation was.
 	r = w.post(t, fmt.Sprintf(`mutation{plant{children(of:%d){name}}}`, tier.Beyond()))
 	require.Equal(t, "UNAVAILABLE", r.code(), r.raw)
 	require.Contains(t, r.Errors[0].Message, "same idempotency key")
@@ -177,7 +178,7 @@ func TestPlaces_SmallAnswersDoNotWait(t *testing.T) {
 	}
 }
 
-// What was sent no longer counts, whatever way it went.
+// Over every transport, a response that was sent no longer counts.
 func TestPlaces_ForgetWhatWasSent(t *testing.T) {
 	w, _ := grove(t)
 	const large = `{trees(of:3000){name words}}`

@@ -197,7 +197,7 @@ func (s *stub) Exec(ctx context.Context) graphql.ResponseHandler {
 func (s *stub) run(ctx context.Context, field graphql.CollectedField) (out json.RawMessage) {
 	out = json.RawMessage("null")
 	if field.Name == "typed" {
-		// A scalar of gqlgen's that cannot read an argument: no field has its arguments then.
+		// A scalar cannot read an argument. The field's context has no arguments then.
 		ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "Query", Field: field})
 		graphql.AddError(ctx, graphql.ErrorOnPath(ctx, errors.New("not a date")))
 		return out

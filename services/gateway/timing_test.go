@@ -18,7 +18,7 @@ import (
 	"interlock/services/rail"
 )
 
-// pipes is a network inside a test: what waits on it waits on the test's own clock.
+// pipes is a network inside a test. What waits on it waits by the test's own clock.
 type pipes struct {
 	conns chan net.Conn
 	done  chan struct{}
@@ -104,7 +104,7 @@ func TestServer_SlowBody(t *testing.T) {
 	})
 }
 
-// Who is refused before the body is read has no longer for it than others.
+// A request that is refused before its body is read has no more time for the body than others.
 func TestServer_SlowBodyOfARefusedRequest(t *testing.T) {
 	for name, head := range map[string]string{
 		"by its token": "Host: x\r\nContent-Type: application/json\r\nAuthorization: Bearer rubbish\r\n",
@@ -133,7 +133,7 @@ func TestServer_SlowReader(t *testing.T) {
 		_, err = conn.Write([]byte("GET /graphql?query={blob(bytes:100000)} HTTP/1.1\r\nHost: x\r\n\r\n"))
 		require.NoError(t, err)
 		synctest.Wait() // until the server has begun to answer
-		// It reads nothing. The server lets go of it, and is idle again.
+		// The client reads nothing. The server cuts it off, and is idle again.
 		require.Eventually(t, func() bool {
 			return strings.Contains(w.do(t, "GET", "/metrics", "").raw, "interlock_http_requests_in_flight 1\n")
 		}, time.Hour, time.Second)
@@ -180,7 +180,7 @@ func TestWebSocket_DeafClientIsLetGo(t *testing.T) {
 		p := w.call(t, nil)
 		start := time.Now()
 		p.send(t, "subscribe", "1", query(`subscription{flood}`))
-		// It never reads: the first event blocks, and must not for ever.
+		// The client never reads. The first event blocks, and must not do so without end.
 		<-w.stub.ended
 		require.LessOrEqual(t, time.Since(start), gateway.WriteTimeout)
 	})
@@ -191,7 +191,7 @@ func TestWebSocket_SilentClientIsLetGo(t *testing.T) {
 		p := w.call(t, nil)
 		start := time.Now()
 		p.send(t, "subscribe", "1", query(`subscription{ticks}`))
-		// Nothing is sent to it, and it answers no ping: it may be gone without a word.
+		// The client answers no ping. It may be gone.
 		<-w.stub.ended
 		require.LessOrEqual(t, time.Since(start), gateway.KeepAlive+gateway.WriteTimeout)
 	})
@@ -254,7 +254,7 @@ func TestShutdown_DeafWebSocketDoesNotHold(t *testing.T) {
 		start := time.Now()
 		require.NoError(t, w.server.Shutdown(ctx))
 		require.LessOrEqual(t, time.Since(start), 15*time.Second)
-		// What Shutdown says has ended, has. (The stub tells so from a goroutine of its own.)
+		// Shutdown returns when the streams have ended. The stub tells that from a goroutine of its own.
 		synctest.Wait()
 		select {
 		case <-w.stub.ended:

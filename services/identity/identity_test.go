@@ -181,8 +181,8 @@ func TestDevelopment_Roles(t *testing.T) {
 }
 
 func FuzzDevelopment_Verify(f *testing.F) {
-	// Every worker of the fuzzer is a process that issues the token anew: by the machine's clock, those begun in
-	// another second would have another one.
+	// Every worker of the fuzzer is a process that issues the token anew. By the machine's clock, workers that begin in
+	// different seconds would have different tokens.
 	d := development(f)
 	good, err := d.Issue("alice", []rail.Role{rail.RoleAdmin}, time.Hour)
 	require.NoError(f, err)

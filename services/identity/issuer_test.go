@@ -194,7 +194,7 @@ func taken(t *testing.T, v identity.Verifier, token string) *rail.Viewer {
 	return viewer
 }
 
-// takenSoon is taken once what is read beside has come.
+// takenSoon checks that a token is taken once the read in the background has ended.
 func takenSoon(t *testing.T, v identity.Verifier, token string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -236,7 +236,7 @@ func TestIssuer_Refuses(t *testing.T) {
 	v := l.verifier(t, nil)
 	taken(t, v, ours.sign(l.claims(nil)))
 
-	// What anybody can make of the public key and the shared secret.
+	// Tokens that an attacker can make of the public key and the shared secret.
 	hmac := func(key []byte, id string) string {
 		token := jwt.NewWithClaims(jwt.SigningMethodHS256, l.claims(nil))
 		if id != "" {
@@ -397,7 +397,7 @@ func TestIssuer_DownLater(t *testing.T) {
 	taken(t, v, old.sign(l.claims(nil)))
 	unavailable(t, v, fresh.sign(l.claims(nil)))
 	require.EqualValues(t, 1, failures.Load())
-	// Also when the keys are old and due to be read again, for as long as an outage may last.
+	// So it is when the keys are due to be read again, for as long as an outage may last.
 	l.pass(23 * time.Hour)
 	taken(t, v, old.sign(l.claims(nil)))
 	require.NoError(t, v.Ready(t.Context()))
@@ -409,8 +409,8 @@ func TestIssuer_DownLater(t *testing.T) {
 	takenSoon(t, v, fresh.sign(l.claims(nil)))
 }
 
-// What hangs is worse than what refuses: no token whose key is known may wait for it. The test's context ends at once,
-// so that a check which waits for anything fails.
+// An issuer that hangs is worse than one that refuses: a token whose key is known must not wait for it. The test's
+// context ends at once, so that a check which waits fails.
 func TestIssuer_HangsLater(t *testing.T) {
 	l, key := newLogin(t), newRSA(t, "one")
 	l.publish(key.public())
@@ -429,7 +429,7 @@ func TestIssuer_HangsLater(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return l.asked.Load() == 2 }, 10*time.Second, time.Millisecond,
 		"it is asked once, beside")
-	// A key that is not known waits no longer than its own caller.
+	// A token with an unknown key waits no longer than its request.
 	_, err := v.Verify(ended, newRSA(t, "unknown").sign(l.claims(nil)))
 	require.Equal(t, rail.Unavailable, rail.CodeOf(err))
 	// After a day without an answer keys are no longer used.
@@ -443,7 +443,7 @@ func TestIssuer_HangsAtStart(t *testing.T) {
 	l.publish(key.public())
 	l.hangs.Store(true)
 	v := l.verifier(t, nil)
-	// Those who wait are few; the others are told at once.
+	// Few tokens wait. The others are refused at once.
 	var all sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
 	codes := make(chan rail.Code, 2*identity.MaxKeysWaiting)
@@ -504,7 +504,7 @@ func TestIssuer_ForgetsKeysTakenBack(t *testing.T) {
 	l.publish(key.public(), other.public())
 	v := l.verifier(t, nil)
 	taken(t, v, key.sign(l.claims(nil)))
-	// Nobody comes with a new key, so nothing but time makes the issuer be asked again, beside the next check.
+	// No token has an unknown key, so only time makes the next check start a read in the background.
 	l.publish(other.public())
 	l.pass(time.Hour)
 	require.Eventually(t, func() bool {

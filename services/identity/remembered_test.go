@@ -71,7 +71,7 @@ func (anybody) Verify(context.Context, string) (*rail.Viewer, error) {
 	return &rail.Viewer{Subject: "alice", Expires: time.Now().Add(time.Hour)}, nil
 }
 
-// However long tokens are, remembering them takes little: an issuer gives as many as are asked for.
+// Remembered tokens take little memory, however long they are: a client can get as many as it asks its issuer for.
 func TestRemembered_TakesLittleMemory(t *testing.T) {
 	const tokens, length = 20_000, 4 << 10 // as many as are remembered, as long as issuers make them
 	verifier, err := identity.Remember(anybody{}, time.Now)

@@ -42,8 +42,8 @@ func TestRing_EveryKeyOpensAndTheFirstSeals(t *testing.T) {
 	require.ErrorIs(t, err, keyring.ErrUnknownKey)
 }
 
-// What is sealed opens in its place and nowhere else, and not with a single bit changed; it shows nothing of the text,
-// and the same text is never sealed to the same bytes.
+// A sealed text opens in its place only, and not with a single bit changed. It shows nothing of the text, and one text
+// is never sealed to the same bytes twice.
 func TestRing_Properties(t *testing.T) {
 	r := ring(t, november)
 	rapid.Check(t, func(t *rapid.T) {

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const run = rail.RunID("T12@2019-10-12")
 
-// shop is all that a sale works with. Its ledger sends what a real one does, and notes whether that was late.
+// shop is all that a sale works with. Its ledger sends the statements of a real one, and notes which were late.
 type shop struct {
 	sale.Ledger
 	control *failpoints.Control
@@ -34,14 +34,14 @@ type shop struct {
 	sent []sent
 }
 
-// sent is a statement that was sent, late where its batch's time was over and its own was not.
+// sent is a statement that was sent. It is late where its batch's deadline was over, and its own was not.
 type sent struct {
 	query string
 	args  int
 	late  bool
 }
 
-// take is what was sent since it was taken last.
+// take returns what was sent since the last take.
 func (s *shop) take() []sent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +67,7 @@ func (s *shop) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decid
 
 const update, commit = "UPDATE runs SET version = ?", "COMMIT; SELECT 1"
 
-// connector makes connections on which whatever is sent is noted.
+// connector makes connections that note what is sent.
 type connector struct{ shop *shop }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -152,7 +152,7 @@ func TestHold_AtEachPoint(t *testing.T) {
 			done := make(chan error, 1)
 			go func() {
 				for selling.Err() == nil {
-					// Neither another run nor, where that is known, a batch that sells nothing is what was asked for.
+					// A batch of another run is not held, and one that sells nothing is not, where that is known.
 					err := serve(t.Context(), o, "T13@2019-10-12", 1)
 					if point != failpoints.AfterLock && point != failpoints.BeforeApply &&
 						point != failpoints.BeforeUnlock {
@@ -186,7 +186,7 @@ func TestHold_AtEachPoint(t *testing.T) {
 	}
 }
 
-// What was held is sent also when its time is over, as by a process that was frozen.
+// A held statement is sent even when its deadline is over, as by a process that was frozen.
 func TestHold_SendsLate(t *testing.T) {
 	path, s, o := open(t, time.Minute)
 	buying, leave := context.WithCancel(t.Context())
@@ -208,7 +208,7 @@ func TestHold_SendsLate(t *testing.T) {
 	require.Equal(t, []sent{{update, 1, false}, {commit, 0, true}}, s.take())
 }
 
-// Nothing is held for ever, whoever forgets it.
+// A hold ends by itself when its holder does not end it.
 func TestHold_IsBounded(t *testing.T) {
 	path, _, o := open(t, 10*time.Millisecond)
 	done := make(chan error, 1)

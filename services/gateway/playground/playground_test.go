@@ -90,7 +90,7 @@ func TestHandler_Licenses(t *testing.T) {
 	require.Equal(t, "# Licenses\n", body(t, response))
 }
 
-// Whatever is embedded in this binary, the page is one of the two and never an error.
+// With or without a bundle in this binary, the page is one of the two and no error.
 func TestHandler_Embedded(t *testing.T) {
 	response := ask(playground.Handler(), http.MethodGet, "/playground", nil)
 	require.Equal(t, http.StatusOK, response.StatusCode)
@@ -165,7 +165,7 @@ func TestHandler_Methods(t *testing.T) {
 	}
 }
 
-// The page holds tokens, so whatever is shown must come from here and be shown nowhere else.
+// The page holds tokens, so all that it loads must come from here, and no other page may show it.
 func TestHandler_Policy(t *testing.T) {
 	for _, files := range []fs.FS{bundle(t), fstest.MapFS{}} {
 		response := ask(playground.NewHandler(files), http.MethodGet, "/playground", nil)
