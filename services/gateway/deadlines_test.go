@@ -27,8 +27,8 @@ func withPages(o *gateway.Options) {
 	o.Playground = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, large) })
 }
 
-// requests are the first lines of requests for all routes: with each method of its own, and with the methods that are
-// given.
+// requests are the first lines of requests for all routes, with each of the methods, or with the route's own where none
+// is given.
 func requests(t *testing.T, w *world, methods ...string) []string {
 	t.Helper()
 	var lines []string

@@ -42,7 +42,7 @@ func TestLimiter_LetsFewIn(t *testing.T) {
 }
 
 // New requests are refused only while those in the queue wait for too long.
-func TestLimiter_IsOverloadedWhileTheLineIsLong(t *testing.T) {
+func TestLimiter_IsOverloadedWhileTheQueueIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := gateway.NewLimiter(1)
 		var all sync.WaitGroup
@@ -53,11 +53,11 @@ func TestLimiter_IsOverloadedWhileTheLineIsLong(t *testing.T) {
 			synctest.Wait()
 		}
 		come(5, gateway.OverloadedAfter)
-		require.False(t, limiter.Overloaded(), "nobody has stood there for long yet")
+		require.False(t, limiter.Overloaded(), "none has waited for long yet")
 		<-time.After(5 * gateway.OverloadedAfter / 2)
 		require.True(t, limiter.Overloaded())
 		all.Wait()
-		require.False(t, limiter.Overloaded(), "nobody stands there any more")
+		require.False(t, limiter.Overloaded(), "the queue is empty")
 		come(2, time.Millisecond)
 		require.False(t, limiter.Overloaded(), "that was long ago")
 		all.Wait()
@@ -65,7 +65,7 @@ func TestLimiter_IsOverloadedWhileTheLineIsLong(t *testing.T) {
 }
 
 // A request leaves the queue when its client goes, or after maxLimiterWait. In both cases it is not read.
-func TestLimiter_NobodyStandsForEver(t *testing.T) {
+func TestLimiter_WaitIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := gateway.NewLimiter(1)
 		var all sync.WaitGroup
@@ -95,9 +95,8 @@ func TestLimiter_OutlivesAPanic(t *testing.T) {
 	require.True(t, passed)
 }
 
-// While the queue is slow, the handler refuses new requests, and does so before it checks a token. Requests in the
-// queue are answered.
-func TestHandler_RefusesWhileTheLineIsLong(t *testing.T) {
+// While the queue is slow, the handler refuses new requests, and does so before it checks a token. Other routes answer.
+func TestHandler_RefusesWhileTheQueueIsSlow(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, _ *pipes) {
 		limiter := w.gate.Limiter()
 		var all sync.WaitGroup

@@ -274,7 +274,7 @@ func TestStreams_OfAnAddressThatSaysNothing(t *testing.T) {
 	}, func(o *gateway.Options) { o.MaxStreamsPerAddress = 2 })
 }
 
-// Resolvers are told where a stream comes from. Operations over HTTP have no such context.
+// Resolvers are told where a stream comes from, and which stream it is.
 func TestStreams_SayWhereTheyComeFrom(t *testing.T) {
 	w := start(t)
 	p := w.call(t, nil)
