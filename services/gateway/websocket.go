@@ -176,21 +176,10 @@ func (s *webSocket) serve(ctx context.Context, conn *websocket.Conn) {
 // valid. Without one, the Authorization of the handshake counts: browsers cannot send it, other clients can. init
 // returns the context with the viewer, and false where it closes the connection.
 func (s *webSocket) init(ctx context.Context, payload json.RawMessage) (context.Context, bool) {
-	var fields map[string]any
-	if len(payload) > 0 && json.Unmarshal(payload, &fields) != nil {
+	authorization, ok := authorizationIn(payload)
+	if !ok {
 		s.hangUp(closeBadRequest, "the payload of connection_init is not an object")
 		return nil, false
-	}
-	var authorization []string
-	for name, value := range fields {
-		if !strings.EqualFold(name, "authorization") || value == nil {
-			continue
-		}
-		text, ok := value.(string)
-		if !ok {
-			text = "not a string"
-		}
-		authorization = append(authorization, text)
 	}
 	viewer, err := s.g.viewerOf(ctx, authorization)
 	if err != nil {
@@ -216,4 +205,24 @@ func (s *webSocket) init(ctx context.Context, payload json.RawMessage) (context.
 	}
 	s.write(&envelope{Type: "connection_ack"})
 	return ctx, true
+}
+
+// authorizationIn are the values of "authorization", in any case, in the payload of connection_init. It returns false
+// where the payload is not an object. A value that is not a string is given as a text that is no token.
+func authorizationIn(payload json.RawMessage) (authorization []string, ok bool) {
+	var fields map[string]any
+	if len(payload) > 0 && json.Unmarshal(payload, &fields) != nil {
+		return nil, false
+	}
+	for name, value := range fields {
+		if !strings.EqualFold(name, "authorization") || value == nil {
+			continue
+		}
+		text, ok := value.(string)
+		if !ok {
+			text = "not a string"
+		}
+		authorization = append(authorization, text)
+	}
+	return authorization, true
 }

@@ -27,22 +27,8 @@ func (s *webSocket) subscribe(ctx context.Context, message *envelope) (goOn bool
 	}
 	ctx, cancel := context.WithCancel(graphql.StartOperationTrace(ctx))
 	one := &running{cancel: cancel}
-	s.mu.Lock()
-	_, taken := s.running[id]
-	var refusal error
-	switch {
-	case taken:
-	case s.closing || s.farewell != nil:
-		refusal = goingAway
-	case s.open >= s.g.options.MaxOperationsPerSocket:
-		refusal = tooManyOperations
-	default:
-		s.running[id] = one
-		s.open++
-		s.answering++
-	}
-	s.mu.Unlock()
-	if taken {
+	duplicate, refusal := s.begin(id, one)
+	if duplicate {
 		cancel()
 		s.hangUp(closeDuplicate, "Subscriber for "+id[:min(len(id), 64)]+" already exists")
 		return false
@@ -63,6 +49,25 @@ func (s *webSocket) subscribe(ctx context.Context, message *envelope) (goOn bool
 	}
 	s.tasks.Go(func() { s.execute(graphql.WithOperationContext(ctx, operation), id, one, operation) })
 	return true
+}
+
+// begin counts an operation in, unless another has its id, or the socket takes no more.
+func (s *webSocket) begin(id string, one *running) (duplicate bool, refusal error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, duplicate := s.running[id]; duplicate {
+		return true, nil
+	}
+	if s.closing || s.farewell != nil {
+		return false, goingAway
+	}
+	if s.open >= s.g.options.MaxOperationsPerSocket {
+		return false, tooManyOperations
+	}
+	s.running[id] = one
+	s.open++
+	s.answering++
+	return false, nil
 }
 
 // prepare reads and checks an operation, behind the same limiter as all others.
