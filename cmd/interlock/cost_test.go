@@ -201,8 +201,8 @@ func (r *running) place(t *testing.T, party int) string {
 
 // tickets is a document of the tickets of the order of the tickets … of an order.
 func tickets(order string, levels int) string {
-	return `{order(id:"` + order + `"){` + strings.Repeat("tickets{order{", levels-1) + "tickets{id}" + strings.Repeat(
-		"}}", levels-1) + "}}"
+	return `{order(id:"` + order + `"){` + strings.Repeat("tickets{order{", levels-1) + "tickets{id}" +
+		strings.Repeat("}}", levels-1) + "}}"
 }
 
 // memory is how many bytes of the machine's memory the Go runtime holds: heap, stacks and their overhead.

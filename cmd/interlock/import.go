@@ -74,8 +74,8 @@ func (c importCommand) Run(
 		log.Info(notice)
 	}
 	_, err = fmt.Fprintf(out, "%d stations, %d trains, %d runs: %d created, %d changed, %d unchanged, in %.1f s\n",
-		report.Stations, report.Trains, report.Runs, report.Created, report.Changed, report.Unchanged, time.Since(
-			begun).Seconds())
+		report.Stations, report.Trains, report.Runs, report.Created, report.Changed, report.Unchanged,
+		time.Since(begun).Seconds())
 	return err
 }
 
@@ -134,8 +134,8 @@ func progressBar(terminal *os.File) func(done, total int) {
 		if bar == nil {
 			bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(terminal),
 				progressbar.OptionSetDescription("runs"),
-				progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionOnCompletion(
-					func() { fmt.Fprintln(terminal) }))
+				progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
+				progressbar.OptionOnCompletion(func() { fmt.Fprintln(terminal) }))
 		}
 		_ = bar.Set(done)
 	}

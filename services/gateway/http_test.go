@@ -41,8 +41,8 @@ func TestPost_Answers(t *testing.T) {
 func TestGet_QueriesOnly(t *testing.T) {
 	w := start(t)
 	r := w.do(t, "GET",
-		"/graphql?query="+url.QueryEscape(`query($n:String){hello(name:$n)}`)+"&variables="+url.QueryEscape(
-			`{"n":"x"}`), "")
+		"/graphql?query="+url.QueryEscape(`query($n:String){hello(name:$n)}`)+"&variables="+
+			url.QueryEscape(`{"n":"x"}`), "")
 	require.Equal(t, 200, r.status)
 	require.JSONEq(t, `{"data":{"hello":"hello x"}}`, r.raw)
 

@@ -47,8 +47,7 @@ func (o origins) allows(origin, host string) bool {
 func newCORS(allowed origins) *cors.Cors {
 	return cors.New(cors.Options{
 		AllowOriginVaryRequestFunc: func(r *http.Request, origin string) (bool, []string) {
-			return allowed.allows(
-				origin, r.Host), nil
+			return allowed.allows(origin, r.Host), nil
 		},
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
 		AllowedHeaders: []string{"Accept", "Authorization", "Content-Type", "X-Request-Id"},

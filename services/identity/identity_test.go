@@ -98,13 +98,13 @@ func TestDevelopment_Refuses(t *testing.T) {
 	}
 	forgedClaims, err := json.Marshal(map[string]any{"sub": "root", "exp": later, "roles": []string{"ADMIN"}})
 	require.NoError(t, err)
-	hs512, err := jwt.NewWithClaims(jwt.SigningMethodHS512, jwt.MapClaims{"sub": "alice", "exp": later}).SignedString(
-		secret)
+	hs512, err := jwt.NewWithClaims(jwt.SigningMethodHS512, jwt.MapClaims{"sub": "alice", "exp": later}).
+		SignedString(secret)
 	require.NoError(t, err)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	es256, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"sub": "alice", "exp": later}).SignedString(
-		key)
+	es256, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"sub": "alice", "exp": later}).
+		SignedString(key)
 	require.NoError(t, err)
 
 	const invalid = "the token is not valid"

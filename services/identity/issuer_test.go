@@ -341,8 +341,9 @@ func TestIssuer_Takes(t *testing.T) {
 			"typ": "Bearer", "nonce": "n", "azp": "web",
 		}),
 		"Cognito's": typed("JWT", map[string]any{"token_use": "access"}),
-		"one that the proxy's TLS is bound to": ours.sign(
-			l.claims(map[string]any{"cnf": map[string]any{"x5t#S256": "c"}})),
+		"one that the proxy's TLS is bound to": ours.sign(l.claims(map[string]any{
+			"cnf": map[string]any{"x5t#S256": "c"},
+		})),
 		"EdDSA":                              ed.sign(l.claims(nil)),
 		"a token that does not name its key": ours.signAs(l.claims(nil), map[string]any{"kid": nil}),
 		"any client, where none is set":      ours.sign(l.claims(map[string]any{"azp": "anything"})),
