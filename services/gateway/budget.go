@@ -144,7 +144,7 @@ type budget struct {
 
 	used   atomic.Int64
 	errors atomic.Int64
-	// refused is why the answer is not given after all.
+	// refused is why the response is not sent after all.
 	refused atomic.Pointer[rail.Error]
 
 	// entered is how many tiers the response has come into. Where holds is true, it has a place of the last of them.
@@ -160,7 +160,7 @@ type budget struct {
 
 type budgetKey struct{}
 
-// budgetOf is the budget of the answer that is being made; nil where there is none.
+// budgetOf is the budget of the response under way; nil where there is none.
 func budgetOf(ctx context.Context) *budget {
 	b, _ := ctx.Value(budgetKey{}).(*budget)
 	return b

@@ -20,8 +20,8 @@ type route struct {
 func (g *Gateway) table() []route {
 	// A response of GraphQL gets its deadline when it is made.
 	all := []route{{"/graphql", "graphql", g.answerable(http.HandlerFunc(g.serveGraphQL))}}
-	add := func(pattern, name string, answer time.Duration, handler http.Handler) {
-		all = append(all, route{pattern, name, bounded(answer, g.answerable(handler))})
+	add := func(pattern, name string, within time.Duration, handler http.Handler) {
+		all = append(all, route{pattern, name, bounded(within, g.answerable(handler))})
 	}
 	// Probes may use any address of the server as its name. What they read is public.
 	probe := func(pattern, name string, handler http.Handler) {
@@ -82,9 +82,9 @@ func limited(next http.Handler) http.Handler {
 
 // bounded gives the whole response a deadline as well, for routes that need no body. A request with a body gets its
 // response at once, and its connection is not used again.
-func bounded(answer time.Duration, next http.Handler) http.Handler {
+func bounded(within time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answer))
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(within))
 		if r.ContentLength != 0 {
 			w.Header().Set("Connection", "close")
 		}

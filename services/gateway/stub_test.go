@@ -391,7 +391,7 @@ func (r *reply) code() string {
 	return code
 }
 
-// do sends a request and reads the whole answer; headers come in pairs.
+// do sends a request and reads the whole response; headers come in pairs.
 func (w *world) do(t *testing.T, method, path, body string, headers ...string) *reply {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, w.url+path, strings.NewReader(body))
