@@ -31,22 +31,15 @@ func (t *transaction) cancel(ctx context.Context, at moment, cancels []ledger.Ca
 	byReason := map[string][]*rail.Order{}
 	var records [][]any
 	for i, c := range cancels {
-		o := known[c.OrderID]
-		if o == nil || c.By == "" && o.Buyer != c.Buyer {
+		results[i] = at.cancel(known[c.OrderID], &c)
+		if !results[i].Changed {
 			continue
 		}
-		results[i].Order = o
-		// By the clock that the expiries went by: a hold that ended since is left to the next sweep.
-		if o.State != rail.OnHold {
-			continue
-		}
-		o.State, o.StateReason, o.EndedAt, o.Version = rail.Cancelled,
-			clip(c.Reason, rail.MaxReason), at.now, o.Version+1
-		results[i].Changed = true
+		o := results[i].Order
+		byReason[o.StateReason] = append(byReason[o.StateReason], o)
 		if c.By != "" {
 			records = append(records, recordOf(o, c.By, didCancel, c.Reason, at.now))
 		}
-		byReason[o.StateReason] = append(byReason[o.StateReason], o)
 	}
 	for reason, orders := range byReason {
 		err := t.endOrders(ctx, at, orders, "state = 'CANCELLED', state_reason = ?, ended_at = ?", "= 'ON_HOLD'",
@@ -56,4 +49,18 @@ func (t *transaction) cancel(ctx context.Context, at moment, cancels []ledger.Ca
 		}
 	}
 	return results, t.insert(ctx, intoRecords, recordColumns, records)
+}
+
+// cancel ends an order that is on hold, for its buyer or an admin. A hold is judged by the clock that the expiries went
+// by: one whose time ended since is left to the next sweep.
+func (at moment) cancel(o *rail.Order, c *ledger.Cancel) ledger.CancelResult {
+	switch {
+	case o == nil, c.By == "" && o.Buyer != c.Buyer:
+		return ledger.CancelResult{}
+	case o.State != rail.OnHold:
+		return ledger.CancelResult{Order: o}
+	}
+	o.State, o.StateReason = rail.Cancelled, clip(c.Reason, rail.MaxReason)
+	o.EndedAt, o.Version = at.now, o.Version+1
+	return ledger.CancelResult{Order: o, Changed: true}
 }

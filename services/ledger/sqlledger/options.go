@@ -1,6 +1,7 @@
 package sqlledger
 
 import (
+	"cmp"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -126,22 +127,10 @@ const (
 	retryAfter = time.Second
 )
 
+// fill checks the options, and sets those that do not say.
 func (o *Options) fill() error {
-	if len(o.Members) > 0 {
-		if err := o.checkMembers(); err != nil {
-			return err
-		}
-	} else if o.DSN == "" {
-		if o.Path == "" {
-			return errors.New("ledger: neither a DSN nor a path")
-		}
-		if o.ReplicaDSN != "" {
-			return errors.New("ledger: a SQLite file has no replica")
-		}
-		if o.Durability == Replicated {
-			return errors.New("ledger: a SQLite file is never replicated")
-		}
-		o.Durability = Local
+	if err := o.checkPlace(); err != nil {
+		return err
 	}
 	switch o.Durability {
 	case "":
@@ -150,24 +139,40 @@ func (o *Options) fill() error {
 	default:
 		return errors.New("ledger: durability is replicated or local")
 	}
-	if o.CommitTimeout <= 0 {
-		o.CommitTimeout = defaultCommitTimeout
-	}
-	if o.StatementTimeout <= 0 {
-		o.StatementTimeout = defaultStatementTimeout
-	}
-	if o.PipelinedFor == 0 {
-		o.PipelinedFor = defaultPipelinedFor
-	}
-	if o.MaxConnections <= 0 {
-		o.MaxConnections = defaultConnections
-	}
+	o.CommitTimeout = positive(o.CommitTimeout, defaultCommitTimeout)
+	o.StatementTimeout = positive(o.StatementTimeout, defaultStatementTimeout)
+	o.PipelinedFor = cmp.Or(o.PipelinedFor, defaultPipelinedFor)
+	o.MaxConnections = positive(o.MaxConnections, defaultConnections)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+	return nil
+}
+
+// positive is n, or what it is by default where it is not positive.
+func positive[N int | time.Duration](n, byDefault N) N {
+	if n <= 0 {
+		return byDefault
 	}
+	return n
+}
+
+// checkPlace refuses options that do not say where the ledger is, or say it twice. A file is Local.
+func (o *Options) checkPlace() error {
+	switch {
+	case len(o.Members) > 0:
+		return o.checkMembers()
+	case o.DSN != "":
+		return nil
+	case o.Path == "":
+		return errors.New("ledger: neither a DSN nor a path")
+	case o.ReplicaDSN != "":
+		return errors.New("ledger: a SQLite file has no replica")
+	case o.Durability == Replicated:
+		return errors.New("ledger: a SQLite file is never replicated")
+	}
+	o.Durability = Local
 	return nil
 }
 
