@@ -199,6 +199,32 @@ func TestSell_CommitRefused(t *testing.T) {
 	})
 }
 
+// TestSell_InDoubtIsLeftAlone loses the answer to a COMMIT. The transaction may be committed, or wait for its replica:
+// the ledger sends nothing more on its connection.
+func TestSell_InDoubtIsLeftAlone(t *testing.T) {
+	onEach(t, func(t *testing.T, o sqlledger.Options) {
+		var armed atomic.Bool
+		var s sent
+		l, run := wrapped(t, o, func(ctx context.Context, statement *intercept.Statement) error {
+			err := s.intercept(ctx, statement)
+			if err == nil && statement.Commits() && armed.CompareAndSwap(true, false) {
+				return mysql.ErrInvalidConn
+			}
+			return err
+		})
+		s.take()
+		armed.Store(true)
+		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, sells("wang", 0))
+		require.ErrorIs(t, err, ledger.ErrInDoubt)
+		for _, text := range s.take() {
+			require.NotContains(t, text, "ROLLBACK")
+		}
+		require.EqualValues(t, 1, l.Stats().UnknownCommits)
+		_, err = l.Sell(t.Context(), ledger.Batch{RunID: run, Locking: true}, sells("li", 1))
+		require.NoError(t, err)
+	})
+}
+
 // TestSell_BrokenBeforeCommit breaks the connection at every statement before COMMIT in turn: each time nothing was
 // written, that is known, and the next sale goes through.
 func TestSell_BrokenBeforeCommit(t *testing.T) {
@@ -522,9 +548,9 @@ func TestExpire_PaymentUnderWay(t *testing.T) {
 	}
 }
 
-// TestBooks_OneVersion sells between an audit's read of the versions and its read of the maps: what it answers is of
+// TestAuditSnapshots_OneVersion sells between an audit's read of the versions and its read of the maps: what it answers is of
 // one version all the same, so that a sale in flight is never accused.
-func TestBooks_OneVersion(t *testing.T) {
+func TestAuditSnapshots_OneVersion(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
 		other := ledgertest.Open(t, o)
 		var armed atomic.Bool
