@@ -84,12 +84,16 @@ func TestSender_End(t *testing.T) {
 		err    error
 		want   reply
 	}{
-		"told": {owed, `{"errors":[{"extensions":{"code":"BAD_USER_INPUT"}}]}`, nil,
-			reply{text: "BAD_USER_INPUT"}},
+		"told": {
+			owed, `{"errors":[{"extensions":{"code":"BAD_USER_INPUT"}}]}`, nil,
+			reply{text: "BAD_USER_INPUT"},
+		},
 		"another route": {owed, "HTTP/1.1 405 Method Not Allowed\r\n\r\n", nil, reply{text: answered}},
 		"cut":           {owed, "", syscall.ECONNRESET, silence("cut off without an answer")},
-		"kept": {owed, "HTTP/1.1 200 OK\r\n\r\n", os.ErrDeadlineExceeded,
-			silence("still open after 30s")},
+		"kept": {
+			owed, "HTTP/1.1 200 OK\r\n\r\n", os.ErrDeadlineExceeded,
+			silence("still open after 30s"),
+		},
 		"kept without a header": {idle, "", os.ErrDeadlineExceeded, silence("still open after 30s")},
 		"no header":             {idle, "", nil, reply{text: leftAlone}},
 	} {
@@ -131,10 +135,14 @@ func TestSocket_Ask(t *testing.T) {
 		says []string
 		want reply
 	}{
-		{[]string{`{"type":"next","id":"1","payload":{"data":{}}}`, `{"type":"complete","id":"1"}`},
-			reply{text: answered}},
-		{[]string{`{"type":"error","id":"2","payload":[{"extensions":{"code":"OVERLOADED"}}]}`},
-			reply{text: "OVERLOADED"}},
+		{
+			[]string{`{"type":"next","id":"1","payload":{"data":{}}}`, `{"type":"complete","id":"1"}`},
+			reply{text: answered},
+		},
+		{
+			[]string{`{"type":"error","id":"2","payload":[{"extensions":{"code":"OVERLOADED"}}]}`},
+			reply{text: "OVERLOADED"},
+		},
 		{[]string{
 			`{"type":"next","id":"3","payload":{"errors":[{"extensions":{"code":"FORBIDDEN"}}],"data":null}}`,
 			`{"type":"complete","id":"3"}`,

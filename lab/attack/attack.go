@@ -42,16 +42,22 @@ func attacks() []*attack {
 		{"streamed_queries", "the same over WebSockets and server-sent events", 8, 20, streamedQueries},
 		{"hang_ups", "the same by those who go away before the answer", 16, 40, hangUps},
 		{"sockets", "210 sockets without a token, each with 100 subscriptions", 210, 2_500, manySockets},
-		{"watched_pairs", "27 sockets that watch 5,400 pairs each, with one token and with none", 27, 200,
-			watchedPairs},
+		{
+			"watched_pairs", "27 sockets that watch 5,400 pairs each, with one token and with none", 27, 200,
+			watchedPairs,
+		},
 		{"dear_events", "streams without a token that want 40 copies of every call with each change of the run that " +
 			"is sold", 12, 100, dearEvents},
-		{"many_events", "200 sockets without a token, each with 25 subscriptions to the run that is sold", 200, 2_500,
-			manyEvents},
+		{
+			"many_events", "200 sockets without a token, each with 25 subscriptions to the run that is sold", 200, 2_500,
+			manyEvents,
+		},
 		{"silent_sockets", "sockets that never say who they are", 260, 100, silentSockets},
 		{"busy_sockets", "sockets that ask without waiting for answers", 8, 200, busySockets},
-		{"slow_senders", "bodies and headers that do not come, or byte by byte, on every route", 1_500, 400,
-			slowSenders},
+		{
+			"slow_senders", "bodies and headers that do not come, or byte by byte, on every route", 1_500, 400,
+			slowSenders,
+		},
 		{"no_readers", "clients that do not read what they have asked for", 24, 100, noReaders},
 		{"hoard", "one account that wants the whole train, and many trains", 64, 100, hoard},
 		{"squat", "one account that asks for strangers' documents", 4, 100, squat},

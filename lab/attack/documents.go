@@ -65,7 +65,8 @@ func ids(orders []string) variant {
 	}
 	return variant{
 		"200 times 100 nodes", "query($i:[ID!]!){" + aliases(idAliases, "nodes(ids:$i){id}") + "}",
-		map[string]any{"i": all}, true,
+		map[string]any{"i": all},
+		true,
 	}
 }
 
@@ -73,12 +74,21 @@ func ids(orders []string) variant {
 func roots(order string, run *load.Run) []variant {
 	from, to, date := load.StationCode(0), load.StationCode(load.Calls-1), run.RunID.Date().String()
 	return []variant{
-		{"240 orders", "query($i:ID!){" + aliases(rootAliases, "order(id:$i){id}") + "}",
-			map[string]any{"i": order}, true},
-		{"240 orders of nobody", "query($i:ID!){" + aliases(rootAliases, "order(id:$i){id}") + "}",
-			map[string]any{"i": order}, false},
-		{"240 errors", "query($i:ID!){" + aliases(rootAliases, "order(id:$i,number:\"ABCDEFGHJKMN\"){id}") + "}",
-			map[string]any{"i": order}, false},
+		{
+			"240 orders", "query($i:ID!){" + aliases(rootAliases, "order(id:$i){id}") + "}",
+			map[string]any{"i": order},
+			true,
+		},
+		{
+			"240 orders of nobody", "query($i:ID!){" + aliases(rootAliases, "order(id:$i){id}") + "}",
+			map[string]any{"i": order},
+			false,
+		},
+		{
+			"240 errors", "query($i:ID!){" + aliases(rootAliases, "order(id:$i,number:\"ABCDEFGHJKMN\"){id}") + "}",
+			map[string]any{"i": order},
+			false,
+		},
 		{"160 lists of orders", "{viewer{" + aliases(threeAliases, "orders(first:100){nodes{id}}") + "}}", nil, true},
 		{
 			"160 searches", "query($f:[StationCode!]!,$t:[StationCode!]!,$d:Date!){" +
@@ -116,8 +126,11 @@ func admitted(own string, others []string, runs []*load.Run) []variant {
 	}
 	times := func(n int, what string) string { return fmt.Sprintf("%d %s", n, what) }
 	return []variant{
-		{times(admittedOrders, "orders"), "query($i:ID!){" + aliases(admittedOrders, "order(id:$i){id}") + "}",
-			map[string]any{"i": own}, true},
+		{
+			times(admittedOrders, "orders"), "query($i:ID!){" + aliases(admittedOrders, "order(id:$i){id}") + "}",
+			map[string]any{"i": own},
+			true,
+		},
 		{times(admittedNodes, "times 100 nodes"), "query($i:[ID!]!){" + aliases(admittedNodes, "nodes(ids:$i){id}") +
 			"}", map[string]any{"i": nodes}, true},
 		{times(admittedOrderLists, "lists of orders"), "{viewer{" +

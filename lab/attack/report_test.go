@@ -45,25 +45,37 @@ func TestOutcome_Planted(t *testing.T) {
 		plant func(*Round)
 		says  string
 	}{
-		"a slow server": {func(r *Round) { r.Attack.Buyers.P99Milliseconds = 41 },
-			"buyers waited 41.0 ms at p99 instead of 20.0 ms: 2.05 times"},
-		"buyers who are turned away": {func(r *Round) { r.Attack.Buyers.Orders = 1_079 },
-			"buyers got 1079 orders instead of 1200"},
-		"nothing to hold it against": {func(r *Round) { r.Static.Buyers.Orders = 0 },
-			"nobody bought anything beside static requests"},
+		"a slow server": {
+			func(r *Round) { r.Attack.Buyers.P99Milliseconds = 41 },
+			"buyers waited 41.0 ms at p99 instead of 20.0 ms: 2.05 times",
+		},
+		"buyers who are turned away": {
+			func(r *Round) { r.Attack.Buyers.Orders = 1_079 },
+			"buyers got 1079 orders instead of 1200",
+		},
+		"nothing to hold it against": {
+			func(r *Round) { r.Static.Buyers.Orders = 0 },
+			"nobody bought anything beside static requests",
+		},
 		"memory that grows": {func(r *Round) { r.Attack.PeakMegabytes = 351 }, "its memory grew by 301 MB"},
-		"a server that was ended": {func(r *Round) { r.Killed = true },
-			"the server was ended when it had more than 2048 MB"},
+		"a server that was ended": {
+			func(r *Round) { r.Killed = true },
+			"the server was ended when it had more than 2048 MB",
+		},
 		"a server that ended itself": {func(r *Round) { r.Died = true }, "the server ended"},
 		"an attacker who hears nothing": {
 			func(r *Round) { r.Unexplained = map[string]int{"7 levels: no answer within 15s": 3} },
 			"3 × 7 levels: no answer within 15s",
 		},
-		"a hoard": {func(r *Round) { r.Found = []string{"one account held 6 orders"} },
-			"one account held 6 orders"},
+		"a hoard": {
+			func(r *Round) { r.Found = []string{"one account held 6 orders"} },
+			"one account held 6 orders",
+		},
 		"an attack by nobody": {func(r *Round) { r.Told = nil }, "nobody attacked"},
-		"a server that is down": {func(r *Round) { r.Attack.Buyers.Orders, r.Attack.Buyers.P99Milliseconds = 0, 0 },
-			"buyers got 0 orders instead of 1200"},
+		"a server that is down": {
+			func(r *Round) { r.Attack.Buyers.Orders, r.Attack.Buyers.P99Milliseconds = 0, 0 },
+			"buyers got 0 orders instead of 1200",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := withstood()
@@ -118,7 +130,10 @@ func TestReport_OK(t *testing.T) {
 func TestHoarder_Most(t *testing.T) {
 	at := func(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
 	h := hoarder{got: []bought{
-		{at: at(0), payBy: at(10)}, {at: at(1), payBy: at(3)}, {at: at(3), payBy: at(13)}, {at: at(4), payBy: at(14)},
+		{at: at(0), payBy: at(10)},
+		{at: at(1), payBy: at(3)},
+		{at: at(3), payBy: at(13)},
+		{at: at(4), payBy: at(14)},
 		{at: at(20), payBy: at(30)},
 	}}
 	require.Equal(t, 3, h.most(), "the one that ends at 3 is over when the next is bought")

@@ -234,8 +234,10 @@ func (p *play) replace(ctx context.Context, say Say) (*servers.Program, error) {
 		return nil, err
 	}
 	heir := c.Replicas[0]
-	for _, statement := range []string{"STOP REPLICA", "SET GLOBAL super_read_only = OFF",
-		"SET GLOBAL read_only = OFF"} {
+	for _, statement := range []string{
+		"STOP REPLICA", "SET GLOBAL super_read_only = OFF",
+		"SET GLOBAL read_only = OFF",
+	} {
 		if err := execute(ctx, heir, statement); err != nil {
 			return nil, err
 		}

@@ -209,7 +209,8 @@ func rush(t *testing.T, server string) Rush {
 	targets, err := OneRun(runs)
 	require.NoError(t, err)
 	crowd := &Crowd{Journal: &Journal{}, Accounts: &Accounts{Token: func(string) (string,
-		error) {
+		error,
+	) {
 		return "token", nil
 	}}}
 	return Rush{Crowd: crowd, Targets: targets, Servers: []string{server}, Buyers: 1, Window: 500 * time.Millisecond}

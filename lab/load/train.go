@@ -129,8 +129,10 @@ func trainInput(number string, seatsPerClass, dates int) map[string]any {
 		for n := range coachesPerClass {
 			coaches = append(coaches, map[string]any{
 				"number": fmt.Sprint(c*coachesPerClass + n + 1), "seatClass": class,
-				"layout": map[string]any{"rows": map[string]any{"letters": coachLetters, "first": 1,
-					"last": coachRows}},
+				"layout": map[string]any{"rows": map[string]any{
+					"letters": coachLetters, "first": 1,
+					"last": coachRows,
+				}},
 			})
 		}
 		fares = append(fares, map[string]any{"seatClass": class, "amount": fmt.Sprintf("%d.40", fareOfClass(c))})

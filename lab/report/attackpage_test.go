@@ -31,10 +31,14 @@ func attacked() *attack.Report {
 		MaxGrowthMegabytes: 300, Acknowledged: 1_234, Lost: 0, TookSeconds: 300,
 		Versions: map[string]string{"MySQL": "9.7.4"},
 		Attacks: []*attack.Outcome{
-			{Name: "nested_orders", What: "an order in itself", Connections: 9, MaxPerSecond: 20, OK: true,
-				Rounds: []*attack.Round{round(66), round(30)}},
-			{Name: "hoard", What: "a whole train", Connections: 64, MaxPerSecond: 100,
-				Wrong: []string{"one account held 6 orders"}, Rounds: []*attack.Round{round(31)}},
+			{
+				Name: "nested_orders", What: "an order in itself", Connections: 9, MaxPerSecond: 20, OK: true,
+				Rounds: []*attack.Round{round(66), round(30)},
+			},
+			{
+				Name: "hoard", What: "a whole train", Connections: 64, MaxPerSecond: 100,
+				Wrong: []string{"one account held 6 orders"}, Rounds: []*attack.Round{round(31)},
+			},
 		},
 		Starts: []attack.Start{
 			{Parameter: "charset=gbk", Refused: true, Said: "charset is not a setting"}, {Parameter: "charset=sjis"},

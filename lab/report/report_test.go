@@ -72,8 +72,10 @@ func TestFiles_SameBytesEachTime(t *testing.T) {
 func TestFiles_PicturesAreDrawn(t *testing.T) {
 	all := files(t, everything(t))
 	for path, words := range map[string][]string{
-		"benchmarks/throughput.svg": {"orders a second", "buyers, each asking again at once", "ceiling", "baseline",
-			"2,048"},
+		"benchmarks/throughput.svg": {
+			"orders a second", "buyers, each asking again at once", "ceiling", "baseline",
+			"2,048",
+		},
 		"benchmarks/latency.svg":    {"ms (logarithmic)", "p50", "p99", "p99.9", "orders asked for a second"},
 		"benchmarks/comparison.svg": {"baseline", "1,024 buyers", "ceiling", "2,832", "94"},
 		"benchmarks/seats.svg":      {"best-fit", "random-fit"},
@@ -102,8 +104,10 @@ func TestFiles_EveryCell(t *testing.T) {
 	in := input(t, "sell.json")
 	in.Sell.Baseline.Cells = []sell.BaselineCell{
 		{Way: "redlock", RetryMilliseconds: "2", Buyers: 4, OrdersPerSecond: 11.1},
-		{Way: "redlock", RetryMilliseconds: "2", LocalMutex: true, Buyers: 4, OrdersPerSecond: 22.2, Failed: 3,
-			Problem: "no quorum"},
+		{
+			Way: "redlock", RetryMilliseconds: "2", LocalMutex: true, Buyers: 4, OrdersPerSecond: 22.2, Failed: 3,
+			Problem: "no quorum",
+		},
 		{Way: "redlock", RetryMilliseconds: "2", Buyers: 64, OrdersPerSecond: 33.3},
 		{Way: "for_update", Buyers: 64, OrdersPerSecond: 44.4},
 	}

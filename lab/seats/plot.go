@@ -25,8 +25,11 @@ var plotted = [...]struct {
 	color  color.RGBA
 	dashes []vg.Length
 }{
-	{reseatingWay, "free re-seating of everybody", color.RGBA{110, 110, 110, 255},
-		[]vg.Length{vg.Points(5), vg.Points(3)}},
+	{
+		reseatingWay, "free re-seating of everybody",
+		color.RGBA{110, 110, 110, 255},
+		[]vg.Length{vg.Points(5), vg.Points(3)},
+	},
 	{bestFitWay, "best-fit (Interlock)", color.RGBA{0, 114, 178, 255}, nil},
 	{firstFitApartWay, "first-fit, parties apart", color.RGBA{0, 158, 115, 255}, nil},
 	{firstFitWay, "first-fit, parties together", color.RGBA{230, 159, 0, 255}, nil},

@@ -202,8 +202,10 @@ func TestPlot_DrawsWhatWasSold(t *testing.T) {
 		var svg bytes.Buffer
 		_, err = picture.WriteTo(&svg)
 		require.NoError(t, err)
-		for _, words := range []string{"best-fit (Interlock)", "first-fit, parties together", "random-fit",
-			"free re-seating"} {
+		for _, words := range []string{
+			"best-fit (Interlock)", "first-fit, parties together", "random-fit",
+			"free re-seating",
+		} {
 			require.Contains(t, svg.String(), words)
 		}
 		require.NotContains(t, svg.String(), "NaN")

@@ -12,12 +12,18 @@ import (
 func TestMedian(t *testing.T) {
 	require.Nil(t, median(nil))
 	rounds := []*load.Result{
-		{Buyers: 64, OrdersPerSecond: 900, P50Milliseconds: 3, P99Milliseconds: 80, MaxMilliseconds: 500,
-			LeastShare: 0.7, Answers: map[string]int{"placed": 1}},
-		{Buyers: 64, OrdersPerSecond: 1_000, P50Milliseconds: 5, P99Milliseconds: 20, MaxMilliseconds: 90,
-			LeastShare: 0.5, Answers: map[string]int{"placed": 2}},
-		{Buyers: 64, OrdersPerSecond: 1_100, P50Milliseconds: 4, P99Milliseconds: 60, MaxMilliseconds: 95,
-			LeastShare: 0.9, Answers: map[string]int{"pending": 4}},
+		{
+			Buyers: 64, OrdersPerSecond: 900, P50Milliseconds: 3, P99Milliseconds: 80, MaxMilliseconds: 500,
+			LeastShare: 0.7, Answers: map[string]int{"placed": 1},
+		},
+		{
+			Buyers: 64, OrdersPerSecond: 1_000, P50Milliseconds: 5, P99Milliseconds: 20, MaxMilliseconds: 90,
+			LeastShare: 0.5, Answers: map[string]int{"placed": 2},
+		},
+		{
+			Buyers: 64, OrdersPerSecond: 1_100, P50Milliseconds: 4, P99Milliseconds: 60, MaxMilliseconds: 95,
+			LeastShare: 0.9, Answers: map[string]int{"pending": 4},
+		},
 	}
 	m := median(rounds)
 	require.Equal(t, 64, m.Buyers)

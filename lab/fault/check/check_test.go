@@ -47,8 +47,10 @@ type example struct {
 }
 
 func train() *rail.Train {
-	f := rail.NewFormation([]rail.Coach{{Number: "3", SeatClass: rail.Second,
-		Seats: []rail.Seat{{Label: "23A"}, {Label: "23B"}}}})
+	f := rail.NewFormation([]rail.Coach{{
+		Number: "3", SeatClass: rail.Second,
+		Seats: []rail.Seat{{Label: "23A"}, {Label: "23B"}},
+	}})
 	calls := make([]rail.Call, legs+1)
 	for i := range calls {
 		calls[i] = rail.Call{Station: rail.StationCode("S" + string(rune('A'+i)))}

@@ -38,10 +38,14 @@ func InTime(r *Result, t DerivedTimes) {
 		figure, what string
 		took, limit  time.Duration
 	}{
-		{"sold_right_after_healing_seconds", "the healing Redis was right about the runs that are sold",
-			t.Healed, limit},
-		{"sold_right_after_rest_seconds", "the last sale Redis was right about the runs that were sold", t.Sold,
-			SoldTime},
+		{
+			"sold_right_after_healing_seconds", "the healing Redis was right about the runs that are sold",
+			t.Healed, limit,
+		},
+		{
+			"sold_right_after_rest_seconds", "the last sale Redis was right about the runs that were sold", t.Sold,
+			SoldTime,
+		},
 		{"all_right_after_rest_seconds", "the last sale Redis was right about every run", t.All, AllTime},
 	} {
 		r.figure(one.figure, one.took.Seconds())

@@ -32,7 +32,8 @@ func Returned(before, after []Resources) *Result {
 			what    string
 			was, is int
 		}{
-			{"goroutines", b.Goroutines, a.Goroutines}, {"files", b.Files, a.Files},
+			{"goroutines", b.Goroutines, a.Goroutines},
+			{"files", b.Files, a.Files},
 			{"connections", b.Connections, a.Connections},
 		} {
 			if one.was == 0 && one.is == 0 {
