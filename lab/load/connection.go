@@ -49,30 +49,9 @@ func (c *connection) roundTrip(request []byte) (status int, body []byte, err err
 	if _, err := c.conn.Write(request); err != nil {
 		return 0, nil, err
 	}
-	c.in = c.in[:0]
-	end, length := -1, 0
-	for end < 0 || len(c.in) < end+length {
-		if len(c.in) == cap(c.in) {
-			if cap(c.in) >= maxAnswer {
-				return 0, nil, errNotPlain
-			}
-			c.in = append(make([]byte, 0, 2*cap(c.in)), c.in...)
-		}
-		n, err := c.conn.Read(c.in[len(c.in):cap(c.in)])
-		if err != nil {
-			return 0, nil, err
-		}
-		c.in = c.in[:len(c.in)+n]
-		if end < 0 {
-			at := bytes.Index(c.in, headerEnd)
-			if at < 0 {
-				continue
-			}
-			end = at + len(headerEnd)
-			if length, err = lengthOf(c.in[:end]); err != nil {
-				return 0, nil, err
-			}
-		}
+	header, length, err := c.receive()
+	if err != nil {
+		return 0, nil, err
 	}
 	if len(c.in) < len("HTTP/1.1 200") {
 		return 0, nil, fmt.Errorf("not HTTP: %q", c.in)
@@ -80,7 +59,43 @@ func (c *connection) roundTrip(request []byte) (status int, body []byte, err err
 	for _, digit := range c.in[9:12] {
 		status = 10*status + int(digit-'0')
 	}
-	return status, c.in[end : end+length], nil
+	return status, c.in[header : header+length], nil
+}
+
+// receive reads one answer into c.in, and returns how long its header and its body are.
+func (c *connection) receive() (header, length int, err error) {
+	c.in = c.in[:0]
+	for header == 0 || len(c.in) < header+length {
+		if err := c.readMore(); err != nil {
+			return 0, 0, err
+		}
+		if header > 0 {
+			continue
+		}
+		if at := bytes.Index(c.in, headerEnd); at >= 0 {
+			header = at + len(headerEnd)
+			if length, err = lengthOf(c.in[:header]); err != nil {
+				return 0, 0, err
+			}
+		}
+	}
+	return header, length, nil
+}
+
+// readMore reads what comes, into a larger buffer where this one is full.
+func (c *connection) readMore() error {
+	if len(c.in) == cap(c.in) {
+		if cap(c.in) >= maxAnswer {
+			return errNotPlain
+		}
+		c.in = append(make([]byte, 0, 2*cap(c.in)), c.in...)
+	}
+	n, err := c.conn.Read(c.in[len(c.in):cap(c.in)])
+	if err != nil {
+		return err
+	}
+	c.in = c.in[:len(c.in)+n]
+	return nil
 }
 
 func lengthOf(header []byte) (int, error) {
