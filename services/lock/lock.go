@@ -1,5 +1,5 @@
-// Package lock is the contract of a lock that servers take before they work on the same run. Nothing rests on it but speed:
-// see docs/consistency.md. Package redlock implements it.
+// Package lock is the contract of a lock that servers take before they work on the same run. Nothing rests on it but
+// speed: see docs/consistency.md. Package redlock implements it.
 package lock
 
 import (

@@ -113,14 +113,17 @@ func TestAllocate_HonoursAWishBeforeItSavesWaste(t *testing.T) {
 	require.Equal(t, "4/22A", h.give(1, 2, inCoach("4")))
 	require.Equal(t, "4/22B", h.give(1, 2, rail.Wish{Position: rail.Middle, Coach: "4"}))
 	require.Equal(t, "3/22F", h.give(1, 2, rail.Wish{Position: rail.Window, Letter: "F", Coach: "3"}))
-	require.Equal(t, "4/22F", h.give(1, 2, rail.Wish{Position: rail.Window, Letter: "F", Coach: "4"}), "23F of coach 3 meets two parts")
+	require.Equal(t, "4/22F", h.give(1, 2, rail.Wish{Position: rail.Window, Letter: "F", Coach: "4"}),
+		"23F of coach 3 meets two parts")
 	require.Equal(t, "3/22A", h.give(1, 2, nothing), "now what wastes nothing")
 }
 
 func TestAllocate_HonoursAsMuchOfAWishAsIsFree(t *testing.T) {
 	h := newHall(2, rows(t, "3", "ABC DF", 1, 2), rows(t, "4", "ABC DF", 1, 2))
-	require.Equal(t, "3/1A", h.give(0, 1, rail.Wish{Position: rail.Window, Letter: "B"}), "no seat is both, A meets one")
-	require.Equal(t, "4/1A", h.give(0, 1, rail.Wish{Position: rail.Window, Letter: "B", Coach: "4"}), "two parts of three")
+	require.Equal(t, "3/1A", h.give(0, 1, rail.Wish{Position: rail.Window, Letter: "B"}),
+		"no seat is both, A meets one")
+	require.Equal(t, "4/1A", h.give(0, 1, rail.Wish{Position: rail.Window, Letter: "B", Coach: "4"}),
+		"two parts of three")
 	require.Equal(t, "3/1B", h.give(0, 1, rail.Wish{Position: rail.UpperBerth}), "nobody can: no reason to refuse")
 	require.Equal(t, "3/1C", h.give(0, 1, rail.Wish{Letter: "Z", Coach: "17"}))
 }
@@ -130,7 +133,8 @@ func TestAllocate_SideBySide(t *testing.T) {
 	require.Equal(t, "3/22A 3/22B", h.give(0, 1, nothing, nothing))
 	require.Equal(t, "3/22D 3/22F", h.give(0, 1, nothing, nothing), "not C and D, the aisle is between them")
 	require.Equal(t, "3/23A 3/23B 3/23C", h.give(0, 1, nothing, nothing, nothing))
-	require.Equal(t, "3/24A 3/24B 3/24C 3/24D", h.give(0, 1, nothing, nothing, nothing, nothing), "four cannot but sit across")
+	require.Equal(t, "3/24A 3/24B 3/24C 3/24D", h.give(0, 1, nothing, nothing, nothing, nothing),
+		"four cannot but sit across")
 	require.Equal(t, "3/23D 3/23F", h.give(0, 1, nothing, nothing))
 	require.Equal(t, "3/22C 3/24F", h.give(0, 1, nothing, nothing), "what is left")
 	require.Equal(t, "sold out", h.give(0, 1, nothing))
@@ -193,7 +197,8 @@ func TestAllocate_PartyLargerThanARow(t *testing.T) {
 }
 
 func TestAllocate_OverAsFewCoachesAsCanBe(t *testing.T) {
-	h := newHall(1, rows(t, "1", "AB", 1, 2), rows(t, "2", "AB", 1, 3), rows(t, "3", "AB", 1, 2), rows(t, "4", "AB", 1, 3))
+	h := newHall(1, rows(t, "1", "AB", 1, 2), rows(t, "2", "AB", 1, 3), rows(t, "3", "AB", 1, 2),
+		rows(t, "4", "AB", 1, 3))
 	h.sell(t, 0, 1, "1/1A", "3/2B", "3/1A", "4/1B", "4/2A")
 	require.Equal(t, "1/2A 1/2B 2/1A 2/1B 2/2A 2/2B 2/3A 2/3B", h.give(0, 1, make([]rail.Wish, 8)...),
 		"all of coach 2, and the other two side by side")
@@ -218,7 +223,8 @@ func TestAllocate_RestOfASpreadPartyIsTogether(t *testing.T) {
 	h := newHall(1, rows(t, "1", "AB CD", 1, 2), rows(t, "2", "AB CD", 1, 2))
 	h.sellAllBut(t, 0, 1, "1/1A", "1/1B", "1/1C", "1/1D", "1/2A", "2/1B", "2/1C", "2/2A", "2/2B")
 	require.Equal(t, "1/1A 1/1B 1/1C 1/1D 1/2A 2/2A 2/2B",
-		h.give(0, 1, window, nothing, nothing, window, nothing, nothing, nothing), "not over the aisle in 2/1B and 2/1C")
+		h.give(0, 1, window, nothing, nothing, window, nothing, nothing,
+			nothing), "not over the aisle in 2/1B and 2/1C")
 }
 
 func TestAllocate_WishesOfAParty(t *testing.T) {
@@ -227,23 +233,29 @@ func TestAllocate_WishesOfAParty(t *testing.T) {
 		wishes []rail.Wish
 		want   string
 	}{
-		"the window to whom wishes it":    {nil, []rail.Wish{nothing, window}, "1/1B 1/1A"},
-		"window and aisle":                {nil, []rail.Wish{aisle, window}, "1/1D 1/1F"},
-		"letters side by side":            {nil, []rail.Wish{letter("C"), letter("B")}, "1/1C 1/1B"},
-		"a letter in lower case":          {nil, []rail.Wish{letter("b"), nothing}, "1/1B 1/1A"},
-		"both windows of a row":           {nil, []rail.Wish{letter("F"), letter("A")}, "1/1F 1/1A"},
-		"a window each":                   {nil, []rail.Wish{window, window}, "1/1A 1/1F"},
-		"three windows, two rows":         {nil, []rail.Wish{window, window, window}, "1/1A 1/1F 1/2A"},
-		"the coach":                       {nil, []rail.Wish{inCoach("2"), inCoach("2")}, "2/1A 2/1B"},
-		"the coach wished by most":        {nil, []rail.Wish{inCoach("2"), inCoach("1"), inCoach("2")}, "2/1A 2/1B 2/1C"},
-		"the coach, of equally many":      {nil, []rail.Wish{inCoach("2"), inCoach("1")}, "1/1A 1/1B"},
-		"coach and window":                {nil, []rail.Wish{nothing, {Position: rail.Window, Coach: "2"}}, "2/1B 2/1A"},
-		"who has no choice comes first":   {[]string{"1/1A", "1/1C", "1/1F"}, []rail.Wish{window, letter("A")}, "1/1F 1/1A"},
-		"what cannot be":                  {nil, []rail.Wish{{Position: rail.LowerBerth}, letter("Z")}, "1/1A 1/1B"},
-		"a coach that is not there":       {nil, []rail.Wish{inCoach("9"), nothing}, "1/1A 1/1B"},
-		"together before a wished coach":  {[]string{"1/1A", "1/2F", "1/2D", "2/1A", "2/1B"}, []rail.Wish{inCoach("2"), inCoach("2"), inCoach("2")}, "1/1A 1/2D 1/2F"},
-		"together before a wished window": {[]string{"1/1A", "2/1B", "2/1C"}, []rail.Wish{window, nothing}, "2/1B 2/1C"},
-		"wishes before side by side":      {[]string{"1/1A", "1/1B", "1/2F", "1/2D", "2/1B", "2/1C"}, []rail.Wish{window, window}, "1/1A 1/2F"},
+		"the window to whom wishes it": {nil, []rail.Wish{nothing, window}, "1/1B 1/1A"},
+		"window and aisle":             {nil, []rail.Wish{aisle, window}, "1/1D 1/1F"},
+		"letters side by side":         {nil, []rail.Wish{letter("C"), letter("B")}, "1/1C 1/1B"},
+		"a letter in lower case":       {nil, []rail.Wish{letter("b"), nothing}, "1/1B 1/1A"},
+		"both windows of a row":        {nil, []rail.Wish{letter("F"), letter("A")}, "1/1F 1/1A"},
+		"a window each":                {nil, []rail.Wish{window, window}, "1/1A 1/1F"},
+		"three windows, two rows":      {nil, []rail.Wish{window, window, window}, "1/1A 1/1F 1/2A"},
+		"the coach":                    {nil, []rail.Wish{inCoach("2"), inCoach("2")}, "2/1A 2/1B"},
+		"the coach wished by most": {nil, []rail.Wish{inCoach("2"), inCoach("1"), inCoach("2")},
+			"2/1A 2/1B 2/1C"},
+		"the coach, of equally many": {nil, []rail.Wish{inCoach("2"), inCoach("1")}, "1/1A 1/1B"},
+		"coach and window": {nil, []rail.Wish{nothing, {Position: rail.Window, Coach: "2"}},
+			"2/1B 2/1A"},
+		"who has no choice comes first": {[]string{"1/1A", "1/1C", "1/1F"}, []rail.Wish{window, letter("A")},
+			"1/1F 1/1A"},
+		"what cannot be":            {nil, []rail.Wish{{Position: rail.LowerBerth}, letter("Z")}, "1/1A 1/1B"},
+		"a coach that is not there": {nil, []rail.Wish{inCoach("9"), nothing}, "1/1A 1/1B"},
+		"together before a wished coach": {[]string{"1/1A", "1/2F", "1/2D", "2/1A", "2/1B"},
+			[]rail.Wish{inCoach("2"), inCoach("2"), inCoach("2")}, "1/1A 1/2D 1/2F"},
+		"together before a wished window": {[]string{"1/1A", "2/1B", "2/1C"}, []rail.Wish{window, nothing},
+			"2/1B 2/1C"},
+		"wishes before side by side": {[]string{"1/1A", "1/1B", "1/2F", "1/2D", "2/1B", "2/1C"},
+			[]rail.Wish{window, window}, "1/1A 1/2F"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHall(1, rows(t, "1", "ABC DF", 1, 3), rows(t, "2", "ABC DF", 1, 3))
@@ -295,7 +307,8 @@ func TestAllocate_AllOrNothing(t *testing.T) {
 func drawn(t *rapid.T) (*rail.Formation, *hall) {
 	var coaches []rail.Coach
 	for n := range rapid.IntRange(1, 4).Draw(t, "coaches") {
-		without := rapid.SliceOfDistinct(rapid.SampledFrom([]string{"1A", "1B", "2B", "2D", "3F"}), rapid.ID[string]).Draw(t, "without")
+		without := rapid.SliceOfDistinct(rapid.SampledFrom([]string{"1A", "1B", "2B", "2D", "3F"}), rapid.ID[string]).
+			Draw(t, "without")
 		letters := rapid.SampledFrom([]string{"ABC DF", "AC DF", "A CF", "ABCD"}).Draw(t, "letters")
 		seats, err := rail.RowSeats(letters, 1, rapid.IntRange(2, 8).Draw(t, "rows"), without)
 		require.NoError(t, err)
@@ -535,7 +548,8 @@ func TestAllocate_PartyWithWishesAgainstTheRules(t *testing.T) {
 			for n := 0; n+len(wishes) <= len(free); n++ {
 				seats := free[n : n+len(wishes)]
 				if other := g.grade(seats, wishes); other[1] < 2 {
-					require.LessOrEqual(t, slices.Compare(grade, other), 0, "%v is %v, the block %v is %v", sorted, grade, seats, other)
+					require.LessOrEqual(t, slices.Compare(grade, other), 0, "%v is %v, the block %v is %v", sorted,
+						grade, seats, other)
 				}
 			}
 		}

@@ -92,18 +92,19 @@ func benchmarkAllocate(b *testing.B, parties ...[]rail.Wish) {
 		}
 		for name, share := range shares {
 			for _, trip := range []trip{{0, benchLegs}, {9, 30}} {
-				b.Run(fmt.Sprintf("%d-passengers-%d-wish/%s/%d-to-%d", len(wishes), wished, name, trip.i, trip.j), func(b *testing.B) {
-					m := busy(l, share)
-					b.ReportAllocs()
-					for b.Loop() {
-						seats, _ := m.Allocate(l, trip.i, trip.j, wishes)
-						for _, seat := range seats {
-							if err := m.Release(seat, trip.i, trip.j); err != nil {
-								b.Fatal(err)
+				b.Run(fmt.Sprintf("%d-passengers-%d-wish/%s/%d-to-%d", len(wishes), wished, name, trip.i, trip.j),
+					func(b *testing.B) {
+						m := busy(l, share)
+						b.ReportAllocs()
+						for b.Loop() {
+							seats, _ := m.Allocate(l, trip.i, trip.j, wishes)
+							for _, seat := range seats {
+								if err := m.Release(seat, trip.i, trip.j); err != nil {
+									b.Fatal(err)
+								}
 							}
 						}
-					}
-				})
+					})
 			}
 		}
 	}

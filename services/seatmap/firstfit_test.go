@@ -75,7 +75,8 @@ func TestAllocate_SellsNoLessThanFirstFit(t *testing.T) {
 					worse++
 				}
 			}
-			t.Logf("best fit %d, first fit %d seat-legs: %+.2f %%; better on %d seeds, worse on %d", best, first, 100*float64(best-first)/float64(first), better, worse)
+			t.Logf("best fit %d, first fit %d seat-legs: %+.2f %%; better on %d seeds, worse on %d", best, first,
+				100*float64(best-first)/float64(first), better, worse)
 			require.GreaterOrEqual(t, best, first)
 			require.GreaterOrEqual(t, better, worse)
 		})

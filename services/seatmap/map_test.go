@@ -94,7 +94,8 @@ func size(t *rapid.T) (legs, seats int) {
 	case 1:
 		return 127, 4_096
 	case 2:
-		return rapid.IntRange(1, 10).Draw(t, "legs"), rapid.SampledFrom([]int{63, 64, 65, 127, 128, 511, 512, 513, 576}).Draw(t, "seats")
+		return rapid.IntRange(1, 10).
+			Draw(t, "legs"), rapid.SampledFrom([]int{63, 64, 65, 127, 128, 511, 512, 513, 576}).Draw(t, "seats")
 	}
 	return rapid.IntRange(1, 8).Draw(t, "legs"), rapid.IntRange(1, 20).Draw(t, "seats")
 }
@@ -111,7 +112,8 @@ func plain(seats, perCoach int) *rail.Formation {
 		coach := rail.Coach{Number: fmt.Sprint(n), SeatClass: rail.Second}
 		for s := range min(perCoach, seats) {
 			letter := "ABCDF"[s%5 : s%5+1]
-			position := map[string]rail.SeatPosition{"A": rail.Window, "B": rail.Middle, "C": rail.Aisle, "D": rail.Aisle, "F": rail.Window}[letter]
+			position := map[string]rail.SeatPosition{"A": rail.Window, "B": rail.Middle, "C": rail.Aisle,
+				"D": rail.Aisle, "F": rail.Window}[letter]
 			coach.Seats = append(coach.Seats, rail.Seat{Label: fmt.Sprint(s/5+1) + letter, Position: position})
 		}
 		coaches = append(coaches, coach)
@@ -122,9 +124,10 @@ func plain(seats, perCoach int) *rail.Formation {
 
 func wish(t *rapid.T) rail.Wish {
 	return rail.Wish{
-		Position: rapid.SampledFrom([]rail.SeatPosition{"", "", "", rail.Window, rail.Middle, rail.Aisle, rail.LowerBerth}).Draw(t, "position"),
-		Letter:   rapid.SampledFrom([]string{"", "", "", "A", "b", "F", "Z"}).Draw(t, "letter"),
-		Coach:    rapid.SampledFrom([]string{"", "", "", "1", "2", "99"}).Draw(t, "coach"),
+		Position: rapid.SampledFrom([]rail.SeatPosition{"", "", "", rail.Window, rail.Middle, rail.Aisle,
+			rail.LowerBerth}).Draw(t, "position"),
+		Letter: rapid.SampledFrom([]string{"", "", "", "A", "b", "F", "Z"}).Draw(t, "letter"),
+		Coach:  rapid.SampledFrom([]string{"", "", "", "1", "2", "99"}).Draw(t, "coach"),
 	}
 }
 
@@ -277,10 +280,13 @@ func TestMap_PanicsOnImpossibleQuestions(t *testing.T) {
 		"too far":          func() { m.IsFree(0, 0, 6) },
 		"no such seat":     func() { m.IsFree(70, 0, 1) },
 		"allocate nowhere": func() { m.Allocate(l, 2, 2, nil) },
-		"another layout":   func() { m.Allocate(seatmap.NewLayout(plain(71, 71), rail.Second), 0, 1, make([]rail.Wish, 1)) },
-		"short counts":     func() { m.Counts(make([]uint16, 14), 1, 0) },
-		"wild offset":      func() { m.Counts(make([]uint16, 30), 2, 2) },
-		"too many seats":   func() { seatmap.New(1, math.MaxUint16+1).Counts(make([]uint16, 1), 1, 0) },
+		"another layout": func() {
+			m.Allocate(seatmap.NewLayout(plain(71, 71), rail.Second), 0, 1,
+				make([]rail.Wish, 1))
+		},
+		"short counts":   func() { m.Counts(make([]uint16, 14), 1, 0) },
+		"wild offset":    func() { m.Counts(make([]uint16, 30), 2, 2) },
+		"too many seats": func() { seatmap.New(1, math.MaxUint16+1).Counts(make([]uint16, 1), 1, 0) },
 	} {
 		require.Panics(t, ask, name)
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// failuresToSkip: one failure may be a connection that was cut, two in a row are the node.
+	// failuresToSkip is how many failures in a row are the node's: a single one may be a connection that was cut.
 	failuresToSkip = 2
 	// skipFor is how soon a node that is back takes part again, and how often a dead one costs a question.
 	skipFor = time.Second
@@ -24,7 +24,7 @@ type breaker struct {
 	probeAt  time.Time
 }
 
-// allow tells whether to ask. Whoever was allowed reports once: answered, failed or undecided.
+// allow tells whether to ask. A caller that may ask must report once: answered, failed or undecided.
 func (b *breaker) allow() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,14 +1,14 @@
 // Package redlock says which server serves a run now, and which one repairs: Redlock over independent Redis masters.
 //
-// It keeps servers out of each other's way, and nothing rests on it but speed: a lease can be lost while its holder
-// believes in it (a pause, a clock, a node that forgot), and the ledger refuses what is wrong. So it never waits for a
-// lock and never asks twice: whoever wants it and does not get it knows best when to try again.
+// It keeps servers out of each other's way, and nothing rests on it but speed. A lease can be lost while its holder
+// believes in it: a pause, a clock, a node that forgot. The ledger refuses what is wrong then. So Acquire asks once and
+// does not wait for a lock: the caller knows best when to try again.
 //
 // What it promises:
 //
 //   - A lease is given by more than half of the nodes, and Until is before any of them forgets it.
-//   - Release, and a failed Acquire, take away what was set and nothing that somebody else set; also what a slow node
-//     sets after the caller has gone, and a frozen one when it is back.
+//   - Release, and a failed Acquire, take away what was set, and nothing that another holder set. That includes what a
+//     slow node sets after the caller has gone, and a frozen node when it is back.
 //   - Every call ends within a few node time-outs. A node that is dead or hung costs nothing while the others have a
 //     quorum, and is left alone after a few failures but for one probe a second.
 //
@@ -33,10 +33,10 @@ const (
 	DefaultExpiry = 3 * time.Second
 	// DefaultNodeTimeout is a hundred times what a node in the same building needs, and short beside the expiry.
 	DefaultNodeTimeout = 150 * time.Millisecond
-	// maxNodes: five bear two failures; more only take longer.
+	// maxNodes is more than is of use: five nodes bear two failures, and more nodes only take longer.
 	maxNodes = 9
-	// driftFactor is how much of the expiry a holder does not use, because clocks run differently: 1 %, as in the
-	// description of Redlock, is a hundred times what they differ by.
+	// driftFactor is how much of the expiry a holder does not use, because clocks run differently. It is 1 %, as in the
+	// description of Redlock (redis.io, "Distributed Locks with Redis"): a hundred times what clocks differ by.
 	driftFactor = 0.01
 	// shortestExpiry in node time-outs keeps a lease from being over when it is given.
 	shortestExpiry = 4
@@ -45,8 +45,8 @@ const (
 
 // Options say where the nodes are and how long things last.
 type Options struct {
-	// Nodes are the independent masters, each "host:port" or a URL like "rediss://user:password@host:port/0"; 3 or 5, so
-	// that one or two may fail. One alone works, too.
+	// Nodes are the independent masters, each "host:port" or a URL like "rediss://user:password@host:port/0"; 3 or 5,
+	// so that one or two may fail. One alone works, too.
 	Nodes []string
 	// Expiry is how long a lease lasts when it is not extended; 0: DefaultExpiry.
 	Expiry time.Duration
@@ -80,7 +80,8 @@ func New(o Options) (*Lock, error) {
 		o.Now = time.Now
 	}
 	if o.NodeTimeout <= 0 || o.Expiry < shortestExpiry*o.NodeTimeout {
-		return nil, fmt.Errorf("a lock's expiry of %s is not at least %d times its node time-out of %s", o.Expiry, shortestExpiry, o.NodeTimeout)
+		return nil, fmt.Errorf("a lock's expiry of %s is not at least %d times its node time-out of %s",
+			o.Expiry, shortestExpiry, o.NodeTimeout)
 	}
 	if len(o.Nodes) == 0 || len(o.Nodes) > maxNodes {
 		return nil, fmt.Errorf("a lock has 1 to %d nodes, not %d", maxNodes, len(o.Nodes))
@@ -95,24 +96,25 @@ func New(o Options) (*Lock, error) {
 		n.back = func() { l.later(n.settle) }
 		l.nodes = append(l.nodes, n)
 		if there[n.addr] {
-			return nil, errors.Join(fmt.Errorf("the lock node %s is given twice, and would have two votes", n.addr), l.Close())
+			twice := fmt.Errorf("the lock node %s is given twice, and would have two votes", n.addr)
+			return nil, errors.Join(twice, l.Close())
 		}
 		there[n.addr] = true
 	}
 	return l, nil
 }
 
-// Acquire asks once. lock.ErrTaken: somebody has it, or is just asking for it. lock.ErrNoQuorum: too few nodes
-// answered in time for anybody to know.
+// Acquire asks once. lock.ErrTaken: another holder has the lock, or is just asking for it. lock.ErrNoQuorum: too few
+// nodes answered in time to know.
 func (l *Lock) Acquire(ctx context.Context, name string) (lock.Lease, error) {
 	if name == "" {
 		return nil, errors.New("a lock without a name")
 	}
-	a := &attempt{lock: l, ctx: ctx, seats: make([]seat, len(l.nodes))}
+	a := &attempt{lock: l, ctx: ctx, nodes: make([]nodeLock, len(l.nodes))}
 	pools := make([]redsyncredis.Pool, len(l.nodes))
 	for i, n := range l.nodes {
-		a.seats[i] = seat{attempt: a, node: n, settled: make(chan struct{})}
-		pools[i] = &a.seats[i]
+		a.nodes[i] = nodeLock{attempt: a, node: n, settled: make(chan struct{})}
+		pools[i] = &a.nodes[i]
 	}
 	mutex := redsync.New(pools...).NewMutex(keyPrefix+name,
 		redsync.WithExpiry(l.expiry),
@@ -135,7 +137,7 @@ func (l *Lock) Acquire(ctx context.Context, name string) (lock.Lease, error) {
 		l.counts.taken.Add(1)
 		return nil, lock.ErrTaken
 	}
-	if gone := over(ctx); gone != nil { // nobody waits, and nothing is wrong with the nodes
+	if gone := over(ctx); gone != nil { // The caller has gone; nothing is wrong with the nodes.
 		return nil, fmt.Errorf("%w: %w", lock.ErrNoQuorum, gone)
 	}
 	l.counts.noQuorum.Add(1)
@@ -145,7 +147,7 @@ func (l *Lock) Acquire(ctx context.Context, name string) (lock.Lease, error) {
 // quorum is how many nodes are more than half.
 func (l *Lock) quorum() int { return len(l.nodes)/2 + 1 }
 
-// later does what nobody waits for, such as taking back what a slow node may have set.
+// later runs do beside the caller, such as taking back what a slow node may have set.
 func (l *Lock) later(do func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -167,8 +169,8 @@ func (l *Lock) Close() error {
 	return errors.Join(errs...)
 }
 
-// over tells why nobody waits for a call any more, nil while somebody does. A connection meets its deadline a moment
-// before the context it got it from, so the context alone does not tell.
+// over is why a caller does not wait any more, nil while it does. A connection meets its deadline a moment before the
+// context that the deadline is from, so the context alone does not tell.
 func over(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -20,11 +20,11 @@ const (
 	poolSize = 32
 	// idleTimeout is below the 5 minutes after which the usual firewalls forget a connection.
 	idleTimeout = 4 * time.Minute
-	// clockLag is more than the age of the clock from which go-redis counts its time-outs: were they the same as the
-	// question's, a short one could be over before it began.
+	// clockLag is added to go-redis' time-outs, and more than the age of the clock from which go-redis counts them.
+	// Without it a short time-out could be over before the command began.
 	clockLag = 100 * time.Millisecond
-	// maxOwed is more than workers ask for at the moment a node freezes, and afterwards it is asked once a second. What is
-	// beyond it ends by itself.
+	// maxOwed is more than workers ask for at the moment a node freezes. Afterwards the node is asked once a second.
+	// Locks beyond that end by themselves.
 	maxOwed = 256
 )
 
@@ -38,7 +38,7 @@ type node struct {
 	back func()
 
 	mu sync.Mutex
-	// owed takes back what the node did not say whether it set.
+	// owed takes back what the node may have set without saying so.
 	owed []func()
 
 	failures, skipped atomic.Uint64
@@ -74,8 +74,8 @@ func newNode(address string, timeout time.Duration, now func() time.Time) (*node
 	return &node{addr: options.Addr, client: client, pool: goredis.NewPool(client), breaker: breaker{now: now}}, nil
 }
 
-// ask puts one question to the node, unless it is to be left alone. An answer that is an error counts as one: a node
-// that answers costs nobody time.
+// ask puts one question to the node, unless it is to be left alone. An error from the node counts as an answer: a node
+// that answers costs no time.
 func (n *node) ask(ctx context.Context, timeout time.Duration, question func(redsyncredis.Conn) error) error {
 	if !n.breaker.allow() {
 		n.skipped.Add(1)
@@ -101,14 +101,14 @@ func (n *node) ask(ctx context.Context, timeout time.Duration, question func(red
 	return err
 }
 
-// isAnswer tells an answer that is an error from none.
+// isAnswer tells whether an error is the node's own answer.
 func isAnswer(err error) bool {
 	var answer redis.Error
 	return errors.As(err, &answer)
 }
 
-// owe remembers to take something back when the node is back. A node that was frozen then does all that it had been sent,
-// also what nobody waits for any more: locks would be set that nobody has.
+// owe has something taken back when the node is back. A node that was frozen then does all that it was sent meanwhile:
+// it would set locks that have no holder.
 func (n *node) owe(takeBack func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
