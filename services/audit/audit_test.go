@@ -47,8 +47,10 @@ func newTruth(n int) *truth {
 	for i := range n {
 		run := ledgertest.NewRun(ledgertest.NewTrain("T"+strconv.Itoa(100+i)), rail.NewDate(2030, 1, 1))
 		t.runs = append(t.runs, run)
-		t.lefts[run.ID] = &rail.Availability{RunID: run.ID, TrainID: run.Train.ID, Version: 1, Status: rail.Published,
-			Counts: free(run)}
+		t.lefts[run.ID] = &rail.Availability{
+			RunID: run.ID, TrainID: run.Train.ID, Version: 1, Status: rail.Published,
+			Counts: free(run),
+		}
 	}
 	slices.SortFunc(t.runs, func(a, b *rail.Run) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return t
@@ -173,13 +175,17 @@ func (t *truth) AuditSnapshots(_ context.Context, after rail.RunID, limit int) i
 		switch {
 		case run.ID <= after || len(snapshots) == limit:
 		case t.damaged[run.ID]:
-			snapshots = append(snapshots, &ledger.AuditSnapshot{ID: run.ID, Version: 1,
-				Problem: errors.New("it is damaged")})
+			snapshots = append(snapshots, &ledger.AuditSnapshot{
+				ID: run.ID, Version: 1,
+				Problem: errors.New("it is damaged"),
+			})
 		default:
 			snapshots = append(snapshots, &ledger.AuditSnapshot{
 				ID: run.ID, Run: run, Version: t.lefts[run.ID].Version, Now: time.Now(),
-				Row: ledger.RunRow{TrainNumber: run.Train.Number, TouchedAt: time.Now(), Publication: 1,
-					Did: ledger.DidPublish},
+				Row: ledger.RunRow{
+					TrainNumber: run.Train.Number, TouchedAt: time.Now(), Publication: 1,
+					Did: ledger.DidPublish,
+				},
 			})
 		}
 	}

@@ -160,8 +160,10 @@ func verifyPublication(w *ledger.WrittenPublication, latest time.Time, report *R
 func (a *Auditor) verifyStrays(ctx context.Context, report *Report) error {
 	strays, err := a.Ledger.Strays(ctx)
 	for _, stray := range strays {
-		report.add(Defect{Check: CheckOrphan, Run: stray.RunID, Row: stray.Table,
-			Message: "it belongs to a run that is not there"})
+		report.add(Defect{
+			Check: CheckOrphan, Run: stray.RunID, Row: stray.Table,
+			Message: "it belongs to a run that is not there",
+		})
 	}
 	return err
 }
@@ -218,8 +220,10 @@ func (a *Auditor) verifyKeys(ctx context.Context, seen *seen, report *Report) er
 	}
 	for key, run := range seen.keys {
 		if !slices.Contains(noted, key) {
-			report.add(Defect{Check: CheckPersonal, Run: run, Row: "personal_keys",
-				Message: fmt.Sprintf("passengers are sealed with the key %q, which is not noted", key)})
+			report.add(Defect{
+				Check: CheckPersonal, Run: run, Row: "personal_keys",
+				Message: fmt.Sprintf("passengers are sealed with the key %q, which is not noted", key),
+			})
 		}
 	}
 	return nil

@@ -84,8 +84,10 @@ func (v *verifier) verify() *rail.Availability {
 	}
 	v.verifyHistory()
 	for _, p := range v.Personal {
-		v.report.add(Defect{Check: CheckPersonal, Run: v.ID, Order: p.OrderID,
-			Message: fmt.Sprintf("ticket %d: %s", p.Ticket, p.Problem)})
+		v.report.add(Defect{
+			Check: CheckPersonal, Run: v.ID, Order: p.OrderID,
+			Message: fmt.Sprintf("ticket %d: %s", p.Ticket, p.Problem),
+		})
 	}
 	if v.Run == nil {
 		return nil
@@ -106,8 +108,10 @@ func (v *verifier) order(check string, o *ledger.WrittenOrder, format string, ar
 // ticket adds a defect of a ticket.
 func (v *verifier) ticket(check string, o *ledger.WrittenOrder, i int, format string, arguments ...any) {
 	t := &o.Tickets[i]
-	v.report.add(Defect{Check: check, Run: v.ID, Order: o.ID, Coach: t.Coach, Seat: t.Seat,
-		Message: fmt.Sprintf(format, arguments...)})
+	v.report.add(Defect{
+		Check: check, Run: v.ID, Order: o.ID, Coach: t.Coach, Seat: t.Seat,
+		Message: fmt.Sprintf(format, arguments...),
+	})
 }
 
 // statusAfter are the states that a run may be in after each kind of publication. A suspended run that is published

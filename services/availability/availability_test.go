@@ -61,8 +61,10 @@ func connect(t testing.TB, addr string) redis.UniversalClient {
 }
 
 func someRun() *rail.Run {
-	formation := rail.NewFormation([]rail.Coach{{Number: "3", SeatClass: rail.Second,
-		Seats: []rail.Seat{{Label: "23B"}}}})
+	formation := rail.NewFormation([]rail.Coach{{
+		Number: "3", SeatClass: rail.Second,
+		Seats: []rail.Seat{{Label: "23B"}},
+	}})
 	calls := []rail.Call{{Station: "BJP"}, {Station: "SHH", ArrivalSeconds: 3_600}}
 	train := rail.NewTrain("T12", "", "Asia/Shanghai", calls, formation, &rail.Fares{Currency: "CNY"})
 	date := rail.NewDate(2019, 10, 12)

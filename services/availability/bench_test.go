@@ -19,13 +19,17 @@ const sampleRuns = 65_970
 func sample(runs int, version int64) ([]*rail.Run, []*rail.Availability) {
 	calls := make([]rail.Call, 12)
 	for i := range calls {
-		calls[i] = rail.Call{Station: rail.StationCode('A' + rune(i)), ArrivalSeconds: int32(i),
-			DepartureSeconds: int32(i)}
+		calls[i] = rail.Call{
+			Station: rail.StationCode('A' + rune(i)), ArrivalSeconds: int32(i),
+			DepartureSeconds: int32(i),
+		}
 	}
 	var coaches []rail.Coach
 	for _, class := range []rail.SeatClass{rail.Business, rail.First, rail.Second} {
-		coaches = append(coaches, rail.Coach{Number: string(class[:1]), SeatClass: class,
-			Seats: []rail.Seat{{Label: "1A"}}})
+		coaches = append(coaches, rail.Coach{
+			Number: string(class[:1]), SeatClass: class,
+			Seats: []rail.Seat{{Label: "1A"}},
+		})
 	}
 	train := rail.NewTrain("G1", "", "Asia/Shanghai", calls, rail.NewFormation(coaches), &rail.Fares{Currency: "CNY"})
 	date := rail.NewDate(2019, 10, 12)

@@ -26,14 +26,18 @@ func ExampleCache() {
 	// A run with three calls, so three pairs of calls, and one class.
 	train := rail.NewTrain("G1", "G", "Asia/Shanghai",
 		[]rail.Call{{Station: "N"}, {Station: "M"}, {Station: "S"}},
-		rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.Second,
-			Seats: []rail.Seat{{Label: "1A"}, {Label: "1B"}}}}),
+		rail.NewFormation([]rail.Coach{{
+			Number: "1", SeatClass: rail.Second,
+			Seats: []rail.Seat{{Label: "1A"}, {Label: "1B"}},
+		}}),
 		&rail.Fares{Currency: "CNY"})
 	date := rail.NewDate(2019, 10, 12)
 	run := &rail.Run{ID: rail.NewRunID(train.Number, date), Train: train, Date: date, Status: rail.Published}
 	left := func(version int64, counts ...uint16) *rail.Availability {
-		return &rail.Availability{RunID: run.ID, TrainID: train.ID, Version: version, Status: run.Status,
-			Counts: counts}
+		return &rail.Availability{
+			RunID: run.ID, TrainID: train.ID, Version: version, Status: run.Status,
+			Counts: counts,
+		}
 	}
 	if err := cache.Load(ctx, []*rail.Availability{left(1, 2, 2, 2)}); err != nil {
 		panic(err)

@@ -145,8 +145,10 @@ func (l *fakeLedger) SetStatus(
 			was.run.Reason = ""
 		}
 	}
-	left := &rail.Availability{RunID: id, TrainID: was.run.Train.ID, Version: was.version, Status: was.run.Status,
-		Counts: []uint16{7}}
+	left := &rail.Availability{
+		RunID: id, TrainID: was.run.Train.ID, Version: was.version, Status: was.run.Status,
+		Counts: []uint16{7},
+	}
 	if was.damaged {
 		left.Counts = nil
 	}
@@ -169,8 +171,10 @@ func (l *fakeLedger) Withdraw(
 		was.version++
 		was.ended, was.orders, was.run.Status, was.run.Reason = was.orders, nil, rail.Withdrawn, reason
 	}
-	left := &rail.Availability{RunID: id, TrainID: was.run.Train.ID, Version: was.version, Status: rail.Withdrawn,
-		Counts: []uint16{7}}
+	left := &rail.Availability{
+		RunID: id, TrainID: was.run.Train.ID, Version: was.version, Status: rail.Withdrawn,
+		Counts: []uint16{7},
+	}
 	return left, was.ended, l.answer()
 }
 

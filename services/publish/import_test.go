@@ -71,8 +71,10 @@ func TestImport_OnSale(t *testing.T) {
 		Notices: []string{"2 trips have no shape_dist_traveled: their distances are the straight lines between their " +
 			"stops × 1.05"},
 	}, report)
-	for _, id := range []rail.RunID{"A%20201@2026-03-02", "A%20201@2026-03-08", "A%20999@2026-03-07",
-		"A%20999@2026-03-08"} {
+	for _, id := range []rail.RunID{
+		"A%20201@2026-03-02", "A%20201@2026-03-08", "A%20999@2026-03-07",
+		"A%20999@2026-03-08",
+	} {
 		run, ok := h.timetable.Run(id)
 		require.True(t, ok, id)
 		require.Equal(t, "Europe/Dublin", run.Train.TimeZone)
@@ -146,8 +148,10 @@ func TestImport_BadInputWritesNothing(t *testing.T) {
 		"kinds without templates": {
 			map[string]string{"routes.txt": "route_id,route_short_name,route_type\nr,,2\nn,Bus,3\n"},
 			func(*publish.ImportRequest) {},
-			[]string{`INVALID  kind "A" has no template, and the templates have no default: A 201`,
-				`INVALID  kind "Bus" has no template, and the templates have no default: A 999`},
+			[]string{
+				`INVALID  kind "A" has no template, and the templates have no default: A 201`,
+				`INVALID  kind "Bus" has no template, and the templates have no default: A 999`,
+			},
 		},
 		"two trips of one number on one date": {
 			map[string]string{"trips.txt": "route_id,service_id,trip_id,trip_short_name\nr,daily,t1,A 1\n" +
@@ -158,8 +162,10 @@ func TestImport_BadInputWritesNothing(t *testing.T) {
 		"no distances to charge by": {
 			map[string]string{"stops.txt": "stop_id,stop_name\na,Alpha\nb,Beta\nc,Gamma\n"},
 			func(*publish.ImportRequest) {},
-			[]string{`INVALID  trips.txt:2: train A 201 (trip "t1"): no fare for STANDARD from a to b`,
-				`INVALID  trips.txt:3: train A 999 (trip "t2"): no fare`},
+			[]string{
+				`INVALID  trips.txt:2: train A 201 (trip "t1"): no fare for STANDARD from a to b`,
+				`INVALID  trips.txt:3: train A 999 (trip "t2"): no fare`,
+			},
 		},
 		"a number that is a novel": {
 			map[string]string{"trips.txt": "route_id,service_id,trip_id,trip_short_name\nr,daily,t1," +
@@ -312,8 +318,10 @@ func TestImport_TheSample(t *testing.T) {
 	}
 	report, err := h.Import(t.Context(), request)
 	require.NoError(t, err)
-	require.Equal(t, publish.ImportReport{Stations: 672, StationsChanged: 672, Trains: 4_398, Runs: 65_970,
-		Created: 65_970}, report)
+	require.Equal(t, publish.ImportReport{
+		Stations: 672, StationsChanged: 672, Trains: 4_398, Runs: 65_970,
+		Created: 65_970,
+	}, report)
 	require.Equal(t, 65_970, last)
 	require.Len(t, h.ledger.runs, 65_970)
 	require.Len(t, h.availability.left, 65_970)
@@ -339,8 +347,10 @@ func sampleRequest(t testing.TB, days int) publish.ImportRequest {
 	require.NoError(t, err)
 	templates, err := sample.Templates()
 	require.NoError(t, err)
-	return publish.ImportRequest{Feed: feed, Templates: templates, From: rail.NewDate(2026, 3, 2), Days: days,
-		By: "importer"}
+	return publish.ImportRequest{
+		Feed: feed, Templates: templates, From: rail.NewDate(2026, 3, 2), Days: days,
+		By: "importer",
+	}
 }
 
 func TestImport_InterruptedLeavesWholeTrainsAndFinishesLater(t *testing.T) {

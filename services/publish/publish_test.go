@@ -321,8 +321,10 @@ func TestPublishTrain_BadInput(t *testing.T) {
 		}, []string{"INVALID input.saleOpens.at"}},
 		"everything at once": {func(r *publish.TrainRequest) {
 			r.Number, r.Calls[0].Station, r.Coaches, r.From = "", "XXX", nil, 0
-		}, []string{"INVALID input.number", "INVALID input.calls.0.station", "INVALID input.coaches",
-			"INVALID input.from"}},
+		}, []string{
+			"INVALID input.number", "INVALID input.calls.0.station", "INVALID input.coaches",
+			"INVALID input.from",
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
@@ -443,8 +445,11 @@ func TestPublishTrain_SaleOpens(t *testing.T) {
 	}{
 		"at once": {publish.SaleOpens{}, time.Unix(0, 0), rail.RunOnSale},
 		"at":      {publish.SaleOpens{At: monday.Add(time.Hour + 1)}, monday.Add(time.Hour), rail.RunNotOpen},
-		"days before": {publish.SaleOpens{DaysBefore: &fifteen}, time.Date(2026, 3, 4, 16, 0, 0, 0, time.UTC),
-			rail.RunNotOpen},
+		"days before": {
+			publish.SaleOpens{DaysBefore: &fifteen},
+			time.Date(2026, 3, 4, 16, 0, 0, 0, time.UTC),
+			rail.RunNotOpen,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
@@ -664,8 +669,10 @@ func TestSuspend_BadInput(t *testing.T) {
 		"no run id":       {"T12", "why not", "NOT_FOUND input.runId"},
 		"no reason":       {"T12@2026-03-03", "", "INVALID input.reason"},
 		"nothing but air": {"T12@2026-03-03", "  ", "INVALID input.reason"},
-		"writing turned": {"T12@2026-03-03", "why \u202enot",
-			"INVALID input.reason a reason has 1 to 256 printable characters: character 5 is U+202E"},
+		"writing turned": {
+			"T12@2026-03-03", "why \u202enot",
+			"INVALID input.reason a reason has 1 to 256 printable characters: character 5 is U+202E",
+		},
 		"two lines":        {"T12@2026-03-03", "one\ntwo", "INVALID input.reason"},
 		"a novel":          {"T12@2026-03-03", strings.Repeat("长", 257), "INVALID input.reason"},
 		"no text encoding": {"T12@2026-03-03", "\xff", "INVALID input.reason"},
@@ -705,22 +712,28 @@ func TestParseSaleOpens(t *testing.T) {
 	opens, err = publish.ParseSaleOpens("2026-03-02T09:00:00+08:00")
 	require.NoError(t, err)
 	require.True(t, monday.Equal(opens.At))
-	for _, bad := range []string{"", "tomorrow", "x-days-before", "-1-days-before", "999-days-before", "2026-03-02",
-		"1960-01-01T00:00:00Z"} {
+	for _, bad := range []string{
+		"", "tomorrow", "x-days-before", "-1-days-before", "999-days-before", "2026-03-02",
+		"1960-01-01T00:00:00Z",
+	} {
 		_, err := publish.ParseSaleOpens(bad)
 		require.Equal(t, rail.Invalid, rail.CodeOf(err), bad)
 	}
 }
 
 func TestParseOffset(t *testing.T) {
-	for text, want := range map[string]int32{"9:05": 32_700, "09:05": 32_700, "00:00:01": 1, "25:10": 90_600,
-		"100:00:59": 360_059} {
+	for text, want := range map[string]int32{
+		"9:05": 32_700, "09:05": 32_700, "00:00:01": 1, "25:10": 90_600,
+		"100:00:59": 360_059,
+	} {
 		got, err := publish.ParseOffset(text)
 		require.NoError(t, err)
 		require.Equal(t, want, got, text)
 	}
-	for _, bad := range []string{"", "9", "9:5", "09:60", "09:00:60", "-1:00", "1000:00", "09:00:00:00", "09:00Z",
-		" 09:00"} {
+	for _, bad := range []string{
+		"", "9", "9:5", "09:60", "09:00:60", "-1:00", "1000:00", "09:00:00:00", "09:00Z",
+		" 09:00",
+	} {
 		_, err := publish.ParseOffset(bad)
 		require.Equal(t, rail.Invalid, rail.CodeOf(err), bad)
 	}

@@ -70,8 +70,12 @@ func TestParseTemplates_CoachesAndFares(t *testing.T) {
 		{SeatClass: rail.Second, MicrosPerKm: 46_000_000},
 	}}, g.Fares)
 	_, night := parse(t, goodTemplates).Of(trip("7", "Nachtzug", "", "", 105))
-	require.Equal(t, []rail.Seat{{Label: "1L", Position: rail.LowerBerth}, {Label: "1U", Position: rail.UpperBerth},
-		{Label: "2L", Position: rail.LowerBerth}, {Label: "2U", Position: rail.UpperBerth}},
+	require.Equal(t, []rail.Seat{
+		{Label: "1L", Position: rail.LowerBerth},
+		{Label: "1U", Position: rail.UpperBerth},
+		{Label: "2L", Position: rail.LowerBerth},
+		{Label: "2U", Position: rail.UpperBerth},
+	},
 		night.Formation.Coaches[0].Seats)
 	require.EqualValues(t, 9_990, night.Fares.PerKm[0].MinimumMinor)
 }
@@ -128,34 +132,46 @@ func TestParseTemplates_RefusedWithTheLine(t *testing.T) {
 		"an unknown field":   {replace("round_to", "roundto"), `coaches.yaml:2: unknown field "roundto"`},
 		"a kind twice":       {replace("Nachtzug:", "G:"), `coaches.yaml:15: mapping key "G" already defined`},
 		"a kind in two ways": {replace("Nachtzug:", `"G\u00a0":`), `coaches.yaml:15: the kind "G" is there twice`},
-		"a second document": {goodTemplates + "---\ncurrency: EUR\n",
-			"coaches.yaml: the file has more than one document"},
+		"a second document": {
+			goodTemplates + "---\ncurrency: EUR\n",
+			"coaches.yaml: the file has more than one document",
+		},
 		"no currency":           {replace("CNY", "yuan"), `coaches.yaml:1: currency: "yuan"`},
 		"a currency of a list":  {replace("CNY", "[CNY]"), "coaches.yaml:1: "},
 		"rounds to thousandths": {replace("0.50", "0.505"), "coaches.yaml:2: round_to"},
-		"no coaches": {"currency: CNY\nkinds:\n  X:\n    fares: []\n",
-			"coaches.yaml:3: kinds X has no coaches"},
+		"no coaches": {
+			"currency: CNY\nkinds:\n  X:\n    fares: []\n",
+			"coaches.yaml:3: kinds X has no coaches",
+		},
 		"nothing of a kind":      {"currency: CNY\nkinds:\n  X:\n", "coaches.yaml:3: kinds X has no coaches"},
 		"nothing of the default": {"currency: CNY\ndefault: {}\n", "coaches.yaml:2: default has no coaches"},
-		"no such class": {replace("class: FIRST\n", "class: BEST\n"),
-			`coaches.yaml:7: "BEST" is not a seat class`},
+		"no such class": {
+			replace("class: FIRST\n", "class: BEST\n"),
+			`coaches.yaml:7: "BEST" is not a seat class`,
+		},
 		"no numbers":            {replace("numbers: 1\n", "numbers:\n"), "coaches.yaml:7: a coach has no numbers"},
 		"numbers backwards":     {replace("2-4", "4-2"), `coaches.yaml:9: numbers "4-2"`},
 		"a thousand coaches":    {replace("2-4", "2-1001"), `coaches.yaml:9: numbers "2-1001"`},
 		"a coach twice":         {replace("2-4", "1-4"), `coaches.yaml:9: coach "1" is there twice`},
 		"a row that is no word": {replace("last: 2", "last: two"), "coaches.yaml:8: "},
 		"rows backwards":        {replace("first: 1, last: 3", "first: 3, last: 1"), "coaches.yaml:11: rows run from"},
-		"letters that are none": {replace("ABC DF", "A1 DF"),
-			`coaches.yaml:11: character 2 of the letters of a row is U+0031, which is no letter`},
-		"neither rows nor bays": {replace(`        rows: { letters: "ABC DF", first: 1, last: 3 }`+"\n", ""),
-			"coaches.yaml:9: a coach has rows or berths"},
+		"letters that are none": {
+			replace("ABC DF", "A1 DF"),
+			`coaches.yaml:11: character 2 of the letters of a row is U+0031, which is no letter`,
+		},
+		"neither rows nor bays": {
+			replace(`        rows: { letters: "ABC DF", first: 1, last: 3 }`+"\n", ""),
+			"coaches.yaml:9: a coach has rows or berths",
+		},
 		"no such berth":         {replace("UPPER_BERTH", "ROOF"), "coaches.yaml:19: roof"},
 		"no price":              {replace("per_km: 0.736, ", ""), "coaches.yaml:13: per_km"},
 		"a price below nothing": {replace("0.736", "-0.736"), "coaches.yaml:13: per_km"},
 		"a class twice":         {replace(`SECOND, per_km: "0.46"`, `FIRST, per_km: "0.46"`), "coaches.yaml:14: "},
 		"a fare for no class":   {replace(`{ class: SECOND, per_km`, `{ class: WORST, per_km`), "coaches.yaml:14: "},
-		"a class without a fare": {replace(`      - { class: SECOND, per_km: "0.46" }`+"\n", ""),
-			"coaches.yaml:4: kinds G has SECOND seats and no fare"},
+		"a class without a fare": {
+			replace(`      - { class: SECOND, per_km: "0.46" }`+"\n", ""),
+			"coaches.yaml:4: kinds G has SECOND seats and no fare",
+		},
 		"a minimum of nonsense": {replace("minimum: 12", "minimum: 12.345"), "coaches.yaml:13: minimum"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -190,20 +206,34 @@ func TestParseTemplates_Bombs(t *testing.T) {
 			"      - { numbers: 1, class: SECOND, rows: { letters: " + rows + " } }" + fares
 	}
 	for name, c := range map[string]struct{ text, want string }{
-		"brackets": {strings.Repeat("[", n),
-			"coaches.yaml:1: lists and mappings are nested more than 16 deep"},
-		"brackets over lines": {strings.Repeat("[\n", n/2),
-			"coaches.yaml:17: lists and mappings are nested more than 16 deep"},
-		"braces": {strings.Repeat("{", n),
-			"coaches.yaml:1: lists and mappings are nested more than 16 deep"},
-		"dashes": {strings.Repeat("- ", n/2),
-			"coaches.yaml:1: lists and mappings are nested more than 16 deep"},
-		"question marks": {strings.Repeat("? ", n/2),
-			"coaches.yaml:1: lists and mappings are nested more than 16 deep"},
-		"anchors": {strings.Repeat("&a ", n/3),
-			"coaches.yaml:1: lists and mappings are nested more than 16 deep"},
-		"tags": {strings.Repeat("!!str ", n/6),
-			"coaches.yaml:1: lists and mappings are nested more than 16 deep"},
+		"brackets": {
+			strings.Repeat("[", n),
+			"coaches.yaml:1: lists and mappings are nested more than 16 deep",
+		},
+		"brackets over lines": {
+			strings.Repeat("[\n", n/2),
+			"coaches.yaml:17: lists and mappings are nested more than 16 deep",
+		},
+		"braces": {
+			strings.Repeat("{", n),
+			"coaches.yaml:1: lists and mappings are nested more than 16 deep",
+		},
+		"dashes": {
+			strings.Repeat("- ", n/2),
+			"coaches.yaml:1: lists and mappings are nested more than 16 deep",
+		},
+		"question marks": {
+			strings.Repeat("? ", n/2),
+			"coaches.yaml:1: lists and mappings are nested more than 16 deep",
+		},
+		"anchors": {
+			strings.Repeat("&a ", n/3),
+			"coaches.yaml:1: lists and mappings are nested more than 16 deep",
+		},
+		"tags": {
+			strings.Repeat("!!str ", n/6),
+			"coaches.yaml:1: lists and mappings are nested more than 16 deep",
+		},
 		"indentation": {
 			func() string {
 				var all strings.Builder
@@ -237,8 +267,10 @@ func TestParseTemplates_Bombs(t *testing.T) {
 			}), "the kinds up to here have more than 500000 seats together",
 		},
 		"rows": {oneCoach("AB, first: 1, last: 2000000000"), "coaches.yaml:5: rows run from 1 to at most 999"},
-		"wide rows": {oneCoach("ABCDEFGHIJKLMNOP, first: 1, last: 999"),
-			"coaches.yaml:5: a coach has at most 1024 seats"},
+		"wide rows": {
+			oneCoach("ABCDEFGHIJKLMNOP, first: 1, last: 999"),
+			"coaches.yaml:5: a coach has at most 1024 seats",
+		},
 		"huge number": {oneCoach("AB, first: 1, last: 99999999999999999999"), "coaches.yaml:5: "},
 		"labels": {
 			upTo("currency: CNY\nkinds:\n  k:\n    coaches:\n"+

@@ -109,8 +109,10 @@ func clocked(zones [2]string, departure, arrival int32) *rail.Train {
 	return rail.NewTrain("1", "", zones[0], []rail.Call{
 		{Station: "A", Clock: zones[0], ArrivalSeconds: departure, DepartureSeconds: departure, Metres: 0},
 		{Station: "B", Clock: zones[1], ArrivalSeconds: arrival, DepartureSeconds: arrival, Metres: 1_000},
-	}, base.Formation, &rail.Fares{Currency: "EUR",
-		PerKm: []rail.KmRate{{SeatClass: rail.Business}, {SeatClass: rail.Second}}})
+	}, base.Formation, &rail.Fares{
+		Currency: "EUR",
+		PerKm:    []rail.KmRate{{SeatClass: rail.Business}, {SeatClass: rail.Second}},
+	})
 }
 
 func TestRun_ByTheClocksOfItsStations(t *testing.T) {

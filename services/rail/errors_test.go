@@ -46,8 +46,10 @@ func TestCodeOf(t *testing.T) {
 	for _, inside := range []error{ledger.ErrVersionConflict, ledger.ErrInDoubt, lock.ErrTaken, lock.ErrNoQuorum} {
 		require.Equal(t, rail.Internal, rail.CodeOf(inside))
 	}
-	require.Equal(t, rail.Invalid, rail.CodeOf(rail.Errors{rail.Refuse(rail.Invalid, "a"),
-		rail.Refuse(rail.NotFound, "b")}))
+	require.Equal(t, rail.Invalid, rail.CodeOf(rail.Errors{
+		rail.Refuse(rail.Invalid, "a"),
+		rail.Refuse(rail.NotFound, "b"),
+	}))
 }
 
 func TestErrors(t *testing.T) {
@@ -92,8 +94,10 @@ func TestValidate_PathsAreTheirOwn(t *testing.T) {
 	train := with(t12(), func(t *rail.Train) {
 		t.Number, t.Kind, t.Calls[0].Station, t.Calls[1].Station = "", "\n", "", ""
 	})
-	require.Equal(t, []string{"INVALID /input/number", "INVALID /input/kind", "INVALID /input/calls/0/station",
-		"INVALID /input/calls/1/station"},
+	require.Equal(t, []string{
+		"INVALID /input/number", "INVALID /input/kind", "INVALID /input/calls/0/station",
+		"INVALID /input/calls/1/station",
+	},
 		paths(train.Validate(at...)))
 }
 
@@ -109,6 +113,8 @@ func TestErrors_AreFew(t *testing.T) {
 	for i := range seats {
 		seats[i].Label = "\x00"
 	}
-	require.LessOrEqual(t, len(rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.Second,
-		Seats: seats}}).Validate()), rail.MaxErrors)
+	require.LessOrEqual(t, len(rail.NewFormation([]rail.Coach{{
+		Number: "1", SeatClass: rail.Second,
+		Seats: seats,
+	}}).Validate()), rail.MaxErrors)
 }

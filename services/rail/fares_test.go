@@ -44,8 +44,10 @@ func TestPrice_PairOfAStationCalledAtTwice(t *testing.T) {
 	train := with(t12(), func(t *rail.Train) {
 		t.Calls = append(t.Calls, rail.Call{Station: "TXP", ArrivalSeconds: hours(40, 0), Metres: rail.NoDistance})
 		t.Calls[3].DepartureSeconds = hours(33, 0)
-		t.Fares.Pairs = []rail.PairFare{{SeatClass: rail.Second, From: "VNP", To: "TXP", Minor: 100},
-			{SeatClass: rail.Second, From: "TXP", To: "AOH", Minor: 200}}
+		t.Fares.Pairs = []rail.PairFare{
+			{SeatClass: rail.Second, From: "VNP", To: "TXP", Minor: 100},
+			{SeatClass: rail.Second, From: "TXP", To: "AOH", Minor: 200},
+		}
 	})
 	for _, c := range []struct {
 		i, j  int
@@ -77,8 +79,10 @@ func TestPrice_RoundsHalfUp(t *testing.T) {
 	} {
 		train := with(t12(), func(t *rail.Train) {
 			t.Calls = []rail.Call{{Station: "A"}, {Station: "B", ArrivalSeconds: 60, Metres: c.metres}}
-			t.Fares = &rail.Fares{Currency: "CNY",
-				PerKm: []rail.KmRate{{SeatClass: rail.Second, MicrosPerKm: c.micros}}, RoundToMinor: c.step}
+			t.Fares = &rail.Fares{
+				Currency: "CNY",
+				PerKm:    []rail.KmRate{{SeatClass: rail.Second, MicrosPerKm: c.micros}}, RoundToMinor: c.step,
+			}
 		})
 		price, ok := train.Price(rail.Second, 0, 1)
 		require.True(t, ok)
@@ -164,8 +168,11 @@ func TestFaresValidate(t *testing.T) {
 			f.Pairs = []rail.PairFare{{}}
 		}, []string{"INVALID /input/fares/pairs/0/seatClass"}},
 		"pair twice": {func(f *rail.Fares) {
-			f.Pairs = []rail.PairFare{{SeatClass: rail.First, From: "A", To: "B"},
-				{SeatClass: rail.First, From: "B", To: "A"}, {SeatClass: rail.First, From: "A", To: "B"}}
+			f.Pairs = []rail.PairFare{
+				{SeatClass: rail.First, From: "A", To: "B"},
+				{SeatClass: rail.First, From: "B", To: "A"},
+				{SeatClass: rail.First, From: "A", To: "B"},
+			}
 		}, []string{"INVALID /input/fares/pairs/2"}},
 		"all at once": {func(f *rail.Fares) {
 			f.Currency, f.RoundToMinor, f.PerKm = "", -1,

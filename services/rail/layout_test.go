@@ -116,8 +116,10 @@ func TestBerthSeats(t *testing.T) {
 		"bay 0":         {[]rail.SeatPosition{rail.LowerBerth}, 0, 1},
 		"backwards":     {[]rail.SeatPosition{rail.LowerBerth}, 2, 1},
 		"too many bays": {[]rail.SeatPosition{rail.LowerBerth}, 1, 1_000},
-		"four tiers": {[]rail.SeatPosition{rail.LowerBerth, rail.MiddleBerth, rail.UpperBerth, rail.LowerBerth},
-			1, 1},
+		"four tiers": {
+			[]rail.SeatPosition{rail.LowerBerth, rail.MiddleBerth, rail.UpperBerth, rail.LowerBerth},
+			1, 1,
+		},
 	} {
 		_, err := rail.BerthSeats(c.tiers, c.first, c.last)
 		require.Equal(t, rail.Invalid, rail.CodeOf(err), name)

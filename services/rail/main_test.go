@@ -46,8 +46,10 @@ func t12() *rail.Train {
 		{Station: "AOH", ArrivalSeconds: hours(32, 30), Metres: 1_318_000},
 	}, formation, &rail.Fares{
 		Currency: "CNY",
-		PerKm: []rail.KmRate{{SeatClass: rail.Second, MicrosPerKm: 46_000_000},
-			{SeatClass: rail.Business, MicrosPerKm: 140_000_000}},
+		PerKm: []rail.KmRate{
+			{SeatClass: rail.Second, MicrosPerKm: 46_000_000},
+			{SeatClass: rail.Business, MicrosPerKm: 140_000_000},
+		},
 		Pairs: []rail.PairFare{{SeatClass: rail.Second, From: "VNP", To: "AOH", Minor: 55_300}},
 	})
 }

@@ -124,8 +124,12 @@ func TestParseKmRate(t *testing.T) {
 		currency rail.Currency
 		micros   int64
 	}{
-		{"0.46", "CNY", 46_000_000}, {"0.4633", "CNY", 46_330_000}, {"0.00000001", "CNY", 1},
-		{"16.2", "JPY", 16_200_000}, {"0.000000001", "KWD", 1}, {"0", "CNY", 0},
+		{"0.46", "CNY", 46_000_000},
+		{"0.4633", "CNY", 46_330_000},
+		{"0.00000001", "CNY", 1},
+		{"16.2", "JPY", 16_200_000},
+		{"0.000000001", "KWD", 1},
+		{"0", "CNY", 0},
 	} {
 		micros, err := rail.ParseKmRate(c.perKm, c.currency)
 		require.NoError(t, err)

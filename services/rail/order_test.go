@@ -16,8 +16,10 @@ func order(change func(*rail.PlaceOrder)) *rail.PlaceOrder {
 		IdempotencyKey: "key-0001", RunID: "T12@2019-10-12", From: "VNP", To: "AOH",
 		Passengers: []rail.PassengerRequest{
 			{Passenger: rail.Passenger{Name: "王小明", DocumentNumber: "110101199001011234"}, SeatClass: rail.Second},
-			{Passenger: rail.Passenger{Name: "Zoë O'Neill", DocumentNumber: "C01X00T47"}, SeatClass: rail.Business,
-				Wish: rail.Wish{Position: rail.Window, Letter: "A", Coach: "1"}},
+			{
+				Passenger: rail.Passenger{Name: "Zoë O'Neill", DocumentNumber: "C01X00T47"}, SeatClass: rail.Business,
+				Wish: rail.Wish{Position: rail.Window, Letter: "A", Coach: "1"},
+			},
 		},
 	}
 	change(p)
@@ -28,8 +30,10 @@ func TestPlaceOrderValidate(t *testing.T) {
 	passengers := func(n int) []rail.PassengerRequest {
 		var all []rail.PassengerRequest
 		for i := range n {
-			all = append(all, rail.PassengerRequest{Passenger: rail.Passenger{Name: "N",
-				DocumentNumber: "DOC" + string(rune('A'+i))}, SeatClass: rail.Second})
+			all = append(all, rail.PassengerRequest{Passenger: rail.Passenger{
+				Name:           "N",
+				DocumentNumber: "DOC" + string(rune('A'+i)),
+			}, SeatClass: rail.Second})
 		}
 		return all
 	}
@@ -92,8 +96,10 @@ func TestPlaceOrderValidate(t *testing.T) {
 		}, nil},
 		"all at once": {func(p *rail.PlaceOrder) {
 			p.IdempotencyKey, p.From, p.Passengers[0].Name, p.Passengers[1].DocumentNumber = "", "XXX", "", ""
-		}, []string{"INVALID /input/idempotencyKey", "INVALID /input/from", "INVALID /input/passengers/0/name",
-			"INVALID /input/passengers/1/documentNumber"}},
+		}, []string{
+			"INVALID /input/idempotencyKey", "INVALID /input/from", "INVALID /input/passengers/0/name",
+			"INVALID /input/passengers/1/documentNumber",
+		}},
 	} {
 		i, j, err := order(c.change).Validate(t12run(t))
 		if c.want == nil {
@@ -161,8 +167,10 @@ func TestOrderStates(t *testing.T) {
 
 func TestBatchState_Freed(t *testing.T) {
 	a, b, c := &rail.Order{ID: "a"}, &rail.Order{ID: "b"}, &rail.Order{ID: "c"}
-	s := ledger.BatchState{Expired: []*rail.Order{a},
-		Cancels: []ledger.CancelResult{{Order: b}, {}, {Order: c, Changed: true}}}
+	s := ledger.BatchState{
+		Expired: []*rail.Order{a},
+		Cancels: []ledger.CancelResult{{Order: b}, {}, {Order: c, Changed: true}},
+	}
 	require.Equal(t, []*rail.Order{a, c}, s.Freed(), "not what was cancelled before")
 	require.Equal(t, []*rail.Order{a}, s.Expired)
 	require.Empty(t, (&ledger.BatchState{}).Freed())

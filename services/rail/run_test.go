@@ -194,8 +194,10 @@ func TestStateAt_MaySell(t *testing.T) {
 // Where selling is allowed from any call the state says so, and only there.
 func TestStateAt_AgreesWithMaySell(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		run := &rail.Run{Train: t12(), Date: twelfth,
-			ClosesBefore: time.Duration(rapid.Int64Range(0, 1e14).Draw(t, "closes before"))}
+		run := &rail.Run{
+			Train: t12(), Date: twelfth,
+			ClosesBefore: time.Duration(rapid.Int64Range(0, 1e14).Draw(t, "closes before")),
+		}
 		run.Status = rapid.SampledFrom([]rail.RunStatus{rail.Published, rail.Suspended, rail.Withdrawn}).Draw(t,
 			"status")
 		start := run.Departure(0).Unix()

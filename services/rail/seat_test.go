@@ -39,8 +39,10 @@ func TestFormation_NumbersSeatsByClass(t *testing.T) {
 
 func TestFormation_IDIsOfItsContent(t *testing.T) {
 	make2 := func(class rail.SeatClass, label string) *rail.Formation {
-		return rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: class,
-			Seats: []rail.Seat{{Label: label, Position: rail.Aisle}}}})
+		return rail.NewFormation([]rail.Coach{{
+			Number: "1", SeatClass: class,
+			Seats: []rail.Seat{{Label: label, Position: rail.Aisle}},
+		}})
 	}
 	require.Equal(t, make2(rail.First, "1A").ID, make2(rail.First, "1A").ID)
 	require.NotEqual(t, make2(rail.First, "1A").ID, make2(rail.Second, "1A").ID)
@@ -86,24 +88,42 @@ func TestFormationValidate(t *testing.T) {
 		"too long":       {many(rail.MaxCoaches+1, 1), []string{"INVALID /coaches"}},
 		"too many seats": {many(9, rail.MaxSeatsPerCoach), []string{"INVALID /coaches"}},
 		"coach twice":    {[]rail.Coach{good, good}, []string{"INVALID /coaches/1/number"}},
-		"coach unnumbered": {[]rail.Coach{{SeatClass: rail.First, Seats: seats(1)}},
-			[]string{"INVALID /coaches/0/number"}},
-		"number too long": {[]rail.Coach{{Number: "123456789", SeatClass: rail.First, Seats: seats(1)}},
-			[]string{"INVALID /coaches/0/number"}},
-		"unknown class": {[]rail.Coach{{Number: "1", SeatClass: "THIRD", Seats: seats(1)}},
-			[]string{"INVALID /coaches/0/seatClass"}},
-		"no seats": {[]rail.Coach{good, {Number: "2", SeatClass: rail.First}},
-			[]string{"INVALID /coaches/1/layout"}},
-		"coach too large": {[]rail.Coach{{Number: "1", SeatClass: rail.First,
-			Seats: seats(rail.MaxSeatsPerCoach + 1)}}, []string{"INVALID /coaches/0/layout"}},
-		"no label": {[]rail.Coach{{Number: "1", SeatClass: rail.First, Seats: []rail.Seat{{}}}},
-			[]string{"INVALID /coaches/0/layout"}},
-		"label of control": {[]rail.Coach{{Number: "1", SeatClass: rail.First, Seats: []rail.Seat{{Label: "1\x00"}}}},
-			[]string{"INVALID /coaches/0/layout"}},
-		"unknown position": {[]rail.Coach{{Number: "1", SeatClass: rail.First,
-			Seats: []rail.Seat{{Label: "1", Position: "ROOF"}}}}, []string{"INVALID /coaches/0/layout"}},
-		"seat twice": {[]rail.Coach{{Number: "1", SeatClass: rail.First,
-			Seats: []rail.Seat{{Label: "1"}, {Label: "1"}}}}, []string{"INVALID /coaches/0/layout"}},
+		"coach unnumbered": {
+			[]rail.Coach{{SeatClass: rail.First, Seats: seats(1)}},
+			[]string{"INVALID /coaches/0/number"},
+		},
+		"number too long": {
+			[]rail.Coach{{Number: "123456789", SeatClass: rail.First, Seats: seats(1)}},
+			[]string{"INVALID /coaches/0/number"},
+		},
+		"unknown class": {
+			[]rail.Coach{{Number: "1", SeatClass: "THIRD", Seats: seats(1)}},
+			[]string{"INVALID /coaches/0/seatClass"},
+		},
+		"no seats": {
+			[]rail.Coach{good, {Number: "2", SeatClass: rail.First}},
+			[]string{"INVALID /coaches/1/layout"},
+		},
+		"coach too large": {[]rail.Coach{{
+			Number: "1", SeatClass: rail.First,
+			Seats: seats(rail.MaxSeatsPerCoach + 1),
+		}}, []string{"INVALID /coaches/0/layout"}},
+		"no label": {
+			[]rail.Coach{{Number: "1", SeatClass: rail.First, Seats: []rail.Seat{{}}}},
+			[]string{"INVALID /coaches/0/layout"},
+		},
+		"label of control": {
+			[]rail.Coach{{Number: "1", SeatClass: rail.First, Seats: []rail.Seat{{Label: "1\x00"}}}},
+			[]string{"INVALID /coaches/0/layout"},
+		},
+		"unknown position": {[]rail.Coach{{
+			Number: "1", SeatClass: rail.First,
+			Seats: []rail.Seat{{Label: "1", Position: "ROOF"}},
+		}}, []string{"INVALID /coaches/0/layout"}},
+		"seat twice": {[]rail.Coach{{
+			Number: "1", SeatClass: rail.First,
+			Seats: []rail.Seat{{Label: "1"}, {Label: "1"}},
+		}}, []string{"INVALID /coaches/0/layout"}},
 	} {
 		require.Equal(t, c.want, paths(rail.NewFormation(c.coaches).Validate("coaches")), name)
 	}

@@ -65,8 +65,10 @@ func TestStationValidate(t *testing.T) {
 			s.Latitude, s.Longitude = at(math.NaN()), at(math.Inf(1))
 		}, []string{"INVALID /input/latitude", "INVALID /input/longitude"}},
 	} {
-		s := &rail.Station{Code: "VNP", Name: "北京南", Names: map[string]string{"zh-Latn": "Beijingnan"},
-			TimeZone: "Asia/Shanghai", Latitude: at(39.865), Longitude: at(116.378)}
+		s := &rail.Station{
+			Code: "VNP", Name: "北京南", Names: map[string]string{"zh-Latn": "Beijingnan"},
+			TimeZone: "Asia/Shanghai", Latitude: at(39.865), Longitude: at(116.378),
+		}
 		c.change(s)
 		require.Equal(t, c.want, paths(s.Validate("input")), name)
 	}

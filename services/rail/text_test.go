@@ -127,8 +127,10 @@ func TestNormalizeText_Once(t *testing.T) {
 func TestText_InEveryPlace(t *testing.T) {
 	const persian, hidden = "رضا\u200cیی", "a\u202eb"
 	station := func(name string) rail.Errors {
-		return (&rail.Station{Code: "A", Name: name, Names: map[string]string{"fa": name},
-			TimeZone: "Asia/Tehran"}).Validate("input")
+		return (&rail.Station{
+			Code: "A", Name: name, Names: map[string]string{"fa": name},
+			TimeZone: "Asia/Tehran",
+		}).Validate("input")
 	}
 	require.Empty(t, station(persian))
 	require.Equal(t, []string{"INVALID /input/name", "INVALID /input/names"}, paths(station(hidden)))
@@ -142,8 +144,10 @@ func TestText_InEveryPlace(t *testing.T) {
 	}
 	require.Empty(t, train(persian, "ی\u200cا"))
 	wrong := train(hidden, hidden)
-	require.Equal(t, []string{"INVALID /input/number", "INVALID /input/kind", "INVALID /input/coaches/0/number",
-		"INVALID /input/coaches/0/layout"}, paths(wrong))
+	require.Equal(t, []string{
+		"INVALID /input/number", "INVALID /input/kind", "INVALID /input/coaches/0/number",
+		"INVALID /input/coaches/0/layout",
+	}, paths(wrong))
 	for _, each := range wrong {
 		require.Contains(t, each.Message, "character 2 is U+202E")
 	}
@@ -156,8 +160,10 @@ func TestText_InEveryPlace(t *testing.T) {
 	}).Validate(t12run(t))
 	var errs rail.Errors
 	require.ErrorAs(t, err, &errs)
-	require.Equal(t, []string{"INVALID /input/passengers/1/name", "INVALID /input/passengers/1/wish/letter",
-		"INVALID /input/passengers/1/wish/coach"}, paths(errs))
+	require.Equal(t, []string{
+		"INVALID /input/passengers/1/name", "INVALID /input/passengers/1/wish/letter",
+		"INVALID /input/passengers/1/wish/coach",
+	}, paths(errs))
 }
 
 // One person who types in another way is the same request.

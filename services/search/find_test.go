@@ -18,8 +18,10 @@ import (
 )
 
 func query(from, to rail.StationCode, date rail.Date) search.Query {
-	return search.Query{From: []rail.StationCode{from}, To: []rail.StationCode{to}, Date: date, Now: noon,
-		First: search.MaxFirst}
+	return search.Query{
+		From: []rail.StationCode{from}, To: []rail.StationCode{to}, Date: date, Now: noon,
+		First: search.MaxFirst,
+	}
 }
 
 // find is what a query finds, one line an offer.
@@ -84,8 +86,10 @@ func TestFind_DateIsLocalAtTheStation(t *testing.T) {
 func TestFind_ClocksChange(t *testing.T) {
 	sunday := rail.NewDate(2020, 3, 29)
 	train := trainIn("Europe/Berlin", "NJ1", at("BLS", 0, 10), at("HH", 3, 0))
-	stations := []*rail.Station{{Code: "BLS", Name: "Berlin", TimeZone: "Europe/Berlin"},
-		{Code: "HH", Name: "Hamburg", TimeZone: "Europe/Berlin"}}
+	stations := []*rail.Station{
+		{Code: "BLS", Name: "Berlin", TimeZone: "Europe/Berlin"},
+		{Code: "HH", Name: "Hamburg", TimeZone: "Europe/Berlin"},
+	}
 	timetable, _ := loaded(t, stations, runsOf(train, sunday.AddDays(-1), 3)...)
 	require.Equal(t, []string{"NJ1@2020-03-28 BLS→HH", "NJ1@2020-03-29 BLS→HH"},
 		find(t, timetable, query("BLS", "HH", sunday.AddDays(-1))),

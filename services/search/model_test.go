@@ -60,8 +60,10 @@ func naive(runs map[rail.RunID]*rail.Run, zones map[rail.StationCode]*time.Locat
 			best := slices.MinFunc(pairs, func(a, b pair) int {
 				return cmp.Or(cmp.Compare(b.from, a.from), cmp.Compare(a.to, b.to))
 			})
-			all = append(all, found{run.Departure(best.from), run.Train.Number,
-				fmt.Sprint(run.ID, " ", best.from, " ", best.to)})
+			all = append(all, found{
+				run.Departure(best.from), run.Train.Number,
+				fmt.Sprint(run.ID, " ", best.from, " ", best.to),
+			})
 		}
 	}
 	slices.SortFunc(all, func(a, b found) int {
@@ -103,8 +105,10 @@ func TestFind_IsWhatLookingAtEveryRunFinds(t *testing.T) {
 				}
 				run := runOf(rapid.SampledFrom(trains).Draw(t, "train"),
 					today.AddDays(rapid.IntRange(-4, 4).Draw(t, "day")))
-				run.Status = rapid.SampledFrom([]rail.RunStatus{rail.Published, rail.Published, rail.Suspended,
-					rail.Withdrawn}).Draw(t, "status")
+				run.Status = rapid.SampledFrom([]rail.RunStatus{
+					rail.Published, rail.Published, rail.Suspended,
+					rail.Withdrawn,
+				}).Draw(t, "status")
 				switch rapid.IntRange(0, 2).Draw(t, "opens") {
 				case 0:
 					run.SaleOpensAt = noon.Add(time.Duration(run.Date-today-15) * 24 * time.Hour)

@@ -35,20 +35,28 @@ func TestRuns_FilterAndOrder(t *testing.T) {
 		filter search.RunFilter
 		want   string
 	}{
-		"all, by date, departure, number": {search.RunFilter{},
-			"G1@2019-10-11 G10@2019-10-11 Z9@2019-10-12 G1@2019-10-12 G10@2019-10-12 D305%2FD308@2019-10-12"},
+		"all, by date, departure, number": {
+			search.RunFilter{},
+			"G1@2019-10-11 G10@2019-10-11 Z9@2019-10-12 G1@2019-10-12 G10@2019-10-12 D305%2FD308@2019-10-12",
+		},
 		"from a date":    {search.RunFilter{From: tomorrow, Train: "G1"}, "G1@2019-10-12"},
 		"through a date": {search.RunFilter{Through: today}, "G1@2019-10-11 G10@2019-10-11"},
 		"of a train":     {search.RunFilter{Train: "G1"}, "G1@2019-10-11 G1@2019-10-12"},
 		"of an alias":    {search.RunFilter{Train: "D308"}, "D305%2FD308@2019-10-12"},
 		"of no train":    {search.RunFilter{Train: "G3"}, ""},
 		"at a station":   {search.RunFilter{Station: "NJH"}, "G1@2019-10-11 G1@2019-10-12"},
-		"suspended": {search.RunFilter{States: []rail.RunState{rail.RunSuspended}},
-			"G1@2019-10-12"},
-		"closed or withdrawn": {search.RunFilter{States: []rail.RunState{rail.RunClosed,
-			rail.RunWithdrawn}}, "G1@2019-10-11 G10@2019-10-11 Z9@2019-10-12"},
-		"not open": {search.RunFilter{States: []rail.RunState{rail.RunNotOpen}},
-			"D305%2FD308@2019-10-12"},
+		"suspended": {
+			search.RunFilter{States: []rail.RunState{rail.RunSuspended}},
+			"G1@2019-10-12",
+		},
+		"closed or withdrawn": {search.RunFilter{States: []rail.RunState{
+			rail.RunClosed,
+			rail.RunWithdrawn,
+		}}, "G1@2019-10-11 G10@2019-10-11 Z9@2019-10-12"},
+		"not open": {
+			search.RunFilter{States: []rail.RunState{rail.RunNotOpen}},
+			"D305%2FD308@2019-10-12",
+		},
 		"an empty range of dates": {search.RunFilter{From: tomorrow, Through: today}, ""},
 	} {
 		runs, hasNext := timetable.Runs(c.filter, noon, nil, 100)

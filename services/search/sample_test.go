@@ -53,8 +53,10 @@ func readSample(t testing.TB) ([]*rail.Station, []*rail.Run) {
 	byCode := map[string]*rail.Station{}
 	var stations []*rail.Station
 	for _, row := range rows("stops.txt") {
-		station := &rail.Station{Code: rail.StationCode(row["stop_id"]), Name: row["stop_name"],
-			Names: map[string]string{}, TimeZone: shanghai}
+		station := &rail.Station{
+			Code: rail.StationCode(row["stop_id"]), Name: row["stop_name"],
+			Names: map[string]string{}, TimeZone: shanghai,
+		}
 		byCode[row["stop_id"]] = station
 		stations = append(stations, station)
 	}

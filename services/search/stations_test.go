@@ -11,8 +11,10 @@ import (
 )
 
 func chinese(code rail.StationCode, name, pinyin, initials string) *rail.Station {
-	return &rail.Station{Code: code, Name: name, TimeZone: shanghai,
-		Names: map[string]string{"zh-Latn": pinyin, "zh-Latn-x-initial": initials}}
+	return &rail.Station{
+		Code: code, Name: name, TimeZone: shanghai,
+		Names: map[string]string{"zh-Latn": pinyin, "zh-Latn-x-initial": initials},
+	}
 }
 
 func stationTimetable(t *testing.T) *search.Timetable {

@@ -72,8 +72,10 @@ func TestTimetable_RunIDs(t *testing.T) {
 		found, _ = timetable.RunOf(run.Train.Number, today)
 		require.Same(t, run, found, run.ID)
 	}
-	for _, id := range []rail.RunID{"", "@", "G1", "G1@", "G1@2019-10-12", "G1@2019-10-1", "g1@2019-10-11",
-		"G1@2019-10-11 "} {
+	for _, id := range []rail.RunID{
+		"", "@", "G1", "G1@", "G1@2019-10-12", "G1@2019-10-1", "g1@2019-10-11",
+		"G1@2019-10-11 ",
+	} {
 		_, ok := timetable.Run(id)
 		require.False(t, ok, id)
 	}

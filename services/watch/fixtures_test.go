@@ -21,8 +21,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var errDown = errors.New("down")
 
-var formation = rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.Second,
-	Seats: []rail.Seat{{Label: "1A"}, {Label: "1B"}}}})
+var formation = rail.NewFormation([]rail.Coach{{
+	Number: "1", SeatClass: rail.Second,
+	Seats: []rail.Seat{{Label: "1A"}, {Label: "1B"}},
+}})
 
 // trainOf calls at stations an hour apart, beginning an hour from now.
 func trainOf(number string, stations ...rail.StationCode) *rail.Train {
@@ -30,8 +32,10 @@ func trainOf(number string, stations ...rail.StationCode) *rail.Train {
 	now := time.Now().UTC()
 	for i, code := range stations {
 		seconds := int32((now.Hour()+1+i)*3600 + now.Minute()*60)
-		calls = append(calls, rail.Call{Station: code, ArrivalSeconds: seconds, DepartureSeconds: seconds,
-			Metres: rail.NoDistance})
+		calls = append(calls, rail.Call{
+			Station: code, ArrivalSeconds: seconds, DepartureSeconds: seconds,
+			Metres: rail.NoDistance,
+		})
 	}
 	return rail.NewTrain(number, "G", "UTC", calls, formation, &rail.Fares{Currency: "CNY"})
 }
@@ -67,8 +71,10 @@ func (w *world) publish(number string, stations ...rail.StationCode) rail.RunID 
 	today := rail.DateIn(time.Now(), time.UTC)
 	id := rail.NewRunID(number, today)
 	w.set(func() {
-		w.runs[id] = &rail.Run{ID: id, Train: trainOf(number, stations...), Date: today, Status: rail.Published,
-			ClosesBefore: 5 * time.Minute}
+		w.runs[id] = &rail.Run{
+			ID: id, Train: trainOf(number, stations...), Date: today, Status: rail.Published,
+			ClosesBefore: 5 * time.Minute,
+		}
 		w.left[id] = rail.Left{Known: true, Version: 1, Status: rail.Published, Counts: []uint16{100}}
 	})
 	return id

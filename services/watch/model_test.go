@@ -115,8 +115,10 @@ func play(t *testing.T, program []step, runs, readers int) (wrong string) {
 // Whatever is lost, doubled, late, out of order, broken or slow: versions go up only, and the last always comes.
 func TestSeats_RandomTrouble(t *testing.T) {
 	const runs, readers = 3, 3
-	kinds := []string{"sell", "sell", "say", "say in reverse, twice", "lose", "take", "take", "wait", "wait", "break",
-		"slow", "hang up"}
+	kinds := []string{
+		"sell", "sell", "say", "say in reverse, twice", "lose", "take", "take", "wait", "wait", "break",
+		"slow", "hang up",
+	}
 	rapid.Check(t, func(r *rapid.T) {
 		program := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) step {
 			return step{

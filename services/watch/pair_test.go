@@ -26,15 +26,21 @@ func TestPair_News(t *testing.T) {
 		"not known, another status": {known: false, version: 6, statusMoved: true, news: nothingNewer},
 		"older":                     {known: true, version: 4, news: nothingNewer},
 		"the same":                  {known: true, version: 5, news: nothingNewer},
-		"the same, another status": {known: true, version: 5, statusMoved: true, heldSince: short,
-			news: nothingNewer},
+		"the same, another status": {
+			known: true, version: 5, statusMoved: true, heldSince: short,
+			news: nothingNewer,
+		},
 		"later":                      {known: true, version: 6, news: newer},
 		"later, the status has come": {known: true, version: 6, heldSince: short, news: newer},
 		"later, another status":      {known: true, version: 6, statusMoved: true, news: waiting, held: now},
-		"later, another status for a bit": {known: true, version: 6, statusMoved: true, heldSince: short,
-			news: waiting, held: short},
-		"later, another status for a long": {known: true, version: 6, statusMoved: true, heldSince: long, news: newer,
-			held: long},
+		"later, another status for a bit": {
+			known: true, version: 6, statusMoved: true, heldSince: short,
+			news: waiting, held: short,
+		},
+		"later, another status for a long": {
+			known: true, version: 6, statusMoved: true, heldSince: long, news: newer,
+			held: long,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &pair{version: 5, heldSince: c.heldSince}

@@ -49,8 +49,13 @@ func TestSeats_FromAndToMayBeLeftOut(t *testing.T) {
 		for _, c := range []struct {
 			from, to rail.StationCode
 			calls    []int
-		}{{"", "", []int{0, 4}}, {"B", "", []int{1, 4}}, {"C", "", []int{2, 4}}, {"", "C", []int{0, 2}},
-			{"A", "B", []int{3, 4}}} {
+		}{
+			{"", "", []int{0, 4}},
+			{"B", "", []int{1, 4}},
+			{"C", "", []int{2, 4}},
+			{"", "C", []int{0, 2}},
+			{"A", "B", []int{3, 4}},
+		} {
 			events, err := hub.SubscribeSeats(t.Context(), []rail.RunID{id}, c.from, c.to)
 			require.NoError(t, err)
 			s := <-events

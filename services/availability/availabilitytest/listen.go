@@ -96,8 +96,10 @@ func listenOnlyFollowed(t *testing.T, f *fixture) {
 func listenAnythingPublished(t *testing.T, f *fixture) {
 	r := run(short(), 0)
 	listener := f.listen(t, r)
-	for _, message := range []string{"", "r", "r ", "r x", "r -1", "r 1 2", "o 1", "o 1 ", "o x y", "x 1",
-		"r 99999999999999999999"} {
+	for _, message := range []string{
+		"", "r", "r ", "r x", "r -1", "r 1 2", "o 1", "o 1 ", "o x y", "x 1",
+		"r 99999999999999999999",
+	} {
 		require.NoError(t, f.client.Publish(t.Context(), "{"+string(r.ID)+"}:changes", message).Err())
 	}
 	f.end(t, listener, r)

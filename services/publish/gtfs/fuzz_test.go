@@ -57,8 +57,10 @@ func check(t *testing.T, feed *gtfs.Feed, err error) {
 		}
 		stations[station.Code] = true
 	}
-	formation := rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.Standard,
-		Seats: []rail.Seat{{Label: "1A"}}}})
+	formation := rail.NewFormation([]rail.Coach{{
+		Number: "1", SeatClass: rail.Standard,
+		Seats: []rail.Seat{{Label: "1A"}},
+	}})
 	for _, trip := range feed.Trips {
 		if trip.Service == nil || trip.Route == nil || len(trip.Calls) < 2 {
 			t.Fatalf("trip %q is not whole: %+v", trip.ID, trip)

@@ -114,8 +114,10 @@ func TestRead_SmallFeed(t *testing.T) {
 	require.Equal(t, "Europe/Berlin", feed.TimeZone)
 	require.Len(t, feed.Stations, 3)
 	fifty, ten := 50.0, 10.0
-	require.Equal(t, &rail.Station{Code: "AA", Name: "Alpha", TimeZone: "Europe/Berlin", Latitude: &fifty,
-		Longitude: &ten}, feed.Stations[0])
+	require.Equal(t, &rail.Station{
+		Code: "AA", Name: "Alpha", TimeZone: "Europe/Berlin", Latitude: &fifty,
+		Longitude: &ten,
+	}, feed.Stations[0])
 	require.Len(t, feed.Trips, 1)
 	trip := feed.Trips[0]
 	require.Equal(t, "t1", trip.ID)
@@ -357,8 +359,10 @@ func TestRead_Services(t *testing.T) {
 }
 
 func TestRead_CalendarDatesAlone(t *testing.T) {
-	feed := read(t, map[string]string{"calendar.txt": "",
-		"calendar_dates.txt": "service_id,date,exception_type\ns,20260103,1\n"})
+	feed := read(t, map[string]string{
+		"calendar.txt":       "",
+		"calendar_dates.txt": "service_id,date,exception_type\ns,20260103,1\n",
+	})
 	require.True(t, feed.Trips[0].Service.RunsOn(rail.NewDate(2026, 1, 3)))
 	require.False(t, feed.Trips[0].Service.RunsOn(rail.NewDate(2026, 1, 2)))
 	require.False(t, feed.Trips[0].Service.RunsOn(0))
@@ -472,136 +476,248 @@ func TestRead_RefusedWithFileAndLine(t *testing.T) {
 		file, text, want string
 	}{
 		"a file is missing": {"stop_times.txt", "", "the feed lacks stop_times.txt"},
-		"both calendars are missing": {"calendar.txt", "",
-			"the feed lacks calendar.txt and calendar_dates.txt"},
+		"both calendars are missing": {
+			"calendar.txt", "",
+			"the feed lacks calendar.txt and calendar_dates.txt",
+		},
 		"an empty file": {"trips.txt", "\n\n", "trips.txt:1: the file is empty"},
-		"a column is missing": {"stop_times.txt", "trip_id,stop_id\n",
-			`stop_times.txt:1: the file has no column "stop_sequence"`},
-		"a column twice": {"trips.txt", "trip_id,route_id,service_id,trip_id\n",
-			`trips.txt:1: the column "trip_id" is there twice`},
-		"too few fields": {"stop_times.txt", times + "t1,10:00:00\n",
-			"stop_times.txt:3: the row has 2 fields, the header has 5"},
-		"too many fields": {"stop_times.txt", times + "t1,10:00:00,10:00:00,c,3,\n",
-			"stop_times.txt:3: the row has 6 fields, the header has 5"},
-		"a stray quote": {"stop_times.txt", times + "t1,10:00:00,10:00:00,c\"c,3\n",
-			`stop_times.txt:3: bare " in non-quoted-field`},
-		"an open quote": {"stops.txt", "stop_id,stop_name\n\"a,Alpha\n",
-			`stops.txt:2: extraneous or missing "`},
-		"an endless row": {"stops.txt", "stop_id,stop_name\na,\"" + strings.Repeat("x\n", 1<<20),
-			"stops.txt:2: the row is too long"},
-		"not UTF-8": {"stops.txt", "stop_id,stop_name\na,\xff\n",
-			`stops.txt:2: the field "stop_name" is not UTF-8`},
-		"no agency": {"agency.txt", "agency_name,agency_timezone\n",
-			"agency.txt: the file has no agency"},
-		"no such time zone": {"agency.txt", "agency_id,agency_timezone\nR,Berlin\n",
-			`agency.txt:2: agency_timezone "Berlin"`},
-		"the server's time zone": {"agency.txt", "agency_id,agency_timezone\nR,Local\n",
-			`agency.txt:2: agency_timezone "Local"`},
-		"two time zones": {"agency.txt",
-			"agency_id,agency_timezone\nR,Europe/Berlin\nQ,Europe/Paris\n", "agency.txt:3: agency_timezone"},
-		"a stop twice": {"stops.txt", "stop_id,stop_name\na,Alpha\na,Beta\n",
-			`stops.txt:3: stop "a" is there already in line 2`},
-		"a stop without id": {"stops.txt", "stop_id,stop_name\n,Alpha\n",
-			"stops.txt:2: stop_id is empty"},
-		"a stop without name": {"stops.txt", "stop_id,stop_name\na,\n",
-			`stops.txt:2: stop "a": a station's name`},
-		"a stop with a long id": {"stops.txt", "stop_id,stop_name\na,Alpha\n" + long + ",Beta\n",
-			"stops.txt:3: stop"},
-		"a parent that does not exist": {"stops.txt", "stop_id,stop_name,parent_station\na,Alpha,z\n",
-			`stops.txt:2: parent_station "z"`},
-		"a stop that is its own parent": {"stops.txt", "stop_id,stop_name,parent_station\na,Alpha,b\nb,Beta,a\n",
-			`stops.txt:2: stop "a" has more than 3 parents`},
-		"half a position": {"stops.txt", "stop_id,stop_name,stop_lat,stop_lon\na,Alpha,50,\n",
-			`stops.txt:2: stop "a": latitude and longitude`},
-		"no place on earth": {"stops.txt", "stop_id,stop_name,stop_lat,stop_lon\na,Alpha,91,10\n",
-			`stops.txt:2: stop "a": a latitude`},
-		"not a number": {"stops.txt", "stop_id,stop_name,stop_lat,stop_lon\na,Alpha,NaN,10\n",
-			`stops.txt:2: stop_lat "NaN"`},
-		"an unknown location_type": {"stops.txt", "stop_id,stop_name,location_type\na,Alpha,5\n",
-			`stops.txt:2: location_type "5"`},
-		"a stop's time zone": {"stops.txt", "stop_id,stop_name,stop_timezone\na,Alpha,CET/Nowhere\n",
-			`stops.txt:2: stop "a": "CET/Nowhere"`},
-		"a route of nobody": {"routes.txt", "route_id,agency_id,route_type\nr,X,2\n",
-			`routes.txt:2: agency "X" does not exist`},
-		"a route twice": {"routes.txt", "route_id,route_type\nr,2\nr,2\n",
-			`routes.txt:3: route "r" is there twice`},
-		"a route without type": {"routes.txt", "route_id,route_type\nr,\n",
-			"routes.txt:2: route_type is empty"},
-		"a day that is neither": {"calendar.txt",
+		"a column is missing": {
+			"stop_times.txt", "trip_id,stop_id\n",
+			`stop_times.txt:1: the file has no column "stop_sequence"`,
+		},
+		"a column twice": {
+			"trips.txt", "trip_id,route_id,service_id,trip_id\n",
+			`trips.txt:1: the column "trip_id" is there twice`,
+		},
+		"too few fields": {
+			"stop_times.txt", times + "t1,10:00:00\n",
+			"stop_times.txt:3: the row has 2 fields, the header has 5",
+		},
+		"too many fields": {
+			"stop_times.txt", times + "t1,10:00:00,10:00:00,c,3,\n",
+			"stop_times.txt:3: the row has 6 fields, the header has 5",
+		},
+		"a stray quote": {
+			"stop_times.txt", times + "t1,10:00:00,10:00:00,c\"c,3\n",
+			`stop_times.txt:3: bare " in non-quoted-field`,
+		},
+		"an open quote": {
+			"stops.txt", "stop_id,stop_name\n\"a,Alpha\n",
+			`stops.txt:2: extraneous or missing "`,
+		},
+		"an endless row": {
+			"stops.txt", "stop_id,stop_name\na,\"" + strings.Repeat("x\n", 1<<20),
+			"stops.txt:2: the row is too long",
+		},
+		"not UTF-8": {
+			"stops.txt", "stop_id,stop_name\na,\xff\n",
+			`stops.txt:2: the field "stop_name" is not UTF-8`,
+		},
+		"no agency": {
+			"agency.txt", "agency_name,agency_timezone\n",
+			"agency.txt: the file has no agency",
+		},
+		"no such time zone": {
+			"agency.txt", "agency_id,agency_timezone\nR,Berlin\n",
+			`agency.txt:2: agency_timezone "Berlin"`,
+		},
+		"the server's time zone": {
+			"agency.txt", "agency_id,agency_timezone\nR,Local\n",
+			`agency.txt:2: agency_timezone "Local"`,
+		},
+		"two time zones": {
+			"agency.txt",
+			"agency_id,agency_timezone\nR,Europe/Berlin\nQ,Europe/Paris\n", "agency.txt:3: agency_timezone",
+		},
+		"a stop twice": {
+			"stops.txt", "stop_id,stop_name\na,Alpha\na,Beta\n",
+			`stops.txt:3: stop "a" is there already in line 2`,
+		},
+		"a stop without id": {
+			"stops.txt", "stop_id,stop_name\n,Alpha\n",
+			"stops.txt:2: stop_id is empty",
+		},
+		"a stop without name": {
+			"stops.txt", "stop_id,stop_name\na,\n",
+			`stops.txt:2: stop "a": a station's name`,
+		},
+		"a stop with a long id": {
+			"stops.txt", "stop_id,stop_name\na,Alpha\n" + long + ",Beta\n",
+			"stops.txt:3: stop",
+		},
+		"a parent that does not exist": {
+			"stops.txt", "stop_id,stop_name,parent_station\na,Alpha,z\n",
+			`stops.txt:2: parent_station "z"`,
+		},
+		"a stop that is its own parent": {
+			"stops.txt", "stop_id,stop_name,parent_station\na,Alpha,b\nb,Beta,a\n",
+			`stops.txt:2: stop "a" has more than 3 parents`,
+		},
+		"half a position": {
+			"stops.txt", "stop_id,stop_name,stop_lat,stop_lon\na,Alpha,50,\n",
+			`stops.txt:2: stop "a": latitude and longitude`,
+		},
+		"no place on earth": {
+			"stops.txt", "stop_id,stop_name,stop_lat,stop_lon\na,Alpha,91,10\n",
+			`stops.txt:2: stop "a": a latitude`,
+		},
+		"not a number": {
+			"stops.txt", "stop_id,stop_name,stop_lat,stop_lon\na,Alpha,NaN,10\n",
+			`stops.txt:2: stop_lat "NaN"`,
+		},
+		"an unknown location_type": {
+			"stops.txt", "stop_id,stop_name,location_type\na,Alpha,5\n",
+			`stops.txt:2: location_type "5"`,
+		},
+		"a stop's time zone": {
+			"stops.txt", "stop_id,stop_name,stop_timezone\na,Alpha,CET/Nowhere\n",
+			`stops.txt:2: stop "a": "CET/Nowhere"`,
+		},
+		"a route of nobody": {
+			"routes.txt", "route_id,agency_id,route_type\nr,X,2\n",
+			`routes.txt:2: agency "X" does not exist`,
+		},
+		"a route twice": {
+			"routes.txt", "route_id,route_type\nr,2\nr,2\n",
+			`routes.txt:3: route "r" is there twice`,
+		},
+		"a route without type": {
+			"routes.txt", "route_id,route_type\nr,\n",
+			"routes.txt:2: route_type is empty",
+		},
+		"a day that is neither": {
+			"calendar.txt",
 			"service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\n" +
-				"s,1,1,1,1,1,0,yes,20260101,20261231\n", `calendar.txt:2: sunday "yes"`},
-		"a date that does not exist": {"calendar.txt",
+				"s,1,1,1,1,1,0,yes,20260101,20261231\n", `calendar.txt:2: sunday "yes"`,
+		},
+		"a date that does not exist": {
+			"calendar.txt",
 			"service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\n" +
-				"s,1,1,1,1,1,0,0,20260230,20261231\n", `calendar.txt:2: start_date "20260230"`},
-		"a calendar that ends first": {"calendar.txt",
+				"s,1,1,1,1,1,0,0,20260230,20261231\n", `calendar.txt:2: start_date "20260230"`,
+		},
+		"a calendar that ends first": {
+			"calendar.txt",
 			"service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\n" +
-				"s,1,1,1,1,1,0,0,20261231,20260101\n", "calendar.txt:2: end_date 2026-01-01 is before"},
-		"a service twice": {"calendar.txt",
+				"s,1,1,1,1,1,0,0,20261231,20260101\n", "calendar.txt:2: end_date 2026-01-01 is before",
+		},
+		"a service twice": {
+			"calendar.txt",
 			"service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\n" +
 				"s,1,1,1,1,1,0,0,20260101,20261231\n" +
-				"s,1,1,1,1,1,0,0,20260101,20261231\n", `calendar.txt:3: service "s" is there twice`},
-		"an exception of no kind": {"calendar_dates.txt", "service_id,date,exception_type\ns,20260101,3\n",
-			`calendar_dates.txt:2: exception_type "3"`},
-		"added and taken away": {"calendar_dates.txt",
+				"s,1,1,1,1,1,0,0,20260101,20261231\n", `calendar.txt:3: service "s" is there twice`,
+		},
+		"an exception of no kind": {
+			"calendar_dates.txt", "service_id,date,exception_type\ns,20260101,3\n",
+			`calendar_dates.txt:2: exception_type "3"`,
+		},
+		"added and taken away": {
+			"calendar_dates.txt",
 			"service_id,date,exception_type\ns,20260101,1\ns,20260101,2\n",
-			`calendar_dates.txt:3: service "s" has 2026-01-01 both`},
-		"no trips": {"trips.txt", "route_id,service_id,trip_id\n",
-			"trips.txt: the file has no trip"},
-		"a trip twice": {"trips.txt", "route_id,service_id,trip_id\nr,s,t1\nr,s,t1\n",
-			`trips.txt:3: trip "t1" is there already in line 2`},
-		"a trip without route": {"trips.txt", "route_id,service_id,trip_id\nx,s,t1\n",
-			`trips.txt:2: trip "t1": route "x" does not exist`},
-		"a trip without service": {"trips.txt", "route_id,service_id,trip_id\nr,x,t1\n",
-			`trips.txt:2: trip "t1": service "x" does not exist`},
-		"a call of no trip": {"stop_times.txt", times + "t9,10:00:00,10:00:00,c,3\n",
-			`stop_times.txt:3: trip "t9" does not exist`},
-		"a stop that does not exist": {"stop_times.txt", times + "t1,10:00:00,10:00:00,z,3\n",
-			`stop_times.txt:3: stop "z" does not exist`},
-		"a call without stop": {"stop_times.txt", times + "t1,10:00:00,10:00:00,,3\n",
-			`stop_times.txt:3: trip "t1" has a call without a stop_id`},
-		"a sequence twice": {"stop_times.txt", times + "t1,10:00:00,10:00:00,c,1\n",
-			`stop_times.txt:3: trip "t1" has stop_sequence 1 twice (line 2)`},
-		"a negative sequence": {"stop_times.txt", times + "t1,10:00:00,10:00:00,c,-1\n",
-			`stop_times.txt:3: stop_sequence "-1"`},
-		"a time that is none": {"stop_times.txt", times + "t1,10:60:00,10:00:00,c,3\n",
-			`stop_times.txt:3: arrival_time "10:60:00"`},
-		"a time without seconds": {"stop_times.txt", times + "t1,10:00,10:00:00,c,3\n",
-			`stop_times.txt:3: arrival_time "10:00"`},
-		"a time weeks away": {"stop_times.txt", times + "t1,337:00:00,337:00:00,c,3\n",
-			`stop_times.txt:3: arrival_time "337:00:00" is more than 336 hours`},
-		"no time at the end": {"stop_times.txt", times + "t1,,,c,3\n",
-			`stop_times.txt:3: trip "t1" has no time at its first or last stop`},
-		"leaves before it arrives": {"stop_times.txt",
+			`calendar_dates.txt:3: service "s" has 2026-01-01 both`,
+		},
+		"no trips": {
+			"trips.txt", "route_id,service_id,trip_id\n",
+			"trips.txt: the file has no trip",
+		},
+		"a trip twice": {
+			"trips.txt", "route_id,service_id,trip_id\nr,s,t1\nr,s,t1\n",
+			`trips.txt:3: trip "t1" is there already in line 2`,
+		},
+		"a trip without route": {
+			"trips.txt", "route_id,service_id,trip_id\nx,s,t1\n",
+			`trips.txt:2: trip "t1": route "x" does not exist`,
+		},
+		"a trip without service": {
+			"trips.txt", "route_id,service_id,trip_id\nr,x,t1\n",
+			`trips.txt:2: trip "t1": service "x" does not exist`,
+		},
+		"a call of no trip": {
+			"stop_times.txt", times + "t9,10:00:00,10:00:00,c,3\n",
+			`stop_times.txt:3: trip "t9" does not exist`,
+		},
+		"a stop that does not exist": {
+			"stop_times.txt", times + "t1,10:00:00,10:00:00,z,3\n",
+			`stop_times.txt:3: stop "z" does not exist`,
+		},
+		"a call without stop": {
+			"stop_times.txt", times + "t1,10:00:00,10:00:00,,3\n",
+			`stop_times.txt:3: trip "t1" has a call without a stop_id`,
+		},
+		"a sequence twice": {
+			"stop_times.txt", times + "t1,10:00:00,10:00:00,c,1\n",
+			`stop_times.txt:3: trip "t1" has stop_sequence 1 twice (line 2)`,
+		},
+		"a negative sequence": {
+			"stop_times.txt", times + "t1,10:00:00,10:00:00,c,-1\n",
+			`stop_times.txt:3: stop_sequence "-1"`,
+		},
+		"a time that is none": {
+			"stop_times.txt", times + "t1,10:60:00,10:00:00,c,3\n",
+			`stop_times.txt:3: arrival_time "10:60:00"`,
+		},
+		"a time without seconds": {
+			"stop_times.txt", times + "t1,10:00,10:00:00,c,3\n",
+			`stop_times.txt:3: arrival_time "10:00"`,
+		},
+		"a time weeks away": {
+			"stop_times.txt", times + "t1,337:00:00,337:00:00,c,3\n",
+			`stop_times.txt:3: arrival_time "337:00:00" is more than 336 hours`,
+		},
+		"no time at the end": {
+			"stop_times.txt", times + "t1,,,c,3\n",
+			`stop_times.txt:3: trip "t1" has no time at its first or last stop`,
+		},
+		"leaves before it arrives": {
+			"stop_times.txt",
 			times + "t1,09:30:00,09:00:00,b,2\nt1,10:00:00,10:00:00,c,3\n",
-			`stop_times.txt:3: trip "t1" leaves before it arrives`},
-		"goes back in time between the ends": {"stop_times.txt", times + "t1,,,b,2\nt1,07:00:00,07:00:00,c,3\n",
-			`stop_times.txt:3: trip "t1" arrives before`},
-		"a promised time that is not there": {"stop_times.txt",
+			`stop_times.txt:3: trip "t1" leaves before it arrives`,
+		},
+		"goes back in time between the ends": {
+			"stop_times.txt", times + "t1,,,b,2\nt1,07:00:00,07:00:00,c,3\n",
+			`stop_times.txt:3: trip "t1" arrives before`,
+		},
+		"a promised time that is not there": {
+			"stop_times.txt",
 			"trip_id,arrival_time,departure_time,stop_id,stop_sequence,timepoint\nt1,08:00:00,08:00:00,a,1,1\n" +
-				"t1,,,b,2,1\nt1,10:00:00,10:00:00,c,3,1\n", "stop_times.txt:3: timepoint 1 promises"},
-		"an unknown pickup_type": {"stop_times.txt",
+				"t1,,,b,2,1\nt1,10:00:00,10:00:00,c,3,1\n", "stop_times.txt:3: timepoint 1 promises",
+		},
+		"an unknown pickup_type": {
+			"stop_times.txt",
 			"trip_id,arrival_time,departure_time,stop_id,stop_sequence,pickup_type\nt1,08:00:00,08:00:00,a,1,4\n",
-			`stop_times.txt:2: pickup_type "4"`},
-		"a distance that goes down": {"stop_times.txt",
+			`stop_times.txt:2: pickup_type "4"`,
+		},
+		"a distance that goes down": {
+			"stop_times.txt",
 			"trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled\n" +
 				"t1,08:00:00,08:00:00,a,1,20\n" +
-				"t1,10:00:00,10:00:00,c,3,10\n", `stop_times.txt:3: trip "t1": shape_dist_traveled goes down`},
-		"a distance without end": {"stop_times.txt",
+				"t1,10:00:00,10:00:00,c,3,10\n", `stop_times.txt:3: trip "t1": shape_dist_traveled goes down`,
+		},
+		"a distance without end": {
+			"stop_times.txt",
 			"trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled\n" +
-				"t1,08:00:00,08:00:00,a,1,Inf\n", `stop_times.txt:2: shape_dist_traveled "Inf"`},
-		"a distance beyond the earth": {"stop_times.txt",
+				"t1,08:00:00,08:00:00,a,1,Inf\n", `stop_times.txt:2: shape_dist_traveled "Inf"`,
+		},
+		"a distance beyond the earth": {
+			"stop_times.txt",
 			"trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled\n" +
 				"t1,08:00:00,08:00:00,a,1,0\n" +
-				"t1,10:00:00,10:00:00,c,3,1e300\n", "stop_times.txt:3: trip \"t1\" has come"},
-		"translates what does not exist": {"translations.txt",
+				"t1,10:00:00,10:00:00,c,3,1e300\n", "stop_times.txt:3: trip \"t1\" has come",
+		},
+		"translates what does not exist": {
+			"translations.txt",
 			"table_name,field_name,language,translation,record_id\nstops,stop_name,fr,Rien,z\n",
-			`translations.txt:2: record_id: stop "z" does not exist`},
-		"translates nothing": {"translations.txt",
+			`translations.txt:2: record_id: stop "z" does not exist`,
+		},
+		"translates nothing": {
+			"translations.txt",
 			"table_name,field_name,language,translation,record_id\nstops,stop_name,fr,Rien,\n",
-			"translations.txt:2: neither record_id nor field_value"},
-		"translates into no language": {"translations.txt",
+			"translations.txt:2: neither record_id nor field_value",
+		},
+		"translates into no language": {
+			"translations.txt",
 			"table_name,field_name,language,translation,record_id\nstops,stop_name,,Rien,a\n",
-			"translations.txt:2: language is empty"},
+			"translations.txt:2: language is empty",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, refusal(t, map[string]string{c.file: c.text}), c.want)
@@ -641,8 +757,10 @@ func TestRead_StopsWhenToldTo(t *testing.T) {
 }
 
 func TestReadZip_SameAsTheFolder(t *testing.T) {
-	for name, prefix := range map[string]string{"at the root": "", "in a folder": "feed/",
-		"in a folder of a folder": "a/b/"} {
+	for name, prefix := range map[string]string{
+		"at the root": "", "in a folder": "feed/",
+		"in a folder of a folder": "a/b/",
+	} {
 		t.Run(name, func(t *testing.T) {
 			files := map[string]string{}
 			for name, text := range small() {

@@ -133,8 +133,10 @@ func TestReadFile_ADeviceIsNoFile(t *testing.T) {
 }
 
 func TestReadZip_LongAndDeepNames(t *testing.T) {
-	for _, name := range []string{strings.Repeat("x", 256), strings.Repeat("d/", 9) + "x",
-		strings.Repeat("d/", 32_000) + "x"} {
+	for _, name := range []string{
+		strings.Repeat("x", 256), strings.Repeat("d/", 9) + "x",
+		strings.Repeat("d/", 32_000) + "x",
+	} {
 		files := small()
 		files[name] = ""
 		_, err := readZip(t, zipped(t, files))
