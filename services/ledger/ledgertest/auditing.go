@@ -173,8 +173,10 @@ func auditOfRuns(t *testing.T, s *suite) {
 	cancelled := c.place(run, one("zhao"))
 	_, _, err := l.Pay(t.Context(), run, paid.ID, "li", "pay-0001")
 	require.NoError(t, err)
-	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run,
-		Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "zhao"}}})
+	_, _, err = c.sell(t.Context(), ledger.Batch{
+		RunID:   run,
+		Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "zhao"}},
+	})
 	require.NoError(t, err)
 	Age(t, s.o, hold.ID)
 
@@ -349,8 +351,10 @@ func auditStrays(t *testing.T, s *suite) {
 	}
 	strays, err := l.Strays(t.Context())
 	require.NoError(t, err)
-	require.ElementsMatch(t, []ledger.Stray{{Table: "seat_maps", RunID: "T99@2019-10-12"},
-		{Table: "asked_documents", RunID: "T98@2019-10-12"}}, strays)
+	require.ElementsMatch(t, []ledger.Stray{
+		{Table: "seat_maps", RunID: "T99@2019-10-12"},
+		{Table: "asked_documents", RunID: "T98@2019-10-12"},
+	}, strays)
 }
 
 // damagedTrains has runs whose trains are missing or not what they are named: each is told as such, and the others are
@@ -385,8 +389,10 @@ func damagedTrains(t *testing.T, s *suite) {
 	check(left, err)
 	left, err = l.Touched(t.Context(), time.Minute)
 	check(left, err)
-	left, err = l.Left(t.Context(), []rail.RunID{runs[0].ID, runs[1].ID, runs[2].ID,
-		runs[3].ID, runs[4].ID, runs[5].ID})
+	left, err = l.Left(t.Context(), []rail.RunID{
+		runs[0].ID, runs[1].ID, runs[2].ID,
+		runs[3].ID, runs[4].ID, runs[5].ID,
+	})
 	check(left, err)
 	for i, b := range AuditSnapshots(t, l, "", 100) {
 		require.Equal(t, runs[i].ID, b.ID)
@@ -441,9 +447,11 @@ func ready(t *testing.T, s *suite) {
 }
 
 func migrateManyAtOnce(t *testing.T, s *suite) {
-	for _, statement := range []string{"asked_documents", "tickets", "orders", "order_records", "personal_keys",
+	for _, statement := range []string{
+		"asked_documents", "tickets", "orders", "order_records", "personal_keys",
 		"seat_changes", "seat_maps", "cluster", "cluster_members", "runs", "trains", "formations", "stations",
-		"publications", "counters", "goose_db_version"} {
+		"publications", "counters", "goose_db_version",
+	} {
 		_, err := s.db.ExecContext(t.Context(), "DROP TABLE "+statement)
 		require.NoError(t, err)
 	}

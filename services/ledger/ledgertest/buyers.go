@@ -25,8 +25,10 @@ func sellClaims(t *testing.T, s *suite) {
 		orders = append(orders, o)
 		return o
 	}
-	first := place(request{buyer: "wang", key: "key-0001", from: 0, to: 1, class: rail.Second,
-		documents: []string{"D1", "D2"}})
+	first := place(request{
+		buyer: "wang", key: "key-0001", from: 0, to: 1, class: rail.Second,
+		documents: []string{"D1", "D2"},
+	})
 	paid := place(request{buyer: "li", key: "key-0001", from: 1, to: 3, class: rail.Second, documents: []string{"D1"}})
 	cancelled := place(one("zhao"))
 	lapsed := place(one("qian"))
@@ -34,8 +36,10 @@ func sellClaims(t *testing.T, s *suite) {
 	_, ok, err := l.Pay(t.Context(), run, paid.ID, "li", "pay-0001")
 	require.NoError(t, err)
 	require.True(t, ok)
-	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run,
-		Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "zhao"}}})
+	_, _, err = c.sell(t.Context(), ledger.Batch{
+		RunID:   run,
+		Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "zhao"}},
+	})
 	require.NoError(t, err)
 	Age(t, s.o, lapsed.ID)
 	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run})
@@ -57,8 +61,10 @@ func sellClaims(t *testing.T, s *suite) {
 		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run, ClaimsAt: after},
 			func(state *ledger.BatchState) (ledger.BatchChanges, error) {
 				require.Equal(t, want, state.Claims, "after version %d", after)
-				states, err := state.States([]string{first.ID, paid.ID, cancelled.ID, lapsed.ID,
-					rail.NewOrderID(run, 1, "NOSUCHORDER")})
+				states, err := state.States([]string{
+					first.ID, paid.ID, cancelled.ID, lapsed.ID,
+					rail.NewOrderID(run, 1, "NOSUCHORDER"),
+				})
 				require.NoError(t, err)
 				require.Equal(t, map[string]rail.OrderState{
 					first.ID: rail.OnHold, paid.ID: rail.Paid, cancelled.ID: rail.Cancelled, lapsed.ID: rail.Expired,
@@ -112,8 +118,10 @@ func buyersOf(t *testing.T, s *suite) {
 	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: other.ID}) // sweeps
 	require.NoError(t, err)
 	cancelled := order(other.ID, "li", "key-0003", "D6")
-	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: other.ID,
-		Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "li"}}})
+	_, _, err = c.sell(t.Context(), ledger.Batch{
+		RunID:   other.ID,
+		Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "li"}},
+	})
 	require.NoError(t, err)
 	long := order(run, "zhao", "key-0001", "D7")
 	s.exec(t, "UPDATE orders SET placed_at = placed_at - ?, pay_by = pay_by - ? WHERE id = ?",

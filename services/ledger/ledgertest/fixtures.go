@@ -32,8 +32,10 @@ func newTrain(number string, rows int) *rail.Train {
 	}
 	return rail.NewTrain(number, "G", "Asia/Shanghai", calls, formation, &rail.Fares{
 		Currency: "CNY",
-		PerKm: []rail.KmRate{{SeatClass: rail.Second, MicrosPerKm: 46_000_000},
-			{SeatClass: rail.First, MicrosPerKm: 74_000_000}},
+		PerKm: []rail.KmRate{
+			{SeatClass: rail.Second, MicrosPerKm: 46_000_000},
+			{SeatClass: rail.First, MicrosPerKm: 74_000_000},
+		},
 	})
 }
 

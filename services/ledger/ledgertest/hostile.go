@@ -88,8 +88,10 @@ func hostileOrders(t *testing.T, s *suite) {
 		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
 			count := s.rows(t)
 			place := func(key string, paid bool) *rail.Order {
-				r := request{buyer: text, key: key, from: 0, to: 3, class: rail.Second,
-					documents: []string{"#" + text + key}}
+				r := request{
+					buyer: text, key: key, from: 0, to: 3, class: rail.Second,
+					documents: []string{"#" + text + key},
+				}
 				var o outcome
 				decide := c.decide(&o, r)
 				_, err := l.Sell(t.Context(), batch(run.ID, r),
@@ -147,7 +149,8 @@ func hostileOrders(t *testing.T, s *suite) {
 
 			other := place("2"+text, false)
 			_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run.ID, Cancels: []ledger.Cancel{
-				{OrderID: other.ID, Buyer: text}, {OrderID: bystander.ID, Buyer: text},
+				{OrderID: other.ID, Buyer: text},
+				{OrderID: bystander.ID, Buyer: text},
 				{OrderID: string(run.ID) + "/" + text, Buyer: text},
 			}})
 			require.NoError(t, err)
@@ -219,8 +222,10 @@ func hostilePublications(t *testing.T, s *suite) {
 			require.GreaterOrEqual(t, s.count(t,
 				"SELECT COUNT(*) FROM publications WHERE who = ? AND reason = ?", text, text), 2)
 
-			station := &rail.Station{Code: rail.StationCode(text), Name: text, TimeZone: "Asia/Shanghai",
-				Names: map[string]string{"en": text}}
+			station := &rail.Station{
+				Code: rail.StationCode(text), Name: text, TimeZone: "Asia/Shanghai",
+				Names: map[string]string{"en": text},
+			}
 			_, err = l.PutStations(t.Context(), []*rail.Station{station}, text)
 			require.NoError(t, err)
 			stations = append(stations, station)

@@ -55,8 +55,10 @@ func ordersFilters(t *testing.T, s *suite) {
 	_, _, err := l.Pay(t.Context(), other.ID, paid.ID, "wang", "pay-0001")
 	require.NoError(t, err)
 	Age(t, s.o, expired.ID)
-	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run,
-		Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "li", Reason: "late"}}})
+	_, _, err = c.sell(t.Context(), ledger.Batch{
+		RunID:   run,
+		Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "li", Reason: "late"}},
+	})
 	require.NoError(t, err)
 	Age(t, s.o, unswept.ID)
 
@@ -71,15 +73,23 @@ func ordersFilters(t *testing.T, s *suite) {
 		"on hold": {ledger.OrderFilter{States: []rail.OrderState{rail.OnHold}}, []*rail.Order{hold}},
 		"paid":    {ledger.OrderFilter{States: []rail.OrderState{rail.Paid}}, []*rail.Order{paid}},
 		"expired": {ledger.OrderFilter{States: []rail.OrderState{rail.Expired}}, []*rail.Order{unswept, expired}},
-		"two states": {ledger.OrderFilter{States: []rail.OrderState{rail.Expired, rail.Cancelled}},
-			[]*rail.Order{cancelled, unswept, expired}},
-		"every state": {ledger.OrderFilter{States: rail.OrderStates},
-			[]*rail.Order{hold, paid, cancelled, unswept, expired}},
+		"two states": {
+			ledger.OrderFilter{States: []rail.OrderState{rail.Expired, rail.Cancelled}},
+			[]*rail.Order{cancelled, unswept, expired},
+		},
+		"every state": {
+			ledger.OrderFilter{States: rail.OrderStates},
+			[]*rail.Order{hold, paid, cancelled, unswept, expired},
+		},
 		"no state": {ledger.OrderFilter{States: []rail.OrderState{"' OR 1 = 1 --"}}, nil},
-		"buyer, state": {ledger.OrderFilter{Buyer: "wang",
-			States: []rail.OrderState{rail.OnHold, rail.Expired}}, []*rail.Order{hold}},
-		"run, state": {ledger.OrderFilter{RunID: run, States: []rail.OrderState{rail.Paid, rail.Expired}},
-			[]*rail.Order{unswept, expired}},
+		"buyer, state": {ledger.OrderFilter{
+			Buyer:  "wang",
+			States: []rail.OrderState{rail.OnHold, rail.Expired},
+		}, []*rail.Order{hold}},
+		"run, state": {
+			ledger.OrderFilter{RunID: run, States: []rail.OrderState{rail.Paid, rail.Expired}},
+			[]*rail.Order{unswept, expired},
+		},
 		"byte by byte": {ledger.OrderFilter{Buyer: "Wang"}, nil},
 		"no padding":   {ledger.OrderFilter{Buyer: "wang "}, nil},
 	} {
@@ -153,8 +163,10 @@ func ordersRunVersions(t *testing.T, s *suite) {
 	cancelled, expired := c.place(run, one("wang")), c.place(run, one("li"))
 	lived(cancelled, 2, 0)
 	lived(expired, 3, 0)
-	_, _, err := c.sell(t.Context(), ledger.Batch{RunID: run,
-		Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "wang"}}})
+	_, _, err := c.sell(t.Context(), ledger.Batch{
+		RunID:   run,
+		Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "wang"}},
+	})
 	require.NoError(t, err)
 	lived(cancelled, 2, 4)
 	Age(t, s.o, expired.ID)

@@ -60,8 +60,10 @@ func PutStations(t testing.TB, l *sqlledger.Ledger, train *rail.Train) {
 	t.Helper()
 	var stations []*rail.Station
 	for _, call := range train.Calls {
-		stations = append(stations, &rail.Station{Code: call.Station, Name: string(call.Station),
-			TimeZone: train.TimeZone})
+		stations = append(stations, &rail.Station{
+			Code: call.Station, Name: string(call.Station),
+			TimeZone: train.TimeZone,
+		})
 	}
 	_, err := l.PutStations(t.Context(), stations, "an admin")
 	require.NoError(t, err)

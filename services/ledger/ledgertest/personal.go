@@ -99,8 +99,10 @@ func personalOpensInItsRowOnly(t *testing.T, s *suite) {
 	require.Equal(t, wang.Number, snapshots[0].Personal[0].OrderNumber)
 	_, _, err = l.Pay(t.Context(), run, zhao.ID, "zhao", "pay-0001")
 	require.NoError(t, err)
-	done, _, err := c.sell(t.Context(), ledger.Batch{RunID: run,
-		Cancels: []ledger.Cancel{{OrderID: wang.ID, Buyer: "wang"}}})
+	done, _, err := c.sell(t.Context(), ledger.Batch{
+		RunID:   run,
+		Cancels: []ledger.Cancel{{OrderID: wang.ID, Buyer: "wang"}},
+	})
 	require.NoError(t, err)
 	require.True(t, done.state.Cancels[0].Changed, "the seat can be given back all the same")
 	checkSnapshot(t, l, run, nil)
@@ -123,8 +125,10 @@ func keysWrongOrMissing(t *testing.T, s *suite) {
 		sells := newWorker(t, wrong)
 		_, _, err := sells.sell(t.Context(), batch(run, one("li")), one("li"))
 		requireCode(t, rail.Unavailable, err)
-		_, err = wrong.Correct(t.Context(), ledger.Correction{OrderID: placed.ID, Name: "李",
-			By: "boss", Reason: "typing"})
+		_, err = wrong.Correct(t.Context(), ledger.Correction{
+			OrderID: placed.ID, Name: "李",
+			By: "boss", Reason: "typing",
+		})
 		requireCode(t, rail.Unavailable, err)
 		_, err = wrong.Reseal(t.Context(), "")
 		requireCode(t, rail.Unavailable, err)
@@ -219,8 +223,10 @@ func keysRotateWhileSelling(t *testing.T, s *suite) {
 				return
 			default:
 			}
-			r := request{buyer: "x", key: fmt.Sprint("key-x", i), from: i % 3, to: i%3 + 1, class: rail.Second,
-				documents: []string{fmt.Sprint("X", i)}}
+			r := request{
+				buyer: "x", key: fmt.Sprint("key-x", i), from: i % 3, to: i%3 + 1, class: rail.Second,
+				documents: []string{fmt.Sprint("X", i)},
+			}
 			done, _, err := seller.sell(t.Context(), batch(wide.ID, r), r)
 			if rail.CodeOf(err) == rail.Unavailable {
 				continue
@@ -265,8 +271,10 @@ func resealLosesToACorrection(t *testing.T, s *suite) {
 	require.NoError(t, s.ring(t, NewKey, OldKey).CheckKeys(t.Context()))
 	o := s.o
 	o.Keyring = Keyring(t, NewKey, OldKey)
-	_, err := l.Correct(t.Context(), ledger.Correction{OrderID: corrected.ID, Name: "before",
-		By: "boss", Reason: "typing"})
+	_, err := l.Correct(t.Context(), ledger.Correction{
+		OrderID: corrected.ID, Name: "before",
+		By: "boss", Reason: "typing",
+	})
 	require.NoError(t, err)
 	other := s.ring(t, OldKey, NewKey)
 	done := false
@@ -275,8 +283,10 @@ func resealLosesToACorrection(t *testing.T, s *suite) {
 			return
 		}
 		done = true
-		_, err := other.Correct(t.Context(), ledger.Correction{OrderID: corrected.ID, Name: "after",
-			By: "boss", Reason: "typing"})
+		_, err := other.Correct(t.Context(), ledger.Correction{
+			OrderID: corrected.ID, Name: "after",
+			By: "boss", Reason: "typing",
+		})
 		require.NoError(t, err)
 		n, err := other.ForgetBuyer(t.Context(), "zhao", run)
 		require.NoError(t, err)
@@ -326,8 +336,10 @@ func forgetRunsThatAreOver(t *testing.T, s *suite) {
 	cancelled := c.place(run, one("zhao"))
 	_, _, err := l.Pay(t.Context(), run, paid.ID, "wang", "pay-0001")
 	require.NoError(t, err)
-	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run,
-		Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "zhao", Reason: "王 is ill"}}})
+	_, _, err = c.sell(t.Context(), ledger.Batch{
+		RunID:   run,
+		Cancels: []ledger.Cancel{{OrderID: cancelled.ID, Buyer: "zhao", Reason: "王 is ill"}},
+	})
 	require.NoError(t, err)
 	before := read(t, l, paid.ID)
 	snapshots := AuditSnapshots(t, l, "", 10)
@@ -344,8 +356,10 @@ func forgetRunsThatAreOver(t *testing.T, s *suite) {
 	require.Zero(t, after.Tickets[0].Passenger)
 	require.NoError(t, after.Tickets[0].Sealed)
 	require.Equal(t, before.Version+1, after.Version)
-	require.Equal(t, []any{before.Total, before.State, before.Buyer, before.Tickets[0].Seat,
-		before.Tickets[0].Price, before.PaidAt},
+	require.Equal(t, []any{
+		before.Total, before.State, before.Buyer, before.Tickets[0].Seat,
+		before.Tickets[0].Price, before.PaidAt,
+	},
 		[]any{after.Total, after.State, after.Buyer, after.Tickets[0].Seat, after.Tickets[0].Price, after.PaidAt},
 		"seats, money and buyers stay")
 	require.Empty(t, read(t, l, cancelled.ID).StateReason, "a reason that was typed may name a person")
@@ -405,7 +419,8 @@ func forgetPassesBy(t *testing.T, s *suite) {
 	found, err := l.BuyerRuns(t.Context(), "wang", "", 10)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []ledger.BuyerRun{
-		{Run: run, Orders: 1, Over: true}, {Run: runs[1].ID, Orders: 1, Passengers: 1, Over: true},
+		{Run: run, Orders: 1, Over: true},
+		{Run: runs[1].ID, Orders: 1, Passengers: 1, Over: true},
 		{Run: damaged.ID, Orders: 1, Passengers: 1},
 	}, found, "nobody knows of that run whether it is over")
 	_, err = l.ForgetBuyer(t.Context(), "wang", damaged.ID)
@@ -557,8 +572,10 @@ func cancelByAnAdmin(t *testing.T, s *suite) {
 	require.NoError(t, err)
 	cancel := func(id string) ledger.CancelResult {
 		t.Helper()
-		done, _, err := c.sell(t.Context(), ledger.Batch{RunID: run,
-			Cancels: []ledger.Cancel{{OrderID: id, By: "boss", Reason: "hoarding"}}})
+		done, _, err := c.sell(t.Context(), ledger.Batch{
+			RunID:   run,
+			Cancels: []ledger.Cancel{{OrderID: id, By: "boss", Reason: "hoarding"}},
+		})
 		require.NoError(t, err)
 		return done.state.Cancels[0]
 	}

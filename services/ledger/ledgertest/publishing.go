@@ -208,8 +208,10 @@ func publishLargeBatch(t *testing.T, s *suite) {
 		})
 	}
 	wg.Wait()
-	require.ElementsMatch(t, []map[ledger.Outcome]int{{ledger.RunCreated: 2_000},
-		{ledger.RunUnchanged: 2_000}}, outcomes)
+	require.ElementsMatch(t, []map[ledger.Outcome]int{
+		{ledger.RunCreated: 2_000},
+		{ledger.RunUnchanged: 2_000},
+	}, outcomes)
 	require.EqualValues(t, 1, publicationNumber(t, l))
 	changes, err := l.Changes(t.Context(), 0)
 	require.NoError(t, err)
@@ -389,8 +391,10 @@ func damagedMap(t *testing.T, s *suite) {
 	for range 2 {
 		left, err := l.SetStatus(t.Context(), run, rail.Suspended, "damaged", "an admin")
 		require.NoError(t, err)
-		require.Equal(t, &rail.Availability{RunID: run, TrainID: placed.TrainID, Version: 3,
-			Status: rail.Suspended}, left, "without counts")
+		require.Equal(t, &rail.Availability{
+			RunID: run, TrainID: placed.TrainID, Version: 3,
+			Status: rail.Suspended,
+		}, left, "without counts")
 	}
 	left, ended, err := l.Withdraw(t.Context(), run, "damaged", "an admin", true)
 	require.NoError(t, err)

@@ -262,8 +262,10 @@ func sellDuplicates(t *testing.T, s *suite) {
 		sqlledger.DuplicateID: func(c *ledger.BatchChanges) {
 			twin := *c.Orders[0].Order
 			twin.Number = "another"
-			c.Orders = append(c.Orders, ledger.NewOrder{Order: &twin, Key: "another-key",
-				Documents: c.Orders[0].Documents})
+			c.Orders = append(c.Orders, ledger.NewOrder{
+				Order: &twin, Key: "another-key",
+				Documents: c.Orders[0].Documents,
+			})
 		},
 	} {
 		// The key is one that would be taken for another's in a careless reading of the server's message.
@@ -529,8 +531,10 @@ func cancelTwiceInOneBatch(t *testing.T, s *suite) {
 		{OrderID: b.ID, Buyer: "li", Reason: "second"},
 	}})
 	require.NoError(t, err)
-	require.Equal(t, []bool{true, false, true}, []bool{o.state.Cancels[0].Changed, o.state.Cancels[1].Changed,
-		o.state.Cancels[2].Changed})
+	require.Equal(t, []bool{true, false, true}, []bool{
+		o.state.Cancels[0].Changed, o.state.Cancels[1].Changed,
+		o.state.Cancels[2].Changed,
+	})
 	require.Equal(t, "first", read(t, l, a.ID).StateReason)
 	require.Equal(t, "second", read(t, l, b.ID).StateReason)
 	checkSnapshot(t, l, run, nil)
@@ -582,8 +586,10 @@ func expireReadsExpiredBeforeTheSweep(t *testing.T, s *suite) {
 	require.Equal(t, "ON_HOLD", s.stored(t, old.ID))
 
 	// A cancel that comes too late finds it expired, and its seats are freed once.
-	o, _, err := c.sell(t.Context(), ledger.Batch{RunID: run,
-		Cancels: []ledger.Cancel{{OrderID: old.ID, Buyer: "wang"}}})
+	o, _, err := c.sell(t.Context(), ledger.Batch{
+		RunID:   run,
+		Cancels: []ledger.Cancel{{OrderID: old.ID, Buyer: "wang"}},
+	})
 	require.NoError(t, err)
 	require.Equal(t, rail.Expired, o.state.Cancels[0].Order.State)
 	require.False(t, o.state.Cancels[0].Changed)

@@ -113,8 +113,10 @@ func Run(t *testing.T, o sqlledger.Options) {
 
 func (s *suite) empty(t *testing.T) {
 	t.Helper()
-	for _, table := range []string{"asked_documents", "tickets", "orders", "order_records", "personal_keys",
-		"seat_changes", "seat_maps", "cluster", "runs", "trains", "formations", "stations", "publications"} {
+	for _, table := range []string{
+		"asked_documents", "tickets", "orders", "order_records", "personal_keys",
+		"seat_changes", "seat_maps", "cluster", "runs", "trains", "formations", "stations", "publications",
+	} {
 		_, err := s.db.ExecContext(t.Context(), "DELETE FROM "+table)
 		require.NoError(t, err)
 	}

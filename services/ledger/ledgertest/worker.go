@@ -203,6 +203,8 @@ func (c *worker) place(run rail.RunID, r request) *rail.Order {
 
 // one is a request for one second-class seat all the way.
 func one(buyer string) request {
-	return request{buyer: buyer, key: "key-of-" + buyer, from: 0, to: 3, class: rail.Second,
-		documents: []string{"DOC" + buyer}}
+	return request{
+		buyer: buyer, key: "key-of-" + buyer, from: 0, to: 3, class: rail.Second,
+		documents: []string{"DOC" + buyer},
+	}
 }

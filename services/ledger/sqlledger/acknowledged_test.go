@@ -30,10 +30,16 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 		install string
 		prefix  string
 	}{
-		{"MySQL", servers.StartMySQL, nil, "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'",
-			"rpl_semi_sync_source_"},
-		{"MariaDB", servers.StartMariaDB, []string{"--log-bin", "--rpl-semi-sync-master-wait-point=AFTER_SYNC"}, "DO 0",
-			"rpl_semi_sync_master_"},
+		{
+			"MySQL", servers.StartMySQL, nil, "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'",
+			"rpl_semi_sync_source_",
+		},
+		{
+			"MariaDB", servers.StartMariaDB,
+			[]string{"--log-bin", "--rpl-semi-sync-master-wait-point=AFTER_SYNC"},
+			"DO 0",
+			"rpl_semi_sync_master_",
+		},
 	} {
 		t.Run(flavor.name, func(t *testing.T) {
 			server, err := flavor.start(t.Context(), servers.SQLOptions{Relaxed: true, Args: flavor.args})
@@ -85,8 +91,10 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 						return err
 					},
 					"publication": func() error {
-						station := &rail.Station{Code: rail.StationCode("AB" + string(rune('A'+n))),
-							Name: "Somewhere", TimeZone: "UTC"}
+						station := &rail.Station{
+							Code: rail.StationCode("AB" + string(rune('A'+n))),
+							Name: "Somewhere", TimeZone: "UTC",
+						}
 						_, err := l.PutStations(t.Context(), []*rail.Station{station}, "an admin")
 						return err
 					},

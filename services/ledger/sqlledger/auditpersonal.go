@@ -17,8 +17,10 @@ func (t *transaction) addPassenger(b *ledger.AuditSnapshot, o *ledger.WrittenOrd
 		return
 	}
 	if problem := k.problem(b, o, &t.l.options); problem != "" {
-		b.Personal = append(b.Personal, ledger.PersonalDefect{OrderID: o.ID, OrderNumber: o.Number,
-			Ticket: int(k.n) + 1, Problem: problem})
+		b.Personal = append(b.Personal, ledger.PersonalDefect{
+			OrderID: o.ID, OrderNumber: o.Number,
+			Ticket: int(k.n) + 1, Problem: problem,
+		})
 	}
 }
 

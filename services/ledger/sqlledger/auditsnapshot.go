@@ -141,8 +141,10 @@ func (t *transaction) fillSnapshot(
 			b.Orders = append(b.Orders, *o)
 			orders.next()
 		case len(b.Orders) == 0 || b.Orders[len(b.Orders)-1].ID != k.order:
-			b.Orders = append(b.Orders, &ledger.WrittenOrder{Order: rail.Order{ID: k.order,
-				RunID: b.ID}, Missing: true})
+			b.Orders = append(b.Orders, &ledger.WrittenOrder{Order: rail.Order{
+				ID:    k.order,
+				RunID: b.ID,
+			}, Missing: true})
 		default:
 			last := b.Orders[len(b.Orders)-1]
 			last.Tickets = append(last.Tickets, k.ticket)

@@ -48,8 +48,10 @@ func nationalTrain(number int) *rail.Train {
 	}
 	return rail.NewTrain(fmt.Sprint("G", number), "G", "Asia/Shanghai", calls, rail.NewFormation(coaches), &rail.Fares{
 		Currency: "CNY",
-		PerKm: []rail.KmRate{{SeatClass: rail.Second, MicrosPerKm: 46_000_000},
-			{SeatClass: rail.First, MicrosPerKm: 74_000_000}},
+		PerKm: []rail.KmRate{
+			{SeatClass: rail.Second, MicrosPerKm: 46_000_000},
+			{SeatClass: rail.First, MicrosPerKm: 74_000_000},
+		},
 	})
 }
 
@@ -156,8 +158,10 @@ func BenchmarkSell(b *testing.B) {
 						c.Seats = seatmap.AppendChange(c.Seats, seatmap.Change{Seat: i, To: 3})
 					}
 					c.Maps = func() map[rail.SeatClass][]byte {
-						return map[rail.SeatClass][]byte{rail.First: make([]byte, 11*10*8),
-							rail.Second: make([]byte, 11*10*8)}
+						return map[rail.SeatClass][]byte{
+							rail.First:  make([]byte, 11*10*8),
+							rail.Second: make([]byte, 11*10*8),
+						}
 					}
 					return c, nil
 				})

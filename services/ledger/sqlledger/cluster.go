@@ -53,8 +53,10 @@ type cluster struct {
 
 // openCluster looks at the members once, and goes on looking until close.
 func openCluster(ctx context.Context, o *Options) (*cluster, error) {
-	c := &cluster{options: o, log: o.Log, kick: make(chan struct{}, 1), replicas: map[string]*pool{},
-		why: errors.New("nobody has looked yet")}
+	c := &cluster{
+		options: o, log: o.Log, kick: make(chan struct{}, 1), replicas: map[string]*pool{},
+		why: errors.New("nobody has looked yet"),
+	}
 	if err := c.look(ctx); err != nil {
 		return nil, errors.Join(err, c.closePrimaries())
 	}

@@ -158,7 +158,7 @@ func (c *commit) sendThenAsk(ctx context.Context, text string) error {
 
 // sendWithQuestion sends all in one text, and behind it what begins the next transaction. It returns as soon as the
 // question is answered: what comes behind the answer is left to the next transaction.
-func (c *commit) sendWithQuestion(ctx context.Context, text string, args []any) (_ *pipelined, err error) {
+func (c *commit) sendWithQuestion(ctx context.Context, text string, args []any) (begun *pipelined, err error) {
 	texts := []string{text, c.pool.dialect.semiSyncSince()}
 	if c.next != "" {
 		texts = append(append(texts, c.pool.dialect.begin()...), c.primary.headQuery(c.l.options.Durability))
@@ -168,19 +168,24 @@ func (c *commit) sendWithQuestion(ctx context.Context, text string, args []any) 
 	if err != nil {
 		return nil, late(ctx, err)
 	}
+	defer func() {
+		if begun != nil {
+			return
+		}
+		drain(rows)
+		if closed := rows.Close(); err == nil {
+			err = closed
+		}
+		err = late(ctx, err)
+	}()
 	var now mysqlcluster.SemiSync
-	err = eachRowOfFirst(rows, now.Scan(c.pool.dialect.semiSync()))
-	if err == nil {
-		err = c.replication.acknowledged(&now)
+	if err := eachRowOfFirst(rows, now.Scan(c.pool.dialect.semiSync())); err != nil {
+		return nil, err
 	}
-	if err == nil && c.next != "" {
-		return newPipelined(c.connection, rows), nil
+	if err := c.replication.acknowledged(&now); err != nil || c.next == "" {
+		return nil, err
 	}
-	drain(rows)
-	if closed := rows.Close(); err == nil {
-		err = closed
-	}
-	return nil, late(ctx, err)
+	return newPipelined(c.connection, rows), nil
 }
 
 // eachRowOfFirst calls scan for each row of the first result of several, and stays before the second.

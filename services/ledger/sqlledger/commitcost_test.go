@@ -29,8 +29,10 @@ func BenchmarkCommit_Replicated(b *testing.B) {
 			serverstest.Require(b, err)
 			defer members.Close()
 			require.NoError(b, members.Open(context.WithoutCancel(b.Context()), nil))
-			o := sqlledger.Options{DSN: members.DSN(members.Servers[0], cluster.Database),
-				Keyring: ledgertest.Keyring(b)}
+			o := sqlledger.Options{
+				DSN:     members.DSN(members.Servers[0], cluster.Database),
+				Keyring: ledgertest.Keyring(b),
+			}
 			require.NoError(b, sqlledger.Migrate(b.Context(), o))
 			l, err := sqlledger.Open(b.Context(), o)
 			require.NoError(b, err)

@@ -250,8 +250,10 @@ func TestSell_BrokenBeforeCommit(t *testing.T) {
 		}
 		// The first statement begins the transaction; it is tried again on another connection. A server that has closed
 		// the first one as idle says so, if there is time.
-		for _, broken = range []error{&mysql.MySQLError{Number: 4031,
-			Message: "disconnected because of inactivity"}, mysql.ErrInvalidConn} {
+		for _, broken = range []error{&mysql.MySQLError{
+			Number:  4031,
+			Message: "disconnected because of inactivity",
+		}, mysql.ErrInvalidConn} {
 			at.Store(0)
 			breakAt.Store(1)
 			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, nothing)

@@ -33,8 +33,10 @@ func (t *transaction) replays(
 			return nil, err
 		}
 		for _, e := range entries {
-			found[ledger.OrderKey{Buyer: e.row.Buyer, Key: e.row.IdempotencyKey}] = ledger.Replay{Order: e.order,
-				BodyHash: e.row.BodyHash}
+			found[ledger.OrderKey{Buyer: e.row.Buyer, Key: e.row.IdempotencyKey}] = ledger.Replay{
+				Order:    e.order,
+				BodyHash: e.row.BodyHash,
+			}
 		}
 	}
 	return found, nil

@@ -57,8 +57,10 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if o.Keyring == nil {
 		return nil, errors.New("ledger: no keyring to seal personal data with")
 	}
-	l := &Ledger{options: o, trains: newWeakCache[rail.Train](), formations: newWeakCache[rail.Formation](),
-		pipeline: pipeline{keepFor: o.PipelinedFor, begun: map[rail.RunID]*pipelined{}}}
+	l := &Ledger{
+		options: o, trains: newWeakCache[rail.Train](), formations: newWeakCache[rail.Formation](),
+		pipeline: pipeline{keepFor: o.PipelinedFor, begun: map[rail.RunID]*pipelined{}},
+	}
 	connections := o.MaxConnections
 	var err error
 	switch {

@@ -181,8 +181,10 @@ func TestSell_PipelinedHangs(t *testing.T) {
 	version, begun := int64(0), time.Now()
 	for seat, buyer := range []string{"zhao", "qian"} {
 		var err error
-		version, err = l.Sell(t.Context(), ledger.Batch{RunID: b.run, KnownVersion: version,
-			MoreExpected: true}, sells(buyer, seat))
+		version, err = l.Sell(t.Context(), ledger.Batch{
+			RunID: b.run, KnownVersion: version,
+			MoreExpected: true,
+		}, sells(buyer, seat))
 		require.NoError(t, err)
 		require.Len(t, s.take(), 2)
 	}
@@ -197,8 +199,10 @@ func TestSell_PipelinedOnMariaDB(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, members.Close()) })
 	require.NoError(t, members.Open(context.WithoutCancel(t.Context()), nil))
 	var s sent
-	o := sqlledger.Options{DSN: members.DSN(members.Servers[0], cluster.Database), PipelinedFor: time.Minute,
-		CommitTimeout: time.Minute}
+	o := sqlledger.Options{
+		DSN: members.DSN(members.Servers[0], cluster.Database), PipelinedFor: time.Minute,
+		CommitTimeout: time.Minute,
+	}
 	require.NoError(t, sqlledger.Migrate(t.Context(), o))
 	o.Wrap = func(c driver.Connector) driver.Connector { return intercept.Intercept(c, s.intercept) }
 	l := ledgertest.Open(t, o)
@@ -209,8 +213,10 @@ func TestSell_PipelinedOnMariaDB(t *testing.T) {
 	s.take()
 	version := int64(0)
 	for seat, buyer := range []string{"zhao", "qian", "sun"} {
-		version, err = l.Sell(t.Context(), ledger.Batch{RunID: run.ID, KnownVersion: version,
-			MoreExpected: true}, sells(buyer, seat))
+		version, err = l.Sell(t.Context(), ledger.Batch{
+			RunID: run.ID, KnownVersion: version,
+			MoreExpected: true,
+		}, sells(buyer, seat))
 		require.NoError(t, err)
 		texts := s.take()
 		require.Len(t, texts, map[bool]int{true: 2, false: 1}[seat == 0])

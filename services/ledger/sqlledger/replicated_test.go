@@ -27,8 +27,10 @@ func TestReplicated_SellsOnlyWhileReplicated(t *testing.T) {
 		prefix  string
 		alone   string
 	}{
-		{"MySQL", servers.StartMySQL, nil, "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'",
-			"rpl_semi_sync_source_", "wait_no_replica"},
+		{
+			"MySQL", servers.StartMySQL, nil, "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'",
+			"rpl_semi_sync_source_", "wait_no_replica",
+		},
 		{"MariaDB", servers.StartMariaDB, []string{"--log-bin"}, "DO 0", "rpl_semi_sync_master_", "wait_no_slave"},
 	} {
 		t.Run(flavor.name, func(t *testing.T) {

@@ -40,8 +40,10 @@ func (l *Ledger) SetStatus(
 	if status == rail.Published {
 		kept = "" // an open run has no reason; why it was opened is in the record
 	}
-	err = t.compareAndSet(ctx, id, head.version, change{", status = ?, reason = ?, publication = ?",
-		[]any{string(status), kept, publication.number}})
+	err = t.compareAndSet(ctx, id, head.version, change{
+		", status = ?, reason = ?, publication = ?",
+		[]any{string(status), kept, publication.number},
+	})
 	if err != nil {
 		return nil, definite(err)
 	}

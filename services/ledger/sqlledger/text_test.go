@@ -142,8 +142,10 @@ func TestReady_ServerThatChangesHowTextIsRead(t *testing.T) {
 
 				refused := b.attack(t, o)
 				require.Equal(t, rail.Unavailable, rail.CodeOf(refused), "%v", refused)
-				for _, err := range []error{refused, idle.Ready(t.Context()), busy.Ready(t.Context()),
-					sqlledger.Migrate(t.Context(), o)} {
+				for _, err := range []error{
+					refused, idle.Ready(t.Context()), busy.Ready(t.Context()),
+					sqlledger.Migrate(t.Context(), o),
+				} {
 					require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 					require.ErrorContains(t, err, variable)
 					require.ErrorContains(t, err, word)
@@ -224,12 +226,16 @@ func TestOpen_ProxyThatChangesSessions(t *testing.T) {
 		for variable, change := range map[string]changing{
 			"character_set_client":  {word: "character_set_client = utf8mb4", into: "character_set_client = gbk"},
 			"character_set_results": {word: "character_set_results = utf8mb4", into: "character_set_results = NULL"},
-			"character_set_connection": {word: "collation_connection = utf8mb4_bin",
-				into: "collation_connection = gbk_bin"},
+			"character_set_connection": {
+				word: "collation_connection = utf8mb4_bin",
+				into: "collation_connection = gbk_bin",
+			},
 			// utf8mb4_general_ci
 			"collation_connection": {word: "collation_connection = utf8mb4_bin", into: "collation_connection = 45"},
-			"sql_mode": {word: "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
-				into: "'NO_BACKSLASH_ESCAPES'"},
+			"sql_mode": {
+				word: "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+				into: "'NO_BACKSLASH_ESCAPES'",
+			},
 		} {
 			t.Run(variable, func(t *testing.T) {
 				change.into += strings.Repeat(" ", len(change.word)-len(change.into))

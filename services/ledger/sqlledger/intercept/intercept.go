@@ -72,11 +72,13 @@ type connection struct {
 }
 
 func (c *connection) statement(ctx context.Context, query string, args []driver.NamedValue) *Statement {
-	return &Statement{Query: query, Args: args, Context: ctx,
+	return &Statement{
+		Query: query, Args: args, Context: ctx,
 		exec: func(ctx context.Context, query string, args []driver.NamedValue) error {
 			_, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
 			return err
-		}}
+		},
+	}
 }
 
 func (c *connection) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
