@@ -60,21 +60,22 @@ func (k *batchClaims) suspects(batch []*request, limit int) map[orderTail]bool {
 			}
 		}
 	}
-	if limit <= 0 {
-		return suspects
-	}
 	for buyer, n := range asked {
-		var held []orderTail
-		for one := range k.known.heldBy(buyer) {
-			held = append(held, one.order)
-		}
-		if n+len(held) > limit {
+		if held := k.heldBy(buyer); limit > 0 && n+len(held) > limit {
 			for _, order := range held {
 				suspects[order] = true
 			}
 		}
 	}
 	return suspects
+}
+
+// heldBy are the known orders that a buyer has on hold.
+func (k *batchClaims) heldBy(buyer uint64) (orders []orderTail) {
+	for one := range k.known.heldBy(buyer) {
+		orders = append(orders, one.order)
+	}
+	return orders
 }
 
 // lookUp asks the ledger which of some known orders have ended or are paid.

@@ -159,8 +159,9 @@ func (c *claims) addTicket(order int32, document uint64) {
 	} else {
 		c.freeTicket = c.tickets[at].next
 	}
-	c.tickets[at] = ticketSlot{document: document, of: order, sibling: c.slots[order].ticket,
-		next: c.documents[document]}
+	c.tickets[at] = ticketSlot{
+		document: document, of: order, sibling: c.slots[order].ticket, next: c.documents[document],
+	}
 	c.slots[order].ticket, c.documents[document] = at, at
 }
 

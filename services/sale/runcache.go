@@ -62,8 +62,8 @@ type cachedRun struct {
 	sharing
 }
 
-// learn brings the claims in memory up to the batch's version. They were right up to version after; 0: they are made
-// anew.
+// learn brings the claims in memory up to the batch's version. They were right up to version after; with 0 they are
+// made anew.
 func (w *worker) learn(after int64, state *ledger.BatchState) error {
 	if after == 0 {
 		w.claims = newClaims(w.run, w.service.seed)

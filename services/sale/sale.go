@@ -148,8 +148,8 @@ func (s *Service) Place(ctx context.Context, buyer string, place rail.PlaceOrder
 	}
 	r := newRequest(ctx)
 	r.place = &placing{
-		key: ledger.OrderKey{Buyer: buyer,
-			Key: place.IdempotencyKey}, body: place, train: run.Train, from: from, to: to,
+		key: ledger.OrderKey{Buyer: buyer, Key: place.IdempotencyKey}, body: place,
+		train: run.Train, from: from, to: to,
 	}
 	if err := s.checkRoom(place.RunID); err != nil {
 		return nil, s.failure(place.RunID, r, err)

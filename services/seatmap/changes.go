@@ -43,8 +43,10 @@ func Replay(maps []*Map, changes []byte) error {
 			}
 			field[i], changes = value, changes[n:]
 		}
-		c := Change{Class: int(field[0] >> 1), Seat: int(field[1]), From: int(field[2]), To: int(field[3]),
-			Freed: field[0]&1 == 1}
+		c := Change{
+			Class: int(field[0] >> 1), Freed: field[0]&1 == 1,
+			Seat: int(field[1]), From: int(field[2]), To: int(field[3]),
+		}
 		if c.Class >= len(maps) {
 			return fmt.Errorf("%w: class %d of %d", errChanges, c.Class, len(maps))
 		}
