@@ -29,12 +29,14 @@ func TestBatchWindow_Wait(t *testing.T) {
 		"nobody comes":     {window: batchWindow{3, 20 * ms}, queued: 1, lasts: 2 * ms},
 		"all come":         {window: batchWindow{4, 20 * ms}, queued: 1, comes: every(ms, 3), lasts: 3 * ms},
 		"they stop coming": {window: batchWindow{9, 20 * ms}, queued: 1, comes: every(ms, 3), lasts: 6 * ms},
-		"too few come of hundreds": {window: batchWindow{320, 20 * ms}, queued: 1, comes: every(ms/5, 9),
-			lasts: 2 * ms},
+		"too few come of hundreds": {
+			window: batchWindow{320, 20 * ms}, queued: 1, comes: every(ms/5, 9), lasts: 2 * ms,
+		},
 		"enough of hundreds":  {window: batchWindow{64, 20 * ms}, queued: 1, comes: every(ms/2, 5), lasts: 4 * ms},
 		"longer than a batch": {window: batchWindow{99, 5 * ms}, queued: 1, comes: every(ms/9, 98), lasts: 6 * ms},
-		"longer than ten ms": {window: batchWindow{99, time.Second}, queued: 1, comes: every(ms/5, 98),
-			lasts: 12 * ms},
+		"longer than ten ms": {
+			window: batchWindow{99, time.Second}, queued: 1, comes: every(ms/5, 98), lasts: 12 * ms,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -110,8 +110,9 @@ func TestPay_KeyOfTheProvider(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	bank := newBank()
 	w.Payments = bank
-	triples := [][2]string{{"1", "2ann"}, {"12", "ann"}, {"12a", "nn"}, {"12:", "ann"}, {"12:3", ":ann"},
-		{"12:3:", "ann"}}
+	triples := [][2]string{
+		{"1", "2ann"}, {"12", "ann"}, {"12a", "nn"}, {"12:", "ann"}, {"12:3", ":ann"}, {"12:3:", "ann"},
+	}
 	for i, triple := range triples {
 		id, buyer := triple[0], triple[1]
 		w.NewID = func() string { return id }

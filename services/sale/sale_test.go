@@ -54,28 +54,42 @@ func TestPlace_Refusals(t *testing.T) {
 		arrange func(*world, *rail.PlaceOrder)
 	}{
 		{"run unknown", rail.NotFound, "input.runId", func(_ *world, p *rail.PlaceOrder) { p.RunID = "X1@2030-01-01" }},
-		{"key too short", rail.Invalid, "input.idempotencyKey",
-			func(_ *world, p *rail.PlaceOrder) { p.IdempotencyKey = "short" }},
+		{
+			"key too short", rail.Invalid, "input.idempotencyKey",
+			func(_ *world, p *rail.PlaceOrder) { p.IdempotencyKey = "short" },
+		},
 		{"from is to", rail.Invalid, "input.to", func(_ *world, p *rail.PlaceOrder) { p.To = p.From }},
-		{"wrong direction", rail.Invalid, "input.to",
-			func(_ *world, p *rail.PlaceOrder) { p.From, p.To = p.To, p.From }},
+		{
+			"wrong direction", rail.Invalid, "input.to",
+			func(_ *world, p *rail.PlaceOrder) { p.From, p.To = p.To, p.From },
+		},
 		{"station unknown", rail.Invalid, "input.from", func(_ *world, p *rail.PlaceOrder) { p.From = "ZZZ" }},
 		{"nobody", rail.Invalid, "input.passengers", func(_ *world, p *rail.PlaceOrder) { p.Passengers = nil }},
 		{"ten", rail.Invalid, "input.passengers", func(w *world, p *rail.PlaceOrder) {
 			*p = w.order("ten", "D0001", "D0002", "D0003", "D0004", "D0005", "D0006", "D0007", "D0008", "D0009",
 				"D0010")
 		}},
-		{"one document twice", rail.Invalid, "input.passengers.1.documentNumber",
-			func(w *world, p *rail.PlaceOrder) { *p = w.order("twice", "same1", " SAME1 ") }},
-		{"class unknown", rail.Invalid, "input.passengers.0.seatClass",
-			func(_ *world, p *rail.PlaceOrder) { p.Passengers[0].SeatClass = rail.Business }},
+		{
+			"one document twice", rail.Invalid, "input.passengers.1.documentNumber",
+			func(w *world, p *rail.PlaceOrder) { *p = w.order("twice", "same1", " SAME1 ") },
+		},
+		{
+			"class unknown", rail.Invalid, "input.passengers.0.seatClass",
+			func(_ *world, p *rail.PlaceOrder) { p.Passengers[0].SeatClass = rail.Business },
+		},
 		{"closed", rail.SaleClosed, "input.runId", func(w *world, _ *rail.PlaceOrder) { past(w) }},
-		{"not open", rail.SaleNotOpen, "input.runId",
-			func(w *world, _ *rail.PlaceOrder) { w.book.run.SaleOpensAt = time.Now().Add(time.Hour) }},
-		{"suspended", rail.NotOnSale, "input.runId",
-			func(w *world, _ *rail.PlaceOrder) { w.book.run.Status = rail.Suspended }},
-		{"withdrawn", rail.NotOnSale, "input.runId",
-			func(w *world, _ *rail.PlaceOrder) { w.book.run.Status = rail.Withdrawn }},
+		{
+			"not open", rail.SaleNotOpen, "input.runId",
+			func(w *world, _ *rail.PlaceOrder) { w.book.run.SaleOpensAt = time.Now().Add(time.Hour) },
+		},
+		{
+			"suspended", rail.NotOnSale, "input.runId",
+			func(w *world, _ *rail.PlaceOrder) { w.book.run.Status = rail.Suspended },
+		},
+		{
+			"withdrawn", rail.NotOnSale, "input.runId",
+			func(w *world, _ *rail.PlaceOrder) { w.book.run.Status = rail.Withdrawn },
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := openWorld(t, sale.Settings{})

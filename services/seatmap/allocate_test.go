@@ -241,21 +241,39 @@ func TestAllocate_WishesOfAParty(t *testing.T) {
 		"a window each":                {nil, []rail.Wish{window, window}, "1/1A 1/1F"},
 		"three windows, two rows":      {nil, []rail.Wish{window, window, window}, "1/1A 1/1F 1/2A"},
 		"the coach":                    {nil, []rail.Wish{inCoach("2"), inCoach("2")}, "2/1A 2/1B"},
-		"the coach wished by most": {nil, []rail.Wish{inCoach("2"), inCoach("1"), inCoach("2")},
-			"2/1A 2/1B 2/1C"},
+		"the coach wished by most": {
+			nil,
+			[]rail.Wish{inCoach("2"), inCoach("1"), inCoach("2")},
+			"2/1A 2/1B 2/1C",
+		},
 		"the coach, of equally many": {nil, []rail.Wish{inCoach("2"), inCoach("1")}, "1/1A 1/1B"},
-		"coach and window": {nil, []rail.Wish{nothing, {Position: rail.Window, Coach: "2"}},
-			"2/1B 2/1A"},
-		"who has no choice comes first": {[]string{"1/1A", "1/1C", "1/1F"}, []rail.Wish{window, letter("A")},
-			"1/1F 1/1A"},
+		"coach and window": {
+			nil,
+			[]rail.Wish{nothing, {Position: rail.Window, Coach: "2"}},
+			"2/1B 2/1A",
+		},
+		"who has no choice comes first": {
+			[]string{"1/1A", "1/1C", "1/1F"},
+			[]rail.Wish{window, letter("A")},
+			"1/1F 1/1A",
+		},
 		"what cannot be":            {nil, []rail.Wish{{Position: rail.LowerBerth}, letter("Z")}, "1/1A 1/1B"},
 		"a coach that is not there": {nil, []rail.Wish{inCoach("9"), nothing}, "1/1A 1/1B"},
-		"together before a wished coach": {[]string{"1/1A", "1/2F", "1/2D", "2/1A", "2/1B"},
-			[]rail.Wish{inCoach("2"), inCoach("2"), inCoach("2")}, "1/1A 1/2D 1/2F"},
-		"together before a wished window": {[]string{"1/1A", "2/1B", "2/1C"}, []rail.Wish{window, nothing},
-			"2/1B 2/1C"},
-		"wishes before side by side": {[]string{"1/1A", "1/1B", "1/2F", "1/2D", "2/1B", "2/1C"},
-			[]rail.Wish{window, window}, "1/1A 1/2F"},
+		"together before a wished coach": {
+			[]string{"1/1A", "1/2F", "1/2D", "2/1A", "2/1B"},
+			[]rail.Wish{inCoach("2"), inCoach("2"), inCoach("2")},
+			"1/1A 1/2D 1/2F",
+		},
+		"together before a wished window": {
+			[]string{"1/1A", "2/1B", "2/1C"},
+			[]rail.Wish{window, nothing},
+			"2/1B 2/1C",
+		},
+		"wishes before side by side": {
+			[]string{"1/1A", "1/1B", "1/2F", "1/2D", "2/1B", "2/1C"},
+			[]rail.Wish{window, window},
+			"1/1A 1/2F",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHall(1, rows(t, "1", "ABC DF", 1, 3), rows(t, "2", "ABC DF", 1, 3))

@@ -112,8 +112,10 @@ func plain(seats, perCoach int) *rail.Formation {
 		coach := rail.Coach{Number: fmt.Sprint(n), SeatClass: rail.Second}
 		for s := range min(perCoach, seats) {
 			letter := "ABCDF"[s%5 : s%5+1]
-			position := map[string]rail.SeatPosition{"A": rail.Window, "B": rail.Middle, "C": rail.Aisle,
-				"D": rail.Aisle, "F": rail.Window}[letter]
+			position := map[string]rail.SeatPosition{
+				"A": rail.Window, "B": rail.Middle, "C": rail.Aisle,
+				"D": rail.Aisle, "F": rail.Window,
+			}[letter]
 			coach.Seats = append(coach.Seats, rail.Seat{Label: fmt.Sprint(s/5+1) + letter, Position: position})
 		}
 		coaches = append(coaches, coach)
@@ -124,8 +126,10 @@ func plain(seats, perCoach int) *rail.Formation {
 
 func wish(t *rapid.T) rail.Wish {
 	return rail.Wish{
-		Position: rapid.SampledFrom([]rail.SeatPosition{"", "", "", rail.Window, rail.Middle, rail.Aisle,
-			rail.LowerBerth}).Draw(t, "position"),
+		Position: rapid.SampledFrom([]rail.SeatPosition{
+			"", "", "", rail.Window, rail.Middle, rail.Aisle,
+			rail.LowerBerth,
+		}).Draw(t, "position"),
 		Letter: rapid.SampledFrom([]string{"", "", "", "A", "b", "F", "Z"}).Draw(t, "letter"),
 		Coach:  rapid.SampledFrom([]string{"", "", "", "1", "2", "99"}).Draw(t, "coach"),
 	}
