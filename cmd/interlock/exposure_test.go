@@ -34,14 +34,16 @@ func TestExposure_OffLoopbackNeedsToBeTold(t *testing.T) {
 		"a private address":        {"10.0.0.1:8080", nil, bothSaid},
 		"an address with a zone":   {"[fe80::1%lo]:8080", nil, bothSaid},
 		"a name in front": {
-			"127.0.0.1:8080", []func(*Settings){func(s *Settings) { s.Hosts = []string{"tickets.example.com"} }},
+			"127.0.0.1:8080",
+			[]func(*Settings){func(s *Settings) { s.Hosts = []string{"tickets.example.com"} }},
 			bothSaid,
 		},
 		"any name": {
 			"127.0.0.1:8080", []func(*Settings){func(s *Settings) { s.Hosts = []string{"*"} }}, bothSaid,
 		},
 		"a proxy in front": {
-			"127.0.0.1:8080", []func(*Settings){func(s *Settings) { s.TrustedProxies = []string{"127.0.0.1"} }},
+			"127.0.0.1:8080",
+			[]func(*Settings){func(s *Settings) { s.TrustedProxies = []string{"127.0.0.1"} }},
 			bothSaid,
 		},
 		"names of loopback": {"127.0.0.1:8080", []func(*Settings){func(s *Settings) {

@@ -146,12 +146,14 @@ func TestServer_RefusesWhatIsWrong(t *testing.T) {
 			{"no coaches", "INVALID input.coaches", map[string]any{"coaches": []any{}}},
 			{"past dates", "INVALID input.from", map[string]any{"from": "2019-10-12", "through": "2019-10-12"}},
 			{"through before from", "INVALID input.through", map[string]any{"through": "2019-10-12"}},
-			{"a fare with too many digits", "INVALID input.fares.perKm.0.minimum",
+			{
+				"a fare with too many digits", "INVALID input.fares.perKm.0.minimum",
 				map[string]any{"fares": map[string]any{
 					"currencyCode": "CNY", "perKm": []any{map[string]any{
 						"seatClass": "HARD_SEAT", "amount": "0.1", "minimum": "0.001",
 					}},
-				}}},
+				}},
+			},
 			{"a class without a fare", "INVALID input.fares", map[string]any{"fares": map[string]any{
 				"currencyCode": "CNY", "perKm": []any{map[string]any{"seatClass": "HARD_SEAT", "amount": "0.1"}},
 			}}},

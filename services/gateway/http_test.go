@@ -330,7 +330,8 @@ func TestLimits_Documents(t *testing.T) {
 		"too deep by fragments": {deepFragments.String(), "DEPTH_LIMIT_EXCEEDED"},
 		"too deep inline": {
 			"{deep{" + strings.Repeat("...on Deep{deep{", 8) + "name" + strings.Repeat("}}", 8) + "}}",
-			"DEPTH_LIMIT_EXCEEDED"},
+			"DEPTH_LIMIT_EXCEEDED",
+		},
 		"too dear":               {"{list(first:500){name deep{name}}}", "COMPLEXITY_LIMIT_EXCEEDED"},
 		"dear enough":            {"{list(first:300){name deep{name}}}", ""},
 		"too many aliases":       {"{" + many.String() + "}", "COMPLEXITY_LIMIT_EXCEEDED"},
