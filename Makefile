@@ -24,7 +24,7 @@ demo: build
 check:
 	GOLANGCI='$(GOLANGCI)' scripts/test.sh check
 
-## test: installs what is missing, then proves every promise on MySQL, SQLite and Redis
+## test: installs what is missing, then tests every promise on MySQL, SQLite and Redis
 test:
 	scripts/test.sh
 

@@ -3,7 +3,7 @@
 # run tells everything that is wrong.
 #
 #   test.sh check   format, lint, vet, and the tests that need no servers
-#   test.sh         installs the servers that the tests need, and proves every promise: the playground, generated
+#   test.sh         installs the servers that the tests need, and tests every promise: the playground, generated
 #                   code, some fuzzing, a short sale and short faults on real clusters, and all tests on MySQL, SQLite
 #                   and Redis
 #   test.sh all     the same on MariaDB as well, with longer fuzzing and all tests of the lab

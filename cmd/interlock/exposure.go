@@ -40,7 +40,7 @@ func (s *Settings) checkExposure(ctx context.Context) error {
 
 // exposed says why others than this machine's users can reach the server; "" where they cannot. Three settings tell: an
 // address off loopback, a name that is not loopback's, and a trusted proxy. The last two mean that something in front
-// of the server is reached from elsewhere.
+// of the server is reached from elsewhere. A proxy need not pass the name on, so it counts by itself.
 func (s *Settings) exposed(ctx context.Context) (why string, err error) {
 	if len(s.TrustedProxies) > 0 {
 		return fmt.Sprintf("--trusted-proxies has %s, through which others reach the server", s.TrustedProxies[0]), nil

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	"interlock/services/failover"
 	"interlock/services/ledger/sqlledger"
 )
@@ -72,9 +74,15 @@ func (failoverRunCommand) Run(ctx context.Context, settings *Settings, log *slog
 	return supervising(settings, log, func(supervisor *failover.Supervisor) error { return supervisor.Supervise(ctx) })
 }
 
+// failoverHelp is a help text that is too long for a line of the struct below.
+var failoverHelp = kong.Vars{
+	"acceptLoss": "Go on although a member that may hold answered orders does not answer, or is not in the list. They " +
+		"are lost; rebuild Redis afterwards.",
+}
+
 type failoverOpenCommand struct {
 	Member     string `arg:"" optional:"" help:"The member to open; else one that has everything."`
-	AcceptLoss bool   `help:"Open although a member that may hold answered orders is missing. Rebuild Redis after."`
+	AcceptLoss bool   `help:"${acceptLoss}"`
 }
 
 // Run exits with 1 when no member may be opened, and says why.

@@ -87,7 +87,7 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 		kong.Configuration(readSettings),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code }),
-		kong.Vars{"version": versionLine()}, importHelp, rebuildHelp,
+		kong.Vars{"version": versionLine()}, importHelp, rebuildHelp, failoverHelp,
 		kong.UsageOnError(),
 	)
 	if err != nil {

@@ -71,10 +71,7 @@ func (m *Member) readServer(ctx context.Context, on mysqlcluster.Querier) error 
 func (m *Member) readSemiSync(ctx context.Context, on mysqlcluster.Querier) error {
 	var loaded bool
 	err := single(ctx, on, "SELECT @@GLOBAL.rpl_semi_sync_source_enabled IS NOT NULL, "+
-		"@@GLOBAL.rpl_semi_sync_replica_enabled, "+
-		"COALESCE((SELECT VARIABLE_VALUE = 'ON' FROM performance_schema.global_status "+
-		"WHERE VARIABLE_NAME = 'Rpl_semi_sync_replica_status'), FALSE)",
-		&loaded, &m.Acknowledges, &m.acknowledging)
+		"@@GLOBAL.rpl_semi_sync_replica_enabled", &loaded, &m.Acknowledges)
 	if mysqlcluster.ErrorNumber(err) == mysqlcluster.ErUnknownVariable {
 		return fmt.Errorf("the plugins semisync_source and semisync_replica must be loaded from its settings: %w", err)
 	}
@@ -83,6 +80,9 @@ func (m *Member) readSemiSync(ctx context.Context, on mysqlcluster.Querier) erro
 	}
 	source, err := mysqlcluster.ReadSemiSync(ctx, on, lookTimeout, mysqlcluster.MySQLSemiSync)
 	if err != nil {
+		return err
+	}
+	if err := source.Complete(); err != nil {
 		return err
 	}
 	m.Source = Source{
@@ -94,7 +94,9 @@ func (m *Member) readSemiSync(ctx context.Context, on mysqlcluster.Querier) erro
 		"rpl_semi_sync_source_wait_no_replica ON: it must never fall back")
 	m.want(source.Count >= 1, "rpl_semi_sync_source_wait_for_replica_count must be at least 1")
 	m.want(m.Acknowledges, "rpl_semi_sync_replica_enabled must be ON")
-	return nil
+	// It comes last, right before the receiver's state, which it is held against.
+	return single(ctx, on, "SELECT COALESCE((SELECT VARIABLE_VALUE = 'ON' FROM performance_schema.global_status "+
+		"WHERE VARIABLE_NAME = 'Rpl_semi_sync_replica_status'), FALSE)", &m.acknowledging)
 }
 
 // errOtherChannels says that a member answers, and that its state is not understood.

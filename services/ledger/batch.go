@@ -59,7 +59,7 @@ type BatchState struct {
 	Run     *rail.Run
 	Version int64
 	// Maps has the sold bits of each class with at least one sale ever; a class that is not in it is all free. Layout:
-	// see package seatmap. It says nothing, and was not read, where Version is Batch.KnownVersion.
+	// see package seatmap. It says nothing, and was not read, where Version is a Batch.KnownVersion that is not 0.
 	Maps map[rail.SeatClass][]byte
 	// Replays has, of the keys asked for, those that have an order.
 	Replays map[OrderKey]Replay

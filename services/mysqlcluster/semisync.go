@@ -40,7 +40,20 @@ type SemiSync struct {
 	// Offs is how often replication was switched off since the server started, by a statement or by a fallback. While
 	// it stays the same, and replication is active, every commit was acknowledged before it was answered.
 	Offs int64
+
+	read states
 }
+
+// states are those of a SemiSync that were read, each a bit.
+type states uint8
+
+const (
+	statusRead states = 1 << iota
+	replicasRead
+	waitingRead
+	acknowledgedRead
+	unacknowledgedRead
+)
 
 // SemiSyncStatus asks for all states of a primary's semi-synchronous replication.
 func SemiSyncStatus(prefix string) string { return "SHOW GLOBAL STATUS LIKE '" + prefix + "%'" }
@@ -80,6 +93,9 @@ func (s *SemiSync) set(name, value string) (err error) {
 		s.Enabled = IsOn(value)
 	case "status":
 		s.Active = IsOn(value)
+		if strings.EqualFold(value, "ON") || strings.EqualFold(value, "OFF") {
+			s.read |= statusRead
+		}
 	case "wait_point":
 		s.AfterSync = strings.EqualFold(value, "AFTER_SYNC")
 	case "timeout":
@@ -93,16 +109,40 @@ func (s *SemiSync) set(name, value string) (err error) {
 		number(&s.Count)
 	case "clients":
 		number(&s.Replicas)
+		s.read |= replicasRead
 	case "wait_sessions":
 		number(&s.Waiting)
+		s.read |= waitingRead
 	case "yes_tx":
 		number(&s.Acknowledged)
+		s.read |= acknowledgedRead
 	case "no_tx":
 		number(&s.Unacknowledged)
+		s.read |= unacknowledgedRead
 	case "no_times":
 		number(&s.Offs)
 	}
 	return err
+}
+
+// Complete is an error that names a state that the server did not say, or a status that is neither ON nor OFF. It is for
+// a caller that must guess nothing; a caller that takes what is missing for off or 0 does without it.
+func (s *SemiSync) Complete() error {
+	for _, state := range []struct {
+		bit  states
+		name string
+	}{
+		{statusRead, "status"},
+		{replicasRead, "clients"},
+		{waitingRead, "wait_sessions"},
+		{acknowledgedRead, "yes_tx"},
+		{unacknowledgedRead, "no_tx"},
+	} {
+		if s.read&state.bit == 0 {
+			return fmt.Errorf("the server does not say its %s of semi-synchronous replication", state.name)
+		}
+	}
+	return nil
 }
 
 // NeverFallsBack tells whether a commit without an acknowledgement waits for a day at least, with and without a replica

@@ -32,6 +32,7 @@ func TestSemiSync_Set(t *testing.T) {
 	require.Equal(t, SemiSync{
 		Enabled: true, Active: true, AfterSync: true, Timeout: 10 * minSemiSyncTimeout, WaitsAlone: true, Count: 1,
 		Replicas: 2, Waiting: 3, Acknowledged: 4, Unacknowledged: 5, Offs: 6,
+		read: statusRead | replicasRead | waitingRead | acknowledgedRead | unacknowledgedRead,
 	}, said(t, "", ""))
 	require.Equal(t, 250*time.Millisecond, func() time.Duration { s := said(t, "timeout", "250"); return s.Timeout }())
 	for _, number := range []string{
@@ -39,6 +40,30 @@ func TestSemiSync_Set(t *testing.T) {
 	} {
 		var s SemiSync
 		require.ErrorContains(t, s.set(number, "many"), number)
+	}
+}
+
+func TestSemiSync_Complete(t *testing.T) {
+	s := said(t, "", "")
+	require.NoError(t, s.Complete())
+	for _, missing := range []string{"status", "clients", "wait_sessions", "yes_tx", "no_tx"} {
+		var s SemiSync
+		for name, value := range whole {
+			if name != missing {
+				require.NoError(t, s.set(name, value))
+			}
+		}
+		require.ErrorContains(t, s.Complete(), missing)
+	}
+	for value, complete := range map[string]bool{"ON": true, "OFF": true, "PERHAPS": false, "": false} {
+		var s SemiSync
+		for name, said := range whole {
+			if name == "status" {
+				said = value
+			}
+			require.NoError(t, s.set(name, said))
+		}
+		require.Equal(t, complete, s.Complete() == nil, value)
 	}
 }
 

@@ -60,8 +60,11 @@ func (k *batchClaims) suspects(batch []*request, limit int) map[orderTail]bool {
 			}
 		}
 	}
+	if limit <= 0 {
+		return suspects
+	}
 	for buyer, n := range asked {
-		if held := k.heldBy(buyer); limit > 0 && n+len(held) > limit {
+		if held := k.heldBy(buyer); n+len(held) > limit {
 			for _, order := range held {
 				suspects[order] = true
 			}

@@ -43,7 +43,7 @@ type brokenRun struct{ error }
 func (b *brokenRun) Unwrap() error { return b.error }
 
 // decideSafely is decide with all errors and panics turned into *brokenRun, but for *poisoned. What is wrong with one
-// run must not end a server that sells a thousand.
+// run must not end a server that sells a thousand. The changes' Maps are made later, and outside of it.
 func (w *worker) decideSafely(batch []*request, state *ledger.BatchState) (d *decision, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {

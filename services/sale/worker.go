@@ -171,7 +171,7 @@ func (w *worker) ask(batch []*request, locking bool) (ask ledger.Batch, looksKey
 // catchUp takes in what happened to the run since the worker's last batch. ledger.ErrVersionConflict: the worker knew
 // claims of a history that the ledger does not have, and has forgotten them; the batch is to be tried again.
 func (w *worker) catchUp(ask *ledger.Batch, state *ledger.BatchState) error {
-	if ask.KnownVersion != state.Version {
+	if ask.KnownVersion == 0 || ask.KnownVersion != state.Version {
 		w.maps = nil
 		w.contended = w.contended || ask.KnownVersion != 0 // Another server has sold meanwhile.
 	}

@@ -16,10 +16,10 @@ func (l *Ledger) write(ctx context.Context, on *pool) (*transaction, error) {
 func (l *Ledger) writeReading(ctx context.Context, on *pool, first query) (*transaction, error) {
 	if on.multiStatement {
 		return l.admitted(on, func() (*transaction, error) {
-			return onFreshConnection(ctx, func() (*transaction, error) {
-				return l.beginReading(ctx, on,
-					on.dialect.begin(), first)
+			t, err := onFreshConnection(ctx, func() (*transaction, error) {
+				return l.beginReading(ctx, on, on.dialect.begin(), first)
 			})
+			return t, definite(err)
 		})
 	}
 	t, err := l.write(ctx, on)
@@ -42,7 +42,7 @@ func (l *Ledger) admitted(on *pool, begin func() (*transaction, error)) (*transa
 	t, err := begin()
 	if err != nil {
 		a.done()
-		return nil, locked(definite(err)) // SQLite locks every row at once, and right here
+		return nil, locked(err) // SQLite locks every row at once, and right here
 	}
 	t.admission = a
 	return t, nil
@@ -64,7 +64,8 @@ func (l *Ledger) begin(ctx context.Context, on *pool, statements []string) (*tra
 }
 
 // onFreshConnection begins a transaction, and once more where the connection was broken. A server may have closed a
-// pooled connection a moment ago: nothing was begun then, and the next one is a fresh one.
+// pooled connection a moment ago: nothing was begun then, and the next one is fresh. A server that does not answer has
+// not closed it, so a deadline is not tried again.
 func onFreshConnection(ctx context.Context, begin func() (*transaction, error)) (*transaction, error) {
 	t, err := begin()
 	if err != nil && isBroken(err) && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {

@@ -72,7 +72,7 @@ func (t *transaction) open(ctx context.Context, batch *ledger.Batch, head *runHe
 			return nil, err
 		}
 	}
-	if batch.KnownVersion != head.version {
+	if batch.KnownVersion == 0 || batch.KnownVersion != head.version {
 		maps, err := t.maps(ctx, []*rail.Run{head.run})
 		if err != nil {
 			return nil, err
