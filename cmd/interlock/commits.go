@@ -9,7 +9,7 @@ import (
 	"interlock/services/rail"
 )
 
-// silence is how long a server stays unready after the last commit without an outcome. It is twice the longest pause
+// silence is how long a server stays unready after the last commit in doubt. It is twice the longest pause
 // between two probes of the ledger, so that a server is not ready in between while probes fail. It ends by itself: an
 // unready server gets no buyers, has nothing to probe with, and so would not learn that commits are acknowledged again.
 const silence = 10 * time.Second
@@ -21,8 +21,8 @@ type commitsCheck struct {
 	now   func() time.Time
 
 	mu sync.Mutex
-	// unknown is how many commits had no outcome when last was set.
-	unknown int64
+	// inDoubt is how many commits had been in doubt when last was set.
+	inDoubt int64
 	last    time.Time
 }
 
@@ -31,8 +31,8 @@ func (c *commitsCheck) Ready(context.Context) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	stats, now := c.stats(), c.now()
-	if stats.UnknownCommits != c.unknown {
-		c.unknown, c.last = stats.UnknownCommits, now
+	if stats.CommitsInDoubt != c.inDoubt {
+		c.inDoubt, c.last = stats.CommitsInDoubt, now
 	}
 	if stats.Probing && now.Sub(c.last) < silence {
 		return "", rail.Refuse(rail.Unavailable, "commits are not acknowledged: no order can be answered just now")

@@ -19,29 +19,29 @@ func TestCommitsCheck_UnreadyWhileCommitsHang(t *testing.T) {
 	}
 	require.True(t, ready())
 
-	stats = sqlledger.Stats{UnknownCommits: 1, Probing: true}
+	stats = sqlledger.Stats{CommitsInDoubt: 1, Probing: true}
 	require.False(t, ready(), "a commit hangs, though the cluster says that all is well")
 	for range 10 {
 		now = now.Add(5 * time.Second)
 		require.True(t, stats.Probing)
-		stats.UnknownCommits++
+		stats.CommitsInDoubt++
 		require.False(t, ready(), "and so does every probe")
 	}
 	stats.Probing = false
 	require.True(t, ready(), "a probe was acknowledged")
 
 	// An unready server gets no buyers, who would probe. So it must become ready again by itself.
-	stats.UnknownCommits, stats.Probing = 20, true
+	stats.CommitsInDoubt, stats.Probing = 20, true
 	require.False(t, ready())
 	now = now.Add(silence - time.Millisecond)
 	require.False(t, ready())
 	now = now.Add(time.Millisecond)
 	require.True(t, ready())
-	stats.UnknownCommits++
+	stats.CommitsInDoubt++
 	require.False(t, ready(), "it was in vain")
 
 	stats.Probing = false
 	require.True(t, ready())
-	stats.UnknownCommits++
+	stats.CommitsInDoubt++
 	require.True(t, ready(), "one commit whose connection broke is no cluster that does not acknowledge")
 }

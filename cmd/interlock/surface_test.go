@@ -35,7 +35,7 @@ func TestServer_ShowsTheContractAndTheLedgersFigures(t *testing.T) {
 	metrics := page(t, r.url+"/metrics")
 	require.Regexp(t, regexp.MustCompile(`(?m)^interlock_ledger_commits_total [1-9]`), metrics)
 	for _, line := range []string{
-		"interlock_ledger_commits_unknown_total 0\n", "interlock_ledger_compare_and_sets_lost_total 0\n",
+		"interlock_ledger_commits_in_doubt_total 0\n", "interlock_ledger_compare_and_sets_lost_total 0\n",
 		"interlock_ledger_probing 0\n",
 		"interlock_ledger_has_primary 1\n", "interlock_ledger_two_primaries 0\n", "interlock_ledger_epoch 0\n",
 		"interlock_ledger_primary_changes_total 0\n", "interlock_ledger_lists_on_primary_total 0\n",

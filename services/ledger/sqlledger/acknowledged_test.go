@@ -119,7 +119,7 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 					}
 					require.ErrorIs(t, o.err, ledger.ErrInDoubt, "the %s is on no replica", o.name)
 				}
-				require.EqualValues(t, 3, l.Stats().UnknownCommits)
+				require.EqualValues(t, 3, l.Stats().CommitsInDoubt)
 				require.Zero(t, l.Stats().Commits)
 				return naive
 			}

@@ -59,7 +59,7 @@ func (t *transaction) commitAndBegin(ctx context.Context, next rail.RunID, last 
 	// It is not to be rolled back by us: it may be written already, and only wait for its replica.
 	t.discard()
 	t.connection = nil
-	l.unknownCommits.Add(1)
+	l.commitsInDoubt.Add(1)
 	if errors.Is(limited.Err(), context.DeadlineExceeded) {
 		t.admission.timedOut()
 	}

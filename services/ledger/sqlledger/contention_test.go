@@ -169,7 +169,7 @@ func TestCommit_CallerGone(t *testing.T) {
 				err = do(t.Context(), l)
 				require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 				require.NotErrorIs(t, err, ledger.ErrInDoubt, "no second COMMIT hangs on the server")
-				require.EqualValues(t, 1, l.Stats().UnknownCommits)
+				require.EqualValues(t, 1, l.Stats().CommitsInDoubt)
 			})
 		}
 	})

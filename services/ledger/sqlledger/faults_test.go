@@ -144,7 +144,7 @@ func TestSell_AnswerToCommitLost(t *testing.T) {
 					})
 				require.NoError(t, err)
 				require.Greater(t, version, before)
-				require.EqualValues(t, 1, l.Stats().UnknownCommits)
+				require.EqualValues(t, 1, l.Stats().CommitsInDoubt)
 			})
 		}
 	})
@@ -219,7 +219,7 @@ func TestSell_InDoubtIsLeftAlone(t *testing.T) {
 		for _, text := range s.take() {
 			require.NotContains(t, text, "ROLLBACK")
 		}
-		require.EqualValues(t, 1, l.Stats().UnknownCommits)
+		require.EqualValues(t, 1, l.Stats().CommitsInDoubt)
 		_, err = l.Sell(t.Context(), ledger.Batch{RunID: run, Locking: true}, sells("li", 1))
 		require.NoError(t, err)
 	})
@@ -270,7 +270,7 @@ func TestSell_BrokenBeforeCommit(t *testing.T) {
 		}
 		require.GreaterOrEqual(t, n, int64(5),
 			"version, claims, maps, keys, and what is written with COMMIT or before it")
-		require.Zero(t, l.Stats().UnknownCommits)
+		require.Zero(t, l.Stats().CommitsInDoubt)
 	})
 }
 

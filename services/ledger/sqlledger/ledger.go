@@ -25,16 +25,16 @@ type Ledger struct {
 	sealing atomic.Bool
 
 	commits           atomic.Int64
-	unknownCommits    atomic.Int64
+	commitsInDoubt    atomic.Int64
 	lostCompareAndSet atomic.Int64
 	listsOnPrimary    atomic.Int64
 }
 
 // Stats counts what happened since the ledger was opened.
 type Stats struct {
-	// Commits were acknowledged, UnknownCommits were not heard of again.
-	Commits, UnknownCommits int64
-	// LostCompareAndSets are batches that lost to another batch on the same run.
+	// Commits were acknowledged. The outcome of CommitsInDoubt was unknown.
+	Commits, CommitsInDoubt int64
+	// LostCompareAndSets are transactions of any kind that lost to another on the same run.
 	LostCompareAndSets int64
 	// Probing is true while the cluster does not acknowledge commits, and one probe at a time looks whether it does
 	// again.
@@ -150,7 +150,7 @@ func (l *Ledger) Flavor() Flavor {
 func (l *Ledger) Stats() Stats {
 	s := Stats{
 		Commits:            l.commits.Load(),
-		UnknownCommits:     l.unknownCommits.Load(),
+		CommitsInDoubt:     l.commitsInDoubt.Load(),
 		LostCompareAndSets: l.lostCompareAndSet.Load(),
 		ListsOnPrimary:     l.listsOnPrimary.Load(),
 	}

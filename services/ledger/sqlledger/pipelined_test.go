@@ -111,7 +111,7 @@ func TestSell_Pipelined(t *testing.T) {
 	_, err = l.Sell(t.Context(), ledger.Batch{RunID: b.run}, nothing)
 	require.NoError(t, err)
 	require.Len(t, s.take(), 2)
-	require.Zero(t, l.Stats().UnknownCommits)
+	require.Zero(t, l.Stats().CommitsInDoubt)
 }
 
 // TestSell_PipelinedIsLost has what comes behind a commit's answer fail: the batch is committed, that is known, and the
@@ -135,7 +135,7 @@ func TestSell_PipelinedIsLost(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, s.take(), 2)
 	}
-	require.Zero(t, l.Stats().UnknownCommits)
+	require.Zero(t, l.Stats().CommitsInDoubt)
 }
 
 // TestSell_TheQuestionFails has the question behind a COMMIT refused for want of rights: the batch is committed, which
@@ -189,7 +189,7 @@ func TestSell_PipelinedHangs(t *testing.T) {
 		require.Len(t, s.take(), 2)
 	}
 	require.Less(t, time.Since(begun), 50*time.Second, "no batch has waited for what hangs")
-	require.Zero(t, l.Stats().UnknownCommits)
+	require.Zero(t, l.Stats().CommitsInDoubt)
 }
 
 // TestSell_PipelinedOnMariaDB has each batch but the first be one text there as well.
@@ -221,5 +221,5 @@ func TestSell_PipelinedOnMariaDB(t *testing.T) {
 		texts := s.take()
 		require.Len(t, texts, map[bool]int{true: 2, false: 1}[seat == 0])
 	}
-	require.Zero(t, l.Stats().UnknownCommits)
+	require.Zero(t, l.Stats().CommitsInDoubt)
 }

@@ -111,7 +111,7 @@ func TestReplicated_SellsOnlyWhileReplicated(t *testing.T) {
 				return ledger.BatchChanges{}, nil
 			})
 			require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
-			require.EqualValues(t, 1, l.Stats().UnknownCommits)
+			require.EqualValues(t, 1, l.Stats().CommitsInDoubt)
 
 			// Once the lost commit is through, the next locking batch finds it.
 			set("SET GLOBAL " + flavor.prefix + "enabled = 0")
