@@ -142,7 +142,7 @@ func (b *book) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decid
 	}
 	for _, n := range changes.Orders {
 		if _, ok := b.keys[ledger.OrderKey{Buyer: n.Order.Buyer, Key: n.Key}]; ok {
-			return 0, twice("key")
+			return 0, &ledger.DuplicateError{Cause: ledger.DuplicateKey}
 		}
 	}
 	b.version++

@@ -33,7 +33,7 @@ const (
 func outcomeOf(err error) outcome {
 	var poison *poisoned
 	var broken *brokenRun
-	var twice interface{ Duplicate() string }
+	var twice *ledger.DuplicateError
 	switch {
 	case err == nil:
 		return committed

@@ -11,10 +11,6 @@ import (
 	"interlock/services/rail"
 )
 
-type duplicateKey struct{ error }
-
-func (duplicateKey) Duplicate() string { return "key" }
-
 func TestOutcomeOf(t *testing.T) {
 	for want, err := range map[outcome]error{
 		committed:       nil,
@@ -22,7 +18,7 @@ func TestOutcomeOf(t *testing.T) {
 		inDoubt:         ledger.ErrInDoubt,
 		poisonedRequest: &poisoned{reason: "a bug"},
 		brokenRows:      &brokenRun{errors.New("a seat is sold twice")},
-		duplicate:       duplicateKey{errors.New("exists already")},
+		duplicate:       &ledger.DuplicateError{Cause: ledger.DuplicateKey},
 		refused:         rail.Refuse(rail.NotFound, "there is no such run"),
 		failed:          errors.New("data too long"),
 	} {

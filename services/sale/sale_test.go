@@ -509,19 +509,13 @@ func TestWorker_TriesAgainWithALockingRead(t *testing.T) {
 	require.Len(t, w.book.batches, 2)
 }
 
-// twice is what a ledger answers when something exists already.
-type twice string
-
-func (t twice) Error() string     { return string(t) + " exists already" }
-func (t twice) Duplicate() string { return string(t) }
-
 func TestWorker_DrawsAnotherNumber(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
 	var numbers []string
 	w.book.after = func(_ ledger.Batch, changes ledger.BatchChanges) error {
 		numbers = append(numbers, changes.Orders[0].Order.Number)
 		if len(numbers) == 1 {
-			return twice("number")
+			return &ledger.DuplicateError{Cause: ledger.DuplicateNumber}
 		}
 		return nil
 	}

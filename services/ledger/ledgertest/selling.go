@@ -254,12 +254,12 @@ func sellLargeBatch(t *testing.T, s *suite) {
 func sellDuplicates(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	first := c.place(run, one("wang"))
-	for cause, change := range map[sqlledger.Duplicate]func(*ledger.BatchChanges){
-		sqlledger.DuplicateKey: func(c *ledger.BatchChanges) {
+	for cause, change := range map[ledger.Duplicate]func(*ledger.BatchChanges){
+		ledger.DuplicateKey: func(c *ledger.BatchChanges) {
 			c.Orders[0].Order.Buyer, c.Orders[0].Key = "wang", "key-of-wang"
 		},
-		sqlledger.DuplicateNumber: func(c *ledger.BatchChanges) { c.Orders[0].Order.Number = first.Number },
-		sqlledger.DuplicateID: func(c *ledger.BatchChanges) {
+		ledger.DuplicateNumber: func(c *ledger.BatchChanges) { c.Orders[0].Order.Number = first.Number },
+		ledger.DuplicateID: func(c *ledger.BatchChanges) {
 			twin := *c.Orders[0].Order
 			twin.Number = "another"
 			c.Orders = append(c.Orders, ledger.NewOrder{
@@ -279,7 +279,7 @@ func sellDuplicates(t *testing.T, s *suite) {
 				change(&changes)
 				return changes, err
 			})
-		var duplicate *sqlledger.ErrDuplicate
+		var duplicate *ledger.DuplicateError
 		require.ErrorAs(t, err, &duplicate, "%s", cause)
 		require.Equal(t, cause, duplicate.Cause, "%v", err)
 		require.Equal(t, rail.Internal, rail.CodeOf(err))

@@ -18,33 +18,6 @@ import (
 	"interlock/services/rail"
 )
 
-// Duplicate says what of an order exists already.
-type Duplicate string
-
-// The duplicates.
-const (
-	// DuplicateKey: the buyer has an order with that key on the run.
-	DuplicateKey Duplicate = "key"
-	// DuplicateNumber: another order has that number. A new number is all it needs.
-	DuplicateNumber Duplicate = "number"
-	// DuplicateID: something else, an id that was given twice.
-	DuplicateID Duplicate = "id"
-)
-
-// ErrDuplicate says that a row exists already; nothing was written. A batch that looked keys up first meets a number
-// here, or a batch that was faster.
-type ErrDuplicate struct {
-	Cause Duplicate
-	Err   error
-}
-
-func (e *ErrDuplicate) Error() string { return "the " + string(e.Cause) + " exists already" }
-
-func (e *ErrDuplicate) Unwrap() error { return e.Err }
-
-// Duplicate is the cause, for callers that do not import this package.
-func (e *ErrDuplicate) Duplicate() string { return string(e.Cause) }
-
 // MySQL's and MariaDB's error numbers that mean something here alone.
 const (
 	erTooManyConnections  = 1040
@@ -104,7 +77,7 @@ func unavailable(message string, cause error) *rail.Error {
 // not committed.
 func definite(err error) error {
 	var known *rail.Error
-	var duplicate *ErrDuplicate
+	var duplicate *ledger.DuplicateError
 	switch {
 	case err == nil, errors.As(err, &known), errors.As(err, &duplicate), errors.Is(err, ledger.ErrVersionConflict):
 		return err
@@ -120,7 +93,7 @@ func definite(err error) error {
 	case erServerShutdown, erQueryInterrupted, erConnectionKilled, erStatementTimeout, erClientInteraction:
 		return unavailable("the ledger broke the transaction off", err)
 	case erDuplicateEntry:
-		return &ErrDuplicate{Cause: duplicateCause(err.Error()), Err: err}
+		return &ledger.DuplicateError{Cause: duplicateCause(err.Error()), Err: err}
 	default:
 		if refusedStatement(err) {
 			err = quiet{err}
@@ -134,7 +107,7 @@ func definite(err error) error {
 		return unavailable("the ledger took too long", err)
 	case sqliteConstraint:
 		if strings.Contains(err.Error(), "UNIQUE constraint failed") {
-			return &ErrDuplicate{Cause: duplicateCause(err.Error()), Err: err}
+			return &ledger.DuplicateError{Cause: duplicateCause(err.Error()), Err: err}
 		}
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
@@ -212,16 +185,16 @@ func lostCompareAndSet(err error) bool {
 
 // duplicateCause finds what is double in what the three flavors say: MySQL names the table and the index
 // ('orders.orders_number'), MariaDB the index, SQLite the columns ("orders.number").
-func duplicateCause(message string) Duplicate {
+func duplicateCause(message string) ledger.Duplicate {
 	// What is quoted before the index is data that a buyer may have chosen; the index comes after it.
 	if at := strings.LastIndex(message, " for key "); at >= 0 {
 		message = message[at:]
 	}
 	switch {
 	case strings.Contains(message, "orders_number"), strings.Contains(message, "orders.number"):
-		return DuplicateNumber
+		return ledger.DuplicateNumber
 	case strings.Contains(message, "orders_key"), strings.Contains(message, "orders.idempotency_key"):
-		return DuplicateKey
+		return ledger.DuplicateKey
 	}
-	return DuplicateID
+	return ledger.DuplicateID
 }

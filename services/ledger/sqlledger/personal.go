@@ -82,7 +82,7 @@ type keyRow struct {
 func (l *Ledger) CheckKeys(ctx context.Context) error {
 	noted, err := l.keysFit(ctx)
 	if err == nil && !noted {
-		var duplicate *ErrDuplicate
+		var duplicate *ledger.DuplicateError
 		if err = l.noteKey(ctx); errors.As(err, &duplicate) {
 			_, err = l.keysFit(ctx) // Another server was faster: its key is held against ours.
 		}
