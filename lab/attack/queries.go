@@ -131,7 +131,7 @@ func streamedQueries(ctx context.Context, s *scene) error {
 	return nil
 }
 
-// static is what is asked instead of an attack: as much of the server's door, and nothing behind it.
+// static is asked instead of an attack. It costs the server as much to receive, and next to nothing to answer.
 func static(ctx context.Context, s *scene) error {
 	through := newTransport(s.attack.connections)
 	defer through.CloseIdleConnections()

@@ -191,8 +191,8 @@ func (c *Cluster) Close() error {
 	stopping.Wait()
 	errs = append(errs, stopped...)
 	errs = append(errs, closeProxies(c.Proxies()))
-	for _, g := range c.supervisors {
-		errs = append(errs, g.Close()) // by force: a member that is on its way down must not be opened again
+	for _, s := range c.supervisors {
+		errs = append(errs, s.Close()) // by force: a member that is on its way down must not be opened again
 	}
 	errs = append(errs, c.members.Close())
 	for _, s := range slices.Concat([]*servers.RedisServer{c.Cache}, c.Locks, c.apart) {

@@ -23,15 +23,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// office answers like a server that has trouble: the first answer to every key is the one it is told to give.
-type office struct {
+// stub answers like a server that has trouble: the first answer to every key is the one it is told to give.
+type stub struct {
 	mu     sync.Mutex
 	first  func(w http.ResponseWriter)
 	asked  map[string]int
 	orders int
 }
 
-func (o *office) serve(w http.ResponseWriter, r *http.Request) {
+func (s *stub) serve(w http.ResponseWriter, r *http.Request) {
 	var question struct {
 		Query     string
 		Variables struct {
@@ -42,8 +42,8 @@ func (o *office) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch input := question.Variables.I; {
 	case strings.HasPrefix(question.Query, "subscription"):
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -51,12 +51,12 @@ func (o *office) serve(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(question.Query, "query"):
 		fmt.Fprint(w, `{"data":{"searchTickets":{"nodes":[{"classes":[{"remaining":null}]}]}}}`)
 	case strings.Contains(question.Query, "placeOrder"):
-		if o.asked[input.IdempotencyKey]++; o.asked[input.IdempotencyKey] == 1 {
-			o.first(w)
+		if s.asked[input.IdempotencyKey]++; s.asked[input.IdempotencyKey] == 1 {
+			s.first(w)
 			return
 		}
-		if o.asked[input.IdempotencyKey] == 2 {
-			o.orders++
+		if s.asked[input.IdempotencyKey] == 2 {
+			s.orders++
 		}
 		fmt.Fprintf(w, `{"data":{"placeOrder":{"order":{"id":"i","number":%q,"version":1,"state":"ON_HOLD","total":{`+
 			`"amount":"5.00","currencyCode":"CNY"},"payBy":"2019-10-12T09:15:00.123+08:00","tickets":[{"coach":"3",`+
@@ -73,10 +73,10 @@ func (o *office) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // open opens a workload over two servers, the first of which is down.
-func open(t *testing.T, first func(http.ResponseWriter), people clients.Options) (*clients.Workload, *office) {
+func open(t *testing.T, first func(http.ResponseWriter), people clients.Options) (*clients.Workload, *stub) {
 	t.Helper()
-	o := &office{first: first, asked: map[string]int{}}
-	server := httptest.NewServer(http.HandlerFunc(o.serve))
+	s := &stub{first: first, asked: map[string]int{}}
+	server := httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(server.Close)
 	down := httptest.NewServer(http.NotFoundHandler())
 	down.Close()
@@ -87,7 +87,7 @@ func open(t *testing.T, first func(http.ResponseWriter), people clients.Options)
 	workload, err := clients.Open(t.Context(), people)
 	require.NoError(t, err)
 	t.Cleanup(workload.Close)
-	return workload, o
+	return workload, s
 }
 
 func failing(body string) func(http.ResponseWriter) {
@@ -104,7 +104,7 @@ func TestWorkload_InsistsWithTheSameKey(t *testing.T) {
 		"nothing":     failing(`{"data":{"placeOrder":{"order":null,"userErrors":[]}}}`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			workload, o := open(t, first, clients.Options{Buyers: 4, Seed: 1})
+			workload, s := open(t, first, clients.Options{Buyers: 4, Seed: 1})
 			require.Eventually(t, func() bool { return workload.Placed(time.Time{}, "") >= 8 }, 10*time.Second,
 				time.Millisecond)
 			leaving, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -132,7 +132,7 @@ func TestWorkload_InsistsWithTheSameKey(t *testing.T) {
 					outcomes[a.Outcome]++
 				}
 			}
-			require.Equal(t, placings, o.orders, "one order a key")
+			require.Equal(t, placings, s.orders, "one order a key")
 			if name != "no answer" && name != "nonsense" && name != "nothing" {
 				require.Positive(t, outcomes[history.Outcome(name)])
 			}
@@ -168,7 +168,7 @@ func TestWorkload_Impatient(t *testing.T) {
 
 func TestWorkload_LeaveEndsWithoutAnAnswer(t *testing.T) {
 	thaw := make(chan struct{})
-	frozen := func(w http.ResponseWriter) { // with the whole office
+	frozen := func(w http.ResponseWriter) { // with the whole server
 		<-thaw
 		fmt.Fprint(w, `{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING"}}]}`)
 	}
@@ -184,7 +184,7 @@ func TestWorkload_LeaveEndsWithoutAnAnswer(t *testing.T) {
 
 func TestWorkload_Rest(t *testing.T) {
 	pending := failing(`{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING","retryAfterMs":1}}]}`)
-	workload, o := open(t, pending, clients.Options{Buyers: 4, Seed: 1})
+	workload, s := open(t, pending, clients.Options{Buyers: 4, Seed: 1})
 	bought := func(n int) func() bool { return func() bool { return workload.Placed(time.Time{}, "") >= n } }
 	require.Eventually(t, bought(8), 10*time.Second, time.Millisecond)
 	resume, err := workload.Rest(t.Context())
@@ -201,7 +201,7 @@ func TestWorkload_Rest(t *testing.T) {
 		require.False(t, c.Start.Before(quiet) && c.End.After(quiet), "nothing is under way")
 	}
 
-	o.mu.Lock() // the office is frozen: those who ask it do not come to rest
+	s.mu.Lock() // the server is frozen: its clients do not come to rest
 	require.Eventually(t, func() bool {
 		limited, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
@@ -211,7 +211,7 @@ func TestWorkload_Rest(t *testing.T) {
 		}
 		return errors.Is(err, context.DeadlineExceeded)
 	}, 10*time.Second, time.Millisecond)
-	o.mu.Unlock()
+	s.mu.Unlock()
 	before = workload.Placed(time.Time{}, "")
 	require.Eventually(t, bought(before+8), 10*time.Second, time.Millisecond, "the sale goes on")
 }
@@ -241,11 +241,11 @@ func TestWorkload_SearchersAndSubscribers(t *testing.T) {
 }
 
 func TestWorkload_TogetherIsOneKey(t *testing.T) {
-	workload, o := open(t, failing(`{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING"}}]}`),
+	workload, s := open(t, failing(`{"errors":[{"message":"m","extensions":{"code":"ORDER_PENDING"}}]}`),
 		clients.Options{Seed: 1})
 	require.NoError(t, workload.Together(t.Context(), "hands", 10, 5))
 	byRequest := history.ByRequest(workload.Log().Calls())
 	require.Len(t, byRequest, 1)
-	require.Equal(t, 1, o.orders)
+	require.Equal(t, 1, s.orders)
 	require.Equal(t, 10, workload.Placed(time.Time{}, ""))
 }

@@ -132,7 +132,7 @@ func (c *commit) send(ctx context.Context) (begun *pipelined, err error) {
 	case c.l.options.Durability != Replicated:
 		return nil, c.pool.dialect.executed(ctx, c.gorm(ctx).Exec(text, args...).Error)
 	case c.pool.multiStatement:
-		begun, err = c.sendWithQuestion(ctx, text, args)
+		begun, err = c.sendAndAsk(ctx, text, args)
 	default:
 		err = c.sendThenAsk(ctx, text)
 	}
@@ -156,9 +156,9 @@ func (c *commit) sendThenAsk(ctx context.Context, text string) error {
 	return c.replication.acknowledged(&now)
 }
 
-// sendWithQuestion sends all in one text, and behind it what begins the next transaction. It returns as soon as the
+// sendAndAsk sends all in one text, and behind it what begins the next transaction. It returns as soon as the
 // question is answered: what comes behind the answer is left to the next transaction.
-func (c *commit) sendWithQuestion(ctx context.Context, text string, args []any) (begun *pipelined, err error) {
+func (c *commit) sendAndAsk(ctx context.Context, text string, args []any) (begun *pipelined, err error) {
 	texts := []string{text, c.pool.dialect.semiSyncSince()}
 	if c.next != "" {
 		texts = append(append(texts, c.pool.dialect.begin()...), c.primary.headQuery(c.l.options.Durability))

@@ -40,10 +40,10 @@ func (l *Ledger) Status(ctx context.Context) (Status, error) {
 }
 
 func (l *Ledger) readOnly(ctx context.Context, p *primary) (bool, error) {
-	var g primaryCheck
+	var check primaryCheck
 	err := mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, "SELECT "+p.checkColumns(Local), nil,
 		func(r *sql.Rows) error {
-			return r.Scan(g.fields()...)
+			return r.Scan(check.fields()...)
 		})
-	return mysqlcluster.IsOn(g.readOnly), err
+	return mysqlcluster.IsOn(check.readOnly), err
 }

@@ -93,7 +93,7 @@ func New(o Options) (*Lock, error) {
 		if err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
-		n.back = func() { l.later(n.settle) }
+		n.back = func() { l.later(n.takeBackOwed) }
 		l.nodes = append(l.nodes, n)
 		if there[n.addr] {
 			twice := fmt.Errorf("the lock node %s is given twice, and would have two votes", n.addr)
@@ -113,7 +113,7 @@ func (l *Lock) Acquire(ctx context.Context, name string) (lock.Lease, error) {
 	a := &attempt{lock: l, ctx: ctx, nodes: make([]nodeLock, len(l.nodes))}
 	pools := make([]redsyncredis.Pool, len(l.nodes))
 	for i, n := range l.nodes {
-		a.nodes[i] = nodeLock{attempt: a, node: n, settled: make(chan struct{})}
+		a.nodes[i] = nodeLock{attempt: a, node: n, done: make(chan struct{})}
 		pools[i] = &a.nodes[i]
 	}
 	mutex := redsync.New(pools...).NewMutex(keyPrefix+name,

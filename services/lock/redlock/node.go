@@ -117,8 +117,8 @@ func (n *node) owe(takeBack func()) {
 	}
 }
 
-// settle takes back all that is owed.
-func (n *node) settle() {
+// takeBackOwed takes back all that is owed.
+func (n *node) takeBackOwed() {
 	n.mu.Lock()
 	owed := n.owed
 	n.owed = nil

@@ -49,8 +49,8 @@ type nodeLock struct {
 	attempt *attempt
 	node    *node
 
-	// settled is closed when the node has answered, or will not.
-	settled chan struct{}
+	// done is closed when the node has answered, or will not.
+	done chan struct{}
 
 	mu    sync.Mutex
 	state nodeState
@@ -64,9 +64,9 @@ func (n *nodeLock) Get(ctx context.Context) (redis.Conn, error) {
 	return &conn{nodeLock: n, ctx: ctx}, nil
 }
 
-// settle keeps, once, whether the node has set the lock. False: the attempt gave the lock up meanwhile.
-func (n *nodeLock) settle(state nodeState) bool {
-	defer close(n.settled)
+// finish keeps, once, whether the node has set the lock. False: the attempt gave the lock up meanwhile.
+func (n *nodeLock) finish(state nodeState) bool {
+	defer close(n.done)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	wanted := n.state != abandoned
@@ -138,21 +138,21 @@ func (c *conn) SetNX(name, value string, expiry time.Duration) (bool, error) {
 	})
 	switch {
 	case errors.Is(err, errSkipped):
-		n.settle(empty)
+		n.finish(empty)
 		return false, err
 	case err != nil:
 		// It may be set there all the same. The lease does without it.
-		n.settle(empty)
+		n.finish(empty)
 		a.lock.later(func() { n.takeBack(name, value) })
 		return false, err
 	case !set:
 		a.taken.Add(1)
 		a.answered.Add(1)
-		n.settle(empty)
+		n.finish(empty)
 		return false, nil
 	}
 	a.answered.Add(1)
-	if !n.settle(held) {
+	if !n.finish(held) {
 		n.takeBack(name, value)
 		return false, nil
 	}
@@ -170,7 +170,7 @@ func (c *conn) Eval(script *redis.Script, keysAndArgs ...any) (reply any, err er
 		return n.eval(context.WithoutCancel(c.ctx), script, keysAndArgs...)
 	}
 	select {
-	case <-n.settled:
+	case <-n.done:
 	case <-c.ctx.Done():
 		return nil, c.ctx.Err()
 	}
