@@ -151,8 +151,8 @@ type failoverIncludeCommand struct {
 	Member string `arg:"" help:"The member to include, host:port."`
 }
 
-// Run includes a member. One that has to be rebuilt is when the command ends, but has yet to be started and included
-// again.
+// Run includes a member. If the member has to be rebuilt, the command returns when it is rebuilt. A person then starts
+// it and includes it again.
 func (c failoverIncludeCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger) error {
 	return supervising(settings, log,
 		func(supervisor *failover.Supervisor) error { return supervisor.Include(ctx, c.Member) })

@@ -119,9 +119,9 @@ func (s *Scene) untilReplaced(ctx context.Context, member *servers.SQLServer, en
 	return openedAt(ctx, now)
 }
 
-// databaseSlow lets every answer of the primary come 200 ms late, and stalls again and again. A batch that gives holds
-// back asks ten times: two seconds with one stall. A batch behind it on the same run waits for those. So a buyer who
-// gave up after four seconds would be served only when gone, and come back for another batch: buyers wait longer here.
+// databaseSlow delays every answer of the primary by 200 ms, and stalls again and again. A batch that gives holds back
+// makes ten round trips: two seconds, and perhaps a stall. The next batch on the run waits for it. A client that gives
+// up after four seconds would miss its answer and come back for another batch. So clients wait longer here.
 func databaseSlow() Fault {
 	return Fault{
 		Name: "database_slow", Area: databaseArea, Shape: proxied, Lasts: 20 * time.Second, Late: stallBy,

@@ -86,7 +86,7 @@ func lockSaysYes() Fault {
 	return Fault{
 		Name: "lock_says_yes", Area: lockArea, Shape: Shape{Servers: 4, LockNodes: 3, LocksApart: true},
 		Lasts: 6 * time.Second,
-		// A commit that takes a second fails, once, all buyers that wait for its row at the three other servers.
+		// A commit may take a second. The three other servers wait for its row, and then fail their buyers once.
 		Judged: 3 * judged,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			before, begun := s.sum(ctx, lost), time.Now()

@@ -192,8 +192,8 @@ func (c *candidate) take(j int, name string, standing standing, has bool) (reaso
 	case returning:
 		c.spare = append(c.spare, j)
 	case unrecorded:
-		// Should it be the one that acknowledges, it would be the only one to know. So it joins later, unless the
-		// members that the record has are not to be had.
+		// If it alone acknowledged the barrier, only it and the candidate would know that it counts. So it joins after
+		// the opening. It may have to acknowledge if this supervisor's list lacks members that count.
 		if c.unlisted != nil {
 			c.spare = append(c.spare, j)
 		}
@@ -239,9 +239,8 @@ func (a *attempt) complete(c *candidate, members []Member) (reason string) {
 		return "no replica would be left to acknowledge its commits"
 	}
 	if len(c.joining) > 0 && len(c.away) > 0 && len(members)-2 >= a.sup.majority() {
-		// The members that are away would not know who counts now. With the others they are a majority, which could
-		// open one of them without the candidate and without the one that acknowledges its commits. The same holds
-		// where one joins.
+		// The members that are away do not hear who counts now. All members but the candidate and one replica would be
+		// a majority, and could open a member that lacks the next orders. join refuses the same (wouldBeOnlyWitness).
 		if !c.how.acceptLoss {
 			return fmt.Sprintf("nobody who counts would acknowledge its commits (start %s, or accept the loss)",
 				strings.Join(c.away, " or "))

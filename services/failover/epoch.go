@@ -74,8 +74,8 @@ func (sup *Supervisor) mayBeOpen(m *Member) error {
 	case len(m.Wrong) > 0:
 		return rail.Refuse(rail.WrongState, "%s: %s", m.Name, m.Wrong[0])
 	case m.Receiver != nil:
-		// It could not be told later that it has all that was ever acknowledged, and after a restart it would follow
-		// again.
+		// With a receiver, no later opening could tell that this member has all that was acknowledged. After a restart
+		// the member would follow again.
 		return rail.Refuse(rail.WrongState, "%s still has a receiver, for %s: "+
 			"run STOP REPLICA and RESET REPLICA ALL there",
 			m.Name, m.Receiver.Source)

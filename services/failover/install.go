@@ -29,9 +29,9 @@ type installation struct {
 	// acceptLoss opens a member even where another that may hold acknowledged orders does not answer, or is not in the
 	// list.
 	acceptLoss bool
-	// knowsAll tells that the last primary was found to have all that was ever acknowledged, under these same locks,
-	// and has been read-only since. A first attempt to open another member moves receivers, and after that it could not
-	// be told any more.
+	// knowsAll tells that the last primary has all that was ever acknowledged. That was found under these same locks,
+	// and it has been read-only since. A first attempt to open another member moves receivers. A second attempt could
+	// not find it out any more.
 	knowsAll bool
 }
 
@@ -262,9 +262,9 @@ func (o *opening) commitBarrier(ctx context.Context) error {
 	return nil
 }
 
-// cutOff lets no member receive from any other than the candidate, not even after a restart: it would acknowledge the
-// commits of an old primary that lives. What is thrown away unapplied the candidate has, and so has a replica that
-// acknowledged the barrier commit.
+// cutOff has every replica of another member forget its source, also over a restart. Otherwise it would acknowledge the
+// commits of an old primary that lives. It loses what it has received and not applied. The candidate has that, and so
+// has the replica that acknowledged the barrier commit.
 func (o *opening) cutOff(ctx context.Context) error {
 	members, err := o.a.look(ctx)
 	if err != nil {

@@ -216,9 +216,9 @@ func (a *attempt) quiet(ctx context.Context, n *newcomer) (reason string, err er
 	return "", nil
 }
 
-// takeIn has the member count, and then receive. In this order its record is right at every moment. Where no other
-// replica could acknowledge that it counts, it receives first. Should it then be left behind in between, it is asked
-// what it has all the same, since it has a receiver.
+// takeIn has the member count first, and receive then, so that its record is right at every moment. If no other replica
+// could acknowledge that it counts, it receives first. An opening may leave it behind in between. Even then the member
+// is asked what it has, because it has a receiver.
 func (a *attempt) takeIn(ctx context.Context, n *newcomer) error {
 	if !n.counts && !n.alone {
 		if err := a.count(ctx, n); err != nil {

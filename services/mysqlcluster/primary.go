@@ -60,7 +60,8 @@ func Primary(members []Member) (int, error) {
 	}
 	chosen := members[best]
 	for _, m := range members {
-		// An epoch that a member gave itself, without an acknowledgement, is no news. One that it received is.
+		// A higher epoch tells of a later opening. A read-only member that wrote it itself does not count: perhaps no
+		// replica acknowledged it.
 		if m.Answers && m.Epoch > chosen.Epoch && (m.Writable || m.Opened != m.Name) {
 			return none("the writable member %s has the epoch %d, and %s knows of %d: %s was opened later",
 				chosen.Name, chosen.Epoch, m.Name, m.Epoch, m.Opened)

@@ -191,9 +191,9 @@ func (l *Ledger) Left(ctx context.Context, ids []rail.RunID) ([]*rail.Availabili
 	return c.left, c.err()
 }
 
-// Availabilities are what is left of runs in the order of their ids, after the given id, at most limit. Beside an
-// error, which names the runs that cannot be read, there is what is left of the others, as many as limit: fewer than
-// limit means that none come after them, unless the ledger could not be read at all, when they are nil.
+// Availabilities are what is left of runs in the order of their ids, after the given id, at most limit. Fewer than
+// limit: no run follows. An error names the runs that cannot be read; the others are returned beside it. nil with an
+// error: the ledger could not be read.
 func (l *Ledger) Availabilities(ctx context.Context, after rail.RunID, limit int) ([]*rail.Availability, error) {
 	var c counting
 	for {

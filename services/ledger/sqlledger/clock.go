@@ -15,25 +15,26 @@ const (
 	leadMax = 10 * time.Second
 )
 
-// clock is what is known of the primary's clock between two looks at it. A time was told before it came. So the primary
-// is ahead of us by the told time less our time of its coming, or by more. The answer that travelled fastest says it
-// best: this is one side of Cristian's algorithm (F. Cristian, Probabilistic clock synchronization, 1989). The time
-// that is derived may be late by that journey, and is never early by more than clocks drift. What was seen before a
-// silence still counts after it, because the first answer that is read then may have waited all through the silence, in
-// a server that stood still. So if a primary's clock is put back, the old time is believed for two intervals of looks,
-// or for leadMax of silence.
+// clock is what is known of the primary's clock between two looks at it. An answer is old when it arrives. Told time
+// minus our arrival time is therefore a lower bound of the primary's lead. The answer that travelled fastest gives the
+// best bound: this is one side of Cristian's algorithm (F. Cristian, Probabilistic clock synchronization, 1989). The
+// derived time may be late by that journey, and is early by no more than clocks drift. What was seen before a silence
+// still counts after it: the first answer after it may have waited all through the silence, in a server that stood
+// still. So if a primary's clock is put back, the old time is believed for two intervals of looks, or for leadMax of
+// silence.
 type clock struct {
 	mu sync.Mutex
 	// origin is when the first look was. Our times are counted from it, so that setting this machine's clock does not
 	// move them.
 	origin time.Time
-	// leads are how far the primary's clock was ahead of ours, in this interval, which began at since, and in the last
-	// one before in which it told its time.
+	// leads are the best lower bound of this interval, which began at since, and that of the last interval that had
+	// one.
 	leads [2]lead
 	since time.Duration
 }
 
-// lead is a time of the primary at our origin, the zero time where none is known, and when, in our time, it was seen.
+// lead is a lower bound. at is the primary's time at our origin, the zero time where none is known. seen is when we
+// learned it, in our time.
 type lead struct {
 	at   time.Time
 	seen time.Duration
@@ -49,7 +50,7 @@ func (c *clock) saw(theirs time.Time) {
 	}
 }
 
-// after is what the primary's clock shows by now, where it has shown a time before: that time at least.
+// after is the later of theirs, a time that the primary has shown, and our estimate of its clock now.
 func (c *clock) after(theirs time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

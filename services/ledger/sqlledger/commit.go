@@ -124,8 +124,8 @@ type commit struct {
 
 // send sends the commit. A replicated commit's OK is worth nothing by itself: a primary that is shut down, or whose
 // semi-synchronous replication is switched off, gives it to every commit that waits for a replica, and no replica has
-// them. So the state of replication is asked for behind COMMIT. A server that is shutting down does not come to answer
-// that, and one whose replication was switched off since it was looked at says so.
+// them. So the state of replication is asked for behind COMMIT. A server that shuts down never answers this. If
+// replication was switched off meanwhile, the answer shows it.
 func (c *commit) send(ctx context.Context) (begun *pipelined, err error) {
 	text, args := multiStatement(append(c.last, statement{text: "COMMIT"}))
 	switch {

@@ -14,7 +14,7 @@ func (l *Ledger) lost() error {
 	return ledger.ErrVersionConflict
 }
 
-// refused says of an error from a compare-and-set, or from what was sent behind it, what it means.
+// refused translates an error of a text that begins with a compare-and-set: conflict, locked, or unchanged.
 func (l *Ledger) refused(err error) error {
 	if lostCompareAndSet(err) {
 		return l.lost()

@@ -147,9 +147,8 @@ func (l *Ledger) mayPipeline(p *primary) bool {
 	return p.pool.multiStatement && l.options.Durability == Replicated && l.pipeline.mayBegin()
 }
 
-// resume goes on with the transaction that was begun for a batch. It returns nil where there is none that the batch can
-// use: the run is to be locked, there is another primary by now, or the worker has not the maps of the version that was
-// read. Maps that are read now would be newer than that.
+// resume goes on with the transaction that was begun for a batch. nil: there is none; the batch locks; the primary
+// changed; it is too old; or the worker's maps are of another version, and maps read now would be newer.
 func (l *Ledger) resume(ctx context.Context, p *primary, batch *ledger.Batch) (*transaction, *runHead, error) {
 	b := l.pipeline.take(batch.RunID, nil)
 	if b == nil {

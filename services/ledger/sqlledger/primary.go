@@ -112,8 +112,8 @@ func (p *pool) limit(connections int, idle time.Duration) {
 	p.sql.SetConnMaxIdleTime(idle)
 }
 
-// publisher is the pool that publishes. On SQLite it is the one connection that writes: a publication waits for it for
-// as long as another one may take, and no statement of it may keep sales waiting for longer than one of theirs.
+// publisher is the pool that publishes. On SQLite this is the selling connection. A publication waits longer for it,
+// but its statements keep the sale's time limit.
 func (p *primary) publisher() *pool {
 	if p.dialect.flavor != SQLite {
 		return p.background

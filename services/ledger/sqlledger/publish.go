@@ -275,8 +275,8 @@ func (t *transaction) clearRuns(ctx context.Context, ids []rail.RunID, before ma
 				return err
 			}
 		}
-		// Not by the clock but by what is written: a payment that was under way while refuseOrders looked, and that
-		// came in time, has kept its seat.
+		// This checks the stored state, not the clock. A payment may have committed since refuseOrders looked; its
+		// order keeps its seat.
 		if err := t.refuseWhere(ctx, chunk, stateOfFound+" IN ('ON_HOLD', 'PAID')"); err != nil {
 			return err
 		}

@@ -46,8 +46,8 @@ func (c *semiSyncCheck) forget() {
 	c.server = ""
 }
 
-// lately is what was seen of a server within the last semiSyncInterval. Where it has not looked, the caller has to, and
-// to tell what it saw.
+// lately is what was seen of this server within the last semiSyncInterval. If looked is false, the caller looks, and
+// calls saw.
 func (c *semiSyncCheck) lately(server string, now time.Time) semiSyncSeen {
 	c.mu.Lock()
 	defer c.mu.Unlock()

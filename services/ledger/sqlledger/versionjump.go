@@ -60,9 +60,9 @@ func (l *Ledger) jumpPage(ctx context.Context, after string) (last string, chang
 	return last, int(rows), nil
 }
 
-// JumpVersionsBeforeOpening raises every run's version by a million, as JumpVersions does, on a member that is still
-// read-only to all but administrators, through whose data source name it comes: between the barrier of an opening that
-// accepts a loss and its end, so that nothing is sold in between under a version that has meant something else.
+// JumpVersionsBeforeOpening raises every run's version by a million, as JumpVersions does, on a member that only
+// administrators may write to yet. The data source name is an administrator's. It comes before the barrier of an
+// opening that accepts a loss, so that nothing is sold under a version that has meant something else.
 func JumpVersionsBeforeOpening(ctx context.Context, dsn string) (err error) {
 	c, err := parseDSN(dsn)
 	if err != nil {
