@@ -140,31 +140,31 @@ const trainID = "3b2e7c1d9a8f4e6b5c0d1a2f3e4b5c6d"
 var errSoldOut = errors.New("sold out")
 
 // Sell sells one ticket.
-func (s *Seller) Sell(ctx context.Context, w Way, r Request) error {
-	if w.ForUpdate {
-		return s.transact(ctx, w, r)
+func (s *Seller) Sell(ctx context.Context, v Variant, r Request) error {
+	if v.ForUpdate {
+		return s.transact(ctx, v, r)
 	}
-	if w.LocalMutex {
+	if v.LocalMutex {
 		s.local.Lock()
 		defer s.local.Unlock()
 	}
 	mutex := s.locks.NewMutex("baseline:"+r.Run, redsync.WithExpiry(lockExpiry), redsync.WithTries(math.MaxInt32),
-		redsync.WithRetryDelayFunc(w.retry))
+		redsync.WithRetryDelayFunc(v.retry))
 	if err := mutex.LockContext(ctx); err != nil {
 		return err
 	}
-	err := s.transact(ctx, w, r)
+	err := s.transact(ctx, v, r)
 	if _, unlockErr := mutex.UnlockContext(context.WithoutCancel(ctx)); err == nil {
 		err = unlockErr
 	}
 	return err
 }
 
-func (s *Seller) transact(ctx context.Context, w Way, r Request) error {
+func (s *Seller) transact(ctx context.Context, v Variant, r Request) error {
 	return s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		var on run
 		find := tx
-		if w.ForUpdate {
+		if v.ForUpdate {
 			find = tx.Clauses(clause.Locking{Strength: "UPDATE"})
 		}
 		if err := find.Where("id = ?", r.Run).Take(&on).Error; err != nil {

@@ -34,12 +34,12 @@ func (l *lab) measureBaseline(ctx context.Context) (*Baseline, error) {
 		return nil, err
 	}
 	result := &Baseline{}
-	for _, way := range baseline.Ways() {
+	for _, variant := range baseline.Variants() {
 		for _, buyers := range baselineBuyers {
-			if l.Short && (buyers != baselineBuyers[1] || way.LocalMutex) {
+			if l.Short && (buyers != baselineBuyers[1] || variant.LocalMutex) {
 				continue // one of each kind
 			}
-			cell, err := l.baselineCell(ctx, seller, way, buyers, fmt.Sprintf("B%d@2030-01-01", len(result.Cells)+1))
+			cell, err := l.baselineCell(ctx, seller, variant, buyers, fmt.Sprintf("B%d@2030-01-01", len(result.Cells)+1))
 			if err != nil {
 				return nil, errors.Join(err, seller.Close())
 			}
@@ -63,16 +63,16 @@ func (l *lab) measureBaseline(ctx context.Context) (*Baseline, error) {
 }
 
 func (l *lab) baselineCell(
-	ctx context.Context, seller *baseline.Seller, way baseline.Way, buyers int, run string,
+	ctx context.Context, seller *baseline.Seller, variant baseline.Variant, buyers int, run string,
 ) (BaselineCell, error) {
-	cell := BaselineCell{Way: "redlock", LocalMutex: way.LocalMutex, Buyers: buyers, Seconds: baselineCell.Seconds()}
+	cell := BaselineCell{Way: "redlock", LocalMutex: variant.LocalMutex, Buyers: buyers, Seconds: baselineCell.Seconds()}
 	switch {
-	case way.ForUpdate:
+	case variant.ForUpdate:
 		cell.Way = "for_update"
-	case way.MinRetry == way.MaxRetry:
-		cell.RetryMilliseconds = fmt.Sprint(way.MinRetry.Milliseconds())
+	case variant.MinRetry == variant.MaxRetry:
+		cell.RetryMilliseconds = fmt.Sprint(variant.MinRetry.Milliseconds())
 	default:
-		cell.RetryMilliseconds = fmt.Sprintf("%d-%d", way.MinRetry.Milliseconds(), way.MaxRetry.Milliseconds())
+		cell.RetryMilliseconds = fmt.Sprintf("%d-%d", variant.MinRetry.Milliseconds(), variant.MaxRetry.Milliseconds())
 	}
 	if err := seller.NewRun(ctx, run); err != nil {
 		return cell, err
@@ -88,7 +88,7 @@ func (l *lab) baselineCell(
 			for i := 0; limited.Err() == nil; i++ {
 				from := random.IntN(load.Calls - 1)
 				key := fmt.Sprintf("%032x", random.Uint64())
-				err := seller.Sell(limited, way, baseline.Request{
+				err := seller.Sell(limited, variant, baseline.Request{
 					Run: run, Buyer: fmt.Sprintf("buyer-%05d", n), Key: key, Name: "王秀英", Document: key[14:],
 					Class: load.Classes[random.IntN(len(load.Classes))], From: from, To: from + 1 +
 						random.IntN(load.Calls-1-from),

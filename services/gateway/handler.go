@@ -6,7 +6,6 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"sync/atomic"
 
 	"interlock/services/rail"
 )
@@ -152,22 +151,6 @@ func hasToken(fields []string, token string) bool {
 	}
 	return false
 }
-
-// inFlight counts the operations in flight, up to a limit.
-type inFlight struct {
-	limit int64
-	now   atomic.Int64
-}
-
-func (f *inFlight) start() bool {
-	if f.now.Add(1) > f.limit {
-		f.now.Add(-1)
-		return false
-	}
-	return true
-}
-
-func (f *inFlight) end() { f.now.Add(-1) }
 
 // statusError is a refusal with the HTTP status that it is answered with.
 type statusError struct {

@@ -3,7 +3,6 @@ package mysqlcluster
 import (
 	"context"
 	"database/sql"
-	"strings"
 	"time"
 )
 
@@ -28,6 +27,3 @@ func ReadEpoch(ctx context.Context, on Querier, limit time.Duration, database st
 	}
 	return e, err
 }
-
-// Quote is a name as an identifier in SQL.
-func Quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

@@ -98,7 +98,3 @@ func TestIsOn(t *testing.T) {
 		require.False(t, IsOn(off), off)
 	}
 }
-
-func TestQuote(t *testing.T) {
-	require.Equal(t, "`a``b`", Quote("a`b"))
-}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Way is one way to write it.
-type Way struct {
+// Variant is one way to sell with a lock, as the sweep tries it.
+type Variant struct {
 	// ForUpdate relies on the database's row lock alone; no lock node is asked.
 	ForUpdate bool
 	// MinRetry and MaxRetry are between the tries for a lock that is taken.
@@ -15,24 +15,24 @@ type Way struct {
 	LocalMutex bool
 }
 
-// Ways are the sweep.
-func Ways() []Way {
-	ways := []Way{{ForUpdate: true}}
+// Variants are the sweep.
+func Variants() []Variant {
+	variants := []Variant{{ForUpdate: true}}
 	for _, retry := range [][2]time.Duration{
 		{2 * time.Millisecond, 2 * time.Millisecond},
 		{10 * time.Millisecond, 10 * time.Millisecond},
 		{50 * time.Millisecond, 250 * time.Millisecond}, // redsync's own choice
 	} {
 		for _, local := range []bool{false, true} {
-			ways = append(ways, Way{MinRetry: retry[0], MaxRetry: retry[1], LocalMutex: local})
+			variants = append(variants, Variant{MinRetry: retry[0], MaxRetry: retry[1], LocalMutex: local})
 		}
 	}
-	return ways
+	return variants
 }
 
-func (w Way) retry(int) time.Duration {
-	if w.MaxRetry <= w.MinRetry {
-		return w.MinRetry
+func (v Variant) retry(int) time.Duration {
+	if v.MaxRetry <= v.MinRetry {
+		return v.MinRetry
 	}
-	return w.MinRetry + rand.N(w.MaxRetry-w.MinRetry)
+	return v.MinRetry + rand.N(v.MaxRetry-v.MinRetry)
 }

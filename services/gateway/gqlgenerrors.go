@@ -11,7 +11,7 @@ import (
 )
 
 // This file is all that the error presenter knows of gqlgen's insides: what gqlgen does to errors, and no document of
-// gqlgen promises. gqlgen_test.go holds each piece against the gqlgen in go.mod and the code it has generated.
+// gqlgen promises. gqlgenerrors_test.go holds each piece against the gqlgen in go.mod and the code it has generated.
 
 // reportOf is gqlgen's own error in a chain: the one that gives an error its path and its locations. Where it wraps an
 // error of a resolver, its message is the text of the whole chain, which is not for clients. It is empty, and never
