@@ -15,7 +15,7 @@ import (
 type candidate struct {
 	index  int
 	record Record
-	how    installation
+	how    OpenOptions
 	// unlisted is why this supervisor's list of members is not whole; nil where it is.
 	unlisted error
 	// knowsAll tells that the last primary answers, and has all that anybody has acknowledged.
@@ -35,12 +35,12 @@ type candidate struct {
 
 // choose finds the member to open: one that has everything that any member which counts may have acknowledged. Which
 // members count is read on the candidate itself, once it has applied all that it has received.
-func (a *attempt) choose(ctx context.Context, how installation) (*candidate, error) {
+func (a *attempt) choose(ctx context.Context, how OpenOptions) (*candidate, error) {
 	members, err := a.look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	order, err := a.order(ctx, members, how.want)
+	order, err := a.order(ctx, members, how.Member)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (a *attempt) score(ctx context.Context, members []Member, i int) (score int
 
 // examine looks whether a member may be opened. Where it may not, reason says why, in words that follow its name.
 func (a *attempt) examine(
-	ctx context.Context, members []Member, i int, how installation,
+	ctx context.Context, members []Member, i int, how OpenOptions,
 ) (c *candidate, reason string, err error) {
 	if c, reason, err = a.nominate(ctx, members, i, how); reason != "" || err != nil {
 		return nil, reason, err
@@ -130,7 +130,7 @@ func (a *attempt) examine(
 // nominate makes a candidate of a member that may be opened as far as it alone is concerned. It has it apply all that
 // it has received, and reads its record after that.
 func (a *attempt) nominate(
-	ctx context.Context, members []Member, i int, how installation,
+	ctx context.Context, members []Member, i int, how OpenOptions,
 ) (c *candidate, reason string, err error) {
 	m, s := &members[i], a.sessions[i]
 	if len(m.Wrong) > 0 {
@@ -149,7 +149,7 @@ func (a *attempt) nominate(
 		return nil, fmt.Sprintf("it does not count since %s (%s, %s)",
 			gone.Since.Format(time.RFC3339), gone.State, gone.Reason), nil
 	}
-	if c.loss = !c.record.isServer(m); c.loss && !how.acceptLoss {
+	if c.loss = !c.record.isServer(m); c.loss && !how.AcceptLoss {
 		return nil, "it is not the server that counts under its name: it joins once there is a primary", nil
 	}
 	c.unlisted = a.sup.whole(&c.record)
@@ -203,7 +203,7 @@ func (c *candidate) take(j int, name string, standing standing, has bool) (reaso
 		switch {
 		case c.knowsAll:
 			c.away = append(c.away, name)
-		case c.how.acceptLoss:
+		case c.how.AcceptLoss:
 			giveUp()
 			c.loss = true
 		case standing == replaced:
@@ -222,7 +222,7 @@ func (c *candidate) take(j int, name string, standing standing, has bool) (reaso
 // that this opening brings has been accepted.
 func (a *attempt) complete(c *candidate, members []Member) (reason string) {
 	if c.unlisted != nil {
-		if !c.how.acceptLoss {
+		if !c.how.AcceptLoss {
 			return messageOf(c.unlisted)
 		}
 		c.left, c.loss = append(c.left, a.sup.unlisted(&c.record)...), true
@@ -241,7 +241,7 @@ func (a *attempt) complete(c *candidate, members []Member) (reason string) {
 	if len(c.joining) > 0 && len(c.away) > 0 && len(members)-2 >= a.sup.majority() {
 		// The members that are away do not hear who counts now. All members but the candidate and one replica would be
 		// a majority, and could open a member that lacks the next orders. join refuses the same (wouldBeOnlyWitness).
-		if !c.how.acceptLoss {
+		if !c.how.AcceptLoss {
 			return fmt.Sprintf("nobody who counts would acknowledge its commits (start %s, or accept the loss)",
 				strings.Join(c.away, " or "))
 		}

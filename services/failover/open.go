@@ -15,6 +15,10 @@ type OpenOptions struct {
 	AcceptLoss bool
 	// silent is a member that is known not to answer: it is not waited for.
 	silent string
+	// knowsAll tells that the last primary has all that was ever acknowledged. That was found under the attempt's
+	// locks, and it has been read-only since. A first attempt to open another member moves receivers. A second attempt
+	// could not find it out any more.
+	knowsAll bool
 }
 
 // Open makes one member writable where none is: at the first start, after a restart, and after the death of the
@@ -31,11 +35,11 @@ func (sup *Supervisor) Open(ctx context.Context, o OpenOptions) (Opening, error)
 		return Opening{}, err
 	}
 	defer a.end()
-	opening, err := a.take(ctx, o)
+	opening, err := a.openUnlessOpen(ctx, o)
 	return opening, why(ctx, err)
 }
 
-func (a *attempt) take(ctx context.Context, o OpenOptions) (Opening, error) {
+func (a *attempt) openUnlessOpen(ctx context.Context, o OpenOptions) (Opening, error) {
 	members, err := a.look(ctx)
 	if err != nil {
 		return Opening{}, err
@@ -51,5 +55,5 @@ func (a *attempt) take(ctx context.Context, o OpenOptions) (Opening, error) {
 	if last := lastPrimary(members); last != "" && !lost(members, last) {
 		return Opening{}, rail.Refuse(rail.WrongState, "%s does not answer here, but every replica hears it", last)
 	}
-	return a.install(ctx, installation{want: o.Member, acceptLoss: o.AcceptLoss})
+	return a.chooseAndOpen(ctx, o)
 }

@@ -22,21 +22,8 @@ type Opening struct {
 	Loss bool `json:"loss_accepted,omitempty"`
 }
 
-// installation says what is wanted of an opening.
-type installation struct {
-	// want is the member to open; empty: one that has everything.
-	want string
-	// acceptLoss opens a member even where another that may hold acknowledged orders does not answer, or is not in the
-	// list.
-	acceptLoss bool
-	// knowsAll tells that the last primary has all that was ever acknowledged. That was found under these same locks,
-	// and it has been read-only since. A first attempt to open another member moves receivers. A second attempt could
-	// not find it out any more.
-	knowsAll bool
-}
-
-// install makes one member writable. It is for a cluster without a writable member that answers.
-func (a *attempt) install(ctx context.Context, how installation) (Opening, error) {
+// chooseAndOpen makes one member writable. It is for a cluster without a writable member that answers.
+func (a *attempt) chooseAndOpen(ctx context.Context, how OpenOptions) (Opening, error) {
 	members, err := a.look(ctx)
 	if err != nil {
 		return Opening{}, err

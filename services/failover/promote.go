@@ -69,11 +69,11 @@ func (a *attempt) promote(ctx context.Context, to int) (Opening, error) {
 	if err := a.handOver(ctx, old, heir); err != nil {
 		return Opening{}, joinReopened(err, a.reopen(ctx, old))
 	}
-	opening, err := a.install(ctx, installation{want: heir.name, knowsAll: true})
+	opening, err := a.chooseAndOpen(ctx, OpenOptions{Member: heir.name, knowsAll: true})
 	if err != nil && ctx.Err() == nil {
 		a.sup.log.Warn("the new primary cannot be opened; the old one is opened again",
 			"member", heir.name, "error", err)
-		if _, again := a.install(ctx, installation{knowsAll: true}); again != nil {
+		if _, again := a.chooseAndOpen(ctx, OpenOptions{knowsAll: true}); again != nil {
 			err = fmt.Errorf("%w; and nothing is open: %w", err, again)
 		}
 	}

@@ -98,7 +98,7 @@ func TestCandidate_Take(t *testing.T) {
 		unlisted, knowsAll, acceptLoss bool
 	}
 	is := func(standing standing, has bool, in situation) (c *candidate, reason string) {
-		c = &candidate{knowsAll: in.knowsAll, how: installation{acceptLoss: in.acceptLoss}}
+		c = &candidate{knowsAll: in.knowsAll, how: OpenOptions{AcceptLoss: in.acceptLoss}}
 		if in.unlisted {
 			c.unlisted = errBusy
 		}
