@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"interlock/internal/pause"
 )
 
 // healthTimeout is longer than every check of /readyz may take.
@@ -36,18 +38,14 @@ const readyPoll = 100 * time.Millisecond
 
 // awaitReady returns when the server is ready, or with the context's error.
 func (s *Server) awaitReady(ctx context.Context) error {
-	ticker := time.NewTicker(readyPoll)
-	defer ticker.Stop()
-	for {
-		if ok, _, err := ready(ctx, s.URL()); ok && err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
+	isReady, _ := pause.Until(ctx, readyPoll, func() (bool, error) {
+		ok, _, err := ready(ctx, s.URL())
+		return ok && err == nil, nil
+	})
+	if !isReady {
+		return ctx.Err()
 	}
+	return nil
 }
 
 type healthcheckCommand struct{}

@@ -1,4 +1,4 @@
-// Package pause waits for a time that a context can end.
+// Package pause waits for a time, or until something holds. A context can end each wait.
 package pause
 
 import (
@@ -17,4 +17,21 @@ func For(ctx context.Context, d time.Duration) (goOn bool) {
 		}
 	}
 	return ctx.Err() == nil
+}
+
+// Until calls holds at once and then every d, until it returns true or an error. held is false without an error where
+// ctx ended first. d is above 0.
+func Until(ctx context.Context, d time.Duration, holds func() (bool, error)) (held bool, err error) {
+	ticker := time.NewTicker(d)
+	defer ticker.Stop()
+	for {
+		if held, err := holds(); held || err != nil {
+			return held, err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return false, nil
+		}
+	}
 }

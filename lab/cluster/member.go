@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/internal/servers"
 )
 
@@ -118,17 +119,13 @@ func (m *member) named(ctx context.Context, what, prefix string) (map[string]str
 func await(ctx context.Context, holds func() (bool, string, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
 	defer cancel()
-	ticker := time.NewTicker(statePoll)
-	defer ticker.Stop()
-	for {
-		ok, state, err := holds()
-		if err != nil || ok {
-			return err
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %s", ctx.Err(), state)
-		}
+	var state string
+	held, err := pause.Until(ctx, statePoll, func() (ok bool, err error) {
+		ok, state, err = holds()
+		return ok, err
+	})
+	if held || err != nil {
+		return err
 	}
+	return fmt.Errorf("%w: %s", ctx.Err(), state)
 }

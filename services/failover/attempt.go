@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/services/rail"
 )
 
@@ -281,20 +282,16 @@ func (a *attempt) each(do func(int, *session) error) error {
 func await(ctx context.Context, limit time.Duration, holds func() (ok bool, state string, err error)) error {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	ticker := time.NewTicker(poll)
-	defer ticker.Stop()
-	for {
-		ok, state, err := holds()
-		if err != nil || ok {
-			return err
-		}
-		select {
-		case <-ticker.C:
-		case <-limited.Done():
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return rail.Refuse(rail.WrongState, "%s, after %v", state, limit)
-		}
+	var state string
+	held, err := pause.Until(limited, poll, func() (ok bool, err error) {
+		ok, state, err = holds()
+		return ok, err
+	})
+	switch {
+	case held || err != nil:
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
 	}
+	return rail.Refuse(rail.WrongState, "%s, after %v", state, limit)
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"interlock/internal/logonce"
 	"interlock/services/rail"
 )
 
@@ -32,13 +33,19 @@ type checks struct {
 	// one run of the checks serves all requests that come meanwhile: /readyz is public.
 	one singleflight.Group
 
+	// failures are of the checks, by their names.
+	failures map[string]*logonce.Failure
+
 	mu       sync.Mutex
 	draining bool
-	failing  map[string]bool
 }
 
 func newChecks(list []Check, durability string, version Version, log *slog.Logger) *checks {
-	return &checks{list: list, durability: durability, version: version, log: log, failing: map[string]bool{}}
+	failures := make(map[string]*logonce.Failure, len(list))
+	for _, check := range list {
+		failures[check.Name] = logonce.Warn("not ready", "ready again")
+	}
+	return &checks{list: list, durability: durability, version: version, log: log, failures: failures}
 }
 
 // drain makes the server unready for good.
@@ -102,16 +109,7 @@ func (c *checks) ask(ctx context.Context, check Check) checkResult {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	message, err := callCheck(ctx, check)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	was := c.failing[check.Name]
-	c.failing[check.Name] = err != nil
-	switch {
-	case err != nil && !was:
-		c.log.WarnContext(ctx, "not ready", "check", check.Name, "error", err)
-	case err == nil && was:
-		c.log.InfoContext(ctx, "ready again", "check", check.Name)
-	}
+	c.failures[check.Name].Note(ctx, c.log, err, "check", check.Name)
 	if err == nil {
 		return checkResult{check.Name, true, message}
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/services/mysqlcluster"
 )
 
@@ -67,14 +68,7 @@ func openCluster(ctx context.Context, o *Options) (*cluster, error) {
 }
 
 func (c *cluster) watch(ctx context.Context) {
-	for {
-		pause := time.NewTimer(lookPause)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return
-		}
+	for pause.For(ctx, lookPause) {
 		if c.answers() {
 			rest := time.NewTimer(watchInterval - lookPause)
 			select {
