@@ -37,7 +37,8 @@ func newMetrics(s *Server) *metrics {
 		func() float64 { return float64(s.service.Stats().Batches) })
 	counter("batched_requests", "Requests in the batches committed.",
 		func() float64 { return float64(s.service.Stats().Requests) })
-	counter("version_conflicts", "Batches that lost to another transaction on their run. ledger_compare_and_sets_lost has them, too.",
+	counter("version_conflicts",
+		"Batches that lost to another transaction on their run. ledger_compare_and_sets_lost has them, too.",
 		func() float64 { return float64(s.service.Stats().VersionConflicts) })
 	counter("commits_in_doubt", "Commits of batches whose outcome was unknown.",
 		func() float64 { return float64(s.service.Stats().InDoubt) })
@@ -47,7 +48,8 @@ func newMetrics(s *Server) *metrics {
 		func() float64 { return float64(s.stores.ledger.Stats().Commits) })
 	counter("ledger_commits_in_doubt", "Commits of any kind whose outcome was unknown. Alarm when it rises.",
 		func() float64 { return float64(s.stores.ledger.Stats().CommitsInDoubt) })
-	counter("ledger_compare_and_sets_lost", "Transactions of any kind that lost to another on the same run. version_conflicts has the batches alone.",
+	counter("ledger_compare_and_sets_lost",
+		"Transactions of any kind that lost to another on the same run. version_conflicts has the batches alone.",
 		func() float64 { return float64(s.stores.ledger.Stats().LostCompareAndSets) })
 	gauge("ledger_probing",
 		"1 while the cluster does not acknowledge commits, and one probe at a time looks whether it does again. Alarm "+

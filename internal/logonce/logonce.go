@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Failure is one thing that may fail many times a second. It may be used by many goroutines, and must not be copied after its
-// first use. While nothing fails, Note writes nothing that other goroutines read.
+// Failure is one thing that may fail many times a second. It may be used by many goroutines, and must not be copied
+// after its first use. While nothing fails, Note writes nothing that other goroutines read.
 type Failure struct {
 	// Begins is logged with the error when it begins to fail, as a warning or at Level; Ends when it works again.
 	Begins, Ends string
 	Level        slog.Level
-	// Calm is how long nothing must have failed until it works again. Where every other try fails, that is one failure, and not
-	// a beginning and an end for each.
+	// Calm is how long nothing must have failed until it works again. Where every other try fails, that is one failure,
+	// and not a beginning and an end for each.
 	Calm time.Duration
 
 	failing atomic.Bool
@@ -44,9 +44,13 @@ func (f *Failure) Note(ctx context.Context, log *slog.Logger, err error, args ..
 		}
 		return
 	}
-	if f.failing.Load() && (f.Calm == 0 || time.Now().UnixNano()-f.last.Load() >= int64(f.Calm)) && f.failing.CompareAndSwap(true, false) {
+	if f.failing.Load() && f.isCalm() && f.failing.CompareAndSwap(true, false) {
 		log.InfoContext(ctx, f.Ends, args...)
 	}
+}
+
+func (f *Failure) isCalm() bool {
+	return f.Calm == 0 || time.Now().UnixNano()-f.last.Load() >= int64(f.Calm)
 }
 
 // Failing tells whether it fails now.

@@ -49,8 +49,8 @@ func attacks() []*attack {
 		{"dear_events", "streams without a token that want 40 copies of every call with each change of the run that " +
 			"is sold", 12, 100, dearEvents},
 		{
-			"many_events", "200 sockets without a token, each with 25 subscriptions to the run that is sold", 200, 2_500,
-			manyEvents,
+			"many_events", "200 sockets without a token, each with 25 subscriptions to the run that is sold",
+			200, 2_500, manyEvents,
 		},
 		{"silent_sockets", "sockets that never say who they are", 260, 100, silentSockets},
 		{"busy_sockets", "sockets that ask without waiting for answers", 8, 200, busySockets},

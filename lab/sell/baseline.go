@@ -39,7 +39,8 @@ func (l *lab) measureBaseline(ctx context.Context) (*Baseline, error) {
 			if l.Short && (buyers != baselineBuyers[1] || variant.LocalMutex) {
 				continue // one of each kind
 			}
-			cell, err := l.baselineCell(ctx, seller, variant, buyers, fmt.Sprintf("B%d@2030-01-01", len(result.Cells)+1))
+			run := fmt.Sprintf("B%d@2030-01-01", len(result.Cells)+1)
+			cell, err := l.baselineCell(ctx, seller, variant, buyers, run)
 			if err != nil {
 				return nil, errors.Join(err, seller.Close())
 			}
@@ -65,7 +66,9 @@ func (l *lab) measureBaseline(ctx context.Context) (*Baseline, error) {
 func (l *lab) baselineCell(
 	ctx context.Context, seller *baseline.Seller, variant baseline.Variant, buyers int, run string,
 ) (BaselineCell, error) {
-	cell := BaselineCell{Way: "redlock", LocalMutex: variant.LocalMutex, Buyers: buyers, Seconds: baselineCell.Seconds()}
+	cell := BaselineCell{
+		Way: "redlock", LocalMutex: variant.LocalMutex, Buyers: buyers, Seconds: baselineCell.Seconds(),
+	}
 	switch {
 	case variant.ForUpdate:
 		cell.Way = "for_update"

@@ -15,8 +15,8 @@ var (
 	ErrLocked = errors.New("another transaction on it is still open")
 )
 
-// DuplicateError says that a row exists already. Nothing was written. A batch that has looked its keys up meets it where
-// an order drew a taken number, or where another batch with the key was faster.
+// DuplicateError says that a row exists already. Nothing was written. A batch that has looked its keys up meets it
+// where an order drew a taken number, or where another batch with the key was faster.
 type DuplicateError struct {
 	Cause Duplicate
 	// Err is the database's own error.

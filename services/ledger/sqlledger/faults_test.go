@@ -550,8 +550,8 @@ func TestExpire_PaymentUnderWay(t *testing.T) {
 	}
 }
 
-// TestAuditSnapshots_OneVersion sells between an audit's read of the versions and its read of the maps: what it answers is of
-// one version all the same, so that a sale in flight is never accused.
+// TestAuditSnapshots_OneVersion sells between an audit's read of the versions and its read of the maps: what it answers
+// is of one version all the same, so that a sale in flight is never accused.
 func TestAuditSnapshots_OneVersion(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
 		other := ledgertest.Open(t, o)
