@@ -76,8 +76,8 @@ func (failoverRunCommand) Run(ctx context.Context, settings *Settings, log *slog
 
 // failoverHelp is a help text that is too long for a line of the struct below.
 var failoverHelp = kong.Vars{
-	"acceptLoss": "Go on although a member that may hold answered orders does not answer, or is not in the list. They " +
-		"are lost; rebuild Redis afterwards.",
+	"acceptLoss": "Go on although a member that may hold answered orders does not answer, or is not in the list. " +
+		"They are lost; rebuild Redis afterwards.",
 }
 
 type failoverOpenCommand struct {

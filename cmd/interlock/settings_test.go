@@ -11,7 +11,8 @@ import (
 )
 
 func TestSettings_EachHasHelp(t *testing.T) {
-	parser, err := kong.New(&commands{}, kong.Vars{"version": ""}, importHelp, rebuildHelp, failoverHelp, describeSettings())
+	parser, err := kong.New(&commands{}, kong.Vars{"version": ""},
+		importHelp, rebuildHelp, failoverHelp, describeSettings())
 	require.NoError(t, err)
 	helped := 0
 	for _, flag := range settingFlags(parser.Model.Node) {

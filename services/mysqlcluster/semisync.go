@@ -125,8 +125,8 @@ func (s *SemiSync) set(name, value string) (err error) {
 	return err
 }
 
-// Complete is an error that names a state that the server did not say, or a status that is neither ON nor OFF. It is for
-// a caller that must guess nothing; a caller that takes what is missing for off or 0 does without it.
+// Complete is an error that names a state that the server did not say, or a status that is neither ON nor OFF. It is
+// for a caller that must guess nothing; a caller that takes what is missing for off or 0 does without it.
 func (s *SemiSync) Complete() error {
 	for _, state := range []struct {
 		bit  states
