@@ -57,7 +57,7 @@ func supervising(s *Settings, log *slog.Logger, do func(*failover.Supervisor) er
 
 // whoami is the user and the machine, to be recorded with an exclusion.
 func whoami() string {
-	name := "somebody"
+	name := "unknown"
 	if u, err := user.Current(); err == nil {
 		name = u.Username
 	}
@@ -136,7 +136,7 @@ func tell(out io.Writer, o failover.Opening, err error) error {
 
 type failoverExcludeCommand struct {
 	Member  string `arg:"" help:"The member to exclude, host:port."`
-	Reason  string `help:"Why, for whoever finds it excluded." default:""`
+	Reason  string `help:"Why it is excluded. The record keeps it." default:""`
 	Stopped bool   `help:"It does not answer: you vouch that it is stopped and does not come back by itself."`
 }
 

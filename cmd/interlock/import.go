@@ -58,7 +58,7 @@ func (c importCommand) Run(
 		return err
 	}
 	publisher := publish.Publisher{
-		Ledger: opened.ledger, Availability: nobodyToTell{}, Now: time.Now, ClosesBefore: settings.SaleClosesBefore,
+		Ledger: opened.ledger, Availability: noAvailability{}, Now: time.Now, ClosesBefore: settings.SaleClosesBefore,
 		Log: log,
 	}
 	if opened.cache != nil {
@@ -141,10 +141,10 @@ func progressBar(terminal *os.File) func(done, total int) {
 	}
 }
 
-// nobodyToTell stands in for Redis where no server runs on the embedded folder. The next server loads what is left from
+// noAvailability stands in for Redis where no server runs on the embedded folder. The next server loads what is left from
 // the ledger when it starts.
-type nobodyToTell struct{}
+type noAvailability struct{}
 
-func (nobodyToTell) Load(context.Context, []*rail.Availability) error { return nil }
-func (nobodyToTell) Announce(context.Context, rail.Change) error      { return nil }
-func (nobodyToTell) AnnouncePublication(context.Context) error        { return nil }
+func (noAvailability) Load(context.Context, []*rail.Availability) error { return nil }
+func (noAvailability) Announce(context.Context, rail.Change) error      { return nil }
+func (noAvailability) AnnouncePublication(context.Context) error        { return nil }

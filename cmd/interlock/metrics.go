@@ -67,7 +67,7 @@ func newMetrics(s *Server) *metrics {
 		func() float64 { return float64(s.stores.ledger.Stats().PrimaryChanges) })
 	counter("ledger_lists_on_primary", "Lists of orders that no replica of the cluster was near enough for.",
 		func() float64 { return float64(s.stores.ledger.Stats().ListsOnPrimary) })
-	counter("lock_taken", "Attempts that met somebody else's lock.",
+	counter("lock_taken", "Attempts that met another server's lock.",
 		func() float64 { return float64(s.service.Stats().LockTaken) })
 	counter("batches_without_lock",
 		"Times a worker went on without the lock, under the ledger's compare-and-set alone. Alarm when it rises.",

@@ -57,8 +57,8 @@ var settingHelp = map[string]string{
 	"document-key": "The key of the digests of document numbers, the same on all servers; at least 32 characters. " +
 		"Needed with MySQL.",
 
-	"insecure-development-tokens": "Serve off loopback without an issuer: whoever has the development secret is " +
-		"anybody.",
+	"insecure-development-tokens": "Serve off loopback without an issuer: the development secret makes a token of " +
+		"any user.",
 	"insecure-sandbox-payments": "Serve off loopback with payments that take no money: every order is paid.",
 
 	"personal-data-keys": "The keys that names and document numbers are sealed with, the same on all servers: each " +

@@ -32,8 +32,8 @@ func (c verifyCommand) Run(ctx context.Context, settings *Settings, log *slog.Lo
 		auditor.Cache = opened.cache
 	} else {
 		auditor.Idle = true
-		log.Info("no server runs on this folder, so there is no Redis to hold against the ledger, and nobody to end " +
-			"holds past their time")
+		log.Info("no server runs on this folder, so there is no Redis to compare with the ledger, and holds past " +
+			"their time do not end")
 	}
 	report, err := auditor.Verify(ctx)
 	if err = errors.Join(err, opened.Close()); err != nil {

@@ -18,7 +18,7 @@ type candidate struct {
 	how    OpenOptions
 	// unlisted is why this supervisor's list of members is not whole; nil where it is.
 	unlisted error
-	// knowsAll tells that the last primary answers, and has all that anybody has acknowledged.
+	// knowsAll tells that the last primary answers, and has all that any member has acknowledged.
 	knowsAll bool
 	// replicas are the other members that will acknowledge the barrier commit.
 	replicas []int
@@ -29,7 +29,7 @@ type candidate struct {
 	away []string
 	// left are members that do not answer, or answer as another server. They will not count any more.
 	left []string
-	// loss tells that an acknowledged order may be lost, and that somebody has accepted that.
+	// loss tells that an acknowledged order may be lost, and that a person has accepted that.
 	loss bool
 }
 
@@ -218,7 +218,7 @@ func (c *candidate) take(j int, name string, standing standing, has bool) (reaso
 	return ""
 }
 
-// complete decides once every other member has its part: whether somebody is left to acknowledge, and whether a loss
+// complete decides once every other member has its part: whether a replica is left to acknowledge, and whether a loss
 // that this opening brings has been accepted.
 func (a *attempt) complete(c *candidate, members []Member) (reason string) {
 	if c.unlisted != nil {

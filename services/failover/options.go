@@ -70,7 +70,7 @@ const (
 	// netTimeoutSeconds is the longest replica_net_timeout that is accepted. With the default a frozen primary is
 	// noticed after a minute.
 	netTimeoutSeconds = 10
-	// maxMembers is more than anybody needs; every look asks each.
+	// maxMembers bounds a look, which asks every member.
 	maxMembers = 9
 )
 
@@ -93,7 +93,7 @@ type Options struct {
 	// JumpVersions raises every run's version through a data source name. The member is about to be opened with a loss.
 	// nil: a loss cannot be accepted.
 	JumpVersions func(ctx context.Context, dsn string) error
-	// Who is recorded beside what a person had done. Empty: "somebody".
+	// Who is recorded beside what a person had done. Empty: "unknown".
 	Who string
 	// Log is told what is done and why. nil: nothing is logged.
 	Log *slog.Logger

@@ -31,7 +31,7 @@ type relation struct {
 	absence Absence
 	// openedLast tells that it is the last primary.
 	openedLast bool
-	// answers, receives and sameServer are what it says itself: that it follows somebody, be the receiver running or
+	// answers, receives and sameServer are what it says itself: that it follows a source, be the receiver running or
 	// not, and that it is the server which the record has under its name.
 	answers, receives, sameServer bool
 	// has tells that the candidate has all that it has received.

@@ -25,7 +25,7 @@ type Supervisor struct {
 	underway   map[string]bool
 }
 
-// New makes a supervisor. It connects to nobody yet.
+// New makes a supervisor. It does not connect yet.
 func New(o Options) (*Supervisor, error) {
 	members, err := endpoints(o.Members)
 	if err != nil {
@@ -38,7 +38,7 @@ func New(o Options) (*Supervisor, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Who == "" {
-		o.Who = "somebody"
+		o.Who = "unknown"
 	}
 	sup := &Supervisor{
 		options: o, log: o.Log, database: members[0].config.DBName, members: members, underway: map[string]bool{},

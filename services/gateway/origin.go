@@ -37,7 +37,7 @@ func parseOrigins(list []string) (origins, error) {
 func (o origins) allows(origin, host string) bool {
 	u, err := url.Parse(origin)
 	if err != nil || u.Host == "" {
-		// Sandboxed and local pages send "null". They may be anybody's.
+		// Sandboxed and local pages send "null". Any site can make one.
 		return false
 	}
 	return o.any || strings.EqualFold(u.Host, host) || o.named[strings.ToLower(origin)]

@@ -10,7 +10,7 @@ import (
 
 // Lease is a lock that is held. Its methods are called by one goroutine.
 type Lease interface {
-	// Extend keeps the lock for another expiry; an error means that it may be somebody else's already.
+	// Extend keeps the lock for another expiry; an error means that another holder may have it by now.
 	Extend(ctx context.Context) error
 	// Until is when the lease ends by itself.
 	Until() time.Time

@@ -16,8 +16,8 @@ const (
 	MariaDBSemiSync = "rpl_semi_sync_master_"
 )
 
-// minSemiSyncTimeout is what passes for "never falls back to asynchronous": longer than anybody leaves a primary
-// without a replica.
+// minSemiSyncTimeout is what passes for "never falls back to asynchronous": no primary is left
+// without a replica for that long.
 const minSemiSyncTimeout = 24 * time.Hour
 
 // SemiSync is what a server says of its semi-synchronous replication as a primary. All is zero on a server that has not

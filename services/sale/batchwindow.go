@@ -11,7 +11,7 @@ import (
 // commit.
 
 const (
-	// windowTick is how long a worker looks whether more buyers come. A window that nobody joins lasts one tick.
+	// windowTick is how long a worker looks whether more buyers come. A window without a new buyer lasts one tick.
 	windowTick = 2 * time.Millisecond
 	// windowMax bounds a window: it is less than a commit takes on a busy machine. The time of the last batch is
 	// another bound.

@@ -214,7 +214,7 @@ func (w *worker) allocate(d *decision, p *placing) (*rail.Order, error) {
 }
 
 // newOrder is a hold for a request, without seats and price yet. It ends with the departure at the latest: after that
-// it would only keep seats that nobody can board for.
+// its seats can no longer be boarded for.
 func (w *worker) newOrder(state *ledger.BatchState, p *placing) *rail.Order {
 	s, run := w.service, state.Run
 	payBy := state.Now.Add(s.settings.Hold)

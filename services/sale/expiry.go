@@ -61,7 +61,7 @@ type sweeper struct {
 	forgotAll time.Time
 }
 
-// elected tells whether this server is to look: it holds the lock, or nobody can say which server does.
+// elected tells whether this server is to look: it holds the lock, or too few lock nodes answer.
 func (s *sweeper) elected(ctx context.Context) bool {
 	if s.lease != nil && s.lease.Extend(ctx) == nil {
 		return true

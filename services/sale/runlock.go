@@ -27,7 +27,7 @@ type LockSettings struct {
 	// Retry is the shortest time between two tries for a lock that is taken; the longest is twice that. A worker that
 	// stays away does so for four Retry, so that every other worker asks for the lock once.
 	Retry time.Duration
-	// Idle is how long a worker keeps the lock while nobody waits, on a run that no other server is known to sell.
+	// Idle is how long a worker keeps the lock while no buyer waits, on a run that no other server is known to sell.
 	Idle time.Duration
 	// Wait is how long a worker waits for a lock that is taken. It then sells without the lock: the ledger's
 	// compare-and-set keeps sales right. Wait is longer than a lock lives, so only a lock that is extended lasts

@@ -31,7 +31,7 @@ type Stats struct {
 	VersionConflicts, InDoubt int64
 	// Overloaded counts requests turned away by a full queue.
 	Overloaded int64
-	// LockTaken counts attempts that met somebody else's lock, WithoutLock batches on the ledger's compare-and-set
+	// LockTaken counts attempts that met another server's lock, WithoutLock batches on the ledger's compare-and-set
 	// alone.
 	LockTaken, WithoutLock int64
 	// Poisoned counts requests that failed alone. ApplyFailed counts messages Redis did not take.

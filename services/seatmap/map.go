@@ -200,7 +200,7 @@ func (m *Map) seatsWord(w int) uint64 {
 }
 
 // besideWord has the seats of word w that are sold on a leg beside the ones asked for. Beyond the ends of the run
-// counts as sold: nothing that is left free there could be sold to anybody else.
+// counts as sold: no other passenger could buy a seat there.
 func (m *Map) besideWord(w, leg int) uint64 {
 	if leg < 0 || leg >= m.legs {
 		return ^uint64(0)

@@ -20,6 +20,26 @@ import (
 	"interlock/services/rail"
 )
 
+// locksLate opens a ledger with a run, and closes locking when a statement is about to lock orders of it. Once late is
+// set, that ledger takes its time for an hour later.
+func locksLate(
+	t *testing.T, o sqlledger.Options,
+) (late *atomic.Bool, l *sqlledger.Ledger, run rail.RunID, locking chan struct{}) {
+	t.Helper()
+	late, locking = new(atomic.Bool), make(chan struct{})
+	l, run = wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
+		if late.Load() {
+			anHourLater(s)
+		}
+		if strings.HasPrefix(s.Query, "SELECT id FROM orders WHERE run_id = ? AND id IN") &&
+			strings.HasSuffix(s.Query, "FOR UPDATE") {
+			close(locking) // It has decided what is due.
+		}
+		return s.Send()
+	})
+	return late, l, run, locking
+}
+
 // payUnderWay sells a seat and pays for it, on a server of its own, up to the commit, which waits until a channel is
 // closed. It returns the order, and what becomes of the payment: true where it is taken.
 func payUnderWay(
@@ -57,18 +77,7 @@ func TestPublish_PaymentUnderWay(t *testing.T) {
 	for _, flavor := range ledgertest.Flavors()[1:] { // SQLite's transactions come one after the other
 		t.Run(flavor.Name, func(t *testing.T) {
 			o := flavor.New(t)
-			clearing := make(chan struct{})
-			var late atomic.Bool
-			l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
-				if late.Load() {
-					anHourLater(s)
-				}
-				if strings.HasPrefix(s.Query, "SELECT id FROM orders WHERE run_id = ? AND id IN") &&
-					strings.HasSuffix(s.Query, "FOR UPDATE") {
-					close(clearing) // It has decided what is due, and goes to lock it.
-				}
-				return s.Send()
-			})
+			late, l, run, clearing := locksLate(t, o)
 			id, paid := payUnderWay(t, o, l, run, clearing)
 			late.Store(true)
 			changed := ledgertest.NewRun(ledgertest.NewTrain("T12"), day)

@@ -521,18 +521,7 @@ func TestExpire_PaymentUnderWay(t *testing.T) {
 	for _, flavor := range ledgertest.Flavors()[1:] {
 		t.Run(flavor.Name, func(t *testing.T) {
 			o := flavor.New(t)
-			sweeping := make(chan struct{})
-			var late atomic.Bool
-			l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
-				if late.Load() {
-					anHourLater(s)
-				}
-				if strings.HasPrefix(s.Query, "SELECT id FROM orders WHERE run_id = ? AND id IN") &&
-					strings.HasSuffix(s.Query, "FOR UPDATE") {
-					close(sweeping) // It has decided what is due, and goes to lock it.
-				}
-				return s.Send()
-			})
+			late, l, run, sweeping := locksLate(t, o)
 			id, paid := payUnderWay(t, o, l, run, sweeping)
 			late.Store(true)
 			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run},

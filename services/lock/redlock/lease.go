@@ -20,8 +20,8 @@ type lease struct {
 // extending marks the context of an Extend: to a node, extending and releasing are the same kind of question.
 type extending struct{}
 
-// Extend keeps the lock for another expiry. lock.ErrTaken: too many nodes have forgotten it, or have it for somebody
-// else. lock.ErrNoQuorum: too few answered to know.
+// Extend keeps the lock for another expiry. lock.ErrTaken: too many nodes have forgotten it, or have it for another
+// holder. lock.ErrNoQuorum: too few answered to know.
 func (l *lease) Extend(ctx context.Context) error {
 	l.attempt.extended.Store(0)
 	ok, err := l.mutex.ExtendContext(context.WithValue(ctx, extending{}, true))

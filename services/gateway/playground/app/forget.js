@@ -1,6 +1,6 @@
 import { parse, visit } from "graphql";
 
-// What the history may not keep: it outlives the visit, and anybody who sits down at the browser later can read it.
+// What the history may not keep: it outlives the visit, and the next user of the browser can read it.
 const secretName = /document|passport|token|secret|password|authorization/i;
 const personName = /^(full|first|last|given|family)?_?name$/i;
 const aboutPeople = /passenger|travel|person/i;
