@@ -38,6 +38,12 @@ func (g *Gateway) Patterns() []string {
 // AddressOf is whose streams are counted together.
 func AddressOf(r *http.Request, trusted []netip.Prefix) netip.Prefix { return addressOf(r, trusted) }
 
+// AcceptanceOf is the media type of a JSON answer, "" for none, and whether events are accepted.
+func AcceptanceOf(header http.Header) (json string, events bool) {
+	accepted := acceptanceOf(header)
+	return accepted.json, accepted.events
+}
+
 // Places are the places for large responses.
 type Places struct{ *places }
 

@@ -6,11 +6,12 @@
 // trains and decides no viewer's rights. Only the texts of a *rail.Error and of GraphQL's own errors reach a client.
 //
 // Every refusal has a GraphQL error body with extensions.code. Status codes follow GraphQL over HTTP. What was executed
-// has 200, also where it failed in part or as a whole: clients retry by extensions.code. What was not executed has 4xx
-// or 503: 400 for a document or variables that make no sense, 401 for a token that is not valid (a request without one
-// is anonymous), 403 for a foreign origin, 405, 413, 415, 421 for a Host that is not one of the server's names, 429
-// with Retry-After for more streams than one viewer or address may have, and 503 with Retry-After for too many requests
-// and for what cannot be told just now.
+// has 200, also where it failed in part or as a whole: clients retry by extensions.code. A document or variables that
+// make no sense have 400 as application/graphql-response+json, and 200 as application/json. What was refused before has
+// 4xx or 503: 400 for what cannot be read, 401 for a token that is not valid (a request without one is anonymous), 403
+// for a foreign origin, 405, 406, 413, 415, 421 for a Host that is not one of the server's names, 429 with Retry-After
+// for more streams than one viewer or address may have, and 503 with Retry-After for too many requests and for what
+// cannot be told just now.
 //
 // The transports are the package's own. Those of gqlgen echo bodies, answer 200 to a body that they cannot read, write
 // to slow readers without end, and let operations on a WebSocket past the limits. gqlgen's executor is used as
@@ -193,7 +194,6 @@ func (g *Gateway) newExecutor() *handler.Server {
 	server.Use(&responseLimits{limit: int64(g.options.ResponseLimit), places: g.places, presenter: g.presenter})
 	server.Use(&operations{timeout: g.options.OperationTimeout, metrics: g.metrics})
 	server.AddTransport(websocketTransport{g})
-	server.AddTransport(sseTransport{g})
 	server.AddTransport(httpTransport{g})
 	return server
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // serveGraphQL hands a request to GraphQL when it has passed all checks, the cheapest first: where it comes from, how
-// it is sent, whether the server has room for it, and whose it is. gqlgen then chooses the transport that supports it.
+// it is sent and to be answered, whether the server has room for it, and whose it is.
 func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if !g.admit(w, r) {
@@ -21,8 +21,7 @@ func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		g.refuseUnread(w, r, err)
 		return
 	}
-	isStream := isWebSocket(r) || wantsSSE(r)
-	if err := g.checkRoom(isStream); err != nil {
+	if err := g.checkRoom(isWebSocket(r)); err != nil {
 		g.refuse(w, r, http.StatusServiceUnavailable, err)
 		return
 	}
@@ -37,14 +36,6 @@ func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	if !isWebSocket(r) {
 		// A server may ignore an upgrade to another protocol (RFC 9110, 7.8). gqlgen takes any for a WebSocket's.
 		r.Header.Del("Upgrade")
-	}
-	if !isStream {
-		// A stream counts its operations one by one.
-		if !g.inFlight.start() {
-			g.refuse(w, r, http.StatusServiceUnavailable, tooManyRequests)
-			return
-		}
-		defer g.inFlight.end()
 	}
 	g.graphql.ServeHTTP(w, r)
 }
@@ -64,16 +55,18 @@ func checkForm(header http.Header, r *http.Request) error {
 		header.Set("Accept-Post", "application/json")
 		return badRequest(http.StatusUnsupportedMediaType,
 			"a POST has a body of Content-Type application/json, in UTF-8 and not compressed")
+	case !isWebSocket(r) && acceptanceOf(r.Header) == acceptance{}:
+		return badRequest(http.StatusNotAcceptable, "Accept takes none of what there is: %s, %s and %s",
+			mediaGraphQL, mediaJSON, mediaEvents)
 	}
 	return nil
 }
 
 // checkRoom says why the server cannot take one more request just now; nil where it can. It comes before the token is
 // checked and the body is read, so that refusals cost little where there are too many requests.
-func (g *Gateway) checkRoom(isStream bool) error {
+func (g *Gateway) checkRoom(isWebSocket bool) error {
 	switch {
-	case isStream && g.options.Starting():
-		// A stream that ends with an error would look like one that is over.
+	case isWebSocket && g.options.Starting():
 		return starting
 	case g.limiter.overloaded():
 		return tooManyRequests
@@ -123,24 +116,6 @@ func isWebSocket(r *http.Request) bool {
 	return r.Method == http.MethodGet && hasToken(r.Header.Values("Upgrade"), "websocket")
 }
 
-// wantsSSE tells whether the client wants server-sent events.
-func wantsSSE(r *http.Request) bool {
-	return accepts(r, "text/event-stream")
-}
-
-// accepts tells whether Accept names a media type. Wildcards do not count.
-func accepts(r *http.Request, mediaType string) bool {
-	for _, field := range r.Header.Values("Accept") {
-		for part := range strings.SplitSeq(field, ",") {
-			name, _, _ := strings.Cut(part, ";")
-			if strings.EqualFold(strings.TrimSpace(name), mediaType) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 func hasToken(fields []string, token string) bool {
 	for _, field := range fields {
 		for part := range strings.SplitSeq(field, ",") {
@@ -178,8 +153,7 @@ func (g *Gateway) refuseUnread(w http.ResponseWriter, r *http.Request, err error
 		return
 	}
 	if errors.Is(err, errPersistedQuery) {
-		// Clients that send hashes expect a 200 (Apollo's automatic persisted queries).
-		g.refuse(w, r, http.StatusOK, err)
+		g.refuse(w, r, statusOfUnexecuted(r), err)
 		return
 	}
 	g.refuse(w, r, http.StatusInternalServerError, err)

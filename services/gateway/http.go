@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
+	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -9,36 +11,70 @@ import (
 	"interlock/services/rail"
 )
 
-// httpTransport is one request and one response.
+// httpTransport answers a POST or a GET. It reads the operation first, since how an operation is answered depends on
+// what it is: a subscription in a stream of events, where the client accepts that; a query or a mutation in JSON, and
+// in events only where the client accepts no JSON.
 type httpTransport struct{ g *Gateway }
 
 var _ graphql.Transport = httpTransport{}
 
-// Supports implements graphql.Transport. It comes last, and takes what the transports of streams do not.
+// Supports implements graphql.Transport. It comes last, and takes what is no WebSocket.
 func (t httpTransport) Supports(*http.Request) bool { return true }
 
 // Do implements graphql.Transport.
 func (t httpTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	if !t.g.inFlight.start() {
+		t.g.refuse(w, r, http.StatusServiceUnavailable, tooManyRequests)
+		return
+	}
+	leave := sync.OnceFunc(t.g.inFlight.end)
+	defer leave()
 	ctx := r.Context()
 	operation, errs, err := t.g.readRequest(ctx, w, r, exec)
 	if err != nil {
 		t.g.refuseUnread(w, r, err)
 		return
 	}
+	accepted, ctx := acceptanceOf(r.Header), graphql.WithOperationContext(ctx, operation)
 	if len(errs) > 0 {
-		writeResponse(w, r, http.StatusBadRequest, writeTimeout,
-			exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs[:min(len(errs), maxErrors)]))
-		return
-	}
-	if operation.Operation.Operation == ast.Subscription {
-		t.g.refuse(w, r, http.StatusBadRequest,
-			rail.Refuse(rail.BadUserInput, "a subscription needs a WebSocket, or Accept: text/event-stream"))
+		t.answerUnexecuted(ctx, w, r, exec.DispatchError(ctx, errs[:min(len(errs), maxErrors)]))
 		return
 	}
 	if t.g.refuseMutationByGET(w, r, operation) {
 		return
 	}
-	responses, ctx := exec.DispatchOperation(ctx, operation)
+	switch isSubscription := operation.Operation.Operation == ast.Subscription; {
+	case isSubscription && !accepted.events:
+		t.g.refuse(w, r, http.StatusBadRequest,
+			rail.Refuse(rail.BadUserInput, "a subscription needs a WebSocket, or Accept: text/event-stream"))
+	case isSubscription:
+		// It takes a place among the streams instead.
+		leave()
+		sse(t).subscribe(ctx, w, r, exec)
+	case accepted.json == "":
+		sse(t).once(ctx, w, exec)
+	default:
+		t.once(ctx, w, r, exec)
+	}
+}
+
+// answerUnexecuted answers with what GraphQL has against an operation. What kind of operation it is may be unknown, so
+// it is JSON wherever JSON is accepted.
+func (t httpTransport) answerUnexecuted(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, response *graphql.Response,
+) {
+	if acceptanceOf(r.Header).json == "" {
+		sse(t).unexecuted(ctx, w, response)
+		return
+	}
+	writeResponse(w, r, statusOfUnexecuted(r), writeTimeout, response)
+}
+
+// once executes a query or a mutation, and answers in JSON.
+func (t httpTransport) once(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor,
+) {
+	responses, ctx := exec.DispatchOperation(ctx, graphql.GetOperationContext(ctx))
 	response := responses(ctx)
 	if response == nil {
 		// Its time was over before anything was executed.

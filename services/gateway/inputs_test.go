@@ -29,9 +29,11 @@ func (a *ways) ask(t *testing.T, way, query, variables string) (data, code, mess
 	var r *reply
 	switch way {
 	case "POST":
-		r = a.w.do(t, "POST", "/graphql", request, "Content-Type", "application/json")
+		r = a.w.do(t, "POST", "/graphql", request, "Content-Type", "application/json",
+			"Accept", "application/graphql-response+json")
 	case "GET":
-		r = a.w.do(t, "GET", "/graphql?query="+url.QueryEscape(query)+"&variables="+url.QueryEscape(variables), "")
+		r = a.w.do(t, "GET", "/graphql?query="+url.QueryEscape(query)+"&variables="+url.QueryEscape(variables), "",
+			"Accept", "application/graphql-response+json")
 	default:
 		a.last++
 		id := fmt.Sprint(a.last)
@@ -340,7 +342,8 @@ func TestInputs_RequestsAsTheyAreWritten(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := w.do(t, "POST", "/graphql", c.request, "Content-Type", "application/json")
+			r := w.do(t, "POST", "/graphql", c.request, "Content-Type", "application/json",
+				"Accept", "application/graphql-response+json")
 			require.Equal(t, 400, r.status, r.raw)
 			require.Contains(t, r.Errors[0].Message, c.says)
 			require.Contains(t, []string{"BAD_USER_INPUT", "GRAPHQL_PARSE_FAILED"}, r.code())

@@ -127,7 +127,7 @@ func TestMetrics(t *testing.T) {
 	w.post(t, `{...{hello}}`)
 	w.post(t, `{__typename}`)
 	w.post(t, `mutation{sell(count:1)}`)
-	w.post(t, `{nothing}`)
+	w.post(t, `{nothing}`, "Accept", "application/graphql-response+json")
 	w.post(t, `{fails(how:"plain")}`)
 	w.do(t, "GET", "/made/up/by/somebody", "")
 	w.do(t, "BREW", "/graphql", "")

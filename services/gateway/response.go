@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 const (
 	mediaGraphQL = "application/graphql-response+json"
 	mediaJSON    = "application/json"
+	mediaEvents  = "text/event-stream"
 )
 
 // refuse answers a request that was not executed. It takes any error: one that is not of ours is presented as INTERNAL.
@@ -27,6 +29,17 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, status int, err
 	writeResponse(w, r, status, bodyTimeout+writeTimeout, &graphql.Response{Errors: gqlerror.List{presented}})
 }
 
+// statusOfUnexecuted is the status of a response to an operation that was read and not executed: its document, the name
+// of the operation or a variable makes no sense. It has no data, and so it is 400 as application/graphql-response+json.
+// As application/json it is 200: clients of that time take any other status for a proxy's, and do not read the errors
+// (GraphQL over HTTP, Status Codes).
+func statusOfUnexecuted(r *http.Request) int {
+	if acceptanceOf(r.Header).json == mediaJSON {
+		return http.StatusOK
+	}
+	return http.StatusBadRequest
+}
+
 // writeResponse writes a whole response within a time. The response to an operation that was executed has data, if only
 // null; a refusal has none.
 func writeResponse(
@@ -37,10 +50,8 @@ func writeResponse(
 		// Only an extension of our own could fail to encode.
 		panic(err)
 	}
-	contentType := mediaJSON
-	if accepts(r, mediaGraphQL) {
-		contentType = mediaGraphQL
-	}
+	// A refusal is JSON also for those who accept no JSON.
+	contentType := cmp.Or(acceptanceOf(r.Header).json, mediaJSON)
 	header := w.Header()
 	header.Set("Content-Type", contentType+"; charset=utf-8")
 	header.Add("Vary", "Accept")

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -15,23 +16,24 @@ import (
 	"interlock/services/rail"
 )
 
-// sseTransport is server-sent events, by the GraphQL over SSE protocol ("distinct connections mode"): one operation per
+// sse answers in server-sent events, by the GraphQL over SSE protocol ("distinct connections mode"): one operation per
 // request, an event "next" for each response, and an event "complete" at the end. A stream that the server breaks off,
-// or that it cannot begin just now, has no "complete", so that its client comes back.
-type sseTransport struct{ g *Gateway }
-
-var _ graphql.Transport = sseTransport{}
+// or that it cannot begin just now, has no "complete", so that its client comes back. Until the events begin, a refusal
+// is an HTTP response; from then on, everything that is told is an event.
+type sse struct{ g *Gateway }
 
 // errTokenOver ends a subscription together with its token.
 var errTokenOver = errors.New("the token has expired")
 
-// Supports implements graphql.Transport.
-func (t sseTransport) Supports(r *http.Request) bool { return wantsSSE(r) }
-
-// Do implements graphql.Transport. Until the stream is open, a refusal is an HTTP response; from then on, everything
-// that is told is an event.
-func (t sseTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	ctx, cancel := context.WithCancel(r.Context())
+// subscribe serves a subscription, which takes a place among the streams. It has no "complete" where the server ends
+// the stream, so that the client comes back.
+func (t sse) subscribe(ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	if t.g.options.Starting() {
+		// A stream that ends with an error would look like one that is over.
+		t.g.refuse(w, r, http.StatusServiceUnavailable, starting)
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream := &sseStream{cancel: cancel}
 	viewer, address := rail.ViewerFrom(ctx), addressOf(r, t.g.options.TrustedProxies)
@@ -42,71 +44,45 @@ func (t sseTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gr
 	}
 	defer entry.leave()
 	ctx = rail.WithClient(ctx, rail.Client{Address: address, Stream: entry.id})
-
-	operation, errs, err := t.g.readRequest(ctx, w, r, exec)
-	if err != nil {
-		t.g.refuseUnread(w, r, err)
-		return
-	}
-	ctx = graphql.WithOperationContext(ctx, operation)
-	if len(errs) > 0 {
-		out := openEvents(ctx, w, cancel)
-		defer out.stop()
-		out.next(exec.DispatchError(ctx, errs[:min(len(errs), maxErrors)]))
-		out.complete()
-		return
-	}
-	if t.g.refuseMutationByGET(w, r, operation) {
-		return
-	}
-	if operation.Operation.Operation == ast.Subscription {
-		t.subscribe(ctx, w, r, exec, stream)
-	} else {
-		t.once(ctx, w, r, exec, stream)
-	}
-}
-
-// subscribe serves a subscription. It has no "complete" where the server ends the stream, so that the client comes
-// back.
-func (t sseTransport) subscribe(
-	ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, stream *sseStream,
-) {
-	if !stream.subscribe() {
-		t.g.refuse(w, r, http.StatusServiceUnavailable, goingAway)
-		return
-	}
-	if viewer := rail.ViewerFrom(ctx); viewer != nil && !viewer.Expires.IsZero() {
+	if viewer != nil && !viewer.Expires.IsZero() {
 		// A stream does not stay open longer than the token that opened it.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadlineCause(ctx, viewer.Expires, errTokenOver)
 		defer cancel()
 	}
-	out := openEvents(ctx, w, stream.cancel)
+	out := openEvents(ctx, w, cancel)
 	defer out.stop()
-	if t.execute(ctx, out, exec) && !stream.isLeaving() {
+	if t.execute(ctx, out, exec) && !stream.leaving.Load() {
 		out.complete()
 	}
 }
 
-// once serves a query or a mutation. A token that ends meanwhile does not end it.
-func (t sseTransport) once(
-	ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, stream *sseStream,
-) {
-	if !t.g.inFlight.start() {
-		t.g.refuse(w, r, http.StatusServiceUnavailable, tooManyRequests)
-		return
-	}
-	defer t.g.inFlight.end()
-	out := openEvents(ctx, w, stream.cancel)
+// once serves a query or a mutation. A token that ends meanwhile does not end it, and neither does a server that goes
+// away: it is no stream, but one answer in another form.
+func (t sse) once(ctx context.Context, w http.ResponseWriter, exec graphql.GraphExecutor) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out := openEvents(ctx, w, cancel)
 	defer out.stop()
 	if t.execute(ctx, out, exec) {
 		out.complete()
 	}
 }
 
+// unexecuted tells what GraphQL has against an operation. It is an event, since a browser's EventSource shows its page
+// nothing of any other answer.
+func (t sse) unexecuted(ctx context.Context, w http.ResponseWriter, response *graphql.Response) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out := openEvents(ctx, w, cancel)
+	defer out.stop()
+	out.next(response)
+	out.complete()
+}
+
 // execute writes the responses of the operation in ctx. It returns true where the last of them is the end, and false
 // where the client is to come back: the operation could not be executed just now, panicked, or was broken off.
-func (t sseTransport) execute(ctx context.Context, out *sseWriter, exec graphql.GraphExecutor) (ended bool) {
+func (t sse) execute(ctx context.Context, out *sseWriter, exec graphql.GraphExecutor) (ended bool) {
 	operation := graphql.GetOperationContext(ctx)
 	isSubscription := operation.Operation.Operation == ast.Subscription
 	defer func() {
@@ -153,7 +129,8 @@ type sseWriter struct {
 // openEvents begins the response. cancel ends the stream when its reader does not read. Call stop.
 func openEvents(ctx context.Context, w http.ResponseWriter, cancel context.CancelFunc) *sseWriter {
 	header := w.Header()
-	header.Set("Content-Type", "text/event-stream; charset=utf-8")
+	header.Set("Content-Type", mediaEvents+"; charset=utf-8")
+	header.Add("Vary", "Accept")
 	header.Set("X-Accel-Buffering", "no") // Otherwise nginx collects events.
 	w.WriteHeader(http.StatusOK)
 	out := &sseWriter{w: w, controller: http.NewResponseController(w), cancel: cancel}
@@ -229,35 +206,14 @@ func (e *sseWriter) keepAlive(ctx context.Context) (stop func()) {
 // sseStream is an event stream, for what ends it.
 type sseStream struct {
 	cancel context.CancelFunc
-
-	mu sync.Mutex
-	// subscribed is true once the request is read, and is a subscription.
-	subscribed, leaving bool
-}
-
-// subscribe notes that the stream is a subscription. It returns false where the server is going away, and it must not
-// begin.
-func (s *sseStream) subscribe() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.subscribed = true
-	return !s.leaving
-}
-
-func (s *sseStream) isLeaving() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.leaving
+	// leaving is true once the server ends the stream.
+	leaving atomic.Bool
 }
 
 // goAway implements stream.
 func (s *sseStream) goAway() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.leaving = true
-	if s.subscribed {
-		s.cancel()
-	}
+	s.leaving.Store(true)
+	s.cancel()
 }
 
 // cut implements stream.
