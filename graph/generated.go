@@ -1611,7 +1611,10 @@ type Query {
   viewer: Viewer
   "Stations by name, code, pinyin or its initials; all of them where nothing is given."
   stations(
-    "The beginning of a name, a code, pinyin (` + "`" + `beijingnan` + "`" + `) or initials (` + "`" + `bjn` + "`" + `)."
+    """
+    The beginning of a name, a code, pinyin (` + "`" + `beijingnan` + "`" + `) or initials (` + "`" + `bjn` + "`" + `). Accents may be left out or spelled out:
+    ` + "`" + `lodz` + "`" + ` finds Łódź, ` + "`" + `zurich` + "`" + ` and ` + "`" + `zuerich` + "`" + ` find Zürich.
+    """
     matching: String
     "How many, 1 to 100."
     first: Int = 20

@@ -89,6 +89,67 @@ func TestStations_Matching(t *testing.T) {
 	}
 }
 
+// European names are found as they are typed on any keyboard. What is written as it was typed goes first, then what
+// differs in its accents, then what has two letters for one.
+func TestStations_AccentsAndTransliterations(t *testing.T) {
+	var all []*rail.Station
+	for code, name := range map[rail.StationCode]string{
+		"PL2": "Łódź Fabryczna", "PL1": "Lodève", "ZRH": "Zürich HB", "ZRB": "Zuerichberg", "AAR": "Aarhus H",
+		"ARS": "Århus Havn", "TRO": "Tromsø", "STR": "Lange Straße", "STS": "Strassen", "IST": "Kadıköy İskele",
+		"DAN": "Đà Nẵng", "DAK": "Đakovo", "KBH": "København H", "AER": "Ærøskøbing", "THO": "Þórshöfn", "GOE": "Goethe",
+		"GOT": "Göthe", "GOP": "Gothenburg", "MOE": "Moers", "AMO": "Mörs", "DK1": "Båd", "DK2": "Bad", "SEO": "서울",
+		"NAR": "Nārāyanpur", "GAN": "Gəncə", "LU": "吕梁", "NIN": "宁",
+	} {
+		all = append(all, &rail.Station{Code: code, Name: name, TimeZone: "Europe/Berlin"})
+	}
+	timetable, _ := loaded(t, all)
+	for _, c := range []struct{ typed, want, why string }{
+		{"Lodz", "PL2", "a stroke that is no accent"},
+		{"łódź", "PL2", "with it"},
+		{"ŁÓDŹ", "PL2", "in capitals"},
+		{"lod", "PL1 PL2", "the beginning of both: as written first"},
+		{"zurich", "ZRH", "without the dots"},
+		{"zuerich", "ZRB ZRH", "transliterated: what is written so goes first"},
+		{"Zürich", "ZRH ZRB", "with the dots, where one name is transliterated"},
+		{"zuerich h", "ZRH", "the beginning of it"},
+		{"erich", "ZRB ZRH", "inside both"},
+		{"Aarhus", "AAR ARS", "both spellings of it"},
+		{"Århus", "ARS AAR", "the other one first"},
+		{"arhus", "ARS AAR", "without the ring; the other has it inside"},
+		{"tromso", "TRO", "Norwegian"},
+		{"TROMSØ", "TRO", "as it is written"},
+		{"tromsoe", "TRO", "transliterated"},
+		{"strasse", "STS STR", "sharp s: as written first, inside a name last"},
+		{"straße", "STS STR", "a name with ss begins with it; another has it inside"},
+		{"STRAẞE", "STS STR", "the capital"},
+		{"kadikoy iskele", "IST", "dotless i, and dotted I"},
+		{"KADIKÖY İSKELE", "IST", "capitals"},
+		{"da nang", "DAN", "Vietnamese, with two accents on a letter"},
+		{"đà nẵng", "DAN", "as it is written"},
+		{"dakovo", "DAK", "Croatian"},
+		{"djakovo", "DAK", "transliterated"},
+		{"kobenhavn", "KBH", "Danish"},
+		{"koebenhavn", "KBH", "transliterated"},
+		{"aeroskobing", "AER", "two of them"},
+		{"aeroeskoebing", "AER", "both transliterated"},
+		{"thorshofn", "THO", "Icelandic"},
+		{"goethe", "GOE GOT", "the very name before the one that is only spelled like it"},
+		{"göthe", "GOT GOE GOP", "and the other way round; what only begins with it goes last"},
+		{"moers", "MOE AMO", "whatever their codes are"},
+		{"bad", "DK2 DK1", "the very name before another accent"},
+		{"båd", "DK1 DK2", "and the other way round"},
+		{"baad", "DK1", "transliterated"},
+		{"서울", "SEO", "Korean"},
+		{"서우", "SEO", "a syllable that is not finished"},
+		{"narayanpur", "NAR", "long vowels"},
+		{"gence", "GAN", "Azerbaijani"},
+		{"吕", "LU", "Chinese"},
+	} {
+		matches, _ := timetable.Stations(c.typed, nil, 100)
+		require.Equal(t, c.want, codes(matches), "%q: %s", c.typed, c.why)
+	}
+}
+
 func TestStations_Pages(t *testing.T) {
 	timetable := stationTimetable(t)
 	for _, typed := range []string{"", "bj", "beijing", "xian"} {
