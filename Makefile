@@ -9,8 +9,9 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PLAYGROUND := services/gateway/playground
+CLIENTS := lab/clients
 
-.PHONY: build playground demo check test test-all lint generate fmt clean
+.PHONY: build playground clients clients-all demo check test test-all lint generate fmt clean
 
 ## build: bin/interlock, with the playground where Node is present
 build: playground
@@ -46,7 +47,7 @@ fmt:
 
 ## clean: removes what was built, not what was installed
 clean:
-	rm -rf bin $(PLAYGROUND)/node_modules
+	rm -rf bin $(PLAYGROUND)/node_modules $(CLIENTS)/*/node_modules
 	git clean -fdXq -- $(PLAYGROUND)/dist
 
 # Node is needed in the version that package.json names; without it the server says how to get the playground.
@@ -67,7 +68,16 @@ $(PLAYGROUND)/dist/index.html: $(PLAYGROUND)/node_modules/.package-lock.json $(s
 		$(addprefix $(PLAYGROUND)/,index.html package.json vite.config.js)
 	cd $(PLAYGROUND) && npm run build
 
+## clients: the packages of the programs in lab/clients that `make test` runs; clients-all: those of `make test-all` too
+ifeq ($(firstword $(NODE_FITS)),yes)
+clients: $(CLIENTS)/usual/node_modules/.package-lock.json
+clients-all: clients $(CLIENTS)/more/node_modules/.package-lock.json
+else
+clients clients-all:
+	@echo 'Node is missing or too old (see engines in $(PLAYGROUND)/package.json): the clients are not tested.'
+endif
+
 # npm itself leaves this file, newer than the one it was made from.
-$(PLAYGROUND)/node_modules/.package-lock.json: $(PLAYGROUND)/package-lock.json
-	cd $(PLAYGROUND) && npm ci --no-audit --no-fund
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
 	touch $@

@@ -3,10 +3,10 @@
 # run tells everything that is wrong.
 #
 #   test.sh check   format, lint, vet, and the tests that need no servers
-#   test.sh         installs the servers that the tests need, and tests every promise: the playground, generated
-#                   code, some fuzzing, a short sale and short faults on real clusters, and all tests on MySQL, SQLite
-#                   and Redis
-#   test.sh all     the same on MariaDB as well, with longer fuzzing and all tests of the lab
+#   test.sh         installs the servers that the tests need, and tests every promise: the playground, the usual
+#                   clients, generated code, some fuzzing, a short sale and short faults on real clusters, and all tests
+#                   on MySQL, SQLite and Redis
+#   test.sh all     the same on MariaDB as well, with more clients, longer fuzzing and all tests of the lab
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -55,6 +55,11 @@ step() { # NAME COMMAND...
 build_playground() {
   make --no-print-directory playground || return 1
   if there node; then npm --prefix services/gateway/playground test; fi
+}
+
+# The programs themselves are run by the tests of lab/clients.
+install_clients() {
+  if [[ "$mode" == all ]]; then make --no-print-directory clients-all; else make --no-print-directory clients; fi
 }
 
 check_formatted() {
@@ -132,6 +137,7 @@ if [[ "$mode" == check ]]; then
 else
   missing="$(scripts/install-test-servers.sh "${wanted[@]}")"
   step 'playground' build_playground
+  step 'clients' install_clients
   step 'formatted' check_formatted
   step 'generated' check_generated
   step 'vet' go vet ./...
