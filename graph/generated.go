@@ -1583,7 +1583,8 @@ letters and digits of full width are the same as those of ASCII. A refusal names
 place, such as "character 3 is U+202E".
 
 A value that is not of its type is BAD_USER_INPUT, in a document as in a variable, and nothing is executed. Each scalar
-of this schema's own is written as a string.
+of this schema's own is written as a string. A null for an argument or an input field that may be null is as if it were
+not given: where there is a default, null means the default.
 """
 schema {
   query: Query
@@ -2304,7 +2305,7 @@ input PublishTrainInput {
   "When the sale opens; at once where not given."
   saleOpens: SaleOpensInput
   "Tells what would happen, and does nothing."
-  validateOnly: Boolean! = false
+  validateOnly: Boolean = false
 }
 
 """
@@ -2323,9 +2324,9 @@ input CallInput {
   "Kilometres from the origin; needed where fares are per kilometre."
   distanceKm: Float
   "Whether passengers may get on."
-  boarding: Boolean! = true
+  boarding: Boolean = true
   "Whether passengers may get off."
-  alighting: Boolean! = true
+  alighting: Boolean = true
 }
 
 "One car."
@@ -2353,7 +2354,7 @@ input RowLayoutInput {
   "The seats of one row, at most 16 characters with a space for the aisle: \"ABC DF\"."
   letters: String!
   "The first row's number."
-  first: Int! = 1
+  first: Int = 1
   "The last row's number, at most 999. A coach has at most 1,024 seats."
   last: Int!
   "Labels that do not exist, at most 1,024."
@@ -2365,7 +2366,7 @@ input BerthLayoutInput {
   "The berths of one bay, from the ones LOWER_BERTH, MIDDLE_BERTH and UPPER_BERTH."
   tiers: [SeatPosition!]!
   "The first bay's number."
-  first: Int! = 1
+  first: Int = 1
   "The last bay's number, at most 999."
   last: Int!
 }
@@ -2461,7 +2462,7 @@ input WithdrawRunInput {
   "Why, for passengers and the record: 1 to 256 printable characters."
   reason: String!
   "Cancels holds and paid orders; without it a run with orders is refused."
-  cancelOrders: Boolean! = false
+  cancelOrders: Boolean = false
 }
 
 "Which runs: what is given must all hold."
@@ -9644,7 +9645,7 @@ func (ec *executionContext) unmarshalInputBerthLayoutInput(ctx context.Context, 
 			it.Tiers = data
 		case "first":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("first"))
-			data, err := ec.unmarshalNInt2int(ctx, v)
+			data, err := ec.unmarshalOInt2int(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -9728,14 +9729,14 @@ func (ec *executionContext) unmarshalInputCallInput(ctx context.Context, obj any
 			it.DistanceKm = data
 		case "boarding":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("boarding"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			data, err := ec.unmarshalOBoolean2bool(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Boarding = data
 		case "alighting":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("alighting"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			data, err := ec.unmarshalOBoolean2bool(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -10614,7 +10615,7 @@ func (ec *executionContext) unmarshalInputPublishTrainInput(ctx context.Context,
 			it.SaleOpens = data
 		case "validateOnly":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("validateOnly"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			data, err := ec.unmarshalOBoolean2bool(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -10716,7 +10717,7 @@ func (ec *executionContext) unmarshalInputRowLayoutInput(ctx context.Context, ob
 			it.Letters = data
 		case "first":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("first"))
-			data, err := ec.unmarshalNInt2int(ctx, v)
+			data, err := ec.unmarshalOInt2int(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -11112,7 +11113,7 @@ func (ec *executionContext) unmarshalInputWithdrawRunInput(ctx context.Context, 
 			it.Reason = data
 		case "cancelOrders":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("cancelOrders"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			data, err := ec.unmarshalOBoolean2bool(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -14580,6 +14581,18 @@ func (ec *executionContext) marshalOID2ᚖstring(ctx context.Context, sel ast.Se
 	_ = sel
 	_ = ctx
 	res := graphql.MarshalID(*v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOInt2int(ctx context.Context, v any) (int, error) {
+	res, err := graphql.UnmarshalInt(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOInt2int(ctx context.Context, sel ast.SelectionSet, v int) graphql.Marshaler {
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalInt(v)
 	return res
 }
 

@@ -26,7 +26,7 @@ type BerthLayoutInput struct {
 	// The berths of one bay, from the ones LOWER_BERTH, MIDDLE_BERTH and UPPER_BERTH.
 	Tiers []rail.SeatPosition `json:"tiers"`
 	// The first bay's number.
-	First int `json:"first"`
+	First int `json:"first,omitempty"`
 	// The last bay's number, at most 999.
 	Last int `json:"last"`
 }
@@ -61,9 +61,9 @@ type CallInput struct {
 	// Kilometres from the origin; needed where fares are per kilometre.
 	DistanceKm *float64 `json:"distanceKm,omitempty"`
 	// Whether passengers may get on.
-	Boarding bool `json:"boarding"`
+	Boarding bool `json:"boarding,omitempty"`
 	// Whether passengers may get off.
-	Alighting bool `json:"alighting"`
+	Alighting bool `json:"alighting,omitempty"`
 }
 
 // Whose hold to give back.
@@ -374,7 +374,7 @@ type PublishTrainInput struct {
 	// When the sale opens; at once where not given.
 	SaleOpens *SaleOpensInput `json:"saleOpens,omitempty"`
 	// Tells what would happen, and does nothing.
-	ValidateOnly bool `json:"validateOnly"`
+	ValidateOnly bool `json:"validateOnly,omitempty"`
 }
 
 // What became of publishTrain.
@@ -430,7 +430,7 @@ type RowLayoutInput struct {
 	// The seats of one row, at most 16 characters with a space for the aisle: "ABC DF".
 	Letters string `json:"letters"`
 	// The first row's number.
-	First int `json:"first"`
+	First int `json:"first,omitempty"`
 	// The last row's number, at most 999. A coach has at most 1,024 seats.
 	Last int `json:"last"`
 	// Labels that do not exist, at most 1,024.
@@ -683,7 +683,7 @@ type WithdrawRunInput struct {
 	// Why, for passengers and the record: 1 to 256 printable characters.
 	Reason string `json:"reason"`
 	// Cancels holds and paid orders; without it a run with orders is refused.
-	CancelOrders bool `json:"cancelOrders"`
+	CancelOrders bool `json:"cancelOrders,omitempty"`
 }
 
 // What became of withdrawRun.

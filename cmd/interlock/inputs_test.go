@@ -74,8 +74,8 @@ func TestServer_InputsAsTheSchemaHasThem(t *testing.T) {
 		"a row beyond Int": {r.admin, publish(withRows(map[string]any{"rows": map[string]any{
 			"letters": "A B", "last": 2147483648,
 		}}))},
-		"a null where a default is": {r.admin, publish(withRows(map[string]any{"rows": map[string]any{
-			"letters": "A B", "first": nil, "last": 23,
+		"a null where none may be": {r.admin, publish(withRows(map[string]any{"rows": map[string]any{
+			"letters": nil, "last": 23,
 		}}))},
 		"two openings": {r.admin, publish(map[string]any{
 			"number": "T18", "saleOpens": map[string]any{"at": "2026-01-01T00:00:00Z", "daysBefore": 5},

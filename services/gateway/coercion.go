@@ -112,7 +112,7 @@ func (c *coercion) list(t *ast.Type, given any) (any, *gqlerror.Error) {
 
 // object coerces to an input object (GraphQL, 3.10): it has no other fields than those of its type, one field exactly
 // where the type is @oneOf, and every field that must be given. A field that is left out and has a default is not in
-// the result: gqlgen fills it in.
+// the result: gqlgen fills it in. A null for a field that has a default is as if the field were left out, see nulls.
 func (c *coercion) object(definition *ast.Definition, given any) (any, *gqlerror.Error) {
 	members, ok := given.(map[string]any)
 	if !ok {
@@ -127,13 +127,16 @@ func (c *coercion) object(definition *ast.Definition, given any) (any, *gqlerror
 	out := make(map[string]any, len(members))
 	for _, field := range definition.Fields {
 		c.enter(field.Name, 0)
-		if member, ok := members[field.Name]; ok {
+		member, given := members[field.Name]
+		switch hasDefault := field.DefaultValue != nil; {
+		case given && member == nil && hasDefault && !field.Type.NonNull:
+		case given:
 			value, err := c.value(field.Type, member)
 			if err != nil {
 				return nil, err
 			}
 			out[field.Name] = value
-		} else if field.Type.NonNull && field.DefaultValue == nil {
+		case field.Type.NonNull && !hasDefault:
 			return nil, c.refuse("must be given")
 		}
 		c.leave()

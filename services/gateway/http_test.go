@@ -322,6 +322,13 @@ func TestErrors_Codes(t *testing.T) {
 func TestLimits_Documents(t *testing.T) {
 	w := start(t, func(o *gateway.Options) { o.ComplexityLimit = 1000; o.TokenLimit = 3000; o.DepthLimit = 8 })
 	nested := func(n int) string { return "{" + strings.Repeat("deep{", n-1) + "name" + strings.Repeat("}", n) }
+	lists := func(n int, first string) string {
+		var all strings.Builder
+		for i := range n {
+			fmt.Fprintf(&all, "a%d:list(of:1,%s){name deep{name}} ", i, first)
+		}
+		return "{" + all.String() + "}"
+	}
 	var many, doubling, deepFragments strings.Builder
 	for i := range 501 {
 		fmt.Fprintf(&many, "a%d:hello ", i)
@@ -347,6 +354,9 @@ func TestLimits_Documents(t *testing.T) {
 		},
 		"too dear":               {"{list(first:500){name deep{name}}}", "COMPLEXITY_LIMIT_EXCEEDED"},
 		"dear enough":            {"{list(first:300){name deep{name}}}", ""},
+		"too dear by a default":  {lists(7, ""), "COMPLEXITY_LIMIT_EXCEEDED"},
+		"too dear by a null":     {lists(7, "first:null"), "COMPLEXITY_LIMIT_EXCEEDED"},
+		"dear enough by a null":  {lists(6, "first:null"), ""},
 		"too many aliases":       {"{" + many.String() + "}", "COMPLEXITY_LIMIT_EXCEEDED"},
 		"too often the same":     {"{" + strings.Repeat("hello ", 17) + "}", "COMPLEXITY_LIMIT_EXCEEDED"},
 		"often the same":         {"{" + strings.Repeat("hello ", 16) + "}", ""},

@@ -17,7 +17,7 @@ import (
 
 // inputs coerces values to the types of the schema as the GraphQL specification does (September 2025, 3 and 6.1.2). It
 // is a gqlgen extension. Values of variables are coerced before gqlgen takes them, which is more lenient. Values in
-// documents are checked by a rule beside GraphQL's own.
+// documents are checked by a rule beside GraphQL's own. What a null means, nulls decides.
 type inputs struct {
 	schema *ast.Schema
 	cache  documents
@@ -80,73 +80,6 @@ func (i *inputs) MutateOperationParameters(ctx context.Context, request *graphql
 		values[variable.Variable] = value
 	}
 	request.Variables = values
-	return nil
-}
-
-// MutateOperationContext implements graphql.OperationContextMutator. It refuses a null where a type has none. By
-// GraphQL's rules, a nullable variable may be used there if there is a default. A null that is given overrides the
-// default, and gqlgen would make a zero of it.
-func (i *inputs) MutateOperationContext(_ context.Context, operation *graphql.OperationContext) *gqlerror.Error {
-	null := map[string]bool{}
-	for name, value := range operation.Variables {
-		if value == nil {
-			null[name] = true
-		}
-	}
-	if len(null) == 0 {
-		return nil
-	}
-	return nulls{null: null, seen: map[string]bool{}}.selections(operation.Operation.SelectionSet)
-}
-
-// nulls looks for variables that are null where a type has no null.
-type nulls struct{ null, seen map[string]bool }
-
-func (n nulls) selections(set ast.SelectionSet) *gqlerror.Error {
-	for _, selection := range set {
-		var inner ast.SelectionSet
-		var directives ast.DirectiveList
-		var arguments ast.ArgumentList
-		switch one := selection.(type) {
-		case *ast.Field:
-			inner, directives, arguments = one.SelectionSet, one.Directives, one.Arguments
-		case *ast.InlineFragment:
-			inner, directives = one.SelectionSet, one.Directives
-		case *ast.FragmentSpread:
-			directives = one.Directives
-			if one.Definition != nil && !n.seen[one.Name] {
-				n.seen[one.Name] = true
-				inner = one.Definition.SelectionSet
-			}
-		}
-		for _, directive := range directives {
-			arguments = append(arguments[:len(arguments):len(arguments)], directive.Arguments...)
-		}
-		for _, argument := range arguments {
-			if err := n.value(argument.Value); err != nil {
-				return err
-			}
-		}
-		if err := n.selections(inner); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (n nulls) value(value *ast.Value) *gqlerror.Error {
-	if value == nil {
-		return nil
-	}
-	if value.Kind == ast.Variable && n.null[value.Raw] && value.ExpectedType != nil && value.ExpectedType.NonNull {
-		return place{ast.PathName("variable"), ast.PathName(value.Raw)}.refuse("must not be null where %s is wanted",
-			value.ExpectedType)
-	}
-	for _, child := range value.Children {
-		if err := n.value(child.Value); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 

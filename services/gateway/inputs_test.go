@@ -94,6 +94,8 @@ func TestInputs_AsTheSpecificationCoercesThem(t *testing.T) {
 		{"sure", "Int!", `null`, `null`, ""},
 		{"sure", "Int", `null`, "", ""}, // what is given goes past the default
 		{"sure", "Int", `8`, "", `8`},
+		{"often", "Int", `null`, `null`, `9`}, // a null means the default
+		{"often", "Int", `8`, `8`, `8`},
 
 		{"float", "Float", `5.5`, `5.5`, `5.5`},
 		{"float", "Float", `5`, `5`, `5`},
@@ -174,6 +176,12 @@ func TestInputs_AsTheSpecificationCoercesThem(t *testing.T) {
 			`{"name":"x","size":2,"colors":["RED"],"days":["d"],"one":{"a":1},"whole":{"name":"y"}}`,
 		},
 		{"whole", "Whole", `{"name":"x","one":null}`, `{name: "x", one: null}`, `{"name":"x","one":null}`},
+		{"whole", "Whole", `{"name":"x","times":2}`, `{name: "x", times: 2}`, `{"name":"x","times":2}`},
+		{"whole", "Whole", `{"name":"x","times":null}`, `{name: "x", times: null}`, `{"name":"x"}`},
+		{
+			"whole", "Whole", `{"name":"x","whole":{"name":"y","times":null}}`,
+			`{name: "x", whole: {name: "y", times: null}}`, `{"name":"x","whole":{"name":"y"}}`,
+		},
 		{"whole", "Whole", `{"name":5}`, `{name: 5}`, ""},
 		{"whole", "Whole", `{}`, `{}`, ""},
 		{"whole", "Whole", `{"name":null}`, `{name: null}`, ""},
@@ -231,7 +239,7 @@ func TestInputs_OneForAList(t *testing.T) {
 		data, _, message := a.ask(t, way, `query($v:[Int!],$w:Whole){echo(ints:$v,whole:$w)}`,
 			`{"v":5,"w":{"name":"x","colors":"RED"}}`)
 		require.Empty(t, message)
-		require.JSONEq(t, `{"ints":[5],"whole":{"name":"x","colors":["RED"]},"sure":7}`, data)
+		require.JSONEq(t, `{"ints":[5],"whole":{"name":"x","colors":["RED"]},"sure":7,"often":9}`, data)
 	}
 }
 
@@ -271,6 +279,64 @@ func TestInputs_VariablesInLiterals(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A null that stands where a default is means the default, wherever it stands. What is cached stays as it was sent.
+func TestInputs_NullMeansTheDefault(t *testing.T) {
+	w := start(t)
+	a := &ways{w: w, phone: w.call(t, nil)}
+	const echo = `{echo(whole:{name:"x",times:$v},often:$v)}`
+	for name, c := range map[string]struct{ query, variables, whole, often string }{
+		"given":               {`query($v:Int)` + echo, `{"v":5}`, `{"name":"x","times":5}`, `5`},
+		"null":                {`query($v:Int)` + echo, `{"v":null}`, `{"name":"x"}`, `9`},
+		"absent":              {`query($v:Int)` + echo, `{}`, `{"name":"x"}`, `9`},
+		"its default is null": {`query($v:Int=null)` + echo, `{}`, `{"name":"x"}`, `9`},
+		"it has a default":    {`query($v:Int=4)` + echo, `{}`, `{"name":"x","times":4}`, `4`},
+		"null past a default": {`query($v:Int=4)` + echo, `{"v":null}`, `{"name":"x"}`, `9`},
+		"in a default": {
+			`query($w:Whole={name:"x",times:null}){echo(whole:$w)}`, `{}`, `{"name":"x"}`, `9`,
+		},
+		"past a default with a null": {
+			`query($w:Whole={name:"x",times:null}){echo(whole:$w)}`, `{"w":{"name":"x","times":2}}`,
+			`{"name":"x","times":2}`, `9`,
+		},
+		"in a fragment": {
+			`query($v:Int){...a} fragment a on Query{...b} fragment b on Query{...on Query` + echo + `}`, `{"v":null}`,
+			`{"name":"x"}`, `9`,
+		},
+		"beside others": {
+			`query($v:Int,$n:String!){echo(whole:{times:$v,name:$n,size:2,whole:{times:null,name:"y"}},int:$v,often:null)}`,
+			`{"v":null,"n":"x"}`, `{"name":"x","size":2,"whole":{"name":"y"}}`, `9`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, way := range []string{"POST", "GET", "WebSocket"} {
+				// The second time the document may come out of the cache.
+				for range 2 {
+					data, code, message := a.ask(t, way, c.query, c.variables)
+					require.Empty(t, code, message)
+					var echo map[string]json.RawMessage
+					require.NoError(t, json.Unmarshal([]byte(data), &echo))
+					require.JSONEq(t, c.whole, string(echo["whole"]))
+					require.JSONEq(t, c.often, string(echo["often"]))
+				}
+			}
+		})
+	}
+}
+
+// The nulls of one request are not those of the next, though both have one document.
+func TestInputs_NullOfOneRequest(t *testing.T) {
+	w := start(t)
+	const query = `query($v:Int){echo(often:$v)}`
+	for _, c := range []struct {
+		v    any
+		want string
+	}{{5, `"often":5`}, {nil, `"often":9`}, {6, `"often":6`}, {nil, `"often":9`}} {
+		r := w.ask(t, map[string]any{"query": query, "variables": map[string]any{"v": c.v}})
+		require.Empty(t, r.code())
+		require.Contains(t, strings.ReplaceAll(r.raw, `\"`, `"`), c.want)
 	}
 }
 

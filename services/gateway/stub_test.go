@@ -39,16 +39,16 @@ type Query {
 	waits: String
 	blob(bytes: Int!): String
 	deep: Deep
-	list(first: Int = 50): [Deep!]
+	list(of: Int first: Int = 50): [Deep!]
 	echo(
 		int: Int float: Float text: String id: ID truth: Boolean day: Day color: Color
-		ints: [Int!] days: [Day] one: One whole: Whole sure: Int! = 7
+		ints: [Int!] days: [Day] one: One whole: Whole sure: Int! = 7 often: Int = 9
 	): String
 }
 scalar Day
 enum Color { RED GREEN }
 input One @oneOf { a: Int b: String }
-input Whole { name: String! size: Int! = 1 one: One colors: [Color!] days: [Day!] whole: Whole }
+input Whole { name: String! size: Int! = 1 times: Int = 3 one: One colors: [Color!] days: [Day!] whole: Whole }
 type Deep { deep: Deep name: String }
 type Mutation { sell(count: Int!): Int waits: String }
 type Subscription {
