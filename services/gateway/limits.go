@@ -73,6 +73,9 @@ const (
 	checkTimeout = 2 * time.Second
 	// preflightAge is how long a browser may remember what it may ask; Chromium remembers no longer than 2 h.
 	preflightAge = 2 * time.Hour
+	// maxRequestHeaders and maxHeaderNameBytes bound the names of a preflight. A page with two tracers asks for a dozen.
+	maxRequestHeaders  = 64
+	maxHeaderNameBytes = 128
 	// overloadedAfter is how long the last operation had waited for the limiter when new requests are refused. A crowd
 	// that comes in one moment is in the queue by then. The rest is refused at once, and not after a second.
 	overloadedAfter = 250 * time.Millisecond

@@ -44,13 +44,15 @@ func (o origins) allows(origin, host string) bool {
 }
 
 // newCORS tells browsers what pages of the allowed origins may do. The API has no cookies, so it allows no credentials.
+// A page may send any header: clients and tracers add their own, and a program that is no browser sends what it likes
+// anyway.
 func newCORS(allowed origins) *cors.Cors {
 	return cors.New(cors.Options{
 		AllowOriginVaryRequestFunc: func(r *http.Request, origin string) (bool, []string) {
 			return allowed.allows(origin, r.Host), nil
 		},
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders: []string{"Accept", "Authorization", "Content-Type", "X-Request-Id"},
+		AllowedHeaders: []string{"*"},
 		ExposedHeaders: []string{"Retry-After", "X-Request-Id"},
 		MaxAge:         int(preflightAge.Seconds()),
 	})
@@ -76,8 +78,25 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) bool {
 		w.WriteHeader(http.StatusNoContent)
 		return false
 	}
+	if !fewHeaders(r.Header.Values("Access-Control-Request-Headers")) {
+		g.refuse(w, r, http.StatusBadRequest, badRequestHeaders)
+		return false
+	}
 	g.cors.HandlerFunc(w, r)
 	return false
+}
+
+// fewHeaders tells whether the lists of a preflight name headers within bounds. The response repeats them.
+func fewHeaders(lists []string) bool {
+	names := 0
+	for _, list := range lists {
+		for name := range strings.SplitSeq(list, ",") {
+			if names++; names > maxRequestHeaders || len(strings.TrimSpace(name)) > maxHeaderNameBytes {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // admits tells whether a request may come from where it says it does.

@@ -9,6 +9,9 @@ import (
 // The refusals of the gateway itself.
 var (
 	forbiddenOrigin = rail.Refuse(rail.Forbidden, "pages of this origin may not use the API; see --allowed-origins")
+	badRequestHeaders = rail.Refuse(rail.BadUserInput,
+		"Access-Control-Request-Headers holds up to %d names of headers, each of up to %d bytes",
+		maxRequestHeaders, maxHeaderNameBytes)
 	tooManyRequests = &rail.Error{
 		Code: rail.Overloaded, Message: "too many requests at once: nothing was done with this one",
 		RetryAfter: overloadRetry,
