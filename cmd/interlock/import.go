@@ -44,7 +44,7 @@ type importCommand struct {
 func (c importCommand) Run(
 	ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer, errs errorStream,
 ) error {
-	request, err := c.read(ctx)
+	request, err := c.read(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (c importCommand) Run(
 }
 
 // read makes an import request of the command line and its files.
-func (c importCommand) read(ctx context.Context) (publish.ImportRequest, error) {
+func (c importCommand) read(ctx context.Context, log *slog.Logger) (publish.ImportRequest, error) {
 	request := publish.ImportRequest{Days: c.Days, By: "import"}
 	var err error
 	if request.From, err = rail.ParseDate(c.From); err != nil {
@@ -95,7 +95,10 @@ func (c importCommand) read(ctx context.Context) (publish.ImportRequest, error) 
 	if request.Templates, err = c.readTemplates(); err != nil {
 		return request, err
 	}
-	request.Feed, err = gtfs.ReadFile(ctx, c.Feed, gtfs.Options{MetresPerUnit: c.Unit, MaxMemory: c.MaxMemory << 20})
+	request.Feed, err = gtfs.ReadFile(ctx, c.Feed, gtfs.Options{
+		MetresPerUnit: c.Unit, MaxMemory: c.MaxMemory << 20,
+		Found: func(finding gtfs.Finding) { log.Info(finding.String()) },
+	})
 	return request, err
 }
 

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"slices"
 
 	"interlock/services/publish/gtfs"
 	"interlock/services/rail"
@@ -44,7 +43,7 @@ type ImportReport struct {
 	Trains int
 	// Runs were to be published. Created, Changed and Unchanged count what became of them.
 	Runs, Created, Changed, Unchanged int
-	// Notices tell in plain words what was left out or worked out.
+	// Notices tell in plain words what the planner worked out; gtfs.Options.Found tells what the reader did.
 	Notices []string
 }
 
@@ -52,7 +51,7 @@ type ImportReport struct {
 // sold are refused by name, and so is a change to a run with orders. Then runs are published in chunks of whole trains.
 // An import that is interrupted leaves whole runs; importing again finishes it.
 func (p *Publisher) Import(ctx context.Context, request ImportRequest) (ImportReport, error) {
-	report := ImportReport{Stations: len(request.Feed.Stations), Notices: slices.Clone(request.Feed.Notices)}
+	report := ImportReport{Stations: len(request.Feed.Stations)}
 	plan, err := p.plan(&request, &report)
 	if err != nil {
 		return report, err

@@ -53,7 +53,7 @@ func (r *reader) unit() float64 {
 			}
 		}
 		if best != unitsOfLength[0] {
-			r.notice("shape_dist_traveled is taken for %s: it is %.3g times the straight lines between the stops in "+
+			r.notice("distances are in another unit than kilometres", "stop_times.txt", 0, "shape_dist_traveled is taken for %s: it is %.3g times the straight lines between the stops in "+
 				"kilometres", best.name, units/straight*1_000)
 		}
 	}

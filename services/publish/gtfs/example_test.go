@@ -37,8 +37,9 @@ func ExampleReadZip() {
 		panic(err)
 	}
 
+	var findings []gtfs.Finding
 	feed, err := gtfs.ReadZip(context.Background(), bytes.NewReader(packed.Bytes()), int64(packed.Len()),
-		gtfs.Options{})
+		gtfs.Options{Found: func(finding gtfs.Finding) { findings = append(findings, finding) }})
 	if err != nil {
 		panic(err) // A *rail.Error, whose message names the file and the line.
 	}
@@ -53,8 +54,8 @@ func ExampleReadZip() {
 			fmt.Println(call.Station, call.ArrivalSeconds/60, "minutes,", call.Metres/1_000, "km")
 		}
 	}
-	for _, notice := range feed.Notices {
-		fmt.Println(notice)
+	for _, finding := range findings {
+		fmt.Println(finding)
 	}
 	// Output:
 	// N North Asia/Shanghai
@@ -62,5 +63,5 @@ func ExampleReadZip() {
 	// G1 on 2019-10-11 true on the day after false
 	// N 540 minutes, 0 km
 	// S 585 minutes, 116 km
-	// 1 trips have no shape_dist_traveled: their distances are the straight lines between their stops × 1.05
+	// stop_times.txt: 1 trips have no shape_dist_traveled: their distances are the straight lines between their stops × 1.05
 }

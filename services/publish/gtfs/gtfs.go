@@ -2,7 +2,7 @@
 // stations, trips with their calls, and the dates they run on. It takes any valid feed of any railway.
 //
 // It knows no coaches, seats or fares, and not today's date. It writes nothing. What it leaves out or works out by
-// itself is in Feed.Notices, where a reader might wonder about it. Files without use here (shapes, pathways, transfers,
+// itself it tells Options.Found, where a reader might wonder about it. Files without use here (shapes, pathways, transfers,
 // levels, …) are not opened.
 //
 // Invariants: a feed comes back whole, or refused. A refusal is a *rail.Error (or rail.Errors) with code INVALID. Its
@@ -28,7 +28,23 @@ type Options struct {
 	MetresPerUnit float64
 	// MaxMemory is how many bytes of memory the feed may take, as counted while reading; 0 is DefaultMaxMemory.
 	MaxMemory int64
+	// Found, if any, is called for each finding, in order, by the goroutine that reads.
+	Found func(Finding)
+	// Strict makes a refusal of the feed of what would be left out.
+	Strict bool
+	// From is the first service date asked for, and Days how many there are; with Days 0 it is every date of the feed.
+	From rail.Date
+	Days int
+	// Agencies are the agencies asked for, by agency_id or agency_name; none is all.
+	Agencies []string
+	// Routes are the routes asked for, by route_id or route_short_name; none is all.
+	Routes []string
+	// RouteTypes are the kinds of route asked for; none is all.
+	RouteTypes []RouteTypes
 }
+
+// RouteTypes are the route types from From through Through, as GTFS numbers them (100 to 117 are railways).
+type RouteTypes struct{ From, Through int }
 
 // Feed is what a GTFS feed says.
 type Feed struct {
@@ -38,20 +54,26 @@ type Feed struct {
 	Stations []*rail.Station
 	// Trips are in the feed's order.
 	Trips []*Trip
-	// Notices tell in plain words what was left out or worked out.
-	Notices []string
+	// From and Through are the first and the last date that any service of the feed may run on, of all trips.
+	From, Through rail.Date
 }
 
 // Trip is a train on the dates of its service.
 type Trip struct {
+	// ID is trip_id. A trip that frequencies.txt repeats has its Departure behind it: "t2 12:00".
 	ID string
 	// Line is where in trips.txt the trip is.
 	Line int
-	// Number is trip_short_name, else trip_id.
-	Number  string
-	Route   *Route
-	Service *Service
-	Calls   []rail.Call
+	// Number is trip_short_name, else trip_id, in both cases with the Departure behind it.
+	Number string
+	// ShortName is trip_short_name, and Headsign is trip_headsign; either may be "".
+	ShortName, Headsign string
+	// Departure is when a trip that frequencies.txt repeats leaves its origin, such as "12:00" or "24:10:30"; "" for
+	// every other trip. With it, names that all repetitions share become their own.
+	Departure string
+	Route     *Route
+	Service   *Service
+	Calls     []rail.Call
 }
 
 // Route is the line a trip belongs to.

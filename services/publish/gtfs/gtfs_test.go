@@ -59,9 +59,17 @@ func fsOf(files map[string]string) fstest.MapFS {
 
 func read(t *testing.T, changes map[string]string) *gtfs.Feed {
 	t.Helper()
-	feed, err := gtfs.Read(t.Context(), fsOf(with(changes)), gtfs.Options{})
-	require.NoError(t, err)
+	feed, _ := readFound(t, changes, gtfs.Options{})
 	return feed
+}
+
+// readFound reads a feed, and gives all findings as they are shown.
+func readFound(t *testing.T, changes map[string]string, options gtfs.Options) (feed *gtfs.Feed, found []string) {
+	t.Helper()
+	options.Found = func(finding gtfs.Finding) { found = append(found, finding.String()) }
+	feed, err := gtfs.Read(t.Context(), fsOf(with(changes)), options)
+	require.NoError(t, err)
+	return feed, found
 }
 
 // refusal reads a feed that must be refused, and gives all of what is said.
@@ -109,8 +117,8 @@ func readZip(t *testing.T, data []byte) (*gtfs.Feed, error) {
 }
 
 func TestRead_SmallFeed(t *testing.T) {
-	feed := read(t, nil)
-	require.Empty(t, feed.Notices)
+	feed, found := readFound(t, nil, gtfs.Options{})
+	require.Empty(t, found)
 	require.Equal(t, "Europe/Berlin", feed.TimeZone)
 	require.Len(t, feed.Stations, 3)
 	fifty, ten := 50.0, 10.0
@@ -231,10 +239,11 @@ func TestRead_Translations(t *testing.T) {
 }
 
 func TestRead_TranslationsOfOldAreIgnoredWithANotice(t *testing.T) {
-	feed := read(t, map[string]string{"translations.txt": "trans_id,lang,translation\nAlpha,fr,Alphe\n"})
+	feed, found := readFound(t, map[string]string{
+		"translations.txt": "trans_id,lang,translation\nAlpha,fr,Alphe\n",
+	}, gtfs.Options{})
 	require.Empty(t, feed.Stations[0].Names)
-	require.Len(t, feed.Notices, 1)
-	require.Contains(t, feed.Notices[0], "translations.txt")
+	require.Equal(t, []string{"translations.txt: it is in the form from before GTFS had translations"}, found)
 }
 
 func TestRead_NumberIsTripIDWhereThereIsNoShortName(t *testing.T) {
@@ -389,30 +398,29 @@ func TestRead_DistancesInAnotherUnit(t *testing.T) {
 					"t1,08:00:00,08:00:00,a,1,0\nt1,09:00:00,09:05:00,b,2," + c.second + "\nt1,10:00:00,10:00:00,c,3," +
 					c.third + "\n",
 			}
-			feed := read(t, files)
+			feed, found := readFound(t, files, gtfs.Options{})
 			require.InDeltaSlice(t, []int32{0, 120_000, 240_000}, metres(feed.Trips[0]), 50)
-			require.Len(t, feed.Notices, 1)
-			require.Contains(t, feed.Notices[0], c.notice)
+			require.Len(t, found, 1)
+			require.Contains(t, found[0], c.notice)
 		})
 	}
 }
 
 func TestRead_DistancesInTheUnitOneIsTold(t *testing.T) {
-	feed, err := gtfs.Read(t.Context(), fsOf(small()), gtfs.Options{MetresPerUnit: 500})
-	require.NoError(t, err)
+	feed, found := readFound(t, nil, gtfs.Options{MetresPerUnit: 500})
 	require.Equal(t, []int32{0, 60_000, 120_000}, metres(feed.Trips[0]))
-	require.Empty(t, feed.Notices)
+	require.Empty(t, found)
 }
 
 func TestRead_DistancesByStraightLines(t *testing.T) {
-	feed := read(t, map[string]string{
+	feed, found := readFound(t, map[string]string{
 		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\n" +
 			"t1,08:00:00,08:00:00,a,1\nt1,09:00:00,09:05:00,b,2\nt1,10:00:00,10:00:00,c,3\n",
-	})
+	}, gtfs.Options{})
 	const degree = 6_371_008.8 * 3.141592653589793 / 180
 	require.InDeltaSlice(t, []float64{0, degree * 1.05, 2 * degree * 1.05}, metres(feed.Trips[0]), 1)
-	require.Len(t, feed.Notices, 1)
-	require.Contains(t, feed.Notices[0], "1 trips have no shape_dist_traveled")
+	require.Len(t, found, 1)
+	require.Contains(t, found[0], "1 trips have no shape_dist_traveled")
 }
 
 func TestRead_NoDistancesAtAll(t *testing.T) {
@@ -434,14 +442,12 @@ func metres(trip *gtfs.Trip) []int32 {
 }
 
 func TestRead_FaresAreIgnoredWithANotice(t *testing.T) {
-	feed := read(t, map[string]string{
+	_, found := readFound(t, map[string]string{
 		"fare_attributes.txt": "no,feed\n", "fare_products.txt": "\"broken", "pathways.txt": "\"broken",
 		"levels.txt": "x\n",
 		"shapes.txt": "\"broken", "transfers.txt": "\"", "feed_info.txt": "\"", "README.md": "hello",
-	})
-	require.Len(t, feed.Notices, 2)
-	require.Contains(t, feed.Notices[0], "fare_attributes.txt is ignored")
-	require.Contains(t, feed.Notices[1], "fare_products.txt is ignored")
+	}, gtfs.Options{})
+	require.Equal(t, []string{"fare_attributes.txt: it is ignored", "fare_products.txt: it is ignored"}, found)
 }
 
 func TestRead_FrequenciesAreRefusedByName(t *testing.T) {

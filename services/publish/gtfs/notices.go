@@ -1,14 +1,9 @@
 package gtfs
 
 import (
-	"fmt"
 	"io/fs"
 	"strings"
 )
-
-func (r *reader) notice(format string, args ...any) {
-	r.feed.Notices = append(r.feed.Notices, fmt.Sprintf(format, args...))
-}
 
 // noticeFares tells of fares that are not read: the import's templates say what a seat costs.
 func (r *reader) noticeFares() error {
@@ -20,7 +15,7 @@ func (r *reader) noticeFares() error {
 	for _, entry := range entries {
 		name := entry.Name()
 		if strings.HasPrefix(name, "fare_") && strings.HasSuffix(name, ".txt") && ignored < maxNotices {
-			r.notice("%s is ignored: fares come from the templates", name)
+			r.notice("fares of the feed are ignored: fares come from the templates", name, 0, "it is ignored")
 			ignored++
 		}
 	}

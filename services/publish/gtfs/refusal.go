@@ -17,15 +17,15 @@ const maxMessage = 500
 
 // refuse is the refusal of a feed for what is in a line of a file; line 0 is the file as a whole.
 func refuse(file string, line int, format string, args ...any) *rail.Error {
-	at := file
-	if line > 0 {
-		at = fmt.Sprintf("%s:%d", file, line)
+	return &rail.Error{Code: rail.Invalid, Message: shortened(at(file, line) + ": " + fmt.Sprintf(format, args...))}
+}
+
+// shortened is a message of at most maxMessage bytes.
+func shortened(message string) string {
+	if len(message) <= maxMessage {
+		return message
 	}
-	message := at + ": " + fmt.Sprintf(format, args...)
-	if len(message) > maxMessage {
-		message = strings.ToValidUTF8(message[:maxMessage], "") + " …"
-	}
-	return &rail.Error{Code: rail.Invalid, Message: message}
+	return strings.ToValidUTF8(message[:maxMessage], "") + " …"
 }
 
 // collect adds a refusal to a list, so that all faults of a feed are told at once. goOn is false once there are enough:

@@ -198,7 +198,7 @@ func (r *reader) makeTrips() error {
 	}
 	r.times = nil
 	if straight > 0 {
-		r.notice("%d trips have no shape_dist_traveled: their distances are the straight lines between their stops "+
+		r.notice("distances are estimated", "stop_times.txt", 0, "%d trips have no shape_dist_traveled: their distances are the straight lines between their stops "+
 			"× %g", straight, detour)
 	}
 	return errs.OrNil()

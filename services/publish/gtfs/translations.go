@@ -21,7 +21,7 @@ func (r *reader) readTranslations() error {
 	}
 	defer t.close()
 	if t.column("table_name") < 0 && t.column("trans_id") >= 0 {
-		r.notice("translations.txt is in the form from before GTFS had translations, and is ignored")
+		r.notice("translations are ignored", t.name, 0, "it is in the form from before GTFS had translations")
 		return nil
 	}
 	if err := t.require("table_name", "field_name", "language", "translation"); err != nil {

@@ -13,10 +13,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+func TestFeed_HasNoFindings(t *testing.T) {
+	_, err := gtfs.ReadFile(t.Context(), "china-hsr-2016.gtfs.zip", gtfs.Options{
+		Found: func(finding gtfs.Finding) { t.Error(finding) },
+	})
+	require.NoError(t, err)
+}
+
 func TestFeed_IsTheWholeTimetable(t *testing.T) {
 	feed, err := sample.Feed(t.Context())
 	require.NoError(t, err)
-	require.Empty(t, feed.Notices)
 	require.Equal(t, "Asia/Shanghai", feed.TimeZone)
 	require.Len(t, feed.Trips, 4_398)
 	require.Len(t, feed.Stations, 672)
