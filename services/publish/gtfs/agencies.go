@@ -13,8 +13,8 @@ func (r *reader) readAgencies() error {
 		return err
 	}
 	defer t.close()
-	zone, id := t.column("agency_timezone"), t.column("agency_id")
-	r.agencies = map[string]bool{}
+	zone, id, called := t.column("agency_timezone"), t.column("agency_id"), t.column("agency_name")
+	r.agencies = map[string]string{}
 	for err := range t.rows() {
 		if err != nil {
 			return err
@@ -28,11 +28,11 @@ func (r *reader) readAgencies() error {
 				r.feed.TimeZone)
 		}
 		r.feed.TimeZone = strings.Clone(name)
-		agency := strings.Clone(t.get(id))
-		if err := t.keep(keptAgency, agency); err != nil {
+		agency, agencyName := strings.Clone(t.get(id)), oneLine(t.get(called))
+		if err := t.keep(keptAgency, agency, agencyName); err != nil {
 			return err
 		}
-		r.agencies[agency] = true
+		r.agencies[agency] = agencyName
 	}
 	if r.feed.TimeZone == "" {
 		return refuse(t.name, 0, "the file has no agency")

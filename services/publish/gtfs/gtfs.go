@@ -78,10 +78,12 @@ type Trip struct {
 
 // Route is the line a trip belongs to.
 type Route struct {
-	ShortName string
-	LongName  string
-	Desc      string
-	Type      int
+	// AgencyID and AgencyName are those of the route's agency; that of a feed with one agency may have no id.
+	AgencyID, AgencyName string
+	ShortName            string
+	LongName             string
+	Desc                 string
+	Type                 int
 }
 
 // Read reads a feed from a file system, such as a folder or an opened archive.
@@ -114,7 +116,8 @@ type reader struct {
 	budget  *budget
 	feed    *Feed
 
-	agencies map[string]bool
+	// agencies are the agencies' names by their ids.
+	agencies map[string]string
 	stops    []stop
 	stopByID map[string]int32
 	routes   map[string]*Route

@@ -131,7 +131,9 @@ func TestRead_SmallFeed(t *testing.T) {
 	require.Equal(t, "t1", trip.ID)
 	require.Equal(t, 2, trip.Line)
 	require.Equal(t, "IC 1", trip.Number)
-	require.Equal(t, &gtfs.Route{ShortName: "IC", LongName: "Intercity", Type: 102}, trip.Route)
+	require.Equal(t, &gtfs.Route{
+		AgencyID: "R", AgencyName: "Railway", ShortName: "IC", LongName: "Intercity", Type: 102,
+	}, trip.Route)
 	require.Equal(t, []rail.Call{
 		{Station: "AA", ArrivalSeconds: 8 * 3_600, DepartureSeconds: 8 * 3_600},
 		{Station: "BB", ArrivalSeconds: 9 * 3_600, DepartureSeconds: 9*3_600 + 300, Metres: 120_000},

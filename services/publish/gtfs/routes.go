@@ -26,13 +26,17 @@ func (r *reader) readRoutes() error {
 		if r.routes[routeID] != nil {
 			return t.refuse("route %q is there twice", routeID)
 		}
-		if name := t.get(agency); name != "" && !r.agencies[name] {
-			return t.refuse("agency %q does not exist", name)
+		agencyID, agencyName, known := r.agencyOf(t.get(agency))
+		if !known {
+			return t.refuse("agency %q does not exist", t.get(agency))
 		}
 		if t.get(kind) == "" {
 			return t.refuse("route_type is empty")
 		}
-		route := &Route{ShortName: oneLine(t.get(short)), LongName: oneLine(t.get(long)), Desc: oneLine(t.get(desc))}
+		route := &Route{
+			AgencyID: agencyID, AgencyName: agencyName,
+			ShortName: oneLine(t.get(short)), LongName: oneLine(t.get(long)), Desc: oneLine(t.get(desc)),
+		}
 		if route.Type, err = smallNumber(t, kind, "route_type", maxRouteType); err != nil {
 			return err
 		}
@@ -42,4 +46,15 @@ func (r *reader) readRoutes() error {
 		r.routes[routeID] = route
 	}
 	return nil
+}
+
+// agencyOf finds a route's agency. A route may name none, which is the only one where there is one.
+func (r *reader) agencyOf(id string) (agencyID, name string, known bool) {
+	if id == "" && len(r.agencies) == 1 {
+		for agencyID, name := range r.agencies {
+			return agencyID, name, true
+		}
+	}
+	name, known = r.agencies[id]
+	return strings.Clone(id), name, known || id == ""
 }
