@@ -30,6 +30,7 @@ type Resolver struct {
 // Schema is the executable schema, with its directive and what its fields cost.
 func (r *Resolver) Schema() graphql.ExecutableSchema {
 	return costed{graph.NewExecutableSchema(graph.Config{
+		Schema:     specified(graph.NewExecutableSchema(graph.Config{}).Schema()),
 		Resolvers:  r,
 		Directives: graph.DirectiveRoot{Requires: requires},
 	})}

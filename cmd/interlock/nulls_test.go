@@ -42,7 +42,8 @@ func withDefault(run string) map[string]string {
 		"CallInput.alighting":            publishing("IN_CALL"),
 		"RowLayoutInput.first":           publishing("IN_ROWS"),
 		"BerthLayoutInput.first":         publishing("IN_BERTHS"),
-		"WithdrawRunInput.cancelOrders":  `mutation{withdrawRun(input:{runId:"` + run + `",reason:"x",HOLE}){userErrors{code}}}`,
+		"WithdrawRunInput.cancelOrders": `mutation{withdrawRun(input:{runId:"` + run +
+			`",reason:"x",HOLE}){userErrors{code}}}`,
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -71,8 +70,6 @@ func (l *documentLimits) MutateOperationParameters(ctx context.Context, request 
 		m.fragment(fragment.Name)
 	}
 	switch {
-	case m.deferred != nil:
-		return refusal(errcode.ValidationFailed, m.deferred, "the directive @defer is not supported")
 	case m.selections > maxSelections:
 		return refusal(codeTooDear, nil, "the document has %d selections, more than %d", m.selections, maxSelections)
 	case m.repeated != nil:
@@ -122,7 +119,6 @@ type measuring struct {
 
 	selections int
 	repeated   *ast.Position
-	deferred   *ast.Position
 }
 
 func (m *measuring) set(selections ast.SelectionSet) measure {
@@ -149,10 +145,8 @@ func (m *measuring) set(selections ast.SelectionSet) measure {
 			}
 			whole = whole.with(inner.below())
 		case *ast.InlineFragment:
-			m.directives(one.Directives)
 			whole = whole.with(m.set(one.SelectionSet))
 		case *ast.FragmentSpread:
-			m.directives(one.Directives)
 			whole = whole.with(m.fragment(one.Name))
 		}
 	}
@@ -172,10 +166,4 @@ func (m *measuring) fragment(name string) measure {
 	delete(m.open, name)
 	m.known[name] = whole
 	return whole
-}
-
-func (m *measuring) directives(list ast.DirectiveList) {
-	if one := list.ForName("defer"); one != nil {
-		m.deferred = one.Position
-	}
 }

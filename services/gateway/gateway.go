@@ -30,7 +30,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
-	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/cors"
@@ -188,7 +187,7 @@ func (g *Gateway) newExecutor() *handler.Server {
 	server.SetValidationRulesFn(newRules)
 	server.Use(&documentLimits{cache: cache, tokens: g.options.TokenLimit, depth: g.options.DepthLimit})
 	server.Use(&inputs{schema: g.options.Schema.Schema(), cache: cache, tokens: g.options.TokenLimit})
-	server.Use(extension.Introspection{})
+	server.Use(introspection{})
 	server.Use(&costs{schema: g.options.Schema, limit: g.options.ComplexityLimit})
 	// It comes before operations, whose time ends with their response: a response counts until it is sent.
 	server.Use(&responseLimits{limit: int64(g.options.ResponseLimit), places: g.places, presenter: g.presenter})

@@ -122,7 +122,7 @@ func TestPost_RefusesWhatMakesNoSense(t *testing.T) {
 		"unknown operation": {
 			map[string]any{"query": "query A{hello}", "operationName": "B"}, "GRAPHQL_VALIDATION_FAILED",
 		},
-		"defer": {map[string]any{"query": "{... @defer {hello}}"}, "GRAPHQL_VALIDATION_FAILED"},
+		"unknown directive": {map[string]any{"query": "{... @later {hello}}"}, "GRAPHQL_VALIDATION_FAILED"},
 		"a variable's type": {map[string]any{
 			"query": "mutation($n:Int!){sell(count:$n)}", "variables": map[string]any{"n": "x"},
 		}, "BAD_USER_INPUT"},
