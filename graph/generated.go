@@ -299,6 +299,7 @@ type ComplexityRoot struct {
 	}
 
 	Viewer struct {
+		ID      func(childComplexity int) int
 		Orders  func(childComplexity int, states []rail.OrderState, first *int, after *string) int
 		Roles   func(childComplexity int) int
 		Subject func(childComplexity int) int
@@ -1395,6 +1396,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Train.Number(childComplexity), true
 
+	case "Viewer.id":
+		if e.ComplexityRoot.Viewer.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.ID(childComplexity), true
 	case "Viewer.orders":
 		if e.ComplexityRoot.Viewer.Orders == nil {
 			break
@@ -1595,12 +1602,15 @@ schema {
 "Who may use a field. Without a token it answers UNAUTHENTICATED, without the role FORBIDDEN."
 directive @requires("The role a viewer must have." role: Role!) on FIELD_DEFINITION
 
-"A calendar date such as 2019-10-12."
-scalar Date
+"A calendar date such as 2019-10-12, from 1970-01-01 to 9999-12-31."
+scalar Date @specifiedBy(url: "https://scalars.graphql.org/andimarek/local-date.html")
 "An instant in RFC 3339, always with an offset, such as 2019-10-12T09:00:00+08:00."
-scalar DateTime
-"The code of a station, such as VNP: 1 to 64 printable characters, compared byte by byte."
-scalar StationCode
+scalar DateTime @specifiedBy(url: "https://scalars.graphql.org/chillicream/date-time.html")
+"""
+The code of a station, such as VNP: 1 to 64 printable characters, compared byte by byte. Of a station that came with a
+GTFS feed it is the stop_code, or else the stop_id.
+"""
+scalar StationCode @specifiedBy(url: "https://gtfs.org/documentation/schedule/reference/#stopstxt")
 
 "What can be asked."
 type Query {
@@ -1992,7 +2002,9 @@ type ClassAvailability {
 }
 
 "Who asks."
-type Viewer {
+type Viewer implements Node {
+  "The opaque id. It stays the same for the same subject, whatever the token, and tells nothing of them."
+  id: ID!
   "The name in the token."
   subject: String!
   "What the token allows."
@@ -3042,6 +3054,8 @@ func (ec *executionContext) childFields_Train(ctx context.Context, field graphql
 
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
+	case "id":
+		return ec.fieldContext_Viewer_id(ctx, field)
 	case "subject":
 		return ec.fieldContext_Viewer_subject(ctx, field)
 	case "roles":
@@ -8355,6 +8369,29 @@ func (ec *executionContext) fieldContext_Train_kind(_ context.Context, field gra
 	return graphql.NewScalarFieldContext("Train", field, false, false, "String")
 }
 
+func (ec *executionContext) _Viewer_id(ctx context.Context, field graphql.CollectedField, obj *Viewer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Viewer_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Viewer_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Viewer", field, false, false, "ID")
+}
+
 func (ec *executionContext) _Viewer_subject(ctx context.Context, field graphql.CollectedField, obj *Viewer) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11143,6 +11180,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 	switch obj := (obj).(type) {
 	case nil:
 		return graphql.Null
+	case Viewer:
+		return ec._Viewer(ctx, sel, &obj)
+	case *Viewer:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Viewer(ctx, sel, obj)
 	case Ticket:
 		return ec._Ticket(ctx, sel, &obj)
 	case *Ticket:
@@ -12986,7 +13030,7 @@ func (ec *executionContext) _Train(ctx context.Context, sel ast.SelectionSet, ob
 	return out
 }
 
-var viewerImplementors = []string{"Viewer"}
+var viewerImplementors = []string{"Viewer", "Node"}
 
 func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, obj *Viewer) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, viewerImplementors)
@@ -12997,6 +13041,11 @@ func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, o
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Viewer")
+		case "id":
+			out.Values[i] = ec._Viewer_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "subject":
 			out.Values[i] = ec._Viewer_subject(ctx, field, obj)
 			if out.Values[i] == graphql.Null {

@@ -670,11 +670,15 @@ type Train struct {
 
 // Who asks.
 type Viewer struct {
+	// The opaque id. It stays the same for the same subject, whatever the token, and tells nothing of them.
+	ID string `json:"id"`
 	// The name in the token.
 	Subject string `json:"subject"`
 	// What the token allows.
 	Roles []rail.Role `json:"roles"`
 }
+
+func (Viewer) IsNode() {}
 
 // What to take off sale.
 type WithdrawRunInput struct {

@@ -1,5 +1,7 @@
 package resolvers
 
+import "interlock/services/rail"
+
 // What the tests of this package look at from outside.
 var (
 	EncodeID    = encodeID
@@ -16,6 +18,11 @@ func (c Cursors) Seal(list list, place any) string { return c.seal(list, place) 
 // Open reads what Seal made.
 func (c Cursors) Open(list list, cursor *string, place any) (bool, error) {
 	return c.open(list, cursor, place)
+}
+
+// ViewerID is the id that a server with a key gives a subject.
+func ViewerID(key, subject string) string {
+	return (&Resolver{ViewerKey: []byte(key)}).viewerID(&rail.Viewer{Subject: subject})
 }
 
 // Lengths are the bounds of all lists, Cost what a field costs.

@@ -310,7 +310,7 @@ func newWorld() *world {
 	resolver := &resolvers.Resolver{
 		Timetable: fakeTimetable{f}, Finder: fakeFinder{f}, Sale: fakeSale{f}, OrderBook: fakeOrderBook{f},
 		Publisher: fakePublisher{f}, Hub: fakeHub{f}, Cursors: resolvers.Cursors{Key: []byte("key")},
-		Now: func() time.Time { return now },
+		ViewerKey: []byte("another key"), Now: func() time.Time { return now },
 	}
 	return &world{fakes: f, train: train, executor: executor.New(resolver.Schema())}
 }

@@ -1,6 +1,8 @@
 package resolvers
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"strconv"
 	"strings"
@@ -15,6 +17,7 @@ const (
 	runNode     = "Run"
 	orderNode   = "Order"
 	ticketNode  = "Ticket"
+	viewerNode  = "Viewer"
 )
 
 func encodeID(kind, name string) string {
@@ -59,6 +62,20 @@ func decodeOrderID(id string) string {
 // ticketID is the id of a ticket. Its name is that of the order, and the ticket's place in it, from 0 on.
 func ticketID(orderID string, n int) string {
 	return encodeID(ticketNode, orderID+"#"+strconv.Itoa(n))
+}
+
+// viewerDigestBytes is how much of a subject's digest an id has: 128 bits, so that no two viewers have one id.
+const viewerDigestBytes = 16
+
+// viewerID is the id of a viewer; "" for nobody. It has a keyed digest in place of the subject, which may be a name or
+// an address: clients keep ids in caches and logs.
+func (r *Resolver) viewerID(viewer *rail.Viewer) string {
+	if viewer == nil {
+		return ""
+	}
+	mac := hmac.New(sha256.New, r.ViewerKey)
+	mac.Write([]byte(viewer.Subject))
+	return encodeID(viewerNode, base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:viewerDigestBytes]))
 }
 
 // splitTicket is the order and the place in a ticket's name. ok is false for what is no ticket's name.

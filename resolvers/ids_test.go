@@ -31,6 +31,20 @@ func TestSplitTicket(t *testing.T) {
 	}
 }
 
+// A viewer has one id on all servers with one key, and it says nothing of the subject.
+func TestViewerID(t *testing.T) {
+	id := resolvers.ViewerID("key", "ann@example.com")
+	require.Equal(t, id, resolvers.ViewerID("key", "ann@example.com"))
+	require.NotEqual(t, id, resolvers.ViewerID("key", "bob@example.com"))
+	require.NotEqual(t, id, resolvers.ViewerID("another key", "ann@example.com"), "without the key it cannot be guessed")
+	kind, name := resolvers.DecodeID(id)
+	require.Equal(t, "Viewer", kind)
+	digest, err := base64.RawURLEncoding.DecodeString(name)
+	require.NoError(t, err)
+	require.Len(t, digest, 16)
+	require.NotContains(t, name+string(digest), "ann")
+}
+
 func FuzzDecodeID(f *testing.F) {
 	f.Add(resolvers.EncodeID("Run", "T12@2019-10-12"))
 	f.Add(resolvers.TicketID("T12@2019-10-12/x", 3))

@@ -28,7 +28,7 @@ func (r *queryResolver) Nodes(ctx context.Context, ids []string) ([]graph.Node, 
 	}
 	nodes := make([]graph.Node, len(ids))
 	for i, id := range ids {
-		if nodes[i], err = r.nodeOf(id, orders[i]); err != nil {
+		if nodes[i], err = r.nodeOf(ctx, id, orders[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -36,8 +36,8 @@ func (r *queryResolver) Nodes(ctx context.Context, ids []string) ([]graph.Node, 
 }
 
 // nodeOf is what an id names; nil where that is nothing. placed is the order that the id of an order or a ticket is
-// about, nil where the viewer may see none.
-func (r *queryResolver) nodeOf(id string, placed *rail.Order) (graph.Node, error) {
+// about, nil where the viewer may see none. Of the viewers, a viewer sees one.
+func (r *queryResolver) nodeOf(ctx context.Context, id string, placed *rail.Order) (graph.Node, error) {
 	switch kind, name := decodeID(id); kind {
 	case stationNode:
 		if err := r.Timetable.Ready(); err != nil {
@@ -60,6 +60,10 @@ func (r *queryResolver) nodeOf(id string, placed *rail.Order) (graph.Node, error
 	case ticketNode:
 		if _, n, _ := splitTicket(name); placed != nil && n < len(placed.Tickets) {
 			return ticket(placed, n), nil
+		}
+	case viewerNode:
+		if viewer := rail.ViewerFrom(ctx); viewer != nil && r.viewerID(viewer) == id {
+			return r.viewer(viewer), nil
 		}
 	}
 	return nil, nil

@@ -41,11 +41,7 @@ func (r *queryResolver) findOrder(ctx context.Context, id, number *string) (*rai
 }
 
 func (r *queryResolver) Viewer(ctx context.Context) (*graph.Viewer, error) {
-	viewer := rail.ViewerFrom(ctx)
-	if viewer == nil {
-		return nil, nil
-	}
-	return &graph.Viewer{Subject: viewer.Subject, Roles: viewer.Roles}, nil
+	return r.viewer(rail.ViewerFrom(ctx)), nil
 }
 
 func (r *viewerResolver) Orders(

@@ -18,6 +18,7 @@ var (
 	runID     = resolvers.EncodeID("Run", "T12@2019-10-12")
 	orderID   = resolvers.EncodeID("Order", "first")
 	ticketID  = resolvers.TicketID("first", 0)
+	annID     = resolvers.ViewerID("another key", "ann")
 
 	errLedger = &rail.Error{Code: rail.Unavailable, Message: "the ledger does not answer", RetryAfter: time.Second}
 )
@@ -34,6 +35,14 @@ func TestNode(t *testing.T) {
 		{name: "order, to an admin", viewer: admin, query: node(orderID), data: is("Order", orderID), calls: read},
 		{name: "another's order", viewer: bob, query: node(orderID), data: null, calls: read},
 		{name: "another's ticket", viewer: bob, query: node(ticketID), data: null, calls: read},
+		{name: "the viewer", viewer: ann, query: node(annID), data: is("Viewer", annID), calls: none},
+		{name: "another viewer", viewer: bob, query: node(annID), data: null, calls: none},
+		{name: "a viewer, to an admin", viewer: admin, query: node(annID), data: null, calls: none},
+		{name: "a viewer, without a token", query: node(annID), data: null, calls: none},
+		{
+			name: "no such viewer", viewer: ann, query: node(resolvers.EncodeID("Viewer", "ann")), data: null,
+			calls: none,
+		},
 		{name: "order, without a token", query: node(orderID), data: null, calls: none},
 		{name: "ticket, without a token", query: node(ticketID), data: null, calls: none},
 		{name: "no such station", query: node(resolvers.EncodeID("Station", "X")), data: null},
@@ -102,6 +111,11 @@ func TestViewer(t *testing.T) {
 		{
 			name: "an admin", viewer: admin, query: `{ viewer { subject roles } }`,
 			data: `{"viewer": {"subject": "root", "roles": ["ADMIN"]}}`, calls: none,
+		},
+		{
+			name: "the same whatever the token's roles", query: `{ viewer { id } }`,
+			viewer: &rail.Viewer{Subject: "ann", Roles: []rail.Role{rail.RoleAdmin}},
+			data:   fmt.Sprintf(`{"viewer": {"id": %q}}`, annID), calls: none,
 		},
 		{
 			name: "orders are the viewer's own", viewer: ann, query: orders,

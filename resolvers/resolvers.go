@@ -23,6 +23,8 @@ type Resolver struct {
 	Publisher Publisher
 	Hub       Hub
 	Cursors   Cursors
+	// ViewerKey makes the ids of viewers. It is the same on every server, and must not change.
+	ViewerKey []byte
 	// Now decides which runs are shown as open or closed. Whether a seat may be sold, the ledger's clock decides.
 	Now func() time.Time
 }

@@ -109,6 +109,14 @@ func order(o *rail.Order) *graph.Order {
 	return view
 }
 
+// viewer is null for nobody.
+func (r *Resolver) viewer(v *rail.Viewer) *graph.Viewer {
+	if v == nil {
+		return nil
+	}
+	return &graph.Viewer{ID: r.viewerID(v), Subject: v.Subject, Roles: v.Roles}
+}
+
 // orderOrNil is order, and null for a nil order.
 func orderOrNil(o *rail.Order) *graph.Order {
 	if o == nil {

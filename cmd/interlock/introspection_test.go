@@ -204,6 +204,14 @@ func TestServer_IntrospectsWhatIsTrue(t *testing.T) {
 		require.NotNil(t, one, name)
 		require.Equal(t, written(definition), one.lines())
 		require.Equal(t, definition.Directives.ForName("oneOf") != nil, one.IsOneOf != nil && *one.IsOneOf, name)
+		if definition.Kind == ast.Scalar && !definition.BuiltIn {
+			require.NotNil(t, one.SpecifiedByURL, "%s: @specifiedBy says to everybody what it is", name)
+			require.Regexp(t, `^https://[a-z.]+/.`, *one.SpecifiedByURL)
+			url := definition.Directives.ForName("specifiedBy").Arguments.ForName("url").Value.Raw
+			require.Equal(t, url, *one.SpecifiedByURL)
+		} else {
+			require.Nil(t, one.SpecifiedByURL, name)
+		}
 		require.ElementsMatch(t, definition.Interfaces, namesOf(one.Interfaces), name)
 	}
 	require.Equal(t, directiveLocations, strings.Split(list(types["__DirectiveLocation"].EnumValues,

@@ -142,11 +142,13 @@ func (s *Server) wireUpkeep() {
 	}
 }
 
-// newResolver puts GraphQL in front of the rooms. The key of cursors is derived from that of document numbers.
+// newResolver puts GraphQL in front of the rooms. The keys of cursors and of viewers' ids are derived from that of
+// document numbers.
 func (s *Server) newResolver(key []byte) *resolvers.Resolver {
 	return &resolvers.Resolver{
 		Timetable: s.timetable, Finder: s.finder, Sale: s.service, OrderBook: s.stores.ledger, Publisher: s.publisher,
-		Hub: s.hub, Cursors: resolvers.Cursors{Key: deriveKey(key, "cursors")}, Now: s.now,
+		Hub: s.hub, Cursors: resolvers.Cursors{Key: deriveKey(key, "cursors")}, ViewerKey: deriveKey(key, "viewers"),
+		Now: s.now,
 	}
 }
 

@@ -15,7 +15,7 @@ func TestDateTime(t *testing.T) {
 	var out bytes.Buffer
 	scalars.MarshalDateTime(noon).MarshalGQL(&out)
 	require.Equal(t, `"2019-10-12T09:00:00.5+08:00"`, out.String())
-	for _, text := range []string{"2019-10-12T09:00:00.5+08:00", "2019-10-12T01:00:00.500Z"} {
+	for _, text := range []string{"2019-10-12T09:00:00.5+08:00", "2019-10-12T01:00:00.500Z", "2019-10-12t01:00:00.500000000z"} {
 		read, err := scalars.UnmarshalDateTime(text)
 		require.NoError(t, err)
 		require.True(t, noon.Equal(read))
@@ -23,7 +23,7 @@ func TestDateTime(t *testing.T) {
 	for _, bad := range []any{
 		"", "2019-10-12", "2019-10-12 09:00:00", "2019-10-12T09:00:00", "2019-10-12T9:00:00Z", "2019-10-12T09:00:00,5Z",
 		"2019-10-12T24:00:00Z", "2019-02-30T09:00:00Z", "2019-10-12T09:00:00+25:00", "2019-10-12T09:00:00+08:60",
-		"2019-10-12T09:00:00Z\n", "now", int64(5), 5.5, true, nil,
+		"2019-10-12T09:00:00Z\n", "2019-10-12T09:00:00.1234567890Z", "2019-10-12T09:00:00.Z", "now", int64(5), 5.5, true, nil,
 		[]any{},
 	} {
 		_, err := scalars.UnmarshalDateTime(bad)
