@@ -44,6 +44,23 @@ func AcceptanceOf(header http.Header) (json string, events bool) {
 	return accepted.json, accepted.events
 }
 
+// Compression compresses answers.
+type Compression struct{ *compression }
+
+// Compression is the gateway's.
+func (g *Gateway) Compression() Compression { return Compression{g.compression} }
+
+// Compress compresses a body as Accept-Encoding asks for.
+func (c Compression) Compress(accept string, body []byte) (sent []byte, coding string) {
+	return c.compress(http.Header{"Accept-Encoding": {accept}}, body)
+}
+
+// Enter takes a place, and Leave gives it back.
+func (c Compression) Enter() { c.places <- struct{}{} }
+
+// Leave gives a place back.
+func (c Compression) Leave() { <-c.places }
+
 // Places are the places for large responses.
 type Places struct{ *places }
 

@@ -94,20 +94,21 @@ type Options struct {
 
 // Gateway answers all HTTP requests of a server.
 type Gateway struct {
-	options   Options
-	hosts     hosts
-	origins   origins
-	cors      *cors.Cors
-	log       *slog.Logger
-	metrics   *metrics
-	checks    *checks
-	streams   *streams
-	presenter *errorPresenter
-	inFlight  inFlight
-	limiter   *limiter
-	places    *places
-	graphql   *handler.Server
-	handler   http.Handler
+	options     Options
+	hosts       hosts
+	origins     origins
+	cors        *cors.Cors
+	log         *slog.Logger
+	metrics     *metrics
+	checks      *checks
+	streams     *streams
+	presenter   *errorPresenter
+	inFlight    inFlight
+	limiter     *limiter
+	places      *places
+	compression *compression
+	graphql     *handler.Server
+	handler     http.Handler
 }
 
 // New makes a Gateway, or says what is wrong with its options.
@@ -130,6 +131,9 @@ func New(o Options) (*Gateway, error) {
 		places: newPlaces(tiersOf(o.MaxReading)),
 	}
 	if g.metrics, err = newMetrics(o.Registry, o.Schema.Schema(), o.Version, o.Durability); err != nil {
+		return nil, err
+	}
+	if g.compression, err = newCompression(o.MaxReading); err != nil {
 		return nil, err
 	}
 	g.streams = newStreams(streamLimits{

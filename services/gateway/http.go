@@ -67,7 +67,7 @@ func (t httpTransport) answerUnexecuted(
 		sse(t).unexecuted(ctx, w, response)
 		return
 	}
-	writeResponse(w, r, statusOfUnexecuted(r), writeTimeout, response)
+	t.g.writeResponse(w, r, statusOfUnexecuted(r), writeTimeout, response)
 }
 
 // once executes a query or a mutation, and answers in JSON.
@@ -84,7 +84,7 @@ func (t httpTransport) once(
 	if response.Data == nil {
 		response.Data = []byte("null")
 	}
-	writeResponse(w, r, http.StatusOK, writeTimeout, response)
+	t.g.writeResponse(w, r, http.StatusOK, writeTimeout, response)
 }
 
 // refuseMutationByGET refuses a mutation over GET, and returns whether it did. Browsers, caches and crawlers may repeat

@@ -57,6 +57,12 @@ const (
 	// times its text, so that all of them stay under 64 MB. A front end has a few dozen documents of about a kilobyte.
 	cachedDocuments     = 500
 	cachedDocumentBytes = 4 << 10
+	// compressedBytes is the least that is compressed. A shorter answer, as each purchase has, goes in one packet as it
+	// is.
+	compressedBytes = 1 << 10
+	// compressionWindow is how far back zstd looks. It bounds the memory of an encoder here and of a decoder there;
+	// browsers take up to 8 MiB (RFC 9659).
+	compressionWindow = 512 << 10
 	// bodyTimeout is how long a client may take to send a whole body. A client that drips holds a connection no longer.
 	bodyTimeout = 15 * time.Second
 	// writeTimeout is how long a client may take to read a response, or one event of a stream. A client that takes

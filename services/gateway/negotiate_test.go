@@ -186,3 +186,23 @@ func TestNegotiation_OnlySubscriptionsAreStreams(t *testing.T) {
 		require.Contains(t, (<-answered).raw, `"done"`)
 	}
 }
+
+// A server that goes away begins no subscription, and answers everything else until its listener is closed.
+func TestNegotiation_OnlySubscriptionsGoAway(t *testing.T) {
+	w := start(t)
+	w.gate.Drain()
+	for accept, contentType := range map[string]string{
+		jsonType: jsonType, urqlAccept: graphqlType, eventsType: eventsType,
+	} {
+		r := w.post(t, `mutation{sell(count:1)}`, "Accept", accept)
+		require.Equal(t, 200, r.status, accept)
+		require.Equal(t, contentType+"; charset=utf-8", r.header.Get("Content-Type"))
+		require.Contains(t, r.raw, `{"data":{"sell":`)
+	}
+	for _, accept := range []string{urqlAccept, eventsType} {
+		r := w.post(t, `subscription{ticks}`, "Accept", accept)
+		require.Equal(t, 503, r.status, accept)
+		require.Equal(t, "the server is going away", r.Errors[0].Message)
+		require.Equal(t, "1", r.header.Get("Retry-After"))
+	}
+}

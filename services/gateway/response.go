@@ -26,7 +26,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, status int, err
 		w.Header().Set("Retry-After", strconv.FormatInt((wait+999)/1000, 10))
 	}
 	// The server reads the rest of the body first.
-	writeResponse(w, r, status, bodyTimeout+writeTimeout, &graphql.Response{Errors: gqlerror.List{presented}})
+	g.writeResponse(w, r, status, bodyTimeout+writeTimeout, &graphql.Response{Errors: gqlerror.List{presented}})
 }
 
 // statusOfUnexecuted is the status of a response to an operation that was read and not executed: its document, the name
@@ -40,9 +40,9 @@ func statusOfUnexecuted(r *http.Request) int {
 	return http.StatusBadRequest
 }
 
-// writeResponse writes a whole response within a time. The response to an operation that was executed has data, if only
-// null; a refusal has none.
-func writeResponse(
+// writeResponse writes a whole response within a time, compressed where the client takes that. The response to an
+// operation that was executed has data, if only null; a refusal has none.
+func (g *Gateway) writeResponse(
 	w http.ResponseWriter, r *http.Request, status int, within time.Duration, response *graphql.Response,
 ) {
 	body, err := encodeResponse(response)
@@ -54,7 +54,11 @@ func writeResponse(
 	contentType := cmp.Or(acceptanceOf(r.Header).json, mediaJSON)
 	header := w.Header()
 	header.Set("Content-Type", contentType+"; charset=utf-8")
-	header.Add("Vary", "Accept")
+	header.Add("Vary", "Accept, Accept-Encoding")
+	body, coding := g.compression.compress(r.Header, body)
+	if coding != "" {
+		header.Set("Content-Encoding", coding)
+	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	// Only a test's writer has no deadlines.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(within))

@@ -408,7 +408,7 @@ func (w *world) do(t *testing.T, method, path, body string, headers ...string) *
 	raw, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	r := &reply{status: response.StatusCode, header: response.Header, raw: string(raw)}
-	if strings.Contains(response.Header.Get("Content-Type"), "json") {
+	if strings.Contains(response.Header.Get("Content-Type"), "json") && response.Header.Get("Content-Encoding") == "" {
 		require.NoError(t, json.Unmarshal(raw, r), "%s", raw)
 	}
 	return r
