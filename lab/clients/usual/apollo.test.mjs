@@ -77,6 +77,15 @@ test("mutations and subscriptions change what the cache has of an order", { time
     "CANCELLED");
 });
 
+test("two queries of the viewer add to one another in the cache", { timeout }, async (t) => {
+  const { client, asked } = open(t);
+  const query = { query: documentOf("MyOrders") };
+  const first = await client.query(query);
+  await client.query({ query: gql`query Roles { viewer { id roles } }` });
+  assert.deepEqual((await client.query(query)).data, first.data);
+  assert.equal(asked.length, 2);
+});
+
 test("an error of a query has its message and code", { timeout }, async (t) => {
   const { client } = open(t);
   await assert.rejects(client.query({ query: gql`{ nothing }` }), (error) => {
