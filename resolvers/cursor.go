@@ -34,7 +34,7 @@ func (c Cursors) open(list list, cursor *string, place any) (found bool, err err
 	raw, ok := decodeText(*cursor)
 	if !ok || len(raw) < macBytes || !hmac.Equal(raw[:macBytes], c.mac(list, raw[macBytes:])) ||
 		json.Unmarshal(raw[macBytes:], place) != nil {
-		return false, rail.Refuse(rail.BadUserInput, "this is not a cursor of this list").At("after")
+		return false, rail.Refuse(rail.BadUserInput, "%s is not a cursor of this list", rail.Quote(*cursor)).At("after")
 	}
 	return true, nil
 }

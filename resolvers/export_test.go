@@ -8,7 +8,6 @@ var (
 	DecodeID    = decodeID
 	SplitTicket = splitTicket
 	TicketID    = ticketID
-	DecodeRunID = decodeRunID
 	ListOf      = listOf
 )
 

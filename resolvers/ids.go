@@ -43,20 +43,48 @@ func decodeText(text string) ([]byte, bool) {
 
 func runID(id rail.RunID) string { return encodeID(runNode, string(id)) }
 
-// decodeRunID is the run that an id names; "" for the id of anything else. No run has the id "".
-func decodeRunID(id string) rail.RunID {
-	if kind, name := decodeID(id); kind == runNode {
-		return rail.RunID(name)
+// readID is the name that an id of a kind has inside. Any other text is refused with the code, and shown as it was
+// sent. No thing has the name "".
+func readID(code rail.Code, kind, id string) (name string, refusal *rail.Error) {
+	if of, name := decodeID(id); of == kind && name != "" {
+		return name, nil
 	}
-	return ""
+	return "", notTheID(code, kind, id)
 }
 
-// decodeOrderID is the order that an id names; "" for the id of anything else. No order has the id "".
-func decodeOrderID(id string) string {
-	if kind, name := decodeID(id); kind == orderNode {
-		return name
+func notTheID(code rail.Code, kind, id string) *rail.Error {
+	return rail.Refuse(code, "%s is not the id of %s", rail.Quote(id), kinds[kind])
+}
+
+// kinds are how refusals call the kinds of nodes.
+var kinds = map[string]string{runNode: "a run", orderNode: "an order", ticketNode: "a ticket"}
+
+// readRunID is the run that the input of a mutation names.
+func readRunID(id string) (rail.RunID, error) {
+	name, refusal := readID(rail.NotFound, runNode, id)
+	if refusal != nil {
+		return "", refusal.At("input", "runId")
 	}
-	return ""
+	return rail.RunID(name), nil
+}
+
+// readOrderID is the order that the input of a mutation names.
+func readOrderID(id string) (string, error) {
+	name, refusal := readID(rail.NotFound, orderNode, id)
+	if refusal != nil {
+		return "", refusal.At("input", "orderId")
+	}
+	return name, nil
+}
+
+// readTicketID is the order, and the place in it, of the ticket that the input of a mutation names.
+func readTicketID(id string) (orderID string, n int, err error) {
+	if kind, name := decodeID(id); kind == ticketNode {
+		if orderID, n, ok := splitTicket(name); ok {
+			return orderID, n, nil
+		}
+	}
+	return "", 0, notTheID(rail.NotFound, ticketNode, id).At("input", "ticketId")
 }
 
 // ticketID is the id of a ticket. Its name is that of the order, and the ticket's place in it, from 0 on.

@@ -2,10 +2,18 @@ package resolvers_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"interlock/resolvers"
 	"interlock/services/rail"
@@ -15,8 +23,6 @@ func TestDecodeID_KindsAreNotMistaken(t *testing.T) {
 	station := resolvers.EncodeID("Station", "VNP")
 	kind, name := resolvers.DecodeID(station)
 	require.Equal(t, []string{"Station", "VNP"}, []string{kind, name})
-	require.Empty(t, resolvers.DecodeRunID(station), "a station's id is no run's")
-	require.Equal(t, rail.RunID("T12@2019-10-12"), resolvers.DecodeRunID(resolvers.EncodeID("Run", "T12@2019-10-12")))
 }
 
 func TestSplitTicket(t *testing.T) {
@@ -43,6 +49,95 @@ func TestViewerID(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, digest, 16)
 	require.NotContains(t, name+string(digest), "ann")
+}
+
+// withID has an operation for each argument and each field of an input that is an id, with %s in the id's place. The
+// fields that look for any id answer null where there is none.
+var withID = map[string]string{
+	"Query.node(id:)":   "",
+	"Query.nodes(ids:)": "",
+	"Query.order(id:)":  "",
+
+	"OrderFilter.runId":                  `{orders(filter:{runId:%s}){nodes{id}}}`,
+	"PlaceOrderInput.runId":              strings.Replace(placeOrder, quoted(runID), "%s", 1),
+	"PayOrderInput.orderId":              strings.Replace(payOrder, quoted(orderID), "%s", 1),
+	"CancelOrderInput.orderId":           strings.Replace(cancelOrder, quoted(orderID), "%s", 1),
+	"CancelHoldInput.orderId":            strings.Replace(cancelHold, quoted(orderID), "%s", 1),
+	"SuspendRunInput.runId":              strings.Replace(suspendRun, quoted(runID), "%s", 1),
+	"ResumeRunInput.runId":               strings.Replace(resumeRun, quoted(runID), "%s", 1),
+	"WithdrawRunInput.runId":             strings.Replace(withdrawRun, quoted(runID), "%s", 1),
+	"CorrectPassengerNameInput.ticketId": strings.Replace(correctPassengerName, quoted(ticketID), "%s", 1),
+
+	"Subscription.seatAvailability(runIds:)": `subscription{seatAvailability(runIds:[` + quoted(runID) + `,%s]){version}}`,
+	"Subscription.orderChanged(orderId:)":    `subscription{orderChanged(orderId:%s){number}}`,
+}
+
+func quoted(text string) string { return strconv.Quote(text) }
+
+// idsOf are the arguments and the fields of inputs that are ids, by their coordinates.
+func idsOf(schema *ast.Schema) (ids []string) {
+	for name, definition := range schema.Types {
+		for _, field := range definition.Fields {
+			if definition.Kind == ast.InputObject && field.Type.Name() == "ID" {
+				ids = append(ids, name+"."+field.Name)
+			}
+			for _, argument := range field.Arguments {
+				if argument.Type.Name() == "ID" {
+					ids = append(ids, name+"."+field.Name+"("+argument.Name+":)")
+				}
+			}
+		}
+	}
+	return ids
+}
+
+// What is no id is refused before anything is asked, and the refusal shows it as it was sent.
+func TestIDs_AreShownAsTheyWereSent(t *testing.T) {
+	require.ElementsMatch(t, slices.Collect(maps.Keys(withID)), idsOf((&resolvers.Resolver{}).Schema().Schema()))
+	both := &rail.Viewer{Subject: "ann", Roles: []rail.Role{rail.RolePassenger, rail.RoleAdmin}}
+	for coordinate, operation := range withID {
+		if operation == "" {
+			continue
+		}
+		t.Run(coordinate, func(t *testing.T) {
+			for id, shown := range map[string]string{
+				"x": `"x"`, "": `""`, "T12@2019-10-12": `"T12@2019-10-12"`, "a\"b\u202e": `"a\"b\u202e"`,
+				stationID:                     quoted(stationID),
+				resolvers.EncodeID("Run", ""): quoted(resolvers.EncodeID("Run", "")),
+				runID + "=":                   quoted(runID + "="),
+				strings.Repeat("x", 5_000):    quoted(strings.Repeat("x", 120)) + " …",
+			} {
+				w := newWorld()
+				close(w.streams())
+				text, err := json.Marshal(id)
+				require.NoError(t, err)
+				response := w.open(t.Context(), t, both, fmt.Sprintf(operation, text), nil)()
+				message := messages(t, response)
+				require.Len(t, message, 1, "%s %s", response.Data, response.Errors)
+				require.Regexp(t, "^"+regexp.QuoteMeta(shown)+" is not the id of an? (run|order|ticket)$", message[0])
+				require.Empty(t, w.calls)
+			}
+		})
+	}
+}
+
+// messages are those of the errors of a response, or else of the userErrors of its field.
+func messages(t *testing.T, response *graphql.Response) (all []string) {
+	t.Helper()
+	for _, e := range response.Errors {
+		var refusal *rail.Error
+		require.ErrorAs(t, e, &refusal)
+		all = append(all, refusal.Message)
+	}
+	if len(all) == 0 {
+		for _, payload := range decode[map[string]struct{ UserErrors []rail.Error }](t, string(response.Data)) {
+			for _, e := range payload.UserErrors {
+				require.Equal(t, rail.NotFound, e.Code)
+				all = append(all, e.Message)
+			}
+		}
+	}
+	return all
 }
 
 func FuzzDecodeID(f *testing.F) {

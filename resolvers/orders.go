@@ -34,10 +34,13 @@ func (r *queryResolver) Order(ctx context.Context, id, number *string) (*graph.O
 }
 
 func (r *queryResolver) findOrder(ctx context.Context, id, number *string) (*rail.Order, error) {
-	if id != nil {
-		return r.OrderBook.Order(ctx, decodeOrderID(*id))
+	if id == nil {
+		return r.OrderBook.OrderByNumber(ctx, *number)
 	}
-	return r.OrderBook.OrderByNumber(ctx, *number)
+	if kind, name := decodeID(*id); kind == orderNode {
+		return r.OrderBook.Order(ctx, name)
+	}
+	return nil, nil
 }
 
 func (r *queryResolver) Viewer(ctx context.Context) (*graph.Viewer, error) {
@@ -55,9 +58,11 @@ func (r *queryResolver) Orders(
 ) (*graph.OrderConnection, error) {
 	f := ledger.OrderFilter{Buyer: value(filter.Buyer), Number: value(filter.Number), States: distinct(filter.States)}
 	if filter.RunID != nil {
-		if f.RunID = decodeRunID(*filter.RunID); f.RunID == "" {
-			return nil, rail.Refuse(rail.BadUserInput, "this is not the id of a run").At("filter", "runId")
+		name, refusal := readID(rail.BadUserInput, runNode, *filter.RunID)
+		if refusal != nil {
+			return nil, refusal.At("filter", "runId")
 		}
+		f.RunID = rail.RunID(name)
 	}
 	return r.orders(ctx, f, first, after)
 }

@@ -176,6 +176,9 @@ func TestPages_WhatIsNoPage(t *testing.T) {
 			cursor := f.page(t, paged(), `first: 1`).Edges[0].Cursor
 			for _, bad := range []string{"", "x", "AAAA", cursor + "A", cursor[1:]} {
 				refused(f.list, fmt.Sprintf(`first: 1, after: %q`, bad), "after")
+				response := paged().open(t.Context(), t, f.viewer,
+					f.query(f.list, fmt.Sprintf(`first: 1, after: %q`, bad)), nil)()
+				require.Contains(t, messages(t, response)[0], fmt.Sprintf("%q is not a cursor of this list", bad))
 			}
 			refused(f.other, fmt.Sprintf(`first: 1, after: %q`, cursor), "after")
 			for _, another := range pagedFields {

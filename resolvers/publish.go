@@ -79,8 +79,7 @@ func (r *mutationResolver) publishTrain(
 func (r *mutationResolver) SuspendRun(
 	ctx context.Context, input graph.SuspendRunInput,
 ) (*graph.SuspendRunPayload, error) {
-	run, refusals, err := r.changeRun(
-		r.Publisher.Suspend(ctx, decodeRunID(input.RunID), input.Reason, rail.ViewerFrom(ctx).Subject))
+	run, refusals, err := r.changeRun(ctx, input.RunID, input.Reason, r.Publisher.Suspend)
 	if err != nil {
 		return nil, err
 	}
@@ -88,8 +87,7 @@ func (r *mutationResolver) SuspendRun(
 }
 
 func (r *mutationResolver) ResumeRun(ctx context.Context, input graph.ResumeRunInput) (*graph.ResumeRunPayload, error) {
-	run, refusals, err := r.changeRun(
-		r.Publisher.Resume(ctx, decodeRunID(input.RunID), input.Reason, rail.ViewerFrom(ctx).Subject))
+	run, refusals, err := r.changeRun(ctx, input.RunID, input.Reason, r.Publisher.Resume)
 	if err != nil {
 		return nil, err
 	}
@@ -99,9 +97,12 @@ func (r *mutationResolver) ResumeRun(ctx context.Context, input graph.ResumeRunI
 func (r *mutationResolver) WithdrawRun(
 	ctx context.Context, input graph.WithdrawRunInput,
 ) (*graph.WithdrawRunPayload, error) {
-	withdrawn, paid, err := r.Publisher.Withdraw(ctx, decodeRunID(input.RunID), input.Reason,
-		rail.ViewerFrom(ctx).Subject, input.CancelOrders)
-	run, refusals, err := r.changeRun(withdrawn, err)
+	var paid []*rail.Order
+	run, refusals, err := r.changeRun(ctx, input.RunID, input.Reason,
+		func(ctx context.Context, id rail.RunID, reason, by string) (run *rail.Run, err error) {
+			run, paid, err = r.Publisher.Withdraw(ctx, id, reason, by, input.CancelOrders)
+			return run, err
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +113,16 @@ func (r *mutationResolver) WithdrawRun(
 	return payload, nil
 }
 
-// changeRun turns what became of a run into the run and the refusals of a payload.
-func (r *mutationResolver) changeRun(run *rail.Run, err error) (*graph.Run, []graph.UserError, error) {
+// changeRun changes the run with an id, and turns what became of it into the run and the refusals of a payload.
+func (r *mutationResolver) changeRun(
+	ctx context.Context, id, reason string,
+	change func(ctx context.Context, id rail.RunID, reason, by string) (*rail.Run, error),
+) (*graph.Run, []graph.UserError, error) {
+	var run *rail.Run
+	runID, err := readRunID(id)
+	if err == nil {
+		run, err = change(ctx, runID, reason, rail.ViewerFrom(ctx).Subject)
+	}
 	refusals, err := refused(err)
 	if err != nil || run == nil {
 		return nil, refusals, err

@@ -12,9 +12,20 @@ import (
 func (r *mutationResolver) PlaceOrder(
 	ctx context.Context, input graph.PlaceOrderInput,
 ) (*graph.PlaceOrderPayload, error) {
-	place := rail.PlaceOrder{
-		IdempotencyKey: input.IdempotencyKey, RunID: decodeRunID(input.RunID), From: input.From, To: input.To,
+	placed, err := r.placeOrder(ctx, input)
+	refusals, err := refused(err)
+	if err != nil {
+		return nil, err
 	}
+	return &graph.PlaceOrderPayload{Order: orderOrNil(placed), UserErrors: refusals}, nil
+}
+
+func (r *mutationResolver) placeOrder(ctx context.Context, input graph.PlaceOrderInput) (*rail.Order, error) {
+	runID, err := readRunID(input.RunID)
+	if err != nil {
+		return nil, err
+	}
+	place := rail.PlaceOrder{IdempotencyKey: input.IdempotencyKey, RunID: runID, From: input.From, To: input.To}
 	for _, p := range input.Passengers {
 		request := rail.PassengerRequest{
 			Passenger: rail.Passenger{Name: p.Name, DocumentNumber: p.DocumentNumber}, SeatClass: p.SeatClass,
@@ -26,17 +37,16 @@ func (r *mutationResolver) PlaceOrder(
 		}
 		place.Passengers = append(place.Passengers, request)
 	}
-	placed, err := r.Sale.Place(ctx, rail.ViewerFrom(ctx).Subject, place)
-	refusals, err := refused(err)
-	if err != nil {
-		return nil, err
-	}
-	return &graph.PlaceOrderPayload{Order: orderOrNil(placed), UserErrors: refusals}, nil
+	return r.Sale.Place(ctx, rail.ViewerFrom(ctx).Subject, place)
 }
 
 func (r *mutationResolver) PayOrder(ctx context.Context, input graph.PayOrderInput) (*graph.PayOrderPayload, error) {
-	paid, payment, err := r.Sale.Pay(ctx, rail.ViewerFrom(ctx).Subject, decodeOrderID(input.OrderID),
-		input.IdempotencyKey)
+	var paid *rail.Order
+	var payment sale.Payment
+	id, err := readOrderID(input.OrderID)
+	if err == nil {
+		paid, payment, err = r.Sale.Pay(ctx, rail.ViewerFrom(ctx).Subject, id, input.IdempotencyKey)
+	}
 	refusals, err := refused(err)
 	if err != nil {
 		return nil, err
@@ -53,8 +63,11 @@ func (r *mutationResolver) PayOrder(ctx context.Context, input graph.PayOrderInp
 func (r *mutationResolver) CancelOrder(
 	ctx context.Context, input graph.CancelOrderInput,
 ) (*graph.CancelOrderPayload, error) {
-	cancelled, err := r.Sale.Cancel(ctx, rail.ViewerFrom(ctx).Subject, decodeOrderID(input.OrderID),
-		value(input.Reason))
+	var cancelled *rail.Order
+	id, err := readOrderID(input.OrderID)
+	if err == nil {
+		cancelled, err = r.Sale.Cancel(ctx, rail.ViewerFrom(ctx).Subject, id, value(input.Reason))
+	}
 	refusals, err := refused(err)
 	if err != nil {
 		return nil, err
@@ -65,7 +78,11 @@ func (r *mutationResolver) CancelOrder(
 func (r *mutationResolver) CancelHold(
 	ctx context.Context, input graph.CancelHoldInput,
 ) (*graph.CancelHoldPayload, error) {
-	cancelled, err := r.Sale.CancelHold(ctx, rail.ViewerFrom(ctx).Subject, decodeOrderID(input.OrderID), input.Reason)
+	var cancelled *rail.Order
+	id, err := readOrderID(input.OrderID)
+	if err == nil {
+		cancelled, err = r.Sale.CancelHold(ctx, rail.ViewerFrom(ctx).Subject, id, input.Reason)
+	}
 	refusals, err := refused(err)
 	if err != nil {
 		return nil, err
@@ -76,11 +93,13 @@ func (r *mutationResolver) CancelHold(
 func (r *mutationResolver) CorrectPassengerName(
 	ctx context.Context, input graph.CorrectPassengerNameInput,
 ) (*graph.CorrectPassengerNamePayload, error) {
-	c := ledger.Correction{Name: input.Name, Reason: input.Reason, By: rail.ViewerFrom(ctx).Subject}
-	if kind, name := decodeID(input.TicketID); kind == ticketNode {
-		c.OrderID, c.Ticket, _ = splitTicket(name)
+	var corrected *rail.Order
+	orderID, ticket, err := readTicketID(input.TicketID)
+	if err == nil {
+		corrected, err = r.Sale.CorrectName(ctx, ledger.Correction{
+			OrderID: orderID, Ticket: ticket, Name: input.Name, Reason: input.Reason, By: rail.ViewerFrom(ctx).Subject,
+		})
 	}
-	corrected, err := r.Sale.CorrectName(ctx, c)
 	refusals, err := refused(err)
 	if err != nil {
 		return nil, err

@@ -7,15 +7,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/resolvers"
 	"interlock/services/rail"
 )
 
 var (
 	seatAvailability = fmt.Sprintf(
-		`subscription { seatAvailability(runIds: [%q, "x"], from: "SHH", to: "NJH") {
+		`subscription { seatAvailability(runIds: [%q, %q], from: "SHH", to: "NJH") {
 			version classes { remaining }
 		} }`,
-		runID)
+		runID, resolvers.EncodeID("Run", "T13@2019-10-12"))
 	orderChanged = fmt.Sprintf(`subscription { orderChanged(orderId: %q) { number version } }`, orderID)
 )
 
@@ -36,7 +37,7 @@ func TestSeatAvailability(t *testing.T) {
 	end := w.streams()
 	next := w.open(t.Context(), t, anonymous, seatAvailability, nil)
 	require.Equal(t, []call{
-		called("Hub.SubscribeSeats", []rail.RunID{"T12@2019-10-12", ""}, rail.StationCode("SHH"),
+		called("Hub.SubscribeSeats", []rail.RunID{"T12@2019-10-12", "T13@2019-10-12"}, rail.StationCode("SHH"),
 			rail.StationCode("NJH")),
 	}, w.calls)
 	for version := int64(1); version <= 3; version++ {

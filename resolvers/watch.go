@@ -12,7 +12,11 @@ func (r *subscriptionResolver) SeatAvailability(
 ) (<-chan *graph.SeatAvailability, error) {
 	ids := make([]rail.RunID, len(runIDs))
 	for i, id := range runIDs {
-		ids[i] = decodeRunID(id)
+		name, refusal := readID(rail.NotFound, runNode, id)
+		if refusal != nil {
+			return nil, refusal.At("runIds", rail.Index(i))
+		}
+		ids[i] = rail.RunID(name)
 	}
 	snapshots, err := r.Hub.SubscribeSeats(ctx, ids, value(from), value(to))
 	if err != nil {
@@ -22,7 +26,11 @@ func (r *subscriptionResolver) SeatAvailability(
 }
 
 func (r *subscriptionResolver) OrderChanged(ctx context.Context, orderID string) (<-chan *graph.Order, error) {
-	orders, err := r.Hub.SubscribeOrder(ctx, decodeOrderID(orderID), rail.ViewerFrom(ctx).MaySee)
+	name, refusal := readID(rail.NotFound, orderNode, orderID)
+	if refusal != nil {
+		return nil, refusal.At("orderId")
+	}
+	orders, err := r.Hub.SubscribeOrder(ctx, name, rail.ViewerFrom(ctx).MaySee)
 	if err != nil {
 		return nil, err
 	}

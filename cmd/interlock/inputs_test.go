@@ -106,3 +106,37 @@ func TestServer_InputsAsTheSchemaHasThem(t *testing.T) {
 	a := &answer{Data: data}
 	require.Equal(t, "23B", a.at(t, "placeOrder.order.tickets.0.seat"), "%s", data)
 }
+
+// The code of a station that is none is shown as it was sent: escaped, and not all of a long one.
+func TestServer_ShowsCodesAsTheyWereSent(t *testing.T) {
+	r := start(t, embeddedSettings(t))
+	run := r.publishT12(t)
+	for name, operation := range map[string]string{
+		"searchTickets from": `query($c:StationCode!){searchTickets(from:[$c],to:["SHH"],date:"` + day() + `"){asOf}}`,
+		"searchTickets to":   `query($c:StationCode!){searchTickets(from:["BJP"],to:[$c],date:"` + day() + `"){asOf}}`,
+		"placeOrder from": `mutation($c:StationCode!){placeOrder(input:{idempotencyKey:"key-00000001",runId:"` + run +
+			`",from:$c,to:"SHH",passengers:[{name:"A",documentNumber:"D0000001",seatClass:HARD_SEAT}]}){
+			userErrors{message}}}`,
+		"placeOrder to": `mutation($c:StationCode!){placeOrder(input:{idempotencyKey:"key-00000001",runId:"` + run +
+			`",from:"BJP",to:$c,passengers:[{name:"A",documentNumber:"D0000001",seatClass:HARD_SEAT}]}){
+			userErrors{message}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for code, shown := range map[string]string{
+				"XXX": `"XXX"`, "": `""`, "B\u202eJP\n": `"B\u202eJP\n"`, strings.Repeat("X", 60_000): `XXX" …`,
+			} {
+				a := r.ask(t, r.token(t, "ann", "PASSENGER", "ADMIN"), operation, map[string]any{"c": code})
+				var told []string
+				for _, e := range a.Errors {
+					told = append(told, e.Message)
+				}
+				if message, ok := a.at(t, "placeOrder.userErrors.0.message").(string); ok {
+					told = append(told, message)
+				}
+				require.Len(t, told, 1, "%s", a.Data)
+				require.Contains(t, told[0], shown)
+				require.Less(t, len(told[0]), 300)
+			}
+		})
+	}
+}

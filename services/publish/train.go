@@ -72,7 +72,8 @@ func (p *Publisher) prepare(ctx context.Context, request *TrainRequest) (*rail.T
 	stations := p.findStations(ctx, request.Calls)
 	for i, call := range request.Calls {
 		if stations[i] == nil && call.Station.Valid() {
-			errs.Add(rail.Invalid, input("calls", rail.Index(i), "station"), "there is no station %q", call.Station)
+			errs.Add(rail.Invalid, input("calls", rail.Index(i), "station"), "there is no station %s",
+				rail.Quote(string(call.Station)))
 		}
 	}
 	zone, originZone := "UTC", time.UTC // Never sold by: an unknown origin is refused already.

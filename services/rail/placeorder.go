@@ -106,9 +106,9 @@ func (t *Train) explainPair(from, to StationCode) Errors {
 	case from == to:
 		errs.Add(Invalid, []string{"input", "to"}, "from and to are the same station")
 	case !calls(from):
-		errs.Add(Invalid, []string{"input", "from"}, "%s does not call at %s", t.Number, from)
+		errs.Add(Invalid, []string{"input", "from"}, "%s does not call at %s", t.Number, Quote(string(from)))
 	case !calls(to):
-		errs.Add(Invalid, []string{"input", "to"}, "%s does not call at %s", t.Number, to)
+		errs.Add(Invalid, []string{"input", "to"}, "%s does not call at %s", t.Number, Quote(string(to)))
 	default:
 		errs.Add(Invalid, []string{"input", "to"}, "%s takes no passengers from %s to %s", t.Number, from, to)
 	}

@@ -2,6 +2,7 @@ package rail
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -15,6 +16,8 @@ const (
 	// maxMarks is how many combining marks may follow each other. Tibetan and Burmese syllables stack five or six; a
 	// hundred cover the lines above and below.
 	maxMarks = 8
+	// maxQuoted is longer than any id, code or cursor that a server makes, but for those of the longest trains.
+	maxQuoted = 120
 	// The joiners that letters of Persian, Sinhala and others are written with.
 	zeroWidthNonJoiner = '\u200c'
 	zeroWidthJoiner    = '\u200d'
@@ -25,6 +28,18 @@ const (
 	// fullWidth is how far the full-width forms of a Chinese keyboard lie behind ASCII.
 	fullWidth = 'Ａ' - 'A'
 )
+
+// Quote is a text as a refusal shows what was sent: in quotes, with what cannot be printed escaped, and cut off after
+// maxQuoted characters.
+func Quote(text string) string {
+	n := 0
+	for i := range text {
+		if n++; n > maxQuoted {
+			return strconv.Quote(text[:i]) + " …"
+		}
+	}
+	return strconv.Quote(text)
+}
 
 // NormalizeText makes texts equal that look the same. Letters and their accents are composed (NFC), every space becomes
 // U+0020, and spaces at the ends are cut. A text that is too long to pass CheckText is returned as it is.

@@ -32,6 +32,16 @@ func TestCheckText_NamesOfEveryScript(t *testing.T) {
 	}
 }
 
+func TestQuote(t *testing.T) {
+	for text, shown := range map[string]string{
+		"": `""`, "VNP": `"VNP"`, "北京": `"北京"`, `a"b`: `"a\"b"`, "a\nb\u202e": `"a\nb\u202e"`, "\xff": `"\xff"`,
+		strings.Repeat("京", 120): `"` + strings.Repeat("京", 120) + `"`,
+		strings.Repeat("京", 121): `"` + strings.Repeat("京", 120) + `" …`,
+	} {
+		require.Equal(t, shown, rail.Quote(text))
+	}
+}
+
 func TestCheckText_NamesTheCharacterAndItsPlace(t *testing.T) {
 	const name = "a name has 1 to 64 printable characters: "
 	for text, want := range map[string]string{

@@ -209,7 +209,7 @@ func (s *snapshot) checkStations(errs *rail.Errors, argument string, codes []rai
 	}
 	for i, code := range codes {
 		if s.stations.byCode[code] == nil {
-			errs.Add(rail.BadUserInput, []string{argument, rail.Index(i)}, "there is no station %q", code)
+			errs.Add(rail.BadUserInput, []string{argument, rail.Index(i)}, "there is no station %s", rail.Quote(string(code)))
 		}
 	}
 }

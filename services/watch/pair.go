@@ -42,9 +42,9 @@ func (s stations) explain(run *rail.Run) *rail.Error {
 	}
 	switch {
 	case s.from != "" && !calls(s.from):
-		return rail.Refuse(rail.BadUserInput, "%s does not call at %q", run.ID, s.from).At("from")
+		return rail.Refuse(rail.BadUserInput, "%s does not call at %s", run.ID, rail.Quote(string(s.from))).At("from")
 	case s.to != "" && !calls(s.to):
-		return rail.Refuse(rail.BadUserInput, "%s does not call at %q", run.ID, s.to).At("to")
+		return rail.Refuse(rail.BadUserInput, "%s does not call at %s", run.ID, rail.Quote(string(s.to))).At("to")
 	case s.to == "":
 		return rail.Refuse(rail.BadUserInput, "%s takes no passengers from %q to its terminus", run.ID,
 			s.from).At("from")

@@ -82,7 +82,8 @@ func (h *Hub) runsBetween(ids []rail.RunID, wanted stations) ([]*rail.Run, error
 			len(ids)).At("runIds")
 	}
 	if wanted.from != "" && wanted.from == wanted.to {
-		return nil, rail.Refuse(rail.BadUserInput, "from and to are the same station %q", wanted.from).At("to")
+		return nil, rail.Refuse(rail.BadUserInput, "from and to are the same station %s",
+			rail.Quote(string(wanted.from))).At("to")
 	}
 	distinct := make([]*rail.Run, 0, len(ids))
 	for i, id := range ids {
@@ -91,7 +92,7 @@ func (h *Hub) runsBetween(ids []rail.RunID, wanted stations) ([]*rail.Run, error
 			if err := h.runs.Ready(); err != nil {
 				return nil, err
 			}
-			return nil, rail.Refuse(rail.NotFound, "there is no run %q", id).At("runIds", rail.Index(i))
+			return nil, rail.Refuse(rail.NotFound, "there is no run %s", rail.Quote(string(id))).At("runIds", rail.Index(i))
 		}
 		if _, _, ok := wanted.calls(run.Train); !ok {
 			return nil, wanted.explain(run)
