@@ -111,11 +111,12 @@ func TestServer_NullMeansTheDefault(t *testing.T) {
 			require.JSONEq(t, want, answer(with(one.Name+":"+one.DefaultValue.String()), nil), "the default")
 			require.JSONEq(t, want, answer(with(one.Name+":null"), nil), "null in the document")
 			variable := with(one.Name + ":$v")
-			kind, rest, isMutation := strings.Cut(variable, "mutation")
-			if kind = "query"; isMutation {
-				kind, variable = "mutation", rest
+			kind := "query"
+			selection, isMutation := strings.CutPrefix(variable, "mutation")
+			if isMutation {
+				kind = "mutation"
 			}
-			variable = kind + "($v:" + one.Type.String() + ")" + variable
+			variable = kind + "($v:" + one.Type.String() + ")" + selection
 			require.JSONEq(t, want, answer(variable, map[string]any{"v": nil}), "null as a variable")
 			require.JSONEq(t, want, answer(variable, map[string]any{}), "a variable that is not sent")
 			if isMutation {
