@@ -1462,6 +1462,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CoachLayoutInput", ec.unmarshalInputCoachLayoutInput),
 			graphql.NewInputUnmarshaler("CorrectPassengerNameInput", ec.unmarshalInputCorrectPassengerNameInput),
 			graphql.NewInputUnmarshaler("FaresInput", ec.unmarshalInputFaresInput),
+			graphql.NewInputUnmarshaler("FlatFareInput", ec.unmarshalInputFlatFareInput),
 			graphql.NewInputUnmarshaler("KmRateInput", ec.unmarshalInputKmRateInput),
 			graphql.NewInputUnmarshaler("OrderFilter", ec.unmarshalInputOrderFilter),
 			graphql.NewInputUnmarshaler("PairFareInput", ec.unmarshalInputPairFareInput),
@@ -2391,15 +2392,23 @@ input SeatInput {
   position: SeatPosition
 }
 
-"What seats cost: every class needs a fare for every pair of calls, from ` + "`" + `pairs` + "`" + ` or else from ` + "`" + `perKm` + "`" + `."
+"""
+What seats cost. Every class needs a fare for every pair of calls: from ` + "`" + `pairs` + "`" + `, or else from ` + "`" + `flat` + "`" + ` or ` + "`" + `perKm` + "`" + `. A class
+is in one of these two. A fare of 0.00, or one that comes to it, is refused unless it is said to be ` + "`" + `free` + "`" + `.
+"""
 input FaresInput {
   "An ISO 4217 code."
   currencyCode: String!
   "Prices per kilometre, one for a class."
   perKm: [KmRateInput!]
-  "Prices from station to station; they go before those per kilometre."
+  "Fares that are the same however far one goes, one for a class."
+  flat: [FlatFareInput!]
+  "Fares from station to station; they go before all others."
   pairs: [PairFareInput!]
-  "What prices per kilometre are rounded to, half up, such as 0.50; the currency's smallest unit where not given."
+  """
+  What prices per kilometre and their minimums are rounded to, half up, such as 0.50; the currency's smallest unit where
+  not given.
+  """
   roundTo: String
 }
 
@@ -2409,8 +2418,20 @@ input KmRateInput {
   seatClass: SeatClass!
   "A decimal number, such as 0.4633."
   amount: String!
-  "The least a ticket costs."
+  "The least a ticket costs. It is rounded too."
   minimum: String
+  "Whether a price that comes to 0.00 is meant."
+  free: Boolean! = false
+}
+
+"What a class costs however far one goes."
+input FlatFareInput {
+  "The class."
+  seatClass: SeatClass!
+  "A decimal number, such as 2.50."
+  amount: String!
+  "Whether 0.00 is meant."
+  free: Boolean! = false
 }
 
 "What a class costs from one station to another."
@@ -2423,6 +2444,8 @@ input PairFareInput {
   to: StationCode!
   "A decimal number, such as 553.00."
   amount: String!
+  "Whether 0.00 is meant."
+  free: Boolean! = false
 }
 
 "When a sale opens: one of the two."
@@ -10072,7 +10095,7 @@ func (ec *executionContext) unmarshalInputFaresInput(ctx context.Context, obj an
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"currencyCode", "perKm", "pairs", "roundTo"}
+	fieldsInOrder := [...]string{"currencyCode", "perKm", "flat", "pairs", "roundTo"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -10093,6 +10116,13 @@ func (ec *executionContext) unmarshalInputFaresInput(ctx context.Context, obj an
 				return it, err
 			}
 			it.PerKm = data
+		case "flat":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("flat"))
+			data, err := ec.unmarshalOFlatFareInput2ᚕᚖinterlockᚋgraphᚐFlatFareInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Flat = data
 		case "pairs":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("pairs"))
 			data, err := ec.unmarshalOPairFareInput2ᚕᚖinterlockᚋgraphᚐPairFareInputᚄ(ctx, v)
@@ -10124,6 +10154,66 @@ func UnmarshalFaresInput(ctx context.Context, raw any) (FaresInput, error) {
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputFlatFareInput(ctx context.Context, obj any) (FlatFareInput, error) {
+	var it FlatFareInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["free"]; !present {
+		asMap["free"] = false
+	}
+
+	fieldsInOrder := [...]string{"seatClass", "amount", "free"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "seatClass":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("seatClass"))
+			data, err := ec.unmarshalNSeatClass2interlockᚋservicesᚋrailᚐSeatClass(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SeatClass = data
+		case "amount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("amount"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Amount = data
+		case "free":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("free"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Free = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalFlatFareInput unmarshals raw into the FlatFareInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalFlatFareInput(ctx context.Context, raw any) (FlatFareInput, error) {
+	var out FlatFareInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "FlatFareInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputKmRateInput(ctx context.Context, obj any) (KmRateInput, error) {
 	var it KmRateInput
 	if obj == nil {
@@ -10135,7 +10225,11 @@ func (ec *executionContext) unmarshalInputKmRateInput(ctx context.Context, obj a
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"seatClass", "amount", "minimum"}
+	if _, present := asMap["free"]; !present {
+		asMap["free"] = false
+	}
+
+	fieldsInOrder := [...]string{"seatClass", "amount", "minimum", "free"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -10163,6 +10257,13 @@ func (ec *executionContext) unmarshalInputKmRateInput(ctx context.Context, obj a
 				return it, err
 			}
 			it.Minimum = data
+		case "free":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("free"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Free = data
 		}
 	}
 	return it, nil
@@ -10254,7 +10355,11 @@ func (ec *executionContext) unmarshalInputPairFareInput(ctx context.Context, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"seatClass", "from", "to", "amount"}
+	if _, present := asMap["free"]; !present {
+		asMap["free"] = false
+	}
+
+	fieldsInOrder := [...]string{"seatClass", "from", "to", "amount", "free"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -10289,6 +10394,13 @@ func (ec *executionContext) unmarshalInputPairFareInput(ctx context.Context, obj
 				return it, err
 			}
 			it.Amount = data
+		case "free":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("free"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Free = data
 		}
 	}
 	return it, nil
@@ -13657,6 +13769,11 @@ func (ec *executionContext) unmarshalNFaresInput2ᚖinterlockᚋgraphᚐFaresInp
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNFlatFareInput2ᚖinterlockᚋgraphᚐFlatFareInput(ctx context.Context, v any) (*FlatFareInput, error) {
+	res, err := ec.unmarshalInputFlatFareInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNID2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalID(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -14596,6 +14713,23 @@ func (ec *executionContext) marshalODateTime2ᚖtimeᚐTime(ctx context.Context,
 	_ = ctx
 	res := scalars.MarshalDateTime(*v)
 	return res
+}
+
+func (ec *executionContext) unmarshalOFlatFareInput2ᚕᚖinterlockᚋgraphᚐFlatFareInputᚄ(ctx context.Context, v any) ([]*FlatFareInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*FlatFareInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNFlatFareInput2ᚖinterlockᚋgraphᚐFlatFareInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
 }
 
 func (ec *executionContext) unmarshalOFloat2ᚖfloat64(ctx context.Context, v any) (*float64, error) {

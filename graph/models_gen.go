@@ -155,16 +155,30 @@ type CorrectPassengerNamePayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
-// What seats cost: every class needs a fare for every pair of calls, from `pairs` or else from `perKm`.
+// What seats cost. Every class needs a fare for every pair of calls: from `pairs`, or else from `flat` or `perKm`. A class
+// is in one of these two. A fare of 0.00, or one that comes to it, is refused unless it is said to be `free`.
 type FaresInput struct {
 	// An ISO 4217 code.
 	CurrencyCode string `json:"currencyCode"`
 	// Prices per kilometre, one for a class.
 	PerKm []*KmRateInput `json:"perKm,omitempty"`
-	// Prices from station to station; they go before those per kilometre.
+	// Fares that are the same however far one goes, one for a class.
+	Flat []*FlatFareInput `json:"flat,omitempty"`
+	// Fares from station to station; they go before all others.
 	Pairs []*PairFareInput `json:"pairs,omitempty"`
-	// What prices per kilometre are rounded to, half up, such as 0.50; the currency's smallest unit where not given.
+	// What prices per kilometre and their minimums are rounded to, half up, such as 0.50; the currency's smallest unit where
+	// not given.
 	RoundTo *string `json:"roundTo,omitempty"`
+}
+
+// What a class costs however far one goes.
+type FlatFareInput struct {
+	// The class.
+	SeatClass rail.SeatClass `json:"seatClass"`
+	// A decimal number, such as 2.50.
+	Amount string `json:"amount"`
+	// Whether 0.00 is meant.
+	Free bool `json:"free"`
 }
 
 // What a class costs per kilometre.
@@ -173,8 +187,10 @@ type KmRateInput struct {
 	SeatClass rail.SeatClass `json:"seatClass"`
 	// A decimal number, such as 0.4633.
 	Amount string `json:"amount"`
-	// The least a ticket costs.
+	// The least a ticket costs. It is rounded too.
 	Minimum *string `json:"minimum,omitempty"`
+	// Whether a price that comes to 0.00 is meant.
+	Free bool `json:"free"`
 }
 
 // What can be changed.
@@ -262,6 +278,8 @@ type PairFareInput struct {
 	To rail.StationCode `json:"to"`
 	// A decimal number, such as 553.00.
 	Amount string `json:"amount"`
+	// Whether 0.00 is meant.
+	Free bool `json:"free"`
 }
 
 // Who travels, and how.

@@ -379,13 +379,19 @@ func TestPublishTrain_Parts(t *testing.T) {
 		Currency: "CNY", RoundToMinor: 50,
 		PerKm: []rail.KmRate{
 			{SeatClass: rail.Second, MicrosPerKm: 46_330_000, MinimumMinor: 250},
-			{SeatClass: rail.First, MicrosPerKm: 74_000_000},
+			{SeatClass: rail.First, MicrosPerKm: 74_000_000, Free: true},
 		},
-		Pairs: []rail.PairFare{{SeatClass: rail.Second, From: "SHH", To: "BJP", Minor: 55_300}},
+		Flat: []rail.FlatFare{{SeatClass: rail.HardSeat, Minor: 250}, {SeatClass: rail.Standing, Free: true}},
+		Pairs: []rail.PairFare{
+			{SeatClass: rail.Second, From: "SHH", To: "BJP", Minor: 55_300},
+			{SeatClass: rail.First, From: "SHH", To: "BJP", Free: true},
+		},
 	}, parts(noCalls, noCoaches, `
 		currencyCode: "CNY", roundTo: "0.50",
-		perKm: [{seatClass: SECOND, amount: "0.4633", minimum: "2.50"}, {seatClass: FIRST, amount: "0.74"}],
-		pairs: [{seatClass: SECOND, from: "SHH", to: "BJP", amount: "553.00"}]
+		perKm: [{seatClass: SECOND, amount: "0.4633", minimum: "2.50"}, {seatClass: FIRST, amount: "0.74", free: true}],
+		flat: [{seatClass: HARD_SEAT, amount: "2.50"}, {seatClass: STANDING, amount: "0", free: true}],
+		pairs: [{seatClass: SECOND, from: "SHH", to: "BJP", amount: "553.00"},
+			{seatClass: FIRST, from: "SHH", to: "BJP", amount: "0.00", free: true}]
 	`).Fares)
 }
 
@@ -434,8 +440,12 @@ func TestPublishTrain_WhatCannotBeRead(t *testing.T) {
 		"fares": {
 			withParts(twoCalls, noCoaches, inYuan+`, roundTo: "x",
 				perKm: [{seatClass: FIRST, amount: "1"}, {seatClass: SECOND, amount: "x", minimum: "y"}],
+				flat: [{seatClass: FIRST, amount: "1"}, {seatClass: SECOND, amount: "1,50"}],
 				pairs: [{seatClass: FIRST, from: "A", to: "B", amount: "1.234"}]`),
-			[]string{"fares.roundTo", "fares.perKm.1.amount", "fares.perKm.1.minimum", "fares.pairs.0.amount"},
+			[]string{
+				"fares.roundTo", "fares.perKm.1.amount", "fares.perKm.1.minimum", "fares.flat.1.amount",
+				"fares.pairs.0.amount",
+			},
 		},
 		"all at once": {
 			withParts(`{station: "A"}, {station: "B", arrival: "09:00"}`,

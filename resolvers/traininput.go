@@ -151,13 +151,18 @@ func readFares(input *graph.FaresInput, errs *rail.Errors) rail.Fares {
 		}
 		fares.PerKm = append(fares.PerKm, rail.KmRate{
 			SeatClass: rate.SeatClass, MicrosPerKm: micros,
-			MinimumMinor: amount(rate.Minimum, "perKm", rail.Index(i), "minimum"),
+			MinimumMinor: amount(rate.Minimum, "perKm", rail.Index(i), "minimum"), Free: rate.Free,
+		})
+	}
+	for i, flat := range input.Flat {
+		fares.Flat = append(fares.Flat, rail.FlatFare{
+			SeatClass: flat.SeatClass, Minor: amount(&flat.Amount, "flat", rail.Index(i), "amount"), Free: flat.Free,
 		})
 	}
 	for i, pair := range input.Pairs {
 		fares.Pairs = append(fares.Pairs, rail.PairFare{
 			SeatClass: pair.SeatClass, From: pair.From, To: pair.To,
-			Minor: amount(&pair.Amount, "pairs", rail.Index(i), "amount"),
+			Minor: amount(&pair.Amount, "pairs", rail.Index(i), "amount"), Free: pair.Free,
 		})
 	}
 	return fares

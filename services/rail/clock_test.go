@@ -111,7 +111,7 @@ func clocked(zones [2]string, departure, arrival int32) *rail.Train {
 		{Station: "B", Clock: zones[1], ArrivalSeconds: arrival, DepartureSeconds: arrival, Metres: 1_000},
 	}, base.Formation, &rail.Fares{
 		Currency: "EUR",
-		PerKm:    []rail.KmRate{{SeatClass: rail.Business}, {SeatClass: rail.Second}},
+		PerKm:    []rail.KmRate{{SeatClass: rail.Business, Free: true}, {SeatClass: rail.Second, Free: true}},
 	})
 }
 

@@ -57,12 +57,8 @@ type Train struct {
 	location *time.Location
 	// clocks are the zones of the calls' clocks, nil for a call without a Clock. clocks is nil where all are.
 	clocks []*time.Location
-	pairs  map[pairKey]int64
-}
-
-type pairKey struct {
-	class    SeatClass
-	from, to StationCode
+	// pairs are the fares' Pairs, sorted. They are the very same where they were given so.
+	pairs []PairFare
 }
 
 // NewTrain makes a train of parts, which it keeps. It may be invalid: see Validate.
@@ -84,14 +80,14 @@ func NewTrain(number, kind, timeZone string, calls []Call, formation *Formation,
 			t.clocks[i], _ = LoadZone(calls[i].Clock) // Validate refuses a clock of no zone.
 		}
 	}
-	if len(fares.Pairs) > 0 {
-		t.pairs = make(map[pairKey]int64, len(fares.Pairs))
-	}
-	for _, pair := range fares.Pairs {
-		t.pairs[pairKey{pair.SeatClass, pair.From, pair.To}] = pair.Minor
+	t.pairs = fares.Pairs
+	if !slices.IsSortedFunc(t.pairs, comparePairs) {
+		t.pairs = slices.SortedStableFunc(slices.Values(t.pairs), comparePairs)
 	}
 	return t
 }
+
+func comparePairs(a, b PairFare) int { return a.compare(&b) }
 
 // Location is the train's time zone.
 func (t *Train) Location() *time.Location { return t.location }
@@ -113,14 +109,31 @@ func (t *Train) Price(class SeatClass, i, j int) (Money, bool) {
 	if i < 0 || j <= i || j >= len(t.Calls) {
 		return Money{}, false
 	}
-	if minor, ok := t.pairs[pairKey{class, t.Calls[i].Station, t.Calls[j].Station}]; ok {
-		return Money{minor, t.Fares.Currency}, true
+	minor, _, ok := t.fare(class, i, j)
+	if !ok {
+		return Money{}, false
+	}
+	return Money{minor, t.Fares.Currency}, true
+}
+
+// fare is the price in minor units from call i to call j, and the rate that it was reckoned by, nil for a fare that was
+// given as it is.
+func (t *Train) fare(class SeatClass, i, j int) (minor int64, by *KmRate, ok bool) {
+	if minor := t.Fares.byCalls(class, PairIndex(len(t.Calls), i, j)); minor != NoFare {
+		return minor, nil, true
+	}
+	wanted := PairFare{SeatClass: class, From: t.Calls[i].Station, To: t.Calls[j].Station}
+	if at, ok := slices.BinarySearchFunc(t.pairs, wanted, comparePairs); ok {
+		return t.pairs[at].Minor, nil, true
+	}
+	if flat := t.Fares.flat(class); flat != nil {
+		return flat.Minor, nil, true
 	}
 	rate := t.Fares.rate(class)
 	if rate == nil || t.Calls[i].Metres == NoDistance || t.Calls[j].Metres == NoDistance {
-		return Money{}, false
+		return 0, nil, false
 	}
-	return Money{t.Fares.forMetres(rate, int64(t.Calls[j].Metres-t.Calls[i].Metres)), t.Fares.Currency}, true
+	return t.Fares.forMetres(rate, int64(t.Calls[j].Metres-t.Calls[i].Metres)), rate, true
 }
 
 // Pair finds the calls to board and alight at between two stations: the last boarding from which the train still
@@ -216,25 +229,53 @@ func (t *Train) validateTimes(errs *Errors, path []string, i int) {
 	}
 }
 
-// validatePrices refuses a train with a seat that has no price between some calls.
+// validatePrices refuses a train with a seat that has no price between some calls, or one of 0.00 that is not said to be
+// free.
 func (t *Train) validatePrices(at []string) Errors {
 	var errs Errors
+	for _, fares := range t.Fares.ByCalls {
+		if len(fares.Minor) != Pairs(len(t.Calls)) {
+			errs.Add(Invalid, at, "%d calls have %d pairs, and %s has %d fares between them", len(t.Calls),
+				Pairs(len(t.Calls)), fares.SeatClass, len(fares.Minor))
+			return errs
+		}
+	}
 	everyDistance := !slices.ContainsFunc(t.Calls, func(c Call) bool { return c.Metres == NoDistance })
 	for _, class := range t.Formation.Classes {
-		if everyDistance && t.Fares.rate(class) != nil {
+		rate := t.Fares.rate(class)
+		if t.Fares.flat(class) != nil || everyDistance && rate != nil && (rate.Free || t.Fares.forMetres(rate, 0) > 0) {
 			continue // Each pair has a price, and none needs to be looked at.
 		}
 		for i := range t.Calls {
-			for j := i + 1; j < len(t.Calls); j++ {
-				if _, ok := t.Price(class, i, j); !ok && t.Sellable(i, j) {
-					errs.Add(Invalid, at,
-						"no fare for %s from %s to %s (and perhaps further pairs): give the pair, or a price per "+
-							"kilometre and the distances of both calls",
-						class, t.Calls[i].Station, t.Calls[j].Station)
-					return errs
-				}
+			if t.validatePricesFrom(&errs, at, class, i, everyDistance); len(errs) > 0 {
+				return errs
 			}
 		}
 	}
 	return errs
+}
+
+// validatePricesFrom adds the first price from call i that is wrong.
+func (t *Train) validatePricesFrom(errs *Errors, at []string, class SeatClass, i int, everyDistance bool) {
+	for j := i + 1; j < len(t.Calls); j++ {
+		if !t.Sellable(i, j) {
+			continue
+		}
+		minor, by, ok := t.fare(class, i, j)
+		switch {
+		case !ok:
+			errs.Add(Invalid, at,
+				"no fare for %s from %s to %s (and perhaps further pairs): give the pair, a flat fare, or a price per "+
+					"kilometre and the distances of both calls",
+				class, t.Calls[i].Station, t.Calls[j].Station)
+			return
+		case by != nil && minor == 0 && !by.Free:
+			errs.Add(Invalid, at,
+				"the fare for %s from %s to %s comes to %s (and perhaps further ones do): it needs a minimum, or free: true",
+				class, t.Calls[i].Station, t.Calls[j].Station, Money{0, t.Fares.Currency}.Amount())
+			return
+		case by != nil && everyDistance:
+			return // It costs as much, or more, to go farther.
+		}
+	}
 }
