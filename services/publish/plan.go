@@ -31,6 +31,10 @@ func (p *Publisher) plan(request *ImportRequest, report *ImportReport) (plan, er
 	if err := m.checkRuns(); err != nil {
 		return nil, err
 	}
+	var err error
+	if m.fares, err = request.Templates.faresBetween(request.Feed.Stations); err != nil {
+		return nil, err
+	}
 	for _, trip := range request.Feed.Trips {
 		m.add(trip)
 	}
@@ -64,6 +68,7 @@ type planner struct {
 	dates   serviceDatesOf
 	// zones are the time zones of the feed's stations.
 	zones map[rail.StationCode]*time.Location
+	fares *trainFares
 	// all are the trains that can be sold, and runs how many runs they have.
 	all  plan
 	runs int
@@ -119,7 +124,8 @@ func (m *planner) add(trip *gtfs.Trip) {
 	if template == m.request.Templates.fallback {
 		m.byDefault[kindOf(trip)]++
 	}
-	train := rail.NewTrain(trip.Number, kind, m.request.Feed.TimeZone, trip.Calls, template.Formation, template.Fares)
+	train := rail.NewTrain(trip.Number, kind, m.request.Feed.TimeZone, trip.Calls, template.Formation,
+		m.fares.of(template, trip.Calls))
 	if errs := train.Validate(); len(errs) > 0 {
 		m.unusable.add(trip, "%s", errs[0].Message)
 		return
@@ -163,7 +169,7 @@ func (m *planner) refusal() error {
 
 // notices tell of the kinds whose trains have the default template.
 func (m *planner) notices() []string {
-	var notices []string
+	notices := m.fares.unknown()
 	for n, kind := range slices.Sorted(maps.Keys(m.byDefault)) {
 		if n == maxNotices {
 			more := len(m.byDefault) - n

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,6 +74,9 @@ type (
 		Class   scalar `yaml:"class"`
 		PerKm   scalar `yaml:"per_km"`
 		Minimum scalar `yaml:"minimum"`
+		Flat    scalar `yaml:"flat"`
+		Pairs   scalar `yaml:"pairs"`
+		Free    bool   `yaml:"free"`
 	}
 )
 
@@ -91,22 +96,39 @@ func (s *scalar) UnmarshalYAML(node ast.Node) error {
 	return &yaml.UnexpectedNodeTypeError{Actual: node.Type(), Expected: ast.StringType, Token: node.GetToken()}
 }
 
-// ReadTemplates is ParseTemplates of a file that may be of any length.
+// ReadTemplates is ParseTemplates of a file that may be of any length. It opens the tables of fares that the file
+// names, by paths that begin where the file of that name is.
 func ReadTemplates(name string, r io.Reader) (*Templates, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxTemplateBytes+1))
 	if err != nil {
 		return nil, err
 	}
-	return ParseTemplates(name, data)
+	return parseTemplates(name, data, openTable)
+}
+
+// openTable opens a file. Of a pipe, or a device, nobody knows when it ends.
+func openTable(path string) (io.ReadCloser, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no plain file", path)
+	}
+	return os.Open(path)
 }
 
 // ParseTemplates reads the YAML of a templates file; name is what refusals call it. Everything in it is checked here,
-// so that a mistake is found before a feed is.
+// so that a mistake is found before a feed is. It opens no files: tables of fares are refused.
 func ParseTemplates(name string, data []byte) (*Templates, error) {
+	return parseTemplates(name, data, nil)
+}
+
+func parseTemplates(name string, data []byte, open func(string) (io.ReadCloser, error)) (*Templates, error) {
 	if len(data) > maxTemplateBytes {
 		return nil, rail.Refuse(rail.Invalid, "%s: the file is longer than %d bytes", name, maxTemplateBytes)
 	}
-	p := templateParser{name: name}
+	p := templateParser{name: name, open: open, tables: map[string]*pairFile{}}
 	if err := p.checkShape(lexer.Tokenize(string(data))); err != nil {
 		return nil, err
 	}
@@ -138,6 +160,11 @@ type templateParser struct {
 	tree *ast.File
 	// seats are how many seats there are so far.
 	seats int
+	// open opens a table of fares; nil where none may be.
+	open func(path string) (io.ReadCloser, error)
+	// tables are those that were read, by their paths, and rows how many rows they have together.
+	tables map[string]*pairFile
+	rows   int
 }
 
 // checkShape refuses a file that is nested too deep to be parsed.
@@ -294,43 +321,115 @@ func (p *templateParser) template(
 	if errs := formation.Validate(); len(errs) > 0 {
 		return nil, p.refuse(lineAt(errs[0].Path, 0, lines, here), "%s", errs[0].Message)
 	}
-	fares, err := p.fares(in, here, currency, roundTo)
+	template, err := p.fares(in, here, currency, roundTo)
 	if err != nil {
 		return nil, err
 	}
 	for _, class := range formation.Classes {
-		if !slices.ContainsFunc(fares.PerKm, func(rate rail.KmRate) bool { return rate.SeatClass == class }) {
+		if !template.hasFare(class) {
 			return nil, p.refuse(here, "%s has %s seats and no fare for them", strings.TrimSpace(section+" "+kind),
 				class)
 		}
 	}
-	return &Template{Formation: formation, Fares: fares}, nil
+	template.Formation = formation
+	return template, nil
 }
 
-func (p *templateParser) fares(in *kindInFile, here int, currency rail.Currency, roundTo int64) (*rail.Fares, error) {
-	fares := &rail.Fares{Currency: currency, RoundToMinor: roundTo}
-	var lines []int // Of each fare.
+// fares makes a template that has fares, and no coaches yet.
+func (p *templateParser) fares(in *kindInFile, here int, currency rail.Currency, roundTo int64) (*Template, error) {
+	made := &Template{Fares: &rail.Fares{Currency: currency, RoundToMinor: roundTo}}
+	lines := map[string][]int{} // Of each fare, by the list of rail.Fares that it is in.
 	for _, spec := range in.Fares {
-		line := cmp.Or(spec.PerKm.line, spec.Class.line, here)
-		micros, err := rail.ParseKmRate(spec.PerKm.text, currency)
-		if err != nil {
-			return nil, p.refuse(line, "per_km: %v", err)
+		line := cmp.Or(spec.PerKm.line, spec.Flat.line, spec.Pairs.line, spec.Class.line, here)
+		class := rail.SeatClass(spec.Class.text)
+		if !class.Valid() || made.hasFare(class) {
+			return nil, p.refuse(line, "%q is not a seat class, or is there twice", class)
 		}
-		rate := rail.KmRate{SeatClass: rail.SeatClass(spec.Class.text), MicrosPerKm: micros}
-		if spec.Minimum.text != "" {
-			minimum, err := rail.ParseMoney(spec.Minimum.text, currency)
+		if spec.Pairs.text != "" {
+			table, err := p.table(&spec, class, currency)
 			if err != nil {
-				return nil, p.refuse(spec.Minimum.line, "minimum: %v", err)
+				return nil, err
 			}
-			rate.MinimumMinor = minimum.Minor
+			made.pairs = append(made.pairs, classPairs{class, table, spec.Free})
 		}
-		fares.PerKm = append(fares.PerKm, rate)
-		lines = append(lines, line)
+		switch {
+		case spec.PerKm.text != "" && spec.Flat.text != "":
+			return nil, p.refuse(line, "per_km and flat: a fare has one of them")
+		case spec.PerKm.text != "":
+			rate, err := p.kmRate(&spec, line, currency)
+			if err != nil {
+				return nil, err
+			}
+			made.Fares.PerKm = append(made.Fares.PerKm, rate)
+			lines["perKm"] = append(lines["perKm"], line)
+		case spec.Flat.text != "" || spec.Pairs.text == "" && spec.Free:
+			flat, err := rail.ParseMoney(cmp.Or(spec.Flat.text, "0"), currency)
+			if err != nil {
+				return nil, p.refuse(line, "flat: %v", err)
+			}
+			made.Fares.Flat = append(made.Fares.Flat, rail.FlatFare{SeatClass: class, Minor: flat.Minor, Free: spec.Free})
+			lines["flat"] = append(lines["flat"], line)
+		case spec.Pairs.text == "":
+			return nil, p.refuse(line, "per_km, flat or pairs: a fare has one of them, or is free: true")
+		}
+		if spec.Minimum.text != "" && spec.PerKm.text == "" {
+			return nil, p.refuse(spec.Minimum.line, "minimum: it goes with per_km")
+		}
 	}
-	if errs := fares.Validate(); len(errs) > 0 {
-		return nil, p.refuse(lineAt(errs[0].Path, 1, lines, p.file.RoundTo.line), "%s", errs[0].Message)
+	if errs := made.Fares.Validate(); len(errs) > 0 {
+		return nil, p.refuse(lineAt(errs[0].Path, 1, lines[errs[0].Path[0]], p.file.RoundTo.line), "%s",
+			errs[0].Message)
 	}
-	return fares, nil
+	return made, nil
+}
+
+func (p *templateParser) kmRate(spec *fareInFile, line int, currency rail.Currency) (rail.KmRate, error) {
+	rate := rail.KmRate{SeatClass: rail.SeatClass(spec.Class.text), Free: spec.Free}
+	var err error
+	if rate.MicrosPerKm, err = rail.ParseKmRate(spec.PerKm.text, currency); err != nil {
+		return rate, p.refuse(line, "per_km: %v", err)
+	}
+	if spec.Minimum.text != "" {
+		minimum, err := rail.ParseMoney(spec.Minimum.text, currency)
+		if err != nil {
+			return rate, p.refuse(spec.Minimum.line, "minimum: %v", err)
+		}
+		rate.MinimumMinor = minimum.Minor
+	}
+	return rate, nil
+}
+
+// table reads the table that a fare names, once for all fares that name it.
+func (p *templateParser) table(spec *fareInFile, class rail.SeatClass, currency rail.Currency) (*pairFile, error) {
+	line, path := spec.Pairs.line, spec.Pairs.text
+	if p.open == nil {
+		return nil, p.refuse(line, "pairs: no file can be named here")
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(p.name), path)
+	}
+	table := p.tables[path]
+	if table == nil {
+		file, err := p.open(path)
+		if err != nil {
+			return nil, p.refuse(line, "pairs: %v", err)
+		}
+		defer file.Close()
+		if table, err = readPairFile(path, file, currency, maxPairRows-p.rows); err != nil {
+			return nil, err
+		}
+		p.tables[path] = table
+		p.rows += len(table.rows)
+	}
+	rows, free := table.of(class)
+	if rows == 0 {
+		return nil, p.refuse(line, "pairs: %s has no fares for %s", path, class)
+	}
+	if free > 0 && !spec.Free {
+		return nil, rail.Refuse(rail.Invalid, "%s:%d: a fare of %s needs free: true, in line %d of %s", path, free,
+			rail.Money{Currency: currency}.Amount(), line, p.name)
+	}
+	return table, nil
 }
 
 // seats lays a coach out.

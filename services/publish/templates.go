@@ -2,6 +2,7 @@ package publish
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -19,7 +20,25 @@ type Templates struct {
 // Template is the coaches and fares of one kind of train. It is never changed once made, and shared by its trains.
 type Template struct {
 	Formation *rail.Formation
-	Fares     *rail.Fares
+	// Fares are those that all trains of the kind have.
+	Fares *rail.Fares
+	// pairs are the tables of fares from station to station, one for a class. They go before Fares.
+	pairs []classPairs
+}
+
+// classPairs is a table of fares of a class.
+type classPairs struct {
+	class rail.SeatClass
+	table *pairFile
+	// free says that fares of 0.00 in it are meant.
+	free bool
+}
+
+// hasFare tells whether there is any fare of a class.
+func (t *Template) hasFare(class rail.SeatClass) bool {
+	return slices.ContainsFunc(t.Fares.PerKm, func(rate rail.KmRate) bool { return rate.SeatClass == class }) ||
+		slices.ContainsFunc(t.Fares.Flat, func(flat rail.FlatFare) bool { return flat.SeatClass == class }) ||
+		slices.ContainsFunc(t.pairs, func(pairs classPairs) bool { return pairs.class == class })
 }
 
 // Of finds a trip's template. It looks for the route's short name, its description, its long name, the letters that the
