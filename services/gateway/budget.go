@@ -101,7 +101,7 @@ func (l *responseLimits) InterceptResponse(
 // and for what has to be resolved.
 func (l *responseLimits) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
 	field := graphql.GetFieldContext(ctx)
-	if len(field.Field.Selections) == 0 && !field.IsResolver && !isList(field.Field.Field) {
+	if len(field.Field.Selections) == 0 && !field.IsResolver && !hasList(field.Field.Field) {
 		return next(ctx)
 	}
 	b := budgetOf(ctx)
@@ -131,7 +131,7 @@ func (l *responseLimits) InterceptField(ctx context.Context, next graphql.Resolv
 	return result, nil
 }
 
-func isList(field *ast.Field) bool {
+func hasList(field *ast.Field) bool {
 	return field.Definition != nil && field.Definition.Type.Elem != nil
 }
 

@@ -72,8 +72,10 @@ func hasQuery(params *graphql.RawParams) error {
 		// The client then sends the whole query.
 		return errPersistedQuery
 	}
-	return unreadable("there is no query")
+	return errNoQuery
 }
+
+var errNoQuery = unreadable("there is no query")
 
 var errPersistedQuery = &gqlerror.Error{
 	Message: "PersistedQueryNotSupported", Extensions: map[string]any{"code": "PERSISTED_QUERY_NOT_SUPPORTED"},

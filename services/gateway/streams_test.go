@@ -12,11 +12,9 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/gateway"
-	"interlock/services/rail"
 )
 
 // patience is how long a test waits for what must come.
@@ -182,64 +180,6 @@ func TestWebSocket_PanicInAStream(t *testing.T) {
 	p.want(t, "next", "2", "")
 }
 
-func TestWebSocket_Token(t *testing.T) {
-	w := start(t)
-	good := w.token(t, "alice", rail.RolePassenger)
-	for name, init := range map[string]any{
-		"as agreed":     map[string]any{"authorization": "Bearer " + good},
-		"another case":  map[string]any{"Authorization": "bearer " + good},
-		"shouted":       map[string]any{"AUTHORIZATION": "Bearer " + good, "other": 1},
-		"nothing":       nil,
-		"null":          map[string]any{"authorization": nil},
-		"an empty text": map[string]any{"authorization": ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := w.call(t, init)
-			p.send(t, "subscribe", "1", query(`subscription{whoever}`))
-			who := "nobody"
-			if text, err := json.Marshal(init); err == nil && strings.Contains(string(text), good) {
-				who = "alice"
-			}
-			p.want(t, "next", "1", fmt.Sprintf(`{"data":{"whoever":%q}}`, who))
-		})
-	}
-	expired, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
-		"sub": "alice", "exp": time.Now().Add(-time.Minute).Unix(),
-	}).SignedString(secret)
-	require.NoError(t, err)
-	forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
-		"sub": "alice", "exp": time.Now().Add(time.Hour).Unix(),
-	}).SignedString([]byte(strings.Repeat("x", 32)))
-	require.NoError(t, err)
-	for name, c := range map[string]struct {
-		authorization any
-		reason        string
-	}{
-		"expired": {"Bearer " + expired, "UNAUTHENTICATED: the token has expired"},
-		"forged":  {"Bearer " + forged, "UNAUTHENTICATED: the token is not valid"},
-		"bare":    {good, "UNAUTHENTICATED: the authorization is not of the form: Bearer TOKEN"},
-		"number":  {5, "UNAUTHENTICATED: the authorization is not of the form: Bearer TOKEN"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p, _, err := w.dial(t)
-			require.NoError(t, err)
-			p.send(t, "connection_init", "", map[string]any{"authorization": c.authorization})
-			require.Equal(t, c.reason, p.wantClose(t, 4403))
-		})
-	}
-	t.Run("in the handshake", func(t *testing.T) {
-		p, _, err := w.dial(t, "Authorization", "Bearer "+good)
-		require.NoError(t, err)
-		p.send(t, "connection_init", "", nil)
-		p.want(t, "connection_ack", "", "")
-		p.send(t, "subscribe", "1", query(`subscription{whoever}`))
-		p.want(t, "next", "1", `{"data":{"whoever":"alice"}}`)
-		_, response, err := w.dial(t, "Authorization", "Bearer "+forged)
-		require.Error(t, err)
-		require.Equal(t, 401, response.StatusCode)
-	})
-}
-
 func TestWebSocket_Handshake(t *testing.T) {
 	w := start(t, func(o *gateway.Options) { o.AllowedOrigins = []string{"https://tickets.example.com"} })
 	for origin, status := range map[string]int{
@@ -249,69 +189,10 @@ func TestWebSocket_Handshake(t *testing.T) {
 		require.Equal(t, status == 101, err == nil)
 		require.Equal(t, status, response.StatusCode, origin)
 	}
-	_, response, err := websocket.Dial(t.Context(), w.url+"/graphql", &websocket.DialOptions{
-		HTTPClient: w.client, Subprotocols: []string{"graphql-ws"},
-	})
-	require.Error(t, err)
-	require.Equal(t, 400, response.StatusCode)
 	r := w.do(t, "GET", "/graphql", "", "Upgrade", "websocket", "Connection", "upgrade")
 	require.Equal(t, 400, r.status)
 	require.Equal(t, "BAD_USER_INPUT", r.code())
 	require.Empty(t, w.log.String())
-}
-
-func TestWebSocket_Protocol(t *testing.T) {
-	w := start(t, func(o *gateway.Options) { o.MaxOperationsPerSocket = 2; o.MaxBodyBytes = 4096 })
-	t.Run("subscribe before init", func(t *testing.T) {
-		p, _, err := w.dial(t)
-		require.NoError(t, err)
-		p.send(t, "subscribe", "1", query(`{hello}`))
-		p.wantClose(t, 4401)
-	})
-	t.Run("init twice", func(t *testing.T) {
-		p := w.call(t, nil)
-		p.send(t, "connection_init", "", nil)
-		p.wantClose(t, 4429)
-	})
-	t.Run("an id twice", func(t *testing.T) {
-		p := w.call(t, nil)
-		p.send(t, "subscribe", "1", query(`subscription{ticks}`))
-		p.send(t, "subscribe", "1", query(`subscription{ticks}`))
-		p.wantClose(t, 4409)
-	})
-	for name, text := range map[string]string{
-		"rubbish": "x", "no type": "{}", "unknown": `{"type":"start","id":"1"}`, "no id": `{"type":"subscribe"}`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := w.call(t, nil)
-			require.NoError(t, p.conn.Write(t.Context(), websocket.MessageText, []byte(text)))
-			p.wantClose(t, 4400)
-		})
-	}
-	t.Run("too long", func(t *testing.T) {
-		p := w.call(t, nil)
-		p.send(t, "subscribe", "1", query(`{hello`+strings.Repeat(" ", 5000)+`}`))
-		p.wantClose(t, int(websocket.StatusMessageTooBig))
-	})
-	t.Run("too many at once", func(t *testing.T) {
-		p := w.call(t, nil)
-		p.send(t, "subscribe", "1", query(`subscription{ticks}`))
-		p.send(t, "subscribe", "2", query(`subscription{ticks}`))
-		p.send(t, "subscribe", "3", query(`subscription{ticks}`))
-		m, err := p.read(t)
-		require.NoError(t, err)
-		require.Equal(t, "error", m.Type)
-		require.Equal(t, "3", m.ID)
-		require.Contains(t, string(m.Payload), "OVERLOADED")
-		p.send(t, "complete", "1", nil)
-		<-w.stub.ended
-		require.Eventually(t, func() bool {
-			p.send(t, "subscribe", "4", query(`{hello}`))
-			m, err := p.read(t)
-			require.NoError(t, err)
-			return m.Type == "next"
-		}, patience, time.Millisecond, "one that ended makes room")
-	})
 }
 
 func TestWebSocket_TooMany(t *testing.T) {

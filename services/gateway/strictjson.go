@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	stdjson "encoding/json"
 	"errors"
 	"maps"
@@ -41,25 +42,40 @@ type parameters struct {
 
 var parameterNames = []string{"query", "operationName", "variables", "extensions"}
 
-// readParameters reads a JSON object with the parameters of an operation. what names the object in messages. Other
-// members are allowed, but a name that differs from a parameter's in case only is an error: the operation would be
-// executed without that parameter.
+// readParameters reads a JSON object with the parameters of an operation. what names the object in messages.
 func readParameters(text []byte, what string) (*graphql.RawParams, error) {
-	if start := strings.TrimLeft(string(text[:min(len(text), 16)]), " \t\r\n"); strings.HasPrefix(start, "[") {
-		return nil, unreadable("batches are not supported: send one operation per request")
+	read, err := parseParameters(text, what)
+	if err != nil {
+		return nil, err
+	}
+	return read.request()
+}
+
+// parseParameters reads a JSON object whose parameters have the right types.
+func parseParameters(text []byte, what string) (*parameters, error) {
+	if isList(text) {
+		return nil, unreadable("%s is a list: a batch is sent by POST, and answered as application/json", what)
 	}
 	var read parameters
 	if err := readJSON(text, &read); err != nil {
-		return nil, unreadable("%s is not a JSON object with query, variables, operationName and extensions: %s", what,
-			jsonTrouble(err))
+		return nil, unreadable("%s is not a JSON object with a query: %s", what, jsonTrouble(err))
 	}
-	if err := checkSpelling(slices.Sorted(maps.Keys(read.Others))); err != nil {
+	return &read, nil
+}
+
+// request is what gqlgen executes. Other members are allowed, but a name that differs from a parameter's in case only
+// is an error: the operation would be executed without that parameter.
+func (p *parameters) request() (*graphql.RawParams, error) {
+	if err := checkSpelling(slices.Sorted(maps.Keys(p.Others))); err != nil {
 		return nil, err
 	}
 	return &graphql.RawParams{
-		Query: read.Query, OperationName: read.OperationName, Variables: read.Variables, Extensions: read.Extensions,
+		Query: p.Query, OperationName: p.OperationName, Variables: p.Variables, Extensions: p.Extensions,
 	}, nil
 }
+
+// isList tells whether JSON is a list, if it is JSON.
+func isList(text []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("[")) }
 
 // checkSpelling refuses a name that is a parameter's in another case.
 func checkSpelling(names []string) error {

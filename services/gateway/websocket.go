@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -19,17 +18,20 @@ import (
 // subprotocol is the only GraphQL protocol here on a WebSocket. The older one, "graphql-ws", is no longer maintained.
 const subprotocol = "graphql-transport-ws"
 
-// The close codes of the protocol, and why they are sent.
+// The close codes of the protocol (PROTOCOL.md of graphql-ws, and its CloseCode).
 const (
-	closeBadRequest     = 4400
-	closeUnauthorized   = 4401
-	closeForbidden      = 4403
-	closeInitTimeout    = 4408
-	closeDuplicate      = 4409
-	closeTooManyInits   = 4429
-	maxCloseReasonBytes = 123 // what a close frame holds
-	maxOperationIDBytes = 128 // a UUID has 36
+	closeBadRequest   = 4400 // not a message of the protocol
+	closeUnauthorized = 4401 // an operation before connection_ack
+	closeForbidden    = 4403 // the token is not valid, or over
+	closeSubprotocol  = 4406 // the client speaks another protocol
+	closeInitTimeout  = 4408 // no connection_init within initTimeout
+	closeDuplicate    = 4409 // an operation's id is taken
+	closeTooManyInits = 4429 // a second connection_init
+	closeInternal     = 4500 // a mistake of the server
 )
+
+// maxOperationIDBytes is far above a UUID's 36.
+const maxOperationIDBytes = 128
 
 // websocketTransport is GraphQL over WebSockets, by the protocol graphql-transport-ws: many operations on one
 // connection, each with an id. An operation passes the same limits as one over HTTP. An operation that was not executed
@@ -65,7 +67,7 @@ func (t websocketTransport) Do(w http.ResponseWriter, r *http.Request, exec grap
 	defer entry.leave()
 	s.entry = entry
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols: []string{subprotocol},
+		Subprotocols: acceptable(r),
 		// serveGraphQL has checked the origin, by the rules of all transports.
 		InsecureSkipVerify: true,
 	})
@@ -87,10 +89,22 @@ func badHandshake(r *http.Request) string {
 		return "a WebSocket is opened with Sec-WebSocket-Version: 13"
 	case err != nil || len(key) != 16 || len(r.Header.Values("Sec-WebSocket-Key")) != 1:
 		return "a WebSocket is opened with one Sec-WebSocket-Key of 16 bytes"
-	case !hasToken(r.Header.Values("Sec-WebSocket-Protocol"), subprotocol):
-		return "the WebSocket's protocol is " + subprotocol
 	}
 	return ""
+}
+
+// maxEchoBytes is how long the name of a foreign protocol may be that is repeated to its client.
+const maxEchoBytes = 64
+
+// acceptable are the subprotocols that the handshake takes: ours, or else the first that the client names. A socket
+// with a foreign protocol is closed with 4406 once it is open. A browser shows its page that code only if the handshake
+// succeeds, and it lets no handshake succeed that takes none of the protocols it named.
+func acceptable(r *http.Request) []string {
+	first, _, _ := strings.Cut(r.Header.Get("Sec-WebSocket-Protocol"), ",")
+	if first = strings.TrimSpace(first); first == "" || len(first) > maxEchoBytes {
+		return []string{subprotocol}
+	}
+	return []string{subprotocol, first}
 }
 
 // webSocket is one WebSocket. One goroutine takes its messages, one after the other, and checks the operations in them:
@@ -135,7 +149,22 @@ func (s *webSocket) serve(ctx context.Context, conn *websocket.Conn) {
 	}
 	defer s.tasks.Wait()
 	defer s.cut()
+	defer func() {
+		if cause := recover(); cause != nil {
+			_ = s.g.presenter.recovered(ctx, cause) // It is logged; the client is told the code alone.
+			s.hangUp(closeInternal, "Internal server error")
+		}
+	}()
+	if !strings.EqualFold(conn.Subprotocol(), subprotocol) {
+		s.hangUp(closeSubprotocol, "Subprotocol not acceptable: this server speaks "+subprotocol)
+		return
+	}
 	s.tasks.Go(s.ping)
+	s.listen(ctx)
+}
+
+// listen takes messages until the connection is being closed.
+func (s *webSocket) listen(ctx context.Context) {
 	late := time.AfterFunc(initTimeout, func() { s.hangUp(closeInitTimeout, "Connection initialisation timeout") })
 	defer late.Stop()
 	inited := false
@@ -144,9 +173,9 @@ func (s *webSocket) serve(ctx context.Context, conn *websocket.Conn) {
 		switch {
 		case !ok:
 			return
-		case message.Type == "ping":
+		case message.Type == "ping" && message.hasObject():
 			s.write(&envelope{Type: "pong", Payload: message.Payload})
-		case message.Type == "pong":
+		case message.Type == "pong" && message.hasObject():
 		case message.Type == "connection_init" && inited:
 			s.hangUp(closeTooManyInits, "Too many initialisation requests")
 			return
@@ -163,66 +192,11 @@ func (s *webSocket) serve(ctx context.Context, conn *websocket.Conn) {
 			if !s.subscribe(ctx, message) {
 				return
 			}
-		case message.Type == "complete":
+		case message.Type == "complete" && message.ID != "":
 			s.completed(message.ID)
 		default:
 			s.hangUp(closeBadRequest, "not a message of the protocol")
 			return
 		}
 	}
-}
-
-// init reads the token out of the connection's first message, and counts the socket for its viewer. A token must be
-// valid. Without one, the Authorization of the handshake counts: browsers cannot send it, other clients can. init
-// returns the context with the viewer, and false where it closes the connection.
-func (s *webSocket) init(ctx context.Context, payload json.RawMessage) (context.Context, bool) {
-	authorization, ok := authorizationIn(payload)
-	if !ok {
-		s.hangUp(closeBadRequest, "the payload of connection_init is not an object")
-		return nil, false
-	}
-	viewer, err := s.g.viewerOf(ctx, authorization)
-	if err != nil {
-		code := closeForbidden
-		if rail.CodeOf(err) != rail.Unauthenticated {
-			code = int(websocket.StatusTryAgainLater)
-		}
-		s.refuse(ctx, code, err)
-		return nil, false
-	}
-	if viewer == nil {
-		viewer = rail.ViewerFrom(ctx)
-	}
-	if err := s.entry.give(ownedBy(viewer, s.address)); err != nil {
-		s.refuse(ctx, int(websocket.StatusTryAgainLater), err)
-		return nil, false
-	}
-	if viewer != nil {
-		ctx = rail.WithViewer(ctx, viewer)
-		if !viewer.Expires.IsZero() {
-			s.closeAt(viewer.Expires)
-		}
-	}
-	s.write(&envelope{Type: "connection_ack"})
-	return ctx, true
-}
-
-// authorizationIn are the values of "authorization", in any case, in the payload of connection_init. It returns false
-// where the payload is not an object. A value that is not a string is given as a text that is no token.
-func authorizationIn(payload json.RawMessage) (authorization []string, ok bool) {
-	var fields map[string]any
-	if len(payload) > 0 && json.Unmarshal(payload, &fields) != nil {
-		return nil, false
-	}
-	for name, value := range fields {
-		if !strings.EqualFold(name, "authorization") || value == nil {
-			continue
-		}
-		text, ok := value.(string)
-		if !ok {
-			text = "not a string"
-		}
-		authorization = append(authorization, text)
-	}
-	return authorization, true
 }

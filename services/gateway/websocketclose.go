@@ -2,10 +2,14 @@ package gateway
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
 )
+
+// maxCloseReasonBytes is what a close frame holds.
+const maxCloseReasonBytes = 123
 
 // farewell is a close code and its reason.
 type farewell struct {
@@ -16,8 +20,7 @@ type farewell struct {
 // refuse closes the connection because of an error.
 func (s *webSocket) refuse(ctx context.Context, code int, err error) {
 	told := s.g.presentRefusal(ctx, err)
-	reason := codeOf(told) + ": " + told.Message
-	s.hangUp(code, reason[:min(len(reason), maxCloseReasonBytes)])
+	s.hangUp(code, codeOf(told)+": "+told.Message)
 }
 
 // ping keeps proxies from cutting an idle connection, and finds clients that are gone. It sends WebSocket's own pings,
@@ -91,9 +94,11 @@ func (s *webSocket) close(last farewell) {
 	if !s.down() {
 		return
 	}
+	// A cut through a character would be an error of the protocol, and its client would see no code.
+	reason := strings.ToValidUTF8(last.reason[:min(len(last.reason), maxCloseReasonBytes)], "")
 	s.tasks.Go(func() {
 		// An error means that the client is gone.
-		_ = s.conn.Close(websocket.StatusCode(last.code), last.reason)
+		_ = s.conn.Close(websocket.StatusCode(last.code), reason)
 	})
 }
 

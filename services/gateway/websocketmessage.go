@@ -36,6 +36,12 @@ func readEnvelope(data []byte) *envelope {
 	return &message
 }
 
+// hasObject tells whether the payload is an object, null or nothing.
+func (e *envelope) hasObject() bool {
+	var fields map[string]json.RawMessage
+	return len(e.Payload) == 0 || json.Unmarshal(e.Payload, &fields) == nil
+}
+
 // read waits for a message. It may begin at any time, but once it has begun, it must come as fast as a body.
 func (s *webSocket) read() (*envelope, bool) {
 	kind, reader, err := s.conn.Reader(context.Background())

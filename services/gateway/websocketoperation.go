@@ -38,7 +38,12 @@ func (s *webSocket) subscribe(ctx context.Context, message *envelope) (goOn bool
 		s.write(errorMessage(id, gqlerror.List{s.g.presenter.present(ctx, refusal)}))
 		return true
 	}
-	operation, errs := s.prepare(ctx, message)
+	operation, errs, malformed := s.prepare(ctx, message)
+	if malformed != nil {
+		s.refuse(ctx, closeBadRequest, malformed)
+		s.end(id, one, nil)
+		return false
+	}
 	if len(errs) > 0 {
 		s.end(id, one, errorMessage(id, errs))
 		return true
@@ -70,25 +75,44 @@ func (s *webSocket) begin(id string, one *running) (duplicate bool, refusal erro
 	return false, nil
 }
 
-// prepare reads and checks an operation, behind the same limiter as all others.
-func (s *webSocket) prepare(ctx context.Context, message *envelope) (*graphql.OperationContext, gqlerror.List) {
+// prepare reads and checks an operation, behind the same limiter as all others. errs end the operation. malformed ends
+// the connection: the payload is not of the protocol's form.
+func (s *webSocket) prepare(ctx context.Context, message *envelope) (
+	operation *graphql.OperationContext, errs gqlerror.List, malformed error,
+) {
+	if message.unread != nil {
+		return nil, gqlerror.List{s.g.presentRefusal(ctx, message.unread)}, nil
+	}
 	if s.g.limiter.overloaded() {
-		return nil, gqlerror.List{s.g.presenter.present(ctx, tooManyRequests)}
+		return nil, gqlerror.List{s.g.presenter.present(ctx, tooManyRequests)}, nil
 	}
 	operation, errs, err := s.g.createOperation(ctx, s.exec, s.header, func() (*graphql.RawParams, error) {
-		if message.unread != nil {
-			return nil, message.unread
+		var read *parameters
+		if read, malformed = subscribePayload(message.Payload); malformed != nil {
+			return nil, malformed
 		}
-		return readParameters(message.Payload, "the payload")
+		return read.request()
 	})
-	if err != nil {
-		return nil, gqlerror.List{s.g.presentRefusal(ctx, err)}
-	}
-	if len(errs) > 0 {
+	switch {
+	case malformed != nil:
+		return nil, nil, malformed
+	case err != nil:
+		return nil, gqlerror.List{s.g.presentRefusal(ctx, err)}, nil
+	case len(errs) > 0:
 		return nil, s.exec.DispatchError(graphql.WithOperationContext(ctx, operation),
-			errs[:min(len(errs), maxErrors)]).Errors
+			errs[:min(len(errs), maxErrors)]).Errors, nil
 	}
-	return operation, nil
+	return operation, nil, nil
+}
+
+// subscribePayload reads the payload of a "subscribe", in the form that the protocol gives it. A client that sends a
+// hash in place of the query is told that it must send the query.
+func subscribePayload(payload []byte) (*parameters, error) {
+	read, err := parseParameters(payload, "the payload")
+	if err == nil && read.Query == "" && read.Extensions["persistedQuery"] == nil {
+		err = errNoQuery
+	}
+	return read, err
 }
 
 // execute runs an operation to its end.
