@@ -82,6 +82,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CreateStreamTicketPayload struct {
+		StreamTicket func(childComplexity int) int
+		ValidUntil   func(childComplexity int) int
+	}
+
 	Money struct {
 		Amount       func(childComplexity int) int
 		CurrencyCode func(childComplexity int) int
@@ -91,6 +96,7 @@ type ComplexityRoot struct {
 		CancelHold           func(childComplexity int, input CancelHoldInput) int
 		CancelOrder          func(childComplexity int, input CancelOrderInput) int
 		CorrectPassengerName func(childComplexity int, input CorrectPassengerNameInput) int
+		CreateStreamTicket   func(childComplexity int) int
 		PayOrder             func(childComplexity int, input PayOrderInput) int
 		PlaceOrder           func(childComplexity int, input PlaceOrderInput) int
 		PublishStation       func(childComplexity int, input PublishStationInput) int
@@ -325,6 +331,7 @@ type MutationResolver interface {
 	CancelOrder(ctx context.Context, input CancelOrderInput) (*CancelOrderPayload, error)
 	CancelHold(ctx context.Context, input CancelHoldInput) (*CancelHoldPayload, error)
 	CorrectPassengerName(ctx context.Context, input CorrectPassengerNameInput) (*CorrectPassengerNamePayload, error)
+	CreateStreamTicket(ctx context.Context) (*CreateStreamTicketPayload, error)
 	PublishStation(ctx context.Context, input PublishStationInput) (*PublishStationPayload, error)
 	PublishTrain(ctx context.Context, input PublishTrainInput) (*PublishTrainPayload, error)
 	SuspendRun(ctx context.Context, input SuspendRunInput) (*SuspendRunPayload, error)
@@ -500,6 +507,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CorrectPassengerNamePayload.UserErrors(childComplexity), true
 
+	case "CreateStreamTicketPayload.streamTicket":
+		if e.ComplexityRoot.CreateStreamTicketPayload.StreamTicket == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateStreamTicketPayload.StreamTicket(childComplexity), true
+	case "CreateStreamTicketPayload.validUntil":
+		if e.ComplexityRoot.CreateStreamTicketPayload.ValidUntil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateStreamTicketPayload.ValidUntil(childComplexity), true
+
 	case "Money.amount":
 		if e.ComplexityRoot.Money.Amount == nil {
 			break
@@ -546,6 +566,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CorrectPassengerName(childComplexity, args["input"].(CorrectPassengerNameInput)), true
+	case "Mutation.createStreamTicket":
+		if e.ComplexityRoot.Mutation.CreateStreamTicket == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.CreateStreamTicket(childComplexity), true
 	case "Mutation.payOrder":
 		if e.ComplexityRoot.Mutation.PayOrder == nil {
 			break
@@ -1699,6 +1725,12 @@ type Mutation {
     "The ticket."
     input: CorrectPassengerNameInput!
   ): CorrectPassengerNamePayload @requires(role: ADMIN)
+  """
+  Makes a stream ticket for you, which lets one ` + "`" + `EventSource` + "`" + ` in: a browser's EventSource can send no token. Add it to
+  the URL of one subscription as ` + "`" + `streamTicket` + "`" + `. It is good for that one stream, and for nothing else. The stream ends
+  with your token. A viewer has at most 20 that are neither used nor over: OVERLOADED.
+  """
+  createStreamTicket: CreateStreamTicketPayload
   "Adds a station, or changes the one with the same code."
   publishStation("The station." input: PublishStationInput!): PublishStationPayload @requires(role: ADMIN)
   """
@@ -2562,6 +2594,14 @@ enum PaymentState {
   FAILED
 }
 
+"What became of createStreamTicket."
+type CreateStreamTicketPayload {
+  "The ticket, for the parameter ` + "`" + `streamTicket` + "`" + ` of the URL. It is a secret until it is used."
+  streamTicket: String!
+  "Until when it can be used: 30 seconds, or less where your token ends before."
+  validUntil: DateTime!
+}
+
 "What became of cancelOrder."
 type CancelOrderPayload {
   "The order as it is now."
@@ -2713,6 +2753,16 @@ func (ec *executionContext) childFields_CorrectPassengerNamePayload(ctx context.
 		return ec.fieldContext_CorrectPassengerNamePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CorrectPassengerNamePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateStreamTicketPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "streamTicket":
+		return ec.fieldContext_CreateStreamTicketPayload_streamTicket(ctx, field)
+	case "validUntil":
+		return ec.fieldContext_CreateStreamTicketPayload_validUntil(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateStreamTicketPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Money(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4272,6 +4322,52 @@ func (ec *executionContext) fieldContext_CorrectPassengerNamePayload_userErrors(
 	return fc, nil
 }
 
+func (ec *executionContext) _CreateStreamTicketPayload_streamTicket(ctx context.Context, field graphql.CollectedField, obj *CreateStreamTicketPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateStreamTicketPayload_streamTicket(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StreamTicket, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateStreamTicketPayload_streamTicket(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateStreamTicketPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _CreateStreamTicketPayload_validUntil(ctx context.Context, field graphql.CollectedField, obj *CreateStreamTicketPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateStreamTicketPayload_validUntil(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ValidUntil, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateStreamTicketPayload_validUntil(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateStreamTicketPayload", field, false, false, "DateTime")
+}
+
 func (ec *executionContext) _Money_amount(ctx context.Context, field graphql.CollectedField, obj *rail.Money) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -4624,6 +4720,38 @@ func (ec *executionContext) fieldContext_Mutation_correctPassengerName(ctx conte
 	if fc.Args, err = ec.field_Mutation_correctPassengerName_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createStreamTicket(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createStreamTicket(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Mutation().CreateStreamTicket(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *CreateStreamTicketPayload) graphql.Marshaler {
+			return ec.marshalOCreateStreamTicketPayload2ᚖinterlockᚋgraphᚐCreateStreamTicketPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createStreamTicket(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateStreamTicketPayload(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -11619,6 +11747,44 @@ func (ec *executionContext) _CorrectPassengerNamePayload(ctx context.Context, se
 	return out
 }
 
+var createStreamTicketPayloadImplementors = []string{"CreateStreamTicketPayload"}
+
+func (ec *executionContext) _CreateStreamTicketPayload(ctx context.Context, sel ast.SelectionSet, obj *CreateStreamTicketPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createStreamTicketPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateStreamTicketPayload")
+		case "streamTicket":
+			out.Values[i] = ec._CreateStreamTicketPayload_streamTicket(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "validUntil":
+			out.Values[i] = ec._CreateStreamTicketPayload_validUntil(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var moneyImplementors = []string{"Money"}
 
 func (ec *executionContext) _Money(ctx context.Context, sel ast.SelectionSet, obj *rail.Money) graphql.Marshaler {
@@ -11707,6 +11873,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "correctPassengerName":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_correctPassengerName(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createStreamTicket":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createStreamTicket(ctx, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
@@ -14679,6 +14852,13 @@ func (ec *executionContext) marshalOCorrectPassengerNamePayload2ᚖinterlockᚋg
 		return graphql.Null
 	}
 	return ec._CorrectPassengerNamePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCreateStreamTicketPayload2ᚖinterlockᚋgraphᚐCreateStreamTicketPayload(ctx context.Context, sel ast.SelectionSet, v *CreateStreamTicketPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CreateStreamTicketPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalODate2ᚖinterlockᚋservicesᚋrailᚐDate(ctx context.Context, v any) (*rail.Date, error) {

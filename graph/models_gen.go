@@ -155,6 +155,14 @@ type CorrectPassengerNamePayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// What became of createStreamTicket.
+type CreateStreamTicketPayload struct {
+	// The ticket, for the parameter `streamTicket` of the URL. It is a secret until it is used.
+	StreamTicket string `json:"streamTicket"`
+	// Until when it can be used: 30 seconds, or less where your token ends before.
+	ValidUntil time.Time `json:"validUntil"`
+}
+
 // What seats cost. Every class needs a fare for every pair of calls: from `pairs`, or else from `flat` or `perKm`. A class
 // is in one of these two. A fare of 0.00, or one that comes to it, is refused unless it is said to be `free`.
 type FaresInput struct {

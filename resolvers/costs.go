@@ -87,7 +87,7 @@ const (
 	costOffer  = 10
 	// costList is a walk through the stations or runs in memory.
 	costList = 1_000
-	// costCount is one reading of what is left from Redis.
+	// costCount is one question to Redis.
 	costCount = 20
 )
 
@@ -105,7 +105,7 @@ func cost(typeName, field string, below int, args map[string]any) (_ int, ok boo
 		return costList + askedSize(args)*(1+below), true
 	case "Query.searchTickets":
 		return costSearch + askedSize(args)*(costOffer+below), true
-	case "Run.availability":
+	case "Run.availability", "Mutation.createStreamTicket":
 		return costCount + below, true
 	case "Subscription.seatAvailability":
 		return countOf(args["runIds"]) * (costCount + below), true

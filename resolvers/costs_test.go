@@ -84,7 +84,7 @@ func TestCost_OfRootFields(t *testing.T) {
 		"Mutation.placeOrder": {cost: 5_010}, "Mutation.payOrder": {cost: 5_010}, "Mutation.cancelOrder": {cost: 5_010},
 		"Mutation.cancelHold": {cost: 5_010}, "Mutation.correctPassengerName": {cost: 5_010},
 		"Mutation.suspendRun": {cost: 5_010}, "Mutation.resumeRun": {cost: 5_010},
-		"Mutation.withdrawRun":    {cost: 5_010},
+		"Mutation.withdrawRun": {cost: 5_010}, "Mutation.createStreamTicket": {cost: 30},
 		"Mutation.publishStation": {cost: 5_010}, "Mutation.publishTrain": {dates, 20_030},
 	} {
 		object, name, _ := strings.Cut(field, ".")

@@ -69,6 +69,13 @@ func (f *fakes) note(method string, args ...any) error {
 	return f.fail[method]
 }
 
+// fakeTickets makes one ticket.
+type fakeTickets struct{ *fakes }
+
+func (f fakeTickets) Create(_ context.Context, viewer *rail.Viewer) (string, time.Time, error) {
+	return "a-ticket", now.Add(30 * time.Second), f.note("Tickets.Create", viewer.Subject)
+}
+
 // fakeTimetable lists what it has in the order of dates and codes.
 type fakeTimetable struct{ *fakes }
 
@@ -309,8 +316,9 @@ func newWorld() *world {
 	}
 	resolver := &resolvers.Resolver{
 		Timetable: fakeTimetable{f}, Finder: fakeFinder{f}, Sale: fakeSale{f}, OrderBook: fakeOrderBook{f},
-		Publisher: fakePublisher{f}, Hub: fakeHub{f}, Cursors: resolvers.Cursors{Key: []byte("key")},
-		ViewerKey: []byte("another key"), Now: func() time.Time { return now },
+		Publisher: fakePublisher{f}, Hub: fakeHub{f}, Tickets: fakeTickets{f},
+		Cursors: resolvers.Cursors{Key: []byte("key")}, ViewerKey: []byte("another key"),
+		Now: func() time.Time { return now },
 	}
 	return &world{fakes: f, train: train, executor: executor.New(resolver.Schema())}
 }

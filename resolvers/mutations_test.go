@@ -257,6 +257,30 @@ func TestMutations_OfRuns(t *testing.T) {
 	})
 }
 
+func TestCreateStreamTicket(t *testing.T) {
+	const query = `mutation { createStreamTicket { streamTicket validUntil } }`
+	const made = `{"createStreamTicket": {"streamTicket": "a-ticket", "validUntil": "2019-10-11T12:00:30Z"}}`
+	run(t, []fieldCase{
+		{
+			name: "a passenger", viewer: ann, query: query, data: made, calls: []call{called("Tickets.Create", "ann")},
+		},
+		{name: "an admin", viewer: admin, query: query, data: made, calls: []call{called("Tickets.Create", "root")}},
+		{
+			name: "a viewer without a role", viewer: &rail.Viewer{Subject: "nil"}, query: query, data: made,
+			calls: []call{called("Tickets.Create", "nil")},
+		},
+		{
+			name: "without a token", query: query, data: `{"createStreamTicket": null}`, calls: none,
+			errs: []string{"createStreamTicket: UNAUTHENTICATED"},
+		},
+		{
+			name: "too many", viewer: ann, query: query, data: `{"createStreamTicket": null}`,
+			prepare: fails("Tickets.Create", &rail.Error{Code: rail.Overloaded, Message: "too many"}),
+			errs:    []string{"createStreamTicket: OVERLOADED"},
+		},
+	})
+}
+
 func TestPublishStation(t *testing.T) {
 	latitude, longitude := 31.25, 121.5
 	run(t, []fieldCase{

@@ -58,3 +58,9 @@ type Hub interface {
 	// SubscribeOrder refuses an order that is not visible exactly as one that does not exist.
 	SubscribeOrder(ctx context.Context, orderID string, visible func(*rail.Order) bool) (<-chan *rail.Order, error)
 }
+
+// StreamTickets makes tickets that let one event stream in.
+type StreamTickets interface {
+	// Create returns a ticket of the viewer's, and until when it can be used.
+	Create(ctx context.Context, viewer *rail.Viewer) (ticket string, until time.Time, err error)
+}

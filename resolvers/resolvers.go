@@ -22,6 +22,7 @@ type Resolver struct {
 	OrderBook sale.Orders
 	Publisher Publisher
 	Hub       Hub
+	Tickets   StreamTickets
 	Cursors   Cursors
 	// ViewerKey makes the ids of viewers. It is the same on every server, and must not change.
 	ViewerKey []byte

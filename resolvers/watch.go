@@ -37,6 +37,18 @@ func (r *subscriptionResolver) OrderChanged(ctx context.Context, orderID string)
 	return translate(ctx, orders, order), nil
 }
 
+func (r *mutationResolver) CreateStreamTicket(ctx context.Context) (*graph.CreateStreamTicketPayload, error) {
+	viewer := rail.ViewerFrom(ctx)
+	if viewer == nil {
+		return nil, rail.Refuse(rail.Unauthenticated, "a token is needed: without one, a stream needs no ticket")
+	}
+	ticket, until, err := r.Tickets.Create(ctx, viewer)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.CreateStreamTicketPayload{StreamTicket: ticket, ValidUntil: until}, nil
+}
+
 // translate turns each event of a stream into another. It holds at most one event, so that a slow reader still gets the
 // newest event that the hub has kept.
 func translate[A, B any](ctx context.Context, from <-chan A, say func(A) B) <-chan B {

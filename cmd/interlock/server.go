@@ -22,6 +22,7 @@ import (
 
 	"interlock/resolvers"
 	"interlock/services/audit"
+	"interlock/services/availability"
 	"interlock/services/erasure"
 	"interlock/services/gateway"
 	"interlock/services/gateway/playground"
@@ -48,6 +49,7 @@ type Server struct {
 	hub       *watch.Hub
 	auditor   *audit.Auditor
 	eraser    *erasure.Eraser
+	tickets   *gateway.StreamTickets
 	gateway   *gateway.Gateway
 	tokens    *identity.Development // nil where tokens are an issuer's
 
@@ -84,6 +86,11 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	s.wireSale(key)
 	s.wireWatch()
 	s.wireUpkeep()
+	s.tickets, err = gateway.NewStreamTickets(deriveKey(key, "stream tickets"),
+		availability.NewStreamTickets(opened.client), s.now)
+	if err != nil {
+		return nil, err
+	}
 	if s.gateway, err = s.openGateway(s.newResolver(key)); err != nil {
 		return nil, err
 	}
@@ -142,13 +149,13 @@ func (s *Server) wireUpkeep() {
 	}
 }
 
-// newResolver puts GraphQL in front of the rooms. The keys of cursors and of viewers' ids are derived from that of
-// document numbers.
+// newResolver puts GraphQL in front of the rooms. The keys of cursors, of viewers' ids and of stream tickets are derived
+// from that of document numbers, which all servers share.
 func (s *Server) newResolver(key []byte) *resolvers.Resolver {
 	return &resolvers.Resolver{
 		Timetable: s.timetable, Finder: s.finder, Sale: s.service, OrderBook: s.stores.ledger, Publisher: s.publisher,
-		Hub: s.hub, Cursors: resolvers.Cursors{Key: deriveKey(key, "cursors")}, ViewerKey: deriveKey(key, "viewers"),
-		Now: s.now,
+		Hub: s.hub, Tickets: s.tickets, Cursors: resolvers.Cursors{Key: deriveKey(key, "cursors")},
+		ViewerKey: deriveKey(key, "viewers"), Now: s.now,
 	}
 }
 
@@ -172,7 +179,7 @@ func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, er
 	return gateway.New(gateway.Options{
 		Schema: schema, SchemaText: contract(schema.Schema()), Identity: remembered, Playground: playground.Handler(),
 		Hosts: s.settings.hosts(), AllowedOrigins: s.settings.AllowedOrigins, Checks: s.checks(verifier),
-		Durability: string(s.durability()),
+		Durability: string(s.durability()), StreamTickets: s.tickets,
 		MaxReading: readers(), Registry: registry, Log: s.log,
 		MaxStreamsPerViewer: s.settings.MaxStreamsPerViewer, MaxStreamsPerAddress: s.settings.MaxStreamsPerAddress,
 		TrustedProxies: proxies, Starting: func() bool { return !s.timetable.Loaded() },

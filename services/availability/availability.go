@@ -16,6 +16,8 @@
 //     but a listener's ends at once.
 //   - A listener that falls behind loses the oldest changes. It never blocks the connection and never grows.
 //
+// StreamTickets are beside it: not derived, and gone within half a minute.
+//
 // A Cache and a listener may be used by many goroutines. The package needs Redis 7.0 or later, Valkey or miniredis: one
 // node, Sentinel or Cluster. All keys of a run share one hash tag. Pub/sub in Redis knows no database numbers: two
 // systems on one Redis hear each other.

@@ -3,6 +3,7 @@ package availability_test
 import (
 	"interlock/services/audit"
 	"interlock/services/availability"
+	"interlock/services/gateway"
 	"interlock/services/publish"
 	"interlock/services/sale"
 	"interlock/services/search"
@@ -15,4 +16,6 @@ var (
 	_ search.Availability  = (*availability.Cache)(nil)
 	_ watch.Availability   = (*availability.Cache)(nil)
 	_ audit.Cache          = (*availability.Cache)(nil)
+
+	_ gateway.StreamTicketStore = (*availability.StreamTickets)(nil)
 )

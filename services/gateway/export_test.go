@@ -124,4 +124,7 @@ const (
 	FileTimeout       = fileTimeout
 	InitTimeout       = initTimeout
 	KeepAlive         = keepAlive
+	StreamTicketLife  = streamTicketLife
+
+	StreamTicketsPerViewer = streamTicketsPerViewer
 )

@@ -86,6 +86,8 @@ type Options struct {
 	// MaxStreamsPerViewer bounds the WebSockets and event streams of one viewer, and MaxStreamsPerAddress those without
 	// a token of one client address.
 	MaxStreamsPerViewer, MaxStreamsPerAddress int
+	// StreamTickets let browsers' event streams in; nil where there are none.
+	StreamTickets *StreamTickets
 	// TrustedProxies are the proxies whose X-Forwarded-For counts.
 	TrustedProxies []netip.Prefix
 	// Starting is true until the server can serve streams; nil is never. It does not become true again.

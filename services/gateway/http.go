@@ -29,6 +29,11 @@ func (t httpTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 	}
 	leave := sync.OnceFunc(t.g.inFlight.end)
 	defer leave()
+	ticket, err := streamTicketIn(r)
+	if err != nil {
+		t.g.refuseUnread(w, r, err)
+		return
+	}
 	ctx := r.Context()
 	operation, errs, err := t.g.readRequest(ctx, w, r, exec)
 	if err != nil {
@@ -50,7 +55,10 @@ func (t httpTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 	case isSubscription:
 		// It takes a place among the streams instead.
 		leave()
-		sse(t).subscribe(ctx, w, r, exec)
+		sse(t).subscribe(ctx, w, r, exec, ticket)
+	case ticket != "":
+		t.g.refuse(w, r, http.StatusBadRequest,
+			rail.Refuse(rail.BadUserInput, "a stream ticket is for a subscription, and for nothing else"))
 	case accepted.json == "":
 		sse(t).once(ctx, w, exec)
 	default:

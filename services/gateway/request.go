@@ -86,7 +86,8 @@ func fromURL(rawQuery string) (*graphql.RawParams, error) {
 	if err != nil {
 		return nil, unreadable("the URL's query is not well-formed")
 	}
-	if err := checkSpelling(slices.Sorted(maps.Keys(values))); err != nil {
+	parameters := append(slices.Clone(parameterNames), streamTicketParameter)
+	if err := checkSpelling(slices.Sorted(maps.Keys(values)), parameters); err != nil {
 		return nil, err
 	}
 	for _, name := range parameterNames {

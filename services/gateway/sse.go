@@ -26,23 +26,35 @@ type sse struct{ g *Gateway }
 var errTokenOver = errors.New("the token has expired")
 
 // subscribe serves a subscription, which takes a place among the streams. It has no "complete" where the server ends
-// the stream, so that the client comes back.
-func (t sse) subscribe(ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+// the stream, so that the client comes back. ticket is the request's stream ticket; "" is none. It is used up last, so
+// that a stream that cannot begin for another reason leaves it good.
+func (t sse) subscribe(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, ticket string,
+) {
 	if t.g.options.Starting() {
 		// A stream that ends with an error would look like one that is over.
 		t.g.refuse(w, r, http.StatusServiceUnavailable, starting)
 		return
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	viewer, useTicket, err := t.g.viewerOfStream(ctx, ticket)
+	if err != nil {
+		t.g.refuseToken(w, r, err)
+		return
+	}
+	ctx, cancel := context.WithCancel(rail.WithViewer(ctx, viewer))
 	defer cancel()
 	stream := &sseStream{cancel: cancel}
-	viewer, address := rail.ViewerFrom(ctx), addressOf(r, t.g.options.TrustedProxies)
+	address := addressOf(r, t.g.options.TrustedProxies)
 	entry, err := t.g.streams.enter(stream, ownedBy(viewer, address))
 	if err != nil {
 		t.g.refuseUnread(w, r, err)
 		return
 	}
 	defer entry.leave()
+	if err := useTicket(); err != nil {
+		t.g.refuseToken(w, r, err)
+		return
+	}
 	ctx = rail.WithClient(ctx, rail.Client{Address: address, Stream: entry.id})
 	if viewer != nil && !viewer.Expires.IsZero() {
 		// A stream does not stay open longer than the token that opened it.

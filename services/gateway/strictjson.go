@@ -66,7 +66,7 @@ func parseParameters(text []byte, what string) (*parameters, error) {
 // request is what gqlgen executes. Other members are allowed, but a name that differs from a parameter's in case only
 // is an error: the operation would be executed without that parameter.
 func (p *parameters) request() (*graphql.RawParams, error) {
-	if err := checkSpelling(slices.Sorted(maps.Keys(p.Others))); err != nil {
+	if err := checkSpelling(slices.Sorted(maps.Keys(p.Others)), parameterNames); err != nil {
 		return nil, err
 	}
 	return &graphql.RawParams{
@@ -78,9 +78,9 @@ func (p *parameters) request() (*graphql.RawParams, error) {
 func isList(text []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("[")) }
 
 // checkSpelling refuses a name that is a parameter's in another case.
-func checkSpelling(names []string) error {
+func checkSpelling(names, parameters []string) error {
 	for _, name := range names {
-		for _, ours := range parameterNames {
+		for _, ours := range parameters {
 			if name != ours && strings.EqualFold(name, ours) {
 				return unreadable("%q is spelled %q", name, ours)
 			}

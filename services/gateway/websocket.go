@@ -52,6 +52,10 @@ func (t websocketTransport) Do(w http.ResponseWriter, r *http.Request, exec grap
 		g.refuse(w, r, http.StatusBadRequest, rail.Refuse(rail.BadUserInput, "%s", message))
 		return
 	}
+	if _, err := streamTicketIn(r); err != nil {
+		g.refuseUnread(w, r, err)
+		return
+	}
 	s := &webSocket{g: g, exec: exec, header: r.Header, running: map[string]*running{}}
 	s.ctx, s.cancel = context.WithCancel(r.Context())
 	defer s.cancel()

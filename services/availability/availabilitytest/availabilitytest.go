@@ -59,6 +59,9 @@ func Run(t *testing.T, server Redis) {
 		{"Listen_BehindLosesOldest", listenBehindLosesOldest},
 		{"Listen_Close", listenClose},
 		{"Publications_Told", publicationsTold},
+		{"StreamTickets_Once", streamTicketsOnce},
+		{"StreamTickets_Bounded", streamTicketsBounded},
+		{"StreamTickets_Forgotten", streamTicketsForgotten},
 		{"Redis_KilledAndBack", redisKilledAndBack},
 	} {
 		t.Run(test.name, func(t *testing.T) {
