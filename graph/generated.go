@@ -1487,6 +1487,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CoachInput", ec.unmarshalInputCoachInput),
 			graphql.NewInputUnmarshaler("CoachLayoutInput", ec.unmarshalInputCoachLayoutInput),
 			graphql.NewInputUnmarshaler("CorrectPassengerNameInput", ec.unmarshalInputCorrectPassengerNameInput),
+			graphql.NewInputUnmarshaler("DaysBeforeInput", ec.unmarshalInputDaysBeforeInput),
 			graphql.NewInputUnmarshaler("FaresInput", ec.unmarshalInputFaresInput),
 			graphql.NewInputUnmarshaler("FlatFareInput", ec.unmarshalInputFlatFareInput),
 			graphql.NewInputUnmarshaler("KmRateInput", ec.unmarshalInputKmRateInput),
@@ -2484,8 +2485,19 @@ input PairFareInput {
 input SaleOpensInput @oneOf {
   "At an instant."
   at: DateTime
-  "So many days before the service date, at its midnight in the origin's time zone."
-  daysBefore: Int
+  "On a day before the service date."
+  daysBefore: DaysBeforeInput
+}
+
+"A time on a day before the service date, as a clock at the origin shows it."
+input DaysBeforeInput {
+  "How many days before the service date: 0 to 366."
+  days: Int!
+  """
+  When on that day: HH:MM or HH:MM:SS, from 00:00 to 23:59:59. Where the clock is put forward over that time, the sale
+  opens at the change; where the time comes twice, at the first.
+  """
+  at: String! = "00:00"
 }
 
 "A day of the week."
@@ -10212,6 +10224,59 @@ func UnmarshalCorrectPassengerNameInput(ctx context.Context, raw any) (CorrectPa
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputDaysBeforeInput(ctx context.Context, obj any) (DaysBeforeInput, error) {
+	var it DaysBeforeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["at"]; !present {
+		asMap["at"] = "00:00"
+	}
+
+	fieldsInOrder := [...]string{"days", "at"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "days":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("days"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Days = data
+		case "at":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("at"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.At = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDaysBeforeInput unmarshals raw into the DaysBeforeInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDaysBeforeInput(ctx context.Context, raw any) (DaysBeforeInput, error) {
+	var out DaysBeforeInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DaysBeforeInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputFaresInput(ctx context.Context, obj any) (FaresInput, error) {
 	var it FaresInput
 	if obj == nil {
@@ -11127,7 +11192,7 @@ func (ec *executionContext) unmarshalInputSaleOpensInput(ctx context.Context, ob
 			it.At = data
 		case "daysBefore":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("daysBefore"))
-			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			data, err := ec.unmarshalODaysBeforeInput2ᚖinterlockᚋgraphᚐDaysBeforeInput(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -14893,6 +14958,14 @@ func (ec *executionContext) marshalODateTime2ᚖtimeᚐTime(ctx context.Context,
 	_ = ctx
 	res := scalars.MarshalDateTime(*v)
 	return res
+}
+
+func (ec *executionContext) unmarshalODaysBeforeInput2ᚖinterlockᚋgraphᚐDaysBeforeInput(ctx context.Context, v any) (*DaysBeforeInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputDaysBeforeInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOFlatFareInput2ᚕᚖinterlockᚋgraphᚐFlatFareInputᚄ(ctx context.Context, v any) ([]*FlatFareInput, error) {

@@ -163,6 +163,15 @@ type CreateStreamTicketPayload struct {
 	ValidUntil time.Time `json:"validUntil"`
 }
 
+// A time on a day before the service date, as a clock at the origin shows it.
+type DaysBeforeInput struct {
+	// How many days before the service date: 0 to 366.
+	Days int `json:"days"`
+	// When on that day: HH:MM or HH:MM:SS, from 00:00 to 23:59:59. Where the clock is put forward over that time, the sale
+	// opens at the change; where the time comes twice, at the first.
+	At string `json:"at"`
+}
+
 // What seats cost. Every class needs a fare for every pair of calls: from `pairs`, or else from `flat` or `perKm`. A class
 // is in one of these two. A fare of 0.00, or one that comes to it, is refused unless it is said to be `free`.
 type FaresInput struct {
@@ -518,8 +527,8 @@ type RunFilter struct {
 type SaleOpensInput struct {
 	// At an instant.
 	At *time.Time `json:"at,omitempty"`
-	// So many days before the service date, at its midnight in the origin's time zone.
-	DaysBefore *int `json:"daysBefore,omitempty"`
+	// On a day before the service date.
+	DaysBefore *DaysBeforeInput `json:"daysBefore,omitempty"`
 }
 
 // One place in a coach.

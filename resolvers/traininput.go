@@ -22,10 +22,19 @@ func trainRequest(input *graph.PublishTrainInput) (publish.TrainRequest, error) 
 	for _, day := range input.Weekdays {
 		request.Weekdays = append(request.Weekdays, weekdays[day])
 	}
-	if opens := input.SaleOpens; opens != nil {
-		request.SaleOpens = publish.SaleOpens{At: value(opens.At), DaysBefore: opens.DaysBefore}
+	if input.SaleOpens != nil {
+		request.SaleOpens = readSaleOpens(input.SaleOpens, &errs)
 	}
 	return request, errs.OrNil()
+}
+
+func readSaleOpens(input *graph.SaleOpensInput, errs *rail.Errors) publish.SaleOpens {
+	opens := publish.SaleOpens{At: value(input.At)}
+	if before := input.DaysBefore; before != nil {
+		opens.DaysBefore = &before.Days
+		opens.Clock = readOffset(&before.At, []string{"input", "saleOpens", "daysBefore", "at"}, errs)
+	}
+	return opens
 }
 
 var weekdays = map[graph.Weekday]time.Weekday{

@@ -297,7 +297,7 @@ func TestServer_RefusesOrdersBeforeTheSaleAndAfterTheClose(t *testing.T) {
 	r := start(t, embeddedSettings(t))
 	r.publishT12(t)
 	later := r.ask(t, r.admin, publishTrainMutation, map[string]any{"i": change(trainInput(), map[string]any{
-		"number": "T14", "saleOpens": map[string]any{"daysBefore": 0},
+		"number": "T14", "saleOpens": map[string]any{"daysBefore": map[string]any{"days": 0}},
 	})})
 	run := later.at(t, "publishTrain.runs.0.id").(string)
 	a := r.ask(t, r.passenger, placeOrderMutation, map[string]any{"i": orderInput(run, "key-00000001", "D0000001")})

@@ -312,10 +312,13 @@ func TestPublishTrain_BadInput(t *testing.T) {
 		}, []string{"INVALID input.saleOpens"}},
 		"opens after": {func(r *publish.TrainRequest) {
 			r.SaleOpens.DaysBefore = days(-1)
-		}, []string{"INVALID input.saleOpens.daysBefore"}},
+		}, []string{"INVALID input.saleOpens.daysBefore.days"}},
 		"opens long before": {func(r *publish.TrainRequest) {
 			r.SaleOpens.DaysBefore = days(367)
-		}, []string{"INVALID input.saleOpens.daysBefore"}},
+		}, []string{"INVALID input.saleOpens.daysBefore.days"}},
+		"an opening past its day": {func(r *publish.TrainRequest) {
+			r.SaleOpens = publish.SaleOpens{DaysBefore: days(1), Clock: 24 * 3_600}
+		}, []string{"INVALID input.saleOpens.daysBefore.at"}},
 		"opens in the far past": {func(r *publish.TrainRequest) {
 			r.SaleOpens.At = time.Date(1969, 12, 31, 0, 0, 0, 0, time.UTC)
 		}, []string{"INVALID input.saleOpens.at"}},
@@ -448,6 +451,11 @@ func TestPublishTrain_SaleOpens(t *testing.T) {
 		"days before": {
 			publish.SaleOpens{DaysBefore: &fifteen},
 			time.Date(2026, 3, 4, 16, 0, 0, 0, time.UTC),
+			rail.RunNotOpen,
+		},
+		"days before, at an hour": {
+			publish.SaleOpens{DaysBefore: &fifteen, Clock: 8 * 3_600},
+			time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC),
 			rail.RunNotOpen,
 		},
 	} {
@@ -709,11 +717,16 @@ func TestParseSaleOpens(t *testing.T) {
 	opens, err = publish.ParseSaleOpens("1-day-before")
 	require.NoError(t, err)
 	require.Equal(t, 1, *opens.DaysBefore)
+	opens, err = publish.ParseSaleOpens("15-days-before at 08:30")
+	require.NoError(t, err)
+	require.Equal(t, 15, *opens.DaysBefore)
+	require.EqualValues(t, 8*3_600+30*60, opens.Clock)
 	opens, err = publish.ParseSaleOpens("2026-03-02T09:00:00+08:00")
 	require.NoError(t, err)
 	require.True(t, monday.Equal(opens.At))
 	for _, bad := range []string{
 		"", "tomorrow", "x-days-before", "-1-days-before", "999-days-before", "2026-03-02",
+		"15-days-before at", "15-days-before at 8", "15-days-before at 24:00", "now at 08:00", "15-days-before 08:00",
 		"1960-01-01T00:00:00Z",
 	} {
 		_, err := publish.ParseSaleOpens(bad)

@@ -252,3 +252,50 @@ func TestDate_Midnight_IsTheFirstInstant(t *testing.T) {
 		}
 	})
 }
+
+func TestDate_FirstAt_WhenClocksChange(t *testing.T) {
+	for name, c := range map[string]struct {
+		zone  string
+		date  rail.Date
+		clock int32
+		want  string
+	}{
+		"an ordinary day":       {"Europe/Berlin", rail.NewDate(2026, 3, 28), 8 * 3_600, "2026-03-28T08:00:00+01:00"},
+		"after the change":      {"Europe/Berlin", rail.NewDate(2026, 3, 29), 8 * 3_600, "2026-03-29T08:00:00+02:00"},
+		"put forward over it":   {"Europe/Berlin", rail.NewDate(2026, 3, 29), 9_000, "2026-03-29T03:00:00+02:00"},
+		"comes twice":           {"Europe/Berlin", rail.NewDate(2026, 10, 25), 9_000, "2026-10-25T02:30:00+02:00"},
+		"west: put forward":     {"America/New_York", rail.NewDate(2026, 3, 8), 9_000, "2026-03-08T03:00:00-04:00"},
+		"west: comes twice":     {"America/New_York", rail.NewDate(2026, 11, 1), 5_400, "2026-11-01T01:30:00-04:00"},
+		"a day that never came": {"Pacific/Apia", rail.NewDate(2011, 12, 30), 8 * 3_600, "2011-12-31T00:00:00+14:00"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, c.want, c.date.FirstAt(c.clock, zone(t, c.zone)).Format(time.RFC3339))
+		})
+	}
+}
+
+// In any zone: a clock never showed the time, or a later one, before.
+func TestDate_FirstAt_IsTheFirstInstant(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		loc, err := rail.LoadZone(rapid.SampledFrom([]string{
+			"Europe/Berlin", "America/New_York", "America/Havana", "Africa/Cairo", "Pacific/Apia", "Australia/Lord_Howe",
+		}).Draw(t, "zone"))
+		require.NoError(t, err)
+		date := rail.Date(rapid.Int32Range(0, 30_000).Draw(t, "date"))
+		if _, change := date.Midnight(loc).ZoneBounds(); !change.IsZero() && rapid.Bool().Draw(t, "near a change") {
+			date = rail.DateIn(change, loc).AddDays(rapid.IntRange(-1, 1).Draw(t, "days"))
+		}
+		seconds := rapid.Int32Range(0, 1_439).Draw(t, "minute") * 60
+		face := date.Time().Unix() + int64(seconds)
+		shows := func(at time.Time) int64 {
+			_, offset := at.In(loc).Zone()
+			return at.Unix() + int64(offset)
+		}
+		first := date.FirstAt(seconds, loc)
+		require.GreaterOrEqual(t, shows(first), face)
+		for before := first.Add(-time.Second); before.After(first.Add(-27 * time.Hour)); before = before.Add(
+			-15 * time.Minute) {
+			require.Less(t, shows(before), face)
+		}
+	})
+}

@@ -92,16 +92,25 @@ func (d Date) clock(seconds int32, loc *time.Location) time.Time {
 
 // Midnight is the first instant of the day in a time zone. For a day that the zone left out, it is that of the next
 // day.
-func (d Date) Midnight(loc *time.Location) time.Time {
-	at := d.clock(0, loc)
+func (d Date) Midnight(loc *time.Location) time.Time { return d.FirstAt(0, loc) }
+
+// FirstAt is the first instant at which a clock in a time zone shows a time of the day, in seconds from 00:00. Where the
+// clock is put forward over that time, it is the instant of the change.
+func (d Date) FirstAt(seconds int32, loc *time.Location) time.Time {
+	at := d.clock(seconds, loc)
+	face := int64(d)*secondsPerDay + int64(seconds)
 	begun, changes := at.ZoneBounds()
-	if DateIn(at, loc) < d {
-		return changes // The clock is put forward over midnight, and at is beside the change.
+	_, offset := at.Zone()
+	switch shown := at.Unix() + int64(offset); {
+	case shown < face:
+		return changes // The clock is put forward over the time, and at is before the change.
+	case shown > face:
+		return begun // The same, and at is after it.
 	}
 	if !begun.IsZero() {
 		_, offset := begun.Add(-time.Second).Zone()
-		if first := time.Unix(int64(d)*secondsPerDay-int64(offset), 0); first.Before(begun) {
-			return first.In(loc) // It is put back to midnight, and at is the second one.
+		if first := time.Unix(face-int64(offset), 0); first.Before(begun) {
+			return first.In(loc) // It is put back over the time, and at is the second one.
 		}
 	}
 	return at
