@@ -341,7 +341,7 @@ func TestRead_NamesDoNotKeepTheirRows(t *testing.T) {
 	var stops, routes, trips, times strings.Builder
 	stops.WriteString("stop_id,stop_name,stop_desc\na,Alpha,\nb,Beta,\n")
 	routes.WriteString("route_id,route_short_name,route_type,route_url\n")
-	trips.WriteString("trip_id,trip_short_name,route_id,service_id,trip_headsign\n")
+	trips.WriteString("trip_id,trip_short_name,route_id,service_id,trip_note\n")
 	times.WriteString("trip_id,arrival_time,departure_time,stop_id,stop_sequence\n")
 	rest := strings.Repeat("x", 16<<10)
 	for i := range n {

@@ -1,6 +1,7 @@
 package gtfs
 
 import (
+	"cmp"
 	"strings"
 
 	"interlock/services/rail"
@@ -13,14 +14,15 @@ func (r *reader) readTrips() error {
 	}
 	defer t.close()
 	id, route, service := t.column("trip_id"), t.column("route_id"), t.column("service_id")
-	number := t.column("trip_short_name")
+	number, headsign := t.column("trip_short_name"), t.column("trip_headsign")
 	r.tripByID = map[string]int32{}
 	for err := range t.rows() {
 		if err != nil {
 			return err
 		}
 		trip := &Trip{
-			ID: strings.Clone(t.get(id)), Line: t.line, Number: rail.NormalizeLabel(oneLine(t.get(number))),
+			ID: strings.Clone(t.get(id)), Line: t.line,
+			ShortName: oneLine(t.get(number)), Headsign: oneLine(t.get(headsign)),
 			Route: r.routes[t.get(route)], Service: r.services[t.get(service)],
 		}
 		if trip.ID == "" {
@@ -35,10 +37,8 @@ func (r *reader) readTrips() error {
 		if trip.Service == nil {
 			return t.refuse("trip %q: service %q does not exist", trip.ID, t.get(service))
 		}
-		if trip.Number == "" {
-			trip.Number = rail.NormalizeLabel(trip.ID)
-		}
-		if err := t.keep(keptTrip, trip.ID, trip.Number); err != nil {
+		trip.Number = rail.NormalizeLabel(cmp.Or(trip.ShortName, trip.ID))
+		if err := t.keep(keptTrip, trip.ID, trip.Number, trip.ShortName, trip.Headsign); err != nil {
 			return err
 		}
 		r.tripByID[trip.ID] = int32(len(r.feed.Trips))
