@@ -277,7 +277,7 @@ func TestServer_Demo(t *testing.T) {
 	defer stop()
 	require.NoError(t, server.tellDemo(limited, days, &out))
 	require.Contains(t, out.String(), server.URL()+"/playground")
-	require.Contains(t, out.String(), "4398 trains a day")
+	require.Contains(t, out.String(), "4394 trains a day")
 
 	r := &running{Server: server, url: server.URL()}
 	tomorrow, err := demoToday()
