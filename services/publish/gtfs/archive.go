@@ -2,8 +2,10 @@ package gtfs
 
 import (
 	"archive/zip"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -38,9 +40,33 @@ func ReadFile(ctx context.Context, name string, options Options) (*Feed, error) 
 	}
 	feed, err := ReadZip(ctx, file, info.Size(), options)
 	if errors.Is(err, errNotZip) {
-		return nil, refuse(filepath.Base(name), 0, "it is not a zip archive")
+		return nil, refuse(filepath.Base(name), 0, "%s", whatItIs(file))
 	}
 	return feed, err
+}
+
+// beginnings are how files begin that are taken for feeds, and what they are.
+var beginnings = []struct{ bytes, what string }{
+	{"\x1f\x8b", "it is a gzip archive: unpack it, and give the folder"},
+	{"7z\xbc\xaf\x27\x1c", "it is a 7z archive: unpack it, and give the folder"},
+	{"Rar!\x1a\x07", "it is a RAR archive: unpack it, and give the folder"},
+	{"\xfd7zXZ\x00", "it is an xz archive: unpack it, and give the folder"},
+	{"\x28\xb5\x2f\xfd", "it is a Zstandard archive: unpack it, and give the folder"},
+	{"PK\x03\x04", "it is a zip archive without its end: was it loaded whole?"},
+	{"<", "it is not a zip archive, but as it looks a web page: does its address want a key?"},
+	{"{", "it is not a zip archive, but as it looks JSON: does its address want a key?"},
+}
+
+// whatItIs says what a file is that is no zip archive.
+func whatItIs(file io.ReaderAt) string {
+	begin := make([]byte, 8)
+	n, _ := file.ReadAt(begin, 0) // A file of fewer bytes, or none, begins with none of these.
+	for _, known := range beginnings {
+		if strings.HasPrefix(string(begin[:n]), known.bytes) {
+			return known.what
+		}
+	}
+	return "it is not a zip archive"
 }
 
 var (
@@ -66,26 +92,58 @@ func ReadZip(ctx context.Context, r io.ReaderAt, size int64, options Options) (*
 		return nil, rail.Refuse(rail.Invalid, "the archive has %d entries, more than %d", len(archive.File), maxEntries)
 	}
 	for i, file := range archive.File {
+		// Some programs of Windows write backslashes between folders.
+		file.Name = strings.ReplaceAll(file.Name, `\`, "/")
 		if len(file.Name) > maxNameBytes || strings.Count(file.Name, "/") > maxDepth {
 			return nil, rail.Refuse(rail.Invalid,
 				"the path of the archive's file %d is longer than %d bytes or deeper than %d folders", i+1,
 				maxNameBytes, maxDepth)
 		}
 		if file.Flags&encrypted != 0 {
-			return nil, refuse(file.Name, 0, "it is encrypted")
+			file.Method = methodEncrypted
+		}
+		if file.Method != zip.Store && file.Method != zip.Deflate {
+			archive.RegisterDecompressor(file.Method, unreadableMethod(file.Method))
 		}
 	}
 	return read(ctx, archive, options, newBudget(&options, size))
 }
 
+// methodEncrypted stands for any method in an entry that needs a password. It is what WinZip's encryption is called.
+const methodEncrypted = 99
+
+// methods are the ways to pack that programs use and Go does not know (APPNOTE.TXT, 4.4.5).
+var methods = map[uint16]string{
+	1: "Shrink", 6: "Implode", 9: "Deflate64", 12: "BZIP2", 14: "LZMA", 20: "Zstandard", 93: "Zstandard", 95: "XZ",
+	98: "PPMd",
+}
+
+// unreadableMethod unpacks nothing, and says why. So a file that is not needed may be packed in any way.
+func unreadableMethod(method uint16) zip.Decompressor {
+	err := fmt.Errorf("it is packed by a method that is not read (%s, %d): pack it again, with Deflate",
+		cmp.Or(methods[method], "unknown"), method)
+	if method == methodEncrypted {
+		err = errors.New("it is encrypted")
+	}
+	return func(io.Reader) io.ReadCloser { return io.NopCloser(failing{err}) }
+}
+
+// failing is a file that cannot be read.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
 // locate finds the one folder the feed lies in: the root, or the only folder that has files of a feed.
 func locate(fsys fs.FS) (fs.FS, error) {
-	folders, err := feedFolders(fsys)
+	folders, archives, err := feedFolders(fsys)
 	if err != nil {
 		return nil, unreadableFeed(err)
 	}
 	folder := "."
 	switch {
+	case len(folders) == 0 && len(archives) > 0:
+		return nil, rail.Refuse(rail.Invalid, "the archive has no feed, but archives in it (%s): unpack it, and import "+
+			"one of them", shortened(strings.Join(archives, ", ")))
 	case slices.Contains(folders, ".") || len(folders) == 0:
 	case len(folders) == 1:
 		folder = folders[0]
@@ -108,8 +166,9 @@ func locate(fsys fs.FS) (fs.FS, error) {
 	return root, nil
 }
 
-// feedFolders are the folders that have a required file of a feed, in the order in which they are met.
-func feedFolders(fsys fs.FS) (folders []string, err error) {
+// feedFolders are the folders that have a required file of a feed, in the order in which they are met, and some of the
+// archives that are there beside.
+func feedFolders(fsys fs.FS) (folders, archives []string, err error) {
 	entries := 0
 	err = fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -124,12 +183,15 @@ func feedFolders(fsys fs.FS) (folders []string, err error) {
 			}
 			return nil
 		}
+		if strings.EqualFold(path.Ext(name), ".zip") && len(archives) < maxNamed {
+			archives = append(archives, name)
+		}
 		if folder := path.Dir(name); slices.Contains(required, entry.Name()) && !slices.Contains(folders, folder) {
 			folders = append(folders, folder)
 		}
 		return nil
 	})
-	return folders, err
+	return folders, archives, err
 }
 
 // isHidden tells whether a folder is not looked into: its name begins with a dot, or it is the one in which archives

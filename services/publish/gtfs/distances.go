@@ -1,6 +1,7 @@
 package gtfs
 
 import (
+	"fmt"
 	"math"
 
 	"interlock/services/rail"
@@ -17,6 +18,13 @@ const (
 	earthMetres = 6_371_008.8
 	// likelyDetour is what shape_dist_traveled over straight lines is likely to be when the unit is the right one.
 	likelyDetour = 1.2
+	// leastDetour and mostDetour are what it can be. Track is no shorter than a straight line, but positions are
+	// rough; a mountain railway is twice as long, and a spiral more.
+	leastDetour = 0.7
+	mostDetour  = 3.0
+	// betweenUnits of shape_dist_traveled for a metre is far more than kilometres or miles are, and far less than metres
+	// or feet are.
+	betweenUnits = 0.03
 	// enoughMetres of straight lines are needed to tell a unit; two stops of one station tell nothing.
 	enoughMetres = 1_000
 )
@@ -27,82 +35,236 @@ var unitsOfLength = []struct {
 	metres float64
 }{{"kilometres", 1_000}, {"metres", 1}, {"miles", 1_609.344}, {"feet", 0.3048}}
 
-// unit is how many metres one unit of shape_dist_traveled is. GTFS leaves that to the feed. With metres taken for
-// kilometres, every fare would be a thousand times too high; the straight lines between the stops tell them apart.
-func (r *reader) unit() float64 {
-	if r.options.MetresPerUnit > 0 {
-		return r.options.MetresPerUnit
-	}
-	var units, straight float64
-	for i := 1; i < len(r.times); i++ {
-		a, b := &r.times[i-1], &r.times[i]
-		if a.trip != b.trip || !a.hasDistance || !b.hasDistance || b.distance < a.distance {
-			continue
-		}
-		if metres, ok := r.straight(a, b); ok {
-			units += b.distance - a.distance
-			straight += metres
-		}
-	}
-	best := unitsOfLength[0]
-	if units > 0 && straight > enoughMetres {
-		off := func(metres float64) float64 { return math.Abs(math.Log(units * metres / straight / likelyDetour)) }
-		for _, unit := range unitsOfLength[1:] {
-			if off(unit.metres) < off(best.metres) {
-				best = unit
-			}
-		}
-		if best != unitsOfLength[0] {
-			r.notice("distances are in another unit than kilometres", "stop_times.txt", 0, "shape_dist_traveled is taken for %s: it is %.3g times the straight lines between the stops in "+
-				"kilometres", best.name, units/straight*1_000)
-		}
-	}
-	return best.metres
+// distances are how the distances of a feed's trips are found.
+type distances struct {
+	// perUnit is metres per unit of shape_dist_traveled; 0 where its unit is unknown, and it is not used.
+	perUnit float64
+	// trusted tells that the unit was given. Otherwise straight lines check it, trip by trip.
+	trusted bool
+	// straight counts the trips without distances of their own, whose distances are straight lines.
+	straight int
 }
 
-// metres are the distances of a trip's calls from its origin: by shape_dist_traveled where every call has it, else by
-// straight lines where every stop has a position (byStraight), else none.
-func (r *reader) metres(trip *Trip, rows []stopTime) (metres []int32, byStraight bool, err error) {
-	metres = make([]int32, len(rows))
-	travelled := true
+// along adds up what two rows that follow each other are apart: by shape_dist_traveled, and by the straight line. Rows
+// without either, and those between which no train is so fast, say nothing of a unit.
+func along(a, b *stopTime) (units, straight float64) {
+	if b.straight == noStraight || !a.hasDistance || !b.hasDistance || b.distance < a.distance ||
+		tooFast(float64(b.straight), a, b) {
+		return 0, 0
+	}
+	return b.distance - a.distance, float64(b.straight)
+}
+
+// measure finds how many metres one unit of shape_dist_traveled is. GTFS leaves that to the feed. With metres taken for
+// kilometres, every fare would be a thousand times too high; the straight lines between the stops tell them apart.
+func (r *reader) measure() distances {
+	for i := range r.times {
+		r.times[i].straight = noStraight
+		if i > 0 && r.times[i-1].trip == r.times[i].trip {
+			r.times[i].straight = r.straight(&r.times[i-1], &r.times[i])
+		}
+	}
+	if r.options.MetresPerUnit > 0 {
+		return distances{perUnit: r.options.MetresPerUnit, trusted: true}
+	}
+	units, straight := r.evidence()
+	best := unitsOfLength[0]
+	if units <= 0 || straight < enoughMetres {
+		return distances{perUnit: best.metres}
+	}
+	off := func(metres float64) float64 { return math.Abs(math.Log(units * metres / straight / likelyDetour)) }
+	for _, unit := range unitsOfLength[1:] {
+		if off(unit.metres) < off(best.metres) {
+			best = unit
+		}
+	}
+	const what = "it is %.3g times the straight lines between the stops in kilometres"
+	switch {
+	case !likely(units*best.metres, straight):
+		r.notice(kindNoUnit, "stop_times.txt", 0, "shape_dist_traveled is not used: "+what+", and no known unit is",
+			units/straight*1_000)
+		return distances{}
+	case best != unitsOfLength[0]:
+		r.notice(kindUnit, "stop_times.txt", 0, "shape_dist_traveled is taken for %s: "+what, best.name,
+			units/straight*1_000)
+	}
+	return distances{perUnit: best.metres}
+}
+
+// evidence is what is known of the unit: how long trips are by shape_dist_traveled and by straight lines. Some feeds join
+// the kilometres of one railway and the metres of another, and a mean would be neither. So only the trips on one side of
+// betweenUnits count, of which there are more.
+func (r *reader) evidence() (units, straight float64) {
+	var sums [2]struct{ units, straight float64 }
+	var trip struct{ units, straight float64 }
+	for i := 1; i <= len(r.times); i++ {
+		if i < len(r.times) {
+			u, s := along(&r.times[i-1], &r.times[i])
+			trip.units, trip.straight = trip.units+u, trip.straight+s
+			if r.times[i-1].trip == r.times[i].trip {
+				continue
+			}
+		}
+		sum := &sums[0]
+		if trip.units > trip.straight*betweenUnits {
+			sum = &sums[1]
+		}
+		sum.units, sum.straight = sum.units+trip.units, sum.straight+trip.straight
+		trip.units, trip.straight = 0, 0
+	}
+	most := sums[0]
+	if sums[1].straight > most.straight {
+		most = sums[1]
+	}
+	return most.units, most.straight
+}
+
+// likely tells whether track of so many metres may lie along straight lines of so many.
+func likely(metres, straight float64) bool {
+	return metres >= leastDetour*straight && metres <= mostDetour*straight
+}
+
+// forgetFalling takes shape_dist_traveled from the rows of one trip where it goes down, and gives the row that shows it;
+// -1 where it does not.
+func forgetFalling(rows []stopTime) int {
+	for i := 1; i < len(rows); i++ {
+		if !rows[i].hasDistance || !rows[i-1].hasDistance || rows[i].distance >= rows[i-1].distance {
+			continue
+		}
+		for j := range rows {
+			rows[j].hasDistance = false
+		}
+		return i
+	}
+	return -1
+}
+
+// tell tells of the trips without distances.
+func (d *distances) tell(r *reader) {
+	if d.straight > 0 {
+		r.notice(kindEstimated, "stop_times.txt", 0, "%d trips have no shape_dist_traveled that can be used: their "+
+			"distances are the straight lines between their stops × %g", d.straight, detour)
+	}
+}
+
+// metres are the distances of one trip, found anew for each.
+type metres struct {
+	// fromOrigin are those of its calls from its origin in metres, or rail.NoDistance for all of them.
+	fromOrigin []int32
+	// straight tells that they are straight lines.
+	straight bool
+	// doubt is why its own distances are not used, in the line of a call; "" where they are, or there are none.
+	doubt string
+	line  int32
+	// nowhere is a call at a stop without a position, which a straight line needs; -1 where there is none.
+	nowhere int
+}
+
+// find finds a trip's distances: by shape_dist_traveled where every call has it and it can be, else by straight lines
+// where every stop has a position, else none. falling is the row whose shape_dist_traveled goes down, or -1.
+func (m *metres) find(r *reader, trip *Trip, rows []stopTime, falling int) *Finding {
+	*m = metres{fromOrigin: append(m.fromOrigin[:0], 0), nowhere: -1}
+	travelled := r.distances.perUnit > 0
 	for i := range rows {
 		travelled = travelled && rows[i].hasDistance
 	}
-	byStraight = !travelled
+	if falling >= 0 {
+		m.doubt, m.line = "shape_dist_traveled goes down", rows[falling].line
+	} else if travelled {
+		m.doubt, m.line = r.distances.doubt(rows)
+	}
 	var total float64
+	m.straight = !travelled || m.doubt != ""
 	for i := 1; i < len(rows); i++ {
-		if travelled {
+		if !m.straight {
 			// Distances count from where the shape begins, which may be before the first stop.
-			total = (rows[i].distance - rows[0].distance) * r.perUnit
+			total = (rows[i].distance - rows[0].distance) * r.distances.perUnit
 		} else {
-			leg, ok := r.straight(&rows[i-1], &rows[i])
-			if !ok {
-				for j := range metres {
-					metres[j] = rail.NoDistance
-				}
-				return metres, false, nil
+			if rows[i].straight == noStraight {
+				m.none(r, rows, i-1)
+				return nil
 			}
-			total += leg * detour
+			total += float64(rows[i].straight) * detour
 		}
 		if total > maxMetres {
-			return nil, false, refuse("stop_times.txt", int(rows[i].line),
+			return leftOut(kindDistances, "stop_times.txt", int(rows[i].line),
 				"trip %q has come %.0f km: is shape_dist_traveled in another unit?", trip.ID, total/1_000)
 		}
-		metres[i] = int32(math.Round(total))
+		m.fromOrigin = append(m.fromOrigin, int32(math.Round(total)))
 	}
-	return metres, byStraight, nil
+	return nil
 }
 
-// straight is the great circle between two calls (haversine); false where a position is missing.
-func (r *reader) straight(a, b *stopTime) (metres float64, ok bool) {
+// none takes the distances away, because the stop of a row or of the next has no position.
+func (m *metres) none(r *reader, rows []stopTime, at int) {
+	m.fromOrigin = m.fromOrigin[:0]
+	for range rows {
+		m.fromOrigin = append(m.fromOrigin, rail.NoDistance)
+	}
+	m.straight, m.nowhere = false, at
+	if r.stops[rows[at].stop].hasPosition() {
+		m.nowhere++
+	}
+}
+
+// doubt is why the shape_dist_traveled of a trip is not used, with the line of its last call: in no unit does it come near
+// the straight lines, as where a second railway of the feed has another unit.
+func (d *distances) doubt(rows []stopTime) (doubt string, line int32) {
+	var units, straight float64
+	for i := 1; i < len(rows); i++ {
+		u, s := along(&rows[i-1], &rows[i])
+		units, straight = units+u, straight+s
+	}
+	metres := units * d.perUnit
+	if d.trusted || straight < enoughMetres || likely(metres, straight) {
+		return "", 0
+	}
+	return fmt.Sprintf("shape_dist_traveled makes %.0f km of %.0f km of straight lines", metres/1_000, straight/1_000),
+		rows[len(rows)-1].line
+}
+
+// tell tells what was found of a trip's distances.
+func (m *metres) tell(r *reader, trip *Trip, rows []stopTime) {
+	switch {
+	case m.doubt != "":
+		r.notice(kindNoUnit, "stop_times.txt", int(m.line), "trip %q: %s", trip.ID, m.doubt)
+	case m.straight:
+		r.distances.straight++
+	}
+	if m.nowhere < 0 {
+		return
+	}
+	if s := &r.stops[rows[m.nowhere].stop]; !s.told {
+		s.told = true
+		r.notice(kindNoPosition, "stops.txt", s.line, "stop %q (%s) has no position, or 0,0: trip %q calls there",
+			s.id, s.name, trip.ID)
+	}
+}
+
+// hasPosition tells whether a stop has a position.
+func (s *stop) hasPosition() bool { return s.latitude != nil && s.longitude != nil }
+
+// place is a stop's position as a person reads it.
+func (s *stop) place() string {
+	if !s.hasPosition() {
+		return "no position"
+	}
+	return fmt.Sprintf("%g,%g", *s.latitude, *s.longitude)
+}
+
+// noStraight stands for a straight line where a position is missing.
+const noStraight float32 = -1
+
+// straight is the great circle between two calls in metres (haversine).
+func (r *reader) straight(a, b *stopTime) float32 {
 	from, to := &r.stops[a.stop], &r.stops[b.stop]
-	if from.latitude == nil || to.latitude == nil || from.longitude == nil || to.longitude == nil {
-		return 0, false
+	if !from.hasPosition() || !to.hasPosition() {
+		return noStraight
 	}
 	const radian = math.Pi / 180
 	lat1, lat2 := *from.latitude*radian, *to.latitude*radian
 	sinLat := math.Sin((lat2 - lat1) / 2)
 	sinLon := math.Sin((*to.longitude - *from.longitude) * radian / 2)
 	h := sinLat*sinLat + math.Cos(lat1)*math.Cos(lat2)*sinLon*sinLon
-	return 2 * earthMetres * math.Asin(math.Sqrt(min(h, 1))), true
+	return float32(2 * earthMetres * math.Asin(math.Sqrt(min(h, 1))))
 }

@@ -63,5 +63,5 @@ func ExampleReadZip() {
 	// G1 on 2019-10-11 true on the day after false
 	// N 540 minutes, 0 km
 	// S 585 minutes, 116 km
-	// stop_times.txt: 1 trips have no shape_dist_traveled: their distances are the straight lines between their stops × 1.05
+	// stop_times.txt: 1 trips have no shape_dist_traveled that can be used: their distances are the straight lines between their stops × 1.05
 }

@@ -1,17 +1,21 @@
 // Package gtfs reads a timetable in the General Transit Feed Specification (GTFS Schedule) into the words of rail:
-// stations, trips with their calls, and the dates they run on. It takes any valid feed of any railway.
+// stations, trips with their calls, and the dates they run on. It takes any feed of any railway, and what can be used of
+// one with defects.
 //
 // It knows no coaches, seats or fares, and not today's date. It writes nothing. What it leaves out or works out by
 // itself it tells Options.Found, where a reader might wonder about it. Files without use here (shapes, pathways, transfers,
 // levels, …) are not opened.
 //
-// Invariants: a feed comes back whole, or refused. A refusal is a *rail.Error (or rail.Errors) with code INVALID. Its
-// message begins with the file and line that it is about ("stop_times.txt:17: …"). Every trip that comes back has at
-// least two calls, at stations of the feed, with times that never go backwards. What is read and kept is bounded
-// (limits.go): a small hostile archive costs no more than a small honest one.
+// Invariants: a defect of a row costs the trips that it touches, and each of them is a Finding with file and line. What
+// is not asked for (Options) makes no finding, refuses nothing, and is not kept. A feed is refused for what concerns a
+// file as a whole: it is missing, cannot be read, lacks a column, or passes a bound. A refusal is a *rail.Error (or
+// rail.Errors) with code INVALID, and its message begins with the file and line that it is about
+// ("stop_times.txt:17: …"). Every trip that comes back has an id of its own and at least two calls, at stations of the
+// feed, with times that never go backwards; every station is called at. What is read and kept is bounded (limits.go): a
+// small hostile archive costs no more than a small honest one.
 //
-// Files are read row by row. Of the large one, stop_times.txt, some 100 bytes a row are kept. A Feed is never changed
-// once made, and may be shared by many goroutines.
+// Files are read row by row. Of the large one, stop_times.txt, some 100 bytes a row are kept, of the trips asked for. A
+// Feed is never changed once made, and may be shared by many goroutines.
 package gtfs
 
 import (
@@ -50,9 +54,9 @@ type RouteTypes struct{ From, Through int }
 type Feed struct {
 	// TimeZone is the agencies' time zone, in which the times of all trips count.
 	TimeZone string
-	// Stations are the stops and stations that have no parent, in the feed's order.
+	// Stations are the stops and stations without a parent that the trips call at, in the feed's order.
 	Stations []*rail.Station
-	// Trips are in the feed's order.
+	// Trips are those asked for, in the feed's order.
 	Trips []*Trip
 	// From and Through are the first and the last date that any service of the feed may run on, of all trips.
 	From, Through rail.Date
@@ -96,14 +100,19 @@ func read(ctx context.Context, fsys fs.FS, options Options, budget *budget) (*Fe
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{ctx: ctx, fsys: root, options: options, budget: budget, feed: &Feed{}}
+	r := &reader{
+		ctx: ctx, fsys: root, options: options, asked: newSelection(&options), budget: budget, feed: &Feed{},
+	}
 	for _, step := range []func() error{
-		r.readAgencies, r.readStops, r.readTranslations, r.makeStations, r.readRoutes, r.readServices, r.readTrips,
-		r.refuseFrequencies, r.readStopTimes, r.makeTrips, r.noticeFares,
+		r.readAgencies, r.readRoutes, r.readServices, r.readTrips, r.readStops, r.readStopTimes, r.readFrequencies,
+		r.makeTrips, r.readTranslations, r.listStations, r.noticeFares,
 	} {
 		if err := step(); err != nil {
 			return nil, err
 		}
+	}
+	if err := r.refusals.OrNil(); err != nil {
+		return nil, err
 	}
 	return r.feed, nil
 }
@@ -113,17 +122,25 @@ type reader struct {
 	ctx     context.Context
 	fsys    fs.FS
 	options Options
+	asked   selection
 	budget  *budget
 	feed    *Feed
+	// refusals are what would be left out of a feed that is read strictly.
+	refusals rail.Errors
 
-	// agencies are the agencies' names by their ids.
-	agencies map[string]string
-	stops    []stop
-	stopByID map[string]int32
-	routes   map[string]*Route
+	agencies map[string]*agency
+	routes   map[string]*routeRow
 	services map[string]*Service
 	tripByID map[string]int32
+	// left tells which of feed.Trips are left out.
+	left     []bool
+	stops    []stop
+	stopByID map[string]int32
 	times    []stopTime
-	// perUnit is metres per unit of shape_dist_traveled.
-	perUnit float64
+	// headways are the rows of frequencies.txt by trip.
+	headways  map[int32][]headway
+	distances distances
+	metres    metres
+	// hops are the pairs of stops between which a train was told to be too fast.
+	hops map[[2]int32]bool
 }

@@ -34,16 +34,21 @@ const (
 
 	// maxColumns is ten times what the longest file of GTFS has: each row is as wide as the header.
 	maxColumns = 256
+	// bufferBytes is how much of a file is read at once.
+	bufferBytes = 64 << 10
 	// maxRecordBytes bounds one row: an unclosed quote would otherwise swallow the whole file into memory.
 	maxRecordBytes = 1 << 20
 	// maxFieldBytes bounds one field. Names and ids have tens of bytes, descriptions thousands.
 	maxFieldBytes = 16 << 10
-	// maxRows bounds one file, also where nothing is kept of its rows. Lines are counted in 32 bits.
-	maxRows = 100_000_000
+	// maxUnclosed is how many quotes of a file may not be closed: behind each, up to maxRecordBytes are read twice.
+	maxUnclosed = 1_000
+	// maxRows bounds one file, also where nothing is kept of its rows. Lines, empty ones too, are counted in 32 bits.
+	maxRows  = 100_000_000
+	maxLines = 1_000_000_000
 	// rowsPerLook is after how many rows a reader looks whether its context has ended.
 	rowsPerLook = 1_024
-	// maxNotices is how many notices of one sort a feed may have: more would say nothing new.
-	maxNotices = 20
+	// maxRepetitions is how often frequencies.txt may repeat one trip: every minute of two days, and more.
+	maxRepetitions = 3_000
 )
 
 // What is kept in memory, in bytes beside its texts: the structure, its place in maps and lists, and room for these to
@@ -57,6 +62,8 @@ const (
 	keptException = 50
 	keptTrip      = 300
 	keptStopTime  = 100 // With the call it becomes.
+	keptHeadway   = 100
+	keptHop       = 50
 )
 
 // budget is how much of a feed may still be read and kept.
@@ -96,11 +103,16 @@ func (b *budget) tooLarge(what string, most int64) string {
 
 // keep charges what is kept of a row: a number of bytes, and the texts.
 func (t *table) keep(bytes int, texts ...string) error {
+	return t.budget.keep(t.name, t.line, bytes, texts...)
+}
+
+// keep charges what is kept because of a line of a file.
+func (b *budget) keep(file string, line, bytes int, texts ...string) error {
 	for _, text := range texts {
 		bytes += len(text)
 	}
-	if t.budget.memory -= int64(bytes); t.budget.memory < 0 {
-		return t.refuse("%s", t.budget.tooLarge("to keep in memory", t.budget.maxMemory))
+	if b.memory -= int64(bytes); b.memory < 0 {
+		return refuse(file, line, "%s", b.tooLarge("to keep in memory", b.maxMemory))
 	}
 	return nil
 }

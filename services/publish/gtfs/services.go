@@ -13,11 +13,17 @@ type Service struct {
 	start, end rail.Date
 	// calendar says whether weekdays, start and end mean anything: a service may have exceptions only.
 	calendar bool
-	// exceptions are dates that were added (true) or taken away (false).
+	// exceptions are dates that were added (true) or taken away (false). Dates not asked for are not among them.
 	exceptions map[rail.Date]bool
+
+	// fault is why no trip of the service can be used, and is in a line of a file; "" where all can.
+	fault, file string
+	line        int
+	// doubts are dates for which the service contradicts itself. They are told once, for the first trip asked for.
+	doubts []*Finding
 }
 
-// RunsOn tells whether a date is one of the service's.
+// RunsOn tells whether a date is one of the service's. It knows the dates that were asked for.
 func (s *Service) RunsOn(date rail.Date) bool {
 	if added, ok := s.exceptions[date]; ok {
 		return added
@@ -27,15 +33,10 @@ func (s *Service) RunsOn(date rail.Date) bool {
 
 func (r *reader) readServices() error {
 	r.services = map[string]*Service{}
-	if exists(r.fsys, "calendar.txt") {
-		if err := r.readCalendar(); err != nil {
-			return err
-		}
+	if err := r.readCalendar(); err != nil {
+		return err
 	}
-	if exists(r.fsys, "calendar_dates.txt") {
-		return r.readCalendarDates()
-	}
-	return nil
+	return r.readCalendarDates()
 }
 
 // weekdayColumns are the columns of calendar.txt for the days of the week, as time.Weekday counts them.
@@ -43,8 +44,9 @@ var weekdayColumns = [...]string{"sunday", "monday", "tuesday", "wednesday", "th
 
 // readCalendar reads the services that run on days of the week.
 func (r *reader) readCalendar() error {
-	t, err := r.open("calendar.txt", append([]string{"service_id", "start_date", "end_date"}, weekdayColumns[:]...)...)
-	if err != nil {
+	t, err := r.openIfAny("calendar.txt",
+		append([]string{"service_id", "start_date", "end_date"}, weekdayColumns[:]...)...)
+	if err != nil || t == nil {
 		return err
 	}
 	defer t.close()
@@ -57,40 +59,58 @@ func (r *reader) readCalendar() error {
 		if err != nil {
 			return err
 		}
-		service, err := r.service(t, id)
-		if err != nil {
-			return err
-		}
-		if service.calendar {
-			return t.refuse("service %q is there twice", t.get(id))
-		}
-		service.calendar = true
-		if service.start, err = date(t, start, "start_date"); err != nil {
-			return err
-		}
-		if service.end, err = date(t, end, "end_date"); err != nil {
-			return err
-		}
-		if service.end < service.start {
-			return t.refuse("end_date %s is before start_date %s", service.end, service.start)
+		calendar := Service{calendar: true, start: t.date(start, "start_date"), end: t.date(end, "end_date")}
+		if t.fault == "" && calendar.end < calendar.start {
+			t.wrong("end_date %s is before start_date %s", calendar.end, calendar.start)
 		}
 		for day, column := range weekdays {
 			switch t.get(column) {
 			case "1":
-				service.weekdays[day] = true
+				calendar.weekdays[day] = true
 			case "0":
 			default:
-				return t.refuse("%s %q is not 0 or 1", weekdayColumns[day], t.get(column))
+				t.wrong("%s %q is not 0 or 1", weekdayColumns[day], t.get(column))
 			}
+		}
+		if err := r.addCalendar(t, t.get(id), &calendar); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// addCalendar adds a row of calendar.txt. A row that is there again changes nothing; where the two differ, neither can
+// be used.
+func (r *reader) addCalendar(t *table, id string, calendar *Service) error {
+	service, err := r.service(t, id)
+	if err != nil {
+		return err
+	}
+	if service.calendar && (service.weekdays != calendar.weekdays || service.start != calendar.start ||
+		service.end != calendar.end) {
+		t.wrong("service %q is there twice, and differs", id)
+	}
+	service.calendar, service.weekdays = true, calendar.weekdays
+	service.start, service.end = calendar.start, calendar.end
+	if t.fault == "" && calendar.weekdays != [len(weekdayColumns)]bool{} {
+		r.spans(calendar.start, calendar.end)
+	}
+	return service.fail(t)
+}
+
+// spans notes dates that a service runs on, or may run on.
+func (r *reader) spans(from, through rail.Date) {
+	if r.feed.From == 0 && r.feed.Through == 0 {
+		r.feed.From, r.feed.Through = from, through
+		return
+	}
+	r.feed.From, r.feed.Through = min(r.feed.From, from), max(r.feed.Through, through)
+}
+
 // readCalendarDates reads the dates on which services run besides, or do not run.
 func (r *reader) readCalendarDates() error {
-	t, err := r.open("calendar_dates.txt", "service_id", "date", "exception_type")
-	if err != nil {
+	t, err := r.openIfAny("calendar_dates.txt", "service_id", "date", "exception_type")
+	if err != nil || t == nil {
 		return err
 	}
 	defer t.close()
@@ -99,41 +119,69 @@ func (r *reader) readCalendarDates() error {
 		if err != nil {
 			return err
 		}
-		service, err := r.service(t, id)
-		if err != nil {
-			return err
+		on, kind := t.date(day, "date"), t.get(exception)
+		known := t.fault == ""
+		if known && kind == "1" {
+			r.spans(on, on)
 		}
-		on, err := date(t, day, "date")
-		if err != nil {
-			return err
-		}
-		kind := t.get(exception)
-		if kind != "1" && kind != "2" {
-			return t.refuse("exception_type %q is not 1 (added) or 2 (taken away)", kind)
-		}
-		if before, twice := service.exceptions[on]; twice && before != (kind == "1") {
-			return t.refuse("service %q has %s both added and taken away", t.get(id), on)
-		}
-		if _, again := service.exceptions[on]; again {
+		if known && !r.asked.hasDate(on) {
 			continue
 		}
-		if err := t.keep(keptException); err != nil {
+		service, err := r.service(t, t.get(id))
+		if err != nil {
 			return err
 		}
-		if service.exceptions == nil {
-			service.exceptions = map[rail.Date]bool{}
+		if !known { // It may be any date.
+			err = service.fail(t)
+		} else {
+			err = service.except(t, on, kind)
 		}
-		service.exceptions[on] = kind == "1"
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// service is the service with the id in a column, made at its first mention.
-func (r *reader) service(t *table, column int) (*Service, error) {
-	id := t.get(column)
-	if id == "" {
-		return nil, t.refuse("service_id is empty")
+// except notes a date that is added or taken away. The service does not run on one for which it contradicts itself.
+func (s *Service) except(t *table, on rail.Date, kind string) error {
+	before, again := s.exceptions[on]
+	added := kind == "1"
+	switch {
+	case kind != "1" && kind != "2":
+		t.wrong("exception_type %q of %s is not 1 (added) or 2 (taken away)", kind, on)
+	case again && before != added:
+		t.wrong("service %q has %s both added and taken away", t.get(t.column("service_id")), on)
 	}
+	if t.fault != "" && len(s.doubts) < maxNamed {
+		if err := t.keep(keptException, t.fault); err != nil {
+			return err
+		}
+		s.doubts = append(s.doubts, leftOut(kindServiceDates, t.name, t.line, "%s", t.fault))
+	}
+	if !again {
+		if err := t.keep(keptException); err != nil {
+			return err
+		}
+	}
+	if s.exceptions == nil {
+		s.exceptions = map[rail.Date]bool{}
+	}
+	s.exceptions[on] = added && t.fault == ""
+	return nil
+}
+
+// fail notes that the service cannot be used, if something is wrong with the row.
+func (s *Service) fail(t *table) error {
+	if t.fault == "" || s.fault != "" {
+		return nil
+	}
+	s.fault, s.file, s.line = t.fault, t.name, t.line
+	return t.keep(0, t.fault)
+}
+
+// service is the service with an id, made at its first mention.
+func (r *reader) service(t *table, id string) (*Service, error) {
 	service := r.services[id]
 	if service == nil {
 		if err := t.keep(keptService, id); err != nil {
@@ -146,15 +194,16 @@ func (r *reader) service(t *table, column int) (*Service, error) {
 }
 
 // date reads YYYYMMDD.
-func date(t *table, column int, name string) (rail.Date, error) {
+func (t *table) date(column int, name string) rail.Date {
 	text := t.get(column)
 	parsed, err := time.Parse("20060102", text)
 	if err != nil {
-		return 0, t.refuse("%s %q is not a date like 20191012", name, text)
+		t.wrong("%s %q is not a date like 20191012", name, text)
+		return 0
 	}
 	day, err := rail.ParseDate(parsed.Format(time.DateOnly))
 	if err != nil {
-		return 0, t.refuse("%s: %v", name, err)
+		t.wrong("%s: %v", name, err)
 	}
-	return day, nil
+	return day
 }

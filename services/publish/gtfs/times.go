@@ -11,10 +11,10 @@ const unknownTime int32 = -1
 
 // clock reads an offset from the start of the service date, in seconds: "H:MM:SS" or "HH:MM:SS", which pass 24:00 after
 // midnight. An empty one is unknownTime.
-func clock(t *table, column int, name string) (int32, error) {
+func (t *table) clock(column int, name string) int32 {
 	text := t.get(column)
 	if text == "" {
-		return unknownTime, nil
+		return unknownTime
 	}
 	hours, rest, ok1 := strings.Cut(text, ":")
 	minutes, seconds, ok2 := strings.Cut(rest, ":")
@@ -22,14 +22,16 @@ func clock(t *table, column int, name string) (int32, error) {
 	m, ok4 := digits(minutes, 2, 2)
 	s, ok5 := digits(seconds, 2, 2)
 	if !(ok1 && ok2 && ok3 && ok4 && ok5) || m > 59 || s > 59 {
-		return 0, t.refuse("%s %q is not a time like 08:05:00", name, text)
+		t.wrong("%s %q is not a time like 08:05:00", name, text)
+		return unknownTime
 	}
 	offset := h*3_600 + m*60 + s
 	if offset > int32(rail.MaxOffset.Seconds()) {
-		return 0, t.refuse("%s %q is more than %.0f hours after the start of the service date", name, text,
+		t.wrong("%s %q is more than %.0f hours after the start of the service date", name, text,
 			rail.MaxOffset.Hours())
+		return unknownTime
 	}
-	return offset, nil
+	return offset
 }
 
 // digits reads a number of so many decimal digits.
@@ -49,7 +51,7 @@ func digits(text string, least, most int) (n int32, ok bool) {
 // fillTimes completes the times of one trip's calls, which are in their order. A call with one time gets it for both.
 // Calls without a time share the time between the calls around them that have one: by shape_dist_traveled, if all of
 // these calls have it, else evenly.
-func fillTimes(trip *Trip, calls []stopTime) error {
+func fillTimes(trip *Trip, calls []stopTime) *Finding {
 	for i := range calls {
 		c := &calls[i]
 		switch {
@@ -62,7 +64,8 @@ func fillTimes(trip *Trip, calls []stopTime) error {
 	first, last := &calls[0], &calls[len(calls)-1]
 	for _, end := range []*stopTime{first, last} {
 		if end.arrival == unknownTime {
-			return refuse("stop_times.txt", int(end.line), "trip %q has no time at its first or last stop", trip.ID)
+			return leftOut(kindTimes, "stop_times.txt", int(end.line), "trip %q has no time at its first or last stop",
+				trip.ID)
 		}
 	}
 	// At the origin an arrival says nothing, at the terminus a departure: equal trains should be equal.
@@ -98,19 +101,16 @@ func share(calls []stopTime) {
 	}
 }
 
-// checkTimes refuses a train that goes back in time.
-func checkTimes(trip *Trip, calls []stopTime) error {
+// checkTimes finds where a train goes back in time.
+func checkTimes(trip *Trip, calls []stopTime) *Finding {
 	for i := range calls {
 		c := &calls[i]
 		if c.departure < c.arrival {
-			return refuse("stop_times.txt", int(c.line), "trip %q leaves before it arrives", trip.ID)
+			return leftOut(kindTimes, "stop_times.txt", int(c.line), "trip %q leaves before it arrives", trip.ID)
 		}
 		if i > 0 && c.arrival < calls[i-1].departure {
-			return refuse("stop_times.txt", int(c.line), "trip %q arrives before it left the stop before (line %d)",
-				trip.ID, calls[i-1].line)
-		}
-		if i > 0 && c.hasDistance && calls[i-1].hasDistance && c.distance < calls[i-1].distance {
-			return refuse("stop_times.txt", int(c.line), "trip %q: shape_dist_traveled goes down", trip.ID)
+			return leftOut(kindTimes, "stop_times.txt", int(c.line),
+				"trip %q arrives before it left the stop before (line %d)", trip.ID, calls[i-1].line)
 		}
 	}
 	return nil
