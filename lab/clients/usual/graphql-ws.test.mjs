@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { CloseCode, createClient, GRAPHQL_TRANSPORT_WS_PROTOCOL } from "graphql-ws";
 import WebSocket from "ws";
 import {
-  ask, authorization, bought, Collected, findRun, once, operation, purchase, remaining, search, seats, timeout,
+  ask, authorization, bought, Collected, findRun, once, operation, purchase, remaining, search, seats, timeout, token,
   trainsFound, wsUrl,
 } from "../shop.mjs";
 
@@ -108,6 +108,16 @@ test("a token that is renewed after a refusal is taken", { timeout }, async (t) 
   assert.equal(asked, 2);
 });
 
+test("a token is read wherever the usual recipes put it", { timeout }, async (t) => {
+  for (const connectionParams of [
+    { Authorization: authorization }, { authToken: token }, { token }, { accessToken: token },
+    { headers: { Authorization: authorization } }, { headers: { authorization: token } },
+  ]) {
+    const client = open(t, { connectionParams, retryAttempts: 0 });
+    assert.equal((await once(client, "MyOrders", {})).viewer.subject, "graphql-ws");
+  }
+});
+
 // What follows is no client's usual behaviour: a socket that breaks one rule of the protocol.
 const init = { type: "connection_init" };
 const watch = () => ({ id: "1", type: "subscribe", payload: {
@@ -134,6 +144,8 @@ const rules = {
   "a message of no known type": [() => [init, { type: "start" }], CloseCode.BadRequest],
   "a message that is no JSON": [() => [init, "{"], CloseCode.BadRequest],
   "a message of bytes": [() => [Buffer.from([1])], CloseCode.BadRequest],
+  "a malformed connection_init": [() => [{ ...init, payload: [] }], CloseCode.BadRequest],
+  "a subscribe without a query": [() => [init, { ...watch(), payload: {} }], CloseCode.BadRequest],
 };
 
 for (const [name, [messages, code]] of Object.entries(rules)) {
@@ -142,6 +154,9 @@ for (const [name, [messages, code]] of Object.entries(rules)) {
   });
 }
 
+test("the older protocol: 4406", { timeout }, async (t) => {
+  assert.equal(await raw(t, [], "graphql-ws").closed, CloseCode.SubprotocolNotAcceptable);
+});
 
 test("a ping before connection_init is answered, with its payload", { timeout }, async (t) => {
   const { received } = raw(t, [{ type: "ping", payload: { at: 1 } }]);
