@@ -83,9 +83,12 @@ func (l *responseLimits) InterceptResponse(
 		response.Errors = response.Errors[:min(len(response.Errors), maxErrors)]
 		return response
 	}
-	b := &budget{responseLimits: l, operation: e.operation}
+	b := &budget{responseLimits: l, operation: e.operation, shared: batchOf(ctx)}
 	b.ctx, b.cancel = context.WithCancel(ctx)
 	defer b.end()
+	if b.shared != nil {
+		b.used.Store(b.shared.values)
+	}
 	ctx = context.WithValue(b.ctx, budgetKey{}, b)
 	if b.begin() == nil {
 		response = next(ctx)
@@ -93,6 +96,9 @@ func (l *responseLimits) InterceptResponse(
 	if refused := b.refused.Load(); refused != nil {
 		e.over.Store(true)
 		response = &graphql.Response{Errors: gqlerror.List{l.presenter.show(ctx, refused)}}
+	} else if b.shared != nil {
+		// A response that is not sent leaves its values to the others.
+		b.shared.values = b.used.Load()
 	}
 	return response
 }
@@ -139,8 +145,10 @@ func hasList(field *ast.Field) bool {
 type budget struct {
 	*responseLimits
 	operation *graphql.OperationContext
-	ctx       context.Context
-	cancel    context.CancelFunc
+	// shared is the batch of the operation; nil where it was sent alone.
+	shared *batch
+	ctx    context.Context
+	cancel context.CancelFunc
 
 	used   atomic.Int64
 	errors atomic.Int64
@@ -188,9 +196,13 @@ func (b *budget) leave() {
 func (b *budget) charge(values int64) error {
 	used := b.used.Add(values)
 	if used > b.limit || used < 0 {
+		what := "the answer"
+		if b.shared != nil {
+			what = "the answers of the batch up to this one"
+		}
 		return b.refuse(&rail.Error{
 			Code:    codeTooLarge,
-			Message: fmt.Sprintf("the answer would have more than %d values: ask for less at once", b.limit),
+			Message: fmt.Sprintf("%s would have more than %d values: ask for less at once", what, b.limit),
 		})
 	}
 	for {

@@ -31,11 +31,18 @@ func (c *costs) Validate(graphql.ExecutableSchema) error { return nil }
 // costStat is the name under which an operation's cost is noted for its response.
 const costStat = "InterlockCost"
 
-// MutateOperationContext implements graphql.OperationContextMutator; it notes the cost.
+// MutateOperationContext implements graphql.OperationContextMutator; it notes the cost. An operation of a batch costs
+// what those before it do, and what it does itself.
 func (c *costs) MutateOperationContext(ctx context.Context, operation *graphql.OperationContext) *gqlerror.Error {
-	cost := c.of(ctx, operation, operation.Operation.SelectionSet)
+	cost, shared, what := c.of(ctx, operation, operation.Operation.SelectionSet), batchOf(ctx), "the operation costs"
+	if shared != nil {
+		cost, what = add(cost, shared.cost), "the batch up to this operation costs"
+	}
 	if cost > c.limit {
-		return refusal(codeTooDear, nil, "the operation costs %d, more than %d: ask for less at once", cost, c.limit)
+		return refusal(codeTooDear, nil, "%s %d, more than %d: ask for less at once", what, cost, c.limit)
+	}
+	if shared != nil {
+		shared.cost = cost
 	}
 	operation.Stats.SetExtension(costStat, cost)
 	return nil

@@ -1,7 +1,7 @@
 // Package gateway is HTTP in front of the GraphQL schema.
 //
-// It serves GraphQL at /graphql over POST, GET (queries only), WebSocket (graphql-transport-ws) and server-sent events,
-// the playground, the schema's text, health and metrics. It checks a request's token once and puts the viewer into the
+// It serves GraphQL at /graphql over POST (batches, too), GET (queries only), WebSocket (graphql-transport-ws) and
+// server-sent events, the playground, the schema's text, health and metrics. It checks a request's token once and puts the viewer into the
 // context. It bounds the size, depth, cost, duration and number of requests, and turns errors into codes. It knows no
 // trains and decides no viewer's rights. Only the texts of a *rail.Error and of GraphQL's own errors reach a client.
 //

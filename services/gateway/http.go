@@ -34,8 +34,29 @@ func (t httpTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 		t.g.refuseUnread(w, r, err)
 		return
 	}
+	var body []byte
+	if r.Method == http.MethodPost {
+		// The body comes before the limiter: a client that drips must not make others wait.
+		if body, err = t.g.readBody(w, r); err != nil {
+			t.g.refuseUnread(w, r, err)
+			return
+		}
+		if isList(body) {
+			t.batch(w, r, exec, body)
+			return
+		}
+	}
+	t.answer(w, r, exec, body, ticket, leave)
+}
+
+// answer answers one operation. leave counts it out of those in flight.
+func (t httpTransport) answer(
+	w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, body []byte, ticket string, leave func(),
+) {
 	ctx := r.Context()
-	operation, errs, err := t.g.readRequest(ctx, w, r, exec)
+	operation, errs, err := t.g.createOperation(ctx, exec, r.Header, func() (*graphql.RawParams, error) {
+		return paramsOf(r, body)
+	})
 	if err != nil {
 		t.g.refuseUnread(w, r, err)
 		return
@@ -82,17 +103,23 @@ func (t httpTransport) answerUnexecuted(
 func (t httpTransport) once(
 	ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor,
 ) {
-	responses, ctx := exec.DispatchOperation(ctx, graphql.GetOperationContext(ctx))
-	response := responses(ctx)
+	response := executeOnce(ctx, exec)
 	if response == nil {
-		// Its time was over before anything was executed.
 		t.g.refuse(w, r, http.StatusServiceUnavailable, tookTooLong)
 		return
 	}
-	if response.Data == nil {
+	t.g.writeResponse(w, r, http.StatusOK, writeTimeout, response)
+}
+
+// executeOnce executes the query or mutation in ctx. It returns nil where its time was over before anything was
+// executed.
+func executeOnce(ctx context.Context, exec graphql.GraphExecutor) *graphql.Response {
+	responses, ctx := exec.DispatchOperation(ctx, graphql.GetOperationContext(ctx))
+	response := responses(ctx)
+	if response != nil && response.Data == nil {
 		response.Data = []byte("null")
 	}
-	t.g.writeResponse(w, r, http.StatusOK, writeTimeout, response)
+	return response
 }
 
 // refuseMutationByGET refuses a mutation over GET, and returns whether it did. Browsers, caches and crawlers may repeat

@@ -69,7 +69,6 @@ func TestPost_RefusesWhatItCannotRead(t *testing.T) {
 		"no object":             {`"x"`, "application/json", "", 400},
 		"empty":                 {"", "application/json", "", 400},
 		"something behind":      {`{"query":"{hello}"} x`, "application/json", "", 400},
-		"a batch":               {` [{"query":"{hello}"}]`, "application/json", "", 400},
 		"query is a number":     {`{"query":5}`, "application/json", "", 400},
 		"variables are a list":  {`{"query":"{hello}","variables":[1]}`, "application/json", "", 400},
 		"no query":              {`{"variables":{}}`, "application/json", "", 400},

@@ -8,7 +8,7 @@ import (
 
 // The refusals of the gateway itself.
 var (
-	forbiddenOrigin = rail.Refuse(rail.Forbidden, "pages of this origin may not use the API; see --allowed-origins")
+	forbiddenOrigin   = rail.Refuse(rail.Forbidden, "pages of this origin may not use the API; see --allowed-origins")
 	badRequestHeaders = rail.Refuse(rail.BadUserInput,
 		"Access-Control-Request-Headers holds up to %d names of headers, each of up to %d bytes",
 		maxRequestHeaders, maxHeaderNameBytes)
@@ -34,6 +34,19 @@ var (
 		Message: "the answer took too long; what a mutation asked for may have been done: ask again with the " +
 			"same idempotency key",
 		RetryAfter: overloadRetry,
+	}
+	batchOver = &rail.Error{
+		Code: rail.Unavailable, RetryAfter: overloadRetry,
+		Message: "the time of the batch was over before this operation began: nothing was done with it",
+	}
+	notInBatch          = rail.Refuse(rail.BadUserInput, "a subscription cannot be in a batch")
+	invalidStreamTicket = rail.Refuse(rail.Unauthenticated, "the stream ticket is not valid")
+	streamTicketOver    = rail.Refuse(rail.Unauthenticated, "the stream ticket is over: make another")
+	streamTicketUsed    = rail.Refuse(rail.Unauthenticated,
+		"the stream ticket was used before, or is no longer known: make another")
+	tooManyStreamTickets = &rail.Error{
+		Code: rail.Overloaded, RetryAfter: streamTicketLife,
+		Message: "you have too many stream tickets that were not used: use them, or wait until they are over",
 	}
 	wentAway = rail.Refuse(rail.Unavailable, "the request was given up")
 )

@@ -17,21 +17,6 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// readRequest reads an operation out of a GET's URL or a POST's body, and checks it. errs is what GraphQL has against
-// it, err why it cannot be read.
-func (g *Gateway) readRequest(ctx context.Context, w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) (
-	operation *graphql.OperationContext, errs gqlerror.List, err error,
-) {
-	var body []byte
-	if r.Method == http.MethodPost {
-		// The body comes before the limiter: a client that drips must not make others wait.
-		if body, err = g.readBody(w, r); err != nil {
-			return nil, nil, err
-		}
-	}
-	return g.createOperation(ctx, exec, r.Header, func() (*graphql.RawParams, error) { return paramsOf(r, body) })
-}
-
 // createOperation waits for its turn at the limiter, and then reads the operation and checks it.
 func (g *Gateway) createOperation(
 	ctx context.Context, exec graphql.GraphExecutor, header http.Header, read func() (*graphql.RawParams, error),

@@ -40,8 +40,8 @@ func statusOfUnexecuted(r *http.Request) int {
 	return http.StatusBadRequest
 }
 
-// writeResponse writes a whole response within a time, compressed where the client takes that. The response to an
-// operation that was executed has data, if only null; a refusal has none.
+// writeResponse writes a whole response within a time. The response to an operation that was executed has data, if only
+// null; a refusal has none.
 func (g *Gateway) writeResponse(
 	w http.ResponseWriter, r *http.Request, status int, within time.Duration, response *graphql.Response,
 ) {
@@ -51,7 +51,13 @@ func (g *Gateway) writeResponse(
 		panic(err)
 	}
 	// A refusal is JSON also for those who accept no JSON.
-	contentType := cmp.Or(acceptanceOf(r.Header).json, mediaJSON)
+	g.writeBody(w, r, status, within, cmp.Or(acceptanceOf(r.Header).json, mediaJSON), body)
+}
+
+// writeBody writes a whole body of JSON within a time, compressed where the client takes that.
+func (g *Gateway) writeBody(
+	w http.ResponseWriter, r *http.Request, status int, within time.Duration, contentType string, body []byte,
+) {
 	header := w.Header()
 	header.Set("Content-Type", contentType+"; charset=utf-8")
 	header.Add("Vary", "Accept, Accept-Encoding")

@@ -167,18 +167,6 @@ func (t *StreamTickets) holder(subject string) string {
 	return hex.EncodeToString(mac.Sum(nil)[:16])
 }
 
-// The refusals of stream tickets. None repeats the ticket.
-var (
-	invalidStreamTicket = rail.Refuse(rail.Unauthenticated, "the stream ticket is not valid")
-	streamTicketOver    = rail.Refuse(rail.Unauthenticated, "the stream ticket is over: make another")
-	streamTicketUsed    = rail.Refuse(rail.Unauthenticated,
-		"the stream ticket was used before, or is no longer known: make another")
-	tooManyStreamTickets = &rail.Error{
-		Code: rail.Overloaded, RetryAfter: streamTicketLife,
-		Message: "you have too many stream tickets that were not used: use them, or wait until they are over",
-	}
-)
-
 // streamTicketIn is the stream ticket in a request's URL; "" is none. Its error is a *statusError.
 func streamTicketIn(r *http.Request) (string, error) {
 	given := r.URL.Query()[streamTicketParameter]

@@ -356,7 +356,9 @@ func TestStreamTicket_StandsInNoLog(t *testing.T) {
 	b := openBooth(t, func(o *gateway.Options) {
 		o.Log = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
-	for _, operation := range []string{`subscription{explodes}`, `subscription{broken}`, `subscription{refused(code:"INTERNAL")}`} {
+	for _, operation := range []string{
+		`subscription{explodes}`, `subscription{broken}`, `subscription{refused(code:"INTERNAL")}`,
+	} {
 		ticket := b.ticket(t, alice())
 		for range 2 {
 			r := b.a.do(t, http.MethodGet, streamURL(operation, ticket), "", "Accept", "text/event-stream")
