@@ -1,7 +1,9 @@
 // Apollo Client 4: queries, mutations, its cache, and subscriptions over graphql-ws.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { before, test } from "node:test";
 import { ApolloClient, ApolloLink, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache } from "@apollo/client";
+import { PersistedQueryLink } from "@apollo/client/link/persisted-queries";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { OperationTypeNode } from "graphql";
 import { createClient } from "graphql-ws";
@@ -16,8 +18,9 @@ before(async () => { runId = await findRun(); });
 
 const documentOf = (name) => gql(operation(name));
 
-// open is a client, and what its HTTP requests sent and were answered with.
-function open(t) {
+// open is a client, and what its HTTP requests sent and were answered with. Operations pass the links of `before`
+// first. Without `splits`, subscriptions go the way of queries.
+function open(t, { before = [], splits = true } = {}) {
   const asked = [];
   const http = new HttpLink({
     uri: url,
@@ -31,9 +34,8 @@ function open(t) {
   const socket = createClient({
     url: wsUrl, webSocketImpl: WebSocket, connectionParams: { authorization }, lazyCloseTimeout: 0,
   });
-  const link = ApolloLink.split(
-    ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION, new GraphQLWsLink(socket), http,
-  );
+  const isSubscription = ({ operationType }) => splits && operationType === OperationTypeNode.SUBSCRIPTION;
+  const link = ApolloLink.from([...before, ApolloLink.split(isSubscription, new GraphQLWsLink(socket), http)]);
   const client = new ApolloClient({ link, cache: new InMemoryCache() });
   t.after(() => {
     client.stop();
@@ -109,4 +111,24 @@ test("subscriptions over GraphQLWsLink", { timeout }, async (t) => {
   assert.equal(remaining(await results.at(2)), left);
   subscription.unsubscribe();
   assert.deepEqual(asked, []);
+});
+
+test("a subscription without a link of its own is told what it needs", { timeout }, async (t) => {
+  const { client, asked } = open(t, { splits: false });
+  const results = new Collected();
+  client.subscribe({ query: documentOf("WatchSeats"), variables: { runIds: [runId] } })
+    .subscribe((result) => results.add(result));
+  const { error } = await results.at(0);
+  assert.match(error.message, /WebSocket/);
+  assert.deepEqual(asked.map(({ status }) => status), [400]);
+});
+
+test("a query by its hash is sent whole when the server asks for it, and is answered", { timeout }, async (t) => {
+  const sha256 = (text) => createHash("sha256").update(text).digest("hex");
+  const { client, asked } = open(t, { before: [new PersistedQueryLink({ sha256 })] });
+  for (const first of [1, 2]) {
+    const { data } = await client.query({ query: documentOf("Search"), variables: { ...search, first } });
+    assert.equal(data.searchTickets.nodes.length, first);
+  }
+  assert.deepEqual(asked.map(({ body }) => "query" in body), [false, true, true]);
 });
