@@ -23,7 +23,11 @@ before(async () => {
   cpSync(fileURLToPath(new URL("relay", import.meta.url)), join(folder, "src"), { recursive: true });
   mkdirSync(join(folder, "made"));
   const config = {
-    src: "./src", schema: "./schema.graphql", language: "javascript", artifactDirectory: "./made", eagerEsModules: false,
+    src: "./src",
+    schema: "./schema.graphql",
+    artifactDirectory: "./made",
+    language: "javascript",
+    eagerEsModules: false, // as Node finds them without a bundler
   };
   writeFileSync(join(folder, "relay.config.json"), JSON.stringify(config));
   execFileSync(compiler, ["--noWatchman", "relay.config.json"], { cwd: folder, encoding: "utf8" });
