@@ -5,17 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"text/tabwriter"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
 
+	"interlock/services/ledger"
 	"interlock/services/publish"
-	"interlock/services/publish/gtfs"
-	"interlock/services/publish/sample"
 	"interlock/services/rail"
 )
 
@@ -24,94 +25,168 @@ const maxImportMiB = 1 << 20
 
 // importHelp are the help texts that are too long for a line of the struct below.
 var importHelp = kong.Vars{
-	"sale_opens_help": "When the sale opens: now, a time such as 2019-10-01T08:00:00+08:00, or N-days-before.",
+	"sale_opens_help": "When the sale opens: now, a time such as 2019-10-01T08:00:00+08:00, N-days-before, or " +
+		"\"N-days-before at 08:00\".",
 	"unit_help":       "How many metres a unit of the feed's shape_dist_traveled has; found out where not given.",
 	"max_memory_help": "How many MiB of memory the feed may take: some 100 bytes for each row of stop_times.txt.",
-	"templates_help":  "Coaches and fares by kind of train; those of the sample timetable where not given.",
+	"templates_help":  "Coaches and fares by kind of train. Only the sample timetable has its own.",
+	"write_templates_help": "Write a file of templates to start from, with the kinds of the feed, and import nothing. " +
+		"A file that is there is never overwritten.",
+	"number_from_help": "Where the numbers of trains come from: short-name, trip-id or headsign. Where it is empty, a " +
+		"number is the trip_id.",
+	"number_with_agency_help": "Agencies, by id or name, that trains have before their numbers as written here: SBB IC 1.",
+	"agency_help":             "Import the trains of these agencies alone, by agency_id or agency_name.",
+	"routes_help":             "Import these routes alone, by route_id or route_short_name.",
+	"route_types_help":        "Import routes of these types alone, as GTFS numbers them: 2,100-117.",
+	"dry_run_help":            "Tell what would be on sale, and write nothing.",
+	"strict_help":             "Refuse a feed of which anything would be left out.",
+	"report_help":             "Write all that is left out or worked out into a file, as CSV.",
 }
 
 type importCommand struct {
-	Feed      string  `arg:"" help:"The feed: a zip, or the folder it was unpacked into." placeholder:"FEED.zip"`
-	From      string  `required:"" help:"The first service date." placeholder:"DATE"`
-	Days      int     `required:"" help:"How many service dates." placeholder:"N"`
-	SaleOpens string  `default:"now" help:"${sale_opens_help}"`
-	Unit      float64 `help:"${unit_help}" placeholder:"METRES"`
-	MaxMemory int64   `default:"1024" help:"${max_memory_help}" placeholder:"MIB"`
-	Templates string  `help:"${templates_help}" placeholder:"FILE"`
+	Feed             string   `arg:"" help:"The feed: a zip, or the folder it was unpacked into." placeholder:"FEED.zip"`
+	From             string   `help:"The first service date." placeholder:"DATE"`
+	Days             int      `help:"How many service dates." placeholder:"N"`
+	Templates        string   `help:"${templates_help}" placeholder:"FILE"`
+	WriteTemplates   string   `help:"${write_templates_help}" placeholder:"FILE"`
+	DryRun           bool     `help:"${dry_run_help}"`
+	Strict           bool     `help:"${strict_help}"`
+	Report           string   `help:"${report_help}" placeholder:"FILE"`
+	SaleOpens        string   `default:"now" help:"${sale_opens_help}"`
+	Agency           []string `help:"${agency_help}" placeholder:"AGENCY"`
+	Routes           []string `help:"${routes_help}" placeholder:"ROUTE"`
+	RouteTypes       []string `help:"${route_types_help}" placeholder:"TYPE"`
+	NumberFrom       string   `default:"short-name" enum:"short-name,trip-id,headsign" help:"${number_from_help}"`
+	NumberWithAgency []string `help:"${number_with_agency_help}" placeholder:"AGENCY"`
+	Unit             float64  `help:"${unit_help}" placeholder:"METRES"`
+	MaxMemory        int64    `default:"1024" help:"${max_memory_help}" placeholder:"MIB"`
+}
+
+// Validate wants dates where trains are put on sale.
+func (c importCommand) Validate() error {
+	if c.WriteTemplates == "" && (c.From == "" || c.Days == 0) {
+		return errors.New("an import needs --from DATE and --days N")
+	}
+	return nil
 }
 
 // Run reads the whole feed before it publishes any of it.
 func (c importCommand) Run(
 	ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer, errs errorStream,
 ) error {
-	request, err := c.read(ctx, log)
+	begun := time.Now()
+	if c.WriteTemplates != "" {
+		return c.writeTemplates(ctx, out)
+	}
+	findings, closeReport, err := c.openReport()
 	if err != nil {
 		return err
 	}
-	if settings.embedded() {
-		if err := settings.dataFolder(); err != nil {
-			return err
+	report, err := c.run(ctx, settings, log, findings, errs)
+	told := findings.Print(errs)
+	if err := errors.Join(err, findings.Flush(), closeReport(), told); err != nil {
+		return err
+	}
+	if c.DryRun {
+		err = tellDryRun(out, &report)
+	} else {
+		_, err = fmt.Fprintf(out, "%d stations, %d trains, %d runs: %d created, %d changed, %d unchanged, in %.1f s\n",
+			report.Stations, report.Trains, report.Runs, report.Created, report.Changed, report.Unchanged,
+			time.Since(begun).Seconds())
+	}
+	if n := findings.LeftOut(); n > 0 && err == nil {
+		if _, err = fmt.Fprintf(out, "left out: %d\n", n); err == nil {
+			err = errLeftOut
 		}
 	}
-	opened, err := openStores(ctx, settings, log, false)
+	return err
+}
+
+// run reads, plans, asks the ledger what it would do, and does it.
+func (c importCommand) run(
+	ctx context.Context, settings *Settings, log *slog.Logger, findings *publish.Findings, errs errorStream,
+) (publish.ImportReport, error) {
+	request, err := c.read(ctx, findings)
 	if err != nil {
-		return err
+		return publish.ImportReport{}, err
 	}
 	publisher := publish.Publisher{
-		Ledger: opened.ledger, Availability: noAvailability{}, Now: time.Now, ClosesBefore: settings.SaleClosesBefore,
-		Log: log,
+		Availability: noAvailability{}, Now: time.Now, ClosesBefore: settings.SaleClosesBefore, Log: log,
+	}
+	opened, err := c.open(ctx, settings, log)
+	if err != nil {
+		return publish.ImportReport{}, err
+	}
+	publisher.Ledger = opened.ledger
+	if opened.ledger == nil {
+		publisher.Ledger = nothingPublished{}
 	}
 	if opened.cache != nil {
 		publisher.Availability = opened.cache
 	}
-	begun := time.Now()
 	request.Progress = progress(errs)
 	report, err := publisher.Import(ctx, request)
-	if err := errors.Join(err, opened.Close()); err != nil {
+	return report, errors.Join(err, opened.Close())
+}
+
+// open opens what is published into. A dry run makes nothing: where there is no ledger yet, it opens none.
+func (c importCommand) open(ctx context.Context, settings *Settings, log *slog.Logger) (*stores, error) {
+	switch {
+	case !c.DryRun && settings.embedded():
+		if err := settings.dataFolder(); err != nil {
+			return nil, err
+		}
+	case c.DryRun && settings.embedded():
+		if _, err := os.Stat(ledgerOptions(settings).Path); errors.Is(err, fs.ErrNotExist) {
+			return &stores{}, nil
+		}
+	}
+	if c.DryRun {
+		return openAsTheyAre(ctx, settings, log)
+	}
+	return openStores(ctx, settings, log, false)
+}
+
+// nothingPublished stands in for the ledger of a dry run where there is none yet: every run would be created.
+type nothingPublished struct{ publish.Ledger }
+
+// Publish tells that it would create the runs.
+func (nothingPublished) Publish(
+	_ context.Context, runs []*rail.Run, _ string, _ bool,
+) ([]ledger.Publication, error) {
+	publications := make([]ledger.Publication, len(runs))
+	for i, run := range runs {
+		publications[i] = ledger.Publication{Run: run, Version: 1, Outcome: ledger.RunCreated}
+	}
+	return publications, nil
+}
+
+// maxShownKinds is how many kinds a dry run lists: what fits on a screen.
+const maxShownKinds = 50
+
+// tellDryRun prints what would be on sale.
+func tellDryRun(out io.Writer, report *publish.ImportReport) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprint(table, "kind\ttrains\truns\n")
+	for _, kind := range report.Kinds[:min(len(report.Kinds), maxShownKinds)] {
+		note := ""
+		switch {
+		case kind.Skipped > 0:
+			note = fmt.Sprintf("%d trips are skipped", kind.Skipped)
+		case kind.ByDefault:
+			note = "by the default template"
+		}
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", kind.Kind, kind.Trains, kind.Runs, note)
+	}
+	if err := table.Flush(); err != nil {
 		return err
 	}
-	for _, notice := range report.Notices {
-		log.Info(notice)
+	if more := len(report.Kinds) - maxShownKinds; more > 0 {
+		fmt.Fprintf(out, "… and %d more kinds\n", more)
 	}
-	_, err = fmt.Fprintf(out, "%d stations, %d trains, %d runs: %d created, %d changed, %d unchanged, in %.1f s\n",
-		report.Stations, report.Trains, report.Runs, report.Created, report.Changed, report.Unchanged,
-		time.Since(begun).Seconds())
+	_, err := fmt.Fprintf(out, "would be on sale: %d stations, %d trains, %d runs: %d created, %d changed, %d unchanged\n",
+		report.Stations, report.Trains, report.Runs, report.Created, report.Changed, report.Unchanged)
 	return err
-}
-
-// read makes an import request of the command line and its files.
-func (c importCommand) read(ctx context.Context, log *slog.Logger) (publish.ImportRequest, error) {
-	request := publish.ImportRequest{Days: c.Days, By: "import"}
-	var err error
-	if request.From, err = rail.ParseDate(c.From); err != nil {
-		return request, rail.Refuse(rail.Invalid, "--from: %v", err)
-	}
-	if c.MaxMemory < 1 || c.MaxMemory > maxImportMiB {
-		return request, rail.Refuse(rail.Invalid, "--max-memory is 1 to %d MiB", maxImportMiB)
-	}
-	if request.SaleOpens, err = publish.ParseSaleOpens(c.SaleOpens); err != nil {
-		return request, err
-	}
-	if request.Templates, err = c.readTemplates(); err != nil {
-		return request, err
-	}
-	request.Feed, err = gtfs.ReadFile(ctx, c.Feed, gtfs.Options{
-		MetresPerUnit: c.Unit, MaxMemory: c.MaxMemory << 20,
-		Found: func(finding gtfs.Finding) { log.Info(finding.String()) },
-	})
-	return request, err
-}
-
-func (c importCommand) readTemplates() (*publish.Templates, error) {
-	if c.Templates == "" {
-		return sample.Templates()
-	}
-	file, err := os.Open(c.Templates)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return publish.ReadTemplates(c.Templates, file)
 }
 
 // progressLine is the least time between two lines where there is no terminal.

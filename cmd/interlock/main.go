@@ -1,7 +1,7 @@
 // Command interlock sells train tickets. It serves the API, publishes timetables, and looks after what was sold.
 //
 // Standard output has the result, standard error the log. It exits with 0 when all is well, with 1 when it found
-// something wrong, and with 2 when it could not look.
+// something wrong, with 2 when it could not look, and with 3 when it put trains on sale and left others out.
 package main
 
 import (
@@ -49,6 +49,7 @@ type commands struct {
 const (
 	exitFound       = 1
 	exitCouldNotSee = 2
+	exitLeftOut     = 3
 )
 
 // redisLog takes the log of go-redis, which has one for the whole process. It is for debugging: each failure in it is
@@ -65,6 +66,9 @@ type errorStream struct{ io.Writer }
 
 // errFound says that a command found something wrong, and has printed it.
 var errFound = errors.New("something is wrong")
+
+// errLeftOut says that an import has left something out, and has printed it.
+var errLeftOut = errors.New("something is left out")
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
@@ -113,6 +117,8 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 		return 0
 	case errors.Is(err, errFound):
 		return exitFound
+	case errors.Is(err, errLeftOut):
+		return exitLeftOut
 	case rail.CodeOf(err).IsRefusal():
 		// The command found its input wrong: a feed, a template, a date.
 		for _, refusal := range refusals(err) {

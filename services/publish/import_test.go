@@ -68,6 +68,7 @@ func TestImport_OnSale(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, publish.ImportReport{
 		Stations: 3, StationsChanged: 3, Trains: 2, Runs: 9, Created: 9,
+		Kinds: []publish.KindReport{{Kind: "IC", Trains: 1, Runs: 7}, {Kind: "Night", Trains: 1, Runs: 2}},
 	}, report)
 	for _, id := range []rail.RunID{
 		"A%20201@2026-03-02", "A%20201@2026-03-08", "A%20999@2026-03-07",
@@ -151,19 +152,22 @@ func TestImport_BadInputWritesNothing(t *testing.T) {
 				`INVALID  kind "Bus" has no template, and the templates have no default: A 999`,
 			},
 		},
-		"two trips of one number on one date": {
-			map[string]string{"trips.txt": "route_id,service_id,trip_id,trip_short_name\nr,daily,t1,A 1\n" +
-				"n,weekend,t2,A 1\n"},
-			func(*publish.ImportRequest) {},
-			[]string{`INVALID  trips.txt:3: train A 1 (trip "t2"): trip "t1" in line 2 is train A 1 on 2026-03-07 too`},
-		},
-		"no distances to charge by": {
+		"no train can be sold": {
 			map[string]string{"stops.txt": "stop_id,stop_name\na,Alpha\nb,Beta\nc,Gamma\n"},
 			func(*publish.ImportRequest) {},
-			[]string{
-				`INVALID  trips.txt:2: train A 201 (trip "t1"): no fare for STANDARD from a to b`,
-				`INVALID  trips.txt:3: train A 999 (trip "t2"): no fare`,
+			[]string{"INVALID  no train of the feed can be sold from 2026-03-02 through 2026-03-08"},
+		},
+		"strict": {
+			map[string]string{"trips.txt": "route_id,service_id,trip_id,trip_short_name\nr,daily,t1,A 1\n" +
+				"n,weekend,t2,A 1\n"},
+			func(r *publish.ImportRequest) { r.Strict = true },
+			[]string{`INVALID  trips.txt:3: train A 1 (trip "t2"): trip "t1" in line 2 is train A 1 on 2026-03-07 too`},
+		},
+		"all is skipped": {
+			nil, func(r *publish.ImportRequest) {
+				r.Templates = parse(t, "currency: EUR\ndefault: { skip: true }\n")
 			},
+			[]string{"INVALID  the templates skip every train of the feed from 2026-03-02 through 2026-03-08"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -198,21 +202,23 @@ func TestImport_OneNumberOnDifferentDates(t *testing.T) {
 	require.Len(t, saturday.Train.Calls, 2)
 }
 
-func TestImport_ManyUnusableTrainsAreCountedAfterTwenty(t *testing.T) {
+func TestImport_StrictNamesTwentyAndCountsTheRest(t *testing.T) {
 	var trips, times strings.Builder
 	trips.WriteString("route_id,service_id,trip_id,trip_short_name\n")
 	times.WriteString("trip_id,arrival_time,departure_time,stop_id,stop_sequence\n")
-	for i := range 30 {
+	for i := range 31 {
 		id := rail.Index(i)
 		trips.WriteString("r,daily," + id + ",same\n")
 		times.WriteString(id + ",07:00:00,07:00:00,a,1\n" + id + ",08:00:00,08:00:00,b,2\n")
 	}
 	h := newHouse(t)
-	_, err := h.Import(t.Context(),
-		importRequest(t, map[string]string{"trips.txt": trips.String(), "stop_times.txt": times.String()}))
+	request := importRequest(t, map[string]string{"trips.txt": trips.String(), "stop_times.txt": times.String()})
+	request.Strict = true
+	_, err := h.Import(t.Context(), request)
 	said := refusals(t, err)
 	require.Len(t, said, 21)
-	require.Equal(t, "INVALID  9 more trains cannot be sold", said[20])
+	require.Equal(t, "INVALID  10 more trains cannot be sold", said[20])
+	require.Zero(t, h.ledger.rehearsals)
 }
 
 // manyTrips is a trips.txt and the stop_times.txt for it, of trips of one service.
@@ -253,13 +259,14 @@ func TestImport_ManyKindsWithoutATemplateAreCountedAfterTwenty(t *testing.T) {
 	require.Equal(t, "INVALID  80 more kinds have no template", said[20])
 
 	request := importRequest(t, changes)
+	request.Findings = &publish.Findings{}
 	request.Templates = parse(t,
 		euroTemplates+"default:\n"+
 			"  coaches: [{ numbers: 1, class: STANDARD, rows: { letters: AB, first: 1, last: 5 } }]\n  fares: *fares\n")
-	report, err := h.Import(t.Context(), request)
+	_, err = h.Import(t.Context(), request)
 	require.NoError(t, err)
-	require.Len(t, report.Notices, 20+1)
-	require.Contains(t, report.Notices, "80 more kinds have no template: their trains have the default's")
+	require.Equal(t, "notice: kinds without a template have the default's coaches and fares: 100, such as routes.txt: "+
+		"kind \"K0\": 1 train\n", printed(t, request.Findings), "one line")
 }
 
 func TestImport_DefaultTemplateIsNoticed(t *testing.T) {
@@ -267,11 +274,12 @@ func TestImport_DefaultTemplateIsNoticed(t *testing.T) {
 	request := importRequest(t, nil)
 	templates, err := sample.Templates()
 	require.NoError(t, err)
-	request.Templates = templates
-	report, err := h.Import(t.Context(), request)
+	request.Templates, request.Findings = templates, &publish.Findings{}
+	_, err = h.Import(t.Context(), request)
 	require.NoError(t, err)
-	require.Contains(t, report.Notices, `kind "IC" has no template: 1 trains have the default's coaches and fares`)
-	require.Contains(t, report.Notices, `kind "Night" has no template: 1 trains have the default's coaches and fares`)
+	require.Equal(t, []string{`routes.txt: kind "IC": 1 train`, `routes.txt: kind "Night": 1 train`},
+		found(request.Findings, "kinds without a template have the default's coaches and fares"))
+	require.Zero(t, request.Findings.LeftOut())
 }
 
 func TestImport_SaleOpensAtTheOriginsMidnight(t *testing.T) {
@@ -298,25 +306,29 @@ func TestImport_NobodySearchesHere(t *testing.T) {
 	require.Equal(t, 9, report.Created)
 }
 
-// The sample, 4,398 trains for 15 days.
+// The sample, 4,394 trains for 15 days.
 func TestImport_TheSample(t *testing.T) {
 	h := newHouse(t)
 	request := sampleRequest(t, 15)
 	last := 0
 	request.Progress = func(done, total int) {
-		require.Equal(t, 65_970, total)
+		require.Equal(t, 65_910, total)
 		require.Greater(t, done, last)
 		last = done
 	}
 	report, err := h.Import(t.Context(), request)
 	require.NoError(t, err)
 	require.Equal(t, publish.ImportReport{
-		Stations: 672, StationsChanged: 672, Trains: 4_398, Runs: 65_970,
-		Created: 65_970,
+		Stations: 672, StationsChanged: 672, Trains: 4_394, Runs: 65_910,
+		Created: 65_910,
+		Kinds: []publish.KindReport{
+			{Kind: "C", Trains: 981, Runs: 14_715}, {Kind: "D", Trains: 1_557, Runs: 23_355},
+			{Kind: "G", Trains: 1_856, Runs: 27_840},
+		},
 	}, report)
-	require.Equal(t, 65_970, last)
-	require.Len(t, h.ledger.runs, 65_970)
-	require.Len(t, h.availability.left, 65_970)
+	require.Equal(t, 65_910, last)
+	require.Len(t, h.ledger.runs, 65_910)
+	require.Len(t, h.availability.left, 65_910)
 	require.LessOrEqual(t, h.ledger.largest, 1_500)
 	direct := 0
 	for _, run := range h.ledger.runs {
@@ -368,7 +380,7 @@ func TestImport_InterruptedLeavesWholeTrainsAndFinishesLater(t *testing.T) {
 	h.ledger.failWith = nil
 	rest, err := h.Import(t.Context(), request)
 	require.NoError(t, err)
-	require.Equal(t, 2*4_398, report.Created+rest.Created)
+	require.Equal(t, 2*4_394, report.Created+rest.Created)
 	require.Equal(t, report.Created, rest.Unchanged)
 }
 
@@ -407,7 +419,7 @@ func TestImport_CacheDownIsAskedOnceAndLogged(t *testing.T) {
 	loads := h.availability.loads
 	report, err := h.Import(t.Context(), sampleRequest(t, 2))
 	require.NoError(t, err)
-	require.Equal(t, 2*4_398, report.Created)
+	require.Equal(t, 2*4_394, report.Created)
 	require.Equal(t, loads+1, h.availability.loads)
 	require.Equal(t, 1, strings.Count(h.log.String(), "connection refused"))
 }

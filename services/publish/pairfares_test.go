@@ -44,14 +44,14 @@ func readTemplates(t *testing.T, yaml, table string) (*publish.Templates, string
 // imported is an import of a week of the small feed with templates, and the prices of its first train from Alpha to
 // Beta, from Alpha to Gamma and from Beta to Gamma.
 func imported(t *testing.T, templates *publish.Templates, changes map[string]string) (
-	prices string, report publish.ImportReport, err error,
+	prices string, findings *publish.Findings, err error,
 ) {
 	t.Helper()
 	h := newHouse(t)
 	request := importRequest(t, changes)
-	request.Templates = templates
-	if report, err = h.Import(t.Context(), request); err != nil {
-		return "", report, err
+	request.Templates, request.Findings = templates, &publish.Findings{}
+	if _, err = h.Import(t.Context(), request); err != nil {
+		return "", nil, err
 	}
 	run, ok := h.timetable.Run("A%20201@2026-03-02")
 	require.True(t, ok)
@@ -61,7 +61,7 @@ func imported(t *testing.T, templates *publish.Templates, changes map[string]str
 		require.True(t, ok)
 		all = append(all, price.Amount())
 	}
-	return strings.Join(all, " "), report, nil
+	return strings.Join(all, " "), request.Findings, nil
 }
 
 func utf16(t *testing.T, text string) string {
@@ -230,10 +230,11 @@ func TestImport_FaresOfOtherStations(t *testing.T) {
 	}
 	templates, folder, err := readTemplates(t, fareTemplates(`{ class: STANDARD, pairs: fares.csv }`), table)
 	require.NoError(t, err)
-	_, report, err := imported(t, templates, nil)
+	_, findings, err := imported(t, templates, nil)
 	require.NoError(t, err)
-	require.Contains(t, report.Notices, folder+"fares.csv: of its 11 stations the feed lacks 8: "+
-		"Elsewhere 0, Elsewhere 1, Elsewhere 2, Elsewhere 3, Elsewhere 4 and 3 more")
+	require.Equal(t, []string{folder + "fares.csv: of its 11 stations the feed lacks 8: " +
+		"Elsewhere 0, Elsewhere 1, Elsewhere 2, Elsewhere 3, Elsewhere 4 and 3 more"},
+		found(findings, "stations of a table of fares are not in the feed"))
 }
 
 func TestReadTemplates_TablesAreBounded(t *testing.T) {

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,8 +22,8 @@ type planned struct {
 
 type plan []planned
 
-// plan makes the trains, or names those that cannot be sold. It adds the trains, the runs and its notices to the
-// report.
+// plan makes the trains, and tells request.Findings of those that cannot be sold. It adds the trains, the runs and
+// their kinds to the report.
 func (p *Publisher) plan(request *ImportRequest, report *ImportReport) (plan, error) {
 	if err := p.validateImport(request); err != nil {
 		return nil, err
@@ -35,14 +36,16 @@ func (p *Publisher) plan(request *ImportRequest, report *ImportReport) (plan, er
 	if m.fares, err = request.Templates.faresBetween(request.Feed.Stations); err != nil {
 		return nil, err
 	}
+	m.noticeDatesBeyond()
 	for _, trip := range request.Feed.Trips {
 		m.add(trip)
 	}
 	if err := m.refusal(); err != nil {
 		return nil, err
 	}
-	report.Trains, report.Runs = len(m.all), m.runs
-	report.Notices = append(report.Notices, m.notices()...)
+	m.noticeKinds()
+	m.fares.noticeUnknown(request.Findings)
+	report.Trains, report.Runs, report.Kinds = len(m.all), m.runs, m.sold()
 	return m.all, nil
 }
 
@@ -65,31 +68,32 @@ func (p *Publisher) validateImport(request *ImportRequest) error {
 // planner makes a plan of an import, trip by trip.
 type planner struct {
 	request *ImportRequest
+	numbers numbering
 	dates   serviceDatesOf
 	// zones are the time zones of the feed's stations.
 	zones map[rail.StationCode]*time.Location
 	fares *trainFares
 	// all are the trains that can be sold, and runs how many runs they have.
-	all  plan
-	runs int
-	// taken has the trip of each run of all.
-	taken map[rail.RunID]*gtfs.Trip
-	// unusable are the trips that cannot be sold.
-	unusable unusable
+	all   plan
+	runs  int
+	taken takenNumbers
+	// left are the trips that cannot be sold, as refusals for an import that is strict.
+	left unusable
 	// missing has the numbers of trains for which there is neither a template nor a default, by their kind.
 	missing map[string][]string
-	// byDefault counts the trains that have the default template, by their kind.
-	byDefault map[string]int
+	// kinds count what is sold and skipped, by kind.
+	kinds map[string]*KindReport
 }
 
 func newPlanner(request *ImportRequest) *planner {
 	m := &planner{
-		request:   request,
-		dates:     serviceDatesOf{request.From, request.Days, map[*gtfs.Service][]rail.Date{}},
-		zones:     make(map[rail.StationCode]*time.Location, len(request.Feed.Stations)),
-		taken:     map[rail.RunID]*gtfs.Trip{},
-		missing:   map[string][]string{},
-		byDefault: map[string]int{},
+		request: request,
+		numbers: numbering{request.NumberFrom, request.NumberWithAgency},
+		dates:   serviceDatesOf{request.From, request.Days, map[*gtfs.Service][]rail.Date{}},
+		zones:   make(map[rail.StationCode]*time.Location, len(request.Feed.Stations)),
+		taken:   takenNumbers{map[string]int32{}, map[numberOn]*gtfs.Trip{}},
+		missing: map[string][]string{},
+		kinds:   map[string]*KindReport{},
 	}
 	for _, station := range request.Feed.Stations {
 		m.zones[station.Code] = station.Location()
@@ -110,75 +114,181 @@ func (m *planner) checkRuns() error {
 	return nil
 }
 
-// add plans one trip, if it runs on any of the dates, or notes why it cannot be sold.
+// noticeDatesBeyond tells of dates asked for on which the feed has nothing yet, or no more.
+func (m *planner) noticeDatesBeyond() {
+	from, through := m.request.From, m.request.From.AddDays(m.request.Days-1)
+	first, last := m.request.Feed.From, m.request.Feed.Through
+	if last == 0 || from >= first && through <= last {
+		return
+	}
+	beyond := max(0, min(first-1, through)-from+1) + max(0, through-max(last+1, from)+1)
+	m.request.Findings.Add(gtfs.Finding{
+		Kind: "dates asked for are beyond the feed's own",
+		File: "calendar.txt",
+		Message: fmt.Sprintf("the feed's dates are %s through %s: %d of the %d dates asked for are not among them", first,
+			last, beyond, m.request.Days),
+	})
+}
+
+// add plans one trip, if it runs on any of the dates, or tells why it cannot be sold.
 func (m *planner) add(trip *gtfs.Trip) {
 	dates := m.dates.of(trip.Service)
 	if len(dates) == 0 {
 		return
 	}
-	kind, template := m.request.Templates.Of(trip)
+	number := m.numbers.of(trip)
+	kind, template := m.request.Templates.find(trip, number)
+	word := kindOf(trip, number)
 	if template == nil {
-		m.missing[kindOf(trip)] = append(m.missing[kindOf(trip)], trip.Number)
+		m.missing[word] = append(m.missing[word], number)
 		return
 	}
-	if template == m.request.Templates.fallback {
-		m.byDefault[kindOf(trip)]++
+	if template.Skip {
+		m.count(word).Skipped++
+		return
 	}
-	train := rail.NewTrain(trip.Number, kind, m.request.Feed.TimeZone, trip.Calls, template.Formation,
+	number = m.numbers.agencyOf(trip) + number
+	train := rail.NewTrain(number, kind, m.request.Feed.TimeZone, trip.Calls, template.Formation,
 		m.fares.of(template, trip.Calls))
 	if errs := train.Validate(); len(errs) > 0 {
-		m.unusable.add(trip, "%s", errs[0].Message)
+		m.leaveOut("trains that cannot be sold", trip, number, errs[0].Message)
 		return
 	}
-	m.take(trip, train, dates)
+	if dates = m.take(trip, number, dates); len(dates) == 0 {
+		return
+	}
+	counted := m.count(word)
+	counted.Trains, counted.Runs = counted.Trains+1, counted.Runs+len(dates)
+	counted.ByDefault = template == m.request.Templates.fallback
 	m.all = append(m.all, planned{train, m.zones[train.Calls[0].Station], dates})
 	m.runs += len(dates)
 }
 
-// take gives a trip the runs of its train on some dates. A run that another trip has makes it unusable.
-func (m *planner) take(trip *gtfs.Trip, train *rail.Train, dates []rail.Date) {
+// take gives a trip its numbers on some dates, and returns those on which no trip of an earlier line has one of them.
+// Whether a trip is sold on a date depends on the trips of that date alone, so that importing other dates is the same.
+func (m *planner) take(trip *gtfs.Trip, number string, dates []rail.Date) []rail.Date {
+	parts := m.taken.ids(m.numbers.parts(trip))
+	var free []rail.Date
+	var other *gtfs.Trip
+	var on rail.Date
 	for _, date := range dates {
-		id := rail.NewRunID(train.Number, date)
-		if other := m.taken[id]; other != nil {
-			m.unusable.add(trip, "trip %q in line %d is train %s on %s too", other.ID, other.Line, trip.Number, date)
-			return
+		if holder := m.taken.holder(parts, date); holder == nil {
+			m.taken.take(parts, date, trip)
+			free = append(free, date)
+		} else if other == nil {
+			other, on = holder, date
 		}
-		m.taken[id] = trip
 	}
+	if other == nil {
+		return dates
+	}
+	says := fmt.Sprintf("trip %q in line %d is train %s on %s too", other.ID, other.Line, m.number(other), on)
+	if n := len(dates) - len(free); n > 1 {
+		says += fmt.Sprintf(", and has its number on %d of its %d dates in all", n, len(dates))
+		if n < len(dates) {
+			says += "; it is sold on the others"
+		}
+	}
+	if trip.Route.AgencyID != other.Route.AgencyID {
+		says += fmt.Sprintf("; they are of two agencies, %q and %q, which a number can tell apart (--number-with-agency)",
+			agencyWord(trip), agencyWord(other))
+	}
+	m.leaveOut("trains whose number another train has on the same date", trip, number, says)
+	return free
 }
 
-// refusal names what cannot be sold; nil where all can be, and there is a train.
+func (m *planner) number(trip *gtfs.Trip) string {
+	return m.numbers.agencyOf(trip) + m.numbers.of(trip)
+}
+
+func agencyWord(trip *gtfs.Trip) string { return cmp.Or(trip.Route.AgencyID, trip.Route.AgencyName) }
+
+// leaveOut tells of a trip that is not sold, or not on all its dates.
+func (m *planner) leaveOut(kind string, trip *gtfs.Trip, number, says string) {
+	finding := gtfs.Finding{
+		Kind: kind, LeftOut: true, File: "trips.txt", Line: trip.Line,
+		Message: short(fmt.Sprintf("train %s (trip %q): %s", number, trip.ID, says)),
+	}
+	m.request.Findings.Add(finding)
+	m.left.add(finding)
+}
+
+// refusal names what keeps an import from being made: kinds without a template, nothing to sell, and in a strict import
+// all that would be left out. It is nil where there is nothing of that.
 func (m *planner) refusal() error {
+	var errs rail.Errors
 	for n, kind := range slices.Sorted(maps.Keys(m.missing)) {
-		if n == maxUnusable {
-			m.unusable.errs.Add(rail.Invalid, nil, "%d more kinds have no template", len(m.missing)-n)
+		if n == maxListed {
+			errs.Add(rail.Invalid, nil, "%d more kinds have no template", len(m.missing)-n)
 			break
 		}
-		m.unusable.errs.Add(rail.Invalid, nil, "kind %q has no template, and the templates have no default: %s", kind,
+		errs.Add(rail.Invalid, nil, "kind %q has no template, and the templates have no default: %s", short(kind),
 			some(m.missing[kind]))
 	}
-	if err := m.unusable.orNil(); err != nil {
-		return err
+	if m.request.Strict {
+		errs = append(errs, m.left.all()...)
 	}
-	if from := m.request.From; len(m.all) == 0 {
-		return rail.Refuse(rail.Invalid, "no train of the feed runs from %s through %s", from,
-			from.AddDays(m.request.Days-1))
+	if len(errs) > 0 {
+		return errs
 	}
-	return nil
+	if len(m.all) > 0 {
+		return nil
+	}
+	from, through := m.request.From, m.request.From.AddDays(m.request.Days-1)
+	if n := m.request.Findings.LeftOut(); n > 0 {
+		return rail.Refuse(rail.Invalid, "no train of the feed can be sold from %s through %s", from, through)
+	}
+	if len(m.kinds) > 0 {
+		return rail.Refuse(rail.Invalid, "the templates skip every train of the feed from %s through %s", from, through)
+	}
+	text := fmt.Sprintf("no train of the feed runs from %s through %s", from, through)
+	if last := m.request.Feed.Through; last != 0 {
+		text += fmt.Sprintf("; the feed's dates are %s through %s", m.request.Feed.From, last)
+	}
+	return rail.Refuse(rail.Invalid, "%s", text)
 }
 
-// notices tell of the kinds whose trains have the default template.
-func (m *planner) notices() []string {
-	notices := m.fares.unknown()
-	for n, kind := range slices.Sorted(maps.Keys(m.byDefault)) {
-		if n == maxNotices {
-			more := len(m.byDefault) - n
-			return append(notices, fmt.Sprintf("%d more kinds have no template: their trains have the default's", more))
-		}
-		notices = append(notices, fmt.Sprintf("kind %q has no template: %d trains have the default's coaches and fares",
-			kind, m.byDefault[kind]))
+// count is the report of a kind.
+func (m *planner) count(kind string) *KindReport {
+	if m.kinds[kind] == nil {
+		m.kinds[kind] = &KindReport{Kind: kind}
 	}
-	return notices
+	return m.kinds[kind]
+}
+
+// sold are the kinds of which trains are sold or skipped, in their order.
+func (m *planner) sold() []KindReport {
+	var sold []KindReport
+	for _, kind := range slices.Sorted(maps.Keys(m.kinds)) {
+		sold = append(sold, *m.kinds[kind])
+	}
+	return sold
+}
+
+// noticeKinds tells of the kinds whose trains have the default template, and of those that are skipped.
+func (m *planner) noticeKinds() {
+	for _, kind := range m.sold() {
+		if kind.ByDefault {
+			m.request.Findings.Add(gtfs.Finding{
+				Kind: "kinds without a template have the default's coaches and fares", File: "routes.txt",
+				Message: short(fmt.Sprintf("kind %q: %s", kind.Kind, counted(kind.Trains, "train"))),
+			})
+		}
+		if kind.Skipped > 0 {
+			m.request.Findings.Add(gtfs.Finding{
+				Kind: "kinds that the templates skip", File: "routes.txt",
+				Message: short(fmt.Sprintf("kind %q: %s", kind.Kind, counted(kind.Skipped, "trip"))),
+			})
+		}
+	}
+}
+
+// counted is a number of things in words: "1 train", "2 trains".
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // serviceDatesOf are the dates of an import that services run on. Many trips share a service, and its dates.
@@ -215,27 +325,80 @@ func (all plan) chunks() [][]planned {
 	return append(chunks, all[first:])
 }
 
-// unusable collects the trains that cannot be sold.
+// takenNumbers remembers which trip has which number on which date. Numbers are counted, so that a run takes some 30
+// bytes.
+type takenNumbers struct {
+	known map[string]int32
+	by    map[numberOn]*gtfs.Trip
+}
+
+// numberOn is a number on a date.
+type numberOn struct {
+	number int32
+	date   rail.Date
+}
+
+func (t *takenNumbers) ids(numbers []string) []int32 {
+	ids := make([]int32, len(numbers))
+	for i, number := range numbers {
+		id, ok := t.known[number]
+		if !ok {
+			id = int32(len(t.known))
+			t.known[number] = id
+		}
+		ids[i] = id
+	}
+	return ids
+}
+
+// holder is a trip that has one of the numbers on a date, nil where none has.
+func (t *takenNumbers) holder(numbers []int32, date rail.Date) *gtfs.Trip {
+	for _, number := range numbers {
+		if trip := t.by[numberOn{number, date}]; trip != nil {
+			return trip
+		}
+	}
+	return nil
+}
+
+func (t *takenNumbers) take(numbers []int32, date rail.Date, trip *gtfs.Trip) {
+	for _, number := range numbers {
+		t.by[numberOn{number, date}] = trip
+	}
+}
+
+// unusable collects the trains that cannot be sold, for a refusal.
 type unusable struct {
 	errs rail.Errors
 	more int
 }
 
-func (u *unusable) add(trip *gtfs.Trip, format string, args ...any) {
-	if len(u.errs) == maxUnusable {
+func (u *unusable) add(finding gtfs.Finding) {
+	if len(u.errs) == maxListed {
 		u.more++
 		return
 	}
-	u.errs.Add(rail.Invalid, nil, "trips.txt:%d: train %s (trip %q): %s", trip.Line, trip.Number, trip.ID,
-		fmt.Sprintf(format, args...))
+	u.errs.Add(rail.Invalid, nil, "%s", finding)
 }
 
-// orNil is all that was collected, nil when nothing was.
-func (u *unusable) orNil() error {
+// all are the first that were collected, and how many more there are.
+func (u *unusable) all() rail.Errors {
+	errs := u.errs
 	if u.more > 0 {
-		u.errs.Add(rail.Invalid, nil, "%d more trains cannot be sold", u.more)
+		errs.Add(rail.Invalid, nil, "%d more trains cannot be sold", u.more)
 	}
-	return u.errs.OrNil()
+	return errs
+}
+
+// maxMessage is how many bytes the message of a finding has at most: it may quote a field of any length.
+const maxMessage = 500
+
+// short is a message of at most maxMessage bytes.
+func short(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxMessage], "") + " …"
 }
 
 // some names a few of many trains.

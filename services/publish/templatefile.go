@@ -50,6 +50,7 @@ type (
 		Default  *kindInFile            `yaml:"default"`
 	}
 	kindInFile struct {
+		Skip    bool          `yaml:"skip"`
 		Coaches []coachInFile `yaml:"coaches"`
 		Fares   []fareInFile  `yaml:"fares"`
 	}
@@ -143,6 +144,9 @@ func parseTemplates(name string, data []byte, open func(string) (io.ReadCloser, 
 			return nil, p.refuse(0, "the file has more than %d values, those counted again that aliases (*) repeat",
 				maxTemplateValues)
 		}
+	}
+	if err := p.blanks(tree); err != nil {
+		return nil, err
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
 	if err := decoder.Decode(&p.file); err != nil && !errors.Is(err, io.EOF) {
@@ -286,6 +290,12 @@ func (p *templateParser) template(
 	section, kind string, in *kindInFile, currency rail.Currency, roundTo int64,
 ) (*Template, error) {
 	here := p.lineOf(section, kind)
+	if in != nil && in.Skip {
+		if len(in.Coaches)+len(in.Fares) > 0 {
+			return nil, p.refuse(here, "%s is skipped, and has coaches or fares", strings.TrimSpace(section+" "+kind))
+		}
+		return &Template{Skip: true}, nil
+	}
 	if in == nil || len(in.Coaches) == 0 {
 		return nil, p.refuse(here, "%s has no coaches", strings.TrimSpace(section+" "+kind))
 	}

@@ -19,6 +19,8 @@ type Templates struct {
 
 // Template is the coaches and fares of one kind of train. It is never changed once made, and shared by its trains.
 type Template struct {
+	// Skip says that the kind is not sold at all: it has neither coaches nor fares.
+	Skip      bool
 	Formation *rail.Formation
 	// Fares are those that all trains of the kind have.
 	Fares *rail.Fares
@@ -46,7 +48,12 @@ func (t *Template) hasFare(class rail.SeatClass) bool {
 // default. kind is what the train is called: the name that the template was found by, or the route's short name.
 // template is nil where none was found and there is no default.
 func (t *Templates) Of(trip *gtfs.Trip) (kind string, template *Template) {
-	for _, name := range []string{trip.Route.ShortName, trip.Route.Desc, trip.Route.LongName, letters(trip.Number)} {
+	return t.find(trip, trip.Number)
+}
+
+// find is Of for a trip that goes by a number other than its own.
+func (t *Templates) find(trip *gtfs.Trip, number string) (kind string, template *Template) {
+	for _, name := range []string{trip.Route.ShortName, trip.Route.Desc, trip.Route.LongName, letters(number)} {
 		if template := t.kinds[name]; template != nil && name != "" {
 			return shownKind(name), template
 		}
@@ -67,12 +74,12 @@ func shownKind(name string) string {
 }
 
 // kindOf is the word to refuse a trip without a template by.
-func kindOf(trip *gtfs.Trip) string {
+func kindOf(trip *gtfs.Trip, number string) string {
 	switch {
 	case trip.Route.ShortName != "":
 		return trip.Route.ShortName
-	case letters(trip.Number) != "":
-		return letters(trip.Number)
+	case letters(number) != "":
+		return letters(number)
 	}
 	return typeName(trip)
 }

@@ -143,13 +143,16 @@ func TestParseTemplates_RefusedWithTheLine(t *testing.T) {
 			"currency: CNY\nkinds:\n  X:\n    fares: []\n",
 			"coaches.yaml:3: kinds X has no coaches",
 		},
-		"nothing of a kind":      {"currency: CNY\nkinds:\n  X:\n", "coaches.yaml:3: kinds X has no coaches"},
+		"nothing of a kind":      {"currency: CNY\nkinds:\n  X:\n", "coaches.yaml:3: X is to be filled in"},
 		"nothing of the default": {"currency: CNY\ndefault: {}\n", "coaches.yaml:2: default has no coaches"},
+		"skipped, with coaches": {
+			replace("  G:\n", "  G:\n    skip: true\n"), "coaches.yaml:4: kinds G is skipped, and has coaches or fares",
+		},
 		"no such class": {
 			replace("class: FIRST\n", "class: BEST\n"),
 			`coaches.yaml:7: "BEST" is not a seat class`,
 		},
-		"no numbers":            {replace("numbers: 1\n", "numbers:\n"), "coaches.yaml:7: a coach has no numbers"},
+		"no numbers":            {replace("numbers: 1\n", "numbers:\n"), "coaches.yaml:6: numbers is to be filled in"},
 		"numbers backwards":     {replace("2-4", "4-2"), `coaches.yaml:9: numbers "4-2"`},
 		"a thousand coaches":    {replace("2-4", "2-1001"), `coaches.yaml:9: numbers "2-1001"`},
 		"a coach twice":         {replace("2-4", "1-4"), `coaches.yaml:9: coach "1" is there twice`},

@@ -3,9 +3,11 @@ package publish
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"interlock/services/publish/gtfs"
 	"interlock/services/rail"
 )
 
@@ -83,17 +85,18 @@ func (f *trainFares) of(template *Template, calls []rail.Call) *rail.Fares {
 	return &fares
 }
 
-// unknown tells of each table how many of its stations the feed lacks, and names a few.
-func (f *trainFares) unknown() []string {
-	var notices []string
-	for file, table := range f.tables {
-		if len(table.unknown) > 0 {
-			notices = append(notices, fmt.Sprintf("%s: of its %d stations the feed lacks %d: %s", file.name,
-				len(file.stations), len(table.unknown), some(table.unknown)))
+// noticeUnknown tells of each table how many of its stations the feed lacks, and names a few.
+func (f *trainFares) noticeUnknown(findings *Findings) {
+	byName := func(a, b *pairFile) int { return cmp.Compare(a.name, b.name) }
+	for _, file := range slices.SortedFunc(maps.Keys(f.tables), byName) {
+		if unknown := f.tables[file].unknown; len(unknown) > 0 {
+			findings.Add(gtfs.Finding{
+				Kind: "stations of a table of fares are not in the feed", File: file.name,
+				Message: short(fmt.Sprintf("of its %d stations the feed lacks %d: %s", len(file.stations), len(unknown),
+					some(unknown))),
+			})
 		}
 	}
-	slices.Sort(notices)
-	return notices
 }
 
 // stationNames finds stations by their codes or names.

@@ -1,6 +1,11 @@
 package sample_test
 
 import (
+	"archive/zip"
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -110,6 +115,38 @@ func TestTemplates_RealisticSizesAndPrices(t *testing.T) {
 		return
 	}
 	t.Fatal("no G1")
+}
+
+func TestIs_ByContent(t *testing.T) {
+	const zipped = "china-hsr-2016.gtfs.zip"
+	content, err := os.ReadFile(zipped)
+	require.NoError(t, err)
+	folder := t.TempDir()
+	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
+	require.NoError(t, err)
+	require.NoError(t, os.CopyFS(filepath.Join(folder, "unpacked"), archive))
+	write := func(name string, content []byte) string {
+		path := filepath.Join(folder, name)
+		require.NoError(t, os.WriteFile(path, content, 0o600))
+		return path
+	}
+	is := func(path string) bool {
+		same, err := sample.Is(path)
+		require.NoError(t, err)
+		return same
+	}
+	require.True(t, is(zipped))
+	require.True(t, is(write("another-name.zip", content)))
+	require.True(t, is(filepath.Join(folder, "unpacked")))
+	changed := bytes.Clone(content)
+	changed[len(changed)/2]++
+	require.False(t, is(write(zipped, changed)))
+	require.False(t, is(write("short.zip", content[1:])))
+	require.False(t, is(t.TempDir()))
+	write("unpacked/routes.txt", []byte("route_id,route_type\n"))
+	require.False(t, is(filepath.Join(folder, "unpacked")))
+	_, err = sample.Is(filepath.Join(folder, "nothing"))
+	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
 func BenchmarkFeed(b *testing.B) {

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// twoFeed has two trains of one number, of which the second is left out, and a bus.
+func twoFeed(t *testing.T) string {
+	t.Helper()
+	return smallFeed(t, map[string]string{
+		"routes.txt": "route_id,route_short_name,route_type\nX,RE,2\nY,10,3\n",
+		"trips.txt":  "route_id,service_id,trip_id,trip_short_name\nX,D,X1,RE 1\nX,D,X2,RE 1\nY,D,B1,\n",
+		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\n" +
+			"X1,08:00:00,08:00:00,A,1\nX1,09:00:00,09:00:00,B,2\nX2,10:00:00,10:00:00,A,1\n" +
+			"X2,11:00:00,11:00:00,B,2\nB1,10:00:00,10:00:00,A,1\nB1,11:00:00,11:00:00,B,2\n",
+	})
+}
+
+func TestCommands_ImportLeavesOut(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "interlock-data")
+	report := filepath.Join(t.TempDir(), "report.csv")
+	arguments := []string{
+		"import", twoFeed(t), "--templates", templatesFile(t), "--from", day(), "--days", "1", "--report", report,
+	}
+	code, out, errs := command(t, folder, append(arguments, "--dry-run")...)
+	require.Equal(t, exitLeftOut, code, errs)
+	require.Contains(t, out, "RE    1       1")
+	require.Contains(t, out, "would be on sale: 2 stations, 2 trains, 2 runs: 2 created, 0 changed, 0 unchanged\nleft out: 1\n")
+	require.NoDirExists(t, folder, "a dry run writes nothing")
+
+	code, out, errs = command(t, folder, append(arguments, "--strict")...)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, `interlock: trips.txt:3: train RE 1 (trip "X2")`)
+	require.Empty(t, out)
+
+	code, out, errs = command(t, folder, arguments...)
+	require.Equal(t, exitLeftOut, code, errs)
+	require.Contains(t, out, "2 runs: 2 created, 0 changed, 0 unchanged")
+	require.Contains(t, out, "left out: 1\n")
+	require.Contains(t, errs, "left out: trains whose number another train has on the same date: 1\n  trips.txt:3: train RE 1")
+	written, err := os.ReadFile(report)
+	require.NoError(t, err)
+	require.Contains(t, string(written), "left out,trains whose number another train has on the same date,trips.txt,3,")
+
+	// What the operator leaves out is no loss.
+	code, out, errs = command(t, folder, append(arguments, "--number-from", "trip-id", "--dry-run")...)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "3 runs: 2 created, 0 changed, 1 unchanged")
+
+	require.NoError(t, os.WriteFile(report, []byte("my diary"), 0o600))
+	code, _, errs = command(t, folder, arguments...)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, "is no report of an import")
+	written, err = os.ReadFile(report)
+	require.NoError(t, err)
+	require.Equal(t, "my diary", string(written))
+}
+
+func TestCommands_ImportWithoutTemplates(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "interlock-data")
+	feed := filepath.Join(t.TempDir(), filepath.Base(sampleFeed))
+	require.NoError(t, os.Rename(twoFeed(t), feed))
+	dates := []string{"--from", day(), "--days", "1"}
+	code, _, errs := command(t, folder, append([]string{"import", feed}, dates...)...)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, "--write-templates", "another feed by the sample's name")
+	require.NoDirExists(t, folder)
+
+	code, out, errs := command(t, folder, append([]string{"import", sampleFeed, "--dry-run"}, dates...)...)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "4394 trains")
+}
+
+// From a feed to trains on sale, as a newcomer goes.
+func TestCommands_ImportFromAFileToStartFrom(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "interlock-data")
+	feed, file := twoFeed(t), filepath.Join(t.TempDir(), "templates.yaml")
+	code, out, errs := command(t, folder, "import", feed, "--write-templates", file)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "has the 2 kinds of the feed")
+	written, err := os.ReadFile(file)
+	require.NoError(t, err)
+
+	code, _, errs = command(t, folder, "import", feed, "--write-templates", file)
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, "is there already")
+	again, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, written, again)
+
+	use := []string{"import", feed, "--templates", file, "--from", day(), "--days", "1"}
+	code, _, errs = command(t, folder, use...)
+	require.Equal(t, exitFound, code)
+	for _, blank := range []string{"currency", "numbers", "class", "per_km"} {
+		require.Contains(t, errs, ": "+blank+" is to be filled in")
+	}
+	require.NoDirExists(t, folder)
+
+	filled := strings.NewReplacer("currency:", "currency: EUR", "numbers: #", "numbers: 1 #", "class: #", "class: FIRST #",
+		"per_km:", "per_km: 0.20").Replace(string(written))
+	require.NoError(t, os.WriteFile(file, []byte(filled), 0o600))
+	code, out, errs = command(t, folder, use...)
+	require.Equal(t, exitLeftOut, code, errs)
+	require.Contains(t, out, "1 trains, 1 runs: 1 created")
+	require.Contains(t, errs, `notice: kinds that the templates skip: routes.txt: kind "10": 1 trip`)
+}
+
+func TestCommands_ImportFlagsThatAreWrong(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "interlock-data")
+	good := []string{"import", smallFeed(t, nil), "--templates", templatesFile(t)}
+	dated := append(good[:4:4], "--from", day(), "--days", "1")
+	for name, c := range map[string]struct {
+		arguments []string
+		code      int
+		says      string
+	}{
+		"no dates":     {good, exitCouldNotSee, "--from DATE and --days N"},
+		"no days":      {append(good[:4:4], "--from", day(), "--days", "401"), exitFound, "--days is 1 to 400"},
+		"a route type": {append(dated, "--route-types", "rail"), exitFound, `--route-types: "rail" is not a type`},
+		"a range":      {append(dated, "--route-types", "2,117-100"), exitFound, `"117-100" is not a type`},
+		"an opening":   {append(dated, "--sale-opens", "3-days-before at 25:00"), exitFound, "--sale-opens: a sale opens between"},
+		"a field":      {append(dated, "--number-from", "block-id"), exitCouldNotSee, "--number-from must be one of"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, errs := command(t, folder, c.arguments...)
+			require.Equal(t, c.code, code, errs)
+			require.Contains(t, errs, c.says)
+			require.NoDirExists(t, folder)
+		})
+	}
+}
