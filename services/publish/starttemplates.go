@@ -150,8 +150,12 @@ func kindsOfType(
 
 // shownTrip is a trip as an example: its number, and where its line goes.
 func shownTrip(trip *gtfs.Trip, numbers *numbering) string {
+	number := numbers.of(trip)
 	name := cmp.Or(trip.Route.LongName, trip.Route.ShortName, trip.Headsign)
-	return short(strings.TrimSpace(numbers.of(trip) + " " + name))
+	if name == number {
+		return short(number)
+	}
+	return short(strings.TrimSpace(number + " " + name))
 }
 
 // quoted is a text as YAML and comments can have it on one line.
