@@ -83,8 +83,10 @@ func (c importCommand) Run(
 		return err
 	}
 	report, err := c.run(ctx, settings, log, findings, errs)
-	told := findings.Print(errs)
-	if err := errors.Join(err, findings.Flush(), closeReport(), told); err != nil {
+	if err == nil || !c.Strict {
+		err = errors.Join(err, findings.Print(errs)) // A refusal for being strict has named it all.
+	}
+	if err := errors.Join(err, findings.Flush(), closeReport()); err != nil {
 		return err
 	}
 	if c.DryRun {

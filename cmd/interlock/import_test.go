@@ -107,7 +107,7 @@ func TestCommands_ImportFromAFileToStartFrom(t *testing.T) {
 	code, out, errs = command(t, folder, use...)
 	require.Equal(t, exitLeftOut, code, errs)
 	require.Contains(t, out, "1 trains, 1 runs: 1 created")
-	require.Contains(t, errs, `notice: kinds that the templates skip: routes.txt: kind "10": 1 trip`)
+	require.Contains(t, errs, `notice: kinds that the templates skip: routes.txt: kind "type:3": 1 trip`)
 }
 
 func TestCommands_ImportFlagsThatAreWrong(t *testing.T) {

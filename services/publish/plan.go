@@ -138,30 +138,38 @@ func (m *planner) add(trip *gtfs.Trip) {
 	}
 	number := m.numbers.of(trip)
 	kind, template := m.request.Templates.find(trip, number)
-	word := kindOf(trip, number)
 	if template == nil {
+		word := kindOf(trip, number)
 		m.missing[word] = append(m.missing[word], number)
 		return
 	}
 	if template.Skip {
-		m.count(word).Skipped++
+		m.count(template.name).Skipped++
 		return
 	}
-	number = m.numbers.agencyOf(trip) + number
-	train := rail.NewTrain(number, kind, m.request.Feed.TimeZone, trip.Calls, template.Formation,
+	shown := m.numbers.agencyOf(trip) + number
+	train := rail.NewTrain(shown, kind, m.request.Feed.TimeZone, trip.Calls, template.Formation,
 		m.fares.of(template, trip.Calls))
 	if errs := train.Validate(); len(errs) > 0 {
-		m.leaveOut("trains that cannot be sold", trip, number, errs[0].Message)
+		m.leaveOut("trains that cannot be sold", trip, shown, errs[0].Message)
 		return
 	}
-	if dates = m.take(trip, number, dates); len(dates) == 0 {
+	if dates = m.take(trip, shown, dates); len(dates) == 0 {
 		return
 	}
-	counted := m.count(word)
-	counted.Trains, counted.Runs = counted.Trains+1, counted.Runs+len(dates)
-	counted.ByDefault = template == m.request.Templates.fallback
+	m.sell(trip, number, template, len(dates))
 	m.all = append(m.all, planned{train, m.zones[train.Calls[0].Station], dates})
 	m.runs += len(dates)
+}
+
+// sell counts a train that is sold, by the name of its template; by the trip's own kind where that is the default.
+func (m *planner) sell(trip *gtfs.Trip, number string, template *Template, runs int) {
+	name, byDefault := template.name, template == m.request.Templates.fallback
+	if byDefault {
+		name = kindOf(trip, number)
+	}
+	kind := m.count(name)
+	kind.Trains, kind.Runs, kind.ByDefault = kind.Trains+1, kind.Runs+runs, byDefault
 }
 
 // take gives a trip its numbers on some dates, and returns those on which no trip of an earlier line has one of them.
@@ -183,11 +191,8 @@ func (m *planner) take(trip *gtfs.Trip, number string, dates []rail.Date) []rail
 		return dates
 	}
 	says := fmt.Sprintf("trip %q in line %d is train %s on %s too", other.ID, other.Line, m.number(other), on)
-	if n := len(dates) - len(free); n > 1 {
-		says += fmt.Sprintf(", and has its number on %d of its %d dates in all", n, len(dates))
-		if n < len(dates) {
-			says += "; it is sold on the others"
-		}
+	if len(free) > 0 {
+		says += fmt.Sprintf("; it is left out on %d of its %d dates", len(dates)-len(free), len(dates))
 	}
 	if trip.Route.AgencyID != other.Route.AgencyID {
 		says += fmt.Sprintf("; they are of two agencies, %q and %q, which a number can tell apart (--number-with-agency)",

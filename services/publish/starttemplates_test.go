@@ -165,5 +165,5 @@ func TestStartTemplates_AreEnoughToImport(t *testing.T) {
 	request.Templates = parse(t, filled(text))
 	report, err := h.Import(t.Context(), request)
 	require.NoError(t, err)
-	require.Equal(t, []publish.KindReport{{Kind: "12", Skipped: 1}, {Kind: "IC", Trains: 1, Runs: 7}}, report.Kinds)
+	require.Equal(t, []publish.KindReport{{Kind: "IC", Trains: 1, Runs: 7}, {Kind: "type:3", Skipped: 1}}, report.Kinds)
 }

@@ -294,7 +294,7 @@ func (p *templateParser) template(
 		if len(in.Coaches)+len(in.Fares) > 0 {
 			return nil, p.refuse(here, "%s is skipped, and has coaches or fares", strings.TrimSpace(section+" "+kind))
 		}
-		return &Template{Skip: true}, nil
+		return &Template{name: cmp.Or(kind, section), Skip: true}, nil
 	}
 	if in == nil || len(in.Coaches) == 0 {
 		return nil, p.refuse(here, "%s has no coaches", strings.TrimSpace(section+" "+kind))
@@ -341,7 +341,7 @@ func (p *templateParser) template(
 				class)
 		}
 	}
-	template.Formation = formation
+	template.name, template.Formation = cmp.Or(kind, section), formation
 	return template, nil
 }
 

@@ -19,6 +19,8 @@ type Templates struct {
 
 // Template is the coaches and fares of one kind of train. It is never changed once made, and shared by its trains.
 type Template struct {
+	// name is what the file calls the kind, "default" for the fallback.
+	name string
 	// Skip says that the kind is not sold at all: it has neither coaches nor fares.
 	Skip      bool
 	Formation *rail.Formation
