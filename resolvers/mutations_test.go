@@ -328,12 +328,14 @@ func (w *world) published(t *testing.T, input string) publish.TrainRequest {
 }
 
 func TestPublishTrain_WhatArrives(t *testing.T) {
-	request := newWorld().published(t, `kind: "T", weekdays: [SATURDAY, SUNDAY, MONDAY], saleOpens: {daysBefore: {days: 30, at: "08:00"}}`)
+	request := newWorld().published(t, `kind: "T", weekdays: [SATURDAY, SUNDAY, MONDAY],
+		saleOpens: {daysBefore: {days: 30, at: "08:00"}}`)
 	days := 30
 	require.Equal(t, publish.TrainRequest{
 		Number: "T12", Kind: "T", From: october(12), Through: october(13),
 		Weekdays:  []time.Weekday{time.Saturday, time.Sunday, time.Monday},
-		SaleOpens: publish.SaleOpens{DaysBefore: &days, Clock: 8 * 3_600}, Calls: []rail.Call{}, Coaches: []rail.Coach{},
+		SaleOpens: publish.SaleOpens{DaysBefore: &days, Clock: 8 * 3_600},
+		Calls:     []rail.Call{}, Coaches: []rail.Coach{},
 		Fares: rail.Fares{Currency: "CNY"},
 	}, request)
 

@@ -34,11 +34,13 @@ func command(t *testing.T, folder string, arguments ...string) (code int, stdout
 func TestCommands_Import(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "interlock-data")
 	feed := smallFeed(t, nil)
-	code, out, errs := command(t, folder, "import", feed, "--templates", templatesFile(t), "--from", day(), "--days", "2")
+	code, out, errs := command(t, folder, "import", feed, "--templates", templatesFile(t),
+		"--from", day(), "--days", "2")
 	require.Zero(t, code, errs)
 	require.Contains(t, out, "2 runs: 2 created, 0 changed, 0 unchanged")
 	require.Contains(t, errs, "2 of 2 runs", "plain lines where there is no terminal")
-	code, out, _ = command(t, folder, "import", feed, "--templates", templatesFile(t), "--from", day(), "--days", "3")
+	code, out, _ = command(t, folder, "import", feed, "--templates", templatesFile(t),
+		"--from", day(), "--days", "3")
 	require.Zero(t, code)
 	require.Contains(t, out, "3 runs: 1 created, 0 changed, 2 unchanged", "importing again only finishes")
 
@@ -50,7 +52,8 @@ func TestCommands_Import(t *testing.T) {
 
 	// While the server runs, another command works on the same data, and the server shows it within a second.
 	later := mustDate(t, day()).AddDays(10).String()
-	code, _, errs = command(t, folder, "import", feed, "--templates", templatesFile(t), "--from", later, "--days", "1")
+	code, _, errs = command(t, folder, "import", feed, "--templates", templatesFile(t),
+		"--from", later, "--days", "1")
 	require.Zero(t, code, errs)
 	require.Eventually(t, func() bool {
 		a := r.ask(t, "", searchQuery, map[string]any{"f": []string{"A"}, "t": []string{"B"}, "d": later})
@@ -71,13 +74,15 @@ func TestCommands_ImportRefusesBrokenFeeds(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			code, _, errs := command(t, folder, "import", c.feed, "--templates", templatesFile(t), "--from", day(), "--days", "1")
+			code, _, errs := command(t, folder, "import", c.feed, "--templates", templatesFile(t),
+				"--from", day(), "--days", "1")
 			require.Equal(t, exitFound, code)
 			require.Contains(t, errs, c.says)
 			require.NoDirExists(t, folder, "nothing is opened for a feed that cannot be read")
 		})
 	}
-	code, _, _ := command(t, folder, "import", "no-such-feed.zip", "--templates", templatesFile(t), "--from", day(), "--days", "1")
+	code, _, _ := command(t, folder, "import", "no-such-feed.zip", "--templates", templatesFile(t),
+		"--from", day(), "--days", "1")
 	require.NotZero(t, code)
 	code, _, errs := command(t, folder, "import", sampleFeed, "--from", "yesterday", "--days", "1")
 	require.Equal(t, exitFound, code)

@@ -13,7 +13,8 @@ import (
 // A server that was killed leaves the note of its Redis's addresses. By now another program may listen there.
 func TestCommands_AskNoStrangerForAServerThatWasKilled(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "interlock-data")
-	code, _, errs := command(t, folder, "import", smallFeed(t, nil), "--templates", templatesFile(t), "--from", day(), "--days", "1")
+	code, _, errs := command(t, folder, "import", smallFeed(t, nil), "--templates", templatesFile(t),
+		"--from", day(), "--days", "1")
 	require.Zero(t, code, errs)
 	// It has an address of its own: on 127.0.0.1, clients of other tests may still try a port that was given away.
 	stranger := miniredis.NewMiniRedis()
@@ -32,7 +33,8 @@ func TestCommands_AskNoStrangerForAServerThatWasKilled(t *testing.T) {
 		code, _, errs = command(t, folder, "rebuild")
 		require.Equal(t, exitCouldNotSee, code)
 		require.Contains(t, errs, errNoServer.Error())
-		code, _, errs = command(t, folder, "import", smallFeed(t, nil), "--templates", templatesFile(t), "--from", day(), "--days", "2")
+		code, _, errs = command(t, folder, "import", smallFeed(t, nil), "--templates", templatesFile(t),
+			"--from", day(), "--days", "2")
 		require.Zero(t, code, errs)
 	}
 	require.Zero(t, stranger.TotalConnectionCount(), "a stranger was asked")
@@ -55,7 +57,8 @@ func TestCommands_WaitForAServerThatStarts(t *testing.T) {
 	release, err := ownFolder(&Settings{Data: folder})
 	require.NoError(t, err)
 	defer release()
-	code, _, errs := command(t, folder, "import", smallFeed(t, nil), "--templates", templatesFile(t), "--from", day(), "--days", "1")
+	code, _, errs := command(t, folder, "import", smallFeed(t, nil), "--templates", templatesFile(t),
+		"--from", day(), "--days", "1")
 	require.Equal(t, exitCouldNotSee, code)
 	require.Contains(t, errs, "a server is starting")
 }

@@ -30,21 +30,22 @@ var importHelp = kong.Vars{
 	"unit_help":       "How many metres a unit of the feed's shape_dist_traveled has; found out where not given.",
 	"max_memory_help": "How many MiB of memory the feed may take: some 100 bytes for each row of stop_times.txt.",
 	"templates_help":  "Coaches and fares by kind of train. Only the sample timetable has its own.",
-	"write_templates_help": "Write a file of templates to start from, with the kinds of the feed, and import nothing. " +
-		"A file that is there is never overwritten.",
-	"number_from_help": "Where the numbers of trains come from: short-name, trip-id or headsign. Where it is empty, a " +
-		"number is the trip_id.",
-	"number_with_agency_help": "Agencies, by id or name, that trains have before their numbers as written here: SBB IC 1.",
-	"agency_help":             "Import the trains of these agencies alone, by agency_id or agency_name.",
-	"routes_help":             "Import these routes alone, by route_id or route_short_name.",
-	"route_types_help":        "Import routes of these types alone, as GTFS numbers them: 2,100-117.",
-	"dry_run_help":            "Tell what would be on sale, and write nothing.",
-	"strict_help":             "Refuse a feed of which anything would be left out.",
-	"report_help":             "Write all that is left out or worked out into a file, as CSV.",
+	"write_templates_help": "Write a file of templates to start from, with the kinds of the feed, and import " +
+		"nothing. A file that is there is never overwritten.",
+	"number_from_help": "Where the numbers of trains come from: short-name, trip-id or headsign. Where it is empty, " +
+		"a number is the trip_id.",
+	"number_with_agency_help": "Agencies, by id or name, that trains have before their numbers as written here: " +
+		"SBB IC 1.",
+	"agency_help":      "Import the trains of these agencies alone, by agency_id or agency_name.",
+	"routes_help":      "Import these routes alone, by route_id or route_short_name.",
+	"route_types_help": "Import routes of these types alone, as GTFS numbers them: 2,100-117.",
+	"dry_run_help":     "Tell what would be on sale, and write nothing.",
+	"strict_help":      "Refuse a feed of which anything would be left out.",
+	"report_help":      "Write all that is left out or worked out into a file, as CSV.",
 }
 
 type importCommand struct {
-	Feed             string   `arg:"" help:"The feed: a zip, or the folder it was unpacked into." placeholder:"FEED.zip"`
+	Feed             string   `arg:"" help:"The feed: a zip, or a folder it is unpacked in." placeholder:"FEED.zip"`
 	From             string   `help:"The first service date." placeholder:"DATE"`
 	Days             int      `help:"How many service dates." placeholder:"N"`
 	Templates        string   `help:"${templates_help}" placeholder:"FILE"`
@@ -186,7 +187,8 @@ func tellDryRun(out io.Writer, report *publish.ImportReport) error {
 	if more := len(report.Kinds) - maxShownKinds; more > 0 {
 		fmt.Fprintf(out, "… and %d more kinds\n", more)
 	}
-	_, err := fmt.Fprintf(out, "would be on sale: %d stations, %d trains, %d runs: %d created, %d changed, %d unchanged\n",
+	_, err := fmt.Fprintf(out, "would be on sale: %d stations, %d trains, %d runs: %d created, %d changed, "+
+		"%d unchanged\n",
 		report.Stations, report.Trains, report.Runs, report.Created, report.Changed, report.Unchanged)
 	return err
 }
@@ -221,8 +223,8 @@ func progressBar(terminal *os.File) func(done, total int) {
 	}
 }
 
-// noAvailability stands in for Redis where no server runs on the embedded folder. The next server loads what is left from
-// the ledger when it starts.
+// noAvailability stands in for Redis where no server runs on the embedded folder. The next server loads what is left
+// from the ledger when it starts.
 type noAvailability struct{}
 
 func (noAvailability) Load(context.Context, []*rail.Availability) error { return nil }

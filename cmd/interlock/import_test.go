@@ -30,7 +30,8 @@ func TestCommands_ImportLeavesOut(t *testing.T) {
 	code, out, errs := command(t, folder, append(arguments, "--dry-run")...)
 	require.Equal(t, exitLeftOut, code, errs)
 	require.Contains(t, out, "RE    1       1")
-	require.Contains(t, out, "would be on sale: 2 stations, 2 trains, 2 runs: 2 created, 0 changed, 0 unchanged\nleft out: 1\n")
+	require.Contains(t, out, "would be on sale: 2 stations, 2 trains, 2 runs: 2 created, 0 changed, 0 unchanged\n"+
+		"left out: 1\n")
 	require.NoDirExists(t, folder, "a dry run writes nothing")
 
 	code, out, errs = command(t, folder, append(arguments, "--strict")...)
@@ -42,7 +43,8 @@ func TestCommands_ImportLeavesOut(t *testing.T) {
 	require.Equal(t, exitLeftOut, code, errs)
 	require.Contains(t, out, "2 runs: 2 created, 0 changed, 0 unchanged")
 	require.Contains(t, out, "left out: 1\n")
-	require.Contains(t, errs, "left out: trains whose number another train has on the same date: 1\n  trips.txt:3: train RE 1")
+	require.Contains(t, errs, "left out: trains whose number another train has on the same date: 1\n"+
+		"  trips.txt:3: train RE 1")
 	written, err := os.ReadFile(report)
 	require.NoError(t, err)
 	require.Contains(t, string(written), "left out,trains whose number another train has on the same date,trips.txt,3,")
@@ -101,8 +103,8 @@ func TestCommands_ImportFromAFileToStartFrom(t *testing.T) {
 	}
 	require.NoDirExists(t, folder)
 
-	filled := strings.NewReplacer("currency:", "currency: EUR", "numbers: #", "numbers: 1 #", "class: #", "class: FIRST #",
-		"per_km:", "per_km: 0.20").Replace(string(written))
+	filled := strings.NewReplacer("currency:", "currency: EUR", "numbers: #", "numbers: 1 #", "class: #",
+		"class: FIRST #", "per_km:", "per_km: 0.20").Replace(string(written))
 	require.NoError(t, os.WriteFile(file, []byte(filled), 0o600))
 	code, out, errs = command(t, folder, use...)
 	require.Equal(t, exitLeftOut, code, errs)
@@ -123,8 +125,10 @@ func TestCommands_ImportFlagsThatAreWrong(t *testing.T) {
 		"no days":      {append(good[:4:4], "--from", day(), "--days", "401"), exitFound, "--days is 1 to 400"},
 		"a route type": {append(dated, "--route-types", "rail"), exitFound, `--route-types: "rail" is not a type`},
 		"a range":      {append(dated, "--route-types", "2,117-100"), exitFound, `"117-100" is not a type`},
-		"an opening":   {append(dated, "--sale-opens", "3-days-before at 25:00"), exitFound, "--sale-opens: a sale opens between"},
-		"a field":      {append(dated, "--number-from", "block-id"), exitCouldNotSee, "--number-from must be one of"},
+		"an opening": {
+			append(dated, "--sale-opens", "3-days-before at 25:00"), exitFound, "--sale-opens: a sale opens between",
+		},
+		"a field": {append(dated, "--number-from", "block-id"), exitCouldNotSee, "--number-from must be one of"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, _, errs := command(t, folder, c.arguments...)

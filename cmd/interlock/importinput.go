@@ -75,7 +75,8 @@ func parseRouteTypes(texts []string) ([]gtfs.RouteTypes, error) {
 		from, err1 := strconv.ParseUint(low, 10, 16)
 		through, err2 := strconv.ParseUint(high, 10, 16)
 		if err1 != nil || err2 != nil || through < from {
-			return nil, rail.Refuse(rail.Invalid, "--route-types: %q is not a type like 2, or a range like 100-117", text)
+			return nil, rail.Refuse(rail.Invalid, "--route-types: %q is not a type like 2, or a range like 100-117",
+				text)
 		}
 		all = append(all, gtfs.RouteTypes{From: int(from), Through: int(through)})
 	}
@@ -91,8 +92,8 @@ func (c importCommand) readTemplates() (*publish.Templates, error) {
 			return nil, err
 		}
 		if !isSample {
-			return nil, rail.Refuse(rail.Invalid, "a feed has neither coaches nor fares: they come from --templates FILE. "+
-				"To write a file to start from: interlock import %s --write-templates templates.yaml", c.Feed)
+			return nil, rail.Refuse(rail.Invalid, "a feed has neither coaches nor fares: they come from --templates "+
+				"FILE. To write a file to start from: interlock import %s --write-templates templates.yaml", c.Feed)
 		}
 		return sample.Templates()
 	}

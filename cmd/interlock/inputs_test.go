@@ -78,7 +78,9 @@ func TestServer_InputsAsTheSchemaHasThem(t *testing.T) {
 			"letters": nil, "last": 23,
 		}}))},
 		"two openings": {r.admin, publish(map[string]any{
-			"number": "T18", "saleOpens": map[string]any{"at": "2026-01-01T00:00:00Z", "daysBefore": map[string]any{"days": 5}},
+			"number": "T18", "saleOpens": map[string]any{
+				"at": "2026-01-01T00:00:00Z", "daysBefore": map[string]any{"days": 5},
+			},
 		})},
 		"an opening without an offset": {r.admin, publish(map[string]any{
 			"number": "T18", "saleOpens": map[string]any{"at": "2026-01-01 00:00:00"},

@@ -98,8 +98,8 @@ func TestImport_Numbers(t *testing.T) {
 		"the later one is left out, on the dates of both": {
 			rows:   []tripRow{{"t1", "A 1", "", "n", "weekend"}, {"t2", "A 1", "", "r", "daily"}},
 			friday: []string{"A 1"}, saturday: []string{"A 1"},
-			leftOut: []string{`trips.txt:3: train A 1 (trip "t2"): trip "t1" in line 2 is train A 1 on 2026-03-07 too; it is ` +
-				`left out on 2 of its 7 dates`},
+			leftOut: []string{`trips.txt:3: train A 1 (trip "t2"): trip "t1" in line 2 is train A 1 on 2026-03-07 ` +
+				`too; it is left out on 2 of its 7 dates`},
 		},
 		"of two agencies, by default": {
 			rows:   []tripRow{{"t1", "IC 1", "", "r", "daily"}, {"t2", "IC 1", "", "q", "weekend"}},
@@ -124,7 +124,8 @@ func TestImport_Numbers(t *testing.T) {
 		},
 		"one of two numbers": {
 			rows: []tripRow{
-				{"t1", "Z305/Z308", "", "r", "weekend"}, {"t2", "Z305/Z309", "", "r", "daily"}, {"t3", "Z309", "", "r", "weekend"},
+				{"t1", "Z305/Z308", "", "r", "weekend"}, {"t2", "Z305/Z309", "", "r", "daily"},
+				{"t3", "Z309", "", "r", "weekend"},
 			},
 			friday: []string{"Z305/Z309"}, saturday: []string{"Z305/Z308", "Z309"},
 			leftOut: []string{`trips.txt:3: train Z305/Z309 (trip "t2"): trip "t1" in line 2 is train Z305/Z308 on ` +
@@ -183,7 +184,8 @@ func TestImport_SkippedKindsAreNoLoss(t *testing.T) {
 	require.Equal(t, []publish.KindReport{{Kind: "IC", Trains: 1, Runs: 7}, {Kind: "Night", Skipped: 1}}, report.Kinds)
 	require.Equal(t, 7, report.Created)
 	require.Zero(t, request.Findings.LeftOut())
-	require.Equal(t, []string{`routes.txt: kind "Night": 1 trip`}, found(request.Findings, "kinds that the templates skip"))
+	require.Equal(t, []string{`routes.txt: kind "Night": 1 trip`},
+		found(request.Findings, "kinds that the templates skip"))
 }
 
 func TestImport_DryRunWritesNothing(t *testing.T) {
@@ -239,8 +241,11 @@ func TestFindings_AFewOfEachKindOnTheScreenAndAllInTheReport(t *testing.T) {
 	var report bytes.Buffer
 	findings := publish.NewFindings(&report)
 	for i := range 150 {
-		findings.Add(gtfs.Finding{Kind: "fast hops", File: "stop_times.txt", Line: i + 2, Message: "from a, to \"b\""})
-		findings.Add(gtfs.Finding{Kind: "short trips", LeftOut: true, File: "trips.txt", Line: i + 2, Message: "one stop"})
+		line := i + 2
+		findings.Add(gtfs.Finding{Kind: "fast hops", File: "stop_times.txt", Line: line, Message: "from a, to \"b\""})
+		findings.Add(gtfs.Finding{
+			Kind: "short trips", LeftOut: true, File: "trips.txt", Line: line, Message: "one stop",
+		})
 	}
 	require.Equal(t, 150, findings.LeftOut())
 	lines := strings.Split(printed(t, findings), "\n")

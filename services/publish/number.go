@@ -64,8 +64,8 @@ func (n *numbering) agencyOf(trip *gtfs.Trip) string {
 var partPattern = regexp.MustCompile(`^\p{L}{0,5} ?[0-9]{1,6}\p{L}?$`)
 
 // parts are the numbers that a train goes by: a train that changes its direction, or is divided, has several, with a
-// slash between them. They are in the number's order, each once. A number of any other form is a single part, and so is a
-// trip_id, in which a slash may mean anything.
+// slash between them. They are in the number's order, each once. A number of any other form is a single part, and so is
+// a trip_id, in which a slash may mean anything.
 func (n *numbering) parts(trip *gtfs.Trip) []string {
 	number, agency := n.of(trip), n.agencyOf(trip)
 	if n.field(trip) == "" {

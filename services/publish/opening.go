@@ -17,8 +17,8 @@ type SaleOpens struct {
 	At time.Time
 	// DaysBefore is so many days before the service date, or nil.
 	DaysBefore *int
-	// Clock is when on that day, as a clock at the origin shows it, in seconds from 00:00. Where the clock is put forward
-	// over that time, the sale opens at the change; where the time comes twice, at the first.
+	// Clock is when on that day, as a clock at the origin shows it, in seconds from 00:00. Where the clock is put
+	// forward over that time, the sale opens at the change; where the time comes twice, at the first.
 	Clock int32
 }
 

@@ -125,8 +125,8 @@ func (m *planner) noticeDatesBeyond() {
 	m.request.Findings.Add(gtfs.Finding{
 		Kind: "dates asked for are beyond the feed's own",
 		File: "calendar.txt",
-		Message: fmt.Sprintf("the feed's dates are %s through %s: %d of the %d dates asked for are not among them", first,
-			last, beyond, m.request.Days),
+		Message: fmt.Sprintf("the feed's dates are %s through %s: %d of the %d dates asked for are not among them",
+			first, last, beyond, m.request.Days),
 	})
 }
 
@@ -195,8 +195,8 @@ func (m *planner) take(trip *gtfs.Trip, number string, dates []rail.Date) []rail
 		says += fmt.Sprintf("; it is left out on %d of its %d dates", len(dates)-len(free), len(dates))
 	}
 	if trip.Route.AgencyID != other.Route.AgencyID {
-		says += fmt.Sprintf("; they are of two agencies, %q and %q, which a number can tell apart (--number-with-agency)",
-			agencyWord(trip), agencyWord(other))
+		says += fmt.Sprintf("; they are of two agencies, %q and %q, which a number can tell apart "+
+			"(--number-with-agency)", agencyWord(trip), agencyWord(other))
 	}
 	m.leaveOut("trains whose number another train has on the same date", trip, number, says)
 	return free

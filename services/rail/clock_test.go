@@ -278,7 +278,8 @@ func TestDate_FirstAt_WhenClocksChange(t *testing.T) {
 func TestDate_FirstAt_IsTheFirstInstant(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		loc, err := rail.LoadZone(rapid.SampledFrom([]string{
-			"Europe/Berlin", "America/New_York", "America/Havana", "Africa/Cairo", "Pacific/Apia", "Australia/Lord_Howe",
+			"Europe/Berlin", "America/New_York", "America/Havana", "Africa/Cairo", "Pacific/Apia",
+			"Australia/Lord_Howe",
 		}).Draw(t, "zone"))
 		require.NoError(t, err)
 		date := rail.Date(rapid.Int32Range(0, 30_000).Draw(t, "date"))

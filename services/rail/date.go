@@ -94,8 +94,8 @@ func (d Date) clock(seconds int32, loc *time.Location) time.Time {
 // day.
 func (d Date) Midnight(loc *time.Location) time.Time { return d.FirstAt(0, loc) }
 
-// FirstAt is the first instant at which a clock in a time zone shows a time of the day, in seconds from 00:00. Where the
-// clock is put forward over that time, it is the instant of the change.
+// FirstAt is the first instant at which a clock in a time zone shows a time of the day, in seconds from 00:00. Where
+// the clock is put forward over that time, it is the instant of the change.
 func (d Date) FirstAt(seconds int32, loc *time.Location) time.Time {
 	at := d.clock(seconds, loc)
 	face := int64(d)*secondsPerDay + int64(seconds)

@@ -1,8 +1,8 @@
 // Package sample is the sample timetable that Interlock ships: China's high-speed and intercity trains of March 2016
 // (see NOTICE), and templates of coaches and fares for them. It is what `interlock serve --demo` sells.
 //
-// It holds the files and reads them, knows the feed again, and never publishes anything. Both files are part of the binary, so a demo works
-// in an empty folder without a network. What it returns is new with every call.
+// It holds the files and reads them, knows the feed again, and never publishes anything. Both files are part of the
+// binary, so a demo works in an empty folder without a network. What it returns is new with every call.
 package sample
 
 import (
