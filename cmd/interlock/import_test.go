@@ -43,11 +43,12 @@ func TestCommands_ImportLeavesOut(t *testing.T) {
 	require.Equal(t, exitLeftOut, code, errs)
 	require.Contains(t, out, "2 runs: 2 created, 0 changed, 0 unchanged")
 	require.Contains(t, out, "left out: 1\n")
-	require.Contains(t, errs, "left out: trains whose number another train has on the same date: 1\n"+
+	require.Contains(t, errs, "trains whose number another train has on the same date are left out: 1\n"+
 		"  trips.txt:3: train RE 1")
 	written, err := os.ReadFile(report)
 	require.NoError(t, err)
-	require.Contains(t, string(written), "left out,trains whose number another train has on the same date,trips.txt,3,")
+	require.Contains(t, string(written), "left out,"+
+		"trains whose number another train has on the same date are left out,trips.txt,3,")
 
 	// What the operator leaves out is no loss.
 	code, out, errs = command(t, folder, append(arguments, "--number-from", "trip-id", "--dry-run")...)
@@ -84,7 +85,7 @@ func TestCommands_ImportFromAFileToStartFrom(t *testing.T) {
 	feed, file := twoFeed(t), filepath.Join(t.TempDir(), "templates.yaml")
 	code, out, errs := command(t, folder, "import", feed, "--write-templates", file)
 	require.Zero(t, code, errs)
-	require.Contains(t, out, "has the 2 kinds of the feed")
+	require.Contains(t, out, "has the kinds of the feed: 2.")
 	written, err := os.ReadFile(file)
 	require.NoError(t, err)
 

@@ -129,8 +129,8 @@ func (c importCommand) writeTemplates(ctx context.Context, out io.Writer) error 
 	if err := writeNew(c.WriteTemplates, text); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%s has the %d kinds of the feed. Fill in what has no value. Then look what would be on "+
-		"sale:\ninterlock import %s --from DATE --days N --templates %s --dry-run\n", c.WriteTemplates, kinds, c.Feed,
+	_, err = fmt.Fprintf(out, "%s has the kinds of the feed: %d. Fill in what has no value. Then look what would be "+
+		"on sale:\ninterlock import %s --from DATE --days N --templates %s --dry-run\n", c.WriteTemplates, kinds, c.Feed,
 		c.WriteTemplates)
 	return err
 }

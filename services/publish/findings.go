@@ -128,7 +128,7 @@ func (f *Findings) Print(w io.Writer) error {
 }
 
 func (k *FindingsOfKind) printList(w io.Writer) error {
-	if _, err := fmt.Fprintf(w, "left out: %s: %d\n", k.Kind, k.Count); err != nil {
+	if _, err := fmt.Fprintf(w, "%s: %d\n", k.Kind, k.Count); err != nil {
 		return err
 	}
 	for _, finding := range k.First {

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	numberTwice  = "trains whose number another train has on the same date"
-	cannotBeSold = "trains that cannot be sold"
+	numberTwice  = "trains whose number another train has on the same date are left out"
+	cannotBeSold = "trains that cannot be sold are left out"
 )
 
 // found are the first findings of a kind.
@@ -244,13 +244,13 @@ func TestFindings_AFewOfEachKindOnTheScreenAndAllInTheReport(t *testing.T) {
 		line := i + 2
 		findings.Add(gtfs.Finding{Kind: "fast hops", File: "stop_times.txt", Line: line, Message: "from a, to \"b\""})
 		findings.Add(gtfs.Finding{
-			Kind: "short trips", LeftOut: true, File: "trips.txt", Line: line, Message: "one stop",
+			Kind: "short trips are left out", LeftOut: true, File: "trips.txt", Line: line, Message: "one stop",
 		})
 	}
 	require.Equal(t, 150, findings.LeftOut())
 	lines := strings.Split(printed(t, findings), "\n")
 	require.Len(t, lines, 1+20+1+1+1)
-	require.Equal(t, "left out: short trips: 150", lines[0])
+	require.Equal(t, "short trips are left out: 150", lines[0])
 	require.Equal(t, "  trips.txt:2: one stop", lines[1])
 	require.Equal(t, "  … and 130 more", lines[21])
 	require.Equal(t, `notice: fast hops: 150, such as stop_times.txt:2: from a, to "b"`, lines[22])
@@ -260,7 +260,7 @@ func TestFindings_AFewOfEachKindOnTheScreenAndAllInTheReport(t *testing.T) {
 	require.Len(t, rows, 1+300)
 	require.Equal(t, strings.Split(publish.FindingsHeader, ","), rows[0])
 	require.Equal(t, []string{"notice", "fast hops", "stop_times.txt", "2", `from a, to "b"`}, rows[1])
-	require.Equal(t, []string{"left out", "short trips", "trips.txt", "2", "one stop"}, rows[2])
+	require.Equal(t, []string{"left out", "short trips are left out", "trips.txt", "2", "one stop"}, rows[2])
 }
 
 func TestFindings_KindsAreBounded(t *testing.T) {

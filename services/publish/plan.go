@@ -65,6 +65,12 @@ func (p *Publisher) validateImport(request *ImportRequest) error {
 	return errs.OrNil()
 }
 
+// The kinds of what a plan leaves out.
+const (
+	kindUnsold      = "trains that cannot be sold are left out"
+	kindNumberTaken = "trains whose number another train has on the same date are left out"
+)
+
 // planner makes a plan of an import, trip by trip.
 type planner struct {
 	request *ImportRequest
@@ -151,7 +157,7 @@ func (m *planner) add(trip *gtfs.Trip) {
 	train := rail.NewTrain(shown, kind, m.request.Feed.TimeZone, trip.Calls, template.Formation,
 		m.fares.of(template, trip.Calls))
 	if errs := train.Validate(); len(errs) > 0 {
-		m.leaveOut("trains that cannot be sold", trip, shown, errs[0].Message)
+		m.leaveOut(kindUnsold, trip, shown, errs[0].Message)
 		return
 	}
 	if dates = m.take(trip, shown, dates); len(dates) == 0 {
@@ -198,7 +204,7 @@ func (m *planner) take(trip *gtfs.Trip, number string, dates []rail.Date) []rail
 		says += fmt.Sprintf("; they are of two agencies, %q and %q, which a number can tell apart "+
 			"(--number-with-agency)", agencyWord(trip), agencyWord(other))
 	}
-	m.leaveOut("trains whose number another train has on the same date", trip, number, says)
+	m.leaveOut(kindNumberTaken, trip, number, says)
 	return free
 }
 
