@@ -75,7 +75,7 @@ func TestCommands_ImportRefusesBrokenFeeds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, _, errs := command(t, folder, "import", c.feed, "--templates", templatesFile(t),
-				"--from", day(), "--days", "1")
+				"--from", day(), "--days", "1", "--strict")
 			require.Equal(t, exitFound, code)
 			require.Contains(t, errs, c.says)
 			require.NoDirExists(t, folder, "nothing is opened for a feed that cannot be read")
