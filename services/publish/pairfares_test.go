@@ -49,7 +49,7 @@ func imported(t *testing.T, templates *publish.Templates, changes map[string]str
 	t.Helper()
 	h := newHouse(t)
 	request := importRequest(t, changes)
-	request.Templates, request.Findings = templates, &publish.Findings{}
+	request.Templates, request.Findings, request.Strict = templates, &publish.Findings{}, true
 	if _, err = h.Import(t.Context(), request); err != nil {
 		return "", nil, err
 	}

@@ -66,7 +66,7 @@ const startKind = `    coaches:
         rows: { letters: "AB CD", first: 1, last: 18 } # The seats of a row, a space for the aisle; first and last row.
     fares:
       - class: # As above: each class needs a fare.
-        per_km:
+        per_km: # Or flat, or pairs with the name of a table, in its place.
 `
 
 // kindToStart is a kind of a feed's trips.
