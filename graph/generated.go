@@ -201,7 +201,7 @@ type ComplexityRoot struct {
 	}
 
 	Run struct {
-		Availability func(childComplexity int, from *rail.StationCode, to *rail.StationCode) int
+		Availability func(childComplexity int, from *rail.StationCode, to *rail.StationCode, departure *time.Time) int
 		Calls        func(childComplexity int) int
 		Coaches      func(childComplexity int) int
 		Date         func(childComplexity int) int
@@ -358,7 +358,7 @@ type QueryResolver interface {
 type RunResolver interface {
 	Calls(ctx context.Context, obj *Run) ([]*Call, error)
 	Coaches(ctx context.Context, obj *Run) ([]*Coach, error)
-	Availability(ctx context.Context, obj *Run, from *rail.StationCode, to *rail.StationCode) (*SeatAvailability, error)
+	Availability(ctx context.Context, obj *Run, from *rail.StationCode, to *rail.StationCode, departure *time.Time) (*SeatAvailability, error)
 }
 type StationResolver interface {
 	Name(ctx context.Context, obj *Station, language *string) (string, error)
@@ -1043,7 +1043,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Run.Availability(childComplexity, args["from"].(*rail.StationCode), args["to"].(*rail.StationCode)), true
+		return e.ComplexityRoot.Run.Availability(childComplexity, args["from"].(*rail.StationCode), args["to"].(*rail.StationCode), args["departure"].(*time.Time)), true
 	case "Run.calls":
 		if e.ComplexityRoot.Run.Calls == nil {
 			break
@@ -1662,7 +1662,7 @@ type Query {
   ): StationConnection
   """
   Runs that take a passenger from one of some stations to one of some others, by departure. They come from memory and
-  Redis.
+  Redis. A run that goes there twice, calling at both stations again, is two offers.
   """
   searchTickets(
     "Where to board: 1 to 8 stations."
@@ -1756,7 +1756,8 @@ watch is bounded: OVERLOADED.
 type Subscription {
   """
   Seats of up to 100 runs as they go and come back: first a snapshot of each run, then its newest version. The versions
-  of a run rise. Completes when all runs are closed or withdrawn.
+  of a run rise. A run that goes from the one station to the other twice has a snapshot for each departure, told apart
+  by ` + "`" + `from` + "`" + `. Completes when all runs are closed or withdrawn.
   """
   seatAvailability(
     "The runs, 1 to 100."
@@ -1852,7 +1853,14 @@ type Run implements Node {
   What is left between two calls; origin and terminus where they are not given. Null where the run takes no passenger
   from the one to the other.
   """
-  availability("Where to board." from: StationCode, "Where to alight." to: StationCode): SeatAvailability
+  availability(
+    "Where to board."
+    from: StationCode
+    "Where to alight."
+    to: StationCode
+    "When the train leaves ` + "`" + `from` + "`" + `. Where it is not given, the last time that it goes from there to ` + "`" + `to` + "`" + `."
+    departure: DateTime
+  ): SeatAvailability
 }
 
 "What a passenger may do with a run."
@@ -2234,6 +2242,11 @@ input PlaceOrderInput {
   from: StationCode!
   "Where to alight."
   to: StationCode!
+  """
+  When the train leaves where one boards: the offer's ` + "`" + `from { departure }` + "`" + `. Needed where the run goes from the one
+  station to the other more than once. Where it is given, no other departure is sold.
+  """
+  departure: DateTime
   "Who travels: 1 to 9."
   passengers: [PassengerInput!]!
 }
@@ -3674,6 +3687,14 @@ func (ec *executionContext) field_Run_availability_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["to"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "departure",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["departure"] = arg2
 	return args, nil
 }
 
@@ -7042,7 +7063,7 @@ func (ec *executionContext) _Run_availability(ctx context.Context, field graphql
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Run().Availability(ctx, obj, fc.Args["from"].(*rail.StationCode), fc.Args["to"].(*rail.StationCode))
+			return ec.Resolvers.Run().Availability(ctx, obj, fc.Args["from"].(*rail.StationCode), fc.Args["to"].(*rail.StationCode), fc.Args["departure"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *SeatAvailability) graphql.Marshaler {
@@ -10734,7 +10755,7 @@ func (ec *executionContext) unmarshalInputPlaceOrderInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"idempotencyKey", "runId", "from", "to", "passengers"}
+	fieldsInOrder := [...]string{"idempotencyKey", "runId", "from", "to", "departure", "passengers"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -10769,6 +10790,13 @@ func (ec *executionContext) unmarshalInputPlaceOrderInput(ctx context.Context, o
 				return it, err
 			}
 			it.To = data
+		case "departure":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("departure"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Departure = data
 		case "passengers":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("passengers"))
 			data, err := ec.unmarshalNPassengerInput2ᚕᚖinterlockᚋgraphᚐPassengerInputᚄ(ctx, v)

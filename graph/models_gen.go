@@ -351,6 +351,9 @@ type PlaceOrderInput struct {
 	From rail.StationCode `json:"from"`
 	// Where to alight.
 	To rail.StationCode `json:"to"`
+	// When the train leaves where one boards: the offer's `from { departure }`. Needed where the run goes from the one
+	// station to the other more than once. Where it is given, no other departure is sold.
+	Departure *time.Time `json:"departure,omitempty"`
 	// Who travels: 1 to 9.
 	Passengers []*PassengerInput `json:"passengers"`
 }

@@ -177,6 +177,18 @@ func TestMutations_OfOrders(t *testing.T) {
 			})},
 		},
 		{
+			name: "placeOrder for a departure", viewer: ann, prepare: answers,
+			query: fmt.Sprintf(`mutation { placeOrder(input: {
+				idempotencyKey: "purchase1", runId: %q, from: "SHH", to: "BJP", passengers: [],
+				departure: "2019-10-12T08:00:00Z"
+			}) { order { number }`, runID) + errorsAsked,
+			data: done("placeOrder"),
+			calls: []call{called("Sale.Place", "ann", rail.PlaceOrder{
+				IdempotencyKey: "purchase1", RunID: "T12@2019-10-12", From: "SHH", To: "BJP",
+				Departure: time.Date(2019, 10, 12, 8, 0, 0, 0, time.UTC),
+			})},
+		},
+		{
 			name: "placeOrder of no run", viewer: ann, query: placeOrder,
 			prepare: func(w *world) { w.fail["Sale.Place"] = rail.Refuse(rail.NotFound, "no such run") },
 			data: `{"placeOrder": {"order": null,

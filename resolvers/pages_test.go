@@ -146,12 +146,14 @@ func TestPages_OneAfterTheOther(t *testing.T) {
 // The place in a cursor arrives as it was sealed.
 func TestPages_WhereASearchGoesOn(t *testing.T) {
 	w, f := paged(), pagedFields[4]
+	w.offers[1].From = 1
 	page := f.page(t, w, `first: 3`)
 	f.page(t, w, fmt.Sprintf(`first: 3, after: %q`, page.Edges[1].Cursor))
 	query, ok := w.calls[1].args[0].(search.Query)
 	require.True(t, ok)
 	require.Equal(t, rail.RunID("T12@2019-10-13"), query.After.RunID)
-	require.True(t, w.runs["T12@2019-10-13"].Departure(0).Equal(query.After.Departure))
+	require.Equal(t, 1, query.After.From)
+	require.True(t, w.runs["T12@2019-10-13"].Departure(1).Equal(query.After.Departure))
 }
 
 func TestPages_WhatIsNoPage(t *testing.T) {

@@ -283,6 +283,18 @@ func TestRun_Availability(t *testing.T) {
 	}
 	const first, second = `{"seatClass": "FIRST", "remaining": 1}`, `{"seatClass": "SECOND", "remaining": 2}`
 	null := `{"run": {"availability": null}}`
+	toAndFro := func(w *world) {
+		calls := make([]rail.Call, 4)
+		for i := range calls {
+			hour := int32(8+i) * 3600
+			calls[i] = rail.Call{
+				Station: []rail.StationCode{"SHH", "NJH"}[i%2], ArrivalSeconds: hour, DepartureSeconds: hour,
+			}
+		}
+		run := *w.runs["T12@2019-10-12"]
+		run.Train = rail.NewTrain("T12", "", "Asia/Shanghai", calls, run.Train.Formation, run.Train.Fares)
+		w.runs[run.ID] = &run
+	}
 	notAsked := asked(0, 0)[:1]
 	run(t, []fieldCase{
 		{name: "from end to end", query: of(""), data: answer(1, 3, 7, first+","+second), calls: asked(0, 2)},
@@ -291,6 +303,24 @@ func TestRun_Availability(t *testing.T) {
 			calls: asked(0, 1),
 		},
 		{name: "to the terminus", query: of(`(from: "NJH")`), data: answer(2, 3, 7, ""), calls: asked(1, 2)},
+		{
+			name: "at its departure", query: of(`(to: "NJH", departure: "2019-10-12T00:00:00Z")`),
+			data: answer(1, 2, 7, second), calls: asked(0, 1),
+		},
+		{name: "never then", query: of(`(departure: "2019-10-12T08:01:00+08:00")`), data: null, calls: notAsked},
+		{
+			name: "the last time", prepare: toAndFro, query: of(`(from: "SHH", to: "NJH")`),
+			data: answer(3, 4, 7, second), calls: asked(2, 3),
+		},
+		{
+			name: "the first time", prepare: toAndFro,
+			query: of(`(from: "SHH", to: "NJH", departure: "2019-10-12T08:00:00+08:00")`),
+			data:  answer(1, 2, 7, second), calls: asked(0, 1),
+		},
+		{
+			name: "the way back", prepare: toAndFro,
+			query: of(`(from: "NJH", to: "SHH", departure: "2019-10-12T08:00:00+08:00")`), data: null, calls: notAsked,
+		},
 		{name: "the wrong way", query: of(`(from: "BJP", to: "SHH")`), data: null, calls: notAsked},
 		{name: "of another train's station", query: of(`(from: "X")`), data: null, calls: notAsked},
 		{

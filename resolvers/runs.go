@@ -2,6 +2,7 @@ package resolvers
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"interlock/graph"
@@ -97,7 +98,7 @@ func (r *coachResolver) Seats(_ context.Context, coach *graph.Coach) ([]*graph.S
 }
 
 func (r *runResolver) Availability(
-	ctx context.Context, run *graph.Run, from, to *rail.StationCode,
+	ctx context.Context, run *graph.Run, from, to *rail.StationCode, departure *time.Time,
 ) (*graph.SeatAvailability, error) {
 	calls := run.Run.Train.Calls
 	board, alight := calls[0].Station, calls[len(calls)-1].Station
@@ -107,13 +108,15 @@ func (r *runResolver) Availability(
 	if to != nil {
 		alight = *to
 	}
-	i, j, ok := run.Run.Train.Pair(board, alight)
+	pairs := run.Run.Train.CallPairs(board, alight)
 	if from == nil && to == nil {
-		// Pair would find another way on a train that calls twice at its origin or terminus.
-		i, j, ok = 0, run.Run.Train.Legs(), true
+		// CallPairs would find another way on a train that calls twice at its origin or terminus.
+		pairs = []rail.CallPair{{From: 0, To: run.Run.Train.Legs()}}
 	}
-	if !ok {
-		return nil, nil
+	for _, pair := range slices.Backward(pairs) {
+		if departure == nil || run.Run.Departure(pair.From).Equal(*departure) {
+			return r.snapshot(r.Finder.Left(ctx, run.Run, pair.From, pair.To, r.Now())), nil
+		}
 	}
-	return r.snapshot(r.Finder.Left(ctx, run.Run, i, j, r.Now())), nil
+	return nil, nil
 }

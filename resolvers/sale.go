@@ -25,7 +25,10 @@ func (r *mutationResolver) placeOrder(ctx context.Context, input graph.PlaceOrde
 	if err != nil {
 		return nil, err
 	}
-	place := rail.PlaceOrder{IdempotencyKey: input.IdempotencyKey, RunID: runID, From: input.From, To: input.To}
+	place := rail.PlaceOrder{
+		IdempotencyKey: input.IdempotencyKey, RunID: runID, From: input.From, To: input.To,
+		Departure: value(input.Departure),
+	}
 	for _, p := range input.Passengers {
 		request := rail.PassengerRequest{
 			Passenger: rail.Passenger{Name: p.Name, DocumentNumber: p.DocumentNumber}, SeatClass: p.SeatClass,

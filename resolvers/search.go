@@ -13,6 +13,7 @@ import (
 type offerPlace struct {
 	Departure int64      `json:"d"`
 	Run       rail.RunID `json:"r"`
+	From      int        `json:"f"`
 }
 
 func (r *queryResolver) SearchTickets(
@@ -30,7 +31,7 @@ func (r *queryResolver) SearchTickets(
 	}
 	query := search.Query{From: from, To: to, Date: date, Now: r.Now(), First: size}
 	if further {
-		query.After = &search.Place{Departure: time.Unix(place.Departure, 0), RunID: place.Run}
+		query.After = &search.Place{Departure: time.Unix(place.Departure, 0), RunID: place.Run, From: place.From}
 	}
 	found, err := r.Finder.Find(ctx, query)
 	if err != nil {
@@ -39,7 +40,7 @@ func (r *queryResolver) SearchTickets(
 	page := pageOf(found.Offers, around{hasPrevious: further, hasNext: found.HasNext},
 		func(offer rail.Offer) (string, *graph.TicketOffer) {
 			at := search.PlaceOf(offer)
-			return r.Cursors.seal(name, offerPlace{at.Departure.Unix(), at.RunID}), r.offer(offer)
+			return r.Cursors.seal(name, offerPlace{at.Departure.Unix(), at.RunID, at.From}), r.offer(offer)
 		},
 		func(cursor string, node *graph.TicketOffer) *graph.TicketOfferEdge {
 			return &graph.TicketOfferEdge{Cursor: cursor, Node: node}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -120,6 +121,55 @@ func TestPlaceOrderValidate_ARingIsNoTrip(t *testing.T) {
 	require.Equal(t, rail.Invalid, rail.CodeOf(err))
 }
 
+// A train that goes from A to B more than once sells the departure that is named, and no other.
+func TestPlaceOrderValidate_Departure(t *testing.T) {
+	run := t12run(t)
+	train := calling("A B A B< A< B")
+	for i := range train.Calls {
+		train.Calls[i].ArrivalSeconds, train.Calls[i].DepartureSeconds = hours(int32(8+i), 0), hours(int32(8+i), 0)
+	}
+	run.Train = train
+	at := func(hour int) time.Time { return run.Departure(0).Add(time.Duration(hour-8) * time.Hour) }
+	for name, c := range map[string]struct {
+		from, to  rail.StationCode
+		departure time.Time
+		want      []int
+		refused   string
+	}{
+		"the first":           {"A", "B", at(8), []int{0, 1}, ""},
+		"the second":          {"A", "B", at(10), []int{2, 3}, ""},
+		"in another zone":     {"A", "B", at(10).In(time.UTC), []int{2, 3}, ""},
+		"none of them":        {"A", "B", time.Time{}, nil, "T12 goes from A to B more than once, leaving 2019-10-12T08:00:00"},
+		"one that is not":     {"A", "B", at(9), nil, "and never at 2019-10-12T09:00:00"},
+		"where nobody boards": {"A", "B", at(12), nil, "and never at 2019-10-12T12:00:00"},
+		"back":                {"B", "A", at(9), []int{1, 2}, ""},
+		"back, not named":     {"B", "A", time.Time{}, []int{1, 2}, ""},
+		"back, at another":    {"B", "A", at(8), nil, "T12 leaves B for A at 2019-10-12T09:00:00"},
+	} {
+		i, j, err := order(func(p *rail.PlaceOrder) {
+			p.From, p.To, p.Departure = c.from, c.to, c.departure
+			for n := range p.Passengers {
+				p.Passengers[n].SeatClass = run.Train.Formation.Classes[0]
+			}
+		}).Validate(run)
+		if c.refused == "" {
+			require.NoError(t, err, name)
+			require.Equal(t, c.want, []int{i, j}, name)
+			continue
+		}
+		var errs rail.Errors
+		require.ErrorAs(t, err, &errs, name)
+		require.Equal(t, []string{"INVALID /input/departure"}, paths(errs), name)
+		require.Contains(t, errs[0].Message, c.refused, name)
+	}
+	run.Train = calling(strings.Repeat("A B ", 30))
+	for i := range run.Train.Calls {
+		run.Train.Calls[i].DepartureSeconds = int32(i)
+	}
+	_, _, err := order(func(p *rail.PlaceOrder) { p.From, p.To = "A", "B" }).Validate(run)
+	require.ErrorContains(t, err, "and 25 more times: say which", "not all of them")
+}
+
 func TestPlaceOrder_Normalize(t *testing.T) {
 	p := order(func(p *rail.PlaceOrder) {
 		p.Passengers[1].Name = "\t Zoë O'Neill\u00a0"
@@ -130,6 +180,11 @@ func TestPlaceOrder_Normalize(t *testing.T) {
 	require.Equal(t, order(func(*rail.PlaceOrder) {}), p)
 	p.Normalize()
 	require.Equal(t, order(func(*rail.PlaceOrder) {}), p, "twice is once")
+
+	noon := time.Date(2019, 10, 12, 12, 0, 0, 0, time.UTC)
+	p.Departure = noon.In(time.FixedZone("", 3_600))
+	p.Normalize()
+	require.Equal(t, noon, p.Departure, "one instant is one request")
 }
 
 func TestValidKey(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Wish is what a passenger would like. It is honoured where such a seat is free, and is never a reason to refuse.
@@ -25,12 +26,15 @@ type PlaceOrder struct {
 	IdempotencyKey string
 	RunID          RunID
 	From, To       StationCode
-	Passengers     []PassengerRequest
+	// Departure is when the train leaves From; zero where the train goes from there to To once only.
+	Departure  time.Time `json:",omitzero"`
+	Passengers []PassengerRequest
 }
 
 // Normalize makes requests equal that people would call the same: see NormalizeText, and NormalizeLabel for numbers.
 // Document numbers become capitals. It comes before the request is compared with another one of the same key.
 func (p *PlaceOrder) Normalize() {
+	p.Departure = p.Departure.UTC()
 	for i := range p.Passengers {
 		who := &p.Passengers[i]
 		who.Name = NormalizeText(who.Name)
@@ -59,10 +63,8 @@ func (p *PlaceOrder) Validate(run *Run) (from, to int, err error) {
 		errs.Add(Invalid, []string{"input", "idempotencyKey"},
 			"an idempotency key has %d to %d printable ASCII characters without spaces", minKey, maxKey)
 	}
-	from, to, ok := run.Train.Pair(p.From, p.To)
-	if !ok {
-		errs = append(errs, run.Train.explainPair(p.From, p.To)...)
-	}
+	pair, wrong := p.pair(run)
+	errs = append(errs, wrong...)
 	if len(p.Passengers) == 0 || len(p.Passengers) > MaxPassengers {
 		errs.Add(Invalid, []string{"input", "passengers"}, "an order has 1 to %d passengers, not %d", MaxPassengers,
 			len(p.Passengers))
@@ -93,7 +95,41 @@ func (p *PlaceOrder) Validate(run *Run) (from, to int, err error) {
 			errs.addText(under(path, "wish", "coach"), "a coach's number", who.Wish.Coach, maxLabel)
 		}
 	}
-	return from, to, errs.OrNil()
+	return pair.From, pair.To, errs.OrNil()
+}
+
+// pair finds the calls that the order is about. Where the train goes from one station to the other more than once, the
+// order must say which departure is meant: a passenger who has seen one offer must not get the seat of another.
+func (p *PlaceOrder) pair(run *Run) (CallPair, Errors) {
+	pairs := run.Train.CallPairs(p.From, p.To)
+	if len(pairs) == 0 {
+		return CallPair{}, run.Train.explainPair(p.From, p.To)
+	}
+	if p.Departure.IsZero() && len(pairs) == 1 {
+		return pairs[0], nil
+	}
+	departures := make([]string, len(pairs))
+	for i, pair := range pairs {
+		departure := run.Departure(pair.From)
+		if departure.Equal(p.Departure) {
+			return pair, nil
+		}
+		departures[i] = departure.Format(time.RFC3339)
+	}
+	const named = 5
+	if more := len(departures) - named; more > 0 {
+		departures = append(departures[:named], fmt.Sprintf("%d more times", more))
+	}
+	times := strings.Join(departures, " and ")
+	var errs Errors
+	if p.Departure.IsZero() {
+		errs.Add(Invalid, []string{"input", "departure"}, "%s goes from %s to %s more than once, leaving %s: say which",
+			run.Train.Number, p.From, p.To, times)
+	} else {
+		errs.Add(Invalid, []string{"input", "departure"}, "%s leaves %s for %s at %s, and never at %s", run.Train.Number,
+			p.From, p.To, times, p.Departure.Format(time.RFC3339))
+	}
+	return CallPair{}, errs
 }
 
 // explainPair says why a passenger cannot go from one station to the other on this train.

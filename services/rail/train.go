@@ -136,24 +136,32 @@ func (t *Train) fare(class SeatClass, i, j int) (minor int64, by *KmRate, ok boo
 	return t.Fares.forMetres(rate, int64(t.Calls[j].Metres-t.Calls[i].Metres)), rate, true
 }
 
-// Pair finds the calls to board and alight at between two stations: the last boarding from which the train still
-// reaches to, and the first alighting after it. The choice matters where a train calls at a station twice. ok is false
-// where the train does not go there, and for a station and itself, even on a train that comes back to it.
-func (t *Train) Pair(from, to StationCode) (i, j int, ok bool) {
+// CallPair is where to board and where to alight: two calls of a train.
+type CallPair struct{ From, To int }
+
+// CallPairs finds the calls to board and alight at between two stations, by departure. A train that calls at both of
+// them twice has two pairs: A–B–A–B goes from A to B twice. A pair that has another within itself is none: who boards
+// at the first A of A–A–B, or alights at the last B of A–B–B, goes a longer way than need be. Of two that leave at one
+// time the later counts. There is none where the train does not go there, and from a station to itself, even on a train
+// that comes back to it.
+func (t *Train) CallPairs(from, to StationCode) []CallPair {
 	if from == to {
-		return 0, 0, false
+		return nil
 	}
-	next := -1
+	var pairs []CallPair
+	next, taken := -1, -1
 	for at := len(t.Calls) - 1; at >= 0; at-- {
 		call := &t.Calls[at]
-		if call.Station == from && !call.NoBoarding && next > at {
-			return at, next, true
+		if call.Station == from && !call.NoBoarding && next != taken &&
+			(pairs == nil || call.DepartureSeconds != t.Calls[pairs[len(pairs)-1].From].DepartureSeconds) {
+			pairs, taken = append(pairs, CallPair{at, next}), next
 		}
 		if call.Station == to && !call.NoAlighting {
 			next = at
 		}
 	}
-	return 0, 0, false
+	slices.Reverse(pairs)
+	return pairs
 }
 
 // Sellable tells whether a passenger may board at call i and alight at call j.
@@ -229,8 +237,8 @@ func (t *Train) validateTimes(errs *Errors, path []string, i int) {
 	}
 }
 
-// validatePrices refuses a train with a seat that has no price between some calls, or one of 0.00 that is not said to be
-// free.
+// validatePrices refuses a train with a seat that has no price between some calls, or one of 0.00 that is not said to
+// be free.
 func (t *Train) validatePrices(at []string) Errors {
 	var errs Errors
 	for _, fares := range t.Fares.ByCalls {

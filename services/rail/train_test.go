@@ -2,6 +2,7 @@ package rail_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,7 +128,7 @@ func calling(stations string) *rail.Train {
 }
 
 // Of a station that is called at twice: board at the last call that still reaches the other, alight at the next.
-func TestPair(t *testing.T) {
+func TestCallPairs_TheLast(t *testing.T) {
 	for _, c := range []struct {
 		calls    string // "X<" is a call where nobody boards, "X>" one where nobody alights.
 		from, to rail.StationCode
@@ -156,31 +157,66 @@ func TestPair(t *testing.T) {
 		{"A C A< C B", "A", "C", 0, 1, true},
 	} {
 		train := calling(c.calls)
-		i, j, ok := train.Pair(c.from, c.to)
-		require.Equal(t, []any{c.i, c.j, c.ok}, []any{i, j, ok}, "%s: %s to %s", c.calls, c.from, c.to)
-		if ok {
-			require.True(t, train.Sellable(i, j))
+		pairs := train.CallPairs(c.from, c.to)
+		require.Equal(t, c.ok, len(pairs) > 0, "%s: %s to %s", c.calls, c.from, c.to)
+		if c.ok {
+			require.Equal(t, rail.CallPair{From: c.i, To: c.j}, pairs[len(pairs)-1], "%s: %s to %s", c.calls, c.from, c.to)
+		}
+		for _, pair := range pairs {
+			require.True(t, train.Sellable(pair.From, pair.To))
 		}
 	}
 }
 
-// Against the rule as it is said, on rings, shuttles and everything else.
-func TestPair_AgainstTheRule(t *testing.T) {
+func TestCallPairs(t *testing.T) {
+	for _, c := range []struct {
+		calls, from, to string
+		want            []rail.CallPair
+	}{
+		{"A B", "A", "B", []rail.CallPair{{From: 0, To: 1}}},
+		{"A B A B", "A", "B", []rail.CallPair{{From: 0, To: 1}, {From: 2, To: 3}}},
+		{"A B A B", "B", "A", []rail.CallPair{{From: 1, To: 2}}},
+		{"A B A B A B", "A", "B", []rail.CallPair{{From: 0, To: 1}, {From: 2, To: 3}, {From: 4, To: 5}}},
+		{"A A B B", "A", "B", []rail.CallPair{{From: 1, To: 2}}},
+		{"A C B A B", "A", "B", []rail.CallPair{{From: 0, To: 2}, {From: 3, To: 4}}},
+		{"A B> A B", "A", "B", []rail.CallPair{{From: 2, To: 3}}},
+		{"A B A< B", "A", "B", []rail.CallPair{{From: 0, To: 1}}},
+		{"A B A", "A", "A", nil},
+		{"A B", "B", "A", nil},
+	} {
+		train := calling(c.calls)
+		require.Equal(t, c.want, train.CallPairs(rail.StationCode(c.from), rail.StationCode(c.to)), "%s: %s to %s",
+			c.calls, c.from, c.to)
+	}
+	timeless := calling("A B A B")
+	for i := range timeless.Calls {
+		timeless.Calls[i].DepartureSeconds = 0
+	}
+	require.Equal(t, []rail.CallPair{{From: 2, To: 3}}, timeless.CallPairs("A", "B"), "both leave at one time")
+}
+
+// Against the rule as it is said: every pair of calls that has no other within itself.
+func TestCallPairs_AgainstTheRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		calls := rapid.SliceOfN(rapid.StringMatching(`[ABC][<>]?`), 2, 8).Draw(t, "calls")
+		calls := rapid.SliceOfN(rapid.StringMatching(`[ABC][<>]?`), 2, 9).Draw(t, "calls")
 		train := calling(strings.Join(calls, " "))
-		from, to := rail.StationCode(rapid.StringMatching(`[ABC]`).Draw(t, "from")),
-			rail.StationCode(rapid.StringMatching(`[ABC]`).Draw(t, "to"))
-		wantI, wantJ, want := 0, 0, false
-		for i := len(calls) - 1; i >= 0 && !want && from != to; i-- {
-			for j := i + 1; j < len(calls) && !want; j++ {
-				if train.Calls[i].Station == from && train.Calls[j].Station == to && train.Sellable(i, j) {
-					wantI, wantJ, want = i, j, true
+		require.Empty(t, train.CallPairs("A", "A"))
+		var every, want []rail.CallPair
+		for i := range calls {
+			for j := range calls {
+				if train.Calls[i].Station == "A" && train.Calls[j].Station == "B" && train.Sellable(i, j) {
+					every = append(every, rail.CallPair{From: i, To: j})
 				}
 			}
 		}
-		i, j, ok := train.Pair(from, to)
-		require.Equal(t, []any{wantI, wantJ, want}, []any{i, j, ok})
+		for _, pair := range every {
+			if !slices.ContainsFunc(every, func(other rail.CallPair) bool {
+				return other != pair && other.From >= pair.From && other.To <= pair.To
+			}) {
+				want = append(want, pair)
+			}
+		}
+		require.Equal(t, want, train.CallPairs("A", "B"))
 	})
 }
 

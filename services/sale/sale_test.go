@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,41 @@ func TestPlace_OneOrder(t *testing.T) {
 	require.Equal(t, uint16(9), at(0, 1, 0))
 	require.Equal(t, uint16(19), at(0, 4, 1))
 	require.Equal(t, uint16(20), at(2, 4, 1), "the seat is free again after CCC")
+}
+
+// A train that goes from AAA to BBB twice sells each departure by its name, also to one passenger.
+func TestPlace_ToAndFro(t *testing.T) {
+	w := openWorld(t, sale.Settings{})
+	run := *w.book.run
+	calls := slices.Clone(run.Train.Calls)
+	calls[2].Station, calls[3].Station = "AAA", "BBB"
+	run.Train = rail.NewTrain("T12", "T", "UTC", calls, run.Train.Formation, run.Train.Fares)
+	w.book.run = &run
+	place := w.order("none", "DOC00001")
+	place.To = "BBB"
+	_, err := w.Place(t.Context(), "ann", place)
+	require.Equal(t, []string{"input", "departure"}, pathOf(t, err))
+	for n, call := range []int{0, 2} {
+		place := w.order(fmt.Sprint("departure", n), "DOC00001")
+		place.To, place.Departure = "BBB", run.Departure(call)
+		order, err := w.Place(t.Context(), "ann", place)
+		require.NoError(t, err)
+		require.Equal(t, []int{call, call + 1}, []int{order.From, order.To})
+		require.Equal(t, "50.00 CNY", order.Total.String())
+		place.Departure = place.Departure.In(time.FixedZone("", 3_600))
+		again, err := w.Place(t.Context(), "ann", place)
+		require.NoError(t, err)
+		require.Equal(t, order.ID, again.ID, "one instant is one request")
+	}
+}
+
+// pathOf is where a refusal points at.
+func pathOf(t *testing.T, err error) []string {
+	t.Helper()
+	var errs rail.Errors
+	require.ErrorAs(t, err, &errs)
+	require.Len(t, errs, 1)
+	return errs[0].Path
 }
 
 func TestPlace_Refusals(t *testing.T) {

@@ -35,19 +35,21 @@ type Query struct {
 	After *Place
 }
 
-// Place is the place of an offer in a result: offers are sorted by departure from the boarding station, then number.
+// Place is the place of an offer in a result: offers are sorted by departure from the boarding station, then number,
+// then the call where one boards.
 type Place struct {
 	Departure time.Time
 	RunID     rail.RunID
+	From      int
 }
 
 // PlaceOf is the place of an offer in its result.
 func PlaceOf(offer rail.Offer) Place {
-	return Place{offer.Run.Departure(offer.From), offer.Run.ID}
+	return Place{offer.Run.Departure(offer.From), offer.Run.ID, offer.From}
 }
 
 func (p Place) compare(q Place) int {
-	return cmp.Or(p.Departure.Compare(q.Departure), compareIDs(p.RunID, q.RunID))
+	return cmp.Or(p.Departure.Compare(q.Departure), compareIDs(p.RunID, q.RunID), cmp.Compare(p.From, q.From))
 }
 
 // Result is what was found.
@@ -97,9 +99,9 @@ func (f *Finder) Stats() Stats { return Stats{Unanswered: f.unanswered.Load()} }
 // It leaves out what the passenger cannot have any more: runs that were withdrawn, and runs whose sale from the
 // boarding station is closed. A run that is not on sale yet, or suspended, is there; its state says so.
 //
-// Where a run calls at several of the stations, the offer is what rail.Train.Pair would choose. The passenger boards at
-// the last call that the run leaves on the date and from which it reaches a destination, and alights at the first one
-// after it. An order between these two stations gets the same pair.
+// Where a run calls at several of the stations, or at one of them again, each way from one of them to a destination is
+// an offer of its own, but for those that have another within them: see rail.Train.CallPairs. Only calls that the run
+// leaves on the date count. An order between the stations of an offer, with its departure, gets the same calls.
 //
 // Errors: BAD_USER_INPUT with the path of the argument (rail.Errors where several are wrong), UNAVAILABLE before the
 // timetable is loaded, and those of ctx.

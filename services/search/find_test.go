@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -148,10 +149,41 @@ func TestFind_StationCalledAtTwice(t *testing.T) {
 		return calls
 	}
 	require.Equal(t, []int{3, 4}, calls(tomorrow+1, "X"), "board at the last call that reaches X")
-	require.Empty(t, calls(tomorrow, "X"), "an order from A to X would not be for the first call")
+	require.Equal(t, []int{0, 1}, calls(tomorrow, "X"), "and at the first, on its date")
 	require.Equal(t, []int{0, 2}, calls(tomorrow, "Y"))
-	require.Equal(t, []int{0, 2}, calls(tomorrow, "X", "Y"))
+	require.Equal(t, []int{0, 1}, calls(tomorrow, "X", "Y"), "alight at the first that will do")
 	require.Equal(t, []int{3, 4}, calls(tomorrow+1, "Y", "X"))
+}
+
+// A train that goes from A to B twice has an offer for each time, also over two pages, and until its sale closes.
+func TestFind_ToAndFro(t *testing.T) {
+	shuttle := trainOf("S1", at("A", 8, 0), at("B", 9, 0), at("A", 10, 0), at("B", 11, 0), at("A", 12, 0), at("B", 13, 0))
+	between := trainOf("S2", at("A", 9, 0), at("B", 12, 30))
+	timetable, _ := loaded(t, stationsOf("A", "B"), runOf(shuttle, tomorrow), runOf(between, tomorrow))
+	finder := search.NewFinder(timetable, &availability{}, nil)
+	asked := func(q search.Query) []string {
+		var all []string
+		for {
+			result, err := finder.Find(t.Context(), q)
+			require.NoError(t, err)
+			for _, offer := range result.Offers {
+				all = append(all, fmt.Sprint(offer.Run.Train.Number, " ", offer.From, "-", offer.To))
+			}
+			if !result.HasNext {
+				return all
+			}
+			after := search.PlaceOf(result.Offers[len(result.Offers)-1])
+			q.After = &after
+		}
+	}
+	there := []string{"S1 0-1", "S2 0-1", "S1 2-3", "S1 4-5"}
+	q := query("A", "B", tomorrow)
+	require.Equal(t, there, asked(q))
+	q.First = 1
+	require.Equal(t, there, asked(q), "page by page")
+	require.Equal(t, []string{"S1 1-2", "S1 3-4"}, asked(query("B", "A", tomorrow)))
+	q.Now = runOf(shuttle, tomorrow).Departure(0)
+	require.Equal(t, there[1:], asked(q), "the first has left")
 }
 
 func TestFind_NoBoardingNoAlighting(t *testing.T) {

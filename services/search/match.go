@@ -23,7 +23,7 @@ type hit struct {
 	departure time.Time
 }
 
-func (h hit) place() Place { return Place{h.departure, h.run.ID} }
+func (h hit) place() Place { return Place{h.departure, h.run.ID, h.from} }
 
 // ends marks the stations of a search.
 type ends uint8
@@ -65,13 +65,13 @@ func (s *snapshot) find(q *Query) []hit {
 	return hits
 }
 
-// find appends the runs of a service that a query finds. Calls are looked at from the last to the first, as Train.Pair
-// does, so that of one run the last boarding that will do is found first.
+// find appends the runs of a service that a query finds. Calls are looked at from the last to the first, as
+// Train.CallPairs does, so that of two ways of one run the one within the other is found first.
 func (v *service) find(s *snapshot, q *Query, marks []ends, hits []hit) []hit {
 	first := len(hits)
 	if v.repeats {
 		for _, p := range v.pairs(q) {
-			hits = v.board(s, q, p.from, p.to, hits, first)
+			hits = v.board(s, q, p.From, p.To, hits, first)
 		}
 		return hits
 	}
@@ -92,26 +92,23 @@ func (v *service) find(s *snapshot, q *Query, marks []ends, hits []hit) []hit {
 	return hits
 }
 
-// pair is where to board and where to alight.
-type pair struct{ from, to int }
-
 // pairs are the calls that orders between the stations of a query would be for: the last boarding first, then the first
 // alighting. It looks at every two stations, and is for trains that call at some station twice.
-func (v *service) pairs(q *Query) []pair {
-	var pairs []pair
+func (v *service) pairs(q *Query) []rail.CallPair {
+	var pairs []rail.CallPair
 	for _, from := range q.From {
 		for _, to := range q.To {
-			if i, j, ok := v.train.Pair(from, to); ok {
-				pairs = append(pairs, pair{i, j})
-			}
+			pairs = append(pairs, v.train.CallPairs(from, to)...)
 		}
 	}
-	slices.SortFunc(pairs, func(a, b pair) int { return cmp.Or(cmp.Compare(b.from, a.from), cmp.Compare(a.to, b.to)) })
+	slices.SortFunc(pairs, func(a, b rail.CallPair) int {
+		return cmp.Or(cmp.Compare(b.From, a.From), cmp.Compare(a.To, b.To))
+	})
 	return pairs
 }
 
-// board appends the runs that leave a call on the query's date and can still be had. It leaves out those among the hits
-// from first on: they were found with a later boarding.
+// board appends the runs that leave a call on the query's date and can still be had. It leaves out those that are among
+// the hits from first on with a way within this one: such a one boards as late, and was found before.
 func (v *service) board(s *snapshot, q *Query, from, to int, hits []hit, first int) []hit {
 	call := &v.train.Calls[from]
 	zone := v.train.Location()
@@ -131,7 +128,7 @@ func (v *service) board(s *snapshot, q *Query, from, to int, hits []hit, first i
 		case rail.DateIn(found.departure, zone) != q.Date:
 		case !q.Now.Before(run.SaleClosesAt(from)):
 		case q.After != nil && found.place().compare(*q.After) <= 0:
-		case slices.ContainsFunc(hits[first:], func(h hit) bool { return h.run == run }):
+		case slices.ContainsFunc(hits[first:], func(h hit) bool { return h.run == run && h.to <= to }):
 		default:
 			hits = append(hits, found)
 		}

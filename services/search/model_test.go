@@ -38,36 +38,40 @@ func drawTrain(t *rapid.T, number string) *rail.Train {
 
 // naive finds by looking at every run and every two stations.
 func naive(runs map[rail.RunID]*rail.Run, zones map[rail.StationCode]*time.Location, q search.Query) []string {
-	type pair struct{ from, to int }
 	type found struct {
 		departure time.Time
 		number    string
+		from      int
 		line      string
 	}
 	var all []found
 	for _, run := range runs {
-		var pairs []pair
+		var pairs []rail.CallPair
 		for _, from := range q.From {
 			for _, to := range q.To {
-				i, j, ok := run.Train.Pair(from, to)
-				if ok && run.Status != rail.Withdrawn && q.Now.Before(run.SaleClosesAt(i)) &&
-					rail.DateIn(run.Departure(i), zones[from]) == q.Date {
-					pairs = append(pairs, pair{i, j})
+				for _, pair := range run.Train.CallPairs(from, to) {
+					if run.Status != rail.Withdrawn && q.Now.Before(run.SaleClosesAt(pair.From)) &&
+						rail.DateIn(run.Departure(pair.From), zones[from]) == q.Date {
+						pairs = append(pairs, pair)
+					}
 				}
 			}
 		}
-		if len(pairs) > 0 {
-			best := slices.MinFunc(pairs, func(a, b pair) int {
-				return cmp.Or(cmp.Compare(b.from, a.from), cmp.Compare(a.to, b.to))
-			})
+		for _, pair := range pairs {
+			if slices.ContainsFunc(pairs, func(other rail.CallPair) bool {
+				return other != pair && other.From >= pair.From && other.To <= pair.To
+			}) {
+				continue // The other is within it.
+			}
 			all = append(all, found{
-				run.Departure(best.from), run.Train.Number,
-				fmt.Sprint(run.ID, " ", best.from, " ", best.to),
+				run.Departure(pair.From), run.Train.Number, pair.From,
+				fmt.Sprint(run.ID, " ", pair.From, " ", pair.To),
 			})
 		}
 	}
 	slices.SortFunc(all, func(a, b found) int {
-		return cmp.Or(a.departure.Compare(b.departure), cmp.Compare(a.number, b.number), cmp.Compare(a.line, b.line))
+		return cmp.Or(a.departure.Compare(b.departure), cmp.Compare(a.number, b.number), cmp.Compare(a.from, b.from),
+			cmp.Compare(a.line, b.line))
 	})
 	lines := []string{}
 	for _, f := range all {

@@ -11,8 +11,8 @@ import (
 )
 
 // How well a station matches what was typed: its code, its name or a translation of it equals that, begins with it, or
-// has it somewhere. Pinyin and its initials are translations. Of two that match alike, the one that is written as it was
-// typed goes before the one that differs in its accents, and that one before the one with ue for ü.
+// has it somewhere. Pinyin and its initials are translations. Of two that match alike, the one that is written as it
+// was typed goes before the one that differs in its accents, and that one before the one with ue for ü.
 const (
 	rankExact  = 0
 	rankPrefix = rankExact + spellingWays

@@ -8,8 +8,27 @@ import (
 	"interlock/services/rail"
 )
 
-// stations are where a subscriber boards and alights; "" is the origin, or the terminus.
-type stations struct{ from, to rail.StationCode }
+// stations are where a subscriber boards and alights; "" is the origin, or the terminus. again counts, from the last,
+// which of the train's ways from the one to the other it is: 0 but on a train that calls at both of them twice.
+type stations struct {
+	from, to rail.StationCode
+	again    int
+}
+
+// ways are the stations once for each way that a train goes from the one to the other; none where it does not.
+func (s stations) ways(train *rail.Train) []stations {
+	if s.from != "" && s.to != "" {
+		all := make([]stations, len(train.CallPairs(s.from, s.to)))
+		for i := range all {
+			all[i] = stations{s.from, s.to, len(all) - 1 - i}
+		}
+		return all
+	}
+	if _, _, ok := s.calls(train); ok {
+		return []stations{s}
+	}
+	return nil
+}
 
 // calls finds the calls of a train to board and alight at. Between two stations, an order would be for the same ones.
 // From the origin it is the first call at to where passengers alight, and to the terminus the last call at from where
@@ -32,7 +51,12 @@ func (s stations) calls(train *rail.Train) (from, to int, ok bool) {
 		}
 		return 0, 0, false
 	}
-	return train.Pair(s.from, s.to)
+	pairs := train.CallPairs(s.from, s.to)
+	at := len(pairs) - 1 - s.again
+	if at < 0 {
+		return 0, 0, false
+	}
+	return pairs[at].From, pairs[at].To, true
 }
 
 // explain says why a passenger cannot go between two stations on a run.

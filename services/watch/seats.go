@@ -33,8 +33,9 @@ type subscriber struct {
 }
 
 // SubscribeSeats opens a stream of what is left on runs between two stations: first a snapshot of each, then its
-// changes. Of each run versions go up. A slow reader skips some, and gets the last. The channel is closed when all runs
-// are closed or withdrawn, and when ctx or the hub ends.
+// changes. A run that goes from the one to the other twice has a snapshot for each way. Of each, versions go up. A slow
+// reader skips some, and gets the last. The channel is closed when all runs are closed or withdrawn, and when ctx or
+// the hub ends.
 //
 // Only the first snapshot of a run may be not Known. The next one comes once the availability can tell.
 //
@@ -43,8 +44,8 @@ type subscriber struct {
 func (h *Hub) SubscribeSeats(
 	ctx context.Context, ids []rail.RunID, from, to rail.StationCode,
 ) (<-chan *rail.Snapshot, error) {
-	wanted := stations{from, to}
-	runs, err := h.runsBetween(ids, wanted)
+	wanted := stations{from: from, to: to}
+	subjects, err := h.subjectsBetween(ids, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -54,17 +55,17 @@ func (h *Hub) SubscribeSeats(
 		return nil, err
 	}
 	accounts := h.accountsOf(ctx)
-	if err := h.charge(accounts, len(runs)); err != nil {
+	if err := h.charge(accounts, len(subjects)); err != nil {
 		return nil, err.At("runIds")
 	}
 	s := &subscriber{
-		slots:    newSlots[rail.Snapshot](len(runs)),
-		open:     make(map[*interest]struct{}, len(runs)),
+		slots:    newSlots[rail.Snapshot](len(subjects)),
+		open:     make(map[*interest]struct{}, len(subjects)),
 		accounts: accounts,
 	}
 	h.subscribers[s] = struct{}{}
-	for subject, run := range runs {
-		h.addInterest(s, subject, run, wanted)
+	for number, of := range subjects {
+		h.addInterest(s, number, of)
 	}
 	s.release = context.AfterFunc(ctx, func() {
 		h.mu.Lock()
@@ -74,9 +75,15 @@ func (h *Hub) SubscribeSeats(
 	return s.slots.events, nil
 }
 
-// runsBetween finds the runs that a subscription is to watch between two stations, each once, or says what is wrong
-// with it.
-func (h *Hub) runsBetween(ids []rail.RunID, wanted stations) ([]*rail.Run, error) {
+// subject is one way of one run that a subscriber watches.
+type subject struct {
+	run     *rail.Run
+	between stations
+}
+
+// subjectsBetween finds what a subscription is to watch of runs between two stations, each run once, or says what is
+// wrong with it.
+func (h *Hub) subjectsBetween(ids []rail.RunID, wanted stations) ([]subject, error) {
 	if len(ids) == 0 || len(ids) > MaxRuns {
 		return nil, rail.Refuse(rail.BadUserInput, "a subscription watches 1 to %d runs, not %d", MaxRuns,
 			len(ids)).At("runIds")
@@ -85,7 +92,7 @@ func (h *Hub) runsBetween(ids []rail.RunID, wanted stations) ([]*rail.Run, error
 		return nil, rail.Refuse(rail.BadUserInput, "from and to are the same station %s",
 			rail.Quote(string(wanted.from))).At("to")
 	}
-	distinct := make([]*rail.Run, 0, len(ids))
+	subjects := make([]subject, 0, len(ids))
 	for i, id := range ids {
 		run, ok := h.runs.Run(id)
 		if !ok {
@@ -94,18 +101,23 @@ func (h *Hub) runsBetween(ids []rail.RunID, wanted stations) ([]*rail.Run, error
 			}
 			return nil, rail.Refuse(rail.NotFound, "there is no run %s", rail.Quote(string(id))).At("runIds", rail.Index(i))
 		}
-		if _, _, ok := wanted.calls(run.Train); !ok {
+		ways := wanted.ways(run.Train)
+		if len(ways) == 0 {
 			return nil, wanted.explain(run)
 		}
-		if !slices.ContainsFunc(distinct, func(r *rail.Run) bool { return r.ID == id }) {
-			distinct = append(distinct, run)
+		if slices.ContainsFunc(subjects, func(s subject) bool { return s.run.ID == id }) {
+			continue
+		}
+		for _, way := range ways {
+			subjects = append(subjects, subject{run, way})
 		}
 	}
-	return distinct, nil
+	return subjects, nil
 }
 
 // addInterest has a subscriber watch one run, and the run read. The mutex is held.
-func (h *Hub) addInterest(s *subscriber, subject int, published *rail.Run, between stations) {
+func (h *Hub) addInterest(s *subscriber, number int, of subject) {
+	published, between := of.run, of.between
 	run := h.watch(published.ID)
 	if run.published == nil {
 		run.published, run.closesAt = published, published.ClosesAt()
@@ -115,7 +127,7 @@ func (h *Hub) addInterest(s *subscriber, subject int, published *rail.Run, betwe
 		p = &pair{run: run, stations: between}
 		run.pairs[between] = p
 	}
-	added := &interest{subscriber: s, pair: p, subject: subject, at: len(p.interests), fresh: true}
+	added := &interest{subscriber: s, pair: p, subject: number, at: len(p.interests), fresh: true}
 	p.interests = append(p.interests, added)
 	p.fresh++
 	s.open[added] = struct{}{}

@@ -3,6 +3,7 @@ package watch_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -54,13 +55,42 @@ func TestSeats_FromAndToMayBeLeftOut(t *testing.T) {
 			{"B", "", []int{1, 4}},
 			{"C", "", []int{2, 4}},
 			{"", "C", []int{0, 2}},
-			{"A", "B", []int{3, 4}},
+			{"B", "C", []int{1, 2}},
 		} {
 			events, err := hub.SubscribeSeats(t.Context(), []rail.RunID{id}, c.from, c.to)
 			require.NoError(t, err)
 			s := <-events
 			require.Equal(t, c.calls, []int{s.From, s.To}, "from %q to %q", c.from, c.to)
 		}
+	})
+}
+
+// A run that goes from A to B twice is watched both times, until it is published anew and goes there once.
+func TestSeats_ToAndFro(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+		id := w.publish("G1", "A", "B", "C", "A", "B")
+		events, err := hub.SubscribeSeats(t.Context(), []rail.RunID{id, id}, "A", "B")
+		require.NoError(t, err)
+		ways := func() []string {
+			quiesce()
+			got, open := taken(events)
+			require.True(t, open)
+			var all []string
+			for _, s := range got {
+				all = append(all, fmt.Sprint(s.From, "-", s.To, " at ", s.Left.Version))
+			}
+			slices.Sort(all)
+			return all
+		}
+		require.Equal(t, []string{"0-1 at 1", "3-4 at 1"}, ways())
+		w.say(w.sell(id))
+		require.Equal(t, []string{"0-1 at 2", "3-4 at 2"}, ways())
+		changed := *w.runs[id]
+		changed.Train = trainOf("G1", "A", "B", "C")
+		w.set(func() { w.runs[id] = &changed })
+		w.sell(id)
+		hub.Wake()
+		require.Equal(t, []string{"0-1 at 3"}, ways(), "the stream goes on with the one that is left")
 	})
 }
 

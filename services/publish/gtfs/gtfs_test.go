@@ -275,9 +275,7 @@ func TestRead_AStationTwiceOnOneTrain(t *testing.T) {
 			"t1,08:00:00,08:00:00,a,1\nt1,09:00:00,09:05:00,b,2\nt1,10:00:00,10:05:00,a,3\nt1,11:00:00,11:00:00,c,4\n",
 	})
 	train := rail.NewTrain("t1", "", feed.TimeZone, feed.Trips[0].Calls, rail.NewFormation(nil), &rail.Fares{})
-	i, j, ok := train.Pair("AA", "CC")
-	require.True(t, ok)
-	require.Equal(t, []int{2, 3}, []int{i, j})
+	require.Equal(t, []rail.CallPair{{From: 2, To: 3}}, train.CallPairs("AA", "CC"))
 }
 
 func TestRead_MissingTimesByDistance(t *testing.T) {

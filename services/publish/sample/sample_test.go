@@ -43,7 +43,7 @@ func TestFeed_IsTheWholeTimetable(t *testing.T) {
 		require.Nil(t, trips[trip.Number], "the number %s is there twice", trip.Number)
 		trips[trip.Number] = trip
 		train := rail.NewTrain(trip.Number, "", feed.TimeZone, trip.Calls, rail.NewFormation(nil), &rail.Fares{})
-		if _, _, ok := train.Pair("VNP", "AOH"); ok {
+		if len(train.CallPairs("VNP", "AOH")) > 0 {
 			direct++
 		}
 	}
