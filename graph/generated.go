@@ -2467,7 +2467,7 @@ input KmRateInput {
   "The least a ticket costs. It is rounded too."
   minimum: String
   "Whether a price that comes to 0.00 is meant."
-  free: Boolean! = false
+  free: Boolean = false
 }
 
 "What a class costs however far one goes."
@@ -2477,7 +2477,7 @@ input FlatFareInput {
   "A decimal number, such as 2.50."
   amount: String!
   "Whether 0.00 is meant."
-  free: Boolean! = false
+  free: Boolean = false
 }
 
 "What a class costs from one station to another."
@@ -2491,7 +2491,7 @@ input PairFareInput {
   "A decimal number, such as 553.00."
   amount: String!
   "Whether 0.00 is meant."
-  free: Boolean! = false
+  free: Boolean = false
 }
 
 "When a sale opens: one of the two."
@@ -2510,7 +2510,7 @@ input DaysBeforeInput {
   When on that day: HH:MM or HH:MM:SS, from 00:00 to 23:59:59. Where the clock is put forward over that time, the sale
   opens at the change; where the time comes twice, at the first.
   """
-  at: String! = "00:00"
+  at: String = "00:00"
 }
 
 "A day of the week."
@@ -10276,7 +10276,7 @@ func (ec *executionContext) unmarshalInputDaysBeforeInput(ctx context.Context, o
 			it.Days = data
 		case "at":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("at"))
-			data, err := ec.unmarshalNString2string(ctx, v)
+			data, err := ec.unmarshalOString2string(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -10406,7 +10406,7 @@ func (ec *executionContext) unmarshalInputFlatFareInput(ctx context.Context, obj
 			it.Amount = data
 		case "free":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("free"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			data, err := ec.unmarshalOBoolean2bool(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -10473,7 +10473,7 @@ func (ec *executionContext) unmarshalInputKmRateInput(ctx context.Context, obj a
 			it.Minimum = data
 		case "free":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("free"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			data, err := ec.unmarshalOBoolean2bool(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -10610,7 +10610,7 @@ func (ec *executionContext) unmarshalInputPairFareInput(ctx context.Context, obj
 			it.Amount = data
 		case "free":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("free"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			data, err := ec.unmarshalOBoolean2bool(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -15395,6 +15395,18 @@ func (ec *executionContext) unmarshalOStationNameInput2ᚕᚖinterlockᚋgraph�
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) unmarshalOString2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOString2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(v)
+	return res
 }
 
 func (ec *executionContext) unmarshalOString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {

@@ -169,7 +169,7 @@ type DaysBeforeInput struct {
 	Days int `json:"days"`
 	// When on that day: HH:MM or HH:MM:SS, from 00:00 to 23:59:59. Where the clock is put forward over that time, the sale
 	// opens at the change; where the time comes twice, at the first.
-	At string `json:"at"`
+	At string `json:"at,omitempty"`
 }
 
 // What seats cost. Every class needs a fare for every pair of calls: from `pairs`, or else from `flat` or `perKm`. A class
@@ -195,7 +195,7 @@ type FlatFareInput struct {
 	// A decimal number, such as 2.50.
 	Amount string `json:"amount"`
 	// Whether 0.00 is meant.
-	Free bool `json:"free"`
+	Free bool `json:"free,omitempty"`
 }
 
 // What a class costs per kilometre.
@@ -207,7 +207,7 @@ type KmRateInput struct {
 	// The least a ticket costs. It is rounded too.
 	Minimum *string `json:"minimum,omitempty"`
 	// Whether a price that comes to 0.00 is meant.
-	Free bool `json:"free"`
+	Free bool `json:"free,omitempty"`
 }
 
 // What can be changed.
@@ -296,7 +296,7 @@ type PairFareInput struct {
 	// A decimal number, such as 553.00.
 	Amount string `json:"amount"`
 	// Whether 0.00 is meant.
-	Free bool `json:"free"`
+	Free bool `json:"free,omitempty"`
 }
 
 // Who travels, and how.

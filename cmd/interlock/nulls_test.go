@@ -15,17 +15,19 @@ import (
 // hole stands in an operation where an argument or a field of an input is to be given in several ways.
 const hole = "HOLE"
 
-// publishing is a mutation that publishes X1 with holes of these names.
-func publishing(at string) string {
+// publishing is a mutation that publishes X1, with a text, which has the hole, in place of one of the names in capitals.
+func publishing(at, with string) string {
 	text := `mutation{publishTrain(input:{number:"X1" from:"DAY" through:"DAY" IN_TRAIN
 		calls:[{station:"BJP" departure:"23:00" distanceKm:0 IN_CALL}
 			{station:"SHH" arrival:"28:30" distanceKm:1318 IN_CALL}]
 		coaches:[{number:"1" seatClass:HARD_SEAT layout:{rows:{letters:"A B" last:3 IN_ROWS}}}
 			{number:"2" seatClass:HARD_SLEEPER layout:{berths:{tiers:[LOWER_BERTH] last:3 IN_BERTHS}}}]
-		fares:{currencyCode:"CNY" perKm:[{seatClass:HARD_SEAT amount:"0.40"} {seatClass:HARD_SLEEPER amount:"0.60"}]}
-	}){created changed unchanged runs{calls{saleClosesAt} coaches{number seats{label}}} userErrors{code message}}}`
-	text = strings.ReplaceAll(text, at, hole)
-	return strings.NewReplacer("DAY", day(), "IN_TRAIN", "", "IN_CALL", "", "IN_ROWS", "", "IN_BERTHS", "").Replace(text)
+		fares:{currencyCode:"CNY" perKm:[IN_RATES {seatClass:HARD_SLEEPER amount:"0.60"}] IN_FARES}
+	}){created changed unchanged runs{saleOpensAt calls{saleClosesAt} coaches{number seats{label}}}
+		userErrors{code message}}}`
+	text = strings.ReplaceAll(text, at, with)
+	return strings.NewReplacer("DAY", day(), "IN_TRAIN", "", "IN_CALL", "", "IN_ROWS", "", "IN_BERTHS", "",
+		"IN_RATES", `{seatClass:HARD_SEAT amount:"0.40"}`, "IN_FARES", "").Replace(text)
 }
 
 // withDefault has an operation for each argument and each field of an input that has a default.
@@ -37,11 +39,17 @@ func withDefault(run string) map[string]string {
 		"Query.runs(first:)":             `{runs(filter:{},HOLE){nodes{id}}}`,
 		"Query.orders(first:)":           `{orders(filter:{},HOLE){nodes{id}}}`,
 		"Viewer.orders(first:)":          `{viewer{orders(states:null,HOLE){nodes{id}}}}`,
-		"PublishTrainInput.validateOnly": publishing("IN_TRAIN"),
-		"CallInput.boarding":             publishing("IN_CALL"),
-		"CallInput.alighting":            publishing("IN_CALL"),
-		"RowLayoutInput.first":           publishing("IN_ROWS"),
-		"BerthLayoutInput.first":         publishing("IN_BERTHS"),
+		"PublishTrainInput.validateOnly": publishing("IN_TRAIN", hole),
+		"CallInput.boarding":             publishing("IN_CALL", hole),
+		"CallInput.alighting":            publishing("IN_CALL", hole),
+		"RowLayoutInput.first":           publishing("IN_ROWS", hole),
+		"BerthLayoutInput.first":         publishing("IN_BERTHS", hole),
+		// A fare of 0.00 is refused, unless it is meant.
+		"KmRateInput.free":   publishing("IN_RATES", `{seatClass:HARD_SEAT amount:"0.00" HOLE}`),
+		"FlatFareInput.free": publishing("IN_FARES", `flat:[{seatClass:HARD_SEAT amount:"0.00" HOLE}]`),
+		"PairFareInput.free": publishing("IN_FARES",
+			`pairs:[{seatClass:HARD_SEAT from:"BJP" to:"SHH" amount:"0.00" HOLE}]`),
+		"DaysBeforeInput.at": publishing("IN_TRAIN", `saleOpens:{daysBefore:{days:100 HOLE}}`),
 		"WithdrawRunInput.cancelOrders": `mutation{withdrawRun(input:{runId:"` + run +
 			`",reason:"x",HOLE}){userErrors{code}}}`,
 	}
