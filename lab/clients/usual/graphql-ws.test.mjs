@@ -108,14 +108,29 @@ test("a token that is renewed after a refusal is taken", { timeout }, async (t) 
   assert.equal(asked, 2);
 });
 
-test("a token is read wherever the usual recipes put it", { timeout }, async (t) => {
-  for (const connectionParams of [
-    { Authorization: authorization }, { authToken: token }, { token }, { accessToken: token },
-    { headers: { Authorization: authorization } }, { headers: { authorization: token } },
-  ]) {
-    const client = open(t, { connectionParams, retryAttempts: 0 });
-    assert.equal((await once(client, "MyOrders", {})).viewer.subject, "graphql-ws");
-  }
+// Where recipes put the token.
+const payloads = {
+  "authorization": { authorization },
+  "Authorization": { Authorization: authorization },
+  "headers.authorization": { headers: { authorization } },
+  "headers.Authorization": { headers: { Authorization: authorization } },
+  "headers.authorization, without Bearer": { headers: { authorization: token } },
+  "authToken": { authToken: token },
+  "accessToken": { accessToken: token },
+  "token": { token },
+};
+
+for (const [name, connectionParams] of Object.entries(payloads)) {
+  test(`the token in ${name}`, { timeout }, async (t) => {
+    const { viewer } = await once(open(t, { connectionParams }), "MyOrders", {});
+    assert.equal(viewer.subject, "graphql-ws");
+  });
+}
+
+test("two different tokens are refused", { timeout }, async (t) => {
+  const connectionParams = { authorization, headers: { authorization: "another" } };
+  const client = open(t, { connectionParams, retryAttempts: 0 });
+  await assert.rejects(client.iterate({ query: operation("MyOrders") }).next(), { code: CloseCode.Forbidden });
 });
 
 // What follows is no client's usual behaviour: a socket that breaks one rule of the protocol.
@@ -141,11 +156,13 @@ const rules = {
   "a subscription before connection_init": [() => [watch()], CloseCode.Unauthorized],
   "two connection_init": [() => [init, init], CloseCode.TooManyInitialisationRequests],
   "two operations with one id": [() => [init, watch(), watch()], CloseCode.SubscriberAlreadyExists],
+  "a connection_init whose payload is no object": [() => [{ ...init, payload: "token" }], CloseCode.BadRequest],
+  "a subscribe without a query": [() => [init, { ...watch(), payload: {} }], CloseCode.BadRequest],
+  "a subscribe whose variables are no object":
+    [() => [init, { ...watch(), payload: { query: "{ viewer { subject } }", variables: 1 } }], CloseCode.BadRequest],
   "a message of no known type": [() => [init, { type: "start" }], CloseCode.BadRequest],
   "a message that is no JSON": [() => [init, "{"], CloseCode.BadRequest],
   "a message of bytes": [() => [Buffer.from([1])], CloseCode.BadRequest],
-  "a malformed connection_init": [() => [{ ...init, payload: [] }], CloseCode.BadRequest],
-  "a subscribe without a query": [() => [init, { ...watch(), payload: {} }], CloseCode.BadRequest],
 };
 
 for (const [name, [messages, code]] of Object.entries(rules)) {
@@ -154,9 +171,12 @@ for (const [name, [messages, code]] of Object.entries(rules)) {
   });
 }
 
-test("the older protocol: 4406", { timeout }, async (t) => {
-  assert.equal(await raw(t, [], "graphql-ws").closed, CloseCode.SubprotocolNotAcceptable);
-});
+
+for (const protocol of ["graphql-ws", undefined]) {
+  test(`the subprotocol ${protocol}: 4406`, { timeout }, async (t) => {
+    assert.equal(await raw(t, [], protocol ?? []).closed, CloseCode.SubprotocolNotAcceptable);
+  });
+}
 
 test("a ping before connection_init is answered, with its payload", { timeout }, async (t) => {
   const { received } = raw(t, [{ type: "ping", payload: { at: 1 } }]);
