@@ -1,49 +1,54 @@
-// A browser's EventSource, which sends no header but Accept: with a stream ticket in its URL.
+// EventSource, as browsers have it: it can send no token, and is let in by a ticket that is good for one stream.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { ask, bought, findRun, operation, purchase, timeout, url } from "../shop.mjs";
+import { EventSource } from "eventsource";
+import { ask, bought, Collected, findRun, operation, purchase, remaining, seats, timeout, url } from "../shop.mjs";
 
 let runId;
 before(async () => { runId = await findRun(); });
 
-// ticketed is the URL of a subscription, with a new ticket.
-async function ticketed(name, variables) {
-  const { createStreamTicket } = await ask("CreateStreamTicket", {});
-  const { streamTicket } = createStreamTicket;
-  const parameters = { query: operation(name), variables: JSON.stringify(variables), streamTicket };
-  return `${url}?${new URLSearchParams(parameters)}`;
+// open is a stream of one subscription: what it told, its end, and what kept it from being opened.
+function open(t, name, variables, streamTicket) {
+  const parameters = new URLSearchParams({ query: operation(name), variables: JSON.stringify(variables) });
+  if (streamTicket) parameters.set("streamTicket", streamTicket);
+  const source = new EventSource(`${url}?${parameters}`);
+  t.after(() => source.close());
+  const results = new Collected();
+  source.addEventListener("next", ({ data }) => results.add(JSON.parse(data)));
+  const completed = new Promise((resolve) => source.addEventListener("complete", () => {
+    source.close(); // It would come back otherwise.
+    resolve();
+  }));
+  const refused = new Promise((resolve) => source.addEventListener("error", ({ code }) => resolve(code)));
+  return { source, results, completed, refused };
 }
 
-// source asks as an EventSource does, and yields what its listeners for "next" are given.
-async function* source(address) {
-  const response = await fetch(address, { headers: { accept: "text/event-stream" } });
-  if (response.status !== 200) throw new Error(String(response.status));
-  let text = "";
-  for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
-    text += chunk;
-    for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
-      const [kind, data] = text.slice(0, end).split("\n");
-      text = text.slice(end + 2);
-      if (kind === "event: next") yield JSON.parse(data.replace(/^data: /, ""));
-      if (kind === "event: complete") return;
-    }
-  }
-}
+const ticket = async () => (await ask("CreateStreamTicket", {})).createStreamTicket.streamTicket;
 
-test("a ticket lets one stream in as its viewer, once", { timeout }, async () => {
+test("seats go and come back, without a token", { timeout }, async (t) => {
+  const { results } = open(t, "WatchSeats", { runIds: [runId] });
+  const left = remaining(await results.at(0));
+  assert.ok(left <= seats);
   const order = bought((await ask("PlaceOrder", { input: purchase(runId, 1) })).placeOrder);
-  const address = await ticketed("WatchOrder", { orderId: order.id });
-  const states = [];
-  for await (const { data } of source(address)) {
-    states.push(data.orderChanged.state);
-    if (states.length === 1) {
-      await assert.rejects(source(address).next(), /401/, "the ticket is used");
-      await ask("CancelOrder", { input: { orderId: order.id } });
-    }
-  }
-  assert.deepEqual(states, ["ON_HOLD", "CANCELLED"]);
+  assert.equal(remaining(await results.at(1)), left - 1);
+  await ask("CancelOrder", { input: { orderId: order.id } });
+  assert.equal(remaining(await results.at(2)), left);
 });
 
-test("a ticket is for a subscription alone", { timeout }, async () => {
-  await assert.rejects(source(await ticketed("MyOrders", {})).next(), /400/);
+test("an order of one's own, by a ticket, which is good for one stream", { timeout }, async (t) => {
+  const order = bought((await ask("PlaceOrder", { input: purchase(runId, 2) })).placeOrder);
+  const streamTicket = await ticket();
+  const { results, completed } = open(t, "WatchOrder", { orderId: order.id }, streamTicket);
+  assert.equal((await results.at(0)).data.orderChanged.state, "ON_HOLD");
+  const again = open(t, "WatchOrder", { orderId: order.id }, streamTicket);
+  assert.equal(await again.refused, 401);
+  assert.equal(again.source.readyState, EventSource.CLOSED, "it does not try again");
+  assert.deepEqual(again.results.list, []);
+  await ask("CancelOrder", { input: { orderId: order.id } });
+  assert.equal((await results.at(1)).data.orderChanged.state, "CANCELLED");
+  await completed;
+});
+
+test("a ticket is for a subscription alone", { timeout }, async (t) => {
+  assert.equal(await open(t, "MyOrders", {}, await ticket()).refused, 400);
 });
