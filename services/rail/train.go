@@ -266,8 +266,8 @@ func (t *Train) validatePrices(at []string) Errors {
 // validatePricesFrom adds the first price from call i that is wrong.
 func (t *Train) validatePricesFrom(errs *Errors, at []string, class SeatClass, i int, everyDistance bool) {
 	for j := i + 1; j < len(t.Calls); j++ {
-		if !t.Sellable(i, j) {
-			continue
+		if !t.Sellable(i, j) || t.Calls[i].Station == t.Calls[j].Station {
+			continue // Nobody can order a way from a station to itself.
 		}
 		minor, by, ok := t.fare(class, i, j)
 		switch {

@@ -115,6 +115,20 @@ func TestTrainValidate_PricesEveryPair(t *testing.T) {
 	})
 }
 
+// A ring, or a train to and fro, needs no fare from a station to itself.
+func TestTrainValidate_NoFareFromAStationToItself(t *testing.T) {
+	train := with(calling("A B A B"), func(t *rail.Train) {
+		t.Fares = &rail.Fares{Currency: "CNY"}
+		for _, class := range t.Formation.Classes {
+			t.Fares.Pairs = append(t.Fares.Pairs, rail.PairFare{SeatClass: class, From: "A", To: "B", Minor: 200},
+				rail.PairFare{SeatClass: class, From: "B", To: "A", Minor: 200})
+		}
+	})
+	require.Empty(t, train.Validate())
+	train = with(train, func(t *rail.Train) { t.Fares.Pairs = t.Fares.Pairs[:3] })
+	require.Contains(t, train.Validate()[0].Message, "no fare for SECOND from B to A")
+}
+
 func calling(stations string) *rail.Train {
 	return with(t12(), func(t *rail.Train) {
 		t.Calls = nil
