@@ -322,7 +322,8 @@ func TestImport_TheSample(t *testing.T) {
 		Stations: 672, StationsChanged: 672, Trains: 4_394, Runs: 65_910,
 		Created: 65_910,
 		Kinds: []publish.KindReport{
-			{Kind: "C", Trains: 981, Runs: 14_715}, {Kind: "D", Trains: 1_557, Runs: 23_355},
+			{Kind: "C", Trains: 981, Runs: 14_715},
+			{Kind: "D", Trains: 1_557, Runs: 23_355},
 			{Kind: "G", Trains: 1_856, Runs: 27_840},
 		},
 	}, report)

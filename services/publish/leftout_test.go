@@ -124,7 +124,8 @@ func TestImport_Numbers(t *testing.T) {
 		},
 		"one of two numbers": {
 			rows: []tripRow{
-				{"t1", "Z305/Z308", "", "r", "weekend"}, {"t2", "Z305/Z309", "", "r", "daily"},
+				{"t1", "Z305/Z308", "", "r", "weekend"},
+				{"t2", "Z305/Z309", "", "r", "daily"},
 				{"t3", "Z309", "", "r", "weekend"},
 			},
 			friday: []string{"Z305/Z309"}, saturday: []string{"Z305/Z308", "Z309"},
