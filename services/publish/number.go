@@ -28,16 +28,7 @@ type numbering struct {
 }
 
 // of is a trip's number without its agency.
-func (n *numbering) of(trip *gtfs.Trip) string {
-	text := n.field(trip)
-	if text == "" {
-		return rail.NormalizeLabel(trip.ID)
-	}
-	if trip.Departure != "" {
-		text += " " + trip.Departure
-	}
-	return rail.NormalizeLabel(text)
-}
+func (n *numbering) of(trip *gtfs.Trip) string { return trip.Numbered(n.field(trip)) }
 
 // field is what the field has that numbers come from, "" where that is trip_id.
 func (n *numbering) field(trip *gtfs.Trip) string {
