@@ -34,12 +34,16 @@ func TestRecords(t *testing.T) {
 		},
 		"quotes that end in quotes": {`"a""` + "\n" + `""",b` + "\n", [][]string{{"a\"\n\"", "b"}}, []int{1}, []string{""}},
 		"not closed": {
-			"a,\"b\nc,d\ne\n", [][]string{{"a", "b"}, {"c", "d"}, {"e"}}, []int{1, 2, 3},
+			"a,\"b\nc,d\ne\n",
+			[][]string{{"a", "b"}, {"c", "d"}, {"e"}},
+			[]int{1, 2, 3},
 			[]string{"a quote is not closed", "", ""},
 		},
 		"not closed at the end": {"a,\"b", [][]string{{"a", "b"}}, []int{1}, []string{"a quote is not closed"}},
 		"closed by another row": {
-			"a,\"b\nc,\"d\"\ne\n", [][]string{{"a", "b"}, {"c", "d"}, {"e"}}, []int{1, 2, 3},
+			"a,\"b\nc,\"d\"\ne\n",
+			[][]string{{"a", "b"}, {"c", "d"}, {"e"}},
+			[]int{1, 2, 3},
 			[]string{"text follows a closing quote", "", ""},
 		},
 		"text behind": {

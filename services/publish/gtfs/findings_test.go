@@ -361,7 +361,10 @@ func TestRead_ADefectCostsTheTripsItTouches(t *testing.T) {
 			require.Contains(t, said(t, err), c.want)
 
 			for _, options := range []gtfs.Options{
-				{Agencies: []string{"Q"}}, {Agencies: []string{"Other"}}, {Routes: []string{"q"}}, {Routes: []string{"RE"}},
+				{Agencies: []string{"Q"}},
+				{Agencies: []string{"Other"}},
+				{Routes: []string{"q"}},
+				{Routes: []string{"RE"}},
 				{RouteTypes: []gtfs.RouteTypes{{From: 103, Through: 110}}},
 			} {
 				options.Strict = true

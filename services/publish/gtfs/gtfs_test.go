@@ -632,8 +632,10 @@ func TestReadZip_WhatCannotBeUnpackedIsNamed(t *testing.T) {
 			files := small()
 			files[c.file] = "packed"
 			for name, text := range files {
-				header := &zip.FileHeader{Name: name, UncompressedSize64: uint64(len(text)),
-					CompressedSize64: uint64(len(text)), CRC32: crc32.ChecksumIEEE([]byte(text))}
+				header := &zip.FileHeader{
+					Name: name, UncompressedSize64: uint64(len(text)),
+					CompressedSize64: uint64(len(text)), CRC32: crc32.ChecksumIEEE([]byte(text)),
+				}
 				if name == c.file {
 					header.Flags, header.Method = c.flags, c.method
 				}

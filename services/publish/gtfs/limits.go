@@ -45,8 +45,6 @@ const (
 	// maxRows bounds one file, also where nothing is kept of its rows. Lines, empty ones too, are counted in 32 bits.
 	maxRows  = 100_000_000
 	maxLines = 1_000_000_000
-	// rowsPerLook is after how many rows a reader looks whether its context has ended.
-	rowsPerLook = 1_024
 	// maxRepetitions is how often frequencies.txt may repeat one trip: every minute of two days, and more.
 	maxRepetitions = 3_000
 )
