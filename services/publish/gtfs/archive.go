@@ -142,8 +142,8 @@ func locate(fsys fs.FS) (fs.FS, error) {
 	folder := "."
 	switch {
 	case len(folders) == 0 && len(archives) > 0:
-		return nil, rail.Refuse(rail.Invalid, "the archive has no feed, but archives in it (%s): unpack it, and import "+
-			"one of them", shortened(strings.Join(archives, ", ")))
+		return nil, rail.Refuse(rail.Invalid, "the archive has no feed, but archives in it (%s): unpack it, and "+
+			"import one of them", shortened(strings.Join(archives, ", ")))
 	case slices.Contains(folders, ".") || len(folders) == 0:
 	case len(folders) == 1:
 		folder = folders[0]

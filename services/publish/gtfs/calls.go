@@ -49,8 +49,8 @@ func (r *reader) makeTrips() error {
 	return nil
 }
 
-// makeTrip makes the trips that one row of trips.txt and its calls stand for, one or its repetitions, and adds them. The
-// finding says why there are none.
+// makeTrip makes the trips that one row of trips.txt and its calls stand for, one or its repetitions, and adds them.
+// The finding says why there are none.
 func (r *reader) makeTrip(i int32, trip *Trip, rows []stopTime, made *[]*Trip) (*Finding, error) {
 	if len(rows) < 2 {
 		return leftOut(kindFewStops, "trips.txt", trip.Line, "trip %q calls at %d stops, and a train needs 2", trip.ID,

@@ -16,8 +16,8 @@ var (
 )
 
 // records reads the records of one file. The format is RFC 4180, with what the GTFS reference (File Requirements) adds
-// and what feeds are known to do: spaces around fields mean nothing, also around quotes; lines end in LF or CRLF; a quote
-// inside a field that does not begin with one is a quote.
+// and what feeds are known to do: spaces around fields mean nothing, also around quotes; lines end in LF or CRLF; a
+// quote inside a field that does not begin with one is a quote.
 //
 // A record that cannot be read ends with its first line, so that it costs no other record: where a quote is not closed,
 // the lines behind it are read again.

@@ -22,8 +22,8 @@ const (
 	// rough; a mountain railway is twice as long, and a spiral more.
 	leastDetour = 0.7
 	mostDetour  = 3.0
-	// betweenUnits of shape_dist_traveled for a metre is far more than kilometres or miles are, and far less than metres
-	// or feet are.
+	// betweenUnits of shape_dist_traveled for a metre is far more than kilometres or miles are, and far less than
+	// metres or feet are.
 	betweenUnits = 0.03
 	// enoughMetres of straight lines are needed to tell a unit; two stops of one station tell nothing.
 	enoughMetres = 1_000
@@ -91,9 +91,9 @@ func (r *reader) measure() distances {
 	return distances{perUnit: best.metres}
 }
 
-// evidence is what is known of the unit: how long trips are by shape_dist_traveled and by straight lines. Some feeds join
-// the kilometres of one railway and the metres of another, and a mean would be neither. So only the trips on one side of
-// betweenUnits count, of which there are more.
+// evidence is what is known of the unit: how long trips are by shape_dist_traveled and by straight lines. Some feeds
+// join the kilometres of one railway and the metres of another, and a mean would be neither. So only the trips on one
+// side of betweenUnits count, of which there are more.
 func (r *reader) evidence() (units, straight float64) {
 	var sums [2]struct{ units, straight float64 }
 	var trip struct{ units, straight float64 }
@@ -124,8 +124,8 @@ func likely(metres, straight float64) bool {
 	return metres >= leastDetour*straight && metres <= mostDetour*straight
 }
 
-// forgetFalling takes shape_dist_traveled from the rows of one trip where it goes down, and gives the row that shows it;
-// -1 where it does not.
+// forgetFalling takes shape_dist_traveled from the rows of one trip where it goes down, and gives the row that shows
+// it; -1 where it does not.
 func forgetFalling(rows []stopTime) int {
 	for i := 1; i < len(rows); i++ {
 		if !rows[i].hasDistance || !rows[i-1].hasDistance || rows[i].distance >= rows[i-1].distance {
@@ -207,8 +207,8 @@ func (m *metres) none(r *reader, rows []stopTime, at int) {
 	}
 }
 
-// doubt is why the shape_dist_traveled of a trip is not used, with the line of its last call: in no unit does it come near
-// the straight lines, as where a second railway of the feed has another unit.
+// doubt is why the shape_dist_traveled of a trip is not used, with the line of its last call: in no unit does it come
+// near the straight lines, as where a second railway of the feed has another unit.
 func (d *distances) doubt(rows []stopTime) (doubt string, line int32) {
 	var units, straight float64
 	for i := 1; i < len(rows); i++ {

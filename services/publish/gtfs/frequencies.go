@@ -15,8 +15,9 @@ type headway struct {
 	line              int
 }
 
-// readFrequencies reads which trips are repeated. With exact_times 1 they have a timetable, written short. With 0, which
-// is also what an empty field means, they leave "every ten minutes": they have no times that a seat could be sold for.
+// readFrequencies reads which trips are repeated. With exact_times 1 they have a timetable, written short. With 0,
+// which is also what an empty field means, they leave "every ten minutes": they have no times that a seat could be sold
+// for.
 func (r *reader) readFrequencies() error {
 	t, err := r.openIfAny("frequencies.txt", "trip_id", "start_time", "end_time", "headway_secs")
 	if err != nil || t == nil {

@@ -8,8 +8,8 @@ import (
 	"interlock/services/rail"
 )
 
-// FuzzRead reads feeds of any text: each is refused as what it is, or comes back with trips that can be sold. With days,
-// the dates from the beginning of 2026 are asked for.
+// FuzzRead reads feeds of any text: each is refused as what it is, or comes back with trips that can be sold. With
+// days, the dates from the beginning of 2026 are asked for.
 func FuzzRead(f *testing.F) {
 	files := small()
 	f.Add(files["agency.txt"], files["stops.txt"], files["routes.txt"], files["calendar.txt"], files["trips.txt"],

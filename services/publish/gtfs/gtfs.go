@@ -1,10 +1,10 @@
 // Package gtfs reads a timetable in the General Transit Feed Specification (GTFS Schedule) into the words of rail:
-// stations, trips with their calls, and the dates they run on. It takes any feed of any railway, and what can be used of
-// one with defects.
+// stations, trips with their calls, and the dates they run on. It takes any feed of any railway, and what can be used
+// of one with defects.
 //
 // It knows no coaches, seats or fares, and not today's date. It writes nothing. What it leaves out or works out by
-// itself it tells Options.Found, where a reader might wonder about it. Files without use here (shapes, pathways, transfers,
-// levels, …) are not opened.
+// itself it tells Options.Found, where a reader might wonder about it. Files without use here (shapes, pathways,
+// transfers, levels, …) are not opened.
 //
 // Invariants: a defect of a row costs the trips that it touches, and each of them is a Finding with file and line. What
 // is not asked for (Options) makes no finding, refuses nothing, and is not kept. A feed is refused for what concerns a

@@ -34,7 +34,8 @@ func (t *Trip) Numbered(name string) string {
 }
 
 // fitting is a text if rail.CheckText lets it pass with so many characters. Otherwise it is its beginning, as far as
-// that can be shown, "~", and a digest of all of it: so the same text becomes the same in every feed, and another becomes another.
+// that can be shown, "~", and a digest of all of it: so the same text becomes the same in every feed, and another
+// becomes another.
 func fitting(text string, most int) string {
 	if rail.CheckText("", text, most) == nil {
 		return text

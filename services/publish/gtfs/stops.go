@@ -89,8 +89,8 @@ func (r *reader) readStops() error {
 	return nil
 }
 
-// again notes that another row has the same id. A row that is there again changes nothing; where the two differ, neither
-// can be used.
+// again notes that another row has the same id. A row that is there again changes nothing; where the two differ,
+// neither can be used.
 func (s *stop) again(other *stop) {
 	same := s.code == other.code && s.name == other.name && s.zone == other.zone && s.parent == other.parent &&
 		s.location == other.location && equal(s.latitude, other.latitude) && equal(s.longitude, other.longitude)
@@ -230,8 +230,8 @@ func (r *reader) chooseCodes() {
 	r.tellApart(takenBy)
 }
 
-// tellApart gives codes of their own to roots whose ids are one but for how accents are composed, or for their spaces: a
-// digest of the bytes of the id goes behind. The first root keeps the code.
+// tellApart gives codes of their own to roots whose ids are one but for how accents are composed, or for their spaces:
+// a digest of the bytes of the id goes behind. The first root keeps the code.
 func (r *reader) tellApart(takenBy map[rail.StationCode][]int32) {
 	for code, all := range takenBy {
 		if len(all) < 2 {

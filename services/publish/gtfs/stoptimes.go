@@ -91,8 +91,9 @@ func (r *reader) sortStopTimes() error {
 	})
 	for i := 1; i < len(r.times); i++ {
 		if a, b := &r.times[i-1], &r.times[i]; a.trip == b.trip && a.sequence == b.sequence {
-			if err := r.leaveOut(b.trip, leftOut(kindCall, "stop_times.txt", int(b.line),
-				"trip %q has stop_sequence %d twice (line %d)", r.feed.Trips[b.trip].ID, b.sequence, a.line)); err != nil {
+			finding := leftOut(kindCall, "stop_times.txt", int(b.line), "trip %q has stop_sequence %d twice (line %d)",
+				r.feed.Trips[b.trip].ID, b.sequence, a.line)
+			if err := r.leaveOut(b.trip, finding); err != nil {
 				return err
 			}
 		}

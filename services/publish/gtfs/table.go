@@ -211,8 +211,8 @@ func (t *table) next() (bool, error) {
 	}
 }
 
-// check notes what is wrong with the row as a whole. Fields behind the last column are empty where a line ends in commas;
-// with a text, a comma is not quoted, and all fields behind it are in the wrong column.
+// check notes what is wrong with the row as a whole. Fields behind the last column are empty where a line ends in
+// commas; with a text, a comma is not quoted, and all fields behind it are in the wrong column.
 func (t *table) check() {
 	for i := len(t.columns); i < len(t.row); i++ {
 		if strings.TrimSpace(t.row[i]) != "" {

@@ -51,7 +51,8 @@ type tripColumns struct{ id, route, service, number, headsign int }
 func (r *reader) readTrip(t *table, c *tripColumns, route *routeRow, service *Service) error {
 	id := strings.Clone(t.get(c.id))
 	trip := &Trip{
-		ID: id, Line: t.line, Service: service, ShortName: oneLine(t.get(c.number)), Headsign: oneLine(t.get(c.headsign)),
+		ID: id, Line: t.line, Service: service,
+		ShortName: oneLine(t.get(c.number)), Headsign: oneLine(t.get(c.headsign)),
 	}
 	if route != nil {
 		trip.Route = &route.Route
