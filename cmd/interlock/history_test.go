@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"interlock/services/audit"
+	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/rail"
@@ -105,6 +106,7 @@ func makeHistory(t *testing.T, settings *Settings) *history {
 	r.stop()
 
 	h.forgotten()
+	h.dropped()
 	now := time.Now().UnixMilli()
 	h.exec("UPDATE orders SET placed_at = ? - 960000, pay_by = ? - 60000 WHERE buyer = 'iva'", now, now)
 	h.exec("INSERT INTO cluster (id, epoch, primary_member, opened_at) VALUES (1, 3, 'db1:3306', ?)", now)
@@ -151,6 +153,23 @@ func (h *history) forgotten() {
 	}
 }
 
+// dropped are two runs of a feed. Its next edition had one of them.
+func (h *history) dropped() {
+	t := h.t
+	feed, date := ledger.Feed{Name: "East Railway", Selection: "trains"}, mustDate(t, day())
+	l := ledgertest.Open(t, h.options)
+	runs := []*rail.Run{
+		ledgertest.NewRun(ledgertest.NewTrain("E1"), date), ledgertest.NewRun(ledgertest.NewTrain("E2"), date),
+	}
+	_, err := l.PublishFeed(t.Context(), feed, runs, "import", false)
+	require.NoError(t, err)
+	listed, err := l.FeedRuns(t.Context(), ledger.FeedPage{Feed: feed.Name, Date: date, After: runs[0].ID, Limit: 9})
+	require.NoError(t, err)
+	dropped, _, err := l.Drop(t.Context(), listed, "not in the feed", "import", false)
+	require.NoError(t, err)
+	require.Equal(t, ledger.DropWithdrawn, dropped[0].Outcome)
+}
+
 // publish publishes T12 with some changes.
 func (h *history) publish(changes map[string]any) (run string) {
 	a := h.r.ask(h.t, h.r.admin, publishTrainMutation, map[string]any{"i": change(trainInput(), changes)})
@@ -161,7 +180,9 @@ func (h *history) publish(changes map[string]any) (run string) {
 // name makes the replacer of the names in braces.
 func (h *history) name(now int64) {
 	names := []string{"{now}", fmt.Sprint(now)}
-	for name, number := range map[string]string{"A": "T12", "B": "T14", "C": "T16", "D": "T18", "E": "T20"} {
+	for name, number := range map[string]string{
+		"A": "T12", "B": "T14", "C": "T16", "D": "T18", "E": "T20", "F": "E1", "G": "E2",
+	} {
 		id := string(rail.NewRunID(number, mustDate(h.t, day())))
 		names = append(names, "{"+name+"}", "'"+id+"'", "{"+strings.ToLower(name)+"}", id)
 	}

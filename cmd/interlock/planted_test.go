@@ -118,6 +118,26 @@ var plantedInLedger = []planted{
 		`UPDATE runs SET reason = 'leaves' WHERE id = {C}`,
 	},
 	{
+		"dropped for another reason", audit.CheckRun, "{G}",
+		`UPDATE runs SET reason = 'leaves' WHERE id = {G}`,
+	},
+	{
+		"dropped, and on sale", audit.CheckRun, "{G}",
+		`UPDATE runs SET status = 'PUBLISHED', reason = '' WHERE id = {G}`,
+	},
+	{
+		"dropped by no feed", audit.CheckRun, "{G}",
+		`UPDATE runs SET feed = '', feed_selection = '' WHERE id = {G}`,
+	},
+	{
+		"a selection of no feed", audit.CheckRun, "{F}",
+		`UPDATE runs SET feed = '' WHERE id = {F}`,
+	},
+	{
+		"a selection of a run that was published by hand", audit.CheckRun, "{A}",
+		`UPDATE runs SET feed_selection = 'trains' WHERE id = {A}`,
+	},
+	{
 		"behind its orders", audit.CheckVersion, "{ann}",
 		`UPDATE runs SET version = 2 WHERE id = {A}`,
 	},
@@ -856,7 +876,7 @@ func TestVerify_FindsEverythingThatARowSaysWrongly(t *testing.T) {
 	for _, flavor := range settingsFlavors {
 		t.Run(flavor.name, func(t *testing.T) {
 			h := makeHistory(t, flavor.settings(t))
-			require.Equal(t, &audit.Report{OK: true, Runs: 6, Tickets: 6, Defects: []audit.Defect{}}, h.verify(),
+			require.Equal(t, &audit.Report{OK: true, Runs: 8, Tickets: 6, Defects: []audit.Defect{}}, h.verify(),
 				"what is right is not called wrong")
 			restore := h.keep()
 			for _, p := range plantedInLedger {

@@ -121,6 +121,7 @@ var statusAfter = map[string][]rail.RunStatus{
 	ledger.DidSuspend:  {rail.Suspended},
 	ledger.DidResume:   {rail.Published},
 	ledger.DidWithdraw: {rail.Withdrawn},
+	ledger.DidDrop:     {rail.Withdrawn, rail.Suspended},
 }
 
 // runChecks are made of each run that can be read.
@@ -143,6 +144,9 @@ func (v *verifier) verifyRunRow() {
 	if run.ClosesBefore < 0 {
 		v.wrong(CheckRun, "its sale closes %v after the departure", -run.ClosesBefore)
 	}
+	if row.Feed.Name == "" && (row.Feed.Selection != "" || row.Did == ledger.DidDrop) {
+		v.wrong(CheckRun, "it belongs to no feed, and its row or the record of publications is of one that does")
+	}
 	if row.TouchedAt.UnixMilli() < 0 || row.TouchedAt.After(now) {
 		v.wrong(CheckRun, "touched_at is %s, and now it is %s", at(row.TouchedAt), at(v.Now))
 	}
@@ -158,7 +162,7 @@ func (v *verifier) verifyRunRow() {
 // verifyDecision holds the run's status and its reason against what the record of publications says was done last.
 func (v *verifier) verifyDecision() {
 	run, row := v.Run, &v.Row
-	gaveReason := row.Did == ledger.DidSuspend || row.Did == ledger.DidWithdraw
+	gaveReason := row.Did == ledger.DidSuspend || row.Did == ledger.DidWithdraw || row.Did == ledger.DidDrop
 	switch after := statusAfter[row.Did]; {
 	case after == nil:
 		v.wrong(CheckPublication, "its publication is %d, which the record does not have for runs", row.Publication)

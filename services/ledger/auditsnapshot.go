@@ -47,6 +47,8 @@ type RunRow struct {
 	TouchedAt   time.Time
 	// ErasedAt is when the passengers of all its orders were forgotten, zero where they are not.
 	ErasedAt time.Time
+	// Feed is what the run was imported from.
+	Feed Feed
 	// Publication is the number of the last publication that changed the run. Did is what it did by the record of
 	// publications, "" where the record does not have it. DidFor is the recorded reason.
 	Publication int64
@@ -134,6 +136,8 @@ const (
 	DidSuspend  = "SUSPEND"
 	DidResume   = "RESUME"
 	DidWithdraw = "WITHDRAW"
+	// DidDrop: it withdrew or suspended runs that their feed no longer has.
+	DidDrop = "DROP"
 )
 
 // Stray is a row of a run that does not exist.

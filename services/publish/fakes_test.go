@@ -2,10 +2,12 @@ package publish_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,7 +36,14 @@ type fakeLedger struct {
 	failAfter int
 	failWith  error
 	largest   int
-	by        []string
+	// pages are those of FeedRuns, largestDrop the most runs of one Drop, and ended the orders that each Drop ends.
+	pages       []ledger.FeedPage
+	largestDrop int
+	ended       []*rail.Order
+	// failDropWith makes Drop fail once so many calls have written.
+	failDropAfter int
+	failDropWith  error
+	by            []string
 }
 
 type fakeRun struct {
@@ -43,6 +52,11 @@ type fakeRun struct {
 	orders  []*rail.Order
 	// ended are the orders that its withdrawal ended.
 	ended []*rail.Order
+	feed  ledger.Feed
+	// publication is the number of the last publication that changed it, dropped that this was Drop.
+	publication int
+	dropped     bool
+	departed    bool
 	// damaged says that its seat maps cannot be read.
 	damaged bool
 }
@@ -82,6 +96,13 @@ func (l *fakeLedger) PutStations(_ context.Context, stations []*rail.Station, by
 func (l *fakeLedger) Publish(
 	ctx context.Context, runs []*rail.Run, by string, validateOnly bool,
 ) ([]ledger.Publication, error) {
+	return l.PublishFeed(ctx, ledger.Feed{}, runs, by, validateOnly)
+}
+
+// PublishFeed is Publish where the feed has no name.
+func (l *fakeLedger) PublishFeed(
+	ctx context.Context, feed ledger.Feed, runs []*rail.Run, by string, validateOnly bool,
+) ([]ledger.Publication, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -104,27 +125,129 @@ func (l *fakeLedger) Publish(
 		if was == nil {
 			continue
 		}
-		publications[i].Version, publications[i].Outcome = was.version, ledger.RunUnchanged
-		if was.run.Train.ID == run.Train.ID && was.run.SaleOpensAt.Equal(run.SaleOpensAt) &&
-			was.run.ClosesBefore == run.ClosesBefore && was.run.Status != rail.Withdrawn {
-			copied.Status, copied.Reason = was.run.Status, was.run.Reason
+		publications[i].Version, publications[i].Outcome = was.version, was.met(run, feed)
+		publications[i].Feed = was.feed
+		switch publications[i].Outcome {
+		case ledger.RunHasOrders:
+			if feed.Name == "" {
+				return nil, rail.Refuse(rail.RunHasOrders, "%s has orders and cannot be changed", run.Name())
+			}
+		case ledger.RunChanged, ledger.RunResumed:
+			publications[i].Version++
 			continue
+		case ledger.RunMarked:
+			publications[i].Version++
 		}
-		if len(was.orders) > 0 {
-			return nil, rail.Refuse(rail.RunHasOrders, "the run %s has orders and cannot be changed", run.ID)
-		}
-		publications[i].Version, publications[i].Outcome = was.version+1, ledger.RunChanged
+		copied.Status, copied.Reason = was.run.Status, was.run.Reason
 	}
 	if validateOnly {
 		return publications, nil
 	}
 	l.number++
-	for _, publication := range publications {
-		if publication.Outcome != ledger.RunUnchanged {
-			l.runs[publication.Run.ID] = &fakeRun{run: *publication.Run, version: publication.Version}
+	for i := range publications {
+		publication := &publications[i]
+		now := &fakeRun{run: *publication.Run, version: publication.Version, feed: feed, publication: l.number}
+		switch publication.Outcome {
+		case ledger.RunResumed, ledger.RunMarked:
+			now.orders = l.runs[publication.Run.ID].orders
+			publication.Left = now.left()
+			fallthrough
+		case ledger.RunCreated, ledger.RunChanged:
+			l.runs[publication.Run.ID] = now
 		}
 	}
 	return publications, l.answer()
+}
+
+// met is what publishing a run does to the one that is there.
+func (f *fakeRun) met(run *rail.Run, feed ledger.Feed) ledger.Outcome {
+	status, byFeed := f.run.Status, feed.Name != ""
+	same := f.run.Train.ID == run.Train.ID && f.run.SaleOpensAt.Equal(run.SaleOpensAt) &&
+		f.run.ClosesBefore == run.ClosesBefore && status != rail.Withdrawn
+	switch {
+	case byFeed && status == rail.Withdrawn && !f.dropped:
+		return ledger.RunStaysWithdrawn
+	case byFeed && status != rail.Withdrawn && !same && f.feed.Name != feed.Name:
+		return ledger.RunOfAnother
+	case byFeed && same && f.feed.Name == feed.Name && f.dropped:
+		return ledger.RunResumed
+	case byFeed && same && f.feed.Name == feed.Name && f.feed != feed:
+		return ledger.RunMarked
+	case same:
+		return ledger.RunUnchanged
+	case len(f.orders) > 0:
+		return ledger.RunHasOrders
+	}
+	return ledger.RunChanged
+}
+
+// left is what is left of a run: 7 seats, and less with orders.
+func (f *fakeRun) left() *rail.Availability {
+	return &rail.Availability{
+		RunID: f.run.ID, TrainID: f.run.Train.ID, Version: f.version, Status: f.run.Status,
+		Counts: []uint16{uint16(7 - len(f.orders))},
+	}
+}
+
+func (l *fakeLedger) FeedRuns(ctx context.Context, page ledger.FeedPage) ([]ledger.FeedRun, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l.pages = append(l.pages, page)
+	var runs []ledger.FeedRun
+	for id, f := range l.runs {
+		if f.feed.Name == page.Feed && f.run.Date == page.Date && id > page.After && f.run.Status != rail.Withdrawn {
+			runs = append(runs, ledger.FeedRun{
+				ID: id, TrainNumber: f.run.Train.Number, Date: page.Date, Feed: f.feed, Status: f.run.Status,
+				Publication: int64(f.publication),
+			})
+		}
+	}
+	slices.SortFunc(runs, func(a, b ledger.FeedRun) int { return cmp.Compare(a.ID, b.ID) })
+	return runs[:min(len(runs), page.Limit)], nil
+}
+
+func (l *fakeLedger) Drop(
+	ctx context.Context, runs []ledger.FeedRun, reason, by string, validateOnly bool,
+) ([]ledger.Dropped, []*rail.Order, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	if l.failDropWith != nil && l.failDropAfter == 0 {
+		return nil, nil, l.failDropWith
+	}
+	l.failDropAfter--
+	l.largestDrop = max(l.largestDrop, len(runs))
+	if !validateOnly {
+		l.writes++
+		l.number++
+		l.by = append(l.by, by)
+	}
+	dropped := make([]ledger.Dropped, len(runs))
+	for i, run := range runs {
+		f := l.runs[run.ID]
+		dropped[i] = ledger.Dropped{Run: run, Outcome: ledger.DropWithdrawn}
+		status := rail.Withdrawn
+		switch {
+		case run.Publication != int64(f.publication):
+			dropped[i].Outcome = ledger.DropMoved
+			continue
+		case f.departed:
+			dropped[i].Outcome = ledger.DropDeparted
+			continue
+		case f.run.Status == rail.Suspended:
+			dropped[i].Outcome = ledger.DropLeft
+			continue
+		case len(f.orders) > 0:
+			dropped[i].Outcome, status = ledger.DropSuspended, rail.Suspended
+		}
+		if !validateOnly {
+			f.run.Status, f.run.Reason, f.dropped, f.publication = status, reason, true, l.number
+			f.version++
+			dropped[i].Left = f.left()
+		}
+	}
+	return dropped, l.ended, l.answer()
 }
 
 func (l *fakeLedger) SetStatus(

@@ -120,7 +120,7 @@ func TestImport_AChangeToARunWithOrdersWritesNothing(t *testing.T) {
 	request.SaleOpens.At = monday
 	_, err = h.Import(t.Context(), request)
 	require.Equal(t, rail.RunHasOrders, rail.CodeOf(err))
-	require.ErrorContains(t, err, "A%20999@2026-03-08")
+	require.ErrorContains(t, err, "A 999 on 2026-03-08")
 	require.Equal(t, writes, h.ledger.writes)
 }
 

@@ -226,7 +226,7 @@ func TestPublishTrain_AChangeToARunWithOrders(t *testing.T) {
 	for _, request.ValidateOnly = range []bool{true, false} {
 		_, err = h.PublishTrain(t.Context(), request, "tester")
 		require.Equal(t, rail.RunHasOrders, rail.CodeOf(err))
-		require.ErrorContains(t, err, "T12@2026-03-05")
+		require.ErrorContains(t, err, "T12 on 2026-03-05")
 	}
 	require.Equal(t, number, h.ledger.number)
 	require.Equal(t, loads, h.availability.loads)

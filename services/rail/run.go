@@ -52,6 +52,9 @@ func (id RunID) Date() Date {
 	return date
 }
 
+// RunName is how people call a train's run, such as "T12 on 2019-10-12".
+func RunName(number string, date Date) string { return number + " on " + date.String() }
+
 // RunStatus is what was decided about a run; its RunState follows from it and from the time.
 type RunStatus string
 
@@ -88,6 +91,9 @@ type Run struct {
 	// Reason is why the run was suspended or withdrawn.
 	Reason string
 }
+
+// Name is how people call the run.
+func (r *Run) Name() string { return RunName(r.Train.Number, r.Date) }
 
 // WithStatus is the run with a status that is newer than the timetable. It is the run itself where the status is the
 // same, else a copy without the reason, which belonged to the old status.

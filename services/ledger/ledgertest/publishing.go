@@ -66,7 +66,7 @@ func publishRunHasOrders(t *testing.T, s *suite) {
 	for _, validateOnly := range []bool{true, false} {
 		_, err := l.Publish(t.Context(), []*rail.Run{fresh, change}, "an admin", validateOnly)
 		requireCode(t, rail.RunHasOrders, err)
-		require.ErrorContains(t, err, string(run))
+		require.ErrorContains(t, err, "T12 on 2019-10-12 has orders")
 	}
 	require.Equal(t, before, publicationNumber(t, l))
 	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM runs"), "nothing was written")

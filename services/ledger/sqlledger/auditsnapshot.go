@@ -160,14 +160,14 @@ func (t *transaction) snapshotHeads(ctx context.Context, after rail.RunID, limit
 	var rows []runRow
 	var heads []*ledger.AuditSnapshot
 	err := t.rows(ctx, "SELECT r.version, r.train_number, r.touched_at, r.erased_at, r.publication, r.changes_bytes, "+
-		"COALESCE(p.what, ''), COALESCE(p.reason, ''), "+
+		"r.feed, r.feed_selection, COALESCE(p.what, ''), COALESCE(p.reason, ''), "+
 		runColumns+" FROM runs r LEFT JOIN publications p ON p.number = r.publication WHERE r.id > ? "+
 		"ORDER BY r.id LIMIT ?",
 		[]any{string(after), limit}, func(r *sql.Rows) error {
 			b, row, touched, erased := &ledger.AuditSnapshot{}, runRow{}, int64(0), sql.NullInt64{}
 			err := r.Scan(append([]any{
 				&b.Version, &b.Row.TrainNumber, &touched, &erased, &b.Row.Publication, &b.Row.ChangesBytes,
-				&b.Row.Did, &b.Row.DidFor,
+				&b.Row.Feed.Name, &b.Row.Feed.Selection, &b.Row.Did, &b.Row.DidFor,
 			}, row.fields()...)...)
 			b.ID, b.Row.TouchedAt, b.Row.CountedBytes = rail.RunID(row.id), fromMillis(touched), noMaps
 			if erased.Valid {

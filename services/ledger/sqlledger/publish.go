@@ -14,19 +14,57 @@ import (
 // firstVersion is a new run's: 0 means "nothing known" everywhere.
 const firstVersion = 1
 
+// maxPaidMeanwhile is how often a publication of a feed is tried where a payment came in between. It is then an order
+// that the next attempt sees from the beginning.
+const maxPaidMeanwhile = 3
+
 // Publish puts runs on sale, all or none: see publish.Ledger.
 func (l *Ledger) Publish(
 	ctx context.Context, runs []*rail.Run, by string, validateOnly bool,
 ) ([]ledger.Publication, error) {
 	if validateOnly {
-		return l.rehearse(ctx, runs)
+		return l.rehearse(ctx, ledger.Feed{}, runs)
 	}
+	return l.publishRuns(ctx, ledger.Feed{}, runs, by)
+}
+
+// PublishFeed puts runs of a feed on sale, and leaves alone what it may not change: see publish.Ledger.
+func (l *Ledger) PublishFeed(
+	ctx context.Context, feed ledger.Feed, runs []*rail.Run, by string, validateOnly bool,
+) ([]ledger.Publication, error) {
+	switch {
+	case feed.Name == "":
+		return nil, rail.Refuse(rail.Invalid, "a feed has a name")
+	case validateOnly:
+		return l.rehearse(ctx, feed, runs)
+	}
+	var publications []ledger.Publication
+	err := unlessPaidMeanwhile(func() (err error) {
+		publications, err = l.publishRuns(ctx, feed, runs, by)
+		return err
+	})
+	return publications, err
+}
+
+// unlessPaidMeanwhile repeats what met a payment in between. Nothing was written then.
+func unlessPaidMeanwhile(do func() error) (err error) {
+	for range maxPaidMeanwhile {
+		if err = do(); rail.CodeOf(err) != rail.RunHasOrders {
+			return err
+		}
+	}
+	return err
+}
+
+func (l *Ledger) publishRuns(
+	ctx context.Context, feed ledger.Feed, runs []*rail.Run, by string,
+) ([]ledger.Publication, error) {
 	t, publication, err := l.publishing(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer t.end()
-	plan, err := t.plan(ctx, runs, true)
+	plan, err := t.plan(ctx, feed, runs, true)
 	if err != nil {
 		return nil, definite(err)
 	}
@@ -44,174 +82,32 @@ func (l *Ledger) Publish(
 }
 
 // rehearse tells what publishing would do, from one moment of the ledger.
-func (l *Ledger) rehearse(ctx context.Context, runs []*rail.Run) ([]ledger.Publication, error) {
+func (l *Ledger) rehearse(ctx context.Context, feed ledger.Feed, runs []*rail.Run) ([]ledger.Publication, error) {
 	t, err := l.snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer t.end()
-	plan, err := t.plan(ctx, runs, false)
+	plan, err := t.plan(ctx, feed, runs, false)
 	if err != nil {
 		return nil, definite(err)
 	}
 	return plan.publications, nil
 }
 
-// publishPlan is what is to be done with each run that is published, in their order.
-type publishPlan struct {
-	publications []ledger.Publication
-	// before is the version that a changed run has now.
-	before map[rail.RunID]int64
-}
-
-func (p *publishPlan) moved() []rail.RunID {
-	var ids []rail.RunID
-	for i := range p.publications {
-		if p.publications[i].Outcome != ledger.RunUnchanged {
-			ids = append(ids, p.publications[i].Run.ID)
-		}
-	}
-	return ids
-}
-
-type storedRun struct {
-	runRow
-	version int64
-}
-
-// plan compares runs with what is there. With lock, those that are to change are locked before it looks whether they
-// have orders, so that none can come in between.
-func (t *transaction) plan(ctx context.Context, runs []*rail.Run, lock bool) (*publishPlan, error) {
-	ids := make([]rail.RunID, len(runs))
-	given := make(map[rail.RunID]bool, len(runs))
-	for i, r := range runs {
-		if given[r.ID] {
-			return nil, rail.Refuse(rail.Invalid, "the run %s is there twice", r.ID)
-		}
-		ids[i], given[r.ID] = r.ID, true
-	}
-	stored, err := t.storedRuns(ctx, ids, "")
-	if err != nil {
-		return nil, err
-	}
-	plan := &publishPlan{publications: make([]ledger.Publication, len(runs)), before: map[rail.RunID]int64{}}
-	var changed []rail.RunID
-	for i, r := range runs {
-		run := *r
-		p := ledger.Publication{Run: &run}
-		was, there := stored[r.ID]
-		switch {
-		case !there:
-			run.Status, run.Reason = rail.Published, ""
-			p.Outcome, p.Version = ledger.RunCreated, firstVersion
-		case was.same(r):
-			run.Status, run.Reason = rail.RunStatus(was.status), was.reason
-			p.Outcome, p.Version = ledger.RunUnchanged, was.version
-		default:
-			p.Outcome = ledger.RunChanged
-			changed = append(changed, r.ID)
-		}
-		plan.publications[i] = p
-	}
-	if lock {
-		if stored, err = t.storedRuns(ctx, changed, t.pool.dialect.forUpdate()); err != nil {
-			return nil, err
-		}
-	}
-	if err := t.refuseOrders(ctx, changed); err != nil {
-		return nil, err
-	}
-	for i := range plan.publications {
-		p := &plan.publications[i]
-		if p.Outcome != ledger.RunChanged {
-			continue
-		}
-		was := stored[p.Run.ID]
-		// Only resuming resumes: a suspended run that is published again stays suspended.
-		p.Run.Status, p.Run.Reason = rail.Published, ""
-		if rail.RunStatus(was.status) == rail.Suspended {
-			p.Run.Status, p.Run.Reason = rail.Suspended, was.reason
-		}
-		p.Version = was.version + 1
-		plan.before[p.Run.ID] = was.version
-	}
-	return plan, nil
-}
-
-// same tells whether a run is on sale just like that already.
-func (s *storedRun) same(r *rail.Run) bool {
-	return s.trainID == r.Train.ID && s.opensAt == r.SaleOpensAt.UnixMilli() &&
-		s.closesBefore == int64(r.ClosesBefore/time.Second) && rail.RunStatus(s.status) != rail.Withdrawn
-}
-
-func (t *transaction) storedRuns(
-	ctx context.Context, ids []rail.RunID, lock string,
-) (map[rail.RunID]*storedRun, error) {
-	found := make(map[rail.RunID]*storedRun, len(ids))
-	for chunk := range slices.Chunk(ids, maxIDs) {
-		err := t.rows(ctx, "SELECT r.version, "+runColumns+" FROM runs r WHERE r.id IN "+
-			marks(len(chunk))+lock, anys(chunk),
-			func(r *sql.Rows) error {
-				s := &storedRun{}
-				if err := r.Scan(append([]any{&s.version}, s.fields()...)...); err != nil {
-					return err
-				}
-				found[rail.RunID(s.id)] = s
-				return nil
-			})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
-}
-
-// refuseOrders refuses to change runs of which one has a live order. A hold past its time is none.
-func (t *transaction) refuseOrders(ctx context.Context, ids []rail.RunID) error {
-	live := t.pool.dialect.inStates(stateOfFound, []rail.OrderState{rail.OnHold, rail.Paid})
-	for chunk := range slices.Chunk(ids, maxIDs) {
-		if err := t.refuseWhere(ctx, chunk, live); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// refuseWhere refuses to change at most maxIDs runs of which one has an order by a condition.
-func (t *transaction) refuseWhere(ctx context.Context, ids []rail.RunID, condition string) error {
-	busy := ""
-	err := t.rows(ctx, "SELECT run_id FROM orders WHERE run_id IN "+marks(len(ids))+" AND "+condition+
-		" ORDER BY run_id LIMIT 1", anys(ids),
-		func(r *sql.Rows) error { return r.Scan(&busy) })
-	if err != nil {
-		return err
-	}
-	if busy != "" {
-		return rail.Refuse(rail.RunHasOrders, "the run %s has orders and cannot be changed", busy)
-	}
-	return nil
-}
-
 // carryOut writes what the plan says.
 func (t *transaction) carryOut(ctx context.Context, plan *publishPlan, number int64) error {
 	var trains []*rail.Train
 	var created [][]any
-	var changed []rail.RunID
-	for i := range plan.publications {
-		p := &plan.publications[i]
-		if p.Outcome == ledger.RunUnchanged {
-			continue
-		}
+	for _, p := range plan.with(ledger.RunCreated, ledger.RunChanged) {
 		trains = append(trains, p.Run.Train)
-		if p.Outcome == ledger.RunChanged {
-			changed = append(changed, p.Run.ID)
-			continue
-		}
+	}
+	for _, p := range plan.with(ledger.RunCreated) {
 		created = append(created, []any{
 			string(p.Run.ID), p.Run.Train.Number, p.Run.Train.ID, p.Run.Date.String(), p.Run.SaleOpensAt.UnixMilli(),
 			int64(p.Run.ClosesBefore / time.Second), string(p.Run.Status), p.Run.Reason, int64(firstVersion),
 			// Never touched: no cache has an older version of it, and an import would touch tens of thousands.
-			int64(0), number,
+			int64(0), number, plan.feed.Name, plan.feed.Selection,
 		})
 	}
 	if err := t.writeTrains(ctx, trains); err != nil {
@@ -219,25 +115,35 @@ func (t *transaction) carryOut(ctx context.Context, plan *publishPlan, number in
 	}
 	err := t.insert(ctx, "INSERT INTO runs", []string{
 		"id", "train_number", "train_id", "service_date", "sale_opens_at", "closes_before_seconds", "status", "reason",
-		"version", "touched_at", "publication",
+		"version", "touched_at", "publication", "feed", "feed_selection",
 	}, created)
 	if err != nil {
 		return err
 	}
-	if err := t.clearRuns(ctx, changed, plan.before); err != nil {
+	if err := t.changeRuns(ctx, plan, number); err != nil {
 		return err
 	}
-	for i := range plan.publications {
-		p := &plan.publications[i]
-		if p.Outcome != ledger.RunChanged {
-			continue
-		}
+	return t.keepRuns(ctx, plan, number)
+}
+
+// changeRuns writes the runs that are to differ from what they were.
+func (t *transaction) changeRuns(ctx context.Context, plan *publishPlan, number int64) error {
+	changed := plan.with(ledger.RunChanged)
+	runs := make([]*rail.Run, len(changed))
+	for i, p := range changed {
+		runs[i] = p.Run
+	}
+	if _, err := t.clearRuns(ctx, runs, plan.before); err != nil {
+		return err
+	}
+	for _, p := range changed {
 		err := t.compareAndSet(ctx, p.Run.ID, plan.before[p.Run.ID], change{
 			", train_number = ?, train_id = ?, service_date = ?, sale_opens_at = ?, closes_before_seconds = ?, " +
-				"status = ?, reason = ?, publication = ?, changes_bytes = ?",
+				"status = ?, reason = ?, publication = ?, changes_bytes = ?, feed = ?, feed_selection = ?",
 			[]any{
 				p.Run.Train.Number, p.Run.Train.ID, p.Run.Date.String(), p.Run.SaleOpensAt.UnixMilli(),
 				int64(p.Run.ClosesBefore / time.Second), string(p.Run.Status), p.Run.Reason, number, noMaps,
+				plan.feed.Name, plan.feed.Selection,
 			},
 		})
 		if err != nil {
@@ -247,44 +153,67 @@ func (t *transaction) carryOut(ctx context.Context, plan *publishPlan, number in
 	return nil
 }
 
-// clearRuns ends what holds past their time are left on runs that change, and frees every seat: the maps of another
-// train would be read wrong. before are the runs' versions.
-func (t *transaction) clearRuns(ctx context.Context, ids []rail.RunID, before map[rail.RunID]int64) error {
-	if len(ids) == 0 {
-		return nil
+// keepRuns writes the runs that keep their trains and what was sold of them.
+func (t *transaction) keepRuns(ctx context.Context, plan *publishPlan, number int64) error {
+	kept := plan.with(ledger.RunResumed, ledger.RunMarked)
+	runs := make([]*rail.Run, len(kept))
+	statements := make([]statement, len(kept))
+	for i, p := range kept {
+		runs[i] = p.Run
+		statements[i] = t.pool.dialect.compareAndSet(p.Run.ID, plan.before[p.Run.ID], change{
+			", status = ?, reason = ?, publication = ?, feed_selection = ?",
+			[]any{string(p.Run.Status), p.Run.Reason, number, plan.feed.Selection},
+		})
 	}
-	now, err := t.clock(ctx)
+	maps, err := t.maps(ctx, runs)
 	if err != nil {
 		return err
 	}
-	for chunk := range slices.Chunk(ids, maxIDs) {
-		var due []rail.RunID
-		err := t.rows(ctx, "SELECT DISTINCT run_id FROM orders WHERE run_id IN "+marks(len(chunk))+" AND "+stateOfFound+
-			" = 'ON_HOLD'", anys(chunk),
-			func(r *sql.Rows) error {
-				var id string
-				err := r.Scan(&id)
-				due = append(due, rail.RunID(id))
-				return err
-			})
+	for _, p := range kept {
+		p.Left = (&runHead{run: p.Run, version: p.Version}).left(maps[p.Run.ID])
+	}
+	return t.l.refused(t.execAll(ctx, statements))
+}
+
+// clearRuns ends what holds past their time are left on runs, and frees every seat: the maps of another train would be
+// read wrong. before are the runs' versions. It answers the orders that it ended.
+func (t *transaction) clearRuns(
+	ctx context.Context, runs []*rail.Run, before map[rail.RunID]int64,
+) (ended []*rail.Order, err error) {
+	if len(runs) == 0 {
+		return nil, nil
+	}
+	now, err := t.clock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for chunk := range slices.Chunk(runs, maxIDs) {
+		ids := idsOf(chunk)
+		due, err := t.runsWith(ctx, ids, stateOfFound+" = 'ON_HOLD'")
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, id := range due {
-			if _, err := t.expireAll(ctx, moment{run: id, version: before[id] + 1, now: now}); err != nil {
-				return err
+		for id := range due {
+			expired, err := t.expireAll(ctx, moment{run: id, version: before[id] + 1, now: now})
+			if err != nil {
+				return nil, err
 			}
+			ended = append(ended, expired...)
 		}
-		// This checks the stored state, not the clock. A payment may have committed since refuseOrders looked; its
-		// order keeps its seat.
-		if err := t.refuseWhere(ctx, chunk, stateOfFound+" IN ('ON_HOLD', 'PAID')"); err != nil {
-			return err
+		// This checks the stored state, not the clock. A payment may have committed since the plan was made; its order
+		// keeps its seat.
+		busy, err := t.runsWith(ctx, ids, stateOfFound+" IN ('ON_HOLD', 'PAID')")
+		if err != nil {
+			return nil, err
 		}
-		if err := t.clearMaps(ctx, chunk); err != nil {
-			return err
+		if err := refuseOrders(chunk, busy); err != nil {
+			return nil, err
+		}
+		if err := t.clearMaps(ctx, ids); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return ended, nil
 }
 
 // expireAll ends every hold of a run that is past its time, and answers them.

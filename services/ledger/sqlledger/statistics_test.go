@@ -81,6 +81,40 @@ func TestRead_CostsWhatIsRead(t *testing.T) {
 	}
 }
 
+// TestFeedRuns_CostsWhatIsRead lists the runs of a small feed on a date, beside a large feed and its own other dates.
+// The server's statistics are of an empty ledger.
+func TestFeedRuns_CostsWhatIsRead(t *testing.T) {
+	const trains, dates, listed = 40, 50, 5
+	for _, flavor := range ledgertest.Flavors()[1:] { // SQLite keeps no statistics by itself
+		t.Run(flavor.Name, func(t *testing.T) {
+			o := flavor.New(t)
+			db := ledgertest.DB(t, o)
+			_, err := db.ExecContext(t.Context(), "ALTER TABLE runs STATS_PERSISTENT=1, STATS_AUTO_RECALC=0")
+			require.NoError(t, err)
+			l := ledgertest.Open(t, o)
+			for feed, n := range map[string]int{"large": trains, "small": listed} {
+				var runs []*rail.Run
+				for i := range n {
+					train := ledgertest.NewTrain(fmt.Sprint(feed, i))
+					for d := range dates {
+						runs = append(runs, ledgertest.NewRun(train, day.AddDays(d)))
+					}
+				}
+				_, err = l.PublishFeed(t.Context(), ledger.Feed{Name: feed}, runs, "an admin", false)
+				require.NoError(t, err)
+			}
+			first := rowsRead(t, db)
+			before := rowsRead(t, db)
+			asking := before - first
+			runs, err := l.FeedRuns(t.Context(), ledger.FeedPage{Feed: "small", Date: day.AddDays(7), Limit: 500})
+			require.NoError(t, err)
+			read := rowsRead(t, db) - before - asking
+			require.Len(t, runs, listed)
+			require.Less(t, read, int64(10*listed), "of thousands of runs")
+		})
+	}
+}
+
 // repeat makes the one order of a ledger 3,600, each of a buyer of its own.
 func repeat(t *testing.T, db *sql.DB) {
 	t.Helper()

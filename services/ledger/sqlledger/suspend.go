@@ -30,10 +30,15 @@ func (l *Ledger) SetStatus(
 	if err != nil {
 		return nil, definite(err)
 	}
-	switch head.run.Status {
-	case rail.Withdrawn:
+	// A person who suspends what a feed suspended has decided it anew: the feed does not resume it.
+	byFeed, err := t.wasDropped(ctx, id)
+	if err != nil {
+		return nil, definite(err)
+	}
+	switch {
+	case head.run.Status == rail.Withdrawn:
 		return nil, rail.Refuse(rail.WrongState, "the run %s was withdrawn; publish it again", id)
-	case status:
+	case head.run.Status == status && !byFeed:
 		return head.left(maps), nil
 	}
 	kept := reason

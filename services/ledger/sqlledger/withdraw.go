@@ -22,7 +22,12 @@ func (l *Ledger) Withdraw(
 	if err != nil {
 		return nil, nil, definite(err)
 	}
-	if head.run.Status == rail.Withdrawn {
+	// A person who withdraws what a feed withdrew has decided it anew: the feed does not bring it back.
+	byFeed, err := t.wasDropped(ctx, id)
+	if err != nil {
+		return nil, nil, definite(err)
+	}
+	if head.run.Status == rail.Withdrawn && !byFeed {
 		ended, err := t.withdrawnOrders(ctx, id)
 		if err != nil {
 			return nil, nil, definite(err)
@@ -75,7 +80,7 @@ func (t *transaction) withdraw(
 		return nil, err
 	}
 	if len(live) > 0 && !cancelOrders {
-		return nil, rail.Refuse(rail.RunHasOrders, "the run %s has %d orders", id, len(live))
+		return nil, rail.Refuse(rail.RunHasOrders, "%s has %d orders", head.run.Name(), len(live))
 	}
 	cancelled, err := t.cancelAll(ctx, head.next(), live, reason)
 	if err != nil {

@@ -45,7 +45,9 @@ CREATE TABLE trains (
     PRIMARY KEY (id)
 );
 
--- A run's version moves on with everything that decides whether or what may be sold, and never restarts.
+-- A run's version moves on with everything that decides whether or what may be sold, and never restarts. feed is the
+-- feed that the run was imported from, and feed_selection a digest of which part of it was asked for. Both are empty
+-- where a person published the run.
 CREATE TABLE runs (
     id VARCHAR(160) NOT NULL,
     train_number VARCHAR(128) NOT NULL,
@@ -60,8 +62,11 @@ CREATE TABLE runs (
     publication BIGINT NOT NULL,
     changes_bytes BIGINT DEFAULT -1 NOT NULL,
     erased_at BIGINT,
+    feed VARCHAR(64) DEFAULT '' NOT NULL,
+    feed_selection VARCHAR(64) DEFAULT '' NOT NULL,
     PRIMARY KEY (id)
 );
+CREATE INDEX runs_feed ON runs (feed, service_date, id);
 CREATE INDEX runs_touched ON runs (touched_at);
 CREATE INDEX runs_publication ON runs (publication);
 -- erased_at is when the passengers of all orders of a past run were forgotten; the index finds the next ones.
