@@ -34,6 +34,9 @@ func (r *reader) readAgencies() error {
 			id: strings.Clone(t.get(id)), name: oneLine(t.get(called)), zone: strings.Clone(t.get(zone)),
 			line: t.line, fault: t.fault,
 		}
+		if r.feed.Agency == "" {
+			r.feed.Agency = a.name
+		}
 		if err := t.keep(keptAgency, a.id, a.name, a.zone, a.fault); err != nil {
 			return err
 		}

@@ -14,7 +14,8 @@ type Finding struct {
 	// LeftOut tells that trips, or rows that matter to trips asked for, are not on sale because of it. Without it, the
 	// finding is a notice.
 	LeftOut bool
-	// File and Line are where in the feed. Lines count from 1, and line 0 is the whole file.
+	// File and Line are where in the feed. Lines count from 1, and line 0 is the whole file. Without a file it is about
+	// a run that is on sale already.
 	File string
 	Line int
 	// Message says what it is, without file and line. It has at most maxMessage bytes.
@@ -22,7 +23,12 @@ type Finding struct {
 }
 
 // String is the message behind its file and line.
-func (f Finding) String() string { return at(f.File, f.Line) + ": " + f.Message }
+func (f Finding) String() string {
+	if f.File == "" {
+		return f.Message
+	}
+	return at(f.File, f.Line) + ": " + f.Message
+}
 
 // at is how a place in a feed is written: "trips.txt:17", or "trips.txt" for the whole file.
 func at(file string, line int) string {

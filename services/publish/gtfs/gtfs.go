@@ -54,6 +54,8 @@ type RouteTypes struct{ From, Through int }
 type Feed struct {
 	// TimeZone is the agencies' time zone, in which the times of all trips count.
 	TimeZone string
+	// Agency is the first agency_name, "" where there is none.
+	Agency string
 	// Stations are the stops and stations without a parent that the trips call at, in the feed's order.
 	Stations []*rail.Station
 	// Trips are those asked for, in the feed's order.
