@@ -36,6 +36,9 @@ var importHelp = kong.Vars{
 		"a number is the trip_id.",
 	"number_with_agency_help": "Agencies, by id or name, that trains have before their numbers as written here: " +
 		"SBB IC 1.",
+	"feed_help": "The name that the runs remember the feed by; the name of the feed's first agency where not given.",
+	"replace_help": "Take off sale what the feed, by its name, no longer has: runs with orders are suspended, the " +
+		"others withdrawn.",
 	"agency_help":      "Import the trains of these agencies alone, by agency_id or agency_name.",
 	"routes_help":      "Import these routes alone, by route_id or route_short_name.",
 	"route_types_help": "Import routes of these types alone, as GTFS numbers them: 2,100-117.",
@@ -54,6 +57,8 @@ type importCommand struct {
 	Strict           bool     `help:"${strict_help}"`
 	Report           string   `help:"${report_help}" placeholder:"FILE"`
 	SaleOpens        string   `default:"now" help:"${sale_opens_help}"`
+	FeedName         string   `name:"feed" help:"${feed_help}" placeholder:"NAME"`
+	Replace          bool     `help:"${replace_help}"`
 	Agency           []string `help:"${agency_help}" placeholder:"AGENCY"`
 	Routes           []string `help:"${routes_help}" placeholder:"ROUTE"`
 	RouteTypes       []string `help:"${route_types_help}" placeholder:"TYPE"`
@@ -93,9 +98,8 @@ func (c importCommand) Run(
 	if c.DryRun {
 		err = tellDryRun(out, &report)
 	} else {
-		_, err = fmt.Fprintf(out, "%d stations, %d trains, %d runs: %d created, %d changed, %d unchanged, in %.1f s\n",
-			report.Stations, report.Trains, report.Runs, report.Created, report.Changed, report.Unchanged,
-			time.Since(begun).Seconds())
+		_, err = fmt.Fprintf(out, "%d stations, %d trains, %d runs: %s, in %.1f s\n", report.Stations, report.Trains,
+			report.Runs, became(&report), time.Since(begun).Seconds())
 	}
 	if n := findings.LeftOut(); n > 0 && err == nil {
 		if _, err = fmt.Fprintf(out, "left out: %d\n", n); err == nil {
@@ -153,15 +157,20 @@ func (c importCommand) open(ctx context.Context, settings *Settings, log *slog.L
 // nothingPublished stands in for the ledger of a dry run where there is none yet: every run would be created.
 type nothingPublished struct{ publish.Ledger }
 
-// Publish tells that it would create the runs.
-func (nothingPublished) Publish(
-	_ context.Context, runs []*rail.Run, _ string, _ bool,
+// PublishFeed tells that it would create the runs.
+func (nothingPublished) PublishFeed(
+	_ context.Context, _ ledger.Feed, runs []*rail.Run, _ string, _ bool,
 ) ([]ledger.Publication, error) {
 	publications := make([]ledger.Publication, len(runs))
 	for i, run := range runs {
 		publications[i] = ledger.Publication{Run: run, Version: 1, Outcome: ledger.RunCreated}
 	}
 	return publications, nil
+}
+
+// FeedRuns are none.
+func (nothingPublished) FeedRuns(context.Context, ledger.FeedPage) ([]ledger.FeedRun, error) {
+	return nil, nil
 }
 
 // maxShownKinds is how many kinds a dry run lists: what fits on a screen.
@@ -187,10 +196,26 @@ func tellDryRun(out io.Writer, report *publish.ImportReport) error {
 	if more := len(report.Kinds) - maxShownKinds; more > 0 {
 		fmt.Fprintf(out, "… and %d more kinds\n", more)
 	}
-	_, err := fmt.Fprintf(out, "would be on sale: %d stations, %d trains, %d runs: %d created, %d changed, "+
-		"%d unchanged\n",
-		report.Stations, report.Trains, report.Runs, report.Created, report.Changed, report.Unchanged)
+	_, err := fmt.Fprintf(out, "would be on sale: %d stations, %d trains, %d runs: %s\n", report.Stations,
+		report.Trains, report.Runs, became(report))
 	return err
+}
+
+// became says what became of runs. What the feed left alone, or no longer has, is said where there is any.
+func became(report *publish.ImportReport) string {
+	text := fmt.Sprintf("%d created, %d changed, %d unchanged", report.Created, report.Changed, report.Unchanged)
+	for _, more := range []struct {
+		runs int
+		what string
+	}{
+		{report.Left, "left as they are"}, {report.Missing, "no longer in the feed"}, {report.Withdrawn, "withdrawn"},
+		{report.Suspended, "suspended"},
+	} {
+		if more.runs > 0 {
+			text += fmt.Sprintf(", %d %s", more.runs, more.what)
+		}
+	}
+	return text
 }
 
 // progressLine is the least time between two lines where there is no terminal.

@@ -51,9 +51,9 @@ func TestCommands_ImportLeavesOut(t *testing.T) {
 		"trains whose number another train has on the same date are left out,trips.txt,3,")
 
 	// What the operator leaves out is no loss.
-	code, out, errs = command(t, folder, append(arguments, "--number-from", "trip-id", "--dry-run")...)
+	code, out, errs = command(t, folder, append(arguments, "--number-from", "trip-id", "--replace", "--dry-run")...)
 	require.Zero(t, code, errs)
-	require.Contains(t, out, "3 runs: 2 created, 0 changed, 1 unchanged")
+	require.Contains(t, out, "3 runs: 2 created, 0 changed, 1 unchanged, 1 withdrawn", "RE 1 has another number now")
 
 	require.NoError(t, os.WriteFile(report, []byte("my diary"), 0o600))
 	code, _, errs = command(t, folder, arguments...)
@@ -137,5 +137,46 @@ func TestCommands_ImportFlagsThatAreWrong(t *testing.T) {
 			require.Contains(t, errs, c.says)
 			require.NoDirExists(t, folder)
 		})
+	}
+}
+
+// TestCommands_ImportANewerFeed imports a feed, and then one without its second train.
+func TestCommands_ImportANewerFeed(t *testing.T) {
+	older := smallFeed(t, map[string]string{
+		"trips.txt": "route_id,service_id,trip_id,trip_short_name\nX,D,X1,A 201\nX,D,X2,A 999\n",
+		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\n" +
+			"X1,08:00:00,08:00:00,A,1\nX1,09:00:00,09:00:00,B,2\nX2,10:00:00,10:00:00,A,1\nX2,11:00:00,11:00:00,B,2\n",
+	})
+	newer := smallFeed(t, map[string]string{
+		"trips.txt": "route_id,service_id,trip_id,trip_short_name\nX,D,X1,A 201\n",
+	})
+	folder := filepath.Join(t.TempDir(), "interlock-data")
+	for _, step := range []struct {
+		feed  string
+		flags []string
+		code  int
+		out   string
+		errs  string
+	}{
+		{older, nil, 0, "2 runs: 2 created, 0 changed, 0 unchanged, in", ""},
+		{newer, []string{"--feed", "B Railway", "--replace"}, 0, "1 runs: 0 created, 0 changed, 1 unchanged, in", ""},
+		{newer, []string{"--routes", "X", "--replace", "--dry-run"}, 0, "1 unchanged\n",
+			"notice: runs of the feed came with another selection of it, and stay on sale: A 999 on " + day()},
+		{newer, nil, exitLeftOut, "0 created, 0 changed, 1 unchanged, 1 no longer in the feed, in",
+			"stay on sale, unless it is imported with --replace: 1\n  A 999 on " + day()},
+		{newer, []string{"--replace", "--dry-run"}, 0, "1 unchanged, 1 withdrawn\n", ""},
+		{newer, []string{"--replace"}, 0, "0 created, 0 changed, 1 unchanged, 1 withdrawn, in",
+			"notice: runs that the feed no longer has are withdrawn: A 999 on " + day()},
+		{newer, []string{"--replace"}, 0, "0 created, 0 changed, 1 unchanged, in", ""},
+		{older, []string{"--feed", "A Railway"}, 0, "2 runs: 0 created, 1 changed, 1 unchanged, in", ""},
+		{newer, []string{"--feed", strings.Repeat("x", 65)}, exitFound, "", "a feed's name has 1 to 64 printable"},
+	} {
+		arguments := append([]string{
+			"import", step.feed, "--templates", templatesFile(t), "--from", day(), "--days", "1",
+		}, step.flags...)
+		code, out, errs := command(t, folder, arguments...)
+		require.Equal(t, step.code, code, "%v: %s", step.flags, errs)
+		require.Contains(t, out, step.out)
+		require.Contains(t, errs, step.errs)
 	}
 }

@@ -20,7 +20,7 @@ import (
 func (c importCommand) read(ctx context.Context, findings *publish.Findings) (publish.ImportRequest, error) {
 	request := publish.ImportRequest{
 		Days: c.Days, By: "import", NumberFrom: publish.NumberFrom(c.NumberFrom), NumberWithAgency: c.NumberWithAgency,
-		Strict: c.Strict, DryRun: c.DryRun, Findings: findings,
+		Strict: c.Strict, DryRun: c.DryRun, Findings: findings, FeedName: c.FeedName, Replace: c.Replace,
 	}
 	options, err := c.options()
 	if err != nil {
@@ -36,7 +36,7 @@ func (c importCommand) read(ctx context.Context, findings *publish.Findings) (pu
 	if request.Templates, err = c.readTemplates(); err != nil {
 		return request, err
 	}
-	options.Found = findings.Add
+	options.Found, request.Selection = findings.Add, publish.Selection(options)
 	request.Feed, err = gtfs.ReadFile(ctx, c.Feed, options)
 	return request, err
 }

@@ -40,10 +40,18 @@ type ImportRequest struct {
 	DryRun bool
 	// Findings, if any, is told of what is left out, and of what a person might wonder about.
 	Findings *Findings
+	// FeedName is what the feed is remembered by, 1 to ledger.MaxFeedName printable characters; "" is the name of its
+	// first agency. Selection tells which part of the feed was read: see Selection.
+	FeedName, Selection string
+	// Replace takes off sale what the feed no longer has.
+	Replace bool
 	// By is who imports, for the record.
 	By string
 	// Progress, if any, is told how many of all runs are done, by the goroutine that imports.
 	Progress func(done, total int)
+
+	// owner is what the runs belong to.
+	owner ledger.Feed
 }
 
 // ImportReport is what an import did, or had done when it ended early.
@@ -53,6 +61,13 @@ type ImportReport struct {
 	Trains int
 	// Runs were to be published. Created, Changed and Unchanged count what became of them, or would in a dry run.
 	Runs, Created, Changed, Unchanged int
+	// Left are runs that were to be published and stay as they are, on sale otherwise or not at all.
+	Left int
+	// Feed is the name that the feed is remembered by.
+	Feed string
+	// Missing are runs on sale that the feed no longer has. With ImportRequest.Replace it is 0, and those runs were
+	// Withdrawn or Suspended, or would be in a dry run.
+	Missing, Withdrawn, Suspended int
 	// Kinds are the kinds of the feed's trips that run on any of the dates.
 	Kinds []KindReport
 }
@@ -68,81 +83,86 @@ type KindReport struct {
 }
 
 // Import puts every train of a feed that runs on the dates on sale. A train that cannot be sold is left out, and told
-// of. Before anything is written, a change to a run with orders is refused by name. Then runs are published in chunks
-// of whole trains. An import that is interrupted leaves whole runs; importing again finishes it.
+// of. So is a run that has orders, or that another feed or a person put on sale, where the feed has it otherwise. Runs
+// are published in chunks of whole trains. Then the runs on sale that the feed no longer has are told of, or taken off
+// sale. An import that is interrupted leaves whole runs; importing again finishes it.
 func (p *Publisher) Import(ctx context.Context, request ImportRequest) (ImportReport, error) {
 	if request.Findings == nil {
 		request.Findings = &Findings{}
 	}
-	report := ImportReport{Stations: len(request.Feed.Stations)}
+	var wrong *rail.Error
+	if request.owner, wrong = request.feed(); wrong != nil {
+		return ImportReport{}, wrong
+	}
+	report := ImportReport{Stations: len(request.Feed.Stations), Feed: request.owner.Name}
 	plan, err := p.plan(&request, &report)
 	if err != nil {
 		return report, err
 	}
 	chunks := plan.chunks()
-	would, changes, err := p.rehearse(ctx, &request, chunks)
+	would, err := p.rehearse(ctx, &request, chunks)
 	if err != nil {
 		return report, err
 	}
 	if request.DryRun {
-		report.Created, report.Changed, report.Unchanged = would.Created, would.Changed, would.Unchanged
-		return report, nil
+		for _, chunk := range would {
+			report.add(chunk)
+		}
+		return report, p.dropMissing(ctx, &request, &report, request.timetable(plan))
 	}
 	if report.StationsChanged, err = p.Ledger.PutStations(ctx, request.Feed.Stations, request.By); err != nil {
 		return report, unsure(err)
 	}
-	err = p.publishChunks(ctx, &request, &report, chunks, changes)
-	if report.StationsChanged+report.Created+report.Changed > 0 {
+	if err = p.publishChunks(ctx, &request, &report, chunks, would); err == nil {
+		err = p.dropMissing(ctx, &request, &report, request.timetable(plan))
+	}
+	if report.StationsChanged+report.Created+report.Changed+report.Withdrawn+report.Suspended > 0 {
 		p.refresh(context.WithoutCancel(ctx))
 		p.announce(context.WithoutCancel(ctx))
 	}
 	return report, err
 }
 
-// rehearse asks the ledger what it would do, and counts that. changes tells of each chunk whether it would change
-// anything.
-func (p *Publisher) rehearse(
-	ctx context.Context, request *ImportRequest, chunks [][]planned,
-) (would ImportReport, changes []bool, err error) {
-	changes = make([]bool, len(chunks))
+// rehearse asks the ledger what it would do with each chunk. An import that is strict is refused where a run would be
+// left as it is.
+func (p *Publisher) rehearse(ctx context.Context, request *ImportRequest, chunks [][]planned) ([]tally, error) {
+	would := make([]tally, len(chunks))
+	var left unusable
 	for i, chunk := range chunks {
-		publications, err := p.Ledger.Publish(ctx, p.runs(chunk, request.SaleOpens), request.By, true)
+		runs := p.runs(chunk, request.SaleOpens)
+		publications, err := p.Ledger.PublishFeed(ctx, request.owner, runs, request.By, true)
 		if err != nil {
-			return would, nil, err
+			return nil, err
 		}
-		changes[i] = would.add(publications)
+		would[i] = tallyOf(publications)
+		if request.Strict {
+			request.refuse(&left, publications)
+		}
+		if request.DryRun || !would[i].writes {
+			request.tell(publications) // Otherwise what the ledger does in the end is told.
+		}
 	}
-	return would, changes, nil
-}
-
-// add counts what became of runs, and tells whether any was changed.
-func (r *ImportReport) add(publications []ledger.Publication) bool {
-	created, changed, unchanged := count(publications)
-	r.Created += created
-	r.Changed += changed
-	r.Unchanged += unchanged
-	return created+changed > 0
+	return would, left.all().OrNil()
 }
 
 func (p *Publisher) publishChunks(
-	ctx context.Context, request *ImportRequest, report *ImportReport, chunks [][]planned, changes []bool,
+	ctx context.Context, request *ImportRequest, report *ImportReport, chunks [][]planned, would []tally,
 ) error {
 	reached, done := true, 0
 	for i, chunk := range chunks {
-		// Runs are made anew for each chunk: those of a national timetable would take a lot of memory at once.
-		runs := p.runs(chunk, request.SaleOpens)
-		if changes[i] {
-			publications, err := p.Ledger.Publish(ctx, runs, request.By, false)
+		if would[i].writes {
+			// Runs are made anew for each chunk: those of a national timetable would take a lot of memory at once.
+			runs := p.runs(chunk, request.SaleOpens)
+			publications, err := p.Ledger.PublishFeed(ctx, request.owner, runs, request.By, false)
 			if err != nil {
 				return unsure(err) // If it was done, importing again does not load it; repair does.
 			}
-			report.add(publications)
+			would[i] = tallyOf(publications)
+			request.tell(publications)
 			// Once Redis cannot be reached, it is not asked again: a hundred waits would not help, and repair does it.
-			reached = reached && p.load(context.WithoutCancel(ctx), allFree(publications))
-		} else {
-			report.Unchanged += len(runs)
+			reached = reached && p.load(context.WithoutCancel(ctx), p.left(ctx, publications))
 		}
-		done += len(runs)
+		done += report.add(would[i])
 		if request.Progress != nil {
 			request.Progress(done, report.Runs)
 		}

@@ -67,7 +67,7 @@ func TestImport_OnSale(t *testing.T) {
 	report, err := h.Import(t.Context(), importRequest(t, nil))
 	require.NoError(t, err)
 	require.Equal(t, publish.ImportReport{
-		Stations: 3, StationsChanged: 3, Trains: 2, Runs: 9, Created: 9,
+		Feed: "Railway", Stations: 3, StationsChanged: 3, Trains: 2, Runs: 9, Created: 9,
 		Kinds: []publish.KindReport{{Kind: "IC", Trains: 1, Runs: 7}, {Kind: "Night", Trains: 1, Runs: 2}},
 	}, report)
 	for _, id := range []rail.RunID{
@@ -108,20 +108,6 @@ func TestImport_AgainChangesNothing(t *testing.T) {
 	require.Equal(t, number, h.ledger.number)
 	require.Equal(t, announced, h.availability.announced)
 	require.Equal(t, loads, h.availability.loads)
-}
-
-func TestImport_AChangeToARunWithOrdersWritesNothing(t *testing.T) {
-	h := newHouse(t)
-	_, err := h.Import(t.Context(), importRequest(t, nil))
-	require.NoError(t, err)
-	h.ledger.runs["A%20999@2026-03-08"].orders = []*rail.Order{{}}
-	writes := h.ledger.writes
-	request := importRequest(t, nil)
-	request.SaleOpens.At = monday
-	_, err = h.Import(t.Context(), request)
-	require.Equal(t, rail.RunHasOrders, rail.CodeOf(err))
-	require.ErrorContains(t, err, "A 999 on 2026-03-08")
-	require.Equal(t, writes, h.ledger.writes)
 }
 
 func TestImport_BadInputWritesNothing(t *testing.T) {
@@ -217,7 +203,7 @@ func TestImport_StrictNamesTwentyAndCountsTheRest(t *testing.T) {
 	_, err := h.Import(t.Context(), request)
 	said := refusals(t, err)
 	require.Len(t, said, 21)
-	require.Equal(t, "INVALID  10 more trains cannot be sold", said[20])
+	require.Equal(t, "INVALID  10 more would be left out", said[20])
 	require.Zero(t, h.ledger.rehearsals)
 }
 
@@ -320,6 +306,7 @@ func TestImport_TheSample(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, publish.ImportReport{
 		Stations: 672, StationsChanged: 672, Trains: 4_394, Runs: 65_910,
+		Feed:    "中国铁路",
 		Created: 65_910,
 		Kinds: []publish.KindReport{
 			{Kind: "C", Trains: 981, Runs: 14_715},

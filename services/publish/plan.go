@@ -396,7 +396,7 @@ func (u *unusable) add(finding gtfs.Finding) {
 func (u *unusable) all() rail.Errors {
 	errs := u.errs
 	if u.more > 0 {
-		errs.Add(rail.Invalid, nil, "%d more trains cannot be sold", u.more)
+		errs.Add(rail.Invalid, nil, "%d more would be left out", u.more)
 	}
 	return errs
 }

@@ -194,7 +194,13 @@ func allFree(publications []ledger.Publication) []*rail.Availability {
 	var left []*rail.Availability
 	counts := map[*rail.Train][]uint16{}
 	for _, publication := range publications {
-		if publication.Outcome == ledger.RunUnchanged && publication.Version != untouched {
+		switch publication.Outcome {
+		case ledger.RunCreated, ledger.RunChanged:
+		case ledger.RunUnchanged:
+			if publication.Version != untouched {
+				continue
+			}
+		default:
 			continue
 		}
 		run := publication.Run
@@ -205,6 +211,18 @@ func allFree(publications []ledger.Publication) []*rail.Availability {
 			RunID: run.ID, TrainID: run.Train.ID, Version: publication.Version, Status: run.Status,
 			Counts: counts[run.Train],
 		})
+	}
+	return left
+}
+
+// left is what is left of runs after a publication: of those that have every seat free, and of those that the ledger
+// has counted.
+func (p *Publisher) left(ctx context.Context, publications []ledger.Publication) []*rail.Availability {
+	left := allFree(publications)
+	for _, publication := range publications {
+		if publication.Left != nil {
+			left = append(left, p.counted(ctx, publication.Left)...)
+		}
 	}
 	return left
 }
