@@ -87,8 +87,9 @@ func (c *compression) encode(coding string, body []byte) []byte {
 	return out.Bytes()
 }
 
-// codingOf is the coding that Accept-Encoding asks for (RFC 9110, 12.5.3); "" is none. Of equal qualities zstd goes
-// before gzip, since it is shorter, and both before an answer as it is. "*" stands for gzip, which everybody knows.
+// codingOf is the coding that Accept-Encoding asks for (RFC 9110, 12.5.3); "" is none. Of equal qualities gzip goes
+// before zstd, since some libraries ask for zstd on a Node that cannot read it, and both before an answer as it is. "*"
+// stands for gzip, which everybody knows.
 func codingOf(request http.Header) string {
 	qualities := map[string]float64{}
 	for _, one := range preferences(request.Values("Accept-Encoding")) {
@@ -99,7 +100,7 @@ func codingOf(request http.Header) string {
 		gzipQuality = qualities["*"]
 	}
 	coding, quality := codingGzip, gzipQuality
-	if qualities[codingZstd] >= quality {
+	if qualities[codingZstd] > quality {
 		coding, quality = codingZstd, qualities[codingZstd]
 	}
 	if quality == 0 || qualities["identity"] > quality {
