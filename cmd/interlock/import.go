@@ -208,7 +208,9 @@ func became(report *publish.ImportReport) string {
 		runs int
 		what string
 	}{
-		{report.Left, "left as they are"}, {report.Missing, "no longer in the feed"}, {report.Withdrawn, "withdrawn"},
+		{report.Left, "left as they are"},
+		{report.Missing, "no longer in the feed"},
+		{report.Withdrawn, "withdrawn"},
 		{report.Suspended, "suspended"},
 	} {
 		if more.runs > 0 {
