@@ -95,7 +95,7 @@ func ticketID(orderID string, n int) string {
 // viewerDigestBytes is how much of a subject's digest an id has: 128 bits, so that no two viewers have one id.
 const viewerDigestBytes = 16
 
-// viewerID is the id of a viewer; "" for nobody. It has a keyed digest in place of the subject, which may be a name or
+// viewerID is the id of a viewer; "" without one. It has a keyed digest in place of the subject, which may be a name or
 // an address: clients keep ids in caches and logs.
 func (r *Resolver) viewerID(viewer *rail.Viewer) string {
 	if viewer == nil {

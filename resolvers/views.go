@@ -109,7 +109,7 @@ func order(o *rail.Order) *graph.Order {
 	return view
 }
 
-// viewer is null for nobody.
+// viewer is null for a request without a token.
 func (r *Resolver) viewer(v *rail.Viewer) *graph.Viewer {
 	if v == nil {
 		return nil

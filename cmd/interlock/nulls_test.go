@@ -15,7 +15,8 @@ import (
 // hole stands in an operation where an argument or a field of an input is to be given in several ways.
 const hole = "HOLE"
 
-// publishing is a mutation that publishes X1, with a text, which has the hole, in place of one of the names in capitals.
+// publishing is a mutation that publishes X1, with a text, which has the hole, in place of one of the names in
+// capitals.
 func publishing(at, with string) string {
 	text := `mutation{publishTrain(input:{number:"X1" from:"DAY" through:"DAY" IN_TRAIN
 		calls:[{station:"BJP" departure:"23:00" distanceKm:0 IN_CALL}

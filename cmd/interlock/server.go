@@ -149,8 +149,8 @@ func (s *Server) wireUpkeep() {
 	}
 }
 
-// newResolver puts GraphQL in front of the rooms. The keys of cursors, of viewers' ids and of stream tickets are derived
-// from that of document numbers, which all servers share.
+// newResolver puts GraphQL in front of the rooms. The keys of cursors, of viewers' ids and of stream tickets are
+// derived from that of document numbers, which all servers share.
 func (s *Server) newResolver(key []byte) *resolvers.Resolver {
 	return &resolvers.Resolver{
 		Timetable: s.timetable, Finder: s.finder, Sale: s.service, OrderBook: s.stores.ledger, Publisher: s.publisher,

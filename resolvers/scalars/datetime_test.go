@@ -15,7 +15,9 @@ func TestDateTime(t *testing.T) {
 	var out bytes.Buffer
 	scalars.MarshalDateTime(noon).MarshalGQL(&out)
 	require.Equal(t, `"2019-10-12T09:00:00.5+08:00"`, out.String())
-	for _, text := range []string{"2019-10-12T09:00:00.5+08:00", "2019-10-12T01:00:00.500Z", "2019-10-12t01:00:00.500000000z"} {
+	for _, text := range []string{
+		"2019-10-12T09:00:00.5+08:00", "2019-10-12T01:00:00.500Z", "2019-10-12t01:00:00.500000000z",
+	} {
 		read, err := scalars.UnmarshalDateTime(text)
 		require.NoError(t, err)
 		require.True(t, noon.Equal(read))

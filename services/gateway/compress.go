@@ -47,9 +47,9 @@ func newCompression(places int) (*compression, error) {
 	}, nil
 }
 
-// compress returns the body of a response to a client of these headers, and its coding: "" where the body is as it was.
-// It is where the client wants no coding or the body is short. And it is where all places are taken: nobody waits to
-// have an answer compressed.
+// compress returns the body of a response to a client of these headers, and its coding. Where the client wants no coding,
+// the body is short, or all places are taken, the body is as it was and the coding "". An answer does not wait for a
+// place.
 func (c *compression) compress(request http.Header, body []byte) (sent []byte, coding string) {
 	if len(body) < compressedBytes {
 		return body, ""

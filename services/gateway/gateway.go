@@ -1,9 +1,10 @@
 // Package gateway is HTTP in front of the GraphQL schema.
 //
 // It serves GraphQL at /graphql over POST (batches, too), GET (queries only), WebSocket (graphql-transport-ws) and
-// server-sent events, the playground, the schema's text, health and metrics. It checks a request's token once and puts the viewer into the
-// context. It bounds the size, depth, cost, duration and number of requests, and turns errors into codes. It knows no
-// trains and decides no viewer's rights. Only the texts of a *rail.Error and of GraphQL's own errors reach a client.
+// server-sent events, the playground, the schema's text, health and metrics. It checks a request's token once and puts
+// the viewer into the context. It bounds the size, depth, cost, duration and number of requests, and turns errors into
+// codes. It knows no trains and decides no viewer's rights. Only the texts of a *rail.Error and of GraphQL's own errors
+// reach a client.
 //
 // Every refusal has a GraphQL error body with extensions.code. Status codes follow GraphQL over HTTP. What was executed
 // has 200, also where it failed in part or as a whole: clients retry by extensions.code. A document or variables that

@@ -10,8 +10,8 @@ import (
 )
 
 // introspection lets clients read the schema. It is a gqlgen extension. A field of __Type that a kind of type does not
-// have is null, as the specification has it (GraphQL, September 2025, 4.2.2). gqlgen answers an empty list or false: that
-// an enum has no fields, and that a scalar is not @oneOf.
+// have is null, as the specification has it (GraphQL, September 2025, 4.2.2). gqlgen answers an empty list or
+// false: that an enum has no fields, and that a scalar is not @oneOf.
 type introspection struct{}
 
 var _ interface {

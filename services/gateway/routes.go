@@ -35,7 +35,8 @@ func (g *Gateway) table() []route {
 		MaxRequestsInFlight: 8,
 		Timeout:             writeTimeout,
 	}))
-	add("GET /schema.graphql", "schema", writeTimeout, g.compression.fixed("text/plain; charset=utf-8", g.options.SchemaText))
+	add("GET /schema.graphql", "schema", writeTimeout,
+		g.compression.fixed("text/plain; charset=utf-8", g.options.SchemaText))
 	if g.options.Playground != nil {
 		add("/playground", "playground", fileTimeout, g.options.Playground)
 		add("/playground/", "playground", fileTimeout, g.options.Playground)

@@ -122,7 +122,7 @@ func objectIn(text json.RawMessage, what string) (map[string]json.RawMessage, er
 }
 
 // addToken adds the token of a member whose name is one of tokenNames. null and the empty text are no token: pages send
-// them while nobody has signed in.
+// them before their user signs in.
 func addToken(tokens map[string]bool, name string, value json.RawMessage) error {
 	if !slices.Contains(tokenNames, strings.ToLower(name)) {
 		return nil

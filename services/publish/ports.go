@@ -27,8 +27,8 @@ type Ledger interface {
 	PublishFeed(
 		ctx context.Context, feed ledger.Feed, runs []*rail.Run, by string, validateOnly bool,
 	) ([]ledger.Publication, error)
-	// FeedRuns are the runs of a feed on a date that are not withdrawn, whatever their selection. Fewer than the limit:
-	// no run follows.
+	// FeedRuns are the runs of a feed on a date, of every selection, but for those that are withdrawn. Fewer than the
+	// limit: no run follows.
 	FeedRuns(ctx context.Context, page ledger.FeedPage) ([]ledger.FeedRun, error)
 	// Drop takes runs off sale that their feed no longer has, all or none. One without live orders is withdrawn, one
 	// with live orders is suspended. A run that is not as it was listed stays as it is, and so does one that has left

@@ -14,7 +14,7 @@ import (
 
 const (
 	// maxStartNames is how many kinds of one route type get a template each in a file to start from. Where there are
-	// more, all of the type get one: nobody lays out the coaches of a hundred lines by hand.
+	// more, all of the type get one: a person lays out the coaches of a few lines, and not of a hundred.
 	maxStartNames = 12
 	// maxStartKinds is how many kinds the file has: far more than a railway has, and few enough for maxTemplateBytes.
 	maxStartKinds = 150
@@ -170,24 +170,34 @@ func quoted(text string) string {
 // routeTypeWords says what a route type is, by the GTFS reference (0 to 12) and by the extended types that Google
 // Transit took over from TPEG (100 to 1700). train is false for what runs on roads, on water or in the air.
 func routeTypeWords(routeType int) (words string, train bool) {
-	switch {
-	case routeType == 2 || routeType >= 100 && routeType < 200:
-		return "rail", true
-	case routeType == 1 || routeType >= 400 && routeType < 700:
-		return "metro", true
-	case routeType == 0 || routeType >= 900 && routeType < 1_000:
-		return "tram", true
-	case routeType == 3 || routeType == 11 || routeType >= 200 && routeType < 300 ||
-		routeType >= 700 && routeType < 900:
-		return "bus", false
-	case routeType == 4 || routeType == 1_000 || routeType == 1_200:
-		return "ship", false
-	case routeType == 1_100:
-		return "air", false
-	case routeType >= 1_500 && routeType < 1_600:
-		return "taxi", false
-	case routeType == 12:
-		return "monorail", true
+	for _, each := range routeTypes {
+		if routeType >= each.first && routeType <= each.last {
+			return each.words, each.train
+		}
 	}
 	return fmt.Sprintf("route type %d", routeType), true
+}
+
+// routeTypes are the route types that have a word.
+var routeTypes = []struct {
+	first, last int
+	words       string
+	train       bool
+}{
+	{0, 0, "tram", true},
+	{1, 1, "metro", true},
+	{2, 2, "rail", true},
+	{3, 3, "bus", false},
+	{4, 4, "ship", false},
+	{11, 11, "bus", false},
+	{12, 12, "monorail", true},
+	{100, 199, "rail", true},
+	{200, 299, "bus", false},
+	{400, 699, "metro", true},
+	{700, 899, "bus", false},
+	{900, 999, "tram", true},
+	{1_000, 1_000, "ship", false},
+	{1_100, 1_100, "air", false},
+	{1_200, 1_200, "ship", false},
+	{1_500, 1_599, "taxi", false},
 }

@@ -107,7 +107,7 @@ func ReadTemplates(name string, r io.Reader) (*Templates, error) {
 	return parseTemplates(name, data, openTable)
 }
 
-// openTable opens a file. Of a pipe, or a device, nobody knows when it ends.
+// openTable opens a file. A pipe or a device is refused: it may never end.
 func openTable(path string) (io.ReadCloser, error) {
 	info, err := os.Stat(path)
 	if err != nil {

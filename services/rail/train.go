@@ -267,7 +267,7 @@ func (t *Train) validatePrices(at []string) Errors {
 func (t *Train) validatePricesFrom(errs *Errors, at []string, class SeatClass, i int, everyDistance bool) {
 	for j := i + 1; j < len(t.Calls); j++ {
 		if !t.Sellable(i, j) || t.Calls[i].Station == t.Calls[j].Station {
-			continue // Nobody can order a way from a station to itself.
+			continue // No order goes from a station to itself.
 		}
 		minor, by, ok := t.fare(class, i, j)
 		switch {

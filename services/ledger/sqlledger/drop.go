@@ -216,7 +216,7 @@ func (t *transaction) carryOutDrop(
 	return ended, nil
 }
 
-// wasDropped tells whether Drop took a run off sale, and nobody has decided about it since.
+// wasDropped tells whether the last decision about a run was that Drop took it off sale.
 func (t *transaction) wasDropped(ctx context.Context, id rail.RunID) (was bool, err error) {
 	err = t.rows(ctx, "SELECT "+dropped+" FROM runs r WHERE r.id = ?", []any{string(id)},
 		func(r *sql.Rows) error { return r.Scan(&was) })

@@ -46,7 +46,7 @@ type storedRun struct {
 	version     int64
 	publication int64
 	feed        ledger.Feed
-	// dropped tells that Drop withdrew or suspended the run, and that nobody has decided about it since.
+	// dropped tells that the last decision about the run was that Drop withdrew or suspended it.
 	dropped bool
 }
 

@@ -122,7 +122,9 @@ func TestRead_FasterThanAnyTrain(t *testing.T) {
 		found        []string
 	}{
 		"as fast as trains are": {"", "", nil},
-		"600 km/h":              {"", "t1,08:00:00,08:00:00,a,1,0\nt1,08:11:00,08:11:00,b,2,120\nt1,10:00:00,10:00:00,c,3,240\n", nil},
+		"600 km/h": {
+			"", "t1,08:00:00,08:00:00,a,1,0\nt1,08:11:00,08:11:00,b,2,120\nt1,10:00:00,10:00:00,c,3,240\n", nil,
+		},
 		"faster": {"", "t1,08:00:00,08:00:00,a,1,0\nt1,08:10:00,08:11:00,b,2,120\nt1,10:00:00,10:00:00,c,3,240\n", []string{
 			`stop_times.txt:3: trip "t1" goes 120 km in 10 minutes, from stop "a" (Alpha, 50,10) to "b" (Beta, 51,10)`,
 		}},

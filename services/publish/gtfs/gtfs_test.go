@@ -616,9 +616,12 @@ func TestReadZip_WhatCannotBeUnpackedIsNamed(t *testing.T) {
 		method uint16
 		want   string
 	}{
-		"encrypted":          {"trips.txt", 1, zip.Deflate, "trips.txt: the file cannot be read: it is encrypted"},
-		"encrypted by AES":   {"trips.txt", 1, 99, "trips.txt: the file cannot be read: it is encrypted"},
-		"Deflate64":          {"stops.txt", 0, 9, "stops.txt: the file cannot be read: it is packed by a method that is not read (Deflate64, 9): pack it again, with Deflate"},
+		"encrypted":        {"trips.txt", 1, zip.Deflate, "trips.txt: the file cannot be read: it is encrypted"},
+		"encrypted by AES": {"trips.txt", 1, 99, "trips.txt: the file cannot be read: it is encrypted"},
+		"Deflate64": {
+			"stops.txt", 0, 9, "stops.txt: the file cannot be read: it is packed by a method that is not read " +
+				"(Deflate64, 9): pack it again, with Deflate",
+		},
 		"LZMA":               {"stops.txt", 0, 14, "(LZMA, 14)"},
 		"Zstandard":          {"stops.txt", 0, 93, "(Zstandard, 93)"},
 		"an unknown method":  {"stops.txt", 0, 77, "(unknown, 77)"},

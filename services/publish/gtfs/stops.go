@@ -189,7 +189,7 @@ func (r *reader) listStations() error {
 // chooseCodes gives every root a code: its stop_code where that is a valid code and no other root's, else its stop_id.
 // A stop_code may also be the stop_id that another root has fallen back on: then its own root falls back too. So one
 // may lead to the next. It ends, because no root falls back twice. Stops that no train calls at count as well: so a
-// station has the same code whatever is asked for.
+// station has one code for every selection.
 func (r *reader) chooseCodes() {
 	takenBy := make(map[rail.StationCode][]int32, len(r.stops))
 	// The codes that more than one station has taken, each noted once, by its second station. A station that takes a

@@ -22,7 +22,7 @@ type table struct {
 	budget  *budget
 	records *records
 	columns []string
-	// used are the places of the columns that are read. What is wrong in others is nobody's concern.
+	// used are the places of the columns that are read. What is wrong in others does no harm.
 	used []int
 	row  []string
 	// line is where the row begins, counted from 1; the header is before it.

@@ -38,8 +38,8 @@ func Templates() (*publish.Templates, error) {
 // TemplatesFile is the text of the templates, to start one's own file from.
 func TemplatesFile() []byte { return bytes.Clone(templates) }
 
-// Is tells whether a feed, a zip or the folder it was unpacked into, is the sample timetable: by its content, whatever
-// its name. Of a feed of another length nothing is read.
+// Is tells whether a feed, a zip or the folder it was unpacked into, is the sample timetable, by its
+// content and not by its name. Of a feed of another length nothing is read.
 func Is(path string) (bool, error) {
 	info, err := os.Stat(path)
 	if err != nil {
