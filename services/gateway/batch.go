@@ -52,7 +52,8 @@ func (t httpTransport) batch(w http.ResponseWriter, r *http.Request, exec graphq
 		t.g.refuseUnread(w, r, err)
 		return
 	}
-	answer := []byte{'['}
+	answer, sent := []byte{'['}, func() {}
+	defer func() { sent() }()
 	for i, operation := range operations {
 		if i > 0 {
 			answer = append(answer, ',')
@@ -63,6 +64,9 @@ func (t httpTransport) batch(w http.ResponseWriter, r *http.Request, exec graphq
 			panic(err)
 		}
 		answer = append(answer, one...)
+		// What is made waits for the rest, and then for its reader. Ten short responses are a long one.
+		sent()
+		sent = t.g.places.made(len(answer))
 	}
 	t.g.writeBody(w, r, http.StatusOK, writeTimeout, mediaJSON, append(answer, ']'))
 }

@@ -63,7 +63,8 @@ func (l *responseLimits) InterceptOperation(
 			return nil
 		}
 		response := responses(responseCtx)
-		if response != nil && len(response.Data) >= countedBytes {
+		// The responses of a batch are sent together, and are counted together, see httpTransport.batch.
+		if response != nil && len(response.Data) >= countedBytes && batchOf(ctx) == nil {
 			release := sync.OnceFunc(l.places.made(len(response.Data)))
 			stop := context.AfterFunc(ctx, release)
 			sent = func() { stop(); release() }

@@ -264,6 +264,35 @@ func TestServer_CountsWhatIsNotTaken(t *testing.T) {
 	}, func(o *gateway.Options) { o.Schema = newTree() })
 }
 
+// The responses of a batch count as unsent together, also where each is short, until the client has taken them or is
+// gone. A client that reads slowly has longer for that than the batch had.
+func TestBatch_CountsWhatIsNotTaken(t *testing.T) {
+	one := operation(fmt.Sprintf(`{trees(of:200){%s:name %s:name}}`, strings.Repeat("a", 31), strings.Repeat("b", 31)))
+	body := "[" + strings.Repeat(one+",", 3) + one + "]"
+	inBubble(t, func(t *testing.T, w *world, network *pipes) {
+		for _, takes := range []bool{true, false} {
+			conn, err := network.dial(t.Context())
+			require.NoError(t, err)
+			_, err = fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+
+				"Content-Length: %d\r\n\r\n%s", len(body), body)
+			require.NoError(t, err)
+			synctest.Wait()
+			unsent := w.gate.Places().Unsent()
+			require.Greater(t, unsent, int64(50_000))
+			time.Sleep(gateway.DefaultOperationTimeout + time.Second)
+			require.Equal(t, unsent, w.gate.Places().Unsent(), "the time of the batch is over, and nothing is taken")
+			if takes {
+				go func() { _, _ = io.Copy(io.Discard, conn) }()
+			} else {
+				require.NoError(t, conn.Close())
+			}
+			synctest.Wait()
+			require.Zero(t, w.gate.Places().Unsent(), "taken: %t", takes)
+			_ = conn.Close()
+		}
+	}, func(o *gateway.Options) { o.Schema = newTree() })
+}
+
 // Requests that the mux answers itself have the same deadlines.
 func TestServer_BodiesThatNeverComeToNoRoute(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *world, network *pipes) {
