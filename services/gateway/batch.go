@@ -36,7 +36,7 @@ func batchOf(ctx context.Context) *batch {
 // and the values of one operation together, and count as one in flight. What is wrong with one of them is told in its
 // place, and the others are executed. The response is application/json: the other media type has no lists.
 func (t httpTransport) batch(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, body []byte) {
-	if acceptanceOf(r.Header).json == "" {
+	if acceptedBy(r).json == "" {
 		t.g.refuse(w, r, http.StatusNotAcceptable,
 			rail.Refuse(rail.BadUserInput, "a batch is answered as %s, which Accept does not take", mediaJSON))
 		return

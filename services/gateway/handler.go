@@ -17,6 +17,7 @@ func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	if !g.admit(w, r) {
 		return
 	}
+	r = withAcceptance(r)
 	if err := checkForm(w.Header(), r); err != nil {
 		g.refuseUnread(w, r, err)
 		return
@@ -55,7 +56,7 @@ func checkForm(header http.Header, r *http.Request) error {
 		header.Set("Accept-Post", "application/json")
 		return badRequest(http.StatusUnsupportedMediaType,
 			"a POST has a body of Content-Type application/json, in UTF-8 and not compressed")
-	case !isWebSocket(r) && acceptanceOf(r.Header) == acceptance{}:
+	case !isWebSocket(r) && acceptedBy(r) == acceptance{}:
 		return badRequest(http.StatusNotAcceptable, "Accept takes none of what there is: %s, %s and %s",
 			mediaGraphQL, mediaJSON, mediaEvents)
 	}

@@ -61,7 +61,7 @@ func (t httpTransport) answer(
 		t.g.refuseUnread(w, r, err)
 		return
 	}
-	accepted, ctx := acceptanceOf(r.Header), graphql.WithOperationContext(ctx, operation)
+	accepted, ctx := acceptedBy(r), graphql.WithOperationContext(ctx, operation)
 	if len(errs) > 0 {
 		t.answerUnexecuted(ctx, w, r, exec.DispatchError(ctx, errs[:min(len(errs), maxErrors)]))
 		return
@@ -92,7 +92,7 @@ func (t httpTransport) answer(
 func (t httpTransport) answerUnexecuted(
 	ctx context.Context, w http.ResponseWriter, r *http.Request, response *graphql.Response,
 ) {
-	if acceptanceOf(r.Header).json == "" {
+	if acceptedBy(r).json == "" {
 		sse(t).unexecuted(ctx, w, response)
 		return
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"mime"
 	"net/http"
 	"strconv"
@@ -126,6 +127,21 @@ type acceptance struct {
 	// events says that the client names text/event-stream, or text/*. A client that accepts anything, as curl and fetch
 	// do, does not: it reads its answer to the end, and a stream has none.
 	events bool
+}
+
+type acceptanceKey struct{}
+
+// withAcceptance reads Accept, once for all that ask acceptedBy.
+func withAcceptance(r *http.Request) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), acceptanceKey{}, acceptanceOf(r.Header)))
+}
+
+// acceptedBy is what the client of a request accepts.
+func acceptedBy(r *http.Request) acceptance {
+	if accepted, read := r.Context().Value(acceptanceKey{}).(acceptance); read {
+		return accepted
+	}
+	return acceptanceOf(r.Header)
 }
 
 // acceptanceOf reads Accept. A client that sends none gets application/json, and so does one that accepts anything. Of

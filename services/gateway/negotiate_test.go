@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +96,25 @@ func TestAcceptance(t *testing.T) {
 	require.True(t, events)
 	json, _ = gateway.AcceptanceOf(http.Header{})
 	require.Equal(t, jsonType, json)
+}
+
+// Accept is read once for a request. urql's has five members, and reading them takes eight pieces of memory.
+func TestAcceptance_IsReadOnce(t *testing.T) {
+	w := start(t)
+	allocations := func(accept string) float64 {
+		return testing.AllocsPerRun(100, func() {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql",
+				strings.NewReader(operation(`{hello}`)))
+			r.Header.Set("Content-Type", jsonType)
+			r.Host = "localhost"
+			r.Header.Set("Accept", accept)
+			answer := httptest.NewRecorder()
+			w.gate.ServeHTTP(answer, r)
+			require.Equal(t, http.StatusOK, answer.Code)
+		})
+	}
+	once := testing.AllocsPerRun(100, func() { gateway.AcceptanceOf(http.Header{"Accept": {urqlAccept}}) })
+	require.Less(t, allocations(urqlAccept)-allocations(" "), 2*once)
 }
 
 // A query or a mutation is JSON wherever JSON is accepted, a subscription a stream wherever one is.

@@ -34,7 +34,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, status int, err
 // As application/json it is 200: clients of that time take any other status for a proxy's, and do not read the errors
 // (GraphQL over HTTP, Status Codes).
 func statusOfUnexecuted(r *http.Request) int {
-	if acceptanceOf(r.Header).json == mediaJSON {
+	if acceptedBy(r).json == mediaJSON {
 		return http.StatusOK
 	}
 	return http.StatusBadRequest
@@ -51,7 +51,7 @@ func (g *Gateway) writeResponse(
 		panic(err)
 	}
 	// A refusal is JSON also for those who accept no JSON.
-	g.writeBody(w, r, status, within, cmp.Or(acceptanceOf(r.Header).json, mediaJSON), body)
+	g.writeBody(w, r, status, within, cmp.Or(acceptedBy(r).json, mediaJSON), body)
 }
 
 // writeBody writes a whole body of JSON within a time, compressed where the client takes that.
