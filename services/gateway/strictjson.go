@@ -54,7 +54,7 @@ func readParameters(text []byte, what string) (*graphql.RawParams, error) {
 // parseParameters reads a JSON object whose parameters have the right types.
 func parseParameters(text []byte, what string) (*parameters, error) {
 	if isList(text) {
-		return nil, unreadable("%s is a list: a batch is sent by POST, and answered as application/json", what)
+		return nil, unreadable("%s is a list: a batch is one list of operations, as the body of a POST", what)
 	}
 	var read parameters
 	if err := readJSON(text, &read); err != nil {
