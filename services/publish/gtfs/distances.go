@@ -1,8 +1,10 @@
 package gtfs
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"interlock/services/rail"
 )
@@ -14,17 +16,12 @@ const (
 	detour = 1.05
 	// maxMetres is the longest train rail knows: more than twice around the earth.
 	maxMetres = 100_000_000
-	// earthMetres is the mean radius of the earth (IUGG).
-	earthMetres = 6_371_008.8
 	// likelyDetour is what shape_dist_traveled over straight lines is likely to be when the unit is the right one.
 	likelyDetour = 1.2
 	// leastDetour and mostDetour are what it can be. Track is no shorter than a straight line, but positions are
 	// rough; a mountain railway is twice as long, and a spiral more.
 	leastDetour = 0.7
 	mostDetour  = 3.0
-	// betweenUnits of shape_dist_traveled for a metre is far more than kilometres or miles are, and far less than
-	// metres or feet are.
-	betweenUnits = 0.03
 	// enoughMetres of straight lines are needed to tell a unit; two stops of one station tell nothing.
 	enoughMetres = 1_000
 )
@@ -67,12 +64,12 @@ func (r *reader) measure() distances {
 	if r.options.MetresPerUnit > 0 {
 		return distances{perUnit: r.options.MetresPerUnit, trusted: true}
 	}
-	units, straight := r.evidence()
+	unitsPerMetre, straight := r.evidence()
 	best := unitsOfLength[0]
-	if units <= 0 || straight < enoughMetres {
+	if straight < enoughMetres {
 		return distances{perUnit: best.metres}
 	}
-	off := func(metres float64) float64 { return math.Abs(math.Log(units * metres / straight / likelyDetour)) }
+	off := func(metres float64) float64 { return math.Abs(math.Log(unitsPerMetre * metres / likelyDetour)) }
 	for _, unit := range unitsOfLength[1:] {
 		if off(unit.metres) < off(best.metres) {
 			best = unit
@@ -80,22 +77,23 @@ func (r *reader) measure() distances {
 	}
 	const what = "it is %.3g times the straight lines between the stops in kilometres"
 	switch {
-	case !likely(units*best.metres, straight):
+	case !likely(unitsPerMetre*best.metres, 1):
 		r.notice(kindNoUnit, "stop_times.txt", 0, "shape_dist_traveled is not used: "+what+", and no known unit is",
-			units/straight*1_000)
+			unitsPerMetre*1_000)
 		return distances{}
 	case best != unitsOfLength[0]:
 		r.notice(kindUnit, "stop_times.txt", 0, "shape_dist_traveled is taken for %s: "+what, best.name,
-			units/straight*1_000)
+			unitsPerMetre*1_000)
 	}
 	return distances{perUnit: best.metres}
 }
 
-// evidence is what is known of the unit: how long trips are by shape_dist_traveled and by straight lines. Some feeds
-// join the kilometres of one railway and the metres of another, and a mean would be neither. So only the trips on one
-// side of betweenUnits count, of which there are more.
-func (r *reader) evidence() (units, straight float64) {
-	var sums [2]struct{ units, straight float64 }
+// evidence is what is known of the unit: how many units of shape_dist_traveled a metre of straight line is, and how
+// many metres of straight lines tell it. Some feeds join railways with units of their own, and a mean would be none of
+// these. So it is the median of the trips, each weighted by its length.
+func (r *reader) evidence() (unitsPerMetre, straight float64) {
+	type evidence struct{ unitsPerMetre, straight float64 }
+	var trips []evidence
 	var trip struct{ units, straight float64 }
 	for i := 1; i <= len(r.times); i++ {
 		if i < len(r.times) {
@@ -105,18 +103,20 @@ func (r *reader) evidence() (units, straight float64) {
 				continue
 			}
 		}
-		sum := &sums[0]
-		if trip.units > trip.straight*betweenUnits {
-			sum = &sums[1]
+		if trip.units > 0 && trip.straight > 0 {
+			trips = append(trips, evidence{trip.units / trip.straight, trip.straight})
+			straight += trip.straight
 		}
-		sum.units, sum.straight = sum.units+trip.units, sum.straight+trip.straight
 		trip.units, trip.straight = 0, 0
 	}
-	most := sums[0]
-	if sums[1].straight > most.straight {
-		most = sums[1]
+	slices.SortFunc(trips, func(a, b evidence) int { return cmp.Compare(a.unitsPerMetre, b.unitsPerMetre) })
+	passed := 0.0
+	for _, each := range trips {
+		if passed += each.straight; passed >= straight/2 {
+			return each.unitsPerMetre, straight
+		}
 	}
-	return most.units, most.straight
+	return 0, straight
 }
 
 // likely tells whether track of so many metres may lie along straight lines of so many.
@@ -255,16 +255,11 @@ func (s *stop) place() string {
 // noStraight stands for a straight line where a position is missing.
 const noStraight float32 = -1
 
-// straight is the great circle between two calls in metres (haversine).
+// straight is the great circle between two calls in metres.
 func (r *reader) straight(a, b *stopTime) float32 {
 	from, to := &r.stops[a.stop], &r.stops[b.stop]
 	if !from.hasPosition() || !to.hasPosition() {
 		return noStraight
 	}
-	const radian = math.Pi / 180
-	lat1, lat2 := *from.latitude*radian, *to.latitude*radian
-	sinLat := math.Sin((lat2 - lat1) / 2)
-	sinLon := math.Sin((*to.longitude - *from.longitude) * radian / 2)
-	h := sinLat*sinLat + math.Cos(lat1)*math.Cos(lat2)*sinLon*sinLon
-	return float32(2 * earthMetres * math.Asin(math.Sqrt(min(h, 1))))
+	return float32(rail.GreatCircle(*from.latitude, *from.longitude, *to.latitude, *to.longitude))
 }

@@ -77,6 +77,22 @@ func TestRead_TwoUnitsInOneFeed(t *testing.T) {
 	require.Contains(t, found[1], `trip "t2": shape_dist_traveled makes 0 km of 111 km of straight lines`)
 }
 
+// Railways in kilometres and in miles: with the mean, the kilometres would be miles, and fares too high by the half.
+func TestRead_KilometresAndMilesInOneFeed(t *testing.T) {
+	files := two()
+	files["trips.txt"] += "r,s,t3\n"
+	files["stop_times.txt"] = "trip_id,arrival_time,departure_time,stop_id,stop_sequence,shape_dist_traveled\n" +
+		"t1,08:00:00,08:00:00,a,1,0\nt1,09:00:00,09:00:00,b,2,118\nt2,08:00:00,08:00:00,a,1,0\n" +
+		"t2,09:00:00,09:00:00,b,2,118\nt3,08:00:00,08:00:00,a,1,0\nt3,09:00:00,09:00:00,b,2,70\n"
+	feed, found := readFound(t, files, gtfs.Options{})
+	require.Equal(t, []int32{0, 118_000}, metres(feed.Trips[0]))
+	require.Equal(t, []int32{0, 118_000}, metres(feed.Trips[1]))
+	require.InDeltaSlice(t, []float64{0, degree * 1.05}, metres(feed.Trips[2]), 1)
+	require.Equal(t, []string{
+		`stop_times.txt:7: trip "t3": shape_dist_traveled makes 70 km of 111 km of straight lines`,
+	}, found)
+}
+
 func TestRead_DistancesBeyondTheEarth(t *testing.T) {
 	_, found := readFound(t, map[string]string{
 		"stops.txt": "stop_id,stop_name\na,Alpha\nb,Beta\nc,Gamma\n",
