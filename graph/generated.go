@@ -1619,7 +1619,8 @@ place, such as "character 3 is U+202E".
 
 A value that is not of its type is BAD_USER_INPUT, in a document as in a variable, and nothing is executed. Each scalar
 of this schema's own is written as a string. A null for an argument or an input field that may be null is as if it were
-not given: where there is a default, null means the default.
+not given: where there is a default, null means the default. An input that is @oneOf has exactly one field, and no null
+beside it.
 """
 schema {
   query: Query
