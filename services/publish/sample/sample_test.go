@@ -18,11 +18,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// Five of the stations are in another province than their line, as far as their positions tell.
-func TestFeed_FindingsAreStationsInTheWrongPlace(t *testing.T) {
+// A station in the wrong place would make fares that are wrong by a thousand kilometres.
+func TestFeed_HasNoFindings(t *testing.T) {
 	_, err := gtfs.ReadFile(t.Context(), "china-hsr-2016.gtfs.zip", gtfs.Options{Found: func(finding gtfs.Finding) {
-		require.Regexp(t, `^trip ".*" goes .* km in .* minutes, from stop .*"(PAN|FZQ|CTQ|BRT|QET)"`, finding.Message)
-		require.False(t, finding.LeftOut)
+		t.Error(finding)
 	}})
 	require.NoError(t, err)
 }
