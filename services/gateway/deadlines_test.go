@@ -279,7 +279,7 @@ func TestBatch_CountsWhatIsNotTaken(t *testing.T) {
 			synctest.Wait()
 			unsent := w.gate.Places().Unsent()
 			require.Greater(t, unsent, int64(50_000))
-			time.Sleep(gateway.DefaultOperationTimeout + time.Second)
+			<-time.After(gateway.DefaultOperationTimeout + time.Second)
 			require.Equal(t, unsent, w.gate.Places().Unsent(), "the time of the batch is over, and nothing is taken")
 			if takes {
 				go func() { _, _ = io.Copy(io.Discard, conn) }()
