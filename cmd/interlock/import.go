@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 	"github.com/mattn/go-isatty"
@@ -98,8 +100,7 @@ func (c importCommand) Run(
 	if c.DryRun {
 		err = tellDryRun(out, &report)
 	} else {
-		_, err = fmt.Fprintf(out, "%d stations, %d trains, %d runs: %s, in %.1f s\n", report.Stations, report.Trains,
-			report.Runs, became(&report), time.Since(begun).Seconds())
+		_, err = fmt.Fprintf(out, "%s: %s, in %.1f s\n", inWords(&report), became(&report), time.Since(begun).Seconds())
 	}
 	if n := findings.LeftOut(); n > 0 && err == nil {
 		if _, err = fmt.Fprintf(out, "left out: %d\n", n); err == nil {
@@ -120,16 +121,21 @@ func (c importCommand) run(
 	publisher := publish.Publisher{
 		Availability: noAvailability{}, Now: time.Now, ClosesBefore: settings.SaleClosesBefore, Log: log,
 	}
-	opened, err := c.open(ctx, settings, log)
-	if err != nil {
-		return publish.ImportReport{}, err
-	}
-	publisher.Ledger = opened.ledger
-	if opened.ledger == nil {
-		publisher.Ledger = nothingPublished{}
-	}
-	if opened.cache != nil {
-		publisher.Availability = opened.cache
+	opened := &stores{}
+	// A feed of which nothing can be sold makes no folder and no ledger.
+	request.Planned = func() (err error) {
+		if opened, err = c.open(ctx, settings, log); err != nil {
+			opened = &stores{}
+			return err
+		}
+		publisher.Ledger = opened.ledger
+		if opened.ledger == nil {
+			publisher.Ledger = nothingPublished{}
+		}
+		if opened.cache != nil {
+			publisher.Availability = opened.cache
+		}
+		return nil
 	}
 	request.Progress = progress(errs)
 	report, err := publisher.Import(ctx, request)
@@ -184,11 +190,11 @@ func tellDryRun(out io.Writer, report *publish.ImportReport) error {
 		note := ""
 		switch {
 		case kind.Skipped > 0:
-			note = fmt.Sprintf("%d trips are skipped", kind.Skipped)
+			note = publish.Counted(kind.Skipped, "trip") + " skipped"
 		case kind.ByDefault:
 			note = "by the default template"
 		}
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", kind.Kind, kind.Trains, kind.Runs, note)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", shownKind(kind.Kind), kind.Trains, kind.Runs, note)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -196,9 +202,31 @@ func tellDryRun(out io.Writer, report *publish.ImportReport) error {
 	if more := len(report.Kinds) - maxShownKinds; more > 0 {
 		fmt.Fprintf(out, "… and %d more kinds\n", more)
 	}
-	_, err := fmt.Fprintf(out, "would be on sale: %d stations, %d trains, %d runs: %s\n", report.Stations,
-		report.Trains, report.Runs, became(report))
+	_, err := fmt.Fprintf(out, "would be on sale: %s: %s\n", inWords(report), became(report))
 	return err
+}
+
+// maxShownKind is how many characters of a kind's name fit beside its counts.
+const maxShownKind = 40
+
+// shownKind is a kind's name in a table on a terminal: cut, and without characters that would command the terminal.
+func shownKind(name string) string {
+	shown := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, name)
+	if characters := []rune(shown); len(characters) > maxShownKind {
+		return string(characters[:maxShownKind-1]) + "…"
+	}
+	return shown
+}
+
+// inWords counts what is on sale: "2 stations, 1 train, 5 runs".
+func inWords(report *publish.ImportReport) string {
+	return publish.Counted(report.Stations, "station") + ", " + publish.Counted(report.Trains, "train") + ", " +
+		publish.Counted(report.Runs, "run")
 }
 
 // became says what became of runs. What the feed left alone, or no longer has, is said where there is any.

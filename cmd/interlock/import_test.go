@@ -109,7 +109,7 @@ func TestCommands_ImportFromAFileToStartFrom(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(filled), 0o600))
 	code, out, errs = command(t, folder, use...)
 	require.Equal(t, exitLeftOut, code, errs)
-	require.Contains(t, out, "1 trains, 1 runs: 1 created")
+	require.Contains(t, out, "2 stations, 1 train, 1 run: 1 created")
 	require.Contains(t, errs, `notice: kinds that the templates skip: routes.txt: kind "type:3": 1 trip`)
 }
 
@@ -140,6 +140,42 @@ func TestCommands_ImportFlagsThatAreWrong(t *testing.T) {
 	}
 }
 
+// A feed of which nothing is sold makes no ledger, whatever it is refused for.
+func TestCommands_ImportThatIsRefusedMakesNoFolder(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "interlock-data")
+	for says, arguments := range map[string][]string{
+		"no train of the feed runs":    {"--templates", templatesFile(t), "--from", "2150-01-01"},
+		"is past: where the trains":    {"--templates", templatesFile(t), "--from", "2020-01-01"},
+		`kind "X" has no template`:     {"--templates", kindsFile(t, "ICE"), "--from", day()},
+		"the templates skip every":     {"--templates", kindsFile(t, "X"), "--from", day()},
+		"a feed's name has 1 to 64":    {"--templates", templatesFile(t), "--from", day(), "--feed", "\u200b"},
+	} {
+		code, _, errs := command(t, folder, append([]string{"import", smallFeed(t, nil), "--days", "1"}, arguments...)...)
+		require.Equal(t, exitFound, code, errs)
+		require.Contains(t, errs, says)
+		require.NoDirExists(t, folder, says)
+	}
+}
+
+// kindsFile is a file of templates that skips a kind, and has no other.
+func kindsFile(t *testing.T, skipped string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "kinds.yaml")
+	require.NoError(t, os.WriteFile(name, []byte("currency: EUR\nkinds:\n  "+skipped+": { skip: true }\n"), 0o600))
+	return name
+}
+
+// A dry run's table shows what a feed calls its kinds, on a terminal.
+func TestCommands_ImportShowsKindsAsTheyCanBe(t *testing.T) {
+	feed := smallFeed(t, map[string]string{
+		"routes.txt": "route_id,route_short_name,route_type\nX,\x1b[2J" + strings.Repeat("x", 300) + ",2\n",
+	})
+	_, out, errs := command(t, filepath.Join(t.TempDir(), "data"), "import", feed, "--templates", templatesFile(t), "--from",
+		day(), "--days", "1", "--dry-run")
+	require.Contains(t, out, "\n\ufffd[2J"+strings.Repeat("x", 35)+"…  1       1", errs)
+	require.NotContains(t, out+errs, "\x1b")
+}
+
 // TestCommands_ImportANewerFeed imports a feed, and then one without its second train.
 func TestCommands_ImportANewerFeed(t *testing.T) {
 	older := smallFeed(t, map[string]string{
@@ -159,7 +195,7 @@ func TestCommands_ImportANewerFeed(t *testing.T) {
 		errs  string
 	}{
 		{older, nil, 0, "2 runs: 2 created, 0 changed, 0 unchanged, in", ""},
-		{newer, []string{"--feed", "B Railway", "--replace"}, 0, "1 runs: 0 created, 0 changed, 1 unchanged, in", ""},
+		{newer, []string{"--feed", "B Railway", "--replace"}, 0, "1 run: 0 created, 0 changed, 1 unchanged, in", ""},
 		{
 			newer,
 			[]string{"--routes", "X", "--replace", "--dry-run"},

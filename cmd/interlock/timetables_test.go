@@ -60,7 +60,7 @@ func TestCommands_YourOwnTimetable(t *testing.T) {
 			kinds: []string{`"Sleeper": # 2 trips: rail, such as "491/492 Balkan Night"`},
 			code:  exitLeftOut,
 			says:  []string{`train 492/491 (trip "trip-b"): trip "trip-a" in line 2 is train 491/492 on`},
-			sold:  "4 stations, 1 trains, 1 runs", leftOut: "left out: 1",
+			sold:  "4 stations, 1 train, 1 run", leftOut: "left out: 1",
 			from: "BEG", to: "IST", trains: []string{"491/492"}, price: "196.00",
 		},
 	} {

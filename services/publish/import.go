@@ -47,6 +47,9 @@ type ImportRequest struct {
 	Replace bool
 	// By is who imports, for the record.
 	By string
+	// Planned, if any, is called once it is known that there are trains to sell, before the ledger is asked for anything.
+	// It may give the publisher its ledger. An error of it ends the import.
+	Planned func() error
 	// Progress, if any, is told how many of all runs are done, by the goroutine that imports.
 	Progress func(done, total int)
 
@@ -98,6 +101,11 @@ func (p *Publisher) Import(ctx context.Context, request ImportRequest) (ImportRe
 	plan, err := p.plan(&request, &report)
 	if err != nil {
 		return report, err
+	}
+	if request.Planned != nil {
+		if err := request.Planned(); err != nil {
+			return report, err
+		}
 	}
 	chunks := plan.chunks()
 	would, err := p.rehearse(ctx, &request, chunks)

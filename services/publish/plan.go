@@ -282,20 +282,20 @@ func (m *planner) noticeKinds() {
 		if kind.ByDefault {
 			m.request.Findings.Add(gtfs.Finding{
 				Kind: "kinds without a template have the default's coaches and fares", File: "routes.txt",
-				Message: short(fmt.Sprintf("kind %q: %s", kind.Kind, counted(kind.Trains, "train"))),
+				Message: short(fmt.Sprintf("kind %q: %s", kind.Kind, Counted(kind.Trains, "train"))),
 			})
 		}
 		if kind.Skipped > 0 {
 			m.request.Findings.Add(gtfs.Finding{
 				Kind: "kinds that the templates skip", File: "routes.txt",
-				Message: short(fmt.Sprintf("kind %q: %s", kind.Kind, counted(kind.Skipped, "trip"))),
+				Message: short(fmt.Sprintf("kind %q: %s", kind.Kind, Counted(kind.Skipped, "trip"))),
 			})
 		}
 	}
 }
 
-// counted is a number of things in words: "1 train", "2 trains".
-func counted(n int, thing string) string {
+// Counted is a number of things in words: "1 train", "2 trains".
+func Counted(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}

@@ -35,7 +35,7 @@ func StartTemplates(feed *gtfs.Feed, name string, numberFrom NumberFrom) (text [
 	var b bytes.Buffer
 	fmt.Fprintf(&b, startHead, short(quoted(name)))
 	for _, kind := range kinds {
-		fmt.Fprintf(&b, "  %s: # %s", quoted(kind.name), counted(kind.trips, "trip"))
+		fmt.Fprintf(&b, "  %s: # %s", quoted(kind.name), Counted(kind.trips, "trip"))
 		if kind.about != "" {
 			fmt.Fprintf(&b, ": %s", kind.about)
 		}

@@ -53,8 +53,11 @@ func (r *reader) makeTrips() error {
 // The finding says why there are none.
 func (r *reader) makeTrip(i int32, trip *Trip, rows []stopTime, made *[]*Trip) (*Finding, error) {
 	if len(rows) < 2 {
-		return leftOut(kindFewStops, "trips.txt", trip.Line, "trip %q calls at %d stops, and a train needs 2", trip.ID,
-			len(rows)), nil
+		says := "calls at no stop"
+		if len(rows) == 1 {
+			says = "calls at 1 stop"
+		}
+		return leftOut(kindFewStops, "trips.txt", trip.Line, "trip %q %s, and a train needs 2", trip.ID, says), nil
 	}
 	m := &r.metres
 	if finding := r.makeCalls(trip, rows, m); finding != nil {

@@ -59,12 +59,12 @@ func TestRead_ADefectCostsTheTripsItTouches(t *testing.T) {
 			"stop_times.txt", "t1,08:00:00,08:00:00,a,1,0,1,0\nt1,09:00:00,09:05:00,b,2,120,1,0\n" +
 				"t1,10:00:00,10:00:00,c,3,240,1,0\n", "",
 			"trips with fewer than two stops are left out",
-			`trips.txt:2: trip "t1" calls at 0 stops, and a train needs 2`,
+			`trips.txt:2: trip "t1" calls at no stop, and a train needs 2`,
 		},
 		"one call": {
 			"stop_times.txt", "t1,09:00:00,09:05:00,b,2,120,1,0\nt1,10:00:00,10:00:00,c,3,240,1,0\n", "",
 			"trips with fewer than two stops are left out",
-			`trips.txt:2: trip "t1" calls at 1 stops, and a train needs 2`,
+			`trips.txt:2: trip "t1" calls at 1 stop, and a train needs 2`,
 		},
 		"a call without stop": {
 			"stop_times.txt", "09:05:00,b,2", "09:05:00,,2", "trips with a row of stop_times.txt that cannot be used",
