@@ -299,37 +299,9 @@ func (p *templateParser) template(
 	if in == nil || len(in.Coaches) == 0 {
 		return nil, p.refuse(here, "%s has no coaches", strings.TrimSpace(section+" "+kind))
 	}
-	var coaches []rail.Coach
-	var lines []int // Of each coach.
-	for _, spec := range in.Coaches {
-		line := cmp.Or(spec.Numbers.line, spec.Class.line, here)
-		numbers, err := coachNumbers(spec.Numbers.text)
-		if err != nil {
-			return nil, p.refuse(line, "%v", err)
-		}
-		class := rail.SeatClass(spec.Class.text)
-		if !class.Valid() {
-			return nil, p.refuse(cmp.Or(spec.Class.line, line), "%q is not a seat class: they are %v", class,
-				rail.SeatClasses)
-		}
-		seats, err := spec.seats()
-		if err != nil {
-			return nil, p.refuse(cmp.Or(spec.layoutLine(), line), "%s", message(err))
-		}
-		if p.seats += len(seats) * len(numbers); p.seats > maxTemplateSeats {
-			return nil, p.refuse(line, "the kinds up to here have more than %d seats together", maxTemplateSeats)
-		}
-		if len(coaches)+len(numbers) > rail.MaxCoaches {
-			return nil, p.refuse(line, "a train has at most %d coaches", rail.MaxCoaches)
-		}
-		for _, number := range numbers {
-			coaches = append(coaches, rail.Coach{Number: rail.NormalizeLabel(number), SeatClass: class, Seats: seats})
-			lines = append(lines, line)
-		}
-	}
-	formation := rail.NewFormation(coaches)
-	if errs := formation.Validate(); len(errs) > 0 {
-		return nil, p.refuse(lineAt(errs[0].Path, 0, lines, here), "%s", errs[0].Message)
+	formation, err := p.formation(in, here)
+	if err != nil {
+		return nil, err
 	}
 	template, err := p.fares(in, here, currency, roundTo)
 	if err != nil {
@@ -345,52 +317,109 @@ func (p *templateParser) template(
 	return template, nil
 }
 
+// formation makes the coaches of a kind.
+func (p *templateParser) formation(in *kindInFile, here int) (*rail.Formation, error) {
+	var coaches []rail.Coach
+	var lines []int // Of each coach.
+	for i := range in.Coaches {
+		spec := &in.Coaches[i]
+		line := cmp.Or(spec.Numbers.line, spec.Class.line, here)
+		alike, err := p.coaches(spec, line)
+		if err != nil {
+			return nil, err
+		}
+		if len(coaches)+len(alike) > rail.MaxCoaches {
+			return nil, p.refuse(line, "a train has at most %d coaches", rail.MaxCoaches)
+		}
+		for _, coach := range alike {
+			coaches, lines = append(coaches, coach), append(lines, line)
+		}
+	}
+	formation := rail.NewFormation(coaches)
+	if errs := formation.Validate(); len(errs) > 0 {
+		return nil, p.refuse(lineAt(errs[0].Path, 0, lines, here), "%s", errs[0].Message)
+	}
+	return formation, nil
+}
+
+// coaches are those of one line of a kind, which share their seats.
+func (p *templateParser) coaches(spec *coachInFile, line int) ([]rail.Coach, error) {
+	numbers, err := coachNumbers(spec.Numbers.text)
+	if err != nil {
+		return nil, p.refuse(line, "%v", err)
+	}
+	class := rail.SeatClass(spec.Class.text)
+	if !class.Valid() {
+		return nil, p.refuse(cmp.Or(spec.Class.line, line), "%q is not a seat class: they are %v", class,
+			rail.SeatClasses)
+	}
+	seats, err := spec.seats()
+	if err != nil {
+		return nil, p.refuse(cmp.Or(spec.layoutLine(), line), "%s", message(err))
+	}
+	if p.seats += len(seats) * len(numbers); p.seats > maxTemplateSeats {
+		return nil, p.refuse(line, "the kinds up to here have more than %d seats together", maxTemplateSeats)
+	}
+	coaches := make([]rail.Coach, len(numbers))
+	for i, number := range numbers {
+		coaches[i] = rail.Coach{Number: rail.NormalizeLabel(number), SeatClass: class, Seats: seats}
+	}
+	return coaches, nil
+}
+
 // fares makes a template that has fares, and no coaches yet.
 func (p *templateParser) fares(in *kindInFile, here int, currency rail.Currency, roundTo int64) (*Template, error) {
 	made := &Template{Fares: &rail.Fares{Currency: currency, RoundToMinor: roundTo}}
 	lines := map[string][]int{} // Of each fare, by the list of rail.Fares that it is in.
-	for _, spec := range in.Fares {
+	for i := range in.Fares {
+		spec := &in.Fares[i]
 		line := cmp.Or(spec.PerKm.line, spec.Flat.line, spec.Pairs.line, spec.Class.line, here)
-		class := rail.SeatClass(spec.Class.text)
-		if !class.Valid() || made.hasFare(class) {
-			return nil, p.refuse(line, "%q is not a seat class, or is there twice", class)
+		list, err := p.addFare(made, spec, line)
+		if err != nil {
+			return nil, err
 		}
-		if spec.Pairs.text != "" {
-			table, err := p.table(&spec, class, currency)
-			if err != nil {
-				return nil, err
-			}
-			made.pairs = append(made.pairs, classPairs{class, table, spec.Free})
-		}
-		switch {
-		case spec.PerKm.text != "" && spec.Flat.text != "":
-			return nil, p.refuse(line, "per_km and flat: a fare has one of them")
-		case spec.PerKm.text != "":
-			rate, err := p.kmRate(&spec, line, currency)
-			if err != nil {
-				return nil, err
-			}
-			made.Fares.PerKm = append(made.Fares.PerKm, rate)
-			lines["perKm"] = append(lines["perKm"], line)
-		case spec.Flat.text != "" || spec.Pairs.text == "" && spec.Free:
-			flat, err := rail.ParseMoney(cmp.Or(spec.Flat.text, "0"), currency)
-			if err != nil {
-				return nil, p.refuse(line, "flat: %v", err)
-			}
-			made.Fares.Flat = append(made.Fares.Flat, rail.FlatFare{SeatClass: class, Minor: flat.Minor, Free: spec.Free})
-			lines["flat"] = append(lines["flat"], line)
-		case spec.Pairs.text == "":
-			return nil, p.refuse(line, "per_km, flat or pairs: a fare has one of them, or is free: true")
-		}
-		if spec.Minimum.text != "" && spec.PerKm.text == "" {
-			return nil, p.refuse(spec.Minimum.line, "minimum: it goes with per_km")
-		}
+		lines[list] = append(lines[list], line)
 	}
 	if errs := made.Fares.Validate(); len(errs) > 0 {
 		return nil, p.refuse(lineAt(errs[0].Path, 1, lines[errs[0].Path[0]], p.file.RoundTo.line), "%s",
 			errs[0].Message)
 	}
 	return made, nil
+}
+
+// addFare adds a fare to a template. list is the list of rail.Fares that it is in; "" for one that only a table has.
+func (p *templateParser) addFare(to *Template, spec *fareInFile, line int) (list string, err error) {
+	class, currency := rail.SeatClass(spec.Class.text), to.Fares.Currency
+	if !class.Valid() || to.hasFare(class) {
+		return "", p.refuse(line, "%q is not a seat class, or is there twice", class)
+	}
+	if spec.Pairs.text != "" {
+		table, err := p.table(spec, class, currency)
+		if err != nil {
+			return "", err
+		}
+		to.pairs = append(to.pairs, classPairs{class, table, spec.Free})
+	}
+	switch {
+	case spec.PerKm.text != "" && spec.Flat.text != "":
+		return "", p.refuse(line, "per_km and flat: a fare has one of them")
+	case spec.PerKm.text != "":
+		rate, err := p.kmRate(spec, line, currency)
+		to.Fares.PerKm = append(to.Fares.PerKm, rate)
+		return "perKm", err
+	case spec.Pairs.text == "" && spec.Flat.text == "" && !spec.Free:
+		return "", p.refuse(line, "per_km, flat or pairs: a fare has one of them, or is free: true")
+	case spec.Minimum.text != "":
+		return "", p.refuse(spec.Minimum.line, "minimum: it goes with per_km")
+	case spec.Flat.text != "" || spec.Pairs.text == "":
+		flat, err := rail.ParseMoney(cmp.Or(spec.Flat.text, "0"), currency)
+		if err != nil {
+			return "", p.refuse(line, "flat: %v", err)
+		}
+		to.Fares.Flat = append(to.Fares.Flat, rail.FlatFare{SeatClass: class, Minor: flat.Minor, Free: spec.Free})
+		return "flat", nil
+	}
+	return "", nil
 }
 
 func (p *templateParser) kmRate(spec *fareInFile, line int, currency rail.Currency) (rail.KmRate, error) {
