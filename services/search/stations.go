@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -50,7 +51,7 @@ func (t *Timetable) Stations(matching string, after *StationPlace, limit int) (m
 	if len(matching) > maxMatching {
 		return nil, false
 	}
-	typed := spell(matching)
+	typed := rail.Spell(matching)
 	var byRank [rankNone][]StationMatch
 	for _, entry := range t.view().stations.sorted {
 		rank := entry.rank(&typed)
@@ -82,17 +83,17 @@ type stations struct {
 // stationEntry is a station and what it can be found by.
 type stationEntry struct {
 	station      *rail.Station
-	name         spellings
-	code         spellings
-	translations []spellings
+	name         rail.Spellings
+	code         rail.Spellings
+	translations []rail.Spellings
 }
 
 func newStations(byCode map[rail.StationCode]*rail.Station) *stations {
 	s := &stations{byCode: byCode, sorted: make([]stationEntry, 0, len(byCode))}
 	for _, station := range byCode {
-		entry := stationEntry{station: station, name: spell(station.Name), code: spell(string(station.Code))}
+		entry := stationEntry{station: station, name: rail.Spell(station.Name), code: rail.Spell(string(station.Code))}
 		for _, name := range station.Names {
-			entry.translations = append(entry.translations, spell(name))
+			entry.translations = append(entry.translations, rail.Spell(name))
 		}
 		s.sorted = append(s.sorted, entry)
 	}
@@ -116,14 +117,45 @@ func (s *stations) with(changed []*rail.Station) *stations {
 func (s *stations) zone(code rail.StationCode) *time.Location { return s.byCode[code].Location() }
 
 // rank is how well the station matches what was typed.
-func (e *stationEntry) rank(typed *spellings) int {
-	if typed.written == "" {
+func (e *stationEntry) rank(typed *rail.Spellings) int {
+	if typed.Written == "" {
 		return rankExact
 	}
-	within := utf8.RuneCountInString(typed.written) >= minWithin
-	rank := min(e.code.rank(typed, false), e.name.rank(typed, true))
+	within := utf8.RuneCountInString(typed.Written) >= minWithin
+	rank := min(rankSpelled(&e.code, typed, false), rankSpelled(&e.name, typed, true))
 	for i := range e.translations {
-		rank = min(rank, e.translations[i].rank(typed, within))
+		rank = min(rank, rankSpelled(&e.translations[i], typed, within))
 	}
 	return rank
+}
+
+// spellingWays is how many ways there are to spell a text: see rail.Spellings.
+const spellingWays = 3
+
+// rankSpelled is how well a name matches what was typed; within says whether to look inside it too.
+func rankSpelled(name, typed *rail.Spellings, within bool) int {
+	rank := rankOf(name.Written, typed.Written, within)
+	if name.Others == nil && typed.Others == nil || rank == rankExact {
+		return rank
+	}
+	of, with := name.PlainAndLong(), typed.PlainAndLong()
+	rank = min(rank, rankOf(of.Plain, with.Plain, within)+1)
+	if of.Long != of.Plain || with.Long != with.Plain {
+		rank = min(rank, rankOf(of.Long, with.Plain, within)+2, rankOf(of.Plain, with.Long, within)+2,
+			rankOf(of.Long, with.Long, within)+2)
+	}
+	return rank
+}
+
+// rankOf is how well one spelling matches another.
+func rankOf(name, typed string, within bool) int {
+	switch {
+	case name == typed:
+		return rankExact
+	case strings.HasPrefix(name, typed):
+		return rankPrefix
+	case within && strings.Contains(name, typed):
+		return rankWithin
+	}
+	return rankNone
 }
