@@ -153,7 +153,7 @@ func (h *history) forgotten() {
 	}
 }
 
-// dropped are two runs of a feed. Its next edition had one of them.
+// dropped are two runs of a feed, and a station. Its next edition had one of the runs.
 func (h *history) dropped() {
 	t := h.t
 	feed, date := ledger.Feed{Name: "East Railway", Selection: "trains"}, mustDate(t, day())
@@ -168,6 +168,9 @@ func (h *history) dropped() {
 	dropped, _, err := l.Drop(t.Context(), listed, "not in the feed", "import", false)
 	require.NoError(t, err)
 	require.Equal(t, ledger.DropWithdrawn, dropped[0].Outcome)
+	station := &rail.Station{Code: "EAST1", Name: "East", TimeZone: "Asia/Shanghai"}
+	_, err = l.PutFeedStations(t.Context(), feed.Name, []*rail.Station{station}, nil, "import")
+	require.NoError(t, err)
 }
 
 // publish publishes T12 with some changes.

@@ -636,6 +636,14 @@ var plantedInLedger = []planted{
 		"a station without its publication", audit.CheckPublication, "station TJP",
 		`UPDATE stations SET publication = 999 WHERE code = 'TJP'`,
 	},
+	{
+		"a station of a person that a feed has", audit.CheckStation, "station TJP",
+		`UPDATE stations SET feed = 'East Railway' WHERE code = 'TJP'`,
+	},
+	{
+		"a station of a feed that nobody has", audit.CheckStation, "station EAST1",
+		`UPDATE stations SET feed = '' WHERE code = 'EAST1'`,
+	},
 
 	// publications and counters.
 	{

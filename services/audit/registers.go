@@ -67,9 +67,12 @@ func (a *Auditor) verifyStations(ctx context.Context, report *Report, calledAt m
 				report.row(CheckStation, row, "could not be published: %v", errs[0])
 			}
 		}
-		if w.Did != ledger.DidStations {
+		switch {
+		case !putsStations(w.Did):
 			report.row(CheckPublication, row, "its publication is %d, which the record does not have for stations",
 				w.Publication)
+		case (w.Did == ledger.DidFeedStations) != (w.Feed != ""):
+			report.row(CheckStation, row, "its row and the record of publications differ in whether it is of a feed")
 		}
 	}
 	for code, train := range calledAt {
@@ -78,6 +81,9 @@ func (a *Auditor) verifyStations(ctx context.Context, report *Report, calledAt m
 	}
 	return nil
 }
+
+// putsStations tells whether a publication of a kind is of stations, and not of runs.
+func putsStations(did string) bool { return did == ledger.DidStations || did == ledger.DidFeedStations }
 
 // verifyFormations holds formations against their ids and the rules.
 func (a *Auditor) verifyFormations(ctx context.Context, report *Report) error {
@@ -139,10 +145,10 @@ func verifyPublication(w *ledger.WrittenPublication, latest time.Time, report *R
 	if w.At.Before(latest.Add(-slack)) {
 		wrong("it was made at %s, after one that was made at %s", at(w.At), at(latest))
 	}
-	if w.Did != ledger.DidStations && statusAfter[w.Did] == nil {
+	if !putsStations(w.Did) && statusAfter[w.Did] == nil {
 		wrong("%q is nothing that a publication does", w.Did)
 	}
-	if (w.Did == ledger.DidStations) != (w.Runs == 0) {
+	if putsStations(w.Did) != (w.Runs == 0) {
 		wrong("it is %s, and names %d runs", w.Did, w.Runs)
 	}
 	for _, run := range w.Unknown {

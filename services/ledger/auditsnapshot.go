@@ -104,9 +104,11 @@ type WrittenFormation struct {
 // WrittenStation is a row of stations. Station is nil where it cannot be read, and Problem says why. Did is what the
 // record says that its publication did, "" where the record does not have it.
 type WrittenStation struct {
-	Code        rail.StationCode
-	Station     *rail.Station
-	Problem     error
+	Code    rail.StationCode
+	Station *rail.Station
+	Problem error
+	// Feed is the feed that the station belongs to, "" where a person published it.
+	Feed        string
 	Publication int64
 	Did         string
 }
@@ -132,6 +134,9 @@ const MaxNamed = 10
 // What a publication did.
 const (
 	DidStations = "STATIONS"
+	// DidFeedStations: it added or changed stations of a feed.
+	DidFeedStations = "FEED_STATIONS"
+
 	DidPublish  = "PUBLISH"
 	DidSuspend  = "SUSPEND"
 	DidResume   = "RESUME"

@@ -5,12 +5,21 @@ import "interlock/services/rail"
 // MaxFeedName is how many characters the name of a feed has at most.
 const MaxFeedName = 64
 
-// Feed is what runs were imported from. The zero value is no feed: a run that a person published has none.
+// Feed is what runs and stations were imported from. The zero value is no feed: what a person published has none.
 type Feed struct {
 	// Name is the feed's, 1 to MaxFeedName printable characters.
 	Name string
 	// Selection is a digest of which part of the feed was asked for, at most 64 ASCII characters; "" is all of it.
 	Selection string
+}
+
+// OtherStation is a station that has the code of a feed's station, and belongs to another feed or to none.
+type OtherStation struct {
+	Station *rail.Station
+	// Feed is the feed that the station belongs to, "" where a person published it.
+	Feed string
+	// Publication is the number of the last publication that changed the station.
+	Publication int64
 }
 
 // FeedPage asks for runs of a feed on one service date, in the order of their ids.

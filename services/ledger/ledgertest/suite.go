@@ -76,6 +76,8 @@ func Run(t *testing.T, o sqlledger.Options) {
 		{"Drop_AndReturn", dropAndReturn},
 		{"Drop_AgainstSell", dropAgainstSell},
 		{"Stations_PutAndChange", stationsPutAndChange},
+		{"Stations_OfFeeds", stationsOfFeeds},
+		{"Stations_OfTwoFeedsAtOnce", stationsOfTwoFeedsAtOnce},
 		{"SetStatus", setStatus},
 		{"SetStatus_AgainstSell", setStatusAgainstSell},
 		{"Withdraw", withdraw},

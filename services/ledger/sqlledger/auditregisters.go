@@ -43,12 +43,12 @@ func (l *Ledger) StationRows(ctx context.Context) ([]ledger.WrittenStation, erro
 	}
 	defer t.end()
 	var stations []ledger.WrittenStation
-	err = t.rows(ctx, "SELECT s.code, s.document, s.publication, COALESCE(p.what, '') FROM stations s LEFT JOIN "+
-		"publications p ON p.number = s.publication "+
+	err = t.rows(ctx, "SELECT s.code, s.document, s.publication, s.feed, COALESCE(p.what, '') FROM stations s LEFT "+
+		"JOIN publications p ON p.number = s.publication "+
 		"ORDER BY s.code", nil, func(r *sql.Rows) error {
 		var w ledger.WrittenStation
 		var document []byte
-		if err := r.Scan(&w.Code, &document, &w.Publication, &w.Did); err != nil {
+		if err := r.Scan(&w.Code, &document, &w.Publication, &w.Feed, &w.Did); err != nil {
 			return err
 		}
 		station := &rail.Station{}

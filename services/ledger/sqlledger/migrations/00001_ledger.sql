@@ -24,10 +24,12 @@ CREATE TABLE publications (
     PRIMARY KEY (number)
 );
 
+-- feed is the feed that the station belongs to, empty where a person published it.
 CREATE TABLE stations (
     code VARCHAR(64) NOT NULL,
     document LONGBLOB NOT NULL,
     publication BIGINT NOT NULL,
+    feed VARCHAR(64) DEFAULT '' NOT NULL,
     PRIMARY KEY (code)
 );
 
