@@ -41,6 +41,8 @@ var importHelp = kong.Vars{
 	"feed_help": "The name that the runs remember the feed by; the name of the feed's first agency where not given.",
 	"replace_help": "Take off sale what the feed, by its name, no longer has: runs with orders are suspended, the " +
 		"others withdrawn.",
+	"station_prefix_help": "Text before the codes of the feed's stations, where another feed has the same codes for " +
+		"other places: XX-.",
 	"agency_help":      "Import the trains of these agencies alone, by agency_id or agency_name.",
 	"routes_help":      "Import these routes alone, by route_id or route_short_name.",
 	"route_types_help": "Import routes of these types alone, as GTFS numbers them: 2,100-117.",
@@ -61,6 +63,7 @@ type importCommand struct {
 	SaleOpens        string   `default:"now" help:"${sale_opens_help}"`
 	FeedName         string   `name:"feed" help:"${feed_help}" placeholder:"NAME"`
 	Replace          bool     `help:"${replace_help}"`
+	StationPrefix    string   `help:"${station_prefix_help}" placeholder:"PREFIX"`
 	Agency           []string `help:"${agency_help}" placeholder:"AGENCY"`
 	Routes           []string `help:"${routes_help}" placeholder:"ROUTE"`
 	RouteTypes       []string `help:"${route_types_help}" placeholder:"TYPE"`
@@ -172,6 +175,13 @@ func (nothingPublished) PublishFeed(
 		publications[i] = ledger.Publication{Run: run, Version: 1, Outcome: ledger.RunCreated}
 	}
 	return publications, nil
+}
+
+// OtherStations are none.
+func (nothingPublished) OtherStations(
+	context.Context, string, []rail.StationCode,
+) ([]ledger.OtherStation, error) {
+	return nil, nil
 }
 
 // FeedRuns are none.

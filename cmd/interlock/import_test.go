@@ -64,6 +64,40 @@ func TestCommands_ImportLeavesOut(t *testing.T) {
 	require.Equal(t, "my diary", string(written))
 }
 
+// Two railways number their stops from 1. The second one's stop is far from the first one's.
+func TestCommands_ImportStationsOfAnotherFeed(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "interlock-data")
+	use := func(feed string, more ...string) []string {
+		arguments := []string{"import", feed, "--templates", templatesFile(t), "--from", day(), "--days", "1"}
+		return append(arguments, more...)
+	}
+	code, _, errs := command(t, folder, use(smallFeed(t, nil))...)
+	require.Zero(t, code, errs)
+	second := smallFeed(t, map[string]string{
+		"agency.txt": "agency_name,agency_url,agency_timezone\nB Railway,https://example.org,Europe/Zurich\n",
+		"stops.txt":  "stop_id,stop_name,stop_lat,stop_lon\nA,Xaver,47,8\nB,Berta Hbf,51.01,8\nC,Carla,52,8\n",
+		"trips.txt":  "route_id,service_id,trip_id\nX,D,Y1\nX,D,Y2\n",
+		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\n" +
+			"Y1,08:00:00,08:00:00,A,1\nY1,09:00:00,09:00:00,B,2\nY2,08:00:00,08:00:00,B,1\nY2,09:00:00,09:00:00,C,2\n",
+	})
+	for _, more := range [][]string{{"--dry-run"}, nil} {
+		code, out, errs := command(t, folder, use(second, more...)...)
+		require.Equal(t, exitLeftOut, code, errs)
+		require.Contains(t, out, "1 trains, 1 runs: 1 created")
+		require.Contains(t, errs, `stop A is Xaver here, and Anton of the feed "A Railway" is 334 km away`)
+		require.Contains(t, errs, `stop B is Berta Hbf here, and Berta of the feed "A Railway" is 1.1 km away`)
+	}
+	code, out, errs := command(t, folder, use(second, "--station-prefix", "B-")...)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "2 runs: 1 created, 1 changed")
+	code, out, errs = command(t, folder, use(smallFeed(t, nil))...)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "0 changed, 1 unchanged", "the second feed has touched nothing of the first")
+	code, out, errs = command(t, folder, "verify")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "every promise holds")
+}
+
 func TestCommands_ImportWithoutTemplates(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "interlock-data")
 	feed := filepath.Join(t.TempDir(), filepath.Base(sampleFeed))
@@ -129,7 +163,8 @@ func TestCommands_ImportFlagsThatAreWrong(t *testing.T) {
 		"an opening": {
 			append(dated, "--sale-opens", "3-days-before at 25:00"), exitFound, "--sale-opens: a sale opens between",
 		},
-		"a field": {append(dated, "--number-from", "block-id"), exitCouldNotSee, "--number-from must be one of"},
+		"a prefix": {append(dated, "--station-prefix", "seventeen letters"), exitFound, "--station-prefix has 1 to 16"},
+		"a field":  {append(dated, "--number-from", "block-id"), exitCouldNotSee, "--number-from must be one of"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, _, errs := command(t, folder, c.arguments...)

@@ -50,6 +50,12 @@ func (c importCommand) options() (gtfs.Options, error) {
 	if c.MaxMemory < 1 || c.MaxMemory > maxImportMiB {
 		return options, rail.Refuse(rail.Invalid, "--max-memory is 1 to %d MiB", maxImportMiB)
 	}
+	if c.StationPrefix != "" {
+		options.StationPrefix = rail.NormalizeText(c.StationPrefix)
+		if wrong := rail.CheckText("--station-prefix", options.StationPrefix, gtfs.MaxStationPrefix); wrong != nil {
+			return options, wrong
+		}
+	}
 	var err error
 	if options.RouteTypes, err = parseRouteTypes(c.RouteTypes); err != nil {
 		return options, err

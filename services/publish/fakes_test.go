@@ -27,7 +27,9 @@ var monday = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
 // fakeLedger keeps to the contract in ports.go, in memory.
 type fakeLedger struct {
 	stations map[rail.StationCode]*rail.Station
-	runs     map[rail.RunID]*fakeRun
+	// stationFeeds are the feeds that stations belong to.
+	stationFeeds map[rail.StationCode]string
+	runs         map[rail.RunID]*fakeRun
 	// number rises with every publication; writes counts the calls that may write.
 	number, writes, rehearsals int
 	// lost makes every call that writes lose its answer: it has been done, and nobody knows.
@@ -78,12 +80,45 @@ func (l *fakeLedger) Stations(context.Context) ([]*rail.Station, error) {
 }
 
 func (l *fakeLedger) PutStations(_ context.Context, stations []*rail.Station, by string) (changed int, err error) {
+	return l.putStations("", stations, by)
+}
+
+func (l *fakeLedger) OtherStations(
+	_ context.Context, feed string, codes []rail.StationCode,
+) ([]ledger.OtherStation, error) {
+	var others []ledger.OtherStation
+	for _, code := range codes {
+		if station := l.stations[code]; station != nil && l.stationFeeds[code] != feed {
+			others = append(others, ledger.OtherStation{Station: station, Feed: l.stationFeeds[code]})
+		}
+	}
+	return others, nil
+}
+
+func (l *fakeLedger) PutFeedStations(
+	ctx context.Context, feed string, stations []*rail.Station, others []ledger.OtherStation, by string,
+) (changed int, err error) {
+	var codes []rail.StationCode
+	var own []*rail.Station
+	for _, station := range stations {
+		codes = append(codes, station.Code)
+		if l.stations[station.Code] == nil || l.stationFeeds[station.Code] == feed {
+			own = append(own, station)
+		}
+	}
+	if now, _ := l.OtherStations(ctx, feed, codes); !reflect.DeepEqual(now, others) {
+		return 0, rail.Refuse(rail.WrongState, "stations of other feeds were changed meanwhile: import it again")
+	}
+	return l.putStations(feed, own, by)
+}
+
+func (l *fakeLedger) putStations(feed string, stations []*rail.Station, by string) (changed int, err error) {
 	l.writes++
 	l.by = append(l.by, by)
 	for _, station := range stations {
 		if was := l.stations[station.Code]; was == nil || !reflect.DeepEqual(was, station) {
 			copied := *station
-			l.stations[station.Code] = &copied
+			l.stations[station.Code], l.stationFeeds[station.Code] = &copied, feed
 			changed++
 		}
 	}
@@ -400,7 +435,10 @@ type house struct {
 func newHouse(t testing.TB) *house {
 	t.Helper()
 	h := &house{
-		ledger:       &fakeLedger{stations: map[rail.StationCode]*rail.Station{}, runs: map[rail.RunID]*fakeRun{}},
+		ledger: &fakeLedger{
+			stations: map[rail.StationCode]*rail.Station{}, stationFeeds: map[rail.StationCode]string{},
+			runs: map[rail.RunID]*fakeRun{},
+		},
 		availability: &fakeAvailability{left: map[rail.RunID]*rail.Availability{}},
 		log:          &bytes.Buffer{},
 		now:          monday,

@@ -53,8 +53,10 @@ type ImportRequest struct {
 	// Progress, if any, is told how many of all runs are done, by the goroutine that imports.
 	Progress func(done, total int)
 
-	// owner is what the runs belong to.
+	// owner is what the runs and the stations belong to.
 	owner ledger.Feed
+	// others are the stations by the codes of the feed's that are not its own.
+	others []ledger.OtherStation
 }
 
 // ImportReport is what an import did, or had done when it ended early.
@@ -86,9 +88,11 @@ type KindReport struct {
 }
 
 // Import puts every train of a feed that runs on the dates on sale. A train that cannot be sold is left out, and told
-// of. So is a run that has orders, or that another feed or a person put on sale, where the feed has it otherwise. Runs
-// are published in chunks of whole trains. Then the runs on sale that the feed no longer has are told of, or taken off
-// sale. An import that is interrupted leaves whole runs; importing again finishes it.
+// of. So is one that calls where the station of that code is another feed's, or a person's, and is another place; and a
+// run that has orders, or that another feed or a person put on sale, where the feed has it otherwise. Runs are
+// published in chunks of whole trains. Then the runs on sale that the feed no longer has are told of, or taken off
+// sale. An import that is interrupted leaves whole runs; importing again finishes it. WRONG_STATE: stations of others
+// were changed meanwhile, and nothing was written.
 func (p *Publisher) Import(ctx context.Context, request ImportRequest) (ImportReport, error) {
 	if request.Findings == nil {
 		request.Findings = &Findings{}
@@ -98,6 +102,11 @@ func (p *Publisher) Import(ctx context.Context, request ImportRequest) (ImportRe
 		return ImportReport{}, wrong
 	}
 	report := ImportReport{Stations: len(request.Feed.Stations), Feed: request.owner.Name}
+	var err error
+	request.others, err = p.Ledger.OtherStations(ctx, request.owner.Name, codesOf(request.Feed.Stations))
+	if err != nil {
+		return report, err
+	}
 	plan, err := p.plan(&request, &report)
 	if err != nil {
 		return report, err
@@ -118,7 +127,9 @@ func (p *Publisher) Import(ctx context.Context, request ImportRequest) (ImportRe
 		}
 		return report, p.dropMissing(ctx, &request, &report, request.timetable(plan))
 	}
-	if report.StationsChanged, err = p.Ledger.PutStations(ctx, request.Feed.Stations, request.By); err != nil {
+	report.StationsChanged, err = p.Ledger.PutFeedStations(ctx, request.owner.Name, request.Feed.Stations,
+		request.others, request.By)
+	if err != nil {
 		return report, unsure(err)
 	}
 	if err = p.publishChunks(ctx, &request, &report, chunks, would); err == nil {

@@ -33,7 +33,7 @@ func (p *Publisher) plan(request *ImportRequest, report *ImportReport) (plan, er
 		return nil, err
 	}
 	var err error
-	if m.fares, err = request.Templates.faresBetween(request.Feed.Stations); err != nil {
+	if m.fares, err = request.Templates.faresBetween(request.Feed); err != nil {
 		return nil, err
 	}
 	m.noticeDatesBeyond()
@@ -44,6 +44,7 @@ func (p *Publisher) plan(request *ImportRequest, report *ImportReport) (plan, er
 		return nil, err
 	}
 	m.noticeKinds()
+	m.stations.notice(request)
 	m.fares.noticeUnknown(request.Findings)
 	report.Trains, report.Runs, report.Kinds = len(m.all), m.runs, m.sold()
 	return m.all, nil
@@ -68,6 +69,7 @@ func (p *Publisher) validateImport(request *ImportRequest) error {
 // The kinds of what a plan leaves out.
 const (
 	kindUnsold      = "trains that cannot be sold are left out"
+	kindElsewhere   = "trains that call where a station of the same code is another place are left out"
 	kindNumberTaken = "trains whose number another train has on the same date are left out"
 )
 
@@ -79,6 +81,8 @@ type planner struct {
 	// zones are the time zones of the feed's stations.
 	zones map[rail.StationCode]*time.Location
 	fares *trainFares
+	// stations are those that are not the feed's own.
+	stations otherStations
 	// all are the trains that can be sold, and runs how many runs they have.
 	all   plan
 	runs  int
@@ -101,6 +105,7 @@ func newPlanner(request *ImportRequest) *planner {
 		missing: map[string][]string{},
 		kinds:   map[string]*KindReport{},
 	}
+	m.stations = compareStations(request)
 	for _, station := range request.Feed.Stations {
 		m.zones[station.Code] = station.Location()
 	}
@@ -154,6 +159,10 @@ func (m *planner) add(trip *gtfs.Trip) {
 		return
 	}
 	shown := m.numbers.agencyOf(trip) + number
+	if says := m.stations.elsewhere(trip.Calls); says != "" {
+		m.leaveOut(kindElsewhere, trip, shown, says)
+		return
+	}
 	train := rail.NewTrain(shown, kind, m.request.Feed.TimeZone, trip.Calls, template.Formation,
 		m.fares.of(template, trip.Calls))
 	if errs := train.Validate(); len(errs) > 0 {
@@ -164,6 +173,7 @@ func (m *planner) add(trip *gtfs.Trip) {
 		return
 	}
 	m.sell(trip, number, template, len(dates))
+	m.stations.use(trip.Calls)
 	m.all = append(m.all, planned{train, m.zones[train.Calls[0].Station], dates})
 	m.runs += len(dates)
 }

@@ -13,8 +13,18 @@ import (
 type Ledger interface {
 	// Stations are all stations.
 	Stations(ctx context.Context) ([]*rail.Station, error)
-	// PutStations adds stations or changes those with the same code; equal ones stay as they are.
+	// PutStations adds stations or changes those with the same code; equal ones stay as they are. A station that is
+	// added or changed belongs to no feed from then on.
 	PutStations(ctx context.Context, stations []*rail.Station, by string) (changed int, err error)
+	// OtherStations are the stations of some codes that belong to another feed than this one, or to none, in the order
+	// of the codes.
+	OtherStations(ctx context.Context, feed string, codes []rail.StationCode) ([]ledger.OtherStation, error)
+	// PutFeedStations is PutStations for stations of a feed, which belong to it where they are added or changed. Those
+	// of others stay as they are. others are what OtherStations said of the same codes. WRONG_STATE: it would say
+	// otherwise now; nothing was written then.
+	PutFeedStations(
+		ctx context.Context, feed string, stations []*rail.Station, others []ledger.OtherStation, by string,
+	) (changed int, err error)
 	// Publish puts runs on sale, all or none. A run that is there with the same train, opening and closing is
 	// unchanged. One that differs is changed if it has no live orders, else the whole call is refused with
 	// RUN_HAS_ORDERS naming all such runs. A withdrawn run is published again, its version going on. A run that is

@@ -27,9 +27,9 @@ type callsOfKind struct {
 }
 
 // faresBetween looks the stations of a feed up in the tables of the templates. What is wrong in them is listed.
-func (t *Templates) faresBetween(stations []*rail.Station) (*trainFares, error) {
+func (t *Templates) faresBetween(feed *gtfs.Feed) (*trainFares, error) {
 	f := &trainFares{tables: map[*pairFile]*pairTable{}, made: map[callsOfKind]*rail.Fares{}}
-	names := newStationNames(stations)
+	names := newStationNames(feed)
 	for _, template := range t.all() {
 		for _, pairs := range template.pairs {
 			if f.tables[pairs.table] != nil {
@@ -105,11 +105,15 @@ type stationNames struct {
 	// byName has the numbers of all stations of a name.
 	byName map[string][]int32
 	codes  []rail.StationCode
+	// prefix is before the codes of all stations, and not in tables: they have the codes of the feed.
+	prefix string
 }
 
-func newStationNames(stations []*rail.Station) *stationNames {
-	n := &stationNames{byCode: map[rail.StationCode]int32{}, byName: map[string][]int32{}}
-	for i, station := range stations {
+func newStationNames(feed *gtfs.Feed) *stationNames {
+	n := &stationNames{
+		byCode: map[rail.StationCode]int32{}, byName: map[string][]int32{}, prefix: feed.StationPrefix,
+	}
+	for i, station := range feed.Stations {
 		n.byCode[station.Code] = int32(i)
 		n.codes = append(n.codes, station.Code)
 		name := foldedName(station.Name)
@@ -123,10 +127,15 @@ func foldedName(name string) string { return strings.ToLower(rail.NormalizeText(
 
 // find numbers the stations that a text may mean: by its code, or else all of its name.
 func (n *stationNames) find(text string) []int32 {
-	if number, is := n.byCode[rail.StationCode(text)]; is {
+	if number, is := n.byCode[rail.StationCode(n.prefix+text)]; is {
 		return []int32{number}
 	}
 	return n.byName[foldedName(text)]
+}
+
+// codeOf is a station's code as a table has it.
+func (n *stationNames) codeOf(number int32) string {
+	return strings.TrimPrefix(string(n.codes[number]), n.prefix)
 }
 
 // pairTable is a pairFile whose stations are those of a feed.
@@ -169,7 +178,8 @@ func (f *pairFile) between(names *stationNames) (*pairTable, error) {
 		default:
 			numbers[i] = -1
 			errs.Add(rail.Invalid, nil, "%s:%d: several stations are called %q: write the code of the one that is meant, "+
-				"such as %s or %s", f.name, f.lineOf(int32(i)), shorten(text), names.codes[found[0]], names.codes[found[1]])
+				"such as %s or %s", f.name, f.lineOf(int32(i)), shorten(text), names.codeOf(found[0]),
+				names.codeOf(found[1]))
 		}
 	}
 	for _, row := range f.rows {

@@ -47,6 +47,17 @@ func (s *Spellings) PlainAndLong() OtherSpellings {
 	return *s.Others
 }
 
+// SameSpelling tells whether people may type two texts in one way: "Zürich HB" and "Zuerich Hb." A text without letters
+// and digits is the same as itself alone.
+func SameSpelling(a, b string) bool {
+	first, second := Spell(a), Spell(b)
+	if first.Written == "" || second.Written == "" {
+		return a == b
+	}
+	of, with := first.PlainAndLong(), second.PlainAndLong()
+	return of.Plain == with.Plain || of.Long == with.Plain || of.Plain == with.Long || of.Long == with.Long
+}
+
 // strip leaves of a text the letters, digits and marks that are not in without.
 func strip(s string, without *unicode.RangeTable) string {
 	return strings.Map(func(r rune) rune {

@@ -39,6 +39,9 @@ type Options struct {
 	// From is the first service date asked for, and Days how many there are; with Days 0 it is every date of the feed.
 	From rail.Date
 	Days int
+	// StationPrefix is before every station's code, at most MaxStationPrefix printable characters: where other feeds
+	// have the same codes for other places.
+	StationPrefix string
 	// Agencies are the agencies asked for, by agency_id or agency_name; none is all.
 	Agencies []string
 	// Routes are the routes asked for, by route_id or route_short_name; none is all.
@@ -56,6 +59,8 @@ type Feed struct {
 	TimeZone string
 	// Agency is the first agency_name, "" where there is none.
 	Agency string
+	// StationPrefix is what the codes of the stations begin with, as Options has it.
+	StationPrefix string
 	// Stations are the stops and stations without a parent that the trips call at, in the feed's order.
 	Stations []*rail.Station
 	// Trips are those asked for, in the feed's order.
@@ -103,7 +108,8 @@ func read(ctx context.Context, fsys fs.FS, options Options, budget *budget) (*Fe
 		return nil, err
 	}
 	r := &reader{
-		ctx: ctx, fsys: root, options: options, asked: newSelection(&options), budget: budget, feed: &Feed{},
+		ctx: ctx, fsys: root, options: options, asked: newSelection(&options), budget: budget,
+		feed: &Feed{StationPrefix: options.StationPrefix},
 	}
 	for _, step := range []func() error{
 		r.readAgencies, r.readRoutes, r.readServices, r.readTrips, r.readStops, r.readStopTimes, r.readFrequencies,

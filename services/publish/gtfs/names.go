@@ -15,6 +15,9 @@ const (
 	maxCode     = 64
 	maxName     = 128
 	maxLanguage = 35
+	// MaxStationPrefix is how many characters Options.StationPrefix has at most: enough to name a railway by, and few
+	// enough that codes remain readable behind it.
+	MaxStationPrefix = 16
 	// digestLength is how many hexadecimal digits tell long names apart: 64 bits, of which no two are equal by chance
 	// among millions.
 	digestLength = 16

@@ -45,3 +45,39 @@ func TestRead_LongIDs(t *testing.T) {
 		require.Nil(t, rail.CheckText("a number", feed.Trips[0].Number, 128), name)
 	}
 }
+
+// A prefix is before every code, and in the digest of one that is too long with it. The codes are the same whenever the
+// feed is read.
+func TestRead_StationPrefix(t *testing.T) {
+	long := strings.Repeat("x", 62)
+	files := map[string]string{
+		"trips.txt": "route_id,service_id,trip_id\nr,s,t1\n",
+		"stops.txt": "stop_id,stop_code,stop_name,stop_lat,stop_lon\n" +
+			"a,1,Alpha,53,-6\nb,,Beta,53,-7\nc," + long + ",Gamma,53,-8\n" + long + ",,Delta,53,-9\n",
+		"stop_times.txt": "trip_id,arrival_time,departure_time,stop_id,stop_sequence\n" +
+			"t1,07:00:00,07:00:00,a,1\nt1,08:00:00,08:05:00,b,2\nt1,09:00:00,09:00:00,c,3\n" +
+			"t1,10:00:00,10:00:00," + long + ",4\n",
+	}
+	for _, prefix := range []string{"", "WE-", "西"} {
+		read := func() (codes []rail.StationCode) {
+			feed, _ := readFound(t, files, gtfs.Options{StationPrefix: prefix})
+			for _, station := range feed.Stations {
+				require.True(t, station.Code.Valid())
+				codes = append(codes, station.Code)
+			}
+			return codes
+		}
+		codes := read()
+		require.Equal(t, codes, read())
+		require.Equal(t, []rail.StationCode{rail.StationCode(prefix + "1"), rail.StationCode(prefix + "b")}, codes[:2])
+		switch prefix {
+		case "WE-":
+			require.Equal(t, rail.StationCode("WE-c"), codes[2], "its stop_code is too long behind the prefix")
+			require.Regexp(t, "^WE-x{44}~[0-9a-f]{16}$", codes[3])
+		case "":
+			require.Equal(t, []rail.StationCode{"c", rail.StationCode(long)}, codes[2:], "two have the code")
+		default:
+			require.Equal(t, []rail.StationCode{"西c", rail.StationCode("西" + long)}, codes[2:])
+		}
+	}
+}

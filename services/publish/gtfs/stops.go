@@ -179,7 +179,8 @@ func (r *reader) listStations() error {
 			continue
 		}
 		r.feed.Stations = append(r.feed.Stations, s.station)
-		if own := cmp.Or(s.code, s.id); len(own) > maxCode && strings.Contains(string(s.stationCode), "~") {
+		own := r.options.StationPrefix + cmp.Or(s.code, s.id)
+		if len(own) > maxCode && strings.Contains(string(s.stationCode), "~") {
 			r.notice(kindCode, "stops.txt", s.line, "stop %q has the code %q", s.id, s.stationCode)
 		}
 	}
@@ -187,9 +188,9 @@ func (r *reader) listStations() error {
 }
 
 // chooseCodes gives every root a code: its stop_code where that is a valid code and no other root's, else its stop_id.
-// A stop_code may also be the stop_id that another root has fallen back on: then its own root falls back too. So one
-// may lead to the next. It ends, because no root falls back twice. Stops that no train calls at count as well: so a
-// station has one code for every selection.
+// Options.StationPrefix is before both. A stop_code may also be the stop_id that another root has fallen back on: then
+// its own root falls back too. So one may lead to the next. It ends, because no root falls back twice. Stops that no
+// train calls at count as well: so a station has one code for every selection.
 func (r *reader) chooseCodes() {
 	takenBy := make(map[rail.StationCode][]int32, len(r.stops))
 	// The codes that more than one station has taken, each noted once, by its second station. A station that takes a
@@ -203,12 +204,12 @@ func (r *reader) chooseCodes() {
 		}
 	}
 	id := func(root int32) rail.StationCode {
-		return rail.StationCode(fitting(rail.NormalizeText(r.stops[root].id), maxCode))
+		return rail.StationCode(fitting(r.prefixed(r.stops[root].id), maxCode))
 	}
 	for i := range r.stops {
 		if s := &r.stops[i]; s.root == int32(i) && s.calledAt() {
-			code := rail.StationCode(rail.NormalizeText(s.code))
-			if !code.Valid() {
+			code := rail.StationCode(r.prefixed(s.code))
+			if rail.NormalizeText(s.code) == "" || !code.Valid() {
 				code = id(int32(i))
 			}
 			take(int32(i), code)
@@ -229,6 +230,10 @@ func (r *reader) chooseCodes() {
 	}
 	r.tellApart(takenBy)
 }
+
+// prefixed is a stop's code or id with the prefix of all codes. A prefix cuts nothing off: what is too long with it
+// becomes a digest.
+func (r *reader) prefixed(own string) string { return rail.NormalizeText(r.options.StationPrefix + own) }
 
 // tellApart gives codes of their own to roots whose ids are one but for how accents are composed, or for their spaces:
 // a digest of the bytes of the id goes behind. The first root keeps the code.
