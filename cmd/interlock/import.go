@@ -125,8 +125,8 @@ func (c importCommand) run(
 		Availability: noAvailability{}, Now: time.Now, ClosesBefore: settings.SaleClosesBefore, Log: log,
 	}
 	opened := &stores{}
-	// A feed of which nothing can be sold makes no folder and no ledger.
-	request.Planned = func() (err error) {
+	// A feed without trains or templates makes no folder and no ledger.
+	request.Open = func() (err error) {
 		if opened, err = c.open(ctx, settings, log); err != nil {
 			opened = &stores{}
 			return err

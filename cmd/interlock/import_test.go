@@ -83,7 +83,7 @@ func TestCommands_ImportStationsOfAnotherFeed(t *testing.T) {
 	for _, more := range [][]string{{"--dry-run"}, nil} {
 		code, out, errs := command(t, folder, use(second, more...)...)
 		require.Equal(t, exitLeftOut, code, errs)
-		require.Contains(t, out, "1 trains, 1 runs: 1 created")
+		require.Contains(t, out, "1 train, 1 run: 1 created")
 		require.Contains(t, errs, `stop A is Xaver here, and Anton of the feed "A Railway" is 334 km away`)
 		require.Contains(t, errs, `stop B is Berta Hbf here, and Berta of the feed "A Railway" is 1.1 km away`)
 	}
@@ -179,11 +179,11 @@ func TestCommands_ImportFlagsThatAreWrong(t *testing.T) {
 func TestCommands_ImportThatIsRefusedMakesNoFolder(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "interlock-data")
 	for says, arguments := range map[string][]string{
-		"no train of the feed runs":    {"--templates", templatesFile(t), "--from", "2150-01-01"},
-		"is past: where the trains":    {"--templates", templatesFile(t), "--from", "2020-01-01"},
-		`kind "X" has no template`:     {"--templates", kindsFile(t, "ICE"), "--from", day()},
-		"the templates skip every":     {"--templates", kindsFile(t, "X"), "--from", day()},
-		"a feed's name has 1 to 64":    {"--templates", templatesFile(t), "--from", day(), "--feed", "\u200b"},
+		"no train of the feed runs": {"--templates", templatesFile(t), "--from", "2150-01-01"},
+		"is past: where the trains": {"--templates", templatesFile(t), "--from", "2020-01-01"},
+		`kind "X" has no template`:  {"--templates", kindsFile(t, "ICE"), "--from", day()},
+		"the templates skip every":  {"--templates", kindsFile(t, "X"), "--from", day()},
+		"a feed's name has 1 to 64": {"--templates", templatesFile(t), "--from", day(), "--feed", "\u200b"},
 	} {
 		code, _, errs := command(t, folder, append([]string{"import", smallFeed(t, nil), "--days", "1"}, arguments...)...)
 		require.Equal(t, exitFound, code, errs)

@@ -47,9 +47,9 @@ type ImportRequest struct {
 	Replace bool
 	// By is who imports, for the record.
 	By string
-	// Planned, if any, is called once it is known that there are trains to sell, before the ledger is asked for anything.
-	// It may give the publisher its ledger. An error of it ends the import.
-	Planned func() error
+	// Open, if any, is called once it is known that trains run and have templates, before the ledger is asked for
+	// anything. It may give the publisher its ledger. An error of it ends the import.
+	Open func() error
 	// Progress, if any, is told how many of all runs are done, by the goroutine that imports.
 	Progress func(done, total int)
 
@@ -102,19 +102,9 @@ func (p *Publisher) Import(ctx context.Context, request ImportRequest) (ImportRe
 		return ImportReport{}, wrong
 	}
 	report := ImportReport{Stations: len(request.Feed.Stations), Feed: request.owner.Name}
-	var err error
-	request.others, err = p.Ledger.OtherStations(ctx, request.owner.Name, codesOf(request.Feed.Stations))
+	plan, err := p.plan(ctx, &request, &report)
 	if err != nil {
 		return report, err
-	}
-	plan, err := p.plan(&request, &report)
-	if err != nil {
-		return report, err
-	}
-	if request.Planned != nil {
-		if err := request.Planned(); err != nil {
-			return report, err
-		}
 	}
 	chunks := plan.chunks()
 	would, err := p.rehearse(ctx, &request, chunks)

@@ -24,7 +24,7 @@ var westTrains = map[string]string{
 }
 
 // west is a request to import West's feed, in which the stop a is as given.
-func west(t *testing.T, stop string, zone string, options gtfs.Options) publish.ImportRequest {
+func west(t *testing.T, stop, zone string, options gtfs.Options) publish.ImportRequest {
 	t.Helper()
 	files := map[string]string{
 		"stops.txt": "stop_id,stop_name,stop_lat,stop_lon,stop_timezone\na," + stop + "," + zone +

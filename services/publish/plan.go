@@ -2,6 +2,7 @@ package publish
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,8 +24,8 @@ type planned struct {
 type plan []planned
 
 // plan makes the trains, and tells request.Findings of those that cannot be sold. It adds the trains, the runs and
-// their kinds to the report.
-func (p *Publisher) plan(request *ImportRequest, report *ImportReport) (plan, error) {
+// their kinds to the report. It opens the ledger once the templates fit.
+func (p *Publisher) plan(ctx context.Context, request *ImportRequest, report *ImportReport) (plan, error) {
 	if err := p.validateImport(request); err != nil {
 		return nil, err
 	}
@@ -37,6 +38,19 @@ func (p *Publisher) plan(request *ImportRequest, report *ImportReport) (plan, er
 		return nil, err
 	}
 	m.noticeDatesBeyond()
+	if err := m.checkKinds(); err != nil {
+		return nil, err
+	}
+	if request.Open != nil {
+		if err := request.Open(); err != nil {
+			return nil, err
+		}
+	}
+	request.others, err = p.Ledger.OtherStations(ctx, request.owner.Name, codesOf(request.Feed.Stations))
+	if err != nil {
+		return nil, err
+	}
+	m.stations = compareStations(request)
 	for _, trip := range request.Feed.Trips {
 		m.add(trip)
 	}
@@ -105,7 +119,6 @@ func newPlanner(request *ImportRequest) *planner {
 		missing: map[string][]string{},
 		kinds:   map[string]*KindReport{},
 	}
-	m.stations = compareStations(request)
 	for _, station := range request.Feed.Stations {
 		m.zones[station.Code] = station.Location()
 	}
@@ -121,6 +134,31 @@ func (m *planner) checkRuns() error {
 				"trips.txt:%d: the trips up to here make more than %d runs in %d days: import fewer days at a time",
 				trip.Line, maxImportRuns, m.request.Days)
 		}
+	}
+	return nil
+}
+
+// checkKinds refuses a feed of which a train has neither a template nor a default, and one of which no train runs that
+// is not skipped.
+func (m *planner) checkKinds() error {
+	running := false
+	for _, trip := range m.request.Feed.Trips {
+		if len(m.dates.of(trip.Service)) == 0 {
+			continue
+		}
+		number := m.numbers.of(trip)
+		switch _, template := m.request.Templates.find(trip, number); {
+		case template == nil:
+			word := kindOf(trip, number)
+			m.missing[word] = append(m.missing[word], number)
+		case template.Skip:
+			m.count(template.name).Skipped++
+		default:
+			running = true
+		}
+	}
+	if !running || len(m.missing) > 0 {
+		return m.refusal()
 	}
 	return nil
 }
@@ -149,13 +187,7 @@ func (m *planner) add(trip *gtfs.Trip) {
 	}
 	number := m.numbers.of(trip)
 	kind, template := m.request.Templates.find(trip, number)
-	if template == nil {
-		word := kindOf(trip, number)
-		m.missing[word] = append(m.missing[word], number)
-		return
-	}
 	if template.Skip {
-		m.count(template.name).Skipped++
 		return
 	}
 	shown := m.numbers.agencyOf(trip) + number

@@ -233,7 +233,9 @@ func (r *reader) chooseCodes() {
 
 // prefixed is a stop's code or id with the prefix of all codes. A prefix cuts nothing off: what is too long with it
 // becomes a digest.
-func (r *reader) prefixed(own string) string { return rail.NormalizeText(r.options.StationPrefix + own) }
+func (r *reader) prefixed(own string) string {
+	return rail.NormalizeText(r.options.StationPrefix + own)
+}
 
 // tellApart gives codes of their own to roots whose ids are one but for how accents are composed, or for their spaces:
 // a digest of the bytes of the id goes behind. The first root keeps the code.
