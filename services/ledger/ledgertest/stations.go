@@ -124,11 +124,11 @@ func stationsOfFeeds(t *testing.T, s *suite) {
 // as that feed has it.
 func stationsOfTwoFeedsAtOnce(t *testing.T, s *suite) {
 	l := s.open(t)
-	const count = 100
+	const count, editions = 100, 3
 	var all sync.WaitGroup
 	for _, feed := range []string{east.Name, west.Name} {
 		all.Go(func() {
-			for edition := range 3 {
+			for edition := range editions {
 				var stations []*rail.Station
 				var codes []rail.StationCode
 				for n := range count {
@@ -156,6 +156,7 @@ func stationsOfTwoFeedsAtOnce(t *testing.T, s *suite) {
 	require.NoError(t, err)
 	require.Len(t, rows, count)
 	for _, row := range rows {
-		require.Equal(t, row.Feed+"2", row.Station.Name)
+		require.Equal(t, fmt.Sprint(row.Feed, editions-1), row.Station.Name)
 	}
+	require.EqualValues(t, editions, publicationNumber(t, l), "the other feed never wrote")
 }
