@@ -211,6 +211,11 @@ func (l *lab) sell(ctx context.Context) error {
 
 // withStalled has one more subscriber, that reads nothing, and asks the server what became of it.
 func (l *lab) withStalled(ctx context.Context, during func()) error {
+	// A subscriber may have been lost by now, and its stream with it.
+	before, err := openStreams(ctx, l.Server)
+	if err != nil {
+		return err
+	}
 	reader, err := load.Stall(l.Server, l.run.ID)
 	if err != nil {
 		return err
@@ -221,13 +226,13 @@ func (l *lab) withStalled(ctx context.Context, during func()) error {
 	for ; !l.report.Stalled.Came; pause.For(limited, arrivalPoll) {
 		open, err := openStreams(limited, l.Server)
 		if err != nil {
-			return fmt.Errorf("the stalled reader did not come: %w", err)
+			return fmt.Errorf("the stalled reader did not come to the %d streams before: %w", before, err)
 		}
-		l.report.Stalled.Came = open > l.Subscribers
+		l.report.Stalled.Came = open > before
 	}
 	during()
 	after, err := openStreams(ctx, l.Server)
-	l.report.Stalled.Cut = after <= l.Subscribers
+	l.report.Stalled.Cut = after <= before
 	return err
 }
 
