@@ -13,7 +13,8 @@ import (
 // EventType says what became true. Its values are the types of CloudEvents, and are never given another meaning.
 type EventType string
 
-// The types of events: of orders, and of runs.
+// The types of events: of orders, and of runs. A run is resumed when it is on sale again: after a suspension, or because
+// it was published again after a withdrawal.
 const (
 	EventOrderPlaced    EventType = "interlock.order.placed"
 	EventOrderPaid      EventType = "interlock.order.paid"

@@ -25,6 +25,9 @@ type OutboxRow struct {
 	Taken int64
 	// Stream is where it was published; zero where it was not.
 	Stream StreamID
+	// Damage says why there are no Events: only a hand can write such a row. It is not to be published; it leaves by its
+	// age.
+	Damage error
 }
 
 // StreamID is the place of an entry in a Redis stream. Both numbers of Redis's own are unsigned; it makes none that an
@@ -99,8 +102,8 @@ type Outbox interface {
 	// primary, and answers them as they are in it, once its commit was acknowledged as a sale's is. So what it answers
 	// cannot be lost any more. A row that is gone or was published in between is left out.
 	//
-	// Rows with very many events are fewer than limit, at least one. None are answered only
-	// where there are none from that run on; nothing is written then.
+	// Rows with very many events are fewer than limit, at least one. None are answered where none wait from that run on,
+	// and nothing is written then; or where another relay has just published those that waited.
 	TakeEvents(ctx context.Context, from rail.RunID, limit int) ([]OutboxRow, error)
 
 	// MarkPublished notes that rows which were taken have been published, the last event of the last of them as this

@@ -34,6 +34,24 @@ func OrderIDsFrom(run RunID, version int64) string {
 	return string(run) + "/" + string(digits[:])
 }
 
+// VersionInOrderID is the run that an order's id begins with, and the version that it was placed at. Behind the version
+// may be anything or nothing. false: it does not begin so.
+func VersionInOrderID(id string) (RunID, int64, bool) {
+	slash := strings.LastIndexByte(id, '/')
+	if slash < 0 || len(id) < slash+1+orderIDVersion || !RunID(id[:slash]).Valid() {
+		return "", 0, false
+	}
+	version := int64(0)
+	for i := slash + 1; i <= slash+orderIDVersion; i++ {
+		digit := strings.IndexByte(orderIDAlphabet, id[i])
+		if digit < 0 {
+			return "", 0, false
+		}
+		version = version<<5 | int64(digit)
+	}
+	return RunID(id[:slash]), version, true
+}
+
 // RunOfOrder is the run an order id begins with; false where it is not the id of an order.
 func RunOfOrder(id string) (RunID, bool) {
 	slash := strings.LastIndexByte(id, '/')

@@ -110,6 +110,17 @@ func Run(t *testing.T, o sqlledger.Options) {
 		{"JumpVersions", jumpVersions},
 		{"Hostile_Orders", hostileOrders},
 		{"Hostile_Publications", hostilePublications},
+		{"Outbox_OfEachType", outboxOfEachType},
+		{"Outbox_OfFeeds", outboxOfFeeds},
+		{"Outbox_OfNothing", outboxOfNothing},
+		{"Outbox_OfLosers", outboxOfLosers},
+		{"Outbox_InOrder", outboxInOrder},
+		{"Outbox_TakenAgain", outboxTakenAgain},
+		{"Outbox_Published", outboxPublished},
+		{"Outbox_Ages", outboxAges},
+		{"Outbox_IsBounded", outboxIsBounded},
+		{"Outbox_Damaged", outboxDamaged},
+		{"Outbox_SeveralRelays", outboxSeveralRelays},
 		{"Ready", ready},
 		{"Migrate_ManyAtOnce", migrateManyAtOnce},
 	} {
@@ -123,7 +134,7 @@ func Run(t *testing.T, o sqlledger.Options) {
 func (s *suite) empty(t *testing.T) {
 	t.Helper()
 	for _, table := range []string{
-		"asked_documents", "tickets", "orders", "order_records", "personal_keys",
+		"asked_documents", "tickets", "orders", "order_records", "personal_keys", "outbox",
 		"seat_changes", "seat_maps", "cluster", "runs", "trains", "formations", "stations", "publications",
 	} {
 		_, err := s.db.ExecContext(t.Context(), "DELETE FROM "+table)

@@ -72,7 +72,7 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 			exec(flavor.install)
 			exec("SET GLOBAL " + flavor.prefix + "timeout = 4294967295")
 
-			// round has three kinds of the ledger's commits wait, and one of a client that believes an OK.
+			// round has four kinds of the ledger's commits wait, and one of a client that believes an OK.
 			round := func(n int, end func()) (naive error) {
 				exec("SET GLOBAL " + flavor.prefix + "enabled = 1")
 				l := ledgertest.Open(t, o)
@@ -88,6 +88,11 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 					},
 					"payment": func() error {
 						_, _, err := l.Pay(t.Context(), b.ID, firstOrder(b.ID, "zhao"), "zhao", "pay-0001")
+						return err
+					},
+					"relay": func() error {
+						rows, err := l.TakeEvents(t.Context(), "", ledger.MaxTake)
+						require.Empty(t, rows)
 						return err
 					},
 					"publication": func() error {
@@ -119,7 +124,7 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 					}
 					require.ErrorIs(t, o.err, ledger.ErrInDoubt, "the %s is on no replica", o.name)
 				}
-				require.EqualValues(t, 3, l.Stats().CommitsInDoubt)
+				require.EqualValues(t, 4, l.Stats().CommitsInDoubt)
 				require.Zero(t, l.Stats().Commits)
 				return naive
 			}

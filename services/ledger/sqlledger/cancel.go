@@ -42,8 +42,8 @@ func (t *transaction) cancel(ctx context.Context, at moment, cancels []ledger.Ca
 		}
 	}
 	for reason, orders := range byReason {
-		err := t.endOrders(ctx, at, orders, "state = 'CANCELLED', state_reason = ?, ended_at = ?", "= 'ON_HOLD'",
-			reason, at.now.UnixMilli())
+		err := t.endOrders(ctx, at, ledger.EventOrderCancelled, orders,
+			"state = 'CANCELLED', state_reason = ?, ended_at = ?", "= 'ON_HOLD'", reason, at.now.UnixMilli())
 		if err != nil {
 			return nil, err
 		}

@@ -12,7 +12,8 @@ import (
 	"interlock/services/rail"
 )
 
-// commit sends COMMIT, once, and in the same text before it the last statements that write, a compare-and-set first.
+// commit sends COMMIT, once, and in the same text before it the last statements that write, a compare-and-set first
+// and the row of the outbox last.
 // Its errors are the caller's answer as they are: *rail.Error and ledger.ErrVersionConflict where nothing was written,
 // ledger.ErrInDoubt where the outcome is unknown.
 func (t *transaction) commit(ctx context.Context, last ...statement) error {
@@ -23,6 +24,7 @@ func (t *transaction) commit(ctx context.Context, last ...statement) error {
 // commitAndBegin is commit, and begins the next transaction of a run in the same round trip; it returns nil for it
 // where next is "".
 func (t *transaction) commitAndBegin(ctx context.Context, next rail.RunID, last []statement) (*pipelined, error) {
+	last = append(last, t.noted.statements(t.pool.dialect)...)
 	if !t.pool.multiStatement || fitting(last) < len(last) {
 		if err := t.execAll(ctx, last); err != nil {
 			return nil, definite(t.l.refused(err))

@@ -89,6 +89,15 @@ func (d dialect) by(index string) string {
 	}
 }
 
+// deleteByKey begins a DELETE whose rows are found by the primary key: see by. A scan would wait for rows that others
+// are about to commit.
+func (d dialect) deleteByKey(table string) string {
+	if d.flavor == SQLite {
+		return "DELETE FROM " + table
+	}
+	return "DELETE " + table + " FROM " + table + d.by(primaryKey)
+}
+
 // thenTickets joins, to orders called o, their tickets as t: those of each order are looked up.
 func (d dialect) thenTickets() string {
 	join := " STRAIGHT_JOIN "

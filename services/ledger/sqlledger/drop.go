@@ -199,9 +199,11 @@ func (t *transaction) carryOutDrop(
 		set := change{", status = ?, reason = ?, publication = ?", []any{"", reason, number}}
 		switch d.Outcome {
 		case ledger.DropWithdrawn:
+			t.noteRun(run.ID, plan.before[run.ID]+1, run.Status, rail.Withdrawn)
 			run.Status = rail.Withdrawn
 			set.columns, set.args = set.columns+", changes_bytes = ?", append(set.args, noMaps)
 		case ledger.DropSuspended:
+			t.noteRun(run.ID, plan.before[run.ID]+1, run.Status, rail.Suspended)
 			run.Status = rail.Suspended
 		default:
 			continue

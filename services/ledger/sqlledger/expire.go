@@ -10,6 +10,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"interlock/services/ledger"
 	"interlock/services/mysqlcluster"
 	"interlock/services/rail"
 )
@@ -75,13 +76,15 @@ func (t *transaction) expire(ctx context.Context, at moment) ([]*rail.Order, err
 		}
 	}
 	slices.SortFunc(ended, func(a, b *rail.Order) int { return cmp.Compare(a.ID, b.ID) })
-	return ended, t.endOrders(ctx, at, ended, "state = 'EXPIRED', ended_at = pay_by", "= 'ON_HOLD'")
+	return ended, t.endOrders(ctx, at, ledger.EventOrderExpired, ended, "state = 'EXPIRED', ended_at = pay_by",
+		"= 'ON_HOLD'")
 }
 
 // endOrders ends orders of a run by a conditional update, and their tickets with them. The orders are locked, so that
-// the condition on their state holds for each of them; if it should not, nothing may be freed.
+// the condition on their state holds for each of them; if it should not, nothing may be freed. The orders have their new
+// versions by now, with which it notes how they ended.
 func (t *transaction) endOrders(
-	ctx context.Context, at moment, orders []*rail.Order, set, state string, args ...any,
+	ctx context.Context, at moment, how ledger.EventType, orders []*rail.Order, set, state string, args ...any,
 ) error {
 	for chunk := range slices.Chunk(orders, maxIDs) {
 		ids := make([]any, len(chunk))
@@ -99,6 +102,7 @@ func (t *transaction) endOrders(
 			return fmt.Errorf("ledger: of %d orders of %s that are to end only %d did", len(chunk), at.run, changed)
 		}
 	}
+	t.noteOrders(how, at, orders...)
 	return nil
 }
 

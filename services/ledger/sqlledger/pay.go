@@ -46,7 +46,8 @@ func (t *transaction) pay(ctx context.Context, runID rail.RunID, orderID, buyer,
 	if err != nil {
 		return entry{}, locked(err)
 	}
-	if changed == 0 {
+	paid := changed > 0
+	if !paid {
 		// The answer is to rest on a commit of its own all the same, or a primary that is none any more could give it.
 		changed, err = t.exec(ctx,
 			"UPDATE orders SET pay_attempts = pay_attempts + 1 WHERE run_id = ? AND id = ? AND buyer = ?",
@@ -70,6 +71,9 @@ func (t *transaction) pay(ctx context.Context, runID rail.RunID, orderID, buyer,
 	}
 	if len(entries) != 1 {
 		return entry{}, sql.ErrNoRows // It was updated a moment ago in this very transaction.
+	}
+	if paid {
+		t.notePaid(entries[0].order)
 	}
 	return entries[0], nil
 }

@@ -123,6 +123,9 @@ func (t *transaction) carryOut(ctx context.Context, plan *publishPlan, number in
 	if err := t.changeRuns(ctx, plan, number); err != nil {
 		return err
 	}
+	for _, p := range plan.with(ledger.RunChanged, ledger.RunResumed) {
+		t.noteRun(p.Run.ID, p.Version, plan.was[p.Run.ID], p.Run.Status)
+	}
 	return t.keepRuns(ctx, plan, number)
 }
 

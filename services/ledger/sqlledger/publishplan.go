@@ -17,8 +17,9 @@ type publishPlan struct {
 	// feed is what the runs belong to from then on.
 	feed         ledger.Feed
 	publications []ledger.Publication
-	// before is the version that a run which moves has now.
+	// before is the version that a run which moves has now, was its status.
 	before map[rail.RunID]int64
+	was    map[rail.RunID]rail.RunStatus
 }
 
 // with are the publications with some outcomes, in their order.
@@ -66,7 +67,8 @@ func (t *transaction) plan(
 	if err != nil {
 		return nil, err
 	}
-	plan := &publishPlan{feed, make([]ledger.Publication, len(runs)), map[rail.RunID]int64{}}
+	plan := &publishPlan{feed, make([]ledger.Publication, len(runs)), map[rail.RunID]int64{},
+		map[rail.RunID]rail.RunStatus{}}
 	var moving []rail.RunID
 	for i, r := range runs {
 		run := *r
@@ -168,7 +170,7 @@ func (p *publishPlan) settle(stored map[rail.RunID]*storedRun) {
 		switch each.Outcome {
 		case ledger.RunChanged, ledger.RunResumed, ledger.RunMarked:
 			each.Version = was.version + 1
-			p.before[run.ID] = was.version
+			p.before[run.ID], p.was[run.ID] = was.version, status(was.status)
 			// What a person suspended, only a person resumes.
 			if suspended && (p.feed.Name == "" || !was.dropped) {
 				run.Status, run.Reason = rail.Suspended, was.reason

@@ -79,6 +79,9 @@ func TestReplicated_SellsOnlyWhileReplicated(t *testing.T) {
 				require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 				_, err = l.JumpVersions(t.Context())
 				require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
+				rows, err := l.TakeEvents(t.Context(), "", ledger.MaxTake)
+				require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
+				require.Empty(t, rows)
 			}
 			refuses("semi-synchronous replication is off") // not even loaded
 			set(flavor.install)

@@ -107,6 +107,7 @@ func (t *transaction) record(
 	id := s.Run.ID
 	prefix := rail.OrderIDsFrom(id, s.Version+1)
 	var orders, tickets, asked [][]any
+	placed := moment{run: id, version: s.Version + 1}
 	for i := range changes.Orders {
 		n := &changes.Orders[i]
 		o := n.Order
@@ -122,6 +123,7 @@ func (t *transaction) record(
 			o.From, o.To, o.Total.Minor, string(o.Total.Currency), o.PlacedAt.UnixMilli(),
 			o.PayBy.UnixMilli(), 0, s.Version + 1,
 		})
+		t.noteOrders(ledger.EventOrderPlaced, placed, o)
 		for k := range o.Tickets {
 			ticket := &o.Tickets[k]
 			key, sealed := t.l.seal(o.ID, k, ticket.Passenger)

@@ -52,6 +52,7 @@ func (l *Ledger) SetStatus(
 	if err != nil {
 		return nil, definite(err)
 	}
+	t.noteRun(id, head.version+1, head.run.Status, status)
 	if err := t.publish(ctx, publication, by, what, reason, []rail.RunID{id}); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,8 @@ type transaction struct {
 	admission *admission
 	// replication is what a commit would rest on.
 	replication semiSyncSeen
+	// noted are the events that the commit makes true.
+	noted
 }
 
 // end rolls back what was not committed. It is harmless after commit.

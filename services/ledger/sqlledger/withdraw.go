@@ -89,6 +89,7 @@ func (t *transaction) withdraw(
 	if err := t.clearMaps(ctx, []rail.RunID{id}); err != nil {
 		return nil, err
 	}
+	t.noteRun(id, head.version+1, head.run.Status, rail.Withdrawn)
 	return append(expired, cancelled...), t.compareAndSet(ctx, id, head.version, change{
 		", status = ?, reason = ?, publication = ?, changes_bytes = ?",
 		[]any{string(rail.Withdrawn), reason, number, noMaps},
@@ -112,6 +113,6 @@ func (t *transaction) cancelAll(ctx context.Context, at moment, live []entry, re
 			reason, at.now, e.row.Version+1
 	}
 	orders := orderOnly(locked)
-	return orders, t.endOrders(ctx, at, orders, "state = 'CANCELLED', state_reason = ?, ended_at = ?",
-		"IN ('ON_HOLD', 'PAID')", reason, at.now.UnixMilli())
+	return orders, t.endOrders(ctx, at, ledger.EventOrderCancelled, orders,
+		"state = 'CANCELLED', state_reason = ?, ended_at = ?", "IN ('ON_HOLD', 'PAID')", reason, at.now.UnixMilli())
 }
