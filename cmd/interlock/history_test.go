@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,8 @@ type history struct {
 	options  sqlledger.Options
 	db       *sql.DB
 	replacer *strings.Replacer
+	// rows are the names of rows of the outbox, each with its id.
+	rows []string
 	// idle is what verify is told.
 	idle bool
 }
@@ -107,6 +110,7 @@ func makeHistory(t *testing.T, settings *Settings) *history {
 
 	h.forgotten()
 	h.dropped()
+	h.waiting()
 	now := time.Now().UnixMilli()
 	h.exec("UPDATE orders SET placed_at = ? - 960000, pay_by = ? - 60000 WHERE buyer = 'iva'", now, now)
 	h.exec("INSERT INTO cluster (id, epoch, primary_member, opened_at) VALUES (1, 3, 'db1:3306', ?)", now)
@@ -173,6 +177,39 @@ func (h *history) dropped() {
 	require.NoError(t, err)
 }
 
+// waiting has rows wait in the outbox as they were written, where a relay has removed them: kim's order was placed, bob's
+// paid, jon's cancelled, and C suspended.
+func (h *history) waiting() {
+	id := func(who string) string { return h.value("SELECT id FROM orders WHERE buyer = ?", who) }
+	run := func(number string) rail.RunID { return rail.NewRunID(number, mustDate(h.t, day())) }
+	version := func(query, of string) string {
+		n, err := strconv.ParseInt(h.value(query, of), 10, 64)
+		require.NoError(h.t, err)
+		return strings.TrimPrefix(rail.OrderIDsFrom("", n), "/")
+	}
+	event := func(letter byte, version byte, tail string) string {
+		return string([]byte{letter, version, byte(len(tail))}) + tail
+	}
+	kim, bob, jon := id("kim"), id("bob"), id("jon")
+	placed := version("SELECT placed_run_version FROM orders WHERE buyer = ?", "kim")
+	ended := version("SELECT ended_run_version FROM orders WHERE buyer = ?", "jon")
+	suspended := version("SELECT version FROM runs WHERE id = ?", string(run("T16")))
+	d, c := string(run("T18"))+"/", string(run("T16"))+"/"
+	for row, events := range map[string]string{
+		d + placed:          event('o', 1, strings.TrimPrefix(kim, d+placed)),
+		bob + ".0000000002": event('p', 2, bob[strings.LastIndexByte(bob, '/')+1:]),
+		d + ended:           event('c', 2, strings.TrimPrefix(jon, d)),
+		c + suspended:       event('s', 0, ""),
+	} {
+		h.exec("REPLACE INTO outbox (id, at, events, taken, stream_millis, stream_seq) VALUES (?, ?, ?, 1, 7, 1)",
+			row, time.Now().UnixMilli(), []byte(events))
+	}
+	h.rows = []string{
+		"{row of kim}", d + placed, "{row of bob}", bob + ".0000000002", "{row of jon}", d + ended,
+		"{row of C}", c + suspended,
+	}
+}
+
 // publish publishes T12 with some changes.
 func (h *history) publish(changes map[string]any) (run string) {
 	a := h.r.ask(h.t, h.r.admin, publishTrainMutation, map[string]any{"i": change(trainInput(), changes)})
@@ -182,7 +219,7 @@ func (h *history) publish(changes map[string]any) (run string) {
 
 // name makes the replacer of the names in braces.
 func (h *history) name(now int64) {
-	names := []string{"{now}", fmt.Sprint(now)}
+	names := append([]string{"{now}", fmt.Sprint(now)}, h.rows...)
 	for name, number := range map[string]string{
 		"A": "T12", "B": "T14", "C": "T16", "D": "T18", "E": "T20", "F": "E1", "G": "E2",
 	} {
@@ -245,7 +282,7 @@ func (h *history) verify() *audit.Report {
 var historyTables = []string{
 	"runs", "seat_maps", "seat_changes", "orders", "tickets", "asked_documents", "trains", "formations",
 	"stations", "publications", "counters",
-	"cluster", "cluster_members", "personal_keys", "order_records",
+	"cluster", "cluster_members", "personal_keys", "order_records", "outbox",
 }
 
 // keep copies every row; restore puts all of them back.

@@ -803,6 +803,81 @@ var plantedInLedger = []planted{
 		`UPDATE order_records SET at = {now} + 86400000`,
 	},
 
+	// outbox.
+	{
+		"an event of no run", audit.CheckOrphan, "outbox T99@2030-01-01/0000000001",
+		`UPDATE outbox SET id = 'T99@2030-01-01/0000000001' WHERE id = '{row of C}'`,
+	},
+	{
+		"an event of a version to come", audit.CheckEvent, "outbox {c}/vvvvvvvvvv",
+		`UPDATE outbox SET id = '{c}/vvvvvvvvvv' WHERE id = '{row of C}'`,
+	},
+	{
+		"an event of an order at another version of the run", audit.CheckEvent, "outbox {d}/0000000001",
+		`UPDATE outbox SET id = '{d}/0000000001' WHERE id = '{row of jon}'`,
+	},
+	{
+		"an event of no order", audit.CheckEvent, "outbox {d}/0000000001",
+		`UPDATE outbox SET id = '{d}/0000000001' WHERE id = '{row of kim}'`,
+	},
+	{
+		"an event in a row that names no run", audit.CheckEvent, "outbox x",
+		`UPDATE outbox SET id = 'x' WHERE id = '{row of C}'`,
+	},
+	{
+		"no events", audit.CheckEvent, "outbox {row of kim}",
+		`UPDATE outbox SET events = '' WHERE id = '{row of kim}'`,
+	},
+	{
+		"events that break off", audit.CheckEvent, "outbox {row of kim}",
+		`UPDATE outbox SET events = 'oo' WHERE id = '{row of kim}'`,
+	},
+	{
+		"an event of an unknown type", audit.CheckEvent, "outbox {row of kim}",
+		`UPDATE outbox SET events = 'x' WHERE id = '{row of kim}'`,
+	},
+	{
+		"an event that the run is not", audit.CheckEvent, "outbox {row of C}",
+		`UPDATE outbox SET events = (SELECT CONCAT('w', SUBSTR(events, 2)) FROM (SELECT events FROM outbox ` +
+			`WHERE id = '{row of C}') c) WHERE id = '{row of C}'`,
+	},
+	{
+		"a payment of an order that is not paid", audit.CheckEvent, "outbox {row of bob}",
+		`UPDATE orders SET paid_at = NULL WHERE id = {bob}`,
+	},
+	{
+		"a payment that the order has not come to", audit.CheckEvent, "outbox {row of bob}",
+		`UPDATE orders SET version = 1 WHERE id = {bob}`,
+	},
+	{
+		"an order that was not cancelled", audit.CheckEvent, "outbox {row of jon}",
+		`UPDATE orders SET state = 'EXPIRED' WHERE id = {jon}`,
+	},
+	{
+		"an order that was placed at another version", audit.CheckEvent, "outbox {row of kim}",
+		`UPDATE orders SET placed_run_version = placed_run_version - 1 WHERE id = {kim}`,
+	},
+	{
+		"an event of tomorrow", audit.CheckEvent, "outbox {row of kim}",
+		`UPDATE outbox SET at = {now} + 86400000`,
+	},
+	{
+		"an event of a week ago", audit.CheckEvent, "outbox {row of kim}",
+		`UPDATE outbox SET at = {now} - 864000000`,
+	},
+	{
+		"published and not taken", audit.CheckEvent, "outbox {row of kim}",
+		`UPDATE outbox SET taken = 0`,
+	},
+	{
+		"published before all time", audit.CheckEvent, "outbox {row of kim}",
+		`UPDATE outbox SET stream_millis = 0 WHERE id = '{row of kim}'`,
+	},
+	{
+		"published as no entry", audit.CheckEvent, "outbox {row of kim}",
+		`UPDATE outbox SET stream_seq = -1 WHERE id = '{row of kim}'`,
+	},
+
 	// cluster and cluster_members.
 	{
 		"another row of the cluster", audit.CheckCluster, "cluster",

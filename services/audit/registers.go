@@ -15,7 +15,7 @@ import (
 func (a *Auditor) verifyRegisters(ctx context.Context, report *Report) error {
 	for _, check := range []func(context.Context, *Report) error{
 		a.verifyTrains, a.verifyFormations, a.verifyPublications, a.verifyStrays, a.verifyAsked, a.verifyRecords,
-		a.verifyCluster,
+		a.verifyOutbox, a.verifyCluster,
 	} {
 		if err := check(ctx, report); err != nil {
 			return err

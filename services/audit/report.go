@@ -45,6 +45,8 @@ const (
 	CheckAsked = "asked"
 	// CheckRecord: what is recorded of what an admin did to an order is not as it should be.
 	CheckRecord = "record"
+	// CheckEvent: an event that waits to be told, or to be acknowledged, is not what became of its order or its run.
+	CheckEvent = "event"
 	// CheckCluster: the record of the cluster contradicts itself.
 	CheckCluster = "cluster"
 	// CheckRedis: Redis is not what the ledger says at the same version, or stays behind it.

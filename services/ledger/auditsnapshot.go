@@ -151,6 +151,28 @@ type Stray struct {
 	RunID rail.RunID
 }
 
+// WrittenOutboxRow is a row of the outbox, and beside it the run and the orders that its events are about.
+type WrittenOutboxRow struct {
+	OutboxRow
+	// Now is the primary's clock.
+	Now time.Time
+	// RunVersion and RunStatus are the run's; 0 and "" where there is no such run.
+	RunVersion int64
+	RunStatus  rail.RunStatus
+	// Orders are those that exist, by their ids.
+	Orders map[string]*OrderCourse
+}
+
+// OrderCourse is what became of an order.
+type OrderCourse struct {
+	Version int64
+	State   rail.OrderState
+	Paid    bool
+	// PlacedRunVersion and EndedRunVersion are the versions of the run at which its seats were taken, and given back; 0
+	// where they were not.
+	PlacedRunVersion, EndedRunVersion int64
+}
+
 // WrittenAsked counts rows of asked_documents by what is wrong with them, at the primary's clock.
 type WrittenAsked struct {
 	// Nameless have no buyer or no document. Ahead have a time in the future. Old should have been forgotten.

@@ -80,6 +80,9 @@ type Backlog struct {
 // MaxBacklog is how many rows of each kind a Backlog counts.
 const MaxBacklog = 100_000
 
+// MaxEventAge is how long a row stays at most, by RemoveOld.
+const MaxEventAge = 7 * 24 * time.Hour
+
 // Removed counts rows that left the outbox because of their age.
 type Removed struct {
 	// Unpublished rows were never published: their events are lost. Published ones lacked a group's acknowledgement.

@@ -55,7 +55,7 @@ func (l *Ledger) TakeEvents(ctx context.Context, from rail.RunID, limit int) ([]
 			return false, err
 		}
 		rows, err = readOutbox(ctx, t.conn, d, t.pool.statement, ids, unpublished)
-		slices.SortFunc(rows, func(a, b ledger.OutboxRow) int { return cmp.Compare(a.ID, b.ID) })
+		slices.SortFunc(rows, byID)
 		return true, err
 	})
 	if err != nil {
@@ -185,12 +185,23 @@ func (l *Ledger) Backlog(ctx context.Context) (b ledger.Backlog, err error) {
 	return b, l.failed(p, err)
 }
 
-// outboxIDs finds rows by a condition and in its order: as many as limit and maxTakenBytes allow, at least one.
+// byID sorts rows by their ids.
+func byID(a, b ledger.OutboxRow) int { return cmp.Compare(a.ID, b.ID) }
+
+// outboxIDs finds rows by a condition and in its order.
 func (p *primary) outboxIDs(ctx context.Context, condition string, limit int, args ...any) ([]string, error) {
+	return outboxIDs(ctx, p.background.sql, p.background.statement, p.dialect.by(outboxIndex), condition, limit, args...)
+}
+
+// outboxIDs finds rows by an index and a condition, in its order: as many as limit and maxTakenBytes allow, at least
+// one.
+func outboxIDs(
+	ctx context.Context, on mysqlcluster.Querier, patience time.Duration, by, condition string, limit int, args ...any,
+) ([]string, error) {
 	var ids []string
 	bytes, full := 0, false
-	err := mysqlcluster.EachRow(ctx, p.background.sql, p.background.statement,
-		"SELECT id, LENGTH(events) FROM outbox"+p.dialect.by(outboxIndex)+" WHERE "+condition+" LIMIT ?",
+	err := mysqlcluster.EachRow(ctx, on, patience,
+		"SELECT id, LENGTH(events) FROM outbox"+by+" WHERE "+condition+" LIMIT ?",
 		append(slices.Clone(args), max(1, min(limit, ledger.MaxTake))), func(r *sql.Rows) error {
 			var id string
 			var length int
