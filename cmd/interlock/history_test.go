@@ -177,8 +177,8 @@ func (h *history) dropped() {
 	require.NoError(t, err)
 }
 
-// waiting has rows wait in the outbox as they were written, where a relay has removed them: kim's order was placed, bob's
-// paid, jon's cancelled, and C suspended.
+// waiting has rows wait in the outbox as they were written, where a relay has removed them: kim's order was placed,
+// bob's paid, jon's cancelled, and C suspended.
 func (h *history) waiting() {
 	id := func(who string) string { return h.value("SELECT id FROM orders WHERE buyer = ?", who) }
 	run := func(number string) rail.RunID { return rail.NewRunID(number, mustDate(h.t, day())) }

@@ -46,8 +46,8 @@ type Ledger interface {
 	// Records are the records of what admins did to orders that are not as they should be; a bounded number of them. A
 	// time may be later than now by slack.
 	Records(ctx context.Context, slack time.Duration) ([]ledger.WrittenRecord, error)
-	// OutboxRows are all rows of the outbox, in the order of their ids, each beside its run and orders at one moment; an
-	// error is the last thing.
+	// OutboxRows are all rows of the outbox, in the order of their ids, each beside its run and orders at one moment;
+	// an error is the last thing.
 	OutboxRows(ctx context.Context) iter.Seq2[*ledger.WrittenOutboxRow, error]
 	// NotedKeys are the ids of all keys that passengers were ever sealed with.
 	NotedKeys(ctx context.Context) ([]string, error)

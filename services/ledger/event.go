@@ -13,8 +13,8 @@ import (
 // EventType says what became true. Its values are the types of CloudEvents, and are never given another meaning.
 type EventType string
 
-// The types of events: of orders, and of runs. A run is resumed when it is on sale again: after a suspension, or because
-// it was published again after a withdrawal.
+// The types of events: of orders, and of runs. A run is resumed when it is on sale again: after a suspension, or
+// because it was published again after a withdrawal.
 const (
 	EventOrderPlaced    EventType = "interlock.order.placed"
 	EventOrderPaid      EventType = "interlock.order.paid"
@@ -41,8 +41,8 @@ type Event struct {
 	OrderID      string
 	OrderVersion int64
 	RunID        rail.RunID
-	// RunVersion is the version that this gave the run. EventOrderPaid moves no run on: there it is the version that the
-	// order was placed at.
+	// RunVersion is the version that this gave the run. EventOrderPaid moves no run on: there it is the version that
+	// the order was placed at.
 	RunVersion int64
 	// Time is when the ledger wrote it, by the primary's clock, to the millisecond. It tells no order: the clock of the
 	// next primary may be behind.
@@ -76,8 +76,8 @@ const (
 )
 
 // cloudEvent is an event in the JSON format of CloudEvents 1.0
-// (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md). It only grows: a reader takes no
-// notice of a field that it does not know.
+// (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md). It only grows: a reader takes
+// no notice of a field that it does not know.
 type cloudEvent struct {
 	SpecVersion string    `json:"specversion"`
 	ID          string    `json:"id"`

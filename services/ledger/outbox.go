@@ -25,8 +25,8 @@ type OutboxRow struct {
 	Taken int64
 	// Stream is where it was published; zero where it was not.
 	Stream StreamID
-	// Damage says why there are no Events: only a hand can write such a row. It is not to be published; it leaves by its
-	// age.
+	// Damage says why there are no Events: only a hand can write such a row. It is not to be published; it leaves by
+	// its age.
 	Damage error
 }
 
@@ -105,8 +105,8 @@ type Outbox interface {
 	// primary, and answers them as they are in it, once its commit was acknowledged as a sale's is. So what it answers
 	// cannot be lost any more. A row that is gone or was published in between is left out.
 	//
-	// Rows with very many events are fewer than limit, at least one. None are answered where none wait from that run on,
-	// and nothing is written then; or where another relay has just published those that waited.
+	// Rows with very many events are fewer than limit, at least one. None are answered where none wait from that run
+	// on, and nothing is written then; or where another relay has just published those that waited.
 	TakeEvents(ctx context.Context, from rail.RunID, limit int) ([]OutboxRow, error)
 
 	// MarkPublished notes that rows which were taken have been published, the last event of the last of them as this

@@ -331,7 +331,8 @@ func outboxPublished(t *testing.T, s *suite) {
 		if len(rows) == 0 {
 			break
 		}
-		require.NoError(t, l.MarkPublished(t.Context(), rowIDs(rows), ledger.StreamID{Millis: 11, Seq: int64(len(rows))}))
+		at := ledger.StreamID{Millis: 11, Seq: int64(len(rows))}
+		require.NoError(t, l.MarkPublished(t.Context(), rowIDs(rows), at))
 	}
 	rows, err = l.PublishedEvents(t.Context(), ledger.OutboxPlace{}, ledger.StreamID{Millis: 11, Seq: 9}, 10)
 	require.NoError(t, err)
@@ -408,7 +409,9 @@ func outboxDamaged(t *testing.T, s *suite) {
 		s.exec(t, "INSERT INTO outbox (id, at, events) VALUES (?, 1, ?)", rail.OrderIDsFrom(run, int64(10+i)),
 			[]byte(packed))
 	}
-	for _, id := range []string{"T12@2019-10-12", "T12@2019-10-12/00000", "T12/0000000001", "T12@2019-10-12/000000000z"} {
+	for _, id := range []string{
+		"T12@2019-10-12", "T12@2019-10-12/00000", "T12/0000000001", "T12@2019-10-12/000000000z",
+	} {
 		s.exec(t, "INSERT INTO outbox (id, at, events) VALUES (?, 1, ?)", id, []byte("s\x00\x00"))
 	}
 	rows := take(t, l)

@@ -63,7 +63,8 @@ func unpackEvents(id string, at time.Time, packed []byte) (rail.RunID, []ledger.
 	for len(packed) > 0 {
 		kind, known := eventsByLetter[packed[0]]
 		if !known {
-			return run, nil, fmt.Errorf("ledger: the row %q of the outbox has an event of the unknown type %q", id, packed[0])
+			return run, nil, fmt.Errorf("ledger: the row %q of the outbox has an event of the unknown type %q",
+				id, packed[0])
 		}
 		number, n := binary.Uvarint(packed[1:])
 		length, m := binary.Uvarint(packed[1+max(n, 0):])

@@ -81,8 +81,8 @@ func (t *transaction) expire(ctx context.Context, at moment) ([]*rail.Order, err
 }
 
 // endOrders ends orders of a run by a conditional update, and their tickets with them. The orders are locked, so that
-// the condition on their state holds for each of them; if it should not, nothing may be freed. The orders have their new
-// versions by now, with which it notes how they ended.
+// the condition on their state holds for each of them; if it should not, nothing may be freed. The orders have their
+// new versions by now, with which it notes how they ended.
 func (t *transaction) endOrders(
 	ctx context.Context, at moment, how ledger.EventType, orders []*rail.Order, set, state string, args ...any,
 ) error {

@@ -190,7 +190,8 @@ func byID(a, b ledger.OutboxRow) int { return cmp.Compare(a.ID, b.ID) }
 
 // outboxIDs finds rows by a condition and in its order.
 func (p *primary) outboxIDs(ctx context.Context, condition string, limit int, args ...any) ([]string, error) {
-	return outboxIDs(ctx, p.background.sql, p.background.statement, p.dialect.by(outboxIndex), condition, limit, args...)
+	on := p.background
+	return outboxIDs(ctx, on.sql, on.statement, p.dialect.by(outboxIndex), condition, limit, args...)
 }
 
 // outboxIDs finds rows by an index and a condition, in its order: as many as limit and maxTakenBytes allow, at least

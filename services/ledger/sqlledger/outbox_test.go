@@ -29,8 +29,8 @@ func waiting(t *testing.T, l *sqlledger.Ledger) (events []ledger.Event) {
 	return events
 }
 
-// TestOutbox_InDoubt loses the answer to COMMIT. There is one event where it took place, and none where it did not; what
-// is asked for again makes no second one.
+// TestOutbox_InDoubt loses the answer to COMMIT. There is one event where it took place, and none where it did not;
+// what is asked for again makes no second one.
 func TestOutbox_InDoubt(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
 		const off, sent, kept = 0, 1, 2
@@ -112,8 +112,8 @@ func TestTakeEvents_InDoubt(t *testing.T) {
 		rows, err := l.TakeEvents(t.Context(), "", 10)
 		require.ErrorIs(t, err, ledger.ErrInDoubt)
 		require.Empty(t, rows)
-		require.ErrorIs(t, l.MarkPublished(t.Context(), []string{rail.OrderIDsFrom(run, 2)}, ledger.StreamID{Millis: 1}),
-			ledger.ErrInDoubt)
+		err = l.MarkPublished(t.Context(), []string{rail.OrderIDsFrom(run, 2)}, ledger.StreamID{Millis: 1})
+		require.ErrorIs(t, err, ledger.ErrInDoubt)
 		armed.Store(false)
 		require.Empty(t, waiting(t, l), "it was marked all the same")
 		last, err := l.LastPublished(t.Context())
@@ -185,7 +185,8 @@ func TestOutbox_CostsWhatIsRead(t *testing.T) {
 			require.NoError(t, err)
 			_, err = l.Sell(t.Context(), ledger.Batch{RunID: run.ID}, sells("wang", 0))
 			require.NoError(t, err)
-			_, err = db.ExecContext(t.Context(), "INSERT INTO outbox (id, at, events, taken, stream_millis, stream_seq) "+
+			_, err = db.ExecContext(t.Context(), "INSERT INTO outbox "+
+				"(id, at, events, taken, stream_millis, stream_seq) "+
 				"SELECT CONCAT(id, k), at, events, 1, 1000 * (k % 2), k FROM outbox CROSS JOIN "+
 				"(WITH RECURSIVE n(k) AS (SELECT 0 UNION ALL SELECT k + 1 FROM n WHERE k < 59) "+
 				"SELECT 1 + x.k * 60 + y.k AS k FROM n x CROSS JOIN n y) numbers")
