@@ -282,7 +282,7 @@ func (h *history) verify() *audit.Report {
 var historyTables = []string{
 	"runs", "seat_maps", "seat_changes", "orders", "tickets", "asked_documents", "trains", "formations",
 	"stations", "publications", "counters",
-	"cluster", "cluster_members", "personal_keys", "order_records", "outbox",
+	"cluster", "cluster_members", "personal_keys", "order_records", "outbox", "event_groups",
 }
 
 // keep copies every row; restore puts all of them back.

@@ -121,6 +121,7 @@ func Run(t *testing.T, o sqlledger.Options) {
 		{"Outbox_IsBounded", outboxIsBounded},
 		{"Outbox_Damaged", outboxDamaged},
 		{"Outbox_SeveralRelays", outboxSeveralRelays},
+		{"EventGroups", eventGroups},
 		{"Ready", ready},
 		{"Migrate_ManyAtOnce", migrateManyAtOnce},
 	} {
@@ -134,7 +135,7 @@ func Run(t *testing.T, o sqlledger.Options) {
 func (s *suite) empty(t *testing.T) {
 	t.Helper()
 	for _, table := range []string{
-		"asked_documents", "tickets", "orders", "order_records", "personal_keys", "outbox",
+		"asked_documents", "tickets", "orders", "order_records", "personal_keys", "outbox", "event_groups",
 		"seat_changes", "seat_maps", "cluster", "runs", "trains", "formations", "stations", "publications",
 	} {
 		_, err := s.db.ExecContext(t.Context(), "DELETE FROM "+table)
