@@ -21,7 +21,7 @@ const (
 
 // ErrSilent is what every call gets at once while Redis is left alone because it does not answer. Its text goes on with
 // what was heard of Redis last.
-var ErrSilent = errors.New("the cache's Redis is left alone, because it does not answer")
+var ErrSilent = errors.New("a Redis is left alone, because it does not answer")
 
 // breaker is a circuit breaker: it leaves a Redis alone that does not answer.
 //

@@ -45,6 +45,8 @@ type Options struct {
 	TLS *tls.Config
 	// PoolSize is the most connections at once, 0 the default.
 	PoolSize int
+	// CommandTimeout is how long a command may take whose context has no nearer deadline, 0 the default.
+	CommandTimeout time.Duration
 	// Now is the clock that says when a silent Redis is asked again; nil: time.Now.
 	Now func() time.Time
 }
@@ -53,17 +55,17 @@ type Options struct {
 // may still be away. An error is one of the options.
 func Connect(o Options) (redis.UniversalClient, error) {
 	if len(o.Addrs) == 0 {
-		return nil, errors.New("no address of the cache's Redis was given")
+		return nil, errors.New("no address of a Redis was given")
 	}
 	if strings.Contains(o.Addrs[0], "://") {
 		if len(o.Addrs) > 1 || o.MasterName != "" {
-			return nil, errors.New("an address of the cache's Redis may be a URL only where it is the only one")
+			return nil, errors.New("an address of a Redis may be a URL only where it is the only one")
 		}
 		// The parser's own error would show the password.
 		url, err := redis.ParseURL(o.Addrs[0])
 		if err != nil || url.Network != "tcp" {
 			return nil, errors.New(
-				"the address of the cache's Redis is not a URL like redis://user:password@host:port/0")
+				"the address of a Redis is not a URL like redis://user:password@host:port/0")
 		}
 		o.Addrs, o.Username, o.Password, o.DB = []string{url.Addr}, url.Username, url.Password, url.DB
 		if url.TLSConfig != nil {
@@ -77,6 +79,9 @@ func Connect(o Options) (redis.UniversalClient, error) {
 	}
 	if o.PoolSize <= 0 {
 		o.PoolSize = defaultPoolSize
+	}
+	if o.CommandTimeout <= 0 {
+		o.CommandTimeout = commandTimeout
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -101,8 +106,8 @@ func Connect(o Options) (redis.UniversalClient, error) {
 		ContextTimeoutEnabled: true,
 		DialTimeout:           dialTimeout,
 		DialerRetries:         1,
-		ReadTimeout:           commandTimeout,
-		WriteTimeout:          commandTimeout,
+		ReadTimeout:           o.CommandTimeout,
+		WriteTimeout:          o.CommandTimeout,
 		MaxRetries:            retries,
 		MinRetryBackoff:       retryBackoff,
 		MaxRetryBackoff:       retryBackoff,

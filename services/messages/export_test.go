@@ -1,0 +1,9 @@
+package messages
+
+import "time"
+
+// TidyNext has the next pass tidy up.
+func (r *Relay) TidyNext() { r.tidied = time.Time{} }
+
+// TidyNever has no pass tidy up, until TidyNext.
+func (r *Relay) TidyNever() { r.tidied = time.Now().Add(time.Hour) }

@@ -1,0 +1,31 @@
+-- Appends events behind each other, after every place that is known. Answers the last one's id, or "" where the stream
+-- is not as the caller has seen it.
+--
+-- KEYS: the stream; up to where it is being fed. ARGV: the stream's last entry (0-0: none); up to where it is being fed
+-- (0-0: it is not); the greatest place known; the events.
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+if (last[1] and last[1][1] or '0-0') ~= ARGV[1] then return '' end
+if (redis.call('GET', KEYS[2]) or '0-0') ~= ARGV[2] then return '' end
+
+local function add(id, event) return redis.call('XADD', KEYS[1], id, 'event', event) end
+
+local function parts(id)
+  local millis, seq = string.match(id, '^(%d+)-(%d+)$')
+  return millis, tonumber(seq)
+end
+
+local function following(millis, seq) return millis .. '-' .. string.format('%.0f', seq + 1) end
+
+local millis, seq = parts(ARGV[3])
+local time = redis.call('TIME')
+last = nil
+if tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) <= tonumber(millis) then
+  -- The clock is behind the places that are known. The stream itself may be past them: then this is an error.
+  local id = redis.pcall('XADD', KEYS[1], following(millis, seq), 'event', ARGV[4])
+  if type(id) == 'string' then last = id end
+end
+last = last or add('*', ARGV[4])
+for i = 5, #ARGV do
+  last = add(following(parts(last)), ARGV[i])
+end
+return last
