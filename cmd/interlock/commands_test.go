@@ -181,7 +181,7 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 	plain := map[string]bool{
 		"Listen": true, "Hosts": true, "AllowedOrigins": true, "TrustedProxies": true, "OIDCClients": true,
 		"Data":            true,
-		"RedisMasterName": true, "RedisUsername": true,
+		"RedisMasterName": true, "RedisUsername": true, "MessagesMasterName": true, "MessagesUsername": true,
 		"Payments": true, "OIDCAudience": true, "RolesClaim": true, "ReplicationUser": true,
 	}
 	for _, address := range []string{
@@ -194,7 +194,7 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 		hidden := 0
 		for i := range fields.NumField() {
 			name, field := fields.Type().Field(i).Name, fields.Field(i)
-			isSecret := name == "RedisPassword" || name == "TokenSecret" || name == "DocumentKey" ||
+			isSecret := name == "RedisPassword" || name == "MessagesPassword" || name == "TokenSecret" || name == "DocumentKey" ||
 				name == "ReplicationPassword" ||
 				name == "PersonalDataKeys"
 			if plain[name] || address == secret && !isSecret {
@@ -209,8 +209,9 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 				hidden++
 			}
 		}
-		require.Equal(t, map[bool]int{true: 5, false: 12}[address == secret], hidden, "a new setting: has it a secret?")
+		require.Equal(t, map[bool]int{true: 6, false: 14}[address == secret], hidden, "a new setting: has it a secret?")
 		given := settings
+		given.Messages = slices.Clone(settings.Messages)
 		given.Redis, given.LockRedis = slices.Clone(settings.Redis), slices.Clone(settings.LockRedis)
 		given.FailoverMembers, given.MySQL = slices.Clone(settings.FailoverMembers), slices.Clone(settings.MySQL)
 		given.PersonalDataKeys = slices.Clone(settings.PersonalDataKeys)

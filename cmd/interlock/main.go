@@ -38,6 +38,7 @@ type commands struct {
 	RotateKeys  rotateKeysCommand  `cmd:"" help:"Seal every passenger with the first of --personal-data-keys."`
 	Erase       eraseCommand       `cmd:"" help:"Forget a buyer in the orders of runs that are over."`
 	Failover    failoverCommand    `cmd:"" help:"Look after the members of a MySQL cluster."`
+	Messages    messagesCommand    `cmd:"" help:"Look at events, and at what could not be handled."`
 	Token       tokenCommand       `cmd:"" help:"Print a development token."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the local server whether it is ready."`
 	Config      configCommand      `cmd:"" help:"Print the settings in force."`

@@ -115,6 +115,25 @@ func newMetrics(s *Server) *metrics {
 		func() float64 { return float64(s.auditor.Stats().Repaired) })
 	counter("redis_reloads", "Times Redis had lost its data.",
 		func() float64 { return float64(s.auditor.Stats().Reloads) })
+	counter("messages_published", "Events published by this server, those published again included.",
+		func() float64 { return float64(s.relay.Stats().Published) })
+	counter("messages_republished", "Events published again, because the stream had lost entries.",
+		func() float64 { return float64(s.relay.Stats().Again) })
+	counter("messages_stream_lost", "Times the stream of events had lost entries. Alarm when it rises.",
+		func() float64 { return float64(s.relay.Stats().Lost) })
+	counter("messages_given_up",
+		"Batches of events that left the ledger after 7 days although not every group had acknowledged them. Alarm "+
+			"when it rises.",
+		func() float64 { return float64(s.relay.Stats().GivenUp) })
+	gauge("messages_unpublished", "Batches of events that wait in the ledger to be published.",
+		func() float64 { return float64(s.backlog().Unpublished) })
+	gauge("messages_unpublished_age_seconds",
+		"Age of the oldest batch of events that is not published. Alarm above 60.",
+		func() float64 { return s.backlog().OldestUnpublished.Seconds() })
+	gauge("messages_kept", "Batches of events that are published, and kept until every group has acknowledged them.",
+		func() float64 { return float64(s.backlog().Published) })
+	gauge("messages_answer", "0 while the Redis of messages does not answer.",
+		func() float64 { _, _, err := s.monitor.Status(); return oneIf(err == nil) })
 	gauge("publication_number", "The publication this server's timetable is at.",
 		func() float64 { return float64(s.timetable.Number()) })
 	gauge("runs", "Runs in this server's timetable.",

@@ -28,6 +28,7 @@ import (
 	"interlock/services/gateway/playground"
 	"interlock/services/identity"
 	"interlock/services/ledger/sqlledger"
+	"interlock/services/messages"
 	"interlock/services/publish"
 	"interlock/services/rail"
 	"interlock/services/sale"
@@ -49,6 +50,8 @@ type Server struct {
 	hub       *watch.Hub
 	auditor   *audit.Auditor
 	eraser    *erasure.Eraser
+	relay     *messages.Relay
+	monitor   *messages.Monitor
 	tickets   *gateway.StreamTickets
 	gateway   *gateway.Gateway
 	tokens    *identity.Development // nil where tokens are an issuer's
@@ -86,6 +89,7 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	s.wireSale(key)
 	s.wireWatch()
 	s.wireUpkeep()
+	s.wireMessages()
 	s.tickets, err = gateway.NewStreamTickets(deriveKey(key, "stream tickets"),
 		availability.NewStreamTickets(opened.client), s.now)
 	if err != nil {
@@ -149,6 +153,14 @@ func (s *Server) wireUpkeep() {
 	}
 }
 
+// wireMessages makes what publishes events, and what looks how they stand.
+func (s *Server) wireMessages() {
+	s.relay = &messages.Relay{
+		Outbox: s.stores.ledger, Stream: s.stores.messages, Lock: s.stores.lock, Log: s.log,
+	}
+	s.monitor = &messages.Monitor{Outbox: s.stores.ledger, Stream: s.stores.messages, Log: s.log}
+}
+
 // newResolver puts GraphQL in front of the rooms. The keys of cursors, of viewers' ids and of stream tickets are
 // derived from that of document numbers, which all servers share.
 func (s *Server) newResolver(key []byte) *resolvers.Resolver {
@@ -174,7 +186,7 @@ func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, er
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newMetrics(s))
+	registry.MustRegister(newMetrics(s), groupMetrics{s.monitor})
 	schema := resolver.Schema()
 	return gateway.New(gateway.Options{
 		Schema: schema, SchemaText: contract(schema.Schema()), Identity: remembered, Playground: playground.Handler(),
@@ -233,6 +245,8 @@ func (s *Server) checks(verifier identity.Verifier) []gateway.Check {
 			}
 			return "loaded", err
 		}},
+		// It decides nothing: events wait in the ledger.
+		{Name: "messages", Ready: func(context.Context) (string, error) { return s.messagesStand(), nil }},
 	}
 	if issuer, ok := verifier.(*identity.Issuer); ok {
 		all = append(all, gateway.Check{Name: "issuer", Ready: func(ctx context.Context) (string, error) {
@@ -253,7 +267,7 @@ func (s *Server) Run(ctx context.Context) error {
 	told, closePublications := s.stores.cache.ListenPublications()
 	for _, loop := range []func(context.Context){
 		func(ctx context.Context) { s.timetable.Watch(ctx, search.DefaultInterval, told) },
-		s.hub.Run, s.service.Sweep, s.auditor.Run, s.eraser.Run,
+		s.hub.Run, s.service.Sweep, s.auditor.Run, s.eraser.Run, s.relay.Run, s.monitor.Run,
 	} {
 		loops.Go(func() { loop(life) })
 	}

@@ -29,6 +29,12 @@ var settingHelp = map[string]string{
 	"redis-password":    "The cache's password.",
 	"lock-redis":        "The lock's nodes: 3 or 5 independent Redis masters.",
 
+	"messages": "Where events are published, a Redis that keeps them on its disk: one address or URL, or several of a " +
+		"cluster or of sentinels. Without it, the cache.",
+	"messages-master-name": "The master's name, where the addresses of --messages are sentinels.",
+	"messages-username":    "The user of --messages.",
+	"messages-password":    "The password of --messages.",
+
 	"hold":               "How long an order may stay unpaid.",
 	"sale-closes-before": "How long before a departure selling from there ends; for runs published from now on.",
 	"max-run-holds":      "How many unpaid orders a buyer may have on one run; 0 is any number.",

@@ -43,6 +43,11 @@ type Settings struct {
 	RedisPassword   string   `yaml:"redis-password" placeholder:"SECRET"`
 	LockRedis       []string `yaml:"lock-redis" placeholder:"ADDRESS"`
 
+	Messages           []string `yaml:"messages" placeholder:"ADDRESS"`
+	MessagesMasterName string   `yaml:"messages-master-name" placeholder:"NAME"`
+	MessagesUsername   string   `yaml:"messages-username" placeholder:"NAME"`
+	MessagesPassword   string   `yaml:"messages-password" placeholder:"SECRET"`
+
 	Hold             time.Duration `yaml:"hold" default:"15m"`
 	SaleClosesBefore time.Duration `yaml:"sale-closes-before" default:"5m"`
 	MaxRunHolds      int           `yaml:"max-run-holds" default:"5"`
@@ -130,8 +135,8 @@ func (s *Settings) limitRules() []settingRule {
 // embeddedRules are those for the embedded default.
 func (s *Settings) embeddedRules() []settingRule {
 	return []settingRule{{
-		len(s.Redis) == 0 && len(s.LockRedis) == 0 && s.MySQLReplica == "",
-		"--redis, --lock-redis and --mysql-replica go with --mysql: without it everything is embedded",
+		len(s.Redis) == 0 && len(s.LockRedis) == 0 && len(s.Messages) == 0 && s.MySQLReplica == "",
+		"--redis, --lock-redis, --messages and --mysql-replica go with --mysql: without it everything is embedded",
 	}}
 }
 
@@ -150,6 +155,10 @@ func (s *Settings) mysqlRules() []settingRule {
 		{
 			len(s.Redis) > 0,
 			"--mysql needs --redis: where the cache is",
+		},
+		{
+			len(s.Messages) > 0 || s.MessagesMasterName == "" && s.MessagesUsername == "" && s.MessagesPassword == "",
+			"--messages-master-name, --messages-username and --messages-password go with --messages",
 		},
 		{
 			nodes == 3 || nodes == 5,
@@ -213,7 +222,7 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 	// It shows the durability in force: the embedded default is never replicated, whatever the setting is.
 	shown.Durability = ledgerOptions(s).Durability
 	for _, secret := range []*string{
-		&shown.RedisPassword, &shown.DocumentKey, &shown.TokenSecret, &shown.ReplicationPassword,
+		&shown.RedisPassword, &shown.MessagesPassword, &shown.DocumentKey, &shown.TokenSecret, &shown.ReplicationPassword,
 	} {
 		if *secret != "" {
 			*secret = "(hidden)"
@@ -226,7 +235,7 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 	for _, address := range []*string{&shown.MySQLReplica, &shown.OIDCIssuer, &shown.OIDCKeys} {
 		*address = hidePassword(*address)
 	}
-	for _, list := range []*[]string{&shown.MySQL, &shown.Redis, &shown.LockRedis, &shown.FailoverMembers} {
+	for _, list := range []*[]string{&shown.MySQL, &shown.Redis, &shown.LockRedis, &shown.Messages, &shown.FailoverMembers} {
 		*list = slices.Clone(*list)
 		for i := range *list {
 			(*list)[i] = hidePassword((*list)[i])

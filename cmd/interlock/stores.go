@@ -16,6 +16,7 @@ import (
 	"interlock/services/keyring"
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/lock/redlock"
+	"interlock/services/messages/streams"
 	"interlock/services/sale"
 )
 
@@ -26,6 +27,8 @@ type stores struct {
 	cache  *availability.Cache
 	lock   *redlock.Lock
 	client redis.UniversalClient
+	// messages is where events are published; nil where cache is.
+	messages *streams.Stream
 	// faults are what the lab does to a server. In the build that is shipped they do nothing.
 	faults faults
 	close  []func() error
@@ -119,8 +122,8 @@ func open(ctx context.Context, s *Settings, log *slog.Logger, how opening) (_ *s
 // redisPlaces say where the cache and the lock's nodes are. There are no nodes for a command on an embedded folder that
 // no server runs on.
 type redisPlaces struct {
-	cache availability.Options
-	locks []string
+	cache, messages availability.Options
+	locks           []string
 }
 
 // findRedis reads where Redis is out of the settings. The embedded default's is started by its owner.
@@ -133,11 +136,34 @@ func (o *stores) findRedis(s *Settings, owner bool) (redisPlaces, error) {
 		locks: s.LockRedis,
 	}
 	if !s.embedded() {
+		places.messages = messagesRedis(s, places.cache)
 		return places, nil
 	}
 	addresses, err := o.embeddedRedis(s, owner)
 	places.cache.Addrs, places.locks = []string{addresses.Cache}, addresses.Locks
+	places.messages = messagesRedis(s, places.cache)
 	return places, err
+}
+
+const (
+	// messagesConnections are enough for a relay and a few consumers, which wait for events on one connection each.
+	messagesConnections = 16
+	// messagesTimeout is long for the longest script, which appends the events of a whole run.
+	messagesTimeout = 10 * time.Second
+)
+
+// messagesRedis says where events are published: in a Redis of their own, or in the cache's, over connections of their
+// own.
+func messagesRedis(s *Settings, cache availability.Options) availability.Options {
+	at := cache
+	if len(s.Messages) > 0 {
+		at = availability.Options{
+			Addrs: s.Messages, MasterName: s.MessagesMasterName,
+			Username: s.MessagesUsername, Password: s.MessagesPassword,
+		}
+	}
+	at.PoolSize, at.CommandTimeout = messagesConnections, messagesTimeout
+	return at
 }
 
 func (o *stores) openLedger(ctx context.Context, s *Settings, log *slog.Logger) error {
@@ -161,6 +187,12 @@ func (o *stores) openRedis(at redisPlaces) error {
 	}
 	o.close = append(o.close, o.client.Close)
 	o.cache = availability.New(o.client)
+	client, err := availability.Connect(at.messages)
+	if err != nil {
+		return fmt.Errorf("--messages: %w", err)
+	}
+	o.close = append(o.close, client.Close)
+	o.messages = streams.New(client)
 	if o.lock, err = redlock.New(redlock.Options{Nodes: at.locks}); err != nil {
 		return err
 	}
