@@ -187,7 +187,7 @@ func (h *history) waiting() {
 		require.NoError(h.t, err)
 		return strings.TrimPrefix(rail.OrderIDsFrom("", n), "/")
 	}
-	event := func(letter byte, version byte, tail string) string {
+	event := func(letter, version byte, tail string) string {
 		return string([]byte{letter, version, byte(len(tail))}) + tail
 	}
 	kim, bob, jon := id("kim"), id("bob"), id("jon")

@@ -226,6 +226,7 @@ func (t *truth) Asked(context.Context, time.Duration) (ledger.WrittenAsked, erro
 func (t *truth) Records(context.Context, time.Duration) ([]ledger.WrittenRecord, error) {
 	return nil, nil
 }
+
 func (t *truth) OutboxRows(context.Context) iter.Seq2[*ledger.WrittenOutboxRow, error] {
 	return none
 }

@@ -59,7 +59,7 @@ func contradiction(w *ledger.WrittenOutboxRow, e *ledger.Event) string {
 		return "there is no order " + e.OrderID
 	}
 	version := o.PlacedRunVersion
-	agrees := true
+	var agrees bool
 	switch e.Type {
 	case ledger.EventOrderPlaced:
 		agrees = e.OrderVersion == 1

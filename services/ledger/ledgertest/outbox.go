@@ -300,8 +300,10 @@ func outboxPublished(t *testing.T, s *suite) {
 		ids = append(ids, rows[0].ID)
 	}
 	want := []string{ids[4], ids[5], ids[2], ids[3], ids[0], ids[1]}
-	waiting := c.place(run, request{buyer: "wang", key: "key-0001", from: 0, to: 3, class: rail.First,
-		documents: []string{"D9"}})
+	waiting := c.place(run, request{
+		buyer: "wang", key: "key-0001", from: 0, to: 3, class: rail.First,
+		documents: []string{"D9"},
+	})
 	last, err = l.LastPublished(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, ledger.StreamID{Millis: 10, Seq: 2}, last)

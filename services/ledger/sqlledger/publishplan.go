@@ -67,8 +67,11 @@ func (t *transaction) plan(
 	if err != nil {
 		return nil, err
 	}
-	plan := &publishPlan{feed, make([]ledger.Publication, len(runs)), map[rail.RunID]int64{},
-		map[rail.RunID]rail.RunStatus{}}
+	plan := &publishPlan{
+		feed, make([]ledger.Publication, len(runs)),
+		map[rail.RunID]int64{},
+		map[rail.RunID]rail.RunStatus{},
+	}
 	var moving []rail.RunID
 	for i, r := range runs {
 		run := *r
