@@ -37,7 +37,7 @@ const (
 	maxReason = 300
 )
 
-// errDied is why an event becomes a dead letter that nobody could say anything of.
+// errDied is the reason of a dead letter whose consumers died and gave none.
 var errDied = rail.Refuse(rail.Internal, "its consumer died at the last try")
 
 // groupName are the names that a group may have: part of a key, and of a label of metrics.
@@ -92,7 +92,7 @@ type Consumer struct {
 type held struct {
 	Delivery
 	// begun is how many tries were begun, as the queue knows it. A try is noted before the handler is called: an event
-	// that kills whoever handles it becomes a dead letter as well, and the others in hand do not.
+	// that kills its handler's process becomes a dead letter as well, and the others in hand do not.
 	begun int
 	// due is when it is to be tried.
 	due time.Time
@@ -126,7 +126,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		if err == nil {
 			continue
 		}
-		// An answer with fresh events may be lost. They are this consumer's, and nobody is given them again.
+		// An answer with fresh events may be lost. They are this consumer's, and `Fresh` gives them to no other.
 		c.own, c.ownRead = ledger.StreamID{}, false
 		if errors.Is(err, ErrNoGroup) {
 			// The stream is new, or was flushed: what is in hand comes again.
@@ -214,7 +214,7 @@ func (c *Consumer) take(deliveries []Delivery) {
 	}
 }
 
-// takeAgain puts deliveries in hand that somebody was given before.
+// takeAgain puts deliveries in hand that were given out before.
 func (c *Consumer) takeAgain(ctx context.Context, deliveries []Delivery) error {
 	if len(deliveries) == 0 {
 		return nil

@@ -99,7 +99,7 @@ type Delivery struct {
 // to be made. Where an entry was trimmed away, a consumer is not given it any more, and need not acknowledge it.
 type Queue interface {
 	MakeGroup(ctx context.Context, group string) error
-	// Fresh are entries that nobody of the group was given yet, in order, at most limit. It waits until there are any,
+	// Fresh are entries that no consumer of the group was given yet, in order, at most limit. It waits until there are any,
 	// for at most wait. An answer that was lost on the way leaves the entries with the consumer: see Own.
 	Fresh(ctx context.Context, group, consumer string, limit int, wait time.Duration) ([]Delivery, error)
 	// Own are entries after a place that the consumer has and has not acknowledged, in order, at most limit. next is

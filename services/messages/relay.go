@@ -34,7 +34,7 @@ const (
 	passTimeout = 10 * time.Second
 	// takeLimit is how many rows are taken in one commit. A row has the events of a whole batch.
 	takeLimit = ledger.MaxTake
-	// appendLimit is how many events are appended in one step, unless a single row has more: Redis serves nobody else
+	// appendLimit is how many events are appended in one step, unless a single row has more: Redis does nothing else
 	// meanwhile, for some milliseconds, and an in-process one for a tenth of a second.
 	appendLimit = 500
 	// removeLimit is how many rows leave in one commit, removeRounds how often in one tidying.
@@ -47,7 +47,7 @@ const (
 )
 
 // errDamaged says that rows were left out. They leave by their age.
-var errDamaged = errors.New("somebody has damaged them, and they cannot be published")
+var errDamaged = errors.New("they are damaged, and cannot be published")
 
 // farthest is behind every place.
 var farthest = ledger.StreamID{Millis: math.MaxInt64, Seq: math.MaxInt64}
@@ -221,8 +221,8 @@ func (r *Relay) lost(ctx context.Context, upTo ledger.StreamID) error {
 }
 
 // feed publishes rows again that were published up to a place, those with the lowest place first. Those it has
-// published have a place behind it, so what is left is always at the front. The groups come first: with none, nobody
-// would be waited for.
+// published have a place behind it, so what is left is always at the front. The groups come first: without
+// them, no row would wait for its readers.
 func (r *Relay) feed(ctx context.Context, standing Standing, last ledger.StreamID) (more bool, err error) {
 	upTo := standing.Feeding
 	if err := r.makeGroups(ctx); err != nil {
@@ -316,7 +316,7 @@ func (r *Relay) tidy(ctx context.Context, last ledger.StreamID) error {
 	if last.IsZero() { // Nothing was published since the last trimming.
 		return nil
 	}
-	// An entry whose row is still there stays, so that the first row tells what somebody else has trimmed.
+	// An entry whose row is still there stays, so that the first row tells what was trimmed by hand.
 	head, err := r.readHead(ctx)
 	if err != nil {
 		return err
@@ -340,8 +340,8 @@ func (r *Relay) removeOld(ctx context.Context) error {
 }
 
 // compare tells whether the stream has what was published last and what has waited longest. If not, it is to be fed
-// again. Entries are lost at the end, where Redis had not written them to its disk, or at the front, where somebody
-// trimmed them, or all at once.
+// again. Entries are lost at the end, where Redis had not written them to its disk, or at the front, where they
+// were trimmed by hand, or all at once.
 func (r *Relay) compare(ctx context.Context, last ledger.StreamID) (whole bool, err error) {
 	head, err := r.readHead(ctx)
 	if err != nil || head.last.IsZero() {

@@ -88,7 +88,7 @@ func (s *Stream) TakeOver(ctx context.Context, group, consumer string, idle time
 }
 
 // claim gives entries to a consumer, unless another has touched them within idle. It acknowledges those that are not in
-// the stream any more: nobody can be given them, and the relay feeds them again.
+// the stream any more: they can be given to no consumer, and the relay feeds them again.
 func (s *Stream) claim(
 	ctx context.Context, group, consumer string, idle time.Duration, pending []redis.XPendingExt,
 ) ([]messages.Delivery, error) {
@@ -177,7 +177,7 @@ func (s *Stream) Bury(ctx context.Context, group string, d messages.Delivery, re
 	return err
 }
 
-// Follow are entries after a place, in order, at most limit, for whoever only looks. It waits until there are any, for
+// Follow are entries after a place, in order, at most limit, for a reader that only looks. It waits until there are any, for
 // at most wait.
 func (s *Stream) Follow(ctx context.Context, after ledger.StreamID, limit int, wait time.Duration) (
 	[]messages.Delivery, error,
@@ -225,7 +225,7 @@ func (s *Stream) Dead(ctx context.Context, group string, after ledger.StreamID, 
 		if err != nil {
 			return nil, err
 		}
-		tries, _ := strconv.Atoi(text(&found[i], triesField)) // 0 where somebody else has written it.
+		tries, _ := strconv.Atoi(text(&found[i], triesField)) // 0 where it was written by hand.
 		letters[i] = messages.DeadLetter{
 			ID: id, At: time.UnixMilli(id.Millis).UTC(), Text: text(&found[i], eventField),
 			Reason: text(&found[i], reasonField), Tries: tries,
@@ -246,7 +246,7 @@ func (s *Stream) Drop(ctx context.Context, group string, id ledger.StreamID) (bo
 	return done > 0, err
 }
 
-// read makes a delivery of an entry. An entry that somebody else has written may be no event.
+// read makes a delivery of an entry. An entry that was written by hand may be no event.
 func read(entry *redis.XMessage, group string) (messages.Delivery, error) {
 	id, err := ledger.ParseStreamID(entry.ID)
 	if err != nil {
