@@ -450,7 +450,7 @@ func migrateManyAtOnce(t *testing.T, s *suite) {
 	for _, statement := range []string{
 		"asked_documents", "tickets", "orders", "order_records", "personal_keys",
 		"seat_changes", "seat_maps", "cluster", "cluster_members", "runs", "trains", "formations", "stations",
-		"publications", "counters", "outbox", "goose_db_version",
+		"publications", "counters", "outbox", "event_groups", "goose_db_version",
 	} {
 		_, err := s.db.ExecContext(t.Context(), "DROP TABLE "+statement)
 		require.NoError(t, err)
