@@ -6,5 +6,5 @@
 // the operations of operations/. A program is a test file of Node's own test runner, and needs nothing but the
 // environment that shop.mjs names.
 //
-// What the clients need is described in docs/frontend.md. Each sentence there is shown by one of these programs.
+// What the clients need is described in docs/frontend.md, which names the program that shows it.
 package clients
