@@ -98,6 +98,15 @@ func (d dialect) deleteByKey(table string) string {
 	return "DELETE " + table + " FROM " + table + d.by(primaryKey)
 }
 
+// orKeep ends an INSERT that leaves a row of the same key as it is, also one that is being written just now. column is
+// any of the table's.
+func (d dialect) orKeep(column string) string {
+	if d.flavor == SQLite {
+		return " ON CONFLICT DO NOTHING"
+	}
+	return " ON DUPLICATE KEY UPDATE " + column + " = " + column
+}
+
 // thenTickets joins, to orders called o, their tickets as t: those of each order are looked up.
 func (d dialect) thenTickets() string {
 	join := " STRAIGHT_JOIN "

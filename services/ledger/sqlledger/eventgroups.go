@@ -31,8 +31,8 @@ func (l *Ledger) KeepEventsFor(ctx context.Context, group string) error {
 		return err
 	}
 	return l.writeOutbox(ctx, p, func(t *transaction) (changed bool, err error) {
-		added, err := t.exec(ctx, "INSERT INTO event_groups (name, since) SELECT n.name, "+t.pool.dialect.now()+
-			" FROM (SELECT ? AS name) n WHERE NOT EXISTS (SELECT 1 FROM event_groups g WHERE g.name = n.name)", group)
+		added, err := t.exec(ctx, "INSERT INTO event_groups (name, since) VALUES (?, "+t.pool.dialect.now()+")"+
+			t.pool.dialect.orKeep("name"), group)
 		return added > 0, err
 	})
 }
