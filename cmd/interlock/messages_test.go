@@ -145,7 +145,7 @@ func chain(t *testing.T, settings *Settings) {
 	l.awaitStories(t, "order.placed order.paid", "order.placed order.cancelled", "run.suspended run.resumed",
 		"order.placed order.expired")
 
-	// Nobody listens; the server ends, and what it has published may be lost with it.
+	// The server ends before a group reads, and what it has published may be lost with it.
 	l.stop()
 	r.do(t, r.admin, "withdrawRun", `runId:$id,reason:"snow",cancelOrders:true`, run)
 	r.stop()
