@@ -282,7 +282,7 @@ func TestMessages_Commands(t *testing.T) {
 		{"messages dead drop pay 1-1 --all", "or give --all"},
 		{"messages dead replay pay 17", "is no dead letter"},
 		{"messages forget pay", "--yes does it"},
-		{"messages forget nobody --yes", "there is no group nobody"},
+		{"messages forget absent --yes", "there is no group absent"},
 	} {
 		code, _, errs := command(t, settings.Data, strings.Fields(refused.arguments)...)
 		require.Equal(t, exitFound, code, refused.arguments)

@@ -641,7 +641,7 @@ var plantedInLedger = []planted{
 		`UPDATE stations SET feed = 'East Railway' WHERE code = 'TJP'`,
 	},
 	{
-		"a station of a feed that nobody has", audit.CheckStation, "station EAST1",
+		"a station of a feed that is not there", audit.CheckStation, "station EAST1",
 		`UPDATE stations SET feed = '' WHERE code = 'EAST1'`,
 	},
 

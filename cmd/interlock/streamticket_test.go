@@ -115,7 +115,7 @@ func TestServer_EventSourceOnTwoServers(t *testing.T) {
 	ticket := one.ask(t, one.passenger, createStreamTicket, nil).at(t, "createStreamTicket.streamTicket").(string)
 	require.NoError(t, cache.Kill())
 	away := eventSource(t, two.url, watch, ticket)
-	require.Equal(t, http.StatusServiceUnavailable, away.StatusCode, "nobody can say whether it was used")
+	require.Equal(t, http.StatusServiceUnavailable, away.StatusCode, "whether it was used is unknown")
 	require.Equal(t, "1", away.Header.Get("Retry-After"))
 	none := two.ask(t, two.passenger, createStreamTicket, nil)
 	require.Equal(t, "UNAVAILABLE", none.Errors[0].Extensions.Code)

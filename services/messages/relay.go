@@ -42,8 +42,6 @@ const (
 	removeRounds = 20
 	// keepFor is how much of the stream stays for those who only look, by the clock of Redis.
 	keepFor = 10 * time.Second
-	// MaxAge is how long a row waits for a group that does not acknowledge it.
-	MaxAge = 7 * 24 * time.Hour
 )
 
 // errDamaged says that rows were left out. They leave by their age.
@@ -329,13 +327,13 @@ func (r *Relay) tidy(ctx context.Context, last ledger.StreamID) error {
 }
 
 func (r *Relay) removeOld(ctx context.Context) error {
-	old, err := r.Outbox.RemoveOld(ctx, MaxAge, removeLimit)
+	old, err := r.Outbox.RemoveOld(ctx, ledger.MaxEventAge, removeLimit)
 	if err != nil || old == (ledger.Removed{}) {
 		return err
 	}
 	r.counts.givenUp.Add(int64(old.Published + old.Unpublished))
 	r.Log.ErrorContext(ctx, "events have left the ledger because of their age, and not every group was told of them",
-		"rows_never_published", old.Unpublished, "rows_not_acknowledged", old.Published, "age", MaxAge)
+		"rows_never_published", old.Unpublished, "rows_not_acknowledged", old.Published, "age", ledger.MaxEventAge)
 	return nil
 }
 

@@ -277,7 +277,7 @@ func TestRelay_GivesUpAfterSevenDays(t *testing.T) {
 			ID: "1", RunID: "T1@2019-10-12", At: time.Now(),
 			Events: []ledger.Event{{Type: ledger.EventRunResumed, RunID: "T1@2019-10-12", RunVersion: 1}},
 		})
-		for _, age := range []time.Duration{0, messages.MaxAge - time.Minute, 2 * time.Minute} {
+		for _, age := range []time.Duration{0, ledger.MaxEventAge - time.Minute, 2 * time.Minute} {
 			require.Len(t, outbox.rows, 1)
 			<-time.After(age)
 			for range 3 {

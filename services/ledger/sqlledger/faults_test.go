@@ -35,6 +35,22 @@ func wrapped(t *testing.T, o sqlledger.Options, i intercept.Interceptor) (l *sql
 	return l, r.ID
 }
 
+// losingAnswers is wrapped with a client that loses the answer to each COMMIT while it is armed.
+func losingAnswers(
+	t *testing.T, o sqlledger.Options,
+) (l *sqlledger.Ledger, run rail.RunID, armed *atomic.Bool) {
+	t.Helper()
+	armed = &atomic.Bool{}
+	l, run = wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
+		err := s.Send()
+		if s.Commits() && armed.Load() && err == nil {
+			return mysql.ErrInvalidConn
+		}
+		return err
+	})
+	return l, run, armed
+}
+
 func onEach(t *testing.T, run func(t *testing.T, o sqlledger.Options)) {
 	for _, flavor := range ledgertest.Flavors() {
 		t.Run(flavor.Name, func(t *testing.T) { run(t, flavor.New(t)) })
@@ -153,14 +169,7 @@ func TestSell_AnswerToCommitLost(t *testing.T) {
 // TestPay_AnswerToCommitLost pays twice with one key, because the first answer was lost.
 func TestPay_AnswerToCommitLost(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
-		var armed atomic.Bool
-		l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
-			err := s.Send()
-			if s.Commits() && armed.Load() && err == nil {
-				return mysql.ErrInvalidConn
-			}
-			return err
-		})
+		l, run, armed := losingAnswers(t, o)
 		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, sells("wang", 0))
 		require.NoError(t, err)
 		armed.Store(true)

@@ -98,14 +98,7 @@ func TestOutbox_InDoubt(t *testing.T) {
 // was acknowledged.
 func TestTakeEvents_InDoubt(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
-		var armed atomic.Bool
-		l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
-			err := s.Send()
-			if s.Commits() && armed.Load() && err == nil {
-				return mysql.ErrInvalidConn
-			}
-			return err
-		})
+		l, run, armed := losingAnswers(t, o)
 		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, sells("wang", 0))
 		require.NoError(t, err)
 		armed.Store(true)
