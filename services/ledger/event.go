@@ -25,33 +25,51 @@ const (
 	EventRunWithdrawn   EventType = "interlock.run.withdrawn"
 )
 
-// EventTypes are all types of events.
+// The types of events of payments. They are the payments' own, and never in the ledger's outbox.
+const (
+	EventPaymentAuthorised EventType = "interlock.payment.authorised"
+	EventPaymentCaptured   EventType = "interlock.payment.captured"
+	// EventPaymentEnded: it failed, or its money was released or refunded.
+	EventPaymentEnded EventType = "interlock.payment.ended"
+)
+
+// EventTypes are all types of events of the ledger.
 var EventTypes = []EventType{
 	EventOrderPlaced, EventOrderPaid, EventOrderExpired, EventOrderCancelled,
 	EventRunSuspended, EventRunResumed, EventRunWithdrawn,
 }
 
-// Event is one fact about an order or a run. It has ids and versions only, and nothing of a person.
+// PaymentEventTypes are all types of events of payments.
+var PaymentEventTypes = []EventType{EventPaymentAuthorised, EventPaymentCaptured, EventPaymentEnded}
+
+// Event is one fact about an order, a run or a payment. It has ids and versions only, and nothing of a person.
 //
 // Subject and Version tell doubles: no two facts about one subject have the same version. Versions of a subject rise
 // from event to event, and leave numbers out: a corrected name moves an order's version on, and is no event.
 type Event struct {
 	Type EventType
-	// OrderID and OrderVersion are the order and the version that this gave it; "" and 0 where Type is of a run.
+	// OrderID and OrderVersion are the order and the version that this gave it; "" and 0 where Type is of a run. An
+	// event of a payment has the OrderID of its order, and no OrderVersion.
 	OrderID      string
 	OrderVersion int64
 	RunID        rail.RunID
-	// RunVersion is the version that this gave the run. EventOrderPaid moves no run on: there it is the version that
-	// the order was placed at.
+	// RunVersion is the version that this gave the run. EventOrderPaid and the events of payments move no run on:
+	// there it is the version that the order was placed at.
 	RunVersion int64
+	// PaymentID and PaymentVersion are the payment and the version that this gave it; "" and 0 where Type is of none.
+	PaymentID      string
+	PaymentVersion int64
 	// Time is when the ledger wrote it, by the primary's clock, to the millisecond. It tells no order: the clock of the
 	// next primary may be behind.
 	Time time.Time
 }
 
-// Subject is what the event is about: the id of its order, or else of its run.
+// Subject is what the event is about: the id of its payment, or else of its order, or else of its run.
 func (e *Event) Subject() string {
-	if e.OrderID != "" {
+	switch {
+	case e.PaymentID != "":
+		return e.PaymentID
+	case e.OrderID != "":
 		return e.OrderID
 	}
 	return string(e.RunID)
@@ -59,13 +77,16 @@ func (e *Event) Subject() string {
 
 // Version is the version that the event gave its subject.
 func (e *Event) Version() int64 {
-	if e.OrderID != "" {
+	switch {
+	case e.PaymentID != "":
+		return e.PaymentVersion
+	case e.OrderID != "":
 		return e.OrderVersion
 	}
 	return e.RunVersion
 }
 
-// ID is unique among all events of a ledger, and the same each time that the event is told.
+// ID is unique among all events of a ledger, or of its payments, and the same each time that the event is told.
 func (e *Event) ID() string { return e.Subject() + "." + strconv.FormatInt(e.Version(), 10) }
 
 // What the attributes of each event say.
@@ -90,10 +111,12 @@ type cloudEvent struct {
 
 // eventData is the payload of an event.
 type eventData struct {
-	OrderID      string     `json:"orderId,omitempty"`
-	OrderVersion int64      `json:"orderVersion,omitempty"`
-	RunID        rail.RunID `json:"runId"`
-	RunVersion   int64      `json:"runVersion"`
+	PaymentID      string     `json:"paymentId,omitempty"`
+	PaymentVersion int64      `json:"paymentVersion,omitempty"`
+	OrderID        string     `json:"orderId,omitempty"`
+	OrderVersion   int64      `json:"orderVersion,omitempty"`
+	RunID          rail.RunID `json:"runId"`
+	RunVersion     int64      `json:"runVersion"`
 }
 
 // MarshalJSON is the event as a CloudEvent.
@@ -101,7 +124,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return json.Marshal(cloudEvent{
 		SpecVersion: cloudEvents, ID: e.ID(), Source: eventSource, Type: e.Type, Subject: e.Subject(),
 		Time: e.Time.UTC().Format(eventTime),
-		Data: eventData{e.OrderID, e.OrderVersion, e.RunID, e.RunVersion},
+		Data: eventData{e.PaymentID, e.PaymentVersion, e.OrderID, e.OrderVersion, e.RunID, e.RunVersion},
 	})
 }
 
@@ -116,7 +139,11 @@ func (e *Event) UnmarshalJSON(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("the event's time: %w", err)
 	}
-	read := Event{c.Type, c.Data.OrderID, c.Data.OrderVersion, c.Data.RunID, c.Data.RunVersion, at.UTC()}
+	read := Event{
+		Type: c.Type, OrderID: c.Data.OrderID, OrderVersion: c.Data.OrderVersion,
+		RunID: c.Data.RunID, RunVersion: c.Data.RunVersion,
+		PaymentID: c.Data.PaymentID, PaymentVersion: c.Data.PaymentVersion, Time: at.UTC(),
+	}
 	switch {
 	case c.SpecVersion != cloudEvents:
 		return fmt.Errorf("the event's specversion is %q, and not %s", c.SpecVersion, cloudEvents)

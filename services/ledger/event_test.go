@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,15 @@ const golden = `
 {"specversion":"1.0","id":"T12@2026-10-12.106","source":"interlock","type":"interlock.run.withdrawn",` +
 	`"subject":"T12@2026-10-12","time":"2026-10-01T08:00:00.120Z",` +
 	`"data":{"runId":"T12@2026-10-12","runVersion":106}}
+{"specversion":"1.0","id":"7f3a.8","source":"interlock","type":"interlock.payment.authorised",` +
+	`"subject":"7f3a","time":"2026-10-01T08:00:00.120Z","data":{"paymentId":"7f3a","paymentVersion":8,` +
+	`"orderId":"T12@2026-10-12/000000003aq","runId":"T12@2026-10-12","runVersion":106}}
+{"specversion":"1.0","id":"7f3a.9","source":"interlock","type":"interlock.payment.captured",` +
+	`"subject":"7f3a","time":"2026-10-01T08:00:00.120Z","data":{"paymentId":"7f3a","paymentVersion":9,` +
+	`"orderId":"T12@2026-10-12/000000003aq","runId":"T12@2026-10-12","runVersion":106}}
+{"specversion":"1.0","id":"7f3a.10","source":"interlock","type":"interlock.payment.ended",` +
+	`"subject":"7f3a","time":"2026-10-01T08:00:00.120Z","data":{"paymentId":"7f3a","paymentVersion":10,` +
+	`"orderId":"T12@2026-10-12/000000003aq","runId":"T12@2026-10-12","runVersion":106}}
 `
 
 // eventOf is the event of a type that golden has.
@@ -44,18 +54,25 @@ func eventOf(kind ledger.EventType) ledger.Event {
 		Type: kind, RunID: run, RunVersion: 106,
 		Time: time.Date(2026, 10, 1, 8, 0, 0, 120_000_000, time.UTC),
 	}
-	if strings.HasPrefix(string(kind), "interlock.order.") {
+	switch {
+	case strings.HasPrefix(string(kind), "interlock.order."):
 		e.OrderID, e.OrderVersion = rail.NewOrderID(run, 106, "q"), 1
+	case strings.HasPrefix(string(kind), "interlock.payment."):
+		e.OrderID, e.PaymentID, e.PaymentVersion = rail.NewOrderID(run, 106, "q"), "7f3a", 1
 	}
 	return e
 }
 
 func TestEvent_Golden(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(golden), "\n")
-	require.Len(t, lines, len(ledger.EventTypes), "each type has its line")
-	for i, kind := range ledger.EventTypes {
+	kinds := slices.Concat(ledger.EventTypes, ledger.PaymentEventTypes)
+	require.Len(t, lines, len(kinds), "each type has its line")
+	for i, kind := range kinds {
 		e := eventOf(kind)
-		if e.OrderID != "" {
+		switch {
+		case e.PaymentID != "":
+			e.PaymentVersion = int64(i + 1)
+		case e.OrderID != "":
 			e.OrderVersion = int64(i + 1)
 		}
 		text, err := json.Marshal(e)

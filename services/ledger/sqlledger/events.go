@@ -1,6 +1,7 @@
 package sqlledger
 
 import (
+	"fmt"
 	"strings"
 
 	"interlock/services/ledger"
@@ -48,8 +49,22 @@ func (n *noted) notePaid(o *rail.Order) {
 }
 
 // paidRow is the id of the row of an order's own version.
-func paidRow(o *rail.Order) string {
-	return o.ID + "." + strings.TrimPrefix(rail.OrderIDsFrom("", o.Version), "/")
+func paidRow(o *rail.Order) string { return o.ID + "." + versionDigits(o.Version) }
+
+// versionDigits is a version in digits that sort as their values do.
+func versionDigits(version int64) string { return strings.TrimPrefix(rail.OrderIDsFrom("", version), "/") }
+
+// notePayment notes what became of a payment: an event of PaymentEventTypes with its order, its payment and that one's
+// version. The rest of it follows. The row is the payment's own. By its id it comes after those of its lower versions.
+func (n *noted) notePayment(e ledger.Event) error {
+	run, version, ok := rail.VersionInOrderID(e.OrderID)
+	if !ok || e.PaymentID == "" {
+		// Such a row would be one that nobody can publish.
+		return fmt.Errorf("ledger: an event of the payment %q is of no order: %q", e.PaymentID, e.OrderID)
+	}
+	e.RunID, e.RunVersion = run, version
+	n.note(e.OrderID+"."+e.PaymentID+"."+versionDigits(e.PaymentVersion), &e)
+	return nil
 }
 
 // noteRun notes what became of a run at a version. A status that stays is no event.

@@ -5,12 +5,13 @@
 
 -- +goose Up
 
--- The id is a run's id and version, or an order's id and version: sorted by it, the rows of a run have the events of
--- each order in their order. No number is drawn: a commit that is slow would get a lower one than a row that was
--- published already. events are packed (services/ledger/sqlledger/eventcode.go). taken is how often a relay has taken
--- the row to publish it. The entry of the stream that it was published as is 0-0 until then.
+-- The id is a run's id and version, or an order's id and version, or an order's id and a payment's id and version:
+-- sorted by it, the rows of a run have the events of each order and payment in their order. No number is drawn: a
+-- commit that is slow would get a lower one than a row that was published already. events are packed
+-- (services/ledger/sqlledger/eventcode.go). taken is how often a relay has taken the row to publish it. The entry of
+-- the stream that it was published as is 0-0 until then.
 CREATE TABLE outbox (
-    id VARCHAR(224) NOT NULL,
+    id VARCHAR(288) NOT NULL,
     at BIGINT NOT NULL,
     events LONGBLOB NOT NULL,
     taken BIGINT DEFAULT 0 NOT NULL,
