@@ -31,8 +31,9 @@ type Provider interface {
 	Refund(ctx context.Context, p *Payment, minor int64, key string) (Charge, error)
 	// Webhook reads a webhook's request. An error says that it is not the provider's, or too old by now.
 	Webhook(header http.Header, body []byte, now time.Time) (Notice, error)
-	// List are charges that were created from since on, oldest first, at most limit (100) of them. after is the
-	// Reference that the last page ended with, "" for the first; more tells that there are more.
+	// List are charges that were opened at since or later, the newest first, at most limit (100) of them. after is the
+	// Reference that the last page ended with, "" for the first; more tells that there are more. Charges of others, that
+	// have no PaymentID, are left out, so that a page may be short.
 	List(ctx context.Context, since time.Time, after string, limit int) (charges []Charge, more bool, err error)
 }
 
@@ -76,6 +77,7 @@ const (
 type Notice struct {
 	// ID is the provider's, unique among its notices.
 	ID string
-	// PaymentID and Reference say which payment; PaymentID is "" where the provider's notice is of nothing of ours.
+	// PaymentID says which payment; "" where the provider's notice is of nothing of ours. Reference says which of its
+	// charges, where there are two; "" where the notice does not name it, so that the payment's own is meant.
 	PaymentID, Reference string
 }
