@@ -32,9 +32,9 @@ type Provider interface {
 	// Webhook reads a webhook's request. An error says that it is not the provider's, or too old by now.
 	Webhook(header http.Header, body []byte, now time.Time) (Notice, error)
 	// List are charges that were opened at since or later, the newest first, at most limit (100) of them. after is the
-	// Reference that the last page ended with, "" for the first; more tells that there are more. Charges of others, that
-	// have no PaymentID, are left out, so that a page may be short.
-	List(ctx context.Context, since time.Time, after string, limit int) (charges []Charge, more bool, err error)
+	// next of the last page, "" for the first; next is "" where there are no more. Charges of others, that have no
+	// PaymentID, are left out, so that a page may be short.
+	List(ctx context.Context, since time.Time, after string, limit int) (charges []Charge, next string, err error)
 }
 
 var (
