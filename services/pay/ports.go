@@ -4,19 +4,30 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"interlock/services/ledger"
 )
 
 // ErrStale says that a payment has changed since it was read. Nothing was written of it.
 var ErrStale = errors.New("the payment has changed meanwhile")
 
-// MaxOpenPayments is how many payments of one order may be open at a time.
+// MaxOpenPayments is how many payments of one order may be in OpenStates at a time.
 const MaxOpenPayments = 5
+
+// OpenStates are the states in which a payment may still succeed.
+var OpenStates = []State{Created, Open, Authorised, Capturing}
+
+// CreatedDue is after how long the worker calls the provider for a payment that was noted and not opened: later than
+// who started it gives up.
+const CreatedDue = 6 * time.Second
 
 // Store keeps payments. Times are the primary's. Errors are those of the ledger: *rail.Error (UNAVAILABLE: nothing was
 // written), ledger.ErrInDoubt (it may or may not have been written; ask again).
 type Store interface {
-	// Create notes a payment, or answers the one that has its ID already, with created false. The payment is open for
-	// payFor. IDEMPOTENCY_CONFLICT: that one is of another order or amount. WRONG_STATE: the order has MaxOpenPayments.
+	// Create notes a payment as it is given, at version 1, or answers the one that has its ID already, with created false.
+	// Its PayBy is payFor from now. Its State is Created, and its Due CreatedDue from now; or Releasing, for a charge that
+	// nobody asked for and that goes back: then its Due is now. IDEMPOTENCY_CONFLICT: the one with its ID is of another
+	// order or amount. WRONG_STATE: it is Created, and its order has MaxOpenPayments of OpenStates.
 	Create(ctx context.Context, p *Payment, payFor time.Duration) (noted *Payment, created bool, err error)
 	// Payments reads payments by their ids, in that order; nil where there is none. At most 1,000.
 	Payments(ctx context.Context, ids []string) ([]*Payment, error)
@@ -50,8 +61,28 @@ type Change struct {
 	// Payment is the row as it is to be; Version is one more than that of the row. Its Due, CaptureBy and ChangedAt are
 	// not looked at.
 	Payment Payment
+	// From is the State of the row at Version-1, as it was read.
+	From State
 	// DueIn is how long from now the provider is to be called next; negative: not at all.
 	DueIn time.Duration
 	// CaptureWithin sets CaptureBy, once: it is not changed where it is set. 0: none.
 	CaptureWithin time.Duration
+}
+
+// Event is the type of the event that the change calls for, with told true; told is false where it calls for none. A
+// change within a state tells nothing.
+func (c *Change) Event() (eventType ledger.EventType, told bool) {
+	if c.From == c.Payment.State {
+		return "", false
+	}
+	switch c.Payment.State {
+	case Authorised:
+		return ledger.EventPaymentAuthorised, true
+	case Captured:
+		return ledger.EventPaymentCaptured, true
+	case Failed, Released, Refunded:
+		return ledger.EventPaymentEnded, true
+	case Created, Open, Capturing, Releasing, Refunding:
+	}
+	return "", false
 }

@@ -29,7 +29,8 @@ type Provider interface {
 	Release(ctx context.Context, p *Payment, key string) (Charge, error)
 	// Refund gives back some of what was captured.
 	Refund(ctx context.Context, p *Payment, minor int64, key string) (Charge, error)
-	// Webhook reads a webhook's request. An error says that it is not the provider's, or too old by now.
+	// Webhook reads a webhook's request. ErrTooOld says that it is the provider's, and too old by now; any other error
+	// that it is not the provider's.
 	Webhook(header http.Header, body []byte, now time.Time) (Notice, error)
 	// List are charges that were opened at since or later, the newest first, at most limit (100) of them. after is the
 	// next of the last page, "" for the first; next is "" where there are no more. Charges of others, that have no
@@ -42,6 +43,8 @@ var (
 	ErrRefused = errors.New("the provider refuses")
 	// ErrUnknown says that a provider has nothing of that name.
 	ErrUnknown = errors.New("the provider does not know it")
+	// ErrTooOld says that a webhook was signed too long ago: it may have been recorded and be sent again.
+	ErrTooOld = errors.New("the webhook is too old")
 )
 
 // Charge is how a payment stands at the provider.
