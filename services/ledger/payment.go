@@ -26,6 +26,8 @@ const (
 	// PaymentFailed: the payment ended without money. PAYING by this payment: its deadline is now, so that the run's next
 	// batch makes it CANCELLED and the seat is on sale.
 	PaymentFailed PaymentStepKind = "FAILED"
+	// PaymentAsked: nothing became of it. The order stays as it is, and the outcome says how it stands.
+	PaymentAsked PaymentStepKind = "ASKED"
 )
 
 // PaymentOutcome is what the ledger says about a step, resting on a commit of its own.
