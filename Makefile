@@ -37,9 +37,10 @@ test-all:
 lint:
 	$(GOLANGCI) run
 
-## generate: graph/ from schema.graphql
+## generate: graph/ from schema.graphql, and services/pay/paypb from pay.proto; tools/go.mod has what the latter needs
 generate:
 	go tool gqlgen generate
+	go run -C tools ./proto ../services/pay/paypb pay.proto
 
 ## fmt: formats the Go sources
 fmt:
