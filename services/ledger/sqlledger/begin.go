@@ -7,13 +7,13 @@ import (
 )
 
 // write begins a transaction that may commit. The caller must call end.
-func (l *Ledger) write(ctx context.Context, on *pool) (*transaction, error) {
+func (l *link) write(ctx context.Context, on *pool) (*transaction, error) {
 	return l.admitted(on, func() (*transaction, error) { return l.begin(ctx, on, on.dialect.begin()) })
 }
 
 // writeReading is write with a first query. Where the pool takes several statements at once, it goes out in the text
 // that begins the transaction.
-func (l *Ledger) writeReading(ctx context.Context, on *pool, first query) (*transaction, error) {
+func (l *link) writeReading(ctx context.Context, on *pool, first query) (*transaction, error) {
 	if on.multiStatement {
 		return l.admitted(on, func() (*transaction, error) {
 			t, err := onFreshConnection(ctx, func() (*transaction, error) {
@@ -34,7 +34,7 @@ func (l *Ledger) writeReading(ctx context.Context, on *pool, first query) (*tran
 }
 
 // admitted begins a transaction that may commit, where the breaker admits one.
-func (l *Ledger) admitted(on *pool, begin func() (*transaction, error)) (*transaction, error) {
+func (l *link) admitted(on *pool, begin func() (*transaction, error)) (*transaction, error) {
 	a, err := on.primary.breaker.admit()
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (l *Ledger) admitted(on *pool, begin func() (*transaction, error)) (*transa
 }
 
 // snapshot begins a transaction whose reads all see one moment of the primary. The caller must call end.
-func (l *Ledger) snapshot(ctx context.Context) (*transaction, error) {
+func (l *link) snapshot(ctx context.Context) (*transaction, error) {
 	p, err := l.primary()
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func (l *Ledger) snapshot(ctx context.Context) (*transaction, error) {
 }
 
 // begin begins a transaction by statements.
-func (l *Ledger) begin(ctx context.Context, on *pool, statements []string) (*transaction, error) {
+func (l *link) begin(ctx context.Context, on *pool, statements []string) (*transaction, error) {
 	t, err := onFreshConnection(ctx, func() (*transaction, error) { return l.tryBegin(ctx, on, statements) })
 	return t, definite(err)
 }
@@ -74,7 +74,7 @@ func onFreshConnection(ctx context.Context, begin func() (*transaction, error)) 
 	return t, err
 }
 
-func (l *Ledger) tryBegin(ctx context.Context, on *pool, statements []string) (*transaction, error) {
+func (l *link) tryBegin(ctx context.Context, on *pool, statements []string) (*transaction, error) {
 	waiting, cancel := on.primary.during(ctx, on.wait)
 	defer cancel()
 	c, err := l.connect(waiting, on)
@@ -97,7 +97,7 @@ func (l *Ledger) tryBegin(ctx context.Context, on *pool, statements []string) (*
 }
 
 // beginReading begins a transaction and reads in one round trip.
-func (l *Ledger) beginReading(ctx context.Context, on *pool, statements []string, first query) (*transaction, error) {
+func (l *link) beginReading(ctx context.Context, on *pool, statements []string, first query) (*transaction, error) {
 	waiting, cancel := on.primary.during(ctx, on.wait)
 	defer cancel()
 	c, err := l.connect(waiting, on)

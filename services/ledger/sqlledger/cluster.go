@@ -29,7 +29,9 @@ const (
 // replicates semi-synchronously and has the epoch it was found with.
 type cluster struct {
 	options *Options
-	log     *slog.Logger
+	// database is what messages call it.
+	database string
+	log      *slog.Logger
 	// kick has the members looked at at once.
 	kick chan struct{}
 	end  context.CancelFunc
@@ -53,9 +55,9 @@ type cluster struct {
 }
 
 // openCluster looks at the members once, and goes on looking until close.
-func openCluster(ctx context.Context, o *Options) (*cluster, error) {
+func openCluster(ctx context.Context, o *Options, database string) (*cluster, error) {
 	c := &cluster{
-		options: o, log: o.Log, kick: make(chan struct{}, 1), replicas: map[string]*pool{},
+		options: o, database: database, log: o.Log, kick: make(chan struct{}, 1), replicas: map[string]*pool{},
 		why: errors.New("nobody has looked yet"),
 	}
 	if err := c.look(ctx); err != nil {
@@ -92,9 +94,9 @@ func (c *cluster) look(ctx context.Context) error {
 	c.mu.Lock()
 	reached := c.reached
 	c.mu.Unlock()
-	found, err := find(ctx, c.options.Members, reached)
+	found, err := find(ctx, c.options, reached)
 	if ctx.Err() != nil {
-		return nil // the ledger is being closed
+		return nil // it is being closed
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -196,11 +198,13 @@ func (c *cluster) tell(err error) {
 	c.said = now
 	switch now {
 	case "two":
-		c.log.Error("two members of the ledger's cluster are writable: nothing is sold on either", "error", err)
+		c.log.Error("two members of the cluster are writable: nothing is written on either", "database", c.database,
+			"error", err)
 	case "none":
-		c.log.Warn("the ledger has no primary: nothing is sold", "error", err)
+		c.log.Warn("there is no primary: nothing is written", "database", c.database, "error", err)
 	default:
-		c.log.Info("the ledger's primary is found", "member", nameOf(c.current.dsn), "epoch", c.current.epoch)
+		c.log.Info("the primary is found", "database", c.database, "member", nameOf(c.current.dsn),
+			"epoch", c.current.epoch)
 	}
 }
 
@@ -212,9 +216,9 @@ func (c *cluster) primary() (*primary, error) {
 		return c.current, nil
 	}
 	// Members' addresses are for the log.
-	message := "the ledger has no primary just now: nothing was done"
+	message := "the " + c.database + " has no primary just now: nothing was done"
 	if c.two {
-		message = "two members of the ledger's cluster are writable: nothing is done on either"
+		message = "two members of the cluster of the " + c.database + " are writable: nothing is done on either"
 	}
 	return nil, unavailable(message, c.why)
 }
@@ -287,7 +291,7 @@ func (c *cluster) close() error {
 func (c *cluster) closePrimaries() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.current, c.why = nil, errors.New("the ledger is closed")
+	c.current, c.why = nil, errors.New("it is closed")
 	var errs []error
 	for _, p := range []*primary{c.last, c.retired} {
 		if p != nil {

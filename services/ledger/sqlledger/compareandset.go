@@ -9,13 +9,13 @@ import (
 )
 
 // lost counts and answers a compare-and-set that found another version.
-func (l *Ledger) lost() error {
+func (l *link) lost() error {
 	l.lostCompareAndSet.Add(1)
 	return ledger.ErrVersionConflict
 }
 
 // refused translates an error of a text that begins with a compare-and-set: conflict, locked, or unchanged.
-func (l *Ledger) refused(err error) error {
+func (l *link) refused(err error) error {
 	if lostCompareAndSet(err) {
 		return l.lost()
 	}

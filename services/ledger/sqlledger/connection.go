@@ -17,7 +17,7 @@ import (
 // statements like any other on it: database/sql's own Commit knows no deadline, and may answer for a connection that is
 // gone.
 type connection struct {
-	l       *Ledger
+	l       *link
 	primary *primary
 	pool    *pool
 	conn    *sql.Conn
@@ -31,7 +31,7 @@ type query struct {
 }
 
 // connect takes a connection out of a pool.
-func (l *Ledger) connect(ctx context.Context, on *pool) (*connection, error) {
+func (l *link) connect(ctx context.Context, on *pool) (*connection, error) {
 	conn, err := on.sql.Conn(ctx)
 	if err != nil {
 		l.suspect(on.primary, err)

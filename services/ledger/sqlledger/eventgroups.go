@@ -8,7 +8,7 @@ import (
 )
 
 // EventGroups are the names of the groups that events are kept for, sorted. They are read from the primary.
-func (l *Ledger) EventGroups(ctx context.Context) ([]string, error) {
+func (l *link) EventGroups(ctx context.Context) ([]string, error) {
 	p, err := l.primary()
 	if err != nil {
 		return nil, err
@@ -25,7 +25,7 @@ func (l *Ledger) EventGroups(ctx context.Context) ([]string, error) {
 }
 
 // KeepEventsFor adds a group that events are kept for. One that is there stays as it is.
-func (l *Ledger) KeepEventsFor(ctx context.Context, group string) error {
+func (l *link) KeepEventsFor(ctx context.Context, group string) error {
 	p, err := l.primary()
 	if err != nil {
 		return err
@@ -38,7 +38,7 @@ func (l *Ledger) KeepEventsFor(ctx context.Context, group string) error {
 }
 
 // ForgetEventGroup takes a group away that events are kept for, and tells whether it was there.
-func (l *Ledger) ForgetEventGroup(ctx context.Context, group string) (was bool, err error) {
+func (l *link) ForgetEventGroup(ctx context.Context, group string) (was bool, err error) {
 	p, err := l.primary()
 	if err != nil {
 		return false, err

@@ -87,11 +87,11 @@ func definite(err error) error {
 	case mysqlcluster.ErLockWaitTimeout, erDeadlock, erRowChanged:
 		return unavailable("somebody else is writing the same rows", err)
 	case erReadOnlyOption, erReadOnlyMode, erReadOnlyTransaction, erOfflineMode:
-		return unavailable("the ledger is read-only", err)
+		return unavailable("the database is read-only", err)
 	case erTooManyConnections, erUserConnections, erUserLimit:
-		return unavailable("the ledger has no connection free", err)
+		return unavailable("the database has no connection free", err)
 	case erServerShutdown, erQueryInterrupted, erConnectionKilled, erStatementTimeout, erClientInteraction:
-		return unavailable("the ledger broke the transaction off", err)
+		return unavailable("the database broke the transaction off", err)
 	case erDuplicateEntry:
 		return &ledger.DuplicateError{Cause: duplicateCause(err.Error()), Err: err}
 	default:
@@ -102,19 +102,19 @@ func definite(err error) error {
 	}
 	switch sqliteCode(err) {
 	case sqliteBusy, sqliteLocked:
-		return unavailable("somebody else is writing the ledger", err)
+		return unavailable("somebody else is writing the database", err)
 	case sqliteInterrupt:
-		return unavailable("the ledger took too long", err)
+		return unavailable("the database took too long", err)
 	case sqliteConstraint:
 		if strings.Contains(err.Error(), "UNIQUE constraint failed") {
 			return &ledger.DuplicateError{Cause: duplicateCause(err.Error()), Err: err}
 		}
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return unavailable("the ledger took too long", err)
+		return unavailable("the database took too long", err)
 	}
 	if isBroken(err) {
-		return unavailable("the ledger cannot be reached", err)
+		return unavailable("the database cannot be reached", err)
 	}
 	return fmt.Errorf("ledger: %w", err)
 }

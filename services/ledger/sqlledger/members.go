@@ -1,6 +1,7 @@
 package sqlledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -54,13 +55,16 @@ type answer struct {
 // It asks all members side by side, on connections of its own, for at most two seconds. While it waits for some, it
 // asks the others again. Once a primary is found, the rest have 300 ms more. A member that has not answered by then
 // does not Answer.
-func Find(ctx context.Context, dsns []string) (Found, error) { return find(ctx, dsns, "") }
+func Find(ctx context.Context, dsns []string) (Found, error) {
+	return find(ctx, &Options{Members: dsns}, "")
+}
 
-// find is Find, and asks which members have all of a set of transactions.
-func find(ctx context.Context, dsns []string, set string) (Found, error) {
+// find is Find for the options' members and where their epoch is, and asks which members have all of a set of
+// transactions.
+func find(ctx context.Context, o *Options, set string) (Found, error) {
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	s := newSurvey(ctx, dsns, set)
+	s := newSurvey(ctx, o, set)
 	again := time.NewTicker(findAgain)
 	defer again.Stop()
 	var grace <-chan time.Time // runs once a primary is found
@@ -86,6 +90,8 @@ func find(ctx context.Context, dsns []string, set string) (Found, error) {
 type survey struct {
 	ctx  context.Context
 	dsns []string
+	// clusterDatabase is where the epoch is read; "": in the database that a data source name has.
+	clusterDatabase string
 	// set is the transactions that members are asked for.
 	set string
 	// answers has room for one of each member: no member is asked twice at a time.
@@ -103,13 +109,13 @@ type surveyed struct {
 	answer answer
 }
 
-func newSurvey(ctx context.Context, dsns []string, set string) *survey {
-	n := len(dsns)
+func newSurvey(ctx context.Context, o *Options, set string) *survey {
+	n := len(o.Members)
 	s := &survey{
-		ctx: ctx, dsns: dsns, set: set, answers: make(chan surveyed, n), asked: make([]bool, n), heard: make([]bool, n),
+		ctx: ctx, dsns: o.Members, clusterDatabase: o.ClusterDatabase, set: set, answers: make(chan surveyed, n), asked: make([]bool, n), heard: make([]bool, n),
 		missing: n, found: Found{Members: make([]mysqlcluster.Member, n), answers: make([]answer, n)},
 	}
-	for i, dsn := range dsns {
+	for i, dsn := range o.Members {
 		s.found.Members[i].Name = nameOf(dsn)
 		s.found.answers[i].err = fmt.Errorf("ledger: %s has not answered", s.found.Members[i].Name)
 		s.ask(i)
@@ -120,7 +126,7 @@ func newSurvey(ctx context.Context, dsns []string, set string) *survey {
 func (s *survey) ask(i int) {
 	s.asked[i] = true
 	go func() {
-		m, a := askMember(s.ctx, s.dsns[i], s.set)
+		m, a := s.askMember(s.dsns[i])
 		s.answers <- surveyed{i, m, a}
 	}()
 }
@@ -171,11 +177,11 @@ func (s *survey) result() (Found, error) {
 	return s.found, err
 }
 
-// askMember asks one member what decides, and whether it has a set of transactions. One that cannot be asked does not
+// askMember asks one member what decides, and whether it has the set of transactions. One that cannot be asked does not
 // Answer.
-func askMember(ctx context.Context, dsn, set string) (mysqlcluster.Member, answer) {
+func (s *survey) askMember(dsn string) (mysqlcluster.Member, answer) {
 	m, a := mysqlcluster.Member{Name: nameOf(dsn)}, answer{}
-	if err := a.ask(ctx, dsn, set, &m); err != nil {
+	if err := a.ask(s, dsn, &m); err != nil {
 		a.err = fmt.Errorf("ledger: %s: %w", m.Name, err)
 		return m, a
 	}
@@ -183,7 +189,8 @@ func askMember(ctx context.Context, dsn, set string) (mysqlcluster.Member, answe
 	return m, a
 }
 
-func (a *answer) ask(ctx context.Context, dsn, set string, m *mysqlcluster.Member) error {
+func (a *answer) ask(s *survey, dsn string, m *mysqlcluster.Member) error {
+	ctx := s.ctx
 	c, err := parseDSN(dsn)
 	if err != nil {
 		return err
@@ -207,15 +214,15 @@ func (a *answer) ask(ctx context.Context, dsn, set string, m *mysqlcluster.Membe
 	if err != nil {
 		return err
 	}
-	epoch, err := mysqlcluster.ReadEpoch(ctx, db, findTimeout, c.DBName)
+	epoch, err := mysqlcluster.ReadEpoch(ctx, db, findTimeout, cmp.Or(s.clusterDatabase, c.DBName))
 	if err != nil {
 		return err
 	}
 	m.Epoch, m.Opened = epoch.Number, epoch.Opened
 	m.Writable, m.SemiSync, m.Replicas = !mysqlcluster.IsOn(readOnly), state.Problem() == "", state.Replicas
-	if set == "" {
+	if s.set == "" {
 		return nil
 	}
-	return mysqlcluster.EachRow(ctx, db, findTimeout, "SELECT "+a.dialect.hasApplied(), []any{set},
+	return mysqlcluster.EachRow(ctx, db, findTimeout, "SELECT "+a.dialect.hasApplied(), []any{s.set},
 		func(r *sql.Rows) error { return r.Scan(&a.keepsUp) })
 }

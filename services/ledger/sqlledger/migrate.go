@@ -15,7 +15,16 @@ import (
 )
 
 //go:embed migrations/*.sql
-var migrationFiles embed.FS
+var embedded embed.FS
+
+// migrationFiles are the ledger's own migrations.
+func migrationFiles() fs.FS {
+	files, err := fs.Sub(embedded, "migrations")
+	if err != nil {
+		panic(err) // the name is a valid one
+	}
+	return files
+}
 
 // Bounds of a migration.
 const (
@@ -32,31 +41,30 @@ const (
 
 // Migrate brings the schema up to date, and makes the database where it is not there. Any number of processes may call
 // it at the same time.
-func Migrate(ctx context.Context, o Options) error {
+func Migrate(ctx context.Context, o Options) error { return migrate(ctx, o, migrationFiles()) }
+
+// migrate applies the migrations that a database lacks.
+func migrate(ctx context.Context, o Options, files fs.FS) error {
 	if err := o.fill(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
 	if len(o.Members) > 0 {
-		found, err := Find(ctx, o.Members)
+		found, err := find(ctx, &o, "")
 		if err != nil {
 			return err
 		}
 		o.DSN = found.DSN
 	}
 	if o.DSN == "" {
-		return migrateFile(ctx, o)
+		return migrateFile(ctx, o, files)
 	}
-	return migrateServer(ctx, o)
+	return migrateServer(ctx, o, files)
 }
 
-// migrations is goose on a database, with the ledger's own migrations.
-func migrations(d goose.Dialect, db *sql.DB) (*goose.Provider, error) {
-	files, err := fs.Sub(migrationFiles, "migrations")
-	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
+// migrations is goose on a database.
+func migrations(d goose.Dialect, db *sql.DB, files fs.FS) (*goose.Provider, error) {
 	p, err := goose.NewProvider(d, db, files, goose.WithLogger(goose.NopLogger()),
 		goose.WithDisableGlobalRegistry(true))
 	if err != nil {
@@ -65,7 +73,7 @@ func migrations(d goose.Dialect, db *sql.DB) (*goose.Provider, error) {
 	return p, nil
 }
 
-func migrateFile(ctx context.Context, o Options) error {
+func migrateFile(ctx context.Context, o Options, files fs.FS) error {
 	if err := makePrivate(o.Path); err != nil {
 		return err
 	}
@@ -78,7 +86,7 @@ func migrateFile(ctx context.Context, o Options) error {
 	if _, err := readFile(db); err != nil {
 		return err
 	}
-	p, err := migrations(goose.DialectSQLite3, db)
+	p, err := migrations(goose.DialectSQLite3, db, files)
 	if err != nil {
 		return err
 	}
@@ -90,7 +98,7 @@ func migrateFile(ctx context.Context, o Options) error {
 	return migrationFailure(err)
 }
 
-func migrateServer(ctx context.Context, o Options) (err error) {
+func migrateServer(ctx context.Context, o Options, files fs.FS) (err error) {
 	d, err := askServer(ctx, o.DSN, o.wrapped)
 	if err != nil {
 		return err
@@ -132,7 +140,7 @@ func migrateServer(ctx context.Context, o Options) (err error) {
 	}
 	db := sql.OpenDB(o.wrapped(connector))
 	defer db.Close()
-	p, err := migrations(goose.DialectMySQL, db)
+	p, err := migrations(goose.DialectMySQL, db, files)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"interlock/services/mysqlcluster"
 )
 
 // Durability is what an acknowledged commit is worth.
@@ -28,6 +30,9 @@ type Options struct {
 	// Members are those of all members of a cluster, in place of DSN: the ledger finds the primary itself, and lists
 	// are read on a replica that keeps up.
 	Members []string
+	// ClusterDatabase is the database on the members whose table cluster has the epoch: a database beside the ledger's
+	// has none of its own. "": the database that the members name.
+	ClusterDatabase string
 	// ReplicaDSN is where lists of orders are read; empty: on the primary.
 	ReplicaDSN string
 	// Path is the SQLite file. It is used only without a DSN.
@@ -202,6 +207,14 @@ func (o *Options) checkMembers() error {
 		database = c.DBName
 	}
 	return nil
+}
+
+// clusterTable is the table that has the epoch, as statements call it.
+func (o *Options) clusterTable() string {
+	if o.ClusterDatabase == "" {
+		return "cluster"
+	}
+	return mysqlcluster.Quote(o.ClusterDatabase) + ".cluster"
 }
 
 // wrapped is a connector to the primary, with what tests put around it.

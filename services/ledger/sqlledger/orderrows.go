@@ -118,7 +118,7 @@ type entry struct {
 // findOrders reads orders and their tickets, in two statements however many they are. The two need not see one moment:
 // only the passenger of a ticket ever changes, and a caller that sees a new passenger beside an old version reads the
 // order again.
-func (l *Ledger) findOrders(
+func (l *link) findOrders(
 	ctx context.Context, g *gorm.DB, d dialect, limit time.Duration, where func(*gorm.DB) *gorm.DB,
 ) ([]entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)

@@ -137,7 +137,7 @@ func (l *Ledger) readOn(
 
 // vouched is nil where a server that has found nothing is still the primary: a former one does not know the orders of
 // the next.
-func (l *Ledger) vouched(ctx context.Context, on *pool) error {
+func (l *link) vouched(ctx context.Context, on *pool) error {
 	t, err := l.begin(ctx, on, nil)
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func upTo(s ledger.StreamID) []any { return []any{s.Millis, s.Millis, s.Seq} }
 // TakeEvents takes rows to publish: see ledger.Outbox. A relay that published what it only read could publish what no
 // replica has: a primary that was restarted, or thawed, shows it. The commit of this transaction vouches for all that
 // stands before it.
-func (l *Ledger) TakeEvents(ctx context.Context, from rail.RunID, limit int) ([]ledger.OutboxRow, error) {
+func (l *link) TakeEvents(ctx context.Context, from rail.RunID, limit int) ([]ledger.OutboxRow, error) {
 	p, err := l.primary()
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (l *Ledger) TakeEvents(ctx context.Context, from rail.RunID, limit int) ([]
 }
 
 // MarkPublished notes where rows were published: see ledger.Outbox.
-func (l *Ledger) MarkPublished(ctx context.Context, ids []string, last ledger.StreamID) error {
+func (l *link) MarkPublished(ctx context.Context, ids []string, last ledger.StreamID) error {
 	if last.Millis <= 0 || last.Seq < 0 {
 		return fmt.Errorf("ledger: %s is no entry of a stream", last)
 	}
@@ -85,7 +85,7 @@ func (l *Ledger) MarkPublished(ctx context.Context, ids []string, last ledger.St
 }
 
 // PublishedEvents reads rows that were published: see ledger.Outbox.
-func (l *Ledger) PublishedEvents(
+func (l *link) PublishedEvents(
 	ctx context.Context, after ledger.OutboxPlace, last ledger.StreamID, limit int,
 ) ([]ledger.OutboxRow, error) {
 	p, err := l.primary()
@@ -110,7 +110,7 @@ func (l *Ledger) PublishedEvents(
 }
 
 // LastPublished is the last entry that a row was published as: see ledger.Outbox.
-func (l *Ledger) LastPublished(ctx context.Context) (last ledger.StreamID, err error) {
+func (l *link) LastPublished(ctx context.Context) (last ledger.StreamID, err error) {
 	p, err := l.primary()
 	if err != nil {
 		return last, err
@@ -123,7 +123,7 @@ func (l *Ledger) LastPublished(ctx context.Context) (last ledger.StreamID, err e
 }
 
 // RemovePublished removes rows that all have acknowledged: see ledger.Outbox.
-func (l *Ledger) RemovePublished(ctx context.Context, last ledger.StreamID, limit int) (removed int, err error) {
+func (l *link) RemovePublished(ctx context.Context, last ledger.StreamID, limit int) (removed int, err error) {
 	p, err := l.primary()
 	if err != nil {
 		return 0, err
@@ -141,7 +141,7 @@ func (l *Ledger) RemovePublished(ctx context.Context, last ledger.StreamID, limi
 }
 
 // RemoveOld removes rows because of their age: see ledger.Outbox.
-func (l *Ledger) RemoveOld(ctx context.Context, age time.Duration, limit int) (removed ledger.Removed, err error) {
+func (l *link) RemoveOld(ctx context.Context, age time.Duration, limit int) (removed ledger.Removed, err error) {
 	p, err := l.primary()
 	if err != nil {
 		return removed, err
@@ -162,7 +162,7 @@ func (l *Ledger) RemoveOld(ctx context.Context, age time.Duration, limit int) (r
 }
 
 // Backlog counts what the outbox holds: see ledger.Outbox.
-func (l *Ledger) Backlog(ctx context.Context) (b ledger.Backlog, err error) {
+func (l *link) Backlog(ctx context.Context) (b ledger.Backlog, err error) {
 	p, err := l.primary()
 	if err != nil {
 		return b, err
@@ -245,7 +245,7 @@ func (t *transaction) removeRows(ctx context.Context, ids []string, condition st
 }
 
 // writeOutbox runs a transaction on the outbox, and commits it as a sale's where it has changed something.
-func (l *Ledger) writeOutbox(ctx context.Context, p *primary, do func(*transaction) (changed bool, err error)) error {
+func (l *link) writeOutbox(ctx context.Context, p *primary, do func(*transaction) (changed bool, err error)) error {
 	t, err := l.write(ctx, p.publisher())
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ func placeOfKey(id string) []byte { return []byte("key " + id) }
 
 // seal seals the passenger of an order's n-th ticket: the length of the document number in a byte, the number, the
 // name.
-func (l *Ledger) seal(orderID string, n int, p rail.Passenger) (key string, sealed []byte) {
+func (l *link) seal(orderID string, n int, p rail.Passenger) (key string, sealed []byte) {
 	text := append([]byte{byte(len(p.DocumentNumber))}, p.DocumentNumber...)
 	return l.options.Keyring.Seal(append(text, p.Name...), placeOfTicket(orderID, n))
 }

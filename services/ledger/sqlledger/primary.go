@@ -19,6 +19,8 @@ type primary struct {
 	// against.
 	epoch     int64
 	clustered bool
+	// clusterTable is the table that has the epoch.
+	clusterTable string
 	// pool is for what sells: short transactions that must not wait. On SQLite all that writes shares its one
 	// connection.
 	pool *pool
@@ -47,6 +49,23 @@ func (p *primary) during(ctx context.Context, limit time.Duration) (context.Cont
 	return ctx, func() { stop(); cancel() }
 }
 
+// openOnly opens the one server that a data source name leads to.
+func openOnly(ctx context.Context, o *Options) (*primary, error) {
+	d, err := askServer(ctx, o.DSN, o.wrapped)
+	if err != nil {
+		return nil, err
+	}
+	p, err := openServer(o, o.DSN, d)
+	if err != nil || o.ReplicaDSN == "" {
+		return p, err
+	}
+	if p.replica, err = openReplica(o, o.ReplicaDSN, d); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	p.lists.Store(p.replica)
+	return p, nil
+}
+
 // openServer opens the MySQL or MariaDB behind a data source name. It does not connect yet.
 func openServer(o *Options, dsn string, d dialect) (_ *primary, err error) {
 	c, err := parseDSN(dsn)
@@ -55,7 +74,7 @@ func openServer(o *Options, dsn string, d dialect) (_ *primary, err error) {
 	}
 	p := &primary{
 		dialect: d, place: c.Addr + "/" + c.DBName, dsn: dsn, database: c.DBName,
-		breaker: breaker{clock: o.Clock},
+		clusterTable: o.clusterTable(), breaker: breaker{clock: o.Clock},
 	}
 	p.life, p.leave = context.WithCancel(context.Background())
 	defer func() {

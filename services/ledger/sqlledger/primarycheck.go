@@ -17,7 +17,7 @@ import (
 func (p *primary) checkColumns(durability Durability) string {
 	epoch := "NULL"
 	if p.clustered {
-		epoch = "(SELECT epoch FROM cluster WHERE id = 1)"
+		epoch = "(SELECT epoch FROM " + p.clusterTable + " WHERE id = 1)"
 	}
 	return p.dialect.checkColumns(durability) + ", " + epoch
 }
@@ -33,7 +33,7 @@ func (c *primaryCheck) fields() []any { return []any{&c.server, &c.readOnly, &c.
 // problem is nil where the server may be written.
 func (c *primaryCheck) problem() error {
 	if mysqlcluster.IsOn(c.readOnly) {
-		return unavailable("the ledger is read-only", nil)
+		return unavailable("the database is read-only", nil)
 	}
 	if !mysqlcluster.IsOn(c.semiSync) {
 		return unavailable("semi-synchronous replication is off: an answered order might be lost", nil)
@@ -46,7 +46,7 @@ func (c *primaryCheck) problem() error {
 func (t *transaction) passes(c *primaryCheck) error {
 	err := c.problem()
 	if err == nil && t.primary.clustered && c.epoch.Int64 != t.primary.epoch {
-		err = unavailable("the ledger's primary has changed",
+		err = unavailable("the database's primary has changed",
 			fmt.Errorf("its epoch is %d, and was %d when it was found", c.epoch.Int64, t.primary.epoch))
 	}
 	if err != nil && t.l.cluster != nil {

@@ -16,7 +16,7 @@ import (
 
 // Ready is nil when the ledger could sell now, else the first reason why not, in words for its operator.
 func (l *Ledger) Ready(ctx context.Context) error {
-	if err := l.mayBeSoldOn(ctx); err != nil {
+	if err := l.mayBeWritten(ctx); err != nil {
 		return err
 	}
 	err := l.CheckKeys(ctx)
@@ -26,8 +26,8 @@ func (l *Ledger) Ready(ctx context.Context) error {
 	return err
 }
 
-// mayBeSoldOn is Ready for the primary and its replicas.
-func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
+// mayBeWritten is Ready for the primary, its replicas and the schema.
+func (l *link) mayBeWritten(ctx context.Context) error {
 	p, err := l.primary()
 	if err != nil {
 		return err
@@ -53,14 +53,14 @@ func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
 		return l.failed(p, err)
 	}
 	if problem != "" {
-		return unready(problem)
+		return l.unready(problem)
 	}
 	readOnly, err := l.readOnly(ctx, p)
 	if err != nil {
 		return l.failed(p, err)
 	}
 	if readOnly {
-		return unready("the primary is read-only")
+		return l.unready("the primary is read-only")
 	}
 	if l.options.Durability != Replicated {
 		return nil
@@ -70,17 +70,17 @@ func (l *Ledger) mayBeSoldOn(ctx context.Context) error {
 		return definite(err)
 	}
 	if problem := state.Problem(); problem != "" {
-		return unready(problem + "; configure it, or choose the durability local")
+		return l.unready(problem + "; configure it, or choose the durability local")
 	}
 	if state.Replicas < 1 {
-		return unready("no replica is connected that could acknowledge a commit")
+		return l.unready("no replica is connected that could acknowledge a commit")
 	}
 	return nil
 }
 
 // readsText is nil where the server reads text as it is written here. Each connection was asked when it was new, and
 // settings may have changed since then.
-func (l *Ledger) readsText(ctx context.Context, p *primary) error {
+func (l *link) readsText(ctx context.Context, p *primary) error {
 	var text mysqlcluster.Text
 	err := mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, mysqlcluster.TextQuery, nil,
 		func(r *sql.Rows) error { return r.Scan(text.Fields()...) })
@@ -88,16 +88,18 @@ func (l *Ledger) readsText(ctx context.Context, p *primary) error {
 		return l.failed(p, err)
 	}
 	if problem := text.Problem(); problem != "" {
-		return unready(problem)
+		return l.unready(problem)
 	}
 	return nil
 }
 
 // unready is a reason that every client may read: it names no address and no user.
-func unready(reason string) error { return rail.Refuse(rail.Unavailable, "ledger: %s", reason) }
+func (l *link) unready(reason string) error {
+	return rail.Refuse(rail.Unavailable, "%s: %s", l.name, reason)
+}
 
 // migrated names the first migration that was not applied.
-func (l *Ledger) migrated(ctx context.Context, p *primary) error {
+func (l *link) migrated(ctx context.Context, p *primary) error {
 	var applied sql.NullInt64
 	err := mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout,
 		"SELECT MAX(version_id) FROM goose_db_version", nil,
@@ -110,7 +112,7 @@ func (l *Ledger) migrated(ctx context.Context, p *primary) error {
 	default:
 		return l.failed(p, err)
 	}
-	files, err := fs.Glob(migrationFiles, "migrations/*.sql") // in the order of their names
+	files, err := fs.Glob(l.migrations, "*.sql") // in the order of their names
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
@@ -122,7 +124,7 @@ func (l *Ledger) migrated(ctx context.Context, p *primary) error {
 			return fmt.Errorf("ledger: %w", err)
 		}
 		if version > applied.Int64 {
-			return unready("the migration " + name + " is missing: run interlock migrate")
+			return l.unready("the migration " + name + " is missing: run interlock migrate")
 		}
 	}
 	return nil

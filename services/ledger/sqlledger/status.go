@@ -21,7 +21,7 @@ type Status struct {
 }
 
 // Status tells what the ledger is, and how its primary is just now.
-func (l *Ledger) Status(ctx context.Context) (Status, error) {
+func (l *link) Status(ctx context.Context) (Status, error) {
 	s := Status{Flavor: l.Flavor(), Durability: l.options.Durability}
 	p, err := l.primary()
 	if err != nil {
@@ -39,7 +39,7 @@ func (l *Ledger) Status(ctx context.Context) (Status, error) {
 	return s, definite(err)
 }
 
-func (l *Ledger) readOnly(ctx context.Context, p *primary) (bool, error) {
+func (l *link) readOnly(ctx context.Context, p *primary) (bool, error) {
 	var check primaryCheck
 	err := mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout, "SELECT "+p.checkColumns(Local), nil,
 		func(r *sql.Rows) error {

@@ -15,7 +15,7 @@ import (
 var errNoTrain = errors.New("ledger: a train is missing")
 
 // loadTrains finds trains, in the cache or by reading them: see weakCache.load.
-func (l *Ledger) loadTrains(
+func (l *link) loadTrains(
 	ctx context.Context, on mysqlcluster.Querier, p *pool, ids []string,
 ) (found map[string]*rail.Train, broken map[string]error, err error) {
 	return l.trains.load(ids, func(ids []string, each func(string, *rail.Train, error)) error {
@@ -28,7 +28,7 @@ func (l *Ledger) loadTrains(
 }
 
 // readTrains reads trains by a condition, as they are written now.
-func (l *Ledger) readTrains(
+func (l *link) readTrains(
 	ctx context.Context, on mysqlcluster.Querier, p *pool, condition string, args ...any,
 ) ([]ledger.WrittenTrain, error) {
 	type row struct {
@@ -67,7 +67,7 @@ func (l *Ledger) readTrains(
 }
 
 // loadFormations finds formations, as loadTrains does trains.
-func (l *Ledger) loadFormations(
+func (l *link) loadFormations(
 	ctx context.Context, on mysqlcluster.Querier, p *pool, ids []string,
 ) (found map[string]*rail.Formation, broken map[string]error, err error) {
 	return l.formations.load(ids, func(ids []string, each func(string, *rail.Formation, error)) error {
