@@ -127,20 +127,29 @@ func (s SQL) DeleteByKey(table string) string { return s.d.deleteByKey(table) }
 // OrKeep ends an INSERT that leaves a row of the same key as it is. column is any of the table's.
 func (s SQL) OrKeep(column string) string { return s.d.orKeep(column) }
 
-// OrSet ends an INSERT that changes columns of a row that has the key already, to what the INSERT has for them.
+// OrChange ends an INSERT that changes a row that has the key already, by what follows SET.
+func (s SQL) OrChange(key, set string) string {
+	if s.d.flavor == SQLite {
+		return " ON CONFLICT (" + key + ") DO UPDATE SET " + set
+	}
+	return " ON DUPLICATE KEY UPDATE " + set
+}
+
+// OrSet ends an INSERT that sets columns of a row that has the key already to what the INSERT has for them.
 func (s SQL) OrSet(key string, columns ...string) string {
-	head, value := " ON CONFLICT ("+key+") DO UPDATE SET ", "excluded.%s"
+	head, given := "", "excluded.%s"
 	switch s.d.flavor {
 	case MySQL:
-		head = " AS excluded ON DUPLICATE KEY UPDATE "
+		head = " AS excluded"
 	case MariaDB:
-		head, value = " ON DUPLICATE KEY UPDATE ", "VALUES(%s)"
+		given = "VALUES(%s)"
+	case SQLite:
 	}
 	set := make([]string, len(columns))
 	for i, c := range columns {
-		set[i] = c + " = " + fmt.Sprintf(value, c)
+		set[i] = c + " = " + fmt.Sprintf(given, c)
 	}
-	return head + strings.Join(set, ", ")
+	return head + s.OrChange(key, strings.Join(set, ", "))
 }
 
 // Arguments bounds the arguments of one statement.

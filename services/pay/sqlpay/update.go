@@ -1,0 +1,117 @@
+package sqlpay
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"interlock/services/ledger"
+	"interlock/services/ledger/sqlledger"
+	"interlock/services/pay"
+	"interlock/services/rail"
+)
+
+// Update writes changed payments: see pay.Store. It locks and compares their rows in one statement for 500, and writes
+// them and their events in the text that commits.
+func (s *Store) Update(ctx context.Context, changes []pay.Change) ([]error, error) {
+	if len(changes) > maxPayments {
+		return nil, fmt.Errorf("sqlpay: %d payments are more than the %d that are changed at a time",
+			len(changes), maxPayments)
+	}
+	errs := make([]error, len(changes))
+	err := s.Write(ctx, func(ctx context.Context, x *sqlledger.Tx) (bool, error) {
+		rows, err := lock(ctx, x, changes)
+		if err != nil {
+			return false, err
+		}
+		var write []*pay.Payment
+		for i := range changes {
+			p, err := rows.next(&changes[i])
+			if err == nil {
+				err = tell(x, &changes[i])
+			}
+			if errs[i] = err; err == nil {
+				write = append(write, p)
+			}
+		}
+		inserts(x, write, x.OrSet("id", changed...))
+		return len(write) > 0, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return errs, nil
+}
+
+// locked are the rows of some payments, which nobody else may change. now is the clock after they were locked.
+type locked struct {
+	versions  map[string]int64
+	captureBy map[string]time.Time
+	now       time.Time
+}
+
+// lock locks the rows of the changes, in the order of their ids.
+func lock(ctx context.Context, x *sqlledger.Tx, changes []pay.Change) (*locked, error) {
+	ids := make([]string, len(changes))
+	for i := range changes {
+		ids[i] = changes[i].Payment.ID
+	}
+	slices.Sort(ids)
+	rows := &locked{map[string]int64{}, map[string]time.Time{}, x.Began()}
+	for chunk := range slices.Chunk(slices.Compact(ids), maxIDs) {
+		err := x.Rows(ctx, "SELECT id, version, capture_by, "+x.NowAfterLocks()+" FROM payments"+x.By(primaryKey)+
+			" WHERE id IN "+sqlledger.Marks(len(chunk))+" ORDER BY id"+x.ForUpdate(), anys(chunk),
+			func(r *sql.Rows) error {
+				var id string
+				var version, now int64
+				var captureBy sql.NullInt64
+				if err := r.Scan(&id, &version, &captureBy, &now); err != nil {
+					return err
+				}
+				rows.versions[id], rows.captureBy[id] = version, fromNull(captureBy)
+				if at := fromMillis(now); at.After(rows.now) {
+					rows.now = at
+				}
+				return nil
+			})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// next is the row that a change makes, or why it is not made. A later change of the same payment goes on from it.
+func (l *locked) next(c *pay.Change) (*pay.Payment, error) {
+	p := c.Payment
+	version, there := l.versions[p.ID]
+	if !there || p.Version != version+1 {
+		return nil, pay.ErrStale
+	}
+	if err := check(&p); err != nil {
+		return nil, err
+	}
+	p.ChangedAt, p.CaptureBy, p.Due = l.now, l.captureBy[p.ID], time.Time{}
+	if p.CaptureBy.IsZero() && c.CaptureWithin > 0 {
+		p.CaptureBy = l.now.Add(c.CaptureWithin)
+	}
+	if c.DueIn >= 0 {
+		p.Due = l.now.Add(c.DueIn)
+	}
+	l.versions[p.ID], l.captureBy[p.ID] = p.Version, p.CaptureBy
+	return &p, nil
+}
+
+// tell notes the event that a change calls for. A charge that nobody asked for may name an order that no ledger could
+// have: nobody waits to hear of that.
+func tell(x *sqlledger.Tx, c *pay.Change) error {
+	kind, told := c.Event()
+	if _, _, ok := rail.VersionInOrderID(c.Payment.OrderID); !told || !ok {
+		return nil
+	}
+	return x.Note(ledger.Event{
+		Type: kind, OrderID: c.Payment.OrderID, PaymentID: c.Payment.ID, PaymentVersion: c.Payment.Version,
+	})
+}
