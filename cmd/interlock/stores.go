@@ -192,7 +192,7 @@ func (o *stores) openRedis(at redisPlaces) error {
 		return fmt.Errorf("--messages: %w", err)
 	}
 	o.close = append(o.close, client.Close)
-	o.messages = streams.New(client)
+	o.messages = streams.New(client, streams.Events)
 	if o.lock, err = redlock.New(redlock.Options{Nodes: at.locks}); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 )
 
 const (
-	// relayLock is the name of the lock that the one relay has.
+	// relayLock is the name of the lock that the one relay has. A relay's Name follows, behind a slash.
 	relayLock = "messages/relay"
 	// DefaultInterval is the pause between two looks at the outbox: short for who waits for a message, and ten commits a
 	// second at most beside the sale's.
@@ -58,7 +59,12 @@ type Relay struct {
 	Log    *slog.Logger
 	// Interval is the pause between two looks at the outbox; 0 is DefaultInterval.
 	Interval time.Duration
+	// Name tells this relay from those of other streams: they work side by side. "" is that of the ledger's events.
+	Name string
 
+	// woken has room for one: what is committed while a wake-up waits adds none.
+	woken     chan struct{}
+	makeWoken sync.Once
 	lease lock.Lease
 	// from is the run that the next take begins with: no busy run keeps the others waiting.
 	from rail.RunID
@@ -107,8 +113,34 @@ func (r *Relay) Run(ctx context.Context) {
 		case err != nil:
 			pause.For(ctx, retryInterval)
 		case !more:
-			pause.For(ctx, interval)
+			r.rest(ctx, interval)
 		}
+	}
+}
+
+// Wake has the relay look at the outbox at once instead of after its pause: a process calls it that has just committed
+// an event somebody waits for. It never waits, and many calls are one look. Where another process relays, it has no
+// effect, and the pause bounds the wait.
+func (r *Relay) Wake() {
+	select {
+	case r.wakes() <- struct{}{}:
+	default:
+	}
+}
+
+func (r *Relay) wakes() chan struct{} {
+	r.makeWoken.Do(func() { r.woken = make(chan struct{}, 1) })
+	return r.woken
+}
+
+// rest waits for the next look.
+func (r *Relay) rest(ctx context.Context, interval time.Duration) {
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.wakes():
+	case <-ctx.Done():
 	}
 }
 
@@ -120,7 +152,11 @@ func (r *Relay) elected(ctx context.Context) bool {
 	if r.lease != nil {
 		return true
 	}
-	lease, err := r.Lock.Acquire(ctx, relayLock)
+	name := relayLock
+	if r.Name != "" {
+		name += "/" + r.Name
+	}
+	lease, err := r.Lock.Acquire(ctx, name)
 	if err == nil {
 		r.lease = lease
 	}

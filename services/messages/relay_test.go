@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -324,4 +325,77 @@ func TestRelay_RunsWhereItIsElected(t *testing.T) {
 			require.Equal(t, published, relay.Stats().Published, "%v", err)
 		})
 	}
+}
+
+// TestRelay_Wake publishes at once what was committed before a wake-up, also when that comes while it works. Wake-ups
+// are not saved up.
+func TestRelay_Wake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		outbox, stream := newFakeOutbox(), newFakeStream()
+		relay := &messages.Relay{
+			Outbox: outbox, Stream: stream, Lock: yesLock{}, Log: discard(), Interval: time.Minute,
+		}
+		looks := 0
+		during := func() {}
+		stream.faults = func(call string) (error, error) {
+			if call == "look" {
+				looks++
+				during()
+			}
+			return nil, nil
+		}
+		commit := func(id string) {
+			outbox.add(ledger.OutboxRow{ID: id, RunID: "T1@2019-10-12", At: time.Now(), Events: make([]ledger.Event, 1)})
+			relay.Wake()
+		}
+		commit("1")
+		relay.TidyNever()
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { relay.Run(ctx) })
+		<-time.After(90 * time.Second)
+		for i := range 3 {
+			begun := time.Now()
+			commit(fmt.Sprint("2", i))
+			synctest.Wait()
+			require.EqualValues(t, 2*i+2, relay.Stats().Published)
+			during = func() {
+				during = func() {}
+				commit(fmt.Sprint("3", i))
+			}
+			relay.Wake()
+			synctest.Wait()
+			require.EqualValues(t, 2*i+3, relay.Stats().Published)
+			require.Zero(t, time.Since(begun))
+		}
+		before := looks
+		for range 1_000 {
+			relay.Wake()
+		}
+		synctest.Wait()
+		require.LessOrEqual(t, looks-before, 2)
+		cancel()
+		running.Wait()
+	})
+}
+
+// namedLock remembers what was asked for.
+type namedLock struct{ names []string }
+
+func (l *namedLock) Acquire(_ context.Context, name string) (lock.Lease, error) {
+	l.names = append(l.names, name)
+	return nil, lock.ErrTaken
+}
+
+func TestRelay_OfOtherStreamsHasALockOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked namedLock
+		for _, name := range []string{"", "payments"} {
+			relay := &messages.Relay{Lock: &asked, Log: discard(), Name: name}
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			relay.Run(ctx)
+			cancel()
+		}
+		require.Equal(t, []string{"messages/relay", "messages/relay/payments"}, asked.names)
+	})
 }

@@ -24,7 +24,7 @@ func (s *Stream) Fresh(ctx context.Context, group, consumer string, limit int, w
 	defer cancel()
 	// To wait for 0 would be to wait for ever.
 	found, err := s.client.XReadGroup(ctx, &redis.XReadGroupArgs{
-		Group: group, Consumer: consumer, Streams: []string{streamKey, ">"}, Count: int64(limit),
+		Group: group, Consumer: consumer, Streams: []string{s.key, ">"}, Count: int64(limit),
 		Block: max(wait, time.Millisecond),
 	}).Result()
 	if errors.Is(err, redis.Nil) {
@@ -53,7 +53,7 @@ func (s *Stream) Own(ctx context.Context, group, consumer string, after ledger.S
 	own []messages.Delivery, next ledger.StreamID, err error,
 ) {
 	pending, err := s.client.XPendingExt(ctx, &redis.XPendingExtArgs{
-		Stream: streamKey, Group: group, Consumer: consumer,
+		Stream: s.key, Group: group, Consumer: consumer,
 		Start: following(after).String(), End: "+", Count: int64(limit),
 	}).Result()
 	if err != nil || len(pending) == 0 {
@@ -73,7 +73,7 @@ func (s *Stream) TakeOver(ctx context.Context, group, consumer string, idle time
 	[]messages.Delivery, error,
 ) {
 	pending, err := s.client.XPendingExt(ctx, &redis.XPendingExtArgs{
-		Stream: streamKey, Group: group, Idle: idle, Start: "-", End: "+", Count: int64(limit),
+		Stream: s.key, Group: group, Idle: idle, Start: "-", End: "+", Count: int64(limit),
 	}).Result()
 	if err != nil {
 		return nil, noGroup(err)
@@ -101,7 +101,7 @@ func (s *Stream) claim(
 		ids[i], tries[p.ID] = p.ID, int(p.RetryCount)+1
 	}
 	claimed, err := s.client.XClaim(ctx, &redis.XClaimArgs{
-		Stream: streamKey, Group: group, Consumer: consumer, MinIdle: idle, Messages: ids,
+		Stream: s.key, Group: group, Consumer: consumer, MinIdle: idle, Messages: ids,
 	}).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, noGroup(err)
@@ -125,14 +125,14 @@ func (s *Stream) claim(
 // acknowledgeGone acknowledges those entries that are not in the stream.
 func (s *Stream) acknowledgeGone(ctx context.Context, group string, tries map[string]int) error {
 	for id := range tries {
-		there, err := s.client.XRange(ctx, streamKey, id, id).Result()
+		there, err := s.client.XRange(ctx, s.key, id, id).Result()
 		if err != nil {
 			return err
 		}
 		if len(there) > 0 { // Another consumer has it.
 			continue
 		}
-		if err := s.client.XAck(ctx, streamKey, group, id).Err(); err != nil {
+		if err := s.client.XAck(ctx, s.key, group, id).Err(); err != nil {
 			return err
 		}
 	}
@@ -147,7 +147,7 @@ func (s *Stream) Touch(ctx context.Context, group, consumer string, deliveries [
 	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range deliveries {
 			// go-redis has no RETRYCOUNT. JUSTID leaves the entry's text out.
-			p.Do(ctx, "XCLAIM", streamKey, group, consumer, 0, deliveries[i].ID.String(),
+			p.Do(ctx, "XCLAIM", s.key, group, consumer, 0, deliveries[i].ID.String(),
 				"RETRYCOUNT", deliveries[i].Try, "JUSTID")
 		}
 		return nil
@@ -164,12 +164,12 @@ func (s *Stream) Acknowledge(ctx context.Context, group string, ids []ledger.Str
 	for i, id := range ids {
 		texts[i] = id.String()
 	}
-	return s.client.XAck(ctx, streamKey, group, texts...).Err()
+	return s.client.XAck(ctx, s.key, group, texts...).Err()
 }
 
 // Bury implements messages.Queue.
 func (s *Stream) Bury(ctx context.Context, group string, d messages.Delivery, reason string) error {
-	done, err := s.bury.Run(ctx, s.client, []string{streamKey, deadKey(group)},
+	done, err := s.bury.Run(ctx, s.client, []string{s.key, s.dead(group)},
 		group, d.ID.String(), d.Text, reason, d.Try, s.maxDead).Int()
 	if err == nil && done == 0 {
 		return messages.ErrFull
@@ -185,7 +185,7 @@ func (s *Stream) Follow(ctx context.Context, after ledger.StreamID, limit int, w
 	ctx, cancel := context.WithTimeout(ctx, wait+answerTime)
 	defer cancel()
 	found, err := s.client.XRead(ctx, &redis.XReadArgs{
-		Streams: []string{streamKey, after.String()}, Count: int64(limit), Block: max(wait, time.Millisecond),
+		Streams: []string{s.key, after.String()}, Count: int64(limit), Block: max(wait, time.Millisecond),
 	}).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
@@ -204,7 +204,7 @@ func (s *Stream) Follow(ctx context.Context, after ledger.StreamID, limit int, w
 
 // Last is the stream's last entry; zero where it has none.
 func (s *Stream) Last(ctx context.Context) (ledger.StreamID, error) {
-	last, err := s.client.XRevRangeN(ctx, streamKey, "+", "-", 1).Result()
+	last, err := s.client.XRevRangeN(ctx, s.key, "+", "-", 1).Result()
 	if err != nil {
 		return ledger.StreamID{}, err
 	}
@@ -215,7 +215,7 @@ func (s *Stream) Last(ctx context.Context) (ledger.StreamID, error) {
 func (s *Stream) Dead(ctx context.Context, group string, after ledger.StreamID, limit int) (
 	[]messages.DeadLetter, error,
 ) {
-	found, err := s.client.XRangeN(ctx, deadKey(group), following(after).String(), "+", int64(limit)).Result()
+	found, err := s.client.XRangeN(ctx, s.dead(group), following(after).String(), "+", int64(limit)).Result()
 	if err != nil {
 		return nil, err
 	}
@@ -236,13 +236,13 @@ func (s *Stream) Dead(ctx context.Context, group string, after ledger.StreamID, 
 
 // Replay implements messages.DeadLetters.
 func (s *Stream) Replay(ctx context.Context, group string, id ledger.StreamID) (bool, error) {
-	done, err := s.replay.Run(ctx, s.client, []string{streamKey, deadKey(group)}, group, id.String()).Int()
+	done, err := s.replay.Run(ctx, s.client, []string{s.key, s.dead(group)}, group, id.String()).Int()
 	return done > 0, err
 }
 
 // Drop implements messages.DeadLetters.
 func (s *Stream) Drop(ctx context.Context, group string, id ledger.StreamID) (bool, error) {
-	done, err := s.client.XDel(ctx, deadKey(group), id.String()).Result()
+	done, err := s.client.XDel(ctx, s.dead(group), id.String()).Result()
 	return done > 0, err
 }
 

@@ -1,8 +1,8 @@
-// Package streams keeps events in a Redis stream, and the dead letters of each group in a stream of its own.
+// Package streams keeps events in Redis streams, and the dead letters of each group in a stream of its own.
 //
-// It uses what Redis 7.0, Valkey and miniredis have in common. All keys share one hash tag, so that a script may use
-// them together in a Cluster. What Redis forgets without a disk of its own, or in the last second before a crash, the
-// relay makes good; dead letters it cannot.
+// It uses what Redis 7.0, Valkey and miniredis have in common. All keys of a stream share one hash tag, so that a
+// script may use them together in a Cluster. What Redis forgets without a disk of its own, or in the last second before
+// a crash, the relay makes good; dead letters it cannot.
 //
 // A Stream may be used by many goroutines. Every call ends by its context's deadline, or by those of the client.
 package streams
@@ -23,11 +23,12 @@ import (
 	"interlock/services/messages"
 )
 
-// The keys. A key's hash tag is what is in braces, or else all of it.
+// The names of streams.
 const (
-	streamKey  = "interlock:events"
-	feedingKey = "{interlock:events}:feeding"
-	deadPrefix = "{interlock:events}:dead:"
+	// Events has the events of orders and runs.
+	Events = "events"
+	// Payments has those of payments.
+	Payments = "payments"
 )
 
 // The fields of entries.
@@ -54,23 +55,30 @@ var (
 	replayLua string
 )
 
-// Stream is the stream of events.
+// Stream is a stream of events.
 type Stream struct {
-	client                          redis.UniversalClient
+	client redis.UniversalClient
+	// key is the stream's, feeding that of the place up to which it is being fed. tagged begins the keys beside the
+	// stream. A key's hash tag is what is in braces, or else all of it.
+	key, feeding, tagged            string
 	append, feed, fed, bury, replay *redis.Script
 	maxDead                         int
 }
 
-// New makes a Stream of a client, which stays its maker's.
-func New(client redis.UniversalClient) *Stream {
+// New makes the Stream of a name: lower-case letters. Streams of different names share nothing: their groups and dead
+// letters are apart. The client stays its maker's.
+func New(client redis.UniversalClient, name string) *Stream {
+	key := "interlock:" + name
+	tagged := "{" + key + "}:"
 	return &Stream{
-		client: client, maxDead: MaxDead,
+		client: client, key: key, feeding: tagged + "feeding", tagged: tagged, maxDead: MaxDead,
 		append: redis.NewScript(appendLua), feed: redis.NewScript(feedLua), fed: redis.NewScript(fedLua),
 		bury: redis.NewScript(buryLua), replay: redis.NewScript(replayLua),
 	}
 }
 
-func deadKey(group string) string { return deadPrefix + group }
+// dead is the key of a group's dead letters.
+func (s *Stream) dead(group string) string { return s.tagged + "dead:" + group }
 
 // Ping is nil when Redis answers.
 func (s *Stream) Ping(ctx context.Context) error { return s.client.Ping(ctx).Err() }
@@ -81,10 +89,10 @@ func (s *Stream) Look(ctx context.Context, entry ledger.StreamID) (messages.Stan
 	var first, final, asked *redis.XMessageSliceCmd
 	var feeding *redis.StringCmd
 	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		first = p.XRangeN(ctx, streamKey, "-", "+", 1)
-		final = p.XRevRangeN(ctx, streamKey, "+", "-", 1)
-		asked = p.XRange(ctx, streamKey, entry.String(), entry.String())
-		feeding = p.Get(ctx, feedingKey)
+		first = p.XRangeN(ctx, s.key, "-", "+", 1)
+		final = p.XRevRangeN(ctx, s.key, "+", "-", 1)
+		asked = p.XRange(ctx, s.key, entry.String(), entry.String())
+		feeding = p.Get(ctx, s.feeding)
 		return nil
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -128,7 +136,7 @@ func (s *Stream) Append(
 		}
 		args = append(args, text)
 	}
-	last, err := s.append.Run(ctx, s.client, []string{streamKey, feedingKey}, args...).Text()
+	last, err := s.append.Run(ctx, s.client, []string{s.key, s.feeding}, args...).Text()
 	switch {
 	case err != nil:
 		return ledger.StreamID{}, err
@@ -140,17 +148,17 @@ func (s *Stream) Append(
 
 // BeginFeeding implements messages.Stream.
 func (s *Stream) BeginFeeding(ctx context.Context, upTo ledger.StreamID) error {
-	return s.feed.Run(ctx, s.client, []string{feedingKey}, upTo.String(), upTo.Millis, upTo.Seq).Err()
+	return s.feed.Run(ctx, s.client, []string{s.feeding}, upTo.String(), upTo.Millis, upTo.Seq).Err()
 }
 
 // EndFeeding implements messages.Stream.
 func (s *Stream) EndFeeding(ctx context.Context, upTo ledger.StreamID) error {
-	return s.fed.Run(ctx, s.client, []string{feedingKey}, upTo.String()).Err()
+	return s.fed.Run(ctx, s.client, []string{s.feeding}, upTo.String()).Err()
 }
 
 // MakeGroup implements messages.Stream and messages.Queue.
 func (s *Stream) MakeGroup(ctx context.Context, name string) error {
-	err := s.client.XGroupCreateMkStream(ctx, streamKey, name, "0-0").Err()
+	err := s.client.XGroupCreateMkStream(ctx, s.key, name, "0-0").Err()
 	if redis.HasErrorPrefix(err, "BUSYGROUP") {
 		return nil
 	}
@@ -159,23 +167,23 @@ func (s *Stream) MakeGroup(ctx context.Context, name string) error {
 
 // RemoveGroup removes a group with its dead letters, and tells whether it was there.
 func (s *Stream) RemoveGroup(ctx context.Context, name string) (bool, error) {
-	removed, err := s.client.XGroupDestroy(ctx, streamKey, name).Result()
+	removed, err := s.client.XGroupDestroy(ctx, s.key, name).Result()
 	if isNoStream(err) {
 		err = nil
 	}
-	return removed > 0, errors.Join(err, s.client.Del(ctx, deadKey(name)).Err())
+	return removed > 0, errors.Join(err, s.client.Del(ctx, s.dead(name)).Err())
 }
 
 // Trim implements messages.Stream. It removes whole blocks of about a hundred entries.
 func (s *Stream) Trim(ctx context.Context, before ledger.StreamID) error {
-	return s.client.XTrimMinIDApprox(ctx, streamKey, before.String(), 0).Err()
+	return s.client.XTrimMinIDApprox(ctx, s.key, before.String(), 0).Err()
 }
 
 // Groups implements messages.Stream.
 func (s *Stream) Groups(ctx context.Context) ([]messages.Group, error) {
 	// How far it was delivered is read before what is pending: what was delivered in between is then not taken for
 	// acknowledged.
-	found, err := s.client.XInfoGroups(ctx, streamKey).Result()
+	found, err := s.client.XInfoGroups(ctx, s.key).Result()
 	if isNoStream(err) {
 		return nil, nil
 	}
@@ -188,8 +196,8 @@ func (s *Stream) Groups(ctx context.Context) ([]messages.Group, error) {
 	var now *redis.TimeCmd
 	_, err = s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range found {
-			pending[i] = p.XPending(ctx, streamKey, found[i].Name)
-			dead[i] = p.XLen(ctx, deadKey(found[i].Name))
+			pending[i] = p.XPending(ctx, s.key, found[i].Name)
+			dead[i] = p.XLen(ctx, s.dead(found[i].Name))
 		}
 		now = p.Time(ctx)
 		return nil
@@ -226,7 +234,7 @@ func (s *Stream) place(
 		}
 	}
 	if group.Waits.IsZero() {
-		next, err := s.client.XRangeN(ctx, streamKey, following(delivered).String(), "+", 1).Result()
+		next, err := s.client.XRangeN(ctx, s.key, following(delivered).String(), "+", 1).Result()
 		if err != nil || len(next) == 0 {
 			return err
 		}

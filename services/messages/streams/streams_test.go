@@ -59,6 +59,7 @@ var tests = []struct {
 	{"Bury_Bounded", buryBounded},
 	{"Replay_ForItsGroupAlone", replayForItsGroupAlone},
 	{"Follow", follow},
+	{"Names_AreApart", namesAreApart},
 }
 
 func TestStream_Redis(t *testing.T) {
@@ -75,9 +76,37 @@ func run(t *testing.T, addr string) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			require.NoError(t, client.FlushAll(t.Context()).Err())
-			test.run(t, &fixture{Stream: streams.New(client), client: client})
+			test.run(t, &fixture{Stream: streams.New(client, streams.Events), client: client})
 		})
 	}
+}
+
+// namesAreApart has two streams in one Redis, with groups of one name.
+func namesAreApart(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	other := &fixture{Stream: streams.New(f.client, streams.Payments), client: f.client}
+	for _, stream := range []*fixture{f, other} {
+		require.NoError(t, stream.MakeGroup(ctx, "sale"))
+	}
+	f.add(t, "a", 1, 2)
+	require.Empty(t, other.all(t))
+	require.Empty(t, other.fresh(t, "sale", "one", 10))
+	given := f.fresh(t, "sale", "one", 10)
+	require.Len(t, given, 2)
+	require.NoError(t, f.Bury(ctx, "sale", given[0], "INTERNAL"))
+	require.EqualValues(t, 1, f.group(t, "sale").Dead)
+	require.Zero(t, other.group(t, "sale").Dead)
+	dead, err := f.Dead(ctx, "sale", none, 10)
+	require.NoError(t, err)
+	was, err := other.Replay(ctx, "sale", dead[0].ID)
+	require.NoError(t, err)
+	require.False(t, was)
+	require.NoError(t, f.BeginFeeding(ctx, ledger.StreamID{Millis: 5}))
+	require.True(t, other.now(t).Feeding.IsZero())
+	was, err = other.RemoveGroup(ctx, "sale")
+	require.NoError(t, err)
+	require.True(t, was)
+	require.EqualValues(t, 1, f.group(t, "sale").Dead)
 }
 
 // events are n events of one order, from a version on.
