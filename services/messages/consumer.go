@@ -31,6 +31,10 @@ const (
 	// handleTimeouts is after how many of them without a touch an event is another consumer's. Between two events, a
 	// consumer touches all it has.
 	handleTimeouts = 3
+	// MaxParallel is how many events one consumer handles at once at most.
+	MaxParallel = inHand
+	// acknowledgeAfter is how long an effect waits for others, to be acknowledged with them, while handlers run.
+	acknowledgeAfter = 10 * time.Millisecond
 	// acknowledgeTimeout bounds an acknowledgement, which is not broken off.
 	acknowledgeTimeout = 2 * time.Second
 	// maxReason bounds the reason of a dead letter.
@@ -70,15 +74,27 @@ type Consumer struct {
 	// two consumers of a group that run at once have the same name.
 	Group, Name string
 	Handler     Handler
+	// Parallel is how many events it handles at once, all of different subjects; 0 is 1, and MaxParallel is the most.
+	// With 1, events that are due are handled in the order of the stream. With more, an event that kills the process
+	// costs those that were being handled beside it a try as well.
+	Parallel int
 	// Tries, Backoff and HandleTimeout are the defaults where they are 0.
 	Tries         int
 	Backoff       time.Duration
 	HandleTimeout time.Duration
 
-	// hand is what it has and has not acknowledged, in order.
+	// hand is what it has and has not acknowledged, in order. Only Run's own goroutine looks at it.
 	hand []*held
-	// done had their effects, and are to be acknowledged.
-	done []ledger.StreamID
+	// handled is what became of those that are running.
+	handled chan handled
+	running int
+	// fresh is what comes of a call for fresh events; nil while there is none.
+	fresh chan fetched
+	// done had their effects, and are to be acknowledged; the first of them since doneSince.
+	done      []ledger.StreamID
+	doneSince time.Time
+	// next is when the next try is due; zero where none is.
+	next time.Time
 	// own is the place behind which its own events are still to be read; ownRead tells that all are.
 	own     ledger.StreamID
 	ownRead bool
@@ -91,8 +107,10 @@ type Consumer struct {
 // held is an event in hand.
 type held struct {
 	Delivery
+	// running tells that a handler has it.
+	running bool
 	// begun is how many tries were begun, as the queue knows it. A try is noted before the handler is called: an event
-	// that kills its handler's process becomes a dead letter as well, and the others in hand do not.
+	// that kills its handler's process becomes a dead letter as well, and those that wait in hand do not.
 	begun int
 	// due is when it is to be tried.
 	due time.Time
@@ -100,22 +118,25 @@ type held struct {
 	waits time.Duration
 }
 
-// Run consumes until ctx ends. It returns an error at once where the group's name is none.
+// handled is what a handler has said of an event.
+type handled struct {
+	*held
+	err error
+}
+
+// fetched is what a call for fresh events has said.
+type fetched struct {
+	deliveries []Delivery
+	err        error
+}
+
+// Run consumes until ctx ends and its handlers have returned. It returns an error at once where the group's name is
+// none.
 func (c *Consumer) Run(ctx context.Context) error {
 	if err := CheckGroup(c.Group); err != nil {
 		return err
 	}
-	if c.Tries == 0 {
-		c.Tries = DefaultTries
-	}
-	if c.Backoff == 0 {
-		c.Backoff = DefaultBackoff
-	}
-	if c.HandleTimeout == 0 {
-		c.HandleTimeout = DefaultHandleTimeout
-	}
-	c.handling = logonce.Warn("an event could not be handled yet: it is tried again", "events are handled again")
-	c.handling.Calm = maxBackoff
+	c.prepare()
 	failing := logonce.Warn("events cannot be consumed", "events are consumed again")
 	for ctx.Err() == nil {
 		err := c.pass(ctx)
@@ -129,7 +150,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 		// An answer with fresh events may be lost. They are this consumer's, and `Fresh` gives them to no other.
 		c.own, c.ownRead = ledger.StreamID{}, false
 		if errors.Is(err, ErrNoGroup) {
-			// The stream is new, or was flushed: what is in hand comes again.
+			// The stream is new, or was flushed: what is in hand comes again, but not while its handler runs.
+			c.finish(ctx)
 			c.hand, c.done = nil, nil
 			err = c.Queue.MakeGroup(ctx, c.Group)
 		}
@@ -137,38 +159,81 @@ func (c *Consumer) Run(ctx context.Context) error {
 			pause.For(ctx, retryInterval)
 		}
 	}
+	c.finish(ctx)
+	if err := c.acknowledge(ctx); err != nil {
+		c.Log.WarnContext(ctx, "events that were handled come again", "group", c.Group, "error", err)
+	}
 	return nil
 }
 
-// pass takes what there is room for, and handles what is due.
-func (c *Consumer) pass(ctx context.Context) error {
-	err := errors.Join(c.acknowledge(ctx), c.takeOver(ctx))
-	if err != nil {
-		return err
+func (c *Consumer) prepare() {
+	if c.Tries == 0 {
+		c.Tries = DefaultTries
 	}
-	switch room := inHand - len(c.hand); {
-	case room <= 0:
-		pause.For(ctx, c.idle())
-	case !c.ownRead:
-		err = c.readOwn(ctx, room)
-	default:
-		var fresh []Delivery
-		fresh, err = c.Queue.Fresh(ctx, c.Group, c.Name, room, c.idle())
-		c.take(fresh)
+	if c.Backoff == 0 {
+		c.Backoff = DefaultBackoff
 	}
-	if err != nil {
-		return err
+	if c.HandleTimeout == 0 {
+		c.HandleTimeout = DefaultHandleTimeout
 	}
-	return c.handleDue(ctx)
+	c.Parallel = max(1, min(c.Parallel, MaxParallel))
+	c.handled = make(chan handled, c.Parallel)
+	c.handling = logonce.Warn("an event could not be handled yet: it is tried again", "events are handled again")
+	c.handling.Calm = maxBackoff
 }
 
-// idle is how long there is nothing to do but to wait for fresh events.
-func (c *Consumer) idle() time.Duration {
-	wait := freshWait
-	for _, h := range c.hand {
-		wait = min(wait, time.Until(h.due))
+// pass takes what there is room for, begins what is due, and waits until there is more to do.
+func (c *Consumer) pass(ctx context.Context) error {
+	if len(c.done) >= inHand/2 {
+		if err := c.acknowledge(ctx); err != nil {
+			return err
+		}
 	}
-	return max(wait, time.Millisecond)
+	if err := c.fetch(ctx); err != nil {
+		return err
+	}
+	if len(c.hand) > 0 && time.Since(c.touched) >= c.HandleTimeout {
+		if err := c.touch(ctx, c.hand...); err != nil {
+			return err
+		}
+		c.touched = time.Now()
+	}
+	if err := c.begin(ctx); err != nil {
+		return err
+	}
+	if c.running == 0 || time.Since(c.doneSince) >= acknowledgeAfter {
+		if err := c.acknowledge(ctx); err != nil {
+			return err
+		}
+	}
+	return c.wait(ctx)
+}
+
+// fetch takes what others have left, and what is its own, and has fresh events called for.
+func (c *Consumer) fetch(ctx context.Context) error {
+	if c.fresh != nil {
+		return nil
+	}
+	if err := c.takeOver(ctx); err != nil {
+		return err
+	}
+	if room := inHand - len(c.hand); room > 0 && !c.ownRead {
+		if err := c.readOwn(ctx, room); err != nil {
+			return err
+		}
+	}
+	room := inHand - len(c.hand)
+	if room <= 0 || !c.ownRead {
+		return nil
+	}
+	// The answer is left to it even where ctx ends: the channel has room.
+	fresh := make(chan fetched, 1)
+	c.fresh = fresh
+	go func() {
+		deliveries, err := c.Queue.Fresh(ctx, c.Group, c.Name, room, freshWait)
+		fresh <- fetched{deliveries, err}
+	}()
+	return nil
 }
 
 func (c *Consumer) readOwn(ctx context.Context, room int) error {
@@ -204,14 +269,18 @@ func (c *Consumer) take(deliveries []Delivery) {
 		if slices.Contains(c.done, deliveries[i].ID) {
 			continue
 		}
-		at, has := slices.BinarySearchFunc(c.hand, deliveries[i].ID,
-			func(h *held, id ledger.StreamID) int { return h.ID.Compare(id) })
+		at, has := c.find(deliveries[i].ID)
 		if !has {
 			// The queue notes a try with the first delivery. To be given an event again is no try yet: see takeAgain.
 			h := &held{Delivery: deliveries[i], begun: max(1, deliveries[i].Try-1)}
 			c.hand = slices.Insert(c.hand, at, h)
 		}
 	}
+}
+
+// find is where an event is in hand, or belongs.
+func (c *Consumer) find(id ledger.StreamID) (at int, has bool) {
+	return slices.BinarySearchFunc(c.hand, id, func(h *held, id ledger.StreamID) int { return h.ID.Compare(id) })
 }
 
 // takeAgain puts deliveries in hand that were given out before.
@@ -223,29 +292,102 @@ func (c *Consumer) takeAgain(ctx context.Context, deliveries []Delivery) error {
 	return c.touch(ctx, c.hand...)
 }
 
-// handleDue handles what is due, in order. An event waits for earlier ones of its subject.
-func (c *Consumer) handleDue(ctx context.Context) (err error) {
-	waits := map[string]bool{}
-	hand := c.hand
-	c.hand = nil
-	for i, h := range hand {
-		if time.Since(c.touched) >= c.HandleTimeout && err == nil {
-			err = c.touch(ctx, append(slices.Clone(c.hand), hand[i:]...)...)
-			c.touched = time.Now()
+// begin gives what is due to handlers, in order, as far as there are places. An event waits for earlier ones of its
+// subject.
+func (c *Consumer) begin(ctx context.Context) error {
+	c.next = time.Time{}
+	if c.running == c.Parallel {
+		return nil
+	}
+	busy := map[string]bool{}
+	for _, h := range c.hand {
+		if h.running {
+			busy[h.Event.Subject()] = true
 		}
+	}
+	for _, h := range slices.Clone(c.hand) {
 		subject := h.Event.Subject()
-		settled := false
-		if err == nil && ctx.Err() == nil && !waits[subject] && !h.due.After(time.Now()) {
-			settled, err = c.try(ctx, h)
-		}
-		if settled {
-			c.done = append(c.done, h.ID)
+		if h.running || busy[subject] {
 			continue
 		}
-		waits[subject] = true
-		c.hand = append(c.hand, h)
+		busy[subject] = true
+		if h.due.After(time.Now()) {
+			if c.next.IsZero() || h.due.Before(c.next) {
+				c.next = h.due
+			}
+			continue
+		}
+		if err := c.try(ctx, h); err != nil {
+			return err
+		}
+		if c.running == c.Parallel {
+			return nil
+		}
 	}
-	return errors.Join(err, c.acknowledge(ctx))
+	return nil
+}
+
+// wait waits for the first of what a consumer waits for.
+func (c *Consumer) wait(ctx context.Context) error {
+	timer := time.NewTimer(c.idle())
+	defer timer.Stop()
+	select {
+	case f := <-c.fresh:
+		c.fresh = nil
+		if f.err != nil {
+			return f.err
+		}
+		c.take(f.deliveries)
+	case h := <-c.handled:
+		if err := c.settle(ctx, h); err != nil {
+			return err
+		}
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return c.settleAll(ctx)
+}
+
+// idle is how long there is nothing to do but to wait for events and handlers.
+func (c *Consumer) idle() time.Duration {
+	wait := freshWait
+	if c.fresh == nil && !c.ownRead && len(c.hand) < inHand {
+		return 0
+	}
+	if len(c.done) > 0 {
+		wait = acknowledgeAfter
+	}
+	if !c.next.IsZero() {
+		wait = min(wait, time.Until(c.next))
+	}
+	return max(wait, time.Millisecond)
+}
+
+// settleAll settles what handlers have returned by now.
+func (c *Consumer) settleAll(ctx context.Context) error {
+	for {
+		select {
+		case h := <-c.handled:
+			if err := c.settle(ctx, h); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// finish waits for the handlers, and for the call for fresh events. What that brings comes again.
+func (c *Consumer) finish(ctx context.Context) {
+	for c.running > 0 {
+		if err := c.settle(ctx, <-c.handled); err != nil {
+			c.Log.WarnContext(ctx, "an event that was handled may come again", "group", c.Group, "error", err)
+		}
+	}
+	if c.fresh != nil {
+		<-c.fresh
+		c.fresh = nil
+	}
 }
 
 // acknowledge tells that events had their effects, also when ctx has ended: otherwise they would come again.
@@ -262,39 +404,66 @@ func (c *Consumer) acknowledge(ctx context.Context) error {
 	return err
 }
 
-// try handles an event, and tells whether it is settled: handled, or a dead letter. If not, it has a time for its next
-// try.
-func (c *Consumer) try(ctx context.Context, h *held) (settled bool, err error) {
-	var why error = errDied
-	if h.Try <= c.Tries {
-		if h.begun < h.Try {
-			h.begun = h.Try
-			if err := c.touch(ctx, h); err != nil {
-				return false, err
-			}
-		}
-		if why = c.handle(ctx, &h.Delivery); why == nil {
-			c.handling.Note(ctx, c.Log, nil, "group", c.Group)
-			return true, nil
+// try gives an event to a handler. One whose consumers have died at its last try is settled at once.
+func (c *Consumer) try(ctx context.Context, h *held) error {
+	c.running++
+	h.running = true
+	if h.Try > c.Tries {
+		return c.settle(ctx, handled{h, errDied})
+	}
+	if h.begun < h.Try {
+		h.begun = h.Try
+		if err := c.touch(ctx, h); err != nil {
+			c.running--
+			h.running = false
+			return err
 		}
 	}
-	excused := rail.CodeOf(why) == rail.Unavailable || ctx.Err() != nil
+	go func() { c.handled <- handled{h, c.handle(ctx, &h.Delivery)} }()
+	return nil
+}
+
+// settle lets go what was handled, or makes a dead letter of it, or gives it a time for its next try.
+func (c *Consumer) settle(ctx context.Context, h handled) (err error) {
+	c.running--
+	h.running = false
+	if h.err == nil {
+		c.handling.Note(ctx, c.Log, nil, "group", c.Group)
+		c.letGo(h.held)
+		return nil
+	}
+	excused := rail.CodeOf(h.err) == rail.Unavailable || ctx.Err() != nil
 	if h.Err != nil || h.Try >= c.Tries && !excused {
-		if settled, err = c.bury(ctx, h, why); settled || err != nil {
-			return settled, err
+		buried, err := c.bury(ctx, h.held, h.err)
+		if buried {
+			c.letGo(h.held)
+		}
+		if buried || err != nil {
+			return err
 		}
 	}
 	if excused {
 		h.begun--
-		err = c.touch(context.WithoutCancel(ctx), h)
+		err = c.touch(context.WithoutCancel(ctx), h.held)
 	} else {
 		h.Try = min(h.Try+1, c.Tries+1)
-		c.handling.Note(ctx, c.Log, why, "group", c.Group, "event", h.Event.ID(), "type", h.Event.Type,
+		c.handling.Note(ctx, c.Log, h.err, "group", c.Group, "event", h.Event.ID(), "type", h.Event.Type,
 			"next_try", h.Try)
 	}
 	h.waits = min(max(2*h.waits, c.Backoff), maxBackoff)
 	h.due = time.Now().Add(h.waits)
-	return false, err
+	return err
+}
+
+// letGo takes an event out of hand, to be acknowledged.
+func (c *Consumer) letGo(h *held) {
+	if at, has := c.find(h.ID); has {
+		c.hand = slices.Delete(c.hand, at, at+1)
+	}
+	if len(c.done) == 0 {
+		c.doneSince = time.Now()
+	}
+	c.done = append(c.done, h.ID)
 }
 
 // touch says that events are still in hand, and how many tries of each were begun.

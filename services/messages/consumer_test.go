@@ -173,6 +173,13 @@ func TestConsumer_PoisonKillsWhoTakesIt(t *testing.T) {
 		s, versions := newFakeStream(), map[string]int64{}
 		put(t, s, versions, "poison", "a")
 		deaths, handled := 0, 0
+		var dead atomic.Bool // Nothing more is heard of it.
+		s.faults = func(string) (error, error) {
+			if dead.Load() {
+				return errBroken, nil
+			}
+			return nil, nil
+		}
 		for range 20 {
 			c := newConsumer(s, "one", nil)
 			c.Tries = 4
@@ -183,13 +190,13 @@ func TestConsumer_PoisonKillsWhoTakesIt(t *testing.T) {
 					return nil
 				}
 				deaths++
-				s.faults = func(string) (error, error) { return errBroken, nil } // Nothing more is heard of it.
+				dead.Store(true)
 				die()
 				return ctx.Err()
 			}
 			require.NoError(t, c.Run(ctx))
 			die()
-			s.faults = nil
+			dead.Store(false)
 		}
 		require.Equal(t, 4, deaths)
 		require.Equal(t, 1, handled)
@@ -242,6 +249,113 @@ func TestConsumer_KeepsWhatIsFull(t *testing.T) {
 	})
 }
 
+// TestConsumer_Parallel has no two events of a subject handled at once and those of each in order, as many as it may of
+// different ones, and nobody wait for one that is slow.
+func TestConsumer_Parallel(t *testing.T) {
+	for _, parallel := range []int{0, 1, 2, 7, messages.MaxParallel, 10_000} {
+		synctest.Test(t, func(t *testing.T) {
+			s, versions := newFakeStream(), map[string]int64{}
+			const orders, each, work = 400, 3, time.Second
+			for range each {
+				var all []string
+				for i := range orders {
+					all = append(all, fmt.Sprint("o", i))
+				}
+				put(t, s, versions, all...)
+			}
+			var mu sync.Mutex
+			running, most := map[string]bool{}, 0
+			last, lastAt := map[string]int64{}, time.Time{}
+			slow := fmt.Sprint("o", 5)
+			c := newConsumer(s, "one", func(ctx context.Context, event ledger.Event) error {
+				mu.Lock()
+				if running[event.OrderID] || last[event.OrderID] != event.OrderVersion-1 {
+					t.Errorf("%s out of turn", event.ID())
+				}
+				running[event.OrderID] = true
+				most = max(most, len(running))
+				mu.Unlock()
+				if event.OrderID == slow && parallel > 1 {
+					<-time.After(10 * work)
+				} else {
+					<-time.After(work)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				delete(running, event.OrderID)
+				last[event.OrderID], lastAt = event.OrderVersion, time.Now()
+				return nil
+			})
+			c.Parallel = parallel
+			begun := time.Now()
+			consume(t, c, time.Hour)
+			want := min(max(1, parallel), messages.MaxParallel)
+			require.Equal(t, want, most)
+			for order, version := range last {
+				require.EqualValues(t, each, version, order)
+			}
+			require.Len(t, last, orders)
+			require.Empty(t, s.data.groups["pay"].pending)
+			// The slow one has 30 units of work, all others one each.
+			units := (orders*each + 30) / want
+			require.LessOrEqual(t, lastAt.Sub(begun), time.Duration(max(units, 30)+15)*work)
+		})
+	}
+}
+
+// TestConsumer_ParallelKeepsWhatItHas touches what slow handlers have, so that nobody takes it over, and acknowledges
+// each effect at once although others go on.
+func TestConsumer_ParallelKeepsWhatItHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, versions := newFakeStream(), map[string]int64{}
+		put(t, s, versions, "slow", "a", "b", "a")
+		var e effects
+		told := e.handler(never)
+		handler := func(ctx context.Context, event ledger.Event) error {
+			if event.OrderID == "slow" {
+				<-time.After(time.Minute) // It looks at no deadline.
+			}
+			return told(ctx, event)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		for _, name := range []string{"one", "two"} {
+			c := newConsumer(s, name, handler)
+			c.Parallel, c.HandleTimeout = 4, 5*time.Second
+			running.Go(func() { _ = c.Run(ctx) })
+			<-time.After(100 * time.Millisecond)
+		}
+		s.mu.Lock()
+		require.Len(t, s.data.groups["pay"].pending, 1)
+		s.mu.Unlock()
+		<-time.After(2 * time.Minute)
+		cancel()
+		running.Wait()
+		require.ElementsMatch(t, []string{"a.1", "b.1", "a.2", "slow.1"}, e.order)
+		require.Len(t, e.tries["slow.1"], 1)
+		require.Empty(t, s.data.groups["pay"].pending)
+	})
+}
+
+// TestConsumer_IdlesWhileAnEventWaits asks for fresh events once a second, also where a later event of a subject waits
+// for an earlier one.
+func TestConsumer_IdlesWhileAnEventWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, versions := newFakeStream(), map[string]int64{}
+		put(t, s, versions, "a", "a")
+		var calls atomic.Int64
+		s.faults = func(string) (error, error) {
+			calls.Add(1)
+			return nil, nil
+		}
+		c := newConsumer(s, "one", func(context.Context, ledger.Event) error {
+			return rail.Refuse(rail.Unavailable, "closed")
+		})
+		consume(t, c, 10*time.Minute)
+		require.Less(t, calls.Load(), int64(1_000))
+	})
+}
+
 func TestConsumer_RefusesNames(t *testing.T) {
 	for _, name := range []string{"", "A", "a b", "-a", "a:b", strings.Repeat("a", 33), "{a}"} {
 		c := newConsumer(newFakeStream(), "one", nil)
@@ -255,6 +369,7 @@ func TestConsumer_RefusesNames(t *testing.T) {
 // the stream, of which everything is appended again then.
 func TestConsumer_EveryEventTakesEffect(t *testing.T) {
 	for seed := range uint64(20) {
+		parallel := []int{1, 8, messages.MaxParallel}[seed%3]
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				random := rand.New(rand.NewPCG(seed, 3))
@@ -266,12 +381,20 @@ func TestConsumer_EveryEventTakesEffect(t *testing.T) {
 				}
 				s, versions := newFakeStream(), map[string]int64{}
 				var e effects
-				handler := e.handler(func(*ledger.Event, int) error {
+				told := e.handler(func(*ledger.Event, int) error {
 					if draw(5) == 0 {
 						return errBroken
 					}
 					return nil
 				})
+				handler := func(ctx context.Context, event ledger.Event) error {
+					select { // It breaks off now and then.
+					case <-time.After(time.Duration(draw(20)) * 10 * time.Millisecond):
+						return told(ctx, event)
+					case <-ctx.Done():
+						return ctx.Err()
+					}
+				}
 				var calm atomic.Bool
 				s.faults = func(string) (before, behind error) {
 					switch fate := draw(20); {
@@ -302,7 +425,7 @@ func TestConsumer_EveryEventTakesEffect(t *testing.T) {
 					var running sync.WaitGroup
 					for i := range 1 + draw(3) {
 						c := newConsumer(s, fmt.Sprintf("c%d", i), handler)
-						c.HandleTimeout = time.Second
+						c.HandleTimeout, c.Parallel = time.Second, parallel
 						running.Go(func() { _ = c.Run(ctx) })
 					}
 					<-time.After(time.Duration(draw(10_000)) * time.Millisecond)

@@ -65,7 +65,7 @@ type Relay struct {
 	// woken has room for one: what is committed while a wake-up waits adds none.
 	woken     chan struct{}
 	makeWoken sync.Once
-	lease lock.Lease
+	lease     lock.Lease
 	// from is the run that the next take begins with: no busy run keeps the others waiting.
 	from rail.RunID
 	// tidied and aged are when it last looked for rows that every group has acknowledged, and for those that are too old.
