@@ -356,6 +356,34 @@ func TestConsumer_IdlesWhileAnEventWaits(t *testing.T) {
 	})
 }
 
+// TestConsumer_LostAnswer handles what an answer had that was lost, in its turn.
+func TestConsumer_LostAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, versions := newFakeStream(), map[string]int64{}
+		put(t, s, versions, "a", "b", "a")
+		var lost atomic.Bool
+		s.faults = func(call string) (error, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if call == "fresh" && s.data.groups["pay"] != nil && lost.CompareAndSwap(false, true) {
+				return nil, errBroken
+			}
+			return nil, nil
+		}
+		var e effects
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = newConsumer(s, "one", e.handler(never)).Run(ctx) })
+		<-time.After(100 * time.Millisecond)
+		put(t, s, versions, "a")
+		<-time.After(time.Minute)
+		cancel()
+		running.Wait()
+		require.True(t, lost.Load())
+		require.Equal(t, []string{"a.1", "b.1", "a.2", "a.3"}, e.order)
+	})
+}
+
 func TestConsumer_RefusesNames(t *testing.T) {
 	for _, name := range []string{"", "A", "a b", "-a", "a:b", strings.Repeat("a", 33), "{a}"} {
 		c := newConsumer(newFakeStream(), "one", nil)
