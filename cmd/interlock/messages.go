@@ -12,6 +12,7 @@ import (
 	"interlock/internal/pause"
 	"interlock/services/ledger"
 	"interlock/services/messages"
+	"interlock/services/messages/streams"
 	"interlock/services/rail"
 )
 
@@ -41,6 +42,23 @@ func withMessages(ctx context.Context, s *Settings, log *slog.Logger, do func(*s
 			s.Data, errNoServer), opened.Close())
 	}
 	return errors.Join(do(opened), opened.Close())
+}
+
+// chosenStream says which events a command is about.
+type chosenStream struct {
+	Stream string `help:"Events of orders and runs, or payments." enum:"events,payments" default:"events"`
+}
+
+// with does something with the stream that was chosen.
+func (c chosenStream) with(
+	ctx context.Context, s *Settings, log *slog.Logger, do func(*streams.Stream) error,
+) error {
+	return withMessages(ctx, s, log, func(opened *stores) error {
+		if c.Stream == streams.Payments {
+			return do(opened.payments)
+		}
+		return do(opened.messages)
+	})
 }
 
 type messagesStatusCommand struct {
@@ -137,6 +155,7 @@ func waiting(batches int, oldestSeconds float64) string {
 }
 
 type messagesTailCommand struct {
+	chosenStream
 	Count int `help:"End after so many events; 0 is never." default:"0"`
 }
 
@@ -151,13 +170,13 @@ const (
 // Run prints events from now on, until it is told to stop. It belongs to no group, and acknowledges nothing: what is
 // published while it does not look is not shown. The log says where Redis did not answer.
 func (c messagesTailCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
-	return withMessages(ctx, settings, log, func(opened *stores) error {
-		after, err := opened.messages.Last(ctx)
+	return c.with(ctx, settings, log, func(stream *streams.Stream) error {
+		after, err := stream.Last(ctx)
 		if err != nil {
 			return err
 		}
 		for printed := 0; ctx.Err() == nil; {
-			found, err := opened.messages.Follow(ctx, after, tailLimit, tailWait)
+			found, err := stream.Follow(ctx, after, tailLimit, tailWait)
 			if err != nil && ctx.Err() == nil {
 				log.WarnContext(ctx, "the Redis of messages does not answer", "error", err)
 				pause.For(ctx, tailRetry)
@@ -177,6 +196,7 @@ func (c messagesTailCommand) Run(ctx context.Context, settings *Settings, log *s
 }
 
 type deadListCommand struct {
+	chosenStream
 	Group string `arg:"" help:"Whose."`
 	After string `help:"Begin behind this one." placeholder:"ID"`
 	Limit int    `help:"How many at most, up to 1000." default:"100"`
@@ -210,8 +230,8 @@ func (c deadListCommand) Run(ctx context.Context, settings *Settings, log *slog.
 	if c.Limit < 1 || c.Limit > maxDeadListed {
 		return rail.Refuse(rail.Invalid, "--limit is 1 to %d, not %d", maxDeadListed, c.Limit)
 	}
-	return withMessages(ctx, settings, log, func(opened *stores) error {
-		found, err := opened.messages.Dead(ctx, c.Group, after, c.Limit)
+	return c.with(ctx, settings, log, func(stream *streams.Stream) error {
+		found, err := stream.Dead(ctx, c.Group, after, c.Limit)
 		for i := range found {
 			if err = c.print(out, &found[i]); err != nil {
 				return err
@@ -239,6 +259,7 @@ func (c deadListCommand) print(out io.Writer, letter *messages.DeadLetter) error
 
 // chosenLetters are those that a person decides about.
 type chosenLetters struct {
+	chosenStream
 	Group string   `arg:"" help:"Whose."`
 	IDs   []string `arg:"" optional:"" name:"id" help:"Which, as listed."`
 	All   bool     `help:"All there are."`
@@ -248,8 +269,8 @@ type deadReplayCommand struct{ chosenLetters }
 
 // Run replays dead letters.
 func (c deadReplayCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
-	return c.decide(ctx, settings, log, out, "replayed", func(opened *stores, id ledger.StreamID) (bool, error) {
-		return opened.messages.Replay(ctx, c.Group, id)
+	return c.decide(ctx, settings, log, out, "replayed", func(stream *streams.Stream, id ledger.StreamID) (bool, error) {
+		return stream.Replay(ctx, c.Group, id)
 	})
 }
 
@@ -257,14 +278,14 @@ type deadDropCommand struct{ chosenLetters }
 
 // Run drops dead letters.
 func (c deadDropCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
-	return c.decide(ctx, settings, log, out, "dropped", func(opened *stores, id ledger.StreamID) (bool, error) {
-		return opened.messages.Drop(ctx, c.Group, id)
+	return c.decide(ctx, settings, log, out, "dropped", func(stream *streams.Stream, id ledger.StreamID) (bool, error) {
+		return stream.Drop(ctx, c.Group, id)
 	})
 }
 
 // decide does something with each letter that was chosen. It exits with 1 where one was not there.
 func (c chosenLetters) decide(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer, did string,
-	do func(*stores, ledger.StreamID) (bool, error),
+	do func(*streams.Stream, ledger.StreamID) (bool, error),
 ) error {
 	if err := messages.CheckGroup(c.Group); err != nil {
 		return err
@@ -280,10 +301,10 @@ func (c chosenLetters) decide(ctx context.Context, settings *Settings, log *slog
 		}
 		ids = append(ids, id)
 	}
-	return withMessages(ctx, settings, log, func(opened *stores) error {
+	return c.with(ctx, settings, log, func(stream *streams.Stream) error {
 		done, missing := 0, 0
-		decided, err := c.each(ctx, opened, ids, func(id ledger.StreamID) error {
-			was, err := do(opened, id)
+		decided, err := c.each(ctx, stream, ids, func(id ledger.StreamID) error {
+			was, err := do(stream, id)
 			switch {
 			case err != nil:
 				return err
@@ -308,7 +329,7 @@ func (c chosenLetters) decide(ctx context.Context, settings *Settings, log *slog
 
 // each calls do for the letters named, or for all that there are at the beginning.
 func (c chosenLetters) each(
-	ctx context.Context, opened *stores, ids []ledger.StreamID, do func(ledger.StreamID) error,
+	ctx context.Context, stream *streams.Stream, ids []ledger.StreamID, do func(ledger.StreamID) error,
 ) (any bool, err error) {
 	if !c.All {
 		for _, id := range ids {
@@ -322,7 +343,7 @@ func (c chosenLetters) each(
 	var after ledger.StreamID
 	begun := time.Now()
 	for {
-		page, err := opened.messages.Dead(ctx, c.Group, after, maxDeadListed)
+		page, err := stream.Dead(ctx, c.Group, after, maxDeadListed)
 		if err != nil || len(page) == 0 || page[0].At.After(begun) {
 			return any, err
 		}

@@ -17,6 +17,7 @@ import (
 	"interlock/internal/servers/serverstest"
 	"interlock/services/ledger"
 	"interlock/services/messages"
+	"interlock/services/messages/streams"
 	"interlock/services/rail"
 )
 
@@ -221,6 +222,21 @@ func TestMessages_RedisIsKilledAndFlushed(t *testing.T) {
 	l.awaitStories(t, "order.placed order.paid", "order.placed")
 }
 
+// buryPayment makes a dead letter of a payment's event.
+func buryPayment(t *testing.T, stream *streams.Stream, group string) {
+	t.Helper()
+	require.NoError(t, stream.MakeGroup(t.Context(), group))
+	_, err := stream.Append(t.Context(), messages.Standing{}, ledger.StreamID{}, []ledger.Event{{
+		Type: ledger.EventPaymentEnded, PaymentID: "7f3a", PaymentVersion: 5,
+		OrderID: "T1@2019-10-12/000000000aq", RunID: "T1@2019-10-12", RunVersion: 10, Time: time.Now(),
+	}})
+	require.NoError(t, err)
+	given, err := stream.Fresh(t.Context(), group, "a test", 1, time.Second)
+	require.NoError(t, err)
+	require.Len(t, given, 1)
+	require.NoError(t, stream.Bury(t.Context(), group, given[0], "INTERNAL"))
+}
+
 func TestMessages_Commands(t *testing.T) {
 	settings := embeddedSettings(t)
 	code, _, errs := command(t, settings.Data, "messages", "status")
@@ -288,6 +304,19 @@ func TestMessages_Commands(t *testing.T) {
 		require.Equal(t, exitFound, code, refused.arguments)
 		require.Contains(t, errs, refused.says)
 	}
+	code, _, errs = command(t, settings.Data, "messages", "dead", "list", "pay", "--stream", "orders")
+	require.Equal(t, exitCouldNotSee, code)
+	require.Contains(t, errs, `--stream must be one of "events","payments"`)
+	buryPayment(t, r.stores.payments, "pay")
+	code, out, errs = command(t, settings.Data, "messages", "dead", "list", "pay", "--stream", "payments")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, `"id":"7f3a.5"`)
+	require.Equal(t, 1, strings.Count(out, "\n"))
+	code, out, errs = command(t, settings.Data, "messages", "dead", "drop", "pay", "--all", "--stream", "payments")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "1 dead letter dropped")
+	require.EqualValues(t, suspended, dead(), "those of the other stream stay")
+
 	code, out, _ = command(t, settings.Data, "messages", "dead", "drop", "pay", letter.ID, "1-1")
 	require.Equal(t, exitFound, code)
 	require.Contains(t, out, "1-1: group pay has no such dead letter\n1 dead letter dropped\n")

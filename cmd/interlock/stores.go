@@ -29,6 +29,8 @@ type stores struct {
 	client redis.UniversalClient
 	// messages is where events are published; nil where cache is.
 	messages *streams.Stream
+	// payments is the stream of events of payments, in the same Redis.
+	payments *streams.Stream
 	// faults are what the lab does to a server. In the build that is shipped they do nothing.
 	faults faults
 	close  []func() error
@@ -192,7 +194,7 @@ func (o *stores) openRedis(at redisPlaces) error {
 		return fmt.Errorf("--messages: %w", err)
 	}
 	o.close = append(o.close, client.Close)
-	o.messages = streams.New(client, streams.Events)
+	o.messages, o.payments = streams.New(client, streams.Events), streams.New(client, streams.Payments)
 	if o.lock, err = redlock.New(redlock.Options{Nodes: at.locks}); err != nil {
 		return err
 	}
