@@ -12,6 +12,7 @@ import (
 	"interlock/cmd/interlock/failpoints"
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/ledger/sqlledger/intercept"
+	"interlock/services/messages"
 	"interlock/services/sale"
 )
 
@@ -73,6 +74,12 @@ func (f faults) around(o sale.Options) sale.Options {
 		return o
 	}
 	return f.control.Around(o)
+}
+
+func (f faults) relay(r *messages.Relay) {
+	if f.control != nil {
+		f.control.Relay(r)
+	}
 }
 
 func (f faults) clock() func() time.Time {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"interlock/services/ledger/sqlledger"
+	"interlock/services/messages"
 	"interlock/services/sale"
 )
 
@@ -23,4 +24,9 @@ func (faults) ledger(o sqlledger.Options) sqlledger.Options { return o }
 
 func (faults) around(o sale.Options) sale.Options { return o }
 
+func (faults) relay(*messages.Relay) {}
+
 func (faults) clock() func() time.Time { return time.Now }
+
+// faultCommands are commands of the build that is not shipped.
+type faultCommands struct{}

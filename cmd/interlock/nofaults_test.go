@@ -17,7 +17,10 @@ func TestFaults_AreNotInWhatIsShipped(t *testing.T) {
 		return strings.Fields(string(out))
 	}
 	const files = "-f={{join .GoFiles \" \"}}"
-	needed := []string{"interlock/cmd/interlock/failpoints", "interlock/services/ledger/sqlledger/intercept"}
+	needed := []string{
+		"interlock/cmd/interlock/failpoints", "interlock/cmd/interlock/failpoints/effects",
+		"interlock/services/ledger/sqlledger/intercept",
+	}
 
 	shipped := list("-deps", ".")
 	require.Contains(t, shipped, "interlock/services/ledger/sqlledger")
@@ -25,7 +28,9 @@ func TestFaults_AreNotInWhatIsShipped(t *testing.T) {
 		require.NotContains(t, shipped, pkg)
 		require.Contains(t, list("-tags=fault", "-deps", "."), pkg)
 	}
-	require.NotContains(t, list(files, "."), "faults.go")
+	for _, file := range []string{"faults.go", "faultconsume.go"} {
+		require.NotContains(t, list(files, "."), file)
+		require.Contains(t, list(files, "-tags=fault", "."), file)
+	}
 	require.Contains(t, list(files, "."), "nofaults.go")
-	require.Contains(t, list(files, "-tags=fault", "."), "faults.go")
 }

@@ -158,6 +158,7 @@ func (s *Server) wireMessages() {
 	s.relay = &messages.Relay{
 		Outbox: s.stores.ledger, Stream: s.stores.messages, Lock: s.stores.lock, Log: s.log,
 	}
+	s.stores.faults.relay(s.relay)
 	s.monitor = &messages.Monitor{Outbox: s.stores.ledger, Stream: s.stores.messages, Log: s.log}
 }
 

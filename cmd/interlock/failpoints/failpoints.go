@@ -1,9 +1,9 @@
 // Package failpoints holds a batch of a running server at an exact point, so that the lab can kill or freeze the server
-// right there.
+// right there. In the same way it holds the relay of events, and consumers of the lab's own.
 //
-// It wraps what the sale works with: its ledger, its lock, its availability, and the driver's connections. The sale and
-// the ledger know nothing of it. Only a server that is built with the tag `fault` has it; the one that is shipped does
-// not.
+// It wraps what the sale works with: its ledger, its lock, its availability, and the driver's connections; and what a
+// relay and a consumer work with. The sale and the ledger know nothing of it. Only a server that is built with the tag
+// `fault` has it; the one that is shipped does not.
 //
 // One batch is held at a time, and for no longer than a limit. It is held by a connection to a socket in the server's
 // folder, and goes on when that connection ends. A Control is safe for concurrent use.
@@ -40,6 +40,32 @@ func All() []Point {
 	return []Point{AfterLock, BeforeUpdate, BeforeCommit, AfterCommit, BeforeApply, BeforeUnlock}
 }
 
+// The points of the relay, in the order in which it passes them with the events of a run.
+const (
+	// AfterTake: the rows were taken, and a commit vouches for them. The stream has nothing of them.
+	AfterTake Point = "after_take"
+	// AfterAppend: the events are in the stream. The ledger does not know.
+	AfterAppend Point = "after_append"
+	// AfterMark: the ledger knows where they are.
+	AfterMark Point = "after_mark"
+)
+
+// RelayPoints are those of the relay, in their order.
+func RelayPoints() []Point { return []Point{AfterTake, AfterAppend, AfterMark} }
+
+// The points of a consumer, in the order in which it passes them with an event.
+const (
+	// AfterRead: it was given the event. Nothing came of it.
+	AfterRead Point = "after_read"
+	// AfterEffect: the event took effect. Its handler has not returned.
+	AfterEffect Point = "after_effect"
+	// BeforeAcknowledge: its handler has returned. The stream does not know.
+	BeforeAcknowledge Point = "before_acknowledge"
+)
+
+// ConsumerPoints are those of a consumer, in their order.
+func ConsumerPoints() []Point { return []Point{AfterRead, AfterEffect, BeforeAcknowledge} }
+
 // Limit is how long a server holds a batch at most: longer than the lab freezes any server.
 const Limit = 20 * time.Second
 
@@ -59,7 +85,7 @@ const (
 	ReplicationAssumed  = "assumed"
 )
 
-// Held is a batch that is held.
+// Held is a batch that is held; or events, of which it names one.
 type Held struct {
 	Point Point      `json:"point"`
 	Run   rail.RunID `json:"run"`
@@ -69,4 +95,14 @@ type Held struct {
 	Made int64 `json:"version_made"`
 	// Orders is how many orders it places; 0 before that is decided.
 	Orders int `json:"orders"`
+	// Subject and Version are what the event is about.
+	Subject string `json:"subject,omitempty"`
+	Version int64  `json:"version,omitempty"`
+	// Row is the outbox row of the event, and Entry its place in the stream, or that of an event behind it which was
+	// published with it; "" where the point does not know it.
+	Row   string `json:"row,omitempty"`
+	Entry string `json:"entry,omitempty"`
+	// Group and Consumer are who has the event.
+	Group    string `json:"group,omitempty"`
+	Consumer string `json:"consumer,omitempty"`
 }
