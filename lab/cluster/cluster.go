@@ -62,6 +62,11 @@ type Options struct {
 	AnyVersion bool
 	// Asynchronous has the servers take every commit for replicated, whatever the primary says.
 	Asynchronous bool
+	// MessagesApart gives events a Redis of their own, which keeps them on its disk. Without it they are in the cache.
+	MessagesApart bool
+	// Consumers starts processes that consume events and note their effects. They are of a Binary that was built with
+	// FaultTag, and Breakable as the servers are.
+	Consumers bool
 	// ClocksApart puts the first server's clock so far ahead, and the second's so far behind, and so on in turn.
 	ClocksApart time.Duration
 	// Log is told how far the start is; nil: no log.
@@ -81,6 +86,8 @@ type Cluster struct {
 	Replicas []*servers.SQLServer
 	Locks    []*servers.RedisServer
 	Cache    *servers.RedisServer
+	// Messages is where events are published: the cache, where they have no Redis of their own.
+	Messages *servers.RedisServer
 
 	mu      sync.Mutex
 	servers []*servers.Program
@@ -88,6 +95,7 @@ type Cluster struct {
 	apart       []*servers.RedisServer
 	supervisors []*servers.Program
 	proxies     []*Proxy
+	consumers   []*servers.Program
 }
 
 // Start starts a cluster and returns once every server of it is ready to sell.
@@ -133,6 +141,10 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if err := c.startSupervisors(ctx); err != nil {
 		return nil, err
 	}
+	// They come before the first event: one that is published while there are no groups is kept for none.
+	if err := c.startConsumers(ctx); err != nil {
+		return nil, err
+	}
 	for range o.Servers {
 		if _, err := c.AddServer(ctx); err != nil {
 			return nil, err
@@ -153,9 +165,9 @@ func (c *Cluster) startStores(ctx context.Context) error {
 		c.members, c.Primary, c.Replicas = members, members.Servers[0], members.Servers[1:]
 		return nil
 	})
-	node := func(into **servers.RedisServer) {
+	node := func(into **servers.RedisServer, args ...string) {
 		all.Go(func() error {
-			server, err := servers.StartRedis(ctx, servers.RedisOptions{})
+			server, err := servers.StartRedis(ctx, servers.RedisOptions{Args: args})
 			*into = server
 			return err
 		})
@@ -164,7 +176,14 @@ func (c *Cluster) startStores(ctx context.Context) error {
 		node(&c.Locks[i])
 	}
 	node(&c.Cache)
-	return all.Wait()
+	if c.options.MessagesApart {
+		node(&c.Messages, "--appendonly", "yes")
+	}
+	err := all.Wait()
+	if c.Messages == nil {
+		c.Messages = c.Cache
+	}
+	return err
 }
 
 // Members are the database's servers, for the supervisor.
@@ -191,11 +210,18 @@ func (c *Cluster) Close() error {
 	stopping.Wait()
 	errs = append(errs, stopped...)
 	errs = append(errs, closeProxies(c.Proxies()))
+	for _, s := range c.consumers {
+		errs = append(errs, s.Close())
+	}
 	for _, s := range c.supervisors {
 		errs = append(errs, s.Close()) // by force: a member that is on its way down must not be opened again
 	}
 	errs = append(errs, c.members.Close())
-	for _, s := range slices.Concat([]*servers.RedisServer{c.Cache}, c.Locks, c.apart) {
+	redis := slices.Concat([]*servers.RedisServer{c.Cache}, c.Locks, c.apart)
+	if c.Messages != c.Cache {
+		redis = append(redis, c.Messages)
+	}
+	for _, s := range redis {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

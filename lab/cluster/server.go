@@ -110,6 +110,9 @@ func (c *Cluster) serverArgs(addr string, locks []string) []string {
 		c.options.Hold.String(),
 		"--redis", c.Cache.Addr(), "--lock-redis", strings.Join(locks, ","), "--log-level", "WARN",
 	}
+	if c.options.MessagesApart {
+		args = append(args, "--messages", c.Messages.Addr())
+	}
 	if !c.options.Strict {
 		args = append(args, Crowd()...)
 	}
@@ -155,7 +158,8 @@ func (c *Cluster) faultEnv(n int) []string {
 	return env
 }
 
-// Control is where a server of a Breakable cluster is asked to hold a batch, with failpoints.Hold.
+// Control is where a server of a Breakable cluster is asked to hold a batch, with failpoints.Hold; or one of its
+// consumers to hold an event.
 func (c *Cluster) Control(server *servers.Program) string { return server.Path(controlFile) }
 
 // Ready is nil when the server at addr is ready to sell, else what it says it waits for.

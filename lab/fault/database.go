@@ -16,7 +16,7 @@ import (
 
 // proxied is a cluster in which proxies can keep servers and members from hearing each other. Faults that need an
 // ordinary or a supervised cluster can be injected into it, too.
-var proxied = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, Proxied: true}
+var proxied = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, Proxied: true, MessagesApart: true}
 
 const (
 	// holeLast is longer than a commit may take, and than MySQL keeps an idle sale.

@@ -72,8 +72,15 @@ func (e *evidence) Close() error {
 }
 
 // snapshots are all that the primary has written of the runs.
-func (e *evidence) snapshots(ctx context.Context) (all []*ledger.AuditSnapshot, _ error) {
-	for snapshot, err := range e.ledger.AuditSnapshots(ctx, e.after, len(e.ids)) {
+func (e *evidence) snapshots(ctx context.Context) ([]*ledger.AuditSnapshot, error) {
+	return e.snapshotsAfter(ctx, e.after, len(e.ids))
+}
+
+// snapshotsAfter are all that the primary has written of the runs after another.
+func (e *evidence) snapshotsAfter(
+	ctx context.Context, after rail.RunID, limit int,
+) (all []*ledger.AuditSnapshot, _ error) {
+	for snapshot, err := range e.ledger.AuditSnapshots(ctx, after, limit) {
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"interlock/cmd/interlock/failpoints/effects"
 	"interlock/internal/servers"
 	"interlock/lab/cluster"
 	"interlock/lab/fault/clients"
@@ -33,6 +34,8 @@ type Shape struct {
 	AnyVersion bool
 	// ClocksApart is how far the first server's clock is ahead, and the second's behind.
 	ClocksApart time.Duration
+	// MessagesApart gives events a Redis of their own. Else they are in the cache.
+	MessagesApart bool
 	// FirstDiskBytes is the size of a disk for the first primary's binary log alone; 0: the log is with the data.
 	FirstDiskBytes int64
 }
@@ -44,14 +47,15 @@ func (s Shape) Options() cluster.Options {
 		Servers: s.Servers, LockNodes: s.LockNodes, LocksApart: s.LocksApart, Supervisors: s.Supervisors,
 		Proxied: s.Proxied, Hold: s.Hold, Unlimited: true,
 		FirstDiskBytes: s.FirstDiskBytes, Breakable: true, AnyVersion: s.AnyVersion, Asynchronous: s.Asynchronous,
-		ClocksApart: s.ClocksApart,
+		ClocksApart: s.ClocksApart, MessagesApart: s.MessagesApart, Consumers: true,
 	}
 }
 
 // within tells whether a fault that needs one shape can be injected into another. Supervisors and proxies disturb no
-// fault.
+// fault, and neither does a Redis for events.
 func (s Shape) within(other Shape) bool {
 	s.Supervisors, s.Proxied = other.Supervisors, other.Proxied
+	s.MessagesApart = s.MessagesApart || other.MessagesApart
 	return s == other
 }
 
@@ -125,6 +129,8 @@ type Scene struct {
 
 	// alone are the times without any replica, which faults note as they heal.
 	alone []history.Interval
+	// log is what the consumers of events have noted.
+	log *effects.Log
 	// deleted are the members whose data a fault has deleted: they stay away.
 	deleted []*servers.SQLServer
 	// later are looks at what shows only after there was time to recover. Each returns what did not hold.

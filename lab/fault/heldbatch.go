@@ -62,11 +62,7 @@ func (s *Scene) hold(
 ) (h *heldBatch, release func(), err error) {
 	limited, cancel := context.WithTimeout(ctx, holdWait)
 	defer cancel()
-	var runs []rail.RunID
-	for _, run := range s.Workload.Runs() {
-		runs = append(runs, run.RunID)
-	}
-	held, release, err := failpoints.Hold(limited, s.Cluster.Control(victim), point, runs)
+	held, release, err := failpoints.Hold(limited, s.Cluster.Control(victim), point, s.runIDs())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"interlock/cmd/interlock/failpoints/effects"
 	"interlock/internal/pause"
 	"interlock/lab/cluster"
 	"interlock/lab/fault/check"
@@ -79,7 +80,9 @@ type play struct {
 	log     *slog.Logger
 	result  *Result
 
-	runs     []*load.Run
+	runs []*load.Run
+	// quiet is one more, which nobody buys.
+	quiet    *load.Run
 	workload *clients.Workload
 	scene    *Scene
 	// broken and healed are when the fault began and when it was healed. rest is when the last change was over.
@@ -89,6 +92,11 @@ type play struct {
 	caughtUp time.Duration
 }
 
+func (p *play) close() {
+	p.workload.Close()
+	_ = p.scene.log.Close() // It was only read.
+}
+
 func (p *play) run(ctx context.Context) error {
 	if err := p.publish(ctx); err != nil {
 		return err
@@ -96,7 +104,7 @@ func (p *play) run(ctx context.Context) error {
 	if err := p.open(ctx); err != nil {
 		return err
 	}
-	defer p.workload.Close()
+	defer p.close()
 	if err := p.breakAndHeal(ctx); err != nil {
 		return err
 	}
@@ -125,11 +133,12 @@ func (p *play) publish(ctx context.Context) error {
 	if p.fault.Buyers > 0 {
 		seats = rushSeatsPerClass
 	}
-	if p.runs, err = load.Publish(ctx, first, admin, p.train, seats, runs); err != nil {
+	if p.runs, err = load.Publish(ctx, first, admin, p.train, seats, runs+1); err != nil {
 		return err
 	}
+	p.runs, p.quiet = p.runs[:runs], p.runs[runs]
 	for _, s := range p.cluster.Servers() {
-		if err := load.AwaitRun(ctx, s.Addr(), p.runs[len(p.runs)-1].ID); err != nil {
+		if err := load.AwaitRun(ctx, s.Addr(), p.quiet.ID); err != nil {
 			return err
 		}
 	}
@@ -154,11 +163,16 @@ func (p *play) open(ctx context.Context) (err error) {
 	for _, s := range p.cluster.Servers() {
 		o.Servers = append(o.Servers, s.Addr())
 	}
-	if p.workload, err = clients.Open(ctx, o); err != nil {
+	noted, err := effects.Open(ctx, p.cluster.Effects())
+	if err != nil {
 		return err
+	}
+	if p.workload, err = clients.Open(ctx, o); err != nil {
+		return errors.Join(err, noted.Close())
 	}
 	p.scene = &Scene{
 		Cluster: p.cluster, Workload: p.workload, Random: rand.New(rand.NewPCG(p.seed, 1)), Seed: p.seed, Log: p.log,
+		log: noted,
 	}
 	return nil
 }
@@ -170,6 +184,9 @@ func (p *play) breakAndHeal(ctx context.Context) (err error) {
 		pause.For(ctx, derivedPoll)
 	}
 	if p.before, err = least(ctx, p.cluster); err != nil {
+		return err
+	}
+	if err := p.setQuiet(ctx, load.Suspend); err != nil {
 		return err
 	}
 	// A random part of a second: no two seeds meet the sale in the same place.
@@ -208,8 +225,10 @@ func (p *play) recover(ctx context.Context) (err error) {
 	for _, look := range p.scene.later {
 		p.result.Injected.Broken = append(p.result.Injected.Broken, look(ctx)...)
 	}
-	p.after, err = least(ctx, p.cluster)
-	return err
+	if p.after, err = least(ctx, p.cluster); err != nil {
+		return err
+	}
+	return p.setQuiet(ctx, load.Resume)
 }
 
 // leave ends all clients that change something.
@@ -239,6 +258,10 @@ func (p *play) judge(ctx context.Context, e *evidence) error {
 		last[b.Run.ID] = b.Version
 	}
 	streams := p.streams(ctx, last)
+	told, err := p.events(ctx, e)
+	if err != nil {
+		return fmt.Errorf("reading what consumers were told: %w", err)
+	}
 	members, err := e.members(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the members: %w", err)
@@ -253,6 +276,7 @@ func (p *play) judge(ctx context.Context, e *evidence) error {
 		linear, check.Capacity(snapshots), derived, streams, check.Returned(p.before, p.after),
 		check.Unreplicated(calls, p.scene.alone, p.fault.Late),
 		check.Success(calls, p.healed, p.judgedUntil.Add(-think), wrongNo),
+		told,
 	}
 	return nil
 }

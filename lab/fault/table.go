@@ -18,6 +18,7 @@ const (
 	databaseArea    = "database"
 	replicationArea = "replication"
 	cacheArea       = "cache"
+	messagesArea    = "messages"
 	buyersArea      = "buyers"
 )
 
@@ -34,6 +35,7 @@ func Table() []Fault {
 		diskFull(),
 		cacheFlushed(), cacheKilled(), cacheHung(), pubSubCut(), subscribersReconnect(),
 		oldSnapshot(), lastMessageLost(), readerStalls(),
+		relayKilled(), consumerKilled(), messagesRedisKilled(), messagesRedisFlushed(),
 		sameKey(1), sameKeyAcrossFailover(), holdsExpire(), clocksApart(),
 	}
 }

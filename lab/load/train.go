@@ -103,6 +103,28 @@ func publish(ctx context.Context, api API, stations []string, train map[string]a
 	return runs, nil
 }
 
+// Suspend takes a run off sale for a while, and Resume puts it back on sale.
+func Suspend(ctx context.Context, server, adminToken string, run *Run) error {
+	return setStatus(ctx, API{Server: server, Token: adminToken}, run, "suspendRun", "SuspendRunInput")
+}
+
+// Resume is described at Suspend.
+func Resume(ctx context.Context, server, adminToken string, run *Run) error {
+	return setStatus(ctx, API{Server: server, Token: adminToken}, run, "resumeRun", "ResumeRunInput")
+}
+
+func setStatus(ctx context.Context, api API, run *Run, mutation, input string) error {
+	var answer struct {
+		Changed struct{ UserErrors []refusal }
+	}
+	err := api.Ask(ctx, "mutation($i:"+input+"!){changed:"+mutation+"(input:$i){userErrors{code path message}}}",
+		map[string]any{"i": map[string]any{"runId": run.ID, "reason": "the lab"}}, &answer)
+	if err == nil && len(answer.Changed.UserErrors) > 0 {
+		err = fmt.Errorf("%s: %+v", mutation, answer.Changed.UserErrors)
+	}
+	return err
+}
+
 type refusal struct {
 	Code, Message string
 	Path          []string

@@ -4,7 +4,7 @@ import "fmt"
 
 // Result is what came of one check.
 type Result struct {
-	// Name is C1 to C11.
+	// Name is C1 to C13.
 	Name string `json:"check"`
 	OK   bool   `json:"ok"`
 	// Looked is at how many things, Failed how many of them were wrong.
