@@ -55,7 +55,7 @@ func (c consumeCommand) Run(ctx context.Context, settings *Settings, log *slog.L
 		}
 		defer func() { err = errors.Join(err, control.Close()) }()
 	}
-	queue := streams.New(client)
+	queue := streams.New(client, streams.Events)
 	var consuming sync.WaitGroup
 	ctx, stop := context.WithCancel(ctx)
 	defer func() { stop(); consuming.Wait() }()
