@@ -1,0 +1,76 @@
+package payrpc
+
+import (
+	"context"
+	"time"
+
+	"interlock/services/pay"
+)
+
+// Service takes payments: in this process, or in another one behind a Client. Every method may be repeated. Errors are
+// *rail.Error, or ledger.ErrInDoubt: it may or may not have been written, ask again.
+type Service interface {
+	// Start opens the payment that has p's ID, OrderID, RunID and Amount, or answers the one that has that ID. The buyer
+	// has payFor. IDEMPOTENCY_CONFLICT: it is of another order or amount. PAYMENT_UNAVAILABLE: the provider does not take
+	// it.
+	Start(ctx context.Context, p *pay.Payment, payFor time.Duration) (*pay.Payment, error)
+	// Settle notes what was decided, and answers once that is durable. errs has an error for each settlement, nil or
+	// NOT_FOUND; or there are none at all. At most MaxItems.
+	Settle(ctx context.Context, settlements []pay.Settlement) (errs []error, err error)
+	// Payments reads payments by their ids, in that order; nil where there is none. At most MaxItems.
+	Payments(ctx context.Context, ids []string) ([]*pay.Payment, error)
+	// OfOrders reads all payments of orders, sorted by order and creation. At most MaxItems orders.
+	OfOrders(ctx context.Context, orderIDs []string) ([]*pay.Payment, error)
+	// Changed lists payments in any of the states (none: all) that changed within so long (0: ever), by the payments' own
+	// clock, sorted by (ChangedAt, ID) and after a place. At most limit, which is at most MaxItems.
+	Changed(ctx context.Context, states []pay.State, within time.Duration, after pay.Place, limit int) (
+		[]*pay.Payment, error)
+	// Reconcile compares with the provider's list of so long back.
+	Reconcile(ctx context.Context, within time.Duration) (Report, error)
+}
+
+// Report is what became of a comparison with the provider's list.
+type Report struct {
+	// Charges and Payments are how many of the provider's, and of ours, were looked at.
+	Charges, Payments int64
+	// Healed is how many differences were, or are being, set right; Left how many could not be.
+	Healed, Left int64
+	// Differences are some of both, at most MaxItems.
+	Differences []Difference
+}
+
+// Difference is something about which we and the provider do not say the same.
+type Difference struct {
+	PaymentID, OrderID, Reference string
+	// What is wrong, in words without personal data.
+	What   string
+	Healed bool
+}
+
+// MaxItems is how many payments, settlements or ids one call has at most.
+const MaxItems = 1_000
+
+const (
+	// maxRequest bounds what a Handler reads, in bytes: MaxItems settlements are a fifth of it.
+	maxRequest = 512 << 10
+	// maxResponse bounds what a Client reads: MaxItems payments whose pages have long addresses.
+	maxResponse = 8 << 20
+	// maxPayFor and maxWithin bound what is asked for; more is a mistake.
+	maxPayFor = 24 * time.Hour
+	maxWithin = time.Hour
+	// maxReconcile is how far back a provider's list is compared.
+	maxReconcile = 31 * 24 * time.Hour
+	// maxID and maxOrderID bound ids, in bytes. maxMinor bounds amounts, so that sums of them do not overflow.
+	maxID      = 64
+	maxOrderID = 64
+	maxMinor   = 1 << 53
+)
+
+// The times of calls. That of a Client is longer than its Handler's, so that an answer has time to come back.
+const (
+	startTimeout     = 8 * time.Second
+	settleTimeout    = 10 * time.Second
+	readTimeout      = 5 * time.Second
+	reconcileTimeout = 10 * time.Minute
+	wayTimeout       = 2 * time.Second
+)
