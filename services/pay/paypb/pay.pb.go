@@ -406,7 +406,7 @@ func (x *Payment) GetReason() string {
 
 type StartRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// payment_id is 1 to 64 letters and digits, the same for every repetition.
+	// payment_id is 1 to 64 letters and digits, the same for every repetition. order_id begins with run_id.
 	PaymentId string `protobuf:"bytes,1,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
 	OrderId   string `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	RunId     string `protobuf:"bytes,3,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`

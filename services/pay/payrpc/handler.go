@@ -188,52 +188,18 @@ func answer[T any](ctx context.Context, w words, procedure string, within time.D
 func (w words) Start(ctx context.Context, r *paypb.StartRequest) (*paypb.StartResponse, error) {
 	return answer(ctx, w, paypb.PaymentServiceStartProcedure, startTimeout,
 		func(ctx context.Context) (*paypb.StartResponse, error) {
-			p, payFor, err := paymentToStart(r)
+			payFor, err := spanOf("pay_for", r.GetPayFor())
 			if err != nil {
 				return nil, err
 			}
-			started, err := w.options.Service.Start(ctx, p, payFor)
+			started, err := w.options.Service.Start(ctx, &pay.Payment{
+				ID: r.GetPaymentId(), OrderID: r.GetOrderId(), RunID: rail.RunID(r.GetRunId()), Amount: moneyOf(r.GetAmount()),
+			}, payFor)
 			if err != nil {
 				return nil, err
 			}
 			return &paypb.StartResponse{Payment: paymentToWire(started)}, nil
 		})
-}
-
-// paymentToStart reads a request. INVALID: it makes no sense.
-func paymentToStart(r *paypb.StartRequest) (*pay.Payment, time.Duration, error) {
-	p := &pay.Payment{
-		ID: r.GetPaymentId(), OrderID: r.GetOrderId(), RunID: rail.RunID(r.GetRunId()), Amount: moneyOf(r.GetAmount()),
-	}
-	payFor, err := spanOf("pay_for", r.GetPayFor(), maxPayFor)
-	switch {
-	case err != nil:
-		return nil, 0, err
-	case !validID(p.ID, maxID):
-		err = rail.Refuse(rail.Invalid, "payment_id is 1 to %d letters and digits", maxID).At("payment_id")
-	case !validID(p.OrderID, maxOrderID):
-		err = rail.Refuse(rail.Invalid, "order_id is 1 to %d letters and digits", maxOrderID).At("order_id")
-	case !p.RunID.Valid():
-		err = rail.Refuse(rail.Invalid, "run_id is not the id of a run").At("run_id")
-	case !p.Amount.Currency.Valid() || p.Amount.Minor < 1 || p.Amount.Minor > maxMinor:
-		err = rail.Refuse(rail.Invalid, "amount is above 0, and in a currency of ISO 4217").At("amount")
-	case payFor == 0:
-		err = rail.Refuse(rail.Invalid, "pay_for is above 0").At("pay_for")
-	}
-	return p, payFor, err
-}
-
-// validID tells whether an id is of letters and digits, and not too long.
-func validID(id string, most int) bool {
-	if id == "" || len(id) > most {
-		return false
-	}
-	for _, c := range []byte(id) {
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
-			return false
-		}
-	}
-	return true
 }
 
 // Settle implements paypb.PaymentServiceHandler.
@@ -265,21 +231,11 @@ func settlementsOf(r *paypb.SettleRequest) ([]pay.Settlement, error) {
 	}
 	all := make([]pay.Settlement, len(r.GetSettlements()))
 	for i, s := range r.GetSettlements() {
-		decision := decisionOf[s.GetDecision()]
-		within, err := spanOf("within", s.GetWithin(), maxWithin)
-		switch {
-		case err != nil:
-		case decision == pay.Undecided:
-			err = rail.Refuse(rail.Invalid, "a settlement is to capture or to release").At("decision")
-		case decision == pay.Capture && within == 0:
-			err = rail.Refuse(rail.Invalid, "a capture has a time that is above 0").At("within")
-		case !validID(s.GetPaymentId(), maxID):
-			err = rail.Refuse(rail.Invalid, "payment_id is 1 to %d letters and digits", maxID).At("payment_id")
-		}
+		within, err := spanOf("within", s.GetWithin())
 		if err != nil {
 			return nil, err
 		}
-		all[i] = pay.Settlement{PaymentID: s.GetPaymentId(), Decision: decision, Within: within}
+		all[i] = pay.Settlement{PaymentID: s.GetPaymentId(), Decision: decisionOf[s.GetDecision()], Within: within}
 	}
 	return all, nil
 }
@@ -327,7 +283,7 @@ func (w words) Changed(ctx context.Context, r *paypb.ChangedRequest) (*paypb.Cha
 			if limit < 1 || limit > MaxItems {
 				return nil, rail.Refuse(rail.Invalid, "limit is 1 to %d", MaxItems).At("limit")
 			}
-			within, err := spanOf("within", r.GetWithin(), maxReconcile)
+			within, err := spanOf("within", r.GetWithin())
 			if err != nil {
 				return nil, err
 			}
@@ -355,7 +311,7 @@ const defaultReconcile = 48 * time.Hour
 func (w words) Reconcile(ctx context.Context, r *paypb.ReconcileRequest) (*paypb.ReconcileResponse, error) {
 	return answer(ctx, w, paypb.PaymentServiceReconcileProcedure, reconcileTimeout,
 		func(ctx context.Context) (*paypb.ReconcileResponse, error) {
-			within, err := spanOf("within", r.GetWithin(), maxReconcile)
+			within, err := spanOf("within", r.GetWithin())
 			if err != nil {
 				return nil, err
 			}

@@ -7,8 +7,9 @@ import (
 	"interlock/services/pay"
 )
 
-// Service takes payments: in this process, or in another one behind a Client. Every method may be repeated. Errors are
-// *rail.Error, or ledger.ErrInDoubt: it may or may not have been written, ask again.
+// Service takes payments: pay.Service in this process, or one in another behind a Client. Every method may be repeated.
+// Errors are *rail.Error (INVALID: what was asked for makes no sense), or ledger.ErrInDoubt: it may or may not have been
+// written, ask again.
 type Service interface {
 	// Start opens the payment that has p's ID, OrderID, RunID and Amount, or answers the one that has that ID. The buyer
 	// has payFor. IDEMPOTENCY_CONFLICT: it is of another order or amount. PAYMENT_UNAVAILABLE: the provider does not take
@@ -55,15 +56,8 @@ const (
 	maxRequest = 512 << 10
 	// maxResponse bounds what a Client reads: MaxItems payments whose pages have long addresses.
 	maxResponse = 8 << 20
-	// maxPayFor and maxWithin bound what is asked for; more is a mistake.
-	maxPayFor = 24 * time.Hour
-	maxWithin = time.Hour
-	// maxReconcile is how far back a provider's list is compared.
-	maxReconcile = 31 * 24 * time.Hour
-	// maxID and maxOrderID bound ids, in bytes. maxMinor bounds amounts, so that sums of them do not overflow.
-	maxID      = 64
-	maxOrderID = 64
-	maxMinor   = 1 << 53
+	// maxSpan bounds every duration that is sent. What each call takes is the Service's to say.
+	maxSpan = 31 * 24 * time.Hour
 )
 
 // The times of calls. That of a Client is longer than its Handler's, so that an answer has time to come back.

@@ -65,13 +65,13 @@ func span(d time.Duration) *durationpb.Duration {
 	return durationpb.New(d)
 }
 
-// spanOf is a duration between 0 and most. INVALID: it is another.
-func spanOf(field string, d *durationpb.Duration, most time.Duration) (time.Duration, error) {
+// spanOf is a duration of 0 to maxSpan. INVALID: it is another.
+func spanOf(field string, d *durationpb.Duration) (time.Duration, error) {
 	if d == nil {
 		return 0, nil
 	}
-	if err := d.CheckValid(); err != nil || d.AsDuration() < 0 || d.AsDuration() > most {
-		return 0, rail.Refuse(rail.Invalid, "%s is 0 to %s", field, most).At(field)
+	if err := d.CheckValid(); err != nil || d.AsDuration() < 0 || d.AsDuration() > maxSpan {
+		return 0, rail.Refuse(rail.Invalid, "%s is 0 to %s", field, maxSpan).At(field)
 	}
 	return d.AsDuration(), nil
 }
