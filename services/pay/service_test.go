@@ -1,0 +1,437 @@
+package pay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/ledger"
+	"interlock/services/pay"
+	"interlock/services/pay/paytest"
+	"interlock/services/rail"
+)
+
+// world is a service with a store and a provider in memory.
+type world struct {
+	*pay.Service
+	store *paytest.Memory
+	bank  *paytest.Provider
+	woken int
+}
+
+// open makes a world. It is used within a bubble of synctest, where time passes when everything waits.
+func open() *world {
+	w := &world{store: &paytest.Memory{}, bank: &paytest.Provider{}}
+	w.Service = pay.New(pay.Options{
+		Store: w.store, Providers: []pay.Provider{w.bank}, Log: slog.New(slog.DiscardHandler), Woken: func() { w.woken++ },
+	})
+	return w
+}
+
+// run runs the worker until the test ends.
+func (w *world) run(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); w.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+}
+
+func asked(id string, order int) *pay.Payment {
+	return &pay.Payment{
+		ID: id, OrderID: orderID(order), RunID: runID, Amount: rail.Money{Minor: price, Currency: "CNY"},
+	}
+}
+
+const payFor = 15 * time.Minute
+
+func (w *world) start(t *testing.T, id string, order int) *pay.Payment {
+	t.Helper()
+	p, err := w.Start(t.Context(), asked(id, order), payFor)
+	require.NoError(t, err)
+	return p
+}
+
+func (w *world) is(t *testing.T, id string) *pay.Payment {
+	t.Helper()
+	all, err := w.Payments(t.Context(), []string{id})
+	require.NoError(t, err)
+	require.NotNil(t, all[0])
+	return all[0]
+}
+
+func (w *world) settle(t *testing.T, id string, d pay.Decision) {
+	t.Helper()
+	errs, err := w.Settle(t.Context(), []pay.Settlement{{PaymentID: id, Decision: d, Within: 2 * time.Minute}})
+	require.NoError(t, err)
+	require.Nil(t, errs)
+}
+
+// tell sends a webhook about a payment's own charge.
+func (w *world) tell(t *testing.T, n pay.Notice) error {
+	t.Helper()
+	header, body := w.bank.Sign(n, time.Now())
+	return w.Webhook(t.Context(), "fake", header, body)
+}
+
+func (w *world) events() (types []ledger.EventType) {
+	for _, e := range w.store.Events() {
+		types = append(types, e.Type)
+	}
+	return types
+}
+
+func bubble(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, test)
+}
+
+func TestStart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		p := w.start(t, "p1", 1)
+		require.Equal(t, pay.Open, p.State)
+		require.Equal(t, "https://bank.example/ref1", p.RedirectURL)
+		require.Equal(t, "ref1", p.Reference)
+		require.Equal(t, p.CreatedAt.Add(payFor), p.PayBy)
+
+		again := w.start(t, "p1", 1)
+		require.Equal(t, p.RedirectURL, again.RedirectURL)
+		require.Equal(t, 1, w.bank.Calls("Authorise"))
+		require.Len(t, w.bank.Charges(), 1)
+
+		_, err := w.Start(t.Context(), asked("p1", 2), payFor)
+		require.Equal(t, rail.IdempotencyConflict, rail.CodeOf(err))
+		for n := 2; n <= pay.MaxOpenPayments; n++ {
+			w.start(t, fmt.Sprint("p", n), 1)
+		}
+		_, err = w.Start(t.Context(), asked("p9", 1), payFor)
+		require.Equal(t, rail.WrongState, rail.CodeOf(err))
+		w.settle(t, "p1", pay.Release)
+		require.Equal(t, pay.Open, w.start(t, "p9", 1).State, "one that goes back is not open")
+	})
+}
+
+func TestStart_Refuses(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for name, c := range map[string]struct {
+			change func(p *pay.Payment)
+			payFor time.Duration
+			code   rail.Code
+		}{
+			"no id":                  {func(p *pay.Payment) { p.ID = "" }, payFor, rail.Invalid},
+			"an id too long":         {func(p *pay.Payment) { p.ID = strings.Repeat("x", 65) }, payFor, rail.Invalid},
+			"an id with a sign":      {func(p *pay.Payment) { p.ID = "p:1" }, payFor, rail.Invalid},
+			"no order":               {func(p *pay.Payment) { p.OrderID = "o1" }, payFor, rail.Invalid},
+			"another run":            {func(p *pay.Payment) { p.RunID = "G2@2027-03-01" }, payFor, rail.Invalid},
+			"nothing":                {func(p *pay.Payment) { p.Amount.Minor = 0 }, payFor, rail.Invalid},
+			"less than nothing":      {func(p *pay.Payment) { p.Amount.Minor = -1 }, payFor, rail.Invalid},
+			"no currency":            {func(p *pay.Payment) { p.Amount.Currency = "" }, payFor, rail.Invalid},
+			"no time":                {func(*pay.Payment) {}, 0, rail.Invalid},
+			"too much time":          {func(*pay.Payment) {}, 25 * time.Hour, rail.Invalid},
+			"a currency not taken":   {func(p *pay.Payment) { p.Amount.Currency = "XTS" }, payFor, rail.PaymentUnavailable},
+			"as much time as can be": {func(*pay.Payment) {}, 24 * time.Hour, ""},
+		} {
+			w := open()
+			p := asked("p1", 1)
+			c.change(p)
+			_, err := w.Start(t.Context(), p, c.payFor)
+			require.Equal(t, c.code, rail.CodeOf(err), name)
+			if c.code != "" {
+				require.Empty(t, w.store.All(), name)
+				require.Empty(t, w.bank.Charges(), name)
+			}
+		}
+	})
+}
+
+// TestStart_ProviderIsSlow waits five seconds, and no longer. The worker goes on, and the next answer has the page.
+func TestStart_ProviderIsSlow(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.bank.After = func(ctx context.Context, method, _ string) error {
+			if method == "Authorise" && w.bank.Calls("Authorise") == 1 {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		}
+		begun := time.Now()
+		p := w.start(t, "p1", 1)
+		require.Equal(t, 5*time.Second, time.Since(begun))
+		require.Equal(t, pay.Created, p.State)
+		require.Empty(t, p.RedirectURL)
+
+		w.run(t)
+		time.Sleep(2 * time.Second) //nolint:forbidigo // The bubble's clock: nothing is waited for.
+		synctest.Wait()
+		p = w.start(t, "p1", 1)
+		require.Equal(t, pay.Open, p.State)
+		require.NotEmpty(t, p.RedirectURL)
+		require.Len(t, w.bank.Charges(), 1, "the first call took effect after all")
+	})
+}
+
+// TestStart_Refused ends a payment that the provider does not open.
+func TestStart_Refused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.bank.Before = func(_ context.Context, method, _ string) error {
+			if method == "Authorise" {
+				return fmt.Errorf("no: %w", pay.ErrRefused)
+			}
+			return nil
+		}
+		p := w.start(t, "p1", 1)
+		require.Equal(t, pay.Failed, p.State)
+		require.Equal(t, "refused", p.Reason)
+		require.Equal(t, []ledger.EventType{ledger.EventPaymentEnded}, w.events())
+		require.Equal(t, 1, w.woken)
+	})
+}
+
+func TestSettle(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		for _, id := range []string{"p1", "p2", "p3"} {
+			w.start(t, id, 1)
+		}
+		require.True(t, w.bank.Do(paytest.ActPay, "p1"))
+		require.NoError(t, w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"}))
+		errs, err := w.Settle(t.Context(), []pay.Settlement{
+			{PaymentID: "p1", Decision: pay.Capture, Within: time.Minute},
+			{PaymentID: "p2", Decision: pay.Release},
+			{PaymentID: "unknown", Decision: pay.Release},
+			{PaymentID: "p3", Decision: "MAYBE"},
+			{PaymentID: "p3", Decision: pay.Capture},
+			{PaymentID: "p3", Decision: pay.Capture, Within: 2 * time.Hour},
+			{PaymentID: "p2", Decision: pay.Capture, Within: time.Minute},
+		})
+		require.NoError(t, err)
+		var codes []rail.Code
+		for _, e := range errs {
+			codes = append(codes, rail.CodeOf(e))
+		}
+		require.Equal(t, []rail.Code{"", "", rail.NotFound, rail.Invalid, rail.Invalid, rail.Invalid, rail.WrongState}, codes)
+		p := w.is(t, "p1")
+		require.Equal(t, pay.Capturing, p.State)
+		require.Equal(t, time.Minute, p.CaptureBy.Sub(p.ChangedAt))
+		require.Equal(t, pay.Releasing, w.is(t, "p2").State)
+		require.Equal(t, pay.Open, w.is(t, "p3").State)
+
+		_, err = w.Settle(t.Context(), make([]pay.Settlement, pay.MaxBatch+1))
+		require.Equal(t, rail.Invalid, rail.CodeOf(err))
+
+		// A repetition changes nothing, and yet rests on a commit of its own.
+		version, captureBy := p.Version, p.CaptureBy
+		w.settle(t, "p1", pay.Capture)
+		p = w.is(t, "p1")
+		require.Equal(t, pay.Capturing, p.State)
+		require.Equal(t, captureBy, p.CaptureBy)
+		require.Equal(t, version+1, p.Version)
+	})
+}
+
+// TestSettle_InDoubt is told of a commit of unknown outcome as the store tells it.
+func TestSettle_InDoubt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.start(t, "p1", 1)
+		w.store.After = func(method string) error {
+			if method == "Update" {
+				return ledger.ErrInDoubt
+			}
+			return nil
+		}
+		_, err := w.Settle(t.Context(), []pay.Settlement{{PaymentID: "p1", Decision: pay.Release}})
+		require.ErrorIs(t, err, ledger.ErrInDoubt)
+	})
+}
+
+// TestLife goes through a whole payment: paid, decided, captured.
+func TestLife(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.run(t)
+		w.start(t, "p1", 1)
+		require.True(t, w.bank.Do(paytest.ActPay, "p1"))
+		require.NoError(t, w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"}))
+		p := w.is(t, "p1")
+		require.Equal(t, pay.Authorised, p.State)
+		w.settle(t, "p1", pay.Capture)
+		synctest.Wait()
+		p = w.is(t, "p1")
+		require.Equal(t, pay.Captured, p.State)
+		require.True(t, p.Due.IsZero())
+		require.Equal(t, [4]int64{price, price, 0, 0}, [4]int64{p.Authorised, p.Captured, p.Released, p.Refunded})
+		require.Equal(t, []ledger.EventType{ledger.EventPaymentAuthorised, ledger.EventPaymentCaptured}, w.events())
+		require.Equal(t, 2, w.woken)
+
+		w.settle(t, "p1", pay.Release)
+		synctest.Wait()
+		require.Equal(t, pay.Refunded, w.is(t, "p1").State)
+		require.Equal(t, int64(price), w.bank.Charges()[0].Refunded)
+		require.Equal(t, ledger.EventPaymentEnded, w.events()[2])
+	})
+}
+
+func TestReads_AreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.start(t, "p1", 1)
+		for n, ask := range []func() error{
+			func() error { _, err := w.Payments(t.Context(), make([]string, pay.MaxBatch+1)); return err },
+			func() error { _, err := w.OfOrders(t.Context(), make([]string, pay.MaxBatch+1)); return err },
+			func() error { _, err := w.Changed(t.Context(), nil, 0, pay.Place{}, pay.MaxBatch+1); return err },
+			func() error { _, err := w.Changed(t.Context(), nil, 0, pay.Place{}, 0); return err },
+			func() error { _, err := w.Changed(t.Context(), nil, -1, pay.Place{}, 1); return err },
+			func() error { _, err := w.Changed(t.Context(), []pay.State{"X"}, 0, pay.Place{}, 1); return err },
+			func() error { _, err := w.Reconcile(t.Context(), 32*24*time.Hour); return err },
+			func() error { _, err := w.Reconcile(t.Context(), -1); return err },
+		} {
+			require.Equal(t, rail.Invalid, rail.CodeOf(ask()), n)
+		}
+		of, err := w.OfOrders(t.Context(), []string{orderID(1)})
+		require.NoError(t, err)
+		require.Len(t, of, 1)
+		time.Sleep(time.Hour) //nolint:forbidigo // The bubble's clock: nothing is waited for.
+		for within, want := range map[time.Duration]int{0: 1, 2 * time.Hour: 1, time.Minute: 0} {
+			changed, err := w.Changed(t.Context(), nil, within, pay.Place{}, 10)
+			require.NoError(t, err)
+			require.Len(t, changed, want, within)
+		}
+	})
+}
+
+// TestWebhook_Outcomes has each kind of webhook: what it is answered, and what it changes.
+func TestWebhook_Outcomes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		own := pay.Notice{ID: "n1", PaymentID: "p1"}
+		for name, c := range map[string]struct {
+			provider string
+			notice   pay.Notice
+			age      time.Duration
+			header   func(http.Header)
+			body     func([]byte) []byte
+			code     rail.Code
+			outcome  pay.WebhookOutcome
+		}{
+			"good":                 {notice: own, outcome: pay.WebhookHeeded},
+			"forged":               {notice: own, header: func(h http.Header) { h.Set("Signature", "bad 1") }, code: rail.Unauthenticated, outcome: pay.WebhookForged},
+			"unsigned":             {notice: own, header: func(h http.Header) { h.Del("Signature") }, code: rail.Unauthenticated, outcome: pay.WebhookForged},
+			"old":                  {notice: own, age: time.Hour, code: rail.Unauthenticated, outcome: pay.WebhookTooOld},
+			"from the future":      {notice: own, age: -time.Hour, code: rail.Unauthenticated, outcome: pay.WebhookTooOld},
+			"too large":            {notice: own, body: func(b []byte) []byte { return append(b, make([]byte, 64<<10)...) }, code: rail.Invalid, outcome: pay.WebhookForged},
+			"another's":            {provider: "nobody", notice: own, code: rail.NotFound, outcome: pay.WebhookForged},
+			"of nothing of ours":   {notice: pay.Notice{ID: "n1"}, outcome: pay.WebhookOfOthers},
+			"of a payment unknown": {notice: pay.Notice{ID: "n1", PaymentID: "p7"}, outcome: pay.WebhookHeeded},
+			"of a charge unknown":  {notice: pay.Notice{ID: "n1", PaymentID: "p1", Reference: "ref7"}, outcome: pay.WebhookHeeded},
+		} {
+			w := open()
+			w.start(t, "p1", 1)
+			require.True(t, w.bank.Do(paytest.ActPay, "p1"))
+			header, body := w.bank.Sign(c.notice, time.Now().Add(-c.age))
+			if c.header != nil {
+				c.header(header)
+			}
+			if c.body != nil {
+				body = c.body(body)
+			}
+			if c.provider == "" {
+				c.provider = "fake"
+			}
+			err := w.Webhook(t.Context(), c.provider, header, body)
+			require.Equal(t, c.code, rail.CodeOf(err), name)
+			want := pay.Open
+			if c.outcome == pay.WebhookHeeded && c.notice == own {
+				want = pay.Authorised
+			}
+			require.Equal(t, want, w.is(t, "p1").State, name)
+			require.Len(t, w.store.All(), 1, name)
+			require.Equal(t, map[pay.WebhookOutcome]int64{c.outcome: 1}, w.Stats().Webhooks, name)
+		}
+	})
+}
+
+// TestWebhook_Replayed takes a webhook once: a second time it asks nobody.
+func TestWebhook_Replayed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.start(t, "p1", 1)
+		require.True(t, w.bank.Do(paytest.ActPay, "p1"))
+		for range 3 {
+			require.NoError(t, w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"}))
+		}
+		require.Equal(t, 1, w.bank.Calls("Get"))
+		require.Equal(t, []ledger.EventType{ledger.EventPaymentAuthorised}, w.events())
+		require.Equal(t, int64(2), w.Stats().Webhooks[pay.WebhookRepeated])
+	})
+}
+
+// TestWebhook_IsSentAgain has something fail behind a webhook: it is no success, and takes effect the next time.
+func TestWebhook_IsSentAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		away := &rail.Error{Code: rail.Unavailable, Message: "away"}
+		for _, failing := range []string{"NoteNotice", "Payments", "Get", "Update", "NoticeDone"} {
+			w := open()
+			w.start(t, "p1", 1)
+			require.True(t, w.bank.Do(paytest.ActPay, "p1"))
+			var broken error = away
+			w.store.Before = func(method string) error {
+				if method == failing {
+					return broken
+				}
+				return nil
+			}
+			w.bank.Before = func(_ context.Context, method, _ string) error {
+				if method == failing && broken != nil {
+					return errors.New("the line is dead")
+				}
+				return nil
+			}
+			err := w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"})
+			require.Equal(t, rail.Unavailable, rail.CodeOf(err), failing)
+			broken = nil
+			require.NoError(t, w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"}), failing)
+			require.Equal(t, pay.Authorised, w.is(t, "p1").State, failing)
+			require.Len(t, w.events(), 1, failing)
+		}
+	})
+}
+
+// TestWebhook_PaidTwice lets the second charge of a payment go, whichever is told first.
+func TestWebhook_PaidTwice(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for _, order := range [][2]string{{"ref1", "ref2"}, {"ref2", "ref1"}} {
+			w := open()
+			w.run(t)
+			w.start(t, "p1", 1)
+			require.True(t, w.bank.Do(paytest.ActPay, "p1"))
+			require.True(t, w.bank.Do(paytest.ActPayTwice, "p1"))
+			for n, reference := range order {
+				for range 2 {
+					require.NoError(t, w.tell(t, pay.Notice{ID: fmt.Sprint("n", n), PaymentID: "p1", Reference: reference}))
+				}
+			}
+			w.settle(t, "p1", pay.Capture)
+			synctest.Wait()
+			require.Equal(t, pay.Captured, w.is(t, "p1").State)
+			charges := w.bank.Charges()
+			require.Equal(t, int64(price), charges[0].Captured)
+			require.Equal(t, pay.ChargeClosed, charges[1].Status)
+			require.Equal(t, int64(price), charges[1].Released)
+			all := w.store.All()
+			require.Len(t, all, 2)
+			require.Equal(t, pay.Released, all[1].State)
+			require.Equal(t, orderID(1), all[1].OrderID)
+		}
+	})
+}

@@ -1,0 +1,96 @@
+package pay
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+
+	"interlock/services/rail"
+)
+
+// errNoOrder says that a charge names no order, so that nobody can be told of it.
+var errNoOrder = errors.New("the charge names no order")
+
+// take notes how a charge stands: of the payment p, where it is that payment's charge, and otherwise of a payment of its
+// own that is let go. p may be nil. It answers the payment as it is then; nil where nothing has to be noted.
+func (s *Service) take(ctx context.Context, provider Provider, p *Payment, c *Charge) (after *Payment, changed bool,
+	err error,
+) {
+	if p == nil || p.Reference != "" && p.Reference != c.Reference || p.Provider != provider.Name() ||
+		p.Amount.Currency != c.Currency {
+		return s.stray(ctx, provider, c)
+	}
+	after, err = s.committer.change(ctx, p.ID, p, func(p Payment) (Payment, bool) {
+		next, advanced := Advance(p, *c)
+		changed = advanced
+		return next, advanced
+	})
+	if err == nil && after != nil && after.Reference != c.Reference {
+		return s.stray(ctx, provider, c) // Another charge of it was seen meanwhile.
+	}
+	return after, changed, err
+}
+
+// strayID is the id of the payment that is made of a charge which nobody asked for.
+func strayID(provider, reference string) string {
+	sum := sha256.Sum256([]byte(provider + "/" + reference))
+	return "stray" + hex.EncodeToString(sum[:16])
+}
+
+// stray notes a charge that no payment has, as a payment that is let go: the buyer paid twice, or its payment was lost.
+func (s *Service) stray(ctx context.Context, provider Provider, c *Charge) (after *Payment, changed bool, err error) {
+	id := strayID(provider.Name(), c.Reference)
+	known, err := s.Store.Payments(ctx, []string{id})
+	if err != nil {
+		return nil, false, err
+	}
+	p := known[0]
+	if p == nil {
+		if isOver(c) {
+			return nil, false, nil
+		}
+		if p, err = s.noteStray(ctx, provider, id, c); err != nil {
+			return nil, false, err
+		}
+		changed = true
+	}
+	after, err = s.committer.change(ctx, id, p, func(p Payment) (Payment, bool) {
+		next, advanced := Advance(p, *c)
+		changed = changed || advanced
+		return next, advanced
+	})
+	return after, changed, err
+}
+
+// isOver tells whether nothing of a charge can go back any more.
+func isOver(c *Charge) bool {
+	return c.Status == ChargeClosed || c.Captured > 0 && c.Refunded >= c.Captured
+}
+
+func (s *Service) noteStray(ctx context.Context, provider Provider, id string, c *Charge) (*Payment, error) {
+	run, ok := runOf(c.OrderID)
+	if !ok {
+		return nil, errNoOrder
+	}
+	p, created, err := s.Store.Create(ctx, &Payment{
+		ID: id, OrderID: c.OrderID, RunID: run, Amount: rail.Money{Minor: max(c.Authorised, c.Captured), Currency: c.Currency},
+		Provider: provider.Name(), Reference: c.Reference, State: Releasing, Wants: Release, Reason: reasonNotAskedFor,
+	}, 0)
+	if rail.CodeOf(err) == rail.IdempotencyConflict { // It was noted a moment ago, while less was authorised.
+		var known []*Payment
+		if known, err = s.Store.Payments(ctx, []string{id}); err == nil {
+			return known[0], nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if created {
+		s.counts.reached(Releasing)
+		s.Log.WarnContext(ctx, "a charge that nobody asked for goes back", "payment", id, "of", c.PaymentID,
+			"order", c.OrderID, "provider", provider.Name())
+	}
+	s.wakeWorker()
+	return p, nil
+}
