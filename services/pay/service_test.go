@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/internal/pause"
 	"interlock/services/ledger"
 	"interlock/services/pay"
 	"interlock/services/pay/paytest"
@@ -171,7 +172,7 @@ func TestStart_ProviderIsSlow(t *testing.T) {
 		require.Empty(t, p.RedirectURL)
 
 		w.run(t)
-		time.Sleep(2 * time.Second) //nolint:forbidigo // The bubble's clock: nothing is waited for.
+		pause.For(t.Context(), 2 * time.Second)
 		synctest.Wait()
 		p = w.start(t, "p1", 1)
 		require.Equal(t, pay.Open, p.State)
@@ -302,7 +303,7 @@ func TestReads_AreBounded(t *testing.T) {
 		of, err := w.OfOrders(t.Context(), []string{orderID(1)})
 		require.NoError(t, err)
 		require.Len(t, of, 1)
-		time.Sleep(time.Hour) //nolint:forbidigo // The bubble's clock: nothing is waited for.
+		pause.For(t.Context(), time.Hour)
 		for within, want := range map[time.Duration]int{0: 1, 2 * time.Hour: 1, time.Minute: 0} {
 			changed, err := w.Changed(t.Context(), nil, within, pay.Place{}, 10)
 			require.NoError(t, err)

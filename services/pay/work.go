@@ -79,7 +79,7 @@ func (s *Service) look(ctx context.Context, all *sync.WaitGroup) (busy bool, err
 		oldest = max(0, now.Sub(due[0].Due))
 	}
 	s.counts.oldestDue(oldest)
-	taken, err := s.claim(reading, due)
+	taken, err := s.claim(reading, due, now)
 	if err != nil {
 		return false, err
 	}
@@ -115,7 +115,7 @@ func (s *Service) places(ctx context.Context) (n int) {
 
 // claim moves the time at which payments are due, so that other processes leave them alone, and answers those that no
 // other has taken. All that was read of them is acknowledged by then: a restarted primary may show what no replica has.
-func (s *Service) claim(ctx context.Context, due []*Payment) (taken []*Payment, err error) {
+func (s *Service) claim(ctx context.Context, due []*Payment, now time.Time) (taken []*Payment, err error) {
 	if len(due) == 0 {
 		return nil, nil
 	}
@@ -123,7 +123,7 @@ func (s *Service) claim(ctx context.Context, due []*Payment) (taken []*Payment, 
 	for i, p := range due {
 		waits[i] = &waiting{id: p.ID, base: p, once: true, apply: func(p Payment) (Change, bool) {
 			p.Tries++
-			return Change{Payment: p, DueIn: max(lease, pauseOf(&p))}, true
+			return Change{Payment: p, DueIn: max(lease, dueIn(&p, now))}, true
 		}}
 	}
 	if err := s.committer.do(ctx, waits...); err != nil {
@@ -186,12 +186,13 @@ func (s *Service) workOn(ctx, noting context.Context, p *Payment) (*Payment, err
 	return s.step(calling, noting, provider, p)
 }
 
-// comeBack has a payment be due after its own pause, where that is shorter than the lease that was taken on it.
+// comeBack has a payment be due at its own time, where that is before the end of the lease that was taken on it.
 func (s *Service) comeBack(ctx context.Context, p *Payment) error {
-	if pauseOf(p) >= lease {
-		return nil
+	now, err := s.now(ctx)
+	if err != nil || dueIn(p, now) >= lease {
+		return err
 	}
-	_, err := s.committer.change(ctx, p.ID, p, func(now Payment) (Payment, bool) {
+	_, err = s.committer.change(ctx, p.ID, p, func(now Payment) (Payment, bool) {
 		return now, now.Version == p.Version
 	})
 	return err

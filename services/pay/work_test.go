@@ -1,0 +1,326 @@
+package pay_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"interlock/internal/pause"
+	"interlock/services/ledger"
+	"interlock/services/pay"
+	"interlock/services/pay/paytest"
+)
+
+var errDead = errors.New("the line is dead")
+
+// passes lets the bubble's time pass.
+func passes(t *testing.T, d time.Duration) {
+	t.Helper()
+	pause.For(t.Context(), d)
+	synctest.Wait()
+}
+
+// paid is a world with a payment p1 that is authorised, and its worker.
+func paid(t *testing.T) *world {
+	t.Helper()
+	w := open()
+	w.run(t)
+	w.start(t, "p1", 1)
+	require.True(t, w.bank.Do(paytest.ActPay, "p1"))
+	require.NoError(t, w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"}))
+	require.Equal(t, pay.Authorised, w.is(t, "p1").State)
+	return w
+}
+
+// TestRun_WebhookIsLost finds out by itself that a buyer has paid.
+func TestRun_WebhookIsLost(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.run(t)
+		w.start(t, "p1", 1)
+		require.True(t, w.bank.Do(paytest.ActPay, "p1"))
+		passes(t, 6*time.Second)
+		require.Equal(t, pay.Authorised, w.is(t, "p1").State)
+		require.Equal(t, []ledger.EventType{ledger.EventPaymentAuthorised}, w.events())
+	})
+}
+
+// TestRun_NobodyPays closes the page a minute after its time, and asks seldom until then.
+func TestRun_NobodyPays(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.run(t)
+		w.start(t, "p1", 1)
+		passes(t, payFor+time.Minute-time.Second)
+		require.Equal(t, pay.Open, w.is(t, "p1").State)
+		require.Equal(t, pay.ChargeOpen, w.bank.Charges()[0].Status)
+		require.InDelta(t, 18, w.bank.Calls("Get"), 3)
+		passes(t, 2*time.Second)
+		p := w.is(t, "p1")
+		require.Equal(t, pay.Failed, p.State)
+		require.Equal(t, "not_paid_in_time", p.Reason)
+		require.Equal(t, pay.ChargeClosed, w.bank.Charges()[0].Status)
+		require.Equal(t, []ledger.EventType{ledger.EventPaymentEnded}, w.events())
+		version := p.Version
+		passes(t, time.Hour)
+		require.Equal(t, version, w.is(t, "p1").Version, "nothing is left to do")
+	})
+}
+
+// TestRun_LedgerNeverDecides holds nobody's money for ever.
+func TestRun_LedgerNeverDecides(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := paid(t)
+		passes(t, payFor+time.Hour-time.Second)
+		require.Equal(t, pay.Authorised, w.is(t, "p1").State)
+		passes(t, 2*time.Second)
+		require.Equal(t, pay.Released, w.is(t, "p1").State)
+		require.Equal(t, int64(price), w.bank.Charges()[0].Released)
+	})
+}
+
+// TestRun_YesAndThenNo has the provider let the money go before it is captured.
+func TestRun_YesAndThenNo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := paid(t)
+		require.True(t, w.bank.Do(paytest.ActVoid, "p1"))
+		w.settle(t, "p1", pay.Capture)
+		synctest.Wait()
+		p := w.is(t, "p1")
+		require.Equal(t, pay.Released, p.State)
+		require.Equal(t, "expired", p.Reason)
+		require.Equal(t, ledger.EventPaymentEnded, w.events()[1])
+	})
+}
+
+// TestRun_CaptureRefused has the provider hold the money and refuse to take it.
+func TestRun_CaptureRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := paid(t)
+		w.bank.Before = func(_ context.Context, method, _ string) error {
+			if method == "Capture" {
+				return pay.ErrRefused
+			}
+			return nil
+		}
+		w.settle(t, "p1", pay.Capture)
+		passes(t, time.Second)
+		p := w.is(t, "p1")
+		require.Equal(t, pay.Released, p.State)
+		require.Equal(t, "capture_refused", p.Reason)
+		require.Equal(t, 1, w.bank.Calls("Capture"))
+	})
+}
+
+// TestRun_CaptureTooLate has the answers of a capture get lost until its deadline. The money was taken, and goes back.
+func TestRun_CaptureTooLate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := paid(t)
+		dead := true
+		w.bank.After = func(context.Context, string, string) error {
+			if dead {
+				return errDead
+			}
+			return nil
+		}
+		w.settle(t, "p1", pay.Capture)
+		passes(t, 2*time.Minute+10*time.Second)
+		require.Equal(t, pay.Releasing, w.is(t, "p1").State)
+		dead = false
+		passes(t, 2*time.Minute)
+		p := w.is(t, "p1")
+		require.Equal(t, pay.Refunded, p.State)
+		require.Equal(t, "not_captured_in_time", p.Reason)
+		require.Equal(t, [4]int64{price, price, 0, price}, [4]int64{p.Authorised, p.Captured, p.Released, p.Refunded})
+		require.Equal(t, int64(price), w.bank.Charges()[0].Refunded)
+		require.Equal(t, []ledger.EventType{ledger.EventPaymentAuthorised, ledger.EventPaymentEnded}, w.events())
+	})
+}
+
+// TestRun_ProviderIsDead repeats a release for hours with a bounded backoff, says so once, and ends it at last.
+func TestRun_ProviderIsDead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := paid(t)
+		var log bytes.Buffer
+		w.Log = slog.New(slog.NewTextHandler(&log, nil))
+		dead := true
+		w.bank.Before = func(context.Context, string, string) error {
+			if dead {
+				return errDead
+			}
+			return nil
+		}
+		w.settle(t, "p1", pay.Release)
+		passes(t, 5*time.Minute)
+		require.Zero(t, w.Stats().Overdue)
+		passes(t, 115*time.Minute)
+		require.InDelta(t, 120, w.bank.Calls("Release"), 15)
+		require.Equal(t, 1, w.Stats().Overdue)
+		require.Equal(t, 1, strings.Count(log.String(), "money cannot be given back"), log.String())
+		require.Equal(t, 1, strings.Count(log.String(), "a provider of payments fails"), log.String())
+		dead = false
+		passes(t, 61*time.Second)
+		require.Equal(t, pay.Released, w.is(t, "p1").State)
+		require.Zero(t, w.Stats().Overdue)
+		require.Equal(t, int64(w.bank.Calls("Release")-1), w.Stats().Calls[pay.Calls{Purpose: "release", Outcome: pay.CallFailed}])
+	})
+}
+
+// TestRun_OpenedByNobody ends a payment whose opening was never answered, and finds the charge that it made.
+func TestRun_OpenedByNobody(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		dead := true
+		w.bank.After = func(context.Context, string, string) error {
+			if dead {
+				return errDead
+			}
+			return nil
+		}
+		w.run(t)
+		require.Equal(t, pay.Created, w.start(t, "p1", 1).State)
+		passes(t, payFor+2*time.Minute)
+		require.Equal(t, pay.Releasing, w.is(t, "p1").State)
+		dead = false
+		passes(t, time.Minute)
+		require.Equal(t, pay.Failed, w.is(t, "p1").State)
+		require.Len(t, w.bank.Charges(), 1)
+		require.Equal(t, pay.ChargeClosed, w.bank.Charges()[0].Status)
+	})
+}
+
+// TestRun_TwoProcesses has two workers on one store: they leave each other's payments alone.
+func TestRun_TwoProcesses(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const payments = 300
+		w := open()
+		w.bank.Before = func(ctx context.Context, _, _ string) error { pause.For(ctx, time.Second); return nil }
+		other := &world{store: w.store, bank: w.bank, Service: pay.New(pay.Options{
+			Store: w.store, Providers: []pay.Provider{w.bank}, Log: slog.New(slog.DiscardHandler),
+		})}
+		var all sync.WaitGroup
+		var settlements []pay.Settlement
+		for n := range payments {
+			id := fmt.Sprint("p", n)
+			settlements = append(settlements, pay.Settlement{PaymentID: id, Decision: pay.Release})
+			all.Go(func() { w.start(t, id, n) })
+		}
+		all.Wait()
+		errs, err := other.Settle(t.Context(), settlements)
+		require.NoError(t, err)
+		require.Nil(t, errs)
+		w.run(t)
+		other.run(t)
+		passes(t, 10*time.Second)
+		for _, p := range w.store.All() {
+			require.Equal(t, pay.Failed, p.State)
+		}
+		require.Equal(t, payments, w.bank.Calls("Release"))
+		require.Len(t, w.events(), payments)
+	})
+}
+
+// TestRun_CallsAtOnce bounds the calls, and one that hangs holds up no others.
+func TestRun_CallsAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const atOnce, payments = 4, 100
+		w := open()
+		w.Service = pay.New(pay.Options{
+			Store: w.store, Providers: []pay.Provider{w.bank}, Log: slog.New(slog.DiscardHandler), CallsAtOnce: atOnce,
+		})
+		for n := range payments {
+			id := fmt.Sprint("p", n)
+			w.start(t, id, n)
+			w.settle(t, id, pay.Release)
+		}
+		most := 0
+		w.bank.Before = func(ctx context.Context, _, id string) error {
+			most = max(most, w.Stats().UnderWay)
+			if id == "p7" {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			pause.For(ctx, 100*time.Millisecond)
+			return nil
+		}
+		w.run(t)
+		passes(t, 5*time.Second)
+		require.Equal(t, atOnce, most)
+		states := map[pay.State]int{}
+		for _, p := range w.store.All() {
+			states[p.State]++
+		}
+		require.Equal(t, map[pay.State]int{pay.Failed: payments - 1, pay.Releasing: 1}, states)
+	})
+}
+
+// TestRun_AnotherProvider leaves a payment alone whose provider it does not have, and says so once.
+func TestRun_AnotherProvider(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.start(t, "p1", 1)
+		var log bytes.Buffer
+		bank := &paytest.Provider{Named: "other"}
+		w.Service = pay.New(pay.Options{
+			Store: w.store, Providers: []pay.Provider{bank}, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		w.run(t)
+		passes(t, 10*time.Minute)
+		require.Equal(t, pay.Open, w.is(t, "p1").State)
+		require.Equal(t, 1, strings.Count(log.String(), "cannot be worked on"), log.String())
+
+		w.Service = pay.New(pay.Options{
+			Store: w.store, Providers: []pay.Provider{bank, w.bank}, Log: slog.New(slog.DiscardHandler),
+		})
+		w.run(t)
+		require.Equal(t, "other", w.start(t, "p2", 2).Provider)
+		passes(t, 10*time.Minute)
+		require.Equal(t, pay.Failed, w.is(t, "p1").State, "the old provider ends what it has")
+	})
+}
+
+// TestRun_ClocksApart has a process whose clock is an hour behind or ahead of the store's: times are the store's.
+func TestRun_ClocksApart(t *testing.T) {
+	for _, apart := range []time.Duration{-time.Hour, time.Hour} {
+		bubble(t, func(t *testing.T) {
+			w := open()
+			w.store.Clock = func() time.Time { return time.Now().Add(apart) }
+			w.run(t)
+			w.start(t, "p1", 1)
+			passes(t, payFor)
+			require.Equal(t, pay.Open, w.is(t, "p1").State)
+			passes(t, 2*time.Minute)
+			require.Equal(t, pay.Failed, w.is(t, "p1").State)
+		})
+	}
+}
+
+// TestRun_OldestDue tells how long payments have waited for the worker.
+func TestRun_OldestDue(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.start(t, "p1", 1)
+		w.settle(t, "p1", pay.Release)
+		w.Service = pay.New(pay.Options{
+			Store: w.store, Providers: []pay.Provider{w.bank}, Log: slog.New(slog.DiscardHandler), CallsAtOnce: 1,
+		})
+		w.bank.Before = func(ctx context.Context, _, _ string) error { pause.For(ctx, time.Second); return nil }
+		passes(t, time.Minute)
+		w.run(t)
+		synctest.Wait()
+		require.Equal(t, time.Minute, w.Stats().OldestDue)
+		require.Equal(t, 1, w.Stats().UnderWay)
+		passes(t, 2*time.Second)
+		require.Zero(t, w.Stats().OldestDue)
+		require.Equal(t, map[pay.State]int64{pay.Failed: 1}, w.Stats().Reached)
+	})
+}
