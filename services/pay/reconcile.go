@@ -158,7 +158,7 @@ func (r *reconciliation) compare(ctx context.Context, p *Payment, c *Charge) err
 	}
 	isStray := after.ID != c.PaymentID
 	found.PaymentID, found.OrderID = after.ID, after.OrderID
-	if changed {
+	if changed && !isLeftOpen(after, c) {
 		found.Healed = true
 		found.What = "the payment was behind, and is " + string(after.State)
 		if isStray {
@@ -169,12 +169,16 @@ func (r *reconciliation) compare(ctx context.Context, p *Payment, c *Charge) err
 	return r.rest(ctx, after, c, &found)
 }
 
+// isLeftOpen tells whether the page of a payment that has ended is still open: the call that opened it was answered so
+// late that nobody waited for it any more.
+func isLeftOpen(p *Payment, c *Charge) bool {
+	return c.Status == ChargeOpen && (p.State == Failed || p.State == Released)
+}
+
 // rest looks for what cannot be told from a charge's state alone.
 func (r *reconciliation) rest(ctx context.Context, p *Payment, c *Charge, found *Difference) error {
-	ended := p.State == Failed || p.State == Released
 	switch {
-	case ended && c.Status == ChargeOpen:
-		// It was reached after all when nobody waited for it any more. Its page is still open.
+	case isLeftOpen(p, c):
 		known := *p
 		known.Reference = c.Reference
 		closed, err := r.provider.Release(ctx, &known, key(p, toRelease))

@@ -43,6 +43,13 @@ func (m *Memory) All() []*pay.Payment {
 	return m.list(func(*pay.Payment) bool { return true }, func(a, b *pay.Payment) int { return cmp.Compare(a.ID, b.ID) })
 }
 
+// Forget loses a payment, as a loss that a person accepted does.
+func (m *Memory) Forget(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.payments, id)
+}
+
 // Commits is how many calls of Update have written something.
 func (m *Memory) Commits() int {
 	m.mu.Lock()

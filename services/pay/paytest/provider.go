@@ -76,6 +76,20 @@ func (f *Provider) Charges() []pay.Charge {
 	return all
 }
 
+// Change changes the first charge of a payment by hand. Nothing is sent.
+func (f *Provider) Change(paymentID string, change func(*pay.Charge)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(&f.find(&pay.Payment{ID: paymentID}).Charge)
+}
+
+// Forget loses all charges of a payment.
+func (f *Provider) Forget(paymentID string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.charges = slices.DeleteFunc(f.charges, func(c *charge) bool { return c.PaymentID == paymentID })
+}
+
 // do makes a call between the hooks. A call with a key that is known answers what it answered then.
 func (f *Provider) do(ctx context.Context, method, paymentID, key string, call func() (*charge, error),
 ) (pay.Charge, error) {
