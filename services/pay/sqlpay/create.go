@@ -82,7 +82,7 @@ func newPayment(ctx context.Context, x *sqlledger.Tx, p *pay.Payment, payFor tim
 	now := x.Began()
 	made := *p
 	made.Version, made.CreatedAt, made.ChangedAt = 1, now, now
-	made.PayBy, made.CaptureBy, made.Due = now.Add(payFor), time.Time{}, now
+	made.PayBy, made.CaptureBy, made.Due, made.Tries = now.Add(payFor), time.Time{}, now, 0
 	if p.State != pay.Created {
 		return &made, nil
 	}

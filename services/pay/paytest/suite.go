@@ -1,0 +1,657 @@
+package paytest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"interlock/services/ledger"
+	"interlock/services/pay"
+	"interlock/services/rail"
+)
+
+// Keeper is a kind of store, as the suite needs it.
+type Keeper struct {
+	// New opens an empty store for the length of a test.
+	New func(t *testing.T) Kept
+}
+
+// Kept is a store, and what the suite does to it from outside.
+type Kept struct {
+	pay.Store
+	// Events are all events that were noted so far and never published, in any order.
+	Events func(t *testing.T) []ledger.Event
+	// Age makes all that the store has older.
+	Age func(t *testing.T, by time.Duration)
+}
+
+// Run proves that a store keeps its contract.
+func Run(t *testing.T, keeper Keeper) {
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, s Kept)
+	}{
+		{"Create_TwiceIsOne", createTwiceIsOne},
+		{"Create_Conflicts", createConflicts},
+		{"Create_TooMany", createTooMany},
+		{"Create_SeveralAtOnce", createSeveralAtOnce},
+		{"Create_AStrayCharge", createStray},
+		{"Payments", paymentsByID},
+		{"OfOrders", paymentsOfOrders},
+		{"Update_KeepsAllFields", updateKeepsAllFields},
+		{"Update_ComparesVersions", updateComparesVersions},
+		{"Update_InOneGroup", updateInOneGroup},
+		{"Update_DueAndCaptureBy", updateTimes},
+		{"Update_TellsEachEvent", updateTells},
+		{"Update_Many", updateMany},
+		{"Update_SeveralAtOnce", updateSeveralAtOnce},
+		{"Due", due},
+		{"Changed", changedSince},
+		{"Changed_WithoutHoles", changedWithoutHoles},
+		{"Notices", notices},
+		{"Now", now},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, keeper.New(t)) })
+	}
+}
+
+// run is the run of the suite's orders.
+const run = rail.RunID("T12@2026-10-12")
+
+// Order is the id of the n-th order of a run.
+func Order(n int) string { return rail.NewOrderID(run, int64(100+n), "q") }
+
+// NewPayment is a payment that may be created, of an order.
+func NewPayment(id, orderID string) *pay.Payment {
+	return &pay.Payment{
+		ID: id, OrderID: orderID, RunID: run, Amount: rail.Money{Minor: 8_400, Currency: "CNY"}, Provider: "bank",
+		State: pay.Created,
+	}
+}
+
+// payFor is how long the suite's payments are open.
+const payFor = 10 * time.Minute
+
+// create notes a payment, which must be new.
+func create(t *testing.T, s Kept, id, orderID string) *pay.Payment {
+	t.Helper()
+	p, created, err := s.Create(t.Context(), NewPayment(id, orderID), payFor)
+	require.NoError(t, err)
+	require.True(t, created)
+	return p
+}
+
+// to is the change of a payment to a state.
+func to(p *pay.Payment, state pay.State) pay.Change {
+	c := pay.Change{Payment: *p, From: p.State, DueIn: -1}
+	c.Payment.State, c.Payment.Version = state, p.Version+1
+	return c
+}
+
+// update writes one change that must succeed, and reads the payment back.
+func update(t *testing.T, s Kept, c pay.Change) *pay.Payment {
+	t.Helper()
+	errs, err := s.Update(t.Context(), []pay.Change{c})
+	require.NoError(t, err)
+	require.Equal(t, []error{nil}, errs)
+	return read(t, s, c.Payment.ID)
+}
+
+// read reads a payment, which must be there.
+func read(t *testing.T, s Kept, id string) *pay.Payment {
+	t.Helper()
+	found, err := s.Payments(t.Context(), []string{id})
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.NotNil(t, found[0])
+	return found[0]
+}
+
+func ids(payments []*pay.Payment) string {
+	var all []string
+	for _, p := range payments {
+		all = append(all, p.ID)
+	}
+	return strings.Join(all, " ")
+}
+
+func requireCode(t *testing.T, code rail.Code, err error) {
+	t.Helper()
+	require.Error(t, err)
+	require.Equal(t, code, rail.CodeOf(err), "%v", err)
+}
+
+func createTwiceIsOne(t *testing.T, s Kept) {
+	before, err := s.Now(t.Context())
+	require.NoError(t, err)
+	p := create(t, s, "p1", Order(1))
+	require.EqualValues(t, 1, p.Version)
+	require.False(t, p.CreatedAt.Before(before))
+	require.Equal(t, p.CreatedAt, p.ChangedAt)
+	require.Equal(t, p.CreatedAt.Add(payFor), p.PayBy)
+	require.Equal(t, p.CreatedAt.Add(pay.CreatedDue), p.Due)
+	require.Zero(t, p.CaptureBy)
+	require.Equal(t, p, read(t, s, "p1"), "what is answered is what is kept")
+
+	opened := to(p, pay.Open)
+	opened.Payment.Reference, opened.Payment.RedirectURL = "cs_1", "https://bank.example/cs_1"
+	is := update(t, s, opened)
+	again, created, err := s.Create(t.Context(), NewPayment("p1", Order(1)), time.Hour)
+	require.NoError(t, err)
+	require.False(t, created)
+	require.Equal(t, is, again, "as it is by now, and open for no longer")
+}
+
+func createConflicts(t *testing.T, s Kept) {
+	p := create(t, s, "p1", Order(1))
+	for name, change := range map[string]func(*pay.Payment){
+		"another order":    func(p *pay.Payment) { p.OrderID = Order(2) },
+		"another amount":   func(p *pay.Payment) { p.Amount.Minor++ },
+		"another currency": func(p *pay.Payment) { p.Amount.Currency = "EUR" },
+	} {
+		other := NewPayment("p1", Order(1))
+		change(other)
+		_, created, err := s.Create(t.Context(), other, payFor)
+		require.False(t, created, name)
+		requireCode(t, rail.IdempotencyConflict, err)
+	}
+	require.Equal(t, p, read(t, s, "p1"))
+	found, err := s.OfOrders(t.Context(), []string{Order(2)})
+	require.NoError(t, err)
+	require.Empty(t, found)
+	// Ids are compared byte by byte.
+	for _, id := range []string{"P1", "p1x"} {
+		create(t, s, id, Order(1))
+	}
+}
+
+func createTooMany(t *testing.T, s Kept) {
+	states := []pay.State{pay.Created, pay.Open, pay.Authorised, pay.Capturing}
+	require.Len(t, pay.OpenStates, len(states), "each is counted")
+	last := &pay.Payment{}
+	for i := range pay.MaxOpenPayments {
+		last = create(t, s, fmt.Sprintf("p%d", i), Order(1))
+		if state := states[i%len(states)]; state != pay.Created {
+			last = update(t, s, to(last, state))
+		}
+	}
+	_, created, err := s.Create(t.Context(), NewPayment("one-more", Order(1)), payFor)
+	require.False(t, created)
+	requireCode(t, rail.WrongState, err)
+	require.Nil(t, payments(t, s, "one-more")[0])
+	_, created, err = s.Create(t.Context(), NewPayment("p0", Order(1)), payFor)
+	require.NoError(t, err, "one that is there is answered all the same")
+	require.False(t, created)
+	create(t, s, "of-another", Order(2))
+
+	for i, state := range []pay.State{
+		pay.Releasing, pay.Failed, pay.Released, pay.Captured, pay.Refunding, pay.Refunded,
+	} {
+		last = update(t, s, to(last, state))
+		if state == pay.Releasing {
+			last = create(t, s, fmt.Sprintf("again%d", i), Order(1))
+			requireFull(t, s)
+		}
+	}
+	create(t, s, "at-last", Order(1))
+	requireFull(t, s)
+}
+
+// requireFull has the first order have no place for another payment.
+func requireFull(t *testing.T, s Kept) {
+	t.Helper()
+	_, _, err := s.Create(t.Context(), NewPayment("too-many", Order(1)), payFor)
+	requireCode(t, rail.WrongState, err)
+}
+
+func payments(t *testing.T, s Kept, ids ...string) []*pay.Payment {
+	t.Helper()
+	found, err := s.Payments(t.Context(), ids)
+	require.NoError(t, err)
+	require.Len(t, found, len(ids))
+	return found
+}
+
+func createSeveralAtOnce(t *testing.T, s Kept) {
+	// Of one order: as many as may be open, and no more.
+	var mu sync.Mutex
+	made, refused := 0, 0
+	var all sync.WaitGroup
+	for i := range 3 * pay.MaxOpenPayments {
+		all.Go(func() {
+			_, created, err := s.Create(t.Context(), NewPayment(fmt.Sprintf("p%d", i), Order(1)), payFor)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case created:
+				made++
+			case rail.CodeOf(err) == rail.WrongState:
+				refused++
+			default:
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, pay.MaxOpenPayments, made)
+	require.Equal(t, 2*pay.MaxOpenPayments, refused)
+
+	// With one id, of one order and of several: one is made.
+	made = 0
+	for i := range 8 {
+		all.Go(func() {
+			_, created, err := s.Create(t.Context(), NewPayment("same", Order(2+i/6)), payFor)
+			if err != nil {
+				assert.Equal(t, rail.IdempotencyConflict, rail.CodeOf(err), "%v", err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if created {
+				made++
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, 1, made)
+}
+
+// createStray notes a charge that nobody asked for: it goes back, whatever it says of its order.
+func createStray(t *testing.T, s Kept) {
+	for i, orderID := range []string{Order(1), "", "no order's id", Order(1)} {
+		stray := NewPayment(fmt.Sprintf("stray%d", i), orderID)
+		stray.State, stray.Wants, stray.Reference, stray.Amount.Minor = pay.Releasing, pay.Release, "cs_2", 0
+		stray.RunID = ""
+		p, created, err := s.Create(t.Context(), stray, 0)
+		require.NoError(t, err)
+		require.True(t, created)
+		require.Equal(t, p.CreatedAt, p.Due, "it is due at once")
+		require.Equal(t, "cs_2", p.Reference)
+		require.Equal(t, pay.Release, p.Wants)
+		require.Equal(t, p, read(t, s, p.ID))
+		released := to(p, pay.Released)
+		released.Payment.Authorised, released.Payment.Released = 500, 500
+		require.Equal(t, pay.Released, update(t, s, released).State)
+	}
+	for i := range pay.MaxOpenPayments {
+		create(t, s, fmt.Sprintf("p%d", i), Order(1)) // strays take no place of theirs
+	}
+	stray := NewPayment("one-more", Order(1))
+	stray.State = pay.Releasing
+	_, created, err := s.Create(t.Context(), stray, 0)
+	require.NoError(t, err, "money goes back however many payments there are")
+	require.True(t, created)
+}
+
+func paymentsByID(t *testing.T, s Kept) {
+	create(t, s, "a", Order(1))
+	create(t, s, "b", Order(1))
+	found := payments(t, s, "b", "nobody", "a", "b")
+	require.Nil(t, found[1])
+	require.Equal(t, "b a b", ids([]*pay.Payment{found[0], found[2], found[3]}))
+	require.Empty(t, payments(t, s))
+	var many []string
+	for i := range 1_000 {
+		many = append(many, fmt.Sprintf("n%d", i))
+	}
+	many[999] = "a"
+	found = payments(t, s, many...)
+	require.Equal(t, "a", found[999].ID)
+	require.Nil(t, found[0])
+}
+
+func paymentsOfOrders(t *testing.T, s Kept) {
+	for _, of := range []struct {
+		id    string
+		order int
+	}{{"z", 1}, {"y", 3}, {"x", 1}, {"w", 2}} {
+		create(t, s, of.id, Order(of.order))
+		s.Age(t, time.Second)
+	}
+	found, err := s.OfOrders(t.Context(), []string{Order(3), Order(1), Order(9), Order(1)})
+	require.NoError(t, err)
+	require.Equal(t, "z x y", ids(found), "sorted by order, and then by when they were made")
+	found, err = s.OfOrders(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, found)
+}
+
+func updateKeepsAllFields(t *testing.T, s Kept) {
+	p := create(t, s, "p1", Order(1))
+	c := to(p, pay.Captured)
+	c.Payment.Reference, c.Payment.RedirectURL = strings.Repeat("r", 255), "https://bank.example/"+strings.Repeat("p", 2_027)
+	c.Payment.Wants, c.Payment.Reason = pay.Capture, strings.Repeat("ü", 1_000)
+	c.Payment.Authorised, c.Payment.Captured, c.Payment.Released, c.Payment.Refunded = 1<<60, 1<<59, 3, 4
+	c.Payment.Amount, c.Payment.Tries = rail.Money{Minor: 1 << 60, Currency: "JPY"}, 7
+	c.DueIn, c.CaptureWithin = time.Minute, time.Hour
+	is := update(t, s, c)
+	want := c.Payment
+	want.ChangedAt, want.Due, want.CaptureBy = is.ChangedAt, is.ChangedAt.Add(c.DueIn), is.ChangedAt.Add(c.CaptureWithin)
+	require.Equal(t, &want, is)
+}
+
+func updateComparesVersions(t *testing.T, s Kept) {
+	p := create(t, s, "p1", Order(1))
+	opened := update(t, s, to(p, pay.Open))
+	errs, err := s.Update(t.Context(), []pay.Change{to(p, pay.Failed)})
+	require.NoError(t, err)
+	require.ErrorIs(t, errs[0], pay.ErrStale)
+	unknown := to(opened, pay.Failed)
+	unknown.Payment.ID = "p2"
+	early := to(opened, pay.Failed)
+	early.Payment.Version++
+	errs, err = s.Update(t.Context(), []pay.Change{unknown, early})
+	require.NoError(t, err)
+	require.ErrorIs(t, errs[0], pay.ErrStale)
+	require.ErrorIs(t, errs[1], pay.ErrStale)
+	require.Equal(t, opened, read(t, s, "p1"), "nothing was written")
+	require.Nil(t, payments(t, s, "p2")[0])
+	require.Empty(t, s.Events(t))
+	errs, err = s.Update(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, errs)
+}
+
+func updateInOneGroup(t *testing.T, s Kept) {
+	a, b, c := create(t, s, "a", Order(1)), create(t, s, "b", Order(1)), create(t, s, "c", Order(2))
+	stale := to(b, pay.Failed)
+	b = update(t, s, to(b, pay.Open))
+	authorised := to(c, pay.Authorised)
+	capturing := to(&authorised.Payment, pay.Capturing)
+	capturing.CaptureWithin = time.Minute
+	twice := to(&authorised.Payment, pay.Releasing)
+	errs, err := s.Update(t.Context(), []pay.Change{to(a, pay.Authorised), stale, authorised, capturing, twice})
+	require.NoError(t, err)
+	require.Len(t, errs, 5)
+	require.ErrorIs(t, errs[1], pay.ErrStale)
+	require.ErrorIs(t, errs[4], pay.ErrStale, "another change of the same group was first")
+	require.Equal(t, []error{nil, nil, nil}, []error{errs[0], errs[2], errs[3]})
+	require.Equal(t, pay.Authorised, read(t, s, "a").State)
+	require.Equal(t, b, read(t, s, "b"), "the one that was stale is as it was")
+	is := read(t, s, "c")
+	require.Equal(t, pay.Capturing, is.State)
+	require.EqualValues(t, 3, is.Version)
+	require.False(t, is.CaptureBy.IsZero())
+	require.Equal(t, []string{"a.2 authorised", "c.2 authorised"}, told(t, s))
+}
+
+// told are the events so far as a subject, a version and a type, sorted.
+func told(t *testing.T, s Kept) (all []string) {
+	t.Helper()
+	for _, e := range s.Events(t) {
+		require.Equal(t, run, e.RunID)
+		all = append(all, fmt.Sprintf("%s.%d %s", e.Subject(), e.Version(),
+			strings.TrimPrefix(string(e.Type), "interlock.payment.")))
+	}
+	slices.Sort(all)
+	return all
+}
+
+func updateTimes(t *testing.T, s Kept) {
+	p := create(t, s, "p1", Order(1))
+	c := to(p, pay.Open)
+	c.Payment.Due, c.Payment.CaptureBy = p.CreatedAt.Add(time.Hour), p.CreatedAt.Add(time.Hour) // not looked at
+	p = update(t, s, c)
+	require.Zero(t, p.Due)
+	require.Zero(t, p.CaptureBy)
+	c = to(p, pay.Open)
+	c.DueIn = 0
+	p = update(t, s, c)
+	require.Equal(t, p.ChangedAt, p.Due)
+	c = to(p, pay.Capturing)
+	c.DueIn, c.CaptureWithin = 3*time.Second, time.Minute
+	p = update(t, s, c)
+	require.Equal(t, p.ChangedAt.Add(3*time.Second), p.Due)
+	require.Equal(t, p.ChangedAt.Add(time.Minute), p.CaptureBy)
+	c = to(p, pay.Capturing)
+	c.CaptureWithin = time.Hour
+	again := update(t, s, c)
+	require.Equal(t, p.CaptureBy, again.CaptureBy, "it is set once")
+	require.Zero(t, again.Due)
+	require.Equal(t, p.CreatedAt, again.CreatedAt)
+	require.Equal(t, p.PayBy, again.PayBy)
+}
+
+func updateTells(t *testing.T, s Kept) {
+	var want []string
+	for _, state := range pay.States {
+		p := create(t, s, strings.ToLower(string(state)), Order(len(want)))
+		if state != pay.Created {
+			p = update(t, s, to(p, state))
+		}
+		p = update(t, s, to(p, state)) // within a state
+		switch state {
+		case pay.Authorised, pay.Captured:
+			want = append(want, fmt.Sprintf("%s.2 %s", p.ID, p.ID))
+		case pay.Failed, pay.Released, pay.Refunded:
+			want = append(want, p.ID+".2 ended")
+		case pay.Created, pay.Open, pay.Capturing, pay.Releasing, pay.Refunding:
+		}
+		slices.Sort(want)
+		require.Equal(t, want, told(t, s), "after %s", state)
+	}
+	events := s.Events(t)
+	require.Len(t, events, 5)
+	for _, e := range events {
+		p := read(t, s, e.PaymentID)
+		require.Equal(t, p.OrderID, e.OrderID)
+		runID, version, ok := rail.VersionInOrderID(p.OrderID)
+		require.True(t, ok)
+		require.Equal(t, runID, e.RunID)
+		require.Equal(t, version, e.RunVersion)
+		require.Zero(t, e.OrderVersion)
+		require.WithinDuration(t, p.ChangedAt, e.Time, 10*time.Second)
+	}
+}
+
+func updateMany(t *testing.T, s Kept) {
+	const many = 1_000
+	var changes []pay.Change
+	for i := range many {
+		p := NewPayment(fmt.Sprintf("p%04d", i), Order(i))
+		noted, _, err := s.Create(t.Context(), p, payFor)
+		require.NoError(t, err)
+		c := to(noted, pay.Authorised)
+		c.Payment.RedirectURL = strings.Repeat("u", 2_000)
+		if i%10 == 0 {
+			c.Payment.Version++
+		}
+		changes = append(changes, c)
+	}
+	errs, err := s.Update(t.Context(), changes)
+	require.NoError(t, err)
+	for i, err := range errs {
+		if i%10 == 0 {
+			require.ErrorIs(t, err, pay.ErrStale)
+		} else {
+			require.NoError(t, err)
+		}
+	}
+	is, err := s.Changed(t.Context(), []pay.State{pay.Authorised}, time.Time{}, pay.Place{}, many)
+	require.NoError(t, err)
+	require.Len(t, is, many-many/10)
+	require.Len(t, s.Events(t), many-many/10)
+}
+
+// updateSeveralAtOnce has several change the same payments at once, in groups of different orders: each change that is
+// not stale is one version.
+func updateSeveralAtOnce(t *testing.T, s Kept) {
+	const some, writers, rounds = 6, 4, 10
+	for i := range some {
+		create(t, s, fmt.Sprintf("p%d", i), Order(i))
+	}
+	var mu sync.Mutex
+	written := map[string]int64{}
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			for range rounds {
+				found, err := s.Changed(t.Context(), nil, time.Time{}, pay.Place{}, some)
+				if !assert.NoError(t, err) {
+					return
+				}
+				var group []pay.Change
+				for _, p := range found {
+					group = append(group, to(p, pay.Open))
+				}
+				if w%2 == 0 {
+					slices.Reverse(group)
+				}
+				errs, err := s.Update(t.Context(), group)
+				if !assert.NoError(t, err) {
+					return
+				}
+				mu.Lock()
+				for i, err := range errs {
+					if err == nil {
+						written[group[i].Payment.ID]++
+					} else {
+						assert.ErrorIs(t, err, pay.ErrStale)
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	for id, n := range written {
+		require.Equal(t, 1+n, read(t, s, id).Version)
+	}
+	require.Len(t, written, some)
+}
+
+func due(t *testing.T, s Kept) {
+	list := func(limit int) string {
+		t.Helper()
+		found, err := s.Due(t.Context(), limit)
+		require.NoError(t, err)
+		return ids(found)
+	}
+	require.Empty(t, list(10))
+	for i, in := range []time.Duration{3 * time.Minute, time.Minute, -1, 2 * time.Minute, 2 * time.Minute, 0} {
+		p := create(t, s, fmt.Sprintf("p%d", i), Order(i))
+		c := to(p, pay.Open)
+		c.DueIn = in
+		update(t, s, c)
+	}
+	require.Equal(t, "p5", list(10))
+	s.Age(t, 90*time.Second)
+	require.Equal(t, "p5 p1", list(10), "the longest first")
+	s.Age(t, time.Hour)
+	require.Equal(t, "p5 p1 p3 p4 p0", list(10))
+	require.Equal(t, "p5 p1", list(2))
+	update(t, s, to(read(t, s, "p5"), pay.Open))
+	require.Equal(t, "p1 p3 p4 p0", list(10), "the one that is done with is not due any more")
+	create(t, s, "new", Order(9))
+	require.Equal(t, "p1 p3 p4 p0", list(10), "who started it has some time")
+	s.Age(t, pay.CreatedDue)
+	require.Equal(t, "p1 p3 p4 p0 new", list(10))
+}
+
+func changedSince(t *testing.T, s Kept) {
+	list := func(since time.Time, states ...pay.State) string {
+		t.Helper()
+		found, err := s.Changed(t.Context(), states, since, pay.Place{}, 100)
+		require.NoError(t, err)
+		return ids(found)
+	}
+	for i, state := range []pay.State{pay.Open, pay.Authorised, pay.Captured, pay.Authorised} {
+		update(t, s, to(create(t, s, fmt.Sprintf("p%d", i), Order(i)), state))
+		s.Age(t, time.Minute)
+	}
+	now, err := s.Now(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "p0 p1 p2 p3", list(time.Time{}), "in the order of their changes")
+	require.Equal(t, "p1 p3", list(time.Time{}, pay.Authorised))
+	require.Equal(t, "p1 p2 p3", list(time.Time{}, pay.Captured, pay.Authorised))
+	require.Equal(t, "p2 p3", list(now.Add(-150*time.Second)))
+	require.Equal(t, "p3", list(now.Add(-150*time.Second), pay.Authorised, pay.Open))
+	require.Empty(t, list(now))
+	at := read(t, s, "p2").ChangedAt
+	require.Equal(t, "p2 p3", list(at), "at that moment or later")
+	require.Equal(t, "p3", list(at.Add(time.Millisecond)))
+	update(t, s, to(read(t, s, "p0"), pay.Open))
+	require.Equal(t, "p1 p2 p3 p0", list(time.Time{}), "what changes again is at the end")
+}
+
+// changedWithoutHoles pages through payments of which many have changed at one moment, while others change.
+func changedWithoutHoles(t *testing.T, s Kept) {
+	const many, page = 23, 4
+	var groups [][]pay.Change
+	for i := range many {
+		p := create(t, s, fmt.Sprintf("p%02d", (i*7)%many), Order(i))
+		if i%8 == 0 {
+			groups = append(groups, nil)
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], to(p, pay.Captured))
+	}
+	for _, g := range groups {
+		_, err := s.Update(t.Context(), g)
+		require.NoError(t, err)
+	}
+	all, err := s.Changed(t.Context(), nil, time.Time{}, pay.Place{}, 100)
+	require.NoError(t, err)
+	require.Len(t, all, many)
+	var paged []*pay.Payment
+	var place pay.Place
+	for {
+		found, err := s.Changed(t.Context(), []pay.State{pay.Captured}, time.Time{}, place, page)
+		require.NoError(t, err)
+		if len(found) == 0 {
+			break
+		}
+		require.LessOrEqual(t, len(found), page)
+		paged = append(paged, found...)
+		last := found[len(found)-1]
+		place = pay.Place{At: last.ChangedAt, ID: last.ID}
+		if len(paged) == page {
+			update(t, s, to(paged[0], pay.Refunding))    // one that was listed
+			update(t, s, to(all[many-1], pay.Refunding)) // and one that was not
+		}
+	}
+	require.Equal(t, ids(all[:many-1]), ids(paged))
+}
+
+func notices(t *testing.T, s Kept) {
+	note := func(provider, id string) bool {
+		t.Helper()
+		done, err := s.NoteNotice(t.Context(), provider,
+			pay.Notice{ID: id, PaymentID: "p1", Reference: "cs_1"}, []byte(`{"id": "`+id+`"}`))
+		require.NoError(t, err)
+		return done
+	}
+	require.False(t, note("bank", "evt_1"))
+	require.False(t, note("bank", "evt_1"), "nobody knows of its effect")
+	require.NoError(t, s.NoticeDone(t.Context(), "bank", "evt_1"))
+	require.True(t, note("bank", "evt_1"))
+	require.False(t, note("bank", "evt_2"))
+	require.False(t, note("bank", "EVT_1"))
+	require.False(t, note("stripe", "evt_1"), "another provider's")
+	require.NoError(t, s.NoticeDone(t.Context(), "bank", "evt_1"))
+	require.True(t, note("bank", "evt_1"))
+	done, err := s.NoteNotice(t.Context(), "bank", pay.Notice{ID: "evt_3"}, nil)
+	require.NoError(t, err, "one of nothing of ours")
+	require.False(t, done)
+
+	// A provider sends a notice several times at once.
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			_, err := s.NoteNotice(t.Context(), "bank", pay.Notice{ID: "evt_4"}, []byte("{}"))
+			assert.NoError(t, err)
+		})
+	}
+	all.Wait()
+}
+
+func now(t *testing.T, s Kept) {
+	at, err := s.Now(t.Context())
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now(), at, time.Minute)
+	require.Equal(t, time.UTC, at.Location())
+}
