@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/services/pay/webhooks"
+
 	"interlock/services/gateway"
 )
 
@@ -25,7 +28,13 @@ var large = strings.Repeat("large ", 1<<20/6)
 func withPages(o *gateway.Options) {
 	o.SchemaText = large
 	o.Playground = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, large) })
+	o.Webhooks = webhooks.New(webhooks.Options{Service: heeded{}, Log: o.Log})
 }
+
+// heeded heeds every webhook.
+type heeded struct{}
+
+func (heeded) Webhook(context.Context, string, http.Header, []byte) error { return nil }
 
 // requests are the first lines of requests for all routes, with each of the methods, or with the route's own where none
 // is given.
@@ -42,6 +51,8 @@ func requests(t *testing.T, w *world, methods ...string) []string {
 			path = "/no/such/path"
 		case "/{$}":
 			path = "/"
+		case "/webhooks/":
+			path = "/webhooks/bank"
 		case "/playground/":
 			path = "/playground/assets/x.js"
 		case "/graphql":
@@ -54,7 +65,7 @@ func requests(t *testing.T, w *world, methods ...string) []string {
 			lines = append(lines, method+" "+path)
 		}
 	}
-	require.GreaterOrEqual(t, len(lines), 9)
+	require.GreaterOrEqual(t, len(lines), 10)
 	return lines
 }
 

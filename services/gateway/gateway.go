@@ -54,6 +54,8 @@ type Options struct {
 	Identity identity.Verifier
 	// Playground serves /playground and all below; nil where there is none.
 	Playground http.Handler
+	// Webhooks serves POST /webhooks/NAME, and sets the deadlines of its requests itself; nil where there are none.
+	Webhooks http.Handler
 	// Hosts are the names the server answers to (Host header, without a port) besides those of loopback and the address
 	// a connection came to: "tickets.example.com". "*" is any.
 	Hosts []string

@@ -20,7 +20,7 @@ func (w *world) hosted(t *testing.T, method, path, host, body string, headers ..
 }
 
 func TestHosts(t *testing.T) {
-	w := start(t, func(o *gateway.Options) { o.Hosts = []string{"tickets.example.com", "2001:db8::1"} })
+	w := start(t, withPages, func(o *gateway.Options) { o.Hosts = []string{"tickets.example.com", "2001:db8::1"} })
 	_, port, err := net.SplitHostPort(w.host)
 	require.NoError(t, err)
 	json := []string{"Content-Type", "application/json"}
@@ -57,6 +57,7 @@ func TestHosts(t *testing.T) {
 					append(append([]string{"Accept", "text/event-stream"}, same...), json...)...),
 				"schema":  w.hosted(t, "GET", "/schema.graphql", host, ""),
 				"metrics": w.hosted(t, "GET", "/metrics", host, ""),
+				"webhook": w.hosted(t, "POST", "/webhooks/bank", host, "{}"),
 				"preflight": w.hosted(t, "OPTIONS", "/graphql", host, "", "Origin", "http://"+host,
 					"Access-Control-Request-Method", "POST"),
 			}

@@ -37,6 +37,9 @@ func (g *Gateway) table() []route {
 	}))
 	add("GET /schema.graphql", "schema", writeTimeout,
 		g.compression.fixed("text/plain; charset=utf-8", g.options.SchemaText))
+	if g.options.Webhooks != nil {
+		all = append(all, route{"/webhooks/", "webhooks", g.answerable(g.options.Webhooks)})
+	}
 	if g.options.Playground != nil {
 		add("/playground", "playground", fileTimeout, g.options.Playground)
 		add("/playground/", "playground", fileTimeout, g.options.Playground)
