@@ -39,6 +39,7 @@ type commands struct {
 	Erase       eraseCommand       `cmd:"" help:"Forget a buyer in the orders of runs that are over."`
 	Failover    failoverCommand    `cmd:"" help:"Look after the members of a MySQL cluster."`
 	Messages    messagesCommand    `cmd:"" help:"Look at events, and at what could not be handled."`
+	SandboxBank sandboxBankCommand `cmd:"" help:"Serve a bank that takes no money, to try payments out."`
 	Token       tokenCommand       `cmd:"" help:"Print a development token."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the local server whether it is ready."`
 	Config      configCommand      `cmd:"" help:"Print the settings in force."`
