@@ -36,6 +36,9 @@ type consumeCommand struct {
 // another has left.
 const consumeTimeout = 2 * time.Second
 
+// consumeAtOnce is how many events a consumer handles at once, all of different subjects.
+const consumeAtOnce = 8
+
 // Run consumes.
 func (c consumeCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger) (err error) {
 	client, err := availability.Connect(messagesRedis(settings, availability.Options{}))
@@ -63,7 +66,7 @@ func (c consumeCommand) Run(ctx context.Context, settings *Settings, log *slog.L
 		group, name, _ := strings.Cut(who, "/")
 		consumer := &messages.Consumer{
 			Queue: queue, Log: log, Group: group, Name: name, Handler: noted.Handler(group, name),
-			HandleTimeout: consumeTimeout,
+			HandleTimeout: consumeTimeout, Parallel: consumeAtOnce,
 		}
 		if control != nil {
 			control.Consumer(consumer)
