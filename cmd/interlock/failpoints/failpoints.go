@@ -1,8 +1,8 @@
 // Package failpoints holds a batch of a running server at an exact point, so that the lab can kill or freeze the server
-// right there. In the same way it holds the relay of events, and consumers of the lab's own.
+// right there. In the same way it holds the relay of events, consumers of the lab's own, and the service of payments.
 //
 // It wraps what the sale works with: its ledger, its lock, its availability, and the driver's connections; and what a
-// relay and a consumer work with. The sale and the ledger know nothing of it. Only a server that is built with the tag
+// relay, a consumer and the service of payments work with. The sale and the ledger know nothing of it. Only a server that is built with the tag
 // `fault` has it; the one that is shipped does not.
 //
 // One batch is held at a time, and for no longer than a limit. It is held by a connection to a socket in the server's
@@ -66,6 +66,31 @@ const (
 // ConsumerPoints are those of a consumer, in their order.
 func ConsumerPoints() []Point { return []Point{AfterRead, AfterEffect, BeforeAcknowledge} }
 
+// The points of the service of payments, in the order in which it passes them with a payment.
+const (
+	// AfterNote: the payment is noted. The provider was not asked.
+	AfterNote Point = "after_note"
+	// AfterOpen: the provider has opened a page. That is not noted.
+	AfterOpen Point = "after_open"
+	// AfterAuthorised: it is noted that the provider holds the money. The ledger was not told.
+	AfterAuthorised Point = "after_authorised"
+	// AfterCapturing: it is noted that the money is wanted. The provider was not asked.
+	AfterCapturing Point = "after_capturing"
+	// AfterCapture: the provider has taken the money. That is not noted.
+	AfterCapture Point = "after_capture"
+	// AfterCaptured: it is noted that the money was taken. The ledger was not told.
+	AfterCaptured Point = "after_captured"
+	// AfterRelease: the provider has let the money go, or closed the page. That is not noted.
+	AfterRelease Point = "after_release"
+)
+
+// PaymentPoints are those of the service of payments, in their order.
+func PaymentPoints() []Point {
+	return []Point{
+		AfterNote, AfterOpen, AfterAuthorised, AfterCapturing, AfterCapture, AfterCaptured, AfterRelease,
+	}
+}
+
 // Limit is how long a server holds a batch at most: longer than the lab freezes any server.
 const Limit = 20 * time.Second
 
@@ -85,7 +110,7 @@ const (
 	ReplicationAssumed  = "assumed"
 )
 
-// Held is a batch that is held; or events, of which it names one.
+// Held is a batch that is held; or events, of which it names one; or a payment.
 type Held struct {
 	Point Point      `json:"point"`
 	Run   rail.RunID `json:"run"`
@@ -105,4 +130,6 @@ type Held struct {
 	// Group and Consumer are who has the event.
 	Group    string `json:"group,omitempty"`
 	Consumer string `json:"consumer,omitempty"`
+	// Payment is the one that is held; then Subject and Version are empty.
+	Payment string `json:"payment,omitempty"`
 }
