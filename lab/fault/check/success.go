@@ -27,7 +27,7 @@ func Success(calls []history.Call, healed, end time.Time, wrongNo map[history.Re
 	placings := 0
 	for _, c := range calls {
 		switch {
-		case c.Start.Before(from) || c.Start.After(end):
+		case c.Start.Before(from) || c.Start.After(end) || c.Outcome == history.Waiting:
 		case c.Kind == history.Search:
 			searches.count(c, saysWhatIsLeft(c))
 		default:

@@ -35,6 +35,8 @@ type reply struct {
 	problem    string
 	retryAfter time.Duration
 	data       json.RawMessage
+	// page is where the order can be paid, "" for nowhere.
+	page string
 }
 
 // ask sends a document to a server. What goes wrong is a reply, too: a broken one.
@@ -104,7 +106,9 @@ type told struct {
 
 // payload is what every mutation of an order answers.
 type payload struct {
-	Order      *told
+	Order *told
+	// Payment is of payOrder alone.
+	Payment    *struct{ State, RedirectURL string }
 	UserErrors []struct{ Code, Message string }
 }
 
@@ -118,6 +122,9 @@ func (w *Workload) mutate(
 	if answer.outcome == history.Done {
 		answer = read(answer, field, c)
 	}
+	if answer.outcome == history.Waiting {
+		c.Order = nil // a client that waits was promised nothing
+	}
 	if wanted := comesOf[c.Kind]; answer.outcome == history.Done && wanted != "" && c.Order.State != wanted {
 		answer = reply{
 			outcome: history.Broken, problem: fmt.Sprintf("the order is %s after a %s", c.Order.State, c.Kind),
@@ -128,6 +135,13 @@ func (w *Workload) mutate(
 	w.log.Add(*c)
 	return answer
 }
+
+const (
+	// paymentPending is a payment that the provider or the ledger has yet to decide.
+	paymentPending = "PENDING"
+	// askAgain is how often a client asks how a payment stands.
+	askAgain = 300 * time.Millisecond
+)
 
 // comesOf is the state of an order once the request has taken place. A placed order may have any state by then.
 var comesOf = map[history.Kind]rail.OrderState{history.Pay: rail.Paid, history.Cancel: rail.Cancelled}
@@ -150,6 +164,9 @@ func read(answer reply, field string, c *history.Call) reply {
 	total, err := rail.ParseMoney(p.Order.Total.Amount, rail.Currency(p.Order.Total.CurrencyCode))
 	if err != nil {
 		return reply{outcome: history.Broken, problem: err.Error()}
+	}
+	if p.Payment != nil && p.Payment.State == paymentPending {
+		answer.outcome, answer.page, answer.retryAfter = history.Waiting, p.Payment.RedirectURL, askAgain
 	}
 	ticket := p.Order.Tickets[0]
 	c.Order = &history.Order{

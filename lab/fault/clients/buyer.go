@@ -16,7 +16,7 @@ const (
 	orderFields = `order{id number version state total{amount currencyCode} payBy ` +
 		`tickets{coach seat passenger{name documentNumberMasked}}} userErrors{code message}`
 	placeDocument  = `mutation($i:PlaceOrderInput!){placeOrder(input:$i){` + orderFields + `}}`
-	payDocument    = `mutation($i:PayOrderInput!){payOrder(input:$i){` + orderFields + `}}`
+	payDocument    = `mutation($i:PayOrderInput!){payOrder(input:$i){` + orderFields + ` payment{state redirectUrl}}}`
 	cancelDocument = `mutation($i:CancelOrderInput!){cancelOrder(input:$i){` + orderFields + `}}`
 )
 
@@ -138,6 +138,10 @@ func (b *buyer) place() (*history.Order, history.Call) {
 
 func (b *buyer) pay(order *history.Order, placed history.Call) {
 	placed.Request = history.Request{Kind: history.Pay, Buyer: b.name, Key: order.Number}
+	if b.workload.options.Bank {
+		b.payAtBank(placed, order)
+		return
+	}
 	b.insist(placed, payDocument, "payOrder",
 		map[string]any{"orderId": order.ID, "idempotencyKey": "pay-" + order.Number})
 }
@@ -150,14 +154,23 @@ func (b *buyer) cancel(order *history.Order, placed history.Call) {
 // insist asks one server after the other the same thing, until the outcome is known. A buyer that is leaving insists
 // still: every outcome is to be known.
 func (b *buyer) insist(c history.Call, document, field string, input map[string]any) (*history.Order, history.Call) {
+	return b.ask(c, document, field, input, func(r reply) bool { return r.outcome.Resolved() })
+}
+
+// ask is insist with another end: until an answer is enough.
+func (b *buyer) ask(
+	c history.Call, document, field string, input map[string]any, enough func(reply) bool,
+) (*history.Order, history.Call) {
 	servers := b.workload.options.Servers
 	for {
 		c.Server, c.Order = servers[b.at%len(servers)], nil
 		answer := b.workload.mutate(b.workload.life, &c, b.token, document, field, input)
-		if answer.outcome.Resolved() {
+		if enough(answer) {
 			return c.Order, c
 		}
-		b.at++
+		if answer.outcome != history.Waiting {
+			b.at++
+		}
 		longest := longestPause
 		if b.impatient {
 			longest = fewestPause

@@ -34,6 +34,8 @@ type Options struct {
 	Patience time.Duration
 	// Dawdle is up to how long a buyer takes until it pays or cancels.
 	Dawdle time.Duration
+	// Bank says that orders are paid on a bank's page.
+	Bank bool
 	// Seed makes what they want.
 	Seed uint64
 }

@@ -1,10 +1,12 @@
 package clients_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -248,4 +250,102 @@ func TestWorkload_TogetherIsOneKey(t *testing.T) {
 	require.Len(t, byRequest, 1)
 	require.Equal(t, 1, s.orders)
 	require.Equal(t, 10, workload.Placed(time.Time{}, ""))
+}
+
+// bank is a server with a bank's page for each order. What is not paid ends after a few questions.
+type bank struct {
+	*httptest.Server
+	stub *stub
+
+	mu      sync.Mutex
+	pressed map[string][]string
+	asked   map[string]int
+}
+
+func openBank(t *testing.T) *bank {
+	b := &bank{stub: &stub{asked: map[string]int{}, first: failing("")}, pressed: map[string][]string{},
+		asked: map[string]int{}}
+	b.Server = httptest.NewServer(http.HandlerFunc(b.serve))
+	t.Cleanup(b.Close)
+	return b
+}
+
+func (b *bank) serve(w http.ResponseWriter, r *http.Request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if order, ok := strings.CutPrefix(r.URL.Path, "/pay/"); ok {
+		b.pressed[order] = append(b.pressed[order], r.FormValue("do"))
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if !bytes.Contains(body, []byte("payOrder")) {
+		b.stub.serve(w, r)
+		return
+	}
+	var question struct {
+		Variables struct {
+			I struct{ IdempotencyKey string }
+		}
+	}
+	_ = json.Unmarshal(body, &question)
+	order := strings.TrimPrefix(question.Variables.I.IdempotencyKey, "pay-")
+	b.asked[order]++
+	state, payment, refused := "ON_HOLD", fmt.Sprintf(`{"state":"PENDING","redirectUrl":"%s/pay/%s"}`, b.URL, order), ""
+	switch did := b.pressed[order]; {
+	case len(did) > 0 && did[len(did)-1] != "decline":
+		state, payment = "PAID", `{"state":"SUCCEEDED"}`
+	case b.asked[order] > 3:
+		refused = `{"code":"HOLD_EXPIRED","message":"too late"}`
+	}
+	fmt.Fprintf(w, `{"data":{"payOrder":{"order":{"id":"i","number":%q,"version":2,"state":%q,"total":{"amount":"5.00",`+
+		`"currencyCode":"CNY"},"tickets":[{"coach":"3","seat":"23B","passenger":{"name":"王伟",`+
+		`"documentNumberMasked":"R**1"}}]},"payment":%s,"userErrors":[%s]}}}`, order, state, payment, refused)
+}
+
+// TestWorkload_PaysAtTheBank: buyers wait while nothing is decided, which is no doubt, and pay in every way there is.
+// They learn what became of each payment.
+func TestWorkload_PaysAtTheBank(t *testing.T) {
+	b := openBank(t)
+	workload, err := clients.Open(t.Context(), clients.Options{
+		Servers: []string{b.Listener.Addr().String()}, Runs: []*load.Run{{ID: "run", RunID: "T12@2019-10-12"}},
+		Token: func(string) (string, error) { return "token", nil }, Buyers: 100, Pause: time.Millisecond, Seed: 1, Bank: true,
+	})
+	require.NoError(t, err)
+	t.Cleanup(workload.Close)
+	ways := func() map[string]int {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		all := map[string]int{}
+		for _, did := range b.pressed {
+			all[strings.Join(did, "+")]++
+		}
+		return all
+	}
+	require.Eventually(t, func() bool { return len(ways()) == 4 }, 20*time.Second, 10*time.Millisecond)
+	leaving, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	workload.Leave(leaving)
+	require.NoError(t, leaving.Err())
+	for _, way := range []string{"pay", "twice", "late", "decline+pay"} {
+		require.Positive(t, ways()[way], "%v", ways())
+	}
+	waited, ended := 0, map[string]int{}
+	for request, attempts := range history.ByRequest(workload.Log().Calls()) {
+		if request.Kind != history.Pay {
+			continue
+		}
+		for _, a := range attempts[:len(attempts)-1] {
+			require.Equal(t, history.Waiting, a.Outcome)
+			require.False(t, a.Outcome.InDoubt())
+			waited++
+		}
+		last := attempts[len(attempts)-1]
+		require.True(t, last.Outcome.Resolved(), "%+v", last)
+		ended[string(last.Outcome)+last.Code]++
+	}
+	require.Positive(t, waited)
+	require.Positive(t, ended["done"])
+	require.Positive(t, ended["refusedHOLD_EXPIRED"], "those who do not pay: %v", ended)
 }

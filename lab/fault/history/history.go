@@ -34,6 +34,8 @@ const (
 	Refused Outcome = "refused"
 	// Pending: not known yet; the same key will tell.
 	Pending Outcome = "pending"
+	// Waiting: it was begun, and is not over. Nothing is in doubt; the same key will tell.
+	Waiting Outcome = "waiting"
 	// Overloaded and Unavailable: nothing was done by this request; come again.
 	Overloaded  Outcome = "overloaded"
 	Unavailable Outcome = "unavailable"

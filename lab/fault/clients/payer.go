@@ -1,0 +1,89 @@
+package clients
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"interlock/internal/pause"
+	"interlock/lab/fault/history"
+)
+
+// Of a hundred buyers at the bank, so many pay twice, pay after the hold, are declined before they pay, and do nothing.
+// The rest pay.
+const (
+	twiceOf100   = 5
+	lateOf100    = 5
+	declineOf100 = 5
+	idleOf100    = 5
+	// pageThink is up to how long a buyer looks at the page.
+	pageThink = 500 * time.Millisecond
+	// pageTries is how often a buyer tries to reach the page.
+	pageTries = 20
+)
+
+// payAtBank begins to pay, pays on the bank's page, and asks until it is known what became of it.
+func (b *buyer) payAtBank(c history.Call, order *history.Order) {
+	input := map[string]any{"orderId": order.ID, "idempotencyKey": "pay-" + order.Number}
+	page := ""
+	b.ask(c, payDocument, "payOrder", input, func(r reply) bool {
+		page = r.page
+		return r.outcome.Resolved() || page != ""
+	})
+	if page == "" {
+		return // it is resolved
+	}
+	pause.For(b.workload.life, time.Duration(b.random.Int64N(int64(pageThink))))
+	b.atPage(page)
+	b.insist(c, payDocument, "payOrder", input)
+}
+
+// atPage does on the page what people do there.
+func (b *buyer) atPage(page string) {
+	one := b.random.IntN(100)
+	for _, way := range []struct {
+		of  int
+		can []string
+	}{
+		{twiceOf100, []string{"twice"}}, {lateOf100, []string{"late"}}, {declineOf100, []string{"decline", "pay"}},
+		{idleOf100, nil}, {100, []string{"pay"}},
+	} {
+		if one -= way.of; one >= 0 {
+			continue
+		}
+		for _, button := range way.can {
+			b.press(page, button)
+		}
+		return
+	}
+}
+
+// press presses a button of the page. A bank that does not answer is asked again for a while.
+func (b *buyer) press(page, button string) {
+	for range pageTries {
+		if b.workload.press(b.workload.life, page, button) || !pause.For(b.workload.life, askAgain) {
+			return
+		}
+	}
+}
+
+// press tells whether the bank took it. A page that is closed by now takes it, and does nothing.
+func (w *Workload) press(ctx context.Context, page, button string) bool {
+	ctx, cancel := context.WithTimeout(ctx, w.options.Patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, page,
+		strings.NewReader(url.Values{"do": {button}}.Encode()))
+	if err != nil {
+		return false
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	// The page is shown again by a redirection, which nobody looks at.
+	response, err := w.client.Transport.RoundTrip(request)
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
+	return response.StatusCode == http.StatusSeeOther
+}
