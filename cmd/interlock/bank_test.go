@@ -67,7 +67,7 @@ func TestSandboxBank(t *testing.T) {
 		require.NoError(t, err)
 		return p
 	}
-	payment := paytest.NewPayment(1)
+	payment := paytest.PaymentToOpen(1)
 	charge, err := provider(url).Authorise(t.Context(), payment, "key")
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(charge.RedirectURL, url+"/pay/"))
