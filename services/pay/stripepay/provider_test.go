@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	bankKey    = "sk_test_the_banks"
+	bankKey    = "sk_test_123"
 	bankSecret = "whsec_the_banks"
 )
 
@@ -55,15 +55,22 @@ func open(t *testing.T, change func(*bank.Options, *stripepay.Options)) (*bank.B
 	return b, p
 }
 
+// onBank are the buyers of a bank.
+func onBank(b *bank.Bank) *paytest.ProviderBench {
+	act := func(what string) func(*testing.T, pay.Charge) {
+		return func(t *testing.T, charge pay.Charge) { require.True(t, b.Act(what, charge.Reference)) }
+	}
+	return &paytest.ProviderBench{
+		Pay: act("pay"), Decline: act("decline"), PayTwice: act("twice"), PayInVain: act("refuse-later"),
+	}
+}
+
 func TestProvider_OnTheBank(t *testing.T) {
 	paytest.RunProvider(t, func(t *testing.T) *paytest.ProviderBench {
 		b, p := open(t, nil)
-		act := func(what string) func(*testing.T, pay.Charge) {
-			return func(t *testing.T, charge pay.Charge) { require.True(t, b.Act(what, charge.Reference)) }
-		}
-		return &paytest.ProviderBench{
-			Provider: p, Pay: act("pay"), Decline: act("decline"), PayTwice: act("twice"), PayInVain: act("refuse-later"),
-		}
+		bench := onBank(b)
+		bench.Provider = p
+		return bench
 	})
 }
 
