@@ -57,7 +57,7 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 func TestProvider_SendsWhatStripeTakes(t *testing.T) {
 	url := startStripeMock(t)
 	record := &recorder{}
-	paytest.Provider(t, func(t *testing.T) *paytest.ProviderBench {
+	paytest.RunProvider(t, func(t *testing.T) *paytest.ProviderBench {
 		b, p := open(t, func(_ *bank.Options, o *stripepay.Options) {
 			record.RoundTripper = o.Transport
 			o.Transport = record
