@@ -198,6 +198,76 @@ func TestRun_OpenedByNobody(t *testing.T) {
 	})
 }
 
+// TestRun_OpenedAfterItsEnd has the request that opens a payment be on its way until the payment has ended: the key that
+// it carries was used by then.
+func TestRun_OpenedAfterItsEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		dead := true
+		w.bank.Before = func(context.Context, string, string) error {
+			if dead {
+				return errDead
+			}
+			return nil
+		}
+		w.run(t)
+		require.Equal(t, pay.Created, w.start(t, "p1", 1).State)
+		passes(t, payFor+2*time.Minute)
+		dead = false
+		passes(t, time.Minute)
+		require.Equal(t, pay.Failed, w.is(t, "p1").State)
+		_, err := w.bank.Authorise(t.Context(), asked("p1", 1), "p1:authorise")
+		require.NoError(t, err)
+		require.Len(t, w.bank.Charges(), 1)
+		require.Equal(t, pay.ChargeClosed, w.bank.Charges()[0].Status)
+	})
+}
+
+// TestRun_Keys has every call be made again and again: all for one purpose carry one key.
+func TestRun_Keys(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.bank.After = func(_ context.Context, method, _ string) error {
+			if w.bank.Calls(method)%3 != 0 {
+				return errDead
+			}
+			return nil
+		}
+		w.run(t)
+		w.start(t, "p1", 1)
+		passes(t, time.Minute)
+		require.True(t, w.bank.Do(paytest.ActPay, "p1"))
+		passes(t, time.Minute)
+		w.settle(t, "p1", pay.Capture)
+		passes(t, time.Minute)
+		require.Equal(t, pay.Captured, w.is(t, "p1").State)
+		w.settle(t, "p1", pay.Release)
+		passes(t, time.Minute)
+		require.Equal(t, pay.Refunded, w.is(t, "p1").State)
+		w.start(t, "p2", 2)
+		w.settle(t, "p2", pay.Release)
+		passes(t, time.Minute)
+		require.Equal(t, []string{"p1:authorise", "p1:capture", "p1:refund", "p2:authorise", "p2:release"}, w.bank.Keys())
+		require.Equal(t, 3, w.bank.Calls("Capture"))
+	})
+}
+
+// TestRun_PartlyRefunded gives back what somebody else has left.
+func TestRun_PartlyRefunded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := paid(t)
+		w.settle(t, "p1", pay.Capture)
+		synctest.Wait()
+		w.bank.Change("p1", func(c *pay.Charge) { c.Refunded = 100 })
+		w.settle(t, "p1", pay.Release)
+		passes(t, 10*time.Second)
+		p := w.is(t, "p1")
+		require.Equal(t, pay.Refunded, p.State)
+		require.Equal(t, int64(price), p.Refunded)
+		require.Equal(t, int64(price), w.bank.Charges()[0].Refunded)
+	})
+}
+
 // TestRun_TwoProcesses has two workers on one store: they leave each other's payments alone.
 func TestRun_TwoProcesses(t *testing.T) {
 	bubble(t, func(t *testing.T) {
