@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
 
 	"interlock/internal/servers"
@@ -161,12 +162,27 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 
 	o := sqlledger.Options{Members: dsns(members, database), ClusterDatabase: cluster.Database, Log: log}
 	require.NoError(t, sqlpay.Migrate(t.Context(), o))
+	// From here on by a user who may do no more than docs/operations.md says.
+	root := asRoot(t, members.Servers[0])
+	for _, statement := range []string{
+		"CREATE USER 'pay'@'%' IDENTIFIED BY 'pay'",
+		"GRANT SELECT, INSERT, UPDATE, DELETE ON " + database + ".* TO 'pay'@'%'",
+		"GRANT SELECT ON " + cluster.Database + ".cluster TO 'pay'@'%'",
+	} {
+		exec(t, root, statement)
+	}
+	for i, dsn := range o.Members {
+		c, err := mysql.ParseDSN(dsn)
+		require.NoError(t, err)
+		c.User, c.Passwd = "pay", "pay"
+		o.Members[i] = c.FormatDSN()
+	}
 	s := open(t, o)
 	eventually := func(holds func() bool, what string) {
 		t.Helper()
 		require.Eventually(t, holds, time.Minute, 50*time.Millisecond, what)
 	}
-	require.NoError(t, s.Ready(t.Context()))
+	eventually(func() bool { return s.Ready(t.Context()) == nil }, "it is found") // once the replicas know the user
 	require.EqualValues(t, 1, s.Stats().Epoch, "the ledger's")
 	p := create(t, s, "p1")
 
@@ -209,10 +225,7 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	// A transaction that meets another epoch than the one that its primary was found with is on no primary.
 	found, err := sqlledger.Find(t.Context(), dsns(members, cluster.Database))
 	require.NoError(t, err)
-	root, err := sql.Open("mysql", members.Servers[found.Index].DSN(""))
-	require.NoError(t, err)
-	defer root.Close()
-	exec(t, root, fmt.Sprintf("UPDATE %s.cluster SET epoch = epoch + 1", cluster.Database))
+	exec(t, asRoot(t, members.Servers[found.Index]), fmt.Sprintf("UPDATE %s.cluster SET epoch = epoch + 1", cluster.Database))
 	_, err = s.Update(t.Context(), []pay.Change{to(is, pay.Capturing)})
 	require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 	eventually(func() bool {
@@ -220,6 +233,15 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 		return err == nil && errs[0] == nil
 	}, "it is looked for again")
 	require.EqualValues(t, 3, s.Stats().Epoch)
+}
+
+// asRoot is a member as its administrator sees it.
+func asRoot(t *testing.T, s *servers.SQLServer) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("mysql", s.DSN(""))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() }) // the server may be gone by then
+	return db
 }
 
 func dsns(members *cluster.Members, database string) (all []string) {
