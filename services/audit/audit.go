@@ -24,6 +24,8 @@ type Auditor struct {
 	Ledger Ledger
 	// Cache may be nil for Verify, which then looks at the ledger only.
 	Cache Cache
+	// Payments is nil for Verify where all payments are made at once.
+	Payments Payments
 	// Idle tells Verify that no server runs: then what servers do when a time is over is not done.
 	Idle bool
 	// Lock and Runs are needed by Run; Runs says about how many runs there are, which sets its pace.

@@ -7,6 +7,7 @@ import (
 
 	"interlock/services/ledger"
 	"interlock/services/lock"
+	"interlock/services/pay"
 	"interlock/services/rail"
 )
 
@@ -56,6 +57,16 @@ type Ledger interface {
 	// JumpVersions raises every run's version by a million, so that a version from before a loss never means two
 	// things.
 	JumpVersions(ctx context.Context) (runs int, err error)
+}
+
+// Payments is the database of payments that take time.
+type Payments interface {
+	// AllPayments are all there are, as they are written, in the order of their ids; an error is the last thing.
+	AllPayments(ctx context.Context) iter.Seq2[*pay.Payment, error]
+	// Payments reads payments by their ids, in that order; nil where there is none. At most 1,000.
+	Payments(ctx context.Context, ids []string) ([]*pay.Payment, error)
+	// Now is the clock of its primary.
+	Now(ctx context.Context) (time.Time, error)
 }
 
 // Cache is what is held against the ledger.

@@ -47,6 +47,8 @@ const (
 	CheckRecord = "record"
 	// CheckEvent: an event that waits to be told, or to be acknowledged, is not what became of its order or its run.
 	CheckEvent = "event"
+	// CheckPayment: the money of a payment does not add up, or its state, its times and its order do not agree.
+	CheckPayment = "payment"
 	// CheckCluster: the record of the cluster contradicts itself.
 	CheckCluster = "cluster"
 	// CheckRedis: Redis is not what the ledger says at the same version, or stays behind it.
@@ -73,9 +75,11 @@ type Defect struct {
 type Report struct {
 	OK bool `json:"ok"`
 	// Runs are those with a row, Tickets those that are live.
-	Runs    int      `json:"runs"`
-	Tickets int      `json:"tickets"`
-	Defects []Defect `json:"defects"`
+	Runs    int `json:"runs"`
+	Tickets int `json:"tickets"`
+	// Payments are those of a service of its own; 0 where there is none.
+	Payments int      `json:"payments,omitempty"`
+	Defects  []Defect `json:"defects"`
 	// More is how many more there are than Defects has room for.
 	More int `json:"more,omitempty"`
 }

@@ -41,6 +41,9 @@ func (a *Auditor) Verify(ctx context.Context) (*Report, error) {
 	if err := a.verifyKeys(ctx, seen, report); err != nil {
 		return nil, err
 	}
+	if err := a.verifyPayments(ctx, report); err != nil {
+		return nil, err
+	}
 	return report, nil
 }
 

@@ -11,7 +11,7 @@ import (
 
 // TestMemory_Conformance has the store that other tests rely on keep the contract, too.
 func TestMemory_Conformance(t *testing.T) {
-	paytest.Run(t, paytest.Keeper{New: func(*testing.T) paytest.Kept {
+	paytest.RunStore(t, paytest.Keeper{New: func(*testing.T) paytest.Kept {
 		var ahead atomic.Int64
 		m := &paytest.Memory{Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }}
 		return paytest.Kept{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -85,6 +86,28 @@ func (s *Store) Changed(
 		condition, args = condition+" AND "+in, append(args, of...)
 	}
 	return s.list(ctx, "payments_changed", condition+" ORDER BY changed_at, id LIMIT ?", append(args, bounded(limit))...)
+}
+
+// AllPayments are all payments, as they are written: see audit.Payments.
+func (s *Store) AllPayments(ctx context.Context) iter.Seq2[*pay.Payment, error] {
+	return func(yield func(*pay.Payment, error) bool) {
+		for after := ""; ; {
+			page, err := s.list(ctx, primaryKey, "id > ? ORDER BY id LIMIT ?", after, maxPayments)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, p := range page {
+				if !yield(p, nil) {
+					return
+				}
+			}
+			if len(page) < maxPayments {
+				return
+			}
+			after = page[len(page)-1].ID
+		}
+	}
 }
 
 // Now is the primary's clock.

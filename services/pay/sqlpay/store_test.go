@@ -126,7 +126,7 @@ func TestStore_Conformance(t *testing.T) {
 		t.Run(flavor.name, func(t *testing.T) {
 			o := flavor.new(t)
 			db := database(t, o)
-			paytest.Run(t, paytest.Keeper{New: func(t *testing.T) paytest.Kept {
+			paytest.RunStore(t, paytest.Keeper{New: func(t *testing.T) paytest.Kept {
 				for _, table := range []string{"payments", "payment_orders", "payment_notices", "outbox"} {
 					exec(t, db, "DELETE FROM "+table)
 				}

@@ -31,8 +31,8 @@ type Kept struct {
 	Age func(t *testing.T, by time.Duration)
 }
 
-// Run proves that a store keeps its contract.
-func Run(t *testing.T, keeper Keeper) {
+// RunStore proves that a store keeps its contract.
+func RunStore(t *testing.T, keeper Keeper) {
 	for _, test := range []struct {
 		name string
 		run  func(t *testing.T, s Kept)
