@@ -44,7 +44,7 @@ type Bank struct {
 	handler http.Handler
 	journal *journal
 	hooks   *hooks
-	stop    context.CancelFunc
+	close   func() error
 	running sync.WaitGroup
 
 	mu        sync.Mutex
@@ -87,23 +87,23 @@ func Open(options *Options) (*Bank, error) {
 		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	b.stop = stop
 	b.hooks = newHooks(ctx, &o, func(id string) { b.journal.append(&entry{Told: id}) })
 	b.handler = b.routes()
 	for _, e := range untold {
 		b.hooks.send(e, "", Disorders{})
 	}
 	b.running.Go(func() { b.watchClock(ctx) })
+	b.close = sync.OnceValue(func() error {
+		stop()
+		b.running.Wait()
+		b.hooks.wait()
+		return b.journal.close()
+	})
 	return b, nil
 }
 
 // Close ends what the bank does by itself. What is in the journal stays.
-func (b *Bank) Close() error {
-	b.stop()
-	b.running.Wait()
-	b.hooks.wait()
-	return b.journal.close()
-}
+func (b *Bank) Close() error { return b.close() }
 
 // Handler serves the API, the pages and the sandbox's own controls.
 func (b *Bank) Handler() http.Handler { return b.handler }
