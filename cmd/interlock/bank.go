@@ -28,16 +28,17 @@ const (
 	bankReadTimeout   = 10 * time.Second
 	bankIdleTimeout   = 2 * time.Minute
 	bankCloseTimeout  = time.Second
+	bankHeaderBytes   = 16 << 10
 )
 
 // sandboxBankCommand is a bank that takes no money, for trying out payments.
 type sandboxBankCommand struct {
 	Address    string `default:"127.0.0.1:8090" help:"The address of the bank."`
 	URL        string `name:"public-url" help:"Where browsers reach it, if not there."`
-	WebhookURL string `name:"webhook-url" help:"Who is told of payments; nobody where it is not given." placeholder:"URL"`
-	KeyFile    string `help:"The file with the key of the bank's API; without it, bank-key in --data." placeholder:"FILE"`
-	SignFile   string `help:"The file with the secret that signs webhooks; else bank-webhook-secret." placeholder:"FILE"`
-	InMemory   bool   `help:"Keep no journal: every payment is forgotten at the end."`
+	WebhookURL string `name:"webhook-url" help:"Who is told of payments; else nobody." placeholder:"URL"`
+	KeyFile    string `help:"The file with the API's key; else bank-key in --data." placeholder:"FILE"`
+	SignFile   string `help:"The file with the webhooks' secret; else bank-webhook-secret there." placeholder:"FILE"`
+	InMemory   bool   `help:"Keep no journal: all payments are forgotten at the end."`
 }
 
 // Run serves the bank until it is told to stop.
@@ -49,7 +50,7 @@ func (c sandboxBankCommand) Run(ctx context.Context, settings *Settings, log *sl
 		return fmt.Errorf("--address: %w", err)
 	}
 	if why != "" && !settings.InsecureSandboxPayments {
-		return fmt.Errorf("--address %s is not a loopback address, and anybody who reaches the bank pays with no money: "+
+		return fmt.Errorf("--address %s is not a loopback address, and whoever reaches the bank pays with no money: "+
 			"say --insecure-sandbox-payments", c.Address)
 	}
 	options, err := c.options(settings, log)
@@ -71,8 +72,8 @@ func (c sandboxBankCommand) Run(ctx context.Context, settings *Settings, log *sl
 	if told == "" {
 		told = "nobody (--webhook-url)"
 	}
-	if _, err := fmt.Fprintf(out, "A sandbox bank. It takes no money.\n  its API and pages  %s\n  it tells           %s\n",
-		options.URL, told); err != nil {
+	const banner = "A sandbox bank. It takes no money.\n  its API and pages  %s\n  it tells           %s\n"
+	if _, err := fmt.Fprintf(out, banner, options.URL, told); err != nil {
 		return errors.Join(err, opened.Close(), listener.Close())
 	}
 	return errors.Join(serveBank(ctx, listener, opened, log), opened.Close())
@@ -104,7 +105,8 @@ func (c sandboxBankCommand) options(settings *Settings, log *slog.Logger) (*bank
 func serveBank(ctx context.Context, listener net.Listener, b *bank.Bank, log *slog.Logger) error {
 	server := &http.Server{
 		Handler: b.Handler(), ReadHeaderTimeout: bankHeaderTimeout, ReadTimeout: bankReadTimeout,
-		IdleTimeout: bankIdleTimeout, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		IdleTimeout: bankIdleTimeout, MaxHeaderBytes: bankHeaderBytes,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

@@ -29,8 +29,8 @@ type call struct {
 	now     time.Time
 }
 
-// endpoint is what a path of the API does. of names the payment's session, "" where there is none yet; it is asked under
-// the lock.
+// endpoint is what a path of the API does. of names the payment's session, "" where there is none yet; the lock is held
+// meanwhile.
 type endpoint struct {
 	of func(b *Bank, r *http.Request) string
 	do func(*call) (object, *fault)
@@ -250,7 +250,7 @@ func (k *keyring) repeat(key string, print [sha256.Size]byte) *answer {
 	case string(kept.Print) != string(print[:]):
 		return newAnswer(nil, &fault{
 			Status: http.StatusBadRequest, Type: "idempotency_error",
-			Message: "Keys for idempotent requests can only be used with the same parameters they were first used with.",
+			Message: "The key was used for other parameters before.",
 		})
 	}
 	return &answer{Status: kept.Status, Body: kept.Body, again: true}

@@ -21,8 +21,8 @@ type Options struct {
 	URL string
 	// WebhookURL is told of changes; "" is nobody. WebhookSecret signs what is told.
 	WebhookURL, WebhookSecret string
-	// Think is how long a buyer thinks who is to think; 0 is a minute. Silence is how long the bank answers nothing about
-	// a payment; 0 is two minutes. LateBy is how long after its end a late payment comes; 0 is 5 seconds.
+	// Think is how long a buyer thinks who is to think; 0 is a minute. Silence is how long the bank answers nothing
+	// about a payment; 0 is two minutes. LateBy is how long after its end a late payment comes; 0 is 5 seconds.
 	Think, Silence, LateBy time.Duration
 	// RetryAfter is the pause before a webhook is sent again; it doubles each time. 0 is a second.
 	RetryAfter time.Duration
@@ -209,7 +209,9 @@ func (c *change) authorise(id string) bool {
 			i.Status, i.Received = intentSucceeded, i.Amount
 		}
 	}))
-	s = c.session(s.with(func(s *session) { s.Status, s.Intent, s.Planned, s.PlannedAt = sessionComplete, i.ID, "", 0 }))
+	s = c.session(s.with(func(s *session) {
+		s.Status, s.Intent, s.Planned, s.PlannedAt = sessionComplete, i.ID, "", 0
+	}))
 	if i.Status == intentHeld {
 		c.tell("payment_intent.amount_capturable_updated", c.bank.showIntent(i, shown{}))
 	} else {

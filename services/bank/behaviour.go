@@ -21,8 +21,8 @@ type Behaviour struct {
 	HangMS         int     `json:"hangMs"`
 	// DeclineCaptureRate is for captures that are declined although the money was held.
 	DeclineCaptureRate float64 `json:"declineCaptureRate"`
-	// AutoPayMS pays each new page after so long; 0 is never. Of these DeclineRate are declined, TwiceRate are paid twice
-	// and LateRate are paid after the page's end.
+	// AutoPayMS pays each new page after so long; 0 is never. Of these DeclineRate are declined, TwiceRate are paid
+	// twice and LateRate are paid after the page's end.
 	AutoPayMS   int     `json:"autoPayMs"`
 	DeclineRate float64 `json:"declineRate"`
 	TwiceRate   float64 `json:"twiceRate"`

@@ -163,7 +163,7 @@ func newSession(f *form, now time.Time) *session {
 		ReturnURL: f.address("success_url", true), CancelURL: f.address("cancel_url", false),
 		Metadata: f.metadata("metadata"), ForIntent: f.metadata(intent + "[metadata]"),
 		Automatic: f.one(intent+"[capture_method]", "automatic_async", "automatic", "manual") != "manual",
-		// Stripe takes no page that is open for less than half an hour. This bank does, or nobody could wait for its end.
+		// Stripe takes no page that is open for less than half an hour. Nobody would wait so long here.
 		ExpiresAt: f.integer("expires_at", now.Add(maxOpen).Unix(), now.Unix()+1, now.Add(maxOpen).Unix()),
 	}
 	f.integer(item+"[quantity]", 1, 1, 1)

@@ -4,6 +4,7 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
+	"strconv"
 	"time"
 
 	"interlock/services/pay/stripepay"
@@ -25,15 +26,18 @@ func (o *Options) buttons() []button {
 	return []button{
 		{"pay", "Pay", "The bank holds the money, and says so at once."},
 		{"decline", "Decline", "The bank says no. You can try again."},
-		{"think", "Think for a while", "You are charged after " + o.Think.String() + "."},
+		{"think", "Think for a while", "You are charged after " + seconds(o.Think) + "."},
 		{"twice", "Pay twice", "The bank charges this payment two times."},
-		{"late", "Pay after the hold", "You are charged " + o.LateBy.String() + " after the end of this page."},
-		{"refuse-later", "Pay, and say no later", "The bank holds the money, and does not hand it out when it is asked to."},
-		{"silent", "Answer nothing", "You are charged. The bank answers nothing about it for " + o.Silence.String() + "."},
+		{"late", "Pay after the hold", "You are charged " + seconds(o.LateBy) + " after the end of this page."},
+		{"refuse-later", "Pay, and say no later", "The bank holds the money, and says no to the railway."},
+		{"silent", "Answer nothing", "You are charged. The bank then answers nothing for " + seconds(o.Silence) + "."},
 		{"lose", "Lose the webhook", "You are charged. The railway is not told, and has to ask."},
 		{"triple", "Tell it three times", "You are charged. The railway is told three times, and out of order."},
 	}
 }
+
+// seconds is a duration as a person reads it.
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'g', 3, 64) + " seconds" }
 
 // act does what a button says.
 func (c *change) act(what, id string) bool {
@@ -110,7 +114,7 @@ func (b *Bank) pages(mux *http.ServeMux) {
 		http.ServeFileFS(w, r, files, "page.css")
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		b.show(w, http.StatusOK, &view{Status: "This is a sandbox bank. Open the page that a payment's redirectUrl names."})
+		b.show(w, http.StatusOK, &view{Status: "Open the page that a payment's redirectUrl names."})
 	})
 }
 

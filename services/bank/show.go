@@ -50,7 +50,8 @@ func (b *Bank) showIntent(i *intent, more shown) object {
 	}
 	if i.Declined != "" {
 		failed = object{
-			"type": "card_error", "code": "card_declined", "decline_code": i.Declined, "message": "The card was declined.",
+			"type": "card_error", "code": "card_declined", "decline_code": i.Declined,
+			"message": "The card was declined.",
 		}
 	}
 	return object{

@@ -20,8 +20,8 @@ var presented = strings.Fields(`
 	NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SEK SGD SHP SLE SOS SRD STD SZL
 	THB TJS TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VND VUV WST XAF XCD XOF XPF YER ZAR ZMW`)
 
-// stripeDigits is how many decimal digits an amount has in Stripe's API. It differs from ISO 4217 for ISK and UGX, which
-// Stripe still takes with two, and for MGA, which it takes with none.
+// stripeDigits is how many decimal digits an amount has in Stripe's API. It differs from ISO 4217 for ISK and UGX,
+// which Stripe still takes with two, and for MGA, which it takes with none.
 func stripeDigits(c rail.Currency) int {
 	switch c {
 	case "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF":

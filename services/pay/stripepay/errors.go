@@ -34,8 +34,8 @@ func (p *Provider) told(err error) error {
 	return errors.New(text)
 }
 
-// refuses tells whether an error is for ever. All others may have had an effect, or may be over soon: a wrong API key is
-// replaced, a limit of the rate passes.
+// refuses tells whether an error is for ever. All others may have had an effect, or may be over soon: a wrong API key
+// is replaced, a limit of the rate passes.
 func refuses(e *stripe.Error) bool {
 	switch e.HTTPStatusCode {
 	case http.StatusPaymentRequired:

@@ -34,8 +34,8 @@ type Options struct {
 	// Source is noted with every charge, so that two installations can share an account: a charge of another source is
 	// not ours. "" is "interlock".
 	Source string
-	// PageSlack is how long after PayBy the page is open at the most: whoever holds the payment closes it in time. Stripe
-	// takes no page that is open for less than half an hour (StripeSlack).
+	// PageSlack is how long after PayBy the page is open at the most: whoever holds the payment closes it in time.
+	// Stripe takes no page that is open for less than half an hour (StripeSlack).
 	PageSlack time.Duration
 	// Timeout bounds a call whose context has no nearer deadline; 0 is 20 seconds.
 	Timeout time.Duration
@@ -58,7 +58,8 @@ const (
 	maxListed    = 100
 )
 
-// errNoReference says that a payment's Authorise has to be repeated first: with its key, the answer tells the Reference.
+// errNoReference says that a payment's Authorise has to be repeated first: with the same key, the answer tells the
+// Reference.
 var errNoReference = errors.New("the payment has no reference of the provider yet")
 
 // Provider implements pay.Provider. It may be used by many at a time.
@@ -168,9 +169,11 @@ func (p *Provider) Authorise(ctx context.Context, payment *pay.Payment, key stri
 		LineItems: []*stripe.CheckoutSessionCreateLineItemParams{{
 			Quantity: stripe.Int64(1),
 			PriceData: &stripe.CheckoutSessionCreateLineItemPriceDataParams{
-				Currency:    stripe.String(strings.ToLower(string(payment.Amount.Currency))),
-				UnitAmount:  stripe.Int64(amount),
-				ProductData: &stripe.CheckoutSessionCreateLineItemPriceDataProductDataParams{Name: stripe.String(p.options.Title)},
+				Currency:   stripe.String(strings.ToLower(string(payment.Amount.Currency))),
+				UnitAmount: stripe.Int64(amount),
+				ProductData: &stripe.CheckoutSessionCreateLineItemPriceDataProductDataParams{
+					Name: stripe.String(p.options.Title),
+				},
 			},
 		}},
 		PaymentIntentData: &stripe.CheckoutSessionCreatePaymentIntentDataParams{
@@ -198,8 +201,8 @@ func (p *Provider) metadata(payment *pay.Payment) map[string]string {
 	}
 }
 
-// keyed gives a call its idempotency key. A payment's calls for one purpose differ by the suffix: Stripe takes a key for
-// one path alone.
+// keyed gives a call its idempotency key. A payment's calls for one purpose differ by the suffix: Stripe takes a key
+// for one path alone.
 func keyed(params *stripe.Params, key, suffix string) error {
 	if key == "" || len(key)+len(suffix) > maxKeyLength {
 		return fmt.Errorf("a key has 1 to %d characters, not %d", maxKeyLength, len(key)+len(suffix))
@@ -334,7 +337,7 @@ func (p *Provider) Refund(ctx context.Context, payment *pay.Payment, minor int64
 		return pay.Charge{}, p.told(err)
 	}
 	if refund.Status == stripe.RefundStatusFailed || refund.Status == stripe.RefundStatusCanceled {
-		return pay.Charge{}, fmt.Errorf("%w: the refund is %s (%s)", pay.ErrRefused, refund.Status, refund.FailureReason)
+		return pay.Charge{}, fmt.Errorf("%w: the refund is %s", pay.ErrRefused, refund.Status)
 	}
 	return p.Get(ctx, payment)
 }

@@ -68,10 +68,13 @@ func TestWebhook(t *testing.T) {
 		{"no signature", sessionEvent, signed(sessionEvent, now), pay.Notice{}, "no signature"},
 		{"nonsense", sessionEvent, http.Header{"Stripe-Signature": {"t=,v1=zz"}}, pay.Notice{}, "no signature"},
 		{
-			"changed", strings.Replace(sessionEvent, "P1", "P2", 1), signed(sessionEvent, now, "whsec_new"), pay.Notice{},
-			"no signature",
+			"changed", strings.Replace(sessionEvent, "P1", "P2", 1), signed(sessionEvent, now, "whsec_new"),
+			pay.Notice{}, "no signature",
 		},
-		{"old", sessionEvent, signed(sessionEvent, now.Add(-301*time.Second), "whsec_new"), pay.Notice{}, "five minutes"},
+		{
+			"old", sessionEvent, signed(sessionEvent, now.Add(-301*time.Second), "whsec_new"), pay.Notice{},
+			"five minutes",
+		},
 		{
 			"an hour early", sessionEvent, signed(sessionEvent, now.Add(time.Hour), "whsec_new"), pay.Notice{},
 			"five minutes",
