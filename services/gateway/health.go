@@ -48,6 +48,11 @@ func newChecks(list []Check, durability string, version Version, log *slog.Logge
 	return &checks{list: list, durability: durability, version: version, log: log, failures: failures}
 }
 
+// Readiness serves /readyz for a program that has no Gateway, as a Gateway does.
+func Readiness(list []Check, durability string, version Version, log *slog.Logger) http.Handler {
+	return newChecks(list, durability, version, log)
+}
+
 // drain makes the server unready for good.
 func (c *checks) drain() {
 	c.mu.Lock()

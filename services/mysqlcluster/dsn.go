@@ -57,3 +57,21 @@ func checkParameters(dsn string) error {
 	}
 	return nil
 }
+
+// Beside is the data source name of another database on the same server, whose name has the suffix besides, and the name
+// of the database that dsn leads to.
+func Beside(dsn, suffix string) (beside, database string, err error) {
+	c, err := Parse(dsn)
+	if err != nil {
+		return "", "", err
+	}
+	if c.DBName == "" {
+		return "", "", errors.New("it names no database")
+	}
+	end := len(dsn)
+	slash := strings.LastIndexByte(dsn, '/')
+	if query := strings.IndexByte(dsn[slash:], '?'); query >= 0 {
+		end = slash + query
+	}
+	return dsn[:end] + suffix + dsn[end:], c.DBName, nil
+}

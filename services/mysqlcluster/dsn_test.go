@@ -65,3 +65,23 @@ func TestParse_RefusesAllElse(t *testing.T) {
 		require.NotContains(t, err.Error(), "s3cret")
 	}
 }
+
+func TestBeside(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"u:p@tcp(db:3306)/interlock":                     "u:p@tcp(db:3306)/interlock_pay",
+		"u:p?x/y@tcp(db:3306)/interlock?tls=true":        "u:p?x/y@tcp(db:3306)/interlock_pay?tls=true",
+		"u@unix(/run/mysqld.sock)/interlock?timeout=1s": "u@unix(/run/mysqld.sock)/interlock_pay?timeout=1s",
+	} {
+		beside, database, err := mysqlcluster.Beside(dsn, "_pay")
+		require.NoError(t, err)
+		require.Equal(t, want, beside)
+		require.Equal(t, "interlock", database)
+		c, err := mysqlcluster.Parse(beside)
+		require.NoError(t, err)
+		require.Equal(t, "interlock_pay", c.DBName)
+	}
+	for _, wrong := range []string{"", "u@tcp(db)/", "u@tcp(db)/interlock?multiStatements=true"} {
+		_, _, err := mysqlcluster.Beside(wrong, "_pay")
+		require.Error(t, err, wrong)
+	}
+}

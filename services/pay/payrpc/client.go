@@ -268,12 +268,12 @@ func (c *Client) Changed(
 }
 
 // Reconcile implements Service. It is tried once: it takes long, and is asked for again by a person.
-func (c *Client) Reconcile(ctx context.Context, within time.Duration) (Report, error) {
+func (c *Client) Reconcile(ctx context.Context, within time.Duration) (pay.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, reconcileTimeout+wayTimeout)
 	defer cancel()
 	a, err := once(ctx, c, c.remote.Reconcile, &paypb.ReconcileRequest{Within: span(within)})
 	if err != nil {
-		return Report{}, err
+		return pay.Report{}, err
 	}
 	return reportOf(a), nil
 }

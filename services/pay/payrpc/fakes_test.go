@@ -22,7 +22,7 @@ type service struct {
 	payments  func(ids []string) ([]*pay.Payment, error)
 	ofOrders  func(ids []string) ([]*pay.Payment, error)
 	changed   func(states []pay.State, within time.Duration, after pay.Place, limit int) ([]*pay.Payment, error)
-	reconcile func(ctx context.Context, within time.Duration) (payrpc.Report, error)
+	reconcile func(ctx context.Context, within time.Duration) (pay.Report, error)
 }
 
 func (s *service) Start(ctx context.Context, p *pay.Payment, payFor time.Duration) (*pay.Payment, error) {
@@ -47,7 +47,7 @@ func (s *service) Changed(
 	return s.changed(states, within, after, limit)
 }
 
-func (s *service) Reconcile(ctx context.Context, within time.Duration) (payrpc.Report, error) {
+func (s *service) Reconcile(ctx context.Context, within time.Duration) (pay.Report, error) {
 	return s.reconcile(ctx, within)
 }
 

@@ -129,14 +129,14 @@ func TestClient_IsTheServiceBehindIt(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, []*pay.Payment{other}, found)
 
-			report := payrpc.Report{
+			report := pay.Report{
 				Charges: 4, Payments: 3, Healed: 1, Left: 1,
-				Differences: []payrpc.Difference{
+				Differences: []pay.Difference{
 					{PaymentID: "p1", OrderID: "o1", Reference: "pi_1", What: "not known here", Healed: true},
 					{Reference: "pi_2", What: "in yen"},
 				},
 			}
-			s.reconcile = func(_ context.Context, within time.Duration) (payrpc.Report, error) {
+			s.reconcile = func(_ context.Context, within time.Duration) (pay.Report, error) {
 				require.Equal(t, 48*time.Hour, within)
 				return report, nil
 			}
@@ -389,7 +389,7 @@ func TestHandler_DeadlineOfItsOwn(t *testing.T) {
 			return nil, hang(ctx)
 		},
 		settle:    func(ctx context.Context, _ []pay.Settlement) ([]error, error) { return nil, hang(ctx) },
-		reconcile: func(ctx context.Context, _ time.Duration) (payrpc.Report, error) { return payrpc.Report{}, hang(ctx) },
+		reconcile: func(ctx context.Context, _ time.Duration) (pay.Report, error) { return pay.Report{}, hang(ctx) },
 	}
 	for procedure, want := range map[string]time.Duration{
 		"Start": 8 * time.Second, "Settle": 10 * time.Second, "Reconcile": 10 * time.Minute,

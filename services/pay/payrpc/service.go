@@ -27,25 +27,7 @@ type Service interface {
 	Changed(ctx context.Context, states []pay.State, within time.Duration, after pay.Place, limit int) (
 		[]*pay.Payment, error)
 	// Reconcile compares with the provider's list of so long back.
-	Reconcile(ctx context.Context, within time.Duration) (Report, error)
-}
-
-// Report is what became of a comparison with the provider's list.
-type Report struct {
-	// Charges and Payments are how many of the provider's, and of ours, were looked at.
-	Charges, Payments int64
-	// Healed is how many differences were, or are being, set right; Left how many could not be.
-	Healed, Left int64
-	// Differences are some of both, at most MaxItems.
-	Differences []Difference
-}
-
-// Difference is something about which we and the provider do not say the same.
-type Difference struct {
-	PaymentID, OrderID, Reference string
-	// What is wrong, in words without personal data.
-	What   string
-	Healed bool
+	Reconcile(ctx context.Context, within time.Duration) (pay.Report, error)
 }
 
 // MaxItems is how many payments, settlements or ids one call has at most.

@@ -134,7 +134,7 @@ func paymentsOf(wire []*paypb.Payment) ([]*pay.Payment, error) {
 	return all, nil
 }
 
-func reportToWire(r Report) *paypb.ReconcileResponse {
+func reportToWire(r pay.Report) *paypb.ReconcileResponse {
 	wire := &paypb.ReconcileResponse{
 		Charges: r.Charges, Payments: r.Payments, Healed: r.Healed, Left: r.Left,
 	}
@@ -146,12 +146,12 @@ func reportToWire(r Report) *paypb.ReconcileResponse {
 	return wire
 }
 
-func reportOf(w *paypb.ReconcileResponse) Report {
-	r := Report{
+func reportOf(w *paypb.ReconcileResponse) pay.Report {
+	r := pay.Report{
 		Charges: w.GetCharges(), Payments: w.GetPayments(), Healed: w.GetHealed(), Left: w.GetLeft(),
 	}
 	for _, d := range w.GetDifferences() {
-		r.Differences = append(r.Differences, Difference{
+		r.Differences = append(r.Differences, pay.Difference{
 			PaymentID: d.GetPaymentId(), OrderID: d.GetOrderId(), Reference: d.GetReference(), What: d.GetWhat(),
 			Healed: d.GetHealed(),
 		})
