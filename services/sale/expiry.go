@@ -2,16 +2,14 @@ package sale
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"interlock/internal/logonce"
 
-	"interlock/services/lock"
 	"interlock/services/rail"
 )
 
-// expiryLock elects the server that looks for holds past their time. It is not a run id, so it is no run's lock.
+// expiryLock elects the server that looks for holds past their time.
 const expiryLock = "expiry"
 
 // maxDueRuns is how many runs one sweep wakes. The next sweep wakes the others.
@@ -30,7 +28,8 @@ func (s *Service) Sweep(ctx context.Context) {
 	ticker := time.NewTicker(s.settings.SweepInterval)
 	defer ticker.Stop()
 	sweeper := sweeper{
-		Service: s,
+		Service:  s,
+		election: election{locks: s.Lock, name: expiryLock},
 		looking: logonce.Warn(
 			"holds past their time cannot be looked for", "holds past their time are looked for again"),
 	}
@@ -54,29 +53,10 @@ func (s *Service) Sweep(ctx context.Context) {
 // sweeper is one server's part in looking for holds past their time.
 type sweeper struct {
 	*Service
-	// lease is of the expiry lock; nil while this server does not hold it.
-	lease   lock.Lease
+	election
 	looking *logonce.Failure
 	// forgotAll is when nothing was left to be forgotten.
 	forgotAll time.Time
-}
-
-// elected tells whether this server is to look: it holds the lock, or too few lock nodes answer.
-func (s *sweeper) elected(ctx context.Context) bool {
-	if s.lease != nil && s.lease.Extend(ctx) == nil {
-		return true
-	}
-	s.resign()
-	var err error
-	s.lease, err = s.Lock.Acquire(ctx, expiryLock)
-	return !errors.Is(err, lock.ErrTaken)
-}
-
-func (s *sweeper) resign() {
-	if s.lease != nil {
-		s.lease.Release()
-		s.lease = nil
-	}
 }
 
 // expire wakes the workers of runs with holds past their time.
