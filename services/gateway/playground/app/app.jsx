@@ -1,19 +1,28 @@
 import { useGraphiQL, useGraphiQLActions } from "@graphiql/react";
 import { GraphiQL } from "graphiql";
 import { useEffect, useState } from "react";
-import { createFetcher } from "./fetcher.js";
+import { createFetcher, subscribe } from "./fetcher.js";
 import { createHandOver } from "./handover.js";
+import { createPaymentWatch } from "./payment.js";
+import { PaymentBar } from "./payment-bar.jsx";
 import { tabStorage } from "./storage.js";
 import { readyTabs } from "./tabs.js";
 import { TokenBar } from "./token-bar.jsx";
 
 export function App() {
   const [handOver] = useState(createHandOver);
-  const [fetcher] = useState(() => createFetcher(handOver.learn));
+  const [payments] = useState(() => createPaymentWatch(subscribe));
+  const [fetcher] = useState(() =>
+    createFetcher((result) => {
+      handOver.learn(result);
+      payments.learn(result);
+    }),
+  );
   const [tabs] = useState(readyTabs);
   return (
     <>
       <TokenBar />
+      <PaymentBar watch={payments} />
       <main>
         <GraphiQL
           fetcher={fetcher}

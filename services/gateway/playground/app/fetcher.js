@@ -17,6 +17,11 @@ const socket = createClient({
   retryAttempts: 2, // a restarted server is found again; a missing one is reported after seconds, not minutes
 });
 
+// subscribe starts a subscription on the socket, and returns how to end it.
+export function subscribe(payload, sink) {
+  return socket.subscribe(payload, sink);
+}
+
 // A header written into GraphiQL's own headers editor wins over the token of the bar.
 function fetchAsViewer(url, init) {
   const headers = new Headers(init.headers);
