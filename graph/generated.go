@@ -1710,7 +1710,13 @@ type Query {
 type Mutation {
   "Buys seats for up to 9 passengers on one run, all or nothing. They are held until ` + "`" + `payBy` + "`" + `."
   placeOrder("The order." input: PlaceOrderInput!): PlaceOrderPayload @requires(role: PASSENGER)
-  "Starts to pay for an order. It is paid when its state says PAID."
+  """
+  Starts to pay for an order, or tells how that payment stands. The order is paid when its state says PAID; ` + "`" + `orderChanged` + "`" + `
+  tells when. A payment that is PENDING goes on at its ` + "`" + `redirectUrl` + "`" + `, where it has one.
+
+  HOLD_EXPIRED: the time to pay is over. WRONG_STATE: the order is paid or being paid with another key, has ended, or has
+  five payments that are open. PAYMENT_UNAVAILABLE: no provider takes this amount, or none was switched on.
+  """
   payOrder("The payment." input: PayOrderInput!): PayOrderPayload @requires(role: PASSENGER)
   "Gives a hold back. Repeating it is harmless."
   cancelOrder("The order." input: CancelOrderInput!): CancelOrderPayload @requires(role: PASSENGER)
@@ -2286,7 +2292,8 @@ input PayOrderInput {
   orderId: ID!
   """
   Yours to choose, once per payment: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an
-  order: a retry with it pays once. On another order the same key is another payment.
+  order: a retry with it pays once, and says how the payment stands. On another order the same key is another payment.
+  After a payment that FAILED, another key is another try.
   """
   idempotencyKey: String!
 }
@@ -2596,7 +2603,7 @@ type PlaceOrderPayload {
 type PayOrderPayload {
   "The order as it is now."
   order: Order
-  "The payment, where one was started."
+  "The payment of this key, where there is one."
   payment: Payment
   "Why it was refused."
   userErrors: [UserError!]!
@@ -2606,17 +2613,20 @@ type PayOrderPayload {
 type Payment {
   "How far it is."
   state: PaymentState!
-  "Where to go on paying."
+  """
+  The provider's page, where the buyer goes on. Null where nothing is left for the buyer to do, and for a moment where
+  the provider has not made it yet: then ask again with the same key.
+  """
   redirectUrl: String
 }
 
 "How far a payment is."
 enum PaymentState {
-  "The provider has not decided yet."
+  "It is not decided yet: the buyer goes on at ` + "`" + `redirectUrl` + "`" + `, or the money is being taken."
   PENDING
-  "The money was taken."
+  "The money was taken, and the order is paid by it."
   SUCCEEDED
-  "The money was not taken."
+  "No money was taken, or it goes back. Another key is another try, as long as the order is ON_HOLD."
   FAILED
 }
 

@@ -318,7 +318,8 @@ type PayOrderInput struct {
 	// The order.
 	OrderID string `json:"orderId"`
 	// Yours to choose, once per payment: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an
-	// order: a retry with it pays once. On another order the same key is another payment.
+	// order: a retry with it pays once, and says how the payment stands. On another order the same key is another payment.
+	// After a payment that FAILED, another key is another try.
 	IdempotencyKey string `json:"idempotencyKey"`
 }
 
@@ -326,7 +327,7 @@ type PayOrderInput struct {
 type PayOrderPayload struct {
 	// The order as it is now.
 	Order *Order `json:"order,omitempty"`
-	// The payment, where one was started.
+	// The payment of this key, where there is one.
 	Payment *Payment `json:"payment,omitempty"`
 	// Why it was refused.
 	UserErrors []UserError `json:"userErrors"`
@@ -336,7 +337,8 @@ type PayOrderPayload struct {
 type Payment struct {
 	// How far it is.
 	State PaymentState `json:"state"`
-	// Where to go on paying.
+	// The provider's page, where the buyer goes on. Null where nothing is left for the buyer to do, and for a moment where
+	// the provider has not made it yet: then ask again with the same key.
 	RedirectURL *string `json:"redirectUrl,omitempty"`
 }
 
@@ -742,11 +744,11 @@ type WithdrawRunPayload struct {
 type PaymentState string
 
 const (
-	// The provider has not decided yet.
+	// It is not decided yet: the buyer goes on at `redirectUrl`, or the money is being taken.
 	PaymentStatePending PaymentState = "PENDING"
-	// The money was taken.
+	// The money was taken, and the order is paid by it.
 	PaymentStateSucceeded PaymentState = "SUCCEEDED"
-	// The money was not taken.
+	// No money was taken, or it goes back. Another key is another try, as long as the order is ON_HOLD.
 	PaymentStateFailed PaymentState = "FAILED"
 )
 

@@ -205,6 +205,25 @@ func TestMutations_OfOrders(t *testing.T) {
 			data:    paid(`{"state": "PENDING", "redirectUrl": "https://pay.example/1"}`),
 		},
 		{
+			name: "payOrder that is under way", viewer: ann, query: payOrder,
+			prepare: pays(sale.Payment{State: sale.PaymentPending}),
+			data:    paid(`{"state": "PENDING", "redirectUrl": null}`),
+		},
+		{
+			name: "payOrder that failed", viewer: ann, query: payOrder,
+			prepare: pays(sale.Payment{State: sale.PaymentFailed}),
+			data:    paid(`{"state": "FAILED", "redirectUrl": null}`),
+		},
+		{
+			name: "payOrder of an order that is being paid with another key", viewer: ann, query: payOrder,
+			prepare: func(w *world) {
+				w.order = w.listed[0]
+				w.fail["Sale.Pay"] = rail.Refuse(rail.WrongState, "the order is being paid").At("input", "orderId")
+			},
+			data: `{"payOrder": {"order": {"number": "NUMBER2"}, "payment": null, "userErrors": [
+				{"code": "WRONG_STATE", "message": "the order is being paid", "path": ["input", "orderId"]}]}}`,
+		},
+		{
 			name: "payOrder where no payment was started", viewer: ann, query: payOrder, prepare: answers,
 			data: paid(`null`),
 		},
