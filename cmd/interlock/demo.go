@@ -76,7 +76,23 @@ Buy a seat on G1 to Shanghai tomorrow (it prints the order; each call has a key 
 {{- ""}}order{number payBy tickets{coach seat price{amount currencyCode}}} userErrors{code message path}}}",
 {{- ""}}"variables":{"i":{"idempotencyKey":"demo-'$(date +%s%N)'","runId":"'$RUN'","from":"VNP","to":"AOH",
 {{- ""}}"passengers":[{"name":"A Passenger","documentNumber":"D'$(date +%s%N)'","seatClass":"SECOND"}]}}}'
+{{if .Bank}}
+Pay for it. It prints the page of the sandbox bank, which takes no money: open it in a browser, and choose "Pay" there.
 
+  ORDER=$(curl -s {{.URL}}/graphql -H 'content-type: application/json' -H "authorization: Bearer $TOKEN" \
+    -d '{"query":"{viewer{orders(first:1){nodes{id}}}}"}' | sed 's/.*"id":"\([^"]*\)".*/\1/')
+  curl -s {{.URL}}/graphql -H 'content-type: application/json' -H "authorization: Bearer $TOKEN" \
+    -d '{"query":"mutation($i:PayOrderInput!){payOrder(input:$i){
+{{- ""}}order{number state} payment{state redirectUrl} userErrors{code message}}}",
+{{- ""}}"variables":{"i":{"orderId":"'$ORDER'","idempotencyKey":"pay-'$(date +%s%N)'"}}}'
+
+Watch the order become PAID (run it before you pay, in a window that has TOKEN and ORDER):
+
+  curl -N {{.URL}}/graphql -H 'content-type: application/json' -H 'accept: text/event-stream' \
+    -H "authorization: Bearer $TOKEN" \
+    -d '{"query":"subscription($o:ID!){orderChanged(orderId:$o){number state stateReason paidAt}}",
+{{- ""}}"variables":{"o":"'$ORDER'"}}'
+{{end}}
 Watch the seats of the same run go (leave it running and buy in another window):
 
   curl -N {{.URL}}/graphql -H 'content-type: application/json' -H 'accept: text/event-stream' \
@@ -118,6 +134,6 @@ func (s *Server) tellDemo(ctx context.Context, days int, out io.Writer) error {
 	_, runs := s.timetable.Size()
 	return demoText.Execute(out, map[string]any{
 		"URL": s.URL(), "Admin": admin, "Passenger": passenger, "Today": today, "Tomorrow": today.AddDays(1),
-		"Trains": fmt.Sprint(runs / days), "Durability": s.durability(),
+		"Trains": fmt.Sprint(runs / days), "Durability": s.durability(), "Bank": s.settings.payments() == "bank",
 	})
 }
