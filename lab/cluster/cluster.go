@@ -67,6 +67,8 @@ type Options struct {
 	// Consumers starts processes that consume events and note their effects. They are of a Binary that was built with
 	// FaultTag, and Breakable as the servers are.
 	Consumers bool
+	// Bank starts a sandbox bank, and a service of payments that deals with it. Without it payments are instant.
+	Bank bool
 	// ClocksApart puts the first server's clock so far ahead, and the second's so far behind, and so on in turn.
 	ClocksApart time.Duration
 	// Log is told how far the start is; nil: no log.
@@ -96,6 +98,7 @@ type Cluster struct {
 	supervisors []*servers.Program
 	proxies     []*Proxy
 	consumers   []*servers.Program
+	payments    *Payments
 }
 
 // Start starts a cluster and returns once every server of it is ready to sell.
@@ -143,6 +146,9 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 	}
 	// They come before the first event: one that is published while there are no groups is kept for none.
 	if err := c.startConsumers(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.startPayments(ctx); err != nil {
 		return nil, err
 	}
 	for range o.Servers {
@@ -210,6 +216,7 @@ func (c *Cluster) Close() error {
 	stopping.Wait()
 	errs = append(errs, stopped...)
 	errs = append(errs, closeProxies(c.Proxies()))
+	errs = append(errs, c.payments.Close())
 	for _, s := range c.consumers {
 		errs = append(errs, s.Close())
 	}

@@ -106,10 +106,10 @@ func Crowd() []string {
 
 func (c *Cluster) serverArgs(addr string, locks []string) []string {
 	args := []string{
-		"serve", "--listen", addr, "--durability", "replicated", "--payments", "sandbox", "--hold",
-		c.options.Hold.String(),
+		"serve", "--listen", addr, "--durability", "replicated", "--hold", c.options.Hold.String(),
 		"--redis", c.Cache.Addr(), "--lock-redis", strings.Join(locks, ","), "--log-level", "WARN",
 	}
+	args = append(args, c.payArgs()...)
 	if c.options.MessagesApart {
 		args = append(args, "--messages", c.Messages.Addr())
 	}

@@ -57,6 +57,29 @@ func OpenSeats(ctx context.Context, through http.RoundTripper, server, run strin
 	return OpenEvents(ctx, through, server, body)
 }
 
+// OpenOrder subscribes to what becomes of an order, as the buyer whose token it is.
+func OpenOrder(ctx context.Context, through http.RoundTripper, server, token, order string) (*Events, error) {
+	body, err := json.Marshal(map[string]any{
+		"query":     `subscription($o:ID!){orderChanged(orderId:$o){state}}`,
+		"variables": map[string]any{"o": order},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return OpenEvents(ctx, bearer{through, token}, server, body)
+}
+
+// bearer adds a token to requests.
+type bearer struct {
+	http.RoundTripper
+	token string
+}
+
+func (b bearer) RoundTrip(request *http.Request) (*http.Response, error) {
+	request.Header.Set("Authorization", "Bearer "+b.token) // it is OpenEvents' own request
+	return b.RoundTripper.RoundTrip(request)
+}
+
 var dataField = []byte("data: ")
 
 // Next waits for the next event and is its text, good until the one after. A stream that ends is an error.
