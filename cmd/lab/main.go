@@ -25,6 +25,7 @@ type commands struct {
 	Sell   sellCommand   `cmd:"" help:"Sell tickets as fast as they go, against a baseline and the database's ceiling."`
 	Search searchCommand `cmd:"" help:"Search while tickets are sold, and count what MySQL is asked."`
 	Watch  watchCommand  `cmd:"" help:"Let thousands watch one run that is being sold."`
+	Pay    payCommand    `cmd:"" help:"Pay through a slow bank while tickets are sold."`
 	Fault  faultCommand  `cmd:"" help:"Break something while people buy, and check all that they were told."`
 	Attack attackCommand `cmd:"" help:"Attack a server while people buy, and see what it costs them."`
 	Seats  seatsCommand  `cmd:"" help:"Sell a season by several ways of choosing the seat."`
