@@ -36,6 +36,8 @@ type Shape struct {
 	ClocksApart time.Duration
 	// MessagesApart gives events a Redis of their own. Else they are in the cache.
 	MessagesApart bool
+	// Bank has buyers pay at a bank. Else payments are instant.
+	Bank bool
 	// FirstDiskBytes is the size of a disk for the first primary's binary log alone; 0: the log is with the data.
 	FirstDiskBytes int64
 }
@@ -48,6 +50,7 @@ func (s Shape) Options() cluster.Options {
 		Proxied: s.Proxied, Hold: s.Hold, Unlimited: true,
 		FirstDiskBytes: s.FirstDiskBytes, Breakable: true, AnyVersion: s.AnyVersion, Asynchronous: s.Asynchronous,
 		ClocksApart: s.ClocksApart, MessagesApart: s.MessagesApart, Consumers: true,
+		Bank: s.Bank,
 	}
 }
 

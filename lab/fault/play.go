@@ -88,6 +88,8 @@ type play struct {
 	// broken and healed are when the fault began and when it was healed. rest is when the last change was over.
 	broken, healed, judgedUntil, rest time.Time
 	before, after                     []check.Resources
+	// money is what came of all money; nil where payments are instant.
+	money *check.Result
 	// caughtUp is how long after the healing Redis had what the ledger has of the runs.
 	caughtUp time.Duration
 }
@@ -117,7 +119,7 @@ func (p *play) run(ctx context.Context) error {
 		return fmt.Errorf("gathering the evidence: %w", err)
 	}
 	defer e.Close()
-	if err := p.leave(ctx); err != nil {
+	if err := p.leave(ctx, e); err != nil {
 		return err
 	}
 	return p.judge(ctx, e)
@@ -157,9 +159,10 @@ func (p *play) open(ctx context.Context) (err error) {
 	if p.fault.Subscribers > 0 {
 		o.Subscribers, o.Buyers = p.fault.Subscribers, fewBuyers
 	}
-	if hold := p.fault.Shape.Hold; hold > 0 {
+	if hold := p.fault.Shape.Hold; hold > 0 && !p.fault.Shape.Bank {
 		o.Dawdle = 2 * hold // half of the buyers come too late
 	}
+	o.Bank = p.fault.Shape.Bank
 	for _, s := range p.cluster.Servers() {
 		o.Servers = append(o.Servers, s.Addr())
 	}
@@ -231,14 +234,19 @@ func (p *play) recover(ctx context.Context) (err error) {
 	return p.setQuiet(ctx, load.Resume)
 }
 
-// leave ends all clients that change something.
-func (p *play) leave(ctx context.Context) error {
+// leave ends all clients that change something, and waits until all money is where it belongs.
+func (p *play) leave(ctx context.Context, e *evidence) (err error) {
 	p.judgedUntil = time.Now()
 	leaving, cancel := context.WithTimeout(ctx, leaveLimit)
 	defer cancel()
 	p.workload.Leave(leaving)
 	if hold := p.fault.Shape.Hold; hold > 0 {
 		pause.For(ctx, hold+sweep) // what is left on hold is to have ended
+	}
+	if p.fault.Shape.Bank {
+		if p.money, err = p.settleMoney(ctx, e); err != nil {
+			return err
+		}
 	}
 	p.rest = time.Now()
 	return ctx.Err()
@@ -277,6 +285,9 @@ func (p *play) judge(ctx context.Context, e *evidence) error {
 		check.Unreplicated(calls, p.scene.alone, p.fault.Late),
 		check.Success(calls, p.healed, p.judgedUntil.Add(-think), wrongNo),
 		told,
+	}
+	if p.money != nil {
+		p.result.Checks = append(p.result.Checks, p.money)
 	}
 	return nil
 }

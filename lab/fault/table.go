@@ -19,6 +19,7 @@ const (
 	replicationArea = "replication"
 	cacheArea       = "cache"
 	messagesArea    = "messages"
+	paymentsArea    = "payments"
 	buyersArea      = "buyers"
 )
 
@@ -36,6 +37,8 @@ func Table() []Fault {
 		cacheFlushed(), cacheKilled(), cacheHung(), pubSubCut(), subscribersReconnect(),
 		oldSnapshot(), lastMessageLost(), readerStalls(),
 		relayKilled(), consumerKilled(), messagesRedisKilled(), messagesRedisFlushed(),
+		payKilled(), providerSlow(), providerDead(), providerLate(),
+		webhookLost(), webhookTripled(), webhookOutOfOrder(), webhookForged(), primaryKilledDuringPayments(),
 		sameKey(1), sameKeyAcrossFailover(), holdsExpire(), clocksApart(),
 	}
 }
