@@ -110,7 +110,7 @@ func (r *railway) told() (notices []pay.Notice, refused []string) {
 // opened is a payment whose page is open for a while.
 func (r *railway) opened(t *testing.T, payFor time.Duration) *pay.Payment {
 	t.Helper()
-	p := paytest.NewPayment(1)
+	p := paytest.PaymentToOpen(1)
 	p.PayBy = time.Now().Add(payFor)
 	charge, err := r.Authorise(t.Context(), p, p.ID)
 	require.NoError(t, err)
@@ -325,7 +325,7 @@ func TestBehaviour_Calls(t *testing.T) {
 	t.Run("fails before it does anything", func(t *testing.T) {
 		r := open(t, nil)
 		require.NoError(t, r.Behave(bank.Behaviour{FailRate: 1}))
-		p := paytest.NewPayment(1)
+		p := paytest.PaymentToOpen(1)
 		_, err := r.Authorise(t.Context(), p, p.ID)
 		require.ErrorContains(t, err, "HTTP 500")
 		require.NotErrorIs(t, err, pay.ErrRefused)
