@@ -24,13 +24,14 @@ type Database struct{ link }
 type Schema struct {
 	// Name is what messages call the database, such as "payments' database".
 	Name string
-	// Migrations are the service's own, goose's, in the files *.sql of the root. Those of the outbox and its groups come
-	// with them, and have the numbers 3 and 4. There is no table of the cluster: see Options.ClusterDatabase.
+	// Migrations are the service's own, goose's, in the files *.sql of the root, with numbers above 100. Those of the
+	// cluster, the outbox and its groups are the ledger's, and come with them. So a supervisor may look after a database
+	// that is on members of its own: it takes it for a ledger's, and makes the rest of the ledger's tables there.
 	Migrations fs.FS
 }
 
 // migrationsOfAll are those of the ledger's migrations that every database has.
-var migrationsOfAll = []string{"00003_outbox.sql", "00004_event_groups.sql"}
+var migrationsOfAll = []string{"00002_cluster.sql", "00003_outbox.sql", "00004_event_groups.sql"}
 
 // schemaFiles are the migrations of a service's database, as one file system.
 type schemaFiles struct{ own, all fs.FS }

@@ -30,8 +30,8 @@ type Options struct {
 	// Members are those of all members of a cluster, in place of DSN: the ledger finds the primary itself, and lists
 	// are read on a replica that keeps up.
 	Members []string
-	// ClusterDatabase is the database on the members whose table cluster has the epoch: a database beside the ledger's
-	// has none of its own. "": the database that the members name.
+	// ClusterDatabase is the database on the members whose table cluster has the epoch: for a database beside the
+	// ledger's, the ledger's. "": the database that the members name.
 	ClusterDatabase string
 	// ReplicaDSN is where lists of orders are read; empty: on the primary.
 	ReplicaDSN string

@@ -314,14 +314,15 @@ func TestReady(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
 		s, db := open(t, o), database(t, o)
 		require.NoError(t, s.Ready(t.Context()))
-		exec(t, db, "DELETE FROM goose_db_version WHERE version_id > 1")
+		exec(t, db, "DELETE FROM goose_db_version WHERE version_id > 2")
 		require.ErrorContains(t, s.Ready(t.Context()), "payments' database: the migration 00003_outbox.sql is missing")
 		for _, table := range []string{
-			"payments", "payment_orders", "payment_notices", "outbox", "event_groups", "goose_db_version",
+			"payments", "payment_orders", "payment_notices", "outbox", "event_groups", "cluster", "cluster_members",
+			"goose_db_version",
 		} {
 			exec(t, db, "DROP TABLE "+table)
 		}
-		require.ErrorContains(t, s.Ready(t.Context()), "00001_payments.sql is missing")
+		require.ErrorContains(t, s.Ready(t.Context()), "00002_cluster.sql is missing")
 		var all sync.WaitGroup
 		for range 4 {
 			all.Go(func() { assert.NoError(t, sqlpay.Migrate(t.Context(), o)) })

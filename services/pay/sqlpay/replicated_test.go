@@ -233,6 +233,14 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 		return err == nil && errs[0] == nil
 	}, "it is looked for again")
 	require.EqualValues(t, 3, s.Stats().Epoch)
+
+	// On members of its own, a supervisor opens the payments' database as if it were a ledger's.
+	own := sqlledger.Options{Members: dsns(members, cluster.Database), Log: log}
+	require.NoError(t, sqlpay.Migrate(t.Context(), own))
+	s = open(t, own)
+	require.NoError(t, s.Ready(t.Context()))
+	require.EqualValues(t, 3, s.Stats().Epoch)
+	create(t, s, "p1")
 }
 
 // asRoot is a member as its administrator sees it.
