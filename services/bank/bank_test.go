@@ -533,11 +533,13 @@ func TestJournal(t *testing.T) {
 	r.press(t, taken, "pay")
 	_, err := r.Capture(t.Context(), taken, taken.ID+"c")
 	require.NoError(t, err)
-	r.hears(t, 5)
+	name := filepath.Join(folder, "bank.jsonl")
+	require.Eventually(t, func() bool {
+		journal, err := os.ReadFile(name)
+		return err == nil && bytes.Count(journal, []byte(`"told":`)) == 5
+	}, soon, time.Millisecond)
 	before, _ := r.Ledger(0, 10)
 	require.NoError(t, r.Bank.Close())
-
-	name := filepath.Join(folder, "bank.jsonl")
 	journal, err := os.ReadFile(name)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(name, append(bytes.Clone(journal), `{"session":{"id":"cs_half`...), 0o600))

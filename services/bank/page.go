@@ -37,7 +37,9 @@ func (o *Options) buttons() []button {
 }
 
 // seconds is a duration as a person reads it.
-func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'g', 3, 64) + " seconds" }
+func seconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds(), 'g', 3, 64) + " seconds"
+}
 
 // act does what a button says.
 func (c *change) act(what, id string) bool {

@@ -21,7 +21,8 @@ type Provider interface {
 	Takes(amount rail.Money) error
 	// Authorise opens a page on which the buyer lets the provider hold the amount, until payBy.
 	Authorise(ctx context.Context, p *Payment, key string) (Charge, error)
-	// Get is how a charge stands. ErrUnknown: the provider has none for it.
+	// Get is how a charge stands. ErrUnknown: the provider has none for it, or the payment has no Reference. Where
+	// Authorise was called, that is to be repeated: its answer may have been lost.
 	Get(ctx context.Context, p *Payment) (Charge, error)
 	// Capture takes the whole amount that is held.
 	Capture(ctx context.Context, p *Payment, key string) (Charge, error)

@@ -58,9 +58,9 @@ const (
 	maxListed    = 100
 )
 
-// errNoReference says that a payment's Authorise has to be repeated first: with the same key, the answer tells the
-// Reference.
-var errNoReference = errors.New("the payment has no reference of the provider yet")
+// errNoReference says that nothing can be found by a payment's id. Where Authorise was called, its repetition with the
+// same key tells the Reference.
+var errNoReference = fmt.Errorf("%w: the payment has no reference yet", pay.ErrUnknown)
 
 // Provider implements pay.Provider. It may be used by many at a time.
 type Provider struct {
@@ -319,8 +319,11 @@ func (p *Provider) releaseClosed(ctx context.Context, session *stripe.CheckoutSe
 // Refund gives back, and looks at the charge afterwards: the refund's answer has no sum of all refunds.
 func (p *Provider) Refund(ctx context.Context, payment *pay.Payment, minor int64, key string) (pay.Charge, error) {
 	amount, err := scale(rail.Money{Minor: minor, Currency: payment.Amount.Currency})
-	if err != nil || amount <= 0 {
-		return pay.Charge{}, fmt.Errorf("%w to give back %d minor units: %w", pay.ErrRefused, minor, err)
+	if err == nil && amount == 0 {
+		err = errors.New("nothing is to be given back")
+	}
+	if err != nil {
+		return pay.Charge{}, fmt.Errorf("%w: %w", pay.ErrRefused, err)
 	}
 	intent, err := p.intentOf(ctx, payment)
 	if err != nil {

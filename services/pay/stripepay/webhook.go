@@ -26,7 +26,7 @@ const (
 
 var (
 	errNotSigned = errors.New("the webhook has no signature of ours")
-	errTooOld    = errors.New("the webhook's time is more than five minutes from ours")
+	errTooOld    = fmt.Errorf("%w: its time is more than five minutes from ours", pay.ErrTooOld)
 )
 
 // event is as much of Stripe's event as is looked at: it says which charge, and how that stands is asked for.

@@ -2,6 +2,7 @@ package stripepay_test
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -91,6 +92,7 @@ func TestWebhook(t *testing.T) {
 				c.header = signed(c.body, now, "whsec_new")
 			}
 			notice, err := p.Webhook(c.header, []byte(c.body), now)
+			require.Equal(t, c.says == "five minutes", errors.Is(err, pay.ErrTooOld))
 			if c.says != "" {
 				require.ErrorContains(t, err, c.says)
 				require.NotContains(t, err.Error(), "whsec", "a log shows it")
