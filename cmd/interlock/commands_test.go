@@ -183,6 +183,8 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 		"Data":            true,
 		"RedisMasterName": true, "RedisUsername": true, "MessagesMasterName": true, "MessagesUsername": true,
 		"Payments": true, "OIDCAudience": true, "RolesClaim": true, "ReplicationUser": true,
+		"StripeKeyFile": true, "WebhookSecretFile": true, "PaySecretFile": true, "PayCA": true, "PayCert": true,
+		"PayKey": true, "PayReturnURL": true, "ListenWebhooks": true,
 	}
 	for _, address := range []string{
 		"user:" + secret + "@tcp(db:3306)/interlock", "redis://user:" + secret + "@h:1",
@@ -209,11 +211,12 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 				hidden++
 			}
 		}
-		require.Equal(t, map[bool]int{true: 6, false: 14}[address == secret], hidden, "a new setting: has it a secret?")
+		require.Equal(t, map[bool]int{true: 6, false: 17}[address == secret], hidden, "a new setting: has it a secret?")
 		given := settings
 		given.Messages = slices.Clone(settings.Messages)
 		given.Redis, given.LockRedis = slices.Clone(settings.Redis), slices.Clone(settings.LockRedis)
 		given.FailoverMembers, given.MySQL = slices.Clone(settings.FailoverMembers), slices.Clone(settings.MySQL)
+		given.PayMySQL = slices.Clone(settings.PayMySQL)
 		given.PersonalDataKeys = slices.Clone(settings.PersonalDataKeys)
 		var out bytes.Buffer
 		require.NoError(t, configCommand{}.Run(&settings, &out))

@@ -18,7 +18,7 @@ const lookupTimeout = 5 * time.Second
 // that are signed with a secret in a folder, and payments that take no money. Each has a flag that allows it.
 func (s *Settings) checkExposure(ctx context.Context) error {
 	tokens := s.OIDCIssuer == "" && !s.InsecureDevelopmentTokens
-	sandbox := s.payments() == "sandbox" && !s.InsecureSandboxPayments
+	sandbox := s.takesNoMoney() && !s.InsecureSandboxPayments
 	if !tokens && !sandbox {
 		return nil
 	}

@@ -15,6 +15,8 @@ func TestExposure_OffLoopbackNeedsToBeTold(t *testing.T) {
 	tokens := func(s *Settings) { s.InsecureDevelopmentTokens = true }
 	sandbox := func(s *Settings) { s.InsecureSandboxPayments = true }
 	none := func(s *Settings) { s.Payments = "none" }
+	bank := func(s *Settings) { s.Payments = "bank" }
+	stripe := func(s *Settings) { s.Payments = "stripe" }
 	const bothSaid = "--insecure-development-tokens --insecure-sandbox-payments"
 	for name, c := range map[string]struct {
 		listen  string
@@ -57,6 +59,9 @@ func TestExposure_OffLoopbackNeedsToBeTold(t *testing.T) {
 		"development, no payments":    {":8080", []func(*Settings){none}, "--insecure-development-tokens"},
 		"development told, a sandbox": {":8080", []func(*Settings){tokens}, "--insecure-sandbox-payments"},
 		"both told":                   {":8080", []func(*Settings){tokens, sandbox}, ""},
+		"an issuer, a sandbox bank":   {":8080", []func(*Settings){issuer, bank}, "--insecure-sandbox-payments"},
+		"an issuer, a bank told":      {":8080", []func(*Settings){issuer, bank, sandbox}, ""},
+		"an issuer, Stripe":           {":8080", []func(*Settings){issuer, stripe}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			settings := embeddedSettings(t)

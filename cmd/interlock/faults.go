@@ -13,6 +13,7 @@ import (
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/ledger/sqlledger/intercept"
 	"interlock/services/messages"
+	"interlock/services/pay"
 	"interlock/services/sale"
 )
 
@@ -80,6 +81,19 @@ func (f faults) relay(r *messages.Relay) {
 	if f.control != nil {
 		f.control.Relay(r)
 	}
+}
+
+func (f faults) pay(o pay.Options) pay.Options {
+	if f.control == nil {
+		return o
+	}
+	o.Store = f.control.Store(o.Store)
+	providers := make([]pay.Provider, len(o.Providers))
+	for i, provider := range o.Providers {
+		providers[i] = f.control.Provider(provider)
+	}
+	o.Providers = providers
+	return o
 }
 
 func (f faults) clock() func() time.Time {

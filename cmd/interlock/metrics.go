@@ -13,15 +13,17 @@ type figure struct {
 	read        func() float64
 }
 
+// add adds a figure without labels.
+func (m *metrics) add(kind prometheus.ValueType, name, help string, read func() float64) {
+	m.figures = append(m.figures, figure{prometheus.NewDesc("interlock_"+name, help, nil, nil), kind, read})
+}
+
 func newMetrics(s *Server) *metrics {
 	m := &metrics{}
-	add := func(kind prometheus.ValueType, name, help string, read func() float64) {
-		m.figures = append(m.figures, figure{prometheus.NewDesc("interlock_"+name, help, nil, nil), kind, read})
-	}
 	counter := func(name, help string, read func() float64) {
-		add(prometheus.CounterValue, name+"_total", help, read)
+		m.add(prometheus.CounterValue, name+"_total", help, read)
 	}
-	gauge := func(name, help string, read func() float64) { add(prometheus.GaugeValue, name, help, read) }
+	gauge := func(name, help string, read func() float64) { m.add(prometheus.GaugeValue, name, help, read) }
 
 	counter("orders_placed", "Orders placed, replays not counted.",
 		func() float64 { return float64(s.service.Stats().Placed) })

@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"interlock/services/ledger/sqlledger"
+	"interlock/services/pay/sqlpay"
 )
 
 type migrateCommand struct{}
 
-// Run brings the ledger's schema up to date. It may run while servers run, and on several machines at once.
+// Run brings the schema of the ledger up to date, and that of the payments' database where payments take time. It may
+// run while servers run, and on several machines at once.
 func (migrateCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger) error {
 	if settings.embedded() {
 		if err := settings.dataFolder(); err != nil {
@@ -18,6 +21,15 @@ func (migrateCommand) Run(ctx context.Context, settings *Settings, log *slog.Log
 	}
 	if err := sqlledger.Migrate(ctx, ledgerOptions(settings)); err != nil {
 		return err
+	}
+	if settings.paysInTime() || len(settings.PayMySQL) > 0 {
+		options, err := paymentsOptions(settings)
+		if err == nil {
+			err = sqlpay.Migrate(ctx, options)
+		}
+		if err != nil {
+			return fmt.Errorf("the payments' database: %w", err)
+		}
 	}
 	log.Info("the schema is up to date")
 	return nil

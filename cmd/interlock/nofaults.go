@@ -8,6 +8,7 @@ import (
 
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/messages"
+	"interlock/services/pay"
 	"interlock/services/sale"
 )
 
@@ -25,6 +26,8 @@ func (faults) ledger(o sqlledger.Options) sqlledger.Options { return o }
 func (faults) around(o sale.Options) sale.Options { return o }
 
 func (faults) relay(*messages.Relay) {}
+
+func (faults) pay(o pay.Options) pay.Options { return o }
 
 func (faults) clock() func() time.Time { return time.Now }
 

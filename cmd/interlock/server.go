@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync"
@@ -29,6 +30,8 @@ import (
 	"interlock/services/identity"
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/messages"
+	"interlock/services/messages/streams"
+	"interlock/services/pay/payrpc"
 	"interlock/services/publish"
 	"interlock/services/rail"
 	"interlock/services/sale"
@@ -55,6 +58,14 @@ type Server struct {
 	tickets   *gateway.StreamTickets
 	gateway   *gateway.Gateway
 	tokens    *identity.Development // nil where tokens are an issuer's
+
+	// payments take money in this process, payClient calls interlock pay, and taken handles the events of either. They
+	// are nil where payments take no time, and one of the first two always is. bank is the embedded default's, if it has
+	// one.
+	payments  *payments
+	payClient *payrpc.Client
+	taken     *messages.Consumer
+	bank      *ownBank
 
 	listener net.Listener
 	// preparing is what readiness waits for besides its checks; nil is nothing.
@@ -84,6 +95,17 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 		return nil, err
 	}
 	s := &Server{settings: settings, log: log, stores: opened, now: opened.faults.clock()}
+	if s.listener, err = net.Listen("tcp", settings.Listen); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.listener.Close())
+		}
+	}()
+	if err := s.wirePayments(ctx); err != nil {
+		return nil, err
+	}
 	s.wireSearch()
 	s.wirePublish()
 	s.wireSale(key)
@@ -96,9 +118,6 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 		return nil, err
 	}
 	if s.gateway, err = s.openGateway(s.newResolver(key)); err != nil {
-		return nil, err
-	}
-	if s.listener, err = net.Listen("tcp", settings.Listen); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -122,7 +141,7 @@ func (s *Server) wirePublish() {
 func (s *Server) wireSale(key []byte) {
 	s.service = sale.Open(s.stores.faults.around(sale.Options{
 		Ledger: s.stores.ledger, Lock: s.stores.lock, Availability: s.stores.cache, Runs: s.timetable,
-		Payments: payments(s.settings), DocumentKey: key, Log: s.log,
+		Payments: instantPayments(s.settings), DocumentKey: key, Log: s.log,
 		NewID: newOrderID, NewNumber: func() string { return newOrderNumber(s.now()) },
 		Settings: sale.Settings{
 			Hold: s.settings.Hold, MaxRunHolds: limit(s.settings.MaxRunHolds),
@@ -187,13 +206,23 @@ func (s *Server) openGateway(resolver *resolvers.Resolver) (*gateway.Gateway, er
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newMetrics(s), groupMetrics{s.monitor})
+	groups := groupMetrics{streams.Events: s.monitor}
+	registry.MustRegister(newMetrics(s), groups)
+	var hooks http.Handler
+	switch {
+	case s.payments != nil:
+		groups[streams.Payments] = s.payments.monitor
+		registry.MustRegister(paymentMetrics(s.payments))
+		hooks = s.payments.webhooks
+	case s.payClient != nil:
+		registry.MustRegister(clientMetrics(s.payClient))
+	}
 	schema := resolver.Schema()
 	return gateway.New(gateway.Options{
 		Schema: schema, SchemaText: contract(schema.Schema()), Identity: remembered, Playground: playground.Handler(),
 		Hosts: s.settings.hosts(), AllowedOrigins: s.settings.AllowedOrigins, Checks: s.checks(verifier),
 		Durability: string(s.durability()), StreamTickets: s.tickets,
-		MaxReading: readers(), Registry: registry, Log: s.log,
+		MaxReading: readers(), Registry: registry, Log: s.log, Webhooks: hooks,
 		MaxStreamsPerViewer: s.settings.MaxStreamsPerViewer, MaxStreamsPerAddress: s.settings.MaxStreamsPerAddress,
 		TrustedProxies: proxies, Starting: func() bool { return !s.timetable.Loaded() },
 		Version: gateway.Version{Version: version, Commit: commit(), Go: runtime.Version()},
@@ -247,7 +276,10 @@ func (s *Server) checks(verifier identity.Verifier) []gateway.Check {
 			return "loaded", err
 		}},
 		// It decides nothing: events wait in the ledger.
-		{Name: "messages", Ready: func(context.Context) (string, error) { return s.messagesStand(), nil }},
+		{Name: "messages", Ready: func(context.Context) (string, error) { return stand(s.monitor), nil }},
+	}
+	if check := s.paymentsCheck(); check != nil {
+		all = append(all, *check)
 	}
 	if issuer, ok := verifier.(*identity.Issuer); ok {
 		all = append(all, gateway.Check{Name: "issuer", Ready: func(ctx context.Context) (string, error) {
@@ -270,6 +302,9 @@ func (s *Server) Run(ctx context.Context) error {
 		func(ctx context.Context) { s.timetable.Watch(ctx, search.DefaultInterval, told) },
 		s.hub.Run, s.service.Sweep, s.auditor.Run, s.eraser.Run, s.relay.Run, s.monitor.Run,
 	} {
+		loops.Go(func() { loop(life) })
+	}
+	for _, loop := range s.paymentLoops() {
 		loops.Go(func() { loop(life) })
 	}
 	server := gateway.NewServer(s.gateway)
@@ -308,7 +343,8 @@ func (s *Server) runs() int {
 // durability is what an acknowledged order is worth here.
 func (s *Server) durability() sqlledger.Durability { return ledgerOptions(s.settings).Durability }
 
-func payments(s *Settings) sale.Payments {
+// instantPayments are those that take no time.
+func instantPayments(s *Settings) sale.Payments {
 	if s.payments() == "sandbox" {
 		return sale.NewSandbox()
 	}

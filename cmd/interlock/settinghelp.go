@@ -43,7 +43,26 @@ var settingHelp = map[string]string{
 	"max-lapsed-holds": "How many of a buyer's orders on a run may lapse unpaid in 24 hours before the run is closed " +
 		"to them; 0 is any number.",
 	"max-documents": "For how many different documents a buyer may ask in 24 hours; 0 is any number.",
-	"payments":      "The payment provider: sandbox (takes no money) or none. The embedded default has the sandbox.",
+	"payments": "The payment provider: none; sandbox, which takes no money and pays at once; bank, which takes none " +
+		"either and asks the buyer on a page; or stripe. The embedded default has the sandbox.",
+	"bank-url": "Where interlock sandbox-bank serves. Without it, the embedded default has one of its own.",
+	"stripe-key-file": "The file with the secret key of the provider's API: Stripe's, or the bank's; without it, the " +
+		"bank's in --data.",
+	"webhook-secret-file": "The file with the secret that webhooks are signed with, or two in two lines while it is " +
+		"changed; without it, the bank's in --data.",
+	"pay-return-url": "The page that buyers come back to from the provider's; {ORDER_ID} in it is the order's id. " +
+		"Without it, the playground.",
+	"pay-mysql": "The payments' database, where it is elsewhere: as --mysql. Without it, the ledger's name with _pay " +
+		"behind, on the same members.",
+
+	"pay-url": "Where interlock pay serves: http://host:port, or https:// where it has a certificate. Without it, " +
+		"payments are taken inside the server.",
+	"pay-secret-file": "The file with the secret that serve and pay share, at least 32 characters; or two in two lines " +
+		"while it is changed: the first is sent, both are taken.",
+	"pay-ca":          "Between serve and pay: the authorities whose certificates are taken (PEM).",
+	"pay-cert":        "Between serve and pay: our own certificate (PEM).",
+	"pay-key":         "Its key (PEM).",
+	"listen-webhooks": "For pay: the address that providers' webhooks come to. With payments inside, it is --listen.",
 
 	"max-streams-per-viewer": "How many WebSockets and event streams one viewer may have open on a server.",
 	"max-watched-per-viewer": "How much one viewer, or one stream without a token, may watch on a server: a run " +

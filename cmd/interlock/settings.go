@@ -54,7 +54,20 @@ type Settings struct {
 	MaxOpenHolds     int           `yaml:"max-open-holds" default:"5"`
 	MaxLapsedHolds   int           `yaml:"max-lapsed-holds" default:"3"`
 	MaxDocuments     int           `yaml:"max-documents" default:"20"`
-	Payments         string        `yaml:"payments" default:"" enum:",none,sandbox"`
+
+	Payments          string   `yaml:"payments" default:"" enum:",none,sandbox,bank,stripe"`
+	BankURL           string   `yaml:"bank-url" placeholder:"URL"`
+	StripeKeyFile     string   `yaml:"stripe-key-file" placeholder:"FILE"`
+	WebhookSecretFile string   `yaml:"webhook-secret-file" placeholder:"FILE"`
+	PayReturnURL      string   `yaml:"pay-return-url" placeholder:"URL"`
+	PayMySQL          []string `name:"pay-mysql" yaml:"pay-mysql" placeholder:"DSN"`
+
+	PayURL         string `yaml:"pay-url" placeholder:"URL"`
+	PaySecretFile  string `yaml:"pay-secret-file" placeholder:"FILE"`
+	PayCA          string `name:"pay-ca" yaml:"pay-ca" placeholder:"FILE"`
+	PayCert        string `yaml:"pay-cert" placeholder:"FILE"`
+	PayKey         string `yaml:"pay-key" placeholder:"FILE"`
+	ListenWebhooks string `yaml:"listen-webhooks" default:"127.0.0.1:8091"`
 
 	MaxStreamsPerViewer  int      `yaml:"max-streams-per-viewer" default:"20"`
 	MaxWatchedPerViewer  int      `yaml:"max-watched-per-viewer" default:"1000"`
@@ -106,6 +119,7 @@ func (s *Settings) validate() error {
 	} else {
 		rules = append(rules, s.mysqlRules()...)
 	}
+	rules = append(rules, s.paymentRules()...)
 	for _, rule := range rules {
 		if !rule.kept {
 			return errors.New(rule.wrong)
@@ -176,6 +190,41 @@ func (s *Settings) mysqlRules() []settingRule {
 	}
 }
 
+// paymentRules are those for payments that take time.
+func (s *Settings) paymentRules() []settingRule {
+	inside := s.paysInTime() && s.PayURL == ""
+	return []settingRule{
+		{
+			s.PayURL == "" || s.paysInTime(),
+			"--pay-url goes with --payments bank or stripe: which of the two the process there has",
+		},
+		{
+			s.BankURL == "" || s.payments() == bankPayments,
+			"--bank-url goes with --payments bank",
+		},
+		{
+			!inside || s.payments() != stripePayments || s.StripeKeyFile != "" && s.WebhookSecretFile != "",
+			"--payments stripe needs --stripe-key-file and --webhook-secret-file, or --pay-url",
+		},
+		{
+			!inside || s.payments() != bankPayments || s.embedded() || s.BankURL != "",
+			"--payments bank with --mysql needs --bank-url: where interlock sandbox-bank serves",
+		},
+		{
+			len(s.PayMySQL) == 0 || !s.embedded(),
+			"--pay-mysql goes with --mysql: without it everything is embedded",
+		},
+		{
+			len(s.PayMySQL) < 2 || s.Durability != sqlledger.Local,
+			"--durability local goes with one --pay-mysql: a cluster is replicated",
+		},
+		{
+			(s.PayCert == "") == (s.PayKey == ""),
+			"--pay-cert and --pay-key go together",
+		},
+	}
+}
+
 // trustedProxies are the networks of the proxies in front. An address counts as a network of one.
 func (s *Settings) trustedProxies() ([]netip.Prefix, error) {
 	var all []netip.Prefix
@@ -200,6 +249,22 @@ func (s *Settings) payments() string {
 		return "sandbox"
 	}
 	return s.Payments
+}
+
+// The providers of payments that take time.
+const (
+	bankPayments   = "bank"
+	stripePayments = "stripe"
+)
+
+// paysInTime tells whether payments are a provider's, which asks the buyer and takes its time.
+func (s *Settings) paysInTime() bool {
+	return s.payments() == bankPayments || s.payments() == stripePayments
+}
+
+// takesNoMoney tells whether every buyer is given a ticket for nothing.
+func (s *Settings) takesNoMoney() bool {
+	return s.payments() == "sandbox" || s.payments() == bankPayments
 }
 
 // localURL is the URL at which this machine reaches a server with these settings.
@@ -232,10 +297,12 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 	for i, key := range shown.PersonalDataKeys {
 		shown.PersonalDataKeys[i] = hideKey(key)
 	}
-	for _, address := range []*string{&shown.MySQLReplica, &shown.OIDCIssuer, &shown.OIDCKeys} {
+	for _, address := range []*string{&shown.MySQLReplica, &shown.OIDCIssuer, &shown.OIDCKeys, &shown.BankURL, &shown.PayURL} {
 		*address = hidePassword(*address)
 	}
-	for _, list := range []*[]string{&shown.MySQL, &shown.Redis, &shown.LockRedis, &shown.Messages, &shown.FailoverMembers} {
+	for _, list := range []*[]string{
+		&shown.MySQL, &shown.PayMySQL, &shown.Redis, &shown.LockRedis, &shown.Messages, &shown.FailoverMembers,
+	} {
 		*list = slices.Clone(*list)
 		for i := range *list {
 			(*list)[i] = hidePassword((*list)[i])

@@ -34,7 +34,11 @@ func TestSettings_Rules(t *testing.T) {
 	cluster := server
 	cluster.MySQL = []string{"a", "b", "c"}
 	server.MySQLReplica, server.Durability = "replica", sqlledger.Local
-	for _, kept := range []Settings{embedded, server, cluster} {
+	bank, stripe, apart := embedded, server, cluster
+	bank.Payments, stripe.Payments, apart.Payments = "bank", "stripe", "bank"
+	stripe.StripeKeyFile, stripe.WebhookSecretFile = "key", "secret"
+	apart.PayURL, apart.PayMySQL = "http://pay:8090", []string{"a", "b", "c"}
+	for _, kept := range []Settings{embedded, server, cluster, bank, stripe, apart} {
 		require.NoError(t, kept.validate())
 	}
 	for _, c := range []struct {
@@ -67,6 +71,16 @@ func TestSettings_Rules(t *testing.T) {
 		{server, func(s *Settings) { s.LockRedis = nil }, "3 or 5 independent Redis masters, not 0"},
 		{server, func(s *Settings) { s.DocumentKey = s.DocumentKey[1:] }, "--document-key with at least 32 characters"},
 		{server, func(s *Settings) { s.PersonalDataKeys = nil }, "--mysql needs --personal-data-keys"},
+
+		{embedded, func(s *Settings) { s.PayURL = "http://pay:8090" }, "--pay-url goes with --payments bank or stripe"},
+		{stripe, func(s *Settings) { s.BankURL = "http://bank" }, "--bank-url goes with --payments bank"},
+		{stripe, func(s *Settings) { s.StripeKeyFile = "" }, "--payments stripe needs --stripe-key-file"},
+		{stripe, func(s *Settings) { s.WebhookSecretFile = "" }, "--payments stripe needs --stripe-key-file"},
+		{server, func(s *Settings) { s.Payments = "bank" }, "--payments bank with --mysql needs --bank-url"},
+		{bank, func(s *Settings) { s.PayMySQL = []string{"a"} }, "--pay-mysql goes with --mysql"},
+		{stripe, func(s *Settings) { s.PayMySQL = []string{"a", "b"} }, "--durability local goes with one --pay-mysql"},
+		{apart, func(s *Settings) { s.PayCert = "cert" }, "--pay-cert and --pay-key go together"},
+		{apart, func(s *Settings) { s.PayKey = "key" }, "--pay-cert and --pay-key go together"},
 	} {
 		t.Run(c.wrong, func(t *testing.T) {
 			changed := c.of

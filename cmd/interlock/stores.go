@@ -189,6 +189,11 @@ func (o *stores) openRedis(at redisPlaces) error {
 	}
 	o.close = append(o.close, o.client.Close)
 	o.cache = availability.New(o.client)
+	return o.openMessages(at)
+}
+
+// openMessages opens the streams, and the lock that elects who publishes.
+func (o *stores) openMessages(at redisPlaces) error {
 	client, err := availability.Connect(at.messages)
 	if err != nil {
 		return fmt.Errorf("--messages: %w", err)
