@@ -29,7 +29,7 @@ type faultCommands struct {
 // --listen, and says nothing there.
 type consumeCommand struct {
 	Effects   string   `required:"" help:"The log of effects." placeholder:"FILE"`
-	Consumers []string `arg:"" name:"group/name" help:"The consumers."`
+	Consumers []string `arg:"" name:"group/name" help:"The consumers; with @payments, of the events of payments."`
 }
 
 // consumeTimeout is how long a handler may take: the lab does not want to wait long until one consumer takes over what
@@ -58,11 +58,15 @@ func (c consumeCommand) Run(ctx context.Context, settings *Settings, log *slog.L
 		}
 		defer func() { err = errors.Join(err, control.Close()) }()
 	}
-	queue := streams.New(client, streams.Events)
 	var consuming sync.WaitGroup
 	ctx, stop := context.WithCancel(ctx)
 	defer func() { stop(); consuming.Wait() }()
 	for _, who := range c.Consumers {
+		who, payments := strings.CutSuffix(who, "@payments")
+		queue := streams.New(client, streams.Events)
+		if payments {
+			queue = streams.New(client, streams.Payments)
+		}
 		group, name, _ := strings.Cut(who, "/")
 		consumer := &messages.Consumer{
 			Queue: queue, Log: log, Group: group, Name: name, Handler: noted.Handler(group, name),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 
 	"interlock/cmd/interlock/failpoints"
 	"interlock/internal/servers"
@@ -19,12 +20,21 @@ const (
 // effectsFile is the consumers' log, in the folder of the first.
 const effectsFile = "effects.db"
 
-// startConsumers starts the consumers, if there are to be any.
+// ofPayments marks a consumer of the events of payments.
+const ofPayments = "@payments"
+
+// startConsumers starts the consumers, if there are to be any: each for the events of the ledger, and once more for those
+// of payments.
 func (c *Cluster) startConsumers(ctx context.Context) error {
 	if !c.options.Consumers {
 		return nil
 	}
 	for n, consumers := range [][]string{{InOrder + "/one", Shared + "/first"}, {Shared + "/second"}} {
+		if c.options.Bank {
+			for _, who := range slices.Clone(consumers) {
+				consumers = append(consumers, who+ofPayments)
+			}
+		}
 		effects := effectsFile
 		if n > 0 {
 			effects = c.Effects()

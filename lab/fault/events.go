@@ -41,6 +41,9 @@ func (p *play) events(ctx context.Context, e *evidence) (r *check.Result, err er
 			return false, err
 		}
 		r = check.Events(found, append(snapshots, quiet...), groups)
+		if p.payments != nil {
+			check.PaymentEvents(r, found, p.payments, groups)
+		}
 		return r.OK, nil
 	})
 	if err == nil {

@@ -31,15 +31,14 @@ func (p *play) settleMoney(ctx context.Context, e *evidence) (r *check.Result, e
 		if err != nil {
 			return false, err
 		}
-		payments, err := paymentsOf(ctx, store, e.ids)
-		if err != nil {
+		if p.payments, err = paymentsOf(ctx, store, e.ids); err != nil {
 			return false, err
 		}
 		snapshots, err := e.snapshots(ctx)
 		if err != nil {
 			return false, err
 		}
-		r = check.Money(charges, payments, snapshots)
+		r = check.Money(charges, p.payments, snapshots)
 		return r.OK, nil
 	})
 	if err == nil {

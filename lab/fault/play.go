@@ -14,6 +14,7 @@ import (
 	"interlock/lab/fault/check"
 	"interlock/lab/fault/clients"
 	"interlock/lab/load"
+	"interlock/services/pay"
 	"interlock/services/rail"
 )
 
@@ -88,8 +89,9 @@ type play struct {
 	// broken and healed are when the fault began and when it was healed. rest is when the last change was over.
 	broken, healed, judgedUntil, rest time.Time
 	before, after                     []check.Resources
-	// money is what came of all money; nil where payments are instant.
-	money *check.Result
+	// money is what came of all money, and payments are all of them at the end; nil where payments are instant.
+	money    *check.Result
+	payments []*pay.Payment
 	// caughtUp is how long after the healing Redis had what the ledger has of the runs.
 	caughtUp time.Duration
 }

@@ -52,11 +52,17 @@ const stopTimeout = 15 * time.Second
 // Serve starts a server that stands alone, with further arguments of `interlock serve`, and returns once it is ready.
 func Serve(t *testing.T, arguments ...string) *Server {
 	t.Helper()
+	return ServeProgram(t, Program(t), arguments...)
+}
+
+// ServeProgram is Serve with a program that was built before.
+func ServeProgram(t *testing.T, path string, arguments ...string) *Server {
+	t.Helper()
 	secret := strings.Repeat("a secret of a test ", 2)
 	tokens, err := identity.NewDevelopment([]byte(secret))
 	require.NoError(t, err)
 	program, err := servers.StartProgram(t.Context(), servers.ProgramOptions{
-		Path: Program(t), Env: []string{"INTERLOCK_TOKEN_SECRET=" + secret}, Ready: cluster.Ready,
+		Path: path, Env: []string{"INTERLOCK_TOKEN_SECRET=" + secret}, Ready: cluster.Ready,
 		Args: func(addr string) []string {
 			return append(append(cluster.Crowd(), "serve", "--listen", addr, "--log-level", "WARN"), arguments...)
 		},
