@@ -119,13 +119,17 @@ func (s *Scene) killConsumerAt(
 // awaitSettled waits until the event has taken effect and is pending no more, or too long.
 func (s *Scene) awaitSettled(ctx context.Context, k *consumerKill, since time.Time) error {
 	took, err := until(ctx, since, settleLimit, func() (bool, error) {
+		// The log comes last: what is acknowledged has been noted.
+		waits, err := pending(ctx, s.Cluster, &k.Held)
+		if err != nil || waits {
+			return false, err
+		}
 		now, err := s.effectOf(ctx, &k.Held)
 		if err != nil || now == nil {
 			return false, err
 		}
 		k.By, k.Doubles = now.LastConsumer, now.Doubles
-		waits, err := pending(ctx, s.Cluster, &k.Held)
-		return !waits, err
+		return true, nil
 	})
 	if err == nil && took <= settleLimit {
 		k.Settled = took.Seconds()
