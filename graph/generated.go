@@ -1711,8 +1711,8 @@ type Mutation {
   "Buys seats for up to 9 passengers on one run, all or nothing. They are held until ` + "`" + `payBy` + "`" + `."
   placeOrder("The order." input: PlaceOrderInput!): PlaceOrderPayload @requires(role: PASSENGER)
   """
-  Starts to pay for an order, or tells how that payment stands. The order is paid when its state says PAID; ` + "`" + `orderChanged` + "`" + `
-  tells when. A payment that is PENDING goes on at its ` + "`" + `redirectUrl` + "`" + `, where it has one.
+  Starts to pay for an order, or tells how that payment stands. The order is paid when its state says PAID, and
+  not yet when it says PAYING; ` + "`" + `orderChanged` + "`" + ` tells when. A payment that is PENDING goes on at its ` + "`" + `redirectUrl` + "`" + `, where it has one.
 
   HOLD_EXPIRED: the time to pay is over. WRONG_STATE: the order is paid or being paid with another key, has ended, or has
   five payments that are open. PAYMENT_UNAVAILABLE: no provider takes this amount, or none was switched on.
@@ -2101,7 +2101,7 @@ type Order implements Node {
   total: Money!
   "When it was placed."
   placedAt: DateTime!
-  "When the hold ends; null once it has ended or was paid."
+  "When the hold ends; null once it has ended, or the order is being paid or was."
   payBy: DateTime
   "When it was paid."
   paidAt: DateTime
@@ -2117,9 +2117,14 @@ type Order implements Node {
 enum OrderState {
   "Placed and not paid; ends at ` + "`" + `payBy` + "`" + `."
   ON_HOLD
+  """
+  The money is authorised and is being taken. The seats are kept, and the hold has ended. It becomes PAID, or CANCELLED if
+  the money does not come within some minutes. It cannot be cancelled meanwhile.
+  """
+  PAYING
   "Paid."
   PAID
-  "Given back, or ended with its run."
+  "Given back, ended with its run, or its payment was not completed."
   CANCELLED
   "Not paid in time."
   EXPIRED
@@ -2165,7 +2170,7 @@ type Ticket implements Node {
 
 "Where a ticket is in its life."
 enum TicketState {
-  "Held until the order is paid."
+  "Held until the order is paid; its payment may be under way."
   HELD
   "Paid: valid for travel."
   ISSUED
@@ -2316,7 +2321,7 @@ input CancelHoldInput {
 
 "Which name is wrong."
 input CorrectPassengerNameInput {
-  "The ticket, of an order that is ON_HOLD or PAID."
+  "The ticket, of an order that is ON_HOLD, PAYING or PAID."
   ticketId: ID!
   "The right name: 1 to 64 printable characters."
   name: String!
@@ -2561,7 +2566,7 @@ input WithdrawRunInput {
   runId: ID!
   "Why, for passengers and the record: 1 to 256 printable characters."
   reason: String!
-  "Cancels holds and paid orders; without it a run with orders is refused."
+  "Cancels all live orders, paid ones too; without it a run with orders is refused."
   cancelOrders: Boolean = false
 }
 
@@ -2706,7 +2711,10 @@ type ResumeRunPayload {
 type WithdrawRunPayload {
   "The run as it is now."
   run: Run
-  "Orders that had been paid and were cancelled: their buyers are owed the total."
+  """
+  Orders that had been paid and were cancelled: their buyers are owed the total. One that was PAYING is not among them:
+  its money goes back by itself.
+  """
   ordersToRepay: [Order!]!
   "Why it was refused."
   userErrors: [UserError!]!

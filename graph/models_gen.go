@@ -139,7 +139,7 @@ type CoachLayoutInput struct {
 
 // Which name is wrong.
 type CorrectPassengerNameInput struct {
-	// The ticket, of an order that is ON_HOLD or PAID.
+	// The ticket, of an order that is ON_HOLD, PAYING or PAID.
 	TicketID string `json:"ticketId"`
 	// The right name: 1 to 64 printable characters.
 	Name string `json:"name"`
@@ -230,7 +230,7 @@ type Order struct {
 	Total *rail.Money `json:"total"`
 	// When it was placed.
 	PlacedAt time.Time `json:"placedAt"`
-	// When the hold ends; null once it has ended or was paid.
+	// When the hold ends; null once it has ended, or the order is being paid or was.
 	PayBy *time.Time `json:"payBy,omitempty"`
 	// When it was paid.
 	PaidAt *time.Time `json:"paidAt,omitempty"`
@@ -726,7 +726,7 @@ type WithdrawRunInput struct {
 	RunID string `json:"runId"`
 	// Why, for passengers and the record: 1 to 256 printable characters.
 	Reason string `json:"reason"`
-	// Cancels holds and paid orders; without it a run with orders is refused.
+	// Cancels all live orders, paid ones too; without it a run with orders is refused.
 	CancelOrders bool `json:"cancelOrders,omitempty"`
 }
 
@@ -734,7 +734,8 @@ type WithdrawRunInput struct {
 type WithdrawRunPayload struct {
 	// The run as it is now.
 	Run *Run `json:"run,omitempty"`
-	// Orders that had been paid and were cancelled: their buyers are owed the total.
+	// Orders that had been paid and were cancelled: their buyers are owed the total. One that was PAYING is not among them:
+	// its money goes back by itself.
 	OrdersToRepay []*Order `json:"ordersToRepay"`
 	// Why it was refused.
 	UserErrors []UserError `json:"userErrors"`

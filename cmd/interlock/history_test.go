@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -102,6 +103,14 @@ func makeHistory(t *testing.T, settings *Settings) *history {
 	fares := change(trainInput()["fares"].(map[string]any), map[string]any{"roundTo": "1.00"})
 	require.Equal(t, ids["D"], h.publish(map[string]any{"number": "T18", "fares": fares}))
 	require.Empty(t, buy("kim", "D", "SHH", "D0000010"))
+	for i, who := range []string{"mia", "ned", "ola"} {
+		require.Empty(t, buy(who, "D", "SHH", fmt.Sprint("D000002", i)))
+	}
+	h.decide("mia", ledger.PaymentAuthorised)
+	h.decide("ned", ledger.PaymentAuthorised, ledger.PaymentCaptured)
+	h.decide("ola", ledger.PaymentAuthorised, ledger.PaymentFailed)
+	require.Eventually(t, func() bool { return h.value("SELECT state FROM orders WHERE buyer = 'ola'") == "CANCELLED" },
+		healsIn, 20*time.Millisecond)
 	a = r.ask(t, r.admin, publishStationMutation, map[string]any{"i": map[string]any{
 		"code": "TJP", "name": "天津站", "timeZone": "Asia/Shanghai",
 	}})
@@ -113,6 +122,7 @@ func makeHistory(t *testing.T, settings *Settings) *history {
 	h.waiting()
 	now := time.Now().UnixMilli()
 	h.exec("UPDATE orders SET placed_at = ? - 960000, pay_by = ? - 60000 WHERE buyer = 'iva'", now, now)
+	h.exec("UPDATE orders SET capture_by = ? + 3600000 WHERE buyer = 'mia'", now)
 	h.exec("INSERT INTO cluster (id, epoch, primary_member, opened_at) VALUES (1, 3, 'db1:3306', ?)", now)
 	for member, state := range map[string]string{"db1:3306": "COUNTS", "db2:3306": "COUNTS", "db3:3306": "EXCLUDED"} {
 		h.exec("INSERT INTO cluster_members (member, state, server_uuid, since, by_whom, reason) VALUES (?, ?, ?, "+
@@ -120,6 +130,18 @@ func makeHistory(t *testing.T, settings *Settings) *history {
 	}
 	h.name(now)
 	return h
+}
+
+// decide has the ledger decide what a payment of an order has done.
+func (h *history) decide(who string, kinds ...ledger.PaymentStepKind) {
+	l := ledgertest.Open(h.t, h.options)
+	id := h.value("SELECT id FROM orders WHERE buyer = ?", who)
+	run, _ := rail.RunOfOrder(id)
+	for _, kind := range kinds {
+		_, err := l.DecidePayments(h.t.Context(), run,
+			[]ledger.PaymentStep{{OrderID: id, PaymentID: "payment0of0" + who, Buyer: who, Kind: kind}})
+		require.NoError(h.t, err)
+	}
 }
 
 // sealingOptions are the options of a ledger with its keys.
@@ -226,7 +248,7 @@ func (h *history) name(now int64) {
 		id := string(rail.NewRunID(number, mustDate(h.t, day())))
 		names = append(names, "{"+name+"}", "'"+id+"'", "{"+strings.ToLower(name)+"}", id)
 	}
-	for _, who := range []string{"ann", "bob", "cid", "dan", "gus", "hal", "iva", "jon", "kim", "lou"} {
+	for _, who := range []string{"ann", "bob", "cid", "dan", "gus", "hal", "iva", "jon", "kim", "lou", "mia", "ned", "ola"} {
 		names = append(names, "{"+who+"}", "'"+h.value("SELECT id FROM orders WHERE buyer = ?", who)+"'")
 	}
 	seat := "SELECT %s FROM tickets t JOIN orders o ON o.id = t.order_id WHERE o.buyer = 'ann'"
@@ -285,6 +307,17 @@ var historyTables = []string{
 	"cluster", "cluster_members", "personal_keys", "order_records", "outbox", "event_groups",
 }
 
+// columns are those of a table that are written.
+func (h *history) columns(table string) []string {
+	rows, err := h.db.QueryContext(h.t.Context(), "SELECT * FROM "+table+" WHERE 1 = 0")
+	require.NoError(h.t, err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	require.NoError(h.t, err)
+	require.NoError(h.t, rows.Err())
+	return slices.DeleteFunc(columns, func(column string) bool { return table == "orders" && column == "due" })
+}
+
 // keep copies every row; restore puts all of them back.
 func (h *history) keep() (restore func()) {
 	type table struct {
@@ -294,10 +327,8 @@ func (h *history) keep() (restore func()) {
 	}
 	var tables []table
 	for _, name := range historyTables {
-		rows, err := h.db.QueryContext(h.t.Context(), "SELECT * FROM "+name)
-		require.NoError(h.t, err)
-		kept := table{name: name}
-		kept.columns, err = rows.Columns()
+		kept := table{name: name, columns: h.columns(name)}
+		rows, err := h.db.QueryContext(h.t.Context(), "SELECT "+strings.Join(kept.columns, ", ")+" FROM "+name)
 		require.NoError(h.t, err)
 		for rows.Next() {
 			row := make([]any, len(kept.columns))

@@ -46,13 +46,14 @@ const (
 	either
 )
 
-// orderTimes says which times an order has in each state: when it was paid, and when it ended. Only a cancelled order
-// may have been paid or not.
-var orderTimes = map[rail.OrderState]struct{ paid, ended presence }{
-	rail.OnHold:    {paid: absent, ended: absent},
-	rail.Paid:      {paid: present, ended: absent},
-	rail.Expired:   {paid: absent, ended: present},
-	rail.Cancelled: {paid: either, ended: present},
+// orderTimes says which times an order has in each state: since when it was PAYING, when it was paid, and when it ended.
+// A payment that is made at once has no PAYING. A cancelled order may have been anything before.
+var orderTimes = map[rail.OrderState]struct{ paying, paid, ended presence }{
+	rail.OnHold:    {paying: absent, paid: absent, ended: absent},
+	rail.Paying:    {paying: present, paid: absent, ended: absent},
+	rail.Paid:      {paying: either, paid: present, ended: absent},
+	rail.Expired:   {paying: absent, paid: absent, ended: present},
+	rail.Cancelled: {paying: either, paid: either, ended: present},
 }
 
 // verifyState holds an order's state against the times that are written of it, and its run.
@@ -64,14 +65,20 @@ func (v *verifier) verifyState(o *ledger.WrittenOrder) {
 		return
 	}
 	v.verifyEnd(o, times.ended)
-	paid := !o.PaidAt.IsZero()
+	paying, paid := !o.PayingAt.IsZero(), !o.PaidAt.IsZero()
+	switch {
+	case times.paying == absent && paying:
+		wrong("it is %s, and was PAYING at %s", o.State, at(o.PayingAt))
+	case times.paying == present && !paying:
+		wrong("it is %s, and has no time since which it is", o.State)
+	}
 	switch {
 	case times.paid == absent && paid:
 		wrong("it is %s, and was paid at %s", o.State, at(o.PaidAt))
 	case times.paid == present && !paid:
 		wrong("it is %s, and has no time at which it was", o.State)
 	}
-	v.verifyPayKey(o, paid)
+	v.verifyPayment(o, paying || paid)
 	v.verifyCancelling(o)
 	if o.State.Live() && v.Run != nil && v.Run.Status == rail.Withdrawn {
 		wrong("it is %s, and its run is withdrawn", o.State)
@@ -94,18 +101,21 @@ func (v *verifier) verifyEnd(o *ledger.WrittenOrder, end presence) {
 	}
 }
 
-// verifyPayKey holds the key of an order's payment against whether it was paid.
-func (v *verifier) verifyPayKey(o *ledger.WrittenOrder, paid bool) {
-	switch hasKey := o.PayKey != ""; {
-	case hasKey != paid:
-		v.order(CheckState, o, "it has a key of a payment: %t, and a time of one: %t", hasKey, paid)
-	case hasKey && !rail.ValidKey(o.PayKey):
-		v.order(CheckState, o, "the key of its payment is none")
+// verifyPayment holds the payment of an order against whether there was one.
+func (v *verifier) verifyPayment(o *ledger.WrittenOrder, was bool) {
+	switch has := o.Payment != ""; {
+	case has != was:
+		v.order(CheckState, o, "it has the id of a payment: %t, and a time of one: %t", has, was)
+	case has && !ledger.ValidPaymentID(o.Payment):
+		v.order(CheckState, o, "the id of its payment is none")
+	}
+	if paying, deadline := !o.PayingAt.IsZero(), !o.CaptureBy.IsZero(); paying != deadline {
+		v.order(CheckState, o, "it has a time since which it was PAYING: %t, and one until which: %t", paying, deadline)
 	}
 }
 
 // verifyCancelling holds why an order was cancelled against its state and its run. Only the withdrawal of its run
-// cancels an order that was paid.
+// cancels an order that was paid, or one that was PAYING before its deadline.
 func (v *verifier) verifyCancelling(o *ledger.WrittenOrder) {
 	if o.State != rail.Cancelled {
 		if o.StateReason != "" {
@@ -113,9 +123,18 @@ func (v *verifier) verifyCancelling(o *ledger.WrittenOrder) {
 		}
 		return
 	}
-	paidAndEnded := !o.PaidAt.IsZero() && !o.EndedAt.IsZero()
-	if paidAndEnded && v.Run != nil && !slices.ContainsFunc(v.Row.Withdrawals, o.EndedAt.Equal) {
+	withdrawn := v.Run == nil || slices.ContainsFunc(v.Row.Withdrawals, o.EndedAt.Equal)
+	switch {
+	case o.EndedAt.IsZero():
+	case !o.PaidAt.IsZero() && !withdrawn:
 		v.order(CheckState, o, "it was paid, and cancelled at %s, when its run was not withdrawn", at(o.EndedAt))
+	case o.PayingAt.IsZero() || !o.PaidAt.IsZero():
+	case o.EndedAt.Equal(o.CaptureBy):
+		if o.StateReason != ledger.PaymentNotCompleted && o.ErasedAt.IsZero() && !withdrawn {
+			v.order(CheckState, o, "its payment was not completed, and it was cancelled for another reason")
+		}
+	case o.EndedAt.After(o.CaptureBy) || !withdrawn:
+		v.order(CheckState, o, "it was PAYING until %s, and cancelled at %s", at(o.CaptureBy), at(o.EndedAt))
 	}
 }
 
@@ -126,7 +145,7 @@ func (v *verifier) verifyTimes(o *ledger.WrittenOrder) {
 	times := []struct {
 		name string
 		at   time.Time
-	}{{"placed", o.PlacedAt}, {"paid", o.PaidAt}, {"ended", o.EndedAt}}
+	}{{"placed", o.PlacedAt}, {"PAYING", o.PayingAt}, {"paid", o.PaidAt}, {"ended", o.EndedAt}}
 	for i, one := range times {
 		if one.at.After(now) {
 			wrong("it was %s at %s, and now it is %s", one.name, at(one.at), at(v.Now))
@@ -153,11 +172,19 @@ func (v *verifier) verifyPayBy(o *ledger.WrittenOrder) {
 	if !o.PayBy.After(o.PlacedAt) {
 		wrong("it was placed at %s, and to be paid by %s", at(o.PlacedAt), at(o.PayBy))
 	}
-	if !o.PaidAt.IsZero() && !o.PaidAt.Before(o.PayBy) {
+	paying, paid := !o.PayingAt.IsZero(), !o.PaidAt.IsZero()
+	switch {
+	case paying && !o.PayingAt.Before(o.PayBy):
+		wrong("it was PAYING at %s, and to be paid by %s", at(o.PayingAt), at(o.PayBy))
+	case paying && o.CaptureBy.Before(o.PayingAt):
+		wrong("it was PAYING at %s, and until %s", at(o.PayingAt), at(o.CaptureBy))
+	case paying && paid && !o.PaidAt.Before(o.CaptureBy):
+		wrong("it was paid at %s, and was PAYING until %s", at(o.PaidAt), at(o.CaptureBy))
+	case !paying && paid && !o.PaidAt.Before(o.PayBy):
 		wrong("it was paid at %s, and to be paid by %s", at(o.PaidAt), at(o.PayBy))
 	}
 	switch {
-	case o.EndedAt.IsZero():
+	case o.EndedAt.IsZero(), paying:
 	case o.State == rail.Expired && !o.EndedAt.Equal(o.PayBy):
 		wrong("it expired at %s, and was to be paid by %s", at(o.EndedAt), at(o.PayBy))
 	case o.State == rail.Cancelled && o.PaidAt.IsZero() && !o.EndedAt.Before(o.PayBy):
@@ -186,11 +213,16 @@ func (v *verifier) verifySale(o *ledger.WrittenOrder) {
 	}
 }
 
-// verifyOverdue finds holds that should have expired. Only a running server ends them, so it finds none where all are
+// verifyOverdue finds orders that should have ended by themselves. Only a running server ends them, so it finds none where all are
 // stopped.
 func (v *verifier) verifyOverdue(o *ledger.WrittenOrder) {
-	if o.State == rail.OnHold && !v.idle && v.Now.After(o.PayBy.Add(slack)) {
+	switch {
+	case v.idle:
+	case o.State == rail.OnHold && v.Now.After(o.PayBy.Add(slack)):
 		v.order(CheckOverdue, o, "its time to pay was over at %s, and no server has given its seats back", at(o.PayBy))
+	case o.State == rail.Paying && !o.CaptureBy.IsZero() && v.Now.After(o.CaptureBy.Add(slack)):
+		v.order(CheckOverdue, o, "its payment was to be completed by %s, and no server has given its seats back",
+			at(o.CaptureBy))
 	}
 }
 
@@ -198,7 +230,7 @@ func (v *verifier) verifyOverdue(o *ledger.WrittenOrder) {
 func (v *verifier) verifyVersions(o *ledger.WrittenOrder) {
 	wrong := func(format string, arguments ...any) { v.order(CheckVersion, o, format, arguments...) }
 	version := 1 + o.Corrections
-	for _, became := range []time.Time{o.PaidAt, o.EndedAt, o.ErasedAt} {
+	for _, became := range []time.Time{o.PayingAt, o.PaidAt, o.EndedAt, o.ErasedAt} {
 		if !became.IsZero() {
 			version++
 		}

@@ -30,7 +30,7 @@ type AuditSnapshot struct {
 	Keys     []string
 }
 
-// Live are the orders that have their seats: on hold (past their time but not swept included) or paid.
+// Live are the orders that have their seats: on hold or paying (past their time but not swept included), or paid.
 func (b *AuditSnapshot) Live() []*WrittenOrder {
 	var live []*WrittenOrder
 	for _, o := range b.Orders {
@@ -64,7 +64,7 @@ type RunRow struct {
 
 // WrittenOrder is an order as its row says.
 type WrittenOrder struct {
-	// Order has the state that is written: ON_HOLD also for a hold past its time. Its tickets name no passengers.
+	// Order has the state that is written: ON_HOLD and PAYING also for an order past its time. Its tickets name no passengers.
 	rail.Order
 	// Missing tells that there are tickets and no order. Only the id is set then.
 	Missing bool
@@ -73,8 +73,8 @@ type WrittenOrder struct {
 	Key   string
 	// BodyHash is the keyed digest of the request.
 	BodyHash string
-	// PayKey is "" where there is none.
-	PayKey      string
+	// Payment is the id of the payment that it is or was paid by, "" where there is none.
+	Payment     string
 	PayAttempts int64
 	// Corrections is how many corrections of it are recorded.
 	Corrections int64

@@ -47,8 +47,8 @@ type Batch struct {
 	// Keys are looked up: orders that exist already. No promise needs them: the ledger refuses an order whose key is
 	// there already, and the whole batch with it.
 	Keys []OrderKey
-	// Cancels are carried out before Decide, in this order. Holds of the run that are past their time are always
-	// expired, first of all.
+	// Cancels are carried out before Decide, in this order. Orders of the run that are past their time always end,
+	// first of all.
 	Cancels []Cancel
 }
 
@@ -68,11 +68,12 @@ type BatchState struct {
 	// Claims are those of the run's orders that were placed after Batch.ClaimsAt and are live. They are as of before
 	// the batch's cancels and expiries, which may yet be rolled back. All claims of one order are beside each other.
 	Claims []Claim
-	// States looks up the states of orders of the run, in the same transaction, after its cancels and expiries. A hold
-	// that these did not end is ON_HOLD even past its time: its payment may be on its way. An order that does not exist
-	// is not in the result.
+	// States looks up the states of orders of the run, in the same transaction, after its cancels and expiries. An order
+	// that these did not end is ON_HOLD or PAYING even past its time: its payment may be on its way. An order that does
+	// not exist is not in the result.
 	States func(orderIDs []string) (map[string]rail.OrderState, error)
-	// Expired are the holds that this transaction ended because they were past their time.
+	// Expired are the orders that this transaction ended because they were past their time: holds, now EXPIRED, and
+	// orders that were PAYING, now CANCELLED.
 	Expired []*rail.Order
 	// Cancels has one answer for each of Batch.Cancels.
 	Cancels []CancelResult
@@ -93,7 +94,7 @@ func (s *BatchState) Freed() []*rail.Order {
 type Claim struct {
 	OrderID string
 	Buyer   string
-	// Held tells that the order is not paid yet.
+	// Held tells that the order is ON_HOLD: nothing was authorised for it.
 	Held     bool
 	From, To int
 	// Document is the keyed digest of the passenger's document number.

@@ -42,7 +42,7 @@ type Ledger interface {
 	FeedRuns(ctx context.Context, page ledger.FeedPage) ([]ledger.FeedRun, error)
 	// Drop takes runs off sale that their feed no longer has, all or none. One without live orders is withdrawn, one
 	// with live orders is suspended. A run that is not as it was listed stays as it is, and so does one that has left
-	// its origin by the primary's clock. ended are the holds past their time that it ended. With validateOnly it tells
+	// its origin by the primary's clock. ended are the orders past their time that it ended. With validateOnly it tells
 	// what it would do and does nothing.
 	Drop(ctx context.Context, runs []ledger.FeedRun, reason, by string, validateOnly bool) (
 		dropped []ledger.Dropped, ended []*rail.Order, err error,
@@ -54,7 +54,8 @@ type Ledger interface {
 	SetStatus(ctx context.Context, id rail.RunID, status rail.RunStatus, reason, by string) (*rail.Availability, error)
 	// Withdraw takes a run off sale for good. Each live order is cancelled with the reason, and its seats are free;
 	// without cancelOrders, live orders are RUN_HAS_ORDERS. It returns every order that it ended; those that had been
-	// paid have PaidAt. A run that is withdrawn already is not changed, and the orders that its withdrawal cancelled
+	// paid have PaidAt, and their buyers are owed the total. The money of one that was PAYING goes back by itself: its
+	// payment counts no longer, and is released or refunded when it is heard of. A run that is withdrawn already is not changed, and the orders that its withdrawal cancelled
 	// are returned: so a lost answer can be asked for again. A withdrawal by Drop becomes the person's.
 	Withdraw(
 		ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool,

@@ -20,19 +20,21 @@ const (
 // OrderState is where an order is in its life.
 type OrderState string
 
-// The states of an order. Cancelled and Expired are final; paid orders end only when their run is withdrawn.
+// The states of an order. Cancelled and Expired are final; paid orders end only when their run is withdrawn. A Paying
+// order keeps its seats while the money that its buyer has authorised is being taken. It ends by itself at CaptureBy.
 const (
 	OnHold    OrderState = "ON_HOLD"
+	Paying    OrderState = "PAYING"
 	Paid      OrderState = "PAID"
 	Cancelled OrderState = "CANCELLED"
 	Expired   OrderState = "EXPIRED"
 )
 
 // OrderStates are all states of an order.
-var OrderStates = []OrderState{OnHold, Paid, Cancelled, Expired}
+var OrderStates = []OrderState{OnHold, Paying, Paid, Cancelled, Expired}
 
 // Live tells whether the order still has its seats.
-func (s OrderState) Live() bool { return s == OnHold || s == Paid }
+func (s OrderState) Live() bool { return s == OnHold || s == Paying || s == Paid }
 
 // TicketState follows from the state of the ticket's order.
 type TicketState string
@@ -55,7 +57,8 @@ type Order struct {
 	Number  string
 	Buyer   string
 	Version int64
-	// State is EXPIRED also for a hold past PayBy that is not swept yet, by the primary's clock at the time of reading.
+	// State is EXPIRED also for a hold past PayBy that is not swept yet, and CANCELLED for an order that was Paying until
+	// CaptureBy: by the primary's clock at the time of reading.
 	State       OrderState
 	StateReason string
 	From, To    int
@@ -64,6 +67,9 @@ type Order struct {
 	PlacedAt    time.Time
 	// PayBy is when the hold ends.
 	PayBy time.Time
+	// PayingAt is when the ledger gave the seats for money that was authorised, and CaptureBy until when that money is
+	// waited for. Both are zero for an order that never was Paying.
+	PayingAt, CaptureBy time.Time
 	// PaidAt and EndedAt are zero until it happens.
 	PaidAt  time.Time
 	EndedAt time.Time
@@ -103,7 +109,7 @@ func (p Passenger) DocumentNumberMasked() string {
 // TicketState is the state of each of the order's tickets.
 func (o *Order) TicketState() TicketState {
 	switch o.State {
-	case OnHold:
+	case OnHold, Paying:
 		return TicketHeld
 	case Paid:
 		return TicketIssued

@@ -18,7 +18,7 @@ type batchClaims struct {
 	known, placed *claims
 	// orders has the claims of the batch's own orders one by one.
 	orders []claim
-	// ended and paid are the known orders that the ledger says so of.
+	// ended and paid are the known orders that the ledger says so of. One that is being paid is no hold any more, either.
 	ended, paid map[orderTail]bool
 }
 
@@ -81,7 +81,7 @@ func (k *batchClaims) heldBy(buyer uint64) (orders []orderTail) {
 	return orders
 }
 
-// lookUp asks the ledger which of some known orders have ended or are paid.
+// lookUp asks the ledger which of some known orders have ended, are paid or are being paid.
 func (k *batchClaims) lookUp(orders map[orderTail]bool, state *ledger.BatchState) error {
 	if len(orders) == 0 {
 		return nil
@@ -97,7 +97,7 @@ func (k *batchClaims) lookUp(orders map[orderTail]bool, state *ledger.BatchState
 	}
 	for order := range orders {
 		switch state := states[k.known.id(order)]; {
-		case state == rail.Paid:
+		case state == rail.Paid, state == rail.Paying:
 			k.paid[order] = true
 		case !state.Live():
 			k.ended[order] = true

@@ -307,6 +307,10 @@ func cancelled(c ledger.CancelResult) answer {
 	case c.Order.State == rail.Paid:
 		refusal := rail.Refuse(rail.WrongState, "the order is paid: it cannot be cancelled")
 		return answer{order: c.Order, err: refusal.At("input", "orderId")}
+	case c.Order.State == rail.Paying:
+		refusal := rail.Refuse(rail.WrongState,
+			"the order is being paid: it cannot be cancelled while its payment is under way")
+		return answer{order: c.Order, err: refusal.At("input", "orderId")}
 	case c.Order.State == rail.Expired:
 		refusal := rail.Refuse(rail.HoldExpired, "the hold had ended already")
 		return answer{order: c.Order, err: refusal.At("input", "orderId")}

@@ -145,7 +145,11 @@ func (w *worker) sell(batch []*request, locking bool) (*decision, error) {
 	d.claims.committed(version)
 	s.counters.batches.Add(1)
 	s.counters.requests.Add(int64(len(batch)))
-	s.counters.expired.Add(int64(len(d.state.Expired)))
+	for _, o := range d.state.Expired {
+		if o.State == rail.Expired {
+			s.counters.expired.Add(1)
+		}
+	}
 	return d, nil
 }
 

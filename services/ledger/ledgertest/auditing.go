@@ -171,7 +171,7 @@ func auditOfRuns(t *testing.T, s *suite) {
 	publish(t, l, other)
 	hold, paid := c.place(run, one("wang")), c.place(run, one("li"))
 	cancelled := c.place(run, one("zhao"))
-	_, _, err := l.Pay(t.Context(), run, paid.ID, "li", "pay-0001")
+	_, _, err := Pay(t.Context(), l, run, paid.ID, "li", "pay0001")
 	require.NoError(t, err)
 	_, _, err = c.sell(t.Context(), ledger.Batch{
 		RunID:   run,

@@ -33,7 +33,7 @@ func sellClaims(t *testing.T, s *suite) {
 	cancelled := place(one("zhao"))
 	lapsed := place(one("qian"))
 	place(request{buyer: "wang", key: "key-0002", from: 1, to: 2, class: rail.First, documents: []string{"D3"}})
-	_, ok, err := l.Pay(t.Context(), run, paid.ID, "li", "pay-0001")
+	_, ok, err := Pay(t.Context(), l, run, paid.ID, "li", "pay0001")
 	require.NoError(t, err)
 	require.True(t, ok)
 	_, _, err = c.sell(t.Context(), ledger.Batch{
@@ -110,7 +110,7 @@ func buyersOf(t *testing.T, s *suite) {
 	order(run, "wang", "key-0001", "D1", "D2")
 	order(other.ID, "wang", "key-0002", "D1")
 	paid := order(run, "wang", "key-0003", "D3")
-	_, _, err := l.Pay(t.Context(), run, paid.ID, "wang", "pay-0001")
+	_, _, err := Pay(t.Context(), l, run, paid.ID, "wang", "pay0001")
 	require.NoError(t, err)
 	lapsed := order(run, "li", "key-0001", "D4")
 	swept := order(other.ID, "li", "key-0002", "D5")

@@ -192,7 +192,7 @@ func dropRuns(t *testing.T, s *suite) {
 	publish(t, l, hand)
 	hold, bought, old := c.place(held.ID, one("wang")), c.place(paid.ID, one("li")), c.place(lapsed.ID, one("zhao"))
 	c.place(snowed.ID, one("qian"))
-	_, _, err := l.Pay(t.Context(), paid.ID, bought.ID, "li", "pay-0001")
+	_, _, err := Pay(t.Context(), l, paid.ID, bought.ID, "li", "pay0001")
 	require.NoError(t, err)
 	Age(t, s.o, old.ID)
 	_, err = l.SetStatus(t.Context(), snowed.ID, rail.Suspended, "snow", "mei")

@@ -1,6 +1,8 @@
 package ledgertest
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"strings"
@@ -78,7 +80,7 @@ func (s *suite) rows(t *testing.T) map[string]int {
 func hostileOrders(t *testing.T, s *suite) {
 	l, c, quiet := s.published(t)
 	bystander := c.place(quiet, one("bystander"))
-	_, _, err := l.Pay(t.Context(), quiet, bystander.ID, "bystander", "pay-0001")
+	_, _, err := Pay(t.Context(), l, quiet, bystander.ID, "bystander", "pay0001")
 	require.NoError(t, err)
 	run := NewRun(newTrain("L1", len(hostile)+1), day)
 	publish(t, l, run)
@@ -135,17 +137,19 @@ func hostileOrders(t *testing.T, s *suite) {
 				})
 			require.NoError(t, err)
 
-			paid, ok, err := l.Pay(t.Context(), run.ID, placed.ID, text, "pay"+text)
+			paid, ok, err := Pay(t.Context(), l, run.ID, placed.ID, text, paymentOf(text))
 			require.NoError(t, err)
 			require.True(t, ok)
-			_, ok, err = l.Pay(t.Context(), run.ID, placed.ID, text, "pay"+text)
+			_, ok, err = Pay(t.Context(), l, run.ID, placed.ID, text, paymentOf(text))
 			require.NoError(t, err)
-			require.True(t, ok, "the same key is the same payment")
-			_, ok, err = l.Pay(t.Context(), run.ID, placed.ID, text, "paid"+text)
+			require.True(t, ok, "the same payment is the same")
+			_, ok, err = Pay(t.Context(), l, run.ID, placed.ID, text, paymentOf("another "+text))
 			require.NoError(t, err)
 			require.False(t, ok)
-			_, _, err = l.Pay(t.Context(), run.ID, bystander.ID, text, "pay"+text)
-			requireCode(t, rail.NotFound, err)
+			for _, id := range []string{bystander.ID, string(run.ID) + "/" + text, text} {
+				_, _, err = Pay(t.Context(), l, run.ID, id, text, paymentOf(text))
+				requireCode(t, rail.NotFound, err)
+			}
 
 			other := place("2"+text, false)
 			_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run.ID, Cancels: []ledger.Cancel{
@@ -248,6 +252,12 @@ func hostilePublications(t *testing.T, s *suite) {
 	}))
 	require.Len(t, want, len(stations), "no two texts are one code")
 	RequireSold(t, l)
+}
+
+// paymentOf is the id of a payment.
+func paymentOf(text string) string {
+	digest := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(digest[:])
 }
 
 func validText(text string) bool { return strings.ToValidUTF8(text, "") == text }

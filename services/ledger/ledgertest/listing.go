@@ -52,7 +52,7 @@ func ordersFilters(t *testing.T, s *suite) {
 	hold := c.place(run, one("wang"))
 	paid := c.place(other.ID, one("wang"))
 	cancelled, unswept, expired := c.place(run, one("li")), c.place(run, one("zhao")), c.place(run, one("sun"))
-	_, _, err := l.Pay(t.Context(), other.ID, paid.ID, "wang", "pay-0001")
+	_, _, err := Pay(t.Context(), l, other.ID, paid.ID, "wang", "pay0001")
 	require.NoError(t, err)
 	Age(t, s.o, expired.ID)
 	_, _, err = c.sell(t.Context(), ledger.Batch{

@@ -1,8 +1,10 @@
 package ledgertest
 
 import (
+	"context"
 	"database/sql"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -123,19 +125,22 @@ func DB(t testing.TB, o sqlledger.Options) *sql.DB {
 	return db
 }
 
-// Age makes orders, or with none named all of them, an hour older: a hold is then past its time.
+// Age makes orders, or with none named all of them, an hour older: a hold, or a payment that is under way, is then past
+// its time.
 func Age(t testing.TB, o sqlledger.Options, ids ...string) {
 	t.Helper()
-	const hour = 3_600_000
-	db := DB(t, o)
+	const (
+		hour  = 3_600_000
+		older = "UPDATE orders SET placed_at = placed_at - ?, pay_by = pay_by - ?, paying_at = paying_at - ?, " +
+			"capture_by = capture_by - ?, paid_at = paid_at - ?"
+	)
+	db, hours := DB(t, o), []any{hour, hour, hour, hour, hour}
 	if len(ids) == 0 {
-		_, err := db.ExecContext(t.Context(),
-			"UPDATE orders SET placed_at = placed_at - ?, pay_by = pay_by - ?", hour, hour)
+		_, err := db.ExecContext(t.Context(), older, hours...)
 		require.NoError(t, err)
 	}
 	for _, id := range ids {
-		_, err := db.ExecContext(t.Context(),
-			"UPDATE orders SET placed_at = placed_at - ?, pay_by = pay_by - ? WHERE id = ?", hour, hour, id)
+		_, err := db.ExecContext(t.Context(), older+" WHERE id = ?", append(slices.Clone(hours), id)...)
 		require.NoError(t, err)
 	}
 }
@@ -149,4 +154,20 @@ func AuditSnapshots(t testing.TB, l *sqlledger.Ledger, after rail.RunID, limit i
 		all = append(all, snapshot)
 	}
 	return all
+}
+
+// Pay pays an order at once, as DecidePayments does. NOT_FOUND: there is no such order of the buyer.
+func Pay(
+	ctx context.Context, l *sqlledger.Ledger, run rail.RunID, orderID, buyer, payment string,
+) (order *rail.Order, paid bool, err error) {
+	outcomes, err := l.DecidePayments(ctx, run, []ledger.PaymentStep{{
+		OrderID: orderID, PaymentID: payment, Buyer: buyer, Kind: ledger.PaidAtOnce,
+	}})
+	switch {
+	case err != nil:
+		return nil, false, err
+	case outcomes[0].Order == nil:
+		return nil, false, rail.Refuse(rail.NotFound, "there is no order %s", orderID)
+	}
+	return outcomes[0].Order, outcomes[0].Counts, nil
 }

@@ -89,7 +89,7 @@ func outboxOfEachType(t *testing.T, s *suite) {
 	require.WithinDuration(t, wang.PlacedAt, rows[0].At, 10*time.Second, "by the primary's clock")
 	require.NoError(t, l.MarkPublished(t.Context(), rowIDs(rows), ledger.StreamID{Millis: 2}))
 
-	paid, _, err := l.Pay(t.Context(), run, wang.ID, "wang", "pay-0001")
+	paid, _, err := Pay(t.Context(), l, run, wang.ID, "wang", "pay0001")
 	require.NoError(t, err)
 	rows = take(t, l)
 	require.Equal(t, []ledger.Event{{
@@ -164,15 +164,15 @@ func outboxOfFeeds(t *testing.T, s *suite) {
 func outboxOfNothing(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	wang := c.place(run, one("wang"))
-	_, paid, err := l.Pay(t.Context(), run, wang.ID, "wang", "pay-0001")
+	_, paid, err := Pay(t.Context(), l, run, wang.ID, "wang", "pay0001")
 	require.NoError(t, err)
 	require.True(t, paid)
 	require.Len(t, taken(t, l, 1), 2)
 
 	again := c.place(run, one("wang"))
 	require.Equal(t, wang.ID, again.ID, "a replay")
-	for _, key := range []string{"pay-0001", "pay-0002"} {
-		_, _, err = l.Pay(t.Context(), run, wang.ID, "wang", key)
+	for _, key := range []string{"pay0001", "pay0002"} {
+		_, _, err = Pay(t.Context(), l, run, wang.ID, "wang", key)
 		require.NoError(t, err)
 	}
 	b := batch(run)
@@ -221,7 +221,7 @@ func outboxInOrder(t *testing.T, s *suite) {
 	wang, li := c.place(run, one("wang")), c.place(run, one("li"))
 	elsewhere := c.place(other.ID, one("wang"))
 	for _, o := range []*rail.Order{wang, li, elsewhere} {
-		_, paid, err := l.Pay(t.Context(), o.RunID, o.ID, o.Buyer, "pay-0001")
+		_, paid, err := Pay(t.Context(), l, o.RunID, o.ID, o.Buyer, "pay0001")
 		require.NoError(t, err)
 		require.True(t, paid)
 	}
@@ -490,7 +490,7 @@ func outboxSeveralRelays(t *testing.T, s *suite) {
 		want[o.ID] = []string{event("order.placed", o.ID, 1)}
 		if i%2 == 0 {
 			patiently(func() error {
-				_, _, err := l.Pay(t.Context(), run.ID, o.ID, o.Buyer, "pay-0001")
+				_, _, err := Pay(t.Context(), l, run.ID, o.ID, o.Buyer, "pay0001")
 				return err
 			})
 			want[o.ID] = append(want[o.ID], event("order.paid", o.ID, 2))

@@ -15,7 +15,7 @@ import (
 func payOnceAndAgain(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	placed := c.place(run, one("wang"))
-	o, paid, err := l.Pay(t.Context(), run, placed.ID, "wang", "pay-0001")
+	o, paid, err := Pay(t.Context(), l, run, placed.ID, "wang", "pay0001")
 	require.NoError(t, err)
 	require.True(t, paid)
 	require.Equal(t, rail.Paid, o.State)
@@ -24,11 +24,11 @@ func payOnceAndAgain(t *testing.T, s *suite) {
 	require.Equal(t, placed.Tickets, o.Tickets)
 	require.Equal(t, o, read(t, l, placed.ID))
 
-	again, paid, err := l.Pay(t.Context(), run, placed.ID, "wang", "pay-0001")
+	again, paid, err := Pay(t.Context(), l, run, placed.ID, "wang", "pay0001")
 	require.NoError(t, err)
 	require.True(t, paid, "the same key is the same payment")
 	require.Equal(t, o, again)
-	again, paid, err = l.Pay(t.Context(), run, placed.ID, "wang", "pay-0002")
+	again, paid, err = Pay(t.Context(), l, run, placed.ID, "wang", "pay0002")
 	require.NoError(t, err)
 	require.False(t, paid, "another key is another payment, and too late")
 	require.Equal(t, o, again)
@@ -40,7 +40,7 @@ func payAfterTheHold(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	old := c.place(run, one("wang"))
 	Age(t, s.o, old.ID)
-	o, paid, err := l.Pay(t.Context(), run, old.ID, "wang", "pay-0001")
+	o, paid, err := Pay(t.Context(), l, run, old.ID, "wang", "pay0001")
 	require.NoError(t, err)
 	require.False(t, paid)
 	require.Equal(t, rail.Expired, o.State, "swept or not")
@@ -48,7 +48,7 @@ func payAfterTheHold(t *testing.T, s *suite) {
 
 	_, _, err = c.sell(t.Context(), ledger.Batch{RunID: run})
 	require.NoError(t, err)
-	o, paid, err = l.Pay(t.Context(), run, old.ID, "wang", "pay-0001")
+	o, paid, err = Pay(t.Context(), l, run, old.ID, "wang", "pay0001")
 	require.NoError(t, err)
 	require.False(t, paid)
 	require.Equal(t, rail.Expired, o.State)
@@ -62,7 +62,7 @@ func payUnknown(t *testing.T, s *suite) {
 		{"T13@2019-10-12", placed.ID, "wang"},
 		{string(run), placed.ID + "x", "wang"},
 	} {
-		o, paid, err := l.Pay(t.Context(), rail.RunID(who[0]), who[1], who[2], "pay-0001")
+		o, paid, err := Pay(t.Context(), l, rail.RunID(who[0]), who[1], who[2], "pay0001")
 		requireCode(t, rail.NotFound, err)
 		require.False(t, paid)
 		require.Nil(t, o)
@@ -128,7 +128,7 @@ func race(t *testing.T, s *suite, end func(c *worker, run rail.RunID, orders []*
 		wg.Go(func() {
 			<-start
 			for {
-				_, ok, err := payer.Pay(t.Context(), run, o.ID, o.Buyer, "pay-"+o.Buyer)
+				_, ok, err := Pay(t.Context(), payer, run, o.ID, o.Buyer, paymentOf(o.Buyer))
 				if rail.CodeOf(err) == rail.Unavailable {
 					continue
 				}

@@ -97,7 +97,7 @@ func personalOpensInItsRowOnly(t *testing.T, s *suite) {
 	snapshots := AuditSnapshots(t, l, "", 10)
 	require.Len(t, snapshots[0].Personal, 1)
 	require.Equal(t, wang.Number, snapshots[0].Personal[0].OrderNumber)
-	_, _, err = l.Pay(t.Context(), run, zhao.ID, "zhao", "pay-0001")
+	_, _, err = Pay(t.Context(), l, run, zhao.ID, "zhao", "pay0001")
 	require.NoError(t, err)
 	done, _, err := c.sell(t.Context(), ledger.Batch{
 		RunID:   run,
@@ -334,7 +334,7 @@ func forgetRunsThatAreOver(t *testing.T, s *suite) {
 	publish(t, l, coming, empty)
 	paid, held, later := c.place(run, one("wang")), c.place(run, one("li")), c.place(coming.ID, one("wang"))
 	cancelled := c.place(run, one("zhao"))
-	_, _, err := l.Pay(t.Context(), run, paid.ID, "wang", "pay-0001")
+	_, _, err := Pay(t.Context(), l, run, paid.ID, "wang", "pay0001")
 	require.NoError(t, err)
 	_, _, err = c.sell(t.Context(), ledger.Batch{
 		RunID:   run,
@@ -438,7 +438,7 @@ func forgetABuyer(t *testing.T, s *suite) {
 	second := one("wang")
 	second.key, second.documents = "key-again", []string{"DOCagain"}
 	again := c.place(run, second)
-	_, _, err := l.Pay(t.Context(), run, first.ID, "wang", "pay-0001")
+	_, _, err := Pay(t.Context(), l, run, first.ID, "wang", "pay0001")
 	require.NoError(t, err)
 
 	found, err := l.BuyerRuns(t.Context(), "wang", "", 10)
@@ -568,7 +568,7 @@ func auditPersonalDefects(t *testing.T, s *suite) {
 func cancelByAnAdmin(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	held, paid := c.place(run, one("wang")), c.place(run, one("li"))
-	_, _, err := l.Pay(t.Context(), run, paid.ID, "li", "pay-0001")
+	_, _, err := Pay(t.Context(), l, run, paid.ID, "li", "pay0001")
 	require.NoError(t, err)
 	cancel := func(id string) ledger.CancelResult {
 		t.Helper()
@@ -606,7 +606,7 @@ func correct(t *testing.T, s *suite) {
 	correction := ledger.Correction{OrderID: placed.ID, Ticket: 1, Name: "欧阳 O'Brien", By: "boss", Reason: "typing"}
 	for i, pay := range []bool{false, true} {
 		if pay {
-			_, _, err := l.Pay(t.Context(), run, placed.ID, "wang", "pay-0001")
+			_, _, err := Pay(t.Context(), l, run, placed.ID, "wang", "pay0001")
 			require.NoError(t, err)
 		}
 		before := read(t, l, placed.ID)

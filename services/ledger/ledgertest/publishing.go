@@ -73,7 +73,7 @@ func publishRunHasOrders(t *testing.T, s *suite) {
 	require.Equal(t, ledger.RunUnchanged, publish(t, l, NewRun(NewTrain("T12"), day))[0].Outcome,
 		"the same again harms nobody")
 
-	_, _, err := l.Pay(t.Context(), run, placed.ID, "wang", "pay-0001")
+	_, _, err := Pay(t.Context(), l, run, placed.ID, "wang", "pay0001")
 	require.NoError(t, err)
 	_, err = l.Publish(t.Context(), []*rail.Run{change}, "an admin", false)
 	requireCode(t, rail.RunHasOrders, err)
@@ -312,7 +312,7 @@ func setStatusAgainstSell(t *testing.T, s *suite) {
 func withdraw(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	hold, paid, old := c.place(run, one("wang")), c.place(run, one("li")), c.place(run, one("zhao"))
-	_, _, err := l.Pay(t.Context(), run, paid.ID, "li", "pay-0001")
+	_, _, err := Pay(t.Context(), l, run, paid.ID, "li", "pay0001")
 	require.NoError(t, err)
 	Age(t, s.o, old.ID)
 
@@ -341,7 +341,7 @@ func withdraw(t *testing.T, s *suite) {
 	require.Equal(t, "EXPIRED", s.stored(t, old.ID), "a hold past its time was not cancelled by this")
 	require.Equal(t, 0, s.count(t, "SELECT COUNT(*) FROM seat_maps"))
 
-	_, ok, err := l.Pay(t.Context(), run, hold.ID, "wang", "pay-0002")
+	_, ok, err := Pay(t.Context(), l, run, hold.ID, "wang", "pay0002")
 	require.NoError(t, err)
 	require.False(t, ok)
 	for _, cancelOrders := range []bool{true, false} {

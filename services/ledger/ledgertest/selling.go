@@ -349,7 +349,7 @@ func sellKeysOfARun(t *testing.T, s *suite) {
 	orders := []*rail.Order{c.place(run, one("wang")), c.place(next.ID, one("wang"))}
 	require.NotEqual(t, orders[0].ID, orders[1].ID)
 	for _, order := range orders {
-		_, paid, err := l.Pay(t.Context(), order.RunID, order.ID, "wang", "pay-0001")
+		_, paid, err := Pay(t.Context(), l, order.RunID, order.ID, "wang", "pay0001")
 		require.NoError(t, err)
 		require.True(t, paid)
 	}
@@ -501,7 +501,7 @@ func cancelOnlyOnesOwnHolds(t *testing.T, s *suite) {
 	other := NewRun(NewTrain("T14"), day)
 	publish(t, l, other)
 	mine, paid, elsewhere := c.place(run, one("wang")), c.place(run, one("li")), c.place(other.ID, one("wang"))
-	_, ok, err := l.Pay(t.Context(), run, paid.ID, "li", "pay-0001")
+	_, ok, err := Pay(t.Context(), l, run, paid.ID, "li", "pay0001")
 	require.NoError(t, err)
 	require.True(t, ok)
 	o, _, err := c.sell(t.Context(), ledger.Batch{RunID: run, Cancels: []ledger.Cancel{

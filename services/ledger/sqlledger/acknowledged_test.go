@@ -87,7 +87,7 @@ func TestCommit_AnsweredWithoutAReplica(t *testing.T) {
 						return err
 					},
 					"payment": func() error {
-						_, _, err := l.Pay(t.Context(), b.ID, firstOrder(b.ID, "zhao"), "zhao", "pay-0001")
+						_, _, err := ledgertest.Pay(t.Context(), l, b.ID, firstOrder(b.ID, "zhao"), "zhao", "pay0001")
 						return err
 					},
 					"relay": func() error {

@@ -260,30 +260,24 @@ func (t *transaction) writtenOrders(
 	var trains []string
 	err := t.rows(ctx, "SELECT run_id, id, number, buyer, idempotency_key, version, state, state_reason, train_id, "+
 		"from_call, to_call, total_minor, "+
-		"currency, placed_at, pay_by, paid_at, ended_at, pay_key, pay_attempts, placed_run_version, "+
+		"currency, placed_at, pay_by, paying_at, capture_by, paid_at, ended_at, payment, pay_attempts, placed_run_version, "+
 		"ended_run_version, body_hash, erased_at, "+
 		"(SELECT COUNT(*) FROM order_records c WHERE c.run_id = orders.run_id AND c.order_id = orders.id AND c.what "+
 		"= '"+didCorrect+"') FROM orders WHERE "+condition,
 		args, func(r *sql.Rows) error {
 			o := &ledger.WrittenOrder{}
 			var placed, payBy int64
-			var paid, ended, endedVersion, erased sql.NullInt64
-			var payKey sql.NullString
+			var paying, captureBy, paid, ended, erased *int64
+			var endedVersion sql.NullInt64
+			var payment sql.NullString
 			err := r.Scan(&o.RunID, &o.ID, &o.Number, &o.Buyer, &o.Key, &o.Version, &o.State, &o.StateReason,
 				&o.TrainID, &o.From, &o.To, &o.Total.Minor,
-				&o.Total.Currency, &placed, &payBy, &paid, &ended, &payKey, &o.PayAttempts, &o.PlacedVersion,
-				&endedVersion, &o.BodyHash, &erased, &o.Corrections)
-			o.PlacedAt, o.PayBy, o.PayKey, o.EndedVersion = fromMillis(placed), fromMillis(payBy),
-				payKey.String, endedVersion.Int64
-			if paid.Valid {
-				o.PaidAt = fromMillis(paid.Int64)
-			}
-			if ended.Valid {
-				o.EndedAt = fromMillis(ended.Int64)
-			}
-			if erased.Valid {
-				o.ErasedAt = fromMillis(erased.Int64)
-			}
+				&o.Total.Currency, &placed, &payBy, &paying, &captureBy, &paid, &ended, &payment,
+				&o.PayAttempts, &o.PlacedVersion, &endedVersion, &o.BodyHash, &erased, &o.Corrections)
+			o.PlacedAt, o.PayBy, o.Payment, o.EndedVersion = fromMillis(placed), fromMillis(payBy),
+				payment.String, endedVersion.Int64
+			o.PayingAt, o.CaptureBy, o.PaidAt = timeOf(paying), timeOf(captureBy), timeOf(paid)
+			o.EndedAt, o.ErasedAt = timeOf(ended), timeOf(erased)
 			orders, trains = append(orders, o), append(trains, o.TrainID)
 			return err
 		})

@@ -43,7 +43,7 @@ func (t *transaction) cancel(ctx context.Context, at moment, cancels []ledger.Ca
 	}
 	for reason, orders := range byReason {
 		err := t.endOrders(ctx, at, ledger.EventOrderCancelled, orders,
-			"state = 'CANCELLED', state_reason = ?, ended_at = ?", "= 'ON_HOLD'", reason, at.now.UnixMilli())
+			"state = 'CANCELLED', state_reason = ?, ended_at = ?", " = 'ON_HOLD'", reason, at.now.UnixMilli())
 		if err != nil {
 			return nil, err
 		}

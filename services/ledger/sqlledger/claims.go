@@ -24,7 +24,7 @@ func (t *transaction) claims(ctx context.Context, run rail.RunID, after int64) (
 		err := t.rows(ctx, "SELECT o.id, o.buyer, o.state, o.from_call, o.to_call, t.document FROM "+
 			"(SELECT run_id, id, buyer, state, from_call, to_call FROM orders"+d.by(primaryKey)+
 			" WHERE run_id = ? AND id "+comparison+
-			" ? AND "+stateOfFound+" IN ('ON_HOLD', 'PAID') ORDER BY id LIMIT ?) o"+
+			" ? AND state"+liveStates+" ORDER BY id LIMIT ?) o"+
 			d.thenTickets()+"ORDER BY o.id, t.n",
 			[]any{string(run), from, claimsPage}, func(r *sql.Rows) error {
 				var c ledger.Claim
@@ -50,8 +50,8 @@ func (t *transaction) claims(ctx context.Context, run rail.RunID, after int64) (
 	}
 }
 
-// states reads the states of orders of a run, as they are written. An overdue hold stays ON_HOLD until expire ends it.
-// expire waits for the row, which a payment in time may still hold.
+// states reads the states of orders of a run, as they are written. An overdue hold stays ON_HOLD, and an overdue payment
+// PAYING, until expire ends it. expire waits for the row, which a payment in time may still hold.
 func (t *transaction) states(
 	ctx context.Context, run rail.RunID, orderIDs []string,
 ) (map[string]rail.OrderState, error) {

@@ -142,8 +142,8 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	sold, paid := make(chan error, 1), make(chan error, 1)
 	go func() { sold <- b.sell("li", 1) }()
 	go func() {
-		_, _, err := b.ledger.Pay(context.WithoutCancel(t.Context()), b.run,
-			firstOrder(b.run, "wang"), "wang", "pay-0001")
+		_, _, err := ledgertest.Pay(context.WithoutCancel(t.Context()), b.ledger, b.run,
+			firstOrder(b.run, "wang"), "wang", "pay0001")
 		paid <- err
 	}()
 	require.ErrorIs(t, <-sold, ledger.ErrInDoubt)
@@ -172,7 +172,7 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	require.EqualValues(t, 2, b.ledger.Stats().Epoch)
 	require.False(t, b.ledger.Stats().Probing, "what hung on the dead one says nothing of this one")
 
-	order, isPaid, err := b.ledger.Pay(t.Context(), b.run, firstOrder(b.run, "wang"), "wang", "pay-0001")
+	order, isPaid, err := ledgertest.Pay(t.Context(), b.ledger, b.run, firstOrder(b.run, "wang"), "wang", "pay0001")
 	require.NoError(t, err)
 	require.True(t, isPaid)
 	require.EqualValues(t, 2, order.Version, "it was paid once")

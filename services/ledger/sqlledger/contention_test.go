@@ -31,7 +31,7 @@ func locksLate(
 		if late.Load() {
 			anHourLater(s)
 		}
-		if strings.HasPrefix(s.Query, "SELECT id FROM orders WHERE run_id = ? AND id IN") &&
+		if strings.HasPrefix(s.Query, "SELECT id FROM orders FORCE INDEX (PRIMARY) WHERE run_id = ? AND id IN") &&
 			strings.HasSuffix(s.Query, "FOR UPDATE") {
 			close(locking) // It has decided what is due.
 		}
@@ -59,12 +59,15 @@ func payUnderWay(
 	id = firstOrder(run, "wang")
 	taken := make(chan bool)
 	go func() {
-		_, ok, err := payer.Pay(t.Context(), run, id, "wang", "pay-0001")
+		_, ok, err := ledgertest.Pay(t.Context(), payer, run, id, "wang", "pay0001")
 		taken <- ok && err == nil
 	}()
 	<-committing
 	return id, taken
 }
+
+// locksToPay tells whether a statement locks the orders of payments.
+func locksToPay(s *intercept.Statement) bool { return strings.Contains(s.Query, " AS clock, ") }
 
 // anHourLater puts the database's clock an hour on for one statement.
 func anHourLater(s *intercept.Statement) {
@@ -139,7 +142,7 @@ func TestCommit_CallerGone(t *testing.T) {
 				return err
 			},
 			"Pay": func(ctx context.Context, l *sqlledger.Ledger) error {
-				_, _, err := l.Pay(ctx, run, firstOrder(run, "wang"), "wang", "pay-0001")
+				_, _, err := ledgertest.Pay(ctx, l, run, firstOrder(run, "wang"), "wang", "pay0001")
 				return err
 			},
 			"Publish": func(ctx context.Context, l *sqlledger.Ledger) error {
@@ -243,7 +246,7 @@ func TestHeld(t *testing.T) {
 				}
 			}
 			pay := func(l *sqlledger.Ledger) error {
-				_, _, err := l.Pay(t.Context(), run, id, "wang", "pay-0001")
+				_, _, err := ledgertest.Pay(t.Context(), l, run, id, "wang", "pay0001")
 				return err
 			}
 			meets := func(hold func(*sqlledger.Ledger) error, others ...func(*sqlledger.Ledger) error) {
@@ -275,7 +278,7 @@ func TestHeld(t *testing.T) {
 				sell(ledger.Batch{RunID: run, Cancels: []ledger.Cancel{{OrderID: id, Buyer: "wang"}}}))
 			meets(pay, pay)
 			meets(pay, func(l *sqlledger.Ledger) error { // which changes nothing, and says so in a commit of its own
-				_, _, err := l.Pay(t.Context(), run, id, "wang", "pay-0002")
+				_, _, err := ledgertest.Pay(t.Context(), l, run, id, "wang", "pay0002")
 				return err
 			})
 			require.NoError(t, pay(holder))
@@ -328,7 +331,7 @@ func TestSupervisor_AnotherServer(t *testing.T) {
 				return err
 			}
 			pay := func() error {
-				_, _, err := l.Pay(t.Context(), run, string(run)+"/nobody", "wang", "pay-0001")
+				_, _, err := ledgertest.Pay(t.Context(), l, run, string(run)+"/nobody", "wang", "pay0001")
 				return err
 			}
 			for range 2 {
@@ -357,7 +360,7 @@ func TestPay_LeavesConnectionsToSales(t *testing.T) {
 			var paying atomic.Int64
 			release := make(chan struct{})
 			l, run := wrapped(t, o, func(ctx context.Context, s *intercept.Statement) error {
-				if strings.HasPrefix(s.Query, "UPDATE orders SET state = 'PAID'") {
+				if locksToPay(s) {
 					paying.Add(1)
 					<-release
 				}
@@ -366,7 +369,7 @@ func TestPay_LeavesConnectionsToSales(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range 50 {
 				wg.Go(func() {
-					_, _, err := l.Pay(t.Context(), run, fmt.Sprint(run, "/", i), "wang", "pay-0001")
+					_, _, err := ledgertest.Pay(t.Context(), l, run, fmt.Sprint(run, "/", i), "wang", "pay0001")
 					if code := rail.CodeOf(err); code != rail.Unavailable && code != rail.NotFound {
 						t.Errorf("%v", err)
 					}
@@ -434,7 +437,7 @@ func TestRead_LeavesConnectionsToAllOthers(t *testing.T) {
 		toPay, err := l.OrderToPay(t.Context(), id)
 		require.NoError(t, err)
 		require.Equal(t, "wang", toPay.Buyer)
-		_, paid, err := l.Pay(t.Context(), run, id, "wang", "pay-0001")
+		_, paid, err := ledgertest.Pay(t.Context(), l, run, id, "wang", "pay0001")
 		require.NoError(t, err)
 		require.True(t, paid)
 		_, err = l.DueRuns(t.Context(), 10)
@@ -475,7 +478,7 @@ func TestPay_LeavesTheOneWriterToSales(t *testing.T) {
 	o := ledgertest.SQLite(t)
 	o.StatementTimeout = 500 * time.Millisecond
 	l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
-		if strings.HasPrefix(s.Query, "UPDATE orders SET state = 'PAID'") {
+		if locksToPay(s) {
 			<-time.After(2 * time.Millisecond) // a slow disk
 		}
 		return s.Send()
@@ -485,7 +488,7 @@ func TestPay_LeavesTheOneWriterToSales(t *testing.T) {
 	for i := range 500 {
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				_, _, _ = l.Pay(ctx, run, fmt.Sprint(run, "/", i), "wang", "pay-0001")
+				_, _, _ = ledgertest.Pay(ctx, l, run, fmt.Sprint(run, "/", i), "wang", "pay0001")
 			}
 		})
 	}

@@ -46,7 +46,7 @@ func (t *transaction) correct(ctx context.Context, run rail.RunID, c ledger.Corr
 	// This locks the order: what is read after it stays so until the commit.
 	changed, err := t.exec(ctx,
 		"UPDATE orders SET version = version + 1 WHERE run_id = ? AND id = ? AND erased_at IS NULL AND "+
-			t.pool.dialect.inStates(stateOfFound, []rail.OrderState{rail.OnHold, rail.Paid}), string(run), c.OrderID)
+			t.pool.dialect.inStates(live), string(run), c.OrderID)
 	if err != nil {
 		return nil, err
 	}

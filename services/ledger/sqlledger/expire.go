@@ -15,7 +15,7 @@ import (
 	"interlock/services/rail"
 )
 
-// maxExpired bounds the holds that one batch ends, so that a run that was forgotten for long is cleared in steps that
+// maxExpired bounds the orders past their time that one batch ends, so that a run that was forgotten for long is cleared in steps that
 // keep no buyer waiting; the next batch takes the next.
 const maxExpired = 1_000
 
@@ -27,13 +27,16 @@ type moment struct {
 	now     time.Time
 }
 
-// lockOrders locks orders of a run by their ids and reads them as they are now. It looks them up by the primary key
-// alone: a transaction that locks orders by another index can wait in a circle with a payment.
+// lockOrders locks orders of a run by their ids and reads them as they are now. It goes through the primary key, in the
+// order of the ids: a transaction that locks orders in another order can wait in a circle with one that decides
+// payments.
 func (t *transaction) lockOrders(ctx context.Context, run rail.RunID, ids []string) ([]entry, error) {
 	var all []entry
+	ids = slices.Sorted(slices.Values(ids))
 	for chunk := range slices.Chunk(ids, maxIDs) {
 		if lock := t.pool.dialect.forUpdate(); lock != "" {
-			query := "SELECT id FROM orders WHERE run_id = ? AND id IN " + marks(len(chunk)) + lock
+			query := "SELECT id FROM orders" + t.pool.dialect.by(primaryKey) + " WHERE run_id = ? AND id IN " +
+				marks(len(chunk)) + " ORDER BY id" + lock
 			args := append([]any{string(run)}, anys(chunk)...)
 			if err := t.rows(ctx, query, args, func(*sql.Rows) error { return nil }); err != nil {
 				return nil, err
@@ -49,11 +52,11 @@ func (t *transaction) lockOrders(ctx context.Context, run rail.RunID, ids []stri
 	return all, nil
 }
 
-// expire ends the holds of a run that are past their time, and answers those it ended. The run is locked by now.
+// expire ends the orders of a run whose time is over: holds that were not paid, and payments that did not come. It
+// answers those it ended. The run is locked by now.
 func (t *transaction) expire(ctx context.Context, at moment) ([]*rail.Order, error) {
 	var ids []string
-	err := t.rows(ctx, "SELECT id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= ? AND run_id = ? "+
-		"ORDER BY pay_by LIMIT ?",
+	err := t.rows(ctx, "SELECT id FROM orders WHERE due <= ? AND run_id = ? ORDER BY due LIMIT ?",
 		[]any{at.now.UnixMilli(), string(at.run), maxExpired}, func(r *sql.Rows) error {
 			var id string
 			err := r.Scan(&id)
@@ -67,17 +70,27 @@ func (t *transaction) expire(ctx context.Context, at moment) ([]*rail.Order, err
 	if err != nil {
 		return nil, err
 	}
-	var ended []*rail.Order
+	var expired, unpaid []*rail.Order
 	for _, e := range entries {
-		// A payment may have come between the two reads.
-		if rail.OrderState(e.row.State) == rail.OnHold && e.row.PayBy <= at.now.UnixMilli() {
-			e.order.State, e.order.EndedAt, e.order.Version = rail.Expired, e.order.PayBy, e.row.Version+1
-			ended = append(ended, e.order)
+		if !e.row.isDue(at.now.UnixMilli()) {
+			continue // A payment may have come between the two reads.
+		}
+		e.row.lapse(e.order)
+		if e.order.State == rail.Expired {
+			expired = append(expired, e.order)
+		} else {
+			unpaid = append(unpaid, e.order)
 		}
 	}
+	ended := slices.Concat(expired, unpaid)
 	slices.SortFunc(ended, func(a, b *rail.Order) int { return cmp.Compare(a.ID, b.ID) })
-	return ended, t.endOrders(ctx, at, ledger.EventOrderExpired, ended, "state = 'EXPIRED', ended_at = pay_by",
-		"= 'ON_HOLD'")
+	err = t.endOrders(ctx, at, ledger.EventOrderExpired, expired, "state = 'EXPIRED', ended_at = pay_by",
+		" = 'ON_HOLD'")
+	if err != nil {
+		return nil, err
+	}
+	return ended, t.endOrders(ctx, at, ledger.EventOrderCancelled, unpaid,
+		"state = 'CANCELLED', state_reason = ?, ended_at = capture_by", " = 'PAYING'", ledger.PaymentNotCompleted)
 }
 
 // endOrders ends orders of a run by a conditional update, and their tickets with them. The orders are locked, so that
@@ -94,7 +107,7 @@ func (t *transaction) endOrders(
 		which := append([]any{string(at.run)}, ids...)
 		changed, err := t.exec(ctx, "UPDATE orders SET "+set+
 			", version = version + 1, ended_run_version = ? WHERE run_id = ? AND id IN "+
-			marks(len(ids))+" AND "+stateOfFound+" "+state, slices.Concat(args, []any{at.version}, which)...)
+			marks(len(ids))+" AND state"+state, slices.Concat(args, []any{at.version}, which)...)
 		if err != nil {
 			return err
 		}
@@ -106,7 +119,7 @@ func (t *transaction) endOrders(
 	return nil
 }
 
-// DueRuns are runs with holds past their time, at most limit.
+// DueRuns are runs with orders past their time, at most limit: holds, and payments that did not come.
 func (l *Ledger) DueRuns(ctx context.Context, limit int) ([]rail.RunID, error) {
 	p, err := l.primary()
 	if err != nil {
@@ -114,7 +127,7 @@ func (l *Ledger) DueRuns(ctx context.Context, limit int) ([]rail.RunID, error) {
 	}
 	var ids []rail.RunID
 	err = mysqlcluster.EachRow(ctx, p.background.sql, l.options.StatementTimeout,
-		"SELECT DISTINCT run_id FROM orders WHERE state = 'ON_HOLD' AND pay_by <= "+
+		"SELECT DISTINCT run_id FROM orders"+p.dialect.by("orders_due")+" WHERE due <= "+
 			p.dialect.now()+" LIMIT ?", []any{limit}, func(r *sql.Rows) error {
 			var id string
 			err := r.Scan(&id)

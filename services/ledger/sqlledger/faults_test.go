@@ -173,10 +173,10 @@ func TestPay_AnswerToCommitLost(t *testing.T) {
 		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, sells("wang", 0))
 		require.NoError(t, err)
 		armed.Store(true)
-		_, _, err = l.Pay(t.Context(), run, firstOrder(run, "wang"), "wang", "pay-0001")
+		_, _, err = ledgertest.Pay(t.Context(), l, run, firstOrder(run, "wang"), "wang", "pay0001")
 		require.ErrorIs(t, err, ledger.ErrInDoubt)
 		armed.Store(false)
-		order, paid, err := l.Pay(t.Context(), run, firstOrder(run, "wang"), "wang", "pay-0001")
+		order, paid, err := ledgertest.Pay(t.Context(), l, run, firstOrder(run, "wang"), "wang", "pay0001")
 		require.NoError(t, err)
 		require.True(t, paid)
 		require.EqualValues(t, 2, order.Version, "it was paid once")
@@ -335,7 +335,7 @@ func TestBreaker_OneProbeAtATime(t *testing.T) {
 
 	// No call commits until a probe is due.
 	refused(sell())
-	_, _, err := l.Pay(t.Context(), run, "x", "y", "z")
+	_, _, err := ledgertest.Pay(t.Context(), l, run, "x", "y", "z")
 	refused(err)
 	_, err = l.SetStatus(t.Context(), run, rail.Suspended, "snow", "an admin")
 	refused(err)

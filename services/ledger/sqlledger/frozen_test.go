@@ -43,7 +43,7 @@ func TestFrozen_ReplicasAndAShutdown(t *testing.T) {
 		sold <- err
 	}()
 	go func() {
-		_, _, err := l.Pay(t.Context(), b.run, firstOrder(b.run, "zhao"), "zhao", "pay-0001")
+		_, _, err := ledgertest.Pay(t.Context(), l, b.run, firstOrder(b.run, "zhao"), "zhao", "pay0001")
 		paid <- err
 	}()
 	b.eventually(func() bool { return committing(t, db) == 3 }, "they wait")
@@ -62,7 +62,7 @@ func TestFrozen_ReplicasAndAShutdown(t *testing.T) {
 	order, err := b.ledger.OrderByNumber(t.Context(), "N-wang")
 	require.NoError(t, err)
 	require.Equal(t, known, order != nil)
-	_, isPaid, err := b.ledger.Pay(t.Context(), b.run, firstOrder(b.run, "zhao"), "zhao", "pay-0001")
+	_, isPaid, err := ledgertest.Pay(t.Context(), b.ledger, b.run, firstOrder(b.run, "zhao"), "zhao", "pay0001")
 	require.NoError(t, err)
 	require.True(t, isPaid)
 }

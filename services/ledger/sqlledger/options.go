@@ -46,6 +46,9 @@ type Options struct {
 	StatementTimeout time.Duration
 	// PipelinedFor is how long a transaction that was begun early waits for its batch. 0: defaultPipelinedFor.
 	PipelinedFor time.Duration
+	// CaptureWithin is how long an order is PAYING at most: how long the money that its buyer authorised may take to
+	// come. 0: defaultCaptureWithin.
+	CaptureWithin time.Duration
 	// MaxConnections bounds the connections to the primary that sales and payments use; payments get a part of them
 	// only, and the other work has fewer of its own. 0: defaultConnections.
 	MaxConnections int
@@ -72,6 +75,8 @@ const (
 	// defaultPipelinedFor is longer than answered buyers take to ask again, and so short that a transaction in vain
 	// burdens no other.
 	defaultPipelinedFor = 50 * time.Millisecond
+	// defaultCaptureWithin is longer than a provider that is away for some minutes, with those who wait for it.
+	defaultCaptureWithin = 5 * time.Minute
 	// defaultConnections is how many runs one process sells at the same moment. MySQL admits 151 clients by default,
 	// and several servers share it.
 	defaultConnections = 24
@@ -147,6 +152,7 @@ func (o *Options) fill() error {
 	o.CommitTimeout = positive(o.CommitTimeout, defaultCommitTimeout)
 	o.StatementTimeout = positive(o.StatementTimeout, defaultStatementTimeout)
 	o.PipelinedFor = cmp.Or(o.PipelinedFor, defaultPipelinedFor)
+	o.CaptureWithin = positive(o.CaptureWithin, defaultCaptureWithin)
 	o.MaxConnections = positive(o.MaxConnections, defaultConnections)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Clock == nil {

@@ -7,6 +7,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -29,8 +30,10 @@ type orderRow struct {
 	PlacedAt       int64
 	PayBy          int64
 	PaidAt         *int64
+	PayingAt       *int64
+	CaptureBy      *int64
 	EndedAt        *int64
-	PayKey         *string
+	Payment        *string
 	ErasedAt       *int64
 	Clock          int64
 }
@@ -52,18 +55,26 @@ type ticketRow struct {
 
 // orderColumns are the columns of orderRow; the clock is the server's, so that a hold past its time reads as EXPIRED by
 // the clock that decides it.
-func (d dialect) orderColumns() string {
+func orderColumns(clock string) string {
 	return "run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, " +
-		"from_call, to_call, total_minor, currency, placed_at, pay_by, paid_at, ended_at, pay_key, " +
-		"erased_at, " + d.now() + " AS clock"
+		"from_call, to_call, total_minor, currency, placed_at, pay_by, paid_at, paying_at, capture_by, ended_at, " +
+		"payment, erased_at, " + clock + " AS clock"
+}
+
+// fields take the columns, where they are scanned by hand.
+func (r *orderRow) fields() []any {
+	return []any{
+		&r.RunID, &r.ID, &r.Number, &r.Buyer, &r.IdempotencyKey, &r.BodyHash, &r.Version, &r.State, &r.StateReason,
+		&r.TrainID, &r.FromCall, &r.ToCall, &r.TotalMinor, &r.Currency, &r.PlacedAt, &r.PayBy, &r.PaidAt, &r.PayingAt,
+		&r.CaptureBy, &r.EndedAt, &r.Payment, &r.ErasedAt, &r.Clock,
+	}
 }
 
 const ticketColumns = "run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, " +
 	"personal, personal_key"
 
-// stateOfFound is the state in a condition on orders that are found by their run. As a plain column it would tempt a
-// planner to go through all orders in that state instead, on every run, and to lock them on its way.
-const stateOfFound = "COALESCE(state, '')"
+// liveStates ends a condition on the state of an order: it has its seats.
+const liveStates = " IN ('ON_HOLD', 'PAYING', 'PAID')"
 
 // order makes the order of a row, without its tickets.
 func (r *orderRow) order() *rail.Order {
@@ -81,20 +92,38 @@ func (r *orderRow) order() *rail.Order {
 		Total:       rail.Money{Minor: r.TotalMinor, Currency: rail.Currency(r.Currency)},
 		PlacedAt:    fromMillis(r.PlacedAt),
 		PayBy:       fromMillis(r.PayBy),
+		PayingAt:    timeOf(r.PayingAt),
+		CaptureBy:   timeOf(r.CaptureBy),
+		PaidAt:      timeOf(r.PaidAt),
+		EndedAt:     timeOf(r.EndedAt),
+		ErasedAt:    timeOf(r.ErasedAt),
 	}
-	if r.PaidAt != nil {
-		o.PaidAt = fromMillis(*r.PaidAt)
-	}
-	if r.EndedAt != nil {
-		o.EndedAt = fromMillis(*r.EndedAt)
-	}
-	if r.ErasedAt != nil {
-		o.ErasedAt = fromMillis(*r.ErasedAt)
-	}
-	if o.State == rail.OnHold && r.PayBy <= r.Clock {
-		o.State, o.EndedAt, o.Version = rail.Expired, o.PayBy, r.Version+1 // what the sweep will write
+	if r.isDue(r.Clock) {
+		r.lapse(o)
 	}
 	return o
+}
+
+// isDue tells whether an order's time is over, so that it ends by itself.
+func (r *orderRow) isDue(now int64) bool {
+	switch rail.OrderState(r.State) {
+	case rail.OnHold:
+		return r.PayBy <= now
+	case rail.Paying:
+		return r.CaptureBy != nil && *r.CaptureBy <= now
+	default:
+		return false
+	}
+}
+
+// lapse makes of an order that is due what the sweep will write.
+func (r *orderRow) lapse(o *rail.Order) {
+	o.Version = r.Version + 1
+	if rail.OrderState(r.State) == rail.OnHold {
+		o.State, o.EndedAt = rail.Expired, o.PayBy
+		return
+	}
+	o.State, o.StateReason, o.EndedAt = rail.Cancelled, ledger.PaymentNotCompleted, o.CaptureBy
 }
 
 func (r *ticketRow) ticket(keys Keyring) rail.Ticket {
@@ -125,19 +154,28 @@ func (l *link) findOrders(
 	defer cancel()
 	g = g.WithContext(ctx)
 	var rows []orderRow
-	if err := where(g.Table("orders").Select(d.orderColumns())).Find(&rows).Error; err != nil {
+	if err := where(g.Table("orders").Select(orderColumns(d.now()))).Find(&rows).Error; err != nil {
 		return nil, late(ctx, err)
 	}
 	entries := make([]entry, len(rows))
+	found := make([]*orderRow, len(rows))
 	byID := make(map[string]*rail.Order, len(rows))
 	for i := range rows {
-		entries[i] = entry{rows[i].order(), &rows[i]}
+		entries[i], found[i] = entry{rows[i].order(), &rows[i]}, &rows[i]
 		byID[rows[i].ID] = entries[i].order
 	}
+	if err := l.addTickets(g, found, byID); err != nil {
+		return nil, late(ctx, err)
+	}
+	return entries, nil
+}
+
+// addTickets reads the tickets of orders, and puts them into the orders by their ids.
+func (l *Ledger) addTickets(g *gorm.DB, rows []*orderRow, byID map[string]*rail.Order) error {
 	for chunk := range slices.Chunk(rows, maxIDs) {
 		byRun := map[string][]string{}
-		for i := range chunk {
-			byRun[chunk[i].RunID] = append(byRun[chunk[i].RunID], chunk[i].ID)
+		for _, row := range chunk {
+			byRun[row.RunID] = append(byRun[row.RunID], row.ID)
 		}
 		condition := g.Session(&gorm.Session{NewDB: true})
 		for run, ids := range byRun {
@@ -147,14 +185,14 @@ func (l *link) findOrders(
 		err := g.Table("tickets").Select(ticketColumns).Where(condition).Order("run_id, order_id, " +
 			"n").Find(&tickets).Error
 		if err != nil {
-			return nil, late(ctx, err)
+			return err
 		}
 		for i := range tickets {
 			o := byID[tickets[i].OrderID]
 			o.Tickets = append(o.Tickets, tickets[i].ticket(l.options.Keyring))
 		}
 	}
-	return entries, nil
+	return nil
 }
 
 // orders reads orders of the transaction's run.
@@ -171,3 +209,11 @@ func orderOnly(entries []entry) []*rail.Order {
 }
 
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// timeOf is the time of a column, the zero time where it is NULL.
+func timeOf(ms *int64) time.Time {
+	if ms == nil {
+		return time.Time{}
+	}
+	return fromMillis(*ms)
+}

@@ -197,7 +197,7 @@ func (d dialect) matching(filter ledger.OrderFilter) func(*gorm.DB) *gorm.DB {
 			g = g.Where("number = ?", filter.Number)
 		}
 		if len(filter.States) > 0 {
-			g = g.Where(d.inStates("state", filter.States))
+			g = g.Where(d.inStates(filter.States))
 		}
 		if filter.After.ID != "" {
 			at := filter.After.PlacedAt.UnixMilli()
@@ -207,19 +207,22 @@ func (d dialect) matching(filter ledger.OrderFilter) func(*gorm.DB) *gorm.DB {
 	}
 }
 
-// inStates is the condition for states as an order shows them: a hold past its time is expired, swept or not. The
-// column is state, or stateOfFound.
-func (d dialect) inStates(column string, states []rail.OrderState) string {
+// live are the states of orders that have their seats.
+var live = slices.DeleteFunc(slices.Clone(rail.OrderStates), func(s rail.OrderState) bool { return !s.Live() })
+
+// inStates is the condition for states as an order shows them: one past its time has ended, swept or not.
+func (d dialect) inStates(states []rail.OrderState) string {
 	var alternatives []string
 	for _, s := range states {
 		switch s {
-		case rail.OnHold:
-			alternatives = append(alternatives, "("+column+" = 'ON_HOLD' AND pay_by > "+d.now()+")")
+		case rail.OnHold, rail.Paying:
+			alternatives = append(alternatives, "(state = '"+string(s)+"' AND due > "+d.now()+")")
 		case rail.Expired:
-			alternatives = append(alternatives, column+" = 'EXPIRED'", "("+column+
-				" = 'ON_HOLD' AND pay_by <= "+d.now()+")")
-		case rail.Paid, rail.Cancelled:
-			alternatives = append(alternatives, column+" = '"+string(s)+"'")
+			alternatives = append(alternatives, "state = 'EXPIRED'", "(state = 'ON_HOLD' AND due <= "+d.now()+")")
+		case rail.Cancelled:
+			alternatives = append(alternatives, "state = 'CANCELLED'", "(state = 'PAYING' AND due <= "+d.now()+")")
+		case rail.Paid:
+			alternatives = append(alternatives, "state = 'PAID'")
 		}
 	}
 	if len(alternatives) == 0 {

@@ -73,7 +73,7 @@ func TestOutbox_InDoubt(t *testing.T) {
 			}
 
 			fault.Store(took)
-			_, _, err = l.Pay(t.Context(), run, order, buyer, "pay-0001")
+			_, _, err = ledgertest.Pay(t.Context(), l, run, order, buyer, "pay0001")
 			require.ErrorIs(t, err, ledger.ErrInDoubt)
 			fault.Store(off)
 			if took == sent {
@@ -81,7 +81,7 @@ func TestOutbox_InDoubt(t *testing.T) {
 			}
 			require.Len(t, waiting(t, l), want)
 			for range 2 {
-				_, paid, err := l.Pay(t.Context(), run, order, buyer, "pay-0001")
+				_, paid, err := ledgertest.Pay(t.Context(), l, run, order, buyer, "pay0001")
 				require.NoError(t, err)
 				require.True(t, paid)
 			}
@@ -149,7 +149,7 @@ func TestOutbox_TakesNoRoundTrip(t *testing.T) {
 				return err
 			}
 			pay := func() error {
-				_, _, err := l.Pay(t.Context(), run, order, "wang", "pay-0001")
+				_, _, err := ledgertest.Pay(t.Context(), l, run, order, "wang", "pay0001")
 				return err
 			}
 			require.Equal(t, 1, writes(sell))

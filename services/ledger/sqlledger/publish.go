@@ -178,7 +178,7 @@ func (t *transaction) keepRuns(ctx context.Context, plan *publishPlan, number in
 	return t.l.refused(t.execAll(ctx, statements))
 }
 
-// clearRuns ends what holds past their time are left on runs, and frees every seat: the maps of another train would be
+// clearRuns ends what orders past their time are left on runs, and frees every seat: the maps of another train would be
 // read wrong. before are the runs' versions. It answers the orders that it ended.
 func (t *transaction) clearRuns(
 	ctx context.Context, runs []*rail.Run, before map[rail.RunID]int64,
@@ -192,7 +192,7 @@ func (t *transaction) clearRuns(
 	}
 	for chunk := range slices.Chunk(runs, maxIDs) {
 		ids := idsOf(chunk)
-		due, err := t.runsWith(ctx, ids, stateOfFound+" = 'ON_HOLD'")
+		due, err := t.runsWith(ctx, ids, "state IN ('ON_HOLD', 'PAYING')")
 		if err != nil {
 			return nil, err
 		}
@@ -205,7 +205,7 @@ func (t *transaction) clearRuns(
 		}
 		// This checks the stored state, not the clock. A payment may have committed since the plan was made; its order
 		// keeps its seat.
-		busy, err := t.runsWith(ctx, ids, stateOfFound+" IN ('ON_HOLD', 'PAID')")
+		busy, err := t.runsWith(ctx, ids, "state"+liveStates)
 		if err != nil {
 			return nil, err
 		}
@@ -219,7 +219,7 @@ func (t *transaction) clearRuns(
 	return ended, nil
 }
 
-// expireAll ends every hold of a run that is past its time, and answers them.
+// expireAll ends every order of a run whose time is over, and answers them.
 func (t *transaction) expireAll(ctx context.Context, at moment) ([]*rail.Order, error) {
 	var all []*rail.Order
 	for {

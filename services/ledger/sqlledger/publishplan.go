@@ -137,7 +137,7 @@ func (s *storedRun) same(r *rail.Run) bool {
 }
 
 // leaveOrders refuses to change runs that have live orders, all of them at once. Those of a feed are left as they are.
-// A hold past its time is no live order.
+// An order past its time is no live one.
 func (t *transaction) leaveOrders(ctx context.Context, plan *publishPlan) error {
 	changed := plan.with(ledger.RunChanged)
 	runs := make([]*rail.Run, len(changed))
@@ -213,9 +213,9 @@ func (t *transaction) storedRuns(
 const dropped = "CASE WHEN r.status = 'PUBLISHED' THEN 0 ELSE EXISTS (SELECT 1 FROM publications p " +
 	"WHERE p.number = r.publication AND p.what = '" + ledger.DidDrop + "') END"
 
-// busy are those of some runs that have live orders. A hold past its time is none.
+// busy are those of some runs that have live orders. One past its time is none.
 func (t *transaction) busy(ctx context.Context, ids []rail.RunID) (map[rail.RunID]bool, error) {
-	return t.runsWith(ctx, ids, t.pool.dialect.inStates(stateOfFound, []rail.OrderState{rail.OnHold, rail.Paid}))
+	return t.runsWith(ctx, ids, t.pool.dialect.inStates(live))
 }
 
 // runsWith are those of some runs that have orders by a condition.

@@ -68,9 +68,9 @@ func TestReplicated_SellsOnlyWhileReplicated(t *testing.T) {
 				require.ErrorContains(t, l.Ready(t.Context()), why)
 				_, err := l.Sell(t.Context(), ledger.Batch{RunID: run.ID}, nothing)
 				require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
-				_, _, err = l.Pay(t.Context(), run.ID, firstOrder(run.ID, "zhao"), "zhao", "pay-0001")
+				_, _, err = ledgertest.Pay(t.Context(), l, run.ID, firstOrder(run.ID, "zhao"), "zhao", "pay0001")
 				require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
-				_, _, err = l.Pay(t.Context(), run.ID, "no such order", "zhao", "pay-0001")
+				_, _, err = ledgertest.Pay(t.Context(), l, run.ID, "no such order", "zhao", "pay0001")
 				require.Equal(t, rail.Unavailable, rail.CodeOf(err),
 					"a server like that cannot even say that there is none: %v", err)
 				_, err = l.Sell(t.Context(), ledger.Batch{RunID: "T13@2019-10-12"}, nothing)

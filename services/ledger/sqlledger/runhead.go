@@ -19,7 +19,7 @@ type runHead struct {
 	// server is which one it is, now its clock.
 	server string
 	now    time.Time
-	// due tells that holds are past their time. It is a hint: it may miss one that fell due this moment.
+	// due tells that orders are past their time. It is a hint: it may miss one that fell due this moment.
 	due bool
 }
 
@@ -53,7 +53,7 @@ func (p *primary) scanHead(h *headRow, r *sql.Rows) error {
 func (p *primary) headQuery(durability Durability) string {
 	d := p.dialect
 	return "SELECT r.version, r.changes_bytes, " + runColumns + ", " + d.nowAfterLocks() + ", " +
-		"EXISTS (SELECT 1 FROM orders o WHERE o.state = 'ON_HOLD' AND o.pay_by <= " + d.now() +
+		"EXISTS (SELECT 1 FROM orders o" + d.by("orders_due") + " WHERE o.due <= " + d.now() +
 		" AND o.run_id = r.id), " +
 		p.checkColumns(durability) + " FROM runs r WHERE r.id = ?"
 }

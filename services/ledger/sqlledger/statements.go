@@ -12,6 +12,17 @@ type statement struct {
 	bytes int
 }
 
+// statementOf is a statement with its arguments, whose texts are counted.
+func statementOf(text string, args []any) statement {
+	s := statement{text: text, args: args, bytes: len(text)}
+	for _, arg := range args {
+		if v, ok := arg.(string); ok {
+			s.bytes += len(v)
+		}
+	}
+	return s
+}
+
 // maxMultiStatementBytes bounds what is sent at once: MariaDB takes 16 MB by default, MySQL 64.
 const maxMultiStatementBytes = 4 << 20
 

@@ -53,7 +53,7 @@ func (l *Ledger) Withdraw(
 func (t *transaction) withdrawnOrders(ctx context.Context, id rail.RunID) ([]*rail.Order, error) {
 	entries, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB {
 		// A run keeps the number of the publication that withdrew it until it is published again.
-		return g.Where("run_id = ? AND "+stateOfFound+" = ? AND ended_at = "+
+		return g.Where("run_id = ? AND state = ? AND ended_at = "+
 			"(SELECT p.at FROM publications p JOIN runs r ON r.publication = p.number WHERE r.id = ?)",
 			string(id), string(rail.Cancelled), string(id)).Order("id")
 	})
@@ -73,8 +73,7 @@ func (t *transaction) withdraw(
 		return nil, err
 	}
 	live, err := t.orders(ctx, func(g *gorm.DB) *gorm.DB {
-		return g.Where("run_id = ? AND "+stateOfFound+" IN ?", string(id),
-			[]string{string(rail.OnHold), string(rail.Paid)})
+		return g.Where("run_id = ? AND state"+liveStates, string(id))
 	})
 	if err != nil {
 		return nil, err
@@ -96,7 +95,7 @@ func (t *transaction) withdraw(
 	})
 }
 
-// cancelAll ends orders, holds and paid ones, and answers them as they are then: those that were paid by the time they
+// cancelAll ends orders in any live state, and answers them as they are then: those that were paid by the time they
 // were locked have PaidAt.
 func (t *transaction) cancelAll(ctx context.Context, at moment, live []entry, reason string) ([]*rail.Order, error) {
 	ids := make([]string, len(live))
@@ -108,11 +107,11 @@ func (t *transaction) cancelAll(ctx context.Context, at moment, live []entry, re
 		return nil, err
 	}
 	for _, e := range locked {
-		// From the row's version: a hold that fell due a moment ago shows the one that a sweep would write.
+		// From the row's version: an order that fell due a moment ago shows the one that a sweep would write.
 		e.order.State, e.order.StateReason, e.order.EndedAt, e.order.Version = rail.Cancelled,
 			reason, at.now, e.row.Version+1
 	}
 	orders := orderOnly(locked)
 	return orders, t.endOrders(ctx, at, ledger.EventOrderCancelled, orders,
-		"state = 'CANCELLED', state_reason = ?, ended_at = ?", "IN ('ON_HOLD', 'PAID')", reason, at.now.UnixMilli())
+		"state = 'CANCELLED', state_reason = ?, ended_at = ?", liveStates, reason, at.now.UnixMilli())
 }

@@ -95,7 +95,9 @@ CREATE TABLE seat_changes (
 -- back. A run's orders, sorted by these versions, are the history of its seats; within one version, seats were given
 -- back before others were taken. body_hash is a keyed digest of the request. erased_at is when the order's passengers
 -- were forgotten: body_hash and state_reason are empty from then on. Where the buyer was forgotten too, buyer is the
--- order's number behind a sign that no buyer's name has.
+-- order's number behind a sign that no buyer's name has. payment is the payment that the order is or was paid by.
+-- paying_at and capture_by are of an order that was PAYING. due is when the order ends by itself: the index finds those
+-- whose time has come, and has the others at its beginning.
 CREATE TABLE orders (
     run_id VARCHAR(160) NOT NULL,
     id VARCHAR(200) NOT NULL,
@@ -115,20 +117,24 @@ CREATE TABLE orders (
     pay_by BIGINT NOT NULL,
     paid_at BIGINT,
     ended_at BIGINT,
-    pay_key VARCHAR(128),
+    payment VARCHAR(64),
+    paying_at BIGINT,
+    capture_by BIGINT,
     pay_attempts BIGINT NOT NULL,
     placed_run_version BIGINT NOT NULL,
     ended_run_version BIGINT,
     erased_at BIGINT,
+    due BIGINT GENERATED ALWAYS AS (CASE state WHEN 'ON_HOLD' THEN pay_by WHEN 'PAYING' THEN capture_by END) STORED,
     PRIMARY KEY (run_id, id)
 );
 CREATE UNIQUE INDEX orders_key ON orders (run_id, buyer, idempotency_key);
 CREATE INDEX orders_buyer ON orders (buyer, placed_at, id);
 CREATE UNIQUE INDEX orders_number ON orders (number);
 CREATE INDEX orders_placed ON orders (placed_at, id);
-CREATE INDEX orders_due ON orders (state, pay_by, run_id);
+CREATE INDEX orders_due ON orders (due, run_id);
 
--- document is a keyed digest of the passenger's document number. A ticket is live while its order is ON_HOLD or PAID.
+-- document is a keyed digest of the passenger's document number. A ticket is live while its order is ON_HOLD, PAYING or
+-- PAID.
 -- Two live tickets never have one document on one leg. No index says so: a sale knows the live documents of its run at
 -- the version that it moves on. personal is the passenger's name and document number, sealed with the key that
 -- personal_key names. Once the passenger was forgotten, both are NULL and document is empty.
