@@ -171,7 +171,7 @@ func (l *link) findOrders(
 }
 
 // addTickets reads the tickets of orders, and puts them into the orders by their ids.
-func (l *Ledger) addTickets(g *gorm.DB, rows []*orderRow, byID map[string]*rail.Order) error {
+func (l *link) addTickets(g *gorm.DB, rows []*orderRow, byID map[string]*rail.Order) error {
 	for chunk := range slices.Chunk(rows, maxIDs) {
 		byRun := map[string][]string{}
 		for _, row := range chunk {
