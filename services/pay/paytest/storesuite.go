@@ -324,14 +324,16 @@ func paymentsOfOrders(t *testing.T, s Kept) {
 func updateKeepsAllFields(t *testing.T, s Kept) {
 	p := create(t, s, "p1", Order(1))
 	c := to(p, pay.Captured)
-	c.Payment.Reference, c.Payment.RedirectURL = strings.Repeat("r", 255), "https://bank.example/"+strings.Repeat("p", 2_027)
+	c.Payment.Reference = strings.Repeat("r", 255)
+	c.Payment.RedirectURL = "https://bank.example/" + strings.Repeat("p", 2_027)
 	c.Payment.Wants, c.Payment.Reason = pay.Capture, strings.Repeat("ü", 1_000)
 	c.Payment.Authorised, c.Payment.Captured, c.Payment.Released, c.Payment.Refunded = 1<<60, 1<<59, 3, 4
 	c.Payment.Amount, c.Payment.Tries = rail.Money{Minor: 1 << 60, Currency: "JPY"}, 7
 	c.DueIn, c.CaptureWithin = time.Minute, time.Hour
 	is := update(t, s, c)
 	want := c.Payment
-	want.ChangedAt, want.Due, want.CaptureBy = is.ChangedAt, is.ChangedAt.Add(c.DueIn), is.ChangedAt.Add(c.CaptureWithin)
+	want.ChangedAt = is.ChangedAt
+	want.Due, want.CaptureBy = is.ChangedAt.Add(c.DueIn), is.ChangedAt.Add(c.CaptureWithin)
 	require.Equal(t, &want, is)
 }
 

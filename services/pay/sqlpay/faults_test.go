@@ -150,7 +150,8 @@ func TestUpdate_InOneText(t *testing.T) {
 			})
 			var changes []pay.Change
 			for i := range 100 {
-				p, _, err := s.Create(t.Context(), paytest.NewPayment(fmt.Sprintf("p%d", i), paytest.Order(i)), time.Minute)
+				asked := paytest.NewPayment(fmt.Sprintf("p%d", i), paytest.Order(i))
+				p, _, err := s.Create(t.Context(), asked, time.Minute)
 				require.NoError(t, err)
 				changes = append(changes, to(p, pay.Captured))
 			}

@@ -15,7 +15,8 @@ import (
 // Payments reads payments by their ids: see pay.Store. That one is not there is said by the primary only.
 func (s *Store) Payments(ctx context.Context, ids []string) ([]*pay.Payment, error) {
 	if len(ids) > maxPayments {
-		return nil, fmt.Errorf("sqlpay: %d payments are more than the %d that are read at a time", len(ids), maxPayments)
+		return nil, fmt.Errorf("sqlpay: %d payments are more than the %d that are read at a time",
+			len(ids), maxPayments)
 	}
 	byID := map[string]*pay.Payment{}
 	for chunk := range slices.Chunk(ids, maxIDs) {
@@ -85,7 +86,8 @@ func (s *Store) Changed(
 		in, of := inStates(states)
 		condition, args = condition+" AND "+in, append(args, of...)
 	}
-	return s.list(ctx, "payments_changed", condition+" ORDER BY changed_at, id LIMIT ?", append(args, bounded(limit))...)
+	return s.list(ctx, "payments_changed", condition+" ORDER BY changed_at, id LIMIT ?",
+		append(args, bounded(limit))...)
 }
 
 // AllPayments are all payments, as they are written: see audit.Payments.

@@ -3,7 +3,6 @@ package sqlpay_test
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -225,7 +224,7 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	// A transaction that meets another epoch than the one that its primary was found with is on no primary.
 	found, err := sqlledger.Find(t.Context(), dsns(members, cluster.Database))
 	require.NoError(t, err)
-	exec(t, asRoot(t, members.Servers[found.Index]), fmt.Sprintf("UPDATE %s.cluster SET epoch = epoch + 1", cluster.Database))
+	exec(t, asRoot(t, members.Servers[found.Index]), "UPDATE "+cluster.Database+".cluster SET epoch = epoch + 1")
 	_, err = s.Update(t.Context(), []pay.Change{to(is, pay.Capturing)})
 	require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 	eventually(func() bool {
