@@ -542,7 +542,8 @@ func TestJournal(t *testing.T) {
 	require.NoError(t, r.Bank.Close())
 	journal, err := os.ReadFile(name)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(name, append(bytes.Clone(journal), `{"session":{"id":"cs_half`...), 0o600))
+	half := `{"session":{"id":"cs_` + strings.Repeat("half", 10_000)
+	require.NoError(t, os.WriteFile(name, append(bytes.Clone(journal), half...), 0o600))
 	again := open(t, keep)
 	after, _ := again.Ledger(0, 10)
 	require.Equal(t, before, after)
@@ -555,6 +556,9 @@ func TestJournal(t *testing.T) {
 		require.Equal(t, open1.ID, notice.PaymentID, "what was told is not told again")
 	}
 	require.NoError(t, again.Bank.Close())
+	third := open(t, keep)
+	require.Equal(t, pay.ChargeAuthorised, third.status(t, open1), "nothing of the half line is left")
+	require.NoError(t, third.Bank.Close())
 
 	require.NoError(t, os.WriteFile(name, append([]byte("nonsense\n"), journal...), 0o600))
 	_, err = bank.Open(&bank.Options{Key: key, Folder: folder})
