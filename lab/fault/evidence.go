@@ -129,7 +129,7 @@ func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []
 	rows, err := db.QueryContext(ctx, "SELECT o.number, o.buyer, o.idempotency_key, o.run_id, o.state, o.version, "+
 		"o.from_call, o.to_call, "+
 		"o.placed_run_version, COALESCE(o.ended_run_version, 0), o.placed_at, COALESCE(o.ended_at, 0), "+
-		"COALESCE(o.paid_at, 0), o.pay_by, "+
+		"COALESCE(o.paid_at, 0), o.pay_by, COALESCE(o.paying_at, 0), COALESCE(o.capture_by, 0), "+
 		"t.seat_class, t.seat_index, t.coach, t.seat, o.total_minor, o.currency, t.order_id, t.n, t.personal_key, "+
 		"t.personal FROM orders o "+
 		"JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id WHERE o.run_id IN (?"+strings.Repeat(", ?",
@@ -141,12 +141,12 @@ func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []
 	var tickets []history.Stored
 	for rows.Next() {
 		var t history.Stored
-		var placed, ended, paid, payBy int64
+		var placed, ended, paid, payBy, paying, captureBy int64
 		var order, key string
 		var n int
 		var sealed []byte
 		if err := rows.Scan(&t.Number, &t.Buyer, &t.Key, &t.Run, &t.State, &t.Version, &t.From, &t.To, &t.PlacedVersion,
-			&t.EndedVersion, &placed, &ended, &paid, &payBy,
+			&t.EndedVersion, &placed, &ended, &paid, &payBy, &paying, &captureBy,
 			&t.Class, &t.SeatIndex, &t.Coach, &t.Seat, &t.Total.Minor, &t.Total.Currency,
 			&order, &n, &key, &sealed); err != nil {
 			return nil, err
@@ -160,6 +160,9 @@ func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []
 		}
 		if paid != 0 {
 			t.PaidAt = time.UnixMilli(paid)
+		}
+		if paying != 0 {
+			t.PayingAt, t.CaptureBy = time.UnixMilli(paying), time.UnixMilli(captureBy)
 		}
 		tickets = append(tickets, t)
 	}

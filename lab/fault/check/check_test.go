@@ -537,6 +537,42 @@ func TestLinear_Payments(t *testing.T) {
 	fails(t, s.linear(), "order B1 expired 0.100 s before its hold was over")
 }
 
+// TestLinear_Paying: a hold is stopped while money is being taken. An order whose money did not come ends by itself.
+func TestLinear_Paying(t *testing.T) {
+	paying := func() (*example, *history.Stored) {
+		s := paid()
+		ann := &s.primary.Tickets[0]
+		ann.PayBy, ann.PayingAt, ann.CaptureBy, ann.Version = at(1.58), at(1.55), at(9), 3
+		return s, ann
+	}
+	s, ann := paying()
+	holds(t, s.linear())
+	ann.PayingAt = at(1.59)
+	fails(t, s.linear(), "order A1 was PAYING 0.010 s after its hold was over")
+	s, ann = paying()
+	ann.CaptureBy = at(1.6)
+	fails(t, s.linear(), "order A1 was paid 0.000 s after the time for taking its money was over")
+
+	s, ann = paying()
+	s.calls = s.calls[:len(s.calls)-1]
+	ann.State, ann.PaidAt, ann.CaptureBy, ann.EndedAt, ann.EndedVersion = rail.Cancelled, time.Time{}, at(9), at(9),
+		versionAt(9)
+	holds(t, s.linear())
+	ann.CaptureBy = time.Time{}
+	fails(t, s.linear(), "order A1 is cancelled, and no client of this history has cancelled it")
+}
+
+func TestKept_PayingMovesOn(t *testing.T) {
+	s := good()
+	s.calls = append(s.calls, call(history.Pay, "ann", "A1", 1.5, 1.8, history.Done,
+		order("A1", "23A", 2, rail.Paying)))
+	ann := &s.primary.Tickets[0]
+	ann.State, ann.Version = rail.Paid, 3
+	holds(t, check.Kept(s.calls, s.primary))
+	ann.Version = 2
+	fails(t, check.Kept(s.calls, s.primary), "order A1 was told PAYING, and the primary has PAID")
+}
+
 func TestLinear_HoldIsOver(t *testing.T) {
 	s := paid()
 	s.primary.Tickets[2].PayBy = at(9)

@@ -47,6 +47,9 @@ type (
 	}
 )
 
+// movesOn tells whether more becomes of an order.
+func movesOn(state rail.OrderState) bool { return state == rail.OnHold || state == rail.Paying }
+
 // keptOtherwise is the first thing in which the primary has an order otherwise than a client was told; "" for none.
 func keptOtherwise(c history.Call, has history.Stored) string {
 	told := c.Order
@@ -96,8 +99,8 @@ func keptOtherwise(c history.Call, has history.Stored) string {
 			[]any{told.Version, has.Version},
 		},
 		{
-			// What is paid, cancelled or expired stays so: runs are not withdrawn here. A hold may have moved on since.
-			told.State == has.State || told.State == rail.OnHold && told.Version < has.Version,
+			// What is paid, cancelled or expired stays so: runs are not withdrawn here.
+			told.State == has.State || movesOn(told.State) && told.Version < has.Version,
 			"was told %s, and the primary has %s",
 			[]any{told.State, has.State},
 		},

@@ -62,7 +62,7 @@ func timely(r *Result, calls []history.Call, primary history.Member, early time.
 		case history.Pay:
 			at = byNumber[request.Key].PaidAt
 		case history.Cancel:
-			if t := byNumber[request.Key]; t.State == rail.Cancelled {
+			if t := byNumber[request.Key]; t.State == rail.Cancelled && !t.EndedItself() {
 				at = t.EndedAt
 			}
 		}
@@ -168,16 +168,16 @@ func seatHistories(r *Result, calls []history.Call, primary history.Member) map[
 		}
 		add(at, op, from, to)
 		op.release = true
-		switch t.State {
-		case rail.Cancelled:
+		switch {
+		case t.EndedItself():
+			add(at, op, t.EndedAt.UnixNano(), never)
+		case t.State == rail.Cancelled:
 			from, to, ok := span(asked[history.Request{Kind: history.Cancel, Buyer: t.Buyer, Key: t.Number}])
 			if !ok {
 				r.wrong("order %s is cancelled, and no client of this history has cancelled it", t.Number)
 				continue
 			}
 			add(at, op, from, to)
-		case rail.Expired:
-			add(at, op, t.EndedAt.UnixNano(), never)
 		}
 	}
 	// What was acknowledged and is nowhere on the primary was sold all the same.

@@ -7,8 +7,24 @@ import (
 	"interlock/services/rail"
 )
 
+// inTime compares a payment that was made with the end of the hold. A hold is stopped while money is being taken: then
+// that time is compared with the hold, and the payment with the time for taking the money.
+func inTime(r *Result, t *history.Stored) {
+	decided, what := t.PaidAt, "paid"
+	if !t.PayingAt.IsZero() {
+		decided, what = t.PayingAt, "PAYING"
+		if !t.PaidAt.Before(t.CaptureBy) {
+			r.wrong("order %s was paid %.3f s after the time for taking its money was over", t.Number,
+				t.PaidAt.Sub(t.CaptureBy).Seconds())
+		}
+	}
+	if !decided.Before(t.PayBy) {
+		r.wrong("order %s was %s %.3f s after its hold was over", t.Number, what, decided.Sub(t.PayBy).Seconds())
+	}
+}
+
 // payments compares payments with the end of their holds, by the primary's clock, whichever server was asked. Nothing
-// is paid once its hold is over. No hold ends early. No client is told too early that a hold is over.
+// is paid, or begins to be, once its hold is over. No hold ends early. No client is told too early that a hold is over.
 func payments(r *Result, calls []history.Call, primary history.Member) {
 	asked := history.ByRequest(calls)
 	byNumber := map[string]history.Stored{}
@@ -16,9 +32,7 @@ func payments(r *Result, calls []history.Call, primary history.Member) {
 		byNumber[t.Number] = t
 		if !t.PaidAt.IsZero() {
 			r.Looked++
-			if !t.PaidAt.Before(t.PayBy) {
-				r.wrong("order %s was paid %.3f s after its hold was over", t.Number, t.PaidAt.Sub(t.PayBy).Seconds())
-			}
+			inTime(r, &t)
 		}
 		if t.State == rail.Paid && asked[history.Request{Kind: history.Pay, Buyer: t.Buyer, Key: t.Number}] == nil {
 			r.wrong("order %s is paid, and no client of this history has paid it", t.Number)

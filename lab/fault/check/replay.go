@@ -114,7 +114,7 @@ func (p *player) play(batches []*batch, refusals []history.Call) {
 	p.endBefore(time.Unix(1<<40, 0))
 }
 
-// times are when a version was made, and when the last of the holds that expired with it was over. made is zero where
+// times are when a version was made, and when the time of the last of those that ended by themselves with it was over. made is zero where
 // the version only swept. All that a version sold and cancelled has one time: with two times it was made twice.
 func (t *batch) times() (made, over time.Time, twice *history.Stored) {
 	at := func(s *history.Stored, when time.Time) {
@@ -127,7 +127,7 @@ func (t *batch) times() (made, over time.Time, twice *history.Stored) {
 		at(s, s.PlacedAt)
 	}
 	for _, s := range t.released {
-		if s.State == rail.Cancelled {
+		if !s.EndedItself() {
 			at(s, s.EndedAt)
 		} else if s.EndedAt.After(over) {
 			over = s.EndedAt

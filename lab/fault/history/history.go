@@ -118,11 +118,20 @@ type Stored struct {
 	// read after the version before theirs. EndedAt is zero while the order has its seat, and the hold's end for a hold
 	// that expired. PaidAt is zero until it is paid. PayBy is until when it may be.
 	PlacedAt, EndedAt, PaidAt, PayBy time.Time
-	Class                            rail.SeatClass
-	SeatIndex                        int
-	Coach, Seat                      string
-	Total                            rail.Money
-	Passenger                        rail.Passenger
+	// PayingAt is since when its money was being taken, and CaptureBy until when it could be; both are zero where it was
+	// not, or at once.
+	PayingAt, CaptureBy time.Time
+	Class               rail.SeatClass
+	SeatIndex           int
+	Coach, Seat         string
+	Total               rail.Money
+	Passenger           rail.Passenger
+}
+
+// EndedItself tells whether it ended because its time was over, and no client ended it: its hold's, or that for taking
+// its money.
+func (s *Stored) EndedItself() bool {
+	return s.State == rail.Expired || s.State == rail.Cancelled && !s.CaptureBy.IsZero()
 }
 
 // Member is everything that one member of the cluster has.
