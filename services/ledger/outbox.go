@@ -83,6 +83,13 @@ const MaxBacklog = 100_000
 // MaxEventAge is how long a row stays at most, by RemoveOld.
 const MaxEventAge = 7 * 24 * time.Hour
 
+// Published says where rows were published, one behind another and as a whole: the last event of the last of them is the
+// entry Last.
+type Published struct {
+	IDs  []string
+	Last StreamID
+}
+
 // Removed counts rows that left the outbox because of their age.
 type Removed struct {
 	// Unpublished rows were never published: their events are lost. Published ones lacked a group's acknowledgement.
@@ -109,15 +116,20 @@ type Outbox interface {
 	// on, and nothing is written then; or where another relay has just published those that waited.
 	TakeEvents(ctx context.Context, from rail.RunID, limit int) ([]OutboxRow, error)
 
-	// MarkPublished notes that rows which were taken have been published, the last event of the last of them as this
-	// entry of the stream. It is for rows of PublishedEvents, too, when they have been published anew: they have
-	// the new place then. A row that is gone is left out. At most MaxTake ids.
-	MarkPublished(ctx context.Context, ids []string, last StreamID) error
+	// MarkPublished notes where rows which were taken have been published, all in one commit. It is for rows of
+	// PublishedEvents, too, when they have been published anew: they have the new place then. A row that is gone is left
+	// out. At most MaxTake ids.
+	MarkPublished(ctx context.Context, published []Published) error
 
 	// PublishedEvents reads rows that were published after a place, and not after the entry upTo, sorted by place, at
 	// most limit of them (1 to MaxTake; fewer where they have very many events, at least one). None are answered only
 	// where there are none. From the primary. These were taken, so no commit needs to vouch for them again.
 	PublishedEvents(ctx context.Context, after OutboxPlace, upTo StreamID, limit int) ([]OutboxRow, error)
+
+	// EventsToRepeat reads rows that were published not after the entry upTo, and have a greater ID than after, sorted by
+	// ID, at most limit of them, as PublishedEvents does. They are published again in this order: the places of rows
+	// that were partly published again say nothing of the order of their events.
+	EventsToRepeat(ctx context.Context, after string, upTo StreamID, limit int) ([]OutboxRow, error)
 
 	// LastPublished is the last entry that a row was published as, zero where none was. A stream that ends before it
 	// has lost something. A new stream may have to be set to it (XSETID), so that its entries come after all others.

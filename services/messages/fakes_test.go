@@ -114,13 +114,15 @@ func (f *fakeOutbox) TakeEvents(_ context.Context, from rail.RunID, limit int) (
 	return rows, nil
 }
 
-func (f *fakeOutbox) MarkPublished(_ context.Context, ids []string, last ledger.StreamID) error {
+func (f *fakeOutbox) MarkPublished(_ context.Context, published []ledger.Published) error {
 	return f.faults.around("mark", func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		for _, id := range ids {
-			if row, there := f.rows[id]; there {
-				row.Stream = last
+		for _, one := range published {
+			for _, id := range one.IDs {
+				if row, there := f.rows[id]; there {
+					row.Stream = one.Last
+				}
 			}
 		}
 		return nil
@@ -137,6 +139,20 @@ func (f *fakeOutbox) PublishedEvents(
 			behind := r.Stream.Compare(after.Stream) > 0 || r.Stream == after.Stream && r.ID > after.ID
 			return !r.Stream.IsZero() && behind && r.Stream.Compare(upTo) <= 0
 		}, byPlace, limit)
+		return nil
+	})
+	return rows, err
+}
+
+func (f *fakeOutbox) EventsToRepeat(_ context.Context, after string, upTo ledger.StreamID, limit int) (
+	rows []ledger.OutboxRow, err error,
+) {
+	err = f.faults.around("repeat", func() error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		rows = f.sorted(func(r *fakeRow) bool {
+			return r.ID > after && !r.Stream.IsZero() && r.Stream.Compare(upTo) <= 0
+		}, byID, limit)
 		return nil
 	})
 	return rows, err

@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,13 @@ const (
 	// DefaultInterval is the pause between two looks at the outbox: short for who waits for a message, and ten commits a
 	// second at most beside the sale's.
 	DefaultInterval = 100 * time.Millisecond
+	// busyEvents is how many events in one take are many, and busyInterval the pause after that: a take is two commits,
+	// which wait for a replica as a sale's do, and the more events share them the better. It bounds how long an event of
+	// a busy sale waits.
+	busyEvents   = 100
+	busyInterval = 500 * time.Millisecond
+	// fullTake is how many events in one take mean that more wait. The ledger gives twice as many at most, or so.
+	fullTake = 8_000
 	// tidyInterval is the pause between two looks at what the groups have acknowledged. Rows that leave together leave
 	// in one commit.
 	tidyInterval = time.Second
@@ -68,9 +76,14 @@ type Relay struct {
 	lease     lock.Lease
 	// from is the run that the next take begins with: no busy run keeps the others waiting.
 	from rail.RunID
+	// busy tells that the last take had many events.
+	busy bool
+	// step is how many events are appended in one step; 0 is appendLimit.
+	step int
 	// tidied and aged are when it last looked for rows that every group has acknowledged, and for those that are too old.
 	tidied, aged time.Time
 	head         head
+	fed          fed
 	counts       struct{ published, again, lost, givenUp atomic.Int64 }
 }
 
@@ -112,6 +125,8 @@ func (r *Relay) Run(ctx context.Context) {
 		switch {
 		case err != nil:
 			pause.For(ctx, retryInterval)
+		case !more && r.busy:
+			r.rest(ctx, max(interval, busyInterval))
 		case !more:
 			r.rest(ctx, interval)
 		}
@@ -184,10 +199,10 @@ func (r *Relay) Pass(ctx context.Context) (more bool, err error) {
 	switch {
 	case err != nil:
 		return false, err
+	case !standing.Has && last.Compare(standing.Feeding) > 0:
+		return true, r.lost(ctx, last) // Also where that was published again, and lost once more.
 	case !standing.Feeding.IsZero():
 		return r.feed(ctx, standing, last)
-	case !last.IsZero() && !standing.Has:
-		return true, r.lost(ctx, last)
 	}
 	if time.Since(r.tidied) >= tidyInterval {
 		if err := r.tidy(ctx, last); err != nil {
@@ -200,51 +215,76 @@ func (r *Relay) Pass(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if len(rows) == 0 {
-		more = r.from != ""
-		r.from = ""
-		return more, nil
-	}
-	// Rows of that run may be left. Then they come first, and the round goes on behind them.
-	r.from = rows[len(rows)-1].RunID
+	more = r.goOn(rows)
 	sound := slices.DeleteFunc(rows, func(row ledger.OutboxRow) bool { return row.Damage != nil })
-	if err := r.publish(ctx, standing, last, sound); err != nil {
+	if _, err := r.publish(ctx, standing, last, sound); err != nil {
 		return false, err
 	}
 	if len(sound) < len(rows) {
 		return false, fmt.Errorf("%d of %d rows of the outbox: %w", len(rows)-len(sound), len(rows), errDamaged)
 	}
-	return true, nil
+	return more, nil
+}
+
+// goOn says where the next take begins, and tells whether more rows may wait by what this one had.
+func (r *Relay) goOn(rows []ledger.OutboxRow) (more bool) {
+	events := 0
+	for i := range rows {
+		events += len(rows[i].Events)
+	}
+	r.busy = events >= busyEvents
+	if len(rows) == takeLimit || events >= fullTake {
+		// Rows of the last run may be left. Then they come first, and the round goes on behind them.
+		r.from = rows[len(rows)-1].RunID
+		return true
+	}
+	// All from that run on were taken. Those of runs before it may wait.
+	more = r.from != ""
+	r.from = ""
+	return more
 }
 
 // publish appends the events of rows, and notes where. Each step holds whole rows, so that each place is noted once. It
 // gives up where anything was appended since the stream was looked at: a relay that comes late would publish events
-// behind later ones of their subject.
-func (r *Relay) publish(ctx context.Context, standing Standing, after ledger.StreamID, rows []ledger.OutboxRow) error {
-	for len(rows) > 0 {
-		var ids []string
-		var events []ledger.Event
-		for len(rows) > 0 && (len(ids) == 0 || len(events)+len(rows[0].Events) <= appendLimit) {
-			ids, events = append(ids, rows[0].ID), append(events, rows[0].Events...)
-			rows = rows[1:]
+// behind later ones of their subject. all tells that it did not.
+func (r *Relay) publish(ctx context.Context, standing Standing, after ledger.StreamID, rows []ledger.OutboxRow) (
+	all bool, err error,
+) {
+	published, count, err := r.append(ctx, standing, after, rows)
+	if len(published) > 0 {
+		if err := r.Outbox.MarkPublished(ctx, published); err != nil {
+			return false, err
 		}
-		last, err := r.Stream.Append(ctx, standing, after, events)
-		if errors.Is(err, ErrMovedOn) {
-			return nil // The next pass looks at what has become of the stream.
-		}
-		if err != nil {
-			return err
-		}
-		if err := r.Outbox.MarkPublished(ctx, ids, last); err != nil {
-			return err
-		}
-		standing.Last, after = last, last
-		r.counts.published.Add(int64(len(events)))
+		r.counts.published.Add(count)
 		if !standing.Feeding.IsZero() {
-			r.counts.again.Add(int64(len(events)))
+			r.counts.again.Add(count)
 		}
 	}
-	return nil
+	if errors.Is(err, ErrMovedOn) {
+		return false, nil // The next pass looks at what has become of the stream.
+	}
+	return err == nil, err
+}
+
+// append appends the events of rows in steps, and tells what was appended: where, and how many events, also where an
+// error has ended it.
+func (r *Relay) append(ctx context.Context, standing Standing, after ledger.StreamID, rows []ledger.OutboxRow) (
+	published []ledger.Published, count int64, err error,
+) {
+	for len(rows) > 0 {
+		var step ledger.Published
+		var events []ledger.Event
+		for len(rows) > 0 && (len(step.IDs) == 0 || len(events)+len(rows[0].Events) <= cmp.Or(r.step, appendLimit)) {
+			step.IDs, events = append(step.IDs, rows[0].ID), append(events, rows[0].Events...)
+			rows = rows[1:]
+		}
+		if step.Last, err = r.Stream.Append(ctx, standing, after, events); err != nil {
+			return published, count, err
+		}
+		standing.Last, after = step.Last, step.Last
+		published, count = append(published, step), count+int64(len(events))
+	}
+	return published, count, nil
 }
 
 // lost begins to feed the stream again: with all rows that were published and have not left.
@@ -254,22 +294,38 @@ func (r *Relay) lost(ctx context.Context, upTo ledger.StreamID) error {
 	return r.Stream.BeginFeeding(ctx, upTo)
 }
 
-// feed publishes rows again that were published up to a place, those with the lowest place first. Those it has
-// published have a place behind it, so what is left is always at the front. The groups come first: without
-// them, no row would wait for its readers.
+// feed publishes rows again that were published up to a place, in the order of their ids. Those it has published have a
+// place behind it. The groups come first: without them, no row would wait for its readers.
 func (r *Relay) feed(ctx context.Context, standing Standing, last ledger.StreamID) (more bool, err error) {
 	upTo := standing.Feeding
 	if err := r.makeGroups(ctx); err != nil {
 		return false, err
 	}
-	rows, err := r.Outbox.PublishedEvents(ctx, ledger.OutboxPlace{}, upTo, takeLimit)
-	if err != nil {
+	after := ""
+	if r.fed.upTo == upTo {
+		after = r.fed.after
+	}
+	r.fed = fed{} // What is not published is read again.
+	rows, err := r.Outbox.EventsToRepeat(ctx, after, upTo, takeLimit)
+	switch {
+	case err != nil:
 		return false, err
-	}
-	if len(rows) == 0 {
+	case len(rows) == 0 && after == "":
 		return true, r.Stream.EndFeeding(ctx, upTo)
+	case len(rows) == 0:
+		return true, nil // The next pass looks at all of them once more.
 	}
-	return true, r.publish(ctx, standing, maxID(last, upTo), rows)
+	all, err := r.publish(ctx, standing, maxID(last, upTo), rows)
+	if all {
+		r.fed = fed{upTo, rows[len(rows)-1].ID}
+	}
+	return true, err
+}
+
+// fed is how far rows were published again, of those up to a place.
+type fed struct {
+	upTo  ledger.StreamID
+	after string
 }
 
 // makeGroups makes the groups that the ledger knows and the stream has lost.

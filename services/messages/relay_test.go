@@ -73,7 +73,9 @@ func newWorld(t *testing.T, seed uint64) *world {
 }
 
 func (w *world) newRelay() *messages.Relay {
-	return &messages.Relay{Outbox: w.outbox, Stream: w.stream, Lock: yesLock{}, Log: discard()}
+	r := &messages.Relay{Outbox: w.outbox, Stream: w.stream, Lock: yesLock{}, Log: discard()}
+	r.AppendAtMost(1 + w.random.IntN(10))
+	return r
 }
 
 // befall makes a call fail before or behind its effect, or lets the other relay make a whole pass in between.

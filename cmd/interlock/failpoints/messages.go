@@ -2,6 +2,7 @@ package failpoints
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,14 +64,12 @@ func (o heldOutbox) PublishedEvents(
 	return rows, err
 }
 
-func (o heldOutbox) MarkPublished(ctx context.Context, ids []string, last ledger.StreamID) error {
-	err := o.Outbox.MarkPublished(ctx, ids, last)
+func (o heldOutbox) MarkPublished(ctx context.Context, published []ledger.Published) error {
+	err := o.Outbox.MarkPublished(ctx, published)
 	if err == nil {
-		marked := map[string]bool{}
-		for _, id := range ids {
-			marked[id] = true
+		for _, one := range published {
+			o.relay.at(AfterMark, one.Last, func(row *ledger.OutboxRow) bool { return slices.Contains(one.IDs, row.ID) })
 		}
-		o.relay.at(AfterMark, last, func(row *ledger.OutboxRow) bool { return marked[row.ID] })
 	}
 	return err
 }

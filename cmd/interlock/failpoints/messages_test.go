@@ -64,7 +64,7 @@ func (p *post) Append(
 	return entry, nil
 }
 
-func (p *post) MarkPublished(context.Context, []string, ledger.StreamID) error {
+func (p *post) MarkPublished(context.Context, []ledger.Published) error {
 	p.did("mark")
 	return nil
 }
@@ -122,7 +122,7 @@ func TestRelay_HeldAtEachPoint(t *testing.T) {
 				for _, row := range taken {
 					_, err := relay.Stream.Append(t.Context(), messages.Standing{}, ledger.StreamID{}, row.Events)
 					require.NoError(t, err)
-					require.NoError(t, relay.Outbox.MarkPublished(t.Context(), []string{row.ID}, entry))
+					require.NoError(t, relay.Outbox.MarkPublished(t.Context(), []ledger.Published{{IDs: []string{row.ID}, Last: entry}}))
 				}
 			})
 			is := failpoints.Held{Point: point, Run: run, Row: "row-2", Subject: "order-2", Version: 2}

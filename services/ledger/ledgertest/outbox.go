@@ -30,7 +30,7 @@ func take(t *testing.T, l *sqlledger.Ledger) []ledger.OutboxRow {
 func taken(t *testing.T, l *sqlledger.Ledger, entry int64) []string {
 	t.Helper()
 	rows := take(t, l)
-	require.NoError(t, l.MarkPublished(t.Context(), rowIDs(rows), ledger.StreamID{Millis: entry}))
+	mark(t, l, rowIDs(rows), ledger.StreamID{Millis: entry})
 	return said(t, rows)
 }
 
@@ -54,6 +54,12 @@ func said(t *testing.T, rows []ledger.OutboxRow) []string {
 		all = append(all, row...)
 	}
 	return all
+}
+
+// mark notes that rows were published as an entry.
+func mark(t *testing.T, l *sqlledger.Ledger, ids []string, last ledger.StreamID) {
+	t.Helper()
+	require.NoError(t, l.MarkPublished(t.Context(), []ledger.Published{{IDs: ids, Last: last}}))
 }
 
 func rowIDs(rows []ledger.OutboxRow) []string {
@@ -87,7 +93,7 @@ func outboxOfEachType(t *testing.T, s *suite) {
 		Time: rows[0].At,
 	})
 	require.WithinDuration(t, wang.PlacedAt, rows[0].At, 10*time.Second, "by the primary's clock")
-	require.NoError(t, l.MarkPublished(t.Context(), rowIDs(rows), ledger.StreamID{Millis: 2}))
+	mark(t, l, rowIDs(rows), ledger.StreamID{Millis: 2})
 
 	paid, _, err := Pay(t.Context(), l, run, wang.ID, "wang", "pay0001")
 	require.NoError(t, err)
@@ -248,7 +254,7 @@ func outboxInOrder(t *testing.T, s *suite) {
 			break
 		}
 		require.LessOrEqual(t, len(rows), 2)
-		require.NoError(t, l.MarkPublished(t.Context(), rowIDs(rows), ledger.StreamID{Millis: int64(len(paged) + 1)}))
+		mark(t, l, rowIDs(rows), ledger.StreamID{Millis: int64(len(paged) + 1)})
 		paged = append(paged, said(t, rows)...)
 	}
 	require.Equal(t, want, paged)
@@ -270,16 +276,18 @@ func outboxTakenAgain(t *testing.T, s *suite) {
 	require.Len(t, rows, 2, "what another took comes before what is new: it may not have published it")
 	require.EqualValues(t, 1, rows[1].Taken)
 
-	require.Error(t, l.MarkPublished(t.Context(), rowIDs(rows), ledger.StreamID{}))
-	require.NoError(t, l.MarkPublished(t.Context(), nil, ledger.StreamID{Millis: 7}))
-	require.NoError(t, l.MarkPublished(t.Context(), rowIDs(rows[:1]), ledger.StreamID{Millis: 7}))
+	require.Error(t, l.MarkPublished(t.Context(), []ledger.Published{
+		{IDs: rowIDs(rows[:1]), Last: ledger.StreamID{Millis: 7}}, {IDs: rowIDs(rows[1:])},
+	}))
+	require.Len(t, take(t, l), 2, "none where one has no place")
+	mark(t, l, nil, ledger.StreamID{Millis: 7})
+	mark(t, l, rowIDs(rows[:1]), ledger.StreamID{Millis: 7})
 	require.Equal(t, []string{event("order.placed", late.ID, 1)}, said(t, take(t, l)))
 	c.place(run, one("zhao"))
 	s.exec(t, "UPDATE outbox SET taken = 0 WHERE stream_millis = 0")
-	require.NoError(t, l.MarkPublished(t.Context(), []string{rail.OrderIDsFrom(run, s.version(t, run)), "gone"},
-		ledger.StreamID{Millis: 8}))
+	mark(t, l, []string{rail.OrderIDsFrom(run, s.version(t, run)), "gone"}, ledger.StreamID{Millis: 8})
 	require.Len(t, take(t, l), 2, "what nobody took was not published")
-	require.NoError(t, l.MarkPublished(t.Context(), rowIDs(take(t, l)), ledger.StreamID{Millis: 9}))
+	mark(t, l, rowIDs(take(t, l)), ledger.StreamID{Millis: 9})
 	require.Empty(t, take(t, l))
 }
 
@@ -296,7 +304,7 @@ func outboxPublished(t *testing.T, s *suite) {
 		require.Len(t, rows, 1)
 		// Two at each entry; and the order of entries is not that of the ids.
 		at := ledger.StreamID{Millis: 10, Seq: int64(2 - i/2)}
-		require.NoError(t, l.MarkPublished(t.Context(), rowIDs(rows), at))
+		mark(t, l, rowIDs(rows), at)
 		ids = append(ids, rows[0].ID)
 	}
 	want := []string{ids[4], ids[5], ids[2], ids[3], ids[0], ids[1]}
@@ -333,18 +341,39 @@ func outboxPublished(t *testing.T, s *suite) {
 		if len(rows) == 0 {
 			break
 		}
-		at := ledger.StreamID{Millis: 11, Seq: int64(len(rows))}
-		require.NoError(t, l.MarkPublished(t.Context(), rowIDs(rows), at))
+		half := len(rows) / 2
+		require.NoError(t, l.MarkPublished(t.Context(), []ledger.Published{
+			{IDs: rowIDs(rows[half:]), Last: ledger.StreamID{Millis: 11, Seq: int64(2 * len(rows))}},
+			{IDs: []string{"gone"}, Last: ledger.StreamID{Millis: 12}},
+			{IDs: rowIDs(rows[:half]), Last: ledger.StreamID{Millis: 11, Seq: int64(len(rows))}},
+		}))
 	}
 	rows, err = l.PublishedEvents(t.Context(), ledger.OutboxPlace{}, ledger.StreamID{Millis: 11, Seq: 9}, 10)
 	require.NoError(t, err)
-	require.Len(t, rows, 6)
+	require.Equal(t, []string{want[4], want[5], want[0], want[1], want[2], want[3]}, rowIDs(rows), "each at its place")
+
+	upTo := ledger.StreamID{Millis: 11, Seq: 8}
+	var repeated []string
+	for after := ""; ; {
+		rows, err := l.EventsToRepeat(t.Context(), after, upTo, 3)
+		require.NoError(t, err)
+		if len(rows) == 0 {
+			break
+		}
+		require.LessOrEqual(t, len(rows), 3)
+		require.Len(t, rows[0].Events, 1)
+		repeated, after = append(repeated, rowIDs(rows)...), rows[len(rows)-1].ID
+	}
+	require.Equal(t, ids, repeated, "in the order of their ids, whatever their places")
+	rows, err = l.EventsToRepeat(t.Context(), "", ledger.StreamID{Millis: 11, Seq: 4}, 10)
+	require.NoError(t, err)
+	require.Equal(t, []string{ids[0], ids[1], ids[4], ids[5]}, rowIDs(rows), "not what was published after it")
 
 	removed, err := l.RemovePublished(t.Context(), last, 10)
 	require.NoError(t, err)
 	require.Zero(t, removed, "none is that old by now")
 	for _, n := range []int{1, 1, 4, 0} {
-		removed, err := l.RemovePublished(t.Context(), ledger.StreamID{Millis: 11, Seq: 4}, max(1, n))
+		removed, err := l.RemovePublished(t.Context(), upTo, max(1, n))
 		require.NoError(t, err)
 		require.Equal(t, n, removed)
 	}
@@ -361,7 +390,7 @@ func outboxAges(t *testing.T, s *suite) {
 		c.place(run, one(fmt.Sprint("buyer-", i)))
 	}
 	rows := take(t, l)
-	require.NoError(t, l.MarkPublished(t.Context(), rowIDs(rows[2:]), ledger.StreamID{Millis: 7}))
+	mark(t, l, rowIDs(rows[2:]), ledger.StreamID{Millis: 7})
 	for i, hours := range []int{5, 3, 4, 1} {
 		s.exec(t, "UPDATE outbox SET at = at - ? WHERE id = ?", hours*3_600_000, rows[i].ID)
 	}
@@ -396,7 +425,7 @@ func outboxIsBounded(t *testing.T, s *suite) {
 		require.Len(t, rows, 1)
 		require.Len(t, rows[0].Events, 300_000/len(one))
 		require.Equal(t, o.ID, rows[0].Events[7].OrderID)
-		require.NoError(t, l.MarkPublished(t.Context(), rowIDs(rows), ledger.StreamID{Millis: 7}))
+		mark(t, l, rowIDs(rows), ledger.StreamID{Millis: 7})
 	}
 	require.Empty(t, take(t, l))
 }
@@ -449,7 +478,7 @@ func outboxSeveralRelays(t *testing.T, s *suite) {
 			for last := false; ; {
 				rows, err := relay.TakeEvents(t.Context(), "", 3)
 				if err == nil && len(rows) > 0 {
-					err = relay.MarkPublished(t.Context(), rowIDs(rows), publishRows(rows))
+					err = relay.MarkPublished(t.Context(), []ledger.Published{{IDs: rowIDs(rows), Last: publishRows(rows)}})
 				}
 				if err != nil && rail.CodeOf(err) != rail.Unavailable {
 					t.Errorf("%v", err)

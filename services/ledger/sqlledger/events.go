@@ -52,7 +52,9 @@ func (n *noted) notePaid(o *rail.Order) {
 func paidRow(o *rail.Order) string { return o.ID + "." + versionDigits(o.Version) }
 
 // versionDigits is a version in digits that sort as their values do.
-func versionDigits(version int64) string { return strings.TrimPrefix(rail.OrderIDsFrom("", version), "/") }
+func versionDigits(version int64) string {
+	return strings.TrimPrefix(rail.OrderIDsFrom("", version), "/")
+}
 
 // notePayment notes what became of a payment: an event of PaymentEventTypes with its order, its payment and that one's
 // version. The rest of it follows. The row is the payment's own. By its id it comes after those of its lower versions.

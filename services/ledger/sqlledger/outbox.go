@@ -65,11 +65,14 @@ func (l *link) TakeEvents(ctx context.Context, from rail.RunID, limit int) ([]le
 }
 
 // MarkPublished notes where rows were published: see ledger.Outbox.
-func (l *link) MarkPublished(ctx context.Context, ids []string, last ledger.StreamID) error {
-	if last.Millis <= 0 || last.Seq < 0 {
-		return fmt.Errorf("ledger: %s is no entry of a stream", last)
+func (l *link) MarkPublished(ctx context.Context, published []ledger.Published) error {
+	for _, one := range published {
+		if one.Last.Millis <= 0 || one.Last.Seq < 0 {
+			return fmt.Errorf("ledger: %s is no entry of a stream", one.Last)
+		}
 	}
-	if len(ids) == 0 {
+	published = slices.DeleteFunc(slices.Clone(published), func(p ledger.Published) bool { return len(p.IDs) == 0 })
+	if len(published) == 0 {
 		return nil
 	}
 	p, err := l.primary()
@@ -77,10 +80,16 @@ func (l *link) MarkPublished(ctx context.Context, ids []string, last ledger.Stre
 		return err
 	}
 	return l.writeOutbox(ctx, p, func(t *transaction) (changed bool, err error) {
-		marked, err := t.exec(ctx, "UPDATE outbox"+t.pool.dialect.by(primaryKey)+
-			" SET stream_millis = ?, stream_seq = ? WHERE id IN "+marks(len(ids))+" AND taken > 0",
-			append([]any{last.Millis, last.Seq}, anys(ids)...)...)
-		return marked > 0, err
+		for _, one := range published {
+			marked, err := t.exec(ctx, "UPDATE outbox"+t.pool.dialect.by(primaryKey)+
+				" SET stream_millis = ?, stream_seq = ? WHERE id IN "+marks(len(one.IDs))+" AND taken > 0",
+				append([]any{one.Last.Millis, one.Last.Seq}, anys(one.IDs)...)...)
+			if err != nil {
+				return false, err
+			}
+			changed = changed || marked > 0
+		}
+		return changed, nil
 	})
 }
 
@@ -106,6 +115,25 @@ func (l *link) PublishedEvents(
 		}
 		return cmp.Compare(a.ID, b.ID)
 	})
+	return rows, l.failed(p, err)
+}
+
+// EventsToRepeat reads rows that are to be published again: see ledger.Outbox.
+func (l *link) EventsToRepeat(
+	ctx context.Context, after string, last ledger.StreamID, limit int,
+) ([]ledger.OutboxRow, error) {
+	p, err := l.primary()
+	if err != nil {
+		return nil, err
+	}
+	on := p.background
+	ids, err := outboxIDs(ctx, on.sql, on.statement, p.dialect.by(primaryKey),
+		"id > ? AND "+published+" AND "+notAfter+" ORDER BY id", limit, append([]any{after}, upTo(last)...)...)
+	if err != nil || len(ids) == 0 {
+		return nil, l.failed(p, err)
+	}
+	rows, err := readOutbox(ctx, on.sql, p.dialect, on.statement, ids, published)
+	slices.SortFunc(rows, byID)
 	return rows, l.failed(p, err)
 }
 

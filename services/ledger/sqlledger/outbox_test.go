@@ -105,7 +105,9 @@ func TestTakeEvents_InDoubt(t *testing.T) {
 		rows, err := l.TakeEvents(t.Context(), "", 10)
 		require.ErrorIs(t, err, ledger.ErrInDoubt)
 		require.Empty(t, rows)
-		err = l.MarkPublished(t.Context(), []string{rail.OrderIDsFrom(run, 2)}, ledger.StreamID{Millis: 1})
+		err = l.MarkPublished(t.Context(), []ledger.Published{
+			{IDs: []string{rail.OrderIDsFrom(run, 2)}, Last: ledger.StreamID{Millis: 1}},
+		})
 		require.ErrorIs(t, err, ledger.ErrInDoubt)
 		armed.Store(false)
 		require.Empty(t, waiting(t, l), "it was marked all the same")
@@ -234,7 +236,9 @@ func TestOutbox_CostsWhatIsRead(t *testing.T) {
 				require.Less(t, read, limit, "%s, of thousands of rows", name)
 			}
 			before := rowsRead(t, db)
-			require.NoError(t, l.MarkPublished(t.Context(), ids, ledger.StreamID{Millis: 1001}))
+			require.NoError(t, l.MarkPublished(t.Context(), []ledger.Published{
+				{IDs: ids, Last: ledger.StreamID{Millis: 1001}},
+			}))
 			require.Less(t, rowsRead(t, db)-before, int64(1_000))
 			require.NoError(t, open.Rollback())
 		})

@@ -11,7 +11,6 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -130,7 +129,7 @@ func (s *Stream) Append(
 	args := make([]any, 0, 3+len(events))
 	args = append(args, standing.Last.String(), standing.Feeding.String(), after.String())
 	for i := range events {
-		text, err := json.Marshal(events[i])
+		text, err := events[i].MarshalJSON() // json.Marshal would look through it once more
 		if err != nil {
 			return ledger.StreamID{}, err
 		}

@@ -7,25 +7,20 @@ local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 if (last[1] and last[1][1] or '0-0') ~= ARGV[1] then return '' end
 if (redis.call('GET', KEYS[2]) or '0-0') ~= ARGV[2] then return '' end
 
-local function add(id, event) return redis.call('XADD', KEYS[1], id, 'event', event) end
-
-local function parts(id)
-  local millis, seq = string.match(id, '^(%d+)-(%d+)$')
-  return millis, tonumber(seq)
-end
-
-local function following(millis, seq) return millis .. '-' .. string.format('%.0f', seq + 1) end
-
-local millis, seq = parts(ARGV[3])
+local millis, seq = string.match(ARGV[3], '^(%d+)-(%d+)$')
 local time = redis.call('TIME')
 last = nil
 if tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) <= tonumber(millis) then
   -- The clock is behind the places that are known. The stream itself may be past them: then this is an error.
-  local id = redis.pcall('XADD', KEYS[1], following(millis, seq), 'event', ARGV[4])
+  local following = millis .. '-' .. string.format('%.0f', tonumber(seq) + 1)
+  local id = redis.pcall('XADD', KEYS[1], following, 'event', ARGV[4])
   if type(id) == 'string' then last = id end
 end
-last = last or add('*', ARGV[4])
+last = last or redis.call('XADD', KEYS[1], '*', 'event', ARGV[4])
+millis, seq = string.match(last, '^(%d+-)(%d+)$')
+seq = tonumber(seq)
 for i = 5, #ARGV do
-  last = add(following(parts(last)), ARGV[i])
+  seq = seq + 1
+  last = redis.call('XADD', KEYS[1], millis .. string.format('%.0f', seq), 'event', ARGV[i])
 end
 return last
