@@ -259,4 +259,3 @@ func (r *reconciliation) missing(ctx context.Context, p *Payment) error {
 	}
 	return r.compare(ctx, p, &c)
 }
-

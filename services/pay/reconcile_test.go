@@ -206,7 +206,7 @@ func TestReconcile_ManyPages(t *testing.T) {
 func TestReconcile_ProviderIsAway(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
-		w.bank.Before = func(context.Context, string, string) error { return errDead }
+		w.beforeCalls(func(context.Context, string, string) error { return errDead })
 		_, err := w.Reconcile(t.Context(), 0)
 		require.Equal(t, rail.Unavailable, rail.CodeOf(err))
 		require.ErrorIs(t, err, errDead)

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,13 +28,53 @@ type world struct {
 	store *paytest.Memory
 	bank  *paytest.Provider
 	woken int
+	// before and after are the provider's hooks. They may be set while the worker works.
+	before, after atomic.Pointer[hook]
+	log           lines
+}
+
+// hook is called before or after each call of the provider.
+type hook func(ctx context.Context, method, paymentID string) error
+
+func through(h *atomic.Pointer[hook]) hook {
+	return func(ctx context.Context, method, paymentID string) error {
+		if f := h.Load(); f != nil {
+			return (*f)(ctx, method, paymentID)
+		}
+		return nil
+	}
+}
+
+// beforeCalls and afterCalls set the hooks.
+func (w *world) beforeCalls(h hook) { w.before.Store(&h) }
+func (w *world) afterCalls(h hook)  { w.after.Store(&h) }
+
+// lines is a log that is read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// count is how often something was logged.
+func (l *lines) count(what string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), what)
 }
 
 // open makes a world. It is used within a bubble of synctest, where time passes when everything waits.
 func open() *world {
 	w := &world{store: &paytest.Memory{}, bank: &paytest.Provider{}}
+	w.bank.Before, w.bank.After = through(&w.before), through(&w.after)
 	w.Service = pay.New(pay.Options{
-		Store: w.store, Providers: []pay.Provider{w.bank}, Log: slog.New(slog.DiscardHandler), Woken: func() { w.woken++ },
+		Store: w.store, Providers: []pay.Provider{w.bank}, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
+		Woken: func() { w.woken++ },
 	})
 	return w
 }
@@ -158,13 +200,13 @@ func TestStart_Refuses(t *testing.T) {
 func TestStart_ProviderIsSlow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
-		w.bank.After = func(ctx context.Context, method, _ string) error {
+		w.afterCalls(func(ctx context.Context, method, _ string) error {
 			if method == "Authorise" && w.bank.Calls("Authorise") == 1 {
 				<-ctx.Done()
 				return ctx.Err()
 			}
 			return nil
-		}
+		})
 		begun := time.Now()
 		p := w.start(t, "p1", 1)
 		require.Equal(t, 5*time.Second, time.Since(begun))
@@ -172,7 +214,7 @@ func TestStart_ProviderIsSlow(t *testing.T) {
 		require.Empty(t, p.RedirectURL)
 
 		w.run(t)
-		pause.For(t.Context(), 2 * time.Second)
+		pause.For(t.Context(), 2*time.Second)
 		synctest.Wait()
 		p = w.start(t, "p1", 1)
 		require.Equal(t, pay.Open, p.State)
@@ -185,12 +227,12 @@ func TestStart_ProviderIsSlow(t *testing.T) {
 func TestStart_Refused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
-		w.bank.Before = func(_ context.Context, method, _ string) error {
+		w.beforeCalls(func(_ context.Context, method, _ string) error {
 			if method == "Authorise" {
 				return fmt.Errorf("no: %w", pay.ErrRefused)
 			}
 			return nil
-		}
+		})
 		p := w.start(t, "p1", 1)
 		require.Equal(t, pay.Failed, p.State)
 		require.Equal(t, "refused", p.Reason)
@@ -392,12 +434,12 @@ func TestWebhook_IsSentAgain(t *testing.T) {
 				}
 				return nil
 			}
-			w.bank.Before = func(_ context.Context, method, _ string) error {
+			w.beforeCalls(func(_ context.Context, method, _ string) error {
 				if method == failing && broken != nil {
 					return errors.New("the line is dead")
 				}
 				return nil
-			}
+			})
 			err := w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"})
 			require.Equal(t, rail.Unavailable, rail.CodeOf(err), failing)
 			broken = nil

@@ -1,13 +1,12 @@
 package pay_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,12 +105,12 @@ func TestRun_YesAndThenNo(t *testing.T) {
 func TestRun_CaptureRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := paid(t)
-		w.bank.Before = func(_ context.Context, method, _ string) error {
+		w.beforeCalls(func(_ context.Context, method, _ string) error {
 			if method == "Capture" {
 				return pay.ErrRefused
 			}
 			return nil
-		}
+		})
 		w.settle(t, "p1", pay.Capture)
 		passes(t, time.Second)
 		p := w.is(t, "p1")
@@ -125,17 +124,18 @@ func TestRun_CaptureRefused(t *testing.T) {
 func TestRun_CaptureTooLate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := paid(t)
-		dead := true
-		w.bank.After = func(context.Context, string, string) error {
-			if dead {
+		var dead atomic.Bool
+		dead.Store(true)
+		w.afterCalls(func(context.Context, string, string) error {
+			if dead.Load() {
 				return errDead
 			}
 			return nil
-		}
+		})
 		w.settle(t, "p1", pay.Capture)
 		passes(t, 2*time.Minute+10*time.Second)
 		require.Equal(t, pay.Releasing, w.is(t, "p1").State)
-		dead = false
+		dead.Store(false)
 		passes(t, 2*time.Minute)
 		p := w.is(t, "p1")
 		require.Equal(t, pay.Refunded, p.State)
@@ -150,24 +150,23 @@ func TestRun_CaptureTooLate(t *testing.T) {
 func TestRun_ProviderIsDead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := paid(t)
-		var log bytes.Buffer
-		w.Log = slog.New(slog.NewTextHandler(&log, nil))
-		dead := true
-		w.bank.Before = func(context.Context, string, string) error {
-			if dead {
+		var dead atomic.Bool
+		dead.Store(true)
+		w.beforeCalls(func(context.Context, string, string) error {
+			if dead.Load() {
 				return errDead
 			}
 			return nil
-		}
+		})
 		w.settle(t, "p1", pay.Release)
 		passes(t, 5*time.Minute)
 		require.Zero(t, w.Stats().Overdue)
 		passes(t, 115*time.Minute)
 		require.InDelta(t, 120, w.bank.Calls("Release"), 15)
 		require.Equal(t, 1, w.Stats().Overdue)
-		require.Equal(t, 1, strings.Count(log.String(), "money cannot be given back"), log.String())
-		require.Equal(t, 1, strings.Count(log.String(), "a provider of payments fails"), log.String())
-		dead = false
+		require.Equal(t, 1, w.log.count("money cannot be given back"))
+		require.Equal(t, 1, w.log.count("a provider of payments fails"))
+		dead.Store(false)
 		passes(t, 61*time.Second)
 		require.Equal(t, pay.Released, w.is(t, "p1").State)
 		require.Zero(t, w.Stats().Overdue)
@@ -179,18 +178,19 @@ func TestRun_ProviderIsDead(t *testing.T) {
 func TestRun_OpenedByNobody(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
-		dead := true
-		w.bank.After = func(context.Context, string, string) error {
-			if dead {
+		var dead atomic.Bool
+		dead.Store(true)
+		w.afterCalls(func(context.Context, string, string) error {
+			if dead.Load() {
 				return errDead
 			}
 			return nil
-		}
+		})
 		w.run(t)
 		require.Equal(t, pay.Created, w.start(t, "p1", 1).State)
 		passes(t, payFor+2*time.Minute)
 		require.Equal(t, pay.Releasing, w.is(t, "p1").State)
-		dead = false
+		dead.Store(false)
 		passes(t, time.Minute)
 		require.Equal(t, pay.Failed, w.is(t, "p1").State)
 		require.Len(t, w.bank.Charges(), 1)
@@ -203,17 +203,18 @@ func TestRun_OpenedByNobody(t *testing.T) {
 func TestRun_OpenedAfterItsEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
-		dead := true
-		w.bank.Before = func(context.Context, string, string) error {
-			if dead {
+		var dead atomic.Bool
+		dead.Store(true)
+		w.beforeCalls(func(context.Context, string, string) error {
+			if dead.Load() {
 				return errDead
 			}
 			return nil
-		}
+		})
 		w.run(t)
 		require.Equal(t, pay.Created, w.start(t, "p1", 1).State)
 		passes(t, payFor+2*time.Minute)
-		dead = false
+		dead.Store(false)
 		passes(t, time.Minute)
 		require.Equal(t, pay.Failed, w.is(t, "p1").State)
 		_, err := w.bank.Authorise(t.Context(), asked("p1", 1), "p1:authorise")
@@ -227,12 +228,12 @@ func TestRun_OpenedAfterItsEnd(t *testing.T) {
 func TestRun_Keys(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
-		w.bank.After = func(_ context.Context, method, _ string) error {
+		w.afterCalls(func(_ context.Context, method, _ string) error {
 			if w.bank.Calls(method)%3 != 0 {
 				return errDead
 			}
 			return nil
-		}
+		})
 		w.run(t)
 		w.start(t, "p1", 1)
 		passes(t, time.Minute)
@@ -273,7 +274,7 @@ func TestRun_TwoProcesses(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const payments = 300
 		w := open()
-		w.bank.Before = func(ctx context.Context, _, _ string) error { pause.For(ctx, time.Second); return nil }
+		w.beforeCalls(func(ctx context.Context, _, _ string) error { pause.For(ctx, time.Second); return nil })
 		other := &world{store: w.store, bank: w.bank, Service: pay.New(pay.Options{
 			Store: w.store, Providers: []pay.Provider{w.bank}, Log: slog.New(slog.DiscardHandler),
 		})}
@@ -312,18 +313,24 @@ func TestRun_CallsAtOnce(t *testing.T) {
 			w.start(t, id, n)
 			w.settle(t, id, pay.Release)
 		}
+		var mu sync.Mutex
 		most := 0
-		w.bank.Before = func(ctx context.Context, _, id string) error {
-			most = max(most, w.Stats().UnderWay)
+		w.beforeCalls(func(ctx context.Context, _, id string) error {
+			underWay := w.Stats().UnderWay
+			mu.Lock()
+			most = max(most, underWay)
+			mu.Unlock()
 			if id == "p7" {
 				<-ctx.Done()
 				return ctx.Err()
 			}
 			pause.For(ctx, 100*time.Millisecond)
 			return nil
-		}
+		})
 		w.run(t)
 		passes(t, 5*time.Second)
+		mu.Lock()
+		defer mu.Unlock()
 		require.Equal(t, atOnce, most)
 		states := map[pay.State]int{}
 		for _, p := range w.store.All() {
@@ -338,15 +345,14 @@ func TestRun_AnotherProvider(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
 		w.start(t, "p1", 1)
-		var log bytes.Buffer
 		bank := &paytest.Provider{Named: "other"}
 		w.Service = pay.New(pay.Options{
-			Store: w.store, Providers: []pay.Provider{bank}, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			Store: w.store, Providers: []pay.Provider{bank}, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 		})
 		w.run(t)
 		passes(t, 10*time.Minute)
 		require.Equal(t, pay.Open, w.is(t, "p1").State)
-		require.Equal(t, 1, strings.Count(log.String(), "cannot be worked on"), log.String())
+		require.Equal(t, 1, w.log.count("cannot be worked on"))
 
 		w.Service = pay.New(pay.Options{
 			Store: w.store, Providers: []pay.Provider{bank, w.bank}, Log: slog.New(slog.DiscardHandler),
@@ -383,7 +389,7 @@ func TestRun_OldestDue(t *testing.T) {
 		w.Service = pay.New(pay.Options{
 			Store: w.store, Providers: []pay.Provider{w.bank}, Log: slog.New(slog.DiscardHandler), CallsAtOnce: 1,
 		})
-		w.bank.Before = func(ctx context.Context, _, _ string) error { pause.For(ctx, time.Second); return nil }
+		w.beforeCalls(func(ctx context.Context, _, _ string) error { pause.For(ctx, time.Second); return nil })
 		passes(t, time.Minute)
 		w.run(t)
 		synctest.Wait()

@@ -201,7 +201,9 @@ func (f *Provider) Capture(ctx context.Context, p *pay.Payment, key string) (pay
 	})
 }
 
-func (c *charge) capture() { c.Status, c.Captured, c.RedirectURL = pay.ChargeCaptured, c.Authorised, "" }
+func (c *charge) capture() {
+	c.Status, c.Captured, c.RedirectURL = pay.ChargeCaptured, c.Authorised, ""
+}
 
 func (c *charge) close(reason string) {
 	c.Status, c.Released, c.RedirectURL, c.Reason = pay.ChargeClosed, c.Authorised, "", reason
