@@ -285,7 +285,7 @@ func TestOutbox(t *testing.T) {
 		}
 		require.Equal(t, want, got, "in the order of each payment's versions")
 		entry := ledger.StreamID{Millis: 7, Seq: 1}
-		require.NoError(t, s.MarkPublished(ctx, ids[:4], entry))
+		require.NoError(t, s.MarkPublished(ctx, []ledger.Published{{IDs: ids[:4], Last: entry}}))
 		last, err := s.LastPublished(ctx)
 		require.NoError(t, err)
 		require.Equal(t, entry, last)
