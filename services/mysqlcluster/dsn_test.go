@@ -68,8 +68,8 @@ func TestParse_RefusesAllElse(t *testing.T) {
 
 func TestBeside(t *testing.T) {
 	for dsn, want := range map[string]string{
-		"u:p@tcp(db:3306)/interlock":                     "u:p@tcp(db:3306)/interlock_pay",
-		"u:p?x/y@tcp(db:3306)/interlock?tls=true":        "u:p?x/y@tcp(db:3306)/interlock_pay?tls=true",
+		"u:p@tcp(db:3306)/interlock":                    "u:p@tcp(db:3306)/interlock_pay",
+		"u:p?x/y@tcp(db:3306)/interlock?tls=true":       "u:p?x/y@tcp(db:3306)/interlock_pay?tls=true",
 		"u@unix(/run/mysqld.sock)/interlock?timeout=1s": "u@unix(/run/mysqld.sock)/interlock_pay?timeout=1s",
 	} {
 		beside, database, err := mysqlcluster.Beside(dsn, "_pay")
