@@ -53,7 +53,7 @@ type PaymentOutcome struct {
 // Check refuses a step that no payment can take: INVALID.
 func (s *PaymentStep) Check() error {
 	switch s.Kind {
-	case PaidAtOnce, PaymentAuthorised, PaymentCaptured, PaymentFailed:
+	case PaidAtOnce, PaymentAuthorised, PaymentCaptured, PaymentFailed, PaymentAsked:
 	default:
 		return rail.Refuse(rail.Invalid, "%q is no step of a payment", s.Kind)
 	}

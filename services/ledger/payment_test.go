@@ -18,6 +18,7 @@ func TestPaymentStep_Check(t *testing.T) {
 		require.Equal(t, valid, ledger.ValidPaymentID(id), "%q", id)
 		for _, kind := range []ledger.PaymentStepKind{
 			ledger.PaidAtOnce, ledger.PaymentAuthorised, ledger.PaymentCaptured, ledger.PaymentFailed,
+			ledger.PaymentAsked,
 		} {
 			err := (&ledger.PaymentStep{OrderID: "o", PaymentID: id, Kind: kind}).Check()
 			require.Equal(t, valid, err == nil, "%q", id)
