@@ -70,6 +70,8 @@ type Order struct {
 	// PayingAt is when the ledger gave the seats for money that was authorised, and CaptureBy until when that money is
 	// waited for. Both are zero for an order that never was Paying.
 	PayingAt, CaptureBy time.Time
+	// PaymentID is the payment that it is or was PAYING or PAID by, "" where there is none. It stays when the order ends.
+	PaymentID string
 	// PaidAt and EndedAt are zero until it happens.
 	PaidAt  time.Time
 	EndedAt time.Time

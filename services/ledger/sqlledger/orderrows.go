@@ -98,6 +98,9 @@ func (r *orderRow) order() *rail.Order {
 		EndedAt:     timeOf(r.EndedAt),
 		ErasedAt:    timeOf(r.ErasedAt),
 	}
+	if r.Payment != nil {
+		o.PaymentID = *r.Payment
+	}
 	if r.isDue(r.Clock) {
 		r.lapse(o)
 	}
