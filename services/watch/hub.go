@@ -54,8 +54,8 @@ type Hub struct {
 	MaxWatchedPerViewer, MaxWatchedPerAddress int
 	// EventsPerSecond bounds how fast seat events are handed out; 0 does not.
 	EventsPerSecond int
-	// PaymentGrace is how long after the end of a hold a payment that was in time may still become known. It must be
-	// longer than the ledger waits for a commit.
+	// PaymentGrace is how long after the end of a hold, or of the wait for money, a payment that was in time may still
+	// become known. It must be longer than the ledger waits for a commit.
 	PaymentGrace time.Duration
 
 	availability Availability

@@ -29,12 +29,12 @@ type watchedOrder struct {
 	subscribers []*orderSubscriber
 	// said is the highest version that a message told of.
 	said int64
-	// expiredSince is when the hold was first read as over by the clock; zero before.
-	expiredSince time.Time
+	// lapsedSince is when the order was first read as over by the clock; zero before.
+	lapsedSince time.Time
 	// dirty says that the order is to be read; sweeps counts those since it was.
 	dirty  bool
 	sweeps int
-	// due has the order read when its hold ends; nil where it has none. It is stopped with the last subscription.
+	// due has the order read when its time ends; nil where it has none. It is stopped with the last subscription.
 	due *time.Timer
 }
 
@@ -48,10 +48,10 @@ type orderSubscriber struct {
 // SubscribeOrder opens a stream of an order: first as it is, then each new version, or at least the last. The channel
 // is closed when the order is cancelled or expired, or paid and its run closed, and when ctx or the hub ends.
 //
-// A hold reads as expired from the end of its time on. But a payment that was in time may still wait for its commit,
-// and would come as the same version. So the end of a hold is told when it is certain: when a sweep has written it,
-// which takes about a second, or when PaymentGrace is over. Only then does the stream end. A subscriber that comes in
-// between gets the order as expired, at the version that is written.
+// A hold reads as expired from the end of its time on, and an order that is being paid as cancelled. But a payment that
+// was in time may still wait for its commit, and would come as the same version. So the end is told when it is certain:
+// when a sweep has written it, which takes about a second, or when PaymentGrace is over. Only then does the stream end.
+// A subscriber that comes in between gets the order as ended, at the version that is written.
 //
 // Errors: NOT_FOUND where there is no such order, or visible says no; OVERLOADED; UNAVAILABLE when the hub has stopped;
 // and those of reading the order.
@@ -73,9 +73,9 @@ func (h *Hub) SubscribeOrder(
 	}
 	o := h.watchedOrders[orderID]
 	// An order that is watched already is read again anyway, and that tells whether it is certain.
-	expired := order.State == rail.Expired && (o != nil || h.Now().Before(order.PayBy.Add(h.PaymentGrace)))
+	lapsed := lapses(order) && (o != nil || h.Now().Before(timeOf(order).Add(h.PaymentGrace)))
 	first := order
-	if expired {
+	if lapsed {
 		first, order = asWritten(order)
 	}
 	if o == nil && h.isOver(order) {
@@ -94,7 +94,7 @@ func (h *Hub) SubscribeOrder(
 	switch {
 	case order.Version > o.latest.Version:
 		h.tellOrder(o, order)
-	case expired && order.Version == o.latest.Version:
+	case lapsed && order.Version == o.latest.Version:
 		s.slots.put(0, first)
 	default:
 		s.slots.put(0, o.latest)
@@ -134,48 +134,70 @@ func (h *Hub) isOver(order *rail.Order) bool {
 	return ok && !h.Now().Before(run.ClosesAt())
 }
 
-// asWritten takes an order that reads as expired by the clock, and returns it in two forms. Reading had given it the
-// version that a sweep will write, which may still become a payment's. told is expired, at the version that is written.
-// written is the hold, as it is written.
-func asWritten(order *rail.Order) (told, written *rail.Order) {
-	expired, onHold := *order, *order
-	expired.Version--
-	onHold.Version--
-	onHold.State, onHold.EndedAt = rail.OnHold, time.Time{}
-	return &expired, &onHold
+// timeOf is when an order ends by itself, or has: its hold, or its wait for the money.
+func timeOf(order *rail.Order) time.Time {
+	if order.CaptureBy.IsZero() {
+		return order.PayBy
+	}
+	return order.CaptureBy
 }
 
-// isCertain tells whether an order that was read as expired cannot be paid any more. It is certain when a message had
-// told of its version before it was read, since only what is committed is told of; said is the highest version that a
-// message had told of. It is also certain when the order has read as expired for PaymentGrace. The mutex is held.
+// lapses tells whether an order has ended by the clock, written or not: a hold, or the wait for money.
+func lapses(order *rail.Order) bool {
+	return order.State == rail.Expired ||
+		order.State == rail.Cancelled && !order.CaptureBy.IsZero() && order.EndedAt.Equal(order.CaptureBy)
+}
+
+// asWritten takes an order that reads as over by the clock, and returns it in two forms. Reading had given it the
+// version that a sweep will write, which may still become a payment's. told is over, at the version that is written.
+// written is the order on hold or being paid, as it is written.
+func asWritten(order *rail.Order) (told, written *rail.Order) {
+	over, before := *order, *order
+	over.Version--
+	before.Version--
+	before.State, before.StateReason, before.EndedAt = rail.OnHold, "", time.Time{}
+	if !order.CaptureBy.IsZero() {
+		before.State = rail.Paying
+	}
+	return &over, &before
+}
+
+// isCertain tells whether an order that was read as over cannot be paid any more. It is certain when a message had told
+// of its version before it was read, since only what is committed is told of; said is the highest version that a
+// message had told of. It is also certain when the order has read as over for PaymentGrace. The mutex is held.
 func (h *Hub) isCertain(o *watchedOrder, order *rail.Order, said int64) bool {
 	if said >= order.Version {
 		return true
 	}
 	// This counts from when it was first read so. The order's own time is by the primary's clock, which may be another.
-	if o.expiredSince.IsZero() {
-		o.expiredSince = h.Now()
+	if o.lapsedSince.IsZero() {
+		o.lapsedSince = h.Now()
 	}
-	return h.Now().Sub(o.expiredSince) >= h.PaymentGrace
+	return h.Now().Sub(o.lapsedSince) >= h.PaymentGrace
 }
 
-// isDue tells whether the end of an order's hold has come by this server's clock. The primary's clock decides, and the
-// ledger writes it. So every sweep looks at the order until it is certain.
+// waits tells whether an order ends by itself at its time.
+func waits(order *rail.Order) bool {
+	return (order.State == rail.OnHold || order.State == rail.Paying) && !timeOf(order).IsZero()
+}
+
+// isDue tells whether an order's time has come by this server's clock. The primary's clock decides, and the ledger
+// writes it. So every sweep looks at the order until it is certain.
 func (h *Hub) isDue(order *rail.Order) bool {
-	return order.State == rail.OnHold && !order.PayBy.IsZero() && !h.Now().Before(order.PayBy)
+	return waits(order) && !h.Now().Before(timeOf(order))
 }
 
-// lookWhenDue has an order read at once when its hold ends. No message comes then: the hold ends by the clock, and is
-// swept later. The mutex is held.
+// lookWhenDue has an order read at once when its time ends. No message comes then: it ends by the clock, and is swept
+// later. The mutex is held.
 func (h *Hub) lookWhenDue(o *watchedOrder) {
 	if o.due != nil {
 		o.due.Stop()
 		o.due = nil
 	}
-	if o.latest.State != rail.OnHold || o.latest.PayBy.IsZero() {
+	if !waits(o.latest) {
 		return
 	}
-	o.due = time.AfterFunc(o.latest.PayBy.Sub(h.Now()), func() {
+	o.due = time.AfterFunc(timeOf(o.latest).Sub(h.Now()), func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.markOrder(o)
@@ -184,7 +206,7 @@ func (h *Hub) lookWhenDue(o *watchedOrder) {
 
 // tellOrder gives a later version of an order to all its subscribers. The mutex is held.
 func (h *Hub) tellOrder(o *watchedOrder, order *rail.Order) {
-	o.latest = order
+	o.latest, o.lapsedSince = order, time.Time{}
 	h.lookWhenDue(o)
 	for _, s := range o.subscribers {
 		s.slots.put(0, order)
@@ -249,7 +271,7 @@ func (h *Hub) handOutOrders(ctx context.Context) {
 	}
 }
 
-// sweepOrders marks the orders that were not read for long or whose hold has ended, and ends those whose run has
+// sweepOrders marks the orders that were not read for long or whose time has ended, and ends those whose run has
 // closed.
 func (h *Hub) sweepOrders() {
 	h.mu.Lock()
@@ -290,7 +312,7 @@ func (h *Hub) readOrders(ctx context.Context) error {
 				// too long.
 				o.sweeps = lookEverySweeps
 			case order == nil || order.Version <= o.latest.Version:
-			case order.State == rail.Expired && !h.isCertain(o, order, said):
+			case lapses(order) && !h.isCertain(o, order, said):
 			default:
 				h.tellOrder(o, order)
 			}

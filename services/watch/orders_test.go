@@ -1,6 +1,7 @@
 package watch_test
 
 import (
+	"cmp"
 	"context"
 	"testing"
 	"time"
@@ -216,6 +217,74 @@ func TestOrder_APaymentThatWaitsForItsCommitWhenTheHoldEnds(t *testing.T) {
 				require.Equal(t, rail.Paid, got[0].State)
 				require.True(t, open)
 			}
+		})
+	}
+}
+
+// lapse makes the ledger read an order that is being paid as it does after its time: as cancelled, though that is not
+// written yet.
+func (w *world) lapse() {
+	w.set(func() {
+		w.read = func(order *rail.Order) *rail.Order {
+			if order.State != rail.Paying || time.Now().Before(order.CaptureBy) {
+				return order
+			}
+			over := next(*order, rail.Cancelled)
+			over.EndedAt = order.CaptureBy
+			return &over
+		}
+	})
+}
+
+// The money of an order that is being paid comes while its time ends: as the very version that reading by the clock had
+// promised for the end. Or it does not come, and the end is told once it is certain.
+func TestOrder_TheTimeOfAPaymentEnds(t *testing.T) {
+	for _, last := range []rail.OrderState{rail.Paid, rail.Cancelled, ""} {
+		t.Run(string(last), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+				order := hold(w.publish("G1", "A", "B"))
+				order.PayBy = time.Now().Add(time.Second)
+				w.put(order)
+				events, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
+				require.NoError(t, err)
+				quiesce()
+				taken(events)
+				paying := next(order, rail.Paying)
+				paying.PayingAt, paying.CaptureBy = time.Now(), time.Now().Add(3*time.Second)
+				w.lapse()
+				w.say(w.put(paying))
+				wait(2 * time.Second)
+				got, open := taken(events)
+				require.Equal(t, []int64{2}, orderVersions(got))
+				require.Equal(t, rail.Paying, got[0].State, "its hold has stopped")
+				require.True(t, open)
+				wait(2 * time.Second)
+				late, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
+				require.NoError(t, err)
+				got, open = taken(late)
+				require.Equal(t, []int64{2}, orderVersions(got), "cancelled, at the version that is written")
+				require.Equal(t, rail.Cancelled, got[0].State)
+				require.True(t, open)
+				got, open = taken(events)
+				require.Empty(t, got, "the money may still come")
+				require.True(t, open)
+				if last != "" {
+					ended := next(paying, last)
+					if last == rail.Cancelled {
+						ended.EndedAt = paying.CaptureBy
+					}
+					w.say(w.put(ended))
+					wait(time.Second)
+				} else {
+					wait(hub.PaymentGrace)
+				}
+				for _, events := range []<-chan *rail.Order{events, late} {
+					got, open := taken(events)
+					require.Equal(t, []int64{3}, orderVersions(got))
+					require.Equal(t, cmp.Or(last, rail.Cancelled), got[0].State)
+					require.Equal(t, last == rail.Paid, open)
+				}
+			})
 		})
 	}
 }
