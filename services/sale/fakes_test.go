@@ -35,10 +35,9 @@ type book struct {
 	keys    map[ledger.OrderKey]ledger.Replay
 	claims  map[string][]string // order id → document digests
 	asked   map[ledger.AskedDocument]bool
-	old     int               // how many more were asked for longer than a day ago
-	paidBy  map[string]string // order id → payment key
-	loading bool              // whether the timetable is still being read
-	skew    time.Duration     // how far the book's clock is ahead
+	old     int           // how many more were asked for longer than a day ago
+	loading bool          // whether the timetable is still being read
+	skew    time.Duration // how far the book's clock is ahead
 
 	batches []ledger.Batch
 	records atomic.Int64 // how often buyers' records were read
@@ -48,6 +47,23 @@ type book struct {
 	before func(ledger.Batch) error
 	after  func(ledger.Batch, ledger.BatchChanges) error
 	lost   func() bool
+	// deciding is called as steps of payments begin, decided once they are written, before they are told.
+	deciding, decided func([]ledger.PaymentStep) error
+	decisions         atomic.Int64 // how many commits of steps were begun
+}
+
+// captureTime is how long an order is PAYING at most.
+const captureTime = 5 * time.Minute
+
+// ends is the state that an order has ended in by its time, "" where it has not.
+func (b *book) ends(o *rail.Order) rail.OrderState {
+	switch {
+	case o.State == rail.OnHold && !o.PayBy.After(b.now()):
+		return rail.Expired
+	case o.State == rail.Paying && !o.CaptureBy.After(b.now()):
+		return rail.Cancelled
+	}
+	return ""
 }
 
 func (b *book) now() time.Time { return time.Now().Add(b.skew) }
@@ -75,10 +91,10 @@ func (b *book) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decid
 	}
 	ended := map[string]rail.OrderState{}
 	for _, id := range slices.Sorted(maps.Keys(b.orders)) {
-		if o := b.orders[id]; o.State == rail.OnHold && !o.PayBy.After(b.now()) {
-			ended[id] = rail.Expired
+		if o := b.orders[id]; b.ends(o) != "" {
+			ended[id] = b.ends(o)
 			now := *o
-			now.State, now.Version = rail.Expired, o.Version+1
+			now.State, now.Version = b.ends(o), o.Version+1
 			state.Expired = append(state.Expired, &now)
 		}
 	}
@@ -177,23 +193,60 @@ func (b *book) set(status rail.RunStatus) {
 	b.run = &run
 }
 
-func (b *book) Pay(_ context.Context, _ rail.RunID, id, _, key string) (*rail.Order, bool, error) {
+func (b *book) DecidePayments(
+	_ context.Context, _ rail.RunID, steps []ledger.PaymentStep,
+) ([]ledger.PaymentOutcome, error) {
+	b.decisions.Add(1)
+	if b.deciding != nil {
+		if err := b.deciding(steps); err != nil {
+			return nil, err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	outcomes := make([]ledger.PaymentOutcome, len(steps))
+	for i, step := range steps {
+		outcomes[i] = b.decidePayment(step)
+	}
+	if b.decided != nil {
+		if err := b.decided(steps); err != nil {
+			return nil, err
+		}
+	}
+	return outcomes, nil
+}
+
+func (b *book) decidePayment(step ledger.PaymentStep) ledger.PaymentOutcome {
+	o := b.orders[step.OrderID]
+	if o == nil || step.Buyer != "" && step.Buyer != o.Buyer {
+		return ledger.PaymentOutcome{}
+	}
+	now := *o
+	mine := o.PaymentID == step.PaymentID
+	switch {
+	case b.ends(o) != "":
+	case step.Kind == ledger.PaidAtOnce && o.State == rail.OnHold,
+		step.Kind == ledger.PaymentCaptured && o.State == rail.Paying && mine:
+		now.State, now.PaymentID, now.PaidAt, now.Version = rail.Paid, step.PaymentID, b.now(), o.Version+1
+	case step.Kind == ledger.PaymentAuthorised && o.State == rail.OnHold:
+		now.State, now.PaymentID, now.Version = rail.Paying, step.PaymentID, o.Version+1
+		now.PayingAt, now.CaptureBy = b.now(), b.now().Add(captureTime)
+	case step.Kind == ledger.PaymentFailed && o.State == rail.Paying && mine:
+		now.CaptureBy = b.now()
+	}
+	b.orders[step.OrderID] = &now
+	shown := b.read(step.OrderID)
+	live := shown.State == rail.Paying || shown.State == rail.Paid
+	return ledger.PaymentOutcome{Order: shown, Counts: live && shown.PaymentID == step.PaymentID}
+}
+
+// withdraw ends an order as a withdrawal of its run does.
+func (b *book) withdraw(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	o := *b.orders[id]
-	if o.State == rail.Paid {
-		return &o, b.paidBy[id] == key, nil
-	}
-	if o.State == rail.OnHold && !o.PayBy.After(b.now()) {
-		o.State = rail.Expired
-		return &o, false, nil
-	}
-	if o.State == rail.OnHold {
-		o.State, o.PaidAt = rail.Paid, b.now()
-		b.orders[id], b.paidBy[id] = &o, key
-		return &o, true, nil
-	}
-	return &o, false, nil
+	o.State, o.Version = rail.Cancelled, o.Version+1
+	b.orders[id] = &o
 }
 
 // Correct answers that there is no such ticket: what a correction does is proved of the real ledgers.
@@ -205,7 +258,7 @@ func (b *book) DueRuns(context.Context, int) ([]rail.RunID, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, o := range b.orders {
-		if o.State == rail.OnHold && !o.PayBy.After(b.now()) {
+		if b.ends(o) != "" {
 			return []rail.RunID{b.run.ID}, nil
 		}
 	}
@@ -270,12 +323,37 @@ func (b *book) Order(_ context.Context, id string) (*rail.Order, error) {
 	return b.orders[id], nil
 }
 
-func (b *book) OrderToPay(ctx context.Context, id string) (*rail.Order, error) {
-	return b.Order(ctx, id)
+func (b *book) OrderToPay(_ context.Context, id string) (*rail.Order, time.Duration, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := b.read(id)
+	if o == nil {
+		return nil, 0, nil
+	}
+	return o, o.PayBy.Sub(b.now()), nil
 }
 
-func (b *book) OrdersByID(context.Context, []string) ([]*rail.Order, error) {
-	return nil, errors.ErrUnsupported
+// read is an order as the ledger shows it.
+func (b *book) read(id string) *rail.Order {
+	o := b.orders[id]
+	if o == nil {
+		return nil
+	}
+	shown := *o
+	if ends := b.ends(o); ends != "" {
+		shown.State = ends
+	}
+	return &shown
+}
+
+func (b *book) OrdersByID(_ context.Context, ids []string) ([]*rail.Order, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var orders []*rail.Order
+	for _, id := range ids {
+		orders = append(orders, b.read(id))
+	}
+	return orders, nil
 }
 
 func (b *book) state(id string) rail.OrderState {
@@ -371,8 +449,7 @@ func openWorld(t *testing.T, settings sale.Settings) *world {
 		book: &book{
 			run: newRun(t), version: 1, maps: map[rail.SeatClass][]byte{}, orders: map[string]*rail.Order{},
 			keys: map[ledger.OrderKey]ledger.Replay{}, claims: map[string][]string{},
-			asked:  map[ledger.AskedDocument]bool{},
-			paidBy: map[string]string{},
+			asked: map[ledger.AskedDocument]bool{},
 		},
 		board: &board{}, lock: &fakeLock{},
 	}

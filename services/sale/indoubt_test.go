@@ -21,8 +21,6 @@ import (
 type away struct {
 	sale.Ledger
 	gone atomic.Bool
-	// paid, if set, is what becomes of the answer to a payment.
-	paid func(pay func() (*rail.Order, bool, error)) (*rail.Order, bool, error)
 }
 
 func (a *away) refuse() error {
@@ -32,9 +30,9 @@ func (a *away) refuse() error {
 	return nil
 }
 
-func (a *away) OrderToPay(ctx context.Context, id string) (*rail.Order, error) {
+func (a *away) OrderToPay(ctx context.Context, id string) (*rail.Order, time.Duration, error) {
 	if err := a.refuse(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	return a.Ledger.OrderToPay(ctx, id)
 }
@@ -44,14 +42,6 @@ func (a *away) DueRuns(ctx context.Context, limit int) ([]rail.RunID, error) {
 		return nil, err
 	}
 	return a.Ledger.DueRuns(ctx, limit)
-}
-
-func (a *away) Pay(ctx context.Context, run rail.RunID, id, buyer, key string) (*rail.Order, bool, error) {
-	pay := func() (*rail.Order, bool, error) { return a.Ledger.Pay(ctx, run, id, buyer, key) }
-	if a.paid == nil {
-		return pay()
-	}
-	return a.paid(pay)
 }
 
 // Nobody is told that a payment was not made while that is not known: not by the commit that got lost, nor by a ledger
@@ -69,17 +59,13 @@ func TestPay_InDoubtIsPendingUntilTheLedgerSays(t *testing.T) {
 	l.gone.Store(true)
 	require.Equal(t, rail.Unavailable, pay("payment-0001"), "nothing was done")
 	l.gone.Store(false)
-	l.paid = func(pay func() (*rail.Order, bool, error)) (*rail.Order, bool, error) {
-		_, _, err := pay()
-		require.NoError(t, err)
-		return nil, false, ledger.ErrInDoubt
-	}
+	w.book.decided = func([]ledger.PaymentStep) error { return ledger.ErrInDoubt }
 	require.Equal(t, rail.OrderPending, pay("payment-0001"))
 	l.gone.Store(true)
 	require.Equal(t, rail.OrderPending, pay("payment-0001"), "the primary is dead, and so is the one who knew")
 	require.Equal(t, rail.Unavailable, pay("payment-0002"))
 	l.gone.Store(false)
-	l.paid = nil
+	w.book.decided = nil
 	require.Empty(t, pay("payment-0001"), "paid")
 	l.gone.Store(true)
 	require.Equal(t, rail.Unavailable, pay("payment-0001"), "it is resolved")
@@ -91,10 +77,8 @@ func TestPay_GivesMoneyBackThatALostCallTook(t *testing.T) {
 	require.NoError(t, err)
 	cash := &till{before: func() {}}
 	w.Payments = cash
-	l := &away{Ledger: w.Ledger, paid: func(func() (*rail.Order, bool, error)) (*rail.Order, bool, error) {
-		return nil, false, ledger.ErrInDoubt // and its commit is lost with the primary
-	}}
-	w.Ledger = l
+	// The commit is lost with the primary.
+	w.book.deciding = func([]ledger.PaymentStep) error { return ledger.ErrInDoubt }
 	_, _, err = w.Pay(t.Context(), "ann", order.ID, "payment-0001")
 	require.Equal(t, rail.OrderPending, rail.CodeOf(err))
 	require.Zero(t, cash.voided.Load(), "it may be paid")
@@ -102,7 +86,7 @@ func TestPay_GivesMoneyBackThatALostCallTook(t *testing.T) {
 	w.book.skew = 16 * time.Minute
 	w.book.orders[order.ID].State = rail.Expired
 	w.book.mu.Unlock()
-	l.paid = nil
+	w.book.deciding = nil
 	_, _, err = w.Pay(t.Context(), "ann", order.ID, "payment-0001")
 	require.Equal(t, rail.HoldExpired, rail.CodeOf(err))
 	require.EqualValues(t, 1, cash.voided.Load())

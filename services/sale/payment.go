@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"sync"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -25,11 +26,12 @@ const (
 // Payment is what a provider answers.
 type Payment struct {
 	State PaymentState
-	// RedirectURL is where the buyer goes on to pay; "" where nothing is left to do.
+	// RedirectURL is where the buyer goes on to pay; "" where nothing is left to do for the buyer.
 	RedirectURL string
 }
 
-// paymentKey is the key that a provider gets for a buyer's key: 64 hexadecimal digits. It is the same on every server
+// paymentKey is the key that a provider gets for a buyer's key, and the payment's id in the ledger: 64 hexadecimal
+// digits. It is the same on every server
 // and for every repetition, and another one for another order, buyer or key. Buyers choose their keys, so two buyers
 // may choose the same, or one buyer the same for two orders. A provider would take the second payment for a repetition
 // of the first.
@@ -73,7 +75,7 @@ func NewSandbox() *Sandbox {
 
 // Charge succeeds at once, and once for each key. IDEMPOTENCY_CONFLICT: the key is that of another order or amount. The
 // payment has FAILED where it was given back.
-func (s *Sandbox) Charge(_ context.Context, order *rail.Order, key string) (Payment, error) {
+func (s *Sandbox) Charge(_ context.Context, order *rail.Order, key string, _ time.Duration) (Payment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wanted := charge{order: order.ID, total: order.Total}
@@ -113,7 +115,7 @@ func errOtherCharge() error {
 type NoPayments struct{}
 
 // Charge always refuses with PAYMENT_UNAVAILABLE.
-func (NoPayments) Charge(context.Context, *rail.Order, string) (Payment, error) {
+func (NoPayments) Charge(context.Context, *rail.Order, string, time.Duration) (Payment, error) {
 	return Payment{}, rail.Refuse(rail.PaymentUnavailable,
 		"this server takes no payments: none was switched on (--payments)")
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,7 +26,7 @@ type bank struct {
 
 func newBank() *bank { return &bank{taken: map[string]rail.Money{}, of: map[string]string{}} }
 
-func (b *bank) Charge(_ context.Context, order *rail.Order, key string) (sale.Payment, error) {
+func (b *bank) Charge(_ context.Context, order *rail.Order, key string, _ time.Duration) (sale.Payment, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, known := b.of[key]; !known {
@@ -137,7 +138,8 @@ func TestSandbox_IsExactAboutKeys(t *testing.T) {
 	s := sale.NewSandbox()
 	order := &rail.Order{ID: "a", Total: rail.Money{Minor: 100, Currency: "CNY"}}
 	charge := func(id string, minor int64, key string) (sale.PaymentState, rail.Code) {
-		p, err := s.Charge(t.Context(), &rail.Order{ID: id, Total: rail.Money{Minor: minor, Currency: "CNY"}}, key)
+		p, err := s.Charge(t.Context(), &rail.Order{ID: id, Total: rail.Money{Minor: minor, Currency: "CNY"}}, key,
+			time.Minute)
 		return p.State, rail.CodeOf(err)
 	}
 	for range 2 {

@@ -6,6 +6,7 @@ import (
 
 	"interlock/services/ledger"
 	"interlock/services/lock"
+	"interlock/services/pay"
 	"interlock/services/rail"
 )
 
@@ -24,14 +25,15 @@ type Ledger interface {
 	// commit may or may not have taken place. NOT_FOUND: there is no such run. decide's own error: rolled back.
 	Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decide) (version int64, err error)
 
-	// Pay makes an order PAID if it is ON_HOLD and its time has not run out by the primary's clock, and stores the key
-	// with it. It answers the order as it is after its own acknowledged commit, whatever became of it; paid tells
-	// whether the order is paid under this very key (now or by an earlier call). NOT_FOUND where the buyer has no such
-	// order. ledger.ErrInDoubt: ask again with the same key.
-	Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key string) (order *rail.Order, paid bool, err error)
+	// DecidePayments carries out steps of payments of one run in one commit, each as its kind says, and answers an
+	// outcome for each once that commit was acknowledged. There are at most ledger.MaxPaymentSteps, no two of one order. An order
+	// that is not there is an outcome without one. ledger.ErrInDoubt: each may or may not have been carried out; ask
+	// again. ledger.ErrLocked: another transaction has one of the orders.
+	DecidePayments(ctx context.Context, runID rail.RunID, steps []ledger.PaymentStep) ([]ledger.PaymentOutcome, error)
 
-	// OrderToPay is Order on connections that other readers cannot use up.
-	OrderToPay(ctx context.Context, orderID string) (*rail.Order, error)
+	// OrderToPay is Order on connections that other readers cannot use up. left is how long its hold lasts by the
+	// primary's clock, where it is on hold.
+	OrderToPay(ctx context.Context, orderID string) (order *rail.Order, left time.Duration, err error)
 
 	// Correct changes a passenger's name on an order that is on hold or paid, and records who asked and why. It answers
 	// the order as it is after its own acknowledged commit. NOT_FOUND: there is no such ticket. WRONG_STATE: the order
@@ -88,16 +90,32 @@ type Runs interface {
 	Loaded() bool
 }
 
-// Payments charges buyers.
+// Payments charges buyers. No lock and no place in the ledger is held while it is asked.
 //
 // A key is not the one that the buyer chose. It is 64 hexadecimal digits made of the order's id, the buyer and the
 // buyer's key: no two orders and no two buyers have the same, and a repetition has the same on every server. A
 // provider's own idempotency key may be just that.
 type Payments interface {
-	// Charge starts to collect the total of an order. It must be safe to repeat with the same key, and must not take
-	// one key for two orders or amounts.
-	Charge(ctx context.Context, order *rail.Order, key string) (Payment, error)
+	// Charge starts to collect the total of an order, within payFor. It must be safe to repeat with the same key, and
+	// must not take one key for two orders or amounts.
+	//
+	// A provider that answers at once says SUCCEEDED: it has the money. One that takes time says PENDING until the
+	// payment has ended, and FAILED from then on; a PaymentService and events tell the rest.
+	Charge(ctx context.Context, order *rail.Order, key string, payFor time.Duration) (Payment, error)
 	// Void gives back what Charge took for the order with a key, and nothing else: the ledger has said for certain that
-	// the order is not paid by it. It must be safe to repeat, and harmless where nothing was taken.
+	// the order is not paid by it. It closes a page that is still open. It must be safe to repeat, and harmless where
+	// nothing was taken.
 	Void(ctx context.Context, order *rail.Order, key string) error
+}
+
+// PaymentService settles payments that take time. What it tells by itself are the events that PaymentEvent takes.
+type PaymentService interface {
+	// Settle tells payments what the ledger decided. It is durable once it returns without an error. errs is nil, or
+	// has nil or an error for each: NOT_FOUND: there is no such payment. WRONG_STATE: it is to be captured, and has
+	// ended or is to be released. Repeating a settlement is harmless. UNAVAILABLE, ledger.ErrInDoubt: ask again.
+	Settle(ctx context.Context, settlements []pay.Settlement) (errs []error, err error)
+	// Changed are payments that have any of the states, and have changed within that time by the payments' clock,
+	// sorted by (ChangedAt, ID) and after the place. At most limit.
+	Changed(ctx context.Context, states []pay.State, within time.Duration, after pay.Place, limit int) (
+		[]*pay.Payment, error)
 }

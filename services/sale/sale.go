@@ -41,8 +41,10 @@ type Service struct {
 	end        context.CancelFunc
 	background sync.WaitGroup
 
-	// paying has a place for each payment that may be in the ledger.
-	paying chan struct{}
+	// paying has a place for each read or commit of payments that may be in the ledger, charging for each payment that
+	// may be with the provider.
+	paying, charging chan struct{}
+	steps            paymentSteps
 
 	mu     sync.Mutex
 	closed bool
@@ -57,13 +59,15 @@ type Service struct {
 	paymentsInDoubt map[payAttempt]bool
 }
 
-// Options are what a service works with. All fields but Settings are needed.
+// Options are what a service works with. All fields but Settings and PaymentService are needed.
 type Options struct {
 	Ledger       Ledger
 	Lock         Lock
 	Availability Availability
 	Runs         Runs
 	Payments     Payments
+	// PaymentService is nil where Payments answers at once.
+	PaymentService PaymentService
 	// NewID makes the unique part of an order's id, at most 26 characters. NewNumber makes the order number that people
 	// use, which must be hard to guess.
 	NewID, NewNumber func() string
@@ -90,6 +94,8 @@ func Open(options Options) *Service {
 	s.buyerLimits = newBuyerLimits(s)
 	s.scheduler.free = s.settings.MaxCommitting
 	s.paying = make(chan struct{}, s.settings.MaxPaying)
+	s.charging = make(chan struct{}, s.settings.MaxCharging)
+	s.steps.runs = map[rail.RunID][]*waitingStep{}
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
 }

@@ -807,7 +807,7 @@ type till struct {
 	before func()
 }
 
-func (c *till) Charge(context.Context, *rail.Order, string) (sale.Payment, error) {
+func (c *till) Charge(context.Context, *rail.Order, string, time.Duration) (sale.Payment, error) {
 	c.before()
 	return sale.Payment{State: sale.PaymentSucceeded}, nil
 }
@@ -834,7 +834,7 @@ func TestPay_GivesMoneyBackWhereTheHoldEndedMeanwhile(t *testing.T) {
 
 func TestPay_IsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := openWorld(t, sale.Settings{MaxPaying: 1})
+		w := openWorld(t, sale.Settings{MaxCharging: 1})
 		order, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
 		require.NoError(t, err)
 		gate := make(chan struct{})

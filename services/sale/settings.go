@@ -23,10 +23,14 @@ type Settings struct {
 	// MaxCommitting is how many runs' batches are in the ledger at the same time: enough for the primary to commit some
 	// of them together, and few enough that the others grow meanwhile.
 	MaxCommitting int
-	// MaxPaying is how many payments are in the ledger at the same time: enough to fill its group commit, and few
-	// enough to leave the workers their connections. PayWait is how long one more payment waits for a place.
+	// MaxPaying is how many reads and commits of payments are in the ledger at the same time: enough to fill its group
+	// commit, and few enough to leave the workers their connections. PayWait is how long one more payment waits for a
+	// place.
 	MaxPaying int
 	PayWait   time.Duration
+	// MaxCharging is how many payments may be with the provider at the same time. Each costs a goroutine and a
+	// connection there, and nothing in the ledger.
+	MaxCharging int
 	// ApplyTimeout bounds telling Redis. Repair makes good what Redis was not told.
 	ApplyTimeout time.Duration
 	// SweepInterval is how often holds past their time are looked for. A batch on a run expires them anyway.
@@ -50,6 +54,7 @@ func (s Settings) withDefaults() Settings {
 	orDefault(&s.MaxCommitting, 4)
 	orDefault(&s.MaxPaying, 8)
 	orDefault(&s.PayWait, 2*time.Second)
+	orDefault(&s.MaxCharging, 1_024)
 	orDefault(&s.ApplyTimeout, 100*time.Millisecond)
 	orDefault(&s.SweepInterval, time.Second)
 	orDefault(&s.MaxRunHolds, 5)

@@ -8,6 +8,8 @@ type counters struct {
 	versionConflicts, inDoubt, overloaded         atomic.Int64
 	lockTaken, withoutLock, poisoned, applyFailed atomic.Int64
 	expired, unlimited                            atomic.Int64
+	paymentSteps, paymentCommits, givenBack       atomic.Int64
+	putRight                                      atomic.Int64
 }
 
 // count notes what became of an order.
@@ -40,6 +42,11 @@ type Stats struct {
 	Expired int64
 	// Unlimited counts buyers whose record could not be read: they were held to the limits of their run alone.
 	Unlimited int64
+	// PaymentSteps were decided in PaymentCommits. GivenBack counts payments whose money did not count for their order.
+	PaymentSteps, PaymentCommits, GivenBack int64
+	// PutRight counts payments that did not agree with the ledger, and whose event was acted upon anew. It stays at 0
+	// while every event arrives.
+	PutRight int64
 }
 
 // Stats reads the counters.
@@ -50,6 +57,7 @@ func (s *Service) Stats() Stats {
 		Refused: c.refused.Load(), VersionConflicts: c.versionConflicts.Load(), InDoubt: c.inDoubt.Load(),
 		Overloaded: c.overloaded.Load(), LockTaken: c.lockTaken.Load(), WithoutLock: c.withoutLock.Load(),
 		Poisoned: c.poisoned.Load(), ApplyFailed: c.applyFailed.Load(), Expired: c.expired.Load(),
-		Unlimited: c.unlimited.Load(),
+		Unlimited: c.unlimited.Load(), PaymentSteps: c.paymentSteps.Load(), PaymentCommits: c.paymentCommits.Load(),
+		GivenBack: c.givenBack.Load(), PutRight: c.putRight.Load(),
 	}
 }

@@ -146,7 +146,7 @@ func ordersByID(t *testing.T, s *suite) {
 	require.NoError(t, err)
 	require.Empty(t, none)
 	for i, id := range ids {
-		toPay, err := l.OrderToPay(t.Context(), id)
+		toPay, _, err := l.OrderToPay(t.Context(), id)
 		require.NoError(t, err, id)
 		require.Equal(t, want[i], toPay, id)
 	}

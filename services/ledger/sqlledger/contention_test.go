@@ -434,7 +434,7 @@ func TestRead_LeavesConnectionsToAllOthers(t *testing.T) {
 
 		_, err = l.Sell(t.Context(), ledger.Batch{RunID: run}, sells("li", 1))
 		require.NoError(t, err)
-		toPay, err := l.OrderToPay(t.Context(), id)
+		toPay, _, err := l.OrderToPay(t.Context(), id)
 		require.NoError(t, err)
 		require.Equal(t, "wang", toPay.Buyer)
 		_, paid, err := ledgertest.Pay(t.Context(), l, run, id, "wang", "pay0001")

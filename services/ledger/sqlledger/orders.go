@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -79,31 +80,33 @@ func (l *Ledger) read(ctx context.Context, expected int, where func(*gorm.DB) *g
 	if err != nil {
 		return nil, err
 	}
-	return l.readOn(ctx, p, p.background, expected, where)
+	found, err := l.readOn(ctx, p, p.background, expected, where)
+	return orderOnly(found), err
 }
 
 // OrderToPay is Order for the buyer who pays it. It reads where payments are written, so that readers cannot keep a
-// payment waiting.
-func (l *Ledger) OrderToPay(ctx context.Context, orderID string) (*rail.Order, error) {
+// payment waiting. left is how long the order is on hold yet, by the clock of the primary.
+func (l *Ledger) OrderToPay(ctx context.Context, orderID string) (_ *rail.Order, left time.Duration, _ error) {
 	run, ok := rail.RunOfOrder(orderID)
 	if !ok {
-		return nil, nil
+		return nil, 0, nil
 	}
 	leave, err := l.enter(ctx, l.payments, "too many payments are under way")
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer leave()
 	p, err := l.primary()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	found, err := l.readOn(ctx, p, p.pool, 1,
 		func(g *gorm.DB) *gorm.DB { return g.Where("run_id = ? AND id = ?", string(run), orderID) })
 	if err != nil || len(found) == 0 {
-		return nil, err
+		return nil, 0, err
 	}
-	return found[0], nil
+	left = time.Duration(max(0, found[0].row.PayBy-found[0].row.Clock)) * time.Millisecond
+	return found[0].order, left, nil
 }
 
 // enter takes one of some places, in the order in which they came.
@@ -122,7 +125,7 @@ func (l *Ledger) enter(ctx context.Context, places chan struct{}, tooMany string
 // it.
 func (l *Ledger) readOn(
 	ctx context.Context, p *primary, on *pool, expected int, where func(*gorm.DB) *gorm.DB,
-) ([]*rail.Order, error) {
+) ([]entry, error) {
 	entries, err := l.findOrders(ctx, on.gorm, p.dialect, l.options.StatementTimeout, where)
 	if err != nil {
 		return nil, l.failed(p, err)
@@ -132,7 +135,7 @@ func (l *Ledger) readOn(
 			return nil, err
 		}
 	}
-	return orderOnly(entries), nil
+	return entries, nil
 }
 
 // vouched is nil where a server that has found nothing is still the primary: a former one does not know the orders of
