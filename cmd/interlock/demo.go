@@ -134,6 +134,6 @@ func (s *Server) tellDemo(ctx context.Context, days int, out io.Writer) error {
 	_, runs := s.timetable.Size()
 	return demoText.Execute(out, map[string]any{
 		"URL": s.URL(), "Admin": admin, "Passenger": passenger, "Today": today, "Tomorrow": today.AddDays(1),
-		"Trains": fmt.Sprint(runs / days), "Durability": s.durability(), "Bank": s.settings.payments() == "bank",
+		"Trains": fmt.Sprint(runs / days), "Durability": s.durability(), "Bank": s.settings.payments() == bankPayments,
 	})
 }

@@ -69,6 +69,15 @@ func newMetrics(s *Server) *metrics {
 		func() float64 { return float64(s.stores.ledger.Stats().PrimaryChanges) })
 	counter("ledger_lists_on_primary", "Lists of orders that no replica of the cluster was near enough for.",
 		func() float64 { return float64(s.stores.ledger.Stats().ListsOnPrimary) })
+	counter("payment_steps", "Steps of payments that the ledger decided.",
+		func() float64 { return float64(s.service.Stats().PaymentSteps) })
+	counter("payment_commits", "Commits that those steps shared.",
+		func() float64 { return float64(s.service.Stats().PaymentCommits) })
+	counter("payments_given_back", "Payments whose money did not count for their order, and went back.",
+		func() float64 { return float64(s.service.Stats().GivenBack) })
+	counter("payments_put_right",
+		"Payments that did not agree with their orders, and were acted upon anew. Alarm when it rises.",
+		func() float64 { return float64(s.service.Stats().PutRight) })
 	counter("lock_taken", "Attempts that met another server's lock.",
 		func() float64 { return float64(s.service.Stats().LockTaken) })
 	counter("batches_without_lock",

@@ -108,7 +108,9 @@ func Open(ctx context.Context, settings *Settings, log *slog.Logger) (server *Se
 	}
 	s.wireSearch()
 	s.wirePublish()
-	s.wireSale(key)
+	if err := s.wireSale(key); err != nil {
+		return nil, err
+	}
 	s.wireWatch()
 	s.wireUpkeep()
 	s.wireMessages()
@@ -137,9 +139,10 @@ func (s *Server) wirePublish() {
 	}
 }
 
-// wireSale makes the service that sells. key is that of the digests of document numbers.
-func (s *Server) wireSale(key []byte) {
-	s.service = sale.Open(s.stores.faults.around(sale.Options{
+// wireSale makes the service that sells, and what has it handle the events of payments. key is that of the digests of
+// document numbers.
+func (s *Server) wireSale(key []byte) (err error) {
+	options := sale.Options{
 		Ledger: s.stores.ledger, Lock: s.stores.lock, Availability: s.stores.cache, Runs: s.timetable,
 		Payments: instantPayments(s.settings), DocumentKey: key, Log: s.log,
 		NewID: newOrderID, NewNumber: func() string { return newOrderNumber(s.now()) },
@@ -148,7 +151,17 @@ func (s *Server) wireSale(key []byte) {
 			MaxOpenHolds: limit(s.settings.MaxOpenHolds), MaxLapsedHolds: limit(s.settings.MaxLapsedHolds),
 			MaxDocuments: limit(s.settings.MaxDocuments),
 		},
-	}))
+	}
+	payments := s.paymentService()
+	if payments != nil {
+		port := payrpc.Port{Service: payments}
+		options.Payments, options.PaymentService = port, port
+	}
+	s.service = sale.Open(s.stores.faults.around(options))
+	if payments != nil {
+		s.taken, err = s.newTaken(s.service.PaymentEvent)
+	}
+	return err
 }
 
 // wireWatch makes the hub, and has the timetable wake it.
@@ -300,7 +313,7 @@ func (s *Server) Run(ctx context.Context) error {
 	told, closePublications := s.stores.cache.ListenPublications()
 	for _, loop := range []func(context.Context){
 		func(ctx context.Context) { s.timetable.Watch(ctx, search.DefaultInterval, told) },
-		s.hub.Run, s.service.Sweep, s.auditor.Run, s.eraser.Run, s.relay.Run, s.monitor.Run,
+		s.hub.Run, s.service.Sweep, s.service.ReconcilePayments, s.auditor.Run, s.eraser.Run, s.relay.Run, s.monitor.Run,
 	} {
 		loops.Go(func() { loop(life) })
 	}
