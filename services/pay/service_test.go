@@ -317,6 +317,7 @@ func TestLife(t *testing.T) {
 		require.Equal(t, [4]int64{price, price, 0, 0}, [4]int64{p.Authorised, p.Captured, p.Released, p.Refunded})
 		require.Equal(t, []ledger.EventType{ledger.EventPaymentAuthorised, ledger.EventPaymentCaptured}, w.events())
 		require.Equal(t, 2, w.woken)
+		require.Equal(t, 5, w.store.Commits(), "opened, authorised, decided, taken by the worker, captured")
 
 		w.settle(t, "p1", pay.Release)
 		synctest.Wait()
