@@ -319,7 +319,8 @@ func (c *chaos) play() {
 	c.others.Wait()
 	pause.For(c.t.Context(), 5*time.Minute)
 	c.sweep()
-	pause.For(c.t.Context(), 2*time.Hour)
+	c.begin() // It reconciles after a minute.
+	pause.For(c.t.Context(), 10*time.Minute)
 	synctest.Wait()
 	c.judge()
 	c.process.cancel()
