@@ -98,11 +98,12 @@ func StartBank(ctx context.Context, binary string) (_ *Payments, err error) {
 	return p, nil
 }
 
-// InsideArgs are the arguments of a server that deals with the bank itself.
+// InsideArgs are the arguments of a server that deals with the bank itself. It takes webhooks where it serves all else:
+// tell Webhooks.
 func (p *Payments) InsideArgs() []string {
 	return []string{
 		"--payments", "bank", "--bank-url", "http://" + p.Bank.Addr(), "--stripe-key-file", p.file(bankKeyFile),
-		"--webhook-secret-file", p.file(bankSignFile), "--listen-webhooks", p.hooksAddr,
+		"--webhook-secret-file", p.file(bankSignFile),
 	}
 }
 
@@ -135,7 +136,8 @@ func (p *Payments) file(name string) string { return filepath.Join(p.folder, nam
 // paymentsArgs are the arguments of the service of payments.
 func (c *Cluster) paymentsArgs(addr string) []string {
 	return append([]string{
-		"pay", "--listen", addr, "--durability", "replicated", "--pay-secret-file", c.payments.file(paySecretFile),
+		"pay", "--listen", addr, "--listen-webhooks", c.payments.hooksAddr, "--durability", "replicated",
+		"--pay-secret-file", c.payments.file(paySecretFile),
 		"--redis", c.Cache.Addr(), "--messages", c.Messages.Addr(), "--lock-redis", strings.Join(c.lockAddrs(), ","),
 		"--log-level", "WARN",
 	}, c.payments.InsideArgs()...)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,7 +33,7 @@ type Webhook struct {
 // Webhooks stand between the bank and the service of payments: they pass each webhook on as it is, and note it. They are
 // safe for concurrent use.
 type Webhooks struct {
-	to       string
+	to       atomic.Pointer[string]
 	listener net.Listener
 	server   *http.Server
 	client   *http.Client
@@ -48,9 +49,10 @@ func openWebhooks(to string) (*Webhooks, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Webhooks{to: to, listener: listener, client: &http.Client{
+	w := &Webhooks{listener: listener, client: &http.Client{
 		Timeout: webhookTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Second},
 	}}
+	w.SendTo(to)
 	w.server = &http.Server{Handler: http.HandlerFunc(w.pass), ReadHeaderTimeout: webhookTimeout}
 	w.serving.Go(func() { _ = w.server.Serve(listener) }) // it ends with close
 	return w, nil
@@ -61,6 +63,9 @@ const webhookPath = "/webhooks/bank"
 
 // URL is where the bank sends them.
 func (w *Webhooks) URL() string { return "http://" + w.listener.Addr().String() + webhookPath }
+
+// SendTo passes the next ones on to another address.
+func (w *Webhooks) SendTo(addr string) { w.to.Store(&addr) }
 
 // All are those so far, in the order in which they came.
 func (w *Webhooks) All() []Webhook {
@@ -100,7 +105,7 @@ func (w *Webhooks) pass(to http.ResponseWriter, from *http.Request) {
 }
 
 func (w *Webhooks) send(ctx context.Context, header http.Header, body []byte) (status int, answer []byte, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.to+webhookPath, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+*w.to.Load()+webhookPath, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}

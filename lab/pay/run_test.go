@@ -26,6 +26,7 @@ func TestRun(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, bank.Close()) })
 	server := labtest.ServeProgram(t, program, bank.InsideArgs()...)
+	bank.Webhooks.SendTo(server.Addr)
 
 	report, err := pay.Run(t.Context(), pay.Options{
 		Server: server.Addr, Pids: []int{server.Pid}, Tokens: server.Tokens, Bank: bank, Window: 2 * time.Second, Rounds: 1,
@@ -46,6 +47,7 @@ func TestRun(t *testing.T) {
 	require.Greater(t, round.UnderWay, 1)
 	require.GreaterOrEqual(t, round.BeginP99, 200.0, "the bank takes so long to open a page")
 	require.Positive(t, round.WebhookToPaidP50)
+	require.Less(t, round.WebhookToPaidP50, 2_000.0, "the bank was believed, and not asked seconds later")
 	require.LessOrEqual(t, round.WebhookToPaidP50, round.WebhookToPaidP99)
 	require.Positive(t, round.WithoutP99)
 	require.Positive(t, round.WithP99)
