@@ -23,8 +23,8 @@ const effectsFile = "effects.db"
 // ofPayments marks a consumer of the events of payments.
 const ofPayments = "@payments"
 
-// startConsumers starts the consumers, if there are to be any: each for the events of the ledger, and once more for those
-// of payments.
+// startConsumers starts the consumers, if there are to be any: each for the events of the ledger, and once more for
+// those of payments.
 func (c *Cluster) startConsumers(ctx context.Context) error {
 	if !c.options.Consumers {
 		return nil

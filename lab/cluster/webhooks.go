@@ -30,8 +30,8 @@ type Webhook struct {
 	Status int
 }
 
-// Webhooks stand between the bank and the service of payments: they pass each webhook on as it is, and note it. They are
-// safe for concurrent use.
+// Webhooks stand between the bank and the service of payments: they pass each webhook on as it is, and note it. They
+// are safe for concurrent use.
 type Webhooks struct {
 	to       atomic.Pointer[string]
 	listener net.Listener
@@ -105,7 +105,8 @@ func (w *Webhooks) pass(to http.ResponseWriter, from *http.Request) {
 }
 
 func (w *Webhooks) send(ctx context.Context, header http.Header, body []byte) (status int, answer []byte, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+*w.to.Load()+webhookPath, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+*w.to.Load()+webhookPath,
+		bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}

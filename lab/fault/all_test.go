@@ -21,7 +21,9 @@ func names(parts []part) map[string]int {
 
 // TestPartsOf_AreasAreTheWhole: area by area, every play of the whole comes once.
 func TestPartsOf_AreasAreTheWhole(t *testing.T) {
-	require.Equal(t, []string{"lock", "server", "database", "replication", "cache", "messages", "payments", "buyers", "overlap"}, Areas())
+	require.Equal(t, []string{
+		"lock", "server", "database", "replication", "cache", "messages", "payments", "buyers", "overlap",
+	}, Areas())
 	for seed := range uint64(3) {
 		var together []part
 		for _, area := range Areas() {
@@ -49,7 +51,8 @@ func TestAll_UnknownArea(t *testing.T) {
 	_, err := All(t.Context(), stage, "tracks", 1, func(*Result) error { return nil })
 	require.ErrorIs(t, err, ErrUnknownArea)
 	require.EqualError(t, err,
-		"there is no such area: tracks; there are lock, server, database, replication, cache, messages, payments, buyers, overlap")
+		"there is no such area: tracks; there are lock, server, database, replication, cache, messages, payments, "+
+			"buyers, overlap")
 	require.NoError(t, CheckArea(""))
 	require.NoError(t, CheckArea(Overlap))
 }

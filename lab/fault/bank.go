@@ -46,7 +46,8 @@ func strange(name string, behaviour bank.Behaviour, prove func(*during, *Injecte
 
 // atBank is a fault of the bank. Those who only order must not be held up by it.
 func atBank(
-	name string, begin func(context.Context, *Scene) (func(context.Context) error, error), prove func(*during, *Injected),
+	name string, begin func(context.Context, *Scene) (func(context.Context) error, error),
+	prove func(*during, *Injected),
 ) Fault {
 	return Fault{
 		Name: name, Area: paymentsArea, Shape: paying, Lasts: bankLast, Alone: true, Slow: moneySlow,
@@ -241,7 +242,8 @@ func webhookForged() Fault {
 			proof.Facts["taken"], proof.Facts["refused"] = len(taken), refused
 			proof.Fired = refused > 0 && len(taken) > 0
 			if twice > 0 {
-				proof.Unsafe = append(proof.Unsafe, fmt.Sprintf("%d webhooks that were forged or too old were taken", twice))
+				proof.Unsafe = append(proof.Unsafe,
+					fmt.Sprintf("%d webhooks that were forged or too old were taken", twice))
 			}
 		})
 }

@@ -50,7 +50,8 @@ type consumerKill struct {
 	failpoints.Held
 	// StaysDead says that the process is started again only once another has what it had.
 	StaysDead bool `json:"stays_dead"`
-	// TookEffect and Pending tell whether the event had taken effect, and whether the stream knew it for the consumer's.
+	// TookEffect and Pending tell whether the event had taken effect, and whether the stream knew it for the
+	// consumer's.
 	TookEffect bool `json:"took_effect"`
 	Pending    bool `json:"pending"`
 	// Settled is how long it took until it had taken effect and was acknowledged; 0: too long. By is who was told last.

@@ -59,7 +59,9 @@ func messagesRedisFlushed() Fault {
 					"entries_flushed": entries, "losses_noticed": noticed,
 					"events_published_again": s.sum(ctx, "interlock_messages_republished_total"),
 				}}
-				s.later = append(s.later, func(ctx context.Context) []string { return s.toldAgain(ctx, begun, proof.Facts) })
+				s.later = append(s.later, func(ctx context.Context) []string {
+					return s.toldAgain(ctx, begun, proof.Facts)
+				})
 				return proof, nil
 			}, nil
 		},

@@ -46,8 +46,8 @@ func relayKilled() Fault {
 				proof := Injected{Fired: true, Facts: map[string]any{}}
 				for _, k := range kills {
 					if k.ToldAgain == 0 {
-						proof.Broken = append(proof.Broken, fmt.Sprintf("no event took effect within %v of the death at %s",
-							tellAgain, k.Point))
+						proof.Broken = append(proof.Broken,
+							fmt.Sprintf("no event took effect within %v of the death at %s", tellAgain, k.Point))
 					}
 					proof.Facts[string(k.Point)] = k
 					proof.Fired = proof.Fired && k.fits()

@@ -20,7 +20,8 @@ import (
 type payment struct {
 	// session is the last part of the page's address.
 	session string
-	// asked is when payOrder was sent, begun when its answer came, and paid when the buyer heard that the order is paid.
+	// asked is when payOrder was sent, begun when its answer came, and paid when the buyer heard that the order is
+	// paid.
 	asked, begun, paid time.Time
 }
 
@@ -40,7 +41,9 @@ type payers struct {
 }
 
 func newPayers(l *lab, pay bool) *payers {
-	return &payers{lab: l, pay: pay, transport: http.Transport{MaxIdleConnsPerHost: atOnce, IdleConnTimeout: time.Second}}
+	return &payers{lab: l, pay: pay, transport: http.Transport{
+		MaxIdleConnsPerHost: atOnce, IdleConnTimeout: time.Second,
+	}}
 }
 
 // payLimit is within what a payment must be over.
@@ -103,7 +106,8 @@ func (p *payers) one(ctx context.Context, run *load.Run) error {
 	name := fmt.Sprintf("%016x", rand.Uint64())
 	from := rand.IntN(load.Calls - 1)
 	placed, err := ask(ctx, api, placeOrder, map[string]any{
-		"idempotencyKey": "payer-" + name, "runId": run.ID, "from": load.StationCode(from), "to": load.StationCode(from + 1),
+		"idempotencyKey": "payer-" + name, "runId": run.ID,
+		"from": load.StationCode(from), "to": load.StationCode(from + 1),
 		"passengers": []any{map[string]any{
 			"name": "王秀英", "documentNumber": "C" + name, "seatClass": load.Classes[rand.IntN(len(load.Classes))],
 		}},

@@ -33,8 +33,8 @@ type Options struct {
 	// PerSecond is how many payments are begun in a second, Think how long the bank takes to open each.
 	PerSecond float64
 	Think     time.Duration
-	// Train begins the numbers of the trains that are sold; the server must not have any of them. SeatsPerClass and Dates
-	// are how much of each.
+	// Train begins the numbers of the trains that are sold; the server must not have any of them. SeatsPerClass and
+	// Dates are how much of each.
 	Train         string
 	SeatsPerClass int
 	Dates         int
@@ -116,8 +116,8 @@ func (l *lab) round(ctx context.Context, n int) error {
 	}
 	round := newRound(results, spent, paid, hooks)
 	l.report.Round = append(l.report.Round, round)
-	l.Log.Info("round", "n", n+1, "order_p99_ms_without", round.WithoutP99, "order_p99_ms_with", round.WithP99, "under_way",
-		round.UnderWay, "paid", round.Paid, "failed", round.Failed, "problem", round.Problem)
+	l.Log.Info("round", "n", n+1, "order_p99_ms_without", round.WithoutP99, "order_p99_ms_with", round.WithP99,
+		"under_way", round.UnderWay, "paid", round.Paid, "failed", round.Failed, "problem", round.Problem)
 	return nil
 }
 

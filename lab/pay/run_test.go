@@ -29,8 +29,8 @@ func TestRun(t *testing.T) {
 	bank.Webhooks.SendTo(server.Addr)
 
 	report, err := pay.Run(t.Context(), pay.Options{
-		Server: server.Addr, Pids: []int{server.Pid}, Tokens: server.Tokens, Bank: bank, Window: 2 * time.Second, Rounds: 1,
-		Buyers: 8, PerSecond: 10, Think: 200 * time.Millisecond, Train: "G9", SeatsPerClass: 256, Dates: 30,
+		Server: server.Addr, Pids: []int{server.Pid}, Tokens: server.Tokens, Bank: bank,
+		Window: 2 * time.Second, Rounds: 1, Buyers: 8, PerSecond: 10, Think: 200 * time.Millisecond, Train: "G9", SeatsPerClass: 256, Dates: 30,
 		Log: server.Log,
 	})
 	require.NoError(t, err)
@@ -61,11 +61,12 @@ func TestReport_OK(t *testing.T) {
 	}
 	require.True(t, good.OK())
 	for name, spoil := range map[string]func(*pay.Report){
-		"slow orders": func(r *pay.Report) { r.OrderP99Ratio += 0.1 }, "few at once": func(r *pay.Report) { r.UnderWay-- },
-		"late":   func(r *pay.Report) { r.WebhookToPaidP99++ },
-		"untold": func(r *pay.Report) { r.WebhookToPaidP99 = 0 },
-		"failed": func(r *pay.Report) { r.Failed = 1 },
-		"none":   func(r *pay.Report) { r.Paid = 0 },
+		"slow orders": func(r *pay.Report) { r.OrderP99Ratio += 0.1 },
+		"few at once": func(r *pay.Report) { r.UnderWay-- },
+		"late":        func(r *pay.Report) { r.WebhookToPaidP99++ },
+		"untold":      func(r *pay.Report) { r.WebhookToPaidP99 = 0 },
+		"failed":      func(r *pay.Report) { r.Failed = 1 },
+		"none":        func(r *pay.Report) { r.Paid = 0 },
 	} {
 		bad := good
 		spoil(&bad)

@@ -2,8 +2,8 @@
 // right there. In the same way it holds the relay of events, consumers of the lab's own, and the service of payments.
 //
 // It wraps what the sale works with: its ledger, its lock, its availability, and the driver's connections; and what a
-// relay, a consumer and the service of payments work with. The sale and the ledger know nothing of it. Only a server that is built with the tag
-// `fault` has it; the one that is shipped does not.
+// relay, a consumer and the service of payments work with. The sale and the ledger know nothing of it. Only a server
+// that is built with the tag `fault` has it; the one that is shipped does not.
 //
 // One batch is held at a time, and for no longer than a limit. It is held by a connection to a socket in the server's
 // folder, and goes on when that connection ends. A Control is safe for concurrent use.

@@ -68,7 +68,9 @@ func (o heldOutbox) MarkPublished(ctx context.Context, published []ledger.Publis
 	err := o.Outbox.MarkPublished(ctx, published)
 	if err == nil {
 		for _, one := range published {
-			o.relay.at(AfterMark, one.Last, func(row *ledger.OutboxRow) bool { return slices.Contains(one.IDs, row.ID) })
+			o.relay.at(AfterMark, one.Last, func(row *ledger.OutboxRow) bool {
+				return slices.Contains(one.IDs, row.ID)
+			})
 		}
 	}
 	return err
@@ -95,7 +97,9 @@ func (s heldStream) Append(
 
 // Consumer has a consumer held at its points. Its handler may be called by several goroutines.
 func (c *Control) Consumer(consumer *messages.Consumer) {
-	h := &heldConsumer{control: c, group: consumer.Group, name: consumer.Name, given: map[ledger.StreamID]ledger.Event{}}
+	h := &heldConsumer{
+		control: c, group: consumer.Group, name: consumer.Name, given: map[ledger.StreamID]ledger.Event{},
+	}
 	handle := consumer.Handler
 	consumer.Queue = heldQueue{consumer.Queue, h}
 	consumer.Handler = func(ctx context.Context, event ledger.Event) error {

@@ -122,7 +122,8 @@ func TestRelay_HeldAtEachPoint(t *testing.T) {
 				for _, row := range taken {
 					_, err := relay.Stream.Append(t.Context(), messages.Standing{}, ledger.StreamID{}, row.Events)
 					require.NoError(t, err)
-					require.NoError(t, relay.Outbox.MarkPublished(t.Context(), []ledger.Published{{IDs: []string{row.ID}, Last: entry}}))
+					require.NoError(t, relay.Outbox.MarkPublished(t.Context(),
+						[]ledger.Published{{IDs: []string{row.ID}, Last: entry}}))
 				}
 			})
 			is := failpoints.Held{Point: point, Run: run, Row: "row-2", Subject: "order-2", Version: 2}

@@ -120,17 +120,17 @@ func (t *events) orderIsTold(o *ledger.WrittenOrder) {
 		event := told[one.what]
 		switch {
 		case event == nil && one.is:
-			t.wrong("%s: order %s is %s at version %d, and %s did not take effect", t.group, o.Number, o.State, o.Version,
-				one.what)
+			t.wrong("%s: order %s is %s at version %d, and %s did not take effect", t.group, o.Number, o.State,
+				o.Version, one.what)
 		case event != nil && !one.is:
 			t.wrong("%s: %s took effect, and order %s is %s at version %d", t.group, event.ID(), o.Number, o.State,
 				o.Version)
 		case event == nil:
 		case one.version > 0 && event.OrderVersion != one.version || event.OrderVersion > o.Version ||
 			event.RunVersion != one.runVersion:
-			t.wrong("%s: %s took effect as version %d, at version %d of the run; order %s is %s at version %d, placed at "+
-				"version %d of the run and ended at %d", t.group, one.what, event.OrderVersion, event.RunVersion, o.Number,
-				o.State, o.Version, o.PlacedVersion, o.EndedVersion)
+			t.wrong("%s: %s took effect as version %d, at version %d of the run; order %s is %s at version %d, "+
+				"placed at version %d of the run and ended at %d", t.group, one.what, event.OrderVersion,
+				event.RunVersion, o.Number, o.State, o.Version, o.PlacedVersion, o.EndedVersion)
 		}
 	}
 }

@@ -15,7 +15,10 @@ const MoneyTime = time.Minute
 // unit: what was authorised was captured or released; what was captured is the price of an order that is PAID, or was
 // refunded; a PAID order has exactly one payment of its total. Nothing is open at the provider or on its way.
 func Money(charges []pay.Charge, payments []*pay.Payment, snapshots []*ledger.AuditSnapshot) *Result {
-	m := &money{Result: begin("C12"), byReference: map[string]*pay.Payment{}, charged: map[string]bool{}, kept: map[string][]*pay.Payment{}}
+	m := &money{
+		Result: begin("C12"), byReference: map[string]*pay.Payment{}, charged: map[string]bool{},
+		kept: map[string][]*pay.Payment{},
+	}
 	for _, p := range payments {
 		m.payment(p)
 	}
@@ -67,7 +70,8 @@ func (m *money) payment(p *pay.Payment) {
 	case !ends[p.State]:
 		m.wrong("payment %s of order %s is %s", p.ID, p.OrderID, p.State)
 	case p.Authorised != p.Captured+p.Released:
-		m.wrong("payment %s: %d were authorised, %d captured and %d released", p.ID, p.Authorised, p.Captured, p.Released)
+		m.wrong("payment %s: %d were authorised, %d captured and %d released", p.ID, p.Authorised, p.Captured,
+			p.Released)
 	case p.State == pay.Captured && taken != p.Amount.Minor, p.State != pay.Captured && taken != 0:
 		m.wrong("payment %s of %s is %s: %d were captured and %d refunded", p.ID, p.Amount, p.State, p.Captured,
 			p.Refunded)
@@ -100,8 +104,8 @@ func (m *money) charge(c *pay.Charge) {
 	}
 	m.charged[p.ID] = true
 	if noted := (figures{p.Authorised, p.Captured, p.Released, p.Refunded}); noted != has {
-		m.wrong("payment %s has authorised, captured, released and refunded %v, and the provider's charge %s has %v", p.ID,
-			noted, c.Reference, has)
+		m.wrong("payment %s has authorised, captured, released and refunded %v, and the provider's charge %s has %v",
+			p.ID, noted, c.Reference, has)
 	}
 	if has.authorised > 0 && (p.OrderID != c.OrderID || p.Amount.Currency != c.Currency) {
 		m.wrong("payment %s is of order %s in %s, and the provider's charge %s of order %s in %s", p.ID, p.OrderID,

@@ -9,8 +9,8 @@ import (
 	"interlock/services/rail"
 )
 
-// till is a history of money in which C12 holds: ann paid, bob's hold ended while he paid, cid was taken money that went
-// back, dan never paid, and eve paid twice.
+// till is a history of money in which C12 holds: ann paid, bob's hold ended while he paid, cid was taken money that
+// went back, dan never paid, and eve paid twice.
 type till struct {
 	charges  []pay.Charge
 	payments []*pay.Payment

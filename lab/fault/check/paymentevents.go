@@ -52,8 +52,8 @@ func paymentIsTold(r *Result, group string, p *pay.Payment, told map[ledger.Even
 		case len(versions) == 0 && one.must:
 			r.wrong("%s: payment %s is %s, and %s did not take effect", group, p.ID, p.State, one.what)
 		case len(versions) == 1 && (!one.may || slices.Max(versions) > p.Version):
-			r.wrong("%s: %s took effect as version %d, and payment %s is %s at version %d", group, one.what, versions[0],
-				p.ID, p.State, p.Version)
+			r.wrong("%s: %s took effect as version %d, and payment %s is %s at version %d", group, one.what,
+				versions[0], p.ID, p.State, p.Version)
 		}
 	}
 }

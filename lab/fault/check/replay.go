@@ -114,8 +114,9 @@ func (p *player) play(batches []*batch, refusals []history.Call) {
 	p.endBefore(time.Unix(1<<40, 0))
 }
 
-// times are when a version was made, and when the time of the last of those that ended by themselves with it was over. made is zero where
-// the version only swept. All that a version sold and cancelled has one time: with two times it was made twice.
+// times are when a version was made, and when the time of the last of those that ended by themselves with it was over.
+// made is zero where the version only swept. All that a version sold and cancelled has one time: with two times it was
+// made twice.
 func (t *batch) times() (made, over time.Time, twice *history.Stored) {
 	at := func(s *history.Stored, when time.Time) {
 		if !made.IsZero() && !made.Equal(when) {

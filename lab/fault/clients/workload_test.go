@@ -299,8 +299,8 @@ func (b *bank) serve(w http.ResponseWriter, r *http.Request) {
 	case b.asked[order] > 3:
 		refused = `{"code":"HOLD_EXPIRED","message":"too late"}`
 	}
-	fmt.Fprintf(w, `{"data":{"payOrder":{"order":{"id":"i","number":%q,"version":2,"state":%q,"total":{"amount":"5.00",`+
-		`"currencyCode":"CNY"},"tickets":[{"coach":"3","seat":"23B","passenger":{"name":"王伟",`+
+	fmt.Fprintf(w, `{"data":{"payOrder":{"order":{"id":"i","number":%q,"version":2,"state":%q,"total":{`+
+		`"amount":"5.00","currencyCode":"CNY"},"tickets":[{"coach":"3","seat":"23B","passenger":{"name":"王伟",`+
 		`"documentNumberMasked":"R**1"}}]},"payment":%s,"userErrors":[%s]}}}`, order, state, payment, refused)
 }
 
@@ -310,7 +310,8 @@ func TestWorkload_PaysAtTheBank(t *testing.T) {
 	b := openBank(t)
 	workload, err := clients.Open(t.Context(), clients.Options{
 		Servers: []string{b.Listener.Addr().String()}, Runs: []*load.Run{{ID: "run", RunID: "T12@2019-10-12"}},
-		Token: func(string) (string, error) { return "token", nil }, Buyers: 100, Pause: time.Millisecond, Seed: 1, Bank: true,
+		Token:  func(string) (string, error) { return "token", nil },
+		Buyers: 100, Pause: time.Millisecond, Seed: 1, Bank: true,
 	})
 	require.NoError(t, err)
 	t.Cleanup(workload.Close)

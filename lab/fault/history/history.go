@@ -118,8 +118,8 @@ type Stored struct {
 	// read after the version before theirs. EndedAt is zero while the order has its seat, and the hold's end for a hold
 	// that expired. PaidAt is zero until it is paid. PayBy is until when it may be.
 	PlacedAt, EndedAt, PaidAt, PayBy time.Time
-	// PayingAt is since when its money was being taken, and CaptureBy until when it could be; both are zero where it was
-	// not, or at once.
+	// PayingAt is since when its money was being taken, and CaptureBy until when it could be; both are zero where it
+	// was not, or at once.
 	PayingAt, CaptureBy time.Time
 	Class               rail.SeatClass
 	SeatIndex           int

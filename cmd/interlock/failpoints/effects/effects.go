@@ -1,7 +1,7 @@
 // Package effects is the log in which consumers of the lab note what they were told. The effect of an event is its row.
 //
-// A Log is a SQLite file, which several processes may have open. It does not wait for the disk: the lab kills processes,
-// and not the machine. It is safe for concurrent use.
+// A Log is a SQLite file, which several processes may have open. It does not wait for the disk: the lab kills
+// processes, and not the machine. It is safe for concurrent use.
 package effects
 
 import (

@@ -43,7 +43,9 @@ func TestLog_OnceInEachGroup(t *testing.T) {
 		for _, group := range []string{"one", "other"} {
 			handle := log.Handler(group, group+string(rune('a'+n)))
 			for range each {
-				telling.Go(func() { require.NoError(t, handle(context.Background(), event(ledger.EventOrderPlaced, 1))) })
+				telling.Go(func() {
+					require.NoError(t, handle(context.Background(), event(ledger.EventOrderPlaced, 1)))
+				})
 			}
 		}
 	}
