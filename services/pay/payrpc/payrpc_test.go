@@ -21,6 +21,7 @@ import (
 	"interlock/services/pay"
 	"interlock/services/pay/paypb"
 	"interlock/services/pay/payrpc"
+	"interlock/services/pay/payrpc/payrpctest"
 	"interlock/services/rail"
 )
 
@@ -32,8 +33,8 @@ func ways(t *testing.T) map[string]struct {
 	client  payrpc.ClientOptions
 } {
 	t.Helper()
-	ca := newAuthority(t, "ca")
-	server, client := ca.issue(t, ca), ca.issue(t, ca)
+	ca := payrpctest.NewAuthority(t, "ca")
+	server, client := ca.Issue(t, ca), ca.Issue(t, ca)
 	known := payrpc.Access{Secrets: payrpc.Secrets{secret}}
 	mutual := payrpc.Access{Certificates: client}
 	return map[string]struct {
@@ -52,7 +53,7 @@ func ways(t *testing.T) map[string]struct {
 		},
 		"TLS with a secret": {
 			payrpc.Access{Secrets: known.Secrets, Certificates: payrpc.Certificates{Own: server.Own, Key: server.Key}},
-			payrpc.ClientOptions{Access: payrpc.Access{Secrets: known.Secrets, Certificates: payrpc.Certificates{CA: ca.file}}},
+			payrpc.ClientOptions{Access: payrpc.Access{Secrets: known.Secrets, Certificates: payrpc.Certificates{CA: ca.File}}},
 		},
 	}
 }
@@ -248,8 +249,8 @@ func TestClient_NobodyListens(t *testing.T) {
 
 // TestAccess_Strangers: none of them reaches the service, and a buyer is told that no payment can be taken.
 func TestAccess_Strangers(t *testing.T) {
-	ca, other := newAuthority(t, "ca"), newAuthority(t, "other")
-	own, stranger := ca.issue(t, ca), other.issue(t, ca)
+	ca, other := payrpctest.NewAuthority(t, "ca"), payrpctest.NewAuthority(t, "other")
+	own, stranger := ca.Issue(t, ca), other.Issue(t, ca)
 	locked := payrpc.Access{Secrets: payrpc.Secrets{secret}}
 	mutual := payrpc.Access{Certificates: own}
 	both := payrpc.Access{Secrets: locked.Secrets, Certificates: own}
@@ -262,16 +263,16 @@ func TestAccess_Strangers(t *testing.T) {
 		{"no secret", locked, payrpc.Access{}, rail.Unauthenticated},
 		{"wrong secret", locked, payrpc.Access{Secrets: wrong}, rail.Unauthenticated},
 		{"half a secret", locked, payrpc.Access{Secrets: payrpc.Secrets{secret[:39]}}, rail.Unauthenticated},
-		{"no certificate", mutual, payrpc.Access{Certificates: payrpc.Certificates{CA: ca.file}}, rail.Unauthenticated},
+		{"no certificate", mutual, payrpc.Access{Certificates: payrpc.Certificates{CA: ca.File}}, rail.Unauthenticated},
 		{"certificate of another authority", mutual, payrpc.Access{Certificates: stranger}, rail.Unauthenticated},
 		{"certificate without the secret", both, payrpc.Access{Certificates: own}, rail.Unauthenticated},
 		{
 			"secret without the certificate", both,
-			payrpc.Access{Secrets: locked.Secrets, Certificates: payrpc.Certificates{CA: ca.file}}, rail.Unauthenticated,
+			payrpc.Access{Secrets: locked.Secrets, Certificates: payrpc.Certificates{CA: ca.File}}, rail.Unauthenticated,
 		},
 		{
 			"a server of another authority", mutual,
-			payrpc.Access{Certificates: ca.issue(t, other)}, rail.Unavailable,
+			payrpc.Access{Certificates: ca.Issue(t, other)}, rail.Unavailable,
 		},
 	} {
 		for _, grpc := range []bool{false, true} {

@@ -1,4 +1,5 @@
-package payrpc_test
+// Package payrpctest makes certificates for tests.
+package payrpctest
 
 import (
 	"crypto/ecdsa"
@@ -19,27 +20,28 @@ import (
 	"interlock/services/pay/payrpc"
 )
 
-// authority issues certificates for 127.0.0.1.
-type authority struct {
-	file        string
+// Authority issues certificates for 127.0.0.1. Its own is in File.
+type Authority struct {
+	File        string
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
 
-func newAuthority(t *testing.T, name string) *authority {
+// NewAuthority makes one, whose files are gone when the test ends.
+func NewAuthority(t testing.TB, name string) *Authority {
 	t.Helper()
-	a := &authority{file: filepath.Join(t.TempDir(), name+".pem")}
+	a := &Authority{File: filepath.Join(t.TempDir(), name+".pem")}
 	a.certificate, a.key = issue(t, &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}, nil, a.file, filepath.Join(t.TempDir(), "key"))
+	}, nil, a.File, filepath.Join(t.TempDir(), "key"))
 	return a
 }
 
-// issue makes a certificate for both sides, and its key.
-func (a *authority) issue(t *testing.T, trusted *authority) payrpc.Certificates {
+// Issue makes a certificate for either side, and its key. Whoever has it trusts another authority, or the same.
+func (a *Authority) Issue(t testing.TB, trusted *Authority) payrpc.Certificates {
 	t.Helper()
 	folder := t.TempDir()
-	c := payrpc.Certificates{Own: filepath.Join(folder, "own"), Key: filepath.Join(folder, "key"), CA: trusted.file}
+	c := payrpc.Certificates{Own: filepath.Join(folder, "own"), Key: filepath.Join(folder, "key"), CA: trusted.File}
 	issue(t, &x509.Certificate{
 		Subject: pkix.Name{CommonName: "payments"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage:    x509.KeyUsageDigitalSignature,
@@ -48,7 +50,7 @@ func (a *authority) issue(t *testing.T, trusted *authority) payrpc.Certificates 
 	return c
 }
 
-func issue(t *testing.T, template *x509.Certificate, by *authority, file, keyFile string,
+func issue(t testing.TB, template *x509.Certificate, by *Authority, file, keyFile string,
 ) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -70,7 +72,7 @@ func issue(t *testing.T, template *x509.Certificate, by *authority, file, keyFil
 	return certificate, key
 }
 
-func write(t *testing.T, file, kind string, der []byte) {
+func write(t testing.TB, file, kind string, der []byte) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
 }
