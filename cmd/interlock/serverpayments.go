@@ -87,7 +87,11 @@ func (s *Server) paymentLoops() []func(context.Context) {
 		loops = append(loops, s.payments.run)
 	}
 	if s.taken != nil {
-		loops = append(loops, func(ctx context.Context) { _ = s.taken.Run(ctx) }) // The group's name is a right one.
+		loops = append(loops, func(ctx context.Context) {
+			// Where it fails, the consumer makes the group later, and the log says so.
+			_ = s.stores.payments.MakeGroup(ctx, saleGroup)
+			_ = s.taken.Run(ctx) // The group's name is a right one.
+		})
 	}
 	return loops
 }
