@@ -33,6 +33,9 @@ type history struct {
 	rows []string
 	// idle is what verify is told.
 	idle bool
+	// payments is the database of payments, where the history has one, and names are names in braces of its rows.
+	payments audit.Payments
+	names    []string
 }
 
 func makeHistory(t *testing.T, settings *Settings) *history {
@@ -294,7 +297,9 @@ func (h *history) verify() *audit.Report {
 	h.t.Helper()
 	l, err := sqlledger.Open(h.t.Context(), h.options)
 	require.NoError(h.t, err)
-	report, err := (&audit.Auditor{Ledger: l, Idle: h.idle, Log: slog.New(slog.DiscardHandler)}).Verify(h.t.Context())
+	report, err := (&audit.Auditor{
+		Ledger: l, Payments: h.payments, Idle: h.idle, Log: slog.New(slog.DiscardHandler),
+	}).Verify(h.t.Context())
 	require.NoError(h.t, err)
 	require.NoError(h.t, l.Close())
 	return report
@@ -318,15 +323,15 @@ func (h *history) columns(table string) []string {
 	return slices.DeleteFunc(columns, func(column string) bool { return table == "orders" && column == "due" })
 }
 
-// keep copies every row; restore puts all of them back.
-func (h *history) keep() (restore func()) {
+// keep copies every row of some tables; restore puts all of them back.
+func (h *history) keep(names []string) (restore func()) {
 	type table struct {
 		name    string
 		columns []string
 		rows    [][]any
 	}
 	var tables []table
-	for _, name := range historyTables {
+	for _, name := range names {
 		kept := table{name: name, columns: h.columns(name)}
 		rows, err := h.db.QueryContext(h.t.Context(), "SELECT "+strings.Join(kept.columns, ", ")+" FROM "+name)
 		require.NoError(h.t, err)

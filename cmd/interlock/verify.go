@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"interlock/services/audit"
+	"interlock/services/pay/sqlpay"
 )
 
 type verifyCommand struct {
@@ -35,6 +38,14 @@ func (c verifyCommand) Run(ctx context.Context, settings *Settings, log *slog.Lo
 		log.Info("no server runs on this folder, so there is no Redis to compare with the ledger, and holds past " +
 			"their time do not end")
 	}
+	written, err := openWrittenPayments(ctx, settings, log)
+	if err != nil {
+		return errors.Join(err, opened.Close())
+	}
+	if written != nil {
+		opened.close = append(opened.close, written.Close)
+		auditor.Payments = written
+	}
 	report, err := auditor.Verify(ctx)
 	if err = errors.Join(err, opened.Close()); err != nil {
 		return err
@@ -48,6 +59,28 @@ func (c verifyCommand) Run(ctx context.Context, settings *Settings, log *slog.Lo
 		return errFound
 	}
 	return err
+}
+
+// openWrittenPayments opens the database of payments that take time, as it is; nil where there is none. In an embedded
+// folder there is one also where payments are made at once by now.
+func openWrittenPayments(ctx context.Context, s *Settings, log *slog.Logger) (*sqlpay.Store, error) {
+	options, err := paymentsOptions(s)
+	if err != nil {
+		return nil, err
+	}
+	if s.embedded() {
+		if _, err := os.Stat(options.Path); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil // To open what is not there would make it.
+		}
+	} else if !s.paysInTime() && len(s.PayMySQL) == 0 {
+		return nil, nil
+	}
+	options.Log = log
+	written, err := sqlpay.Open(ctx, options)
+	if err != nil {
+		return nil, fmt.Errorf("the payments' database: %w", err)
+	}
+	return written, nil
 }
 
 func print(out io.Writer, report *audit.Report) error {
@@ -71,7 +104,12 @@ func print(out io.Writer, report *audit.Report) error {
 	if report.More > 0 {
 		verdict += fmt.Sprintf(", of which the first %d are shown", len(report.Defects))
 	}
-	_, err := fmt.Fprintf(out, "%s, %s: %s\n", count(report.Runs, "run"), count(report.Tickets, "ticket"), verdict)
+	payments := ""
+	if report.Payments > 0 {
+		payments = ", " + count(report.Payments, "payment")
+	}
+	_, err := fmt.Fprintf(out, "%s, %s%s: %s\n", count(report.Runs, "run"), count(report.Tickets, "ticket"), payments,
+		verdict)
 	return err
 }
 

@@ -230,6 +230,10 @@ func (t *truth) Records(context.Context, time.Duration) ([]ledger.WrittenRecord,
 func (t *truth) OutboxRows(context.Context) iter.Seq2[*ledger.WrittenOutboxRow, error] {
 	return none
 }
+
+func (t *truth) OrderPayments(context.Context, []string) (map[string]ledger.OrderPayment, error) {
+	return nil, nil
+}
 func (t *truth) NotedKeys(context.Context) ([]string, error) { return nil, nil }
 func (t *truth) Cluster(context.Context) (*ledger.WrittenCluster, error) {
 	return &ledger.WrittenCluster{}, nil

@@ -3,18 +3,25 @@ package audit
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"interlock/services/ledger"
 	"interlock/services/pay"
+	"interlock/services/rail"
 )
 
+// paymentsPage is how many payments are compared at a time with their orders, or by one look at the clock.
+const paymentsPage = 1_000
+
 // verifyPayments holds each payment against itself: its money adds up, and its state, its times and what was decided
-// agree.
+// agree. One that was captured has its order.
 func (a *Auditor) verifyPayments(ctx context.Context, report *Report) error {
 	if a.Payments == nil {
 		return nil
 	}
 	var now time.Time
+	var captured []*pay.Payment
 	for p, err := range a.Payments.AllPayments(ctx) {
 		if err != nil {
 			return err
@@ -27,12 +34,149 @@ func (a *Auditor) verifyPayments(ctx context.Context, report *Report) error {
 		report.Payments++
 		v := paymentVerifier{p, now, a.Idle, report}
 		v.verify()
+		// The ledger hears of it within a minute, from servers that run.
+		if p.State == pay.Captured && now.Sub(p.ChangedAt) > slack && !a.Idle {
+			captured = append(captured, p)
+		}
+		if len(captured) == paymentsPage {
+			if err := a.verifyCaptured(ctx, captured, report); err != nil {
+				return err
+			}
+			captured = captured[:0]
+		}
+	}
+	return a.verifyCaptured(ctx, captured, report)
+}
+
+// verifyCaptured holds payments that were captured against their orders: each is or was paid by it. One that is still
+// PAYING ends by itself, or is overdue.
+func (a *Auditor) verifyCaptured(ctx context.Context, captured []*pay.Payment, report *Report) error {
+	if len(captured) == 0 {
+		return nil
+	}
+	orders, err := a.orderPayments(ctx, captured)
+	if err != nil {
+		return err
+	}
+	var suspects []*pay.Payment
+	for _, p := range captured {
+		if o, there := orders[p.OrderID]; !there || o.Payment != p.ID || !o.Paid && o.State != rail.Paying {
+			suspects = append(suspects, p)
+		}
+	}
+	if len(suspects) == 0 {
+		return nil
+	}
+	// Its money may have begun to go back since it was read, and its order may have ended for that.
+	again, err := a.Payments.Payments(ctx, paymentIDs(suspects))
+	if err != nil {
+		return err
+	}
+	for i, p := range suspects {
+		if again[i] == nil || again[i].Version != p.Version {
+			continue
+		}
+		v := paymentVerifier{Payment: p, report: report}
+		switch o, there := orders[p.OrderID]; {
+		case !there:
+			v.wrong("its money was taken, and its order is not there")
+		case o.Payment != p.ID:
+			v.wrong("its money was taken, and its order is %s by the payment %q", o.State, o.Payment)
+		default:
+			v.wrong("its money was taken, and its order is %s and was never paid", o.State)
+		}
 	}
 	return nil
 }
 
-// paymentsPage is how many payments are verified by one look at the clock.
-const paymentsPage = 1_000
+// orderPayments reads how the orders of some payments stand.
+func (a *Auditor) orderPayments(ctx context.Context, of []*pay.Payment) (map[string]ledger.OrderPayment, error) {
+	ids := make([]string, len(of))
+	for i, p := range of {
+		ids[i] = p.OrderID
+	}
+	return a.Ledger.OrderPayments(ctx, ids)
+}
+
+func paymentIDs(of []*pay.Payment) []string {
+	ids := make([]string, len(of))
+	for i, p := range of {
+		ids[i] = p.ID
+	}
+	return ids
+}
+
+// payingOrder is an order that is or was PAYING by a payment.
+type payingOrder struct {
+	id, payment string
+	run         rail.RunID
+	state       rail.OrderState
+	total       rail.Money
+}
+
+// payingOrders are those of a run. An order that was paid at once is none: its payment is kept nowhere else.
+func payingOrders(b *ledger.AuditSnapshot) (paying []payingOrder) {
+	for _, o := range b.Orders {
+		if !o.PayingAt.IsZero() && o.Payment != "" {
+			paying = append(paying, payingOrder{o.ID, o.Payment, b.ID, o.State, o.Total})
+		}
+	}
+	return paying
+}
+
+// verifyPaying holds the orders of a page against their payments, which are read after them: each is there, is the
+// order's, and is for what it costs. That of an order that is paid was captured.
+func (a *Auditor) verifyPaying(ctx context.Context, seen *seen, report *Report) error {
+	orders := seen.paying
+	seen.paying = nil
+	for chunk := range slices.Chunk(orders, paymentsPage) {
+		ids := make([]string, len(chunk))
+		for i := range chunk {
+			ids[i] = chunk[i].payment
+		}
+		payments, err := a.Payments.Payments(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for i := range chunk {
+			o := &chunk[i]
+			problem := o.contradiction(payments[i])
+			if problem == "" && o.state == rail.Paid && payments[i].State != pay.Captured {
+				if problem, err = a.notCaptured(ctx, o, payments[i]); err != nil {
+					return err
+				}
+			}
+			if problem != "" {
+				report.add(Defect{Check: CheckPayment, Run: o.run, Order: o.id, Message: problem})
+			}
+		}
+	}
+	return nil
+}
+
+// contradiction says what of a payment is not its order's, "" where all is. It never changes.
+func (o *payingOrder) contradiction(p *pay.Payment) string {
+	switch {
+	case p == nil:
+		return fmt.Sprintf("its payment %q is not there", o.payment)
+	case p.OrderID != o.id || p.RunID != o.run:
+		return fmt.Sprintf("its payment %s is of the order %q of %q", p.ID, p.OrderID, p.RunID)
+	case p.Amount != o.total:
+		return fmt.Sprintf("it costs %d %s, and its payment %s is of %d %s", o.total.Minor, o.total.Currency, p.ID,
+			p.Amount.Minor, p.Amount.Currency)
+	}
+	return ""
+}
+
+// notCaptured says what is wrong with the payment of an order that was paid, "" where the order has ended since it was
+// read, so that its money may go back.
+func (a *Auditor) notCaptured(ctx context.Context, o *payingOrder, p *pay.Payment) (string, error) {
+	now, err := a.Ledger.OrderPayments(ctx, []string{o.id})
+	if err != nil || now[o.id].State != rail.Paid {
+		return "", err
+	}
+	return fmt.Sprintf("it is paid, and its payment %s is %s", p.ID, p.State), nil
+}
 
 // paymentVerifier holds one payment against what is promised. now is the clock of the payments' primary at about the
 // time at which the payment was read.

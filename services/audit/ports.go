@@ -50,6 +50,9 @@ type Ledger interface {
 	// OutboxRows are all rows of the outbox, in the order of their ids, each beside its run and orders at one moment;
 	// an error is the last thing.
 	OutboxRows(ctx context.Context) iter.Seq2[*ledger.WrittenOutboxRow, error]
+	// OrderPayments say how orders stand to their payments, by the orders' ids, at most 1,000; of an order that is not
+	// there nothing is said.
+	OrderPayments(ctx context.Context, orderIDs []string) (map[string]ledger.OrderPayment, error)
 	// NotedKeys are the ids of all keys that passengers were ever sealed with.
 	NotedKeys(ctx context.Context) ([]string, error)
 	// Cluster is what the ledger says of its own cluster.

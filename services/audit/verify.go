@@ -28,6 +28,9 @@ func (a *Auditor) Verify(ctx context.Context) (*Report, error) {
 		if last == "" {
 			break
 		}
+		if err := a.verifyPaying(ctx, seen, report); err != nil {
+			return nil, err
+		}
 		if a.Cache != nil && len(lefts) > 0 {
 			if err := a.verifyRedis(ctx, after, lefts, report); err != nil {
 				return nil, err
@@ -54,9 +57,11 @@ type seen struct {
 	sound map[string]bool
 	// keys are the ids of the keys that passengers are sealed with, each with a run.
 	keys map[string]rail.RunID
+	// paying are the orders of the last page that are or were PAYING.
+	paying []payingOrder
 }
 
-func newSeen() *seen { return &seen{map[string]bool{}, map[string]rail.RunID{}} }
+func newSeen() *seen { return &seen{sound: map[string]bool{}, keys: map[string]rail.RunID{}} }
 
 // verifyPage checks some runs, and returns what is left by their tickets of those that can be read. last is the last of
 // the runs, "" where there are none.
@@ -70,6 +75,9 @@ func (a *Auditor) verifyPage(
 		v := &verifier{AuditSnapshot: snapshot, report: report, idle: a.Idle, seen: seen}
 		for _, key := range snapshot.Keys {
 			seen.keys[key] = snapshot.ID
+		}
+		if a.Payments != nil {
+			seen.paying = append(seen.paying, payingOrders(snapshot)...)
 		}
 		if left := v.verify(); left != nil {
 			lefts = append(lefts, left)

@@ -87,6 +87,15 @@ type WrittenOrder struct {
 	Documents []string
 }
 
+// OrderPayment is how an order stands to its payment, as its row says.
+type OrderPayment struct {
+	State rail.OrderState
+	// Payment is the id of the payment that it is or was PAYING or PAID by, "" where there is none.
+	Payment string
+	// Paid tells that it was paid, whatever became of it since.
+	Paid bool
+}
+
 // WrittenTrain is a row of trains. Train is nil where it cannot be read, and Problem says why.
 type WrittenTrain struct {
 	ID      string
