@@ -123,6 +123,8 @@ func serveBank(ctx context.Context, listener net.Listener, b *bank.Bank, log *sl
 			return err
 		}
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }
