@@ -57,6 +57,14 @@ func TestBuild_RowsAreLikeASales(t *testing.T) {
 		require.Equal(t, orders[i][7], tickets[i][6], "one price")
 		require.NotEqual(t, orders[i][5], tickets[i][8])
 	}
+	outbox := regexp.MustCompile(`; INSERT INTO outbox \(id, at, events\) VALUES \('L1@2030-01-01/0000000002',` +
+		regexp.QuoteMeta(nowText) + `,_binary'((o\x01\\r[0-9A-V]{13})+)'\); COMMIT$`).FindStringSubmatch(string(w.text))
+	require.NotEmpty(t, outbox, "one row for all, and last")
+	events := strings.Split(strings.TrimPrefix(outbox[1], "o\x01\\r"), "o\x01\\r")
+	require.Len(t, events, n)
+	for i := range orders {
+		require.True(t, strings.HasSuffix(orders[i][1], "0000000002"+events[i]))
+	}
 	require.Equal(t, 3, strings.Count(string(w.text), "INSERT INTO orders"), "at most 888 rows each")
 	require.Equal(t, 2, strings.Count(string(w.text), "INSERT INTO tickets"), "at most 1,333 rows each")
 }

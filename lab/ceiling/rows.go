@@ -34,18 +34,22 @@ const (
 	ticketsHead = "INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, " +
 		"currency, personal, " +
 		"personal_key, document) VALUES "
+	// placedEvent is what the event of an order begins with: its type, its version, and the length of what follows, 13, as
+	// the driver writes it.
+	placedEvent = "o\x01\\r"
 )
 
 // orderID is how an order's unique part is written: see newOrderID of cmd/interlock.
 var orderID = base32.HexEncoding.WithPadding(base32.NoPadding)
 
-// buildOrders makes the text of the orders and of their tickets. Keys are made as the lab's buyers make them. The
+// buildOrders makes the text of the orders, of their tickets and of their events. Keys are made as the lab's buyers make them. The
 // sealed passenger, the request's hash and the document's digest are random, and as long as a sale's.
 func (w *Writer) buildOrders(sold []place) {
 	placed := time.Now()
 	times := strconv.FormatInt(placed.UnixMilli(), 10) + "," + strconv.FormatInt(placed.Add(payWithin).UnixMilli(), 10)
 	w.orders, w.tickets = w.orders[:0], w.tickets[:0]
 	id := rail.OrderIDsFrom(rail.RunID(w.run), w.version+1)
+	w.outbox = append(w.outbox[:0], "INSERT INTO outbox (id, at, events) VALUES ('"+id+"',"+nowText+",_binary'"...)
 	for i, p := range sold {
 		count := w.database.orders.Add(1)
 		class := load.Classes[p.Class]
@@ -65,6 +69,8 @@ func (w *Writer) buildOrders(sold []place) {
 		w.orders = fmt.Appendf(w.orders, "',1,'ON_HOLD','','"+trainID+"',%d,%d,%d,'CNY',%s,0,%d)", p.From, p.To, price,
 			times, w.version+1)
 
+		w.outbox = orderID.AppendEncode(append(w.outbox, placedEvent...), unique[:])
+
 		w.tickets = startRow(w.tickets, i, rowsOfTickets, ticketsHead)
 		w.tickets = append(w.tickets, "('"+w.run+"','"+id...)
 		w.tickets = orderID.AppendEncode(w.tickets, unique[:])
@@ -75,6 +81,7 @@ func (w *Writer) buildOrders(sold []place) {
 		w.tickets = w.appendDigest(append(w.tickets, "','lab','"...))
 		w.tickets = append(w.tickets, "')"...)
 	}
+	w.outbox = append(w.outbox, "')"...)
 }
 
 // letters are 64 that need no escaping.

@@ -44,8 +44,8 @@ type Writer struct {
 	changesBytes int
 
 	// The transaction's statements, each one or several in one text.
-	seats, orders, tickets, text []byte
-	changes                      []byte
+	seats, orders, tickets, outbox, text []byte
+	changes                              []byte
 	// passenger is the next one's name and document number.
 	passenger []byte
 }
@@ -112,7 +112,7 @@ func (w *Writer) build(n int) error {
 		"UPDATE runs SET version = CASE version WHEN %d THEN version + 1 END, touched_at = %s, changes_bytes = %d "+
 		"WHERE id = '%s'",
 		w.version, nowText, w.changesBytes, w.run)
-	for _, statements := range [][]byte{w.seats, w.orders, w.tickets, []byte("COMMIT")} {
+	for _, statements := range [][]byte{w.seats, w.orders, w.tickets, w.outbox, []byte("COMMIT")} {
 		w.text = append(append(w.text, "; "...), statements...)
 	}
 	return nil
