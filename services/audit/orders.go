@@ -103,10 +103,10 @@ func (v *verifier) verifyEnd(o *ledger.WrittenOrder, end presence) {
 
 // verifyPayment holds the payment of an order against whether there was one.
 func (v *verifier) verifyPayment(o *ledger.WrittenOrder, was bool) {
-	switch has := o.Payment != ""; {
+	switch has := o.PaymentID != ""; {
 	case has != was:
 		v.order(CheckState, o, "it has the id of a payment: %t, and a time of one: %t", has, was)
-	case has && !ledger.ValidPaymentID(o.Payment):
+	case has && !ledger.ValidPaymentID(o.PaymentID):
 		v.order(CheckState, o, "the id of its payment is none")
 	}
 	if paying, deadline := !o.PayingAt.IsZero(), !o.CaptureBy.IsZero(); paying != deadline {

@@ -74,10 +74,10 @@ func TestVerifyState(t *testing.T) {
 		o := &ledger.WrittenOrder{}
 		o.State = c.state
 		if c.has&paid != 0 {
-			o.PaidAt, o.Payment = time.Unix(1, 0).UTC(), "0123456789abcdef"
+			o.PaidAt, o.PaymentID = time.Unix(1, 0).UTC(), "0123456789abcdef"
 		}
 		if c.has&paying != 0 {
-			o.PayingAt, o.CaptureBy, o.Payment = time.Unix(1, 0).UTC(), time.Unix(2, 0).UTC(), "0123456789abcdef"
+			o.PayingAt, o.CaptureBy, o.PaymentID = time.Unix(1, 0).UTC(), time.Unix(2, 0).UTC(), "0123456789abcdef"
 			o.StateReason = map[rail.OrderState]string{rail.Cancelled: ledger.PaymentNotCompleted}[c.state]
 		}
 		if c.has&ended != 0 {

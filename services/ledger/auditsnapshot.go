@@ -72,9 +72,7 @@ type WrittenOrder struct {
 	Train *rail.Train
 	Key   string
 	// BodyHash is the keyed digest of the request.
-	BodyHash string
-	// Payment is the id of the payment that it is or was paid by, "" where there is none.
-	Payment     string
+	BodyHash    string
 	PayAttempts int64
 	// Corrections is how many corrections of it are recorded.
 	Corrections int64

@@ -274,7 +274,7 @@ func (t *transaction) writtenOrders(
 				&o.TrainID, &o.From, &o.To, &o.Total.Minor,
 				&o.Total.Currency, &placed, &payBy, &paying, &captureBy, &paid, &ended, &payment,
 				&o.PayAttempts, &o.PlacedVersion, &endedVersion, &o.BodyHash, &erased, &o.Corrections)
-			o.PlacedAt, o.PayBy, o.Payment, o.EndedVersion = fromMillis(placed), fromMillis(payBy),
+			o.PlacedAt, o.PayBy, o.PaymentID, o.EndedVersion = fromMillis(placed), fromMillis(payBy),
 				payment.String, endedVersion.Int64
 			o.PayingAt, o.CaptureBy, o.PaidAt = timeOf(paying), timeOf(captureBy), timeOf(paid)
 			o.EndedAt, o.ErasedAt = timeOf(ended), timeOf(erased)
