@@ -117,8 +117,8 @@ type payingOrder struct {
 // payingOrders are those of a run. An order that was paid at once is none: its payment is kept nowhere else.
 func payingOrders(b *ledger.AuditSnapshot) (paying []payingOrder) {
 	for _, o := range b.Orders {
-		if !o.PayingAt.IsZero() && o.Payment != "" {
-			paying = append(paying, payingOrder{o.ID, o.Payment, b.ID, o.State, o.Total})
+		if !o.PayingAt.IsZero() && o.PaymentID != "" {
+			paying = append(paying, payingOrder{o.ID, o.PaymentID, b.ID, o.State, o.Total})
 		}
 	}
 	return paying
