@@ -154,8 +154,7 @@ func (p *payProcess) openStores() error {
 // routes are the paths of --listen. Health and metrics need no secret.
 func (p *payProcess) routes(handler *payrpc.Handler) http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		paymentMetrics(p.payments), handlerMetrics(handler), groupMetrics{streams.Payments: p.payments.monitor})
 	mux := http.NewServeMux()
 	mux.Handle(payrpc.Path, handler)

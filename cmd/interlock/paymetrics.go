@@ -73,14 +73,13 @@ func paymentMetrics(p *payments) prometheus.Collector {
 		func() float64 { return oneIf(p.store.Stats().HasPrimary) })
 	counter("payments_published", "Events of payments published by this process.",
 		func() float64 { return float64(p.relay.Stats().Published) })
-	counter("payments_given_up",
-		"Batches of events of payments that left although not every group had acknowledged them. Alarm when it rises.",
-		func() float64 { return float64(p.relay.Stats().GivenUp) })
-	gauge("payments_unpublished_age_seconds",
-		"Age of the oldest batch of payments' events that is not published. Alarm above 60.", func() float64 {
-			status, _, _ := p.monitor.Status()
-			return status.Backlog.OldestUnpublished.Seconds()
-		})
+	counter("payments_given_up", "Batches of events of payments that left although not every group had acknowledged them. "+
+		"Alarm when it rises.", func() float64 { return float64(p.relay.Stats().GivenUp) })
+	gauge("payments_unpublished_age_seconds", "Age of the oldest batch of payments' events that is not published. Alarm "+
+		"above 60.", func() float64 {
+		status, _, _ := p.monitor.Status()
+		return status.Backlog.OldestUnpublished.Seconds()
+	})
 	return both{plain, labelledPayments(p)}
 }
 

@@ -906,7 +906,7 @@ var plantedInLedger = []planted{
 	},
 	{
 		"an event of an unknown type", audit.CheckEvent, "outbox {row of kim}",
-		`UPDATE outbox SET events = 'x' WHERE id = '{row of kim}'`,
+		`UPDATE outbox SET events = '?' WHERE id = '{row of kim}'`,
 	},
 	{
 		"an event that the run is not", audit.CheckEvent, "outbox {row of C}",

@@ -64,8 +64,8 @@ func (s *Server) paymentService() payrpc.Service {
 // paymentsAtOnce is how many events of payments a server handles at once: those of a run share commits.
 const paymentsAtOnce = 64
 
-// newTaken makes the consumer of payments' events. Its name is the same after a restart, so that it goes on with what
-// it had.
+// newTaken makes the consumer of payments' events. Its name is the same after a restart, so that it goes on with what it
+// had.
 func (s *Server) newTaken(handler messages.Handler) (*messages.Consumer, error) {
 	host, err := os.Hostname()
 	if err != nil {

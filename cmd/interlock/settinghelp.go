@@ -57,8 +57,8 @@ var settingHelp = map[string]string{
 
 	"pay-url": "Where interlock pay serves: http://host:port, or https:// where it has a certificate. Without it, " +
 		"payments are taken inside the server.",
-	"pay-secret-file": "The file with the secret that serve and pay share, at least 32 characters; or two in two " +
-		"lines while it is changed: the first is sent, both are taken.",
+	"pay-secret-file": "The file with the secret that serve and pay share, at least 32 characters; or two in two lines " +
+		"while it is changed: the first is sent, both are taken.",
 	"pay-ca":          "Between serve and pay: the authorities whose certificates are taken (PEM).",
 	"pay-cert":        "Between serve and pay: our own certificate (PEM).",
 	"pay-key":         "Its key (PEM).",

@@ -297,9 +297,7 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 	for i, key := range shown.PersonalDataKeys {
 		shown.PersonalDataKeys[i] = hideKey(key)
 	}
-	for _, address := range []*string{
-		&shown.MySQLReplica, &shown.OIDCIssuer, &shown.OIDCKeys, &shown.BankURL, &shown.PayURL,
-	} {
+	for _, address := range []*string{&shown.MySQLReplica, &shown.OIDCIssuer, &shown.OIDCKeys, &shown.BankURL, &shown.PayURL} {
 		*address = hidePassword(*address)
 	}
 	for _, list := range []*[]string{

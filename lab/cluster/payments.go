@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -180,17 +179,6 @@ func (p *Payments) Close() error {
 		errs = append(errs, p.Bank.Close())
 	}
 	return errors.Join(append(errs, os.RemoveAll(p.folder))...)
-}
-
-// Reconcile compares the payments with the bank's list, as a person does by command, and is what that printed. The error
-// says that it could not, or that a difference needs a person.
-func (c *Cluster) Reconcile(ctx context.Context) (string, error) {
-	said, err := exec.CommandContext(ctx, c.options.Binary, append([]string{"pay", "reconcile", "--log-level", "WARN"},
-		c.payArgs()...)...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("interlock pay reconcile: %w: %.500s", err, said)
-	}
-	return strings.TrimSpace(string(said)), nil
 }
 
 // bankTimeout bounds a question to the bank's controls.

@@ -179,22 +179,11 @@ func providerDead() Fault {
 	})
 }
 
-// webhookLost has no webhook arrive. The bank is asked how each payment stands. That somebody was charged twice shows
-// only in the bank's own list, which is compared by command here, and else every hour.
+// webhookLost has no webhook arrive. The bank is asked.
 func webhookLost() Fault {
-	f := strange("webhook_lost", bank.Behaviour{Webhooks: bank.Disorders{Lost: 1}}, func(d *during, proof *Injected) {
+	return strange("webhook_lost", bank.Behaviour{Webhooks: bank.Disorders{Lost: 1}}, func(d *during, proof *Injected) {
 		proof.Facts["authorised"], proof.Facts["webhooks"] = d.held(), len(d.hooks)
 		proof.Fired = d.held() > len(d.hooks)
-	})
-	return f.healed(func(s *Scene, proof *Injected) {
-		s.later = append(s.later, func(ctx context.Context) []string {
-			said, err := s.Cluster.Reconcile(ctx)
-			if err != nil {
-				return []string{err.Error()}
-			}
-			proof.Facts["reconciled"] = said
-			return nil
-		})
 	})
 }
 

@@ -53,6 +53,7 @@ func outboxCost(b *testing.B, flavor servers.Flavor, relays bool) {
 	require.NoError(b, members.Open(context.WithoutCancel(b.Context()), nil))
 	o := sqlledger.Options{
 		DSN: members.DSN(members.Servers[0], cluster.Database), Keyring: ledgertest.Keyring(b),
+		CommitTimeout: time.Minute, StatementTimeout: time.Minute,
 	}
 	require.NoError(b, sqlledger.Migrate(b.Context(), o))
 	l, err := sqlledger.Open(b.Context(), o)

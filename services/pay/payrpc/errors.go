@@ -14,8 +14,8 @@ import (
 	"interlock/services/rail"
 )
 
-// codes are what each code of package rail is as one of Connect's and gRPC's. The detail has the code itself, since
-// some share one; see Failure in pay.proto.
+// codes are what each code of package rail is as one of Connect's and gRPC's. The detail has the code itself, since some
+// share one; see Failure in pay.proto.
 var codes = map[rail.Code]connect.Code{
 	rail.Invalid:             connect.CodeInvalidArgument,
 	rail.BadUserInput:        connect.CodeInvalidArgument,
@@ -73,9 +73,7 @@ func failureOf(err error) *paypb.Failure {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return &paypb.Failure{Code: string(rail.Unavailable), Message: "it took too long: ask again"}
 	}
-	return &paypb.Failure{
-		Code: string(rail.Internal), Message: "something went wrong with payments; their log says what",
-	}
+	return &paypb.Failure{Code: string(rail.Internal), Message: "something went wrong with payments; their log says what"}
 }
 
 // errorOf is the error that a failure was made of.
