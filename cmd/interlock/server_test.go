@@ -52,7 +52,13 @@ func embeddedSettings(t testing.TB) *Settings {
 // start runs a server until the test ends or stops it.
 func start(t testing.TB, settings *Settings) *running {
 	t.Helper()
-	server, err := Open(t.Context(), settings, discard())
+	return startLogging(t, settings, discard())
+}
+
+// startLogging is start with a log.
+func startLogging(t testing.TB, settings *Settings, log *slog.Logger) *running {
+	t.Helper()
+	server, err := Open(t.Context(), settings, log)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
