@@ -20,8 +20,8 @@ import (
 	"interlock/services/messages/streams"
 )
 
-// faultCommands are commands of the build that is not shipped.
-type faultCommands struct {
+// FaultCommands are commands of the build that is not shipped.
+type FaultCommands struct {
 	Consume consumeCommand `cmd:"" hidden:"" help:"Consume events, and note their effects."`
 }
 

@@ -45,7 +45,7 @@ type commands struct {
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the local server whether it is ready."`
 	Config      configCommand      `cmd:"" help:"Print the settings in force."`
 
-	faultCommands `embed:""`
+	FaultCommands `embed:""`
 
 	Version kong.VersionFlag `help:"Print version, commit and Go version."`
 }

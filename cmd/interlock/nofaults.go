@@ -31,5 +31,5 @@ func (faults) pay(o pay.Options) pay.Options { return o }
 
 func (faults) clock() func() time.Time { return time.Now }
 
-// faultCommands are commands of the build that is not shipped.
-type faultCommands struct{}
+// FaultCommands are commands of the build that is not shipped.
+type FaultCommands struct{}

@@ -25,69 +25,125 @@ import (
 // FAILED, and a stray charge was REFUNDED.
 var plantedInPayments = []planted{
 	{"another payment's id", audit.CheckPayment, "{ned}", `UPDATE payments SET id = 'x' WHERE id = {payment of ned}`},
-	{"captured for no order's payment", audit.CheckPayment, "payment x",
-		`UPDATE payments SET id = 'x' WHERE id = {payment of ned}`},
-	{"another order", audit.CheckPayment, "{ned}",
-		`UPDATE payments SET order_id = {ann} WHERE id = {payment of ned}`},
-	{"an order that is not there", audit.CheckPayment, "payment payment0of0ned",
-		`UPDATE payments SET order_id = 'x' WHERE id = {payment of ned}`},
+	{
+		"captured for no order's payment", audit.CheckPayment, "payment x",
+		`UPDATE payments SET id = 'x' WHERE id = {payment of ned}`,
+	},
+	{
+		"another order", audit.CheckPayment, "{ned}",
+		`UPDATE payments SET order_id = {ann} WHERE id = {payment of ned}`,
+	},
+	{
+		"an order that is not there", audit.CheckPayment, "payment payment0of0ned",
+		`UPDATE payments SET order_id = 'x' WHERE id = {payment of ned}`,
+	},
 	{"another run", audit.CheckPayment, "{mia}", `UPDATE payments SET run_id = {A} WHERE id = {payment of mia}`},
-	{"another price", audit.CheckPayment, "{mia}",
-		`UPDATE payments SET amount_minor = amount_minor - 1 WHERE id = {payment of mia}`},
-	{"another currency", audit.CheckPayment, "{ned}",
-		`UPDATE payments SET currency = 'EUR' WHERE id = {payment of ned}`},
-	{"paid and not captured", audit.CheckPayment, "{ned}",
-		`UPDATE payments SET state = 'RELEASING', due_at = {now} WHERE id = {payment of ned}`},
-	{"a state that is none", audit.CheckPayment, "payment payment0of0ola",
-		`UPDATE payments SET state = 'LOST' WHERE id = {payment of ola}`},
-	{"a decision that is none", audit.CheckPayment, "payment payment0of0mia",
-		`UPDATE payments SET wants = 'YES' WHERE id = {payment of mia}`},
-	{"captured against the decision", audit.CheckPayment, "payment payment0of0ned",
-		`UPDATE payments SET wants = 'RELEASE' WHERE id = {payment of ned}`},
-	{"authorised too much", audit.CheckPayment, "payment payment0of0ned",
-		`UPDATE payments SET authorised_minor = authorised_minor + 1 WHERE id = {payment of ned}`},
-	{"captured too little", audit.CheckPayment, "payment payment0of0ned",
-		`UPDATE payments SET captured_minor = captured_minor - 1 WHERE id = {payment of ned}`},
-	{"captured and failed", audit.CheckPayment, "payment payment0of0ola",
-		`UPDATE payments SET captured_minor = 5 WHERE id = {payment of ola}`},
-	{"released what was captured", audit.CheckPayment, "payment payment0of0ned",
-		`UPDATE payments SET released_minor = 1 WHERE id = {payment of ned}`},
-	{"refunded a part", audit.CheckPayment, "payment stray",
-		`UPDATE payments SET refunded_minor = refunded_minor - 1 WHERE id = 'stray'`},
-	{"refunded what was paid", audit.CheckPayment, "payment payment0of0ned",
-		`UPDATE payments SET refunded_minor = 1 WHERE id = {payment of ned}`},
-	{"closed before it was open", audit.CheckPayment, "payment payment0of0mia",
-		`UPDATE payments SET pay_by = created_at - 1 WHERE id = {payment of mia}`},
-	{"capturing for ever", audit.CheckPayment, "payment payment0of0mia",
-		`UPDATE payments SET capture_by = NULL WHERE id = {payment of mia}`},
-	{"made in time to come", audit.CheckPayment, "payment payment0of0mia",
-		`UPDATE payments SET created_at = {now} + 86400000 WHERE id = {payment of mia}`},
-	{"changed in time to come", audit.CheckPayment, "payment payment0of0mia",
-		`UPDATE payments SET changed_at = {now} + 86400000 WHERE id = {payment of mia}`},
-	{"no version", audit.CheckPayment, "payment payment0of0mia",
-		`UPDATE payments SET version = 0 WHERE id = {payment of mia}`},
-	{"no tries", audit.CheckPayment, "payment payment0of0mia",
-		`UPDATE payments SET tries = -1 WHERE id = {payment of mia}`},
-	{"no provider", audit.CheckPayment, "payment payment0of0mia",
-		`UPDATE payments SET provider = '' WHERE id = {payment of mia}`},
-	{"forgotten", audit.CheckPayment, "payment payment0of0mia",
-		`UPDATE payments SET due_at = NULL WHERE id = {payment of mia}`},
-	{"not called for", audit.CheckPayment, "payment payment0of0mia",
-		`UPDATE payments SET due_at = {now} - 86400000 WHERE id = {payment of mia}`},
+	{
+		"another price", audit.CheckPayment, "{mia}",
+		`UPDATE payments SET amount_minor = amount_minor - 1 WHERE id = {payment of mia}`,
+	},
+	{
+		"another currency", audit.CheckPayment, "{ned}",
+		`UPDATE payments SET currency = 'EUR' WHERE id = {payment of ned}`,
+	},
+	{
+		"paid and not captured", audit.CheckPayment, "{ned}",
+		`UPDATE payments SET state = 'RELEASING', due_at = {now} WHERE id = {payment of ned}`,
+	},
+	{
+		"a state that is none", audit.CheckPayment, "payment payment0of0ola",
+		`UPDATE payments SET state = 'LOST' WHERE id = {payment of ola}`,
+	},
+	{
+		"a decision that is none", audit.CheckPayment, "payment payment0of0mia",
+		`UPDATE payments SET wants = 'YES' WHERE id = {payment of mia}`,
+	},
+	{
+		"captured against the decision", audit.CheckPayment, "payment payment0of0ned",
+		`UPDATE payments SET wants = 'RELEASE' WHERE id = {payment of ned}`,
+	},
+	{
+		"authorised too much", audit.CheckPayment, "payment payment0of0ned",
+		`UPDATE payments SET authorised_minor = authorised_minor + 1 WHERE id = {payment of ned}`,
+	},
+	{
+		"captured too little", audit.CheckPayment, "payment payment0of0ned",
+		`UPDATE payments SET captured_minor = captured_minor - 1 WHERE id = {payment of ned}`,
+	},
+	{
+		"captured and failed", audit.CheckPayment, "payment payment0of0ola",
+		`UPDATE payments SET captured_minor = 5 WHERE id = {payment of ola}`,
+	},
+	{
+		"released what was captured", audit.CheckPayment, "payment payment0of0ned",
+		`UPDATE payments SET released_minor = 1 WHERE id = {payment of ned}`,
+	},
+	{
+		"refunded a part", audit.CheckPayment, "payment stray",
+		`UPDATE payments SET refunded_minor = refunded_minor - 1 WHERE id = 'stray'`,
+	},
+	{
+		"refunded what was paid", audit.CheckPayment, "payment payment0of0ned",
+		`UPDATE payments SET refunded_minor = 1 WHERE id = {payment of ned}`,
+	},
+	{
+		"closed before it was open", audit.CheckPayment, "payment payment0of0mia",
+		`UPDATE payments SET pay_by = created_at - 1 WHERE id = {payment of mia}`,
+	},
+	{
+		"capturing for ever", audit.CheckPayment, "payment payment0of0mia",
+		`UPDATE payments SET capture_by = NULL WHERE id = {payment of mia}`,
+	},
+	{
+		"made in time to come", audit.CheckPayment, "payment payment0of0mia",
+		`UPDATE payments SET created_at = {now} + 86400000 WHERE id = {payment of mia}`,
+	},
+	{
+		"changed in time to come", audit.CheckPayment, "payment payment0of0mia",
+		`UPDATE payments SET changed_at = {now} + 86400000 WHERE id = {payment of mia}`,
+	},
+	{
+		"no version", audit.CheckPayment, "payment payment0of0mia",
+		`UPDATE payments SET version = 0 WHERE id = {payment of mia}`,
+	},
+	{
+		"no tries", audit.CheckPayment, "payment payment0of0mia",
+		`UPDATE payments SET tries = -1 WHERE id = {payment of mia}`,
+	},
+	{
+		"no provider", audit.CheckPayment, "payment payment0of0mia",
+		`UPDATE payments SET provider = '' WHERE id = {payment of mia}`,
+	},
+	{
+		"forgotten", audit.CheckPayment, "payment payment0of0mia",
+		`UPDATE payments SET due_at = NULL WHERE id = {payment of mia}`,
+	},
+	{
+		"not called for", audit.CheckPayment, "payment payment0of0mia",
+		`UPDATE payments SET due_at = {now} - 86400000 WHERE id = {payment of mia}`,
+	},
 }
 
 // plantedBeside is what the ledger's rows can say wrongly of payments.
 var plantedBeside = []planted{
 	{"PAYING by nobody's payment", audit.CheckPayment, "{mia}", `UPDATE orders SET payment = 'x' WHERE id = {mia}`},
-	{"paid by another's payment", audit.CheckPayment, "payment payment0of0ned",
-		`UPDATE orders SET payment = 'payment0of0mia' WHERE id = {ned}`},
-	{"captured, and on hold", audit.CheckPayment, "payment payment0of0ned",
+	{
+		"paid by another's payment", audit.CheckPayment, "payment payment0of0ned",
+		`UPDATE orders SET payment = 'payment0of0mia' WHERE id = {ned}`,
+	},
+	{
+		"captured, and on hold", audit.CheckPayment, "payment payment0of0ned",
 		`UPDATE orders SET state = 'ON_HOLD', paid_at = NULL, paying_at = NULL, capture_by = NULL, payment = NULL ` +
-			`WHERE id = {ned}`},
-	{"captured, and cancelled for want of money", audit.CheckPayment, "payment payment0of0ned",
-		`UPDATE orders SET state = 'CANCELLED', paid_at = NULL WHERE id = {ned}`},
-	{"paid without money", audit.CheckPayment, "{ola}",
-		`UPDATE orders SET state = 'PAID', paid_at = paying_at WHERE id = {ola}`},
+			`WHERE id = {ned}`,
+	},
+	{
+		"captured, and cancelled for want of money", audit.CheckPayment, "payment payment0of0ned",
+		`UPDATE orders SET state = 'CANCELLED', paid_at = NULL WHERE id = {ned}`,
+	},
+	{
+		"paid without money", audit.CheckPayment, "{ola}",
+		`UPDATE orders SET state = 'PAID', paid_at = paying_at WHERE id = {ola}`,
+	},
 }
 
 // believedOfPayments are the columns that verify compares with nothing.

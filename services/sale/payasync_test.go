@@ -304,7 +304,8 @@ func TestPaymentEvent_Refuses(t *testing.T) {
 	openSlow(w)
 	require.Equal(t, rail.NotFound, rail.CodeOf(w.PaymentEvent(t.Context(), event)), "no such payment")
 	for _, wrong := range []ledger.Event{
-		{Type: event.Type, OrderID: "x", PaymentID: "p"}, {Type: event.Type, OrderID: event.OrderID},
+		{Type: event.Type, OrderID: "x", PaymentID: "p"},
+		{Type: event.Type, OrderID: event.OrderID},
 		{Type: event.Type, PaymentID: "p"},
 	} {
 		require.Equal(t, rail.Invalid, rail.CodeOf(w.PaymentEvent(t.Context(), wrong)), "%+v", wrong)

@@ -149,7 +149,8 @@ func TestConsumer_HeldAtEachPoint(t *testing.T) {
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, control.Close()) })
 			p := &post{}
-			consumer := &messages.Consumer{Group: "group", Name: "one", Queue: p,
+			consumer := &messages.Consumer{
+				Group: "group", Name: "one", Queue: p,
 				Handler: func(_ context.Context, event ledger.Event) error {
 					p.did(event.OrderID)
 					return nil

@@ -84,12 +84,18 @@ func TestEvents_Planted(t *testing.T) {
 		plant func(*told)
 		says  string
 	}{
-		"Missing": {func(s *told) { s.effects = append(s.effects[:each+4:each+4], s.effects[each+5:]...) },
-			"shared: order A1 is PAID at version 2, and interlock.order.paid did not take effect"},
-		"NothingAtAll": {func(s *told) { s.effects = s.effects[:each] },
-			"shared: order A1 is PAID at version 2, and interlock.order.placed did not take effect"},
-		"Twice": {func(s *told) { s.effects = append(s.effects, s.effects[4]) },
-			"in-order: interlock.order.paid 2 of A1 took effect twice"},
+		"Missing": {
+			func(s *told) { s.effects = append(s.effects[:each+4:each+4], s.effects[each+5:]...) },
+			"shared: order A1 is PAID at version 2, and interlock.order.paid did not take effect",
+		},
+		"NothingAtAll": {
+			func(s *told) { s.effects = s.effects[:each] },
+			"shared: order A1 is PAID at version 2, and interlock.order.placed did not take effect",
+		},
+		"Twice": {
+			func(s *told) { s.effects = append(s.effects, s.effects[4]) },
+			"in-order: interlock.order.paid 2 of A1 took effect twice",
+		},
 		"TwiceAtTwoVersions": {func(s *told) {
 			s.effects = append(s.effects, s.effects[4])
 			s.effects[len(s.effects)-1].Event.OrderVersion = 3
@@ -103,22 +109,34 @@ func TestEvents_Planted(t *testing.T) {
 			s.effects = append(s.effects, s.effects[3])
 			s.effects[len(s.effects)-1].Event.OrderID = "X1"
 		}, "in-order: interlock.order.placed of order X1 took effect, and the primary has no such order"},
-		"OutOfOrder": {func(s *told) { s.effects[0], s.effects[4] = s.effects[4], s.effects[0] },
-			"in-order: version 1 of A1 took effect after version 2"},
-		"ToldAsSomethingElse": {func(s *told) { s.effects[4].Others = 1 },
-			"in-order: 1 times version 2 of A1 was told as something else than interlock.order.paid"},
-		"AnotherVersionOfTheOrder": {func(s *told) { s.effects[5].Event.OrderVersion = 3 },
-			"in-order: interlock.order.cancelled took effect as version 3"},
-		"AnotherVersionOfTheRun": {func(s *told) { s.effects[6].Event.RunVersion = 6 },
-			"in-order: interlock.order.expired took effect as version 2, at version 6 of the run"},
-		"RunStaysSuspended": {func(s *told) { s.effects = append(s.effects[:each-1:each-1], s.effects[each:]...) },
-			"in-order: run T12@2019-10-12 is PUBLISHED, and was told as SUSPENDED"},
+		"OutOfOrder": {
+			func(s *told) { s.effects[0], s.effects[4] = s.effects[4], s.effects[0] },
+			"in-order: version 1 of A1 took effect after version 2",
+		},
+		"ToldAsSomethingElse": {
+			func(s *told) { s.effects[4].Others = 1 },
+			"in-order: 1 times version 2 of A1 was told as something else than interlock.order.paid",
+		},
+		"AnotherVersionOfTheOrder": {
+			func(s *told) { s.effects[5].Event.OrderVersion = 3 },
+			"in-order: interlock.order.cancelled took effect as version 3",
+		},
+		"AnotherVersionOfTheRun": {
+			func(s *told) { s.effects[6].Event.RunVersion = 6 },
+			"in-order: interlock.order.expired took effect as version 2, at version 6 of the run",
+		},
+		"RunStaysSuspended": {
+			func(s *told) { s.effects = append(s.effects[:each-1:each-1], s.effects[each:]...) },
+			"in-order: run T12@2019-10-12 is PUBLISHED, and was told as SUSPENDED",
+		},
 		"RunResumedTwice": {func(s *told) {
 			s.effects = append(s.effects, s.effects[each-1])
 			s.effects[len(s.effects)-1].Event.RunVersion = 10
 		}, "in-order: interlock.run.resumed took effect on run T12@2019-10-12, which was so"},
-		"RunOfAFuture": {func(s *told) { s.effects[each-1].Event.RunVersion = runVersion + 1 },
-			"in-order: interlock.run.resumed took effect at version 100001"},
+		"RunOfAFuture": {
+			func(s *told) { s.effects[each-1].Event.RunVersion = runVersion + 1 },
+			"in-order: interlock.run.resumed took effect at version 100001",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := tell()

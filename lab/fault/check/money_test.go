@@ -67,36 +67,60 @@ func TestMoney_Planted(t *testing.T) {
 		plant func(*till)
 		says  string
 	}{
-		"PaidForNothing": {func(s *till) { s.charges, s.payments = s.charges[1:], s.payments[1:] },
-			"order A1 is PAID, and 0 payments of it were captured and not refunded"},
-		"PaidAndNoTicket": {func(s *till) { s.snapshot.Orders[0].State = rail.Expired },
-			"order A1 is EXPIRED, and 1 payments of it were captured and not refunded"},
+		"PaidForNothing": {
+			func(s *till) { s.charges, s.payments = s.charges[1:], s.payments[1:] },
+			"order A1 is PAID, and 0 payments of it were captured and not refunded",
+		},
+		"PaidAndNoTicket": {
+			func(s *till) { s.snapshot.Orders[0].State = rail.Expired },
+			"order A1 is EXPIRED, and 1 payments of it were captured and not refunded",
+		},
 		"PaidTwice": {func(s *till) {
 			p, c := s.payments[5], &s.charges[5]
 			p.State, p.Captured, p.Released, c.Captured, c.Released = pay.Captured, price.Minor, 0, price.Minor, 0
 		}, "order E1 is PAID, and 2 payments of it were captured and not refunded"},
 		"AnotherPrice": {func(s *till) { s.snapshot.Orders[0].Total.Minor++ }, "order A1 of 553.01 CNY is PAID with"},
-		"NoOrder": {func(s *till) { s.snapshot.Orders = s.snapshot.Orders[1:] },
-			"1 payments of order A1 were captured and not refunded, and the ledger has no such order"},
+		"NoOrder": {
+			func(s *till) { s.snapshot.Orders = s.snapshot.Orders[1:] },
+			"1 payments of order A1 were captured and not refunded, and the ledger has no such order",
+		},
 		"StillPaying": {func(s *till) { s.snapshot.Orders[0].State = "PAYING" }, "order A1 is still PAYING"},
-		"StillCapturing": {func(s *till) { s.payments[0].State = pay.Capturing },
-			"payment a of order A1 is CAPTURING"},
-		"PageStillOpen": {func(s *till) { s.charges[3].Status = pay.ChargeOpen },
-			"the provider's charge cs-d of order D1 can still be paid"},
-		"StillHeld": {func(s *till) { s.charges[1].Released = 0 },
-			"the provider's charge cs-b: 55300 were authorised, 0 captured, 0 released and 0 refunded"},
-		"AMinorUnitMissing": {func(s *till) { s.payments[1].Released-- },
-			"payment b: 55300 were authorised, 0 captured and 55299 released"},
-		"PartOfAPrice": {func(s *till) { s.payments[0].Refunded, s.charges[0].Refunded = 1, 1 },
-			"payment a of 553.00 CNY is CAPTURED: 55300 were captured and 1 refunded"},
-		"RefundNotMade": {func(s *till) { s.charges[2].Refunded = 0 },
-			"payment c has authorised, captured, released and refunded {55300 55300 0 55300}"},
-		"ChargeThatNobodyKnows": {func(s *till) { s.payments = s.payments[:5] },
-			"no payment knows the provider's charge cs-f of order E1"},
-		"MoneyThatTheProviderHasNot": {func(s *till) { s.charges = s.charges[:5] },
-			"payment f has 55300 minor units authorised, and the provider knows of none"},
-		"OfAnotherOrder": {func(s *till) { s.charges[1].OrderID = "C1" },
-			"payment b is of order B1 in CNY, and the provider's charge cs-b of order C1 in CNY"},
+		"StillCapturing": {
+			func(s *till) { s.payments[0].State = pay.Capturing },
+			"payment a of order A1 is CAPTURING",
+		},
+		"PageStillOpen": {
+			func(s *till) { s.charges[3].Status = pay.ChargeOpen },
+			"the provider's charge cs-d of order D1 can still be paid",
+		},
+		"StillHeld": {
+			func(s *till) { s.charges[1].Released = 0 },
+			"the provider's charge cs-b: 55300 were authorised, 0 captured, 0 released and 0 refunded",
+		},
+		"AMinorUnitMissing": {
+			func(s *till) { s.payments[1].Released-- },
+			"payment b: 55300 were authorised, 0 captured and 55299 released",
+		},
+		"PartOfAPrice": {
+			func(s *till) { s.payments[0].Refunded, s.charges[0].Refunded = 1, 1 },
+			"payment a of 553.00 CNY is CAPTURED: 55300 were captured and 1 refunded",
+		},
+		"RefundNotMade": {
+			func(s *till) { s.charges[2].Refunded = 0 },
+			"payment c has authorised, captured, released and refunded {55300 55300 0 55300}",
+		},
+		"ChargeThatNobodyKnows": {
+			func(s *till) { s.payments = s.payments[:5] },
+			"no payment knows the provider's charge cs-f of order E1",
+		},
+		"MoneyThatTheProviderHasNot": {
+			func(s *till) { s.charges = s.charges[:5] },
+			"payment f has 55300 minor units authorised, and the provider knows of none",
+		},
+		"OfAnotherOrder": {
+			func(s *till) { s.charges[1].OrderID = "C1" },
+			"payment b is of order B1 in CNY, and the provider's charge cs-b of order C1 in CNY",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTill()

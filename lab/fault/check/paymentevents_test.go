@@ -52,16 +52,26 @@ func TestPaymentEvents_Planted(t *testing.T) {
 		plant func(*paymentsTold)
 		says  string
 	}{
-		"Missing": {func(s *paymentsTold) { s.effects = append(s.effects[:1:1], s.effects[2:]...) },
-			"in-order: payment p1 is CAPTURED, and interlock.payment.captured did not take effect"},
-		"Twice": {func(s *paymentsTold) { s.effects = append(s.effects, s.effects[1]) },
-			"in-order: interlock.payment.captured of payment p1 took effect at the versions [4 4]"},
-		"NeverHappened": {func(s *paymentsTold) { s.effects[4].Event.Type = ledger.EventPaymentCaptured },
-			"in-order: interlock.payment.captured took effect as version 3, and payment p2 is RELEASED at version 9"},
-		"OfAFuture": {func(s *paymentsTold) { s.effects[1].Event.PaymentVersion = 10 },
-			"in-order: interlock.payment.captured took effect as version 10"},
-		"NoSuchPayment": {func(s *paymentsTold) { s.payments = s.payments[:3] },
-			"in-order: payment p4 was told of, and there is none"},
+		"Missing": {
+			func(s *paymentsTold) { s.effects = append(s.effects[:1:1], s.effects[2:]...) },
+			"in-order: payment p1 is CAPTURED, and interlock.payment.captured did not take effect",
+		},
+		"Twice": {
+			func(s *paymentsTold) { s.effects = append(s.effects, s.effects[1]) },
+			"in-order: interlock.payment.captured of payment p1 took effect at the versions [4 4]",
+		},
+		"NeverHappened": {
+			func(s *paymentsTold) { s.effects[4].Event.Type = ledger.EventPaymentCaptured },
+			"in-order: interlock.payment.captured took effect as version 3, and payment p2 is RELEASED at version 9",
+		},
+		"OfAFuture": {
+			func(s *paymentsTold) { s.effects[1].Event.PaymentVersion = 10 },
+			"in-order: interlock.payment.captured took effect as version 10",
+		},
+		"NoSuchPayment": {
+			func(s *paymentsTold) { s.payments = s.payments[:3] },
+			"in-order: payment p4 was told of, and there is none",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := tellPayments()

@@ -47,8 +47,11 @@ func (b *buyer) atPage(page string) {
 		of  int
 		can []string
 	}{
-		{twiceOf100, []string{"twice"}}, {lateOf100, []string{"late"}}, {declineOf100, []string{"decline", "pay"}},
-		{idleOf100, nil}, {100, []string{"pay"}},
+		{twiceOf100, []string{"twice"}},
+		{lateOf100, []string{"late"}},
+		{declineOf100, []string{"decline", "pay"}},
+		{idleOf100, nil},
+		{100, []string{"pay"}},
 	} {
 		if one -= way.of; one >= 0 {
 			continue

@@ -263,8 +263,10 @@ type bank struct {
 }
 
 func openBank(t *testing.T) *bank {
-	b := &bank{stub: &stub{asked: map[string]int{}, first: failing("")}, pressed: map[string][]string{},
-		asked: map[string]int{}}
+	b := &bank{
+		stub: &stub{asked: map[string]int{}, first: failing("")}, pressed: map[string][]string{},
+		asked: map[string]int{},
+	}
 	b.Server = httptest.NewServer(http.HandlerFunc(b.serve))
 	t.Cleanup(b.Close)
 	return b

@@ -19,9 +19,10 @@ import (
 
 const (
 	// DefaultMaxStarting is how many payments are being opened at once: a hundred a second with a provider that is dead
-	// are five hundred. DefaultMaxOther bounds all other calls: they wait for no provider.
+	// are five hundred.
 	DefaultMaxStarting = 1_000
-	DefaultMaxOther    = 250
+	// DefaultMaxOther bounds all other calls: they wait for no provider.
+	DefaultMaxOther = 250
 	// compressFrom is how long an answer is, in bytes, before it is compressed for a client that asks for it.
 	compressFrom = 4 << 10
 	// overloadedRetry is how long a caller waits that was turned away.

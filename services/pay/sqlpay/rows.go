@@ -88,9 +88,15 @@ func check(p *pay.Payment) error {
 		name, value string
 		most        int
 	}{
-		{"id", p.ID, 64}, {"order's id", p.OrderID, 200}, {"run's id", string(p.RunID), 160},
-		{"currency", string(p.Amount.Currency), 3}, {"provider", p.Provider, 32}, {"reference", p.Reference, 255},
-		{"page's address", p.RedirectURL, 2_048}, {"state", string(p.State), 16}, {"decision", string(p.Wants), 16},
+		{"id", p.ID, 64},
+		{"order's id", p.OrderID, 200},
+		{"run's id", string(p.RunID), 160},
+		{"currency", string(p.Amount.Currency), 3},
+		{"provider", p.Provider, 32},
+		{"reference", p.Reference, 255},
+		{"page's address", p.RedirectURL, 2_048},
+		{"state", string(p.State), 16},
+		{"decision", string(p.Wants), 16},
 		{"reason", p.Reason, 1_000},
 	} {
 		if err := fits("payment's "+text.name, text.value, text.most); err != nil {

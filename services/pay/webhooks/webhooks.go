@@ -26,9 +26,10 @@ const (
 	Path = "/webhooks/"
 	// MaxBody bounds a webhook's body, in bytes.
 	MaxBody = 64 << 10
-	// DefaultMaxAtOnce is how many are read and heeded at a time, DefaultPerSecond how many a second are begun. A busy
-	// sale of a hundred payments a second has three for each payment.
+	// DefaultMaxAtOnce is how many are read and heeded at a time.
 	DefaultMaxAtOnce = 256
+	// DefaultPerSecond is how many a second are begun. A busy sale of a hundred payments a second has three for each
+	// payment.
 	DefaultPerSecond = 2_000
 	// readTimeout is how long a body may take, answerTimeout how long an answer may.
 	readTimeout   = 5 * time.Second
