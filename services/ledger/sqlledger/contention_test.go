@@ -40,13 +40,38 @@ func locksLate(
 	return late, l, run, locking
 }
 
-// payUnderWay sells a seat and pays for it, on a server of its own, up to the commit, which waits until a channel is
-// closed. It returns the order, and what becomes of the payment: true where it is taken.
+// underWay is the step of a payment that is under way while an order's time ends.
+type underWay struct {
+	// before are the steps that were taken before, and then the order is what comes of it.
+	before []ledger.PaymentStepKind
+	step   ledger.PaymentStepKind
+	then   rail.OrderState
+}
+
+// stepsUnderWay are all that keep a seat.
+var stepsUnderWay = []underWay{
+	{nil, ledger.PaidAtOnce, rail.Paid},
+	{nil, ledger.PaymentAuthorised, rail.Paying},
+	{[]ledger.PaymentStepKind{ledger.PaymentAuthorised}, ledger.PaymentCaptured, rail.Paid},
+}
+
+// onEachStep runs a test for each step on each kind of server. SQLite's transactions come one after the other.
+func onEachStep(t *testing.T, test func(t *testing.T, o sqlledger.Options, pay underWay)) {
+	for _, flavor := range ledgertest.Flavors()[1:] {
+		for _, pay := range stepsUnderWay {
+			t.Run(flavor.Name+"/"+string(pay.step), func(t *testing.T) { test(t, flavor.New(t), pay) })
+		}
+	}
+}
+
+// payUnderWay sells a seat and takes a step of its payment, on a server of its own, up to the commit, which waits until
+// a channel is closed. It returns the order, and what becomes of the step: true where the payment counts.
 func payUnderWay(
-	t *testing.T, o sqlledger.Options, l *sqlledger.Ledger, run rail.RunID, until <-chan struct{},
-) (id string, paid <-chan bool) {
+	t *testing.T, o sqlledger.Options, l *sqlledger.Ledger, run rail.RunID, until <-chan struct{}, pay underWay,
+) (id string, counts <-chan bool) {
 	t.Helper()
 	committing := make(chan struct{})
+	o.CaptureWithin = 2 * time.Hour // an order that becomes PAYING is so an hour later, too
 	payer, _ := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
 		if s.Commits() {
 			close(committing)
@@ -57,10 +82,17 @@ func payUnderWay(
 	_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, sells("wang", 0))
 	require.NoError(t, err)
 	id = firstOrder(run, "wang")
+	step := func(kind ledger.PaymentStepKind) []ledger.PaymentStep {
+		return []ledger.PaymentStep{{OrderID: id, PaymentID: "pay0001", Buyer: "wang", Kind: kind}}
+	}
+	for _, kind := range pay.before {
+		_, err := l.DecidePayments(t.Context(), run, step(kind))
+		require.NoError(t, err)
+	}
 	taken := make(chan bool)
 	go func() {
-		_, ok, err := ledgertest.Pay(t.Context(), payer, run, id, "wang", "pay0001")
-		taken <- ok && err == nil
+		outcomes, err := payer.DecidePayments(t.Context(), run, step(pay.step))
+		taken <- err == nil && outcomes[0].Counts
 	}()
 	<-committing
 	return id, taken
@@ -77,55 +109,49 @@ func anHourLater(s *intercept.Statement) {
 // TestPublish_PaymentUnderWay changes a run while a hold's payment, which came in time, still waits for its commit. The
 // change finds the hold past its time, waits for its row, and must then refuse: the seat is paid for.
 func TestPublish_PaymentUnderWay(t *testing.T) {
-	for _, flavor := range ledgertest.Flavors()[1:] { // SQLite's transactions come one after the other
-		t.Run(flavor.Name, func(t *testing.T) {
-			o := flavor.New(t)
-			late, l, run, clearing := locksLate(t, o)
-			id, paid := payUnderWay(t, o, l, run, clearing)
-			late.Store(true)
-			changed := ledgertest.NewRun(ledgertest.NewTrain("T12"), day)
-			changed.ClosesBefore += time.Minute
-			_, err := l.Publish(t.Context(), []*rail.Run{changed}, "an admin", false)
-			require.True(t, <-paid)
-			require.Equal(t, rail.RunHasOrders, rail.CodeOf(err), "%v", err)
-			late.Store(false)
-			order, err := l.Order(t.Context(), id)
-			require.NoError(t, err)
-			require.Equal(t, rail.Paid, order.State)
-			_, err = l.Sell(t.Context(), ledger.Batch{RunID: run}, sells("li", 0))
-			require.ErrorContains(t, err, "sold", "the seat is still sold")
-		})
-	}
+	onEachStep(t, func(t *testing.T, o sqlledger.Options, pay underWay) {
+		late, l, run, clearing := locksLate(t, o)
+		id, paid := payUnderWay(t, o, l, run, clearing, pay)
+		late.Store(true)
+		changed := ledgertest.NewRun(ledgertest.NewTrain("T12"), day)
+		changed.ClosesBefore += time.Minute
+		_, err := l.Publish(t.Context(), []*rail.Run{changed}, "an admin", false)
+		require.True(t, <-paid)
+		require.Equal(t, rail.RunHasOrders, rail.CodeOf(err), "%v", err)
+		late.Store(false)
+		order, err := l.Order(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, pay.then, order.State)
+		_, err = l.Sell(t.Context(), ledger.Batch{RunID: run}, sells("li", 0))
+		require.ErrorContains(t, err, "sold", "the seat is still sold")
+	})
 }
 
 // TestSell_PaymentUnderWayIsLive has a hold fall due after a batch has read its run, while the hold's payment, which
 // came in time, still waits for its commit. The batch must take it for live: what it thinks is over may be paid for.
 func TestSell_PaymentUnderWayIsLive(t *testing.T) {
-	for _, flavor := range ledgertest.Flavors()[1:] { // SQLite's transactions come one after the other
-		t.Run(flavor.Name, func(t *testing.T) {
-			o := flavor.New(t)
-			var late atomic.Bool
-			l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
-				if late.Load() {
-					anHourLater(s)
-				}
-				return s.Send()
-			})
-			read := make(chan struct{})
-			id, paid := payUnderWay(t, o, l, run, read)
-			var states map[string]rail.OrderState
-			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run},
-				func(s *ledger.BatchState) (_ ledger.BatchChanges, err error) {
-					late.Store(true)
-					states, err = s.States([]string{id})
-					return ledger.BatchChanges{}, err
-				})
-			close(read)
-			require.NoError(t, err)
-			require.True(t, <-paid)
-			require.True(t, states[id].Live(), "%q", states[id])
+	onEachStep(t, func(t *testing.T, o sqlledger.Options, pay underWay) {
+		var late atomic.Bool
+		l, run := wrapped(t, o, func(_ context.Context, s *intercept.Statement) error {
+			if late.Load() {
+				anHourLater(s)
+			}
+			return s.Send()
 		})
-	}
+		read := make(chan struct{})
+		id, paid := payUnderWay(t, o, l, run, read, pay)
+		var states map[string]rail.OrderState
+		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run},
+			func(s *ledger.BatchState) (_ ledger.BatchChanges, err error) {
+				late.Store(true)
+				states, err = s.States([]string{id})
+				return ledger.BatchChanges{}, err
+			})
+		close(read)
+		require.NoError(t, err)
+		require.True(t, <-paid)
+		require.True(t, states[id].Live(), "%q", states[id])
+	})
 }
 
 // TestCommit_CallerGone has callers hang up as soon as COMMIT is sent, to a cluster that does not acknowledge. The wait

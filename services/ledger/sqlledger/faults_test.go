@@ -183,6 +183,35 @@ func TestPay_AnswerToCommitLost(t *testing.T) {
 	})
 }
 
+// TestDecidePayments_AnswerToCommitLost takes each step of a payment twice, because the first answer was lost. The first
+// commit reached the server or it did not: the second answer is the same.
+func TestDecidePayments_AnswerToCommitLost(t *testing.T) {
+	for name, steps := range map[string][]ledger.PaymentStepKind{
+		"Paid":   {ledger.PaymentAuthorised, ledger.PaymentCaptured},
+		"Failed": {ledger.PaymentAuthorised, ledger.PaymentFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, o sqlledger.Options) {
+				l, run, armed := losingAnswers(t, o)
+				_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, sells("wang", 0))
+				require.NoError(t, err)
+				id := firstOrder(run, "wang")
+				for i, kind := range steps {
+					step := []ledger.PaymentStep{{OrderID: id, PaymentID: "p1", Kind: kind}}
+					armed.Store(true)
+					_, err := l.DecidePayments(t.Context(), run, step)
+					require.ErrorIs(t, err, ledger.ErrInDoubt)
+					armed.Store(false)
+					outcomes, err := l.DecidePayments(t.Context(), run, step)
+					require.NoError(t, err)
+					require.Equal(t, kind != ledger.PaymentFailed, outcomes[0].Counts)
+					require.EqualValues(t, 2+i, outcomes[0].Order.Version, "it was taken once")
+				}
+			})
+		})
+	}
+}
+
 // TestSell_CommitRefused has the server say no to COMMIT: nothing was written, and that is known.
 func TestSell_CommitRefused(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
@@ -527,25 +556,22 @@ func TestWithoutReplication_SellsWithoutAReplica(t *testing.T) {
 // TestExpire_PaymentUnderWay sweeps a hold whose payment came in time and still waits for its commit. The sweep finds
 // it on hold and past its time, waits for its row, and must then leave it alone.
 func TestExpire_PaymentUnderWay(t *testing.T) {
-	for _, flavor := range ledgertest.Flavors()[1:] {
-		t.Run(flavor.Name, func(t *testing.T) {
-			o := flavor.New(t)
-			late, l, run, sweeping := locksLate(t, o)
-			id, paid := payUnderWay(t, o, l, run, sweeping)
-			late.Store(true)
-			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run},
-				func(s *ledger.BatchState) (ledger.BatchChanges, error) {
-					require.Empty(t, s.Expired, "it was paid in time")
-					return ledger.BatchChanges{}, nil
-				})
-			require.NoError(t, err)
-			require.True(t, <-paid)
-			late.Store(false)
-			order, err := l.Order(t.Context(), id)
-			require.NoError(t, err)
-			require.Equal(t, rail.Paid, order.State)
-		})
-	}
+	onEachStep(t, func(t *testing.T, o sqlledger.Options, pay underWay) {
+		late, l, run, sweeping := locksLate(t, o)
+		id, paid := payUnderWay(t, o, l, run, sweeping, pay)
+		late.Store(true)
+		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run},
+			func(s *ledger.BatchState) (ledger.BatchChanges, error) {
+				require.Empty(t, s.Expired, "it was paid in time")
+				return ledger.BatchChanges{}, nil
+			})
+		require.NoError(t, err)
+		require.True(t, <-paid)
+		late.Store(false)
+		order, err := l.Order(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, pay.then, order.State)
+	})
 }
 
 // TestAuditSnapshots_OneVersion sells between an audit's read of the versions and its read of the maps: what it answers

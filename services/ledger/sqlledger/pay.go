@@ -3,9 +3,7 @@ package sqlledger
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"maps"
 	"slices"
 	"strings"
@@ -17,21 +15,6 @@ import (
 
 // paymentsPerUpdate is how many orders one statement pays: it looks through their payments for each of them.
 const paymentsPerUpdate = 100
-
-// Pay is DecidePayments for one order that is paid at once: see sale.Ledger. A digest of the key is the payment's id.
-func (l *Ledger) Pay(ctx context.Context, runID rail.RunID, orderID, buyer, key string) (*rail.Order, bool, error) {
-	digest := sha256.Sum256([]byte(key))
-	outcomes, err := l.DecidePayments(ctx, runID, []ledger.PaymentStep{{
-		OrderID: orderID, PaymentID: hex.EncodeToString(digest[:]), Buyer: buyer, Kind: ledger.PaidAtOnce,
-	}})
-	switch {
-	case err != nil:
-		return nil, false, err
-	case outcomes[0].Order == nil:
-		return nil, false, rail.Refuse(rail.NotFound, "there is no order %s", orderID)
-	}
-	return outcomes[0].Order, outcomes[0].Counts && outcomes[0].Order.State == rail.Paid, nil
-}
 
 // DecidePayments takes steps of payments for orders of one run, in one transaction: see sale.Ledger. It changes no seat
 // map, and needs no locks but those of the orders' rows. An expiry or a cancel that comes at the same moment waits for
