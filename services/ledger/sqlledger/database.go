@@ -180,6 +180,9 @@ func (d *Database) Write(ctx context.Context, do func(context.Context, *Tx) (cha
 	return t.commit(ctx, tx.last...)
 }
 
+// IsDeadlock tells whether an error says that a transaction was ended for another to go on. Nothing of it was written.
+func IsDeadlock(err error) bool { return mysqlcluster.ErrorNumber(err) == erDeadlock }
+
 // writeChecked begins a transaction that may commit with the primary check, and reads the primary's clock.
 func (l *link) writeChecked(ctx context.Context, on *pool) (*transaction, time.Time, error) {
 	var check primaryCheck

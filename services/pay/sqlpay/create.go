@@ -19,11 +19,13 @@ func (s *Store) Create(
 	if err := check(p); err != nil {
 		return nil, false, err
 	}
-	const tries = 2 // A request for another order may have been faster with the same id. The second try finds it.
+	// A request for another order may have been faster with the same id; the next try finds it. And where such a request
+	// ends in vain that was the first of its order, those that waited for the order's row may wait for each other.
+	const tries = 4
 	for range tries {
 		noted, created, err = s.create(ctx, p, payFor)
 		var duplicate *ledger.DuplicateError
-		if !errors.As(err, &duplicate) {
+		if !errors.As(err, &duplicate) && !sqlledger.IsDeadlock(err) {
 			break
 		}
 	}
