@@ -29,9 +29,9 @@ const (
 
 // during is what came of payments while the bank was strange.
 type during struct {
-	since time.Time
-	calls []history.Call
-	// charges are those that the bank has opened since, hooks the webhooks that came since.
+	since, until time.Time
+	calls        []history.Call
+	// charges are those that the bank has opened meanwhile, to the second; hooks the webhooks that came since.
 	charges []bank.Charge
 	hooks   []cluster.Webhook
 }
@@ -59,6 +59,7 @@ func atBank(
 			}
 			return func(ctx context.Context) (Injected, error) {
 				healed := time.Now()
+				d.until = healed
 				err := back(ctx)
 				proof := Injected{Facts: map[string]any{}}
 				if err = errors.Join(err, d.look(ctx, s)); err != nil {
@@ -80,7 +81,7 @@ func (d *during) look(ctx context.Context, s *Scene) error {
 	d.calls = slices.DeleteFunc(s.Workload.Log().Calls(), func(c history.Call) bool { return c.End.Before(d.since) })
 	all, err := s.Cluster.Payments().Charges(ctx)
 	for _, c := range all {
-		if c.CreatedAt > d.since.Unix() { // whole seconds
+		if c.CreatedAt > d.since.Unix() && c.CreatedAt < d.until.Unix() {
 			d.charges = append(d.charges, c)
 		}
 	}

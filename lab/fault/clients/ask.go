@@ -139,6 +139,9 @@ func (w *Workload) mutate(
 const (
 	// paymentPending is a payment that the provider or the ledger has yet to decide.
 	paymentPending = "PENDING"
+	// paymentFailed is one whose page was closed, a moment before the end of the hold. The order could be paid anew; here
+	// the client waits until the hold is over.
+	paymentFailed = "FAILED"
 	// askAgain is how often a client asks how a payment stands.
 	askAgain = 300 * time.Millisecond
 )
@@ -165,7 +168,7 @@ func read(answer reply, field string, c *history.Call) reply {
 	if err != nil {
 		return reply{outcome: history.Broken, problem: err.Error()}
 	}
-	if p.Payment != nil && p.Payment.State == paymentPending {
+	if p.Payment != nil && (p.Payment.State == paymentPending || p.Payment.State == paymentFailed) {
 		answer.outcome, answer.page, answer.retryAfter = history.Waiting, p.Payment.RedirectURL, askAgain
 	}
 	ticket := p.Order.Tickets[0]

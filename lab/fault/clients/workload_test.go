@@ -298,6 +298,8 @@ func (b *bank) serve(w http.ResponseWriter, r *http.Request) {
 	switch did := b.pressed[order]; {
 	case len(did) > 0 && did[len(did)-1] != "decline":
 		state, payment = "PAID", `{"state":"SUCCEEDED"}`
+	case b.asked[order] == 3:
+		payment = `{"state":"FAILED"}` // its page was closed, and the hold is over in a moment
 	case b.asked[order] > 3:
 		refused = `{"code":"HOLD_EXPIRED","message":"too late"}`
 	}
