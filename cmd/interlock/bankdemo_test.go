@@ -21,7 +21,8 @@ func TestServer_PaysAtTheBank(t *testing.T) {
 		{button: "triple", state: "PAID"},
 	} {
 		key := "key-0000000" + string(rune('1'+i))
-		placed := r.ask(t, r.passenger, placeOrderMutation, map[string]any{"i": orderInput(run, key, "D000000"+key[10:])})
+		placed := r.ask(t, r.passenger, placeOrderMutation,
+			map[string]any{"i": orderInput(run, key, "D000000"+key[10:])})
 		order, _ := placed.at(t, "placeOrder.order.id").(string)
 		require.NotEmpty(t, order, "%s", placed.Data)
 		pays := func() *answer {

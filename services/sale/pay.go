@@ -16,9 +16,9 @@ const (
 	minPayFor = time.Second
 )
 
-// Pay pays for an order, or begins to. The payment SUCCEEDED: the order is PAID by it. PENDING: the buyer goes on at its
-// RedirectURL, if it has one, and the order's state tells when it is paid. FAILED: another key is another payment. It
-// may be repeated with the same key, and then says how that payment stands. A key is of one buyer and order: from
+// Pay pays for an order, or begins to. The payment SUCCEEDED: the order is PAID by it. PENDING: the buyer goes on at
+// its RedirectURL, if it has one, and the order's state tells when it is paid. FAILED: another key is another payment.
+// It may be repeated with the same key, and then says how that payment stands. A key is of one buyer and order: from
 // another buyer, or for another order, the same key is another payment.
 //
 // What costs nothing is PAID without a provider. Nothing of the ledger is held while the provider is asked. The order is

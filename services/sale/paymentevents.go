@@ -128,8 +128,8 @@ func (p paymentOf) settle(ctx context.Context, settlement pay.Settlement) error 
 	return notYet(err)
 }
 
-// notYet makes UNAVAILABLE of errors that pass by themselves: a later try may succeed, and finds out what became of this
-// one.
+// notYet makes UNAVAILABLE of errors that pass by themselves: a later try may succeed, and finds out what became of
+// this one.
 func notYet(err error) error {
 	var known *rail.Error
 	switch {

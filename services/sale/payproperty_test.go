@@ -31,13 +31,15 @@ var deeds = []string{
 }
 
 // TestPaying_AgainstAModel plays anything that may happen to payments in any order. Whatever it was, once all is well
-// again, and an hour has passed where orders are gone: an order was PAID only by money that was captured and kept, all other money is back, and
-// no order waits. At no time was money captured for an order that is not for it, or given back from one that it pays.
+// again, and an hour has passed where orders are gone: an order was PAID only by money that was captured and kept, all
+// other money is back, and no order waits. At no time was money captured for an order that is not for it, or given back
+// from one that it pays.
 func TestPaying_AgainstAModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		script := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) deed {
 			return deed{
-				rapid.SampledFrom(deeds).Draw(r, "kind"), rapid.IntRange(0, 3).Draw(r, "a"), rapid.IntRange(0, 4).Draw(r, "b"),
+				rapid.SampledFrom(deeds).Draw(r, "kind"),
+				rapid.IntRange(0, 3).Draw(r, "a"), rapid.IntRange(0, 4).Draw(r, "b"),
 			}
 		}), 20, 120).Draw(r, "script")
 		var wrong error
@@ -120,7 +122,8 @@ func (p *play) do(d deed) {
 	order := pick(p.orders, d.A)
 	switch d.Kind {
 	case "place":
-		o, err := p.Place(p.Context(), "ann", p.order(fmt.Sprint("order", len(p.orders)), fmt.Sprint("DOC", 1000+len(p.orders))))
+		n := len(p.orders)
+		o, err := p.Place(p.Context(), "ann", p.order(fmt.Sprint("order", n), fmt.Sprint("DOC", 1000+n)))
 		if err == nil {
 			p.orders = append(p.orders, o.ID)
 		}
@@ -153,7 +156,8 @@ func (p *play) do(d deed) {
 			p.book.withdraw(order)
 		}
 	case "lose":
-		if o := p.at(order); o != nil && d.B == 0 && o.PaidAt.IsZero() { // A person accepted the loss of the last commits.
+		// A person accepted the loss of the last commits.
+		if o := p.at(order); o != nil && d.B == 0 && o.PaidAt.IsZero() {
 			p.lost = true
 			p.book.mu.Lock()
 			delete(p.book.orders, order)
@@ -341,7 +345,8 @@ func TestReconcilePayments_PagesOnOneServer(t *testing.T) {
 		for i := range payments {
 			id := fmt.Sprintf("p%04d", i)
 			slow.payments[id] = &pay.Payment{
-				ID: id, OrderID: fmt.Sprintf("%s/gone%d", w.book.run.ID, i), State: pay.Captured, Authorised: 1, Captured: 1,
+				ID: id, OrderID: fmt.Sprintf("%s/gone%d", w.book.run.ID, i), State: pay.Captured,
+				Authorised: 1, Captured: 1,
 				ChangedAt: time.Now().Add(-time.Hour), Version: 1,
 			}
 		}
