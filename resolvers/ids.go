@@ -41,6 +41,9 @@ func decodeText(text string) ([]byte, bool) {
 	return raw, err == nil && base64.RawURLEncoding.EncodeToString(raw) == text
 }
 
+// OrderID is the id that clients know an order by. Its name inside is its id in the ledger.
+func OrderID(name string) string { return encodeID(orderNode, name) }
+
 func runID(id rail.RunID) string { return encodeID(runNode, string(id)) }
 
 // readID is the name that an id of a kind has inside. Any other text is refused with the code, and shown as it was

@@ -99,7 +99,7 @@ func (r *Resolver) snapshot(s rail.Snapshot) *graph.SeatAvailability {
 
 func order(o *rail.Order) *graph.Order {
 	view := &graph.Order{
-		ID: encodeID(orderNode, o.ID), Number: o.Number, Version: int(o.Version), State: o.State,
+		ID: OrderID(o.ID), Number: o.Number, Version: int(o.Version), State: o.State,
 		StateReason: optional(o.StateReason), Total: &o.Total, PlacedAt: o.PlacedAt, Order: o,
 		PaidAt: happened(o.PaidAt), EndedAt: happened(o.EndedAt), ErasedAt: happened(o.ErasedAt),
 	}

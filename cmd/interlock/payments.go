@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"interlock/internal/pause"
+	"interlock/resolvers"
 	"interlock/services/identity"
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/messages"
@@ -31,7 +32,7 @@ const (
 	paymentsConnections = 12
 	// saleGroup are the consumers of payments' events in every server.
 	saleGroup = "sale"
-	// orderIDPlace is where --pay-return-url has the order's id.
+	// orderIDPlace is where --pay-return-url has the order's id, as clients know it.
 	orderIDPlace = "{ORDER_ID}"
 )
 
@@ -114,6 +115,7 @@ func openProvider(s *Settings, bankURL, returnURL string) (pay.Provider, error) 
 	}
 	o := stripepay.Options{
 		Name: s.payments(), URL: s.BankURL, Key: key, WebhookSecrets: secrets, ReturnURL: s.PayReturnURL,
+		PageID: resolvers.OrderID,
 	}
 	if bankURL != "" {
 		o.URL = bankURL

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -90,6 +92,11 @@ func (p *payingServer) pay(t *testing.T, orderID, key string) (page string) {
 	require.Equal(t, "ON_HOLD", a.at(t, "payOrder.order.state"))
 	page, _ = a.at(t, "payOrder.payment.redirectUrl").(string)
 	require.Contains(t, page, p.bank.url())
+	response, err := http.Get(page)
+	require.NoError(t, err)
+	shown, err := io.ReadAll(response.Body)
+	require.NoError(t, errors.Join(err, response.Body.Close()))
+	require.Contains(t, string(shown), "/playground?order="+orderID+`"`, "it leads back to the order by the id it has here")
 	return page
 }
 

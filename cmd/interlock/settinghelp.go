@@ -50,8 +50,8 @@ var settingHelp = map[string]string{
 		"bank's in --data.",
 	"webhook-secret-file": "The file with the secret that webhooks are signed with, or two in two lines while it is " +
 		"changed; without it, the bank's in --data.",
-	"pay-return-url": "The page that buyers come back to from the provider's; {ORDER_ID} in it is the order's id. " +
-		"Without it, the playground.",
+	"pay-return-url": "The page that buyers come back to from the provider's; {ORDER_ID} in it is the order's id, " +
+		"as the API has it. Without it, the playground.",
 	"pay-mysql": "The payments' database, where it is elsewhere: as --mysql. Without it, the ledger's name with _pay " +
 		"behind, on the same members.",
 

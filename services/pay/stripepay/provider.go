@@ -27,8 +27,11 @@ type Options struct {
 	Key string
 	// WebhookSecrets are those that a webhook may be signed with: the newest, and older ones while they are replaced.
 	WebhookSecrets []string
-	// ReturnURL is the railway's page that a buyer comes back to, paid or not. {ORDER_ID} in it is the order's id.
+	// ReturnURL is the railway's page that a buyer comes back to, paid or not. {ORDER_ID} in it is what PageID makes
+	// of the order's id.
 	ReturnURL string
+	// PageID is what the railway's pages call an order; nil is its own id.
+	PageID func(orderID string) string
 	// Title is what the page says is paid for; "" is "Train tickets".
 	Title string
 	// Source is noted with every charge, so that two installations can share an account: a charge of another source is
@@ -110,6 +113,9 @@ func (o *Options) complete() error {
 	if o.Source == "" {
 		o.Source = "interlock"
 	}
+	if o.PageID == nil {
+		o.PageID = func(orderID string) string { return orderID }
+	}
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
@@ -156,7 +162,7 @@ func (p *Provider) Authorise(ctx context.Context, payment *pay.Payment, key stri
 	if err != nil {
 		return pay.Charge{}, fmt.Errorf("%w: %w", pay.ErrRefused, err)
 	}
-	back := strings.ReplaceAll(p.options.ReturnURL, orderIDPlace, url.QueryEscape(payment.OrderID))
+	back := strings.ReplaceAll(p.options.ReturnURL, orderIDPlace, url.QueryEscape(p.options.PageID(payment.OrderID)))
 	noted := p.metadata(payment)
 	params := &stripe.CheckoutSessionCreateParams{
 		Mode:              stripe.String(string(stripe.CheckoutSessionModePayment)),

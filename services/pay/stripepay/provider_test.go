@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,7 @@ func open(t *testing.T, change func(*bank.Options, *stripepay.Options)) (*bank.B
 	to := stripepay.Options{
 		Name: "bank", URL: server.URL, Key: bankKey, WebhookSecrets: []string{bankSecret},
 		ReturnURL: "https://railway.example/orders/{ORDER_ID}?paid", Transport: transport,
+		PageID: func(orderID string) string { return "page-of/" + orderID },
 	}
 	if change != nil {
 		change(&of, &to)
@@ -102,7 +104,8 @@ func TestAuthorise_SendsIdsAlone(t *testing.T) {
 	payment := paytest.PaymentToOpen(1)
 	charge, err := p.Authorise(t.Context(), payment, "a-key")
 	require.NoError(t, err)
-	require.Contains(t, bodies[0], "success_url=https%3A%2F%2Frailway.example%2Forders%2F"+payment.OrderID+"%3Fpaid")
+	require.Contains(t, bodies[0], "success_url=https%3A%2F%2Frailway.example%2Forders%2Fpage-of%252F"+
+		url.QueryEscape(url.QueryEscape(payment.OrderID))+"%3Fpaid")
 	require.Contains(t, bodies[0], "capture_method%5D=manual")
 	page := fetch(t, charge.RedirectURL)
 	require.Contains(t, page, "553.00 EUR")
