@@ -318,7 +318,11 @@ func (s *Service) webhook(ctx context.Context, name string, header http.Header, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, heedTimeout)
 	defer cancel()
-	notice, err := provider.Webhook(header, body, time.Now())
+	now, err := s.now(ctx)
+	if err != nil {
+		return WebhookFailed, err // Whether it is too old is not known.
+	}
+	notice, err := provider.Webhook(header, body, now)
 	switch {
 	case errors.Is(err, ErrTooOld):
 		return WebhookTooOld, &rail.Error{Code: rail.Unauthenticated, Message: "the webhook was signed too long ago", Cause: err}

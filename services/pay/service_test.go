@@ -118,10 +118,12 @@ func (w *world) settle(t *testing.T, id string, d pay.Decision) {
 	require.Nil(t, errs)
 }
 
-// tell sends a webhook about a payment's own charge.
+// tell sends a webhook about a payment's own charge. The provider's clock is that of the payments' primary.
 func (w *world) tell(t *testing.T, n pay.Notice) error {
 	t.Helper()
-	header, body := w.bank.Sign(n, time.Now())
+	now, err := w.store.Now(t.Context())
+	require.NoError(t, err)
+	header, body := w.bank.Sign(n, now)
 	return w.Webhook(t.Context(), "fake", header, body)
 }
 

@@ -372,6 +372,10 @@ func TestRun_ClocksApart(t *testing.T) {
 			w.store.Clock = func() time.Time { return time.Now().Add(apart) }
 			w.run(t)
 			w.start(t, "p1", 1)
+			w.start(t, "p2", 2)
+			require.True(t, w.bank.Do(paytest.ActPay, "p2"))
+			require.NoError(t, w.tell(t, pay.Notice{ID: "n1", PaymentID: "p2"}))
+			require.Equal(t, pay.Authorised, w.is(t, "p2").State)
 			passes(t, payFor)
 			require.Equal(t, pay.Open, w.is(t, "p1").State)
 			passes(t, 2*time.Minute)
