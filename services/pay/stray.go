@@ -21,15 +21,25 @@ func (s *Service) take(ctx context.Context, provider Provider, p *Payment, c *Ch
 		p.Amount.Currency != c.Currency {
 		return s.stray(ctx, provider, c)
 	}
-	after, err = s.committer.change(ctx, p.ID, p, func(p Payment) (Payment, bool) {
-		next, advanced := Advance(p, *c)
-		changed = advanced
-		return next, advanced
-	})
+	after, changed, err = s.advance(ctx, p.ID, p, c)
 	if err == nil && after != nil && after.Reference != c.Reference {
 		return s.stray(ctx, provider, c) // Another charge of it was seen meanwhile.
 	}
 	return after, changed, err
+}
+
+// advance notes what a charge says of a payment. An error leaves open whether it was noted, and who waited for it no
+// longer looks at what the commit does: it may still be under way.
+func (s *Service) advance(ctx context.Context, id string, p *Payment, c *Charge) (*Payment, bool, error) {
+	var changed bool
+	after, err := s.committer.change(ctx, id, p, func(p Payment) (next Payment, advanced bool) {
+		next, changed = Advance(p, *c)
+		return next, changed
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	return after, changed, nil
 }
 
 // strayID is the id of the payment that is made of a charge which nobody asked for.
@@ -55,12 +65,8 @@ func (s *Service) stray(ctx context.Context, provider Provider, c *Charge) (afte
 		}
 		changed = true
 	}
-	after, err = s.committer.change(ctx, id, p, func(p Payment) (Payment, bool) {
-		next, advanced := Advance(p, *c)
-		changed = changed || advanced
-		return next, advanced
-	})
-	return after, changed, err
+	after, advanced, err := s.advance(ctx, id, p, c)
+	return after, changed || advanced, err
 }
 
 // isOver tells whether nothing of a charge can go back any more.
