@@ -138,6 +138,8 @@ func notYet(err error) error {
 	case errors.Is(err, ledger.ErrInDoubt), errors.Is(err, ledger.ErrLocked),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 	case errors.As(err, &known) && (known.Code == rail.Overloaded || known.Code == rail.OrderPending):
+	case errors.As(err, &known) && known.Code == rail.Unauthenticated:
+		// Payments do not take our secret. That is no event's fault, and passes when the secret is mended.
 	default:
 		return err
 	}
