@@ -499,6 +499,35 @@ func TestOrdersByID_IsFewStatements(t *testing.T) {
 	})
 }
 
+// TestDecidePayments_IsFewRoundTrips decides as many steps as it decides one: what begins the transaction locks the
+// orders, then their tickets are read, and what writes them commits.
+func TestDecidePayments_IsFewRoundTrips(t *testing.T) {
+	for _, flavor := range ledgertest.Flavors()[1:] {
+		t.Run(flavor.Name, func(t *testing.T) {
+			var texts atomic.Int64
+			l, run := wrapped(t, flavor.New(t), func(ctx context.Context, s *intercept.Statement) error {
+				if ctx.Value(readingKey{}) != nil {
+					texts.Add(1)
+				}
+				return s.Send()
+			})
+			var steps []ledger.PaymentStep
+			for i, buyer := range []string{"wang", "li", "zhao", "qian", "sun"} {
+				_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, sells(buyer, i))
+				require.NoError(t, err)
+				id := rail.NewOrderID(run, int64(2+i), buyer)
+				steps = append(steps, ledger.PaymentStep{OrderID: id, PaymentID: buyer, Kind: ledger.PaidAtOnce})
+			}
+			outcomes, err := l.DecidePayments(context.WithValue(t.Context(), readingKey{}, true), run, steps)
+			require.NoError(t, err)
+			for i, outcome := range outcomes {
+				require.True(t, outcome.Counts, "%d", i)
+			}
+			require.EqualValues(t, 3, texts.Load())
+		})
+	}
+}
+
 // TestPay_LeavesTheOneWriterToSales has many payments want SQLite's one writer. A sale gets it nearly at once.
 func TestPay_LeavesTheOneWriterToSales(t *testing.T) {
 	o := ledgertest.SQLite(t)

@@ -56,7 +56,8 @@ func (t *transaction) lockOrders(ctx context.Context, run rail.RunID, ids []stri
 // answers those it ended. The run is locked by now.
 func (t *transaction) expire(ctx context.Context, at moment) ([]*rail.Order, error) {
 	var ids []string
-	err := t.rows(ctx, "SELECT id FROM orders WHERE due <= ? AND run_id = ? ORDER BY due LIMIT ?",
+	err := t.rows(ctx, "SELECT id FROM orders"+t.pool.dialect.by("orders_due")+
+		" WHERE due <= ? AND run_id = ? ORDER BY due LIMIT ?",
 		[]any{at.now.UnixMilli(), string(at.run), maxExpired}, func(r *sql.Rows) error {
 			var id string
 			err := r.Scan(&id)
