@@ -47,8 +47,9 @@ type world struct {
 	left     map[rail.RunID]rail.Left
 	orders   map[string]*rail.Order
 	listener *listener
-	// listens counts Listen, reads Remaining, asked the asks of it, checked the runs of Versions, orderReads Order.
-	listens, reads, asked, checked, orderReads int
+	// listens counts Listen, reads Remaining, asked the asks of it, checked the runs of Versions, orderReads the orders
+	// that were read, and orderCalls the calls of OrdersByID.
+	listens, reads, asked, checked, orderReads, orderCalls int
 	// read is what an order looks like when it is read; nil is as it was put.
 	read func(*rail.Order) *rail.Order
 	// answering is called when an order was looked at and the answer is on its way; nil is nothing.
@@ -201,6 +202,20 @@ func (w *world) Order(_ context.Context, id string) (*rail.Order, error) {
 		answering()
 	}
 	return order, err
+}
+
+func (w *world) OrdersByID(ctx context.Context, ids []string) ([]*rail.Order, error) {
+	w.mu.Lock()
+	w.orderCalls++
+	w.mu.Unlock()
+	orders := make([]*rail.Order, len(ids))
+	for i, id := range ids {
+		var err error
+		if orders[i], err = w.Order(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	return orders, nil
 }
 
 func (w *world) look(id string) (_ *rail.Order, answering func(), err error) {

@@ -3,6 +3,7 @@ package watch_test
 import (
 	"cmp"
 	"context"
+	"strconv"
 	"testing"
 	"time"
 
@@ -410,6 +411,34 @@ func TestOrder_IsNotLookedAtForAHoldThatIsNone(t *testing.T) {
 		reads = w.get(&w.orderReads)
 		wait(10 * time.Second)
 		require.Equal(t, reads, w.get(&w.orderReads))
+	})
+}
+
+// Orders that change together are read together.
+func TestOrder_ManyAreReadAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+		run := w.publish("G1", "A", "B")
+		var orders []rail.Order
+		var streams []<-chan *rail.Order
+		for range 60 {
+			order := hold(run)
+			order.ID += strconv.Itoa(len(orders))
+			w.put(order)
+			events, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
+			require.NoError(t, err)
+			orders, streams = append(orders, order), append(streams, events)
+		}
+		quiesce()
+		calls := w.get(&w.orderCalls)
+		for _, order := range orders {
+			w.say(w.put(next(order, rail.Paid)))
+		}
+		quiesce()
+		for i, events := range streams {
+			got, _ := taken(events)
+			require.Equal(t, rail.Paid, got[len(got)-1].State, "order %d", i)
+		}
+		require.LessOrEqual(t, w.get(&w.orderCalls)-calls, 6, "of sixty")
 	})
 }
 

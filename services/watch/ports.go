@@ -25,9 +25,11 @@ type Runs interface {
 	Ready() error
 }
 
-// Orders reads an order from the primary; nil where there is none.
+// Orders reads orders from the primary; nil where there is none.
 type Orders interface {
 	Order(ctx context.Context, orderID string) (*rail.Order, error)
+	// OrdersByID is Order for many ids at once, in their order.
+	OrdersByID(ctx context.Context, ids []string) ([]*rail.Order, error)
 }
 
 // Listener is a stream of changes of the runs it was told to follow. Its methods may be called by many goroutines. It
