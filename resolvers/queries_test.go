@@ -387,6 +387,16 @@ func TestOrder(t *testing.T) {
 				"paidAt": null, "endedAt": null, "erasedAt": null}}`,
 		},
 		{
+			name: "an order that is being paid", viewer: ann,
+			query: byID + `{ state payBy paidAt endedAt tickets { state } } }`,
+			prepare: func(w *world) {
+				o := w.listed[1]
+				o.State, o.PayingAt, o.CaptureBy, o.PaymentID = rail.Paying, now, now.Add(time.Minute), "p1"
+			},
+			data: `{"order": {"state": "PAYING", "payBy": null, "paidAt": null, "endedAt": null,
+				"tickets": [{"state": "HELD"}]}}`,
+		},
+		{
 			name: "an order that was paid, cancelled and erased", viewer: ann,
 			query: byID + `{ state stateReason payBy paidAt endedAt erasedAt tickets { state } } }`,
 			prepare: func(w *world) {

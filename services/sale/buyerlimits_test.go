@@ -342,8 +342,11 @@ func TestPlace_LimitsAgainstAList(t *testing.T) {
 		var list []listed
 		expired := func() {
 			for _, l := range list {
-				if l.order.State == rail.OnHold && !l.order.PayBy.After(w.book.now()) {
+				switch {
+				case l.order.State == rail.OnHold && !l.order.PayBy.After(w.book.now()):
 					l.order.State = rail.Expired
+				case l.order.State == rail.Paying && !l.order.CaptureBy.After(w.book.now()):
+					l.order.State = rail.Cancelled
 				}
 			}
 		}
@@ -393,6 +396,20 @@ func TestPlace_LimitsAgainstAList(t *testing.T) {
 					require.NoError(p, err)
 					l.order.State = rail.Paid
 				}
+			},
+			"decide": func(p *rapid.T) {
+				if len(list) == 0 {
+					p.Skip("nothing")
+				}
+				l := rapid.SampledFrom(list).Draw(p, "order")
+				expired()
+				kind := rapid.SampledFrom([]ledger.PaymentStepKind{
+					ledger.PaymentAuthorised, ledger.PaymentCaptured, ledger.PaymentFailed,
+				}).Draw(p, "kind")
+				outcomes, err := w.book.DecidePayments(context.Background(), l.order.RunID,
+					[]ledger.PaymentStep{{OrderID: l.order.ID, PaymentID: "p1", Kind: kind}})
+				require.NoError(p, err)
+				l.order.State, l.order.CaptureBy = outcomes[0].Order.State, outcomes[0].Order.CaptureBy
 			},
 			"cancel": func(p *rapid.T) {
 				if len(list) == 0 {
