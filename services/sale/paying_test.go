@@ -27,6 +27,8 @@ type slowPay struct {
 	// charging is called before a payment is started, settling before and after a settlement is noted.
 	charging func()
 	settling func(noted bool, s pay.Settlement) error
+	// listing is called before payments are listed that changed within a time.
+	listing func(within time.Duration) error
 	// wrong is what must not have been settled, as far as the ledger knows.
 	wrong []string
 }
@@ -194,6 +196,11 @@ func (s *slowPay) Changed(
 ) ([]*pay.Payment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.listing != nil {
+		if err := s.listing(within); err != nil {
+			return nil, err
+		}
+	}
 	place := func(p *pay.Payment, q pay.Place) int {
 		return cmp.Or(p.ChangedAt.Compare(q.At), cmp.Compare(p.ID, q.ID))
 	}

@@ -364,3 +364,90 @@ func TestReconcilePayments_PagesOnOneServer(t *testing.T) {
 		require.True(t, w.Stats().PutRight == payments || other.Stats().PutRight == payments, "one of them did")
 	})
 }
+
+// After an outage of the payments it looks at all that changed meanwhile, within a minute.
+func TestReconcilePayments_AfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{})
+		slow := openSlow(w)
+		order, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+		require.NoError(t, err)
+		payWith(t, w.Service, order.ID, "payment-0001")
+		ctx, stop := context.WithCancel(t.Context())
+		go w.ReconcilePayments(ctx)
+		<-time.After(time.Minute)
+		var away error = rail.Refuse(rail.Unavailable, "away")
+		slow.mu.Lock()
+		slow.listing = func(time.Duration) error { return away }
+		slow.mu.Unlock()
+		<-time.After(time.Minute)
+		slow.authorise(slow.last()) // Nobody is told, and the hold ends.
+		<-time.After(30 * time.Minute)
+		slow.mu.Lock()
+		away = nil
+		slow.mu.Unlock()
+		<-time.After(time.Minute)
+		require.Equal(t, pay.Releasing, slow.state(slow.last()))
+		stop()
+		synctest.Wait()
+	})
+}
+
+// A payment that cannot be put right keeps no other from it, however many pages there are.
+func TestReconcilePayments_OneThatFails(t *testing.T) {
+	for _, code := range []rail.Code{rail.Internal, rail.Unavailable} {
+		synctest.Test(t, func(t *testing.T) {
+			w := openWorld(t, sale.Settings{})
+			slow := openSlow(w)
+			slow.settling = func(_ bool, s pay.Settlement) error {
+				if s.PaymentID == "p0000" {
+					return rail.Refuse(code, "broken")
+				}
+				return nil
+			}
+			const payments = 1_201
+			for i := range payments {
+				id := fmt.Sprintf("p%04d", i)
+				slow.payments[id] = &pay.Payment{
+					ID: id, OrderID: fmt.Sprintf("%s/gone%d", w.book.run.ID, i), State: pay.Captured, Authorised: 1, Captured: 1,
+					ChangedAt: time.Now().Add(-time.Minute), Version: 1,
+				}
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			go w.ReconcilePayments(ctx)
+			<-time.After(10 * time.Second)
+			stop()
+			synctest.Wait()
+			for id, p := range slow.payments {
+				require.Equal(t, id == "p0000", p.State == pay.Captured, "%s, %s", id, code)
+			}
+		})
+	}
+}
+
+// While payments come all the time, those that are young are no reason to look far back.
+func TestReconcilePayments_LooksNoFurtherBackForTheYoung(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, sale.Settings{})
+		slow := openSlow(w)
+		var furthest time.Duration
+		begun := time.Now()
+		slow.listing = func(within time.Duration) error {
+			for _, p := range slow.payments {
+				p.ChangedAt = time.Now()
+			}
+			if time.Since(begun) > time.Minute && within < time.Hour {
+				furthest = max(furthest, within)
+			}
+			return nil
+		}
+		slow.payments["p"] = &pay.Payment{ID: "p", OrderID: string(w.book.run.ID) + "/1", State: pay.Authorised, Version: 1}
+		ctx, stop := context.WithCancel(t.Context())
+		go w.ReconcilePayments(ctx)
+		<-time.After(10 * time.Minute)
+		stop()
+		synctest.Wait()
+		require.InDelta(t, 2*time.Minute, furthest, float64(time.Minute))
+		require.Zero(t, w.Stats().PutRight)
+	})
+}

@@ -18,7 +18,7 @@ const paymentsLock = "payments"
 
 const (
 	// compareEvery is how often payments are compared that changed a short time ago: within shortTime where all agreed
-	// the last time, and otherwise within longTime.
+	// the last time, and otherwise within longTime; and within the time before, where a comparison did not get through.
 	compareEvery = 20 * time.Second
 	shortTime    = 2 * time.Minute
 	longTime     = 10 * time.Minute
@@ -69,8 +69,10 @@ type reconciler struct {
 	failing *logonce.Failure
 	// agreed has the versions of payments that agreed.
 	agreed *lru.Cache[string, int64]
-	// calm tells that all that changed lately agreed the last time.
-	calm bool
+	// calm tells that all that changed lately agreed the last time, but for what was young. throughAt is when the last
+	// comparison began that got through; zero before.
+	calm      bool
+	throughAt time.Time
 	// freshAt and allAt are when the next comparison is due. all is where the one of all has come to; nil while none is
 	// under way.
 	freshAt, allAt time.Time
@@ -114,12 +116,9 @@ func (r *reconciler) pass(ctx context.Context) {
 	}
 }
 
-// compareFresh compares the payments that changed lately.
-func (r *reconciler) compareFresh(ctx context.Context) error {
-	within := longTime
-	if r.calm {
-		within = shortTime
-	}
+// compareFresh compares the payments that changed lately. What cannot be put right yet keeps it from no other.
+func (r *reconciler) compareFresh(ctx context.Context) (failed error) {
+	begun, within := time.Now(), r.within()
 	r.calm = false
 	disagreed := 0
 	for after, more := (pay.Place{}), true; more; {
@@ -128,14 +127,29 @@ func (r *reconciler) compareFresh(ctx context.Context) error {
 			return err
 		}
 		n, err := r.compare(ctx, payments)
-		if err != nil {
-			return err
+		if failed == nil {
+			failed = err
 		}
 		disagreed += n
 		after, more = next(payments)
 	}
-	r.calm = disagreed == 0
-	return nil
+	if failed == nil {
+		r.calm, r.throughAt = disagreed == 0, begun
+	}
+	return failed
+}
+
+// within is how far compareFresh looks back. While the ledger or the payments were away, no comparison got through, and
+// what changed then is looked at once they are back.
+func (r *reconciler) within() time.Duration {
+	within := longTime
+	if r.calm {
+		within = shortTime
+	}
+	if !r.throughAt.IsZero() {
+		within += time.Since(r.throughAt)
+	}
+	return min(within, allTime)
 }
 
 // compareNext compares the next page of all payments. What was known to agree is looked at as well: its order may be
@@ -168,7 +182,8 @@ func next(payments []*pay.Payment) (after pay.Place, more bool) {
 	return after, len(payments) >= comparePage
 }
 
-// compare compares payments with their orders, tells how many do not agree, and acts upon those that are not young.
+// compare compares payments with their orders, acts upon those that do not agree and are not young, and tells how many
+// those are.
 func (r *reconciler) compare(ctx context.Context, payments []*pay.Payment) (disagreed int, err error) {
 	var unsure []*pay.Payment
 	var ids []string
@@ -192,7 +207,7 @@ func (r *reconciler) compare(ctx context.Context, payments []*pay.Payment) (disa
 			suspects = append(suspects, p)
 		}
 	}
-	return len(suspects), r.act(ctx, suspects)
+	return r.act(ctx, suspects)
 }
 
 // agrees tells whether a payment and its order, nil where it is gone, are as they are to be.
@@ -206,23 +221,24 @@ func agrees(p *pay.Payment, order *rail.Order) bool {
 	return false // The ledger has yet to decide, or the payment to hear of it.
 }
 
-// act acts upon payments that do not agree, but for those that are young.
-func (r *reconciler) act(ctx context.Context, suspects []*pay.Payment) error {
+// act acts upon payments that do not agree, but for those that are young, and tells how many it acted upon.
+func (r *reconciler) act(ctx context.Context, suspects []*pay.Payment) (acted int, err error) {
 	if len(suspects) == 0 {
-		return nil
+		return 0, nil
 	}
 	young, err := r.young(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var acting errgroup.Group
 	acting.SetLimit(compareAtOnce)
 	for _, p := range suspects {
 		if !young[p.ID] {
+			acted++
 			acting.Go(func() error { return r.putRight(ctx, p) })
 		}
 	}
-	return acting.Wait()
+	return acted, acting.Wait()
 }
 
 // young are the payments that have changed a moment ago, by the payments' own clock.
@@ -250,7 +266,7 @@ func (r *reconciler) putRight(ctx context.Context, p *pay.Payment) error {
 	switch {
 	case err == nil:
 		r.counters.putRight.Add(1)
-	case rail.CodeOf(err).IsRefusal():
+	case rail.CodeOf(err) != rail.Unavailable:
 		r.Log.ErrorContext(ctx, "a payment does not agree with its order, and cannot be put right",
 			"payment", p.ID, "order", p.OrderID, "state", p.State, "error", err)
 		return nil // The others are none the worse for it.
