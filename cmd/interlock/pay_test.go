@@ -16,6 +16,7 @@ import (
 
 	"interlock/services/pay"
 	"interlock/services/pay/payrpc"
+	"interlock/services/pay/paytest"
 	"interlock/services/rail"
 )
 
@@ -119,6 +120,27 @@ func TestPay_Refuses(t *testing.T) {
 			require.ErrorContains(t, err, wrong)
 		})
 	}
+}
+
+// TestPay_TwoInstallations share an account: neither sees a charge of the other, which it would give back.
+func TestPay_TwoInstallations(t *testing.T) {
+	s := bankSettings(t)
+	s.BankURL = bankBeside(t, s, "127.0.0.1:1").url()
+	seen := func(source string, opens bool) int {
+		of := *s
+		of.PaySource = source
+		p, err := openProvider(&of, "", returnPage("http://127.0.0.1"))
+		require.NoError(t, err)
+		if opens {
+			_, err = p.Authorise(t.Context(), paytest.PaymentToOpen(1), "a-key")
+			require.NoError(t, err)
+		}
+		charges, _, err := p.List(t.Context(), time.Now().Add(-time.Hour), "", 100)
+		require.NoError(t, err)
+		return len(charges)
+	}
+	require.Equal(t, 1, seen("north", true))
+	require.Zero(t, seen("south", false))
 }
 
 // TestPay_Apart starts interlock pay in the folder of a server, and calls it.

@@ -115,7 +115,7 @@ func openProvider(s *Settings, bankURL, returnURL string) (pay.Provider, error) 
 	}
 	o := stripepay.Options{
 		Name: s.payments(), URL: s.BankURL, Key: key, WebhookSecrets: secrets, ReturnURL: s.PayReturnURL,
-		PageID: resolvers.OrderID,
+		PageID: resolvers.OrderID, Source: s.PaySource,
 	}
 	if bankURL != "" {
 		o.URL = bankURL

@@ -60,6 +60,7 @@ type Settings struct {
 	StripeKeyFile     string   `yaml:"stripe-key-file" placeholder:"FILE"`
 	WebhookSecretFile string   `yaml:"webhook-secret-file" placeholder:"FILE"`
 	PayReturnURL      string   `yaml:"pay-return-url" placeholder:"URL"`
+	PaySource         string   `yaml:"pay-source" default:"interlock" placeholder:"NAME"`
 	PayMySQL          []string `name:"pay-mysql" yaml:"pay-mysql" placeholder:"DSN"`
 
 	PayURL         string `yaml:"pay-url" placeholder:"URL"`

@@ -105,6 +105,8 @@ func New(o *Options) (*Provider, error) {
 	return &Provider{options: options, client: client, intents: intents}, nil
 }
 
+var sourcePattern = regexp.MustCompile(`^[0-9A-Za-z-]{1,40}$`)
+
 // complete fills in the defaults, and refuses what cannot work.
 func (o *Options) complete() error {
 	if o.Title == "" {
@@ -127,6 +129,8 @@ func (o *Options) complete() error {
 		return fmt.Errorf("the address of %s is %q, and not one like https://bank.example", o.Name, o.URL)
 	case o.Key == "" || strings.ContainsAny(o.Key, " \t\r\n"):
 		return fmt.Errorf("the key of %s is missing, or has spaces in it", o.Name)
+	case !sourcePattern.MatchString(o.Source):
+		return fmt.Errorf("%q is not a name of an installation: 1 to 40 letters, digits and hyphens", o.Source)
 	case !isWebAddress(strings.ReplaceAll(o.ReturnURL, orderIDPlace, "x")):
 		return fmt.Errorf("the page that buyers come back to is %q, and not one like https://railway.example/orders/%s",
 			o.ReturnURL, orderIDPlace)

@@ -86,6 +86,7 @@ func TestNew_Refuses(t *testing.T) {
 		"key":            func(o *stripepay.Options) { o.Key = "" },
 		"spaces":         func(o *stripepay.Options) { o.Key = "sk test" },
 		"come back":      func(o *stripepay.Options) { o.ReturnURL = "javascript:alert(1)" },
+		"installation":   func(o *stripepay.Options) { o.Source = "two words" },
 		"webhook secret": func(o *stripepay.Options) { o.WebhookSecrets = []string{"whsec_1", ""} },
 	} {
 		o := good
