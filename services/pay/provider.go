@@ -17,7 +17,8 @@ import (
 type Provider interface {
 	// Name is the provider's, in lower-case letters.
 	Name() string
-	// Takes refuses an amount that the provider does not take: its currency, or too little or too much.
+	// Takes refuses an amount that the provider does not take: its currency, or too little or too much. The text of
+	// the error is for the buyer, who is shown it.
 	Takes(amount rail.Money) error
 	// Authorise opens a page on which the buyer lets the provider hold the amount, until payBy.
 	Authorise(ctx context.Context, p *Payment, key string) (Charge, error)

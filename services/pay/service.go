@@ -156,9 +156,7 @@ func (s *Service) untaken(ctx context.Context, p *Payment, why error) (*Payment,
 	case err != nil:
 		return nil, err
 	case known[0] == nil:
-		return nil, &rail.Error{
-			Code: rail.PaymentUnavailable, Message: "the provider does not take " + p.Amount.String(), Cause: why,
-		}
+		return nil, &rail.Error{Code: rail.PaymentUnavailable, Message: why.Error(), Cause: why}
 	case known[0].OrderID != p.OrderID || known[0].Amount != p.Amount:
 		return nil, rail.Refuse(rail.IdempotencyConflict, "that payment is of another order or amount")
 	}

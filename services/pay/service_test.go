@@ -194,6 +194,11 @@ func TestStart_Refuses(t *testing.T) {
 				require.Empty(t, w.store.All(), name)
 				require.Empty(t, w.bank.Charges(), name)
 			}
+			if c.code == rail.PaymentUnavailable {
+				var shown *rail.Error
+				require.ErrorAs(t, err, &shown)
+				require.Equal(t, "XTS is no currency that can be paid in here", shown.Message, "the buyer is told why")
+			}
 		}
 	})
 }

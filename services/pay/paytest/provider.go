@@ -54,7 +54,7 @@ func (f *Provider) Name() string { return cmp.Or(f.Named, "fake") }
 // Takes is of pay.Provider: it takes all but XTS, the currency of tests.
 func (f *Provider) Takes(amount rail.Money) error {
 	if amount.Currency == "XTS" {
-		return fmt.Errorf("no %s: %w", amount.Currency, pay.ErrRefused)
+		return fmt.Errorf("%s is no currency that can be paid in here", amount.Currency)
 	}
 	return nil
 }
