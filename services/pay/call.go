@@ -65,6 +65,9 @@ func (s *Service) authorise(ctx context.Context, provider Provider, p *Payment) 
 func (s *Service) ask(ctx context.Context, provider Provider, p *Payment) (c Charge, err error) {
 	switch p.State {
 	case Created:
+		if p.Reference != "" {
+			return s.get(ctx, provider, p) // It is one of remake.
+		}
 		return s.authorise(ctx, provider, p)
 	case Open, Authorised, Captured:
 		return s.get(ctx, provider, p)

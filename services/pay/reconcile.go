@@ -161,7 +161,10 @@ func (r *reconciliation) compare(ctx context.Context, p *Payment, c *Charge) err
 	if changed && !isLeftOpen(after, c) {
 		found.Healed = true
 		found.What = "the payment was behind, and is " + string(after.State)
-		if isStray {
+		switch {
+		case p == nil && !isStray:
+			found.What = "the payment was lost here, and is " + string(after.State) + " again"
+		case isStray:
 			found.What = "a charge that nobody asked for, of the payment " + c.PaymentID + ", goes back"
 		}
 		r.report.add(found)

@@ -64,8 +64,21 @@ func TestReconcile(t *testing.T) {
 				w.bank.Do(paytest.ActCapture, "p1")
 				w.store.Forget("p1")
 			},
-			says: "a charge that nobody asked for, of the payment p1, goes back", healed: true,
+			says: "the payment was lost here, and is CAPTURED again", healed: true, state: pay.Captured,
 			charges: []pay.ChargeStatus{pay.ChargeCaptured},
+		},
+		"the payment is lost, and the ledger has yet to decide": {
+			plant: func(t *testing.T, w *world) {
+				t.Helper()
+				w.bank.Do(paytest.ActPay, "p1")
+				w.store.Forget("p1")
+			},
+			says: "the payment was lost here, and is AUTHORISED again", healed: true, state: pay.Authorised,
+			charges: []pay.ChargeStatus{pay.ChargeAuthorised},
+		},
+		"the payment is lost, and its page is open": {
+			plant:   func(_ *testing.T, w *world) { w.store.Forget("p1") },
+			charges: []pay.ChargeStatus{pay.ChargeOpen},
 		},
 		"the lost payment of no order": {
 			plant: func(t *testing.T, w *world) {

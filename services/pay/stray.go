@@ -17,6 +17,9 @@ var errNoOrder = errors.New("the charge names no order")
 func (s *Service) take(ctx context.Context, provider Provider, p *Payment, c *Charge) (after *Payment, changed bool,
 	err error,
 ) {
+	if p == nil && paymentID.MatchString(c.PaymentID) {
+		return s.remake(ctx, provider, c)
+	}
 	if p == nil || p.Reference != "" && p.Reference != c.Reference || p.Provider != provider.Name() ||
 		p.Amount.Currency != c.Currency {
 		return s.stray(ctx, provider, c)
@@ -48,7 +51,7 @@ func strayID(provider, reference string) string {
 	return "stray" + hex.EncodeToString(sum[:16])
 }
 
-// stray notes a charge that no payment has, as a payment that is let go: the buyer paid twice, or its payment was lost.
+// stray notes a charge that no payment has, as a payment that is let go: the buyer paid twice.
 func (s *Service) stray(ctx context.Context, provider Provider, c *Charge) (after *Payment, changed bool, err error) {
 	id := strayID(provider.Name(), c.Reference)
 	known, err := s.Store.Payments(ctx, []string{id})
