@@ -64,6 +64,8 @@ type Charge struct {
 	CreatedAt   time.Time
 	// Reason says why it ended without money, in the provider's codes.
 	Reason string
+	// Unreadable says why List could not read it; nil where it could. It has ids then, and nothing else.
+	Unreadable error
 }
 
 // ChargeStatus is how far a charge is.

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"time"
 
+	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
@@ -95,6 +96,30 @@ type reconciliation struct {
 	// seen are digests of the references that the provider's list has.
 	seen map[uint64]bool
 	seed maphash.Seed
+	// said tells that a charge was logged which could not be compared.
+	said bool
+	// unanswered is how many payments in a row the provider has not answered for.
+	unanswered int
+}
+
+// maxUnanswered is for how many payments in a row a provider may not answer before a reconciliation ends.
+const maxUnanswered = 5
+
+// leave reports a charge or payment that cannot be compared, so that it keeps no others from it. It answers the error
+// where that is not of this one: the store cannot be reached, or ctx has ended.
+func (r *reconciliation) leave(ctx context.Context, found *Difference, err error) error {
+	if ctx.Err() != nil || rail.CodeOf(err) == rail.Unavailable || errors.Is(err, ledger.ErrInDoubt) {
+		return err
+	}
+	found.Healed, found.What = false, "it cannot be compared: "+err.Error()
+	r.report.add(*found)
+	if !r.said {
+		r.said = true
+		r.Log.WarnContext(ctx, "a charge cannot be compared with its payment: it is left, and perhaps others like it",
+			"payment", found.PaymentID, "order", found.OrderID, "reference", found.Reference,
+			"provider", r.provider.Name(), "error", err)
+	}
+	return nil
 }
 
 // charges goes through the provider's list.
@@ -146,15 +171,20 @@ func (r *reconciliation) list(ctx context.Context, since time.Time, after string
 
 // compare compares a charge with its payment, which may be nil.
 func (r *reconciliation) compare(ctx context.Context, p *Payment, c *Charge) error {
-	after, changed, err := r.take(ctx, r.provider, p, c)
 	found := Difference{PaymentID: c.PaymentID, OrderID: c.OrderID, Reference: c.Reference}
+	if c.Unreadable != nil {
+		return r.leave(ctx, &found, c.Unreadable)
+	}
+	after, changed, err := r.take(ctx, r.provider, p, c)
 	switch {
 	case errors.Is(err, errNoOrder):
 		found.What = "a charge that nobody asked for names no order: it has to be given back by hand"
 		r.report.add(found)
 		return nil
-	case err != nil || after == nil:
-		return err
+	case err != nil:
+		return r.leave(ctx, &found, err)
+	case after == nil:
+		return nil
 	}
 	isStray := after.ID != c.PaymentID
 	found.PaymentID, found.OrderID = after.ID, after.OrderID
@@ -189,8 +219,9 @@ func (r *reconciliation) rest(ctx context.Context, p *Payment, c *Charge, found 
 		found.What, found.Healed = "the page of a payment that has ended was open", err == nil
 		r.report.add(*found)
 		if err == nil {
-			_, _, err = r.take(ctx, r.provider, p, &closed)
-			return err
+			if _, _, err = r.take(ctx, r.provider, p, &closed); err != nil {
+				return r.leave(ctx, found, err)
+			}
 		}
 		return nil
 	case p.Captured <= c.Captured && p.Refunded <= c.Refunded && !(p.State == Captured && p.Refunded > 0):
@@ -257,8 +288,12 @@ func (r *reconciliation) missing(ctx context.Context, p *Payment) error {
 			What: "the payment is " + string(p.State) + ", and the provider does not know it",
 		})
 		return nil
+	case err != nil && ctx.Err() == nil && r.unanswered < maxUnanswered:
+		r.unanswered++
+		return r.leave(ctx, &Difference{PaymentID: p.ID, OrderID: p.OrderID, Reference: p.Reference}, err)
 	case err != nil:
 		return unavailable(err)
 	}
+	r.unanswered = 0
 	return r.compare(ctx, p, &c)
 }

@@ -2,6 +2,7 @@ package pay_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -182,6 +183,60 @@ func TestReconcile(t *testing.T) {
 				require.NoError(t, err)
 				require.Zero(t, again.Healed, again.Differences)
 				require.Equal(t, report.Left, again.Left)
+			})
+		})
+	}
+}
+
+// TestReconcile_OneBadCharge has charges that cannot be compared: they are reported, and keep no other from it.
+func TestReconcile_OneBadCharge(t *testing.T) {
+	bad := errors.New("the amount is in no currency that is known")
+	for name, plant := range map[string]func(t *testing.T, w *world){
+		"unreadable": func(_ *testing.T, w *world) {
+			w.bank.Change("p2", func(c *pay.Charge) {
+				*c = pay.Charge{PaymentID: "p2", Reference: c.Reference,
+					CreatedAt: c.CreatedAt, Unreadable: bad}
+			})
+		},
+		"not to be noted": func(t *testing.T, w *world) {
+			t.Helper()
+			w.bank.Do(paytest.ActPay, "p2")
+			w.store.Forget("p2")
+			w.store.Before = func(method string) error {
+				if method == "Create" {
+					return bad
+				}
+				return nil
+			}
+		},
+		"not in the list, and not to be asked for": func(t *testing.T, w *world) {
+			t.Helper()
+			passes(t, 11*time.Minute)
+			w.bank.Change("p2", func(c *pay.Charge) { c.CreatedAt = c.CreatedAt.Add(-100 * time.Hour) })
+			w.beforeCalls(func(_ context.Context, method, id string) error {
+				if method == "Get" && id == "p2" {
+					return bad
+				}
+				return nil
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := open()
+				for n := range 4 {
+					w.start(t, fmt.Sprint("p", n), n)
+				}
+				plant(t, w)
+				w.bank.Do(paytest.ActPay, "p0") // The list has it last.
+				report, err := w.Reconcile(t.Context(), 0)
+				require.NoError(t, err)
+				require.Equal(t, [2]int64{1, 1}, [2]int64{report.Healed, report.Left}, report.Differences)
+				require.Equal(t, pay.Authorised, w.is(t, "p0").State)
+				left := slices.IndexFunc(report.Differences, func(d pay.Difference) bool { return !d.Healed })
+				require.Equal(t, "p2", report.Differences[left].PaymentID)
+				require.Contains(t, report.Differences[left].What, bad.Error())
+				require.Equal(t, 1, w.log.count("cannot be compared"))
 			})
 		})
 	}

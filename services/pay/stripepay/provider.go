@@ -376,8 +376,11 @@ func (p *Provider) List(ctx context.Context, since time.Time, after string, limi
 			continue
 		}
 		charge, err := p.ofSession(session)
-		if err != nil {
-			return nil, "", err
+		if err != nil { // One that cannot be read hides no others.
+			charge = pay.Charge{
+				PaymentID: p.paymentOf(session.Metadata), OrderID: session.Metadata[metaOrder], Reference: session.ID,
+				Unreadable: err,
+			}
 		}
 		charges = append(charges, charge)
 	}
