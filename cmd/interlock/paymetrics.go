@@ -45,7 +45,7 @@ func paymentMetrics(p *payments) prometheus.Collector {
 	gauge("payments_overdue",
 		"Payments that could not be released or refunded for more than ten minutes. Alarm above 0.",
 		func() float64 { return float64(p.service.Stats().Overdue) })
-	gauge("payments_oldest_due_seconds", "For how long a payment has been due that is due for longest. Alarm above 60.",
+	gauge("payments_oldest_due_seconds", "For how long a payment has been due that is due for longest, but for open pages. Alarm above 60.",
 		func() float64 { return p.service.Stats().OldestDue.Seconds() })
 	gauge("payments_calls_under_way", "Calls of the provider that are made now.",
 		func() float64 { return float64(p.service.Stats().UnderWay) })

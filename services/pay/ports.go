@@ -37,8 +37,8 @@ type Store interface {
 	// messages that the new states call for, and answers once the commit was acknowledged. errs has an error for each
 	// payment: nil, or ErrStale. Due and CaptureBy are given as how long from now. At most 1,000.
 	Update(ctx context.Context, changes []Change) (errs []error, err error)
-	// Due are payments whose Due has come, the longest first, at most limit.
-	Due(ctx context.Context, limit int) ([]*Payment, error)
+	// Due are payments whose Due has come, the longest first, at most limit: those that are Open, or all others.
+	Due(ctx context.Context, isOpen bool, limit int) ([]*Payment, error)
 	// Changed are payments that have any of the states (empty: all), and were changed at since or later, sorted by
 	// (ChangedAt, ID) and after the place (afterAt, afterID). At most limit.
 	Changed(ctx context.Context, states []State, since time.Time, after Place, limit int) ([]*Payment, error)

@@ -33,7 +33,8 @@ type Options struct {
 	Log       *slog.Logger
 	// Woken is called after each commit that noted an event. It may be nil, and must not wait.
 	Woken func()
-	// CallsAtOnce bounds how many calls of providers the worker makes at a time; 0 is 256.
+	// CallsAtOnce bounds how many calls of providers the worker makes at a time; 0 is 256. At most half of them ask
+	// after open pages.
 	CallsAtOnce int
 }
 
@@ -49,6 +50,7 @@ type Service struct {
 	// by the worker.
 	starting, heeding, calling chan struct{}
 	wake                       chan struct{}
+	polls                      polls
 	// failing logs when a provider begins to fail, noting when payments cannot be worked on for another reason.
 	failing map[string]*logonce.Failure
 	noting  *logonce.Failure
@@ -63,7 +65,7 @@ func New(o Options) *Service {
 	s := &Service{
 		Options: o, providers: map[string]Provider{}, failing: map[string]*logonce.Failure{},
 		starting: make(chan struct{}, maxStarting), heeding: make(chan struct{}, o.CallsAtOnce),
-		calling: make(chan struct{}, o.CallsAtOnce), wake: make(chan struct{}, 1), counts: newCounts(),
+		calling: make(chan struct{}, o.CallsAtOnce), polls: newPolls(o.CallsAtOnce), wake: make(chan struct{}, 1), counts: newCounts(),
 	}
 	s.noting = logonce.Warn("a payment cannot be worked on: it is tried again", "payments are worked on again")
 	s.noting.Calm = maxBackoff

@@ -48,7 +48,8 @@ type Stats struct {
 	Reached  map[State]int64
 	Calls    map[Calls]int64
 	Webhooks map[WebhookOutcome]int64
-	// OldestDue is for how long the payment has been due that is due for longest, as the worker last saw it.
+	// OldestDue is for how long the payment has been due that is due for longest, as the worker last saw it. Open pages
+	// are not among them: many wait for their turn.
 	OldestDue time.Duration
 	// Overdue is how many payments have been tried to be released or refunded for more than ten minutes, now.
 	Overdue int

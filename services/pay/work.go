@@ -70,7 +70,7 @@ func (s *Service) look(ctx context.Context, all *sync.WaitGroup) (busy bool, err
 	if err != nil {
 		return false, err
 	}
-	due, err := s.Store.Due(reading, places)
+	due, err := s.Store.Due(reading, false, places)
 	if err != nil {
 		return false, err
 	}
@@ -79,6 +79,13 @@ func (s *Service) look(ctx context.Context, all *sync.WaitGroup) (busy bool, err
 		oldest = max(0, now.Sub(due[0].Due))
 	}
 	s.counts.oldestDue(oldest)
+	if n := s.polls.free(places - len(due)); n > 0 {
+		open, err := s.Store.Due(reading, true, n)
+		if err != nil {
+			return false, err
+		}
+		due = append(due, open...)
+	}
 	taken, err := s.claim(reading, due, now)
 	if err != nil {
 		return false, err
@@ -86,8 +93,9 @@ func (s *Service) look(ctx context.Context, all *sync.WaitGroup) (busy bool, err
 	busy = len(due) == places
 	places -= len(taken)
 	for _, p := range taken {
+		done := s.polls.begin(p)
 		all.Go(func() {
-			defer func() { <-s.calling }()
+			defer func() { done(); <-s.calling }()
 			s.work(ctx, p)
 		})
 	}

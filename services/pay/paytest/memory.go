@@ -199,10 +199,12 @@ func (m *Memory) update(c *pay.Change) error {
 }
 
 // Due is of pay.Store.
-func (m *Memory) Due(ctx context.Context, limit int) (due []*pay.Payment, err error) {
+func (m *Memory) Due(ctx context.Context, isOpen bool, limit int) (due []*pay.Payment, err error) {
 	err = m.do(ctx, "Due", func() error {
 		now := m.now()
-		due = m.list(func(p *pay.Payment) bool { return !p.Due.IsZero() && !p.Due.After(now) },
+		due = m.list(func(p *pay.Payment) bool {
+			return !p.Due.IsZero() && !p.Due.After(now) && (p.State == pay.Open) == isOpen
+		},
 			func(a, b *pay.Payment) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID)) })
 		due = due[:min(limit, len(due))]
 		return nil

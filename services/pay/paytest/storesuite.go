@@ -542,12 +542,13 @@ func updateSeveralAtOnce(t *testing.T, s Kept) {
 }
 
 func due(t *testing.T, s Kept) {
-	list := func(limit int) string {
+	of := func(isOpen bool, limit int) string {
 		t.Helper()
-		found, err := s.Due(t.Context(), limit)
+		found, err := s.Due(t.Context(), isOpen, limit)
 		require.NoError(t, err)
 		return ids(found)
 	}
+	list := func(limit int) string { t.Helper(); return of(true, limit) }
 	require.Empty(t, list(10))
 	for i, in := range []time.Duration{3 * time.Minute, time.Minute, -1, 2 * time.Minute, 2 * time.Minute, 0} {
 		p := create(t, s, fmt.Sprintf("p%d", i), Order(i))
@@ -566,7 +567,14 @@ func due(t *testing.T, s Kept) {
 	create(t, s, "new", Order(9))
 	require.Equal(t, "p1 p3 p4 p0", list(10), "who started it has some time")
 	s.Age(t, pay.CreatedDue)
-	require.Equal(t, "p1 p3 p4 p0 new", list(10))
+	require.Equal(t, "p1 p3 p4 p0", list(10))
+	require.Equal(t, "new", of(false, 10), "open pages stand before no other")
+	c := to(read(t, s, "p3"), pay.Releasing)
+	c.DueIn = 0
+	update(t, s, c)
+	require.Equal(t, "p1 p4 p0", list(10))
+	require.Equal(t, "new p3", of(false, 10))
+	require.Equal(t, "new", of(false, 1))
 }
 
 func changedSince(t *testing.T, s Kept) {

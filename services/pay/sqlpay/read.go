@@ -66,10 +66,15 @@ func (s *Store) OfOrders(ctx context.Context, orderIDs []string) ([]*pay.Payment
 }
 
 // Due are payments for which the provider is to be called: see pay.Store.
-func (s *Store) Due(ctx context.Context, limit int) ([]*pay.Payment, error) {
+func (s *Store) Due(ctx context.Context, isOpen bool, limit int) ([]*pay.Payment, error) {
+	is := "<>"
+	if isOpen {
+		is = "="
+	}
 	return s.read(ctx, func(x sqlledger.SQL) (string, []any) {
 		return "SELECT " + columns + " FROM payments" + x.By("payments_due") +
-			" WHERE due_at <= " + x.Now() + " ORDER BY due_at, id LIMIT ?", []any{bounded(limit)}
+				" WHERE due_at <= " + x.Now() + " AND state " + is + " ? ORDER BY due_at, id LIMIT ?",
+			[]any{string(pay.Open), bounded(limit)}
 	})
 }
 

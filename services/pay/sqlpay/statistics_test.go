@@ -44,7 +44,7 @@ func TestStore_CostsWhatIsRead(t *testing.T) {
 			const some = 10
 			for name, do := range map[string]func() error{
 				"due": func() error {
-					found, err := s.Due(t.Context(), some)
+					found, err := s.Due(t.Context(), false, some)
 					require.Len(t, found, some)
 					require.Equal(t, "p3600", found[0].ID)
 					return err

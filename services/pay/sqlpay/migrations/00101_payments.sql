@@ -35,7 +35,7 @@ CREATE TABLE payments (
     PRIMARY KEY (id)
 );
 CREATE INDEX payments_order ON payments (order_id, created_at, id);
-CREATE INDEX payments_due ON payments (due_at, id);
+CREATE INDEX payments_due ON payments (due_at, id, state);
 CREATE INDEX payments_changed ON payments (changed_at, id);
 
 -- Whoever starts a payment of an order locks the order's row first, so that its open payments are counted one after
