@@ -105,8 +105,6 @@ func (s *Settings) checkPay() error {
 		{s.PayURL == "", "--pay-url is for servers: interlock pay serves at --listen"},
 		{s.payments() != bankPayments || s.BankURL != "", "--payments bank needs --bank-url: where interlock " +
 			"sandbox-bank serves"},
-		{s.payments() != stripePayments || s.PayReturnURL != "", "--payments stripe needs --pay-return-url: the page " +
-			"that buyers come back to"},
 		{s.embedded() || len(s.Redis) > 0 || len(s.Messages) > 0, "--mysql needs --messages or --redis: where events " +
 			"are published"},
 		{s.embedded() || nodes == 3 || nodes == 5, fmt.Sprintf("--mysql needs --lock-redis with 3 or 5 independent "+

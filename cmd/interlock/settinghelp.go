@@ -51,9 +51,9 @@ var settingHelp = map[string]string{
 	"webhook-secret-file": "The file with the secret that webhooks are signed with, or two in two lines while it is " +
 		"changed; without it, the bank's in --data.",
 	"pay-return-url": "The page that buyers come back to from the provider's; {ORDER_ID} in it is the order's id, " +
-		"as the API has it. Without it, the playground.",
+		"as the API has it. stripe needs it; without it, the bank's buyers come back to the playground.",
 	"pay-source": "What this installation is called in the provider's books. Two that share an account need two names: a " +
-		"charge of our name that we have no payment of goes back.",
+		"charge of our name whose order we do not have goes back.",
 	"pay-mysql": "The payments' database, where it is elsewhere: as --mysql. Without it, the ledger's name with _pay " +
 		"behind, on the same members.",
 

@@ -208,6 +208,10 @@ func (s *Settings) paymentRules() []settingRule {
 			"--payments stripe needs --stripe-key-file and --webhook-secret-file, or --pay-url",
 		},
 		{
+			!inside || s.payments() != stripePayments || s.PayReturnURL != "",
+			"--payments stripe needs --pay-return-url: the page that buyers come back to",
+		},
+		{
 			!inside || s.payments() != bankPayments || s.embedded() || s.BankURL != "",
 			"--payments bank with --mysql needs --bank-url: where interlock sandbox-bank serves",
 		},

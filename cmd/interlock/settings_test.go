@@ -37,6 +37,7 @@ func TestSettings_Rules(t *testing.T) {
 	bank, stripe, apart := embedded, server, cluster
 	bank.Payments, stripe.Payments, apart.Payments = "bank", "stripe", "bank"
 	stripe.StripeKeyFile, stripe.WebhookSecretFile = "key", "secret"
+	stripe.PayReturnURL = "https://railway.example/orders/{ORDER_ID}"
 	apart.PayURL, apart.PayMySQL = "http://pay:8090", []string{"a", "b", "c"}
 	for _, kept := range []Settings{embedded, server, cluster, bank, stripe, apart} {
 		require.NoError(t, kept.validate())
@@ -76,6 +77,7 @@ func TestSettings_Rules(t *testing.T) {
 		{stripe, func(s *Settings) { s.BankURL = "http://bank" }, "--bank-url goes with --payments bank"},
 		{stripe, func(s *Settings) { s.StripeKeyFile = "" }, "--payments stripe needs --stripe-key-file"},
 		{stripe, func(s *Settings) { s.WebhookSecretFile = "" }, "--payments stripe needs --stripe-key-file"},
+		{stripe, func(s *Settings) { s.PayReturnURL = "" }, "--payments stripe needs --pay-return-url"},
 		{server, func(s *Settings) { s.Payments = "bank" }, "--payments bank with --mysql needs --bank-url"},
 		{bank, func(s *Settings) { s.PayMySQL = []string{"a"} }, "--pay-mysql goes with --mysql"},
 		{stripe, func(s *Settings) { s.PayMySQL = []string{"a", "b"} }, "--durability local goes with one --pay-mysql"},
