@@ -15,7 +15,7 @@ import (
 	"interlock/services/identity"
 )
 
-// The files in the data folder that the sandbox bank shares with whoever is paid through it.
+// The files in the data folder that the sandbox bank shares with the servers that are paid through it.
 const (
 	bankFolder            = "bank"
 	bankKeyFile           = "bank-key"
@@ -35,7 +35,7 @@ const (
 type sandboxBankCommand struct {
 	Address    string `default:"127.0.0.1:8090" help:"The address of the bank."`
 	URL        string `name:"public-url" help:"Where browsers reach it, if not there."`
-	WebhookURL string `name:"webhook-url" help:"Who is told of payments; else nobody." placeholder:"URL"`
+	WebhookURL string `name:"webhook-url" help:"Where payments are told of; without it, they are not told." placeholder:"URL"`
 	KeyFile    string `help:"The file with the API's key; else bank-key in --data." placeholder:"FILE"`
 	SignFile   string `help:"The file with the webhooks' secret; else bank-webhook-secret there." placeholder:"FILE"`
 	InMemory   bool   `help:"Keep no journal: all payments are forgotten at the end."`
@@ -50,7 +50,7 @@ func (c sandboxBankCommand) Run(ctx context.Context, settings *Settings, log *sl
 		return fmt.Errorf("--address: %w", err)
 	}
 	if why != "" && !settings.InsecureSandboxPayments {
-		return fmt.Errorf("--address %s is not a loopback address, and whoever reaches the bank pays with no money: "+
+		return fmt.Errorf("--address %s is not a loopback address, and all who reach the bank pay with no money: "+
 			"say --insecure-sandbox-payments", c.Address)
 	}
 	options, err := c.options(settings, log)
@@ -70,7 +70,7 @@ func (c sandboxBankCommand) Run(ctx context.Context, settings *Settings, log *sl
 	}
 	told := options.WebhookURL
 	if told == "" {
-		told = "nobody (--webhook-url)"
+		told = "no server (--webhook-url)"
 	}
 	const banner = "A sandbox bank. It takes no money.\n  its API and pages  %s\n  it tells           %s\n"
 	if _, err := fmt.Fprintf(out, banner, options.URL, told); err != nil {

@@ -58,8 +58,9 @@ func (r *Report) add(d Difference) {
 }
 
 // Reconcile compares the charges of a time until now (0: 48 hours; at most 31 days: INVALID) with the providers' own
-// lists. A state that is behind is brought up to date, and a charge that nobody asked for goes back. Everything else is
-// reported. With an error it reports what it found before. To do it again, or twice at once, is harmless.
+// lists. A state that is behind is brought up to date, a payment that was lost is noted anew, and a second charge of a
+// payment goes back. Everything else is reported. With an error it reports what it found before. To do it again, or
+// twice at once, is harmless.
 func (s *Service) Reconcile(ctx context.Context, window time.Duration) (report Report, err error) {
 	if window == 0 {
 		window = reconcileWindow
@@ -178,7 +179,7 @@ func (r *reconciliation) compare(ctx context.Context, p *Payment, c *Charge) err
 	after, changed, err := r.take(ctx, r.provider, p, c)
 	switch {
 	case errors.Is(err, errNoOrder):
-		found.What = "a charge that nobody asked for names no order: it has to be given back by hand"
+		found.What = "the charge names no order: it has to be given back by hand"
 		r.report.add(found)
 		return nil
 	case err != nil:
@@ -195,7 +196,7 @@ func (r *reconciliation) compare(ctx context.Context, p *Payment, c *Charge) err
 		case p == nil && !isStray:
 			found.What = "the payment was lost here, and is " + string(after.State) + " again"
 		case isStray:
-			found.What = "a charge that nobody asked for, of the payment " + c.PaymentID + ", goes back"
+			found.What = "a second charge of the payment " + c.PaymentID + " goes back"
 		}
 		r.report.add(found)
 	}
@@ -203,7 +204,7 @@ func (r *reconciliation) compare(ctx context.Context, p *Payment, c *Charge) err
 }
 
 // isLeftOpen tells whether the page of a payment that has ended is still open: the call that opened it was answered so
-// late that nobody waited for it any more.
+// late that its caller had given up.
 func isLeftOpen(p *Payment, c *Charge) bool {
 	return c.Status == ChargeOpen && (p.State == Failed || p.State == Released)
 }

@@ -55,7 +55,7 @@ func TestReconcile(t *testing.T) {
 				w.bank.Do(paytest.ActPayTwice, "p1")
 				require.NoError(t, w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"}))
 			},
-			says: "a charge that nobody asked for, of the payment p1, goes back", healed: true, state: pay.Authorised,
+			says: "a second charge of the payment p1 goes back", healed: true, state: pay.Authorised,
 			charges: []pay.ChargeStatus{pay.ChargeAuthorised, pay.ChargeClosed},
 		},
 		"the payment is lost": {
@@ -88,7 +88,7 @@ func TestReconcile(t *testing.T) {
 				w.bank.Change("p1", func(c *pay.Charge) { c.OrderID = "what" })
 				w.store.Forget("p1")
 			},
-			says:    "a charge that nobody asked for names no order: it has to be given back by hand",
+			says:    "the charge names no order: it has to be given back by hand",
 			charges: []pay.ChargeStatus{pay.ChargeAuthorised},
 		},
 		"the page of an ended payment is open": {

@@ -65,7 +65,8 @@ func New(o Options) *Service {
 	s := &Service{
 		Options: o, providers: map[string]Provider{}, failing: map[string]*logonce.Failure{},
 		starting: make(chan struct{}, maxStarting), heeding: make(chan struct{}, o.CallsAtOnce),
-		calling: make(chan struct{}, o.CallsAtOnce), polls: newPolls(o.CallsAtOnce), wake: make(chan struct{}, 1), counts: newCounts(),
+		calling: make(chan struct{}, o.CallsAtOnce), polls: newPolls(o.CallsAtOnce), wake: make(chan struct{}, 1),
+		counts: newCounts(),
 	}
 	s.noting = logonce.Warn("a payment cannot be worked on: it is tried again", "payments are worked on again")
 	s.noting.Calm = maxBackoff

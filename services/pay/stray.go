@@ -9,7 +9,7 @@ import (
 	"interlock/services/rail"
 )
 
-// errNoOrder says that a charge names no order, so that nobody can be told of it.
+// errNoOrder says that a charge names no order, so that it cannot be told of.
 var errNoOrder = errors.New("the charge names no order")
 
 // take notes how a charge stands: of the payment p, where it is that payment's charge, and otherwise of a payment of its
@@ -45,7 +45,7 @@ func (s *Service) advance(ctx context.Context, id string, p *Payment, c *Charge)
 	return after, changed, nil
 }
 
-// strayID is the id of the payment that is made of a charge which nobody asked for.
+// strayID is the id of the payment that is made of a second charge.
 func strayID(provider, reference string) string {
 	sum := sha256.Sum256([]byte(provider + "/" + reference))
 	return "stray" + hex.EncodeToString(sum[:16])
@@ -97,7 +97,7 @@ func (s *Service) noteStray(ctx context.Context, provider Provider, id string, c
 	}
 	if created {
 		s.counts.reached(Releasing)
-		s.Log.WarnContext(ctx, "a charge that nobody asked for goes back", "payment", id, "of", c.PaymentID,
+		s.Log.WarnContext(ctx, "a second charge of a payment goes back", "payment", id, "of", c.PaymentID,
 			"order", c.OrderID, "provider", provider.Name())
 	}
 	s.wakeWorker()
