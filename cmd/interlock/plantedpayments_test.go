@@ -16,6 +16,7 @@ import (
 	"interlock/services/ledger/ledgertest"
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/pay"
+	"interlock/services/pay/paytest"
 	"interlock/services/pay/sqlpay"
 	"interlock/services/rail"
 )
@@ -162,7 +163,7 @@ func paymentsOf(t *testing.T, h *history, settings *Settings) *sql.DB {
 	h.payments = store
 	settle := func(p *pay.Payment, becomes func(p *pay.Payment)) {
 		t.Helper()
-		made, _, err := store.Create(t.Context(), p, time.Hour)
+		made, _, err := paytest.Start(t.Context(), store, p, time.Hour)
 		require.NoError(t, err)
 		c := pay.Change{Payment: *made, From: made.State, DueIn: -1}
 		c.Payment.Version++
@@ -173,7 +174,7 @@ func paymentsOf(t *testing.T, h *history, settings *Settings) *sql.DB {
 		if c.Payment.State == pay.Capturing {
 			c.DueIn = time.Minute
 		}
-		errs, err := store.Update(t.Context(), []pay.Change{c})
+		errs, err := paytest.Change(t.Context(), store, []pay.Change{c})
 		require.NoError(t, err)
 		require.NoError(t, errs[0])
 	}

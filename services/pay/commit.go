@@ -42,30 +42,63 @@ type committer struct {
 	running bool
 }
 
-// waiting is one change that waits. apply is called again whenever the payment has changed meanwhile.
+// waiting is one change that waits, or a payment that is to be started, or notices alone.
 type waiting struct {
-	id    string
+	// id is the payment's; "" for notices alone.
+	id string
+	// apply makes the change. It is called again whenever the payment has changed meanwhile.
 	apply func(p Payment) (c Change, changed bool)
+	// start is the payment that is to be started; nil: none.
+	start *Start
+	// notices are written with the change, and alone where nothing changes.
+	notices []Heeded
 	// base is the payment as it was read; nil: it is to be read.
 	base *Payment
 	// once gives up at the first ErrStale.
 	once  bool
 	tries int
 	done  chan struct{}
-	// after and err are the result: the payment as it is now, nil where there is none.
-	after *Payment
-	err   error
+	// after and err are the result: the payment as it is now, nil where there is none. created tells that it was started.
+	after   *Payment
+	created bool
+	err     error
 }
 
-// change applies a change to a payment and answers how it is then, once that was acknowledged. base may be nil. nil and
-// no error: there is no payment of that id. After a ctx that ended it is not known whether it was written.
+// isChange tells a change of a payment.
+func (w *waiting) isChange() bool { return w.apply != nil }
+
+// change applies a change to a payment and answers how it is then, once that was acknowledged, and the notices with it.
+// base may be nil. nil and no error: there is no payment of that id. After a ctx that ended it is not known whether it
+// was written.
 func (c *committer) change(ctx context.Context, id string, base *Payment, apply func(p Payment) (Payment, bool),
+	notices ...Heeded,
 ) (*Payment, error) {
-	w := &waiting{id: id, base: base, apply: plain(apply)}
+	w := &waiting{id: id, base: base, apply: plain(apply), notices: notices}
 	if err := c.do(ctx, w); err != nil {
 		return nil, err
 	}
 	return w.after, w.err
+}
+
+// start notes a payment: see Started. After a ctx that ended it is not known whether it was written.
+func (c *committer) start(ctx context.Context, one Start) (p *Payment, created bool, err error) {
+	w := &waiting{id: one.Payment.ID, start: &one}
+	if err := c.do(ctx, w); err != nil {
+		return nil, false, err
+	}
+	return w.after, w.created, w.err
+}
+
+// heed writes notices from which nothing follows.
+func (c *committer) heed(ctx context.Context, notices []Heeded) error {
+	if len(notices) == 0 {
+		return nil
+	}
+	w := &waiting{notices: notices}
+	if err := c.do(ctx, w); err != nil {
+		return err
+	}
+	return w.err
 }
 
 // plain makes a change of what becomes of a payment.
@@ -138,17 +171,19 @@ func (c *committer) take() []*waiting {
 	defer c.mu.Unlock()
 	var batch, rest []*waiting
 	taken := map[string]bool{}
+	notices := 0
 	for i, w := range c.waiting {
-		if len(batch) == MaxBatch {
+		if len(batch) == MaxBatch || len(batch) > 0 && notices+len(w.notices) > MaxBatch {
 			rest = append(rest, c.waiting[i:]...)
 			break
 		}
-		if taken[w.id] {
+		if w.id != "" && taken[w.id] {
 			w.base = nil // What it was read as is about to change.
 			rest = append(rest, w)
 			continue
 		}
 		taken[w.id] = true
+		notices += len(w.notices)
 		batch = append(batch, w)
 	}
 	c.waiting = rest
@@ -164,6 +199,12 @@ func (c *committer) again(w *waiting) {
 	c.mu.Unlock()
 }
 
+// group is what shares a commit, and whose each part is.
+type group struct {
+	Batch
+	starts, changes []*waiting
+}
+
 // commit writes a batch. A change that is to be tried again has neither a result nor an error then, and a base.
 func (c *committer) commit(ctx context.Context, batch []*waiting) error {
 	now, err := c.now(ctx)
@@ -173,49 +214,65 @@ func (c *committer) commit(ctx context.Context, batch []*waiting) error {
 	if err := c.read(ctx, batch); err != nil {
 		return err
 	}
-	var changes []Change
-	var of []*waiting
+	var g group
 	for _, w := range batch {
-		if w.base == nil {
-			continue // There is none of that id.
-		}
-		change, changed := w.apply(*w.base)
-		if !changed {
-			w.after = w.base
-			continue
-		}
-		change.From = w.base.State
-		change.Payment.Version = w.base.Version + 1
-		if change.DueIn == 0 {
-			change.DueIn = dueIn(&change.Payment, now)
-		}
-		changes, of = append(changes, change), append(of, w)
+		g.add(w, now)
 	}
-	if len(changes) == 0 {
+	if len(g.Starts)+len(g.Changes)+len(g.Notices) == 0 {
 		return nil
 	}
-	errs, err := c.store.Update(ctx, changes)
+	written, err := c.store.Update(ctx, g.Batch)
 	if err != nil {
 		return err
 	}
-	var written []Change
-	for i, w := range of {
-		switch {
-		case errs[i] == nil:
-			written = append(written, changes[i])
-			w.after = &changes[i].Payment
-		case !errors.Is(errs[i], ErrStale) || w.once:
-			w.err = errs[i]
+	c.answer(&g, &written)
+	return nil
+}
+
+// add adds what waits to its group. What changes nothing has its result.
+func (g *group) add(w *waiting, now time.Time) {
+	if w.start != nil {
+		g.Starts, g.starts = append(g.Starts, *w.start), append(g.starts, w)
+		return
+	}
+	if w.base != nil {
+		change, changed := w.apply(*w.base)
+		if changed {
+			change.From, change.Notices = w.base.State, w.notices
+			change.Payment.Version = w.base.Version + 1
+			if change.DueIn == 0 {
+				change.DueIn = dueIn(&change.Payment, now)
+			}
+			g.Changes, g.changes = append(g.Changes, change), append(g.changes, w)
+			return
+		}
+		w.after = w.base
+	}
+	g.Notices = append(g.Notices, w.notices...)
+}
+
+// answer gives each part of a group its result.
+func (c *committer) answer(g *group, written *Written) {
+	for i, w := range g.starts {
+		w.after, w.created, w.err = written.Started[i].Payment, written.Started[i].Created, written.Started[i].Err
+	}
+	var changes []Change
+	for i, w := range g.changes {
+		switch err := written.Errs[i]; {
+		case err == nil:
+			changes = append(changes, g.Changes[i])
+			w.after = &g.Changes[i].Payment
+		case !errors.Is(err, ErrStale) || w.once:
+			w.err = err
 		default:
 			if w.tries++; w.tries >= maxStale {
 				w.err = errContended
 			}
 		}
 	}
-	if len(written) > 0 {
-		c.noted(written)
+	if len(changes) > 0 {
+		c.noted(changes)
 	}
-	return nil
 }
 
 // read reads the payments of a batch that are not at hand.
@@ -223,7 +280,7 @@ func (c *committer) read(ctx context.Context, batch []*waiting) error {
 	var ids []string
 	var of []*waiting
 	for _, w := range batch {
-		if w.base == nil {
+		if w.isChange() && w.base == nil {
 			ids, of = append(ids, w.id), append(of, w)
 		}
 	}

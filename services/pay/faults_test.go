@@ -73,25 +73,11 @@ type deadStore struct {
 	of *process
 }
 
-func (s deadStore) Create(ctx context.Context, p *pay.Payment, payFor time.Duration) (*pay.Payment, bool, error) {
+func (s deadStore) Update(ctx context.Context, b pay.Batch) (pay.Written, error) {
 	if s.of.dead.Load() {
-		return nil, false, errKilled
+		return pay.Written{}, errKilled
 	}
-	return s.Store.Create(ctx, p, payFor)
-}
-
-func (s deadStore) Update(ctx context.Context, changes []pay.Change) ([]error, error) {
-	if s.of.dead.Load() {
-		return nil, errKilled
-	}
-	return s.Store.Update(ctx, changes)
-}
-
-func (s deadStore) NoticeDone(ctx context.Context, provider, id string) error {
-	if s.of.dead.Load() {
-		return errKilled
-	}
-	return s.Store.NoticeDone(ctx, provider, id)
+	return s.Store.Update(ctx, b)
 }
 
 // odds tells true once in n times, until it is calm.
@@ -143,7 +129,7 @@ func (c *chaos) faults() {
 		return nil
 	}
 	c.store.After = func(method string) error {
-		if (method == "Update" || method == "Create" || method == "NoticeDone") && c.odds(15) {
+		if method == "Update" && c.odds(15) {
 			return ledger.ErrInDoubt
 		}
 		return nil

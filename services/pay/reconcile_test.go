@@ -23,7 +23,7 @@ func (w *world) shift(t *testing.T, id string, change func(*pay.Payment)) {
 	from := p.State
 	change(p)
 	p.Version++
-	errs, err := w.store.Update(t.Context(), []pay.Change{{Payment: *p, From: from, DueIn: -1}})
+	errs, err := paytest.Change(t.Context(), w.store, []pay.Change{{Payment: *p, From: from, DueIn: -1}})
 	require.NoError(t, err)
 	require.NoError(t, errs[0])
 }

@@ -12,10 +12,11 @@ import (
 //
 // A charge without money is left alone: its amount is not known, and its page closes by itself. Where it is paid, the
 // provider tells of it.
-func (s *Service) remake(ctx context.Context, provider Provider, c *Charge) (after *Payment, changed bool, err error) {
+func (s *Service) remake(ctx context.Context, provider Provider, c *Charge, notices []Heeded,
+) (after *Payment, changed bool, err error) {
 	amount := rail.Money{Minor: max(c.Authorised, c.Captured), Currency: c.Currency}
 	if amount.Minor == 0 || isOver(c) {
-		return nil, false, nil
+		return nil, false, s.committer.heed(ctx, notices)
 	}
 	run, ok := runOf(c.OrderID)
 	if !ok {
@@ -28,7 +29,7 @@ func (s *Service) remake(ctx context.Context, provider Provider, c *Charge) (aft
 	if c.Captured > 0 {
 		lost.Wants = Capture
 	}
-	p, created, err := s.Store.Create(ctx, &lost, maxPayFor)
+	p, created, err := s.committer.start(ctx, Start{Payment: lost, PayFor: maxPayFor})
 	if rail.CodeOf(err) == rail.IdempotencyConflict { // It was started a moment ago.
 		var known []*Payment
 		if known, err = s.Store.Payments(ctx, []string{c.PaymentID}); err == nil {
@@ -42,6 +43,6 @@ func (s *Service) remake(ctx context.Context, provider Provider, c *Charge) (aft
 		s.Log.WarnContext(ctx, "a payment that was lost here is noted anew: the ledger decides about its money",
 			"payment", p.ID, "order", p.OrderID, "provider", p.Provider)
 	}
-	after, changed, err = s.take(ctx, provider, p, c)
+	after, changed, err = s.take(ctx, provider, p, c, notices...)
 	return after, changed || created, err
 }

@@ -2,9 +2,7 @@ package pay
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net/http"
 	"regexp"
 	"time"
 
@@ -51,6 +49,7 @@ type Service struct {
 	starting, heeding, calling chan struct{}
 	wake                       chan struct{}
 	polls                      polls
+	hearings                   hearings
 	// failing logs when a provider begins to fail, noting when payments cannot be worked on for another reason.
 	failing map[string]*logonce.Failure
 	noting  *logonce.Failure
@@ -120,9 +119,9 @@ func (s *Service) Start(ctx context.Context, p *Payment, payFor time.Duration) (
 	if err := provider.Takes(p.Amount); err != nil {
 		return s.untaken(ctx, p, err)
 	}
-	noted, _, err := s.Store.Create(ctx, &Payment{
+	noted, _, err := s.committer.start(ctx, Start{PayFor: payFor, Payment: Payment{
 		ID: p.ID, OrderID: p.OrderID, RunID: p.RunID, Amount: p.Amount, Provider: provider.Name(), State: Created,
-	}, payFor)
+	}})
 	if err != nil || noted.State != Created {
 		return noted, err
 	}
@@ -287,105 +286,4 @@ func (s *Service) Changed(ctx context.Context, states []State, within time.Durat
 		since = now.Add(-within)
 	}
 	return s.Store.Changed(ctx, states, since, after, limit)
-}
-
-// maxNotice bounds the body of a webhook.
-const maxNotice = 64 << 10
-
-// heedTimeout is how long a webhook may take.
-const heedTimeout = 20 * time.Second
-
-var errTooManyNotices = &rail.Error{
-	Code: rail.Overloaded, Message: "too many webhooks at once; send it again", RetryAfter: 5 * time.Second,
-}
-
-// Webhook takes what a provider tells. It answers nil once all that follows is durable, and for what it needs not heed:
-// what it was told before, and what is of nothing of ours. NOT_FOUND: there is no provider of that name. INVALID: the
-// body is larger than 64 KB. UNAUTHENTICATED: the provider has not signed it, or too long ago. After OVERLOADED,
-// UNAVAILABLE and all other errors the provider is to send it again.
-func (s *Service) Webhook(ctx context.Context, name string, header http.Header, body []byte) error {
-	outcome, err := s.webhook(ctx, name, header, body)
-	s.counts.webhook(outcome)
-	return err
-}
-
-func (s *Service) webhook(ctx context.Context, name string, header http.Header, body []byte) (WebhookOutcome, error) {
-	provider, has := s.providers[name]
-	if !has {
-		return WebhookForged, rail.Refuse(rail.NotFound, "there is no provider of that name")
-	}
-	if len(body) > maxNotice {
-		return WebhookForged, rail.Refuse(rail.Invalid, "a webhook has at most %d bytes", maxNotice)
-	}
-	ctx, cancel := context.WithTimeout(ctx, heedTimeout)
-	defer cancel()
-	now, err := s.now(ctx)
-	if err != nil {
-		return WebhookFailed, err // Whether it is too old is not known.
-	}
-	notice, err := provider.Webhook(header, body, now)
-	switch {
-	case errors.Is(err, ErrTooOld):
-		return WebhookTooOld, &rail.Error{Code: rail.Unauthenticated, Message: "the webhook was signed too long ago", Cause: err}
-	case err != nil:
-		return WebhookForged, &rail.Error{Code: rail.Unauthenticated, Message: "the webhook is not signed rightly", Cause: err}
-	case notice.PaymentID == "":
-		return WebhookOfOthers, nil
-	}
-	select {
-	case s.heeding <- struct{}{}:
-		defer func() { <-s.heeding }()
-	case <-ctx.Done():
-		return WebhookFailed, errTooManyNotices
-	}
-	done, err := s.Store.NoteNotice(ctx, name, notice, body)
-	if err != nil {
-		return WebhookFailed, err
-	}
-	if done {
-		return WebhookRepeated, nil
-	}
-	if err := s.heed(ctx, provider, &notice); err != nil {
-		return WebhookFailed, err
-	}
-	if err := s.Store.NoticeDone(ctx, name, notice.ID); err != nil {
-		return WebhookFailed, err
-	}
-	return WebhookHeeded, nil
-}
-
-// heed asks the provider how a charge stands that it has told of, and notes that.
-func (s *Service) heed(ctx context.Context, provider Provider, notice *Notice) error {
-	payments, err := s.Store.Payments(ctx, []string{notice.PaymentID})
-	if err != nil {
-		return err
-	}
-	asked := &Payment{ID: notice.PaymentID, Provider: provider.Name(), Reference: notice.Reference}
-	p := payments[0]
-	if p != nil {
-		known := *p
-		asked = &known
-		if notice.Reference != "" {
-			asked.Reference = notice.Reference
-		}
-	}
-	charge, err := s.get(ctx, provider, asked)
-	if errors.Is(err, ErrUnknown) {
-		return nil // Where it comes to be, it is told of, or found by Reconcile.
-	}
-	if err != nil {
-		return unavailable(err)
-	}
-	_, _, err = s.take(ctx, provider, p, &charge)
-	if errors.Is(err, errNoOrder) {
-		return nil // Reconcile reports it.
-	}
-	return err
-}
-
-// unavailable is the error of a call that a provider has not answered.
-func unavailable(err error) error {
-	return &rail.Error{
-		Code: rail.Unavailable, Message: "the provider of payments does not answer", RetryAfter: firstBackoff, Cause: err,
-	}
 }

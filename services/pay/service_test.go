@@ -306,31 +306,77 @@ func TestSettle_InDoubt(t *testing.T) {
 	})
 }
 
+// life takes a payment through a whole life, with the three webhooks that a card's payment has at Stripe.
+func (w *world) life(t *testing.T, id string, order int) {
+	t.Helper()
+	w.start(t, id, order)
+	if !w.bank.Do(paytest.ActPay, id) {
+		t.Error("the page is not open")
+	}
+	w.hears(t, pay.Notice{ID: id + "-held", PaymentID: id, Tells: pay.ChargeAuthorised},
+		pay.Notice{ID: id + "-completed", PaymentID: id, Reference: w.is(t, id).Reference, Tells: pay.ChargeAuthorised})
+	w.settle(t, id, pay.Capture)
+	for w.is(t, id).State != pay.Captured {
+		pause.For(t.Context(), time.Millisecond)
+	}
+	w.hears(t, pay.Notice{ID: id + "-captured", PaymentID: id, Tells: pay.ChargeCaptured})
+}
+
+// hears sends webhooks at once, and waits until all were taken.
+func (w *world) hears(t *testing.T, notices ...pay.Notice) {
+	t.Helper()
+	var all sync.WaitGroup
+	for _, n := range notices {
+		all.Go(func() {
+			if err := w.tell(t, n); err != nil {
+				t.Errorf("%s: %v", n.ID, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
 // TestLife goes through a whole payment: paid, decided, captured.
 func TestLife(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
+		slowly(w.store, time.Millisecond)
 		w.run(t)
-		w.start(t, "p1", 1)
-		require.True(t, w.bank.Do(paytest.ActPay, "p1"))
-		require.NoError(t, w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"}))
+		w.life(t, "p1", 1)
 		p := w.is(t, "p1")
-		require.Equal(t, pay.Authorised, p.State)
-		w.settle(t, "p1", pay.Capture)
-		synctest.Wait()
-		p = w.is(t, "p1")
 		require.Equal(t, pay.Captured, p.State)
 		require.True(t, p.Due.IsZero())
 		require.Equal(t, [4]int64{price, price, 0, 0}, [4]int64{p.Authorised, p.Captured, p.Released, p.Refunded})
 		require.Equal(t, []ledger.EventType{ledger.EventPaymentAuthorised, ledger.EventPaymentCaptured}, w.events())
 		require.Equal(t, 2, w.woken)
-		require.Equal(t, 5, w.store.Commits(), "opened, authorised, decided, taken by the worker, captured")
+		require.LessOrEqual(t, w.store.Commits(), 8,
+			"noted, opened, authorised (and the second webhook), decided, taken by the worker, captured, the third webhook")
+		require.Equal(t, 1, w.bank.Calls("Get"), "to find out that it is authorised")
 
 		w.settle(t, "p1", pay.Release)
-		synctest.Wait()
+		passes(t, time.Second)
 		require.Equal(t, pay.Refunded, w.is(t, "p1").State)
 		require.Equal(t, int64(price), w.bank.Charges()[0].Refunded)
 		require.Equal(t, ledger.EventPaymentEnded, w.events()[2])
+	})
+}
+
+// TestLife_HundredAtOnce shares commits: a hundred lives at once have hardly more than one alone.
+func TestLife_HundredAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		slowly(w.store, 10*time.Millisecond)
+		w.run(t)
+		var all sync.WaitGroup
+		for n := range 100 {
+			all.Go(func() { w.life(t, fmt.Sprint("p", n), n) })
+		}
+		all.Wait()
+		require.Len(t, w.store.All(), 100)
+		t.Log("commits", w.store.Commits(), "questions", w.bank.Calls("Get"))
+		require.LessOrEqual(t, w.store.Commits(), 30)
+		require.LessOrEqual(t, w.bank.Calls("Get"), 110)
+		require.EqualValues(t, 300, w.Stats().Webhooks[pay.WebhookHeeded])
 	})
 }
 
@@ -431,7 +477,7 @@ func TestWebhook_Replayed(t *testing.T) {
 func TestWebhook_IsSentAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		away := &rail.Error{Code: rail.Unavailable, Message: "away"}
-		for _, failing := range []string{"NoteNotice", "Payments", "Get", "Update", "NoticeDone"} {
+		for _, failing := range []string{"HeededBefore", "Payments", "Get", "Update"} {
 			w := open()
 			w.start(t, "p1", 1)
 			require.True(t, w.bank.Do(paytest.ActPay, "p1"))
@@ -455,6 +501,142 @@ func TestWebhook_IsSentAgain(t *testing.T) {
 			require.Equal(t, pay.Authorised, w.is(t, "p1").State, failing)
 			require.Len(t, w.events(), 1, failing)
 		}
+	})
+}
+
+// TestWebhook_TogetherWithItsChange writes a webhook in the commit of what it told of, and in none before: whoever dies
+// in between has not heeded it.
+func TestWebhook_TogetherWithItsChange(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.start(t, "p1", 1)
+		require.True(t, w.bank.Do(paytest.ActPay, "p1"))
+		heeded := func(id string) bool {
+			t.Helper()
+			before, err := paytest.HeededBefore(t.Context(), w.store, "fake", id)
+			require.NoError(t, err)
+			return before
+		}
+		before := w.store.Commits()
+		w.store.Before = func(method string) error {
+			if method == "Update" {
+				return &rail.Error{Code: rail.Unavailable, Message: "away"}
+			}
+			return nil
+		}
+		require.Error(t, w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"}))
+		require.False(t, heeded("n1"))
+		require.Equal(t, before, w.store.Commits())
+		w.store.Before = nil
+		require.NoError(t, w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"}))
+		require.Equal(t, 1, w.store.Commits()-before)
+		require.Equal(t, pay.Authorised, w.is(t, "p1").State)
+		require.True(t, heeded("n1"))
+		for _, n := range []pay.Notice{
+			{ID: "n2", PaymentID: "p1"}, {ID: "n3", PaymentID: "unknown"}, {ID: "n4", PaymentID: "p1", Reference: "unknown"},
+			{ID: "n5", PaymentID: "p1", Tells: pay.ChargeAuthorised},
+		} {
+			before++
+			require.NoError(t, w.tell(t, n))
+			require.Equal(t, 1, w.store.Commits()-before, "%s changes nothing, and is written", n.ID)
+			require.True(t, heeded(n.ID), n.ID)
+		}
+	})
+}
+
+// TestWebhook_OfWhatIsKnown asks the provider unless a payment is known to be as far as a notice tells of its charge.
+func TestWebhook_OfWhatIsKnown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for name, c := range map[string]struct {
+			captured bool
+			notice   pay.Notice
+			asks     int
+		}{
+			"authorised, and was":         {false, pay.Notice{Tells: pay.ChargeAuthorised}, 0},
+			"of its own charge":           {false, pay.Notice{Tells: pay.ChargeAuthorised, Reference: "ref1"}, 0},
+			"of another charge":           {false, pay.Notice{Tells: pay.ChargeAuthorised, Reference: "ref2"}, 1},
+			"captured, and is not":        {false, pay.Notice{Tells: pay.ChargeCaptured}, 1},
+			"captured by us":              {true, pay.Notice{Tells: pay.ChargeCaptured}, 0},
+			"authorised, told late":       {true, pay.Notice{Tells: pay.ChargeAuthorised}, 0},
+			"something else (a refund)":   {true, pay.Notice{}, 1},
+			"a status that is not waited": {true, pay.Notice{Tells: pay.ChargeClosed}, 1},
+		} {
+			w := paid(t)
+			if c.captured {
+				w.settle(t, "p1", pay.Capture)
+				synctest.Wait()
+				require.Equal(t, pay.Captured, w.is(t, "p1").State)
+			}
+			before := w.bank.Calls("Get")
+			c.notice.ID, c.notice.PaymentID = "n2", "p1"
+			require.NoError(t, w.tell(t, c.notice), name)
+			require.Equal(t, c.asks, w.bank.Calls("Get")-before, name)
+		}
+	})
+}
+
+// TestWebhook_SeveralAtOnce asks once for all that came before it asks, and again for what came after.
+func TestWebhook_SeveralAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.start(t, "p1", 1)
+		w.beforeCalls(func(ctx context.Context, method, _ string) error {
+			if method == "Get" {
+				pause.For(ctx, time.Second)
+			}
+			return nil
+		})
+		// The first asks while nothing is paid yet. What comes while it asks must not rest on that answer.
+		w.afterCalls(func(_ context.Context, method, _ string) error {
+			if method == "Get" {
+				w.bank.Do(paytest.ActPay, "p1")
+			}
+			return nil
+		})
+		var all sync.WaitGroup
+		all.Go(func() { w.hears(t, pay.Notice{ID: "n0", PaymentID: "p1"}) })
+		pause.For(t.Context(), 500*time.Millisecond)
+		for n := range 20 {
+			all.Go(func() { w.hears(t, pay.Notice{ID: fmt.Sprint("n", 1+n/2), PaymentID: "p1"}) }) // each twice
+		}
+		all.Go(func() { w.hears(t, pay.Notice{ID: "n0", PaymentID: "p1"}) })
+		all.Wait()
+		require.Equal(t, 2, w.bank.Calls("Get"))
+		require.Equal(t, pay.Authorised, w.is(t, "p1").State)
+		require.Equal(t, map[pay.WebhookOutcome]int64{pay.WebhookHeeded: 21, pay.WebhookRepeated: 1}, w.Stats().Webhooks)
+		require.LessOrEqual(t, w.store.Commits(), 4, "noted, opened, and two of webhooks")
+	})
+}
+
+// TestWebhook_WhoHangsUp has the one hang up who asks for all: the others are answered.
+func TestWebhook_WhoHangsUp(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.start(t, "p1", 1)
+		require.True(t, w.bank.Do(paytest.ActPay, "p1"))
+		w.beforeCalls(func(ctx context.Context, method, _ string) error {
+			if method == "Get" {
+				pause.For(ctx, time.Second)
+			}
+			return ctx.Err()
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		var all sync.WaitGroup
+		tell := func(ctx context.Context, id string) error {
+			header, body := w.bank.Sign(pay.Notice{ID: id, PaymentID: "p1"}, time.Now())
+			return w.Webhook(ctx, "fake", header, body)
+		}
+		all.Go(func() { _ = tell(ctx, "n1") })
+		pause.For(t.Context(), 5*time.Millisecond)
+		all.Go(func() { w.hears(t, pay.Notice{ID: "n2", PaymentID: "p1"}) })
+		pause.For(t.Context(), time.Millisecond)
+		hasty, stop := context.WithTimeout(t.Context(), time.Millisecond)
+		defer stop()
+		require.ErrorIs(t, tell(hasty, "n2"), context.DeadlineExceeded)
+		all.Wait()
+		require.Equal(t, pay.Authorised, w.is(t, "p1").State)
+		require.Equal(t, 2, w.bank.Calls("Get"))
 	})
 }
 

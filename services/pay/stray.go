@@ -13,32 +13,39 @@ import (
 var errNoOrder = errors.New("the charge names no order")
 
 // take notes how a charge stands: of the payment p, where it is that payment's charge, and otherwise of a payment of its
-// own that is let go. p may be nil. It answers the payment as it is then; nil where nothing has to be noted.
-func (s *Service) take(ctx context.Context, provider Provider, p *Payment, c *Charge) (after *Payment, changed bool,
-	err error,
-) {
+// own that is let go. p may be nil. It answers the payment as it is then; nil where nothing has to be noted. The notices
+// that told of the charge are written with that, and not before.
+func (s *Service) take(ctx context.Context, provider Provider, p *Payment, c *Charge, notices ...Heeded,
+) (after *Payment, changed bool, err error) {
 	if p == nil && paymentID.MatchString(c.PaymentID) {
-		return s.remake(ctx, provider, c)
+		return s.remake(ctx, provider, c, notices)
 	}
 	if p == nil || p.Reference != "" && p.Reference != c.Reference || p.Provider != provider.Name() ||
 		p.Amount.Currency != c.Currency {
-		return s.stray(ctx, provider, c)
+		return s.stray(ctx, provider, c, notices)
 	}
-	after, changed, err = s.advance(ctx, p.ID, p, c)
-	if err == nil && after != nil && after.Reference != c.Reference {
-		return s.stray(ctx, provider, c) // Another charge of it was seen meanwhile.
+	if p.Reference == c.Reference {
+		return s.advance(ctx, p.ID, p, c, notices)
 	}
-	return after, changed, err
+	after, changed, err = s.advance(ctx, p.ID, p, c, nil)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case after != nil && after.Reference != c.Reference:
+		return s.stray(ctx, provider, c, notices) // Another charge of it was seen meanwhile.
+	}
+	return after, changed, s.committer.heed(ctx, notices)
 }
 
 // advance notes what a charge says of a payment. An error leaves open whether it was noted, and who waited for it no
 // longer looks at what the commit does: it may still be under way.
-func (s *Service) advance(ctx context.Context, id string, p *Payment, c *Charge) (*Payment, bool, error) {
+func (s *Service) advance(ctx context.Context, id string, p *Payment, c *Charge, notices []Heeded,
+) (*Payment, bool, error) {
 	var changed bool
 	after, err := s.committer.change(ctx, id, p, func(p Payment) (next Payment, advanced bool) {
 		next, changed = Advance(p, *c)
 		return next, changed
-	})
+	}, notices...)
 	if err != nil {
 		return nil, false, err
 	}
@@ -52,7 +59,8 @@ func strayID(provider, reference string) string {
 }
 
 // stray notes a charge that no payment has, as a payment that is let go: the buyer paid twice.
-func (s *Service) stray(ctx context.Context, provider Provider, c *Charge) (after *Payment, changed bool, err error) {
+func (s *Service) stray(ctx context.Context, provider Provider, c *Charge, notices []Heeded,
+) (after *Payment, changed bool, err error) {
 	id := strayID(provider.Name(), c.Reference)
 	known, err := s.Store.Payments(ctx, []string{id})
 	if err != nil {
@@ -61,14 +69,14 @@ func (s *Service) stray(ctx context.Context, provider Provider, c *Charge) (afte
 	p := known[0]
 	if p == nil {
 		if isOver(c) {
-			return nil, false, nil
+			return nil, false, s.committer.heed(ctx, notices)
 		}
 		if p, err = s.noteStray(ctx, provider, id, c); err != nil {
 			return nil, false, err
 		}
 		changed = true
 	}
-	after, advanced, err := s.advance(ctx, id, p, c)
+	after, advanced, err := s.advance(ctx, id, p, c, notices)
 	return after, changed || advanced, err
 }
 
@@ -82,10 +90,10 @@ func (s *Service) noteStray(ctx context.Context, provider Provider, id string, c
 	if !ok {
 		return nil, errNoOrder
 	}
-	p, created, err := s.Store.Create(ctx, &Payment{
+	p, created, err := s.committer.start(ctx, Start{Payment: Payment{
 		ID: id, OrderID: c.OrderID, RunID: run, Amount: rail.Money{Minor: max(c.Authorised, c.Captured), Currency: c.Currency},
 		Provider: provider.Name(), Reference: c.Reference, State: Releasing, Wants: Release, Reason: reasonNotAskedFor,
-	}, 0)
+	}})
 	if rail.CodeOf(err) == rail.IdempotencyConflict { // It was noted a moment ago, while less was authorised.
 		var known []*Payment
 		if known, err = s.Store.Payments(ctx, []string{id}); err == nil {

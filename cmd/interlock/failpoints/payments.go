@@ -2,7 +2,6 @@ package failpoints
 
 import (
 	"context"
-	"time"
 
 	"interlock/services/pay"
 	"interlock/services/rail"
@@ -24,33 +23,28 @@ type heldStore struct {
 	control *Control
 }
 
-func (s heldStore) Create(
-	ctx context.Context, p *pay.Payment, payFor time.Duration,
-) (noted *pay.Payment, created bool, err error) {
-	noted, created, err = s.Store.Create(ctx, p, payFor)
-	if created {
-		s.control.atPayment(AfterNote, p.RunID, p.ID)
-	}
-	return noted, created, err
-}
-
 // noted are the points that follow the commit of a state.
 var noted = map[pay.State]Point{
 	pay.Authorised: AfterAuthorised, pay.Capturing: AfterCapturing, pay.Captured: AfterCaptured,
 }
 
-func (s heldStore) Update(ctx context.Context, changes []pay.Change) (errs []error, err error) {
-	errs, err = s.Store.Update(ctx, changes)
+func (s heldStore) Update(ctx context.Context, b pay.Batch) (pay.Written, error) {
+	written, err := s.Store.Update(ctx, b)
 	if err != nil {
-		return errs, err
+		return written, err
 	}
-	for i := range changes {
-		c := &changes[i]
-		if point := noted[c.Payment.State]; point != "" && c.From != c.Payment.State && errs[i] == nil {
+	for i := range b.Starts {
+		if p := &b.Starts[i].Payment; written.Started[i].Created {
+			s.control.atPayment(AfterNote, p.RunID, p.ID)
+		}
+	}
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		if point := noted[c.Payment.State]; point != "" && c.From != c.Payment.State && written.Errs[i] == nil {
 			s.control.atPayment(point, c.Payment.RunID, c.Payment.ID)
 		}
 	}
-	return errs, nil
+	return written, nil
 }
 
 type heldProvider struct {

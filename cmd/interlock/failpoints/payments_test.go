@@ -10,6 +10,7 @@ import (
 
 	"interlock/cmd/interlock/failpoints"
 	"interlock/services/pay"
+	"interlock/services/pay/paytest"
 	"interlock/services/rail"
 )
 
@@ -20,16 +21,16 @@ type till struct {
 	post
 }
 
-func (s *till) Create(_ context.Context, p *pay.Payment, _ time.Duration) (*pay.Payment, bool, error) {
-	s.did("note")
-	return p, true, nil
-}
-
-func (s *till) Update(_ context.Context, changes []pay.Change) ([]error, error) {
-	for i := range changes {
-		s.did("note " + string(changes[i].Payment.State))
+func (s *till) Update(_ context.Context, b pay.Batch) (pay.Written, error) {
+	written := pay.Written{Errs: make([]error, len(b.Changes))}
+	for i := range b.Starts {
+		s.did("note")
+		written.Started = append(written.Started, pay.Started{Payment: &b.Starts[i].Payment, Created: true})
 	}
-	return make([]error, len(changes)), nil
+	for i := range b.Changes {
+		s.did("note " + string(b.Changes[i].Payment.State))
+	}
+	return written, nil
 }
 
 func (s *till) Authorise(context.Context, *pay.Payment, string) (pay.Charge, error) {
@@ -52,10 +53,10 @@ func pays(ctx context.Context, store pay.Store, provider pay.Provider, p pay.Pay
 	becomes := func(state pay.State) {
 		from := p.State
 		p.State = state
-		_, _ = store.Update(ctx, []pay.Change{{Payment: p, From: from}})
+		_, _ = paytest.Change(ctx, store, []pay.Change{{Payment: p, From: from}})
 	}
 	p.State = pay.Created
-	_, _, _ = store.Create(ctx, &p, time.Minute)
+	_, _, _ = paytest.Start(ctx, store, &p, time.Minute)
 	_, _ = provider.Authorise(ctx, &p, "open")
 	becomes(pay.Open)
 	becomes(pay.Authorised)

@@ -5,6 +5,7 @@ package paytest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -50,7 +51,7 @@ func (m *Memory) Forget(id string) {
 	delete(m.payments, id)
 }
 
-// Commits is how many calls of Update have written something.
+// Commits is how many calls of Update there were.
 func (m *Memory) Commits() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -96,44 +97,6 @@ func (m *Memory) list(which func(*pay.Payment) bool, order func(a, b *pay.Paymen
 	return list
 }
 
-// Create is of pay.Store.
-func (m *Memory) Create(ctx context.Context, p *pay.Payment, payFor time.Duration) (*pay.Payment, bool, error) {
-	var noted pay.Payment
-	created := false
-	err := m.do(ctx, "Create", func() error {
-		if known := m.payments[p.ID]; known != nil {
-			if known.OrderID != p.OrderID || known.Amount != p.Amount {
-				return rail.Refuse(rail.IdempotencyConflict, "that payment is of another order or amount")
-			}
-			noted = *known
-			return nil
-		}
-		open := m.list(func(o *pay.Payment) bool {
-			return o.OrderID == p.OrderID && slices.Contains(pay.OpenStates, o.State)
-		}, func(a, b *pay.Payment) int { return 0 })
-		if p.State == pay.Created && len(open) >= pay.MaxOpenPayments {
-			return rail.Refuse(rail.WrongState, "the order has %d open payments", len(open))
-		}
-		now := m.now()
-		noted = *p
-		noted.PayBy, noted.CreatedAt, noted.ChangedAt, noted.Version = now.Add(payFor), now, now, 1
-		noted.Tries, noted.CaptureBy, noted.Due = 0, time.Time{}, now
-		if p.State == pay.Created {
-			noted.Due = now.Add(pay.CreatedDue)
-		}
-		if m.payments == nil {
-			m.payments = map[string]*pay.Payment{}
-		}
-		c := noted
-		m.payments[p.ID], created = &c, true
-		return nil
-	})
-	if err != nil {
-		return nil, false, err
-	}
-	return &noted, created, nil
-}
-
 // Payments is of pay.Store.
 func (m *Memory) Payments(ctx context.Context, ids []string) (found []*pay.Payment, err error) {
 	found = make([]*pay.Payment, len(ids))
@@ -162,16 +125,76 @@ func (m *Memory) OfOrders(ctx context.Context, orderIDs []string) (found []*pay.
 }
 
 // Update is of pay.Store.
-func (m *Memory) Update(ctx context.Context, changes []pay.Change) (errs []error, err error) {
-	err = m.do(ctx, "Update", func() error {
-		errs = make([]error, len(changes))
-		m.commits++
-		for i := range changes {
-			errs[i] = m.update(&changes[i])
+func (m *Memory) Update(ctx context.Context, b pay.Batch) (written pay.Written, err error) {
+	notices := slices.Clone(b.Notices)
+	for i := range b.Changes {
+		notices = append(notices, b.Changes[i].Notices...)
+	}
+	for i := range notices {
+		if err := notices[i].Check(); err != nil {
+			return pay.Written{}, err
 		}
+	}
+	if len(b.Starts)+len(b.Changes) > pay.MaxBatch || len(notices) > pay.MaxBatch {
+		return pay.Written{}, errors.New("the batch is too large")
+	}
+	err = m.do(ctx, "Update", func() error {
+		written = pay.Written{Started: make([]pay.Started, len(b.Starts)), Errs: make([]error, len(b.Changes))}
+		m.commits++
+		for i := range b.Starts {
+			written.Started[i] = m.start(&b.Starts[i])
+		}
+		for i := range b.Changes {
+			if written.Errs[i] = m.update(&b.Changes[i]); written.Errs[i] == nil {
+				m.heed(b.Changes[i].Notices)
+			}
+		}
+		m.heed(b.Notices)
 		return nil
 	})
-	return errs, err
+	if err != nil {
+		return pay.Written{}, err
+	}
+	return written, nil
+}
+
+func (m *Memory) start(s *pay.Start) pay.Started {
+	p := &s.Payment
+	if known := m.payments[p.ID]; known != nil {
+		if known.OrderID != p.OrderID || known.Amount != p.Amount {
+			return pay.Started{Err: rail.Refuse(rail.IdempotencyConflict, "that payment is of another order or amount")}
+		}
+		noted := *known
+		return pay.Started{Payment: &noted}
+	}
+	open := m.list(func(o *pay.Payment) bool {
+		return o.OrderID == p.OrderID && slices.Contains(pay.OpenStates, o.State)
+	}, func(a, b *pay.Payment) int { return 0 })
+	if p.State == pay.Created && len(open) >= pay.MaxOpenPayments {
+		return pay.Started{Err: rail.Refuse(rail.WrongState, "the order has %d open payments", len(open))}
+	}
+	now := m.now()
+	noted := *p
+	noted.PayBy, noted.CreatedAt, noted.ChangedAt, noted.Version = now.Add(s.PayFor), now, now, 1
+	noted.Tries, noted.CaptureBy, noted.Due = 0, time.Time{}, now
+	if p.State == pay.Created {
+		noted.Due = now.Add(pay.CreatedDue)
+	}
+	if m.payments == nil {
+		m.payments = map[string]*pay.Payment{}
+	}
+	c := noted
+	m.payments[p.ID] = &c
+	return pay.Started{Payment: &noted, Created: true}
+}
+
+func (m *Memory) heed(notices []pay.Heeded) {
+	if m.notices == nil {
+		m.notices = map[[2]string]bool{}
+	}
+	for i := range notices {
+		m.notices[[2]string{notices[i].Provider, notices[i].Notice.ID}] = true
+	}
 }
 
 func (m *Memory) update(c *pay.Change) error {
@@ -229,24 +252,16 @@ func (m *Memory) Changed(ctx context.Context, states []pay.State, since time.Tim
 	return changed, err
 }
 
-// NoteNotice is of pay.Store.
-func (m *Memory) NoteNotice(ctx context.Context, provider string, n pay.Notice, _ []byte) (done bool, err error) {
-	err = m.do(ctx, "NoteNotice", func() error {
-		done = m.notices[[2]string{provider, n.ID}]
-		return nil
-	})
-	return done, err
-}
-
-// NoticeDone is of pay.Store.
-func (m *Memory) NoticeDone(ctx context.Context, provider, id string) error {
-	return m.do(ctx, "NoticeDone", func() error {
-		if m.notices == nil {
-			m.notices = map[[2]string]bool{}
+// HeededBefore is of pay.Store.
+func (m *Memory) HeededBefore(ctx context.Context, provider string, ids []string) (before []bool, err error) {
+	err = m.do(ctx, "HeededBefore", func() error {
+		before = make([]bool, len(ids))
+		for i, id := range ids {
+			before[i] = m.notices[[2]string{provider, id}]
 		}
-		m.notices[[2]string{provider, id}] = true
 		return nil
 	})
+	return before, err
 }
 
 // Now is of pay.Store.

@@ -303,6 +303,12 @@ const (
 // Acts are all acts.
 var Acts = []Act{ActPay, ActPayWrong, ActDecline, ActVoid, ActCapture, ActRefund, ActPayTwice}
 
+// tells are the acts whose notices say how far the charge has come.
+var tells = map[Act]pay.ChargeStatus{
+	ActPay: pay.ChargeAuthorised, ActPayWrong: pay.ChargeAuthorised, ActPayTwice: pay.ChargeAuthorised,
+	ActCapture: pay.ChargeCaptured,
+}
+
 // Do does an act on the first charge of a payment, tells whether it was possible, and sends a notice of it.
 func (f *Provider) Do(act Act, paymentID string) bool {
 	f.mu.Lock()
@@ -312,7 +318,7 @@ func (f *Provider) Do(act Act, paymentID string) bool {
 		return false
 	}
 	f.notices++
-	n := pay.Notice{ID: "notice" + strconv.Itoa(f.notices), PaymentID: c.PaymentID, Reference: c.Reference}
+	n := pay.Notice{ID: "notice" + strconv.Itoa(f.notices), PaymentID: c.PaymentID, Reference: c.Reference, Tells: tells[act]}
 	f.mu.Unlock()
 	if f.Notify != nil {
 		f.Notify(n)

@@ -37,11 +37,13 @@ func RunStore(t *testing.T, keeper Keeper) {
 		name string
 		run  func(t *testing.T, s Kept)
 	}{
-		{"Create_TwiceIsOne", createTwiceIsOne},
-		{"Create_Conflicts", createConflicts},
-		{"Create_TooMany", createTooMany},
-		{"Create_SeveralAtOnce", createSeveralAtOnce},
-		{"Create_AStrayCharge", createStray},
+		{"Start_TwiceIsOne", startTwiceIsOne},
+		{"Start_Conflicts", startConflicts},
+		{"Start_TooMany", startTooMany},
+		{"Start_SeveralAtOnce", startSeveralAtOnce},
+		{"Start_AStrayCharge", startStray},
+		{"Start_InOneGroup", startInOneGroup},
+		{"Start_GroupsAtOnce", startGroupsAtOnce},
 		{"Payments", paymentsByID},
 		{"OfOrders", paymentsOfOrders},
 		{"Update_KeepsAllFields", updateKeepsAllFields},
@@ -55,6 +57,7 @@ func RunStore(t *testing.T, keeper Keeper) {
 		{"Changed", changedSince},
 		{"Changed_WithoutHoles", changedWithoutHoles},
 		{"Notices", notices},
+		{"Notices_WithAChange", noticesWithAChange},
 		{"Now", now},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, keeper.New(t)) })
@@ -81,7 +84,7 @@ const payFor = 10 * time.Minute
 // create notes a payment, which must be new.
 func create(t *testing.T, s Kept, id, orderID string) *pay.Payment {
 	t.Helper()
-	p, created, err := s.Create(t.Context(), NewPayment(id, orderID), payFor)
+	p, created, err := Start(t.Context(), s, NewPayment(id, orderID), payFor)
 	require.NoError(t, err)
 	require.True(t, created)
 	return p
@@ -97,7 +100,7 @@ func to(p *pay.Payment, state pay.State) pay.Change {
 // update writes one change that must succeed, and reads the payment back.
 func update(t *testing.T, s Kept, c pay.Change) *pay.Payment {
 	t.Helper()
-	errs, err := s.Update(t.Context(), []pay.Change{c})
+	errs, err := Change(t.Context(), s, []pay.Change{c})
 	require.NoError(t, err)
 	require.Equal(t, []error{nil}, errs)
 	return read(t, s, c.Payment.ID)
@@ -127,7 +130,7 @@ func requireCode(t *testing.T, code rail.Code, err error) {
 	require.Equal(t, code, rail.CodeOf(err), "%v", err)
 }
 
-func createTwiceIsOne(t *testing.T, s Kept) {
+func startTwiceIsOne(t *testing.T, s Kept) {
 	before, err := s.Now(t.Context())
 	require.NoError(t, err)
 	p := create(t, s, "p1", Order(1))
@@ -142,13 +145,13 @@ func createTwiceIsOne(t *testing.T, s Kept) {
 	opened := to(p, pay.Open)
 	opened.Payment.Reference, opened.Payment.RedirectURL = "cs_1", "https://bank.example/cs_1"
 	is := update(t, s, opened)
-	again, created, err := s.Create(t.Context(), NewPayment("p1", Order(1)), time.Hour)
+	again, created, err := Start(t.Context(), s, NewPayment("p1", Order(1)), time.Hour)
 	require.NoError(t, err)
 	require.False(t, created)
 	require.Equal(t, is, again, "as it is by now, and open for no longer")
 }
 
-func createConflicts(t *testing.T, s Kept) {
+func startConflicts(t *testing.T, s Kept) {
 	p := create(t, s, "p1", Order(1))
 	for name, change := range map[string]func(*pay.Payment){
 		"another order":    func(p *pay.Payment) { p.OrderID = Order(2) },
@@ -157,7 +160,7 @@ func createConflicts(t *testing.T, s Kept) {
 	} {
 		other := NewPayment("p1", Order(1))
 		change(other)
-		_, created, err := s.Create(t.Context(), other, payFor)
+		_, created, err := Start(t.Context(), s, other, payFor)
 		require.False(t, created, name)
 		requireCode(t, rail.IdempotencyConflict, err)
 	}
@@ -171,7 +174,7 @@ func createConflicts(t *testing.T, s Kept) {
 	}
 }
 
-func createTooMany(t *testing.T, s Kept) {
+func startTooMany(t *testing.T, s Kept) {
 	states := []pay.State{pay.Created, pay.Open, pay.Authorised, pay.Capturing}
 	require.Len(t, pay.OpenStates, len(states), "each is counted")
 	last := &pay.Payment{}
@@ -181,11 +184,11 @@ func createTooMany(t *testing.T, s Kept) {
 			last = update(t, s, to(last, state))
 		}
 	}
-	_, created, err := s.Create(t.Context(), NewPayment("one-more", Order(1)), payFor)
+	_, created, err := Start(t.Context(), s, NewPayment("one-more", Order(1)), payFor)
 	require.False(t, created)
 	requireCode(t, rail.WrongState, err)
 	require.Nil(t, payments(t, s, "one-more")[0])
-	_, created, err = s.Create(t.Context(), NewPayment("p0", Order(1)), payFor)
+	_, created, err = Start(t.Context(), s, NewPayment("p0", Order(1)), payFor)
 	require.NoError(t, err, "one that is there is answered all the same")
 	require.False(t, created)
 	create(t, s, "of-another", Order(2))
@@ -206,7 +209,7 @@ func createTooMany(t *testing.T, s Kept) {
 // requireFull has the first order have no place for another payment.
 func requireFull(t *testing.T, s Kept) {
 	t.Helper()
-	_, _, err := s.Create(t.Context(), NewPayment("too-many", Order(1)), payFor)
+	_, _, err := Start(t.Context(), s, NewPayment("too-many", Order(1)), payFor)
 	requireCode(t, rail.WrongState, err)
 }
 
@@ -218,7 +221,7 @@ func payments(t *testing.T, s Kept, ids ...string) []*pay.Payment {
 	return found
 }
 
-func createSeveralAtOnce(t *testing.T, s Kept) {
+func startSeveralAtOnce(t *testing.T, s Kept) {
 	// Of one order: as many as may be open, and no more.
 	var mu sync.Mutex
 	made, refused := 0, 0
@@ -264,7 +267,7 @@ func createSeveralAtOnce(t *testing.T, s Kept) {
 // patiently notes a payment, and asks again where the rows are locked for too long: nothing was written then.
 func patiently(t *testing.T, s Kept, p *pay.Payment) (created bool, err error) {
 	for until := time.Now().Add(time.Minute); ; {
-		_, created, err = s.Create(t.Context(), p, payFor)
+		_, created, err = Start(t.Context(), s, p, payFor)
 		if rail.CodeOf(err) != rail.Unavailable || time.Now().After(until) {
 			return created, err
 		}
@@ -272,13 +275,13 @@ func patiently(t *testing.T, s Kept, p *pay.Payment) (created bool, err error) {
 	}
 }
 
-// createStray notes a charge that nobody asked for: it goes back, whatever it says of its order.
-func createStray(t *testing.T, s Kept) {
+// startStray notes a charge that nobody asked for: it goes back, whatever it says of its order.
+func startStray(t *testing.T, s Kept) {
 	for i, orderID := range []string{Order(1), "", "no order's id", Order(1)} {
 		stray := NewPayment(fmt.Sprintf("stray%d", i), orderID)
 		stray.State, stray.Wants, stray.Reference, stray.Amount.Minor = pay.Releasing, pay.Release, "cs_2", 0
 		stray.RunID = ""
-		p, created, err := s.Create(t.Context(), stray, 0)
+		p, created, err := Start(t.Context(), s, stray, 0)
 		require.NoError(t, err)
 		require.True(t, created)
 		require.Equal(t, p.CreatedAt, p.Due, "it is due at once")
@@ -294,7 +297,7 @@ func createStray(t *testing.T, s Kept) {
 	}
 	stray := NewPayment("one-more", Order(1))
 	stray.State = pay.Releasing
-	_, created, err := s.Create(t.Context(), stray, 0)
+	_, created, err := Start(t.Context(), s, stray, 0)
 	require.NoError(t, err, "money goes back however many payments there are")
 	require.True(t, created)
 }
@@ -351,21 +354,21 @@ func updateKeepsAllFields(t *testing.T, s Kept) {
 func updateComparesVersions(t *testing.T, s Kept) {
 	p := create(t, s, "p1", Order(1))
 	opened := update(t, s, to(p, pay.Open))
-	errs, err := s.Update(t.Context(), []pay.Change{to(p, pay.Failed)})
+	errs, err := Change(t.Context(), s, []pay.Change{to(p, pay.Failed)})
 	require.NoError(t, err)
 	require.ErrorIs(t, errs[0], pay.ErrStale)
 	unknown := to(opened, pay.Failed)
 	unknown.Payment.ID = "p2"
 	early := to(opened, pay.Failed)
 	early.Payment.Version++
-	errs, err = s.Update(t.Context(), []pay.Change{unknown, early})
+	errs, err = Change(t.Context(), s, []pay.Change{unknown, early})
 	require.NoError(t, err)
 	require.ErrorIs(t, errs[0], pay.ErrStale)
 	require.ErrorIs(t, errs[1], pay.ErrStale)
 	require.Equal(t, opened, read(t, s, "p1"), "nothing was written")
 	require.Nil(t, payments(t, s, "p2")[0])
 	require.Empty(t, s.Events(t))
-	errs, err = s.Update(t.Context(), nil)
+	errs, err = Change(t.Context(), s, nil)
 	require.NoError(t, err)
 	require.Empty(t, errs)
 }
@@ -378,7 +381,7 @@ func updateInOneGroup(t *testing.T, s Kept) {
 	capturing := to(&authorised.Payment, pay.Capturing)
 	capturing.CaptureWithin = time.Minute
 	twice := to(&authorised.Payment, pay.Releasing)
-	errs, err := s.Update(t.Context(), []pay.Change{to(a, pay.Authorised), stale, authorised, capturing, twice})
+	errs, err := Change(t.Context(), s, []pay.Change{to(a, pay.Authorised), stale, authorised, capturing, twice})
 	require.NoError(t, err)
 	require.Len(t, errs, 5)
 	require.ErrorIs(t, errs[1], pay.ErrStale)
@@ -467,7 +470,7 @@ func updateMany(t *testing.T, s Kept) {
 	var changes []pay.Change
 	for i := range many {
 		p := NewPayment(fmt.Sprintf("p%04d", i), Order(i))
-		noted, _, err := s.Create(t.Context(), p, payFor)
+		noted, _, err := Start(t.Context(), s, p, payFor)
 		require.NoError(t, err)
 		c := to(noted, pay.Authorised)
 		c.Payment.RedirectURL = strings.Repeat("u", 2_000)
@@ -476,7 +479,7 @@ func updateMany(t *testing.T, s Kept) {
 		}
 		changes = append(changes, c)
 	}
-	errs, err := s.Update(t.Context(), changes)
+	errs, err := Change(t.Context(), s, changes)
 	require.NoError(t, err)
 	for i, err := range errs {
 		if i%10 == 0 {
@@ -515,7 +518,7 @@ func updateSeveralAtOnce(t *testing.T, s Kept) {
 				if w%2 == 0 {
 					slices.Reverse(group)
 				}
-				errs, err := s.Update(t.Context(), group)
+				errs, err := Change(t.Context(), s, group)
 				if rail.CodeOf(err) == rail.Unavailable {
 					continue // The rows were locked for too long, and nothing was written.
 				}
@@ -615,7 +618,7 @@ func changedWithoutHoles(t *testing.T, s Kept) {
 		groups[len(groups)-1] = append(groups[len(groups)-1], to(p, pay.Captured))
 	}
 	for _, g := range groups {
-		_, err := s.Update(t.Context(), g)
+		_, err := Change(t.Context(), s, g)
 		require.NoError(t, err)
 	}
 	all, err := s.Changed(t.Context(), nil, time.Time{}, pay.Place{}, 100)
@@ -641,36 +644,180 @@ func changedWithoutHoles(t *testing.T, s Kept) {
 	require.Equal(t, ids(all[:many-1]), ids(paged))
 }
 
-func notices(t *testing.T, s Kept) {
-	note := func(provider, id string) bool {
-		t.Helper()
-		done, err := s.NoteNotice(t.Context(), provider,
-			pay.Notice{ID: id, PaymentID: "p1", Reference: "cs_1"}, []byte(`{"id": "`+id+`"}`))
-		require.NoError(t, err)
-		return done
+// heeded tells whether a notice was written.
+func heeded(t *testing.T, s Kept, provider, id string) bool {
+	t.Helper()
+	before, err := HeededBefore(t.Context(), s, provider, id)
+	require.NoError(t, err)
+	return before
+}
+
+// noticesWithAChange are written with the change that they led to, and left where it is stale.
+func noticesWithAChange(t *testing.T, s Kept) {
+	a, b := create(t, s, "a", Order(1)), create(t, s, "b", Order(1))
+	told := func(ids ...string) (all []pay.Heeded) {
+		for _, id := range ids {
+			n := pay.Notice{ID: id, PaymentID: "a", Reference: "cs_1"}
+			all = append(all, pay.Heeded{Provider: "bank", Notice: n, Body: []byte(`{"id": "` + id + `"}`)})
+		}
+		return all
 	}
-	require.False(t, note("bank", "evt_1"))
-	require.False(t, note("bank", "evt_1"), "nobody knows of its effect")
-	require.NoError(t, s.NoticeDone(t.Context(), "bank", "evt_1"))
-	require.True(t, note("bank", "evt_1"))
-	require.False(t, note("bank", "evt_2"))
-	require.False(t, note("bank", "EVT_1"))
-	require.False(t, note("stripe", "evt_1"), "another provider's")
-	require.NoError(t, s.NoticeDone(t.Context(), "bank", "evt_1"))
-	require.True(t, note("bank", "evt_1"))
-	done, err := s.NoteNotice(t.Context(), "bank", pay.Notice{ID: "evt_3"}, nil)
-	require.NoError(t, err, "one of nothing of ours")
-	require.False(t, done)
+	good, stale := to(a, pay.Authorised), to(b, pay.Authorised)
+	good.Notices = told("evt_1", "evt_2")
+	stale.Payment.Version++
+	stale.Notices = told("evt_3")
+	written, err := s.Update(t.Context(), pay.Batch{
+		Changes: []pay.Change{good, stale}, Notices: told("evt_4", "evt_1"), // one comes twice
+	})
+	require.NoError(t, err)
+	require.NoError(t, written.Errs[0])
+	require.ErrorIs(t, written.Errs[1], pay.ErrStale)
+	before, err := s.HeededBefore(t.Context(), "bank", []string{"evt_1", "evt_2", "evt_3", "evt_4", "evt_5", "evt_1"})
+	require.NoError(t, err)
+	require.Equal(t, []bool{true, true, false, true, false, true}, before)
+	again := to(b, pay.Authorised)
+	again.Notices = told("evt_1", "evt_3")
+	update(t, s, again)
+	require.True(t, heeded(t, s, "bank", "evt_3"))
+
+	bad := to(read(t, s, "a"), pay.Capturing)
+	bad.Notices = []pay.Heeded{{Provider: "bank"}}
+	_, err = s.Update(t.Context(), pay.Batch{Changes: []pay.Change{bad}, Notices: told("evt_6")})
+	requireCode(t, rail.Invalid, err)
+	require.Equal(t, pay.Authorised, read(t, s, "a").State, "nothing of it was written")
+	require.False(t, heeded(t, s, "bank", "evt_6"))
+}
+
+func notices(t *testing.T, s Kept) {
+	note := func(provider, id string) {
+		t.Helper()
+		n := pay.Notice{ID: id, PaymentID: "p1", Reference: "cs_1"}
+		require.NoError(t, Heed(t.Context(), s, provider, n, []byte(`{"id": "`+id+`"}`)))
+	}
+	require.False(t, heeded(t, s, "bank", "evt_1"))
+	note("bank", "evt_1")
+	require.True(t, heeded(t, s, "bank", "evt_1"))
+	note("bank", "evt_1")
+	require.True(t, heeded(t, s, "bank", "evt_1"), "it is heeded once more, and still")
+	require.False(t, heeded(t, s, "bank", "evt_2"))
+	require.False(t, heeded(t, s, "bank", "EVT_1"))
+	require.False(t, heeded(t, s, "stripe", "evt_1"), "another provider's")
+	require.NoError(t, Heed(t.Context(), s, "bank", pay.Notice{ID: "evt_3"}, nil), "one of nothing of ours")
+	before, err := s.HeededBefore(t.Context(), "bank", nil)
+	require.NoError(t, err)
+	require.Empty(t, before)
 
 	// A provider sends a notice several times at once.
 	var all sync.WaitGroup
 	for range 8 {
+		all.Go(func() { assert.NoError(t, Heed(t.Context(), s, "bank", pay.Notice{ID: "evt_4"}, []byte("{}"))) })
+	}
+	all.Wait()
+
+	// As many as there may be, of the largest.
+	many := make([]pay.Heeded, pay.MaxBatch)
+	for i := range many {
+		many[i] = pay.Heeded{Provider: "bank", Notice: pay.Notice{ID: fmt.Sprint("many", i)}, Body: []byte("{}")}
+		if i%10 == 0 {
+			many[i].Body = make([]byte, 64<<10)
+		}
+	}
+	_, err = s.Update(t.Context(), pay.Batch{Notices: many})
+	require.NoError(t, err)
+	require.True(t, heeded(t, s, "bank", "many999"))
+	_, err = s.Update(t.Context(), pay.Batch{Notices: append(many, many[0])})
+	require.Error(t, err)
+}
+
+// startInOneGroup starts payments in one commit, with changes of others: each has an answer of its own, the same as
+// alone.
+func startInOneGroup(t *testing.T, s Kept) {
+	known := create(t, s, "known", Order(1))
+	open := create(t, s, "open", Order(2))
+	start := func(id string, order int, change func(p *pay.Payment)) pay.Start {
+		p := NewPayment(id, Order(order))
+		if change != nil {
+			change(p)
+		}
+		return pay.Start{Payment: *p, PayFor: payFor}
+	}
+	stray := func(p *pay.Payment) { p.State, p.Wants = pay.Releasing, pay.Release }
+	batch := pay.Batch{
+		Starts: []pay.Start{
+			start("known", 1, nil),
+			start("known", 1, func(p *pay.Payment) { p.Amount.Minor++ }),
+			start("z", 3, nil),
+			start("z", 3, nil),
+			start("z", 4, nil),
+			start("stray", 1, stray),
+		},
+		Changes: []pay.Change{to(open, pay.Authorised)},
+	}
+	for i := range pay.MaxOpenPayments {
+		batch.Starts = append(batch.Starts, start(fmt.Sprint("n", i), 1, nil))
+	}
+	written, err := s.Update(t.Context(), batch)
+	require.NoError(t, err)
+	require.Equal(t, []error{nil}, written.Errs)
+	require.Equal(t, pay.Authorised, read(t, s, "open").State)
+	var got []string
+	for i, one := range written.Started {
+		got = append(got, fmt.Sprintf("%s %t %s", batch.Starts[i].Payment.ID, one.Created, rail.CodeOf(one.Err)))
+		if one.Err == nil {
+			require.Equal(t, one.Payment, read(t, s, batch.Starts[i].Payment.ID))
+		} else {
+			require.Nil(t, one.Payment)
+		}
+	}
+	want := []string{
+		"known false ", "known false IDEMPOTENCY_CONFLICT", "z true ", "z false ", "z false IDEMPOTENCY_CONFLICT",
+		"stray true ", "n0 true ", "n1 true ", "n2 true ", "n3 true ", "n4 false WRONG_STATE",
+	}
+	require.Equal(t, want, got, "the open ones are counted with those of the table, and of the batch")
+	require.Equal(t, known, read(t, s, "known"))
+	requireFull(t, s)
+	require.Nil(t, payments(t, s, "n4")[0])
+}
+
+// startGroupsAtOnce has groups of several processes start payments of the same orders, in different orders.
+func startGroupsAtOnce(t *testing.T, s Kept) {
+	const orders, groups = 8, 6
+	var mu sync.Mutex
+	made := map[string]int{}
+	var all sync.WaitGroup
+	for g := range groups {
 		all.Go(func() {
-			_, err := s.NoteNotice(t.Context(), "bank", pay.Notice{ID: "evt_4"}, []byte("{}"))
-			assert.NoError(t, err)
+			var batch pay.Batch
+			for n := range 2 * orders {
+				p := NewPayment(fmt.Sprintf("p%d-%d", g%3, n), Order(n%orders)) // two processes each are asked the same
+				batch.Starts = append(batch.Starts, pay.Start{Payment: *p, PayFor: payFor})
+			}
+			if g%2 == 0 {
+				slices.Reverse(batch.Starts)
+			}
+			var written pay.Written
+			for range 20 {
+				var err error
+				if written, err = s.Update(t.Context(), batch); err == nil {
+					break
+				}
+				assert.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for i, one := range written.Started {
+				if one.Created {
+					made[batch.Starts[i].Payment.OrderID]++
+				} else if one.Err != nil {
+					assert.Equal(t, rail.WrongState, rail.CodeOf(one.Err), "%v", one.Err)
+				}
+			}
 		})
 	}
 	all.Wait()
+	for n := range orders {
+		require.Equal(t, pay.MaxOpenPayments, made[Order(n)], "of six that were asked for")
+	}
 }
 
 func now(t *testing.T, s Kept) {

@@ -33,7 +33,7 @@ func wrapped(t *testing.T, o sqlledger.Options, i intercept.Interceptor) *sqlpay
 // create notes a payment of an order.
 func create(t *testing.T, s *sqlpay.Store, id string) *pay.Payment {
 	t.Helper()
-	p, _, err := s.Create(t.Context(), paytest.NewPayment(id, paytest.Order(1)), time.Minute)
+	p, _, err := paytest.Start(t.Context(), s, paytest.NewPayment(id, paytest.Order(1)), time.Minute)
 	require.NoError(t, err)
 	return p
 }
@@ -43,6 +43,14 @@ func to(p *pay.Payment, state pay.State) pay.Change {
 	c := pay.Change{Payment: *p, From: p.State, DueIn: -1}
 	c.Payment.State, c.Payment.Version = state, p.Version+1
 	return c
+}
+
+// heeded tells whether a notice of the bank was written.
+func heeded(t *testing.T, s *sqlpay.Store, id string) bool {
+	t.Helper()
+	before, err := paytest.HeededBefore(t.Context(), s, "bank", id)
+	require.NoError(t, err)
+	return before
 }
 
 // read reads one payment; nil where there is none.
@@ -74,45 +82,39 @@ func TestStore_InDoubt(t *testing.T) {
 		for _, took := range []int64{sent, kept} {
 			id := fmt.Sprintf("p%d", took)
 			fault.Store(took)
-			_, created, err := s.Create(t.Context(), paytest.NewPayment(id, paytest.Order(1)), time.Minute)
+			_, created, err := paytest.Start(t.Context(), s, paytest.NewPayment(id, paytest.Order(1)), time.Minute)
 			require.ErrorIs(t, err, ledger.ErrInDoubt)
 			require.False(t, created)
 			fault.Store(off)
 			require.Equal(t, took == sent, read(t, s, id) != nil)
-			p, created, err := s.Create(t.Context(), paytest.NewPayment(id, paytest.Order(1)), time.Minute)
+			p, created, err := paytest.Start(t.Context(), s, paytest.NewPayment(id, paytest.Order(1)), time.Minute)
 			require.NoError(t, err)
 			require.Equal(t, took == kept, created)
 
 			before := len(events(t, s, db))
 			fault.Store(took)
-			errs, err := s.Update(t.Context(), []pay.Change{to(p, pay.Authorised)})
+			errs, err := paytest.Change(t.Context(), s, []pay.Change{to(p, pay.Authorised)})
 			require.ErrorIs(t, err, ledger.ErrInDoubt)
 			require.Nil(t, errs)
 			fault.Store(off)
 			is := read(t, s, id)
 			require.Equal(t, took == sent, is.State == pay.Authorised)
 			require.Equal(t, took == sent, len(events(t, s, db)) == before+1, "an event is there with its change")
-			errs, err = s.Update(t.Context(), []pay.Change{to(p, pay.Authorised)})
+			errs, err = paytest.Change(t.Context(), s, []pay.Change{to(p, pay.Authorised)})
 			require.NoError(t, err)
 			require.Equal(t, took == sent, errs[0] != nil, "one that took place is stale now")
 			require.Len(t, events(t, s, db), before+1)
 			require.EqualValues(t, 2, read(t, s, id).Version)
 
 			fault.Store(took)
-			_, err = s.NoteNotice(t.Context(), "bank", pay.Notice{ID: id}, []byte("{}"))
+			err = paytest.Heed(t.Context(), s, "bank", pay.Notice{ID: id}, []byte("{}"))
 			require.ErrorIs(t, err, ledger.ErrInDoubt)
 			fault.Store(off)
-			done, err := s.NoteNotice(t.Context(), "bank", pay.Notice{ID: id}, []byte("{}"))
-			require.NoError(t, err)
-			require.False(t, done)
-			fault.Store(took)
-			require.ErrorIs(t, s.NoticeDone(t.Context(), "bank", id), ledger.ErrInDoubt)
-			fault.Store(off)
-			done, err = s.NoteNotice(t.Context(), "bank", pay.Notice{ID: id}, []byte("{}"))
-			require.NoError(t, err)
-			require.Equal(t, took == sent, done)
+			require.Equal(t, took == sent, heeded(t, s, id))
+			require.NoError(t, paytest.Heed(t.Context(), s, "bank", pay.Notice{ID: id}, []byte("{}")))
+			require.True(t, heeded(t, s, id))
 		}
-		require.EqualValues(t, 8, s.Stats().CommitsInDoubt)
+		require.EqualValues(t, 6, s.Stats().CommitsInDoubt)
 	})
 }
 
@@ -123,12 +125,12 @@ func TestUpdate_RolledBack(t *testing.T) {
 		p := create(t, s, "p1")
 		taken := p.OrderID + ".p1." + strings.TrimPrefix(rail.OrderIDsFrom("", p.Version+1), "/")
 		exec(t, db, "INSERT INTO outbox (id, at, events) VALUES (?, 1, 'x')", taken)
-		_, err := s.Update(t.Context(), []pay.Change{to(p, pay.Authorised)})
+		_, err := paytest.Change(t.Context(), s, []pay.Change{to(p, pay.Authorised)})
 		var duplicate *ledger.DuplicateError
 		require.ErrorAs(t, err, &duplicate)
 		require.Equal(t, p, read(t, s, "p1"))
 		exec(t, db, "DELETE FROM outbox")
-		errs, err := s.Update(t.Context(), []pay.Change{to(p, pay.Authorised)})
+		errs, err := paytest.Change(t.Context(), s, []pay.Change{to(p, pay.Authorised)})
 		require.NoError(t, err)
 		require.NoError(t, errs[0])
 		require.Len(t, events(t, s, db), 1)
@@ -151,14 +153,14 @@ func TestUpdate_InOneText(t *testing.T) {
 			var changes []pay.Change
 			for i := range 100 {
 				asked := paytest.NewPayment(fmt.Sprintf("p%d", i), paytest.Order(i))
-				p, _, err := s.Create(t.Context(), asked, time.Minute)
+				p, _, err := paytest.Start(t.Context(), s, asked, time.Minute)
 				require.NoError(t, err)
 				changes = append(changes, to(p, pay.Captured))
 			}
 			mu.Lock()
 			texts = nil
 			mu.Unlock()
-			errs, err := s.Update(t.Context(), changes)
+			errs, err := paytest.Change(t.Context(), s, changes)
 			require.NoError(t, err)
 			require.Equal(t, make([]error, len(changes)), errs)
 			require.Len(t, texts, 3, "%.100q", texts)
@@ -189,13 +191,22 @@ func TestStore_WhatDoesNotFit(t *testing.T) {
 		} {
 			bad := paytest.NewPayment("bad", paytest.Order(1))
 			spoil(bad)
-			_, _, err := s.Create(t.Context(), bad, time.Minute)
+			_, _, err := paytest.Start(t.Context(), s, bad, time.Minute)
 			require.Equal(t, rail.Invalid, rail.CodeOf(err), "%s: %v", name, err)
 		}
+		long := paytest.NewPayment("bad", paytest.Order(1))
+		long.Reason = strings.Repeat("r", 1_001)
+		written, err := s.Update(t.Context(), pay.Batch{
+			Starts: []pay.Start{{Payment: *long}, {Payment: *paytest.NewPayment("good", paytest.Order(1))}},
+		})
+		require.NoError(t, err)
+		require.Equal(t, rail.Invalid, rail.CodeOf(written.Started[0].Err))
+		require.True(t, written.Started[1].Created, "the others of its commit are started")
+		require.Nil(t, read(t, s, "bad"))
 		a, b := create(t, s, "a"), create(t, s, "b")
 		bad := to(a, pay.Authorised)
 		bad.Payment.RedirectURL = strings.Repeat("u", 2_049)
-		errs, err := s.Update(t.Context(), []pay.Change{bad, to(b, pay.Authorised)})
+		errs, err := paytest.Change(t.Context(), s, []pay.Change{bad, to(b, pay.Authorised)})
 		require.NoError(t, err)
 		require.Equal(t, rail.Invalid, rail.CodeOf(errs[0]))
 		require.NoError(t, errs[1])
@@ -206,19 +217,19 @@ func TestStore_WhatDoesNotFit(t *testing.T) {
 			"no id": {}, "a long id": {ID: strings.Repeat("i", 256)},
 			"a long payment": {ID: "e", PaymentID: strings.Repeat("p", 65)},
 		} {
-			_, err := s.NoteNotice(t.Context(), "bank", n, nil)
+			err := paytest.Heed(t.Context(), s, "bank", n, nil)
 			require.Equal(t, rail.Invalid, rail.CodeOf(err), name)
 		}
-		_, err = s.NoteNotice(t.Context(), "bank", pay.Notice{ID: "e"}, make([]byte, 64<<10+1))
+		err = paytest.Heed(t.Context(), s, "bank", pay.Notice{ID: "e"}, make([]byte, 64<<10+1))
 		require.Equal(t, rail.Invalid, rail.CodeOf(err))
-		_, err = s.NoteNotice(t.Context(), "bank", pay.Notice{ID: "e"}, make([]byte, 64<<10))
+		err = paytest.Heed(t.Context(), s, "bank", pay.Notice{ID: "e"}, make([]byte, 64<<10))
 		require.NoError(t, err)
 		many := make([]string, 1_001)
 		_, err = s.Payments(t.Context(), many)
 		require.Error(t, err)
 		_, err = s.OfOrders(t.Context(), many)
 		require.Error(t, err)
-		_, err = s.Update(t.Context(), make([]pay.Change, 1_001))
+		_, err = paytest.Change(t.Context(), s, make([]pay.Change, 1_001))
 		require.Error(t, err)
 	})
 }
@@ -227,16 +238,13 @@ func TestStore_WhatDoesNotFit(t *testing.T) {
 func TestForgetNotices(t *testing.T) {
 	onEach(t, func(t *testing.T, o sqlledger.Options) {
 		s, db := open(t, o), database(t, o)
-		note := func(id string) bool {
+		note := func(id string) {
 			t.Helper()
-			done, err := s.NoteNotice(t.Context(), "bank", pay.Notice{ID: id}, []byte("{}"))
-			require.NoError(t, err)
-			return done
+			require.NoError(t, paytest.Heed(t.Context(), s, "bank", pay.Notice{ID: id}, []byte("{}")))
 		}
 		for i := range 5 {
 			note(fmt.Sprintf("old%d", i))
 		}
-		require.NoError(t, s.NoticeDone(t.Context(), "bank", "old0"))
 		age(t, db, 30*24*time.Hour-time.Minute)
 		note("new")
 		removed, err := s.ForgetNotices(t.Context(), 100)
@@ -249,7 +257,8 @@ func TestForgetNotices(t *testing.T) {
 			require.Equal(t, want, removed)
 		}
 		require.Equal(t, 1, count(t, db, "SELECT COUNT(*) FROM payment_notices"))
-		require.False(t, note("old0"), "one that has left is a new one")
+		require.False(t, heeded(t, s, "old0"), "one that has left is a new one")
+		require.True(t, heeded(t, s, "new"))
 	})
 }
 
@@ -262,7 +271,7 @@ func TestOutbox(t *testing.T) {
 		for i := range 3 {
 			p := create(t, s, fmt.Sprintf("p%d", i))
 			for _, state := range []pay.State{pay.Authorised, pay.Captured} {
-				errs, err := s.Update(ctx, []pay.Change{to(p, state)})
+				errs, err := paytest.Change(ctx, s, []pay.Change{to(p, state)})
 				require.NoError(t, err)
 				require.NoError(t, errs[0])
 				p = read(t, s, p.ID)

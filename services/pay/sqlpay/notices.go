@@ -1,65 +1,90 @@
 package sqlpay
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"interlock/services/ledger/sqlledger"
 	"interlock/services/pay"
-	"interlock/services/rail"
 )
 
 // Bounds on notices.
 const (
-	// maxBody is how long a webhook's body may be, in bytes.
-	maxBody = 64 << 10
 	// noticeAge is how long a notice is kept. Providers send again for days.
 	noticeAge = 30 * 24 * time.Hour
 	// noticesPage is how many are removed at a time.
 	noticesPage = 500
+	// noticesAtOnce is how many are written by one statement. A body has at most 64 KB.
+	noticesAtOnce = 16
 )
 
-// NoteNotice notes a webhook: see pay.Store.
-func (s *Store) NoteNotice(ctx context.Context, provider string, n pay.Notice, body []byte) (done bool, err error) {
-	if err := checkNotice(provider, &n, body); err != nil {
-		return false, err
-	}
-	err = s.Write(ctx, func(ctx context.Context, x *sqlledger.Tx) (bool, error) {
-		added, err := x.Exec(ctx, "INSERT INTO payment_notices (provider, id, payment_id, reference, body, at) "+
-			"VALUES (?, ?, ?, ?, ?, "+x.Now()+")"+x.OrKeep("provider"),
-			provider, n.ID, n.PaymentID, n.Reference, append([]byte{}, body...)) // no body is not NULL
-		if err != nil || added > 0 {
-			return true, err
+// noticesOf checks all notices of a batch, and counts them.
+func noticesOf(b *pay.Batch) (n int, err error) {
+	check := func(notices []pay.Heeded) {
+		for i := range notices {
+			n++
+			err = cmp.Or(err, notices[i].Check())
 		}
-		return false, x.Rows(ctx, "SELECT done_at IS NOT NULL FROM payment_notices WHERE provider = ? AND id = ?",
-			[]any{provider, n.ID}, func(r *sql.Rows) error { return r.Scan(&done) })
-	})
-	return done && err == nil, err
+	}
+	check(b.Notices)
+	for i := range b.Changes {
+		check(b.Changes[i].Notices)
+	}
+	if err == nil && n > maxPayments {
+		err = fmt.Errorf("sqlpay: %d notices are more than the %d that are written at a time", n, maxPayments)
+	}
+	return n, err
 }
 
-func checkNotice(provider string, n *pay.Notice, body []byte) error {
-	for _, text := range []struct {
-		name, value string
-		most        int
-	}{{"provider", provider, 32}, {"id", n.ID, 255}, {"payment", n.PaymentID, 64}, {"reference", n.Reference, 255}} {
-		if err := fits("webhook's "+text.name, text.value, text.most); err != nil {
+// insertNotices writes notices, in the order of their keys. One that is there stays as it is.
+func insertNotices(x *sqlledger.Tx, notices []pay.Heeded) {
+	slices.SortFunc(notices, func(a, b pay.Heeded) int {
+		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Notice.ID, b.Notice.ID))
+	})
+	row := "(?, ?, ?, ?, ?, " + x.Now() + ")"
+	for chunk := range slices.Chunk(notices, noticesAtOnce) {
+		var args []any
+		bytes := 0
+		for _, h := range chunk {
+			n := &h.Notice
+			args = append(args, h.Provider, n.ID, n.PaymentID, n.Reference, append([]byte{}, h.Body...)) // no body is not NULL
+			bytes += len(h.Provider) + len(n.ID) + len(n.PaymentID) + len(n.Reference) + len(h.Body)
+		}
+		x.AtCommit(bytes, "INSERT INTO payment_notices (provider, id, payment_id, reference, body, at) VALUES "+row+
+			strings.Repeat(","+row, len(chunk)-1)+x.OrKeep("provider"), args...)
+	}
+}
+
+// HeededBefore looks notices up by their ids: see pay.Store.
+func (s *Store) HeededBefore(ctx context.Context, provider string, ids []string) ([]bool, error) {
+	if len(ids) > maxPayments {
+		return nil, fmt.Errorf("sqlpay: %d notices are more than the %d that are looked up at a time", len(ids), maxPayments)
+	}
+	there := map[string]bool{}
+	for chunk := range slices.Chunk(ids, maxIDs) {
+		err := s.Read(ctx, func(x sqlledger.SQL) (string, []any) {
+			return "SELECT id FROM payment_notices" + x.By(primaryKey) + " WHERE provider = ? AND id IN " +
+				sqlledger.Marks(len(chunk)), append([]any{provider}, anys(chunk)...)
+		}, func(r *sql.Rows) error {
+			var id string
+			err := r.Scan(&id)
+			there[id] = true
 			return err
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
-	if n.ID == "" || len(body) > maxBody {
-		return rail.Refuse(rail.Invalid, "a webhook needs an id, and has at most %d bytes", maxBody)
+	before := make([]bool, len(ids))
+	for i, id := range ids {
+		before[i] = there[id]
 	}
-	return nil
-}
-
-// NoticeDone notes that a webhook's effect has taken place. One that has left meanwhile is passed over.
-func (s *Store) NoticeDone(ctx context.Context, provider, id string) error {
-	return s.Write(ctx, func(ctx context.Context, x *sqlledger.Tx) (bool, error) {
-		n, err := x.Exec(ctx, "UPDATE payment_notices SET done_at = "+x.Now()+
-			" WHERE provider = ? AND id = ? AND done_at IS NULL", provider, id)
-		return n > 0, err
-	})
+	return before, nil
 }
 
 // ForgetNotices removes notices older than 30 days, at most limit of them, and answers how many.

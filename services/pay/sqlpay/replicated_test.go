@@ -75,10 +75,9 @@ func TestReplicated_WritesOnlyWhileReplicated(t *testing.T) {
 			local.Durability, local.CommitTimeout = sqlledger.Local, 0
 			alone := open(t, migrated(t, local))
 			p := create(t, alone, "p1")
-			_, err = alone.Update(t.Context(), []pay.Change{to(create(t, alone, "p2"), pay.Authorised)})
+			_, err = paytest.Change(t.Context(), alone, []pay.Change{to(create(t, alone, "p2"), pay.Authorised)})
 			require.NoError(t, err)
-			_, err = alone.NoteNotice(t.Context(), "bank", pay.Notice{ID: "e1"}, nil)
-			require.NoError(t, err)
+			require.NoError(t, paytest.Heed(t.Context(), alone, "bank", pay.Notice{ID: "e1"}, nil))
 
 			db, err := sql.Open("mysql", server.DSN("interlock_pay"))
 			require.NoError(t, err)
@@ -93,17 +92,15 @@ func TestReplicated_WritesOnlyWhileReplicated(t *testing.T) {
 					t.Helper()
 					require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 				}
-				_, _, err := s.Create(t.Context(), paytest.NewPayment("p3", paytest.Order(1)), time.Minute)
+				_, _, err := paytest.Start(t.Context(), s, paytest.NewPayment("p3", paytest.Order(1)), time.Minute)
 				unavailable(err)
-				_, _, err = s.Create(t.Context(), paytest.NewPayment("p1", paytest.Order(1)), time.Minute)
+				_, _, err = paytest.Start(t.Context(), s, paytest.NewPayment("p1", paytest.Order(1)), time.Minute)
 				unavailable(err)
-				_, err = s.Update(t.Context(), []pay.Change{to(p, pay.Open)})
+				_, err = paytest.Change(t.Context(), s, []pay.Change{to(p, pay.Open)})
 				unavailable(err)
 				_, err = s.Payments(t.Context(), []string{"nobody"})
 				unavailable(err)
-				_, err = s.NoteNotice(t.Context(), "bank", pay.Notice{ID: "e2"}, nil)
-				unavailable(err)
-				unavailable(s.NoticeDone(t.Context(), "bank", "e1"))
+				unavailable(paytest.Heed(t.Context(), s, "bank", pay.Notice{ID: "e2"}, nil))
 				rows, err := s.TakeEvents(t.Context(), "", ledger.MaxTake)
 				unavailable(err)
 				require.Empty(t, rows)
@@ -122,23 +119,23 @@ func TestReplicated_WritesOnlyWhileReplicated(t *testing.T) {
 
 			// The commit waits for a replica that does not come: it is in doubt, and cannot be read.
 			c.advance(time.Minute)
-			_, err = s.Update(t.Context(), []pay.Change{to(p, pay.Authorised)})
+			_, err = paytest.Change(t.Context(), s, []pay.Change{to(p, pay.Authorised)})
 			require.ErrorIs(t, err, ledger.ErrInDoubt)
 			require.Equal(t, p, read(t, s, "p1"), "what waits for its replica is invisible")
-			_, _, err = s.Create(t.Context(), paytest.NewPayment("p3", paytest.Order(1)), time.Minute)
+			_, _, err = paytest.Start(t.Context(), s, paytest.NewPayment("p3", paytest.Order(1)), time.Minute)
 			require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 			require.True(t, s.Stats().Probing)
 			require.EqualValues(t, 1, s.Stats().CommitsInDoubt)
 
 			// Once the lost commit is through, asking again finds it.
 			set("SET GLOBAL " + flavor.prefix + "enabled = 0")
-			errs, err := alone.Update(t.Context(), []pay.Change{to(p, pay.Authorised)})
+			errs, err := paytest.Change(t.Context(), alone, []pay.Change{to(p, pay.Authorised)})
 			require.NoError(t, err)
 			require.ErrorIs(t, errs[0], pay.ErrStale)
 
 			set("SET GLOBAL read_only = 1") // which root may ignore, and the store does not
 			require.ErrorContains(t, alone.Ready(t.Context()), "read-only")
-			_, err = alone.Update(t.Context(), []pay.Change{to(read(t, alone, "p1"), pay.Capturing)})
+			_, err = paytest.Change(t.Context(), alone, []pay.Change{to(read(t, alone, "p1"), pay.Capturing)})
 			require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 		})
 	}
@@ -188,14 +185,14 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	for _, i := range []int{1, 2} {
 		require.NoError(t, members.Servers[i].Signal(syscall.SIGSTOP))
 	}
-	_, err = s.Update(t.Context(), []pay.Change{to(p, pay.Authorised)})
+	_, err = paytest.Change(t.Context(), s, []pay.Change{to(p, pay.Authorised)})
 	require.ErrorIs(t, err, ledger.ErrInDoubt)
 	require.NoError(t, members.Servers[0].Kill())
 	for _, i := range []int{1, 2} {
 		require.NoError(t, members.Servers[i].Signal(syscall.SIGCONT))
 	}
 	eventually(func() bool { _, err := s.Now(t.Context()); return err != nil && !s.Stats().HasPrimary }, "it is missed")
-	_, _, err = s.Create(t.Context(), paytest.NewPayment("p2", paytest.Order(1)), time.Minute)
+	_, _, err = paytest.Start(t.Context(), s, paytest.NewPayment("p2", paytest.Order(1)), time.Minute)
 	require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 	require.ErrorContains(t, s.Ready(t.Context()), "the payments' database has no primary")
 	eventually(func() bool {
@@ -206,12 +203,12 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	require.EqualValues(t, 2, s.Stats().Epoch)
 	require.EqualValues(t, 1, s.Stats().PrimaryChanges)
 
-	again, created, err := s.Create(t.Context(), paytest.NewPayment("p1", paytest.Order(1)), time.Minute)
+	again, created, err := paytest.Start(t.Context(), s, paytest.NewPayment("p1", paytest.Order(1)), time.Minute)
 	require.NoError(t, err)
 	require.False(t, created, "what was answered is there")
 	require.Equal(t, p.CreatedAt, again.CreatedAt)
 	if again.State == pay.Created {
-		_, err = s.Update(t.Context(), []pay.Change{to(again, pay.Authorised)})
+		_, err = paytest.Change(t.Context(), s, []pay.Change{to(again, pay.Authorised)})
 		require.NoError(t, err)
 	}
 	is := read(t, s, "p1")
@@ -225,10 +222,10 @@ func TestCluster_FollowsThePrimary(t *testing.T) {
 	found, err := sqlledger.Find(t.Context(), dsns(members, cluster.Database))
 	require.NoError(t, err)
 	exec(t, asRoot(t, members.Servers[found.Index]), "UPDATE "+cluster.Database+".cluster SET epoch = epoch + 1")
-	_, err = s.Update(t.Context(), []pay.Change{to(is, pay.Capturing)})
+	_, err = paytest.Change(t.Context(), s, []pay.Change{to(is, pay.Capturing)})
 	require.Equal(t, rail.Unavailable, rail.CodeOf(err), "%v", err)
 	eventually(func() bool {
-		errs, err := s.Update(t.Context(), []pay.Change{to(is, pay.Capturing)})
+		errs, err := paytest.Change(t.Context(), s, []pay.Change{to(is, pay.Capturing)})
 		return err == nil && errs[0] == nil
 	}, "it is looked for again")
 	require.EqualValues(t, 3, s.Stats().Epoch)

@@ -22,8 +22,7 @@ func TestStore_CostsWhatIsRead(t *testing.T) {
 				exec(t, db, "ALTER TABLE "+table+" STATS_PERSISTENT=1, STATS_AUTO_RECALC=0")
 			}
 			p := create(t, s, "p")
-			_, err := s.NoteNotice(t.Context(), "bank", pay.Notice{ID: "e"}, []byte("{}"))
-			require.NoError(t, err)
+			require.NoError(t, paytest.Heed(t.Context(), s, "bank", pay.Notice{ID: "e"}, []byte("{}")))
 			// Each is a second older than the one before, and its order's only one.
 			const numbers = "(WITH RECURSIVE n(k) AS (SELECT 0 UNION ALL SELECT k + 1 FROM n WHERE k < 59) " +
 				"SELECT 1 + x.k * 60 + y.k AS k FROM n x CROSS JOIN n y) numbers"
@@ -67,12 +66,17 @@ func TestStore_CostsWhatIsRead(t *testing.T) {
 					return err
 				},
 				"create": func() error {
-					_, created, err := s.Create(t.Context(), paytest.NewPayment("another", p.OrderID), time.Minute)
+					_, created, err := paytest.Start(t.Context(), s, paytest.NewPayment("another", p.OrderID), time.Minute)
 					require.True(t, created)
 					return err
 				},
+				"heeded before": func() error {
+					before, err := s.HeededBefore(t.Context(), "bank", []string{"e", "f"})
+					require.Equal(t, []bool{true, false}, before)
+					return err
+				},
 				"update": func() error {
-					errs, err := s.Update(t.Context(), []pay.Change{to(p, pay.Authorised)})
+					errs, err := paytest.Change(t.Context(), s, []pay.Change{to(p, pay.Authorised)})
 					require.Equal(t, []error{nil}, errs)
 					return err
 				},

@@ -97,7 +97,7 @@ func age(t *testing.T, db *sql.DB, by time.Duration) {
 	ms := by.Milliseconds()
 	exec(t, db, "UPDATE payments SET created_at = created_at - ?, changed_at = changed_at - ?, due_at = due_at - ?, "+
 		"pay_by = pay_by - ?, capture_by = capture_by - ?", ms, ms, ms, ms, ms)
-	exec(t, db, "UPDATE payment_notices SET at = at - ?, done_at = done_at - ?", ms, ms)
+	exec(t, db, "UPDATE payment_notices SET at = at - ?", ms)
 	exec(t, db, "UPDATE outbox SET at = at - ?", ms)
 }
 

@@ -3,6 +3,7 @@ package sqlpay
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,36 +14,62 @@ import (
 	"interlock/services/rail"
 )
 
-// Update writes changed payments: see pay.Store. It locks and compares their rows in one statement for 500, and writes
-// them and their events in the text that commits.
-func (s *Store) Update(ctx context.Context, changes []pay.Change) ([]error, error) {
-	if len(changes) > maxPayments {
-		return nil, fmt.Errorf("sqlpay: %d payments are more than the %d that are changed at a time",
-			len(changes), maxPayments)
+// Update writes a batch: see pay.Store. It locks and compares the changed rows in one statement for 500, and writes them,
+// the notices and the events in the text that commits.
+func (s *Store) Update(ctx context.Context, b pay.Batch) (written pay.Written, err error) {
+	notices, err := noticesOf(&b)
+	if err != nil {
+		return pay.Written{}, err
 	}
-	errs := make([]error, len(changes))
-	err := s.Write(ctx, func(ctx context.Context, x *sqlledger.Tx) (bool, error) {
-		rows, err := lock(ctx, x, changes)
+	if n := len(b.Starts) + len(b.Changes); n > maxPayments {
+		return pay.Written{}, fmt.Errorf("sqlpay: %d payments are more than the %d that are changed at a time", n, maxPayments)
+	}
+	// A payment of the same id may have been started of another order meanwhile; the next try finds it. And where the
+	// first that locks an order's row ends in vain, those that waited for the row may wait for each other.
+	const tries = 4
+	for range tries {
+		written, err = s.update(ctx, &b, notices)
+		var duplicate *ledger.DuplicateError
+		if !errors.As(err, &duplicate) && !sqlledger.IsDeadlock(err) {
+			break
+		}
+	}
+	if err != nil {
+		return pay.Written{}, err
+	}
+	return written, nil
+}
+
+func (s *Store) update(ctx context.Context, b *pay.Batch, notices int) (written pay.Written, err error) {
+	err = s.Write(ctx, func(ctx context.Context, x *sqlledger.Tx) (bool, error) {
+		started, made, err := starts(ctx, x, b.Starts)
 		if err != nil {
 			return false, err
 		}
+		rows, err := lock(ctx, x, b.Changes)
+		if err != nil {
+			return false, err
+		}
+		written = pay.Written{Started: started, Errs: make([]error, len(b.Changes))}
 		var write []*pay.Payment
-		for i := range changes {
-			p, err := rows.next(&changes[i])
+		heeded := append(make([]pay.Heeded, 0, notices), b.Notices...)
+		for i := range b.Changes {
+			p, err := rows.next(&b.Changes[i])
 			if err == nil {
-				err = tell(x, &changes[i])
+				err = tell(x, &b.Changes[i])
 			}
-			if errs[i] = err; err == nil {
-				write = append(write, p)
+			if written.Errs[i] = err; err == nil {
+				write, heeded = append(write, p), append(heeded, b.Changes[i].Notices...)
 			}
 		}
+		inserts(x, made, "")
 		inserts(x, write, x.OrSet("id", changed...))
-		return len(write) > 0, nil
+		insertNotices(x, heeded)
+		// An answer with a payment that was there before rests on this commit, too.
+		answers := slices.ContainsFunc(started, func(s pay.Started) bool { return s.Err == nil })
+		return answers || len(write)+len(heeded) > 0, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return errs, nil
+	return written, err
 }
 
 // locked are the rows of some payments, which nobody else may change. now is the clock after they were locked.

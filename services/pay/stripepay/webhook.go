@@ -32,6 +32,7 @@ var (
 // event is as much of Stripe's event as is looked at: it says which charge, and how that stands is asked for.
 type event struct {
 	ID   string `json:"id"`
+	Type string `json:"type"`
 	Data struct {
 		Object struct {
 			ID       string            `json:"id"`
@@ -39,6 +40,15 @@ type event struct {
 			Metadata map[string]string `json:"metadata"`
 		} `json:"object"`
 	} `json:"data"`
+}
+
+// tells are the types of events that come once a charge has reached a status. A session is completed by the buyer, whose
+// money is held then, or not yet; of a charge whose money is held already, it tells nothing new.
+// https://docs.stripe.com/api/events/types
+var tells = map[string]pay.ChargeStatus{
+	"checkout.session.completed":               pay.ChargeAuthorised,
+	"payment_intent.amount_capturable_updated": pay.ChargeAuthorised,
+	"payment_intent.succeeded":                 pay.ChargeCaptured,
 }
 
 // Webhook checks the signature with each secret, and the time that it covers.
@@ -60,7 +70,7 @@ func (p *Provider) Webhook(header http.Header, body []byte, now time.Time) (pay.
 	if e.ID == "" || len(e.ID) > maxEventID {
 		return pay.Notice{}, errors.New("the webhook's event has no id")
 	}
-	notice := pay.Notice{ID: e.ID, PaymentID: p.paymentOf(e.Data.Object.Metadata)}
+	notice := pay.Notice{ID: e.ID, PaymentID: p.paymentOf(e.Data.Object.Metadata), Tells: tells[e.Type]}
 	if notice.PaymentID != "" && e.Data.Object.Object == "checkout.session" {
 		notice.Reference = e.Data.Object.ID
 	}

@@ -36,10 +36,12 @@ func TestWebhook(t *testing.T) {
 	require.NoError(t, err)
 	// The payments' clock is not this machine's.
 	now := time.Now().Add(40 * 24 * time.Hour)
-	ours := pay.Notice{ID: "evt_1", PaymentID: "P1", Reference: "cs_1"}
-	object := func(kind, metadata string) string {
-		return `{"id":"evt_1","data":{"object":{"id":"x","object":"` + kind + `","metadata":` + metadata + `}}}`
+	ours := pay.Notice{ID: "evt_1", PaymentID: "P1", Reference: "cs_1", Tells: pay.ChargeAuthorised}
+	told := func(event, kind, metadata string) string {
+		return `{"id":"evt_1","type":"` + event + `","data":{"object":{"id":"x","object":"` + kind + `","metadata":` +
+			metadata + `}}}`
 	}
+	object := func(kind, metadata string) string { return told("any", kind, metadata) }
 	const mine = `{"payment_id":"P1","source":"interlock"}`
 	for _, c := range []struct {
 		name   string
@@ -54,6 +56,22 @@ func TestWebhook(t *testing.T) {
 		{"a little late", sessionEvent, signed(sessionEvent, now.Add(-299*time.Second), "whsec_new"), ours, ""},
 		{"a little early", sessionEvent, signed(sessionEvent, now.Add(299*time.Second), "whsec_new"), ours, ""},
 		{"of an intent", object("payment_intent", mine), nil, pay.Notice{ID: "evt_1", PaymentID: "P1"}, ""},
+		{
+			"of money that is held", told("payment_intent.amount_capturable_updated", "payment_intent", mine), nil,
+			pay.Notice{ID: "evt_1", PaymentID: "P1", Tells: pay.ChargeAuthorised}, "",
+		},
+		{
+			"of money that was taken", told("payment_intent.succeeded", "payment_intent", mine), nil,
+			pay.Notice{ID: "evt_1", PaymentID: "P1", Tells: pay.ChargeCaptured}, "",
+		},
+		{
+			"of money that goes back", told("charge.refunded", "charge", mine), nil,
+			pay.Notice{ID: "evt_1", PaymentID: "P1"}, "",
+		},
+		{
+			"of a charge that ended", told("payment_intent.canceled", "payment_intent", mine), nil,
+			pay.Notice{ID: "evt_1", PaymentID: "P1"}, "",
+		},
 		{"of a charge", object("charge", mine), nil, pay.Notice{ID: "evt_1", PaymentID: "P1"}, ""},
 		{"of nothing of ours", object("customer", `{}`), nil, pay.Notice{ID: "evt_1"}, ""},
 		{

@@ -46,7 +46,8 @@ CREATE TABLE payment_orders (
     PRIMARY KEY (order_id)
 );
 
--- Webhooks as they came. done_at is when their effect was known to have taken place. They leave after 30 days.
+-- Webhooks as they came, all of whose effect has taken place: each is written by the commit of its effect. They leave
+-- after 30 days.
 CREATE TABLE payment_notices (
     provider VARCHAR(32) NOT NULL,
     id VARCHAR(255) NOT NULL,
@@ -54,7 +55,6 @@ CREATE TABLE payment_notices (
     reference VARCHAR(255) NOT NULL,
     body MEDIUMBLOB NOT NULL,
     at BIGINT NOT NULL,
-    done_at BIGINT,
     PRIMARY KEY (provider, id)
 );
 CREATE INDEX payment_notices_at ON payment_notices (at);
