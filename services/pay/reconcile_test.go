@@ -202,8 +202,10 @@ func TestReconcile_OneBadCharge(t *testing.T) {
 			t.Helper()
 			w.bank.Do(paytest.ActPay, "p2")
 			w.store.Forget("p2")
+			once := true // The list has p2 before any other that has changed.
 			w.store.Before = func(method string) error {
-				if method == "Create" {
+				if method == "Update" && once {
+					once = false
 					return bad
 				}
 				return nil

@@ -96,8 +96,12 @@ func TestRun_RemadeInPart(t *testing.T) {
 		require.True(t, w.bank.Do(paytest.ActPay, "p1"))
 		require.True(t, w.bank.Do(paytest.ActCapture, "p1"))
 		w.store.Forget("p1")
+		updates := 0 // The first notes the payment.
 		w.store.Before = func(method string) error {
 			if method == "Update" {
+				updates++
+			}
+			if updates > 1 {
 				return errDead
 			}
 			return nil
