@@ -254,12 +254,14 @@ func decideManyOrders(t *testing.T, s *suite) {
 	for i := range requests {
 		requests[i] = one(fmt.Sprint("buyer-", i))
 	}
-	sold, _, err := c.sell(t.Context(), batch(run.ID, requests...), requests...)
-	require.NoError(t, err)
-	steps := make([]ledger.PaymentStep, len(requests))
-	for i, o := range sold.orders {
-		steps[i] = ledger.PaymentStep{
-			OrderID: o.ID, PaymentID: paymentOf(o.Buyer), Buyer: o.Buyer, Kind: ledger.PaymentAuthorised,
+	var steps []ledger.PaymentStep
+	for some := range slices.Chunk(requests, 200) {
+		sold, _, err := c.sell(t.Context(), batch(run.ID, some...), some...)
+		require.NoError(t, err)
+		for _, o := range sold.orders {
+			steps = append(steps, ledger.PaymentStep{
+				OrderID: o.ID, PaymentID: paymentOf(o.Buyer), Buyer: o.Buyer, Kind: ledger.PaymentAuthorised,
+			})
 		}
 	}
 	for _, step := range []struct {
@@ -283,7 +285,7 @@ func decideManyOrders(t *testing.T, s *suite) {
 	}
 	require.Equal(t, len(steps), s.count(t, "SELECT COUNT(DISTINCT payment) FROM orders WHERE state = 'PAID'"))
 
-	_, err = l.DecidePayments(t.Context(), run.ID, append(steps, steps[0]))
+	_, err := l.DecidePayments(t.Context(), run.ID, append(steps, steps[0]))
 	requireCode(t, rail.Invalid, err)
 	RequireSold(t, l)
 }
