@@ -34,7 +34,9 @@ func pauseOf(p *Payment) time.Duration {
 func dueIn(p *Payment, now time.Time) time.Duration {
 	switch p.State {
 	case Authorised:
-		return max(p.PayBy.Add(decideGrace).Sub(now), 0)
+		if by, _ := deadline(p); by.After(now) {
+			return by.Sub(now)
+		}
 	case Captured:
 		return -1
 	case Failed, Released, Refunded:
@@ -44,8 +46,8 @@ func dueIn(p *Payment, now time.Time) time.Duration {
 	case Created, Open, Capturing, Releasing, Refunding:
 	}
 	in := pauseOf(p)
-	if by, _ := deadline(p); !by.IsZero() {
-		in = min(in, max(by.Sub(now), 0))
+	if by, _ := deadline(p); by.After(now) { // Afterwards the provider is asked until it answers.
+		in = min(in, by.Sub(now))
 	}
 	return in
 }

@@ -177,21 +177,41 @@ func (s *Service) workOn(ctx, noting context.Context, p *Payment) (*Payment, err
 	if err != nil {
 		return nil, err
 	}
-	if by, reason := deadline(p); !by.IsZero() && !now.Before(by) {
-		return s.committer.change(noting, p.ID, p, func(p Payment) (Payment, bool) {
-			if by, _ := deadline(&p); by.IsZero() || now.Before(by) {
-				return p, false // The ledger has decided meanwhile.
-			}
-			return letGo(p, reason)
-		})
-	}
 	provider, has := s.providers[p.Provider]
 	if !has {
 		return nil, errNoProvider
 	}
 	calling, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if by, _ := deadline(p); !by.IsZero() && !now.Before(by) {
+		return s.giveUp(calling, noting, provider, p, now)
+	}
 	return s.step(calling, noting, provider, p)
+}
+
+// giveUp ends a payment at its deadline. Its charge is asked for first: where the database is an older one that was
+// restored, the payment may have been captured long since, and its order be PAID by it. Then the ledger is asked again,
+// and decides whether the money goes back. While the provider does not answer, the payment waits.
+func (s *Service) giveUp(ctx, noting context.Context, provider Provider, p *Payment, now time.Time) (*Payment, error) {
+	var c Charge
+	if p.Reference != "" && p.Captured == 0 {
+		var err error
+		if c, err = s.get(ctx, provider, p); err != nil && !errors.Is(err, ErrUnknown) {
+			return p, nil //nolint:nilerr // It is counted and logged, and the call is made again.
+		}
+	}
+	return s.committer.change(noting, p.ID, p, func(p Payment) (Payment, bool) {
+		by, reason := deadline(&p)
+		if by.IsZero() || now.Before(by) {
+			return p, false // The ledger has decided meanwhile.
+		}
+		if c.Captured > 0 {
+			next, advanced := Advance(p, c)
+			next, decided := Decide(next, Settlement{Decision: Capture})
+			return next, advanced || decided
+		}
+		return letGo(p, reason)
+	})
 }
 
 // comeBack has a payment be due at its own time, where that is before the end of the lease that was taken on it.

@@ -120,7 +120,8 @@ func TestRun_CaptureRefused(t *testing.T) {
 	})
 }
 
-// TestRun_CaptureTooLate has the answers of a capture get lost until its deadline. The money was taken, and goes back.
+// TestRun_CaptureTooLate has the answers of a capture get lost until its deadline. The money was taken: the ledger is
+// asked, and says that it is too late.
 func TestRun_CaptureTooLate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := paid(t)
@@ -134,16 +135,76 @@ func TestRun_CaptureTooLate(t *testing.T) {
 		})
 		w.settle(t, "p1", pay.Capture)
 		passes(t, 2*time.Minute+10*time.Second)
+		require.Equal(t, pay.Capturing, w.is(t, "p1").State)
+		calls := w.bank.Calls("Capture")
+		passes(t, 10*time.Minute)
+		require.Equal(t, calls, w.bank.Calls("Capture"), "it is given up")
+		require.Less(t, w.bank.Calls("Get"), 30, "it is asked after seldom")
+		dead.Store(false)
+		passes(t, 2*time.Minute)
+		require.Equal(t, pay.Captured, w.is(t, "p1").State)
+		w.settle(t, "p1", pay.Release)
+		passes(t, time.Second)
+		p := w.is(t, "p1")
+		require.Equal(t, pay.Refunded, p.State)
+		require.Equal(t, [4]int64{price, price, 0, price}, [4]int64{p.Authorised, p.Captured, p.Released, p.Refunded})
+		require.Equal(t, int64(price), w.bank.Charges()[0].Refunded)
+		require.Equal(t, []ledger.EventType{
+			ledger.EventPaymentAuthorised, ledger.EventPaymentCaptured, ledger.EventPaymentEnded,
+		}, w.events())
+	})
+}
+
+// TestRun_ReleaseFindsItCaptured has the ledger say no while the answers of a capture get lost: the money goes back.
+func TestRun_ReleaseFindsItCaptured(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := paid(t)
+		var dead atomic.Bool
+		dead.Store(true)
+		w.afterCalls(func(context.Context, string, string) error {
+			if dead.Load() {
+				return errDead
+			}
+			return nil
+		})
+		w.settle(t, "p1", pay.Capture)
+		passes(t, time.Second)
+		w.settle(t, "p1", pay.Release)
 		require.Equal(t, pay.Releasing, w.is(t, "p1").State)
 		dead.Store(false)
 		passes(t, 2*time.Minute)
-		p := w.is(t, "p1")
-		require.Equal(t, pay.Refunded, p.State)
-		require.Equal(t, "not_captured_in_time", p.Reason)
-		require.Equal(t, [4]int64{price, price, 0, price}, [4]int64{p.Authorised, p.Captured, p.Released, p.Refunded})
+		require.Equal(t, pay.Refunded, w.is(t, "p1").State)
 		require.Equal(t, int64(price), w.bank.Charges()[0].Refunded)
-		require.Equal(t, []ledger.EventType{ledger.EventPaymentAuthorised, ledger.EventPaymentEnded}, w.events())
 	})
+}
+
+// TestRun_OlderDatabase restores payments as they were before they were captured. Their deadlines are over, and their
+// orders PAID: the ledger decides about the money, and nothing goes back before.
+func TestRun_OlderDatabase(t *testing.T) {
+	for _, older := range []pay.State{pay.Open, pay.Authorised, pay.Capturing} {
+		t.Run(string(older), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := open()
+				w.start(t, "p1", 1)
+				require.True(t, w.bank.Do(paytest.ActPay, "p1"))
+				if older != pay.Open {
+					require.NoError(t, w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"}))
+				}
+				if older == pay.Capturing {
+					w.settle(t, "p1", pay.Capture)
+				}
+				require.Equal(t, older, w.is(t, "p1").State)
+				require.True(t, w.bank.Do(paytest.ActCapture, "p1"))
+				passes(t, 24*time.Hour)
+				w.run(t)
+				passes(t, time.Hour)
+				require.Equal(t, pay.Captured, w.is(t, "p1").State)
+				require.Zero(t, w.bank.Charges()[0].Refunded)
+				events := w.events()
+				require.Equal(t, ledger.EventPaymentCaptured, events[len(events)-1])
+			})
+		})
+	}
 }
 
 // TestRun_ProviderIsDead repeats a release for hours with a bounded backoff, says so once, and ends it at last.
