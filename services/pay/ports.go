@@ -98,7 +98,9 @@ func (h *Heeded) Check() error {
 		name, value string
 		most        int
 	}{
-		{"provider", h.Provider, 32}, {"id", h.Notice.ID, 255}, {"payment", h.Notice.PaymentID, 64},
+		{"provider", h.Provider, 32},
+		{"id", h.Notice.ID, 255},
+		{"payment", h.Notice.PaymentID, 64},
 		{"reference", h.Notice.Reference, 255},
 	} {
 		if !utf8.ValidString(text.value) || utf8.RuneCountInString(text.value) > text.most {

@@ -194,8 +194,10 @@ func TestReconcile_OneBadCharge(t *testing.T) {
 	for name, plant := range map[string]func(t *testing.T, w *world){
 		"unreadable": func(_ *testing.T, w *world) {
 			w.bank.Change("p2", func(c *pay.Charge) {
-				*c = pay.Charge{PaymentID: "p2", Reference: c.Reference,
-					CreatedAt: c.CreatedAt, Unreadable: bad}
+				*c = pay.Charge{
+					PaymentID: "p2", Reference: c.Reference,
+					CreatedAt: c.CreatedAt, Unreadable: bad,
+				}
 			})
 		},
 		"not to be noted": func(t *testing.T, w *world) {

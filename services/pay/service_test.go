@@ -533,7 +533,9 @@ func TestWebhook_TogetherWithItsChange(t *testing.T) {
 		require.Equal(t, pay.Authorised, w.is(t, "p1").State)
 		require.True(t, heeded("n1"))
 		for _, n := range []pay.Notice{
-			{ID: "n2", PaymentID: "p1"}, {ID: "n3", PaymentID: "unknown"}, {ID: "n4", PaymentID: "p1", Reference: "unknown"},
+			{ID: "n2", PaymentID: "p1"},
+			{ID: "n3", PaymentID: "unknown"},
+			{ID: "n4", PaymentID: "p1", Reference: "unknown"},
 			{ID: "n5", PaymentID: "p1", Tells: pay.ChargeAuthorised},
 		} {
 			before++

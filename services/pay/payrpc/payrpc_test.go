@@ -89,7 +89,8 @@ func TestClient_IsTheServiceBehindIt(t *testing.T) {
 			}
 
 			settlements := []pay.Settlement{
-				{PaymentID: "a", Decision: pay.Capture, Within: 2 * time.Minute}, {PaymentID: "b", Decision: pay.Release},
+				{PaymentID: "a", Decision: pay.Capture, Within: 2 * time.Minute},
+				{PaymentID: "b", Decision: pay.Release},
 				{PaymentID: "c", Decision: pay.Release},
 			}
 			s.settle = func(_ context.Context, got []pay.Settlement) ([]error, error) {
@@ -268,7 +269,8 @@ func TestAccess_Strangers(t *testing.T) {
 		{"certificate without the secret", both, payrpc.Access{Certificates: own}, rail.Unauthenticated},
 		{
 			"secret without the certificate", both,
-			payrpc.Access{Secrets: locked.Secrets, Certificates: payrpc.Certificates{CA: ca.File}}, rail.Unauthenticated,
+			payrpc.Access{Secrets: locked.Secrets, Certificates: payrpc.Certificates{CA: ca.File}},
+			rail.Unauthenticated,
 		},
 		{
 			"a server of another authority", mutual,
