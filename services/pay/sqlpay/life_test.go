@@ -45,10 +45,20 @@ func TestLife_Commits(t *testing.T) {
 	})
 }
 
+// again repeats what fails, as buyers and providers do: a machine with too much to do lets a database take too long.
+func again(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		if err == nil || !pause.For(ctx, 100*time.Millisecond) {
+			return err
+		}
+	}
+}
+
 // life takes a payment through a whole life, with the three webhooks that a card's payment has.
 func life(ctx context.Context, s *pay.Service, bank *paytest.Provider, id string, order int) error {
 	asked := paytest.NewPayment(id, paytest.Order(order))
-	if _, err := s.Start(ctx, asked, time.Minute); err != nil {
+	if err := again(ctx, func() error { _, err := s.Start(ctx, asked, time.Hour); return err }); err != nil {
 		return err
 	}
 	hear := func(notices ...pay.Notice) error {
@@ -57,27 +67,29 @@ func life(ctx context.Context, s *pay.Service, bank *paytest.Provider, id string
 		for i, n := range notices {
 			n.PaymentID = id
 			header, body := bank.Sign(n, time.Now())
-			all.Go(func() { errs[i] = s.Webhook(ctx, bank.Name(), header, body) })
+			all.Go(func() {
+				errs[i] = again(ctx, func() error { return s.Webhook(ctx, bank.Name(), header, body) })
+			})
 		}
 		all.Wait()
 		return errors.Join(errs...)
 	}
-	if !bank.Do(paytest.ActPay, id) {
-		return errors.New("the page is not open")
+	for !bank.Do(paytest.ActPay, id) {
+		if !pause.For(ctx, 10*time.Millisecond) {
+			return ctx.Err()
+		}
 	}
 	if err := hear(pay.Notice{ID: id + "a", Tells: pay.ChargeAuthorised},
 		pay.Notice{ID: id + "b", Tells: pay.ChargeAuthorised}); err != nil {
 		return err
 	}
-	if _, err := s.Settle(ctx, []pay.Settlement{{PaymentID: id, Decision: pay.Capture, Within: time.Minute}}); err != nil {
+	captures := []pay.Settlement{{PaymentID: id, Decision: pay.Capture, Within: time.Hour}}
+	if err := again(ctx, func() error { _, err := s.Settle(ctx, captures); return err }); err != nil {
 		return err
 	}
 	for {
 		p, err := s.Payments(ctx, []string{id})
-		if err != nil {
-			return err
-		}
-		if p[0].State == pay.Captured {
+		if err == nil && p[0].State == pay.Captured {
 			return hear(pay.Notice{ID: id + "c", Tells: pay.ChargeCaptured})
 		}
 		if !pause.For(ctx, 10*time.Millisecond) {
