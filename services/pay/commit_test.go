@@ -49,6 +49,30 @@ func TestCommit_IsShared(t *testing.T) {
 	})
 }
 
+// TestCommit_IsPaced has settlements come one after the other, each long after the commit of the one before: they share
+// commits all the same. The first after a rest waits for nothing.
+func TestCommit_IsPaced(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const payments = 500
+		w := open()
+		for n := range payments {
+			w.start(t, fmt.Sprint("p", n), n)
+		}
+		passes(t, time.Second)
+		before, begun := w.store.Commits(), time.Now()
+		w.settle(t, "p0", pay.Release)
+		require.Zero(t, time.Since(begun))
+		var all sync.WaitGroup
+		for n := range payments {
+			pause.For(t.Context(), time.Millisecond)
+			all.Go(func() { w.settle(t, fmt.Sprint("p", n), pay.Release) })
+		}
+		all.Wait()
+		require.LessOrEqual(t, w.store.Commits()-before, 52)
+		require.LessOrEqual(t, time.Since(begun), 511*time.Millisecond)
+	})
+}
+
 // TestCommit_OnePaymentManyTimes has many change one payment at once: nothing is lost, and the version counts all.
 func TestCommit_OnePaymentManyTimes(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -93,7 +93,7 @@ func TestRun_YesAndThenNo(t *testing.T) {
 		w := paid(t)
 		require.True(t, w.bank.Do(paytest.ActVoid, "p1"))
 		w.settle(t, "p1", pay.Capture)
-		synctest.Wait()
+		passes(t, 100*time.Millisecond)
 		p := w.is(t, "p1")
 		require.Equal(t, pay.Released, p.State)
 		require.Equal(t, "expired", p.Reason)
@@ -319,7 +319,7 @@ func TestRun_PartlyRefunded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := paid(t)
 		w.settle(t, "p1", pay.Capture)
-		synctest.Wait()
+		passes(t, 100*time.Millisecond)
 		w.bank.Change("p1", func(c *pay.Charge) { c.Refunded = 100 })
 		w.settle(t, "p1", pay.Release)
 		passes(t, 10*time.Second)
