@@ -54,7 +54,7 @@ func startBank(t *testing.T, folder string, command sandboxBankCommand) (url str
 	}
 }
 
-// Payments outlive the bank's process, and whoever uses the same folder has its key.
+// Payments outlive the bank's process. A server with the same folder has its key.
 func TestSandboxBank(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "interlock-data")
 	url, stop := startBank(t, folder, sandboxBankCommand{})

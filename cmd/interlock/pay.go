@@ -118,7 +118,7 @@ func (s *Settings) checkPay() error {
 	return nil
 }
 
-// checkPayExposure refuses to take calls of everybody where others than this machine's users can call.
+// checkPayExposure refuses to take calls without a secret or certificates where other machines can call.
 func (s *Settings) checkPayExposure(ctx context.Context, access payrpc.Access) error {
 	if access.Closed() {
 		return nil
@@ -128,7 +128,7 @@ func (s *Settings) checkPayExposure(ctx context.Context, access payrpc.Access) e
 	if err != nil || why == "" {
 		return err
 	}
-	return fmt.Errorf("%s, and everybody who reaches it could move money: give --pay-secret-file, or --pay-ca with "+
+	return fmt.Errorf("%s, and every machine that reaches it could move money: give --pay-secret-file, or --pay-ca with "+
 		"--pay-cert and --pay-key", why)
 }
 

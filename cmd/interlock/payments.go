@@ -25,7 +25,8 @@ import (
 )
 
 const (
-	// paymentsFile is the payments' database in the data folder, paymentsSuffix what follows the ledger's name in MySQL.
+	// paymentsFile is the payments' database in the data folder, paymentsSuffix what follows the ledger's name in
+	// MySQL.
 	paymentsFile   = "pay.db"
 	paymentsSuffix = "_pay"
 	// paymentsConnections are few, since changes that wait share commits.

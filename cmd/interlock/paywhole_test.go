@@ -63,7 +63,7 @@ func bankBeside(t *testing.T, s *Settings, tells string) *ownBank {
 	return b
 }
 
-// freeAddress is one on loopback that nobody listens at just now.
+// freeAddress is an address on loopback without a listener.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -186,7 +186,8 @@ func TestPay_AtTheBank(t *testing.T) {
 	}
 }
 
-// settles waits until the bank has nothing of an order left to do, and holds it against how many charges are to be kept.
+// settles waits until the bank has nothing of an order left to do, and holds it against how many charges are to be
+// kept.
 func (p *payingServer) settles(t *testing.T, orderID string, kept int64, about string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -208,7 +209,7 @@ func (p *payingServer) settles(t *testing.T, orderID string, kept int64, about s
 	}, 20*time.Second, 50*time.Millisecond, about)
 }
 
-// TestPay_WrongSecret: buyers are told that nothing can be paid, and whoever runs the server is told why.
+// TestPay_WrongSecret: buyers are told that nothing can be paid. The log says why.
 func TestPay_WrongSecret(t *testing.T) {
 	right := bankSettings(t)
 	right.PaySecretFile = secretFile(t, "s")
@@ -226,7 +227,7 @@ func TestPay_WrongSecret(t *testing.T) {
 	}
 	status, body := get(t, r.url+"/readyz")
 	require.Equal(t, http.StatusOK, status, "seats are sold")
-	require.Contains(t, body, "interlock pay refuses our secret or certificate: nobody can pay")
+	require.Contains(t, body, "interlock pay refuses our secret or certificate: orders cannot be paid")
 	_, body = get(t, r.url+"/metrics")
 	require.NotContains(t, body, "interlock_pay_client_refused_total 0\n")
 	require.Contains(t, body, "interlock_pay_client_refused_total")
@@ -249,7 +250,7 @@ func TestPay_Away(t *testing.T) {
 	require.Equal(t, "UNAVAILABLE", a.Errors[0].Extensions.Code)
 	require.Positive(t, a.Errors[0].Extensions.RetryAfterMs)
 	_, body := get(t, r.url+"/readyz")
-	require.Contains(t, body, "interlock pay does not answer: nobody can pay")
+	require.Contains(t, body, "interlock pay does not answer: orders cannot be paid")
 
 	apart.Listen, apart.ListenWebhooks, apart.BankURL = calls, hooks, b.url()
 	startPay(t, &apart, discard())

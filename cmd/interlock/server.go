@@ -60,8 +60,8 @@ type Server struct {
 	tokens    *identity.Development // nil where tokens are an issuer's
 
 	// payments take money in this process, payClient calls interlock pay, and taken handles the events of either. They
-	// are nil where payments take no time, and one of the first two always is. bank is the embedded default's, if it has
-	// one.
+	// are nil where payments take no time, and one of the first two always is. bank is the embedded default's, if it
+	// has one.
 	payments  *payments
 	payClient *payrpc.Client
 	taken     *messages.Consumer

@@ -64,8 +64,8 @@ func (s *Server) paymentService() payrpc.Service {
 // paymentsAtOnce is how many events of payments a server handles at once: those of a run share commits.
 const paymentsAtOnce = 64
 
-// newTaken makes the consumer of payments' events. Its name is the same after a restart, so that it goes on with what it
-// had.
+// newTaken makes the consumer of payments' events. Its name is the same after a restart, so that it goes on with what
+// it had.
 func (s *Server) newTaken(handler messages.Handler) (*messages.Consumer, error) {
 	host, err := os.Hostname()
 	if err != nil {
@@ -109,9 +109,9 @@ func (s *Server) paymentsCheck() *gateway.Check {
 			case "":
 				return "interlock pay answers", nil
 			case rail.Unauthenticated:
-				return "interlock pay refuses our secret or certificate: nobody can pay", nil
+				return "interlock pay refuses our secret or certificate: orders cannot be paid", nil
 			}
-			return "interlock pay does not answer: nobody can pay", nil
+			return "interlock pay does not answer: orders cannot be paid", nil
 		}}
 	}
 	return nil

@@ -34,16 +34,16 @@ const (
 	ticketsHead = "INSERT INTO tickets (run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, " +
 		"currency, personal, " +
 		"personal_key, document) VALUES "
-	// placedEvent is what the event of an order begins with: its type, its version, and the length of what follows, 13, as
-	// the driver writes it.
+	// placedEvent is what the event of an order begins with: its type, its version, and the length of what follows, 13,
+	// as the driver writes it.
 	placedEvent = "o\x01\\r"
 )
 
 // orderID is how an order's unique part is written: see newOrderID of cmd/interlock.
 var orderID = base32.HexEncoding.WithPadding(base32.NoPadding)
 
-// buildOrders makes the text of the orders, of their tickets and of their events. Keys are made as the lab's buyers make them. The
-// sealed passenger, the request's hash and the document's digest are random, and as long as a sale's.
+// buildOrders makes the text of the orders, of their tickets and of their events. Keys are made as the lab's buyers
+// make them. The sealed passenger, the request's hash and the document's digest are random, and as long as a sale's.
 func (w *Writer) buildOrders(sold []place) {
 	placed := time.Now()
 	times := strconv.FormatInt(placed.UnixMilli(), 10) + "," + strconv.FormatInt(placed.Add(payWithin).UnixMilli(), 10)

@@ -46,8 +46,8 @@ const (
 	either
 )
 
-// orderTimes says which times an order has in each state: since when it was PAYING, when it was paid, and when it ended.
-// A payment that is made at once has no PAYING. A cancelled order may have been anything before.
+// orderTimes says which times an order has in each state: since when it was PAYING, when it was paid, and when it
+// ended. A payment that is made at once has no PAYING. A cancelled order may have been anything before.
 var orderTimes = map[rail.OrderState]struct{ paying, paid, ended presence }{
 	rail.OnHold:    {paying: absent, paid: absent, ended: absent},
 	rail.Paying:    {paying: present, paid: absent, ended: absent},
@@ -213,8 +213,8 @@ func (v *verifier) verifySale(o *ledger.WrittenOrder) {
 	}
 }
 
-// verifyOverdue finds orders that should have ended by themselves. Only a running server ends them, so it finds none where all are
-// stopped.
+// verifyOverdue finds orders that should have ended by themselves. Only a running server ends them, so it finds none
+// where all are stopped.
 func (v *verifier) verifyOverdue(o *ledger.WrittenOrder) {
 	switch {
 	case v.idle:

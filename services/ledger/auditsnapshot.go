@@ -64,7 +64,8 @@ type RunRow struct {
 
 // WrittenOrder is an order as its row says.
 type WrittenOrder struct {
-	// Order has the state that is written: ON_HOLD and PAYING also for an order past its time. Its tickets name no passengers.
+	// Order has the state that is written: ON_HOLD and PAYING also for an order past its time. Its tickets name no
+	// passengers.
 	rail.Order
 	// Missing tells that there are tickets and no order. Only the id is set then.
 	Missing bool

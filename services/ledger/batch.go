@@ -68,9 +68,9 @@ type BatchState struct {
 	// Claims are those of the run's orders that were placed after Batch.ClaimsAt and are live. They are as of before
 	// the batch's cancels and expiries, which may yet be rolled back. All claims of one order are beside each other.
 	Claims []Claim
-	// States looks up the states of orders of the run, in the same transaction, after its cancels and expiries. An order
-	// that these did not end is ON_HOLD or PAYING even past its time: its payment may be on its way. An order that does
-	// not exist is not in the result.
+	// States looks up the states of orders of the run, in the same transaction, after its cancels and expiries. An
+	// order that these did not end is ON_HOLD or PAYING even past its time: its payment may be on its way. An order
+	// that does not exist is not in the result.
 	States func(orderIDs []string) (map[string]rail.OrderState, error)
 	// Expired are the orders that this transaction ended because they were past their time: holds, now EXPIRED, and
 	// orders that were PAYING, now CANCELLED.

@@ -83,8 +83,8 @@ const MaxBacklog = 100_000
 // MaxEventAge is how long a row stays at most, by RemoveOld.
 const MaxEventAge = 7 * 24 * time.Hour
 
-// Published says where rows were published, one behind another and as a whole: the last event of the last of them is the
-// entry Last.
+// Published says where rows were published, one behind another and as a whole: the last event of the last of them is
+// the entry Last.
 type Published struct {
 	IDs  []string
 	Last StreamID
@@ -117,8 +117,8 @@ type Outbox interface {
 	TakeEvents(ctx context.Context, from rail.RunID, limit int) ([]OutboxRow, error)
 
 	// MarkPublished notes where rows which were taken have been published, all in one commit. It is for rows of
-	// PublishedEvents, too, when they have been published anew: they have the new place then. A row that is gone is left
-	// out. At most MaxTake ids.
+	// PublishedEvents, too, when they have been published anew: they have the new place then. A row that is gone is
+	// left out. At most MaxTake ids.
 	MarkPublished(ctx context.Context, published []Published) error
 
 	// PublishedEvents reads rows that were published after a place, and not after the entry upTo, sorted by place, at
@@ -126,8 +126,8 @@ type Outbox interface {
 	// where there are none. From the primary. These were taken, so no commit needs to vouch for them again.
 	PublishedEvents(ctx context.Context, after OutboxPlace, upTo StreamID, limit int) ([]OutboxRow, error)
 
-	// EventsToRepeat reads rows that were published not after the entry upTo, and have a greater ID than after, sorted by
-	// ID, at most limit of them, as PublishedEvents does. They are published again in this order: the places of rows
+	// EventsToRepeat reads rows that were published not after the entry upTo, and have a greater ID than after, sorted
+	// by ID, at most limit of them, as PublishedEvents does. They are published again in this order: the places of rows
 	// that were partly published again say nothing of the order of their events.
 	EventsToRepeat(ctx context.Context, after string, upTo StreamID, limit int) ([]OutboxRow, error)
 

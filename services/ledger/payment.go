@@ -33,8 +33,8 @@ const (
 	PaymentAuthorised PaymentStepKind = "AUTHORISED"
 	// PaymentCaptured: the money was taken. PAYING by this payment, and before the deadline: PAID.
 	PaymentCaptured PaymentStepKind = "CAPTURED"
-	// PaymentFailed: the payment ended without money. PAYING by this payment: its deadline is now. It reads as CANCELLED
-	// from then on, and the run's next batch writes that and puts the seat on sale.
+	// PaymentFailed: the payment ended without money. PAYING by this payment: its deadline is now. It reads as
+	// CANCELLED from then on, and the run's next batch writes that and puts the seat on sale.
 	PaymentFailed PaymentStepKind = "FAILED"
 	// PaymentAsked: nothing became of it. The order stays as it is, and the outcome says how it stands.
 	PaymentAsked PaymentStepKind = "ASKED"
@@ -45,8 +45,8 @@ type PaymentOutcome struct {
 	// Order is as it is after the commit, and so after all steps; nil where there is none of that id and buyer. Steps
 	// of one order share it.
 	Order *rail.Order
-	// Counts tells that the order is PAYING or PAID by this very payment, so that its money is wanted. Where it does not
-	// count, the money is to go back.
+	// Counts tells that the order is PAYING or PAID by this very payment, so that its money is wanted. Where it does
+	// not count, the money is to go back.
 	Counts bool
 }
 

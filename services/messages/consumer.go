@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// DefaultTries is how often an event is tried before it becomes a dead letter: for five minutes, with DefaultBackoff.
+	// DefaultTries is how often an event is tried before it becomes a dead letter: for five minutes, with
+	// DefaultBackoff.
 	DefaultTries = 10
 	// DefaultBackoff is the pause before the second try. It doubles from try to try, up to maxBackoff.
 	DefaultBackoff = time.Second

@@ -51,9 +51,9 @@ type Stream interface {
 	// Look tells how the stream stands, and whether it has an entry.
 	Look(ctx context.Context, entry ledger.StreamID) (Standing, error)
 	// Append appends events in one step, and returns the place of the last. The places are next to each other: the
-	// sequence numbers rise by one. after is the greatest place known. ErrMovedOn: the stream's last entry and what it is
-	// being fed up to are not those of standing, so that another relay may have published the same, or the stream has
-	// lost entries.
+	// sequence numbers rise by one. after is the greatest place known. ErrMovedOn: the stream's last entry and what it
+	// is being fed up to are not those of standing, so that another relay may have published the same, or the stream
+	// has lost entries.
 	Append(ctx context.Context, standing Standing, after ledger.StreamID, events []ledger.Event) (ledger.StreamID, error)
 	// BeginFeeding notes that rows up to a place are being published again, unless it is noted for a greater one.
 	// EndFeeding takes that very note away.
@@ -99,8 +99,8 @@ type Delivery struct {
 // to be made. Where an entry was trimmed away, a consumer is not given it any more, and need not acknowledge it.
 type Queue interface {
 	MakeGroup(ctx context.Context, group string) error
-	// Fresh are entries that no consumer of the group was given yet, in order, at most limit. It waits until there are any,
-	// for at most wait. An answer that was lost on the way leaves the entries with the consumer: see Own.
+	// Fresh are entries that no consumer of the group was given yet, in order, at most limit. It waits until there are
+	// any, for at most wait. An answer that was lost on the way leaves the entries with the consumer: see Own.
 	Fresh(ctx context.Context, group, consumer string, limit int, wait time.Duration) ([]Delivery, error)
 	// Own are entries after a place that the consumer has and has not acknowledged, in order, at most limit. next is
 	// the place to go on from; zero where there are no more.

@@ -22,12 +22,12 @@ import (
 const (
 	// relayLock is the name of the lock that the one relay has. A relay's Name follows, behind a slash.
 	relayLock = "messages/relay"
-	// DefaultInterval is the pause between two looks at the outbox: short for who waits for a message, and ten commits a
-	// second at most beside the sale's.
+	// DefaultInterval is the pause between two looks at the outbox: short for who waits for a message, and ten commits
+	// a second at most beside the sale's.
 	DefaultInterval = 100 * time.Millisecond
 	// busyEvents is how many events in one take are many, and busyInterval the pause after that: a take is two commits,
-	// which wait for a replica as a sale's do, and the more events share them the better. It bounds how long an event of
-	// a busy sale waits.
+	// which wait for a replica as a sale's do, and the more events share them the better. It bounds how long an event
+	// of a busy sale waits.
 	busyEvents   = 100
 	busyInterval = 500 * time.Millisecond
 	// fullTake is how many events in one take mean that more wait. The ledger gives twice as many at most, or so.
@@ -80,7 +80,8 @@ type Relay struct {
 	busy bool
 	// step is how many events are appended in one step; 0 is appendLimit.
 	step int
-	// tidied and aged are when it last looked for rows that every group has acknowledged, and for those that are too old.
+	// tidied and aged are when it last looked for rows that every group has acknowledged, and for those that are too
+	// old.
 	tidied, aged time.Time
 	head         head
 	fed          fed

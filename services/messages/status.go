@@ -25,8 +25,8 @@ const (
 // Status is how messages stand.
 type Status struct {
 	Backlog ledger.Backlog
-	// Groups are those of the stream and of the ledger, sorted by name. A group that the stream does not have has a name
-	// alone.
+	// Groups are those of the stream and of the ledger, sorted by name. A group that the stream does not have has a
+	// name alone.
 	Groups []Group
 }
 

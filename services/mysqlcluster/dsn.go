@@ -58,8 +58,8 @@ func checkParameters(dsn string) error {
 	return nil
 }
 
-// Beside is the data source name of another database on the same server, whose name has the suffix besides, and the name
-// of the database that dsn leads to.
+// Beside is the data source name of another database on the same server, whose name has the suffix besides, and the
+// name of the database that dsn leads to.
 func Beside(dsn, suffix string) (beside, database string, err error) {
 	c, err := Parse(dsn)
 	if err != nil {

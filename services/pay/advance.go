@@ -22,15 +22,15 @@ func (p *Payment) goesBack() bool {
 	return p.Wants == Release || p.State.rank() >= Releasing.rank() && p.State != Captured
 }
 
-// left is what is still to go back of a payment that ended without success: what is held, or what was taken. It is above
-// 0 where the provider has said that the charge had ended, and then that it went on.
+// left is what is still to go back of a payment that ended without success: what is held, or what was taken. It is
+// above 0 where the provider has said that the charge had ended, and then that it went on.
 func (p *Payment) left() int64 {
 	return max(p.Authorised-p.Captured-p.Released, p.Captured-p.Refunded)
 }
 
 // Advance is what becomes of a payment by what a provider says about its charge, and whether that changes it. What the
-// provider says may be old, and may be told again: the state, and what was authorised, captured and refunded, only rise.
-// A charge that has another Reference or currency changes nothing.
+// provider says may be old, and may be told again: the state, and what was authorised, captured and refunded, only
+// rise. A charge that has another Reference or currency changes nothing.
 func Advance(p Payment, c Charge) (Payment, bool) {
 	if !isOf(&c, &p) {
 		return p, false
@@ -62,8 +62,8 @@ func isOf(c *Charge, p *Payment) bool {
 }
 
 // addUp takes the amounts of a charge. What was refunded was captured, and what was captured was authorised, so that
-// Authorised is at least Captured + Released. Once a charge has ended, it holds nothing: then they are equal. A provider
-// that says that it released what it has captured was wrong before.
+// Authorised is at least Captured + Released. Once a charge has ended, it holds nothing: then they are equal. A
+// provider that says that it released what it has captured was wrong before.
 func (p *Payment) addUp(c Charge) {
 	p.Refunded = max(p.Refunded, c.Refunded)
 	p.Captured = max(p.Captured, c.Captured, p.Refunded)
@@ -87,7 +87,8 @@ func Decide(p Payment, s Settlement) (Payment, bool) {
 	return p, true
 }
 
-// next is the state that the amounts and the decision call for. closed tells that the charge has ended, and took nothing.
+// next is the state that the amounts and the decision call for. closed tells that the charge has ended, and took
+// nothing.
 func (p *Payment) next(closed bool) State {
 	switch {
 	case p.Captured > 0 && p.Refunded >= p.Captured:

@@ -215,7 +215,8 @@ func stepsOf(h history, decided []pay.Decision) []step {
 	return steps
 }
 
-// TestAdvance_AnyOrder tells a payment everything in every order, and at last how its charge stands: the end is the same.
+// TestAdvance_AnyOrder tells a payment everything in every order, and at last how its charge stands: the end is the
+// same.
 func TestAdvance_AnyOrder(t *testing.T) {
 	for _, h := range histories {
 		for _, decided := range decisions {

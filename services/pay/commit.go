@@ -17,8 +17,9 @@ const (
 	maxWaiting = 8 * MaxBatch
 	// maxStale is how often a change is applied again to a payment that others change at the same time.
 	maxStale = 10
-	// commitInterval is the least time between the begins of two commits: what comes meanwhile shares the next. A hundred
-	// payments a second write eight hundred times, one after the other, and fast commits would leave nothing to share.
+	// commitInterval is the least time between the begins of two commits: what comes meanwhile shares the next. A
+	// hundred payments a second write eight hundred times, one after the other, and fast commits would leave nothing to
+	// share.
 	commitInterval = 10 * time.Millisecond
 	// commitTimeout bounds one commit: also one that waits for a replica.
 	commitTimeout = 10 * time.Second
@@ -65,7 +66,8 @@ type waiting struct {
 	once  bool
 	tries int
 	done  chan struct{}
-	// after and err are the result: the payment as it is now, nil where there is none. created tells that it was started.
+	// after and err are the result: the payment as it is now, nil where there is none. created tells that it was
+	// started.
 	after   *Payment
 	created bool
 	err     error

@@ -31,8 +31,8 @@ type Store interface {
 	// OfOrders reads all payments of orders, sorted by order and creation. At most 1,000 orders.
 	OfOrders(ctx context.Context, orderIDs []string) ([]*Payment, error)
 	// Update writes a batch in one commit, with the messages that the new states call for, and answers once the commit
-	// was acknowledged. Each part of the batch has a result of its own. It is refused as a whole where it is larger than
-	// MaxBatch, or has a notice that Heeded.Check refuses.
+	// was acknowledged. Each part of the batch has a result of its own. It is refused as a whole where it is larger
+	// than MaxBatch, or has a notice that Heeded.Check refuses.
 	Update(ctx context.Context, b Batch) (Written, error)
 	// Due are payments whose Due has come, the longest first, at most limit: those that are Open, or all others.
 	Due(ctx context.Context, isOpen bool, limit int) ([]*Payment, error)
@@ -62,7 +62,8 @@ type Batch struct {
 // Written is what became of a batch: a result for each start, and an error for each change.
 type Written struct {
 	Started []Started
-	// Errs are nil, or ErrStale: the row has another version than the change's Version-1, and nothing of it was written.
+	// Errs are nil, or ErrStale: the row has another version than the change's Version-1, and nothing of it was
+	// written.
 	Errs []error
 }
 

@@ -87,7 +87,7 @@ type Notice struct {
 	// PaymentID says which payment; "" where the provider's notice is of nothing of ours. Reference says which of its
 	// charges, where there are two; "" where the notice does not name it, so that the payment's own is meant.
 	PaymentID, Reference string
-	// Tells is ChargeAuthorised or ChargeCaptured where the charge's becoming so is what it tells: a payment that is known
-	// to have come so far has nothing to learn from it. "" is anything else.
+	// Tells is ChargeAuthorised or ChargeCaptured where the charge's becoming so is what it tells: a payment that is
+	// known to have come so far has nothing to learn from it. "" is anything else.
 	Tells ChargeStatus
 }

@@ -109,8 +109,8 @@ func (s *Service) wakeWorker() {
 
 // Start opens a payment of p's ID, OrderID, RunID and Amount, which the buyer may pay for as long as payFor. It waits
 // for the provider's page for at most five seconds, and answers the payment as it stands then, with or without the
-// page. The same ID again answers how that payment stands. INVALID: something of it is malformed, or payFor is not above
-// 0 and at most a day. PAYMENT_UNAVAILABLE: the provider does not take it; nothing was noted.
+// page. The same ID again answers how that payment stands. INVALID: something of it is malformed, or payFor is not
+// above 0 and at most a day. PAYMENT_UNAVAILABLE: the provider does not take it; nothing was noted.
 func (s *Service) Start(ctx context.Context, p *Payment, payFor time.Duration) (*Payment, error) {
 	if err := check(p, payFor); err != nil {
 		return nil, err
@@ -189,8 +189,8 @@ func (s *Service) open(ctx context.Context, p *Payment) (*Payment, error) {
 }
 
 // Settle notes what the ledger decided. Without err, each settlement that has no error is durable; errs is nil where
-// none has one. NOT_FOUND: there is no such payment. INVALID: it says nothing that can be decided. WRONG_STATE: a capture
-// of a payment that has ended, or is to be let go; it stays so. At most 1,000 at once: INVALID.
+// none has one. NOT_FOUND: there is no such payment. INVALID: it says nothing that can be decided. WRONG_STATE: a
+// capture of a payment that has ended, or is to be let go; it stays so. At most 1,000 at once: INVALID.
 func (s *Service) Settle(ctx context.Context, settlements []Settlement) (errs []error, err error) {
 	if len(settlements) > MaxBatch {
 		return nil, rail.Refuse(rail.Invalid, "at most %d payments are settled at once", MaxBatch)

@@ -123,7 +123,8 @@ func (c *counts) reconciled(r *Report) {
 const (
 	// overdueTries is after how many tries a payment is overdue: for ten minutes, with the backoff.
 	overdueTries = 16
-	// overdueFor is for how long a payment counts as overdue after it was last tried: another process may have ended it.
+	// overdueFor is for how long a payment counts as overdue after it was last tried: another process may have ended
+	// it.
 	overdueFor = 5 * time.Minute
 	// maxOverdue bounds how many are known.
 	maxOverdue = 10_000

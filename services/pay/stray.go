@@ -12,9 +12,9 @@ import (
 // errNoOrder says that a charge names no order, so that it cannot be told of.
 var errNoOrder = errors.New("the charge names no order")
 
-// take notes how a charge stands: of the payment p, where it is that payment's charge, and otherwise of a payment of its
-// own that is let go. p may be nil. It answers the payment as it is then; nil where nothing has to be noted. The notices
-// that told of the charge are written with that, and not before.
+// take notes how a charge stands: of the payment p, where it is that payment's charge, and otherwise of a payment of
+// its own that is let go. p may be nil. It answers the payment as it is then; nil where nothing has to be noted. The
+// notices that told of the charge are written with that, and not before.
 func (s *Service) take(ctx context.Context, provider Provider, p *Payment, c *Charge, notices ...Heeded,
 ) (after *Payment, changed bool, err error) {
 	if p == nil && paymentID.MatchString(c.PaymentID) {

@@ -233,8 +233,8 @@ func (s *Service) heedCharge(ctx context.Context, provider Provider, p *Payment,
 }
 
 // knowsAll tells whether a payment is known to have come as far as notices of its charge tell: mostly they tell what a
-// call of ours has done. Amounts only rise, so that no later fact is missed. What was read may rest on a commit that was
-// never acknowledged; the commit that writes the notices vouches for it.
+// call of ours has done. Amounts only rise, so that no later fact is missed. What was read may rest on a commit that
+// was never acknowledged; the commit that writes the notices vouches for it.
 func (p *Payment) knowsAll(notices []Heeded) bool {
 	return !slices.ContainsFunc(notices, func(n Heeded) bool {
 		switch n.Notice.Tells {

@@ -259,8 +259,8 @@ func TestRun_OpenedByNobody(t *testing.T) {
 	})
 }
 
-// TestRun_OpenedAfterItsEnd has the request that opens a payment be on its way until the payment has ended: the key that
-// it carries was used by then.
+// TestRun_OpenedAfterItsEnd has the request that opens a payment be on its way until the payment has ended: the key
+// that it carries was used by then.
 func TestRun_OpenedAfterItsEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()

@@ -57,8 +57,8 @@ type Order struct {
 	Number  string
 	Buyer   string
 	Version int64
-	// State is EXPIRED also for a hold past PayBy that is not swept yet, and CANCELLED for an order that was Paying until
-	// CaptureBy: by the primary's clock at the time of reading.
+	// State is EXPIRED also for a hold past PayBy that is not swept yet, and CANCELLED for an order that was Paying
+	// until CaptureBy: by the primary's clock at the time of reading.
 	State       OrderState
 	StateReason string
 	From, To    int
@@ -70,7 +70,8 @@ type Order struct {
 	// PayingAt is when the ledger gave the seats for money that was authorised, and CaptureBy until when that money is
 	// waited for. Both are zero for an order that never was Paying.
 	PayingAt, CaptureBy time.Time
-	// PaymentID is the payment that it is or was PAYING or PAID by, "" where there is none. It stays when the order ends.
+	// PaymentID is the payment that it is or was PAYING or PAID by, "" where there is none. It stays when the order
+	// ends.
 	PaymentID string
 	// PaidAt and EndedAt are zero until it happens.
 	PaidAt  time.Time

@@ -18,7 +18,8 @@ type batchClaims struct {
 	known, placed *claims
 	// orders has the claims of the batch's own orders one by one.
 	orders []claim
-	// ended and paid are the known orders that the ledger says so of. One that is being paid is no hold any more, either.
+	// ended and paid are the known orders that the ledger says so of. One that is being paid is no hold any more,
+	// either.
 	ended, paid map[orderTail]bool
 }
 

@@ -21,8 +21,8 @@ const (
 // It may be repeated with the same key, and then says how that payment stands. A key is of one buyer and order: from
 // another buyer, or for another order, the same key is another payment.
 //
-// What costs nothing is PAID without a provider. Nothing of the ledger is held while the provider is asked. The order is
-// returned beside a refusal, too. HOLD_EXPIRED: the time to pay is over. WRONG_STATE: it is paid or being paid with
+// What costs nothing is PAID without a provider. Nothing of the ledger is held while the provider is asked. The order
+// is returned beside a refusal, too. HOLD_EXPIRED: the time to pay is over. WRONG_STATE: it is paid or being paid with
 // another key, or cancelled. ORDER_PENDING: not known yet, repeat with the same key. OVERLOADED: too many others are
 // paying.
 func (s *Service) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Order, Payment, error) {

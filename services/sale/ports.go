@@ -26,9 +26,9 @@ type Ledger interface {
 	Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decide) (version int64, err error)
 
 	// DecidePayments carries out steps of payments of one run in one commit, each as its kind says, and answers an
-	// outcome for each once that commit was acknowledged. There are at most ledger.MaxPaymentSteps, no two of one order. An order
-	// that is not there is an outcome without one. ledger.ErrInDoubt: each may or may not have been carried out; ask
-	// again. ledger.ErrLocked: another transaction has one of the orders.
+	// outcome for each once that commit was acknowledged. There are at most ledger.MaxPaymentSteps, no two of one
+	// order. An order that is not there is an outcome without one. ledger.ErrInDoubt: each may or may not have been
+	// carried out; ask again. ledger.ErrLocked: another transaction has one of the orders.
 	DecidePayments(ctx context.Context, runID rail.RunID, steps []ledger.PaymentStep) ([]ledger.PaymentOutcome, error)
 
 	// OrderToPay is Order on connections that other readers cannot use up. left is how long its hold lasts by the

@@ -313,8 +313,8 @@ func (h *Hub) readOrders(ctx context.Context) error {
 				switch o := h.watchedOrders[id]; {
 				case o == nil:
 				case err != nil:
-					// It is read again with the next sweep. It may have been marked because it changed, so five seconds are
-					// too long.
+					// It is read again with the next sweep. It may have been marked because it changed, so five seconds
+					// are too long.
 					o.sweeps = lookEverySweeps
 				case orders[i] == nil || orders[i].Version <= o.latest.Version:
 				case lapses(orders[i]) && !h.isCertain(o, orders[i], said[id]):

@@ -139,8 +139,8 @@ func (w *Workload) mutate(
 const (
 	// paymentPending is a payment that the provider or the ledger has yet to decide.
 	paymentPending = "PENDING"
-	// paymentFailed is one whose page was closed, a moment before the end of the hold. The order could be paid anew; here
-	// the client waits until the hold is over.
+	// paymentFailed is one whose page was closed, a moment before the end of the hold. The order could be paid anew;
+	// here the client waits until the hold is over.
 	paymentFailed = "FAILED"
 	// askAgain is how often a client asks how a payment stands.
 	askAgain = 300 * time.Millisecond

@@ -50,8 +50,8 @@ func (t *transaction) claims(ctx context.Context, run rail.RunID, after int64) (
 	}
 }
 
-// states reads the states of orders of a run, as they are written. An overdue hold stays ON_HOLD, and an overdue payment
-// PAYING, until expire ends it. expire waits for the row, which a payment in time may still hold.
+// states reads the states of orders of a run, as they are written. An overdue hold stays ON_HOLD, and an overdue
+// payment PAYING, until expire ends it. expire waits for the row, which a payment in time may still hold.
 func (t *transaction) states(
 	ctx context.Context, run rail.RunID, orderIDs []string,
 ) (map[string]rail.OrderState, error) {

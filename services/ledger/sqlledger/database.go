@@ -25,8 +25,9 @@ type Schema struct {
 	// Name is what messages call the database, such as "payments' database".
 	Name string
 	// Migrations are the service's own, goose's, in the files *.sql of the root, with numbers above 100. Those of the
-	// cluster, the outbox and its groups are the ledger's, and come with them. So a supervisor may look after a database
-	// that is on members of its own: it takes it for a ledger's, and makes the rest of the ledger's tables there.
+	// cluster, the outbox and its groups are the ledger's, and come with them. So a supervisor may look after a
+	// database that is on members of its own: it takes it for a ledger's, and makes the rest of the ledger's tables
+	// there.
 	Migrations fs.FS
 }
 

@@ -15,8 +15,8 @@ import (
 	"interlock/services/rail"
 )
 
-// maxExpired bounds the orders past their time that one batch ends, so that a run that was forgotten for long is cleared in steps that
-// keep no buyer waiting; the next batch takes the next.
+// maxExpired bounds the orders past their time that one batch ends, so that a run that was forgotten for long is
+// cleared in steps that keep no buyer waiting; the next batch takes the next.
 const maxExpired = 1_000
 
 // moment is a point in the history of a run's seats: the version that a transaction is about to make, and the time by

@@ -183,8 +183,8 @@ func TestPay_AnswerToCommitLost(t *testing.T) {
 	})
 }
 
-// TestDecidePayments_AnswerToCommitLost takes each step of a payment twice, because the first answer was lost. The first
-// commit reached the server or it did not: the second answer is the same.
+// TestDecidePayments_AnswerToCommitLost takes each step of a payment twice, because the first answer was lost. The
+// first commit reached the server or it did not: the second answer is the same.
 func TestDecidePayments_AnswerToCommitLost(t *testing.T) {
 	for name, steps := range map[string][]ledger.PaymentStepKind{
 		"Paid":   {ledger.PaymentAuthorised, ledger.PaymentCaptured},

@@ -177,8 +177,8 @@ func (s *Stream) Bury(ctx context.Context, group string, d messages.Delivery, re
 	return err
 }
 
-// Follow are entries after a place, in order, at most limit, for a reader that only looks. It waits until there are any, for
-// at most wait.
+// Follow are entries after a place, in order, at most limit, for a reader that only looks. It waits until there are
+// any, for at most wait.
 func (s *Stream) Follow(ctx context.Context, after ledger.StreamID, limit int, wait time.Duration) (
 	[]messages.Delivery, error,
 ) {

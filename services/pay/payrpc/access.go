@@ -80,8 +80,8 @@ func (s Secrets) match(header string) bool {
 type Certificates struct {
 	// Own and Key are the certificate that is shown to the other side, and its key.
 	Own, Key string
-	// CA has the authorities whose certificates are taken. "": for a Handler none is asked for, and a Client takes those
-	// of the system.
+	// CA has the authorities whose certificates are taken. "": for a Handler none is asked for, and a Client takes
+	// those of the system.
 	CA string
 }
 

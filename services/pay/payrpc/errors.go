@@ -14,8 +14,8 @@ import (
 	"interlock/services/rail"
 )
 
-// codes are what each code of package rail is as one of Connect's and gRPC's. The detail has the code itself, since some
-// share one; see Failure in pay.proto.
+// codes are what each code of package rail is as one of Connect's and gRPC's. The detail has the code itself, since
+// some share one; see Failure in pay.proto.
 var codes = map[rail.Code]connect.Code{
 	rail.Invalid:             connect.CodeInvalidArgument,
 	rail.BadUserInput:        connect.CodeInvalidArgument,

@@ -8,12 +8,12 @@ import (
 )
 
 // Service takes payments: pay.Service in this process, or one in another behind a Client. Every method may be repeated.
-// Errors are *rail.Error (INVALID: what was asked for makes no sense), or ledger.ErrInDoubt: it may or may not have been
-// written, ask again.
+// Errors are *rail.Error (INVALID: what was asked for makes no sense), or ledger.ErrInDoubt: it may or may not have
+// been written, ask again.
 type Service interface {
-	// Start opens the payment that has p's ID, OrderID, RunID and Amount, or answers the one that has that ID. The buyer
-	// has payFor. IDEMPOTENCY_CONFLICT: it is of another order or amount. PAYMENT_UNAVAILABLE: the provider does not take
-	// it.
+	// Start opens the payment that has p's ID, OrderID, RunID and Amount, or answers the one that has that ID. The
+	// buyer has payFor. IDEMPOTENCY_CONFLICT: it is of another order or amount. PAYMENT_UNAVAILABLE: the provider does
+	// not take it.
 	Start(ctx context.Context, p *pay.Payment, payFor time.Duration) (*pay.Payment, error)
 	// Settle notes what was decided, and answers once that is durable. errs has an error for each settlement, nil or
 	// NOT_FOUND; or there are none at all. At most MaxItems.
@@ -22,8 +22,8 @@ type Service interface {
 	Payments(ctx context.Context, ids []string) ([]*pay.Payment, error)
 	// OfOrders reads all payments of orders, sorted by order and creation. At most MaxItems orders.
 	OfOrders(ctx context.Context, orderIDs []string) ([]*pay.Payment, error)
-	// Changed lists payments in any of the states (none: all) that changed within so long (0: ever), by the payments' own
-	// clock, sorted by (ChangedAt, ID) and after a place. At most limit, which is at most MaxItems.
+	// Changed lists payments in any of the states (none: all) that changed within so long (0: ever), by the payments'
+	// own clock, sorted by (ChangedAt, ID) and after a place. At most limit, which is at most MaxItems.
 	Changed(ctx context.Context, states []pay.State, within time.Duration, after pay.Place, limit int) (
 		[]*pay.Payment, error)
 	// Reconcile compares with the provider's list of so long back.

@@ -1,8 +1,8 @@
 // Package sqlpay keeps payments in MySQL, MariaDB or SQLite, in a database on the ledger's terms: each change rests on
 // an acknowledged commit, and its event is written by that commit.
 //
-// Locks are taken in one order: orders' rows by their ids, then payments by theirs, then what the commit's text inserts:
-// new payments, notices and events. A start locks the order's, a change the payment's.
+// Locks are taken in one order: orders' rows by their ids, then payments by theirs, then what the commit's text
+// inserts: new payments, notices and events. A start locks the order's, a change the payment's.
 package sqlpay
 
 import (

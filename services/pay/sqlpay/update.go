@@ -14,8 +14,8 @@ import (
 	"interlock/services/rail"
 )
 
-// Update writes a batch: see pay.Store. It locks and compares the changed rows in one statement for 500, and writes them,
-// the notices and the events in the text that commits.
+// Update writes a batch: see pay.Store. It locks and compares the changed rows in one statement for 500, and writes
+// them, the notices and the events in the text that commits.
 func (s *Store) Update(ctx context.Context, b pay.Batch) (written pay.Written, err error) {
 	notices, err := noticesOf(&b)
 	if err != nil {

@@ -42,8 +42,8 @@ type event struct {
 	} `json:"data"`
 }
 
-// tells are the types of events that come once a charge has reached a status. A session is completed by the buyer, whose
-// money is held then, or not yet; of a charge whose money is held already, it tells nothing new.
+// tells are the types of events that come once a charge has reached a status. A session is completed by the buyer,
+// whose money is held then, or not yet; of a charge whose money is held already, it tells nothing new.
 // https://docs.stripe.com/api/events/types
 var tells = map[string]pay.ChargeStatus{
 	"checkout.session.completed":               pay.ChargeAuthorised,

@@ -1,5 +1,5 @@
-// Package webhooks takes what providers of payments tell over HTTP: POST /webhooks/NAME. Everybody can reach it, so sizes,
-// times and numbers are bounded, and the answers say nothing but whether to send it again.
+// Package webhooks takes what providers of payments tell over HTTP: POST /webhooks/NAME. Everybody can reach it, so
+// sizes, times and numbers are bounded, and the answers say nothing but whether to send it again.
 //
 // An answer of 2xx says that all that follows from the webhook is durable. 400: it is not signed rightly, or too long
 // ago. 404: there is no such provider. 413: it is too large. 429 and 503: send it again later.
