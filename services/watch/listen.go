@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -150,7 +151,7 @@ func (f *follower) tell(ctx context.Context, due followChanges) error {
 	for _, id := range due.joins {
 		f.followed[id] = struct{}{}
 	}
-	f.hub.look(due.looks)
+	f.hub.look(due)
 	if err := within(ctx, f.listener.Unfollow, due.leaves); err != nil {
 		return err
 	}
@@ -180,16 +181,22 @@ func within(ctx context.Context, tell func(context.Context, ...rail.RunID) error
 	return tell(limited, ids...)
 }
 
-// look marks all that is watched of some runs.
-func (h *Hub) look(ids []rail.RunID) {
+// look marks all that is watched of the runs that were joined, and of the others what changed unheard. A run may have
+// thousands of watched orders, and one more of them must not have all the others read.
+func (h *Hub) look(due followChanges) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, id := range ids {
-		if run := h.watched[id]; run != nil {
-			for _, p := range run.pairs {
-				h.markPair(p)
-			}
-			for _, o := range run.orders {
+	for _, id := range due.looks {
+		run, joined := h.watched[id], slices.Contains(due.joins, id)
+		if run == nil {
+			continue
+		}
+		for _, p := range run.pairs {
+			h.markPair(p)
+		}
+		for _, o := range run.orders {
+			if joined || o.unheard {
+				o.unheard = false
 				h.markOrder(o)
 			}
 		}

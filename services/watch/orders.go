@@ -34,6 +34,8 @@ type watchedOrder struct {
 	said int64
 	// lapsedSince is when the order was first read as over by the clock; zero before.
 	lapsedSince time.Time
+	// unheard says that it has a subscriber since its run was last followed: a change may have gone unheard.
+	unheard bool
 	// dirty says that the order is to be read; sweeps counts those since it was.
 	dirty  bool
 	sweeps int
@@ -104,6 +106,7 @@ func (h *Hub) SubscribeOrder(
 	}
 	// A change between reading the order and following its run went unheard. So the order is read again once it is
 	// followed.
+	o.unheard = true
 	h.refollow(order.RunID)
 	return s.slots.events, nil
 }
