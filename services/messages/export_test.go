@@ -2,6 +2,9 @@ package messages
 
 import "time"
 
+// PassesApart is the least time between the begins of two passes.
+const PassesApart = passesApart
+
 // TidyNext has the next pass tidy up.
 func (r *Relay) TidyNext() { r.tidied = time.Time{} }
 

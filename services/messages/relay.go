@@ -30,6 +30,9 @@ const (
 	// of a busy sale waits.
 	busyEvents   = 100
 	busyInterval = 500 * time.Millisecond
+	// passesApart is the least time between the begins of two passes, however often a relay is woken: each that finds
+	// something is two commits. A payment's two messages are later by a part of it.
+	passesApart = 25 * time.Millisecond
 	// fullTake is how many events in one take mean that more wait. The ledger gives twice as many at most, or so.
 	fullTake = 8_000
 	// tidyInterval is the pause between two looks at what the groups have acknowledged. Rows that leave together leave
@@ -112,12 +115,15 @@ func (r *Relay) Run(ctx context.Context) {
 		interval = DefaultInterval
 	}
 	defer r.resign()
+	var begun time.Time
 	failing := logonce.Warn("events cannot be published: they wait in the ledger", "events are published again")
 	for ctx.Err() == nil {
 		if !r.elected(ctx) {
 			pause.For(ctx, retryInterval)
 			continue
 		}
+		pause.For(ctx, passesApart-time.Since(begun))
+		begun = time.Now()
 		more, err := r.Pass(ctx)
 		if ctx.Err() != nil {
 			return

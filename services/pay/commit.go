@@ -20,7 +20,7 @@ const (
 	// commitInterval is the least time between the begins of two commits: what comes meanwhile shares the next. A
 	// hundred payments a second write eight hundred times, one after the other, and fast commits would leave nothing to
 	// share.
-	commitInterval = 10 * time.Millisecond
+	commitInterval = 25 * time.Millisecond
 	// commitTimeout bounds one commit: also one that waits for a replica.
 	commitTimeout = 10 * time.Second
 )

@@ -42,7 +42,7 @@ func TestCommit_IsShared(t *testing.T) {
 		}
 		all.Wait()
 		require.LessOrEqual(t, w.store.Commits()-before, 3)
-		require.LessOrEqual(t, time.Since(begun), 30*time.Millisecond)
+		require.LessOrEqual(t, time.Since(begun), 2*pay.CommitInterval+10*time.Millisecond)
 		for _, p := range w.store.All() {
 			require.Equal(t, pay.Releasing, p.State)
 		}
@@ -68,8 +68,8 @@ func TestCommit_IsPaced(t *testing.T) {
 			all.Go(func() { w.settle(t, fmt.Sprint("p", n), pay.Release) })
 		}
 		all.Wait()
-		require.LessOrEqual(t, w.store.Commits()-before, 52)
-		require.LessOrEqual(t, time.Since(begun), 511*time.Millisecond)
+		require.LessOrEqual(t, w.store.Commits()-before, int(payments*time.Millisecond/pay.CommitInterval)+2)
+		require.LessOrEqual(t, time.Since(begun), (payments+1)*time.Millisecond+pay.CommitInterval)
 	})
 }
 

@@ -8,16 +8,23 @@ import (
 	"sync/atomic"
 	"time"
 
+	"interlock/internal/pause"
 	"interlock/services/ledger"
 	"interlock/services/rail"
 )
 
-// The steps of payments share commits. A run has one commit of steps under way at a time, and whoever comes meanwhile
-// joins the next one. So a step that comes alone waits for nothing, and many that come at once are a few commits. Runs
-// take turns at the MaxPaying places in the ledger, in the order in which they came.
+// The steps of payments share commits. A run has one commit of steps under way at a time, and its next begins stepsApart
+// later: steps that come meanwhile share it. So a step that comes after a rest waits for nothing, and many that come at
+// once are a few commits. Runs take turns at the MaxPaying places in the ledger, in the order in which they came.
 
-// maxWaitingSteps is how many steps wait on all runs: seconds of work for the ledger.
-const maxWaitingSteps = 8_192
+const (
+	// maxWaitingSteps is how many steps wait on all runs: seconds of work for the ledger.
+	maxWaitingSteps = 8_192
+	// stepsApart is the least time between the begins of two commits of a run's steps. A primary takes a few hundred
+	// commits a second. The steps of a hundred payments a second would have every second of them, and the run's sale
+	// the rest.
+	stepsApart = 25 * time.Millisecond
+)
 
 // paymentSteps are the steps that wait for a commit, by run and in order of arrival.
 type paymentSteps struct {
@@ -127,8 +134,11 @@ func (p *paymentSteps) any(run rail.RunID) bool {
 
 // serveSteps has the ledger decide the steps of a run until none wait.
 func (s *Service) serveSteps(run rail.RunID) {
+	var begun time.Time
 	for s.steps.any(run) {
+		pause.For(s.life, stepsApart-time.Since(begun))
 		s.paying <- struct{}{}
+		begun = time.Now()
 		if batch := s.steps.next(run); len(batch) > 0 {
 			bisect(batch, func(batch []*waitingStep) []*waitingStep { return s.decideSteps(run, batch) })
 		}
