@@ -16,6 +16,7 @@ type payCommand struct {
 	measureFlags
 	Seconds   int           `default:"20" help:"How long each half of a round is: without payments, and with them."`
 	Rounds    int           `default:"3" help:"How many rounds; a figure is their median."`
+	Share     float64       `default:"0.5" help:"What part of what the server can sell is sold meanwhile."`
 	PerSecond float64       `default:"100" help:"How many payments are begun in a second."`
 	Think     time.Duration `default:"1s" help:"How long the bank takes to open one."`
 }
@@ -31,7 +32,7 @@ func (c payCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) er
 		return pay.Run(ctx, pay.Options{
 			Server: server.Addr(), Pids: []int{server.Pid(), up.Payments().Service.Pid()}, Tokens: up.Tokens(),
 			Bank: up.Payments(), Window: time.Duration(c.Seconds) * time.Second, Rounds: max(c.Rounds, 1),
-			Buyers: buyers, PerSecond: c.PerSecond, Think: c.Think, Train: "G9", SeatsPerClass: load.SeatsPerClass, Dates: dates,
+			Buyers: buyers, Share: c.Share, PerSecond: c.PerSecond, Think: c.Think, Train: "G9", SeatsPerClass: load.SeatsPerClass, Dates: dates,
 			Command: commandLine(), Log: log, Versions: map[string]string{
 				string(up.Flavor()): up.Primary.Version(), "Redis": up.Cache.Version(), "Go": runtime.Version(),
 			},

@@ -1,4 +1,4 @@
-// Package pay is `lab pay`: one run is sold at half of what a server can sell, and meanwhile a hundred orders a second
+// Package pay is `lab pay`: one run is sold at a part of what a server can sell, and meanwhile a hundred orders a second
 // are paid through a bank that takes a second to open a payment. It measures what payments cost those who only order,
 // how many are under way at once, and how long after the bank's word a buyer knows.
 //

@@ -30,6 +30,8 @@ type Options struct {
 	Rounds int
 	// Buyers is how many buy at once to find out what the server can sell.
 	Buyers int
+	// Share is the part of what the server can sell that is sold.
+	Share float64
 	// PerSecond is how many payments are begun in a second, Think how long the bank takes to open each.
 	PerSecond float64
 	Think     time.Duration
@@ -47,8 +49,6 @@ type Options struct {
 const (
 	// warmUp is until connections are open, and as many payments are under way as will be.
 	warmUp = 3 * time.Second
-	// half is the part of what the server can sell that is sold.
-	half = 0.5
 	// atOnce is how many orders may wait at a time.
 	atOnce = 1_024
 	// atPage is after how long the bank has a buyer pay once the page is open.
@@ -72,7 +72,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}}
 	l.report = &Report{
 		StartedAt: begun.UTC(), Command: o.Command, Versions: o.Versions, Seed: l.crowd.Seed, Rounds: o.Rounds,
-		Seconds: o.Window.Seconds(), PaymentsPerSecond: o.PerSecond, BankSeconds: o.Think.Seconds(),
+		Seconds: o.Window.Seconds(), Share: o.Share, PaymentsPerSecond: o.PerSecond, BankSeconds: o.Think.Seconds(),
 	}
 	err := o.Bank.Behave(ctx, bank.Behaviour{
 		AuthoriseDelayMS: int(o.Think.Milliseconds()), AutoPayMS: int(atPage.Milliseconds()),
@@ -103,7 +103,7 @@ func (l *lab) round(ctx context.Context, n int) error {
 	people := [2]*payers{newPayers(l, false), newPayers(l, true)}
 	for i, p := range people {
 		before := l.processor()
-		result, err := l.sell(ctx, atOnce, half*l.report.CarriesPerSecond, p)
+		result, err := l.sell(ctx, atOnce, l.Share*l.report.CarriesPerSecond, p)
 		if err != nil {
 			return err
 		}
