@@ -65,6 +65,28 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	ChangeQuote struct {
+		Carried    func(childComplexity int) int
+		Fee        func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Price      func(childComplexity int) int
+		Rest       func(childComplexity int) int
+		ToPay      func(childComplexity int) int
+		ValidUntil func(childComplexity int) int
+	}
+
+	ChangeQuotePayload struct {
+		Quote      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	ChangeTicketPayload struct {
+		OldOrder   func(childComplexity int) int
+		Order      func(childComplexity int) int
+		Quote      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	ClassAvailability struct {
 		Price     func(childComplexity int) int
 		Remaining func(childComplexity int) int
@@ -95,18 +117,22 @@ type ComplexityRoot struct {
 	Mutation struct {
 		CancelHold           func(childComplexity int, input CancelHoldInput) int
 		CancelOrder          func(childComplexity int, input CancelOrderInput) int
+		ChangeTicket         func(childComplexity int, input ChangeTicketInput) int
 		CorrectPassengerName func(childComplexity int, input CorrectPassengerNameInput) int
 		CreateStreamTicket   func(childComplexity int) int
 		PayOrder             func(childComplexity int, input PayOrderInput) int
 		PlaceOrder           func(childComplexity int, input PlaceOrderInput) int
 		PublishStation       func(childComplexity int, input PublishStationInput) int
 		PublishTrain         func(childComplexity int, input PublishTrainInput) int
+		RefundTickets        func(childComplexity int, input RefundTicketsInput) int
 		ResumeRun            func(childComplexity int, input ResumeRunInput) int
 		SuspendRun           func(childComplexity int, input SuspendRunInput) int
 		WithdrawRun          func(childComplexity int, input WithdrawRunInput) int
 	}
 
 	Order struct {
+		Carried     func(childComplexity int) int
+		Changes     func(childComplexity int) int
 		EndedAt     func(childComplexity int) int
 		ErasedAt    func(childComplexity int) int
 		From        func(childComplexity int) int
@@ -115,6 +141,8 @@ type ComplexityRoot struct {
 		PaidAt      func(childComplexity int) int
 		PayBy       func(childComplexity int) int
 		PlacedAt    func(childComplexity int) int
+		Refunds     func(childComplexity int) int
+		Replaces    func(childComplexity int) int
 		Run         func(childComplexity int) int
 		State       func(childComplexity int) int
 		StateReason func(childComplexity int) int
@@ -178,15 +206,55 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
+		ChangeQuote   func(childComplexity int, input ChangeInput) int
 		Node          func(childComplexity int, id string) int
 		Nodes         func(childComplexity int, ids []string) int
 		Order         func(childComplexity int, id *string, number *string) int
 		Orders        func(childComplexity int, filter OrderFilter, first *int, after *string) int
+		RefundQuote   func(childComplexity int, orderID string, ticketIds []string) int
 		Run           func(childComplexity int, train string, date rail.Date) int
 		Runs          func(childComplexity int, filter RunFilter, first *int, after *string) int
 		SearchTickets func(childComplexity int, from []rail.StationCode, to []rail.StationCode, date rail.Date, first *int, after *string) int
 		Stations      func(childComplexity int, matching *string, first *int, after *string) int
 		Viewer        func(childComplexity int) int
+	}
+
+	Refund struct {
+		Amount     func(childComplexity int) int
+		At         func(childComplexity int) int
+		Fee        func(childComplexity int) int
+		Gross      func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Kind       func(childComplexity int) int
+		PaidBackAt func(childComplexity int) int
+		Tickets    func(childComplexity int) int
+	}
+
+	RefundQuote struct {
+		Amount     func(childComplexity int) int
+		Fee        func(childComplexity int) int
+		Gross      func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Tickets    func(childComplexity int) int
+		ValidUntil func(childComplexity int) int
+	}
+
+	RefundQuotePayload struct {
+		Quote      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	RefundQuoteTicket struct {
+		Fee    func(childComplexity int) int
+		Gross  func(childComplexity int) int
+		Ticket func(childComplexity int) int
+	}
+
+	RefundTicketsPayload struct {
+		Order      func(childComplexity int) int
+		Quote      func(childComplexity int) int
+		Refund     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	Refusal struct {
@@ -278,6 +346,19 @@ type ComplexityRoot struct {
 		State     func(childComplexity int) int
 	}
 
+	TicketChange struct {
+		BegunAt func(childComplexity int) int
+		Carried func(childComplexity int) int
+		EndedAt func(childComplexity int) int
+		Fee     func(childComplexity int) int
+		ID      func(childComplexity int) int
+		Order   func(childComplexity int) int
+		Rest    func(childComplexity int) int
+		State   func(childComplexity int) int
+		Ticket  func(childComplexity int) int
+		To      func(childComplexity int) int
+	}
+
 	TicketOffer struct {
 		Classes         func(childComplexity int) int
 		DurationMinutes func(childComplexity int) int
@@ -329,6 +410,8 @@ type MutationResolver interface {
 	PlaceOrder(ctx context.Context, input PlaceOrderInput) (*PlaceOrderPayload, error)
 	PayOrder(ctx context.Context, input PayOrderInput) (*PayOrderPayload, error)
 	CancelOrder(ctx context.Context, input CancelOrderInput) (*CancelOrderPayload, error)
+	RefundTickets(ctx context.Context, input RefundTicketsInput) (*RefundTicketsPayload, error)
+	ChangeTicket(ctx context.Context, input ChangeTicketInput) (*ChangeTicketPayload, error)
 	CancelHold(ctx context.Context, input CancelHoldInput) (*CancelHoldPayload, error)
 	CorrectPassengerName(ctx context.Context, input CorrectPassengerNameInput) (*CorrectPassengerNamePayload, error)
 	CreateStreamTicket(ctx context.Context) (*CreateStreamTicketPayload, error)
@@ -351,6 +434,8 @@ type QueryResolver interface {
 	Stations(ctx context.Context, matching *string, first *int, after *string) (*StationConnection, error)
 	SearchTickets(ctx context.Context, from []rail.StationCode, to []rail.StationCode, date rail.Date, first *int, after *string) (*TicketOfferConnection, error)
 	Run(ctx context.Context, train string, date rail.Date) (*Run, error)
+	RefundQuote(ctx context.Context, orderID string, ticketIds []string) (*RefundQuotePayload, error)
+	ChangeQuote(ctx context.Context, input ChangeInput) (*ChangeQuotePayload, error)
 	Order(ctx context.Context, id *string, number *string) (*Order, error)
 	Runs(ctx context.Context, filter RunFilter, first *int, after *string) (*RunConnection, error)
 	Orders(ctx context.Context, filter OrderFilter, first *int, after *string) (*OrderConnection, error)
@@ -456,6 +541,87 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CancelOrderPayload.UserErrors(childComplexity), true
 
+	case "ChangeQuote.carried":
+		if e.ComplexityRoot.ChangeQuote.Carried == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeQuote.Carried(childComplexity), true
+	case "ChangeQuote.fee":
+		if e.ComplexityRoot.ChangeQuote.Fee == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeQuote.Fee(childComplexity), true
+	case "ChangeQuote.id":
+		if e.ComplexityRoot.ChangeQuote.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeQuote.ID(childComplexity), true
+	case "ChangeQuote.price":
+		if e.ComplexityRoot.ChangeQuote.Price == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeQuote.Price(childComplexity), true
+	case "ChangeQuote.rest":
+		if e.ComplexityRoot.ChangeQuote.Rest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeQuote.Rest(childComplexity), true
+	case "ChangeQuote.toPay":
+		if e.ComplexityRoot.ChangeQuote.ToPay == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeQuote.ToPay(childComplexity), true
+	case "ChangeQuote.validUntil":
+		if e.ComplexityRoot.ChangeQuote.ValidUntil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeQuote.ValidUntil(childComplexity), true
+
+	case "ChangeQuotePayload.quote":
+		if e.ComplexityRoot.ChangeQuotePayload.Quote == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeQuotePayload.Quote(childComplexity), true
+	case "ChangeQuotePayload.userErrors":
+		if e.ComplexityRoot.ChangeQuotePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeQuotePayload.UserErrors(childComplexity), true
+
+	case "ChangeTicketPayload.oldOrder":
+		if e.ComplexityRoot.ChangeTicketPayload.OldOrder == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeTicketPayload.OldOrder(childComplexity), true
+	case "ChangeTicketPayload.order":
+		if e.ComplexityRoot.ChangeTicketPayload.Order == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeTicketPayload.Order(childComplexity), true
+	case "ChangeTicketPayload.quote":
+		if e.ComplexityRoot.ChangeTicketPayload.Quote == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeTicketPayload.Quote(childComplexity), true
+	case "ChangeTicketPayload.userErrors":
+		if e.ComplexityRoot.ChangeTicketPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeTicketPayload.UserErrors(childComplexity), true
+
 	case "ClassAvailability.price":
 		if e.ComplexityRoot.ClassAvailability.Price == nil {
 			break
@@ -555,6 +721,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CancelOrder(childComplexity, args["input"].(CancelOrderInput)), true
+	case "Mutation.changeTicket":
+		if e.ComplexityRoot.Mutation.ChangeTicket == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_changeTicket_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ChangeTicket(childComplexity, args["input"].(ChangeTicketInput)), true
 	case "Mutation.correctPassengerName":
 		if e.ComplexityRoot.Mutation.CorrectPassengerName == nil {
 			break
@@ -616,6 +793,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.PublishTrain(childComplexity, args["input"].(PublishTrainInput)), true
+	case "Mutation.refundTickets":
+		if e.ComplexityRoot.Mutation.RefundTickets == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_refundTickets_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RefundTickets(childComplexity, args["input"].(RefundTicketsInput)), true
 	case "Mutation.resumeRun":
 		if e.ComplexityRoot.Mutation.ResumeRun == nil {
 			break
@@ -650,6 +838,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Mutation.WithdrawRun(childComplexity, args["input"].(WithdrawRunInput)), true
 
+	case "Order.carried":
+		if e.ComplexityRoot.Order.Carried == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Order.Carried(childComplexity), true
+	case "Order.changes":
+		if e.ComplexityRoot.Order.Changes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Order.Changes(childComplexity), true
 	case "Order.endedAt":
 		if e.ComplexityRoot.Order.EndedAt == nil {
 			break
@@ -698,6 +898,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Order.PlacedAt(childComplexity), true
+	case "Order.refunds":
+		if e.ComplexityRoot.Order.Refunds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Order.Refunds(childComplexity), true
+	case "Order.replaces":
+		if e.ComplexityRoot.Order.Replaces == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Order.Replaces(childComplexity), true
 	case "Order.run":
 		if e.ComplexityRoot.Order.Run == nil {
 			break
@@ -906,6 +1118,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PublishTrainPayload.UserErrors(childComplexity), true
 
+	case "Query.changeQuote":
+		if e.ComplexityRoot.Query.ChangeQuote == nil {
+			break
+		}
+
+		args, err := ec.field_Query_changeQuote_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ChangeQuote(childComplexity, args["input"].(ChangeInput)), true
+
 	case "Query.node":
 		if e.ComplexityRoot.Query.Node == nil {
 			break
@@ -950,6 +1174,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Orders(childComplexity, args["filter"].(OrderFilter), args["first"].(*int), args["after"].(*string)), true
+	case "Query.refundQuote":
+		if e.ComplexityRoot.Query.RefundQuote == nil {
+			break
+		}
+
+		args, err := ec.field_Query_refundQuote_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.RefundQuote(childComplexity, args["orderId"].(string), args["ticketIds"].([]string)), true
 	case "Query.run":
 		if e.ComplexityRoot.Query.Run == nil {
 			break
@@ -1000,6 +1235,149 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+
+	case "Refund.amount":
+		if e.ComplexityRoot.Refund.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Refund.Amount(childComplexity), true
+	case "Refund.at":
+		if e.ComplexityRoot.Refund.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Refund.At(childComplexity), true
+	case "Refund.fee":
+		if e.ComplexityRoot.Refund.Fee == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Refund.Fee(childComplexity), true
+	case "Refund.gross":
+		if e.ComplexityRoot.Refund.Gross == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Refund.Gross(childComplexity), true
+	case "Refund.id":
+		if e.ComplexityRoot.Refund.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Refund.ID(childComplexity), true
+	case "Refund.kind":
+		if e.ComplexityRoot.Refund.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Refund.Kind(childComplexity), true
+	case "Refund.paidBackAt":
+		if e.ComplexityRoot.Refund.PaidBackAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Refund.PaidBackAt(childComplexity), true
+	case "Refund.tickets":
+		if e.ComplexityRoot.Refund.Tickets == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Refund.Tickets(childComplexity), true
+
+	case "RefundQuote.amount":
+		if e.ComplexityRoot.RefundQuote.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundQuote.Amount(childComplexity), true
+	case "RefundQuote.fee":
+		if e.ComplexityRoot.RefundQuote.Fee == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundQuote.Fee(childComplexity), true
+	case "RefundQuote.gross":
+		if e.ComplexityRoot.RefundQuote.Gross == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundQuote.Gross(childComplexity), true
+	case "RefundQuote.id":
+		if e.ComplexityRoot.RefundQuote.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundQuote.ID(childComplexity), true
+	case "RefundQuote.tickets":
+		if e.ComplexityRoot.RefundQuote.Tickets == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundQuote.Tickets(childComplexity), true
+	case "RefundQuote.validUntil":
+		if e.ComplexityRoot.RefundQuote.ValidUntil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundQuote.ValidUntil(childComplexity), true
+
+	case "RefundQuotePayload.quote":
+		if e.ComplexityRoot.RefundQuotePayload.Quote == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundQuotePayload.Quote(childComplexity), true
+	case "RefundQuotePayload.userErrors":
+		if e.ComplexityRoot.RefundQuotePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundQuotePayload.UserErrors(childComplexity), true
+
+	case "RefundQuoteTicket.fee":
+		if e.ComplexityRoot.RefundQuoteTicket.Fee == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundQuoteTicket.Fee(childComplexity), true
+	case "RefundQuoteTicket.gross":
+		if e.ComplexityRoot.RefundQuoteTicket.Gross == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundQuoteTicket.Gross(childComplexity), true
+	case "RefundQuoteTicket.ticket":
+		if e.ComplexityRoot.RefundQuoteTicket.Ticket == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundQuoteTicket.Ticket(childComplexity), true
+
+	case "RefundTicketsPayload.order":
+		if e.ComplexityRoot.RefundTicketsPayload.Order == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundTicketsPayload.Order(childComplexity), true
+	case "RefundTicketsPayload.quote":
+		if e.ComplexityRoot.RefundTicketsPayload.Quote == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundTicketsPayload.Quote(childComplexity), true
+	case "RefundTicketsPayload.refund":
+		if e.ComplexityRoot.RefundTicketsPayload.Refund == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundTicketsPayload.Refund(childComplexity), true
+	case "RefundTicketsPayload.userErrors":
+		if e.ComplexityRoot.RefundTicketsPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefundTicketsPayload.UserErrors(childComplexity), true
 
 	case "Refusal.code":
 		if e.ComplexityRoot.Refusal.Code == nil {
@@ -1334,6 +1712,67 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Ticket.State(childComplexity), true
 
+	case "TicketChange.begunAt":
+		if e.ComplexityRoot.TicketChange.BegunAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TicketChange.BegunAt(childComplexity), true
+	case "TicketChange.carried":
+		if e.ComplexityRoot.TicketChange.Carried == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TicketChange.Carried(childComplexity), true
+	case "TicketChange.endedAt":
+		if e.ComplexityRoot.TicketChange.EndedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TicketChange.EndedAt(childComplexity), true
+	case "TicketChange.fee":
+		if e.ComplexityRoot.TicketChange.Fee == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TicketChange.Fee(childComplexity), true
+	case "TicketChange.id":
+		if e.ComplexityRoot.TicketChange.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TicketChange.ID(childComplexity), true
+	case "TicketChange.order":
+		if e.ComplexityRoot.TicketChange.Order == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TicketChange.Order(childComplexity), true
+	case "TicketChange.rest":
+		if e.ComplexityRoot.TicketChange.Rest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TicketChange.Rest(childComplexity), true
+	case "TicketChange.state":
+		if e.ComplexityRoot.TicketChange.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TicketChange.State(childComplexity), true
+	case "TicketChange.ticket":
+		if e.ComplexityRoot.TicketChange.Ticket == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TicketChange.Ticket(childComplexity), true
+	case "TicketChange.to":
+		if e.ComplexityRoot.TicketChange.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TicketChange.To(childComplexity), true
+
 	case "TicketOffer.classes":
 		if e.ComplexityRoot.TicketOffer.Classes == nil {
 			break
@@ -1484,6 +1923,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CallInput", ec.unmarshalInputCallInput),
 			graphql.NewInputUnmarshaler("CancelHoldInput", ec.unmarshalInputCancelHoldInput),
 			graphql.NewInputUnmarshaler("CancelOrderInput", ec.unmarshalInputCancelOrderInput),
+			graphql.NewInputUnmarshaler("ChangeInput", ec.unmarshalInputChangeInput),
+			graphql.NewInputUnmarshaler("ChangeTicketInput", ec.unmarshalInputChangeTicketInput),
 			graphql.NewInputUnmarshaler("CoachInput", ec.unmarshalInputCoachInput),
 			graphql.NewInputUnmarshaler("CoachLayoutInput", ec.unmarshalInputCoachLayoutInput),
 			graphql.NewInputUnmarshaler("CorrectPassengerNameInput", ec.unmarshalInputCorrectPassengerNameInput),
@@ -1498,6 +1939,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("PlaceOrderInput", ec.unmarshalInputPlaceOrderInput),
 			graphql.NewInputUnmarshaler("PublishStationInput", ec.unmarshalInputPublishStationInput),
 			graphql.NewInputUnmarshaler("PublishTrainInput", ec.unmarshalInputPublishTrainInput),
+			graphql.NewInputUnmarshaler("RefundTicketsInput", ec.unmarshalInputRefundTicketsInput),
 			graphql.NewInputUnmarshaler("ResumeRunInput", ec.unmarshalInputResumeRunInput),
 			graphql.NewInputUnmarshaler("RowLayoutInput", ec.unmarshalInputRowLayoutInput),
 			graphql.NewInputUnmarshaler("RunFilter", ec.unmarshalInputRunFilter),
@@ -1684,6 +2126,18 @@ type Query {
     "The service date: the date at the train's origin."
     date: Date!
   ): Run
+  """
+  What giving tickets of a paid order back would give now. Nothing is kept of it: a quote can be used until
+  ` + "`" + `validUntil` + "`" + `, unless the order changes before. To use one closes all others of the order.
+  """
+  refundQuote(
+    "The order."
+    orderId: ID!
+    "The tickets, 1 to 9; all that can be given back where none are named."
+    ticketIds: [ID!]
+  ): RefundQuotePayload @requires(role: PASSENGER)
+  "What changing a ticket would cost or give back now. Nothing is kept of it, and no seat is held."
+  changeQuote("The change." input: ChangeInput!): ChangeQuotePayload @requires(role: PASSENGER)
   "An order by its id or its number, one of the two; null where there is none, or it is not yours."
   order("The order's id." id: ID, "The order's number." number: String): Order
   "Runs by date, departure and number."
@@ -1720,6 +2174,24 @@ type Mutation {
   payOrder("The payment." input: PayOrderInput!): PayOrderPayload @requires(role: PASSENGER)
   "Gives a hold back. Repeating it is harmless."
   cancelOrder("The order." input: CancelOrderInput!): CancelOrderPayload @requires(role: PASSENGER)
+  """
+  Gives tickets of a paid order back, for what ` + "`" + `refundQuote` + "`" + ` has said. The seats are on sale at once, and the money
+  follows: ` + "`" + `Order.refunds` + "`" + ` tells when it is back. Repeating it with the same key is the same refund.
+
+  QUOTE_STALE: the quote is not what a refund would be now; ` + "`" + `quote` + "`" + ` has the new one. DEPARTED: the train has left.
+  WRONG_STATE: a ticket was given back or changed already, or is being changed. An admin may give back tickets of others, with a reason.
+  """
+  refundTickets("The tickets." input: RefundTicketsInput!): RefundTicketsPayload @requires(role: PASSENGER)
+  """
+  Changes a ticket to another run, class, seat or pair of stations, once, for what ` + "`" + `changeQuote` + "`" + ` has said. Where the new
+  ticket costs more, the new order is ON_HOLD, and payOrder pays the difference; the old ticket is CHANGING until then,
+  and ISSUED again if the new order is not paid. Otherwise the new order is PAID, and the rest of the price follows as
+  a refund of the old order. Repeating it with the same key is the same change.
+
+  QUOTE_STALE: ` + "`" + `quote` + "`" + ` has the new one. DEPARTED: the train of the old ticket has left. WRONG_STATE: the ticket was
+  changed or given back already, is being changed, or came from a change; or the new ticket would be the old one. For the rest see placeOrder.
+  """
+  changeTicket("The change." input: ChangeTicketInput!): ChangeTicketPayload @requires(role: PASSENGER)
   """
   Gives the hold of any buyer back. The admin and the reason are recorded, and the buyer sees the reason. Repeating it
   is harmless.
@@ -2111,6 +2583,208 @@ type Order implements Node {
   When its passengers were forgotten; null until then. That takes place long after the journey. Seats and prices stay.
   """
   erasedAt: DateTime
+  "What was given back of it, the oldest first."
+  refunds: [Refund!]!
+  "The changes of its tickets, the oldest first."
+  changes: [TicketChange!]!
+  "The ticket that its ticket was changed from, or is to be; null where it is no change's."
+  replaces: Ticket
+  "What of the replaced ticket's price pays for this order; 0 where it is no change's."
+  carried: Money!
+}
+
+"Money that goes back for tickets."
+type Refund {
+  "The opaque id."
+  id: ID!
+  "Why."
+  kind: RefundKind!
+  "The tickets that it is for."
+  tickets: [Ticket!]!
+  "What they had cost, or the part of it that was not carried over to a new ticket."
+  gross: Money!
+  "What the railway keeps of that."
+  fee: Money!
+  "What goes back: gross − fee."
+  amount: Money!
+  "When it was decided, and the seats were on sale."
+  at: DateTime!
+  "When the money was back; null until then."
+  paidBackAt: DateTime
+}
+
+"Why money goes back."
+enum RefundKind {
+  "Tickets were given back."
+  ASKED
+  "A ticket was changed to a cheaper one."
+  CHANGED
+  "The run was withdrawn."
+  WITHDRAWN
+}
+
+"The change of a ticket into an order of its own."
+type TicketChange {
+  "The opaque id."
+  id: ID!
+  "The ticket."
+  ticket: Ticket!
+  "How far it is."
+  state: ChangeState!
+  "The run that it is changed to."
+  to: Run!
+  "The new order; null until it is placed, and where it never was."
+  order: Order
+  "What of the old price pays for the new ticket."
+  carried: Money!
+  "What of the old price is left."
+  rest: Money!
+  "What the railway keeps of the rest. The difference goes back once the change is done."
+  fee: Money!
+  "When it was begun."
+  begunAt: DateTime!
+  "When it was done or ended."
+  endedAt: DateTime
+}
+
+"How far a change is."
+enum ChangeState {
+  "The new order is not paid yet."
+  OPEN
+  "The new order is paid, and the old ticket has ended."
+  DONE
+  "The new order was not paid. The old ticket is as it was."
+  ENDED
+}
+
+"What giving tickets back would give."
+type RefundQuote {
+  "The opaque id, for refundTickets."
+  id: ID!
+  "Until when it holds, unless the order changes before."
+  validUntil: DateTime!
+  "The tickets, with what each gives."
+  tickets: [RefundQuoteTicket!]!
+  "What they have cost."
+  gross: Money!
+  "What the railway keeps."
+  fee: Money!
+  "What goes back: gross − fee."
+  amount: Money!
+}
+
+"What one ticket gives."
+type RefundQuoteTicket {
+  "The ticket."
+  ticket: Ticket!
+  "What it has cost."
+  gross: Money!
+  "What the railway keeps."
+  fee: Money!
+}
+
+"What became of refundQuote."
+type RefundQuotePayload {
+  "The quote; null where it was refused."
+  quote: RefundQuote
+  "Why it was refused."
+  userErrors: [UserError!]!
+}
+
+"What a change would cost or give back."
+type ChangeQuote {
+  "The opaque id, for changeTicket."
+  id: ID!
+  "Until when it holds, unless the order changes before."
+  validUntil: DateTime!
+  "What the new ticket costs."
+  price: Money!
+  "What of the old price pays for it."
+  carried: Money!
+  "What is to be paid for it: price − carried."
+  toPay: Money!
+  "What of the old price is left."
+  rest: Money!
+  "What the railway keeps of the rest. rest − fee goes back."
+  fee: Money!
+}
+
+"What became of changeQuote."
+type ChangeQuotePayload {
+  "The quote; null where it was refused."
+  quote: ChangeQuote
+  "Why it was refused."
+  userErrors: [UserError!]!
+}
+
+"Which tickets to give back."
+input RefundTicketsInput {
+  "The order."
+  orderId: ID!
+  "The tickets, as in the quote; all that can be given back where none are named."
+  ticketIds: [ID!]
+  "The quote's id."
+  quoteId: ID!
+  "Yours to choose, once per refund: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an order."
+  idempotencyKey: String!
+  "Why, for the record: at most 256 printable characters. An admin needs one for an order of somebody else."
+  reason: String
+}
+
+"What became of refundTickets."
+type RefundTicketsPayload {
+  "The order as it is now."
+  order: Order
+  "The refund of this key."
+  refund: Refund
+  "The new quote, where yours was stale."
+  quote: RefundQuote
+  "Why it was refused."
+  userErrors: [UserError!]!
+}
+
+"Where a ticket is to be changed to."
+input ChangeInput {
+  "The order of the ticket."
+  orderId: ID!
+  "The ticket."
+  ticketId: ID!
+  "The run; it may be the same."
+  runId: ID!
+  "Where to board."
+  from: StationCode!
+  "Where to alight."
+  to: StationCode!
+  "See placeOrder."
+  departure: DateTime
+  "The class."
+  seatClass: SeatClass!
+  "Where to sit if possible."
+  wish: SeatWishInput
+}
+
+"A change, for what was quoted."
+input ChangeTicketInput {
+  "Where to."
+  change: ChangeInput!
+  "The quote's id."
+  quoteId: ID!
+  "Yours to choose, once per change: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an order."
+  idempotencyKey: String!
+  "Why, for the record: at most 256 printable characters. An admin needs one for an order of somebody else."
+  reason: String
+}
+
+"What became of changeTicket."
+type ChangeTicketPayload {
+  "The old order as it is now."
+  oldOrder: Order
+  "The new order, where there is one."
+  order: Order
+  "The new quote, where yours was stale."
+  quote: ChangeQuote
+  "Why it was refused."
+  userErrors: [UserError!]!
 }
 
 "Where an order is in its life."
@@ -2128,6 +2802,8 @@ enum OrderState {
   CANCELLED
   "Not paid in time."
   EXPIRED
+  "It was paid, and every ticket of it was given back or changed."
+  RETURNED
 }
 
 "A page of orders."
@@ -2164,7 +2840,7 @@ type Ticket implements Node {
   seatClass: SeatClass!
   "What it costs."
   price: Money!
-  "Follows from the state of the order."
+  "Where it is in its life."
   state: TicketState!
 }
 
@@ -2174,8 +2850,14 @@ enum TicketState {
   HELD
   "Paid: valid for travel."
   ISSUED
-  "The seat was given back."
+  "Its order has ended, and the seat was given back."
   CANCELLED
+  "Valid for travel; it is being changed, and can be neither given back nor changed meanwhile."
+  CHANGING
+  "It was given back."
+  REFUNDED
+  "It was changed into another."
+  CHANGED
 }
 
 "Who travels."
@@ -2239,6 +2921,10 @@ enum UserErrorCode {
   PAYMENT_UNAVAILABLE
   "This key of yours has placed another order on this run already."
   IDEMPOTENCY_CONFLICT
+  "The quote is not what it would be now: the payload has the new one."
+  QUOTE_STALE
+  "The train has left the station where the ticket begins."
+  DEPARTED
 }
 
 "What to buy."
@@ -2765,6 +3451,50 @@ func (ec *executionContext) childFields_CancelOrderPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type CancelOrderPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ChangeQuote(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ChangeQuote_id(ctx, field)
+	case "validUntil":
+		return ec.fieldContext_ChangeQuote_validUntil(ctx, field)
+	case "price":
+		return ec.fieldContext_ChangeQuote_price(ctx, field)
+	case "carried":
+		return ec.fieldContext_ChangeQuote_carried(ctx, field)
+	case "toPay":
+		return ec.fieldContext_ChangeQuote_toPay(ctx, field)
+	case "rest":
+		return ec.fieldContext_ChangeQuote_rest(ctx, field)
+	case "fee":
+		return ec.fieldContext_ChangeQuote_fee(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangeQuote", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangeQuotePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "quote":
+		return ec.fieldContext_ChangeQuotePayload_quote(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ChangeQuotePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangeQuotePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangeTicketPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "oldOrder":
+		return ec.fieldContext_ChangeTicketPayload_oldOrder(ctx, field)
+	case "order":
+		return ec.fieldContext_ChangeTicketPayload_order(ctx, field)
+	case "quote":
+		return ec.fieldContext_ChangeTicketPayload_quote(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ChangeTicketPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangeTicketPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ClassAvailability(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "seatClass":
@@ -2851,6 +3581,14 @@ func (ec *executionContext) childFields_Order(ctx context.Context, field graphql
 		return ec.fieldContext_Order_endedAt(ctx, field)
 	case "erasedAt":
 		return ec.fieldContext_Order_erasedAt(ctx, field)
+	case "refunds":
+		return ec.fieldContext_Order_refunds(ctx, field)
+	case "changes":
+		return ec.fieldContext_Order_changes(ctx, field)
+	case "replaces":
+		return ec.fieldContext_Order_replaces(ctx, field)
+	case "carried":
+		return ec.fieldContext_Order_carried(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Order", field.Name)
 }
@@ -2959,6 +3697,82 @@ func (ec *executionContext) childFields_PublishTrainPayload(ctx context.Context,
 		return ec.fieldContext_PublishTrainPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PublishTrainPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Refund(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Refund_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_Refund_kind(ctx, field)
+	case "tickets":
+		return ec.fieldContext_Refund_tickets(ctx, field)
+	case "gross":
+		return ec.fieldContext_Refund_gross(ctx, field)
+	case "fee":
+		return ec.fieldContext_Refund_fee(ctx, field)
+	case "amount":
+		return ec.fieldContext_Refund_amount(ctx, field)
+	case "at":
+		return ec.fieldContext_Refund_at(ctx, field)
+	case "paidBackAt":
+		return ec.fieldContext_Refund_paidBackAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Refund", field.Name)
+}
+
+func (ec *executionContext) childFields_RefundQuote(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_RefundQuote_id(ctx, field)
+	case "validUntil":
+		return ec.fieldContext_RefundQuote_validUntil(ctx, field)
+	case "tickets":
+		return ec.fieldContext_RefundQuote_tickets(ctx, field)
+	case "gross":
+		return ec.fieldContext_RefundQuote_gross(ctx, field)
+	case "fee":
+		return ec.fieldContext_RefundQuote_fee(ctx, field)
+	case "amount":
+		return ec.fieldContext_RefundQuote_amount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RefundQuote", field.Name)
+}
+
+func (ec *executionContext) childFields_RefundQuotePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "quote":
+		return ec.fieldContext_RefundQuotePayload_quote(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RefundQuotePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RefundQuotePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RefundQuoteTicket(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "ticket":
+		return ec.fieldContext_RefundQuoteTicket_ticket(ctx, field)
+	case "gross":
+		return ec.fieldContext_RefundQuoteTicket_gross(ctx, field)
+	case "fee":
+		return ec.fieldContext_RefundQuoteTicket_fee(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RefundQuoteTicket", field.Name)
+}
+
+func (ec *executionContext) childFields_RefundTicketsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "order":
+		return ec.fieldContext_RefundTicketsPayload_order(ctx, field)
+	case "refund":
+		return ec.fieldContext_RefundTicketsPayload_refund(ctx, field)
+	case "quote":
+		return ec.fieldContext_RefundTicketsPayload_quote(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RefundTicketsPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RefundTicketsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ResumeRunPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3115,6 +3929,32 @@ func (ec *executionContext) childFields_Ticket(ctx context.Context, field graphq
 		return ec.fieldContext_Ticket_state(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Ticket", field.Name)
+}
+
+func (ec *executionContext) childFields_TicketChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_TicketChange_id(ctx, field)
+	case "ticket":
+		return ec.fieldContext_TicketChange_ticket(ctx, field)
+	case "state":
+		return ec.fieldContext_TicketChange_state(ctx, field)
+	case "to":
+		return ec.fieldContext_TicketChange_to(ctx, field)
+	case "order":
+		return ec.fieldContext_TicketChange_order(ctx, field)
+	case "carried":
+		return ec.fieldContext_TicketChange_carried(ctx, field)
+	case "rest":
+		return ec.fieldContext_TicketChange_rest(ctx, field)
+	case "fee":
+		return ec.fieldContext_TicketChange_fee(ctx, field)
+	case "begunAt":
+		return ec.fieldContext_TicketChange_begunAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_TicketChange_endedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TicketChange", field.Name)
 }
 
 func (ec *executionContext) childFields_TicketOffer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3353,6 +4193,20 @@ func (ec *executionContext) field_Mutation_cancelOrder_args(ctx context.Context,
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_changeTicket_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ChangeTicketInput, error) {
+			return ec.unmarshalNChangeTicketInput2interlockᚋgraphᚐChangeTicketInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_correctPassengerName_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3423,6 +4277,20 @@ func (ec *executionContext) field_Mutation_publishTrain_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_refundTickets_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (RefundTicketsInput, error) {
+			return ec.unmarshalNRefundTicketsInput2interlockᚋgraphᚐRefundTicketsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_resumeRun_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3476,6 +4344,20 @@ func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["name"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_changeQuote_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ChangeInput, error) {
+			return ec.unmarshalNChangeInput2interlockᚋgraphᚐChangeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
 	return args, nil
 }
 
@@ -3556,6 +4438,28 @@ func (ec *executionContext) field_Query_orders_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["after"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_refundQuote_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "orderId",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "ticketIds",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["ticketIds"] = arg1
 	return args, nil
 }
 
@@ -4154,6 +5058,404 @@ func (ec *executionContext) fieldContext_CancelOrderPayload_userErrors(_ context
 	return fc, nil
 }
 
+func (ec *executionContext) _ChangeQuote_id(ctx context.Context, field graphql.CollectedField, obj *ChangeQuote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeQuote_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeQuote_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangeQuote", field, false, false, "ID")
+}
+
+func (ec *executionContext) _ChangeQuote_validUntil(ctx context.Context, field graphql.CollectedField, obj *ChangeQuote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeQuote_validUntil(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ValidUntil, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeQuote_validUntil(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangeQuote", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _ChangeQuote_price(ctx context.Context, field graphql.CollectedField, obj *ChangeQuote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeQuote_price(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Price, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeQuote_price(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeQuote",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeQuote_carried(ctx context.Context, field graphql.CollectedField, obj *ChangeQuote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeQuote_carried(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Carried, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeQuote_carried(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeQuote",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeQuote_toPay(ctx context.Context, field graphql.CollectedField, obj *ChangeQuote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeQuote_toPay(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ToPay, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeQuote_toPay(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeQuote",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeQuote_rest(ctx context.Context, field graphql.CollectedField, obj *ChangeQuote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeQuote_rest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeQuote_rest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeQuote",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeQuote_fee(ctx context.Context, field graphql.CollectedField, obj *ChangeQuote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeQuote_fee(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Fee, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeQuote_fee(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeQuote",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeQuotePayload_quote(ctx context.Context, field graphql.CollectedField, obj *ChangeQuotePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeQuotePayload_quote(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Quote, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ChangeQuote) graphql.Marshaler {
+			return ec.marshalOChangeQuote2ᚖinterlockᚋgraphᚐChangeQuote(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeQuotePayload_quote(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeQuotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangeQuote(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeQuotePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *ChangeQuotePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeQuotePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕinterlockᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeQuotePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeQuotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeTicketPayload_oldOrder(ctx context.Context, field graphql.CollectedField, obj *ChangeTicketPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeTicketPayload_oldOrder(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OldOrder, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Order) graphql.Marshaler {
+			return ec.marshalOOrder2ᚖinterlockᚋgraphᚐOrder(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeTicketPayload_oldOrder(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeTicketPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Order(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeTicketPayload_order(ctx context.Context, field graphql.CollectedField, obj *ChangeTicketPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeTicketPayload_order(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Order, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Order) graphql.Marshaler {
+			return ec.marshalOOrder2ᚖinterlockᚋgraphᚐOrder(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeTicketPayload_order(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeTicketPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Order(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeTicketPayload_quote(ctx context.Context, field graphql.CollectedField, obj *ChangeTicketPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeTicketPayload_quote(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Quote, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ChangeQuote) graphql.Marshaler {
+			return ec.marshalOChangeQuote2ᚖinterlockᚋgraphᚐChangeQuote(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeTicketPayload_quote(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeTicketPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangeQuote(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeTicketPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *ChangeTicketPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeTicketPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕinterlockᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeTicketPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeTicketPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ClassAvailability_seatClass(ctx context.Context, field graphql.CollectedField, obj *ClassAvailability) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -4646,6 +5948,130 @@ func (ec *executionContext) fieldContext_Mutation_cancelOrder(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_cancelOrder_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_refundTickets(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_refundTickets(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RefundTickets(ctx, fc.Args["input"].(RefundTicketsInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "PASSENGER")
+				if err != nil {
+					var zeroVal *RefundTicketsPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *RefundTicketsPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, role)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *RefundTicketsPayload) graphql.Marshaler {
+			return ec.marshalORefundTicketsPayload2ᚖinterlockᚋgraphᚐRefundTicketsPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_refundTickets(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RefundTicketsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_refundTickets_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_changeTicket(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_changeTicket(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ChangeTicket(ctx, fc.Args["input"].(ChangeTicketInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "PASSENGER")
+				if err != nil {
+					var zeroVal *ChangeTicketPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *ChangeTicketPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, role)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ChangeTicketPayload) graphql.Marshaler {
+			return ec.marshalOChangeTicketPayload2ᚖinterlockᚋgraphᚐChangeTicketPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_changeTicket(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangeTicketPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_changeTicket_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -5506,6 +6932,134 @@ func (ec *executionContext) _Order_erasedAt(ctx context.Context, field graphql.C
 }
 func (ec *executionContext) fieldContext_Order_erasedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Order", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _Order_refunds(ctx context.Context, field graphql.CollectedField, obj *Order) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Order_refunds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Refunds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*Refund) graphql.Marshaler {
+			return ec.marshalNRefund2ᚕᚖinterlockᚋgraphᚐRefundᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Order_refunds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Order",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Refund(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Order_changes(ctx context.Context, field graphql.CollectedField, obj *Order) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Order_changes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*TicketChange) graphql.Marshaler {
+			return ec.marshalNTicketChange2ᚕᚖinterlockᚋgraphᚐTicketChangeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Order_changes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Order",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TicketChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Order_replaces(ctx context.Context, field graphql.CollectedField, obj *Order) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Order_replaces(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Replaces, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Ticket) graphql.Marshaler {
+			return ec.marshalOTicket2ᚖinterlockᚋgraphᚐTicket(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Order_replaces(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Order",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Ticket(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Order_carried(ctx context.Context, field graphql.CollectedField, obj *Order) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Order_carried(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Carried, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Order_carried(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Order",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _OrderConnection_edges(ctx context.Context, field graphql.CollectedField, obj *OrderConnection) (ret graphql.Marshaler) {
@@ -6484,6 +8038,130 @@ func (ec *executionContext) fieldContext_Query_run(ctx context.Context, field gr
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_refundQuote(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_refundQuote(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().RefundQuote(ctx, fc.Args["orderId"].(string), fc.Args["ticketIds"].([]string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "PASSENGER")
+				if err != nil {
+					var zeroVal *RefundQuotePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *RefundQuotePayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, role)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *RefundQuotePayload) graphql.Marshaler {
+			return ec.marshalORefundQuotePayload2ᚖinterlockᚋgraphᚐRefundQuotePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_refundQuote(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RefundQuotePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_refundQuote_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_changeQuote(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_changeQuote(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().ChangeQuote(ctx, fc.Args["input"].(ChangeInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "PASSENGER")
+				if err != nil {
+					var zeroVal *ChangeQuotePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *ChangeQuotePayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, role)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ChangeQuotePayload) graphql.Marshaler {
+			return ec.marshalOChangeQuotePayload2ᚖinterlockᚋgraphᚐChangeQuotePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_changeQuote(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangeQuotePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_changeQuote_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_order(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6723,6 +8401,688 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields___Schema(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Refund_id(ctx context.Context, field graphql.CollectedField, obj *Refund) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Refund_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Refund_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Refund", field, false, false, "ID")
+}
+
+func (ec *executionContext) _Refund_kind(ctx context.Context, field graphql.CollectedField, obj *Refund) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Refund_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v RefundKind) graphql.Marshaler {
+			return ec.marshalNRefundKind2interlockᚋgraphᚐRefundKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Refund_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Refund", field, false, false, "RefundKind")
+}
+
+func (ec *executionContext) _Refund_tickets(ctx context.Context, field graphql.CollectedField, obj *Refund) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Refund_tickets(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Tickets, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*Ticket) graphql.Marshaler {
+			return ec.marshalNTicket2ᚕᚖinterlockᚋgraphᚐTicketᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Refund_tickets(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Refund",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Ticket(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Refund_gross(ctx context.Context, field graphql.CollectedField, obj *Refund) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Refund_gross(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Gross, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Refund_gross(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Refund",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Refund_fee(ctx context.Context, field graphql.CollectedField, obj *Refund) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Refund_fee(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Fee, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Refund_fee(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Refund",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Refund_amount(ctx context.Context, field graphql.CollectedField, obj *Refund) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Refund_amount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Amount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Refund_amount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Refund",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Refund_at(ctx context.Context, field graphql.CollectedField, obj *Refund) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Refund_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Refund_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Refund", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _Refund_paidBackAt(ctx context.Context, field graphql.CollectedField, obj *Refund) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Refund_paidBackAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PaidBackAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Refund_paidBackAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Refund", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _RefundQuote_id(ctx context.Context, field graphql.CollectedField, obj *RefundQuote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundQuote_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefundQuote_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RefundQuote", field, false, false, "ID")
+}
+
+func (ec *executionContext) _RefundQuote_validUntil(ctx context.Context, field graphql.CollectedField, obj *RefundQuote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundQuote_validUntil(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ValidUntil, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefundQuote_validUntil(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RefundQuote", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _RefundQuote_tickets(ctx context.Context, field graphql.CollectedField, obj *RefundQuote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundQuote_tickets(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Tickets, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*RefundQuoteTicket) graphql.Marshaler {
+			return ec.marshalNRefundQuoteTicket2ᚕᚖinterlockᚋgraphᚐRefundQuoteTicketᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefundQuote_tickets(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundQuote",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RefundQuoteTicket(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefundQuote_gross(ctx context.Context, field graphql.CollectedField, obj *RefundQuote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundQuote_gross(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Gross, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefundQuote_gross(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundQuote",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefundQuote_fee(ctx context.Context, field graphql.CollectedField, obj *RefundQuote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundQuote_fee(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Fee, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefundQuote_fee(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundQuote",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefundQuote_amount(ctx context.Context, field graphql.CollectedField, obj *RefundQuote) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundQuote_amount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Amount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefundQuote_amount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundQuote",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefundQuotePayload_quote(ctx context.Context, field graphql.CollectedField, obj *RefundQuotePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundQuotePayload_quote(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Quote, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *RefundQuote) graphql.Marshaler {
+			return ec.marshalORefundQuote2ᚖinterlockᚋgraphᚐRefundQuote(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RefundQuotePayload_quote(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundQuotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RefundQuote(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefundQuotePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *RefundQuotePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundQuotePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕinterlockᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefundQuotePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundQuotePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefundQuoteTicket_ticket(ctx context.Context, field graphql.CollectedField, obj *RefundQuoteTicket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundQuoteTicket_ticket(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Ticket, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Ticket) graphql.Marshaler {
+			return ec.marshalNTicket2ᚖinterlockᚋgraphᚐTicket(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefundQuoteTicket_ticket(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundQuoteTicket",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Ticket(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefundQuoteTicket_gross(ctx context.Context, field graphql.CollectedField, obj *RefundQuoteTicket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundQuoteTicket_gross(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Gross, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefundQuoteTicket_gross(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundQuoteTicket",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefundQuoteTicket_fee(ctx context.Context, field graphql.CollectedField, obj *RefundQuoteTicket) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundQuoteTicket_fee(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Fee, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefundQuoteTicket_fee(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundQuoteTicket",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefundTicketsPayload_order(ctx context.Context, field graphql.CollectedField, obj *RefundTicketsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundTicketsPayload_order(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Order, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Order) graphql.Marshaler {
+			return ec.marshalOOrder2ᚖinterlockᚋgraphᚐOrder(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RefundTicketsPayload_order(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundTicketsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Order(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefundTicketsPayload_refund(ctx context.Context, field graphql.CollectedField, obj *RefundTicketsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundTicketsPayload_refund(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Refund, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Refund) graphql.Marshaler {
+			return ec.marshalORefund2ᚖinterlockᚋgraphᚐRefund(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RefundTicketsPayload_refund(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundTicketsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Refund(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefundTicketsPayload_quote(ctx context.Context, field graphql.CollectedField, obj *RefundTicketsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundTicketsPayload_quote(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Quote, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *RefundQuote) graphql.Marshaler {
+			return ec.marshalORefundQuote2ᚖinterlockᚋgraphᚐRefundQuote(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RefundTicketsPayload_quote(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundTicketsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RefundQuote(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RefundTicketsPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *RefundTicketsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RefundTicketsPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕinterlockᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RefundTicketsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RefundTicketsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("FieldContext.Child cannot be called on type INTERFACE")
 		},
 	}
 	return fc, nil
@@ -8176,6 +10536,290 @@ func (ec *executionContext) _Ticket_state(ctx context.Context, field graphql.Col
 }
 func (ec *executionContext) fieldContext_Ticket_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Ticket", field, false, false, "TicketState")
+}
+
+func (ec *executionContext) _TicketChange_id(ctx context.Context, field graphql.CollectedField, obj *TicketChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TicketChange_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TicketChange_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TicketChange", field, false, false, "ID")
+}
+
+func (ec *executionContext) _TicketChange_ticket(ctx context.Context, field graphql.CollectedField, obj *TicketChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TicketChange_ticket(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Ticket, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Ticket) graphql.Marshaler {
+			return ec.marshalNTicket2ᚖinterlockᚋgraphᚐTicket(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TicketChange_ticket(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TicketChange",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Ticket(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TicketChange_state(ctx context.Context, field graphql.CollectedField, obj *TicketChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TicketChange_state(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.State, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v ChangeState) graphql.Marshaler {
+			return ec.marshalNChangeState2interlockᚋgraphᚐChangeState(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TicketChange_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TicketChange", field, false, false, "ChangeState")
+}
+
+func (ec *executionContext) _TicketChange_to(ctx context.Context, field graphql.CollectedField, obj *TicketChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TicketChange_to(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.To, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Run) graphql.Marshaler {
+			return ec.marshalNRun2ᚖinterlockᚋgraphᚐRun(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TicketChange_to(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TicketChange",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Run(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TicketChange_order(ctx context.Context, field graphql.CollectedField, obj *TicketChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TicketChange_order(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Order, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *Order) graphql.Marshaler {
+			return ec.marshalOOrder2ᚖinterlockᚋgraphᚐOrder(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TicketChange_order(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TicketChange",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Order(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TicketChange_carried(ctx context.Context, field graphql.CollectedField, obj *TicketChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TicketChange_carried(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Carried, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TicketChange_carried(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TicketChange",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TicketChange_rest(ctx context.Context, field graphql.CollectedField, obj *TicketChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TicketChange_rest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TicketChange_rest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TicketChange",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TicketChange_fee(ctx context.Context, field graphql.CollectedField, obj *TicketChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TicketChange_fee(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Fee, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *rail.Money) graphql.Marshaler {
+			return ec.marshalNMoney2ᚖinterlockᚋservicesᚋrailᚐMoney(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TicketChange_fee(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TicketChange",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Money(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TicketChange_begunAt(ctx context.Context, field graphql.CollectedField, obj *TicketChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TicketChange_begunAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BegunAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TicketChange_begunAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TicketChange", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _TicketChange_endedAt(ctx context.Context, field graphql.CollectedField, obj *TicketChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TicketChange_endedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TicketChange_endedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TicketChange", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _TicketOffer_run(ctx context.Context, field graphql.CollectedField, obj *TicketOffer) (ret graphql.Marshaler) {
@@ -10096,6 +12740,160 @@ func UnmarshalCancelOrderInput(ctx context.Context, raw any) (CancelOrderInput, 
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputChangeInput(ctx context.Context, obj any) (ChangeInput, error) {
+	var it ChangeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"orderId", "ticketId", "runId", "from", "to", "departure", "seatClass", "wish"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "orderId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("orderId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OrderID = data
+		case "ticketId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ticketId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TicketID = data
+		case "runId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("runId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RunID = data
+		case "from":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("from"))
+			data, err := ec.unmarshalNStationCode2interlockᚋservicesᚋrailᚐStationCode(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.From = data
+		case "to":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("to"))
+			data, err := ec.unmarshalNStationCode2interlockᚋservicesᚋrailᚐStationCode(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.To = data
+		case "departure":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("departure"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Departure = data
+		case "seatClass":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("seatClass"))
+			data, err := ec.unmarshalNSeatClass2interlockᚋservicesᚋrailᚐSeatClass(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SeatClass = data
+		case "wish":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("wish"))
+			data, err := ec.unmarshalOSeatWishInput2ᚖinterlockᚋgraphᚐSeatWishInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Wish = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalChangeInput unmarshals raw into the ChangeInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalChangeInput(ctx context.Context, raw any) (ChangeInput, error) {
+	var out ChangeInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ChangeInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputChangeTicketInput(ctx context.Context, obj any) (ChangeTicketInput, error) {
+	var it ChangeTicketInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"change", "quoteId", "idempotencyKey", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "change":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("change"))
+			data, err := ec.unmarshalNChangeInput2ᚖinterlockᚋgraphᚐChangeInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Change = data
+		case "quoteId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("quoteId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.QuoteID = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalChangeTicketInput unmarshals raw into the ChangeTicketInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalChangeTicketInput(ctx context.Context, raw any) (ChangeTicketInput, error) {
+	var out ChangeTicketInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ChangeTicketInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputCoachInput(ctx context.Context, obj any) (CoachInput, error) {
 	var it CoachInput
 	if obj == nil {
@@ -11026,6 +13824,76 @@ func UnmarshalPublishTrainInput(ctx context.Context, raw any) (PublishTrainInput
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputRefundTicketsInput(ctx context.Context, obj any) (RefundTicketsInput, error) {
+	var it RefundTicketsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"orderId", "ticketIds", "quoteId", "idempotencyKey", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "orderId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("orderId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OrderID = data
+		case "ticketIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ticketIds"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TicketIds = data
+		case "quoteId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("quoteId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.QuoteID = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRefundTicketsInput unmarshals raw into the RefundTicketsInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRefundTicketsInput(ctx context.Context, raw any) (RefundTicketsInput, error) {
+	var out RefundTicketsInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RefundTicketsInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputResumeRunInput(ctx context.Context, obj any) (ResumeRunInput, error) {
 	var it ResumeRunInput
 	if obj == nil {
@@ -11734,6 +14602,155 @@ func (ec *executionContext) _CancelOrderPayload(ctx context.Context, sel ast.Sel
 	return out
 }
 
+var changeQuoteImplementors = []string{"ChangeQuote"}
+
+func (ec *executionContext) _ChangeQuote(ctx context.Context, sel ast.SelectionSet, obj *ChangeQuote) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changeQuoteImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangeQuote")
+		case "id":
+			out.Values[i] = ec._ChangeQuote_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "validUntil":
+			out.Values[i] = ec._ChangeQuote_validUntil(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "price":
+			out.Values[i] = ec._ChangeQuote_price(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "carried":
+			out.Values[i] = ec._ChangeQuote_carried(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "toPay":
+			out.Values[i] = ec._ChangeQuote_toPay(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rest":
+			out.Values[i] = ec._ChangeQuote_rest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "fee":
+			out.Values[i] = ec._ChangeQuote_fee(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var changeQuotePayloadImplementors = []string{"ChangeQuotePayload"}
+
+func (ec *executionContext) _ChangeQuotePayload(ctx context.Context, sel ast.SelectionSet, obj *ChangeQuotePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changeQuotePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangeQuotePayload")
+		case "quote":
+			out.Values[i] = ec._ChangeQuotePayload_quote(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ChangeQuotePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var changeTicketPayloadImplementors = []string{"ChangeTicketPayload"}
+
+func (ec *executionContext) _ChangeTicketPayload(ctx context.Context, sel ast.SelectionSet, obj *ChangeTicketPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changeTicketPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangeTicketPayload")
+		case "oldOrder":
+			out.Values[i] = ec._ChangeTicketPayload_oldOrder(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "order":
+			out.Values[i] = ec._ChangeTicketPayload_order(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "quote":
+			out.Values[i] = ec._ChangeTicketPayload_quote(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ChangeTicketPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var classAvailabilityImplementors = []string{"ClassAvailability"}
 
 func (ec *executionContext) _ClassAvailability(ctx context.Context, sel ast.SelectionSet, obj *ClassAvailability) graphql.Marshaler {
@@ -11975,6 +14992,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "refundTickets":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_refundTickets(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "changeTicket":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_changeTicket(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "cancelHold":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_cancelHold(ctx, field)
@@ -12136,6 +15167,26 @@ func (ec *executionContext) _Order(ctx context.Context, sel ast.SelectionSet, ob
 		case "erasedAt":
 			out.Values[i] = ec._Order_erasedAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "refunds":
+			out.Values[i] = ec._Order_refunds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "changes":
+			out.Values[i] = ec._Order_changes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "replaces":
+			out.Values[i] = ec._Order_replaces(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "carried":
+			out.Values[i] = ec._Order_carried(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
@@ -12592,6 +15643,18 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_run(ctx, field)
 				})
+		case "refundQuote":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_refundQuote(ctx, field)
+				})
+		case "changeQuote":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_changeQuote(ctx, field)
+				})
 		case "order":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
 				true, false,
@@ -12623,6 +15686,261 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			})
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var refundImplementors = []string{"Refund"}
+
+func (ec *executionContext) _Refund(ctx context.Context, sel ast.SelectionSet, obj *Refund) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, refundImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Refund")
+		case "id":
+			out.Values[i] = ec._Refund_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "kind":
+			out.Values[i] = ec._Refund_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "tickets":
+			out.Values[i] = ec._Refund_tickets(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "gross":
+			out.Values[i] = ec._Refund_gross(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "fee":
+			out.Values[i] = ec._Refund_fee(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "amount":
+			out.Values[i] = ec._Refund_amount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "at":
+			out.Values[i] = ec._Refund_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "paidBackAt":
+			out.Values[i] = ec._Refund_paidBackAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var refundQuoteImplementors = []string{"RefundQuote"}
+
+func (ec *executionContext) _RefundQuote(ctx context.Context, sel ast.SelectionSet, obj *RefundQuote) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, refundQuoteImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RefundQuote")
+		case "id":
+			out.Values[i] = ec._RefundQuote_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "validUntil":
+			out.Values[i] = ec._RefundQuote_validUntil(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "tickets":
+			out.Values[i] = ec._RefundQuote_tickets(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "gross":
+			out.Values[i] = ec._RefundQuote_gross(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "fee":
+			out.Values[i] = ec._RefundQuote_fee(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "amount":
+			out.Values[i] = ec._RefundQuote_amount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var refundQuotePayloadImplementors = []string{"RefundQuotePayload"}
+
+func (ec *executionContext) _RefundQuotePayload(ctx context.Context, sel ast.SelectionSet, obj *RefundQuotePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, refundQuotePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RefundQuotePayload")
+		case "quote":
+			out.Values[i] = ec._RefundQuotePayload_quote(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RefundQuotePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var refundQuoteTicketImplementors = []string{"RefundQuoteTicket"}
+
+func (ec *executionContext) _RefundQuoteTicket(ctx context.Context, sel ast.SelectionSet, obj *RefundQuoteTicket) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, refundQuoteTicketImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RefundQuoteTicket")
+		case "ticket":
+			out.Values[i] = ec._RefundQuoteTicket_ticket(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "gross":
+			out.Values[i] = ec._RefundQuoteTicket_gross(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "fee":
+			out.Values[i] = ec._RefundQuoteTicket_fee(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var refundTicketsPayloadImplementors = []string{"RefundTicketsPayload"}
+
+func (ec *executionContext) _RefundTicketsPayload(ctx context.Context, sel ast.SelectionSet, obj *RefundTicketsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, refundTicketsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RefundTicketsPayload")
+		case "order":
+			out.Values[i] = ec._RefundTicketsPayload_order(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "refund":
+			out.Values[i] = ec._RefundTicketsPayload_refund(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "quote":
+			out.Values[i] = ec._RefundTicketsPayload_quote(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RefundTicketsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -13227,6 +16545,84 @@ func (ec *executionContext) _Ticket(ctx context.Context, sel ast.SelectionSet, o
 			out.Values[i] = ec._Ticket_state(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var ticketChangeImplementors = []string{"TicketChange"}
+
+func (ec *executionContext) _TicketChange(ctx context.Context, sel ast.SelectionSet, obj *TicketChange) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, ticketChangeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TicketChange")
+		case "id":
+			out.Values[i] = ec._TicketChange_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "ticket":
+			out.Values[i] = ec._TicketChange_ticket(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "state":
+			out.Values[i] = ec._TicketChange_state(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "to":
+			out.Values[i] = ec._TicketChange_to(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "order":
+			out.Values[i] = ec._TicketChange_order(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "carried":
+			out.Values[i] = ec._TicketChange_carried(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rest":
+			out.Values[i] = ec._TicketChange_rest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "fee":
+			out.Values[i] = ec._TicketChange_fee(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "begunAt":
+			out.Values[i] = ec._TicketChange_begunAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endedAt":
+			out.Values[i] = ec._TicketChange_endedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -13948,6 +17344,31 @@ func (ec *executionContext) unmarshalNCancelOrderInput2interlockᚋgraphᚐCance
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNChangeInput2interlockᚋgraphᚐChangeInput(ctx context.Context, v any) (ChangeInput, error) {
+	res, err := ec.unmarshalInputChangeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNChangeInput2ᚖinterlockᚋgraphᚐChangeInput(ctx context.Context, v any) (*ChangeInput, error) {
+	res, err := ec.unmarshalInputChangeInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNChangeState2interlockᚋgraphᚐChangeState(ctx context.Context, v any) (ChangeState, error) {
+	var res ChangeState
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNChangeState2interlockᚋgraphᚐChangeState(ctx context.Context, sel ast.SelectionSet, v ChangeState) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNChangeTicketInput2interlockᚋgraphᚐChangeTicketInput(ctx context.Context, v any) (ChangeTicketInput, error) {
+	res, err := ec.unmarshalInputChangeTicketInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNClassAvailability2ᚕᚖinterlockᚋgraphᚐClassAvailabilityᚄ(ctx context.Context, sel ast.SelectionSet, v []*ClassAvailability) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -14282,6 +17703,69 @@ func (ec *executionContext) unmarshalNPublishStationInput2interlockᚋgraphᚐPu
 
 func (ec *executionContext) unmarshalNPublishTrainInput2interlockᚋgraphᚐPublishTrainInput(ctx context.Context, v any) (PublishTrainInput, error) {
 	res, err := ec.unmarshalInputPublishTrainInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRefund2ᚕᚖinterlockᚋgraphᚐRefundᚄ(ctx context.Context, sel ast.SelectionSet, v []*Refund) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRefund2ᚖinterlockᚋgraphᚐRefund(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNRefund2ᚖinterlockᚋgraphᚐRefund(ctx context.Context, sel ast.SelectionSet, v *Refund) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Refund!")
+		return graphql.Null
+	}
+	return ec._Refund(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRefundKind2interlockᚋgraphᚐRefundKind(ctx context.Context, v any) (RefundKind, error) {
+	var res RefundKind
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRefundKind2interlockᚋgraphᚐRefundKind(ctx context.Context, sel ast.SelectionSet, v RefundKind) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) marshalNRefundQuoteTicket2ᚕᚖinterlockᚋgraphᚐRefundQuoteTicketᚄ(ctx context.Context, sel ast.SelectionSet, v []*RefundQuoteTicket) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRefundQuoteTicket2ᚖinterlockᚋgraphᚐRefundQuoteTicket(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNRefundQuoteTicket2ᚖinterlockᚋgraphᚐRefundQuoteTicket(ctx context.Context, sel ast.SelectionSet, v *RefundQuoteTicket) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RefundQuoteTicket!")
+		return graphql.Null
+	}
+	return ec._RefundQuoteTicket(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRefundTicketsInput2interlockᚋgraphᚐRefundTicketsInput(ctx context.Context, v any) (RefundTicketsInput, error) {
+	res, err := ec.unmarshalInputRefundTicketsInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -14640,6 +18124,30 @@ func (ec *executionContext) marshalNTicket2ᚖinterlockᚋgraphᚐTicket(ctx con
 	return ec._Ticket(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNTicketChange2ᚕᚖinterlockᚋgraphᚐTicketChangeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TicketChange) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTicketChange2ᚖinterlockᚋgraphᚐTicketChange(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNTicketChange2ᚖinterlockᚋgraphᚐTicketChange(ctx context.Context, sel ast.SelectionSet, v *TicketChange) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "TicketChange!")
+		return graphql.Null
+	}
+	return ec._TicketChange(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNTicketOffer2ᚕᚖinterlockᚋgraphᚐTicketOfferᚄ(ctx context.Context, sel ast.SelectionSet, v []*TicketOffer) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 2, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -14959,6 +18467,27 @@ func (ec *executionContext) marshalOCancelOrderPayload2ᚖinterlockᚋgraphᚐCa
 	return ec._CancelOrderPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOChangeQuote2ᚖinterlockᚋgraphᚐChangeQuote(ctx context.Context, sel ast.SelectionSet, v *ChangeQuote) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ChangeQuote(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOChangeQuotePayload2ᚖinterlockᚋgraphᚐChangeQuotePayload(ctx context.Context, sel ast.SelectionSet, v *ChangeQuotePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ChangeQuotePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOChangeTicketPayload2ᚖinterlockᚋgraphᚐChangeTicketPayload(ctx context.Context, sel ast.SelectionSet, v *ChangeTicketPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ChangeTicketPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOCorrectPassengerNamePayload2ᚖinterlockᚋgraphᚐCorrectPassengerNamePayload(ctx context.Context, sel ast.SelectionSet, v *CorrectPassengerNamePayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -15047,6 +18576,41 @@ func (ec *executionContext) marshalOFloat2ᚖfloat64(ctx context.Context, sel as
 	_ = sel
 	res := graphql.MarshalFloatContext(*v)
 	return graphql.WrapContextMarshaler(ctx, res)
+}
+
+func (ec *executionContext) unmarshalOID2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOID2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2string(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalOID2ᚖstring(ctx context.Context, v any) (*string, error) {
@@ -15221,6 +18785,34 @@ func (ec *executionContext) marshalOPublishTrainPayload2ᚖinterlockᚋgraphᚐP
 		return graphql.Null
 	}
 	return ec._PublishTrainPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORefund2ᚖinterlockᚋgraphᚐRefund(ctx context.Context, sel ast.SelectionSet, v *Refund) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Refund(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORefundQuote2ᚖinterlockᚋgraphᚐRefundQuote(ctx context.Context, sel ast.SelectionSet, v *RefundQuote) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RefundQuote(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORefundQuotePayload2ᚖinterlockᚋgraphᚐRefundQuotePayload(ctx context.Context, sel ast.SelectionSet, v *RefundQuotePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RefundQuotePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORefundTicketsPayload2ᚖinterlockᚋgraphᚐRefundTicketsPayload(ctx context.Context, sel ast.SelectionSet, v *RefundTicketsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RefundTicketsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOResumeRunPayload2ᚖinterlockᚋgraphᚐResumeRunPayload(ctx context.Context, sel ast.SelectionSet, v *ResumeRunPayload) graphql.Marshaler {
@@ -15486,6 +19078,13 @@ func (ec *executionContext) marshalOSuspendRunPayload2ᚖinterlockᚋgraphᚐSus
 		return graphql.Null
 	}
 	return ec._SuspendRunPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOTicket2ᚖinterlockᚋgraphᚐTicket(ctx context.Context, sel ast.SelectionSet, v *Ticket) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Ticket(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOTicketOfferConnection2ᚖinterlockᚋgraphᚐTicketOfferConnection(ctx context.Context, sel ast.SelectionSet, v *TicketOfferConnection) graphql.Marshaler {

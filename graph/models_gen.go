@@ -98,6 +98,76 @@ type CancelOrderPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// Where a ticket is to be changed to.
+type ChangeInput struct {
+	// The order of the ticket.
+	OrderID string `json:"orderId"`
+	// The ticket.
+	TicketID string `json:"ticketId"`
+	// The run; it may be the same.
+	RunID string `json:"runId"`
+	// Where to board.
+	From rail.StationCode `json:"from"`
+	// Where to alight.
+	To rail.StationCode `json:"to"`
+	// See placeOrder.
+	Departure *time.Time `json:"departure,omitempty"`
+	// The class.
+	SeatClass rail.SeatClass `json:"seatClass"`
+	// Where to sit if possible.
+	Wish *SeatWishInput `json:"wish,omitempty"`
+}
+
+// What a change would cost or give back.
+type ChangeQuote struct {
+	// The opaque id, for changeTicket.
+	ID string `json:"id"`
+	// Until when it holds, unless the order changes before.
+	ValidUntil time.Time `json:"validUntil"`
+	// What the new ticket costs.
+	Price *rail.Money `json:"price"`
+	// What of the old price pays for it.
+	Carried *rail.Money `json:"carried"`
+	// What is to be paid for it: price − carried.
+	ToPay *rail.Money `json:"toPay"`
+	// What of the old price is left.
+	Rest *rail.Money `json:"rest"`
+	// What the railway keeps of the rest. rest − fee goes back.
+	Fee *rail.Money `json:"fee"`
+}
+
+// What became of changeQuote.
+type ChangeQuotePayload struct {
+	// The quote; null where it was refused.
+	Quote *ChangeQuote `json:"quote,omitempty"`
+	// Why it was refused.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// A change, for what was quoted.
+type ChangeTicketInput struct {
+	// Where to.
+	Change *ChangeInput `json:"change"`
+	// The quote's id.
+	QuoteID string `json:"quoteId"`
+	// Yours to choose, once per change: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an order.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// Why, for the record: at most 256 printable characters. An admin needs one for an order of somebody else.
+	Reason *string `json:"reason,omitempty"`
+}
+
+// What became of changeTicket.
+type ChangeTicketPayload struct {
+	// The old order as it is now.
+	OldOrder *Order `json:"oldOrder,omitempty"`
+	// The new order, where there is one.
+	Order *Order `json:"order,omitempty"`
+	// The new quote, where yours was stale.
+	Quote *ChangeQuote `json:"quote,omitempty"`
+	// Why it was refused.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // What is left of one class, and what it costs.
 type ClassAvailability struct {
 	// The class.
@@ -237,8 +307,16 @@ type Order struct {
 	// When it was cancelled or expired.
 	EndedAt *time.Time `json:"endedAt,omitempty"`
 	// When its passengers were forgotten; null until then. That takes place long after the journey. Seats and prices stay.
-	ErasedAt *time.Time  `json:"erasedAt,omitempty"`
-	Order    *rail.Order `json:"-"`
+	ErasedAt *time.Time `json:"erasedAt,omitempty"`
+	// What was given back of it, the oldest first.
+	Refunds []*Refund `json:"refunds"`
+	// The changes of its tickets, the oldest first.
+	Changes []*TicketChange `json:"changes"`
+	// The ticket that its ticket was changed from, or is to be; null where it is no change's.
+	Replaces *Ticket `json:"replaces,omitempty"`
+	// What of the replaced ticket's price pays for this order; 0 where it is no change's.
+	Carried *rail.Money `json:"carried"`
+	Order   *rail.Order `json:"-"`
 }
 
 func (Order) IsNode() {}
@@ -435,6 +513,86 @@ type PublishTrainPayload struct {
 
 // What can be asked.
 type Query struct {
+}
+
+// Money that goes back for tickets.
+type Refund struct {
+	// The opaque id.
+	ID string `json:"id"`
+	// Why.
+	Kind RefundKind `json:"kind"`
+	// The tickets that it is for.
+	Tickets []*Ticket `json:"tickets"`
+	// What they had cost, or the part of it that was not carried over to a new ticket.
+	Gross *rail.Money `json:"gross"`
+	// What the railway keeps of that.
+	Fee *rail.Money `json:"fee"`
+	// What goes back: gross − fee.
+	Amount *rail.Money `json:"amount"`
+	// When it was decided, and the seats were on sale.
+	At time.Time `json:"at"`
+	// When the money was back; null until then.
+	PaidBackAt *time.Time `json:"paidBackAt,omitempty"`
+}
+
+// What giving tickets back would give.
+type RefundQuote struct {
+	// The opaque id, for refundTickets.
+	ID string `json:"id"`
+	// Until when it holds, unless the order changes before.
+	ValidUntil time.Time `json:"validUntil"`
+	// The tickets, with what each gives.
+	Tickets []*RefundQuoteTicket `json:"tickets"`
+	// What they have cost.
+	Gross *rail.Money `json:"gross"`
+	// What the railway keeps.
+	Fee *rail.Money `json:"fee"`
+	// What goes back: gross − fee.
+	Amount *rail.Money `json:"amount"`
+}
+
+// What became of refundQuote.
+type RefundQuotePayload struct {
+	// The quote; null where it was refused.
+	Quote *RefundQuote `json:"quote,omitempty"`
+	// Why it was refused.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// What one ticket gives.
+type RefundQuoteTicket struct {
+	// The ticket.
+	Ticket *Ticket `json:"ticket"`
+	// What it has cost.
+	Gross *rail.Money `json:"gross"`
+	// What the railway keeps.
+	Fee *rail.Money `json:"fee"`
+}
+
+// Which tickets to give back.
+type RefundTicketsInput struct {
+	// The order.
+	OrderID string `json:"orderId"`
+	// The tickets, as in the quote; all that can be given back where none are named.
+	TicketIds []string `json:"ticketIds,omitempty"`
+	// The quote's id.
+	QuoteID string `json:"quoteId"`
+	// Yours to choose, once per refund: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an order.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// Why, for the record: at most 256 printable characters. An admin needs one for an order of somebody else.
+	Reason *string `json:"reason,omitempty"`
+}
+
+// What became of refundTickets.
+type RefundTicketsPayload struct {
+	// The order as it is now.
+	Order *Order `json:"order,omitempty"`
+	// The refund of this key.
+	Refund *Refund `json:"refund,omitempty"`
+	// The new quote, where yours was stale.
+	Quote *RefundQuote `json:"quote,omitempty"`
+	// Why it was refused.
+	UserErrors []UserError `json:"userErrors"`
 }
 
 // An expected "no".
@@ -656,13 +814,37 @@ type Ticket struct {
 	SeatClass rail.SeatClass `json:"seatClass"`
 	// What it costs.
 	Price *rail.Money `json:"price"`
-	// Follows from the state of the order.
+	// Where it is in its life.
 	State  rail.TicketState `json:"state"`
 	Placed *rail.Order      `json:"-"`
 	Ticket *rail.Ticket     `json:"-"`
 }
 
 func (Ticket) IsNode() {}
+
+// The change of a ticket into an order of its own.
+type TicketChange struct {
+	// The opaque id.
+	ID string `json:"id"`
+	// The ticket.
+	Ticket *Ticket `json:"ticket"`
+	// How far it is.
+	State ChangeState `json:"state"`
+	// The run that it is changed to.
+	To *Run `json:"to"`
+	// The new order; null until it is placed, and where it never was.
+	Order *Order `json:"order,omitempty"`
+	// What of the old price pays for the new ticket.
+	Carried *rail.Money `json:"carried"`
+	// What of the old price is left.
+	Rest *rail.Money `json:"rest"`
+	// What the railway keeps of the rest. The difference goes back once the change is done.
+	Fee *rail.Money `json:"fee"`
+	// When it was begun.
+	BegunAt time.Time `json:"begunAt"`
+	// When it was done or ended.
+	EndedAt *time.Time `json:"endedAt,omitempty"`
+}
 
 // One run found by a search: where to board, where to alight, and what is left. The order is decided when it is placed.
 type TicketOffer struct {
@@ -741,6 +923,67 @@ type WithdrawRunPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// How far a change is.
+type ChangeState string
+
+const (
+	// The new order is not paid yet.
+	ChangeStateOpen ChangeState = "OPEN"
+	// The new order is paid, and the old ticket has ended.
+	ChangeStateDone ChangeState = "DONE"
+	// The new order was not paid. The old ticket is as it was.
+	ChangeStateEnded ChangeState = "ENDED"
+)
+
+var AllChangeState = []ChangeState{
+	ChangeStateOpen,
+	ChangeStateDone,
+	ChangeStateEnded,
+}
+
+func (e ChangeState) IsValid() bool {
+	switch e {
+	case ChangeStateOpen, ChangeStateDone, ChangeStateEnded:
+		return true
+	}
+	return false
+}
+
+func (e ChangeState) String() string {
+	return string(e)
+}
+
+func (e *ChangeState) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ChangeState(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ChangeState", str)
+	}
+	return nil
+}
+
+func (e ChangeState) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ChangeState) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ChangeState) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // How far a payment is.
 type PaymentState string
 
@@ -797,6 +1040,67 @@ func (e *PaymentState) UnmarshalJSON(b []byte) error {
 }
 
 func (e PaymentState) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Why money goes back.
+type RefundKind string
+
+const (
+	// Tickets were given back.
+	RefundKindAsked RefundKind = "ASKED"
+	// A ticket was changed to a cheaper one.
+	RefundKindChanged RefundKind = "CHANGED"
+	// The run was withdrawn.
+	RefundKindWithdrawn RefundKind = "WITHDRAWN"
+)
+
+var AllRefundKind = []RefundKind{
+	RefundKindAsked,
+	RefundKindChanged,
+	RefundKindWithdrawn,
+}
+
+func (e RefundKind) IsValid() bool {
+	switch e {
+	case RefundKindAsked, RefundKindChanged, RefundKindWithdrawn:
+		return true
+	}
+	return false
+}
+
+func (e RefundKind) String() string {
+	return string(e)
+}
+
+func (e *RefundKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = RefundKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid RefundKind", str)
+	}
+	return nil
+}
+
+func (e RefundKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *RefundKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e RefundKind) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

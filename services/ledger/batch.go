@@ -50,6 +50,8 @@ type Batch struct {
 	// Cancels are carried out before Decide, in this order. Orders of the run that are past their time always end,
 	// first of all.
 	Cancels []Cancel
+	// Orders are locked and read after the cancels, for Decide to change their tickets. At most 1,000.
+	Orders []string
 }
 
 // BatchState is what the ledger says of a run inside the batch's transaction. All of it was read after the version.
@@ -71,7 +73,9 @@ type BatchState struct {
 	// States looks up the states of orders of the run, in the same transaction, after its cancels and expiries. An
 	// order that these did not end is ON_HOLD or PAYING even past its time: its payment may be on its way. An order
 	// that does not exist is not in the result.
-	States func(orderIDs []string) (map[string]rail.OrderState, error)
+	States func(orderIDs []string) (map[string]OrderLife, error)
+	// Orders are those of Batch.Orders that exist, whole, as they are after the expiries and cancels.
+	Orders map[string]*rail.Order
 	// Expired are the orders that this transaction ended because they were past their time: holds, now EXPIRED, and
 	// orders that were PAYING, now CANCELLED.
 	Expired []*rail.Order
@@ -79,7 +83,14 @@ type BatchState struct {
 	Cancels []CancelResult
 }
 
-// Freed are the orders whose seats this transaction gives back: the maps still have them.
+// OrderLife is which of an order still lives.
+type OrderLife struct {
+	State rail.OrderState
+	// Ended are the documents of tickets that have ended by themselves: given back, or changed.
+	Ended []string
+}
+
+// Freed are the orders whose seats this transaction gives back: the maps still have those of their Seated tickets.
 func (s *BatchState) Freed() []*rail.Order {
 	freed := append([]*rail.Order(nil), s.Expired...)
 	for _, c := range s.Cancels {
@@ -125,6 +136,28 @@ type NewOrder struct {
 	Documents []string
 }
 
+// OrderChange is what a batch makes of an order that it has read: see BatchState.Orders.
+type OrderChange struct {
+	// Order is as it is to be, at the next version. Its tickets' Own states, its State and EndedAt, and its Refunds and
+	// Changes may be others; all else is not looked at. An order that becomes Returned ends at the batch's version, and
+	// so does a ticket that becomes TicketRefunded or TicketChanged.
+	Order *rail.Order
+	// Event is what became true. An order has one change in a batch.
+	Event EventType
+	// Refunds are those of Order.Refunds that are new, Changes those of Order.Changes that are new or that moved on.
+	Refunds []rail.Refund
+	Changes []rail.TicketChange
+	// By is the admin who asked for it on behalf of the buyer, "" where the buyer did; What and Reason are recorded
+	// then. What: see the What… constants.
+	By, What, Reason string
+}
+
+// What admins do to tickets of others, as it is recorded.
+const (
+	WhatRefund = "REFUND"
+	WhatChange = "CHANGE"
+)
+
 // AskedDocument is a document that a buyer has asked for, and learnt that it travels already.
 type AskedDocument struct {
 	Buyer string
@@ -134,7 +167,11 @@ type AskedDocument struct {
 
 // BatchChanges is what a worker decided.
 type BatchChanges struct {
+	// Orders are placed. One that has Replaces may be CANCELLED from the start and have no tickets: it keeps its key from
+	// ever being placed. One that costs nothing more than what is carried over may be PAID from the start.
 	Orders []NewOrder
+	// Changed are the orders whose tickets change.
+	Changed []OrderChange
 	// Asked are remembered for BuyerRecord.
 	Asked []AskedDocument
 	// Seats is what was sold and given back, see seatmap.AppendChange.

@@ -20,6 +20,13 @@ const (
 	EventOrderPaid      EventType = "interlock.order.paid"
 	EventOrderExpired   EventType = "interlock.order.expired"
 	EventOrderCancelled EventType = "interlock.order.cancelled"
+	// EventOrderRefunded: tickets were given back, and money is to follow. EventOrderChanged: a ticket was changed into
+	// an order of its own; the rest of its price, if there is one, is to follow. EventOrderChanging and
+	// EventOrderUnchanged: a change of a ticket was begun, and has ended without a change.
+	EventOrderRefunded  EventType = "interlock.order.refunded"
+	EventOrderChanged   EventType = "interlock.order.changed"
+	EventOrderChanging  EventType = "interlock.order.changing"
+	EventOrderUnchanged EventType = "interlock.order.unchanged"
 	EventRunSuspended   EventType = "interlock.run.suspended"
 	EventRunResumed     EventType = "interlock.run.resumed"
 	EventRunWithdrawn   EventType = "interlock.run.withdrawn"
@@ -31,16 +38,20 @@ const (
 	EventPaymentCaptured   EventType = "interlock.payment.captured"
 	// EventPaymentEnded: it failed, or its money was released or refunded.
 	EventPaymentEnded EventType = "interlock.payment.ended"
+	// EventPaymentRefunded: the provider has given a refund's money back. OrderID is the order of the refund, which for
+	// what was carried over is not the order of the payment.
+	EventPaymentRefunded EventType = "interlock.payment.refunded"
 )
 
 // EventTypes are all types of events of the ledger.
 var EventTypes = []EventType{
 	EventOrderPlaced, EventOrderPaid, EventOrderExpired, EventOrderCancelled,
+	EventOrderRefunded, EventOrderChanged, EventOrderChanging, EventOrderUnchanged,
 	EventRunSuspended, EventRunResumed, EventRunWithdrawn,
 }
 
 // PaymentEventTypes are all types of events of payments.
-var PaymentEventTypes = []EventType{EventPaymentAuthorised, EventPaymentCaptured, EventPaymentEnded}
+var PaymentEventTypes = []EventType{EventPaymentAuthorised, EventPaymentCaptured, EventPaymentEnded, EventPaymentRefunded}
 
 // Event is one fact about an order, a run or a payment. It has ids and versions only, and nothing of a person.
 //

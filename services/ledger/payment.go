@@ -19,6 +19,8 @@ type PaymentStep struct {
 	// Buyer, where it is not "", must be the order's.
 	Buyer string
 	Kind  PaymentStepKind
+	// RefundID is the refund that MoneyBack is of; "" for all other kinds.
+	RefundID string
 }
 
 // PaymentStepKind says what a payment has done.
@@ -36,6 +38,9 @@ const (
 	// PaymentFailed: the payment ended without money. PAYING by this payment: its deadline is now. It reads as
 	// CANCELLED from then on, and the run's next batch writes that and puts the seat on sale.
 	PaymentFailed PaymentStepKind = "FAILED"
+	// MoneyBack: the money of a refund was given back. The refund that has no PaidBackAt gets it, whatever the order's
+	// state and payment. PaymentID is not compared.
+	MoneyBack PaymentStepKind = "MONEY_BACK"
 	// PaymentAsked: nothing became of it. The order stays as it is, and the outcome says how it stands.
 	PaymentAsked PaymentStepKind = "ASKED"
 )

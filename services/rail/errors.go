@@ -26,6 +26,10 @@ const (
 	RunHasOrders        Code = "RUN_HAS_ORDERS"
 	PaymentUnavailable  Code = "PAYMENT_UNAVAILABLE"
 	IdempotencyConflict Code = "IDEMPOTENCY_CONFLICT"
+	// QuoteStale: the quote is not what a refund or a change would be now. Ask for a new one.
+	QuoteStale Code = "QUOTE_STALE"
+	// Departed: the train has left the station where the ticket begins.
+	Departed Code = "DEPARTED"
 )
 
 // Failures: told as top-level GraphQL errors with extensions.code.
@@ -44,7 +48,7 @@ func (c Code) IsRefusal() bool {
 	switch c {
 	case Invalid, NotFound, SoldOut, SaleNotOpen, SaleClosed, NotOnSale, AlreadyTravelling, HoldLimit, DocumentLimit,
 		HoldExpired, WrongState,
-		RunHasOrders, PaymentUnavailable, IdempotencyConflict:
+		RunHasOrders, PaymentUnavailable, IdempotencyConflict, QuoteStale, Departed:
 		return true
 	}
 	return false

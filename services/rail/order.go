@@ -20,7 +20,8 @@ const (
 // OrderState is where an order is in its life.
 type OrderState string
 
-// The states of an order. Cancelled and Expired are final; paid orders end only when their run is withdrawn. A Paying
+// The states of an order. Cancelled, Expired and Returned are final. A paid order is cancelled only when its run is
+// withdrawn. A Paying
 // order keeps its seats while the money that its buyer has authorised is being taken. It ends by itself at CaptureBy.
 const (
 	OnHold    OrderState = "ON_HOLD"
@@ -28,23 +29,34 @@ const (
 	Paid      OrderState = "PAID"
 	Cancelled OrderState = "CANCELLED"
 	Expired   OrderState = "EXPIRED"
+	// Returned: it was PAID, and every ticket of it was given back or changed since.
+	Returned OrderState = "RETURNED"
 )
 
 // OrderStates are all states of an order.
-var OrderStates = []OrderState{OnHold, Paying, Paid, Cancelled, Expired}
+var OrderStates = []OrderState{OnHold, Paying, Paid, Cancelled, Expired, Returned}
 
 // Live tells whether the order still has its seats.
 func (s OrderState) Live() bool { return s == OnHold || s == Paying || s == Paid }
 
-// TicketState follows from the state of the ticket's order.
+// TicketState is where a ticket is in its life.
 type TicketState string
 
-// The states of a ticket.
+// The states of a ticket. The first three follow from the state of the ticket's order; the others are the ticket's own.
 const (
 	TicketHeld      TicketState = "HELD"
 	TicketIssued    TicketState = "ISSUED"
 	TicketCancelled TicketState = "CANCELLED"
+	// TicketChanging: it is issued, and a change of it is open. It can be neither given back nor changed meanwhile.
+	TicketChanging TicketState = "CHANGING"
+	// TicketRefunded and TicketChanged have ended: the seat was given back.
+	TicketRefunded TicketState = "REFUNDED"
+	TicketChanged  TicketState = "CHANGED"
 )
+
+// OwnsSeat tells whether a ticket with this state of its own ("" for none) has its seat for as long as its order is
+// live.
+func (s TicketState) OwnsSeat() bool { return s == "" || s == TicketChanging }
 
 // Order is one purchase on one run.
 type Order struct {
@@ -73,6 +85,13 @@ type Order struct {
 	// PaymentID is the payment that it is or was PAYING or PAID by, "" where there is none. It stays when the order
 	// ends.
 	PaymentID string
+	// Replaces is the ticket that this order's one ticket is, or is to be, changed from; nil where it is no change's.
+	// Carried is what of that ticket's price pays for this one: Total − Carried is to be paid.
+	Replaces *TicketRef
+	Carried  Money
+	// Refunds and Changes are those of the order's tickets, the oldest first.
+	Refunds []Refund
+	Changes []TicketChange
 	// PaidAt and EndedAt are zero until it happens.
 	PaidAt  time.Time
 	EndedAt time.Time
@@ -88,6 +107,9 @@ type Ticket struct {
 	Coach     string
 	Seat      string
 	Price     Money
+	// Own is the ticket's own state: TicketChanging, TicketRefunded or TicketChanged; "" where the state follows from the
+	// order's. See Order.TicketState.
+	Own TicketState
 	// Passenger is empty once the order was erased.
 	Passenger Passenger
 	// Sealed is why the passenger could not be read, nil where it could: this server lacks the key that the passenger
@@ -109,8 +131,26 @@ func (p Passenger) DocumentNumberMasked() string {
 	return p.DocumentNumber[:show] + strings.Repeat("*", n-2*show) + p.DocumentNumber[n-show:]
 }
 
-// TicketState is the state of each of the order's tickets.
-func (o *Order) TicketState() TicketState {
+// ToPay is what is to be paid for the order, or was: its total without what was carried over.
+func (o *Order) ToPay() Money {
+	return Money{Minor: o.Total.Minor - o.Carried.Minor, Currency: o.Total.Currency}
+}
+
+// Seated are the tickets that have their seats for as long as the order is live.
+func (o *Order) Seated() (s TicketSet) {
+	for i := range o.Tickets {
+		if o.Tickets[i].Own.OwnsSeat() {
+			s |= TicketsOf(i)
+		}
+	}
+	return s
+}
+
+// TicketState is the state of ticket i.
+func (o *Order) TicketState(i int) TicketState {
+	if own := o.Tickets[i].Own; !own.OwnsSeat() || own == TicketChanging && o.State == Paid {
+		return own
+	}
 	switch o.State {
 	case OnHold, Paying:
 		return TicketHeld

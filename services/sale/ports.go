@@ -40,6 +40,12 @@ type Ledger interface {
 	// has ended, or its passengers were forgotten. ledger.ErrInDoubt: it may or may not have taken place.
 	Correct(ctx context.Context, correction ledger.Correction) (*rail.Order, error)
 
+	// DueChanges are changes that are open, and whose DueAt has come, at most limit, the oldest first.
+	DueChanges(ctx context.Context, limit int) ([]ledger.DueChange, error)
+	// OwedRefunds are orders with refunds that were decided more than age ago and have no PaidBackAt, after an order's
+	// id ("" for the first), sorted by it, at most limit.
+	OwedRefunds(ctx context.Context, age time.Duration, after string, limit int) (orderIDs []string, err error)
+
 	// DueRuns are runs with holds past their time, at most limit.
 	DueRuns(ctx context.Context, limit int) ([]rail.RunID, error)
 
@@ -106,6 +112,11 @@ type Payments interface {
 	// the order is not paid by it. It closes a page that is still open. It must be safe to repeat, and harmless where
 	// nothing was taken.
 	Void(ctx context.Context, order *rail.Order, key string) error
+	// Refund gives back a part of what the payment took. done tells that the money is back; where it is not, it is being
+	// given back, and PaymentService.Refunds and events tell the rest. It must be safe to repeat with the same ID.
+	// IDEMPOTENCY_CONFLICT: the ID is of another payment or amount. NOT_FOUND: there is no such payment. INVALID: it is
+	// more than is left of what was taken.
+	Refund(ctx context.Context, refund pay.RefundOrder) (done bool, err error)
 }
 
 // PaymentService settles payments that take time. What it tells by itself are the events that PaymentEvent takes.
@@ -118,4 +129,6 @@ type PaymentService interface {
 	// sorted by (ChangedAt, ID) and after the place. At most limit.
 	Changed(ctx context.Context, states []pay.State, within time.Duration, after pay.Place, limit int) (
 		[]*pay.Payment, error)
+	// Refunds are all refunds that were asked for an order, in the order of their ids.
+	Refunds(ctx context.Context, orderID string) ([]*pay.Refund, error)
 }
