@@ -59,6 +59,11 @@ type PaymentOutcome struct {
 func (s *PaymentStep) Check() error {
 	switch s.Kind {
 	case PaidAtOnce, PaymentAuthorised, PaymentCaptured, PaymentFailed, PaymentAsked:
+	case MoneyBack:
+		if s.RefundID == "" {
+			return rail.Refuse(rail.Invalid, "money that went back is of a refund")
+		}
+		return nil
 	default:
 		return rail.Refuse(rail.Invalid, "%q is no step of a payment", s.Kind)
 	}

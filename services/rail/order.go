@@ -86,7 +86,8 @@ type Order struct {
 	// ends.
 	PaymentID string
 	// Replaces is the ticket that this order's one ticket is, or is to be, changed from; nil where it is no change's.
-	// Carried is what of that ticket's price pays for this one: Total − Carried is to be paid.
+	// Carried is what of that ticket's price pays for this one: Total − Carried is to be paid. It is the zero Money where
+	// there is no Replaces.
 	Replaces *TicketRef
 	Carried  Money
 	// Refunds and Changes are those of the order's tickets, the oldest first.

@@ -448,7 +448,7 @@ func ready(t *testing.T, s *suite) {
 
 func migrateManyAtOnce(t *testing.T, s *suite) {
 	for _, statement := range []string{
-		"asked_documents", "tickets", "orders", "order_records", "personal_keys",
+		"asked_documents", "tickets", "orders", "order_records", "personal_keys", "refunds", "changes",
 		"seat_changes", "seat_maps", "cluster", "cluster_members", "runs", "trains", "formations", "stations",
 		"publications", "counters", "outbox", "event_groups", "goose_db_version",
 	} {

@@ -66,8 +66,9 @@ func sellClaims(t *testing.T, s *suite) {
 					rail.NewOrderID(run, 1, "NOSUCHORDER"),
 				})
 				require.NoError(t, err)
-				require.Equal(t, map[string]rail.OrderState{
-					first.ID: rail.OnHold, paid.ID: rail.Paid, cancelled.ID: rail.Cancelled, lapsed.ID: rail.Expired,
+				require.Equal(t, map[string]ledger.OrderLife{
+					first.ID: {State: rail.OnHold}, paid.ID: {State: rail.Paid}, cancelled.ID: {State: rail.Cancelled},
+					lapsed.ID: {State: rail.Expired},
 				}, states)
 				return ledger.BatchChanges{}, errors.New("nothing is to change")
 			})
@@ -92,7 +93,9 @@ func sellClaimsOutliveARollback(t *testing.T, s *suite) {
 		require.Len(t, state.Claims, 2)
 		states, err := state.States([]string{placed.ID, due.ID})
 		require.NoError(t, err)
-		require.Equal(t, map[string]rail.OrderState{placed.ID: rail.Cancelled, due.ID: rail.Expired}, states)
+		require.Equal(t, map[string]ledger.OrderLife{
+			placed.ID: {State: rail.Cancelled}, due.ID: {State: rail.Expired},
+		}, states)
 		return ledger.BatchChanges{}, errors.New("rolled back")
 	})
 	require.EqualError(t, err, "rolled back")

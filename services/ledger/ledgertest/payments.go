@@ -71,7 +71,7 @@ func decidePaid(t *testing.T, s *suite) {
 	require.Equal(t, &want, paying.Order)
 	require.WithinRange(t, want.PayingAt, placed.PlacedAt, placed.PayBy)
 	require.Equal(t, paying.Order, read(t, l, placed.ID))
-	require.Equal(t, rail.TicketHeld, paying.Order.TicketState())
+	require.Equal(t, rail.TicketHeld, paying.Order.TicketState(0))
 	Age(t, s.o, placed.ID)
 	s.exec(t, "UPDATE orders SET paying_at = paying_at + 3600000, capture_by = capture_by + 3600000")
 	require.Equal(t, rail.Paying, read(t, l, placed.ID).State, "the hold is stopped")

@@ -70,6 +70,17 @@ func Run(t *testing.T, o sqlledger.Options) {
 		{"Decide_AgainstTheDeadline", decideAgainstTheDeadline},
 		{"Decide_TwoPaymentsAtOnce", decideTwoPaymentsAtOnce},
 		{"Decide_GroupsAtOnce", decideGroupsAtOnce},
+		{"Return_OneOfAParty", returnOne},
+		{"Return_All", returnAll},
+		{"Return_ByAnAdmin", returnByAnAdmin},
+		{"Return_OfWhatWasNotRead", returnUnread},
+		{"Return_MoneyBack", returnMoneyBack},
+		{"Return_Withdrawn", returnWithdrawn},
+		{"Return_AsAModelDoes", returnAsAModelDoes},
+		{"Change_BegunAndDone", changeDone},
+		{"Change_BegunAndEnded", changeEnded},
+		{"Change_InOneCommit", changeAtOnce},
+		{"Change_KeyIsKept", changeKeyIsKept},
 		{"DueRuns", dueRuns},
 		{"Orders_ListAndCursors", ordersListAndCursors},
 		{"Orders_Filters", ordersFilters},
@@ -150,7 +161,7 @@ func Run(t *testing.T, o sqlledger.Options) {
 func (s *suite) empty(t *testing.T) {
 	t.Helper()
 	for _, table := range []string{
-		"asked_documents", "tickets", "orders", "order_records", "personal_keys", "outbox", "event_groups",
+		"asked_documents", "refunds", "changes", "tickets", "orders", "order_records", "personal_keys", "outbox", "event_groups",
 		"seat_changes", "seat_maps", "cluster", "runs", "trains", "formations", "stations", "publications",
 	} {
 		_, err := s.db.ExecContext(t.Context(), "DELETE FROM "+table)

@@ -102,13 +102,25 @@ func newDecision(s *ledger.BatchState) (*decision, error) {
 // giveBack frees the seats of orders that have ended.
 func (d *decision) giveBack(orders []*rail.Order) error {
 	for _, o := range orders {
-		for _, ticket := range o.Tickets {
-			if err := d.maps[ticket.SeatClass].Release(ticket.SeatIndex, o.From, o.To); err != nil {
-				return fmt.Errorf("%s: %w", o.ID, err)
-			}
+		if err := d.giveBackTickets(o, o.Seated()); err != nil {
+			return err
 		}
-		d.note(o, true)
 	}
+	return nil
+}
+
+// giveBackTickets frees the seats of some tickets of an order.
+func (d *decision) giveBackTickets(o *rail.Order, which rail.TicketSet) error {
+	freed := *o
+	freed.Tickets = nil
+	for i := range which.All() {
+		ticket := o.Tickets[i]
+		if err := d.maps[ticket.SeatClass].Release(ticket.SeatIndex, o.From, o.To); err != nil {
+			return fmt.Errorf("%s: %w", o.ID, err)
+		}
+		freed.Tickets = append(freed.Tickets, ticket)
+	}
+	d.note(&freed, true)
 	return nil
 }
 

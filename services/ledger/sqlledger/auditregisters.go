@@ -189,7 +189,7 @@ func (l *Ledger) Strays(ctx context.Context) ([]ledger.Stray, error) {
 	}
 	defer t.end()
 	var strays []ledger.Stray
-	for _, table := range []string{"seat_maps", "seat_changes", "asked_documents"} {
+	for _, table := range []string{"seat_maps", "seat_changes", "asked_documents", "refunds", "changes"} {
 		err := t.rows(ctx, "SELECT DISTINCT s.run_id FROM "+table+
 			" s WHERE NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = s.run_id) LIMIT ?", []any{maxStrays},
 			func(r *sql.Rows) error {
@@ -244,7 +244,7 @@ func (l *Ledger) Records(ctx context.Context, slack time.Duration) ([]ledger.Wri
 		"LEFT JOIN orders o ON o.run_id = c.run_id AND o.id = c.order_id WHERE o.id IS NULL OR c.version < 2 OR "+
 		"c.version > o.version OR c.who = '' "+
 		"OR c.at > ? OR c.what NOT IN ('"+didCancel+"', '"+didCorrect+
-		"') ORDER BY c.run_id, c.order_id, c.version LIMIT ?",
+		"', '"+ledger.WhatRefund+"', '"+ledger.WhatChange+"') ORDER BY c.run_id, c.order_id, c.version LIMIT ?",
 		[]any{now.Add(slack).UnixMilli(), maxRecords}, func(r *sql.Rows) error {
 			w := ledger.WrittenRecord{Now: now}
 			var at int64

@@ -149,6 +149,7 @@ func (t *transaction) fillSnapshot(
 			last := b.Orders[len(b.Orders)-1]
 			last.Tickets = append(last.Tickets, k.ticket)
 			last.Numbers, last.Documents = append(last.Numbers, k.n), append(last.Documents, k.document)
+			last.TicketEnded = append(last.TicketEnded, k.ended)
 			t.addPassenger(b, last, k)
 			tickets.next()
 		}
@@ -258,10 +259,11 @@ func (t *transaction) writtenOrders(
 ) ([]*ledger.WrittenOrder, error) {
 	var orders []*ledger.WrittenOrder
 	var trains []string
+	extras := map[string]extraOf{}
 	err := t.rows(ctx, "SELECT run_id, id, number, buyer, idempotency_key, version, state, state_reason, train_id, "+
 		"from_call, to_call, total_minor, "+
 		"currency, placed_at, pay_by, paying_at, capture_by, paid_at, ended_at, payment, pay_attempts, placed_run_version, "+
-		"ended_run_version, body_hash, erased_at, "+
+		"ended_run_version, body_hash, erased_at, replaces_order, replaces_ticket, carried_minor, extras, "+
 		"(SELECT COUNT(*) FROM order_records c WHERE c.run_id = orders.run_id AND c.order_id = orders.id AND c.what "+
 		"= '"+didCorrect+"') FROM orders WHERE "+condition,
 		args, func(r *sql.Rows) error {
@@ -270,10 +272,20 @@ func (t *transaction) writtenOrders(
 			var paying, captureBy, paid, ended, erased *int64
 			var endedVersion sql.NullInt64
 			var payment sql.NullString
+			var replacesOrder *string
+			var replacesTicket *int64
+			var has int64
 			err := r.Scan(&o.RunID, &o.ID, &o.Number, &o.Buyer, &o.Key, &o.Version, &o.State, &o.StateReason,
 				&o.TrainID, &o.From, &o.To, &o.Total.Minor,
 				&o.Total.Currency, &placed, &payBy, &paying, &captureBy, &paid, &ended, &payment,
-				&o.PayAttempts, &o.PlacedVersion, &endedVersion, &o.BodyHash, &erased, &o.Corrections)
+				&o.PayAttempts, &o.PlacedVersion, &endedVersion, &o.BodyHash, &erased, &replacesOrder, &replacesTicket,
+				&o.Carried.Minor, &has, &o.Corrections)
+			if o.Replaces = replaces(replacesOrder, replacesTicket); o.Replaces != nil {
+				o.Carried.Currency = o.Total.Currency
+			}
+			if has != 0 {
+				extras[o.ID] = extraOf{&o.Refunds, &o.Changes}
+			}
 			o.PlacedAt, o.PayBy, o.PaymentID, o.EndedVersion = fromMillis(placed), fromMillis(payBy),
 				payment.String, endedVersion.Int64
 			o.PayingAt, o.CaptureBy, o.PaidAt = timeOf(paying), timeOf(captureBy), timeOf(paid)
@@ -282,6 +294,9 @@ func (t *transaction) writtenOrders(
 			return err
 		})
 	if err != nil {
+		return nil, err
+	}
+	if err := readExtras(t.each(ctx), extras); err != nil {
 		return nil, err
 	}
 	found, _, err := t.l.loadTrains(ctx, t.conn, t.pool, trains)
@@ -300,6 +315,7 @@ type writtenTicket struct {
 	n          int64
 	ticket     rail.Ticket
 	document   string
+	ended      int64
 	personal   []byte
 	key        *string
 }
@@ -307,12 +323,12 @@ type writtenTicket struct {
 func (t *transaction) writtenTickets(ctx context.Context, condition string, args ...any) ([]writtenTicket, error) {
 	var tickets []writtenTicket
 	err := t.rows(ctx, "SELECT run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, "+
-		"document, personal, personal_key FROM tickets WHERE "+condition,
+		"document, personal, personal_key, own_state, COALESCE(ended_run_version, 0) FROM tickets WHERE "+condition,
 		args, func(r *sql.Rows) error {
 			var k writtenTicket
 			err := r.Scan(&k.run, &k.order, &k.n, &k.ticket.SeatClass, &k.ticket.SeatIndex, &k.ticket.Coach,
 				&k.ticket.Seat, &k.ticket.Price.Minor,
-				&k.ticket.Price.Currency, &k.document, &k.personal, &k.key)
+				&k.ticket.Price.Currency, &k.document, &k.personal, &k.key, &k.ticket.Own, &k.ended)
 			tickets = append(tickets, k)
 			return err
 		})

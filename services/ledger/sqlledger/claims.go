@@ -25,7 +25,7 @@ func (t *transaction) claims(ctx context.Context, run rail.RunID, after int64) (
 			"(SELECT run_id, id, buyer, state, from_call, to_call FROM orders"+d.by(primaryKey)+
 			" WHERE run_id = ? AND id "+comparison+
 			" ? AND state"+liveStates+" ORDER BY id LIMIT ?) o"+
-			d.thenTickets()+"ORDER BY o.id, t.n",
+			d.thenTickets()+"WHERE t.own_state NOT"+endedTickets+" ORDER BY o.id, t.n",
 			[]any{string(run), from, claimsPage}, func(r *sql.Rows) error {
 				var c ledger.Claim
 				var state string
@@ -69,4 +69,24 @@ func (t *transaction) states(
 		}
 	}
 	return states, nil
+}
+
+// endedDocuments are, by order, the documents of tickets of a run's orders that have ended by themselves.
+func (t *transaction) endedDocuments(
+	ctx context.Context, run rail.RunID, orderIDs []string,
+) (map[string][]string, error) {
+	ended := map[string][]string{}
+	for chunk := range slices.Chunk(orderIDs, maxIDs) {
+		err := t.rows(ctx, "SELECT order_id, document FROM tickets WHERE run_id = ? AND order_id IN "+marks(len(chunk))+
+			" AND own_state"+endedTickets, append([]any{string(run)}, anys(chunk)...), func(r *sql.Rows) error {
+			var order, document string
+			err := r.Scan(&order, &document)
+			ended[order] = append(ended[order], document)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return ended, nil
 }

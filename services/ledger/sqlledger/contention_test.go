@@ -140,17 +140,17 @@ func TestSell_PaymentUnderWayIsLive(t *testing.T) {
 		})
 		read := make(chan struct{})
 		id, paid := payUnderWay(t, o, l, run, read, pay)
-		var states map[string]rail.OrderState
+		var lives map[string]ledger.OrderLife
 		_, err := l.Sell(t.Context(), ledger.Batch{RunID: run},
 			func(s *ledger.BatchState) (_ ledger.BatchChanges, err error) {
 				late.Store(true)
-				states, err = s.States([]string{id})
+				lives, err = s.States([]string{id})
 				return ledger.BatchChanges{}, err
 			})
 		close(read)
 		require.NoError(t, err)
 		require.True(t, <-paid)
-		require.True(t, states[id].Live(), "%q", states[id])
+		require.True(t, lives[id].State.Live(), "%q", lives[id].State)
 	})
 }
 

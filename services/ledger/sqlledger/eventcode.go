@@ -22,6 +22,10 @@ var eventLetters = map[ledger.EventType]byte{
 	ledger.EventOrderPaid:      'p',
 	ledger.EventOrderExpired:   'e',
 	ledger.EventOrderCancelled: 'c',
+	ledger.EventOrderRefunded:  'f',
+	ledger.EventOrderChanged:   'g',
+	ledger.EventOrderChanging:  'h',
+	ledger.EventOrderUnchanged: 'u',
 	ledger.EventRunSuspended:   's',
 	ledger.EventRunResumed:     'r',
 	ledger.EventRunWithdrawn:   'w',
@@ -29,6 +33,7 @@ var eventLetters = map[ledger.EventType]byte{
 	ledger.EventPaymentAuthorised: 'a',
 	ledger.EventPaymentCaptured:   'k',
 	ledger.EventPaymentEnded:      'x',
+	ledger.EventPaymentRefunded:   'm',
 }
 
 var eventsByLetter = func() map[byte]ledger.EventType {

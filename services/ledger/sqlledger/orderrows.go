@@ -2,6 +2,7 @@ package sqlledger
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"time"
 
@@ -35,6 +36,10 @@ type orderRow struct {
 	EndedAt        *int64
 	Payment        *string
 	ErasedAt       *int64
+	ReplacesOrder  *string
+	ReplacesTicket *int64
+	CarriedMinor   int64
+	Extras         int64
 	Clock          int64
 }
 
@@ -51,6 +56,7 @@ type ticketRow struct {
 	Currency    string
 	Personal    []byte
 	PersonalKey *string
+	OwnState    string
 }
 
 // orderColumns are the columns of orderRow; the clock is the server's, so that a hold past its time reads as EXPIRED by
@@ -58,7 +64,7 @@ type ticketRow struct {
 func orderColumns(clock string) string {
 	return "run_id, id, number, buyer, idempotency_key, body_hash, version, state, state_reason, train_id, " +
 		"from_call, to_call, total_minor, currency, placed_at, pay_by, paid_at, paying_at, capture_by, ended_at, " +
-		"payment, erased_at, " + clock + " AS clock"
+		"payment, erased_at, replaces_order, replaces_ticket, carried_minor, extras, " + clock + " AS clock"
 }
 
 // fields take the columns, where they are scanned by hand.
@@ -66,12 +72,13 @@ func (r *orderRow) fields() []any {
 	return []any{
 		&r.RunID, &r.ID, &r.Number, &r.Buyer, &r.IdempotencyKey, &r.BodyHash, &r.Version, &r.State, &r.StateReason,
 		&r.TrainID, &r.FromCall, &r.ToCall, &r.TotalMinor, &r.Currency, &r.PlacedAt, &r.PayBy, &r.PaidAt, &r.PayingAt,
-		&r.CaptureBy, &r.EndedAt, &r.Payment, &r.ErasedAt, &r.Clock,
+		&r.CaptureBy, &r.EndedAt, &r.Payment, &r.ErasedAt, &r.ReplacesOrder, &r.ReplacesTicket, &r.CarriedMinor, &r.Extras,
+		&r.Clock,
 	}
 }
 
 const ticketColumns = "run_id, order_id, n, seat_class, seat_index, coach, seat, price_minor, currency, " +
-	"personal, personal_key"
+	"personal, personal_key, own_state"
 
 // liveStates ends a condition on the state of an order: it has its seats.
 const liveStates = " IN ('ON_HOLD', 'PAYING', 'PAID')"
@@ -97,6 +104,10 @@ func (r *orderRow) order() *rail.Order {
 		PaidAt:      timeOf(r.PaidAt),
 		EndedAt:     timeOf(r.EndedAt),
 		ErasedAt:    timeOf(r.ErasedAt),
+		Replaces:    replaces(r.ReplacesOrder, r.ReplacesTicket),
+	}
+	if o.Replaces != nil {
+		o.Carried = rail.Money{Minor: r.CarriedMinor, Currency: o.Total.Currency}
 	}
 	if r.Payment != nil {
 		o.PaymentID = *r.Payment
@@ -105,6 +116,14 @@ func (r *orderRow) order() *rail.Order {
 		r.lapse(o)
 	}
 	return o
+}
+
+// replaces is the ticket that an order was changed from, nil where there is none.
+func replaces(order *string, ticket *int64) *rail.TicketRef {
+	if order == nil || ticket == nil {
+		return nil
+	}
+	return &rail.TicketRef{OrderID: *order, Ticket: int(*ticket)}
 }
 
 // isDue tells whether an order's time is over, so that it ends by itself.
@@ -136,6 +155,7 @@ func (r *ticketRow) ticket(keys Keyring) rail.Ticket {
 		Coach:     r.Coach,
 		Seat:      r.Seat,
 		Price:     rail.Money{Minor: r.PriceMinor, Currency: rail.Currency(r.Currency)},
+		Own:       rail.TicketState(r.OwnState),
 	}
 	t.Passenger, t.Sealed = r.passenger(keys)
 	return t
@@ -147,7 +167,8 @@ type entry struct {
 	row   *orderRow
 }
 
-// findOrders reads orders and their tickets, in two statements however many they are. The two need not see one moment:
+// findOrders reads orders and their tickets, in two statements however many they are; those that have refunds or changes
+// take two more. The two need not see one moment:
 // only the passenger of a ticket ever changes, and a caller that sees a new passenger beside an old version reads the
 // order again.
 func (l *link) findOrders(
@@ -170,7 +191,33 @@ func (l *link) findOrders(
 	if err := l.addTickets(g, found, byID); err != nil {
 		return nil, late(ctx, err)
 	}
+	if err := addExtras(g, found, byID); err != nil {
+		return nil, late(ctx, err)
+	}
 	return entries, nil
+}
+
+// addExtras reads the refunds and changes of the orders that have any, and puts them into the orders by their ids.
+func addExtras(g *gorm.DB, rows []*orderRow, byID map[string]*rail.Order) error {
+	with := map[string]extraOf{}
+	for _, row := range rows {
+		if o := byID[row.ID]; row.Extras != 0 && o != nil {
+			with[row.ID] = extraOf{&o.Refunds, &o.Changes}
+		}
+	}
+	return readExtras(func(query string, args []any, scan func(*sql.Rows) error) error {
+		rows, err := g.Raw(query, args...).Rows()
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err := scan(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	}, with)
 }
 
 // addTickets reads the tickets of orders, and puts them into the orders by their ids.

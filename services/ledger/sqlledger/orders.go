@@ -224,8 +224,8 @@ func (d dialect) inStates(states []rail.OrderState) string {
 			alternatives = append(alternatives, "state = 'EXPIRED'", "(state = 'ON_HOLD' AND due <= "+d.now()+")")
 		case rail.Cancelled:
 			alternatives = append(alternatives, "state = 'CANCELLED'", "(state = 'PAYING' AND due <= "+d.now()+")")
-		case rail.Paid:
-			alternatives = append(alternatives, "state = 'PAID'")
+		case rail.Paid, rail.Returned:
+			alternatives = append(alternatives, "state = '"+string(s)+"'")
 		}
 	}
 	if len(alternatives) == 0 {

@@ -74,8 +74,12 @@ type paymentDecision struct {
 	check primaryCheck
 	// now is the primary's clock when the last row was locked.
 	now int64
+	// owed are the ids of refunds whose money is not back, by order: those of steps that say it is.
+	owed map[string][]string
 	// untouched are the orders, each of its step's buyer, that no step changed.
 	untouched map[string]bool
+	// becamePaid are the orders that a step made PAID.
+	becamePaid map[string]bool
 	// writes are the changes, and rounds how many of each order's.
 	writes map[paymentWrite][]*ledger.PaymentStep
 	rounds map[string]int
@@ -98,7 +102,7 @@ func newPaymentDecision(
 	}
 	d := &paymentDecision{
 		run: run, steps: steps, within: within,
-		rows: map[string]*orderRow{}, untouched: map[string]bool{},
+		rows: map[string]*orderRow{}, untouched: map[string]bool{}, becamePaid: map[string]bool{},
 		writes: map[paymentWrite][]*ledger.PaymentStep{}, rounds: map[string]int{},
 		shown: map[string]*rail.Order{},
 	}
@@ -140,6 +144,9 @@ func (t *transaction) decide(ctx context.Context, d *paymentDecision) error {
 	if err := t.lookAtSemiSync(ctx, d.check.server); err != nil {
 		return err
 	}
+	if err := t.readOwed(ctx, d); err != nil {
+		return err
+	}
 	d.take()
 	rows := make([]*orderRow, 0, len(d.rows))
 	for _, id := range d.ids {
@@ -153,8 +160,12 @@ func (t *transaction) decide(ctx context.Context, d *paymentDecision) error {
 	if err := t.l.addTickets(t.gorm(limited), rows, d.shown); err != nil {
 		return late(limited, err)
 	}
+	if err := addExtras(t.gorm(limited), rows, d.shown); err != nil {
+		return late(limited, err)
+	}
+	d.showMoneyBack()
 	for _, row := range rows {
-		if d.rounds[row.ID] > 0 && rail.OrderState(row.State) == rail.Paid {
+		if d.becamePaid[row.ID] {
 			t.notePaid(d.shown[row.ID])
 		}
 	}
@@ -171,7 +182,10 @@ func (d *paymentDecision) take() {
 		row := d.rowOf(step)
 		switch {
 		case row == nil:
-		case row.take(step, d.within):
+		case d.moneyBack(step, row) || row.take(step, d.within):
+			if step.Kind == ledger.PaidAtOnce || step.Kind == ledger.PaymentCaptured {
+				d.becamePaid[row.ID] = true
+			}
 			write := paymentWrite{d.rounds[row.ID], step.Kind}
 			d.writes[write] = append(d.writes[write], step)
 			d.rounds[row.ID]++
@@ -247,6 +261,9 @@ func (d *paymentDecision) statements() []statement {
 	for _, write := range writes {
 		for chunk := range slices.Chunk(d.writes[write], paymentsPerUpdate) {
 			all = append(all, d.update(write.kind, chunk))
+			if write.kind == ledger.MoneyBack {
+				all = append(all, d.paidBack(chunk)...)
+			}
 		}
 	}
 	for chunk := range slices.Chunk(anys(slices.Sorted(maps.Keys(d.untouched))), maxIDs) {
@@ -276,6 +293,8 @@ func (d *paymentDecision) update(kind ledger.PaymentStepKind, steps []*ledger.Pa
 		args = append(args, d.now+d.within.Milliseconds())
 	case ledger.PaymentCaptured:
 		set, payments = paying+", state = 'PAID', paid_at = ?", ""
+	case ledger.MoneyBack:
+		set, payments, args = "version + 1", "", nil
 	case ledger.PaymentFailed:
 		set, payments = ending+", capture_by = ?", ""
 	}

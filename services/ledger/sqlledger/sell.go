@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"interlock/services/ledger"
 	"interlock/services/rail"
@@ -28,7 +27,7 @@ func (l *Ledger) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Dec
 	if err != nil {
 		return 0, err
 	}
-	record, err := t.record(state, head.changesBytes, &changes)
+	record, err := t.record(state, head.next(), head.changesBytes, &changes)
 	if err != nil {
 		return 0, definite(err)
 	}
@@ -57,9 +56,9 @@ func (t *transaction) open(ctx context.Context, batch *ledger.Batch, head *runHe
 			found, err := t.replays(ctx, batch.RunID, keys)
 			return found, definite(err)
 		},
-		States: func(orderIDs []string) (map[string]rail.OrderState, error) {
-			states, err := t.states(ctx, batch.RunID, orderIDs)
-			return states, definite(err)
+		States: func(orderIDs []string) (map[string]ledger.OrderLife, error) {
+			lives, err := t.lives(ctx, batch.RunID, orderIDs)
+			return lives, definite(err)
 		},
 	}
 	if batch.ClaimsAt != head.version {
@@ -67,10 +66,13 @@ func (t *transaction) open(ctx context.Context, batch *ledger.Batch, head *runHe
 			return nil, err
 		}
 	}
-	if head.due || len(batch.Cancels) > 0 {
+	if head.due || len(batch.Cancels) > 0 || len(batch.Orders) > 0 {
 		if s.Expired, s.Cancels, err = t.endHolds(ctx, batch, head); err != nil {
 			return nil, err
 		}
+	}
+	if s.Orders, err = t.ordersToChange(ctx, batch); err != nil {
+		return nil, err
 	}
 	if batch.KnownVersion == 0 || batch.KnownVersion != head.version {
 		maps, err := t.maps(ctx, []*rail.Run{head.run})
@@ -102,28 +104,33 @@ func (t *transaction) endHolds(
 
 // record are the statements that write what was decided, the version first.
 func (t *transaction) record(
-	s *ledger.BatchState, changesBytes int64, changes *ledger.BatchChanges,
+	s *ledger.BatchState, at moment, changesBytes int64, changes *ledger.BatchChanges,
 ) ([]statement, error) {
 	id := s.Run.ID
-	prefix := rail.OrderIDsFrom(id, s.Version+1)
-	var orders, tickets, asked [][]any
-	placed := moment{run: id, version: s.Version + 1}
+	var orders, replacing, tickets, asked [][]any
 	for i := range changes.Orders {
 		n := &changes.Orders[i]
 		o := n.Order
-		if !strings.HasPrefix(o.ID, prefix) || o.RunID != id ||
-			len(n.Documents) != len(o.Tickets) || len(o.Tickets) == 0 {
+		if !belongsTo(o, at) || len(n.Documents) != len(o.Tickets) || len(o.Tickets) == 0 && !isReplacing(o) {
 			return nil, fmt.Errorf("ledger: the order %s is not one of the run %s at the version %d, or its tickets "+
 				"and documents do not match",
-				o.ID, id, s.Version+1)
+				o.ID, id, at.version)
 		}
-		orders = append(orders, []any{
-			string(id), o.ID, o.Number, o.Buyer, n.Key, n.BodyHash, o.Version, string(o.State),
-			clip(o.StateReason, rail.MaxReason), o.TrainID,
-			o.From, o.To, o.Total.Minor, string(o.Total.Currency), o.PlacedAt.UnixMilli(),
-			o.PayBy.UnixMilli(), 0, s.Version + 1,
-		})
-		t.noteOrders(ledger.EventOrderPlaced, placed, o)
+		if isReplacing(o) {
+			if err := checkReplacing(o); err != nil {
+				return nil, err
+			}
+			replacing = append(replacing, replacingRow(at, n))
+			t.noteReplacing(at, o)
+		} else {
+			orders = append(orders, []any{
+				string(id), o.ID, o.Number, o.Buyer, n.Key, n.BodyHash, o.Version, string(o.State),
+				clip(o.StateReason, rail.MaxReason), o.TrainID,
+				o.From, o.To, o.Total.Minor, string(o.Total.Currency), o.PlacedAt.UnixMilli(),
+				o.PayBy.UnixMilli(), 0, at.version,
+			})
+			t.noteOrders(ledger.EventOrderPlaced, at, o)
+		}
 		for k := range o.Tickets {
 			ticket := &o.Tickets[k]
 			key, sealed := t.l.seal(o.ID, k, ticket.Passenger)
@@ -142,6 +149,10 @@ func (t *transaction) record(
 	if err != nil {
 		return nil, err
 	}
+	changed, err := t.changeOrders(at, s.Orders, changes.Changed)
+	if err != nil {
+		return nil, err
+	}
 	return slices.Concat(
 		[]statement{d.compareAndSet(id, s.Version, change{", changes_bytes = ?", []any{bytes}})},
 		maps,
@@ -151,6 +162,8 @@ func (t *transaction) record(
 			"from_call", "to_call", "total_minor", "currency", "placed_at", "pay_by",
 			"pay_attempts", "placed_run_version",
 		}, orders),
+		d.inserts("INSERT INTO orders", replacingColumns, replacing),
+		changed,
 		d.inserts("INSERT INTO tickets", []string{
 			"run_id", "order_id", "n", "seat_class", "seat_index", "coach", "seat",
 			"price_minor", "currency", "personal",

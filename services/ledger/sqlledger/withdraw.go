@@ -2,6 +2,7 @@ package sqlledger
 
 import (
 	"context"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -106,12 +107,60 @@ func (t *transaction) cancelAll(ctx context.Context, at moment, live []entry, re
 	if err != nil {
 		return nil, err
 	}
+	refunds, err := t.refundWithdrawn(ctx, at, locked)
+	if err != nil {
+		return nil, err
+	}
 	for _, e := range locked {
 		// From the row's version: an order that fell due a moment ago shows the one that a sweep would write.
 		e.order.State, e.order.StateReason, e.order.EndedAt, e.order.Version = rail.Cancelled,
 			reason, at.now, e.row.Version+1
 	}
 	orders := orderOnly(locked)
-	return orders, t.endOrders(ctx, at, ledger.EventOrderCancelled, orders,
+	err = t.endOrders(ctx, at, ledger.EventOrderCancelled, orders,
 		"state = 'CANCELLED', state_reason = ?, ended_at = ?", liveStates, reason, at.now.UnixMilli())
+	if err != nil {
+		return nil, err
+	}
+	return orders, t.insert(ctx, "INSERT INTO refunds", refundsInto, refunds)
+}
+
+// refundWithdrawn makes a refund without a fee for each order that is PAID, and marks the order as having one. It is
+// for the tickets that have their seats, but for one that is being changed: what becomes of the change decides that.
+func (t *transaction) refundWithdrawn(ctx context.Context, at moment, locked []entry) (rows [][]any, err error) {
+	var refunded []any
+	for _, e := range locked {
+		if rail.OrderState(e.row.State) != rail.Paid {
+			continue
+		}
+		refund := withdrawal(e.order, at)
+		if refund.Gross.Minor == 0 {
+			continue // Nothing was paid for them, or they have no seats.
+		}
+		e.order.Refunds = append(e.order.Refunds, *refund)
+		rows, refunded = append(rows, refundRow(e.order, refund, at.version)), append(refunded, e.order.ID)
+	}
+	for chunk := range slices.Chunk(refunded, maxIDs) {
+		_, err := t.exec(ctx, "UPDATE orders SET extras = 1 WHERE run_id = ? AND id IN "+marks(len(chunk)),
+			append([]any{string(at.run)}, chunk...)...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// withdrawal is the refund of what an order has left when its run is withdrawn at a version.
+func withdrawal(o *rail.Order, at moment) *rail.Refund {
+	refund := &rail.Refund{
+		ID: ledger.WithdrawalRefundID(o.ID, at.version), Kind: rail.RefundWithdrawn, At: at.now,
+		Gross: rail.Money{Currency: o.Total.Currency}, Fee: rail.Money{Currency: o.Total.Currency},
+	}
+	for i := range o.Seated().All() {
+		if o.Tickets[i].Own != rail.TicketChanging {
+			refund.Tickets |= rail.TicketsOf(i)
+			refund.Gross.Minor += o.Tickets[i].Price.Minor
+		}
+	}
+	return refund
 }

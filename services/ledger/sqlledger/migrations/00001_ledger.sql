@@ -96,6 +96,8 @@ CREATE TABLE seat_changes (
 -- back before others were taken. body_hash is a keyed digest of the request. erased_at is when the order's passengers
 -- were forgotten: body_hash and state_reason are empty from then on. Where the buyer was forgotten too, buyer is the
 -- order's number behind a sign that no buyer's name has. payment is the payment that the order is or was paid by.
+-- An order that a ticket was changed into names that ticket in replaces_order and replaces_ticket; carried_minor of the
+-- ticket's price pays for it. extras is 1 where the order has refunds or changes.
 -- paying_at and capture_by are of an order that was PAYING. due is when the order ends by itself: the index finds those
 -- whose time has come, and has the others at its beginning.
 CREATE TABLE orders (
@@ -124,6 +126,10 @@ CREATE TABLE orders (
     placed_run_version BIGINT NOT NULL,
     ended_run_version BIGINT,
     erased_at BIGINT,
+    replaces_order VARCHAR(200),
+    replaces_ticket BIGINT,
+    carried_minor BIGINT DEFAULT 0 NOT NULL,
+    extras BIGINT DEFAULT 0 NOT NULL,
     due BIGINT GENERATED ALWAYS AS (CASE state WHEN 'ON_HOLD' THEN pay_by WHEN 'PAYING' THEN capture_by END) STORED,
     PRIMARY KEY (run_id, id)
 );
@@ -134,7 +140,8 @@ CREATE INDEX orders_placed ON orders (placed_at, id);
 CREATE INDEX orders_due ON orders (due, run_id);
 
 -- document is a keyed digest of the passenger's document number. A ticket is live while its order is ON_HOLD, PAYING or
--- PAID.
+-- PAID, unless it has ended by itself: own_state is REFUNDED or CHANGED then, and ended_run_version the version of the
+-- run at which it gave its seat back. own_state is CHANGING while a change of it is open, and empty otherwise.
 -- Two live tickets never have one document on one leg. No index says so: a sale knows the live documents of its run at
 -- the version that it moves on. personal is the passenger's name and document number, sealed with the key that
 -- personal_key names. Once the passenger was forgotten, both are NULL and document is empty.
@@ -151,8 +158,48 @@ CREATE TABLE tickets (
     personal VARBINARY(512),
     personal_key VARCHAR(32),
     document VARCHAR(64) NOT NULL,
+    own_state VARCHAR(16) DEFAULT '' NOT NULL,
+    ended_run_version BIGINT,
     PRIMARY KEY (run_id, order_id, n)
 );
+
+-- Money that goes back: see rail.Refund. tickets is a set of bits. run_version is the version of the run that decided
+-- it. paid_back_at is NULL until the money is back; the index finds those.
+CREATE TABLE refunds (
+    run_id VARCHAR(160) NOT NULL,
+    order_id VARCHAR(200) NOT NULL,
+    id VARCHAR(64) NOT NULL,
+    kind VARCHAR(16) NOT NULL,
+    tickets BIGINT NOT NULL,
+    gross_minor BIGINT NOT NULL,
+    fee_minor BIGINT NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    at BIGINT NOT NULL,
+    paid_back_at BIGINT,
+    run_version BIGINT NOT NULL,
+    PRIMARY KEY (run_id, order_id, id)
+);
+CREATE INDEX refunds_owed ON refunds (paid_back_at, order_id);
+
+-- Changes of tickets into orders of their own: see rail.TicketChange. The new order is on to_run, and has the id as its
+-- idempotency key. The index finds open changes whose time has come.
+CREATE TABLE changes (
+    run_id VARCHAR(160) NOT NULL,
+    order_id VARCHAR(200) NOT NULL,
+    id VARCHAR(64) NOT NULL,
+    ticket BIGINT NOT NULL,
+    to_run VARCHAR(160) NOT NULL,
+    state VARCHAR(16) NOT NULL,
+    carried_minor BIGINT NOT NULL,
+    rest_minor BIGINT NOT NULL,
+    fee_minor BIGINT NOT NULL,
+    currency VARCHAR(3) NOT NULL,
+    begun_at BIGINT NOT NULL,
+    due_at BIGINT NOT NULL,
+    ended_at BIGINT,
+    PRIMARY KEY (run_id, order_id, id)
+);
+CREATE INDEX changes_due ON changes (state, due_at);
 
 -- Documents that a buyer asked for, and was told that they travel already. They count with those of the buyer's orders.
 CREATE TABLE asked_documents (
