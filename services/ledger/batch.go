@@ -167,8 +167,9 @@ type AskedDocument struct {
 
 // BatchChanges is what a worker decided.
 type BatchChanges struct {
-	// Orders are placed. One that has Replaces may be CANCELLED from the start and have no tickets: it keeps its key from
-	// ever being placed. One that costs nothing more than what is carried over may be PAID from the start.
+	// Orders are placed, at version 1. One that has Replaces may be CANCELLED from the start and have no tickets, at
+	// version 2: it keeps its key from ever being placed. One that costs nothing more than what is carried over may be
+	// PAID from the start, at version 2.
 	Orders []NewOrder
 	// Changed are the orders whose tickets change.
 	Changed []OrderChange

@@ -84,9 +84,15 @@ func changeTickets(at moment, o *rail.Order) (all []statement) {
 			continue
 		}
 		set, args := "UPDATE tickets SET own_state = ?", []any{string(own)}
-		if !own.OwnsSeat() && (o.State == rail.Paid || o.State == rail.Returned) {
+		switch {
+		case own.OwnsSeat():
+		case o.State == rail.Paid || o.State == rail.Returned:
 			set += ", ended_run_version = COALESCE(ended_run_version, ?)"
 			args = append(args, at.version)
+		default:
+			set += ", ended_run_version = COALESCE(ended_run_version, " +
+				"(SELECT o.ended_run_version FROM orders o WHERE o.run_id = ? AND o.id = ?))"
+			args = append(args, string(at.run), o.ID)
 		}
 		all = append(all, statementOf(set+" WHERE run_id = ? AND order_id = ? AND n = ?",
 			append(args, string(at.run), o.ID, n)))
@@ -127,7 +133,7 @@ func checkReplacing(o *rail.Order) error {
 	switch {
 	case o.State == rail.OnHold && o.Version == 1 && one:
 	case o.State == rail.Paid && o.Version == 2 && one && o.ToPay().Minor == 0 && !o.PaidAt.IsZero():
-	case o.State == rail.Cancelled && o.Version == 1 && len(o.Tickets) == 0 && !o.EndedAt.IsZero():
+	case o.State == rail.Cancelled && o.Version == 2 && len(o.Tickets) == 0 && o.Total.Minor == 0 && !o.EndedAt.IsZero():
 	default:
 		return fmt.Errorf("ledger: the order %s is %s with %d tickets and %s carried over: no change places that",
 			o.ID, o.State, len(o.Tickets), o.Carried)
