@@ -211,12 +211,23 @@ func TestOrderStates(t *testing.T) {
 	live := map[rail.OrderState]bool{rail.OnHold: true, rail.Paying: true, rail.Paid: true}
 	tickets := map[rail.OrderState]rail.TicketState{
 		rail.OnHold: rail.TicketHeld, rail.Paying: rail.TicketHeld, rail.Paid: rail.TicketIssued, rail.Cancelled: rail.TicketCancelled,
-		rail.Expired: rail.TicketCancelled,
+		rail.Expired: rail.TicketCancelled, rail.Returned: rail.TicketCancelled,
 	}
 	require.Len(t, rail.OrderStates, len(tickets))
 	for _, state := range rail.OrderStates {
 		require.Equal(t, live[state], state.Live(), state)
-		require.Equal(t, tickets[state], (&rail.Order{State: state}).TicketState(), state)
+		for own, want := range map[rail.TicketState]rail.TicketState{
+			"": tickets[state], rail.TicketChanging: tickets[state],
+			rail.TicketRefunded: rail.TicketRefunded, rail.TicketChanged: rail.TicketChanged,
+		} {
+			if own == rail.TicketChanging && state == rail.Paid {
+				want = rail.TicketChanging
+			}
+			order := &rail.Order{State: state, Tickets: make([]rail.Ticket, 2)}
+			order.Tickets[1].Own = own
+			require.Equal(t, tickets[state], order.TicketState(0), state)
+			require.Equal(t, want, order.TicketState(1), "%s, %s", state, own)
+		}
 	}
 }
 
