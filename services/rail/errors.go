@@ -148,3 +148,23 @@ func (e Errors) OrNil() error {
 	}
 	return e
 }
+
+// Repath is an Error or Errors with other paths. Any other error stays as it is.
+func Repath(err error, path func([]string) []string) error {
+	switch e := err.(type) { //nolint:errorlint // What is wrapped is of no input.
+	case *Error:
+		return e.At(path(e.Path)...)
+	case Errors:
+		moved := make(Errors, len(e))
+		for i, one := range e {
+			moved[i] = one.At(path(one.Path)...)
+		}
+		return moved
+	}
+	return err
+}
+
+// Under is an Error or Errors with their paths below another one.
+func Under(err error, root ...string) error {
+	return Repath(err, func(path []string) []string { return under(root, path...) })
+}

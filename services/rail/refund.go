@@ -87,6 +87,10 @@ const (
 	ChangeEnded ChangeState = "ENDED"
 )
 
+// MaxChanges is how many changes of an order's tickets may be begun, those that ended without a change included. It
+// bounds the list.
+const MaxChanges = 20
+
 // TicketChange is the change of one ticket into an order of its own, which has one ticket.
 type TicketChange struct {
 	// ID is unique among all changes: 64 hexadecimal digits. It is the idempotency key of the new order on its run, so

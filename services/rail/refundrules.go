@@ -16,8 +16,9 @@ type FeeLadder struct {
 	// Steps are sorted by Before, the longest first. The first whose Before is not longer than the time that is left
 	// holds. The last has Before 0.
 	Steps []FeeStep
-	// RoundTo is what a fee is rounded to a multiple of, half up, and Least what it is at least where it is not free: in
-	// hundredths of the currency's unit (50 is half a yuan), whatever its minor unit is. A fee is never more than the price.
+	// RoundTo is what a fee is rounded to a multiple of, half up. Least is what it is at least where it is not free. Both
+	// are in hundredths of the currency's unit, whatever its minor unit is: 50 is half a yuan. A fee is never more than
+	// the price.
 	RoundTo, Least int64
 }
 
@@ -160,24 +161,7 @@ func (c *ChangeTicket) Place(key string, passenger Passenger) PlaceOrder {
 // AtChange turns the errors of the order for a new ticket into those of the change that it was made of: what points at
 // a passenger points at the class, the wish or the ticket. root is the path of the change.
 func AtChange(err error, root ...string) error {
-	var list Errors
-	var one *Error
-	switch e := err.(type) { //nolint:errorlint // What is wrapped has no path of an input.
-	case Errors:
-		list = e
-	case *Error:
-		one = e
-	default:
-		return err
-	}
-	if one != nil {
-		return one.At(changePath(one.Path, root)...)
-	}
-	moved := make(Errors, len(list))
-	for i, e := range list {
-		moved[i] = e.At(changePath(e.Path, root)...)
-	}
-	return moved
+	return Repath(err, func(path []string) []string { return changePath(path, root) })
 }
 
 // changePath is a path of a PlaceOrder as that of a change.

@@ -17,7 +17,7 @@ func (w *worker) apply(decided *decision) {
 	w.applying.newest(w.service, &rail.Availability{
 		RunID: w.run, TrainID: w.train.ID, Version: w.version, Status: state.Run.Status, Counts: counts,
 	})
-	w.service.announce(state.Freed()...)
+	w.service.announce(append(state.Freed(), decided.changed()...)...)
 }
 
 // applier tells Redis what is left on a run, one availability at a time. While it is busy only the newest waits.

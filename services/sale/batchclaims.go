@@ -21,6 +21,14 @@ type batchClaims struct {
 	// ended and paid are the known orders that the ledger says so of. One that is being paid is no hold any more,
 	// either.
 	ended, paid map[orderTail]bool
+	// over are tickets that have ended by themselves, while their orders go on: given back, or changed.
+	over map[orderDocument]bool
+}
+
+// orderDocument is a ticket, as claims know it: no two of an order have one document.
+type orderDocument struct {
+	order    orderTail
+	document uint64
 }
 
 // newBatchClaims makes the claims of a batch. The worker's own may be out of date, so those that might refuse a request
@@ -28,7 +36,7 @@ type batchClaims struct {
 func (w *worker) newBatchClaims(batch []*request, state *ledger.BatchState) (*batchClaims, error) {
 	k := &batchClaims{
 		known: w.claims, placed: newClaims(w.run, w.claims.seed),
-		ended: map[orderTail]bool{}, paid: map[orderTail]bool{},
+		ended: map[orderTail]bool{}, paid: map[orderTail]bool{}, over: map[orderDocument]bool{},
 	}
 	for _, order := range state.Freed() {
 		tail, err := k.known.tail(order.ID)
@@ -51,11 +59,14 @@ func (k *batchClaims) suspects(batch []*request, limit int) map[orderTail]bool {
 	suspects := map[orderTail]bool{}
 	asked := map[uint64]int{} // how many orders each buyer asks for
 	for _, r := range batch {
-		if r.place == nil {
+		p := r.placing()
+		if p == nil {
 			continue
 		}
-		asked[k.known.hash(r.place.key.Buyer)]++
-		for _, document := range r.place.documents {
+		if p.change == nil {
+			asked[k.known.hash(p.key.Buyer)]++
+		}
+		for _, document := range p.documents {
 			for one := range k.known.ofDocument(k.known.hash(document)) {
 				suspects[one.order] = true
 			}
@@ -97,22 +108,37 @@ func (k *batchClaims) lookUp(orders map[orderTail]bool, state *ledger.BatchState
 		return fmt.Errorf("the states of %d orders: %w", len(ids), err)
 	}
 	for order := range orders {
-		switch state := states[k.known.id(order)]; {
+		life := states[k.known.id(order)]
+		switch state := life.State; {
 		case state == rail.Paid, state == rail.Paying:
 			k.paid[order] = true
 		case !state.Live():
 			k.ended[order] = true
 		}
+		for _, document := range life.Ended {
+			k.over[orderDocument{order, k.known.hash(document)}] = true
+		}
 	}
 	return nil
 }
 
-// travelling is the place of the first document that has a live ticket on a leg of the trip, -1 where none has.
-func (k *batchClaims) travelling(documents []string, from, to int) int {
+// endTicket notes that the batch ends a ticket of an order.
+func (k *batchClaims) endTicket(orderID, document string) error {
+	tail, err := k.known.tail(orderID)
+	if err == nil {
+		k.over[orderDocument{tail, k.known.hash(document)}] = true
+	}
+	return err
+}
+
+// travelling is the place of the first document that has a live ticket on a leg of the trip, -1 where none has. The
+// order but, "" for none, does not count: it is the one that the ticket is changed from.
+func (k *batchClaims) travelling(documents []string, from, to int, but string) int {
 	return slices.IndexFunc(documents, func(document string) bool {
 		key := k.known.hash(document)
 		for one := range k.known.ofDocument(key) {
-			if one.overlap(from, to) && !k.ended[one.order] {
+			if one.overlap(from, to) && !k.ended[one.order] && !k.over[orderDocument{one.order, key}] &&
+				(but == "" || k.known.id(one.order) != but) {
 				return true
 			}
 		}
@@ -145,7 +171,7 @@ func (k *batchClaims) place(order *rail.Order, documents []string) error {
 	if err != nil {
 		return err
 	}
-	one := claim{order: tail, buyer: k.known.hash(order.Buyer), held: true, from: order.From, to: order.To}
+	one := claim{order: tail, buyer: k.known.hash(order.Buyer), held: order.State == rail.OnHold, from: order.From, to: order.To}
 	for _, document := range documents {
 		one.documents = append(one.documents, k.known.hash(document))
 	}
@@ -161,6 +187,9 @@ func (k *batchClaims) committed(version int64) {
 	}
 	for one := range k.paid {
 		k.known.paid(one)
+	}
+	for ticket := range k.over {
+		k.known.removeTicket(ticket.order, ticket.document)
 	}
 	for i := range k.orders {
 		k.known.add(&k.orders[i])

@@ -184,6 +184,25 @@ func (c *claims) remove(order orderTail) {
 	c.freeOrder = at
 }
 
+// removeTicket forgets one ticket of an order that goes on, by its document.
+func (c *claims) removeTicket(order orderTail, document uint64) {
+	at := c.orders[order]
+	if at == 0 {
+		return
+	}
+	for link := &c.slots[at].ticket; *link != 0; link = &c.tickets[*link].sibling {
+		ticket := *link
+		if c.tickets[ticket].document != document {
+			continue
+		}
+		unchain(c.documents, document, ticket, func(at int32) *int32 { return &c.tickets[at].next })
+		*link = c.tickets[ticket].sibling
+		c.tickets[ticket] = ticketSlot{next: c.freeTicket}
+		c.freeTicket = ticket
+		return
+	}
+}
+
 // paid forgets that an order is on hold.
 func (c *claims) paid(order orderTail) {
 	at := c.orders[order]

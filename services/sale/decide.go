@@ -19,6 +19,8 @@ type decision struct {
 	// placed are the orders of the batch itself: a key may be in it twice.
 	placed map[ledger.OrderKey]ledger.Replay
 	claims *batchClaims
+	// orders are those of the state that the batch has changed, as they are then.
+	orders map[string]*rail.Order
 }
 
 type decided struct {
@@ -57,8 +59,8 @@ func (w *worker) decideSafely(batch []*request, state *ledger.BatchState) (d *de
 	return w.decide(batch, state)
 }
 
-// decide serves a batch on the state the ledger gave: seats are given back first, then each request is served in the
-// order it came.
+// decide serves a batch on the state the ledger gave. Seats are given back first: those of orders that have ended, then
+// those of tickets that are given back or were changed. The other requests are served in the order they came.
 func (w *worker) decide(batch []*request, state *ledger.BatchState) (*decision, error) {
 	if err := w.load(state); err != nil {
 		return nil, err
@@ -67,38 +69,76 @@ func (w *worker) decide(batch []*request, state *ledger.BatchState) (*decision, 
 	if err != nil {
 		return nil, err
 	}
-	d := &decision{state: state, placed: map[ledger.OrderKey]ledger.Replay{}, claims: claims}
+	d := &decision{
+		state: state, placed: map[ledger.OrderKey]ledger.Replay{}, claims: claims, orders: map[string]*rail.Order{},
+	}
 	if err := w.giveBack(d, state.Freed()); err != nil {
 		return nil, err
 	}
 	cancels := state.Cancels
-	for _, r := range batch {
-		var a answer
-		switch {
-		case r.place != nil:
-			if a, err = w.place(d, r); err != nil {
+	for _, frees := range []bool{true, false} {
+		for _, r := range batch {
+			switch {
+			case r.frees() != frees:
+				continue
+			case r.cancel != nil:
+				d.answers = append(d.answers, decided{r, cancelled(cancels[0])})
+				cancels = cancels[1:]
+				continue
+			}
+			a, err := w.serveOne(d, r)
+			if err != nil {
 				return nil, err
 			}
-		case r.cancel != nil:
-			a = cancelled(cancels[0])
-			cancels = cancels[1:]
+			d.answers = append(d.answers, decided{r, a})
 		}
-		d.answers = append(d.answers, decided{r, a})
 	}
 	d.changes.Maps = w.encodeMaps
 	return d, nil
 }
 
-// giveBack frees the seats of orders that have ended.
+// frees tells whether the request may give seats back, and takes none.
+func (r *request) frees() bool { return r.refund != nil || r.finish != nil }
+
+// serveOne decides one request. A refusal is in the answer; an error is *poisoned, or the run's.
+func (w *worker) serveOne(d *decision, r *request) (a answer, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = &poisoned{r, reason, debug.Stack()}
+		}
+	}()
+	switch {
+	case r.place != nil:
+		return w.place(d, r)
+	case r.refund != nil:
+		return w.refund(d, r.refund)
+	case r.begin != nil:
+		return w.begin(d, r.begin)
+	case r.finish != nil:
+		return w.finish(d, r.finish)
+	}
+	return answer{}, nil
+}
+
+// giveBack frees the seats of orders that have ended. Their tickets that had ended before have given theirs back.
 func (w *worker) giveBack(d *decision, ended []*rail.Order) error {
 	for _, order := range ended {
-		for _, ticket := range order.Tickets {
-			if err := w.maps[ticket.SeatClass].Release(ticket.SeatIndex, order.From, order.To); err != nil {
-				return fmt.Errorf("order %s gives back a seat it does not have: %w", order.ID, err)
+		for i := range order.Seated().All() {
+			if err := w.release(d, order, i); err != nil {
+				return err
 			}
-			d.note(w.train, order, &ticket, true)
 		}
 	}
+	return nil
+}
+
+// release frees the seat of one ticket.
+func (w *worker) release(d *decision, order *rail.Order, i int) error {
+	ticket := &order.Tickets[i]
+	if err := w.maps[ticket.SeatClass].Release(ticket.SeatIndex, order.From, order.To); err != nil {
+		return fmt.Errorf("order %s gives back a seat it does not have: %w", order.ID, err)
+	}
+	d.note(w.train, order, ticket, true)
 	return nil
 }
 
@@ -110,35 +150,51 @@ func (d *decision) note(train *rail.Train, order *rail.Order, ticket *rail.Ticke
 	})
 }
 
-// place decides one order. A refusal is in the answer; an error is *poisoned, or the run's.
-func (w *worker) place(d *decision, r *request) (a answer, err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = &poisoned{r, reason, debug.Stack()}
+// place decides one order.
+func (w *worker) place(d *decision, r *request) (answer, error) {
+	p := r.place
+	if replay, ok := d.replayOf(p.key); ok {
+		if p.looks() {
+			return answer{order: replay.Order, replayed: true, verdict: verdictOf(replay.Order, d.state.Now)}, nil
 		}
-	}()
-	replay, ok := d.state.Replays[r.place.key]
-	if !ok {
-		replay, ok = d.placed[r.place.key]
+		a := replayed(replay, p)
+		a.verdict = verdictOf(replay.Order, d.state.Now)
+		return a, nil
 	}
-	if ok {
-		return replayed(replay, r.place), nil
+	switch {
+	case p.looks() && p.change.fence:
+		return w.fence(d, p), nil
+	case p.looks():
+		return answer{err: notFound()}, nil
+	case p.refuseIfNew != nil:
+		return answer{err: p.refuseIfNew}, nil
 	}
-	if r.place.refuseIfNew != nil {
-		return answer{err: r.place.refuseIfNew}, nil
-	}
-	order, refusal := w.allocate(d, r.place)
+	order, refusal := w.allocate(d, p)
 	if refusal != nil {
 		return answer{err: refusal}, nil
 	}
-	if err := d.claims.place(order, r.place.documents); err != nil {
-		return answer{}, err
+	return answer{order: order, verdict: verdictOf(order, d.state.Now)}, d.add(order, p)
+}
+
+// add has the ledger write an order.
+func (d *decision) add(order *rail.Order, p *placing) error {
+	if err := d.claims.place(order, p.documents); err != nil {
+		return err
 	}
-	d.placed[r.place.key] = ledger.Replay{Order: order, BodyHash: r.place.bodyHash}
+	d.placed[p.key] = ledger.Replay{Order: order, BodyHash: p.bodyHash}
 	d.changes.Orders = append(d.changes.Orders, ledger.NewOrder{
-		Order: order, Key: r.place.key.Key, BodyHash: r.place.bodyHash, Documents: r.place.documents,
+		Order: order, Key: p.key.Key, BodyHash: p.bodyHash, Documents: p.documents,
 	})
-	return answer{order: order}, nil
+	return nil
+}
+
+// replayOf is the order that a key has already, in the ledger or in the batch itself.
+func (d *decision) replayOf(key ledger.OrderKey) (ledger.Replay, bool) {
+	replay, ok := d.state.Replays[key]
+	if !ok {
+		replay, ok = d.placed[key]
+	}
+	return replay, ok
 }
 
 // replay looks the keys of refused requests up, where no keys were looked up before. A refused buyer may have the order
@@ -194,15 +250,19 @@ func (w *worker) allocate(d *decision, p *placing) (*rail.Order, error) {
 	if refusal := run.MaySell(p.from, now); refusal != nil {
 		return nil, refusal.At("input", "runId")
 	}
-	if limit := w.service.settings.MaxRunHolds; limit > 0 && d.claims.holds(p.key.Buyer) >= limit {
+	if limit := w.service.settings.MaxRunHolds; limit > 0 && p.change == nil && d.claims.holds(p.key.Buyer) >= limit {
 		return nil, tooManyRunHolds(limit)
 	}
 	order := w.newOrder(d.state, p)
 	if err := w.seat(run.Train, order, p); err != nil {
 		return nil, err
 	}
+	if refusal := p.change.apply(order, run.Train, d.state.Now); refusal != nil {
+		w.unseat(order)
+		return nil, refusal
+	}
 	// Documents are looked at last: a train that is sold out says nothing about who travels on it.
-	if passenger := d.claims.travelling(p.documents, p.from, p.to); passenger >= 0 {
+	if passenger := d.claims.travelling(p.documents, p.from, p.to, p.change.oldOrder()); passenger >= 0 {
 		w.unseat(order)
 		d.asked(p)
 		return nil, alreadyTravelling(passenger)
@@ -310,6 +370,9 @@ func cancelled(c ledger.CancelResult) answer {
 	case c.Order.State == rail.Paying:
 		refusal := rail.Refuse(rail.WrongState,
 			"the order is being paid: it cannot be cancelled while its payment is under way")
+		return answer{order: c.Order, err: refusal.At("input", "orderId")}
+	case c.Order.State == rail.Returned:
+		refusal := rail.Refuse(rail.WrongState, "the order was paid, and its tickets were given back or changed")
 		return answer{order: c.Order, err: refusal.At("input", "orderId")}
 	case c.Order.State == rail.Expired:
 		refusal := rail.Refuse(rail.HoldExpired, "the hold had ended already")

@@ -36,9 +36,14 @@ func (s *Service) bodyHash(place *rail.PlaceOrder) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return s.mac(b), nil
+}
+
+// mac is a keyed digest of a request.
+func (s *Service) mac(request []byte) string {
 	mac := s.bodyMACs.Get().(hash.Hash)
 	defer s.bodyMACs.Put(mac)
 	mac.Reset()
-	mac.Write(b)
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24]), nil
+	mac.Write(request)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24])
 }

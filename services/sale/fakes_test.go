@@ -35,6 +35,7 @@ type book struct {
 	keys    map[ledger.OrderKey]ledger.Replay
 	claims  map[string][]string // order id → document digests
 	asked   map[ledger.AskedDocument]bool
+	changed []ledger.OrderChange
 	old     int           // how many more were asked for longer than a day ago
 	loading bool          // whether the timetable is still being read
 	skew    time.Duration // how far the book's clock is ahead
@@ -116,6 +117,7 @@ func (b *book) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decid
 		found := map[ledger.OrderKey]ledger.Replay{}
 		for _, key := range keys {
 			if replay, ok := b.keys[key]; ok {
+				replay.Order = b.read(replay.Order.ID)
 				found[key] = replay
 			}
 		}
@@ -126,7 +128,10 @@ func (b *book) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decid
 		from := rail.OrderIDsFrom(b.run.ID, batch.ClaimsAt+1)
 		for _, id := range slices.Sorted(maps.Keys(b.orders)) {
 			if o := b.orders[id]; id >= from && o.State.Live() {
-				for _, document := range b.claims[id] {
+				for i, document := range b.claims[id] {
+					if !o.Tickets[i].Own.OwnsSeat() {
+						continue
+					}
 					state.Claims = append(state.Claims, ledger.Claim{
 						OrderID: id, Buyer: o.Buyer, Held: o.State == rail.OnHold,
 						From: o.From, To: o.To, Document: document,
@@ -135,17 +140,31 @@ func (b *book) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decid
 			}
 		}
 	}
-	state.States = func(ids []string) (map[string]rail.OrderState, error) {
-		states := map[string]rail.OrderState{}
+	state.States = func(ids []string) (map[string]ledger.OrderLife, error) {
+		states := map[string]ledger.OrderLife{}
 		for _, id := range ids {
-			if o := b.orders[id]; o != nil {
-				states[id] = o.State
+			o := b.orders[id]
+			if o == nil {
+				continue
 			}
+			life := ledger.OrderLife{State: o.State}
 			if ended[id] != "" {
-				states[id] = ended[id]
+				life.State = ended[id]
 			}
+			for i := range o.Tickets {
+				if !o.Tickets[i].Own.OwnsSeat() {
+					life.Ended = append(life.Ended, b.claims[id][i])
+				}
+			}
+			states[id] = life
 		}
 		return states, nil
+	}
+	state.Orders = map[string]*rail.Order{}
+	for _, id := range batch.Orders {
+		if o := b.read(id); o != nil {
+			state.Orders[id] = o
+		}
 	}
 	changes, err := decide(state)
 	if err != nil {
@@ -164,8 +183,15 @@ func (b *book) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decid
 	b.version++
 	for id, s := range ended {
 		o := *b.orders[id]
-		o.State, o.Version = s, o.Version+1
+		o.State, o.Version, o.EndedAt = s, o.Version+1, state.Now
 		b.orders[id] = &o
+	}
+	for _, c := range changes.Changed {
+		if was := b.orders[c.Order.ID]; was == nil || c.Order.Version != was.Version+1 {
+			return 0, errors.New("an order was changed that is not there, or twice")
+		}
+		b.orders[c.Order.ID] = c.Order
+		b.changed = append(b.changed, c)
 	}
 	if len(changes.Seats) > 0 {
 		maps.Copy(b.maps, changes.Maps())
@@ -224,6 +250,13 @@ func (b *book) decidePayment(step ledger.PaymentStep) ledger.PaymentOutcome {
 	now := *o
 	mine := o.PaymentID == step.PaymentID
 	switch {
+	case step.Kind == ledger.MoneyBack:
+		now.Refunds = slices.Clone(o.Refunds)
+		for i := range now.Refunds {
+			if r := &now.Refunds[i]; r.ID == step.RefundID && r.PaidBackAt.IsZero() {
+				r.PaidBackAt, now.Version = b.now().Add(time.Millisecond), o.Version+1
+			}
+		}
 	case b.ends(o) != "":
 	case step.Kind == ledger.PaidAtOnce && o.State == rail.OnHold,
 		step.Kind == ledger.PaymentCaptured && o.State == rail.Paying && mine:
@@ -252,6 +285,32 @@ func (b *book) withdraw(id string) {
 // Correct answers that there is no such ticket: what a correction does is proved of the real ledgers.
 func (b *book) Correct(context.Context, ledger.Correction) (*rail.Order, error) {
 	return nil, rail.Refuse(rail.NotFound, "there is no such ticket")
+}
+
+func (b *book) DueChanges(_ context.Context, limit int) (due []ledger.DueChange, _ error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(b.orders)) {
+		for _, c := range b.orders[id].Changes {
+			if c.State == rail.ChangeOpen && !c.DueAt.After(b.now()) && len(due) < limit {
+				due = append(due, ledger.DueChange{OrderID: id, ChangeID: c.ID, To: c.To})
+			}
+		}
+	}
+	return due, nil
+}
+
+func (b *book) OwedRefunds(_ context.Context, age time.Duration, after string, limit int) (owed []string, _ error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(b.orders)) {
+		if id > after && len(owed) < limit && slices.ContainsFunc(b.orders[id].Refunds, func(r rail.Refund) bool {
+			return r.PaidBackAt.IsZero() && r.At.Before(b.now().Add(-age))
+		}) {
+			owed = append(owed, id)
+		}
+	}
+	return owed, nil
 }
 
 func (b *book) DueRuns(context.Context, int) ([]rail.RunID, error) {
@@ -342,6 +401,9 @@ func (b *book) read(id string) *rail.Order {
 	shown := *o
 	if ends := b.ends(o); ends != "" {
 		shown.State = ends
+		if shown.EndedAt = o.PayBy; ends == rail.Cancelled {
+			shown.EndedAt = o.CaptureBy
+		}
 	}
 	return &shown
 }

@@ -42,7 +42,7 @@ func (s *Service) Pay(ctx context.Context, buyer, orderID, key string) (*rail.Or
 	step := ledger.PaymentStep{
 		OrderID: orderID, PaymentID: paymentKey(orderID, buyer, key), Buyer: buyer, Kind: ledger.PaymentAsked,
 	}
-	if order.State == rail.OnHold && order.Total.Minor > 0 {
+	if order.State == rail.OnHold && order.ToPay().Minor > 0 {
 		payment, err := s.charge(ctx, order, step.PaymentID, left)
 		if err != nil || payment.State != PaymentSucceeded {
 			return order, payment, err
@@ -68,6 +68,7 @@ func (s *Service) paid(
 	}
 	switch {
 	case outcome.Counts && order.State == rail.Paid:
+		s.finishSoon(order)
 		return order, Payment{State: PaymentSucceeded}, nil
 	case outcome.Counts:
 		return order, Payment{State: PaymentPending}, nil

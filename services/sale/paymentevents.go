@@ -37,6 +37,8 @@ func (s *Service) PaymentEvent(ctx context.Context, e ledger.Event) error {
 		return p.captured(ctx)
 	case ledger.EventPaymentEnded:
 		return p.ended(ctx)
+	case ledger.EventPaymentRefunded:
+		return notYet(s.payBack(ctx, e.OrderID)) // It is asked for again, and answered that it is back.
 	}
 	return nil // Other types ask nothing of an order.
 }
@@ -138,6 +140,8 @@ func notYet(err error) error {
 	case errors.Is(err, ledger.ErrInDoubt), errors.Is(err, ledger.ErrLocked),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 	case errors.As(err, &known) && (known.Code == rail.Overloaded || known.Code == rail.OrderPending):
+	case errors.As(err, &known) && known.Code == rail.PaymentUnavailable:
+		// Another server gives the money back.
 	case errors.As(err, &known) && known.Code == rail.Unauthenticated:
 		// Payments do not take our secret. That is no event's fault, and passes when the secret is mended.
 	default:

@@ -102,7 +102,7 @@ type Runs interface {
 // buyer's key: no two orders and no two buyers have the same, and a repetition has the same on every server. A
 // provider's own idempotency key may be just that.
 type Payments interface {
-	// Charge starts to collect the total of an order, within payFor. It must be safe to repeat with the same key, and
+	// Charge starts to collect what is to be paid for an order, its ToPay, within payFor. It must be safe to repeat with the same key, and
 	// must not take one key for two orders or amounts.
 	//
 	// A provider that answers at once says SUCCEEDED: it has the money. One that takes time says PENDING until the
@@ -113,7 +113,7 @@ type Payments interface {
 	// nothing was taken.
 	Void(ctx context.Context, order *rail.Order, key string) error
 	// Refund gives back a part of what the payment took. done tells that the money is back; where it is not, it is being
-	// given back, and PaymentService.Refunds and events tell the rest. It must be safe to repeat with the same ID.
+	// given back: repeating it with the same ID asks again, and an event tells when it is. It must be safe to repeat with the same ID.
 	// IDEMPOTENCY_CONFLICT: the ID is of another payment or amount. NOT_FOUND: there is no such payment. INVALID: it is
 	// more than is left of what was taken.
 	Refund(ctx context.Context, refund pay.RefundOrder) (done bool, err error)
@@ -129,6 +129,4 @@ type PaymentService interface {
 	// sorted by (ChangedAt, ID) and after the place. At most limit.
 	Changed(ctx context.Context, states []pay.State, within time.Duration, after pay.Place, limit int) (
 		[]*pay.Payment, error)
-	// Refunds are all refunds that were asked for an order, in the order of their ids.
-	Refunds(ctx context.Context, orderID string) ([]*pay.Refund, error)
 }

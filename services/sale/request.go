@@ -9,13 +9,17 @@ import (
 	"interlock/services/rail"
 )
 
-// request asks a run's worker to place an order or to cancel one. A request for neither makes it serve a batch, which
-// expires holds and resolves what is in doubt.
+// request asks a run's worker for one thing: to place an order or to cancel one, to give tickets back, to begin a change
+// of one or to finish it. A request for nothing makes it serve a batch, which expires holds and resolves what is in
+// doubt.
 type request struct {
 	// ctx is the buyer's.
 	ctx    context.Context
 	place  *placing
 	cancel *ledger.Cancel
+	refund *refunding
+	begin  *beginning
+	finish *finishing
 	// since is when it was queued.
 	since time.Time
 	// state is waits, taken or left.
@@ -33,6 +37,8 @@ type placing struct {
 	// train is the train that the request was validated against; from and to are calls of it.
 	train    *rail.Train
 	from, to int
+	// change is what the order is the new ticket of, nil where it is no change's.
+	change *newTicket
 	// refuseIfNew is why the buyer may have no further order. An order that the key has already is answered all the
 	// same.
 	refuseIfNew error
@@ -44,6 +50,18 @@ type answer struct {
 	err   error
 	// replayed tells that the key had placed the order before.
 	replayed bool
+	// refund is what a refunding has made, refundQuote the one it is to be repeated with.
+	refund      *rail.Refund
+	refundQuote *RefundQuote
+	// change is the one of a beginning; changed is its new order where that is on the same run. changeQuote is the one
+	// it is to be repeated with.
+	change      *rail.TicketChange
+	changed     *rail.Order
+	changeQuote *ChangeQuote
+	// verdict is what the new order of a change says about the change.
+	verdict verdict
+	// again tells that nothing was decided, as another request of the batch has changed the order: ask once more.
+	again bool
 	// early tells that the buyer left before the worker answered. The worker's answer is still to come.
 	early bool
 }
@@ -67,8 +85,47 @@ func (r *request) name() string {
 		return "place " + r.place.key.Buyer + " " + r.place.key.Key
 	case r.cancel != nil:
 		return "cancel " + r.cancel.OrderID
+	case r.refund != nil:
+		return "refund " + r.refund.id
+	case r.begin != nil:
+		return "change " + r.begin.id
 	}
 	return ""
+}
+
+// order is the order whose tickets the request may change, "" where there is none.
+func (r *request) order() string {
+	switch {
+	case r.refund != nil:
+		return r.refund.OrderID
+	case r.begin != nil:
+		return r.begin.Ticket.OrderID
+	case r.finish != nil:
+		return r.finish.order
+	}
+	return ""
+}
+
+// key is the one that the request places an order with, on the run of its worker. always tells that it is looked up
+// before anything is decided.
+func (r *request) key() (key ledger.OrderKey, always bool) {
+	switch {
+	case r.place != nil:
+		return r.place.key, r.place.looks()
+	case r.begin != nil && r.begin.sameRun():
+		return r.begin.key, true
+	case r.finish != nil && r.finish.sameRun():
+		return r.finish.key, true
+	}
+	return ledger.OrderKey{}, false
+}
+
+// placing is the order that the request may place on the run of its worker, nil where there is none.
+func (r *request) placing() *placing {
+	if r.begin != nil && r.begin.sameRun() {
+		return r.begin.place
+	}
+	return r.place
 }
 
 // take claims the request for a batch. False: its buyer has left.

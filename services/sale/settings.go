@@ -1,6 +1,10 @@
 package sale
 
-import "time"
+import (
+	"time"
+
+	"interlock/services/rail"
+)
 
 // Settings are the bounds of a sale. The zero value of a field means its default.
 type Settings struct {
@@ -35,6 +39,9 @@ type Settings struct {
 	ApplyTimeout time.Duration
 	// SweepInterval is how often holds past their time are looked for. A batch on a run expires them anyway.
 	SweepInterval time.Duration
+	// Rules say what the railway keeps of tickets that are given back or changed. They are rules that have passed
+	// rail.RefundRules.Check. The zero value means rail.DefaultRefundRules.
+	Rules rail.RefundRules
 	// MaxRunHolds is how many unpaid orders a buyer may have on one run, exactly. MaxOpenHolds is how many on all runs;
 	// other servers that sell to the same buyer at that moment may exceed it. A negative limit is none.
 	MaxRunHolds, MaxOpenHolds int
@@ -57,6 +64,12 @@ func (s Settings) withDefaults() Settings {
 	orDefault(&s.MaxCharging, 1_024)
 	orDefault(&s.ApplyTimeout, 100*time.Millisecond)
 	orDefault(&s.SweepInterval, time.Second)
+	if len(s.Rules.Refund.Steps) == 0 {
+		s.Rules.Refund = rail.DefaultRefundRules().Refund
+	}
+	if len(s.Rules.Change.Steps) == 0 {
+		s.Rules.Change = rail.DefaultRefundRules().Change
+	}
 	orDefault(&s.MaxRunHolds, 5)
 	orDefault(&s.MaxOpenHolds, 5)
 	orDefault(&s.MaxLapsedHolds, 3)

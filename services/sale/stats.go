@@ -15,7 +15,7 @@ type counters struct {
 // count notes what became of an order.
 func (c *counters) count(d decided) {
 	switch {
-	case d.request.place == nil:
+	case d.request.place == nil || d.request.place.looks():
 	case d.answer.err != nil:
 		c.refused.Add(1)
 	case d.answer.replayed:

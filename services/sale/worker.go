@@ -161,12 +161,17 @@ func (w *worker) ask(batch []*request, locking bool) (ask ledger.Batch, looksKey
 		MoreExpected: w.service.moreExpected(w),
 	}
 	looksKeysUp = locking || time.Now().Before(w.lookUpUntil)
+	orders := map[string]bool{}
 	for _, r := range batch {
-		if r.place != nil && looksKeysUp {
-			ask.Keys = append(ask.Keys, r.place.key)
+		if key, always := r.key(); key.Key != "" && (looksKeysUp || always) {
+			ask.Keys = append(ask.Keys, key)
 		}
 		if r.cancel != nil {
 			ask.Cancels = append(ask.Cancels, *r.cancel)
+		}
+		if id := r.order(); id != "" && !orders[id] {
+			orders[id] = true
+			ask.Orders = append(ask.Orders, id)
 		}
 	}
 	return ask, looksKeysUp
