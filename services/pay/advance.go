@@ -47,6 +47,9 @@ func Advance(p Payment, c Charge) (Payment, bool) {
 		reason = reasonAmount
 	}
 	p.moveTo(p.next(closed), reason)
+	if p.State == Refunded {
+		p.Refunds = p.Refunds.done("") // They went back with the rest.
+	}
 	return p, p != before
 }
 
@@ -91,7 +94,7 @@ func Decide(p Payment, s Settlement) (Payment, bool) {
 // nothing.
 func (p *Payment) next(closed bool) State {
 	switch {
-	case p.Captured > 0 && p.Refunded >= p.Captured:
+	case p.Captured > 0 && p.Refunded >= p.Captured && !p.isRefundedByParts():
 		return Refunded
 	case p.Captured > 0 && (p.goesBack() || p.takesWrongAmount()):
 		return Refunding
@@ -113,6 +116,12 @@ func (p *Payment) next(closed bool) State {
 		return Open
 	}
 	return Created
+}
+
+// isRefundedByParts tells whether all that was taken of a payment that succeeded was asked back by refunds of parts.
+func (p *Payment) isRefundedByParts() bool {
+	asked, _ := p.Refunds.sums()
+	return p.State == Captured && p.Wants == Capture && asked >= p.Captured
 }
 
 // takesWrongAmount tells whether the provider holds, or took, another amount than was asked for.

@@ -69,8 +69,16 @@ func (s *Service) ask(ctx context.Context, provider Provider, p *Payment) (c Cha
 			return s.get(ctx, provider, p) // It is one of remake.
 		}
 		return s.authorise(ctx, provider, p)
-	case Open, Authorised, Captured:
+	case Open, Authorised:
 		return s.get(ctx, provider, p)
+	case Captured:
+		refund, pending := p.Refunds.pending()
+		if !pending {
+			return s.get(ctx, provider, p)
+		}
+		c, err = provider.Refund(ctx, p, refund.Minor, refund.ID)
+		s.called(ctx, provider, toRefund, err)
+		return c, err
 	case Capturing:
 		c, err = provider.Capture(ctx, p, key(p, toCapture))
 		s.called(ctx, provider, toCapture, err)
@@ -120,6 +128,9 @@ func (s *Service) step(ctx, noting context.Context, provider Provider, p *Paymen
 		})
 	case err != nil:
 		return p, nil //nolint:nilerr // It is counted and logged, and the call is made again.
+	}
+	if refund, pending := p.Refunds.pending(); p.State == Captured && pending && !refused {
+		return s.refunded(noting, p, refund, &c)
 	}
 	after, _, err := s.take(noting, provider, p, &c)
 	if err != nil || !refused || p.State != Capturing || after == nil || after.State != Capturing {

@@ -38,7 +38,9 @@ func dueIn(p *Payment, now time.Time) time.Duration {
 			return by.Sub(now)
 		}
 	case Captured:
-		return -1
+		if _, pending := p.Refunds.pending(); !pending {
+			return -1
+		}
 	case Failed, Released, Refunded:
 		if p.left() <= 0 {
 			return -1

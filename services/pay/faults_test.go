@@ -54,6 +54,8 @@ type chaos struct {
 	twice int
 	// wanted are payments whose capture was asked for, at any time.
 	wanted map[string]bool
+	// asked are the refunds of parts that were asked for, whatever the answer was.
+	asked  map[string]pay.RefundOrder
 	others sync.WaitGroup
 }
 
@@ -287,6 +289,7 @@ func (c *chaos) sweep() {
 
 func (c *chaos) play() {
 	c.counts, c.gone, c.wanted = map[string]string{}, map[string]bool{}, map[string]bool{}
+	c.asked = map[string]pay.RefundOrder{}
 	c.faults()
 	c.begin()
 	var buyers sync.WaitGroup
@@ -296,6 +299,7 @@ func (c *chaos) play() {
 	go c.ledger()
 	for range 12 {
 		pause.For(c.t.Context(), c.upTo(time.Minute))
+		c.askBack()
 		c.begin()
 	}
 	buyers.Wait()
@@ -305,6 +309,9 @@ func (c *chaos) play() {
 	c.others.Wait()
 	pause.For(c.t.Context(), 5*time.Minute)
 	c.sweep()
+	for _, o := range c.asked {
+		c.askAgain(o)
+	}
 	c.begin() // It reconciles after a minute.
 	pause.For(c.t.Context(), 10*time.Minute)
 	synctest.Wait()
@@ -313,19 +320,57 @@ func (c *chaos) play() {
 	<-c.process.done
 }
 
+// askBack asks for parts of what was captured, small and large, some of them again.
+func (c *chaos) askBack() {
+	for _, p := range c.store.All() {
+		c.mu.Lock()
+		counts := !c.gone[p.OrderID] && c.counts[p.OrderID] == p.ID
+		c.mu.Unlock()
+		if !counts || p.State != pay.Captured || !c.odds(2) {
+			continue
+		}
+		o := pay.RefundOrder{
+			ID: fmt.Sprintf("%064x", len(c.asked)), PaymentID: p.ID, OrderID: p.OrderID,
+			Amount: rail.Money{Minor: 1 + int64(c.upTo(price)), Currency: "CNY"},
+		}
+		c.asked[o.ID] = o
+		for range 3 {
+			_, err := c.alive().Refund(c.t.Context(), o)
+			if code := rail.CodeOf(err); err == nil || code == rail.Invalid || code == rail.WrongState {
+				break
+			}
+			pause.For(c.t.Context(), c.upTo(10*time.Second))
+		}
+	}
+}
+
+// askAgain asks for a refund once more, now that all is calm: it is done, or there was not enough left.
+func (c *chaos) askAgain(o pay.RefundOrder) {
+	_, err := c.alive().Refund(c.t.Context(), o)
+	require.Contains(c.t, []rail.Code{"", rail.Invalid, rail.WrongState}, rail.CodeOf(err), "%v", err)
+}
+
 func (c *chaos) judge() {
 	charges := c.bank.Charges()
 	events := c.store.Events()
 	require.LessOrEqual(c.t, len(charges), 24+c.twice, "a payment was opened twice")
 	kept := map[string]int64{}
-	captured := 0
+	captured, parts := 0, 0
 	for _, p := range c.store.All() {
 		told := fmt.Sprintf("%+v", p)
 		require.Contains(c.t, []pay.State{pay.Failed, pay.Released, pay.Captured, pay.Refunded}, p.State, told)
 		require.True(c.t, p.Due.IsZero(), told)
 		require.Equal(c.t, p.Authorised, p.Captured+p.Released, told)
 		kept[p.OrderID] += p.Captured - p.Refunded
-		if p.State == pay.Captured && p.Refunded == 0 {
+		var back int64
+		for _, r := range p.RefundsAsked() {
+			require.Equal(c.t, c.asked[r.ID], r.RefundOrder)
+			require.Equal(c.t, pay.RefundDone, r.State, told)
+			back += r.Amount.Minor
+			parts++
+		}
+		if p.State == pay.Captured {
+			require.Equal(c.t, back, p.Refunded, told)
 			captured++
 			require.Equal(c.t, p.ID, c.counts[p.OrderID], told)
 			require.Equal(c.t, p.Amount.Minor, p.Captured, told)
@@ -354,5 +399,6 @@ func (c *chaos) judge() {
 	for order, difference := range kept {
 		require.Zero(c.t, difference, "%s: we and the provider do not say the same", order)
 	}
-	require.Positive(c.t, captured, "somebody has paid")
+	require.Positive(c.t, captured, "a buyer has paid")
+	require.Positive(c.t, parts, "parts went back")
 }

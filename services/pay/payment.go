@@ -57,6 +57,9 @@ type Payment struct {
 	// Authorised, Captured, Released and Refunded are minor units of Amount's currency. At the end Authorised is
 	// Captured + Released.
 	Authorised, Captured, Released, Refunded int64
+	// Refunds are the parts of Captured that were asked back: see RefundsAsked. A payment of which all is asked back by
+	// parts stays CAPTURED.
+	Refunds RefundList
 	// PayBy is when the provider's page is closed, CaptureBy when an uncaptured payment is let go; by the clock of the
 	// payments' primary. CaptureBy is zero until the ledger wants a capture.
 	PayBy, CaptureBy time.Time

@@ -123,17 +123,27 @@ type Change struct {
 	From State
 	// DueIn is how long from now the provider is to be called next; negative: not at all.
 	DueIn time.Duration
+	// RefundOf is the order of a refund that the change says was done, "" where it says so of none.
+	RefundOf string
 	// CaptureWithin sets CaptureBy, once: it is not changed where it is set. 0: none.
 	CaptureWithin time.Duration
 	// Notices are webhooks from which the change follows: they are written where it is.
 	Notices []Heeded
 }
 
+// EventOrder is the order that the change's event is of.
+func (c *Change) EventOrder() string {
+	if c.RefundOf != "" && c.From == c.Payment.State {
+		return c.RefundOf
+	}
+	return c.Payment.OrderID
+}
+
 // Event is the type of the event that the change calls for, with told true; told is false where it calls for none. A
-// change within a state tells nothing.
+// change within a state tells nothing but that a refund was done.
 func (c *Change) Event() (eventType ledger.EventType, told bool) {
 	if c.From == c.Payment.State {
-		return "", false
+		return ledger.EventPaymentRefunded, c.RefundOf != ""
 	}
 	switch c.Payment.State {
 	case Authorised:

@@ -209,6 +209,12 @@ func isLeftOpen(p *Payment, c *Charge) bool {
 	return c.Status == ChargeOpen && (p.State == Failed || p.State == Released)
 }
 
+// isRefundedByOthers tells whether more of a payment that succeeded went back than was asked for here.
+func isRefundedByOthers(p *Payment) bool {
+	asked, _ := p.Refunds.sums()
+	return p.State == Captured && p.Refunded > asked
+}
+
 // rest looks for what cannot be told from a charge's state alone.
 func (r *reconciliation) rest(ctx context.Context, p *Payment, c *Charge, found *Difference) error {
 	switch {
@@ -225,7 +231,7 @@ func (r *reconciliation) rest(ctx context.Context, p *Payment, c *Charge, found 
 			}
 		}
 		return nil
-	case p.Captured <= c.Captured && p.Refunded <= c.Refunded && !(p.State == Captured && p.Refunded > 0):
+	case p.Captured <= c.Captured && p.Refunded <= c.Refunded && !isRefundedByOthers(p):
 		return nil
 	}
 	now, err := r.get(ctx, r.provider, p) // The list may be older than the payment.
@@ -237,8 +243,9 @@ func (r *reconciliation) rest(ctx context.Context, p *Payment, c *Charge, found 
 	case p.Captured > now.Captured || p.Refunded > now.Refunded:
 		found.What = fmt.Sprintf("captured and refunded are %d and %d here, and %d and %d at the provider",
 			p.Captured, p.Refunded, now.Captured, now.Refunded)
-	case p.State == Captured && p.Refunded > 0:
-		found.What = fmt.Sprintf("%d of %d were given back by somebody else", p.Refunded, p.Captured)
+	case isRefundedByOthers(p):
+		asked, _ := p.Refunds.sums()
+		found.What = fmt.Sprintf("%d of %d were given back, and %d were asked for here", p.Refunded, p.Captured, asked)
 	default:
 		return nil
 	}

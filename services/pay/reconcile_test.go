@@ -128,7 +128,7 @@ func TestReconcile(t *testing.T) {
 				w.bank.Change("p1", func(c *pay.Charge) { c.Refunded = 100 })
 				require.NoError(t, w.tell(t, pay.Notice{ID: "n2", PaymentID: "p1"}))
 			},
-			says: fmt.Sprintf("100 of %d were given back by somebody else", price), state: pay.Captured,
+			says: fmt.Sprintf("100 of %d were given back, and 0 were asked for here", price), state: pay.Captured,
 			charges: []pay.ChargeStatus{pay.ChargeCaptured},
 		},
 		"the provider knows nothing of it": {

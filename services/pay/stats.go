@@ -135,7 +135,8 @@ func (c *counts) isOverdue(p *Payment) (news bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, known := c.overdue[p.ID]
-	if p.Tries < overdueTries || !p.goesBack() {
+	_, pending := p.Refunds.pending()
+	if p.Tries < overdueTries || !p.goesBack() && !pending {
 		delete(c.overdue, p.ID)
 		return false
 	}

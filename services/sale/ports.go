@@ -113,7 +113,7 @@ type Payments interface {
 	// nothing was taken.
 	Void(ctx context.Context, order *rail.Order, key string) error
 	// Refund gives back a part of what the payment took. done tells that the money is back; where it is not, it is being
-	// given back: repeating it with the same ID asks again, and an event tells when it is. It must be safe to repeat with the same ID.
+	// given back, and an event tells when it is done. It must be safe to repeat with the same ID.
 	// IDEMPOTENCY_CONFLICT: the ID is of another payment or amount. NOT_FOUND: there is no such payment. INVALID: it is
 	// more than is left of what was taken.
 	Refund(ctx context.Context, refund pay.RefundOrder) (done bool, err error)

@@ -43,6 +43,8 @@ const (
 	PaymentServiceStartProcedure = "/interlock.pay.v1.PaymentService/Start"
 	// PaymentServiceSettleProcedure is the fully-qualified name of the PaymentService's Settle RPC.
 	PaymentServiceSettleProcedure = "/interlock.pay.v1.PaymentService/Settle"
+	// PaymentServiceRefundProcedure is the fully-qualified name of the PaymentService's Refund RPC.
+	PaymentServiceRefundProcedure = "/interlock.pay.v1.PaymentService/Refund"
 	// PaymentServiceGetProcedure is the fully-qualified name of the PaymentService's Get RPC.
 	PaymentServiceGetProcedure = "/interlock.pay.v1.PaymentService/Get"
 	// PaymentServiceChangedProcedure is the fully-qualified name of the PaymentService's Changed RPC.
@@ -59,6 +61,10 @@ type PaymentServiceClient interface {
 	Start(context.Context, *StartRequest) (*StartResponse, error)
 	// Settle notes what was decided about payments. What it answers for is durable.
 	Settle(context.Context, *SettleRequest) (*SettleResponse, error)
+	// Refund gives back a part of what a payment took. What it answers for is durable; the provider is asked until it is
+	// done. The same refund_id again is the same refund. NOT_FOUND: there is no such payment. INVALID: it is more than is
+	// left. WRONG_STATE: the payment was not captured. IDEMPOTENCY_CONFLICT: the refund is of another order or amount.
+	Refund(context.Context, *RefundRequest) (*RefundResponse, error)
 	// Get reads payments by their ids, or all of some orders.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
 	// Changed lists payments in the order in which they last changed.
@@ -92,6 +98,13 @@ func NewPaymentServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
+		refund: connect.NewClient[RefundRequest, RefundResponse](
+			httpClient,
+			baseURL+PaymentServiceRefundProcedure,
+			connect.WithSchema(paymentServiceMethods.ByName("Refund")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
 		get: connect.NewClient[GetRequest, GetResponse](
 			httpClient,
 			baseURL+PaymentServiceGetProcedure,
@@ -120,6 +133,7 @@ func NewPaymentServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 type paymentServiceClient struct {
 	start     *connect.Client[StartRequest, StartResponse]
 	settle    *connect.Client[SettleRequest, SettleResponse]
+	refund    *connect.Client[RefundRequest, RefundResponse]
 	get       *connect.Client[GetRequest, GetResponse]
 	changed   *connect.Client[ChangedRequest, ChangedResponse]
 	reconcile *connect.Client[ReconcileRequest, ReconcileResponse]
@@ -137,6 +151,15 @@ func (c *paymentServiceClient) Start(ctx context.Context, req *StartRequest) (*S
 // Settle calls interlock.pay.v1.PaymentService.Settle.
 func (c *paymentServiceClient) Settle(ctx context.Context, req *SettleRequest) (*SettleResponse, error) {
 	response, err := c.settle.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Refund calls interlock.pay.v1.PaymentService.Refund.
+func (c *paymentServiceClient) Refund(ctx context.Context, req *RefundRequest) (*RefundResponse, error) {
+	response, err := c.refund.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -177,6 +200,10 @@ type PaymentServiceHandler interface {
 	Start(context.Context, *StartRequest) (*StartResponse, error)
 	// Settle notes what was decided about payments. What it answers for is durable.
 	Settle(context.Context, *SettleRequest) (*SettleResponse, error)
+	// Refund gives back a part of what a payment took. What it answers for is durable; the provider is asked until it is
+	// done. The same refund_id again is the same refund. NOT_FOUND: there is no such payment. INVALID: it is more than is
+	// left. WRONG_STATE: the payment was not captured. IDEMPOTENCY_CONFLICT: the refund is of another order or amount.
+	Refund(context.Context, *RefundRequest) (*RefundResponse, error)
 	// Get reads payments by their ids, or all of some orders.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
 	// Changed lists payments in the order in which they last changed.
@@ -203,6 +230,13 @@ func NewPaymentServiceHandler(svc PaymentServiceHandler, opts ...connect.Handler
 		PaymentServiceSettleProcedure,
 		svc.Settle,
 		connect.WithSchema(paymentServiceMethods.ByName("Settle")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	paymentServiceRefundHandler := connect.NewUnaryHandlerSimple(
+		PaymentServiceRefundProcedure,
+		svc.Refund,
+		connect.WithSchema(paymentServiceMethods.ByName("Refund")),
 		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
@@ -233,6 +267,8 @@ func NewPaymentServiceHandler(svc PaymentServiceHandler, opts ...connect.Handler
 			paymentServiceStartHandler.ServeHTTP(w, r)
 		case PaymentServiceSettleProcedure:
 			paymentServiceSettleHandler.ServeHTTP(w, r)
+		case PaymentServiceRefundProcedure:
+			paymentServiceRefundHandler.ServeHTTP(w, r)
 		case PaymentServiceGetProcedure:
 			paymentServiceGetHandler.ServeHTTP(w, r)
 		case PaymentServiceChangedProcedure:
@@ -254,6 +290,10 @@ func (UnimplementedPaymentServiceHandler) Start(context.Context, *StartRequest) 
 
 func (UnimplementedPaymentServiceHandler) Settle(context.Context, *SettleRequest) (*SettleResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("interlock.pay.v1.PaymentService.Settle is not implemented"))
+}
+
+func (UnimplementedPaymentServiceHandler) Refund(context.Context, *RefundRequest) (*RefundResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("interlock.pay.v1.PaymentService.Refund is not implemented"))
 }
 
 func (UnimplementedPaymentServiceHandler) Get(context.Context, *GetRequest) (*GetResponse, error) {

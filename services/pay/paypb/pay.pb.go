@@ -236,7 +236,9 @@ type Payment struct {
 	// version rises by one with every change.
 	Version int64 `protobuf:"varint,18,opt,name=version,proto3" json:"version,omitempty"`
 	// reason says why it did not succeed, in the provider's codes.
-	Reason        string `protobuf:"bytes,19,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,19,opt,name=reason,proto3" json:"reason,omitempty"`
+	// refunds are the parts of it that were asked back, in the order in which they were.
+	Refunds       []*Refund `protobuf:"bytes,20,rep,name=refunds,proto3" json:"refunds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -404,6 +406,200 @@ func (x *Payment) GetReason() string {
 	return ""
 }
 
+func (x *Payment) GetRefunds() []*Refund {
+	if x != nil {
+		return x.Refunds
+	}
+	return nil
+}
+
+// Refund is a part of a payment's money that goes back, or went.
+type Refund struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id is 64 hexadecimal digits, unique among all refunds.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// order_id is the order that it is of, which may be another than the payment's.
+	OrderId string `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// minor is in minor units of the payment's currency.
+	Minor int64 `protobuf:"varint,3,opt,name=minor,proto3" json:"minor,omitempty"`
+	// done tells that the money is back.
+	Done          bool `protobuf:"varint,4,opt,name=done,proto3" json:"done,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refund) Reset() {
+	*x = Refund{}
+	mi := &file_pay_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refund) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refund) ProtoMessage() {}
+
+func (x *Refund) ProtoReflect() protoreflect.Message {
+	mi := &file_pay_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refund.ProtoReflect.Descriptor instead.
+func (*Refund) Descriptor() ([]byte, []int) {
+	return file_pay_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Refund) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Refund) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *Refund) GetMinor() int64 {
+	if x != nil {
+		return x.Minor
+	}
+	return 0
+}
+
+func (x *Refund) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+type RefundRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// refund_id is 64 hexadecimal digits, the same for every repetition.
+	RefundId      string `protobuf:"bytes,1,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	PaymentId     string `protobuf:"bytes,2,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
+	OrderId       string `protobuf:"bytes,3,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	Amount        *Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundRequest) Reset() {
+	*x = RefundRequest{}
+	mi := &file_pay_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundRequest) ProtoMessage() {}
+
+func (x *RefundRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pay_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundRequest.ProtoReflect.Descriptor instead.
+func (*RefundRequest) Descriptor() ([]byte, []int) {
+	return file_pay_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RefundRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *RefundRequest) GetPaymentId() string {
+	if x != nil {
+		return x.PaymentId
+	}
+	return ""
+}
+
+func (x *RefundRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *RefundRequest) GetAmount() *Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+type RefundResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// done tells that the money is back. Where it is not, it is going back.
+	Done          bool `protobuf:"varint,1,opt,name=done,proto3" json:"done,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundResponse) Reset() {
+	*x = RefundResponse{}
+	mi := &file_pay_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundResponse) ProtoMessage() {}
+
+func (x *RefundResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pay_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundResponse.ProtoReflect.Descriptor instead.
+func (*RefundResponse) Descriptor() ([]byte, []int) {
+	return file_pay_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RefundResponse) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
 type StartRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// payment_id is 1 to 64 letters and digits, the same for every repetition. order_id begins with run_id.
@@ -419,7 +615,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_pay_proto_msgTypes[2]
+	mi := &file_pay_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -431,7 +627,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pay_proto_msgTypes[2]
+	mi := &file_pay_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -444,7 +640,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_pay_proto_rawDescGZIP(), []int{2}
+	return file_pay_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *StartRequest) GetPaymentId() string {
@@ -491,7 +687,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_pay_proto_msgTypes[3]
+	mi := &file_pay_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -503,7 +699,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pay_proto_msgTypes[3]
+	mi := &file_pay_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -516,7 +712,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_pay_proto_rawDescGZIP(), []int{3}
+	return file_pay_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StartResponse) GetPayment() *Payment {
@@ -536,7 +732,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_pay_proto_msgTypes[4]
+	mi := &file_pay_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +744,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pay_proto_msgTypes[4]
+	mi := &file_pay_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +757,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_pay_proto_rawDescGZIP(), []int{4}
+	return file_pay_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SettleRequest) GetSettlements() []*Settlement {
@@ -583,7 +779,7 @@ type Settlement struct {
 
 func (x *Settlement) Reset() {
 	*x = Settlement{}
-	mi := &file_pay_proto_msgTypes[5]
+	mi := &file_pay_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +791,7 @@ func (x *Settlement) String() string {
 func (*Settlement) ProtoMessage() {}
 
 func (x *Settlement) ProtoReflect() protoreflect.Message {
-	mi := &file_pay_proto_msgTypes[5]
+	mi := &file_pay_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +804,7 @@ func (x *Settlement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settlement.ProtoReflect.Descriptor instead.
 func (*Settlement) Descriptor() ([]byte, []int) {
-	return file_pay_proto_rawDescGZIP(), []int{5}
+	return file_pay_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Settlement) GetPaymentId() string {
@@ -642,7 +838,7 @@ type SettleResponse struct {
 
 func (x *SettleResponse) Reset() {
 	*x = SettleResponse{}
-	mi := &file_pay_proto_msgTypes[6]
+	mi := &file_pay_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +850,7 @@ func (x *SettleResponse) String() string {
 func (*SettleResponse) ProtoMessage() {}
 
 func (x *SettleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pay_proto_msgTypes[6]
+	mi := &file_pay_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +863,7 @@ func (x *SettleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleResponse.ProtoReflect.Descriptor instead.
 func (*SettleResponse) Descriptor() ([]byte, []int) {
-	return file_pay_proto_rawDescGZIP(), []int{6}
+	return file_pay_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SettleResponse) GetFailures() []*SettlementFailure {
@@ -688,7 +884,7 @@ type SettlementFailure struct {
 
 func (x *SettlementFailure) Reset() {
 	*x = SettlementFailure{}
-	mi := &file_pay_proto_msgTypes[7]
+	mi := &file_pay_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -700,7 +896,7 @@ func (x *SettlementFailure) String() string {
 func (*SettlementFailure) ProtoMessage() {}
 
 func (x *SettlementFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_pay_proto_msgTypes[7]
+	mi := &file_pay_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -713,7 +909,7 @@ func (x *SettlementFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettlementFailure.ProtoReflect.Descriptor instead.
 func (*SettlementFailure) Descriptor() ([]byte, []int) {
-	return file_pay_proto_rawDescGZIP(), []int{7}
+	return file_pay_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SettlementFailure) GetIndex() int32 {
@@ -741,7 +937,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_pay_proto_msgTypes[8]
+	mi := &file_pay_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +949,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pay_proto_msgTypes[8]
+	mi := &file_pay_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +962,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_pay_proto_rawDescGZIP(), []int{8}
+	return file_pay_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetRequest) GetPaymentIds() []string {
@@ -794,7 +990,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_pay_proto_msgTypes[9]
+	mi := &file_pay_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +1002,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pay_proto_msgTypes[9]
+	mi := &file_pay_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +1015,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_pay_proto_rawDescGZIP(), []int{9}
+	return file_pay_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetResponse) GetPayments() []*Payment {
@@ -846,7 +1042,7 @@ type ChangedRequest struct {
 
 func (x *ChangedRequest) Reset() {
 	*x = ChangedRequest{}
-	mi := &file_pay_proto_msgTypes[10]
+	mi := &file_pay_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -858,7 +1054,7 @@ func (x *ChangedRequest) String() string {
 func (*ChangedRequest) ProtoMessage() {}
 
 func (x *ChangedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pay_proto_msgTypes[10]
+	mi := &file_pay_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -871,7 +1067,7 @@ func (x *ChangedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangedRequest.ProtoReflect.Descriptor instead.
 func (*ChangedRequest) Descriptor() ([]byte, []int) {
-	return file_pay_proto_rawDescGZIP(), []int{10}
+	return file_pay_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ChangedRequest) GetStates() []State {
@@ -918,7 +1114,7 @@ type ChangedResponse struct {
 
 func (x *ChangedResponse) Reset() {
 	*x = ChangedResponse{}
-	mi := &file_pay_proto_msgTypes[11]
+	mi := &file_pay_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -930,7 +1126,7 @@ func (x *ChangedResponse) String() string {
 func (*ChangedResponse) ProtoMessage() {}
 
 func (x *ChangedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pay_proto_msgTypes[11]
+	mi := &file_pay_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -943,7 +1139,7 @@ func (x *ChangedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangedResponse.ProtoReflect.Descriptor instead.
 func (*ChangedResponse) Descriptor() ([]byte, []int) {
-	return file_pay_proto_rawDescGZIP(), []int{11}
+	return file_pay_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ChangedResponse) GetPayments() []*Payment {
@@ -963,7 +1159,7 @@ type ReconcileRequest struct {
 
 func (x *ReconcileRequest) Reset() {
 	*x = ReconcileRequest{}
-	mi := &file_pay_proto_msgTypes[12]
+	mi := &file_pay_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1171,7 @@ func (x *ReconcileRequest) String() string {
 func (*ReconcileRequest) ProtoMessage() {}
 
 func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pay_proto_msgTypes[12]
+	mi := &file_pay_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1184,7 @@ func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileRequest.ProtoReflect.Descriptor instead.
 func (*ReconcileRequest) Descriptor() ([]byte, []int) {
-	return file_pay_proto_rawDescGZIP(), []int{12}
+	return file_pay_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ReconcileRequest) GetWithin() *durationpb.Duration {
@@ -1015,7 +1211,7 @@ type ReconcileResponse struct {
 
 func (x *ReconcileResponse) Reset() {
 	*x = ReconcileResponse{}
-	mi := &file_pay_proto_msgTypes[13]
+	mi := &file_pay_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1223,7 @@ func (x *ReconcileResponse) String() string {
 func (*ReconcileResponse) ProtoMessage() {}
 
 func (x *ReconcileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pay_proto_msgTypes[13]
+	mi := &file_pay_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1236,7 @@ func (x *ReconcileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReconcileResponse.ProtoReflect.Descriptor instead.
 func (*ReconcileResponse) Descriptor() ([]byte, []int) {
-	return file_pay_proto_rawDescGZIP(), []int{13}
+	return file_pay_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReconcileResponse) GetCharges() int64 {
@@ -1093,7 +1289,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_pay_proto_msgTypes[14]
+	mi := &file_pay_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1105,7 +1301,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_pay_proto_msgTypes[14]
+	mi := &file_pay_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1118,7 +1314,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_pay_proto_rawDescGZIP(), []int{14}
+	return file_pay_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Difference) GetPaymentId() string {
@@ -1169,7 +1365,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_pay_proto_msgTypes[15]
+	mi := &file_pay_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1377,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_pay_proto_msgTypes[15]
+	mi := &file_pay_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1390,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_pay_proto_rawDescGZIP(), []int{15}
+	return file_pay_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Failure) GetCode() string {
@@ -1225,7 +1421,7 @@ const file_pay_proto_rawDesc = "" +
 	"\tpay.proto\x12\x10interlock.pay.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"9\n" +
 	"\x05Money\x12\x1a\n" +
 	"\bcurrency\x18\x01 \x01(\tR\bcurrency\x12\x14\n" +
-	"\x05minor\x18\x02 \x01(\x03R\x05minor\"\xc4\x05\n" +
+	"\x05minor\x18\x02 \x01(\x03R\x05minor\"\xf8\x05\n" +
 	"\aPayment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x15\n" +
@@ -1251,7 +1447,21 @@ const file_pay_proto_rawDesc = "" +
 	"\n" +
 	"changed_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\tchangedAt\x12\x18\n" +
 	"\aversion\x18\x12 \x01(\x03R\aversion\x12\x16\n" +
-	"\x06reason\x18\x13 \x01(\tR\x06reason\"\xc4\x01\n" +
+	"\x06reason\x18\x13 \x01(\tR\x06reason\x122\n" +
+	"\arefunds\x18\x14 \x03(\v2\x18.interlock.pay.v1.RefundR\arefunds\"]\n" +
+	"\x06Refund\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
+	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x14\n" +
+	"\x05minor\x18\x03 \x01(\x03R\x05minor\x12\x12\n" +
+	"\x04done\x18\x04 \x01(\bR\x04done\"\x97\x01\n" +
+	"\rRefundRequest\x12\x1b\n" +
+	"\trefund_id\x18\x01 \x01(\tR\brefundId\x12\x1d\n" +
+	"\n" +
+	"payment_id\x18\x02 \x01(\tR\tpaymentId\x12\x19\n" +
+	"\border_id\x18\x03 \x01(\tR\aorderId\x12/\n" +
+	"\x06amount\x18\x04 \x01(\v2\x17.interlock.pay.v1.MoneyR\x06amount\"$\n" +
+	"\x0eRefundResponse\x12\x12\n" +
+	"\x04done\x18\x01 \x01(\bR\x04done\"\xc4\x01\n" +
 	"\fStartRequest\x12\x1d\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n" +
@@ -1327,10 +1537,11 @@ const file_pay_proto_rawDesc = "" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10DECISION_CAPTURE\x10\x01\x12\x14\n" +
-	"\x10DECISION_RELEASE\x10\x022\xaa\x03\n" +
+	"\x10DECISION_RELEASE\x10\x022\xfc\x03\n" +
 	"\x0ePaymentService\x12M\n" +
 	"\x05Start\x12\x1e.interlock.pay.v1.StartRequest\x1a\x1f.interlock.pay.v1.StartResponse\"\x03\x90\x02\x02\x12P\n" +
-	"\x06Settle\x12\x1f.interlock.pay.v1.SettleRequest\x1a .interlock.pay.v1.SettleResponse\"\x03\x90\x02\x02\x12G\n" +
+	"\x06Settle\x12\x1f.interlock.pay.v1.SettleRequest\x1a .interlock.pay.v1.SettleResponse\"\x03\x90\x02\x02\x12P\n" +
+	"\x06Refund\x12\x1f.interlock.pay.v1.RefundRequest\x1a .interlock.pay.v1.RefundResponse\"\x03\x90\x02\x02\x12G\n" +
 	"\x03Get\x12\x1c.interlock.pay.v1.GetRequest\x1a\x1d.interlock.pay.v1.GetResponse\"\x03\x90\x02\x02\x12S\n" +
 	"\aChanged\x12 .interlock.pay.v1.ChangedRequest\x1a!.interlock.pay.v1.ChangedResponse\"\x03\x90\x02\x02\x12Y\n" +
 	"\tReconcile\x12\".interlock.pay.v1.ReconcileRequest\x1a#.interlock.pay.v1.ReconcileResponse\"\x03\x90\x02\x02B\x1eZ\x1cinterlock/services/pay/paypbb\x06proto3"
@@ -1348,68 +1559,75 @@ func file_pay_proto_rawDescGZIP() []byte {
 }
 
 var file_pay_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pay_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_pay_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_pay_proto_goTypes = []any{
 	(State)(0),                    // 0: interlock.pay.v1.State
 	(Decision)(0),                 // 1: interlock.pay.v1.Decision
 	(*Money)(nil),                 // 2: interlock.pay.v1.Money
 	(*Payment)(nil),               // 3: interlock.pay.v1.Payment
-	(*StartRequest)(nil),          // 4: interlock.pay.v1.StartRequest
-	(*StartResponse)(nil),         // 5: interlock.pay.v1.StartResponse
-	(*SettleRequest)(nil),         // 6: interlock.pay.v1.SettleRequest
-	(*Settlement)(nil),            // 7: interlock.pay.v1.Settlement
-	(*SettleResponse)(nil),        // 8: interlock.pay.v1.SettleResponse
-	(*SettlementFailure)(nil),     // 9: interlock.pay.v1.SettlementFailure
-	(*GetRequest)(nil),            // 10: interlock.pay.v1.GetRequest
-	(*GetResponse)(nil),           // 11: interlock.pay.v1.GetResponse
-	(*ChangedRequest)(nil),        // 12: interlock.pay.v1.ChangedRequest
-	(*ChangedResponse)(nil),       // 13: interlock.pay.v1.ChangedResponse
-	(*ReconcileRequest)(nil),      // 14: interlock.pay.v1.ReconcileRequest
-	(*ReconcileResponse)(nil),     // 15: interlock.pay.v1.ReconcileResponse
-	(*Difference)(nil),            // 16: interlock.pay.v1.Difference
-	(*Failure)(nil),               // 17: interlock.pay.v1.Failure
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 19: google.protobuf.Duration
+	(*Refund)(nil),                // 4: interlock.pay.v1.Refund
+	(*RefundRequest)(nil),         // 5: interlock.pay.v1.RefundRequest
+	(*RefundResponse)(nil),        // 6: interlock.pay.v1.RefundResponse
+	(*StartRequest)(nil),          // 7: interlock.pay.v1.StartRequest
+	(*StartResponse)(nil),         // 8: interlock.pay.v1.StartResponse
+	(*SettleRequest)(nil),         // 9: interlock.pay.v1.SettleRequest
+	(*Settlement)(nil),            // 10: interlock.pay.v1.Settlement
+	(*SettleResponse)(nil),        // 11: interlock.pay.v1.SettleResponse
+	(*SettlementFailure)(nil),     // 12: interlock.pay.v1.SettlementFailure
+	(*GetRequest)(nil),            // 13: interlock.pay.v1.GetRequest
+	(*GetResponse)(nil),           // 14: interlock.pay.v1.GetResponse
+	(*ChangedRequest)(nil),        // 15: interlock.pay.v1.ChangedRequest
+	(*ChangedResponse)(nil),       // 16: interlock.pay.v1.ChangedResponse
+	(*ReconcileRequest)(nil),      // 17: interlock.pay.v1.ReconcileRequest
+	(*ReconcileResponse)(nil),     // 18: interlock.pay.v1.ReconcileResponse
+	(*Difference)(nil),            // 19: interlock.pay.v1.Difference
+	(*Failure)(nil),               // 20: interlock.pay.v1.Failure
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
 }
 var file_pay_proto_depIdxs = []int32{
 	2,  // 0: interlock.pay.v1.Payment.amount:type_name -> interlock.pay.v1.Money
 	0,  // 1: interlock.pay.v1.Payment.state:type_name -> interlock.pay.v1.State
 	1,  // 2: interlock.pay.v1.Payment.wants:type_name -> interlock.pay.v1.Decision
-	18, // 3: interlock.pay.v1.Payment.pay_by:type_name -> google.protobuf.Timestamp
-	18, // 4: interlock.pay.v1.Payment.capture_by:type_name -> google.protobuf.Timestamp
-	18, // 5: interlock.pay.v1.Payment.created_at:type_name -> google.protobuf.Timestamp
-	18, // 6: interlock.pay.v1.Payment.changed_at:type_name -> google.protobuf.Timestamp
-	2,  // 7: interlock.pay.v1.StartRequest.amount:type_name -> interlock.pay.v1.Money
-	19, // 8: interlock.pay.v1.StartRequest.pay_for:type_name -> google.protobuf.Duration
-	3,  // 9: interlock.pay.v1.StartResponse.payment:type_name -> interlock.pay.v1.Payment
-	7,  // 10: interlock.pay.v1.SettleRequest.settlements:type_name -> interlock.pay.v1.Settlement
-	1,  // 11: interlock.pay.v1.Settlement.decision:type_name -> interlock.pay.v1.Decision
-	19, // 12: interlock.pay.v1.Settlement.within:type_name -> google.protobuf.Duration
-	9,  // 13: interlock.pay.v1.SettleResponse.failures:type_name -> interlock.pay.v1.SettlementFailure
-	17, // 14: interlock.pay.v1.SettlementFailure.failure:type_name -> interlock.pay.v1.Failure
-	3,  // 15: interlock.pay.v1.GetResponse.payments:type_name -> interlock.pay.v1.Payment
-	0,  // 16: interlock.pay.v1.ChangedRequest.states:type_name -> interlock.pay.v1.State
-	19, // 17: interlock.pay.v1.ChangedRequest.within:type_name -> google.protobuf.Duration
-	18, // 18: interlock.pay.v1.ChangedRequest.after_at:type_name -> google.protobuf.Timestamp
-	3,  // 19: interlock.pay.v1.ChangedResponse.payments:type_name -> interlock.pay.v1.Payment
-	19, // 20: interlock.pay.v1.ReconcileRequest.within:type_name -> google.protobuf.Duration
-	16, // 21: interlock.pay.v1.ReconcileResponse.differences:type_name -> interlock.pay.v1.Difference
-	19, // 22: interlock.pay.v1.Failure.retry_after:type_name -> google.protobuf.Duration
-	4,  // 23: interlock.pay.v1.PaymentService.Start:input_type -> interlock.pay.v1.StartRequest
-	6,  // 24: interlock.pay.v1.PaymentService.Settle:input_type -> interlock.pay.v1.SettleRequest
-	10, // 25: interlock.pay.v1.PaymentService.Get:input_type -> interlock.pay.v1.GetRequest
-	12, // 26: interlock.pay.v1.PaymentService.Changed:input_type -> interlock.pay.v1.ChangedRequest
-	14, // 27: interlock.pay.v1.PaymentService.Reconcile:input_type -> interlock.pay.v1.ReconcileRequest
-	5,  // 28: interlock.pay.v1.PaymentService.Start:output_type -> interlock.pay.v1.StartResponse
-	8,  // 29: interlock.pay.v1.PaymentService.Settle:output_type -> interlock.pay.v1.SettleResponse
-	11, // 30: interlock.pay.v1.PaymentService.Get:output_type -> interlock.pay.v1.GetResponse
-	13, // 31: interlock.pay.v1.PaymentService.Changed:output_type -> interlock.pay.v1.ChangedResponse
-	15, // 32: interlock.pay.v1.PaymentService.Reconcile:output_type -> interlock.pay.v1.ReconcileResponse
-	28, // [28:33] is the sub-list for method output_type
-	23, // [23:28] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	21, // 3: interlock.pay.v1.Payment.pay_by:type_name -> google.protobuf.Timestamp
+	21, // 4: interlock.pay.v1.Payment.capture_by:type_name -> google.protobuf.Timestamp
+	21, // 5: interlock.pay.v1.Payment.created_at:type_name -> google.protobuf.Timestamp
+	21, // 6: interlock.pay.v1.Payment.changed_at:type_name -> google.protobuf.Timestamp
+	4,  // 7: interlock.pay.v1.Payment.refunds:type_name -> interlock.pay.v1.Refund
+	2,  // 8: interlock.pay.v1.RefundRequest.amount:type_name -> interlock.pay.v1.Money
+	2,  // 9: interlock.pay.v1.StartRequest.amount:type_name -> interlock.pay.v1.Money
+	22, // 10: interlock.pay.v1.StartRequest.pay_for:type_name -> google.protobuf.Duration
+	3,  // 11: interlock.pay.v1.StartResponse.payment:type_name -> interlock.pay.v1.Payment
+	10, // 12: interlock.pay.v1.SettleRequest.settlements:type_name -> interlock.pay.v1.Settlement
+	1,  // 13: interlock.pay.v1.Settlement.decision:type_name -> interlock.pay.v1.Decision
+	22, // 14: interlock.pay.v1.Settlement.within:type_name -> google.protobuf.Duration
+	12, // 15: interlock.pay.v1.SettleResponse.failures:type_name -> interlock.pay.v1.SettlementFailure
+	20, // 16: interlock.pay.v1.SettlementFailure.failure:type_name -> interlock.pay.v1.Failure
+	3,  // 17: interlock.pay.v1.GetResponse.payments:type_name -> interlock.pay.v1.Payment
+	0,  // 18: interlock.pay.v1.ChangedRequest.states:type_name -> interlock.pay.v1.State
+	22, // 19: interlock.pay.v1.ChangedRequest.within:type_name -> google.protobuf.Duration
+	21, // 20: interlock.pay.v1.ChangedRequest.after_at:type_name -> google.protobuf.Timestamp
+	3,  // 21: interlock.pay.v1.ChangedResponse.payments:type_name -> interlock.pay.v1.Payment
+	22, // 22: interlock.pay.v1.ReconcileRequest.within:type_name -> google.protobuf.Duration
+	19, // 23: interlock.pay.v1.ReconcileResponse.differences:type_name -> interlock.pay.v1.Difference
+	22, // 24: interlock.pay.v1.Failure.retry_after:type_name -> google.protobuf.Duration
+	7,  // 25: interlock.pay.v1.PaymentService.Start:input_type -> interlock.pay.v1.StartRequest
+	9,  // 26: interlock.pay.v1.PaymentService.Settle:input_type -> interlock.pay.v1.SettleRequest
+	5,  // 27: interlock.pay.v1.PaymentService.Refund:input_type -> interlock.pay.v1.RefundRequest
+	13, // 28: interlock.pay.v1.PaymentService.Get:input_type -> interlock.pay.v1.GetRequest
+	15, // 29: interlock.pay.v1.PaymentService.Changed:input_type -> interlock.pay.v1.ChangedRequest
+	17, // 30: interlock.pay.v1.PaymentService.Reconcile:input_type -> interlock.pay.v1.ReconcileRequest
+	8,  // 31: interlock.pay.v1.PaymentService.Start:output_type -> interlock.pay.v1.StartResponse
+	11, // 32: interlock.pay.v1.PaymentService.Settle:output_type -> interlock.pay.v1.SettleResponse
+	6,  // 33: interlock.pay.v1.PaymentService.Refund:output_type -> interlock.pay.v1.RefundResponse
+	14, // 34: interlock.pay.v1.PaymentService.Get:output_type -> interlock.pay.v1.GetResponse
+	16, // 35: interlock.pay.v1.PaymentService.Changed:output_type -> interlock.pay.v1.ChangedResponse
+	18, // 36: interlock.pay.v1.PaymentService.Reconcile:output_type -> interlock.pay.v1.ReconcileResponse
+	31, // [31:37] is the sub-list for method output_type
+	25, // [25:31] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_pay_proto_init() }
@@ -1423,7 +1641,7 @@ func file_pay_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pay_proto_rawDesc), len(file_pay_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

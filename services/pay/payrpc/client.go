@@ -219,6 +219,17 @@ func (c *Client) Settle(ctx context.Context, settlements []pay.Settlement) ([]er
 	return errs, nil
 }
 
+// Refund implements Service.
+func (c *Client) Refund(ctx context.Context, o pay.RefundOrder) (done bool, err error) {
+	a, err := call(ctx, c, settleTimeout, c.remote.Refund, &paypb.RefundRequest{
+		RefundId: o.ID, PaymentId: o.PaymentID, OrderId: o.OrderID, Amount: moneyToWire(o.Amount),
+	})
+	if err != nil {
+		return false, err
+	}
+	return a.GetDone(), nil
+}
+
 // Payments implements Service.
 func (c *Client) Payments(ctx context.Context, ids []string) ([]*pay.Payment, error) {
 	a, err := call(ctx, c, readTimeout, c.remote.Get, &paypb.GetRequest{PaymentIds: ids})

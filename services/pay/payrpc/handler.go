@@ -226,6 +226,20 @@ func (w words) Settle(ctx context.Context, r *paypb.SettleRequest) (*paypb.Settl
 		})
 }
 
+// Refund implements paypb.PaymentServiceHandler.
+func (w words) Refund(ctx context.Context, r *paypb.RefundRequest) (*paypb.RefundResponse, error) {
+	return answer(ctx, w, paypb.PaymentServiceRefundProcedure, settleTimeout,
+		func(ctx context.Context) (*paypb.RefundResponse, error) {
+			done, err := w.options.Service.Refund(ctx, pay.RefundOrder{
+				ID: r.GetRefundId(), PaymentID: r.GetPaymentId(), OrderID: r.GetOrderId(), Amount: moneyOf(r.GetAmount()),
+			})
+			if err != nil {
+				return nil, err
+			}
+			return &paypb.RefundResponse{Done: done}, nil
+		})
+}
+
 func settlementsOf(r *paypb.SettleRequest) ([]pay.Settlement, error) {
 	if err := bounded("settlements", len(r.GetSettlements())); err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ type Port struct{ Service Service }
 // is known when the ledger has heard of it, and then the order says so.
 func (p Port) Charge(ctx context.Context, order *rail.Order, key string, payFor time.Duration) (sale.Payment, error) {
 	started, err := p.Service.Start(ctx,
-		&pay.Payment{ID: key, OrderID: order.ID, RunID: order.RunID, Amount: order.Total}, payFor)
+		&pay.Payment{ID: key, OrderID: order.ID, RunID: order.RunID, Amount: order.ToPay()}, payFor)
 	if err != nil {
 		return sale.Payment{}, forBuyer(err)
 	}
@@ -57,6 +57,11 @@ func (p Port) Void(ctx context.Context, _ *rail.Order, key string) error {
 		return nil // Nothing was taken.
 	}
 	return err
+}
+
+// Refund gives back a part of what a payment took. See Service.
+func (p Port) Refund(ctx context.Context, o pay.RefundOrder) (done bool, err error) {
+	return p.Service.Refund(ctx, o)
 }
 
 // Settle tells what the ledger decided. See Service.

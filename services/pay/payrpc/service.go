@@ -18,6 +18,9 @@ type Service interface {
 	// Settle notes what was decided, and answers once that is durable. errs has an error for each settlement, nil or
 	// NOT_FOUND; or there are none at all. At most MaxItems.
 	Settle(ctx context.Context, settlements []pay.Settlement) (errs []error, err error)
+	// Refund gives back a part of what a payment took, and answers once that is durable; done tells that the money is
+	// back. See pay.Service.
+	Refund(ctx context.Context, o pay.RefundOrder) (done bool, err error)
 	// Payments reads payments by their ids, in that order; nil where there is none. At most MaxItems.
 	Payments(ctx context.Context, ids []string) ([]*pay.Payment, error)
 	// OfOrders reads all payments of orders, sorted by order and creation. At most MaxItems orders.

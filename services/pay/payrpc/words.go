@@ -90,8 +90,32 @@ func paymentToWire(p *pay.Payment) *paypb.Payment {
 		Reference: p.Reference, RedirectUrl: p.RedirectURL, State: states[p.State], Wants: decisions[p.Wants],
 		Authorised: p.Authorised, Captured: p.Captured, Released: p.Released, Refunded: p.Refunded,
 		PayBy: stamp(p.PayBy), CaptureBy: stamp(p.CaptureBy), CreatedAt: stamp(p.CreatedAt),
-		ChangedAt: stamp(p.ChangedAt), Version: p.Version, Reason: p.Reason,
+		ChangedAt: stamp(p.ChangedAt), Version: p.Version, Reason: p.Reason, Refunds: refundsToWire(p),
 	}
+}
+
+func refundsToWire(p *pay.Payment) (wire []*paypb.Refund) {
+	for _, r := range p.RefundsAsked() {
+		wire = append(wire, &paypb.Refund{
+			Id: r.ID, OrderId: r.OrderID, Minor: r.Amount.Minor, Done: r.State == pay.RefundDone,
+		})
+	}
+	return wire
+}
+
+func refundsOf(w *paypb.Payment) pay.RefundList {
+	var all []pay.Refund
+	for _, r := range w.GetRefunds() {
+		one := pay.Refund{
+			RefundOrder: pay.RefundOrder{ID: r.GetId(), OrderID: r.GetOrderId(), Amount: rail.Money{Minor: r.GetMinor()}},
+			State:       pay.RefundPending,
+		}
+		if r.GetDone() {
+			one.State = pay.RefundDone
+		}
+		all = append(all, one)
+	}
+	return pay.NewRefundList(all)
 }
 
 func paymentsToWire(all []*pay.Payment) []*paypb.Payment {
@@ -119,7 +143,7 @@ func paymentOf(w *paypb.Payment) (*pay.Payment, error) {
 		Wants: wants, Authorised: w.GetAuthorised(), Captured: w.GetCaptured(), Released: w.GetReleased(),
 		Refunded: w.GetRefunded(), PayBy: timeOf(w.GetPayBy()), CaptureBy: timeOf(w.GetCaptureBy()),
 		CreatedAt: timeOf(w.GetCreatedAt()), ChangedAt: timeOf(w.GetChangedAt()), Version: w.GetVersion(),
-		Reason: w.GetReason(),
+		Reason: w.GetReason(), Refunds: refundsOf(w),
 	}, nil
 }
 

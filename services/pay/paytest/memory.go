@@ -212,9 +212,9 @@ func (m *Memory) update(c *pay.Change) error {
 	}
 	m.payments[next.ID] = &next
 	if eventType, told := c.Event(); told {
-		_, version, _ := rail.VersionInOrderID(next.OrderID)
+		run, version, _ := rail.VersionInOrderID(c.EventOrder())
 		m.events = append(m.events, ledger.Event{
-			Type: eventType, OrderID: next.OrderID, RunID: next.RunID, RunVersion: version, PaymentID: next.ID,
+			Type: eventType, OrderID: c.EventOrder(), RunID: run, RunVersion: version, PaymentID: next.ID,
 			PaymentVersion: next.Version, Time: now,
 		})
 	}

@@ -32,7 +32,7 @@ var (
 	changed = []string{
 		"amount_minor", "currency", "provider", "reference", "redirect_url", "state", "wants", "authorised_minor",
 		"captured_minor", "released_minor", "refunded_minor", "pay_by", "capture_by", "changed_at", "version", "tries",
-		"due_at", "reason",
+		"due_at", "reason", "refunds",
 	}
 	all     = slices.Concat(fixed, changed)
 	columns = strings.Join(all, ", ")
@@ -45,6 +45,7 @@ func values(p *pay.Payment) []any {
 		p.Amount.Minor, string(p.Amount.Currency), p.Provider, p.Reference, p.RedirectURL, string(p.State),
 		string(p.Wants), p.Authorised, p.Captured, p.Released, p.Refunded, p.PayBy.UnixMilli(), orNull(p.CaptureBy),
 		p.ChangedAt.UnixMilli(), p.Version, p.Tries, orNull(p.Due), p.Reason,
+		string(p.Refunds),
 	}
 }
 
@@ -58,7 +59,7 @@ func scan(r *sql.Rows, before ...any) (*pay.Payment, error) {
 		&p.ID, &p.OrderID, &run, &createdAt,
 		&p.Amount.Minor, &currency, &p.Provider, &p.Reference, &p.RedirectURL, &state,
 		&wants, &p.Authorised, &p.Captured, &p.Released, &p.Refunded, &payBy, &captureBy,
-		&changedAt, &p.Version, &p.Tries, &due, &p.Reason)...)
+		&changedAt, &p.Version, &p.Tries, &due, &p.Reason, &p.Refunds)...)
 	p.RunID, p.Amount.Currency = rail.RunID(run), rail.Currency(currency)
 	p.State, p.Wants = pay.State(state), pay.Decision(wants)
 	p.PayBy, p.CreatedAt, p.ChangedAt = fromMillis(payBy), fromMillis(createdAt), fromMillis(changedAt)
@@ -98,6 +99,7 @@ func check(p *pay.Payment) error {
 		{"state", string(p.State), 16},
 		{"decision", string(p.Wants), 16},
 		{"reason", p.Reason, 1_000},
+		{"refunds", string(p.Refunds), 60_000},
 	} {
 		if err := fits("payment's "+text.name, text.value, text.most); err != nil {
 			return err
@@ -124,7 +126,8 @@ func inserts(x *sqlledger.Tx, rows []*pay.Payment, tail string) {
 		bytes := 0
 		for _, p := range chunk {
 			args = append(args, values(p)...)
-			bytes += len(p.ID) + len(p.OrderID) + len(p.RunID) + len(p.Reference) + len(p.RedirectURL) + len(p.Reason)
+			bytes += len(p.ID) + len(p.OrderID) + len(p.RunID) + len(p.Reference) + len(p.RedirectURL) + len(p.Reason) +
+				len(p.Refunds)
 		}
 		one := sqlledger.Marks(len(all))
 		x.AtCommit(bytes, fmt.Sprintf("INSERT INTO payments (%s) VALUES %s%s%s", columns, one,

@@ -135,10 +135,10 @@ func (l *locked) next(c *pay.Change) (*pay.Payment, error) {
 // have: nobody waits to hear of that.
 func tell(x *sqlledger.Tx, c *pay.Change) error {
 	kind, told := c.Event()
-	if _, _, ok := rail.VersionInOrderID(c.Payment.OrderID); !told || !ok {
+	if _, _, ok := rail.VersionInOrderID(c.EventOrder()); !told || !ok {
 		return nil
 	}
 	return x.Note(ledger.Event{
-		Type: kind, OrderID: c.Payment.OrderID, PaymentID: c.Payment.ID, PaymentVersion: c.Payment.Version,
+		Type: kind, OrderID: c.EventOrder(), PaymentID: c.Payment.ID, PaymentVersion: c.Payment.Version,
 	})
 }

@@ -8,7 +8,8 @@
 
 -- A payment's state only moves forward, and its version rises by one with every change. capture_by is NULL until the
 -- ledger wants a capture, due_at where the provider is not to be called. No row ever leaves: by its id, a request that
--- comes again finds the payment that it has started.
+-- comes again finds the payment that it has started. refunds are the parts of it that were asked back, in JSON (see
+-- pay.RefundList).
 CREATE TABLE payments (
     id VARCHAR(64) NOT NULL,
     order_id VARCHAR(200) NOT NULL,
@@ -32,6 +33,7 @@ CREATE TABLE payments (
     tries BIGINT NOT NULL,
     due_at BIGINT,
     reason VARCHAR(1000) NOT NULL,
+    refunds TEXT NOT NULL,
     PRIMARY KEY (id)
 );
 CREATE INDEX payments_order ON payments (order_id, created_at, id);
