@@ -363,6 +363,44 @@ func TestPay_SharesCommits(t *testing.T) {
 	})
 }
 
+// TestPay_StepsArePaced has steps come one after the other, each long after the commit of the one before: they share
+// commits all the same. The first after a rest waits for nothing.
+func TestPay_StepsArePaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const steps, commit = 500, 2 * time.Millisecond
+		w := openWorld(t, sale.Settings{})
+		order, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+		require.NoError(t, err)
+		w.book.deciding = func([]ledger.PaymentStep) error {
+			<-time.After(commit)
+			return nil
+		}
+		end := func(n int) (took time.Duration) {
+			begun := time.Now()
+			assert.NoError(t, w.PaymentEvent(t.Context(), ledger.Event{
+				OrderID: fmt.Sprintf("%s/%d", order.RunID, n), PaymentID: strings.Repeat("0", 64),
+				Type: ledger.EventPaymentEnded,
+			}))
+			return time.Since(begun)
+		}
+		for range 3 {
+			<-time.After(time.Second)
+			require.Equal(t, commit, end(0), "after a rest a step waits for nothing")
+		}
+		<-time.After(time.Second)
+		before := w.book.decisions.Load()
+		var all sync.WaitGroup
+		for n := range steps {
+			all.Go(func() { assert.LessOrEqual(t, end(n), sale.StepsApart+commit, n) })
+			<-time.After(time.Millisecond)
+		}
+		all.Wait()
+		commits := w.book.decisions.Load() - before
+		require.LessOrEqual(t, commits, int64(steps*time.Millisecond/sale.StepsApart)+2)
+		require.GreaterOrEqual(t, commits, int64(steps*time.Millisecond/(sale.StepsApart+commit)))
+	})
+}
+
 // A step that the ledger cannot carry out fails alone.
 func TestPay_OneStepFailsAlone(t *testing.T) {
 	for name, trouble := range map[string]error{
