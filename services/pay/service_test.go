@@ -134,9 +134,15 @@ func (w *world) events() (types []ledger.EventType) {
 	return types
 }
 
+// bubble runs a test on a clock that moves when all wait. A commit that a test has not waited for begins within an
+// interval, and ends in the bubble.
 func bubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	synctest.Test(t, test)
+	synctest.Test(t, func(t *testing.T) {
+		test(t)
+		<-time.After(pay.CommitInterval)
+		synctest.Wait()
+	})
 }
 
 func TestStart(t *testing.T) {
@@ -458,7 +464,7 @@ func TestWebhook_Outcomes(t *testing.T) {
 	})
 }
 
-// TestWebhook_Replayed takes a webhook once: a second time it asks nobody.
+// TestWebhook_Replayed takes a webhook once: a second time the provider is not asked.
 func TestWebhook_Replayed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
@@ -504,8 +510,8 @@ func TestWebhook_IsSentAgain(t *testing.T) {
 	})
 }
 
-// TestWebhook_TogetherWithItsChange writes a webhook in the commit of what it told of, and in none before: whoever dies
-// in between has not heeded it.
+// TestWebhook_TogetherWithItsChange writes a webhook in the commit of what it told of, and in none before: a process
+// that dies in between has not heeded it.
 func TestWebhook_TogetherWithItsChange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
@@ -610,8 +616,8 @@ func TestWebhook_SeveralAtOnce(t *testing.T) {
 	})
 }
 
-// TestWebhook_WhoHangsUp has the one hang up who asks for all: the others are answered.
-func TestWebhook_WhoHangsUp(t *testing.T) {
+// TestWebhook_CallerHangsUp has the one hang up who asks for all: the others are answered.
+func TestWebhook_CallerHangsUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
 		w.start(t, "p1", 1)
