@@ -127,7 +127,7 @@ var plantedInPayments = []planted{
 
 // plantedBeside is what the ledger's rows can say wrongly of payments.
 var plantedBeside = []planted{
-	{"PAYING by nobody's payment", audit.CheckPayment, "{mia}", `UPDATE orders SET payment = 'x' WHERE id = {mia}`},
+	{"PAYING by no payment", audit.CheckPayment, "{mia}", `UPDATE orders SET payment = 'x' WHERE id = {mia}`},
 	{
 		"paid by another's payment", audit.CheckPayment, "payment payment0of0ned",
 		`UPDATE orders SET payment = 'payment0of0mia' WHERE id = {ned}`,

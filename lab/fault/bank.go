@@ -22,7 +22,7 @@ const (
 	bankLast = 8 * time.Second
 	// moneySlow is until the last money is where it belongs.
 	moneySlow = time.Minute
-	// bankSlow is how much later a slow bank answers. hang is longer than anybody waits for it.
+	// bankSlow is how much later a slow bank answers. hang is longer than any caller waits for it.
 	bankSlow = 3 * time.Second
 	hang     = 15 * time.Second
 )

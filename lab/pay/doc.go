@@ -3,5 +3,5 @@
 // how many are under way at once, and how long after the bank's word a buyer knows.
 //
 // Each round is measured twice on the same runs: in one half as many people place the same orders and do not pay. Only
-// the payments differ. The load is open: nobody waits for another.
+// the payments differ. The load is open: no buyer waits for another.
 package pay

@@ -31,7 +31,7 @@ type Report struct {
 	// PaymentsPerSecond are begun, and BankSeconds is how long the bank takes to open each.
 	PaymentsPerSecond float64 `json:"payments_per_second"`
 	BankSeconds       float64 `json:"bank_seconds"`
-	// CarriesPerSecond is what the server can sell, Share the part of that which is sold.
+	// CarriesPerSecond is what the server can sell, and Share is the part of it that is sold.
 	CarriesPerSecond float64 `json:"carries_per_second"`
 	Share            float64 `json:"share"`
 

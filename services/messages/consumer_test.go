@@ -250,7 +250,7 @@ func TestConsumer_KeepsWhatIsFull(t *testing.T) {
 }
 
 // TestConsumer_Parallel has no two events of a subject handled at once and those of each in order, as many as it may of
-// different ones, and nobody wait for one that is slow.
+// different ones, and none wait for one that is slow.
 func TestConsumer_Parallel(t *testing.T) {
 	for _, parallel := range []int{0, 1, 2, 7, messages.MaxParallel, 10_000} {
 		synctest.Test(t, func(t *testing.T) {
@@ -303,8 +303,8 @@ func TestConsumer_Parallel(t *testing.T) {
 	}
 }
 
-// TestConsumer_ParallelKeepsWhatItHas touches what slow handlers have, so that nobody takes it over, and acknowledges
-// each effect at once although others go on.
+// TestConsumer_ParallelKeepsWhatItHas touches what slow handlers have, so that no other consumer takes it over, and
+// acknowledges each effect at once although others go on.
 func TestConsumer_ParallelKeepsWhatItHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, versions := newFakeStream(), map[string]int64{}

@@ -38,7 +38,7 @@ type world struct {
 	seen      map[string]bool
 	disk      fakeData
 	nested    bool
-	// trims says that somebody trims the stream by hand, and nothing else befalls it: then the order of first
+	// trims says that the stream is trimmed by hand, and nothing else befalls it: then the order of first
 	// deliveries is not promised.
 	trims bool
 }

@@ -122,7 +122,7 @@ func brokenWord(before, after *pay.Payment) string {
 	case before.Wants == pay.Release && after.Wants != pay.Release:
 		return "a release was taken back"
 	case (after.State == pay.Captured || after.State == pay.Capturing) && after.Wants != pay.Capture:
-		return "nobody wants the capture"
+		return "the capture is not wanted"
 	case after.State == pay.Captured && after.Captured != after.Amount.Minor:
 		return "another amount was captured"
 	case after.State == pay.Capturing && after.Authorised != after.Amount.Minor:

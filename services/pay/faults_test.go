@@ -150,7 +150,7 @@ func (c *chaos) faults() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			if !c.wanted[id] {
-				c.t.Errorf("%s is captured, and nobody wants it", id)
+				c.t.Errorf("%s is captured, and not wanted", id)
 			}
 		}
 		return nil
@@ -354,5 +354,5 @@ func (c *chaos) judge() {
 	for order, difference := range kept {
 		require.Zero(c.t, difference, "%s: we and the provider do not say the same", order)
 	}
-	require.Positive(c.t, captured, "somebody has paid")
+	require.Positive(c.t, captured, "there are payments that were paid")
 }

@@ -68,7 +68,7 @@ type Written struct {
 }
 
 // Start notes a payment as it is given, at version 1. Its PayBy is PayFor from now. Its State is Created, and its Due
-// CreatedDue from now; or Releasing, for a charge that nobody asked for and that goes back: then its Due is now.
+// CreatedDue from now; or Releasing, for a charge that was not asked for and goes back: then its Due is now.
 type Start struct {
 	Payment Payment
 	PayFor  time.Duration

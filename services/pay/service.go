@@ -13,7 +13,7 @@ import (
 const (
 	// startTimeout is how long who starts a payment waits for the provider's page. Then the worker goes on.
 	startTimeout = 5 * time.Second
-	// maxStarting is how many payments are opened at a time while somebody waits.
+	// maxStarting is how many payments are opened at a time while their callers wait.
 	maxStarting = 1_024
 	// maxPayFor and maxCaptureWithin bound what is asked for.
 	maxPayFor        = 24 * time.Hour

@@ -53,8 +53,8 @@ func TestRun_WebhookIsLost(t *testing.T) {
 	})
 }
 
-// TestRun_NobodyPays closes the page a minute after its time, and asks seldom until then.
-func TestRun_NobodyPays(t *testing.T) {
+// TestRun_BuyerNeverPays closes the page a minute after its time, and asks seldom until then.
+func TestRun_BuyerNeverPays(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
 		w.run(t)
@@ -75,7 +75,7 @@ func TestRun_NobodyPays(t *testing.T) {
 	})
 }
 
-// TestRun_LedgerNeverDecides holds nobody's money for ever.
+// TestRun_LedgerNeverDecides holds no money for ever.
 func TestRun_LedgerNeverDecides(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := paid(t)
@@ -235,8 +235,8 @@ func TestRun_ProviderIsDead(t *testing.T) {
 	})
 }
 
-// TestRun_OpenedByNobody ends a payment whose opening was never answered, and finds the charge that it made.
-func TestRun_OpenedByNobody(t *testing.T) {
+// TestRun_OpenedWithoutAnswer ends a payment whose opening was never answered, and finds the charge that it made.
+func TestRun_OpenedWithoutAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
 		var dead atomic.Bool
@@ -314,7 +314,7 @@ func TestRun_Keys(t *testing.T) {
 	})
 }
 
-// TestRun_PartlyRefunded gives back what somebody else has left.
+// TestRun_PartlyRefunded gives back what a person has left.
 func TestRun_PartlyRefunded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := paid(t)

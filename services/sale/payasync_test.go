@@ -102,7 +102,7 @@ func TestPay_HoldsNothingWhileAProviderThinks(t *testing.T) {
 		slow.authorise(slow.order[0])
 		require.NoError(t, w.PaymentEvent(t.Context(), slow.event()))
 		require.Equal(t, rail.Paying, w.book.state(order.ID))
-		require.Zero(t, time.Since(begun), "it waited for nobody")
+		require.Zero(t, time.Since(begun), "it waited for no provider")
 		close(thinks)
 		all.Wait()
 	})
@@ -321,7 +321,7 @@ func TestPaymentEvent_Refuses(t *testing.T) {
 	require.Equal(t, rail.Unavailable, rail.CodeOf(w.PaymentEvent(t.Context(), event)))
 }
 
-// Whoever comes while a commit is under way joins the next one, and has an answer of their own.
+// A step that comes while a commit is under way joins the next one, and has an answer of its own.
 func TestPay_SharesCommits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const orders = 12
@@ -347,7 +347,7 @@ func TestPay_SharesCommits(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		require.Len(t, batches, 1, "the first waits for nobody")
+		require.Len(t, batches, 1, "the first waits for no other")
 		close(gate)
 		all.Wait()
 		require.Len(t, batches[0], 1)
@@ -441,8 +441,8 @@ func TestPay_OneStepFailsAlone(t *testing.T) {
 	}
 }
 
-// In doubt, everybody of the commit is told so.
-func TestPay_InDoubtIsEverybodys(t *testing.T) {
+// In doubt, all of the commit are told so.
+func TestPay_InDoubtIsOfAllInTheCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{})
 		gate := make(chan struct{})

@@ -83,7 +83,7 @@ func (s *Service) decidePayment(
 	return ledger.PaymentOutcome{}, fmt.Errorf("%w: %w", ledger.ErrInDoubt, ctx.Err())
 }
 
-// join puts a step behind those of its run. first tells that nobody serves the run yet. False: too many wait.
+// join puts a step behind those of its run. first tells that the run is not served yet. False: too many wait.
 func (p *paymentSteps) join(run rail.RunID, w *waitingStep) (first, joined bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -242,7 +242,7 @@ func TestReconcilePayments(t *testing.T) {
 		want   pay.State
 		order  rail.OrderState
 	}{
-		"authorised, and nobody was told": {
+		"authorised, and not told": {
 			before: func(s *scene) { s.slow.authorise(s.id) },
 			within: time.Minute, want: pay.Capturing, order: rail.Paying,
 		},
@@ -255,7 +255,7 @@ func TestReconcilePayments(t *testing.T) {
 			},
 			within: time.Minute, want: pay.Capturing, order: rail.Paying,
 		},
-		"captured, and nobody was told": {
+		"captured, and not told": {
 			before: func(s *scene) { s.slow.authorise(s.id); tell(s); s.slow.goOn(s.id, true) },
 			within: time.Minute, want: pay.Captured, order: rail.Paid,
 		},
@@ -381,7 +381,7 @@ func TestReconcilePayments_AfterAnOutage(t *testing.T) {
 		slow.listing = func(time.Duration) error { return away }
 		slow.mu.Unlock()
 		<-time.After(time.Minute)
-		slow.authorise(slow.last()) // Nobody is told, and the hold ends.
+		slow.authorise(slow.last()) // No event tells, and the hold ends.
 		<-time.After(30 * time.Minute)
 		slow.mu.Lock()
 		away = nil

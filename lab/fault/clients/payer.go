@@ -115,7 +115,7 @@ func (w *Workload) press(ctx context.Context, page, button string) bool {
 		return false
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	// The page is shown again by a redirection, which nobody looks at.
+	// The page is shown again by a redirection, which no client follows.
 	response, err := w.client.Transport.RoundTrip(request)
 	if err != nil {
 		return false

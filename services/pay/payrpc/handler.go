@@ -76,7 +76,7 @@ func NewHandler(o HandlerOptions) *Handler {
 	h := &Handler{
 		options: o, refusals: connect.NewErrorWriter(),
 		starting: places{limit: int64(o.MaxStarting)}, other: places{limit: int64(o.MaxOther)},
-		strangers: logonce.Warn("somebody called for payments without the right secret or certificate, and was refused",
+		strangers: logonce.Warn("a call for payments came without the right secret or certificate, and was refused",
 			"callers have the right secret or certificate again"),
 	}
 	h.strangers.Calm = strangersCalm

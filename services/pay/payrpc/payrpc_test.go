@@ -233,7 +233,7 @@ func TestClient_GoesOnWithAnotherConnection(t *testing.T) {
 	require.Equal(t, 2, asked)
 }
 
-func TestClient_NobodyListens(t *testing.T) {
+func TestClient_NoListener(t *testing.T) {
 	log := &lines{}
 	c := (&served{url: "http://127.0.0.1:1"}).client(t, payrpc.ClientOptions{Log: log.logger()})
 	for range 3 {
@@ -363,7 +363,7 @@ func TestNewClient_Refuses(t *testing.T) {
 	}
 }
 
-// TestClient_DeadlineGoesAlong: the other side stops when nobody waits any more.
+// TestClient_DeadlineGoesAlong: the other side stops when its caller waits no more.
 func TestClient_DeadlineGoesAlong(t *testing.T) {
 	for _, grpc := range []bool{false, true} {
 		var left time.Duration

@@ -288,7 +288,7 @@ func (f *Provider) Webhook(header http.Header, body []byte, now time.Time) (n pa
 type Act string
 
 // The acts. ActPay: the buyer lets the whole amount be held. ActPayWrong: another amount is held. ActDecline: the
-// charge ends unpaid. ActVoid: what was held is let go. ActCapture and ActRefund: somebody captures, or gives all back,
+// charge ends unpaid. ActVoid: what was held is let go. ActCapture and ActRefund: a person captures, or gives all back,
 // by hand. ActPayTwice: a second charge of the payment is opened and paid.
 const (
 	ActPay      Act = "pay"

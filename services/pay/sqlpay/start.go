@@ -60,7 +60,7 @@ func starts(ctx context.Context, x *sqlledger.Tx, all []pay.Start) (started []pa
 }
 
 // answered answers with a payment that has the id that was asked for. It refuses where it is another order's or
-// amount's. The order's own payment may stand at another amount by now where nobody asked for it.
+// amount's. The order's own payment may stand at another amount by now where it was not asked for.
 func answered(noted, asked *pay.Payment) pay.Started {
 	if noted.OrderID != asked.OrderID || noted.Amount != asked.Amount {
 		return pay.Started{

@@ -12,7 +12,7 @@ import (
 )
 
 // TestStore_CostsWhatIsRead asks for a few payments among thousands, where the server's statistics are of an empty
-// table; and none of that waits for a row that somebody is about to commit.
+// table; and none of that waits for a row that another transaction is about to commit.
 func TestStore_CostsWhatIsRead(t *testing.T) {
 	for _, flavor := range flavors[1:] { // SQLite keeps no statistics by itself
 		t.Run(flavor.name, func(t *testing.T) {
