@@ -289,9 +289,10 @@ type deadReplayCommand struct{ chosenLetters }
 
 // Run replays dead letters.
 func (c deadReplayCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
-	return c.decide(ctx, settings, log, out, "replayed", func(stream *streams.Stream, id ledger.StreamID) (bool, error) {
-		return stream.Replay(ctx, c.Group, id)
-	})
+	return c.decide(ctx, settings, log, out, "replayed",
+		func(stream *streams.Stream, id ledger.StreamID) (bool, error) {
+			return stream.Replay(ctx, c.Group, id)
+		})
 }
 
 type deadDropCommand struct{ chosenLetters }

@@ -86,7 +86,8 @@ func (p *payingServer) place(t *testing.T, document string) (orderID string) {
 // pay asks for the page of the bank.
 func (p *payingServer) pay(t *testing.T, orderID, key string) (page string) {
 	t.Helper()
-	a := p.ask(t, p.passenger, startPayment, map[string]any{"i": map[string]any{"orderId": orderID, "idempotencyKey": key}})
+	a := p.ask(t, p.passenger, startPayment,
+		map[string]any{"i": map[string]any{"orderId": orderID, "idempotencyKey": key}})
 	require.Empty(t, a.at(t, "payOrder.userErrors"), "%s", a.Data)
 	require.Equal(t, "PENDING", a.at(t, "payOrder.payment.state"))
 	require.Equal(t, "ON_HOLD", a.at(t, "payOrder.order.state"))
@@ -96,7 +97,8 @@ func (p *payingServer) pay(t *testing.T, orderID, key string) (page string) {
 	require.NoError(t, err)
 	shown, err := io.ReadAll(response.Body)
 	require.NoError(t, errors.Join(err, response.Body.Close()))
-	require.Contains(t, string(shown), "/playground?order="+orderID+`"`, "it leads back to the order by the id it has here")
+	require.Contains(t, string(shown), "/playground?order="+orderID+`"`,
+		"it leads back to the order by the id it has here")
 	return page
 }
 

@@ -236,7 +236,8 @@ func TestVerify_FindsWhatPaymentsSayWrongly(t *testing.T) {
 						}
 						defer restore()
 						report := h.verify()
-						require.True(t, h.found(report, &p), "no finding %q of %q among %+v", p.check, p.where, report.Defects)
+						require.True(t, h.found(report, &p), "no finding %q of %q among %+v", p.check, p.where,
+							report.Defects)
 					})
 				}
 				require.True(t, h.verify().OK)

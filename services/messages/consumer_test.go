@@ -113,7 +113,8 @@ func TestConsumer_DeadLetters(t *testing.T) {
 		handler := e.handler(func(event *ledger.Event, try int) error {
 			switch {
 			case event.ID() == "refused.1":
-				return fmt.Errorf("inside: %w", rail.Refuse(rail.NotFound, "%s", "no such payment"+strings.Repeat("!", 900)))
+				return fmt.Errorf("inside: %w", rail.Refuse(rail.NotFound, "%s",
+					"no such payment"+strings.Repeat("!", 900)))
 			case event.OrderID == "secret":
 				return errors.New("Alice has no ticket")
 			case event.OrderID == "panics":

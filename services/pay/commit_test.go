@@ -139,7 +139,8 @@ func TestCommit_Stale(t *testing.T) {
 				defer func() { inside = false }()
 				p := w.is(t, "p1")
 				p.Version++
-				errs, err := paytest.Change(t.Context(), w.store, []pay.Change{{Payment: *p, From: p.State, DueIn: time.Hour}})
+				errs, err := paytest.Change(t.Context(), w.store,
+					[]pay.Change{{Payment: *p, From: p.State, DueIn: time.Hour}})
 				require.NoError(t, err)
 				require.NoError(t, errs[0])
 				return nil

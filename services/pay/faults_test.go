@@ -29,7 +29,10 @@ func TestMoneyAddsUp(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := &chaos{t: t, random: rand.New(rand.NewPCG(seed, 1)), store: &paytest.Memory{}, bank: &paytest.Provider{}}
+				c := &chaos{
+					t: t, random: rand.New(rand.NewPCG(seed, 1)), store: &paytest.Memory{},
+					bank: &paytest.Provider{},
+				}
 				c.play()
 			})
 		})

@@ -105,7 +105,8 @@ func (h *Heeded) Check() error {
 		{"reference", h.Notice.Reference, 255},
 	} {
 		if !utf8.ValidString(text.value) || utf8.RuneCountInString(text.value) > text.most {
-			return rail.Refuse(rail.Invalid, "the webhook's %s is not text of at most %d characters", text.name, text.most)
+			return rail.Refuse(rail.Invalid, "the webhook's %s is not text of at most %d characters", text.name,
+				text.most)
 		}
 	}
 	if h.Notice.ID == "" || len(h.Body) > maxNotice {

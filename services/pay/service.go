@@ -72,7 +72,8 @@ func New(o Options) *Service {
 	s.committer = committer{store: o.Store, now: s.now, noted: s.noted}
 	for _, p := range o.Providers {
 		s.providers[p.Name()] = p
-		f := logonce.Warn("a provider of payments fails: its calls are made again", "the provider of payments works again")
+		f := logonce.Warn("a provider of payments fails: its calls are made again",
+			"the provider of payments works again")
 		f.Calm = maxBackoff
 		s.failing[p.Name()] = f
 	}

@@ -231,7 +231,8 @@ func TestRun_ProviderIsDead(t *testing.T) {
 		passes(t, 61*time.Second)
 		require.Equal(t, pay.Released, w.is(t, "p1").State)
 		require.Zero(t, w.Stats().Overdue)
-		require.Equal(t, int64(w.bank.Calls("Release")-1), w.Stats().Calls[pay.Calls{Purpose: "release", Outcome: pay.CallFailed}])
+		require.Equal(t, int64(w.bank.Calls("Release")-1),
+			w.Stats().Calls[pay.Calls{Purpose: "release", Outcome: pay.CallFailed}])
 	})
 }
 
@@ -309,7 +310,8 @@ func TestRun_Keys(t *testing.T) {
 		w.start(t, "p2", 2)
 		w.settle(t, "p2", pay.Release)
 		passes(t, time.Minute)
-		require.Equal(t, []string{"p1:authorise", "p1:capture", "p1:refund", "p2:authorise", "p2:release"}, w.bank.Keys())
+		require.Equal(t, []string{"p1:authorise", "p1:capture", "p1:refund", "p2:authorise", "p2:release"},
+			w.bank.Keys())
 		require.Equal(t, 3, w.bank.Calls("Capture"))
 	})
 }

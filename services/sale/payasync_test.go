@@ -314,7 +314,8 @@ func TestPaymentEvent_Refuses(t *testing.T) {
 	w.PaymentService.(*slowPay).settling = func(bool, pay.Settlement) error {
 		return rail.Refuse(rail.Unauthenticated, "the secret is not the right one")
 	}
-	require.Equal(t, rail.Unavailable, rail.CodeOf(w.PaymentEvent(t.Context(), event)), "the trouble is not the event's")
+	require.Equal(t, rail.Unavailable, rail.CodeOf(w.PaymentEvent(t.Context(), event)),
+		"the trouble is not the event's")
 	event.Type = "interlock.payment.thought"
 	require.NoError(t, w.PaymentEvent(t.Context(), event), "a later version's")
 	require.NoError(t, w.Close(t.Context()))

@@ -13,9 +13,10 @@ import (
 	"interlock/services/rail"
 )
 
-// The steps of payments share commits. A run has one commit of steps under way at a time, and its next begins stepsApart
-// later: steps that come meanwhile share it. So a step that comes after a rest waits for nothing, and many that come at
-// once are a few commits. Runs take turns at the MaxPaying places in the ledger, in the order in which they came.
+// The steps of payments share commits. A run has one commit of steps under way at a time, and its next begins
+// stepsApart later: steps that come meanwhile share it. So a step that comes after a rest waits for nothing, and
+// many that come at once are a few commits. Runs take turns at the MaxPaying places in the ledger, in the order
+// in which they came.
 
 const (
 	// maxWaitingSteps is how many steps wait on all runs: seconds of work for the ledger.

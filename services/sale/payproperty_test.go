@@ -409,7 +409,8 @@ func TestReconcilePayments_SomeThatFail(t *testing.T) {
 			for i := range payments {
 				id := fmt.Sprintf("p%04d", i)
 				slow.payments[id] = &pay.Payment{
-					ID: id, OrderID: fmt.Sprintf("%s/gone%d", w.book.run.ID, i), State: pay.Captured, Authorised: 1, Captured: 1,
+					ID: id, OrderID: fmt.Sprintf("%s/gone%d", w.book.run.ID, i), State: pay.Captured, Authorised: 1,
+					Captured:  1,
 					ChangedAt: time.Now().Add(-time.Minute), Version: 1,
 				}
 			}
@@ -441,7 +442,10 @@ func TestReconcilePayments_LooksNoFurtherBackForTheYoung(t *testing.T) {
 			}
 			return nil
 		}
-		slow.payments["p"] = &pay.Payment{ID: "p", OrderID: string(w.book.run.ID) + "/1", State: pay.Authorised, Version: 1}
+		slow.payments["p"] = &pay.Payment{
+			ID: "p", OrderID: string(w.book.run.ID) + "/1", State: pay.Authorised,
+			Version: 1,
+		}
 		ctx, stop := context.WithCancel(t.Context())
 		go w.ReconcilePayments(ctx)
 		<-time.After(10 * time.Minute)

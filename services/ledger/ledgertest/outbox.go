@@ -478,7 +478,8 @@ func outboxSeveralRelays(t *testing.T, s *suite) {
 			for last := false; ; {
 				rows, err := relay.TakeEvents(t.Context(), "", 3)
 				if err == nil && len(rows) > 0 {
-					err = relay.MarkPublished(t.Context(), []ledger.Published{{IDs: rowIDs(rows), Last: publishRows(rows)}})
+					err = relay.MarkPublished(t.Context(),
+						[]ledger.Published{{IDs: rowIDs(rows), Last: publishRows(rows)}})
 				}
 				if err != nil && rail.CodeOf(err) != rail.Unavailable {
 					t.Errorf("%v", err)

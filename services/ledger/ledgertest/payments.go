@@ -716,7 +716,8 @@ func (s *suite) atOnce(
 		payments := counted[o.ID]
 		require.Len(t, payments, 1, "payments of %s", o.ID)
 		for payment := range payments {
-			require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM orders WHERE id = ? AND payment = ? AND state = 'PAYING'",
+			require.Equal(t, 1, s.count(t,
+				"SELECT COUNT(*) FROM orders WHERE id = ? AND payment = ? AND state = 'PAYING'",
 				o.ID, payment))
 		}
 	}

@@ -318,7 +318,10 @@ func (f *Provider) Do(act Act, paymentID string) bool {
 		return false
 	}
 	f.notices++
-	n := pay.Notice{ID: "notice" + strconv.Itoa(f.notices), PaymentID: c.PaymentID, Reference: c.Reference, Tells: tells[act]}
+	n := pay.Notice{
+		ID: "notice" + strconv.Itoa(f.notices), PaymentID: c.PaymentID, Reference: c.Reference,
+		Tells: tells[act],
+	}
 	f.mu.Unlock()
 	if f.Notify != nil {
 		f.Notify(n)

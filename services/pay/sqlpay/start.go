@@ -15,7 +15,9 @@ import (
 
 // starts starts payments: see pay.Start. It locks their orders' rows, in the order of their ids, so that the open
 // payments of an order are counted one after the other. made are the rows that are to be written, by their ids.
-func starts(ctx context.Context, x *sqlledger.Tx, all []pay.Start) (started []pay.Started, made []*pay.Payment, err error) {
+func starts(
+	ctx context.Context, x *sqlledger.Tx, all []pay.Start,
+) (started []pay.Started, made []*pay.Payment, err error) {
 	started = make([]pay.Started, len(all))
 	var ids, orders []string
 	for i := range all {

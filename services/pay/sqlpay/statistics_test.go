@@ -31,7 +31,8 @@ func TestStore_CostsWhatIsRead(t *testing.T) {
 				"pay_by, created_at, changed_at, version, tries, due_at, reason) "+
 				"SELECT CONCAT(id, k), CONCAT(order_id, k), run_id, amount_minor, currency, provider, reference, "+
 				"redirect_url, state, wants, authorised_minor, captured_minor, released_minor, refunded_minor, "+
-				"pay_by, created_at - 1000 * k, changed_at - 1000 * k, version, tries, due_at - 1000 * k, reason FROM payments CROSS JOIN "+numbers)
+				"pay_by, created_at - 1000 * k, changed_at - 1000 * k, version, tries, due_at - 1000 * k, reason "+
+				"FROM payments CROSS JOIN "+numbers)
 			exec(t, db, "INSERT INTO payment_notices (provider, id, payment_id, reference, body, at) "+
 				"SELECT provider, CONCAT(id, k), payment_id, reference, body, at - 2592000 * k FROM payment_notices "+
 				"CROSS JOIN "+numbers)
@@ -66,7 +67,8 @@ func TestStore_CostsWhatIsRead(t *testing.T) {
 					return err
 				},
 				"create": func() error {
-					_, created, err := paytest.Start(t.Context(), s, paytest.NewPayment("another", p.OrderID), time.Minute)
+					_, created, err := paytest.Start(t.Context(), s, paytest.NewPayment("another", p.OrderID),
+						time.Minute)
 					require.True(t, created)
 					return err
 				},

@@ -22,7 +22,8 @@ func (s *Store) Update(ctx context.Context, b pay.Batch) (written pay.Written, e
 		return pay.Written{}, err
 	}
 	if n := len(b.Starts) + len(b.Changes); n > maxPayments {
-		return pay.Written{}, fmt.Errorf("sqlpay: %d payments are more than the %d that are changed at a time", n, maxPayments)
+		return pay.Written{}, fmt.Errorf("sqlpay: %d payments are more than the %d that are changed at a time", n,
+			maxPayments)
 	}
 	// A payment of the same id may have been started of another order meanwhile; the next try finds it. And where the
 	// first that locks an order's row ends in vain, those that waited for the row may wait for each other.
