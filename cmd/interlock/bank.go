@@ -35,7 +35,7 @@ const (
 type sandboxBankCommand struct {
 	Address    string `default:"127.0.0.1:8090" help:"The address of the bank."`
 	URL        string `name:"public-url" help:"Where browsers reach it, if not there."`
-	WebhookURL string `name:"webhook-url" help:"Where payments are told of; without it, they are not told." placeholder:"URL"`
+	WebhookURL string `name:"webhook-url" help:"Where payments are told of; without it, nowhere." placeholder:"URL"`
 	KeyFile    string `help:"The file with the API's key; else bank-key in --data." placeholder:"FILE"`
 	SignFile   string `help:"The file with the webhooks' secret; else bank-webhook-secret there." placeholder:"FILE"`
 	InMemory   bool   `help:"Keep no journal: all payments are forgotten at the end."`

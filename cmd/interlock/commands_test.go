@@ -196,7 +196,8 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 		hidden := 0
 		for i := range fields.NumField() {
 			name, field := fields.Type().Field(i).Name, fields.Field(i)
-			isSecret := name == "RedisPassword" || name == "MessagesPassword" || name == "TokenSecret" || name == "DocumentKey" ||
+			isSecret := name == "RedisPassword" || name == "MessagesPassword" || name == "TokenSecret" ||
+				name == "DocumentKey" ||
 				name == "ReplicationPassword" ||
 				name == "PersonalDataKeys"
 			if plain[name] || address == secret && !isSecret {

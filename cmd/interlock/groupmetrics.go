@@ -34,11 +34,13 @@ type groupMetrics map[string]*messages.Monitor
 
 var (
 	groupLag = prometheus.NewDesc("interlock_messages_lag_seconds",
-		"How long ago the oldest event was published that a group has not acknowledged.", []string{"stream", "group"}, nil)
+		"How long ago the oldest event was published that a group has not acknowledged.", []string{"stream", "group"},
+		nil)
 	groupPending = prometheus.NewDesc("interlock_messages_pending",
 		"Events that a group's consumers have and have not acknowledged.", []string{"stream", "group"}, nil)
 	groupDead = prometheus.NewDesc("interlock_messages_dead_letters",
-		"Events that a group could not handle. Alarm above 0: see interlock messages dead.", []string{"stream", "group"},
+		"Events that a group could not handle. Alarm above 0: see interlock messages dead.",
+		[]string{"stream", "group"},
 		nil)
 )
 

@@ -251,7 +251,10 @@ func (h *history) name(now int64) {
 		id := string(rail.NewRunID(number, mustDate(h.t, day())))
 		names = append(names, "{"+name+"}", "'"+id+"'", "{"+strings.ToLower(name)+"}", id)
 	}
-	for _, who := range []string{"ann", "bob", "cid", "dan", "gus", "hal", "iva", "jon", "kim", "lou", "mia", "ned", "ola"} {
+	for _, who := range []string{
+		"ann", "bob", "cid", "dan", "gus", "hal", "iva", "jon", "kim", "lou", "mia", "ned",
+		"ola",
+	} {
 		names = append(names, "{"+who+"}", "'"+h.value("SELECT id FROM orders WHERE buyer = ?", who)+"'")
 	}
 	seat := "SELECT %s FROM tickets t JOIN orders o ON o.id = t.order_id WHERE o.buyer = 'ann'"

@@ -61,7 +61,27 @@ func (c chosenStream) with(
 	})
 }
 
+// withOutbox does something with the outbox and the stream of the events that were chosen.
+func (c chosenStream) withOutbox(
+	ctx context.Context, s *Settings, log *slog.Logger, do func(messages.Outbox, *streams.Stream) error,
+) error {
+	return withMessages(ctx, s, log, func(opened *stores) error {
+		if c.Stream != streams.Payments {
+			return do(opened.ledger, opened.messages)
+		}
+		written, err := openWrittenPayments(ctx, s, log)
+		if err != nil {
+			return err
+		}
+		if written == nil {
+			return errors.New("there are no events of payments: payments are made at once here")
+		}
+		return errors.Join(do(written, opened.payments), written.Close())
+	})
+}
+
 type messagesStatusCommand struct {
+	chosenStream
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
@@ -84,10 +104,10 @@ type groupReport struct {
 	DeadLetters int64   `json:"deadLetters"`
 }
 
-// Run exits with 1 when something waits for a person, and with 2 when the ledger or Redis does not answer.
+// Run exits with 1 when something waits for a person, and with 2 when the database or Redis does not answer.
 func (c messagesStatusCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
-	return withMessages(ctx, settings, log, func(opened *stores) error {
-		status, ledgerErr, streamErr := messages.Look(ctx, opened.ledger, opened.messages)
+	return c.withOutbox(ctx, settings, log, func(outbox messages.Outbox, stream *streams.Stream) error {
+		status, ledgerErr, streamErr := messages.Look(ctx, outbox, stream)
 		if ledgerErr != nil {
 			return ledgerErr
 		}
@@ -269,9 +289,10 @@ type deadReplayCommand struct{ chosenLetters }
 
 // Run replays dead letters.
 func (c deadReplayCommand) Run(ctx context.Context, settings *Settings, log *slog.Logger, out io.Writer) error {
-	return c.decide(ctx, settings, log, out, "replayed", func(stream *streams.Stream, id ledger.StreamID) (bool, error) {
-		return stream.Replay(ctx, c.Group, id)
-	})
+	return c.decide(ctx, settings, log, out, "replayed",
+		func(stream *streams.Stream, id ledger.StreamID) (bool, error) {
+			return stream.Replay(ctx, c.Group, id)
+		})
 }
 
 type deadDropCommand struct{ chosenLetters }
@@ -366,6 +387,7 @@ func letterID(text string) (ledger.StreamID, error) {
 }
 
 type messagesForgetCommand struct {
+	chosenStream
 	Group string `arg:"" help:"Which."`
 	Yes   bool   `help:"Do it. What the group has not handled is lost to it, its dead letters included."`
 }
@@ -379,13 +401,13 @@ func (c messagesForgetCommand) Run(ctx context.Context, settings *Settings, log 
 		return rail.Refuse(rail.Invalid, "what group %s has not handled would be lost to it, its dead letters "+
 			"included; --yes does it", c.Group)
 	}
-	return withMessages(ctx, settings, log, func(opened *stores) error {
-		// The ledger would have the stream make it again.
-		known, err := opened.ledger.ForgetEventGroup(ctx, c.Group)
+	return c.withOutbox(ctx, settings, log, func(outbox messages.Outbox, stream *streams.Stream) error {
+		// The outbox would have the stream make it again.
+		known, err := outbox.ForgetEventGroup(ctx, c.Group)
 		if err != nil {
 			return err
 		}
-		was, err := opened.messages.RemoveGroup(ctx, c.Group)
+		was, err := stream.RemoveGroup(ctx, c.Group)
 		if err != nil {
 			return err
 		}

@@ -344,3 +344,53 @@ func TestMessages_Commands(t *testing.T) {
 	require.Equal(t, exitCouldNotSee, code)
 	require.Contains(t, errs, "no server is running")
 }
+
+// TestMessages_OfPayments looks at the events of payments, and takes one of their groups away: those of orders and runs
+// are none the worse for it.
+func TestMessages_OfPayments(t *testing.T) {
+	p := payInside(t)
+	id := p.place(t, "E10001")
+	next := p.watch(t, p.passenger, orderSubscription, map[string]any{"o": id})
+	choose(t, p.pay(t, id, "pay-00000001"), "pay")
+	becomes(t, next, "PAID")
+	data := p.settings.Data
+	status := func(stream string) (report messagesReport) {
+		_, out, errs := command(t, data, "messages", "status", "--json", "--stream", stream)
+		require.NoError(t, json.Unmarshal([]byte(out), &report), "%s %s", out, errs)
+		return report
+	}
+	names := func(stream string) (all []string) {
+		for _, g := range status(stream).Groups {
+			all = append(all, g.Name)
+		}
+		return all
+	}
+	require.Equal(t, []string{saleGroup}, names(streams.Payments))
+	require.Empty(t, names("events"))
+
+	require.NoError(t, p.stores.payments.MakeGroup(t.Context(), "audit"))
+	require.NoError(t, p.payments.store.KeepEventsFor(t.Context(), "audit"))
+	require.Equal(t, []string{"audit", saleGroup}, names(streams.Payments))
+	code, _, errs := command(t, data, "messages", "forget", "audit", "--yes")
+	require.Equal(t, exitFound, code)
+	require.Contains(t, errs, "there is no group audit")
+	code, out, errs := command(t, data, "messages", "forget", "audit", "--yes", "--stream", "payments")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "group audit is forgotten")
+	require.Equal(t, []string{saleGroup}, names(streams.Payments))
+	kept, err := p.payments.store.EventGroups(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{saleGroup}, kept)
+}
+
+// TestMessages_OfNoPayments says why there are no events of payments.
+func TestMessages_OfNoPayments(t *testing.T) {
+	settings := embeddedSettings(t)
+	start(t, settings)
+	for _, arguments := range []string{"messages status", "messages forget audit --yes"} {
+		code, out, errs := command(t, settings.Data, append(strings.Fields(arguments), "--stream", "payments")...)
+		require.Equal(t, exitCouldNotSee, code)
+		require.Empty(t, out)
+		require.Contains(t, errs, "payments are made at once here")
+	}
+}

@@ -128,8 +128,8 @@ func (s *Settings) checkPayExposure(ctx context.Context, access payrpc.Access) e
 	if err != nil || why == "" {
 		return err
 	}
-	return fmt.Errorf("%s, and every machine that reaches it could move money: give --pay-secret-file, or --pay-ca with "+
-		"--pay-cert and --pay-key", why)
+	return fmt.Errorf("%s, and every machine that reaches it could move money: give --pay-secret-file, or --pay-ca "+
+		"with --pay-cert and --pay-key", why)
 }
 
 // openStores opens the Redis of messages, and the lock. In a data folder, they are those of the server that runs there.
@@ -152,7 +152,8 @@ func (p *payProcess) openStores() error {
 // routes are the paths of --listen. Health and metrics need no secret.
 func (p *payProcess) routes(handler *payrpc.Handler) http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		paymentMetrics(p.payments), handlerMetrics(handler), groupMetrics{streams.Payments: p.payments.monitor})
 	mux := http.NewServeMux()
 	mux.Handle(payrpc.Path, handler)

@@ -193,7 +193,9 @@ const keepRetry = time.Second
 
 // keepForSale notes that events are kept until the servers have acknowledged them, also while none has come up yet.
 func (p *payments) keepForSale(ctx context.Context) {
-	_, _ = pause.Until(ctx, keepRetry, func() (bool, error) { return p.store.KeepEventsFor(ctx, saleGroup) == nil, nil })
+	_, _ = pause.Until(ctx, keepRetry, func() (bool, error) {
+		return p.store.KeepEventsFor(ctx, saleGroup) == nil, nil
+	})
 }
 
 // stands is what readiness says of payments. It decides nothing for a server: seats are sold without them.

@@ -45,7 +45,8 @@ func paymentMetrics(p *payments) prometheus.Collector {
 	gauge("payments_overdue",
 		"Payments that could not be released or refunded for more than ten minutes. Alarm above 0.",
 		func() float64 { return float64(p.service.Stats().Overdue) })
-	gauge("payments_oldest_due_seconds", "For how long a payment has been due that is due for longest, but for open pages. Alarm above 60.",
+	gauge("payments_oldest_due_seconds",
+		"For how long a payment has been due that is due for longest, but for open pages. Alarm above 60.",
 		func() float64 { return p.service.Stats().OldestDue.Seconds() })
 	gauge("payments_calls_under_way", "Calls of the provider that are made now.",
 		func() float64 { return float64(p.service.Stats().UnderWay) })
@@ -73,13 +74,13 @@ func paymentMetrics(p *payments) prometheus.Collector {
 		func() float64 { return oneIf(p.store.Stats().HasPrimary) })
 	counter("payments_published", "Events of payments published by this process.",
 		func() float64 { return float64(p.relay.Stats().Published) })
-	counter("payments_given_up", "Batches of events of payments that left although not every group had acknowledged them. "+
-		"Alarm when it rises.", func() float64 { return float64(p.relay.Stats().GivenUp) })
-	gauge("payments_unpublished_age_seconds", "Age of the oldest batch of payments' events that is not published. Alarm "+
-		"above 60.", func() float64 {
-		status, _, _ := p.monitor.Status()
-		return status.Backlog.OldestUnpublished.Seconds()
-	})
+	counter("payments_given_up", "Batches of events of payments that left although not every group had acknowledged "+
+		"them. Alarm when it rises.", func() float64 { return float64(p.relay.Stats().GivenUp) })
+	gauge("payments_unpublished_age_seconds",
+		"Age of the oldest batch of payments' events that is not published. Alarm above 60.", func() float64 {
+			status, _, _ := p.monitor.Status()
+			return status.Backlog.OldestUnpublished.Seconds()
+		})
 	return both{plain, labelledPayments(p)}
 }
 

@@ -86,7 +86,8 @@ func (p *payingServer) place(t *testing.T, document string) (orderID string) {
 // pay asks for the page of the bank.
 func (p *payingServer) pay(t *testing.T, orderID, key string) (page string) {
 	t.Helper()
-	a := p.ask(t, p.passenger, startPayment, map[string]any{"i": map[string]any{"orderId": orderID, "idempotencyKey": key}})
+	a := p.ask(t, p.passenger, startPayment,
+		map[string]any{"i": map[string]any{"orderId": orderID, "idempotencyKey": key}})
 	require.Empty(t, a.at(t, "payOrder.userErrors"), "%s", a.Data)
 	require.Equal(t, "PENDING", a.at(t, "payOrder.payment.state"))
 	require.Equal(t, "ON_HOLD", a.at(t, "payOrder.order.state"))
@@ -96,7 +97,8 @@ func (p *payingServer) pay(t *testing.T, orderID, key string) (page string) {
 	require.NoError(t, err)
 	shown, err := io.ReadAll(response.Body)
 	require.NoError(t, errors.Join(err, response.Body.Close()))
-	require.Contains(t, string(shown), "/playground?order="+orderID+`"`, "it leads back to the order by the id it has here")
+	require.Contains(t, string(shown), "/playground?order="+orderID+`"`,
+		"it leads back to the order by the id it has here")
 	return page
 }
 
@@ -166,18 +168,29 @@ func TestPay_AtTheBank(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := with(t)
 			for i, c := range []struct {
-				do, state string
-				kept      int64
+				do, state, reason string
+				kept              int64
 			}{
 				// The train has two such seats. A capture that fails puts its seat on sale again.
-				{"refuse-later", "CANCELLED", 0},
-				{"twice", "PAID", 1}, // The second goes back.
-				{"triple", "PAID", 1},
+				{"refuse-later", "CANCELLED", "the payment was not completed", 0},
+				{"twice", "PAID", "", 1}, // The second goes back.
+				{"triple", "PAID", "", 1},
 			} {
 				id := p.place(t, fmt.Sprint("E1000", i))
 				next := p.watch(t, p.passenger, orderSubscription, map[string]any{"o": id})
-				choose(t, p.pay(t, id, "pay-of-"+c.do), c.do)
+				page := p.pay(t, id, "pay-of-"+c.do)
+				require.Equal(t, page, p.pay(t, id, "pay-of-"+c.do), "the same payment")
+				choose(t, page, c.do)
 				becomes(t, next, c.state)
+				again := p.ask(t, p.passenger, startPayment,
+					map[string]any{"i": map[string]any{"orderId": id, "idempotencyKey": "pay-of-" + c.do}})
+				if c.state == "PAID" {
+					require.Equal(t, "SUCCEEDED", again.at(t, "payOrder.payment.state"))
+				} else {
+					require.Equal(t, "WRONG_STATE", again.at(t, "payOrder.userErrors.0.code"))
+					require.Equal(t, c.reason, p.ask(t, p.passenger, `query($o:ID!){order(id:$o){stateReason}}`,
+						map[string]any{"o": id}).at(t, "order.stateReason"))
+				}
 				order, err := base64.RawURLEncoding.DecodeString(id)
 				require.NoError(t, err)
 				p.settles(t, strings.TrimPrefix(string(order), "Order:"), c.kept, c.do)

@@ -998,7 +998,8 @@ var plantedInLedger = []planted{
 var believed = []string{
 	"publications.who", "publications.reason", "cluster_members.by_whom", "cluster_members.reason", "personal_keys.id",
 	"personal_keys.check_value",
-	"event_groups.name", "event_groups.since", "personal_keys.since", "personal_keys.retired_at", "order_records.reason",
+	"event_groups.name", "event_groups.since", "personal_keys.since", "personal_keys.retired_at",
+	"order_records.reason",
 }
 
 // TestPlanted_EveryColumn looks in every table for columns that no statement writes.

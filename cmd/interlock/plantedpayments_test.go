@@ -127,7 +127,7 @@ var plantedInPayments = []planted{
 
 // plantedBeside is what the ledger's rows can say wrongly of payments.
 var plantedBeside = []planted{
-	{"PAYING by nobody's payment", audit.CheckPayment, "{mia}", `UPDATE orders SET payment = 'x' WHERE id = {mia}`},
+	{"PAYING by no payment", audit.CheckPayment, "{mia}", `UPDATE orders SET payment = 'x' WHERE id = {mia}`},
 	{
 		"paid by another's payment", audit.CheckPayment, "payment payment0of0ned",
 		`UPDATE orders SET payment = 'payment0of0mia' WHERE id = {ned}`,
@@ -236,7 +236,8 @@ func TestVerify_FindsWhatPaymentsSayWrongly(t *testing.T) {
 						}
 						defer restore()
 						report := h.verify()
-						require.True(t, h.found(report, &p), "no finding %q of %q among %+v", p.check, p.where, report.Defects)
+						require.True(t, h.found(report, &p), "no finding %q of %q among %+v", p.check, p.where,
+							report.Defects)
 					})
 				}
 				require.True(t, h.verify().OK)

@@ -313,7 +313,8 @@ func (s *Server) Run(ctx context.Context) error {
 	told, closePublications := s.stores.cache.ListenPublications()
 	for _, loop := range []func(context.Context){
 		func(ctx context.Context) { s.timetable.Watch(ctx, search.DefaultInterval, told) },
-		s.hub.Run, s.service.Sweep, s.service.ReconcilePayments, s.auditor.Run, s.eraser.Run, s.relay.Run, s.monitor.Run,
+		s.hub.Run, s.service.Sweep, s.service.ReconcilePayments, s.auditor.Run, s.eraser.Run, s.relay.Run,
+		s.monitor.Run,
 	} {
 		loops.Go(func() { loop(life) })
 	}

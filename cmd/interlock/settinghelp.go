@@ -29,8 +29,8 @@ var settingHelp = map[string]string{
 	"redis-password":    "The cache's password.",
 	"lock-redis":        "The lock's nodes: 3 or 5 independent Redis masters.",
 
-	"messages": "Where events are published, a Redis that keeps them on its disk: one address or URL, or several of a " +
-		"cluster or of sentinels. Without it, the cache.",
+	"messages": "Where events are published, a Redis that keeps them on its disk: one address or URL, or several of " +
+		"a cluster or of sentinels. Without it, the cache.",
 	"messages-master-name": "The master's name, where the addresses of --messages are sentinels.",
 	"messages-username":    "The user of --messages.",
 	"messages-password":    "The password of --messages.",
@@ -52,15 +52,15 @@ var settingHelp = map[string]string{
 		"changed; without it, the bank's in --data.",
 	"pay-return-url": "The page that buyers come back to from the provider's; {ORDER_ID} in it is the order's id, " +
 		"as the API has it. stripe needs it; without it, the bank's buyers come back to the playground.",
-	"pay-source": "What this installation is called in the provider's books. Two that share an account need two names: a " +
-		"charge of our name whose order we do not have goes back.",
+	"pay-source": "What this installation is called in the provider's books. Two that share an account need two " +
+		"names: a charge of our name whose order we do not have goes back.",
 	"pay-mysql": "The payments' database, where it is elsewhere: as --mysql. Without it, the ledger's name with _pay " +
 		"behind, on the same members.",
 
 	"pay-url": "Where interlock pay serves: http://host:port, or https:// where it has a certificate. Without it, " +
 		"payments are taken inside the server.",
-	"pay-secret-file": "The file with the secret that serve and pay share, at least 32 characters; or two in two lines " +
-		"while it is changed: the first is sent, both are taken.",
+	"pay-secret-file": "The file with the secret that serve and pay share, at least 32 characters; or two in two " +
+		"lines while it is changed: the first is sent, both are taken.",
 	"pay-ca":          "Between serve and pay: the authorities whose certificates are taken (PEM).",
 	"pay-cert":        "Between serve and pay: our own certificate (PEM).",
 	"pay-key":         "Its key (PEM).",

@@ -292,7 +292,8 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 	// It shows the durability in force: the embedded default is never replicated, whatever the setting is.
 	shown.Durability = ledgerOptions(s).Durability
 	for _, secret := range []*string{
-		&shown.RedisPassword, &shown.MessagesPassword, &shown.DocumentKey, &shown.TokenSecret, &shown.ReplicationPassword,
+		&shown.RedisPassword, &shown.MessagesPassword, &shown.DocumentKey, &shown.TokenSecret,
+		&shown.ReplicationPassword,
 	} {
 		if *secret != "" {
 			*secret = "(hidden)"
@@ -302,7 +303,10 @@ func (configCommand) Run(s *Settings, out io.Writer) error {
 	for i, key := range shown.PersonalDataKeys {
 		shown.PersonalDataKeys[i] = hideKey(key)
 	}
-	for _, address := range []*string{&shown.MySQLReplica, &shown.OIDCIssuer, &shown.OIDCKeys, &shown.BankURL, &shown.PayURL} {
+	for _, address := range []*string{
+		&shown.MySQLReplica, &shown.OIDCIssuer, &shown.OIDCKeys, &shown.BankURL,
+		&shown.PayURL,
+	} {
 		*address = hidePassword(*address)
 	}
 	for _, list := range []*[]string{

@@ -16,7 +16,7 @@ import (
 type faultCommand struct {
 	clusterFlags
 	Name   string `arg:"" help:"A fault, \"overlap\" for up to three at once, \"all\", or \"23B\" for the demo."`
-	Area   string `help:"For all: one area only, which takes 25 minutes at most: ${areas}." placeholder:"AREA"`
+	Area   string `help:"For all: one area only, which takes 40 minutes at most: ${areas}." placeholder:"AREA"`
 	JSON   bool   `name:"json" help:"Print one JSON document a line."`
 	Seed   uint64 `default:"1" help:"Chooses victims, moments, and what people want."`
 	Seeds  int    `default:"1" help:"For all: how many seeds, from 1 on."`
@@ -27,7 +27,7 @@ const (
 	// faultLimit is what one fault may take with its cluster.
 	faultLimit = 5 * time.Minute
 	// allLimit is what every fault there is may take for each seed, areaLimit what one area may take with three seeds.
-	allLimit, areaLimit, areaSeeds = 25 * time.Minute, 25 * time.Minute, 3
+	allLimit, areaLimit, areaSeeds = 40 * time.Minute, 40 * time.Minute, 3
 	// everyFault is the name of all of them.
 	everyFault = "all"
 )

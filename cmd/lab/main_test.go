@@ -44,10 +44,10 @@ func TestFault_WrongNames(t *testing.T) {
 	}
 }
 
-// TestFault_AnAreaTakesAtMost25Minutes for as many seeds as the whole is usually played with.
-func TestFault_AnAreaTakesAtMost25Minutes(t *testing.T) {
-	require.Equal(t, 25*time.Minute, faultCommand{Name: everyFault, Area: "cache", Seeds: 3}.limit())
-	require.Equal(t, 50*time.Minute, faultCommand{Name: everyFault, Area: "cache", Seeds: 4}.limit())
-	require.Equal(t, 75*time.Minute, faultCommand{Name: everyFault, Seeds: 3}.limit())
+// TestFault_AnAreaTakesAtMost40Minutes for as many seeds as the whole is usually played with.
+func TestFault_AnAreaTakesAtMost40Minutes(t *testing.T) {
+	require.Equal(t, 40*time.Minute, faultCommand{Name: everyFault, Area: "cache", Seeds: 3}.limit())
+	require.Equal(t, 80*time.Minute, faultCommand{Name: everyFault, Area: "cache", Seeds: 4}.limit())
+	require.Equal(t, 120*time.Minute, faultCommand{Name: everyFault, Seeds: 3}.limit())
 	require.Equal(t, faultLimit, faultCommand{Name: "primary_killed", Seeds: 3}.limit())
 }

@@ -32,7 +32,8 @@ func (c payCommand) Run(ctx context.Context, log *slog.Logger, out io.Writer) er
 		return pay.Run(ctx, pay.Options{
 			Server: server.Addr(), Pids: []int{server.Pid(), up.Payments().Service.Pid()}, Tokens: up.Tokens(),
 			Bank: up.Payments(), Window: time.Duration(c.Seconds) * time.Second, Rounds: max(c.Rounds, 1),
-			Buyers: buyers, Share: c.Share, PerSecond: c.PerSecond, Think: c.Think, Train: "G9", SeatsPerClass: load.SeatsPerClass, Dates: dates,
+			Buyers: buyers, Share: c.Share, PerSecond: c.PerSecond, Think: c.Think, Train: "G9",
+			SeatsPerClass: load.SeatsPerClass, Dates: dates,
 			Command: commandLine(), Log: log, Versions: map[string]string{
 				string(up.Flavor()): up.Primary.Version(), "Redis": up.Cache.Version(), "Go": runtime.Version(),
 			},

@@ -60,7 +60,7 @@ func (c *Cluster) startConsumers(ctx context.Context) error {
 	return nil
 }
 
-// listens is nil where somebody listens at addr.
+// listens is nil where there is a listener at addr.
 func listens(ctx context.Context, addr string) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {

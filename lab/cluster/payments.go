@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -179,6 +180,23 @@ func (p *Payments) Close() error {
 		errs = append(errs, p.Bank.Close())
 	}
 	return errors.Join(append(errs, os.RemoveAll(p.folder))...)
+}
+
+// Reconcile runs `interlock pay reconcile`: it compares the payments with the bank's own list. It answers how many
+// differences were healed. What could not be healed is an error.
+func (c *Cluster) Reconcile(ctx context.Context) (healed int, err error) {
+	run := exec.CommandContext(ctx, c.options.Binary, "pay", "reconcile", "--json", "--pay-url",
+		"http://"+c.payments.Service.Addr(), "--pay-secret-file", c.payments.file(paySecretFile), "--log-level", "WARN")
+	var said, wrong bytes.Buffer
+	run.Stdout, run.Stderr = &said, &wrong
+	if err := run.Run(); err != nil {
+		return 0, fmt.Errorf("interlock pay reconcile: %w: %.2000s %.2000s", err, wrong.Bytes(), said.Bytes())
+	}
+	var report struct{ Healed int }
+	if err := json.Unmarshal(said.Bytes(), &report); err != nil {
+		return 0, fmt.Errorf("interlock pay reconcile: %w", err)
+	}
+	return report.Healed, nil
 }
 
 // bankTimeout bounds a question to the bank's controls.

@@ -22,7 +22,7 @@ const (
 	bankLast = 8 * time.Second
 	// moneySlow is until the last money is where it belongs.
 	moneySlow = time.Minute
-	// bankSlow is how much later a slow bank answers. hang is longer than anybody waits for it.
+	// bankSlow is how much later a slow bank answers. hang is longer than any caller waits for it.
 	bankSlow = 3 * time.Second
 	hang     = 15 * time.Second
 )
@@ -30,30 +30,53 @@ const (
 // during is what came of payments while the bank was strange.
 type during struct {
 	since, until time.Time
-	calls        []history.Call
-	// charges are those that the bank has opened meanwhile, to the second; hooks the webhooks that came since.
+	// known are the charges that the bank had opened before; nil where it could not be asked any more.
+	known map[string]bool
+	calls []history.Call
+	// charges are those that the bank has opened meanwhile; hooks the webhooks that came since. The bank tells times to
+	// the second. Only what was certainly opened meanwhile counts.
 	charges []bank.Charge
 	hooks   []cluster.Webhook
 }
 
 // strange has the bank behave in some way for a while. proof says whether that took place, and what was wrong.
 func strange(name string, behaviour bank.Behaviour, prove func(*during, *Injected)) Fault {
-	return atBank(name, func(ctx context.Context, s *Scene) (back func(context.Context) error, err error) {
-		return func(ctx context.Context) error { return s.Cluster.Payments().Behave(ctx, bank.Behaviour{}) },
-			s.Cluster.Payments().Behave(ctx, behaviour)
+	return atBank(name, func(ctx context.Context, s *Scene, d *during) (func(context.Context) error, error) {
+		return behaveWell(s), d.behave(ctx, s, behaviour)
 	}, prove)
+}
+
+// behaveWell has the bank behave as usual again.
+func behaveWell(s *Scene) func(context.Context) error {
+	return func(ctx context.Context) error { return s.Cluster.Payments().Behave(ctx, bank.Behaviour{}) }
+}
+
+// behave has the bank behave in some way, and reads what it had opened until then. On an error it behaves as before.
+func (d *during) behave(ctx context.Context, s *Scene, behaviour bank.Behaviour) error {
+	if err := s.Cluster.Payments().Behave(ctx, behaviour); err != nil {
+		return err
+	}
+	all, err := s.Cluster.Payments().Charges(ctx)
+	if err != nil {
+		return errors.Join(err, behaveWell(s)(ctx))
+	}
+	d.known = map[string]bool{}
+	for i := range all {
+		d.known[all[i].Session] = true
+	}
+	return nil
 }
 
 // atBank is a fault of the bank. Those who only order must not be held up by it.
 func atBank(
-	name string, begin func(context.Context, *Scene) (func(context.Context) error, error),
+	name string, begin func(context.Context, *Scene, *during) (func(context.Context) error, error),
 	prove func(*during, *Injected),
 ) Fault {
 	return Fault{
 		Name: name, Area: paymentsArea, Shape: paying, Lasts: bankLast, Alone: true, Slow: moneySlow,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			d := &during{since: time.Now()}
-			back, err := begin(ctx, s)
+			back, err := begin(ctx, s, d)
 			if err != nil {
 				return nil, err
 			}
@@ -81,7 +104,11 @@ func (d *during) look(ctx context.Context, s *Scene) error {
 	d.calls = slices.DeleteFunc(s.Workload.Log().Calls(), func(c history.Call) bool { return c.End.Before(d.since) })
 	all, err := s.Cluster.Payments().Charges(ctx)
 	for _, c := range all {
-		if c.CreatedAt > d.since.Unix() && c.CreatedAt < d.until.Unix() {
+		opened := c.CreatedAt > d.since.Unix()
+		if d.known != nil {
+			opened = !d.known[c.Session]
+		}
+		if opened && c.CreatedAt < d.until.Unix() {
 			d.charges = append(d.charges, c)
 		}
 	}
@@ -128,6 +155,19 @@ func (d *during) held() (n int) {
 	return n
 }
 
+// heldTwice is how many payments since have two charges with money.
+func (d *during) heldTwice() (n int) {
+	held := map[string]int{}
+	for i := range d.charges {
+		if c := &d.charges[i]; c.Authorised > 0 {
+			if held[c.PaymentID]++; held[c.PaymentID] == 2 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // orderedAtOnce notes how placings fared. wrong says so where one of them was held up.
 func orderedAtOnce(calls []history.Call, from, to time.Time, facts map[string]any) (wrong []string) {
 	var placings []history.Call
@@ -166,7 +206,7 @@ func providerLate() Fault {
 
 // providerDead kills the bank, which comes back with all it had.
 func providerDead() Fault {
-	return atBank("provider_dead", func(_ context.Context, s *Scene) (func(context.Context) error, error) {
+	return atBank("provider_dead", func(_ context.Context, s *Scene, _ *during) (func(context.Context) error, error) {
 		return s.Cluster.Payments().Bank.Start, s.Cluster.Payments().Bank.Kill()
 	}, func(d *during, proof *Injected) {
 		paid := 0
@@ -180,12 +220,30 @@ func providerDead() Fault {
 	})
 }
 
-// webhookLost has no webhook arrive. The bank is asked.
+// twiceStream is the random stream of the buyer who certainly pays twice.
+const twiceStream = 1 << 32
+
+// webhookLost has no webhook arrive. The bank is asked how a payment stands. Of a payment's second charge only a
+// reconciliation learns then, so one buyer certainly pays twice.
 func webhookLost() Fault {
-	return strange("webhook_lost", bank.Behaviour{Webhooks: bank.Disorders{Lost: 1}}, func(d *during, proof *Injected) {
+	begin := func(ctx context.Context, s *Scene, d *during) (func(context.Context) error, error) {
+		if err := d.behave(ctx, s, bank.Behaviour{Webhooks: bank.Disorders{Lost: 1}}); err != nil {
+			return nil, err
+		}
+		paying, cancel := context.WithTimeout(ctx, bankLast)
+		defer cancel()
+		if err := s.Workload.PayTwice(paying, "pays-twice", twiceStream); err != nil {
+			return nil, errors.Join(fmt.Errorf("paying twice: %w", err), behaveWell(s)(ctx))
+		}
+		return behaveWell(s), nil
+	}
+	f := atBank("webhook_lost", begin, func(d *during, proof *Injected) {
 		proof.Facts["authorised"], proof.Facts["webhooks"] = d.held(), len(d.hooks)
-		proof.Fired = d.held() > len(d.hooks)
+		proof.Facts["charged_twice"] = d.heldTwice()
+		proof.Fired = d.held() > len(d.hooks) && d.heldTwice() > 0
 	})
+	f.Reconciles = true
+	return f
 }
 
 // webhookTripled has each webhook arrive three times.

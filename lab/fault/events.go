@@ -12,7 +12,7 @@ import (
 // groups are the lab's consumers.
 var groups = check.EventGroups{All: []string{cluster.InOrder, cluster.Shared}, InOrder: cluster.InOrder}
 
-// setQuiet suspends the run that nobody buys, or resumes it: so that there are events of runs, too.
+// setQuiet suspends the run that no client buys, or resumes it: so that there are events of runs, too.
 func (p *play) setQuiet(
 	ctx context.Context, set func(ctx context.Context, server, adminToken string, run *load.Run) error,
 ) error {

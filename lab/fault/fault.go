@@ -90,6 +90,8 @@ type Fault struct {
 	Subscribers int
 	// Spoils says that the cluster is of no more use afterwards, whether the fault passed or failed.
 	Spoils bool
+	// Reconciles says that `interlock pay reconcile` is run once all buyers have left. Others are judged without it.
+	Reconciles bool
 	// Alone says that it takes too long to be one of several at once.
 	Alone bool
 	// Inject breaks it, and returns how it is healed. On an error nothing stays broken.

@@ -20,6 +20,13 @@ import (
 // settleMoney looks at the bank, the payments and the orders until all money is where it belongs, or its time is over.
 // It comes before the last change is said to be over: the money may still decide about an order.
 func (p *play) settleMoney(ctx context.Context, e *evidence) (r *check.Result, err error) {
+	if p.fault.Reconciles {
+		healed, err := p.cluster.Reconcile(ctx)
+		if err != nil {
+			return nil, err
+		}
+		p.result.Injected.Facts["healed_by_reconciliation"] = healed
+	}
 	since := time.Now()
 	store, err := openPayments(ctx, p.cluster, e.primary)
 	if err != nil {

@@ -82,7 +82,7 @@ type play struct {
 	result  *Result
 
 	runs []*load.Run
-	// quiet is one more, which nobody buys.
+	// quiet is one more, which no client buys.
 	quiet    *load.Run
 	workload *clients.Workload
 	scene    *Scene

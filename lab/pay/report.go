@@ -31,7 +31,7 @@ type Report struct {
 	// PaymentsPerSecond are begun, and BankSeconds is how long the bank takes to open each.
 	PaymentsPerSecond float64 `json:"payments_per_second"`
 	BankSeconds       float64 `json:"bank_seconds"`
-	// CarriesPerSecond is what the server can sell, Share the part of that which is sold.
+	// CarriesPerSecond is what the server can sell, and Share is the part of it that is sold.
 	CarriesPerSecond float64 `json:"carries_per_second"`
 	Share            float64 `json:"share"`
 
@@ -140,7 +140,8 @@ func (r *Report) OK() bool {
 func Text(r *Report) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "The server can sell %.0f orders a second; %.2f of that is sold beside %.0f payments a "+
-		"second, for each of which the bank takes %.1f s.\n\n", r.CarriesPerSecond, r.Share, r.PaymentsPerSecond, r.BankSeconds)
+		"second, for each of which the bank takes %.1f s.\n\n", r.CarriesPerSecond, r.Share, r.PaymentsPerSecond,
+		r.BankSeconds)
 	for i := range r.Round {
 		one := &r.Round[i]
 		fmt.Fprintf(&b, "round %d: orders p99 %.1f ms without payments and %.1f ms with them; %d paid, %d failed, "+

@@ -30,7 +30,8 @@ func TestRun(t *testing.T) {
 
 	report, err := pay.Run(t.Context(), pay.Options{
 		Server: server.Addr, Pids: []int{server.Pid}, Tokens: server.Tokens, Bank: bank,
-		Window: 2 * time.Second, Rounds: 1, Buyers: 8, Share: 0.5, PerSecond: 10, Think: 200 * time.Millisecond, Train: "G9", SeatsPerClass: 256, Dates: 30,
+		Window: 2 * time.Second, Rounds: 1, Buyers: 8, Share: 0.5, PerSecond: 10, Think: 200 * time.Millisecond,
+		Train: "G9", SeatsPerClass: 256, Dates: 30,
 		Log: server.Log,
 	})
 	require.NoError(t, err)

@@ -101,10 +101,10 @@ func TestVerifyPayments_Sound(t *testing.T) {
 	// The provider took it back what it had said: some is still held, and it is called for.
 	held := soundPayment(pay.Failed)
 	held.Authorised, held.Due = 8_400, payNow
-	// Somebody else has captured it before the ledger decided.
+	// It was captured elsewhere before the ledger decided.
 	early := soundPayment(pay.Authorised)
 	early.Captured = 8_400
-	// A charge that nobody asked for.
+	// A charge that was not asked for.
 	stray := soundPayment(pay.Released)
 	stray.Amount.Minor, stray.OrderID, stray.RunID = 0, "whatever it said", ""
 	partly := soundPayment(pay.Refunded)

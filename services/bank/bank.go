@@ -19,7 +19,7 @@ type Options struct {
 	Folder string
 	// URL is where buyers reach the bank's pages, without a slash at its end.
 	URL string
-	// WebhookURL is told of changes; "" is nobody. WebhookSecret signs what is told.
+	// WebhookURL is told of changes; "" is for none. WebhookSecret signs what is told.
 	WebhookURL, WebhookSecret string
 	// Think is how long a buyer thinks who is to think; 0 is a minute. Silence is how long the bank answers nothing
 	// about a payment; 0 is two minutes. LateBy is how long after its end a late payment comes; 0 is 5 seconds.

@@ -153,7 +153,7 @@ func (b *Bank) charge(s *session) Charge {
 // maxLedgerPage bounds a page of the ledger.
 const maxLedgerPage = 10_000
 
-// controls are for the lab, and for whoever tries things out. They need the API's key.
+// controls are for the lab, and for people who try things out. They need the API's key.
 func (b *Bank) controls(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	keyed := func(pattern string, do http.HandlerFunc) {

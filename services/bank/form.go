@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// form reads the parameters of a call, and keeps the first fault. A parameter that nobody has read is one too: Stripe
+// form reads the parameters of a call, and keeps the first fault. A parameter that was not read is one too: Stripe
 // refuses what it does not know.
 type form struct {
 	values url.Values
@@ -131,7 +131,7 @@ func (f *form) expansions(before string) (more shown) {
 	return more
 }
 
-// end is the first fault, or the first parameter that nobody has read.
+// end is the first fault, or the first parameter that was not read.
 func (f *form) end() *fault {
 	for name := range f.values {
 		if !f.read[name] {
@@ -163,7 +163,7 @@ func newSession(f *form, now time.Time) *session {
 		ReturnURL: f.address("success_url", true), CancelURL: f.address("cancel_url", false),
 		Metadata: f.metadata("metadata"), ForIntent: f.metadata(intent + "[metadata]"),
 		Automatic: f.one(intent+"[capture_method]", "automatic_async", "automatic", "manual") != "manual",
-		// Stripe takes no page that is open for less than half an hour. Nobody would wait so long here.
+		// Stripe takes no page that is open for less than half an hour. That is too long to wait here.
 		ExpiresAt: f.integer("expires_at", now.Add(maxOpen).Unix(), now.Unix()+1, now.Add(maxOpen).Unix()),
 	}
 	f.integer(item+"[quantity]", 1, 1, 1)

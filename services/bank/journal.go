@@ -42,8 +42,8 @@ type journal struct {
 	done     chan struct{}
 }
 
-// openJournal reads what is there, entry by entry. A last line that was not finished is cut off: nobody was answered on
-// the strength of it.
+// openJournal reads what is there, entry by entry. A last line that was not finished is cut off: no answer rested
+// on it.
 func openJournal(folder string, replay func(*entry)) (*journal, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err

@@ -113,7 +113,8 @@ func TestConsumer_DeadLetters(t *testing.T) {
 		handler := e.handler(func(event *ledger.Event, try int) error {
 			switch {
 			case event.ID() == "refused.1":
-				return fmt.Errorf("inside: %w", rail.Refuse(rail.NotFound, "%s", "no such payment"+strings.Repeat("!", 900)))
+				return fmt.Errorf("inside: %w", rail.Refuse(rail.NotFound, "%s",
+					"no such payment"+strings.Repeat("!", 900)))
 			case event.OrderID == "secret":
 				return errors.New("Alice has no ticket")
 			case event.OrderID == "panics":
@@ -250,7 +251,7 @@ func TestConsumer_KeepsWhatIsFull(t *testing.T) {
 }
 
 // TestConsumer_Parallel has no two events of a subject handled at once and those of each in order, as many as it may of
-// different ones, and nobody wait for one that is slow.
+// different ones, and none wait for one that is slow.
 func TestConsumer_Parallel(t *testing.T) {
 	for _, parallel := range []int{0, 1, 2, 7, messages.MaxParallel, 10_000} {
 		synctest.Test(t, func(t *testing.T) {
@@ -303,8 +304,8 @@ func TestConsumer_Parallel(t *testing.T) {
 	}
 }
 
-// TestConsumer_ParallelKeepsWhatItHas touches what slow handlers have, so that nobody takes it over, and acknowledges
-// each effect at once although others go on.
+// TestConsumer_ParallelKeepsWhatItHas touches what slow handlers have, so that no other consumer takes it over, and
+// acknowledges each effect at once although others go on.
 func TestConsumer_ParallelKeepsWhatItHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, versions := newFakeStream(), map[string]int64{}

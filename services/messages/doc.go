@@ -10,8 +10,8 @@
 //   - An event is published only after its commit was acknowledged, as an answered order is: see ledger.Outbox.
 //   - A row stays in the outbox until every group has acknowledged its events. So a stream that was flushed, trimmed or
 //     set back is fed again. Rows leave after ledger.MaxEventAge in any case, with an alarm.
-//   - A consumer acknowledges an event after its handler has returned without an error. What a dead consumer has left is
-//     taken over by another.
+//   - A consumer acknowledges an event after its handler has returned without an error. What a dead consumer has left
+//     is taken over by another.
 //   - An event that cannot be handled becomes a dead letter of its group after a number of tries, and a person decides.
 //
 // Package streams is the stream, on Redis.

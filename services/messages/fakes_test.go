@@ -32,7 +32,7 @@ func (f faults) around(call string, do func() error) error {
 	return errors.Join(do(), behind)
 }
 
-// fakeOutbox is an outbox in memory. What nobody has vouched for yet is lost when its primary dies.
+// fakeOutbox is an outbox in memory. What is not vouched for yet is lost when its primary dies.
 type fakeOutbox struct {
 	mu     sync.Mutex
 	faults faults

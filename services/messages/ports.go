@@ -54,7 +54,9 @@ type Stream interface {
 	// sequence numbers rise by one. after is the greatest place known. ErrMovedOn: the stream's last entry and what it
 	// is being fed up to are not those of standing, so that another relay may have published the same, or the stream
 	// has lost entries.
-	Append(ctx context.Context, standing Standing, after ledger.StreamID, events []ledger.Event) (ledger.StreamID, error)
+	Append(
+		ctx context.Context, standing Standing, after ledger.StreamID, events []ledger.Event,
+	) (ledger.StreamID, error)
 	// BeginFeeding notes that rows up to a place are being published again, unless it is noted for a greater one.
 	// EndFeeding takes that very note away.
 	BeginFeeding(ctx context.Context, upTo ledger.StreamID) error

@@ -141,7 +141,7 @@ func (r *Relay) Run(ctx context.Context) {
 }
 
 // Wake has the relay look at the outbox at once instead of after its pause: a process calls it that has just committed
-// an event somebody waits for. It never waits, and many calls are one look. Where another process relays, it has no
+// an event that is waited for. It never waits, and many calls are one look. Where another process relays, it has no
 // effect, and the pause bounds the wait.
 func (r *Relay) Wake() {
 	select {

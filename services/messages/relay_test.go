@@ -38,7 +38,7 @@ type world struct {
 	seen      map[string]bool
 	disk      fakeData
 	nested    bool
-	// trims says that somebody trims the stream by hand, and nothing else befalls it: then the order of first
+	// trims says that the stream is trimmed by hand, and nothing else befalls it: then the order of first
 	// deliveries is not promised.
 	trims bool
 }
@@ -320,7 +320,10 @@ func TestRelay_RunsWhereItIsElected(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			outbox, stream := newFakeOutbox(), newFakeStream()
 			relay := &messages.Relay{Outbox: outbox, Stream: stream, Lock: takenLock{err}, Log: discard()}
-			outbox.add(ledger.OutboxRow{ID: "1", RunID: "T1@2019-10-12", At: time.Now(), Events: make([]ledger.Event, 1)})
+			outbox.add(ledger.OutboxRow{
+				ID: "1", RunID: "T1@2019-10-12", At: time.Now(),
+				Events: make([]ledger.Event, 1),
+			})
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			relay.Run(ctx)
@@ -347,7 +350,10 @@ func TestRelay_Wake(t *testing.T) {
 			return nil, nil
 		}
 		commit := func(id string) {
-			outbox.add(ledger.OutboxRow{ID: id, RunID: "T1@2019-10-12", At: time.Now(), Events: make([]ledger.Event, 1)})
+			outbox.add(ledger.OutboxRow{
+				ID: id, RunID: "T1@2019-10-12", At: time.Now(),
+				Events: make([]ledger.Event, 1),
+			})
 			relay.Wake()
 		}
 		commit("1")

@@ -101,7 +101,7 @@ func (p *Payment) next(closed bool) State {
 	case p.Captured > 0 && p.Wants == Capture:
 		return Captured
 	case p.Captured > 0:
-		return Authorised // Somebody else has captured it. The ledger has yet to decide whether it wants the money.
+		return Authorised // It was captured elsewhere. The ledger has yet to decide whether it wants the money.
 	case closed && p.Authorised > 0:
 		return Released
 	case closed:

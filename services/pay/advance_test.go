@@ -17,7 +17,8 @@ const price = 55_300
 // inState is a payment as it usually is in a state.
 func inState(state pay.State) pay.Payment {
 	p := pay.Payment{
-		ID: "p1", OrderID: orderID(1), Amount: rail.Money{Minor: price, Currency: "CNY"}, State: state, Reference: "ref1",
+		ID: "p1", OrderID: orderID(1), Amount: rail.Money{Minor: price, Currency: "CNY"}, State: state,
+		Reference:   "ref1",
 		RedirectURL: "https://bank.example/ref1", Version: 7, Tries: 3,
 	}
 	switch state {
@@ -45,8 +46,9 @@ func inState(state pay.State) pay.Payment {
 // charge is a charge of payment p1.
 func charge(status pay.ChargeStatus, authorised, captured, released, refunded int64) pay.Charge {
 	return pay.Charge{
-		PaymentID: "p1", OrderID: orderID(1), Reference: "ref1", Status: status, Currency: "CNY", Authorised: authorised,
-		Captured: captured, Released: released, Refunded: refunded, RedirectURL: "https://bank.example/ref1",
+		PaymentID: "p1", OrderID: orderID(1), Reference: "ref1", Status: status, Currency: "CNY",
+		Authorised: authorised,
+		Captured:   captured, Released: released, Refunded: refunded, RedirectURL: "https://bank.example/ref1",
 	}
 }
 
@@ -122,12 +124,13 @@ func brokenWord(before, after *pay.Payment) string {
 	case before.Wants == pay.Release && after.Wants != pay.Release:
 		return "a release was taken back"
 	case (after.State == pay.Captured || after.State == pay.Capturing) && after.Wants != pay.Capture:
-		return "nobody wants the capture"
+		return "the capture is not wanted"
 	case after.State == pay.Captured && after.Captured != after.Amount.Minor:
 		return "another amount was captured"
 	case after.State == pay.Capturing && after.Authorised != after.Amount.Minor:
 		return "another amount is to be captured"
-	case (after.State == pay.Captured || after.State == pay.Refunded) && after.Authorised != after.Captured+after.Released:
+	case (after.State == pay.Captured || after.State == pay.Refunded) &&
+		after.Authorised != after.Captured+after.Released:
 		return "money of an ended charge is held"
 	}
 	return ""

@@ -85,7 +85,7 @@ func (s *Service) ask(ctx context.Context, provider Provider, p *Payment) (c Cha
 		return c, err
 	case Refunding, Refunded:
 		for_ := toRefund
-		if p.Refunded > 0 { // Somebody gave back a part. The rest is another call than that for the whole.
+		if p.Refunded > 0 { // A person gave back a part. The rest is another call than that for the whole.
 			for_ += purpose("-" + strconv.FormatInt(p.Refunded, 10))
 		}
 		c, err = provider.Refund(ctx, p, p.Captured-p.Refunded, key(p, for_))

@@ -139,7 +139,8 @@ func TestCommit_Stale(t *testing.T) {
 				defer func() { inside = false }()
 				p := w.is(t, "p1")
 				p.Version++
-				errs, err := paytest.Change(t.Context(), w.store, []pay.Change{{Payment: *p, From: p.State, DueIn: time.Hour}})
+				errs, err := paytest.Change(t.Context(), w.store,
+					[]pay.Change{{Payment: *p, From: p.State, DueIn: time.Hour}})
 				require.NoError(t, err)
 				require.NoError(t, errs[0])
 				return nil
@@ -156,8 +157,8 @@ func TestCommit_Stale(t *testing.T) {
 	})
 }
 
-// TestCommit_WhoHangsUp is not waited for, and takes nobody's commit away.
-func TestCommit_WhoHangsUp(t *testing.T) {
+// TestCommit_CallerHangsUp has a caller go who shares a commit: it is not waited for, and the others have their commit.
+func TestCommit_CallerHangsUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
 		w.start(t, "p1", 1)

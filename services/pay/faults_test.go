@@ -29,7 +29,10 @@ func TestMoneyAddsUp(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c := &chaos{t: t, random: rand.New(rand.NewPCG(seed, 1)), store: &paytest.Memory{}, bank: &paytest.Provider{}}
+				c := &chaos{
+					t: t, random: rand.New(rand.NewPCG(seed, 1)), store: &paytest.Memory{},
+					bank: &paytest.Provider{},
+				}
 				c.play()
 			})
 		})
@@ -152,7 +155,7 @@ func (c *chaos) faults() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			if !c.wanted[id] {
-				c.t.Errorf("%s is captured, and nobody wants it", id)
+				c.t.Errorf("%s is captured, and not wanted", id)
 			}
 		}
 		return nil
@@ -399,6 +402,6 @@ func (c *chaos) judge() {
 	for order, difference := range kept {
 		require.Zero(c.t, difference, "%s: we and the provider do not say the same", order)
 	}
-	require.Positive(c.t, captured, "a buyer has paid")
+	require.Positive(c.t, captured, "there are payments that were paid")
 	require.Positive(c.t, parts, "parts went back")
 }

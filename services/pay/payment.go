@@ -44,7 +44,7 @@ type Payment struct {
 	ID      string
 	OrderID string
 	RunID   rail.RunID
-	// Amount is what is asked for. It is 0 for a charge that nobody asked for while nothing is authorised.
+	// Amount is what is asked for. It is 0 for a charge that was not asked for while nothing is authorised.
 	Amount rail.Money
 	// Provider is the name of the provider that it was opened with.
 	Provider string

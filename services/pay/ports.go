@@ -68,7 +68,7 @@ type Written struct {
 }
 
 // Start notes a payment as it is given, at version 1. Its PayBy is PayFor from now. Its State is Created, and its Due
-// CreatedDue from now; or Releasing, for a charge that nobody asked for and that goes back: then its Due is now.
+// CreatedDue from now; or Releasing, for a charge that was not asked for and goes back: then its Due is now.
 type Start struct {
 	Payment Payment
 	PayFor  time.Duration
@@ -105,7 +105,8 @@ func (h *Heeded) Check() error {
 		{"reference", h.Notice.Reference, 255},
 	} {
 		if !utf8.ValidString(text.value) || utf8.RuneCountInString(text.value) > text.most {
-			return rail.Refuse(rail.Invalid, "the webhook's %s is not text of at most %d characters", text.name, text.most)
+			return rail.Refuse(rail.Invalid, "the webhook's %s is not text of at most %d characters", text.name,
+				text.most)
 		}
 	}
 	if h.Notice.ID == "" || len(h.Body) > maxNotice {

@@ -78,7 +78,10 @@ func (s *Service) Reconcile(ctx context.Context, window time.Duration) (report R
 		}
 	}()
 	for _, provider := range s.Providers {
-		r := reconciliation{Service: s, provider: provider, report: &report, seen: map[uint64]bool{}, seed: maphash.MakeSeed()}
+		r := reconciliation{
+			Service: s, provider: provider, report: &report, seen: map[uint64]bool{},
+			seed: maphash.MakeSeed(),
+		}
 		if err := r.charges(ctx, now.Add(-window-clocksApart)); err != nil {
 			return report, err
 		}

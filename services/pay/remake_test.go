@@ -28,8 +28,9 @@ func TestWebhook_PaymentIsLost(t *testing.T) {
 			kept: pay.Captured, refused: pay.Released,
 		},
 		"captured": {
-			acts: []paytest.Act{paytest.ActPay, paytest.ActCapture}, told: ledger.EventPaymentCaptured, state: pay.Captured,
-			kept: pay.Captured, refused: pay.Refunded,
+			acts: []paytest.Act{paytest.ActPay, paytest.ActCapture}, told: ledger.EventPaymentCaptured,
+			state: pay.Captured,
+			kept:  pay.Captured, refused: pay.Refunded,
 		},
 		"refunded": {acts: []paytest.Act{paytest.ActPay, paytest.ActCapture, paytest.ActRefund}},
 	} {

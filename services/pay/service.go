@@ -13,7 +13,7 @@ import (
 const (
 	// startTimeout is how long who starts a payment waits for the provider's page. Then the worker goes on.
 	startTimeout = 5 * time.Second
-	// maxStarting is how many payments are opened at a time while somebody waits.
+	// maxStarting is how many payments are opened at a time while their callers wait.
 	maxStarting = 1_024
 	// maxPayFor and maxCaptureWithin bound what is asked for.
 	maxPayFor        = 24 * time.Hour
@@ -72,7 +72,8 @@ func New(o Options) *Service {
 	s.committer = committer{store: o.Store, now: s.now, noted: s.noted}
 	for _, p := range o.Providers {
 		s.providers[p.Name()] = p
-		f := logonce.Warn("a provider of payments fails: its calls are made again", "the provider of payments works again")
+		f := logonce.Warn("a provider of payments fails: its calls are made again",
+			"the provider of payments works again")
 		f.Calm = maxBackoff
 		s.failing[p.Name()] = f
 	}

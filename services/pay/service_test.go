@@ -134,9 +134,15 @@ func (w *world) events() (types []ledger.EventType) {
 	return types
 }
 
+// bubble runs a test on a clock that moves when all wait. A commit that a test has not waited for begins within an
+// interval, and ends in the bubble.
 func bubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	synctest.Test(t, test)
+	synctest.Test(t, func(t *testing.T) {
+		test(t)
+		<-time.After(pay.CommitInterval)
+		synctest.Wait()
+	})
 }
 
 func TestStart(t *testing.T) {
@@ -172,17 +178,20 @@ func TestStart_Refuses(t *testing.T) {
 			payFor time.Duration
 			code   rail.Code
 		}{
-			"no id":                  {func(p *pay.Payment) { p.ID = "" }, payFor, rail.Invalid},
-			"an id too long":         {func(p *pay.Payment) { p.ID = strings.Repeat("x", 65) }, payFor, rail.Invalid},
-			"an id with a sign":      {func(p *pay.Payment) { p.ID = "p:1" }, payFor, rail.Invalid},
-			"no order":               {func(p *pay.Payment) { p.OrderID = "o1" }, payFor, rail.Invalid},
-			"another run":            {func(p *pay.Payment) { p.RunID = "G2@2027-03-01" }, payFor, rail.Invalid},
-			"nothing":                {func(p *pay.Payment) { p.Amount.Minor = 0 }, payFor, rail.Invalid},
-			"less than nothing":      {func(p *pay.Payment) { p.Amount.Minor = -1 }, payFor, rail.Invalid},
-			"no currency":            {func(p *pay.Payment) { p.Amount.Currency = "" }, payFor, rail.Invalid},
-			"no time":                {func(*pay.Payment) {}, 0, rail.Invalid},
-			"too much time":          {func(*pay.Payment) {}, 25 * time.Hour, rail.Invalid},
-			"a currency not taken":   {func(p *pay.Payment) { p.Amount.Currency = "XTS" }, payFor, rail.PaymentUnavailable},
+			"no id":             {func(p *pay.Payment) { p.ID = "" }, payFor, rail.Invalid},
+			"an id too long":    {func(p *pay.Payment) { p.ID = strings.Repeat("x", 65) }, payFor, rail.Invalid},
+			"an id with a sign": {func(p *pay.Payment) { p.ID = "p:1" }, payFor, rail.Invalid},
+			"no order":          {func(p *pay.Payment) { p.OrderID = "o1" }, payFor, rail.Invalid},
+			"another run":       {func(p *pay.Payment) { p.RunID = "G2@2027-03-01" }, payFor, rail.Invalid},
+			"nothing":           {func(p *pay.Payment) { p.Amount.Minor = 0 }, payFor, rail.Invalid},
+			"less than nothing": {func(p *pay.Payment) { p.Amount.Minor = -1 }, payFor, rail.Invalid},
+			"no currency":       {func(p *pay.Payment) { p.Amount.Currency = "" }, payFor, rail.Invalid},
+			"no time":           {func(*pay.Payment) {}, 0, rail.Invalid},
+			"too much time":     {func(*pay.Payment) {}, 25 * time.Hour, rail.Invalid},
+			"a currency not taken": {
+				func(p *pay.Payment) { p.Amount.Currency = "XTS" }, payFor,
+				rail.PaymentUnavailable,
+			},
 			"as much time as can be": {func(*pay.Payment) {}, 24 * time.Hour, ""},
 		} {
 			w := open()
@@ -270,7 +279,8 @@ func TestSettle(t *testing.T) {
 		for _, e := range errs {
 			codes = append(codes, rail.CodeOf(e))
 		}
-		require.Equal(t, []rail.Code{"", "", rail.NotFound, rail.Invalid, rail.Invalid, rail.Invalid, rail.WrongState}, codes)
+		require.Equal(t, []rail.Code{"", "", rail.NotFound, rail.Invalid, rail.Invalid, rail.Invalid, rail.WrongState},
+			codes)
 		p := w.is(t, "p1")
 		require.Equal(t, pay.Capturing, p.State)
 		require.Equal(t, time.Minute, p.CaptureBy.Sub(p.ChangedAt))
@@ -350,7 +360,8 @@ func TestLife(t *testing.T) {
 		require.Equal(t, []ledger.EventType{ledger.EventPaymentAuthorised, ledger.EventPaymentCaptured}, w.events())
 		require.Equal(t, 2, w.woken)
 		require.LessOrEqual(t, w.store.Commits(), 8,
-			"noted, opened, authorised (and the second webhook), decided, taken by the worker, captured, the third webhook")
+			"noted, opened, authorised (and the second webhook), decided, taken by the worker, captured, "+
+				"the third webhook")
 		require.Equal(t, 1, w.bank.Calls("Get"), "to find out that it is authorised")
 
 		w.settle(t, "p1", pay.Release)
@@ -421,16 +432,30 @@ func TestWebhook_Outcomes(t *testing.T) {
 			code     rail.Code
 			outcome  pay.WebhookOutcome
 		}{
-			"good":                 {notice: own, outcome: pay.WebhookHeeded},
-			"forged":               {notice: own, header: func(h http.Header) { h.Set("Signature", "bad 1") }, code: rail.Unauthenticated, outcome: pay.WebhookForged},
-			"unsigned":             {notice: own, header: func(h http.Header) { h.Del("Signature") }, code: rail.Unauthenticated, outcome: pay.WebhookForged},
-			"old":                  {notice: own, age: time.Hour, code: rail.Unauthenticated, outcome: pay.WebhookTooOld},
-			"from the future":      {notice: own, age: -time.Hour, code: rail.Unauthenticated, outcome: pay.WebhookTooOld},
-			"too large":            {notice: own, body: func(b []byte) []byte { return append(b, make([]byte, 64<<10)...) }, code: rail.Invalid, outcome: pay.WebhookForged},
+			"good": {notice: own, outcome: pay.WebhookHeeded},
+			"forged": {
+				notice: own, header: func(h http.Header) { h.Set("Signature", "bad 1") },
+				code: rail.Unauthenticated, outcome: pay.WebhookForged,
+			},
+			"unsigned": {
+				notice: own, header: func(h http.Header) { h.Del("Signature") },
+				code: rail.Unauthenticated, outcome: pay.WebhookForged,
+			},
+			"old": {notice: own, age: time.Hour, code: rail.Unauthenticated, outcome: pay.WebhookTooOld},
+			"from the future": {
+				notice: own, age: -time.Hour, code: rail.Unauthenticated,
+				outcome: pay.WebhookTooOld,
+			},
+			"too large": {notice: own, body: func(b []byte) []byte {
+				return append(b, make([]byte, 64<<10)...)
+			}, code: rail.Invalid, outcome: pay.WebhookForged},
 			"another's":            {provider: "nobody", notice: own, code: rail.NotFound, outcome: pay.WebhookForged},
 			"of nothing of ours":   {notice: pay.Notice{ID: "n1"}, outcome: pay.WebhookOfOthers},
 			"of a payment unknown": {notice: pay.Notice{ID: "n1", PaymentID: "p7"}, outcome: pay.WebhookHeeded},
-			"of a charge unknown":  {notice: pay.Notice{ID: "n1", PaymentID: "p1", Reference: "ref7"}, outcome: pay.WebhookHeeded},
+			"of a charge unknown": {
+				notice:  pay.Notice{ID: "n1", PaymentID: "p1", Reference: "ref7"},
+				outcome: pay.WebhookHeeded,
+			},
 		} {
 			w := open()
 			w.start(t, "p1", 1)
@@ -458,7 +483,7 @@ func TestWebhook_Outcomes(t *testing.T) {
 	})
 }
 
-// TestWebhook_Replayed takes a webhook once: a second time it asks nobody.
+// TestWebhook_Replayed takes a webhook once: a second time the provider is not asked.
 func TestWebhook_Replayed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
@@ -504,8 +529,8 @@ func TestWebhook_IsSentAgain(t *testing.T) {
 	})
 }
 
-// TestWebhook_TogetherWithItsChange writes a webhook in the commit of what it told of, and in none before: whoever dies
-// in between has not heeded it.
+// TestWebhook_TogetherWithItsChange writes a webhook in the commit of what it told of, and in none before: a process
+// that dies in between has not heeded it.
 func TestWebhook_TogetherWithItsChange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
@@ -605,13 +630,14 @@ func TestWebhook_SeveralAtOnce(t *testing.T) {
 		all.Wait()
 		require.Equal(t, 2, w.bank.Calls("Get"))
 		require.Equal(t, pay.Authorised, w.is(t, "p1").State)
-		require.Equal(t, map[pay.WebhookOutcome]int64{pay.WebhookHeeded: 21, pay.WebhookRepeated: 1}, w.Stats().Webhooks)
+		require.Equal(t, map[pay.WebhookOutcome]int64{pay.WebhookHeeded: 21, pay.WebhookRepeated: 1},
+			w.Stats().Webhooks)
 		require.LessOrEqual(t, w.store.Commits(), 4, "noted, opened, and two of webhooks")
 	})
 }
 
-// TestWebhook_WhoHangsUp has the one hang up who asks for all: the others are answered.
-func TestWebhook_WhoHangsUp(t *testing.T) {
+// TestWebhook_CallerHangsUp has the one hang up who asks for all: the others are answered.
+func TestWebhook_CallerHangsUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
 		w.start(t, "p1", 1)
@@ -653,7 +679,10 @@ func TestWebhook_PaidTwice(t *testing.T) {
 			require.True(t, w.bank.Do(paytest.ActPayTwice, "p1"))
 			for n, reference := range order {
 				for range 2 {
-					require.NoError(t, w.tell(t, pay.Notice{ID: fmt.Sprint("n", n), PaymentID: "p1", Reference: reference}))
+					require.NoError(t, w.tell(t, pay.Notice{
+						ID: fmt.Sprint("n", n), PaymentID: "p1",
+						Reference: reference,
+					}))
 				}
 			}
 			w.settle(t, "p1", pay.Capture)

@@ -82,7 +82,8 @@ func (s *Service) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	stats := c.stats
-	stats.Reached, stats.Calls, stats.Webhooks = maps.Clone(stats.Reached), maps.Clone(stats.Calls), maps.Clone(stats.Webhooks)
+	stats.Reached, stats.Calls, stats.Webhooks = maps.Clone(stats.Reached), maps.Clone(stats.Calls),
+		maps.Clone(stats.Webhooks)
 	c.forgetOverdue()
 	stats.Overdue, stats.UnderWay, stats.Waiting = len(c.overdue), len(s.calling), s.committer.length()
 	return stats

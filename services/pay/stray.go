@@ -91,7 +91,8 @@ func (s *Service) noteStray(ctx context.Context, provider Provider, id string, c
 		return nil, errNoOrder
 	}
 	p, created, err := s.committer.start(ctx, Start{Payment: Payment{
-		ID: id, OrderID: c.OrderID, RunID: run, Amount: rail.Money{Minor: max(c.Authorised, c.Captured), Currency: c.Currency},
+		ID: id, OrderID: c.OrderID, RunID: run,
+		Amount:   rail.Money{Minor: max(c.Authorised, c.Captured), Currency: c.Currency},
 		Provider: provider.Name(), Reference: c.Reference, State: Releasing, Wants: Release, Reason: reasonNotAskedFor,
 	}})
 	if rail.CodeOf(err) == rail.IdempotencyConflict { // It was noted a moment ago, while less was authorised.

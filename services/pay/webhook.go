@@ -46,9 +46,15 @@ func (s *Service) webhook(ctx context.Context, name string, header http.Header, 
 	notice, err := provider.Webhook(header, body, now)
 	switch {
 	case errors.Is(err, ErrTooOld):
-		return WebhookTooOld, &rail.Error{Code: rail.Unauthenticated, Message: "the webhook was signed too long ago", Cause: err}
+		return WebhookTooOld, &rail.Error{
+			Code: rail.Unauthenticated, Message: "the webhook was signed too long ago",
+			Cause: err,
+		}
 	case err != nil:
-		return WebhookForged, &rail.Error{Code: rail.Unauthenticated, Message: "the webhook is not signed rightly", Cause: err}
+		return WebhookForged, &rail.Error{
+			Code: rail.Unauthenticated, Message: "the webhook is not signed rightly",
+			Cause: err,
+		}
 	case notice.PaymentID == "":
 		return WebhookOfOthers, nil
 	}
@@ -251,6 +257,7 @@ func (p *Payment) knowsAll(notices []Heeded) bool {
 // unavailable is the error of a call that a provider has not answered.
 func unavailable(err error) error {
 	return &rail.Error{
-		Code: rail.Unavailable, Message: "the provider of payments does not answer", RetryAfter: firstBackoff, Cause: err,
+		Code: rail.Unavailable, Message: "the provider of payments does not answer", RetryAfter: firstBackoff,
+		Cause: err,
 	}
 }

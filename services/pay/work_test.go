@@ -53,8 +53,8 @@ func TestRun_WebhookIsLost(t *testing.T) {
 	})
 }
 
-// TestRun_NobodyPays closes the page a minute after its time, and asks seldom until then.
-func TestRun_NobodyPays(t *testing.T) {
+// TestRun_BuyerNeverPays closes the page a minute after its time, and asks seldom until then.
+func TestRun_BuyerNeverPays(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
 		w.run(t)
@@ -75,7 +75,7 @@ func TestRun_NobodyPays(t *testing.T) {
 	})
 }
 
-// TestRun_LedgerNeverDecides holds nobody's money for ever.
+// TestRun_LedgerNeverDecides holds no money for ever.
 func TestRun_LedgerNeverDecides(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := paid(t)
@@ -231,12 +231,13 @@ func TestRun_ProviderIsDead(t *testing.T) {
 		passes(t, 61*time.Second)
 		require.Equal(t, pay.Released, w.is(t, "p1").State)
 		require.Zero(t, w.Stats().Overdue)
-		require.Equal(t, int64(w.bank.Calls("Release")-1), w.Stats().Calls[pay.Calls{Purpose: "release", Outcome: pay.CallFailed}])
+		require.Equal(t, int64(w.bank.Calls("Release")-1),
+			w.Stats().Calls[pay.Calls{Purpose: "release", Outcome: pay.CallFailed}])
 	})
 }
 
-// TestRun_OpenedByNobody ends a payment whose opening was never answered, and finds the charge that it made.
-func TestRun_OpenedByNobody(t *testing.T) {
+// TestRun_OpenedWithoutAnswer ends a payment whose opening was never answered, and finds the charge that it made.
+func TestRun_OpenedWithoutAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
 		var dead atomic.Bool
@@ -309,12 +310,13 @@ func TestRun_Keys(t *testing.T) {
 		w.start(t, "p2", 2)
 		w.settle(t, "p2", pay.Release)
 		passes(t, time.Minute)
-		require.Equal(t, []string{"p1:authorise", "p1:capture", "p1:refund", "p2:authorise", "p2:release"}, w.bank.Keys())
+		require.Equal(t, []string{"p1:authorise", "p1:capture", "p1:refund", "p2:authorise", "p2:release"},
+			w.bank.Keys())
 		require.Equal(t, 3, w.bank.Calls("Capture"))
 	})
 }
 
-// TestRun_PartlyRefunded gives back what somebody else has left.
+// TestRun_PartlyRefunded gives back what a person has left.
 func TestRun_PartlyRefunded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := paid(t)

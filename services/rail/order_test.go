@@ -210,8 +210,8 @@ func TestDocumentNumberMasked(t *testing.T) {
 func TestOrderStates(t *testing.T) {
 	live := map[rail.OrderState]bool{rail.OnHold: true, rail.Paying: true, rail.Paid: true}
 	tickets := map[rail.OrderState]rail.TicketState{
-		rail.OnHold: rail.TicketHeld, rail.Paying: rail.TicketHeld, rail.Paid: rail.TicketIssued, rail.Cancelled: rail.TicketCancelled,
-		rail.Expired: rail.TicketCancelled, rail.Returned: rail.TicketCancelled,
+		rail.OnHold: rail.TicketHeld, rail.Paying: rail.TicketHeld, rail.Paid: rail.TicketIssued,
+		rail.Cancelled: rail.TicketCancelled, rail.Expired: rail.TicketCancelled, rail.Returned: rail.TicketCancelled,
 	}
 	require.Len(t, rail.OrderStates, len(tickets))
 	for _, state := range rail.OrderStates {

@@ -102,7 +102,7 @@ func TestPay_HoldsNothingWhileAProviderThinks(t *testing.T) {
 		slow.authorise(slow.order[0])
 		require.NoError(t, w.PaymentEvent(t.Context(), slow.event()))
 		require.Equal(t, rail.Paying, w.book.state(order.ID))
-		require.Zero(t, time.Since(begun), "it waited for nobody")
+		require.Zero(t, time.Since(begun), "it waited for no provider")
 		close(thinks)
 		all.Wait()
 	})
@@ -314,14 +314,15 @@ func TestPaymentEvent_Refuses(t *testing.T) {
 	w.PaymentService.(*slowPay).settling = func(bool, pay.Settlement) error {
 		return rail.Refuse(rail.Unauthenticated, "the secret is not the right one")
 	}
-	require.Equal(t, rail.Unavailable, rail.CodeOf(w.PaymentEvent(t.Context(), event)), "the trouble is not the event's")
+	require.Equal(t, rail.Unavailable, rail.CodeOf(w.PaymentEvent(t.Context(), event)),
+		"the trouble is not the event's")
 	event.Type = "interlock.payment.thought"
 	require.NoError(t, w.PaymentEvent(t.Context(), event), "a later version's")
 	require.NoError(t, w.Close(t.Context()))
 	require.Equal(t, rail.Unavailable, rail.CodeOf(w.PaymentEvent(t.Context(), event)))
 }
 
-// Whoever comes while a commit is under way joins the next one, and has an answer of their own.
+// A step that comes while a commit is under way joins the next one, and has an answer of its own.
 func TestPay_SharesCommits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const orders = 12
@@ -347,7 +348,7 @@ func TestPay_SharesCommits(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		require.Len(t, batches, 1, "the first waits for nobody")
+		require.Len(t, batches, 1, "the first waits for no other")
 		close(gate)
 		all.Wait()
 		require.Len(t, batches[0], 1)
@@ -360,6 +361,44 @@ func TestPay_SharesCommits(t *testing.T) {
 		stats := w.Stats()
 		require.EqualValues(t, 4, stats.PaymentCommits)
 		require.EqualValues(t, orders+2, stats.PaymentSteps)
+	})
+}
+
+// TestPay_StepsArePaced has steps come one after the other, each long after the commit of the one before: they share
+// commits all the same. The first after a rest waits for nothing.
+func TestPay_StepsArePaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const steps, commit = 500, 2 * time.Millisecond
+		w := openWorld(t, sale.Settings{})
+		order, err := w.Place(t.Context(), "ann", w.order("order", "DOC00001"))
+		require.NoError(t, err)
+		w.book.deciding = func([]ledger.PaymentStep) error {
+			<-time.After(commit)
+			return nil
+		}
+		end := func(n int) (took time.Duration) {
+			begun := time.Now()
+			assert.NoError(t, w.PaymentEvent(t.Context(), ledger.Event{
+				OrderID: fmt.Sprintf("%s/%d", order.RunID, n), PaymentID: strings.Repeat("0", 64),
+				Type: ledger.EventPaymentEnded,
+			}))
+			return time.Since(begun)
+		}
+		for range 3 {
+			<-time.After(time.Second)
+			require.Equal(t, commit, end(0), "after a rest a step waits for nothing")
+		}
+		<-time.After(time.Second)
+		before := w.book.decisions.Load()
+		var all sync.WaitGroup
+		for n := range steps {
+			all.Go(func() { assert.LessOrEqual(t, end(n), sale.StepsApart+commit, n) })
+			<-time.After(time.Millisecond)
+		}
+		all.Wait()
+		commits := w.book.decisions.Load() - before
+		require.LessOrEqual(t, commits, int64(steps*time.Millisecond/sale.StepsApart)+2)
+		require.GreaterOrEqual(t, commits, int64(steps*time.Millisecond/(sale.StepsApart+commit)))
 	})
 }
 
@@ -403,8 +442,8 @@ func TestPay_OneStepFailsAlone(t *testing.T) {
 	}
 }
 
-// In doubt, everybody of the commit is told so.
-func TestPay_InDoubtIsEverybodys(t *testing.T) {
+// In doubt, all of the commit are told so.
+func TestPay_InDoubtIsOfAllInTheCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWorld(t, sale.Settings{})
 		gate := make(chan struct{})

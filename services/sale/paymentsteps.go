@@ -13,9 +13,10 @@ import (
 	"interlock/services/rail"
 )
 
-// The steps of payments share commits. A run has one commit of steps under way at a time, and its next begins stepsApart
-// later: steps that come meanwhile share it. So a step that comes after a rest waits for nothing, and many that come at
-// once are a few commits. Runs take turns at the MaxPaying places in the ledger, in the order in which they came.
+// The steps of payments share commits. A run has one commit of steps under way at a time, and its next begins
+// stepsApart later: steps that come meanwhile share it. So a step that comes after a rest waits for nothing, and
+// many that come at once are a few commits. Runs take turns at the MaxPaying places in the ledger, in the order
+// in which they came.
 
 const (
 	// maxWaitingSteps is how many steps wait on all runs: seconds of work for the ledger.
@@ -83,7 +84,7 @@ func (s *Service) decidePayment(
 	return ledger.PaymentOutcome{}, fmt.Errorf("%w: %w", ledger.ErrInDoubt, ctx.Err())
 }
 
-// join puts a step behind those of its run. first tells that nobody serves the run yet. False: too many wait.
+// join puts a step behind those of its run. first tells that the run is not served yet. False: too many wait.
 func (p *paymentSteps) join(run rail.RunID, w *waitingStep) (first, joined bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -242,7 +242,7 @@ func TestReconcilePayments(t *testing.T) {
 		want   pay.State
 		order  rail.OrderState
 	}{
-		"authorised, and nobody was told": {
+		"authorised, and not told": {
 			before: func(s *scene) { s.slow.authorise(s.id) },
 			within: time.Minute, want: pay.Capturing, order: rail.Paying,
 		},
@@ -255,7 +255,7 @@ func TestReconcilePayments(t *testing.T) {
 			},
 			within: time.Minute, want: pay.Capturing, order: rail.Paying,
 		},
-		"captured, and nobody was told": {
+		"captured, and not told": {
 			before: func(s *scene) { s.slow.authorise(s.id); tell(s); s.slow.goOn(s.id, true) },
 			within: time.Minute, want: pay.Captured, order: rail.Paid,
 		},
@@ -381,7 +381,7 @@ func TestReconcilePayments_AfterAnOutage(t *testing.T) {
 		slow.listing = func(time.Duration) error { return away }
 		slow.mu.Unlock()
 		<-time.After(time.Minute)
-		slow.authorise(slow.last()) // Nobody is told, and the hold ends.
+		slow.authorise(slow.last()) // No event tells, and the hold ends.
 		<-time.After(30 * time.Minute)
 		slow.mu.Lock()
 		away = nil
@@ -409,7 +409,8 @@ func TestReconcilePayments_SomeThatFail(t *testing.T) {
 			for i := range payments {
 				id := fmt.Sprintf("p%04d", i)
 				slow.payments[id] = &pay.Payment{
-					ID: id, OrderID: fmt.Sprintf("%s/gone%d", w.book.run.ID, i), State: pay.Captured, Authorised: 1, Captured: 1,
+					ID: id, OrderID: fmt.Sprintf("%s/gone%d", w.book.run.ID, i), State: pay.Captured, Authorised: 1,
+					Captured:  1,
 					ChangedAt: time.Now().Add(-time.Minute), Version: 1,
 				}
 			}
@@ -441,7 +442,10 @@ func TestReconcilePayments_LooksNoFurtherBackForTheYoung(t *testing.T) {
 			}
 			return nil
 		}
-		slow.payments["p"] = &pay.Payment{ID: "p", OrderID: string(w.book.run.ID) + "/1", State: pay.Authorised, Version: 1}
+		slow.payments["p"] = &pay.Payment{
+			ID: "p", OrderID: string(w.book.run.ID) + "/1", State: pay.Authorised,
+			Version: 1,
+		}
 		ctx, stop := context.WithCancel(t.Context())
 		go w.ReconcilePayments(ctx)
 		<-time.After(10 * time.Minute)

@@ -442,6 +442,29 @@ func TestOrder_ManyAreReadAtOnce(t *testing.T) {
 	})
 }
 
+// TestOrder_OneMoreIsReadAlone has subscriptions begin one after the other on a run that is followed: each has its own
+// order read, and none of those that are watched already.
+func TestOrder_OneMoreIsReadAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
+		const orders = 60
+		run := w.publish("G1", "A", "B")
+		reads := 0
+		for n := range orders {
+			order := hold(run)
+			order.ID += strconv.Itoa(n)
+			w.put(order)
+			_, err := hub.SubscribeOrder(t.Context(), order.ID, anyone)
+			require.NoError(t, err)
+			quiesce()
+			if n == 0 {
+				reads = w.get(&w.orderReads)
+			}
+		}
+		require.Equal(t, 2, reads, "once for the answer, and once when the run is followed")
+		require.Equal(t, 2*orders, w.get(&w.orderReads))
+	})
+}
+
 func TestOrder_PrimaryIsAway(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, hub *watch.Hub) {
 		order := hold(w.publish("G1", "A", "B"))

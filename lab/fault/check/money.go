@@ -97,7 +97,7 @@ func (m *money) charge(c *pay.Charge) {
 	p := m.byReference[c.Reference]
 	switch {
 	case p == nil && has == figures{} && c.Status == pay.ChargeClosed:
-		return // a page that was opened and closed, and that nobody was sent to
+		return // a page that was opened and closed, and that no buyer was sent to
 	case p == nil:
 		m.wrong("no payment knows the provider's charge %s of order %s", c.Reference, c.OrderID)
 		return

@@ -109,7 +109,7 @@ func TestMoney_Planted(t *testing.T) {
 			func(s *till) { s.charges[2].Refunded = 0 },
 			"payment c has authorised, captured, released and refunded {55300 55300 0 55300}",
 		},
-		"ChargeThatNobodyKnows": {
+		"ChargeThatNoPaymentKnows": {
 			func(s *till) { s.payments = s.payments[:5] },
 			"no payment knows the provider's charge cs-f of order E1",
 		},

@@ -139,7 +139,10 @@ func (b *buyer) place() (*history.Order, history.Call) {
 func (b *buyer) pay(order *history.Order, placed history.Call) {
 	placed.Request = history.Request{Kind: history.Pay, Buyer: b.name, Key: order.Number}
 	if b.workload.options.Bank {
-		b.payAtBank(placed, order)
+		b.payAtBank(placed, order, func(page string) {
+			pause.For(b.workload.life, time.Duration(b.random.Int64N(int64(pageThink))))
+			b.atPage(page)
+		})
 		return
 	}
 	b.insist(placed, payDocument, "payOrder",

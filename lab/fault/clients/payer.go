@@ -24,8 +24,9 @@ const (
 	pageTries = 20
 )
 
-// payAtBank begins to pay, pays on the bank's page, and asks until it is known what became of it.
-func (b *buyer) payAtBank(c history.Call, order *history.Order) {
+// payAtBank begins to pay, does something on the bank's page, and asks until it is known what became of it. shown tells
+// that there was a page.
+func (b *buyer) payAtBank(c history.Call, order *history.Order, atPage func(page string)) (shown bool) {
 	input := map[string]any{"orderId": order.ID, "idempotencyKey": "pay-" + order.Number}
 	page := ""
 	b.ask(c, payDocument, "payOrder", input, func(r reply) bool {
@@ -33,11 +34,43 @@ func (b *buyer) payAtBank(c history.Call, order *history.Order) {
 		return r.outcome.Resolved() || page != ""
 	})
 	if page == "" {
-		return // it is resolved
+		return false // it is resolved
 	}
-	pause.For(b.workload.life, time.Duration(b.random.Int64N(int64(pageThink))))
-	b.atPage(page)
+	atPage(page)
 	b.insist(c, payDocument, "payOrder", input)
+	return true
+}
+
+// PayTwice buys a seat and has the bank charge its payment two times. It returns once the bank was told to. The buyer
+// then waits for the outcome, as all do. The error is that of ctx, or of the subject's token.
+func (w *Workload) PayTwice(ctx context.Context, subject string, stream uint64) error {
+	token, err := w.options.Token(subject)
+	if err != nil {
+		return err
+	}
+	b := &buyer{workload: w, name: subject, token: token, random: w.random(stream)}
+	pressed := make(chan struct{})
+	w.people.Go(func() {
+		w.working.RLock()
+		defer w.working.RUnlock()
+		for shown := false; !shown && ctx.Err() == nil && w.life.Err() == nil; {
+			order, call := b.place()
+			if order == nil {
+				continue // the seats of that trip are sold
+			}
+			call.Request = history.Request{Kind: history.Pay, Buyer: b.name, Key: order.Number}
+			shown = b.payAtBank(call, order, func(page string) {
+				b.press(page, "twice")
+				close(pressed)
+			})
+		}
+	})
+	select {
+	case <-pressed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // atPage does on the page what people do there.
@@ -82,7 +115,7 @@ func (w *Workload) press(ctx context.Context, page, button string) bool {
 		return false
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	// The page is shown again by a redirection, which nobody looks at.
+	// The page is shown again by a redirection, which no client follows.
 	response, err := w.client.Transport.RoundTrip(request)
 	if err != nil {
 		return false

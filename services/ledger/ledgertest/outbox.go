@@ -286,7 +286,7 @@ func outboxTakenAgain(t *testing.T, s *suite) {
 	c.place(run, one("zhao"))
 	s.exec(t, "UPDATE outbox SET taken = 0 WHERE stream_millis = 0")
 	mark(t, l, []string{rail.OrderIDsFrom(run, s.version(t, run)), "gone"}, ledger.StreamID{Millis: 8})
-	require.Len(t, take(t, l), 2, "what nobody took was not published")
+	require.Len(t, take(t, l), 2, "what was not taken was not published")
 	mark(t, l, rowIDs(take(t, l)), ledger.StreamID{Millis: 9})
 	require.Empty(t, take(t, l))
 }
@@ -478,7 +478,8 @@ func outboxSeveralRelays(t *testing.T, s *suite) {
 			for last := false; ; {
 				rows, err := relay.TakeEvents(t.Context(), "", 3)
 				if err == nil && len(rows) > 0 {
-					err = relay.MarkPublished(t.Context(), []ledger.Published{{IDs: rowIDs(rows), Last: publishRows(rows)}})
+					err = relay.MarkPublished(t.Context(),
+						[]ledger.Published{{IDs: rowIDs(rows), Last: publishRows(rows)}})
 				}
 				if err != nil && rail.CodeOf(err) != rail.Unavailable {
 					t.Errorf("%v", err)

@@ -79,7 +79,7 @@ func decidePaid(t *testing.T, s *suite) {
 	require.NoError(t, err)
 	require.Equal(t, "PAYING", s.stored(t, placed.ID))
 
-	require.Equal(t, []string{event("order.placed", placed.ID, 1)}, taken(t, l, 1), "nobody is told of PAYING")
+	require.Equal(t, []string{event("order.placed", placed.ID, 1)}, taken(t, l, 1), "PAYING has no event")
 	paid := s.decideAgain(t, l, placed, "p1", ledger.PaymentCaptured)
 	require.True(t, paid.Counts)
 	require.Equal(t, rail.Paid, paid.Order.State)
@@ -290,7 +290,7 @@ func decideManyOrders(t *testing.T, s *suite) {
 	RequireSold(t, l)
 }
 
-// decideRefused has steps of nothing, and of nobody: nothing is written.
+// decideRefused has steps of no order, and of another buyer: nothing is written.
 func decideRefused(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	placed := c.place(run, one("wang"))
@@ -341,7 +341,7 @@ func decideWithdrawn(t *testing.T, s *suite) {
 	for _, o := range ended {
 		require.Equal(t, rail.Cancelled, o.State)
 		require.EqualValues(t, 3, o.Version)
-		require.Zero(t, o.PaidAt, "nobody is to repay it")
+		require.Zero(t, o.PaidAt, "it is not to be repaid")
 		require.Equal(t, o, read(t, l, o.ID))
 		reasons[o.ID] = o.StateReason
 	}
@@ -372,7 +372,7 @@ func decidePayingIsLive(t *testing.T, s *suite) {
 	})
 	require.NoError(t, err)
 	for _, result := range sold.state.Cancels {
-		require.Equal(t, ledger.CancelResult{Order: corrected}, result, "nobody cancels it")
+		require.Equal(t, ledger.CancelResult{Order: corrected}, result, "it is not cancelled")
 	}
 	snapshots := AuditSnapshots(t, l, "", 10)
 	require.Len(t, snapshots[0].Live(), 1)
@@ -716,7 +716,8 @@ func (s *suite) atOnce(
 		payments := counted[o.ID]
 		require.Len(t, payments, 1, "payments of %s", o.ID)
 		for payment := range payments {
-			require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM orders WHERE id = ? AND payment = ? AND state = 'PAYING'",
+			require.Equal(t, 1, s.count(t,
+				"SELECT COUNT(*) FROM orders WHERE id = ? AND payment = ? AND state = 'PAYING'",
 				o.ID, payment))
 		}
 	}

@@ -262,8 +262,9 @@ func (t *transaction) writtenOrders(
 	extras := map[string]extraOf{}
 	err := t.rows(ctx, "SELECT run_id, id, number, buyer, idempotency_key, version, state, state_reason, train_id, "+
 		"from_call, to_call, total_minor, "+
-		"currency, placed_at, pay_by, paying_at, capture_by, paid_at, ended_at, payment, pay_attempts, placed_run_version, "+
-		"ended_run_version, body_hash, erased_at, replaces_order, replaces_ticket, carried_minor, extras, "+
+		"currency, placed_at, pay_by, paying_at, capture_by, paid_at, ended_at, payment, pay_attempts, "+
+		"placed_run_version, ended_run_version, body_hash, erased_at, replaces_order, replaces_ticket, carried_minor, "+
+		"extras, "+
 		"(SELECT COUNT(*) FROM order_records c WHERE c.run_id = orders.run_id AND c.order_id = orders.id AND c.what "+
 		"= '"+didCorrect+"') FROM orders WHERE "+condition,
 		args, func(r *sql.Rows) error {

@@ -230,7 +230,7 @@ func (x *Tx) AtCommit(bytes int, text string, args ...any) {
 func (x *Tx) Note(e ledger.Event) error { return x.t.notePayment(e) }
 
 // Read runs a query on the primary and calls scan for each row. query makes its text. What it reads may rest on a
-// commit that nobody has acknowledged: what is done because of it begins with a Write.
+// commit that no replica has acknowledged: what is done because of it begins with a Write.
 func (d *Database) Read(
 	ctx context.Context, query func(SQL) (text string, args []any), scan func(*sql.Rows) error,
 ) error {

@@ -43,7 +43,7 @@ func TestNotePayment_LongestIDs(t *testing.T) {
 	require.True(t, slices.IsSorted(n.ids), "the rows are in the order of the payment's versions")
 }
 
-func TestNotePayment_RefusesWhatNobodyCouldPublish(t *testing.T) {
+func TestNotePayment_RefusesWhatCannotBePublished(t *testing.T) {
 	var n noted
 	good := rail.NewOrderID("T12@2026-10-12", 106, "q")
 	for _, e := range []ledger.Event{

@@ -61,7 +61,7 @@ func versionDigits(version int64) string {
 func (n *noted) notePayment(e ledger.Event) error {
 	run, version, ok := rail.VersionInOrderID(e.OrderID)
 	if !ok || e.PaymentID == "" {
-		// Such a row would be one that nobody can publish.
+		// Such a row would be one that cannot be published.
 		return fmt.Errorf("ledger: an event of the payment %q is of no order: %q", e.PaymentID, e.OrderID)
 	}
 	e.RunID, e.RunVersion = run, version

@@ -112,7 +112,8 @@ type surveyed struct {
 func newSurvey(ctx context.Context, o *Options, set string) *survey {
 	n := len(o.Members)
 	s := &survey{
-		ctx: ctx, dsns: o.Members, clusterDatabase: o.ClusterDatabase, set: set, answers: make(chan surveyed, n), asked: make([]bool, n), heard: make([]bool, n),
+		ctx: ctx, dsns: o.Members, clusterDatabase: o.ClusterDatabase, set: set, answers: make(chan surveyed, n),
+		asked: make([]bool, n), heard: make([]bool, n),
 		missing: n, found: Found{Members: make([]mysqlcluster.Member, n), answers: make([]answer, n)},
 	}
 	for i, dsn := range o.Members {

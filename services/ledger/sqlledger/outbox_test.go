@@ -166,7 +166,7 @@ func TestOutbox_TakesNoRoundTrip(t *testing.T) {
 }
 
 // TestOutbox_CostsWhatIsRead takes, marks and removes a few rows among thousands, where the server's statistics are of
-// an empty outbox; and none of that waits for a row that somebody is about to commit.
+// an empty outbox; and none of that waits for a row that another transaction is about to commit.
 func TestOutbox_CostsWhatIsRead(t *testing.T) {
 	for _, flavor := range ledgertest.Flavors()[1:] { // SQLite keeps no statistics by itself
 		t.Run(flavor.Name, func(t *testing.T) {

@@ -71,7 +71,10 @@ func outboxCost(b *testing.B, flavor servers.Flavor, relays bool) {
 	defer relaying.Wait()
 	defer stop()
 	if relays {
-		client, err := availability.Connect(availability.Options{Addrs: []string{redis.Addr()}, CommandTimeout: time.Minute})
+		client, err := availability.Connect(availability.Options{
+			Addrs:          []string{redis.Addr()},
+			CommandTimeout: time.Minute,
+		})
 		require.NoError(b, err)
 		defer client.Close()
 		relay := &messages.Relay{

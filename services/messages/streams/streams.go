@@ -268,5 +268,6 @@ func following(id ledger.StreamID) ledger.StreamID {
 func isNoStream(err error) bool {
 	var answer redis.Error
 	return errors.As(err, &answer) &&
-		(strings.Contains(answer.Error(), "no such key") || strings.Contains(answer.Error(), "requires the key to exist"))
+		(strings.Contains(answer.Error(), "no such key") ||
+			strings.Contains(answer.Error(), "requires the key to exist"))
 }

@@ -278,7 +278,7 @@ func groupsHowFar(t *testing.T, f *fixture) {
 	last := f.add(t, "a", 1, 3)
 	first := ledger.StreamID{Millis: last.Millis, Seq: last.Seq - 2}
 	g := f.group(t, "pay")
-	require.Equal(t, first, g.Waits, "nobody was given it yet")
+	require.Equal(t, first, g.Waits, "no consumer was given it yet")
 	require.True(t, g.Acknowledged.IsZero())
 
 	given := f.fresh(t, "pay", "one", 2)

@@ -144,7 +144,8 @@ func (c *Client) Ready(ctx context.Context) error {
 }
 
 // call makes a call within a time, and repeats it where that may help.
-func call[Q, A any](ctx context.Context, c *Client, within time.Duration, do func(context.Context, *Q) (*A, error), q *Q,
+func call[Q, A any](
+	ctx context.Context, c *Client, within time.Duration, do func(context.Context, *Q) (*A, error), q *Q,
 ) (*A, error) {
 	ctx, cancel := context.WithTimeout(ctx, within+wayTimeout)
 	defer cancel()
@@ -189,7 +190,8 @@ func once[Q, A any](ctx context.Context, c *Client, do func(context.Context, *Q)
 // Start implements Service.
 func (c *Client) Start(ctx context.Context, p *pay.Payment, payFor time.Duration) (*pay.Payment, error) {
 	a, err := call(ctx, c, startTimeout, c.remote.Start, &paypb.StartRequest{
-		PaymentId: p.ID, OrderId: p.OrderID, RunId: string(p.RunID), Amount: moneyToWire(p.Amount), PayFor: span(payFor),
+		PaymentId: p.ID, OrderId: p.OrderID, RunId: string(p.RunID), Amount: moneyToWire(p.Amount),
+		PayFor: span(payFor),
 	})
 	if err != nil {
 		return nil, err

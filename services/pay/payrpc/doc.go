@@ -1,5 +1,5 @@
 // Package payrpc carries services/pay between processes: a Handler puts it behind RPC (Connect, gRPC and gRPC-Web on
-// one port), and a Client is the same at the other end. Whoever asks need not know which of the two it has: both are a
+// one port), and a Client is the same at the other end. A caller need not know which of the two it has: both are a
 // Service. A Port makes of a Service what a sale asks for.
 //
 // Every call has a deadline on both sides and a bound on its size, and may be repeated. The codes of package rail

@@ -73,7 +73,10 @@ func failureOf(err error) *paypb.Failure {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return &paypb.Failure{Code: string(rail.Unavailable), Message: "it took too long: ask again"}
 	}
-	return &paypb.Failure{Code: string(rail.Internal), Message: "something went wrong with payments; their log says what"}
+	return &paypb.Failure{
+		Code:    string(rail.Internal),
+		Message: "something went wrong with payments; their log says what",
+	}
 }
 
 // errorOf is the error that a failure was made of.

@@ -76,7 +76,7 @@ func NewHandler(o HandlerOptions) *Handler {
 	h := &Handler{
 		options: o, refusals: connect.NewErrorWriter(),
 		starting: places{limit: int64(o.MaxStarting)}, other: places{limit: int64(o.MaxOther)},
-		strangers: logonce.Warn("somebody called for payments without the right secret or certificate, and was refused",
+		strangers: logonce.Warn("a call for payments came without the right secret or certificate, and was refused",
 			"callers have the right secret or certificate again"),
 	}
 	h.strangers.Calm = strangersCalm
@@ -173,7 +173,8 @@ func (p *places) leave() { p.taken.Add(-1) }
 type words struct{ *Handler }
 
 // answer does one thing within a time. The caller's own deadline counts where it is shorter.
-func answer[T any](ctx context.Context, w words, procedure string, within time.Duration, do func(context.Context) (T, error),
+func answer[T any](
+	ctx context.Context, w words, procedure string, within time.Duration, do func(context.Context) (T, error),
 ) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -194,7 +195,8 @@ func (w words) Start(ctx context.Context, r *paypb.StartRequest) (*paypb.StartRe
 				return nil, err
 			}
 			started, err := w.options.Service.Start(ctx, &pay.Payment{
-				ID: r.GetPaymentId(), OrderID: r.GetOrderId(), RunID: rail.RunID(r.GetRunId()), Amount: moneyOf(r.GetAmount()),
+				ID: r.GetPaymentId(), OrderID: r.GetOrderId(), RunID: rail.RunID(r.GetRunId()),
+				Amount: moneyOf(r.GetAmount()),
 			}, payFor)
 			if err != nil {
 				return nil, err
@@ -218,8 +220,9 @@ func (w words) Settle(ctx context.Context, r *paypb.SettleRequest) (*paypb.Settl
 			response := &paypb.SettleResponse{}
 			for i, err := range errs {
 				if err != nil {
-					response.Failures = append(response.Failures,
-						&paypb.SettlementFailure{Index: int32(i), Failure: failureOf(err)}) //nolint:gosec // below MaxItems
+					//nolint:gosec // below MaxItems
+					failure := &paypb.SettlementFailure{Index: int32(i), Failure: failureOf(err)}
+					response.Failures = append(response.Failures, failure)
 				}
 			}
 			return response, nil

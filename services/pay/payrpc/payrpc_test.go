@@ -53,7 +53,9 @@ func ways(t *testing.T) map[string]struct {
 		},
 		"TLS with a secret": {
 			payrpc.Access{Secrets: known.Secrets, Certificates: payrpc.Certificates{Own: server.Own, Key: server.Key}},
-			payrpc.ClientOptions{Access: payrpc.Access{Secrets: known.Secrets, Certificates: payrpc.Certificates{CA: ca.File}}},
+			payrpc.ClientOptions{Access: payrpc.Access{
+				Secrets: known.Secrets, Certificates: payrpc.Certificates{CA: ca.File},
+			}},
 		},
 	}
 }
@@ -64,7 +66,8 @@ func aPayment(state pay.State) *pay.Payment {
 		ID: "p1", OrderID: "o1", RunID: "G1@2026-12-01", Amount: rail.Money{Minor: 55_300, Currency: "CNY"},
 		Provider: "bank", Reference: "pi_1", RedirectURL: "https://bank.example/pi_1?a=1&b=2", State: state,
 		Wants: pay.Release, Authorised: 55_300, Captured: 1, Released: 2, Refunded: 3, PayBy: at.Add(time.Minute),
-		CaptureBy: at.Add(time.Hour), CreatedAt: at, ChangedAt: at.Add(time.Second), Version: 7, Reason: "card_declined",
+		CaptureBy: at.Add(time.Hour), CreatedAt: at, ChangedAt: at.Add(time.Second), Version: 7,
+		Reason: "card_declined",
 	}
 }
 
@@ -79,7 +82,10 @@ func TestClient_IsTheServiceBehindIt(t *testing.T) {
 			for _, state := range pay.States {
 				want := aPayment(state)
 				s.start = func(_ context.Context, p *pay.Payment, payFor time.Duration) (*pay.Payment, error) {
-					require.Equal(t, &pay.Payment{ID: want.ID, OrderID: want.OrderID, RunID: want.RunID, Amount: want.Amount}, p)
+					require.Equal(t, &pay.Payment{
+						ID: want.ID, OrderID: want.OrderID, RunID: want.RunID,
+						Amount: want.Amount,
+					}, p)
 					require.Equal(t, 93*time.Second, payFor)
 					return want, nil
 				}
@@ -120,7 +126,9 @@ func TestClient_IsTheServiceBehindIt(t *testing.T) {
 			require.Equal(t, []*pay.Payment{one, other}, found)
 
 			place := pay.Place{At: one.ChangedAt, ID: one.ID}
-			s.changed = func(states []pay.State, within time.Duration, after pay.Place, limit int) ([]*pay.Payment, error) {
+			s.changed = func(
+				states []pay.State, within time.Duration, after pay.Place, limit int,
+			) ([]*pay.Payment, error) {
 				require.Equal(t, pay.States, states)
 				require.Equal(t, 90*time.Second, within)
 				require.Equal(t, place, after)
@@ -158,14 +166,16 @@ func TestErrors_SurviveTheWay(t *testing.T) {
 		c := open.client(t, payrpc.ClientOptions{GRPC: grpc})
 		for _, code := range []rail.Code{
 			rail.Invalid, rail.NotFound, rail.SoldOut, rail.SaleNotOpen, rail.SaleClosed, rail.NotOnSale,
-			rail.AlreadyTravelling, rail.HoldLimit, rail.DocumentLimit, rail.HoldExpired, rail.WrongState, rail.RunHasOrders,
+			rail.AlreadyTravelling, rail.HoldLimit, rail.DocumentLimit, rail.HoldExpired, rail.WrongState,
+			rail.RunHasOrders,
 			rail.PaymentUnavailable, rail.IdempotencyConflict, rail.BadUserInput, rail.Unauthenticated, rail.Forbidden,
 			rail.Overloaded, rail.OrderPending, rail.Unavailable, rail.Internal,
 		} {
 			t.Run(fmt.Sprint(code, grpc), func(t *testing.T) {
 				want := &rail.Error{Code: code, Message: "words for a developer", RetryAfter: 1500 * time.Millisecond}
 				given = fmt.Errorf("inside: %w", &rail.Error{
-					Code: code, Message: want.Message, RetryAfter: want.RetryAfter, Cause: errors.New("a name of a person"),
+					Code: code, Message: want.Message, RetryAfter: want.RetryAfter,
+					Cause: errors.New("a name of a person"),
 				})
 				_, err := c.Settle(t.Context(), nil)
 				require.Equal(t, want, err)
@@ -195,7 +205,8 @@ func TestClient_TriesAgainWhatMayHelp(t *testing.T) {
 		{"in doubt once", []error{ledger.ErrInDoubt, nil}, 2, ""},
 		{
 			"away", []error{
-				rail.Refuse(rail.Unavailable, "a"), rail.Refuse(rail.Unavailable, "b"), rail.Refuse(rail.Unavailable, "c"), nil,
+				rail.Refuse(rail.Unavailable, "a"), rail.Refuse(rail.Unavailable, "b"),
+				rail.Refuse(rail.Unavailable, "c"), nil,
 			}, 3, rail.Unavailable,
 		},
 		{"turned away", []error{rail.Refuse(rail.Overloaded, "a"), nil}, 1, rail.Overloaded},
@@ -233,7 +244,7 @@ func TestClient_GoesOnWithAnotherConnection(t *testing.T) {
 	require.Equal(t, 2, asked)
 }
 
-func TestClient_NobodyListens(t *testing.T) {
+func TestClient_NoListener(t *testing.T) {
 	log := &lines{}
 	c := (&served{url: "http://127.0.0.1:1"}).client(t, payrpc.ClientOptions{Log: log.logger()})
 	for range 3 {
@@ -353,7 +364,11 @@ func TestNewClient_Refuses(t *testing.T) {
 		{"ftp://127.0.0.1", payrpc.Access{}, "is not http://host:port"},
 		{"http://user:secret@127.0.0.1", payrpc.Access{}, "is not http://host:port"},
 		{"http://127.0.0.1/pay", payrpc.Access{}, "is not http://host:port"},
-		{"http://127.0.0.1", payrpc.Access{Certificates: payrpc.Certificates{CA: "x"}}, "certificates go with https://"},
+		{
+			"http://127.0.0.1",
+			payrpc.Access{Certificates: payrpc.Certificates{CA: "x"}},
+			"certificates go with https://",
+		},
 		{"https://127.0.0.1", payrpc.Access{Certificates: payrpc.Certificates{CA: "/dev/null"}}, "has no certificate"},
 		{"https://127.0.0.1", payrpc.Access{Certificates: payrpc.Certificates{Own: "x"}}, "go together"},
 		{"https://127.0.0.1", payrpc.Access{Certificates: payrpc.Certificates{Own: "x", Key: "y"}}, "no such file"},
@@ -363,7 +378,7 @@ func TestNewClient_Refuses(t *testing.T) {
 	}
 }
 
-// TestClient_DeadlineGoesAlong: the other side stops when nobody waits any more.
+// TestClient_DeadlineGoesAlong: the other side stops when its caller waits no more.
 func TestClient_DeadlineGoesAlong(t *testing.T) {
 	for _, grpc := range []bool{false, true} {
 		var left time.Duration
@@ -400,7 +415,8 @@ func TestHandler_DeadlineOfItsOwn(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			h := payrpc.NewHandler(payrpc.HandlerOptions{Service: s, Log: (&lines{}).logger()})
-			body := `{"paymentId":"p","orderId":"o","runId":"G1@2026-12-01","amount":{"currency":"CHF","minor":"1"},"payFor":"9s"}`
+			body := `{"paymentId":"p","orderId":"o","runId":"G1@2026-12-01",` +
+				`"amount":{"currency":"CHF","minor":"1"},"payFor":"9s"}`
 			if procedure != "Start" {
 				body = "{}"
 			}

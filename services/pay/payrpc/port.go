@@ -37,7 +37,8 @@ func forBuyer(err error) error {
 	switch {
 	case errors.Is(err, ledger.ErrInDoubt):
 		return &rail.Error{
-			Code: rail.OrderPending, Message: "whether the payment was started is not known yet: repeat with the same key",
+			Code:       rail.OrderPending,
+			Message:    "whether the payment was started is not known yet: repeat with the same key",
 			RetryAfter: unreachableRetry, Cause: err,
 		}
 	case rail.CodeOf(err) == rail.Unauthenticated:
@@ -45,7 +46,10 @@ func forBuyer(err error) error {
 	case rail.CodeOf(err) == rail.WrongState, rail.CodeOf(err) == rail.Invalid:
 		var known *rail.Error
 		errors.As(err, &known)
-		return &rail.Error{Code: rail.WrongState, Message: known.Message, Path: []string{"input", "orderId"}, Cause: err}
+		return &rail.Error{
+			Code: rail.WrongState, Message: known.Message, Path: []string{"input", "orderId"},
+			Cause: err,
+		}
 	}
 	return err
 }

@@ -134,7 +134,8 @@ func paymentOf(w *paypb.Payment) (*pay.Payment, error) {
 	state, knownState := stateOf[w.GetState()]
 	wants, knownDecision := decisionOf[w.GetWants()]
 	if !knownState || !knownDecision || w.GetId() == "" {
-		return nil, rail.Refuse(rail.Internal, "payments answered with a payment in a state that is not known here: %s, %s",
+		return nil, rail.Refuse(rail.Internal,
+			"payments answered with a payment in a state that is not known here: %s, %s",
 			w.GetState(), w.GetWants())
 	}
 	return &pay.Payment{

@@ -41,7 +41,8 @@ func (m *Memory) Events() []ledger.Event {
 func (m *Memory) All() []*pay.Payment {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.list(func(*pay.Payment) bool { return true }, func(a, b *pay.Payment) int { return cmp.Compare(a.ID, b.ID) })
+	return m.list(func(*pay.Payment) bool { return true },
+		func(a, b *pay.Payment) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 // Forget loses a payment, as a loss that a person accepted does.
@@ -117,7 +118,8 @@ func (m *Memory) OfOrders(ctx context.Context, orderIDs []string) (found []*pay.
 	err = m.do(ctx, "OfOrders", func() error {
 		found = m.list(func(p *pay.Payment) bool { return slices.Contains(orderIDs, p.OrderID) },
 			func(a, b *pay.Payment) int {
-				return cmp.Or(cmp.Compare(a.OrderID, b.OrderID), a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+				return cmp.Or(cmp.Compare(a.OrderID, b.OrderID), a.CreatedAt.Compare(b.CreatedAt),
+					cmp.Compare(a.ID, b.ID))
 			})
 		return nil
 	})

@@ -288,7 +288,7 @@ func (f *Provider) Webhook(header http.Header, body []byte, now time.Time) (n pa
 type Act string
 
 // The acts. ActPay: the buyer lets the whole amount be held. ActPayWrong: another amount is held. ActDecline: the
-// charge ends unpaid. ActVoid: what was held is let go. ActCapture and ActRefund: somebody captures, or gives all back,
+// charge ends unpaid. ActVoid: what was held is let go. ActCapture and ActRefund: a person captures, or gives all back,
 // by hand. ActPayTwice: a second charge of the payment is opened and paid.
 const (
 	ActPay      Act = "pay"
@@ -318,7 +318,10 @@ func (f *Provider) Do(act Act, paymentID string) bool {
 		return false
 	}
 	f.notices++
-	n := pay.Notice{ID: "notice" + strconv.Itoa(f.notices), PaymentID: c.PaymentID, Reference: c.Reference, Tells: tells[act]}
+	n := pay.Notice{
+		ID: "notice" + strconv.Itoa(f.notices), PaymentID: c.PaymentID, Reference: c.Reference,
+		Tells: tells[act],
+	}
 	f.mu.Unlock()
 	if f.Notify != nil {
 		f.Notify(n)

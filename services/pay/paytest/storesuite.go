@@ -275,7 +275,7 @@ func patiently(t *testing.T, s Kept, p *pay.Payment) (created bool, err error) {
 	}
 }
 
-// startStray notes a charge that nobody asked for: it goes back, whatever it says of its order.
+// startStray notes a charge that was not asked for: it goes back, whatever it says of its order.
 func startStray(t *testing.T, s Kept) {
 	for i, orderID := range []string{Order(1), "", "no order's id", Order(1)} {
 		stray := NewPayment(fmt.Sprintf("stray%d", i), orderID)

@@ -52,7 +52,8 @@ func insertNotices(x *sqlledger.Tx, notices []pay.Heeded) {
 		bytes := 0
 		for _, h := range chunk {
 			n := &h.Notice
-			args = append(args, h.Provider, n.ID, n.PaymentID, n.Reference, append([]byte{}, h.Body...)) // no body is not NULL
+			args = append(args, h.Provider, n.ID, n.PaymentID, n.Reference,
+				append([]byte{}, h.Body...)) // no body is not NULL
 			bytes += len(h.Provider) + len(n.ID) + len(n.PaymentID) + len(n.Reference) + len(h.Body)
 		}
 		x.AtCommit(bytes, "INSERT INTO payment_notices (provider, id, payment_id, reference, body, at) VALUES "+row+
@@ -63,7 +64,8 @@ func insertNotices(x *sqlledger.Tx, notices []pay.Heeded) {
 // HeededBefore looks notices up by their ids: see pay.Store.
 func (s *Store) HeededBefore(ctx context.Context, provider string, ids []string) ([]bool, error) {
 	if len(ids) > maxPayments {
-		return nil, fmt.Errorf("sqlpay: %d notices are more than the %d that are looked up at a time", len(ids), maxPayments)
+		return nil, fmt.Errorf("sqlpay: %d notices are more than the %d that are looked up at a time", len(ids),
+			maxPayments)
 	}
 	there := map[string]bool{}
 	for chunk := range slices.Chunk(ids, maxIDs) {

@@ -15,7 +15,9 @@ import (
 
 // starts starts payments: see pay.Start. It locks their orders' rows, in the order of their ids, so that the open
 // payments of an order are counted one after the other. made are the rows that are to be written, by their ids.
-func starts(ctx context.Context, x *sqlledger.Tx, all []pay.Start) (started []pay.Started, made []*pay.Payment, err error) {
+func starts(
+	ctx context.Context, x *sqlledger.Tx, all []pay.Start,
+) (started []pay.Started, made []*pay.Payment, err error) {
 	started = make([]pay.Started, len(all))
 	var ids, orders []string
 	for i := range all {
@@ -60,7 +62,7 @@ func starts(ctx context.Context, x *sqlledger.Tx, all []pay.Start) (started []pa
 }
 
 // answered answers with a payment that has the id that was asked for. It refuses where it is another order's or
-// amount's. The order's own payment may stand at another amount by now where nobody asked for it.
+// amount's. The order's own payment may stand at another amount by now where it was not asked for.
 func answered(noted, asked *pay.Payment) pay.Started {
 	if noted.OrderID != asked.OrderID || noted.Amount != asked.Amount {
 		return pay.Started{

@@ -12,7 +12,7 @@ import (
 )
 
 // TestStore_CostsWhatIsRead asks for a few payments among thousands, where the server's statistics are of an empty
-// table; and none of that waits for a row that somebody is about to commit.
+// table; and none of that waits for a row that another transaction is about to commit.
 func TestStore_CostsWhatIsRead(t *testing.T) {
 	for _, flavor := range flavors[1:] { // SQLite keeps no statistics by itself
 		t.Run(flavor.name, func(t *testing.T) {
@@ -31,7 +31,8 @@ func TestStore_CostsWhatIsRead(t *testing.T) {
 				"pay_by, created_at, changed_at, version, tries, due_at, reason) "+
 				"SELECT CONCAT(id, k), CONCAT(order_id, k), run_id, amount_minor, currency, provider, reference, "+
 				"redirect_url, state, wants, authorised_minor, captured_minor, released_minor, refunded_minor, "+
-				"pay_by, created_at - 1000 * k, changed_at - 1000 * k, version, tries, due_at - 1000 * k, reason FROM payments CROSS JOIN "+numbers)
+				"pay_by, created_at - 1000 * k, changed_at - 1000 * k, version, tries, due_at - 1000 * k, reason "+
+				"FROM payments CROSS JOIN "+numbers)
 			exec(t, db, "INSERT INTO payment_notices (provider, id, payment_id, reference, body, at) "+
 				"SELECT provider, CONCAT(id, k), payment_id, reference, body, at - 2592000 * k FROM payment_notices "+
 				"CROSS JOIN "+numbers)
@@ -66,7 +67,8 @@ func TestStore_CostsWhatIsRead(t *testing.T) {
 					return err
 				},
 				"create": func() error {
-					_, created, err := paytest.Start(t.Context(), s, paytest.NewPayment("another", p.OrderID), time.Minute)
+					_, created, err := paytest.Start(t.Context(), s, paytest.NewPayment("another", p.OrderID),
+						time.Minute)
 					require.True(t, created)
 					return err
 				},

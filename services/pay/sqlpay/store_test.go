@@ -116,7 +116,8 @@ func events(t *testing.T, s *sqlpay.Store, db *sql.DB) (all []ledger.Event) {
 			require.NoError(t, r.Damage)
 			all, ids = append(all, r.Events...), append(ids, r.ID)
 		}
-		require.NoError(t, s.MarkPublished(t.Context(), []ledger.Published{{IDs: ids, Last: ledger.StreamID{Millis: 1}}}))
+		require.NoError(t, s.MarkPublished(t.Context(),
+			[]ledger.Published{{IDs: ids, Last: ledger.StreamID{Millis: 1}}}))
 	}
 }
 

@@ -22,7 +22,8 @@ func (s *Store) Update(ctx context.Context, b pay.Batch) (written pay.Written, e
 		return pay.Written{}, err
 	}
 	if n := len(b.Starts) + len(b.Changes); n > maxPayments {
-		return pay.Written{}, fmt.Errorf("sqlpay: %d payments are more than the %d that are changed at a time", n, maxPayments)
+		return pay.Written{}, fmt.Errorf("sqlpay: %d payments are more than the %d that are changed at a time", n,
+			maxPayments)
 	}
 	// A payment of the same id may have been started of another order meanwhile; the next try finds it. And where the
 	// first that locks an order's row ends in vain, those that waited for the row may wait for each other.
@@ -72,7 +73,7 @@ func (s *Store) update(ctx context.Context, b *pay.Batch, notices int) (written 
 	return written, err
 }
 
-// locked are the rows of some payments, which nobody else may change. now is the clock after they were locked.
+// locked are the rows of some payments, which no other transaction may change. now is the clock after they were locked.
 type locked struct {
 	versions  map[string]int64
 	captureBy map[string]time.Time
@@ -131,8 +132,8 @@ func (l *locked) next(c *pay.Change) (*pay.Payment, error) {
 	return &p, nil
 }
 
-// tell notes the event that a change calls for. A charge that nobody asked for may name an order that no ledger could
-// have: nobody waits to hear of that.
+// tell notes the event that a change calls for. A charge that was not asked for may name an order that no ledger could
+// have: nothing waits to hear of that.
 func tell(x *sqlledger.Tx, c *pay.Change) error {
 	kind, told := c.Event()
 	if _, _, ok := rail.VersionInOrderID(c.EventOrder()); !told || !ok {

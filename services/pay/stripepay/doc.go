@@ -1,4 +1,4 @@
-// Package stripepay takes money through Stripe, or through whoever speaks the same part of Stripe's API: the sandbox
+// Package stripepay takes money through Stripe, or through what speaks the same part of Stripe's API: the sandbox
 // bank does.
 //
 // A payment is a Checkout Session in payment mode, whose page is Stripe's own, so that no card number ever comes near

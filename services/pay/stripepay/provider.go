@@ -37,7 +37,7 @@ type Options struct {
 	// Source is noted with every charge, so that two installations can share an account: a charge of another source is
 	// not ours. "" is "interlock".
 	Source string
-	// PageSlack is how long after PayBy the page is open at the most: whoever holds the payment closes it in time.
+	// PageSlack is how long after PayBy the page is open at the most: the holder of the payment closes it in time.
 	// Stripe takes no page that is open for less than half an hour (StripeSlack).
 	PageSlack time.Duration
 	// Timeout bounds a call whose context has no nearer deadline; 0 is 20 seconds.
@@ -77,7 +77,7 @@ var _ pay.Provider = (*Provider)(nil)
 
 var namePattern = regexp.MustCompile(`^[a-z]{1,20}$`)
 
-// New checks the options. It calls nobody.
+// New checks the options. It makes no call.
 func New(o *Options) (*Provider, error) {
 	options := *o
 	if err := options.complete(); err != nil {

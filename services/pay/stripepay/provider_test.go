@@ -264,7 +264,7 @@ func TestProvider_Errors(t *testing.T) {
 		require.Error(t, err, c.body)
 		require.Equal(t, c.refused, errors.Is(err, pay.ErrRefused), "%d %s: %v", c.status, c.body, err)
 		require.Equal(t, c.unknown, errors.Is(err, pay.ErrUnknown), "%d %s: %v", c.status, c.body, err)
-		require.Equal(t, 1, calls, "who holds the payment repeats, and nobody else")
+		require.Equal(t, 1, calls, "the holder of the payment alone repeats")
 		server.Close()
 	}
 }

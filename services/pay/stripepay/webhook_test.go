@@ -136,8 +136,8 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
-// newer adds a time to a signature that covers another. Stripe's library takes the last time, and so must we: whoever
-// compared the first alone would take an old webhook for a new one.
+// newer adds a time to a signature that covers another. Stripe's library takes the last time, and so must we: to
+// compare the first alone would take an old webhook for a new one.
 func newer(h http.Header, now time.Time) http.Header {
 	h.Set("Stripe-Signature", fmt.Sprintf("%s,t=%d", h.Get("Stripe-Signature"), now.Unix()))
 	return h

@@ -1,4 +1,4 @@
-// Package webhooks takes what providers of payments tell over HTTP: POST /webhooks/NAME. Everybody can reach it, so
+// Package webhooks takes what providers of payments tell over HTTP: POST /webhooks/NAME. The world can reach it, so
 // sizes, times and numbers are bounded, and the answers say nothing but whether to send it again.
 //
 // An answer of 2xx says that all that follows from the webhook is durable. 400: it is not signed rightly, or too long
@@ -131,7 +131,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) {
 	h.answer(ctx, w, h.options.Service.Webhook(ctx, r.PathValue("provider"), r.Header, body))
 }
 
-// answer tells the provider whether to send it again. No answer has words of an error: it may be anybody's who asks.
+// answer tells the provider whether to send it again. No answer has words of an error: any caller may have asked.
 func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, err error) {
 	switch rail.CodeOf(err) {
 	case "":

@@ -97,7 +97,8 @@ func TestHandler_NotTaken(t *testing.T) {
 		"another path": {http.MethodPost, "/webhooks/bank/x", nil, http.StatusNotFound},
 		"too large":    {http.MethodPost, "/webhooks/bank", strings.NewReader(large), http.StatusRequestEntityTooLarge},
 		"too large, of no known length": {
-			http.MethodPost, "/webhooks/bank", io.MultiReader(strings.NewReader(large)), http.StatusRequestEntityTooLarge,
+			http.MethodPost, "/webhooks/bank", io.MultiReader(strings.NewReader(large)),
+			http.StatusRequestEntityTooLarge,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -37,7 +37,7 @@ func NewAuthority(t testing.TB, name string) *Authority {
 	return a
 }
 
-// Issue makes a certificate for either side, and its key. Whoever has it trusts another authority, or the same.
+// Issue makes a certificate for either side, and its key. It has its holder trust another authority, or the same.
 func (a *Authority) Issue(t testing.TB, trusted *Authority) payrpc.Certificates {
 	t.Helper()
 	folder := t.TempDir()
