@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"regexp"
+	"time"
 
 	"interlock/services/rail"
 )
@@ -174,12 +175,21 @@ func (s *Service) Refund(ctx context.Context, o RefundOrder) (done bool, err err
 	case !ok || o.Amount.Minor <= 0:
 		return false, rail.Refuse(rail.Invalid, "a refund is of an order, and above 0")
 	}
+	now, err := s.now(ctx)
+	if err != nil {
+		return false, err
+	}
 	var refusal error
-	// One that is known is written as well: what was read may rest on a commit that was never acknowledged.
-	w := &waiting{id: o.PaymentID, apply: func(p Payment) (Change, bool) {
-		next, err := askRefund(p, o)
-		refusal = err
-		return Change{Payment: next}, err == nil
+	// One that is known is written as well: what was read may rest on a commit that was never acknowledged. It stays due
+	// when it was, however often it is asked for.
+	w := &waiting{id: o.PaymentID, apply: func(p Payment) (change Change, changes bool) {
+		change.Payment, refusal = askRefund(p, o)
+		if change.Payment.Refunds == p.Refunds {
+			if change.DueIn = -1; !p.Due.IsZero() {
+				change.DueIn = max(p.Due.Sub(now), time.Millisecond)
+			}
+		}
+		return change, refusal == nil
 	}}
 	switch err := s.committer.do(ctx, w); {
 	case err != nil:

@@ -163,7 +163,9 @@ func (NoPayments) Charge(context.Context, *rail.Order, string, time.Duration) (P
 func (NoPayments) Void(context.Context, *rail.Order, string) error { return nil }
 
 // Refund always refuses with PAYMENT_UNAVAILABLE: another server may have taken what is to go back.
-func (NoPayments) Refund(context.Context, pay.RefundOrder) (bool, error) { return false, errNoPayments() }
+func (NoPayments) Refund(context.Context, pay.RefundOrder) (bool, error) {
+	return false, errNoPayments()
+}
 
 func errNoPayments() error {
 	return rail.Refuse(rail.PaymentUnavailable, "this server takes no payments: none was switched on (--payments)")
