@@ -53,7 +53,7 @@ func (s *slowPay) Charge(
 	p := s.payments[key]
 	if p == nil {
 		p = &pay.Payment{
-			ID: key, OrderID: order.ID, RunID: order.RunID, Amount: order.Total, State: pay.Open, Version: 1,
+			ID: key, OrderID: order.ID, RunID: order.RunID, Amount: order.ToPay(), State: pay.Open, Version: 1,
 			RedirectURL: "https://bank.example/" + key, PayBy: time.Now().Add(payFor), ChangedAt: time.Now(),
 		}
 		s.payments[key] = p
@@ -72,6 +72,11 @@ func (s *slowPay) Charge(
 func (s *slowPay) Void(ctx context.Context, _ *rail.Order, key string) error {
 	_, err := s.Settle(ctx, []pay.Settlement{{PaymentID: key, Decision: pay.Release}})
 	return err
+}
+
+// Refund gives nothing back: what a bank does is in bank.
+func (s *slowPay) Refund(context.Context, pay.RefundOrder) (bool, error) {
+	return false, rail.Refuse(rail.NotFound, "there is no such payment")
 }
 
 func (s *slowPay) Settle(_ context.Context, settlements []pay.Settlement) (errs []error, err error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"interlock/services/pay"
 	"interlock/services/rail"
 	"interlock/services/sale"
 )
@@ -22,15 +23,57 @@ type bank struct {
 	taken map[string]rail.Money
 	// of is the order that a key was first used for.
 	of map[string]string
+	// back is what went back, by payment and by refund. Where slow is set, a refund is done when it is asked for again.
+	back map[string]map[string]rail.Money
+	slow bool
+	// failing is asked before a refund.
+	failing func() error
 }
 
-func newBank() *bank { return &bank{taken: map[string]rail.Money{}, of: map[string]string{}} }
+func newBank() *bank {
+	return &bank{
+		taken: map[string]rail.Money{}, of: map[string]string{}, back: map[string]map[string]rail.Money{},
+	}
+}
+
+func (b *bank) Refund(_ context.Context, r pay.RefundOrder) (bool, error) {
+	if b.failing != nil {
+		if err := b.failing(); err != nil {
+			return false, err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if known, ok := b.back[r.PaymentID][r.ID]; ok {
+		if known != r.Amount {
+			return false, rail.Refuse(rail.IdempotencyConflict, "another amount")
+		}
+		return true, nil
+	}
+	if r.Amount.Minor <= 0 || r.Amount.Minor > b.left(r.PaymentID) {
+		return false, rail.Refuse(rail.Invalid, "%s of %d is more than is left", r.Amount, b.left(r.PaymentID))
+	}
+	if b.back[r.PaymentID] == nil {
+		b.back[r.PaymentID] = map[string]rail.Money{}
+	}
+	b.back[r.PaymentID][r.ID] = r.Amount
+	return !b.slow, nil
+}
+
+// left is what is left of what a payment took.
+func (b *bank) left(payment string) int64 {
+	left := b.taken[payment].Minor
+	for _, back := range b.back[payment] {
+		left -= back.Minor
+	}
+	return left
+}
 
 func (b *bank) Charge(_ context.Context, order *rail.Order, key string, _ time.Duration) (sale.Payment, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, known := b.of[key]; !known {
-		b.taken[key], b.of[key] = order.Total, order.ID
+		b.taken[key], b.of[key] = order.ToPay(), order.ID
 	}
 	return sale.Payment{State: sale.PaymentSucceeded}, nil
 }

@@ -21,6 +21,7 @@ import (
 
 	"interlock/services/ledger"
 	"interlock/services/lock"
+	"interlock/services/pay"
 	"interlock/services/rail"
 	"interlock/services/sale"
 )
@@ -816,6 +817,8 @@ func (c *till) Void(context.Context, *rail.Order, string) error {
 	c.voided.Add(1)
 	return nil
 }
+
+func (c *till) Refund(context.Context, pay.RefundOrder) (bool, error) { return true, nil }
 
 func TestPay_GivesMoneyBackWhereTheHoldEndedMeanwhile(t *testing.T) {
 	w := openWorld(t, sale.Settings{})
