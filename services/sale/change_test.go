@@ -1,7 +1,10 @@
 package sale_test
 
 import (
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -329,4 +332,129 @@ func TestChange_WithdrawnMeanwhile(t *testing.T) {
 			require.NoError(t, w.check())
 		})
 	}
+}
+
+// A request for the new order that comes after the change was given up finds its key taken by an order that is
+// cancelled. So the old ticket is good, and there is no new one.
+func TestChange_APlacingThatComesTooLate(t *testing.T) {
+	for _, to := range []rail.StationCode{"BBB", "CCC"} { // The new ticket is cheaper, or dearer.
+		synctest.Test(t, func(t *testing.T) {
+			w := openTwoRuns(t, sale.Settings{})
+			w.lock.yes = true
+			other := w.server(t, sale.Settings{})
+			order := w.bought(t, "ann", w.book.run.ID, 1)
+			goOn, stalled := make(chan struct{}), false
+			w.line.other.mu.Lock()
+			w.line.other.before = func(ledger.Batch) error {
+				if !stalled {
+					stalled = true
+					<-goOn // The server freezes before its batch begins.
+				}
+				return nil
+			}
+			w.line.other.mu.Unlock()
+			_, err := w.change(order, w.to(order, w.line.other.run.ID, to, rail.Second), "change-0001")
+			require.Equal(t, "ORDER_PENDING ", refusalOf(err))
+			go other.Sweep(t.Context())
+			<-time.After(17*time.Minute + 3*time.Second)
+			require.Equal(t, rail.ChangeEnded, w.read(order.ID).Changes[0].State)
+			close(goOn)
+			synctest.Wait()
+			<-time.After(time.Minute)
+			require.Len(t, w.line.other.orders, 1)
+			for _, n := range w.line.other.orders {
+				require.Equal(t, rail.Cancelled, n.State)
+				require.Empty(t, n.Tickets)
+			}
+			require.NoError(t, w.checkRest())
+		})
+	}
+}
+
+// A refund and a change of one ticket at once, on two servers, time and again: one of them has it.
+func TestChange_AndRefundAtOnce(t *testing.T) {
+	w := openTwoRuns(t, sale.Settings{})
+	w.lock.yes = true
+	other := w.server(t, sale.Settings{})
+	won := map[rail.TicketState]int{}
+	for i := range 40 {
+		order := w.bought(t, "ann", w.book.run.ID, 1)
+		asker, c := sale.Asker{Name: "ann"}, w.to(order, w.book.run.ID, "BBB", rail.Second)
+		give, _, err := w.QuoteRefund(t.Context(), asker, order.ID, 0)
+		require.NoError(t, err)
+		change, _, err := w.QuoteChange(t.Context(), asker, c)
+		require.NoError(t, err)
+		var both sync.WaitGroup
+		var given, changed error
+		both.Go(func() {
+			_, given = other.Refund(t.Context(), sale.RefundRequest{Asker: asker, OrderID: order.ID, QuoteID: give.ID, Key: "refund-0001"})
+		})
+		both.Go(func() {
+			_, changed = w.Change(t.Context(), sale.ChangeRequest{Asker: asker, ChangeTicket: c, QuoteID: change.ID, Key: "change-0001"})
+		})
+		both.Wait()
+		require.NotEqual(t, given == nil, changed == nil, "%d: %v, %v", i, given, changed)
+		won[w.read(order.ID).Tickets[0].Own]++
+		require.NoError(t, w.check())
+		if changed == nil {
+			w.mustGive(w.newest(), 0)
+		}
+	}
+	require.Equal(t, 40, won[rail.TicketRefunded]+won[rail.TicketChanged], won)
+}
+
+// newest is the order of the first run that was placed last.
+func (w *twoRuns) newest() *rail.Order {
+	w.book.mu.Lock()
+	defer w.book.mu.Unlock()
+	ids := slices.Sorted(maps.Keys(w.book.orders))
+	return w.book.orders[ids[len(ids)-1]]
+}
+
+// Two changes of one order that finish in one batch are both finished.
+func TestChange_TwoFinishInOneBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openTwoRuns(t, sale.Settings{})
+		order := w.bought(t, "ann", w.book.run.ID, 2)
+		for i := range 2 {
+			c := w.to(order, w.book.run.ID, "CCC", rail.First)
+			c.Ticket.Ticket = i
+			_, err := w.change(order, c, "change-000"+string(rune('1'+i)))
+			require.NoError(t, err)
+		}
+		go w.Sweep(t.Context())
+		<-time.After(18 * time.Minute)
+		now := w.read(order.ID)
+		require.Equal(t, []rail.ChangeState{rail.ChangeEnded, rail.ChangeEnded},
+			[]rail.ChangeState{now.Changes[0].State, now.Changes[1].State})
+		require.Equal(t, rail.TicketsOf(0, 1), now.Seated())
+		require.NoError(t, w.check())
+	})
+}
+
+// The run of the old ticket was published anew, with other fares, since a server has heard of it.
+func TestChange_OfARunPublishedAnew(t *testing.T) {
+	w := openTwoRuns(t, sale.Settings{})
+	order := w.bought(t, "ann", w.book.run.ID, 1)
+	c := w.to(order, w.book.run.ID, "BBB", rail.Second)
+	quote, _, err := w.QuoteChange(t.Context(), sale.Asker{Name: "ann"}, c)
+	require.NoError(t, err)
+	w.book.before = func(ledger.Batch) error {
+		w.book.mu.Lock()
+		defer w.book.mu.Unlock()
+		run := *w.book.run
+		fares := *run.Train.Fares
+		fares.PerKm = []rail.KmRate{{SeatClass: rail.First, MicrosPerKm: 1}, {SeatClass: rail.Second, MicrosPerKm: 60_000_000}}
+		run.Train = rail.NewTrain("T12", "T", "UTC", run.Train.Calls, run.Train.Formation, &fares)
+		w.book.run = &run
+		return nil
+	}
+	request := sale.ChangeRequest{Asker: sale.Asker{Name: "ann"}, ChangeTicket: c, QuoteID: quote.ID, Key: "change-0001"}
+	answer, err := w.Change(t.Context(), request)
+	require.Equal(t, "QUOTE_STALE input.quoteId", refusalOf(err))
+	require.Equal(t, yuan(60), answer.Quote.Price)
+	request.QuoteID = answer.Quote.ID
+	answer, err = w.Change(t.Context(), request)
+	require.NoError(t, err)
+	require.Equal(t, yuan(60), answer.New.Total)
 }
