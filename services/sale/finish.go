@@ -110,7 +110,7 @@ func (s *Service) look(ctx context.Context, f *finishing) error {
 // fence places an order that is cancelled and has no tickets, so that its key is taken for ever.
 func (w *worker) fence(d *decision, p *placing) answer {
 	order := w.newOrder(d.state, p)
-	order.To, order.PayBy, order.EndedAt = order.From+1, d.state.Now, d.state.Now
+	order.To, order.PayBy, order.EndedAt = order.From+1, d.state.Now.Add(w.service.settings.Hold), d.state.Now
 	order.Version = 2 // It was placed, and has ended.
 	order.State, order.StateReason = rail.Cancelled, "the change was not carried out in time"
 	order.Replaces, order.Carried = &p.change.old, order.Total

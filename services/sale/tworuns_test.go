@@ -102,6 +102,7 @@ func (l *line) Run(id rail.RunID) (*rail.Run, bool) { return l.of(id).Run(id) }
 // leavesIn is a run like another one that leaves in a time from now.
 func leavesIn(like *rail.Run, number string, in time.Duration, first, second int64) *rail.Run {
 	run, at := *like, time.Now().UTC().Add(in)
+	run.SaleOpensAt = time.UnixMilli(0)
 	run.Date = rail.DateIn(at, time.UTC)
 	midnight := at.Truncate(24 * time.Hour)
 	var calls []rail.Call
