@@ -9,8 +9,8 @@ import (
 	"interlock/services/rail"
 )
 
-// span is one ticket in the history of a run: what it has, on the legs of its order, from one version of the run to
-// another.
+// span is one ticket in the history of a run: what it has, on the legs of its order, from the version of the run that
+// placed its order to the one that gave its seat back: its own, or else its order's.
 type span struct {
 	order  *ledger.WrittenOrder
 	ticket int
@@ -29,15 +29,11 @@ func (v *verifier) verifyHistory() {
 	// Digests of documents are gone with the passengers that were forgotten.
 	seats, documents := map[seat][]span{}, map[string][]span{}
 	for _, o := range v.Orders {
-		until := o.EndedVersion
-		if o.State.Live() {
-			until = math.MaxInt64
-		}
-		if until <= o.PlacedVersion {
-			continue // verifyState or verifyVersions says so of the order.
-		}
 		for i, document := range o.Documents {
-			s := span{o, i, until}
+			s := span{o, i, until(o, i)}
+			if s.until <= o.PlacedVersion {
+				continue // verifyState, verifyVersions or verifyOwn says so of the order.
+			}
 			of := seat{o.Tickets[i].SeatClass, o.Tickets[i].SeatIndex}
 			seats[of] = append(seats[of], s)
 			switch {
@@ -50,7 +46,7 @@ func (v *verifier) verifyHistory() {
 	}
 	for _, spans := range seats {
 		meetings(spans, func(a, b span) {
-			if v.Run == nil || !a.order.State.Live() || !b.order.State.Live() {
+			if v.Run == nil || !isLive(a.order, a.ticket) || !isLive(b.order, b.ticket) {
 				v.ticket(CheckOverlap, b.order, b.ticket,
 					"at the version %d it took a seat on a leg on which order %s still had it", b.order.PlacedVersion,
 					a.order.ID)
@@ -59,11 +55,30 @@ func (v *verifier) verifyHistory() {
 	}
 	for _, spans := range documents {
 		meetings(spans, func(a, b span) {
+			if replaces(b.order, a) {
+				return
+			}
 			v.ticket(CheckDocument, b.order, b.ticket,
 				"at the version %d its document was on a leg on which order %s had it", b.order.PlacedVersion,
 				a.order.ID)
 		})
 	}
+}
+
+// until is the version at which a ticket gave its seat back; the last there can be while it has it.
+func until(o *ledger.WrittenOrder, i int) int64 {
+	switch {
+	case !o.Tickets[i].Own.OwnsSeat():
+		return ticketEnded(o, i)
+	case o.State.Live():
+		return math.MaxInt64
+	}
+	return o.EndedVersion
+}
+
+// replaces tells whether an order is what a ticket is changed to. While the change is open, the traveller has both.
+func replaces(o *ledger.WrittenOrder, old span) bool {
+	return o.Replaces != nil && *o.Replaces == rail.TicketRef{OrderID: old.order.ID, Ticket: old.ticket}
 }
 
 // meetings calls meet for each span that shares a leg and a version with one before it. Such a span is not held against

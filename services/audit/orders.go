@@ -26,7 +26,11 @@ func (v *verifier) verifyRow(o *ledger.WrittenOrder) {
 	if o.Train == nil {
 		v.order(CheckOrder, o, "its train is %q, which is not there or cannot be read", o.TrainID)
 	}
-	if n := len(o.Tickets); n == 0 || n > rail.MaxPassengers {
+	switch n := len(o.Tickets); {
+	case isFence(o):
+	case o.Replaces != nil && n != 1:
+		v.order(CheckTicket, o, "it has %d tickets, and is what one ticket was changed to", n)
+	case n == 0 || n > rail.MaxPassengers:
 		v.order(CheckTicket, o, "it has %d tickets, and should have 1 to %d", n, rail.MaxPassengers)
 	}
 	for i, n := range o.Numbers {
@@ -35,6 +39,11 @@ func (v *verifier) verifyRow(o *ledger.WrittenOrder) {
 			break
 		}
 	}
+}
+
+// isFence tells whether an order only keeps the key of a change from ever being placed: it never had a ticket.
+func isFence(o *ledger.WrittenOrder) bool {
+	return o.Replaces != nil && len(o.Tickets) == 0 && o.State == rail.Cancelled && o.PaidAt.IsZero()
 }
 
 // presence says whether an order in some state has something.
@@ -54,6 +63,7 @@ var orderTimes = map[rail.OrderState]struct{ paying, paid, ended presence }{
 	rail.Paid:      {paying: either, paid: present, ended: absent},
 	rail.Expired:   {paying: absent, paid: absent, ended: present},
 	rail.Cancelled: {paying: either, paid: either, ended: present},
+	rail.Returned:  {paying: either, paid: present, ended: present},
 }
 
 // verifyState holds an order's state against the times that are written of it, and its run.
@@ -104,6 +114,8 @@ func (v *verifier) verifyEnd(o *ledger.WrittenOrder, end presence) {
 // verifyPayment holds the payment of an order against whether there was one.
 func (v *verifier) verifyPayment(o *ledger.WrittenOrder, was bool) {
 	switch has := o.PaymentID != ""; {
+	case was && !has && o.PayingAt.IsZero() && o.Replaces != nil && o.ToPay().Minor == 0:
+		// What was carried over has paid for it.
 	case has != was:
 		v.order(CheckState, o, "it has the id of a payment: %t, and a time of one: %t", has, was)
 	case has && !ledger.ValidPaymentID(o.PaymentID):
@@ -230,11 +242,16 @@ func (v *verifier) verifyOverdue(o *ledger.WrittenOrder) {
 func (v *verifier) verifyVersions(o *ledger.WrittenOrder) {
 	wrong := func(format string, arguments ...any) { v.order(CheckVersion, o, format, arguments...) }
 	version := 1 + o.Corrections
-	for _, became := range []time.Time{o.PayingAt, o.PaidAt, o.EndedAt, o.ErasedAt} {
+	for _, became := range []time.Time{o.PayingAt, o.PaidAt, o.ErasedAt} {
 		if !became.IsZero() {
 			version++
 		}
 	}
+	// What returned an order has ended it in the same step.
+	if !o.EndedAt.IsZero() && o.State != rail.Returned {
+		version++
+	}
+	version += steps(o)
 	if o.Version != version {
 		wrong("its version is %d, and what became of it makes it %d", o.Version, version)
 	}
@@ -244,10 +261,10 @@ func (v *verifier) verifyVersions(o *ledger.WrittenOrder) {
 	if o.PlacedVersion < 2 {
 		wrong("it was placed at the version %d, and the first that sells is 2", o.PlacedVersion)
 	}
-	if o.EndedVersion != 0 && o.EndedVersion <= o.PlacedVersion {
+	if o.EndedVersion != 0 && o.EndedVersion <= o.PlacedVersion && !isFence(o) {
 		wrong("its seats were taken at the version %d, and given back at %d", o.PlacedVersion, o.EndedVersion)
 	}
-	if last := max(o.PlacedVersion, o.EndedVersion); !v.Missing && last > v.Version {
+	if last := max(o.PlacedVersion, o.EndedVersion, latest(o.TicketEnded)); !v.Missing && last > v.Version {
 		wrong("it is of the version %d, and its run is at %d", last, v.Version)
 	}
 }
@@ -268,6 +285,12 @@ func (v *verifier) verifyMoney(o *ledger.WrittenOrder) {
 	}
 	if o.Total != total {
 		v.order(CheckMoney, o, "its total is %s, and its tickets cost %s together", o.Total, total)
+	}
+	switch {
+	case o.Replaces == nil && o.Carried.Minor != 0:
+		v.order(CheckMoney, o, "%s was carried over to it, and it replaces no ticket", o.Carried)
+	case o.Carried.Minor < 0 || o.Carried.Minor > o.Total.Minor:
+		v.order(CheckMoney, o, "%s was carried over to it, and it costs %s", o.Carried, o.Total)
 	}
 	if o.Train != nil && o.Total.Currency != o.Train.Fares.Currency {
 		v.order(CheckMoney, o, "its total is in %q, and the fares are in %s", o.Total.Currency, o.Train.Fares.Currency)

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -83,7 +84,7 @@ func soundPayment(state pay.State) *pay.Payment {
 func found(t *testing.T, a *Auditor) (messages []string) {
 	t.Helper()
 	report := &Report{OK: true}
-	require.NoError(t, a.verifyPayments(t.Context(), report))
+	require.NoError(t, a.verifyPayments(t.Context(), newSeen(), payNow, report))
 	require.Equal(t, len(report.Defects) == 0, report.OK)
 	for _, d := range report.Defects {
 		require.Equal(t, CheckPayment, d.Check)
@@ -111,7 +112,17 @@ func TestVerifyPayments_Sound(t *testing.T) {
 	partly.Captured, partly.Refunded, partly.Released = 8_000, 8_000, 400
 	store.all = append(store.all, held, early, stray, partly)
 	require.Empty(t, found(t, &Auditor{Payments: store}))
-	require.Empty(t, found(t, &Auditor{}), "there is nothing to verify where all payments are made at once")
+}
+
+// partsBack are refunds of parts of a payment.
+func partsBack(state pay.RefundState, amounts ...int64) pay.RefundList {
+	var all []pay.Refund
+	for n, minor := range amounts {
+		all = append(all, pay.Refund{
+			RefundOrder: pay.RefundOrder{ID: fmt.Sprintf("%064x", n), Amount: rail.Money{Minor: minor}}, State: state,
+		})
+	}
+	return pay.NewRefundList(all)
 }
 
 func TestVerifyPayments_Planted(t *testing.T) {
@@ -165,8 +176,12 @@ func TestVerifyPayments_Planted(t *testing.T) {
 			"it is CAPTURED",
 		},
 		"some of it went back": {
-			pay.Captured, func(p *pay.Payment) { p.Refunded = 100 },
-			"refunded 100",
+			pay.Captured, func(p *pay.Payment) { p.Refunded, p.Refunds = 100, partsBack(pay.RefundDone, 200) },
+			"100 was refunded, and refunds of 200 are done",
+		},
+		"more is to go back than was captured": {
+			pay.Captured, func(p *pay.Payment) { p.Refunds = partsBack(pay.RefundPending, 8_000, 401) },
+			"8400 was captured, and the refunds are of 8401",
 		},
 		"refunded more than it had": {
 			pay.Refunding, func(p *pay.Payment) { p.Refunded = 8_401 },

@@ -49,6 +49,10 @@ const (
 	CheckEvent = "event"
 	// CheckPayment: the money of a payment does not add up, or its state, its times and its order do not agree.
 	CheckPayment = "payment"
+	// CheckRefund: a refund is not what its tickets cost, or a ticket that was given back is not in exactly one.
+	CheckRefund = "refund"
+	// CheckChange: a change and its ticket, or the order that the ticket was changed to, do not agree.
+	CheckChange = "change"
 	// CheckCluster: the record of the cluster contradicts itself.
 	CheckCluster = "cluster"
 	// CheckRedis: Redis is not what the ledger says at the same version, or stays behind it.
@@ -78,8 +82,12 @@ type Report struct {
 	Runs    int `json:"runs"`
 	Tickets int `json:"tickets"`
 	// Payments are those of a service of its own; 0 where there is none.
-	Payments int      `json:"payments,omitempty"`
-	Defects  []Defect `json:"defects"`
+	Payments int `json:"payments,omitempty"`
+	// Refunds are all that were decided. RefundsUnderWay are those among them whose money is not back after a minute: it
+	// is tried until it is, so that none of them is a defect.
+	Refunds         int      `json:"refunds,omitempty"`
+	RefundsUnderWay int      `json:"refundsUnderWay,omitempty"`
+	Defects         []Defect `json:"defects"`
 	// More is how many more there are than Defects has room for.
 	More int `json:"more,omitempty"`
 }

@@ -36,6 +36,9 @@ var orderChecks = []func(*verifier, *ledger.WrittenOrder){
 	(*verifier).verifyOverdue,
 	(*verifier).verifyVersions,
 	(*verifier).verifyMoney,
+	(*verifier).verifyOwn,
+	(*verifier).verifyRefunds,
+	(*verifier).verifyChanges,
 	(*verifier).verifyTickets,
 }
 

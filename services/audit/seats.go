@@ -32,15 +32,19 @@ func (v *verifier) verifyTickets(o *ledger.WrittenOrder) {
 		fits = false
 	}
 	for i := range o.Tickets {
-		if o.State.Live() {
+		live := isLive(o, i)
+		if live {
 			v.report.Tickets++
 		}
 		seat := o.Train != nil && v.verifySeat(o, i)
-		if o.State.Live() && v.Run != nil {
+		if live && v.Run != nil {
 			v.sell(o, i, seat && fits)
 		}
 	}
 }
+
+// isLive tells whether a ticket still has its seat: its order is live, and it did not end by itself.
+func isLive(o *ledger.WrittenOrder, i int) bool { return o.State.Live() && o.Tickets[i].Own.OwnsSeat() }
 
 // verifySeat checks that a ticket's seat is one of its train, and tells whether it is.
 func (v *verifier) verifySeat(o *ledger.WrittenOrder, i int) bool {

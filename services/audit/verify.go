@@ -20,6 +20,13 @@ const (
 func (a *Auditor) Verify(ctx context.Context) (*Report, error) {
 	report := &Report{OK: true, Defects: []Defect{}}
 	seen := newSeen()
+	var begun time.Time
+	if a.Payments != nil {
+		var err error
+		if begun, err = a.Payments.Now(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for after := rail.RunID(""); ; {
 		lefts, last, err := a.verifyPage(ctx, after, seen, report)
 		if err != nil {
@@ -38,13 +45,19 @@ func (a *Auditor) Verify(ctx context.Context) (*Report, error) {
 		}
 		after = last
 	}
+	if err := a.verifyMoves(ctx, seen.moves, report); err != nil {
+		return nil, err
+	}
 	if err := a.verifyRegisters(ctx, report); err != nil {
 		return nil, err
 	}
 	if err := a.verifyKeys(ctx, seen, report); err != nil {
 		return nil, err
 	}
-	if err := a.verifyPayments(ctx, report); err != nil {
+	if a.Payments == nil {
+		return report, nil
+	}
+	if err := a.verifyPayments(ctx, seen, begun, report); err != nil {
 		return nil, err
 	}
 	return report, nil
@@ -59,9 +72,17 @@ type seen struct {
 	keys map[string]rail.RunID
 	// paying are the orders of the last page that are or were PAYING.
 	paying []payingOrder
+	// moves are all changes of tickets. parts are what of payments goes back, by the ids that the payments' service has
+	// for it.
+	moves moves
+	parts map[string]refundPart
 }
 
-func newSeen() *seen { return &seen{sound: map[string]bool{}, keys: map[string]rail.RunID{}} }
+func newSeen() *seen {
+	return &seen{
+		sound: map[string]bool{}, keys: map[string]rail.RunID{}, moves: newMoves(), parts: map[string]refundPart{},
+	}
+}
 
 // verifyPage checks some runs, and returns what is left by their tickets of those that can be read. last is the last of
 // the runs, "" where there are none.
@@ -78,7 +99,9 @@ func (a *Auditor) verifyPage(
 		}
 		if a.Payments != nil {
 			seen.paying = append(seen.paying, payingOrders(snapshot)...)
+			seen.noteParts(snapshot)
 		}
+		seen.moves.note(snapshot)
 		if left := v.verify(); left != nil {
 			lefts = append(lefts, left)
 		}
