@@ -86,7 +86,7 @@ func (s *Service) paid(
 }
 
 // earned tells whether an order was PAID by a payment, whatever became of the order later. What such an order is owed
-// is told to the admin who withdraws its run.
+// are its refunds.
 func earned(order *rail.Order, paymentID string) bool {
 	return order != nil && order.PaymentID == paymentID && !order.PaidAt.IsZero()
 }

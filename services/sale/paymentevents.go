@@ -104,7 +104,7 @@ func (p paymentOf) checked(ctx context.Context) error {
 }
 
 // giveBack has the money go back: the ledger has said that it does not count for the order as it is now; nil where
-// there is none. The money of an order that was PAID by it is kept: a withdrawal tells an admin what is owed.
+// there is none. The money of an order that was PAID by it is kept: refunds give it back.
 func (p paymentOf) giveBack(ctx context.Context, order *rail.Order) error {
 	if earned(order, p.id) {
 		return nil
