@@ -19,6 +19,7 @@ import (
 type service struct {
 	start     func(ctx context.Context, p *pay.Payment, payFor time.Duration) (*pay.Payment, error)
 	settle    func(ctx context.Context, settlements []pay.Settlement) ([]error, error)
+	refund    func(ctx context.Context, o pay.RefundOrder) (bool, error)
 	payments  func(ids []string) ([]*pay.Payment, error)
 	ofOrders  func(ids []string) ([]*pay.Payment, error)
 	changed   func(states []pay.State, within time.Duration, after pay.Place, limit int) ([]*pay.Payment, error)
@@ -31,6 +32,10 @@ func (s *service) Start(ctx context.Context, p *pay.Payment, payFor time.Duratio
 
 func (s *service) Settle(ctx context.Context, settlements []pay.Settlement) ([]error, error) {
 	return s.settle(ctx, settlements)
+}
+
+func (s *service) Refund(ctx context.Context, o pay.RefundOrder) (bool, error) {
+	return s.refund(ctx, o)
 }
 
 func (s *service) Payments(_ context.Context, ids []string) ([]*pay.Payment, error) {

@@ -68,6 +68,10 @@ func aPayment(state pay.State) *pay.Payment {
 		Wants: pay.Release, Authorised: 55_300, Captured: 1, Released: 2, Refunded: 3, PayBy: at.Add(time.Minute),
 		CaptureBy: at.Add(time.Hour), CreatedAt: at, ChangedAt: at.Add(time.Second), Version: 7,
 		Reason: "card_declined",
+		Refunds: pay.NewRefundList([]pay.Refund{
+			{RefundOrder: pay.RefundOrder{ID: "r1", OrderID: "o1", Amount: rail.Money{Minor: 1}}, State: pay.RefundDone},
+			{RefundOrder: pay.RefundOrder{ID: "r2", OrderID: "o2", Amount: rail.Money{Minor: 2}}, State: pay.RefundPending},
+		}),
 	}
 }
 
@@ -93,6 +97,24 @@ func TestClient_IsTheServiceBehindIt(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, want, got)
 			}
+
+			asked := pay.RefundOrder{
+				ID: "r1", PaymentID: "p1", OrderID: "o1", Amount: rail.Money{Minor: 100, Currency: "CNY"},
+			}
+			for _, back := range []bool{false, true} {
+				s.refund = func(_ context.Context, o pay.RefundOrder) (bool, error) {
+					require.Equal(t, asked, o)
+					return back, nil
+				}
+				done, err := c.Refund(t.Context(), asked)
+				require.NoError(t, err)
+				require.Equal(t, back, done)
+			}
+			s.refund = func(context.Context, pay.RefundOrder) (bool, error) {
+				return false, rail.Refuse(rail.IdempotencyConflict, "that refund is of another order or amount")
+			}
+			_, err := c.Refund(t.Context(), asked)
+			require.Equal(t, rail.IdempotencyConflict, rail.CodeOf(err))
 
 			settlements := []pay.Settlement{
 				{PaymentID: "a", Decision: pay.Capture, Within: 2 * time.Minute},
@@ -408,10 +430,11 @@ func TestHandler_DeadlineOfItsOwn(t *testing.T) {
 			return nil, hang(ctx)
 		},
 		settle:    func(ctx context.Context, _ []pay.Settlement) ([]error, error) { return nil, hang(ctx) },
+		refund:    func(ctx context.Context, _ pay.RefundOrder) (bool, error) { return false, hang(ctx) },
 		reconcile: func(ctx context.Context, _ time.Duration) (pay.Report, error) { return pay.Report{}, hang(ctx) },
 	}
 	for procedure, want := range map[string]time.Duration{
-		"Start": 8 * time.Second, "Settle": 10 * time.Second, "Reconcile": 10 * time.Minute,
+		"Start": 8 * time.Second, "Settle": 10 * time.Second, "Refund": 10 * time.Second, "Reconcile": 10 * time.Minute,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			h := payrpc.NewHandler(payrpc.HandlerOptions{Service: s, Log: (&lines{}).logger()})

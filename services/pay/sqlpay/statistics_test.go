@@ -28,10 +28,10 @@ func TestStore_CostsWhatIsRead(t *testing.T) {
 				"SELECT 1 + x.k * 60 + y.k AS k FROM n x CROSS JOIN n y) numbers"
 			exec(t, db, "INSERT INTO payments (id, order_id, run_id, amount_minor, currency, provider, reference, "+
 				"redirect_url, state, wants, authorised_minor, captured_minor, released_minor, refunded_minor, "+
-				"pay_by, created_at, changed_at, version, tries, due_at, reason) "+
+				"pay_by, created_at, changed_at, version, tries, due_at, reason, refunds) "+
 				"SELECT CONCAT(id, k), CONCAT(order_id, k), run_id, amount_minor, currency, provider, reference, "+
 				"redirect_url, state, wants, authorised_minor, captured_minor, released_minor, refunded_minor, "+
-				"pay_by, created_at - 1000 * k, changed_at - 1000 * k, version, tries, due_at - 1000 * k, reason "+
+				"pay_by, created_at - 1000 * k, changed_at - 1000 * k, version, tries, due_at - 1000 * k, reason, refunds "+
 				"FROM payments CROSS JOIN "+numbers)
 			exec(t, db, "INSERT INTO payment_notices (provider, id, payment_id, reference, body, at) "+
 				"SELECT provider, CONCAT(id, k), payment_id, reference, body, at - 2592000 * k FROM payment_notices "+
