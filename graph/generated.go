@@ -38,11 +38,12 @@ type ResolverRoot interface {
 	Station() StationResolver
 	Subscription() SubscriptionResolver
 	Ticket() TicketResolver
+	TicketChange() TicketChangeResolver
 	Viewer() ViewerResolver
 }
 
 type DirectiveRoot struct {
-	Requires func(ctx context.Context, obj any, next graphql.Resolver, role rail.Role) (res any, err error)
+	Requires func(ctx context.Context, obj any, next graphql.Resolver, role []rail.Role) (res any, err error)
 }
 
 type ComplexityRoot struct {
@@ -426,6 +427,10 @@ type OrderResolver interface {
 	From(ctx context.Context, obj *Order) (*Call, error)
 	To(ctx context.Context, obj *Order) (*Call, error)
 	Tickets(ctx context.Context, obj *Order) ([]*Ticket, error)
+
+	Refunds(ctx context.Context, obj *Order) ([]*Refund, error)
+	Changes(ctx context.Context, obj *Order) ([]*TicketChange, error)
+	Replaces(ctx context.Context, obj *Order) (*Ticket, error)
 }
 type QueryResolver interface {
 	Node(ctx context.Context, id string) (Node, error)
@@ -455,6 +460,12 @@ type SubscriptionResolver interface {
 type TicketResolver interface {
 	Order(ctx context.Context, obj *Ticket) (*Order, error)
 	Passenger(ctx context.Context, obj *Ticket) (*rail.Passenger, error)
+}
+type TicketChangeResolver interface {
+	Ticket(ctx context.Context, obj *TicketChange) (*Ticket, error)
+
+	To(ctx context.Context, obj *TicketChange) (*Run, error)
+	Order(ctx context.Context, obj *TicketChange) (*Order, error)
 }
 type ViewerResolver interface {
 	Orders(ctx context.Context, obj *Viewer, states []rail.OrderState, first *int, after *string) (*OrderConnection, error)
@@ -2070,8 +2081,8 @@ schema {
   subscription: Subscription
 }
 
-"Who may use a field. Without a token it answers UNAUTHENTICATED, without the role FORBIDDEN."
-directive @requires("The role a viewer must have." role: Role!) on FIELD_DEFINITION
+"Who may use a field. Without a token it answers UNAUTHENTICATED, without any of the roles FORBIDDEN."
+directive @requires("The roles of which a viewer must have one." role: [Role!]!) on FIELD_DEFINITION
 
 "A calendar date such as 2019-10-12, from 1970-01-01 to 9999-12-31."
 scalar Date @specifiedBy(url: "https://scalars.graphql.org/andimarek/local-date.html")
@@ -2133,11 +2144,11 @@ type Query {
   refundQuote(
     "The order."
     orderId: ID!
-    "The tickets, 1 to 9; all that can be given back where none are named."
+    "The tickets, 1 to 9; all that can be given back where it is null."
     ticketIds: [ID!]
-  ): RefundQuotePayload @requires(role: PASSENGER)
+  ): RefundQuotePayload @requires(role: [PASSENGER, ADMIN])
   "What changing a ticket would cost or give back now. Nothing is kept of it, and no seat is held."
-  changeQuote("The change." input: ChangeInput!): ChangeQuotePayload @requires(role: PASSENGER)
+  changeQuote("The change." input: ChangeInput!): ChangeQuotePayload @requires(role: [PASSENGER, ADMIN])
   "An order by its id or its number, one of the two; null where there is none, or it is not yours."
   order("The order's id." id: ID, "The order's number." number: String): Order
   "Runs by date, departure and number."
@@ -2179,9 +2190,10 @@ type Mutation {
   follows: ` + "`" + `Order.refunds` + "`" + ` tells when it is back. Repeating it with the same key is the same refund.
 
   QUOTE_STALE: the quote is not what a refund would be now; ` + "`" + `quote` + "`" + ` has the new one. DEPARTED: the train has left.
-  WRONG_STATE: a ticket was given back or changed already, or is being changed. An admin may give back tickets of others, with a reason.
+  WRONG_STATE: a ticket was given back or changed already, or is being changed. An admin may give back tickets of
+  others, with a reason.
   """
-  refundTickets("The tickets." input: RefundTicketsInput!): RefundTicketsPayload @requires(role: PASSENGER)
+  refundTickets("The tickets." input: RefundTicketsInput!): RefundTicketsPayload @requires(role: [PASSENGER, ADMIN])
   """
   Changes a ticket to another run, class, seat or pair of stations, once, for what ` + "`" + `changeQuote` + "`" + ` has said. Where the new
   ticket costs more, the new order is ON_HOLD, and payOrder pays the difference; the old ticket is CHANGING until then,
@@ -2189,9 +2201,10 @@ type Mutation {
   a refund of the old order. Repeating it with the same key is the same change.
 
   QUOTE_STALE: ` + "`" + `quote` + "`" + ` has the new one. DEPARTED: the train of the old ticket has left. WRONG_STATE: the ticket was
-  changed or given back already, is being changed, or came from a change; or the new ticket would be the old one. For the rest see placeOrder.
+  changed or given back already, is being changed, or came from a change; or the new ticket would be the old one. For
+  the rest see placeOrder. An admin may change tickets of others, with a reason.
   """
-  changeTicket("The change." input: ChangeTicketInput!): ChangeTicketPayload @requires(role: PASSENGER)
+  changeTicket("The change." input: ChangeTicketInput!): ChangeTicketPayload @requires(role: [PASSENGER, ADMIN])
   """
   Gives the hold of any buyer back. The admin and the reason are recorded, and the buyer sees the reason. Repeating it
   is harmless.
@@ -2585,7 +2598,7 @@ type Order implements Node {
   erasedAt: DateTime
   "What was given back of it, the oldest first."
   refunds: [Refund!]!
-  "The changes of its tickets, the oldest first."
+  "The changes of its tickets, the oldest first. The latest 20 are shown."
   changes: [TicketChange!]!
   "The ticket that its ticket was changed from, or is to be; null where it is no change's."
   replaces: Ticket
@@ -2631,8 +2644,8 @@ type TicketChange {
   ticket: Ticket!
   "How far it is."
   state: ChangeState!
-  "The run that it is changed to."
-  to: Run!
+  "The run that it is changed to; null where it is not in the timetable any more."
+  to: Run
   "The new order; null until it is placed, and where it never was."
   order: Order
   "What of the old price pays for the new ticket."
@@ -2721,11 +2734,13 @@ type ChangeQuotePayload {
 input RefundTicketsInput {
   "The order."
   orderId: ID!
-  "The tickets, as in the quote; all that can be given back where none are named."
+  "The tickets, as for the quote; all that can be given back where it is null."
   ticketIds: [ID!]
   "The quote's id."
-  quoteId: ID!
-  "Yours to choose, once per refund: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an order."
+  quoteId: String!
+  """
+  Yours to choose, once per refund: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an order.
+  """
   idempotencyKey: String!
   "Why, for the record: at most 256 printable characters. An admin needs one for an order of somebody else."
   reason: String
@@ -2768,8 +2783,10 @@ input ChangeTicketInput {
   "Where to."
   change: ChangeInput!
   "The quote's id."
-  quoteId: ID!
-  "Yours to choose, once per change: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an order."
+  quoteId: String!
+  """
+  Yours to choose, once per change: 8 to 128 printable ASCII characters without spaces. A key is of a buyer and an order.
+  """
   idempotencyKey: String!
   "Why, for the record: at most 256 printable characters. An admin needs one for an order of somebody else."
   reason: String
@@ -4155,8 +4172,8 @@ func (ec *executionContext) dir_requires_args(ctx context.Context, rawArgs map[s
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "role",
-		func(ctx context.Context, v any) (rail.Role, error) {
-			return ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, v)
+		func(ctx context.Context, v any) ([]rail.Role, error) {
+			return ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5784,7 +5801,7 @@ func (ec *executionContext) _Mutation_placeOrder(ctx context.Context, field grap
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "PASSENGER")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, "PASSENGER")
 				if err != nil {
 					var zeroVal *PlaceOrderPayload
 					return zeroVal, err
@@ -5846,7 +5863,7 @@ func (ec *executionContext) _Mutation_payOrder(ctx context.Context, field graphq
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "PASSENGER")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, "PASSENGER")
 				if err != nil {
 					var zeroVal *PayOrderPayload
 					return zeroVal, err
@@ -5908,7 +5925,7 @@ func (ec *executionContext) _Mutation_cancelOrder(ctx context.Context, field gra
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "PASSENGER")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, "PASSENGER")
 				if err != nil {
 					var zeroVal *CancelOrderPayload
 					return zeroVal, err
@@ -5970,7 +5987,7 @@ func (ec *executionContext) _Mutation_refundTickets(ctx context.Context, field g
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "PASSENGER")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, []any{"PASSENGER", "ADMIN"})
 				if err != nil {
 					var zeroVal *RefundTicketsPayload
 					return zeroVal, err
@@ -6032,7 +6049,7 @@ func (ec *executionContext) _Mutation_changeTicket(ctx context.Context, field gr
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "PASSENGER")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, []any{"PASSENGER", "ADMIN"})
 				if err != nil {
 					var zeroVal *ChangeTicketPayload
 					return zeroVal, err
@@ -6094,7 +6111,7 @@ func (ec *executionContext) _Mutation_cancelHold(ctx context.Context, field grap
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "ADMIN")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, "ADMIN")
 				if err != nil {
 					var zeroVal *CancelHoldPayload
 					return zeroVal, err
@@ -6156,7 +6173,7 @@ func (ec *executionContext) _Mutation_correctPassengerName(ctx context.Context, 
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "ADMIN")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, "ADMIN")
 				if err != nil {
 					var zeroVal *CorrectPassengerNamePayload
 					return zeroVal, err
@@ -6250,7 +6267,7 @@ func (ec *executionContext) _Mutation_publishStation(ctx context.Context, field 
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "ADMIN")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, "ADMIN")
 				if err != nil {
 					var zeroVal *PublishStationPayload
 					return zeroVal, err
@@ -6312,7 +6329,7 @@ func (ec *executionContext) _Mutation_publishTrain(ctx context.Context, field gr
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "ADMIN")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, "ADMIN")
 				if err != nil {
 					var zeroVal *PublishTrainPayload
 					return zeroVal, err
@@ -6374,7 +6391,7 @@ func (ec *executionContext) _Mutation_suspendRun(ctx context.Context, field grap
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "ADMIN")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, "ADMIN")
 				if err != nil {
 					var zeroVal *SuspendRunPayload
 					return zeroVal, err
@@ -6436,7 +6453,7 @@ func (ec *executionContext) _Mutation_resumeRun(ctx context.Context, field graph
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "ADMIN")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, "ADMIN")
 				if err != nil {
 					var zeroVal *ResumeRunPayload
 					return zeroVal, err
@@ -6498,7 +6515,7 @@ func (ec *executionContext) _Mutation_withdrawRun(ctx context.Context, field gra
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "ADMIN")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, "ADMIN")
 				if err != nil {
 					var zeroVal *WithdrawRunPayload
 					return zeroVal, err
@@ -6943,7 +6960,7 @@ func (ec *executionContext) _Order_refunds(ctx context.Context, field graphql.Co
 			return ec.fieldContext_Order_refunds(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Refunds, nil
+			return ec.Resolvers.Order().Refunds(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*Refund) graphql.Marshaler {
@@ -6957,8 +6974,8 @@ func (ec *executionContext) fieldContext_Order_refunds(_ context.Context, field 
 	fc = &graphql.FieldContext{
 		Object:     "Order",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Refund(ctx, field)
 		},
@@ -6975,7 +6992,7 @@ func (ec *executionContext) _Order_changes(ctx context.Context, field graphql.Co
 			return ec.fieldContext_Order_changes(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Changes, nil
+			return ec.Resolvers.Order().Changes(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*TicketChange) graphql.Marshaler {
@@ -6989,8 +7006,8 @@ func (ec *executionContext) fieldContext_Order_changes(_ context.Context, field 
 	fc = &graphql.FieldContext{
 		Object:     "Order",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_TicketChange(ctx, field)
 		},
@@ -7007,7 +7024,7 @@ func (ec *executionContext) _Order_replaces(ctx context.Context, field graphql.C
 			return ec.fieldContext_Order_replaces(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Replaces, nil
+			return ec.Resolvers.Order().Replaces(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *Ticket) graphql.Marshaler {
@@ -7021,8 +7038,8 @@ func (ec *executionContext) fieldContext_Order_replaces(_ context.Context, field
 	fc = &graphql.FieldContext{
 		Object:     "Order",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Ticket(ctx, field)
 		},
@@ -8054,7 +8071,7 @@ func (ec *executionContext) _Query_refundQuote(ctx context.Context, field graphq
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "PASSENGER")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, []any{"PASSENGER", "ADMIN"})
 				if err != nil {
 					var zeroVal *RefundQuotePayload
 					return zeroVal, err
@@ -8116,7 +8133,7 @@ func (ec *executionContext) _Query_changeQuote(ctx context.Context, field graphq
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "PASSENGER")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, []any{"PASSENGER", "ADMIN"})
 				if err != nil {
 					var zeroVal *ChangeQuotePayload
 					return zeroVal, err
@@ -8222,7 +8239,7 @@ func (ec *executionContext) _Query_runs(ctx context.Context, field graphql.Colle
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "ADMIN")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, "ADMIN")
 				if err != nil {
 					var zeroVal *RunConnection
 					return zeroVal, err
@@ -8284,7 +8301,7 @@ func (ec *executionContext) _Query_orders(ctx context.Context, field graphql.Col
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "ADMIN")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, "ADMIN")
 				if err != nil {
 					var zeroVal *OrderConnection
 					return zeroVal, err
@@ -8441,8 +8458,8 @@ func (ec *executionContext) _Refund_kind(ctx context.Context, field graphql.Coll
 			return obj.Kind, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v RefundKind) graphql.Marshaler {
-			return ec.marshalNRefundKind2interlockᚋgraphᚐRefundKind(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v rail.RefundKind) graphql.Marshaler {
+			return ec.marshalNRefundKind2interlockᚋservicesᚋrailᚐRefundKind(ctx, selections, v)
 		},
 		true,
 		true,
@@ -10217,7 +10234,7 @@ func (ec *executionContext) _Subscription_orderChanged(ctx context.Context, fiel
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				role, err := ec.unmarshalNRole2interlockᚋservicesᚋrailᚐRole(ctx, "PASSENGER")
+				role, err := ec.unmarshalNRole2ᚕinterlockᚋservicesᚋrailᚐRoleᚄ(ctx, "PASSENGER")
 				if err != nil {
 					var zeroVal *Order
 					return zeroVal, err
@@ -10570,7 +10587,7 @@ func (ec *executionContext) _TicketChange_ticket(ctx context.Context, field grap
 			return ec.fieldContext_TicketChange_ticket(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Ticket, nil
+			return ec.Resolvers.TicketChange().Ticket(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *Ticket) graphql.Marshaler {
@@ -10584,8 +10601,8 @@ func (ec *executionContext) fieldContext_TicketChange_ticket(_ context.Context, 
 	fc = &graphql.FieldContext{
 		Object:     "TicketChange",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Ticket(ctx, field)
 		},
@@ -10605,8 +10622,8 @@ func (ec *executionContext) _TicketChange_state(ctx context.Context, field graph
 			return obj.State, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v ChangeState) graphql.Marshaler {
-			return ec.marshalNChangeState2interlockᚋgraphᚐChangeState(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v rail.ChangeState) graphql.Marshaler {
+			return ec.marshalNChangeState2interlockᚋservicesᚋrailᚐChangeState(ctx, selections, v)
 		},
 		true,
 		true,
@@ -10625,22 +10642,22 @@ func (ec *executionContext) _TicketChange_to(ctx context.Context, field graphql.
 			return ec.fieldContext_TicketChange_to(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.To, nil
+			return ec.Resolvers.TicketChange().To(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *Run) graphql.Marshaler {
-			return ec.marshalNRun2ᚖinterlockᚋgraphᚐRun(ctx, selections, v)
+			return ec.marshalORun2ᚖinterlockᚋgraphᚐRun(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_TicketChange_to(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "TicketChange",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Run(ctx, field)
 		},
@@ -10657,7 +10674,7 @@ func (ec *executionContext) _TicketChange_order(ctx context.Context, field graph
 			return ec.fieldContext_TicketChange_order(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Order, nil
+			return ec.Resolvers.TicketChange().Order(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *Order) graphql.Marshaler {
@@ -10671,8 +10688,8 @@ func (ec *executionContext) fieldContext_TicketChange_order(_ context.Context, f
 	fc = &graphql.FieldContext{
 		Object:     "TicketChange",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Order(ctx, field)
 		},
@@ -12858,7 +12875,7 @@ func (ec *executionContext) unmarshalInputChangeTicketInput(ctx context.Context,
 			it.Change = data
 		case "quoteId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("quoteId"))
-			data, err := ec.unmarshalNID2string(ctx, v)
+			data, err := ec.unmarshalNString2string(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -13858,7 +13875,7 @@ func (ec *executionContext) unmarshalInputRefundTicketsInput(ctx context.Context
 			it.TicketIds = data
 		case "quoteId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("quoteId"))
-			data, err := ec.unmarshalNID2string(ctx, v)
+			data, err := ec.unmarshalNString2string(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -15170,20 +15187,23 @@ func (ec *executionContext) _Order(ctx context.Context, sel ast.SelectionSet, ob
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "refunds":
-			out.Values[i] = ec._Order_refunds(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Order_refunds(ctx, field, obj)
+				})
 		case "changes":
-			out.Values[i] = ec._Order_changes(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Order_changes(ctx, field, obj)
+				})
 		case "replaces":
-			out.Values[i] = ec._Order_replaces(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Order_replaces(ctx, field, obj)
+				})
 		case "carried":
 			out.Values[i] = ec._Order_carried(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -16577,52 +16597,55 @@ func (ec *executionContext) _TicketChange(ctx context.Context, sel ast.Selection
 		case "id":
 			out.Values[i] = ec._TicketChange_id(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "ticket":
-			out.Values[i] = ec._TicketChange_ticket(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._TicketChange_ticket(ctx, field, obj)
+				})
 		case "state":
 			out.Values[i] = ec._TicketChange_state(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "to":
-			out.Values[i] = ec._TicketChange_to(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._TicketChange_to(ctx, field, obj)
+				})
 		case "order":
-			out.Values[i] = ec._TicketChange_order(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._TicketChange_order(ctx, field, obj)
+				})
 		case "carried":
 			out.Values[i] = ec._TicketChange_carried(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "rest":
 			out.Values[i] = ec._TicketChange_rest(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "fee":
 			out.Values[i] = ec._TicketChange_fee(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "begunAt":
 			out.Values[i] = ec._TicketChange_begunAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "endedAt":
 			out.Values[i] = ec._TicketChange_endedAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -17354,14 +17377,19 @@ func (ec *executionContext) unmarshalNChangeInput2ᚖinterlockᚋgraphᚐChangeI
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalNChangeState2interlockᚋgraphᚐChangeState(ctx context.Context, v any) (ChangeState, error) {
-	var res ChangeState
-	err := res.UnmarshalGQL(v)
+func (ec *executionContext) unmarshalNChangeState2interlockᚋservicesᚋrailᚐChangeState(ctx context.Context, v any) (rail.ChangeState, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := rail.ChangeState(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNChangeState2interlockᚋgraphᚐChangeState(ctx context.Context, sel ast.SelectionSet, v ChangeState) graphql.Marshaler {
-	return v
+func (ec *executionContext) marshalNChangeState2interlockᚋservicesᚋrailᚐChangeState(ctx context.Context, sel ast.SelectionSet, v rail.ChangeState) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "ChangeState!")
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNChangeTicketInput2interlockᚋgraphᚐChangeTicketInput(ctx context.Context, v any) (ChangeTicketInput, error) {
@@ -17730,14 +17758,19 @@ func (ec *executionContext) marshalNRefund2ᚖinterlockᚋgraphᚐRefund(ctx con
 	return ec._Refund(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNRefundKind2interlockᚋgraphᚐRefundKind(ctx context.Context, v any) (RefundKind, error) {
-	var res RefundKind
-	err := res.UnmarshalGQL(v)
+func (ec *executionContext) unmarshalNRefundKind2interlockᚋservicesᚋrailᚐRefundKind(ctx context.Context, v any) (rail.RefundKind, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := rail.RefundKind(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNRefundKind2interlockᚋgraphᚐRefundKind(ctx context.Context, sel ast.SelectionSet, v RefundKind) graphql.Marshaler {
-	return v
+func (ec *executionContext) marshalNRefundKind2interlockᚋservicesᚋrailᚐRefundKind(ctx context.Context, sel ast.SelectionSet, v rail.RefundKind) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "RefundKind!")
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNRefundQuoteTicket2ᚕᚖinterlockᚋgraphᚐRefundQuoteTicketᚄ(ctx context.Context, sel ast.SelectionSet, v []*RefundQuoteTicket) graphql.Marshaler {

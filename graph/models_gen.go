@@ -308,12 +308,6 @@ type Order struct {
 	EndedAt *time.Time `json:"endedAt,omitempty"`
 	// When its passengers were forgotten; null until then. That takes place long after the journey. Seats and prices stay.
 	ErasedAt *time.Time `json:"erasedAt,omitempty"`
-	// What was given back of it, the oldest first.
-	Refunds []*Refund `json:"refunds"`
-	// The changes of its tickets, the oldest first.
-	Changes []*TicketChange `json:"changes"`
-	// The ticket that its ticket was changed from, or is to be; null where it is no change's.
-	Replaces *Ticket `json:"replaces,omitempty"`
 	// What of the replaced ticket's price pays for this order; 0 where it is no change's.
 	Carried *rail.Money `json:"carried"`
 	Order   *rail.Order `json:"-"`
@@ -520,7 +514,7 @@ type Refund struct {
 	// The opaque id.
 	ID string `json:"id"`
 	// Why.
-	Kind RefundKind `json:"kind"`
+	Kind rail.RefundKind `json:"kind"`
 	// The tickets that it is for.
 	Tickets []*Ticket `json:"tickets"`
 	// What they had cost, or the part of it that was not carried over to a new ticket.
@@ -573,7 +567,7 @@ type RefundQuoteTicket struct {
 type RefundTicketsInput struct {
 	// The order.
 	OrderID string `json:"orderId"`
-	// The tickets, as in the quote; all that can be given back where none are named.
+	// The tickets, as for the quote; all that can be given back where it is null.
 	TicketIds []string `json:"ticketIds,omitempty"`
 	// The quote's id.
 	QuoteID string `json:"quoteId"`
@@ -826,14 +820,8 @@ func (Ticket) IsNode() {}
 type TicketChange struct {
 	// The opaque id.
 	ID string `json:"id"`
-	// The ticket.
-	Ticket *Ticket `json:"ticket"`
 	// How far it is.
-	State ChangeState `json:"state"`
-	// The run that it is changed to.
-	To *Run `json:"to"`
-	// The new order; null until it is placed, and where it never was.
-	Order *Order `json:"order,omitempty"`
+	State rail.ChangeState `json:"state"`
 	// What of the old price pays for the new ticket.
 	Carried *rail.Money `json:"carried"`
 	// What of the old price is left.
@@ -843,7 +831,9 @@ type TicketChange struct {
 	// When it was begun.
 	BegunAt time.Time `json:"begunAt"`
 	// When it was done or ended.
-	EndedAt *time.Time `json:"endedAt,omitempty"`
+	EndedAt *time.Time         `json:"endedAt,omitempty"`
+	Change  *rail.TicketChange `json:"-"`
+	Old     *rail.Order        `json:"-"`
 }
 
 // One run found by a search: where to board, where to alight, and what is left. The order is decided when it is placed.
@@ -923,67 +913,6 @@ type WithdrawRunPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
-// How far a change is.
-type ChangeState string
-
-const (
-	// The new order is not paid yet.
-	ChangeStateOpen ChangeState = "OPEN"
-	// The new order is paid, and the old ticket has ended.
-	ChangeStateDone ChangeState = "DONE"
-	// The new order was not paid. The old ticket is as it was.
-	ChangeStateEnded ChangeState = "ENDED"
-)
-
-var AllChangeState = []ChangeState{
-	ChangeStateOpen,
-	ChangeStateDone,
-	ChangeStateEnded,
-}
-
-func (e ChangeState) IsValid() bool {
-	switch e {
-	case ChangeStateOpen, ChangeStateDone, ChangeStateEnded:
-		return true
-	}
-	return false
-}
-
-func (e ChangeState) String() string {
-	return string(e)
-}
-
-func (e *ChangeState) UnmarshalGQL(v any) error {
-	str, ok := v.(string)
-	if !ok {
-		return fmt.Errorf("enums must be strings")
-	}
-
-	*e = ChangeState(str)
-	if !e.IsValid() {
-		return fmt.Errorf("%s is not a valid ChangeState", str)
-	}
-	return nil
-}
-
-func (e ChangeState) MarshalGQL(w io.Writer) {
-	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
-}
-
-func (e *ChangeState) UnmarshalJSON(b []byte) error {
-	s, err := strconv.Unquote(string(b))
-	if err != nil {
-		return err
-	}
-	return e.UnmarshalGQL(s)
-}
-
-func (e ChangeState) MarshalJSON() ([]byte, error) {
-	var buf bytes.Buffer
-	e.MarshalGQL(&buf)
-	return buf.Bytes(), nil
-}
-
 // How far a payment is.
 type PaymentState string
 
@@ -1040,67 +969,6 @@ func (e *PaymentState) UnmarshalJSON(b []byte) error {
 }
 
 func (e PaymentState) MarshalJSON() ([]byte, error) {
-	var buf bytes.Buffer
-	e.MarshalGQL(&buf)
-	return buf.Bytes(), nil
-}
-
-// Why money goes back.
-type RefundKind string
-
-const (
-	// Tickets were given back.
-	RefundKindAsked RefundKind = "ASKED"
-	// A ticket was changed to a cheaper one.
-	RefundKindChanged RefundKind = "CHANGED"
-	// The run was withdrawn.
-	RefundKindWithdrawn RefundKind = "WITHDRAWN"
-)
-
-var AllRefundKind = []RefundKind{
-	RefundKindAsked,
-	RefundKindChanged,
-	RefundKindWithdrawn,
-}
-
-func (e RefundKind) IsValid() bool {
-	switch e {
-	case RefundKindAsked, RefundKindChanged, RefundKindWithdrawn:
-		return true
-	}
-	return false
-}
-
-func (e RefundKind) String() string {
-	return string(e)
-}
-
-func (e *RefundKind) UnmarshalGQL(v any) error {
-	str, ok := v.(string)
-	if !ok {
-		return fmt.Errorf("enums must be strings")
-	}
-
-	*e = RefundKind(str)
-	if !e.IsValid() {
-		return fmt.Errorf("%s is not a valid RefundKind", str)
-	}
-	return nil
-}
-
-func (e RefundKind) MarshalGQL(w io.Writer) {
-	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
-}
-
-func (e *RefundKind) UnmarshalJSON(b []byte) error {
-	s, err := strconv.Unquote(string(b))
-	if err != nil {
-		return err
-	}
-	return e.UnmarshalGQL(s)
-}
-
-func (e RefundKind) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -40,11 +40,19 @@ var lengths = map[string]length{
 	"SeatAvailability.classes": {4, rail.MaxCoaches, "a coach is of one class"},
 	"Viewer.roles":             {2, 2, "there are two roles"},
 	"Order.tickets":            {9, rail.MaxPassengers, "an order has no more passengers"},
+	"Order.refunds":            {1, 2 * rail.MaxPassengers, "one for each ticket, and one for the rest of its price"},
+	"Order.changes":            {1, rail.MaxChanges, "the latest are shown"},
+	"Refund.tickets":           {1, rail.MaxPassengers, "an order has no more passengers"},
+	"RefundQuote.tickets":      {9, rail.MaxPassengers, "an order has no more passengers"},
 
 	// Most mutations are not refused at all.
 	"PlaceOrderPayload.userErrors":           {1, maxUserErrors, "the rest is left out"},
 	"PayOrderPayload.userErrors":             {1, maxUserErrors, "the rest is left out"},
 	"CancelOrderPayload.userErrors":          {1, maxUserErrors, "the rest is left out"},
+	"RefundQuotePayload.userErrors":          {1, maxUserErrors, "the rest is left out"},
+	"RefundTicketsPayload.userErrors":        {1, maxUserErrors, "the rest is left out"},
+	"ChangeQuotePayload.userErrors":          {1, maxUserErrors, "the rest is left out"},
+	"ChangeTicketPayload.userErrors":         {1, maxUserErrors, "the rest is left out"},
 	"CancelHoldPayload.userErrors":           {1, maxUserErrors, "the rest is left out"},
 	"CorrectPassengerNamePayload.userErrors": {1, maxUserErrors, "the rest is left out"},
 	"PublishStationPayload.userErrors":       {1, maxUserErrors, "the rest is left out"},
@@ -95,7 +103,8 @@ const (
 // usual rule holds: the field is one value, and costs 1 + below.
 func cost(typeName, field string, below int, args map[string]any) (_ int, ok bool) {
 	switch name := typeName + "." + field; name {
-	case "Query.node", "Query.order", "Subscription.orderChanged":
+	case "Query.node", "Query.order", "Query.refundQuote", "Query.changeQuote", "Order.replaces", "TicketChange.order",
+		"Subscription.orderChanged":
 		return costRead + below, true
 	case "Query.nodes":
 		return costRead + countOf(args["ids"])*(1+below), true
@@ -109,10 +118,12 @@ func cost(typeName, field string, below int, args map[string]any) (_ int, ok boo
 		return costCount + below, true
 	case "Subscription.seatAvailability":
 		return countOf(args["runIds"]) * (costCount + below), true
+	case "Mutation.changeTicket":
+		return 3*costWrite + below, true // Across two runs it is up to three commits.
 	case "Mutation.publishTrain":
 		return costPublish + datesOf(args["input"])*below, true
 	case "Mutation.publishStation", "Mutation.placeOrder", "Mutation.payOrder", "Mutation.cancelOrder",
-		"Mutation.cancelHold", "Mutation.correctPassengerName",
+		"Mutation.cancelHold", "Mutation.correctPassengerName", "Mutation.refundTickets",
 		"Mutation.suspendRun", "Mutation.resumeRun", "Mutation.withdrawRun":
 		return costWrite + below, true
 	default:

@@ -56,6 +56,11 @@ type fakes struct {
 	repaid  []*rail.Order
 	station *rail.Station
 	trained publish.TrainResult
+	// The others are what refunds and changes answer.
+	refund      *rail.Refund
+	refundQuote *sale.RefundQuote
+	changeQuote *sale.ChangeQuote
+	changed     *rail.Order
 
 	snapshots chan *rail.Snapshot
 	orders    chan *rail.Order
@@ -168,6 +173,10 @@ func (f fakeOrderBook) OrdersByID(_ context.Context, ids []string) ([]*rail.Orde
 	return found, nil
 }
 
+func (f fakeOrderBook) OrderByKey(_ context.Context, run rail.RunID, buyer, key string) (*rail.Order, error) {
+	return f.changed, f.note("OrderBook.OrderByKey", run, buyer, key)
+}
+
 func (f fakeOrderBook) OrderByNumber(_ context.Context, number string) (*rail.Order, error) {
 	if err := f.note("OrderBook.OrderByNumber", number); err != nil {
 		return nil, err
@@ -215,6 +224,26 @@ func (f fakeSale) CancelHold(_ context.Context, by, orderID, reason string) (*ra
 
 func (f fakeSale) CorrectName(_ context.Context, correction ledger.Correction) (*rail.Order, error) {
 	return f.order, f.note("Sale.CorrectName", correction)
+}
+
+func (f fakeSale) QuoteRefund(
+	_ context.Context, asker sale.Asker, orderID string, tickets rail.TicketSet,
+) (*sale.RefundQuote, *rail.Order, error) {
+	return f.refundQuote, f.order, f.note("Sale.QuoteRefund", asker, orderID, tickets)
+}
+
+func (f fakeSale) Refund(_ context.Context, request sale.RefundRequest) (*sale.RefundAnswer, error) {
+	return &sale.RefundAnswer{Order: f.order, Refund: f.refund, Quote: f.refundQuote}, f.note("Sale.Refund", request)
+}
+
+func (f fakeSale) QuoteChange(
+	_ context.Context, asker sale.Asker, to rail.ChangeTicket,
+) (*sale.ChangeQuote, *rail.Order, error) {
+	return f.changeQuote, f.order, f.note("Sale.QuoteChange", asker, to)
+}
+
+func (f fakeSale) Change(_ context.Context, request sale.ChangeRequest) (*sale.ChangeAnswer, error) {
+	return &sale.ChangeAnswer{Old: f.order, New: f.changed, Quote: f.changeQuote}, f.note("Sale.Change", request)
 }
 
 type fakePublisher struct{ *fakes }

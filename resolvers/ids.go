@@ -18,6 +18,9 @@ const (
 	orderNode   = "Order"
 	ticketNode  = "Ticket"
 	viewerNode  = "Viewer"
+	// These two name no nodes: their ids only tell them apart.
+	refundNode = "Refund"
+	changeNode = "Change"
 )
 
 func encodeID(kind, name string) string {

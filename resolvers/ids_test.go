@@ -68,6 +68,14 @@ var withID = map[string]string{
 	"WithdrawRunInput.runId":             strings.Replace(withdrawRun, quoted(runID), "%s", 1),
 	"CorrectPassengerNameInput.ticketId": strings.Replace(correctPassengerName, quoted(ticketID), "%s", 1),
 
+	"Query.refundQuote(orderId:)":   strings.Replace(refundQuote, quoted(orderID), "%s", 1),
+	"Query.refundQuote(ticketIds:)": strings.Replace(refundQuote, quoted(ticketID), "%s", 1),
+	"RefundTicketsInput.orderId":    strings.Replace(refundTickets, quoted(orderID), "%s", 1),
+	"RefundTicketsInput.ticketIds":  strings.Replace(refundTickets, quoted(ticketID), "%s", 1),
+	"ChangeInput.orderId":           strings.Replace(changeTicket, quoted(orderID), "%s", 1),
+	"ChangeInput.ticketId":          strings.Replace(changeTicket, quoted(ticketID), "%s", 1),
+	"ChangeInput.runId":             strings.Replace(changeTicket, quoted(runID), "%s", 1),
+
 	"Subscription.seatAvailability(runIds:)": `subscription{seatAvailability(runIds:[` + quoted(runID) + `,%s]){version}}`,
 	"Subscription.orderChanged(orderId:)":    `subscription{orderChanged(orderId:%s){number}}`,
 }

@@ -38,6 +38,21 @@ var (
 		ticketId: %q, name: "Anne", reason: "misspelt"
 	}) { order { number }`, ticketID) + errorsAsked
 
+	refundQuote = fmt.Sprintf(`{ refundQuote(orderId: %q, ticketIds: [%q]) {
+		quote { id gross { amount } fee { amount } amount { amount } tickets { ticket { id } fee { amount } } }
+		userErrors { code message path } } }`, orderID, ticketID)
+	refundTickets = fmt.Sprintf(`mutation { refundTickets(input: {
+		orderId: %q, ticketIds: [%q], quoteId: "q1", idempotencyKey: "refund01", reason: "ill"
+	}) { order { number } refund { id amount { amount } tickets { id } paidBackAt } quote { id }`, orderID, ticketID) + errorsAsked
+	toChange = fmt.Sprintf(`{orderId: %q, ticketId: %q, runId: %q, from: "SHH", to: "BJP", seatClass: FIRST,
+		wish: {letter: "F"}}`, orderID, ticketID, runID)
+	changeQuote = `{ changeQuote(input: ` + toChange + `) {
+		quote { id price { amount } carried { amount } toPay { amount } rest { amount } fee { amount } }
+		userErrors { code message path } } }`
+	changeTicket = `mutation { changeTicket(input: {
+		change: ` + toChange + `, quoteId: "q1", idempotencyKey: "change01"
+	}) { oldOrder { number } order { number } quote { id }` + errorsAsked
+
 	publishStation = `mutation { publishStation(input: {
 		code: "SHH", name: "上海", names: [{language: "zh-Latn", name: "Shanghai"}], timeZone: "Asia/Shanghai",
 		latitude: 31.25, longitude: 121.5
@@ -66,6 +81,8 @@ var mutations = []struct{ field, operation, method, refused string }{
 	{"cancelOrder", cancelOrder, "Sale.Cancel", `"order": null`},
 	{"cancelHold", cancelHold, "Sale.CancelHold", `"order": null`},
 	{"correctPassengerName", correctPassengerName, "Sale.CorrectName", `"order": null`},
+	{"refundTickets", refundTickets, "Sale.Refund", `"order": null, "refund": null, "quote": null`},
+	{"changeTicket", changeTicket, "Sale.Change", `"oldOrder": null, "order": null, "quote": null`},
 	{"publishStation", publishStation, "Publisher.PublishStation", `"station": null`},
 	{
 		"publishTrain", publishTrain(``), "Publisher.PublishTrain",

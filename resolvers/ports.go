@@ -33,13 +33,18 @@ type Finder interface {
 	Left(ctx context.Context, run *rail.Run, from, to int, now time.Time) rail.Snapshot
 }
 
-// Sale places, pays, cancels and corrects orders. `buyer` and `by` are the subject of the viewer.
+// Sale places, pays, cancels and corrects orders, and gives tickets back and changes them. `buyer` and `by` are the subject of the viewer.
 type Sale interface {
 	Place(ctx context.Context, buyer string, place rail.PlaceOrder) (*rail.Order, error)
 	Pay(ctx context.Context, buyer, orderID, key string) (*rail.Order, sale.Payment, error)
 	Cancel(ctx context.Context, buyer, orderID, reason string) (*rail.Order, error)
 	CancelHold(ctx context.Context, by, orderID, reason string) (*rail.Order, error)
 	CorrectName(ctx context.Context, correction ledger.Correction) (*rail.Order, error)
+	QuoteRefund(ctx context.Context, asker sale.Asker, orderID string, tickets rail.TicketSet) (
+		*sale.RefundQuote, *rail.Order, error)
+	Refund(ctx context.Context, request sale.RefundRequest) (*sale.RefundAnswer, error)
+	QuoteChange(ctx context.Context, asker sale.Asker, to rail.ChangeTicket) (*sale.ChangeQuote, *rail.Order, error)
+	Change(ctx context.Context, request sale.ChangeRequest) (*sale.ChangeAnswer, error)
 }
 
 // Publisher publishes stations and trains, and changes the status of runs. `by` is the subject of the viewer.

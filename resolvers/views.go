@@ -103,6 +103,7 @@ func order(o *rail.Order) *graph.Order {
 		StateReason: optional(o.StateReason), Total: &o.Total, PlacedAt: o.PlacedAt, Order: o,
 		PaidAt: happened(o.PaidAt), EndedAt: happened(o.EndedAt), ErasedAt: happened(o.ErasedAt),
 	}
+	view.Carried = &rail.Money{Minor: o.Carried.Minor, Currency: o.Total.Currency}
 	if o.State == rail.OnHold {
 		view.PayBy = &o.PayBy
 	}
@@ -129,7 +130,7 @@ func ticket(o *rail.Order, n int) *graph.Ticket {
 	t := &o.Tickets[n]
 	return &graph.Ticket{
 		ID: ticketID(o.ID, n), Coach: t.Coach, Seat: t.Seat, SeatClass: t.SeatClass,
-		Price: &t.Price, State: o.TicketState(), Placed: o, Ticket: t,
+		Price: &t.Price, State: o.TicketState(n), Placed: o, Ticket: t,
 	}
 }
 

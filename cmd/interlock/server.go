@@ -65,6 +65,8 @@ type Server struct {
 	payments  *payments
 	payClient *payrpc.Client
 	taken     *messages.Consumer
+	// following handles the events of orders, for what follows refunds and changes.
+	following *messages.Consumer
 	bank      *ownBank
 
 	listener net.Listener
@@ -159,8 +161,11 @@ func (s *Server) wireSale(key []byte) (err error) {
 	}
 	s.service = sale.Open(s.stores.faults.around(options))
 	if payments != nil {
-		s.taken, err = s.newTaken(s.service.PaymentEvent)
+		if s.taken, err = s.newTaken(s.service.PaymentEvent); err != nil {
+			return err
+		}
 	}
+	s.following, err = s.newFollowing()
 	return err
 }
 
@@ -314,7 +319,7 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, loop := range []func(context.Context){
 		func(ctx context.Context) { s.timetable.Watch(ctx, search.DefaultInterval, told) },
 		s.hub.Run, s.service.Sweep, s.service.ReconcilePayments, s.auditor.Run, s.eraser.Run, s.relay.Run,
-		s.monitor.Run,
+		s.monitor.Run, s.runFollowing,
 	} {
 		loops.Go(func() { loop(life) })
 	}

@@ -428,6 +428,10 @@ func (b *book) OrderByNumber(context.Context, string) (*rail.Order, error) {
 	return nil, errors.ErrUnsupported
 }
 
+func (b *book) OrderByKey(context.Context, rail.RunID, string, string) (*rail.Order, error) {
+	return nil, errors.ErrUnsupported
+}
+
 func (b *book) Orders(context.Context, ledger.OrderFilter) ([]*rail.Order, error) {
 	return nil, errors.ErrUnsupported
 }

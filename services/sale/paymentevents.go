@@ -77,6 +77,7 @@ func (p paymentOf) captured(ctx context.Context) error {
 		return p.giveBack(ctx, outcome.Order)
 	}
 	p.announce(outcome.Order)
+	p.finishSoon(outcome.Order)
 	return nil
 }
 

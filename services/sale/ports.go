@@ -68,6 +68,8 @@ type Orders interface {
 	OrdersByID(ctx context.Context, ids []string) ([]*rail.Order, error)
 	// OrderByNumber is Order by the number people use.
 	OrderByNumber(ctx context.Context, number string) (*rail.Order, error)
+	// OrderByKey is Order by the key that placed it: of a buyer, on a run.
+	OrderByKey(ctx context.Context, run rail.RunID, buyer, key string) (*rail.Order, error)
 	// Orders lists orders, newest first, from a replica where there is one.
 	Orders(ctx context.Context, filter ledger.OrderFilter) ([]*rail.Order, error)
 	// Train is the Train with an id: orders outlive the timetable they were placed by.

@@ -69,6 +69,17 @@ func (l *Ledger) OrderByNumber(ctx context.Context, number string) (*rail.Order,
 	return found[0], nil
 }
 
+// OrderByKey is Order by the key that placed it: of a buyer, on a run.
+func (l *Ledger) OrderByKey(ctx context.Context, run rail.RunID, buyer, key string) (*rail.Order, error) {
+	found, err := l.read(ctx, 1, func(g *gorm.DB) *gorm.DB {
+		return g.Where("run_id = ? AND buyer = ? AND idempotency_key = ?", string(run), buyer, key)
+	})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return found[0], nil
+}
+
 // read reads orders on the background pool, of which so many are expected, for as long as readers have a place there.
 func (l *Ledger) read(ctx context.Context, expected int, where func(*gorm.DB) *gorm.DB) ([]*rail.Order, error) {
 	leave, err := l.enter(ctx, l.readers, "too many orders are being read")
@@ -190,6 +201,8 @@ func (l *Ledger) list(ctx context.Context, p *primary, on *pool, filter ledger.O
 // matching is what a list of orders asks for.
 func (d dialect) matching(filter ledger.OrderFilter) func(*gorm.DB) *gorm.DB {
 	return func(g *gorm.DB) *gorm.DB {
+		// An order that ended when it was placed only keeps a key from being used.
+		g = g.Where("(ended_run_version IS NULL OR ended_run_version <> placed_run_version)")
 		if filter.Buyer != "" {
 			g = g.Where("buyer = ?", filter.Buyer)
 		}
