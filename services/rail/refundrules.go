@@ -16,9 +16,9 @@ type FeeLadder struct {
 	// Steps are sorted by Before, the longest first. The first whose Before is not longer than the time that is left
 	// holds. The last has Before 0.
 	Steps []FeeStep
-	// RoundTo is what a fee is rounded to a multiple of, half up. Least is what it is at least where it is not free. Both
-	// are in hundredths of the currency's unit, whatever its minor unit is: 50 is half a yuan. A fee is never more than
-	// the price.
+	// RoundTo is what a fee is rounded to a multiple of, half up. Least is what it is at least where it is not free.
+	// Both are in hundredths of the currency's unit, whatever its minor unit is: 50 is half a yuan. A fee is never more
+	// than the price.
 	RoundTo, Least int64
 }
 
@@ -90,8 +90,8 @@ func (l *FeeLadder) check(errs *Errors, name string) {
 		if before := l.Steps[i-1]; step.Before >= before.Before {
 			errs.Add(Invalid, at, "steps are sorted, the longest first: %s comes after %s", step.Before, before.Before)
 		} else if step.PerMille < before.PerMille {
-			errs.Add(Invalid, at, "a fee does not fall towards the departure: %d comes after %d thousandths", step.PerMille,
-				before.PerMille)
+			errs.Add(Invalid, at, "a fee does not fall towards the departure: %d comes after %d thousandths",
+				step.PerMille, before.PerMille)
 		}
 	}
 	if last := l.Steps[len(l.Steps)-1].Before; last != 0 {

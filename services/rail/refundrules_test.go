@@ -85,7 +85,7 @@ func naiveFee(l rail.FeeLadder, price rail.Money, left time.Duration) *big.Rat {
 	}
 	unit := new(big.Rat).SetFrac(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(price.Currency.MinorDigits())), nil),
 		big.NewInt(100))
-	whole := func(r *big.Rat, up *big.Rat) *big.Rat { // floor(r + up)
+	whole := func(r, up *big.Rat) *big.Rat { // floor(r + up)
 		r = new(big.Rat).Add(r, up)
 		return new(big.Rat).SetInt(new(big.Int).Div(r.Num(), r.Denom()))
 	}
@@ -150,13 +150,15 @@ func TestFeeLadder_AgainstANaiveModel(t *testing.T) {
 	})
 }
 
+var manySteps = make([]rail.FeeStep, 33)
+
 func TestRefundRules_Check(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(*rail.RefundRules)
 		path  string
 	}{
 		"no steps":             {func(r *rail.RefundRules) { r.Refund.Steps = nil }, "refund.steps"},
-		"too many":             {func(r *rail.RefundRules) { r.Refund.Steps = make([]rail.FeeStep, 33) }, "refund.steps"},
+		"too many":             {func(r *rail.RefundRules) { r.Refund.Steps = manySteps }, "refund.steps"},
 		"the last is not 0":    {func(r *rail.RefundRules) { r.Change.Steps[3].Before = 1 }, "change.steps.3"},
 		"not sorted":           {func(r *rail.RefundRules) { r.Refund.Steps[1].Before = 9 * day }, "refund.steps.1"},
 		"one twice":            {func(r *rail.RefundRules) { r.Refund.Steps[1].Before = 8 * day }, "refund.steps.1"},
@@ -212,7 +214,8 @@ func TestAtChange(t *testing.T) {
 		"input.passengers.0.name":              "input.change.ticketId",
 		"input.passengers.0.documentNumber.at": "input.change.ticketId",
 	} {
-		refusal := rail.Refuse(rail.Invalid, "no").At(strings.FieldsFunc(from, func(r rune) bool { return r == '.' })...)
+		path := strings.FieldsFunc(from, func(r rune) bool { return r == '.' })
+		refusal := rail.Refuse(rail.Invalid, "no").At(path...)
 		for _, err := range []error{refusal, rail.Errors{refusal}} {
 			var moved *rail.Error
 			require.ErrorAs(t, rail.AtChange(err, "input", "change"), &moved)

@@ -171,7 +171,8 @@ func (k *batchClaims) place(order *rail.Order, documents []string) error {
 	if err != nil {
 		return err
 	}
-	one := claim{order: tail, buyer: k.known.hash(order.Buyer), held: order.State == rail.OnHold, from: order.From, to: order.To}
+	held := order.State == rail.OnHold
+	one := claim{order: tail, buyer: k.known.hash(order.Buyer), held: held, from: order.From, to: order.To}
 	for _, document := range documents {
 		one.documents = append(one.documents, k.known.hash(document))
 	}

@@ -350,9 +350,9 @@ func (w *worker) quoteBeginning(d *decision, order *rail.Order, b *beginning) (*
 	return w.service.changeQuote(order, d.state.Run, b, to, d.state.Now)
 }
 
-// changeHere allocates the new ticket of a change on the run of the old one. Where all is paid for it, it takes the place
-// of the old one in this very batch: the old seat is free before the new one is chosen, unless only another seat is
-// asked for. A refusal leaves all as it was.
+// changeHere allocates the new ticket of a change on the run of the old one. Where all is paid for it, it takes the
+// place of the old one in this very batch: the old seat is free before the new one is chosen, unless only another seat
+// is asked for. A refusal leaves all as it was.
 func (w *worker) changeHere(
 	d *decision, change *ledger.OrderChange, c *rail.TicketChange, p *placing,
 ) (order *rail.Order, refusal, err error) {
@@ -383,8 +383,8 @@ func (w *worker) changeHere(
 	return order, nil, w.done(d, change, c)
 }
 
-// changeQuote is what a change costs or gives back at a moment, or why it cannot be. to is the new ticket's run. Paths are
-// those of a change.
+// changeQuote is what a change costs or gives back at a moment, or why it cannot be. to is the new ticket's run. Paths
+// are those of a change.
 func (s *Service) changeQuote(
 	order *rail.Order, run *rail.Run, b *beginning, to *rail.Run, now time.Time,
 ) (*ChangeQuote, error) {
@@ -440,8 +440,8 @@ func mayChange(order *rail.Order, ticket int) error {
 	return nil
 }
 
-// anotherSeat refuses a new ticket that would be the old one. On the same trip in the same class a wish asks for another
-// seat, which the old one does not meet.
+// anotherSeat refuses a new ticket that would be the old one. On the same trip in the same class a wish asks for
+// another seat, which the old one does not meet.
 func (b *beginning) anotherSeat(order *rail.Order, ticket *rail.Ticket, to *rail.Run) error {
 	p := b.place
 	p.change.wish = nil
@@ -453,8 +453,8 @@ func (b *beginning) anotherSeat(order *rail.Order, ticket *rail.Ticket, to *rail
 			"stations, or wish for another seat").At("ticketId")
 	}
 	if b.Wish.Meets(to.Train.Formation.Seats(ticket.SeatClass)[ticket.SeatIndex]) {
-		return rail.Refuse(rail.WrongState, "the seat %s in coach %s is as you wish already", ticket.Seat, ticket.Coach).
-			At("wish")
+		return rail.Refuse(rail.WrongState, "the seat %s in coach %s is as you wish already", ticket.Seat,
+			ticket.Coach).At("wish")
 	}
 	p.change.wish = &b.Wish
 	return nil

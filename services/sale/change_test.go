@@ -45,13 +45,17 @@ func TestChange(t *testing.T) {
 		back    int64 // what goes back, in fen
 		pending bool  // whether the new order waits to be paid
 	}{
-		"the same run, a shorter trip":     {to: "BBB", class: rail.Second, price: 50, back: 45_00},
-		"the same run, a longer trip":      {to: "EEE", class: rail.Second, price: 200, pay: 100, pending: true},
-		"the same run, a better class":     {to: "CCC", class: rail.First, price: 160, pay: 60, pending: true},
-		"the same run, another seat":       {to: "CCC", class: rail.Second, wish: rail.Wish{Letter: "d"}, price: 100},
-		"another run, dearer":              {other: true, to: "CCC", class: rail.Second, price: 150, pay: 50, pending: true},
-		"another run, cheaper":             {other: true, to: "BBB", class: rail.Second, price: 75, back: 22_50},
-		"another run, first class, dearer": {other: true, to: "EEE", class: rail.First, price: 480, pay: 380, pending: true},
+		"the same run, a shorter trip": {to: "BBB", class: rail.Second, price: 50, back: 45_00},
+		"the same run, a longer trip":  {to: "EEE", class: rail.Second, price: 200, pay: 100, pending: true},
+		"the same run, a better class": {to: "CCC", class: rail.First, price: 160, pay: 60, pending: true},
+		"the same run, another seat":   {to: "CCC", class: rail.Second, wish: rail.Wish{Letter: "d"}, price: 100},
+		"another run, dearer": {
+			other: true, to: "CCC", class: rail.Second, price: 150, pay: 50, pending: true,
+		},
+		"another run, cheaper": {other: true, to: "BBB", class: rail.Second, price: 75, back: 22_50},
+		"another run and class, dearer": {
+			other: true, to: "EEE", class: rail.First, price: 480, pay: 380, pending: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := openTwoRuns(t, sale.Settings{MaxRunHolds: 1, MaxOpenHolds: 1})
@@ -68,7 +72,9 @@ func TestChange(t *testing.T) {
 			require.Equal(t, yuan(c.price), quote.Price)
 			require.Equal(t, yuan(c.pay).Minor, quote.Price.Minor-quote.Carried.Minor)
 			require.Equal(t, yuan(100).Minor, quote.Carried.Minor+quote.Rest.Minor)
-			request := sale.ChangeRequest{Asker: sale.Asker{Name: "ann"}, ChangeTicket: change, QuoteID: quote.ID, Key: "change-0001"}
+			request := sale.ChangeRequest{
+				Asker: sale.Asker{Name: "ann"}, ChangeTicket: change, QuoteID: quote.ID, Key: "change-0001",
+			}
 			answer, err := w.Change(t.Context(), request)
 			require.NoError(t, err)
 			id := answer.New.ID
@@ -82,8 +88,9 @@ func TestChange(t *testing.T) {
 				require.NoError(t, err, "the other ticket is none the worse")
 				w.mustPay(t, answer.New)
 			}
-			require.Eventually(t, func() bool { return w.read(order.ID).Changes[0].State == rail.ChangeDone }, time.Second,
-				time.Millisecond)
+			require.Eventually(t, func() bool {
+				return w.read(order.ID).Changes[0].State == rail.ChangeDone
+			}, 5*time.Second, time.Millisecond)
 			now := w.read(order.ID)
 			require.Equal(t, rail.TicketChanged, now.TicketState(0))
 			require.Equal(t, rail.Paid, w.read(id).State)
@@ -126,66 +133,122 @@ func (w *twoRuns) mustPay(t *testing.T, order *rail.Order) {
 	require.Equal(t, sale.PaymentSucceeded, payment.State)
 }
 
+// changeScenery is what a case of a refused change arranges.
+type changeScenery struct {
+	*twoRuns
+	order   *rail.Order
+	request *sale.ChangeRequest
+}
+
 func TestChange_Refusals(t *testing.T) {
-	first := func(w *twoRuns) rail.RunID { return w.book.run.ID }
-	type asked = *sale.ChangeRequest
 	for name, c := range map[string]struct {
 		want    string
-		arrange func(*twoRuns, *rail.Order, asked)
+		arrange func(*changeScenery)
 		// late tells that the quote is not refused.
 		late bool
 	}{
-		"the key":                   {"INVALID input.idempotencyKey", func(_ *twoRuns, _ *rail.Order, r asked) { r.Key = "k" }, true},
-		"no such order":             {"NOT_FOUND input.change.orderId", func(_ *twoRuns, _ *rail.Order, r asked) { r.Ticket.OrderID += "x" }, false},
-		"somebody else's":           {"NOT_FOUND input.change.orderId", func(_ *twoRuns, _ *rail.Order, r asked) { r.Name = "eve" }, false},
-		"an admin without a reason": {"INVALID input.reason", func(_ *twoRuns, _ *rail.Order, r asked) { r.Name, r.Admin = "adm", true }, true},
-		"no such ticket":            {"NOT_FOUND input.change.ticketId", func(_ *twoRuns, _ *rail.Order, r asked) { r.Ticket.Ticket = 2 }, false},
-		"a ticket below none":       {"NOT_FOUND input.change.ticketId", func(_ *twoRuns, _ *rail.Order, r asked) { r.Ticket.Ticket = -1 }, false},
-		"no such run":               {"NOT_FOUND input.change.runId", func(_ *twoRuns, _ *rail.Order, r asked) { r.RunID = "X1@2030-01-01" }, false},
-		"no such station":           {"INVALID input.change.from", func(_ *twoRuns, _ *rail.Order, r asked) { r.From = "XXX" }, false},
-		"the wrong way":             {"INVALID input.change.to", func(_ *twoRuns, _ *rail.Order, r asked) { r.From, r.To = "CCC", "AAA" }, false},
-		"no such departure":         {"INVALID input.change.departure", func(_ *twoRuns, _ *rail.Order, r asked) { r.Departure = time.Now() }, false},
-		"no such class":             {"INVALID input.change.seatClass", func(_ *twoRuns, _ *rail.Order, r asked) { r.SeatClass = rail.Business }, false},
-		"no such position":          {"INVALID input.change.wish.position", func(_ *twoRuns, _ *rail.Order, r asked) { r.Wish.Position = "ROOF" }, false},
-		"the same ticket":           {"WRONG_STATE input.change.ticketId", func(w *twoRuns, _ *rail.Order, r asked) { r.RunID = first(w) }, false},
-		"the same seat": {"WRONG_STATE input.change.wish", func(w *twoRuns, o *rail.Order, r asked) {
-			r.RunID, r.Wish.Letter = first(w), strings.TrimLeft(o.Tickets[0].Seat, "0123456789")
-		}, false},
-		"no other seat as wished": {"SOLD_OUT input.change.wish", func(w *twoRuns, _ *rail.Order, r asked) {
-			r.RunID, r.Wish.Coach = first(w), "99"
+		"the key": {"INVALID input.idempotencyKey", func(s *changeScenery) {
+			s.request.Key = "k"
 		}, true},
-		"given back":    {"WRONG_STATE input.change.ticketId", func(w *twoRuns, o *rail.Order, _ asked) { w.mustGive(o, 0) }, false},
-		"being changed": {"WRONG_STATE input.change.ticketId", func(w *twoRuns, o *rail.Order, _ asked) { w.own(o, 0, rail.TicketChanging) }, false},
-		"changed":       {"WRONG_STATE input.change.ticketId", func(w *twoRuns, o *rail.Order, _ asked) { w.own(o, 0, rail.TicketChanged) }, false},
-		"came from a change": {"WRONG_STATE input.change.ticketId", func(w *twoRuns, o *rail.Order, _ asked) {
-			w.set(o, func(o *rail.Order) { o.Replaces = &rail.TicketRef{} })
+		"no such order": {"NOT_FOUND input.change.orderId", func(s *changeScenery) {
+			s.request.Ticket.OrderID += "x"
 		}, false},
-		"too many changes": {"WRONG_STATE input.change.ticketId", func(w *twoRuns, o *rail.Order, _ asked) {
-			w.set(o, func(o *rail.Order) { o.Changes = make([]rail.TicketChange, rail.MaxChanges) })
+		"somebody else's": {"NOT_FOUND input.change.orderId", func(s *changeScenery) {
+			s.request.Name = "eve"
 		}, false},
-		"not paid": {"WRONG_STATE input.change.orderId", func(w *twoRuns, o *rail.Order, _ asked) { w.state(o, rail.Paying) }, false},
-		"forgotten": {"WRONG_STATE input.change.ticketId", func(w *twoRuns, o *rail.Order, _ asked) {
-			w.set(o, func(o *rail.Order) { o.ErasedAt = time.Now() })
+		"an admin without a reason": {"INVALID input.reason", func(s *changeScenery) {
+			s.request.Name, s.request.Admin = "adm", true
+		}, true},
+		"no such ticket": {"NOT_FOUND input.change.ticketId", func(s *changeScenery) {
+			s.request.Ticket.Ticket = 2
 		}, false},
-		"departed":    {"DEPARTED input.change.ticketId", func(w *twoRuns, _ *rail.Order, _ asked) { w.book.skew = 37 * time.Hour }, true},
-		"not on sale": {"NOT_ON_SALE input.change.runId", func(w *twoRuns, _ *rail.Order, _ asked) { w.line.other.set(rail.Suspended) }, false},
-		"not open": {"SALE_NOT_OPEN input.change.runId", func(w *twoRuns, _ *rail.Order, _ asked) {
-			w.line.other.run.SaleOpensAt = time.Now().Add(time.Hour)
+		"a ticket below none": {"NOT_FOUND input.change.ticketId", func(s *changeScenery) {
+			s.request.Ticket.Ticket = -1
 		}, false},
-		"closed":                    {"SALE_CLOSED input.change.runId", func(w *twoRuns, _ *rail.Order, _ asked) { w.line.other.run.ClosesBefore = 90 * time.Hour }, false},
-		"another currency":          {"INVALID input.change.runId", func(w *twoRuns, _ *rail.Order, _ asked) { w.line.other.run.Train.Fares.Currency = "JPY" }, false},
-		"another quote":             {"QUOTE_STALE input.quoteId", func(_ *twoRuns, _ *rail.Order, r asked) { r.QuoteID = "x" }, true},
-		"another class than quoted": {"QUOTE_STALE input.quoteId", func(_ *twoRuns, _ *rail.Order, r asked) { r.SeatClass = rail.First }, true},
-		"the order moved":           {"QUOTE_STALE input.quoteId", func(w *twoRuns, o *rail.Order, _ asked) { w.mustGive(o, 1) }, true},
-		"a later step":              {"QUOTE_STALE input.quoteId", func(w *twoRuns, _ *rail.Order, _ asked) { w.book.skew = 13 * time.Hour }, true},
-		"travels there already": {"ALREADY_TRAVELLING input.change.ticketId", func(w *twoRuns, o *rail.Order, _ asked) {
-			place := w.order("there", o.Tickets[0].Passenger.DocumentNumber)
-			place.RunID = w.line.other.run.ID
-			if _, err := w.Place(w.ctx(), "eve", place); err != nil {
+		"no such run": {"NOT_FOUND input.change.runId", func(s *changeScenery) {
+			s.request.RunID = "X1@2030-01-01"
+		}, false},
+		"no such station": {"INVALID input.change.from", func(s *changeScenery) {
+			s.request.From = "XXX"
+		}, false},
+		"the wrong way": {"INVALID input.change.to", func(s *changeScenery) {
+			s.request.From, s.request.To = "CCC", "AAA"
+		}, false},
+		"no such departure": {"INVALID input.change.departure", func(s *changeScenery) {
+			s.request.Departure = time.Now()
+		}, false},
+		"no such class": {"INVALID input.change.seatClass", func(s *changeScenery) {
+			s.request.SeatClass = rail.Business
+		}, false},
+		"no such position": {"INVALID input.change.wish.position", func(s *changeScenery) {
+			s.request.Wish.Position = "ROOF"
+		}, false},
+		"the same ticket": {"WRONG_STATE input.change.ticketId", func(s *changeScenery) {
+			s.request.RunID = s.book.run.ID
+		}, false},
+		"the same seat": {"WRONG_STATE input.change.wish", func(s *changeScenery) {
+			s.request.RunID = s.book.run.ID
+			s.request.Wish.Letter = strings.TrimLeft(s.order.Tickets[0].Seat, "0123456789")
+		}, false},
+		"no other seat as wished": {"SOLD_OUT input.change.wish", func(s *changeScenery) {
+			s.request.RunID, s.request.Wish.Coach = s.book.run.ID, "99"
+		}, true},
+		"given back": {"WRONG_STATE input.change.ticketId", func(s *changeScenery) {
+			s.mustGive(s.order, 0)
+		}, false},
+		"being changed": {"WRONG_STATE input.change.ticketId", func(s *changeScenery) {
+			s.own(s.order, 0, rail.TicketChanging)
+		}, false},
+		"changed": {"WRONG_STATE input.change.ticketId", func(s *changeScenery) {
+			s.own(s.order, 0, rail.TicketChanged)
+		}, false},
+		"came from a change": {"WRONG_STATE input.change.ticketId", func(s *changeScenery) {
+			s.set(s.order, func(o *rail.Order) { o.Replaces = &rail.TicketRef{} })
+		}, false},
+		"too many changes": {"WRONG_STATE input.change.ticketId", func(s *changeScenery) {
+			s.set(s.order, func(o *rail.Order) { o.Changes = make([]rail.TicketChange, rail.MaxChanges) })
+		}, false},
+		"not paid": {"WRONG_STATE input.change.orderId", func(s *changeScenery) {
+			s.state(s.order, rail.Paying)
+		}, false},
+		"forgotten": {"WRONG_STATE input.change.ticketId", func(s *changeScenery) {
+			s.set(s.order, func(o *rail.Order) { o.ErasedAt = time.Now() })
+		}, false},
+		"departed": {"DEPARTED input.change.ticketId", func(s *changeScenery) {
+			s.book.skew = 37 * time.Hour
+		}, true},
+		"not on sale": {"NOT_ON_SALE input.change.runId", func(s *changeScenery) {
+			s.line.other.set(rail.Suspended)
+		}, false},
+		"not open": {"SALE_NOT_OPEN input.change.runId", func(s *changeScenery) {
+			s.line.other.run.SaleOpensAt = time.Now().Add(time.Hour)
+		}, false},
+		"closed": {"SALE_CLOSED input.change.runId", func(s *changeScenery) {
+			s.line.other.run.ClosesBefore = 90 * time.Hour
+		}, false},
+		"another currency": {"INVALID input.change.runId", func(s *changeScenery) {
+			s.line.other.run.Train.Fares.Currency = "JPY"
+		}, false},
+		"another quote": {"QUOTE_STALE input.quoteId", func(s *changeScenery) {
+			s.request.QuoteID = "x"
+		}, true},
+		"another class than quoted": {"QUOTE_STALE input.quoteId", func(s *changeScenery) {
+			s.request.SeatClass = rail.First
+		}, true},
+		"the order moved": {"QUOTE_STALE input.quoteId", func(s *changeScenery) {
+			s.mustGive(s.order, 1)
+		}, true},
+		"a later step": {"QUOTE_STALE input.quoteId", func(s *changeScenery) {
+			s.book.skew = 13 * time.Hour
+		}, true},
+		"travels there already": {"ALREADY_TRAVELLING input.change.ticketId", func(s *changeScenery) {
+			place := s.twoRuns.order("there", s.order.Tickets[0].Passenger.DocumentNumber)
+			place.RunID = s.line.other.run.ID
+			if _, err := s.Place(s.ctx(), "eve", place); err != nil {
 				panic(err)
 			}
 		}, true},
-		"sold out": {"SOLD_OUT input.change.seatClass", func(w *twoRuns, _ *rail.Order, _ asked) { w.sellOut() }, true},
+		"sold out": {"SOLD_OUT input.change.seatClass", func(s *changeScenery) { s.sellOut() }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := openTwoRuns(t, sale.Settings{})
@@ -200,7 +263,7 @@ func TestChange_Refusals(t *testing.T) {
 			quote, _, err := w.QuoteChange(t.Context(), r.Asker, r.ChangeTicket)
 			require.NoError(t, err)
 			r.QuoteID = quote.ID
-			c.arrange(w, order, &r)
+			c.arrange(&changeScenery{w, order, &r})
 			before, free := w.read(order.ID), w.free(t, w.book)
 			placed := len(w.line.other.orders)
 			_, _, err = w.QuoteChange(t.Context(), r.Asker, r.ChangeTicket)
@@ -387,10 +450,14 @@ func TestChange_AndRefundAtOnce(t *testing.T) {
 		var both sync.WaitGroup
 		var given, changed error
 		both.Go(func() {
-			_, given = other.Refund(t.Context(), sale.RefundRequest{Asker: asker, OrderID: order.ID, QuoteID: give.ID, Key: "refund-0001"})
+			_, given = other.Refund(t.Context(), sale.RefundRequest{
+				Asker: asker, OrderID: order.ID, QuoteID: give.ID, Key: "refund-0001",
+			})
 		})
 		both.Go(func() {
-			_, changed = w.Change(t.Context(), sale.ChangeRequest{Asker: asker, ChangeTicket: c, QuoteID: change.ID, Key: "change-0001"})
+			_, changed = w.Change(t.Context(), sale.ChangeRequest{
+				Asker: asker, ChangeTicket: c, QuoteID: change.ID, Key: "change-0001",
+			})
 		})
 		both.Wait()
 		require.NotEqual(t, given == nil, changed == nil, "%d: %v, %v", i, given, changed)
@@ -444,12 +511,16 @@ func TestChange_OfARunPublishedAnew(t *testing.T) {
 		defer w.book.mu.Unlock()
 		run := *w.book.run
 		fares := *run.Train.Fares
-		fares.PerKm = []rail.KmRate{{SeatClass: rail.First, MicrosPerKm: 1}, {SeatClass: rail.Second, MicrosPerKm: 60_000_000}}
+		fares.PerKm = []rail.KmRate{
+			{SeatClass: rail.First, MicrosPerKm: 1}, {SeatClass: rail.Second, MicrosPerKm: 60_000_000},
+		}
 		run.Train = rail.NewTrain("T12", "T", "UTC", run.Train.Calls, run.Train.Formation, &fares)
 		w.book.run = &run
 		return nil
 	}
-	request := sale.ChangeRequest{Asker: sale.Asker{Name: "ann"}, ChangeTicket: c, QuoteID: quote.ID, Key: "change-0001"}
+	request := sale.ChangeRequest{
+		Asker: sale.Asker{Name: "ann"}, ChangeTicket: c, QuoteID: quote.ID, Key: "change-0001",
+	}
 	answer, err := w.Change(t.Context(), request)
 	require.Equal(t, "QUOTE_STALE input.quoteId", refusalOf(err))
 	require.Equal(t, yuan(60), answer.Quote.Price)

@@ -29,9 +29,9 @@ var acts = []string{
 	"cancel", "tell", "tell", "wait", "wait long", "suspend", "withdraw",
 }
 
-// TestRefundsAndChanges_AgainstAModel plays orders, refunds and changes on two runs, on two servers that die at any call
-// of the ledger or the bank. At all times each seat is that of one live ticket or free, and each fen accounted for. Once
-// all is well again, nothing waits, and the bank has the price of the tickets that are good, and the fees.
+// TestRefundsAndChanges_AgainstAModel plays orders, refunds and changes on two runs, on two servers that die at any
+// call of the ledger or the bank. At all times each seat is that of one live ticket or free, and each fen accounted
+// for. Once all is well again, nothing waits, and the bank has the price of the tickets that are good, and the fees.
 func TestRefundsAndChanges_AgainstAModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		script := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) act {

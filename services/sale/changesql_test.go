@@ -34,7 +34,8 @@ func TestRefundsAndChanges_OnEveryLedger(t *testing.T) {
 			_, err := l.Publish(t.Context(), []*rail.Run{first, second}, "test", false)
 			require.NoError(t, err)
 			service := sale.Open(sale.Options{
-				Ledger: l, Lock: &fakeLock{}, Availability: &board{}, Runs: timetable{first.ID: first, second.ID: second},
+				Ledger: l, Lock: &fakeLock{}, Availability: &board{},
+				Runs:     timetable{first.ID: first, second.ID: second},
 				Payments: w.bank, NewID: rand12, NewNumber: rand12, DocumentKey: []byte("key of this test"),
 				Log: slog.New(slog.DiscardHandler),
 			})
@@ -51,7 +52,8 @@ func TestRefundsAndChanges_OnEveryLedger(t *testing.T) {
 			require.NoError(t, err)
 			_, _, err = service.QuoteRefund(t.Context(), sale.Asker{Name: "ann"}, party.ID, rail.TicketsOf(1))
 			require.Equal(t, "WRONG_STATE ticketIds.1", refusalOf(err))
-			require.NoError(t, service.RefundEvent(t.Context(), ledger.Event{Type: ledger.EventOrderRefunded, OrderID: party.ID}))
+			refunded := ledger.Event{Type: ledger.EventOrderRefunded, OrderID: party.ID}
+			require.NoError(t, service.RefundEvent(t.Context(), refunded))
 			require.NotZero(t, read(party.ID).Refunds[0].PaidBackAt)
 			require.Equal(t, given.Refund.ID, read(party.ID).Refunds[0].ID)
 			_, err = w.change(read(party.ID), w.to(party, first.ID, "BBB", rail.Second), "change-0001")
@@ -62,7 +64,9 @@ func TestRefundsAndChanges_OnEveryLedger(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, rail.TicketChanging, read(party.ID).TicketState(2))
 			w.mustPay(t, answer.New)
-			require.Eventually(t, func() bool { return read(party.ID).State == rail.Returned }, 5*time.Second, 10*time.Millisecond)
+			require.Eventually(t, func() bool {
+				return read(party.ID).State == rail.Returned
+			}, 5*time.Second, 10*time.Millisecond)
 
 			for _, cheap := range []bool{true, false} { // Refused by the other run, and fenced there.
 				alone := w.bought(t, "bob", first.ID, 1)

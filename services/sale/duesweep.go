@@ -14,14 +14,14 @@ import (
 const (
 	// maxDueChanges is how many changes one sweep finishes. The next sweep finishes the others.
 	maxDueChanges = 256
-	// payBackEvery is how often refunds are looked for whose money is still out. owedFor is how long ago one was decided
-	// that is looked at: its event comes first.
+	// payBackEvery is how often refunds are looked for whose money is still out. owedFor is how long ago one was
+	// decided that is looked at: its event comes first.
 	payBackEvery = time.Minute
 	owedFor      = 30 * time.Second
 	// owedPage is how many orders are read at a time.
 	owedPage = 256
-	// dueAtOnce is how many changes or refunds are under way at once, dueTimeout how long a pass may take. The next pass
-	// goes on.
+	// dueAtOnce is how many changes or refunds are under way at once, dueTimeout how long a pass may take. The next
+	// pass goes on.
 	dueAtOnce  = 8
 	dueTimeout = 50 * time.Second
 )
@@ -79,7 +79,8 @@ func (s *sweeper) payBackOwed(ctx context.Context) {
 				return err
 			}
 			if err := each(owed, func(one int) error {
-				return s.told(ctx, "money of a refund cannot be given back", owed[one], notYet(s.payBack(ctx, owed[one])))
+				err := notYet(s.payBack(ctx, owed[one]))
+				return s.told(ctx, "money of a refund cannot be given back", owed[one], err)
 			}); failed == nil {
 				failed = err
 			}

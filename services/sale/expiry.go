@@ -22,9 +22,9 @@ const (
 	maxForgotten = 1_000
 )
 
-// Sweep does until ctx ends what no buyer asks for. It gives back the seats of holds that ran out, finishes changes that
-// were left half done, and gives back money that is owed. It also resolves commits whose buyers do not come back. One of
-// all servers does the first; each server does the last for its own commits.
+// Sweep does until ctx ends what no buyer asks for. It gives back the seats of holds that ran out, finishes changes
+// that were left half done, and gives back money that is owed. It also resolves commits whose buyers do not come back.
+// One of all servers does the first; each server does the last for its own commits.
 func (s *Service) Sweep(ctx context.Context) {
 	ticker := time.NewTicker(s.settings.SweepInterval)
 	defer ticker.Stop()
@@ -34,7 +34,8 @@ func (s *Service) Sweep(ctx context.Context) {
 		looking: logonce.Warn(
 			"holds past their time cannot be looked for", "holds past their time are looked for again"),
 		changes: duty{failing: logonce.Warn("changes that are due cannot be finished", "changes are finished again")},
-		refunds: duty{failing: logonce.Warn("money of refunds cannot be given back", "money of refunds is given back again")},
+		refunds: duty{failing: logonce.Warn(
+			"money of refunds cannot be given back", "money of refunds is given back again")},
 	}
 	defer sweeper.resign()
 	for {

@@ -180,8 +180,8 @@ func (w *worker) done(d *decision, change *ledger.OrderChange, c *rail.TicketCha
 	return w.forget(d, order, c.Ticket)
 }
 
-// undone has a ticket be as it was before its change. Where the run was withdrawn meanwhile, the withdrawal has left the
-// ticket out: its price goes back now.
+// undone has a ticket be as it was before its change. Where the run was withdrawn meanwhile, the withdrawal has left
+// the ticket out: its price goes back now.
 func undone(change *ledger.OrderChange, c *rail.TicketChange, now time.Time) {
 	ticket := &change.Order.Tickets[c.Ticket]
 	ticket.Own = ""
@@ -197,8 +197,8 @@ func undone(change *ledger.OrderChange, c *rail.TicketChange, now time.Time) {
 	})
 }
 
-// ChangeEvent finishes the change that an order is the new one of, once the order was paid or has ended. It asks nothing
-// of other orders. UNAVAILABLE: it is to be told again.
+// ChangeEvent finishes the change that an order is the new one of, once the order was paid or has ended. It asks
+// nothing of other orders. UNAVAILABLE: it is to be told again.
 func (s *Service) ChangeEvent(ctx context.Context, e ledger.Event) error {
 	switch e.Type {
 	case ledger.EventOrderPaid, ledger.EventOrderExpired, ledger.EventOrderCancelled:
@@ -234,8 +234,8 @@ func (s *Service) finishFor(ctx context.Context, order *rail.Order) error {
 	return err
 }
 
-// finishSoon is finishFor without waiting for it. Where it fails, an event of the order or the sweep does the same. Only
-// what Close waits for may call it.
+// finishSoon is finishFor without waiting for it. Where it fails, an event of the order or the sweep does the same.
+// Only what Close waits for may call it.
 func (s *Service) finishSoon(order *rail.Order) {
 	if order == nil || order.Replaces == nil {
 		return

@@ -12,12 +12,12 @@ import (
 	"interlock/services/rail"
 )
 
-// The money of a refund follows the commit that decided it. An event of the order has it given back, and so does a sweep
-// while the ledger has not noted that it is back. Each step may be repeated: a refund's id is the key of the provider's
-// call.
+// The money of a refund follows the commit that decided it. An event of the order has it given back, and so does a
+// sweep while the ledger has not noted that it is back. Each step may be repeated: a refund's id is the key of the
+// provider's call.
 
-// RefundEvent gives back the money of an order's refunds, where an event says that there may be some. It asks nothing of
-// other events. UNAVAILABLE: it is to be told again, and the trouble is not the event's.
+// RefundEvent gives back the money of an order's refunds, where an event says that there may be some. It asks nothing
+// of other events. UNAVAILABLE: it is to be told again, and the trouble is not the event's.
 func (s *Service) RefundEvent(ctx context.Context, e ledger.Event) error {
 	switch e.Type {
 	case ledger.EventOrderRefunded, ledger.EventOrderChanged, ledger.EventOrderCancelled:

@@ -104,8 +104,8 @@ type Runs interface {
 // buyer's key: no two orders and no two buyers have the same, and a repetition has the same on every server. A
 // provider's own idempotency key may be just that.
 type Payments interface {
-	// Charge starts to collect what is to be paid for an order, its ToPay, within payFor. It must be safe to repeat with the same key, and
-	// must not take one key for two orders or amounts.
+	// Charge starts to collect what is to be paid for an order, its ToPay, within payFor. It must be safe to repeat
+	// with the same key, and must not take one key for two orders or amounts.
 	//
 	// A provider that answers at once says SUCCEEDED: it has the money. One that takes time says PENDING until the
 	// payment has ended, and FAILED from then on; a PaymentService and events tell the rest.
@@ -114,8 +114,8 @@ type Payments interface {
 	// the order is not paid by it. It closes a page that is still open. It must be safe to repeat, and harmless where
 	// nothing was taken.
 	Void(ctx context.Context, order *rail.Order, key string) error
-	// Refund gives back a part of what the payment took. done tells that the money is back; where it is not, it is being
-	// given back, and an event tells when it is done. It must be safe to repeat with the same ID.
+	// Refund gives back a part of what the payment took. done tells that the money is back; where it is not, it is
+	// being given back, and an event tells when it is done. It must be safe to repeat with the same ID.
 	// IDEMPOTENCY_CONFLICT: the ID is of another payment or amount. NOT_FOUND: there is no such payment. INVALID: it is
 	// more than is left of what was taken.
 	Refund(ctx context.Context, refund pay.RefundOrder) (done bool, err error)

@@ -130,7 +130,8 @@ func (s *Service) Refund(ctx context.Context, q RefundRequest) (*RefundAnswer, e
 
 // noRunIsNoOrder has a run that does not exist look as an order that does not.
 func noRunIsNoOrder(err error) error {
-	if known, ok := err.(*rail.Error); ok && known.Code == rail.NotFound && len(known.Path) == 0 { //nolint:errorlint // Own.
+	known, ok := err.(*rail.Error) //nolint:errorlint // It is as the worker answered it.
+	if ok && known.Code == rail.NotFound && len(known.Path) == 0 {
 		return notFound()
 	}
 	return err
@@ -227,7 +228,8 @@ func nextOf(order *rail.Order) *rail.Order {
 	return &next
 }
 
-// change has the ledger write an order that the batch has changed. A paid order whose last ticket has ended is Returned.
+// change has the ledger write an order that the batch has changed. A paid order whose last ticket has ended is
+// Returned.
 func (d *decision) change(c ledger.OrderChange) {
 	if c.Order.State == rail.Paid && c.Order.Seated() == 0 {
 		c.Order.State, c.Order.EndedAt = rail.Returned, d.state.Now

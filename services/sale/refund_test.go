@@ -2,6 +2,7 @@ package sale_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,7 +27,8 @@ func TestRefund_OneOfAParty(t *testing.T) {
 	require.Equal(t, yuan(10), quote.Fee, "a day and some before the departure")
 	require.Equal(t, w.book.run.Departure(0).Add(-24*time.Hour), quote.ValidUntil)
 	request := sale.RefundRequest{
-		Asker: sale.Asker{Name: "ann"}, OrderID: order.ID, Tickets: rail.TicketsOf(1), QuoteID: quote.ID, Key: "refund-0001",
+		Asker: sale.Asker{Name: "ann"}, OrderID: order.ID, Tickets: rail.TicketsOf(1), QuoteID: quote.ID,
+		Key: "refund-0001",
 	}
 	first, err := w.Refund(t.Context(), request)
 	require.NoError(t, err)
@@ -95,85 +97,108 @@ func TestRefund_ThePassengerTravelsAnew(t *testing.T) {
 		_, err = w.Place(t.Context(), buyer, place)
 		require.NoError(t, err)
 		_, err = w.Place(t.Context(), buyer, w.order("other-"+buyer, order.Tickets[1].Passenger.DocumentNumber))
-		require.Equal(t, "ALREADY_TRAVELLING input.passengers.0.documentNumber", refusalOf(err), "the other one still travels")
+		require.Equal(t, "ALREADY_TRAVELLING input.passengers.0.documentNumber", refusalOf(err))
 	}
 }
 
+// scenery is what a case of a refused refund arranges.
+type scenery struct {
+	*twoRuns
+	order   *rail.Order
+	request *sale.RefundRequest
+}
+
 func TestRefund_Refusals(t *testing.T) {
-	depart := func(w *twoRuns, _ *rail.Order, _ *sale.RefundRequest) { w.book.skew = 37 * time.Hour }
+	depart := func(s *scenery) { s.book.skew = 37 * time.Hour }
 	for name, c := range map[string]struct {
 		want string
 		// quote tells that the quote is refused the same.
 		quote   bool
-		arrange func(*twoRuns, *rail.Order, *sale.RefundRequest)
+		arrange func(*scenery)
 	}{
-		"the key": {want: "INVALID input.idempotencyKey", arrange: func(_ *twoRuns, _ *rail.Order, r *sale.RefundRequest) { r.Key = "short" }},
-		"a reason that is too long": {want: "INVALID input.reason", arrange: func(_ *twoRuns, _ *rail.Order, r *sale.RefundRequest) {
-			r.Reason = strings.Repeat("x", 257)
+		"the key": {want: "INVALID input.idempotencyKey", arrange: func(s *scenery) { s.request.Key = "short" }},
+		"a reason that is too long": {want: "INVALID input.reason", arrange: func(s *scenery) {
+			s.request.Reason = strings.Repeat("x", 257)
 		}},
-		"no such order": {want: "NOT_FOUND input.orderId", quote: true, arrange: func(_ *twoRuns, _ *rail.Order, r *sale.RefundRequest) { r.OrderID += "x" }},
-		"no such run": {want: "NOT_FOUND input.orderId", quote: true, arrange: func(_ *twoRuns, _ *rail.Order, r *sale.RefundRequest) {
-			r.OrderID = "X1@2030-01-01/00000001"
+		"no such order": {want: "NOT_FOUND input.orderId", quote: true, arrange: func(s *scenery) {
+			s.request.OrderID += "x"
 		}},
-		"somebody else's": {want: "NOT_FOUND input.orderId", quote: true, arrange: func(_ *twoRuns, _ *rail.Order, r *sale.RefundRequest) { r.Name = "eve" }},
-		"an admin without a reason": {want: "INVALID input.reason", arrange: func(_ *twoRuns, _ *rail.Order, r *sale.RefundRequest) {
-			r.Name, r.Admin = "adm", true
+		"no such run": {want: "NOT_FOUND input.orderId", quote: true, arrange: func(s *scenery) {
+			s.request.OrderID = "X1@2030-01-01/00000001"
 		}},
-		"more than is left": {want: "WRONG_STATE input.ticketIds.0", quote: true, arrange: func(w *twoRuns, o *rail.Order, r *sale.RefundRequest) {
-			w.mustGive(o, 0)
-			r.Tickets = rail.TicketsOf(0, 1)
+		"somebody else's": {want: "NOT_FOUND input.orderId", quote: true, arrange: func(s *scenery) {
+			s.request.Name = "eve"
 		}},
-		"all was given back": {want: "WRONG_STATE input.orderId", quote: true, arrange: func(w *twoRuns, o *rail.Order, _ *sale.RefundRequest) { w.mustGive(o, 0, 1) }},
-		"a ticket it does not have": {want: "NOT_FOUND input.ticketIds.5", quote: true, arrange: func(_ *twoRuns, _ *rail.Order, r *sale.RefundRequest) {
-			r.Tickets = rail.TicketsOf(5)
+		"an admin without a reason": {want: "INVALID input.reason", arrange: func(s *scenery) {
+			s.request.Name, s.request.Admin = "adm", true
 		}},
-		"no ticket that an order has": {want: "NOT_FOUND input.ticketIds", quote: true, arrange: func(_ *twoRuns, _ *rail.Order, r *sale.RefundRequest) {
-			r.Tickets = 1 << 15
+		"more than is left": {want: "WRONG_STATE input.ticketIds.0", quote: true, arrange: func(s *scenery) {
+			s.mustGive(s.order, 0)
+			s.request.Tickets = rail.TicketsOf(0, 1)
 		}},
-		"a ticket that is being changed": {want: "WRONG_STATE input.ticketIds.1", quote: true, arrange: func(w *twoRuns, o *rail.Order, r *sale.RefundRequest) {
-			w.own(o, 1, rail.TicketChanging)
-			r.Tickets = rail.TicketsOf(1)
+		"all was given back": {want: "WRONG_STATE input.orderId", quote: true, arrange: func(s *scenery) {
+			s.mustGive(s.order, 0, 1)
 		}},
-		"a ticket that was changed": {want: "WRONG_STATE input.ticketIds.1", quote: true, arrange: func(w *twoRuns, o *rail.Order, r *sale.RefundRequest) {
-			w.own(o, 1, rail.TicketChanged)
-			r.Tickets = rail.TicketsOf(1)
+		"a ticket it does not have": {want: "NOT_FOUND input.ticketIds.5", quote: true, arrange: func(s *scenery) {
+			s.request.Tickets = rail.TicketsOf(5)
 		}},
-		"all tickets are being changed": {want: "WRONG_STATE input.orderId", quote: true, arrange: func(w *twoRuns, o *rail.Order, r *sale.RefundRequest) {
-			w.own(o, 0, rail.TicketChanging)
-			w.own(o, 1, rail.TicketChanging)
-			r.Tickets = 0
+		"no ticket that an order has": {want: "NOT_FOUND input.ticketIds", quote: true, arrange: func(s *scenery) {
+			s.request.Tickets = 1 << 15
 		}},
-		"not paid":        {want: "WRONG_STATE input.orderId", quote: true, arrange: func(w *twoRuns, o *rail.Order, _ *sale.RefundRequest) { w.state(o, rail.Paying) }},
-		"withdrawn":       {want: "WRONG_STATE input.orderId", quote: true, arrange: func(w *twoRuns, o *rail.Order, _ *sale.RefundRequest) { w.state(o, rail.Cancelled) }},
-		"departed":        {want: "DEPARTED input.orderId", arrange: depart},
-		"another quote":   {want: "QUOTE_STALE input.quoteId", arrange: func(_ *twoRuns, _ *rail.Order, r *sale.RefundRequest) { r.QuoteID = "x" }},
-		"another set":     {want: "QUOTE_STALE input.quoteId", arrange: func(_ *twoRuns, _ *rail.Order, r *sale.RefundRequest) { r.Tickets = rail.TicketsOf(1) }},
-		"the order moved": {want: "QUOTE_STALE input.quoteId", arrange: func(w *twoRuns, o *rail.Order, _ *sale.RefundRequest) { w.mustGive(o, 1) }},
-		"a later step":    {want: "QUOTE_STALE input.quoteId", arrange: func(w *twoRuns, _ *rail.Order, _ *sale.RefundRequest) { w.book.skew = 13 * time.Hour }},
+		"a ticket that is being changed": {
+			want: "WRONG_STATE input.ticketIds.1", quote: true,
+			arrange: func(s *scenery) {
+				s.own(s.order, 1, rail.TicketChanging)
+				s.request.Tickets = rail.TicketsOf(1)
+			}},
+		"a ticket that was changed": {want: "WRONG_STATE input.ticketIds.1", quote: true, arrange: func(s *scenery) {
+			s.own(s.order, 1, rail.TicketChanged)
+			s.request.Tickets = rail.TicketsOf(1)
+		}},
+		"all tickets are being changed": {want: "WRONG_STATE input.orderId", quote: true, arrange: func(s *scenery) {
+			s.own(s.order, 0, rail.TicketChanging)
+			s.own(s.order, 1, rail.TicketChanging)
+			s.request.Tickets = 0
+		}},
+		"not paid": {want: "WRONG_STATE input.orderId", quote: true, arrange: func(s *scenery) {
+			s.state(s.order, rail.Paying)
+		}},
+		"withdrawn": {want: "WRONG_STATE input.orderId", quote: true, arrange: func(s *scenery) {
+			s.state(s.order, rail.Cancelled)
+		}},
+		"departed":      {want: "DEPARTED input.orderId", arrange: depart},
+		"another quote": {want: "QUOTE_STALE input.quoteId", arrange: func(s *scenery) { s.request.QuoteID = "x" }},
+		"another set": {want: "QUOTE_STALE input.quoteId", arrange: func(s *scenery) {
+			s.request.Tickets = rail.TicketsOf(1)
+		}},
+		"the order moved": {want: "QUOTE_STALE input.quoteId", arrange: func(s *scenery) { s.mustGive(s.order, 1) }},
+		"a later step": {want: "QUOTE_STALE input.quoteId", arrange: func(s *scenery) {
+			s.book.skew = 13 * time.Hour
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := openTwoRuns(t, sale.Settings{})
 			order := w.bought(t, "ann", w.book.run.ID, 2)
-			request := sale.RefundRequest{
+			request := &sale.RefundRequest{
 				Asker: sale.Asker{Name: "ann"}, OrderID: order.ID, Tickets: rail.TicketsOf(0), Key: "refund-0001",
 			}
 			quote, _, err := w.QuoteRefund(t.Context(), request.Asker, order.ID, request.Tickets)
 			require.NoError(t, err)
 			request.QuoteID = quote.ID
-			c.arrange(w, order, &request)
+			c.arrange(&scenery{w, order, request})
 			before, free := w.read(order.ID), w.free(t, w.book)
 			if c.quote {
 				_, _, err := w.QuoteRefund(t.Context(), request.Asker, request.OrderID, request.Tickets)
 				require.Equal(t, strings.Replace(c.want, "input.", "", 1), refusalOf(err))
 			}
-			answer, err := w.Refund(t.Context(), request)
+			answer, err := w.Refund(t.Context(), *request)
 			require.Equal(t, c.want, refusalOf(err))
 			require.Equal(t, strings.HasPrefix(c.want, "QUOTE_STALE"), answer != nil && answer.Quote != nil)
 			require.Equal(t, before, w.read(order.ID))
 			require.Equal(t, free, w.free(t, w.book))
 			if answer != nil && answer.Quote != nil {
 				request.QuoteID = answer.Quote.ID
-				_, err = w.Refund(t.Context(), request)
+				_, err = w.Refund(t.Context(), *request)
 				require.NoError(t, err, "the new quote holds")
 			}
 		})
@@ -184,8 +209,8 @@ func (w *twoRuns) mustGive(order *rail.Order, tickets ...int) {
 	quote, _, err := w.QuoteRefund(w.ctx(), sale.Asker{Name: order.Buyer}, order.ID, rail.TicketsOf(tickets...))
 	if err == nil {
 		_, err = w.Refund(w.ctx(), sale.RefundRequest{
-			Asker: sale.Asker{Name: order.Buyer}, OrderID: order.ID, Tickets: rail.TicketsOf(tickets...), QuoteID: quote.ID,
-			Key: "refund-before",
+			Asker: sale.Asker{Name: order.Buyer}, OrderID: order.ID, Tickets: rail.TicketsOf(tickets...),
+			QuoteID: quote.ID, Key: "refund-before",
 		})
 	}
 	if err != nil {
@@ -235,11 +260,13 @@ func TestRefund_ByAnAdmin(t *testing.T) {
 		admin := sale.Asker{Name: "adm", Admin: true, Reason: []string{"  fell ill ", ""}[i]}
 		quote, _, err := w.QuoteRefund(t.Context(), admin, order.ID, 0)
 		require.NoError(t, err)
-		answer, err := w.Refund(t.Context(), sale.RefundRequest{Asker: admin, OrderID: order.ID, QuoteID: quote.ID, Key: "refund-0001"})
+		answer, err := w.Refund(t.Context(), sale.RefundRequest{
+			Asker: admin, OrderID: order.ID, QuoteID: quote.ID, Key: "refund-0001",
+		})
 		require.NoError(t, err)
 		require.Equal(t, yuan(10), answer.Refund.Fee)
 		change := w.book.changed[i]
-		require.Equal(t, []string{[]string{"adm", ""}[i], []string{"fell ill", ""}[i]}, []string{change.By, change.Reason})
+		require.Equal(t, [][]string{{"adm", "fell ill"}, {"", ""}}[i], []string{change.By, change.Reason})
 		require.Equal(t, buyer == "ann", change.What == ledger.WhatRefund)
 	}
 }
@@ -295,7 +322,9 @@ func TestRefund_InDoubt(t *testing.T) {
 	w.book.lost = func() bool { defer func() { lost = false }(); return lost }
 	quote, _, err := w.QuoteRefund(t.Context(), sale.Asker{Name: "ann"}, order.ID, 0)
 	require.NoError(t, err)
-	request := sale.RefundRequest{Asker: sale.Asker{Name: "ann"}, OrderID: order.ID, QuoteID: quote.ID, Key: "refund-0001"}
+	request := sale.RefundRequest{
+		Asker: sale.Asker{Name: "ann"}, OrderID: order.ID, QuoteID: quote.ID, Key: "refund-0001",
+	}
 	_, err = w.Refund(t.Context(), request)
 	require.Equal(t, "ORDER_PENDING ", refusalOf(err))
 	answer, err := w.Refund(t.Context(), request)
@@ -309,9 +338,10 @@ func TestRefund_TheMoneyIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openTwoRuns(t, sale.Settings{})
 		order := w.bought(t, "ann", w.book.run.ID, 1)
-		away := true
+		var away atomic.Bool
+		away.Store(true)
 		w.bank.failing = func() error {
-			if away {
+			if away.Load() {
 				return &rail.Error{Code: rail.Unavailable, Message: "away"}
 			}
 			return nil
@@ -324,7 +354,7 @@ func TestRefund_TheMoneyIsRetried(t *testing.T) {
 		go w.Sweep(t.Context())
 		<-time.After(3 * time.Minute)
 		require.Zero(t, w.read(order.ID).Refunds[0].PaidBackAt)
-		away = false
+		away.Store(false)
 		<-time.After(62 * time.Second)
 		require.Zero(t, w.read(order.ID).Refunds[0].PaidBackAt, "it is under way")
 		require.NoError(t, w.PaymentEvent(t.Context(), ledger.Event{

@@ -9,9 +9,9 @@ import (
 	"interlock/services/rail"
 )
 
-// request asks a run's worker for one thing: to place an order or to cancel one, to give tickets back, to begin a change
-// of one or to finish it. A request for nothing makes it serve a batch, which expires holds and resolves what is in
-// doubt.
+// request asks a run's worker for one thing: to place an order or to cancel one, to give tickets back, to begin a
+// change of one or to finish it. A request for nothing makes it serve a batch, which expires holds and resolves what is
+// in doubt.
 type request struct {
 	// ctx is the buyer's.
 	ctx    context.Context

@@ -136,7 +136,8 @@ func openTwoRuns(t *testing.T, settings sale.Settings) *twoRuns {
 	second := leavesIn(newRun(t), "T13", 60*time.Hour, 120_000_000, 75_000_000)
 	other := &book{
 		run: second, version: 1, maps: map[rail.SeatClass][]byte{}, orders: map[string]*rail.Order{},
-		keys: map[ledger.OrderKey]ledger.Replay{}, claims: map[string][]string{}, asked: map[ledger.AskedDocument]bool{},
+		keys: map[ledger.OrderKey]ledger.Replay{}, claims: map[string][]string{},
+		asked: map[ledger.AskedDocument]bool{},
 	}
 	two := &twoRuns{world: w, line: &line{book: w.book, other: other}, bank: newBank()}
 	w.Service = two.server(t, settings)
