@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"interlock/services/audit"
 	"interlock/services/ledger"
 	"interlock/services/ledger/ledgertest"
 	"interlock/services/rail"
@@ -98,6 +99,9 @@ func TestRefundsAndChanges_OnEveryLedger(t *testing.T) {
 					require.Equal(t, rail.TicketIssued, read(alone.ID).TicketState(0))
 				}
 			}
+			report, err := (&audit.Auditor{Ledger: l}).Verify(t.Context())
+			require.NoError(t, err)
+			require.True(t, report.OK, "%v", report.Defects)
 			for _, snapshot := range ledgertest.AuditSnapshots(t, l, "", 10) {
 				b := &book{run: snapshot.Run, maps: snapshot.Maps, orders: map[string]*rail.Order{}}
 				for _, o := range snapshot.Orders {
