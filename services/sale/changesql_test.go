@@ -99,6 +99,34 @@ func TestRefundsAndChanges_OnEveryLedger(t *testing.T) {
 					require.Equal(t, rail.TicketIssued, read(alone.ID).TicketState(0))
 				}
 			}
+			// The run is withdrawn while tickets are being changed to another, one of which is paid for, and one is not.
+			var news, olds []*rail.Order
+			for range 2 {
+				olds = append(olds, w.bought(t, "zoe", first.ID, 2))
+				answer, err = w.change(olds[len(olds)-1], w.to(olds[len(olds)-1], second.ID, "EEE", rail.First), "change-0005")
+				require.NoError(t, err)
+				news = append(news, answer.New)
+			}
+			_, _, err = l.Withdraw(t.Context(), first.ID, "a landslide", "adm", true)
+			require.NoError(t, err)
+			w.mustPay(t, news[0])
+			_, err = service.Cancel(t.Context(), "zoe", news[1].ID, "")
+			require.NoError(t, err)
+			for i, old := range olds {
+				for _, kind := range []ledger.EventType{ledger.EventOrderPaid, ledger.EventOrderCancelled} {
+					require.NoError(t, service.ChangeEvent(t.Context(), ledger.Event{Type: kind, OrderID: news[i].ID}))
+				}
+				cancelled := ledger.Event{Type: ledger.EventOrderCancelled, OrderID: old.ID}
+				require.NoError(t, service.RefundEvent(t.Context(), cancelled))
+				back := int64(0)
+				for _, r := range read(old.ID).Refunds {
+					require.Equal(t, rail.RefundWithdrawn, r.Kind)
+					require.NotZero(t, r.PaidBackAt)
+					back += r.Back().Minor
+				}
+				require.Equal(t, yuan(int64(1+i)*100).Minor, back)
+			}
+
 			report, err := (&audit.Auditor{Ledger: l}).Verify(t.Context())
 			require.NoError(t, err)
 			require.True(t, report.OK, "%v", report.Defects)
