@@ -99,13 +99,13 @@ func TestRefundsAndChanges_OnEveryLedger(t *testing.T) {
 					require.Equal(t, rail.TicketIssued, read(alone.ID).TicketState(0))
 				}
 			}
-			// The run is withdrawn while tickets are being changed to another, one of which is paid for, and one is not.
+			// The run is withdrawn while two tickets of it are being changed: one change is paid for, and one is not.
 			var news, olds []*rail.Order
 			for range 2 {
-				olds = append(olds, w.bought(t, "zoe", first.ID, 2))
-				answer, err = w.change(olds[len(olds)-1], w.to(olds[len(olds)-1], second.ID, "EEE", rail.First), "change-0005")
+				old := w.bought(t, "zoe", first.ID, 2)
+				answer, err = w.change(old, w.to(old, second.ID, "EEE", rail.First), "change-0005")
 				require.NoError(t, err)
-				news = append(news, answer.New)
+				olds, news = append(olds, old), append(news, answer.New)
 			}
 			_, _, err = l.Withdraw(t.Context(), first.ID, "a landslide", "adm", true)
 			require.NoError(t, err)
@@ -114,7 +114,8 @@ func TestRefundsAndChanges_OnEveryLedger(t *testing.T) {
 			require.NoError(t, err)
 			for i, old := range olds {
 				for _, kind := range []ledger.EventType{ledger.EventOrderPaid, ledger.EventOrderCancelled} {
-					require.NoError(t, service.ChangeEvent(t.Context(), ledger.Event{Type: kind, OrderID: news[i].ID}))
+					event := ledger.Event{Type: kind, OrderID: news[i].ID}
+					require.NoError(t, service.ChangeEvent(t.Context(), event))
 				}
 				cancelled := ledger.Event{Type: ledger.EventOrderCancelled, OrderID: old.ID}
 				require.NoError(t, service.RefundEvent(t.Context(), cancelled))

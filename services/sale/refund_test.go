@@ -150,7 +150,8 @@ func TestRefund_Refusals(t *testing.T) {
 			arrange: func(s *scenery) {
 				s.own(s.order, 1, rail.TicketChanging)
 				s.request.Tickets = rail.TicketsOf(1)
-			}},
+			},
+		},
 		"a ticket that was changed": {want: "WRONG_STATE input.ticketIds.1", quote: true, arrange: func(s *scenery) {
 			s.own(s.order, 1, rail.TicketChanged)
 			s.request.Tickets = rail.TicketsOf(1)
