@@ -15,7 +15,7 @@ import (
 )
 
 // back is a refund of a part of the payment p1, for an order of the same run.
-func back(n int, order int, minor int64) pay.RefundOrder {
+func back(n, order int, minor int64) pay.RefundOrder {
 	return pay.RefundOrder{
 		ID: fmt.Sprintf("%064x", n), PaymentID: "p1", OrderID: orderID(order),
 		Amount: rail.Money{Minor: minor, Currency: "CNY"},
