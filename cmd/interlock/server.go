@@ -144,6 +144,10 @@ func (s *Server) wirePublish() {
 // wireSale makes the service that sells, and what has it handle the events of payments. key is that of the digests of
 // document numbers.
 func (s *Server) wireSale(key []byte) (err error) {
+	rules, err := s.settings.refundRules()
+	if err != nil {
+		return err
+	}
 	options := sale.Options{
 		Ledger: s.stores.ledger, Lock: s.stores.lock, Availability: s.stores.cache, Runs: s.timetable,
 		Payments: instantPayments(s.settings), DocumentKey: key, Log: s.log,
@@ -151,7 +155,7 @@ func (s *Server) wireSale(key []byte) (err error) {
 		Settings: sale.Settings{
 			Hold: s.settings.Hold, MaxRunHolds: limit(s.settings.MaxRunHolds),
 			MaxOpenHolds: limit(s.settings.MaxOpenHolds), MaxLapsedHolds: limit(s.settings.MaxLapsedHolds),
-			MaxDocuments: limit(s.settings.MaxDocuments),
+			MaxDocuments: limit(s.settings.MaxDocuments), Rules: rules,
 		},
 	}
 	payments := s.paymentService()

@@ -37,7 +37,11 @@ var settingHelp = map[string]string{
 
 	"hold":               "How long an order may stay unpaid.",
 	"sale-closes-before": "How long before a departure selling from there ends; for runs published from now on.",
-	"max-run-holds":      "How many unpaid orders a buyer may have on one run; 0 is any number.",
+	"refund-fees": "What is kept of a ticket that is given back, by how long before its departure that is; then what a " +
+		"fee is rounded to, and its least. Without it, as 12306 does: " + fees12306 + ".",
+	"change-fees": "The same for what is left of a ticket's price after a change to a cheaper one; without it, as for " +
+		"refunds.",
+	"max-run-holds": "How many unpaid orders a buyer may have on one run; 0 is any number.",
 	"max-open-holds": "How many unpaid orders a buyer may have on all runs, and a hundred times as many cancel in 24 " +
 		"hours; 0 is any number.",
 	"max-lapsed-holds": "How many of a buyer's orders on a run may lapse unpaid in 24 hours before the run is closed " +

@@ -55,6 +55,9 @@ type Settings struct {
 	MaxLapsedHolds   int           `yaml:"max-lapsed-holds" default:"3"`
 	MaxDocuments     int           `yaml:"max-documents" default:"20"`
 
+	RefundFees string `yaml:"refund-fees" placeholder:"LADDER"`
+	ChangeFees string `yaml:"change-fees" placeholder:"LADDER"`
+
 	Payments          string   `yaml:"payments" default:"" enum:",none,sandbox,bank,stripe"`
 	BankURL           string   `yaml:"bank-url" placeholder:"URL"`
 	StripeKeyFile     string   `yaml:"stripe-key-file" placeholder:"FILE"`
@@ -112,6 +115,9 @@ type settingRule struct {
 // kept.
 func (s *Settings) validate() error {
 	if _, err := s.trustedProxies(); err != nil {
+		return err
+	}
+	if _, err := s.refundRules(); err != nil {
 		return err
 	}
 	rules := s.limitRules()
