@@ -30,6 +30,7 @@ func TestTabs_FitTheSchema(t *testing.T) {
 		"search":  {"Search", "SearchT12"},
 		"buy":     {"Buy", "BuyPay", "BuyCancel"},
 		"watch":   {"Watch"},
+		"refund":  {"Refund", "RefundTickets", "Change", "ChangeTicket"},
 	}
 	for tab, names := range operations {
 		t.Run(tab, func(t *testing.T) {

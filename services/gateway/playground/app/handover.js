@@ -1,6 +1,9 @@
 // What stands in the ready tabs in place of ids, until a result has shown one.
 export const runIdPlaceholder = "the run's id: run Search first, it is filled in here";
 export const orderIdPlaceholder = "the order's id: run Buy first, it is filled in here";
+export const ticketIdPlaceholder = "the ticket's id: run Buy first, it is filled in here";
+export const refundQuotePlaceholder = "the quote's id: run Refund first, it is filled in here";
+export const changeQuotePlaceholder = "the quote's id: run Change first, it is filled in here";
 
 // Ids are opaque and only the server makes them: the run to buy is the one the last search showed, the order to pay the
 // one just placed. The hand-over remembers them from the results and writes them into the variables of the tabs that
@@ -9,14 +12,27 @@ export const orderIdPlaceholder = "the order's id: run Buy first, it is filled i
 export function createHandOver() {
   let journey = null; // { runId, from, to, seatClass }
   let orderId = null;
-  const ours = new Set([runIdPlaceholder, orderIdPlaceholder]);
+  let ticketId = null;
+  let refundQuoteId = null;
+  let changeQuoteId = null;
+  const ours = new Set([
+    runIdPlaceholder,
+    orderIdPlaceholder,
+    ticketIdPlaceholder,
+    refundQuotePlaceholder,
+    changeQuotePlaceholder,
+  ]);
   const listeners = new Set();
 
   function learn(result) {
     const data = result?.data;
     if (!data) return;
     journey = journeyIn(data) ?? journey;
-    orderId = data.placeOrder?.order?.id ?? orderId;
+    // The order that a change has made is the one to pay, and later to give back.
+    orderId = data.placeOrder?.order?.id ?? data.changeTicket?.order?.id ?? orderId;
+    ticketId = data.placeOrder?.order?.tickets?.[0]?.id ?? ticketId;
+    refundQuoteId = data.refundQuote?.quote?.id ?? data.refundTickets?.quote?.id ?? refundQuoteId;
+    changeQuoteId = data.changeQuote?.quote?.id ?? data.changeTicket?.quote?.id ?? changeQuoteId;
     for (const listener of listeners) listener();
   }
 
@@ -40,8 +56,18 @@ export function createHandOver() {
     }
     if (orderId && ours.has(pay?.orderId)) pay.orderId = orderId;
     if (orderId && ours.has(cancel?.orderId)) cancel.orderId = orderId;
+    const { refund, change, changeTicket } = variables ?? {};
+    if (orderId && ours.has(variables?.orderId)) variables.orderId = orderId;
+    if (orderId && ours.has(refund?.orderId)) refund.orderId = orderId;
+    if (refundQuoteId && ours.has(refund?.quoteId)) refund.quoteId = refundQuoteId;
+    if (changeQuoteId && ours.has(changeTicket?.quoteId)) changeTicket.quoteId = changeQuoteId;
+    for (const to of [change, changeTicket?.change]) {
+      if (orderId && ours.has(to?.orderId)) to.orderId = orderId;
+      if (ticketId && ours.has(to?.ticketId)) to.ticketId = ticketId;
+      if (journey && ours.has(to?.runId)) Object.assign(to, { runId: journey.runId, from: journey.from, to: journey.to });
+    }
     if (journey) ours.add(journey.runId);
-    if (orderId) ours.add(orderId);
+    for (const id of [orderId, ticketId, refundQuoteId, changeQuoteId]) if (id) ours.add(id);
     return JSON.stringify(variables) === before ? text : JSON.stringify(variables, null, 2);
   }
 

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { createHandOver, orderIdPlaceholder, runIdPlaceholder } from "./handover.js";
+import {
+  changeQuotePlaceholder,
+  createHandOver,
+  orderIdPlaceholder,
+  refundQuotePlaceholder,
+  runIdPlaceholder,
+  ticketIdPlaceholder,
+} from "./handover.js";
 
 const call = (code) => ({ station: { code } });
 const classes = [
@@ -69,6 +76,33 @@ test("an order fills in what pays and what cancels it", () => {
   handOver.learn({ data: { placeOrder: { order: { id: "O1" } } } });
   const { pay, cancel } = JSON.parse(handOver.fill(buyVariables()));
   assert.deepEqual([pay.orderId, cancel.orderId], ["O1", "O1"]);
+});
+
+test("an order, its ticket and a quote fill in what gives it back and what changes it", () => {
+  const to = () => ({ orderId: orderIdPlaceholder, ticketId: ticketIdPlaceholder, runId: runIdPlaceholder, from: "?", to: "?" });
+  const variables = JSON.stringify({
+    orderId: orderIdPlaceholder,
+    refund: { orderId: orderIdPlaceholder, quoteId: refundQuotePlaceholder },
+    change: to(),
+    changeTicket: { change: to(), quoteId: changeQuotePlaceholder },
+  });
+  const handOver = createHandOver();
+  handOver.learn(search(offer("R1")));
+  handOver.learn({ data: { placeOrder: { order: { id: "O1", tickets: [{ id: "T1" }, { id: "T2" }] } } } });
+  handOver.learn({ data: { refundQuote: { quote: { id: "Q1" } } } });
+  handOver.learn({ data: { changeQuote: { quote: { id: "Q2" } } } });
+  const filled = handOver.fill(variables);
+  const change = { orderId: "O1", ticketId: "T1", runId: "R1", from: "VNP", to: "AOH" };
+  assert.deepEqual(JSON.parse(filled), {
+    orderId: "O1",
+    refund: { orderId: "O1", quoteId: "Q1" },
+    change,
+    changeTicket: { change, quoteId: "Q2" },
+  });
+  handOver.learn({ data: { refundTickets: { quote: { id: "Q3" } } } });
+  assert.equal(JSON.parse(handOver.fill(filled)).refund.quoteId, "Q3", "a stale quote's place is the new one's");
+  handOver.learn({ data: { changeTicket: { order: { id: "O2" } } } });
+  assert.equal(JSON.parse(handOver.fill(filled)).refund.orderId, "O2");
 });
 
 test("nothing is made of results without ids or of text that is not plain JSON", () => {

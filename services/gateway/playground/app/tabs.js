@@ -1,14 +1,22 @@
-import { orderIdPlaceholder, runIdPlaceholder } from "./handover.js";
+import {
+  changeQuotePlaceholder,
+  orderIdPlaceholder,
+  refundQuotePlaceholder,
+  runIdPlaceholder,
+  ticketIdPlaceholder,
+} from "./handover.js";
 import buy from "./tabs/buy.graphql?raw";
 import buyVariables from "./tabs/buy.json?raw";
 import publish from "./tabs/publish.graphql?raw";
 import publishVariables from "./tabs/publish.json?raw";
+import refund from "./tabs/refund.graphql?raw";
+import refundVariables from "./tabs/refund.json?raw";
 import search from "./tabs/search.graphql?raw";
 import searchVariables from "./tabs/search.json?raw";
 import watch from "./tabs/watch.graphql?raw";
 import watchVariables from "./tabs/watch.json?raw";
 
-// The four ways, each a document and its variables. The files are plain GraphQL and JSON, so that a test can hold them
+// The five ways, each a document and its variables. The files are plain GraphQL and JSON, so that a test can hold them
 // against the schema; in the variables, words in braces stand for what is known only now.
 export function readyTabs() {
   return [
@@ -16,6 +24,7 @@ export function readyTabs() {
     { query: search, variables: fillIn(searchVariables) },
     { query: buy, variables: fillIn(buyVariables) },
     { query: watch, variables: fillIn(watchVariables) },
+    { query: refund, variables: fillIn(refundVariables) },
   ];
 }
 
@@ -25,7 +34,10 @@ function fillIn(variables) {
     .replaceAll("{tomorrow}", tomorrow())
     .replaceAll("{new key}", () => newKey())
     .replaceAll("{run id}", runIdPlaceholder)
-    .replaceAll("{order id}", orderIdPlaceholder);
+    .replaceAll("{order id}", orderIdPlaceholder)
+    .replaceAll("{ticket id}", ticketIdPlaceholder)
+    .replaceAll("{refund quote id}", refundQuotePlaceholder)
+    .replaceAll("{change quote id}", changeQuotePlaceholder);
 }
 
 // The day after today in Beijing, where the trains of the ready tabs leave: what day it is at the passenger's desk does

@@ -129,6 +129,19 @@ async function run() {
   });
   check(version(moved) > version(snapshot), "the version of the event did not go up");
 
+  const quoted = await passenger.run("Refund", "Refund");
+  noRefusals(quoted, "refundQuote");
+  const refunded = await passenger.run("Refund", "RefundTickets");
+  noRefusals(refunded, "refundTickets");
+  const { order: returned, refund } = refunded.data.refundTickets;
+  check(returned.number === order.number && returned.state === "RETURNED", `the order was not given back: ${brief(returned)}`);
+  check(
+    refund.amount.amount === quoted.data.refundQuote.quote.amount.amount,
+    `not what was quoted goes back: ${brief(refund)}`,
+  );
+  if (screenshot) await passenger.page.screenshot({ path: screenshot.replace(/(\.[a-z]+)?$/, "-refund$1") });
+  await watcher.result("the watcher did not see the seat come back", (result) => seats(result) === seats(snapshot));
+
   check(troubles.length === 0, "the pages did what no page may do; see above");
 }
 
@@ -215,7 +228,7 @@ async function open(name, token) {
 
   const start = async (tab, operation) => {
     await select(tab);
-    const several = tab === "Search" || tab === "Buy"; // tabs of several operations ask which
+    const several = ["Search", "Buy", "Refund"].includes(tab); // tabs of several operations ask which
     // What a tab's operations are GraphiQL knows a moment after it has opened it: until then the button is the last tab's, and
     // runs or offers what that one had.
     await page.locator(`button.graphiql-execute-button${several ? "[aria-haspopup]" : ":not([aria-haspopup])"}`).click();
