@@ -56,7 +56,7 @@ const demoTokenLife = 24 * time.Hour
 var demoText = template.Must(template.New("demo").Parse(`
 Interlock is ready: {{.Trains}} trains a day, on sale from {{.Today}} on, {{.Durability}} durability.
 
-  {{.URL}}/playground   the four ways, in tabs (
+  {{.URL}}/playground   publish, search, buy, watch and refund, in tabs (
 {{- if .Admin}}opens with an admin's token: {{.URL}}/playground#token={{.Admin}}
 {{- else}}an admin's token: interlock token --role ADMIN,PASSENGER --subject demo-admin{{end}})
   {{.URL}}/readyz       whether it is ready, and what an acknowledged order is worth
