@@ -116,6 +116,11 @@ func ask(ctx context.Context, server *servers.SQLServer, query string, args ...a
 	return value, db.QueryRowContext(ctx, query, args...).Scan(&value)
 }
 
+// endedAt is when a ticket ended by itself: when it was given back, or its change was done.
+const endedAt = "COALESCE((SELECT MAX(b.at) FROM refunds b WHERE b.run_id = t.run_id AND b.order_id = t.order_id AND " +
+	"b.kind = 'ASKED' AND (b.tickets >> t.n) & 1 = 1), (SELECT MAX(c.ended_at) FROM changes c WHERE " +
+	"c.run_id = t.run_id AND c.order_id = t.order_id AND c.ticket = t.n AND c.state = 'DONE'), 0)"
+
 func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []history.Stored, err error) {
 	db, err := sql.Open("mysql", server.DSN(cluster.Database))
 	if err != nil {
@@ -130,9 +135,11 @@ func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []
 		"o.from_call, o.to_call, "+
 		"o.placed_run_version, COALESCE(o.ended_run_version, 0), o.placed_at, COALESCE(o.ended_at, 0), "+
 		"COALESCE(o.paid_at, 0), o.pay_by, COALESCE(o.paying_at, 0), COALESCE(o.capture_by, 0), "+
+		"t.own_state, COALESCE(t.ended_run_version, 0), COALESCE(o.replaces_order, ''), r.status = 'WITHDRAWN', "+
+		endedAt+", "+
 		"t.seat_class, t.seat_index, t.coach, t.seat, o.total_minor, o.currency, t.order_id, t.n, t.personal_key, "+
 		"t.personal FROM orders o "+
-		"JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id WHERE o.run_id IN (?"+strings.Repeat(", ?",
+		"JOIN tickets t ON t.run_id = o.run_id AND t.order_id = o.id JOIN runs r ON r.id = o.run_id WHERE o.run_id IN (?"+strings.Repeat(", ?",
 		len(args)-1)+")", args...)
 	if err != nil {
 		return nil, err
@@ -141,18 +148,22 @@ func (e *evidence) tickets(ctx context.Context, server *servers.SQLServer) (_ []
 	var tickets []history.Stored
 	for rows.Next() {
 		var t history.Stored
-		var placed, ended, paid, payBy, paying, captureBy int64
-		var order, key string
+		var placed, ended, paid, payBy, paying, captureBy, ownVersion, ownAt int64
+		var key string
 		var n int
 		var sealed []byte
 		if err := rows.Scan(&t.Number, &t.Buyer, &t.Key, &t.Run, &t.State, &t.Version, &t.From, &t.To, &t.PlacedVersion,
 			&t.EndedVersion, &placed, &ended, &paid, &payBy, &paying, &captureBy,
+			&t.Own, &ownVersion, &t.Replaces, &t.Withdrawn, &ownAt,
 			&t.Class, &t.SeatIndex, &t.Coach, &t.Seat, &t.Total.Minor, &t.Total.Currency,
-			&order, &n, &key, &sealed); err != nil {
+			&t.OrderID, &n, &key, &sealed); err != nil {
 			return nil, err
 		}
-		if t.Passenger, err = sqlledger.OpenPassenger(e.cluster.Keyring(), order, n, key, sealed); err != nil {
+		if t.Passenger, err = sqlledger.OpenPassenger(e.cluster.Keyring(), t.OrderID, n, key, sealed); err != nil {
 			return nil, err
+		}
+		if ownVersion != 0 && ownVersion != t.EndedVersion {
+			t.EndedVersion, ended = ownVersion, ownAt
 		}
 		t.PlacedAt, t.PayBy = time.UnixMilli(placed), time.UnixMilli(payBy)
 		if ended != 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"interlock/cmd/interlock/failpoints/effects"
@@ -14,6 +15,7 @@ import (
 	"interlock/lab/fault/check"
 	"interlock/lab/fault/clients"
 	"interlock/lab/load"
+	"interlock/services/ledger"
 	"interlock/services/pay"
 	"interlock/services/rail"
 )
@@ -277,6 +279,11 @@ func (p *play) judge(ctx context.Context, e *evidence) error {
 		return fmt.Errorf("reading the members: %w", err)
 	}
 	calls := p.workload.Log().Calls()
+	for i := range calls {
+		calls[i].Withdrawn = slices.ContainsFunc(snapshots, func(s *ledger.AuditSnapshot) bool {
+			return s.Run.ID == calls[i].Run && s.Run.Status == rail.Withdrawn
+		})
+	}
 	p.result.count(calls)
 	p.result.OutageSeconds = check.Outage(calls, p.broken, p.judgedUntil).Seconds()
 	linear, wrongNo := check.Linear(calls, members[0], snapshots, p.fault.Late, searchLimit)

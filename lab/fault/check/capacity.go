@@ -39,7 +39,11 @@ func soldByLeg(b *ledger.AuditSnapshot) map[rail.SeatClass][]int {
 		sold[class] = make([]int, b.Run.Train.Legs())
 	}
 	for _, order := range b.Live() {
-		for _, ticket := range order.Tickets {
+		for i := range order.Tickets {
+			ticket := &order.Tickets[i]
+			if !ticket.Own.OwnsSeat() {
+				continue
+			}
 			for leg := order.From; leg < order.To; leg++ {
 				sold[ticket.SeatClass][leg]++
 			}

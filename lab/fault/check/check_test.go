@@ -153,6 +153,76 @@ func good() *example {
 	}
 }
 
+// returned is a history in which bob gives his ticket back, and cid changes one, at one version of the run, into a
+// shorter trip on the same seat.
+func returned() *example {
+	s := good()
+	changed := call(history.Change, "cid", "C1", 7, 8, history.Done, order("N1", "23B", 2, rail.Paid))
+	changed.To, changed.Passenger = 2, passenger("N1")
+	s.calls[3] = call(history.Refund, "bob", "B1", 2.5, 3, history.Done, order("B1", "23B", 3, rail.Returned))
+	s.calls = append(s.calls, call(history.Pay, "bob", "B1", 2.1, 2.3, history.Done, order("B1", "23B", 2, rail.Paid)),
+		call(history.Pay, "cid", "C1", 4.1, 4.3, history.Done, order("C1", "23B", 2, rail.Paid)), changed)
+	b := &s.primary.Tickets[1]
+	b.OrderID, b.State, b.Version, b.Own, b.PaidAt = "id-B1", rail.Returned, 4, rail.TicketRefunded, at(2.2)
+	c := &s.primary.Tickets[2]
+	c.OrderID, c.State, c.Version, c.Own, c.PaidAt = "id-C1", rail.Returned, 3, rail.TicketChanged, at(4.2)
+	c.EndedAt, c.EndedVersion = at(7.5), versionAt(7.5)
+	n := stored("N1", "cid", "the id of the change", "23B", 1, rail.Paid, 2, 7.5, 0)
+	n.OrderID, n.Replaces, n.To, n.PaidAt = "id-N1", "id-C1", 2, at(7.5)
+	s.primary.Tickets = append(s.primary.Tickets, n)
+	return s
+}
+
+func TestChecks_RefundsAndChanges(t *testing.T) {
+	all := func(s *example) []*check.Result {
+		return []*check.Result{
+			check.Overlap([]history.Member{s.primary}), check.Kept(s.calls, s.primary), check.Refused(s.calls, s.primary),
+			check.Resolved(s.calls, s.primary, at(1)), s.linear(),
+		}
+	}
+	for _, r := range all(returned()) {
+		require.True(t, r.OK, "%s: %v", r.Name, r.Examples)
+	}
+	for says, plant := range map[string]func(*example){
+		"C1: primary: T12@2019-10-12 coach 3 seat 23B is sold": func(s *example) {
+			s.primary.Tickets[2].State, s.primary.Tickets[2].Own = rail.Paid, rail.TicketChanging
+		},
+		"C2: order B1 was told RETURNED, and the primary has PAID": func(s *example) { s.primary.Tickets[1].State = rail.Paid },
+		"C2: order B1 was told PAID, and the primary has CANCELLED": func(s *example) {
+			s.primary.Tickets[1].State = rail.Cancelled
+		},
+		"C3: bob was told refused (WRONG_STATE) when it asked for a refund of order B1": func(s *example) {
+			s.calls[3].Outcome, s.calls[3].Code, s.calls[3].Order = history.Refused, "WRONG_STATE", nil
+		},
+		"C3: cid was told QUOTE_STALE when it asked to change C1": func(s *example) {
+			s.calls[8].Outcome, s.calls[8].Code, s.calls[8].Order = history.Refused, "QUOTE_STALE", nil
+		},
+		"C4: cid got the orders N1 and N2 for one change": func(s *example) {
+			again := s.calls[8]
+			again.Order = order("N2", "23B", 2, rail.Paid)
+			s.calls = append(s.calls, again)
+		},
+		"C5: the refund of B1 took effect":                         func(s *example) { s.primary.Tickets[1].EndedAt = at(2.3) },
+		"C5: the change of C1 took effect":                         func(s *example) { s.primary.Tickets[3].PlacedAt = at(9) },
+		"C5: the ticket of order B1 was given back, and no client": func(s *example) { s.calls[3].Key = "X1" },
+		"C5: the ticket of order C1 was changed, and no client":    func(s *example) { s.calls[8].Key = "X1" },
+		"C5: T12@2019-10-12, replayed: order N1": func(s *example) {
+			s.primary.Tickets[2].EndedVersion++
+			s.primary.Tickets[2].EndedAt = at(7.501)
+		},
+	} {
+		s := returned()
+		plant(s)
+		var said []string
+		for _, r := range all(s) {
+			for _, example := range r.Examples {
+				said = append(said, r.Name+": "+example)
+			}
+		}
+		require.Contains(t, strings.Join(said, "\n"), says)
+	}
+}
+
 func (s *example) linear() *check.Result {
 	r, _ := check.Linear(s.calls, s.primary, s.snapshots, 0, 5*time.Second)
 	return r

@@ -106,8 +106,9 @@ func Recount(b *ledger.AuditSnapshot) ([]uint16, error) {
 	for k, class := range classes {
 		m := seatmap.New(train.Legs(), len(train.Formation.Seats(class)))
 		for _, order := range b.Live() {
-			for _, ticket := range order.Tickets {
-				if ticket.SeatClass != class {
+			for i := range order.Tickets {
+				ticket := &order.Tickets[i]
+				if ticket.SeatClass != class || !ticket.Own.OwnsSeat() {
 					continue
 				}
 				if err := m.Sell(ticket.SeatIndex, order.From, order.To); err != nil {

@@ -95,13 +95,23 @@ func (t *events) add(e *effects.Effect) {
 
 // orderIsTold compares what became of an order with what was told of it.
 func (t *events) orderIsTold(o *ledger.WrittenOrder) {
-	told := map[ledger.EventType]*ledger.Event{}
+	told, tickets := map[ledger.EventType]*ledger.Event{}, map[ledger.EventType]int{}
 	for _, event := range t.told[o.ID] {
+		if ofTickets(event.Type) {
+			t.ticketIsTold(o, event)
+			tickets[event.Type]++
+			continue
+		}
 		if told[event.Type] != nil {
 			t.wrong("%s: order %s was told as %s at the versions %d and %d", t.group, o.Number, event.Type,
 				told[event.Type].Version(), event.Version())
 		}
 		told[event.Type] = event
+	}
+	for what, n := range ticketEvents(o) {
+		if tickets[what] != n {
+			t.wrong("%s: order %s has %d times %s, and %d took effect", t.group, o.Number, n, what, tickets[what])
+		}
 	}
 	ended := map[rail.OrderState]ledger.EventType{
 		rail.Cancelled: ledger.EventOrderCancelled, rail.Expired: ledger.EventOrderExpired,
@@ -135,9 +145,59 @@ func (t *events) orderIsTold(o *ledger.WrittenOrder) {
 	}
 }
 
+// ofTickets tells whether an event is of an order's tickets. It may come more than once.
+func ofTickets(what ledger.EventType) bool {
+	switch what {
+	case ledger.EventOrderRefunded, ledger.EventOrderChanging, ledger.EventOrderChanged, ledger.EventOrderUnchanged:
+		return true
+	}
+	return false
+}
+
+// ticketEvents are how often each of these events has to be told of an order. A change that was begun and done in one
+// step was only done.
+func ticketEvents(o *ledger.WrittenOrder) map[ledger.EventType]int {
+	want := map[ledger.EventType]int{
+		ledger.EventOrderRefunded: 0, ledger.EventOrderChanging: 0, ledger.EventOrderChanged: 0,
+		ledger.EventOrderUnchanged: 0,
+	}
+	for i := range o.Refunds {
+		if o.Refunds[i].Kind == rail.RefundAsked {
+			want[ledger.EventOrderRefunded]++
+		}
+	}
+	for i := range o.Changes {
+		c := &o.Changes[i]
+		if c.State == rail.ChangeOpen || !c.EndedAt.Equal(c.BegunAt) {
+			want[ledger.EventOrderChanging]++
+		}
+		switch c.State {
+		case rail.ChangeDone:
+			want[ledger.EventOrderChanged]++
+		case rail.ChangeEnded:
+			what := ledger.EventOrderUnchanged
+			if o.State == rail.Cancelled && c.EndedAt.After(o.EndedAt) {
+				what = ledger.EventOrderRefunded // The run was withdrawn meanwhile: all of the price goes back.
+			}
+			want[what]++
+		case rail.ChangeOpen:
+		}
+	}
+	return want
+}
+
+// ticketIsTold holds an event of an order's tickets against the versions between which it must have been.
+func (t *events) ticketIsTold(o *ledger.WrittenOrder, event *ledger.Event) {
+	if event.OrderVersion < 3 || event.OrderVersion > o.Version || event.RunVersion <= o.PlacedVersion {
+		t.wrong("%s: %s took effect as version %d, at version %d of the run; order %s is at version %d, placed at "+
+			"version %d of the run", t.group, event.ID(), event.OrderVersion, event.RunVersion, o.Number, o.Version,
+			o.PlacedVersion)
+	}
+}
+
 // versionIf is the order's version where that is of a state: an order that was corrected has moved on since.
 func (t *events) versionIf(o *ledger.WrittenOrder, state rail.OrderState) int64 {
-	if o.State == state && o.Corrections == 0 && o.ErasedAt.IsZero() {
+	if o.State == state && o.Corrections == 0 && o.ErasedAt.IsZero() && len(o.Refunds)+len(o.Changes) == 0 {
 		return o.Version
 	}
 	return 0

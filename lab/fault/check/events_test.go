@@ -1,6 +1,8 @@
 package check_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -75,6 +77,55 @@ func TestEvents_GoodHistory(t *testing.T) {
 	last := len(s.effects) - 1
 	s.effects[last], s.effects[last-1] = s.effects[last-1], s.effects[last]
 	holds(t, s.check())
+}
+
+// returning has A1 give a ticket back and begin a change of another, which comes to nothing.
+func returning() *told {
+	s := tell()
+	o := s.snapshot.Orders[0]
+	o.Version, o.Refunds = 6, []rail.Refund{{Kind: rail.RefundAsked, At: at(10), PaidBackAt: at(11)}}
+	o.Changes = []rail.TicketChange{{State: rail.ChangeEnded, BegunAt: at(12), EndedAt: at(13)}}
+	for _, group := range []string{inOrder, shared} {
+		for n, what := range []ledger.EventType{
+			ledger.EventOrderRefunded, ledger.EventOrderChanging, ledger.EventOrderUnchanged,
+		} {
+			s.effects = append(s.effects, effects.Effect{Group: group, Event: ledger.Event{
+				Type: what, OrderID: "A1", OrderVersion: int64(3 + n), RunID: runID, RunVersion: int64(10 + n),
+			}})
+		}
+	}
+	return s
+}
+
+func TestEvents_OfTickets(t *testing.T) {
+	holds(t, returning().check())
+	for says, plant := range map[string]func(*told){
+		"order A1 has 1 times interlock.order.refunded, and 0 took effect": func(s *told) {
+			s.effects = slices.DeleteFunc(s.effects, func(e effects.Effect) bool {
+				return e.Event.Type == ledger.EventOrderRefunded
+			})
+		},
+		"order A1 has 2 times interlock.order.refunded, and 1 took effect": func(s *told) {
+			o := s.snapshot.Orders[0]
+			o.Refunds = append(o.Refunds, o.Refunds[0])
+		},
+		"order A1 has 0 times interlock.order.unchanged, and 1 took effect": func(s *told) {
+			s.snapshot.Orders[0].Changes[0].State = rail.ChangeOpen
+		},
+		"order A1 has 0 times interlock.order.changed, and 1 took effect": func(s *told) {
+			s.effects[len(s.effects)-1].Event.Type = ledger.EventOrderChanged
+			s.snapshot.Orders[0].Changes = s.snapshot.Orders[0].Changes[:0]
+		},
+		"order A1 is at version 6, placed at version 2": func(s *told) {
+			s.effects[len(s.effects)-1].Event.OrderVersion = 7
+		},
+	} {
+		s := returning()
+		plant(s)
+		r := s.check()
+		require.False(t, r.OK, says)
+		require.Contains(t, strings.Join(r.Examples, "\n"), says)
+	}
 }
 
 // TestEvents_Planted plants one thing after the other that must not be.

@@ -47,8 +47,18 @@ type (
 	}
 )
 
-// movesOn tells whether more becomes of an order.
-func movesOn(state rail.OrderState) bool { return state == rail.OnHold || state == rail.Paying }
+// movesOn tells whether what an order is now may have become of a state. What is cancelled, expired or returned stays
+// so. What is paid is returned by its tickets, or cancelled with its run.
+func movesOn(state rail.OrderState, now *history.Stored) bool {
+	switch state {
+	case rail.OnHold, rail.Paying:
+		return true
+	case rail.Paid:
+		return now.State == rail.Returned || now.State == rail.Cancelled && now.Withdrawn
+	case rail.Cancelled, rail.Expired, rail.Returned:
+	}
+	return false
+}
 
 // keptOtherwise is the first thing in which the primary has an order otherwise than a client was told; "" for none.
 func keptOtherwise(c history.Call, has history.Stored) string {
@@ -99,8 +109,7 @@ func keptOtherwise(c history.Call, has history.Stored) string {
 			[]any{told.Version, has.Version},
 		},
 		{
-			// What is paid, cancelled or expired stays so: runs are not withdrawn here.
-			told.State == has.State || movesOn(told.State) && told.Version < has.Version,
+			told.State == has.State || told.Version < has.Version && movesOn(told.State, &has),
 			"was told %s, and the primary has %s",
 			[]any{told.State, has.State},
 		},

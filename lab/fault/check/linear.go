@@ -49,7 +49,12 @@ func Linear(
 func timely(r *Result, calls []history.Call, primary history.Member, early time.Duration) {
 	type key struct{ buyer, key string }
 	placed, byNumber := map[key]history.Stored{}, map[string]history.Stored{}
+	// changed are the orders that a ticket was changed into, by the order of that ticket.
+	changed := map[string]history.Stored{}
 	for _, t := range primary.Tickets {
+		if t.Replaces != "" {
+			changed[t.Replaces] = t
+		}
 		placed[key{t.Buyer, t.Key}] = t
 		byNumber[t.Number] = t
 	}
@@ -62,9 +67,15 @@ func timely(r *Result, calls []history.Call, primary history.Member, early time.
 		case history.Pay:
 			at = byNumber[request.Key].PaidAt
 		case history.Cancel:
-			if t := byNumber[request.Key]; t.State == rail.Cancelled && !t.EndedItself() {
+			if t := byNumber[request.Key]; t.State == rail.Cancelled && !t.EndedItself() && !t.WithRun() {
 				at = t.EndedAt
 			}
+		case history.Refund:
+			if t := byNumber[request.Key]; t.Own == rail.TicketRefunded {
+				at = t.EndedAt
+			}
+		case history.Change:
+			at = changed[byNumber[request.Key].OrderID].PlacedAt
 		}
 		if at.IsZero() { // it has not taken place; C2 speaks of those that were told otherwise
 			continue
@@ -155,13 +166,20 @@ func seatHistories(r *Result, calls []history.Call, primary history.Member) map[
 			ClientId: len(histories[at]), Input: op, Call: from, Return: to,
 		})
 	}
-	known := map[string]bool{}
+	known, numbers := map[string]bool{}, map[string]string{}
+	for _, t := range primary.Tickets {
+		numbers[t.OrderID] = t.Number
+	}
 	for _, t := range primary.Tickets {
 		at := place{t.Run, t.Coach, t.Seat}
 		orders[at]++
 		op := seatOp{order: orders[at], from: t.From, to: t.To}
 		known[t.Number] = true
-		from, to, ok := span(asked[history.Request{Kind: history.Place, Buyer: t.Buyer, Key: t.Key}])
+		request := history.Request{Kind: history.Place, Buyer: t.Buyer, Key: t.Key}
+		if t.Replaces != "" {
+			request.Kind, request.Key = history.Change, numbers[t.Replaces]
+		}
+		from, to, ok := span(asked[request])
 		if !ok {
 			r.wrong("order %s is on the primary, and no client of this history has asked for it", t.Number)
 			continue
@@ -169,8 +187,25 @@ func seatHistories(r *Result, calls []history.Call, primary history.Member) map[
 		add(at, op, from, to)
 		op.release = true
 		switch {
+		case t.Own == rail.TicketRefunded:
+			from, to, ok := span(asked[history.Request{Kind: history.Refund, Buyer: t.Buyer, Key: t.Number}])
+			if !ok {
+				r.wrong("the ticket of order %s was given back, and no client of this history has asked for it", t.Number)
+				continue
+			}
+			add(at, op, from, to)
+		case t.Own == rail.TicketChanged:
+			// It ends once the new order is paid for, which is after the answer where there was more to pay.
+			from, _, ok := span(asked[history.Request{Kind: history.Change, Buyer: t.Buyer, Key: t.Number}])
+			if !ok {
+				r.wrong("the ticket of order %s was changed, and no client of this history has asked for it", t.Number)
+				continue
+			}
+			add(at, op, from, never)
 		case t.EndedItself():
 			add(at, op, t.EndedAt.UnixNano(), never)
+		case t.WithRun():
+			add(at, op, t.EndedAt.Add(-clockSlack).UnixNano(), never)
 		case t.State == rail.Cancelled:
 			from, to, ok := span(asked[history.Request{Kind: history.Cancel, Buyer: t.Buyer, Key: t.Number}])
 			if !ok {
@@ -182,7 +217,7 @@ func seatHistories(r *Result, calls []history.Call, primary history.Member) map[
 	}
 	// What was acknowledged and is nowhere on the primary was sold all the same.
 	for _, c := range calls {
-		if c.Kind == history.Place && c.Outcome == history.Done && c.Order != nil && !known[c.Order.Number] {
+		if (c.Kind == history.Place || c.Kind == history.Change) && c.Outcome == history.Done && c.Order != nil && !known[c.Order.Number] {
 			known[c.Order.Number] = true
 			at := place{c.Run, c.Order.Coach, c.Order.Seat}
 			orders[at]++

@@ -12,12 +12,14 @@ import (
 const MoneyTime = time.Minute
 
 // Money is C12. The provider's charges, the payments and the ledger's orders tell the same of all money, to the minor
-// unit: what was authorised was captured or released; what was captured is the price of an order that is PAID, or was
-// refunded; a PAID order has exactly one payment of its total. Nothing is open at the provider or on its way.
+// unit: what was authorised was captured or released; what was captured is what was to be paid for an order that was PAID,
+// or was refunded. An order that was PAID has exactly one payment of that; nothing was to be paid where all was carried
+// over. Of this payment exactly that went back which the order's refunds say, and those of the order that its ticket was
+// changed into: the fees stay. Nothing is open at the provider or on its way.
 func Money(charges []pay.Charge, payments []*pay.Payment, snapshots []*ledger.AuditSnapshot) *Result {
 	m := &money{
 		Result: begin("C12"), byReference: map[string]*pay.Payment{}, charged: map[string]bool{},
-		kept: map[string][]*pay.Payment{},
+		kept: map[string][]*pay.Payment{}, back: backOf(snapshots),
 	}
 	for _, p := range payments {
 		m.payment(p)
@@ -53,8 +55,31 @@ type money struct {
 	byReference map[string]*pay.Payment
 	// charged are the payments that the provider has a charge of.
 	charged map[string]bool
-	// kept are the payments of each order whose money was captured and not refunded.
+	// kept are the payments of each order whose money was captured and did not go back as a whole: what went back of it
+	// by refunds counts as kept.
 	kept map[string][]*pay.Payment
+	// back is what is to go back of the payment of each order, in minor units.
+	back map[string]int64
+}
+
+// backOf is what is to go back of the payment of each order: of its own refunds up to what was to be paid for it, and of
+// those of the order that its ticket was changed into what is more than was to be paid for that.
+func backOf(snapshots []*ledger.AuditSnapshot) map[string]int64 {
+	back := map[string]int64{}
+	for _, s := range snapshots {
+		for _, o := range s.Orders {
+			all := int64(0)
+			for i := range o.Refunds {
+				all += o.Refunds[i].Back().Minor
+			}
+			own := min(all, o.ToPay().Minor)
+			back[o.ID] += own
+			if o.Replaces != nil {
+				back[o.Replaces.OrderID] += all - own
+			}
+		}
+	}
+	return back
 }
 
 // ends are the states in which nothing more becomes of a payment by itself.
@@ -65,7 +90,11 @@ func (m *money) payment(p *pay.Payment) {
 	if p.Reference != "" {
 		m.byReference[p.Reference] = p
 	}
+	// What refunds have given back of it is held against them where the order is.
 	taken := p.Captured - p.Refunded
+	if p.State == pay.Captured {
+		taken = p.Captured
+	}
 	switch {
 	case !ends[p.State]:
 		m.wrong("payment %s of order %s is %s", p.ID, p.OrderID, p.State)
@@ -118,16 +147,30 @@ func (m *money) order(o *ledger.WrittenOrder) {
 	kept := m.kept[o.ID]
 	delete(m.kept, o.ID)
 	settled := map[rail.OrderState]bool{
-		rail.OnHold: true, rail.Paid: true, rail.Cancelled: true, rail.Expired: true,
+		rail.OnHold: true, rail.Paid: true, rail.Cancelled: true, rail.Expired: true, rail.Returned: true,
 	}[o.State]
+	payments := 0
+	paid := o.State == rail.Paid || o.State == rail.Returned || !o.PaidAt.IsZero()
+	if paid && o.ToPay().Minor > 0 {
+		payments = 1
+	}
 	switch {
 	case !settled:
 		m.wrong("order %s is still %s", o.Number, o.State)
-	case o.State != rail.Paid && len(kept) > 0:
+	case len(kept) != payments:
 		m.wrong("order %s is %s, and %d payments of it were captured and not refunded", o.Number, o.State, len(kept))
-	case o.State == rail.Paid && len(kept) != 1:
-		m.wrong("order %s is PAID, and %d payments of it were captured and not refunded", o.Number, len(kept))
-	case o.State == rail.Paid && kept[0].Amount != o.Total:
-		m.wrong("order %s of %s is PAID with %s", o.Number, o.Total, kept[0].Amount)
+	case payments == 0:
+		if m.back[o.ID] != 0 {
+			m.wrong("%d minor units are to go back for order %s, and nothing was paid for it", m.back[o.ID], o.Number)
+		}
+	case kept[0].Amount != o.ToPay():
+		m.wrong("order %s, for which %s were to be paid, was PAID with %s", o.Number, o.ToPay(), kept[0].Amount)
+	case kept[0].Refunded != m.back[o.ID]:
+		m.wrong("order %s: %d minor units are to go back, and %d did", o.Number, m.back[o.ID], kept[0].Refunded)
+	}
+	for i := range o.Refunds {
+		if r := &o.Refunds[i]; r.PaidBackAt.IsZero() {
+			m.wrong("order %s: the ledger does not know that %s are back", o.Number, r.Back())
+		}
 	}
 }

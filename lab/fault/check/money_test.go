@@ -1,7 +1,9 @@
 package check_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"interlock/lab/fault/check"
 	"interlock/services/ledger"
@@ -52,7 +54,53 @@ func newTill() *till {
 	paid("e", "E1", pay.Captured, all, 0, 0)
 	paid("f", "E1", pay.Released, 0, all, 0)
 	order("F1", rail.OnHold)
+	s.giveBack(order, paid)
 	return s
+}
+
+// giveBack has G1 be given back for a fee of 300. H1's ticket is changed into I1 and J1's into K1: I1 costs 700 less, of
+// which 100 are kept, and K1 300 more; K1 is given back for 400.
+func (s *till) giveBack(
+	order func(string, rail.OrderState), paid func(id, of string, state pay.State, captured, released, refunded int64),
+) {
+	all, minor := price.Minor, func(n int64) rail.Money { return rail.Money{Minor: n, Currency: price.Currency} }
+	for _, number := range []string{"G1", "H1", "J1", "K1"} {
+		order(number, rail.Returned)
+	}
+	order("I1", rail.Paid)
+	at, is := time.UnixMilli(1_000), map[string]*ledger.WrittenOrder{}
+	for _, o := range s.snapshot.Orders {
+		is[o.Number] = o
+	}
+	refund := func(number string, gross, fee int64) {
+		is[number].Refunds = append(is[number].Refunds, rail.Refund{
+			Gross: minor(gross), Fee: minor(fee), At: at, PaidBackAt: at.Add(time.Second),
+		})
+	}
+	replaces := func(number, old string, total, carried int64) {
+		o := is[number]
+		o.Replaces, o.Total, o.Carried = &rail.TicketRef{OrderID: old}, minor(total), minor(carried)
+	}
+	refund("G1", all, 300)
+	paid("g", "G1", pay.Captured, all, 0, all-300)
+	replaces("I1", "H1", all-700, all-700)
+	refund("H1", 700, 100)
+	paid("h", "H1", pay.Captured, all, 0, 600)
+	replaces("K1", "J1", all+300, all)
+	refund("K1", all+300, 400)
+	paid("j", "J1", pay.Captured, all, 0, all-400)
+	paid("k", "K1", pay.Captured, 300, 0, 300)
+	for _, p := range s.payments {
+		if p.ID == "k" {
+			p.Amount = minor(300)
+		}
+	}
+}
+
+// payment is a payment by its id, with its charge.
+func (s *till) payment(id string) (*pay.Payment, *pay.Charge) {
+	at := slices.IndexFunc(s.payments, func(p *pay.Payment) bool { return p.ID == id })
+	return s.payments[at], &s.charges[at]
 }
 
 func (s *till) check() *check.Result {
@@ -79,7 +127,7 @@ func TestMoney_Planted(t *testing.T) {
 			p, c := s.payments[5], &s.charges[5]
 			p.State, p.Captured, p.Released, c.Captured, c.Released = pay.Captured, price.Minor, 0, price.Minor, 0
 		}, "order E1 is PAID, and 2 payments of it were captured and not refunded"},
-		"AnotherPrice": {func(s *till) { s.snapshot.Orders[0].Total.Minor++ }, "order A1 of 553.01 CNY is PAID with"},
+		"AnotherPrice": {func(s *till) { s.snapshot.Orders[0].Total.Minor++ }, "order A1, for which 553.01 CNY were to be paid, was PAID with"},
 		"NoOrder": {
 			func(s *till) { s.snapshot.Orders = s.snapshot.Orders[1:] },
 			"1 payments of order A1 were captured and not refunded, and the ledger has no such order",
@@ -103,18 +151,42 @@ func TestMoney_Planted(t *testing.T) {
 		},
 		"PartOfAPrice": {
 			func(s *till) { s.payments[0].Refunded, s.charges[0].Refunded = 1, 1 },
-			"payment a of 553.00 CNY is CAPTURED: 55300 were captured and 1 refunded",
+			"order A1: 0 minor units are to go back, and 1 did",
+		},
+		"FeePaidBack": {
+			func(s *till) { p, c := s.payment("g"); p.Refunded, c.Refunded = price.Minor, price.Minor },
+			"order G1: 55000 minor units are to go back, and 55300 did",
+		},
+		"RefundMissing": {
+			func(s *till) { p, c := s.payment("h"); p.Refunded, c.Refunded = 0, 0 },
+			"order H1: 600 minor units are to go back, and 0 did",
+		},
+		"CarriedAndNotPaidBack": {
+			func(s *till) { p, c := s.payment("j"); p.Refunded, c.Refunded = 0, 0 },
+			"order J1: 54900 minor units are to go back, and 0 did",
+		},
+		"PaidForWhatWasCarried": {
+			func(s *till) {
+				p, c := s.payment("f")
+				p.OrderID, p.State, p.Captured, p.Released = "I1", pay.Captured, price.Minor, 0
+				c.OrderID, c.Captured, c.Released = "I1", price.Minor, 0
+			},
+			"order I1 is PAID, and 1 payments of it were captured and not refunded",
+		},
+		"BackAndNotKnown": {
+			func(s *till) { s.snapshot.Orders[6].Refunds[0].PaidBackAt = time.Time{} },
+			"order G1: the ledger does not know that 550.00 CNY are back",
 		},
 		"RefundNotMade": {
 			func(s *till) { s.charges[2].Refunded = 0 },
 			"payment c has authorised, captured, released and refunded {55300 55300 0 55300}",
 		},
 		"ChargeThatNoPaymentKnows": {
-			func(s *till) { s.payments = s.payments[:5] },
+			func(s *till) { s.payments = slices.Delete(s.payments, 5, 6) },
 			"no payment knows the provider's charge cs-f of order E1",
 		},
 		"MoneyThatTheProviderHasNot": {
-			func(s *till) { s.charges = s.charges[:5] },
+			func(s *till) { s.charges = slices.Delete(s.charges, 5, 6) },
 			"payment f has 55300 minor units authorised, and the provider knows of none",
 		},
 		"OfAnotherOrder": {

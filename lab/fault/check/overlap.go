@@ -39,7 +39,7 @@ func Overlap(members []history.Member) *Result {
 func overlapOn(r *Result, m history.Member) {
 	seats := map[place][]history.Stored{}
 	for _, t := range m.Tickets {
-		if t.State.Live() {
+		if t.Live() {
 			at := place{t.Run, t.Coach, t.Seat}
 			seats[at] = append(seats[at], t)
 			r.Looked++

@@ -58,7 +58,10 @@ func stepsOf(calls []history.Call, primary history.Member) map[rail.RunID][]step
 	for i := range primary.Tickets {
 		t := &primary.Tickets[i]
 		add(t, history.Place, t.Key, t.PlacedVersion)
-		if t.State == rail.Cancelled {
+		switch {
+		case t.Own == rail.TicketRefunded:
+			add(t, history.Refund, t.Number, t.EndedVersion)
+		case t.State == rail.Cancelled && !t.WithRun():
 			add(t, history.Cancel, t.Number, t.EndedVersion)
 		}
 	}

@@ -11,9 +11,10 @@ func Refused(calls []history.Call, primary history.Member) *Result {
 	r := begin("C3")
 	type key struct{ buyer, key string }
 	placed, states := map[key]history.Stored{}, map[string]rail.OrderState{}
+	own := map[string]rail.TicketState{}
 	for _, t := range primary.Tickets {
 		placed[key{t.Buyer, t.Key}] = t
-		states[t.Number] = t.State
+		states[t.Number], own[t.Number] = t.State, t.Own
 	}
 	for _, c := range calls {
 		if c.Outcome == history.Refused && !honest(c) {
@@ -38,8 +39,16 @@ func Refused(calls []history.Call, primary history.Member) *Result {
 				r.wrong("%s was told %s (%s) when it paid order %s, which is paid", request.Buyer, last.Outcome,
 					last.Code, request.Key)
 			}
+		case history.Refund, history.Change:
+			ended := map[history.Kind]rail.TicketState{
+				history.Refund: rail.TicketRefunded, history.Change: rail.TicketChanged,
+			}[request.Kind]
+			if own[request.Key] == ended {
+				r.wrong("%s was told %s (%s) when it asked for a %s of order %s, and its ticket is %s", request.Buyer,
+					last.Outcome, last.Code, request.Kind, request.Key, ended)
+			}
 		case history.Cancel:
-			if states[request.Key] == rail.Cancelled {
+			if states[request.Key] == rail.Cancelled && !last.Withdrawn {
 				r.wrong("%s was told %s (%s) when it cancelled order %s, which is cancelled", request.Buyer,
 					last.Outcome, last.Code, request.Key)
 			}

@@ -84,9 +84,20 @@ func (t *tally) ratio() float64 {
 // saysWhatIsLeft tells whether a search was answered, and with all counts.
 func saysWhatIsLeft(c history.Call) bool { return c.Outcome == history.Done && c.Code == "" }
 
-// honest tells whether a refusal is one that a correct request may get: nothing is left, or the hold is over.
+// honest tells whether a refusal is one that a correct request may get: nothing is left, the hold is over, or somebody
+// else has given the ticket back or changed it. On a run that was withdrawn nothing is for sale, and no order is live.
 func honest(c history.Call) bool {
-	return c.Kind == history.Place && c.Code == "SOLD_OUT" || c.Kind != history.Place && c.Code == "HOLD_EXPIRED"
+	switch c.Code {
+	case "SOLD_OUT":
+		return c.Kind == history.Place || c.Kind == history.Change
+	case "HOLD_EXPIRED":
+		return c.Kind == history.Pay || c.Kind == history.Cancel
+	case "WRONG_STATE":
+		return c.Kind == history.Refund || c.Kind == history.Change || c.Withdrawn
+	case "NOT_ON_SALE":
+		return c.Withdrawn
+	}
+	return false
 }
 
 // Outage is the longest stretch from one time to another in which no client was told of a new order.

@@ -21,6 +21,9 @@ const (
 	Pay    Kind = "pay"
 	Cancel Kind = "cancel"
 	Search Kind = "search"
+	// Refund gives an order's ticket back, and Change changes it into an order of its own.
+	Refund Kind = "refund"
+	Change Kind = "change"
 )
 
 // Outcome is what a client could make of an answer.
@@ -52,7 +55,7 @@ func (o Outcome) InDoubt() bool { return o == Pending || o == Broken }
 // Request is what is asked for, however often: a retry is the same request.
 type Request struct {
 	Kind Kind
-	// Buyer asks. Key is the idempotency key of a placing, and else the order's number.
+	// Buyer asks. Key is the idempotency key of a placing, and else the order's number: of a change, the old order's.
 	Buyer, Key string
 }
 
@@ -63,6 +66,8 @@ type Call struct {
 	Run      rail.RunID
 	From, To int
 	Class    rail.SeatClass
+	// Withdrawn tells that the run was withdrawn in the end, which refuses many things.
+	Withdrawn bool
 	// Passenger is the traveller; zero where nothing is sold.
 	Passenger rail.Passenger
 	// Start and End are when the client began to ask, and when it had the answer.
@@ -79,9 +84,11 @@ type Call struct {
 // Order is an order as a client was told of it.
 type Order struct {
 	ID, Number string
-	Version    int64
-	State      rail.OrderState
-	Total      rail.Money
+	// TicketID is of its one ticket.
+	TicketID string
+	Version  int64
+	State    rail.OrderState
+	Total    rail.Money
 	// PayBy is until when it may be paid; zero for an order that is paid or has ended.
 	PayBy time.Time
 	// Coach, Seat, and the passenger's name and masked document number, are of its one ticket.
@@ -107,16 +114,21 @@ type Stream struct {
 // Stored is one ticket with its order, as a member of the cluster has it.
 type Stored struct {
 	Number, Buyer, Key string
-	Run                rail.RunID
-	State              rail.OrderState
-	Version            int64
-	From, To           int
-	// PlacedVersion and EndedVersion are the run's versions that took the seat and gave it back. EndedVersion is 0
-	// while the order has it.
+	// OrderID is the order's, and Replaces that of the order whose ticket was changed into it, "" where there is none.
+	OrderID, Replaces string
+	Run               rail.RunID
+	// State is the order's, Own the ticket's own: see rail.Ticket. Withdrawn tells that the run was withdrawn.
+	State     rail.OrderState
+	Own       rail.TicketState
+	Withdrawn bool
+	Version   int64
+	From, To  int
+	// PlacedVersion and EndedVersion are the run's versions that took the seat and gave it back: by the ticket itself, or
+	// else with its order. EndedVersion is 0 while the ticket has its seat, and so is EndedAt.
 	PlacedVersion, EndedVersion int64
 	// PlacedAt, EndedAt, PaidAt and PayBy are by the primary's clock, in whole milliseconds. PlacedAt and EndedAt were
-	// read after the version before theirs. EndedAt is zero while the order has its seat, and the hold's end for a hold
-	// that expired. PaidAt is zero until it is paid. PayBy is until when it may be.
+	// read after the version before theirs. EndedAt is the hold's end for a hold that
+	// expired. PaidAt is zero until it is paid. PayBy is until when it may be.
 	PlacedAt, EndedAt, PaidAt, PayBy time.Time
 	// PayingAt is since when its money was being taken, and CaptureBy until when it could be; both are zero where it
 	// was not, or at once.
@@ -128,10 +140,19 @@ type Stored struct {
 	Passenger           rail.Passenger
 }
 
+// Live tells whether the ticket has its seat.
+func (s *Stored) Live() bool { return s.State.Live() && s.Own.OwnsSeat() }
+
 // EndedItself tells whether it ended because its time was over, and no client ended it: its hold's, or that for taking
 // its money.
 func (s *Stored) EndedItself() bool {
-	return s.State == rail.Expired || s.State == rail.Cancelled && !s.CaptureBy.IsZero()
+	return s.State == rail.Expired ||
+		s.State == rail.Cancelled && s.PaidAt.IsZero() && !s.CaptureBy.IsZero() && !s.EndedAt.Before(s.CaptureBy)
+}
+
+// WithRun tells whether it ended since its run was withdrawn, and no client ended it.
+func (s *Stored) WithRun() bool {
+	return s.Withdrawn && s.State == rail.Cancelled && s.Own.OwnsSeat() && !s.EndedItself()
 }
 
 // Member is everything that one member of the cluster has.
