@@ -88,6 +88,8 @@ type Fault struct {
 	RedisWhy  string
 	// Subscribers is how many follow the runs; 0: a few.
 	Subscribers int
+	// Returns says that buyers give tickets back and change them.
+	Returns bool
 	// Spoils says that the cluster is of no more use afterwards, whether the fault passed or failed.
 	Spoils bool
 	// Reconciles says that `interlock pay reconcile` is run once all buyers have left. Others are judged without it.

@@ -166,7 +166,7 @@ func (p *play) open(ctx context.Context) (err error) {
 	if hold := p.fault.Shape.Hold; hold > 0 && !p.fault.Shape.Bank {
 		o.Dawdle = 2 * hold // half of the buyers come too late
 	}
-	o.Bank = p.fault.Shape.Bank
+	o.Bank, o.Returns = p.fault.Shape.Bank, p.fault.Returns
 	for _, s := range p.cluster.Servers() {
 		o.Servers = append(o.Servers, s.Addr())
 	}

@@ -37,6 +37,8 @@ type reply struct {
 	data       json.RawMessage
 	// page is where the order can be paid, "" for nowhere.
 	page string
+	// quote is the id of the quote that holds now, "" where none was told.
+	quote string
 }
 
 // ask sends a document to a server. What goes wrong is a reply, too: a broken one.
@@ -99,8 +101,8 @@ type told struct {
 	Total             struct{ Amount, CurrencyCode string }
 	PayBy             time.Time
 	Tickets           []struct {
-		Coach, Seat string
-		Passenger   struct{ Name, DocumentNumberMasked string }
+		ID, Coach, Seat string
+		Passenger       struct{ Name, DocumentNumberMasked string }
 	}
 }
 
@@ -108,7 +110,9 @@ type told struct {
 type payload struct {
 	Order *told
 	// Payment is of payOrder alone.
-	Payment    *struct{ State, RedirectURL string }
+	Payment *struct{ State, RedirectURL string }
+	// Quote is of what is returned alone.
+	Quote      *struct{ ID string }
 	UserErrors []struct{ Code, Message string }
 }
 
@@ -147,7 +151,9 @@ const (
 )
 
 // comesOf is the state of an order once the request has taken place. A placed order may have any state by then.
-var comesOf = map[history.Kind]rail.OrderState{history.Pay: rail.Paid, history.Cancel: rail.Cancelled}
+var comesOf = map[history.Kind]rail.OrderState{
+	history.Pay: rail.Paid, history.Cancel: rail.Cancelled, history.Refund: rail.Returned,
+}
 
 // read finds the order or the refusal in an answer.
 func read(answer reply, field string, c *history.Call) reply {
@@ -157,6 +163,9 @@ func read(answer reply, field string, c *history.Call) reply {
 	}
 	p := payloads[field]
 	switch {
+	case len(p.UserErrors) > 0 && p.Quote != nil:
+		// Nothing was done: the buyer is to look at the new quote.
+		return reply{outcome: history.Waiting, code: p.UserErrors[0].Code, quote: p.Quote.ID, data: answer.data}
 	case len(p.UserErrors) > 0:
 		return reply{outcome: history.Refused, code: p.UserErrors[0].Code, problem: p.UserErrors[0].Message}
 	case p.Order == nil || len(p.Order.Tickets) == 0:
@@ -174,7 +183,7 @@ func read(answer reply, field string, c *history.Call) reply {
 	ticket := p.Order.Tickets[0]
 	c.Order = &history.Order{
 		ID: p.Order.ID, Number: p.Order.Number, Version: p.Order.Version, State: rail.OrderState(p.Order.State),
-		Total: total, PayBy: p.Order.PayBy,
+		Total: total, PayBy: p.Order.PayBy, TicketID: ticket.ID,
 		Coach: ticket.Coach, Seat: ticket.Seat, Name: ticket.Passenger.Name,
 		DocumentMasked: ticket.Passenger.DocumentNumberMasked,
 	}

@@ -14,7 +14,7 @@ import (
 
 const (
 	orderFields = `order{id number version state total{amount currencyCode} payBy ` +
-		`tickets{coach seat passenger{name documentNumberMasked}}} userErrors{code message}`
+		`tickets{id coach seat passenger{name documentNumberMasked}}} userErrors{code message}`
 	placeDocument  = `mutation($i:PlaceOrderInput!){placeOrder(input:$i){` + orderFields + `}}`
 	payDocument    = `mutation($i:PayOrderInput!){payOrder(input:$i){` + orderFields + ` payment{state redirectUrl}}}`
 	cancelDocument = `mutation($i:CancelOrderInput!){cancelOrder(input:$i){` + orderFields + `}}`
@@ -78,7 +78,9 @@ func (b *buyer) trip() {
 	}
 	switch one := b.random.IntN(10); {
 	case one < payOfTen:
-		b.pay(order, call)
+		if paid := b.pay(order, call); paid != nil && b.workload.options.Returns {
+			b.comeBack(paid, call)
+		}
 	case one < payOfTen+cancelOfTen:
 		b.cancel(order, call)
 	}
@@ -136,17 +138,19 @@ func (b *buyer) place() (*history.Order, history.Call) {
 	return b.insist(want.call(b.name), placeDocument, "placeOrder", want.input())
 }
 
-func (b *buyer) pay(order *history.Order, placed history.Call) {
+// pay returns the order once it is paid; nil where that was refused.
+func (b *buyer) pay(order *history.Order, placed history.Call) *history.Order {
 	placed.Request = history.Request{Kind: history.Pay, Buyer: b.name, Key: order.Number}
 	if b.workload.options.Bank {
-		b.payAtBank(placed, order, func(page string) {
+		_, paid := b.payAtBank(placed, order, func(page string) {
 			pause.For(b.workload.life, time.Duration(b.random.Int64N(int64(pageThink))))
 			b.atPage(page)
 		})
-		return
+		return paid
 	}
-	b.insist(placed, payDocument, "payOrder",
+	paid, _ := b.insist(placed, payDocument, "payOrder",
 		map[string]any{"orderId": order.ID, "idempotencyKey": "pay-" + order.Number})
+	return paid
 }
 
 func (b *buyer) cancel(order *history.Order, placed history.Call) {
@@ -174,14 +178,19 @@ func (b *buyer) ask(
 		if answer.outcome != history.Waiting {
 			b.at++
 		}
-		longest := longestPause
-		if b.impatient {
-			longest = fewestPause
-		}
-		if !pause.For(b.workload.life, min(max(answer.retryAfter, fewestPause), longest)) {
+		if !b.wait(answer) {
 			return nil, c
 		}
 	}
+}
+
+// wait waits until it is time to ask again; false where the buyer's life has ended.
+func (b *buyer) wait(r reply) bool {
+	longest := longestPause
+	if b.impatient {
+		longest = fewestPause
+	}
+	return pause.For(b.workload.life, min(max(r.retryAfter, fewestPause), longest))
 }
 
 // Together sends one request so many times at the same moment, over all servers in turn, and returns once each is

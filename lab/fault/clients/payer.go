@@ -25,20 +25,22 @@ const (
 )
 
 // payAtBank begins to pay, does something on the bank's page, and asks until it is known what became of it. shown tells
-// that there was a page.
-func (b *buyer) payAtBank(c history.Call, order *history.Order, atPage func(page string)) (shown bool) {
+// that there was a page; paid is nil where the order was not paid.
+func (b *buyer) payAtBank(
+	c history.Call, order *history.Order, atPage func(page string),
+) (shown bool, paid *history.Order) {
 	input := map[string]any{"orderId": order.ID, "idempotencyKey": "pay-" + order.Number}
 	page := ""
-	b.ask(c, payDocument, "payOrder", input, func(r reply) bool {
+	paid, _ = b.ask(c, payDocument, "payOrder", input, func(r reply) bool {
 		page = r.page
 		return r.outcome.Resolved() || page != ""
 	})
 	if page == "" {
-		return false // it is resolved
+		return false, paid // it is resolved
 	}
 	atPage(page)
-	b.insist(c, payDocument, "payOrder", input)
-	return true
+	paid, _ = b.insist(c, payDocument, "payOrder", input)
+	return true, paid
 }
 
 // PayTwice buys a seat and has the bank charge its payment two times. It returns once the bank was told to. The buyer
@@ -59,7 +61,7 @@ func (w *Workload) PayTwice(ctx context.Context, subject string, stream uint64) 
 				continue // the seats of that trip are sold
 			}
 			call.Request = history.Request{Kind: history.Pay, Buyer: b.name, Key: order.Number}
-			shown = b.payAtBank(call, order, func(page string) {
+			shown, _ = b.payAtBank(call, order, func(page string) {
 				b.press(page, "twice")
 				close(pressed)
 			})
