@@ -20,6 +20,7 @@ const (
 	cacheArea       = "cache"
 	messagesArea    = "messages"
 	paymentsArea    = "payments"
+	refundsArea     = "refunds"
 	buyersArea      = "buyers"
 )
 
@@ -39,6 +40,7 @@ func Table() []Fault {
 		relayKilled(), consumerKilled(), messagesRedisKilled(), messagesRedisFlushed(),
 		payKilled(), providerSlow(), providerDead(), providerLate(),
 		webhookLost(), webhookTripled(), webhookOutOfOrder(), webhookForged(), primaryKilledDuringPayments(),
+		changeKilled(), primaryKilledDuringRefunds(), refundAndChangeAtOnce(), withdrawnWhilePaying(),
 		sameKey(1), sameKeyAcrossFailover(), holdsExpire(), clocksApart(),
 	}
 }

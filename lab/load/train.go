@@ -113,6 +113,11 @@ func Resume(ctx context.Context, server, adminToken string, run *Run) error {
 	return setStatus(ctx, API{Server: server, Token: adminToken}, run, "resumeRun", "ResumeRunInput")
 }
 
+// Withdraw is described at Suspend.
+func Withdraw(ctx context.Context, server, adminToken string, run *Run) error {
+	return setStatus(ctx, API{Server: server, Token: adminToken}, run, "withdrawRun", "WithdrawRunInput")
+}
+
 func setStatus(ctx context.Context, api API, run *Run, mutation, input string) error {
 	var answer struct {
 		Changed struct{ UserErrors []refusal }

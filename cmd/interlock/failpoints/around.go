@@ -32,17 +32,56 @@ type heldLedger struct {
 func (l heldLedger) Sell(ctx context.Context, batch ledger.Batch, decide ledger.Decide) (int64, error) {
 	b := &Held{Run: batch.RunID}
 	l.control.at(AfterLock, *b)
+	var steps []step
 	version, err := l.Ledger.Sell(context.WithValue(ctx, batchKey{}, b), batch,
 		func(s *ledger.BatchState) (ledger.BatchChanges, error) {
 			changes, err := decide(s)
 			b.Read, b.Orders = s.Version, len(changes.Orders)
+			steps = stepsOf(&changes)
 			return changes, err
 		})
 	if err == nil && b.Orders > 0 {
 		b.Made = version
 		l.control.at(AfterCommit, *b)
 	}
+	for _, s := range steps {
+		if err == nil {
+			b.Made, b.Order = version, s.order
+			l.control.at(s.point, *b)
+		}
+	}
 	return version, err
+}
+
+// step is what a batch does for a change of a ticket.
+type step struct {
+	point Point
+	order string
+}
+
+// stepsOf are the steps of changes from one run to another. Those within one run are one commit.
+func stepsOf(changes *ledger.BatchChanges) (steps []step) {
+	for i := range changes.Changed {
+		c := &changes.Changed[i]
+		run, _ := rail.RunOfOrder(c.Order.ID)
+		point := map[ledger.EventType]Point{
+			ledger.EventOrderChanging: AfterChanging, ledger.EventOrderChanged: AfterChanged,
+			ledger.EventOrderUnchanged: AfterUnchanged,
+		}[c.Event]
+		if point != "" && len(c.Changes) > 0 && c.Changes[0].To != run {
+			steps = append(steps, step{point, c.Order.ID})
+		}
+	}
+	for i := range changes.Orders {
+		o := changes.Orders[i].Order
+		if o == nil || o.Replaces == nil {
+			continue
+		}
+		if old, _ := rail.RunOfOrder(o.Replaces.OrderID); old != o.RunID {
+			steps = append(steps, step{AfterReplaced, o.ID})
+		}
+	}
+	return steps
 }
 
 // lateLimit is how long a statement may take after it was held: by then its own deadline is over.

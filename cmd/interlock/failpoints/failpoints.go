@@ -40,6 +40,25 @@ func All() []Point {
 	return []Point{AfterLock, BeforeUpdate, BeforeCommit, AfterCommit, BeforeApply, BeforeUnlock}
 }
 
+// The points of a change of a ticket, in the order in which it passes them. Each follows a commit; on one run, the first
+// two follow the same. A batch with what was asked for is held once its commit is acknowledged. The next step of the
+// change was not begun then.
+const (
+	// AfterChanging: the change is noted on the old run. The new order is not placed.
+	AfterChanging Point = "after_changing"
+	// AfterReplaced: the new order is placed. On the old run, the change is open.
+	AfterReplaced Point = "after_replaced"
+	// AfterChanged: the old ticket is changed. No buyer was told.
+	AfterChanged Point = "after_changed"
+	// AfterUnchanged: the change has ended without a new ticket. No buyer was told.
+	AfterUnchanged Point = "after_unchanged"
+)
+
+// ChangePoints are those of a change, in their order.
+func ChangePoints() []Point {
+	return []Point{AfterChanging, AfterReplaced, AfterChanged, AfterUnchanged}
+}
+
 // The points of the relay, in the order in which it passes them with the events of a run.
 const (
 	// AfterTake: the rows were taken, and a commit vouches for them. The stream has nothing of them.
@@ -130,6 +149,8 @@ type Held struct {
 	// Group and Consumer are who has the event.
 	Group    string `json:"group,omitempty"`
 	Consumer string `json:"consumer,omitempty"`
+	// Order is an order that the batch has changed or placed, at a point of a change.
+	Order string `json:"order,omitempty"`
 	// Payment is the one that is held; then Subject and Version are empty.
 	Payment string `json:"payment,omitempty"`
 }
