@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"interlock/cmd/interlock/failpoints"
+	"interlock/internal/pause"
 	"interlock/lab/fault/history"
 	"interlock/lab/load"
 	"interlock/services/rail"
@@ -149,6 +150,24 @@ func refundAndChangeAtOnce() Fault {
 	}
 }
 
+// payFirst is how many orders of a run are paid before the run is withdrawn.
+const payFirst = 10
+
+// paidAround is how many orders of a run were paid at a moment, and how many payments were under way.
+func paidAround(calls []history.Call, run rail.RunID, at time.Time) (paid, under int) {
+	for request, attempts := range history.ByRequest(calls) {
+		last := attempts[len(attempts)-1]
+		switch {
+		case request.Kind != history.Pay || last.Run != run || !attempts[0].Start.Before(at):
+		case last.End.After(at):
+			under++
+		case last.Outcome == history.Done:
+			paid++
+		}
+	}
+	return paid, under
+}
+
 // withdrawnWhilePaying withdraws one of the runs while people pay for it. C12 judges that all their money goes back.
 func withdrawnWhilePaying() Fault {
 	return Fault{
@@ -161,23 +180,19 @@ func withdrawnWhilePaying() Fault {
 			if err != nil {
 				return nil, err
 			}
+			// Some are to have paid by then. Others always pay just then.
+			for paid, _ := paidAround(s.Workload.Log().Calls(), run.RunID, time.Now()); paid < payFirst; {
+				if !pause.For(ctx, derivedPoll) {
+					return nil, ctx.Err()
+				}
+				paid, _ = paidAround(s.Workload.Log().Calls(), run.RunID, time.Now())
+			}
 			if err := load.Withdraw(ctx, s.Cluster.Servers()[0].Addr(), admin, run); err != nil {
 				return nil, err
 			}
 			at := time.Now()
 			return func(context.Context) (Injected, error) {
-				calls := s.Workload.Log().Calls()
-				paid, under := 0, 0
-				for request, attempts := range history.ByRequest(calls) {
-					last := attempts[len(attempts)-1]
-					switch {
-					case request.Kind != history.Pay || last.Run != run.RunID || !attempts[0].Start.Before(at):
-					case last.End.After(at):
-						under++
-					case last.Outcome == history.Done && last.Order.State == rail.Paid:
-						paid++
-					}
-				}
+				paid, under := paidAround(s.Workload.Log().Calls(), run.RunID, at)
 				return Injected{Fired: paid > 0 && under > 0, Facts: map[string]any{
 					"run": run.RunID, "paid_before": paid, "payments_under_way": under,
 				}}, nil

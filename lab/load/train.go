@@ -113,17 +113,22 @@ func Resume(ctx context.Context, server, adminToken string, run *Run) error {
 	return setStatus(ctx, API{Server: server, Token: adminToken}, run, "resumeRun", "ResumeRunInput")
 }
 
-// Withdraw is described at Suspend.
+// Withdraw is described at Suspend. All orders of the run end, and what was paid for them goes back.
 func Withdraw(ctx context.Context, server, adminToken string, run *Run) error {
-	return setStatus(ctx, API{Server: server, Token: adminToken}, run, "withdrawRun", "WithdrawRunInput")
+	return decide(ctx, API{Server: server, Token: adminToken}, "withdrawRun", "WithdrawRunInput",
+		map[string]any{"runId": run.ID, "reason": "the lab", "cancelOrders": true})
 }
 
 func setStatus(ctx context.Context, api API, run *Run, mutation, input string) error {
+	return decide(ctx, api, mutation, input, map[string]any{"runId": run.ID, "reason": "the lab"})
+}
+
+func decide(ctx context.Context, api API, mutation, input string, i map[string]any) error {
 	var answer struct {
 		Changed struct{ UserErrors []refusal }
 	}
 	err := api.Ask(ctx, "mutation($i:"+input+"!){changed:"+mutation+"(input:$i){userErrors{code path message}}}",
-		map[string]any{"i": map[string]any{"runId": run.ID, "reason": "the lab"}}, &answer)
+		map[string]any{"i": i}, &answer)
 	if err == nil && len(answer.Changed.UserErrors) > 0 {
 		err = fmt.Errorf("%s: %+v", mutation, answer.Changed.UserErrors)
 	}

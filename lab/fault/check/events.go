@@ -95,6 +95,13 @@ func (t *events) add(e *effects.Effect) {
 
 // orderIsTold compares what became of an order with what was told of it.
 func (t *events) orderIsTold(o *ledger.WrittenOrder) {
+	if o.Replaces != nil && len(o.Tickets) == 0 {
+		// It only keeps the key of a change from ever being placed: nobody is told of it.
+		for _, event := range t.told[o.ID] {
+			t.wrong("%s: %s took effect, and order %s never had a ticket", t.group, event.ID(), o.Number)
+		}
+		return
+	}
 	told, tickets := map[ledger.EventType]*ledger.Event{}, map[ledger.EventType]int{}
 	for _, event := range t.told[o.ID] {
 		if ofTickets(event.Type) {

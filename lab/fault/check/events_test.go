@@ -99,6 +99,13 @@ func returning() *told {
 
 func TestEvents_OfTickets(t *testing.T) {
 	holds(t, returning().check())
+	fenced := returning()
+	fenced.snapshot.Orders = append(fenced.snapshot.Orders, &ledger.WrittenOrder{Order: rail.Order{
+		ID: "F1", Number: "F1", RunID: runID, State: rail.Cancelled, Version: 2, Replaces: &rail.TicketRef{},
+	}, PlacedVersion: 9, EndedVersion: 9})
+	holds(t, fenced.check())
+	fenced.effects[len(fenced.effects)-1].Event.OrderID = "F1"
+	require.Contains(t, strings.Join(fenced.check().Examples, "\n"), "order F1 never had a ticket")
 	for says, plant := range map[string]func(*told){
 		"order A1 has 1 times interlock.order.refunded, and 0 took effect": func(s *told) {
 			s.effects = slices.DeleteFunc(s.effects, func(e effects.Effect) bool {

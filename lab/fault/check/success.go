@@ -28,6 +28,8 @@ func Success(calls []history.Call, healed, end time.Time, wrongNo map[history.Re
 	for _, c := range calls {
 		switch {
 		case c.Start.Before(from) || c.Start.After(end) || c.Outcome == history.Waiting:
+		case c.Kind == history.Search && c.Withdrawn && c.Outcome == history.Done:
+			// Nothing is left of a run that was withdrawn, and none is said to be.
 		case c.Kind == history.Search:
 			searches.count(c, saysWhatIsLeft(c))
 		default:
