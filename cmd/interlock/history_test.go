@@ -114,6 +114,7 @@ func makeHistory(t *testing.T, settings *Settings) *history {
 	h.decide("ola", ledger.PaymentAuthorised, ledger.PaymentFailed)
 	require.Eventually(t, func() bool { return h.value("SELECT state FROM orders WHERE buyer = 'ola'") == "CANCELLED" },
 		healsIn, 20*time.Millisecond)
+	h.givenBack(t, buy, do, orders, tickets, ids)
 	a = r.ask(t, r.admin, publishStationMutation, map[string]any{"i": map[string]any{
 		"code": "TJP", "name": "天津站", "timeZone": "Asia/Shanghai",
 	}})
@@ -246,17 +247,21 @@ func (h *history) publish(changes map[string]any) (run string) {
 func (h *history) name(now int64) {
 	names := append([]string{"{now}", fmt.Sprint(now)}, h.rows...)
 	for name, number := range map[string]string{
-		"A": "T12", "B": "T14", "C": "T16", "D": "T18", "E": "T20", "F": "E1", "G": "E2",
+		"A": "T12", "B": "T14", "C": "T16", "D": "T18", "E": "T20", "F": "E1", "G": "E2", "H": "T22",
+		"I": "T24",
 	} {
 		id := string(rail.NewRunID(number, mustDate(h.t, day())))
 		names = append(names, "{"+name+"}", "'"+id+"'", "{"+strings.ToLower(name)+"}", id)
 	}
 	for _, who := range []string{
 		"ann", "bob", "cid", "dan", "gus", "hal", "iva", "jon", "kim", "lou", "mia", "ned",
-		"ola",
+		"ola", "pia",
 	} {
 		names = append(names, "{"+who+"}", "'"+h.value("SELECT id FROM orders WHERE buyer = ?", who)+"'")
 	}
+	names = append(names,
+		"{quy}", "'"+h.value("SELECT id FROM orders WHERE buyer = 'quy' AND replaces_order IS NULL")+"'",
+		"{new}", "'"+h.value("SELECT id FROM orders WHERE buyer = 'quy' AND replaces_order IS NOT NULL")+"'")
 	seat := "SELECT %s FROM tickets t JOIN orders o ON o.id = t.order_id WHERE o.buyer = 'ann'"
 	broken := rail.NewTrain("T0", "", "UTC", []rail.Call{{Station: "BJP", Metres: 9}, {Station: "SHH", Metres: 1}},
 		rail.NewFormation([]rail.Coach{{Number: "1", SeatClass: rail.HardSleeper, Seats: []rail.Seat{{Label: "1"}}}}),
@@ -311,7 +316,7 @@ func (h *history) verify() *audit.Report {
 // historyTables are all tables of the ledger.
 var historyTables = []string{
 	"runs", "seat_maps", "seat_changes", "orders", "tickets", "asked_documents", "trains", "formations",
-	"stations", "publications", "counters",
+	"stations", "publications", "counters", "refunds", "changes",
 	"cluster", "cluster_members", "personal_keys", "order_records", "outbox", "event_groups",
 }
 

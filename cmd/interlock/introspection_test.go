@@ -141,7 +141,7 @@ var specifiedDirectives = []string{
 		`FIELD_DEFINITION | ARGUMENT_DEFINITION | INPUT_FIELD_DEFINITION | ENUM_VALUE`,
 	`include(if: Boolean!) on FIELD | FRAGMENT_SPREAD | INLINE_FRAGMENT`,
 	`oneOf() on INPUT_OBJECT`,
-	`requires(role: Role!) on FIELD_DEFINITION`,
+	`requires(role: [Role!]!) on FIELD_DEFINITION`,
 	`skip(if: Boolean!) on FIELD | FRAGMENT_SPREAD | INLINE_FRAGMENT`,
 	`specifiedBy(url: String!) on SCALAR`,
 }

@@ -245,7 +245,7 @@ func TestMessages_Commands(t *testing.T) {
 	r := start(t, settings)
 	code, out, errs := command(t, settings.Data, "messages", "status")
 	require.Zero(t, code, errs)
-	require.Contains(t, out, "no group of consumers")
+	require.Regexp(t, "^nothing waits to be published\nnothing waits for groups to acknowledge\n(group tickets|no group)", out)
 
 	run := r.publishT12(t)
 	l := listener{refuse: rail.Refuse(rail.NotFound, "no such account")}
@@ -338,7 +338,7 @@ func TestMessages_Commands(t *testing.T) {
 	require.Contains(t, out, "group pay is forgotten")
 	code, out, errs = command(t, settings.Data, "messages", "status")
 	require.Zero(t, code, errs)
-	require.Contains(t, out, "no group of consumers")
+	require.NotContains(t, out, "group pay")
 	r.stop()
 	code, _, errs = command(t, settings.Data, "messages", "tail")
 	require.Equal(t, exitCouldNotSee, code)
@@ -366,7 +366,7 @@ func TestMessages_OfPayments(t *testing.T) {
 		return all
 	}
 	require.Equal(t, []string{saleGroup}, names(streams.Payments))
-	require.Empty(t, names("events"))
+	require.Subset(t, []string{ticketsGroup}, names("events"))
 
 	require.NoError(t, p.stores.payments.MakeGroup(t.Context(), "audit"))
 	require.NoError(t, p.payments.store.KeepEventsFor(t.Context(), "audit"))

@@ -120,6 +120,10 @@ var plantedInPayments = []planted{
 		`UPDATE payments SET due_at = NULL WHERE id = {payment of mia}`,
 	},
 	{
+		"a part that went back, and nothing did", audit.CheckPayment, "payment payment0of0ned",
+		`UPDATE payments SET refunds = '[{"id":"r","order":"o","minor":100,"done":true}]' WHERE id = {payment of ned}`,
+	},
+	{
 		"not called for", audit.CheckPayment, "payment payment0of0mia",
 		`UPDATE payments SET due_at = {now} - 86400000 WHERE id = {payment of mia}`,
 	},

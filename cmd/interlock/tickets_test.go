@@ -83,7 +83,7 @@ func (b *buyer) until(order string, holds func(*answer) bool) (a *answer) {
 }
 
 // refund gives tickets back for what a quote says, and returns what goes back.
-func (b *buyer) refund(order string, tickets []any) (amount any, state any) {
+func (b *buyer) refund(order string, tickets []any) (amount, state any) {
 	b.t.Helper()
 	a := b.ask(b.t, b.passenger, refundQuoteQuery, map[string]any{"o": order, "t": tickets})
 	require.Empty(b.t, a.at(b.t, "refundQuote.userErrors"), "%s", a.Data)
