@@ -378,6 +378,7 @@ func TestRelay_Wake(t *testing.T) {
 			synctest.Wait()
 			require.EqualValues(t, 2*i+3, relay.Stats().Published)
 			<-time.After(time.Second)
+			synctest.Wait()
 		}
 		before := looks
 		during = func() {
@@ -388,6 +389,7 @@ func TestRelay_Wake(t *testing.T) {
 		}
 		relay.Wake()
 		<-time.After(time.Second)
+		synctest.Wait()
 		require.LessOrEqual(t, looks-before, 2)
 		cancel()
 		running.Wait()
