@@ -43,7 +43,8 @@ var (
 		userErrors { code message path } } }`, orderID, ticketID)
 	refundTickets = fmt.Sprintf(`mutation { refundTickets(input: {
 		orderId: %q, ticketIds: [%q], quoteId: "q1", idempotencyKey: "refund01", reason: "ill"
-	}) { order { number } refund { id amount { amount } tickets { id } paidBackAt } quote { id }`, orderID, ticketID) + errorsAsked
+	}) { order { number } refund { id amount { amount } tickets { id } paidBackAt } quote { id }`,
+		orderID, ticketID) + errorsAsked
 	toChange = fmt.Sprintf(`{orderId: %q, ticketId: %q, runId: %q, from: "SHH", to: "BJP", seatClass: FIRST,
 		wish: {letter: "F"}}`, orderID, ticketID, runID)
 	changeQuote = `{ changeQuote(input: ` + toChange + `) {

@@ -33,7 +33,8 @@ type Finder interface {
 	Left(ctx context.Context, run *rail.Run, from, to int, now time.Time) rail.Snapshot
 }
 
-// Sale places, pays, cancels and corrects orders, and gives tickets back and changes them. `buyer` and `by` are the subject of the viewer.
+// Sale places, pays, cancels and corrects orders, and gives tickets back and changes them. `buyer` and `by` are the
+// subject of the viewer.
 type Sale interface {
 	Place(ctx context.Context, buyer string, place rail.PlaceOrder) (*rail.Order, error)
 	Pay(ctx context.Context, buyer, orderID, key string) (*rail.Order, sale.Payment, error)

@@ -11,8 +11,8 @@ import (
 )
 
 // The fees of refunds and changes are settings of one line: steps with commas between them, each with the shortest time
-// before the departure that it is for and the part of the price that is kept; then what a fee is rounded to, and what it
-// is at least, in the currency's unit. fees12306 are those of 12306: see rail.DefaultRefundRules.
+// before the departure that it is for and the part of the price that is kept; then what a fee is rounded to, and what
+// it is at least, in the currency's unit. fees12306 are those of 12306: see rail.DefaultRefundRules.
 const fees12306 = "8d 0%, 48h 5%, 24h 10%, 0h 20%, round 0.50, least 2.00"
 
 // refundRules reads --refund-fees and --change-fees. Changes go by the fees of refunds where nothing else is said.

@@ -245,7 +245,8 @@ func TestMessages_Commands(t *testing.T) {
 	r := start(t, settings)
 	code, out, errs := command(t, settings.Data, "messages", "status")
 	require.Zero(t, code, errs)
-	require.Regexp(t, "^nothing waits to be published\nnothing waits for groups to acknowledge\n(group tickets|no group)", out)
+	require.Regexp(t, "^nothing waits to be published\nnothing waits for groups to acknowledge\n(group tickets|no group)",
+		out)
 
 	run := r.publishT12(t)
 	l := listener{refuse: rail.Refuse(rail.NotFound, "no such account")}

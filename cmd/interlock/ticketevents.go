@@ -29,9 +29,9 @@ func (s *Server) newFollowing() (*messages.Consumer, error) {
 	}, nil
 }
 
-// follow does what follows an order's event: the money of refunds goes back, and a change is finished once its new order
-// was paid or cancelled. A new order that expires is left to the sweep of due changes: holds expire by the thousand, and
-// an event does not say which of them a change has placed.
+// follow does what follows an order's event: the money of refunds goes back, and a change is finished once its new
+// order was paid or cancelled. A new order that expires is left to the sweep of due changes: holds expire by the
+// thousand, and an event does not say which of them a change has placed.
 func (s *Server) follow(ctx context.Context, e ledger.Event) error {
 	switch e.Type {
 	case ledger.EventOrderRefunded, ledger.EventOrderChanged:

@@ -17,8 +17,8 @@ import (
 )
 
 // changeKilled kills a server at every step of a change from one run to another, and starts it again each time. Another
-// server, or the same one once it is back, carries on: C5 judges that the traveller has one of both tickets, and C12 the
-// money.
+// server, or the same one once it is back, carries on: C5 judges that the traveller has one of both tickets, and C12
+// the money.
 func changeKilled() Fault {
 	return Fault{
 		Name: "change_killed_at_each_step", Area: refundsArea, Shape: paying, Lasts: time.Second, Alone: true,

@@ -161,7 +161,8 @@ func (o *payingOrder) contradiction(p *pay.Payment) string {
 	case p.OrderID != o.id || p.RunID != o.run:
 		return fmt.Sprintf("its payment %s is of the order %q of %q", p.ID, p.OrderID, p.RunID)
 	case p.Amount != o.toPay:
-		return fmt.Sprintf("%d %s were to be paid for it, and its payment %s is of %d %s", o.toPay.Minor, o.toPay.Currency, p.ID,
+		return fmt.Sprintf("%d %s were to be paid for it, and its payment %s is of %d %s", o.toPay.Minor,
+			o.toPay.Currency, p.ID,
 			p.Amount.Minor, p.Amount.Currency)
 	}
 	return ""

@@ -18,8 +18,8 @@ type refundPart struct {
 	run    rail.RunID
 	order  string
 	amount rail.Money
-	// payment is the payment's id, or "" where ofOrder is the order that it paid for: what was carried over goes back to
-	// the payment of the ticket that was changed.
+	// payment is the payment's id, or "" where ofOrder is the order that it paid for: what was carried over goes back
+	// to the payment of the ticket that was changed.
 	payment, ofOrder string
 	// back tells that the ledger was told that the money is back.
 	back bool
@@ -106,8 +106,8 @@ func (a *Auditor) verifyMissingParts(seen *seen, report *Report) {
 	}
 }
 
-// verifyPart holds one refund of a payment against itself, and against the ledger's where that is known. fits tells that
-// it may be there.
+// verifyPart holds one refund of a payment against itself, and against the ledger's where that is known. fits tells
+// that it may be there.
 func verifyPart(r *pay.Refund, part *refundPart, fits, known bool, report *Report) {
 	wrong := func(format string, arguments ...any) {
 		report.add(Defect{

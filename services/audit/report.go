@@ -83,8 +83,8 @@ type Report struct {
 	Tickets int `json:"tickets"`
 	// Payments are those of a service of its own; 0 where there is none.
 	Payments int `json:"payments,omitempty"`
-	// Refunds are all that were decided. RefundsUnderWay are those among them whose money is not back after a minute: it
-	// is tried until it is, so that none of them is a defect.
+	// Refunds are all that were decided. RefundsUnderWay are those among them whose money is not back after a minute:
+	// it is tried until it is, so that none of them is a defect.
 	Refunds         int      `json:"refunds,omitempty"`
 	RefundsUnderWay int      `json:"refundsUnderWay,omitempty"`
 	Defects         []Defect `json:"defects"`

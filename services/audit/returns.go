@@ -12,10 +12,10 @@ import (
 // underWay is how long the money of a refund may be out without a word.
 const underWay = time.Minute
 
-// steps is how often an order moved on by what became of its tickets. Each refund that was asked for is one step, and so
-// are the begin and the end of each change; both of them are one where no money was to be awaited. So is the note that
-// the money of a refund is back, where some was to go back. The rest of a price is refunded with the end of its change,
-// and all tickets of a withdrawn run with the end of their order.
+// steps is how often an order moved on by what became of its tickets. Each refund that was asked for is one step, and
+// so are the begin and the end of each change; both of them are one where no money was to be awaited. So is the note
+// that the money of a refund is back, where some was to go back. The rest of a price is refunded with the end of its
+// change, and all tickets of a withdrawn run with the end of their order.
 func steps(o *ledger.WrittenOrder) (n int64) {
 	for i := range o.Refunds {
 		r := &o.Refunds[i]

@@ -84,8 +84,8 @@ type WrittenOrder struct {
 	// document.
 	Numbers   []int64
 	Documents []string
-	// TicketEnded has for each ticket the run's version at which it gave its seat back by itself: refunded or changed. It
-	// is 0 for one that did not; such a ticket ends with its order, at EndedVersion.
+	// TicketEnded has for each ticket the run's version at which it gave its seat back by itself: refunded or changed.
+	// It is 0 for one that did not; such a ticket ends with its order, at EndedVersion.
 	TicketEnded []int64
 }
 

@@ -51,7 +51,9 @@ var EventTypes = []EventType{
 }
 
 // PaymentEventTypes are all types of events of payments.
-var PaymentEventTypes = []EventType{EventPaymentAuthorised, EventPaymentCaptured, EventPaymentEnded, EventPaymentRefunded}
+var PaymentEventTypes = []EventType{
+	EventPaymentAuthorised, EventPaymentCaptured, EventPaymentEnded, EventPaymentRefunded,
+}
 
 // Event is one fact about an order, a run or a payment. It has ids and versions only, and nothing of a person.
 //

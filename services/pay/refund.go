@@ -130,8 +130,8 @@ func (l RefundList) done(id string) RefundList {
 }
 
 // askRefund is what becomes of a payment by a refund that is asked for. known tells that it was asked for before.
-// IDEMPOTENCY_CONFLICT: its ID is of another amount or order. INVALID: it is more than is left. WRONG_STATE: the payment
-// was not captured, or goes back as a whole.
+// IDEMPOTENCY_CONFLICT: its ID is of another amount or order. INVALID: it is more than is left. WRONG_STATE: the
+// payment was not captured, or goes back as a whole.
 func askRefund(p Payment, o RefundOrder) (next Payment, err error) {
 	all := p.Refunds.read()
 	for _, w := range all {
@@ -180,8 +180,8 @@ func (s *Service) Refund(ctx context.Context, o RefundOrder) (done bool, err err
 		return false, err
 	}
 	var refusal error
-	// One that is known is written as well: what was read may rest on a commit that was never acknowledged. It stays due
-	// when it was, however often it is asked for.
+	// One that is known is written as well: what was read may rest on a commit that was never acknowledged. It stays
+	// due when it was, however often it is asked for.
 	w := &waiting{id: o.PaymentID, apply: func(p Payment) (change Change, changes bool) {
 		change.Payment, refusal = askRefund(p, o)
 		if change.Payment.Refunds == p.Refunds {

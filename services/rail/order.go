@@ -86,8 +86,8 @@ type Order struct {
 	// ends.
 	PaymentID string
 	// Replaces is the ticket that this order's one ticket is, or is to be, changed from; nil where it is no change's.
-	// Carried is what of that ticket's price pays for this one: Total − Carried is to be paid. It is the zero Money where
-	// there is no Replaces.
+	// Carried is what of that ticket's price pays for this one: Total − Carried is to be paid. It is the zero Money
+	// where there is no Replaces.
 	Replaces *TicketRef
 	Carried  Money
 	// Refunds and Changes are those of the order's tickets, the oldest first.
@@ -108,8 +108,8 @@ type Ticket struct {
 	Coach     string
 	Seat      string
 	Price     Money
-	// Own is the ticket's own state: TicketChanging, TicketRefunded or TicketChanged; "" where the state follows from the
-	// order's. See Order.TicketState.
+	// Own is the ticket's own state: TicketChanging, TicketRefunded or TicketChanged; "" where the state follows from
+	// the order's. See Order.TicketState.
 	Own TicketState
 	// Passenger is empty once the order was erased.
 	Passenger Passenger

@@ -16,8 +16,8 @@ import (
 //
 // Two runs may be on two clusters, so no transaction spans them. There the change is noted first, with the old ticket
 // CHANGING. Then the new order is placed, with the id of the change for its key. What finishes the change looks the key
-// up: see finishing. Whoever finds no order by the key once the change is due places one that is cancelled. So a late
-// request for the new order finds that, and there is one order by that key at most, whatever dies when.
+// up: see finishing. A server that finds no order by the key once the change is due places one that is cancelled. So a
+// late request for the new order finds that, and there is one order by that key at most, whatever dies when.
 
 // changeGrace is how much later than a hold made with it a change is due. Its new order has ended by then, unless it is
 // being paid.

@@ -153,7 +153,7 @@ func TestChange_Refusals(t *testing.T) {
 		"no such order": {"NOT_FOUND input.change.orderId", func(s *changeScenery) {
 			s.request.Ticket.OrderID += "x"
 		}, false},
-		"somebody else's": {"NOT_FOUND input.change.orderId", func(s *changeScenery) {
+		"another buyer's": {"NOT_FOUND input.change.orderId", func(s *changeScenery) {
 			s.request.Name = "eve"
 		}, false},
 		"an admin without a reason": {"INVALID input.reason", func(s *changeScenery) {

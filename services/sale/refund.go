@@ -24,7 +24,7 @@ func (a *Asker) may(order *rail.Order) bool {
 	return order != nil && (a.Admin || order.Buyer == a.Name)
 }
 
-// check refuses what nobody can ask with: INVALID.
+// check refuses a key or a reason that is malformed: INVALID.
 func (a *Asker) check(key string) error {
 	var errs rail.Errors
 	if !rail.ValidKey(key) {
@@ -45,7 +45,7 @@ func (a *Asker) recorded(what string, change *ledger.OrderChange) error {
 		return nil
 	}
 	if a.Reason == "" {
-		return rail.Refuse(rail.Invalid, "say why you ask for somebody else: it is recorded").At("input", "reason")
+		return rail.Refuse(rail.Invalid, "say why you ask for another buyer: it is recorded").At("input", "reason")
 	}
 	change.By, change.What, change.Reason = a.Name, what, a.Reason
 	return nil

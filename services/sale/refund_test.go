@@ -126,7 +126,7 @@ func TestRefund_Refusals(t *testing.T) {
 		"no such run": {want: "NOT_FOUND input.orderId", quote: true, arrange: func(s *scenery) {
 			s.request.OrderID = "X1@2030-01-01/00000001"
 		}},
-		"somebody else's": {want: "NOT_FOUND input.orderId", quote: true, arrange: func(s *scenery) {
+		"another buyer's": {want: "NOT_FOUND input.orderId", quote: true, arrange: func(s *scenery) {
 			s.request.Name = "eve"
 		}},
 		"an admin without a reason": {want: "INVALID input.reason", arrange: func(s *scenery) {

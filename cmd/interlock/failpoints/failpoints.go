@@ -40,9 +40,9 @@ func All() []Point {
 	return []Point{AfterLock, BeforeUpdate, BeforeCommit, AfterCommit, BeforeApply, BeforeUnlock}
 }
 
-// The points of a change of a ticket, in the order in which it passes them. Each follows a commit; on one run, the first
-// two follow the same. A batch with what was asked for is held once its commit is acknowledged. The next step of the
-// change was not begun then.
+// The points of a change of a ticket, in the order in which it passes them. Each follows a commit; on one run, the
+// first two follow the same. A batch with what was asked for is held once its commit is acknowledged. The next step of
+// the change was not begun then.
 const (
 	// AfterChanging: the change is noted on the old run. The new order is not placed.
 	AfterChanging Point = "after_changing"

@@ -217,7 +217,8 @@ func seatHistories(r *Result, calls []history.Call, primary history.Member) map[
 	}
 	// What was acknowledged and is nowhere on the primary was sold all the same.
 	for _, c := range calls {
-		if (c.Kind == history.Place || c.Kind == history.Change) && c.Outcome == history.Done && c.Order != nil && !known[c.Order.Number] {
+		places := c.Kind == history.Place || c.Kind == history.Change
+		if places && c.Outcome == history.Done && c.Order != nil && !known[c.Order.Number] {
 			known[c.Order.Number] = true
 			at := place{c.Run, c.Order.Coach, c.Order.Seat}
 			orders[at]++

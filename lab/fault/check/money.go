@@ -12,10 +12,10 @@ import (
 const MoneyTime = time.Minute
 
 // Money is C12. The provider's charges, the payments and the ledger's orders tell the same of all money, to the minor
-// unit: what was authorised was captured or released; what was captured is what was to be paid for an order that was PAID,
-// or was refunded. An order that was PAID has exactly one payment of that; nothing was to be paid where all was carried
-// over. Of this payment exactly that went back which the order's refunds say, and those of the order that its ticket was
-// changed into: the fees stay. Nothing is open at the provider or on its way.
+// unit: what was authorised was captured or released; what was captured is what was to be paid for an order that was
+// PAID, or was refunded. An order that was PAID has exactly one payment of that; nothing was to be paid where all was
+// carried over. Of this payment exactly that went back which the order's refunds say, and those of the order that its
+// ticket was changed into: the fees stay. Nothing is open at the provider or on its way.
 func Money(charges []pay.Charge, payments []*pay.Payment, snapshots []*ledger.AuditSnapshot) *Result {
 	m := &money{
 		Result: begin("C12"), byReference: map[string]*pay.Payment{}, charged: map[string]bool{},
@@ -62,8 +62,8 @@ type money struct {
 	back map[string]int64
 }
 
-// backOf is what is to go back of the payment of each order: of its own refunds up to what was to be paid for it, and of
-// those of the order that its ticket was changed into what is more than was to be paid for that.
+// backOf is what is to go back of the payment of each order: of its own refunds up to what was to be paid for it, and
+// of those of the order that its ticket was changed into what is more than was to be paid for that.
 func backOf(snapshots []*ledger.AuditSnapshot) map[string]int64 {
 	back := map[string]int64{}
 	for _, s := range snapshots {

@@ -58,8 +58,8 @@ func newTill() *till {
 	return s
 }
 
-// giveBack has G1 be given back for a fee of 300. H1's ticket is changed into I1 and J1's into K1: I1 costs 700 less, of
-// which 100 are kept, and K1 300 more; K1 is given back for 400.
+// giveBack has G1 be given back for a fee of 300. H1's ticket is changed into I1 and J1's into K1: I1 costs 700 less,
+// of which 100 are kept, and K1 300 more; K1 is given back for 400.
 func (s *till) giveBack(
 	order func(string, rail.OrderState), paid func(id, of string, state pay.State, captured, released, refunded int64),
 ) {

@@ -35,7 +35,8 @@ func payments(r *Result, calls []history.Call, primary history.Member) {
 			inTime(r, &t)
 		}
 		// What was carried over to a change may have paid for all of it.
-		if t.State == rail.Paid && t.Replaces == "" && asked[history.Request{Kind: history.Pay, Buyer: t.Buyer, Key: t.Number}] == nil {
+		request := history.Request{Kind: history.Pay, Buyer: t.Buyer, Key: t.Number}
+		if t.State == rail.Paid && t.Replaces == "" && asked[request] == nil {
 			r.wrong("order %s is paid, and no client of this history has paid it", t.Number)
 		}
 		if t.State == rail.Expired {

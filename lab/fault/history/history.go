@@ -123,8 +123,8 @@ type Stored struct {
 	Withdrawn bool
 	Version   int64
 	From, To  int
-	// PlacedVersion and EndedVersion are the run's versions that took the seat and gave it back: by the ticket itself, or
-	// else with its order. EndedVersion is 0 while the ticket has its seat, and so is EndedAt.
+	// PlacedVersion and EndedVersion are the run's versions that took the seat and gave it back: by the ticket itself,
+	// or else with its order. EndedVersion is 0 while the ticket has its seat, and so is EndedAt.
 	PlacedVersion, EndedVersion int64
 	// PlacedAt, EndedAt, PaidAt and PayBy are by the primary's clock, in whole milliseconds. PlacedAt and EndedAt were
 	// read after the version before theirs. EndedAt is the hold's end for a hold that

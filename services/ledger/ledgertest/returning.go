@@ -196,15 +196,16 @@ func returnByAnAdmin(t *testing.T, s *suite) {
 		return change
 	})
 	require.NoError(t, err)
-	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM order_records WHERE order_id = ? AND version = ? AND who = 'mei' "+
+	require.Equal(t, 1, s.count(t, "SELECT COUNT(*) FROM order_records WHERE order_id = ? AND version = ? "+
+		"AND who = 'mei' "+
 		"AND what = ? AND reason = 'ill'", o.ID, o.Version+1, ledger.WhatRefund))
 	records, err := l.Records(t.Context(), time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, records)
 }
 
-// returnUnread changes an order that the batch has not read, that is at another version, or twice, or with a refund that
-// there is: nothing of the batch is written.
+// returnUnread changes an order that the batch has not read, that is at another version, or twice, or with a refund
+// that there is: nothing of the batch is written.
 func returnUnread(t *testing.T, s *suite) {
 	l, c, run := s.published(t)
 	o := paidParty(t, l, c, run, "wang", 2)
@@ -304,7 +305,8 @@ func begin(to rail.RunID) func(*ledger.BatchState, *rail.Order) ledger.OrderChan
 		next.Tickets[0].Own = rail.TicketChanging
 		none := rail.Money{Currency: o.Total.Currency}
 		change := rail.TicketChange{
-			ID: refundID(fmt.Sprint("change", len(o.Changes))), To: to, State: rail.ChangeOpen, Carried: o.Tickets[0].Price, Rest: none, Fee: none,
+			ID: refundID(fmt.Sprint("change", len(o.Changes))), To: to, State: rail.ChangeOpen,
+			Carried: o.Tickets[0].Price, Rest: none, Fee: none,
 			BegunAt: s.Now, DueAt: s.Now.Add(-time.Second),
 		}
 		next.Changes = append(slices.Clone(o.Changes), change)

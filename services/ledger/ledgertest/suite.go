@@ -161,7 +161,8 @@ func Run(t *testing.T, o sqlledger.Options) {
 func (s *suite) empty(t *testing.T) {
 	t.Helper()
 	for _, table := range []string{
-		"asked_documents", "refunds", "changes", "tickets", "orders", "order_records", "personal_keys", "outbox", "event_groups",
+		"asked_documents", "refunds", "changes", "tickets", "orders", "order_records", "personal_keys",
+		"outbox", "event_groups",
 		"seat_changes", "seat_maps", "cluster", "runs", "trains", "formations", "stations", "publications",
 	} {
 		_, err := s.db.ExecContext(t.Context(), "DELETE FROM "+table)

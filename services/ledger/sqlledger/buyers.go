@@ -56,7 +56,8 @@ func (l *Ledger) holdsOf(
 	query := "SELECT buyer, run_id, CASE WHEN state = 'ON_HOLD' AND pay_by <= " + now +
 		" THEN 'EXPIRED' ELSE state END AS became, COUNT(*) " +
 		"FROM orders" + p.dialect.by("orders_buyer") + " WHERE buyer IN " + marks(len(buyers)) + " AND placed_at > " +
-		now + " - ? AND state IN ('ON_HOLD', 'EXPIRED', 'CANCELLED') AND payment IS NULL AND replaces_order IS NULL AND pay_by > " + now +
+		now + " - ? AND state IN ('ON_HOLD', 'EXPIRED', 'CANCELLED') AND payment IS NULL AND " +
+		"replaces_order IS NULL AND pay_by > " + now +
 		" - ? GROUP BY buyer, run_id, became LIMIT ?"
 	args := append(anys(buyers), (ledger.BuyerDay + hold).Milliseconds(), ledger.BuyerDay.Milliseconds(), maxRecordRows)
 	return mysqlcluster.EachRow(ctx, p.pool.sql, l.options.StatementTimeout, query, args, func(r *sql.Rows) error {

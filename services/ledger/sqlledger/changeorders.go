@@ -61,8 +61,8 @@ func (t *transaction) changeOrders(
 	return append(all, d.inserts(intoRecords, recordColumns, records)...), nil
 }
 
-// changeOrder moves an order on, and ends it where no ticket of it has a seat any more. Where it were not at the version
-// that was read, its version would become NULL: the statement fails, and nothing of the batch stands.
+// changeOrder moves an order on, and ends it where no ticket of it has a seat any more. Where it were not at the
+// version that was read, its version would become NULL: the statement fails, and nothing of the batch stands.
 func changeOrder(at moment, o *rail.Order) statement {
 	set := "UPDATE orders SET version = CASE version WHEN ? THEN version + 1 END, extras = 1"
 	args := []any{o.Version - 1}
@@ -144,7 +144,7 @@ func checkReplacing(o *rail.Order) error {
 // noteReplacing notes that a change placed an order. One that is paid from the start was placed at the version before.
 func (t *transaction) noteReplacing(at moment, o *rail.Order) {
 	if o.State == rail.Cancelled {
-		return // It never was an order to anybody: it only keeps its key.
+		return // It never was an order that a buyer had: it only keeps its key.
 	}
 	placed := *o
 	placed.Version = 1

@@ -25,8 +25,8 @@ type eachRow func(query string, args []any, scan func(*sql.Rows) error) error
 
 const (
 	refundColumns = "run_id, order_id, id, kind, tickets, gross_minor, fee_minor, currency, at, paid_back_at"
-	changeColumns = "run_id, order_id, id, ticket, to_run, state, carried_minor, rest_minor, fee_minor, currency, begun_at, " +
-		"due_at, ended_at"
+	changeColumns = "run_id, order_id, id, ticket, to_run, state, carried_minor, rest_minor, fee_minor, currency, " +
+		"begun_at, due_at, ended_at"
 )
 
 // readExtras reads the refunds and changes of orders, the oldest first.

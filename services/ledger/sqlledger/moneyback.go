@@ -47,8 +47,8 @@ func (d *paymentDecision) moneyBack(step *ledger.PaymentStep, row *orderRow) boo
 func (d *paymentDecision) paidBack(steps []*ledger.PaymentStep) []statement {
 	all := make([]statement, len(steps))
 	for i, step := range steps {
-		all[i] = statementOf("UPDATE refunds SET paid_back_at = CASE WHEN at < ? THEN ? ELSE at + 1 END WHERE run_id = ? AND order_id = ? AND id = ? AND "+
-			"paid_back_at IS NULL", []any{d.now, d.now, string(d.run), step.OrderID, step.RefundID})
+		all[i] = statementOf("UPDATE refunds SET paid_back_at = CASE WHEN at < ? THEN ? ELSE at + 1 END "+
+			"WHERE run_id = ? AND order_id = ? AND id = ? AND paid_back_at IS NULL", []any{d.now, d.now, string(d.run), step.OrderID, step.RefundID})
 	}
 	return all
 }

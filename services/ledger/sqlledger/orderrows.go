@@ -167,10 +167,9 @@ type entry struct {
 	row   *orderRow
 }
 
-// findOrders reads orders and their tickets, in two statements however many they are; those that have refunds or changes
-// take two more. The two need not see one moment:
-// only the passenger of a ticket ever changes, and a caller that sees a new passenger beside an old version reads the
-// order again.
+// findOrders reads orders and their tickets, in two statements however many they are; those that have refunds or
+// changes take two more. The two need not see one moment: only the passenger of a ticket ever changes, and a caller
+// that sees a new passenger beside an old version reads the order again.
 func (l *link) findOrders(
 	ctx context.Context, g *gorm.DB, d dialect, limit time.Duration, where func(*gorm.DB) *gorm.DB,
 ) ([]entry, error) {
