@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -68,9 +69,9 @@ func primaryKilledDuringRefunds() Fault {
 		}
 		at := time.Now()
 		return func(ctx context.Context) (Injected, error) {
-			under := openAt(s.Workload.Log().Calls(), at, history.Refund, history.Change)
+			under := hitSince(s.Workload.Log().Calls(), at, history.Refund, history.Change)
 			proof, err := heal(ctx)
-			proof.Facts["refunds_and_changes_under_way"] = under
+			proof.Facts["refunds_and_changes_hit"] = under
 			proof.Fired = proof.Fired && under > 0
 			return proof, err
 		}, nil
@@ -78,14 +79,15 @@ func primaryKilledDuringRefunds() Fault {
 	return f
 }
 
-// openAt is how many requests of some kinds had begun by a moment and were not over.
-func openAt(calls []history.Call, at time.Time, kinds ...history.Kind) (n int) {
+// hitSince is how many requests of some kinds met what broke at a moment: they were under way then, or asked soon after
+// it and did not get their answer at once.
+func hitSince(calls []history.Call, at time.Time, kinds ...history.Kind) (n int) {
 	for request, attempts := range history.ByRequest(calls) {
-		for _, kind := range kinds {
-			last := attempts[len(attempts)-1]
-			if request.Kind == kind && attempts[0].Start.Before(at) && (last.End.After(at) || !last.Outcome.Resolved()) {
-				n++
-			}
+		if slices.Contains(kinds, request.Kind) && slices.ContainsFunc(attempts, func(c history.Call) bool {
+			soon := c.Start.After(at) && c.Start.Before(at.Add(resumeWithin))
+			return c.Start.Before(at) && c.End.After(at) || soon && !c.Outcome.Resolved() && c.Code != "QUOTE_STALE"
+		}) {
+			n++
 		}
 	}
 	return n
