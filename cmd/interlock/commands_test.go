@@ -180,7 +180,7 @@ func TestCommands_ConfigHidesSecrets(t *testing.T) {
 	// These have no secret, and are shown as they are.
 	plain := map[string]bool{
 		"Listen": true, "Hosts": true, "AllowedOrigins": true, "TrustedProxies": true, "OIDCClients": true,
-		"Data":            true,
+		"Data": true, "RefundFees": true, "ChangeFees": true,
 		"RedisMasterName": true, "RedisUsername": true, "MessagesMasterName": true, "MessagesUsername": true,
 		"Payments": true, "OIDCAudience": true, "RolesClaim": true, "ReplicationUser": true,
 		"StripeKeyFile": true, "WebhookSecretFile": true, "PaySecretFile": true, "PayCA": true, "PayCert": true,
