@@ -275,7 +275,7 @@ func addRefund(change *ledger.OrderChange, refund rail.Refund) {
 }
 
 // freeQuoteFor is how long a quote without a fee is said to hold where the train has left: until the run is on sale
-// again, which nobody knows.
+// again, which no server knows.
 const freeQuoteFor = time.Hour
 
 // terms are what a fee goes by at a moment: how long there is until the departure, and whether the run costs no fee.

@@ -96,7 +96,7 @@ func (t *events) add(e *effects.Effect) {
 // orderIsTold compares what became of an order with what was told of it.
 func (t *events) orderIsTold(o *ledger.WrittenOrder) {
 	if o.Replaces != nil && len(o.Tickets) == 0 {
-		// It only keeps the key of a change from ever being placed: nobody is told of it.
+		// It only keeps the key of a change from ever being placed: there is nothing to tell.
 		for _, event := range t.told[o.ID] {
 			t.wrong("%s: %s took effect, and order %s never had a ticket", t.group, event.ID(), o.Number)
 		}
