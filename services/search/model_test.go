@@ -41,6 +41,7 @@ func naive(runs map[rail.RunID]*rail.Run, zones map[rail.StationCode]*time.Locat
 	type found struct {
 		departure time.Time
 		number    string
+		date      rail.Date
 		from      int
 		line      string
 	}
@@ -64,14 +65,14 @@ func naive(runs map[rail.RunID]*rail.Run, zones map[rail.StationCode]*time.Locat
 				continue // The other is within it.
 			}
 			all = append(all, found{
-				run.Departure(pair.From), run.Train.Number, pair.From,
+				run.Departure(pair.From), run.Train.Number, run.Date, pair.From,
 				fmt.Sprint(run.ID, " ", pair.From, " ", pair.To),
 			})
 		}
 	}
 	slices.SortFunc(all, func(a, b found) int {
-		return cmp.Or(a.departure.Compare(b.departure), cmp.Compare(a.number, b.number), cmp.Compare(a.from, b.from),
-			cmp.Compare(a.line, b.line))
+		return cmp.Or(a.departure.Compare(b.departure), cmp.Compare(a.number, b.number), cmp.Compare(a.date, b.date),
+			cmp.Compare(a.from, b.from), cmp.Compare(a.line, b.line))
 	})
 	lines := []string{}
 	for _, f := range all {
