@@ -12,7 +12,7 @@ export const changeQuotePlaceholder = "the quote's id: run Change first, it is f
 export function createHandOver() {
   let journey = null; // { runId, from, to, seatClass }
   let orderId = null;
-  let ticketId = null;
+  let bought = null; // { orderId, ticketId }: the ticket to change, with the order that it is of
   let refundQuoteId = null;
   let changeQuoteId = null;
   const ours = new Set([
@@ -28,9 +28,11 @@ export function createHandOver() {
     const data = result?.data;
     if (!data) return;
     journey = journeyIn(data) ?? journey;
-    // The order that a change has made is the one to pay, and later to give back.
+    // The order that a change has made is the one to pay, and later to give back. What is changed stays the ticket that
+    // was bought, so that a repeated change is the same one.
     orderId = data.placeOrder?.order?.id ?? data.changeTicket?.order?.id ?? orderId;
-    ticketId = data.placeOrder?.order?.tickets?.[0]?.id ?? ticketId;
+    const placed = data.placeOrder?.order;
+    if (placed?.tickets?.[0]?.id) bought = { orderId: placed.id, ticketId: placed.tickets[0].id };
     refundQuoteId = data.refundQuote?.quote?.id ?? data.refundTickets?.quote?.id ?? refundQuoteId;
     changeQuoteId = data.changeQuote?.quote?.id ?? data.changeTicket?.quote?.id ?? changeQuoteId;
     for (const listener of listeners) listener();
@@ -62,12 +64,14 @@ export function createHandOver() {
     if (refundQuoteId && ours.has(refund?.quoteId)) refund.quoteId = refundQuoteId;
     if (changeQuoteId && ours.has(changeTicket?.quoteId)) changeTicket.quoteId = changeQuoteId;
     for (const to of [change, changeTicket?.change]) {
-      if (orderId && ours.has(to?.orderId)) to.orderId = orderId;
-      if (ticketId && ours.has(to?.ticketId)) to.ticketId = ticketId;
-      if (journey && ours.has(to?.runId)) Object.assign(to, { runId: journey.runId, from: journey.from, to: journey.to });
+      if (bought && ours.has(to?.orderId)) to.orderId = bought.orderId;
+      if (bought && ours.has(to?.ticketId)) to.ticketId = bought.ticketId;
+      if (journey && ours.has(to?.runId)) {
+        Object.assign(to, { runId: journey.runId, from: journey.from, to: journey.to });
+      }
     }
     if (journey) ours.add(journey.runId);
-    for (const id of [orderId, ticketId, refundQuoteId, changeQuoteId]) if (id) ours.add(id);
+    for (const id of [orderId, bought?.orderId, bought?.ticketId, refundQuoteId, changeQuoteId]) if (id) ours.add(id);
     return JSON.stringify(variables) === before ? text : JSON.stringify(variables, null, 2);
   }
 

@@ -102,7 +102,9 @@ test("an order, its ticket and a quote fill in what gives it back and what chang
   handOver.learn({ data: { refundTickets: { quote: { id: "Q3" } } } });
   assert.equal(JSON.parse(handOver.fill(filled)).refund.quoteId, "Q3", "a stale quote's place is the new one's");
   handOver.learn({ data: { changeTicket: { order: { id: "O2" } } } });
-  assert.equal(JSON.parse(handOver.fill(filled)).refund.orderId, "O2");
+  const after = JSON.parse(handOver.fill(filled));
+  assert.equal(after.refund.orderId, "O2");
+  assert.deepEqual(after.changeTicket.change, change, "the same key is the same change only for the same ticket");
 });
 
 test("nothing is made of results without ids or of text that is not plain JSON", () => {

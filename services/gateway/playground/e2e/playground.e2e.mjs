@@ -1,5 +1,5 @@
 // The playground in a real browser against a real server: an admin publishes T12 in the page, a passenger finds it and
-// buys it, and a third window that watches the run sees the seat go.
+// buys it, gives it back, and buys and changes another. A third window that watches the run sees the seat go.
 //
 //   BASE_URL          where the server listens, such as http://127.0.0.1:8080
 //   ADMIN_TOKEN       a token with the role ADMIN
@@ -142,7 +142,49 @@ async function run() {
   if (screenshot) await passenger.page.screenshot({ path: screenshot.replace(/(\.[a-z]+)?$/, "-refund$1") });
   await watcher.result("the watcher did not see the seat come back", (result) => seats(result) === seats(snapshot));
 
+  await ticketIsChanged(passenger);
+
   check(troubles.length === 0, "the pages did what no page may do; see above");
+}
+
+// A second order's ticket goes to a dearer class. The new order is paid, and only then has the old ticket ended.
+async function ticketIsChanged(passenger) {
+  const own = Date.now();
+  await passenger.edit("Buy", (variables) => {
+    variables.order.idempotencyKey = `e2e-change-${own}`;
+    variables.order.passengers[0].documentNumber = `E2EC${own}`;
+    variables.order.passengers[0].seatClass = "HARD_SEAT";
+    return variables;
+  });
+  noRefusals(await passenger.run("Buy", "Buy"), "placeOrder");
+  noRefusals(await passenger.run("Buy", "BuyPay"), "payOrder");
+
+  await passenger.edit("Refund", (variables) => {
+    for (const change of [variables.change, variables.changeTicket.change]) change.seatClass = "HARD_SLEEPER";
+    return variables;
+  });
+  // From here on the tab of refunds has the name of its operation Change.
+  const quoted = await passenger.run("Refund", "Change");
+  noRefusals(quoted, "changeQuote");
+  const changed = await passenger.run("Change", "ChangeTicket");
+  noRefusals(changed, "changeTicket");
+  const { oldOrder, order } = changed.data.changeTicket;
+  check(oldOrder.tickets[0].state === "CHANGING", `the old ticket is not CHANGING: ${brief(oldOrder)}`);
+  check(order.state === "ON_HOLD", `the dearer order is ${order.state}, not ON_HOLD`);
+  const toPay = Number(quoted.data.changeQuote.quote.toPay.amount);
+  const difference = Number(order.total.amount) - Number(order.carried.amount);
+  check(toPay > 0 && toPay.toFixed(2) === difference.toFixed(2), `not what was quoted is to pay: ${brief(order)}`);
+
+  const paid = await passenger.run("Buy", "BuyPay");
+  noRefusals(paid, "payOrder");
+  check(paid.data.payOrder.order.id === order.id, `another order was paid: ${brief(paid)}`);
+  await eventually("the old ticket is not CHANGED", async () => {
+    const repeated = await passenger.run("Change", "ChangeTicket");
+    noRefusals(repeated, "changeTicket");
+    check(repeated.data.changeTicket.order.id === order.id, `the same key gave another change: ${brief(repeated)}`);
+    return repeated.data.changeTicket.oldOrder.tickets[0].state === "CHANGED";
+  });
+  if (screenshot) await passenger.page.screenshot({ path: screenshot.replace(/(\.[a-z]+)?$/, "-change$1") });
 }
 
 // The link's token is in use, out of the address bar, and still there after a reload.
@@ -228,7 +270,7 @@ async function open(name, token) {
 
   const start = async (tab, operation) => {
     await select(tab);
-    const several = ["Search", "Buy", "Refund"].includes(tab); // tabs of several operations ask which
+    const several = ["Search", "Buy", "Refund", "Change"].includes(tab); // tabs of several operations ask which
     // What a tab's operations are GraphiQL knows a moment after it has opened it: until then the button is the last tab's, and
     // runs or offers what that one had.
     await page.locator(`button.graphiql-execute-button${several ? "[aria-haspopup]" : ":not([aria-haspopup])"}`).click();
