@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -35,11 +36,16 @@ func readFees(setting, text string) (ladder rail.FeeLadder, err error) {
 		return ladder, fmt.Errorf("--%s is like %q: %s", setting, fees12306, fmt.Sprintf(format, args...))
 	}
 	ladder.RoundTo = 1
+	given := map[string]bool{}
 	for _, part := range strings.Split(text, ",") {
 		words := strings.Fields(part)
 		if len(words) != 2 {
 			return wrong("%q is not two words", part)
 		}
+		if given[words[0]] {
+			return wrong("%q is there twice", words[0])
+		}
+		given[words[0]] = true
 		switch words[0] {
 		case "round", "least":
 			amount, err := rail.ParseMoney(words[1], "CNY") // the currency stands for any with hundredths
@@ -59,11 +65,24 @@ func readFees(setting, text string) (ladder rail.FeeLadder, err error) {
 			ladder.Steps = append(ladder.Steps, step)
 		}
 	}
-	rules := rail.RefundRules{Refund: ladder, Change: ladder}
+	rules := rail.RefundRules{Refund: ladder, Change: rail.DefaultRefundRules().Change}
 	if err := rules.Check(); err != nil {
-		return wrong("%v", err)
+		return wrong("%s", mistakes(err))
 	}
 	return ladder, nil
+}
+
+// mistakes are what rules say is wrong with a ladder, without codes: those are for clients.
+func mistakes(err error) string {
+	var all rail.Errors
+	if !errors.As(err, &all) {
+		return err.Error()
+	}
+	var texts []string
+	for _, one := range all {
+		texts = append(texts, one.Message)
+	}
+	return strings.Join(texts, "; ")
 }
 
 // readFeeStep reads the time before the departure, in days or as a duration, and the part that is kept, in percent with
