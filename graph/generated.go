@@ -2235,7 +2235,10 @@ type Mutation {
   suspendRun("The run." input: SuspendRunInput!): SuspendRunPayload @requires(role: ADMIN)
   "Lets a suspended run be sold again."
   resumeRun("The run." input: ResumeRunInput!): ResumeRunPayload @requires(role: ADMIN)
-  "Takes a run off sale for good. It stays readable, and may be published again."
+  """
+  Takes a run off sale for good. It stays readable, and may be published again. What was paid for it goes back by
+  itself, without a fee: see ` + "`" + `Order.refunds` + "`" + `.
+  """
   withdrawRun("The run." input: WithdrawRunInput!): WithdrawRunPayload @requires(role: ADMIN)
 }
 
@@ -3415,8 +3418,10 @@ type WithdrawRunPayload {
   "The run as it is now."
   run: Run
   """
-  Orders that had been paid and were cancelled: their buyers are owed the total. One that was PAYING is not among them:
-  its money goes back by itself.
+  Orders that had been paid and were cancelled. Nobody has to repay them by hand: the money of each ticket that was
+  neither given back nor changed goes back by itself, and ` + "`" + `Order.refunds` + "`" + ` says when it is back. A ticket that is
+  CHANGING is settled once its change is done or has ended. An order that was PAYING is not among them: its payment is
+  released or refunded, and ` + "`" + `Order.refunds` + "`" + ` does not tell of it.
   """
   ordersToRepay: [Order!]!
   "Why it was refused."

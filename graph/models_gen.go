@@ -906,8 +906,10 @@ type WithdrawRunInput struct {
 type WithdrawRunPayload struct {
 	// The run as it is now.
 	Run *Run `json:"run,omitempty"`
-	// Orders that had been paid and were cancelled: their buyers are owed the total. One that was PAYING is not among them:
-	// its money goes back by itself.
+	// Orders that had been paid and were cancelled. Nobody has to repay them by hand: the money of each ticket that was
+	// neither given back nor changed goes back by itself, and `Order.refunds` says when it is back. A ticket that is
+	// CHANGING is settled once its change is done or has ended. An order that was PAYING is not among them: its payment is
+	// released or refunded, and `Order.refunds` does not tell of it.
 	OrdersToRepay []*Order `json:"ordersToRepay"`
 	// Why it was refused.
 	UserErrors []UserError `json:"userErrors"`

@@ -54,8 +54,9 @@ type Ledger interface {
 	SetStatus(ctx context.Context, id rail.RunID, status rail.RunStatus, reason, by string) (*rail.Availability, error)
 	// Withdraw takes a run off sale for good. Each live order is cancelled with the reason, and its seats are free;
 	// without cancelOrders, live orders are RUN_HAS_ORDERS. It returns every order that it ended; those that had been
-	// paid have PaidAt, and their buyers are owed the total. The money of one that was PAYING goes back by itself: its
-	// payment counts no longer, and is released or refunded when it is heard of. A run that is withdrawn already is not
+	// paid have PaidAt, and the same commit has made a refund without a fee of their tickets that were neither given
+	// back nor changed. The money of one that was PAYING goes back by itself: its payment counts no longer, and is
+	// released or refunded when it is heard of. A run that is withdrawn already is not
 	// changed, and the orders that its withdrawal cancelled are returned: so a lost answer can be asked for again. A
 	// withdrawal by Drop becomes the person's.
 	Withdraw(

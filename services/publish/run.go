@@ -45,7 +45,8 @@ func (p *Publisher) counted(ctx context.Context, left *rail.Availability) []*rai
 
 // Withdraw takes a run off sale for good. With cancelOrders each live order is cancelled with the reason; without it,
 // live orders are RUN_HAS_ORDERS. It returns the run as it is now, as Suspend does, and the orders that had been paid,
-// whose buyers are owed their money. What was PAYING goes back by itself. Repeated, it returns the same.
+// whose money goes back by itself: the ledger has made a refund of each. So does what was PAYING, without a refund.
+// Repeated, it returns the same.
 func (p *Publisher) Withdraw(
 	ctx context.Context, id rail.RunID, reason, by string, cancelOrders bool,
 ) (run *rail.Run, paid []*rail.Order, err error) {
