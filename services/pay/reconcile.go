@@ -212,10 +212,13 @@ func isLeftOpen(p *Payment, c *Charge) bool {
 	return c.Status == ChargeOpen && (p.State == Failed || p.State == Released)
 }
 
-// isRefundedByOthers tells whether more of a payment that succeeded went back than was asked for here.
+// isRefundedByOthers tells whether something else went back of a payment that succeeded than our refunds that are done.
+// The next one may have gone back too, and its answer is still to come.
 func isRefundedByOthers(p *Payment) bool {
-	asked, _ := p.Refunds.sums()
-	return p.State == Captured && p.Refunded > asked
+	asked, pending := p.Refunds.sums()
+	next, _ := p.Refunds.pending()
+	done := asked - pending
+	return p.State == Captured && p.Refunded != done && p.Refunded != done+next.Minor
 }
 
 // rest looks for what cannot be told from a charge's state alone.

@@ -131,6 +131,21 @@ func TestReconcile(t *testing.T) {
 			says: fmt.Sprintf("100 of %d were given back, and 0 were asked for here", price), state: pay.Captured,
 			charges: []pay.ChargeStatus{pay.ChargeCaptured},
 		},
+		"somebody gave back what a refund needs": {
+			plant: func(t *testing.T, w *world) {
+				t.Helper()
+				w.bank.Do(paytest.ActPay, "p1")
+				w.bank.Do(paytest.ActCapture, "p1")
+				require.NoError(t, w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"}))
+				w.settle(t, "p1", pay.Capture)
+				w.bank.Change("p1", func(c *pay.Charge) { c.Refunded = 30_000 })
+				_, err := w.Refund(t.Context(), back(1, 1, 40_000))
+				require.NoError(t, err)
+				require.NoError(t, w.tell(t, pay.Notice{ID: "n2", PaymentID: "p1"}))
+			},
+			says: fmt.Sprintf("30000 of %d were given back, and 40000 were asked for here", price), state: pay.Captured,
+			charges: []pay.ChargeStatus{pay.ChargeCaptured},
+		},
 		"the provider knows nothing of it": {
 			plant: func(t *testing.T, w *world) {
 				t.Helper()

@@ -51,6 +51,7 @@ func RunStore(t *testing.T, keeper Keeper) {
 		{"Update_InOneGroup", updateInOneGroup},
 		{"Update_DueAndCaptureBy", updateTimes},
 		{"Update_TellsEachEvent", updateTells},
+		{"Update_TellsOfRefunds", updateTellsOfRefunds},
 		{"Update_Many", updateMany},
 		{"Update_SeveralAtOnce", updateSeveralAtOnce},
 		{"Due", due},
@@ -343,6 +344,7 @@ func updateKeepsAllFields(t *testing.T, s Kept) {
 	c.Payment.Wants, c.Payment.Reason = pay.Capture, strings.Repeat("ü", 1_000)
 	c.Payment.Authorised, c.Payment.Captured, c.Payment.Released, c.Payment.Refunded = 1<<60, 1<<59, 3, 4
 	c.Payment.Amount, c.Payment.Tries = rail.Money{Minor: 1 << 60, Currency: "JPY"}, 7
+	c.Payment.Refunds = refunds(64, pay.RefundDone) // as many as a payment has
 	c.DueIn, c.CaptureWithin = time.Minute, time.Hour
 	is := update(t, s, c)
 	want := c.Payment
@@ -463,6 +465,37 @@ func updateTells(t *testing.T, s Kept) {
 		require.Zero(t, e.OrderVersion)
 		require.WithinDuration(t, p.ChangedAt, e.Time, 10*time.Second)
 	}
+}
+
+// refunds are so many refunds of a payment, of orders of their own.
+func refunds(many int, state pay.RefundState) pay.RefundList {
+	all := make([]pay.Refund, many)
+	for i := range all {
+		all[i] = pay.Refund{State: state, RefundOrder: pay.RefundOrder{
+			ID: fmt.Sprintf("%064x", i), OrderID: Order(100 + i), Amount: rail.Money{Minor: int64(1 + i), Currency: "CNY"},
+		}}
+	}
+	return pay.NewRefundList(all)
+}
+
+// updateTellsOfRefunds has a refund asked for and done. The event is of the refund's order, and not of the payment's.
+func updateTellsOfRefunds(t *testing.T, s Kept) {
+	p := update(t, s, to(create(t, s, "p1", Order(1)), pay.Captured))
+	before := len(s.Events(t))
+	asked := to(p, pay.Captured)
+	asked.Payment.Refunds = refunds(1, pay.RefundPending)
+	p = update(t, s, asked)
+	require.Equal(t, asked.Payment.Refunds, p.Refunds)
+	require.Len(t, s.Events(t), before, "nothing is told of what was asked for")
+	done := to(p, pay.Captured)
+	done.Payment.Refunds, done.RefundOf = refunds(1, pay.RefundDone), Order(100)
+	p = update(t, s, done)
+	require.Equal(t, done.Payment.Refunds, p.Refunds)
+	at := slices.IndexFunc(s.Events(t), func(e ledger.Event) bool { return e.Type == ledger.EventPaymentRefunded })
+	require.Len(t, s.Events(t), before+1)
+	require.GreaterOrEqual(t, at, 0)
+	told := s.Events(t)[at]
+	require.Equal(t, []any{Order(100), "p1", p.Version}, []any{told.OrderID, told.PaymentID, told.PaymentVersion})
 }
 
 func updateMany(t *testing.T, s Kept) {
