@@ -113,6 +113,62 @@ func (c *worker) giveBack(run rail.RunID, id, refund string, which rail.TicketSe
 	})
 }
 
+// returnReadWhole reads orders while their tickets are given back one by one. Each order is read as it was at some
+// moment: the tickets, the refunds, the state and the version fit.
+func returnReadWhole(t *testing.T, s *suite) {
+	l, c, run := s.published(t)
+	const parties, size = 4, 3
+	reads := 0
+	for i := range parties {
+		stop := make(chan struct{})
+		o := paidParty(t, l, c, run, fmt.Sprint("buyer", i), size)
+		torn := make(chan error, 1)
+		go func() {
+			var err error
+			for ; err == nil; reads++ {
+				select {
+				case <-stop:
+					torn <- nil
+					return
+				default:
+				}
+				var now *rail.Order
+				if now, err = l.Order(t.Context(), o.ID); err == nil {
+					err = fits(o, now)
+				}
+			}
+			torn <- err
+		}()
+		for n := range size {
+			_, err := c.giveBack(run, o.ID, fmt.Sprint(i, n), rail.TicketsOf(n))
+			require.NoError(t, err)
+		}
+		close(stop)
+		require.NoError(t, <-torn)
+	}
+	require.Positive(t, reads)
+}
+
+// fits tells what of an order is of another moment than the rest. was is the order before any of it was given back.
+func fits(was, now *rail.Order) error {
+	var refunded rail.TicketSet
+	for _, refund := range now.Refunds {
+		refunded |= refund.Tickets
+	}
+	for i := range now.Tickets {
+		if (now.Tickets[i].Own == rail.TicketRefunded) != refunded.Has(i) {
+			return fmt.Errorf("ticket %d is %q, and the refunds are of %v", i, now.Tickets[i].Own, refunded)
+		}
+	}
+	if want := was.Version + int64(len(now.Refunds)); now.Version != want {
+		return fmt.Errorf("version %d beside %d refunds, not %d", now.Version, len(now.Refunds), want)
+	}
+	if (now.State == rail.Returned) != (now.Seated() == 0) {
+		return fmt.Errorf("the order is %s with seats %v", now.State, now.Seated())
+	}
+	return nil
+}
+
 // returnOne gives one ticket of three back: its seat and document are free at once, the others' are not.
 func returnOne(t *testing.T, s *suite) {
 	l, c, run := s.published(t)

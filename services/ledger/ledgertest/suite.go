@@ -71,6 +71,7 @@ func Run(t *testing.T, o sqlledger.Options) {
 		{"Decide_TwoPaymentsAtOnce", decideTwoPaymentsAtOnce},
 		{"Decide_GroupsAtOnce", decideGroupsAtOnce},
 		{"Return_OneOfAParty", returnOne},
+		{"Return_IsReadWhole", returnReadWhole},
 		{"Return_All", returnAll},
 		{"Return_ByAnAdmin", returnByAnAdmin},
 		{"Return_OfWhatWasNotRead", returnUnread},

@@ -168,8 +168,8 @@ type entry struct {
 }
 
 // findOrders reads orders and their tickets, in two statements however many they are; those that have refunds or
-// changes take two more. The two need not see one moment: only the passenger of a ticket ever changes, and a caller
-// that sees a new passenger beside an old version reads the order again.
+// changes take two more. Outside a transaction that has locked the orders, the statements need not see one moment: see
+// wholeOrders. A caller that sees a new passenger beside an old version reads the order again.
 func (l *link) findOrders(
 	ctx context.Context, g *gorm.DB, d dialect, limit time.Duration, where func(*gorm.DB) *gorm.DB,
 ) ([]entry, error) {

@@ -23,7 +23,7 @@ func (l *Ledger) Order(ctx context.Context, orderID string) (*rail.Order, error)
 }
 
 // OrdersByID is Order for many ids, in their order and nil where there is none. However many runs they are on, maxIDs
-// of them take two statements.
+// of them take two statements; three more where some have refunds or changes.
 func (l *Ledger) OrdersByID(ctx context.Context, ids []string) ([]*rail.Order, error) {
 	orders := make([]*rail.Order, len(ids))
 	places := map[string][]int{}
@@ -137,7 +137,7 @@ func (l *Ledger) enter(ctx context.Context, places chan struct{}, tooMany string
 func (l *Ledger) readOn(
 	ctx context.Context, p *primary, on *pool, expected int, where func(*gorm.DB) *gorm.DB,
 ) ([]entry, error) {
-	entries, err := l.findOrders(ctx, on.gorm, p.dialect, l.options.StatementTimeout, where)
+	entries, err := l.wholeOrders(ctx, on.gorm, p.dialect, l.options.StatementTimeout, where)
 	if err != nil {
 		return nil, l.failed(p, err)
 	}
@@ -194,7 +194,7 @@ func (l *Ledger) list(ctx context.Context, p *primary, on *pool, filter ledger.O
 		}
 		defer leave()
 	}
-	return l.findOrders(ctx, on.gorm, p.dialect, min(on.statement, l.options.StatementTimeout),
+	return l.wholeOrders(ctx, on.gorm, p.dialect, min(on.statement, l.options.StatementTimeout),
 		p.dialect.matching(filter))
 }
 
