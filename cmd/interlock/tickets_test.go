@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -23,6 +24,9 @@ const (
 		changes{state order{id state}} replaces{id state}}}`
 )
 
+// becomesSo bounds the wait for what follows by messages and sweeps: a sweep is due within a minute.
+const becomesSo = 90 * time.Second
+
 // buyer does on a server what a passenger does with tickets.
 type buyer struct {
 	*payingServer
@@ -32,6 +36,19 @@ type buyer struct {
 	keys     int
 }
 
+// buysAtOnce is a buyer on a server whose provider takes money at once.
+func buysAtOnce(t *testing.T) *buyer {
+	s := embeddedSettings(t)
+	s.Payments = "sandbox"
+	r := start(t, s)
+	return &buyer{payingServer: &payingServer{running: r, run: r.publishT12(t)}, t: t}
+}
+
+// buysAtABank is a buyer who pays on a bank's page.
+func buysAtABank(t *testing.T) *buyer {
+	return &buyer{payingServer: payInside(t), t: t, bankPays: true}
+}
+
 func (b *buyer) key() string {
 	b.keys++
 	return fmt.Sprint("a-new-key-", b.keys)
@@ -39,6 +56,14 @@ func (b *buyer) key() string {
 
 // buy buys seats of a class, and pays.
 func (b *buyer) buy(class string, n int) (order string, tickets []any) {
+	b.t.Helper()
+	order, tickets = b.hold(class, n)
+	b.pays(order)
+	return order, tickets
+}
+
+// hold puts seats of a class on hold.
+func (b *buyer) hold(class string, n int) (order string, tickets []any) {
 	b.t.Helper()
 	input := orderInput(b.run, b.key(), "")
 	var passengers []any
@@ -54,7 +79,6 @@ func (b *buyer) buy(class string, n int) (order string, tickets []any) {
 	for i := range n {
 		tickets = append(tickets, a.at(b.t, fmt.Sprintf("placeOrder.order.tickets.%d.id", i)))
 	}
-	b.pays(order)
 	return order, tickets
 }
 
@@ -73,7 +97,9 @@ func (b *buyer) pays(order string) {
 // until waits until an order is as it is to be.
 func (b *buyer) until(order string, holds func(*answer) bool) (a *answer) {
 	b.t.Helper()
-	held, err := pause.Until(b.t.Context(), 20*time.Millisecond, func() (bool, error) {
+	ctx, cancel := context.WithTimeout(b.t.Context(), becomesSo)
+	defer cancel()
+	held, err := pause.Until(ctx, 20*time.Millisecond, func() (bool, error) {
 		a = b.ask(b.t, b.passenger, orderOfTickets, map[string]any{"o": order})
 		return holds(a), nil
 	})
@@ -104,19 +130,25 @@ func (b *buyer) refund(order string, tickets []any) (amount, state any) {
 	return amount, a.at(b.t, "refundTickets.order.state")
 }
 
-// change changes a ticket for what a quote says.
+// change changes a ticket for what a quote says: to another class of the run.
 func (b *buyer) change(order string, ticket any, class string) *answer {
 	b.t.Helper()
+	a := b.changeTo(order, ticket, b.run, class)
+	require.Empty(b.t, a.at(b.t, "changeTicket.userErrors"), "%s", a.Data)
+	return a
+}
+
+// changeTo asks for a change for what a quote says.
+func (b *buyer) changeTo(order string, ticket any, run, class string) *answer {
+	b.t.Helper()
 	to := map[string]any{
-		"orderId": order, "ticketId": ticket, "runId": b.run, "from": "BJP", "to": "SHH", "seatClass": class,
+		"orderId": order, "ticketId": ticket, "runId": run, "from": "BJP", "to": "SHH", "seatClass": class,
 	}
 	a := b.ask(b.t, b.passenger, changeQuoteQuery, map[string]any{"c": to})
 	require.Empty(b.t, a.at(b.t, "changeQuote.userErrors"), "%s", a.Data)
-	a = b.ask(b.t, b.passenger, changeMutation, map[string]any{"i": map[string]any{
+	return b.ask(b.t, b.passenger, changeMutation, map[string]any{"i": map[string]any{
 		"change": to, "quoteId": a.at(b.t, "changeQuote.quote.id"), "idempotencyKey": b.key(),
 	}})
-	require.Empty(b.t, a.at(b.t, "changeTicket.userErrors"), "%s", a.Data)
-	return a
 }
 
 // allBack tells whether the money of so many refunds is back.
@@ -134,15 +166,7 @@ func allBack(t *testing.T, n int) func(*answer) bool {
 // TestTickets_GivenBackAndChanged gives back one ticket of two and then the other, and changes tickets to dearer and
 // cheaper ones: with a provider that takes money at once, and at a bank.
 func TestTickets_GivenBackAndChanged(t *testing.T) {
-	for name, open := range map[string]func(*testing.T) *buyer{
-		"at once": func(t *testing.T) *buyer {
-			s := embeddedSettings(t)
-			s.Payments = "sandbox"
-			r := start(t, s)
-			return &buyer{payingServer: &payingServer{running: r, run: r.publishT12(t)}, t: t}
-		},
-		"at a bank": func(t *testing.T) *buyer { return &buyer{payingServer: payInside(t), t: t, bankPays: true} },
-	} {
+	for name, open := range map[string]func(*testing.T) *buyer{"at once": buysAtOnce, "at a bank": buysAtABank} {
 		t.Run(name, func(t *testing.T) {
 			b := open(t)
 			order, tickets := b.buy("HARD_SEAT", 2)
@@ -187,10 +211,8 @@ func TestTickets_GivenBackAndChanged(t *testing.T) {
 
 // TestTickets_BadInput asks for what cannot be: each has a code and a path, and nothing is changed.
 func TestTickets_BadInput(t *testing.T) {
-	s := embeddedSettings(t)
-	s.Payments = "sandbox"
-	r := start(t, s)
-	b := &buyer{payingServer: &payingServer{running: r, run: r.publishT12(t)}, t: t}
+	b := buysAtOnce(t)
+	r := b.running
 	order, tickets := b.buy("HARD_SEAT", 1)
 	other, others := b.buy("HARD_SLEEPER", 1)
 	before := b.ask(t, b.passenger, orderOfTickets, map[string]any{"o": order})
