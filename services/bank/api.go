@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,6 +20,8 @@ const (
 	maxKeyLength = 255
 	// maxPage and usualPage are how many objects a list has, as with Stripe.
 	maxPage, usualPage = 100, 10
+	// maxRefunds bounds the refunds of an intent.
+	maxRefunds = 1_000
 )
 
 // call is a call of the API that was understood, and does what it does under the lock.
@@ -53,6 +56,7 @@ func (b *Bank) routes() http.Handler {
 		},
 		"POST /v1/payment_intents/{id}/cancel": {of: sessionOfIntent, do: (*call).cancelIntent, delay: slowly},
 		"POST /v1/refunds":                     {of: sessionOfRefund, do: (*call).refund, delay: slowly},
+		"GET /v1/refunds":                      {of: sessionOfRefund, do: (*call).listRefunds, delay: slowly},
 	}
 	mux := http.NewServeMux()
 	for pattern, e := range api {
@@ -421,12 +425,42 @@ func (c *call) refund() (object, *fault) {
 	case amount > left:
 		return nil, invalid("amount_too_large", "amount", "Refund amount is greater than unrefunded amount on charge.")
 	}
-	i = c.change.intent(i.with(func(i *intent) { i.Refunded += amount }))
+	if len(i.Refunds) >= maxRefunds {
+		return nil, invalid("", "", "Charge "+i.Charge+" has too many refunds.")
+	}
+	r := refund{ID: newID("re_"), Created: c.now.Unix(), Amount: amount, Metadata: metadata}
+	i = c.change.intent(i.with(func(i *intent) {
+		i.Refunded += amount
+		i.Refunds = append(slices.Clip(i.Refunds), r)
+	}))
 	c.tell("charge.refunded", showCharge(i))
-	return object{
-		"id": newID("re_"), "object": "refund", "status": "succeeded", "amount": amount, "currency": i.Currency,
-		"created": c.now.Unix(), "payment_intent": i.ID, "charge": i.Charge, "metadata": metadata,
-	}, nil
+	return showRefund(i, &r), nil
+}
+
+// listRefunds is a page of the refunds of an intent, which begins with the newest.
+func (c *call) listRefunds() (object, *fault) {
+	id, limit := c.required("payment_intent"), c.integer("limit", usualPage, 1, maxPage)
+	after := c.text("starting_after")
+	if err := c.end(); err != nil {
+		return nil, err
+	}
+	i, err := c.foundIntent(id)
+	if err != nil {
+		return nil, err
+	}
+	left := i.Refunds
+	if after != "" {
+		at := slices.IndexFunc(left, func(r refund) bool { return r.ID == after })
+		if at < 0 {
+			return nil, missing("refund", cut(after))
+		}
+		left = left[:at]
+	}
+	data := []object{}
+	for at := len(left) - 1; at >= 0 && int64(len(data)) < limit; at-- {
+		data = append(data, showRefund(i, &left[at]))
+	}
+	return object{"object": "list", "url": "/v1/refunds", "has_more": len(data) < len(left), "data": data}, nil
 }
 
 // decode reads a JSON document with no unknown fields.

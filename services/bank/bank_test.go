@@ -454,6 +454,8 @@ func TestAPI_Refuses(t *testing.T) {
 		"endless body":  {"POST", sessions, strings.Repeat("x", 70_000), nil, 400, "cannot be read"},
 		"endless key":   {"POST", sessions, newSession(), endless, 400, "cannot be read"},
 		"no refund of":  {"POST", "/v1/refunds", "amount=1", nil, 400, "payment_intent"},
+		"refunds of":    {"GET", "/v1/refunds", "", nil, 400, "payment_intent"},
+		"of no intent":  {"GET", "/v1/refunds?payment_intent=pi_0", "", nil, 404, "resource_missing"},
 		"behaviour":     {"POST", behaves, `{"failRate": 2}`, nil, 400, "failRate is from 0 to 1"},
 		"bad behaviour": {"POST", behaves, `{"failrat": 1}`, nil, 400, "failrat"},
 		"slow":          {"POST", behaves, `{"delayMs": -1}`, nil, 400, "delayMs"},

@@ -76,6 +76,13 @@ func showCharge(i *intent) object {
 	}
 }
 
+func showRefund(i *intent, r *refund) object {
+	return object{
+		"id": r.ID, "object": "refund", "status": "succeeded", "amount": r.Amount, "currency": i.Currency,
+		"created": r.Created, "payment_intent": i.ID, "charge": i.Charge, "metadata": r.Metadata,
+	}
+}
+
 func orNull(text string) any {
 	if text == "" {
 		return nil

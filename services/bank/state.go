@@ -73,8 +73,17 @@ type intent struct {
 	Charge   string            `json:"charge,omitempty"` // "" until it was ever held
 	Received int64             `json:"received,omitempty"`
 	Refunded int64             `json:"refunded,omitempty"`
+	Refunds  []refund          `json:"refunds,omitempty"`
 	Reason   string            `json:"reason,omitempty"`   // why it was cancelled
 	Declined string            `json:"declined,omitempty"` // the last decline
+}
+
+// refund is a part of an intent's money that went back.
+type refund struct {
+	ID       string            `json:"id"`
+	Created  int64             `json:"created"`
+	Amount   int64             `json:"amount"`
+	Metadata map[string]string `json:"metadata,omitempty"`
 }
 
 // with is a copy that a change was made to.

@@ -129,8 +129,11 @@ func (s *Service) step(ctx, noting context.Context, provider Provider, p *Paymen
 	case err != nil:
 		return p, nil //nolint:nilerr // It is counted and logged, and the call is made again.
 	}
-	if refund, pending := p.Refunds.pending(); p.State == Captured && pending && !refused {
-		return s.refunded(noting, p, refund, &c)
+	if refund, pending := p.Refunds.pending(); p.State == Captured && pending {
+		// A person may have given back what is refused: then as much went back as was ever asked for.
+		if asked, _ := p.Refunds.sums(); !refused || c.Refunded >= asked {
+			return s.refunded(noting, p, refund, &c)
+		}
 	}
 	after, _, err := s.take(noting, provider, p, &c)
 	if err != nil || !refused || p.State != Capturing || after == nil || after.State != Capturing {

@@ -29,7 +29,7 @@ type Provider interface {
 	Capture(ctx context.Context, p *Payment, key string) (Charge, error)
 	// Release closes the page, or lets what is held go.
 	Release(ctx context.Context, p *Payment, key string) (Charge, error)
-	// Refund gives back some of what was captured.
+	// Refund gives back some of what was captured, once for a key, also after the provider has forgotten its keys.
 	Refund(ctx context.Context, p *Payment, minor int64, key string) (Charge, error)
 	// Webhook reads a webhook's request. ErrTooOld says that it is the provider's, and too old by now; any other error
 	// that it is not the provider's.

@@ -221,6 +221,12 @@ func isRefundedByOthers(p *Payment) bool {
 	return p.State == Captured && p.Refunded != done && p.Refunded != done+next.Minor
 }
 
+// isRefundStuck tells whether the provider was asked for a refund for longer than it may take.
+func isRefundStuck(p *Payment) bool {
+	_, pending := p.Refunds.pending()
+	return pending && p.State == Captured && p.Tries >= overdueTries
+}
+
 // rest looks for what cannot be told from a charge's state alone.
 func (r *reconciliation) rest(ctx context.Context, p *Payment, c *Charge, found *Difference) error {
 	switch {
@@ -237,7 +243,7 @@ func (r *reconciliation) rest(ctx context.Context, p *Payment, c *Charge, found 
 			}
 		}
 		return nil
-	case p.Captured <= c.Captured && p.Refunded <= c.Refunded && !isRefundedByOthers(p):
+	case p.Captured <= c.Captured && p.Refunded <= c.Refunded && !isRefundedByOthers(p) && !isRefundStuck(p):
 		return nil
 	}
 	now, err := r.get(ctx, r.provider, p) // The list may be older than the payment.
@@ -252,6 +258,9 @@ func (r *reconciliation) rest(ctx context.Context, p *Payment, c *Charge, found 
 	case isRefundedByOthers(p):
 		asked, _ := p.Refunds.sums()
 		found.What = fmt.Sprintf("%d of %d were given back, and %d were asked for here", p.Refunded, p.Captured, asked)
+	case isRefundStuck(p):
+		refund, _ := p.Refunds.pending()
+		found.What = fmt.Sprintf("a refund of %d was tried %d times, and the provider has not done it", refund.Minor, p.Tries)
 	default:
 		return nil
 	}

@@ -146,6 +146,20 @@ func TestReconcile(t *testing.T) {
 			says: fmt.Sprintf("30000 of %d were given back, and 40000 were asked for here", price), state: pay.Captured,
 			charges: []pay.ChargeStatus{pay.ChargeCaptured},
 		},
+		"the provider does not do a refund": {
+			plant: func(t *testing.T, w *world) {
+				t.Helper()
+				w.bank.Do(paytest.ActPay, "p1")
+				w.bank.Do(paytest.ActCapture, "p1")
+				require.NoError(t, w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"}))
+				w.settle(t, "p1", pay.Capture)
+				_, err := w.Refund(t.Context(), back(1, 1, 40_000))
+				require.NoError(t, err)
+				w.shift(t, "p1", func(p *pay.Payment) { p.Tries = 16 })
+			},
+			says:  "a refund of 40000 was tried 16 times, and the provider has not done it",
+			state: pay.Captured, charges: []pay.ChargeStatus{pay.ChargeCaptured},
+		},
 		"the provider knows nothing of it": {
 			plant: func(t *testing.T, w *world) {
 				t.Helper()
@@ -314,7 +328,7 @@ func TestReconcile_EveryHour(t *testing.T) {
 		passes(t, 54*time.Second)
 		require.Equal(t, pay.ChargeClosed, w.bank.Charges()[1].Status, "a minute after the start")
 		w.bank.Do(paytest.ActPayTwice, "p1")
-		passes(t, time.Hour)
+		passes(t, time.Hour+time.Second)
 		require.Equal(t, pay.ChargeClosed, w.bank.Charges()[2].Status)
 		require.Equal(t, pay.Captured, w.is(t, "p1").State)
 		require.Equal(t, int64(2), w.Stats().Healed)

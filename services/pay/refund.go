@@ -129,9 +129,10 @@ func (l RefundList) done(id string) RefundList {
 	return refundList(all)
 }
 
-// askRefund is what becomes of a payment by a refund that is asked for. known tells that it was asked for before.
+// askRefund is what becomes of a payment by a refund that is asked for. One that is known changes nothing. A person may
+// have given back all of a payment that succeeded: then a refund is done when it is asked for.
 // IDEMPOTENCY_CONFLICT: its ID is of another amount or order. INVALID: it is more than is left. WRONG_STATE: the
-// payment was not captured, or goes back as a whole.
+// payment was not captured, or goes back as a whole because its order is not paid by it.
 func askRefund(p Payment, o RefundOrder) (next Payment, err error) {
 	all := p.Refunds.read()
 	for _, w := range all {
@@ -143,20 +144,26 @@ func askRefund(p Payment, o RefundOrder) (next Payment, err error) {
 			return p, nil
 		}
 	}
-	asked, pending := p.Refunds.sums()
-	// Of a payment that was noted anew, only the provider knows what had gone back.
-	left := p.Captured - max(p.Refunded, asked-pending) - pending
+	asked, _ := p.Refunds.sums()
+	givenByHand := p.State == Refunded && p.Wants == Capture
+	// Of a payment that was noted anew, only the provider knows what had gone back. What has gone back may be of a
+	// refund that is not marked as done yet: it must not count twice.
+	left := p.Captured - max(p.Refunded, asked)
+	if givenByHand {
+		left = p.Captured - asked
+	}
 	switch {
 	case o.Amount.Currency != p.Amount.Currency:
 		return p, rail.Refuse(rail.Invalid, "the payment is in %s", p.Amount.Currency)
-	case p.State != Captured:
+	case p.State != Captured && !givenByHand:
 		return p, rail.Refuse(rail.WrongState, "the payment is %s, and only one that is CAPTURED is refunded", p.State)
 	case o.Amount.Minor > left:
 		return p, rail.Refuse(rail.Invalid, "%d are left of the payment, and %d are to go back", left, o.Amount.Minor)
 	case len(all) >= maxRefunds:
 		return p, rail.Refuse(rail.WrongState, "a payment has %d refunds at most", maxRefunds)
 	}
-	p.Refunds, p.Tries = refundList(append(all, writtenRefund{ID: o.ID, Order: o.OrderID, Minor: o.Amount.Minor})), 0
+	asks := writtenRefund{ID: o.ID, Order: o.OrderID, Minor: o.Amount.Minor, Done: givenByHand}
+	p.Refunds, p.Tries = refundList(append(all, asks)), 0
 	return p, nil
 }
 
@@ -184,6 +191,9 @@ func (s *Service) Refund(ctx context.Context, o RefundOrder) (done bool, err err
 	// due when it was, however often it is asked for.
 	w := &waiting{id: o.PaymentID, apply: func(p Payment) (change Change, changes bool) {
 		change.Payment, refusal = askRefund(p, o)
+		if p.State == Refunded && change.Payment.Refunds != p.Refunds {
+			change.RefundOf = o.OrderID
+		}
 		if change.Payment.Refunds == p.Refunds {
 			if change.DueIn = -1; !p.Due.IsZero() {
 				change.DueIn = max(p.Due.Sub(now), time.Millisecond)

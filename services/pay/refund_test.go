@@ -11,6 +11,7 @@ import (
 	"interlock/internal/pause"
 	"interlock/services/ledger"
 	"interlock/services/pay"
+	"interlock/services/pay/paytest"
 	"interlock/services/rail"
 )
 
@@ -118,7 +119,8 @@ func TestRefund_TwoAtOnce(t *testing.T) {
 	})
 }
 
-// TestRefund_AnswerLost has the provider do it and not say so, until it is asked again: it gives the money back once.
+// TestRefund_AnswerLost has the provider do it and not say so, and then forget that it was asked: it gives the money
+// back once.
 func TestRefund_AnswerLost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := open()
@@ -128,6 +130,7 @@ func TestRefund_AnswerLost(t *testing.T) {
 		w.afterCalls(func(_ context.Context, method, _ string) error {
 			if method == "Refund" && lost < 3 {
 				lost++
+				w.bank.ForgetKeys()
 				return errDead
 			}
 			return nil
@@ -153,5 +156,87 @@ func TestRefund_ThenAll(t *testing.T) {
 		}
 		require.EqualValues(t, price, w.bank.Charges()[0].Refunded)
 		w.isBack(t, back(1, 1, 300))
+	})
+}
+
+// TestRefund_DoneByHand has a person give back at the provider what is owed, before it is asked for and after.
+func TestRefund_DoneByHand(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.run(t)
+		w.life(t, "p1", 1)
+		w.beforeCalls(func(_ context.Context, method, _ string) error {
+			if method == "Refund" {
+				w.bank.Do(paytest.ActRefund, "p1")
+			}
+			return nil
+		})
+		before := len(w.store.Events())
+		w.isBack(t, back(1, 1, 300))
+		require.Equal(t, pay.Refunded, w.is(t, "p1").State)
+		w.isBack(t, back(2, 7, 500))
+		w.isBack(t, back(2, 7, 500))
+		_, err := w.Refund(t.Context(), back(3, 1, price-799))
+		require.Equal(t, rail.Invalid, rail.CodeOf(err), "%v", err)
+		w.isBack(t, back(3, 1, price-800))
+		require.EqualValues(t, price, w.bank.Charges()[0].Refunded)
+		var told []string
+		for _, e := range w.store.Events()[before:] {
+			told = append(told, e.OrderID)
+		}
+		require.Subset(t, told, []string{orderID(7), orderID(1)})
+	})
+}
+
+// TestRefund_RefusedAndCovered has a provider refuse a refund because a person has given back as much. What went back
+// covers all that was asked for, so that it is done.
+func TestRefund_RefusedAndCovered(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.run(t)
+		w.life(t, "p1", 1)
+		w.isBack(t, back(1, 1, 300))
+		w.beforeCalls(func(_ context.Context, method, _ string) error {
+			if method == "Refund" {
+				w.bank.Change("p1", func(c *pay.Charge) { c.Refunded = price - 1 })
+			}
+			return nil
+		})
+		w.isBack(t, back(2, 1, price-400))
+		p := w.is(t, "p1")
+		require.Equal(t, pay.Captured, p.State)
+		require.EqualValues(t, price-1, p.Refunded)
+		report, err := w.Reconcile(t.Context(), time.Hour)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, report.Left, "%+v", report.Differences)
+	})
+}
+
+// TestRefund_WebhookFirst tells of a refund before the call that made it is noted: what went back counts once, so that
+// the rest may be asked for.
+func TestRefund_WebhookFirst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := open()
+		w.start(t, "p1", 1)
+		w.bank.Do(paytest.ActPay, "p1")
+		w.bank.Do(paytest.ActCapture, "p1")
+		require.NoError(t, w.tell(t, pay.Notice{ID: "n1", PaymentID: "p1"}))
+		w.settle(t, "p1", pay.Capture)
+		first := back(1, 1, 300)
+		done, err := w.Refund(t.Context(), first)
+		require.NoError(t, err)
+		require.False(t, done)
+		_, err = w.bank.Refund(t.Context(), w.is(t, "p1"), 300, first.ID)
+		require.NoError(t, err)
+		require.NoError(t, w.tell(t, pay.Notice{ID: "n2", PaymentID: "p1"}))
+		require.EqualValues(t, 300, w.is(t, "p1").Refunded)
+		_, err = w.Refund(t.Context(), back(2, 1, price-299))
+		require.Equal(t, rail.Invalid, rail.CodeOf(err), "%v", err)
+		_, err = w.Refund(t.Context(), back(2, 1, price-300))
+		require.NoError(t, err)
+		w.run(t)
+		w.isBack(t, back(2, 1, price-300))
+		w.isBack(t, first)
+		require.EqualValues(t, price, w.bank.Charges()[0].Refunded)
 	})
 }

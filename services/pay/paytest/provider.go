@@ -40,6 +40,8 @@ type Provider struct {
 type charge struct {
 	pay.Charge
 	asked int64
+	// refunds are the keys of the refunds that were made.
+	refunds map[string]bool
 }
 
 // answer is what a key was answered with. The same key is answered so for ever, also when the charge has moved on.
@@ -96,6 +98,13 @@ func (f *Provider) Forget(paymentID string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.charges = slices.DeleteFunc(f.charges, func(c *charge) bool { return c.PaymentID == paymentID })
+}
+
+// ForgetKeys forgets what was answered to keys, as a provider may after a day.
+func (f *Provider) ForgetKeys() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.answers)
 }
 
 // do makes a call between the hooks. A call with a key that is known answers what it answered then.
@@ -232,9 +241,15 @@ func (f *Provider) Refund(ctx context.Context, p *pay.Payment, minor int64, key 
 		switch {
 		case c == nil:
 			return nil, pay.ErrUnknown
+		case c.refunds[key]:
+			return c, nil
 		case minor > c.Captured-c.Refunded:
 			return nil, fmt.Errorf("%d are left: %w", c.Captured-c.Refunded, pay.ErrRefused)
 		}
+		if c.refunds == nil {
+			c.refunds = map[string]bool{}
+		}
+		c.refunds[key] = true
 		c.Refunded += minor
 		return c, nil
 	})

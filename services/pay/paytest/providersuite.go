@@ -21,6 +21,8 @@ type ProviderBench struct {
 	// Pay pays on a charge's page, Decline tries to with a card that is declined, PayTwice is charged twice, and
 	// PayInVain pays with a card that is declined when the money is captured.
 	Pay, Decline, PayTwice, PayInVain func(t *testing.T, charge pay.Charge)
+	// ForgetKeys has the provider forget what it answered to keys.
+	ForgetKeys func()
 }
 
 // price is the amount of all payments of the suite.
@@ -41,6 +43,7 @@ func RunProvider(t *testing.T, open func(t *testing.T) *ProviderBench) {
 	for name, test := range map[string]func(*providerSuite, *testing.T){
 		"a page is opened once":                (*providerSuite).opens,
 		"held, taken and given back":           (*providerSuite).captures,
+		"given back once for ever":             (*providerSuite).refundsOnce,
 		"an open page is closed":               (*providerSuite).closes,
 		"what is held is let go":               (*providerSuite).releases,
 		"what was taken is not let go":         (*providerSuite).refusesToRelease,
@@ -141,6 +144,25 @@ func (s *providerSuite) captures(t *testing.T) {
 		require.ErrorIs(t, err, pay.ErrRefused)
 	}
 	s.get(t, p, taken)
+}
+
+// refundsOnce asks for refunds again after the provider has forgotten their keys: what went back is not given back
+// again, a refund that was refused may be made, and another one of the same amount is another.
+func (s *providerSuite) refundsOnce(t *testing.T) {
+	p := s.opened(t, 0)
+	s.Pay(t, pay.Charge{Reference: p.Reference, RedirectURL: p.RedirectURL})
+	_, err := s.Provider.Capture(t.Context(), p, p.ID+"-capture")
+	require.NoError(t, err)
+	_, err = s.Provider.Refund(t.Context(), p, price.Minor+1, p.ID+"-refused")
+	require.ErrorIs(t, err, pay.ErrRefused)
+	want := pay.Charge{Status: pay.ChargeCaptured, Authorised: price.Minor, Captured: price.Minor}
+	for _, key := range []string{"-1", "-2", "-1", "-refused", "-2", "-refused"} {
+		s.ForgetKeys()
+		want.Refunded = max(want.Refunded, map[string]int64{"-1": 300, "-2": 600, "-refused": 900}[key])
+		charge, err := s.Provider.Refund(t.Context(), p, 300, p.ID+key)
+		require.NoError(t, err)
+		s.stands(t, p, charge, want)
+	}
 }
 
 func (s *providerSuite) closes(t *testing.T) {

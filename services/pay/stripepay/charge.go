@@ -17,6 +17,7 @@ const (
 	metaPayment = "payment_id"
 	metaOrder   = "order_id"
 	metaSource  = "source"
+	metaRefund  = "refund_key"
 )
 
 var paymentIDPattern = regexp.MustCompile(`^[0-9A-Za-z]{1,64}$`)

@@ -339,20 +339,53 @@ func (p *Provider) Refund(ctx context.Context, payment *pay.Payment, minor int64
 	if err != nil {
 		return pay.Charge{}, err
 	}
+	metadata := p.metadata(payment)
+	metadata[metaRefund] = key
 	params := &stripe.RefundCreateParams{
-		PaymentIntent: stripe.String(intent), Amount: stripe.Int64(amount), Metadata: p.metadata(payment),
+		PaymentIntent: stripe.String(intent), Amount: stripe.Int64(amount), Metadata: metadata,
 	}
 	if err := keyed(&params.Params, key, ""); err != nil {
 		return pay.Charge{}, err
 	}
-	refund, err := p.client.V1Refunds.Create(ctx, params)
-	if err != nil {
-		return pay.Charge{}, p.told(err)
+	made, err := p.hasRefund(ctx, intent, key)
+	if err != nil || made {
+		return p.afterwards(ctx, payment, err)
 	}
-	if refund.Status == stripe.RefundStatusFailed || refund.Status == stripe.RefundStatusCanceled {
-		return pay.Charge{}, fmt.Errorf("%w: the refund is %s", pay.ErrRefused, refund.Status)
+	refund, err := p.client.V1Refunds.Create(ctx, params)
+	if err == nil && hasFailed(refund) {
+		err = fmt.Errorf("%w: the refund is %s", pay.ErrRefused, refund.Status)
+	} else if err != nil {
+		err = p.told(err)
+	}
+	return p.afterwards(ctx, payment, err)
+}
+
+// afterwards is how the charge stands after a call.
+func (p *Provider) afterwards(ctx context.Context, payment *pay.Payment, err error) (pay.Charge, error) {
+	if err != nil {
+		return pay.Charge{}, err
 	}
 	return p.Get(ctx, payment)
+}
+
+func hasFailed(r *stripe.Refund) bool {
+	return r.Status == stripe.RefundStatusFailed || r.Status == stripe.RefundStatusCanceled
+}
+
+// hasRefund tells whether an intent has a refund of a key. Stripe may forget keys after 24 hours, and the refund whose
+// answer was lost is then told by what was noted with it. https://docs.stripe.com/api/idempotent_requests
+func (p *Provider) hasRefund(ctx context.Context, intent, key string) (bool, error) {
+	params := &stripe.RefundListParams{PaymentIntent: stripe.String(intent)}
+	params.Limit = stripe.Int64(maxListed)
+	for refund, err := range p.client.V1Refunds.List(ctx, params).All(ctx) {
+		switch {
+		case err != nil:
+			return false, p.told(err)
+		case refund.Metadata[metaRefund] == key && !hasFailed(refund):
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // List lists Checkout Sessions. Stripe's list begins with the newest.

@@ -3,11 +3,13 @@ package stripepay_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +29,22 @@ const (
 	bankKey    = "sk_test_123"
 	bankSecret = "whsec_the_banks"
 )
+
+// forgetful has the provider take a key for a new one, as it is to one that has forgotten it.
+type forgetful struct {
+	http.RoundTripper
+	times atomic.Int64
+}
+
+func (f *forgetful) RoundTrip(r *http.Request) (*http.Response, error) {
+	if key := r.Header.Get("Idempotency-Key"); key != "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Idempotency-Key", fmt.Sprint(key, "-", f.times.Load()))
+	}
+	return f.RoundTripper.RoundTrip(r)
+}
+
+func (f *forgetful) forget() { f.times.Add(1) }
 
 // open is a bank, and a provider that speaks with it.
 func open(t *testing.T, change func(*bank.Options, *stripepay.Options)) (*bank.Bank, *stripepay.Provider) {
@@ -57,23 +75,28 @@ func open(t *testing.T, change func(*bank.Options, *stripepay.Options)) (*bank.B
 	return b, p
 }
 
-// onBank are the buyers of a bank.
-func onBank(b *bank.Bank) *paytest.ProviderBench {
+// onBank is a provider, and the buyers of its bank.
+func onBank(t *testing.T, change func(*bank.Options, *stripepay.Options)) *paytest.ProviderBench {
+	t.Helper()
+	var forgets forgetful
+	b, p := open(t, func(of *bank.Options, to *stripepay.Options) {
+		forgets.RoundTripper = to.Transport
+		to.Transport = &forgets
+		if change != nil {
+			change(of, to)
+		}
+	})
 	act := func(what string) func(*testing.T, pay.Charge) {
 		return func(t *testing.T, charge pay.Charge) { require.True(t, b.Act(what, charge.Reference)) }
 	}
 	return &paytest.ProviderBench{
+		Provider: p, ForgetKeys: forgets.forget,
 		Pay: act("pay"), Decline: act("decline"), PayTwice: act("twice"), PayInVain: act("refuse-later"),
 	}
 }
 
 func TestProvider_OnTheBank(t *testing.T) {
-	paytest.RunProvider(t, func(t *testing.T) *paytest.ProviderBench {
-		b, p := open(t, nil)
-		bench := onBank(b)
-		bench.Provider = p
-		return bench
-	})
+	paytest.RunProvider(t, func(t *testing.T) *paytest.ProviderBench { return onBank(t, nil) })
 }
 
 func TestNew_Refuses(t *testing.T) {
@@ -283,4 +306,25 @@ func TestProvider_KeepsToItsTimeout(t *testing.T) {
 	defer cancel()
 	_, err = p.Authorise(ctx, payment, "key")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// TestRefund_AmongMany finds the refund whose key was forgotten behind more than a page of others.
+func TestRefund_AmongMany(t *testing.T) {
+	bench := onBank(t, nil)
+	p := paytest.PaymentToOpen(0)
+	charge, err := bench.Provider.Authorise(t.Context(), p, p.ID+"-authorise")
+	require.NoError(t, err)
+	p.Reference = charge.Reference
+	bench.Pay(t, charge)
+	_, err = bench.Provider.Capture(t.Context(), p, p.ID)
+	require.NoError(t, err)
+	const others = 101
+	for n := range 1 + others {
+		_, err = bench.Provider.Refund(t.Context(), p, 100, fmt.Sprint("refund-", n))
+		require.NoError(t, err)
+	}
+	bench.ForgetKeys()
+	charge, err = bench.Provider.Refund(t.Context(), p, 100, "refund-0")
+	require.NoError(t, err)
+	require.EqualValues(t, 100*(1+others), charge.Refunded)
 }

@@ -58,14 +58,11 @@ func TestProvider_SendsWhatStripeTakes(t *testing.T) {
 	url := startStripeMock(t)
 	record := &recorder{}
 	paytest.RunProvider(t, func(t *testing.T) *paytest.ProviderBench {
-		b, p := open(t, func(_ *bank.Options, o *stripepay.Options) {
+		return onBank(t, func(_ *bank.Options, o *stripepay.Options) {
 			record.RoundTripper = o.Transport
 			o.Transport = record
 			o.PageSlack = stripepay.StripeSlack
 		})
-		bench := onBank(b)
-		bench.Provider = p
-		return bench
 	})
 	require.Greater(t, len(record.all), 50)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -80,7 +77,7 @@ func TestProvider_SendsWhatStripeTakes(t *testing.T) {
 	require.Equal(t, map[string]bool{
 		"POST /v1/checkout/sessions": true, "GET /v1/checkout/sessions": true, "GET /v1/checkout/sessions/ID": true,
 		"POST /v1/checkout/sessions/ID/expire": true, "POST /v1/payment_intents/ID/capture": true,
-		"POST /v1/payment_intents/ID/cancel": true, "POST /v1/refunds": true,
+		"POST /v1/payment_intents/ID/cancel": true, "POST /v1/refunds": true, "GET /v1/refunds": true,
 	}, kinds)
 
 	// It does refuse: the test is worth something.
