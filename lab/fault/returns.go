@@ -56,14 +56,27 @@ func (s *Scene) committed(ctx context.Context, held *failpoints.Held) (bool, err
 }
 
 // primaryKilledDuringRefunds kills the primary of the ledger and of the payments while tickets are given back and
-// changed.
+// changed. One that was just given back, or is being changed, is held until the primary is gone: its buyer was not told,
+// and what follows it was not begun.
 func primaryKilledDuringRefunds() Fault {
 	f := primaryKilled()
 	f.Name, f.Area, f.Returns, f.Alone, f.Slow = "primary_killed_during_refunds", refundsArea, true, true, moneySlow
 	f.Shape = Shape{Servers: 2, LockNodes: 3, Supervisors: 2, MessagesApart: true, Bank: true, Hold: payHold}
 	inject := f.Inject
 	f.Inject = func(ctx context.Context, s *Scene) (Heal, error) {
+		points := []failpoints.Point{failpoints.AfterRefunded, failpoints.AfterChanging, failpoints.AfterReplaced}
+		point := points[s.Seed%uint64(len(points))]
+		_, held, release, err := s.holdFirst(ctx, s.Cluster.Servers(), point)
+		if err != nil {
+			return nil, err
+		}
+		on, err := s.committed(ctx, held)
+		if err != nil {
+			release()
+			return nil, err
+		}
 		heal, err := inject(ctx, s)
+		release()
 		if err != nil {
 			return heal, err
 		}
@@ -71,8 +84,8 @@ func primaryKilledDuringRefunds() Fault {
 		return func(ctx context.Context) (Injected, error) {
 			under := hitSince(s.Workload.Log().Calls(), at, history.Refund, history.Change)
 			proof, err := heal(ctx)
-			proof.Facts["refunds_and_changes_hit"] = under
-			proof.Fired = proof.Fired && under > 0
+			proof.Facts["refunds_and_changes_hit"], proof.Facts[string(point)] = under, *held
+			proof.Fired = proof.Fired && on && held.Order != ""
 			return proof, err
 		}, nil
 	}
@@ -100,8 +113,8 @@ const bothAtOnce = 6
 // Exactly one of both takes place, unless the change is refused for want of a seat, or was begun and comes to nothing.
 func refundAndChangeAtOnce() Fault {
 	return Fault{
-		Name: "refund_and_change_at_once", Area: refundsArea, Shape: ordinary, Lasts: 6 * time.Second, Returns: true,
-		Alone: true,
+		Name: "refund_and_change_at_once", Area: refundsArea, Shape: paying, Lasts: bankLast, Alone: true,
+		Slow: moneySlow, Returns: true,
 		Inject: func(ctx context.Context, s *Scene) (Heal, error) {
 			asking, stop := context.WithCancel(ctx)
 			var people errgroup.Group

@@ -53,13 +53,14 @@ func (l heldLedger) Sell(ctx context.Context, batch ledger.Batch, decide ledger.
 	return version, err
 }
 
-// step is what a batch does for a change of a ticket.
+// step is what a batch does for a ticket that is given back or changed.
 type step struct {
 	point Point
 	order string
 }
 
-// stepsOf are the steps of changes from one run to another. Those within one run are one commit.
+// stepsOf are the tickets that are given back, and the steps of changes from one run to another. Those within one run
+// are one commit.
 func stepsOf(changes *ledger.BatchChanges) (steps []step) {
 	for i := range changes.Changed {
 		c := &changes.Changed[i]
@@ -68,6 +69,9 @@ func stepsOf(changes *ledger.BatchChanges) (steps []step) {
 			ledger.EventOrderChanging: AfterChanging, ledger.EventOrderChanged: AfterChanged,
 			ledger.EventOrderUnchanged: AfterUnchanged,
 		}[c.Event]
+		if c.Event == ledger.EventOrderRefunded {
+			steps = append(steps, step{AfterRefunded, c.Order.ID})
+		}
 		if point != "" && len(c.Changes) > 0 && c.Changes[0].To != run {
 			steps = append(steps, step{point, c.Order.ID})
 		}

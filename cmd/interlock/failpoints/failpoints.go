@@ -54,6 +54,9 @@ const (
 	AfterUnchanged Point = "after_unchanged"
 )
 
+// AfterRefunded: tickets are given back. No buyer was told, and their money was not asked for.
+const AfterRefunded Point = "after_refunded"
+
 // ChangePoints are those of a change, in their order.
 func ChangePoints() []Point {
 	return []Point{AfterChanging, AfterReplaced, AfterChanged, AfterUnchanged}

@@ -666,6 +666,29 @@ func TestCapacity_MapAndTicketsDisagree(t *testing.T) {
 	fails(t, check.Capacity(s.snapshots), "1 sold and 0 free are not 2 seats")
 }
 
+// TestSeatsOfTickets has a ticket end while its order lives: its seat is free, so that a map in which it is sold, and
+// counts without it, are wrong. A ticket that is being changed has its seat.
+func TestSeatsOfTickets(t *testing.T) {
+	own := func(state rail.TicketState) (capacity, derived *check.Result) {
+		s := good()
+		counts, err := check.Recount(s.snapshots[0])
+		require.NoError(t, err)
+		s.snapshots[0].Orders[0].Tickets[0].Own = state
+		return check.Capacity(s.snapshots), check.Derived(s.snapshots,
+			[]*rail.Availability{{RunID: runID, Version: runVersion, Counts: counts}})
+	}
+	for _, state := range []rail.TicketState{"", rail.TicketChanging} {
+		capacity, derived := own(state)
+		holds(t, capacity)
+		holds(t, derived)
+	}
+	for _, state := range []rail.TicketState{rail.TicketRefunded, rail.TicketChanged} {
+		capacity, derived := own(state)
+		fails(t, capacity, "1 sold and 0 free are not 2 seats")
+		fails(t, derived, "other counts")
+	}
+}
+
 func TestDerived(t *testing.T) {
 	s := good()
 	counts, err := check.Recount(s.snapshots[0])
